@@ -1,0 +1,350 @@
+//! Coordinates rounds: knows who is registered, which rounds are open, and which session an input belongs to.
+//!
+//! `Membership, Pledge → inbox → Broker → Link → session.rs → back queue → Broker`
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, ArbiterHandle};
+use tokio::sync::oneshot;
+
+use crate::Payload;
+use crate::consumer::Consumer;
+use crate::debts::Debts;
+use crate::error::{BrokerError, ConfigError};
+use crate::id::{BrokerId, RoundKey};
+use crate::membership::Reply;
+use crate::open_rounds::OpenRounds;
+use crate::pledge::{Answer, Claim};
+use crate::policy::{Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules};
+use crate::roster::{Audience, Roster};
+use crate::round::{Abort, Slot, Standing};
+use crate::runtime::{self, Inbox, LocalContext, Player};
+use crate::session::{Room, ToSession};
+use crate::snapshot::PastRound;
+
+/// What reaches a broker from its members.
+pub(crate) enum ToBroker<P> {
+    Emit { slot: Slot, generation: u32, key: Option<RoundKey>, payload: P, reply: Option<Reply<P>> },
+    Veto { slot: Slot, generation: u32, key: Option<RoundKey>, reason: Arc<str>, reply: Option<Reply<P>> },
+    Pledged { claim: Claim, slot: Slot, answer: Answer<P> },
+    GiveUp { slot: Slot, generation: u32, lost: bool },
+    ConsumerLeft { ticket: u64 },
+}
+
+/// Coordinates rounds. An actor: give it its rules, start it, and let emitters and consumers join its address.
+///
+/// It lives as long as an address of it exists, or a guard of an emitter or consumer that joined it. When it stops,
+/// its open rounds are cancelled with [`Cause::BrokerStopped`](crate::Cause::BrokerStopped).
+///
+/// ```
+/// use convoke_actors::prelude::*;
+/// use std::time::Duration;
+///
+/// # actix::System::new().block_on(async {
+/// let broker = Broker::new(Duration::from_secs(1))
+///     .named("orders")
+///     .release(Release::AtLeast(2))
+///     .on_timeout(OnTimeout::DeliverPartial)
+///     .start();
+/// # let _: actix::Addr<Broker<u32>> = broker;
+/// # });
+/// ```
+pub struct Broker<P: Payload> {
+    pub(crate) id: BrokerId,
+    pub(crate) rules: Rc<Rules<P>>,
+    pub(crate) limits: Limits,
+    pub(crate) misconfigured: Option<ConfigError>,
+    pub(crate) door: Arc<Inbox<ToBroker<P>>>,
+    /// Taken from the inbox and not handled yet.
+    pub(crate) batch: VecDeque<ToBroker<P>>,
+    /// Given back by a round that closed, before everything that came later.
+    pub(crate) returned: VecDeque<ToBroker<P>>,
+    pub(crate) room: Option<Rc<Room<P>>>,
+    pub(crate) open: OpenRounds<P>,
+    pub(crate) debts: Debts,
+    pub(crate) next_round: u64,
+    pub(crate) next_ticket: u64,
+    pub(crate) resolved: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) history: VecDeque<PastRound>,
+    pub(crate) spare: Vec<Vec<Standing>>,
+    pub(crate) warm: bool,
+    pub(crate) opened_since: bool,
+    /// Consumers that were handed over for ever.
+    pub(crate) kept_consumers: Vec<Addr<Consumer<P>>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) open: usize,
+    pub(crate) waiting: usize,
+    pub(crate) members: usize,
+    pub(crate) history: usize,
+    pub(crate) consumer_timeout: Duration,
+    pub(crate) late_window: Option<Duration>,
+}
+
+/// # Rules, given before it starts
+impl<P: Payload> Broker<P> {
+    /// Makes a broker whose rounds are open for at most this long.
+    ///
+    /// A timeout of zero is an error: whoever joins hears [`ConfigError::ZeroTimeout`], and so does
+    /// [`try_start`](Self::try_start).
+    pub fn new(timeout: Duration) -> Self {
+        let limits = Limits {
+            open: 100_000,
+            waiting: 1 << 20,
+            members: 10_000,
+            history: 32,
+            consumer_timeout: Duration::from_secs(30),
+            late_window: None,
+        };
+        Self {
+            id: BrokerId::new(),
+            rules: Rc::new(Rules::new(timeout)),
+            limits,
+            misconfigured: None,
+            door: Inbox::new(limits.waiting),
+            batch: VecDeque::new(),
+            returned: VecDeque::new(),
+            room: None,
+            open: OpenRounds::new(),
+            debts: Debts::default(),
+            next_round: 1,
+            next_ticket: 0,
+            resolved: 0,
+            cancelled: 0,
+            history: VecDeque::new(),
+            spare: Vec::new(),
+            warm: false,
+            opened_since: false,
+            kept_consumers: Vec::new(),
+        }
+    }
+
+    fn rule(mut self, set: impl FnOnce(&mut Rules<P>)) -> Self {
+        set(Rc::make_mut(&mut self.rules));
+        self
+    }
+
+    /// Gives the broker an id or a name, by which the log, the outcomes and [`Brokers`](crate::Brokers) know it. The
+    /// default is a new UUID v7.
+    pub fn named(mut self, id: impl Into<BrokerId>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// Sets when a round has what it needs. The default is [`Release::All`].
+    pub fn release(self, release: Release<P>) -> Self {
+        self.rule(|rules| rules.release = release)
+    }
+
+    /// Sets when a released round closes. The default is [`Close::Released`].
+    pub fn close(self, close: Close) -> Self {
+        self.rule(|rules| rules.close = close)
+    }
+
+    /// Sets what an emitter takes part in that joins while rounds are open. The default is [`LateJoin::ThisRound`].
+    pub fn late_join(self, late_join: LateJoin) -> Self {
+        self.rule(|rules| rules.late_join = late_join)
+    }
+
+    /// Sets what becomes of a second signal in one round. The default is [`RepeatEmit::Rejected`].
+    pub fn repeat_emit(self, repeat: RepeatEmit) -> Self {
+        self.rule(|rules| rules.repeat = repeat)
+    }
+
+    /// Sets what becomes of a round whose time is over. The default is [`OnTimeout::Cancel`].
+    pub fn on_timeout(self, on_timeout: OnTimeout) -> Self {
+        self.rule(|rules| rules.on_timeout = on_timeout)
+    }
+
+    /// Sets what becomes of a round that loses an emitter. The default is [`OnLost::Cancel`].
+    pub fn on_lost(self, on_lost: OnLost) -> Self {
+        self.rule(|rules| rules.on_lost = on_lost)
+    }
+
+    /// Ends a round as well when no signal has come for so long. The default is no such end.
+    pub fn idle_timeout(self, idle: Duration) -> Self {
+        self.rule(|rules| rules.idle = Some(idle))
+    }
+
+    /// Sets how many rounds may be open at once; a signal that would open one more is
+    /// [`EmitError::TooManyRounds`]. The default is 100,000.
+    pub fn max_open(mut self, rounds: usize) -> Self {
+        self.limits.open = rounds;
+        self
+    }
+
+    /// Sets how many signals may wait for this broker; one more is [`EmitError::Busy`]. The default is 1,048,576.
+    pub fn max_waiting(mut self, signals: usize) -> Self {
+        self.limits.waiting = signals;
+        self.door = Inbox::new(signals);
+        self
+    }
+
+    /// Sets how many emitters, and how many consumers, may be members; one more is [`JoinError::Full`]. The default
+    /// is 10,000 each.
+    pub fn max_members(mut self, members: usize) -> Self {
+        self.limits.members = members;
+        self
+    }
+
+    /// Sets how many outcomes the snapshot remembers. The default is 32.
+    pub fn history(mut self, outcomes: usize) -> Self {
+        self.limits.history = outcomes;
+        self
+    }
+
+    /// Sets how long a consumer may take over a round before it is named as timed out. The default is 30 s.
+    pub fn consumer_timeout(mut self, limit: Duration) -> Self {
+        self.limits.consumer_timeout = limit;
+        self
+    }
+
+    /// Sets how long after a round the signal that it went without counts as late for it; a later one opens a new
+    /// round. The default is the timeout of the rounds; zero means that no signal is late once the round is over.
+    pub fn late_window(mut self, window: Duration) -> Self {
+        self.limits.late_window = Some(window);
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let Limits { open, waiting, members, .. } = self.limits;
+        if open == 0 || waiting == 0 || members == 0 {
+            return Err(ConfigError::ZeroLimit);
+        }
+        self.rules.check()
+    }
+
+    /// Starts the broker on this arbiter.
+    ///
+    /// Rules by which no round could go are told to whoever joins; [`try_start`](Self::try_start) tells them here.
+    ///
+    /// # Panics
+    ///
+    /// Outside an actix system, as `Actor::start` of actix does.
+    #[track_caller]
+    pub fn start(self) -> Addr<Self> {
+        runtime::start(|ctx| self.settle_in(ctx))
+    }
+
+    /// Starts the broker on this arbiter, if its rules make sense.
+    ///
+    /// # Errors
+    ///
+    /// `Config` with what is wrong with the rules, `NoArbiter` outside an actix system.
+    pub fn try_start(self) -> Result<Addr<Self>, BrokerError> {
+        self.check()?;
+        if !runtime::is_arbiter() {
+            return Err(BrokerError::NoArbiter);
+        }
+        Ok(self.start())
+    }
+
+    /// Starts the broker on another arbiter; `make` builds it there.
+    ///
+    /// # Errors
+    ///
+    /// `Gone` if that arbiter has stopped.
+    pub async fn start_in_arbiter<F>(arbiter: &ArbiterHandle, make: F) -> Result<Addr<Self>, BrokerError>
+    where
+        F: FnOnce() -> Self + Send + 'static,
+    {
+        let (started, address) = oneshot::channel();
+        arbiter.spawn_fn(move || {
+            let _ = started.send(make().start());
+        });
+        address.await.map_err(|_| BrokerError::Gone)
+    }
+
+    pub(crate) fn room(&self) -> &Rc<Room<P>> {
+        match &self.room {
+            Some(room) => room,
+            None => unreachable!("a broker handles inputs only after settle_in has made its room"),
+        }
+    }
+
+    fn settle_in(mut self, ctx: &LocalContext<Self>) -> Self {
+        self.misconfigured = self.check().err();
+        self.door.attach(ctx.wake_handle());
+        self.room = Some(Rc::new(Room {
+            id: self.id.clone(),
+            executor: runtime::executor_here(),
+            broker: ctx.wake_handle(),
+            roster: Roster::new().into(),
+            audience: Audience::new().into(),
+            back: VecDeque::new().into(),
+            consumer_timeout: self.limits.consumer_timeout,
+            max_deferred: self.limits.waiting,
+            deserted: false.into(),
+        }));
+        self
+    }
+}
+
+impl<P: Payload> Actor for Broker<P> {
+    type Context = LocalContext<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        log::debug!(target: "convoke::broker", "broker {} started", self.id);
+    }
+}
+
+impl<P: Payload> Player for Broker<P> {
+    fn turn(&mut self, budget: usize, ctx: &mut LocalContext<Self>) -> usize {
+        for handled in 0..budget {
+            // What the sessions say comes first, so that the table of open rounds is true for all that follows.
+            let message = self.room().back.borrow_mut().pop_front();
+            if let Some(message) = message {
+                self.take_from_session(message);
+                continue;
+            }
+            if let Some(input) = self.returned.pop_front() {
+                self.input(input, ctx);
+                continue;
+            }
+            if self.batch.is_empty() && !self.door.take(&mut self.batch) {
+                return handled;
+            }
+            if let Some(input) = self.batch.pop_front() {
+                self.input(input, ctx);
+            }
+        }
+        budget
+    }
+
+    fn is_needed(&self, connected: bool) -> bool {
+        connected
+    }
+
+    fn label(&self) -> String {
+        format!("the broker `{}`", self.id)
+    }
+}
+
+impl<P: Payload> Drop for Broker<P> {
+    fn drop(&mut self) {
+        self.door.close();
+        if let Some(room) = &self.room {
+            room.deserted.set(true);
+            log::debug!(target: "convoke::broker", "broker {} is gone, {} rounds were open", self.id, self.open.len());
+            for link in self.open.all() {
+                link.push(&room.executor, ToSession::Abort(Abort::BrokerStopped));
+            }
+            let back = std::mem::take(&mut *room.back.borrow_mut());
+            drop(back);
+        }
+    }
+}
+
+impl<P: Payload> fmt::Debug for Broker<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").field("id", &self.id).field("timeout", &self.rules.timeout).finish_non_exhaustive()
+    }
+}
+

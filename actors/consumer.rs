@@ -1,0 +1,362 @@
+//! The ready-made consumer: an actor around a closure, sync or async, that is called with each round.
+//!
+//! `session.rs → inbox → Consumer → closure → Receipt → outcome.consumed()`
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use actix::fut::{ActorFutureExt, wrap_future};
+use actix::{Actor, Addr, AsyncContext};
+
+use crate::Payload;
+use crate::broker::{Broker, ToBroker};
+use crate::consumed::Receipt;
+use crate::error::{ConsumerError, Failure, Handled, JoinError};
+use crate::outcome::{FromOutcome, Outcome};
+use crate::requests::{Attend, Keep};
+use crate::roster::Route;
+use crate::runtime::{self, Inbox, LocalContext, Player};
+
+/// How many rounds may wait for one consumer; one more is [`ConsumerError::Busy`].
+const WAITING: usize = 1 << 20;
+
+/// A round on its way to a consumer.
+pub(crate) struct ToConsumer<P> {
+    pub(crate) outcome: Outcome<P>,
+    pub(crate) receipt: Option<Receipt>,
+    pub(crate) limit: Duration,
+}
+
+/// What a closure made of a round.
+#[doc(hidden)]
+pub enum Ran {
+    Done(Handled),
+    Later(Pin<Box<dyn Future<Output = Handled>>>),
+}
+
+impl fmt::Debug for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if matches!(self, Self::Done(_)) { "Done" } else { "Later" })
+    }
+}
+
+/// What a consumer's closure may return: nothing, or a result.
+pub trait IntoHandled {
+    /// Returns it as a result.
+    fn into_handled(self) -> Handled;
+}
+
+impl IntoHandled for () {
+    fn into_handled(self) -> Handled {
+        Ok(())
+    }
+}
+
+impl<E: Into<Failure>> IntoHandled for Result<(), E> {
+    fn into_handled(self) -> Handled {
+        self.map_err(Into::into)
+    }
+}
+
+/// A closure that consumes rounds: sync or async, of a [`Resolved`](crate::Resolved), a
+/// [`Cancelled`](crate::Cancelled) or an [`Outcome`], returning nothing or a `Result`.
+///
+/// It is implemented for closures and functions; `Kind` only tells the compiler which of them it is.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot consume rounds of `{P}`",
+    label = "not a closure of one round",
+    note = "a consumer is a closure or function, sync or async, of `Resolved<{P}>`, `Cancelled<{P}>` or `Outcome<{P}>`, \
+            returning `()` or a `Result<(), E>`",
+    note = "write the type of its argument: `|round: Resolved<{P}>| …`"
+)]
+pub trait Consume<P, Kind>: 'static {
+    /// Returns what a consumer runs.
+    #[doc(hidden)]
+    fn into_callback(self) -> Box<dyn FnMut(&Outcome<P>) -> Ran>;
+}
+
+/// Marks a sync closure.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Sync;
+
+/// Marks an async closure.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Async;
+
+impl<P, F, T, R> Consume<P, (Sync, T, R)> for F
+where
+    F: FnMut(T) -> R + 'static,
+    T: FromOutcome<P>,
+    R: IntoHandled,
+{
+    fn into_callback(mut self) -> Box<dyn FnMut(&Outcome<P>) -> Ran> {
+        Box::new(move |outcome| match T::from_outcome(outcome) {
+            Some(round) => Ran::Done(self(round).into_handled()),
+            None => Ran::Done(Ok(())),
+        })
+    }
+}
+
+impl<P, F, T, R> Consume<P, (Async, T, R)> for F
+where
+    F: AsyncFn(T) -> R + 'static,
+    T: FromOutcome<P> + 'static,
+    R: IntoHandled,
+{
+    fn into_callback(self) -> Box<dyn FnMut(&Outcome<P>) -> Ran> {
+        let closure = Rc::new(self);
+        Box::new(move |outcome| match T::from_outcome(outcome) {
+            Some(round) => {
+                let closure = closure.clone();
+                Ran::Later(Box::pin(async move { closure(round).await.into_handled() }))
+            }
+            None => Ran::Done(Ok(())),
+        })
+    }
+}
+
+/// The ready-made consumer. An actor: it is called with each round of its broker, in their order.
+///
+/// It takes one round at a time unless [`concurrency`](Self::concurrency) says more. An error, a panic and a run
+/// longer than the broker's consumer timeout are named in [`Outcome::consumed`] and stop nobody else.
+///
+/// ```
+/// use convoke_actors::prelude::*;
+/// use std::time::Duration;
+///
+/// # actix::System::new().block_on(async {
+/// let broker = Broker::new(Duration::from_secs(1)).start();
+/// let _log = Consumer::join(&broker, |round: Outcome<u32>| println!("{round}")).await?;
+/// let ship = Consumer::new(async |round: Resolved<u32>| { /* … */ }).named("shipping").concurrency(8);
+/// let _shipping = Consumer::join(&broker, ship).await?;
+/// # Ok::<(), JoinError>(())
+/// # }).unwrap();
+/// ```
+pub struct Consumer<P: Payload> {
+    name: Option<Arc<str>>,
+    concurrency: usize,
+    callback: Box<dyn FnMut(&Outcome<P>) -> Ran>,
+    inbox: Arc<Inbox<ToConsumer<P>>>,
+    batch: VecDeque<ToConsumer<P>>,
+    running: usize,
+}
+
+impl<P: Payload> Consumer<P> {
+    /// Makes a consumer of a closure, sync or async.
+    pub fn new<Kind>(consume: impl Consume<P, Kind>) -> Self {
+        Self {
+            name: None,
+            concurrency: 1,
+            callback: consume.into_callback(),
+            inbox: Inbox::new(WAITING),
+            batch: VecDeque::new(),
+            running: 0,
+        }
+    }
+
+    /// Gives it a name, by which outcomes and log know it. The default is `consumer` and a number.
+    pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets how many rounds an async closure may be at work on at the same time. The default is 1, so that rounds
+    /// are consumed one after the other; zero counts as 1.
+    pub fn concurrency(mut self, rounds: usize) -> Self {
+        self.concurrency = rounds.max(1);
+        self
+    }
+
+    /// Starts a consumer, given as a closure or built with [`new`](Self::new), and lets it join this broker. Once
+    /// this returns, it hears of every round that closes.
+    ///
+    /// # Errors
+    ///
+    /// `Full`, `Config`, `BrokerGone`, `NoArbiter`.
+    pub async fn join<Kind>(
+        broker: &Addr<Broker<P>>,
+        consumer: impl IntoConsumer<P, Kind>,
+    ) -> Result<ConsumerHandle<P>, JoinError> {
+        if !runtime::is_arbiter() {
+            return Err(JoinError::NoArbiter);
+        }
+        let mut consumer = consumer.into_consumer();
+        let (inbox, name) = (consumer.inbox.clone(), consumer.name.clone());
+        let address = runtime::start(|ctx| {
+            consumer.inbox.attach(ctx.wake_handle());
+            consumer.name.get_or_insert_with(|| "without a name".into());
+            consumer
+        });
+        let seat = broker.send(Attend { name, route: Route::Own(inbox) }).await.map_err(|_| JoinError::BrokerGone)??;
+        Ok(ConsumerHandle { seat, address: Some(address), broker: broker.clone() })
+    }
+
+    fn run(&mut self, delivery: ToConsumer<P>, ctx: &mut LocalContext<Self>) {
+        let ToConsumer { outcome, receipt, limit } = delivery;
+        let ran = catch_unwind(AssertUnwindSafe(|| (self.callback)(&outcome)));
+        match ran {
+            Ok(Ran::Done(handled)) => settle(receipt, handled.map_err(|failure| ConsumerError::Failed(failure.chain()))),
+            Err(panic) => settle(receipt, Err(ConsumerError::Panicked(panic_text(&*panic)))),
+            Ok(Ran::Later(mut future)) => {
+                self.running += 1;
+                let caught = poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+                    Ok(Poll::Pending) => Poll::Pending,
+                    Ok(Poll::Ready(handled)) => {
+                        Poll::Ready(handled.map_err(|failure| ConsumerError::Failed(failure.chain())))
+                    }
+                    Err(panic) => Poll::Ready(Err(ConsumerError::Panicked(panic_text(&*panic)))),
+                });
+                let limited = async move {
+                    tokio::time::timeout(limit, caught).await.unwrap_or(Err(ConsumerError::TimedOut(limit)))
+                };
+                ctx.spawn(wrap_future::<_, Self>(limited).map(|result, consumer, ctx| {
+                    consumer.running -= 1;
+                    ctx.wake();
+                    settle(receipt, result);
+                }));
+            }
+        }
+    }
+}
+
+fn settle(receipt: Option<Receipt>, result: Result<(), ConsumerError>) {
+    if let Some(receipt) = receipt {
+        receipt.finish(result);
+    }
+}
+
+/// The message of a panic, as `panic!` leaves it.
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (_, Some(text)) => text.clone(),
+        _ => "without a message".to_owned(),
+    }
+}
+
+/// What [`Consumer::join`] takes: a closure, or a consumer built with [`Consumer::new`].
+pub trait IntoConsumer<P: Payload, Kind> {
+    /// Returns the consumer.
+    #[doc(hidden)]
+    fn into_consumer(self) -> Consumer<P>;
+}
+
+impl<P: Payload> IntoConsumer<P, ()> for Consumer<P> {
+    fn into_consumer(self) -> Consumer<P> {
+        self
+    }
+}
+
+impl<P: Payload, Kind, T, R, F: Consume<P, (Kind, T, R)>> IntoConsumer<P, (Kind, T, R)> for F {
+    fn into_consumer(self) -> Consumer<P> {
+        Consumer::new(self)
+    }
+}
+
+impl<P: Payload> Actor for Consumer<P> {
+    type Context = LocalContext<Self>;
+}
+
+impl<P: Payload> Player for Consumer<P> {
+    fn turn(&mut self, budget: usize, ctx: &mut LocalContext<Self>) -> usize {
+        for handled in 0..budget {
+            if self.running >= self.concurrency || self.batch.is_empty() && !self.inbox.take(&mut self.batch) {
+                return handled;
+            }
+            if let Some(delivery) = self.batch.pop_front() {
+                self.run(delivery, ctx);
+            }
+        }
+        budget
+    }
+
+    fn is_needed(&self, connected: bool) -> bool {
+        connected || !self.batch.is_empty() || !self.inbox.is_empty()
+    }
+
+    fn label(&self) -> String {
+        format!("the consumer `{}`", self.name.as_deref().unwrap_or_default())
+    }
+}
+
+impl<P: Payload> Drop for Consumer<P> {
+    fn drop(&mut self) {
+        self.inbox.close();
+    }
+}
+
+impl<P: Payload> fmt::Debug for Consumer<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer").field("name", &self.name).field("running", &self.running).finish_non_exhaustive()
+    }
+}
+
+/// A consumer's place at a broker; dropping it gives the place up.
+#[doc(hidden)]
+pub struct ConsumerSeat<P> {
+    door: Arc<Inbox<ToBroker<P>>>,
+    name: Arc<str>,
+    ticket: u64,
+    armed: bool,
+}
+
+impl<P> ConsumerSeat<P> {
+    pub(crate) fn new(door: Arc<Inbox<ToBroker<P>>>, name: Arc<str>, ticket: u64) -> Self {
+        Self { door, name, ticket, armed: true }
+    }
+}
+
+impl<P> fmt::Debug for ConsumerSeat<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConsumerSeat").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<P> Drop for ConsumerSeat<P> {
+    fn drop(&mut self) {
+        if self.armed {
+            // One farewell for each member, and the number of members is bounded.
+            self.door.push_always(ToBroker::ConsumerLeft { ticket: self.ticket });
+        }
+    }
+}
+
+/// The guard of a consumer that has joined; when it is dropped the consumer finishes what it has and hears no more.
+#[must_use = "dropping it ends the registration: hold it, or hand it to the broker with `.forever()`"]
+pub struct ConsumerHandle<P: Payload> {
+    pub(crate) seat: ConsumerSeat<P>,
+    /// Absent for an actor of the user's own, who holds its address.
+    pub(crate) address: Option<Addr<Consumer<P>>>,
+    pub(crate) broker: Addr<Broker<P>>,
+}
+
+impl<P: Payload> ConsumerHandle<P> {
+    /// Returns the name by which outcomes and log know the consumer.
+    pub fn name(&self) -> &str {
+        &self.seat.name
+    }
+
+    /// Hands the consumer to its broker, to hear of its rounds as long as it lives.
+    pub fn forever(mut self) {
+        self.seat.armed = false;
+        if let Some(consumer) = self.address.take() {
+            self.broker.do_send(Keep::Consumer { consumer });
+        }
+    }
+}
+
+impl<P: Payload> fmt::Debug for ConsumerHandle<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConsumerHandle").field("name", &self.seat.name).finish_non_exhaustive()
+    }
+}

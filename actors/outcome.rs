@@ -1,0 +1,455 @@
+//! What became of a round: one outcome, the same for everyone.
+//!
+//! `verdict of the round + names of the roster → Outcome → emitters, consumers, history`
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Message;
+use serde::Serialize;
+
+use crate::consumed::{Consumed, Deliveries};
+use crate::error::Handled;
+use crate::id::{BrokerId, EmitterId, RoundId, RoundKey};
+use crate::round::{Abort, Kept, Slot, Verdict};
+
+/// Who an emitter is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct EmitterRef {
+    /// Its id.
+    pub id: EmitterId,
+    /// Its name, by which people know it.
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for EmitterRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)
+    }
+}
+
+/// The emitters of a broker by slot, as they were when a round closed.
+pub(crate) type Directory = Arc<Vec<EmitterRef>>;
+
+/// How a round ended: everyone who took part hears the same.
+///
+/// It is a message as well: an actor that handles it can be a consumer, and so for [`Resolved`] and [`Cancelled`].
+#[derive(Message)]
+#[rtype(result = "Handled")]
+pub enum Outcome<P> {
+    /// The promises were kept in time.
+    Resolved(Resolved<P>),
+    /// They were not, or somebody said no.
+    Cancelled(Cancelled<P>),
+}
+
+/// A round whose promises were kept: who, what, in which order, how long. Cloning it is cheap.
+#[derive(Message)]
+#[rtype(result = "Handled")]
+pub struct Resolved<P>(pub(crate) Arc<Account<P>>);
+
+/// A round that was cancelled: why, who is missing, and what had been gathered. Cloning it is cheap.
+#[derive(Message)]
+#[rtype(result = "Handled")]
+pub struct Cancelled<P>(pub(crate) Arc<Account<P>>);
+
+/// One signal of a round.
+pub struct Signal<'a, P> {
+    /// Who emitted it.
+    pub emitter: &'a EmitterRef,
+    /// The time since the round opened.
+    pub at: Duration,
+    /// What was emitted.
+    pub payload: &'a P,
+}
+
+/// Why a round was cancelled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Cause {
+    /// Its time was over, or that of an emitter it could not do without.
+    TimedOut,
+    /// No signal came for the idle timeout.
+    Idle,
+    /// An emitter was lost that still owed its signal.
+    Lost(EmitterRef),
+    /// An emitter refused.
+    Vetoed {
+        /// Who refused.
+        by: EmitterRef,
+        /// Why, in the emitter's words.
+        reason: Arc<str>,
+    },
+    /// Whoever was left could not release it any more, such as a quorum larger than the roster.
+    OutOfReach,
+    /// Somebody asked the broker to abort it, for this reason.
+    Aborted(Arc<str>),
+    /// The broker was stopped or has panicked.
+    BrokerStopped,
+    /// The session was lost: a predicate panicked, or its arbiter was stopped.
+    SessionLost,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("timed out"),
+            Self::Idle => f.write_str("no signal came for the idle timeout"),
+            Self::Lost(emitter) => write!(f, "lost {emitter}"),
+            Self::Vetoed { by, reason } => write!(f, "vetoed by {by}: {reason}"),
+            Self::OutOfReach => f.write_str("whoever was left could not release it"),
+            Self::Aborted(reason) => write!(f, "aborted: {reason}"),
+            Self::BrokerStopped => f.write_str("the broker stopped"),
+            Self::SessionLost => f.write_str("the session was lost"),
+        }
+    }
+}
+
+/// Everything that is known of a closed round.
+pub(crate) struct Account<P> {
+    pub(crate) broker: BrokerId,
+    pub(crate) round: RoundId,
+    pub(crate) key: Option<RoundKey>,
+    pub(crate) verdict: Verdict,
+    pub(crate) elapsed: Duration,
+    pub(crate) kept: Vec<Kept>,
+    pub(crate) payloads: Vec<P>,
+    pub(crate) missing: Vec<Slot>,
+    pub(crate) directory: Directory,
+    pub(crate) deliveries: Option<Arc<Deliveries>>,
+}
+
+impl<P> Account<P> {
+    fn emitter(&self, slot: Slot) -> &EmitterRef {
+        &self.directory[slot as usize]
+    }
+
+    fn cause(&self) -> Cause {
+        match &self.verdict {
+            Verdict::Idle => Cause::Idle,
+            Verdict::Lost(slot) => Cause::Lost(self.emitter(*slot).clone()),
+            Verdict::Vetoed(slot, reason) => {
+                Cause::Vetoed { by: self.emitter(*slot).clone(), reason: reason.clone() }
+            }
+            Verdict::OutOfReach => Cause::OutOfReach,
+            Verdict::Aborted(Abort::Asked(reason)) => Cause::Aborted(reason.clone()),
+            Verdict::Aborted(Abort::BrokerStopped) => Cause::BrokerStopped,
+            Verdict::Aborted(Abort::SessionLost) => Cause::SessionLost,
+            // A resolved round has no cause, and nobody can ask it for one.
+            Verdict::TimedOut | Verdict::Resolved { .. } => Cause::TimedOut,
+        }
+    }
+}
+
+macro_rules! accounts {
+    ($($outcome:ident),*) => {$(
+        impl<P> $outcome<P> {
+            /// Returns the number of the round.
+            pub fn round(&self) -> RoundId {
+                self.0.round
+            }
+
+            /// Returns the broker of the round.
+            pub fn broker(&self) -> &BrokerId {
+                &self.0.broker
+            }
+
+            /// Returns what the round was about; `None` for a round without a key.
+            pub fn key(&self) -> Option<&RoundKey> {
+                self.0.key.as_ref()
+            }
+
+            /// Returns how long the round was open.
+            pub fn elapsed(&self) -> Duration {
+                self.0.elapsed
+            }
+
+            /// Returns the payloads in the order of emission.
+            pub fn payloads(&self) -> &[P] {
+                &self.0.payloads
+            }
+
+            /// Returns the signals in the order of emission: who, when, what.
+            pub fn signals(&self) -> impl ExactSizeIterator<Item = Signal<'_, P>> {
+                self.0.kept.iter().zip(&self.0.payloads).map(|(kept, payload)| Signal {
+                    emitter: self.0.emitter(kept.slot),
+                    at: kept.at,
+                    payload,
+                })
+            }
+
+            /// Returns those who had not kept their promise when the round closed.
+            pub fn missing(&self) -> impl ExactSizeIterator<Item = &EmitterRef> {
+                self.0.missing.iter().map(|slot| self.0.emitter(*slot))
+            }
+
+            /// Waits until every consumer is done with the round, or its time for that is over, and returns how each
+            /// of them fared.
+            ///
+            /// `emit` answers when the round closes; a slow consumer does not hold it up.
+            pub async fn consumed(&self) -> Consumed {
+                match &self.0.deliveries {
+                    Some(deliveries) => deliveries.done().await,
+                    None => Consumed::default(),
+                }
+            }
+        }
+
+        impl<P> Clone for $outcome<P> {
+            fn clone(&self) -> Self {
+                Self(self.0.clone())
+            }
+        }
+    )*};
+}
+
+accounts!(Resolved, Cancelled);
+
+impl<P> Resolved<P> {
+    /// Whether the time was over before all promises were kept, and the policy is to deliver what there is.
+    pub fn is_partial(&self) -> bool {
+        self.0.verdict == Verdict::Resolved { partial: true }
+    }
+}
+
+impl<P> Cancelled<P> {
+    /// Returns why the round was cancelled.
+    pub fn cause(&self) -> Cause {
+        self.0.cause()
+    }
+}
+
+impl<P> Outcome<P> {
+    pub(crate) fn new(account: Arc<Account<P>>) -> Self {
+        if account.verdict.is_resolved() {
+            Self::Resolved(Resolved(account))
+        } else {
+            Self::Cancelled(Cancelled(account))
+        }
+    }
+
+    pub(crate) fn account(&self) -> &Arc<Account<P>> {
+        match self {
+            Self::Resolved(Resolved(account)) | Self::Cancelled(Cancelled(account)) => account,
+        }
+    }
+
+    /// Whether the promises were kept.
+    pub fn is_resolved(&self) -> bool {
+        matches!(self, Self::Resolved(_))
+    }
+
+    /// Whether the round was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        !self.is_resolved()
+    }
+
+    /// Returns the number of the round.
+    pub fn round(&self) -> RoundId {
+        self.account().round
+    }
+
+    /// Returns what the round was about; `None` for a round without a key.
+    pub fn key(&self) -> Option<&RoundKey> {
+        self.account().key.as_ref()
+    }
+
+    /// Returns how long the round was open.
+    pub fn elapsed(&self) -> Duration {
+        self.account().elapsed
+    }
+
+    /// Returns the payloads in the order of emission.
+    pub fn payloads(&self) -> &[P] {
+        &self.account().payloads
+    }
+
+    /// Returns the resolved round, or `None`.
+    pub fn resolved(self) -> Option<Resolved<P>> {
+        match self {
+            Self::Resolved(resolved) => Some(resolved),
+            Self::Cancelled(_) => None,
+        }
+    }
+
+    /// Returns the cancelled round, or `None`.
+    pub fn cancelled(self) -> Option<Cancelled<P>> {
+        match self {
+            Self::Resolved(_) => None,
+            Self::Cancelled(cancelled) => Some(cancelled),
+        }
+    }
+
+    /// Waits until every consumer is done with the round, or its time for that is over, and returns how each of them
+    /// fared.
+    pub async fn consumed(&self) -> Consumed {
+        match self {
+            Self::Resolved(resolved) => resolved.consumed().await,
+            Self::Cancelled(cancelled) => cancelled.consumed().await,
+        }
+    }
+}
+
+impl<P> Clone for Outcome<P> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Resolved(resolved) => Self::Resolved(resolved.clone()),
+            Self::Cancelled(cancelled) => Self::Cancelled(cancelled.clone()),
+        }
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Outcome<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolved(resolved) => resolved.fmt(f),
+            Self::Cancelled(cancelled) => cancelled.fmt(f),
+        }
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Resolved<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("Resolved");
+        text.field("round", &self.0.round.0);
+        if let Some(key) = self.key() {
+            text.field("key", &format_args!("{key}"));
+        }
+        text.field("elapsed", &self.0.elapsed).field("signals", &self.signals().collect::<Vec<_>>());
+        if self.is_partial() {
+            text.field("missing", &Names(&self.0));
+        }
+        text.finish()
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Cancelled<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("Cancelled");
+        text.field("round", &self.0.round.0);
+        if let Some(key) = self.key() {
+            text.field("key", &format_args!("{key}"));
+        }
+        text.field("cause", &format_args!("{}", self.cause()))
+            .field("elapsed", &self.0.elapsed)
+            .field("missing", &Names(&self.0))
+            .field("signals", &self.signals().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+impl<P> fmt::Display for Resolved<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "round {} resolved after {:?} with {} signals", self.0.round, self.0.elapsed, self.0.kept.len())?;
+        if self.is_partial() {
+            write!(f, ", partial: missing {}", Names(&self.0))?;
+        }
+        Ok(())
+    }
+}
+
+impl<P> fmt::Display for Cancelled<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "round {} cancelled after {:?}: {}", self.0.round, self.0.elapsed, self.cause())?;
+        if !self.0.missing.is_empty() {
+            write!(f, "; missing {}", Names(&self.0))?;
+        }
+        Ok(())
+    }
+}
+
+impl<P> fmt::Display for Outcome<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolved(resolved) => resolved.fmt(f),
+            Self::Cancelled(cancelled) => cancelled.fmt(f),
+        }
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Signal<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {:?}: {:?}", self.emitter, self.at, self.payload)
+    }
+}
+
+/// The names of those who are missing.
+struct Names<'a, P>(&'a Account<P>);
+
+impl<P> fmt::Display for Names<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, slot) in self.0.missing.iter().enumerate() {
+            write!(f, "{}{}", if place == 0 { "" } else { ", " }, self.0.emitter(*slot))?;
+        }
+        Ok(())
+    }
+}
+
+impl<P> fmt::Debug for Names<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{self}]")
+    }
+}
+
+/// A round on its way, as the predicate of [`Release::When`](crate::Release::When) sees it.
+pub struct Gathered<'a, P> {
+    payloads: &'a [P],
+    owing: usize,
+    elapsed: Duration,
+}
+
+impl<'a, P> Gathered<'a, P> {
+    pub(crate) fn new(payloads: &'a [P], owing: usize, elapsed: Duration) -> Self {
+        Self { payloads, owing, elapsed }
+    }
+
+    /// Returns the payloads so far, in the order of emission.
+    pub fn payloads(&self) -> &'a [P] {
+        self.payloads
+    }
+
+    /// Returns how many emitters have not kept their promise yet.
+    pub fn owing(&self) -> usize {
+        self.owing
+    }
+
+    /// Returns the time since the round opened.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Gathered<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gathered").field("payloads", &self.payloads).field("owing", &self.owing).finish()
+    }
+}
+
+/// An outcome, or one kind of it: what a consumer may ask for.
+///
+/// A consumer of [`Resolved`] hears only of resolved rounds, one of [`Cancelled`] only of cancelled ones, one of
+/// [`Outcome`] of all.
+pub trait FromOutcome<P>: Sized {
+    /// Returns the outcome in this form, or `None` if it is not of this kind.
+    fn from_outcome(outcome: &Outcome<P>) -> Option<Self>;
+}
+
+impl<P> FromOutcome<P> for Outcome<P> {
+    fn from_outcome(outcome: &Outcome<P>) -> Option<Self> {
+        Some(outcome.clone())
+    }
+}
+
+impl<P> FromOutcome<P> for Resolved<P> {
+    fn from_outcome(outcome: &Outcome<P>) -> Option<Self> {
+        outcome.clone().resolved()
+    }
+}
+
+impl<P> FromOutcome<P> for Cancelled<P> {
+    fn from_outcome(outcome: &Outcome<P>) -> Option<Self> {
+        outcome.clone().cancelled()
+    }
+}

@@ -1,0 +1,398 @@
+//! What one may ask of a broker: messages to its address, and the trait that makes methods of them.
+
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::dev::{MessageResponse, OneshotSender};
+use actix::{ActorContext, Addr, Handler, Message, Recipient};
+
+use crate::Payload;
+use crate::broker::Broker;
+use crate::consumer::{Consumer, ConsumerHandle, ConsumerSeat};
+use crate::emitter::{Emitter, ToEmitter};
+use crate::error::{BrokerError, ConfigError, JoinError};
+use crate::id::{EmitterId, RoundKey};
+use crate::membership::{Membership, Seat};
+use crate::outcome::{Cancelled, EmitterRef, Outcome, Resolved};
+use crate::pledge::Summons;
+use crate::policy::{LateJoin, OnLost, Release};
+use crate::roster::{Ask, Member, Route, Wants};
+use crate::round::{self, Slot, Terms};
+use crate::runtime::{Executor, Inbox, LocalContext};
+use crate::session::{Link, ToSession};
+use crate::snapshot::{BrokerSnapshot, Collector, DESCRIBED_ROUNDS, EmitterStats};
+
+/// Registers an emitter.
+pub(crate) struct Enlist<P: Payload> {
+    pub(crate) id: Option<EmitterId>,
+    pub(crate) name: Arc<str>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) ask: Ask<P>,
+    pub(crate) wants: Option<(Wants, Arc<Inbox<ToEmitter<P>>>)>,
+}
+
+impl<P: Payload> Message for Enlist<P> {
+    type Result = Result<Arc<Seat<P>>, JoinError>;
+}
+
+impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
+    type Result = Result<Arc<Seat<P>>, JoinError>;
+
+    fn handle(&mut self, enlist: Enlist<P>, _: &mut Self::Context) -> Self::Result {
+        if let Some(error) = self.misconfigured {
+            return Err(error.into());
+        }
+        let room = self.room().clone();
+        let mut roster = room.roster.borrow_mut();
+        if roster.len() >= self.limits.members {
+            return Err(JoinError::Full { limit: self.limits.members });
+        }
+        if self.rules.late_join == LateJoin::Rejected
+            && let Some(round) = self.open.oldest()
+        {
+            return Err(JoinError::RoundOpen { round });
+        }
+        let who = EmitterRef { id: enlist.id.unwrap_or_default(), name: enlist.name };
+        if let Some(member) = roster.find(who.id) {
+            return Err(JoinError::DuplicateId { id: who.id, name: member.seat.who.name.to_string() });
+        }
+        let required = match &self.rules.release {
+            Release::Required(names) => names.iter().position(|name| *name == who.name),
+            _ => None,
+        };
+        let terms = Terms { deadline: enlist.deadline, required };
+        let slot = roster.add(
+            who.clone(),
+            terms,
+            || self.open.oldest(),
+            |slot, generation| Member {
+                seat: Arc::new(Seat::new(self.door.clone(), self.id.clone(), who.clone(), slot, generation)),
+                ask: enlist.ask,
+                wants: enlist.wants,
+                stats: EmitterStats::new(&who),
+                keeper: None,
+                present: true,
+            },
+        );
+        log::debug!(target: "convoke::broker", "broker {}: emitter `{}` {} joined in slot {slot}", self.id, who.name, who.id);
+        let seat = roster.slot(slot).map(|member| member.seat.clone()).ok_or(JoinError::BrokerGone);
+        drop(roster);
+        // Whoever comes back for a promise that waits for it is let in under every policy; the round knows.
+        if self.rules.late_join == LateJoin::ThisRound || self.rules.on_lost == OnLost::Wait {
+            for link in self.open.all() {
+                link.push(&room.executor, ToSession::Join(slot, terms));
+            }
+        }
+        seat
+    }
+}
+
+/// Registers a consumer.
+pub(crate) struct Attend<P: Payload> {
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) route: Route<P>,
+}
+
+impl<P: Payload> Message for Attend<P> {
+    type Result = Result<ConsumerSeat<P>, JoinError>;
+}
+
+impl<P: Payload> Handler<Attend<P>> for Broker<P> {
+    type Result = Result<ConsumerSeat<P>, JoinError>;
+
+    fn handle(&mut self, attend: Attend<P>, _: &mut Self::Context) -> Self::Result {
+        if let Some(error) = self.misconfigured {
+            return Err(error.into());
+        }
+        let mut audience = self.room().audience.borrow_mut();
+        if audience.routes.len() >= self.limits.members {
+            return Err(JoinError::Full { limit: self.limits.members });
+        }
+        let ticket = self.next_ticket;
+        let name = attend.name.unwrap_or_else(|| format!("consumer {}", ticket + 1).into());
+        audience.add(ticket, name.clone(), attend.route);
+        drop(audience);
+        self.next_ticket += 1;
+        log::debug!(target: "convoke::broker", "broker {}: consumer `{name}` joined", self.id);
+        Ok(ConsumerSeat::new(self.door.clone(), name, ticket))
+    }
+}
+
+/// Hands a member over to its broker, to live as long as that does.
+pub(crate) enum Keep<P: Payload> {
+    Emitter { slot: Slot, generation: u32, emitter: Addr<Emitter<P>> },
+    Consumer { consumer: Addr<Consumer<P>> },
+}
+
+impl<P: Payload> Message for Keep<P> {
+    type Result = ();
+}
+
+impl<P: Payload> Handler<Keep<P>> for Broker<P> {
+    type Result = ();
+
+    fn handle(&mut self, keep: Keep<P>, _: &mut Self::Context) {
+        match keep {
+            Keep::Consumer { consumer } => self.kept_consumers.push(consumer),
+            Keep::Emitter { slot, generation, emitter } => {
+                let mut roster = self.room().roster.borrow_mut();
+                if roster.holds(slot, generation)
+                    && let Some(member) = roster.slot_mut(slot)
+                {
+                    member.keeper = Some(emitter);
+                }
+            }
+        }
+    }
+}
+
+/// Asks a broker how it is: open rounds and whom each waits for, the last outcomes, how each emitter kept its
+/// promises.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "BrokerSnapshot")]
+pub struct Inspect;
+
+/// An answer that the sessions complete.
+#[doc(hidden)]
+pub struct Inspected<P: Payload> {
+    snapshot: BrokerSnapshot,
+    open: Vec<Rc<Link<P>>>,
+    executor: Rc<Executor>,
+}
+
+impl<P: Payload> MessageResponse<Broker<P>, Inspect> for Inspected<P> {
+    fn handle(self, _: &mut LocalContext<Broker<P>>, answer: Option<OneshotSender<BrokerSnapshot>>) {
+        let Some(answer) = answer else { return };
+        let collector = Rc::new(Collector::new(self.snapshot, answer));
+        for link in self.open {
+            link.push(&self.executor, ToSession::Inspect(collector.clone()));
+        }
+    }
+}
+
+impl<P: Payload> std::fmt::Debug for Inspected<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inspected").finish_non_exhaustive()
+    }
+}
+
+impl<P: Payload> Handler<Inspect> for Broker<P> {
+    type Result = Inspected<P>;
+
+    fn handle(&mut self, _: Inspect, _: &mut Self::Context) -> Inspected<P> {
+        Inspected {
+            snapshot: self.snapshot(),
+            open: self.open.earliest(DESCRIBED_ROUNDS),
+            executor: self.room().executor.clone(),
+        }
+    }
+}
+
+impl<P: Payload> Broker<P> {
+    fn snapshot(&self) -> BrokerSnapshot {
+        let roster = self.room().roster.borrow();
+        let most = roster.present().filter(|member| member.stats.last > 0).max_by_key(|member| member.stats.last);
+        BrokerSnapshot {
+            broker: self.id.clone(),
+            timeout: self.rules.timeout,
+            emitters: roster.stats().cloned().collect(),
+            consumers: self.room().audience.borrow().names.to_vec(),
+            open_count: self.open.len(),
+            open: Vec::new(),
+            resolved: self.resolved,
+            cancelled: self.cancelled,
+            recent: self.history.iter().cloned().collect(),
+            most_often_last: most.map(|member| member.seat.who.clone()),
+        }
+    }
+}
+
+/// Tells a broker to cancel an open round for everyone.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), BrokerError>")]
+pub struct Abort {
+    /// What the round is about; `None` for the round without a key.
+    pub key: Option<RoundKey>,
+    /// Why, as the outcome will say.
+    pub reason: Arc<str>,
+}
+
+impl<P: Payload> Handler<Abort> for Broker<P> {
+    type Result = Result<(), BrokerError>;
+
+    fn handle(&mut self, abort: Abort, _: &mut Self::Context) -> Self::Result {
+        let Some(link) = self.open.by_key(abort.key.as_ref()) else {
+            return Err(BrokerError::NoRound { key: abort.key });
+        };
+        link.push(&self.room().executor, ToSession::Abort(round::Abort::Asked(abort.reason)));
+        Ok(())
+    }
+}
+
+/// Tells a broker the timeout of the rounds that open from now on; open rounds keep theirs.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), BrokerError>")]
+pub struct SetTimeout(pub Duration);
+
+impl<P: Payload> Handler<SetTimeout> for Broker<P> {
+    type Result = Result<(), BrokerError>;
+
+    fn handle(&mut self, SetTimeout(timeout): SetTimeout, _: &mut Self::Context) -> Self::Result {
+        if timeout.is_zero() {
+            return Err(ConfigError::ZeroTimeout.into());
+        }
+        Rc::make_mut(&mut self.rules).timeout = timeout;
+        self.misconfigured = self.check().err();
+        Ok(())
+    }
+}
+
+/// Tells a broker to stop, which cancels its open rounds for everyone.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
+impl<P: Payload> Handler<Stop> for Broker<P> {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+/// The messages of a broker as methods of its address.
+pub trait BrokerExt<P: Payload> {
+    /// Registers any actor as an emitter, by the summons that it handles. Keep the membership in a field of the
+    /// actor.
+    ///
+    /// # Errors
+    ///
+    /// `RoundOpen`, `Full`, `Config`, `BrokerGone`.
+    fn add_emitter(
+        &self,
+        name: impl Into<Arc<str>>,
+        actor: Recipient<Summons<P>>,
+    ) -> impl Future<Output = Result<Membership<P>, JoinError>>;
+
+    /// Registers any actor as a consumer, by what it handles: resolved rounds, cancelled ones, or every outcome.
+    ///
+    /// # Errors
+    ///
+    /// `Full`, `Config`, `BrokerGone`.
+    fn add_consumer(
+        &self,
+        name: impl Into<Arc<str>>,
+        actor: impl Into<ConsumingActor<P>>,
+    ) -> impl Future<Output = Result<ConsumerHandle<P>, JoinError>>;
+
+    /// Asks the broker how it is. See [`Inspect`].
+    ///
+    /// # Errors
+    ///
+    /// `Gone`.
+    fn inspect(&self) -> impl Future<Output = Result<BrokerSnapshot, BrokerError>>;
+
+    /// Cancels the open round without a key. See [`Abort`].
+    ///
+    /// # Errors
+    ///
+    /// `NoRound`, `Gone`.
+    fn abort(&self, reason: impl Into<Arc<str>>) -> impl Future<Output = Result<(), BrokerError>>;
+
+    /// Cancels the open round of this key. See [`Abort`].
+    ///
+    /// # Errors
+    ///
+    /// `NoRound`, `Gone`.
+    fn abort_for(
+        &self,
+        key: impl Into<RoundKey>,
+        reason: impl Into<Arc<str>>,
+    ) -> impl Future<Output = Result<(), BrokerError>>;
+
+    /// Sets the timeout of the rounds that open from now on. See [`SetTimeout`].
+    ///
+    /// # Errors
+    ///
+    /// `Config` for a timeout of zero, `Gone`.
+    fn set_timeout(&self, timeout: Duration) -> impl Future<Output = Result<(), BrokerError>>;
+
+    /// Stops the broker, which cancels its open rounds for everyone. See [`Stop`].
+    fn stop(&self);
+}
+
+impl<P: Payload> BrokerExt<P> for Addr<Broker<P>> {
+    async fn add_emitter(
+        &self,
+        name: impl Into<Arc<str>>,
+        actor: Recipient<Summons<P>>,
+    ) -> Result<Membership<P>, JoinError> {
+        let ask = Ask::Any { weak: actor.downgrade(), strong: None };
+        drop(actor);
+        let enlist = Enlist { id: None, name: name.into(), deadline: None, ask, wants: None };
+        let seat = self.send(enlist).await.map_err(|_| JoinError::BrokerGone)??;
+        Ok(Membership::new(seat))
+    }
+
+    async fn add_consumer(
+        &self,
+        name: impl Into<Arc<str>>,
+        actor: impl Into<ConsumingActor<P>>,
+    ) -> Result<ConsumerHandle<P>, JoinError> {
+        let attend = Attend { name: Some(name.into()), route: actor.into().0 };
+        let seat = self.send(attend).await.map_err(|_| JoinError::BrokerGone)??;
+        Ok(ConsumerHandle { seat, address: None, broker: self.clone() })
+    }
+
+    async fn inspect(&self) -> Result<BrokerSnapshot, BrokerError> {
+        Ok(self.send(Inspect).await?)
+    }
+
+    async fn abort(&self, reason: impl Into<Arc<str>>) -> Result<(), BrokerError> {
+        self.send(Abort { key: None, reason: reason.into() }).await?
+    }
+
+    async fn abort_for(&self, key: impl Into<RoundKey>, reason: impl Into<Arc<str>>) -> Result<(), BrokerError> {
+        self.send(Abort { key: Some(key.into()), reason: reason.into() }).await?
+    }
+
+    async fn set_timeout(&self, timeout: Duration) -> Result<(), BrokerError> {
+        self.send(SetTimeout(timeout)).await?
+    }
+
+    fn stop(&self) {
+        self.do_send(Stop);
+    }
+}
+
+/// An actor that consumes rounds, by the recipient of what it handles.
+///
+/// It is made from a `Recipient<Resolved<P>>`, a `Recipient<Cancelled<P>>` or a `Recipient<Outcome<P>>`; all of them
+/// are answered with [`Handled`](crate::Handled), so that the actor can say that it failed.
+pub struct ConsumingActor<P: Payload>(Route<P>);
+
+impl<P: Payload> std::fmt::Debug for ConsumingActor<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConsumingActor").finish_non_exhaustive()
+    }
+}
+
+impl<P: Payload> From<Recipient<Resolved<P>>> for ConsumingActor<P> {
+    fn from(actor: Recipient<Resolved<P>>) -> Self {
+        Self(Route::Resolved(actor.downgrade()))
+    }
+}
+
+impl<P: Payload> From<Recipient<Cancelled<P>>> for ConsumingActor<P> {
+    fn from(actor: Recipient<Cancelled<P>>) -> Self {
+        Self(Route::Cancelled(actor.downgrade()))
+    }
+}
+
+impl<P: Payload> From<Recipient<Outcome<P>>> for ConsumingActor<P> {
+    fn from(actor: Recipient<Outcome<P>>) -> Self {
+        Self(Route::All(actor.downgrade()))
+    }
+}

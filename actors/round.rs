@@ -1,0 +1,409 @@
+//! The round itself: a state machine. Inputs go in, decisions come out; it knows no clock, no actor and no chance.
+//!
+//! `input at t → deadlines before t → the input → released? out of reach? → decision`
+//!
+//! Time is the time since the round opened, told with each input. A signal is late when it is handled after a
+//! deadline (`t > deadline`); a tick closes at the deadline itself (`t >= deadline`), so in a tie the order of
+//! handling decides. Emitters are slots of the broker's roster; names are put in place when the outcome is made.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::outcome::Gathered;
+use crate::policy::{Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules};
+
+/// An emitter's place in the broker's roster; it stays the same while any round is open that knows it.
+pub(crate) type Slot = u32;
+
+/// How an emitter stands in this round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Not part of this round.
+    #[default]
+    Absent,
+    /// Owes its signal.
+    Owing,
+    /// Was lost while it owed, and the policy is to wait for somebody with its id.
+    Awaited,
+    Kept,
+    /// Let its own deadline pass.
+    Missed,
+    Lost,
+    Left,
+}
+
+impl Standing {
+    /// Whether the round waits for it.
+    pub(crate) fn owes(self) -> bool {
+        matches!(self, Self::Owing | Self::Awaited)
+    }
+
+    /// Whether a round that closes now names it as missing.
+    pub(crate) fn is_missing(self) -> bool {
+        matches!(self, Self::Owing | Self::Awaited | Self::Missed | Self::Lost)
+    }
+}
+
+/// What is particular to one emitter: most have neither.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// Its own deadline, from the opening of the round, or from its joining if that came later.
+    pub(crate) deadline: Option<Duration>,
+    /// Which of the required names it bears.
+    pub(crate) required: Option<usize>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Input<P> {
+    Emit(Slot, P),
+    Join(Slot, Terms),
+    Leave(Slot),
+    Lost(Slot),
+    Veto(Slot, Arc<str>),
+    Abort(Abort),
+    Tick,
+}
+
+/// Who ended a round from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Abort {
+    Asked(Arc<str>),
+    BrokerStopped,
+    SessionLost,
+}
+
+/// What the round says to an input.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Decision<P> {
+    /// The signal counts; a replaced one is handed back.
+    Taken { replaced: Option<P> },
+    /// The signal does not count.
+    Refused(P, Refusal),
+    /// The signal belongs to the next round.
+    Deferred(P),
+    /// The input that was no signal has had its effect.
+    Noted,
+    /// The round was over before; a signal is handed back.
+    Over(Option<P>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    AlreadyKept,
+    /// Its own deadline is past.
+    Late,
+    /// It has left or was lost.
+    Gone,
+}
+
+/// How a round ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Resolved { partial: bool },
+    TimedOut,
+    /// No signal came for the idle time.
+    Idle,
+    Lost(Slot),
+    Vetoed(Slot, Arc<str>),
+    /// Whoever is left cannot release the round any more.
+    OutOfReach,
+    Aborted(Abort),
+}
+
+impl Verdict {
+    pub(crate) fn is_resolved(&self) -> bool {
+        matches!(self, Self::Resolved { .. })
+    }
+
+    /// Whether those who still owed have missed the round: time was over, and not somebody else's doing.
+    pub(crate) fn is_timeout(&self) -> bool {
+        matches!(self, Self::TimedOut | Self::Idle | Self::Resolved { partial: true })
+    }
+}
+
+/// A signal that counts: whose, and how long after the opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) slot: Slot,
+    pub(crate) at: Duration,
+}
+
+pub(crate) struct Round<P> {
+    rules: Rc<Rules<P>>,
+    /// By slot.
+    standing: Vec<Standing>,
+    owing: usize,
+    missed: usize,
+    /// In the order of emission, and beside it, at the same places, the payloads.
+    kept: Vec<Kept>,
+    payloads: Vec<P>,
+    /// For `Release::Required`, by name: whether somebody has kept it.
+    required: Vec<bool>,
+    /// The emitters that bear a required name or have a deadline of their own, by slot.
+    terms: Vec<(Slot, Terms)>,
+    /// The earliest deadline of an emitter that still owes.
+    own: Option<(Duration, Slot)>,
+    last: Duration,
+    verdict: Option<Verdict>,
+}
+
+/// A deadline and what it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Deadline {
+    Emitter(Slot),
+    Idle,
+    Total,
+}
+
+impl<P> Round<P> {
+    /// Opens a round of the emitters that stand as owing; `terms`, by slot, says what is particular to some of them.
+    pub(crate) fn open(rules: Rc<Rules<P>>, standing: Vec<Standing>, terms: Vec<(Slot, Terms)>) -> Self {
+        let owing = standing.iter().filter(|standing| standing.owes()).count();
+        let required = match &rules.release {
+            Release::Required(names) => vec![false; names.len()],
+            _ => Vec::new(),
+        };
+        let mut round = Self {
+            rules,
+            standing,
+            owing,
+            missed: 0,
+            kept: Vec::with_capacity(owing),
+            payloads: Vec::with_capacity(owing),
+            required,
+            terms,
+            own: None,
+            last: Duration::ZERO,
+            verdict: None,
+        };
+        round.find_own();
+        round
+    }
+
+    /// Takes an input that is handled at `t`.
+    pub(crate) fn handle(&mut self, t: Duration, input: Input<P>) -> Decision<P> {
+        self.pass_deadlines(t, matches!(input, Input::Tick));
+        if self.verdict.is_some() {
+            return Decision::Over(match input {
+                Input::Emit(_, payload) => Some(payload),
+                _ => None,
+            });
+        }
+        match input {
+            Input::Emit(slot, payload) => return self.emit(t, slot, payload),
+            Input::Join(slot, terms) => self.join(t, slot, terms),
+            Input::Leave(slot) => self.leave(t, slot, Standing::Left),
+            Input::Lost(slot) => self.lose(t, slot),
+            Input::Veto(slot, reason) => {
+                if self.standing_of(slot) != Standing::Absent {
+                    self.verdict = Some(Verdict::Vetoed(slot, reason));
+                }
+            }
+            Input::Abort(abort) => self.verdict = Some(Verdict::Aborted(abort)),
+            Input::Tick => {}
+        }
+        Decision::Noted
+    }
+
+    fn emit(&mut self, t: Duration, slot: Slot, payload: P) -> Decision<P> {
+        let mut replaced = None;
+        match self.standing_of(slot) {
+            Standing::Owing | Standing::Awaited => {
+                self.release_from(slot, Standing::Kept);
+                if let Some(name) = self.terms_of(slot).and_then(|terms| terms.required) {
+                    self.required[name] = true;
+                }
+            }
+            Standing::Kept => match self.rules.repeat {
+                RepeatEmit::Rejected => return Decision::Refused(payload, Refusal::AlreadyKept),
+                RepeatEmit::NextRound => return Decision::Deferred(payload),
+                RepeatEmit::Replaces => {
+                    if let Some(place) = self.kept.iter().position(|kept| kept.slot == slot) {
+                        self.kept.remove(place);
+                        replaced = Some(self.payloads.remove(place));
+                    }
+                }
+            },
+            Standing::Missed => return Decision::Refused(payload, Refusal::Late),
+            Standing::Lost | Standing::Left => return Decision::Refused(payload, Refusal::Gone),
+            Standing::Absent => return Decision::Deferred(payload),
+        }
+        self.kept.push(Kept { slot, at: t });
+        self.payloads.push(payload);
+        self.last = t;
+        self.settle(t);
+        Decision::Taken { replaced }
+    }
+
+    fn join(&mut self, t: Duration, slot: Slot, terms: Terms) {
+        if self.standing.len() <= slot as usize {
+            self.standing.resize(slot as usize + 1, Standing::Absent);
+        }
+        match self.standing[slot as usize] {
+            // It is back, and takes up its promise.
+            Standing::Awaited => {}
+            Standing::Absent | Standing::Left | Standing::Lost if self.rules.late_join == LateJoin::ThisRound => {
+                self.owing += 1;
+            }
+            _ => return,
+        }
+        self.standing[slot as usize] = Standing::Owing;
+        let terms = Terms { deadline: terms.deadline.map(|wait| t.saturating_add(wait)), ..terms };
+        match self.terms.binary_search_by_key(&slot, |(slot, _)| *slot) {
+            Ok(place) => self.terms[place].1 = terms,
+            Err(_) if terms == Terms::default() => {}
+            Err(place) => self.terms.insert(place, (slot, terms)),
+        }
+        self.find_own();
+    }
+
+    fn leave(&mut self, t: Duration, slot: Slot, standing: Standing) {
+        if self.standing_of(slot).owes() {
+            self.release_from(slot, standing);
+            self.settle(t);
+        }
+    }
+
+    fn lose(&mut self, t: Duration, slot: Slot) {
+        if self.standing_of(slot).owes() {
+            match self.rules.on_lost {
+                OnLost::Cancel => {
+                    self.release_from(slot, Standing::Lost);
+                    self.verdict = Some(Verdict::Lost(slot));
+                }
+                OnLost::Shrink => self.leave(t, slot, Standing::Lost),
+                OnLost::Wait => self.standing[slot as usize] = Standing::Awaited,
+            }
+        }
+    }
+
+    /// The emitter owes nothing any more.
+    fn release_from(&mut self, slot: Slot, standing: Standing) {
+        self.standing[slot as usize] = standing;
+        self.owing -= 1;
+        if self.own.is_some_and(|(_, soonest)| soonest == slot) {
+            self.find_own();
+        }
+    }
+
+    fn find_own(&mut self) {
+        self.own = self
+            .terms
+            .iter()
+            .filter(|(slot, _)| self.standing_of(*slot).owes())
+            .filter_map(|(slot, terms)| Some((terms.deadline?, *slot)))
+            .min();
+    }
+
+    /// Closes the round if it has what it needs, or if it never will.
+    fn settle(&mut self, t: Duration) {
+        if self.rules.close == Close::Released && self.is_released(t) {
+            self.verdict = Some(Verdict::Resolved { partial: false });
+        } else if !self.is_in_reach() {
+            self.verdict = Some(Verdict::OutOfReach);
+        }
+    }
+
+    fn is_released(&self, t: Duration) -> bool {
+        match &self.rules.release {
+            Release::All => self.owing == 0 && self.missed == 0,
+            Release::AtLeast(quorum) => self.kept.len() >= *quorum,
+            Release::Required(_) => self.required.iter().all(|kept| *kept),
+            Release::When(predicate) => predicate(&Gathered::new(&self.payloads, self.owing, t)),
+        }
+    }
+
+    /// Whether the round can still be released. Who may join this round may bring what is lacking.
+    fn is_in_reach(&self) -> bool {
+        if self.rules.late_join == LateJoin::ThisRound {
+            return true;
+        }
+        match &self.rules.release {
+            Release::All => true,
+            Release::AtLeast(quorum) => self.kept.len() + self.owing >= *quorum,
+            Release::Required(_) => self.required.iter().enumerate().all(|(name, kept)| {
+                *kept || self.terms.iter().any(|(slot, terms)| {
+                    terms.required == Some(name) && self.standing_of(*slot).owes()
+                })
+            }),
+            Release::When(_) => true,
+        }
+    }
+
+    /// Lets every deadline pass that lies before `t`, and with a tick the one at `t`, in the order of time.
+    fn pass_deadlines(&mut self, t: Duration, tick: bool) {
+        while self.verdict.is_none()
+            && let Some((when, deadline)) = self.next()
+            && (when < t || tick && when == t)
+        {
+            match deadline {
+                Deadline::Emitter(slot) => {
+                    self.release_from(slot, Standing::Missed);
+                    self.missed += 1;
+                    match &self.rules.release {
+                        // Its promise is broken, and with it the round.
+                        Release::All => self.expire(when, Verdict::TimedOut),
+                        _ if !self.is_in_reach() => self.expire(when, Verdict::TimedOut),
+                        _ => {}
+                    }
+                }
+                Deadline::Idle => self.expire(when, Verdict::Idle),
+                Deadline::Total => self.expire(when, Verdict::TimedOut),
+            }
+        }
+    }
+
+    fn expire(&mut self, t: Duration, verdict: Verdict) {
+        self.verdict = Some(if self.is_released(t) {
+            Verdict::Resolved { partial: false }
+        } else if self.rules.on_timeout == OnTimeout::DeliverPartial {
+            Verdict::Resolved { partial: true }
+        } else {
+            verdict
+        });
+    }
+
+    fn next(&self) -> Option<(Duration, Deadline)> {
+        let total = (self.rules.timeout, Deadline::Total);
+        let idle = self.rules.idle.map(|idle| (self.last.saturating_add(idle), Deadline::Idle));
+        let own = self.own.map(|(when, slot)| (when, Deadline::Emitter(slot)));
+        [Some(total), idle, own].into_iter().flatten().min()
+    }
+
+    fn terms_of(&self, slot: Slot) -> Option<&Terms> {
+        let place = self.terms.binary_search_by_key(&slot, |(slot, _)| *slot).ok()?;
+        Some(&self.terms[place].1)
+    }
+
+    pub(crate) fn standing_of(&self, slot: Slot) -> Standing {
+        self.standing.get(slot as usize).copied().unwrap_or_default()
+    }
+
+    /// When the next deadline is, unless the round is over.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        match self.verdict {
+            Some(_) => None,
+            None => self.next().map(|(when, _)| when),
+        }
+    }
+
+    /// How the round ended; `None` while it is open.
+    pub(crate) fn verdict(&self) -> Option<&Verdict> {
+        self.verdict.as_ref()
+    }
+
+    /// Those the round waits for, or waited for when it closed.
+    pub(crate) fn owing(&self) -> impl Iterator<Item = Slot> + '_ {
+        (0..).zip(&self.standing).filter(|(_, standing)| standing.owes()).map(|(slot, _)| slot)
+    }
+
+    pub(crate) fn kept(&self) -> &[Kept] {
+        &self.kept
+    }
+
+    /// What was gathered, leaving the round empty, and how each emitter stands.
+    pub(crate) fn into_parts(&mut self) -> (Vec<Kept>, Vec<P>, Vec<Standing>) {
+        (std::mem::take(&mut self.kept), std::mem::take(&mut self.payloads), std::mem::take(&mut self.standing))
+    }
+}

@@ -1,0 +1,221 @@
+//! Which session an input belongs to: opens rounds, and takes back what they leave.
+//!
+//! `ToBroker → by key, or by pledge → Link of the session; FromSession → table, debts, statistics, history`
+
+use std::collections::VecDeque;
+
+use actix::AsyncContext;
+use std::time::Duration;
+
+use crate::Payload;
+use crate::broker::{Broker, ToBroker};
+use crate::error::EmitError;
+use crate::id::{RoundId, RoundKey};
+use crate::membership::Reply;
+use crate::pledge::{Answer, Claim};
+use crate::round::{Slot, Standing, Verdict};
+use crate::runtime::{self, LocalContext};
+use crate::session::{FromSession, Link, Session, ToSession, answer};
+use crate::snapshot::PastRound;
+
+/// How long the actors of a broker are held after its last round, so that a busy broker need not find them anew for
+/// each one.
+const WARM: Duration = Duration::from_secs(1);
+
+/// How many emptied tables of closed rounds are kept for the next ones.
+const SPARE: usize = 32;
+
+impl<P: Payload> Broker<P> {
+    pub(crate) fn input(&mut self, input: ToBroker<P>, ctx: &mut LocalContext<Self>) {
+        match input {
+            ToBroker::Emit { slot, generation, key, payload, reply } => {
+                if !self.room().roster.borrow().holds(slot, generation) {
+                    answer(reply, Err(EmitError::NotJoined));
+                } else if let Some(link) = self.open.by_key(key.as_ref()) {
+                    link.push(&self.room().executor, ToSession::Signal { slot, payload, reply, pledged: false });
+                } else {
+                    self.open_round(slot, key, payload, reply, ctx);
+                }
+            }
+            ToBroker::Veto { slot, generation, key, reason, reply } => match self.open.by_key(key.as_ref()) {
+                Some(link) if self.room().roster.borrow().holds(slot, generation) => {
+                    link.push(&self.room().executor, ToSession::Veto { slot, reason, reply });
+                }
+                Some(_) => answer(reply, Err(EmitError::NotJoined)),
+                None => answer(reply, Err(EmitError::NoRound)),
+            },
+            ToBroker::Pledged { claim, slot, answer } => self.pledged(claim, slot, answer),
+            ToBroker::GiveUp { slot, generation, lost } => self.give_up(slot, generation, lost),
+            ToBroker::ConsumerLeft { ticket } => self.room().audience.borrow_mut().remove(ticket),
+        }
+    }
+
+    fn open_round(
+        &mut self,
+        slot: Slot,
+        key: Option<RoundKey>,
+        payload: P,
+        reply: Option<Reply<P>>,
+        ctx: &mut LocalContext<Self>,
+    ) {
+        let now = runtime::now();
+        if let Some(round) = self.debts.settle(key.as_ref(), slot, now) {
+            self.count_late(slot);
+            log::debug!(target: "convoke::broker", "broker {}: slot {slot} came too late for round {round}", self.id);
+            return answer(reply, Err(EmitError::Late { round, key }));
+        }
+        if self.open.len() >= self.limits.open {
+            log::warn!(target: "convoke::broker", "broker {}: {} rounds are open, the limit", self.id, self.limits.open);
+            return answer(reply, Err(EmitError::TooManyRounds { limit: self.limits.open }));
+        }
+        self.debts.forget(key.as_ref());
+        let round = RoundId(self.next_round);
+        self.next_round += 1;
+        let link = Link::new(round, key, now);
+        let mut standing = self.spare.pop().unwrap_or_default();
+        standing.extend_from_slice(self.room().roster.borrow().template());
+        let room = self.room().clone();
+        link.push(&room.executor, ToSession::Signal { slot, payload, reply, pledged: false });
+        let place = self.open.insert(link.clone());
+        Session::start(&room, link, place, self.rules.clone(), standing);
+        self.opened_since = true;
+        if !self.warm {
+            self.warm = true;
+            ctx.run_later(WARM, Self::cool);
+        }
+    }
+
+    /// Lets go of actors that are held for rounds, when there have been none for a while.
+    fn cool(&mut self, ctx: &mut LocalContext<Self>) {
+        if std::mem::take(&mut self.opened_since) || self.open.len() > 0 {
+            ctx.run_later(WARM, Self::cool);
+        } else {
+            self.warm = false;
+            self.room().roster.borrow_mut().cool();
+        }
+    }
+
+    fn pledged(&mut self, claim: Claim, slot: Slot, pledge: Answer<P>) {
+        let Some(link) = self.open.by_place(claim.place).filter(|link| link.round == claim.round) else {
+            match pledge {
+                Answer::Kept(_, reply) => {
+                    self.count_late(slot);
+                    answer(reply, Err(EmitError::Late { round: claim.round, key: None }));
+                }
+                Answer::Vetoed(_, reply) => answer(reply, Err(EmitError::NoRound)),
+                Answer::Lost => {}
+            }
+            return;
+        };
+        let input = match pledge {
+            Answer::Kept(payload, reply) => ToSession::Signal { slot, payload, reply, pledged: true },
+            Answer::Vetoed(reason, reply) => ToSession::Veto { slot, reason, reply },
+            Answer::Lost => ToSession::Lost(slot),
+        };
+        link.push(&self.room().executor, input);
+    }
+
+    fn give_up(&mut self, slot: Slot, generation: u32, lost: bool) {
+        if !self.room().roster.borrow().holds(slot, generation) {
+            return;
+        }
+        self.room().roster.borrow_mut().remove(slot, RoundId(self.next_round));
+        self.debts.drop_slot(slot);
+        log::debug!(
+            target: "convoke::broker", "broker {}: slot {slot} {}", self.id, if lost { "is lost" } else { "has left" }
+        );
+        for link in self.open.all() {
+            let input = if lost { ToSession::Lost(slot) } else { ToSession::Leave(slot) };
+            link.push(&self.room().executor, input);
+        }
+    }
+
+    fn count_late(&self, slot: Slot) {
+        if let Some(member) = self.room().roster.borrow_mut().slot_mut(slot) {
+            member.stats.late += 1;
+        }
+    }
+
+    pub(crate) fn take_from_session(&mut self, message: FromSession<P>) {
+        match message {
+            FromSession::Closed { place, past, verdict, standing, last, returned } => {
+                let link = self.open.remove(place);
+                self.count(&verdict, &standing, last.filter(|_| past.signals > 1));
+                if standing.iter().any(|standing| standing.owes() || *standing == Standing::Missed) {
+                    let window = self.limits.late_window.unwrap_or(self.rules.timeout);
+                    let until = runtime::after(runtime::now(), window);
+                    let key = link.as_ref().and_then(|link| link.key.clone());
+                    self.debts.note(key, past.round, &standing, until);
+                }
+                let key = link.and_then(|link| link.key.clone());
+                self.take_back(past.round, &key, returned);
+                self.remember(past);
+                self.recycle(standing);
+            }
+            FromSession::ConsumersFailed { round, failed } => {
+                if let Some(past) = self.history.iter_mut().rev().find(|past| past.round == round) {
+                    past.failed_consumers = failed;
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, verdict: &Verdict, standing: &[Standing], last: Option<Slot>) {
+        let resolved = verdict.is_resolved();
+        *(if resolved { &mut self.resolved } else { &mut self.cancelled }) += 1;
+        let mut roster = self.room().roster.borrow_mut();
+        for (slot, standing) in (0..).zip(standing) {
+            let Some(member) = roster.slot_mut(slot) else { break };
+            match standing {
+                Standing::Kept => member.stats.kept += 1,
+                Standing::Missed => member.stats.missed += 1,
+                Standing::Owing | Standing::Awaited if verdict.is_timeout() => member.stats.missed += 1,
+                _ => {}
+            }
+        }
+        if let Some(member) = last.filter(|_| resolved).and_then(|slot| roster.slot_mut(slot)) {
+            member.stats.last += 1;
+        }
+    }
+
+    /// Signals that a round did not take open the next one, or are late, as if they came now.
+    fn take_back(&mut self, round: RoundId, key: &Option<RoundKey>, inputs: VecDeque<ToSession<P>>) {
+        for input in inputs {
+            match input {
+                ToSession::Signal { slot, reply, pledged: true, .. } => {
+                    self.count_late(slot);
+                    answer(reply, Err(EmitError::Late { round, key: key.clone() }));
+                }
+                ToSession::Signal { slot, payload, reply, pledged: false } => {
+                    let generation = self.room().roster.borrow().slot(slot).map(|member| member.seat.generation);
+                    let Some(generation) = generation else { continue };
+                    self.returned.push_back(ToBroker::Emit { slot, generation, key: key.clone(), payload, reply });
+                }
+                ToSession::Veto { reply, .. } => answer(reply, Err(EmitError::NoRound)),
+                // What happened to the roster is known here, and the rest concerned that round alone.
+                ToSession::Join(..)
+                | ToSession::Leave(_)
+                | ToSession::Lost(_)
+                | ToSession::Abort(_)
+                | ToSession::Inspect(_) => {}
+            }
+        }
+    }
+
+    fn remember(&mut self, past: PastRound) {
+        if self.limits.history == 0 {
+            return;
+        }
+        if self.history.len() == self.limits.history {
+            self.history.pop_front();
+        }
+        self.history.push_back(past);
+    }
+
+    fn recycle(&mut self, mut standing: Vec<Standing>) {
+        if self.spare.len() < SPARE {
+            standing.clear();
+            self.spare.push(standing);
+        }
+    }
+}

@@ -1,0 +1,458 @@
+//! Polls our actors: one executor on each arbiter, itself one task of that arbiter's runtime.
+//!
+//! `start → table of tasks → ready queue → one poll → table, or gone`
+//!
+//! actix gives every actor a task of its own in tokio, which costs more than a short-lived actor does: a session
+//! lives for one round. Here an actor is a row in a table, a wake on the same thread is one push, and all timers
+//! of an arbiter share one armed timer of tokio's. The same loop, with a seeded choice instead of first come first
+//! served, is the scheduler of the tests.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use slab::Slab;
+use tokio::time::{Instant, Sleep};
+use uuid::Uuid;
+
+use super::seed::Seed;
+use super::timers::Timers;
+
+/// How many polls the executor makes before it lets the other tasks of the arbiter run.
+const POLLS: usize = 128;
+
+/// How many inputs one actor handles in one poll; one under a seed, so that every order can be seen.
+pub(crate) const TURN: usize = 64;
+
+thread_local! {
+    static HERE: RefCell<Option<Rc<Executor>>> = const { RefCell::new(None) };
+}
+
+/// One row of the table; the generation tells it from an earlier actor in the same row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TaskId {
+    row: u32,
+    generation: u32,
+}
+
+/// What the executor polls: an actor with its context, or a plain future.
+pub(crate) trait Task {
+    fn poll(&mut self, turn: &Turn<'_>) -> Poll<()>;
+
+    /// What a person calls it, for the leak check and the log.
+    fn label(&self) -> String;
+}
+
+/// One poll as the polled task sees it.
+pub(crate) struct Turn<'a> {
+    pub(crate) executor: &'a Rc<Executor>,
+    pub(crate) id: TaskId,
+    /// A timer of this task is due.
+    pub(crate) fired: bool,
+}
+
+impl Turn<'_> {
+    /// The waker of this task, made when it is first wanted: a session never wants one.
+    pub(crate) fn waker(&self) -> Waker {
+        Waker::from(self.executor.wake_handle(self.id))
+    }
+}
+
+struct Row {
+    generation: u32,
+    queued: bool,
+    fired: bool,
+    /// Absent while it is being polled.
+    task: Option<Box<dyn Task>>,
+    wake: Option<Arc<WakeHandle>>,
+}
+
+struct State {
+    table: Slab<Row>,
+    ready: VecDeque<TaskId>,
+    generation: u32,
+    seed: Option<Seed>,
+}
+
+/// The tasks of one arbiter.
+pub(crate) struct Executor {
+    state: RefCell<State>,
+    timers: RefCell<Timers>,
+    /// The driver is running or will be: nobody has to wake it.
+    busy: Cell<bool>,
+    driver: RefCell<Option<Waker>>,
+    remote: Arc<Remote>,
+}
+
+impl Executor {
+    /// The executor of this arbiter, started when it is first wanted; `None` outside an arbiter.
+    pub(crate) fn here() -> Option<Rc<Self>> {
+        if let Some(executor) = HERE.with_borrow(Clone::clone) {
+            return Some(executor);
+        }
+        actix::System::try_current()?;
+        let executor = Rc::new(Self {
+            state: RefCell::new(State {
+                table: Slab::new(),
+                ready: VecDeque::new(),
+                generation: 0,
+                seed: Seed::take(),
+            }),
+            timers: RefCell::new(Timers::default()),
+            busy: Cell::new(true),
+            driver: RefCell::new(None),
+            remote: Arc::new(Remote::default()),
+        });
+        HERE.set(Some(executor.clone()));
+        actix_rt::spawn(Driver { executor: executor.clone(), sleep: None, armed: None });
+        Some(executor)
+    }
+
+    /// Adds a task, which `make` builds with its own id in hand, and polls it soon.
+    pub(crate) fn spawn(self: &Rc<Self>, make: impl FnOnce(TaskId) -> Box<dyn Task>) -> TaskId {
+        let id = {
+            let mut state = self.state.borrow_mut();
+            state.generation = state.generation.wrapping_add(1);
+            let generation = state.generation;
+            let row = state.table.insert(Row { generation, queued: true, fired: false, task: None, wake: None });
+            TaskId { row: row as u32, generation }
+        };
+        let task = make(id);
+        let mut state = self.state.borrow_mut();
+        if let Some(row) = state.table.get_mut(id.row as usize) {
+            row.task = Some(task);
+        }
+        state.ready.push_back(id);
+        drop(state);
+        self.rouse();
+        id
+    }
+
+    /// Polls this task soon; nothing if it is gone.
+    pub(crate) fn wake(&self, id: TaskId) {
+        let mut state = self.state.borrow_mut();
+        let State { table, ready, .. } = &mut *state;
+        match table.get_mut(id.row as usize) {
+            Some(row) if row.generation == id.generation && !row.queued => {
+                row.queued = true;
+                ready.push_back(id);
+            }
+            _ => return,
+        }
+        drop(state);
+        self.rouse();
+    }
+
+    fn rouse(&self) {
+        if !self.busy.replace(true)
+            && let Some(driver) = &*self.driver.borrow()
+        {
+            driver.wake_by_ref();
+        }
+    }
+
+    /// A handle by which any thread can wake this task.
+    pub(crate) fn wake_handle(&self, id: TaskId) -> Arc<WakeHandle> {
+        let make = || Arc::new(WakeHandle { remote: self.remote.clone(), id, pending: AtomicBool::new(false) });
+        match self.state.borrow_mut().table.get_mut(id.row as usize) {
+            Some(row) if row.generation == id.generation => row.wake.get_or_insert_with(make).clone(),
+            _ => make(),
+        }
+    }
+
+    /// Wakes this task at that time, with [`Turn::fired`] set.
+    pub(crate) fn wake_at(&self, when: Instant, id: TaskId) {
+        self.timers.borrow_mut().insert(when, id);
+    }
+
+    /// Counts timers whose task has lost interest, so that they are swept out in time.
+    pub(crate) fn forget_timers(&self, count: usize) {
+        if self.timers.borrow_mut().forget(count) {
+            let state = self.state.borrow();
+            self.timers.borrow_mut().sweep(|id| state.lives(id));
+        }
+    }
+
+    /// Chooses below `bound`: by the seed, or zero without one.
+    pub(crate) fn choose(&self, bound: usize) -> usize {
+        match &mut self.state.borrow_mut().seed {
+            Some(seed) => seed.choose(bound),
+            None => 0,
+        }
+    }
+
+    /// An id that the seed determines; `None` without one.
+    pub(crate) fn seeded_id(&self) -> Option<Uuid> {
+        self.state.borrow_mut().seed.as_mut().map(Seed::id)
+    }
+
+    pub(crate) fn is_seeded(&self) -> bool {
+        self.state.borrow().seed.is_some()
+    }
+
+    /// The fingerprint of all choices so far, with their number; `None` without a seed.
+    pub(crate) fn trace(&self) -> Option<(u64, u64)> {
+        self.state.borrow().seed.as_ref().map(Seed::trace)
+    }
+
+    /// The names of all tasks that live.
+    pub(crate) fn labels(&self) -> Vec<String> {
+        let state = self.state.borrow();
+        state.table.iter().filter_map(|(_, row)| row.task.as_ref()).map(|task| task.label()).collect()
+    }
+
+    /// How many tasks live.
+    pub(crate) fn live(&self) -> usize {
+        self.state.borrow().table.len()
+    }
+
+    /// Whether nothing is ready: what lives waits for a message, a timer, or another thread.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state.borrow().ready.is_empty() && self.remote.lock().woken.is_empty()
+    }
+
+    fn poll_next(self: &Rc<Self>) -> bool {
+        let mut state = self.state.borrow_mut();
+        let State { table, ready, seed, .. } = &mut *state;
+        let id = match seed {
+            None => ready.pop_front(),
+            Some(_) if ready.is_empty() => None,
+            Some(seed) => {
+                let chosen = seed.choose(ready.len());
+                let id = ready.swap_remove_back(chosen);
+                seed.record(id.map_or(0, |id| u64::from(id.row)));
+                id
+            }
+        };
+        let Some(id) = id else { return false };
+        let Some(row) = table.get_mut(id.row as usize).filter(|row| row.generation == id.generation) else {
+            return true;
+        };
+        row.queued = false;
+        let fired = std::mem::take(&mut row.fired);
+        let Some(mut task) = row.task.take() else { return true };
+        drop(state);
+
+        let turn = Turn { executor: self, id, fired };
+        match catch_unwind(AssertUnwindSafe(|| task.poll(&turn))) {
+            Ok(Poll::Pending) => {
+                if let Some(row) = self.state.borrow_mut().table.get_mut(id.row as usize) {
+                    row.task = Some(task);
+                }
+            }
+            Ok(Poll::Ready(())) => self.remove(id, task),
+            Err(_) => {
+                log::error!(target: "convoke::runtime", "{} panicked and is gone; its neighbours go on", label(&*task));
+                self.remove(id, task);
+            }
+        }
+        true
+    }
+
+    fn remove(&self, id: TaskId, task: Box<dyn Task>) {
+        self.state.borrow_mut().table.try_remove(id.row as usize);
+        drop_quietly(task);
+    }
+
+    fn poll_due(&self) {
+        let mut timers = self.timers.borrow_mut();
+        if timers.is_empty() {
+            return;
+        }
+        let now = super::now();
+        while let Some(id) = timers.pop_due(now) {
+            let mut state = self.state.borrow_mut();
+            let State { table, ready, .. } = &mut *state;
+            if let Some(row) = table.get_mut(id.row as usize).filter(|row| row.generation == id.generation) {
+                row.fired = true;
+                if !std::mem::replace(&mut row.queued, true) {
+                    ready.push_back(id);
+                }
+            }
+        }
+    }
+
+    fn next_timer(&self) -> Option<Instant> {
+        let state = self.state.borrow();
+        self.timers.borrow_mut().next(|id| state.lives(id))
+    }
+
+    fn take_remote(&self) {
+        let woken = std::mem::take(&mut self.remote.lock().woken);
+        for handle in woken {
+            handle.pending.store(false, Ordering::Release);
+            self.wake(handle.id);
+        }
+    }
+
+    /// Drops what lives, in the order of the table; the cleaning of one may wake or message another.
+    fn shut_down(&self) {
+        loop {
+            let rows: Vec<Row> = self.state.borrow_mut().table.drain().collect();
+            if rows.is_empty() {
+                break;
+            }
+            rows.into_iter().filter_map(|row| row.task).for_each(drop_quietly);
+        }
+    }
+}
+
+impl State {
+    fn lives(&self, id: TaskId) -> bool {
+        self.table.get(id.row as usize).is_some_and(|row| row.generation == id.generation)
+    }
+}
+
+/// A panic in the `Drop` of a user's value must not take the neighbours along.
+fn drop_quietly(task: Box<dyn Task>) {
+    if catch_unwind(AssertUnwindSafe(|| drop(task))).is_err() {
+        log::error!(target: "convoke::runtime", "a value panicked while it was dropped with its actor");
+    }
+}
+
+fn label(task: &dyn Task) -> String {
+    catch_unwind(AssertUnwindSafe(|| task.label())).unwrap_or_else(|_| "an actor".to_owned())
+}
+
+/// The wakes that come from other threads.
+#[derive(Default)]
+pub(crate) struct Remote {
+    wakes: Mutex<Wakes>,
+}
+
+#[derive(Default)]
+struct Wakes {
+    woken: Vec<Arc<WakeHandle>>,
+    /// Present while the driver sleeps.
+    driver: Option<Waker>,
+}
+
+impl Remote {
+    fn lock(&self) -> MutexGuard<'_, Wakes> {
+        self.wakes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes one task from any thread: a push on the task's own, a lock from another.
+pub(crate) struct WakeHandle {
+    remote: Arc<Remote>,
+    id: TaskId,
+    pending: AtomicBool,
+}
+
+impl WakeHandle {
+    pub(crate) fn wake_task(self: &Arc<Self>) {
+        let here = HERE.try_with(|here| {
+            let Ok(here) = here.try_borrow() else { return false };
+            let Some(executor) = here.as_ref().filter(|here| Arc::ptr_eq(&here.remote, &self.remote)) else {
+                return false;
+            };
+            executor.wake(self.id);
+            true
+        });
+        if here != Ok(true) && !self.pending.swap(true, Ordering::AcqRel) {
+            let mut wakes = self.remote.lock();
+            wakes.woken.push(self.clone());
+            let driver = wakes.driver.take();
+            drop(wakes);
+            if let Some(driver) = driver {
+                driver.wake();
+            }
+        }
+    }
+}
+
+impl Wake for WakeHandle {
+    fn wake(self: Arc<Self>) {
+        self.wake_task();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_task();
+    }
+}
+
+/// The executor's own task in tokio.
+struct Driver {
+    executor: Rc<Executor>,
+    sleep: Option<Pin<Box<Sleep>>>,
+    armed: Option<Instant>,
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let executor = self.executor.clone();
+        executor.busy.set(true);
+        executor.take_remote();
+        executor.poll_due();
+        // Under a seed one poll at a time, so that the test's own future runs in between as well.
+        let polls = if executor.is_seeded() { 1 } else { POLLS };
+        for _ in 0..polls {
+            if !executor.poll_next() {
+                break;
+            }
+        }
+        if executor.state.borrow().ready.is_empty() {
+            {
+                let mut driver = executor.driver.borrow_mut();
+                if !driver.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                    *driver = Some(cx.waker().clone());
+                }
+            }
+            executor.busy.set(false);
+            let mut wakes = executor.remote.lock();
+            if wakes.woken.is_empty() {
+                if wakes.driver.is_none() {
+                    wakes.driver = Some(cx.waker().clone());
+                }
+                drop(wakes);
+                return self.sleep_until_next(cx);
+            }
+        }
+        executor.busy.set(true);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Driver {
+    /// Arms tokio's timer for the earliest of ours. A timer that is armed for an earlier time stays: waking once
+    /// for nothing is cheaper than moving it.
+    fn sleep_until_next(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(next) = self.executor.next_timer() else { return Poll::Pending };
+        if self.armed.is_none_or(|armed| next < armed) {
+            match &mut self.sleep {
+                Some(sleep) => sleep.as_mut().reset(next),
+                None => self.sleep = Some(Box::pin(tokio::time::sleep_until(next))),
+            }
+            self.armed = Some(next);
+        }
+        if let Some(sleep) = &mut self.sleep
+            && sleep.as_mut().poll(cx).is_ready()
+        {
+            self.armed = None;
+            self.executor.busy.set(true);
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.executor.shut_down();
+        HERE.with_borrow_mut(|here| {
+            if here.as_ref().is_some_and(|here| Rc::ptr_eq(here, &self.executor)) {
+                *here = None;
+            }
+        });
+    }
+}

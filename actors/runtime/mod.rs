@@ -1,0 +1,115 @@
+//! The one seam to the world: start an actor, what time it is, a new id, chance.
+//!
+//! Everything an actor of ours takes from outside comes through here, so that a test can run it in virtual time and
+//! on a seeded scheduler. No other file calls `Instant::now`, `Uuid::now_v7` or a spawn of tokio's.
+
+mod context;
+mod executor;
+mod inbox;
+mod seed;
+mod timers;
+
+use std::time::Duration;
+
+use actix::{Addr, AsyncContext, Message, Recipient};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+pub use context::{LocalContext, Player};
+pub(crate) use executor::{Executor, TaskId, WakeHandle};
+pub(crate) use inbox::{Inbox, Refused};
+#[cfg(feature = "testing")]
+pub(crate) use seed::Seed;
+
+/// Waits beyond this are waits for ever: a century, which no clock here overflows on.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// The time, which a test may have stopped.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// `start + wait`, but never past what an `Instant` can hold.
+pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
+    start + wait.min(FOREVER)
+}
+
+/// A new id, ordered by time; under a seed one that the seed determines.
+pub(crate) fn new_id() -> Uuid {
+    match Executor::here().and_then(|executor| executor.seeded_id()) {
+        Some(id) => id,
+        None => Uuid::now_v7(),
+    }
+}
+
+/// Whether actors can be started here.
+pub(crate) fn is_arbiter() -> bool {
+    actix::System::try_current().is_some() && tokio::runtime::Handle::try_current().is_ok()
+}
+
+/// Starts an actor on this arbiter and answers with its address.
+///
+/// # Panics
+///
+/// Outside an actix system, as `Actor::start` of actix does.
+#[track_caller]
+pub(crate) fn start<A: Player>(make: impl FnOnce(&mut LocalContext<A>) -> A) -> Addr<A> {
+    let executor = executor_here();
+    let mut addr = None;
+    executor.spawn(|id| {
+        let stage = context::Stage::new(executor.clone(), id, |ctx| {
+            addr = Some(ctx.address());
+            make(ctx)
+        });
+        Box::new(stage)
+    });
+    match addr {
+        Some(addr) => addr,
+        None => unreachable!("the stage was made above"),
+    }
+}
+
+/// Starts an actor on this arbiter whose address nobody has asked for yet.
+pub(crate) fn start_unaddressed<A: Player>(executor: &std::rc::Rc<Executor>, make: impl FnOnce(TaskId) -> A) -> TaskId {
+    executor.spawn(|id| Box::new(context::Stage::new(executor.clone(), id, |_| make(id))))
+}
+
+#[track_caller]
+pub(crate) fn executor_here() -> std::rc::Rc<Executor> {
+    match Executor::here() {
+        Some(executor) => executor,
+        #[expect(clippy::panic, reason = "there is no actor and no answer without a system; actix panics here too")]
+        None => panic!(
+            "no actix system on this thread: start actors under #[actix::main] or inside System::new().block_on(…)"
+        ),
+    }
+}
+
+/// Posts a message past the bound of an actix mailbox. The callers bound what is under way themselves: one summons
+/// and one outcome for each open round, whose number is limited.
+pub(crate) fn post<M>(to: &Recipient<M>, message: M)
+where
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    to.do_send(message);
+}
+
+/// Spawns a plain future beside the actors.
+#[cfg(feature = "testing")]
+#[track_caller]
+pub(crate) fn spawn_future(future: impl Future<Output = ()> + 'static) {
+    struct Plain(std::pin::Pin<Box<dyn Future<Output = ()>>>);
+
+    impl executor::Task for Plain {
+        fn poll(&mut self, turn: &executor::Turn<'_>) -> std::task::Poll<()> {
+            self.0.as_mut().poll(&mut std::task::Context::from_waker(&turn.waker()))
+        }
+
+        fn label(&self) -> String {
+            "a spawned future".to_owned()
+        }
+    }
+
+    executor_here().spawn(|_| Box::new(Plain(Box::pin(future))));
+}

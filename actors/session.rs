@@ -1,0 +1,498 @@
+//! The actor of one round: asks the emitters, carries every input to the round and its decisions away.
+//!
+//! `broker.rs → Link → Session (round.rs decides) → emitters, consumers, and back to the broker`
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::fut::wrap_future;
+use actix::{Actor, ActorContext, AsyncContext, Message, WeakRecipient};
+use tokio::time::Instant;
+
+use crate::Payload;
+use crate::consumed::{Deliveries, FailedConsumer, Receipt};
+use crate::consumer::ToConsumer;
+use crate::emitter::ToEmitter;
+use crate::error::{ConsumerError, EmitError, Handled};
+use crate::id::{BrokerId, RoundId, RoundKey};
+use crate::membership::Reply;
+use crate::outcome::{Account, Outcome};
+use crate::pledge::{Claim, Pledge, Summons};
+use crate::policy::{Release, Rules};
+use crate::roster::{Ask, Audience, Roster, Route};
+use crate::round::{Abort, Decision, Input, Refusal, Round, Slot, Standing, Terms, Verdict};
+use crate::runtime::{self, Executor, LocalContext, Player, TaskId, WakeHandle};
+use crate::snapshot::{Collector, OpenRound, PastRound};
+
+/// What a broker sends to the session of an open round.
+pub(crate) enum ToSession<P: Payload> {
+    Signal { slot: Slot, payload: P, reply: Option<Reply<P>>, pledged: bool },
+    Veto { slot: Slot, reason: Arc<str>, reply: Option<Reply<P>> },
+    Join(Slot, Terms),
+    Leave(Slot),
+    Lost(Slot),
+    Abort(Abort),
+    Inspect(Rc<Collector>),
+}
+
+/// What a session sends to its broker.
+#[expect(clippy::large_enum_variant, reason = "nearly every one is the large one, and a box would cost each round 40 ns")]
+pub(crate) enum FromSession<P: Payload> {
+    /// The round is over.
+    Closed {
+        place: u32,
+        past: PastRound,
+        verdict: Verdict,
+        /// How every emitter stood, by slot.
+        standing: Vec<Standing>,
+        /// Whose signal came last.
+        last: Option<Slot>,
+        /// What the round did not take any more, in its order.
+        returned: VecDeque<ToSession<P>>,
+    },
+    /// Some consumers did not do their work.
+    ConsumersFailed { round: RoundId, failed: Vec<FailedConsumer> },
+}
+
+/// The way from the broker to one session; both are on the same arbiter. The broker hands over no more than a turn
+/// of inputs before the session runs, so this queue is bounded by the broker's own.
+pub(crate) struct Link<P: Payload> {
+    pub(crate) round: RoundId,
+    pub(crate) key: Option<RoundKey>,
+    pub(crate) opened: Instant,
+    task: Cell<Option<TaskId>>,
+    inbox: RefCell<VecDeque<ToSession<P>>>,
+}
+
+impl<P: Payload> Link<P> {
+    pub(crate) fn new(round: RoundId, key: Option<RoundKey>, opened: Instant) -> Rc<Self> {
+        Rc::new(Self { round, key, opened, task: Cell::new(None), inbox: RefCell::new(VecDeque::new()) })
+    }
+
+    pub(crate) fn push(&self, executor: &Executor, input: ToSession<P>) {
+        self.inbox.borrow_mut().push_back(input);
+        if let Some(task) = self.task.get() {
+            executor.wake(task);
+        }
+    }
+}
+
+/// What a broker and its sessions share; all of them are on one arbiter.
+pub(crate) struct Room<P: Payload> {
+    pub(crate) id: BrokerId,
+    pub(crate) executor: Rc<Executor>,
+    pub(crate) broker: Arc<WakeHandle>,
+    pub(crate) roster: RefCell<Roster<P>>,
+    pub(crate) audience: RefCell<Audience<P>>,
+    pub(crate) back: RefCell<VecDeque<FromSession<P>>>,
+    pub(crate) consumer_timeout: Duration,
+    /// How many signals one round may hold back for the next.
+    pub(crate) max_deferred: usize,
+    /// The broker is gone, and nobody reads what goes back to it.
+    pub(crate) deserted: Cell<bool>,
+}
+
+impl<P: Payload> Room<P> {
+    fn tell_broker(&self, message: FromSession<P>) {
+        if self.deserted.get() {
+            return;
+        }
+        self.back.borrow_mut().push_back(message);
+        self.broker.wake_task();
+    }
+}
+
+/// The actor of one round. A broker starts it with the first signal; it ends when the round is closed and its
+/// consumers are done.
+pub struct Session<P: Payload> {
+    room: Rc<Room<P>>,
+    link: Rc<Link<P>>,
+    place: u32,
+    rules: Rc<Rules<P>>,
+    round: Round<P>,
+    waiters: Vec<Reply<P>>,
+    deferred: Vec<ToSession<P>>,
+    asked: bool,
+    closed: bool,
+    deliveries: Option<Arc<Deliveries>>,
+}
+
+impl<P: Payload> Session<P> {
+    /// Starts the session of a round whose first input lies in the link.
+    pub(crate) fn start(room: &Rc<Room<P>>, link: Rc<Link<P>>, place: u32, rules: Rc<Rules<P>>, standing: Vec<Standing>) {
+        let terms = room.roster.borrow().terms().to_vec();
+        let round = Round::open(rules.clone(), standing, terms);
+        runtime::start_unaddressed(&room.executor, |task| {
+            link.task.set(Some(task));
+            Self {
+                room: room.clone(),
+                link,
+                place,
+                rules,
+                round,
+                waiters: Vec::new(),
+                deferred: Vec::new(),
+                asked: false,
+                closed: false,
+                deliveries: None,
+            }
+        });
+    }
+
+    fn since_opening(&self) -> Duration {
+        runtime::now().saturating_duration_since(self.link.opened)
+    }
+
+    fn input(&mut self, t: Duration, input: ToSession<P>) {
+        match input {
+            ToSession::Signal { slot, payload, reply, pledged } => self.signal(t, slot, payload, reply, pledged),
+            ToSession::Veto { slot, reason, reply } if self.round.standing_of(slot) != Standing::Absent => {
+                self.round.handle(t, Input::Veto(slot, reason));
+                self.waiters.extend(reply);
+            }
+            // It joined for the next round, and this one is none of its business.
+            ToSession::Veto { reply, .. } => answer(reply, Err(EmitError::NoRound)),
+            ToSession::Join(slot, terms) => {
+                self.round.handle(t, Input::Join(slot, terms));
+                if self.asked && self.round.standing_of(slot) == Standing::Owing {
+                    self.ask(t, slot);
+                }
+            }
+            ToSession::Leave(slot) => drop(self.round.handle(t, Input::Leave(slot))),
+            ToSession::Lost(slot) => drop(self.round.handle(t, Input::Lost(slot))),
+            ToSession::Abort(abort) => drop(self.round.handle(t, Input::Abort(abort))),
+            ToSession::Inspect(collector) => {
+                self.round.handle(t, Input::Tick);
+                if self.round.verdict().is_none() {
+                    collector.add(self.describe(t));
+                }
+            }
+        }
+    }
+
+    fn signal(&mut self, t: Duration, slot: Slot, payload: P, reply: Option<Reply<P>>, pledged: bool) {
+        let error = match self.round.handle(t, Input::Emit(slot, payload)) {
+            Decision::Taken { .. } => {
+                self.waiters.extend(reply);
+                self.tell_kept(t, slot);
+                return;
+            }
+            Decision::Over(Some(payload)) | Decision::Deferred(payload) if self.deferred.len() < self.room.max_deferred => {
+                self.deferred.push(ToSession::Signal { slot, payload, reply, pledged });
+                return;
+            }
+            Decision::Refused(_, Refusal::AlreadyKept) => EmitError::AlreadyKept { round: self.link.round },
+            Decision::Refused(_, Refusal::Late) => self.late(),
+            Decision::Refused(_, Refusal::Gone) => EmitError::NotJoined,
+            _ => EmitError::Busy { limit: self.room.max_deferred },
+        };
+        log::debug!(target: "convoke::round", "broker {} round {}: slot {slot}: {error}", self.room.id, self.link.round);
+        answer(reply, Err(error));
+    }
+
+    fn late(&self) -> EmitError {
+        EmitError::Late { round: self.link.round, key: self.link.key.clone() }
+    }
+
+    fn tell_kept(&self, t: Duration, slot: Slot) {
+        let roster = self.room.roster.borrow();
+        if roster.anyone_wants_kept
+            && let Some((wants, inbox)) = roster.slot(slot).and_then(|member| member.wants.as_ref())
+            && wants.kept
+        {
+            inbox.push_always(ToEmitter::Kept { round: self.link.round, key: self.link.key.clone(), at: t });
+        }
+    }
+
+    /// Asks everyone who owes a signal.
+    fn ask_all(&mut self, t: Duration) {
+        self.asked = true;
+        let owing: Vec<Slot> = self.round.owing().collect();
+        for slot in owing {
+            self.ask(t, slot);
+        }
+    }
+
+    fn ask(&mut self, t: Duration, slot: Slot) {
+        let claim = Claim { place: self.place, round: self.link.round };
+        let deadline = runtime::after(self.link.opened, self.rules.timeout);
+        let mut roster = self.room.roster.borrow_mut();
+        let Some(member) = roster.slot_mut(slot) else { return };
+        let pledge = || Pledge::new(member.seat.clone(), claim, self.link.key.clone(), deadline);
+        let reached = match &mut member.ask {
+            Ask::Never => true,
+            Ask::Own(inbox) => inbox.push(ToEmitter::Summons(pledge())).is_ok(),
+            Ask::Any { weak, strong } => {
+                if strong.is_none() {
+                    *strong = weak.upgrade();
+                }
+                match strong.as_ref().filter(|actor| actor.connected()) {
+                    Some(actor) => {
+                        runtime::post(actor, Summons { pledge: pledge() });
+                        true
+                    }
+                    None => false,
+                }
+            }
+        };
+        drop(roster);
+        if !reached {
+            self.round.handle(t, Input::Lost(slot));
+        }
+    }
+
+    /// Holds the deadline: `run_later`, told as a point in time, which spares two looks at the clock.
+    fn arm(&mut self, ctx: &mut LocalContext<Self>) {
+        if let Some(deadline) = self.round.next_deadline() {
+            ctx.run_at(runtime::after(self.link.opened, deadline), Self::on_deadline);
+        }
+    }
+
+    fn on_deadline(&mut self, ctx: &mut LocalContext<Self>) {
+        if self.closed {
+            return;
+        }
+        let t = self.since_opening();
+        self.round.handle(t, Input::Tick);
+        if self.round.verdict().is_some() {
+            self.close(t, ctx);
+        } else {
+            // The deadline has moved: a signal came, or the emitter whose own it was has kept its promise.
+            self.arm(ctx);
+        }
+    }
+
+    /// Tells everyone, once, and lives on only for the consumers.
+    fn close(&mut self, t: Duration, ctx: &mut LocalContext<Self>) {
+        let Some(outcome) = self.settle(t, Some(ctx)) else { return };
+        self.deliver(&outcome, Some(ctx));
+        match &self.deliveries {
+            Some(deliveries) if !deliveries.is_done() => {
+                let limit = self.room.consumer_timeout;
+                ctx.run_later(limit, move |session, _| {
+                    if let Some(deliveries) = &session.deliveries {
+                        deliveries.give_up(limit);
+                    }
+                });
+            }
+            _ => self.finish(ctx),
+        }
+    }
+
+    /// Makes the outcome and tells the emitters and the broker; `None` if that was done before.
+    fn settle(&mut self, t: Duration, ctx: Option<&LocalContext<Self>>) -> Option<Outcome<P>> {
+        let verdict = self.round.verdict()?.clone();
+        if std::mem::replace(&mut self.closed, true) {
+            return None;
+        }
+        let (kept, payloads, standing) = self.round.into_parts();
+        let missing: Vec<Slot> = if standing.iter().all(|standing| !standing.is_missing()) {
+            Vec::new()
+        } else {
+            (0..).zip(&standing).filter(|(_, standing)| standing.is_missing()).map(|(slot, _)| slot).collect()
+        };
+        let last = kept.last().map(|kept| kept.slot);
+        let names = self.room.audience.borrow().names.clone();
+        self.deliveries =
+            ctx.filter(|_| !names.is_empty()).map(|ctx| Deliveries::new(names, ctx.wake_handle()));
+        let outcome = Outcome::new(Arc::new(Account {
+            broker: self.room.id.clone(),
+            round: self.link.round,
+            key: self.link.key.clone(),
+            verdict: verdict.clone(),
+            elapsed: t,
+            kept,
+            payloads,
+            missing,
+            directory: self.room.roster.borrow().directory().clone(),
+            deliveries: self.deliveries.clone(),
+        }));
+        log::debug!(target: "convoke::round", "broker {}: {outcome}", self.room.id);
+        for waiter in self.waiters.drain(..) {
+            let _ = waiter.send(Ok(outcome.clone()));
+        }
+        let mut returned: VecDeque<_> = std::mem::take(&mut self.deferred).into();
+        returned.append(&mut self.link.inbox.borrow_mut());
+        self.room.tell_broker(FromSession::Closed {
+            place: self.place,
+            past: PastRound::new(&outcome),
+            verdict,
+            standing,
+            last,
+            returned,
+        });
+        Some(outcome)
+    }
+
+    fn deliver(&self, outcome: &Outcome<P>, mut ctx: Option<&mut LocalContext<Self>>) {
+        {
+            let roster = self.room.roster.borrow();
+            for slot in &roster.hearers {
+                if let Some((_, inbox)) = roster.slot(*slot).and_then(|member| member.wants.as_ref()) {
+                    inbox.push_always(ToEmitter::Outcome(outcome.clone()));
+                }
+            }
+        }
+        let routes = self.room.audience.borrow().routes.clone();
+        for (place, (_, route)) in routes.into_iter().enumerate() {
+            let receipt = self.deliveries.clone().map(|deliveries| Receipt::new(place, deliveries));
+            match (route, outcome) {
+                (Route::Own(inbox), _) => {
+                    if let Err(refused) = inbox.push(ToConsumer { outcome: outcome.clone(), receipt, limit: self.room.consumer_timeout }) {
+                        refuse(refused);
+                    }
+                }
+                (Route::All(actor), outcome) => hand_over(&actor, outcome.clone(), receipt, ctx.as_deref_mut()),
+                (Route::Resolved(actor), Outcome::Resolved(round)) => {
+                    hand_over(&actor, round.clone(), receipt, ctx.as_deref_mut());
+                }
+                (Route::Cancelled(actor), Outcome::Cancelled(round)) => {
+                    hand_over(&actor, round.clone(), receipt, ctx.as_deref_mut());
+                }
+                // Not of the kind this consumer asked for.
+                _ => finish(receipt, Ok(())),
+            }
+        }
+    }
+
+    /// The consumers are done as well.
+    fn finish(&mut self, ctx: &mut LocalContext<Self>) {
+        let failed = self.deliveries.as_ref().map(|deliveries| deliveries.failed()).unwrap_or_default();
+        if !failed.is_empty() {
+            self.room.tell_broker(FromSession::ConsumersFailed { round: self.link.round, failed });
+        }
+        ctx.stop();
+    }
+
+    fn describe(&self, t: Duration) -> OpenRound {
+        let roster = self.room.roster.borrow();
+        let name = |slot: Slot| roster.directory()[slot as usize].clone();
+        OpenRound {
+            round: self.link.round,
+            key: self.link.key.clone(),
+            open_for: t,
+            left: self.round.next_deadline().unwrap_or_default().saturating_sub(t),
+            kept: self.round.kept().iter().map(|kept| name(kept.slot)).collect(),
+            waits_for: self.round.owing().map(name).collect(),
+        }
+    }
+}
+
+pub(crate) fn answer<P>(reply: Option<Reply<P>>, answer: Result<Outcome<P>, EmitError>) {
+    if let Some(reply) = reply {
+        let _ = reply.send(answer);
+    }
+}
+
+fn finish(receipt: Option<Receipt>, result: Result<(), ConsumerError>) {
+    if let Some(receipt) = receipt {
+        receipt.finish(result);
+    }
+}
+
+fn refuse<P: Payload>(refused: runtime::Refused<ToConsumer<P>>) {
+    match refused {
+        runtime::Refused::Closed(delivery) => finish(delivery.receipt, Err(ConsumerError::Gone)),
+        runtime::Refused::Full(delivery) => finish(delivery.receipt, Err(ConsumerError::Busy)),
+    }
+}
+
+/// Sends a round to an actor of the user's own and waits for what it says; without a context, when the session is
+/// being dropped, nobody can wait.
+fn hand_over<P: Payload, M>(
+    actor: &WeakRecipient<M>,
+    message: M,
+    receipt: Option<Receipt>,
+    ctx: Option<&mut LocalContext<Session<P>>>,
+) where
+    M: Message<Result = Handled> + Send + 'static,
+{
+    let Some(actor) = actor.upgrade() else { return };
+    match ctx {
+        Some(ctx) => {
+            ctx.spawn(wrap_future(async move {
+                let result = match actor.send(message).await {
+                    Ok(Ok(())) => Ok(()),
+                    Ok(Err(failure)) => Err(ConsumerError::Failed(failure.chain())),
+                    Err(_) => Err(ConsumerError::Gone),
+                };
+                finish(receipt, result);
+            }));
+        }
+        None => runtime::post(&actor, message),
+    }
+}
+
+impl<P: Payload> Actor for Session<P> {
+    type Context = LocalContext<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        log::debug!(target: "convoke::round", "broker {} round {} opened", self.room.id, self.link.round);
+        self.arm(ctx);
+    }
+}
+
+impl<P: Payload> Player for Session<P> {
+    fn turn(&mut self, budget: usize, ctx: &mut LocalContext<Self>) -> usize {
+        if self.closed {
+            if self.deliveries.as_ref().is_none_or(|deliveries| deliveries.is_done()) {
+                self.finish(ctx);
+            }
+            return 0;
+        }
+        // One look at the clock for a turn of bounded length; a predicate is the user's and may take its time.
+        let each = matches!(self.rules.release, Release::When(_));
+        let mut t = self.since_opening();
+        let mut handled = 0;
+        while handled < budget {
+            let Some(input) = self.link.inbox.borrow_mut().pop_front() else { break };
+            if each && handled > 0 {
+                t = self.since_opening();
+            }
+            self.input(t, input);
+            handled += 1;
+            if self.round.verdict().is_some() {
+                self.close(t, ctx);
+                break;
+            }
+        }
+        if !self.asked && !self.closed {
+            self.ask_all(t);
+            if self.round.verdict().is_some() {
+                self.close(t, ctx);
+            }
+        }
+        handled
+    }
+
+    fn is_needed(&self, _: bool) -> bool {
+        true
+    }
+
+    fn label(&self) -> String {
+        format!("the session of round {} of broker `{}`", self.link.round, self.room.id)
+    }
+}
+
+/// A session that is lost, by the panic of a predicate or with its arbiter, still tells everyone.
+impl<P: Payload> Drop for Session<P> {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.round.handle(self.since_opening(), Input::Abort(Abort::SessionLost));
+            if let Some(outcome) = self.settle(self.since_opening(), None) {
+                self.deliver(&outcome, None);
+            }
+        } else if let Some(deliveries) = &self.deliveries {
+            deliveries.give_up(self.room.consumer_timeout);
+        }
+    }
+}
+
+impl<P: Payload> std::fmt::Debug for Session<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("round", &self.link.round).field("key", &self.link.key).finish_non_exhaustive()
+    }
+}

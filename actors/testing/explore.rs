@@ -1,0 +1,98 @@
+//! Runs a test under many seeds: each is one order in which actors, messages and timers take their turns.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use super::{alive, assert_none_alive, in_virtual_time, settle};
+use crate::runtime::{Executor, Seed};
+
+/// The environment variable that replays one seed.
+pub const SEED_VARIABLE: &str = "CONVOKE_SEED";
+
+/// What an exploration has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exploration {
+    /// How many seeds were run.
+    pub seeds: u64,
+    /// How many different orders they came to.
+    pub interleavings: usize,
+    /// How many choices the longest of them took.
+    pub longest: u64,
+}
+
+/// Runs a test once under each of so many seeds, and returns what the last one returned: what
+/// `#[convoke::test(seeds = …)]` calls. With the variable [`SEED_VARIABLE`] set it runs that seed alone.
+///
+/// # Panics
+///
+/// If the test does under some seed, which is printed.
+pub fn run_seeds<F, Fut, T>(name: &str, seeds: u64, body: F) -> T
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = T>,
+{
+    let mut last = None;
+    for seed in chosen(seeds) {
+        last = Some(under(name, seed, &body).0);
+    }
+    match last {
+        Some(last) => last,
+        None => super::run(name, || body()),
+    }
+}
+
+/// Runs a test twice under each of so many seeds, and counts the orders.
+///
+/// # Panics
+///
+/// If the test does under some seed, or if its two runs differ; the seed is printed.
+pub fn explore<F, Fut>(name: &str, seeds: u64, body: F) -> Exploration
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let mut traces = HashSet::new();
+    let (mut count, mut longest) = (0, 0);
+    for seed in chosen(seeds) {
+        let ((), first) = under(name, seed, &body);
+        let ((), second) = under(name, seed, &body);
+        assert_eq!(first, second, "{name}: two runs of seed {seed} differ; {SEED_VARIABLE}={seed} replays it");
+        traces.insert(first);
+        count += 1;
+        longest = longest.max(first.1);
+    }
+    Exploration { seeds: count, interleavings: traces.len(), longest }
+}
+
+/// The seeds to run: `0..seeds`, or the one to replay.
+fn chosen(seeds: u64) -> std::ops::Range<u64> {
+    match std::env::var(SEED_VARIABLE).ok().and_then(|seed| seed.parse::<u64>().ok()) {
+        Some(seed) => seed..seed.saturating_add(1),
+        None => 0..seeds,
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the seed of a failure belongs beside the panic's message")]
+fn under<F, Fut, T>(name: &str, seed: u64, body: &F) -> (T, (u64, u64))
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = T>,
+{
+    Seed::lay(Some(seed));
+    let run = catch_unwind(AssertUnwindSafe(|| {
+        let (result, trace, alive) = in_virtual_time(async {
+            let result = body().await;
+            settle().await;
+            (result, Executor::here().and_then(|executor| executor.trace()).unwrap_or_default(), alive())
+        });
+        assert_none_alive(name, &alive);
+        (result, trace)
+    }));
+    // A test that starts no actor has not taken it.
+    Seed::lay(None);
+    run.unwrap_or_else(|panic| {
+        eprintln!("{name} failed under seed {seed}; {SEED_VARIABLE}={seed} replays it");
+        resume_unwind(panic)
+    })
+}

@@ -1,0 +1,28 @@
+//! Faults on demand: what depends on an actor is tested by making that actor panic.
+
+use actix::{Handler, Message};
+
+use crate::Payload;
+use crate::broker::Broker;
+use crate::consumer::Consumer;
+use crate::emitter::Emitter;
+
+/// Makes a broker, an emitter or a consumer panic when it handles this.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Crash;
+
+macro_rules! crash {
+    ($($actor:ident),*) => {$(
+        impl<P: Payload> Handler<Crash> for $actor<P> {
+            type Result = ();
+
+            #[expect(clippy::panic, reason = "that is what was asked for")]
+            fn handle(&mut self, _: Crash, _: &mut Self::Context) {
+                panic!("crashed on demand");
+            }
+        }
+    )*};
+}
+
+crash!(Broker, Emitter, Consumer);

@@ -1,0 +1,96 @@
+//! Tests without sleeping: virtual time, a check for actors left behind, and seeds for the order of events.
+//!
+//! `#[convoke::test] → run → your test → settle → who is still alive?`
+//!
+//! Under [`run`](run()) the clock stands still while anything is to be done and jumps to the next timer when nothing is:
+//! an hour's timeout passes at once, and exactly. It reaches one arbiter and no socket.
+
+mod explore;
+mod faults;
+
+use std::future::Future;
+
+use actix::System;
+
+pub use explore::{Exploration, SEED_VARIABLE, explore, run_seeds};
+pub use faults::Crash;
+
+use crate::runtime::Executor;
+
+/// How often the other tasks of the arbiter get a turn before the check: actors that stop drop what they hold, which
+/// stops others.
+const QUIET_TURNS: usize = 64;
+
+/// Beyond so many turns a test that never comes to rest is checked as it is.
+const MOST_TURNS: usize = 1_000_000;
+
+/// Runs a test in virtual time and fails it if an actor of ours is alive when it has ended: what
+/// [`#[convoke::test]`](macro@crate::test) calls.
+///
+/// # Panics
+///
+/// If the test does, or if it leaves an actor behind; the message names both.
+pub fn run<F, Fut, T>(name: &str, body: F) -> T
+where
+    F: FnOnce() -> Fut,
+    Fut: Future<Output = T>,
+{
+    let (result, alive) = in_virtual_time(async {
+        let result = body().await;
+        settle().await;
+        (result, alive())
+    });
+    assert_none_alive(name, &alive);
+    result
+}
+
+#[expect(clippy::panic, reason = "this is how a test fails")]
+pub(crate) fn assert_none_alive(name: &str, alive: &[String]) {
+    if !alive.is_empty() {
+        panic!(
+            "{name} left behind: {}; drop its guard or address before the test ends, or await what it is at",
+            alive.join(", ")
+        );
+    }
+}
+
+#[expect(clippy::expect_used, reason = "without a runtime there is no test")]
+pub(crate) fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime with a stopped clock starts")
+    };
+    System::with_tokio_rt(runtime).block_on(test)
+}
+
+/// Waits until nothing is left to do but to wait for time to pass.
+pub async fn settle() {
+    let mut quiet = 0;
+    for _ in 0..MOST_TURNS {
+        let idle = Executor::here().is_none_or(|executor| executor.is_idle());
+        quiet = if idle { quiet + 1 } else { 0 };
+        if quiet >= QUIET_TURNS {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Returns what lives on this arbiter: actors of ours, by name.
+pub fn alive() -> Vec<String> {
+    Executor::here().map(|executor| executor.labels()).unwrap_or_default()
+}
+
+/// Returns how many actors of ours live on this arbiter.
+pub fn live_count() -> usize {
+    Executor::here().map_or(0, |executor| executor.live())
+}
+
+/// Spawns a future on the executor of our actors, so that under a seed it interleaves with them; elsewhere it runs as
+/// one spawned with `actix_rt::spawn` does.
+pub fn spawn(future: impl Future<Output = ()> + 'static) {
+    crate::runtime::spawn_future(future);
+}

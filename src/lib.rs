@@ -1,0 +1,2 @@
+//! Coordination for actix: rounds of signals that all arrive in time or are cancelled for everyone.
+pub use convoke_actors::*;
