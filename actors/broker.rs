@@ -23,7 +23,7 @@ use crate::policy::{Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rul
 use crate::roster::{Audience, Roster};
 use crate::round::{Abort, Slot, Standing};
 use crate::runtime::{self, Inbox, LocalContext, Player};
-use crate::session::{Room, ToSession};
+use crate::session::{FromSession, Room, ToSession};
 use crate::snapshot::PastRound;
 
 /// What reaches a broker from its members.
@@ -72,6 +72,7 @@ pub struct Broker<P: Payload> {
     pub(crate) cancelled: u64,
     pub(crate) history: VecDeque<PastRound>,
     pub(crate) spare: Vec<Vec<Standing>>,
+    pub(crate) spare_inboxes: Vec<Vec<ToSession<P>>>,
     pub(crate) warm: bool,
     pub(crate) opened_since: bool,
     /// Consumers that were handed over for ever.
@@ -120,6 +121,7 @@ impl<P: Payload> Broker<P> {
             cancelled: 0,
             history: VecDeque::new(),
             spare: Vec::new(),
+            spare_inboxes: Vec::new(),
             warm: false,
             opened_since: false,
             kept_consumers: Vec::new(),
@@ -269,13 +271,17 @@ impl<P: Payload> Broker<P> {
         }
     }
 
+    fn next_from_session(&self) -> Option<FromSession<P>> {
+        self.room().back.borrow_mut().pop_front()
+    }
+
     fn settle_in(mut self, ctx: &LocalContext<Self>) -> Self {
         self.misconfigured = self.check().err();
-        self.door.attach(ctx.wake_handle());
+        self.door.attach(ctx.home());
         self.room = Some(Rc::new(Room {
             id: self.id.clone(),
             executor: runtime::executor_here(),
-            broker: ctx.wake_handle(),
+            broker: ctx.id(),
             roster: Roster::new().into(),
             audience: Audience::new().into(),
             back: VecDeque::new().into(),
@@ -297,25 +303,37 @@ impl<P: Payload> Actor for Broker<P> {
 
 impl<P: Payload> Player for Broker<P> {
     fn turn(&mut self, budget: usize, ctx: &mut LocalContext<Self>) -> usize {
-        for handled in 0..budget {
-            // What the sessions say comes first, so that the table of open rounds is true for all that follows.
-            let message = self.room().back.borrow_mut().pop_front();
-            if let Some(message) = message {
-                self.take_from_session(message);
-                continue;
-            }
-            if let Some(input) = self.returned.pop_front() {
-                self.input(input, ctx);
-                continue;
-            }
-            if self.batch.is_empty() && !self.door.take(&mut self.batch) {
-                return handled;
-            }
-            if let Some(input) = self.batch.pop_front() {
-                self.input(input, ctx);
-            }
+        let mut handled = 0;
+        // What the sessions say comes first, and then what their rounds gave back, so that the table of open rounds is
+        // true for all that follows. Sessions do not run during this turn, so nothing is added to either meanwhile.
+        while handled < budget
+            && let Some(message) = self.next_from_session()
+        {
+            self.take_from_session(message);
+            handled += 1;
         }
-        budget
+        while handled < budget
+            && let Some(input) = self.returned.pop_front()
+        {
+            self.input(input, ctx);
+            handled += 1;
+        }
+        // Once: what is pushed from now on wakes the broker again.
+        if handled < budget && self.batch.is_empty() {
+            self.door.take(&mut self.batch);
+        }
+        while handled < budget
+            && let Some(input) = self.batch.pop_front()
+        {
+            match input {
+                ToBroker::Emit { slot, generation, key, payload, reply } => {
+                    self.emit(slot, generation, key, payload, reply, ctx);
+                }
+                input => self.input(input, ctx),
+            }
+            handled += 1;
+        }
+        handled
     }
 
     fn is_needed(&self, connected: bool) -> bool {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::error::ConsumerError;
-use crate::runtime::WakeHandle;
+use crate::runtime::Home;
 
 /// How the consumers of one round fared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -48,23 +48,24 @@ pub(crate) struct Deliveries {
     /// By place, as the consumers stood when the round closed.
     names: Arc<[Arc<str>]>,
     /// The session, which lives until all are done.
-    session: Arc<WakeHandle>,
+    session: Home,
 }
 
 struct State {
     left: usize,
-    /// One bit for each place that is done.
-    done: Vec<u64>,
+    /// One bit for each of the first 64 places that is done, and those for the rest.
+    done: u64,
+    more_done: Vec<u64>,
     failed: Vec<FailedConsumer>,
     waiters: Vec<Waker>,
 }
 
 impl Deliveries {
-    pub(crate) fn new(names: Arc<[Arc<str>]>, session: Arc<WakeHandle>) -> Arc<Self> {
+    pub(crate) fn new(names: Arc<[Arc<str>]>, session: Home) -> Arc<Self> {
         let left = names.len();
-        let done = vec![0; left.div_ceil(64)];
+        let more_done = vec![0; left.saturating_sub(64).div_ceil(64)];
         Arc::new(Self {
-            state: Mutex::new(State { left, done, failed: Vec::new(), waiters: Vec::new() }),
+            state: Mutex::new(State { left, done: 0, more_done, failed: Vec::new(), waiters: Vec::new() }),
             names,
             session,
         })
@@ -102,11 +103,12 @@ impl Deliveries {
 
     fn finish(&self, place: usize, result: Result<(), ConsumerError>) {
         let mut state = self.lock();
-        let (word, bit) = (place / 64, 1 << (place % 64));
-        if state.done[word] & bit != 0 {
+        let bit = 1 << (place % 64);
+        let word = if place < 64 { &mut state.done } else { &mut state.more_done[place / 64 - 1] };
+        if *word & bit != 0 {
             return;
         }
-        state.done[word] |= bit;
+        *word |= bit;
         state.left -= 1;
         if let Err(error) = result {
             let failed = FailedConsumer { consumer: self.names[place].clone(), error };
@@ -117,7 +119,7 @@ impl Deliveries {
             let waiters = std::mem::take(&mut state.waiters);
             drop(state);
             waiters.into_iter().for_each(Waker::wake);
-            self.session.wake_task();
+            self.session.wake();
         }
     }
 

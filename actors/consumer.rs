@@ -193,7 +193,7 @@ impl<P: Payload> Consumer<P> {
         let mut consumer = consumer.into_consumer();
         let (inbox, name) = (consumer.inbox.clone(), consumer.name.clone());
         let address = runtime::start(|ctx| {
-            consumer.inbox.attach(ctx.wake_handle());
+            consumer.inbox.attach(ctx.home());
             consumer.name.get_or_insert_with(|| "without a name".into());
             consumer
         });
@@ -269,12 +269,16 @@ impl<P: Payload> Actor for Consumer<P> {
 
 impl<P: Payload> Player for Consumer<P> {
     fn turn(&mut self, budget: usize, ctx: &mut LocalContext<Self>) -> usize {
+        if self.batch.is_empty() {
+            self.inbox.take(&mut self.batch);
+        }
         for handled in 0..budget {
-            if self.running >= self.concurrency || self.batch.is_empty() && !self.inbox.take(&mut self.batch) {
+            if self.running >= self.concurrency {
                 return handled;
             }
-            if let Some(delivery) = self.batch.pop_front() {
-                self.run(delivery, ctx);
+            match self.batch.pop_front() {
+                Some(delivery) => self.run(delivery, ctx),
+                None => return handled,
             }
         }
         budget
@@ -303,26 +307,26 @@ impl<P: Payload> fmt::Debug for Consumer<P> {
 
 /// A consumer's place at a broker; dropping it gives the place up.
 #[doc(hidden)]
-pub struct ConsumerSeat<P> {
+pub struct ConsumerSeat<P: 'static> {
     door: Arc<Inbox<ToBroker<P>>>,
     name: Arc<str>,
     ticket: u64,
     armed: bool,
 }
 
-impl<P> ConsumerSeat<P> {
+impl<P: 'static> ConsumerSeat<P> {
     pub(crate) fn new(door: Arc<Inbox<ToBroker<P>>>, name: Arc<str>, ticket: u64) -> Self {
         Self { door, name, ticket, armed: true }
     }
 }
 
-impl<P> fmt::Debug for ConsumerSeat<P> {
+impl<P: 'static> fmt::Debug for ConsumerSeat<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConsumerSeat").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-impl<P> Drop for ConsumerSeat<P> {
+impl<P: 'static> Drop for ConsumerSeat<P> {
     fn drop(&mut self) {
         if self.armed {
             // One farewell for each member, and the number of members is bounded.

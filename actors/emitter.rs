@@ -13,6 +13,7 @@ use actix::dev::{MessageResponse, OneshotSender};
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::{Actor, Addr, ArbiterHandle, Handler, Message, ResponseActFuture};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::Payload;
 use crate::broker::Broker;
@@ -20,7 +21,7 @@ use crate::error::{EmitError, JoinError};
 use crate::id::{EmitterId, RoundId, RoundKey};
 use crate::membership::{Membership, Reply, Seat};
 use crate::outcome::{EmitterRef, Outcome};
-use crate::pledge::Pledge;
+use crate::pledge::{Claim, Pledge};
 use crate::requests::{Enlist, Keep};
 use crate::roster::{Ask, Wants};
 use crate::runtime::{self, Inbox, LocalContext, Player};
@@ -31,7 +32,8 @@ const WAITING: usize = 1 << 20;
 
 /// What reaches an emitter from the sessions.
 pub(crate) enum ToEmitter<P> {
-    Summons(Pledge<P>),
+    /// Not the pledge itself, which the emitter makes of it: its own seat is at hand there.
+    Summons { claim: Claim, key: Option<RoundKey>, deadline: Instant },
     Kept { round: RoundId, key: Option<RoundKey>, at: Duration },
     Outcome(Outcome<P>),
 }
@@ -136,7 +138,7 @@ impl<P: Payload> Emitter<P> {
     #[track_caller]
     pub fn start(self) -> Addr<Self> {
         runtime::start(|ctx| {
-            self.inbox.attach(ctx.wake_handle());
+            self.inbox.attach(ctx.home());
             self
         })
     }
@@ -216,14 +218,14 @@ impl<P: Payload> Actor for Emitter<P> {
 
 impl<P: Payload> Player for Emitter<P> {
     fn turn(&mut self, budget: usize, _: &mut LocalContext<Self>) -> usize {
+        if self.batch.is_empty() {
+            self.inbox.take(&mut self.batch);
+        }
         for handled in 0..budget {
-            if self.batch.is_empty() && !self.inbox.take(&mut self.batch) {
-                return handled;
-            }
             match self.batch.pop_front() {
-                Some(ToEmitter::Summons(pledge)) => {
-                    if let Some(answer) = &mut self.on_summons {
-                        answer(pledge);
+                Some(ToEmitter::Summons { claim, key, deadline }) => {
+                    if let (Some(answer), Some(membership)) = (&mut self.on_summons, &self.membership) {
+                        answer(Pledge::new(membership.seat().clone(), claim, key, deadline));
                     }
                 }
                 Some(ToEmitter::Kept { round, key, at }) => {
@@ -236,7 +238,7 @@ impl<P: Payload> Player for Emitter<P> {
                         callback(outcome);
                     }
                 }
-                None => {}
+                None => return handled,
             }
         }
         budget

@@ -33,7 +33,7 @@ pub(crate) struct Seat<P> {
     given_up: AtomicBool,
 }
 
-impl<P> Seat<P> {
+impl<P: 'static> Seat<P> {
     pub(crate) fn new(
         door: Arc<Inbox<ToBroker<P>>>,
         broker: BrokerId,
@@ -96,12 +96,12 @@ impl<P> Seat<P> {
 /// the broker's [`OnLost`](crate::OnLost) policy. [`leave`](Self::leave) is the orderly way out: open rounds go on
 /// without it.
 #[must_use = "dropping a membership ends it: keep it in a field of the actor"]
-pub struct Membership<P> {
+pub struct Membership<P: 'static> {
     seat: Arc<Seat<P>>,
     armed: bool,
 }
 
-impl<P> Membership<P> {
+impl<P: 'static> Membership<P> {
     pub(crate) fn new(seat: Arc<Seat<P>>) -> Self {
         Self { seat, armed: true }
     }
@@ -193,7 +193,7 @@ impl<P> Membership<P> {
     }
 }
 
-impl<P> Drop for Membership<P> {
+impl<P: 'static> Drop for Membership<P> {
     fn drop(&mut self) {
         if self.armed {
             self.seat.give_up(true);
@@ -201,7 +201,7 @@ impl<P> Drop for Membership<P> {
     }
 }
 
-impl<P> fmt::Debug for Membership<P> {
+impl<P: 'static> fmt::Debug for Membership<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Membership")
             .field("emitter", &self.seat.who.name)

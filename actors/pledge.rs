@@ -55,7 +55,7 @@ impl<P> fmt::Debug for Summons<P> {
 
 /// One emitter's promise to one round: kept, vetoed, or, when it is dropped, lost at once.
 #[must_use = "dropping a pledge loses the round its signal: keep it or veto it"]
-pub struct Pledge<P> {
+pub struct Pledge<P: 'static> {
     seat: Arc<Seat<P>>,
     claim: Claim,
     key: Option<RoundKey>,
@@ -78,7 +78,7 @@ pub(crate) enum Answer<P> {
     Lost,
 }
 
-impl<P> Pledge<P> {
+impl<P: 'static> Pledge<P> {
     pub(crate) fn new(seat: Arc<Seat<P>>, claim: Claim, key: Option<RoundKey>, deadline: Instant) -> Self {
         Self { seat, claim, key, deadline, open: true }
     }
@@ -127,7 +127,7 @@ impl<P> Pledge<P> {
     }
 }
 
-impl<P> Drop for Pledge<P> {
+impl<P: 'static> Drop for Pledge<P> {
     fn drop(&mut self) {
         if self.open {
             self.answer(Answer::Lost);
@@ -135,7 +135,7 @@ impl<P> Drop for Pledge<P> {
     }
 }
 
-impl<P> fmt::Debug for Pledge<P> {
+impl<P: 'static> fmt::Debug for Pledge<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pledge")
             .field("emitter", &self.seat.who.name)

@@ -50,6 +50,10 @@ pub(crate) struct Roster<P: Payload> {
     members: Vec<Member<P>>,
     by_id: HashMap<EmitterId, Slot>,
     present: usize,
+    /// Who is present, by slot: its generation, or zero. Close together, because every signal looks here.
+    generations: Vec<u32>,
+    /// How many of those present are asked.
+    asked: usize,
     /// How everyone stands when a round opens.
     template: Vec<Standing>,
     terms: Vec<(Slot, Terms)>,
@@ -69,6 +73,8 @@ impl<P: Payload> Roster<P> {
             members: Vec::new(),
             by_id: HashMap::new(),
             present: 0,
+            generations: Vec::new(),
+            asked: 0,
             template: Vec::new(),
             terms: Vec::new(),
             directory: Directory::default(),
@@ -106,7 +112,7 @@ impl<P: Payload> Roster<P> {
 
     /// Whether this very emitter is present.
     pub(crate) fn holds(&self, slot: Slot, generation: u32) -> bool {
-        self.slot(slot).is_some_and(|member| member.present && member.seat.generation == generation)
+        self.generations.get(slot as usize) == Some(&generation)
     }
 
     pub(crate) fn find(&self, id: EmitterId) -> Option<&Member<P>> {
@@ -126,13 +132,15 @@ impl<P: Payload> Roster<P> {
         oldest: impl FnOnce() -> Option<RoundId>,
         member: impl FnOnce(Slot, u32) -> Member<P>,
     ) -> Slot {
-        self.generation = self.generation.wrapping_add(1);
+        // Never zero, which is nobody.
+        self.generation = self.generation.checked_add(1).unwrap_or(1);
         let slot = match self.by_id.get(&who.id) {
             Some(slot) => *slot,
             None => self.free_slot(oldest),
         };
         let mut member = member(slot, self.generation);
         let wants = member.wants.is_some();
+        self.asked += usize::from(!matches!(member.ask, Ask::Never));
         if let Some(before) = self.members.get_mut(slot as usize) {
             if before.seat.who.id == who.id {
                 member.stats = before.stats.clone();
@@ -145,6 +153,7 @@ impl<P: Payload> Roster<P> {
         } else {
             self.members.push(member);
             self.template.push(Standing::Absent);
+            self.generations.push(0);
         }
         let directory = Arc::make_mut(&mut self.directory);
         match directory.get_mut(slot as usize) {
@@ -153,6 +162,7 @@ impl<P: Payload> Roster<P> {
         }
         self.by_id.insert(who.id, slot);
         self.template[slot as usize] = Standing::Owing;
+        self.generations[slot as usize] = self.generation;
         self.present += 1;
         if terms != Terms::default() {
             let place = self.terms.partition_point(|(other, _)| *other < slot);
@@ -181,6 +191,8 @@ impl<P: Payload> Roster<P> {
     pub(crate) fn remove(&mut self, slot: Slot, last: RoundId) {
         let Some(member) = self.members.get_mut(slot as usize).filter(|member| member.present) else { return };
         member.present = false;
+        self.generations[slot as usize] = 0;
+        self.asked -= usize::from(!matches!(member.ask, Ask::Never));
         member.ask = Ask::Never;
         member.keeper = None;
         let wants = member.wants.take().is_some();
@@ -203,6 +215,11 @@ impl<P: Payload> Roster<P> {
             .map(|(slot, _)| slot)
             .collect();
         self.anyone_wants_kept = self.members.iter().any(|member| member.present && wants(member).kept);
+    }
+
+    /// Whether anybody is to be asked.
+    pub(crate) fn asks(&self) -> bool {
+        self.asked > 0
     }
 
     /// Lets go of the actors that were held for the rounds.

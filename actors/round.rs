@@ -183,15 +183,14 @@ impl<P> Round<P> {
 
     /// Takes an input that is handled at `t`.
     pub(crate) fn handle(&mut self, t: Duration, input: Input<P>) -> Decision<P> {
+        if let Input::Emit(slot, payload) = input {
+            return self.emit(t, slot, payload);
+        }
         self.pass_deadlines(t, matches!(input, Input::Tick));
         if self.verdict.is_some() {
-            return Decision::Over(match input {
-                Input::Emit(_, payload) => Some(payload),
-                _ => None,
-            });
+            return Decision::Over(None);
         }
         match input {
-            Input::Emit(slot, payload) => return self.emit(t, slot, payload),
             Input::Join(slot, terms) => self.join(t, slot, terms),
             Input::Leave(slot) => self.leave(t, slot, Standing::Left),
             Input::Lost(slot) => self.lose(t, slot),
@@ -201,12 +200,17 @@ impl<P> Round<P> {
                 }
             }
             Input::Abort(abort) => self.verdict = Some(Verdict::Aborted(abort)),
-            Input::Tick => {}
+            Input::Emit(..) | Input::Tick => {}
         }
         Decision::Noted
     }
 
-    fn emit(&mut self, t: Duration, slot: Slot, payload: P) -> Decision<P> {
+    /// Takes a signal that is handled at `t`: [`Input::Emit`] without the enum around it, for nearly all inputs are that.
+    pub(crate) fn emit(&mut self, t: Duration, slot: Slot, payload: P) -> Decision<P> {
+        self.pass_deadlines(t, false);
+        if self.verdict.is_some() {
+            return Decision::Over(Some(payload));
+        }
         let mut replaced = None;
         match self.standing_of(slot) {
             Standing::Owing | Standing::Awaited => {
@@ -333,10 +337,11 @@ impl<P> Round<P> {
 
     /// Lets every deadline pass that lies before `t`, and with a tick the one at `t`, in the order of time.
     fn pass_deadlines(&mut self, t: Duration, tick: bool) {
-        while self.verdict.is_none()
-            && let Some((when, deadline)) = self.next()
-            && (when < t || tick && when == t)
-        {
+        while self.verdict.is_none() {
+            let (when, deadline) = self.next();
+            if when > t || when == t && !tick {
+                break;
+            }
             match deadline {
                 Deadline::Emitter(slot) => {
                     self.release_from(slot, Standing::Missed);
@@ -364,16 +369,25 @@ impl<P> Round<P> {
         });
     }
 
-    fn next(&self) -> Option<(Duration, Deadline)> {
-        let total = (self.rules.timeout, Deadline::Total);
-        let idle = self.rules.idle.map(|idle| (self.last.saturating_add(idle), Deadline::Idle));
-        let own = self.own.map(|(when, slot)| (when, Deadline::Emitter(slot)));
-        [Some(total), idle, own].into_iter().flatten().min()
+    fn next(&self) -> (Duration, Deadline) {
+        let mut next = (self.rules.timeout, Deadline::Total);
+        if let Some(idle) = self.rules.idle {
+            next = next.min((self.last.saturating_add(idle), Deadline::Idle));
+        }
+        if let Some((when, slot)) = self.own {
+            next = next.min((when, Deadline::Emitter(slot)));
+        }
+        next
     }
 
     fn terms_of(&self, slot: Slot) -> Option<&Terms> {
         let place = self.terms.binary_search_by_key(&slot, |(slot, _)| *slot).ok()?;
         Some(&self.terms[place].1)
+    }
+
+    /// One more than the highest slot that it knows.
+    pub(crate) fn slots(&self) -> Slot {
+        self.standing.len() as Slot
     }
 
     pub(crate) fn standing_of(&self, slot: Slot) -> Standing {
@@ -384,7 +398,7 @@ impl<P> Round<P> {
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         match self.verdict {
             Some(_) => None,
-            None => self.next().map(|(when, _)| when),
+            None => Some(self.next().0),
         }
     }
 

@@ -22,20 +22,17 @@ use crate::snapshot::PastRound;
 /// each one.
 const WARM: Duration = Duration::from_secs(1);
 
-/// How many emptied tables of closed rounds are kept for the next ones.
+/// How many emptied tables and queues of closed rounds are kept for the next ones.
 const SPARE: usize = 32;
+
+/// A queue that has grown beyond this is not kept.
+const SPARE_CAPACITY: usize = 4096;
 
 impl<P: Payload> Broker<P> {
     pub(crate) fn input(&mut self, input: ToBroker<P>, ctx: &mut LocalContext<Self>) {
         match input {
             ToBroker::Emit { slot, generation, key, payload, reply } => {
-                if !self.room().roster.borrow().holds(slot, generation) {
-                    answer(reply, Err(EmitError::NotJoined));
-                } else if let Some(link) = self.open.by_key(key.as_ref()) {
-                    link.push(&self.room().executor, ToSession::Signal { slot, payload, reply, pledged: false });
-                } else {
-                    self.open_round(slot, key, payload, reply, ctx);
-                }
+                self.emit(slot, generation, key, payload, reply, ctx);
             }
             ToBroker::Veto { slot, generation, key, reason, reply } => match self.open.by_key(key.as_ref()) {
                 Some(link) if self.room().roster.borrow().holds(slot, generation) => {
@@ -47,6 +44,26 @@ impl<P: Payload> Broker<P> {
             ToBroker::Pledged { claim, slot, answer } => self.pledged(claim, slot, answer),
             ToBroker::GiveUp { slot, generation, lost } => self.give_up(slot, generation, lost),
             ToBroker::ConsumerLeft { ticket } => self.room().audience.borrow_mut().remove(ticket),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn emit(
+        &mut self,
+        slot: Slot,
+        generation: u32,
+        key: Option<RoundKey>,
+        payload: P,
+        reply: Option<Reply<P>>,
+        ctx: &mut LocalContext<Self>,
+    ) {
+        let room = self.room();
+        if !room.roster.borrow().holds(slot, generation) {
+            answer(reply, Err(EmitError::NotJoined));
+        } else if let Some(link) = self.open.by_key(key.as_ref()) {
+            link.push(&room.executor, ToSession::Signal { slot, payload, reply, pledged: false });
+        } else {
+            self.open_round(slot, key, payload, reply, ctx);
         }
     }
 
@@ -71,7 +88,7 @@ impl<P: Payload> Broker<P> {
         self.debts.forget(key.as_ref());
         let round = RoundId(self.next_round);
         self.next_round += 1;
-        let link = Link::new(round, key, now);
+        let link = Link::new(round, key, now, self.spare_inboxes.pop().unwrap_or_default());
         let mut standing = self.spare.pop().unwrap_or_default();
         standing.extend_from_slice(self.room().roster.borrow().template());
         let room = self.room().clone();
@@ -179,8 +196,8 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Signals that a round did not take open the next one, or are late, as if they came now.
-    fn take_back(&mut self, round: RoundId, key: &Option<RoundKey>, inputs: VecDeque<ToSession<P>>) {
-        for input in inputs {
+    fn take_back(&mut self, round: RoundId, key: &Option<RoundKey>, mut inputs: VecDeque<ToSession<P>>) {
+        while let Some(input) = inputs.pop_front() {
             match input {
                 ToSession::Signal { slot, reply, pledged: true, .. } => {
                     self.count_late(slot);
@@ -200,6 +217,9 @@ impl<P: Payload> Broker<P> {
                 | ToSession::Inspect(_) => {}
             }
         }
+        if self.spare_inboxes.len() < SPARE && inputs.capacity() <= SPARE_CAPACITY {
+            self.spare_inboxes.push(inputs.into());
+        }
     }
 
     fn remember(&mut self, past: PastRound) {
@@ -213,7 +233,7 @@ impl<P: Payload> Broker<P> {
     }
 
     fn recycle(&mut self, mut standing: Vec<Standing>) {
-        if self.spare.len() < SPARE {
+        if self.spare.len() < SPARE && standing.capacity() <= SPARE_CAPACITY {
             standing.clear();
             self.spare.push(standing);
         }

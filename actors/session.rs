@@ -24,7 +24,7 @@ use crate::pledge::{Claim, Pledge, Summons};
 use crate::policy::{Release, Rules};
 use crate::roster::{Ask, Audience, Roster, Route};
 use crate::round::{Abort, Decision, Input, Refusal, Round, Slot, Standing, Terms, Verdict};
-use crate::runtime::{self, Executor, LocalContext, Player, TaskId, WakeHandle};
+use crate::runtime::{self, Executor, LocalContext, Player, TaskId};
 use crate::snapshot::{Collector, OpenRound, PastRound};
 
 /// What a broker sends to the session of an open round.
@@ -64,17 +64,28 @@ pub(crate) struct Link<P: Payload> {
     pub(crate) key: Option<RoundKey>,
     pub(crate) opened: Instant,
     task: Cell<Option<TaskId>>,
-    inbox: RefCell<VecDeque<ToSession<P>>>,
+    inbox: RefCell<Vec<ToSession<P>>>,
 }
 
 impl<P: Payload> Link<P> {
-    pub(crate) fn new(round: RoundId, key: Option<RoundKey>, opened: Instant) -> Rc<Self> {
-        Rc::new(Self { round, key, opened, task: Cell::new(None), inbox: RefCell::new(VecDeque::new()) })
+    /// Makes the way to a new session, with an empty queue of an earlier one.
+    pub(crate) fn new(
+        round: RoundId,
+        key: Option<RoundKey>,
+        opened: Instant,
+        inbox: Vec<ToSession<P>>,
+    ) -> Rc<Self> {
+        Rc::new(Self { round, key, opened, task: Cell::new(None), inbox: RefCell::new(inbox) })
     }
 
+    #[inline]
     pub(crate) fn push(&self, executor: &Executor, input: ToSession<P>) {
-        self.inbox.borrow_mut().push_back(input);
-        if let Some(task) = self.task.get() {
+        let mut inbox = self.inbox.borrow_mut();
+        inbox.push(input);
+        // While something waits here, the session has a turn coming.
+        if inbox.len() == 1
+            && let Some(task) = self.task.get()
+        {
             executor.wake(task);
         }
     }
@@ -84,7 +95,7 @@ impl<P: Payload> Link<P> {
 pub(crate) struct Room<P: Payload> {
     pub(crate) id: BrokerId,
     pub(crate) executor: Rc<Executor>,
-    pub(crate) broker: Arc<WakeHandle>,
+    pub(crate) broker: TaskId,
     pub(crate) roster: RefCell<Roster<P>>,
     pub(crate) audience: RefCell<Audience<P>>,
     pub(crate) back: RefCell<VecDeque<FromSession<P>>>,
@@ -101,7 +112,7 @@ impl<P: Payload> Room<P> {
             return;
         }
         self.back.borrow_mut().push_back(message);
-        self.broker.wake_task();
+        self.executor.wake(self.broker);
     }
 }
 
@@ -110,13 +121,19 @@ impl<P: Payload> Room<P> {
 pub struct Session<P: Payload> {
     room: Rc<Room<P>>,
     link: Rc<Link<P>>,
+    /// Taken from the link and not handled yet.
+    batch: VecDeque<ToSession<P>>,
     place: u32,
     rules: Rc<Rules<P>>,
     round: Round<P>,
     waiters: Vec<Reply<P>>,
     deferred: Vec<ToSession<P>>,
+    /// The latest end of the round, as the pledges tell it.
+    deadline: Instant,
     asked: bool,
     closed: bool,
+    /// The timer for the consumers is set.
+    patient: bool,
     deliveries: Option<Arc<Deliveries>>,
 }
 
@@ -125,18 +142,22 @@ impl<P: Payload> Session<P> {
     pub(crate) fn start(room: &Rc<Room<P>>, link: Rc<Link<P>>, place: u32, rules: Rc<Rules<P>>, standing: Vec<Standing>) {
         let terms = room.roster.borrow().terms().to_vec();
         let round = Round::open(rules.clone(), standing, terms);
+        let deadline = runtime::after(link.opened, rules.timeout);
         runtime::start_unaddressed(&room.executor, |task| {
             link.task.set(Some(task));
             Self {
                 room: room.clone(),
                 link,
+                batch: VecDeque::new(),
                 place,
                 rules,
                 round,
                 waiters: Vec::new(),
                 deferred: Vec::new(),
+                deadline,
                 asked: false,
                 closed: false,
+                patient: false,
                 deliveries: None,
             }
         });
@@ -173,14 +194,23 @@ impl<P: Payload> Session<P> {
         }
     }
 
+    #[inline]
     fn signal(&mut self, t: Duration, slot: Slot, payload: P, reply: Option<Reply<P>>, pledged: bool) {
-        let error = match self.round.handle(t, Input::Emit(slot, payload)) {
+        match self.round.emit(t, slot, payload) {
             Decision::Taken { .. } => {
                 self.waiters.extend(reply);
                 self.tell_kept(t, slot);
-                return;
             }
-            Decision::Over(Some(payload)) | Decision::Deferred(payload) if self.deferred.len() < self.room.max_deferred => {
+            decision => self.not_taken(decision, slot, reply, pledged),
+        }
+    }
+
+    #[cold]
+    fn not_taken(&mut self, decision: Decision<P>, slot: Slot, reply: Option<Reply<P>>, pledged: bool) {
+        let error = match decision {
+            Decision::Over(Some(payload)) | Decision::Deferred(payload)
+                if self.deferred.len() < self.room.max_deferred =>
+            {
                 self.deferred.push(ToSession::Signal { slot, payload, reply, pledged });
                 return;
             }
@@ -210,28 +240,31 @@ impl<P: Payload> Session<P> {
     /// Asks everyone who owes a signal.
     fn ask_all(&mut self, t: Duration) {
         self.asked = true;
-        let owing: Vec<Slot> = self.round.owing().collect();
-        for slot in owing {
-            self.ask(t, slot);
+        if self.room.roster.borrow().asks() {
+            for slot in 0..self.round.slots() {
+                if self.round.standing_of(slot).owes() {
+                    self.ask(t, slot);
+                }
+            }
         }
     }
 
     fn ask(&mut self, t: Duration, slot: Slot) {
-        let claim = Claim { place: self.place, round: self.link.round };
-        let deadline = runtime::after(self.link.opened, self.rules.timeout);
         let mut roster = self.room.roster.borrow_mut();
         let Some(member) = roster.slot_mut(slot) else { return };
-        let pledge = || Pledge::new(member.seat.clone(), claim, self.link.key.clone(), deadline);
+        let claim = Claim { place: self.place, round: self.link.round };
+        let key = || self.link.key.clone();
         let reached = match &mut member.ask {
             Ask::Never => true,
-            Ask::Own(inbox) => inbox.push(ToEmitter::Summons(pledge())).is_ok(),
+            Ask::Own(inbox) => inbox.push(ToEmitter::Summons { claim, key: key(), deadline: self.deadline }).is_ok(),
             Ask::Any { weak, strong } => {
                 if strong.is_none() {
                     *strong = weak.upgrade();
                 }
                 match strong.as_ref().filter(|actor| actor.connected()) {
                     Some(actor) => {
-                        runtime::post(actor, Summons { pledge: pledge() });
+                        let pledge = Pledge::new(member.seat.clone(), claim, key(), self.deadline);
+                        runtime::post(actor, Summons { pledge });
                         true
                     }
                     None => false,
@@ -269,14 +302,22 @@ impl<P: Payload> Session<P> {
     fn close(&mut self, t: Duration, ctx: &mut LocalContext<Self>) {
         let Some(outcome) = self.settle(t, Some(ctx)) else { return };
         self.deliver(&outcome, Some(ctx));
+        // Most consumers are done before this session's next turn, and then no timer is needed.
+        ctx.wake();
+    }
+
+    /// The round is closed: waits for the consumers, up to their timeout.
+    fn attend(&mut self, ctx: &mut LocalContext<Self>) {
         match &self.deliveries {
             Some(deliveries) if !deliveries.is_done() => {
-                let limit = self.room.consumer_timeout;
-                ctx.run_later(limit, move |session, _| {
-                    if let Some(deliveries) = &session.deliveries {
-                        deliveries.give_up(limit);
-                    }
-                });
+                if !std::mem::replace(&mut self.patient, true) {
+                    let limit = self.room.consumer_timeout;
+                    ctx.run_later(limit, move |session, _| {
+                        if let Some(deliveries) = &session.deliveries {
+                            deliveries.give_up(limit);
+                        }
+                    });
+                }
             }
             _ => self.finish(ctx),
         }
@@ -297,7 +338,7 @@ impl<P: Payload> Session<P> {
         let last = kept.last().map(|kept| kept.slot);
         let names = self.room.audience.borrow().names.clone();
         self.deliveries =
-            ctx.filter(|_| !names.is_empty()).map(|ctx| Deliveries::new(names, ctx.wake_handle()));
+            ctx.filter(|_| !names.is_empty()).map(|ctx| Deliveries::new(names, ctx.home()));
         let outcome = Outcome::new(Arc::new(Account {
             broker: self.room.id.clone(),
             round: self.link.round,
@@ -314,8 +355,11 @@ impl<P: Payload> Session<P> {
         for waiter in self.waiters.drain(..) {
             let _ = waiter.send(Ok(outcome.clone()));
         }
-        let mut returned: VecDeque<_> = std::mem::take(&mut self.deferred).into();
-        returned.append(&mut self.link.inbox.borrow_mut());
+        let mut returned = std::mem::take(&mut self.batch);
+        for input in self.deferred.drain(..).rev() {
+            returned.push_front(input);
+        }
+        returned.extend(self.link.inbox.borrow_mut().drain(..));
         self.room.tell_broker(FromSession::Closed {
             place: self.place,
             past: PastRound::new(&outcome),
@@ -336,8 +380,8 @@ impl<P: Payload> Session<P> {
                 }
             }
         }
-        let routes = self.room.audience.borrow().routes.clone();
-        for (place, (_, route)) in routes.into_iter().enumerate() {
+        let audience = self.room.audience.borrow();
+        for (place, (_, route)) in audience.routes.iter().enumerate() {
             let receipt = self.deliveries.clone().map(|deliveries| Receipt::new(place, deliveries));
             match (route, outcome) {
                 (Route::Own(inbox), _) => {
@@ -345,12 +389,12 @@ impl<P: Payload> Session<P> {
                         refuse(refused);
                     }
                 }
-                (Route::All(actor), outcome) => hand_over(&actor, outcome.clone(), receipt, ctx.as_deref_mut()),
+                (Route::All(actor), outcome) => hand_over(actor, outcome.clone(), receipt, ctx.as_deref_mut()),
                 (Route::Resolved(actor), Outcome::Resolved(round)) => {
-                    hand_over(&actor, round.clone(), receipt, ctx.as_deref_mut());
+                    hand_over(actor, round.clone(), receipt, ctx.as_deref_mut());
                 }
                 (Route::Cancelled(actor), Outcome::Cancelled(round)) => {
-                    hand_over(&actor, round.clone(), receipt, ctx.as_deref_mut());
+                    hand_over(actor, round.clone(), receipt, ctx.as_deref_mut());
                 }
                 // Not of the kind this consumer asked for.
                 _ => finish(receipt, Ok(())),
@@ -438,9 +482,7 @@ impl<P: Payload> Actor for Session<P> {
 impl<P: Payload> Player for Session<P> {
     fn turn(&mut self, budget: usize, ctx: &mut LocalContext<Self>) -> usize {
         if self.closed {
-            if self.deliveries.as_ref().is_none_or(|deliveries| deliveries.is_done()) {
-                self.finish(ctx);
-            }
+            self.attend(ctx);
             return 0;
         }
         // One look at the clock for a turn of bounded length; a predicate is the user's and may take its time.
@@ -448,11 +490,17 @@ impl<P: Payload> Player for Session<P> {
         let mut t = self.since_opening();
         let mut handled = 0;
         while handled < budget {
-            let Some(input) = self.link.inbox.borrow_mut().pop_front() else { break };
+            if self.batch.is_empty() {
+                runtime::swap(&mut self.link.inbox.borrow_mut(), &mut self.batch);
+            }
+            let Some(input) = self.batch.pop_front() else { break };
             if each && handled > 0 {
                 t = self.since_opening();
             }
-            self.input(t, input);
+            match input {
+                ToSession::Signal { slot, payload, reply, pledged } => self.signal(t, slot, payload, reply, pledged),
+                input => self.input(t, input),
+            }
             handled += 1;
             if self.round.verdict().is_some() {
                 self.close(t, ctx);

@@ -11,7 +11,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use actix::{Actor, ActorContext, ActorFuture, ActorState, Addr, AsyncContext, Ha
 use futures_core::Stream;
 use tokio::time::Instant;
 
-use super::executor::{Executor, TURN, Task, TaskId, Turn, WakeHandle};
+use super::executor::{Executor, Home, TURN, Task, TaskId, Turn};
 
 /// How many messages wait in a mailbox before `send` waits and `try_send` refuses: actix's own default.
 const MAILBOX: usize = 16;
@@ -52,7 +51,9 @@ pub struct LocalContext<A: Player> {
     id: TaskId,
     state: ActorState,
     mailbox: RefCell<Option<AddressReceiver<A>>>,
-    timers: Vec<Timer<A>>,
+    /// One is what a session has, and a table for it would be one allocation more for each round.
+    timer: Option<Timer<A>>,
+    more_timers: Vec<Timer<A>>,
     /// Futures spawned since the last merge, beside those that [`Stage`] polls.
     spawned: Vec<Spawned<A>>,
     waits: VecDeque<Spawned<A>>,
@@ -61,8 +62,13 @@ pub struct LocalContext<A: Player> {
 }
 
 impl<A: Player> LocalContext<A> {
-    pub(crate) fn wake_handle(&self) -> Arc<WakeHandle> {
-        self.executor.wake_handle(self.id)
+    /// Where this actor lives, for whoever wakes it from anywhere.
+    pub(crate) fn home(&self) -> Home {
+        self.executor.home(self.id)
+    }
+
+    pub(crate) fn id(&self) -> TaskId {
+        self.id
     }
 
     /// Gives the actor another turn.
@@ -76,7 +82,11 @@ impl<A: Player> LocalContext<A> {
         F: FnOnce(&mut A, &mut A::Context) + 'static,
     {
         let handle = self.next_handle();
-        self.timers.push(Timer { handle, when, run: Box::new(run) });
+        let timer = Timer { handle, when, run: Box::new(run) };
+        match self.timer {
+            None => self.timer = Some(timer),
+            Some(_) => self.more_timers.push(timer),
+        }
         self.executor.wake_at(when, self.id);
         handle
     }
@@ -84,6 +94,14 @@ impl<A: Player> LocalContext<A> {
     /// Whether an address of this actor exists.
     pub(crate) fn connected(&self) -> bool {
         self.mailbox.borrow().as_ref().is_some_and(AddressReceiver::connected)
+    }
+
+    fn take_timer(&mut self, wanted: impl Fn(&Timer<A>) -> bool) -> Option<Timer<A>> {
+        if self.timer.as_ref().is_some_and(&wanted) {
+            return self.timer.take();
+        }
+        let place = self.more_timers.iter().position(wanted)?;
+        Some(self.more_timers.remove(place))
     }
 
     fn next_handle(&mut self) -> SpawnHandle {
@@ -123,7 +141,7 @@ impl<A: Player> AsyncContext<A> for LocalContext<A> {
         let (sender, receiver) = channel(MAILBOX);
         *mailbox = Some(receiver);
         // The new mailbox has to be polled once, or nobody is woken by its first message.
-        self.executor.wake(self.id);
+        self.executor.wake_all_of(self.id);
         Addr::new(sender)
     }
 
@@ -133,7 +151,7 @@ impl<A: Player> AsyncContext<A> for LocalContext<A> {
     {
         let handle = self.next_handle();
         self.spawned.push((handle, Box::pin(future)));
-        self.executor.wake(self.id);
+        self.executor.wake_all_of(self.id);
         handle
     }
 
@@ -144,7 +162,7 @@ impl<A: Player> AsyncContext<A> for LocalContext<A> {
         let handle = self.next_handle();
         // The latest first, as in actix.
         self.waits.push_front((handle, Box::pin(future)));
-        self.executor.wake(self.id);
+        self.executor.wake_all_of(self.id);
     }
 
     fn waiting(&self) -> bool {
@@ -152,12 +170,9 @@ impl<A: Player> AsyncContext<A> for LocalContext<A> {
     }
 
     fn cancel_future(&mut self, handle: SpawnHandle) -> bool {
-        let before = self.timers.len();
-        self.timers.retain(|timer| timer.handle != handle);
-        let dropped = before - self.timers.len();
-        self.executor.forget_timers(dropped);
-        if dropped == 0 {
-            self.cancelled.push(handle);
+        match self.take_timer(|timer| timer.handle == handle) {
+            Some(_) => self.executor.forget_timers(1),
+            None => self.cancelled.push(handle),
         }
         true
     }
@@ -195,7 +210,8 @@ impl<A: Player> Stage<A> {
             id,
             state: ActorState::Started,
             mailbox: RefCell::new(None),
-            timers: Vec::new(),
+            timer: None,
+            more_timers: Vec::new(),
             spawned: Vec::new(),
             waits: VecDeque::new(),
             cancelled: Vec::new(),
@@ -211,7 +227,7 @@ impl<A: Player> Stage<A> {
             return false;
         }
         let first = self.ctx.executor.choose(4);
-        (0..4).any(|step| match (first + step) % 4 {
+        let played = (0..4).any(|step| match (first + step) % 4 {
             0 => self.actor.turn(1, &mut self.ctx) > 0,
             1 => self.poll_mailbox(turn, 1) > 0,
             2 => self.run_timers(1) > 0,
@@ -219,7 +235,11 @@ impl<A: Player> Stage<A> {
                 self.poll_futures(turn);
                 false
             }
-        })
+        });
+        if played {
+            turn.executor.wake_all_of(turn.id);
+        }
+        played
     }
 
     /// As much as one poll may; says whether something is left.
@@ -228,13 +248,19 @@ impl<A: Player> Stage<A> {
             return false;
         }
         let mut left = self.actor.turn(TURN, &mut self.ctx) == TURN;
-        if self.ctx.mailbox.get_mut().is_some() {
-            left |= self.poll_mailbox(turn, TURN) == TURN;
+        if left {
+            turn.executor.wake(turn.id);
+        }
+        if turn.woken && self.poll_mailbox(turn, TURN) == TURN {
+            left = true;
+            turn.executor.wake_all_of(turn.id);
         }
         if turn.fired {
             self.run_timers(usize::MAX);
         }
-        self.poll_futures(turn);
+        if turn.woken || !self.ctx.spawned.is_empty() || !self.ctx.cancelled.is_empty() {
+            self.poll_futures(turn);
+        }
         left
     }
 
@@ -272,16 +298,15 @@ impl<A: Player> Stage<A> {
     }
 
     fn run_timers(&mut self, budget: usize) -> usize {
-        if self.ctx.timers.is_empty() {
+        if self.ctx.timer.is_none() && self.ctx.more_timers.is_empty() {
             return 0;
         }
         let now = super::now();
         let mut run = 0;
         while run < budget
             && self.ctx.state.alive()
-            && let Some(due) = self.ctx.timers.iter().position(|timer| timer.when <= now)
+            && let Some(timer) = self.ctx.take_timer(|timer| timer.when <= now)
         {
-            let timer = self.ctx.timers.remove(due);
             (timer.run)(&mut self.actor, &mut self.ctx);
             run += 1;
         }
@@ -334,15 +359,12 @@ impl<A: Player> Task for Stage<A> {
                 self.ctx.state = ActorState::Stopped;
             } else {
                 self.ctx.state = ActorState::Running;
-                turn.executor.wake(turn.id);
+                turn.executor.wake_all_of(turn.id);
             }
         }
         if self.ctx.state == ActorState::Stopped {
             self.actor.stopped(&mut self.ctx);
             return Poll::Ready(());
-        }
-        if left {
-            turn.executor.wake(turn.id);
         }
         Poll::Pending
     }
@@ -354,6 +376,6 @@ impl<A: Player> Task for Stage<A> {
 
 impl<A: Player> Drop for Stage<A> {
     fn drop(&mut self) {
-        self.ctx.executor.forget_timers(self.ctx.timers.len());
+        self.ctx.executor.forget_timers(usize::from(self.ctx.timer.is_some()) + self.ctx.more_timers.len());
     }
 }

@@ -13,7 +13,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -21,6 +21,7 @@ use slab::Slab;
 use tokio::time::{Instant, Sleep};
 use uuid::Uuid;
 
+use super::inbox::{Refused, swap};
 use super::seed::Seed;
 use super::timers::Timers;
 
@@ -55,6 +56,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) id: TaskId,
     /// A timer of this task is due.
     pub(crate) fired: bool,
+    /// It is the first poll, or a waker of this task was used: its mailbox or a future may have something.
+    pub(crate) woken: bool,
 }
 
 impl Turn<'_> {
@@ -68,9 +71,12 @@ struct Row {
     generation: u32,
     queued: bool,
     fired: bool,
+    woken: bool,
     /// Absent while it is being polled.
     task: Option<Box<dyn Task>>,
     wake: Option<Arc<WakeHandle>>,
+    /// A `Vec` of what actors of this arbiter have pushed to the task's inbox, which takes no lock.
+    lane: Option<Box<dyn Any>>,
 }
 
 struct State {
@@ -120,7 +126,15 @@ impl Executor {
             let mut state = self.state.borrow_mut();
             state.generation = state.generation.wrapping_add(1);
             let generation = state.generation;
-            let row = state.table.insert(Row { generation, queued: true, fired: false, task: None, wake: None });
+            let row = state.table.insert(Row {
+                generation,
+                queued: true,
+                fired: false,
+                woken: true,
+                task: None,
+                wake: None,
+                lane: None,
+            });
             TaskId { row: row as u32, generation }
         };
         let task = make(id);
@@ -135,20 +149,73 @@ impl Executor {
     }
 
     /// Polls this task soon; nothing if it is gone.
+    #[inline]
     pub(crate) fn wake(&self, id: TaskId) {
-        let mut state = self.state.borrow_mut();
-        let State { table, ready, .. } = &mut *state;
-        match table.get_mut(id.row as usize) {
-            Some(row) if row.generation == id.generation && !row.queued => {
-                row.queued = true;
-                ready.push_back(id);
-            }
-            _ => return,
-        }
-        drop(state);
-        self.rouse();
+        self.wake_with(id, |_| ());
     }
 
+    /// Polls this task soon, with its mailbox and futures.
+    #[inline]
+    pub(crate) fn wake_all_of(&self, id: TaskId) {
+        self.wake_with(id, |row| row.woken = true);
+    }
+
+    #[inline]
+    fn wake_with(&self, id: TaskId, change: impl FnOnce(&mut Row)) {
+        let mut state = self.state.borrow_mut();
+        let State { table, ready, .. } = &mut *state;
+        let Some(row) = find(table, id) else { return };
+        change(row);
+        if !std::mem::replace(&mut row.queued, true) {
+            ready.push_back(id);
+            drop(state);
+            self.rouse();
+        }
+    }
+
+    /// Pushes an input to the task's inbox and wakes the task.
+    #[inline]
+    pub(crate) fn push<T: 'static>(&self, id: TaskId, bound: usize, input: T) -> Result<(), Refused<T>> {
+        let mut state = self.state.borrow_mut();
+        let State { table, ready, .. } = &mut *state;
+        let Some(row) = find(table, id) else { return Err(Refused::Closed(input)) };
+        let lane = row.lane.get_or_insert_with(|| Box::new(Vec::<T>::new()));
+        match lane.downcast_mut::<Vec<T>>() {
+            Some(lane) if lane.len() < bound => lane.push(input),
+            _ => return Err(Refused::Full(input)),
+        }
+        if !std::mem::replace(&mut row.queued, true) {
+            ready.push_back(id);
+            drop(state);
+            self.rouse();
+        }
+        Ok(())
+    }
+
+    /// Swaps what was pushed to the task's inbox on this arbiter with `batch`, which is empty; says whether there was
+    /// anything.
+    pub(crate) fn take<T: 'static>(&self, id: TaskId, batch: &mut VecDeque<T>) -> bool {
+        let mut state = self.state.borrow_mut();
+        let lane = find(&mut state.table, id).and_then(|row| row.lane.as_mut());
+        let lane = lane.and_then(|lane| lane.downcast_mut::<Vec<T>>());
+        match lane.filter(|lane| !lane.is_empty()) {
+            Some(lane) => {
+                swap(lane, batch);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whether something waits in the task's inbox that was pushed on this arbiter.
+    pub(crate) fn has_input<T: 'static>(&self, id: TaskId) -> bool {
+        let state = self.state.borrow();
+        let row = state.table.get(id.row as usize).filter(|row| row.generation == id.generation);
+        let lane = row.and_then(|row| row.lane.as_ref()).and_then(|lane| lane.downcast_ref::<Vec<T>>());
+        lane.is_some_and(|lane| !lane.is_empty())
+    }
+
+    #[inline]
     fn rouse(&self) {
         if !self.busy.replace(true)
             && let Some(driver) = &*self.driver.borrow()
@@ -159,11 +226,16 @@ impl Executor {
 
     /// A handle by which any thread can wake this task.
     pub(crate) fn wake_handle(&self, id: TaskId) -> Arc<WakeHandle> {
-        let make = || Arc::new(WakeHandle { remote: self.remote.clone(), id, pending: AtomicBool::new(false) });
-        match self.state.borrow_mut().table.get_mut(id.row as usize) {
-            Some(row) if row.generation == id.generation => row.wake.get_or_insert_with(make).clone(),
-            _ => make(),
+        let make = || Arc::new(WakeHandle(self.home(id)));
+        match find(&mut self.state.borrow_mut().table, id) {
+            Some(row) => row.wake.get_or_insert_with(make).clone(),
+            None => make(),
         }
+    }
+
+    /// Where this task lives, for whoever wakes it from anywhere.
+    pub(crate) fn home(&self, id: TaskId) -> Home {
+        Home { remote: self.remote.clone(), id }
     }
 
     /// Wakes this task at that time, with [`Turn::fired`] set.
@@ -231,15 +303,14 @@ impl Executor {
             }
         };
         let Some(id) = id else { return false };
-        let Some(row) = table.get_mut(id.row as usize).filter(|row| row.generation == id.generation) else {
-            return true;
-        };
+        let Some(row) = find(table, id) else { return true };
         row.queued = false;
         let fired = std::mem::take(&mut row.fired);
+        let woken = std::mem::take(&mut row.woken);
         let Some(mut task) = row.task.take() else { return true };
         drop(state);
 
-        let turn = Turn { executor: self, id, fired };
+        let turn = Turn { executor: self, id, fired, woken };
         match catch_unwind(AssertUnwindSafe(|| task.poll(&turn))) {
             Ok(Poll::Pending) => {
                 if let Some(row) = self.state.borrow_mut().table.get_mut(id.row as usize) {
@@ -256,8 +327,10 @@ impl Executor {
     }
 
     fn remove(&self, id: TaskId, task: Box<dyn Task>) {
-        self.state.borrow_mut().table.try_remove(id.row as usize);
+        // The lane too may hold what messages others when it is dropped, so nothing is dropped under the borrow.
+        let row = self.state.borrow_mut().table.try_remove(id.row as usize);
         drop_quietly(task);
+        drop_quietly(row);
     }
 
     fn poll_due(&self) {
@@ -269,7 +342,7 @@ impl Executor {
         while let Some(id) = timers.pop_due(now) {
             let mut state = self.state.borrow_mut();
             let State { table, ready, .. } = &mut *state;
-            if let Some(row) = table.get_mut(id.row as usize).filter(|row| row.generation == id.generation) {
+            if let Some(row) = find(table, id) {
                 row.fired = true;
                 if !std::mem::replace(&mut row.queued, true) {
                     ready.push_back(id);
@@ -285,9 +358,8 @@ impl Executor {
 
     fn take_remote(&self) {
         let woken = std::mem::take(&mut self.remote.lock().woken);
-        for handle in woken {
-            handle.pending.store(false, Ordering::Release);
-            self.wake(handle.id);
+        for (id, all) in woken {
+            if all { self.wake_all_of(id) } else { self.wake(id) }
         }
     }
 
@@ -298,9 +370,14 @@ impl Executor {
             if rows.is_empty() {
                 break;
             }
-            rows.into_iter().filter_map(|row| row.task).for_each(drop_quietly);
+            rows.into_iter().for_each(drop_quietly);
         }
     }
+}
+
+#[inline]
+fn find(table: &mut Slab<Row>, id: TaskId) -> Option<&mut Row> {
+    table.get_mut(id.row as usize).filter(|row| row.generation == id.generation)
 }
 
 impl State {
@@ -310,8 +387,8 @@ impl State {
 }
 
 /// A panic in the `Drop` of a user's value must not take the neighbours along.
-fn drop_quietly(task: Box<dyn Task>) {
-    if catch_unwind(AssertUnwindSafe(|| drop(task))).is_err() {
+fn drop_quietly<T>(value: T) {
+    if catch_unwind(AssertUnwindSafe(|| drop(value))).is_err() {
         log::error!(target: "convoke::runtime", "a value panicked while it was dropped with its actor");
     }
 }
@@ -328,7 +405,8 @@ pub(crate) struct Remote {
 
 #[derive(Default)]
 struct Wakes {
-    woken: Vec<Arc<WakeHandle>>,
+    /// The tasks, and whether a waker of theirs was used.
+    woken: Vec<(TaskId, bool)>,
     /// Present while the driver sleeps.
     driver: Option<Waker>,
 }
@@ -339,42 +417,60 @@ impl Remote {
     }
 }
 
-/// Wakes one task from any thread: a push on the task's own, a lock from another.
-pub(crate) struct WakeHandle {
+/// Where a task lives: wakes it from any thread, with a push on its own and a lock from another.
+#[derive(Clone)]
+pub(crate) struct Home {
     remote: Arc<Remote>,
     id: TaskId,
-    pending: AtomicBool,
 }
 
-impl WakeHandle {
-    pub(crate) fn wake_task(self: &Arc<Self>) {
+impl Home {
+    /// The executor of the task, if this is its thread.
+    #[inline]
+    pub(crate) fn executor(&self) -> Option<Rc<Executor>> {
         let here = HERE.try_with(|here| {
-            let Ok(here) = here.try_borrow() else { return false };
-            let Some(executor) = here.as_ref().filter(|here| Arc::ptr_eq(&here.remote, &self.remote)) else {
-                return false;
-            };
-            executor.wake(self.id);
-            true
+            let here = here.try_borrow().ok()?;
+            here.as_ref().filter(|here| Arc::ptr_eq(&here.remote, &self.remote)).cloned()
         });
-        if here != Ok(true) && !self.pending.swap(true, Ordering::AcqRel) {
+        here.ok().flatten()
+    }
+
+    pub(crate) fn id(&self) -> TaskId {
+        self.id
+    }
+
+    pub(crate) fn wake(&self) {
+        match self.executor() {
+            Some(executor) => executor.wake(self.id),
+            None => self.wake_from_afar(false),
+        }
+    }
+
+    pub(crate) fn wake_from_afar(&self, all: bool) {
+        let driver = {
             let mut wakes = self.remote.lock();
-            wakes.woken.push(self.clone());
-            let driver = wakes.driver.take();
-            drop(wakes);
-            if let Some(driver) = driver {
-                driver.wake();
-            }
+            wakes.woken.push((self.id, all));
+            wakes.driver.take()
+        };
+        if let Some(driver) = driver {
+            driver.wake();
         }
     }
 }
 
+/// The waker of one task, for its mailbox and its futures.
+pub(crate) struct WakeHandle(Home);
+
 impl Wake for WakeHandle {
     fn wake(self: Arc<Self>) {
-        self.wake_task();
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.wake_task();
+        match self.0.executor() {
+            Some(executor) => executor.wake_all_of(self.0.id),
+            None => self.0.wake_from_afar(true),
+        }
     }
 }
 

@@ -1,12 +1,16 @@
 //! An actor's own way in: a bounded queue that any thread may push to, and that wakes the actor once for a burst.
 //!
-//! An actix mailbox costs two allocations a message and is drained whole in one poll; this costs a lock, and is
-//! drained as the executor says, so that a seeded test sees every order.
+//! `push → lane in the executor's table (same thread) or queue behind a lock (another) → take → the actor's turn`
+//!
+//! An actix mailbox costs two allocations a message and is drained whole in one poll; this costs a push, from another
+//! thread a lock, and is drained as the executor says, so that a seeded test sees every order. What one thread pushes
+//! stays in order.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::executor::WakeHandle;
+use super::executor::Home;
 
 /// Why an inbox did not take an input; the input is handed back.
 #[derive(Debug)]
@@ -15,75 +19,101 @@ pub(crate) enum Refused<T> {
     Full(T),
 }
 
+/// Swaps what has been pushed with an empty batch, both keeping their room.
+pub(crate) fn swap<T>(pushed: &mut Vec<T>, batch: &mut VecDeque<T>) {
+    let room = Vec::from(std::mem::take(batch));
+    *batch = std::mem::replace(pushed, room).into();
+}
+
 pub(crate) struct Inbox<T> {
-    queue: Mutex<Queue<T>>,
-    wake: OnceLock<Arc<WakeHandle>>,
+    home: OnceLock<Home>,
+    from_afar: Mutex<Queue<T>>,
+    /// Something may wait behind the lock.
+    waiting: AtomicBool,
+    /// How many inputs may wait that came from the actor's own thread, and as many that came from others.
     bound: usize,
 }
 
 struct Queue<T> {
-    waiting: VecDeque<T>,
-    /// The actor knows that there is something, so nobody wakes it again.
-    awake: bool,
+    inputs: VecDeque<T>,
     closed: bool,
 }
 
-impl<T> Inbox<T> {
+impl<T: 'static> Inbox<T> {
     pub(crate) fn new(bound: usize) -> Arc<Self> {
         Arc::new(Self {
-            queue: Mutex::new(Queue { waiting: VecDeque::new(), awake: false, closed: false }),
-            wake: OnceLock::new(),
+            home: OnceLock::new(),
+            from_afar: Mutex::new(Queue { inputs: VecDeque::new(), closed: false }),
+            waiting: AtomicBool::new(false),
             bound,
         })
     }
 
-    /// Names the actor to wake.
-    pub(crate) fn attach(&self, wake: Arc<WakeHandle>) {
-        let _ = self.wake.set(wake);
+    /// Names the actor whose inbox this is.
+    pub(crate) fn attach(&self, home: Home) {
+        let _ = self.home.set(home);
     }
 
+    #[inline]
     pub(crate) fn push(&self, input: T) -> Result<(), Refused<T>> {
+        self.push_bounded(input, self.bound)
+    }
+
+    /// Pushes past the bound: for what must not be lost and is bounded elsewhere, such as one farewell per member.
+    #[inline]
+    pub(crate) fn push_always(&self, input: T) {
+        let _ = self.push_bounded(input, usize::MAX);
+    }
+
+    // Inlined up to the queue, here and below: a signal that is moved from stack to stack on its way costs more than all
+    // the rest of it.
+    #[inline]
+    fn push_bounded(&self, input: T, bound: usize) -> Result<(), Refused<T>> {
+        match self.home.get().and_then(|home| Some((home.executor()?, home.id()))) {
+            Some((executor, id)) => executor.push(id, bound, input),
+            None => self.push_from_afar(input, bound),
+        }
+    }
+
+    fn push_from_afar(&self, input: T, bound: usize) -> Result<(), Refused<T>> {
         let mut queue = self.lock();
         if queue.closed {
             return Err(Refused::Closed(input));
         }
-        if queue.waiting.len() >= self.bound {
+        if queue.inputs.len() >= bound {
             return Err(Refused::Full(input));
         }
-        self.admit(&mut queue, input);
+        queue.inputs.push_back(input);
+        if !self.waiting.swap(true, Ordering::AcqRel)
+            && let Some(home) = self.home.get()
+        {
+            home.wake_from_afar(false);
+        }
         Ok(())
     }
 
-    /// Pushes past the bound: for what must not be lost and is bounded elsewhere, such as one farewell per member.
-    pub(crate) fn push_always(&self, input: T) {
-        let mut queue = self.lock();
-        if !queue.closed {
-            self.admit(&mut queue, input);
-        }
-    }
-
-    fn admit(&self, queue: &mut Queue<T>, input: T) {
-        queue.waiting.push_back(input);
-        if !std::mem::replace(&mut queue.awake, true)
-            && let Some(wake) = self.wake.get()
-        {
-            wake.wake_task();
-        }
-    }
-
-    /// Moves all that waits into `batch`, which must be empty; says whether there was anything.
+    /// Moves what waits into `batch`, which is empty; says whether there was anything. Whatever is pushed after this
+    /// wakes the actor again.
     pub(crate) fn take(&self, batch: &mut VecDeque<T>) -> bool {
-        let mut queue = self.lock();
-        if queue.waiting.is_empty() {
-            queue.awake = false;
-            return false;
+        if self.waiting.load(Ordering::Acquire) {
+            let mut queue = self.lock();
+            self.waiting.store(false, Ordering::Release);
+            std::mem::swap(&mut queue.inputs, batch);
+            drop(queue);
+            if !batch.is_empty() {
+                // What came from this thread comes with the next turn.
+                if !self.is_empty() {
+                    let _ = self.home.get().map(Home::wake);
+                }
+                return true;
+            }
         }
-        std::mem::swap(&mut queue.waiting, batch);
-        true
+        self.home.get().is_some_and(|home| home.executor().is_some_and(|executor| executor.take(home.id(), batch)))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().waiting.is_empty()
+        let here = |home: &Home| home.executor().is_some_and(|executor| executor.has_input::<T>(home.id()));
+        !self.home.get().is_some_and(here) && !self.waiting.load(Ordering::Acquire)
     }
 
     pub(crate) fn bound(&self) -> usize {
@@ -95,12 +125,12 @@ impl<T> Inbox<T> {
         let waiting = {
             let mut queue = self.lock();
             queue.closed = true;
-            std::mem::take(&mut queue.waiting)
+            std::mem::take(&mut queue.inputs)
         };
         drop(waiting);
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue<T>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.from_afar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use context::{LocalContext, Player};
-pub(crate) use executor::{Executor, TaskId, WakeHandle};
-pub(crate) use inbox::{Inbox, Refused};
+pub(crate) use executor::{Executor, Home, TaskId};
+pub(crate) use inbox::{Inbox, Refused, swap};
 #[cfg(feature = "testing")]
 pub(crate) use seed::Seed;
 
@@ -25,11 +25,13 @@ pub(crate) use seed::Seed;
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// The time, which a test may have stopped.
+#[inline]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
 /// `start + wait`, but never past what an `Instant` can hold.
+#[inline]
 pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
     start + wait.min(FOREVER)
 }

@@ -12,6 +12,7 @@
 //! is a task there, like the code of an application: if it were the future given to `block_on`, the
 //! runtime would go idle once per round, for about 170 ns that no design can help.
 
+mod convoke;
 mod emitter_initiated;
 mod straightforward;
 mod tokio_mpsc;
@@ -34,8 +35,9 @@ pub(crate) const WORK: Work = Work {
     baseline: straightforward::Straightforward::NAME,
     sizes: &[2, 10, 100, 1_000],
     contestants: &[
-        // Convoke's own three rows stand here, one file each: asked by Recipient, our Emitter
-        // asked, by themselves.
+        contestant::<convoke::ByRecipient>(),
+        contestant::<convoke::ByEmitter>(),
+        contestant::<convoke::ByThemselves>(),
         contestant::<straightforward::Straightforward>(),
         contestant::<emitter_initiated::EmitterInitiated>(),
         contestant::<tokio_mpsc::TokioMpsc>(),

@@ -16,6 +16,8 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
+/// It comes with the feature `testing`, which belongs under `[dev-dependencies]`.
+///
 /// The test has a `System` of its own, with one arbiter and no sockets. It fails, and names the actor, when an actor of
 /// Convoke is still alive at its end. The function may return a `Result`, as any test may; other attributes
 /// (`#[should_panic]`, `#[ignore]`, `#[cfg(…)]`) keep their meaning.

@@ -1,0 +1,200 @@
+//! What several modules need: waiting in virtual time, parties by name, and an actor of the user's own.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use convoke::prelude::*;
+use convoke::{Membership, Payload, Summons};
+use tokio::time::Instant;
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// Longer than any timeout that a test sets: who has to wait so long waits for ever.
+const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(crate) const fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+/// Awaits what must be there without time passing.
+#[track_caller]
+pub(crate) fn at_once<T>(what: impl Future<Output = T>) -> impl Future<Output = T> {
+    after(Duration::ZERO, what)
+}
+
+/// Awaits what must be there after exactly this long.
+#[track_caller]
+pub(crate) fn after<T>(wait: Duration, what: impl Future<Output = T>) -> impl Future<Output = T> {
+    let caller = Location::caller();
+    async move {
+        let start = Instant::now();
+        let Ok(result) = tokio::time::timeout(FOREVER, what).await else {
+            panic!("{caller}: nobody answered, for ever");
+        };
+        assert_eq!(start.elapsed(), wait, "{caller}: the answer came at another time");
+        result
+    }
+}
+
+/// Waits until nothing is left to do at this instant.
+pub(crate) async fn settled() {
+    convoke::testing::settle().await;
+}
+
+pub(crate) async fn sleep(wait: Duration) {
+    tokio::time::sleep(wait).await;
+}
+
+/// Lets emitters of these names join.
+pub(crate) async fn join_all<P: Payload, const N: usize>(
+    broker: &Addr<Broker<P>>,
+    names: [&str; N],
+) -> [EmitterHandle<P>; N] {
+    let mut handles = Vec::new();
+    for name in names {
+        handles.push(Emitter::join(broker, name).await.unwrap());
+    }
+    handles.try_into().unwrap()
+}
+
+/// The names of those whose signals a round has, in their order.
+pub(crate) fn kept_by<P>(outcome: &Outcome<P>) -> Vec<&str> {
+    match outcome {
+        Outcome::Resolved(round) => round.signals().map(|signal| &*signal.emitter.name).collect(),
+        Outcome::Cancelled(round) => round.signals().map(|signal| &*signal.emitter.name).collect(),
+    }
+}
+
+/// The names of those who have not kept their promise.
+pub(crate) fn missing<P>(outcome: &Outcome<P>) -> Vec<&str> {
+    match outcome {
+        Outcome::Resolved(round) => round.missing().map(|emitter| &*emitter.name).collect(),
+        Outcome::Cancelled(round) => round.missing().map(|emitter| &*emitter.name).collect(),
+    }
+}
+
+/// Why it was cancelled, and whose name stands there.
+#[track_caller]
+pub(crate) fn cause<P: std::fmt::Debug>(outcome: &Outcome<P>) -> Cause {
+    match outcome {
+        Outcome::Resolved(_) => panic!("resolved: {outcome:?}"),
+        Outcome::Cancelled(round) => round.cause(),
+    }
+}
+
+#[track_caller]
+pub(crate) fn assert_lost<P: std::fmt::Debug>(outcome: &Outcome<P>, name: &str) {
+    match cause(outcome) {
+        Cause::Lost(emitter) => assert_eq!(&*emitter.name, name),
+        other => panic!("not lost, but {other:?}"),
+    }
+}
+
+/// What several parties write down, to be looked at together.
+pub(crate) struct Notes<T>(Rc<RefCell<Vec<T>>>);
+
+impl<T> Notes<T> {
+    pub(crate) fn new() -> Self {
+        Self(Rc::default())
+    }
+
+    pub(crate) fn add(&self, note: T) {
+        self.0.borrow_mut().push(note);
+    }
+
+    /// What has been written since the last look.
+    pub(crate) fn take(&self) -> Vec<T> {
+        self.0.take()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+}
+
+impl<T> Clone for Notes<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// An actor of the user's own that is an emitter: what it does with a pledge is told when it is made, and its
+/// membership stands in a field.
+pub(crate) struct Clerk {
+    answer: Box<dyn FnMut(Pledge<u32>, &mut Context<Clerk>)>,
+    membership: Option<Membership<u32>>,
+}
+
+impl Clerk {
+    /// Starts a clerk and lets it join.
+    pub(crate) async fn join(
+        broker: &Addr<Broker<u32>>,
+        name: &str,
+        answer: impl FnMut(Pledge<u32>, &mut Context<Clerk>) + 'static,
+    ) -> Addr<Self> {
+        let clerk = Self { answer: Box::new(answer), membership: None }.start();
+        let membership = broker.add_emitter(name, clerk.clone().recipient()).await.unwrap();
+        clerk.send(Hold(membership)).await.unwrap();
+        clerk
+    }
+}
+
+impl Actor for Clerk {
+    type Context = Context<Self>;
+}
+
+impl Handler<Summons<u32>> for Clerk {
+    type Result = ();
+
+    fn handle(&mut self, Summons { pledge }: Summons<u32>, ctx: &mut Context<Self>) {
+        (self.answer)(pledge, ctx);
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Hold(Membership<u32>);
+
+impl Handler<Hold> for Clerk {
+    type Result = ();
+
+    fn handle(&mut self, Hold(membership): Hold, _: &mut Context<Self>) {
+        self.membership = Some(membership);
+    }
+}
+
+/// Tells a clerk to do something as itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Order(pub(crate) fn(&mut Clerk, &mut Context<Clerk>));
+
+impl Handler<Order> for Clerk {
+    type Result = ();
+
+    fn handle(&mut self, Order(order): Order, ctx: &mut Context<Self>) {
+        order(self, ctx);
+    }
+}
+
+/// Orders for a clerk.
+pub(crate) mod orders {
+    use actix::ActorContext;
+
+    use super::{AsyncContext, Clerk, Context, Order};
+
+    pub(crate) const STOP: Order = Order(|_, ctx| ctx.stop());
+    pub(crate) const PANIC: Order = Order(|_, _| panic!("as ordered"));
+    pub(crate) const LEAVE: Order = Order(|clerk, _| {
+        if let Some(membership) = clerk.membership.take() {
+            membership.leave();
+        }
+    });
+    /// To stop in a second, on its own.
+    pub(crate) const STOP_LATER: Order = Order(|_, ctx: &mut Context<Clerk>| {
+        ctx.run_later(super::SECOND, |_, ctx| ctx.stop());
+    });
+}
