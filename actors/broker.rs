@@ -15,10 +15,9 @@ use crate::Payload;
 use crate::consumer::Consumer;
 use crate::debts::Debts;
 use crate::error::{BrokerError, ConfigError};
-use crate::id::{BrokerId, RoundKey};
+use crate::id::{BrokerId, RoundId, RoundKey};
 use crate::membership::Reply;
 use crate::open_rounds::OpenRounds;
-use crate::pledge::{Answer, Claim};
 use crate::policy::{Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules};
 use crate::roster::{Audience, Roster};
 use crate::round::{Abort, Slot, Standing};
@@ -30,7 +29,8 @@ use crate::snapshot::PastRound;
 pub(crate) enum ToBroker<P> {
     Emit { slot: Slot, generation: u32, key: Option<RoundKey>, payload: P, reply: Option<Reply<P>> },
     Veto { slot: Slot, generation: u32, key: Option<RoundKey>, reason: Arc<str>, reply: Option<Reply<P>> },
-    Pledged { claim: Claim, slot: Slot, answer: Answer<P> },
+    /// A pledge was kept when its round was over.
+    PledgeLate { slot: Slot, round: RoundId, reply: Option<Reply<P>> },
     GiveUp { slot: Slot, generation: u32, lost: bool },
     ConsumerLeft { ticket: u64 },
 }
@@ -109,7 +109,7 @@ impl<P: Payload> Broker<P> {
             rules: Rc::new(Rules::new(timeout)),
             limits,
             misconfigured: None,
-            door: Inbox::new(limits.waiting),
+            door: Arc::new(Inbox::new(limits.waiting)),
             batch: VecDeque::new(),
             returned: VecDeque::new(),
             room: None,
@@ -185,7 +185,7 @@ impl<P: Payload> Broker<P> {
     /// Sets how many signals may wait for this broker; one more is [`EmitError::Busy`]. The default is 1,048,576.
     pub fn max_waiting(mut self, signals: usize) -> Self {
         self.limits.waiting = signals;
-        self.door = Inbox::new(signals);
+        self.door = Arc::new(Inbox::new(signals));
         self
     }
 
@@ -284,6 +284,7 @@ impl<P: Payload> Broker<P> {
             broker: ctx.id(),
             roster: Roster::new().into(),
             audience: Audience::new().into(),
+            door: self.door.clone(),
             back: VecDeque::new().into(),
             consumer_timeout: self.limits.consumer_timeout,
             max_deferred: self.limits.waiting,

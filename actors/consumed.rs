@@ -71,8 +71,10 @@ impl Deliveries {
         })
     }
 
-    pub(crate) fn is_done(&self) -> bool {
-        self.lock().left == 0
+    /// Those that failed, once all are done.
+    pub(crate) fn if_done(&self) -> Option<Vec<FailedConsumer>> {
+        let state = self.lock();
+        (state.left == 0).then(|| state.failed.clone())
     }
 
     /// Waits until all are done.
@@ -88,10 +90,6 @@ impl Deliveries {
             Poll::Pending
         })
         .await
-    }
-
-    pub(crate) fn failed(&self) -> Vec<FailedConsumer> {
-        self.lock().failed.clone()
     }
 
     /// Counts all that are not done as timed out.

@@ -158,7 +158,7 @@ impl<P: Payload> Consumer<P> {
             name: None,
             concurrency: 1,
             callback: consume.into_callback(),
-            inbox: Inbox::new(WAITING),
+            inbox: Arc::new(Inbox::new(WAITING)),
             batch: VecDeque::new(),
             running: 0,
         }

@@ -13,7 +13,6 @@ use actix::dev::{MessageResponse, OneshotSender};
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::{Actor, Addr, ArbiterHandle, Handler, Message, ResponseActFuture};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use crate::Payload;
 use crate::broker::Broker;
@@ -21,7 +20,7 @@ use crate::error::{EmitError, JoinError};
 use crate::id::{EmitterId, RoundId, RoundKey};
 use crate::membership::{Membership, Reply, Seat};
 use crate::outcome::{EmitterRef, Outcome};
-use crate::pledge::{Claim, Pledge};
+use crate::pledge::Pledge;
 use crate::requests::{Enlist, Keep};
 use crate::roster::{Ask, Wants};
 use crate::runtime::{self, Inbox, LocalContext, Player};
@@ -31,9 +30,8 @@ use crate::runtime::{self, Inbox, LocalContext, Player};
 const WAITING: usize = 1 << 20;
 
 /// What reaches an emitter from the sessions.
-pub(crate) enum ToEmitter<P> {
-    /// Not the pledge itself, which the emitter makes of it: its own seat is at hand there.
-    Summons { claim: Claim, key: Option<RoundKey>, deadline: Instant },
+pub(crate) enum ToEmitter<P: 'static> {
+    Summons(Pledge<P>),
     Kept { round: RoundId, key: Option<RoundKey>, at: Duration },
     Outcome(Outcome<P>),
 }
@@ -91,7 +89,7 @@ impl<P: Payload> Emitter<P> {
             on_summons: None,
             on_kept: None,
             on_outcome: None,
-            inbox: Inbox::new(WAITING),
+            inbox: Arc::new(Inbox::new(WAITING)),
             batch: VecDeque::new(),
             membership: None,
             joining: false,
@@ -223,9 +221,9 @@ impl<P: Payload> Player for Emitter<P> {
         }
         for handled in 0..budget {
             match self.batch.pop_front() {
-                Some(ToEmitter::Summons { claim, key, deadline }) => {
-                    if let (Some(answer), Some(membership)) = (&mut self.on_summons, &self.membership) {
-                        answer(Pledge::new(membership.seat().clone(), claim, key, deadline));
+                Some(ToEmitter::Summons(pledge)) => {
+                    if let Some(answer) = &mut self.on_summons {
+                        answer(pledge);
                     }
                 }
                 Some(ToEmitter::Kept { round, key, at }) => {

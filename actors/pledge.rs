@@ -1,6 +1,6 @@
 //! What a summoned actor gets: a pledge to keep, to veto, or to drop.
 //!
-//! `session.rs → Summons → any actor → Pledge::keep → the broker's inbox`
+//! `session.rs → Summons → any actor → Pledge::keep → session.rs`, or, when the round is over, `→ broker.rs: late`
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use crate::broker::ToBroker;
 use crate::id::{RoundId, RoundKey};
-use crate::membership::{Emission, Reply, Seat};
-use crate::runtime;
+use crate::membership::{Emission, Reply};
+use crate::round::Slot;
+use crate::runtime::{self, Inbox, Refused};
 
 /// Asks an emitter for its signal: the message that any actor handles to be one.
 ///
@@ -56,51 +57,52 @@ impl<P> fmt::Debug for Summons<P> {
 /// One emitter's promise to one round: kept, vetoed, or, when it is dropped, lost at once.
 #[must_use = "dropping a pledge loses the round its signal: keep it or veto it"]
 pub struct Pledge<P: 'static> {
-    seat: Arc<Seat<P>>,
-    claim: Claim,
-    key: Option<RoundKey>,
-    deadline: Instant,
+    call: Arc<Call<P>>,
+    slot: Slot,
     open: bool,
 }
 
-/// Which round of its broker a pledge is for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Claim {
-    /// The round's place in the broker's table.
-    pub(crate) place: u32,
+/// What a session asks all its emitters, with the way back to it: shared by the pledges of a round, which are small
+/// for it.
+pub(crate) struct Call<P> {
+    /// The session's, closed with the round. It holds one answer for each emitter of the round.
+    pub(crate) inbox: Inbox<Pledged<P>>,
+    pub(crate) broker: Arc<Inbox<ToBroker<P>>>,
     pub(crate) round: RoundId,
+    pub(crate) key: Option<RoundKey>,
+    pub(crate) deadline: Instant,
 }
 
 /// What became of a pledge.
-pub(crate) enum Answer<P> {
-    Kept(P, Option<Reply<P>>),
-    Vetoed(Arc<str>, Option<Reply<P>>),
-    Lost,
+pub(crate) enum Pledged<P> {
+    Kept { slot: Slot, payload: P, reply: Option<Reply<P>> },
+    Vetoed { slot: Slot, reason: Arc<str> },
+    Lost { slot: Slot },
 }
 
 impl<P: 'static> Pledge<P> {
-    pub(crate) fn new(seat: Arc<Seat<P>>, claim: Claim, key: Option<RoundKey>, deadline: Instant) -> Self {
-        Self { seat, claim, key, deadline, open: true }
+    pub(crate) fn new(call: Arc<Call<P>>, slot: Slot) -> Self {
+        Self { call, slot, open: true }
     }
 
     /// Returns the number of the round.
     pub fn round(&self) -> RoundId {
-        self.claim.round
+        self.call.round
     }
 
     /// Returns what the round is about; `None` for a round without a key.
     pub fn key(&self) -> Option<&RoundKey> {
-        self.key.as_ref()
+        self.call.key.as_ref()
     }
 
     /// Returns how much time is left until the round's deadline; zero when it is past.
     pub fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(runtime::now())
+        self.call.deadline.saturating_duration_since(runtime::now())
     }
 
     /// Keeps the promise and does not wait for the outcome. A signal that comes too late is counted as such.
     pub fn keep(mut self, payload: P) {
-        self.answer(Answer::Kept(payload, None));
+        self.send_kept(payload, None);
     }
 
     /// Keeps the promise; the answer is the round's outcome, once it has closed.
@@ -110,27 +112,40 @@ impl<P: 'static> Pledge<P> {
     /// `Late` if the round was over, `AlreadyKept` if the emitter has emitted in it otherwise, `BrokerGone`.
     pub fn keep_and_wait(mut self, payload: P) -> Emission<P> {
         Emission::of(|reply| {
-            self.answer(Answer::Kept(payload, Some(reply)));
+            self.send_kept(payload, Some(reply));
             Ok(())
         })
     }
 
     /// Refuses: the round is cancelled for everyone, for this reason.
     pub fn veto(mut self, reason: impl Into<Arc<str>>) {
-        self.answer(Answer::Vetoed(reason.into(), None));
+        self.open = false;
+        // A round that is over needs no veto.
+        let _ = self.call.inbox.push(Pledged::Vetoed { slot: self.slot, reason: reason.into() });
     }
 
-    fn answer(&mut self, answer: Answer<P>) {
+    #[inline]
+    fn send_kept(&mut self, payload: P, reply: Option<Reply<P>>) {
         self.open = false;
-        // Past the bound: there is one pledge for each emitter and open round, and both are limited.
-        self.seat.door.push_always(ToBroker::Pledged { claim: self.claim, slot: self.seat.slot, answer });
+        if let Err(refused) = self.call.inbox.push(Pledged::Kept { slot: self.slot, payload, reply }) {
+            self.too_late(refused);
+        }
+    }
+
+    #[cold]
+    fn too_late(&self, refused: Refused<Pledged<P>>) {
+        let (Refused::Closed(pledged) | Refused::Full(pledged)) = refused;
+        if let Pledged::Kept { slot, reply, .. } = pledged {
+            // Past the bound: there is one pledge for each emitter and round.
+            self.call.broker.push_always(ToBroker::PledgeLate { slot, round: self.call.round, reply });
+        }
     }
 }
 
 impl<P: 'static> Drop for Pledge<P> {
     fn drop(&mut self) {
         if self.open {
-            self.answer(Answer::Lost);
+            let _ = self.call.inbox.push(Pledged::Lost { slot: self.slot });
         }
     }
 }
@@ -138,9 +153,8 @@ impl<P: 'static> Drop for Pledge<P> {
 impl<P: 'static> fmt::Debug for Pledge<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pledge")
-            .field("emitter", &self.seat.who.name)
-            .field("round", &self.claim.round)
-            .field("key", &self.key)
+            .field("round", &self.call.round)
+            .field("key", &self.call.key)
             .finish_non_exhaustive()
     }
 }

@@ -54,9 +54,9 @@ pub(crate) struct Terms {
     pub(crate) required: Option<usize>,
 }
 
+/// Everything that may reach a round but a signal, which [`Round::emit`] takes.
 #[derive(Debug)]
-pub(crate) enum Input<P> {
-    Emit(Slot, P),
+pub(crate) enum Input {
     Join(Slot, Terms),
     Leave(Slot),
     Lost(Slot),
@@ -73,19 +73,17 @@ pub(crate) enum Abort {
     SessionLost,
 }
 
-/// What the round says to an input.
+/// What the round says to a signal.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Decision<P> {
-    /// The signal counts; a replaced one is handed back.
+    /// It counts; a replaced one is handed back.
     Taken { replaced: Option<P> },
-    /// The signal does not count.
+    /// It does not count.
     Refused(P, Refusal),
-    /// The signal belongs to the next round.
+    /// It belongs to the next round.
     Deferred(P),
-    /// The input that was no signal has had its effect.
-    Noted,
-    /// The round was over before; a signal is handed back.
-    Over(Option<P>),
+    /// The round was over before.
+    Over(P),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,14 +179,11 @@ impl<P> Round<P> {
         round
     }
 
-    /// Takes an input that is handled at `t`.
-    pub(crate) fn handle(&mut self, t: Duration, input: Input<P>) -> Decision<P> {
-        if let Input::Emit(slot, payload) = input {
-            return self.emit(t, slot, payload);
-        }
+    /// Takes an input that is handled at `t`; says whether the round was open for it.
+    pub(crate) fn handle(&mut self, t: Duration, input: Input) -> bool {
         self.pass_deadlines(t, matches!(input, Input::Tick));
         if self.verdict.is_some() {
-            return Decision::Over(None);
+            return false;
         }
         match input {
             Input::Join(slot, terms) => self.join(t, slot, terms),
@@ -200,16 +195,16 @@ impl<P> Round<P> {
                 }
             }
             Input::Abort(abort) => self.verdict = Some(Verdict::Aborted(abort)),
-            Input::Emit(..) | Input::Tick => {}
+            Input::Tick => {}
         }
-        Decision::Noted
+        true
     }
 
-    /// Takes a signal that is handled at `t`: [`Input::Emit`] without the enum around it, for nearly all inputs are that.
+    /// Takes a signal that is handled at `t`.
     pub(crate) fn emit(&mut self, t: Duration, slot: Slot, payload: P) -> Decision<P> {
         self.pass_deadlines(t, false);
         if self.verdict.is_some() {
-            return Decision::Over(Some(payload));
+            return Decision::Over(payload);
         }
         let mut replaced = None;
         match self.standing_of(slot) {

@@ -1,6 +1,6 @@
 //! Which session an input belongs to: opens rounds, and takes back what they leave.
 //!
-//! `ToBroker → by key, or by pledge → Link of the session; FromSession → table, debts, statistics, history`
+//! `ToBroker → by key → Link of the session; FromSession → table, debts, statistics, history`
 
 use std::collections::VecDeque;
 
@@ -12,8 +12,8 @@ use crate::broker::{Broker, ToBroker};
 use crate::error::EmitError;
 use crate::id::{RoundId, RoundKey};
 use crate::membership::Reply;
-use crate::pledge::{Answer, Claim};
-use crate::round::{Slot, Standing, Verdict};
+use crate::outcome::{Account, Outcome};
+use crate::round::{Slot, Standing};
 use crate::runtime::{self, LocalContext};
 use crate::session::{FromSession, Link, Session, ToSession, answer};
 use crate::snapshot::PastRound;
@@ -41,7 +41,10 @@ impl<P: Payload> Broker<P> {
                 Some(_) => answer(reply, Err(EmitError::NotJoined)),
                 None => answer(reply, Err(EmitError::NoRound)),
             },
-            ToBroker::Pledged { claim, slot, answer } => self.pledged(claim, slot, answer),
+            ToBroker::PledgeLate { slot, round, reply } => {
+                self.count_late(slot);
+                answer(reply, Err(EmitError::Late { round, key: None }));
+            }
             ToBroker::GiveUp { slot, generation, lost } => self.give_up(slot, generation, lost),
             ToBroker::ConsumerLeft { ticket } => self.room().audience.borrow_mut().remove(ticket),
         }
@@ -61,7 +64,7 @@ impl<P: Payload> Broker<P> {
         if !room.roster.borrow().holds(slot, generation) {
             answer(reply, Err(EmitError::NotJoined));
         } else if let Some(link) = self.open.by_key(key.as_ref()) {
-            link.push(&room.executor, ToSession::Signal { slot, payload, reply, pledged: false });
+            link.push(&room.executor, ToSession::Signal { slot, payload, reply });
         } else {
             self.open_round(slot, key, payload, reply, ctx);
         }
@@ -92,7 +95,7 @@ impl<P: Payload> Broker<P> {
         let mut standing = self.spare.pop().unwrap_or_default();
         standing.extend_from_slice(self.room().roster.borrow().template());
         let room = self.room().clone();
-        link.push(&room.executor, ToSession::Signal { slot, payload, reply, pledged: false });
+        link.push(&room.executor, ToSession::Signal { slot, payload, reply });
         let place = self.open.insert(link.clone());
         Session::start(&room, link, place, self.rules.clone(), standing);
         self.opened_since = true;
@@ -110,26 +113,6 @@ impl<P: Payload> Broker<P> {
             self.warm = false;
             self.room().roster.borrow_mut().cool();
         }
-    }
-
-    fn pledged(&mut self, claim: Claim, slot: Slot, pledge: Answer<P>) {
-        let Some(link) = self.open.by_place(claim.place).filter(|link| link.round == claim.round) else {
-            match pledge {
-                Answer::Kept(_, reply) => {
-                    self.count_late(slot);
-                    answer(reply, Err(EmitError::Late { round: claim.round, key: None }));
-                }
-                Answer::Vetoed(_, reply) => answer(reply, Err(EmitError::NoRound)),
-                Answer::Lost => {}
-            }
-            return;
-        };
-        let input = match pledge {
-            Answer::Kept(payload, reply) => ToSession::Signal { slot, payload, reply, pledged: true },
-            Answer::Vetoed(reason, reply) => ToSession::Veto { slot, reason, reply },
-            Answer::Lost => ToSession::Lost(slot),
-        };
-        link.push(&self.room().executor, input);
     }
 
     fn give_up(&mut self, slot: Slot, generation: u32, lost: bool) {
@@ -155,18 +138,21 @@ impl<P: Payload> Broker<P> {
 
     pub(crate) fn take_from_session(&mut self, message: FromSession<P>) {
         match message {
-            FromSession::Closed { place, past, verdict, standing, last, returned } => {
-                let link = self.open.remove(place);
-                self.count(&verdict, &standing, last.filter(|_| past.signals > 1));
+            FromSession::Closed { place, account, standing, returned } => {
+                self.open.remove(place);
+                self.count(&account, &standing);
                 if standing.iter().any(|standing| standing.owes() || *standing == Standing::Missed) {
                     let window = self.limits.late_window.unwrap_or(self.rules.timeout);
                     let until = runtime::after(runtime::now(), window);
-                    let key = link.as_ref().and_then(|link| link.key.clone());
-                    self.debts.note(key, past.round, &standing, until);
+                    self.debts.note(account.key.clone(), account.round, &standing, until);
                 }
-                let key = link.and_then(|link| link.key.clone());
-                self.take_back(past.round, &key, returned);
-                self.remember(past);
+                self.take_back(&account.key, returned);
+                if self.limits.history > 0 {
+                    if self.history.len() == self.limits.history {
+                        self.history.pop_front();
+                    }
+                    self.history.push_back(PastRound::new(&Outcome::new(account)));
+                }
                 self.recycle(standing);
             }
             FromSession::ConsumersFailed { round, failed } => {
@@ -177,33 +163,34 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    fn count(&mut self, verdict: &Verdict, standing: &[Standing], last: Option<Slot>) {
-        let resolved = verdict.is_resolved();
+    fn count(&mut self, account: &Account<P>, standing: &[Standing]) {
+        let resolved = account.verdict.is_resolved();
         *(if resolved { &mut self.resolved } else { &mut self.cancelled }) += 1;
         let mut roster = self.room().roster.borrow_mut();
         for (slot, standing) in (0..).zip(standing) {
-            let Some(member) = roster.slot_mut(slot) else { break };
-            match standing {
-                Standing::Kept => member.stats.kept += 1,
-                Standing::Missed => member.stats.missed += 1,
-                Standing::Owing | Standing::Awaited if verdict.is_timeout() => member.stats.missed += 1,
-                _ => {}
+            let missed = match standing {
+                Standing::Kept => false,
+                Standing::Missed => true,
+                Standing::Owing | Standing::Awaited if account.verdict.is_timeout() => true,
+                _ => continue,
+            };
+            if let Some(member) = roster.slot_mut(slot) {
+                *(if missed { &mut member.stats.missed } else { &mut member.stats.kept }) += 1;
             }
         }
-        if let Some(member) = last.filter(|_| resolved).and_then(|slot| roster.slot_mut(slot)) {
+        if resolved
+            && let [_, .., last] = &account.kept[..]
+            && let Some(member) = roster.slot_mut(last.slot)
+        {
             member.stats.last += 1;
         }
     }
 
     /// Signals that a round did not take open the next one, or are late, as if they came now.
-    fn take_back(&mut self, round: RoundId, key: &Option<RoundKey>, mut inputs: VecDeque<ToSession<P>>) {
+    fn take_back(&mut self, key: &Option<RoundKey>, mut inputs: VecDeque<ToSession<P>>) {
         while let Some(input) = inputs.pop_front() {
             match input {
-                ToSession::Signal { slot, reply, pledged: true, .. } => {
-                    self.count_late(slot);
-                    answer(reply, Err(EmitError::Late { round, key: key.clone() }));
-                }
-                ToSession::Signal { slot, payload, reply, pledged: false } => {
+                ToSession::Signal { slot, payload, reply } => {
                     let generation = self.room().roster.borrow().slot(slot).map(|member| member.seat.generation);
                     let Some(generation) = generation else { continue };
                     self.returned.push_back(ToBroker::Emit { slot, generation, key: key.clone(), payload, reply });
@@ -220,16 +207,6 @@ impl<P: Payload> Broker<P> {
         if self.spare_inboxes.len() < SPARE && inputs.capacity() <= SPARE_CAPACITY {
             self.spare_inboxes.push(inputs.into());
         }
-    }
-
-    fn remember(&mut self, past: PastRound) {
-        if self.limits.history == 0 {
-            return;
-        }
-        if self.history.len() == self.limits.history {
-            self.history.pop_front();
-        }
-        self.history.push_back(past);
     }
 
     fn recycle(&mut self, mut standing: Vec<Standing>) {

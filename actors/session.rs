@@ -4,6 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use actix::{Actor, ActorContext, AsyncContext, Message, WeakRecipient};
 use tokio::time::Instant;
 
 use crate::Payload;
+use crate::broker::ToBroker;
 use crate::consumed::{Deliveries, FailedConsumer, Receipt};
 use crate::consumer::ToConsumer;
 use crate::emitter::ToEmitter;
@@ -20,16 +22,16 @@ use crate::error::{ConsumerError, EmitError, Handled};
 use crate::id::{BrokerId, RoundId, RoundKey};
 use crate::membership::Reply;
 use crate::outcome::{Account, Outcome};
-use crate::pledge::{Claim, Pledge, Summons};
+use crate::pledge::{Call, Pledge, Pledged, Summons};
 use crate::policy::{Release, Rules};
 use crate::roster::{Ask, Audience, Roster, Route};
-use crate::round::{Abort, Decision, Input, Refusal, Round, Slot, Standing, Terms, Verdict};
-use crate::runtime::{self, Executor, LocalContext, Player, TaskId};
-use crate::snapshot::{Collector, OpenRound, PastRound};
+use crate::round::{Abort, Decision, Input, Refusal, Round, Slot, Standing, Terms};
+use crate::runtime::{self, Executor, Inbox, LocalContext, Player, TaskId};
+use crate::snapshot::{Collector, OpenRound};
 
 /// What a broker sends to the session of an open round.
 pub(crate) enum ToSession<P: Payload> {
-    Signal { slot: Slot, payload: P, reply: Option<Reply<P>>, pledged: bool },
+    Signal { slot: Slot, payload: P, reply: Option<Reply<P>> },
     Veto { slot: Slot, reason: Arc<str>, reply: Option<Reply<P>> },
     Join(Slot, Terms),
     Leave(Slot),
@@ -39,17 +41,13 @@ pub(crate) enum ToSession<P: Payload> {
 }
 
 /// What a session sends to its broker.
-#[expect(clippy::large_enum_variant, reason = "nearly every one is the large one, and a box would cost each round 40 ns")]
 pub(crate) enum FromSession<P: Payload> {
     /// The round is over.
     Closed {
         place: u32,
-        past: PastRound,
-        verdict: Verdict,
+        account: Arc<Account<P>>,
         /// How every emitter stood, by slot.
         standing: Vec<Standing>,
-        /// Whose signal came last.
-        last: Option<Slot>,
         /// What the round did not take any more, in its order.
         returned: VecDeque<ToSession<P>>,
     },
@@ -96,6 +94,7 @@ pub(crate) struct Room<P: Payload> {
     pub(crate) id: BrokerId,
     pub(crate) executor: Rc<Executor>,
     pub(crate) broker: TaskId,
+    pub(crate) door: Arc<Inbox<ToBroker<P>>>,
     pub(crate) roster: RefCell<Roster<P>>,
     pub(crate) audience: RefCell<Audience<P>>,
     pub(crate) back: RefCell<VecDeque<FromSession<P>>>,
@@ -128,8 +127,10 @@ pub struct Session<P: Payload> {
     round: Round<P>,
     waiters: Vec<Reply<P>>,
     deferred: Vec<ToSession<P>>,
-    /// The latest end of the round, as the pledges tell it.
-    deadline: Instant,
+    /// Made when somebody is asked.
+    call: Option<Arc<Call<P>>>,
+    /// Taken from the inbox of the call and not handled yet.
+    answers: VecDeque<Pledged<P>>,
     asked: bool,
     closed: bool,
     /// The timer for the consumers is set.
@@ -142,7 +143,6 @@ impl<P: Payload> Session<P> {
     pub(crate) fn start(room: &Rc<Room<P>>, link: Rc<Link<P>>, place: u32, rules: Rc<Rules<P>>, standing: Vec<Standing>) {
         let terms = room.roster.borrow().terms().to_vec();
         let round = Round::open(rules.clone(), standing, terms);
-        let deadline = runtime::after(link.opened, rules.timeout);
         runtime::start_unaddressed(&room.executor, |task| {
             link.task.set(Some(task));
             Self {
@@ -154,7 +154,8 @@ impl<P: Payload> Session<P> {
                 round,
                 waiters: Vec::new(),
                 deferred: Vec::new(),
-                deadline,
+                call: None,
+                answers: VecDeque::new(),
                 asked: false,
                 closed: false,
                 patient: false,
@@ -163,13 +164,29 @@ impl<P: Payload> Session<P> {
         });
     }
 
+    #[inline]
+    fn next_input(&mut self) -> Option<ToSession<P>> {
+        if self.batch.is_empty() {
+            runtime::swap(&mut self.link.inbox.borrow_mut(), &mut self.batch);
+        }
+        self.batch.pop_front()
+    }
+
+    #[inline]
+    fn next_answer(&mut self) -> Option<Pledged<P>> {
+        if self.answers.is_empty() {
+            self.call.as_ref()?.inbox.take(&mut self.answers);
+        }
+        self.answers.pop_front()
+    }
+
     fn since_opening(&self) -> Duration {
         runtime::now().saturating_duration_since(self.link.opened)
     }
 
     fn input(&mut self, t: Duration, input: ToSession<P>) {
         match input {
-            ToSession::Signal { slot, payload, reply, pledged } => self.signal(t, slot, payload, reply, pledged),
+            ToSession::Signal { slot, payload, reply } => self.signal(t, slot, payload, reply),
             ToSession::Veto { slot, reason, reply } if self.round.standing_of(slot) != Standing::Absent => {
                 self.round.handle(t, Input::Veto(slot, reason));
                 self.waiters.extend(reply);
@@ -179,12 +196,18 @@ impl<P: Payload> Session<P> {
             ToSession::Join(slot, terms) => {
                 self.round.handle(t, Input::Join(slot, terms));
                 if self.asked && self.round.standing_of(slot) == Standing::Owing {
-                    self.ask(t, slot);
+                    self.ask(t, slot..slot + 1);
                 }
             }
-            ToSession::Leave(slot) => drop(self.round.handle(t, Input::Leave(slot))),
-            ToSession::Lost(slot) => drop(self.round.handle(t, Input::Lost(slot))),
-            ToSession::Abort(abort) => drop(self.round.handle(t, Input::Abort(abort))),
+            ToSession::Leave(slot) => {
+                self.round.handle(t, Input::Leave(slot));
+            },
+            ToSession::Lost(slot) => {
+                self.round.handle(t, Input::Lost(slot));
+            },
+            ToSession::Abort(abort) => {
+                self.round.handle(t, Input::Abort(abort));
+            },
             ToSession::Inspect(collector) => {
                 self.round.handle(t, Input::Tick);
                 if self.round.verdict().is_none() {
@@ -195,23 +218,23 @@ impl<P: Payload> Session<P> {
     }
 
     #[inline]
-    fn signal(&mut self, t: Duration, slot: Slot, payload: P, reply: Option<Reply<P>>, pledged: bool) {
+    fn signal(&mut self, t: Duration, slot: Slot, payload: P, reply: Option<Reply<P>>) {
         match self.round.emit(t, slot, payload) {
             Decision::Taken { .. } => {
                 self.waiters.extend(reply);
                 self.tell_kept(t, slot);
             }
-            decision => self.not_taken(decision, slot, reply, pledged),
+            decision => self.not_taken(decision, slot, reply),
         }
     }
 
     #[cold]
-    fn not_taken(&mut self, decision: Decision<P>, slot: Slot, reply: Option<Reply<P>>, pledged: bool) {
+    fn not_taken(&mut self, decision: Decision<P>, slot: Slot, reply: Option<Reply<P>>) {
         let error = match decision {
-            Decision::Over(Some(payload)) | Decision::Deferred(payload)
+            Decision::Over(payload) | Decision::Deferred(payload)
                 if self.deferred.len() < self.room.max_deferred =>
             {
-                self.deferred.push(ToSession::Signal { slot, payload, reply, pledged });
+                self.deferred.push(ToSession::Signal { slot, payload, reply });
                 return;
             }
             Decision::Refused(_, Refusal::AlreadyKept) => EmitError::AlreadyKept { round: self.link.round },
@@ -240,41 +263,56 @@ impl<P: Payload> Session<P> {
     /// Asks everyone who owes a signal.
     fn ask_all(&mut self, t: Duration) {
         self.asked = true;
-        if self.room.roster.borrow().asks() {
-            for slot in 0..self.round.slots() {
-                if self.round.standing_of(slot).owes() {
-                    self.ask(t, slot);
+        self.ask(t, 0..self.round.slots());
+    }
+
+    /// Asks those of these who owe a signal.
+    fn ask(&mut self, t: Duration, slots: Range<Slot>) {
+        let room = self.room.clone();
+        let mut roster = room.roster.borrow_mut();
+        if !roster.asks() {
+            return;
+        }
+        for slot in slots {
+            if !self.round.standing_of(slot).owes() {
+                continue;
+            }
+            let Some(member) = roster.slot_mut(slot) else { continue };
+            let reached = match &mut member.ask {
+                Ask::Never => true,
+                Ask::Own(inbox) => inbox.push(ToEmitter::Summons(self.pledge(slot))).is_ok(),
+                Ask::Any { weak, strong } => {
+                    if strong.is_none() {
+                        *strong = weak.upgrade();
+                    }
+                    let actor = strong.as_ref().filter(|actor| actor.connected());
+                    actor.map(|actor| runtime::post(actor, Summons { pledge: self.pledge(slot) })).is_some()
+                }
+            };
+            if !reached {
+                self.round.handle(t, Input::Lost(slot));
+                if self.round.verdict().is_some() {
+                    return;
                 }
             }
         }
     }
 
-    fn ask(&mut self, t: Duration, slot: Slot) {
-        let mut roster = self.room.roster.borrow_mut();
-        let Some(member) = roster.slot_mut(slot) else { return };
-        let claim = Claim { place: self.place, round: self.link.round };
-        let key = || self.link.key.clone();
-        let reached = match &mut member.ask {
-            Ask::Never => true,
-            Ask::Own(inbox) => inbox.push(ToEmitter::Summons { claim, key: key(), deadline: self.deadline }).is_ok(),
-            Ask::Any { weak, strong } => {
-                if strong.is_none() {
-                    *strong = weak.upgrade();
-                }
-                match strong.as_ref().filter(|actor| actor.connected()) {
-                    Some(actor) => {
-                        let pledge = Pledge::new(member.seat.clone(), claim, key(), self.deadline);
-                        runtime::post(actor, Summons { pledge });
-                        true
-                    }
-                    None => false,
-                }
+    fn pledge(&mut self, slot: Slot) -> Pledge<P> {
+        let call = self.call.get_or_insert_with(|| {
+            let inbox = Inbox::new(usize::MAX);
+            if let Some(task) = self.link.task.get() {
+                inbox.attach(self.room.executor.home(task));
             }
-        };
-        drop(roster);
-        if !reached {
-            self.round.handle(t, Input::Lost(slot));
-        }
+            Arc::new(Call {
+                broker: self.room.door.clone(),
+                inbox,
+                round: self.link.round,
+                key: self.link.key.clone(),
+                deadline: runtime::after(self.link.opened, self.rules.timeout),
+            })
+        });
+        Pledge::new(call.clone(), slot)
     }
 
     /// Holds the deadline: `run_later`, told as a point in time, which spares two looks at the clock.
@@ -308,18 +346,32 @@ impl<P: Payload> Session<P> {
 
     /// The round is closed: waits for the consumers, up to their timeout.
     fn attend(&mut self, ctx: &mut LocalContext<Self>) {
-        match &self.deliveries {
-            Some(deliveries) if !deliveries.is_done() => {
-                if !std::mem::replace(&mut self.patient, true) {
-                    let limit = self.room.consumer_timeout;
-                    ctx.run_later(limit, move |session, _| {
-                        if let Some(deliveries) = &session.deliveries {
-                            deliveries.give_up(limit);
-                        }
-                    });
-                }
+        let Some(deliveries) = &self.deliveries else { return ctx.stop() };
+        if let Some(failed) = deliveries.if_done() {
+            if !failed.is_empty() {
+                self.room.tell_broker(FromSession::ConsumersFailed { round: self.link.round, failed });
             }
-            _ => self.finish(ctx),
+            ctx.stop();
+        } else if !std::mem::replace(&mut self.patient, true) {
+            let limit = self.room.consumer_timeout;
+            ctx.run_later(limit, move |session, _| {
+                if let Some(deliveries) = &session.deliveries {
+                    deliveries.give_up(limit);
+                }
+            });
+        }
+    }
+
+    /// Counts as late the pledges that were kept before the round was over, or while its consumers were at work, and
+    /// are handled after.
+    fn refuse_answers(&mut self) {
+        while let Some(answer) = self.next_answer() {
+            if let (Pledged::Kept { slot, reply, .. }, Some(call)) = (answer, &self.call) {
+                call.broker.push_always(ToBroker::PledgeLate { slot, round: call.round, reply });
+            }
+        }
+        if let Some(call) = &self.call {
+            call.inbox.close();
         }
     }
 
@@ -335,22 +387,22 @@ impl<P: Payload> Session<P> {
         } else {
             (0..).zip(&standing).filter(|(_, standing)| standing.is_missing()).map(|(slot, _)| slot).collect()
         };
-        let last = kept.last().map(|kept| kept.slot);
         let names = self.room.audience.borrow().names.clone();
         self.deliveries =
             ctx.filter(|_| !names.is_empty()).map(|ctx| Deliveries::new(names, ctx.home()));
-        let outcome = Outcome::new(Arc::new(Account {
+        let account = Arc::new(Account {
             broker: self.room.id.clone(),
             round: self.link.round,
             key: self.link.key.clone(),
-            verdict: verdict.clone(),
+            verdict,
             elapsed: t,
             kept,
             payloads,
             missing,
             directory: self.room.roster.borrow().directory().clone(),
             deliveries: self.deliveries.clone(),
-        }));
+        });
+        let outcome = Outcome::new(account.clone());
         log::debug!(target: "convoke::round", "broker {}: {outcome}", self.room.id);
         for waiter in self.waiters.drain(..) {
             let _ = waiter.send(Ok(outcome.clone()));
@@ -360,14 +412,7 @@ impl<P: Payload> Session<P> {
             returned.push_front(input);
         }
         returned.extend(self.link.inbox.borrow_mut().drain(..));
-        self.room.tell_broker(FromSession::Closed {
-            place: self.place,
-            past: PastRound::new(&outcome),
-            verdict,
-            standing,
-            last,
-            returned,
-        });
+        self.room.tell_broker(FromSession::Closed { place: self.place, account, standing, returned });
         Some(outcome)
     }
 
@@ -400,15 +445,6 @@ impl<P: Payload> Session<P> {
                 _ => finish(receipt, Ok(())),
             }
         }
-    }
-
-    /// The consumers are done as well.
-    fn finish(&mut self, ctx: &mut LocalContext<Self>) {
-        let failed = self.deliveries.as_ref().map(|deliveries| deliveries.failed()).unwrap_or_default();
-        if !failed.is_empty() {
-            self.room.tell_broker(FromSession::ConsumersFailed { round: self.link.round, failed });
-        }
-        ctx.stop();
     }
 
     fn describe(&self, t: Duration) -> OpenRound {
@@ -482,6 +518,7 @@ impl<P: Payload> Actor for Session<P> {
 impl<P: Payload> Player for Session<P> {
     fn turn(&mut self, budget: usize, ctx: &mut LocalContext<Self>) -> usize {
         if self.closed {
+            self.refuse_answers();
             self.attend(ctx);
             return 0;
         }
@@ -489,22 +526,31 @@ impl<P: Payload> Player for Session<P> {
         let each = matches!(self.rules.release, Release::When(_));
         let mut t = self.since_opening();
         let mut handled = 0;
-        while handled < budget {
-            if self.batch.is_empty() {
-                runtime::swap(&mut self.link.inbox.borrow_mut(), &mut self.batch);
-            }
-            let Some(input) = self.batch.pop_front() else { break };
+        while handled < budget && !self.closed {
             if each && handled > 0 {
                 t = self.since_opening();
             }
-            match input {
-                ToSession::Signal { slot, payload, reply, pledged } => self.signal(t, slot, payload, reply, pledged),
-                input => self.input(t, input),
+            if let Some(input) = self.next_input() {
+                match input {
+                    ToSession::Signal { slot, payload, reply } => self.signal(t, slot, payload, reply),
+                    input => self.input(t, input),
+                }
+            } else if let Some(answer) = self.next_answer() {
+                match answer {
+                    Pledged::Kept { slot, payload, reply } => self.signal(t, slot, payload, reply),
+                    Pledged::Vetoed { slot, reason } => {
+                self.round.handle(t, Input::Veto(slot, reason));
+            },
+                    Pledged::Lost { slot } => {
+                self.round.handle(t, Input::Lost(slot));
+            },
+                }
+            } else {
+                break;
             }
             handled += 1;
             if self.round.verdict().is_some() {
                 self.close(t, ctx);
-                break;
             }
         }
         if !self.asked && !self.closed {
@@ -536,6 +582,7 @@ impl<P: Payload> Drop for Session<P> {
         } else if let Some(deliveries) = &self.deliveries {
             deliveries.give_up(self.room.consumer_timeout);
         }
+        self.refuse_answers();
     }
 }
 

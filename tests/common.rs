@@ -106,6 +106,11 @@ impl<T> Notes<T> {
         self.0.borrow_mut().push(note);
     }
 
+    /// Takes back the last one.
+    pub(crate) fn pop(&self) -> Option<T> {
+        self.0.borrow_mut().pop()
+    }
+
     /// What has been written since the last look.
     pub(crate) fn take(&self) -> Vec<T> {
         self.0.take()

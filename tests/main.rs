@@ -1,37 +1,43 @@
-use convoke::prelude::*;
-use std::time::Duration;
+//! What users see of Convoke, as one binary: a module for each section of the README, and what must hold of all of it.
+#![cfg(test)]
 
-#[convoke::test]
-async fn first() {
-    let broker = Broker::new(Duration::from_secs(1)).start();
-    let stock = Emitter::join(&broker, "stock").await.unwrap();
-    let payment = Emitter::join(&broker, "payment").await.unwrap();
-    let _shipping = Consumer::join(&broker, |round: Resolved<&str>| println!("ship it: {:?}", round.payloads())).await.unwrap();
-    let _a = Consumer::join(&broker, async |round: Resolved<&str>| { println!("async ship it: {:?}", round.payloads()); Err::<(), _>("no") }).await.unwrap();
-    let (stock, payment) = tokio::join!(stock.emit("3 left"), payment.emit("paid"));
-    let stock = stock.unwrap();
-    println!("{stock:?} {}", payment.unwrap());
-    assert!(stock.is_resolved());
-    println!("{:?}", stock.consumed().await);
-    println!("{}", serde_json::to_string_pretty(&broker.inspect().await.unwrap()).unwrap());
-}
+/// Waiting in virtual time, parties by name, an actor of the user's own: helpers, no tests.
+mod common;
 
-#[convoke::test]
-async fn times_out() {
-    let broker = Broker::new(Duration::from_secs(1)).start();
-    let stock = Emitter::join(&broker, "stock").await.unwrap();
-    let payment = Emitter::join(&broker, Emitter::new("payment").on_summons(|p| p.veto("no money"))).await.unwrap();
-    let out = stock.emit(3).await.unwrap();
-    println!("{out}");
-    payment.leave();
-    let payment = Emitter::join(&broker, "payment").await.unwrap();
-    let t = tokio::time::Instant::now();
-    let out = stock.emit(3).await.unwrap();
-    println!("{out} {out:?} {:?}", t.elapsed());
-    println!("{:?}", payment.emit(4).await);
-}
-#[convoke::test]
-async fn leaks() {
-    let broker = Broker::<u32>::new(Duration::from_secs(1)).start();
-    std::mem::forget(broker);
-}
+// A round, in the order in which one meets it.
+
+/// From the first signal to the outcome that everybody hears; every form of emit, veto, abort and leave.
+mod rounds;
+/// Every variant of every policy, and every deadline.
+mod policies;
+/// Rounds by key, and the limit on how many are open.
+mod keyed;
+/// Closures and actors that receive outcomes, and what becomes of those that fail.
+mod consumers;
+/// Actors of the user's own as emitters: summons, pledge, membership.
+mod summons;
+
+// What a broker tells, and who knows it.
+
+/// `Brokers`, the registry.
+mod registry;
+/// `Inspect`, and its JSON.
+mod snapshot;
+
+// When things go wrong.
+
+/// Errors by name, with their exact text.
+mod bad_input;
+/// What is stopped, lost or crashes: nobody is left waiting.
+mod losses;
+
+// What must hold whatever the order, the load and the clock.
+
+/// Several arbiters and plain threads; the only module in real time that is not about load.
+mod threads;
+/// Thousands of seeds, each another order of events.
+mod seeds;
+/// A session that always has another message waiting closes on time.
+mod flood;
+/// A million rounds leave nothing behind; what an open round costs.
+mod load;

@@ -195,7 +195,7 @@ async fn an_emitter_is_called_back_when_its_promise_is_kept_and_only_then() {
     assert_eq!(kept.take(), [Kept { round: outcome.round(), key: Some("a".into()), at: ms(30) }]);
 
     two.do_emit(2).unwrap();
-    sleep(SECOND).await;
+    sleep(SECOND + ms(1)).await;
     assert!(matches!(at_once(one.emit(1)).await, Err(EmitError::Late { .. })));
     settled().await;
     assert_eq!(kept.len(), 0, "a promise that was not kept");
@@ -258,7 +258,8 @@ async fn a_round_is_resolved_when_the_last_who_owes_it_leaves() {
     let first = one.emit(1);
     settled().await;
     two.leave();
-    assert_eq!(at_once(first).await.unwrap().to_string(), "round #1 resolved after 0ns with 1 signals");
+    let outcome = at_once(first).await.unwrap();
+    assert!(outcome.is_resolved() && kept_by(&outcome) == ["one"] && missing(&outcome).is_empty());
 }
 
 #[convoke::test]

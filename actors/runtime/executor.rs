@@ -7,13 +7,14 @@
 //! of an arbiter share one armed timer of tokio's. The same loop, with a seeded choice instead of first come first
 //! served, is the scheduler of the tests.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -116,7 +117,7 @@ impl Executor {
             remote: Arc::new(Remote::default()),
         });
         HERE.set(Some(executor.clone()));
-        actix_rt::spawn(Driver { executor: executor.clone(), sleep: None, armed: None });
+        actix_rt::spawn(Driver::new(executor.clone()));
         Some(executor)
     }
 
@@ -286,7 +287,7 @@ impl Executor {
 
     /// Whether nothing is ready: what lives waits for a message, a timer, or another thread.
     pub(crate) fn is_idle(&self) -> bool {
-        self.state.borrow().ready.is_empty() && self.remote.lock().woken.is_empty()
+        self.state.borrow().ready.is_empty() && !self.remote.any.load(Ordering::Acquire)
     }
 
     fn poll_next(self: &Rc<Self>) -> bool {
@@ -327,9 +328,10 @@ impl Executor {
     }
 
     fn remove(&self, id: TaskId, task: Box<dyn Task>) {
-        // The lane too may hold what messages others when it is dropped, so nothing is dropped under the borrow.
-        let row = self.state.borrow_mut().table.try_remove(id.row as usize);
+        // The actor first, while its inbox still answers. What either holds may message others when it is dropped, so
+        // nothing is dropped under the borrow.
         drop_quietly(task);
+        let row = self.state.borrow_mut().table.try_remove(id.row as usize);
         drop_quietly(row);
     }
 
@@ -340,14 +342,7 @@ impl Executor {
         }
         let now = super::now();
         while let Some(id) = timers.pop_due(now) {
-            let mut state = self.state.borrow_mut();
-            let State { table, ready, .. } = &mut *state;
-            if let Some(row) = find(table, id) {
-                row.fired = true;
-                if !std::mem::replace(&mut row.queued, true) {
-                    ready.push_back(id);
-                }
-            }
+            self.wake_with(id, |row| row.fired = true);
         }
     }
 
@@ -356,11 +351,20 @@ impl Executor {
         self.timers.borrow_mut().next(|id| state.lives(id))
     }
 
-    fn take_remote(&self) {
-        let woken = std::mem::take(&mut self.remote.lock().woken);
+    /// Takes over the wakes from other threads; says whether the alarm has rung.
+    fn take_remote(&self) -> bool {
+        // Looked at before it is written to, which costs ten times as much.
+        if !self.remote.any.load(Ordering::Acquire) || !self.remote.any.swap(false, Ordering::AcqRel) {
+            return false;
+        }
+        let (woken, rang) = {
+            let mut wakes = self.remote.lock();
+            (std::mem::take(&mut wakes.woken), std::mem::take(&mut wakes.rang))
+        };
         for (id, all) in woken {
             if all { self.wake_all_of(id) } else { self.wake(id) }
         }
+        rang
     }
 
     /// Drops what lives, in the order of the table; the cleaning of one may wake or message another.
@@ -397,9 +401,11 @@ fn label(task: &dyn Task) -> String {
     catch_unwind(AssertUnwindSafe(|| task.label())).unwrap_or_else(|_| "an actor".to_owned())
 }
 
-/// The wakes that come from other threads.
+/// The wakes that come from other threads, and the alarm of the timers.
 #[derive(Default)]
 pub(crate) struct Remote {
+    /// There is something behind the lock.
+    any: AtomicBool,
     wakes: Mutex<Wakes>,
 }
 
@@ -407,13 +413,35 @@ pub(crate) struct Remote {
 struct Wakes {
     /// The tasks, and whether a waker of theirs was used.
     woken: Vec<(TaskId, bool)>,
-    /// Present while the driver sleeps.
+    /// tokio's timer has fired.
+    rang: bool,
     driver: Option<Waker>,
 }
 
 impl Remote {
     fn lock(&self) -> MutexGuard<'_, Wakes> {
         self.wakes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, what: impl FnOnce(&mut Wakes)) {
+        let driver = {
+            let mut wakes = self.lock();
+            what(&mut wakes);
+            // Whoever is first wakes the driver; for the rest it is under way.
+            if self.any.swap(true, Ordering::AcqRel) { None } else { wakes.driver.clone() }
+        };
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+}
+
+/// What tokio's timer wakes: the driver need not look at the clock unless it was this.
+struct Alarm(Arc<Remote>);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.note(|wakes| wakes.rang = true);
     }
 }
 
@@ -447,14 +475,7 @@ impl Home {
     }
 
     pub(crate) fn wake_from_afar(&self, all: bool) {
-        let driver = {
-            let mut wakes = self.remote.lock();
-            wakes.woken.push((self.id, all));
-            wakes.driver.take()
-        };
-        if let Some(driver) = driver {
-            driver.wake();
-        }
+        self.remote.note(|wakes| wakes.woken.push((self.id, all)));
     }
 }
 
@@ -477,8 +498,11 @@ impl Wake for WakeHandle {
 /// The executor's own task in tokio.
 struct Driver {
     executor: Rc<Executor>,
+    alarm: Waker,
     sleep: Option<Pin<Box<Sleep>>>,
     armed: Option<Instant>,
+    /// The last poll left something to do, so that time may have passed without an alarm.
+    overdue: bool,
 }
 
 impl Future for Driver {
@@ -487,8 +511,14 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let executor = self.executor.clone();
         executor.busy.set(true);
-        executor.take_remote();
-        executor.poll_due();
+        self.know(cx.waker());
+        let rang = executor.take_remote();
+        if rang {
+            self.armed = None;
+        }
+        if rang || self.overdue {
+            executor.poll_due();
+        }
         // Under a seed one poll at a time, so that the test's own future runs in between as well.
         let polls = if executor.is_seeded() { 1 } else { POLLS };
         for _ in 0..polls {
@@ -496,49 +526,49 @@ impl Future for Driver {
                 break;
             }
         }
-        if executor.state.borrow().ready.is_empty() {
-            {
-                let mut driver = executor.driver.borrow_mut();
-                if !driver.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
-                    *driver = Some(cx.waker().clone());
-                }
-            }
+        self.overdue = !executor.state.borrow().ready.is_empty();
+        if self.overdue {
+            cx.waker().wake_by_ref();
+        } else {
             executor.busy.set(false);
-            let mut wakes = executor.remote.lock();
-            if wakes.woken.is_empty() {
-                if wakes.driver.is_none() {
-                    wakes.driver = Some(cx.waker().clone());
-                }
-                drop(wakes);
-                return self.sleep_until_next(cx);
-            }
+            self.arm();
         }
-        executor.busy.set(true);
-        cx.waker().wake_by_ref();
         Poll::Pending
     }
 }
 
 impl Driver {
+    fn new(executor: Rc<Executor>) -> Self {
+        let alarm = Waker::from(Arc::new(Alarm(executor.remote.clone())));
+        Self { executor, alarm, sleep: None, armed: None, overdue: true }
+    }
+
+    /// Lets everyone know whom to wake, if that is news.
+    fn know(&self, waker: &Waker) {
+        let mut driver = self.executor.driver.borrow_mut();
+        if !driver.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *driver = Some(waker.clone());
+            self.executor.remote.lock().driver = Some(waker.clone());
+        }
+    }
+
     /// Arms tokio's timer for the earliest of ours. A timer that is armed for an earlier time stays: waking once
     /// for nothing is cheaper than moving it.
-    fn sleep_until_next(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(next) = self.executor.next_timer() else { return Poll::Pending };
-        if self.armed.is_none_or(|armed| next < armed) {
-            match &mut self.sleep {
-                Some(sleep) => sleep.as_mut().reset(next),
-                None => self.sleep = Some(Box::pin(tokio::time::sleep_until(next))),
-            }
-            self.armed = Some(next);
+    fn arm(&mut self) {
+        let Some(next) = self.executor.next_timer() else { return };
+        if self.armed.is_some_and(|armed| armed <= next) {
+            return;
+        }
+        self.armed = Some(next);
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().reset(next),
+            None => self.sleep = Some(Box::pin(tokio::time::sleep_until(next))),
         }
         if let Some(sleep) = &mut self.sleep
-            && sleep.as_mut().poll(cx).is_ready()
+            && sleep.as_mut().poll(&mut Context::from_waker(&self.alarm)).is_ready()
         {
-            self.armed = None;
-            self.executor.busy.set(true);
-            cx.waker().wake_by_ref();
+            self.alarm.wake_by_ref();
         }
-        Poll::Pending
     }
 }
 

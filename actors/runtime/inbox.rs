@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::executor::Home;
 
@@ -40,13 +40,13 @@ struct Queue<T> {
 }
 
 impl<T: 'static> Inbox<T> {
-    pub(crate) fn new(bound: usize) -> Arc<Self> {
-        Arc::new(Self {
+    pub(crate) fn new(bound: usize) -> Self {
+        Self {
             home: OnceLock::new(),
             from_afar: Mutex::new(Queue { inputs: VecDeque::new(), closed: false }),
             waiting: AtomicBool::new(false),
             bound,
-        })
+        }
     }
 
     /// Names the actor whose inbox this is.
