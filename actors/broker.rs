@@ -19,7 +19,7 @@ use crate::id::{BrokerId, RoundId, RoundKey};
 use crate::membership::Reply;
 use crate::open_rounds::OpenRounds;
 use crate::policy::{Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules};
-use crate::roster::{Audience, Roster};
+use crate::roster::Roster;
 use crate::round::{Abort, Slot, Standing};
 use crate::runtime::{self, Inbox, LocalContext, Player};
 use crate::session::{FromSession, Room, ToSession};
@@ -282,8 +282,8 @@ impl<P: Payload> Broker<P> {
             id: self.id.clone(),
             executor: runtime::executor_here(),
             broker: ctx.id(),
-            roster: Roster::new().into(),
-            audience: Audience::new().into(),
+            roster: Roster::new(self.id.clone()).into(),
+            consumers: Vec::new().into(),
             door: self.door.clone(),
             back: VecDeque::new().into(),
             consumer_timeout: self.limits.consumer_timeout,

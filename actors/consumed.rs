@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::error::ConsumerError;
+use crate::outcome::Outcome;
 use crate::runtime::Home;
 
 /// How the consumers of one round fared.
@@ -42,11 +43,10 @@ impl fmt::Display for FailedConsumer {
     }
 }
 
-/// The open deliveries of one round, shared by the session, the consumers and whoever asks.
+/// The open deliveries of one round: who of the consumers is done.
 pub(crate) struct Deliveries {
     state: Mutex<State>,
-    /// By place, as the consumers stood when the round closed.
-    names: Arc<[Arc<str>]>,
+    consumers: usize,
     /// The session, which lives until all are done.
     session: Home,
 }
@@ -56,33 +56,29 @@ struct State {
     /// One bit for each of the first 64 places that is done, and those for the rest.
     done: u64,
     more_done: Vec<u64>,
-    failed: Vec<FailedConsumer>,
+    failed: Vec<(usize, ConsumerError)>,
     waiters: Vec<Waker>,
 }
 
 impl Deliveries {
-    pub(crate) fn new(names: Arc<[Arc<str>]>, session: Home) -> Arc<Self> {
-        let left = names.len();
-        let more_done = vec![0; left.saturating_sub(64).div_ceil(64)];
-        Arc::new(Self {
-            state: Mutex::new(State { left, done: 0, more_done, failed: Vec::new(), waiters: Vec::new() }),
-            names,
-            session,
-        })
+    pub(crate) fn new(consumers: usize, session: Home) -> Self {
+        let more_done = vec![0; consumers.saturating_sub(64).div_ceil(64)];
+        let state = State { left: consumers, done: 0, more_done, failed: Vec::new(), waiters: Vec::new() };
+        Self { state: Mutex::new(state), consumers, session }
     }
 
     /// Those that failed, once all are done.
-    pub(crate) fn if_done(&self) -> Option<Vec<FailedConsumer>> {
+    pub(crate) fn if_done(&self, names: &[Arc<str>]) -> Option<Vec<FailedConsumer>> {
         let state = self.lock();
-        (state.left == 0).then(|| state.failed.clone())
+        (state.left == 0).then(|| state.failed(names))
     }
 
     /// Waits until all are done.
-    pub(crate) async fn done(&self) -> Consumed {
+    pub(crate) async fn done(&self, names: &[Arc<str>]) -> Consumed {
         poll_fn(|cx| {
             let mut state = self.lock();
             if state.left == 0 {
-                return Poll::Ready(Consumed { consumers: self.names.len(), failed: state.failed.clone() });
+                return Poll::Ready(Consumed { consumers: self.consumers, failed: state.failed(names) });
             }
             if !state.waiters.iter().any(|waiter| waiter.will_wake(cx.waker())) {
                 state.waiters.push(cx.waker().clone());
@@ -94,12 +90,12 @@ impl Deliveries {
 
     /// Counts all that are not done as timed out.
     pub(crate) fn give_up(&self, limit: Duration) {
-        for place in 0..self.names.len() {
+        for place in 0..self.consumers {
             self.finish(place, Err(ConsumerError::TimedOut(limit)));
         }
     }
 
-    fn finish(&self, place: usize, result: Result<(), ConsumerError>) {
+    pub(crate) fn finish(&self, place: usize, result: Result<(), ConsumerError>) {
         let mut state = self.lock();
         let bit = 1 << (place % 64);
         let word = if place < 64 { &mut state.done } else { &mut state.more_done[place / 64 - 1] };
@@ -109,9 +105,7 @@ impl Deliveries {
         *word |= bit;
         state.left -= 1;
         if let Err(error) = result {
-            let failed = FailedConsumer { consumer: self.names[place].clone(), error };
-            log::warn!(target: "convoke::consumer", "{failed}");
-            state.failed.push(failed);
+            state.failed.push((place, error));
         }
         if state.left == 0 {
             let waiters = std::mem::take(&mut state.waiters);
@@ -126,28 +120,53 @@ impl Deliveries {
     }
 }
 
-/// What a consumer owes for one round: its result, or it is counted as gone when this is dropped.
-pub(crate) struct Receipt {
-    place: usize,
-    deliveries: Option<Arc<Deliveries>>,
+impl State {
+    fn failed(&self, names: &[Arc<str>]) -> Vec<FailedConsumer> {
+        let named = |(place, error): &(usize, ConsumerError)| {
+            Some(FailedConsumer { consumer: names.get(*place)?.clone(), error: error.clone() })
+        };
+        self.failed.iter().filter_map(named).collect()
+    }
 }
 
-impl Receipt {
-    pub(crate) fn new(place: usize, deliveries: Arc<Deliveries>) -> Self {
-        Self { place, deliveries: Some(deliveries) }
+/// A round on its way to one consumer, which owes its result: dropped before, the consumer counts as gone.
+pub(crate) struct Delivery<P> {
+    outcome: Outcome<P>,
+    place: usize,
+    open: bool,
+}
+
+impl<P> Delivery<P> {
+    pub(crate) fn new(outcome: Outcome<P>, place: usize) -> Self {
+        Self { outcome, place, open: true }
+    }
+
+    pub(crate) fn outcome(&self) -> &Outcome<P> {
+        &self.outcome
     }
 
     pub(crate) fn finish(mut self, result: Result<(), ConsumerError>) {
-        if let Some(deliveries) = self.deliveries.take() {
+        self.settle(result);
+    }
+
+    fn settle(&mut self, result: Result<(), ConsumerError>) {
+        self.open = false;
+        let account = self.outcome.account();
+        if let Err(error) = &result {
+            let name = account.directory.consumers.get(self.place).map(|name| &**name).unwrap_or_default();
+            let broker = &account.directory.broker;
+            log::warn!(target: "convoke::consumer", "broker {broker} round {}: consumer `{name}` {error}", account.round);
+        }
+        if let Some(deliveries) = &account.deliveries {
             deliveries.finish(self.place, result);
         }
     }
 }
 
-impl Drop for Receipt {
+impl<P> Drop for Delivery<P> {
     fn drop(&mut self) {
-        if let Some(deliveries) = self.deliveries.take() {
-            deliveries.finish(self.place, Err(ConsumerError::Gone));
+        if self.open {
+            self.settle(Err(ConsumerError::Gone));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The ready-made consumer: an actor around a closure, sync or async, that is called with each round.
 //!
-//! `session.rs → inbox → Consumer → closure → Receipt → outcome.consumed()`
+//! `session.rs → inbox → Consumer → closure → Delivery::finish → outcome.consumed()`
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -18,7 +18,7 @@ use actix::{Actor, Addr, AsyncContext};
 
 use crate::Payload;
 use crate::broker::{Broker, ToBroker};
-use crate::consumed::Receipt;
+use crate::consumed::Delivery;
 use crate::error::{ConsumerError, Failure, Handled, JoinError};
 use crate::outcome::{FromOutcome, Outcome};
 use crate::requests::{Attend, Keep};
@@ -30,8 +30,7 @@ const WAITING: usize = 1 << 20;
 
 /// A round on its way to a consumer.
 pub(crate) struct ToConsumer<P> {
-    pub(crate) outcome: Outcome<P>,
-    pub(crate) receipt: Option<Receipt>,
+    pub(crate) delivery: Delivery<P>,
     pub(crate) limit: Duration,
 }
 
@@ -201,12 +200,12 @@ impl<P: Payload> Consumer<P> {
         Ok(ConsumerHandle { seat, address: Some(address), broker: broker.clone() })
     }
 
-    fn run(&mut self, delivery: ToConsumer<P>, ctx: &mut LocalContext<Self>) {
-        let ToConsumer { outcome, receipt, limit } = delivery;
-        let ran = catch_unwind(AssertUnwindSafe(|| (self.callback)(&outcome)));
+    fn run(&mut self, round: ToConsumer<P>, ctx: &mut LocalContext<Self>) {
+        let ToConsumer { delivery, limit } = round;
+        let ran = catch_unwind(AssertUnwindSafe(|| (self.callback)(delivery.outcome())));
         match ran {
-            Ok(Ran::Done(handled)) => settle(receipt, handled.map_err(|failure| ConsumerError::Failed(failure.chain()))),
-            Err(panic) => settle(receipt, Err(ConsumerError::Panicked(panic_text(&*panic)))),
+            Ok(Ran::Done(handled)) => delivery.finish(handled.map_err(|failure| ConsumerError::Failed(failure.chain()))),
+            Err(panic) => delivery.finish(Err(ConsumerError::Panicked(panic_text(&*panic)))),
             Ok(Ran::Later(mut future)) => {
                 self.running += 1;
                 let caught = poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
@@ -222,16 +221,10 @@ impl<P: Payload> Consumer<P> {
                 ctx.spawn(wrap_future::<_, Self>(limited).map(|result, consumer, ctx| {
                     consumer.running -= 1;
                     ctx.wake();
-                    settle(receipt, result);
+                    delivery.finish(result);
                 }));
             }
         }
-    }
-}
-
-fn settle(receipt: Option<Receipt>, result: Result<(), ConsumerError>) {
-    if let Some(receipt) = receipt {
-        receipt.finish(result);
     }
 }
 
@@ -277,7 +270,7 @@ impl<P: Payload> Player for Consumer<P> {
                 return handled;
             }
             match self.batch.pop_front() {
-                Some(delivery) => self.run(delivery, ctx),
+                Some(round) => self.run(round, ctx),
                 None => return handled,
             }
         }

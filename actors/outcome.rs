@@ -29,8 +29,15 @@ impl fmt::Display for EmitterRef {
     }
 }
 
-/// The emitters of a broker by slot, as they were when a round closed.
-pub(crate) type Directory = Arc<Vec<EmitterRef>>;
+/// Who belonged to a broker when a round closed: made anew when that changes, and shared by all rounds between.
+#[derive(Clone)]
+pub(crate) struct Directory {
+    pub(crate) broker: BrokerId,
+    /// By slot.
+    pub(crate) emitters: Vec<EmitterRef>,
+    /// By place.
+    pub(crate) consumers: Vec<Arc<str>>,
+}
 
 /// How a round ended: everyone who took part hears the same.
 ///
@@ -109,7 +116,6 @@ impl fmt::Display for Cause {
 
 /// Everything that is known of a closed round.
 pub(crate) struct Account<P> {
-    pub(crate) broker: BrokerId,
     pub(crate) round: RoundId,
     pub(crate) key: Option<RoundKey>,
     pub(crate) verdict: Verdict,
@@ -117,13 +123,14 @@ pub(crate) struct Account<P> {
     pub(crate) kept: Vec<Kept>,
     pub(crate) payloads: Vec<P>,
     pub(crate) missing: Vec<Slot>,
-    pub(crate) directory: Directory,
-    pub(crate) deliveries: Option<Arc<Deliveries>>,
+    pub(crate) directory: Arc<Directory>,
+    /// Absent when nobody consumes.
+    pub(crate) deliveries: Option<Deliveries>,
 }
 
 impl<P> Account<P> {
     fn emitter(&self, slot: Slot) -> &EmitterRef {
-        &self.directory[slot as usize]
+        &self.directory.emitters[slot as usize]
     }
 
     fn cause(&self) -> Cause {
@@ -153,7 +160,7 @@ macro_rules! accounts {
 
             /// Returns the broker of the round.
             pub fn broker(&self) -> &BrokerId {
-                &self.0.broker
+                &self.0.directory.broker
             }
 
             /// Returns what the round was about; `None` for a round without a key.
@@ -191,7 +198,7 @@ macro_rules! accounts {
             /// `emit` answers when the round closes; a slow consumer does not hold it up.
             pub async fn consumed(&self) -> Consumed {
                 match &self.0.deliveries {
-                    Some(deliveries) => deliveries.done().await,
+                    Some(deliveries) => deliveries.done(&self.0.directory.consumers).await,
                     None => Consumed::default(),
                 }
             }

@@ -18,7 +18,7 @@ use crate::membership::{Membership, Seat};
 use crate::outcome::{Cancelled, EmitterRef, Outcome, Resolved};
 use crate::pledge::Summons;
 use crate::policy::{LateJoin, OnLost, Release};
-use crate::roster::{Ask, Member, Route, Wants};
+use crate::roster::{Ask, Listed, Member, Route, Wants};
 use crate::round::{self, Slot, Terms};
 use crate::runtime::{Executor, Inbox, LocalContext};
 use crate::session::{Link, ToSession};
@@ -106,14 +106,14 @@ impl<P: Payload> Handler<Attend<P>> for Broker<P> {
         if let Some(error) = self.misconfigured {
             return Err(error.into());
         }
-        let mut audience = self.room().audience.borrow_mut();
-        if audience.routes.len() >= self.limits.members {
+        let room = self.room();
+        if room.consumers.borrow().len() >= self.limits.members {
             return Err(JoinError::Full { limit: self.limits.members });
         }
         let ticket = self.next_ticket;
         let name = attend.name.unwrap_or_else(|| format!("consumer {}", ticket + 1).into());
-        audience.add(ticket, name.clone(), attend.route);
-        drop(audience);
+        room.consumers.borrow_mut().push(Listed { ticket, name: name.clone(), route: attend.route });
+        room.name_consumers();
         self.next_ticket += 1;
         log::debug!(target: "convoke::broker", "broker {}: consumer `{name}` joined", self.id);
         Ok(ConsumerSeat::new(self.door.clone(), name, ticket))
@@ -198,7 +198,7 @@ impl<P: Payload> Broker<P> {
             broker: self.id.clone(),
             timeout: self.rules.timeout,
             emitters: roster.stats().cloned().collect(),
-            consumers: self.room().audience.borrow().names.to_vec(),
+            consumers: roster.directory().consumers.clone(),
             open_count: self.open.len(),
             open: Vec::new(),
             resolved: self.resolved,

@@ -7,7 +7,7 @@ use actix::{Addr, Recipient, WeakRecipient};
 
 use crate::consumer::ToConsumer;
 use crate::emitter::{Emitter, ToEmitter};
-use crate::id::{EmitterId, RoundId};
+use crate::id::{BrokerId, EmitterId, RoundId};
 use crate::membership::Seat;
 use crate::outcome::{Cancelled, Directory, EmitterRef, Outcome, Resolved};
 use crate::pledge::Summons;
@@ -57,7 +57,7 @@ pub(crate) struct Roster<P: Payload> {
     /// How everyone stands when a round opens.
     template: Vec<Standing>,
     terms: Vec<(Slot, Terms)>,
-    directory: Directory,
+    directory: Arc<Directory>,
     /// Slots nobody holds, with the last round that may know them, oldest first.
     vacated: VecDeque<(Slot, RoundId)>,
     /// Those that want to hear every outcome.
@@ -68,7 +68,7 @@ pub(crate) struct Roster<P: Payload> {
 }
 
 impl<P: Payload> Roster<P> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(broker: BrokerId) -> Self {
         Self {
             members: Vec::new(),
             by_id: HashMap::new(),
@@ -77,7 +77,7 @@ impl<P: Payload> Roster<P> {
             asked: 0,
             template: Vec::new(),
             terms: Vec::new(),
-            directory: Directory::default(),
+            directory: Arc::new(Directory { broker, emitters: Vec::new(), consumers: Vec::new() }),
             vacated: VecDeque::new(),
             hearers: Vec::new(),
             anyone_wants_kept: false,
@@ -97,8 +97,13 @@ impl<P: Payload> Roster<P> {
         &self.terms
     }
 
-    pub(crate) fn directory(&self) -> &Directory {
+    pub(crate) fn directory(&self) -> &Arc<Directory> {
         &self.directory
+    }
+
+    /// Sets the names of the consumers, for the rounds that close from now on.
+    pub(crate) fn name_consumers(&mut self, names: Vec<Arc<str>>) {
+        Arc::make_mut(&mut self.directory).consumers = names;
     }
 
     /// The member in this slot, whether it is present or has gone while a round still knows it.
@@ -155,10 +160,10 @@ impl<P: Payload> Roster<P> {
             self.template.push(Standing::Absent);
             self.generations.push(0);
         }
-        let directory = Arc::make_mut(&mut self.directory);
-        match directory.get_mut(slot as usize) {
+        let emitters = &mut Arc::make_mut(&mut self.directory).emitters;
+        match emitters.get_mut(slot as usize) {
             Some(entry) => *entry = who.clone(),
-            None => directory.push(who.clone()),
+            None => emitters.push(who.clone()),
         }
         self.by_id.insert(who.id, slot);
         self.template[slot as usize] = Standing::Owing;
@@ -246,38 +251,9 @@ pub(crate) enum Route<P: Payload> {
     All(WeakRecipient<Outcome<P>>),
 }
 
-impl<P: Payload> Clone for Route<P> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Own(inbox) => Self::Own(inbox.clone()),
-            Self::Resolved(actor) => Self::Resolved(actor.clone()),
-            Self::Cancelled(actor) => Self::Cancelled(actor.clone()),
-            Self::All(actor) => Self::All(actor.clone()),
-        }
-    }
-}
-
-/// The consumers of a broker, in the order in which they joined.
-pub(crate) struct Audience<P: Payload> {
-    pub(crate) routes: Vec<(u64, Route<P>)>,
-    /// By the same places.
-    pub(crate) names: Arc<[Arc<str>]>,
-}
-
-impl<P: Payload> Audience<P> {
-    pub(crate) fn new() -> Self {
-        Self { routes: Vec::new(), names: Arc::new([]) }
-    }
-
-    pub(crate) fn add(&mut self, ticket: u64, name: Arc<str>, route: Route<P>) {
-        self.routes.push((ticket, route));
-        self.names = self.names.iter().cloned().chain([name]).collect();
-    }
-
-    pub(crate) fn remove(&mut self, ticket: u64) {
-        if let Some(place) = self.routes.iter().position(|(other, _)| *other == ticket) {
-            self.routes.remove(place);
-            self.names = (0..).zip(self.names.iter()).filter(|(at, _)| *at != place).map(|(_, name)| name.clone()).collect();
-        }
-    }
+/// A consumer of a broker.
+pub(crate) struct Listed<P: Payload> {
+    pub(crate) ticket: u64,
+    pub(crate) name: Arc<str>,
+    pub(crate) route: Route<P>,
 }

@@ -46,7 +46,10 @@ impl<P: Payload> Broker<P> {
                 answer(reply, Err(EmitError::Late { round, key: None }));
             }
             ToBroker::GiveUp { slot, generation, lost } => self.give_up(slot, generation, lost),
-            ToBroker::ConsumerLeft { ticket } => self.room().audience.borrow_mut().remove(ticket),
+            ToBroker::ConsumerLeft { ticket } => {
+                self.room().consumers.borrow_mut().retain(|consumer| consumer.ticket != ticket);
+                self.room().name_consumers();
+            }
         }
     }
 

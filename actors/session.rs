@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::Payload;
 use crate::broker::ToBroker;
-use crate::consumed::{Deliveries, FailedConsumer, Receipt};
+use crate::consumed::{Deliveries, Delivery, FailedConsumer};
 use crate::consumer::ToConsumer;
 use crate::emitter::ToEmitter;
 use crate::error::{ConsumerError, EmitError, Handled};
@@ -24,7 +24,7 @@ use crate::membership::Reply;
 use crate::outcome::{Account, Outcome};
 use crate::pledge::{Call, Pledge, Pledged, Summons};
 use crate::policy::{Release, Rules};
-use crate::roster::{Ask, Audience, Roster, Route};
+use crate::roster::{Ask, Listed, Roster, Route};
 use crate::round::{Abort, Decision, Input, Refusal, Round, Slot, Standing, Terms};
 use crate::runtime::{self, Executor, Inbox, LocalContext, Player, TaskId};
 use crate::snapshot::{Collector, OpenRound};
@@ -96,7 +96,8 @@ pub(crate) struct Room<P: Payload> {
     pub(crate) broker: TaskId,
     pub(crate) door: Arc<Inbox<ToBroker<P>>>,
     pub(crate) roster: RefCell<Roster<P>>,
-    pub(crate) audience: RefCell<Audience<P>>,
+    /// In the order in which they joined; their names stand in the directory, at the same places.
+    pub(crate) consumers: RefCell<Vec<Listed<P>>>,
     pub(crate) back: RefCell<VecDeque<FromSession<P>>>,
     pub(crate) consumer_timeout: Duration,
     /// How many signals one round may hold back for the next.
@@ -106,6 +107,12 @@ pub(crate) struct Room<P: Payload> {
 }
 
 impl<P: Payload> Room<P> {
+    /// Writes the names of the consumers into the directory, after a change.
+    pub(crate) fn name_consumers(&self) {
+        let names = self.consumers.borrow().iter().map(|consumer| consumer.name.clone()).collect();
+        self.roster.borrow_mut().name_consumers(names);
+    }
+
     fn tell_broker(&self, message: FromSession<P>) {
         if self.deserted.get() {
             return;
@@ -135,7 +142,8 @@ pub struct Session<P: Payload> {
     closed: bool,
     /// The timer for the consumers is set.
     patient: bool,
-    deliveries: Option<Arc<Deliveries>>,
+    /// What has become of the round, once it is closed.
+    outcome: Option<Outcome<P>>,
 }
 
 impl<P: Payload> Session<P> {
@@ -159,7 +167,7 @@ impl<P: Payload> Session<P> {
                 asked: false,
                 closed: false,
                 patient: false,
-                deliveries: None,
+                outcome: None,
             }
         });
     }
@@ -340,14 +348,15 @@ impl<P: Payload> Session<P> {
     fn close(&mut self, t: Duration, ctx: &mut LocalContext<Self>) {
         let Some(outcome) = self.settle(t, Some(ctx)) else { return };
         self.deliver(&outcome, Some(ctx));
+        self.outcome = Some(outcome);
         // Most consumers are done before this session's next turn, and then no timer is needed.
         ctx.wake();
     }
 
     /// The round is closed: waits for the consumers, up to their timeout.
     fn attend(&mut self, ctx: &mut LocalContext<Self>) {
-        let Some(deliveries) = &self.deliveries else { return ctx.stop() };
-        if let Some(failed) = deliveries.if_done() {
+        let Some((account, deliveries)) = self.deliveries() else { return ctx.stop() };
+        if let Some(failed) = deliveries.if_done(&account.directory.consumers) {
             if !failed.is_empty() {
                 self.room.tell_broker(FromSession::ConsumersFailed { round: self.link.round, failed });
             }
@@ -355,11 +364,16 @@ impl<P: Payload> Session<P> {
         } else if !std::mem::replace(&mut self.patient, true) {
             let limit = self.room.consumer_timeout;
             ctx.run_later(limit, move |session, _| {
-                if let Some(deliveries) = &session.deliveries {
+                if let Some((_, deliveries)) = session.deliveries() {
                     deliveries.give_up(limit);
                 }
             });
         }
+    }
+
+    fn deliveries(&self) -> Option<(&Account<P>, &Deliveries)> {
+        let account = self.outcome.as_ref()?.account();
+        Some((account, account.deliveries.as_ref()?))
     }
 
     /// Counts as late the pledges that were kept before the round was over, or while its consumers were at work, and
@@ -387,11 +401,11 @@ impl<P: Payload> Session<P> {
         } else {
             (0..).zip(&standing).filter(|(_, standing)| standing.is_missing()).map(|(slot, _)| slot).collect()
         };
-        let names = self.room.audience.borrow().names.clone();
-        self.deliveries =
-            ctx.filter(|_| !names.is_empty()).map(|ctx| Deliveries::new(names, ctx.home()));
+        let directory = self.room.roster.borrow().directory().clone();
+        let consumers = directory.consumers.len();
+        // Without a context the session is being dropped, and nobody waits for the consumers.
+        let deliveries = ctx.filter(|_| consumers > 0).map(|ctx| Deliveries::new(consumers, ctx.home()));
         let account = Arc::new(Account {
-            broker: self.room.id.clone(),
             round: self.link.round,
             key: self.link.key.clone(),
             verdict,
@@ -399,8 +413,8 @@ impl<P: Payload> Session<P> {
             kept,
             payloads,
             missing,
-            directory: self.room.roster.borrow().directory().clone(),
-            deliveries: self.deliveries.clone(),
+            directory,
+            deliveries,
         });
         let outcome = Outcome::new(account.clone());
         log::debug!(target: "convoke::round", "broker {}: {outcome}", self.room.id);
@@ -425,31 +439,30 @@ impl<P: Payload> Session<P> {
                 }
             }
         }
-        let audience = self.room.audience.borrow();
-        for (place, (_, route)) in audience.routes.iter().enumerate() {
-            let receipt = self.deliveries.clone().map(|deliveries| Receipt::new(place, deliveries));
-            match (route, outcome) {
+        for (place, consumer) in self.room.consumers.borrow().iter().enumerate() {
+            let delivery = Delivery::new(outcome.clone(), place);
+            match (&consumer.route, outcome) {
                 (Route::Own(inbox), _) => {
-                    if let Err(refused) = inbox.push(ToConsumer { outcome: outcome.clone(), receipt, limit: self.room.consumer_timeout }) {
+                    if let Err(refused) = inbox.push(ToConsumer { delivery, limit: self.room.consumer_timeout }) {
                         refuse(refused);
                     }
                 }
-                (Route::All(actor), outcome) => hand_over(actor, outcome.clone(), receipt, ctx.as_deref_mut()),
+                (Route::All(actor), outcome) => hand_over(actor, outcome.clone(), delivery, ctx.as_deref_mut()),
                 (Route::Resolved(actor), Outcome::Resolved(round)) => {
-                    hand_over(actor, round.clone(), receipt, ctx.as_deref_mut());
+                    hand_over(actor, round.clone(), delivery, ctx.as_deref_mut());
                 }
                 (Route::Cancelled(actor), Outcome::Cancelled(round)) => {
-                    hand_over(actor, round.clone(), receipt, ctx.as_deref_mut());
+                    hand_over(actor, round.clone(), delivery, ctx.as_deref_mut());
                 }
                 // Not of the kind this consumer asked for.
-                _ => finish(receipt, Ok(())),
+                _ => delivery.finish(Ok(())),
             }
         }
     }
 
     fn describe(&self, t: Duration) -> OpenRound {
         let roster = self.room.roster.borrow();
-        let name = |slot: Slot| roster.directory()[slot as usize].clone();
+        let name = |slot: Slot| roster.directory().emitters[slot as usize].clone();
         OpenRound {
             round: self.link.round,
             key: self.link.key.clone(),
@@ -467,16 +480,10 @@ pub(crate) fn answer<P>(reply: Option<Reply<P>>, answer: Result<Outcome<P>, Emit
     }
 }
 
-fn finish(receipt: Option<Receipt>, result: Result<(), ConsumerError>) {
-    if let Some(receipt) = receipt {
-        receipt.finish(result);
-    }
-}
-
 fn refuse<P: Payload>(refused: runtime::Refused<ToConsumer<P>>) {
     match refused {
-        runtime::Refused::Closed(delivery) => finish(delivery.receipt, Err(ConsumerError::Gone)),
-        runtime::Refused::Full(delivery) => finish(delivery.receipt, Err(ConsumerError::Busy)),
+        runtime::Refused::Closed(round) => round.delivery.finish(Err(ConsumerError::Gone)),
+        runtime::Refused::Full(round) => round.delivery.finish(Err(ConsumerError::Busy)),
     }
 }
 
@@ -485,7 +492,7 @@ fn refuse<P: Payload>(refused: runtime::Refused<ToConsumer<P>>) {
 fn hand_over<P: Payload, M>(
     actor: &WeakRecipient<M>,
     message: M,
-    receipt: Option<Receipt>,
+    delivery: Delivery<P>,
     ctx: Option<&mut LocalContext<Session<P>>>,
 ) where
     M: Message<Result = Handled> + Send + 'static,
@@ -494,15 +501,17 @@ fn hand_over<P: Payload, M>(
     match ctx {
         Some(ctx) => {
             ctx.spawn(wrap_future(async move {
-                let result = match actor.send(message).await {
+                delivery.finish(match actor.send(message).await {
                     Ok(Ok(())) => Ok(()),
                     Ok(Err(failure)) => Err(ConsumerError::Failed(failure.chain())),
                     Err(_) => Err(ConsumerError::Gone),
-                };
-                finish(receipt, result);
+                });
             }));
         }
-        None => runtime::post(&actor, message),
+        None => {
+            runtime::post(&actor, message);
+            delivery.finish(Ok(()));
+        }
     }
 }
 
@@ -579,7 +588,7 @@ impl<P: Payload> Drop for Session<P> {
             if let Some(outcome) = self.settle(self.since_opening(), None) {
                 self.deliver(&outcome, None);
             }
-        } else if let Some(deliveries) = &self.deliveries {
+        } else if let Some((_, deliveries)) = self.deliveries() {
             deliveries.give_up(self.room.consumer_timeout);
         }
         self.refuse_answers();

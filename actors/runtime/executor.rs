@@ -180,7 +180,7 @@ impl Executor {
         let mut state = self.state.borrow_mut();
         let State { table, ready, .. } = &mut *state;
         let Some(row) = find(table, id) else { return Err(Refused::Closed(input)) };
-        let lane = row.lane.get_or_insert_with(|| Box::new(Vec::<T>::new()));
+        let lane = row.lane.get_or_insert_with(|| Box::new(Vec::<T>::with_capacity(16)));
         match lane.downcast_mut::<Vec<T>>() {
             Some(lane) if lane.len() < bound => lane.push(input),
             _ => return Err(Refused::Full(input)),
