@@ -27,12 +27,34 @@ use crate::snapshot::PastRound;
 
 /// What reaches a broker from its members.
 pub(crate) enum ToBroker<P> {
-    Emit { slot: Slot, generation: u32, key: Option<RoundKey>, payload: P, reply: Option<Reply<P>> },
-    Veto { slot: Slot, generation: u32, key: Option<RoundKey>, reason: Arc<str>, reply: Option<Reply<P>> },
+    Emit {
+        slot: Slot,
+        generation: u32,
+        key: Option<RoundKey>,
+        payload: P,
+        reply: Option<Reply<P>>,
+    },
+    Veto {
+        slot: Slot,
+        generation: u32,
+        key: Option<RoundKey>,
+        reason: Arc<str>,
+        reply: Option<Reply<P>>,
+    },
     /// A pledge was kept when its round was over.
-    PledgeLate { slot: Slot, round: RoundId, reply: Option<Reply<P>> },
-    GiveUp { slot: Slot, generation: u32, lost: bool },
-    ConsumerLeft { ticket: u64 },
+    PledgeLate {
+        slot: Slot,
+        round: RoundId,
+        reply: Option<Reply<P>>,
+    },
+    GiveUp {
+        slot: Slot,
+        generation: u32,
+        lost: bool,
+    },
+    ConsumerLeft {
+        ticket: u64,
+    },
 }
 
 /// Coordinates rounds. An actor: give it its rules, start it, and let emitters and consumers join its address.
@@ -176,20 +198,20 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Sets how many rounds may be open at once; a signal that would open one more is
-    /// [`EmitError::TooManyRounds`]. The default is 100,000.
+    /// [`EmitError::TooManyRounds`](crate::EmitError::TooManyRounds). The default is 100,000.
     pub fn max_open(mut self, rounds: usize) -> Self {
         self.limits.open = rounds;
         self
     }
 
-    /// Sets how many signals may wait for this broker; one more is [`EmitError::Busy`]. The default is 1,048,576.
+    /// Sets how many signals may wait for this broker; one more is [`EmitError::Busy`](crate::EmitError::Busy). The default is 1,048,576.
     pub fn max_waiting(mut self, signals: usize) -> Self {
         self.limits.waiting = signals;
         self.door = Arc::new(Inbox::new(signals));
         self
     }
 
-    /// Sets how many emitters, and how many consumers, may be members; one more is [`JoinError::Full`]. The default
+    /// Sets how many emitters, and how many consumers, may be members; one more is [`JoinError::Full`](crate::JoinError::Full). The default
     /// is 10,000 each.
     pub fn max_members(mut self, members: usize) -> Self {
         self.limits.members = members;
@@ -366,4 +388,3 @@ impl<P: Payload> fmt::Debug for Broker<P> {
         f.debug_struct("Broker").field("id", &self.id).field("timeout", &self.rules.timeout).finish_non_exhaustive()
     }
 }
-

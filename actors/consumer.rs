@@ -41,6 +41,9 @@ pub enum Ran {
     Later(Pin<Box<dyn Future<Output = Handled>>>),
 }
 
+/// What a consumer runs.
+type Callback<P> = Box<dyn FnMut(&Outcome<P>) -> Ran>;
+
 impl fmt::Debug for Ran {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if matches!(self, Self::Done(_)) { "Done" } else { "Later" })
@@ -79,7 +82,7 @@ impl<E: Into<Failure>> IntoHandled for Result<(), E> {
 pub trait Consume<P, Kind>: 'static {
     /// Returns what a consumer runs.
     #[doc(hidden)]
-    fn into_callback(self) -> Box<dyn FnMut(&Outcome<P>) -> Ran>;
+    fn into_callback(self) -> Callback<P>;
 }
 
 /// Marks a sync closure.
@@ -98,7 +101,7 @@ where
     T: FromOutcome<P>,
     R: IntoHandled,
 {
-    fn into_callback(mut self) -> Box<dyn FnMut(&Outcome<P>) -> Ran> {
+    fn into_callback(mut self) -> Callback<P> {
         Box::new(move |outcome| match T::from_outcome(outcome) {
             Some(round) => Ran::Done(self(round).into_handled()),
             None => Ran::Done(Ok(())),
@@ -112,7 +115,7 @@ where
     T: FromOutcome<P> + 'static,
     R: IntoHandled,
 {
-    fn into_callback(self) -> Box<dyn FnMut(&Outcome<P>) -> Ran> {
+    fn into_callback(self) -> Callback<P> {
         let closure = Rc::new(self);
         Box::new(move |outcome| match T::from_outcome(outcome) {
             Some(round) => {
@@ -144,7 +147,7 @@ where
 pub struct Consumer<P: Payload> {
     name: Option<Arc<str>>,
     concurrency: usize,
-    callback: Box<dyn FnMut(&Outcome<P>) -> Ran>,
+    callback: Callback<P>,
     inbox: Arc<Inbox<ToConsumer<P>>>,
     batch: VecDeque<ToConsumer<P>>,
     running: usize,
@@ -196,7 +199,8 @@ impl<P: Payload> Consumer<P> {
             consumer.name.get_or_insert_with(|| "without a name".into());
             consumer
         });
-        let seat = broker.send(Attend { name, route: Route::Own(inbox) }).await.map_err(|_| JoinError::BrokerGone)??;
+        let seat =
+            broker.send(Attend { name, route: Route::Own(inbox) }).await.map_err(|_| JoinError::BrokerGone)??;
         Ok(ConsumerHandle { seat, address: Some(address), broker: broker.clone() })
     }
 
@@ -204,7 +208,9 @@ impl<P: Payload> Consumer<P> {
         let ToConsumer { delivery, limit } = round;
         let ran = catch_unwind(AssertUnwindSafe(|| (self.callback)(delivery.outcome())));
         match ran {
-            Ok(Ran::Done(handled)) => delivery.finish(handled.map_err(|failure| ConsumerError::Failed(failure.chain()))),
+            Ok(Ran::Done(handled)) => {
+                delivery.finish(handled.map_err(|failure| ConsumerError::Failed(failure.chain())))
+            }
             Err(panic) => delivery.finish(Err(ConsumerError::Panicked(panic_text(&*panic)))),
             Ok(Ran::Later(mut future)) => {
                 self.running += 1;

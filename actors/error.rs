@@ -157,7 +157,10 @@ impl fmt::Display for EmitError {
         match self {
             Self::NotJoined => f.write_str("the emitter is not a member of a broker: let it join one first"),
             Self::AlreadyKept { round } => {
-                write!(f, "the emitter has emitted in round {round}: wait for its outcome, or choose a RepeatEmit policy")
+                write!(
+                    f,
+                    "the emitter has emitted in round {round}: wait for its outcome, or choose a RepeatEmit policy"
+                )
             }
             Self::Late { round, key: None } => write!(f, "round {round} went on without this signal: it came too late"),
             Self::Late { round, key: Some(key) } => {

@@ -137,9 +137,7 @@ impl<P> Account<P> {
         match &self.verdict {
             Verdict::Idle => Cause::Idle,
             Verdict::Lost(slot) => Cause::Lost(self.emitter(*slot).clone()),
-            Verdict::Vetoed(slot, reason) => {
-                Cause::Vetoed { by: self.emitter(*slot).clone(), reason: reason.clone() }
-            }
+            Verdict::Vetoed(slot, reason) => Cause::Vetoed { by: self.emitter(*slot).clone(), reason: reason.clone() },
             Verdict::OutOfReach => Cause::OutOfReach,
             Verdict::Aborted(Abort::Asked(reason)) => Cause::Aborted(reason.clone()),
             Verdict::Aborted(Abort::BrokerStopped) => Cause::BrokerStopped,

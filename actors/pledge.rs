@@ -152,9 +152,6 @@ impl<P: 'static> Drop for Pledge<P> {
 
 impl<P: 'static> fmt::Debug for Pledge<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pledge")
-            .field("round", &self.call.round)
-            .field("key", &self.call.key)
-            .finish_non_exhaustive()
+        f.debug_struct("Pledge").field("round", &self.call.round).field("key", &self.call.key).finish_non_exhaustive()
     }
 }

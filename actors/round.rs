@@ -98,7 +98,9 @@ pub(crate) enum Refusal {
 /// How a round ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    Resolved { partial: bool },
+    Resolved {
+        partial: bool,
+    },
     TimedOut,
     /// No signal came for the idle time.
     Idle,
@@ -322,9 +324,11 @@ impl<P> Round<P> {
             Release::All => true,
             Release::AtLeast(quorum) => self.kept.len() + self.owing >= *quorum,
             Release::Required(_) => self.required.iter().enumerate().all(|(name, kept)| {
-                *kept || self.terms.iter().any(|(slot, terms)| {
-                    terms.required == Some(name) && self.standing_of(*slot).owes()
-                })
+                *kept
+                    || self
+                        .terms
+                        .iter()
+                        .any(|(slot, terms)| terms.required == Some(name) && self.standing_of(*slot).owes())
             }),
             Release::When(_) => true,
         }
@@ -412,7 +416,7 @@ impl<P> Round<P> {
     }
 
     /// What was gathered, leaving the round empty, and how each emitter stands.
-    pub(crate) fn into_parts(&mut self) -> (Vec<Kept>, Vec<P>, Vec<Standing>) {
+    pub(crate) fn take_parts(&mut self) -> (Vec<Kept>, Vec<P>, Vec<Standing>) {
         (std::mem::take(&mut self.kept), std::mem::take(&mut self.payloads), std::mem::take(&mut self.standing))
     }
 }

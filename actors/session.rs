@@ -67,12 +67,7 @@ pub(crate) struct Link<P: Payload> {
 
 impl<P: Payload> Link<P> {
     /// Makes the way to a new session, with an empty queue of an earlier one.
-    pub(crate) fn new(
-        round: RoundId,
-        key: Option<RoundKey>,
-        opened: Instant,
-        inbox: Vec<ToSession<P>>,
-    ) -> Rc<Self> {
+    pub(crate) fn new(round: RoundId, key: Option<RoundKey>, opened: Instant, inbox: Vec<ToSession<P>>) -> Rc<Self> {
         Rc::new(Self { round, key, opened, task: Cell::new(None), inbox: RefCell::new(inbox) })
     }
 
@@ -148,7 +143,13 @@ pub struct Session<P: Payload> {
 
 impl<P: Payload> Session<P> {
     /// Starts the session of a round whose first input lies in the link.
-    pub(crate) fn start(room: &Rc<Room<P>>, link: Rc<Link<P>>, place: u32, rules: Rc<Rules<P>>, standing: Vec<Standing>) {
+    pub(crate) fn start(
+        room: &Rc<Room<P>>,
+        link: Rc<Link<P>>,
+        place: u32,
+        rules: Rc<Rules<P>>,
+        standing: Vec<Standing>,
+    ) {
         let terms = room.roster.borrow().terms().to_vec();
         let round = Round::open(rules.clone(), standing, terms);
         runtime::start_unaddressed(&room.executor, |task| {
@@ -209,13 +210,13 @@ impl<P: Payload> Session<P> {
             }
             ToSession::Leave(slot) => {
                 self.round.handle(t, Input::Leave(slot));
-            },
+            }
             ToSession::Lost(slot) => {
                 self.round.handle(t, Input::Lost(slot));
-            },
+            }
             ToSession::Abort(abort) => {
                 self.round.handle(t, Input::Abort(abort));
-            },
+            }
             ToSession::Inspect(collector) => {
                 self.round.handle(t, Input::Tick);
                 if self.round.verdict().is_none() {
@@ -239,9 +240,7 @@ impl<P: Payload> Session<P> {
     #[cold]
     fn not_taken(&mut self, decision: Decision<P>, slot: Slot, reply: Option<Reply<P>>) {
         let error = match decision {
-            Decision::Over(payload) | Decision::Deferred(payload)
-                if self.deferred.len() < self.room.max_deferred =>
-            {
+            Decision::Over(payload) | Decision::Deferred(payload) if self.deferred.len() < self.room.max_deferred => {
                 self.deferred.push(ToSession::Signal { slot, payload, reply });
                 return;
             }
@@ -395,7 +394,7 @@ impl<P: Payload> Session<P> {
         if std::mem::replace(&mut self.closed, true) {
             return None;
         }
-        let (kept, payloads, standing) = self.round.into_parts();
+        let (kept, payloads, standing) = self.round.take_parts();
         let missing: Vec<Slot> = if standing.iter().all(|standing| !standing.is_missing()) {
             Vec::new()
         } else {
@@ -548,11 +547,11 @@ impl<P: Payload> Player for Session<P> {
                 match answer {
                     Pledged::Kept { slot, payload, reply } => self.signal(t, slot, payload, reply),
                     Pledged::Vetoed { slot, reason } => {
-                self.round.handle(t, Input::Veto(slot, reason));
-            },
+                        self.round.handle(t, Input::Veto(slot, reason));
+                    }
                     Pledged::Lost { slot } => {
-                self.round.handle(t, Input::Lost(slot));
-            },
+                        self.round.handle(t, Input::Lost(slot));
+                    }
                 }
             } else {
                 break;

@@ -54,13 +54,13 @@
 //! | brokers by name, from any thread | [`Brokers`] |
 //! | what is open, and who is late | [`BrokerExt::inspect`], [`BrokerSnapshot`] |
 //! | how the consumers fared | [`Outcome::consumed`] |
-//! | tests that do not sleep | [`#[convoke::test]`](macro@crate::test), [`testing`] |
+//! | tests that do not sleep | `#[convoke::test]`, the module `testing` |
 //!
 //! # Features
 //!
 //! None is on by default.
 //!
-//! - `testing`: [`#[convoke::test]`](macro@crate::test) and the module [`testing`], with virtual time, a check for actors
+//! - `testing`: `#[convoke::test]` and the module `convoke::testing`, with virtual time, a check for actors
 //!   left alive, and seeds for the order of events. It belongs under `[dev-dependencies]`.
 //!
 //! # Logging

@@ -95,7 +95,9 @@ async fn a_consumer_that_fails_panics_hangs_or_is_slow_stops_no_other_and_is_nam
         Consumer::join(&broker, Consumer::new(|_: Resolved<u32>| Err(fmt::Error)).named("fails")).await.unwrap(),
         Consumer::join(&broker, Consumer::new(panics).named("panics")).await.unwrap(),
         Consumer::join(&broker, Consumer::new(panics_later).named("panics later")).await.unwrap(),
-        Consumer::join(&broker, Consumer::new(async |_: Resolved<u32>| pending::<()>().await).named("hangs")).await.unwrap(),
+        Consumer::join(&broker, Consumer::new(async |_: Resolved<u32>| pending::<()>().await).named("hangs"))
+            .await
+            .unwrap(),
         Consumer::join(&broker, Consumer::new(async |_: Resolved<u32>| sleep(9 * SECOND).await).named("slow"))
             .await
             .unwrap(),
@@ -271,10 +273,13 @@ async fn an_actor_that_fails_panics_hangs_or_is_gone_stops_no_other_and_is_named
         ("fails", Ledger::start(|_| Box::pin(async { Err(Failure::new("no more ink")) }))),
         ("panics", Ledger::start(|_| panic!("in the middle of it"))),
         ("hangs", Ledger::start(|_| Box::pin(pending()))),
-        ("stops", Ledger::start(|ctx| {
-            ctx.terminate();
-            Box::pin(pending())
-        })),
+        (
+            "stops",
+            Ledger::start(|ctx| {
+                ctx.terminate();
+                Box::pin(pending())
+            }),
+        ),
         ("gone", Ledger::start(fine)),
         ("fine", Ledger::start(fine)),
     ];

@@ -73,7 +73,11 @@ async fn what_waits_for_a_broker_that_ends_is_answered_at_once() {
     for crash in [false, true] {
         let broker = rules().start();
         let [one, _two] = join_all(&broker, ["one", "two"]).await;
-        if crash { broker.do_send(Crash) } else { broker.stop() }
+        if crash {
+            broker.do_send(Crash)
+        } else {
+            broker.stop()
+        }
         // Nothing of this has been handled yet.
         let emissions = [one.emit(1), one.emit(1), one.emit_for("a", 1), one.veto_for("b", "no")];
         let inspect = broker.inspect();

@@ -154,7 +154,11 @@ async fn a_broker_that_has_stopped_or_crashed_is_not_found_and_its_id_is_free() 
     let brokers = Brokers::<u32>::new();
     for crash in [false, true] {
         let broker = brokers.create("orders", SECOND).unwrap();
-        if crash { broker.do_send(Crash) } else { broker.stop() }
+        if crash {
+            broker.do_send(Crash)
+        } else {
+            broker.stop()
+        }
         settled().await;
         assert!(matches!(brokers.get("orders"), Err(BrokerError::Unknown { .. })));
         assert_eq!(brokers.list(), []);

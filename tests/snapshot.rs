@@ -169,9 +169,7 @@ async fn a_snapshot_is_serialized_for_people_and_consoles() {
     one.do_emit_for("a", 1).unwrap();
     sleep(ms(250)).await;
     let (one, two) = (json!({ "id": one.id(), "name": "one" }), json!({ "id": two.id(), "name": "two" }));
-    let with = |who: &serde_json::Value, kept: u64| {
-        json!({ "id": who["id"], "name": who["name"], "kept": kept, "missed": 0, "late": 0, "last": 0 })
-    };
+    let with = |who: &serde_json::Value, kept: u64| json!({ "id": who["id"], "name": who["name"], "kept": kept, "missed": 0, "late": 0, "last": 0 });
     let expected = json!({
         "broker": "orders",
         "timeout": { "secs": 1, "nanos": 0 },

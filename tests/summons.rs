@@ -160,7 +160,11 @@ async fn a_veto_or_a_loss_after_the_round_changes_nothing() {
         let stale = pledges.pop().unwrap();
         let next = one.emit(1);
         settled().await;
-        if late { stale.veto("too late") } else { drop(stale) }
+        if late {
+            stale.veto("too late")
+        } else {
+            drop(stale)
+        }
         settled().await;
         pledges.pop().unwrap().keep(7);
         assert_eq!(at_once(next).await.unwrap().payloads(), [1, 7]);

@@ -39,10 +39,12 @@ pub trait Player: Actor<Context = LocalContext<Self>> {
 
 type Spawned<A> = (SpawnHandle, Pin<Box<dyn ActorFuture<A, Output = ()>>>);
 
+type Run<A> = Box<dyn FnOnce(&mut A, &mut <A as Actor>::Context)>;
+
 struct Timer<A: Actor> {
     handle: SpawnHandle,
     when: Instant,
-    run: Box<dyn FnOnce(&mut A, &mut A::Context)>,
+    run: Run<A>,
 }
 
 /// The context in which the actors of this crate run.

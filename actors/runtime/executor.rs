@@ -99,6 +99,7 @@ pub(crate) struct Executor {
 
 impl Executor {
     /// The executor of this arbiter, started when it is first wanted; `None` outside an arbiter.
+    #[expect(clippy::disallowed_methods, reason = "the driver is what actors run on")]
     pub(crate) fn here() -> Option<Rc<Self>> {
         if let Some(executor) = HERE.with_borrow(Clone::clone) {
             return Some(executor);
@@ -270,22 +271,26 @@ impl Executor {
     }
 
     /// The fingerprint of all choices so far, with their number; `None` without a seed.
+    #[cfg(feature = "testing")]
     pub(crate) fn trace(&self) -> Option<(u64, u64)> {
         self.state.borrow().seed.as_ref().map(Seed::trace)
     }
 
     /// The names of all tasks that live.
+    #[cfg(feature = "testing")]
     pub(crate) fn labels(&self) -> Vec<String> {
         let state = self.state.borrow();
         state.table.iter().filter_map(|(_, row)| row.task.as_ref()).map(|task| task.label()).collect()
     }
 
     /// How many tasks live.
+    #[cfg(feature = "testing")]
     pub(crate) fn live(&self) -> usize {
         self.state.borrow().table.len()
     }
 
     /// Whether nothing is ready: what lives waits for a message, a timer, or another thread.
+    #[cfg(feature = "testing")]
     pub(crate) fn is_idle(&self) -> bool {
         self.state.borrow().ready.is_empty() && !self.remote.any.load(Ordering::Acquire)
     }

@@ -26,6 +26,7 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// The time, which a test may have stopped.
 #[inline]
+#[expect(clippy::disallowed_methods, reason = "this is the seam")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
@@ -37,6 +38,7 @@ pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
 }
 
 /// A new id, ordered by time; under a seed one that the seed determines.
+#[expect(clippy::disallowed_methods, reason = "this is the seam")]
 pub(crate) fn new_id() -> Uuid {
     match Executor::here().and_then(|executor| executor.seeded_id()) {
         Some(id) => id,

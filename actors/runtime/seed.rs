@@ -50,6 +50,7 @@ impl Seed {
         self.fingerprint = (self.fingerprint ^ what).wrapping_mul(0x0100_0000_01b3);
     }
 
+    #[cfg(feature = "testing")]
     pub(crate) fn trace(&self) -> (u64, u64) {
         (self.fingerprint, self.choices)
     }

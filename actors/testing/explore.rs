@@ -38,7 +38,7 @@ where
     }
     match last {
         Some(last) => last,
-        None => super::run(name, || body()),
+        None => super::run(name, body),
     }
 }
 
@@ -66,10 +66,12 @@ where
 }
 
 /// The seeds to run: `0..seeds`, or the one to replay.
+#[expect(clippy::panic, reason = "a seed that is ignored would look like a pass")]
 fn chosen(seeds: u64) -> std::ops::Range<u64> {
-    match std::env::var(SEED_VARIABLE).ok().and_then(|seed| seed.parse::<u64>().ok()) {
-        Some(seed) => seed..seed.saturating_add(1),
-        None => 0..seeds,
+    let Ok(seed) = std::env::var(SEED_VARIABLE) else { return 0..seeds };
+    match seed.parse::<u64>() {
+        Ok(seed) => seed..seed.saturating_add(1),
+        Err(_) => panic!("{SEED_VARIABLE} is `{seed}`: give the number that a failure printed, or unset it"),
     }
 }
 

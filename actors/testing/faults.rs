@@ -17,7 +17,6 @@ macro_rules! crash {
         impl<P: Payload> Handler<Crash> for $actor<P> {
             type Result = ();
 
-            #[expect(clippy::panic, reason = "that is what was asked for")]
             fn handle(&mut self, _: Crash, _: &mut Self::Context) {
                 panic!("crashed on demand");
             }

@@ -46,32 +46,19 @@ pub(crate) fn svg(work: &Work, rows: &[Row]) -> String {
 
     let mut body = String::new();
     let mut y = MARGIN + 14.0;
-    let title = format!(
-        "{}: how many times as fast as \"{}\" (CPU time per {})",
-        work.name, work.baseline, work.unit
-    );
-    let _ = writeln!(
-        body,
-        r#"<text class="title" x="{MARGIN}" y="{y}">{}</text>"#,
-        escape(&title)
-    );
+    let title = format!("{}: how many times as fast as \"{}\" (CPU time per {})", work.name, work.baseline, work.unit);
+    let _ = writeln!(body, r#"<text class="title" x="{MARGIN}" y="{y}">{}</text>"#, escape(&title));
     for n in sizes(rows) {
         y += 2.0 * LINE - 8.0;
         let n_text = thousands(n);
-        let _ = writeln!(
-            body,
-            r#"<text class="panel" x="{MARGIN}" y="{y}">n = {n_text}</text>"#
-        );
+        let _ = writeln!(body, r#"<text class="panel" x="{MARGIN}" y="{y}">n = {n_text}</text>"#);
         let top = y + 6.0;
         for row in rows.iter().filter(|row| row.n == n) {
             y += LINE;
             bar(&mut body, row, ratio_of(row), scale, y);
         }
         let (x, bottom) = (LEFT + scale, y + 6.0);
-        let _ = writeln!(
-            body,
-            r#"<line class="line" x1="{x:.1}" y1="{top}" x2="{x:.1}" y2="{bottom}"/>"#
-        );
+        let _ = writeln!(body, r#"<line class="line" x1="{x:.1}" y1="{top}" x2="{x:.1}" y2="{bottom}"/>"#);
     }
     let height = y + MARGIN;
     format!(
@@ -89,11 +76,7 @@ pub(crate) fn svg(work: &Work, rows: &[Row]) -> String {
 
 /// A name, a bar and its figures on one line whose text stands on `y`.
 fn bar(body: &mut String, row: &Row, ratio: f64, scale: f64, y: f64) {
-    let class = if row.contestant.starts_with("convoke") {
-        "ours"
-    } else {
-        "peer"
-    };
+    let class = if row.contestant.starts_with("convoke") { "ours" } else { "peer" };
     let (end, width) = (LEFT + ratio * scale + 6.0, ratio * scale);
     let _ = writeln!(
         body,
@@ -108,9 +91,7 @@ fn bar(body: &mut String, row: &Row, ratio: f64, scale: f64, y: f64) {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -120,20 +101,16 @@ mod tests {
 
     #[test]
     fn every_row_has_its_bar_and_ours_stand_out() {
-        let rows =
-            [("actix", 300.0), ("convoke, by themselves", 50.0)].map(|(contestant, cpu_ns)| Row {
-                contestant,
-                n: 1000,
-                cpu_ns,
-                spread: 0.0,
-            });
+        let rows = [("actix", 300.0), ("convoke, by themselves", 50.0)].map(|(contestant, cpu_ns)| Row {
+            contestant,
+            n: 1000,
+            cpu_ns,
+            spread: 0.0,
+        });
         let picture = svg(&WORK, &rows);
         assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
         assert_eq!(picture.matches(r#"class="peer""#).count(), 1);
         assert_eq!(picture.matches(r#"class="ours""#).count(), 1);
-        assert!(
-            picture.contains("6.00×") && picture.contains("n = 1,000"),
-            "{picture}"
-        );
+        assert!(picture.contains("6.00×") && picture.contains("n = 1,000"), "{picture}");
     }
 }

@@ -74,9 +74,7 @@ impl Plan {
             Some(only) if all.clone().any(|contestant| contestant.name == only) => {
                 all.filter(|contestant| contestant.name == only).collect()
             }
-            Some(only) => all
-                .filter(|contestant| contestant.name.contains(only))
-                .collect(),
+            Some(only) => all.filter(|contestant| contestant.name.contains(only)).collect(),
         }
     }
 
@@ -97,24 +95,12 @@ impl Plan {
 pub(crate) fn interleave(work: &Work, plan: &Plan) -> Result<Vec<Row>, Failure> {
     let contestants = plan.contestants(work);
     if contestants.is_empty() {
-        let names: Vec<_> = work
-            .contestants
-            .iter()
-            .map(|contestant| contestant.name)
-            .collect();
-        return Err(format!(
-            "no contestant of that name; there are: {}",
-            names.join(" · ")
-        )
-        .into());
+        let names: Vec<_> = work.contestants.iter().map(|contestant| contestant.name).collect();
+        return Err(format!("no contestant of that name; there are: {}", names.join(" · ")).into());
     }
     let mut cells = Vec::new();
     for n in plan.sizes(work) {
-        cells.extend(contestants.iter().map(|&contestant| Cell {
-            contestant,
-            n,
-            samples: vec![],
-        }));
+        cells.extend(contestants.iter().map(|&contestant| Cell { contestant, n, samples: vec![] }));
     }
     for sample in 0..plan.samples {
         progress(sample, plan.samples);
@@ -136,8 +122,7 @@ pub(crate) fn cpu_time() -> Duration {
 
 /// The row of `contestant` at `n`.
 pub(crate) fn find<'a>(rows: &'a [Row], contestant: &str, n: usize) -> Option<&'a Row> {
-    rows.iter()
-        .find(|row| row.contestant == contestant && row.n == n)
+    rows.iter().find(|row| row.contestant == contestant && row.n == n)
 }
 
 /// How many times as fast as the baseline this row is; `None` if the baseline was not measured.
@@ -155,14 +140,9 @@ struct Cell {
 impl Cell {
     fn take_sample(&mut self, plan: &Plan) -> Result<(), Failure> {
         let rounds = plan.rounds(self.n);
-        let spent = (self.contestant.run)(self.n, rounds).map_err(|failure| {
-            format!(
-                "{} with n = {} failed: {failure}",
-                self.contestant.name, self.n
-            )
-        })?;
-        self.samples
-            .push(spent.as_nanos() as f64 / (rounds as f64 * self.n as f64));
+        let spent = (self.contestant.run)(self.n, rounds)
+            .map_err(|failure| format!("{} with n = {} failed: {failure}", self.contestant.name, self.n))?;
+        self.samples.push(spent.as_nanos() as f64 / (rounds as f64 * self.n as f64));
         Ok(())
     }
 
@@ -170,12 +150,7 @@ impl Cell {
         self.samples.sort_by(f64::total_cmp);
         let cpu_ns = quantile(&self.samples, 0.5);
         let distance = quantile(&self.samples, 0.75) - quantile(&self.samples, 0.25);
-        Row {
-            contestant: self.contestant.name,
-            n: self.n,
-            cpu_ns,
-            spread: distance / 2.0 / cpu_ns,
-        }
+        Row { contestant: self.contestant.name, n: self.n, cpu_ns, spread: distance / 2.0 / cpu_ns }
     }
 }
 
@@ -208,35 +183,18 @@ mod tests {
         baseline: "actix",
         sizes: &[2, 10],
         contestants: &[
-            Contestant {
-                name: "actix",
-                run: |n, rounds| Ok(Duration::from_nanos(n as u64 * rounds * 8)),
-            },
-            Contestant {
-                name: "actix, quick",
-                run: |n, rounds| Ok(Duration::from_nanos(n as u64 * rounds * 2)),
-            },
-            Contestant {
-                name: "broken",
-                run: |_, _| Err("lost a signal".into()),
-            },
+            Contestant { name: "actix", run: |n, rounds| Ok(Duration::from_nanos(n as u64 * rounds * 8)) },
+            Contestant { name: "actix, quick", run: |n, rounds| Ok(Duration::from_nanos(n as u64 * rounds * 2)) },
+            Contestant { name: "broken", run: |_, _| Err("lost a signal".into()) },
         ],
     };
 
     fn only(name: &str) -> Plan {
-        Plan {
-            only: Some(name.to_owned()),
-            n: None,
-            rounds: None,
-            samples: 3,
-        }
+        Plan { only: Some(name.to_owned()), n: None, rounds: None, samples: 3 }
     }
 
     fn names(plan: &Plan) -> Vec<&'static str> {
-        plan.contestants(&WORK)
-            .iter()
-            .map(|contestant| contestant.name)
-            .collect()
+        plan.contestants(&WORK).iter().map(|contestant| contestant.name).collect()
     }
 
     #[test]
@@ -249,19 +207,8 @@ mod tests {
     #[test]
     fn rows_come_in_order_and_ratios_say_how_many_times_as_fast() -> Result<(), Failure> {
         let rows = interleave(&WORK, &only("acti"))?;
-        let shape: Vec<_> = rows
-            .iter()
-            .map(|row| (row.n, row.contestant, row.cpu_ns))
-            .collect();
-        assert_eq!(
-            shape,
-            [
-                (2, "actix", 8.0),
-                (2, "actix, quick", 2.0),
-                (10, "actix", 8.0),
-                (10, "actix, quick", 2.0)
-            ]
-        );
+        let shape: Vec<_> = rows.iter().map(|row| (row.n, row.contestant, row.cpu_ns)).collect();
+        assert_eq!(shape, [(2, "actix", 8.0), (2, "actix, quick", 2.0), (10, "actix", 8.0), (10, "actix, quick", 2.0)]);
         assert_eq!(ratio(&WORK, &rows, &rows[1]), Some(4.0));
         assert_eq!(ratio(&WORK, &rows[1..2], &rows[1]), None);
         Ok(())
@@ -269,13 +216,8 @@ mod tests {
 
     #[test]
     fn who_does_not_do_the_work_is_named() {
-        let failure = interleave(&WORK, &only("broken"))
-            .err()
-            .map(|failure| failure.to_string());
-        assert_eq!(
-            failure.as_deref(),
-            Some("broken with n = 2 failed: lost a signal")
-        );
+        let failure = interleave(&WORK, &only("broken")).err().map(|failure| failure.to_string());
+        assert_eq!(failure.as_deref(), Some("broken with n = 2 failed: lost a signal"));
     }
 
     #[test]

@@ -50,12 +50,7 @@ usage: convoke-bench {} [OPTION]...
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
     let mut args = args.into_iter();
     let mut work = None;
-    let mut plan = Plan {
-        only: None,
-        n: None,
-        rounds: None,
-        samples: 11,
-    };
+    let mut plan = Plan { only: None, n: None, rounds: None, samples: 11 };
     let mut json = false;
     let mut svg = None;
 
@@ -80,23 +75,10 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
         }
     }
     let work = work.ok_or("which work?")?;
-    if svg.is_some()
-        && plan
-            .only
-            .as_deref()
-            .is_some_and(|only| !work.baseline.contains(only))
-    {
-        return Err(format!(
-            "--svg draws ratios to {:?}, which --only leaves out",
-            work.baseline
-        ));
+    if svg.is_some() && plan.only.as_deref().is_some_and(|only| !work.baseline.contains(only)) {
+        return Err(format!("--svg draws ratios to {:?}, which --only leaves out", work.baseline));
     }
-    Ok(Request::Run(Options {
-        work,
-        plan,
-        json,
-        svg,
-    }))
+    Ok(Request::Run(Options { work, plan, json, svg }))
 }
 
 fn positive<T: FromStr + Default + PartialEq>(name: &str, value: OsString) -> Result<T, String> {
@@ -104,12 +86,7 @@ fn positive<T: FromStr + Default + PartialEq>(name: &str, value: OsString) -> Re
         .to_str()
         .and_then(|text| text.parse().ok())
         .filter(|number| *number != T::default())
-        .ok_or_else(|| {
-            format!(
-                "{name} needs a whole number from 1 on, not {}",
-                value.display()
-            )
-        })
+        .ok_or_else(|| format!("{name} needs a whole number from 1 on, not {}", value.display()))
 }
 
 #[cfg(test)]
@@ -142,14 +119,8 @@ mod tests {
             ("rounds --fast", "unknown argument --fast"),
             ("rounds --n", "--n needs a value"),
             ("rounds --n 0", "--n needs a whole number from 1 on, not 0"),
-            (
-                "rounds --samples -1",
-                "--samples needs a whole number from 1 on, not -1",
-            ),
-            (
-                "rounds --svg a --only mpsc",
-                "--svg draws ratios to \"actix\", which --only leaves out",
-            ),
+            ("rounds --samples -1", "--samples needs a whole number from 1 on, not -1"),
+            ("rounds --svg a --only mpsc", "--svg draws ratios to \"actix\", which --only leaves out"),
         ] {
             assert_eq!(parse_line(line).err().as_deref(), Some(complaint), "{line}");
         }

@@ -7,11 +7,7 @@ use crate::harness::{Plan, Row, Work, find, ratio};
 /// The table: a line for each contestant, a column for each size, and in it the time and the ratio.
 pub(crate) fn table(work: &Work, plan: &Plan, rows: &[Row]) -> String {
     let (sizes, contestants) = (sizes(rows), contestants(rows));
-    let width = contestants
-        .iter()
-        .map(|name| name.chars().count())
-        .max()
-        .unwrap_or(0);
+    let width = contestants.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let mut text = format!(
         "{}: CPU time per {} in ns (median of {}), and how many times as fast as \"{}\"\n\n",
         work.name, work.unit, plan.samples, work.baseline
@@ -26,8 +22,7 @@ pub(crate) fn table(work: &Work, plan: &Plan, rows: &[Row]) -> String {
     for contestant in contestants {
         let _ = write!(text, "{contestant:width$}");
         for row in sizes.iter().filter_map(|&n| find(rows, contestant, n)) {
-            let times = ratio(work, rows, row)
-                .map_or_else(|| String::from("-"), |ratio| format!("{ratio:.2}×"));
+            let times = ratio(work, rows, row).map_or_else(|| String::from("-"), |ratio| format!("{ratio:.2}×"));
             let _ = write!(text, "{:>12.1}{times:>8}", row.cpu_ns);
         }
         text.push('\n');
@@ -68,11 +63,7 @@ pub(crate) fn contestants(rows: &[Row]) -> Vec<&'static str> {
 
 /// 1000 as "1,000".
 pub(crate) fn thousands(n: usize) -> String {
-    if n < 1000 {
-        n.to_string()
-    } else {
-        format!("{},{:03}", thousands(n / 1000), n % 1000)
-    }
+    if n < 1000 { n.to_string() } else { format!("{},{:03}", thousands(n / 1000), n % 1000) }
 }
 
 fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
@@ -90,18 +81,9 @@ mod tests {
     use crate::rounds::WORK;
 
     fn rows() -> Vec<Row> {
-        [
-            ("actix", 2, 877.04),
-            ("tokio mpsc + timeout", 2, 481.0),
-            ("actix", 1000, 338.0),
-        ]
-        .map(|(contestant, n, cpu_ns)| Row {
-            contestant,
-            n,
-            cpu_ns,
-            spread: 0.01,
-        })
-        .to_vec()
+        [("actix", 2, 877.04), ("tokio mpsc + timeout", 2, 481.0), ("actix", 1000, 338.0)]
+            .map(|(contestant, n, cpu_ns)| Row { contestant, n, cpu_ns, spread: 0.01 })
+            .to_vec()
     }
 
     #[test]
@@ -109,10 +91,7 @@ mod tests {
         let lines = json(&WORK, &rows());
         assert_eq!(lines.lines().count(), rows().len());
         let first = lines.lines().next();
-        assert_eq!(
-            first,
-            Some(r#"{"work": "rounds", "contestant": "actix", "n": 2, "cpu_ns": 877.0}"#)
-        );
+        assert_eq!(first, Some(r#"{"work": "rounds", "contestant": "actix", "n": 2, "cpu_ns": 877.0}"#));
         for line in lines.lines() {
             let row: serde_json::Value = serde_json::from_str(line)?;
             assert!(row["cpu_ns"].is_f64());
@@ -122,12 +101,7 @@ mod tests {
 
     #[test]
     fn the_table_has_a_line_for_each_contestant() {
-        let plan = Plan {
-            only: None,
-            n: None,
-            rounds: None,
-            samples: 11,
-        };
+        let plan = Plan { only: None, n: None, rounds: None, samples: 11 };
         let table = table(&WORK, &plan, &rows());
         assert!(table.contains("n = 1,000"), "{table}");
         assert!(table.contains("877.0   1.00×"), "{table}");

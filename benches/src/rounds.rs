@@ -85,33 +85,23 @@ impl Outlet {
 
     /// Takes the payloads of one round; of a cancelled round, those that came.
     fn accept(&self, payloads: impl IntoIterator<Item = u64>) {
-        let add = |tally: Tally, payload| Tally {
-            count: tally.count + 1,
-            sum: tally.sum + payload,
-        };
+        let add = |tally: Tally, payload| Tally { count: tally.count + 1, sum: tally.sum + payload };
         // The driver only leaves before the consumer if it found a fault, which it reports.
-        let _ = self
-            .0
-            .send(payloads.into_iter().fold(Tally::default(), add));
+        let _ = self.0.send(payloads.into_iter().fold(Tally::default(), add));
     }
 }
 
 impl Tally {
     /// What has to arrive when nothing is lost, old or doubled.
     fn expected(n: usize, round: u64) -> Self {
-        Self {
-            count: n,
-            sum: (0..n).map(|index| payload(index, round)).sum(),
-        }
+        Self { count: n, sum: (0..n).map(|index| payload(index, round)).sum() }
     }
 }
 
 const fn contestant<C: Contestant>() -> harness::Contestant {
     harness::Contestant {
         name: C::NAME,
-        run: |n, rounds| {
-            System::new().block_on(async move { actix::spawn(drive::<C>(n, rounds)).await? })
-        },
+        run: |n, rounds| System::new().block_on(async move { actix::spawn(drive::<C>(n, rounds)).await? }),
     }
 }
 
@@ -145,11 +135,7 @@ mod tests {
         for contestant in WORK.contestants {
             for n in [1, 2, 300] {
                 let outcome = (contestant.run)(n, 20);
-                assert!(
-                    outcome.is_ok(),
-                    "{} with n = {n}: {outcome:?}",
-                    contestant.name
-                );
+                assert!(outcome.is_ok(), "{} with n = {n}: {outcome:?}", contestant.name);
             }
         }
     }

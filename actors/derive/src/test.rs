@@ -18,9 +18,8 @@ struct Arguments {
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let mut given = Arguments::default();
     syn::meta::parser(|argument| given.take(&argument)).parse2(arguments)?;
-    let function = syn::parse2(item.clone()).map_err(|_| {
-        Error::new_spanned(item, "`#[convoke::test]` stands on a function: `async fn name() { .. }`")
-    })?;
+    let function = syn::parse2(item.clone())
+        .map_err(|_| Error::new_spanned(item, "`#[convoke::test]` stands on a function: `async fn name() { .. }`"))?;
     check(&function)?;
     Ok(rewrite(given, function))
 }
@@ -34,9 +33,7 @@ impl Arguments {
             once(self.seeds.is_some(), argument)?;
             self.seeds = Some(seeds(argument)?);
         } else {
-            return Err(
-                argument.error("unknown argument: use `seeds = 1000` or `crate = \"path::to::convoke\"`")
-            );
+            return Err(argument.error("unknown argument: use `seeds = 1000` or `crate = \"path::to::convoke\"`"));
         }
         Ok(())
     }
@@ -67,17 +64,12 @@ fn check(function: &ItemFn) -> Result<()> {
     let ItemFn { attrs, sig, .. } = function;
     let second = attrs.iter().find(|attribute| is_test(attribute));
     let faults = [
-        sig.asyncness
-            .is_none()
-            .then(|| Error::new_spanned(sig.fn_token, "add `async`, or use the plain `#[test]`")),
+        sig.asyncness.is_none().then(|| Error::new_spanned(sig.fn_token, "add `async`, or use the plain `#[test]`")),
         (!sig.inputs.is_empty())
             .then(|| Error::new_spanned(&sig.inputs, "remove the parameters: nothing calls a test with any")),
-        (!sig.generics.params.is_empty()).then(|| {
-            Error::new_spanned(&sig.generics, "remove the generics: nothing chooses them for a test")
-        }),
-        second.map(|second| {
-            Error::new_spanned(second, "remove this: `#[convoke::test]` makes a test by itself")
-        }),
+        (!sig.generics.params.is_empty())
+            .then(|| Error::new_spanned(&sig.generics, "remove the generics: nothing chooses them for a test")),
+        second.map(|second| Error::new_spanned(second, "remove this: `#[convoke::test]` makes a test by itself")),
     ];
     let all = faults.into_iter().flatten().reduce(|mut all, fault| {
         all.combine(fault);

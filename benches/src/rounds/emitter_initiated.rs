@@ -31,19 +31,9 @@ impl Contestant for EmitterInitiated {
 
     async fn set_up(n: usize, outlet: Outlet) -> Result<Self, Failure> {
         let consumer = Consumer { outlet }.start();
-        let broker = Broker {
-            expected: n,
-            consumer,
-            session: None,
-        }
-        .start();
-        let emitter = |_| Emitter {
-            id: Uuid::now_v7(),
-            broker: broker.clone(),
-        };
-        Ok(Self {
-            emitters: (0..n).map(emitter).collect(),
-        })
+        let broker = Broker { expected: n, consumer, session: None }.start();
+        let emitter = |_| Emitter { id: Uuid::now_v7(), broker: broker.clone() };
+        Ok(Self { emitters: (0..n).map(emitter).collect() })
     }
 
     async fn round(&mut self, round: u64) -> Result<(), Failure> {
@@ -62,10 +52,7 @@ struct Emitter {
 
 impl Emitter {
     fn emit(&self, payload: u64) {
-        self.broker.do_send(Signal {
-            emitter: self.id,
-            payload,
-        });
+        self.broker.do_send(Signal { emitter: self.id, payload });
     }
 }
 
@@ -129,8 +116,7 @@ struct Session {
 impl Session {
     fn close(&mut self, ctx: &mut Context<Self>) {
         self.broker.do_send(Closed);
-        self.consumer
-            .do_send(Gathered(std::mem::take(&mut self.payloads)));
+        self.consumer.do_send(Gathered(std::mem::take(&mut self.payloads)));
         ctx.stop();
     }
 }

@@ -30,17 +30,9 @@ impl Contestant for Straightforward {
 
     async fn set_up(n: usize, outlet: Outlet) -> Result<Self, Failure> {
         let consumer = Consumer { outlet }.start();
-        let emitter = |index| {
-            Emitter {
-                id: Uuid::now_v7(),
-                next: payload(index, 0),
-            }
-            .start()
-        };
+        let emitter = |index| Emitter { id: Uuid::now_v7(), next: payload(index, 0) }.start();
         let emitters = (0..n).map(emitter).collect();
-        Ok(Self {
-            broker: Broker { emitters, consumer }.start(),
-        })
+        Ok(Self { broker: Broker { emitters, consumer }.start() })
     }
 
     async fn round(&mut self, _: u64) -> Result<(), Failure> {
@@ -106,8 +98,7 @@ struct Session {
 
 impl Session {
     fn close(&mut self, ctx: &mut Context<Self>) {
-        self.consumer
-            .do_send(Gathered(std::mem::take(&mut self.payloads)));
+        self.consumer.do_send(Gathered(std::mem::take(&mut self.payloads)));
         ctx.stop();
     }
 }
@@ -119,9 +110,7 @@ impl Actor for Session {
         ctx.run_later(TIMEOUT, Self::close);
         let session = ctx.address();
         for emitter in self.emitters.iter() {
-            emitter.do_send(Ask {
-                session: session.clone(),
-            });
+            emitter.do_send(Ask { session: session.clone() });
         }
     }
 }
@@ -151,10 +140,7 @@ impl Handler<Ask> for Emitter {
     type Result = ();
 
     fn handle(&mut self, ask: Ask, _: &mut Context<Self>) {
-        ask.session.do_send(Signal {
-            emitter: self.id,
-            payload: self.next,
-        });
+        ask.session.do_send(Signal { emitter: self.id, payload: self.next });
         self.next += 1;
     }
 }

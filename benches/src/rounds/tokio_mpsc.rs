@@ -49,12 +49,7 @@ struct Emitter {
 
 impl Emitter {
     async fn emit(&self, signals: &Sender<Signal>, payload: u64) -> Result<(), Failure> {
-        signals
-            .send(Signal {
-                emitter: self.id,
-                payload,
-            })
-            .await?;
+        signals.send(Signal { emitter: self.id, payload }).await?;
         Ok(())
     }
 }

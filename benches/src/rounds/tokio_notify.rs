@@ -66,11 +66,7 @@ struct Round {
 
 impl Round {
     fn new(expected: usize) -> Self {
-        Self {
-            expected,
-            payloads: Mutex::new(HashMap::with_capacity(expected)),
-            complete: Notify::new(),
-        }
+        Self { expected, payloads: Mutex::new(HashMap::with_capacity(expected)), complete: Notify::new() }
     }
 }
 
