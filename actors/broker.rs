@@ -19,10 +19,10 @@ use crate::id::{BrokerId, RoundId, RoundKey};
 use crate::membership::Reply;
 use crate::open_rounds::OpenRounds;
 use crate::policy::{Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules};
+use crate::room::{FromSession, Room, ToSession};
 use crate::roster::Roster;
 use crate::round::{Abort, Slot, Standing};
 use crate::runtime::{self, Inbox, LocalContext, Player};
-use crate::session::{FromSession, Room, ToSession};
 use crate::snapshot::PastRound;
 
 /// What reaches a broker from its members.

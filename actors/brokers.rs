@@ -9,11 +9,11 @@ use actix::Addr;
 
 use crate::Payload;
 use crate::broker::Broker;
+use crate::broker_requests::BrokerExt;
 use crate::consumer::{ConsumerHandle, IntoConsumer};
 use crate::emitter::{Emitter, EmitterHandle};
 use crate::error::BrokerError;
 use crate::id::BrokerId;
-use crate::requests::BrokerExt;
 use crate::{Consumer, runtime};
 
 /// The brokers of an application by id. It is cheap to clone, every clone is the same registry, and any thread may

@@ -4,24 +4,22 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::dev::{MessageResponse, OneshotSender};
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::{Actor, Addr, ArbiterHandle, Handler, Message, ResponseActFuture};
 use tokio::sync::oneshot;
 
 use crate::Payload;
 use crate::broker::Broker;
-use crate::error::{EmitError, JoinError};
+use crate::broker_requests::{Enlist, Keep};
+use crate::error::JoinError;
 use crate::id::{EmitterId, RoundId, RoundKey};
-use crate::membership::{Membership, Reply, Seat};
-use crate::outcome::{EmitterRef, Outcome};
+use crate::membership::{Membership, Seat};
+use crate::outcome::Outcome;
 use crate::pledge::Pledge;
-use crate::requests::{Enlist, Keep};
 use crate::roster::{Ask, Wants};
 use crate::runtime::{self, Inbox, LocalContext, Player};
 
@@ -75,7 +73,7 @@ pub struct Emitter<P: Payload> {
     on_outcome: Option<Box<dyn FnMut(Outcome<P>)>>,
     inbox: Arc<Inbox<ToEmitter<P>>>,
     batch: VecDeque<ToEmitter<P>>,
-    membership: Option<Membership<P>>,
+    pub(crate) membership: Option<Membership<P>>,
     joining: bool,
 }
 
@@ -172,7 +170,10 @@ impl<P: Payload> Emitter<P> {
         Ok(EmitterHandle { membership: Membership::new(seat), address, broker: broker.clone() })
     }
 
-    fn settle(&mut self, broker: Addr<Broker<P>>) -> ResponseActFuture<Self, Result<Arc<Seat<P>>, JoinError>> {
+    pub(crate) fn settle(
+        &mut self,
+        broker: Addr<Broker<P>>,
+    ) -> ResponseActFuture<Self, Result<Arc<Seat<P>>, JoinError>> {
         if let Some(membership) = self.membership.as_ref().filter(|membership| !membership.seat().is_given_up()) {
             let broker = membership.broker().clone();
             return Box::pin(wrap_future(async move { Err(JoinError::AlreadyJoined { broker }) }));
@@ -199,7 +200,7 @@ impl<P: Payload> Emitter<P> {
         }))
     }
 
-    fn seat(&self) -> Option<Arc<Seat<P>>> {
+    pub(crate) fn seat(&self) -> Option<Arc<Seat<P>>> {
         self.membership.as_ref().map(|membership| membership.seat().clone())
     }
 }
@@ -323,202 +324,5 @@ impl<P: Payload> Handler<Settle<P>> for Emitter<P> {
 
     fn handle(&mut self, settle: Settle<P>, _: &mut Self::Context) -> Self::Result {
         self.settle(settle.broker)
-    }
-}
-
-/// Tells an emitter to join a broker; the answer is who it is there.
-#[derive(Debug)]
-pub struct Join<P: Payload> {
-    /// The broker to join.
-    pub broker: Addr<Broker<P>>,
-}
-
-impl<P: Payload> Message for Join<P> {
-    type Result = Result<EmitterRef, JoinError>;
-}
-
-impl<P: Payload> Handler<Join<P>> for Emitter<P> {
-    type Result = ResponseActFuture<Self, Result<EmitterRef, JoinError>>;
-
-    fn handle(&mut self, join: Join<P>, _: &mut Self::Context) -> Self::Result {
-        Box::pin(self.settle(join.broker).map(|seat, _, _| seat.map(|seat| seat.who.clone())))
-    }
-}
-
-/// Tells an emitter to emit; the answer is the outcome of the round, once it has closed.
-#[derive(Clone, Debug)]
-pub struct Emit<P> {
-    /// What the round is about; `None` for the round without a key.
-    pub key: Option<RoundKey>,
-    /// What is emitted.
-    pub payload: P,
-}
-
-impl<P: Payload> Message for Emit<P> {
-    type Result = Result<Outcome<P>, EmitError>;
-}
-
-/// Tells an emitter to refuse an open round; the answer is the outcome of the round, which is cancelled.
-#[derive(Clone, Debug)]
-pub struct Veto<P> {
-    key: Option<RoundKey>,
-    reason: Arc<str>,
-    payload: std::marker::PhantomData<fn() -> P>,
-}
-
-impl<P> Veto<P> {
-    /// Refuses the round without a key.
-    pub fn new(reason: impl Into<Arc<str>>) -> Self {
-        Self { key: None, reason: reason.into(), payload: std::marker::PhantomData }
-    }
-
-    /// Refuses the round of this key.
-    pub fn of(key: impl Into<RoundKey>, reason: impl Into<Arc<str>>) -> Self {
-        Self { key: Some(key.into()), ..Self::new(reason) }
-    }
-}
-
-impl<P: Payload> Message for Veto<P> {
-    type Result = Result<Outcome<P>, EmitError>;
-}
-
-/// Tells an emitter to leave its broker in order.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub struct Leave;
-
-/// A message whose answer the broker gives: it takes over the sender's place to answer to.
-#[doc(hidden)]
-pub struct Forwarded<P>(Option<Arc<Seat<P>>>, Forward<P>);
-
-enum Forward<P> {
-    Emit(Option<RoundKey>, P),
-    Veto(Option<RoundKey>, Arc<str>),
-}
-
-impl<P: Payload, M> MessageResponse<Emitter<P>, M> for Forwarded<P>
-where
-    M: Message<Result = Result<Outcome<P>, EmitError>>,
-{
-    fn handle(self, _: &mut LocalContext<Emitter<P>>, reply: Option<OneshotSender<M::Result>>) {
-        let reply: Option<Reply<P>> = reply;
-        // A refusal reaches the reply as well, and without one nobody waits for it.
-        let _ = match self {
-            Self(Some(seat), Forward::Emit(key, payload)) => seat.emit(key, payload, reply),
-            Self(Some(seat), Forward::Veto(key, reason)) => seat.veto(key, reason, reply),
-            Self(None, _) => {
-                crate::session::answer(reply, Err(EmitError::NotJoined));
-                Ok(())
-            }
-        };
-    }
-}
-
-impl<P> fmt::Debug for Forwarded<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Forwarded")
-    }
-}
-
-impl<P: Payload> Handler<Emit<P>> for Emitter<P> {
-    type Result = Forwarded<P>;
-
-    fn handle(&mut self, emit: Emit<P>, _: &mut Self::Context) -> Forwarded<P> {
-        Forwarded(self.seat(), Forward::Emit(emit.key, emit.payload))
-    }
-}
-
-impl<P: Payload> Handler<Veto<P>> for Emitter<P> {
-    type Result = Forwarded<P>;
-
-    fn handle(&mut self, veto: Veto<P>, _: &mut Self::Context) -> Forwarded<P> {
-        Forwarded(self.seat(), Forward::Veto(veto.key, veto.reason))
-    }
-}
-
-impl<P: Payload> Handler<Leave> for Emitter<P> {
-    type Result = ();
-
-    fn handle(&mut self, _: Leave, _: &mut Self::Context) {
-        if let Some(membership) = self.membership.take() {
-            membership.leave();
-        }
-    }
-}
-
-/// The messages of an emitter as methods of its address.
-pub trait EmitterExt<P: Payload> {
-    /// Joins a broker. See [`Join`].
-    ///
-    /// # Errors
-    ///
-    /// Every variant of [`JoinError`] but `NoArbiter`.
-    fn join(&self, broker: &Addr<Broker<P>>) -> impl Future<Output = Result<EmitterRef, JoinError>>;
-
-    /// Emits. See [`Membership::emit`].
-    ///
-    /// # Errors
-    ///
-    /// Every variant of [`EmitError`] but `NoRound`.
-    fn emit(&self, payload: P) -> impl Future<Output = Result<Outcome<P>, EmitError>>;
-
-    /// Emits into the round of a key. See [`Membership::emit_for`].
-    ///
-    /// # Errors
-    ///
-    /// As [`emit`](Self::emit).
-    fn emit_for(&self, key: impl Into<RoundKey>, payload: P) -> impl Future<Output = Result<Outcome<P>, EmitError>>;
-
-    /// Emits and does not wait for the outcome, nor hear of an error.
-    fn do_emit(&self, payload: P);
-
-    /// Emits into the round of a key and does not wait for the outcome, nor hear of an error.
-    fn do_emit_for(&self, key: impl Into<RoundKey>, payload: P);
-
-    /// Refuses the open round without a key. See [`Membership::veto`].
-    ///
-    /// # Errors
-    ///
-    /// `NoRound`, `NotJoined`, `BrokerGone`, `EmitterGone`, `Busy`.
-    fn veto(&self, reason: impl Into<Arc<str>>) -> impl Future<Output = Result<Outcome<P>, EmitError>>;
-
-    /// Leaves the broker in order. See [`Membership::leave`].
-    ///
-    /// # Errors
-    ///
-    /// `EmitterGone`.
-    fn leave(&self) -> impl Future<Output = Result<(), EmitError>>;
-}
-
-impl<P: Payload> EmitterExt<P> for Addr<Emitter<P>> {
-    async fn join(&self, broker: &Addr<Broker<P>>) -> Result<EmitterRef, JoinError> {
-        self.send(Join { broker: broker.clone() }).await.unwrap_or(Err(JoinError::EmitterGone))
-    }
-
-    fn emit(&self, payload: P) -> impl Future<Output = Result<Outcome<P>, EmitError>> {
-        let request = self.send(Emit { key: None, payload });
-        async move { request.await.unwrap_or(Err(EmitError::EmitterGone)) }
-    }
-
-    fn emit_for(&self, key: impl Into<RoundKey>, payload: P) -> impl Future<Output = Result<Outcome<P>, EmitError>> {
-        let request = self.send(Emit { key: Some(key.into()), payload });
-        async move { request.await.unwrap_or(Err(EmitError::EmitterGone)) }
-    }
-
-    fn do_emit(&self, payload: P) {
-        self.do_send(Emit { key: None, payload });
-    }
-
-    fn do_emit_for(&self, key: impl Into<RoundKey>, payload: P) {
-        self.do_send(Emit { key: Some(key.into()), payload });
-    }
-
-    fn veto(&self, reason: impl Into<Arc<str>>) -> impl Future<Output = Result<Outcome<P>, EmitError>> {
-        let request = self.send(Veto::new(reason));
-        async move { request.await.unwrap_or(Err(EmitError::EmitterGone)) }
-    }
-
-    async fn leave(&self) -> Result<(), EmitError> {
-        self.send(Leave).await.map_err(|_| EmitError::EmitterGone)
     }
 }

@@ -10,11 +10,14 @@ extern crate self as convoke;
 
 // A round: emitter → broker → session (round decides) → consumer.
 mod emitter;
+mod emitter_requests;
 mod membership;
 mod broker;
 mod routing;
-mod requests;
+mod broker_requests;
+mod room;
 mod session;
+mod closing;
 mod pledge;
 mod round;
 mod outcome;
@@ -41,17 +44,18 @@ pub mod testing;
 pub use convoke_derive::test;
 
 pub use broker::Broker;
+pub use broker_requests::{Abort, BrokerExt, ConsumingActor, Inspect, SetTimeout, Stop};
 pub use brokers::Brokers;
 pub use consumed::{Consumed, FailedConsumer};
 pub use consumer::{Consume, Consumer, ConsumerHandle, IntoConsumer, IntoHandled};
-pub use emitter::{Emit, Emitter, EmitterExt, EmitterHandle, Join, Kept, Leave, Veto};
+pub use emitter::{Emitter, EmitterHandle, Kept};
+pub use emitter_requests::{Emit, EmitterExt, Join, Leave, Veto};
 pub use error::{BrokerError, ConfigError, ConsumerError, EmitError, Failure, Handled, JoinError};
 pub use id::{BrokerId, EmitterId, RoundId, RoundKey};
 pub use membership::{Emission, Membership};
 pub use outcome::{Cancelled, Cause, EmitterRef, FromOutcome, Gathered, Outcome, Resolved, Signal};
 pub use pledge::{Pledge, Summons};
 pub use policy::{Close, LateJoin, OnLost, OnTimeout, Predicate, Release, RepeatEmit};
-pub use requests::{Abort, BrokerExt, ConsumingActor, Inspect, SetTimeout, Stop};
 pub use runtime::LocalContext;
 #[doc(hidden)]
 pub use runtime::Player;

@@ -17,10 +17,16 @@ use crate::id::{BrokerId, EmitterId, RoundKey};
 use crate::outcome::{EmitterRef, Outcome};
 use crate::round::Slot;
 use crate::runtime::{Inbox, Refused};
-use crate::session::answer;
 
 /// Where the outcome of a round goes that somebody waits for.
 pub(crate) type Reply<P> = oneshot::Sender<Result<Outcome<P>, EmitError>>;
+
+/// Answers whoever waits, if somebody does.
+pub(crate) fn answer<P>(reply: Option<Reply<P>>, answer: Result<Outcome<P>, EmitError>) {
+    if let Some(reply) = reply {
+        let _ = reply.send(answer);
+    }
+}
 
 /// An emitter's place at a broker, shared by its guard, its actor and its pledges.
 pub(crate) struct Seat<P> {

@@ -7,7 +7,7 @@ use slab::Slab;
 
 use crate::Payload;
 use crate::id::{RoundId, RoundKey};
-use crate::session::Link;
+use crate::room::Link;
 
 pub(crate) struct OpenRounds<P: Payload> {
     places: Slab<Rc<Link<P>>>,

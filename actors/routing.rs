@@ -11,11 +11,12 @@ use crate::Payload;
 use crate::broker::{Broker, ToBroker};
 use crate::error::EmitError;
 use crate::id::{RoundId, RoundKey};
-use crate::membership::Reply;
+use crate::membership::{Reply, answer};
 use crate::outcome::{Account, Outcome};
+use crate::room::{FromSession, Link, ToSession};
 use crate::round::{Slot, Standing};
 use crate::runtime::{self, LocalContext};
-use crate::session::{FromSession, Link, Session, ToSession, answer};
+use crate::session::Session;
 use crate::snapshot::PastRound;
 
 /// How long the actors of a broker are held after its last round, so that a busy broker need not find them anew for

@@ -20,7 +20,8 @@ use actix::{Actor, ActorContext, ActorFuture, ActorState, Addr, AsyncContext, Ha
 use futures_core::Stream;
 use tokio::time::Instant;
 
-use super::executor::{Executor, Home, TURN, Task, TaskId, Turn};
+use super::executor::{Executor, TURN, Task, TaskId, Turn};
+use super::wake::Home;
 
 /// How many messages wait in a mailbox before `send` waits and `try_send` refuses: actix's own default.
 const MAILBOX: usize = 16;

@@ -10,30 +10,26 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::Arc;
+use std::task::{Poll, Waker};
 
 use slab::Slab;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::driver::Driver;
 use super::inbox::{Refused, swap};
 use super::seed::Seed;
 use super::timers::Timers;
-
-/// How many polls the executor makes before it lets the other tasks of the arbiter run.
-const POLLS: usize = 128;
+use super::wake::{Home, Remote, WakeHandle};
 
 /// How many inputs one actor handles in one poll; one under a seed, so that every order can be seen.
 pub(crate) const TURN: usize = 64;
 
 thread_local! {
-    static HERE: RefCell<Option<Rc<Executor>>> = const { RefCell::new(None) };
+    pub(super) static HERE: RefCell<Option<Rc<Executor>>> = const { RefCell::new(None) };
 }
 
 /// One row of the table; the generation tells it from an earlier actor in the same row.
@@ -92,9 +88,9 @@ pub(crate) struct Executor {
     state: RefCell<State>,
     timers: RefCell<Timers>,
     /// The driver is running or will be: nobody has to wake it.
-    busy: Cell<bool>,
-    driver: RefCell<Option<Waker>>,
-    remote: Arc<Remote>,
+    pub(super) busy: Cell<bool>,
+    pub(super) driver: RefCell<Option<Waker>>,
+    pub(super) remote: Arc<Remote>,
 }
 
 impl Executor {
@@ -228,7 +224,7 @@ impl Executor {
 
     /// A handle by which any thread can wake this task.
     pub(crate) fn wake_handle(&self, id: TaskId) -> Arc<WakeHandle> {
-        let make = || Arc::new(WakeHandle(self.home(id)));
+        let make = || Arc::new(WakeHandle::new(self.home(id)));
         match find(&mut self.state.borrow_mut().table, id) {
             Some(row) => row.wake.get_or_insert_with(make).clone(),
             None => make(),
@@ -237,7 +233,7 @@ impl Executor {
 
     /// Where this task lives, for whoever wakes it from anywhere.
     pub(crate) fn home(&self, id: TaskId) -> Home {
-        Home { remote: self.remote.clone(), id }
+        Home::new(self.remote.clone(), id)
     }
 
     /// Wakes this task at that time, with [`Turn::fired`] set.
@@ -292,10 +288,10 @@ impl Executor {
     /// Whether nothing is ready: what lives waits for a message, a timer, or another thread.
     #[cfg(feature = "testing")]
     pub(crate) fn is_idle(&self) -> bool {
-        self.state.borrow().ready.is_empty() && !self.remote.any.load(Ordering::Acquire)
+        !self.is_ready() && !self.remote.has_any()
     }
 
-    fn poll_next(self: &Rc<Self>) -> bool {
+    pub(super) fn poll_next(self: &Rc<Self>) -> bool {
         let mut state = self.state.borrow_mut();
         let State { table, ready, seed, .. } = &mut *state;
         let id = match seed {
@@ -340,7 +336,7 @@ impl Executor {
         drop_quietly(row);
     }
 
-    fn poll_due(&self) {
+    pub(super) fn poll_due(&self) {
         let mut timers = self.timers.borrow_mut();
         if timers.is_empty() {
             return;
@@ -351,29 +347,27 @@ impl Executor {
         }
     }
 
-    fn next_timer(&self) -> Option<Instant> {
+    pub(super) fn next_timer(&self) -> Option<Instant> {
         let state = self.state.borrow();
         self.timers.borrow_mut().next(|id| state.lives(id))
     }
 
     /// Takes over the wakes from other threads; says whether the alarm has rung.
-    fn take_remote(&self) -> bool {
-        // Looked at before it is written to, which costs ten times as much.
-        if !self.remote.any.load(Ordering::Acquire) || !self.remote.any.swap(false, Ordering::AcqRel) {
-            return false;
-        }
-        let (woken, rang) = {
-            let mut wakes = self.remote.lock();
-            (std::mem::take(&mut wakes.woken), std::mem::take(&mut wakes.rang))
-        };
+    pub(super) fn take_remote(&self) -> bool {
+        let Some((woken, rang)) = self.remote.take() else { return false };
         for (id, all) in woken {
             if all { self.wake_all_of(id) } else { self.wake(id) }
         }
         rang
     }
 
+    /// Whether a task is ready.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.state.borrow().ready.is_empty()
+    }
+
     /// Drops what lives, in the order of the table; the cleaning of one may wake or message another.
-    fn shut_down(&self) {
+    pub(super) fn shut_down(&self) {
         loop {
             let rows: Vec<Row> = self.state.borrow_mut().table.drain().collect();
             if rows.is_empty() {
@@ -404,186 +398,4 @@ fn drop_quietly<T>(value: T) {
 
 fn label(task: &dyn Task) -> String {
     catch_unwind(AssertUnwindSafe(|| task.label())).unwrap_or_else(|_| "an actor".to_owned())
-}
-
-/// The wakes that come from other threads, and the alarm of the timers.
-#[derive(Default)]
-pub(crate) struct Remote {
-    /// There is something behind the lock.
-    any: AtomicBool,
-    wakes: Mutex<Wakes>,
-}
-
-#[derive(Default)]
-struct Wakes {
-    /// The tasks, and whether a waker of theirs was used.
-    woken: Vec<(TaskId, bool)>,
-    /// tokio's timer has fired.
-    rang: bool,
-    driver: Option<Waker>,
-}
-
-impl Remote {
-    fn lock(&self) -> MutexGuard<'_, Wakes> {
-        self.wakes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, what: impl FnOnce(&mut Wakes)) {
-        let driver = {
-            let mut wakes = self.lock();
-            what(&mut wakes);
-            // Whoever is first wakes the driver; for the rest it is under way.
-            if self.any.swap(true, Ordering::AcqRel) { None } else { wakes.driver.clone() }
-        };
-        if let Some(driver) = driver {
-            driver.wake();
-        }
-    }
-}
-
-/// What tokio's timer wakes: the driver need not look at the clock unless it was this.
-struct Alarm(Arc<Remote>);
-
-impl Wake for Alarm {
-    fn wake(self: Arc<Self>) {
-        self.0.note(|wakes| wakes.rang = true);
-    }
-}
-
-/// Where a task lives: wakes it from any thread, with a push on its own and a lock from another.
-#[derive(Clone)]
-pub(crate) struct Home {
-    remote: Arc<Remote>,
-    id: TaskId,
-}
-
-impl Home {
-    /// The executor of the task, if this is its thread.
-    #[inline]
-    pub(crate) fn executor(&self) -> Option<Rc<Executor>> {
-        let here = HERE.try_with(|here| {
-            let here = here.try_borrow().ok()?;
-            here.as_ref().filter(|here| Arc::ptr_eq(&here.remote, &self.remote)).cloned()
-        });
-        here.ok().flatten()
-    }
-
-    pub(crate) fn id(&self) -> TaskId {
-        self.id
-    }
-
-    pub(crate) fn wake(&self) {
-        match self.executor() {
-            Some(executor) => executor.wake(self.id),
-            None => self.wake_from_afar(false),
-        }
-    }
-
-    pub(crate) fn wake_from_afar(&self, all: bool) {
-        self.remote.note(|wakes| wakes.woken.push((self.id, all)));
-    }
-}
-
-/// The waker of one task, for its mailbox and its futures.
-pub(crate) struct WakeHandle(Home);
-
-impl Wake for WakeHandle {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        match self.0.executor() {
-            Some(executor) => executor.wake_all_of(self.0.id),
-            None => self.0.wake_from_afar(true),
-        }
-    }
-}
-
-/// The executor's own task in tokio.
-struct Driver {
-    executor: Rc<Executor>,
-    alarm: Waker,
-    sleep: Option<Pin<Box<Sleep>>>,
-    armed: Option<Instant>,
-    /// The last poll left something to do, so that time may have passed without an alarm.
-    overdue: bool,
-}
-
-impl Future for Driver {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let executor = self.executor.clone();
-        executor.busy.set(true);
-        self.know(cx.waker());
-        let rang = executor.take_remote();
-        if rang {
-            self.armed = None;
-        }
-        if rang || self.overdue {
-            executor.poll_due();
-        }
-        // Under a seed one poll at a time, so that the test's own future runs in between as well.
-        let polls = if executor.is_seeded() { 1 } else { POLLS };
-        for _ in 0..polls {
-            if !executor.poll_next() {
-                break;
-            }
-        }
-        self.overdue = !executor.state.borrow().ready.is_empty();
-        if self.overdue {
-            cx.waker().wake_by_ref();
-        } else {
-            executor.busy.set(false);
-            self.arm();
-        }
-        Poll::Pending
-    }
-}
-
-impl Driver {
-    fn new(executor: Rc<Executor>) -> Self {
-        let alarm = Waker::from(Arc::new(Alarm(executor.remote.clone())));
-        Self { executor, alarm, sleep: None, armed: None, overdue: true }
-    }
-
-    /// Lets everyone know whom to wake, if that is news.
-    fn know(&self, waker: &Waker) {
-        let mut driver = self.executor.driver.borrow_mut();
-        if !driver.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            *driver = Some(waker.clone());
-            self.executor.remote.lock().driver = Some(waker.clone());
-        }
-    }
-
-    /// Arms tokio's timer for the earliest of ours. A timer that is armed for an earlier time stays: waking once
-    /// for nothing is cheaper than moving it.
-    fn arm(&mut self) {
-        let Some(next) = self.executor.next_timer() else { return };
-        if self.armed.is_some_and(|armed| armed <= next) {
-            return;
-        }
-        self.armed = Some(next);
-        match &mut self.sleep {
-            Some(sleep) => sleep.as_mut().reset(next),
-            None => self.sleep = Some(Box::pin(tokio::time::sleep_until(next))),
-        }
-        if let Some(sleep) = &mut self.sleep
-            && sleep.as_mut().poll(&mut Context::from_waker(&self.alarm)).is_ready()
-        {
-            self.alarm.wake_by_ref();
-        }
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.executor.shut_down();
-        HERE.with_borrow_mut(|here| {
-            if here.as_ref().is_some_and(|here| Rc::ptr_eq(here, &self.executor)) {
-                *here = None;
-            }
-        });
-    }
 }

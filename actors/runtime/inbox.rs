@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::executor::Home;
+use super::wake::Home;
 
 /// Why an inbox did not take an input; the input is handed back.
 #[derive(Debug)]

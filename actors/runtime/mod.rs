@@ -4,10 +4,12 @@
 //! on a seeded scheduler. No other file calls `Instant::now`, `Uuid::now_v7` or a spawn of tokio's.
 
 mod context;
+mod driver;
 mod executor;
 mod inbox;
 mod seed;
 mod timers;
+mod wake;
 
 use std::time::Duration;
 
@@ -16,10 +18,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use context::{LocalContext, Player};
-pub(crate) use executor::{Executor, Home, TaskId};
+pub(crate) use executor::{Executor, TaskId};
 pub(crate) use inbox::{Inbox, Refused, swap};
 #[cfg(feature = "testing")]
 pub(crate) use seed::Seed;
+pub(crate) use wake::Home;
 
 /// Waits beyond this are waits for ever: a century, which no clock here overflows on.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);

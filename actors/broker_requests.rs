@@ -18,10 +18,10 @@ use crate::membership::{Membership, Seat};
 use crate::outcome::{Cancelled, EmitterRef, Outcome, Resolved};
 use crate::pledge::Summons;
 use crate::policy::{LateJoin, OnLost, Release};
+use crate::room::{Link, ToSession};
 use crate::roster::{Ask, Listed, Member, Route, Wants};
 use crate::round::{self, Slot, Terms};
 use crate::runtime::{Executor, Inbox, LocalContext};
-use crate::session::{Link, ToSession};
 use crate::snapshot::{BrokerSnapshot, Collector, DESCRIBED_ROUNDS, EmitterStats};
 
 /// Registers an emitter.

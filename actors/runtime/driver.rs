@@ -1,0 +1,103 @@
+//! The executor's own task in tokio: gives the actors their turns, and sleeps until the next timer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use tokio::time::{Instant, Sleep};
+
+use super::executor::{Executor, HERE};
+use super::wake::Alarm;
+
+/// How many polls the executor makes before it lets the other tasks of the arbiter run.
+const POLLS: usize = 128;
+
+/// The executor's own task in tokio.
+pub(super) struct Driver {
+    executor: Rc<Executor>,
+    alarm: Waker,
+    sleep: Option<Pin<Box<Sleep>>>,
+    armed: Option<Instant>,
+    /// The last poll left something to do, so that time may have passed without an alarm.
+    overdue: bool,
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let executor = self.executor.clone();
+        executor.busy.set(true);
+        self.know(cx.waker());
+        let rang = executor.take_remote();
+        if rang {
+            self.armed = None;
+        }
+        if rang || self.overdue {
+            executor.poll_due();
+        }
+        // Under a seed one poll at a time, so that the test's own future runs in between as well.
+        let polls = if executor.is_seeded() { 1 } else { POLLS };
+        for _ in 0..polls {
+            if !executor.poll_next() {
+                break;
+            }
+        }
+        self.overdue = executor.is_ready();
+        if self.overdue {
+            cx.waker().wake_by_ref();
+        } else {
+            executor.busy.set(false);
+            self.arm();
+        }
+        Poll::Pending
+    }
+}
+
+impl Driver {
+    pub(super) fn new(executor: Rc<Executor>) -> Self {
+        let alarm = Waker::from(Arc::new(Alarm(executor.remote.clone())));
+        Self { executor, alarm, sleep: None, armed: None, overdue: true }
+    }
+
+    /// Lets everyone know whom to wake, if that is news.
+    fn know(&self, waker: &Waker) {
+        let mut driver = self.executor.driver.borrow_mut();
+        if !driver.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *driver = Some(waker.clone());
+            self.executor.remote.lock().driver = Some(waker.clone());
+        }
+    }
+
+    /// Arms tokio's timer for the earliest of ours. A timer that is armed for an earlier time stays: waking once
+    /// for nothing is cheaper than moving it.
+    fn arm(&mut self) {
+        let Some(next) = self.executor.next_timer() else { return };
+        if self.armed.is_some_and(|armed| armed <= next) {
+            return;
+        }
+        self.armed = Some(next);
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().reset(next),
+            None => self.sleep = Some(Box::pin(tokio::time::sleep_until(next))),
+        }
+        if let Some(sleep) = &mut self.sleep
+            && sleep.as_mut().poll(&mut Context::from_waker(&self.alarm)).is_ready()
+        {
+            self.alarm.wake_by_ref();
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.executor.shut_down();
+        HERE.with_borrow_mut(|here| {
+            if here.as_ref().is_some_and(|here| Rc::ptr_eq(here, &self.executor)) {
+                *here = None;
+            }
+        });
+    }
+}
