@@ -45,6 +45,7 @@ pub(crate) enum ToBroker<P> {
     PledgeLate {
         slot: Slot,
         round: RoundId,
+        key: Option<RoundKey>,
         reply: Option<Reply<P>>,
     },
     GiveUp {
@@ -197,8 +198,8 @@ impl<P: Payload> Broker<P> {
         self.rule(|rules| rules.idle = Some(idle))
     }
 
-    /// Sets how many rounds may be open at once; a signal that would open one more is
-    /// [`EmitError::TooManyRounds`](crate::EmitError::TooManyRounds). The default is 100,000.
+    /// Sets how many rounds may be open, or closed with consumers at work, at once; a signal that would open one more
+    /// is [`EmitError::TooManyRounds`](crate::EmitError::TooManyRounds). The default is 100,000.
     pub fn max_open(mut self, rounds: usize) -> Self {
         self.limits.open = rounds;
         self
@@ -310,6 +311,7 @@ impl<P: Payload> Broker<P> {
             back: VecDeque::new().into(),
             consumer_timeout: self.limits.consumer_timeout,
             max_deferred: self.limits.waiting,
+            sessions: 0.into(),
             deserted: false.into(),
         }));
         self

@@ -269,12 +269,19 @@ pub trait BrokerExt<P: Payload> {
     ///
     /// # Errors
     ///
-    /// `RoundOpen`, `Full`, `Config`, `BrokerGone`.
+    /// `DuplicateId`, `RoundOpen`, `Full`, `Config`, `BrokerGone`.
     fn add_emitter(
         &self,
-        name: impl Into<Arc<str>>,
+        emitter: impl Into<EmitterSpec>,
         actor: Recipient<Summons<P>>,
     ) -> impl Future<Output = Result<Membership<P>, JoinError>>;
+
+    /// Registers an emitter that is never asked: whoever holds the membership emits with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`add_emitter`](Self::add_emitter).
+    fn enlist(&self, emitter: impl Into<EmitterSpec>) -> impl Future<Output = Result<Membership<P>, JoinError>>;
 
     /// Registers any actor as a consumer, by what it handles: resolved rounds, cancelled ones, or every outcome.
     ///
@@ -326,14 +333,16 @@ pub trait BrokerExt<P: Payload> {
 impl<P: Payload> BrokerExt<P> for Addr<Broker<P>> {
     async fn add_emitter(
         &self,
-        name: impl Into<Arc<str>>,
+        emitter: impl Into<EmitterSpec>,
         actor: Recipient<Summons<P>>,
     ) -> Result<Membership<P>, JoinError> {
         let ask = Ask::Any { weak: actor.downgrade(), strong: None };
         drop(actor);
-        let enlist = Enlist { id: None, name: name.into(), deadline: None, ask, wants: None };
-        let seat = self.send(enlist).await.map_err(|_| JoinError::BrokerGone)??;
-        Ok(Membership::new(seat))
+        join(self, emitter.into(), ask).await
+    }
+
+    async fn enlist(&self, emitter: impl Into<EmitterSpec>) -> Result<Membership<P>, JoinError> {
+        join(self, emitter.into(), Ask::Never).await
     }
 
     async fn add_consumer(
@@ -364,6 +373,59 @@ impl<P: Payload> BrokerExt<P> for Addr<Broker<P>> {
 
     fn stop(&self) {
         self.do_send(Stop);
+    }
+}
+
+async fn join<P: Payload>(
+    broker: &Addr<Broker<P>>,
+    emitter: EmitterSpec,
+    ask: Ask<P>,
+) -> Result<Membership<P>, JoinError> {
+    let EmitterSpec { id, name, deadline } = emitter;
+    let seat =
+        broker.send(Enlist { id, name, deadline, ask, wants: None }).await.map_err(|_| JoinError::BrokerGone)??;
+    Ok(Membership::new(seat))
+}
+
+/// Who an emitter of your own is: a name, and, if you like, an id and a deadline.
+///
+/// ```
+/// use convoke_actors::EmitterSpec;
+/// use std::time::Duration;
+///
+/// let clerk = EmitterSpec::new("clerk").deadline(Duration::from_millis(200));
+/// let stock: EmitterSpec = "stock".into();
+/// ```
+#[derive(Clone, Debug)]
+pub struct EmitterSpec {
+    id: Option<EmitterId>,
+    name: Arc<str>,
+    deadline: Option<Duration>,
+}
+
+impl EmitterSpec {
+    /// Names the emitter.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self { id: None, name: name.into(), deadline: None }
+    }
+
+    /// Gives it an id, under which it can come back after it was lost. The default is a new UUID v7.
+    pub fn with_id(mut self, id: impl Into<EmitterId>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Sets its own deadline, from the opening of a round, or from its joining if that came later. The default is
+    /// the timeout of the round alone.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+}
+
+impl<S: Into<Arc<str>>> From<S> for EmitterSpec {
+    fn from(name: S) -> Self {
+        Self::new(name)
     }
 }
 

@@ -60,7 +60,8 @@ impl<P: Payload> Session<P> {
     pub(crate) fn refuse_answers(&mut self) {
         while let Some(answer) = self.next_answer() {
             if let (Pledged::Kept { slot, reply, .. }, Some(call)) = (answer, &self.call) {
-                call.broker.push_always(ToBroker::PledgeLate { slot, round: call.round, reply });
+                let (round, key) = (call.round, call.key.clone());
+                call.broker.push_always(ToBroker::PledgeLate { slot, round, key, reply });
             }
         }
         if let Some(call) = &self.call {

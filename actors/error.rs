@@ -132,9 +132,9 @@ pub enum EmitError {
         /// What the round was about.
         key: Option<RoundKey>,
     },
-    /// As many rounds are open as may be.
+    /// As many rounds are open, or with their consumers, as may be.
     TooManyRounds {
-        /// How many may be open.
+        /// How many there may be.
         limit: usize,
     },
     /// So many signals wait for the broker that it takes no more.
@@ -167,7 +167,10 @@ impl fmt::Display for EmitError {
                 write!(f, "round {round} of `{key}` went on without this signal: it came too late")
             }
             Self::TooManyRounds { limit } => {
-                write!(f, "{limit} rounds are open, the most this broker holds: wait, or raise `max_open`")
+                write!(
+                    f,
+                    "{limit} rounds are open or being consumed, the most this broker holds: wait, or raise `max_open`"
+                )
             }
             Self::Busy { limit } => {
                 write!(f, "{limit} signals wait for this broker, the most it holds: wait, or raise `max_waiting`")

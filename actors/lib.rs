@@ -44,7 +44,7 @@ pub mod testing;
 pub use convoke_derive::test;
 
 pub use broker::Broker;
-pub use broker_requests::{Abort, BrokerExt, ConsumingActor, Inspect, SetTimeout, Stop};
+pub use broker_requests::{Abort, BrokerExt, ConsumingActor, EmitterSpec, Inspect, SetTimeout, Stop};
 pub use brokers::Brokers;
 pub use consumed::{Consumed, FailedConsumer};
 pub use consumer::{Consume, Consumer, ConsumerHandle, IntoConsumer, IntoHandled};

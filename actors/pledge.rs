@@ -137,7 +137,8 @@ impl<P: 'static> Pledge<P> {
         let (Refused::Closed(pledged) | Refused::Full(pledged)) = refused;
         if let Pledged::Kept { slot, reply, .. } = pledged {
             // Past the bound: there is one pledge for each emitter and round.
-            self.call.broker.push_always(ToBroker::PledgeLate { slot, round: self.call.round, reply });
+            let (round, key) = (self.call.round, self.call.key.clone());
+            self.call.broker.push_always(ToBroker::PledgeLate { slot, round, key, reply });
         }
     }
 }

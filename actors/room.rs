@@ -89,6 +89,8 @@ pub(crate) struct Room<P: Payload> {
     pub(crate) consumer_timeout: Duration,
     /// How many signals one round may hold back for the next.
     pub(crate) max_deferred: usize,
+    /// How many sessions live; those whose rounds are closed wait for their consumers.
+    pub(crate) sessions: Cell<usize>,
     /// The broker is gone, and nobody reads what goes back to it.
     pub(crate) deserted: Cell<bool>,
 }

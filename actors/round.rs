@@ -183,7 +183,10 @@ impl<P> Round<P> {
 
     /// Takes an input that is handled at `t`; says whether the round was open for it.
     pub(crate) fn handle(&mut self, t: Duration, input: Input) -> bool {
-        self.pass_deadlines(t, matches!(input, Input::Tick));
+        // Who ends the round for want of an actor ends it as it is: a predicate that has panicked is not asked again.
+        if !matches!(input, Input::Abort(Abort::BrokerStopped | Abort::SessionLost)) {
+            self.pass_deadlines(t, matches!(input, Input::Tick));
+        }
         if self.verdict.is_some() {
             return false;
         }

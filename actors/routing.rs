@@ -42,9 +42,9 @@ impl<P: Payload> Broker<P> {
                 Some(_) => answer(reply, Err(EmitError::NotJoined)),
                 None => answer(reply, Err(EmitError::NoRound)),
             },
-            ToBroker::PledgeLate { slot, round, reply } => {
+            ToBroker::PledgeLate { slot, round, key, reply } => {
                 self.count_late(slot);
-                answer(reply, Err(EmitError::Late { round, key: None }));
+                answer(reply, Err(EmitError::Late { round, key }));
             }
             ToBroker::GiveUp { slot, generation, lost } => self.give_up(slot, generation, lost),
             ToBroker::ConsumerLeft { ticket } => {
@@ -88,9 +88,10 @@ impl<P: Payload> Broker<P> {
             log::debug!(target: "convoke::broker", "broker {}: slot {slot} came too late for round {round}", self.id);
             return answer(reply, Err(EmitError::Late { round, key }));
         }
-        if self.open.len() >= self.limits.open {
-            log::warn!(target: "convoke::broker", "broker {}: {} rounds are open, the limit", self.id, self.limits.open);
-            return answer(reply, Err(EmitError::TooManyRounds { limit: self.limits.open }));
+        let limit = self.limits.open;
+        if self.room().sessions.get() >= limit {
+            log::warn!(target: "convoke::broker", "broker {}: {limit} rounds are open or being consumed", self.id);
+            return answer(reply, Err(EmitError::TooManyRounds { limit }));
         }
         self.debts.forget(key.as_ref());
         let round = RoundId(self.next_round);

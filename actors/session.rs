@@ -58,6 +58,7 @@ impl<P: Payload> Session<P> {
     ) {
         let terms = room.roster.borrow().terms().to_vec();
         let round = Round::open(rules.clone(), standing, terms);
+        room.sessions.update(|sessions| sessions + 1);
         runtime::start_unaddressed(&room.executor, |task| {
             link.task.set(Some(task));
             Self {
@@ -134,12 +135,15 @@ impl<P: Payload> Session<P> {
 
     #[inline]
     fn signal(&mut self, t: Duration, slot: Slot, payload: P, reply: Option<Reply<P>>) {
+        // Waits before it is decided: when a predicate panics, it hears of that like all the others.
+        let waits = reply.is_some();
+        self.waiters.extend(reply);
         match self.round.emit(t, slot, payload) {
-            Decision::Taken { .. } => {
-                self.waiters.extend(reply);
-                self.tell_kept(t, slot);
+            Decision::Taken { .. } => self.tell_kept(t, slot),
+            decision => {
+                let reply = if waits { self.waiters.pop() } else { None };
+                self.not_taken(decision, slot, reply);
             }
-            decision => self.not_taken(decision, slot, reply),
         }
     }
 
@@ -331,6 +335,7 @@ impl<P: Payload> Player for Session<P> {
 /// A session that is lost, by the panic of a predicate or with its arbiter, still tells everyone.
 impl<P: Payload> Drop for Session<P> {
     fn drop(&mut self) {
+        self.room.sessions.update(|sessions| sessions.saturating_sub(1));
         if !self.closed {
             self.round.handle(self.since_opening(), Input::Abort(Abort::SessionLost));
             if let Some(outcome) = self.settle(self.since_opening(), None) {
