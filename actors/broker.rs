@@ -12,7 +12,7 @@ use actix::{Actor, Addr, ArbiterHandle};
 use tokio::sync::oneshot;
 
 use crate::Payload;
-use crate::consumer::Consumer;
+use crate::consumer::Keeper;
 use crate::debts::Debts;
 use crate::error::{BrokerError, ConfigError};
 use crate::id::{BrokerId, RoundId, RoundKey};
@@ -60,8 +60,9 @@ pub(crate) enum ToBroker<P> {
 
 /// Coordinates rounds. An actor: give it its rules, start it, and let emitters and consumers join its address.
 ///
-/// It lives as long as an address of it exists, or a guard of an emitter or consumer that joined it. When it stops,
-/// its open rounds are cancelled with [`Cause::BrokerStopped`](crate::Cause::BrokerStopped).
+/// It lives as long as an address of it exists; an [`EmitterHandle`](crate::EmitterHandle) and a
+/// [`ConsumerHandle`](crate::ConsumerHandle) hold one, a [`Membership`](crate::Membership) does not. When it stops, its
+/// open rounds are cancelled with [`Cause::BrokerStopped`](crate::Cause::BrokerStopped).
 ///
 /// ```
 /// use convoke_actors::prelude::*;
@@ -99,7 +100,7 @@ pub struct Broker<P: Payload> {
     pub(crate) warm: bool,
     pub(crate) opened_since: bool,
     /// Consumers that were handed over for ever.
-    pub(crate) kept_consumers: Vec<Addr<Consumer<P>>>,
+    pub(crate) kept_consumers: Vec<Keeper>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -165,7 +166,7 @@ impl<P: Payload> Broker<P> {
 
     /// Sets when a round has what it needs. The default is [`Release::All`].
     pub fn release(self, release: Release<P>) -> Self {
-        self.rule(|rules| rules.release = release)
+        self.rule(|rules| rules.release = release.distinct())
     }
 
     /// Sets when a released round closes. The default is [`Close::Released`].
@@ -291,6 +292,13 @@ impl<P: Payload> Broker<P> {
         match &self.room {
             Some(room) => room,
             None => unreachable!("a broker handles inputs only after settle_in has made its room"),
+        }
+    }
+
+    /// Hears all that sessions have to say, before a message is handled that looks at the open rounds.
+    pub(crate) fn hear_sessions(&mut self) {
+        while let Some(message) = self.next_from_session() {
+            self.take_from_session(message);
         }
     }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::dev::{MessageResponse, OneshotSender};
-use actix::{ActorContext, Addr, Handler, Message, Recipient};
+use actix::{ActorContext, Addr, Handler, Message, Recipient, WeakRecipient};
 
 use crate::Payload;
 use crate::broker::Broker;
-use crate::consumer::{Consumer, ConsumerHandle, ConsumerSeat};
+use crate::consumer::{ConsumerHandle, ConsumerSeat, Keeper};
 use crate::emitter::{Emitter, ToEmitter};
 use crate::error::{BrokerError, ConfigError, JoinError};
 use crate::id::{EmitterId, RoundKey};
@@ -21,7 +21,7 @@ use crate::policy::{LateJoin, OnLost, Release};
 use crate::room::{Link, ToSession};
 use crate::roster::{Ask, Listed, Member, Route, Wants};
 use crate::round::{self, Slot, Terms};
-use crate::runtime::{Executor, Inbox, LocalContext};
+use crate::runtime::{self, Executor, Inbox, LocalContext};
 use crate::snapshot::{BrokerSnapshot, Collector, DESCRIBED_ROUNDS, EmitterStats};
 
 /// Registers an emitter.
@@ -41,6 +41,7 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
     type Result = Result<Arc<Seat<P>>, JoinError>;
 
     fn handle(&mut self, enlist: Enlist<P>, _: &mut Self::Context) -> Self::Result {
+        self.hear_sessions();
         if let Some(error) = self.misconfigured {
             return Err(error.into());
         }
@@ -49,12 +50,15 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
         if roster.len() >= self.limits.members {
             return Err(JoinError::Full { limit: self.limits.members });
         }
+        let who = EmitterRef { id: enlist.id.unwrap_or_default(), name: enlist.name };
+        // Whoever comes back for a promise that waits for it is let in under every policy; the round knows.
+        let back = self.rules.on_lost == OnLost::Wait && roster.knows(who.id);
         if self.rules.late_join == LateJoin::Rejected
+            && !back
             && let Some(round) = self.open.oldest()
         {
             return Err(JoinError::RoundOpen { round });
         }
-        let who = EmitterRef { id: enlist.id.unwrap_or_default(), name: enlist.name };
         if let Some(member) = roster.find(who.id) {
             return Err(JoinError::DuplicateId { id: who.id, name: member.seat.who.name.to_string() });
         }
@@ -79,8 +83,7 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
         log::debug!(target: "convoke::broker", "broker {}: emitter `{}` {} joined in slot {slot}", self.id, who.name, who.id);
         let seat = roster.slot(slot).map(|member| member.seat.clone()).ok_or(JoinError::BrokerGone);
         drop(roster);
-        // Whoever comes back for a promise that waits for it is let in under every policy; the round knows.
-        if self.rules.late_join == LateJoin::ThisRound || self.rules.on_lost == OnLost::Wait {
+        if self.rules.late_join == LateJoin::ThisRound || back {
             for link in self.open.all() {
                 link.push(&room.executor, ToSession::Join(slot, terms));
             }
@@ -123,7 +126,7 @@ impl<P: Payload> Handler<Attend<P>> for Broker<P> {
 /// Hands a member over to its broker, to live as long as that does.
 pub(crate) enum Keep<P: Payload> {
     Emitter { slot: Slot, generation: u32, emitter: Addr<Emitter<P>> },
-    Consumer { consumer: Addr<Consumer<P>> },
+    Consumer { keeper: Keeper },
 }
 
 impl<P: Payload> Message for Keep<P> {
@@ -135,7 +138,7 @@ impl<P: Payload> Handler<Keep<P>> for Broker<P> {
 
     fn handle(&mut self, keep: Keep<P>, _: &mut Self::Context) {
         match keep {
-            Keep::Consumer { consumer } => self.kept_consumers.push(consumer),
+            Keep::Consumer { keeper } => self.kept_consumers.push(keeper),
             Keep::Emitter { slot, generation, emitter } => {
                 let mut roster = self.room().roster.borrow_mut();
                 if roster.holds(slot, generation)
@@ -182,6 +185,7 @@ impl<P: Payload> Handler<Inspect> for Broker<P> {
     type Result = Inspected<P>;
 
     fn handle(&mut self, _: Inspect, _: &mut Self::Context) -> Inspected<P> {
+        self.hear_sessions();
         Inspected {
             snapshot: self.snapshot(),
             open: self.open.earliest(DESCRIBED_ROUNDS),
@@ -223,6 +227,7 @@ impl<P: Payload> Handler<Abort> for Broker<P> {
     type Result = Result<(), BrokerError>;
 
     fn handle(&mut self, abort: Abort, _: &mut Self::Context) -> Self::Result {
+        self.hear_sessions();
         let Some(link) = self.open.by_key(abort.key.as_ref()) else {
             return Err(BrokerError::NoRound { key: abort.key });
         };
@@ -262,129 +267,145 @@ impl<P: Payload> Handler<Stop> for Broker<P> {
     }
 }
 
-/// The messages of a broker as methods of its address.
+/// The messages of a broker as methods of its address. The futures borrow nothing, so that an actor can spawn them.
 pub trait BrokerExt<P: Payload> {
     /// Registers any actor as an emitter, by the summons that it handles. Keep the membership in a field of the
-    /// actor.
+    /// actor; the broker does not keep the actor alive.
     ///
     /// # Errors
     ///
     /// `DuplicateId`, `RoundOpen`, `Full`, `Config`, `BrokerGone`.
-    fn add_emitter(
+    fn add_emitter<S: Into<EmitterSpec>>(
         &self,
-        emitter: impl Into<EmitterSpec>,
+        emitter: S,
         actor: Recipient<Summons<P>>,
-    ) -> impl Future<Output = Result<Membership<P>, JoinError>>;
+    ) -> impl Future<Output = Result<Membership<P>, JoinError>> + use<Self, P, S>;
 
     /// Registers an emitter that is never asked: whoever holds the membership emits with it.
     ///
     /// # Errors
     ///
     /// As [`add_emitter`](Self::add_emitter).
-    fn enlist(&self, emitter: impl Into<EmitterSpec>) -> impl Future<Output = Result<Membership<P>, JoinError>>;
+    fn enlist<S: Into<EmitterSpec>>(
+        &self,
+        emitter: S,
+    ) -> impl Future<Output = Result<Membership<P>, JoinError>> + use<Self, P, S>;
 
-    /// Registers any actor as a consumer, by what it handles: resolved rounds, cancelled ones, or every outcome.
+    /// Registers any actor as a consumer, by what it handles: resolved rounds, cancelled ones, or every outcome. The
+    /// guard keeps the actor alive if it is given as a `Recipient`, and not as a `WeakRecipient`.
     ///
     /// # Errors
     ///
     /// `Full`, `Config`, `BrokerGone`.
-    fn add_consumer(
+    fn add_consumer<N: Into<Arc<str>>, A: Into<ConsumingActor<P>>>(
         &self,
-        name: impl Into<Arc<str>>,
-        actor: impl Into<ConsumingActor<P>>,
-    ) -> impl Future<Output = Result<ConsumerHandle<P>, JoinError>>;
+        name: N,
+        actor: A,
+    ) -> impl Future<Output = Result<ConsumerHandle<P>, JoinError>> + use<Self, P, N, A>;
 
     /// Asks the broker how it is. See [`Inspect`].
     ///
     /// # Errors
     ///
     /// `Gone`.
-    fn inspect(&self) -> impl Future<Output = Result<BrokerSnapshot, BrokerError>>;
+    fn inspect(&self) -> impl Future<Output = Result<BrokerSnapshot, BrokerError>> + use<Self, P>;
 
     /// Cancels the open round without a key. See [`Abort`].
     ///
     /// # Errors
     ///
     /// `NoRound`, `Gone`.
-    fn abort(&self, reason: impl Into<Arc<str>>) -> impl Future<Output = Result<(), BrokerError>>;
+    fn abort<R: Into<Arc<str>>>(&self, reason: R) -> impl Future<Output = Result<(), BrokerError>> + use<Self, P, R>;
 
     /// Cancels the open round of this key. See [`Abort`].
     ///
     /// # Errors
     ///
     /// `NoRound`, `Gone`.
-    fn abort_for(
+    fn abort_for<K: Into<RoundKey>, R: Into<Arc<str>>>(
         &self,
-        key: impl Into<RoundKey>,
-        reason: impl Into<Arc<str>>,
-    ) -> impl Future<Output = Result<(), BrokerError>>;
+        key: K,
+        reason: R,
+    ) -> impl Future<Output = Result<(), BrokerError>> + use<Self, P, K, R>;
 
     /// Sets the timeout of the rounds that open from now on. See [`SetTimeout`].
     ///
     /// # Errors
     ///
     /// `Config` for a timeout of zero, `Gone`.
-    fn set_timeout(&self, timeout: Duration) -> impl Future<Output = Result<(), BrokerError>>;
+    fn set_timeout(&self, timeout: Duration) -> impl Future<Output = Result<(), BrokerError>> + use<Self, P>;
 
     /// Stops the broker, which cancels its open rounds for everyone. See [`Stop`].
     fn stop(&self);
 }
 
 impl<P: Payload> BrokerExt<P> for Addr<Broker<P>> {
-    async fn add_emitter(
+    fn add_emitter<S: Into<EmitterSpec>>(
         &self,
-        emitter: impl Into<EmitterSpec>,
+        emitter: S,
         actor: Recipient<Summons<P>>,
-    ) -> Result<Membership<P>, JoinError> {
-        let ask = Ask::Any { weak: actor.downgrade(), strong: None };
-        drop(actor);
-        join(self, emitter.into(), ask).await
+    ) -> impl Future<Output = Result<Membership<P>, JoinError>> + use<P, S> {
+        join(self, emitter.into(), Ask::Any { weak: actor.downgrade(), strong: None })
     }
 
-    async fn enlist(&self, emitter: impl Into<EmitterSpec>) -> Result<Membership<P>, JoinError> {
-        join(self, emitter.into(), Ask::Never).await
-    }
-
-    async fn add_consumer(
+    fn enlist<S: Into<EmitterSpec>>(
         &self,
-        name: impl Into<Arc<str>>,
-        actor: impl Into<ConsumingActor<P>>,
-    ) -> Result<ConsumerHandle<P>, JoinError> {
-        let attend = Attend { name: Some(name.into()), route: actor.into().0 };
-        let seat = self.send(attend).await.map_err(|_| JoinError::BrokerGone)??;
-        Ok(ConsumerHandle { seat, address: None, broker: self.clone() })
+        emitter: S,
+    ) -> impl Future<Output = Result<Membership<P>, JoinError>> + use<P, S> {
+        join(self, emitter.into(), Ask::Never)
     }
 
-    async fn inspect(&self) -> Result<BrokerSnapshot, BrokerError> {
-        Ok(self.send(Inspect).await?)
+    fn add_consumer<N: Into<Arc<str>>, A: Into<ConsumingActor<P>>>(
+        &self,
+        name: N,
+        actor: A,
+    ) -> impl Future<Output = Result<ConsumerHandle<P>, JoinError>> + use<P, N, A> {
+        let ConsumingActor { route, keeper } = actor.into();
+        let request = self.send(Attend { name: Some(name.into()), route });
+        let broker = self.clone();
+        async move {
+            let seat = request.await.map_err(|_| JoinError::BrokerGone)??;
+            Ok(ConsumerHandle { seat, keeper, broker })
+        }
     }
 
-    async fn abort(&self, reason: impl Into<Arc<str>>) -> Result<(), BrokerError> {
-        self.send(Abort { key: None, reason: reason.into() }).await?
+    fn inspect(&self) -> impl Future<Output = Result<BrokerSnapshot, BrokerError>> + use<P> {
+        let request = self.send(Inspect);
+        async move { Ok(request.await?) }
     }
 
-    async fn abort_for(&self, key: impl Into<RoundKey>, reason: impl Into<Arc<str>>) -> Result<(), BrokerError> {
-        self.send(Abort { key: Some(key.into()), reason: reason.into() }).await?
+    fn abort<R: Into<Arc<str>>>(&self, reason: R) -> impl Future<Output = Result<(), BrokerError>> + use<P, R> {
+        let request = self.send(Abort { key: None, reason: reason.into() });
+        async move { request.await? }
     }
 
-    async fn set_timeout(&self, timeout: Duration) -> Result<(), BrokerError> {
-        self.send(SetTimeout(timeout)).await?
+    fn abort_for<K: Into<RoundKey>, R: Into<Arc<str>>>(
+        &self,
+        key: K,
+        reason: R,
+    ) -> impl Future<Output = Result<(), BrokerError>> + use<P, K, R> {
+        let request = self.send(Abort { key: Some(key.into()), reason: reason.into() });
+        async move { request.await? }
+    }
+
+    fn set_timeout(&self, timeout: Duration) -> impl Future<Output = Result<(), BrokerError>> + use<P> {
+        let request = self.send(SetTimeout(timeout));
+        async move { request.await? }
     }
 
     fn stop(&self) {
-        self.do_send(Stop);
+        runtime::post_to(self, Stop);
     }
 }
 
-async fn join<P: Payload>(
+fn join<P: Payload>(
     broker: &Addr<Broker<P>>,
     emitter: EmitterSpec,
     ask: Ask<P>,
-) -> Result<Membership<P>, JoinError> {
+) -> impl Future<Output = Result<Membership<P>, JoinError>> + use<P> {
     let EmitterSpec { id, name, deadline } = emitter;
-    let seat =
-        broker.send(Enlist { id, name, deadline, ask, wants: None }).await.map_err(|_| JoinError::BrokerGone)??;
-    Ok(Membership::new(seat))
+    let request = broker.send(Enlist { id, name, deadline, ask, wants: None });
+    async move { Ok(Membership::new(request.await.map_err(|_| JoinError::BrokerGone)??)) }
 }
 
 /// Who an emitter of your own is: a name, and, if you like, an id and a deadline.
@@ -431,9 +452,12 @@ impl<S: Into<Arc<str>>> From<S> for EmitterSpec {
 
 /// An actor that consumes rounds, by the recipient of what it handles.
 ///
-/// It is made from a `Recipient<Resolved<P>>`, a `Recipient<Cancelled<P>>` or a `Recipient<Outcome<P>>`; all of them
-/// are answered with [`Handled`](crate::Handled), so that the actor can say that it failed.
-pub struct ConsumingActor<P: Payload>(Route<P>);
+/// It is made from a `Recipient`, or a `WeakRecipient`, of [`Resolved`], [`Cancelled`] or [`Outcome`]; all of them are
+/// answered with [`Handled`](crate::Handled), so that the actor can say that it failed.
+pub struct ConsumingActor<P: Payload> {
+    route: Route<P>,
+    keeper: Option<Keeper>,
+}
 
 impl<P: Payload> std::fmt::Debug for ConsumingActor<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -441,20 +465,20 @@ impl<P: Payload> std::fmt::Debug for ConsumingActor<P> {
     }
 }
 
-impl<P: Payload> From<Recipient<Resolved<P>>> for ConsumingActor<P> {
-    fn from(actor: Recipient<Resolved<P>>) -> Self {
-        Self(Route::Resolved(actor.downgrade()))
-    }
+macro_rules! consuming_actors {
+    ($($kind:ident => $route:ident),*) => {$(
+        impl<P: Payload> From<Recipient<$kind<P>>> for ConsumingActor<P> {
+            fn from(actor: Recipient<$kind<P>>) -> Self {
+                Self { route: Route::$route(actor.downgrade()), keeper: Some(Box::new(actor)) }
+            }
+        }
+
+        impl<P: Payload> From<WeakRecipient<$kind<P>>> for ConsumingActor<P> {
+            fn from(actor: WeakRecipient<$kind<P>>) -> Self {
+                Self { route: Route::$route(actor), keeper: None }
+            }
+        }
+    )*};
 }
 
-impl<P: Payload> From<Recipient<Cancelled<P>>> for ConsumingActor<P> {
-    fn from(actor: Recipient<Cancelled<P>>) -> Self {
-        Self(Route::Cancelled(actor.downgrade()))
-    }
-}
-
-impl<P: Payload> From<Recipient<Outcome<P>>> for ConsumingActor<P> {
-    fn from(actor: Recipient<Outcome<P>>) -> Self {
-        Self(Route::All(actor.downgrade()))
-    }
-}
+consuming_actors!(Resolved => Resolved, Cancelled => Cancelled, Outcome => All);

@@ -15,10 +15,11 @@ use crate::consumer::ToConsumer;
 use crate::emitter::ToEmitter;
 use crate::error::{ConsumerError, Handled};
 use crate::outcome::{Account, Outcome};
-use crate::pledge::Pledged;
+use crate::pledge::{Pledged, Seated};
+use crate::policy::Release;
 use crate::room::FromSession;
 use crate::roster::Route;
-use crate::round::Slot;
+use crate::round::{Slot, Standing, Verdict};
 use crate::runtime::{self, LocalContext};
 use crate::session::Session;
 
@@ -59,7 +60,7 @@ impl<P: Payload> Session<P> {
     /// are handled after.
     pub(crate) fn refuse_answers(&mut self) {
         while let Some(answer) = self.next_answer() {
-            if let (Pledged::Kept { slot, reply, .. }, Some(call)) = (answer, &self.call) {
+            if let (Pledged::Kept { by: Seated { slot, .. }, reply, .. }, Some(call)) = (answer, &self.call) {
                 let (round, key) = (call.round, call.key.clone());
                 call.broker.push_always(ToBroker::PledgeLate { slot, round, key, reply });
             }
@@ -76,10 +77,16 @@ impl<P: Payload> Session<P> {
             return None;
         }
         let (kept, payloads, standing) = self.round.take_parts();
-        let missing: Vec<Slot> = if standing.iter().all(|standing| !standing.is_missing()) {
-            Vec::new()
-        } else {
-            (0..).zip(&standing).filter(|(_, standing)| standing.is_missing()).map(|(slot, _)| slot).collect()
+        // Whoever vetoed has answered, and is not missing.
+        let refused = match &verdict {
+            Verdict::Vetoed(slot, _) => Some(*slot),
+            _ => None,
+        };
+        let missing = |(slot, standing): &(Slot, &Standing)| standing.is_missing() && Some(*slot) != refused;
+        let missing = (0..).zip(&standing).filter(missing).map(|(slot, _)| slot).collect();
+        let quorum = match self.rules.release {
+            Release::AtLeast(quorum) => Some(quorum),
+            _ => None,
         };
         let directory = self.room.roster.borrow().directory().clone();
         let consumers = directory.consumers.len();
@@ -93,6 +100,7 @@ impl<P: Payload> Session<P> {
             kept,
             payloads,
             missing,
+            quorum,
             directory,
             deliveries,
         });

@@ -28,6 +28,16 @@ impl Consumed {
     }
 }
 
+impl fmt::Display for Consumed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} consumers, {} failed", self.consumers, self.failed.len())?;
+        for (place, failed) in self.failed.iter().enumerate() {
+            write!(f, "{}{failed}", if place == 0 { ": " } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
 /// A consumer that did not do its work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FailedConsumer {

@@ -185,23 +185,28 @@ impl<P: Payload> Consumer<P> {
     /// # Errors
     ///
     /// `Full`, `Config`, `BrokerGone`, `NoArbiter`.
-    pub async fn join<Kind>(
+    pub fn join<Kind>(
         broker: &Addr<Broker<P>>,
         consumer: impl IntoConsumer<P, Kind>,
-    ) -> Result<ConsumerHandle<P>, JoinError> {
-        if !runtime::is_arbiter() {
-            return Err(JoinError::NoArbiter);
+    ) -> impl Future<Output = Result<ConsumerHandle<P>, JoinError>> {
+        // Started before anything is awaited, so that the future can go where the closure cannot.
+        let started = runtime::is_arbiter().then(|| consumer.into_consumer().start());
+        let broker = broker.clone();
+        async move {
+            let (address, attend) = started.ok_or(JoinError::NoArbiter)?;
+            let seat = broker.send(attend).await.map_err(|_| JoinError::BrokerGone)??;
+            Ok(ConsumerHandle { seat, keeper: Some(Box::new(address)), broker })
         }
-        let mut consumer = consumer.into_consumer();
-        let (inbox, name) = (consumer.inbox.clone(), consumer.name.clone());
+    }
+
+    fn start(mut self) -> (Addr<Self>, Attend<P>) {
+        let attend = Attend { name: self.name.clone(), route: Route::Own(self.inbox.clone()) };
+        self.name.get_or_insert_with(|| "without a name".into());
         let address = runtime::start(|ctx| {
-            consumer.inbox.attach(ctx.home());
-            consumer.name.get_or_insert_with(|| "without a name".into());
-            consumer
+            self.inbox.attach(ctx.home());
+            self
         });
-        let seat =
-            broker.send(Attend { name, route: Route::Own(inbox) }).await.map_err(|_| JoinError::BrokerGone)??;
-        Ok(ConsumerHandle { seat, address: Some(address), broker: broker.clone() })
+        (address, attend)
     }
 
     fn run(&mut self, round: ToConsumer<P>, ctx: &mut LocalContext<Self>) {
@@ -334,12 +339,15 @@ impl<P: 'static> Drop for ConsumerSeat<P> {
     }
 }
 
+/// Whatever keeps an actor alive while it is held.
+pub(crate) type Keeper = Box<dyn Any + Send>;
+
 /// The guard of a consumer that has joined; when it is dropped the consumer finishes what it has and hears no more.
 #[must_use = "dropping it ends the registration: hold it, or hand it to the broker with `.forever()`"]
 pub struct ConsumerHandle<P: Payload> {
     pub(crate) seat: ConsumerSeat<P>,
-    /// Absent for an actor of the user's own, who holds its address.
-    pub(crate) address: Option<Addr<Consumer<P>>>,
+    /// What keeps the actor alive: an address, or the recipient that was given.
+    pub(crate) keeper: Option<Keeper>,
     pub(crate) broker: Addr<Broker<P>>,
 }
 
@@ -352,8 +360,8 @@ impl<P: Payload> ConsumerHandle<P> {
     /// Hands the consumer to its broker, to hear of its rounds as long as it lives.
     pub fn forever(mut self) {
         self.seat.armed = false;
-        if let Some(consumer) = self.address.take() {
-            self.broker.do_send(Keep::Consumer { consumer });
+        if let Some(keeper) = self.keeper.take() {
+            runtime::post_to(&self.broker, Keep::Consumer { keeper });
         }
     }
 }

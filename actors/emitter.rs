@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,7 +127,7 @@ impl<P: Payload> Emitter<P> {
         self
     }
 
-    /// Starts the emitter on this arbiter, a member of no broker yet; [`EmitterExt::join`] makes it one.
+    /// Starts the emitter on this arbiter, a member of no broker yet; [`EmitterExt::join`](crate::EmitterExt::join) makes it one.
     ///
     /// # Panics
     ///
@@ -161,13 +162,18 @@ impl<P: Payload> Emitter<P> {
     /// # Errors
     ///
     /// Every variant of [`JoinError`] but `AlreadyJoined`.
-    pub async fn join(broker: &Addr<Broker<P>>, emitter: impl Into<Self>) -> Result<EmitterHandle<P>, JoinError> {
-        if !runtime::is_arbiter() {
-            return Err(JoinError::NoArbiter);
+    pub fn join(
+        broker: &Addr<Broker<P>>,
+        emitter: impl Into<Self>,
+    ) -> impl Future<Output = Result<EmitterHandle<P>, JoinError>> {
+        // Started before anything is awaited, so that the future can go where the emitter's closures cannot.
+        let started = runtime::is_arbiter().then(|| emitter.into().start());
+        let broker = broker.clone();
+        async move {
+            let address = started.ok_or(JoinError::NoArbiter)?;
+            let seat = address.send(Settle { broker: broker.clone() }).await.map_err(|_| JoinError::EmitterGone)??;
+            Ok(EmitterHandle { membership: Membership::new(seat), address, broker })
         }
-        let address = emitter.into().start();
-        let seat = address.send(Settle { broker: broker.clone() }).await.map_err(|_| JoinError::EmitterGone)??;
-        Ok(EmitterHandle { membership: Membership::new(seat), address, broker: broker.clone() })
     }
 
     pub(crate) fn settle(
@@ -292,7 +298,7 @@ impl<P: Payload> EmitterHandle<P> {
         let Self { membership, address, broker } = self;
         let (slot, generation) = (membership.seat().slot, membership.seat().generation);
         membership.disarm();
-        broker.do_send(Keep::Emitter { slot, generation, emitter: address.clone() });
+        runtime::post_to(&broker, Keep::Emitter { slot, generation, emitter: address.clone() });
         address
     }
 }

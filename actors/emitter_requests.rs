@@ -137,7 +137,8 @@ impl<P: Payload> Handler<Leave> for Emitter<P> {
     }
 }
 
-/// The messages of an emitter as methods of its address.
+/// The messages of an emitter as methods of its address. To emit without waiting for the outcome, use the guard's
+/// [`do_emit`](crate::Membership::do_emit), or `do_send` the message [`Emit`] where nothing else bounds the mailbox.
 pub trait EmitterExt<P: Payload> {
     /// Joins a broker. See [`Join`].
     ///
@@ -146,34 +147,28 @@ pub trait EmitterExt<P: Payload> {
     /// Every variant of [`JoinError`] but `NoArbiter`.
     fn join(&self, broker: &Addr<Broker<P>>) -> impl Future<Output = Result<EmitterRef, JoinError>>;
 
-    /// Emits. See [`Membership::emit`].
+    /// Emits. See [`Membership::emit`](crate::Membership::emit).
     ///
     /// # Errors
     ///
     /// Every variant of [`EmitError`] but `NoRound`.
     fn emit(&self, payload: P) -> impl Future<Output = Result<Outcome<P>, EmitError>>;
 
-    /// Emits into the round of a key. See [`Membership::emit_for`].
+    /// Emits into the round of a key. See [`Membership::emit_for`](crate::Membership::emit_for).
     ///
     /// # Errors
     ///
     /// As [`emit`](Self::emit).
     fn emit_for(&self, key: impl Into<RoundKey>, payload: P) -> impl Future<Output = Result<Outcome<P>, EmitError>>;
 
-    /// Emits and does not wait for the outcome, nor hear of an error.
-    fn do_emit(&self, payload: P);
-
-    /// Emits into the round of a key and does not wait for the outcome, nor hear of an error.
-    fn do_emit_for(&self, key: impl Into<RoundKey>, payload: P);
-
-    /// Refuses the open round without a key. See [`Membership::veto`].
+    /// Refuses the open round without a key. See [`Membership::veto`](crate::Membership::veto).
     ///
     /// # Errors
     ///
     /// `NoRound`, `NotJoined`, `BrokerGone`, `EmitterGone`, `Busy`.
     fn veto(&self, reason: impl Into<Arc<str>>) -> impl Future<Output = Result<Outcome<P>, EmitError>>;
 
-    /// Leaves the broker in order. See [`Membership::leave`].
+    /// Leaves the broker in order. See [`Membership::leave`](crate::Membership::leave).
     ///
     /// # Errors
     ///
@@ -194,14 +189,6 @@ impl<P: Payload> EmitterExt<P> for Addr<Emitter<P>> {
     fn emit_for(&self, key: impl Into<RoundKey>, payload: P) -> impl Future<Output = Result<Outcome<P>, EmitError>> {
         let request = self.send(Emit { key: Some(key.into()), payload });
         async move { request.await.unwrap_or(Err(EmitError::EmitterGone)) }
-    }
-
-    fn do_emit(&self, payload: P) {
-        self.do_send(Emit { key: None, payload });
-    }
-
-    fn do_emit_for(&self, key: impl Into<RoundKey>, payload: P) {
-        self.do_send(Emit { key: Some(key.into()), payload });
     }
 
     fn veto(&self, reason: impl Into<Arc<str>>) -> impl Future<Output = Result<Outcome<P>, EmitError>> {

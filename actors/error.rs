@@ -169,7 +169,7 @@ impl fmt::Display for EmitError {
             Self::TooManyRounds { limit } => {
                 write!(
                     f,
-                    "{limit} rounds are open or being consumed, the most this broker holds: wait, or raise `max_open`"
+                    "the limit of {limit} rounds, open or with their consumers, is reached: wait, or raise `max_open`"
                 )
             }
             Self::Busy { limit } => {

@@ -123,6 +123,8 @@ pub(crate) struct Account<P> {
     pub(crate) kept: Vec<Kept>,
     pub(crate) payloads: Vec<P>,
     pub(crate) missing: Vec<Slot>,
+    /// How many signals the broker's rules ask for, if they ask for a number.
+    pub(crate) quorum: Option<usize>,
     pub(crate) directory: Arc<Directory>,
     /// Absent when nobody consumes.
     pub(crate) deliveries: Option<Deliveries>,
@@ -131,6 +133,18 @@ pub(crate) struct Account<P> {
 impl<P> Account<P> {
     fn emitter(&self, slot: Slot) -> &EmitterRef {
         &self.directory.emitters[slot as usize]
+    }
+
+    fn signals(&self) -> impl ExactSizeIterator<Item = Signal<'_, P>> {
+        self.kept.iter().zip(&self.payloads).map(|(kept, payload)| Signal {
+            emitter: self.emitter(kept.slot),
+            at: kept.at,
+            payload,
+        })
+    }
+
+    fn missing(&self) -> impl ExactSizeIterator<Item = &EmitterRef> {
+        self.missing.iter().map(|slot| self.emitter(*slot))
     }
 
     fn cause(&self) -> Cause {
@@ -178,16 +192,12 @@ macro_rules! accounts {
 
             /// Returns the signals in the order of emission: who, when, what.
             pub fn signals(&self) -> impl ExactSizeIterator<Item = Signal<'_, P>> {
-                self.0.kept.iter().zip(&self.0.payloads).map(|(kept, payload)| Signal {
-                    emitter: self.0.emitter(kept.slot),
-                    at: kept.at,
-                    payload,
-                })
+                self.0.signals()
             }
 
             /// Returns those who had not kept their promise when the round closed.
             pub fn missing(&self) -> impl ExactSizeIterator<Item = &EmitterRef> {
-                self.0.missing.iter().map(|slot| self.0.emitter(*slot))
+                self.0.missing()
             }
 
             /// Waits until every consumer is done with the round, or its time for that is over, and returns how each
@@ -271,6 +281,21 @@ impl<P> Outcome<P> {
         &self.account().payloads
     }
 
+    /// Returns the signals in the order of emission: who, when, what.
+    pub fn signals(&self) -> impl ExactSizeIterator<Item = Signal<'_, P>> {
+        self.account().signals()
+    }
+
+    /// Returns those who had not kept their promise when the round closed.
+    pub fn missing(&self) -> impl ExactSizeIterator<Item = &EmitterRef> {
+        self.account().missing()
+    }
+
+    /// Returns why the round was cancelled; `None` if it was not.
+    pub fn cause(&self) -> Option<Cause> {
+        self.is_cancelled().then(|| self.account().cause())
+    }
+
     /// Returns the resolved round, or `None`.
     pub fn resolved(self) -> Option<Resolved<P>> {
         match self {
@@ -347,7 +372,9 @@ impl<P: fmt::Debug> fmt::Debug for Cancelled<P> {
 
 impl<P> fmt::Display for Resolved<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "round {} resolved after {:?} with {} signals", self.0.round, self.0.elapsed, self.0.kept.len())?;
+        let Account { round, elapsed, kept, .. } = &*self.0;
+        let (count, s) = (kept.len(), if kept.len() == 1 { "" } else { "s" });
+        write!(f, "round {round} resolved after {} with {count} signal{s}", Brief(*elapsed))?;
         if self.is_partial() {
             write!(f, ", partial: missing {}", Names(&self.0))?;
         }
@@ -357,11 +384,28 @@ impl<P> fmt::Display for Resolved<P> {
 
 impl<P> fmt::Display for Cancelled<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "round {} cancelled after {:?}: {}", self.0.round, self.0.elapsed, self.cause())?;
-        if !self.0.missing.is_empty() {
+        let Account { round, elapsed, missing, kept, quorum, .. } = &*self.0;
+        let cause = self.cause();
+        write!(f, "round {round} cancelled after {}: {cause}", Brief(*elapsed))?;
+        if let (Some(quorum), Cause::TimedOut | Cause::Idle | Cause::OutOfReach) = (quorum, &cause) {
+            write!(f, " with {} of the {quorum} signals it needs", kept.len())?;
+        }
+        let named = usize::from(matches!(cause, Cause::Lost(_)));
+        if missing.len() > named {
             write!(f, "; missing {}", Names(&self.0))?;
         }
         Ok(())
+    }
+}
+
+/// A duration as a person reads it: to the millisecond from a second on, to the microsecond below.
+struct Brief(Duration);
+
+impl fmt::Display for Brief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = if self.0 >= Duration::from_secs(1) { 1_000_000 } else { 1_000 };
+        let rest = self.0.subsec_nanos() % unit;
+        write!(f, "{:?}", self.0 - Duration::from_nanos(rest.into()))
     }
 }
 

@@ -58,8 +58,15 @@ impl<P> fmt::Debug for Summons<P> {
 #[must_use = "dropping a pledge loses the round its signal: keep it or veto it"]
 pub struct Pledge<P: 'static> {
     call: Arc<Call<P>>,
-    slot: Slot,
+    by: Seated,
     open: bool,
+}
+
+/// Whose pledge it is: the emitter's slot, and which of its memberships in that slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seated {
+    pub(crate) slot: Slot,
+    pub(crate) generation: u32,
 }
 
 /// What a session asks all its emitters, with the way back to it: shared by the pledges of a round, which are small
@@ -75,14 +82,14 @@ pub(crate) struct Call<P> {
 
 /// What became of a pledge.
 pub(crate) enum Pledged<P> {
-    Kept { slot: Slot, payload: P, reply: Option<Reply<P>> },
-    Vetoed { slot: Slot, reason: Arc<str> },
-    Lost { slot: Slot },
+    Kept { by: Seated, payload: P, reply: Option<Reply<P>> },
+    Vetoed { by: Seated, reason: Arc<str> },
+    Lost { by: Seated },
 }
 
 impl<P: 'static> Pledge<P> {
-    pub(crate) fn new(call: Arc<Call<P>>, slot: Slot) -> Self {
-        Self { call, slot, open: true }
+    pub(crate) fn new(call: Arc<Call<P>>, by: Seated) -> Self {
+        Self { call, by, open: true }
     }
 
     /// Returns the number of the round.
@@ -121,13 +128,13 @@ impl<P: 'static> Pledge<P> {
     pub fn veto(mut self, reason: impl Into<Arc<str>>) {
         self.open = false;
         // A round that is over needs no veto.
-        let _ = self.call.inbox.push(Pledged::Vetoed { slot: self.slot, reason: reason.into() });
+        let _ = self.call.inbox.push(Pledged::Vetoed { by: self.by, reason: reason.into() });
     }
 
     #[inline]
     fn send_kept(&mut self, payload: P, reply: Option<Reply<P>>) {
         self.open = false;
-        if let Err(refused) = self.call.inbox.push(Pledged::Kept { slot: self.slot, payload, reply }) {
+        if let Err(refused) = self.call.inbox.push(Pledged::Kept { by: self.by, payload, reply }) {
             self.too_late(refused);
         }
     }
@@ -135,7 +142,7 @@ impl<P: 'static> Pledge<P> {
     #[cold]
     fn too_late(&self, refused: Refused<Pledged<P>>) {
         let (Refused::Closed(pledged) | Refused::Full(pledged)) = refused;
-        if let Pledged::Kept { slot, reply, .. } = pledged {
+        if let Pledged::Kept { by: Seated { slot, .. }, reply, .. } = pledged {
             // Past the bound: there is one pledge for each emitter and round.
             let (round, key) = (self.call.round, self.call.key.clone());
             self.call.broker.push_always(ToBroker::PledgeLate { slot, round, key, reply });
@@ -146,7 +153,7 @@ impl<P: 'static> Pledge<P> {
 impl<P: 'static> Drop for Pledge<P> {
     fn drop(&mut self) {
         if self.open {
-            let _ = self.call.inbox.push(Pledged::Lost { slot: self.slot });
+            let _ = self.call.inbox.push(Pledged::Lost { by: self.by });
         }
     }
 }

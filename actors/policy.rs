@@ -1,6 +1,7 @@
 //! What a broker may be told: when a round is released, when it closes, and what happens to whoever comes late,
 //! comes twice, or does not come. Each is a value given to the broker's builder; the first variant is the default.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,15 @@ impl<P> Release<P> {
     /// ```
     pub fn when(predicate: impl Fn(&Gathered<'_, P>) -> bool + Send + Sync + 'static) -> Self {
         Self::When(Arc::new(predicate))
+    }
+
+    /// The same, with each required name once.
+    pub(crate) fn distinct(mut self) -> Self {
+        if let Self::Required(names) = &mut self {
+            let mut seen = HashSet::new();
+            names.retain(|name| seen.insert(name.clone()));
+        }
+        self
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {

@@ -124,6 +124,11 @@ impl<P: Payload> Roster<P> {
         self.by_id.get(&id).and_then(|slot| self.slot(*slot)).filter(|member| member.present)
     }
 
+    /// Whether an emitter of this id is here, or has been and its slot is still its own.
+    pub(crate) fn knows(&self, id: EmitterId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
     pub(crate) fn present(&self) -> impl Iterator<Item = &Member<P>> {
         self.members.iter().filter(|member| member.present)
     }

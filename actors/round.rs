@@ -39,6 +39,11 @@ impl Standing {
         matches!(self, Self::Owing | Self::Awaited)
     }
 
+    /// Whether it has a say in the round.
+    pub(crate) fn takes_part(self) -> bool {
+        matches!(self, Self::Owing | Self::Awaited | Self::Kept | Self::Missed)
+    }
+
     /// Whether a round that closes now names it as missing.
     pub(crate) fn is_missing(self) -> bool {
         matches!(self, Self::Owing | Self::Awaited | Self::Missed | Self::Lost)
@@ -195,7 +200,7 @@ impl<P> Round<P> {
             Input::Leave(slot) => self.leave(t, slot, Standing::Left),
             Input::Lost(slot) => self.lose(t, slot),
             Input::Veto(slot, reason) => {
-                if self.standing_of(slot) != Standing::Absent {
+                if self.standing_of(slot).takes_part() {
                     self.verdict = Some(Verdict::Vetoed(slot, reason));
                 }
             }

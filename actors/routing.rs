@@ -3,6 +3,7 @@
 //! `ToBroker → by key → Link of the session; FromSession → table, debts, statistics, history`
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use actix::AsyncContext;
 use std::time::Duration;
@@ -85,12 +86,12 @@ impl<P: Payload> Broker<P> {
         let now = runtime::now();
         if let Some(round) = self.debts.settle(key.as_ref(), slot, now) {
             self.count_late(slot);
-            log::debug!(target: "convoke::broker", "broker {}: slot {slot} came too late for round {round}", self.id);
+            log::debug!(target: "convoke::broker", "broker {}: {} came too late for round {round}", self.id, self.name(slot));
             return answer(reply, Err(EmitError::Late { round, key }));
         }
         let limit = self.limits.open;
         if self.room().sessions.get() >= limit {
-            log::warn!(target: "convoke::broker", "broker {}: {limit} rounds are open or being consumed", self.id);
+            log::warn!(target: "convoke::broker", "broker {}: the limit of {limit} rounds is reached", self.id);
             return answer(reply, Err(EmitError::TooManyRounds { limit }));
         }
         self.debts.forget(key.as_ref());
@@ -127,12 +128,17 @@ impl<P: Payload> Broker<P> {
         self.room().roster.borrow_mut().remove(slot, RoundId(self.next_round));
         self.debts.drop_slot(slot);
         log::debug!(
-            target: "convoke::broker", "broker {}: slot {slot} {}", self.id, if lost { "is lost" } else { "has left" }
+            target: "convoke::broker", "broker {}: {} {}", self.id, self.name(slot), if lost { "is lost" } else { "has left" }
         );
         for link in self.open.all() {
             let input = if lost { ToSession::Lost(slot) } else { ToSession::Leave(slot) };
             link.push(&self.room().executor, input);
         }
+    }
+
+    /// Who is, or was, in this slot.
+    fn name(&self, slot: Slot) -> Arc<str> {
+        self.room().roster.borrow().directory().emitters[slot as usize].name.clone()
     }
 
     fn count_late(&self, slot: Slot) {

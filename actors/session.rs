@@ -15,7 +15,7 @@ use crate::emitter::ToEmitter;
 use crate::error::EmitError;
 use crate::membership::{Reply, answer};
 use crate::outcome::Outcome;
-use crate::pledge::{Call, Pledge, Pledged, Summons};
+use crate::pledge::{Call, Pledge, Pledged, Seated, Summons};
 use crate::policy::{Release, Rules};
 use crate::room::{Link, Room, ToSession};
 use crate::roster::Ask;
@@ -40,6 +40,8 @@ pub struct Session<P: Payload> {
     /// Taken from the inbox of the call and not handled yet.
     pub(crate) answers: VecDeque<Pledged<P>>,
     pub(crate) asked: bool,
+    /// An emitter has joined, and its own deadline may come before the one that is armed.
+    pub(crate) rearm: bool,
     pub(crate) closed: bool,
     /// The timer for the consumers is set.
     pub(crate) patient: bool,
@@ -73,6 +75,7 @@ impl<P: Payload> Session<P> {
                 call: None,
                 answers: VecDeque::new(),
                 asked: false,
+                rearm: false,
                 closed: false,
                 patient: false,
                 outcome: None,
@@ -103,15 +106,16 @@ impl<P: Payload> Session<P> {
     fn input(&mut self, t: Duration, input: ToSession<P>) {
         match input {
             ToSession::Signal { slot, payload, reply } => self.signal(t, slot, payload, reply),
-            ToSession::Veto { slot, reason, reply } if self.round.standing_of(slot) != Standing::Absent => {
+            ToSession::Veto { slot, reason, reply } if self.round.standing_of(slot).takes_part() => {
                 self.round.handle(t, Input::Veto(slot, reason));
                 self.waiters.extend(reply);
             }
-            // It joined for the next round, and this one is none of its business.
+            // It belongs to the next round, and this one is none of its business.
             ToSession::Veto { reply, .. } => answer(reply, Err(EmitError::NoRound)),
             ToSession::Join(slot, terms) => {
                 self.round.handle(t, Input::Join(slot, terms));
-                if self.asked && self.round.standing_of(slot) == Standing::Owing {
+                self.rearm = true;
+                if self.asked {
                     self.ask(t, slot..slot + 1);
                 }
             }
@@ -159,8 +163,26 @@ impl<P: Payload> Session<P> {
             Decision::Refused(_, Refusal::Gone) => EmitError::NotJoined,
             _ => EmitError::Busy { limit: self.room.max_deferred },
         };
-        log::debug!(target: "convoke::round", "broker {} round {}: slot {slot}: {error}", self.room.id, self.link.round);
+        let name = self.room.roster.borrow().directory().emitters[slot as usize].name.clone();
+        log::debug!(target: "convoke::round", "broker {} round {}: `{name}`: {error}", self.room.id, self.link.round);
         answer(reply, Err(error));
+    }
+
+    /// Takes what became of a pledge. One of an emitter that is no member any more, or has come back since, has no say.
+    #[inline]
+    fn pledged(&mut self, t: Duration, pledged: Pledged<P>) {
+        let present = |by: Seated| self.room.roster.borrow().holds(by.slot, by.generation);
+        match pledged {
+            Pledged::Kept { by, payload, reply } if present(by) => self.signal(t, by.slot, payload, reply),
+            Pledged::Kept { reply, .. } => answer(reply, Err(EmitError::NotJoined)),
+            Pledged::Vetoed { by, reason } if present(by) => {
+                self.round.handle(t, Input::Veto(by.slot, reason));
+            }
+            Pledged::Lost { by } if present(by) => {
+                self.round.handle(t, Input::Lost(by.slot));
+            }
+            Pledged::Vetoed { .. } | Pledged::Lost { .. } => {}
+        }
     }
 
     fn late(&self) -> EmitError {
@@ -195,15 +217,16 @@ impl<P: Payload> Session<P> {
                 continue;
             }
             let Some(member) = roster.slot_mut(slot) else { continue };
+            let by = Seated { slot, generation: member.seat.generation };
             let reached = match &mut member.ask {
                 Ask::Never => true,
-                Ask::Own(inbox) => inbox.push(ToEmitter::Summons(self.pledge(slot))).is_ok(),
+                Ask::Own(inbox) => inbox.push(ToEmitter::Summons(self.pledge(by))).is_ok(),
                 Ask::Any { weak, strong } => {
                     if strong.is_none() {
                         *strong = weak.upgrade();
                     }
                     let actor = strong.as_ref().filter(|actor| actor.connected());
-                    actor.map(|actor| runtime::post(actor, Summons { pledge: self.pledge(slot) })).is_some()
+                    actor.map(|actor| runtime::post(actor, Summons { pledge: self.pledge(by) })).is_some()
                 }
             };
             if !reached {
@@ -215,7 +238,7 @@ impl<P: Payload> Session<P> {
         }
     }
 
-    fn pledge(&mut self, slot: Slot) -> Pledge<P> {
+    fn pledge(&mut self, by: Seated) -> Pledge<P> {
         let call = self.call.get_or_insert_with(|| {
             let inbox = Inbox::new(usize::MAX);
             if let Some(task) = self.link.task.get() {
@@ -229,7 +252,7 @@ impl<P: Payload> Session<P> {
                 deadline: runtime::after(self.link.opened, self.rules.timeout),
             })
         });
-        Pledge::new(call.clone(), slot)
+        Pledge::new(call.clone(), by)
     }
 
     /// Holds the deadline: `run_later`, told as a point in time, which spares two looks at the clock.
@@ -297,15 +320,7 @@ impl<P: Payload> Player for Session<P> {
                     input => self.input(t, input),
                 }
             } else if let Some(answer) = self.next_answer() {
-                match answer {
-                    Pledged::Kept { slot, payload, reply } => self.signal(t, slot, payload, reply),
-                    Pledged::Vetoed { slot, reason } => {
-                        self.round.handle(t, Input::Veto(slot, reason));
-                    }
-                    Pledged::Lost { slot } => {
-                        self.round.handle(t, Input::Lost(slot));
-                    }
-                }
+                self.pledged(t, answer);
             } else {
                 break;
             }
@@ -313,6 +328,9 @@ impl<P: Payload> Player for Session<P> {
             if self.round.verdict().is_some() {
                 self.close(t, ctx);
             }
+        }
+        if std::mem::take(&mut self.rearm) && !self.closed {
+            self.arm(ctx);
         }
         if !self.asked && !self.closed {
             self.ask_all(t);

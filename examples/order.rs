@@ -6,7 +6,7 @@ use convoke::{EmitterStats, prelude::*};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{collections::BTreeMap, error::Error, time::Duration};
 
-/// An emitter that is asked about every order. `decide` says after how many milliseconds it answers, and what it minds.
+/// Is asked about every order; `decide` says, by its number, after how many milliseconds it answers and what it minds.
 fn department(name: &str, decide: fn(u64) -> (u64, Option<&'static str>)) -> Emitter<&'static str> {
     Emitter::new(name).on_summons(move |pledge| {
         let Some(&RoundKey::Number(order)) = pledge.key() else { return };

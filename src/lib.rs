@@ -49,7 +49,7 @@
 //! | the rules of a round: timeouts, limits, policies | [`Broker`], and the policies [`Release`], [`Close`], [`LateJoin`], [`RepeatEmit`], [`OnTimeout`], [`OnLost`] |
 //! | one round for each order, user or file | [`Membership::emit_for`], [`RoundKey`] |
 //! | being asked for a signal | [`Emitter::on_summons`], [`Pledge`] |
-//! | an actor of your own as emitter | [`BrokerExt::add_emitter`], [`Summons`], [`Membership`] |
+//! | an actor of your own as emitter | [`BrokerExt::add_emitter`], [`EmitterSpec`], [`Summons`], [`Membership`] |
 //! | an actor of your own as consumer | [`BrokerExt::add_consumer`], [`Handled`] |
 //! | brokers by name, from any thread | [`Brokers`] |
 //! | what is open, and who is late | [`BrokerExt::inspect`], [`BrokerSnapshot`] |
@@ -84,8 +84,8 @@ struct Readme;
 // Who takes part in a round.
 #[doc(inline)]
 pub use convoke_actors::{
-    Broker, BrokerExt, Brokers, Consumer, ConsumerHandle, Emission, Emitter, EmitterExt, EmitterHandle, Membership,
-    Payload, Pledge, Session, Summons,
+    Broker, BrokerExt, Brokers, Consumer, ConsumerHandle, Emission, Emitter, EmitterExt, EmitterHandle, EmitterSpec,
+    Membership, Payload, Pledge, Session, Summons,
 };
 
 // What a round goes by.

@@ -203,3 +203,16 @@ pub(crate) mod orders {
         ctx.run_later(super::SECOND, |_, ctx| ctx.stop());
     });
 }
+
+/// Runs a test, given by its path, in a process of its own, and prints what it prints.
+pub(crate) fn in_a_process_of_its_own(path: &str, test: impl FnOnce()) {
+    const INNER: &str = "CONVOKE_TEST_ALONE";
+    if std::env::var_os(INNER).is_some() {
+        return test();
+    }
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    let run = command.args(["--exact", path, "--nocapture"]).env(INNER, "").output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success() && out.contains("1 passed"), "{out}{err}");
+    out.lines().filter(|line| line.starts_with("figure: ")).for_each(|line| println!("{line}"));
+}

@@ -169,9 +169,9 @@ async fn what_a_handle_does_an_address_does_by_method() {
     let [two] = join_all(&broker, ["two"]).await;
     assert_ne!(id, two.id());
 
-    one.do_emit(1);
+    one.do_send(Emit { key: None, payload: 1 });
     assert_eq!(at_once(two.emit(2)).await.unwrap().payloads().len(), 2);
-    one.do_emit_for(7, 1);
+    one.do_send(Emit { key: Some(7.into()), payload: 1 });
     assert_eq!(at_once(two.emit_for(7, 2)).await.unwrap().key(), Some(&RoundKey::from(7)));
     let (mine, theirs) = at_once(async { tokio::join!(one.emit_for(8, 1), two.addr().emit_for(8, 2)) }).await;
     assert_eq!(mine.unwrap().round(), theirs.unwrap().round());

@@ -1,7 +1,7 @@
 //! Thousands of orders of events: each seed is one, run twice. `CONVOKE_SEED=17` runs that one alone.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
 use std::process::{Command, Output};
 use std::rc::Rc;
@@ -16,10 +16,16 @@ use crate::common::{Clerk, SECOND, join_all, ms, sleep};
 
 const SEEDS: u64 = 20_000;
 
-fn report(seen: Exploration) {
+fn report(seen: Exploration, stories: &Stories) {
     let Exploration { seeds, interleavings, longest } = seen;
-    println!("figure: {seeds} seeds, {interleavings} interleavings, the longest of {longest} choices");
+    let stories = stories.borrow().len();
+    println!(
+        "figure: {seeds} seeds, {interleavings} interleavings, the longest of {longest} choices; {stories} stories"
+    );
 }
+
+/// What was heard of all rounds of a run, together; many interleavings tell the same.
+type Stories = RefCell<HashSet<String>>;
 
 /// Whether what is said of all seeds together can be checked: not when one is replayed.
 fn all_ran(seen: &Exploration) -> bool {
@@ -67,7 +73,7 @@ impl Witness {
     }
 
     /// Waits for all parties: nobody is left waiting, and nobody has heard of two outcomes of one round.
-    async fn assert_one_outcome_each_and_nobody_waiting(self) {
+    async fn assert_one_outcome_each_and_nobody_waiting(self) -> String {
         while let Some((name, ended)) = self.next_party() {
             let ended = tokio::time::timeout(3600 * SECOND, ended).await;
             assert!(matches!(ended, Ok(Ok(()))), "`{name}` was left waiting");
@@ -80,6 +86,7 @@ impl Witness {
         let rounds = told.len();
         told.dedup();
         assert_eq!(told.len(), rounds, "a round was told twice: {told:?}");
+        format!("{:?}", self.heard.borrow())
     }
 
     fn next_party(&self) -> Option<(&'static str, oneshot::Receiver<()>)> {
@@ -88,7 +95,7 @@ impl Witness {
 }
 
 /// Ten milliseconds in which everything happens, much of it at the same instant.
-async fn busy_broker(broker: Addr<Broker<u32>>, end: impl FnOnce(&Addr<Broker<u32>>) + 'static) {
+async fn busy_broker(stories: &Stories, broker: Addr<Broker<u32>>, end: impl FnOnce(&Addr<Broker<u32>>) + 'static) {
     let witness = Witness::default();
     let [one, two, doubter, lost] = join_all(&broker, ["one", "two", "doubter", "lost"]).await;
     let listener = Emitter::new("listener").on_outcome(witness.ear()).on_summons(|pledge| pledge.keep(9));
@@ -159,7 +166,8 @@ async fn busy_broker(broker: Addr<Broker<u32>>, end: impl FnOnce(&Addr<Broker<u3
         sleep(ms(10)).await;
         end(&to);
     });
-    witness.assert_one_outcome_each_and_nobody_waiting().await;
+    let story = witness.assert_one_outcome_each_and_nobody_waiting().await;
+    stories.borrow_mut().insert(story);
     drop((listener, consumer, other, clerk));
     // For the consumer, who takes its time.
     sleep(SECOND).await;
@@ -169,11 +177,14 @@ fn busy_rules() -> Broker<u32> {
     Broker::new(ms(5)).repeat_emit(RepeatEmit::NextRound).on_lost(OnLost::Shrink).late_window(ms(1))
 }
 
+fn explore(name: &str, seeds: u64, rules: impl Fn() -> Broker<u32>, end: fn(&Addr<Broker<u32>>)) {
+    let stories = Stories::default();
+    report(testing::explore(name, seeds, || busy_broker(&stories, rules().start(), end)), &stories);
+}
+
 #[test]
 fn whatever_the_order_a_round_has_one_outcome_and_nobody_is_left_waiting() {
-    report(testing::explore("a busy broker that stops", SEEDS, || {
-        busy_broker(busy_rules().start(), |broker| broker.stop())
-    }));
+    explore("a busy broker that stops", SEEDS, busy_rules, |broker| broker.stop());
 }
 
 #[test]
@@ -184,18 +195,14 @@ fn whatever_the_order_the_same_holds_of_other_policies() {
         || busy_rules().close(Close::Deadline).on_timeout(OnTimeout::DeliverPartial).late_join(LateJoin::Rejected),
         || busy_rules().release(Release::required(["one", "late"])).repeat_emit(RepeatEmit::Rejected).max_open(1),
     ];
-    for make in rules {
-        report(testing::explore("a busy broker of other rules", SEEDS / 10, || {
-            busy_broker(make().start(), |broker| broker.stop())
-        }));
+    for rules in rules {
+        explore("a busy broker of other rules", SEEDS / 10, rules, |broker| broker.stop());
     }
 }
 
 #[test]
 fn whatever_the_order_a_crash_of_the_broker_leaves_nobody_waiting() {
-    report(testing::explore("a busy broker that crashes", SEEDS / 100, || {
-        busy_broker(busy_rules().start(), |broker| broker.do_send(Crash))
-    }));
+    explore("a busy broker that crashes", SEEDS / 100, busy_rules, |broker| broker.do_send(Crash));
 }
 
 #[test]
@@ -227,9 +234,8 @@ fn a_signal_exactly_at_the_deadline_is_in_time_or_late_as_the_order_has_it() {
         }
     });
     let [in_time, late] = verdicts.take();
-    println!("figure: at a tie {in_time} runs in time, {late} late");
+    println!("figure: of {} seeds, each twice, {in_time} runs were in time and {late} late", seen.seeds);
     assert!(!all_ran(&seen) || in_time > 0 && late > 0, "{in_time} in time, {late} late");
-    report(seen);
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod wake;
 
 use std::time::Duration;
 
-use actix::{Addr, AsyncContext, Message, Recipient};
+use actix::{Addr, AsyncContext, Handler, Message, Recipient};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -92,10 +92,22 @@ pub(crate) fn executor_here() -> std::rc::Rc<Executor> {
     }
 }
 
-/// Posts a message past the bound of an actix mailbox. The callers bound what is under way themselves: one summons
-/// and one outcome for each open round, whose number is limited.
+/// Posts a message past the bound of an actix mailbox: here and in the next function alone. What is under way is
+/// bounded by a counter of the callers': one summons for each emitter, and one outcome for each consumer, of the rounds
+/// that [`Room::sessions`](crate::room::Room) counts.
 pub(crate) fn post<M>(to: &Recipient<M>, message: M)
 where
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    to.do_send(message);
+}
+
+/// Posts a message to an actor of ours: one for each member that is handed over for ever, whose number is bounded, and
+/// the one that stops it.
+pub(crate) fn post_to<A, M>(to: &Addr<A>, message: M)
+where
+    A: Player + Handler<M>,
     M: Message + Send + 'static,
     M::Result: Send,
 {
