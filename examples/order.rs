@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for order in orders {
         let outcome = order.await?;
         let took = outcome.elapsed();
-        let what = outcome.cancelled().map_or("shipped".to_owned(), |round| round.cause().to_string());
+        let what = outcome.cause().map_or("shipped".to_owned(), |cause| cause.to_string());
         outcomes.entry(what).or_default().push(took);
     }
     progress.finish_and_clear();

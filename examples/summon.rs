@@ -15,8 +15,7 @@ struct Warehouse {
 impl Actor for Warehouse {
     type Context = Context<Self>;
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let (broker, me) = (self.broker.clone(), ctx.address().recipient());
-        let joining = async move { broker.add_emitter("warehouse", me).await };
+        let joining = self.broker.add_emitter("warehouse", ctx.address().recipient());
         joining.into_actor(self).map(|joined, warehouse, _| warehouse.membership = joined.ok()).spawn(ctx);
     }
 }
@@ -49,8 +48,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     env_logger::init();
     let broker = Broker::new(Duration::from_secs(1)).release(Release::required(["buyer", "warehouse"])).start();
     let _warehouse = Warehouse { stock: vec!["a desk", "a lamp"], broker: broker.clone(), membership: None }.start();
-    let accountant = Accountant.start();
-    let _accounting = broker.add_consumer("accountant", accountant.clone().recipient::<Resolved<_>>()).await?;
+    let accountant = Accountant.start().recipient::<Resolved<_>>();
+    let _accounting = broker.add_consumer("accountant", accountant).await?;
     let buyer = Emitter::join(&broker, "buyer").await?;
     for wish in ["Ada wants one", "Bob wants one", "Cleo wants one"] {
         println!("{}\n", buyer.emit(wish).await?);
