@@ -227,9 +227,9 @@ impl<P: Payload> Roster<P> {
         self.anyone_wants_kept = self.members.iter().any(|member| member.present && wants(member).kept);
     }
 
-    /// Whether anybody is to be asked.
-    pub(crate) fn asks(&self) -> bool {
-        self.asked > 0
+    /// How many are to be asked.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked
     }
 
     /// Lets go of the actors that were held for the rounds.

@@ -209,9 +209,10 @@ impl<P: Payload> Session<P> {
     fn ask(&mut self, t: Duration, slots: Range<Slot>) {
         let room = self.room.clone();
         let mut roster = room.roster.borrow_mut();
-        if !roster.asks() {
+        if roster.asked() == 0 {
             return;
         }
+        let call = self.call(roster.asked()).clone();
         for slot in slots {
             if !self.round.standing_of(slot).owes() {
                 continue;
@@ -220,13 +221,13 @@ impl<P: Payload> Session<P> {
             let by = Seated { slot, generation: member.seat.generation };
             let reached = match &mut member.ask {
                 Ask::Never => true,
-                Ask::Own(inbox) => inbox.push(ToEmitter::Summons(self.pledge(by))).is_ok(),
+                Ask::Own(inbox) => inbox.push(ToEmitter::Summons(Pledge::new(call.clone(), by))).is_ok(),
                 Ask::Any { weak, strong } => {
                     if strong.is_none() {
                         *strong = weak.upgrade();
                     }
                     let actor = strong.as_ref().filter(|actor| actor.connected());
-                    actor.map(|actor| runtime::post(actor, Summons { pledge: self.pledge(by) })).is_some()
+                    actor.map(|actor| runtime::post(actor, Summons { pledge: Pledge::new(call.clone(), by) })).is_some()
                 }
             };
             if !reached {
@@ -238,11 +239,13 @@ impl<P: Payload> Session<P> {
         }
     }
 
-    fn pledge(&mut self, by: Seated) -> Pledge<P> {
-        let call = self.call.get_or_insert_with(|| {
+    /// What the pledges of this round share, made when somebody is asked.
+    fn call(&mut self, asked: usize) -> &Arc<Call<P>> {
+        self.call.get_or_insert_with(|| {
             let inbox = Inbox::new(usize::MAX);
             if let Some(task) = self.link.task.get() {
                 inbox.attach(self.room.executor.home(task));
+                self.room.executor.reserve::<Pledged<P>>(task, asked);
             }
             Arc::new(Call {
                 broker: self.room.door.clone(),
@@ -251,8 +254,7 @@ impl<P: Payload> Session<P> {
                 key: self.link.key.clone(),
                 deadline: runtime::after(self.link.opened, self.rules.timeout),
             })
-        });
-        Pledge::new(call.clone(), by)
+        })
     }
 
     /// Holds the deadline: `run_later`, told as a point in time, which spares two looks at the clock.

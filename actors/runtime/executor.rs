@@ -179,7 +179,7 @@ impl Executor {
         let mut state = self.state.borrow_mut();
         let State { table, ready, .. } = &mut *state;
         let Some(row) = find(table, id) else { return Err(Refused::Closed(input)) };
-        let lane = row.lane.get_or_insert_with(|| Box::new(Vec::<T>::with_capacity(16)));
+        let lane = row.lane.get_or_insert_with(|| Box::new(Vec::<T>::new()));
         match lane.downcast_mut::<Vec<T>>() {
             Some(lane) if lane.len() < bound => lane.push(input),
             _ => return Err(Refused::Full(input)),
@@ -190,6 +190,13 @@ impl Executor {
             self.rouse();
         }
         Ok(())
+    }
+
+    /// Makes room for so many inputs in the task's inbox, whose number is known beforehand.
+    pub(crate) fn reserve<T: 'static>(&self, id: TaskId, inputs: usize) {
+        if let Some(row) = find(&mut self.state.borrow_mut().table, id) {
+            row.lane.get_or_insert_with(|| Box::new(Vec::<T>::with_capacity(inputs)));
+        }
     }
 
     /// Swaps what was pushed to the task's inbox on this arbiter with `batch`, which is empty; says whether there was
