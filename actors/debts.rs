@@ -55,6 +55,15 @@ impl Debts {
         Some(debt.round)
     }
 
+    /// This emitter has been told that it was late for this round.
+    pub(crate) fn forgive(&mut self, key: Option<&RoundKey>, round: RoundId, slot: Slot) {
+        if !self.by_key.is_empty()
+            && let Some(debt) = self.by_key.get_mut(&key.cloned()).filter(|debt| debt.round == round)
+        {
+            debt.debtors.retain(|debtor| *debtor != slot);
+        }
+    }
+
     /// A new round of this key opens: what was owed to the last one is owed no more.
     pub(crate) fn forget(&mut self, key: Option<&RoundKey>) {
         if !self.by_key.is_empty() {

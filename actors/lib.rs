@@ -40,6 +40,9 @@ mod runtime;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+#[cfg(all(test, feature = "testing"))]
+mod model;
+
 #[cfg(feature = "testing")]
 pub use convoke_derive::test;
 

@@ -29,6 +29,8 @@ pub(crate) enum Standing {
     Kept,
     /// Let its own deadline pass.
     Missed,
+    /// The same, and a signal of it has been refused for it.
+    ToldLate,
     Lost,
     Left,
 }
@@ -41,12 +43,12 @@ impl Standing {
 
     /// Whether it has a say in the round.
     pub(crate) fn takes_part(self) -> bool {
-        matches!(self, Self::Owing | Self::Awaited | Self::Kept | Self::Missed)
+        matches!(self, Self::Owing | Self::Awaited | Self::Kept | Self::Missed | Self::ToldLate)
     }
 
     /// Whether a round that closes now names it as missing.
     pub(crate) fn is_missing(self) -> bool {
-        matches!(self, Self::Owing | Self::Awaited | Self::Missed | Self::Lost)
+        matches!(self, Self::Owing | Self::Awaited | Self::Missed | Self::ToldLate | Self::Lost)
     }
 }
 
@@ -234,7 +236,10 @@ impl<P> Round<P> {
                     }
                 }
             },
-            Standing::Missed => return Decision::Refused(payload, Refusal::Late),
+            Standing::Missed | Standing::ToldLate => {
+                self.standing[slot as usize] = Standing::ToldLate;
+                return Decision::Refused(payload, Refusal::Late);
+            }
             Standing::Lost | Standing::Left => return Decision::Refused(payload, Refusal::Gone),
             Standing::Absent => return Decision::Deferred(payload),
         }

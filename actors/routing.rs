@@ -45,6 +45,7 @@ impl<P: Payload> Broker<P> {
             },
             ToBroker::PledgeLate { slot, round, key, reply } => {
                 self.count_late(slot);
+                self.debts.forgive(key.as_ref(), round, slot);
                 answer(reply, Err(EmitError::Late { round, key }));
             }
             ToBroker::GiveUp { slot, generation, lost } => self.give_up(slot, generation, lost),
@@ -181,7 +182,7 @@ impl<P: Payload> Broker<P> {
         for (slot, standing) in (0..).zip(standing) {
             let missed = match standing {
                 Standing::Kept => false,
-                Standing::Missed => true,
+                Standing::Missed | Standing::ToldLate => true,
                 Standing::Owing | Standing::Awaited if account.verdict.is_timeout() => true,
                 _ => continue,
             };

@@ -159,7 +159,12 @@ impl<P: Payload> Session<P> {
                 return;
             }
             Decision::Refused(_, Refusal::AlreadyKept) => EmitError::AlreadyKept { round: self.link.round },
-            Decision::Refused(_, Refusal::Late) => self.late(),
+            Decision::Refused(_, Refusal::Late) => {
+                if let Some(member) = self.room.roster.borrow_mut().slot_mut(slot) {
+                    member.stats.late += 1;
+                }
+                EmitError::Late { round: self.link.round, key: self.link.key.clone() }
+            }
             Decision::Refused(_, Refusal::Gone) => EmitError::NotJoined,
             _ => EmitError::Busy { limit: self.room.max_deferred },
         };
@@ -183,10 +188,6 @@ impl<P: Payload> Session<P> {
             }
             Pledged::Vetoed { .. } | Pledged::Lost { .. } => {}
         }
-    }
-
-    fn late(&self) -> EmitError {
-        EmitError::Late { round: self.link.round, key: self.link.key.clone() }
     }
 
     fn tell_kept(&self, t: Duration, slot: Slot) {

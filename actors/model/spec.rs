@@ -298,10 +298,9 @@ impl Course<'_> {
 
     fn is_released(&self) -> bool {
         match &self.spec.need {
-            Need::All => self
-                .parties
-                .values()
-                .all(|(_, stands)| matches!(stands, Stands::Kept | Stands::Lost | Stands::Left)),
+            Need::All => {
+                self.parties.values().all(|(_, stands)| matches!(stands, Stands::Kept | Stands::Lost | Stands::Left))
+            }
             Need::AtLeast(quorum) => self.signals.len() >= *quorum,
             Need::Names(names) => names.iter().all(|name| self.has_kept(name)),
             Need::Sum(least) => self.signals.iter().map(|(_, _, payload)| payload).sum::<u32>() >= *least,
@@ -351,7 +350,9 @@ impl Course<'_> {
 
     /// The first instant at which something will happen if nothing is said; `None` when it is over.
     pub(super) fn next_deadline(&self) -> Option<Ms> {
-        let same = |other: &Self| other.end == self.end && self.parties.keys().all(|slot| self.owes(*slot) == other.owes(*slot));
+        let same = |other: &Self| {
+            other.end == self.end && self.parties.keys().all(|slot| self.owes(*slot) == other.owes(*slot))
+        };
         let passes = |instant: &Ms| {
             let mut other = self.clone();
             other.pass(*instant);
