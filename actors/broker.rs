@@ -240,7 +240,10 @@ impl<P: Payload> Broker<P> {
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let Limits { open, waiting, members, .. } = self.limits;
+        let Limits { open, waiting, members, consumer_timeout, .. } = self.limits;
+        if consumer_timeout.is_zero() {
+            return Err(ConfigError::ZeroTimeout);
+        }
         if open == 0 || waiting == 0 || members == 0 {
             return Err(ConfigError::ZeroLimit);
         }

@@ -45,6 +45,9 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
         if let Some(error) = self.misconfigured {
             return Err(error.into());
         }
+        if enlist.deadline.is_some_and(|deadline| deadline.is_zero()) {
+            return Err(ConfigError::ZeroTimeout.into());
+        }
         let room = self.room().clone();
         let mut roster = room.roster.borrow_mut();
         if roster.len() >= self.limits.members {
@@ -214,6 +217,10 @@ impl<P: Payload> Broker<P> {
 }
 
 /// Tells a broker to cancel an open round for everyone.
+///
+/// # Errors
+///
+/// `NoRound` if no round of this key is open.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<(), BrokerError>")]
 pub struct Abort {
@@ -237,6 +244,10 @@ impl<P: Payload> Handler<Abort> for Broker<P> {
 }
 
 /// Tells a broker the timeout of the rounds that open from now on; open rounds keep theirs.
+///
+/// # Errors
+///
+/// `Config` for a timeout of zero.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<(), BrokerError>")]
 pub struct SetTimeout(pub Duration);
@@ -270,7 +281,8 @@ impl<P: Payload> Handler<Stop> for Broker<P> {
 /// The messages of a broker as methods of its address. The futures borrow nothing, so that an actor can spawn them.
 pub trait BrokerExt<P: Payload> {
     /// Registers any actor as an emitter, by the summons that it handles. Keep the membership in a field of the
-    /// actor; the broker does not keep the actor alive.
+    /// actor. The broker holds the actor while it has rounds and up to two seconds longer, but does not keep it alive
+    /// beyond: hold its address.
     ///
     /// # Errors
     ///
@@ -336,6 +348,8 @@ pub trait BrokerExt<P: Payload> {
     fn set_timeout(&self, timeout: Duration) -> impl Future<Output = Result<(), BrokerError>> + use<Self, P>;
 
     /// Stops the broker, which cancels its open rounds for everyone. See [`Stop`].
+    ///
+    /// It is a message, and has no order with signals that were emitted by a guard just before or after.
     fn stop(&self);
 }
 
@@ -436,8 +450,8 @@ impl EmitterSpec {
         self
     }
 
-    /// Sets its own deadline, from the opening of a round, or from its joining if that came later. The default is
-    /// the timeout of the round alone.
+    /// Sets its own deadline, as [`Emitter::deadline`](crate::Emitter::deadline) does. The default is the timeout of the
+    /// round alone.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self

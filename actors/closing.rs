@@ -76,6 +76,7 @@ impl<P: Payload> Session<P> {
         if std::mem::replace(&mut self.closed, true) {
             return None;
         }
+        let unfilled = self.unfilled();
         let (kept, payloads, standing) = self.round.take_parts();
         // Whoever vetoed has answered, and is not missing.
         let refused = match &verdict {
@@ -100,6 +101,7 @@ impl<P: Payload> Session<P> {
             kept,
             payloads,
             missing,
+            unfilled,
             quorum,
             directory,
             deliveries,

@@ -30,7 +30,8 @@ impl Consumed {
 
 impl fmt::Display for Consumed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} consumers, {} failed", self.consumers, self.failed.len())?;
+        let s = if self.consumers == 1 { "" } else { "s" };
+        write!(f, "{} consumer{s}, {} failed", self.consumers, self.failed.len())?;
         for (place, failed) in self.failed.iter().enumerate() {
             write!(f, "{}{failed}", if place == 0 { ": " } else { "; " })?;
         }
@@ -165,7 +166,7 @@ impl<P> Delivery<P> {
         if let Err(error) = &result {
             let name = account.directory.consumers.get(self.place).map(|name| &**name).unwrap_or_default();
             let broker = &account.directory.broker;
-            log::warn!(target: "convoke::consumer", "broker {broker} round {}: consumer `{name}` {error}", account.round);
+            log::warn!(target: "convoke::consumer", "broker {broker}: {}: consumer `{name}` {error}", account.title());
         }
         if let Some(deliveries) = &account.deliveries {
             deliveries.finish(self.place, result);

@@ -76,7 +76,7 @@ impl<E: Into<Failure>> IntoHandled for Result<(), E> {
     message = "`{Self}` cannot consume rounds of `{P}`",
     label = "not a closure of one round",
     note = "a consumer is a closure or function, sync or async, of `Resolved<{P}>`, `Cancelled<{P}>` or `Outcome<{P}>`, \
-            returning `()` or a `Result<(), E>`",
+            by value, returning `()` or a `Result<(), E>` with an error that is `Send + Sync`",
     note = "write the type of its argument: `|round: Resolved<{P}>| …`"
 )]
 pub trait Consume<P, Kind>: 'static {
@@ -130,7 +130,12 @@ where
 /// The ready-made consumer. An actor: it is called with each round of its broker, in their order.
 ///
 /// It takes one round at a time unless [`concurrency`](Self::concurrency) says more. An error, a panic and a run
-/// longer than the broker's consumer timeout are named in [`Outcome::consumed`] and stop nobody else.
+/// longer than the broker's consumer timeout are named in [`Outcome::consumed`] and stop nobody else. A closure that
+/// blocks its thread does stop everybody on that arbiter, as anywhere in actix: make it async, or send the round to a
+/// `SyncArbiter` or a thread.
+///
+/// A sync closure may change what it captures (`FnMut`); an async one may not (`AsyncFn`), because several calls of it
+/// can be under way.
 ///
 /// ```
 /// use convoke_actors::prelude::*;
@@ -185,10 +190,10 @@ impl<P: Payload> Consumer<P> {
     /// # Errors
     ///
     /// `Full`, `Config`, `BrokerGone`, `NoArbiter`.
-    pub fn join<Kind>(
+    pub fn join<Kind, C: IntoConsumer<P, Kind>>(
         broker: &Addr<Broker<P>>,
-        consumer: impl IntoConsumer<P, Kind>,
-    ) -> impl Future<Output = Result<ConsumerHandle<P>, JoinError>> {
+        consumer: C,
+    ) -> impl Future<Output = Result<ConsumerHandle<P>, JoinError>> + use<P, Kind, C> {
         // Started before anything is awaited, so that the future can go where the closure cannot.
         let started = runtime::is_arbiter().then(|| consumer.into_consumer().start());
         let broker = broker.clone();
@@ -199,9 +204,8 @@ impl<P: Payload> Consumer<P> {
         }
     }
 
-    fn start(mut self) -> (Addr<Self>, Attend<P>) {
+    fn start(self) -> (Addr<Self>, Attend<P>) {
         let attend = Attend { name: self.name.clone(), route: Route::Own(self.inbox.clone()) };
-        self.name.get_or_insert_with(|| "without a name".into());
         let address = runtime::start(|ctx| {
             self.inbox.attach(ctx.home());
             self
@@ -249,6 +253,13 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 /// What [`Consumer::join`] takes: a closure, or a consumer built with [`Consumer::new`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot consume rounds of `{P}`",
+    label = "not a closure of one round",
+    note = "a consumer is a closure or function, sync or async, of `Resolved<{P}>`, `Cancelled<{P}>` or `Outcome<{P}>`, \
+            by value, returning `()` or a `Result<(), E>` with an error that is `Send + Sync`",
+    note = "write the type of its argument: `|round: Resolved<{P}>| …`"
+)]
 pub trait IntoConsumer<P: Payload, Kind> {
     /// Returns the consumer.
     #[doc(hidden)]
@@ -293,7 +304,10 @@ impl<P: Payload> Player for Consumer<P> {
     }
 
     fn label(&self) -> String {
-        format!("the consumer `{}`", self.name.as_deref().unwrap_or_default())
+        match &self.name {
+            Some(name) => format!("the consumer `{name}`"),
+            None => "a consumer without a name of its own".to_owned(),
+        }
     }
 }
 
@@ -343,7 +357,7 @@ impl<P: 'static> Drop for ConsumerSeat<P> {
 pub(crate) type Keeper = Box<dyn Any + Send>;
 
 /// The guard of a consumer that has joined; when it is dropped the consumer finishes what it has and hears no more.
-#[must_use = "dropping it ends the registration: hold it, or hand it to the broker with `.forever()`"]
+#[must_use = "dropping it ends the registration, and so does `let _ =`: give it a name, or hand it over with `.forever()`"]
 pub struct ConsumerHandle<P: Payload> {
     pub(crate) seat: ConsumerSeat<P>,
     /// What keeps the actor alive: an address, or the recipient that was given.

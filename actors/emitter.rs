@@ -102,7 +102,8 @@ impl<P: Payload> Emitter<P> {
     }
 
     /// Sets its own deadline, from the opening of a round, or from its joining if that came later. The default is
-    /// the timeout of the round alone.
+    /// the timeout of the round alone; zero is an error. A round that can do without this emitter goes on after it, and
+    /// under [`LateJoin::ThisRound`](crate::LateJoin::ThisRound) any but one of `Release::All` may: somebody may join.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
@@ -162,10 +163,10 @@ impl<P: Payload> Emitter<P> {
     /// # Errors
     ///
     /// Every variant of [`JoinError`] but `AlreadyJoined`.
-    pub fn join(
+    pub fn join<E: Into<Self>>(
         broker: &Addr<Broker<P>>,
-        emitter: impl Into<Self>,
-    ) -> impl Future<Output = Result<EmitterHandle<P>, JoinError>> {
+        emitter: E,
+    ) -> impl Future<Output = Result<EmitterHandle<P>, JoinError>> + use<P, E> {
         // Started before anything is awaited, so that the future can go where the emitter's closures cannot.
         let started = runtime::is_arbiter().then(|| emitter.into().start());
         let broker = broker.clone();
@@ -275,7 +276,7 @@ impl<P: Payload> fmt::Debug for Emitter<P> {
 /// The guard of an emitter that has joined: it emits, and when it is dropped the emitter is lost to its broker.
 ///
 /// It is a [`Membership`] with the address of its actor.
-#[must_use = "dropping it ends the membership: hold it, or hand it to the broker with `.forever()`"]
+#[must_use = "dropping it ends the membership, and so does `let _ =`: give it a name, or hand it over with `.forever()`"]
 pub struct EmitterHandle<P: Payload> {
     membership: Membership<P>,
     address: Addr<Emitter<P>>,

@@ -18,6 +18,10 @@ use crate::outcome::{EmitterRef, Outcome};
 use crate::runtime::LocalContext;
 
 /// Tells an emitter to join a broker; the answer is who it is there.
+///
+/// # Errors
+///
+/// Every variant of [`JoinError`] but `NoArbiter`.
 #[derive(Debug)]
 pub struct Join<P: Payload> {
     /// The broker to join.
@@ -37,6 +41,10 @@ impl<P: Payload> Handler<Join<P>> for Emitter<P> {
 }
 
 /// Tells an emitter to emit; the answer is the outcome of the round, once it has closed.
+///
+/// # Errors
+///
+/// Every variant of [`EmitError`] but `NoRound`.
 #[derive(Clone, Debug)]
 pub struct Emit<P> {
     /// What the round is about; `None` for the round without a key.
@@ -50,6 +58,10 @@ impl<P: Payload> Message for Emit<P> {
 }
 
 /// Tells an emitter to refuse an open round; the answer is the outcome of the round, which is cancelled.
+///
+/// # Errors
+///
+/// `NoRound`, `NotJoined`, `BrokerGone`, `Busy`.
 #[derive(Clone, Debug)]
 pub struct Veto<P> {
     key: Option<RoundKey>,
@@ -145,58 +157,71 @@ pub trait EmitterExt<P: Payload> {
     /// # Errors
     ///
     /// Every variant of [`JoinError`] but `NoArbiter`.
-    fn join(&self, broker: &Addr<Broker<P>>) -> impl Future<Output = Result<EmitterRef, JoinError>>;
+    fn join(&self, broker: &Addr<Broker<P>>) -> impl Future<Output = Result<EmitterRef, JoinError>> + use<Self, P>;
 
     /// Emits. See [`Membership::emit`](crate::Membership::emit).
     ///
     /// # Errors
     ///
     /// Every variant of [`EmitError`] but `NoRound`.
-    fn emit(&self, payload: P) -> impl Future<Output = Result<Outcome<P>, EmitError>>;
+    fn emit(&self, payload: P) -> impl Future<Output = Result<Outcome<P>, EmitError>> + use<Self, P>;
 
     /// Emits into the round of a key. See [`Membership::emit_for`](crate::Membership::emit_for).
     ///
     /// # Errors
     ///
     /// As [`emit`](Self::emit).
-    fn emit_for(&self, key: impl Into<RoundKey>, payload: P) -> impl Future<Output = Result<Outcome<P>, EmitError>>;
+    fn emit_for<K: Into<RoundKey>>(
+        &self,
+        key: K,
+        payload: P,
+    ) -> impl Future<Output = Result<Outcome<P>, EmitError>> + use<Self, P, K>;
 
     /// Refuses the open round without a key. See [`Membership::veto`](crate::Membership::veto).
     ///
     /// # Errors
     ///
     /// `NoRound`, `NotJoined`, `BrokerGone`, `EmitterGone`, `Busy`.
-    fn veto(&self, reason: impl Into<Arc<str>>) -> impl Future<Output = Result<Outcome<P>, EmitError>>;
+    fn veto<R: Into<Arc<str>>>(
+        &self,
+        reason: R,
+    ) -> impl Future<Output = Result<Outcome<P>, EmitError>> + use<Self, P, R>;
 
     /// Leaves the broker in order. See [`Membership::leave`](crate::Membership::leave).
     ///
     /// # Errors
     ///
     /// `EmitterGone`.
-    fn leave(&self) -> impl Future<Output = Result<(), EmitError>>;
+    fn leave(&self) -> impl Future<Output = Result<(), EmitError>> + use<Self, P>;
 }
 
 impl<P: Payload> EmitterExt<P> for Addr<Emitter<P>> {
-    async fn join(&self, broker: &Addr<Broker<P>>) -> Result<EmitterRef, JoinError> {
-        self.send(Join { broker: broker.clone() }).await.unwrap_or(Err(JoinError::EmitterGone))
+    fn join(&self, broker: &Addr<Broker<P>>) -> impl Future<Output = Result<EmitterRef, JoinError>> + use<P> {
+        let request = self.send(Join { broker: broker.clone() });
+        async move { request.await.unwrap_or(Err(JoinError::EmitterGone)) }
     }
 
-    fn emit(&self, payload: P) -> impl Future<Output = Result<Outcome<P>, EmitError>> {
+    fn emit(&self, payload: P) -> impl Future<Output = Result<Outcome<P>, EmitError>> + use<P> {
         let request = self.send(Emit { key: None, payload });
         async move { request.await.unwrap_or(Err(EmitError::EmitterGone)) }
     }
 
-    fn emit_for(&self, key: impl Into<RoundKey>, payload: P) -> impl Future<Output = Result<Outcome<P>, EmitError>> {
+    fn emit_for<K: Into<RoundKey>>(
+        &self,
+        key: K,
+        payload: P,
+    ) -> impl Future<Output = Result<Outcome<P>, EmitError>> + use<P, K> {
         let request = self.send(Emit { key: Some(key.into()), payload });
         async move { request.await.unwrap_or(Err(EmitError::EmitterGone)) }
     }
 
-    fn veto(&self, reason: impl Into<Arc<str>>) -> impl Future<Output = Result<Outcome<P>, EmitError>> {
+    fn veto<R: Into<Arc<str>>>(&self, reason: R) -> impl Future<Output = Result<Outcome<P>, EmitError>> + use<P, R> {
         let request = self.send(Veto::new(reason));
         async move { request.await.unwrap_or(Err(EmitError::EmitterGone)) }
     }
 
-    async fn leave(&self) -> Result<(), EmitError> {
-        self.send(Leave).await.map_err(|_| EmitError::EmitterGone)
+    fn leave(&self) -> impl Future<Output = Result<(), EmitError>> + use<P> {
+        let request = self.send(Leave);
+        async move { request.await.map_err(|_| EmitError::EmitterGone) }
     }
 }

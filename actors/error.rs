@@ -7,13 +7,13 @@ use std::time::Duration;
 use actix::MailboxError;
 use serde::Serialize;
 
-use crate::id::{BrokerId, EmitterId, RoundId, RoundKey};
+use crate::id::{BrokerId, EmitterId, RoundId, RoundKey, Title};
 
 /// A broker was given rules by which no round could go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The timeout, or the idle timeout, is zero.
+    /// The timeout, the idle timeout, an emitter's deadline or the consumer timeout is zero.
     ZeroTimeout,
     /// `Release::AtLeast(0)`.
     ZeroQuorum,
@@ -162,9 +162,8 @@ impl fmt::Display for EmitError {
                     "the emitter has emitted in round {round}: wait for its outcome, or choose a RepeatEmit policy"
                 )
             }
-            Self::Late { round, key: None } => write!(f, "round {round} went on without this signal: it came too late"),
-            Self::Late { round, key: Some(key) } => {
-                write!(f, "round {round} of `{key}` went on without this signal: it came too late")
+            Self::Late { round, key } => {
+                write!(f, "{} went on without this signal: it came too late", Title(*round, key.as_ref()))
             }
             Self::TooManyRounds { limit } => {
                 write!(

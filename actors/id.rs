@@ -112,6 +112,19 @@ impl fmt::Display for RoundId {
     }
 }
 
+/// A round as a person reads it: by its number, and by its key if it has one.
+pub(crate) struct Title<'a>(pub(crate) RoundId, pub(crate) Option<&'a RoundKey>);
+
+impl fmt::Display for Title<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "round {}", self.0)?;
+        match self.1 {
+            Some(key) => write!(f, " of `{key}`"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// What a round is about: signals of the same key belong to the same round.
 ///
 /// It is made from an integer, a [`Uuid`] or a string; `7_u64`, `7_i32` and `7_usize` are the same key, `"7"` is
@@ -179,6 +192,12 @@ impl From<&str> for RoundKey {
 impl From<String> for RoundKey {
     fn from(key: String) -> Self {
         Self::Text(key.into())
+    }
+}
+
+impl From<&String> for RoundKey {
+    fn from(key: &String) -> Self {
+        Self::Text(key.as_str().into())
     }
 }
 

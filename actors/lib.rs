@@ -40,7 +40,7 @@ mod runtime;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod model;
 
 #[cfg(feature = "testing")]
@@ -63,6 +63,10 @@ pub use runtime::LocalContext;
 #[doc(hidden)]
 pub use runtime::Player;
 pub use session::Session;
+/// The ids of emitters, and a kind of key, are of this type.
+#[doc(no_inline)]
+pub use uuid::Uuid;
+
 pub use snapshot::{BrokerSnapshot, DESCRIBED_ROUNDS, EmitterStats, OpenRound, PastRound};
 
 /// What a round may gather: any type that can be shared between threads and lives as long as it is needed.

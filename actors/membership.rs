@@ -101,7 +101,7 @@ impl<P: 'static> Seat<P> {
 /// too, the emitter is off the roster, and lost to every open round that it still owes a signal: what that means is
 /// the broker's [`OnLost`](crate::OnLost) policy. [`leave`](Self::leave) is the orderly way out: open rounds go on
 /// without it.
-#[must_use = "dropping a membership ends it: keep it in a field of the actor"]
+#[must_use = "dropping a membership ends it, and so does `let _ =`: keep it in a field of the actor"]
 pub struct Membership<P: 'static> {
     seat: Arc<Seat<P>>,
     armed: bool,

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::consumed::{Consumed, Deliveries};
 use crate::error::Handled;
-use crate::id::{BrokerId, EmitterId, RoundId, RoundKey};
+use crate::id::{BrokerId, EmitterId, RoundId, RoundKey, Title};
 use crate::round::{Abort, Kept, Slot, Verdict};
 
 /// Who an emitter is.
@@ -123,6 +123,7 @@ pub(crate) struct Account<P> {
     pub(crate) kept: Vec<Kept>,
     pub(crate) payloads: Vec<P>,
     pub(crate) missing: Vec<Slot>,
+    pub(crate) unfilled: Vec<Arc<str>>,
     /// How many signals the broker's rules ask for, if they ask for a number.
     pub(crate) quorum: Option<usize>,
     pub(crate) directory: Arc<Directory>,
@@ -145,6 +146,10 @@ impl<P> Account<P> {
 
     fn missing(&self) -> impl ExactSizeIterator<Item = &EmitterRef> {
         self.missing.iter().map(|slot| self.emitter(*slot))
+    }
+
+    pub(crate) fn title(&self) -> Title<'_> {
+        Title(self.round, self.key.as_ref())
     }
 
     fn cause(&self) -> Cause {
@@ -195,9 +200,15 @@ macro_rules! accounts {
                 self.0.signals()
             }
 
-            /// Returns those who had not kept their promise when the round closed.
+            /// Returns those who owed a signal when the round closed and had not kept their promise; whoever vetoed is
+            /// not among them.
             pub fn missing(&self) -> impl ExactSizeIterator<Item = &EmitterRef> {
                 self.0.missing()
+            }
+
+            /// Returns the names that the rules require and that no member of the round bore.
+            pub fn unfilled(&self) -> &[Arc<str>] {
+                &self.0.unfilled
             }
 
             /// Waits until every consumer is done with the round, or its time for that is over, and returns how each
@@ -286,7 +297,8 @@ impl<P> Outcome<P> {
         self.account().signals()
     }
 
-    /// Returns those who had not kept their promise when the round closed.
+    /// Returns those who owed a signal when the round closed and had not kept their promise; whoever vetoed is not
+    /// among them.
     pub fn missing(&self) -> impl ExactSizeIterator<Item = &EmitterRef> {
         self.account().missing()
     }
@@ -372,11 +384,15 @@ impl<P: fmt::Debug> fmt::Debug for Cancelled<P> {
 
 impl<P> fmt::Display for Resolved<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Account { round, elapsed, kept, .. } = &*self.0;
+        let Account { elapsed, kept, .. } = &*self.0;
+        let title = self.0.title();
         let (count, s) = (kept.len(), if kept.len() == 1 { "" } else { "s" });
-        write!(f, "round {round} resolved after {} with {count} signal{s}", Brief(*elapsed))?;
+        write!(f, "{title} resolved after {} with {count} signal{s}", Brief(*elapsed))?;
         if self.is_partial() {
             write!(f, ", partial: missing {}", Names(&self.0))?;
+            if !self.0.unfilled.is_empty() {
+                write!(f, "; no member named {}", self.0.unfilled.join(", "))?;
+            }
         }
         Ok(())
     }
@@ -384,15 +400,19 @@ impl<P> fmt::Display for Resolved<P> {
 
 impl<P> fmt::Display for Cancelled<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Account { round, elapsed, missing, kept, quorum, .. } = &*self.0;
+        let Account { elapsed, missing, unfilled, kept, quorum, .. } = &*self.0;
+        let title = self.0.title();
         let cause = self.cause();
-        write!(f, "round {round} cancelled after {}: {cause}", Brief(*elapsed))?;
+        write!(f, "{title} cancelled after {}: {cause}", Brief(*elapsed))?;
         if let (Some(quorum), Cause::TimedOut | Cause::Idle | Cause::OutOfReach) = (quorum, &cause) {
             write!(f, " with {} of the {quorum} signals it needs", kept.len())?;
         }
         let named = usize::from(matches!(cause, Cause::Lost(_)));
         if missing.len() > named {
             write!(f, "; missing {}", Names(&self.0))?;
+        }
+        if !unfilled.is_empty() {
+            write!(f, "; no member named {}", unfilled.join(", "))?;
         }
         Ok(())
     }

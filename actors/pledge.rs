@@ -102,7 +102,7 @@ impl<P: 'static> Pledge<P> {
         self.call.key.as_ref()
     }
 
-    /// Returns how much time is left until the round's deadline; zero when it is past.
+    /// Returns how much time is left until the round's deadline, not the emitter's own; zero when it is past.
     pub fn left(&self) -> Duration {
         self.call.deadline.saturating_duration_since(runtime::now())
     }

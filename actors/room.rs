@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::Payload;
 use crate::broker::ToBroker;
 use crate::consumed::FailedConsumer;
-use crate::id::{BrokerId, RoundId, RoundKey};
+use crate::id::{BrokerId, RoundId, RoundKey, Title};
 use crate::membership::Reply;
 use crate::outcome::Account;
 use crate::roster::{Listed, Roster};
@@ -61,6 +61,11 @@ impl<P: Payload> Link<P> {
     /// Makes the way to a new session, with an empty queue of an earlier one.
     pub(crate) fn new(round: RoundId, key: Option<RoundKey>, opened: Instant, inbox: Vec<ToSession<P>>) -> Rc<Self> {
         Rc::new(Self { round, key, opened, task: Cell::new(None), inbox: RefCell::new(inbox) })
+    }
+
+    /// The round as the log names it.
+    pub(crate) fn title(&self) -> Title<'_> {
+        Title(self.round, self.key.as_ref())
     }
 
     #[inline]

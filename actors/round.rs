@@ -424,6 +424,14 @@ impl<P> Round<P> {
         (0..).zip(&self.standing).filter(|(_, standing)| standing.owes()).map(|(slot, _)| slot)
     }
 
+    /// The required names, by their places, of which nobody has kept a promise and nobody owes one.
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = usize> + '_ {
+        let owed = |name: usize| {
+            self.terms.iter().any(|(slot, terms)| terms.required == Some(name) && self.standing_of(*slot).is_missing())
+        };
+        (0..).zip(&self.required).filter(move |(name, kept)| !**kept && !owed(*name)).map(|(name, _)| name)
+    }
+
     pub(crate) fn kept(&self) -> &[Kept] {
         &self.kept
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::Payload;
 use crate::broker::{Broker, ToBroker};
 use crate::error::EmitError;
-use crate::id::{RoundId, RoundKey};
+use crate::id::{RoundId, RoundKey, Title};
 use crate::membership::{Reply, answer};
 use crate::outcome::{Account, Outcome};
 use crate::room::{FromSession, Link, ToSession};
@@ -87,7 +87,7 @@ impl<P: Payload> Broker<P> {
         let now = runtime::now();
         if let Some(round) = self.debts.settle(key.as_ref(), slot, now) {
             self.count_late(slot);
-            log::debug!(target: "convoke::broker", "broker {}: {} came too late for round {round}", self.id, self.name(slot));
+            log::debug!(target: "convoke::broker", "broker {}: `{}` came too late for {}", self.id, self.name(slot), Title(round, key.as_ref()));
             return answer(reply, Err(EmitError::Late { round, key }));
         }
         let limit = self.limits.open;
@@ -129,7 +129,7 @@ impl<P: Payload> Broker<P> {
         self.room().roster.borrow_mut().remove(slot, RoundId(self.next_round));
         self.debts.drop_slot(slot);
         log::debug!(
-            target: "convoke::broker", "broker {}: {} {}", self.id, self.name(slot), if lost { "is lost" } else { "has left" }
+            target: "convoke::broker", "broker {}: `{}` {}", self.id, self.name(slot), if lost { "is lost" } else { "has left" }
         );
         for link in self.open.all() {
             let input = if lost { ToSession::Lost(slot) } else { ToSession::Leave(slot) };

@@ -169,7 +169,7 @@ impl<P: Payload> Session<P> {
             _ => EmitError::Busy { limit: self.room.max_deferred },
         };
         let name = self.room.roster.borrow().directory().emitters[slot as usize].name.clone();
-        log::debug!(target: "convoke::round", "broker {} round {}: `{name}`: {error}", self.room.id, self.link.round);
+        log::debug!(target: "convoke::round", "broker {}: {}: `{name}`: {error}", self.room.id, self.link.title());
         answer(reply, Err(error));
     }
 
@@ -279,6 +279,14 @@ impl<P: Payload> Session<P> {
         }
     }
 
+    /// The required names that no member bears.
+    pub(crate) fn unfilled(&self) -> Vec<Arc<str>> {
+        match &self.rules.release {
+            Release::Required(names) => self.round.unknown().filter_map(|name| names.get(name).cloned()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     fn describe(&self, t: Duration) -> OpenRound {
         let roster = self.room.roster.borrow();
         let name = |slot: Slot| roster.directory().emitters[slot as usize].clone();
@@ -289,6 +297,7 @@ impl<P: Payload> Session<P> {
             left: self.round.next_deadline().unwrap_or_default().saturating_sub(t),
             kept: self.round.kept().iter().map(|kept| name(kept.slot)).collect(),
             waits_for: self.round.owing().map(name).collect(),
+            unfilled: self.unfilled(),
         }
     }
 }
@@ -297,7 +306,7 @@ impl<P: Payload> Actor for Session<P> {
     type Context = LocalContext<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        log::debug!(target: "convoke::round", "broker {} round {} opened", self.room.id, self.link.round);
+        log::debug!(target: "convoke::round", "broker {}: {} opened", self.room.id, self.link.title());
         self.arm(ctx);
     }
 }
@@ -349,7 +358,7 @@ impl<P: Payload> Player for Session<P> {
     }
 
     fn label(&self) -> String {
-        format!("the session of round {} of broker `{}`", self.link.round, self.room.id)
+        format!("the session of {} of broker `{}`", self.link.title(), self.room.id)
     }
 }
 

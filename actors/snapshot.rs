@@ -52,7 +52,7 @@ pub struct EmitterStats {
     pub kept: u64,
     /// Rounds whose time was over before its signal came.
     pub missed: u64,
-    /// Signals that came when the round was over.
+    /// Signals that came when the round was over, for whatever reason it was.
     pub late: u64,
     /// Resolved rounds of at least two signals in which its own was the last.
     pub last: u64,
@@ -79,6 +79,8 @@ pub struct OpenRound {
     pub kept: Vec<EmitterRef>,
     /// Who has not.
     pub waits_for: Vec<EmitterRef>,
+    /// Required names that no member bears.
+    pub unfilled: Vec<Arc<str>>,
 }
 
 /// A round that is closed.
@@ -96,8 +98,10 @@ pub struct PastRound {
     pub elapsed: Duration,
     /// How many signals it gathered.
     pub signals: usize,
-    /// Who had not kept its promise.
+    /// Who owed a signal and had not kept its promise; whoever vetoed is not among them.
     pub missing: Vec<EmitterRef>,
+    /// Required names that no member bore.
+    pub unfilled: Vec<Arc<str>>,
     /// The consumers that did not do their work.
     pub failed_consumers: Vec<FailedConsumer>,
 }
@@ -116,6 +120,7 @@ impl PastRound {
             elapsed: outcome.elapsed(),
             signals: outcome.payloads().len(),
             missing,
+            unfilled: outcome.account().unfilled.clone(),
             failed_consumers: Vec::new(),
         }
     }

@@ -108,7 +108,7 @@ pub use convoke_actors::{BrokerSnapshot, DESCRIBED_ROUNDS, EmitterStats, OpenRou
 #[doc(inline)]
 pub use convoke_actors::{
     BrokerError, BrokerId, ConfigError, ConsumerError, EmitError, EmitterId, EmitterRef, Failure, Handled, JoinError,
-    RoundId,
+    RoundId, Uuid,
 };
 
 // What the signatures above are made of.

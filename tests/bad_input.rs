@@ -135,7 +135,10 @@ async fn a_key_beyond_the_limit() {
     let [one, _two] = join_all(&broker, ["one", "two"]).await;
     let _open = one.emit_for("a", 1);
     let error = at_once(one.emit_for("b", 1)).await.unwrap_err();
-    assert_eq!(error.to_string(), "1 rounds are open, the most this broker holds: wait, or raise `max_open`");
+    assert_eq!(
+        error.to_string(),
+        "the limit of 1 rounds, open or with their consumers, is reached: wait, or raise `max_open`"
+    );
 }
 
 #[convoke::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use convoke::prelude::*;
-use convoke::{Membership, Payload, Summons};
+use convoke::{EmitterSpec, Membership, Payload, Summons};
 use tokio::time::Instant;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -63,27 +63,18 @@ pub(crate) async fn join_all<P: Payload, const N: usize>(
 
 /// The names of those whose signals a round has, in their order.
 pub(crate) fn kept_by<P>(outcome: &Outcome<P>) -> Vec<&str> {
-    match outcome {
-        Outcome::Resolved(round) => round.signals().map(|signal| &*signal.emitter.name).collect(),
-        Outcome::Cancelled(round) => round.signals().map(|signal| &*signal.emitter.name).collect(),
-    }
+    outcome.signals().map(|signal| &*signal.emitter.name).collect()
 }
 
 /// The names of those who have not kept their promise.
 pub(crate) fn missing<P>(outcome: &Outcome<P>) -> Vec<&str> {
-    match outcome {
-        Outcome::Resolved(round) => round.missing().map(|emitter| &*emitter.name).collect(),
-        Outcome::Cancelled(round) => round.missing().map(|emitter| &*emitter.name).collect(),
-    }
+    outcome.missing().map(|emitter| &*emitter.name).collect()
 }
 
-/// Why it was cancelled, and whose name stands there.
+/// Why it was cancelled.
 #[track_caller]
 pub(crate) fn cause<P: std::fmt::Debug>(outcome: &Outcome<P>) -> Cause {
-    match outcome {
-        Outcome::Resolved(_) => panic!("resolved: {outcome:?}"),
-        Outcome::Cancelled(round) => round.cause(),
-    }
+    outcome.cause().unwrap_or_else(|| panic!("resolved: {outcome:?}"))
 }
 
 #[track_caller]
@@ -130,9 +121,11 @@ impl<T> Clone for Notes<T> {
 /// An actor of the user's own that is an emitter: what it does with a pledge is told when it is made, and its
 /// membership stands in a field.
 pub(crate) struct Clerk {
-    answer: Box<dyn FnMut(Pledge<u32>, &mut Context<Clerk>)>,
+    answer: Box<Answer>,
     membership: Option<Membership<u32>>,
 }
+
+type Answer = dyn FnMut(Pledge<u32>, &mut Context<Clerk>);
 
 impl Clerk {
     /// Starts a clerk and lets it join.
@@ -141,10 +134,18 @@ impl Clerk {
         name: &str,
         answer: impl FnMut(Pledge<u32>, &mut Context<Clerk>) + 'static,
     ) -> Addr<Self> {
+        Self::join_as(broker, name.into(), answer).await.unwrap()
+    }
+
+    pub(crate) async fn join_as(
+        broker: &Addr<Broker<u32>>,
+        spec: EmitterSpec,
+        answer: impl FnMut(Pledge<u32>, &mut Context<Clerk>) + 'static,
+    ) -> Result<Addr<Self>, JoinError> {
         let clerk = Self { answer: Box::new(answer), membership: None }.start();
-        let membership = broker.add_emitter(name, clerk.clone().recipient()).await.unwrap();
-        clerk.send(Hold(membership)).await.unwrap();
-        clerk
+        let membership = broker.add_emitter(spec, clerk.clone().recipient()).await?;
+        assert!(clerk.send(Hold(membership)).await.is_ok());
+        Ok(clerk)
     }
 }
 

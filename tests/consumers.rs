@@ -285,7 +285,8 @@ async fn an_actor_that_fails_panics_hangs_or_is_gone_stops_no_other_and_is_named
     ];
     let mut guards = Vec::new();
     for (name, (ledger, _)) in &ledgers {
-        guards.push(broker.add_consumer(*name, ledger.clone().recipient::<Outcome<u32>>()).await.unwrap());
+        let ledger = ledger.clone().recipient::<Outcome<u32>>().downgrade();
+        guards.push(broker.add_consumer(*name, ledger).await.unwrap());
     }
     let mut held: Vec<_> = ledgers.into_iter().collect();
     drop(held.remove(4));
@@ -306,19 +307,28 @@ async fn an_actor_that_fails_panics_hangs_or_is_gone_stops_no_other_and_is_named
 }
 
 #[convoke::test]
-async fn a_broker_does_not_keep_a_consuming_actor_alive() {
-    let (broker, one) = soloist().await;
-    let (ledger, _) = Ledger::start(|_| Box::pin(async { Ok(()) }));
-    let guard = broker.add_consumer("ledger", ledger.clone().recipient::<Outcome<u32>>()).await.unwrap();
-    let weak = ledger.downgrade();
-    drop(ledger);
-    settled().await;
-    assert!(weak.upgrade().is_none_or(|ledger| !ledger.connected()));
-    let consumed = at_once(at_once(one.emit(1)).await.unwrap().consumed()).await;
-    assert_eq!(consumed.failed, [failed("ledger", ConsumerError::Gone)]);
-    drop(guard);
-    settled().await;
-    assert_eq!(at_once(at_once(one.emit(1)).await.unwrap().consumed()).await.consumers, 0);
+async fn a_guard_keeps_an_actor_alive_that_was_given_as_a_recipient_and_not_as_a_weak_one() {
+    for weak in [false, true] {
+        let (broker, one) = soloist().await;
+        let (ledger, heard) = Ledger::start(|_| Box::pin(async { Ok(()) }));
+        let address = ledger.downgrade();
+        let recipient = ledger.recipient::<Outcome<u32>>();
+        let guard = if weak {
+            let guard = broker.add_consumer("ledger", recipient.downgrade()).await.unwrap();
+            drop(recipient);
+            guard
+        } else {
+            broker.add_consumer("ledger", recipient).await.unwrap()
+        };
+        settled().await;
+        let consumed = at_once(at_once(one.emit(1)).await.unwrap().consumed()).await;
+        let gone = [failed("ledger", ConsumerError::Gone)];
+        assert_eq!((consumed.failed, heard.len()), if weak { (gone.to_vec(), 0) } else { (vec![], 1) });
+        drop(guard);
+        settled().await;
+        assert_eq!(at_once(at_once(one.emit(2)).await.unwrap().consumed()).await.consumers, 0);
+        assert!(address.upgrade().is_none_or(|ledger| !ledger.connected()), "nobody keeps it");
+    }
 }
 
 #[convoke::test]

@@ -90,6 +90,20 @@ async fn a_signal_beyond_the_limit_of_open_rounds_is_an_error_until_one_closes()
 }
 
 #[convoke::test]
+async fn a_round_with_a_consumer_at_work_counts_against_the_limit() {
+    let broker = Broker::new(SECOND).max_open(1).start();
+    let [one] = join_all(&broker, ["one"]).await;
+    let consumer = Consumer::join(&broker, async |_: Resolved<u32>| sleep(ms(300)).await).await.unwrap();
+    let outcome = at_once(one.emit(1)).await.unwrap();
+    assert_eq!(at_once(one.emit(2)).await.unwrap_err(), EmitError::TooManyRounds { limit: 1 });
+    after(ms(300), outcome.consumed()).await;
+    settled().await;
+    assert!(at_once(one.emit(3)).await.unwrap().is_resolved());
+    drop(consumer);
+    sleep(ms(300)).await;
+}
+
+#[convoke::test]
 async fn a_hundred_keys_interleaved_end_each_with_its_own_payloads() {
     const KEYS: u32 = 100;
     let broker = Broker::new(SECOND).start();

@@ -17,6 +17,9 @@ mod consumers;
 /// Actors of the user's own as emitters: summons, pledge, membership.
 mod summons;
 
+/// Our prelude beside the one of actix.
+mod prelude;
+
 // What a broker tells, and who knows it.
 
 /// `Brokers`, the registry.
@@ -30,6 +33,13 @@ mod snapshot;
 mod bad_input;
 /// What is stopped, lost or crashes: nobody is left waiting.
 mod losses;
+
+// How to test with it.
+
+/// The test that the README shows, word for word.
+mod without_sleeping;
+/// `#[convoke::test]` itself: virtual time, the leak check, seeds.
+mod testing;
 
 // What must hold whatever the order, the load and the clock.
 

@@ -37,8 +37,11 @@ fn all_ran(seen: &Exploration) -> bool {
 struct Witness {
     heard: Rc<RefCell<BTreeMap<RoundId, BTreeSet<String>>>>,
     told: Rc<RefCell<Vec<RoundId>>>,
-    parties: Rc<RefCell<Vec<(&'static str, oneshot::Receiver<()>)>>>,
+    parties: Rc<RefCell<Vec<Party>>>,
 }
+
+/// Its name, and what tells that it has ended.
+type Party = (&'static str, oneshot::Receiver<()>);
 
 impl Witness {
     fn hear(&self, outcome: &Outcome<u32>) {
@@ -89,7 +92,7 @@ impl Witness {
         format!("{:?}", self.heard.borrow())
     }
 
-    fn next_party(&self) -> Option<(&'static str, oneshot::Receiver<()>)> {
+    fn next_party(&self) -> Option<Party> {
         self.parties.borrow_mut().pop()
     }
 }

@@ -1,6 +1,7 @@
 //! Any actor as an emitter: it is summoned, and gets a pledge to keep, to veto, or to drop.
 
 use actix::Addr;
+use convoke::EmitterSpec;
 use convoke::prelude::*;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -42,7 +43,7 @@ async fn an_actor_that_vetoes_cancels_the_round_for_everyone() {
     let [one] = join_all(&broker, ["one"]).await;
     let _clerk = Clerk::join(&broker, "clerk", |pledge, _| pledge.veto("sold out")).await;
     let outcome = at_once(one.emit(1)).await.unwrap();
-    assert_eq!(outcome.to_string(), "round #1 cancelled after 0ns: vetoed by clerk: sold out; missing clerk");
+    assert_eq!(outcome.to_string(), "round #1 cancelled after 0ns: vetoed by clerk: sold out");
 }
 
 #[convoke::test]
@@ -258,6 +259,68 @@ async fn an_actor_leaves_in_order_by_its_membership() {
     settled().await;
     clerk.send(LEAVE).await.unwrap();
     assert!(at_once(first).await.unwrap().is_resolved());
+}
+
+#[convoke::test]
+async fn an_actor_of_ones_own_may_have_an_id_and_a_deadline_too() {
+    let broker = broker();
+    let [one] = join_all(&broker, ["one"]).await;
+    let (pledges, id) = (Notes::new(), Uuid::from_u128(7));
+    let notes = pledges.clone();
+    let spec = EmitterSpec::new("clerk").with_id(id).deadline(ms(300));
+    let clerk = Clerk::join_as(&broker, spec.clone(), move |pledge, _| notes.add(pledge)).await.unwrap();
+    let error = Clerk::join_as(&broker, spec, |_, _| ()).await.unwrap_err();
+    assert_eq!(error, JoinError::DuplicateId { id: id.into(), name: "clerk".into() });
+    let outcome = after(ms(300), one.emit(1)).await.unwrap();
+    assert_eq!((cause(&outcome), missing(&outcome)), (Cause::TimedOut, vec!["clerk"]));
+    assert_eq!(outcome.missing().next().unwrap().id, id.into());
+    drop(clerk);
+}
+
+#[convoke::test]
+async fn whoever_is_enlisted_is_never_asked_and_emits_by_its_membership() {
+    let broker = broker();
+    let [one] = join_all(&broker, ["one"]).await;
+    let spec = EmitterSpec::new("enlisted").deadline(ms(300));
+    let enlisted = broker.enlist(spec).await.unwrap();
+    let first = one.emit(1);
+    assert_eq!(at_once(enlisted.emit(2)).await.unwrap().payloads(), [1, 2]);
+    assert!(at_once(first).await.unwrap().is_resolved());
+    let outcome = after(ms(300), one.emit(1)).await.unwrap();
+    assert_eq!((cause(&outcome), missing(&outcome)), (Cause::TimedOut, vec!["enlisted"]));
+    one.do_emit_for("a", 1).unwrap();
+    assert!(at_once(enlisted.veto_for("a", "no")).await.unwrap().is_cancelled());
+    let last = one.emit_for("b", 1);
+    settled().await;
+    enlisted.leave();
+    assert!(at_once(last).await.unwrap().is_resolved());
+}
+
+#[convoke::test]
+async fn a_membership_does_not_keep_its_broker_alive() {
+    let broker = broker();
+    let enlisted = broker.enlist("enlisted").await.unwrap();
+    drop(broker);
+    settled().await;
+    assert!(convoke::testing::alive().is_empty());
+    assert_eq!(at_once(enlisted.emit(2)).await.unwrap_err(), EmitError::BrokerGone);
+}
+
+#[convoke::test]
+async fn a_late_pledge_of_one_who_is_gone_is_not_counted_for_whoever_has_its_place() {
+    let broker = broker();
+    let [one] = join_all(&broker, ["one"]).await;
+    let (own, pledges) = hoarder(&broker, "own").await;
+    assert!(after(SECOND, one.emit(1)).await.unwrap().is_cancelled());
+    drop(own);
+    // Places are given away again when there are many of them.
+    drop(join_all(&broker, ["other"; 100]).await);
+    settled().await;
+    let _heirs = join_all(&broker, ["heir"; 10]).await;
+    let error = at_once(pledges.pop().unwrap().keep_and_wait(7)).await.unwrap_err();
+    assert!(matches!(error, EmitError::Late { .. }), "{error}");
+    let late: u64 = broker.inspect().await.unwrap().emitters.iter().map(|emitter| emitter.late).sum();
+    assert_eq!(late, 0);
 }
 
 #[convoke::test]

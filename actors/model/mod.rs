@@ -4,7 +4,7 @@
 //! `spec.rs (one round) → rounds.rs: round.rs does the same`
 //! `spec.rs → ledger.rs (a broker of many rounds) → brokers.rs: the real actors do the same`
 
-//mod brokers;
-//mod ledger;
+mod brokers;
+mod ledger;
 mod rounds;
 mod spec;

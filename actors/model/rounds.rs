@@ -78,6 +78,7 @@ fn standing(stands: Option<Stands>) -> Standing {
         Some(Stands::Awaited) => Standing::Awaited,
         Some(Stands::Kept) => Standing::Kept,
         Some(Stands::Missed) => Standing::Missed,
+        Some(Stands::ToldLate) => Standing::ToldLate,
         Some(Stands::Lost) => Standing::Lost,
         Some(Stands::Left) => Standing::Left,
     }
@@ -164,7 +165,7 @@ impl StateMachineTest for RealRound {
 }
 
 prop_state_machine! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_round_does_what_its_specification_says(sequential 1..40 => RealRound);

@@ -121,6 +121,8 @@ pub(super) enum Stands {
     Awaited,
     Kept,
     Missed,
+    /// The same, and it has been told so.
+    ToldLate,
     Lost,
     Left,
 }
@@ -251,7 +253,10 @@ impl Course<'_> {
                     instead_of = Some(self.signals.remove(before).2);
                 }
             },
-            Some(Stands::Missed) => return Told::Late,
+            Some(Stands::Missed | Stands::ToldLate) => {
+                self.put(slot, Stands::ToldLate);
+                return Told::Late;
+            }
             Some(Stands::Lost | Stands::Left) => return Told::Gone,
             None => return Told::NextRound,
         }

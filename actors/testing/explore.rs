@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::{alive, assert_none_alive, in_virtual_time, settle};
+use super::{assert_none_alive, in_virtual_time, left_behind, settle};
 use crate::runtime::{Executor, Seed};
 
 /// The environment variable that replays one seed.
@@ -86,7 +86,8 @@ where
         let (result, trace, alive) = in_virtual_time(async {
             let result = body().await;
             settle().await;
-            (result, Executor::here().and_then(|executor| executor.trace()).unwrap_or_default(), alive())
+            let trace = Executor::here().and_then(|executor| executor.trace()).unwrap_or_default();
+            (result, trace, left_behind().await)
         });
         assert_none_alive(name, &alive);
         (result, trace)
