@@ -18,11 +18,12 @@ use crate::error::{BrokerError, ConfigError};
 use crate::id::{BrokerId, RoundId, RoundKey};
 use crate::membership::Reply;
 use crate::open_rounds::OpenRounds;
+use crate::pledge::Seated;
 use crate::policy::{Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules};
 use crate::room::{FromSession, Room, ToSession};
 use crate::roster::Roster;
 use crate::round::{Abort, Slot, Standing};
-use crate::runtime::{self, Inbox, LocalContext, Player};
+use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
 use crate::snapshot::PastRound;
 
 /// What reaches a broker from its members.
@@ -43,7 +44,7 @@ pub(crate) enum ToBroker<P> {
     },
     /// A pledge was kept when its round was over.
     PledgeLate {
-        slot: Slot,
+        by: Seated,
         round: RoundId,
         key: Option<RoundKey>,
         reply: Option<Reply<P>>,
@@ -84,7 +85,7 @@ pub struct Broker<P: Payload> {
     pub(crate) misconfigured: Option<ConfigError>,
     pub(crate) door: Arc<Inbox<ToBroker<P>>>,
     /// Taken from the inbox and not handled yet.
-    pub(crate) batch: VecDeque<ToBroker<P>>,
+    pub(crate) batch: Intake<ToBroker<P>>,
     /// Given back by a round that closed, before everything that came later.
     pub(crate) returned: VecDeque<ToBroker<P>>,
     pub(crate) room: Option<Rc<Room<P>>>,
@@ -134,7 +135,7 @@ impl<P: Payload> Broker<P> {
             limits,
             misconfigured: None,
             door: Arc::new(Inbox::new(limits.waiting)),
-            batch: VecDeque::new(),
+            batch: Intake::new(),
             returned: VecDeque::new(),
             room: None,
             open: OpenRounds::new(),
@@ -354,12 +355,11 @@ impl<P: Payload> Player for Broker<P> {
             self.input(input, ctx);
             handled += 1;
         }
-        // Once: what is pushed from now on wakes the broker again.
-        if handled < budget && self.batch.is_empty() {
-            self.door.take(&mut self.batch);
+        if handled < budget {
+            self.batch.refill(&self.door);
         }
         while handled < budget
-            && let Some(input) = self.batch.pop_front()
+            && let Some(input) = self.batch.next()
         {
             match input {
                 ToBroker::Emit { slot, generation, key, payload, reply } => {
@@ -383,16 +383,16 @@ impl<P: Payload> Player for Broker<P> {
 
 impl<P: Payload> Drop for Broker<P> {
     fn drop(&mut self) {
-        self.door.close();
-        if let Some(room) = &self.room {
-            room.deserted.set(true);
-            log::debug!(target: "convoke::broker", "broker {} is gone, {} rounds were open", self.id, self.open.len());
-            for link in self.open.all() {
-                link.push(&room.executor, ToSession::Abort(Abort::BrokerStopped));
-            }
-            let back = std::mem::take(&mut *room.back.borrow_mut());
-            drop(back);
+        let Some(room) = &self.room else { return };
+        // The rounds first: what is dropped after that may be payloads, whose `Drop` is the user's.
+        room.deserted.set(true);
+        for link in self.open.all() {
+            link.push(&room.executor, ToSession::Abort(Abort::BrokerStopped));
         }
+        log::debug!(target: "convoke::broker", "broker {} is gone, {} rounds were open", self.id, self.open.len());
+        let back = room.back.take();
+        self.door.close();
+        drop(back);
     }
 }
 

@@ -34,14 +34,19 @@ pub(crate) struct Enlist<P: Payload> {
 }
 
 impl<P: Payload> Message for Enlist<P> {
-    type Result = Result<Arc<Seat<P>>, JoinError>;
+    /// The guard itself, so that nobody is a member if the answer does not arrive.
+    type Result = Result<Membership<P>, JoinError>;
 }
 
 impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
-    type Result = Result<Arc<Seat<P>>, JoinError>;
+    type Result = Result<Membership<P>, JoinError>;
 
-    fn handle(&mut self, enlist: Enlist<P>, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, enlist: Enlist<P>, ctx: &mut Self::Context) -> Self::Result {
         self.hear_sessions();
+        // Its farewell may wait in the inbox, which has no order with this message.
+        if let Some(id) = enlist.id {
+            self.see_off(id, ctx);
+        }
         if let Some(error) = self.misconfigured {
             return Err(error.into());
         }
@@ -84,14 +89,14 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
             },
         );
         log::debug!(target: "convoke::broker", "broker {}: emitter `{}` {} joined in slot {slot}", self.id, who.name, who.id);
-        let seat = roster.slot(slot).map(|member| member.seat.clone()).ok_or(JoinError::BrokerGone);
+        let seat = roster.slot(slot).map(|member| member.seat.clone()).ok_or(JoinError::BrokerGone)?;
         drop(roster);
         if self.rules.late_join == LateJoin::ThisRound || back {
             for link in self.open.all() {
                 link.push(&room.executor, ToSession::Join(slot, terms));
             }
         }
-        seat
+        Ok(Membership::new(seat))
     }
 }
 
@@ -419,7 +424,7 @@ fn join<P: Payload>(
 ) -> impl Future<Output = Result<Membership<P>, JoinError>> + use<P> {
     let EmitterSpec { id, name, deadline } = emitter;
     let request = broker.send(Enlist { id, name, deadline, ask, wants: None });
-    async move { Ok(Membership::new(request.await.map_err(|_| JoinError::BrokerGone)??)) }
+    async move { request.await.map_err(|_| JoinError::BrokerGone)? }
 }
 
 /// Who an emitter of your own is: a name, and, if you like, an id and a deadline.

@@ -15,20 +15,18 @@ use crate::consumer::ToConsumer;
 use crate::emitter::ToEmitter;
 use crate::error::{ConsumerError, Handled};
 use crate::outcome::{Account, Outcome};
-use crate::pledge::{Pledged, Seated};
+use crate::pledge::Pledged;
 use crate::policy::Release;
 use crate::room::FromSession;
 use crate::roster::Route;
 use crate::round::{Slot, Standing, Verdict};
-use crate::runtime::{self, LocalContext};
+use crate::runtime::{self, Inbox, LocalContext, Refused};
 use crate::session::Session;
 
 impl<P: Payload> Session<P> {
     /// Tells everyone, once, and lives on only for the consumers.
     pub(crate) fn close(&mut self, t: Duration, ctx: &mut LocalContext<Self>) {
-        let Some(outcome) = self.settle(t, Some(ctx)) else { return };
-        self.deliver(&outcome, Some(ctx));
-        self.outcome = Some(outcome);
+        self.settle(t, Some(ctx));
         // Most consumers are done before this session's next turn, and then no timer is needed.
         ctx.wake();
     }
@@ -60,9 +58,9 @@ impl<P: Payload> Session<P> {
     /// are handled after.
     pub(crate) fn refuse_answers(&mut self) {
         while let Some(answer) = self.next_answer() {
-            if let (Pledged::Kept { by: Seated { slot, .. }, reply, .. }, Some(call)) = (answer, &self.call) {
+            if let (Pledged::Kept { by, reply, .. }, Some(call)) = (answer, &self.call) {
                 let (round, key) = (call.round, call.key.clone());
-                call.broker.push_always(ToBroker::PledgeLate { slot, round, key, reply });
+                call.broker.push_always(ToBroker::PledgeLate { by, round, key, reply });
             }
         }
         if let Some(call) = &self.call {
@@ -70,11 +68,12 @@ impl<P: Payload> Session<P> {
         }
     }
 
-    /// Makes the outcome and tells the emitters and the broker; `None` if that was done before.
-    pub(crate) fn settle(&mut self, t: Duration, ctx: Option<&LocalContext<Self>>) -> Option<Outcome<P>> {
-        let verdict = self.round.verdict()?.clone();
+    /// Makes the outcome, once, and tells everyone: the broker first, because what comes after may run the code of
+    /// others (wakers, the log), and a panic there must not leave a round in the table that is over.
+    pub(crate) fn settle(&mut self, t: Duration, ctx: Option<&mut LocalContext<Self>>) {
+        let Some(verdict) = self.round.verdict().cloned() else { return };
         if std::mem::replace(&mut self.closed, true) {
-            return None;
+            return;
         }
         let unfilled = self.unfilled();
         let (kept, payloads, standing) = self.round.take_parts();
@@ -92,7 +91,7 @@ impl<P: Payload> Session<P> {
         let directory = self.room.roster.borrow().directory().clone();
         let consumers = directory.consumers.len();
         // Without a context the session is being dropped, and nobody waits for the consumers.
-        let deliveries = ctx.filter(|_| consumers > 0).map(|ctx| Deliveries::new(consumers, ctx.home()));
+        let deliveries = ctx.as_ref().filter(|_| consumers > 0).map(|ctx| Deliveries::new(consumers, ctx.home()));
         let account = Arc::new(Account {
             round: self.link.round,
             key: self.link.key.clone(),
@@ -107,17 +106,32 @@ impl<P: Payload> Session<P> {
             deliveries,
         });
         let outcome = Outcome::new(account.clone());
-        log::debug!(target: "convoke::round", "broker {}: {outcome}", self.room.id);
-        for waiter in self.waiters.drain(..) {
-            let _ = waiter.send(Ok(outcome.clone()));
-        }
+        self.outcome = Some(outcome.clone());
         let mut returned = std::mem::take(&mut self.batch);
         for input in self.deferred.drain(..).rev() {
             returned.push_front(input);
         }
         returned.extend(self.link.inbox.borrow_mut().drain(..));
         self.room.tell_broker(FromSession::Closed { place: self.place, account, standing, returned });
-        Some(outcome)
+        log::debug!(target: "convoke::round", "broker {}: {outcome}", self.room.id);
+        self.tell_waiters();
+        self.deliver(&outcome, ctx);
+    }
+
+    pub(crate) fn tell_waiters(&mut self) {
+        if let Some(outcome) = &self.outcome {
+            while let Some(waiter) = self.waiters.pop() {
+                let _ = waiter.send(Ok(outcome.clone()));
+            }
+        }
+    }
+
+    /// Tells an emitter what it asked to be told, unless it is far behind.
+    pub(crate) fn notify(&self, inbox: &Inbox<ToEmitter<P>>, notice: ToEmitter<P>, slot: Slot) {
+        if let Err(Refused::Full(_)) = inbox.push(notice) {
+            let name = self.room.roster.borrow().directory().emitters[slot as usize].name.clone();
+            log::warn!(target: "convoke::round", "broker {}: `{name}` is too far behind to be told", self.room.id);
+        }
     }
 
     pub(crate) fn deliver(&self, outcome: &Outcome<P>, mut ctx: Option<&mut LocalContext<Self>>) {
@@ -125,7 +139,7 @@ impl<P: Payload> Session<P> {
             let roster = self.room.roster.borrow();
             for slot in &roster.hearers {
                 if let Some((_, inbox)) = roster.slot(*slot).and_then(|member| member.wants.as_ref()) {
-                    inbox.push_always(ToEmitter::Outcome(outcome.clone()));
+                    self.notify(inbox, ToEmitter::Outcome(outcome.clone()), *slot);
                 }
             }
         }
@@ -151,10 +165,10 @@ impl<P: Payload> Session<P> {
     }
 }
 
-fn refuse<P: Payload>(refused: runtime::Refused<ToConsumer<P>>) {
+fn refuse<P: Payload>(refused: Refused<ToConsumer<P>>) {
     match refused {
-        runtime::Refused::Closed(round) => round.delivery.finish(Err(ConsumerError::Gone)),
-        runtime::Refused::Full(round) => round.delivery.finish(Err(ConsumerError::Busy)),
+        Refused::Closed(round) => round.delivery.finish(Err(ConsumerError::Gone)),
+        Refused::Full(round) => round.delivery.finish(Err(ConsumerError::Busy)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -60,6 +61,8 @@ pub(crate) struct Deliveries {
     consumers: usize,
     /// The session, which lives until all are done.
     session: Home,
+    /// Nobody waits for those that are not done.
+    given_up: AtomicBool,
 }
 
 struct State {
@@ -75,7 +78,7 @@ impl Deliveries {
     pub(crate) fn new(consumers: usize, session: Home) -> Self {
         let more_done = vec![0; consumers.saturating_sub(64).div_ceil(64)];
         let state = State { left: consumers, done: 0, more_done, failed: Vec::new(), waiters: Vec::new() };
-        Self { state: Mutex::new(state), consumers, session }
+        Self { state: Mutex::new(state), consumers, session, given_up: AtomicBool::new(false) }
     }
 
     /// Those that failed, once all are done.
@@ -101,6 +104,7 @@ impl Deliveries {
 
     /// Counts all that are not done as timed out.
     pub(crate) fn give_up(&self, limit: Duration) {
+        self.given_up.store(true, Ordering::Release);
         for place in 0..self.consumers {
             self.finish(place, Err(ConsumerError::TimedOut(limit)));
         }
@@ -154,6 +158,11 @@ impl<P> Delivery<P> {
 
     pub(crate) fn outcome(&self) -> &Outcome<P> {
         &self.outcome
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
+        let deliveries = &self.outcome.account().deliveries;
+        deliveries.as_ref().is_some_and(|deliveries| deliveries.given_up.load(Ordering::Acquire))
     }
 
     pub(crate) fn finish(mut self, result: Result<(), ConsumerError>) {

@@ -3,7 +3,6 @@
 //! `session.rs → inbox → Consumer → closure → Delivery::finish → outcome.consumed()`
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +22,7 @@ use crate::consumed::Delivery;
 use crate::error::{ConsumerError, Failure, Handled, JoinError};
 use crate::outcome::{FromOutcome, Outcome};
 use crate::roster::Route;
-use crate::runtime::{self, Inbox, LocalContext, Player};
+use crate::runtime::{self, Inbox, Intake, LocalContext, Player, drop_quietly};
 
 /// How many rounds may wait for one consumer; one more is [`ConsumerError::Busy`].
 const WAITING: usize = 1 << 20;
@@ -154,7 +153,7 @@ pub struct Consumer<P: Payload> {
     concurrency: usize,
     callback: Callback<P>,
     inbox: Arc<Inbox<ToConsumer<P>>>,
-    batch: VecDeque<ToConsumer<P>>,
+    batch: Intake<ToConsumer<P>>,
     running: usize,
 }
 
@@ -166,7 +165,7 @@ impl<P: Payload> Consumer<P> {
             concurrency: 1,
             callback: consume.into_callback(),
             inbox: Arc::new(Inbox::new(WAITING)),
-            batch: VecDeque::new(),
+            batch: Intake::new(),
             running: 0,
         }
     }
@@ -215,12 +214,19 @@ impl<P: Payload> Consumer<P> {
 
     fn run(&mut self, round: ToConsumer<P>, ctx: &mut LocalContext<Self>) {
         let ToConsumer { delivery, limit } = round;
+        // It waited longer than the broker waits for its consumers, and is counted as timed out.
+        if delivery.is_given_up() {
+            return;
+        }
         let ran = catch_unwind(AssertUnwindSafe(|| (self.callback)(delivery.outcome())));
         match ran {
             Ok(Ran::Done(handled)) => {
                 delivery.finish(handled.map_err(|failure| ConsumerError::Failed(failure.chain())))
             }
-            Err(panic) => delivery.finish(Err(ConsumerError::Panicked(panic_text(&*panic)))),
+            Err(panic) => {
+                delivery.finish(Err(ConsumerError::Panicked(panic_text(&*panic))));
+                drop_quietly(panic);
+            }
             Ok(Ran::Later(mut future)) => {
                 self.running += 1;
                 let caught = poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
@@ -228,7 +234,11 @@ impl<P: Payload> Consumer<P> {
                     Ok(Poll::Ready(handled)) => {
                         Poll::Ready(handled.map_err(|failure| ConsumerError::Failed(failure.chain())))
                     }
-                    Err(panic) => Poll::Ready(Err(ConsumerError::Panicked(panic_text(&*panic)))),
+                    Err(panic) => {
+                        let text = panic_text(&*panic);
+                        drop_quietly(panic);
+                        Poll::Ready(Err(ConsumerError::Panicked(text)))
+                    }
                 });
                 let limited = async move {
                     tokio::time::timeout(limit, caught).await.unwrap_or(Err(ConsumerError::TimedOut(limit)))
@@ -284,14 +294,12 @@ impl<P: Payload> Actor for Consumer<P> {
 
 impl<P: Payload> Player for Consumer<P> {
     fn turn(&mut self, budget: usize, ctx: &mut LocalContext<Self>) -> usize {
-        if self.batch.is_empty() {
-            self.inbox.take(&mut self.batch);
-        }
+        self.batch.refill(&self.inbox);
         for handled in 0..budget {
             if self.running >= self.concurrency {
                 return handled;
             }
-            match self.batch.pop_front() {
+            match self.batch.next() {
                 Some(round) => self.run(round, ctx),
                 None => return handled,
             }

@@ -2,7 +2,6 @@
 //!
 //! `Emitter::join → broker.rs; emit → Membership → broker.rs; session.rs → Summons → Emitter → Pledge`
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
@@ -22,10 +21,10 @@ use crate::membership::{Membership, Seat};
 use crate::outcome::Outcome;
 use crate::pledge::Pledge;
 use crate::roster::{Ask, Wants};
-use crate::runtime::{self, Inbox, LocalContext, Player};
+use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
 
-/// How many summons and notices may wait for one emitter: one of each for every round that may be open, and more
-/// than the default of those.
+/// How many summonses and notices may wait for one emitter. One more summons counts as lost; one more notice is
+/// dropped, and the log says so.
 const WAITING: usize = 1 << 20;
 
 /// What reaches an emitter from the sessions.
@@ -73,7 +72,7 @@ pub struct Emitter<P: Payload> {
     on_kept: Option<Box<dyn FnMut(Kept)>>,
     on_outcome: Option<Box<dyn FnMut(Outcome<P>)>>,
     inbox: Arc<Inbox<ToEmitter<P>>>,
-    batch: VecDeque<ToEmitter<P>>,
+    batch: Intake<ToEmitter<P>>,
     pub(crate) membership: Option<Membership<P>>,
     joining: bool,
 }
@@ -89,7 +88,7 @@ impl<P: Payload> Emitter<P> {
             on_kept: None,
             on_outcome: None,
             inbox: Arc::new(Inbox::new(WAITING)),
-            batch: VecDeque::new(),
+            batch: Intake::new(),
             membership: None,
             joining: false,
         }
@@ -181,7 +180,7 @@ impl<P: Payload> Emitter<P> {
         &mut self,
         broker: Addr<Broker<P>>,
     ) -> ResponseActFuture<Self, Result<Arc<Seat<P>>, JoinError>> {
-        if let Some(membership) = self.membership.as_ref().filter(|membership| !membership.seat().is_given_up()) {
+        if let Some(membership) = self.membership.as_ref().filter(|membership| membership.seat().is_held()) {
             let broker = membership.broker().clone();
             return Box::pin(wrap_future(async move { Err(JoinError::AlreadyJoined { broker }) }));
         }
@@ -198,11 +197,12 @@ impl<P: Payload> Emitter<P> {
             wants: (wants != Wants::default()).then(|| (wants, self.inbox.clone())),
         };
         let answer = async move { broker.send(enlist).await.unwrap_or(Err(JoinError::BrokerGone)) };
-        Box::pin(wrap_future::<_, Self>(answer).map(|seat, emitter, _| {
+        Box::pin(wrap_future::<_, Self>(answer).map(|membership, emitter, _| {
             emitter.joining = false;
-            let seat = seat?;
+            let membership: Membership<P> = membership?;
+            let seat = membership.seat().clone();
             emitter.id = Some(seat.who.id);
-            emitter.membership = Some(Membership::new(seat.clone()));
+            emitter.membership = Some(membership);
             Ok(seat)
         }))
     }
@@ -224,11 +224,9 @@ impl<P: Payload> Actor for Emitter<P> {
 
 impl<P: Payload> Player for Emitter<P> {
     fn turn(&mut self, budget: usize, _: &mut LocalContext<Self>) -> usize {
-        if self.batch.is_empty() {
-            self.inbox.take(&mut self.batch);
-        }
+        self.batch.refill(&self.inbox);
         for handled in 0..budget {
-            match self.batch.pop_front() {
+            match self.batch.next() {
                 Some(ToEmitter::Summons(pledge)) => {
                     if let Some(answer) = &mut self.on_summons {
                         answer(pledge);

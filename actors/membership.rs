@@ -50,6 +50,11 @@ impl<P: 'static> Seat<P> {
         Self { door, broker, who, slot, generation, given_up: AtomicBool::new(false) }
     }
 
+    /// Whether it is still somebody's, and the broker is there.
+    pub(crate) fn is_held(&self) -> bool {
+        !self.is_given_up() && !self.door.is_closed()
+    }
+
     pub(crate) fn is_given_up(&self) -> bool {
         self.given_up.load(Ordering::Acquire)
     }
@@ -138,7 +143,8 @@ impl<P: 'static> Membership<P> {
 
     /// Emits into the round that is open, or opens one; the answer is the round's outcome, once it has closed.
     ///
-    /// The signal is on its way when this returns, whether or not the answer is awaited.
+    /// The signal is on its way when this returns, whether or not the answer is awaited. Signals from one thread keep
+    /// their order; those from different threads have none, even if one was emitted before the other.
     ///
     /// # Errors
     ///

@@ -142,10 +142,10 @@ impl<P: 'static> Pledge<P> {
     #[cold]
     fn too_late(&self, refused: Refused<Pledged<P>>) {
         let (Refused::Closed(pledged) | Refused::Full(pledged)) = refused;
-        if let Pledged::Kept { by: Seated { slot, .. }, reply, .. } = pledged {
+        if let Pledged::Kept { by, reply, .. } = pledged {
             // Past the bound: there is one pledge for each emitter and round.
             let (round, key) = (self.call.round, self.call.key.clone());
-            self.call.broker.push_always(ToBroker::PledgeLate { slot, round, key, reply });
+            self.call.broker.push_always(ToBroker::PledgeLate { by, round, key, reply });
         }
     }
 }

@@ -11,9 +11,10 @@ use std::time::Duration;
 use crate::Payload;
 use crate::broker::{Broker, ToBroker};
 use crate::error::EmitError;
-use crate::id::{RoundId, RoundKey, Title};
+use crate::id::{EmitterId, RoundId, RoundKey, Title};
 use crate::membership::{Reply, answer};
 use crate::outcome::{Account, Outcome};
+use crate::pledge::Seated;
 use crate::room::{FromSession, Link, ToSession};
 use crate::round::{Slot, Standing};
 use crate::runtime::{self, LocalContext};
@@ -43,8 +44,11 @@ impl<P: Payload> Broker<P> {
                 Some(_) => answer(reply, Err(EmitError::NotJoined)),
                 None => answer(reply, Err(EmitError::NoRound)),
             },
-            ToBroker::PledgeLate { slot, round, key, reply } => {
-                self.count_late(slot);
+            ToBroker::PledgeLate { by: Seated { slot, generation }, round, key, reply } => {
+                // Whoever has its slot now is not to blame.
+                if self.room().roster.borrow().holds(slot, generation) {
+                    self.count_late(slot);
+                }
                 self.debts.forgive(key.as_ref(), round, slot);
                 answer(reply, Err(EmitError::Late { round, key }));
             }
@@ -137,6 +141,17 @@ impl<P: Payload> Broker<P> {
         }
     }
 
+    /// If the emitter of this id has given up its seat, handles what waits in the inbox until its farewell.
+    pub(crate) fn see_off(&mut self, id: EmitterId, ctx: &mut LocalContext<Self>) {
+        let leaving =
+            |broker: &Self| broker.room().roster.borrow().find(id).is_some_and(|member| member.seat.is_given_up());
+        while leaving(self) {
+            self.batch.refill(&self.door);
+            let Some(input) = self.returned.pop_front().or_else(|| self.batch.next()) else { break };
+            self.input(input, ctx);
+        }
+    }
+
     /// Who is, or was, in this slot.
     fn name(&self, slot: Slot) -> Arc<str> {
         self.room().roster.borrow().directory().emitters[slot as usize].name.clone()
@@ -200,12 +215,13 @@ impl<P: Payload> Broker<P> {
 
     /// Signals that a round did not take open the next one, or are late, as if they came now.
     fn take_back(&mut self, key: &Option<RoundKey>, mut inputs: VecDeque<ToSession<P>>) {
-        while let Some(input) = inputs.pop_front() {
+        // From the last to the first, to the front: what still waits there from an earlier round came after all of these.
+        while let Some(input) = inputs.pop_back() {
             match input {
                 ToSession::Signal { slot, payload, reply } => {
                     let generation = self.room().roster.borrow().slot(slot).map(|member| member.seat.generation);
                     let Some(generation) = generation else { continue };
-                    self.returned.push_back(ToBroker::Emit { slot, generation, key: key.clone(), payload, reply });
+                    self.returned.push_front(ToBroker::Emit { slot, generation, key: key.clone(), payload, reply });
                 }
                 ToSession::Veto { reply, .. } => answer(reply, Err(EmitError::NoRound)),
                 // What happened to the roster is known here, and the rest concerned that round alone.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Actor;
+use tokio::time::Instant;
 
 use crate::Payload;
 use crate::emitter::ToEmitter;
@@ -20,7 +21,7 @@ use crate::policy::{Release, Rules};
 use crate::room::{Link, Room, ToSession};
 use crate::roster::Ask;
 use crate::round::{Abort, Decision, Input, Refusal, Round, Slot, Standing};
-use crate::runtime::{self, Inbox, LocalContext, Player};
+use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
 use crate::snapshot::OpenRound;
 
 /// The actor of one round. A broker starts it with the first signal; it ends when the round is closed and its
@@ -38,8 +39,12 @@ pub struct Session<P: Payload> {
     /// Made when somebody is asked.
     pub(crate) call: Option<Arc<Call<P>>>,
     /// Taken from the inbox of the call and not handled yet.
-    pub(crate) answers: VecDeque<Pledged<P>>,
+    pub(crate) answers: Intake<Pledged<P>>,
     pub(crate) asked: bool,
+    /// The point in time of the next timer.
+    pub(crate) armed: Option<Instant>,
+    /// Whose turn it is when inputs and answers wait: neither may keep the other waiting.
+    pub(crate) answers_first: bool,
     /// An emitter has joined, and its own deadline may come before the one that is armed.
     pub(crate) rearm: bool,
     pub(crate) closed: bool,
@@ -73,8 +78,10 @@ impl<P: Payload> Session<P> {
                 waiters: Vec::new(),
                 deferred: Vec::new(),
                 call: None,
-                answers: VecDeque::new(),
+                answers: Intake::new(),
                 asked: false,
+                armed: None,
+                answers_first: false,
                 rearm: false,
                 closed: false,
                 patient: false,
@@ -94,9 +101,9 @@ impl<P: Payload> Session<P> {
     #[inline]
     pub(crate) fn next_answer(&mut self) -> Option<Pledged<P>> {
         if self.answers.is_empty() {
-            self.call.as_ref()?.inbox.take(&mut self.answers);
+            self.answers.refill(&self.call.as_ref()?.inbox);
         }
-        self.answers.pop_front()
+        self.answers.next()
     }
 
     pub(crate) fn since_opening(&self) -> Duration {
@@ -196,7 +203,8 @@ impl<P: Payload> Session<P> {
             && let Some((wants, inbox)) = roster.slot(slot).and_then(|member| member.wants.as_ref())
             && wants.kept
         {
-            inbox.push_always(ToEmitter::Kept { round: self.link.round, key: self.link.key.clone(), at: t });
+            let kept = ToEmitter::Kept { round: self.link.round, key: self.link.key.clone(), at: t };
+            self.notify(inbox, kept, slot);
         }
     }
 
@@ -260,8 +268,11 @@ impl<P: Payload> Session<P> {
 
     /// Holds the deadline: `run_later`, told as a point in time, which spares two looks at the clock.
     fn arm(&mut self, ctx: &mut LocalContext<Self>) {
-        if let Some(deadline) = self.round.next_deadline() {
-            ctx.run_at(runtime::after(self.link.opened, deadline), Self::on_deadline);
+        let Some(deadline) = self.round.next_deadline().filter(|deadline| *deadline < runtime::FOREVER) else { return };
+        let when = runtime::after(self.link.opened, deadline);
+        if self.armed.is_none_or(|armed| when < armed) {
+            self.armed = Some(when);
+            ctx.run_at(when, Self::on_deadline);
         }
     }
 
@@ -269,6 +280,7 @@ impl<P: Payload> Session<P> {
         if self.closed {
             return;
         }
+        self.armed = None;
         let t = self.since_opening();
         self.round.handle(t, Input::Tick);
         if self.round.verdict().is_some() {
@@ -320,13 +332,19 @@ impl<P: Payload> Player for Session<P> {
         }
         // One look at the clock for a turn of bounded length; a predicate is the user's and may take its time.
         let each = matches!(self.rules.release, Release::When(_));
-        let mut t = self.since_opening();
+        // The signal that opens a round is part of it, however long the session has waited for its first turn.
+        let mut t = if self.asked { self.since_opening() } else { Duration::ZERO };
         let mut handled = 0;
         while handled < budget && !self.closed {
-            if each && handled > 0 {
+            if handled == 1 && !self.asked || handled > 0 && each {
                 t = self.since_opening();
             }
-            if let Some(input) = self.next_input() {
+            self.answers_first = !self.answers_first;
+            if self.answers_first
+                && let Some(answer) = self.next_answer()
+            {
+                self.pledged(t, answer);
+            } else if let Some(input) = self.next_input() {
                 match input {
                     ToSession::Signal { slot, payload, reply } => self.signal(t, slot, payload, reply),
                     input => self.input(t, input),
@@ -367,11 +385,13 @@ impl<P: Payload> Drop for Session<P> {
     fn drop(&mut self) {
         self.room.sessions.update(|sessions| sessions.saturating_sub(1));
         if !self.closed {
-            self.round.handle(self.since_opening(), Input::Abort(Abort::SessionLost));
-            if let Some(outcome) = self.settle(self.since_opening(), None) {
-                self.deliver(&outcome, None);
-            }
-        } else if let Some((_, deliveries)) = self.deliveries() {
+            let t = self.since_opening();
+            self.round.handle(t, Input::Abort(Abort::SessionLost));
+            self.settle(t, None);
+        }
+        // Nothing to do but where a waker or the log panicked while the outcome was told.
+        self.tell_waiters();
+        if let Some((_, deliveries)) = self.deliveries() {
             deliveries.give_up(self.room.consumer_timeout);
         }
         self.refuse_answers();

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use actix::Addr;
 use convoke::prelude::*;
-use convoke::{ConfigError, Membership};
+use convoke::{ConfigError, EmitterSpec, Membership};
 use uuid::Uuid;
 
-use crate::common::{SECOND, after, at_once, cause, join_all, missing, ms, settled};
+use crate::common::{SECOND, after, at_once, cause, join_all, missing, settled};
 
 const ZERO: Duration = Duration::ZERO;
 
@@ -31,6 +31,7 @@ async fn a_timeout_of_zero() {
     let text = "a timeout of zero leaves no time to answer: give a longer one";
     assert_misconfigured(|| Broker::new(ZERO), ConfigError::ZeroTimeout, text).await;
     assert_misconfigured(|| Broker::new(SECOND).idle_timeout(ZERO), ConfigError::ZeroTimeout, text).await;
+    assert_misconfigured(|| Broker::new(SECOND).consumer_timeout(ZERO), ConfigError::ZeroTimeout, text).await;
 }
 
 #[convoke::test]
@@ -112,7 +113,13 @@ async fn a_required_name_that_nobody_bears_is_out_of_reach_where_nobody_may_join
     let broker = Broker::new(SECOND).release(Release::required(["fraud check"])).late_join(LateJoin::NextRound);
     let broker = broker.start();
     let [one] = join_all(&broker, ["one"]).await;
-    assert_eq!(cause(&at_once(one.emit(1)).await.unwrap()), Cause::OutOfReach);
+    let outcome = at_once(one.emit(1)).await.unwrap();
+    assert_eq!(cause(&outcome), Cause::OutOfReach);
+    let text = "round #1 cancelled after 0ns: whoever was left could not release it; no member named fraud check";
+    assert_eq!(outcome.to_string(), text);
+    assert_eq!(outcome.cancelled().unwrap().unfilled(), ["fraud check".into()]);
+    settled().await;
+    assert_eq!(broker.inspect().await.unwrap().recent[0].unfilled, ["fraud check".into()]);
 }
 
 #[convoke::test]
@@ -250,10 +257,10 @@ fn starting_a_broker_outside_a_system_panics_as_actix_does() {
 }
 
 #[convoke::test]
-async fn an_emitters_own_deadline_of_zero_leaves_it_no_time_but_nobody_waiting() {
-    let broker = Broker::new(SECOND).start();
-    let [one] = join_all(&broker, ["one"]).await;
-    let _never = Emitter::join(&broker, Emitter::new("never").deadline(ms(0))).await.unwrap();
-    let outcome = at_once(one.emit(1)).await.unwrap();
-    assert_eq!((cause(&outcome), missing(&outcome)), (Cause::TimedOut, vec!["never"]));
+async fn an_emitters_own_deadline_of_zero() {
+    let broker = Broker::<u32>::new(SECOND).start();
+    let error = Emitter::join(&broker, Emitter::new("never").deadline(ZERO)).await.unwrap_err();
+    assert_eq!(error, JoinError::Config(ConfigError::ZeroTimeout));
+    let error = broker.enlist(EmitterSpec::new("never").deadline(ZERO)).await.unwrap_err();
+    assert_eq!(error.to_string(), "a timeout of zero leaves no time to answer: give a longer one");
 }

@@ -147,7 +147,7 @@ async fn what_a_handle_does_an_address_does_by_message() {
 
     two.do_emit_for("a", 2).unwrap();
     let outcome = at_once(one.send(Veto::of("a", "sold out"))).await.unwrap().unwrap();
-    assert_eq!(outcome.to_string(), "round #2 cancelled after 0ns: vetoed by one: sold out");
+    assert_eq!(outcome.to_string(), "round #2 of `a` cancelled after 0ns: vetoed by one: sold out");
     two.do_emit(2).unwrap();
     let outcome = at_once(one.send(Veto::new("no"))).await.unwrap().unwrap();
     assert_eq!(outcome.round().get(), 3);
@@ -234,7 +234,7 @@ async fn an_abort_cancels_the_round_for_everyone_with_its_reason() {
     assert_eq!(cause(&at_once(unkeyed).await.unwrap()), Cause::Aborted("closing time".into()));
     broker.abort_for("a", "that too").await.unwrap();
     let outcome = at_once(keyed).await.unwrap();
-    assert_eq!(outcome.to_string(), "round #2 cancelled after 0ns: aborted: that too; missing two");
+    assert_eq!(outcome.to_string(), "round #2 of `a` cancelled after 0ns: aborted: that too; missing two");
 }
 
 #[convoke::test]
@@ -348,7 +348,7 @@ async fn an_outcome_reads_like_a_sentence() {
     let broker = Broker::new(ms(1_500)).release(Release::AtLeast(2)).start();
     let [one, two] = join_all(&broker, ["one", "two"]).await;
     let cancelled = after(ms(1_500), one.emit_for("a", 1)).await.unwrap();
-    let text = "round #1 cancelled after 1.5s: timed out with 1 of the 2 signals it needs; missing two";
+    let text = "round #1 of `a` cancelled after 1.5s: timed out with 1 of the 2 signals it needs; missing two";
     assert_eq!(cancelled.to_string(), text);
     two.leave();
     let solo = Broker::new(SECOND).start();

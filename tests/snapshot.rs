@@ -63,6 +63,19 @@ async fn what_is_left_is_the_time_to_the_next_deadline_of_any_kind() {
 }
 
 #[convoke::test]
+async fn an_open_round_names_those_who_are_required_and_not_there() {
+    let broker = Broker::new(SECOND).release(Release::required(["stock", "payment"])).start();
+    let [stock] = join_all(&broker, ["stock"]).await;
+    let first = stock.emit(1);
+    settled().await;
+    assert_eq!(look(&broker).await.open[0].unfilled, ["payment".into()]);
+    let [payment] = join_all(&broker, ["payment"]).await;
+    assert!(look(&broker).await.open[0].unfilled.is_empty());
+    payment.do_emit(2).unwrap();
+    assert!(at_once(first).await.unwrap().is_resolved());
+}
+
+#[convoke::test]
 async fn of_many_open_rounds_the_earliest_are_described_and_all_are_counted() {
     let broker = Broker::new(SECOND).start();
     let [one, _two] = join_all(&broker, ["one", "two"]).await;
@@ -183,6 +196,7 @@ async fn a_snapshot_is_serialized_for_people_and_consoles() {
             "left": { "secs": 0, "nanos": 750_000_000 },
             "kept": [one],
             "waits_for": [two],
+            "unfilled": [],
         }],
         "resolved": 0,
         "cancelled": 1,
@@ -194,6 +208,7 @@ async fn a_snapshot_is_serialized_for_people_and_consoles() {
             "elapsed": { "secs": 0, "nanos": 0 },
             "signals": 1,
             "missing": [],
+            "unfilled": [],
             "failed_consumers": [{ "consumer": "log", "error": { "failed": "no ink" } }],
         }],
         "most_often_last": null,

@@ -283,10 +283,12 @@ impl Ledger {
         let holds = member.present && member.memberships == membership;
         let round = self.rounds.iter().find(|round| round.name == name).unwrap();
         if round.closed.is_some() {
-            member.record[2] += 1;
             self.answers[ticket] = Answer::Late(name);
-            if let Some(debt) = self.debts.get_mut(&name.0).filter(|debt| debt.round == name) {
-                debt.debtors.remove(&slot);
+            if holds {
+                member.record[2] += 1;
+                if let Some(debt) = self.debts.get_mut(&name.0).filter(|debt| debt.round == name) {
+                    debt.debtors.remove(&slot);
+                }
             }
         } else if holds {
             self.submit(Signal { ticket, slot, key: name.0, payload });

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::time::{Instant, Sleep};
 
-use super::executor::{Executor, HERE};
+use super::executor::Executor;
 use super::wake::Alarm;
 
 /// How many polls the executor makes before it lets the other tasks of the arbiter run.
@@ -30,6 +30,7 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let executor = self.executor.clone();
         executor.busy.set(true);
+        executor.settle_in();
         self.know(cx.waker());
         let rang = executor.take_remote();
         if rang {
@@ -93,11 +94,8 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
+        self.executor.settle_in();
         self.executor.shut_down();
-        HERE.with_borrow_mut(|here| {
-            if here.as_ref().is_some_and(|here| Rc::ptr_eq(here, &self.executor)) {
-                *here = None;
-            }
-        });
+        self.executor.move_out();
     }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use slab::Slab;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -29,7 +30,10 @@ use super::wake::{Home, Remote, WakeHandle};
 pub(crate) const TURN: usize = 64;
 
 thread_local! {
+    /// The executor whose actors run, or ran last, on this thread.
     pub(super) static HERE: RefCell<Option<Rc<Executor>>> = const { RefCell::new(None) };
+    /// All of this thread: one for each runtime that has actors, and there may be several systems on a thread.
+    pub(super) static ALL: RefCell<Vec<Rc<Executor>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// One row of the table; the generation tells it from an earlier actor in the same row.
@@ -85,6 +89,7 @@ struct State {
 
 /// The tasks of one arbiter.
 pub(crate) struct Executor {
+    runtime: tokio::runtime::Id,
     state: RefCell<State>,
     timers: RefCell<Timers>,
     /// The driver is running or will be: nobody has to wake it.
@@ -97,13 +102,16 @@ impl Executor {
     /// The executor of this arbiter, started when it is first wanted; `None` outside an arbiter.
     #[expect(clippy::disallowed_methods, reason = "the driver is what actors run on")]
     pub(crate) fn here() -> Option<Rc<Self>> {
-        if let Some(executor) = HERE.with_borrow(Clone::clone) {
+        let runtime = Handle::try_current().ok()?.id();
+        if let Some(executor) = ALL.with_borrow(|all| all.iter().find(|other| other.runtime == runtime).cloned()) {
+            HERE.set(Some(executor.clone()));
             return Some(executor);
         }
         if !super::is_arbiter() {
             return None;
         }
         let executor = Rc::new(Self {
+            runtime,
             state: RefCell::new(State {
                 table: Slab::new(),
                 ready: VecDeque::new(),
@@ -116,8 +124,24 @@ impl Executor {
             remote: Arc::new(Remote::default()),
         });
         HERE.set(Some(executor.clone()));
+        ALL.with_borrow_mut(|all| all.push(executor.clone()));
         actix_rt::spawn(Driver::new(executor.clone()));
         Some(executor)
+    }
+
+    /// Makes this the executor of its thread, while its actors run.
+    pub(super) fn settle_in(self: &Rc<Self>) {
+        HERE.with_borrow_mut(|here| {
+            if !here.as_ref().is_some_and(|here| Rc::ptr_eq(here, self)) {
+                *here = Some(self.clone());
+            }
+        });
+    }
+
+    /// Is no more.
+    pub(super) fn move_out(self: &Rc<Self>) {
+        HERE.set(None);
+        ALL.with_borrow_mut(|all| all.retain(|other| !Rc::ptr_eq(other, self)));
     }
 
     /// Adds a task, which `make` builds with its own id in hand, and polls it soon.
@@ -199,18 +223,13 @@ impl Executor {
         }
     }
 
-    /// Swaps what was pushed to the task's inbox on this arbiter with `batch`, which is empty; says whether there was
-    /// anything.
-    pub(crate) fn take<T: 'static>(&self, id: TaskId, batch: &mut VecDeque<T>) -> bool {
+    /// Swaps what was pushed to the task's inbox on this arbiter with `batch`, which is empty.
+    pub(crate) fn take<T: 'static>(&self, id: TaskId, batch: &mut VecDeque<T>) {
         let mut state = self.state.borrow_mut();
         let lane = find(&mut state.table, id).and_then(|row| row.lane.as_mut());
         let lane = lane.and_then(|lane| lane.downcast_mut::<Vec<T>>());
-        match lane.filter(|lane| !lane.is_empty()) {
-            Some(lane) => {
-                swap(lane, batch);
-                true
-            }
-            None => false,
+        if let Some(lane) = lane.filter(|lane| !lane.is_empty()) {
+            swap(lane, batch);
         }
     }
 
@@ -329,8 +348,13 @@ impl Executor {
                 }
             }
             Ok(Poll::Ready(())) => self.remove(id, task),
-            Err(_) => {
-                log::error!(target: "convoke::runtime", "{} panicked and is gone; its neighbours go on", label(&*task));
+            Err(panic) => {
+                quietly(|| {
+                    log::error!(
+                        target: "convoke::runtime", "{} panicked and is gone; its neighbours go on", label(&*task)
+                    );
+                });
+                drop_quietly(panic);
                 self.remove(id, task);
             }
         }
@@ -398,10 +422,20 @@ impl State {
     }
 }
 
-/// A panic in the `Drop` of a user's value must not take the neighbours along.
-fn drop_quietly<T>(value: T) {
-    if catch_unwind(AssertUnwindSafe(|| drop(value))).is_err() {
-        log::error!(target: "convoke::runtime", "a value panicked while it was dropped with its actor");
+/// Drops a value of the user's, whose panic must not take the neighbours along.
+pub(crate) fn drop_quietly<T>(value: T) {
+    quietly(|| drop(value));
+}
+
+/// Runs code of the user's, such as a `Drop` or the log, whose panic must not take the neighbours along.
+fn quietly(run: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+        // What was thrown may panic when it is dropped.
+        std::mem::forget(panic);
+        let log = || log::error!(target: "convoke::runtime", "a value panicked while it was dropped with its actor");
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(log)) {
+            std::mem::forget(panic);
+        }
     }
 }
 

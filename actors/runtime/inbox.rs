@@ -25,6 +25,43 @@ pub(crate) fn swap<T>(pushed: &mut Vec<T>, batch: &mut VecDeque<T>) {
     *batch = std::mem::replace(pushed, room).into();
 }
 
+/// What an actor has taken out of its inbox and not handled yet, in two queues that take turns: neither the actor's own
+/// thread nor the others can keep the other waiting.
+pub(crate) struct Intake<T> {
+    near: VecDeque<T>,
+    far: VecDeque<T>,
+    from_far: bool,
+}
+
+impl<T: 'static> Intake<T> {
+    pub(crate) fn new() -> Self {
+        Self { near: VecDeque::new(), far: VecDeque::new(), from_far: false }
+    }
+
+    /// Looks into the inbox: once in a turn, for what is pushed later wakes the actor again.
+    pub(crate) fn refill(&mut self, inbox: &Inbox<T>) {
+        if self.near.is_empty() {
+            inbox.take_near(&mut self.near);
+        }
+        if self.far.is_empty() {
+            inbox.take_far(&mut self.far);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<T> {
+        if self.far.is_empty() {
+            return self.near.pop_front();
+        }
+        self.from_far = !self.from_far;
+        if self.from_far || self.near.is_empty() { self.far.pop_front() } else { self.near.pop_front() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.near.is_empty() && self.far.is_empty()
+    }
+}
+
 pub(crate) struct Inbox<T> {
     home: OnceLock<Home>,
     from_afar: Mutex<Queue<T>>,
@@ -92,28 +129,31 @@ impl<T: 'static> Inbox<T> {
         Ok(())
     }
 
-    /// Moves what waits into `batch`, which is empty; says whether there was anything. Whatever is pushed after this
-    /// wakes the actor again.
-    pub(crate) fn take(&self, batch: &mut VecDeque<T>) -> bool {
+    /// Moves what was pushed on the actor's own thread into `batch`, which is empty.
+    fn take_near(&self, batch: &mut VecDeque<T>) {
+        if let Some(home) = self.home.get()
+            && let Some(executor) = home.executor()
+        {
+            executor.take(home.id(), batch);
+        }
+    }
+
+    /// Moves what other threads have pushed into `batch`, which is empty.
+    fn take_far(&self, batch: &mut VecDeque<T>) {
         if self.waiting.load(Ordering::Acquire) {
             let mut queue = self.lock();
             self.waiting.store(false, Ordering::Release);
             std::mem::swap(&mut queue.inputs, batch);
-            drop(queue);
-            if !batch.is_empty() {
-                // What came from this thread comes with the next turn.
-                if !self.is_empty() {
-                    let _ = self.home.get().map(Home::wake);
-                }
-                return true;
-            }
         }
-        self.home.get().is_some_and(|home| home.executor().is_some_and(|executor| executor.take(home.id(), batch)))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         let here = |home: &Home| home.executor().is_some_and(|executor| executor.has_input::<T>(home.id()));
         !self.home.get().is_some_and(here) && !self.waiting.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     pub(crate) fn bound(&self) -> usize {

@@ -18,14 +18,14 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use context::{LocalContext, Player};
-pub(crate) use executor::{Executor, TaskId};
-pub(crate) use inbox::{Inbox, Refused, swap};
+pub(crate) use executor::{Executor, TaskId, drop_quietly};
+pub(crate) use inbox::{Inbox, Intake, Refused, swap};
 #[cfg(feature = "testing")]
 pub(crate) use seed::Seed;
 pub(crate) use wake::Home;
 
 /// Waits beyond this are waits for ever: a century, which no clock here overflows on.
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+pub(crate) const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// The time, which a test may have stopped.
 #[inline]
