@@ -1,4 +1,4 @@
-//! What users see of Convoke, as one binary: a module for each section of the README, and what must hold of all of it.
+//! What users see of Convoke, as one binary: a module for each subject, and what must hold of all of it.
 #![cfg(test)]
 
 /// Waiting in virtual time, parties by name, an actor of the user's own: helpers, no tests.
@@ -33,6 +33,8 @@ mod snapshot;
 mod bad_input;
 /// What is stopped, lost or crashes: nobody is left waiting.
 mod losses;
+/// What a hostile caller tries.
+mod hostile;
 
 // How to test with it.
 
