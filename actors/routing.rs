@@ -45,11 +45,11 @@ impl<P: Payload> Broker<P> {
                 None => answer(reply, Err(EmitError::NoRound)),
             },
             ToBroker::PledgeLate { by: Seated { slot, generation }, round, key, reply } => {
-                // Whoever has its slot now is not to blame.
+                // Whoever has its slot now is not to blame, and what it owes it still owes.
                 if self.room().roster.borrow().holds(slot, generation) {
                     self.count_late(slot);
+                    self.debts.forgive(key.as_ref(), round, slot);
                 }
-                self.debts.forgive(key.as_ref(), round, slot);
                 answer(reply, Err(EmitError::Late { round, key }));
             }
             ToBroker::GiveUp { slot, generation, lost } => self.give_up(slot, generation, lost),
