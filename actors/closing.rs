@@ -9,12 +9,13 @@ use actix::fut::wrap_future;
 use actix::{ActorContext, AsyncContext, Message, WeakRecipient};
 
 use crate::Payload;
+use crate::account::Account;
 use crate::broker::ToBroker;
 use crate::consumed::{Deliveries, Delivery};
 use crate::consumer::ToConsumer;
 use crate::emitter::ToEmitter;
 use crate::error::{ConsumerError, Handled};
-use crate::outcome::{Account, Outcome};
+use crate::outcome::Outcome;
 use crate::pledge::Pledged;
 use crate::policy::Release;
 use crate::room::FromSession;

@@ -17,10 +17,10 @@ use actix::{Actor, Addr, AsyncContext};
 
 use crate::Payload;
 use crate::broker::{Broker, ToBroker};
-use crate::broker_requests::{Attend, Keep};
 use crate::consumed::Delivery;
 use crate::error::{ConsumerError, Failure, Handled, JoinError};
 use crate::outcome::{FromOutcome, Outcome};
+use crate::registration::{Attend, Keep};
 use crate::roster::Route;
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player, drop_quietly};
 

@@ -14,12 +14,12 @@ use tokio::sync::oneshot;
 
 use crate::Payload;
 use crate::broker::Broker;
-use crate::broker_requests::{Enlist, Keep};
 use crate::error::JoinError;
 use crate::id::{EmitterId, RoundId, RoundKey};
 use crate::membership::{Membership, Seat};
 use crate::outcome::Outcome;
 use crate::pledge::Pledge;
+use crate::registration::{Enlist, Keep};
 use crate::roster::{Ask, Wants};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
 

@@ -9,12 +9,13 @@ use actix::fut::ActorFutureExt;
 use actix::{Addr, Handler, Message, ResponseActFuture};
 
 use crate::Payload;
+use crate::account::EmitterRef;
 use crate::broker::Broker;
 use crate::emitter::Emitter;
 use crate::error::{EmitError, JoinError};
 use crate::id::RoundKey;
 use crate::membership::{Reply, Seat, answer};
-use crate::outcome::{EmitterRef, Outcome};
+use crate::outcome::Outcome;
 use crate::runtime::LocalContext;
 
 /// Tells an emitter to join a broker; the answer is who it is there.

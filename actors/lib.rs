@@ -14,6 +14,7 @@ mod emitter_requests;
 mod membership;
 mod broker;
 mod routing;
+mod registration;
 mod broker_requests;
 mod room;
 mod session;
@@ -21,6 +22,7 @@ mod closing;
 mod pledge;
 mod round;
 mod outcome;
+mod account;
 mod consumer;
 mod consumed;
 
@@ -46,8 +48,9 @@ mod model;
 #[cfg(feature = "testing")]
 pub use convoke_derive::test;
 
+pub use account::{Cause, EmitterRef};
 pub use broker::Broker;
-pub use broker_requests::{Abort, BrokerExt, ConsumingActor, EmitterSpec, Inspect, SetTimeout, Stop};
+pub use broker_requests::{Abort, BrokerExt, ConsumingActor, Inspect, SetTimeout, Stop};
 pub use brokers::Brokers;
 pub use consumed::{Consumed, FailedConsumer};
 pub use consumer::{Consume, Consumer, ConsumerHandle, IntoConsumer, IntoHandled};
@@ -56,9 +59,10 @@ pub use emitter_requests::{Emit, EmitterExt, Join, Leave, Veto};
 pub use error::{BrokerError, ConfigError, ConsumerError, EmitError, Failure, Handled, JoinError};
 pub use id::{BrokerId, EmitterId, RoundId, RoundKey};
 pub use membership::{Emission, Membership};
-pub use outcome::{Cancelled, Cause, EmitterRef, FromOutcome, Gathered, Outcome, Resolved, Signal};
+pub use outcome::{Cancelled, FromOutcome, Outcome, Resolved, Signal};
 pub use pledge::{Pledge, Summons};
-pub use policy::{Close, LateJoin, OnLost, OnTimeout, Predicate, Release, RepeatEmit};
+pub use policy::{Close, Gathered, LateJoin, OnLost, OnTimeout, Predicate, Release, RepeatEmit};
+pub use registration::EmitterSpec;
 pub use runtime::LocalContext;
 #[doc(hidden)]
 pub use runtime::Player;

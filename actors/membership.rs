@@ -11,10 +11,11 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
+use crate::account::EmitterRef;
 use crate::broker::ToBroker;
 use crate::error::EmitError;
 use crate::id::{BrokerId, EmitterId, RoundKey};
-use crate::outcome::{EmitterRef, Outcome};
+use crate::outcome::Outcome;
 use crate::round::Slot;
 use crate::runtime::{Inbox, Refused};
 

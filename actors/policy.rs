@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::ConfigError;
-use crate::outcome::Gathered;
 
 /// When a round has what it needs.
 pub enum Release<P> {
@@ -81,6 +80,40 @@ impl<P> fmt::Debug for Release<P> {
             Self::Required(names) => f.debug_tuple("Required").field(names).finish(),
             Self::When(_) => f.write_str("When(…)"),
         }
+    }
+}
+
+/// A round on its way, as the predicate of [`Release::When`](crate::Release::When) sees it.
+pub struct Gathered<'a, P> {
+    payloads: &'a [P],
+    owing: usize,
+    elapsed: Duration,
+}
+
+impl<'a, P> Gathered<'a, P> {
+    pub(crate) fn new(payloads: &'a [P], owing: usize, elapsed: Duration) -> Self {
+        Self { payloads, owing, elapsed }
+    }
+
+    /// Returns the payloads so far, in the order of emission.
+    pub fn payloads(&self) -> &'a [P] {
+        self.payloads
+    }
+
+    /// Returns how many emitters have not kept their promise yet.
+    pub fn owing(&self) -> usize {
+        self.owing
+    }
+
+    /// Returns the time since the round opened.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Gathered<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gathered").field("payloads", &self.payloads).field("owing", &self.owing).finish()
     }
 }
 

@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::Payload;
+use crate::account::Account;
 use crate::broker::ToBroker;
 use crate::consumed::FailedConsumer;
 use crate::id::{BrokerId, RoundId, RoundKey, Title};
 use crate::membership::Reply;
-use crate::outcome::Account;
 use crate::roster::{Listed, Roster};
 use crate::round::{Abort, Slot, Standing, Terms};
 use crate::runtime::{Executor, Inbox, TaskId};

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use actix::{Addr, Recipient, WeakRecipient};
 
+use crate::account::{Directory, EmitterRef};
 use crate::consumer::ToConsumer;
 use crate::emitter::{Emitter, ToEmitter};
 use crate::id::{BrokerId, EmitterId, RoundId};
 use crate::membership::Seat;
-use crate::outcome::{Cancelled, Directory, EmitterRef, Outcome, Resolved};
+use crate::outcome::{Cancelled, Outcome, Resolved};
 use crate::pledge::Summons;
 use crate::round::{Slot, Standing, Terms};
 use crate::runtime::Inbox;

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::outcome::Gathered;
+use crate::policy::Gathered;
 use crate::policy::{Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules};
 
 /// An emitter's place in the broker's roster; it stays the same while any round is open that knows it.

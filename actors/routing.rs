@@ -9,11 +9,12 @@ use actix::AsyncContext;
 use std::time::Duration;
 
 use crate::Payload;
+use crate::account::Account;
 use crate::broker::{Broker, ToBroker};
 use crate::error::EmitError;
 use crate::id::{EmitterId, RoundId, RoundKey, Title};
 use crate::membership::{Reply, answer};
-use crate::outcome::{Account, Outcome};
+use crate::outcome::Outcome;
 use crate::pledge::Seated;
 use crate::room::{FromSession, Link, ToSession};
 use crate::round::{Slot, Standing};

@@ -9,9 +9,10 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use crate::account::{Cause, EmitterRef};
 use crate::consumed::FailedConsumer;
 use crate::id::{BrokerId, EmitterId, RoundId, RoundKey};
-use crate::outcome::{Cause, EmitterRef, Outcome};
+use crate::outcome::Outcome;
 
 /// How many open rounds a snapshot describes; it counts them all.
 pub const DESCRIBED_ROUNDS: usize = 100;
