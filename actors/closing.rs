@@ -120,6 +120,8 @@ impl<P: Payload> Session<P> {
     }
 
     pub(crate) fn tell_waiters(&mut self) {
+        // Those who wait longest first; each is taken off before its waker, which is not ours, may panic.
+        self.waiters.reverse();
         if let Some(outcome) = &self.outcome {
             while let Some(waiter) = self.waiters.pop() {
                 let _ = waiter.send(Ok(outcome.clone()));

@@ -24,6 +24,9 @@ use crate::round::{Abort, Decision, Input, Refusal, Round, Slot, Standing};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
 use crate::snapshot::OpenRound;
 
+/// So close to a deadline a session looks at the clock for each input.
+const NEAR: Duration = Duration::from_millis(10);
+
 /// The actor of one round. A broker starts it with the first signal; it ends when the round is closed and its
 /// consumers are done.
 pub struct Session<P: Payload> {
@@ -104,6 +107,11 @@ impl<P: Payload> Session<P> {
             self.answers.refill(&self.call.as_ref()?.inbox);
         }
         self.answers.next()
+    }
+
+    #[inline]
+    fn is_near_deadline(&self, t: Duration) -> bool {
+        self.round.next_deadline().is_some_and(|deadline| t + NEAR > deadline)
     }
 
     pub(crate) fn since_opening(&self) -> Duration {
@@ -330,13 +338,14 @@ impl<P: Payload> Player for Session<P> {
             self.attend(ctx);
             return 0;
         }
-        // One look at the clock for a turn of bounded length; a predicate is the user's and may take its time.
+        // One look at the clock for a turn of bounded length, far shorter than NEAR; close to a deadline one for each
+        // input. A predicate is the user's and may take its time.
         let each = matches!(self.rules.release, Release::When(_));
         // The signal that opens a round is part of it, however long the session has waited for its first turn.
         let mut t = if self.asked { self.since_opening() } else { Duration::ZERO };
         let mut handled = 0;
         while handled < budget && !self.closed {
-            if handled == 1 && !self.asked || handled > 0 && each {
+            if handled > 0 && (each || handled == 1 && !self.asked || self.is_near_deadline(t)) {
                 t = self.since_opening();
             }
             self.answers_first = !self.answers_first;
