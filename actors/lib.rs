@@ -34,6 +34,9 @@ mod debts;
 mod snapshot;
 mod brokers;
 
+// Events: bus → subscription → listener.
+mod event;
+
 // Beneath all of them.
 mod error;
 mod id;
@@ -57,6 +60,7 @@ pub use consumer::{Consume, Consumer, ConsumerHandle, IntoConsumer, IntoHandled}
 pub use emitter::{Emitter, EmitterHandle, Kept};
 pub use emitter_requests::{Emit, EmitterExt, Join, Leave, Veto};
 pub use error::{BrokerError, ConfigError, ConsumerError, EmitError, Failure, Handled, JoinError};
+pub use event::Event;
 pub use id::{BrokerId, EmitterId, RoundId, RoundKey};
 pub use membership::{Emission, Membership};
 pub use outcome::{Cancelled, FromOutcome, Outcome, Resolved, Signal};
