@@ -129,6 +129,15 @@ impl Executor {
         Some(executor)
     }
 
+    /// Whether this is the executor whose actors run, or ran last, on this thread.
+    #[inline]
+    pub(crate) fn is_here(&self) -> bool {
+        let here = HERE.try_with(|here| {
+            here.try_borrow().is_ok_and(|here| here.as_ref().is_some_and(|here| std::ptr::eq(&raw const **here, self)))
+        });
+        here.unwrap_or(false)
+    }
+
     /// Makes this the executor of its thread, while its actors run.
     pub(super) fn settle_in(self: &Rc<Self>) {
         HERE.with_borrow_mut(|here| {

@@ -11,14 +11,16 @@ mod seed;
 mod timers;
 mod wake;
 
-use std::time::Duration;
+#[cfg(feature = "testing")]
+use std::cell::Cell;
+use std::time::{Duration, SystemTime};
 
 use actix::{Addr, AsyncContext, Handler, Message, Recipient};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use context::{LocalContext, Player};
-pub(crate) use executor::{Executor, TaskId, drop_quietly};
+pub(crate) use executor::{Executor, TURN, Task, TaskId, Turn, drop_quietly};
 pub(crate) use inbox::{Inbox, Intake, Refused, swap};
 #[cfg(feature = "testing")]
 pub(crate) use seed::Seed;
@@ -38,6 +40,63 @@ pub(crate) fn now() -> Instant {
 #[inline]
 pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
     start + wait.min(FOREVER)
+}
+
+#[cfg(feature = "testing")]
+thread_local! {
+    /// When the virtual time of this thread started, if a test runs in it.
+    static VIRTUAL_START: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// What virtual time starts at, since 1970: 2026-01-01T00:00:00Z.
+#[cfg(feature = "testing")]
+const VIRTUAL_EPOCH: Duration = Duration::from_secs(1_767_225_600);
+
+/// The date; in virtual time one that is the same in every run and goes with [`now`].
+#[expect(clippy::disallowed_methods, reason = "this is the seam")]
+pub(crate) fn wall_clock() -> SystemTime {
+    #[cfg(feature = "testing")]
+    if let Some(start) = VIRTUAL_START.get() {
+        return SystemTime::UNIX_EPOCH + VIRTUAL_EPOCH + now().duration_since(start);
+    }
+    SystemTime::now()
+}
+
+/// While this lives, the date of its thread is that of virtual time, which starts now.
+#[cfg(feature = "testing")]
+#[must_use]
+pub(crate) struct VirtualDate(Option<Instant>);
+
+#[cfg(feature = "testing")]
+impl VirtualDate {
+    pub(crate) fn start() -> Self {
+        Self(VIRTUAL_START.replace(Some(now())))
+    }
+}
+
+#[cfg(feature = "testing")]
+impl Drop for VirtualDate {
+    fn drop(&mut self) {
+        VIRTUAL_START.set(self.0);
+    }
+}
+
+/// A random number; under a seed one that the seed determines.
+pub(crate) fn random() -> u64 {
+    // A seeded id is two random numbers side by side.
+    match Executor::here().and_then(|executor| executor.seeded_id()) {
+        Some(id) => id.as_u64_pair().0,
+        None => fastrand::u64(..),
+    }
+}
+
+/// What the future gives, or `None` if it takes longer than this. Outside a runtime with a clock it may take as long as
+/// it will.
+pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    match tokio::runtime::Handle::try_current() {
+        Ok(_) => tokio::time::timeout_at(after(now(), limit), future).await.ok(),
+        Err(_) => Some(future.await),
+    }
 }
 
 /// A new id, ordered by time; under a seed one that the seed determines.

@@ -16,7 +16,7 @@ use actix::System;
 pub use explore::{Exploration, SEED_VARIABLE, explore, run_seeds};
 pub use faults::Crash;
 
-use crate::runtime::Executor;
+use crate::runtime::{Executor, VirtualDate};
 
 /// How often the other tasks of the arbiter get a turn before the check: actors that stop drop what they hold, which
 /// stops others.
@@ -67,7 +67,11 @@ pub(crate) fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
             .build()
             .expect("a runtime with a stopped clock starts")
     };
-    System::with_tokio_rt(runtime).block_on(test)
+    System::with_tokio_rt(runtime).block_on(async {
+        // In here, where `now` is the stopped clock. A panic drops this future, and so restores the date.
+        let _date = VirtualDate::start();
+        test.await
+    })
 }
 
 /// Waits until nothing is left to do but to wait for time to pass.
@@ -108,4 +112,36 @@ pub fn live_count() -> usize {
 /// one spawned with `actix_rt::spawn` does.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
     crate::runtime::spawn_future(future);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::runtime::wall_clock;
+
+    #[expect(clippy::disallowed_methods, reason = "what the seam answers is compared with the clock itself")]
+    fn is_real(date: impl FnOnce() -> SystemTime) -> bool {
+        let before = SystemTime::now();
+        let date = date();
+        before <= date && date <= SystemTime::now()
+    }
+
+    #[crate::test]
+    async fn the_date_starts_at_2026_and_goes_with_virtual_time() {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+        assert_eq!(wall_clock(), start);
+        tokio::time::sleep(Duration::from_secs(86_400)).await;
+        assert_eq!(wall_clock(), start + Duration::from_secs(86_400));
+    }
+
+    #[test]
+    fn the_date_is_real_outside_virtual_time_and_again_after_a_panic_in_it() {
+        assert!(is_real(wall_clock));
+        let panicked = catch_unwind(AssertUnwindSafe(|| in_virtual_time(async { panic!("on purpose") })));
+        assert!(panicked.is_err());
+        assert!(is_real(wall_clock));
+    }
 }

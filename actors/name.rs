@@ -1,0 +1,170 @@
+//! A name that is cheap to clone: one from the source, or one that came from outside.
+//!
+//! `"UserRegistered" → Name → every copy of the metadata`
+
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// What an event, an entity or a topic is called: text that is cloned without being copied.
+///
+/// Most names are constants, and one of those costs no allocation; a `String` is kept in an `Arc`. Names are equal when
+/// their text is. The default is the empty name.
+///
+/// ```
+/// use convoke_actors::Name;
+///
+/// let constant = Name::from("UserRegistered");
+/// assert_eq!(constant, Name::from(String::from("UserRegistered")));
+/// assert_eq!(constant, "UserRegistered");
+/// assert!(constant.starts_with("User"));
+/// ```
+#[derive(Clone)]
+pub struct Name(Text);
+
+#[derive(Clone)]
+enum Text {
+    Constant(&'static str),
+    Shared(Arc<str>),
+}
+
+impl Name {
+    /// Makes a name from a constant, also where only constants can be made.
+    pub const fn constant(name: &'static str) -> Self {
+        Self(Text::Constant(name))
+    }
+
+    /// Returns the name as text.
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Text::Constant(name) => name,
+            Text::Shared(name) => name,
+        }
+    }
+}
+
+impl Default for Name {
+    fn default() -> Self {
+        Self::constant("")
+    }
+}
+
+impl From<&'static str> for Name {
+    fn from(name: &'static str) -> Self {
+        Self::constant(name)
+    }
+}
+
+impl From<String> for Name {
+    fn from(name: String) -> Self {
+        // Most keys that a foreign event leaves out are empty here.
+        if name.is_empty() { Self::default() } else { Self(Text::Shared(name.into())) }
+    }
+}
+
+impl From<Arc<str>> for Name {
+    fn from(name: Arc<str>) -> Self {
+        Self(Text::Shared(name))
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<str> for Name {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+// Equality, order and hash are those of the text, or a table keyed by names could not be asked with a `&str`.
+impl Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Name {}
+
+impl PartialEq<str> for Name {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Name {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_str(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_clone_shares_the_text() {
+        let name = Name::from(String::from("orders/placed"));
+        assert_eq!(name.as_str().as_ptr(), name.clone().as_str().as_ptr());
+    }
+
+    #[test]
+    fn a_name_is_found_by_its_text_wherever_it_comes_from() {
+        let names = HashSet::from([Name::from("constant"), Name::from(String::from("made"))]);
+        assert!(names.contains("constant") && names.contains("made"));
+        assert!(names.contains(&Name::from(Arc::<str>::from("constant"))));
+        assert!(!names.contains("other"));
+    }
+
+    #[test]
+    fn a_name_is_shown_as_its_text() {
+        let name = Name::from(String::from("User"));
+        assert_eq!(format!("{name} {name:?} [{name:>6}]"), "User \"User\" [  User]");
+    }
+}
