@@ -254,7 +254,7 @@ impl<P: Payload> Consumer<P> {
 }
 
 /// The message of a panic, as `panic!` leaves it.
-fn panic_text(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
         (_, Some(text)) => text.clone(),

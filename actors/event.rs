@@ -13,6 +13,7 @@ use serde_json::Value;
 /// | `topic = "orders/placed"` | the event's name |
 /// | `name = "OrderPlaced"` | the name of the type |
 /// | `entity = "Order"` | the name without its last word; the name itself if it has only one |
+/// | `entity_id = field` | none; the field is shown with its `Display` |
 /// | `version = 2` | 1 |
 /// | `contains_personal_data` | it does not; if it does, its payload is shown in no log, error or `Debug` of ours |
 /// | `retained` | not; if it is, the bus keeps the last one for those who subscribe later |
@@ -46,6 +47,11 @@ pub trait Event: Send + Sync + Sized + 'static {
 
     /// Whether it has no form as JSON, and so never leaves the process.
     const LOCAL: bool = false;
+
+    /// Returns the id of what the event is about, for its metadata.
+    fn entity_id(&self) -> Option<String> {
+        None
+    }
 
     /// Returns the event as JSON, which a local event does not have.
     ///

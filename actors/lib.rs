@@ -34,8 +34,45 @@ mod debts;
 mod snapshot;
 mod brokers;
 
-// Events: bus → subscription → listener.
+// An event in the process: bus → subscription → listener.
 mod event;
+mod json_event;
+mod metadata;
+mod trace;
+mod envelope;
+mod envelope_limits;
+mod wire;
+mod name;
+mod bus;
+mod bus_builder;
+mod hub;
+mod topic;
+mod topic_index;
+mod route;
+mod desk;
+mod parcel;
+mod emitting;
+mod publishing;
+mod asking;
+mod waiters;
+mod retained;
+mod subscription;
+mod station;
+
+// What happens to it: listener, and what is around and beneath it.
+mod listener;
+mod listening;
+mod heard;
+mod seat;
+mod actor_seat;
+mod work;
+mod report;
+mod letters;
+mod container;
+mod container_builder;
+mod container_error;
+pub mod middleware;
+mod dispatch;
 
 // Beneath all of them.
 mod error;
@@ -45,32 +82,64 @@ mod runtime;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+/// What the expansions of the macros name.
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
 #[cfg(test)]
 mod model;
 
 #[cfg(feature = "testing")]
 pub use convoke_derive::test;
+pub use convoke_derive::{Event, listener};
 
 pub use account::{Cause, EmitterRef};
+pub use asking::{Answer, AskError, IntoAnswer, Request, RequestAll};
 pub use broker::Broker;
 pub use broker_requests::{Abort, BrokerExt, ConsumingActor, Inspect, SetTimeout, Stop};
 pub use brokers::Brokers;
+pub use bus::{EventBus, ListenError, Patterns};
+pub use bus_builder::EventBusBuilder;
 pub use consumed::{Consumed, FailedConsumer};
 pub use consumer::{Consume, Consumer, ConsumerHandle, IntoConsumer, IntoHandled};
+#[doc(hidden)]
+pub use container::Source;
+pub use container::{Container, Inject};
+pub use container_builder::ContainerBuilder;
+pub use container_error::ContainerError;
+pub use dispatch::{DispatchError, Installed, dispatch};
 pub use emitter::{Emitter, EmitterHandle, Kept};
 pub use emitter_requests::{Emit, EmitterExt, Join, Leave, Veto};
+pub use emitting::Emitting;
+pub use envelope::{Envelope, EnvelopeError};
+pub use envelope_limits::EnvelopeLimits;
 pub use error::{BrokerError, ConfigError, ConsumerError, EmitError, Failure, Handled, JoinError};
 pub use event::Event;
+pub use heard::Heard;
 pub use id::{BrokerId, EmitterId, RoundId, RoundKey};
+pub use json_event::JsonEvent;
+pub use letters::{DeadLetter, DeadLetters, Reason, RedriveError};
+pub use listener::{Argument, Listen, Listener};
+pub use listening::{Listening, Overflow};
 pub use membership::{Emission, Membership};
+pub use metadata::{Metadata, Secret};
+pub use middleware::{Call, Handling, Middleware, Next};
+pub use name::Name;
 pub use outcome::{Cancelled, FromOutcome, Outcome, Resolved, Signal};
+pub use parcel::BadPayload;
 pub use pledge::{Pledge, Summons};
 pub use policy::{Close, Gathered, LateJoin, OnLost, OnTimeout, Predicate, Release, RepeatEmit};
+pub use publishing::PublishError;
 pub use registration::EmitterSpec;
+pub use report::{ListenerError, ListenerResult, Report, TooDeep};
 pub use runtime::LocalContext;
 #[doc(hidden)]
 pub use runtime::Player;
 pub use session::Session;
+pub use subscription::{Subscription, SubscriptionId, SubscriptionInfo};
+pub use topic::{Pattern, TopicError};
+pub use trace::{TraceContext, TraceError};
 /// The ids of emitters, and a kind of key, are of this type.
 #[doc(no_inline)]
 pub use uuid::Uuid;
@@ -85,8 +154,10 @@ impl<P: Send + Sync + Unpin + 'static> Payload for P {}
 /// What most uses need: `use convoke::prelude::*;` beside `use actix::prelude::*;`, with which it shares no name.
 pub mod prelude {
     pub use crate::{
-        Broker, BrokerError, BrokerExt, Brokers, Cancelled, Cause, Close, Consumer, ConsumerHandle, EmitError, Emitter,
-        EmitterExt, EmitterHandle, Failure, Handled, JoinError, LateJoin, Membership, OnLost, OnTimeout, Outcome,
-        Pledge, Release, RepeatEmit, Resolved, RoundKey, Summons,
+        Answer, Broker, BrokerError, BrokerExt, Brokers, Call, Cancelled, Cause, Close, Consumer, ConsumerHandle,
+        DeadLetter, DispatchError, EmitError, Emitter, EmitterExt, EmitterHandle, Event, EventBus, Failure, Handled,
+        Heard, Inject, JoinError, JsonEvent, LateJoin, Listen, ListenError, Listener, Membership, Metadata, Next,
+        OnLost, OnTimeout, Outcome, Overflow, Pledge, PublishError, Release, RepeatEmit, Report, Resolved, RoundKey,
+        Subscription, Summons,
     };
 }

@@ -104,6 +104,28 @@ pub use convoke_actors::{Abort, Emit, Inspect, Join, Leave, SetTimeout, Stop, Ve
 #[doc(inline)]
 pub use convoke_actors::{BrokerSnapshot, DESCRIBED_ROUNDS, EmitterStats, OpenRound, PastRound};
 
+// An event, and what is known of it.
+#[doc(inline)]
+pub use convoke_actors::{
+    Envelope, EnvelopeError, EnvelopeLimits, Event, JsonEvent, Metadata, Name, Pattern, Secret, TopicError,
+    TraceContext, TraceError,
+};
+
+// The bus, who listens, and what becomes of an event.
+#[doc(inline)]
+pub use convoke_actors::{
+    Answer, AskError, BadPayload, DeadLetter, DeadLetters, DispatchError, Emitting, EventBus, EventBusBuilder, Heard,
+    Installed, Listen, ListenError, Listener, ListenerError, ListenerResult, Listening, Overflow, PublishError, Reason,
+    RedriveError, Report, Request, RequestAll, Subscription, SubscriptionId, SubscriptionInfo, TooDeep, dispatch,
+    listener,
+};
+
+// What listeners are given, and what stands around them.
+#[doc(inline)]
+pub use convoke_actors::middleware;
+#[doc(inline)]
+pub use convoke_actors::{Call, Container, ContainerBuilder, ContainerError, Handling, Inject, Middleware, Next};
+
 // Errors, and the names of things.
 #[doc(inline)]
 pub use convoke_actors::{
@@ -113,7 +135,12 @@ pub use convoke_actors::{
 
 // What the signatures above are made of.
 #[doc(inline)]
-pub use convoke_actors::{Consume, ConsumingActor, FromOutcome, IntoConsumer, IntoHandled, LocalContext};
+pub use convoke_actors::{
+    Argument, Consume, ConsumingActor, FromOutcome, IntoAnswer, IntoConsumer, IntoHandled, LocalContext, Patterns,
+};
+
+#[doc(hidden)]
+pub use convoke_actors::__private;
 
 #[doc(inline)]
 pub use convoke_actors::prelude;

@@ -1,6 +1,13 @@
 //! The macros of Convoke. Use them from the crate `convoke`, which re-exports them: they expand to `::convoke` paths.
 
+mod arguments;
+mod entity_id;
+mod event;
+mod event_keys;
+mod listener;
 mod test;
+mod topic;
+mod words;
 
 use proc_macro::TokenStream;
 
@@ -36,4 +43,79 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     test::expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+/// Makes an event of a struct or an enum: data that listeners hear.
+///
+/// ```text
+/// #[derive(Event, Serialize, Deserialize)]
+/// #[event(topic = "orders/placed", entity_id = id)]
+/// struct OrderPlaced {
+///     id: u64,
+///     total: u32,
+/// }
+/// ```
+///
+/// The type needs `Serialize` and `Deserialize` beside it, unless it is `#[event(local)]`.
+///
+/// # Keys
+///
+/// They stand in `#[event(…)]` over the type, in any order.
+///
+/// - `topic = "orders/placed"`: where it travels, segments between slashes without wildcards; its name by default.
+/// - `name = "OrderPlaced"`: by which services elsewhere know it; the name of the type by default.
+/// - `entity = "Order"`: what it is about; by default the name without its last word, and the name itself if it has only
+///   one. A word begins with a capital or after a sign; digits and a version (`V2`) belong to the word before them.
+/// - `entity_id = id`: the field that says which one it is about, shown with its `Display` in the event's metadata; none
+///   by default. `entity_id = 0` is the first field of a tuple. In an enum every variant has the field.
+/// - `version = 2`: the version of its shape; 1 by default.
+/// - `contains_personal_data`: its payload is shown in no log, error or `Debug` of Convoke. The id of its entity is no part
+///   of the payload.
+/// - `retained`: the bus keeps the last one for those who subscribe later.
+/// - `local`: it never leaves the process, and needs no serde.
+/// - `crate = "framework::convoke"`: where Convoke is found, for a crate that re-exports it; `::convoke` by default.
+///
+/// A generic type is one event with one topic, whatever it is generic over: `Stored<User>` and `Stored<Order>` have the
+/// same name.
+///
+/// # Errors
+///
+/// It is a compile error, at the place concerned, when a key is unknown, given twice or of the wrong form; when a topic
+/// has no segments, an empty one, a wildcard, a control character, whitespace at an end, more than 256 bytes or more than
+/// 32 segments; when `#[event(…)]` stands on a field or a variant; and when the type is a union, borrows, or cannot be
+/// sent to another thread.
+#[proc_macro_derive(Event, attributes(event))]
+pub fn event(item: TokenStream) -> TokenStream {
+    event::expand(item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+/// Marks a function as a listener, which `EventBus::discover` registers.
+///
+/// ```text
+/// #[listener]
+/// async fn send_receipt(order: Arc<OrderPlaced>, mailer: Inject<Mailer>) -> io::Result<()> {
+///     mailer.thank(order.id).await
+/// }
+/// ```
+///
+/// It comes with the feature `discover`. The function stays what it is, and may be called or registered by hand as well.
+/// Only what is linked is discovered: a crate that holds nothing but listeners is named where the bus is built, as by
+/// `use receipts as _;`.
+///
+/// # Arguments
+///
+/// - `name = "receipts"`: by which reports and the log know it; the name of the function by default.
+/// - `priority = 3`: it is called before those of a lower priority; 0 by default.
+/// - `once`: it hears one event only.
+/// - `topics("orders/*", "**/late")`: it hears what travels on these, instead of the events of its type.
+/// - `crate = "framework::convoke"`: where Convoke is found, for a crate that re-exports it; `::convoke` by default.
+///
+/// # Errors
+///
+/// It is a compile error, at the place concerned, when the function has a `self` or generics, has no parameter to hear
+/// with, is `const` or `unsafe`, or cannot listen; when an argument is unknown, given twice or of the wrong form; and when
+/// the feature `discover` is off. What it needs and the bus does not have is told by `EventBus::discover`.
+#[proc_macro_attribute]
+pub fn listener(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    listener::expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
 }

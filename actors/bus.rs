@@ -1,0 +1,513 @@
+//! The event bus: who registers, who emits, and what each of them gets.
+//!
+//! `bus.on → seat and post`, `bus.emit, bus.publish → seats`
+
+use std::any::TypeId;
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::bus_builder::EventBusBuilder;
+use crate::container::Container;
+use crate::container_error::ContainerError;
+use crate::desk;
+use crate::emitting::Emitting;
+use crate::event::Event;
+use crate::hub::Hub;
+use crate::json_event::JsonEvent;
+use crate::letters::DeadLetters;
+use crate::listener::Listen;
+use crate::listening::{Listening, Seating};
+use crate::metadata::Secret;
+use crate::parcel::{Given, Subject};
+use crate::publishing::{PublishError, pack, send, send_when_room};
+use crate::route::{Group, Place};
+use crate::runtime;
+use crate::station::{Arrival, Errand, Reserved, ToStation};
+use crate::subscription::{self, Hearing, Post, Subscription, SubscriptionId, SubscriptionInfo, Vacancy};
+use crate::topic::{Pattern, TopicError, check_topic};
+use crate::trace::TraceContext;
+
+/// A listener was not registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// What the listener asks for is not provided, or could not be made.
+    Container {
+        /// The listener.
+        listener: Arc<str>,
+        /// What it was to hear of.
+        hears: String,
+        /// What is missing.
+        error: ContainerError,
+    },
+    /// This thread has no actix system, so there is no place for the listener.
+    NoArbiter,
+    /// A pattern of topics is none.
+    Pattern(TopicError),
+    /// It is to listen to no pattern at all.
+    NoPattern,
+    /// A timeout of zero leaves no time to listen.
+    ZeroTimeout {
+        /// The listener.
+        listener: Arc<str>,
+    },
+    /// The bus has as many listeners as it may.
+    Full {
+        /// How many it may have.
+        limit: usize,
+    },
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Container { listener, hears, error } => write!(f, "`{listener}` cannot listen to {hears}: {error}"),
+            Self::NoArbiter => f.write_str(
+                "no actix system on this thread: register under #[actix::main] or inside System::new().block_on(…)",
+            ),
+            Self::Pattern(error) => error.fmt(f),
+            Self::NoPattern => f.write_str("no pattern is given: name at least one, or `**` for every topic"),
+            Self::ZeroTimeout { listener } => {
+                write!(f, "a timeout of zero leaves `{listener}` no time to listen: give a longer one")
+            }
+            Self::Full { limit } => write!(f, "the bus has its {limit} listeners: raise `max_listeners`"),
+        }
+    }
+}
+
+impl std::error::Error for ListenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Container { error, .. } => Some(error),
+            Self::Pattern(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<TopicError> for ListenError {
+    fn from(error: TopicError) -> Self {
+        Self::Pattern(error)
+    }
+}
+
+/// One pattern of topics, or several.
+pub trait Patterns {
+    /// Returns them.
+    ///
+    /// # Errors
+    ///
+    /// If one of them is none.
+    fn patterns(self) -> Result<Vec<Pattern>, TopicError>;
+}
+
+impl Patterns for &str {
+    fn patterns(self) -> Result<Vec<Pattern>, TopicError> {
+        Ok(vec![Pattern::new(self)?])
+    }
+}
+
+impl Patterns for Pattern {
+    fn patterns(self) -> Result<Vec<Pattern>, TopicError> {
+        Ok(vec![self])
+    }
+}
+
+impl<const N: usize> Patterns for [&str; N] {
+    fn patterns(self) -> Result<Vec<Pattern>, TopicError> {
+        self.into_iter().map(Pattern::new).collect()
+    }
+}
+
+impl Patterns for Vec<Pattern> {
+    fn patterns(self) -> Result<Vec<Pattern>, TopicError> {
+        Ok(self)
+    }
+}
+
+/// What the handles of a bus hold in common: with the last of them the bus closes.
+pub(crate) struct Open(std::sync::Weak<Hub>);
+
+impl Open {
+    pub(crate) fn new(hub: &Arc<Hub>) -> Self {
+        Self(Arc::downgrade(hub))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(hub) = self.0.upgrade() {
+            hub.close();
+        }
+    }
+}
+
+/// One bus for typed events and for topics of JSON. It is cheap to clone, every clone is the same bus, and any thread
+/// may emit and publish.
+///
+/// A listener lives on the arbiter that registered it, and need not be `Send`. The bus closes with its last handle: what
+/// is queued is still delivered, and then its listeners are dropped. A listener that asks for the bus as an argument
+/// does not hold it; one that has captured it does.
+///
+/// ```
+/// # extern crate convoke_actors as convoke;
+/// use convoke::prelude::*;
+/// use serde::{Deserialize, Serialize};
+/// use std::sync::Arc;
+///
+/// #[derive(Event, Serialize, Deserialize)]
+/// #[event(topic = "orders/placed")]
+/// struct OrderPlaced {
+///     id: u64,
+/// }
+///
+/// struct Mailer;
+///
+/// async fn send_receipt(order: Arc<OrderPlaced>, mailer: Inject<Mailer>) -> std::io::Result<()> {
+///     mailer.send(&format!("thank you for order {}", order.id)).await
+/// }
+/// # impl Mailer {
+/// #     async fn send(&self, _: &str) -> std::io::Result<()> { Ok(()) }
+/// # }
+///
+/// # actix::System::new().block_on(async {
+/// let bus = EventBus::builder().provide(Mailer).build();
+/// let _receipts = bus.on(send_receipt)?; // a missing dependency fails here, by name
+/// let _log = bus.on_topic("orders/*", |event: &JsonEvent| println!("{}: {}", event.topic(), event["id"]))?;
+///
+/// let report = bus.emit(OrderPlaced { id: 7 }).await; // all listeners, concurrently; none can stop another
+/// assert!(report.is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct EventBus {
+    hub: Arc<Hub>,
+    _open: Arc<Open>,
+    given: Arc<Given>,
+}
+
+impl Default for EventBus {
+    fn default() -> Self {
+        Self::builder().build()
+    }
+}
+
+impl EventBus {
+    /// Starts to build a bus.
+    pub fn builder() -> EventBusBuilder {
+        EventBusBuilder::default()
+    }
+
+    pub(crate) fn of(hub: &Arc<Hub>) -> Self {
+        Self { _open: hub.open(), given: hub.given.clone(), hub: hub.clone() }
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    pub(crate) fn given(&self) -> &Arc<Given> {
+        &self.given
+    }
+
+    /// Registers a listener to events of one type, which also hears what is emitted as JSON on their topic. Once this
+    /// returns it hears of every event that is emitted, on any thread.
+    ///
+    /// # Errors
+    ///
+    /// `Container` if it asks for what is not provided, `NoArbiter`, `Full`, `ZeroTimeout`.
+    #[track_caller]
+    pub fn on<E: Event, Kind>(&self, listener: impl Listen<E, Kind>) -> Result<Subscription, ListenError> {
+        self.register(listener.listening(), typed::<E>(), E::CONTAINS_PERSONAL_DATA, Location::caller())
+    }
+
+    /// Registers a listener to topics: a pattern or several, with `*` for one segment and `**` for any number. It hears
+    /// each event once, as JSON, with whatever type it was emitted; but no local ones.
+    ///
+    /// # Errors
+    ///
+    /// `Pattern`, `NoPattern`, and those of [`on`](Self::on).
+    #[track_caller]
+    pub fn on_topic<Kind>(
+        &self,
+        patterns: impl Patterns,
+        listener: impl Listen<JsonEvent, Kind>,
+    ) -> Result<Subscription, ListenError> {
+        self.register(listener.listening(), topics(patterns)?, false, Location::caller())
+    }
+
+    /// Registers every function that is marked with `#[listener]` in the program, in the order of their paths, and
+    /// returns their guards.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`on`](Self::on) for the first that cannot be registered; none is registered then.
+    #[cfg(feature = "discover")]
+    pub fn discover(&self) -> Result<Vec<Subscription>, ListenError> {
+        let mut marked: Vec<_> = inventory::iter::<crate::__private::Discovered>.into_iter().collect();
+        // The order of the linker is not one to rely on.
+        marked.sort_by_key(|marked| marked.name);
+        marked.into_iter().map(|marked| (marked.register)(self)).collect()
+    }
+
+    #[track_caller]
+    pub(crate) fn register<S: Subject>(
+        &self,
+        listening: Listening<S>,
+        hearing: Hearing,
+        personal: bool,
+        place: &Location<'_>,
+    ) -> Result<Subscription, ListenError> {
+        let name = listening.name_at(place);
+        if !runtime::is_arbiter() {
+            return Err(ListenError::NoArbiter);
+        }
+        if listening.options.timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(ListenError::ZeroTimeout { listener: name });
+        }
+        let hub = &self.hub;
+        let id = hub.next_id().ok_or(ListenError::Full { limit: hub.limits().max_listeners })?;
+        let station = desk::settle(hub, &runtime::executor_here());
+        let row = station.reserve_row();
+        let skip_retained = listening.options.skip_retained;
+        let post = Arc::new(Post::new(Vacancy {
+            id,
+            name: name.clone(),
+            hearing: hearing.clone(),
+            priority: listening.options.priority,
+            sees: listening.sees || !hub.middleware().is_empty() || !listening.options.middleware.is_empty(),
+            personal,
+            door: station.door().clone(),
+            row,
+            capacity: listening.options.capacity.unwrap_or(hub.limits().capacity),
+            overflow: listening.options.overflow,
+        }));
+        let seating = Seating { options: listening.options, hub: hub.clone(), post: post.clone() };
+        match (listening.make)(seating) {
+            Ok(seated) => station.seat(row, seated),
+            Err(error) => {
+                station.give_back_row(row);
+                return Err(ListenError::Container { listener: name, hears: hearing.to_string(), error });
+            }
+        }
+        let kept = hub.retained();
+        hub.register(&post);
+        let retained: Vec<_> = match &hearing {
+            _ if skip_retained => Vec::new(),
+            Hearing::Type { topic, .. } => kept.of(topic).into_iter().collect(),
+            Hearing::Topics(patterns) => {
+                let wanted = |topic: &str| patterns.iter().any(|pattern| pattern.matches(topic));
+                kept.all().filter(|parcel| parcel.has_json() && wanted(&parcel.topic())).cloned().collect()
+            }
+        };
+        drop(kept);
+        let group = Group { door: station.door().clone(), places: vec![Place { place: 0, post: post.clone() }] };
+        let errand = Errand::Queue { reserved: Reserved::Nobody };
+        for parcel in retained {
+            parcel.arrive(&Arrival { station: &station, group: &group, errand: &errand });
+        }
+        Ok(Subscription::new(hub.clone(), post))
+    }
+
+    /// Calls every listener to this event, concurrently, each on its own arbiter, and is ready with a report when all
+    /// are done. An error, a panic or a timeout of one is in the report and stops no other.
+    ///
+    /// Listeners that are ready at once are called where this is awaited. A listener may emit, even its own event.
+    pub fn emit<E: Event>(&self, event: E) -> Emitting<E> {
+        Emitting::new(self.hub.clone(), self.given.clone(), event)
+    }
+
+    /// Calls every listener to this topic with JSON, as [`emit`](Self::emit) does; those of typed events too, if it has
+    /// the form of their event.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a topic. A payload that does not have the form is in the report.
+    pub fn emit_json(&self, topic: &str, payload: Value) -> Result<Emitting<JsonEvent>, TopicError> {
+        Ok(Emitting::new(self.hub.clone(), self.given.clone(), self.json(topic, payload)?))
+    }
+
+    /// Queues this event for every listener, and returns at once. Each listener takes its events in the order in which
+    /// one publisher published them, one at a time unless its [concurrency](Listening::concurrency) is higher.
+    ///
+    /// # Errors
+    ///
+    /// `Full` if a listener has no room and [refuses](crate::Overflow::Refuse) more; nobody hears the event then.
+    /// `TooDeep`.
+    pub fn publish<E: Event>(&self, event: E) -> Result<(), PublishError> {
+        match pack(&self.hub, &self.given, event).map_err(PublishError::TooDeep)? {
+            Some(packed) => send(&self.hub, &packed, false),
+            None => Ok(()),
+        }
+    }
+
+    /// Queues JSON for every listener to this topic, as [`publish`](Self::publish) does. A payload that does not have the
+    /// form of a listener's event is a dead letter.
+    ///
+    /// # Errors
+    ///
+    /// `Topic`, and those of [`publish`](Self::publish).
+    pub fn publish_json(&self, topic: &str, payload: Value) -> Result<(), PublishError> {
+        match pack(&self.hub, &self.given, self.json(topic, payload)?).map_err(PublishError::TooDeep)? {
+            Some(packed) => send(&self.hub, &packed, false),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps JSON as the last of its topic for those who subscribe to it later, and queues it for those who have.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`publish_json`](Self::publish_json).
+    pub fn publish_retained(&self, topic: &str, payload: Value) -> Result<(), PublishError> {
+        let event = self.json(topic, payload)?.retained();
+        match pack(&self.hub, &self.given, event).map_err(PublishError::TooDeep)? {
+            Some(packed) => send(&self.hub, &packed, false),
+            None => Ok(()),
+        }
+    }
+
+    /// Forgets the last event that is kept of this topic; says whether there was one.
+    pub fn forget_retained(&self, topic: &str) -> bool {
+        let forgotten = self.hub.retained().forget(topic);
+        forgotten.is_some()
+    }
+
+    /// Queues this event as soon as every listener has room for it, whatever its policy, so that none is dropped.
+    ///
+    /// # Errors
+    ///
+    /// `NoRoom` after the bus's room timeout, 30 s unless it was told; `TooDeep`.
+    pub fn publish_wait<E: Event>(&self, event: E) -> impl Future<Output = Result<(), PublishError>> + Send + use<E> {
+        let packed = pack(&self.hub, &self.given, event);
+        let packed = packed.map(|packed| packed.map(|packed| packed.parcel)).map_err(PublishError::TooDeep);
+        let hub = self.hub.clone();
+        async move {
+            match packed? {
+                Some(parcel) => send_when_room(hub, parcel).await,
+                None => Ok(()),
+            }
+        }
+    }
+
+    fn json(&self, topic: &str, payload: Value) -> Result<JsonEvent, TopicError> {
+        check_topic(topic)?;
+        let mut event = JsonEvent::new(topic, payload);
+        // What is known to be personal as a typed event is so as JSON.
+        if self.hub.is_personal(topic) {
+            event.set_personal();
+        }
+        Ok(event)
+    }
+
+    /// Returns when nothing is queued, and no call is under way, at any listener of this bus on any arbiter.
+    ///
+    /// It waits for as long as that takes; a listener that never ends is ended by its timeout.
+    pub fn drain(&self) -> impl Future<Output = ()> + Send + use<> {
+        let hub = self.hub.clone();
+        async move {
+            loop {
+                let mut rested = Vec::new();
+                for door in hub.doors() {
+                    let (told, rest) = oneshot::channel();
+                    door.push_always(ToStation::Rest { told });
+                    // An error means that the station is gone, with all that it had.
+                    if let Ok(activity) = rest.await {
+                        rested.push((door, activity));
+                    }
+                }
+                // What one has done since may have given work to another that was at rest before.
+                if rested.iter().all(|(door, activity)| door.is_at_rest_since(*activity)) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Returns what is registered, in the order in which it came.
+    pub fn subscriptions(&self) -> Vec<SubscriptionInfo> {
+        self.hub.posts().iter().map(|post| post.info()).collect()
+    }
+
+    /// Ends a registration, without its guard; says whether there was one. What was said of
+    /// [dropping the guard](Subscription) holds for this.
+    pub fn unregister(&self, id: SubscriptionId) -> bool {
+        let post = self.hub.posts().into_iter().find(|post| post.id == id.0);
+        post.inspect(|post| subscription::end(&self.hub, post, None)).is_some()
+    }
+
+    /// Ends all registrations; returns how many there were.
+    pub fn clear(&self) -> usize {
+        let posts = self.hub.posts();
+        posts.iter().for_each(|post| subscription::end(&self.hub, post, None));
+        posts.len()
+    }
+
+    /// Returns the dead letters.
+    pub fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::of(&self.hub)
+    }
+
+    /// Returns what is provided to listeners.
+    pub fn container(&self) -> &Container {
+        self.hub.container()
+    }
+
+    /// Returns how many events nobody listened to.
+    pub fn unheard(&self) -> u64 {
+        self.hub.count_unheard()
+    }
+
+    /// Returns a handle whose events continue this trace.
+    pub fn with_trace(&self, trace: TraceContext) -> Self {
+        self.given_with(|given| given.trace = Some(trace))
+    }
+
+    /// Returns a handle whose events belong together under this id.
+    pub fn with_correlation(&self, id: Uuid) -> Self {
+        self.given_with(|given| given.correlation = Some(id))
+    }
+
+    /// Returns a handle whose events were caused by the event of this id, unless a listener emits them: then it is the
+    /// one that it hears.
+    pub fn with_causation(&self, id: Uuid) -> Self {
+        self.given_with(|given| given.causation = Some(id))
+    }
+
+    /// Returns a handle whose events carry this authorization, which no log and no `Debug` of ours shows.
+    pub fn with_authorization(&self, token: impl Into<Secret>) -> Self {
+        self.given_with(|given| given.authorization = token.into())
+    }
+
+    fn given_with(&self, change: impl FnOnce(&mut Given)) -> Self {
+        let mut given = (*self.given).clone();
+        change(&mut given);
+        Self { given: Arc::new(given), ..self.clone() }
+    }
+}
+
+/// What a listener to events of this type hears.
+pub(crate) fn typed<E: Event>() -> Hearing {
+    Hearing::Type { of: TypeId::of::<E>(), name: E::NAME.into(), topic: E::TOPIC.into(), json: !E::LOCAL }
+}
+
+/// What a listener to topics hears.
+pub(crate) fn topics(patterns: impl Patterns) -> Result<Hearing, ListenError> {
+    match patterns.patterns()? {
+        patterns if patterns.is_empty() => Err(ListenError::NoPattern),
+        patterns => Ok(Hearing::Topics(patterns.into())),
+    }
+}
+
+impl fmt::Debug for EventBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventBus").field("listeners", &self.hub.posts().len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,139 @@
+//! `entity_id = field`: the method that shows a field of an event, and what is said when there is no such field.
+//!
+//! `event.rs → method → fn entity_id(&self)`
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Data, Error, Field, Fields, Index, Member, Result};
+
+/// Makes the method. An enum needs the field in every variant.
+pub(crate) fn method(field: &Member, data: &Data) -> Result<TokenStream> {
+    let shown = shown(field, data)?;
+    Ok(quote! {
+        fn entity_id(&self) -> ::core::option::Option<::std::string::String> {
+            ::core::option::Option::Some(#shown)
+        }
+    })
+}
+
+/// The field with its `Display`. That it has none is told where the field is named.
+fn shown(field: &Member, data: &Data) -> Result<TokenStream> {
+    let at = crate::event::span_at(field.span());
+    match data {
+        Data::Struct(data) => {
+            expect(field, &data.fields, "the event")?;
+            Ok(quote_spanned!(at=> ::std::string::ToString::to_string(&self.#field)))
+        }
+        Data::Enum(data) if data.variants.is_empty() => {
+            Err(Error::new_spanned(field, "no variant, no field: remove this"))
+        }
+        Data::Enum(data) => {
+            let mut arms = TokenStream::new();
+            for variant in &data.variants {
+                let ident = &variant.ident;
+                expect(field, &variant.fields, &format!("the variant `{ident}`"))?;
+                arms.extend(quote_spanned! {at=>
+                    Self::#ident { #field: shown, .. } => ::std::string::ToString::to_string(shown),
+                });
+            }
+            Ok(quote!(match self { #arms }))
+        }
+        // An error of its own.
+        Data::Union(_) => Ok(TokenStream::new()),
+    }
+}
+
+fn expect(field: &Member, fields: &Fields, owner: &str) -> Result<()> {
+    let members: Vec<_> = fields.iter().enumerate().map(member).collect();
+    if members.contains(field) {
+        return Ok(());
+    }
+    let there: Vec<_> = members.iter().map(|member| format!("`{}`", text(member))).collect();
+    let there = if there.is_empty() { "it has none".into() } else { format!("it has {}", there.join(", ")) };
+    Err(Error::new_spanned(field, format_args!("{owner} has no field `{}`: {there}", text(field))))
+}
+
+fn member((place, field): (usize, &Field)) -> Member {
+    field.ident.clone().map_or_else(|| Index::from(place).into(), Member::Named)
+}
+
+fn text(member: &Member) -> String {
+    match member {
+        Member::Named(name) => name.to_string(),
+        Member::Unnamed(place) => place.index.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::{DeriveInput, parse_quote};
+
+    use super::*;
+
+    fn made(field: Member, item: DeriveInput) -> Result<String> {
+        shown(&field, &item.data).map(|shown| shown.to_string())
+    }
+
+    #[test]
+    fn a_field_is_shown_with_its_display() {
+        let item = parse_quote!(
+            struct Placed {
+                id: u64,
+            }
+        );
+        let expected = quote!(::std::string::ToString::to_string(&self.id)).to_string();
+        assert_eq!(made(parse_quote!(id), item).unwrap(), expected);
+        let item = parse_quote!(
+            struct Placed(u8, u64);
+        );
+        let expected = quote!(::std::string::ToString::to_string(&self.1)).to_string();
+        assert_eq!(made(parse_quote!(1), item).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_enum_shows_the_field_of_the_variant_it_is() {
+        let item = parse_quote!(
+            enum Order {
+                Placed { id: u64, total: u32 },
+                Closed { id: u32 },
+            }
+        );
+        let expected = quote!(match self {
+            Self::Placed { id: shown, .. } => ::std::string::ToString::to_string(shown),
+            Self::Closed { id: shown, .. } => ::std::string::ToString::to_string(shown),
+        });
+        assert_eq!(made(parse_quote!(id), item).unwrap(), expected.to_string());
+    }
+
+    #[test]
+    fn a_field_that_is_not_there_is_told_with_those_that_are() {
+        let placed: DeriveInput = parse_quote!(
+            struct Placed {
+                id: u64,
+                r#type: String,
+            }
+        );
+        let order: DeriveInput = parse_quote!(
+            enum Order {
+                Placed(u64, u32),
+                Closed(u64),
+            }
+        );
+        let tick: DeriveInput = parse_quote!(
+            struct Tick;
+        );
+        let never: DeriveInput = parse_quote!(
+            enum Never {}
+        );
+        for (field, item, expected) in [
+            (parse_quote!(order_id), placed.clone(), "the event has no field `order_id`: it has `id`, `r#type`"),
+            (parse_quote!(0), placed, "the event has no field `0`: it has `id`, `r#type`"),
+            (parse_quote!(1), order, "the variant `Closed` has no field `1`: it has `0`"),
+            (parse_quote!(id), tick, "the event has no field `id`: it has none"),
+            (parse_quote!(id), never, "no variant, no field: remove this"),
+        ] {
+            assert_eq!(made(field, item).unwrap_err().to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! What all handles of a bus share: who is registered, what is provided, what is kept, and its limits.
+//!
+//! `EventBus → Hub → Registry → Route`
+
+use std::any::TypeId;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use crate::bus::Open;
+use crate::container::Container;
+use crate::letters::{Letters, Reason};
+use crate::middleware::Middleware;
+use crate::name::Name;
+use crate::parcel::{AnyParcel, Given};
+use crate::report::{ListenerError, TooDeep, Verdict};
+use crate::retained::Retained;
+use crate::route::Route;
+use crate::station::{Door, ToStation};
+use crate::subscription::{Hearing, Post};
+use crate::topic_index::PatternIndex;
+use crate::waiters::Waiters;
+
+/// The bounds of a bus, each set by its builder.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) capacity: usize,
+    pub(crate) listener_timeout: Duration,
+    pub(crate) room_timeout: Duration,
+    pub(crate) max_depth: u32,
+    pub(crate) max_listeners: usize,
+    pub(crate) dead_letters: usize,
+    pub(crate) retained: usize,
+}
+
+/// What all handles of a bus share.
+#[doc(hidden)]
+pub struct Hub {
+    id: u64,
+    /// Counts every change of the registry; routes that threads have looked up are true for one of them.
+    version: AtomicU64,
+    registry: Mutex<Registry>,
+    container: Container,
+    middleware: Vec<Arc<dyn Middleware>>,
+    pub(crate) given: Arc<Given>,
+    limits: Limits,
+    pub(crate) letters: Letters,
+    unheard: AtomicU64,
+    retained: Mutex<Retained>,
+    nobody: Arc<[Arc<Post>]>,
+    pub(crate) waiters: Waiters,
+    open: Mutex<Weak<Open>>,
+}
+
+#[derive(Default)]
+struct Registry {
+    last: u64,
+    posts: BTreeMap<u64, Arc<Post>>,
+    types: HashMap<TypeId, Vec<u64>>,
+    topics: PatternIndex<u64>,
+    /// Those of typed events that also come as JSON, by topic.
+    typed_topics: HashMap<Name, Vec<u64>>,
+    doors: Vec<Arc<Door>>,
+}
+
+impl Hub {
+    pub(crate) fn new(
+        container: Container,
+        middleware: Vec<Arc<dyn Middleware>>,
+        publisher: Arc<str>,
+        limits: Limits,
+    ) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self {
+            id: LAST.fetch_add(1, Ordering::Relaxed) + 1,
+            version: AtomicU64::new(1),
+            registry: Mutex::default(),
+            container,
+            middleware,
+            given: Arc::new(Given { publisher, ..Given::default() }),
+            limits,
+            letters: Letters::new(limits.dead_letters),
+            unheard: AtomicU64::new(0),
+            retained: Mutex::new(Retained::new(limits.retained)),
+            nobody: Arc::new([]),
+            waiters: Waiters::default(),
+            open: Mutex::default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    #[inline]
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn container(&self) -> &Container {
+        &self.container
+    }
+
+    pub(crate) fn middleware(&self) -> &[Arc<dyn Middleware>] {
+        &self.middleware
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What holds the bus open: as long as there is one, all have the same.
+    pub(crate) fn open(self: &Arc<Self>) -> Arc<Open> {
+        let mut known = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = known.upgrade() {
+            return open;
+        }
+        let open = Arc::new(Open::new(self));
+        *known = Arc::downgrade(&open);
+        open
+    }
+
+    pub(crate) fn retained(&self) -> MutexGuard<'_, Retained> {
+        self.retained.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The listeners of an event that nobody hears.
+    pub(crate) fn nobody(&self) -> Arc<[Arc<Post>]> {
+        self.nobody.clone()
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The id for a new registration; `None` if there are as many as may be.
+    pub(crate) fn next_id(&self) -> Option<u64> {
+        let mut registry = self.registry();
+        if registry.posts.len() >= self.limits.max_listeners {
+            return None;
+        }
+        registry.last += 1;
+        Some(registry.last)
+    }
+
+    /// Registers a listener: from now on every emission, on any thread, finds it.
+    pub(crate) fn register(&self, post: &Arc<Post>) {
+        let mut registry = self.registry();
+        registry.posts.insert(post.id, post.clone());
+        match &post.hearing {
+            Hearing::Type { of, topic, json, .. } => {
+                registry.types.entry(*of).or_default().push(post.id);
+                if *json {
+                    registry.typed_topics.entry(topic.clone()).or_default().push(post.id);
+                }
+            }
+            Hearing::Topics(patterns) => {
+                for pattern in patterns.iter() {
+                    registry.topics.insert(pattern, post.id);
+                }
+            }
+        }
+        self.version.fetch_add(1, Ordering::AcqRel);
+        drop(registry);
+        log::debug!(target: "convoke::bus", "`{}` listens to {}", post.name(), post.hearing);
+    }
+
+    /// Strikes a listener off: from now on no emission finds it.
+    pub(crate) fn strike(&self, post: &Arc<Post>) {
+        post.end();
+        let mut registry = self.registry();
+        let Some(struck) = registry.posts.remove(&post.id) else { return };
+        match &post.hearing {
+            Hearing::Type { of, topic, json, .. } => {
+                forget(&mut registry.types, of, post.id);
+                if *json {
+                    forget(&mut registry.typed_topics, topic, post.id);
+                }
+            }
+            Hearing::Topics(patterns) => {
+                for pattern in patterns.iter() {
+                    registry.topics.remove(pattern, &post.id);
+                }
+            }
+        }
+        self.version.fetch_add(1, Ordering::AcqRel);
+        drop(registry);
+        log::debug!(target: "convoke::bus", "`{}` no longer listens to {}", struck.name(), struck.hearing);
+    }
+
+    pub(crate) fn posts(&self) -> Vec<Arc<Post>> {
+        self.registry().posts.values().cloned().collect()
+    }
+
+    /// The listener of this id, or else one of this name.
+    pub(crate) fn find(&self, id: u64, name: &str) -> Option<Arc<Post>> {
+        let registry = self.registry();
+        let by_id = registry.posts.get(&id);
+        by_id.or_else(|| registry.posts.values().find(|post| **post.name() == *name)).cloned()
+    }
+
+    /// Who hears events of this type, which travel on this topic.
+    pub(crate) fn route_of(&self, of: TypeId, topic: Option<&str>) -> Arc<Route> {
+        let registry = self.registry();
+        let mut ids = registry.types.get(&of).cloned().unwrap_or_default();
+        if let Some(topic) = topic {
+            registry.topics.for_each_match(topic, |id| ids.push(*id));
+        }
+        registry.route(ids)
+    }
+
+    /// Who hears JSON on this topic.
+    pub(crate) fn route_of_topic(&self, topic: &str) -> Arc<Route> {
+        let registry = self.registry();
+        let mut ids = registry.typed_topics.get(topic).cloned().unwrap_or_default();
+        registry.topics.for_each_match(topic, |id| ids.push(*id));
+        registry.route(ids)
+    }
+
+    /// Whether a typed listener to this topic takes it for personal data.
+    pub(crate) fn is_personal(&self, topic: &str) -> bool {
+        let registry = self.registry();
+        let ids = registry.typed_topics.get(topic).map(Vec::as_slice).unwrap_or_default();
+        ids.iter().filter_map(|id| registry.posts.get(id)).any(|post| post.personal)
+    }
+
+    /// A station has opened.
+    pub(crate) fn joined(&self, door: &Arc<Door>) {
+        self.registry().doors.push(door.clone());
+    }
+
+    /// A station is gone.
+    pub(crate) fn left(&self, door: &Arc<Door>) {
+        self.registry().doors.retain(|other| !Arc::ptr_eq(other, door));
+    }
+
+    pub(crate) fn doors(&self) -> Vec<Arc<Door>> {
+        self.registry().doors.clone()
+    }
+
+    /// The last handle is gone.
+    pub(crate) fn close(&self) {
+        for door in self.doors() {
+            door.push_always(ToStation::Close);
+        }
+    }
+
+    pub(crate) fn unheard(&self) {
+        self.unheard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_unheard(&self) -> u64 {
+        self.unheard.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn made_room(&self) {
+        self.waiters.room();
+    }
+
+    /// A listener did not do it.
+    #[cold]
+    pub(crate) fn failed(
+        self: &Arc<Self>,
+        post: &Arc<Post>,
+        parcel: Arc<dyn AnyParcel>,
+        error: ListenerError,
+    ) -> Verdict {
+        post.counts.failed();
+        log::warn!(target: "convoke::listener", "{}: listener `{}` {error}", parcel.name(), post.name());
+        self.letters.bury(self, parcel, Some(post), Reason::Failed(error.clone()));
+        Verdict::Failed(error)
+    }
+
+    /// A listener is not told of an event that was published to it.
+    #[cold]
+    pub(crate) fn dropped(self: &Arc<Self>, post: &Arc<Post>, parcel: Arc<dyn AnyParcel>, reason: Reason) {
+        post.counts.dropped();
+        log::warn!(target: "convoke::bus", "{}: not delivered to `{}`: {reason}", parcel.name(), post.name());
+        self.letters.bury(self, parcel, Some(post), reason);
+    }
+
+    /// Events cause each other without end.
+    #[cold]
+    pub(crate) fn too_deep(self: &Arc<Self>, parcel: Arc<dyn AnyParcel>, error: &TooDeep) {
+        log::warn!(target: "convoke::bus", "{}: {error}", parcel.name());
+        self.letters.bury(self, parcel, None, Reason::TooDeep(error.clone()));
+    }
+}
+
+impl Registry {
+    fn route(&self, ids: Vec<u64>) -> Arc<Route> {
+        Arc::new(Route::new(ids.iter().filter_map(|id| self.posts.get(id).cloned()).collect()))
+    }
+}
+
+/// Removes an id from a list, and the list with its last.
+fn forget<K: std::hash::Hash + Eq>(lists: &mut HashMap<K, Vec<u64>>, key: &K, id: u64) {
+    if let Some(list) = lists.get_mut(key) {
+        list.retain(|other| *other != id);
+        if list.is_empty() {
+            lists.remove(key);
+        }
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,143 @@
+//! An event as JSON: what a topic subscriber sees.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use crate::desk::{Desk, LocalRoute};
+use crate::hub::Hub;
+use crate::name::Name;
+use crate::parcel::{BadPayload, HIDDEN, Subject};
+
+/// An event as a topic subscriber sees it: its topic, and its payload as JSON.
+///
+/// ```
+/// use convoke_actors::JsonEvent;
+/// use serde_json::json;
+///
+/// let event = JsonEvent::new("orders/placed", json!({ "id": 7 }));
+/// assert_eq!(event["id"], 7);
+/// assert_eq!(event.topic(), "orders/placed");
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct JsonEvent {
+    name: Name,
+    topic: Name,
+    payload: Value,
+    /// What metadata says about the kind of event that this was made of.
+    kind: Kind,
+    personal: bool,
+    retained: bool,
+}
+
+/// What metadata says about a kind of event.
+#[doc(hidden)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kind {
+    pub(crate) entity: Name,
+    pub(crate) entity_id: Option<Name>,
+    pub(crate) version: u32,
+}
+
+impl JsonEvent {
+    /// Makes an event of this topic; its name is the topic too.
+    pub fn new(topic: impl Into<String>, payload: Value) -> Self {
+        let topic = Name::from(topic.into());
+        let kind = Kind { version: 1, ..Kind::default() };
+        Self { name: topic.clone(), topic, payload, kind, personal: false, retained: false }
+    }
+
+    /// What a typed event is as JSON.
+    pub(crate) fn of<E: Subject>(event: &E, payload: Value) -> Self {
+        Self {
+            name: event.name(),
+            topic: event.topic(),
+            payload,
+            kind: event.kind(),
+            personal: event.is_personal(),
+            retained: false,
+        }
+    }
+
+    /// Returns the event's name: that of its type, or its topic if it was emitted as JSON.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns where it travels.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Returns its payload.
+    pub fn payload(&self) -> &Value {
+        &self.payload
+    }
+
+    /// Has the bus keep it for those who subscribe to its topic later, until the next that is kept takes its place.
+    pub fn retained(mut self) -> Self {
+        self.retained = true;
+        self
+    }
+
+    /// Has nobody see its payload but those who listen.
+    pub(crate) fn set_personal(&mut self) {
+        self.personal = true;
+    }
+}
+
+impl Deref for JsonEvent {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        &self.payload
+    }
+}
+
+impl fmt::Debug for JsonEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let payload: &dyn fmt::Debug = if self.personal { &HIDDEN } else { &self.payload };
+        f.debug_struct("JsonEvent").field("topic", &self.topic).field("payload", payload).finish_non_exhaustive()
+    }
+}
+
+impl Subject for JsonEvent {
+    fn name(&self) -> Name {
+        self.name.clone()
+    }
+
+    fn topic(&self) -> Name {
+        self.topic.clone()
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind.clone()
+    }
+
+    fn is_personal(&self) -> bool {
+        self.personal
+    }
+
+    fn has_json(&self) -> bool {
+        true
+    }
+
+    fn is_retained(&self) -> bool {
+        self.retained
+    }
+
+    fn route(&self, desk: &Desk, hub: &Hub) -> Rc<LocalRoute<Self>> {
+        desk.topic(hub, &self.topic)
+    }
+
+    fn to_json(&self) -> Option<Result<Value, serde_json::Error>> {
+        Some(Ok(self.payload.clone()))
+    }
+
+    fn from_json(json: Cow<'_, JsonEvent>) -> Option<Result<Self, BadPayload>> {
+        Some(Ok(json.into_owned()))
+    }
+}

@@ -1,0 +1,381 @@
+//! One emission on its way: the event, where it came from, and the forms in which it is seen.
+//!
+//! `emit → Parcel → listeners (typed), viewers (as JSON), dead letters`
+
+use std::any::{Any, TypeId};
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::desk::{Desk, LocalRoute};
+use crate::event::Event;
+use crate::hub::Hub;
+use crate::json_event::{JsonEvent, Kind};
+use crate::metadata::{Metadata, Secret};
+use crate::name::Name;
+use crate::runtime;
+use crate::trace::TraceContext;
+
+/// What may travel in a parcel: an event of a type, an event as JSON, a question.
+///
+/// It is implemented for all there are; nobody else can.
+#[doc(hidden)]
+pub trait Subject: Send + Sync + Sized + 'static {
+    /// The event's name.
+    fn name(&self) -> Name;
+
+    /// Where it travels.
+    fn topic(&self) -> Name;
+
+    /// What metadata says about its kind.
+    fn kind(&self) -> Kind;
+
+    /// Whether its payload is shown to nobody.
+    fn is_personal(&self) -> bool;
+
+    /// Whether topic subscribers can see it.
+    fn has_json(&self) -> bool;
+
+    /// Whether the last of them is kept.
+    fn is_retained(&self) -> bool;
+
+    /// Who hears it.
+    fn route(&self, desk: &Desk, hub: &Hub) -> Rc<LocalRoute<Self>>;
+
+    /// Returns the payload as JSON, if it has such a form.
+    fn to_json(&self) -> Option<Result<Value, serde_json::Error>>;
+
+    /// Makes one from an event as JSON, unless this kind is never told so.
+    fn from_json(json: Cow<'_, JsonEvent>) -> Option<Result<Self, BadPayload>>;
+}
+
+impl<E: Event> Subject for E {
+    fn name(&self) -> Name {
+        E::NAME.into()
+    }
+
+    fn topic(&self) -> Name {
+        E::TOPIC.into()
+    }
+
+    fn kind(&self) -> Kind {
+        Kind { entity: E::ENTITY.into(), entity_id: self.entity_id().map(Name::from), version: E::VERSION }
+    }
+
+    fn is_personal(&self) -> bool {
+        E::CONTAINS_PERSONAL_DATA
+    }
+
+    fn has_json(&self) -> bool {
+        !E::LOCAL
+    }
+
+    fn is_retained(&self) -> bool {
+        E::RETAINED
+    }
+
+    #[inline]
+    fn route(&self, desk: &Desk, hub: &Hub) -> Rc<LocalRoute<Self>> {
+        desk.route(hub, (!E::LOCAL).then_some(E::TOPIC))
+    }
+
+    fn to_json(&self) -> Option<Result<Value, serde_json::Error>> {
+        (!E::LOCAL).then(|| Event::to_json(self))
+    }
+
+    fn from_json(json: Cow<'_, JsonEvent>) -> Option<Result<Self, BadPayload>> {
+        (!E::LOCAL).then(|| {
+            E::from_json(&json).map_err(|error| BadPayload {
+                event: E::NAME.into(),
+                topic: json.topic().into(),
+                // What serde says may quote what it read.
+                reason: if E::CONTAINS_PERSONAL_DATA || Subject::is_personal(&*json) {
+                    HIDDEN.into()
+                } else {
+                    error.to_string()
+                },
+            })
+        })
+    }
+}
+
+/// What stands where personal data would.
+pub(crate) const HIDDEN: &str = "(hidden: personal data)";
+
+/// A payload does not have the form of the event that travels on its topic, or has none as JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadPayload {
+    /// The event's name.
+    pub event: String,
+    /// Where it came.
+    pub topic: String,
+    /// What is wrong with it; hidden if the event contains personal data.
+    pub reason: String,
+}
+
+impl std::fmt::Display for BadPayload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { event, topic, reason } = self;
+        write!(f, "the payload on `{topic}` is not that of `{event}`: {reason}")
+    }
+}
+
+impl std::error::Error for BadPayload {}
+
+/// What whoever emits says about all that he emits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) publisher: Arc<str>,
+    pub(crate) trace: Option<TraceContext>,
+    pub(crate) correlation: Option<Uuid>,
+    pub(crate) causation: Option<Uuid>,
+    pub(crate) authorization: Secret,
+}
+
+/// One emission of an event, shared by all who hear it.
+#[doc(hidden)]
+pub struct Parcel<E> {
+    pub(crate) event: Arc<E>,
+    depth: u32,
+    cause: Option<Arc<dyn AnyParcel>>,
+    /// When it was emitted, and by whom; absent if nobody could see that.
+    stamp: Option<(SystemTime, Arc<Given>)>,
+    metadata: OnceLock<Arc<Metadata>>,
+    /// The same event in other forms: as JSON, or of the types that travel on its topic. Each is made once.
+    forms: OnceLock<Mutex<Vec<Form>>>,
+}
+
+#[derive(Debug)]
+struct Form {
+    of: TypeId,
+    parcel: Result<Arc<dyn AnyParcel>, BadPayload>,
+}
+
+impl<E: Subject> Parcel<E> {
+    /// Packs an event that is emitted now, from within a call if there is one.
+    pub(crate) fn new(event: Arc<E>, cause: Option<Arc<dyn AnyParcel>>, given: Option<&Arc<Given>>) -> Self {
+        Self {
+            event,
+            depth: cause.as_ref().map_or(0, |cause| cause.depth() + 1),
+            cause,
+            stamp: given.map(|given| (runtime::wall_clock(), given.clone())),
+            metadata: OnceLock::new(),
+            forms: OnceLock::new(),
+        }
+    }
+
+    /// Packs an event that came with its metadata.
+    pub(crate) fn with_metadata(event: Arc<E>, metadata: Arc<Metadata>) -> Self {
+        let cell = OnceLock::new();
+        let _ = cell.set(metadata);
+        Self { event, depth: 0, cause: None, stamp: None, metadata: cell, forms: OnceLock::new() }
+    }
+
+    pub(crate) fn metadata(&self) -> &Arc<Metadata> {
+        self.metadata.get_or_init(|| Arc::new(self.make_metadata()))
+    }
+
+    fn make_metadata(&self) -> Metadata {
+        let mut metadata = Metadata::new(self.event.name());
+        metadata.topic = self.event.topic();
+        metadata.contains_personal_data = self.event.is_personal();
+        let kind = self.event.kind();
+        metadata.entity = kind.entity;
+        metadata.entity_id = kind.entity_id;
+        metadata.version = kind.version;
+        if let Some((time, given)) = &self.stamp {
+            metadata.time = *time;
+            metadata.publisher = given.publisher.clone();
+            metadata.authorization = given.authorization.clone();
+            metadata.causation = given.causation;
+            if let Some(correlation) = given.correlation {
+                metadata.correlation = correlation;
+            }
+            if let Some(trace) = &given.trace {
+                metadata.trace = trace.child();
+            }
+        }
+        if let Some(cause) = &self.cause {
+            let cause = cause.metadata();
+            metadata.causation = Some(cause.id);
+            metadata.correlation = cause.correlation;
+            metadata.trace = cause.trace.child();
+        }
+        metadata
+    }
+
+    /// The same emission as another subject sees it, converted once.
+    pub(crate) fn form<T: Subject>(self: &Arc<Self>) -> Result<Arc<Parcel<T>>, BadPayload> {
+        let forms = self.forms.get_or_init(Mutex::default);
+        let mut forms = forms.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = forms.iter().find(|form| form.of == TypeId::of::<T>());
+        let parcel = match known {
+            Some(known) => known.parcel.clone(),
+            None => {
+                let parcel = self.convert::<T>().map(|event| self.as_form(event) as Arc<dyn AnyParcel>);
+                forms.push(Form { of: TypeId::of::<T>(), parcel: parcel.clone() });
+                parcel
+            }
+        };
+        drop(forms);
+        match parcel?.into_any().downcast() {
+            Ok(parcel) => Ok(parcel),
+            Err(_) => unreachable!("it was kept under its type"),
+        }
+    }
+
+    fn convert<T: Subject>(&self) -> Result<T, BadPayload> {
+        let bad = |reason: String| BadPayload {
+            event: self.event.name().to_string(),
+            topic: self.event.topic().to_string(),
+            reason: if self.event.is_personal() { HIDDEN.to_owned() } else { reason },
+        };
+        let event: &dyn Any = &*self.event;
+        let json = match event.downcast_ref::<JsonEvent>() {
+            Some(json) => Cow::Borrowed(json),
+            None => {
+                let value = self.event.to_json().ok_or_else(|| bad("it has no form as JSON".to_owned()))?;
+                let value = value.map_err(|error| bad(error.to_string()))?;
+                Cow::Owned(JsonEvent::of(&*self.event, value))
+            }
+        };
+        T::from_json(json).unwrap_or_else(|| Err(bad("it is never told as JSON".to_owned())))
+    }
+
+    fn as_form<T: Subject>(&self, event: T) -> Arc<Parcel<T>> {
+        let form = Parcel::with_metadata(Arc::new(event), self.metadata().clone());
+        Arc::new(Parcel { depth: self.depth, cause: self.cause.clone(), ..form })
+    }
+}
+
+impl<E> std::fmt::Debug for Parcel<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parcel").field("depth", &self.depth).finish_non_exhaustive()
+    }
+}
+
+/// A parcel of any subject.
+pub(crate) trait AnyParcel: Any + Send + Sync + std::fmt::Debug {
+    fn name(&self) -> Name;
+    fn topic(&self) -> Name;
+    fn has_json(&self) -> bool;
+    fn depth(&self) -> u32;
+    fn cause(&self) -> Option<&Arc<dyn AnyParcel>>;
+    fn metadata(&self) -> &Arc<Metadata>;
+    /// The payload as JSON, if it has that form.
+    fn json(self: Arc<Self>) -> Result<Arc<Parcel<JsonEvent>>, BadPayload>;
+    fn event(&self) -> Arc<dyn Any + Send + Sync>;
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+    /// Comes to listeners of this arbiter.
+    fn arrive(self: Arc<Self>, arrival: &crate::station::Arrival<'_>);
+    /// Gives itself back to the bus, for whoever hears it now.
+    fn publish_again(self: Arc<Self>, hub: &Arc<Hub>) -> Result<(), crate::PublishError>;
+}
+
+impl<E: Subject> AnyParcel for Parcel<E> {
+    fn name(&self) -> Name {
+        self.event.name()
+    }
+
+    fn topic(&self) -> Name {
+        self.event.topic()
+    }
+
+    fn has_json(&self) -> bool {
+        self.event.has_json()
+    }
+
+    fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    fn cause(&self) -> Option<&Arc<dyn AnyParcel>> {
+        self.cause.as_ref()
+    }
+
+    fn metadata(&self) -> &Arc<Metadata> {
+        Parcel::metadata(self)
+    }
+
+    fn json(self: Arc<Self>) -> Result<Arc<Parcel<JsonEvent>>, BadPayload> {
+        match self.clone().into_any().downcast() {
+            Ok(json) => Ok(json),
+            Err(_) => self.form(),
+        }
+    }
+
+    fn event(&self) -> Arc<dyn Any + Send + Sync> {
+        self.event.clone()
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+
+    fn arrive(self: Arc<Self>, arrival: &crate::station::Arrival<'_>) {
+        arrival.unload(&self);
+    }
+
+    fn publish_again(self: Arc<Self>, hub: &Arc<Hub>) -> Result<(), crate::PublishError> {
+        crate::publishing::publish_again(hub, &self)
+    }
+}
+
+/// What the listener that runs on a thread was called with.
+#[derive(Clone)]
+pub(crate) enum Current {
+    Emitted(Arc<dyn AnyParcel>),
+    /// From a queue of this arbiter, which counts without locks.
+    Queued(Rc<dyn Queued>),
+}
+
+/// A parcel in the queues of one arbiter.
+pub(crate) trait Queued {
+    fn parcel(&self) -> Arc<dyn AnyParcel>;
+}
+
+impl<S: Subject> Queued for Arc<Parcel<S>> {
+    fn parcel(&self) -> Arc<dyn AnyParcel> {
+        self.clone()
+    }
+}
+
+thread_local! {
+    /// The emission whose listener runs on this thread: what is emitted meanwhile was caused by it.
+    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
+}
+
+/// The emission whose listener runs on this thread.
+#[inline]
+pub(crate) fn current() -> Option<Arc<dyn AnyParcel>> {
+    let current = CURRENT.try_with(|current| current.borrow().clone()).ok().flatten();
+    current.map(|current| match current {
+        Current::Emitted(parcel) => parcel,
+        Current::Queued(queued) => queued.parcel(),
+    })
+}
+
+/// While it lives, what is emitted on this thread was caused by that emission.
+pub(crate) struct Within(Option<Current>);
+
+impl Within {
+    #[inline]
+    pub(crate) fn call_of(current: Current) -> Self {
+        Self(CURRENT.try_with(|place| place.replace(Some(current))).ok().flatten())
+    }
+}
+
+impl Drop for Within {
+    #[inline]
+    fn drop(&mut self) {
+        let before = self.0.take();
+        // Dropped after the borrow: an event's own `Drop` may emit.
+        let done = CURRENT.try_with(|current| current.replace(before));
+        drop(done);
+    }
+}

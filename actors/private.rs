@@ -1,0 +1,89 @@
+//! What the expansions of our macros name. Nothing here is for users, and any of it may change.
+//!
+//! `#[derive(Event)] → to_json, from_json, no_json`; `#[listener] → discover! → Discovered → bus.rs`
+
+use serde::de::Error as _;
+
+#[cfg(feature = "discover")]
+pub use inventory;
+pub use serde::Serialize;
+pub use serde::de::DeserializeOwned;
+pub use serde_json::{Error as JsonError, Value};
+
+pub use crate::__discover as discover;
+use crate::event::Event;
+use crate::{EventBus, ListenError, Subscription};
+
+/// What can become JSON.
+#[diagnostic::on_unimplemented(
+    message = "the event `{Self}` does not implement `Serialize`",
+    label = "it has no form as JSON",
+    note = "derive it: `#[derive(Event, Serialize, Deserialize)]`; or mark the event `#[event(local)]` if it never \
+            leaves the process"
+)]
+pub trait ToJson: Serialize {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> ToJson for T {}
+
+/// What can be made from JSON.
+#[diagnostic::on_unimplemented(
+    message = "the event `{Self}` does not implement `Deserialize`",
+    label = "it cannot be made from JSON",
+    note = "derive it: `#[derive(Event, Serialize, Deserialize)]`; or mark the event `#[event(local)]` if it never \
+            leaves the process"
+)]
+pub trait FromJson: DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> FromJson for T {}
+
+pub fn to_json<E: ToJson>(event: &E) -> Result<Value, JsonError> {
+    serde_json::to_value(event)
+}
+
+/// Reads the payload where it is, without a copy of it.
+pub fn from_json<E: FromJson>(payload: &Value) -> Result<E, JsonError> {
+    E::deserialize(payload)
+}
+
+/// What a local event answers when it is asked for JSON.
+pub fn no_json<E: Event, T>() -> Result<T, JsonError> {
+    Err(JsonError::custom(format_args!("the event `{}` is local and has no JSON: remove `#[event(local)]`", E::NAME)))
+}
+
+/// An entry that `#[listener]` makes.
+#[cfg(feature = "discover")]
+#[derive(Debug)]
+pub struct Discovered {
+    /// The function, with its module.
+    pub name: &'static str,
+    /// Registers it with a bus.
+    pub register: fn(&EventBus) -> Result<Subscription, ListenError>,
+}
+
+#[cfg(feature = "discover")]
+inventory::collect!(Discovered);
+
+#[cfg(feature = "discover")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __discover {
+    ($name:expr, $register:expr) => {
+        $crate::__private::inventory::submit! {
+            $crate::__private::Discovered { name: $name, register: $register }
+        }
+    };
+}
+
+/// The macros know no features, so what they expand to tells of it.
+#[cfg(not(feature = "discover"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __discover {
+    ($name:expr, $register:expr) => {
+        ::core::compile_error!(
+            "`#[listener]` needs the feature `discover`: write `convoke = { version = \"…\", features = [\"discover\"] }`"
+        );
+    };
+}

@@ -1,0 +1,342 @@
+//! What became of one emission: every listener by name, with its result.
+//!
+//! `listener ends → Board (from any arbiter) → Report`
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::error::Failure;
+use crate::name::Name;
+use crate::parcel::BadPayload;
+use crate::subscription::Post;
+
+/// What a listener did not do with an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ListenerError {
+    /// It returned an error; this is its text, with those of its sources.
+    Failed(String),
+    /// It panicked; this is the message.
+    Panicked(String),
+    /// It was not done within its timeout, and was dropped where it waited.
+    TimedOut(Duration),
+    /// What it needs could not be made for this call; this says why.
+    Unprovided(String),
+    /// The event came as JSON that is not of its type.
+    BadPayload(String),
+    /// It, its actor or its arbiter was gone before it was done.
+    Gone,
+    /// So many events wait for its arbiter that it takes no more.
+    Busy,
+}
+
+impl fmt::Display for ListenerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(text) => write!(f, "failed: {text}"),
+            Self::Panicked(text) => write!(f, "panicked: {text}"),
+            Self::TimedOut(limit) => write!(f, "was not done after {limit:?}"),
+            Self::Unprovided(text) => write!(f, "could not be called: {text}"),
+            Self::BadPayload(text) => write!(f, "could not be told: {text}"),
+            Self::Gone => f.write_str("was gone before it was done"),
+            Self::Busy => f.write_str("is on an arbiter for which too many events wait"),
+        }
+    }
+}
+
+impl std::error::Error for ListenerError {}
+
+impl From<Failure> for ListenerError {
+    fn from(failure: Failure) -> Self {
+        // Middleware gives its own verdicts this way.
+        match failure.into_inner().downcast::<Self>() {
+            Ok(error) => *error,
+            Err(other) => Self::Failed(Failure::from(other).chain()),
+        }
+    }
+}
+
+impl From<BadPayload> for ListenerError {
+    fn from(bad: BadPayload) -> Self {
+        Self::BadPayload(bad.to_string())
+    }
+}
+
+/// A listener has caused an event that caused the listener's own event, and so on, further than the bus allows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TooDeep {
+    /// How deep events may cause each other.
+    pub limit: u32,
+    /// The names of the last events, the latest last.
+    pub chain: Vec<String>,
+}
+
+/// How many events of a chain an error names: enough to see the cycle.
+pub(crate) const SHOWN_CHAIN: usize = 8;
+
+impl fmt::Display for TooDeep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { limit, chain } = self;
+        write!(
+            f,
+            "events have caused each other {limit} deep, the most there may be: … → {}; break the cycle, or raise \
+             `max_depth`",
+            chain.join(" → ")
+        )
+    }
+}
+
+impl std::error::Error for TooDeep {}
+
+/// What became of one emission: every listener by name, with its result.
+///
+/// ```
+/// # extern crate convoke_actors as convoke;
+/// use convoke::prelude::*;
+/// # use convoke::Event;
+/// # use serde::{Deserialize, Serialize};
+/// # use std::sync::Arc;
+///
+/// #[derive(Event, Serialize, Deserialize)]
+/// struct OrderPlaced {
+///     id: u64,
+/// }
+///
+/// # actix::System::new().block_on(async {
+/// let bus = EventBus::default();
+/// let _log = bus.on((|order: &OrderPlaced| println!("order {}", order.id)).named("log"))?;
+/// let _mail = bus.on((|_: &OrderPlaced| Err::<(), _>("no address")).named("mail"))?;
+///
+/// let report = bus.emit(OrderPlaced { id: 7 }).await;
+/// assert_eq!(report.to_string(), "OrderPlaced: 2 listeners, 1 failed: `mail` failed: no address");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Report {
+    event: Name,
+    posts: Arc<[Arc<Post>]>,
+    /// All who are not named here are done.
+    others: Vec<(u32, Verdict)>,
+    times: Vec<(u32, Duration)>,
+    too_deep: Option<TooDeep>,
+}
+
+/// What is said of a listener that is not simply done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It did not want the event, by its condition, or had ended by then.
+    Skipped,
+    Failed(ListenerError),
+}
+
+/// One listener in a [`Report`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ListenerResult {
+    /// Its name.
+    pub listener: Arc<str>,
+    /// What went wrong, if anything did.
+    pub error: Option<ListenerError>,
+    /// How long it took, if that was asked for.
+    pub took: Option<Duration>,
+}
+
+impl fmt::Display for ListenerResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.error {
+            Some(error) => write!(f, "`{}` {error}", self.listener),
+            None => write!(f, "`{}` is done", self.listener),
+        }
+    }
+}
+
+impl Report {
+    pub(crate) fn new(event: Name, posts: Arc<[Arc<Post>]>) -> Self {
+        Self { event, posts, others: Vec::new(), times: Vec::new(), too_deep: None }
+    }
+
+    pub(crate) fn stopped(event: Name, too_deep: TooDeep) -> Self {
+        Self { too_deep: Some(too_deep), ..Self::new(event, Arc::new([])) }
+    }
+
+    pub(crate) fn add(&mut self, place: u32, verdict: Verdict) {
+        self.others.push((place, verdict));
+    }
+
+    pub(crate) fn add_time(&mut self, place: u32, took: Duration) {
+        self.times.push((place, took));
+    }
+
+    pub(crate) fn merge(&mut self, board: &Board) {
+        let mut state = board.lock();
+        self.others.append(&mut state.others);
+        self.times.append(&mut state.times);
+        self.others.sort_by_key(|(place, _)| *place);
+    }
+
+    /// Returns the event's name.
+    pub fn event(&self) -> &str {
+        &self.event
+    }
+
+    /// Whether nothing went wrong; also if nobody listened.
+    pub fn is_ok(&self) -> bool {
+        self.too_deep.is_none() && self.failed().next().is_none()
+    }
+
+    /// Returns how many listeners were called.
+    pub fn len(&self) -> usize {
+        let skipped = self.others.iter().filter(|(_, verdict)| *verdict == Verdict::Skipped).count();
+        self.posts.len() - skipped
+    }
+
+    /// Whether no listener was called.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the listeners that were called, in their order, each with its result.
+    pub fn iter(&self) -> impl Iterator<Item = ListenerResult> {
+        self.posts.iter().enumerate().filter_map(|(place, post)| {
+            let verdict = self.others.iter().find(|(other, _)| *other as usize == place).map(|(_, verdict)| verdict);
+            let error = match verdict {
+                Some(Verdict::Skipped) => return None,
+                Some(Verdict::Failed(error)) => Some(error.clone()),
+                None => None,
+            };
+            let took = self.times.iter().find(|(other, _)| *other as usize == place).map(|(_, took)| *took);
+            Some(ListenerResult { listener: post.name().clone(), error, took })
+        })
+    }
+
+    /// Returns the listeners that failed, each with its error.
+    pub fn failed(&self) -> impl Iterator<Item = (&str, &ListenerError)> {
+        self.others.iter().filter_map(|(place, verdict)| match verdict {
+            Verdict::Failed(error) => self.posts.get(*place as usize).map(|post| (&**post.name(), error)),
+            Verdict::Skipped => None,
+        })
+    }
+
+    /// Returns why nobody was called at all: events that cause each other without end.
+    pub fn too_deep(&self) -> Option<&TooDeep> {
+        self.too_deep.as_ref()
+    }
+
+    /// Returns the report as an error if anything went wrong, for `?`.
+    ///
+    /// # Errors
+    ///
+    /// The report itself, unless it [is ok](Self::is_ok).
+    pub fn ok(self) -> Result<(), Self> {
+        if self.is_ok() { Ok(()) } else { Err(self) }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(too_deep) = &self.too_deep {
+            return write!(f, "{}: {too_deep}", self.event);
+        }
+        let listeners = self.len();
+        let s = if listeners == 1 { "" } else { "s" };
+        write!(f, "{}: {listeners} listener{s}, {} failed", self.event, self.failed().count())?;
+        for (place, (listener, error)) in self.failed().enumerate() {
+            write!(f, "{}`{listener}` {error}", if place == 0 { ": " } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Report").field(&self.to_string()).finish()
+    }
+}
+
+impl std::error::Error for Report {}
+
+/// Where listeners that are not done at once write their results: one for an emission that has such.
+pub(crate) struct Board(Mutex<BoardState>);
+
+struct BoardState {
+    left: usize,
+    others: Vec<(u32, Verdict)>,
+    times: Vec<(u32, Duration)>,
+    waiter: Option<Waker>,
+}
+
+impl Board {
+    pub(crate) fn new(listeners: usize) -> Self {
+        Self(Mutex::new(BoardState { left: listeners, others: Vec::new(), times: Vec::new(), waiter: None }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BoardState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many more whose results are awaited.
+    pub(crate) fn expect(&self, listeners: usize) {
+        self.lock().left += listeners;
+    }
+
+    fn finish(&self, place: u32, verdict: Option<Verdict>, took: Option<Duration>) {
+        let waiter = {
+            let mut state = self.lock();
+            state.left -= 1;
+            if let Some(verdict) = verdict {
+                state.others.push((place, verdict));
+            }
+            if let Some(took) = took {
+                state.times.push((place, took));
+            }
+            if state.left == 0 { state.waiter.take() } else { None }
+        };
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
+
+    /// Whether all are done; if not, this task is woken when they are.
+    pub(crate) fn poll_done(&self, waker: &Waker) -> bool {
+        let mut state = self.lock();
+        if state.left == 0 {
+            return true;
+        }
+        if !state.waiter.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            state.waiter = Some(waker.clone());
+        }
+        false
+    }
+}
+
+/// One listener's place on a board; dropped before it is used, the listener counts as gone.
+pub(crate) struct Ticket {
+    board: Option<Arc<Board>>,
+    place: u32,
+    pub(crate) timed: bool,
+}
+
+impl Ticket {
+    pub(crate) fn new(board: Arc<Board>, place: u32, timed: bool) -> Self {
+        Self { board: Some(board), place, timed }
+    }
+
+    pub(crate) fn finish(mut self, verdict: Option<Verdict>, took: Option<Duration>) {
+        if let Some(board) = self.board.take() {
+            board.finish(self.place, verdict, took);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(board) = self.board.take() {
+            board.finish(self.place, Some(Verdict::Failed(ListenerError::Gone)), None);
+        }
+    }
+}

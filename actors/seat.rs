@@ -1,0 +1,356 @@
+//! A listener on its own arbiter: what waits for it, what it is at work on, and how it is called.
+//!
+//! `emit → call`, `publish → queue → run (in its turn) → call`
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::consumer::panic_text;
+use crate::hub::Hub;
+use crate::json_event::JsonEvent;
+use crate::letters::Reason;
+use crate::listener::{Call, Ran, Scope};
+use crate::listening::{Options, Overflow};
+use crate::parcel::{Current, Parcel, Subject, Within};
+use crate::report::{Board, ListenerError, Ticket, Verdict};
+use crate::runtime::drop_quietly;
+use crate::station::Station;
+use crate::subscription::Post;
+use crate::work::Work;
+
+/// A seat as it hears events of one subject.
+pub(crate) trait Hears<S> {
+    /// Calls the listener now. `None` if that is done, or will be told on the board.
+    fn call(&self, parcel: &Arc<Parcel<S>>, tickets: &mut Tickets<'_>) -> Option<Verdict>;
+
+    /// Puts a published event into the listener's queue.
+    fn queue(&self, parcel: &Rc<Arc<Parcel<S>>>, station: &Station);
+}
+
+/// A seat as its station knows it.
+pub(crate) trait AnySeat {
+    fn post(&self) -> &Arc<Post>;
+
+    /// Takes up to so many events from the queue and calls the listener with them; says how many.
+    fn run(&self, station: &Rc<Station>, budget: usize) -> usize;
+
+    /// A call from the queue has ended.
+    fn ended_one(&self, station: &Station);
+
+    /// Hears no more from now on; what waits is dropped.
+    fn end(&self);
+
+    /// Whether nothing waits and nothing from the queue is under way.
+    fn is_idle(&self) -> bool;
+
+    /// Calls the listener now, with an event that came as JSON.
+    fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, tickets: &mut Tickets<'_>) -> Option<Verdict>;
+
+    /// Puts a published event into the listener's queue, which came as JSON.
+    fn queue_json(&self, parcel: &Rc<Arc<Parcel<JsonEvent>>>, station: &Station);
+}
+
+/// Where those that are not done at once get their place on the board, which is made for the first of them.
+pub(crate) struct Tickets<'a> {
+    pub(crate) board: &'a mut Option<Arc<Board>>,
+    pub(crate) place: u32,
+    pub(crate) timed: bool,
+    /// One was taken for this place.
+    pub(crate) taken: bool,
+}
+
+impl Tickets<'_> {
+    pub(crate) fn take(&mut self) -> Ticket {
+        self.taken = true;
+        let board = self.board.get_or_insert_with(|| Arc::new(Board::new(0)));
+        board.expect(1);
+        Ticket::new(board.clone(), self.place, self.timed)
+    }
+}
+
+/// A function, struct or recipient in its seat.
+pub(crate) struct Seat<S, C> {
+    hub: Arc<Hub>,
+    post: Arc<Post>,
+    /// Neither a condition nor a number of times.
+    plain: bool,
+    when: Option<Box<dyn Fn(&S) -> bool>>,
+    left: Cell<u64>,
+    ended: Cell<bool>,
+    concurrency: usize,
+    running: Cell<usize>,
+    /// It is in its station's list of those that have something to do.
+    listed: Cell<bool>,
+    timeout: Duration,
+    queue: RefCell<VecDeque<Rc<Arc<Parcel<S>>>>>,
+    call: C,
+}
+
+impl<S: Subject, C: Call<S>> Seat<S, C> {
+    pub(crate) fn new(options: Options<S>, hub: Arc<Hub>, post: Arc<Post>, call: C) -> Self {
+        Self {
+            plain: options.when.is_none() && options.times == u64::MAX,
+            when: options.when,
+            left: Cell::new(options.times),
+            ended: Cell::new(false),
+            concurrency: options.concurrency,
+            running: Cell::new(0),
+            listed: Cell::new(false),
+            timeout: options.timeout.unwrap_or(hub.limits().listener_timeout),
+            queue: RefCell::new(VecDeque::new()),
+            hub,
+            post,
+            call,
+        }
+    }
+
+    fn scope<'a>(&'a self, parcel: &'a Arc<Parcel<S>>) -> Scope<'a, S> {
+        Scope { parcel, hub: &self.hub, post: &self.post }
+    }
+
+    /// Whether the listener wants this event; the last one it wants ends its registration.
+    fn wants(&self, parcel: &Arc<Parcel<S>>) -> Result<bool, ListenerError> {
+        if self.left.get() == 0 {
+            return Ok(false);
+        }
+        if let Some(when) = &self.when {
+            let wants = catch_unwind(AssertUnwindSafe(|| when(&parcel.event)));
+            if !wants.map_err(panicked)? {
+                return Ok(false);
+            }
+        }
+        if self.left.get() != u64::MAX {
+            self.left.set(self.left.get() - 1);
+            if self.left.get() == 0 {
+                self.hub.strike(&self.post);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What comes of a call that has ended.
+    fn conclude(&self, parcel: &Arc<Parcel<S>>, result: Result<(), ListenerError>) -> Option<Verdict> {
+        match result {
+            Ok(()) => {
+                self.post.counts.done();
+                None
+            }
+            Err(error) => Some(self.hub.failed(&self.post, parcel.clone(), error)),
+        }
+    }
+
+    /// Its last event is through.
+    fn end_if_spent(&self, station: &Station) {
+        if self.left.get() == 0 && self.queue.borrow().is_empty() {
+            station.end(&self.post);
+        }
+    }
+
+    fn call_slowly(&self, parcel: &Arc<Parcel<S>>, tickets: &mut Tickets<'_>) -> Option<Verdict> {
+        match self.wants(parcel) {
+            Ok(true) => {}
+            Ok(false) => return Some(Verdict::Skipped),
+            Err(error) => return self.conclude(parcel, Err(error)),
+        }
+        let verdict = self.call_now(parcel, tickets);
+        if self.left.get() == 0
+            && let Some(station) = crate::desk::station_here(&self.hub, self.post.door())
+        {
+            self.end_if_spent(&station);
+        }
+        verdict
+    }
+
+    #[inline]
+    fn call_now(&self, parcel: &Arc<Parcel<S>>, tickets: &mut Tickets<'_>) -> Option<Verdict> {
+        match self.call.call(&self.scope(parcel)) {
+            Ran::Done(Ok(())) => {
+                self.post.counts.done();
+                None
+            }
+            Ran::Done(error) => self.conclude(parcel, error),
+            Ran::Later(future) => {
+                Work::begin(&self.hub, &self.post, parcel.clone(), future, self.timeout, Some(tickets.take()));
+                None
+            }
+        }
+    }
+}
+
+pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> ListenerError {
+    let text = panic_text(&*panic);
+    drop_quietly(panic);
+    ListenerError::Panicked(text)
+}
+
+impl<S: Subject, C: Call<S>> Hears<S> for Seat<S, C> {
+    #[inline]
+    fn call(&self, parcel: &Arc<Parcel<S>>, tickets: &mut Tickets<'_>) -> Option<Verdict> {
+        if self.ended.get() {
+            return Some(Verdict::Skipped);
+        }
+        if !self.plain {
+            return self.call_slowly(parcel, tickets);
+        }
+        self.call_now(parcel, tickets)
+    }
+
+    fn queue(&self, parcel: &Rc<Arc<Parcel<S>>>, station: &Station) {
+        if self.ended.get() {
+            return;
+        }
+        if !self.plain {
+            match self.wants(parcel) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    self.conclude(parcel, Err(error));
+                    return;
+                }
+            }
+        }
+        let mut dropped = None;
+        let mut queue = self.queue.borrow_mut();
+        // Who refuses was asked before, and the event has its place.
+        if queue.len() >= self.post.capacity() && !self.post.refuses() {
+            dropped = match self.post.overflow() {
+                Overflow::DropNewest => Some(parcel.clone()),
+                _ => queue.pop_front(),
+            };
+        }
+        if !matches!(&dropped, Some(dropped) if Rc::ptr_eq(dropped, parcel)) {
+            queue.push_back(parcel.clone());
+        }
+        self.post.set_waiting(queue.len());
+        drop(queue);
+        if !self.listed.get() && self.running.get() < self.concurrency {
+            self.listed.set(true);
+            station.list(&self.post);
+        }
+        if let Some(dropped) = dropped {
+            self.hub.dropped(&self.post, (*dropped).clone(), Reason::Overflow(self.post.overflow()));
+        }
+    }
+}
+
+impl<S: Subject, C: Call<S>> AnySeat for Seat<S, C> {
+    fn post(&self) -> &Arc<Post> {
+        &self.post
+    }
+
+    fn run(&self, station: &Rc<Station>, budget: usize) -> usize {
+        for run in 0..budget {
+            if self.running.get() >= self.concurrency {
+                self.listed.set(false);
+                return run;
+            }
+            let next = {
+                let mut queue = self.queue.borrow_mut();
+                let next = queue.pop_front();
+                self.post.set_waiting(queue.len());
+                next
+            };
+            let Some(parcel) = next else {
+                self.listed.set(false);
+                self.end_if_spent(station);
+                return run;
+            };
+            self.hub.made_room();
+            let within = Within::call_of(Current::Queued(parcel.clone()));
+            let ran = catch_unwind(AssertUnwindSafe(|| self.call.call(&self.scope(&parcel))));
+            match ran {
+                Ok(Ran::Done(Ok(()))) => self.post.counts.done(),
+                Ok(Ran::Done(result)) => {
+                    self.conclude(&parcel, result);
+                }
+                Ok(Ran::Later(future)) => {
+                    self.running.set(self.running.get() + 1);
+                    Work::begin(&self.hub, &self.post, (*parcel).clone(), future, self.timeout, None);
+                }
+                Err(panic) => {
+                    self.conclude(&parcel, Err(panicked(panic)));
+                }
+            }
+            drop(within);
+        }
+        station.list(&self.post);
+        budget
+    }
+
+    fn ended_one(&self, station: &Station) {
+        self.running.set(self.running.get() - 1);
+        if !self.listed.get() && !self.queue.borrow().is_empty() {
+            self.listed.set(true);
+            station.list(&self.post);
+        }
+    }
+
+    fn end(&self) {
+        self.ended.set(true);
+        self.post.end();
+        let waiting = std::mem::take(&mut *self.queue.borrow_mut());
+        self.post.set_waiting(0);
+        for parcel in waiting {
+            self.hub.dropped(&self.post, (*parcel).clone(), Reason::Ended);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.running.get() == 0 && self.queue.borrow().is_empty()
+    }
+
+    fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, tickets: &mut Tickets<'_>) -> Option<Verdict> {
+        match parcel.form() {
+            Ok(event) => self.call(&event, tickets),
+            Err(bad) => Some(self.hub.failed(&self.post, parcel.clone(), bad.into())),
+        }
+    }
+
+    fn queue_json(&self, parcel: &Rc<Arc<Parcel<JsonEvent>>>, station: &Station) {
+        match parcel.form() {
+            Ok(event) => self.queue(&Rc::new(event), station),
+            Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad.into())),
+        }
+    }
+}
+
+/// A seat for JSON that hears a typed event.
+pub(crate) struct Viewer {
+    pub(crate) seat: Rc<dyn Hears<JsonEvent>>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) post: Arc<Post>,
+}
+
+impl<S: Subject> Hears<S> for Viewer {
+    fn call(&self, parcel: &Arc<Parcel<S>>, tickets: &mut Tickets<'_>) -> Option<Verdict> {
+        match parcel.form() {
+            Ok(json) => self.seat.call(&json, tickets),
+            Err(bad) => Some(self.hub.failed(&self.post, parcel.clone(), bad.into())),
+        }
+    }
+
+    fn queue(&self, parcel: &Rc<Arc<Parcel<S>>>, station: &Station) {
+        match parcel.form() {
+            Ok(json) => self.seat.queue(&Rc::new(json), station),
+            Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad.into())),
+        }
+    }
+}
+
+/// A typed seat that hears of JSON.
+pub(crate) struct Reader(pub(crate) Rc<dyn AnySeat>);
+
+impl Hears<JsonEvent> for Reader {
+    fn call(&self, parcel: &Arc<Parcel<JsonEvent>>, tickets: &mut Tickets<'_>) -> Option<Verdict> {
+        self.0.call_json(parcel, tickets)
+    }
+
+    fn queue(&self, parcel: &Rc<Arc<Parcel<JsonEvent>>>, station: &Station) {
+        self.0.queue_json(parcel, station);
+    }
+}
