@@ -46,7 +46,8 @@ pub(crate) fn svg(work: &Work, rows: &[Row]) -> String {
 
     let mut body = String::new();
     let mut y = MARGIN + 14.0;
-    let title = format!("{}: how many times as fast as \"{}\" (CPU time per {})", work.name, work.baseline, work.unit);
+    let (times, per) = (work.figure.how_many_times(), work.figure.per(work.unit));
+    let title = format!("{}: {times} \"{}\" ({per})", work.name, work.baseline);
     let _ = writeln!(body, r#"<text class="title" x="{MARGIN}" y="{y}">{}</text>"#, escape(&title));
     for n in sizes(rows) {
         y += 2.0 * LINE - 8.0;
@@ -55,7 +56,7 @@ pub(crate) fn svg(work: &Work, rows: &[Row]) -> String {
         let top = y + 6.0;
         for row in rows.iter().filter(|row| row.n == n) {
             y += LINE;
-            bar(&mut body, row, ratio_of(row), scale, y);
+            bar(&mut body, row, work.figure.symbol(), ratio_of(row), scale, y);
         }
         let (x, bottom) = (LEFT + scale, y + 6.0);
         let _ = writeln!(body, r#"<line class="line" x1="{x:.1}" y1="{top}" x2="{x:.1}" y2="{bottom}"/>"#);
@@ -75,18 +76,18 @@ pub(crate) fn svg(work: &Work, rows: &[Row]) -> String {
 }
 
 /// A name, a bar and its figures on one line whose text stands on `y`.
-fn bar(body: &mut String, row: &Row, ratio: f64, scale: f64, y: f64) {
+fn bar(body: &mut String, row: &Row, symbol: &str, ratio: f64, scale: f64, y: f64) {
     let class = if row.contestant.starts_with("convoke") { "ours" } else { "peer" };
     let (end, width) = (LEFT + ratio * scale + 6.0, ratio * scale);
     let _ = writeln!(
         body,
         r#"<text class="name" x="{}" y="{y}">{}</text>
 <rect class="{class}" x="{LEFT}" y="{}" width="{width:.1}" height="{BAR}" rx="2"/>
-<text x="{end:.1}" y="{y}">{ratio:.2}× <tspan class="figure">{:.0} ns</tspan></text>"#,
+<text x="{end:.1}" y="{y}">{ratio:.2}× <tspan class="figure">{:.0} {symbol}</tspan></text>"#,
         LEFT - 8.0,
         escape(row.contestant),
         y - BAR + 3.0,
-        row.cpu_ns
+        row.figure()
     );
 }
 
@@ -105,6 +106,7 @@ mod tests {
             contestant,
             n: 1000,
             cpu_ns,
+            bytes: None,
             spread: 0.0,
         });
         let picture = svg(&WORK, &rows);

@@ -4,15 +4,16 @@
 //! Work ── interleave(Plan) ──> Row ──> report.rs (table, JSON), chart.rs (SVG)
 //! ```
 //!
-//! What is measured is the CPU time of the thread, not the time on the wall: on a shared machine
-//! the latter says more about the neighbours. Contestants are interleaved, sample by sample, so that
-//! a slow minute of the machine falls on all of them.
+//! What is measured is CPU time, not the time on the wall: on a shared machine the latter says more about
+//! the neighbours. It is that of the thread, or, where two threads do the work, of the process.
+//! Contestants are interleaved, sample by sample, so that a slow minute of the machine falls on all of
+//! them. One work weighs memory instead.
 
 use std::error::Error;
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::slice;
 
-use rustix::time::{ClockId, clock_gettime};
+use crate::figure::{Cost, Figure};
 
 /// Why a measurement was given up: a contestant that did not do its work, or could not be set up.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
@@ -24,10 +25,16 @@ pub(crate) struct Work {
     pub(crate) name: &'static str,
     /// What a figure is divided by, in the singular: "emitter".
     pub(crate) unit: &'static str,
+    /// What is compared.
+    pub(crate) figure: Figure,
     /// The contestant against which ratios are taken.
     pub(crate) baseline: &'static str,
     /// The sizes that are measured unless one is asked for.
     pub(crate) sizes: &'static [usize],
+    /// How often a round does the work for each of `n`: an event to `n` listeners once, a burst of 64 as often.
+    pub(crate) burst: u64,
+    /// About how many units a sample has; `n` counts as four more, for what a round costs by itself.
+    pub(crate) sample: u64,
     /// The contestants, in the order of the table.
     pub(crate) contestants: &'static [Contestant],
 }
@@ -37,8 +44,8 @@ pub(crate) struct Work {
 pub(crate) struct Contestant {
     /// The name in the table and the JSON.
     pub(crate) name: &'static str,
-    /// Sets up for `n`, does the work `rounds` times and returns the CPU time of these alone.
-    pub(crate) run: fn(n: usize, rounds: u64) -> Result<Duration, Failure>,
+    /// Sets up for `n`, does the work `rounds` times and returns the cost of these alone.
+    pub(crate) run: fn(n: usize, rounds: u64) -> Result<Cost, Failure>,
 }
 
 /// What to measure, and how often.
@@ -48,7 +55,7 @@ pub(crate) struct Plan {
     pub(crate) only: Option<String>,
     /// Only this size.
     pub(crate) n: Option<usize>,
-    /// Rounds in a sample; by default as many as keep a sample near 30 ms.
+    /// Rounds in a sample; by default as many as keep one of the slower contestants near 30 ms.
     pub(crate) rounds: Option<u64>,
     /// Samples of which the median is taken.
     pub(crate) samples: usize,
@@ -61,12 +68,22 @@ pub(crate) struct Row {
     pub(crate) n: usize,
     /// CPU time per unit in nanoseconds: the median of the samples.
     pub(crate) cpu_ns: f64,
-    /// Half the distance between the quartiles of the samples, as a part of the median.
+    /// Memory per unit in bytes, where it is what counts: the median of the samples.
+    pub(crate) bytes: Option<f64>,
+    /// Half the distance between the quartiles of the samples of what counts, as a part of the median.
     pub(crate) spread: f64,
 }
 
+impl Row {
+    /// What this row is compared by.
+    pub(crate) fn figure(&self) -> f64 {
+        self.bytes.unwrap_or(self.cpu_ns)
+    }
+}
+
 impl Plan {
-    fn contestants(&self, work: &Work) -> Vec<Contestant> {
+    /// Those of the work that are asked for; maybe none.
+    pub(crate) fn contestants(&self, work: &Work) -> Vec<Contestant> {
         let all = work.contestants.iter().copied();
         match &self.only {
             None => all.collect(),
@@ -82,8 +99,8 @@ impl Plan {
         self.n.map_or_else(|| work.sizes.to_vec(), |n| vec![n])
     }
 
-    fn rounds(&self, n: usize) -> u64 {
-        self.rounds.unwrap_or(100_000 / (n as u64 + 4)).max(1)
+    fn rounds(&self, work: &Work, n: usize) -> u64 {
+        self.rounds.unwrap_or(work.sample / ((n as u64 + 4) * work.burst)).max(1)
     }
 }
 
@@ -95,29 +112,33 @@ impl Plan {
 pub(crate) fn interleave(work: &Work, plan: &Plan) -> Result<Vec<Row>, Failure> {
     let contestants = plan.contestants(work);
     if contestants.is_empty() {
-        let names: Vec<_> = work.contestants.iter().map(|contestant| contestant.name).collect();
-        return Err(format!("no contestant of that name; there are: {}", names.join(" · ")).into());
+        return Err(nobody(slice::from_ref(work)));
     }
     let mut cells = Vec::new();
     for n in plan.sizes(work) {
-        cells.extend(contestants.iter().map(|&contestant| Cell { contestant, n, samples: vec![] }));
+        cells.extend(contestants.iter().map(|&contestant| Cell { contestant, n, times: vec![], bytes: vec![] }));
     }
     for sample in 0..plan.samples {
         progress(sample, plan.samples);
         let count = cells.len();
         for turn in 0..count {
             // Another one begins each time, so that nobody always follows the same neighbour.
-            cells[(turn + sample) % count].take_sample(plan)?;
+            cells[(turn + sample) % count].take_sample(work, plan)?;
         }
     }
     progress(plan.samples, plan.samples);
     Ok(cells.into_iter().map(Cell::into_row).collect())
 }
 
-/// The CPU time this thread has used so far.
-pub(crate) fn cpu_time() -> Duration {
-    // The clock counts up from the start of the thread: it is never negative.
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+/// The complaint that `--only` names no contestant of these works.
+pub(crate) fn nobody(works: &[Work]) -> Failure {
+    let mut names = Vec::new();
+    for contestant in works.iter().flat_map(|work| work.contestants) {
+        if !names.contains(&contestant.name) {
+            names.push(contestant.name);
+        }
+    }
+    format!("no contestant of that name; there are: {}", names.join(" · ")).into()
 }
 
 /// The row of `contestant` at `n`.
@@ -125,32 +146,42 @@ pub(crate) fn find<'a>(rows: &'a [Row], contestant: &str, n: usize) -> Option<&'
     rows.iter().find(|row| row.contestant == contestant && row.n == n)
 }
 
-/// How many times as fast as the baseline this row is; `None` if the baseline was not measured.
+/// How many times as fast, or as small, as the baseline this row is; `None` if the baseline was not measured.
 pub(crate) fn ratio(work: &Work, rows: &[Row], row: &Row) -> Option<f64> {
-    find(rows, work.baseline, row.n).map(|baseline| baseline.cpu_ns / row.cpu_ns)
+    find(rows, work.baseline, row.n).map(|baseline| baseline.figure() / row.figure())
 }
 
 /// A row in the making.
 struct Cell {
     contestant: Contestant,
     n: usize,
-    samples: Vec<f64>,
+    times: Vec<f64>,
+    bytes: Vec<f64>,
 }
 
 impl Cell {
-    fn take_sample(&mut self, plan: &Plan) -> Result<(), Failure> {
-        let rounds = plan.rounds(self.n);
-        let spent = (self.contestant.run)(self.n, rounds)
+    fn take_sample(&mut self, work: &Work, plan: &Plan) -> Result<(), Failure> {
+        let rounds = plan.rounds(work, self.n);
+        let cost = (self.contestant.run)(self.n, rounds)
             .map_err(|failure| format!("{} with n = {} failed: {failure}", self.contestant.name, self.n))?;
-        self.samples.push(spent.as_nanos() as f64 / (rounds as f64 * self.n as f64));
+        let units = rounds as f64 * self.n as f64 * work.burst as f64;
+        self.times.push(cost.cpu.as_nanos() as f64 / units);
+        self.bytes.extend(cost.bytes.map(|bytes| bytes as f64 / units));
         Ok(())
     }
 
     fn into_row(mut self) -> Row {
-        self.samples.sort_by(f64::total_cmp);
-        let cpu_ns = quantile(&self.samples, 0.5);
-        let distance = quantile(&self.samples, 0.75) - quantile(&self.samples, 0.25);
-        Row { contestant: self.contestant.name, n: self.n, cpu_ns, spread: distance / 2.0 / cpu_ns }
+        self.times.sort_by(f64::total_cmp);
+        self.bytes.sort_by(f64::total_cmp);
+        let counts = if self.bytes.is_empty() { &self.times } else { &self.bytes };
+        let distance = quantile(counts, 0.75) - quantile(counts, 0.25);
+        Row {
+            contestant: self.contestant.name,
+            n: self.n,
+            cpu_ns: quantile(&self.times, 0.5),
+            bytes: (!self.bytes.is_empty()).then(|| quantile(&self.bytes, 0.5)),
+            spread: distance / 2.0 / quantile(counts, 0.5),
+        }
     }
 }
 
@@ -175,16 +206,24 @@ fn progress(done: usize, of: usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const WORK: Work = Work {
         name: "nothing",
         unit: "piece",
+        figure: Figure::CpuTime,
         baseline: "actix",
         sizes: &[2, 10],
+        burst: 1,
+        sample: 100_000,
         contestants: &[
-            Contestant { name: "actix", run: |n, rounds| Ok(Duration::from_nanos(n as u64 * rounds * 8)) },
-            Contestant { name: "actix, quick", run: |n, rounds| Ok(Duration::from_nanos(n as u64 * rounds * 2)) },
+            Contestant { name: "actix", run: |n, rounds| Ok(Duration::from_nanos(n as u64 * rounds * 8).into()) },
+            Contestant {
+                name: "actix, quick",
+                run: |n, rounds| Ok(Duration::from_nanos(n as u64 * rounds * 2).into()),
+            },
             Contestant { name: "broken", run: |_, _| Err("lost a signal".into()) },
         ],
     };
@@ -211,6 +250,30 @@ mod tests {
         assert_eq!(shape, [(2, "actix", 8.0), (2, "actix, quick", 2.0), (10, "actix", 8.0), (10, "actix, quick", 2.0)]);
         assert_eq!(ratio(&WORK, &rows, &rows[1]), Some(4.0));
         assert_eq!(ratio(&WORK, &rows[1..2], &rows[1]), None);
+        Ok(())
+    }
+
+    #[test]
+    fn a_burst_is_shared_out_among_its_events() -> Result<(), Failure> {
+        let work = Work { burst: 4, sample: 600, ..WORK };
+        let plan = Plan { n: Some(2), ..only("actix") };
+        assert_eq!(plan.rounds(&work, 2), 25);
+        assert_eq!(interleave(&work, &plan)?[0].cpu_ns, 2.0);
+        Ok(())
+    }
+
+    #[test]
+    fn where_memory_counts_ratios_and_spread_are_of_bytes() -> Result<(), Failure> {
+        const fn weighing<const BYTES: u64>(name: &'static str) -> Contestant {
+            let run = |n, _| Ok(Cost { cpu: Duration::from_nanos(70), bytes: Some(n as u64 * BYTES) });
+            Contestant { name, run }
+        }
+        const SMALL: Contestant = weighing::<16>("small");
+        const LARGE: Contestant = weighing::<64>("large");
+        let work = Work { figure: Figure::Memory, baseline: "large", contestants: &[SMALL, LARGE], ..WORK };
+        let rows = interleave(&work, &Plan { only: None, n: Some(7), rounds: Some(1), samples: 3 })?;
+        assert_eq!((rows[0].bytes, rows[0].cpu_ns, rows[0].spread), (Some(16.0), 10.0, 0.0));
+        assert_eq!(ratio(&work, &rows, &rows[0]), Some(4.0));
         Ok(())
     }
 

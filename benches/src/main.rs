@@ -4,11 +4,13 @@
 //! cargo run --release -p convoke-bench -- rounds              a table
 //! cargo run --release -p convoke-bench -- rounds --json       one line per row
 //! cargo run --release -p convoke-bench -- rounds --svg FILE   the table, and a chart of the ratios
+//! cargo run --release -p convoke-bench -- events              the tables of all that is done with events
+//! cargo run --release -p convoke-bench -- events-burst        one of them
 //! ```
 //!
 //! What is done is a [work](harness::Work), who does it is a contestant. To add a contestant to a
 //! work: one file in the work's folder, one line in its list. To add a work: one file beside
-//! `rounds.rs`, one line in [`WORKS`].
+//! `rounds.rs`, one line in [`SUBJECTS`]; or beside those in `events/`, one line in `events.rs`.
 //!
 //! One contestant alone, counted in instructions, which do not depend on the machine's load; the
 //! difference between two values of `--rounds` is free of everything that is set up once:
@@ -18,6 +20,9 @@
 //! valgrind --tool=callgrind target/release/convoke-bench \
 //!     rounds --only actix --n 100 --rounds 1000 --samples 1
 //! ```
+//!
+//! So one sees as well what a feature costs that is not used: build once more with
+//! `--features convoke/metrics,convoke/discover`, and count again.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -25,6 +30,8 @@
 )]
 
 mod chart;
+mod events;
+mod figure;
 mod harness;
 mod options;
 mod report;
@@ -35,8 +42,12 @@ use std::process::ExitCode;
 use harness::{Failure, Work};
 use options::{Options, Request};
 
-/// Everything that can be measured, by the name given on the command line.
-const WORKS: &[Work] = &[rounds::WORK];
+/// Everything that can be measured: each work by its own name, or all that stand under one name.
+const SUBJECTS: &[(&str, &[Work])] = &[
+    (rounds::WORK.name, &[rounds::WORK]),
+    ("events", events::WORKS),
+    (events::memory::HERE.name, &[events::memory::HERE]),
+];
 
 fn main() -> ExitCode {
     let options = match options::parse(std::env::args_os().skip(1)) {
@@ -60,15 +71,22 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Failure> {
-    let rows = harness::interleave(&options.work, &options.plan)?;
-    if options.json {
-        print!("{}", report::json(&options.work, &rows));
-    } else {
-        print!("{}", report::table(&options.work, &options.plan, &rows));
+    // Of several works, those are left out that know nobody whom `--only` names.
+    let works: Vec<_> = options.works.iter().filter(|work| !options.plan.contestants(work).is_empty()).collect();
+    if works.is_empty() {
+        return Err(harness::nobody(options.works));
     }
-    if let Some(file) = &options.svg {
-        std::fs::write(file, chart::svg(&options.work, &rows))
-            .map_err(|error| format!("cannot write the chart to {}: {error}", file.display()))?;
+    for (place, work) in works.into_iter().enumerate() {
+        let rows = harness::interleave(work, &options.plan)?;
+        if options.json {
+            print!("{}", report::json(work, &rows));
+        } else {
+            print!("{}{}", if place == 0 { "" } else { "\n" }, report::table(work, &options.plan, &rows));
+        }
+        if let Some(file) = &options.svg {
+            std::fs::write(file, chart::svg(work, &rows))
+                .map_err(|error| format!("cannot write the chart to {}: {error}", file.display()))?;
+        }
     }
     Ok(())
 }

@@ -1,10 +1,11 @@
-//! The command line: which work, what of it, and how to show it.
+//! The command line: which works, what of them, and how to show it.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::slice;
 use std::str::FromStr;
 
-use crate::WORKS;
+use crate::SUBJECTS;
 use crate::harness::{Plan, Work};
 
 /// What the command line asks for.
@@ -17,7 +18,8 @@ pub(crate) enum Request {
 /// A run.
 #[derive(Debug)]
 pub(crate) struct Options {
-    pub(crate) work: Work,
+    /// One work, or all that stand under one name.
+    pub(crate) works: &'static [Work],
     pub(crate) plan: Plan,
     /// Lines of JSON instead of the table.
     pub(crate) json: bool,
@@ -27,18 +29,22 @@ pub(crate) struct Options {
 
 /// The text for `--help`, and for whoever mistyped.
 pub(crate) fn usage() -> String {
-    let works: Vec<_> = WORKS.iter().map(|work| work.name).collect();
+    let subjects: Vec<_> = SUBJECTS.iter().map(|(name, _)| *name).collect();
+    let several = SUBJECTS.iter().filter(|(_, works)| works.len() > 1);
+    let parts: Vec<_> = several.flat_map(|(_, works)| *works).map(|work| work.name).collect();
     format!(
         "\
 usage: convoke-bench {} [OPTION]...
+   or for one table alone: {}
 
   --json         one line of JSON per row instead of the table
-  --svg FILE     also draw the ratios
+  --svg FILE     also draw the ratios, of one table
   --only NAME    the contestant of that name, else all whose name contains it
   --n N          this size only
-  --rounds K     rounds in a sample (by default about 30 ms of them)
+  --rounds K     rounds in a sample (by default some 30 ms of them)
   --samples K    samples of which to take the median (by default 11)",
-        works.join("|")
+        subjects.join("|"),
+        parts.join(", ")
     )
 }
 
@@ -49,7 +55,7 @@ usage: convoke-bench {} [OPTION]...
 /// A sentence for the user, about the first argument that cannot be understood.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
     let mut args = args.into_iter();
-    let mut work = None;
+    let mut works = None;
     let mut plan = Plan { only: None, n: None, rounds: None, samples: 11 };
     let mut json = false;
     let mut svg = None;
@@ -67,18 +73,31 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
             "--n" => plan.n = Some(positive(name, value()?)?),
             "--rounds" => plan.rounds = Some(positive(name, value()?)?),
             "--samples" => plan.samples = positive(name, value()?)?,
-            _ => match WORKS.iter().find(|work| work.name == name) {
-                Some(found) if work.is_none() => work = Some(*found),
+            _ => match find(name) {
+                Some(found) if works.is_none() => works = Some(found),
                 Some(_) => return Err(format!("one work at a time: {name} is the second")),
                 None => return Err(format!("unknown argument {name}")),
             },
         }
     }
-    let work = work.ok_or("which work?")?;
-    if svg.is_some() && plan.only.as_deref().is_some_and(|only| !work.baseline.contains(only)) {
-        return Err(format!("--svg draws ratios to {:?}, which --only leaves out", work.baseline));
+    let works = works.ok_or("which work?")?;
+    if svg.is_some() {
+        let [work] = works else {
+            let names: Vec<_> = works.iter().map(|work| work.name).collect();
+            return Err(format!("--svg draws one work; name one of {}", names.join(", ")));
+        };
+        if plan.only.as_deref().is_some_and(|only| !work.baseline.contains(only)) {
+            return Err(format!("--svg draws ratios to {:?}, which --only leaves out", work.baseline));
+        }
     }
-    Ok(Request::Run(Options { work, plan, json, svg }))
+    Ok(Request::Run(Options { works, plan, json, svg }))
+}
+
+/// The works that this name stands for.
+fn find(name: &str) -> Option<&'static [Work]> {
+    let together = SUBJECTS.iter().find(|(subject, _)| *subject == name).map(|(_, works)| *works);
+    let mut each = SUBJECTS.iter().flat_map(|(_, works)| works.iter());
+    together.or_else(|| each.find(|work| work.name == name).map(slice::from_ref))
 }
 
 fn positive<T: FromStr + Default + PartialEq>(name: &str, value: OsString) -> Result<T, String> {
@@ -103,12 +122,32 @@ mod tests {
         let Request::Run(options) = parse_line(line)? else {
             return Err("not a run".into());
         };
-        assert_eq!(options.work.name, "rounds");
+        assert_eq!(options.works[0].name, "rounds");
         assert_eq!(options.plan.n, Some(10));
         assert_eq!(options.plan.only.as_deref(), Some("actix"));
         assert_eq!((options.plan.rounds, options.plan.samples), (Some(7), 1));
         assert!(options.json && options.svg.is_some());
         Ok(())
+    }
+
+    #[test]
+    fn a_name_stands_for_one_work_or_for_several() {
+        let count = |line| match parse_line(line) {
+            Ok(Request::Run(options)) => options.works.len(),
+            _ => 0,
+        };
+        assert_eq!((count("rounds"), count("events-burst")), (1, 1));
+        assert_eq!(count("events"), crate::events::WORKS.len());
+    }
+
+    #[test]
+    fn no_name_is_given_twice() {
+        let mut names: Vec<_> =
+            SUBJECTS.iter().flat_map(|(_, works)| works.iter().map(|work| work.name)).chain(["events"]).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
     }
 
     #[test]
@@ -124,5 +163,7 @@ mod tests {
         ] {
             assert_eq!(parse_line(line).err().as_deref(), Some(complaint), "{line}");
         }
+        let complaint = parse_line("events --svg a").err().unwrap_or_default();
+        assert!(complaint.starts_with("--svg draws one work; name one of events-one, "), "{complaint}");
     }
 }

@@ -9,8 +9,12 @@ pub(crate) fn table(work: &Work, plan: &Plan, rows: &[Row]) -> String {
     let (sizes, contestants) = (sizes(rows), contestants(rows));
     let width = contestants.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let mut text = format!(
-        "{}: CPU time per {} in ns (median of {}), and how many times as fast as \"{}\"\n\n",
-        work.name, work.unit, plan.samples, work.baseline
+        "{}: {} (median of {}), and {} \"{}\"\n\n",
+        work.name,
+        work.figure.per(work.unit),
+        plan.samples,
+        work.figure.how_many_times(),
+        work.baseline
     );
 
     text.push_str(&" ".repeat(width));
@@ -23,7 +27,7 @@ pub(crate) fn table(work: &Work, plan: &Plan, rows: &[Row]) -> String {
         let _ = write!(text, "{contestant:width$}");
         for row in sizes.iter().filter_map(|&n| find(rows, contestant, n)) {
             let times = ratio(work, rows, row).map_or_else(|| String::from("-"), |ratio| format!("{ratio:.2}×"));
-            let _ = write!(text, "{:>12.1}{times:>8}", row.cpu_ns);
+            let _ = write!(text, "{:>12.1}{times:>8}", row.figure());
         }
         text.push('\n');
     }
@@ -39,12 +43,14 @@ pub(crate) fn table(work: &Work, plan: &Plan, rows: &[Row]) -> String {
     text
 }
 
-/// One line for each row. Names of ours contain nothing that JSON would have to escape.
+/// One line for each row. Names of ours contain nothing that JSON would have to escape. Where memory is what counts, a
+/// line has its `bytes` as well.
 pub(crate) fn json(work: &Work, rows: &[Row]) -> String {
     rows.iter().fold(String::new(), |mut lines, row| {
+        let bytes = row.bytes.map(|bytes| format!(r#", "bytes": {bytes:.1}"#)).unwrap_or_default();
         let _ = writeln!(
             lines,
-            r#"{{"work": "{}", "contestant": "{}", "n": {}, "cpu_ns": {:.1}}}"#,
+            r#"{{"work": "{}", "contestant": "{}", "n": {}, "cpu_ns": {:.1}{bytes}}}"#,
             work.name, row.contestant, row.n, row.cpu_ns
         );
         lines
@@ -82,7 +88,7 @@ mod tests {
 
     fn rows() -> Vec<Row> {
         [("actix", 2, 877.04), ("tokio mpsc + timeout", 2, 481.0), ("actix", 1000, 338.0)]
-            .map(|(contestant, n, cpu_ns)| Row { contestant, n, cpu_ns, spread: 0.01 })
+            .map(|(contestant, n, cpu_ns)| Row { contestant, n, cpu_ns, bytes: None, spread: 0.01 })
             .to_vec()
     }
 
@@ -97,6 +103,13 @@ mod tests {
             assert!(row["cpu_ns"].is_f64());
         }
         Ok(())
+    }
+
+    #[test]
+    fn memory_is_one_key_more() {
+        let row = Row { bytes: Some(96.04), ..rows()[0].clone() };
+        let line = json(&WORK, &[row]);
+        assert!(line.ends_with("\"cpu_ns\": 877.0, \"bytes\": 96.0}\n"), "{line}");
     }
 
     #[test]

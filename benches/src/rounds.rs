@@ -23,7 +23,8 @@ use std::time::Duration;
 use actix::System;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::harness::{self, Failure, Work, cpu_time};
+use crate::figure::{Figure, cpu_time};
+use crate::harness::{self, Failure, Work};
 
 /// Each round is cancelled if it is not complete after this time.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -32,8 +33,11 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) const WORK: Work = Work {
     name: "rounds",
     unit: "emitter",
+    figure: Figure::CpuTime,
     baseline: straightforward::Straightforward::NAME,
     sizes: &[2, 10, 100, 1_000],
+    burst: 1,
+    sample: 100_000,
     contestants: &[
         contestant::<convoke::ByRecipient>(),
         contestant::<convoke::ByEmitter>(),
@@ -101,7 +105,10 @@ impl Tally {
 const fn contestant<C: Contestant>() -> harness::Contestant {
     harness::Contestant {
         name: C::NAME,
-        run: |n, rounds| System::new().block_on(async move { actix::spawn(drive::<C>(n, rounds)).await? }),
+        run: |n, rounds| {
+            let spent = System::new().block_on(async move { actix::spawn(drive::<C>(n, rounds)).await? })?;
+            Ok(spent.into())
+        },
     }
 }
 
