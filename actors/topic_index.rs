@@ -75,11 +75,6 @@ impl<T> PatternIndex<T> {
         }
         walk.places().flat_map(|node| &node.values).for_each(&mut visit);
     }
-
-    /// Tells whether nothing is inserted.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.root.is_empty()
-    }
 }
 
 impl<T> Default for PatternIndex<T> {
@@ -245,10 +240,10 @@ mod tests {
                 }
             }
             for (pattern, value) in &entries {
-                prop_assert!(!index.is_empty());
+                prop_assert!(!index.root.is_empty());
                 prop_assert!(index.remove(pattern, value));
             }
-            prop_assert!(index.is_empty(), "nodes were left behind: {:?}", entries);
+            prop_assert!(index.root.is_empty(), "nodes were left behind: {:?}", entries);
             Ok(())
         });
         outcome.unwrap();
@@ -278,7 +273,7 @@ mod tests {
         assert!(!index.remove(&pattern("a/**/**/b"), &2));
         assert_eq!(found(&index, "a/b"), [1]);
         assert!(index.remove(&pattern("a/**/**/b"), &1));
-        assert!(index.is_empty());
+        assert!(index.root.is_empty());
     }
 
     #[test]
