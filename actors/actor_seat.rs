@@ -17,10 +17,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use actix::dev::MessageResponse;
-use actix::{Actor, ActorFuture, AsyncContext, Handler};
+use actix::{Actor, ActorFuture, AsyncContext, Handler, ResponseActFuture, ResponseFuture};
 use tokio::sync::oneshot;
+use tokio::time::Sleep;
 
 use crate::bus::{EventBus, ListenError, Patterns, topics, typed};
+use crate::desk;
 use crate::error::Handled;
 use crate::event::Event;
 use crate::heard::Heard;
@@ -28,9 +30,9 @@ use crate::hub::Hub;
 use crate::json_event::JsonEvent;
 use crate::letters::Reason;
 use crate::listening::{Listening, Options, Overflow, Seated};
-use crate::parcel::{Current, Parcel, Subject, Within};
+use crate::parcel::{Parcel, Subject, Waiting, Within};
 use crate::report::{ListenerError, Ticket, Verdict};
-use crate::runtime;
+use crate::runtime::{self, drop_quietly};
 use crate::seat::{AnySeat, Hears, Tickets};
 use crate::station::Station;
 use crate::subscription::{self, Hearing, Post, Subscription};
@@ -131,14 +133,11 @@ impl EventBus {
         });
         let subscription = self.register(listening, hearing, personal, place)?;
         if let Some(seat) = made.take() {
-            ctx.spawn(Hearings { seat, waiting: None });
+            ctx.spawn(Hearings { seat, at: None, answer: None });
         }
         Ok(subscription)
     }
 }
-
-/// What waits for an actor: an event, and who waits for its end.
-type Waiting<S> = (Rc<Arc<Parcel<S>>>, Option<Ticket>);
 
 /// The seat of an actor.
 struct ActorSeat<S> {
@@ -147,7 +146,12 @@ struct ActorSeat<S> {
     ended: Cell<bool>,
     busy: Cell<bool>,
     timeout: Duration,
-    queue: RefCell<VecDeque<Waiting<S>>>,
+    queue: RefCell<VecDeque<Rc<Waiting<S>>>>,
+    /// Who waits for the end of a call, and for which: the queues of many actors fit into a cache only if they are no
+    /// larger than they must be.
+    tickets: RefCell<VecDeque<(u64, Ticket)>>,
+    /// How many have been taken from the queue.
+    taken: Cell<u64>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -160,17 +164,23 @@ impl<S: Subject> ActorSeat<S> {
             ended: Cell::new(false),
             busy: Cell::new(false),
             queue: RefCell::default(),
+            tickets: RefCell::default(),
+            taken: Cell::new(0),
             waker: RefCell::default(),
         }
     }
 
-    fn push(&self, waiting: Waiting<S>) {
+    fn push(&self, parcel: Rc<Waiting<S>>, ticket: Option<Ticket>) {
         let mut queue = self.queue.borrow_mut();
-        queue.push_back(waiting);
-        self.post.set_waiting(queue.len());
+        if let Some(ticket) = ticket {
+            self.tickets.borrow_mut().push_back((self.taken.get() + queue.len() as u64, ticket));
+        }
+        queue.push_back(parcel);
+        let waiting = queue.len();
+        self.post.set_waiting(waiting);
+        drop(queue);
         // What is pushed to others that wait wakes nobody anew.
-        if queue.len() == 1 && !self.busy.get() {
-            drop(queue);
+        if waiting == 1 && !self.busy.get() {
             self.wake();
         }
     }
@@ -181,13 +191,31 @@ impl<S: Subject> ActorSeat<S> {
         }
     }
 
-    fn pop(&self) -> Option<Waiting<S>> {
+    #[inline]
+    fn pop(&self) -> Option<(Rc<Waiting<S>>, Option<Ticket>)> {
         let mut queue = self.queue.borrow_mut();
-        let next = queue.pop_front();
+        let parcel = queue.pop_front()?;
         self.post.set_waiting(queue.len());
-        next
+        let place = self.taken.replace(self.taken.get() + 1);
+        let mut tickets = self.tickets.borrow_mut();
+        let ticket = if tickets.front().is_some_and(|(of, _)| *of == place) { tickets.pop_front() } else { None };
+        Some((parcel, ticket.map(|(_, ticket)| ticket)))
     }
 
+    /// Takes back the oldest that nobody waits for: what is emitted is not bounded by the queue, but by its emitters.
+    fn pop_published(&self) -> Option<Rc<Waiting<S>>> {
+        let mut queue = self.queue.borrow_mut();
+        let mut tickets = self.tickets.borrow_mut();
+        let taken = self.taken.get();
+        let awaited = |place: usize| tickets.iter().any(|(of, _)| *of == taken + place as u64);
+        let place = (0..queue.len()).find(|place| !awaited(*place))?;
+        for (of, _) in tickets.iter_mut().filter(|(of, _)| *of > taken + place as u64) {
+            *of -= 1;
+        }
+        queue.remove(place)
+    }
+
+    #[inline]
     fn finish(&self, parcel: &Arc<Parcel<S>>, ticket: Option<Ticket>, result: Result<(), ListenerError>) {
         let verdict = match result {
             Ok(()) => {
@@ -203,30 +231,31 @@ impl<S: Subject> ActorSeat<S> {
 }
 
 impl<S: Subject> Hears<S> for ActorSeat<S> {
-    fn call(&self, parcel: &Arc<Parcel<S>>, tickets: &mut Tickets<'_>) -> Option<Verdict> {
+    fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
         if self.ended.get() {
-            return Some(Verdict::Skipped);
+            return tickets.give(Verdict::Skipped);
         }
-        self.push((Rc::new(parcel.clone()), Some(tickets.take())));
-        None
+        self.push(Rc::new(Waiting(parcel.clone())), Some(tickets.take(place)));
+        true
     }
 
-    fn queue(&self, parcel: &Rc<Arc<Parcel<S>>>, _: &Station) {
+    fn queue(&self, parcel: &Rc<Waiting<S>>, _: &Station) {
         if self.ended.get() {
             return;
         }
         let mut dropped = None;
         if self.queue.borrow().len() >= self.post.capacity() && !self.post.refuses() {
             dropped = match self.post.overflow() {
-                Overflow::DropNewest => Some((parcel.clone(), None)),
-                _ => self.pop(),
+                Overflow::DropNewest => Some(parcel.clone()),
+                _ => self.pop_published(),
             };
         }
-        if !matches!(&dropped, Some((dropped, _)) if Rc::ptr_eq(dropped, parcel)) {
-            self.push((parcel.clone(), None));
+        if !matches!(&dropped, Some(dropped) if Rc::ptr_eq(dropped, parcel)) {
+            self.push(parcel.clone(), None);
         }
-        if let Some((dropped, _)) = dropped {
+        if let Some(dropped) = dropped {
             self.hub.dropped(&self.post, (*dropped).clone(), Reason::Overflow(self.post.overflow()));
+            drop_quietly(dropped);
         }
     }
 }
@@ -246,8 +275,12 @@ impl<S: Subject> AnySeat for ActorSeat<S> {
         self.ended.set(true);
         self.post.end();
         let waiting = std::mem::take(&mut *self.queue.borrow_mut());
+        let tickets = std::mem::take(&mut *self.tickets.borrow_mut());
         self.post.set_waiting(0);
-        for (parcel, _) in waiting {
+        self.hub.made_room();
+        // Those who wait for them hear that it is gone.
+        drop(tickets);
+        for parcel in waiting {
             self.hub.dropped(&self.post, (*parcel).clone(), Reason::Ended);
         }
         self.wake();
@@ -257,32 +290,64 @@ impl<S: Subject> AnySeat for ActorSeat<S> {
         !self.busy.get() && self.queue.borrow().is_empty()
     }
 
-    fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, tickets: &mut Tickets<'_>) -> Option<Verdict> {
+    fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
         match parcel.form() {
-            Ok(event) => self.call(&event, tickets),
-            Err(bad) => Some(self.hub.failed(&self.post, parcel.clone(), bad.into())),
+            Ok(event) => self.call(&event, place, tickets),
+            Err(bad) => tickets.give(self.hub.failed(&self.post, parcel.clone(), bad)),
         }
     }
 
-    fn queue_json(&self, parcel: &Rc<Arc<Parcel<JsonEvent>>>, station: &Station) {
+    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station) {
         match parcel.form() {
-            Ok(event) => self.queue(&Rc::new(event), station),
-            Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad.into())),
+            Ok(event) => self.queue(&Rc::new(Waiting(event)), station),
+            Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad)),
         }
     }
 }
 
 /// The future in the actor's context that has its handler called.
-struct Hearings<S: Subject> {
+struct Hearings<S: Subject, A: Actor> {
     seat: Rc<ActorSeat<S>>,
-    /// The answer of a handler that is not done at once, and what it is about.
-    waiting: Option<(Answer, Waiting<S>)>,
+    /// What the handler is at: kept here, so that nothing is lost if it panics.
+    at: Option<(Rc<Waiting<S>>, Option<Ticket>)>,
+    answer: Option<Answer<A>>,
 }
 
-/// What a handler that is not done at once will answer, or that its time is over.
-type Answer = Pin<Box<dyn Future<Output = Result<(), ListenerError>>>>;
+/// The answer of a handler that is not done at once, and when its time is over.
+struct Answer<A: Actor> {
+    by: Answering<A>,
+    deadline: Pin<Box<Sleep>>,
+    timeout: Duration,
+}
 
-impl<S: Subject, A> ActorFuture<A> for Hearings<S>
+/// How a handler answers that is not done at once.
+enum Answering<A: Actor> {
+    /// A `ResponseActFuture`.
+    Acting(ResponseActFuture<A, Handled>),
+    /// A `ResponseFuture`.
+    Future(ResponseFuture<Handled>),
+    /// Whatever else there is, through actix.
+    Channel(oneshot::Receiver<Handled>),
+}
+
+impl<A: Actor> Answer<A> {
+    fn poll(&mut self, actor: &mut A, ctx: &mut A::Context, task: &mut Context<'_>) -> Poll<Result<(), ListenerError>> {
+        let polled = match &mut self.by {
+            Answering::Acting(future) => future.as_mut().poll(actor, ctx, task).map_err(ListenerError::from),
+            Answering::Future(future) => future.as_mut().poll(task).map_err(ListenerError::from),
+            Answering::Channel(answer) => Pin::new(answer).poll(task).map(|answer| match answer {
+                Ok(handled) => handled.map_err(ListenerError::from),
+                Err(_) => Err(ListenerError::Gone),
+            }),
+        };
+        if polled.is_pending() && self.deadline.as_mut().poll(task).is_ready() {
+            return Poll::Ready(Err(ListenerError::TimedOut(self.timeout)));
+        }
+        polled
+    }
+}
+
+impl<S: Subject, A> ActorFuture<A> for Hearings<S, A>
 where
     A: Actor + Handler<Heard<S>>,
     A::Context: AsyncContext<A>,
@@ -291,44 +356,42 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, actor: &mut A, ctx: &mut A::Context, task: &mut Context<'_>) -> Poll<()> {
-        let seat = self.seat.clone();
+        let this = &mut *self;
+        let within = Within::nothing();
         for _ in 0..TURN {
-            if let Some((answer, _)) = &mut self.waiting {
-                let Poll::Ready(result) = answer.as_mut().poll(task) else { return Poll::Pending };
-                if let Some((_, (parcel, ticket))) = self.waiting.take() {
-                    seat.finish(&parcel, ticket, result);
+            if let Some(answer) = &mut this.answer {
+                if let Some((parcel, _)) = &this.at {
+                    within.next(parcel.clone());
                 }
+                let Poll::Ready(result) = answer.poll(actor, ctx, task) else { return Poll::Pending };
+                this.answer = None;
+                this.finish(result);
             }
-            let Some((parcel, ticket)) = seat.pop() else {
-                seat.busy.set(false);
-                if seat.ended.get() {
+            let Some((parcel, ticket)) = this.seat.pop() else {
+                this.seat.busy.set(false);
+                if this.seat.ended.get() {
                     return Poll::Ready(());
                 }
-                let mut waker = seat.waker.borrow_mut();
+                let mut waker = this.seat.waker.borrow_mut();
                 if !waker.as_ref().is_some_and(|known| known.will_wake(task.waker())) {
                     *waker = Some(task.waker().clone());
                 }
+                drop(waker);
+                desk::rest(&this.seat.hub, this.seat.post.door());
                 return Poll::Pending;
             };
-            seat.busy.set(true);
-            seat.hub.made_room();
-            let within = Within::call_of(Current::Queued(parcel.clone()));
-            let response = actor.handle(Heard::new((*parcel).clone()), ctx);
-            drop(within);
-            match at_once(response) {
-                Ok(handled) => seat.finish(&parcel, ticket, handled.map_err(ListenerError::from)),
+            this.seat.busy.set(true);
+            this.seat.hub.made_room();
+            within.next(parcel.clone());
+            let heard = Heard::new((*parcel).clone());
+            this.at = Some((parcel, ticket));
+            match at_once(actor.handle(heard, ctx)) {
+                Ok(handled) => this.finish(handled.map_err(ListenerError::from)),
                 Err(response) => {
-                    let (sender, answer) = oneshot::channel();
-                    response.handle(ctx, Some(sender));
-                    let limit = seat.timeout;
-                    let answer = async move {
-                        match runtime::within(limit, answer).await {
-                            Some(Ok(handled)) => handled.map_err(ListenerError::from),
-                            Some(Err(_)) => Err(ListenerError::Gone),
-                            None => Err(ListenerError::TimedOut(limit)),
-                        }
-                    };
-                    self.waiting = Some((Box::pin(answer), (parcel, ticket)));
+                    let timeout = this.seat.timeout;
+                    let deadline = runtime::after(runtime::now(), timeout);
+                    let by = answering(response, ctx);
+                    this.answer = Some(Answer { by, deadline: Box::pin(tokio::time::sleep_until(deadline)), timeout });
                 }
             }
         }
@@ -337,7 +400,17 @@ where
     }
 }
 
+impl<S: Subject, A: Actor> Hearings<S, A> {
+    #[inline]
+    fn finish(&mut self, result: Result<(), ListenerError>) {
+        if let Some((parcel, ticket)) = self.at.take() {
+            self.seat.finish(&parcel, ticket, result);
+        }
+    }
+}
+
 /// What a handler has answered, if that is no future: without a channel for it.
+#[inline]
 fn at_once<R: 'static>(response: R) -> Result<Handled, R> {
     let mut response = Some(response);
     if let Some(handled) = (&mut response as &mut dyn Any).downcast_mut::<Option<Handled>>().and_then(Option::take) {
@@ -349,13 +422,38 @@ fn at_once<R: 'static>(response: R) -> Result<Handled, R> {
     }
 }
 
-impl<S: Subject> Drop for Hearings<S> {
+/// Takes over what a handler has answered: a future is polled here, where what it emits is known to be caused by its
+/// event, and one at a time.
+fn answering<S: Subject, A>(response: <A as Handler<Heard<S>>>::Result, ctx: &mut A::Context) -> Answering<A>
+where
+    A: Actor + Handler<Heard<S>>,
+    A::Context: AsyncContext<A>,
+    <A as Handler<Heard<S>>>::Result: 'static,
+{
+    let mut response = Some(response);
+    let any: &mut dyn Any = &mut response;
+    if let Some(future) = any.downcast_mut::<Option<ResponseActFuture<A, Handled>>>().and_then(Option::take) {
+        return Answering::Acting(future);
+    }
+    if let Some(future) = any.downcast_mut::<Option<ResponseFuture<Handled>>>().and_then(Option::take) {
+        return Answering::Future(future);
+    }
+    let (sender, answer) = oneshot::channel();
+    if let Some(response) = response {
+        response.handle(ctx, Some(sender));
+    }
+    Answering::Channel(answer)
+}
+
+impl<S: Subject, A: Actor> Drop for Hearings<S, A> {
     fn drop(&mut self) {
         // The actor is gone, or its registration.
         self.seat.busy.set(false);
-        if let Some((_, (parcel, ticket))) = self.waiting.take() {
-            self.seat.finish(&parcel, ticket, Err(ListenerError::Gone));
-        }
+        self.finish(Err(ListenerError::Gone));
         subscription::end(&self.seat.hub, &self.seat.post, None);
+        desk::rest(&self.seat.hub, self.seat.post.door());
     }
 }
+
+/// The actor is not pinned, and neither is what is held of it.
+impl<S: Subject, A: Actor> Unpin for Hearings<S, A> {}

@@ -256,7 +256,7 @@ impl EventBus {
     fn ask<E: Event, R: Send + 'static>(&self, event: E, all: bool) -> Request<R> {
         let answers = Arc::new(Answers(Mutex::default()));
         let asked = Asked { event: Arc::new(event), answers: answers.clone() };
-        let emitting = Emitting::new(self.hub().clone(), self.given().clone(), asked);
+        let emitting = Emitting::new(self.line().clone(), asked);
         Request { answers, emitting: Box::pin(emitting), event: E::NAME, deadline: DEADLINE, all }
     }
 }

@@ -18,6 +18,7 @@ use crate::container_error::ContainerError;
 use crate::desk;
 use crate::emitting::Emitting;
 use crate::event::Event;
+use crate::freight::{Errand, Freight, Reserved};
 use crate::hub::Hub;
 use crate::json_event::JsonEvent;
 use crate::letters::DeadLetters;
@@ -26,9 +27,9 @@ use crate::listening::{Listening, Seating};
 use crate::metadata::Secret;
 use crate::parcel::{Given, Subject};
 use crate::publishing::{PublishError, pack, send, send_when_room};
-use crate::route::{Group, Place};
+use crate::route::Group;
 use crate::runtime;
-use crate::station::{Arrival, Errand, Reserved, ToStation};
+use crate::station::ToStation;
 use crate::subscription::{self, Hearing, Post, Subscription, SubscriptionId, SubscriptionInfo, Vacancy};
 use crate::topic::{Pattern, TopicError, check_topic};
 use crate::trace::TraceContext;
@@ -188,9 +189,14 @@ impl Drop for Open {
 /// ```
 #[derive(Clone)]
 pub struct EventBus {
-    hub: Arc<Hub>,
-    _open: Arc<Open>,
-    given: Arc<Given>,
+    line: Arc<Line>,
+}
+
+/// What a handle is made of, behind one count: an emission takes it along.
+pub(crate) struct Line {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) given: Arc<Given>,
+    open: Arc<Open>,
 }
 
 impl Default for EventBus {
@@ -206,15 +212,11 @@ impl EventBus {
     }
 
     pub(crate) fn of(hub: &Arc<Hub>) -> Self {
-        Self { _open: hub.open(), given: hub.given.clone(), hub: hub.clone() }
+        Self { line: Arc::new(Line { open: hub.open(), given: hub.given.clone(), hub: hub.clone() }) }
     }
 
-    pub(crate) fn hub(&self) -> &Arc<Hub> {
-        &self.hub
-    }
-
-    pub(crate) fn given(&self) -> &Arc<Given> {
-        &self.given
+    pub(crate) fn line(&self) -> &Arc<Line> {
+        &self.line
     }
 
     /// Registers a listener to events of one type, which also hears what is emitted as JSON on their topic. Once this
@@ -269,10 +271,10 @@ impl EventBus {
         if !runtime::is_arbiter() {
             return Err(ListenError::NoArbiter);
         }
-        if listening.options.timeout.is_some_and(|timeout| timeout.is_zero()) {
+        if listening.options.timeout.unwrap_or(self.line.hub.limits().listener_timeout).is_zero() {
             return Err(ListenError::ZeroTimeout { listener: name });
         }
-        let hub = &self.hub;
+        let hub = &self.line.hub;
         let id = hub.next_id().ok_or(ListenError::Full { limit: hub.limits().max_listeners })?;
         let station = desk::settle(hub, &runtime::executor_here());
         let row = station.reserve_row();
@@ -301,17 +303,19 @@ impl EventBus {
         hub.register(&post);
         let retained: Vec<_> = match &hearing {
             _ if skip_retained => Vec::new(),
-            Hearing::Type { topic, .. } => kept.of(topic).into_iter().collect(),
+            Hearing::Type { of, topic, json, .. } => {
+                let hears = |of_kept: TypeId| of_kept == *of || (*json && of_kept == TypeId::of::<JsonEvent>());
+                kept.of(topic).into_iter().filter(|parcel| hears(parcel.subject())).collect()
+            }
             Hearing::Topics(patterns) => {
                 let wanted = |topic: &str| patterns.iter().any(|pattern| pattern.matches(topic));
                 kept.all().filter(|parcel| parcel.has_json() && wanted(&parcel.topic())).cloned().collect()
             }
         };
         drop(kept);
-        let group = Group { door: station.door().clone(), places: vec![Place { place: 0, post: post.clone() }] };
-        let errand = Errand::Queue { reserved: Reserved::Nobody };
+        let group = Arc::new(Group::of_one(post.clone()));
         for parcel in retained {
-            parcel.arrive(&Arrival { station: &station, group: &group, errand: &errand });
+            Freight::new(hub, parcel, &group, Errand::Queue { reserved: Reserved::Nobody }).arrive(&station);
         }
         Ok(Subscription::new(hub.clone(), post))
     }
@@ -321,7 +325,7 @@ impl EventBus {
     ///
     /// Listeners that are ready at once are called where this is awaited. A listener may emit, even its own event.
     pub fn emit<E: Event>(&self, event: E) -> Emitting<E> {
-        Emitting::new(self.hub.clone(), self.given.clone(), event)
+        Emitting::new(self.line.clone(), event)
     }
 
     /// Calls every listener to this topic with JSON, as [`emit`](Self::emit) does; those of typed events too, if it has
@@ -331,7 +335,7 @@ impl EventBus {
     ///
     /// If it is not a topic. A payload that does not have the form is in the report.
     pub fn emit_json(&self, topic: &str, payload: Value) -> Result<Emitting<JsonEvent>, TopicError> {
-        Ok(Emitting::new(self.hub.clone(), self.given.clone(), self.json(topic, payload)?))
+        Ok(Emitting::new(self.line.clone(), self.json(topic, payload)?))
     }
 
     /// Queues this event for every listener, and returns at once. Each listener takes its events in the order in which
@@ -342,10 +346,15 @@ impl EventBus {
     /// `Full` if a listener has no room and [refuses](crate::Overflow::Refuse) more; nobody hears the event then.
     /// `TooDeep`.
     pub fn publish<E: Event>(&self, event: E) -> Result<(), PublishError> {
-        match pack(&self.hub, &self.given, event).map_err(PublishError::TooDeep)? {
-            Some(packed) => send(&self.hub, &packed, false),
-            None => Ok(()),
+        self.queue(event)
+    }
+
+    fn queue<S: Subject>(&self, event: S) -> Result<(), PublishError> {
+        let reserved = Reserved::Refusing;
+        if let Some(packed) = pack(&self.line.hub, &self.line.given, event, reserved)? {
+            send(&self.line.hub, packed, reserved);
         }
+        Ok(())
     }
 
     /// Queues JSON for every listener to this topic, as [`publish`](Self::publish) does. A payload that does not have the
@@ -355,10 +364,7 @@ impl EventBus {
     ///
     /// `Topic`, and those of [`publish`](Self::publish).
     pub fn publish_json(&self, topic: &str, payload: Value) -> Result<(), PublishError> {
-        match pack(&self.hub, &self.given, self.json(topic, payload)?).map_err(PublishError::TooDeep)? {
-            Some(packed) => send(&self.hub, &packed, false),
-            None => Ok(()),
-        }
+        self.queue(self.json(topic, payload)?)
     }
 
     /// Keeps JSON as the last of its topic for those who subscribe to it later, and queues it for those who have.
@@ -367,16 +373,12 @@ impl EventBus {
     ///
     /// Those of [`publish_json`](Self::publish_json).
     pub fn publish_retained(&self, topic: &str, payload: Value) -> Result<(), PublishError> {
-        let event = self.json(topic, payload)?.retained();
-        match pack(&self.hub, &self.given, event).map_err(PublishError::TooDeep)? {
-            Some(packed) => send(&self.hub, &packed, false),
-            None => Ok(()),
-        }
+        self.queue(self.json(topic, payload)?.retained())
     }
 
     /// Forgets the last event that is kept of this topic; says whether there was one.
     pub fn forget_retained(&self, topic: &str) -> bool {
-        let forgotten = self.hub.retained().forget(topic);
+        let forgotten = self.line.hub.retained().forget(topic);
         forgotten.is_some()
     }
 
@@ -386,22 +388,14 @@ impl EventBus {
     ///
     /// `NoRoom` after the bus's room timeout, 30 s unless it was told; `TooDeep`.
     pub fn publish_wait<E: Event>(&self, event: E) -> impl Future<Output = Result<(), PublishError>> + Send + use<E> {
-        let packed = pack(&self.hub, &self.given, event);
-        let packed = packed.map(|packed| packed.map(|packed| packed.parcel)).map_err(PublishError::TooDeep);
-        let hub = self.hub.clone();
-        async move {
-            match packed? {
-                Some(parcel) => send_when_room(hub, parcel).await,
-                None => Ok(()),
-            }
-        }
+        send_when_room(self.line.hub.clone(), &self.line.given, event)
     }
 
     fn json(&self, topic: &str, payload: Value) -> Result<JsonEvent, TopicError> {
         check_topic(topic)?;
         let mut event = JsonEvent::new(topic, payload);
         // What is known to be personal as a typed event is so as JSON.
-        if self.hub.is_personal(topic) {
+        if self.line.hub.is_personal(topic) {
             event.set_personal();
         }
         Ok(event)
@@ -411,7 +405,7 @@ impl EventBus {
     ///
     /// It waits for as long as that takes; a listener that never ends is ended by its timeout.
     pub fn drain(&self) -> impl Future<Output = ()> + Send + use<> {
-        let hub = self.hub.clone();
+        let hub = self.line.hub.clone();
         async move {
             loop {
                 let mut rested = Vec::new();
@@ -433,36 +427,36 @@ impl EventBus {
 
     /// Returns what is registered, in the order in which it came.
     pub fn subscriptions(&self) -> Vec<SubscriptionInfo> {
-        self.hub.posts().iter().map(|post| post.info()).collect()
+        self.line.hub.posts().iter().map(|post| post.info()).collect()
     }
 
     /// Ends a registration, without its guard; says whether there was one. What was said of
     /// [dropping the guard](Subscription) holds for this.
     pub fn unregister(&self, id: SubscriptionId) -> bool {
-        let post = self.hub.posts().into_iter().find(|post| post.id == id.0);
-        post.inspect(|post| subscription::end(&self.hub, post, None)).is_some()
+        let post = self.line.hub.posts().into_iter().find(|post| post.id == id.0);
+        post.inspect(|post| subscription::end(&self.line.hub, post, None)).is_some()
     }
 
     /// Ends all registrations; returns how many there were.
     pub fn clear(&self) -> usize {
-        let posts = self.hub.posts();
-        posts.iter().for_each(|post| subscription::end(&self.hub, post, None));
+        let posts = self.line.hub.posts();
+        posts.iter().for_each(|post| subscription::end(&self.line.hub, post, None));
         posts.len()
     }
 
     /// Returns the dead letters.
     pub fn dead_letters(&self) -> DeadLetters {
-        DeadLetters::of(&self.hub)
+        DeadLetters::of(&self.line.hub)
     }
 
     /// Returns what is provided to listeners.
     pub fn container(&self) -> &Container {
-        self.hub.container()
+        self.line.hub.container()
     }
 
     /// Returns how many events nobody listened to.
     pub fn unheard(&self) -> u64 {
-        self.hub.count_unheard()
+        self.line.hub.count_unheard()
     }
 
     /// Returns a handle whose events continue this trace.
@@ -487,9 +481,10 @@ impl EventBus {
     }
 
     fn given_with(&self, change: impl FnOnce(&mut Given)) -> Self {
-        let mut given = (*self.given).clone();
+        let Line { hub, given, open } = &*self.line;
+        let mut given = (**given).clone();
         change(&mut given);
-        Self { given: Arc::new(given), ..self.clone() }
+        Self { line: Arc::new(Line { hub: hub.clone(), given: Arc::new(given), open: open.clone() }) }
     }
 }
 
@@ -508,6 +503,6 @@ pub(crate) fn topics(patterns: impl Patterns) -> Result<Hearing, ListenError> {
 
 impl fmt::Debug for EventBus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventBus").field("listeners", &self.hub.posts().len()).finish_non_exhaustive()
+        f.debug_struct("EventBus").field("listeners", &self.line.hub.posts().len()).finish_non_exhaustive()
     }
 }

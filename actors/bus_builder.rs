@@ -23,6 +23,9 @@ pub struct EventBusBuilder {
     limits: Limits,
 }
 
+/// How deep events may be told to cause each other: a chain is dropped one in another.
+const DEEPEST: u32 = 1000;
+
 #[derive(Default)]
 struct Around(Vec<Arc<dyn Middleware>>);
 
@@ -139,9 +142,9 @@ impl EventBusBuilder {
     }
 
     /// Sets how deep events may cause each other: one that a listener emits is one deeper than the one it hears. The
-    /// default is 64; zero counts as 1.
+    /// default is 64, the least 1 and the most 1,000: each event keeps those that have caused it.
     pub fn max_depth(mut self, events: u32) -> Self {
-        self.limits.max_depth = events.max(1);
+        self.limits.max_depth = events.clamp(1, DEEPEST);
         self
     }
 

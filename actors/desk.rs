@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::hub::Hub;
 use crate::json_event::JsonEvent;
-use crate::parcel::Subject;
+use crate::parcel::{Held, Parcel, Subject};
 use crate::route::{Group, Route};
 use crate::runtime::Executor;
 use crate::seat::Hears;
@@ -70,6 +70,11 @@ pub struct LocalRoute<S> {
     near: Vec<Near<S>>,
     /// Those of other arbiters.
     far: Vec<Arc<Group>>,
+    /// Where a parcel lies while it is called with.
+    held: Rc<Held<S>>,
+    /// The last parcel, for the next event: most are of no more than a few numbers, and half of what their emission
+    /// costs would be to allocate them.
+    spare: Cell<Option<Arc<Parcel<S>>>>,
 }
 
 /// A listener of this arbiter, with its place in the report.
@@ -95,11 +100,46 @@ impl<S: Subject> LocalRoute<S> {
                 _ => far.push(group.clone()),
             }
         }
-        Self { route, station, near, far }
+        Self { route, station, near, far, held: Held::new(None), spare: Cell::new(None) }
+    }
+
+    /// Packs an event of which nobody sees more than itself.
+    #[inline]
+    pub(crate) fn pack(&self, event: S) -> Arc<Parcel<S>> {
+        let event = match self.spare.take() {
+            Some(spare) => match Parcel::reuse(spare, event) {
+                Ok(parcel) => return parcel,
+                Err(event) => event,
+            },
+            None => event,
+        };
+        Arc::new(Parcel::new(Arc::new(event), None, None))
+    }
+
+    /// Holds a parcel while it is called with.
+    #[inline]
+    pub(crate) fn hold(&self, parcel: Arc<Parcel<S>>) -> Rc<Held<S>> {
+        match self.held.lay(parcel) {
+            Ok(()) => self.held.clone(),
+            // A listener emits its own event.
+            Err(parcel) => Held::new(Some(parcel)),
+        }
+    }
+
+    /// Takes a parcel back to be dropped, or keeps it for the next event if there is nothing in it to drop.
+    #[inline]
+    pub(crate) fn let_go(&self, held: Rc<Held<S>>) -> Option<Arc<Parcel<S>>> {
+        let parcel = held.take()?;
+        if !std::mem::needs_drop::<S>() && parcel.is_bare() {
+            self.spare.set(Some(parcel));
+            return None;
+        }
+        Some(parcel)
     }
 
     /// Those who are called or queued here, and those to whom it is sent.
     #[inline]
+    #[expect(clippy::type_complexity, reason = "three things that are taken apart at once")]
     pub(crate) fn reach(&self) -> (Option<&Rc<Station>>, &[Near<S>], &[Arc<Group>]) {
         match &self.station {
             None => (None, &[], &self.route.groups),
@@ -197,6 +237,16 @@ pub(crate) fn station_here(hub: &Hub, door: &Arc<Door>) -> Option<Rc<Station>> {
         stations.iter().find(|station| Arc::ptr_eq(station.door(), door) && station.is_here()).cloned()
     });
     found.ok().flatten()
+}
+
+/// Somebody at this station is at rest: whoever waits for that may have waited for him.
+#[inline]
+pub(crate) fn rest(hub: &Hub, door: &Arc<Door>) {
+    if door.is_asked()
+        && let Some(station) = station_here(hub, door)
+    {
+        station.look();
+    }
 }
 
 /// The station of this bus on this arbiter, started if there is none.

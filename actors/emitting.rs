@@ -9,22 +9,23 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use crate::bus::Line;
+use crate::desk::Near;
+use crate::freight::{Errand, Freight, Reserved};
 use crate::hub::Hub;
 use crate::name::Name;
-use crate::parcel::{Current, Given, Subject, Within};
-use crate::publishing::{Packed, pack};
-use crate::report::{Board, ListenerError, Report, Ticket, Verdict};
-use crate::runtime::{self, Refused};
+use crate::parcel::{Parcel, Subject, Within};
+use crate::publishing::{Packed, PublishError, pack};
+use crate::report::{Board, Report, Verdict};
+use crate::runtime::{self, drop_quietly};
 use crate::seat::{Tickets, panicked};
-use crate::station::{Errand, ToStation};
 
 /// An emission: when it is first polled all listeners are called, and it is ready with a [`Report`] when all are done.
 ///
 /// Dropped before that, the calls go on, and nobody is told how they ended but for the dead letters.
 #[must_use = "nobody is called before it is awaited"]
 pub struct Emitting<E> {
-    hub: Arc<Hub>,
-    given: Arc<Given>,
+    line: Arc<Line>,
     timed: bool,
     state: State<E>,
 }
@@ -36,8 +37,8 @@ enum State<E> {
 }
 
 impl<E> Emitting<E> {
-    pub(crate) fn new(hub: Arc<Hub>, given: Arc<Given>, event: E) -> Self {
-        Self { hub, given, timed: false, state: State::Fresh(event) }
+    pub(crate) fn new(line: Arc<Line>, event: E) -> Self {
+        Self { line, timed: false, state: State::Fresh(event) }
     }
 
     /// Has the report say how long each listener took.
@@ -48,62 +49,43 @@ impl<E> Emitting<E> {
 }
 
 /// Calls all who hear an event. The board is there if some of them are not done yet.
-fn begin<S: Subject>(hub: &Arc<Hub>, given: &Arc<Given>, event: S, timed: bool) -> (Report, Option<Arc<Board>>) {
-    let name: Name = event.name();
-    match pack(hub, given, event) {
-        Ok(Some(packed)) => call(hub, name, &packed, timed),
-        Ok(None) => (Report::new(name, hub.nobody()), None),
-        Err(too_deep) => (Report::stopped(name, too_deep), None),
+fn begin<S: Subject>(line: &Line, event: S, timed: bool) -> (Report, Option<Arc<Board>>) {
+    let name = event.name();
+    match pack(&line.hub, &line.given, event, Reserved::Nobody) {
+        Ok(Some(packed)) => call(&line.hub, name, packed, timed),
+        Ok(None) => (Report::new(name, line.hub.nobody()), None),
+        // No place is asked for, so that nothing else can go wrong.
+        Err(PublishError::TooDeep(error)) => (Report::stopped(name, line.hub.nobody(), error), None),
+        Err(_) => (Report::new(name, line.hub.nobody()), None),
     }
 }
 
-/// Calls all who hear a parcel.
-pub(crate) fn call<S: Subject>(
-    hub: &Arc<Hub>,
-    name: Name,
-    packed: &Packed<S>,
-    timed: bool,
-) -> (Report, Option<Arc<Board>>) {
+fn call<S: Subject>(hub: &Arc<Hub>, name: Name, packed: Packed<S>, timed: bool) -> (Report, Option<Arc<Board>>) {
     let Packed { route, parcel } = packed;
     let mut report = Report::new(name, route.route.posts.clone());
     let mut board = None;
     let (_, near, far) = route.reach();
     for group in far {
-        let board = board.get_or_insert_with(|| Arc::new(Board::new(0)));
-        board.expect(group.places.len());
+        let board = board.get_or_insert_with(|| Arc::new(Board::new()));
         let errand = Errand::Call { board: board.clone(), timed };
-        let arrive = ToStation::Arrive { parcel: parcel.clone(), group: group.clone(), errand };
-        let error = match group.door.push(arrive) {
-            Ok(()) => continue,
-            Err(Refused::Full(_)) => ListenerError::Busy,
-            Err(Refused::Closed(_)) => ListenerError::Gone,
-        };
-        for place in &group.places {
-            let verdict = hub.failed(&place.post, parcel.clone(), error.clone());
-            Ticket::new(board.clone(), place.place, false).finish(Some(verdict), None);
-        }
+        group.door.push_freight(Freight::new(hub, parcel.clone(), group, errand));
     }
-    if !near.is_empty() {
-        let _within = Within::call_of(Current::Emitted(parcel.clone()));
+    if near.is_empty() {
+        return (report, board);
+    }
+    let held = route.hold(parcel);
+    {
+        let _within = Within::call_of(held.clone());
+        let parcel = held.parcel();
+        let Some(parcel) = &*parcel else { return (report, board) };
         let mut next = 0;
         while next < near.len() {
             // One guard for all: after a panic it goes on with the one behind.
             let run = catch_unwind(AssertUnwindSafe(|| {
-                while let Some(listener) = near.get(next) {
-                    next += 1;
-                    let mut tickets = Tickets { board: &mut board, place: listener.place, timed, taken: false };
-                    if timed {
-                        let began = runtime::now();
-                        let verdict = listener.seat.call(parcel, &mut tickets);
-                        if !tickets.taken && verdict != Some(Verdict::Skipped) {
-                            report.add_time(listener.place, runtime::now() - began);
-                        }
-                        if let Some(verdict) = verdict {
-                            report.add(listener.place, verdict);
-                        }
-                    } else if let Some(verdict) = listener.seat.call(parcel, &mut tickets) {
-                        report.add(listener.place, verdict);
-                    }
+                if timed {
+                    call_timed(near, &mut next, parcel, &mut report, &mut board);
+                } else {
+                    call_each(near, &mut next, parcel, &mut report, &mut board);
                 }
             }));
             if let (Err(panic), Some(listener)) = (run, near.get(next - 1))
@@ -113,7 +95,50 @@ pub(crate) fn call<S: Subject>(
             }
         }
     }
+    // The last of an event, or of a listener that has ended itself: both are the user's code.
+    drop_quietly(route.let_go(held));
+    drop_quietly(route);
     (report, board)
+}
+
+#[inline]
+fn call_each<S: Subject>(
+    near: &[Near<S>],
+    next: &mut usize,
+    parcel: &Arc<Parcel<S>>,
+    report: &mut Report,
+    board: &mut Option<Arc<Board>>,
+) {
+    let mut tickets = Tickets::new(board, false);
+    while let Some(listener) = near.get(*next) {
+        *next += 1;
+        if !listener.seat.call(parcel, listener.place, &mut tickets)
+            && let Some(verdict) = tickets.verdict.take()
+        {
+            report.add(listener.place, verdict);
+        }
+    }
+}
+
+fn call_timed<S: Subject>(
+    near: &[Near<S>],
+    next: &mut usize,
+    parcel: &Arc<Parcel<S>>,
+    report: &mut Report,
+    board: &mut Option<Arc<Board>>,
+) {
+    while let Some(listener) = near.get(*next) {
+        *next += 1;
+        let mut tickets = Tickets::new(board, true);
+        let began = runtime::now();
+        listener.seat.call(parcel, listener.place, &mut tickets);
+        if !tickets.taken && tickets.verdict != Some(Verdict::Skipped) {
+            report.add_time(listener.place, runtime::now() - began);
+        }
+        if let Some(verdict) = tickets.verdict {
+            report.add(listener.place, verdict);
+        }
+    }
 }
 
 /// The event is moved out before it is used.
@@ -123,7 +148,7 @@ impl<E: Subject> Emitting<E> {
     fn poll_report(&mut self, waker: &Waker) -> Poll<Report> {
         loop {
             match std::mem::replace(&mut self.state, State::Done) {
-                State::Fresh(event) => match begin(&self.hub, &self.given, event, self.timed) {
+                State::Fresh(event) => match begin(&self.line, event, self.timed) {
                     (report, None) => return Poll::Ready(report),
                     (report, Some(board)) => self.state = State::Waiting(report, board),
                 },

@@ -194,11 +194,11 @@ impl Hub {
         self.registry().posts.values().cloned().collect()
     }
 
-    /// The listener of this id, or else one of this name.
-    pub(crate) fn find(&self, id: u64, name: &str) -> Option<Arc<Post>> {
+    /// This listener if it is still registered, or else one of its name that hears the same.
+    pub(crate) fn find_like(&self, post: &Arc<Post>) -> Option<Arc<Post>> {
         let registry = self.registry();
-        let by_id = registry.posts.get(&id);
-        by_id.or_else(|| registry.posts.values().find(|post| **post.name() == *name)).cloned()
+        let alike = |other: &&Arc<Post>| other.name() == post.name() && other.hearing == post.hearing;
+        registry.posts.get(&post.id).or_else(|| registry.posts.values().find(alike)).cloned()
     }
 
     /// Who hears events of this type, which travel on this topic.

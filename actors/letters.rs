@@ -18,7 +18,7 @@ use crate::metadata::Metadata;
 use crate::parcel::AnyParcel;
 use crate::publishing;
 use crate::report::{ListenerError, TooDeep};
-use crate::runtime;
+use crate::runtime::{self, drop_quietly};
 use crate::subscription::Post;
 
 /// Why an event became a dead letter.
@@ -74,7 +74,7 @@ pub struct DeadLetter {
     pub time: SystemTime,
     /// What is known of its emission.
     pub metadata: Arc<Metadata>,
-    post: Option<u64>,
+    post: Option<Arc<Post>>,
     parcel: Arc<dyn AnyParcel>,
 }
 
@@ -152,27 +152,30 @@ impl Letters {
         if (&*parcel as &dyn Any).is::<crate::parcel::Parcel<DeadLetter>>() {
             return;
         }
+        // Made before anything is locked: an entity's id is shown by the user's code.
+        let metadata = parcel.complete(&hub.given).clone();
         let (letter, forgotten) = {
             let mut ring = self.lock();
             ring.total += 1;
-            let letter = Arc::new(DeadLetter {
+            let letter = DeadLetter {
                 id: ring.total,
                 event: parcel.name().to_string(),
                 topic: parcel.topic().to_string(),
                 listener: post.map(|post| post.name().clone()),
                 reason,
                 time: runtime::wall_clock(),
-                metadata: parcel.metadata().clone(),
-                post: post.map(|post| post.id),
+                metadata,
+                post: post.cloned(),
                 parcel,
-            });
-            ring.letters.push_back(letter.clone());
+            };
+            ring.letters.push_back(Arc::new(letter.clone()));
             let forgotten = if ring.letters.len() > self.limit { ring.letters.pop_front() } else { None };
             (letter, forgotten)
         };
-        // An event's own `Drop` may come back here.
-        drop(forgotten);
-        publishing::publish_letter(hub, letter);
+        // The last of an event may go here, whose `Drop` is the user's code.
+        drop_quietly(forgotten);
+        let cause = letter.parcel.clone();
+        publishing::publish_letter(hub, letter, cause);
     }
 }
 
@@ -256,17 +259,17 @@ impl DeadLetters {
         std::mem::take(&mut self.ring().letters).into()
     }
 
-    /// Gives one back to the bus: it is queued for the listener that did not get it, known by its registration or else
-    /// by its name, and for nobody else. One that nobody was called with is published again.
+    /// Gives one back to the bus: it is queued for the listener that did not get it, known by its registration, or
+    /// else one of its name that hears the same, and for nobody else. One that nobody was called with is published again.
     ///
     /// # Errors
     ///
     /// If it is no longer kept, or the listener is no longer registered; in the latter case it stays.
     pub fn redrive(&self, id: u64) -> Result<(), RedriveError> {
         let letter = self.take(id).ok_or(RedriveError::Unknown { id })?;
-        let given_back = match (&letter.listener, letter.post) {
-            (Some(name), Some(post)) => {
-                let post = self.hub.find(post, name);
+        let given_back = match (&letter.listener, &letter.post) {
+            (Some(_), Some(post)) => {
+                let post = self.hub.find_like(post);
                 post.is_some_and(|post| publishing::queue_for(&self.hub, letter.parcel.clone(), &post))
             }
             _ => letter.parcel.clone().publish_again(&self.hub).is_ok(),
@@ -275,7 +278,10 @@ impl DeadLetters {
             return Ok(());
         }
         let listener = letter.listener.clone();
-        self.ring().letters.push_front(letter);
+        let mut ring = self.ring();
+        let place = ring.letters.partition_point(|other| other.id < id);
+        ring.letters.insert(place, letter);
+        drop(ring);
         Err(RedriveError::NoListener { listener })
     }
 

@@ -58,6 +58,7 @@ mod waiters;
 mod retained;
 mod subscription;
 mod station;
+mod freight;
 
 // What happens to it: listener, and what is around and beneath it.
 mod listener;

@@ -32,12 +32,15 @@ pub enum Overflow {
     Refuse,
 }
 
+/// For which events a listener is called.
+pub(crate) type Condition<S> = Box<dyn Fn(&S) -> bool>;
+
 /// What was said about a listener.
 pub(crate) struct Options<S> {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) priority: i32,
     pub(crate) times: u64,
-    pub(crate) when: Option<Box<dyn Fn(&S) -> bool>>,
+    pub(crate) when: Option<Condition<S>>,
     pub(crate) concurrency: usize,
     pub(crate) capacity: Option<usize>,
     pub(crate) overflow: Overflow,
@@ -213,7 +216,8 @@ impl<S: Subject> Listening<S> {
         // A generic function's own arguments hold paths too.
         let path = self.type_name.split('<').next().unwrap_or_default();
         match path.rsplit("::").next() {
-            Some(name) if !name.is_empty() && !name.starts_with('{') => name.into(),
+            // A recipient does not say of whom it is.
+            Some(name) if !name.is_empty() && !name.starts_with('{') && name != "Recipient" => name.into(),
             _ => format!("{}:{}", place.file(), place.line()).into(),
         }
     }

@@ -4,7 +4,8 @@
 
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
@@ -14,11 +15,14 @@ use uuid::Uuid;
 
 use crate::desk::{Desk, LocalRoute};
 use crate::event::Event;
+use crate::freight::Arrival;
 use crate::hub::Hub;
 use crate::json_event::{JsonEvent, Kind};
 use crate::metadata::{Metadata, Secret};
 use crate::name::Name;
+use crate::report::ListenerError;
 use crate::runtime;
+use crate::seat::panicked;
 use crate::trace::TraceContext;
 
 /// What may travel in a parcel: an event of a type, an event as JSON, a question.
@@ -153,7 +157,7 @@ pub struct Parcel<E> {
 #[derive(Debug)]
 struct Form {
     of: TypeId,
-    parcel: Result<Arc<dyn AnyParcel>, BadPayload>,
+    parcel: Result<Arc<dyn AnyParcel>, ListenerError>,
 }
 
 impl<E: Subject> Parcel<E> {
@@ -163,10 +167,25 @@ impl<E: Subject> Parcel<E> {
             event,
             depth: cause.as_ref().map_or(0, |cause| cause.depth() + 1),
             cause,
-            stamp: given.map(|given| (runtime::wall_clock(), given.clone())),
+            stamp: given.map(|given| (crate::wire::whole_micros(runtime::wall_clock()), given.clone())),
             metadata: OnceLock::new(),
             forms: OnceLock::new(),
         }
+    }
+
+    /// Whether nothing is in it but the event.
+    pub(crate) fn is_bare(&self) -> bool {
+        let nothing = self.metadata.get().is_none() && self.forms.get().is_none();
+        nothing && self.cause.is_none() && self.stamp.is_none()
+    }
+
+    /// Puts another event into a [bare](Self::is_bare) parcel that nobody else has; hands it back if somebody has.
+    pub(crate) fn reuse(mut spare: Arc<Self>, event: E) -> Result<Arc<Self>, E> {
+        let Some(place) = Arc::get_mut(&mut spare).and_then(|spare| Arc::get_mut(&mut spare.event)) else {
+            return Err(event);
+        };
+        *place = event;
+        Ok(spare)
     }
 
     /// Packs an event that came with its metadata.
@@ -184,7 +203,11 @@ impl<E: Subject> Parcel<E> {
         let mut metadata = Metadata::new(self.event.name());
         metadata.topic = self.event.topic();
         metadata.contains_personal_data = self.event.is_personal();
-        let kind = self.event.kind();
+        // An entity's id is shown by the user's code.
+        let kind = catch_unwind(AssertUnwindSafe(|| self.event.kind())).unwrap_or_else(|panic| {
+            log::warn!(target: "convoke::bus", "{}: its entity id {}", self.event.name(), panicked(panic));
+            Kind::default()
+        });
         metadata.entity = kind.entity;
         metadata.entity_id = kind.entity_id;
         metadata.version = kind.version;
@@ -210,14 +233,18 @@ impl<E: Subject> Parcel<E> {
     }
 
     /// The same emission as another subject sees it, converted once.
-    pub(crate) fn form<T: Subject>(self: &Arc<Self>) -> Result<Arc<Parcel<T>>, BadPayload> {
+    ///
+    /// A panic of the user's `Serialize` or `Deserialize` is an error.
+    pub(crate) fn form<T: Subject>(self: &Arc<Self>) -> Result<Arc<Parcel<T>>, ListenerError> {
         let forms = self.forms.get_or_init(Mutex::default);
         let mut forms = forms.lock().unwrap_or_else(PoisonError::into_inner);
         let known = forms.iter().find(|form| form.of == TypeId::of::<T>());
         let parcel = match known {
             Some(known) => known.parcel.clone(),
             None => {
-                let parcel = self.convert::<T>().map(|event| self.as_form(event) as Arc<dyn AnyParcel>);
+                let converted = catch_unwind(AssertUnwindSafe(|| self.convert::<T>()));
+                let converted = converted.map_err(panicked).and_then(|event| event.map_err(ListenerError::from));
+                let parcel = converted.map(|event| self.as_form(event) as Arc<dyn AnyParcel>);
                 forms.push(Form { of: TypeId::of::<T>(), parcel: parcel.clone() });
                 parcel
             }
@@ -268,11 +295,15 @@ pub(crate) trait AnyParcel: Any + Send + Sync + std::fmt::Debug {
     fn cause(&self) -> Option<&Arc<dyn AnyParcel>>;
     fn metadata(&self) -> &Arc<Metadata>;
     /// The payload as JSON, if it has that form.
-    fn json(self: Arc<Self>) -> Result<Arc<Parcel<JsonEvent>>, BadPayload>;
+    fn json(self: Arc<Self>) -> Result<Arc<Parcel<JsonEvent>>, ListenerError>;
+    /// The type of its subject.
+    fn subject(&self) -> TypeId;
+    /// Has its metadata say who emitted it, if nothing is said yet.
+    fn complete(&self, given: &Arc<Given>) -> &Arc<Metadata>;
     fn event(&self) -> Arc<dyn Any + Send + Sync>;
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     /// Comes to listeners of this arbiter.
-    fn arrive(self: Arc<Self>, arrival: &crate::station::Arrival<'_>);
+    fn arrive(self: Arc<Self>, arrival: &Arrival<'_>);
     /// Gives itself back to the bus, for whoever hears it now.
     fn publish_again(self: Arc<Self>, hub: &Arc<Hub>) -> Result<(), crate::PublishError>;
 }
@@ -302,7 +333,21 @@ impl<E: Subject> AnyParcel for Parcel<E> {
         Parcel::metadata(self)
     }
 
-    fn json(self: Arc<Self>) -> Result<Arc<Parcel<JsonEvent>>, BadPayload> {
+    fn subject(&self) -> TypeId {
+        TypeId::of::<E>()
+    }
+
+    fn complete(&self, given: &Arc<Given>) -> &Arc<Metadata> {
+        self.metadata.get_or_init(|| {
+            let mut metadata = self.make_metadata();
+            if self.stamp.is_none() {
+                metadata.publisher = given.publisher.clone();
+            }
+            Arc::new(metadata)
+        })
+    }
+
+    fn json(self: Arc<Self>) -> Result<Arc<Parcel<JsonEvent>>, ListenerError> {
         match self.clone().into_any().downcast() {
             Ok(json) => Ok(json),
             Err(_) => self.form(),
@@ -317,8 +362,8 @@ impl<E: Subject> AnyParcel for Parcel<E> {
         self
     }
 
-    fn arrive(self: Arc<Self>, arrival: &crate::station::Arrival<'_>) {
-        arrival.unload(&self);
+    fn arrive(self: Arc<Self>, arrival: &Arrival<'_>) {
+        arrival.unload(self);
     }
 
     fn publish_again(self: Arc<Self>, hub: &Arc<Hub>) -> Result<(), crate::PublishError> {
@@ -327,21 +372,68 @@ impl<E: Subject> AnyParcel for Parcel<E> {
 }
 
 /// What the listener that runs on a thread was called with.
-#[derive(Clone)]
-pub(crate) enum Current {
-    Emitted(Arc<dyn AnyParcel>),
-    /// From a queue of this arbiter, which counts without locks.
-    Queued(Rc<dyn Queued>),
+pub(crate) type Current = Rc<dyn Caused>;
+
+/// Something that a listener was called with.
+pub(crate) trait Caused {
+    fn cause(&self) -> Option<Arc<dyn AnyParcel>>;
 }
 
-/// A parcel in the queues of one arbiter.
-pub(crate) trait Queued {
-    fn parcel(&self) -> Arc<dyn AnyParcel>;
+/// A parcel in the queues of one arbiter: in an `Rc`, which counts who has it without locks.
+pub(crate) struct Waiting<S>(pub(crate) Arc<Parcel<S>>);
+
+impl<S> std::ops::Deref for Waiting<S> {
+    type Target = Arc<Parcel<S>>;
+
+    fn deref(&self) -> &Arc<Parcel<S>> {
+        &self.0
+    }
 }
 
-impl<S: Subject> Queued for Arc<Parcel<S>> {
-    fn parcel(&self) -> Arc<dyn AnyParcel> {
-        self.clone()
+impl<S: Subject> Caused for Waiting<S> {
+    fn cause(&self) -> Option<Arc<dyn AnyParcel>> {
+        Some(self.0.clone())
+    }
+}
+
+/// A parcel of a call that began before.
+impl Caused for Arc<dyn AnyParcel> {
+    fn cause(&self) -> Option<Arc<dyn AnyParcel>> {
+        Some(self.clone())
+    }
+}
+
+/// Where a parcel lies while the listeners of one arbiter are called with it.
+pub(crate) struct Held<S>(RefCell<Option<Arc<Parcel<S>>>>);
+
+impl<S: Subject> Held<S> {
+    pub(crate) fn new(parcel: Option<Arc<Parcel<S>>>) -> Rc<Self> {
+        Rc::new(Self(RefCell::new(parcel)))
+    }
+
+    pub(crate) fn parcel(&self) -> Ref<'_, Option<Arc<Parcel<S>>>> {
+        self.0.borrow()
+    }
+
+    /// Lays a parcel down, unless there is one; then it is handed back.
+    pub(crate) fn lay(&self, parcel: Arc<Parcel<S>>) -> Result<(), Arc<Parcel<S>>> {
+        match self.0.try_borrow_mut() {
+            Ok(mut place) if place.is_none() => {
+                *place = Some(parcel);
+                Ok(())
+            }
+            _ => Err(parcel),
+        }
+    }
+
+    pub(crate) fn take(&self) -> Option<Arc<Parcel<S>>> {
+        self.0.try_borrow_mut().ok()?.take()
+    }
+}
+
+impl<S: Subject> Caused for Held<S> {
+    fn cause(&self) -> Option<Arc<dyn AnyParcel>> {
+        self.0.borrow().as_ref().map(|parcel| parcel.clone() as Arc<dyn AnyParcel>)
     }
 }
 
@@ -353,20 +445,32 @@ thread_local! {
 /// The emission whose listener runs on this thread.
 #[inline]
 pub(crate) fn current() -> Option<Arc<dyn AnyParcel>> {
-    let current = CURRENT.try_with(|current| current.borrow().clone()).ok().flatten();
-    current.map(|current| match current {
-        Current::Emitted(parcel) => parcel,
-        Current::Queued(queued) => queued.parcel(),
-    })
+    CURRENT.try_with(|current| current.borrow().as_ref()?.cause()).ok().flatten()
 }
 
 /// While it lives, what is emitted on this thread was caused by that emission.
 pub(crate) struct Within(Option<Current>);
 
 impl Within {
+    /// Outside of any emission yet.
+    #[inline]
+    pub(crate) fn nothing() -> Self {
+        Self(CURRENT.try_with(RefCell::take).ok().flatten())
+    }
+
     #[inline]
     pub(crate) fn call_of(current: Current) -> Self {
-        Self(CURRENT.try_with(|place| place.replace(Some(current))).ok().flatten())
+        let within = Self::nothing();
+        within.next(current);
+        within
+    }
+
+    /// Within the next emission, no longer within the last.
+    #[inline]
+    pub(crate) fn next(&self, current: Current) {
+        // Dropped after the borrow: an event's own `Drop` may emit.
+        let last = CURRENT.try_with(|place| place.replace(Some(current)));
+        drop(last);
     }
 }
 
@@ -374,7 +478,6 @@ impl Drop for Within {
     #[inline]
     fn drop(&mut self) {
         let before = self.0.take();
-        // Dropped after the borrow: an event's own `Drop` may emit.
         let done = CURRENT.try_with(|current| current.replace(before));
         drop(done);
     }

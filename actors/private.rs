@@ -2,6 +2,8 @@
 //!
 //! `#[derive(Event)] → to_json, from_json, no_json`; `#[listener] → discover! → Discovered → bus.rs`
 
+use std::fmt::Display;
+
 use serde::de::Error as _;
 
 #[cfg(feature = "discover")]
@@ -12,7 +14,6 @@ pub use serde_json::{Error as JsonError, Value};
 
 pub use crate::__discover as discover;
 use crate::event::Event;
-use crate::{EventBus, ListenError, Subscription};
 
 /// What can become JSON.
 #[diagnostic::on_unimplemented(
@@ -38,6 +39,21 @@ pub trait FromJson: DeserializeOwned {}
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> FromJson for T {}
 
+/// What can say which one it is.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not implement `Display`",
+    label = "it cannot be an `entity_id`",
+    note = "name a field that has a `Display`, such as a number, a `String` or a `Uuid`"
+)]
+pub trait Show: Display {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Display> Show for T {}
+
+pub fn show<T: Show>(id: &T) -> String {
+    id.to_string()
+}
+
 pub fn to_json<E: ToJson>(event: &E) -> Result<Value, JsonError> {
     serde_json::to_value(event)
 }
@@ -59,7 +75,7 @@ pub struct Discovered {
     /// The function, with its module.
     pub name: &'static str,
     /// Registers it with a bus.
-    pub register: fn(&EventBus) -> Result<Subscription, ListenError>,
+    pub register: fn(&crate::EventBus) -> Result<crate::Subscription, crate::ListenError>,
 }
 
 #[cfg(feature = "discover")]

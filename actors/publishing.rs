@@ -10,13 +10,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::desk::{self, Desk, LocalRoute};
+use crate::event::Event;
+use crate::freight::{Errand, Freight, Reserved};
 use crate::hub::Hub;
-use crate::letters::{DeadLetter, Reason};
-use crate::parcel::{AnyParcel, Given, Parcel, Subject, current};
+use crate::letters::DeadLetter;
+use crate::parcel::{AnyParcel, Given, Parcel, Subject, Waiting, current};
 use crate::report::{SHOWN_CHAIN, TooDeep};
-use crate::route::{Group, Place};
-use crate::runtime::{self, Refused};
-use crate::station::{Arrival, Errand, Reserved, ToStation};
+use crate::route::Group;
+use crate::runtime::{self, drop_quietly};
 use crate::subscription::Post;
 use crate::topic::TopicError;
 
@@ -77,14 +78,21 @@ impl From<TopicError> for PublishError {
     }
 }
 
-/// Whether one more event may be caused here.
-pub(crate) fn check_depth(hub: &Hub, cause: Option<&Arc<dyn AnyParcel>>, event: &impl Subject) -> Result<(), TooDeep> {
+/// What causes an event that is emitted here, unless it is one too many: then it is a dead letter.
+fn causing<S: Subject>(
+    hub: &Arc<Hub>,
+    given: &Arc<Given>,
+    event: S,
+) -> Result<(S, Option<Arc<dyn AnyParcel>>), PublishError> {
+    let cause = current();
     let limit = hub.limits().max_depth;
-    match cause {
+    match &cause {
         Some(cause) if cause.depth() + 1 >= limit => {
-            Err(TooDeep { limit, chain: chain(cause, event.name().to_string()) })
+            let error = TooDeep { limit, chain: chain(cause, event.name().to_string()) };
+            hub.too_deep(Arc::new(Parcel::new(Arc::new(event), None, Some(given))), &error);
+            Err(PublishError::TooDeep(error))
         }
-        _ => Ok(()),
+        _ => Ok((event, cause)),
     }
 }
 
@@ -102,79 +110,83 @@ fn chain(cause: &Arc<dyn AnyParcel>, name: String) -> Vec<String> {
     chain
 }
 
-/// The route of an event, and the parcel if anybody hears it or it is kept.
+/// An event packed for its listeners, of whom there is at least one.
 pub(crate) struct Packed<S> {
     pub(crate) route: Rc<LocalRoute<S>>,
     pub(crate) parcel: Arc<Parcel<S>>,
 }
 
-/// Packs an event for those who hear it. `None` if there is nobody; an error if it was caused too deep.
-pub(crate) fn pack<S: Subject>(hub: &Arc<Hub>, given: &Arc<Given>, event: S) -> Result<Option<Packed<S>>, TooDeep> {
-    let cause = current();
-    if let Err(error) = check_depth(hub, cause.as_ref(), &event) {
-        hub.too_deep(Arc::new(Parcel::new(Arc::new(event), None, Some(given))), &error);
-        return Err(error);
+/// Packs an event for those who hear it, and has the listeners keep places for it as `reserved` says. `None` if there is
+/// nobody.
+pub(crate) fn pack<S: Subject>(
+    hub: &Arc<Hub>,
+    given: &Arc<Given>,
+    event: S,
+    reserved: Reserved,
+) -> Result<Option<Packed<S>>, PublishError> {
+    let (event, cause) = causing(hub, given, event)?;
+    if event.is_retained() {
+        return address(hub, Arc::new(Parcel::new(Arc::new(event), cause, Some(given))), reserved);
     }
-    let desk = Desk::of(hub);
-    let packed = if event.is_retained() {
-        let parcel = Arc::new(Parcel::new(Arc::new(event), cause, Some(given)));
-        // Kept and looked up in one: who registers meanwhile hears it once, either way.
-        let mut kept = hub.retained();
-        let before = kept.keep(parcel.clone());
-        let route = parcel.event.route(&desk, hub);
-        drop(kept);
-        drop(before);
-        Packed { route, parcel }
-    } else {
-        let route = event.route(&desk, hub);
-        if route.route.posts.is_empty() {
-            hub.unheard();
-            return Ok(None);
-        }
-        let given = route.route.sees.then_some(given);
-        Packed { parcel: Arc::new(Parcel::new(Arc::new(event), cause, given)), route }
-    };
-    if packed.route.route.posts.is_empty() {
+    let route = event.route(&Desk::of(hub), hub);
+    if route.route.posts.is_empty() {
         hub.unheard();
         return Ok(None);
     }
-    Ok(Some(packed))
+    // What was said by hand is not lost, even if nobody sees it yet.
+    let seen = route.route.sees || !Arc::ptr_eq(given, &hub.given);
+    let parcel = if seen || cause.is_some() {
+        Arc::new(Parcel::new(Arc::new(event), cause, seen.then_some(given)))
+    } else {
+        route.pack(event)
+    };
+    reserve(&route, reserved)?;
+    Ok(Some(Packed { route, parcel }))
 }
 
-/// Sends an event to the queues. With `all`, every listener must have room; else those that refuse.
-pub(crate) fn send<S: Subject>(hub: &Arc<Hub>, packed: &Packed<S>, all: bool) -> Result<(), PublishError> {
-    let Packed { route, parcel } = packed;
-    let reserved = if all { Reserved::Everybody } else { Reserved::Refusing };
-    let (station, near, far) = route.reach();
-    if all || route.route.refuses {
-        let wanted = |post: &Arc<Post>| reserved.by(post);
-        let nearby = near.iter().filter_map(|near| route.route.posts.get(near.place as usize));
-        if let Some(full) = nearby.filter(|post| wanted(post)).find(|post| !post.has_room()) {
-            return Err(full_error(full));
-        }
-        reserve(far, wanted).map_err(|full| full_error(&full))?;
+/// Finds out who hears a parcel now, has them keep places for it, and keeps it if it is to be retained.
+fn address<S: Subject>(
+    hub: &Arc<Hub>,
+    parcel: Arc<Parcel<S>>,
+    reserved: Reserved,
+) -> Result<Option<Packed<S>>, PublishError> {
+    let desk = Desk::of(hub);
+    let (route, before) = if parcel.event.is_retained() {
+        // Kept and looked up in one: who registers meanwhile hears it once, either way.
+        let mut kept = hub.retained();
+        let route = parcel.event.route(&desk, hub);
+        reserve(&route, reserved)?;
+        (route, kept.keep(parcel.clone()))
+    } else {
+        let route = parcel.event.route(&desk, hub);
+        reserve(&route, reserved)?;
+        (route, None)
+    };
+    drop_quietly(before);
+    if route.route.posts.is_empty() {
+        hub.unheard();
+        return Ok(None);
     }
-    if let Some(station) = station
-        && !near.is_empty()
-    {
-        let parcel = Rc::new(parcel.clone());
-        for near in near {
-            near.seat.queue(&parcel, station);
-        }
+    Ok(Some(Packed { route, parcel }))
+}
+
+/// Has the listeners keep a place for an event, all or none of them. Those of this arbiter only say that they have room:
+/// nobody takes it before the event comes.
+fn reserve<S: Subject>(route: &LocalRoute<S>, reserved: Reserved) -> Result<(), PublishError> {
+    if reserved == Reserved::Nobody || (reserved == Reserved::Refusing && !route.route.refuses) {
+        return Ok(());
     }
-    for group in far {
-        let errand = Errand::Queue { reserved };
-        let arrive = ToStation::Arrive { parcel: parcel.clone(), group: group.clone(), errand };
-        let reason = match group.door.push(arrive) {
-            Ok(()) => continue,
-            Err(Refused::Full(_)) => Reason::Busy,
-            Err(Refused::Closed(_)) => Reason::Gone,
-        };
-        for place in &group.places {
-            if reserved.by(&place.post) {
-                place.post.unreserve();
-            }
-            hub.dropped(&place.post, parcel.clone(), reason.clone());
+    let wanted = |post: &&Arc<Post>| reserved.by(post);
+    let (_, near, far) = route.reach();
+    let mut nearby = near.iter().filter_map(|near| route.route.posts.get(near.place as usize)).filter(wanted);
+    if let Some(full) = nearby.find(|post| !post.has_room()) {
+        return Err(full_error(full));
+    }
+    let places = || far.iter().flat_map(|group| &group.places).map(|place| &place.post).filter(wanted);
+    for (taken, post) in places().enumerate() {
+        if !post.reserve() {
+            places().take(taken).for_each(|post| post.unreserve());
+            return Err(full_error(post));
         }
     }
     Ok(())
@@ -185,32 +197,48 @@ fn full_error(post: &Post) -> PublishError {
     PublishError::Full { listener: post.name().clone(), capacity: post.capacity() }
 }
 
-/// Takes a place at each of these listeners, or at none and says who had none.
-fn reserve(far: &[Arc<Group>], wanted: impl Fn(&Arc<Post>) -> bool) -> Result<(), Arc<Post>> {
-    let places = || far.iter().flat_map(|group| &group.places).map(|place| &place.post).filter(|post| wanted(post));
-    for (taken, post) in places().enumerate() {
-        if !post.reserve() {
-            places().take(taken).for_each(|post| post.unreserve());
-            return Err(post.clone());
+/// Queues an event for its listeners, who have kept places for it as `reserved` says.
+pub(crate) fn send<S: Subject>(hub: &Arc<Hub>, packed: Packed<S>, reserved: Reserved) {
+    let Packed { route, parcel } = packed;
+    let (station, near, far) = route.reach();
+    for group in far {
+        let errand = Errand::Queue { reserved };
+        group.door.push_freight(Freight::new(hub, parcel.clone(), group, errand));
+    }
+    if let Some(station) = station
+        && !near.is_empty()
+    {
+        let parcel = Rc::new(Waiting(parcel));
+        for near in near {
+            near.seat.queue(&parcel, station);
         }
     }
-    Ok(())
+    // The last of a listener that has ended itself, with what it has captured.
+    drop_quietly(route);
 }
 
 /// Sends an event as soon as every listener has room.
-pub(crate) fn send_when_room<S: Subject>(
+pub(crate) fn send_when_room<E: Event>(
     hub: Arc<Hub>,
-    parcel: Arc<Parcel<S>>,
-) -> impl Future<Output = Result<(), PublishError>> + Send {
-    let limit = hub.limits().room_timeout;
+    given: &Arc<Given>,
+    event: E,
+) -> impl Future<Output = Result<(), PublishError>> + Send + use<E> {
+    let caused = causing(&hub, given, event);
+    let parcel = caused.map(|(event, cause)| Arc::new(Parcel::new(Arc::new(event), cause, Some(given))));
     async move {
+        let parcel = parcel?;
+        let limit = hub.limits().room_timeout;
         let mut full = None;
         let sent = poll_fn(|cx| {
             for waiting in [false, true] {
                 // Looked up each time: who comes or goes meanwhile is minded.
-                let route = parcel.event.route(&Desk::of(&hub), &hub);
-                match send(&hub, &Packed { route, parcel: parcel.clone() }, true) {
-                    Ok(()) => return Poll::Ready(()),
+                match address(&hub, parcel.clone(), Reserved::Everybody) {
+                    Ok(packed) => {
+                        if let Some(packed) = packed {
+                            send(&hub, packed, Reserved::Everybody);
+                        }
+                        return Poll::Ready(());
+                    }
                     Err(error) => full = Some(error),
                 }
                 if !waiting {
@@ -230,8 +258,11 @@ pub(crate) fn send_when_room<S: Subject>(
 /// Publishes a parcel again, to whoever hears it now.
 pub(crate) fn publish_again<S: Subject>(hub: &Arc<Hub>, parcel: &Parcel<S>) -> Result<(), PublishError> {
     let parcel = Arc::new(Parcel::with_metadata(parcel.event.clone(), parcel.metadata().clone()));
-    let route = parcel.event.route(&Desk::of(hub), hub);
-    send(hub, &Packed { route, parcel }, false)
+    let reserved = Reserved::Refusing;
+    if let Some(packed) = address(hub, parcel, reserved)? {
+        send(hub, packed, reserved);
+    }
+    Ok(())
 }
 
 /// Queues an event for one listener alone; `false` if that takes no more.
@@ -239,30 +270,24 @@ pub(crate) fn queue_for(hub: &Arc<Hub>, parcel: Arc<dyn AnyParcel>, post: &Arc<P
     if !post.reserve() {
         return false;
     }
-    let places = vec![Place { place: 0, post: post.clone() }];
-    let group = Arc::new(Group { door: post.door().clone(), places });
-    let errand = Errand::Queue { reserved: Reserved::Everybody };
+    let group = Arc::new(Group::of_one(post.clone()));
+    let freight = Freight::new(hub, parcel, &group, Errand::Queue { reserved: Reserved::Everybody });
     match desk::station_here(hub, post.door()) {
-        Some(station) => {
-            parcel.arrive(&Arrival { station: &station, group: &group, errand: &errand });
-            true
-        }
-        None => {
-            let sent = post.door().push(ToStation::Arrive { parcel, group, errand }).is_ok();
-            if !sent {
-                post.unreserve();
-            }
-            sent
-        }
+        Some(station) => freight.arrive(&station),
+        None => post.door().push_freight(freight),
     }
+    true
 }
 
-/// Tells those who listen to dead letters.
-pub(crate) fn publish_letter(hub: &Arc<Hub>, letter: Arc<DeadLetter>) {
+/// Tells those who listen to dead letters. One that was caused too deep is told to nobody.
+pub(crate) fn publish_letter(hub: &Arc<Hub>, letter: DeadLetter, cause: Arc<dyn AnyParcel>) {
     let route = letter.route(&Desk::of(hub), hub);
-    if !route.route.posts.is_empty() {
-        let parcel = Arc::new(Parcel::new(letter, None, None));
-        // Who refuses it has it in the ring.
-        let _ = send(hub, &Packed { route, parcel }, false);
+    if route.route.posts.is_empty() || cause.depth() + 1 >= hub.limits().max_depth {
+        return;
+    }
+    let parcel = Arc::new(Parcel::new(Arc::new(letter), Some(cause), Some(&hub.given)));
+    // Who refuses it has it in the ring.
+    if reserve(&route, Reserved::Refusing).is_ok() {
+        send(hub, Packed { route, parcel }, Reserved::Refusing);
     }
 }

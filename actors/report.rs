@@ -160,8 +160,8 @@ impl Report {
         Self { event, posts, others: Vec::new(), times: Vec::new(), too_deep: None }
     }
 
-    pub(crate) fn stopped(event: Name, too_deep: TooDeep) -> Self {
-        Self { too_deep: Some(too_deep), ..Self::new(event, Arc::new([])) }
+    pub(crate) fn stopped(event: Name, nobody: Arc<[Arc<Post>]>, too_deep: TooDeep) -> Self {
+        Self { too_deep: Some(too_deep), ..Self::new(event, nobody) }
     }
 
     pub(crate) fn add(&mut self, place: u32, verdict: Verdict) {
@@ -271,8 +271,8 @@ struct BoardState {
 }
 
 impl Board {
-    pub(crate) fn new(listeners: usize) -> Self {
-        Self(Mutex::new(BoardState { left: listeners, others: Vec::new(), times: Vec::new(), waiter: None }))
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(BoardState { left: 0, others: Vec::new(), times: Vec::new(), waiter: None }))
     }
 
     fn lock(&self) -> MutexGuard<'_, BoardState> {

@@ -29,6 +29,13 @@ pub(crate) struct Place {
     pub(crate) post: Arc<Post>,
 }
 
+impl Group {
+    /// One listener alone.
+    pub(crate) fn of_one(post: Arc<Post>) -> Self {
+        Self { door: post.door().clone(), places: vec![Place { place: 0, post }] }
+    }
+}
+
 impl Route {
     /// Sorts those who hear by priority, then by when they came, and by their arbiters.
     pub(crate) fn new(mut posts: Vec<Arc<Post>>) -> Self {

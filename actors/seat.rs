@@ -15,8 +15,8 @@ use crate::hub::Hub;
 use crate::json_event::JsonEvent;
 use crate::letters::Reason;
 use crate::listener::{Call, Ran, Scope};
-use crate::listening::{Options, Overflow};
-use crate::parcel::{Current, Parcel, Subject, Within};
+use crate::listening::{Condition, Options, Overflow};
+use crate::parcel::{Parcel, Subject, Waiting, Within};
 use crate::report::{Board, ListenerError, Ticket, Verdict};
 use crate::runtime::drop_quietly;
 use crate::station::Station;
@@ -25,11 +25,11 @@ use crate::work::Work;
 
 /// A seat as it hears events of one subject.
 pub(crate) trait Hears<S> {
-    /// Calls the listener now. `None` if that is done, or will be told on the board.
-    fn call(&self, parcel: &Arc<Parcel<S>>, tickets: &mut Tickets<'_>) -> Option<Verdict>;
+    /// Calls the listener now. `false` if there is a verdict in the tickets.
+    fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool;
 
     /// Puts a published event into the listener's queue.
-    fn queue(&self, parcel: &Rc<Arc<Parcel<S>>>, station: &Station);
+    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station);
 }
 
 /// A seat as its station knows it.
@@ -49,27 +49,37 @@ pub(crate) trait AnySeat {
     fn is_idle(&self) -> bool;
 
     /// Calls the listener now, with an event that came as JSON.
-    fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, tickets: &mut Tickets<'_>) -> Option<Verdict>;
+    fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, place: u32, tickets: &mut Tickets<'_>) -> bool;
 
     /// Puts a published event into the listener's queue, which came as JSON.
-    fn queue_json(&self, parcel: &Rc<Arc<Parcel<JsonEvent>>>, station: &Station);
+    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station);
 }
 
-/// Where those that are not done at once get their place on the board, which is made for the first of them.
+/// What is said of calls that are not simply done: a verdict, or a place on the board, which is made for the first.
 pub(crate) struct Tickets<'a> {
-    pub(crate) board: &'a mut Option<Arc<Board>>,
-    pub(crate) place: u32,
-    pub(crate) timed: bool,
-    /// One was taken for this place.
+    board: &'a mut Option<Arc<Board>>,
+    timed: bool,
+    /// One was taken.
     pub(crate) taken: bool,
+    pub(crate) verdict: Option<Verdict>,
 }
 
-impl Tickets<'_> {
-    pub(crate) fn take(&mut self) -> Ticket {
+impl<'a> Tickets<'a> {
+    pub(crate) fn new(board: &'a mut Option<Arc<Board>>, timed: bool) -> Self {
+        Self { board, timed, taken: false, verdict: None }
+    }
+
+    pub(crate) fn take(&mut self, place: u32) -> Ticket {
         self.taken = true;
-        let board = self.board.get_or_insert_with(|| Arc::new(Board::new(0)));
+        let board = self.board.get_or_insert_with(|| Arc::new(Board::new()));
         board.expect(1);
-        Ticket::new(board.clone(), self.place, self.timed)
+        Ticket::new(board.clone(), place, self.timed)
+    }
+
+    #[cold]
+    pub(crate) fn give(&mut self, verdict: Verdict) -> bool {
+        self.verdict = Some(verdict);
+        false
     }
 }
 
@@ -79,7 +89,7 @@ pub(crate) struct Seat<S, C> {
     post: Arc<Post>,
     /// Neither a condition nor a number of times.
     plain: bool,
-    when: Option<Box<dyn Fn(&S) -> bool>>,
+    when: Option<Condition<S>>,
     left: Cell<u64>,
     ended: Cell<bool>,
     concurrency: usize,
@@ -87,7 +97,7 @@ pub(crate) struct Seat<S, C> {
     /// It is in its station's list of those that have something to do.
     listed: Cell<bool>,
     timeout: Duration,
-    queue: RefCell<VecDeque<Rc<Arc<Parcel<S>>>>>,
+    queue: RefCell<VecDeque<Rc<Waiting<S>>>>,
     call: C,
 }
 
@@ -133,17 +143,6 @@ impl<S: Subject, C: Call<S>> Seat<S, C> {
         Ok(true)
     }
 
-    /// What comes of a call that has ended.
-    fn conclude(&self, parcel: &Arc<Parcel<S>>, result: Result<(), ListenerError>) -> Option<Verdict> {
-        match result {
-            Ok(()) => {
-                self.post.counts.done();
-                None
-            }
-            Err(error) => Some(self.hub.failed(&self.post, parcel.clone(), error)),
-        }
-    }
-
     /// Its last event is through.
     fn end_if_spent(&self, station: &Station) {
         if self.left.get() == 0 && self.queue.borrow().is_empty() {
@@ -151,32 +150,33 @@ impl<S: Subject, C: Call<S>> Seat<S, C> {
         }
     }
 
-    fn call_slowly(&self, parcel: &Arc<Parcel<S>>, tickets: &mut Tickets<'_>) -> Option<Verdict> {
+    fn call_slowly(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
         match self.wants(parcel) {
-            Ok(true) => {}
-            Ok(false) => return Some(Verdict::Skipped),
-            Err(error) => return self.conclude(parcel, Err(error)),
+            // Its condition may have ended it.
+            Ok(true) if !self.ended.get() => {}
+            Ok(_) => return tickets.give(Verdict::Skipped),
+            Err(error) => return tickets.give(self.hub.failed(&self.post, parcel.clone(), error)),
         }
-        let verdict = self.call_now(parcel, tickets);
+        let done = self.call_now(parcel, place, tickets);
         if self.left.get() == 0
             && let Some(station) = crate::desk::station_here(&self.hub, self.post.door())
         {
             self.end_if_spent(&station);
         }
-        verdict
+        done
     }
 
     #[inline]
-    fn call_now(&self, parcel: &Arc<Parcel<S>>, tickets: &mut Tickets<'_>) -> Option<Verdict> {
+    fn call_now(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
         match self.call.call(&self.scope(parcel)) {
             Ran::Done(Ok(())) => {
                 self.post.counts.done();
-                None
+                true
             }
-            Ran::Done(error) => self.conclude(parcel, error),
+            Ran::Done(Err(error)) => tickets.give(self.hub.failed(&self.post, parcel.clone(), error)),
             Ran::Later(future) => {
-                Work::begin(&self.hub, &self.post, parcel.clone(), future, self.timeout, Some(tickets.take()));
-                None
+                Work::begin(&self.hub, &self.post, parcel.clone(), future, self.timeout, Some(tickets.take(place)));
+                true
             }
         }
     }
@@ -190,26 +190,26 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> ListenerError {
 
 impl<S: Subject, C: Call<S>> Hears<S> for Seat<S, C> {
     #[inline]
-    fn call(&self, parcel: &Arc<Parcel<S>>, tickets: &mut Tickets<'_>) -> Option<Verdict> {
+    fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
         if self.ended.get() {
-            return Some(Verdict::Skipped);
+            return tickets.give(Verdict::Skipped);
         }
         if !self.plain {
-            return self.call_slowly(parcel, tickets);
+            return self.call_slowly(parcel, place, tickets);
         }
-        self.call_now(parcel, tickets)
+        self.call_now(parcel, place, tickets)
     }
 
-    fn queue(&self, parcel: &Rc<Arc<Parcel<S>>>, station: &Station) {
+    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station) {
         if self.ended.get() {
             return;
         }
         if !self.plain {
             match self.wants(parcel) {
-                Ok(true) => {}
-                Ok(false) => return,
+                Ok(true) if !self.ended.get() => {}
+                Ok(_) => return,
                 Err(error) => {
-                    self.conclude(parcel, Err(error));
+                    drop(self.hub.failed(&self.post, (**parcel).clone(), error));
                     return;
                 }
             }
@@ -234,6 +234,7 @@ impl<S: Subject, C: Call<S>> Hears<S> for Seat<S, C> {
         }
         if let Some(dropped) = dropped {
             self.hub.dropped(&self.post, (*dropped).clone(), Reason::Overflow(self.post.overflow()));
+            drop_quietly(dropped);
         }
     }
 }
@@ -244,6 +245,7 @@ impl<S: Subject, C: Call<S>> AnySeat for Seat<S, C> {
     }
 
     fn run(&self, station: &Rc<Station>, budget: usize) -> usize {
+        let within = Within::nothing();
         for run in 0..budget {
             if self.running.get() >= self.concurrency {
                 self.listed.set(false);
@@ -261,22 +263,17 @@ impl<S: Subject, C: Call<S>> AnySeat for Seat<S, C> {
                 return run;
             };
             self.hub.made_room();
-            let within = Within::call_of(Current::Queued(parcel.clone()));
+            within.next(parcel.clone());
             let ran = catch_unwind(AssertUnwindSafe(|| self.call.call(&self.scope(&parcel))));
             match ran {
                 Ok(Ran::Done(Ok(()))) => self.post.counts.done(),
-                Ok(Ran::Done(result)) => {
-                    self.conclude(&parcel, result);
-                }
+                Ok(Ran::Done(Err(error))) => drop(self.hub.failed(&self.post, (*parcel).clone(), error)),
                 Ok(Ran::Later(future)) => {
                     self.running.set(self.running.get() + 1);
                     Work::begin(&self.hub, &self.post, (*parcel).clone(), future, self.timeout, None);
                 }
-                Err(panic) => {
-                    self.conclude(&parcel, Err(panicked(panic)));
-                }
+                Err(panic) => drop(self.hub.failed(&self.post, (*parcel).clone(), panicked(panic))),
             }
-            drop(within);
         }
         station.list(&self.post);
         budget
@@ -284,6 +281,7 @@ impl<S: Subject, C: Call<S>> AnySeat for Seat<S, C> {
 
     fn ended_one(&self, station: &Station) {
         self.running.set(self.running.get() - 1);
+        self.end_if_spent(station);
         if !self.listed.get() && !self.queue.borrow().is_empty() {
             self.listed.set(true);
             station.list(&self.post);
@@ -295,6 +293,7 @@ impl<S: Subject, C: Call<S>> AnySeat for Seat<S, C> {
         self.post.end();
         let waiting = std::mem::take(&mut *self.queue.borrow_mut());
         self.post.set_waiting(0);
+        self.hub.made_room();
         for parcel in waiting {
             self.hub.dropped(&self.post, (*parcel).clone(), Reason::Ended);
         }
@@ -304,17 +303,17 @@ impl<S: Subject, C: Call<S>> AnySeat for Seat<S, C> {
         self.running.get() == 0 && self.queue.borrow().is_empty()
     }
 
-    fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, tickets: &mut Tickets<'_>) -> Option<Verdict> {
+    fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
         match parcel.form() {
-            Ok(event) => self.call(&event, tickets),
-            Err(bad) => Some(self.hub.failed(&self.post, parcel.clone(), bad.into())),
+            Ok(event) => self.call(&event, place, tickets),
+            Err(bad) => tickets.give(self.hub.failed(&self.post, parcel.clone(), bad)),
         }
     }
 
-    fn queue_json(&self, parcel: &Rc<Arc<Parcel<JsonEvent>>>, station: &Station) {
+    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station) {
         match parcel.form() {
-            Ok(event) => self.queue(&Rc::new(event), station),
-            Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad.into())),
+            Ok(event) => self.queue(&Rc::new(Waiting(event)), station),
+            Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad)),
         }
     }
 }
@@ -327,17 +326,17 @@ pub(crate) struct Viewer {
 }
 
 impl<S: Subject> Hears<S> for Viewer {
-    fn call(&self, parcel: &Arc<Parcel<S>>, tickets: &mut Tickets<'_>) -> Option<Verdict> {
+    fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
         match parcel.form() {
-            Ok(json) => self.seat.call(&json, tickets),
-            Err(bad) => Some(self.hub.failed(&self.post, parcel.clone(), bad.into())),
+            Ok(json) => self.seat.call(&json, place, tickets),
+            Err(bad) => tickets.give(self.hub.failed(&self.post, parcel.clone(), bad)),
         }
     }
 
-    fn queue(&self, parcel: &Rc<Arc<Parcel<S>>>, station: &Station) {
+    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station) {
         match parcel.form() {
-            Ok(json) => self.seat.queue(&Rc::new(json), station),
-            Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad.into())),
+            Ok(json) => self.seat.queue(&Rc::new(Waiting(json)), station),
+            Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad)),
         }
     }
 }
@@ -346,11 +345,11 @@ impl<S: Subject> Hears<S> for Viewer {
 pub(crate) struct Reader(pub(crate) Rc<dyn AnySeat>);
 
 impl Hears<JsonEvent> for Reader {
-    fn call(&self, parcel: &Arc<Parcel<JsonEvent>>, tickets: &mut Tickets<'_>) -> Option<Verdict> {
-        self.0.call_json(parcel, tickets)
+    fn call(&self, parcel: &Arc<Parcel<JsonEvent>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        self.0.call_json(parcel, place, tickets)
     }
 
-    fn queue(&self, parcel: &Rc<Arc<Parcel<JsonEvent>>>, station: &Station) {
+    fn queue(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station) {
         self.0.queue_json(parcel, station);
     }
 }

@@ -16,14 +16,13 @@ use slab::Slab;
 use tokio::sync::oneshot;
 
 use crate::desk;
+use crate::freight::Freight;
 use crate::hub::Hub;
 use crate::json_event::JsonEvent;
 use crate::listening::Seated;
-use crate::parcel::{AnyParcel, Current, Parcel, Subject, Within};
-use crate::report::{Board, Ticket, Verdict};
-use crate::route::Group;
+use crate::parcel::Subject;
 use crate::runtime::{self, Executor, Inbox, Intake, Refused, Task, TaskId, Turn, drop_quietly};
-use crate::seat::{AnySeat, Hears, Tickets, Viewer, panicked};
+use crate::seat::{AnySeat, Hears, Reader, Viewer, panicked};
 use crate::subscription::Post;
 
 /// How many events may be on their way from other threads to one arbiter: enough for bursts, and a bound on what an
@@ -35,42 +34,14 @@ const VISIT: usize = 64;
 
 /// What comes to a station.
 pub(crate) enum ToStation {
-    /// An event for these listeners.
-    Arrive { parcel: Arc<dyn AnyParcel>, group: Arc<Group>, errand: Errand },
+    /// An event for some listeners.
+    Arrive(Freight),
     /// A registration has ended.
     End { post: Arc<Post>, told: Option<oneshot::Sender<()>> },
     /// Somebody wants to know when nothing is queued or running.
     Rest { told: oneshot::Sender<u64> },
     /// The last handle of the bus is gone.
     Close,
-}
-
-/// What an event is to do.
-#[derive(Clone)]
-pub(crate) enum Errand {
-    /// Call the listeners, and write on the board.
-    Call { board: Arc<Board>, timed: bool },
-    /// Wait in their queues.
-    Queue { reserved: Reserved },
-}
-
-/// Who has given an event a place in its queue before it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reserved {
-    Nobody,
-    /// Those who would rather refuse than lose one.
-    Refusing,
-    Everybody,
-}
-
-impl Reserved {
-    pub(crate) fn by(self, post: &Post) -> bool {
-        match self {
-            Self::Nobody => false,
-            Self::Refusing => post.refuses(),
-            Self::Everybody => true,
-        }
-    }
 }
 
 /// The way to a station from anywhere.
@@ -80,11 +51,21 @@ pub(crate) struct Door {
     activity: AtomicU64,
     seeded: bool,
     closed: AtomicBool,
+    /// Somebody waits for it to be at rest.
+    asked: AtomicBool,
 }
 
 impl Door {
-    pub(crate) fn push(&self, what: ToStation) -> Result<(), Refused<ToStation>> {
-        self.inbox.push(what)
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+
+    /// Sends an event; one that is refused tells its listeners so.
+    pub(crate) fn push_freight(&self, freight: Freight) {
+        match self.inbox.push(ToStation::Arrive(freight)) {
+            Err(Refused::Full(ToStation::Arrive(freight))) => freight.refuse(),
+            refused => drop(refused),
+        }
     }
 
     /// For what is bounded elsewhere: one for each registration, each `drain` and each bus.
@@ -155,6 +136,7 @@ impl Station {
                 activity: AtomicU64::new(0),
                 seeded: executor.is_seeded(),
                 closed: AtomicBool::new(false),
+                asked: AtomicBool::new(false),
             };
             let station = Rc::new(Self {
                 hub: hub.clone(),
@@ -222,8 +204,13 @@ impl Station {
             return Some(Rc::new(Viewer { seat: seat.clone(), hub: self.hub.clone(), post: post.clone() }));
         }
         // A parcel of JSON for a typed seat: `S` is `JsonEvent`.
-        let reader: Rc<dyn Hears<JsonEvent>> = Rc::new(crate::seat::Reader(row.seat.clone()));
+        let reader: Rc<dyn Hears<JsonEvent>> = Rc::new(Reader(row.seat.clone()));
         (&reader as &dyn Any).downcast_ref::<Rc<dyn Hears<S>>>().cloned()
+    }
+
+    /// Looks whether somebody waits for rest, and whether there is still something to do.
+    pub(crate) fn look(&self) {
+        self.executor.wake(self.task);
     }
 
     /// A seat has something to do.
@@ -279,16 +266,17 @@ impl Station {
     fn take_in(self: &Rc<Self>, what: ToStation) {
         self.door.count();
         match what {
-            ToStation::Arrive { parcel, group, errand } => {
-                parcel.arrive(&Arrival { station: self, group: &group, errand: &errand });
-            }
+            ToStation::Arrive(freight) => freight.arrive(self),
             ToStation::End { post, told } => {
                 self.end(&post);
                 if let Some(told) = told {
                     let _ = told.send(());
                 }
             }
-            ToStation::Rest { told } => self.resting.borrow_mut().push(told),
+            ToStation::Rest { told } => {
+                self.door.asked.store(true, Ordering::Release);
+                self.resting.borrow_mut().push(told);
+            }
             ToStation::Close => self.closing.set(true),
         }
     }
@@ -309,55 +297,15 @@ impl Station {
         let seat = self.rows.borrow().get(row as usize).and_then(|row| Some(row.as_ref()?.seat.clone()));
         let Some(seat) = seat else { return Some(0) };
         self.door.count();
-        Some(seat.run(self, budget))
-    }
-}
-
-/// An event that has come to a station, with those who are to hear it.
-pub(crate) struct Arrival<'a> {
-    pub(crate) station: &'a Rc<Station>,
-    pub(crate) group: &'a Group,
-    pub(crate) errand: &'a Errand,
-}
-
-impl Arrival<'_> {
-    pub(crate) fn unload<S: Subject>(&self, parcel: &Arc<Parcel<S>>) {
-        match self.errand {
-            Errand::Call { board, timed } => self.call(parcel, board, *timed),
-            Errand::Queue { reserved } => self.queue(parcel, *reserved),
-        }
-    }
-
-    fn queue<S: Subject>(&self, parcel: &Arc<Parcel<S>>, reserved: Reserved) {
-        let near = Rc::new(parcel.clone());
-        for place in &self.group.places {
-            if reserved.by(&place.post) {
-                place.post.unreserve();
-            }
-            if let Some(seat) = self.station.hears::<S>(&place.post) {
-                seat.queue(&near, self.station);
-            }
-        }
-    }
-
-    fn call<S: Subject>(&self, parcel: &Arc<Parcel<S>>, board: &Arc<Board>, timed: bool) {
-        let _within = Within::call_of(Current::Emitted(parcel.clone()));
-        for place in &self.group.places {
-            let ticket = Ticket::new(board.clone(), place.place, timed);
-            let Some(seat) = self.station.hears::<S>(&place.post) else {
-                ticket.finish(Some(Verdict::Skipped), None);
-                continue;
-            };
-            let began = timed.then(runtime::now);
-            let mut later = Some(board.clone());
-            let mut tickets = Tickets { board: &mut later, place: place.place, timed, taken: false };
-            let called = catch_unwind(AssertUnwindSafe(|| seat.call(parcel, &mut tickets)));
-            let verdict = called
-                .unwrap_or_else(|panic| Some(self.station.hub.failed(&place.post, parcel.clone(), panicked(panic))));
-            // If it goes on, another ticket tells of it.
-            let took = began.filter(|_| !tickets.taken).map(|began| runtime::now() - began);
-            ticket.finish(verdict, took);
-        }
+        // What it calls is guarded; what may panic here is the `Drop` of an event.
+        let ran = catch_unwind(AssertUnwindSafe(|| seat.run(self, budget))).unwrap_or_else(|panic| {
+            log::error!(target: "convoke::bus", "an event for `{}` {} when it was dropped", seat.post().name(), panicked(panic));
+            self.list(seat.post());
+            1
+        });
+        // It may have ended itself, and this be the last of what it has captured.
+        drop_quietly(seat);
+        Some(ran)
     }
 }
 
@@ -405,6 +353,7 @@ impl Task for Keeper {
             return Poll::Pending;
         }
         let activity = self.station.door.activity();
+        self.station.door.asked.store(false, Ordering::Release);
         for told in self.station.resting.take() {
             let _ = told.send(activity);
         }
@@ -422,6 +371,11 @@ impl Task for Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
+        for (_, row) in self.station.rows.borrow().iter() {
+            if let Some(row) = row {
+                row.seat.post().lose();
+            }
+        }
         self.station.door.closed.store(true, Ordering::Release);
         self.station.door.inbox.close();
         desk::leave(&self.station);

@@ -17,7 +17,7 @@ use crate::station::{Door, ToStation};
 use crate::topic::Pattern;
 
 /// What a listener hears of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Hearing {
     /// Events of one type, and what comes as JSON on its topic.
     Type { of: TypeId, name: Name, topic: Name, json: bool },
@@ -53,6 +53,8 @@ pub(crate) struct Post {
     capacity: usize,
     overflow: Overflow,
     ended: AtomicBool,
+    /// It has ended with its arbiter.
+    lost: AtomicBool,
     /// How many events wait in its queue: written by its own thread alone.
     waiting: AtomicUsize,
     /// How many are on their way from other threads, of those that were given a place beforehand.
@@ -113,6 +115,7 @@ impl Post {
             capacity,
             overflow,
             ended: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             coming: AtomicUsize::new(0),
             counts: Counts::default(),
@@ -165,6 +168,14 @@ impl Post {
 
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn lose(&self) {
+        self.lost.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
     }
 
     pub(crate) fn has_ended(&self) -> bool {

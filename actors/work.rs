@@ -4,6 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use crate::desk;
 use crate::hub::Hub;
 use crate::listener::Step;
-use crate::parcel::{AnyParcel, Current, Within};
+use crate::parcel::{AnyParcel, Within};
 use crate::report::{ListenerError, Ticket};
 use crate::runtime::{self, Task, Turn, drop_quietly};
 use crate::seat::panicked;
@@ -23,7 +24,7 @@ use crate::subscription::Post;
 pub(crate) struct Work {
     hub: Arc<Hub>,
     post: Arc<Post>,
-    parcel: Arc<dyn AnyParcel>,
+    parcel: Rc<Arc<dyn AnyParcel>>,
     future: Option<Pin<Box<dyn Step>>>,
     began: Instant,
     timeout: Duration,
@@ -47,7 +48,7 @@ impl Work {
         let work = Self {
             hub: hub.clone(),
             post: post.clone(),
-            parcel,
+            parcel: Rc::new(parcel),
             future: Some(future),
             began: runtime::now(),
             timeout,
@@ -63,7 +64,7 @@ impl Work {
     fn step(&mut self, turn: &Turn<'_>) -> Poll<Result<(), ListenerError>> {
         let Some(future) = &mut self.future else { return Poll::Ready(Ok(())) };
         let waker = turn.waker();
-        let within = Within::call_of(Current::Emitted(self.parcel.clone()));
+        let within = Within::call_of(self.parcel.clone());
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().step(&mut Context::from_waker(&waker))));
         drop(within);
         match polled {
@@ -81,7 +82,7 @@ impl Task for Work {
         let Poll::Ready(result) = self.step(turn) else { return Poll::Pending };
         // Its end may be user code: what it holds is dropped.
         let future = self.future.take();
-        let within = Within::call_of(Current::Emitted(self.parcel.clone()));
+        let within = Within::call_of(self.parcel.clone());
         drop_quietly(future);
         drop(within);
         let verdict = match result {
@@ -89,7 +90,7 @@ impl Task for Work {
                 self.post.counts.done();
                 None
             }
-            Err(error) => Some(self.hub.failed(&self.post, self.parcel.clone(), error)),
+            Err(error) => Some(self.hub.failed(&self.post, (*self.parcel).clone(), error)),
         };
         if let Some(ticket) = self.ticket.take() {
             let took = ticket.timed.then(|| runtime::now() - self.began);
@@ -107,7 +108,7 @@ impl Drop for Work {
     fn drop(&mut self) {
         if self.future.is_some() {
             // Its arbiter goes.
-            let _ = self.hub.failed(&self.post, self.parcel.clone(), ListenerError::Gone);
+            let _ = self.hub.failed(&self.post, (*self.parcel).clone(), ListenerError::Gone);
         }
         self.tell_station();
     }

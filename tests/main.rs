@@ -20,6 +20,17 @@ mod summons;
 /// Our prelude beside the one of actix.
 mod prelude;
 
+// Events.
+
+/// What `#[derive(Event)]` makes of a type: every shape, every key and its default.
+mod derive;
+/// What `#[listener]` marks, and `EventBus::discover` finds.
+mod discover;
+/// What a hostile caller tries with the bus.
+mod bus_hostile;
+/// What the compiler says about wrong uses of the macros, word for word.
+mod compile_fail;
+
 // What a broker tells, and who knows it.
 
 /// `Brokers`, the registry.

@@ -11,10 +11,8 @@
 //! losing an event. The event is a pair of `u64`. A contestant hands it out as its interface has it, by itself or in an
 //! `Arc`, whichever is faster; each says so.
 //!
-//! Not here yet: Convoke's own rows. They come as a `convoke.rs` in `fan_out/`, `awaited/` and `ask/`, and stand first
-//! in the lists: "convoke, sync listeners", "convoke, sync listeners of Arc", "convoke, async listeners" and "convoke,
-//! actors"; the listeners once by `emit`, which is awaited, and once by `publish`, which queues, the actors by
-//! `publish`. In `awaited/` stand the bare call and the one with names, results and panic guard.
+//! Convoke's own rows stand first: sync and async listeners, once by `emit`, which is awaited, and once by `publish`,
+//! which queues; and actors, by `publish`. In `awaited/` stand the bare call and the one whose report is looked at.
 
 mod ask;
 mod awaited;

@@ -5,11 +5,13 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Data, Error, Field, Fields, Index, Member, Result};
+use syn::{Data, Error, Field, Fields, Index, Member, Path, Result};
+
+use crate::spans::span_at;
 
 /// Makes the method. An enum needs the field in every variant.
-pub(crate) fn method(field: &Member, data: &Data) -> Result<TokenStream> {
-    let shown = shown(field, data)?;
+pub(crate) fn method(field: &Member, data: &Data, root: &Path) -> Result<TokenStream> {
+    let shown = shown(field, data, root)?;
     Ok(quote! {
         fn entity_id(&self) -> ::core::option::Option<::std::string::String> {
             ::core::option::Option::Some(#shown)
@@ -18,12 +20,12 @@ pub(crate) fn method(field: &Member, data: &Data) -> Result<TokenStream> {
 }
 
 /// The field with its `Display`. That it has none is told where the field is named.
-fn shown(field: &Member, data: &Data) -> Result<TokenStream> {
-    let at = crate::event::span_at(field.span());
+fn shown(field: &Member, data: &Data, root: &Path) -> Result<TokenStream> {
+    let at = span_at(field.span());
     match data {
         Data::Struct(data) => {
             expect(field, &data.fields, "the event")?;
-            Ok(quote_spanned!(at=> ::std::string::ToString::to_string(&self.#field)))
+            Ok(quote_spanned!(at=> #root::__private::show(&self.#field)))
         }
         Data::Enum(data) if data.variants.is_empty() => {
             Err(Error::new_spanned(field, "no variant, no field: remove this"))
@@ -34,7 +36,7 @@ fn shown(field: &Member, data: &Data) -> Result<TokenStream> {
                 let ident = &variant.ident;
                 expect(field, &variant.fields, &format!("the variant `{ident}`"))?;
                 arms.extend(quote_spanned! {at=>
-                    Self::#ident { #field: shown, .. } => ::std::string::ToString::to_string(shown),
+                    Self::#ident { #field: shown, .. } => #root::__private::show(shown),
                 });
             }
             Ok(quote!(match self { #arms }))
@@ -72,7 +74,7 @@ mod tests {
     use super::*;
 
     fn made(field: Member, item: DeriveInput) -> Result<String> {
-        shown(&field, &item.data).map(|shown| shown.to_string())
+        shown(&field, &item.data, &parse_quote!(::convoke)).map(|shown| shown.to_string())
     }
 
     #[test]
@@ -82,12 +84,12 @@ mod tests {
                 id: u64,
             }
         );
-        let expected = quote!(::std::string::ToString::to_string(&self.id)).to_string();
+        let expected = quote!(::convoke::__private::show(&self.id)).to_string();
         assert_eq!(made(parse_quote!(id), item).unwrap(), expected);
         let item = parse_quote!(
             struct Placed(u8, u64);
         );
-        let expected = quote!(::std::string::ToString::to_string(&self.1)).to_string();
+        let expected = quote!(::convoke::__private::show(&self.1)).to_string();
         assert_eq!(made(parse_quote!(1), item).unwrap(), expected);
     }
 
@@ -100,8 +102,8 @@ mod tests {
             }
         );
         let expected = quote!(match self {
-            Self::Placed { id: shown, .. } => ::std::string::ToString::to_string(shown),
-            Self::Closed { id: shown, .. } => ::std::string::ToString::to_string(shown),
+            Self::Placed { id: shown, .. } => ::convoke::__private::show(shown),
+            Self::Closed { id: shown, .. } => ::convoke::__private::show(shown),
         });
         assert_eq!(made(parse_quote!(id), item).unwrap(), expected.to_string());
     }

@@ -2,12 +2,13 @@
 //!
 //! `struct OrderPlaced → event_keys.rs → impl Event for OrderPlaced`
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Attribute, Data, DeriveInput, Error, Fields, Generics, LitStr, Path, Result, parse_quote};
 
 use crate::event_keys::{Keys, is_ours};
+use crate::spans::{span_at, spanned};
 use crate::topic::{self, Grammar};
 use crate::{entity_id, words};
 
@@ -79,7 +80,7 @@ fn rewrite(keys: Keys, item: &DeriveInput) -> Result<TokenStream> {
     let version = keys.version.map(|version| quote!(const VERSION: u32 = #version;));
     let flags = [("CONTAINS_PERSONAL_DATA", keys.personal), ("RETAINED", keys.retained), ("LOCAL", keys.local)];
     let flags = flags.into_iter().filter_map(|(flag, given)| given.map(|()| format_ident!("{flag}")));
-    let entity_id = keys.entity_id.map(|field| entity_id::method(&field, &item.data)).transpose()?;
+    let entity_id = keys.entity_id.map(|field| entity_id::method(&field, &item.data, &root)).transpose()?;
     let generics = bounded(item.generics.clone(), &root, keys.local.is_some());
     let (parameters, arguments, bounds) = generics.split_for_impl();
     let (to_json, from_json) = json(&root, keys.local.is_some(), span_at(ident.span()));
@@ -130,21 +131,11 @@ fn json(root: &Path, local: bool, at: Span) -> (TokenStream, TokenStream) {
         let none = quote!(#root::__private::no_json::<Self, _>());
         return (none.clone(), none);
     }
-    let root: TokenStream = quote!(#root).into_iter().map(|token| placed(token, at)).collect();
+    let root = spanned(quote!(#root), at);
     (
         quote_spanned!(at=> #root::__private::to_json::<Self>(self)),
         quote_spanned!(at=> #root::__private::from_json::<Self>(payload)),
     )
-}
-
-fn placed(mut token: TokenTree, at: Span) -> TokenTree {
-    token.set_span(at);
-    token
-}
-
-/// For code whose errors are told at `place`, but which no lint takes for the user's own.
-pub(crate) fn span_at(place: Span) -> Span {
-    Span::call_site().located_at(place)
 }
 
 #[cfg(test)]
@@ -218,7 +209,7 @@ mod tests {
 
                 fn entity_id(&self) -> ::core::option::Option<::std::string::String> {
                     ::core::option::Option::Some(match self {
-                        Self::Now { id: shown, .. } => ::std::string::ToString::to_string(shown),
+                        Self::Now { id: shown, .. } => framework::convoke::__private::show(shown),
                     })
                 }
 

@@ -5,6 +5,7 @@ mod entity_id;
 mod event;
 mod event_keys;
 mod listener;
+mod spans;
 mod test;
 mod topic;
 mod words;
@@ -117,5 +118,10 @@ pub fn event(item: TokenStream) -> TokenStream {
 /// the feature `discover` is off. What it needs and the bus does not have is told by `EventBus::discover`.
 #[proc_macro_attribute]
 pub fn listener(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    listener::expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+    // Also beside an error the function stays: whoever calls it by hand has no fault of his own.
+    let written = item.clone();
+    match listener::expand(arguments.into(), item.into()) {
+        Ok(expanded) => expanded.into(),
+        Err(error) => [error.into_compile_error().into(), written].into_iter().collect(),
+    }
 }

@@ -3,13 +3,14 @@
 //! `async fn send_receipt → Arguments → the same, and an entry for EventBus::discover`
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::meta::ParseNestedMeta;
 use syn::punctuated::Punctuated;
-use syn::{Error, ItemFn, LitInt, LitStr, Path, Result, Token, Type, parenthesized, parse_quote, token};
+use syn::{Error, FnArg, ItemFn, LitInt, LitStr, Path, Result, Token, Type, parenthesized, parse_quote, token};
 
 use crate::arguments::{flag, keyed, root, set, value};
+use crate::spans::{span_at, spanned};
 use crate::topic::{self, Grammar};
 
 const UNKNOWN: &str = "unknown argument: use `name = \"receipts\"`, `priority = 3`, `once`, `topics(\"orders/*\")` or \
@@ -86,13 +87,14 @@ fn topics(argument: &ParseNestedMeta<'_>) -> Result<Vec<LitStr>> {
 fn check(function: &ItemFn) -> Result<()> {
     let sig = &function.sig;
     let receiver = sig.receiver();
-    let takes_impl = sig.inputs.iter().find_map(|input| match input {
-        syn::FnArg::Typed(parameter) => match &*parameter.ty {
-            Type::ImplTrait(any) => Some(any),
-            _ => None,
-        },
-        syn::FnArg::Receiver(_) => None,
-    });
+    let types = || {
+        sig.inputs.iter().filter_map(|input| match input {
+            FnArg::Typed(parameter) => Some(&*parameter.ty),
+            FnArg::Receiver(_) => None,
+        })
+    };
+    let takes_any = types().find(|ty| matches!(ty, Type::ImplTrait(_)));
+    let borrows = types().find(|ty| sig.asyncness.is_some() && matches!(ty, Type::Reference(_)));
     let faults = [
         receiver.map(|receiver| {
             Error::new_spanned(
@@ -106,7 +108,10 @@ fn check(function: &ItemFn) -> Result<()> {
             .then(|| Error::new_spanned(&sig.ident, "add what it listens to: `event: Arc<OrderPlaced>`")),
         (!sig.generics.params.is_empty())
             .then(|| Error::new_spanned(&sig.generics, "remove the generics: nothing chooses them for a listener")),
-        takes_impl.map(|any| Error::new_spanned(any, "name the type: nothing chooses one for a listener")),
+        takes_any.map(|any| Error::new_spanned(any, "name the type: nothing chooses one for a listener")),
+        borrows.map(|ty| {
+            Error::new_spanned(ty, "an async listener keeps its event while it waits: write `Arc<…>` instead of `&…`")
+        }),
         sig.constness.map(|word| Error::new_spanned(word, "remove `const`: a listener is called when an event comes")),
         sig.unsafety.map(|word| Error::new_spanned(word, "remove `unsafe`: the bus calls a listener as it is")),
     ];
@@ -125,10 +130,13 @@ fn rewrite(given: Arguments, function: &ItemFn) -> TokenStream {
     let conditions = function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
     let priority = given.priority.map(|priority| quote!(.priority(#priority)));
     let once = given.once.map(|()| quote!(.once()));
-    let listener = quote!(#ident.named(#name) #priority #once);
+    // By the path of the trait, and at the function: what is no listener is told there, in the words of the trait.
+    let at = span_at(ident.span());
+    let path = spanned(quote!(#root::Listen::named), at);
+    let listener = quote_spanned!(at=> #path(#ident, #name) #priority #once);
     let register = match given.topics {
-        None => quote!(bus.on(#listener)),
-        Some(patterns) => quote!(bus.on_topics([#(#patterns),*], #listener)),
+        None => quote_spanned!(at=> bus.on(#listener)),
+        Some(patterns) => quote_spanned!(at=> bus.on_topic([#(#patterns),*], #listener)),
     };
     quote! {
         #function
@@ -136,11 +144,7 @@ fn rewrite(given: Arguments, function: &ItemFn) -> TokenStream {
         #(#conditions)*
         #root::__private::discover! {
             ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#ident)),
-            |bus| {
-                #[allow(unused_imports)]
-                use #root::Listen as _;
-                #register
-            }
+            |bus| #register
         }
     }
 }
@@ -186,11 +190,7 @@ mod tests {
             #[cfg(unix)]
             ::convoke::__private::discover! {
                 ::core::concat!(::core::module_path!(), "::", ::core::stringify!(receipt)),
-                |bus| {
-                    #[allow(unused_imports)]
-                    use ::convoke::Listen as _;
-                    bus.on(receipt.named("receipt"))
-                }
+                |bus| bus.on(::convoke::Listen::named(receipt, "receipt"))
             }
         };
         assert_eq!(expand(quote!(), item).unwrap().to_string(), expected.to_string());
@@ -199,13 +199,19 @@ mod tests {
     #[test]
     fn arguments_are_handed_on() {
         for (arguments, expected) in [
-            (quote!(name = "receipts"), quote!(bus.on(receipt.named("receipts")))),
-            (quote!(priority = 3), quote!(bus.on(receipt.named("receipt").priority(3i32)))),
-            (quote!(priority = -3, once), quote!(bus.on(receipt.named("receipt").priority(-3i32).once()))),
-            (quote!(topics("orders/*"),), quote!(bus.on_topics(["orders/*"], receipt.named("receipt")))),
+            (quote!(name = "receipts"), quote!(bus.on(::convoke::Listen::named(receipt, "receipts")))),
+            (quote!(priority = 3), quote!(bus.on(::convoke::Listen::named(receipt, "receipt").priority(3i32)))),
+            (
+                quote!(priority = -3, once),
+                quote!(bus.on(::convoke::Listen::named(receipt, "receipt").priority(-3i32).once())),
+            ),
+            (
+                quote!(topics("orders/*"),),
+                quote!(bus.on_topic(["orders/*"], ::convoke::Listen::named(receipt, "receipt"))),
+            ),
             (
                 quote!(topics("orders/*", "**/late",), once, name = "late"),
-                quote!(bus.on_topics(["orders/*", "**/late"], receipt.named("late").once())),
+                quote!(bus.on_topic(["orders/*", "**/late"], ::convoke::Listen::named(receipt, "late").once())),
             ),
         ] {
             let expanded = expanded(arguments);
@@ -217,7 +223,9 @@ mod tests {
     fn a_re_export_is_found() {
         for (root, expected) in [("crate", quote!(crate)), ("::framework::convoke", quote!(::framework::convoke))] {
             let expanded = expanded(quote!(crate = #root));
-            for expected in [quote!(#expected::__private::discover!), quote!(use #expected::Listen as _;)] {
+            for expected in
+                [quote!(#expected::__private::discover!), quote!(#expected::Listen::named(receipt, "receipt"))]
+            {
                 assert!(expanded.contains(&expected.to_string()), "{expanded}");
             }
         }
@@ -229,7 +237,7 @@ mod tests {
             fn r#move(order: Arc<OrderPlaced>) {}
         );
         let expanded = expand(quote!(), item).unwrap().to_string();
-        assert!(expanded.contains(&quote!(bus.on(r#move.named("move"))).to_string()), "{expanded}");
+        assert!(expanded.contains(&quote!(bus.on(::convoke::Listen::named(r#move, "move"))).to_string()), "{expanded}");
     }
 
     #[test]

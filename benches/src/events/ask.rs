@@ -8,6 +8,7 @@
 //! question is the event, handed over by itself.
 
 mod actix;
+mod convoke;
 mod kameo;
 mod plain;
 mod ractor;
@@ -32,6 +33,8 @@ pub(super) const WORK: Work = Work {
     burst: 1,
     sample: 200_000,
     contestants: &[
+        contestant::<convoke::Async>(),
+        contestant::<convoke::Sync>(),
         contestant::<actix::Send>(),
         contestant::<kameo::Ask>(),
         contestant::<ractor::Call>(),

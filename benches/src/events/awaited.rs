@@ -6,6 +6,7 @@
 //! 1.3 times the baseline's stands in the table as 0.77×, one of 2.2 as 0.45×.
 
 mod actix_send;
+mod convoke;
 mod join_all;
 mod join_set;
 
@@ -23,6 +24,9 @@ pub(super) const WORK: Work = Work {
     burst: 1,
     sample: 300_000,
     contestants: &[
+        contestant::<convoke::Bare, Awaited>(),
+        contestant::<convoke::BareResult, Awaited>(),
+        contestant::<convoke::WithReport, Awaited>(),
         contestant::<join_all::JoinAll, Awaited>(),
         contestant::<join_all::Guarded, Awaited>(),
         contestant::<join_all::InTurn, Awaited>(),

@@ -7,6 +7,7 @@
 
 mod actix_broker;
 mod broadcast;
+mod convoke;
 mod kameo;
 mod plain;
 mod ractor;
@@ -14,6 +15,7 @@ mod recipient;
 
 pub(super) use self::actix_broker::ActixBroker;
 pub(super) use self::broadcast::Broadcast;
+pub(super) use self::convoke::{Actors, Async, Emitted, Published, Sync};
 pub(super) use self::kameo::PubSub;
 pub(super) use self::plain::PlainArc;
 pub(super) use self::ractor::Port;
@@ -75,8 +77,16 @@ impl Course for AcrossBurst {
 }
 
 /// Those on one arbiter, in the order of the table.
-const fn together<C: Course>() -> [harness::Contestant; 7] {
+const fn together<C: Course>() -> [harness::Contestant; 15] {
     [
+        contestant::<Emitted<Sync>, C>(),
+        contestant::<Published<Sync>, C>(),
+        contestant::<Emitted<convoke::SyncOfArc>, C>(),
+        contestant::<Emitted<Async>, C>(),
+        contestant::<Published<Async>, C>(),
+        contestant::<Published<Actors>, C>(),
+        contestant::<Emitted<Actors>, C>(),
+        contestant::<Published<convoke::Recipients>, C>(),
         contestant::<ActixBroker, C>(),
         contestant::<Recipients, C>(),
         contestant::<PubSub, C>(),
@@ -88,8 +98,14 @@ const fn together<C: Course>() -> [harness::Contestant; 7] {
 }
 
 /// Those across two arbiters, in the order of the table.
-const fn apart<C: Course>() -> [harness::Contestant; 6] {
+const fn apart<C: Course>() -> [harness::Contestant; 12] {
     [
+        contestant::<Published<Sync>, C>(),
+        contestant::<Published<Async>, C>(),
+        contestant::<Published<Actors>, C>(),
+        contestant::<Published<convoke::Recipients>, C>(),
+        contestant::<Emitted<Sync>, C>(),
+        contestant::<Emitted<Async>, C>(),
         contestant::<ActixBroker, C>(),
         contestant::<Recipients, C>(),
         contestant::<PubSub, C>(),

@@ -18,7 +18,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::driver::{Contestant, on_arbiter};
-use super::fan_out::{ActixBroker, Broadcast, PlainArc, Port, PubSub, Recipients};
+use super::fan_out::{
+    ActixBroker, Actors, Async, Broadcast, Emitted, PlainArc, Port, PubSub, Published, Recipients, Sync,
+};
 use super::place::Place;
 use super::tally::{Due, Tally, Tick};
 use crate::figure::{Cost, Figure, cpu_time};
@@ -28,6 +30,11 @@ use crate::harness::{self, Failure, Work};
 pub(super) const WORK: Work = Work {
     name: "events-memory",
     contestants: &[
+        apart::<Emitted<Sync>>(),
+        apart::<Published<Sync>>(),
+        apart::<Emitted<Async>>(),
+        apart::<Published<Async>>(),
+        apart::<Published<Actors>>(),
         apart::<ActixBroker>(),
         apart::<Recipients>(),
         apart::<PubSub>(),
@@ -49,6 +56,11 @@ pub(crate) const HERE: Work = Work {
     // One round.
     sample: 1,
     contestants: &[
+        here::<Emitted<Sync>>(),
+        here::<Published<Sync>>(),
+        here::<Emitted<Async>>(),
+        here::<Published<Async>>(),
+        here::<Published<Actors>>(),
         here::<ActixBroker>(),
         here::<Recipients>(),
         here::<PubSub>(),

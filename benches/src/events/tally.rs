@@ -14,12 +14,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 
 use actix::Message;
+use convoke::Event;
 use futures::task::AtomicWaker;
 
 use crate::harness::Failure;
 
 /// The event.
-#[derive(Clone, Copy, Debug, Message)]
+#[derive(Clone, Copy, Debug, Event, Message)]
+#[event(local)]
 #[rtype(result = "()")]
 pub(super) struct Tick {
     pub(super) number: u64,
