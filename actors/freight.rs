@@ -89,6 +89,10 @@ impl Freight {
                     post.unreserve();
                     self.hub.made_room();
                 }
+                // Who has had his last event wants no other.
+                if post.is_spent() {
+                    return;
+                }
                 let reason = match (ended, self.refused) {
                     (true, _) => Reason::Ended,
                     (false, true) => Reason::Busy,
@@ -132,6 +136,7 @@ impl Arrival<'_> {
                     seat.queue(&parcel, self.station);
                     drop_quietly(seat);
                 }
+                None if place.post.is_spent() => {}
                 None => hub.dropped(&place.post, (*parcel).clone(), Reason::Ended),
             }
             if reserved.by(&place.post) {

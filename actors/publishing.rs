@@ -89,7 +89,8 @@ fn causing<S: Subject>(
     match &cause {
         Some(cause) if cause.depth() + 1 >= limit => {
             let error = TooDeep { limit, chain: chain(cause, event.name().to_string()) };
-            hub.too_deep(Arc::new(Parcel::new(Arc::new(event), None, Some(given))), &error);
+            let parcel = Parcel::new(Arc::new(event), Some(cause.clone()), Some(given));
+            hub.too_deep(Arc::new(parcel), &error);
             Err(PublishError::TooDeep(error))
         }
         _ => Ok((event, cause)),
@@ -170,19 +171,12 @@ fn address<S: Subject>(
     Ok(Some(Packed { route, parcel }))
 }
 
-/// Has the listeners keep a place for an event, all or none of them. Those of this arbiter only say that they have room:
-/// nobody takes it before the event comes.
+/// Has the listeners keep a place for an event, all or none of them.
 fn reserve<S: Subject>(route: &LocalRoute<S>, reserved: Reserved) -> Result<(), PublishError> {
     if reserved == Reserved::Nobody || (reserved == Reserved::Refusing && !route.route.refuses) {
         return Ok(());
     }
-    let wanted = |post: &&Arc<Post>| reserved.by(post);
-    let (_, near, far) = route.reach();
-    let mut nearby = near.iter().filter_map(|near| route.route.posts.get(near.place as usize)).filter(wanted);
-    if let Some(full) = nearby.find(|post| !post.has_room()) {
-        return Err(full_error(full));
-    }
-    let places = || far.iter().flat_map(|group| &group.places).map(|place| &place.post).filter(wanted);
+    let places = || route.route.posts.iter().filter(|post| reserved.by(post));
     for (taken, post) in places().enumerate() {
         if !post.reserve() {
             places().take(taken).for_each(|post| post.unreserve());
@@ -211,10 +205,23 @@ pub(crate) fn send<S: Subject>(hub: &Arc<Hub>, packed: Packed<S>, reserved: Rese
         let parcel = Rc::new(Waiting(parcel));
         for near in near {
             near.seat.queue(&parcel, station);
+            if reserved != Reserved::Nobody && (route.route.refuses || reserved == Reserved::Everybody) {
+                give_back(hub, &route, near.place, reserved);
+            }
         }
     }
     // The last of a listener that has ended itself, with what it has captured.
     drop_quietly(route);
+}
+
+/// An event has come to where a place was kept for it, or was not wanted there.
+fn give_back<S>(hub: &Hub, route: &LocalRoute<S>, place: u32, reserved: Reserved) {
+    if let Some(post) = route.route.posts.get(place as usize)
+        && reserved.by(post)
+    {
+        post.unreserve();
+        hub.made_room();
+    }
 }
 
 /// Sends an event as soon as every listener has room.

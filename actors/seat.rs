@@ -137,6 +137,7 @@ impl<S: Subject, C: Call<S>> Seat<S, C> {
         if self.left.get() != u64::MAX {
             self.left.set(self.left.get() - 1);
             if self.left.get() == 0 {
+                self.post.spend();
                 self.hub.strike(&self.post);
             }
         }

@@ -5,7 +5,7 @@
 use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -39,6 +39,11 @@ impl fmt::Display for Hearing {
     }
 }
 
+const ACTIVE: u8 = 0;
+const ENDED: u8 = 1;
+const SPENT: u8 = 2;
+const LOST: u8 = 3;
+
 /// What every thread knows of one listener.
 pub(crate) struct Post {
     pub(crate) id: u64,
@@ -52,9 +57,7 @@ pub(crate) struct Post {
     pub(crate) row: u32,
     capacity: usize,
     overflow: Overflow,
-    ended: AtomicBool,
-    /// It has ended with its arbiter.
-    lost: AtomicBool,
+    state: AtomicU8,
     /// How many events wait in its queue: written by its own thread alone.
     waiting: AtomicUsize,
     /// How many are on their way from other threads, of those that were given a place beforehand.
@@ -114,8 +117,7 @@ impl Post {
             row,
             capacity,
             overflow,
-            ended: AtomicBool::new(false),
-            lost: AtomicBool::new(false),
+            state: AtomicU8::new(ACTIVE),
             waiting: AtomicUsize::new(0),
             coming: AtomicUsize::new(0),
             counts: Counts::default(),
@@ -167,19 +169,34 @@ impl Post {
     }
 
     pub(crate) fn end(&self) {
-        self.ended.store(true, Ordering::Release);
+        self.leave_active(ENDED);
     }
 
+    /// It has ended with its arbiter.
     pub(crate) fn lose(&self) {
-        self.lost.store(true, Ordering::Release);
+        self.leave_active(LOST);
     }
 
     pub(crate) fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Acquire)
+        self.state.load(Ordering::Acquire) == LOST
+    }
+
+    /// It has ended with its last time.
+    pub(crate) fn spend(&self) {
+        self.leave_active(SPENT);
+    }
+
+    pub(crate) fn is_spent(&self) -> bool {
+        self.state.load(Ordering::Acquire) == SPENT
+    }
+
+    /// What it ends by first is what it has ended by.
+    fn leave_active(&self, state: u8) {
+        let _ = self.state.compare_exchange(ACTIVE, state, Ordering::AcqRel, Ordering::Acquire);
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
+        self.state.load(Ordering::Acquire) != ACTIVE
     }
 
     pub(crate) fn info(&self) -> SubscriptionInfo {

@@ -297,11 +297,12 @@ async fn an_entity_id_that_panics_harms_no_neighbour() {
     let notes = heard.clone();
     let _last = bus.on(move |_: &Named| notes.add(())).unwrap();
     let report = at_once(bus.emit(Named { id: Unspeakable })).await;
-    assert_eq!(report.failed().map(|(name, _)| name).collect::<Vec<_>>(), ["fails", "sees"]);
+    // It has no id then, which is logged.
+    assert_eq!(report.failed().map(|(name, _)| name).collect::<Vec<_>>(), ["fails"]);
     bus.publish(Named { id: Unspeakable }).unwrap();
     settled().await;
     assert_eq!(heard.take().len(), 2);
-    assert_eq!(bus.dead_letters().len(), 4);
+    assert_eq!(bus.dead_letters().len(), 2);
     hears(&bus, &neighbour).await;
 }
 
@@ -464,7 +465,8 @@ fn a_very_long_chain_of_events_is_dropped_without_exhausting_the_stack() {
                 let on = bus.on(on).unwrap();
                 bus.publish(Tick(200_000)).unwrap();
                 bus.drain().await;
-                assert_eq!(on.info().done, 200_001);
+                // However deep it is told to be, a thousand is the most.
+                assert_eq!((on.info().done, on.info().failed), (999, 1));
                 drop((on, bus));
             });
         },

@@ -26,6 +26,8 @@ mod prelude;
 mod derive;
 /// What `#[listener]` marks, and `EventBus::discover` finds.
 mod discover;
+/// The bus on several arbiters and plain threads, in real time.
+mod bus_threads;
 /// What a hostile caller tries with the bus.
 mod bus_hostile;
 /// What the compiler says about wrong uses of the macros, word for word.
