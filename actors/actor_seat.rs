@@ -21,7 +21,7 @@ use actix::{Actor, ActorFuture, AsyncContext, Handler, ResponseActFuture, Respon
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
-use crate::bus::{EventBus, ListenError, Patterns, topics, typed};
+use crate::bus::{EventBus, topics, typed};
 use crate::desk;
 use crate::error::Handled;
 use crate::event::Event;
@@ -29,13 +29,16 @@ use crate::heard::Heard;
 use crate::hub::Hub;
 use crate::json_event::JsonEvent;
 use crate::letters::Reason;
+use crate::listen_error::ListenError;
 use crate::listening::{Listening, Options, Overflow, Seated};
-use crate::parcel::{Parcel, Subject, Waiting, Within};
+use crate::parcel::{Parcel, Subject};
+use crate::patterns::Patterns;
 use crate::report::{ListenerError, Ticket, Verdict};
 use crate::runtime::{self, drop_quietly};
 use crate::seat::{AnySeat, Hears, Tickets};
 use crate::station::Station;
 use crate::subscription::{self, Hearing, Post, Subscription};
+use crate::within::{Waiting, Within};
 
 /// How many events an actor handles before its mailbox and timers have their turn.
 const TURN: usize = 64;

@@ -15,14 +15,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bus::{EventBus, ListenError};
+use crate::bus::EventBus;
 use crate::desk::{Desk, LocalRoute};
 use crate::emitting::Emitting;
 use crate::error::Failure;
 use crate::event::Event;
+use crate::function::{Function, Way};
 use crate::hub::Hub;
 use crate::json_event::{JsonEvent, Kind};
-use crate::listener::{Function, Way};
+use crate::listen_error::ListenError;
 use crate::listening::Listening;
 use crate::name::Name;
 use crate::parcel::{BadPayload, Parcel, Subject};

@@ -14,7 +14,6 @@ use uuid::Uuid;
 
 use crate::bus_builder::EventBusBuilder;
 use crate::container::Container;
-use crate::container_error::ContainerError;
 use crate::desk;
 use crate::emitting::Emitting;
 use crate::event::Event;
@@ -22,115 +21,19 @@ use crate::freight::{Errand, Freight, Reserved};
 use crate::hub::Hub;
 use crate::json_event::JsonEvent;
 use crate::letters::DeadLetters;
+use crate::listen_error::ListenError;
 use crate::listener::Listen;
 use crate::listening::{Listening, Seating};
 use crate::metadata::Secret;
 use crate::parcel::{Given, Subject};
+use crate::patterns::Patterns;
 use crate::publishing::{PublishError, pack, send, send_when_room};
 use crate::route::Group;
 use crate::runtime;
 use crate::station::ToStation;
 use crate::subscription::{self, Hearing, Post, Subscription, SubscriptionId, SubscriptionInfo, Vacancy};
-use crate::topic::{Pattern, TopicError, check_topic};
+use crate::topic::{TopicError, check_topic};
 use crate::trace::TraceContext;
-
-/// A listener was not registered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ListenError {
-    /// What the listener asks for is not provided, or could not be made.
-    Container {
-        /// The listener.
-        listener: Arc<str>,
-        /// What it was to hear of.
-        hears: String,
-        /// What is missing.
-        error: ContainerError,
-    },
-    /// This thread has no actix system, so there is no place for the listener.
-    NoArbiter,
-    /// A pattern of topics is none.
-    Pattern(TopicError),
-    /// It is to listen to no pattern at all.
-    NoPattern,
-    /// A timeout of zero leaves no time to listen.
-    ZeroTimeout {
-        /// The listener.
-        listener: Arc<str>,
-    },
-    /// The bus has as many listeners as it may.
-    Full {
-        /// How many it may have.
-        limit: usize,
-    },
-}
-
-impl fmt::Display for ListenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Container { listener, hears, error } => write!(f, "`{listener}` cannot listen to {hears}: {error}"),
-            Self::NoArbiter => f.write_str(
-                "no actix system on this thread: register under #[actix::main] or inside System::new().block_on(…)",
-            ),
-            Self::Pattern(error) => error.fmt(f),
-            Self::NoPattern => f.write_str("no pattern is given: name at least one, or `**` for every topic"),
-            Self::ZeroTimeout { listener } => {
-                write!(f, "a timeout of zero leaves `{listener}` no time to listen: give a longer one")
-            }
-            Self::Full { limit } => write!(f, "the bus has its {limit} listeners: raise `max_listeners`"),
-        }
-    }
-}
-
-impl std::error::Error for ListenError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Container { error, .. } => Some(error),
-            Self::Pattern(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl From<TopicError> for ListenError {
-    fn from(error: TopicError) -> Self {
-        Self::Pattern(error)
-    }
-}
-
-/// One pattern of topics, or several.
-pub trait Patterns {
-    /// Returns them.
-    ///
-    /// # Errors
-    ///
-    /// If one of them is none.
-    fn patterns(self) -> Result<Vec<Pattern>, TopicError>;
-}
-
-impl Patterns for &str {
-    fn patterns(self) -> Result<Vec<Pattern>, TopicError> {
-        Ok(vec![Pattern::new(self)?])
-    }
-}
-
-impl Patterns for Pattern {
-    fn patterns(self) -> Result<Vec<Pattern>, TopicError> {
-        Ok(vec![self])
-    }
-}
-
-impl<const N: usize> Patterns for [&str; N] {
-    fn patterns(self) -> Result<Vec<Pattern>, TopicError> {
-        self.into_iter().map(Pattern::new).collect()
-    }
-}
-
-impl Patterns for Vec<Pattern> {
-    fn patterns(self) -> Result<Vec<Pattern>, TopicError> {
-        Ok(self)
-    }
-}
 
 /// What the handles of a bus hold in common: with the last of them the bus closes.
 pub(crate) struct Open(std::sync::Weak<Hub>);

@@ -14,11 +14,12 @@ use std::sync::Arc;
 
 use crate::hub::Hub;
 use crate::json_event::JsonEvent;
-use crate::parcel::{Held, Parcel, Subject};
+use crate::parcel::{Parcel, Subject};
 use crate::route::{Group, Route};
 use crate::runtime::Executor;
 use crate::seat::Hears;
 use crate::station::{Door, Station};
+use crate::within::Held;
 
 /// How many topics of JSON a thread knows the routes of; beyond them it forgets all, so that topics which come from
 /// outside cannot fill the memory.

@@ -14,11 +14,12 @@ use crate::desk::Near;
 use crate::freight::{Errand, Freight, Reserved};
 use crate::hub::Hub;
 use crate::name::Name;
-use crate::parcel::{Parcel, Subject, Within};
+use crate::parcel::{Parcel, Subject};
 use crate::publishing::{Packed, PublishError, pack};
 use crate::report::{Board, Report, Verdict};
 use crate::runtime::{self, drop_quietly};
 use crate::seat::{Tickets, panicked};
+use crate::within::Within;
 
 /// An emission: when it is first polled all listeners are called, and it is ready with a [`Report`] when all are done.
 ///

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use crate::hub::Hub;
 use crate::letters::Reason;
-use crate::parcel::{AnyParcel, Parcel, Subject, Waiting, Within};
+use crate::parcel::{AnyParcel, Parcel, Subject};
 use crate::report::{Board, ListenerError, Ticket, Verdict};
 use crate::route::{Group, Place};
 use crate::runtime::{self, drop_quietly};
 use crate::seat::{Tickets, panicked};
 use crate::station::Station;
 use crate::subscription::Post;
+use crate::within::{Waiting, Within};
 
 /// What an event is to do.
 #[derive(Clone)]

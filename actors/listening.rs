@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::call::Call;
 use crate::container::Container;
 use crate::container_error::ContainerError;
 use crate::hub::Hub;
-use crate::listener::Call;
 use crate::middleware::{Middleware, Ringed};
 use crate::parcel::Subject;
 use crate::seat::{AnySeat, Hears, Seat};

@@ -14,12 +14,13 @@ use crate::event::Event;
 use crate::freight::{Errand, Freight, Reserved};
 use crate::hub::Hub;
 use crate::letters::DeadLetter;
-use crate::parcel::{AnyParcel, Given, Parcel, Subject, Waiting, current};
+use crate::parcel::{AnyParcel, Given, Parcel, Subject};
 use crate::report::{SHOWN_CHAIN, TooDeep};
 use crate::route::Group;
 use crate::runtime::{self, drop_quietly};
 use crate::subscription::Post;
 use crate::topic::TopicError;
+use crate::within::{Waiting, current};
 
 /// An event was not published: no listener hears it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,17 +10,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::call::{Call, Ran, Scope};
 use crate::consumer::panic_text;
 use crate::hub::Hub;
 use crate::json_event::JsonEvent;
 use crate::letters::Reason;
-use crate::listener::{Call, Ran, Scope};
 use crate::listening::{Condition, Options, Overflow};
-use crate::parcel::{Parcel, Subject, Waiting, Within};
+use crate::parcel::{Parcel, Subject};
 use crate::report::{Board, ListenerError, Ticket, Verdict};
 use crate::runtime::drop_quietly;
 use crate::station::Station;
 use crate::subscription::Post;
+use crate::within::{Waiting, Within};
 use crate::work::Work;
 
 /// A seat as it hears events of one subject.

@@ -149,11 +149,6 @@ impl Post {
         self.waiting.store(events, Ordering::Release);
     }
 
-    /// Whether one more event has room, with what is on its way.
-    pub(crate) fn has_room(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) + self.coming.load(Ordering::Acquire) < self.capacity
-    }
-
     /// Takes a place for an event that comes from another thread; several threads may together take a few too many.
     pub(crate) fn reserve(&self) -> bool {
         let coming = self.coming.fetch_add(1, Ordering::AcqRel);

@@ -11,14 +11,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::call::Step;
 use crate::desk;
 use crate::hub::Hub;
-use crate::listener::Step;
-use crate::parcel::{AnyParcel, Within};
+use crate::parcel::AnyParcel;
 use crate::report::{ListenerError, Ticket};
 use crate::runtime::{self, Task, Turn, drop_quietly};
 use crate::seat::panicked;
 use crate::subscription::Post;
+use crate::within::Within;
 
 /// A listener's future on the executor of its arbiter.
 pub(crate) struct Work {

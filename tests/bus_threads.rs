@@ -664,7 +664,8 @@ fn an_event_for_a_registration_that_has_ended_does_not_say_that_the_arbiter_is_g
         let here = bus.on((|_: &Tick| ()).when(condition)).unwrap();
         bus.publish(tick(1)).unwrap();
         let letters: Vec<_> = bus.dead_letters().list().iter().map(|letter| letter.reason.clone()).collect();
-        assert_eq!(letters, [Reason::Ended], "the arbiter is well");
+        // It was on its way before, and came or came too late.
+        assert!(letters.iter().all(|reason| *reason == Reason::Ended), "the arbiter is well: {letters:?}");
         drop(here);
         stop(arbiter);
     });

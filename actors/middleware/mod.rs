@@ -11,10 +11,10 @@ use std::task::{Context, Poll, Waker};
 
 use serde_json::Value;
 
+use crate::call::{Call as ListenerCall, Ran, Scope, Step};
 use crate::error::{Failure, Handled};
 use crate::event::Event;
 use crate::hub::Hub;
-use crate::listener::{Call as ListenerCall, Ran, Scope, Step};
 use crate::metadata::Metadata;
 use crate::parcel::{AnyParcel, Parcel, Subject};
 use crate::report::ListenerError;

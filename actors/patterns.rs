@@ -1,0 +1,37 @@
+//! What `on_topic` takes: one pattern of topics, or several.
+
+use crate::topic::{Pattern, TopicError};
+
+/// One pattern of topics, or several.
+pub trait Patterns {
+    /// Returns them.
+    ///
+    /// # Errors
+    ///
+    /// If one of them is none.
+    fn patterns(self) -> Result<Vec<Pattern>, TopicError>;
+}
+
+impl Patterns for &str {
+    fn patterns(self) -> Result<Vec<Pattern>, TopicError> {
+        Ok(vec![Pattern::new(self)?])
+    }
+}
+
+impl Patterns for Pattern {
+    fn patterns(self) -> Result<Vec<Pattern>, TopicError> {
+        Ok(vec![self])
+    }
+}
+
+impl<const N: usize> Patterns for [&str; N] {
+    fn patterns(self) -> Result<Vec<Pattern>, TopicError> {
+        self.into_iter().map(Pattern::new).collect()
+    }
+}
+
+impl Patterns for Vec<Pattern> {
+    fn patterns(self) -> Result<Vec<Pattern>, TopicError> {
+        Ok(self)
+    }
+}
