@@ -173,6 +173,7 @@ impl<S: Subject> ActorSeat<S> {
         }
     }
 
+    #[inline]
     fn push(&self, parcel: Rc<Waiting<S>>, ticket: Option<Ticket>) {
         let mut queue = self.queue.borrow_mut();
         if let Some(ticket) = ticket {

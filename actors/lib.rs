@@ -142,7 +142,7 @@ pub use pledge::{Pledge, Summons};
 pub use policy::{Close, Gathered, LateJoin, OnLost, OnTimeout, Predicate, Release, RepeatEmit};
 pub use publishing::PublishError;
 pub use registration::EmitterSpec;
-pub use report::{ListenerError, ListenerResult, Report, TooDeep};
+pub use report::{ListenerError, ListenerResult, Permanent, Report, TooDeep};
 pub use runtime::LocalContext;
 #[doc(hidden)]
 pub use runtime::Player;

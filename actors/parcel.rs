@@ -166,7 +166,7 @@ impl<E: Subject> Parcel<E> {
             event,
             depth: cause.as_ref().map_or(0, |cause| cause.depth() + 1),
             cause,
-            stamp: given.map(|given| (crate::wire::whole_micros(runtime::wall_clock()), given.clone())),
+            stamp: given.map(|given| (runtime::wall_clock(), given.clone())),
             metadata: OnceLock::new(),
             forms: OnceLock::new(),
         }
@@ -211,7 +211,7 @@ impl<E: Subject> Parcel<E> {
         metadata.entity_id = kind.entity_id;
         metadata.version = kind.version;
         if let Some((time, given)) = &self.stamp {
-            metadata.time = *time;
+            metadata.time = crate::wire::whole_micros(*time);
             metadata.publisher = given.publisher.clone();
             metadata.authorization = given.authorization.clone();
             metadata.causation = given.causation;

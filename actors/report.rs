@@ -21,6 +21,8 @@ use crate::subscription::Post;
 pub enum ListenerError {
     /// It returned an error; this is its text, with those of its sources.
     Failed(String),
+    /// It returned a [`Permanent`] error, as [`Failed`](Self::Failed) but for good.
+    Permanent(String),
     /// It panicked; this is the message.
     Panicked(String),
     /// It was not done within its timeout, and was dropped where it waited.
@@ -39,6 +41,7 @@ impl fmt::Display for ListenerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(text) => write!(f, "failed: {text}"),
+            Self::Permanent(text) => write!(f, "failed for good: {text}"),
             Self::Panicked(text) => write!(f, "panicked: {text}"),
             Self::TimedOut(limit) => write!(f, "was not done after {limit:?}"),
             Self::Unprovided(text) => write!(f, "could not be called: {text}"),
@@ -54,12 +57,46 @@ impl std::error::Error for ListenerError {}
 impl From<Failure> for ListenerError {
     fn from(failure: Failure) -> Self {
         // Middleware gives its own verdicts this way.
-        match failure.into_inner().downcast::<Self>() {
-            Ok(error) => *error,
+        let other = match failure.into_inner().downcast::<Self>() {
+            Ok(error) => return *error,
+            Err(other) => other,
+        };
+        match other.downcast::<Permanent>() {
+            Ok(permanent) => Self::Permanent(permanent.0.chain()),
             Err(other) => Self::Failed(Failure::from(other).chain()),
         }
     }
 }
+
+/// An error that another attempt would not change: a listener that returns one is not [retried](crate::middleware::Retry).
+///
+/// ```
+/// use convoke_actors::{Handled, Permanent};
+///
+/// fn send(address: &str) -> Handled {
+///     if !address.contains('@') {
+///         return Err(Permanent::new("no such address").into());
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Permanent(Failure);
+
+impl Permanent {
+    /// Says so of an error.
+    pub fn new(error: impl Into<Failure>) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for Permanent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Permanent {}
 
 impl From<BadPayload> for ListenerError {
     fn from(bad: BadPayload) -> Self {
@@ -121,6 +158,13 @@ impl std::error::Error for TooDeep {}
 pub struct Report {
     event: Name,
     posts: Arc<[Arc<Post>]>,
+    /// What there is to say beyond that all are done.
+    rest: Option<Box<Rest>>,
+}
+
+/// What is rarely in a report: kept apart, so that one of which nothing is to be said is small.
+#[derive(Clone, Default)]
+struct Rest {
     /// All who are not named here are done.
     others: Vec<(u32, Verdict)>,
     times: Vec<(u32, Duration)>,
@@ -157,26 +201,43 @@ impl fmt::Display for ListenerResult {
 
 impl Report {
     pub(crate) fn new(event: Name, posts: Arc<[Arc<Post>]>) -> Self {
-        Self { event, posts, others: Vec::new(), times: Vec::new(), too_deep: None }
+        Self { event, posts, rest: None }
     }
 
     pub(crate) fn stopped(event: Name, nobody: Arc<[Arc<Post>]>, too_deep: TooDeep) -> Self {
-        Self { too_deep: Some(too_deep), ..Self::new(event, nobody) }
+        Self { rest: Some(Box::new(Rest { too_deep: Some(too_deep), ..Rest::default() })), ..Self::new(event, nobody) }
     }
 
+    fn rest(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
+    }
+
+    fn others(&self) -> &[(u32, Verdict)] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.others)
+    }
+
+    fn times(&self) -> &[(u32, Duration)] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.times)
+    }
+
+    #[cold]
     pub(crate) fn add(&mut self, place: u32, verdict: Verdict) {
-        self.others.push((place, verdict));
+        self.rest().others.push((place, verdict));
     }
 
     pub(crate) fn add_time(&mut self, place: u32, took: Duration) {
-        self.times.push((place, took));
+        self.rest().times.push((place, took));
     }
 
     pub(crate) fn merge(&mut self, board: &Board) {
         let mut state = board.lock();
-        self.others.append(&mut state.others);
-        self.times.append(&mut state.times);
-        self.others.sort_by_key(|(place, _)| *place);
+        if state.others.is_empty() && state.times.is_empty() {
+            return;
+        }
+        let rest = self.rest();
+        rest.others.append(&mut state.others);
+        rest.times.append(&mut state.times);
+        rest.others.sort_by_key(|(place, _)| *place);
     }
 
     /// Returns the event's name.
@@ -186,12 +247,12 @@ impl Report {
 
     /// Whether nothing went wrong; also if nobody listened.
     pub fn is_ok(&self) -> bool {
-        self.too_deep.is_none() && self.failed().next().is_none()
+        self.rest.is_none() || self.too_deep().is_none() && self.failed().next().is_none()
     }
 
     /// Returns how many listeners were called.
     pub fn len(&self) -> usize {
-        let skipped = self.others.iter().filter(|(_, verdict)| *verdict == Verdict::Skipped).count();
+        let skipped = self.others().iter().filter(|(_, verdict)| *verdict == Verdict::Skipped).count();
         self.posts.len() - skipped
     }
 
@@ -203,20 +264,20 @@ impl Report {
     /// Returns the listeners that were called, in their order, each with its result.
     pub fn iter(&self) -> impl Iterator<Item = ListenerResult> {
         self.posts.iter().enumerate().filter_map(|(place, post)| {
-            let verdict = self.others.iter().find(|(other, _)| *other as usize == place).map(|(_, verdict)| verdict);
+            let verdict = self.others().iter().find(|(other, _)| *other as usize == place).map(|(_, verdict)| verdict);
             let error = match verdict {
                 Some(Verdict::Skipped) => return None,
                 Some(Verdict::Failed(error)) => Some(error.clone()),
                 None => None,
             };
-            let took = self.times.iter().find(|(other, _)| *other as usize == place).map(|(_, took)| *took);
+            let took = self.times().iter().find(|(other, _)| *other as usize == place).map(|(_, took)| *took);
             Some(ListenerResult { listener: post.name().clone(), error, took })
         })
     }
 
     /// Returns the listeners that failed, each with its error.
     pub fn failed(&self) -> impl Iterator<Item = (&str, &ListenerError)> {
-        self.others.iter().filter_map(|(place, verdict)| match verdict {
+        self.others().iter().filter_map(|(place, verdict)| match verdict {
             Verdict::Failed(error) => self.posts.get(*place as usize).map(|post| (&**post.name(), error)),
             Verdict::Skipped => None,
         })
@@ -224,7 +285,7 @@ impl Report {
 
     /// Returns why nobody was called at all: events that cause each other without end.
     pub fn too_deep(&self) -> Option<&TooDeep> {
-        self.too_deep.as_ref()
+        self.rest.as_ref()?.too_deep.as_ref()
     }
 
     /// Returns the report as an error if anything went wrong, for `?`.
@@ -239,7 +300,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(too_deep) = &self.too_deep {
+        if let Some(too_deep) = self.too_deep() {
             return write!(f, "{}: {too_deep}", self.event);
         }
         let listeners = self.len();

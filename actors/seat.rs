@@ -89,7 +89,7 @@ pub(crate) struct Seat<S, C> {
     hub: Arc<Hub>,
     post: Arc<Post>,
     /// Neither a condition nor a number of times.
-    plain: bool,
+    plain: Cell<bool>,
     when: Option<Condition<S>>,
     left: Cell<u64>,
     ended: Cell<bool>,
@@ -105,7 +105,7 @@ pub(crate) struct Seat<S, C> {
 impl<S: Subject, C: Call<S>> Seat<S, C> {
     pub(crate) fn new(options: Options<S>, hub: Arc<Hub>, post: Arc<Post>, call: C) -> Self {
         Self {
-            plain: options.when.is_none() && options.times == u64::MAX,
+            plain: Cell::new(options.when.is_none() && options.times == u64::MAX),
             when: options.when,
             left: Cell::new(options.times),
             ended: Cell::new(false),
@@ -152,7 +152,12 @@ impl<S: Subject, C: Call<S>> Seat<S, C> {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn call_slowly(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        if self.ended.get() {
+            return tickets.give(Verdict::Skipped);
+        }
         match self.wants(parcel) {
             // Its condition may have ended it.
             Ok(true) if !self.ended.get() => {}
@@ -175,6 +180,15 @@ impl<S: Subject, C: Call<S>> Seat<S, C> {
                 self.post.counts.done();
                 true
             }
+            ran => self.otherwise(ran, parcel, place, tickets),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn otherwise(&self, ran: Ran, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        match ran {
+            Ran::Done(Ok(())) => true,
             Ran::Done(Err(error)) => tickets.give(self.hub.failed(&self.post, parcel.clone(), error)),
             Ran::Later(future) => {
                 Work::begin(&self.hub, &self.post, parcel.clone(), future, self.timeout, Some(tickets.take(place)));
@@ -193,10 +207,7 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> ListenerError {
 impl<S: Subject, C: Call<S>> Hears<S> for Seat<S, C> {
     #[inline]
     fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
-        if self.ended.get() {
-            return tickets.give(Verdict::Skipped);
-        }
-        if !self.plain {
+        if !self.plain.get() {
             return self.call_slowly(parcel, place, tickets);
         }
         self.call_now(parcel, place, tickets)
@@ -206,7 +217,7 @@ impl<S: Subject, C: Call<S>> Hears<S> for Seat<S, C> {
         if self.ended.get() {
             return;
         }
-        if !self.plain {
+        if !self.plain.get() {
             match self.wants(parcel) {
                 Ok(true) if !self.ended.get() => {}
                 Ok(_) => return,
@@ -292,6 +303,7 @@ impl<S: Subject, C: Call<S>> AnySeat for Seat<S, C> {
 
     fn end(&self) {
         self.ended.set(true);
+        self.plain.set(false);
         self.post.end();
         let waiting = std::mem::take(&mut *self.queue.borrow_mut());
         self.post.set_waiting(0);

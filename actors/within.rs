@@ -106,8 +106,7 @@ impl Within {
     #[inline]
     pub(crate) fn next(&self, current: Current) {
         // Dropped after the borrow: an event's own `Drop` may emit.
-        let last = CURRENT.try_with(|place| place.replace(Some(current)));
-        drop(last);
+        let _ = CURRENT.try_with(|place| drop(place.replace(Some(current))));
     }
 }
 
@@ -115,7 +114,6 @@ impl Drop for Within {
     #[inline]
     fn drop(&mut self) {
         let before = self.0.take();
-        let done = CURRENT.try_with(|current| current.replace(before));
-        drop(done);
+        let _ = CURRENT.try_with(|current| drop(current.replace(before)));
     }
 }

@@ -1,5 +1,8 @@
-//! Coordination for [actix](https://docs.rs/actix): several parties owe a *round* their signal, and the application acts
-//! only when all of them have kept their promise in time.
+//! Coordination for [actix](https://docs.rs/actix), inside one process: **rounds**, in which several parties owe a signal
+//! and the application acts only when all of them have kept their promise in time; and an **event bus**, whose listeners
+//! hear of what has happened and are given what they need.
+//!
+//! # A round
 //!
 //! The first signal opens a round and starts its [`Session`], an actor that asks the other emitters and holds the
 //! deadline. When the round closes, everyone hears the same [`Outcome`]: [`Resolved`] with the payloads, or [`Cancelled`]
@@ -23,10 +26,45 @@
 //! }
 //! ```
 //!
+//! # An event
+//!
+//! A listener is a function: the event, and then what it needs. [`emit`](EventBus::emit) calls all listeners now and is
+//! ready with a [`Report`]; [`publish`](EventBus::publish) queues for each of them and returns at once. One that fails,
+//! panics or hangs stops no other, and what it failed on is a [`DeadLetter`].
+//!
+//! ```
+//! use convoke::prelude::*;
+//! use serde::{Deserialize, Serialize};
+//! use std::sync::Arc;
+//!
+//! #[derive(Event, Serialize, Deserialize)]
+//! #[event(topic = "orders/placed")]
+//! struct OrderPlaced {
+//!     id: u64,
+//! }
+//!
+//! struct Mailer;
+//!
+//! async fn send_receipt(order: Arc<OrderPlaced>, _mailer: Inject<Mailer>) -> std::io::Result<()> {
+//!     println!("thank you for order {}", order.id);
+//!     Ok(())
+//! }
+//!
+//! #[actix::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let bus = EventBus::builder().provide(Mailer).build();
+//!     let _receipts = bus.on(send_receipt)?; // what it needs and nobody provides is an error here, by name
+//!     let _log = bus.on_topic("orders/*", |event: &JsonEvent| println!("{}: {}", event.topic(), event["id"]))?;
+//!
+//!     bus.emit(OrderPlaced { id: 7 }).await.ok()?;
+//!     Ok(())
+//! }
+//! ```
+//!
 //! # How to start
 //!
-//! Every actor needs an actix system on its thread. `#[actix::main]`, as above, brings one. An application that has a
-//! `main` of its own starts one where it needs it:
+//! Every actor and every listener needs an actix system on its thread. `#[actix::main]`, as above, brings one. An
+//! application that has a `main` of its own starts one where it needs it:
 //!
 //! ```
 //! use convoke::prelude::*;
@@ -54,6 +92,22 @@
 //! | brokers by name, from any thread | [`Brokers`] |
 //! | what is open, and who is late | [`BrokerExt::inspect`], [`BrokerSnapshot`] |
 //! | how the consumers fared | [`Outcome::consumed`] |
+//!
+//! | for | see |
+//! |---|---|
+//! | what an event says of itself | [`Event`] |
+//! | what a listener may be, and what it may ask for | [`Listen`], [`Argument`], [`Listener`] |
+//! | its name, priority, condition, queue, timeout | [`Listening`], [`Overflow`] |
+//! | what is provided to it, and fakes for a test | [`EventBusBuilder`], [`Container`], [`Inject`] |
+//! | the limits of a bus | [`EventBusBuilder`] |
+//! | an actor that listens | [`EventBus::subscribe`], [`Heard`] |
+//! | topics, wildcards, JSON | [`EventBus::on_topic`], [`Pattern`], [`JsonEvent`] |
+//! | what stands around listeners | [`middleware`], [`Middleware`] |
+//! | what was not delivered, or failed | [`EventBus::dead_letters`], [`DeadLetter`] |
+//! | a question that is answered | [`EventBus::request`], [`EventBus::answer`] |
+//! | no bus at hand | [`dispatch`](dispatch()), [`EventBus::install`] |
+//! | what is known of an emission | [`Metadata`], [`TraceContext`] |
+//! | the form of other services | [`Envelope`], [`EnvelopeLimits`] |
 //! | tests that do not sleep | `#[convoke::test]`, the module `testing` |
 //!
 //! # Features
@@ -62,6 +116,9 @@
 //!
 //! - `testing`: `#[convoke::test]` and the module `convoke::testing`, with virtual time, a check for actors
 //!   left alive, and seeds for the order of events. It belongs under `[dev-dependencies]`.
+//! - `discover`: [`#[listener]`](macro@listener), which marks a function that `EventBus::discover` registers.
+//! - `rate-limit`: the middleware `RateLimit`.
+//! - `metrics`: the middleware `Measure`.
 //!
 //! # Logging
 //!
@@ -73,6 +130,11 @@
 //! | `convoke::broker` | debug | started and gone; who joined, left, was lost or came too late |
 //! | | warn | the limit of open rounds is reached |
 //! | `convoke::consumer` | warn | a consumer failed, panicked, hung or was gone |
+//! | `convoke::bus` | debug | who listens to what, and no longer |
+//! | | warn | an event was not delivered; events have caused each other too deep; a retained event was forgotten |
+//! | | error | an event has panicked when it was dropped |
+//! | `convoke::listener` | debug | what the middleware says of a call |
+//! | | warn | a listener failed, panicked, hung or was gone; a circuit has opened |
 //! | `convoke::runtime` | error | an actor of this crate panicked and is gone |
 #![forbid(unsafe_code)]
 
@@ -115,9 +177,9 @@ pub use convoke_actors::{
 #[doc(inline)]
 pub use convoke_actors::{
     Answer, AskError, BadPayload, DeadLetter, DeadLetters, DispatchError, Emitting, EventBus, EventBusBuilder, Heard,
-    Installed, Listen, ListenError, Listener, ListenerError, ListenerResult, Listening, Overflow, PublishError, Reason,
-    RedriveError, Report, Request, RequestAll, Subscription, SubscriptionId, SubscriptionInfo, TooDeep, dispatch,
-    listener,
+    Installed, Listen, ListenError, Listener, ListenerError, ListenerResult, Listening, Overflow, Permanent,
+    PublishError, Reason, RedriveError, Report, Request, RequestAll, Subscription, SubscriptionId, SubscriptionInfo,
+    TooDeep, dispatch, listener,
 };
 
 // What listeners are given, and what stands around them.

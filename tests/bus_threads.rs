@@ -330,11 +330,8 @@ fn nothing_is_missed_after_on_returned_and_nothing_heard_after_unsubscribe_retur
     const ROUNDS: usize = 30;
     system(async {
         let bus = EventBus::default();
-        let progress = Arc::new(Progress {
-            begun: Default::default(),
-            done: Default::default(),
-            over: AtomicBool::new(false),
-        });
+        let progress =
+            Arc::new(Progress { begun: Default::default(), done: Default::default(), over: AtomicBool::new(false) });
         let emitters: Vec<_> = (0..8)
             .map(|by| {
                 let (bus, progress) = (bus.clone(), progress.clone());

@@ -26,6 +26,16 @@ mod prelude;
 mod derive;
 /// What `#[listener]` marks, and `EventBus::discover` finds.
 mod discover;
+/// Typed events: who is called, in which order, and what the report says.
+mod events;
+/// Published events: order, concurrency, and what happens when too many wait.
+mod queues;
+/// The last event of a topic, for those who come later.
+mod retained;
+/// What was caused by what: ids, traces, and cycles that are stopped.
+mod causes;
+/// What stands around listeners: the order of nesting, and every ready-made middleware.
+mod middleware;
 /// The bus on several arbiters and plain threads, in real time.
 mod bus_threads;
 /// What a hostile caller tries with the bus.

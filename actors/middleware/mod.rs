@@ -2,6 +2,22 @@
 //!
 //! `seat → Ringed → Middleware (of the bus) → Middleware (of the subscription) → listener`
 
+mod authorize;
+mod circuit;
+mod circuit_breaker;
+mod deduplicate;
+#[cfg(feature = "rate-limit")]
+mod gate;
+mod logging;
+#[cfg(feature = "metrics")]
+mod measure;
+mod per_listener;
+#[cfg(feature = "rate-limit")]
+mod rate_limit;
+mod retry;
+mod timeout;
+mod verdict;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,6 +27,18 @@ use std::task::{Context, Poll, Waker};
 
 use serde_json::Value;
 
+pub use authorize::{Allows, Authorize, Unauthorized};
+pub use circuit::CircuitOpen;
+pub use circuit_breaker::CircuitBreaker;
+pub use deduplicate::Deduplicate;
+pub use logging::Logging;
+#[cfg(feature = "metrics")]
+pub use measure::Measure;
+#[cfg(feature = "rate-limit")]
+pub use rate_limit::{RateLimit, RateLimited};
+pub use retry::Retry;
+pub use timeout::Timeout;
+
 use crate::call::{Call as ListenerCall, Ran, Scope, Step};
 use crate::error::{Failure, Handled};
 use crate::event::Event;
@@ -19,7 +47,7 @@ use crate::metadata::Metadata;
 use crate::parcel::{AnyParcel, Parcel, Subject};
 use crate::report::ListenerError;
 use crate::seat::panicked;
-use crate::subscription::Post;
+use crate::subscription::{Post, SubscriptionId};
 
 /// What a middleware's future is boxed as; it stays on the listener's arbiter.
 pub type Handling = Pin<Box<dyn Future<Output = Handled>>>;
@@ -86,6 +114,11 @@ impl Call {
     /// Returns the name of the listener.
     pub fn listener(&self) -> &str {
         self.post.name()
+    }
+
+    /// Returns the id of the listener's registration; unlike its name, no other listener of the bus has it.
+    pub fn subscription(&self) -> SubscriptionId {
+        SubscriptionId(self.post.id)
     }
 
     /// Returns the event's name.

@@ -1,0 +1,168 @@
+//! Lets a listener hear of an event once, however often it comes.
+//!
+//! `call → by listener and id: under way, done, or new → next`
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::per_listener::PerListener;
+use super::{Call, Handling, Middleware, Next};
+use crate::runtime;
+
+/// How many ids are known of each listener unless it is told: under a megabyte.
+const CAPACITY: usize = 10_000;
+
+/// Lets a listener hear of each event once, by the [id](crate::Metadata::id) of its metadata: what comes again is skipped
+/// as done.
+///
+/// What comes again while the first is under way waits for its end: if that went well it is skipped, and if not it is run
+/// itself. So a skipped call always means that the listener has done it. An id is known by each listener on its own, from
+/// the time it was done for the [window](Self::new), and the latest [so many](Self::capacity) of them. What fails,
+/// panics or is dropped is forgotten, so that it can come again.
+///
+/// Put it outside of a [`Retry`](super::Retry). It knows nothing of other processes, and nothing after a restart. A
+/// listener that emits its own event again under the same id, and waits for that, waits for itself, until its timeout.
+///
+/// ```
+/// # extern crate convoke_actors as convoke;
+/// use convoke::middleware::Deduplicate;
+/// use convoke::prelude::*;
+/// # use serde::{Deserialize, Serialize};
+/// # use std::cell::Cell;
+/// # use std::rc::Rc;
+/// use std::time::Duration;
+///
+/// # #[derive(Event, Serialize, Deserialize)]
+/// # struct OrderPlaced {
+/// #     id: u64,
+/// # }
+/// # actix::System::new().block_on(async {
+/// let (sent, reachable) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
+/// # let (count, line) = (sent.clone(), reachable.clone());
+/// let mail = move |_: &OrderPlaced| match line.get() {
+///     true => Ok(count.set(count.get() + 1)),
+///     false => Err("no connection"),
+/// };
+/// let bus = EventBus::default();
+/// let _mail = bus.on(mail.with(Deduplicate::new(Duration::from_secs(300))))?;
+/// bus.emit(OrderPlaced { id: 7 }).await;
+///
+/// reachable.set(true);
+/// let letter = bus.dead_letters().list()[0].id;
+/// bus.dead_letters().redrive(letter)?; // the same event, with the same id: it has failed, so it is run
+/// bus.drain().await;
+/// assert_eq!(sent.get(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Deduplicate {
+    window: Duration,
+    capacity: usize,
+    seen: PerListener<Seen>,
+}
+
+impl Deduplicate {
+    /// Knows an id for so long after it was done; if that is zero, only while it is under way. SQS does so for five
+    /// minutes: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-key-terms.html>.
+    pub fn new(window: Duration) -> Self {
+        Self { window, capacity: CAPACITY, seen: PerListener::default() }
+    }
+
+    /// Sets how many ids are known of each listener; beyond them the oldest is forgotten. The default is 10,000.
+    #[must_use]
+    pub fn capacity(mut self, ids: usize) -> Self {
+        self.capacity = ids;
+        self
+    }
+}
+
+impl Middleware for Deduplicate {
+    fn handle(self: Arc<Self>, call: Call, next: Next) -> Handling {
+        Box::pin(async move {
+            let id = call.metadata().id;
+            let (told, end) = watch::channel(());
+            loop {
+                match self.seen.with(&call, |seen| seen.begin(id, self.window, &end)) {
+                    None => break,
+                    Some(Known::Done) => return Ok(()),
+                    // An error means that the other run has ended.
+                    Some(Known::UnderWay(mut end)) => while end.changed().await.is_ok() {},
+                }
+            }
+            let mut run = Run { of: self, call: call.clone(), id, done: false, _told: told };
+            let handled = next.run(call).await;
+            run.done = handled.is_ok();
+            handled
+        })
+    }
+}
+
+/// What is known of an id.
+#[derive(Clone)]
+enum Known {
+    UnderWay(watch::Receiver<()>),
+    Done,
+}
+
+/// The ids that one listener has seen.
+#[derive(Default)]
+struct Seen {
+    ids: HashMap<Uuid, Known>,
+    /// Those that are done, the oldest first, and when they were.
+    done: VecDeque<(Instant, Uuid)>,
+}
+
+impl Seen {
+    /// What is known of this id; if nothing, it is under way from now on, until this end.
+    fn begin(&mut self, id: Uuid, window: Duration, end: &watch::Receiver<()>) -> Option<Known> {
+        let now = runtime::now();
+        while self.done.front().is_some_and(|(done, _)| runtime::after(*done, window) <= now) {
+            self.forget_oldest();
+        }
+        let known = self.ids.get(&id).cloned();
+        if known.is_none() {
+            self.ids.insert(id, Known::UnderWay(end.clone()));
+        }
+        known
+    }
+
+    fn end(&mut self, id: Uuid, done: bool, capacity: usize) {
+        if !done {
+            self.ids.remove(&id);
+            return;
+        }
+        self.ids.insert(id, Known::Done);
+        self.done.push_back((runtime::now(), id));
+        if self.done.len() > capacity {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((_, id)) = self.done.pop_front() {
+            self.ids.remove(&id);
+        }
+    }
+}
+
+/// A run under way, that ends however it may.
+struct Run {
+    of: Arc<Deduplicate>,
+    call: Call,
+    id: Uuid,
+    done: bool,
+    /// Dropped after the end is noted, it wakes those who wait.
+    _told: watch::Sender<()>,
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.of.seen.with(&self.call, |seen| seen.end(self.id, self.done, self.of.capacity));
+    }
+}
