@@ -46,7 +46,7 @@ const TURN: usize = 64;
 impl EventBus {
     /// Registers an actor to events of one type, from within: in `started`, or in a handler. It handles
     /// [`Heard<E>`](Heard), in its own context, one at a time and in their order, with no mailbox in between; the
-    /// registration ends with the actor.
+    /// registration ends with the actor. Until one of them ends, the actor lives, even without an address.
     ///
     /// ```
     /// # extern crate convoke_actors as convoke;

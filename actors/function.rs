@@ -172,5 +172,5 @@ functions!(A1 A2 A3 A4 A5 A6 A7 A8);
 /// A sync function that may change what it has captured was called from within itself.
 #[cold]
 fn entered() -> ListenerError {
-    ListenerError::Failed("it was called again while it runs: let it be `Fn`, or async".to_owned())
+    ListenerError::Failed("it was called again while it runs: let it be async".to_owned())
 }

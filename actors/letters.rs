@@ -72,7 +72,7 @@ pub struct DeadLetter {
     pub reason: Reason,
     /// When it came here.
     pub time: SystemTime,
-    /// What is known of its emission.
+    /// What is known of its emission. If nobody could see that, its id and time are of when it came here.
     pub metadata: Arc<Metadata>,
     post: Option<Arc<Post>>,
     parcel: Arc<dyn AnyParcel>,

@@ -151,12 +151,13 @@ pub struct Parcel<E> {
     metadata: OnceLock<Arc<Metadata>>,
     /// The same event in other forms: as JSON, or of the types that travel on its topic. Each is made once.
     forms: OnceLock<Mutex<Vec<Form>>>,
+    /// Of what this is another form: what is known of its emission is known there.
+    origin: Option<Arc<dyn AnyParcel>>,
 }
 
-#[derive(Debug)]
 struct Form {
     of: TypeId,
-    parcel: Result<Arc<dyn AnyParcel>, ListenerError>,
+    event: Result<Arc<dyn Any + Send + Sync>, ListenerError>,
 }
 
 impl<E: Subject> Parcel<E> {
@@ -169,21 +170,26 @@ impl<E: Subject> Parcel<E> {
             stamp: given.map(|given| (runtime::wall_clock(), given.clone())),
             metadata: OnceLock::new(),
             forms: OnceLock::new(),
+            origin: None,
         }
     }
 
     /// Whether nothing is in it but the event.
     pub(crate) fn is_bare(&self) -> bool {
         let nothing = self.metadata.get().is_none() && self.forms.get().is_none();
-        nothing && self.cause.is_none() && self.stamp.is_none()
+        nothing && self.cause.is_none() && self.stamp.is_none() && self.origin.is_none()
     }
 
     /// Puts another event into a [bare](Self::is_bare) parcel that nobody else has; hands it back if somebody has.
     pub(crate) fn reuse(mut spare: Arc<Self>, event: E) -> Result<Arc<Self>, E> {
-        let Some(place) = Arc::get_mut(&mut spare).and_then(|spare| Arc::get_mut(&mut spare.event)) else {
-            return Err(event);
-        };
+        let Some(parcel) = Arc::get_mut(&mut spare) else { return Err(event) };
+        let Some(place) = Arc::get_mut(&mut parcel.event) else { return Err(event) };
         *place = event;
+        // Who had it until now may have looked for what it was bare of.
+        if !parcel.is_bare() {
+            parcel.metadata.take();
+            parcel.forms.take();
+        }
         Ok(spare)
     }
 
@@ -191,10 +197,13 @@ impl<E: Subject> Parcel<E> {
     pub(crate) fn with_metadata(event: Arc<E>, metadata: Arc<Metadata>) -> Self {
         let cell = OnceLock::new();
         let _ = cell.set(metadata);
-        Self { event, depth: 0, cause: None, stamp: None, metadata: cell, forms: OnceLock::new() }
+        Self { event, depth: 0, cause: None, stamp: None, metadata: cell, forms: OnceLock::new(), origin: None }
     }
 
     pub(crate) fn metadata(&self) -> &Arc<Metadata> {
+        if let Some(origin) = &self.origin {
+            return origin.metadata();
+        }
         self.metadata.get_or_init(|| Arc::new(self.make_metadata()))
     }
 
@@ -235,22 +244,27 @@ impl<E: Subject> Parcel<E> {
     ///
     /// A panic of the user's `Serialize` or `Deserialize` is an error.
     pub(crate) fn form<T: Subject>(self: &Arc<Self>) -> Result<Arc<Parcel<T>>, ListenerError> {
-        let forms = self.forms.get_or_init(Mutex::default);
-        let mut forms = forms.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = forms.iter().find(|form| form.of == TypeId::of::<T>());
-        let parcel = match known {
-            Some(known) => known.parcel.clone(),
-            None => {
-                let converted = catch_unwind(AssertUnwindSafe(|| self.convert::<T>()));
-                let converted = converted.map_err(panicked).and_then(|event| event.map_err(ListenerError::from));
-                let parcel = converted.map(|event| self.as_form(event) as Arc<dyn AnyParcel>);
-                forms.push(Form { of: TypeId::of::<T>(), parcel: parcel.clone() });
-                parcel
+        let event = {
+            let forms = self.forms.get_or_init(Mutex::default);
+            let mut forms = forms.lock().unwrap_or_else(PoisonError::into_inner);
+            match forms.iter().find(|form| form.of == TypeId::of::<T>()) {
+                Some(known) => known.event.clone(),
+                None => {
+                    let converted = catch_unwind(AssertUnwindSafe(|| self.convert::<T>()));
+                    let converted = converted.map_err(panicked).and_then(|event| event.map_err(ListenerError::from));
+                    let event = converted.map(|event| Arc::new(event) as Arc<dyn Any + Send + Sync>);
+                    forms.push(Form { of: TypeId::of::<T>(), event: event.clone() });
+                    event
+                }
             }
         };
-        drop(forms);
-        match parcel?.into_any().downcast() {
-            Ok(parcel) => Ok(parcel),
+        match event?.downcast() {
+            Ok(event) => Ok(Arc::new(Parcel {
+                origin: Some(self.clone()),
+                depth: self.depth,
+                cause: self.cause.clone(),
+                ..Parcel::new(event, None, None)
+            })),
             Err(_) => unreachable!("it was kept under its type"),
         }
     }
@@ -271,11 +285,6 @@ impl<E: Subject> Parcel<E> {
             }
         };
         T::from_json(json).unwrap_or_else(|| Err(bad("it is never told as JSON".to_owned())))
-    }
-
-    fn as_form<T: Subject>(&self, event: T) -> Arc<Parcel<T>> {
-        let form = Parcel::with_metadata(Arc::new(event), self.metadata().clone());
-        Arc::new(Parcel { depth: self.depth, cause: self.cause.clone(), ..form })
     }
 }
 
@@ -337,6 +346,9 @@ impl<E: Subject> AnyParcel for Parcel<E> {
     }
 
     fn complete(&self, given: &Arc<Given>) -> &Arc<Metadata> {
+        if let Some(origin) = &self.origin {
+            return origin.complete(given);
+        }
         self.metadata.get_or_init(|| {
             let mut metadata = self.make_metadata();
             if self.stamp.is_none() {

@@ -335,7 +335,7 @@ impl fmt::Debug for Subscription {
         f.debug_struct("Subscription")
             .field("id", &self.post.id)
             .field("listener", &self.post.name)
-            .field("hears", &self.post.hearing)
+            .field("hears", &self.post.hearing.to_string())
             .finish_non_exhaustive()
     }
 }

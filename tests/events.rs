@@ -525,7 +525,7 @@ async fn a_sync_listener_that_is_called_again_from_within_itself_says_so() {
     *inner.borrow_mut() = Some(bus.clone());
     let report = at_once(bus.emit(order(1))).await;
     assert!(report.is_ok(), "{report}");
-    let entered = "again failed: it was called again while it runs: let it be `Fn`, or async";
+    let entered = "again failed: it was called again while it runs: let it be async";
     assert_eq!(reports.take(), [[entered]]);
     inner.borrow_mut().take();
 }
