@@ -8,7 +8,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use crate::bus::{EventBus, topics, typed};
+use crate::call::{AsyncCall, Scope};
 use crate::desk;
 use crate::error::Handled;
 use crate::event::Event;
@@ -30,10 +31,10 @@ use crate::hub::Hub;
 use crate::json_event::JsonEvent;
 use crate::letters::Reason;
 use crate::listen_error::ListenError;
-use crate::listening::{Listening, Options, Overflow, Seated};
+use crate::listening::{Listening, Overflow, Seated};
 use crate::parcel::{Parcel, Subject};
 use crate::patterns::Patterns;
-use crate::report::{ListenerError, Ticket, Verdict};
+use crate::report::{Board, ListenerError, Ticket, Verdict};
 use crate::runtime::{self, drop_quietly};
 use crate::seat::{AnySeat, Hears, Tickets};
 use crate::station::Station;
@@ -130,9 +131,16 @@ impl EventBus {
         let made: Rc<RefCell<Option<Rc<ActorSeat<S>>>>> = Rc::default();
         let slot = made.clone();
         let listening = Listening::new::<A>(true, move |seating| {
-            let seat = Rc::new(ActorSeat::new(seating.options, seating.hub, seating.post));
+            let ringed = !seating.hub.middleware().is_empty();
+            let timeout = seating.options.timeout.unwrap_or(seating.hub.limits().listener_timeout);
+            let seat = Rc::new(ActorSeat::new(timeout, seating.hub.clone(), seating.post.clone(), ringed));
             *slot.borrow_mut() = Some(seat.clone());
-            Ok(Seated { own: seat.clone(), any: seat })
+            if !ringed {
+                return Ok(Seated { own: seat.clone(), any: seat });
+            }
+            // What stands around a listener stands around a function that has the actor called and awaits it.
+            let actor = Ringed(seat);
+            Ok(seating.seat(AsyncCall::new(move |scope: &Scope<'_, S>| Ok(actor.0.ask(scope.parcel)))))
         });
         let subscription = self.register(listening, hearing, personal, place)?;
         if let Some(seat) = made.take() {
@@ -156,12 +164,24 @@ struct ActorSeat<S> {
     /// How many have been taken from the queue.
     taken: Cell<u64>,
     waker: RefCell<Option<Waker>>,
+    /// Middleware stands around it, and another seat in its place: that one counts and reports.
+    ringed: bool,
+}
+
+/// The seat of an actor within middleware, which ends with what is around it.
+struct Ringed<S: Subject>(Rc<ActorSeat<S>>);
+
+impl<S: Subject> Drop for Ringed<S> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 impl<S: Subject> ActorSeat<S> {
-    fn new(options: Options<S>, hub: Arc<Hub>, post: Arc<Post>) -> Self {
+    fn new(timeout: Duration, hub: Arc<Hub>, post: Arc<Post>, ringed: bool) -> Self {
         Self {
-            timeout: options.timeout.unwrap_or(hub.limits().listener_timeout),
+            timeout,
+            ringed,
             hub,
             post,
             ended: Cell::new(false),
@@ -173,6 +193,29 @@ impl<S: Subject> ActorSeat<S> {
         }
     }
 
+    /// Has the actor called, and says how that ended.
+    fn ask(&self, parcel: &Arc<Parcel<S>>) -> impl Future<Output = Result<(), ListenerError>> + use<S> {
+        let board = Arc::new(Board::new());
+        board.expect(1);
+        let ticket = Ticket::new(board.clone(), 0, false);
+        match self.ended.get() {
+            true => drop(ticket),
+            false => self.push(Rc::new(Waiting(parcel.clone())), Some(ticket)),
+        }
+        async move {
+            poll_fn(|cx| if board.poll_done(cx.waker()) { Poll::Ready(()) } else { Poll::Pending }).await;
+            board.error().map_or(Ok(()), Err)
+        }
+    }
+
+    /// How many wait is known of the seat that is in the report.
+    #[inline]
+    fn set_waiting(&self, events: usize) {
+        if !self.ringed {
+            self.post.set_waiting(events);
+        }
+    }
+
     #[inline]
     fn push(&self, parcel: Rc<Waiting<S>>, ticket: Option<Ticket>) {
         let mut queue = self.queue.borrow_mut();
@@ -181,7 +224,7 @@ impl<S: Subject> ActorSeat<S> {
         }
         queue.push_back(parcel);
         let waiting = queue.len();
-        self.post.set_waiting(waiting);
+        self.set_waiting(waiting);
         drop(queue);
         // What is pushed to others that wait wakes nobody anew.
         if waiting == 1 && !self.busy.get() {
@@ -199,7 +242,7 @@ impl<S: Subject> ActorSeat<S> {
     fn pop(&self) -> Option<(Rc<Waiting<S>>, Option<Ticket>)> {
         let mut queue = self.queue.borrow_mut();
         let parcel = queue.pop_front()?;
-        self.post.set_waiting(queue.len());
+        self.set_waiting(queue.len());
         let place = self.taken.replace(self.taken.get() + 1);
         let mut tickets = self.tickets.borrow_mut();
         let ticket = if tickets.front().is_some_and(|(of, _)| *of == place) { tickets.pop_front() } else { None };
@@ -223,9 +266,12 @@ impl<S: Subject> ActorSeat<S> {
     fn finish(&self, parcel: &Arc<Parcel<S>>, ticket: Option<Ticket>, result: Result<(), ListenerError>) {
         let verdict = match result {
             Ok(()) => {
-                self.post.counts.done();
+                if !self.ringed {
+                    self.post.counts.done();
+                }
                 None
             }
+            Err(error) if self.ringed => Some(Verdict::Failed(error)),
             Err(error) => Some(self.hub.failed(&self.post, parcel.clone(), error)),
         };
         if let Some(ticket) = ticket {
@@ -280,12 +326,12 @@ impl<S: Subject> AnySeat for ActorSeat<S> {
         self.post.end();
         let waiting = std::mem::take(&mut *self.queue.borrow_mut());
         let tickets = std::mem::take(&mut *self.tickets.borrow_mut());
-        self.post.set_waiting(0);
+        self.set_waiting(0);
         self.hub.made_room();
         // Those who wait for them hear that it is gone.
         drop(tickets);
         for parcel in waiting {
-            self.hub.dropped(&self.post, (*parcel).clone(), Reason::Ended);
+            self.hub.dropped(&self.post, (*parcel).clone(), self.post.ended_by());
         }
         self.wake();
     }

@@ -307,6 +307,10 @@ impl fmt::Display for ConsumerError {
 
 impl StdError for ConsumerError {}
 
+/// How many bytes of a failure's text are kept: it stands in reports, logs and dead letters, and failures that quote each
+/// other have no end.
+const LONGEST_TEXT: usize = 2000;
+
 /// An error of any kind, as consumers return it: `?` takes every std error.
 pub struct Failure(Box<dyn StdError + Send + Sync>);
 
@@ -324,14 +328,24 @@ impl Failure {
         self.0
     }
 
-    /// The error with its sources, joined by colons.
+    /// The error with its sources, joined by colons: those that it does not quote itself, and not without end.
     pub(crate) fn chain(&self) -> String {
         let mut text = self.0.to_string();
         let mut source = self.0.source();
-        while let Some(error) = source {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
+        while let Some(error) = source
+            && text.len() < LONGEST_TEXT
+        {
+            let why = error.to_string();
+            if !text.ends_with(&why) {
+                text.push_str(": ");
+                text.push_str(&why);
+            }
             source = error.source();
+        }
+        if text.len() > LONGEST_TEXT {
+            let end = (0..=LONGEST_TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+            text.truncate(end);
+            text.push('…');
         }
         text
     }

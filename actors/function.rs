@@ -66,6 +66,12 @@ impl<E: Subject, Out: IntoHandled> Way<E, E, Out> for Telling {
 /// What a function may return: nothing, a `Result`, an [`Answer`](crate::Answer). No future is one of them, by which the
 /// compiler tells sync functions from async ones.
 #[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a listener cannot return `{Self}`",
+    label = "neither nothing nor a `Result`",
+    note = "a listener returns `()` or a `Result<(), E>`, an answerer `Answer(value)` or a `Result` of the value; a closure \
+            that only panics needs `-> ()`"
+)]
 pub trait Returned {}
 
 impl Returned for () {}

@@ -93,7 +93,10 @@ impl DeadLetter {
 impl fmt::Display for DeadLetter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.listener {
-            Some(listener) => write!(f, "dead letter {}: {}: `{listener}` {}", self.id, self.event, self.reason),
+            Some(listener) => {
+                let colon = if matches!(self.reason, Reason::Failed(_)) { "" } else { ":" };
+                write!(f, "dead letter {}: {}: `{listener}`{colon} {}", self.id, self.event, self.reason)
+            }
             None => write!(f, "dead letter {}: {}: {}", self.id, self.event, self.reason),
         }
     }

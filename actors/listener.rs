@@ -57,11 +57,13 @@ pub trait Listener<E: Subject>: Sized + 'static {
 ///
 /// It is implemented for all of them; `Kind` only tells the compiler which it is.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot listen to `{E}`",
+    message = "`{Self}` cannot listen to this event",
     label = "not a listener",
-    note = "a listener is a function or closure of `&{E}` or `Arc<{E}>`, async only of `Arc<{E}>`, then any of \
-            `Inject<T>`, `Metadata` and `EventBus`, returning `()` or a `Result<(), E>` with an error that is `Send + Sync`",
-    note = "write the type of its first argument: `|event: &{E}| …`"
+    note = "a listener is a function or closure of `&YourEvent` or `Arc<YourEvent>`, async only of `Arc<YourEvent>`, then \
+            up to 8 of `Inject<T>`, `Metadata` and `EventBus`, returning `()` or a `Result<(), E>` with an error that is \
+            `Send + Sync`",
+    note = "the usual causes: the argument has no type (`|event: &YourEvent| …`), the event has no `#[derive(Event)]` or is \
+            taken by value, a dependency is `Arc<T>` instead of `Inject<T>` or is not `Send + Sync`"
 )]
 pub trait Listen<E: Subject, Kind>: Sized + 'static {
     /// Returns it with options to be set.
@@ -111,6 +113,11 @@ pub trait Listen<E: Subject, Kind>: Sized + 'static {
     /// Sets how long one call may take. See [`Listening::timeout`].
     fn timeout(self, limit: std::time::Duration) -> Listening<E> {
         self.listening().timeout(limit)
+    }
+
+    /// Lets it not hear of the last event that the bus has kept. See [`Listening::skip_retained`].
+    fn skip_retained(self) -> Listening<E> {
+        self.listening().skip_retained()
     }
 
     /// Puts a middleware around it. See [`Listening::with`].

@@ -35,3 +35,27 @@ impl Patterns for Vec<Pattern> {
         Ok(self)
     }
 }
+
+impl Patterns for String {
+    fn patterns(self) -> Result<Vec<Pattern>, TopicError> {
+        Ok(vec![Pattern::new(&self)?])
+    }
+}
+
+impl Patterns for &Pattern {
+    fn patterns(self) -> Result<Vec<Pattern>, TopicError> {
+        Ok(vec![self.clone()])
+    }
+}
+
+impl Patterns for &[&str] {
+    fn patterns(self) -> Result<Vec<Pattern>, TopicError> {
+        self.iter().map(|text| Pattern::new(text)).collect()
+    }
+}
+
+impl Patterns for Vec<&str> {
+    fn patterns(self) -> Result<Vec<Pattern>, TopicError> {
+        self.as_slice().patterns()
+    }
+}

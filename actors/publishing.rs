@@ -51,8 +51,7 @@ impl fmt::Display for PublishError {
         match self {
             Self::Full { listener, capacity } => write!(
                 f,
-                "{capacity} events wait for `{listener}`, which refuses more: publish later, `publish_wait`, or raise \
-                 its `capacity`"
+                "`{listener}` refuses more than {capacity} waiting: publish later, `publish_wait`, or raise its `capacity`"
             ),
             Self::NoRoom { listener, after } => {
                 write!(f, "`{listener}` had no room for {after:?}: raise its `capacity` or its `concurrency`")

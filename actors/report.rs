@@ -121,8 +121,9 @@ impl fmt::Display for TooDeep {
         let Self { limit, chain } = self;
         write!(
             f,
-            "events have caused each other {limit} deep, the most there may be: … → {}; break the cycle, or raise \
+            "events have caused each other {limit} deep, the most there may be: {}{}; break the cycle, or raise \
              `max_depth`",
+            if chain.len() > *limit as usize { "" } else { "… → " },
             chain.join(" → ")
         )
     }
@@ -360,6 +361,14 @@ impl Board {
         if let Some(waiter) = waiter {
             waiter.wake();
         }
+    }
+
+    /// What went wrong with one of them.
+    pub(crate) fn error(&self) -> Option<ListenerError> {
+        self.lock().others.iter().find_map(|(_, verdict)| match verdict {
+            Verdict::Failed(error) => Some(error.clone()),
+            Verdict::Skipped => None,
+        })
     }
 
     /// Whether all are done; if not, this task is woken when they are.

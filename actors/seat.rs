@@ -309,7 +309,7 @@ impl<S: Subject, C: Call<S>> AnySeat for Seat<S, C> {
         self.post.set_waiting(0);
         self.hub.made_room();
         for parcel in waiting {
-            self.hub.dropped(&self.post, (*parcel).clone(), Reason::Ended);
+            self.hub.dropped(&self.post, (*parcel).clone(), self.post.ended_by());
         }
     }
 

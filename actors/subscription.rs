@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::hub::Hub;
+use crate::letters::Reason;
 use crate::listening::Overflow;
 use crate::name::Name;
 use crate::station::{Door, ToStation};
@@ -174,6 +175,11 @@ impl Post {
 
     pub(crate) fn is_lost(&self) -> bool {
         self.state.load(Ordering::Acquire) == LOST
+    }
+
+    /// Why it is not told of what waits for it.
+    pub(crate) fn ended_by(&self) -> Reason {
+        if self.is_lost() { Reason::Gone } else { Reason::Ended }
     }
 
     /// It has ended with its last time.

@@ -380,7 +380,7 @@ async fn an_endless_cycle_of_emissions_is_stopped_and_shows_its_chain() {
     assert_eq!(depth.take(), [0, 1, 2, 3, 4], "five deep, and no deeper");
     assert_eq!(report.len(), 1, "it was called; what it called is its own affair");
     let innermost = &reports.take()[0];
-    let text = "Second: events have caused each other 5 deep, the most there may be: … → FirstHeard → Second → FirstHeard \
+    let text = "Second: events have caused each other 5 deep, the most there may be: FirstHeard → Second → FirstHeard \
                 → Second → FirstHeard → Second; break the cycle, or raise `max_depth`";
     assert_eq!(innermost, text);
     let error = report.failed().next().unwrap().1.to_string();

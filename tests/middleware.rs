@@ -1324,3 +1324,66 @@ mod two_arbiters {
         });
     }
 }
+
+// Actors that subscribe from within are no exception.
+
+struct Clerk {
+    bus: EventBus,
+    heard: Rc<Cell<u64>>,
+    subscription: Option<Subscription>,
+}
+
+impl actix::Actor for Clerk {
+    type Context = actix::Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.subscription = self.bus.subscribe::<Filed, Self>(ctx).ok();
+    }
+}
+
+#[derive(Event)]
+#[event(local)]
+struct Filed(u64);
+
+impl actix::Handler<Heard<Filed>> for Clerk {
+    type Result = Handled;
+
+    fn handle(&mut self, filed: Heard<Filed>, _: &mut Self::Context) -> Handled {
+        if filed.0 == 13 {
+            return Err("unlucky".into());
+        }
+        self.heard.set(self.heard.get() + filed.0);
+        Ok(())
+    }
+}
+
+#[convoke::test]
+async fn middleware_of_the_bus_stands_around_an_actor_that_subscribes_from_within() {
+    use actix::Actor;
+    let only_even = async |call: Call, next: Next| match call.event::<Filed>() {
+        Some(filed) if filed.0 == 3 => Err("odd".into()),
+        _ => next.run(call).await,
+    };
+    let bus = EventBus::builder().with(only_even).build();
+    let heard = Rc::new(Cell::new(0));
+    let clerk = Clerk { bus: bus.clone(), heard: heard.clone(), subscription: None }.start();
+    convoke::testing::settle().await;
+
+    assert!(bus.emit(Filed(2)).await.is_ok());
+    let report = bus.emit(Filed(3)).await;
+    assert_eq!(report.to_string(), "Filed: 1 listener, 1 failed: `Clerk` failed: odd");
+    let report = bus.emit(Filed(13)).await;
+    assert_eq!(report.to_string(), "Filed: 1 listener, 1 failed: `Clerk` failed: unlucky");
+    bus.publish(Filed(4)).unwrap();
+    bus.publish(Filed(3)).unwrap();
+    bus.drain().await;
+    assert_eq!(heard.get(), 6);
+    assert_eq!(bus.dead_letters().len(), 3);
+    let info = &bus.subscriptions()[0];
+    assert_eq!((info.done, info.failed, info.waiting), (2, 3, 0));
+
+    bus.clear();
+    assert_eq!(bus.emit(Filed(2)).await.len(), 0);
+    drop(clerk);
+    convoke::testing::settle().await;
+}

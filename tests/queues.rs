@@ -185,7 +185,7 @@ async fn to_refuse_is_an_error_of_publish_and_nobody_hears_the_event() {
     publish(&bus, 1..=2);
     let error = bus.publish(Tick(3)).unwrap_err();
     assert_eq!(error, PublishError::Full { listener: "mail".into(), capacity: 2 });
-    let text = "2 events wait for `mail`, which refuses more: publish later, `publish_wait`, or raise its `capacity`";
+    let text = "`mail` refuses more than 2 waiting: publish later, `publish_wait`, or raise its `capacity`";
     assert_eq!(error.to_string(), text);
     assert_eq!(bus.publish_json("queues/tick", json!(4)).unwrap_err(), error);
     // It does not stand in the way of what it does not hear.
