@@ -45,9 +45,12 @@ use crate::within::{Waiting, Within};
 const TURN: usize = 64;
 
 impl EventBus {
-    /// Registers an actor to events of one type, from within: in `started`, or in a handler. It handles
-    /// [`Heard<E>`](Heard), in its own context, one at a time and in their order, with no mailbox in between; the
+    /// Registers an actor to events of one type, from within: where it is created, in `started`, or in a handler. It
+    /// handles [`Heard<E>`](Heard), in its own context, one at a time and in their order, with no mailbox in between; the
     /// registration ends with the actor. Until one of them ends, the actor lives, even without an address.
+    ///
+    /// `start()` returns before `started` has run, and what is emitted in between is missed; with `create`, as here,
+    /// nothing is. A refusal is logged as an error too, because there is nobody to return it to.
     ///
     /// ```
     /// # extern crate convoke_actors as convoke;
@@ -60,16 +63,11 @@ impl EventBus {
     /// #     id: u64,
     /// # }
     /// struct Billing {
-    ///     bus: EventBus,
-    ///     orders: Option<Subscription>,
+    ///     _orders: Option<Subscription>,
     /// }
     ///
     /// impl Actor for Billing {
     ///     type Context = Context<Self>;
-    ///
-    ///     fn started(&mut self, ctx: &mut Context<Self>) {
-    ///         self.orders = self.bus.subscribe::<OrderPlaced, Self>(ctx).ok();
-    ///     }
     /// }
     ///
     /// impl Handler<Heard<OrderPlaced>> for Billing {
@@ -80,6 +78,13 @@ impl EventBus {
     ///         Ok(())
     ///     }
     /// }
+    ///
+    /// # actix::System::new().block_on(async {
+    /// let bus = EventBus::default();
+    /// let billing = Billing::create(|ctx| Billing { _orders: bus.subscribe::<OrderPlaced, Billing>(ctx).ok() });
+    /// assert_eq!(bus.emit(OrderPlaced { id: 7 }).await.len(), 1);
+    /// # drop(billing);
+    /// # });
     /// ```
     ///
     /// An actor that cannot be changed is registered by its recipient, `bus.on(addr.recipient::<Heard<OrderPlaced>>())`,
@@ -142,7 +147,9 @@ impl EventBus {
             let actor = Ringed(seat);
             Ok(seating.seat(AsyncCall::new(move |scope: &Scope<'_, S>| Ok(actor.0.ask(scope.parcel)))))
         });
-        let subscription = self.register(listening, hearing, personal, place)?;
+        let subscription = self.register(listening, hearing, personal, place).inspect_err(|error| {
+            log::error!(target: "convoke::bus", "{}: {error}", std::any::type_name::<A>());
+        })?;
         if let Some(seat) = made.take() {
             ctx.spawn(Hearings { seat, at: None, answer: None });
         }
