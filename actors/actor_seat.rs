@@ -424,6 +424,10 @@ where
                 this.answer = None;
                 this.finish(result);
             }
+            // What the actor waits for, or that it stops, holds up events as it holds up messages.
+            if ctx.waiting() {
+                return Poll::Pending;
+            }
             let Some((parcel, ticket)) = this.seat.pop() else {
                 this.seat.busy.set(false);
                 if this.seat.ended.get() {

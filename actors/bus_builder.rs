@@ -23,8 +23,9 @@ pub struct EventBusBuilder {
     limits: Limits,
 }
 
-/// How deep events may be told to cause each other: a chain is dropped one in another.
-const DEEPEST: u32 = 1000;
+/// How deep events may be told to cause each other: awaited emissions stand on the stack one in another, and 1,000 of them
+/// overflow the 2 MiB of a thread.
+const DEEPEST: u32 = 250;
 
 #[derive(Default)]
 struct Around(Vec<Arc<dyn Middleware>>);
@@ -142,7 +143,8 @@ impl EventBusBuilder {
     }
 
     /// Sets how deep events may cause each other: one that a listener emits is one deeper than the one it hears. The
-    /// default is 64, the least 1 and the most 1,000: each event keeps those that have caused it.
+    /// default is 64, the least 1 and the most 250: each event keeps those that have caused it, and a listener that awaits
+    /// what it emits is called within the one before.
     pub fn max_depth(mut self, events: u32) -> Self {
         self.limits.max_depth = events.clamp(1, DEEPEST);
         self

@@ -97,10 +97,6 @@ where
             }
             None => Box::pin(Some(future)),
         };
-        // Under a seed its first step has its turn like any other.
-        if scope.post.door().is_seeded() {
-            return Ran::Later(place);
-        }
         // Most are ready at once. If it is not, it is polled again with a waker of its own, which is then the one that
         // counts.
         match place.as_mut().step(&mut Context::from_waker(Waker::noop())) {

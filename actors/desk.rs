@@ -155,8 +155,8 @@ impl Desk {
     /// The desk of this thread for this bus.
     #[inline]
     pub(crate) fn of(hub: &Arc<Hub>) -> Rc<Self> {
-        let known = DESKS.with_borrow(|desks| desks.iter().find(|desk| desk.id == hub.id()).cloned());
-        known.unwrap_or_else(|| Self::open(hub))
+        let known = DESKS.try_with(|desks| desks.borrow().iter().find(|desk| desk.id == hub.id()).cloned());
+        known.ok().flatten().unwrap_or_else(|| Self::open(hub))
     }
 
     #[cold]
@@ -170,7 +170,8 @@ impl Desk {
             stations: RefCell::default(),
         });
         // Those of buses that are gone go too.
-        let gone = DESKS.with_borrow_mut(|desks| {
+        let gone = DESKS.try_with(|desks| {
+            let mut desks = desks.borrow_mut();
             let gone: Vec<_> = desks.extract_if(.., |desk| desk.hub.strong_count() == 0).collect();
             desks.push(desk.clone());
             gone

@@ -163,8 +163,6 @@ impl Hub {
             }
         }
         self.version.fetch_add(1, Ordering::AcqRel);
-        drop(registry);
-        log::debug!(target: "convoke::bus", "`{}` listens to {}", post.name(), post.hearing);
     }
 
     /// Strikes a listener off: from now on no emission finds it.
@@ -300,7 +298,11 @@ impl Registry {
 /// Removes an id from a list, and the list with its last.
 fn forget<K: std::hash::Hash + Eq>(lists: &mut HashMap<K, Vec<u64>>, key: &K, id: u64) {
     if let Some(list) = lists.get_mut(key) {
-        list.retain(|other| *other != id);
+        // In the order of their ids, but for those that two threads have registered at once.
+        match list.binary_search(&id) {
+            Ok(place) => drop(list.remove(place)),
+            Err(_) => list.retain(|other| *other != id),
+        }
         if list.is_empty() {
             lists.remove(key);
         }

@@ -20,6 +20,7 @@ use crate::publishing;
 use crate::report::{ListenerError, TooDeep};
 use crate::runtime::{self, drop_quietly};
 use crate::subscription::Post;
+use crate::within::current;
 
 /// Why an event became a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -273,7 +274,13 @@ impl DeadLetters {
         let given_back = match (&letter.listener, &letter.post) {
             (Some(_), Some(post)) => {
                 let post = self.hub.find_like(post);
-                post.is_some_and(|post| publishing::queue_for(&self.hub, letter.parcel.clone(), &post))
+                // What a listener gives back was caused by what it hears, or an endless cycle would not be seen.
+                let parcel = match current() {
+                    None => Some(letter.parcel.clone()),
+                    Some(cause) if cause.depth() + 1 >= self.hub.limits().max_depth => None,
+                    Some(cause) => Some(letter.parcel.again(&cause)),
+                };
+                post.zip(parcel).is_some_and(|(post, parcel)| publishing::queue_for(&self.hub, parcel, &post))
             }
             _ => letter.parcel.clone().publish_again(&self.hub).is_ok(),
         };

@@ -213,8 +213,9 @@ impl<S: Subject> Listening<S> {
         if let Some(name) = &self.options.name {
             return name.clone();
         }
-        // A generic function's own arguments hold paths too.
-        let path = self.type_name.split('<').next().unwrap_or_default();
+        // A closure is named by its place, also in a generic function, whose own arguments hold paths too.
+        let closure = self.type_name.ends_with('}');
+        let path = self.type_name.split('<').next().filter(|_| !closure).unwrap_or_default();
         match path.rsplit("::").next() {
             // A recipient does not say of whom it is.
             Some(name) if !name.is_empty() && !name.starts_with('{') && name != "Recipient" => name.into(),

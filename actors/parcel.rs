@@ -312,6 +312,8 @@ pub(crate) trait AnyParcel: Any + Send + Sync + std::fmt::Debug {
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     /// Comes to listeners of this arbiter.
     fn arrive(self: Arc<Self>, arrival: &Arrival<'_>);
+    /// The same event once more, caused by this.
+    fn again(&self, cause: &Arc<dyn AnyParcel>) -> Arc<dyn AnyParcel>;
     /// Gives itself back to the bus, for whoever hears it now.
     fn publish_again(self: Arc<Self>, hub: &Arc<Hub>) -> Result<(), crate::PublishError>;
 }
@@ -375,6 +377,11 @@ impl<E: Subject> AnyParcel for Parcel<E> {
 
     fn arrive(self: Arc<Self>, arrival: &Arrival<'_>) {
         arrival.unload(self);
+    }
+
+    fn again(&self, cause: &Arc<dyn AnyParcel>) -> Arc<dyn AnyParcel> {
+        let again = Self::with_metadata(self.event.clone(), AnyParcel::metadata(self).clone());
+        Arc::new(Self { depth: cause.depth() + 1, cause: Some(cause.clone()), ..again })
     }
 
     fn publish_again(self: Arc<Self>, hub: &Arc<Hub>) -> Result<(), crate::PublishError> {

@@ -141,7 +141,7 @@ pub(crate) fn pack<S: Subject>(
     } else {
         route.pack(event)
     };
-    reserve(&route, reserved)?;
+    reserve(hub, &route, reserved)?;
     Ok(Some(Packed { route, parcel }))
 }
 
@@ -156,11 +156,18 @@ fn address<S: Subject>(
         // Kept and looked up in one: who registers meanwhile hears it once, either way.
         let mut kept = hub.retained();
         let route = parcel.event.route(&desk, hub);
-        reserve(&route, reserved)?;
-        (route, kept.keep(parcel.clone()))
+        reserve(hub, &route, reserved)?;
+        let before = kept.keep(parcel.clone());
+        let forgotten = kept.take_forgotten();
+        drop(kept);
+        if let Some(topic) = forgotten {
+            let limit = hub.limits().retained;
+            log::warn!(target: "convoke::bus", "more than {limit} topics are retained: the last event of `{topic}` is forgotten");
+        }
+        (route, before)
     } else {
         let route = parcel.event.route(&desk, hub);
-        reserve(&route, reserved)?;
+        reserve(hub, &route, reserved)?;
         (route, None)
     };
     drop_quietly(before);
@@ -172,14 +179,20 @@ fn address<S: Subject>(
 }
 
 /// Has the listeners keep a place for an event, all or none of them.
-fn reserve<S: Subject>(route: &LocalRoute<S>, reserved: Reserved) -> Result<(), PublishError> {
+fn reserve<S: Subject>(hub: &Hub, route: &LocalRoute<S>, reserved: Reserved) -> Result<(), PublishError> {
     if reserved == Reserved::Nobody || (reserved == Reserved::Refusing && !route.route.refuses) {
         return Ok(());
     }
     let places = || route.route.posts.iter().filter(|post| reserved.by(post));
+    // Looked at first, so that one who is refused takes nothing from others meanwhile.
+    if let Some(full) = places().find(|post| !post.has_room()) {
+        return Err(full_error(full));
+    }
     for (taken, post) in places().enumerate() {
         if !post.reserve() {
             places().take(taken).for_each(|post| post.unreserve());
+            // Somebody may have looked in between.
+            hub.made_room();
             return Err(full_error(post));
         }
     }
@@ -294,7 +307,7 @@ pub(crate) fn publish_letter(hub: &Arc<Hub>, letter: DeadLetter, cause: Arc<dyn 
     }
     let parcel = Arc::new(Parcel::new(Arc::new(letter), Some(cause), Some(&hub.given)));
     // Who refuses it has it in the ring.
-    if reserve(&route, Reserved::Refusing).is_ok() {
+    if reserve(hub, &route, Reserved::Refusing).is_ok() {
         send(hub, Packed { route, parcel }, Reserved::Refusing);
     }
 }

@@ -14,11 +14,13 @@ pub(crate) struct Retained {
     /// The topics in the order in which they came, to forget the oldest when there are too many.
     order: VecDeque<String>,
     limit: usize,
+    /// The last topic that was forgotten for want of room, until that is logged.
+    forgotten: Option<String>,
 }
 
 impl Retained {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { by_topic: HashMap::new(), order: VecDeque::new(), limit }
+        Self { by_topic: HashMap::new(), order: VecDeque::new(), limit, forgotten: None }
     }
 
     /// Keeps an event instead of the last of its topic; answers with what is no longer kept.
@@ -33,8 +35,13 @@ impl Retained {
             return None;
         }
         let oldest = self.order.pop_front()?;
-        log::warn!(target: "convoke::bus", "more than {} topics are retained: the last event of `{oldest}` is forgotten", self.limit);
+        self.forgotten = Some(oldest.clone());
         self.by_topic.remove(&oldest)
+    }
+
+    /// The topic that was forgotten for want of room, said once.
+    pub(crate) fn take_forgotten(&mut self) -> Option<String> {
+        self.forgotten.take()
     }
 
     pub(crate) fn of(&self, topic: &str) -> Option<Arc<dyn AnyParcel>> {

@@ -73,11 +73,6 @@ impl Door {
         self.inbox.push_always(what);
     }
 
-    #[inline]
-    pub(crate) fn is_seeded(&self) -> bool {
-        self.seeded
-    }
-
     fn activity(&self) -> u64 {
         self.activity.load(Ordering::Acquire)
     }
@@ -349,7 +344,9 @@ impl Task for Keeper {
             turn.executor.wake(turn.id);
             return Poll::Pending;
         }
-        if !self.station.is_idle() {
+        let closing = self.station.closing.get() || self.station.rows.borrow().is_empty();
+        // To look at every listener costs more than to call one.
+        if !(closing || self.station.door.is_asked()) || !self.station.is_idle() {
             return Poll::Pending;
         }
         let activity = self.station.door.activity();
@@ -357,8 +354,7 @@ impl Task for Keeper {
         for told in self.station.resting.take() {
             let _ = told.send(activity);
         }
-        let over = self.station.closing.get() || self.station.rows.borrow().is_empty();
-        if over { Poll::Ready(()) } else { Poll::Pending }
+        if closing { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn label(&self) -> String {

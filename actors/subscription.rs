@@ -150,14 +150,15 @@ impl Post {
         self.waiting.store(events, Ordering::Release);
     }
 
+    /// Whether one more event has room, with those that are on their way.
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) + self.coming.load(Ordering::Acquire) < self.capacity
+    }
+
     /// Takes a place for an event that comes from another thread; several threads may together take a few too many.
     pub(crate) fn reserve(&self) -> bool {
-        let coming = self.coming.fetch_add(1, Ordering::AcqRel);
-        if self.waiting.load(Ordering::Acquire) + coming < self.capacity {
-            return true;
-        }
-        self.unreserve();
-        false
+        let free = |coming| (self.waiting.load(Ordering::Acquire) + coming < self.capacity).then_some(coming + 1);
+        self.coming.fetch_update(Ordering::AcqRel, Ordering::Acquire, free).is_ok()
     }
 
     pub(crate) fn unreserve(&self) {

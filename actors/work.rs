@@ -32,6 +32,8 @@ pub(crate) struct Work {
     /// Who waits for it; a call from the queue has nobody.
     ticket: Option<Ticket>,
     queued: bool,
+    /// Its timer has fired.
+    overdue: bool,
 }
 
 impl Work {
@@ -54,6 +56,7 @@ impl Work {
             began: runtime::now(),
             timeout,
             queued: ticket.is_none(),
+            overdue: false,
             ticket,
         };
         let deadline = runtime::after(work.began, timeout);
@@ -63,6 +66,7 @@ impl Work {
     }
 
     fn step(&mut self, turn: &Turn<'_>) -> Poll<Result<(), ListenerError>> {
+        self.overdue |= turn.fired;
         let Some(future) = &mut self.future else { return Poll::Ready(Ok(())) };
         let waker = turn.waker();
         let within = Within::call_of(self.parcel.clone());
@@ -119,6 +123,7 @@ impl Work {
     /// Lets the seat take its next event.
     fn tell_station(&self) {
         if let Some(station) = desk::station_here(&self.hub, self.post.door()) {
+            station.executor().forget_timers(usize::from(!self.overdue));
             station.ended(&self.post, self.queued);
         }
     }

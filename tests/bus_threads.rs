@@ -1119,3 +1119,95 @@ fn systems_on_one_thread_have_their_listeners_and_their_installed_bus_each() {
     second.block_on(soon(testing::settle()));
     assert!(bus.subscriptions().is_empty());
 }
+
+#[test]
+fn an_arbiter_that_stands_still_takes_so_many_events_and_the_others_are_told_as_too_many() {
+    // What `station.rs` sets as the bound of what may be on its way.
+    const DOOR: u64 = 1 << 16;
+    system(async {
+        let (arbiter, bus, log) = (Arbiter::new(), EventBus::builder().capacity(1 << 20).build(), Log::new());
+        let remote = listen(&arbiter, &bus, &log).await;
+        let to = bus.clone();
+        let here = async move || {
+            (0..DOOR + 2).for_each(|number| to.publish(tick(number)).unwrap());
+            to.emit(tick(0)).await
+        };
+        let (report, ()) = while_busy(&arbiter, here, || ()).await;
+        assert_eq!(report.failed().collect::<Vec<_>>(), [("remote", &ListenerError::Busy)]);
+        bus.drain().await;
+        assert_eq!(log.take(), (0..DOOR).collect::<Vec<_>>());
+        let letters = bus.dead_letters().take_all();
+        let reasons: Vec<_> = letters.iter().map(|letter| letter.reason.clone()).collect();
+        assert_eq!(reasons, [Reason::Busy, Reason::Busy, Reason::Failed(ListenerError::Busy)]);
+        assert!(bus.emit(tick(1)).await.is_ok(), "it has recovered");
+        drop(remote);
+        stop(arbiter);
+    });
+}
+
+#[test]
+fn a_waker_that_panics_harms_no_listener_of_another_arbiter() {
+    struct Faulty;
+
+    impl Wake for Faulty {
+        fn wake(self: Arc<Self>) {
+            assert!(thread::panicking(), "a waker");
+        }
+    }
+
+    system(async {
+        let (arbiter, bus, log) = (Arbiter::new(), EventBus::default(), Log::new());
+        let (neighbour, other) = (listen(&arbiter, &bus, &log).await, listen(&arbiter, &bus, &log).await);
+        let waker = Waker::from(Arc::new(Faulty));
+        let to = bus.clone();
+        let here = async move || {
+            let mut emission = Box::pin(to.emit(tick(1)));
+            let mut drain = Box::pin(to.drain());
+            let mut ended = Box::pin(other.unsubscribe());
+            let mut cx = Context::from_waker(&waker);
+            assert!(emission.as_mut().poll(&mut cx).is_pending());
+            assert!(drain.as_mut().poll(&mut cx).is_pending());
+            assert!(ended.as_mut().poll(&mut cx).is_pending());
+            (emission, drain, ended)
+        };
+        let ((emission, drain, ended), ()) = while_busy(&arbiter, here, || ()).await;
+        on(&arbiter, testing::settle).await;
+        promptly("the emission", emission).await.ok().unwrap();
+        promptly("the drain", drain).await;
+        promptly("the end", ended).await;
+        log.take();
+        assert!(bus.emit(tick(2)).await.is_ok());
+        bus.publish(tick(3)).unwrap();
+        bus.drain().await;
+        assert_eq!(log.take(), [2, 3], "the neighbour is deaf");
+        assert!(neighbour.is_active());
+        drop(neighbour);
+        stop(arbiter);
+    });
+}
+
+#[test]
+fn one_bus_at_a_time_is_installed_for_a_system() {
+    system(async {
+        let (first, second) = (EventBus::default(), EventBus::default());
+        let error = convoke::dispatch(tick(1)).await.unwrap_err();
+        assert_eq!(error, DispatchError::NotInstalled);
+        let text = "no bus is installed for this system: `let _installed = bus.install()?` first";
+        assert_eq!(error.to_string(), text);
+        let installed = first.install().unwrap();
+        let error = second.install().unwrap_err();
+        assert_eq!(error, DispatchError::Taken);
+        assert_eq!(error.to_string(), "another bus is installed for this system: drop its guard first");
+        drop(installed);
+        let log = Log::new();
+        let _guard = second.on(note(&log)).unwrap();
+        let installed = second.install().unwrap();
+        // The guard holds the bus.
+        drop(second);
+        assert_eq!(convoke::dispatch(tick(2)).await.unwrap().len(), 1);
+        drop(installed);
+        testing::settle().await;
+        assert_eq!(convoke::dispatch(tick(3)).await.unwrap_err(), DispatchError::NotInstalled);
+        assert_eq!(log.take(), [2]);
+    });
+}

@@ -189,7 +189,7 @@ async fn a_value_is_shared_a_factory_makes_one_for_each_call_and_a_trait_stands_
     let bus = EventBus::builder()
         .provide_as::<dyn Mail>(outbox.clone())
         .factory(move |_| Ok(Serial(count.fetch_add(1, Ordering::Relaxed))))
-        .provide_with(|container| Ok(format!("from {}", container.get::<u32>()?.to_string())))
+        .provide_with(|container| Ok(format!("from {}", *container.get::<u32>()?)))
         .provide(5_u32)
         .build();
     let each = |_: &UserRegistered, mail: Inject<dyn Mail>, serial: Inject<Serial>, from: Inject<String>| {
@@ -390,10 +390,12 @@ fn by_arc_free(_: Arc<UserRegistered>) {}
 
 type Answering = ResponseActFuture<Clerk, Handled>;
 
+type Handle = dyn FnMut(Heard<UserRegistered>, &mut Context<Clerk>) -> Answering;
+
 /// An actor that does what it was made with.
 struct Clerk {
     bus: EventBus,
-    handle: Box<dyn FnMut(Heard<UserRegistered>, &mut Context<Self>) -> Answering>,
+    handle: Box<Handle>,
     subscription: Option<Subscription>,
 }
 
@@ -526,7 +528,12 @@ impl Handler<Stop> for Quick {
 
 #[convoke::test]
 async fn an_actor_hears_events_and_topics_in_its_own_context() {
-    let bus = EventBus::default();
+    for bus in buses() {
+        in_its_own_context(bus).await;
+    }
+}
+
+async fn in_its_own_context(bus: EventBus) {
     let notes = Notes::new();
     bus.publish_retained("orders/kept", json!(0)).unwrap();
     let quick = Quick { bus: bus.clone(), notes: notes.clone(), subscriptions: Vec::new() }.start();
@@ -556,7 +563,12 @@ async fn an_actor_hears_events_and_topics_in_its_own_context() {
 
 #[convoke::test]
 async fn an_actor_takes_its_events_one_at_a_time_and_drain_waits_for_it() {
-    let bus = EventBus::default();
+    for bus in buses() {
+        one_at_a_time(bus).await;
+    }
+}
+
+async fn one_at_a_time(bus: EventBus) {
     let notes = Notes::new();
     let clerk = Clerk::listening(&bus, &notes, ms(10)).await;
     at_once(bus.drain()).await;
@@ -565,6 +577,7 @@ async fn an_actor_takes_its_events_one_at_a_time_and_drain_waits_for_it() {
     assert_eq!(notes.take(), [1, 101, 2, 102, 3, 103]);
     // What is emitted waits for its turn as well: an actor does one thing at a time.
     bus.publish(user(4)).unwrap();
+    settled().await;
     assert!(after(ms(20), bus.emit(user(5))).await.is_ok());
     assert_eq!(notes.take(), [4, 104, 5, 105]);
     clerk.send(Stop).await.unwrap();
@@ -586,10 +599,14 @@ async fn a_handler_that_hangs_is_ended_by_the_timeout_of_the_bus() {
     settled().await;
 }
 
+/// A bus, and one with a middleware that lets everything through.
+fn buses() -> [EventBus; 2] {
+    [EventBus::default(), EventBus::builder().with(async |call: Call, next: Next| next.run(call).await).build()]
+}
+
 #[convoke::test]
 async fn an_actor_that_stops_gives_up_what_it_is_at_and_what_waits_for_it() {
-    for end in 0..2 {
-        let bus = EventBus::default();
+    for (end, bus) in [0, 1].into_iter().flat_map(|end| buses().map(|bus| (end, bus))) {
         let notes = Notes::new();
         let clerk = Clerk::listening(&bus, &notes, SECOND).await;
         bus.publish(user(1)).unwrap();
@@ -617,8 +634,7 @@ async fn an_actor_that_stops_gives_up_what_it_is_at_and_what_waits_for_it() {
 
 #[convoke::test]
 async fn an_actor_that_panics_over_an_event_leaves_a_dead_letter_and_the_others_well() {
-    for publish in [false, true] {
-        let bus = EventBus::default();
+    for (publish, bus) in [false, true].into_iter().flat_map(|publish| buses().map(|bus| (publish, bus))) {
         let clerk = Clerk::start_with(&bus, |_, _| panic!("oh"));
         clerk.send(Subscribe).await.unwrap();
         let notes = Notes::new();
@@ -639,7 +655,12 @@ async fn an_actor_that_panics_over_an_event_leaves_a_dead_letter_and_the_others_
 
 #[convoke::test]
 async fn an_actor_may_give_up_its_registration_and_live_on() {
-    let bus = EventBus::default();
+    for bus in buses() {
+        give_up(bus).await;
+    }
+}
+
+async fn give_up(bus: EventBus) {
     let notes = Notes::new();
     let clerk = Clerk::listening(&bus, &notes, ms(10)).await;
     (1..=3).for_each(|id| bus.publish(user(id)).unwrap());

@@ -34,6 +34,16 @@ mod queues;
 mod retained;
 /// What was caused by what: ids, traces, and cycles that are stopped.
 mod causes;
+/// JSON and types together: wildcards, overlaps, payloads that do not fit.
+mod topics;
+/// Every form of listener, what it may ask for, its name; actors from within and by recipient.
+mod listeners;
+/// Questions and their answers.
+mod asking;
+/// What was not delivered or has failed: kept, listened to, given back.
+mod dead_letters;
+/// Personal data is shown in no `Debug`, no error and no log.
+mod personal;
 /// What stands around listeners: the order of nesting, and every ready-made middleware.
 mod middleware;
 /// The bus on several arbiters and plain threads, in real time.
@@ -72,6 +82,8 @@ mod testing;
 mod threads;
 /// Thousands of seeds, each another order of events.
 mod seeds;
+/// The bus under thousands of seeds.
+mod bus_seeds;
 /// A session that always has another message waiting closes on time.
 mod flood;
 /// A million rounds leave nothing behind; what an open round costs.

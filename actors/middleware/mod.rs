@@ -205,9 +205,6 @@ impl<S: Subject, C: ListenerCall<S>> ListenerCall<S> for Ringed<C> {
         let listener = innermost(self.call.clone(), scope);
         let next = Next { chain: self.chain.clone(), place: 0, listener };
         let mut handling = next.run(call);
-        if scope.post.door().is_seeded() {
-            return Ran::Later(Box::pin(Some(concluded(handling))));
-        }
         match handling.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(handled) => Ran::Done(handled.map_err(ListenerError::from)),
             Poll::Pending => Ran::Later(Box::pin(Some(concluded(handling)))),
