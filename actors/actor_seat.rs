@@ -337,7 +337,7 @@ impl<S: Subject> AnySeat for ActorSeat<S> {
         self.hub.made_room();
         // Those who wait for them hear that it is gone.
         drop(tickets);
-        for parcel in waiting {
+        for parcel in waiting.into_iter().filter(|_| !self.ringed) {
             self.hub.dropped(&self.post, (*parcel).clone(), self.post.ended_by());
         }
         self.wake();
@@ -511,6 +511,10 @@ impl<S: Subject, A: Actor> Drop for Hearings<S, A> {
         // The actor is gone, or its registration.
         self.seat.busy.set(false);
         self.finish(Err(ListenerError::Gone));
+        if self.seat.ringed {
+            // Those around it wait for what it has not done.
+            self.seat.end();
+        }
         subscription::end(&self.seat.hub, &self.seat.post, None);
         desk::rest(&self.seat.hub, self.seat.post.door());
     }

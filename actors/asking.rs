@@ -99,7 +99,7 @@ impl<R> Answers<R> {
             answers.1.take()
         };
         if let Some(waker) = waker {
-            waker.wake();
+            runtime::quietly(|| waker.wake());
         }
     }
 }

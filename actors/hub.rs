@@ -17,6 +17,7 @@ use crate::parcel::{AnyParcel, Given};
 use crate::report::{ListenerError, TooDeep, Verdict};
 use crate::retained::Retained;
 use crate::route::Route;
+use crate::runtime::quietly;
 use crate::station::{Door, ToStation};
 use crate::subscription::{Hearing, Post};
 use crate::topic_index::PatternIndex;
@@ -268,7 +269,7 @@ impl Hub {
         error: ListenerError,
     ) -> Verdict {
         post.counts.failed();
-        log::warn!(target: "convoke::listener", "{}: listener `{}` {error}", parcel.name(), post.name());
+        quietly(|| log::warn!(target: "convoke::listener", "{}: listener `{}` {error}", parcel.name(), post.name()));
         self.letters.bury(self, parcel, Some(post), Reason::Failed(error.clone()));
         Verdict::Failed(error)
     }
@@ -277,14 +278,16 @@ impl Hub {
     #[cold]
     pub(crate) fn dropped(self: &Arc<Self>, post: &Arc<Post>, parcel: Arc<dyn AnyParcel>, reason: Reason) {
         post.counts.dropped();
-        log::warn!(target: "convoke::bus", "{}: not delivered to `{}`: {reason}", parcel.name(), post.name());
+        quietly(
+            || log::warn!(target: "convoke::bus", "{}: not delivered to `{}`: {reason}", parcel.name(), post.name()),
+        );
         self.letters.bury(self, parcel, Some(post), reason);
     }
 
     /// Events cause each other without end.
     #[cold]
     pub(crate) fn too_deep(self: &Arc<Self>, parcel: Arc<dyn AnyParcel>, error: &TooDeep) {
-        log::warn!(target: "convoke::bus", "{}: {error}", parcel.name());
+        quietly(|| log::warn!(target: "convoke::bus", "{}: {error}", parcel.name()));
         self.letters.bury(self, parcel, None, Reason::TooDeep(error.clone()));
     }
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::error::Failure;
 use crate::name::Name;
 use crate::parcel::BadPayload;
+use crate::runtime::quietly;
 use crate::subscription::Post;
 
 /// What a listener did not do with an event.
@@ -359,7 +360,7 @@ impl Board {
             if state.left == 0 { state.waiter.take() } else { None }
         };
         if let Some(waiter) = waiter {
-            waiter.wake();
+            quietly(|| waiter.wake());
         }
     }
 

@@ -21,7 +21,7 @@ use crate::hub::Hub;
 use crate::json_event::JsonEvent;
 use crate::listening::Seated;
 use crate::parcel::Subject;
-use crate::runtime::{self, Executor, Inbox, Intake, Refused, Task, TaskId, Turn, drop_quietly};
+use crate::runtime::{self, Executor, Inbox, Intake, Refused, Task, TaskId, Turn, drop_quietly, quietly};
 use crate::seat::{AnySeat, Hears, Reader, Viewer, panicked};
 use crate::subscription::Post;
 
@@ -265,7 +265,9 @@ impl Station {
             ToStation::End { post, told } => {
                 self.end(&post);
                 if let Some(told) = told {
-                    let _ = told.send(());
+                    quietly(|| {
+                        let _ = told.send(());
+                    });
                 }
             }
             ToStation::Rest { told } => {
@@ -352,7 +354,9 @@ impl Task for Keeper {
         let activity = self.station.door.activity();
         self.station.door.asked.store(false, Ordering::Release);
         for told in self.station.resting.take() {
-            let _ = told.send(activity);
+            quietly(|| {
+                let _ = told.send(activity);
+            });
         }
         if closing { Poll::Ready(()) } else { Poll::Pending }
     }

@@ -321,7 +321,9 @@ pub(crate) fn end(hub: &Arc<Hub>, post: &Arc<Post>, told: Option<oneshot::Sender
         Some(station) => {
             station.end(post);
             if let Some(told) = told {
-                let _ = told.send(());
+                crate::runtime::quietly(|| {
+                    let _ = told.send(());
+                });
             }
         }
         // One farewell for each registration.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Mutex, PoisonError};
 use std::task::Waker;
 
+use crate::runtime::quietly;
+
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     anyone: AtomicBool,
@@ -38,6 +40,8 @@ impl Waiters {
             self.anyone.store(false, Ordering::SeqCst);
             std::mem::take(&mut *waiting)
         };
-        waiting.into_iter().for_each(Waker::wake);
+        for waker in waiting {
+            quietly(|| waker.wake());
+        }
     }
 }

@@ -84,6 +84,8 @@ mod threads;
 mod seeds;
 /// The bus under thousands of seeds.
 mod bus_seeds;
+/// Much of a bus: memory that is given back, work that does not grow with those who have nothing to do.
+mod bus_load;
 /// A session that always has another message waiting closes on time.
 mod flood;
 /// A million rounds leave nothing behind; what an open round costs.

@@ -436,8 +436,8 @@ pub(crate) fn drop_quietly<T>(value: T) {
     quietly(|| drop(value));
 }
 
-/// Runs code of the user's, such as a `Drop` or the log, whose panic must not take the neighbours along.
-fn quietly(run: impl FnOnce()) {
+/// Runs code of the user's, such as a `Drop`, a waker or the log, whose panic must not take the neighbours along.
+pub(crate) fn quietly(run: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
         // What was thrown may panic when it is dropped.
         std::mem::forget(panic);

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use context::{LocalContext, Player};
-pub(crate) use executor::{Executor, TURN, Task, TaskId, Turn, drop_quietly};
+pub(crate) use executor::{Executor, TURN, Task, TaskId, Turn, drop_quietly, quietly};
 pub(crate) use inbox::{Inbox, Intake, Refused, swap};
 #[cfg(feature = "testing")]
 pub(crate) use seed::Seed;
