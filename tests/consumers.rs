@@ -71,13 +71,13 @@ async fn a_consumer_is_a_closure_or_a_function_sync_or_async_that_may_fail() {
 }
 
 #[convoke::test]
-async fn an_error_is_told_with_its_sources() {
+async fn an_error_that_quotes_its_source_is_told_once() {
     let (broker, one) = soloist().await;
     let fails = |_: Resolved<u32>| Err(BrokerError::Join(JoinError::BrokerGone));
     let _guard = Consumer::join(&broker, Consumer::new(fails).named("mail")).await.unwrap();
     let consumed = at_once(at_once(one.emit(1)).await.unwrap().consumed()).await;
     let text = "the broker is gone: hold its address as long as it is needed";
-    assert_eq!(consumed.failed[0].to_string(), format!("consumer `mail` failed: {text}: {text}"));
+    assert_eq!(consumed.failed[0].to_string(), format!("consumer `mail` failed: {text}"));
 }
 
 #[convoke::test]
