@@ -31,7 +31,8 @@ use crate::hub::Hub;
 use crate::json_event::JsonEvent;
 use crate::letters::Reason;
 use crate::listen_error::ListenError;
-use crate::listening::{Listening, Overflow, Seated};
+use crate::listening::{Listening, Options, Overflow, Seated};
+use crate::oversight::Oversight;
 use crate::parcel::{Parcel, Subject};
 use crate::patterns::Patterns;
 use crate::report::{Board, ListenerError, Ticket, Verdict};
@@ -133,32 +134,48 @@ impl EventBus {
         A::Context: AsyncContext<A>,
         <A as Handler<Heard<S>>>::Result: 'static,
     {
-        let made: Rc<RefCell<Option<Rc<ActorSeat<S>>>>> = Rc::default();
-        let slot = made.clone();
-        let listening = Listening::new::<A>(true, move |seating| {
-            let ringed = !seating.hub.middleware().is_empty();
-            let timeout = seating.options.timeout.unwrap_or(seating.hub.limits().listener_timeout);
-            let seat = Rc::new(ActorSeat::new(timeout, seating.hub.clone(), seating.post.clone(), ringed));
-            *slot.borrow_mut() = Some(seat.clone());
-            if !ringed {
-                return Ok(Seated { own: seat.clone(), any: seat });
-            }
-            // What stands around a listener stands around a function that has the actor called and awaits it.
-            let actor = Ringed(seat);
-            Ok(seating.seat(AsyncCall::new(move |scope: &Scope<'_, S>| Ok(actor.0.ask(scope.parcel)))))
-        });
-        let subscription = self.register(listening, hearing, personal, place).inspect_err(|error| {
-            log::error!(target: "convoke::bus", "{}: {error}", std::any::type_name::<A>());
-        })?;
-        if let Some(seat) = made.take() {
-            ctx.spawn(Hearings { seat, at: None, answer: None });
-        }
+        let (subscription, seat) =
+            seat_of::<S, A>(self, hearing, personal, place, |_| {}, None).inspect_err(|error| {
+                log::error!(target: "convoke::bus", "{}: {error}", std::any::type_name::<A>());
+            })?;
+        seat.attend::<A>(ctx);
         Ok(subscription)
     }
 }
 
+/// Registers a seat for an actor of this type, which hears as soon as one [attends](ActorSeat::attend).
+pub(crate) fn seat_of<S: Subject, A>(
+    bus: &EventBus,
+    hearing: Hearing,
+    personal: bool,
+    place: &Location<'_>,
+    options: impl FnOnce(&mut Options<S>),
+    oversight: Option<Rc<Oversight>>,
+) -> Result<(Subscription, Rc<ActorSeat<S>>), ListenError> {
+    let made: Rc<RefCell<Option<Rc<ActorSeat<S>>>>> = Rc::default();
+    let slot = made.clone();
+    let mut listening = Listening::new::<A>(true, move |seating| {
+        let ringed = !seating.hub.middleware().is_empty();
+        let timeout = seating.options.timeout.unwrap_or(seating.hub.limits().listener_timeout);
+        let seat = Rc::new(ActorSeat::new(timeout, seating.hub.clone(), seating.post.clone(), ringed, oversight));
+        *slot.borrow_mut() = Some(seat.clone());
+        if !ringed {
+            return Ok(Seated { own: seat.clone(), any: seat });
+        }
+        // What stands around a listener stands around a function that has the actor called and awaits it.
+        let actor = Ringed(seat);
+        Ok(seating.seat(AsyncCall::new(move |scope: &Scope<'_, S>| Ok(actor.0.ask(scope.parcel)))))
+    });
+    options(&mut listening.options);
+    let subscription = bus.register(listening, hearing, personal, place)?;
+    match made.take() {
+        Some(seat) => Ok((subscription, seat)),
+        None => unreachable!("it was made when it was registered"),
+    }
+}
+
 /// The seat of an actor.
-struct ActorSeat<S> {
+pub(crate) struct ActorSeat<S> {
     hub: Arc<Hub>,
     post: Arc<Post>,
     ended: Cell<bool>,
@@ -173,6 +190,8 @@ struct ActorSeat<S> {
     waker: RefCell<Option<Waker>>,
     /// Middleware stands around it, and another seat in its place: that one counts and reports.
     ringed: bool,
+    /// The actor is a service: its seat outlives it, for the next that is built.
+    oversight: Option<Rc<Oversight>>,
 }
 
 /// The seat of an actor within middleware, which ends with what is around it.
@@ -185,10 +204,11 @@ impl<S: Subject> Drop for Ringed<S> {
 }
 
 impl<S: Subject> ActorSeat<S> {
-    fn new(timeout: Duration, hub: Arc<Hub>, post: Arc<Post>, ringed: bool) -> Self {
+    fn new(timeout: Duration, hub: Arc<Hub>, post: Arc<Post>, ringed: bool, oversight: Option<Rc<Oversight>>) -> Self {
         Self {
             timeout,
             ringed,
+            oversight,
             hub,
             post,
             ended: Cell::new(false),
@@ -197,6 +217,49 @@ impl<S: Subject> ActorSeat<S> {
             tickets: RefCell::default(),
             taken: Cell::new(0),
             waker: RefCell::default(),
+        }
+    }
+
+    /// Has an actor hear from this seat.
+    pub(crate) fn attend<A>(self: &Rc<Self>, ctx: &mut A::Context)
+    where
+        A: Actor + Handler<Heard<S>>,
+        A::Context: AsyncContext<A>,
+        <A as Handler<Heard<S>>>::Result: 'static,
+    {
+        ctx.spawn(Hearings { seat: self.clone(), at: None, answer: None, calling: false });
+    }
+
+    /// Whether nothing waits here and no call is under way.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.is_idle()
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.borrow().len()
+    }
+
+    /// Those who wait for what has not begun wait no longer: the service has been away for too long.
+    pub(crate) fn expire(&self, away: Duration) {
+        let tickets = std::mem::take(&mut *self.tickets.borrow_mut());
+        if tickets.is_empty() {
+            return;
+        }
+        let taken = self.taken.get();
+        let mut expired = Vec::with_capacity(tickets.len());
+        {
+            let mut queue = self.queue.borrow_mut();
+            for (of, ticket) in tickets.into_iter().rev() {
+                if let Some(parcel) = queue.remove((of - taken) as usize) {
+                    expired.push((parcel, ticket));
+                }
+            }
+            self.set_waiting(queue.len());
+        }
+        for (parcel, ticket) in expired.into_iter().rev() {
+            self.finish(&parcel, Some(ticket), Err(ListenerError::TimedOut(away)));
+            drop_quietly(parcel);
         }
     }
 
@@ -278,12 +341,29 @@ impl<S: Subject> ActorSeat<S> {
                 }
                 None
             }
-            Err(error) if self.ringed => Some(Verdict::Failed(error)),
-            Err(error) => Some(self.hub.failed(&self.post, parcel.clone(), error)),
+            Err(error) => {
+                if let Some(oversight) = &self.oversight {
+                    oversight.erred(&error);
+                }
+                Some(self.failed(parcel, error))
+            }
         };
         if let Some(ticket) = ticket {
             ticket.finish(verdict, None);
         }
+    }
+
+    fn failed(&self, parcel: &Arc<Parcel<S>>, error: ListenerError) -> Verdict {
+        match self.ringed {
+            true => Verdict::Failed(error),
+            false => self.hub.failed(&self.post, parcel.clone(), error),
+        }
+    }
+
+    /// Whether so many wait for a service that is away that it takes no more.
+    fn is_full_and_away(&self) -> bool {
+        self.oversight.as_ref().is_some_and(|oversight| oversight.is_away())
+            && self.queue.borrow().len() >= self.post.capacity()
     }
 }
 
@@ -291,6 +371,9 @@ impl<S: Subject> Hears<S> for ActorSeat<S> {
     fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
         if self.ended.get() {
             return tickets.give(Verdict::Skipped);
+        }
+        if self.is_full_and_away() {
+            return tickets.give(self.failed(parcel, ListenerError::Busy));
         }
         self.push(Rc::new(Waiting(parcel.clone())), Some(tickets.take(place)));
         true
@@ -368,6 +451,8 @@ struct Hearings<S: Subject, A: Actor> {
     /// What the handler is at: kept here, so that nothing is lost if it panics.
     at: Option<(Rc<Waiting<S>>, Option<Ticket>)>,
     answer: Option<Answer<A>>,
+    /// The handler is being called, or its answer polled: if the actor panics, it is this.
+    calling: bool,
 }
 
 /// The answer of a handler that is not done at once, and when its time is over.
@@ -420,7 +505,10 @@ where
                 if let Some((parcel, _)) = &this.at {
                     within.next(parcel.clone());
                 }
-                let Poll::Ready(result) = answer.poll(actor, ctx, task) else { return Poll::Pending };
+                this.calling = true;
+                let polled = answer.poll(actor, ctx, task);
+                this.calling = false;
+                let Poll::Ready(result) = polled else { return Poll::Pending };
                 this.answer = None;
                 this.finish(result);
             }
@@ -428,8 +516,13 @@ where
             if ctx.waiting() {
                 return Poll::Pending;
             }
+            // A service that is about to be started again leaves what waits to the next.
+            if this.seat.oversight.as_ref().is_some_and(|oversight| oversight.is_paused()) {
+                this.rest();
+                return Poll::Pending;
+            }
             let Some((parcel, ticket)) = this.seat.pop() else {
-                this.seat.busy.set(false);
+                this.rest();
                 if this.seat.ended.get() {
                     return Poll::Ready(());
                 }
@@ -446,7 +539,10 @@ where
             within.next(parcel.clone());
             let heard = Heard::new((*parcel).clone());
             this.at = Some((parcel, ticket));
-            match at_once(actor.handle(heard, ctx)) {
+            this.calling = true;
+            let response = actor.handle(heard, ctx);
+            this.calling = false;
+            match at_once(response) {
                 Ok(handled) => this.finish(handled.map_err(ListenerError::from)),
                 Err(response) => {
                     let timeout = this.seat.timeout;
@@ -462,6 +558,15 @@ where
 }
 
 impl<S: Subject, A: Actor> Hearings<S, A> {
+    /// No call is under way.
+    #[inline]
+    fn rest(&self) {
+        self.seat.busy.set(false);
+        if let Some(oversight) = &self.seat.oversight {
+            oversight.rested();
+        }
+    }
+
     #[inline]
     fn finish(&mut self, result: Result<(), ListenerError>) {
         if let Some((parcel, ticket)) = self.at.take() {
@@ -509,7 +614,15 @@ where
 impl<S: Subject, A: Actor> Drop for Hearings<S, A> {
     fn drop(&mut self) {
         // The actor is gone, or its registration.
-        self.seat.busy.set(false);
+        self.rest();
+        if let Some(oversight) = self.seat.oversight.clone() {
+            let lost = oversight.lost(self.calling);
+            drop_quietly(self.answer.take());
+            self.finish(Err(lost));
+            *self.seat.waker.borrow_mut() = None;
+            desk::rest(&self.seat.hub, self.seat.post.door());
+            return;
+        }
         self.finish(Err(ListenerError::Gone));
         if self.seat.ringed {
             // Those around it wait for what it has not done.

@@ -118,6 +118,10 @@ impl EventBus {
         Self { line: Arc::new(Line { open: hub.open(), given: hub.given.clone(), hub: hub.clone() }) }
     }
 
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.line.hub
+    }
+
     pub(crate) fn line(&self) -> &Arc<Line> {
         &self.line
     }

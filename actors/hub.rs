@@ -169,6 +169,11 @@ impl Hub {
     /// Strikes a listener off: from now on no emission finds it.
     pub(crate) fn strike(&self, post: &Arc<Post>) {
         post.end();
+        self.retire(post);
+    }
+
+    /// Lets no emission find a listener any more, which still hears what is on its way.
+    pub(crate) fn retire(&self, post: &Arc<Post>) {
         let mut registry = self.registry();
         let Some(struck) = registry.posts.remove(&post.id) else { return };
         match &post.hearing {

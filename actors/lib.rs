@@ -81,6 +81,20 @@ mod container_error;
 pub mod middleware;
 mod dispatch;
 
+// A service: it lives, hears, fails and recovers.
+mod service;
+mod subscriptions;
+mod supervised;
+mod service_addr;
+mod restart;
+mod supervisor;
+mod supervision;
+mod services;
+mod health;
+mod life;
+mod instance;
+mod oversight;
+
 // Beneath all of them.
 mod error;
 mod id;
@@ -99,7 +113,7 @@ mod model;
 
 #[cfg(feature = "testing")]
 pub use convoke_derive::test;
-pub use convoke_derive::{Event, listener};
+pub use convoke_derive::{BaseService, Event, listener};
 
 pub use account::{Cause, EmitterRef};
 pub use argument::Argument;
@@ -128,6 +142,7 @@ pub use heard::Heard;
 pub use id::{BrokerId, EmitterId, RoundId, RoundKey};
 pub use json_event::JsonEvent;
 pub use letters::{DeadLetter, DeadLetters, Reason, RedriveError};
+pub use life::StartError;
 pub use listen_error::ListenError;
 pub use listener::{Listen, Listener};
 pub use listening::{Listening, Overflow};
@@ -136,6 +151,7 @@ pub use metadata::{Metadata, Secret};
 pub use middleware::{Call, Handling, Middleware, Next};
 pub use name::Name;
 pub use outcome::{Cancelled, FromOutcome, Outcome, Resolved, Signal};
+pub use oversight::{OnError, ServiceContext};
 pub use parcel::BadPayload;
 pub use patterns::Patterns;
 pub use pledge::{Pledge, Summons};
@@ -143,17 +159,26 @@ pub use policy::{Close, Gathered, LateJoin, OnLost, OnTimeout, Predicate, Releas
 pub use publishing::PublishError;
 pub use registration::EmitterSpec;
 pub use report::{ListenerError, ListenerResult, Permanent, Report, TooDeep};
+pub use restart::{Backoff, Budget, Restart};
 pub use runtime::LocalContext;
 #[doc(hidden)]
 pub use runtime::Player;
+pub use service::{BaseService, ServiceState, ServiceStatus};
+pub use service_addr::{ServiceAddr, ServiceError};
 pub use session::Session;
 pub use subscription::{Subscription, SubscriptionId, SubscriptionInfo};
+pub use subscriptions::Subscriptions;
+pub use supervised::{IntoService, ServiceHandle, Supervised};
+pub use supervision::Strategy;
+pub use supervisor::{IntoChild, Supervisor, SupervisorHandle};
 pub use topic::{Pattern, TopicError};
 pub use trace::{TraceContext, TraceError};
 /// The ids of emitters, and a kind of key, are of this type.
 #[doc(no_inline)]
 pub use uuid::Uuid;
 
+pub use health::{Health, HealthReport};
+pub use services::{Services, ServicesError, ServicesHandle, Shutdown, ShutdownReport};
 pub use snapshot::{BrokerSnapshot, DESCRIBED_ROUNDS, EmitterStats, OpenRound, PastRound};
 
 /// What a round may gather: any type that can be shared between threads and lives as long as it is needed.
@@ -164,10 +189,11 @@ impl<P: Send + Sync + Unpin + 'static> Payload for P {}
 /// What most uses need: `use convoke::prelude::*;` beside `use actix::prelude::*;`, with which it shares no name.
 pub mod prelude {
     pub use crate::{
-        Answer, Broker, BrokerError, BrokerExt, Brokers, Call, Cancelled, Cause, Close, Consumer, ConsumerHandle,
-        DeadLetter, DispatchError, EmitError, Emitter, EmitterExt, EmitterHandle, Event, EventBus, Failure, Handled,
-        Heard, Inject, JoinError, JsonEvent, LateJoin, Listen, ListenError, Listener, Membership, Metadata, Next,
-        OnLost, OnTimeout, Outcome, Overflow, Pledge, PublishError, Release, RepeatEmit, Report, Resolved, RoundKey,
-        Subscription, Summons,
+        Answer, BaseService, Broker, BrokerError, BrokerExt, Brokers, Call, Cancelled, Cause, Close, Consumer,
+        ConsumerHandle, DeadLetter, DispatchError, EmitError, Emitter, EmitterExt, EmitterHandle, Event, EventBus,
+        Failure, Handled, Heard, Inject, JoinError, JsonEvent, LateJoin, Listen, ListenError, Listener, Membership,
+        Metadata, Next, OnError, OnLost, OnTimeout, Outcome, Overflow, Pledge, PublishError, Release, RepeatEmit,
+        Report, Resolved, RoundKey, ServiceAddr, ServiceContext, ServiceError, ServiceHandle, ServiceState,
+        ServiceStatus, StartError, Subscription, Summons,
     };
 }

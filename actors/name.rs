@@ -9,6 +9,8 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// What an event, an entity or a topic is called: text that is cloned without being copied.
 ///
 /// Most names are constants, and one of those costs no allocation; a `String` is kept in an `Arc`. Names are equal when
@@ -68,6 +70,18 @@ impl From<String> for Name {
 impl From<Arc<str>> for Name {
     fn from(name: Arc<str>) -> Self {
         Self(Text::Shared(name))
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
     }
 }
 

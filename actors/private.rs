@@ -1,11 +1,14 @@
 //! What the expansions of our macros name. Nothing here is for users, and any of it may change.
 //!
-//! `#[derive(Event)] → to_json, from_json, no_json`; `#[listener] → discover! → Discovered → bus.rs`
+//! `#[derive(Event)] → to_json, from_json, no_json`; `#[derive(BaseService)] → handled, stopping, handles`; `#[listener] → discover! → Discovered → bus.rs`
 
 use std::fmt::Display;
 
+use std::future::Future;
+
 use serde::de::Error as _;
 
+pub use actix;
 #[cfg(feature = "discover")]
 pub use inventory;
 pub use serde::Serialize;
@@ -13,7 +16,11 @@ pub use serde::de::DeserializeOwned;
 pub use serde_json::{Error as JsonError, Value};
 
 pub use crate::__discover as discover;
+use crate::consumer::IntoHandled;
+use crate::error::Handled;
 use crate::event::Event;
+use crate::heard::Heard;
+use crate::parcel::Subject;
 
 /// What can become JSON.
 #[diagnostic::on_unimplemented(
@@ -67,6 +74,32 @@ pub fn from_json<E: FromJson>(payload: &Value) -> Result<E, JsonError> {
 pub fn no_json<E: Event, T>() -> Result<T, JsonError> {
     Err(JsonError::custom(format_args!("the event `{}` is local and has no JSON: remove `#[event(local)]`", E::NAME)))
 }
+
+/// What `start` and `stop` of a service return, as a result.
+pub fn handled(result: impl IntoHandled) -> Handled {
+    result.into_handled()
+}
+
+/// What `stop` of a service has returned, as its trait wants it.
+pub fn stopping<F>(future: F) -> actix::ResponseFuture<Handled>
+where
+    F: Future<Output: IntoHandled> + 'static,
+{
+    Box::pin(async move { future.await.into_handled() })
+}
+
+/// What handles an event that it has declared to hear.
+#[diagnostic::on_unimplemented(
+    message = "the service `{Self}` does not handle `{E}`",
+    label = "declared here, and not handled",
+    note = "write `impl Handler<Heard<{E}>> for {Self}`, with `type Result = Handled;`"
+)]
+pub trait Handles<E> {}
+
+#[diagnostic::do_not_recommend]
+impl<A: actix::Actor + actix::Handler<Heard<E>>, E: Subject> Handles<E> for A {}
+
+pub fn handles<A: Handles<E>, E>() {}
 
 /// An entry that `#[listener]` makes.
 #[cfg(feature = "discover")]

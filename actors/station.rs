@@ -40,6 +40,8 @@ pub(crate) enum ToStation {
     End { post: Arc<Post>, told: Option<oneshot::Sender<()>> },
     /// Somebody wants to know when nothing is queued or running.
     Rest { told: oneshot::Sender<u64> },
+    /// Somebody wants to know when all that came before this has come in.
+    Passed { told: oneshot::Sender<()> },
     /// The last handle of the bus is gone.
     Close,
 }
@@ -71,6 +73,11 @@ impl Door {
     /// For what is bounded elsewhere: one for each registration, each `drain` and each bus.
     pub(crate) fn push_always(&self, what: ToStation) {
         self.inbox.push_always(what);
+    }
+
+    /// The same, behind all that other threads have pushed.
+    pub(crate) fn push_behind_others(&self, what: ToStation) {
+        self.inbox.push_behind_others(what);
     }
 
     fn activity(&self) -> u64 {
@@ -274,6 +281,9 @@ impl Station {
                 self.door.asked.store(true, Ordering::Release);
                 self.resting.borrow_mut().push(told);
             }
+            ToStation::Passed { told } => quietly(|| {
+                let _ = told.send(());
+            }),
             ToStation::Close => self.closing.set(true),
         }
     }

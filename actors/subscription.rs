@@ -277,6 +277,10 @@ impl Subscription {
         Self { hub, post, armed: true }
     }
 
+    pub(crate) fn post(&self) -> &Arc<Post> {
+        &self.post
+    }
+
     /// Returns its id, unique within its bus.
     pub fn id(&self) -> SubscriptionId {
         SubscriptionId(self.post.id)

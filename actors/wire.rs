@@ -193,6 +193,25 @@ impl fmt::Display for PublishDate {
     }
 }
 
+/// A time in other events of ours, written as `publishDate` is: for `#[serde(with = "wire::date")]`.
+pub(crate) mod date {
+    use std::time::SystemTime;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::PublishDate;
+
+    pub(crate) fn serialize<S: Serializer>(date: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&PublishDate(*date))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        PublishDate::read(&text).ok_or_else(|| D::Error::custom(format_args!("`{text}` is no date of RFC 3339")))
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use proptest::prelude::*;

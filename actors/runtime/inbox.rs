@@ -102,6 +102,11 @@ impl<T: 'static> Inbox<T> {
         let _ = self.push_bounded(input, usize::MAX);
     }
 
+    /// The same from the actor's own thread, behind what others have pushed.
+    pub(crate) fn push_behind_others(&self, input: T) {
+        let _ = self.push_from_afar(input, usize::MAX);
+    }
+
     // Inlined up to the queue, here and below: a signal that is moved from stack to stack on its way costs more than all
     // the rest of it.
     #[inline]

@@ -6,6 +6,7 @@
 mod context;
 mod driver;
 mod executor;
+mod guarded;
 mod inbox;
 mod seed;
 mod timers;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 pub use context::{LocalContext, Player};
 pub(crate) use executor::{Executor, TURN, Task, TaskId, Turn, drop_quietly, quietly};
+pub(crate) use guarded::{Either, Guarded, all, catch, either, sleep, spawn_named};
 pub(crate) use inbox::{Inbox, Intake, Refused, swap};
 #[cfg(feature = "testing")]
 pub(crate) use seed::Seed;
@@ -51,6 +53,15 @@ thread_local! {
 /// What virtual time starts at, since 1970: 2026-01-01T00:00:00Z.
 #[cfg(feature = "testing")]
 const VIRTUAL_EPOCH: Duration = Duration::from_secs(1_767_225_600);
+
+/// Whether a test runs on this thread in virtual time.
+pub(crate) fn is_virtual() -> bool {
+    #[cfg(feature = "testing")]
+    if VIRTUAL_START.get().is_some() {
+        return true;
+    }
+    false
+}
 
 /// The date; in virtual time one that is the same in every run and goes with [`now`].
 #[expect(clippy::disallowed_methods, reason = "this is the seam")]
@@ -177,17 +188,5 @@ where
 #[cfg(feature = "testing")]
 #[track_caller]
 pub(crate) fn spawn_future(future: impl Future<Output = ()> + 'static) {
-    struct Plain(std::pin::Pin<Box<dyn Future<Output = ()>>>);
-
-    impl executor::Task for Plain {
-        fn poll(&mut self, turn: &executor::Turn<'_>) -> std::task::Poll<()> {
-            self.0.as_mut().poll(&mut std::task::Context::from_waker(&turn.waker()))
-        }
-
-        fn label(&self) -> String {
-            "a spawned future".to_owned()
-        }
-    }
-
-    executor_here().spawn(|_| Box::new(Plain(Box::pin(future))));
+    spawn_named(|| "a spawned future".to_owned(), future);
 }

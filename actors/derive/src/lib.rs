@@ -5,6 +5,7 @@ mod entity_id;
 mod event;
 mod event_keys;
 mod listener;
+mod service;
 mod spans;
 mod test;
 mod topic;
@@ -88,6 +89,44 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Event, attributes(event))]
 pub fn event(item: TokenStream) -> TokenStream {
     event::expand(item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+/// Makes a service of a struct or an enum: an actix actor with a lifecycle.
+///
+/// ```text
+/// #[derive(BaseService)]
+/// #[service(on(OrderPlaced), topics("stock/*"), start = open_ledger, stop = close_ledger)]
+/// struct Billing {
+///     bus: EventBus,
+/// }
+/// ```
+///
+/// It implements `BaseService`, and `Actor` with `Context<Self>`; the handlers are the user's.
+///
+/// # Keys
+///
+/// They stand in `#[service(…)]` over the type, in any order.
+///
+/// - `on(OrderPlaced, OrderClosed)`: the types of events it hears, and handles as `Heard<OrderPlaced>`.
+/// - `topics("stock/*")`: the topics it hears, and handles as `Heard<JsonEvent>`.
+/// - `start = open`: `async fn open(&mut self)`, awaited before it is an actor and before it subscribes. It returns `()` or
+///   a `Result<(), E>`, as `close` does.
+/// - `begin = tick`: `fn tick(&mut self, ctx: &mut Context<Self>)`, called when it is an actor, for its timers.
+/// - `stop = close`: `fn close(&mut self) -> impl Future<Output = Result<(), E>> + use<>`, awaited after its last event. The
+///   future owns what it needs: by then the service belongs to actix, and cannot be borrowed for longer than a call.
+/// - `needs(Ledger)`: the services that have to run before it, where `Services` starts many.
+/// - `name = "billing"`: what it is called; the name of the type by default.
+/// - `own_actor`: the type has its own `impl Actor`, with `Context<Self>`.
+/// - `crate = "framework::convoke"`: where Convoke is found, for a crate that re-exports it; `::convoke` by default.
+///
+/// # Errors
+///
+/// It is a compile error, at the place concerned, when a key is unknown, given twice or of the wrong form; when a pattern
+/// is none; when the service does not handle what it declares to hear; when `#[service(…)]` stands on a field or a variant;
+/// and when `begin` stands beside `own_actor`.
+#[proc_macro_derive(BaseService, attributes(service))]
+pub fn base_service(item: TokenStream) -> TokenStream {
+    service::expand(item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
 }
 
 /// Marks a function as a listener, which `EventBus::discover` registers.

@@ -1,0 +1,206 @@
+//! When a service is built anew, after which wait, and how often at most: rules without a clock.
+//!
+//! `how it ended → Restart → Ledger (is there budget?) → Backoff (the wait) → supervision.rs`
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// After which end a service is built anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Restart {
+    /// After every end that nobody has ordered: a panic, an error, or a stop of its own.
+    #[default]
+    Always,
+    /// After a panic or an error; when it stops by itself, it has done its work.
+    OnFailure,
+    /// Never.
+    Never,
+}
+
+impl Restart {
+    /// Whether a service that has ended comes back.
+    pub(crate) fn follows(self, failed: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::OnFailure => failed,
+            Self::Never => false,
+        }
+    }
+}
+
+/// How long a service waits before it is built anew: twice as long after each restart that is still counted, up to a
+/// longest wait, of which chance takes up to a half, so that many that fell together do not come back together.
+///
+/// The n-th wait is between a half and the whole of `first × 2ⁿ⁻¹`: "equal jitter" of [Exponential Backoff and
+/// Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). The default is a first wait of
+/// 100 ms and a longest of 30 s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    first: Duration,
+    longest: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { first: Duration::from_millis(100), longest: Duration::from_secs(30) }
+    }
+}
+
+impl Backoff {
+    /// Makes one with this first wait; the longest stays 30 s, or the first if that is longer.
+    pub fn exponential(first: Duration) -> Self {
+        Self { first, longest: Self::default().longest.max(first) }
+    }
+
+    /// Makes one that does not wait.
+    pub fn none() -> Self {
+        Self { first: Duration::ZERO, longest: Duration::ZERO }
+    }
+
+    /// Sets the longest wait.
+    pub fn longest(mut self, wait: Duration) -> Self {
+        self.longest = wait;
+        self
+    }
+
+    /// The wait before the n-th restart, the first being 1.
+    pub(crate) fn wait(&self, nth: u32, chance: u64) -> Duration {
+        let doubled = 2_u32.checked_pow(nth.saturating_sub(1)).and_then(|times| self.first.checked_mul(times));
+        let whole = doubled.map_or(self.longest, |wait| wait.min(self.longest));
+        let half = whole / 2;
+        // Of 2^32 parts, so that the product of nanoseconds fits.
+        let parts = u128::from(chance >> 32);
+        let jitter = (half.as_nanos() * parts) >> 32;
+        (whole - half) + Duration::from_nanos(u64::try_from(jitter).unwrap_or(u64::MAX))
+    }
+}
+
+/// How often a service may be built anew within some time of running: beyond it, it has failed.
+///
+/// The time counts while the service runs, so that one which never comes to run is ended by its budget too, however long
+/// each attempt takes. The default is 5 restarts within 60 s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    restarts: u32,
+    within: Duration,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { restarts: 5, within: Duration::from_secs(60) }
+    }
+}
+
+impl Budget {
+    /// Allows so many restarts within so much time of running.
+    pub fn new(restarts: u32, within: Duration) -> Self {
+        Self { restarts, within }
+    }
+
+    /// Returns how many restarts are allowed.
+    pub fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
+    /// Returns within how much time of running.
+    pub fn within(&self) -> Duration {
+        self.within
+    }
+}
+
+/// The restarts that count, by the time which the service had run until then.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    budget: Budget,
+    spent: VecDeque<Duration>,
+}
+
+impl Ledger {
+    pub(crate) fn new(budget: Budget) -> Self {
+        Self { budget, spent: VecDeque::new() }
+    }
+
+    /// Spends a restart after having run so long in all; returns how many count with it, or `None` beyond the budget.
+    pub(crate) fn spend(&mut self, ran: Duration) -> Option<u32> {
+        while self.spent.front().is_some_and(|then| ran.saturating_sub(*then) > self.budget.within) {
+            self.spent.pop_front();
+        }
+        if self.spent.len() >= self.budget.restarts as usize {
+            return None;
+        }
+        self.spent.push_back(ran);
+        Some(self.spent.len() as u32)
+    }
+
+    pub(crate) fn budget(&self) -> Budget {
+        self.budget
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn each_restart_follows_its_own_ends() {
+        let follows = |restart: Restart| (restart.follows(true), restart.follows(false));
+        assert_eq!(follows(Restart::Always), (true, true));
+        assert_eq!(follows(Restart::OnFailure), (true, false));
+        assert_eq!(follows(Restart::Never), (false, false));
+        assert_eq!(Restart::default(), Restart::Always);
+    }
+
+    #[test]
+    fn a_wait_doubles_up_to_the_longest() {
+        let backoff = Backoff::exponential(S).longest(10 * S);
+        let longest: Vec<_> = (0..7).map(|nth| backoff.wait(nth, u64::MAX).as_secs_f64().ceil()).collect();
+        assert_eq!(longest, [1.0, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]);
+        let shortest: Vec<_> = (1..7).map(|nth| backoff.wait(nth, 0)).collect();
+        assert_eq!(shortest, [S / 2, S, 2 * S, 4 * S, 5 * S, 5 * S]);
+        assert_eq!(backoff.wait(2, 1 << 63), S * 3 / 2);
+        assert_eq!(backoff.wait(u32::MAX, 0), 5 * S);
+    }
+
+    #[test]
+    fn a_wait_is_never_longer_than_the_whole_and_never_none() {
+        for chance in [0, 1, u64::MAX / 3, u64::MAX] {
+            let wait = Backoff::exponential(S).wait(1, chance);
+            assert!(wait >= S / 2 && wait <= S, "{wait:?}");
+        }
+        assert_eq!(Backoff::none().wait(9, u64::MAX), Duration::ZERO);
+    }
+
+    #[test]
+    fn defaults_and_a_first_wait_beyond_the_longest() {
+        assert_eq!(Backoff::default().wait(1, 0), Duration::from_millis(50));
+        assert_eq!(Backoff::default().wait(30, 0), 15 * S);
+        assert_eq!(Backoff::exponential(100 * S).wait(1, 0), 50 * S);
+        assert_eq!(Backoff::exponential(100 * S).longest(10 * S).wait(1, 0), 5 * S);
+        assert_eq!((Budget::default().restarts(), Budget::default().within()), (5, 60 * S));
+    }
+
+    #[test]
+    fn beyond_its_budget_there_is_none() {
+        let mut ledger = Ledger::new(Budget::new(2, 10 * S));
+        assert_eq!([ledger.spend(S), ledger.spend(S), ledger.spend(S)], [Some(1), Some(2), None]);
+        assert_eq!(ledger.spend(11 * S), None, "what was spent 10 s of running ago still counts");
+        assert_eq!(ledger.spend(12 * S), Some(1));
+        assert_eq!(ledger.spend(14 * S), Some(2));
+        assert_eq!(ledger.spend(22 * S), None);
+        assert_eq!(ledger.spend(23 * S), Some(2));
+    }
+
+    #[test]
+    fn a_budget_of_none_allows_none() {
+        assert_eq!(Ledger::new(Budget::new(0, S)).spend(S), None);
+    }
+
+    #[test]
+    fn a_service_that_never_runs_is_ended_whatever_the_time() {
+        let mut ledger = Ledger::new(Budget::new(3, Duration::ZERO));
+        let spent: Vec<_> = (0..5).map(|_| ledger.spend(S)).collect();
+        assert_eq!(spent, [Some(1), Some(2), Some(3), None, None]);
+    }
+}

@@ -1,0 +1,161 @@
+//! What a service hears: declared once, in place for each of its actors.
+//!
+//! `#[service(on(…), topics(…))] → BaseService::subscribe → Subscriptions → seats that outlive the actor`
+
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::Handler;
+
+use crate::actor_seat::{ActorSeat, seat_of};
+use crate::bus::{topics, typed};
+use crate::event::Event;
+use crate::heard::Heard;
+use crate::hub::Hub;
+use crate::json_event::JsonEvent;
+use crate::listen_error::ListenError;
+use crate::listening::{Options, Overflow};
+use crate::oversight::Oversight;
+use crate::parcel::Subject;
+use crate::patterns::Patterns;
+use crate::service::BaseService;
+use crate::subscription::{Hearing, Subscription};
+
+/// What is said about all subscriptions of a service.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) name: Arc<str>,
+    pub(crate) capacity: Option<usize>,
+    pub(crate) overflow: Overflow,
+    pub(crate) timeout: Option<std::time::Duration>,
+}
+
+/// What a service hears of: [`BaseService::subscribe`] fills it.
+pub struct Subscriptions<'a, A: BaseService> {
+    oversight: &'a Rc<Oversight>,
+    terms: &'a Terms,
+    seats: Vec<Box<dyn ServiceSeat<A>>>,
+}
+
+impl<'a, A: BaseService> Subscriptions<'a, A> {
+    /// Registers all that a service declares.
+    pub(crate) fn make(
+        oversight: &'a Rc<Oversight>,
+        terms: &'a Terms,
+    ) -> Result<Vec<Box<dyn ServiceSeat<A>>>, ListenError> {
+        let mut made = Self { oversight, terms, seats: Vec::new() };
+        A::subscribe(&mut made)?;
+        Ok(made.seats)
+    }
+
+    /// Subscribes it to events of one type, which it handles as [`Heard<E>`](Heard).
+    ///
+    /// # Errors
+    ///
+    /// `Full`.
+    #[track_caller]
+    pub fn on<E: Event>(&mut self) -> Result<(), ListenError>
+    where
+        A: Handler<Heard<E>>,
+        <A as Handler<Heard<E>>>::Result: 'static,
+    {
+        self.seat::<E>(typed::<E>(), E::CONTAINS_PERSONAL_DATA, Location::caller())
+    }
+
+    /// Subscribes it to topics, which it handles as `Heard<JsonEvent>`.
+    ///
+    /// # Errors
+    ///
+    /// `Pattern`, `NoPattern`, `Full`.
+    #[track_caller]
+    pub fn topics(&mut self, patterns: impl Patterns) -> Result<(), ListenError>
+    where
+        A: Handler<Heard<JsonEvent>>,
+        <A as Handler<Heard<JsonEvent>>>::Result: 'static,
+    {
+        self.seat::<JsonEvent>(topics(patterns)?, false, Location::caller())
+    }
+
+    fn seat<S: Subject>(&mut self, hearing: Hearing, personal: bool, place: &Location<'_>) -> Result<(), ListenError>
+    where
+        A: Handler<Heard<S>>,
+        <A as Handler<Heard<S>>>::Result: 'static,
+    {
+        let Terms { name, capacity, overflow, timeout } = self.terms.clone();
+        let options = move |options: &mut Options<S>| {
+            options.name = Some(name);
+            options.capacity = capacity;
+            options.overflow = overflow;
+            options.timeout = timeout;
+        };
+        let bus = self.oversight.standing.bus();
+        let (subscription, seat) =
+            seat_of::<S, A>(bus, hearing, personal, place, options, Some(self.oversight.clone()))?;
+        self.seats.push(Box::new(Seated { subscription, seat }));
+        Ok(())
+    }
+}
+
+impl<A: BaseService> fmt::Debug for Subscriptions<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriptions").field("service", &self.terms.name).field("made", &self.seats.len()).finish()
+    }
+}
+
+/// One subscription of a service. When it is dropped, it ends.
+pub(crate) trait ServiceSeat<A: BaseService> {
+    /// Has this actor hear from it.
+    fn attend(&self, ctx: &mut A::Context);
+
+    /// Lets no further event find it; what is on its way still comes.
+    fn retire(&self, hub: &Hub);
+
+    /// Whether nothing waits and no call is under way.
+    fn is_idle(&self) -> bool;
+
+    /// How many events wait.
+    fn waiting(&self) -> usize;
+
+    /// Those who wait for the end of a call that has not begun wait no longer.
+    fn expire(&self, away: std::time::Duration);
+}
+
+struct Seated<S> {
+    subscription: Subscription,
+    seat: Rc<ActorSeat<S>>,
+}
+
+impl<S: Subject, A> ServiceSeat<A> for Seated<S>
+where
+    A: BaseService + Handler<Heard<S>>,
+    <A as Handler<Heard<S>>>::Result: 'static,
+{
+    fn attend(&self, ctx: &mut A::Context) {
+        self.seat.attend::<A>(ctx);
+    }
+
+    fn retire(&self, hub: &Hub) {
+        hub.retire(self.subscription.post());
+    }
+
+    fn is_idle(&self) -> bool {
+        // Within middleware what waits is in the seat around it, and is counted by the post.
+        self.seat.is_empty() && self.waiting_outside() == 0
+    }
+
+    fn waiting(&self) -> usize {
+        self.seat.waiting().max(self.waiting_outside())
+    }
+
+    fn expire(&self, away: std::time::Duration) {
+        self.seat.expire(away);
+    }
+}
+
+impl<S> Seated<S> {
+    fn waiting_outside(&self) -> usize {
+        self.subscription.info().waiting
+    }
+}

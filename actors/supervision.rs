@@ -1,0 +1,458 @@
+//! Who keeps services alive: starts them in order, builds anew what has fallen, and gives up beyond the budget.
+//!
+//! `life.rs, supervisor.rs ─ News → Keeping ─ start, pause, stop → life.rs, supervisor.rs`
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::instance::End;
+use crate::life::StartError;
+use crate::name::Name;
+use crate::oversight::Record;
+use crate::restart::{Backoff, Budget, Ledger, Restart};
+use crate::runtime::{self, Either, either, quietly, sleep};
+
+/// What is kept alive: a service, or a supervisor of several.
+pub(crate) trait Child {
+    fn name(&self) -> Name;
+
+    /// Whether this is what it is called, or the name of its type.
+    fn answers_to(&self, name: &str) -> bool;
+
+    /// Adds the statuses of all services in it.
+    fn records(&self, into: &mut Vec<Arc<Record>>);
+
+    /// The names of the services that have to run before it.
+    fn needs(&self) -> Vec<Name>;
+
+    fn restart(&self) -> (Restart, Backoff, Budget);
+
+    /// How often it was started: tells news of one start from news of an earlier.
+    fn runs(&self) -> u64;
+
+    /// How long it has run in all.
+    fn ran(&self) -> Duration;
+
+    /// Whether it has ended and does not come back.
+    fn is_over(&self) -> bool;
+
+    /// Names who is to be told of its end.
+    fn keep(&self, keeper: ToKeeper);
+
+    /// Starts it; it is subscribed and running when this is done.
+    fn start(&self) -> LocalFuture<'_, Result<(), StartError>>;
+
+    /// Has a start that is under way end soon, with an error.
+    fn interrupt(&self);
+
+    /// It has ended by this, and comes back.
+    fn away(&self, why: String);
+
+    /// Ends its actors, in order to start it again: it stays subscribed.
+    fn pause(&self) -> LocalFuture<'_, ()>;
+
+    /// Stops it, with its last events handled.
+    fn stop(&self) -> LocalFuture<'_, ()>;
+
+    /// Has a stop that is under way, or comes, wait for nothing.
+    fn hurry(&self);
+
+    /// Whether it runs.
+    fn is_up(&self) -> bool;
+
+    /// How long a call of it may take.
+    fn call_timeout(&self) -> Duration;
+
+    /// Who awaits its calls while it is away waits no longer.
+    fn expire(&self);
+
+    /// It has ended, and does not come back.
+    fn settle(&self, error: Option<String>, failed: bool);
+}
+
+pub(crate) type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// What a keeper is told.
+pub(crate) enum News {
+    /// A child has ended, in this of its runs.
+    Ended { child: usize, run: u64, end: End },
+    /// All of them are to stop.
+    Stop { told: Option<oneshot::Sender<()>> },
+    /// They are to stop without waiting.
+    Hurry,
+}
+
+/// The way to a keeper. What it is told is bounded: one end for each start, and what its handle is told.
+#[derive(Clone)]
+pub(crate) struct ToKeeper {
+    news: mpsc::UnboundedSender<News>,
+    child: usize,
+}
+
+impl ToKeeper {
+    pub(crate) fn ended(&self, run: u64, end: End) {
+        let _ = self.news.send(News::Ended { child: self.child, run, end });
+    }
+}
+
+/// What a keeper has been told and not heeded yet.
+struct Mail {
+    news: mpsc::UnboundedReceiver<News>,
+    kept: VecDeque<News>,
+    /// Those who wait for the end, once somebody has ordered it.
+    stop: Option<Vec<oneshot::Sender<()>>>,
+    /// Those who are told to hurry.
+    children: Vec<Rc<dyn Child>>,
+}
+
+impl Mail {
+    async fn next(&mut self) -> News {
+        loop {
+            if self.stop.is_some() {
+                return News::Stop { told: None };
+            }
+            if let Some(news) = self.kept.pop_front() {
+                return news;
+            }
+            match self.news.recv().await {
+                Some(news) => self.keep(news),
+                // The children hold a way here.
+                None => pending().await,
+            }
+        }
+    }
+
+    fn keep(&mut self, news: News) {
+        match news {
+            News::Stop { told } => self.stop.get_or_insert_default().extend(told),
+            News::Hurry => self.children.iter().for_each(|child| child.hurry()),
+            news => self.kept.push_back(news),
+        }
+    }
+
+    /// Waits for what is under way, and keeps what is told meanwhile. If it is to stop, `interrupt` is called, once.
+    async fn during<T>(&mut self, work: impl Future<Output = T>, interrupt: impl Fn()) -> T {
+        let mut work = std::pin::pin!(work);
+        let mut interrupted = false;
+        loop {
+            if self.stop.is_some() && !std::mem::replace(&mut interrupted, true) {
+                interrupt();
+            }
+            match either(work.as_mut(), self.news.recv()).await {
+                Either::First(done) => return done,
+                Either::Second(Some(news)) => self.keep(news),
+                Either::Second(None) => return work.await,
+            }
+        }
+    }
+
+    /// Waits so long, or until something is told that matters to those who wait; says whether all of it has passed.
+    async fn wait(&mut self, wait: Duration, matters: impl Fn(&News) -> bool) -> bool {
+        let passed = sleep(wait);
+        let mut passed = std::pin::pin!(passed);
+        loop {
+            if self.stop.is_some() || self.kept.iter().any(&matters) {
+                return false;
+            }
+            match either(passed.as_mut(), self.news.recv()).await {
+                Either::First(()) => return true,
+                Either::Second(Some(news)) => self.keep(news),
+                Either::Second(None) => {
+                    passed.await;
+                    return true;
+                }
+            }
+        }
+    }
+}
+
+/// Which children are started again with one that has fallen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Strategy {
+    /// That one alone.
+    #[default]
+    OneForOne,
+    /// All of them: the others are stopped first, in the reverse of their order.
+    OneForAll,
+    /// It and those that stand after it.
+    RestForOne,
+}
+
+impl Strategy {
+    /// Which of so many.
+    fn affected(self, fallen: usize, children: usize) -> std::ops::Range<usize> {
+        match self {
+            Self::OneForOne => fallen..fallen + 1,
+            Self::OneForAll => 0..children,
+            Self::RestForOne => fallen..children,
+        }
+    }
+}
+
+/// The restarts that a supervisor allows to all of its children together.
+pub(crate) type Shared = Rc<RefCell<Ledger>>;
+
+/// Who keeps some children alive. Those of a strategy are kept together; where each is kept for itself, each has a
+/// keeper.
+pub(crate) struct Keeping {
+    children: Vec<Rc<dyn Child>>,
+    strategy: Strategy,
+    ledgers: Vec<Ledger>,
+    /// The supervisor's own budget, and how long it has run.
+    shared: Option<Shared>,
+    mail: Mail,
+    /// Nobody is above it: what falls stays down, or has been kept by those beneath.
+    root: bool,
+    on_failed: Option<Box<dyn FnOnce(String)>>,
+}
+
+/// How a keeper is reached.
+#[derive(Clone)]
+pub(crate) struct Keeper(mpsc::UnboundedSender<News>);
+
+impl Keeper {
+    /// Orders the end and waits for it.
+    pub(crate) async fn stop(&self) {
+        let (told, stopped) = oneshot::channel();
+        // An error means that it has ended.
+        if self.0.send(News::Stop { told: Some(told) }).is_ok() {
+            let _ = stopped.await;
+        }
+    }
+
+    /// Has an end that was ordered wait for nothing.
+    pub(crate) fn hurry(&self) {
+        let _ = self.0.send(News::Hurry);
+    }
+
+    /// Orders the end.
+    pub(crate) fn ask_to_stop(&self) {
+        let _ = self.0.send(News::Stop { told: None });
+    }
+}
+
+impl Keeping {
+    /// Begins to keep these, on this arbiter. The receiver hears when all are running, or which has not started.
+    pub(crate) fn begin(
+        children: Vec<Rc<dyn Child>>,
+        strategy: Strategy,
+        shared: Option<Shared>,
+        root: bool,
+        on_failed: Option<Box<dyn FnOnce(String)>>,
+    ) -> (Keeper, oneshot::Receiver<Result<(), StartError>>) {
+        let (to_keeper, news) = mpsc::unbounded_channel();
+        for (place, child) in children.iter().enumerate() {
+            child.keep(ToKeeper { news: to_keeper.clone(), child: place });
+        }
+        let (told, started) = oneshot::channel();
+        let names: Vec<_> = children.iter().map(|child| format!("`{}`", child.name())).collect();
+        let names = names.join(", ");
+        let keeping = Self {
+            ledgers: children.iter().map(|child| Ledger::new(child.restart().2)).collect(),
+            mail: Mail { news, kept: VecDeque::new(), stop: None, children: children.clone() },
+            children,
+            strategy,
+            shared,
+            root,
+            on_failed,
+        };
+        let label = move || format!("the keeper of {names}");
+        runtime::spawn_named(label, keeping.keep(told));
+        (Keeper(to_keeper), started)
+    }
+
+    async fn keep(mut self, told: oneshot::Sender<Result<(), StartError>>) {
+        let started = self.start_all().await;
+        let failed = started.is_err();
+        // Who has asked may be gone; then nobody holds the services.
+        if told.send(started).is_err() && !failed {
+            self.stop_all().await;
+            return self.told();
+        }
+        while !failed {
+            match self.mail.next().await {
+                News::Hurry => {}
+                News::Stop { .. } => {
+                    self.stop_all().await;
+                    break;
+                }
+                News::Ended { child, run, end } => {
+                    if run == self.children[child].runs() && !self.recover(child, &end).await {
+                        break;
+                    }
+                }
+            }
+        }
+        self.told();
+    }
+
+    /// Tells those who wait for the end.
+    fn told(mut self) {
+        self.mail.news.close();
+        while let Ok(news) = self.mail.news.try_recv() {
+            self.mail.keep(news);
+        }
+        for told in self.mail.stop.take().unwrap_or_default() {
+            quietly(|| {
+                let _ = told.send(());
+            });
+        }
+    }
+
+    async fn start_all(&mut self) -> Result<(), StartError> {
+        for place in 0..self.children.len() {
+            let child = self.children[place].clone();
+            if let Err(error) = self.mail.during(child.start(), || child.interrupt()).await {
+                child.settle(Some(error.to_string()), error != StartError::Stopped);
+                for other in self.children[..place].iter().rev() {
+                    other.stop().await;
+                }
+                return Err(match self.children.len() {
+                    1 => error,
+                    _ => StartError::Neighbour { service: child.name().to_string(), error: Box::new(error) },
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn stop_all(&mut self) {
+        for child in self.children.iter().rev() {
+            let stopping = child.clone();
+            self.mail.during(stopping.stop(), || {}).await;
+        }
+    }
+
+    /// Spends a restart of a child, and of all; returns which of its own it is, or why there is none left.
+    fn spend(&mut self, child: usize) -> Result<u32, String> {
+        let ran = self.children[child].ran();
+        let ledger = &mut self.ledgers[child];
+        let beyond = |whose: &str, budget: Budget| {
+            format!("{whose}{} restarts within {:?} of running are the most", budget.restarts(), budget.within())
+        };
+        let nth = ledger.spend(ran).ok_or_else(|| beyond("", ledger.budget()))?;
+        if let Some(shared) = &self.shared {
+            let mut shared = shared.borrow_mut();
+            let budget = shared.budget();
+            shared.spend(ran).ok_or_else(|| beyond("of its supervisor, ", budget))?;
+        }
+        Ok(nth)
+    }
+
+    /// Builds anew what has fallen, and what the strategy says; says whether there is still something to keep.
+    async fn recover(&mut self, child: usize, end: &End) -> bool {
+        let mut fallen = child;
+        let mut failed = !matches!(end, End::Stopped);
+        let mut why = end.error();
+        let since = runtime::now();
+        'again: loop {
+            let child = self.children[fallen].clone();
+            let (restart, backoff, _) = child.restart();
+            if self.root || matches!(end, End::Gone) || !restart.follows(failed) {
+                child.settle(why, failed);
+                return self.children.iter().any(|child| !child.is_over());
+            }
+            let text = why.take().unwrap_or_else(|| "it stopped by itself".to_owned());
+            let nth = match self.spend(fallen) {
+                Ok(nth) => nth,
+                Err(beyond) => {
+                    self.give_up(fallen, format!("{text}; {beyond}")).await;
+                    return false;
+                }
+            };
+            child.away(text);
+            let affected: Vec<_> = self.strategy.affected(fallen, self.children.len()).collect();
+            for place in affected.iter().rev().filter(|place| **place != fallen) {
+                let other = self.children[*place].clone();
+                if !other.is_over() {
+                    self.mail.during(other.pause(), || {}).await;
+                }
+            }
+            // One that stands before those may fall meanwhile: then it takes them along.
+            let earlier = affected.first().copied().unwrap_or(fallen);
+            let runs: Vec<_> = self.children.iter().map(|child| child.runs()).collect();
+            let matters = |news: &News| matches!(news, News::Ended { child, run, .. } if *child < earlier && *run == runs[*child]);
+            let down: Vec<_> = affected.iter().map(|place| self.children[*place].clone()).collect();
+            let wait = backoff.wait(nth, runtime::random());
+            let passed = while_expiring(&down, since, self.mail.wait(wait, matters)).await;
+            if self.mail.stop.is_some() {
+                return true;
+            }
+            if !passed {
+                let told = self
+                    .mail
+                    .kept
+                    .iter()
+                    .position(|news| matches!(news, News::Ended { child, .. } if *child < earlier));
+                if let Some(News::Ended { child, end, .. }) = told.and_then(|place| self.mail.kept.remove(place)) {
+                    (fallen, failed, why) = (child, !matches!(end, End::Stopped), end.error());
+                    continue 'again;
+                }
+            }
+            for place in affected {
+                let starting = self.children[place].clone();
+                if starting.is_over() {
+                    continue;
+                }
+                let start =
+                    while_expiring(&down, since, self.mail.during(starting.start(), || starting.interrupt())).await;
+                if self.mail.stop.is_some() {
+                    return true;
+                }
+                if let Err(error) = start {
+                    (fallen, failed, why) = (place, true, Some(error.to_string()));
+                    continue 'again;
+                }
+            }
+            return true;
+        }
+    }
+
+    /// There is no budget for this one: it has failed, and those that are kept together with it stop.
+    async fn give_up(&mut self, fallen: usize, why: String) {
+        let child = self.children[fallen].clone();
+        child.settle(Some(why.clone()), true);
+        self.stop_all().await;
+        if let Some(on_failed) = self.on_failed.take() {
+            on_failed(format!("`{}` {why}", child.name()));
+        }
+    }
+}
+
+/// Does this, and meanwhile lets nobody wait for those that are down longer than a call may take.
+async fn while_expiring<T>(down: &[Rc<dyn Child>], since: Instant, work: impl Future<Output = T>) -> T {
+    let expiring = async {
+        let mut limits: Vec<_> = down.iter().map(|child| (child.call_timeout(), child)).collect();
+        limits.sort_by_key(|(limit, _)| *limit);
+        for (limit, child) in limits {
+            sleep(limit.saturating_sub(runtime::now() - since)).await;
+            child.expire();
+        }
+        pending::<()>().await;
+    };
+    match either(work, expiring).await {
+        Either::First(done) => done,
+        Either::Second(()) => unreachable!("that arm is pending for ever"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_strategy_has_its_neighbours() {
+        assert_eq!(Strategy::OneForOne.affected(1, 4), 1..2);
+        assert_eq!(Strategy::OneForAll.affected(1, 4), 0..4);
+        assert_eq!(Strategy::RestForOne.affected(1, 4), 1..4);
+        assert_eq!(Strategy::default(), Strategy::OneForOne);
+    }
+}

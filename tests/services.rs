@@ -1,0 +1,316 @@
+//! A service alone: its lifecycle, what it hears, what restarts it, and who finds it.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use actix::prelude::*;
+use convoke::prelude::*;
+use convoke::{Backoff, Restart};
+use serde::{Deserialize, Serialize};
+
+use super::common::{Notes, SECOND, after, at_once, ms, settled, sleep};
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(topic = "orders/placed")]
+struct OrderPlaced {
+    id: u64,
+}
+
+/// What a clerk does with an order, or in a hook.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Act {
+    Well,
+    Fail,
+    Panic,
+    Hang,
+}
+
+impl Act {
+    async fn play(self) -> Handled {
+        match self {
+            Self::Well => Ok(()),
+            Self::Fail => Err("as told".into()),
+            Self::Panic => panic!("as told"),
+            Self::Hang => std::future::pending().await,
+        }
+    }
+}
+
+/// What all clerks of a test share.
+#[derive(Clone)]
+struct Office {
+    notes: Notes<String>,
+    built: Rc<Cell<u64>>,
+    start: Rc<Cell<Act>>,
+    stop: Rc<Cell<Act>>,
+}
+
+impl Office {
+    fn new() -> Self {
+        let well = || Rc::new(Cell::new(Act::Well));
+        Self { notes: Notes::new(), built: Rc::default(), start: well(), stop: well() }
+    }
+
+    fn hire(&self) -> Clerk {
+        self.built.set(self.built.get() + 1);
+        Clerk { office: self.clone(), number: self.built.get() }
+    }
+}
+
+#[derive(BaseService)]
+#[service(on(OrderPlaced), topics("stock/*"), start = open, begin = begin, stop = close)]
+struct Clerk {
+    office: Office,
+    number: u64,
+}
+
+impl Clerk {
+    fn note(&self, note: &str) {
+        self.office.notes.add(format!("{}: {note}", self.number));
+    }
+
+    async fn open(&mut self) -> Handled {
+        self.note("open");
+        self.office.start.get().play().await
+    }
+
+    fn begin(&mut self, _: &mut Context<Self>) {
+        self.note("begin");
+    }
+
+    fn close(&mut self) -> impl Future<Output = Handled> + use<> {
+        self.note("close");
+        self.office.stop.get().play()
+    }
+}
+
+impl Handler<Heard<OrderPlaced>> for Clerk {
+    type Result = Handled;
+
+    fn handle(&mut self, order: Heard<OrderPlaced>, ctx: &mut Context<Self>) -> Handled {
+        self.note(&format!("order {}", order.id));
+        match order.id {
+            500 => return Err("no such order".into()),
+            666 => panic!("cursed order"),
+            700 => ctx.stop(),
+            800 => ctx.degrade("the pen is dry"),
+            801 => ctx.recover(),
+            900 => ctx.restart("had enough"),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Handler<Heard<JsonEvent>> for Clerk {
+    type Result = Handled;
+
+    fn handle(&mut self, event: Heard<JsonEvent>, _: &mut Context<Self>) -> Handled {
+        self.note(event.topic());
+        Ok(())
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "u64")]
+struct Number;
+
+impl Handler<Number> for Clerk {
+    type Result = u64;
+
+    fn handle(&mut self, _: Number, _: &mut Context<Self>) -> u64 {
+        self.number
+    }
+}
+
+/// Writes down every change of a status.
+fn watch(bus: &EventBus) -> Rc<RefCell<Vec<String>>> {
+    let seen: Rc<RefCell<Vec<String>>> = Rc::default();
+    let notes = seen.clone();
+    bus.on(move |status: &ServiceStatus| notes.borrow_mut().push(status.to_string())).unwrap().forever();
+    seen
+}
+
+#[convoke::test]
+async fn a_service_is_subscribed_when_it_runs_and_no_longer_when_it_has_stopped() {
+    let (bus, office) = (EventBus::default(), Office::new());
+    let hire = office.clone();
+    let seen = watch(&bus);
+    let clerk = at_once(Clerk::supervised(&bus, move |_| hire.hire()).into_future()).await.unwrap();
+    assert_eq!(office.notes.take(), ["1: open", "1: begin"]);
+    assert_eq!(clerk.status().state, ServiceState::Running);
+
+    assert!(at_once(bus.emit(OrderPlaced { id: 7 })).await.is_ok());
+    bus.publish_json("stock/low", serde_json::json!({})).unwrap();
+    bus.drain().await;
+    assert_eq!(office.notes.take(), ["1: order 7", "1: stock/low"]);
+    assert_eq!(clerk.send(Number).await, Ok(1));
+
+    let status = at_once(clerk.stop()).await;
+    assert_eq!((status.state, status.error), (ServiceState::Stopped, None));
+    assert_eq!(office.notes.take(), ["1: close"]);
+    bus.drain().await;
+    assert_eq!(*seen.borrow(), ["Clerk is starting", "Clerk is running", "Clerk is stopping", "Clerk is stopped"]);
+    assert_eq!(bus.subscriptions().len(), 1, "only the watch is left");
+    bus.clear();
+}
+
+#[convoke::test]
+async fn a_panic_is_followed_by_a_new_actor_and_what_waited_is_heard_by_it() {
+    let (bus, office) = (EventBus::default(), Office::new());
+    let hire = office.clone();
+    let seen = watch(&bus);
+    let clerk = Clerk::supervised(&bus, move |_| hire.hire()).backoff(Backoff::exponential(SECOND)).await.unwrap();
+    office.notes.take();
+    for id in [1, 666, 2, 3] {
+        bus.publish(OrderPlaced { id }).unwrap();
+    }
+    settled().await;
+    assert_eq!(office.notes.take(), ["1: order 1", "1: order 666"]);
+    assert_eq!(clerk.status().state, ServiceState::Restarting);
+    assert_eq!(bus.subscriptions().iter().find(|info| info.hears == "OrderPlaced").unwrap().waiting, 2);
+    assert_eq!(clerk.send(Number).await, Ok(2), "it waits for the next actor");
+    settled().await;
+    assert_eq!(office.notes.take(), ["2: open", "2: begin", "2: order 2", "2: order 3"]);
+    let letters: Vec<_> = bus.dead_letters().list().iter().map(|letter| letter.reason.to_string()).collect();
+    assert_eq!(letters, ["panicked: cursed order"]);
+    assert_eq!(
+        *seen.borrow(),
+        [
+            "Clerk is starting",
+            "Clerk is running",
+            "Clerk is restarting: panicked: cursed order",
+            "Clerk is starting",
+            "Clerk is running"
+        ]
+    );
+    assert_eq!((clerk.status().restarts, clerk.status().errors), (1, 1));
+    clerk.stop().await;
+    bus.clear();
+}
+
+#[convoke::test]
+async fn beyond_its_budget_it_has_failed_and_nobody_waits() {
+    let (bus, office) = (EventBus::default(), Office::new());
+    let hire = office.clone();
+    let clerk = Clerk::supervised(&bus, move |_| hire.hire()).budget(2, 60 * SECOND).backoff(Backoff::none());
+    let clerk = clerk.await.unwrap();
+    for _ in 0..3 {
+        bus.publish(OrderPlaced { id: 666 }).unwrap();
+    }
+    bus.publish(OrderPlaced { id: 1 }).unwrap();
+    settled().await;
+    let status = clerk.status();
+    assert_eq!(status.state, ServiceState::Failed);
+    assert_eq!(
+        status.error.as_deref(),
+        Some("panicked: cursed order; 2 restarts within 60s of running are the most")
+    );
+    let error = at_once(clerk.send(Number)).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("the service `Clerk` has failed: {}", status.error.unwrap()));
+    assert!(bus.subscriptions().is_empty());
+    assert_eq!(bus.dead_letters().len(), 4);
+    assert_eq!(at_once(clerk.stop()).await.state, ServiceState::Failed);
+}
+
+#[convoke::test]
+async fn a_failed_start_leaves_nothing_behind() {
+    for (act, expected) in [
+        (Act::Fail, "did not start: as told"),
+        (Act::Panic, "did not start: panicked: as told"),
+        (Act::Hang, "had not started after 2s: raise its `start_timeout`, or start less"),
+    ] {
+        let (bus, office) = (EventBus::default(), Office::new());
+        office.start.set(act);
+        let hire = office.clone();
+        let wait = if act == Act::Hang { 2 * SECOND } else { ms(0) };
+        let start = Clerk::supervised(&bus, move |_| hire.hire()).start_timeout(2 * SECOND);
+        let error = after(wait, start.into_future()).await.unwrap_err();
+        assert_eq!(error.to_string(), expected);
+        assert!(bus.subscriptions().is_empty());
+        assert_eq!(office.notes.take(), ["1: open"]);
+    }
+}
+
+/// What ends a clerk, and what is said of it.
+const ENDS: [(u64, &str); 4] = [
+    (666, "panicked: cursed order"),
+    (700, "it stopped by itself"),
+    (900, "had enough"),
+    (500, "failed: no such order"),
+];
+
+#[convoke::test]
+async fn each_restart_follows_its_own_ends() {
+    for restart in [Restart::Always, Restart::OnFailure, Restart::Never] {
+        for (id, why) in ENDS {
+            let (bus, office) = (EventBus::default(), Office::new());
+            let hire = office.clone();
+            let seen = watch(&bus);
+            let clerk = Clerk::supervised(&bus, move |_| hire.hire())
+                .restart(restart)
+                .on_error(OnError::Restart)
+                .backoff(Backoff::none())
+                .await
+                .unwrap();
+            bus.publish(OrderPlaced { id }).unwrap();
+            settled().await;
+            let stopped = id == 700;
+            let expected = match (restart, stopped) {
+                (Restart::Always, _) | (Restart::OnFailure, false) => (ServiceState::Running, 2),
+                (_, true) => (ServiceState::Stopped, 1),
+                (_, false) => (ServiceState::Failed, 1),
+            };
+            assert_eq!((clerk.status().state, office.built.get()), expected, "{restart:?} {why}");
+            let told = seen.borrow().iter().any(|status| status.ends_with(why));
+            assert!(told || (stopped && restart != Restart::Always), "{restart:?} {why}: {:?}", seen.borrow());
+            clerk.stop().await;
+            assert_eq!(bus.subscriptions().len(), 1);
+            bus.clear();
+        }
+    }
+}
+
+#[convoke::test]
+async fn it_says_of_itself_that_it_is_degraded_and_well_again() {
+    let (bus, office) = (EventBus::default(), Office::new());
+    let hire = office.clone();
+    let clerk = Clerk::supervised(&bus, move |_| hire.hire()).await.unwrap();
+    bus.emit(OrderPlaced { id: 800 }).await.ok().unwrap();
+    assert_eq!(clerk.status().to_string(), "Clerk is degraded: the pen is dry");
+    bus.emit(OrderPlaced { id: 801 }).await.ok().unwrap();
+    assert_eq!(clerk.status().to_string(), "Clerk is running");
+    assert_eq!(clerk.status().restarts, 0);
+}
+
+#[convoke::test]
+async fn a_stop_that_fails_or_hangs_is_told_and_ends() {
+    for (act, expected, wait) in [
+        (Act::Fail, "its stop failed: as told", ms(0)),
+        (Act::Panic, "its stop panicked: as told", ms(0)),
+        (Act::Hang, "had not stopped after 3s", 3 * SECOND),
+    ] {
+        let (bus, office) = (EventBus::default(), Office::new());
+        office.stop.set(act);
+        let hire = office.clone();
+        let clerk = Clerk::supervised(&bus, move |_| hire.hire()).stop_timeout(3 * SECOND).await.unwrap();
+        let status = after(wait, clerk.stop()).await;
+        assert_eq!((status.state, status.error.as_deref()), (ServiceState::Stopped, Some(expected)));
+        assert!(bus.subscriptions().is_empty());
+    }
+}
+
+#[convoke::test]
+async fn who_awaits_an_event_by_a_service_that_is_away_waits_as_long_as_a_call_may_take() {
+    let (bus, office) = (EventBus::default(), Office::new());
+    let hire = office.clone();
+    let clerk = Clerk::supervised(&bus, move |_| hire.hire()).handler_timeout(5 * SECOND);
+    let clerk = clerk.backoff(Backoff::exponential(60 * SECOND)).await.unwrap();
+    assert!(!at_once(bus.emit(OrderPlaced { id: 666 })).await.is_ok());
+    let report = after(5 * SECOND, bus.emit(OrderPlaced { id: 1 })).await;
+    assert_eq!(report.to_string(), "OrderPlaced: 1 listener, 1 failed: `Clerk` was not done after 5s");
+    sleep(60 * SECOND).await;
+    assert_eq!(clerk.status().state, ServiceState::Running);
+    assert!(office.notes.take().iter().all(|note| note != "2: order 1"));
+    clerk.stop().await;
+}
