@@ -356,7 +356,10 @@ impl<A: BaseService> Child for Life<A> {
                 Either::Second(()) => Err(StartError::Stopped),
             };
             match &started {
-                Ok(()) => self.enter(ServiceState::Running, None),
+                Ok(()) => {
+                    self.enter(ServiceState::Running, None);
+                    self.oversight.resume();
+                }
                 Err(_) => drop(self.reins.take()),
             }
             started

@@ -190,12 +190,20 @@ impl Oversight {
         }
     }
 
-    /// An actor begins, in this task.
+    /// An actor begins, in this task. It hears nothing before it is [running](Self::resume).
     pub(crate) fn begin(&self, home: Home) {
         *self.home.borrow_mut() = Some(home);
         self.doom.take();
         self.panic.take();
+        self.paused.set(true);
+    }
+
+    /// The actor is running: now it hears.
+    pub(crate) fn resume(&self) {
         self.paused.set(false);
+        if let Some(home) = &*self.home.borrow() {
+            home.wake();
+        }
     }
 
     /// The actor has ended.
