@@ -19,7 +19,7 @@ use std::time::Duration;
 use actix::dev::MessageResponse;
 use actix::{Actor, ActorFuture, AsyncContext, Handler, ResponseActFuture, ResponseFuture};
 use tokio::sync::oneshot;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::bus::{EventBus, topics, typed};
 use crate::call::{AsyncCall, Scope};
@@ -227,7 +227,7 @@ impl<S: Subject> ActorSeat<S> {
         A::Context: AsyncContext<A>,
         <A as Handler<Heard<S>>>::Result: 'static,
     {
-        ctx.spawn(Hearings { seat: self.clone(), at: None, answer: None, calling: false });
+        ctx.spawn(Hearings { seat: self.clone(), at: None, began: None, answer: None, calling: false });
     }
 
     /// Whether nothing waits here and no call is under way.
@@ -258,7 +258,7 @@ impl<S: Subject> ActorSeat<S> {
             self.set_waiting(queue.len());
         }
         for (parcel, ticket) in expired.into_iter().rev() {
-            self.finish(&parcel, Some(ticket), Err(ListenerError::TimedOut(away)));
+            self.finish(&parcel, Some(ticket), None, Err(ListenerError::TimedOut(away)));
             drop_quietly(parcel);
         }
     }
@@ -333,7 +333,14 @@ impl<S: Subject> ActorSeat<S> {
     }
 
     #[inline]
-    fn finish(&self, parcel: &Arc<Parcel<S>>, ticket: Option<Ticket>, result: Result<(), ListenerError>) {
+    fn finish(
+        &self,
+        parcel: &Arc<Parcel<S>>,
+        ticket: Option<Ticket>,
+        began: Option<Instant>,
+        result: Result<(), ListenerError>,
+    ) {
+        let took = began.map(|began| runtime::now() - began);
         let verdict = match result {
             Ok(()) => {
                 if !self.ringed {
@@ -349,7 +356,7 @@ impl<S: Subject> ActorSeat<S> {
             }
         };
         if let Some(ticket) = ticket {
-            ticket.finish(verdict, None);
+            ticket.finish(verdict, took);
         }
     }
 
@@ -450,6 +457,8 @@ struct Hearings<S: Subject, A: Actor> {
     seat: Rc<ActorSeat<S>>,
     /// What the handler is at: kept here, so that nothing is lost if it panics.
     at: Option<(Rc<Waiting<S>>, Option<Ticket>)>,
+    /// Since when, if somebody asked for the time.
+    began: Option<Instant>,
     answer: Option<Answer<A>>,
     /// The handler is being called, or its answer polled: if the actor panics, it is this.
     calling: bool,
@@ -538,6 +547,7 @@ where
             this.seat.hub.made_room();
             within.next(parcel.clone());
             let heard = Heard::new((*parcel).clone());
+            this.began = ticket.as_ref().filter(|ticket| ticket.timed).map(|_| runtime::now());
             this.at = Some((parcel, ticket));
             this.calling = true;
             let response = actor.handle(heard, ctx);
@@ -570,7 +580,7 @@ impl<S: Subject, A: Actor> Hearings<S, A> {
     #[inline]
     fn finish(&mut self, result: Result<(), ListenerError>) {
         if let Some((parcel, ticket)) = self.at.take() {
-            self.seat.finish(&parcel, ticket, result);
+            self.seat.finish(&parcel, ticket, self.began.take(), result);
         }
     }
 }

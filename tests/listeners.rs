@@ -599,6 +599,42 @@ async fn a_handler_that_hangs_is_ended_by_the_timeout_of_the_bus() {
     settled().await;
 }
 
+#[convoke::test]
+async fn the_time_of_an_actor_is_counted_from_when_it_is_handed_the_event() {
+    let bus = EventBus::builder().listener_timeout(ms(40)).build();
+    let times = |report: &Report| report.iter().map(|result| result.took).collect::<Vec<_>>();
+    let notes = Notes::new();
+    let quick = Quick { bus: bus.clone(), notes: Notes::new(), subscriptions: Vec::new() }.start();
+    settled().await;
+    let clerk = Clerk::listening(&bus, &notes, ms(10)).await;
+
+    let report = after(ms(10), bus.emit(user(1)).timed()).await;
+    assert_eq!(times(&report), [Some(ms(0)), Some(ms(10))]);
+    // That it waits until the actor has time for it is not the actor's time.
+    bus.publish(user(2)).unwrap();
+    settled().await;
+    let untimed = actix_rt::spawn(bus.emit(user(3)));
+    settled().await;
+    assert_eq!(times(&after(ms(30), bus.emit(user(4)).timed()).await), [Some(ms(0)), Some(ms(10))]);
+    assert_eq!(times(&at_once(untimed).await.unwrap()), [None, None]);
+    clerk.send(Stop).await.unwrap();
+
+    // So long it was at it before its time was over, or it was gone itself.
+    let slow = Clerk::listening(&bus, &notes, SECOND).await;
+    assert_eq!(times(&after(ms(40), bus.emit(user(5)).timed()).await), [Some(ms(0)), Some(ms(40))]);
+    let at_it = actix_rt::spawn(bus.emit(user(6)).timed());
+    settled().await;
+    let waits = actix_rt::spawn(bus.emit(user(7)).timed());
+    sleep(ms(3)).await;
+    slow.send(Stop).await.unwrap();
+    let report = at_once(at_it).await.unwrap();
+    assert_eq!((failures(&report).len(), times(&report)), (1, vec![Some(ms(0)), Some(ms(3))]));
+    let report = at_once(waits).await.unwrap();
+    assert_eq!((failures(&report).len(), times(&report)), (1, vec![Some(ms(0)), None]));
+    quick.send(Stop).await.unwrap();
+    settled().await;
+}
+
 /// A bus, and one with a middleware that lets everything through.
 fn buses() -> [EventBus; 2] {
     [EventBus::default(), EventBus::builder().with(async |call: Call, next: Next| next.run(call).await).build()]
