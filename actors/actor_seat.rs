@@ -427,8 +427,11 @@ impl<S: Subject> AnySeat for ActorSeat<S> {
         self.hub.made_room();
         // Those who wait for them hear that it is gone.
         drop(tickets);
-        for parcel in waiting.into_iter().filter(|_| !self.ringed) {
-            self.hub.dropped(&self.post, (*parcel).clone(), self.post.ended_by());
+        for parcel in waiting {
+            if !self.ringed {
+                self.hub.dropped(&self.post, (*parcel).clone(), self.post.ended_by());
+            }
+            drop_quietly(parcel);
         }
         self.wake();
     }

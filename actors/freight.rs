@@ -11,7 +11,7 @@ use crate::letters::Reason;
 use crate::parcel::{AnyParcel, Parcel, Subject};
 use crate::report::{Board, ListenerError, Ticket, Verdict};
 use crate::route::{Group, Place};
-use crate::runtime::{self, drop_quietly};
+use crate::runtime::{self, drop_quietly, quietly};
 use crate::seat::{Tickets, panicked};
 use crate::station::Station;
 use crate::subscription::Post;
@@ -81,9 +81,10 @@ impl Freight {
         let ended = post.has_ended() && !post.is_lost();
         match &self.errand {
             Errand::Call { board, .. } => {
+                let ticket = Ticket::new(board.clone(), place.place, false);
                 let error = if self.refused { ListenerError::Busy } else { ListenerError::Gone };
                 let verdict = if ended { Verdict::Skipped } else { self.hub.failed(post, parcel.clone(), error) };
-                Ticket::new(board.clone(), place.place, false).finish(Some(verdict), None);
+                ticket.finish(Some(verdict), None);
             }
             Errand::Queue { reserved } => {
                 if reserved.by(post) {
@@ -107,9 +108,10 @@ impl Freight {
 
 impl Drop for Freight {
     fn drop(&mut self) {
-        if let Some(parcel) = self.parcel.take() {
-            self.group.places.iter().for_each(|place| self.lose(&parcel, place));
-        }
+        let Some(parcel) = self.parcel.take() else { return };
+        // Others wait behind it, in the inbox of an arbiter that stops: what the event does when it is dropped is its own.
+        self.group.places.iter().for_each(|place| quietly(|| self.lose(&parcel, place)));
+        drop_quietly(parcel);
     }
 }
 

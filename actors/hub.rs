@@ -192,7 +192,7 @@ impl Hub {
         self.version.fetch_add(1, Ordering::AcqRel);
         drop(registry);
         self.made_room();
-        log::debug!(target: "convoke::bus", "`{}` no longer listens to {}", struck.name(), struck.hearing);
+        quietly(|| log::debug!(target: "convoke::bus", "`{}` no longer listens to {}", struck.name(), struck.hearing));
     }
 
     pub(crate) fn posts(&self) -> Vec<Arc<Post>> {

@@ -18,7 +18,7 @@ use crate::metadata::Metadata;
 use crate::parcel::AnyParcel;
 use crate::publishing;
 use crate::report::{ListenerError, TooDeep};
-use crate::runtime::{self, drop_quietly};
+use crate::runtime::{self, drop_quietly, quietly};
 use crate::subscription::Post;
 use crate::within::current;
 
@@ -154,7 +154,7 @@ impl Letters {
     pub(crate) fn bury(&self, hub: &Arc<Hub>, parcel: Arc<dyn AnyParcel>, post: Option<&Arc<Post>>, reason: Reason) {
         // A dead letter that is not delivered makes no other.
         if (&*parcel as &dyn Any).is::<crate::parcel::Parcel<DeadLetter>>() {
-            return;
+            return drop_quietly(parcel);
         }
         // Made before anything is locked: an entity's id is shown by the user's code.
         let metadata = parcel.complete(&hub.given).clone();
@@ -179,7 +179,7 @@ impl Letters {
         // The last of an event may go here, whose `Drop` is the user's code.
         drop_quietly(forgotten);
         let cause = letter.parcel.clone();
-        publishing::publish_letter(hub, letter, cause);
+        quietly(|| publishing::publish_letter(hub, letter, cause));
     }
 }
 

@@ -310,6 +310,7 @@ impl<S: Subject, C: Call<S>> AnySeat for Seat<S, C> {
         self.hub.made_room();
         for parcel in waiting {
             self.hub.dropped(&self.post, (*parcel).clone(), self.post.ended_by());
+            drop_quietly(parcel);
         }
     }
 

@@ -381,21 +381,24 @@ impl Task for Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        for (_, row) in self.station.rows.borrow().iter() {
-            if let Some(row) = row {
-                row.seat.post().lose();
-            }
+        let station = &self.station;
+        let posts = |row: &Row| row.seat.post().clone();
+        let posts: Vec<_> = station.rows.borrow().iter().filter_map(|(_, row)| row.as_ref().map(posts)).collect();
+        posts.iter().for_each(|post| post.lose());
+        station.door.closed.store(true, Ordering::Release);
+        // Struck before anything of the user's is dropped, so that whatever that does, nobody is left in the registry.
+        posts.iter().for_each(|post| station.hub.strike(post));
+        station.door.inbox.close();
+        while let Some(what) = self.intake.next() {
+            drop_quietly(what);
         }
-        self.station.door.closed.store(true, Ordering::Release);
-        self.station.door.inbox.close();
-        desk::leave(&self.station);
-        let rows: Vec<Row> = self.station.rows.borrow_mut().drain().flatten().collect();
+        station.resting.take().into_iter().for_each(drop_quietly);
+        quietly(|| desk::leave(station));
+        let rows: Vec<Row> = station.rows.borrow_mut().drain().flatten().collect();
         for row in rows {
-            let post = row.seat.post().clone();
-            self.station.hub.strike(&post);
-            row.seat.end();
+            quietly(|| row.seat.end());
             drop_quietly(row);
         }
-        self.station.hub.left(&self.station.door);
+        station.hub.left(&station.door);
     }
 }

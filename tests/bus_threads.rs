@@ -600,6 +600,75 @@ fn what_is_on_its_way_to_an_arbiter_that_stops_is_told_as_gone() {
     });
 }
 
+/// How many of `Fragile` have been dropped.
+static BROKEN: AtomicUsize = AtomicUsize::new(0);
+
+/// An event that panics when it is dropped, but not while another panic unwinds, which would end the process.
+#[derive(Event, Debug, Serialize, Deserialize)]
+#[event(topic = "threads/fragile")]
+struct Fragile(u64);
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        BROKEN.fetch_add(1, Ordering::SeqCst);
+        assert!(thread::panicking(), "an event that panics when it is dropped");
+    }
+}
+
+#[test]
+fn an_event_that_panics_when_it_is_dropped_leaves_no_listener_behind_of_an_arbiter_that_stops() {
+    const EACH: usize = 3;
+    system(async {
+        // Nobody keeps an event as a dead letter: the inbox and the queues have the last of each.
+        let (arbiter, bus) = (Arbiter::new(), EventBus::builder().dead_letters(0).build());
+        let (dropping, dropped) = oneshot::channel();
+        let (go, gone) = mpsc::channel();
+        let to = bus.clone();
+        let guards = on(&arbiter, async move || {
+            // The runtime of that arbiter drops what it runs in this order: this goes before the bus.
+            actix_rt::spawn(async move {
+                let _stopper = Stopper(Some((dropping, gone)));
+                std::future::pending::<()>().await;
+            });
+            let hangs = async |_: Arc<Fragile>| std::future::pending::<()>().await;
+            [to.on(hangs.named("hangs")).unwrap(), to.on((|_: &Tick| ()).named("neighbour")).unwrap()]
+        })
+        .await;
+        // One is called, and the others wait in the queue.
+        (0..EACH).for_each(|number| bus.publish(Fragile(number as u64)).unwrap());
+        on(&arbiter, testing::settle).await;
+        assert_eq!(guards[0].info().waiting, EACH - 1);
+        arbiter.stop();
+        dropped.await.unwrap();
+        assert_eq!(bus.subscriptions().len(), 2, "the stopper has to go first");
+        // These wait in the inbox.
+        let mut emissions = Vec::new();
+        for number in 0..EACH as u64 {
+            bus.publish(Fragile(number)).unwrap();
+            let mut emission = Box::pin(bus.emit(Fragile(number)));
+            assert!(emission.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            emissions.push(emission);
+        }
+        let drain = actix_rt::spawn(bus.drain());
+        tokio::task::yield_now().await;
+        go.send(()).unwrap();
+        arbiter.join().unwrap();
+        for emission in emissions {
+            let report = promptly("an emission", emission).await;
+            assert_eq!(report.failed().collect::<Vec<_>>(), [("hangs", &ListenerError::Gone)]);
+        }
+        promptly("the drain", drain).await.unwrap();
+        assert!(bus.subscriptions().is_empty(), "{:?}", bus.subscriptions());
+        assert!(bus.emit(tick(1)).await.is_empty());
+        assert_eq!(BROKEN.load(Ordering::SeqCst), 3 * EACH);
+        // What was under way, what waited in the queue, and what waited in the inbox in both ways.
+        assert_eq!(bus.dead_letters().total(), 3 * EACH as u64);
+        for guard in guards {
+            promptly("the end", guard.unsubscribe()).await;
+        }
+    });
+}
+
 /// Keeps that arbiter busy while `here` runs on this one, and then has it do something before anything else.
 async fn while_busy<H, T: Send + 'static>(
     arbiter: &Arbiter,

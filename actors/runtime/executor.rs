@@ -415,7 +415,11 @@ impl Executor {
             if rows.is_empty() {
                 break;
             }
-            rows.into_iter().for_each(drop_quietly);
+            for row in rows {
+                // Two steps: a second panic while the first unwinds would end the process.
+                drop_quietly(row.task);
+                drop_quietly(row.lane);
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::executor::drop_quietly;
 use super::wake::Home;
 
 /// Why an inbox did not take an input; the input is handed back.
@@ -172,7 +173,8 @@ impl<T: 'static> Inbox<T> {
             queue.closed = true;
             std::mem::take(&mut queue.inputs)
         };
-        drop(waiting);
+        // One by one: what an input does when it is dropped is not the fault of those behind it.
+        waiting.into_iter().for_each(drop_quietly);
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue<T>> {
