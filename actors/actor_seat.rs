@@ -437,6 +437,7 @@ impl<S: Subject> AnySeat for ActorSeat<S> {
     }
 
     fn is_idle(&self) -> bool {
+        runtime::step();
         !self.busy.get() && self.queue.borrow().is_empty()
     }
 

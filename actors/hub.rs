@@ -3,7 +3,7 @@
 //! `EventBus → Hub → Registry → Route`
 
 use std::any::TypeId;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::parcel::{AnyParcel, Given};
 use crate::report::{ListenerError, TooDeep, Verdict};
 use crate::retained::Retained;
 use crate::route::Route;
-use crate::runtime::quietly;
+use crate::runtime::{Counted, quietly};
 use crate::station::{Door, ToStation};
 use crate::subscription::{Hearing, Post};
 use crate::topic_index::PatternIndex;
@@ -54,14 +54,17 @@ pub struct Hub {
     open: Mutex<Weak<Open>>,
 }
 
+/// The id of a registration, among many.
+type Id = Counted<u64>;
+
 #[derive(Default)]
 struct Registry {
     last: u64,
-    posts: BTreeMap<u64, Arc<Post>>,
-    types: HashMap<TypeId, Vec<u64>>,
-    topics: PatternIndex<u64>,
+    posts: BTreeMap<Id, Arc<Post>>,
+    types: HashMap<TypeId, BTreeSet<Id>>,
+    topics: PatternIndex<Id>,
     /// Those of typed events that also come as JSON, by topic.
-    typed_topics: HashMap<Name, Vec<u64>>,
+    typed_topics: HashMap<Name, BTreeSet<Id>>,
     doors: Vec<Arc<Door>>,
 }
 
@@ -148,18 +151,18 @@ impl Hub {
 
     /// Registers a listener: from now on every emission, on any thread, finds it.
     pub(crate) fn register(&self, post: &Arc<Post>) {
-        let mut registry = self.registry();
-        registry.posts.insert(post.id, post.clone());
+        let (mut registry, id) = (self.registry(), Counted(post.id));
+        registry.posts.insert(id, post.clone());
         match &post.hearing {
             Hearing::Type { of, topic, json, .. } => {
-                registry.types.entry(*of).or_default().push(post.id);
+                registry.types.entry(*of).or_default().insert(id);
                 if *json {
-                    registry.typed_topics.entry(topic.clone()).or_default().push(post.id);
+                    registry.typed_topics.entry(topic.clone()).or_default().insert(id);
                 }
             }
             Hearing::Topics(patterns) => {
                 for pattern in patterns.iter() {
-                    registry.topics.insert(pattern, post.id);
+                    registry.topics.insert(pattern, id);
                 }
             }
         }
@@ -174,18 +177,18 @@ impl Hub {
 
     /// Lets no emission find a listener any more, which still hears what is on its way.
     pub(crate) fn retire(&self, post: &Arc<Post>) {
-        let mut registry = self.registry();
-        let Some(struck) = registry.posts.remove(&post.id) else { return };
+        let (mut registry, id) = (self.registry(), Counted(post.id));
+        let Some(struck) = registry.posts.remove(&id) else { return };
         match &post.hearing {
             Hearing::Type { of, topic, json, .. } => {
-                forget(&mut registry.types, of, post.id);
+                forget(&mut registry.types, of, id);
                 if *json {
-                    forget(&mut registry.typed_topics, topic, post.id);
+                    forget(&mut registry.typed_topics, topic, id);
                 }
             }
             Hearing::Topics(patterns) => {
                 for pattern in patterns.iter() {
-                    registry.topics.remove(pattern, &post.id);
+                    registry.topics.remove(pattern, &id);
                 }
             }
         }
@@ -203,13 +206,13 @@ impl Hub {
     pub(crate) fn find_like(&self, post: &Arc<Post>) -> Option<Arc<Post>> {
         let registry = self.registry();
         let alike = |other: &&Arc<Post>| other.name() == post.name() && other.hearing == post.hearing;
-        registry.posts.get(&post.id).or_else(|| registry.posts.values().find(alike)).cloned()
+        registry.posts.get(&Counted(post.id)).or_else(|| registry.posts.values().find(alike)).cloned()
     }
 
     /// Who hears events of this type, which travel on this topic.
     pub(crate) fn route_of(&self, of: TypeId, topic: Option<&str>) -> Arc<Route> {
         let registry = self.registry();
-        let mut ids = registry.types.get(&of).cloned().unwrap_or_default();
+        let mut ids: Vec<_> = registry.types.get(&of).into_iter().flatten().copied().collect();
         if let Some(topic) = topic {
             registry.topics.for_each_match(topic, |id| ids.push(*id));
         }
@@ -219,7 +222,7 @@ impl Hub {
     /// Who hears JSON on this topic.
     pub(crate) fn route_of_topic(&self, topic: &str) -> Arc<Route> {
         let registry = self.registry();
-        let mut ids = registry.typed_topics.get(topic).cloned().unwrap_or_default();
+        let mut ids: Vec<_> = registry.typed_topics.get(topic).into_iter().flatten().copied().collect();
         registry.topics.for_each_match(topic, |id| ids.push(*id));
         registry.route(ids)
     }
@@ -227,8 +230,8 @@ impl Hub {
     /// Whether a typed listener to this topic takes it for personal data.
     pub(crate) fn is_personal(&self, topic: &str) -> bool {
         let registry = self.registry();
-        let ids = registry.typed_topics.get(topic).map(Vec::as_slice).unwrap_or_default();
-        ids.iter().filter_map(|id| registry.posts.get(id)).any(|post| post.personal)
+        let ids = registry.typed_topics.get(topic).into_iter().flatten();
+        ids.filter_map(|id| registry.posts.get(id)).any(|post| post.personal)
     }
 
     /// A station has opened.
@@ -298,19 +301,15 @@ impl Hub {
 }
 
 impl Registry {
-    fn route(&self, ids: Vec<u64>) -> Arc<Route> {
+    fn route(&self, ids: Vec<Id>) -> Arc<Route> {
         Arc::new(Route::new(ids.iter().filter_map(|id| self.posts.get(id).cloned()).collect()))
     }
 }
 
 /// Removes an id from a list, and the list with its last.
-fn forget<K: std::hash::Hash + Eq>(lists: &mut HashMap<K, Vec<u64>>, key: &K, id: u64) {
+fn forget<K: std::hash::Hash + Eq>(lists: &mut HashMap<K, BTreeSet<Id>>, key: &K, id: Id) {
     if let Some(list) = lists.get_mut(key) {
-        // In the order of their ids, but for those that two threads have registered at once.
-        match list.binary_search(&id) {
-            Ok(place) => drop(list.remove(place)),
-            Err(_) => list.retain(|other| *other != id),
-        }
+        list.remove(&id);
         if list.is_empty() {
             lists.remove(key);
         }

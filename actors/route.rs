@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::runtime::step;
 use crate::station::Door;
 use crate::subscription::Post;
 
@@ -43,6 +44,7 @@ impl Route {
         posts.dedup_by_key(|post| post.id);
         let mut groups: Vec<Group> = Vec::new();
         for (place, post) in posts.iter().enumerate() {
+            step();
             let place = Place { place: place as u32, post: post.clone() };
             match groups.iter_mut().find(|group| Arc::ptr_eq(&group.door, post.door())) {
                 Some(group) => group.places.push(place),

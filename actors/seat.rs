@@ -18,7 +18,7 @@ use crate::letters::Reason;
 use crate::listening::{Condition, Options, Overflow};
 use crate::parcel::{Parcel, Subject};
 use crate::report::{Board, ListenerError, Ticket, Verdict};
-use crate::runtime::drop_quietly;
+use crate::runtime::{self, drop_quietly};
 use crate::station::Station;
 use crate::subscription::Post;
 use crate::within::{Waiting, Within};
@@ -315,6 +315,7 @@ impl<S: Subject, C: Call<S>> AnySeat for Seat<S, C> {
     }
 
     fn is_idle(&self) -> bool {
+        runtime::step();
         self.running.get() == 0 && self.queue.borrow().is_empty()
     }
 

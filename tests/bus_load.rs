@@ -1,10 +1,9 @@
 //! What a bus costs when there is much of it: memory that is given back, and work that does not grow with those who have
-//! nothing to do. Each in a process of its own, so that its memory and its time are its own.
+//! nothing to do, which is counted in steps. What looks at memory is in a process of its own, so that this is its own.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use actix::System;
 use convoke::prelude::*;
 use convoke::testing;
 use serde::{Deserialize, Serialize};
@@ -100,64 +99,76 @@ fn listeners_that_come_and_go_leave_nothing_behind() {
     });
 }
 
-/// The shortest of several measurements: the others were disturbed.
-fn shortest(mut measure: impl FnMut() -> Duration) -> Duration {
-    (0..5).map(|_| measure()).min().unwrap()
+/// What it costs, in steps of work: those of a clock would be the machine's.
+async fn steps(work: impl AsyncFnOnce()) -> u64 {
+    let before = testing::steps();
+    work().await;
+    testing::steps() - before
 }
 
-#[test]
-fn a_published_event_costs_the_same_however_many_others_have_nothing_to_do() {
-    const EVENTS: u32 = 200;
-    in_a_process_of_its_own(
-        "bus_load::a_published_event_costs_the_same_however_many_others_have_nothing_to_do",
-        || {
-            let cost = |listeners: u32| {
-                System::new().block_on(async {
-                    let bus = EventBus::default();
-                    let topic = |number: u32| format!("load/{number}");
-                    let register = |number| bus.on_topic(topic(number).as_str(), |_: &JsonEvent| ()).unwrap();
-                    let guards: Vec<_> = (0..listeners).map(register).collect();
-                    let measure = async |round: u32| {
-                        let (topic, began) = (topic(round), Instant::now());
-                        for number in 0..EVENTS {
-                            bus.publish_json(&topic, json!(number)).unwrap();
-                            testing::settle().await;
-                        }
-                        began.elapsed() / EVENTS
-                    };
-                    let mut costs = Vec::new();
-                    for round in 0..5 {
-                        costs.push(measure(round).await);
-                    }
-                    assert!(guards.iter().map(|guard| guard.info().done).sum::<u64>() == 5 * u64::from(EVENTS));
-                    costs.into_iter().min().unwrap()
-                })
-            };
-            let (few, many) = (cost(10), cost(50_000));
-            println!("figure: a published event costs {few:?} with 10 listeners, {many:?} with 50000");
-            // To look at every listener was 400 times as much; the machine may be busy.
-            assert!(many < 50 * few, "{few:?} and {many:?}");
-        },
-    );
-}
-
-#[test]
-fn a_listener_is_ended_at_the_same_cost_however_many_others_hear_the_same() {
-    in_a_process_of_its_own("bus_load::a_listener_is_ended_at_the_same_cost_however_many_others_hear_the_same", || {
-        let cost = |listeners: u32| {
-            shortest(|| {
-                System::new().block_on(async {
-                    let bus = EventBus::default();
-                    let guards: Vec<_> = (0..listeners).map(|_| bus.on(|_: &Tick| ()).unwrap()).collect();
-                    let began = Instant::now();
-                    drop(guards);
-                    began.elapsed() / listeners
-                })
-            })
+#[convoke::test]
+async fn a_published_event_costs_the_same_however_many_others_have_nothing_to_do() {
+    const EVENTS: u64 = 200;
+    let cost = async |listeners: u64| {
+        let bus = EventBus::default();
+        let topic = |number: u64| format!("load/{number}");
+        let register = |number| bus.on_topic(topic(number).as_str(), |_: &JsonEvent| ()).unwrap();
+        let guards: Vec<_> = (0..listeners).map(register).collect();
+        let topic = topic(listeners / 2);
+        let publish = async || {
+            bus.publish_json(&topic, json!(1)).unwrap();
+            testing::settle().await;
         };
-        let (few, many) = (cost(500), cost(20_000));
-        println!("figure: the end of a listener costs {few:?} among 500, {many:?} among 20000");
-        // To search a list for each was 40 times as much; the machine may be busy.
-        assert!(many < 30 * few, "{few:?} and {many:?}");
-    });
+        testing::settle().await;
+        let first = steps(&publish).await;
+        let later = steps(async || {
+            for _ in 0..EVENTS {
+                publish().await;
+            }
+        });
+        let later = later.await;
+        assert_eq!(guards.iter().map(|guard| guard.info().done).sum::<u64>(), 1 + EVENTS);
+        drop(guards);
+        testing::settle().await;
+        (first, later)
+    };
+    let ((first, few), (found, many)) = (cost(10).await, cost(50_000).await);
+    println!("figure: {EVENTS} published events take {few} steps with 10 listeners, {many} with 50000");
+    println!("figure: the first, which looks up who hears it, takes {first} and {found}");
+    assert_eq!(few, many, "somebody asks those who have nothing to do");
+    // A turn of the station each, and not many more.
+    assert!((EVENTS..=2 * EVENTS).contains(&few), "{few} steps");
+    // Whoever hears it is looked up by topic, and then by id among all.
+    assert!(first < found && found < first + 32, "{first} and {found}");
+}
+
+#[convoke::test]
+async fn a_listener_is_ended_at_the_same_cost_however_many_others_hear_the_same() {
+    const FEW: u64 = 500;
+    const MANY: u64 = 20_000;
+    type Register = fn(&EventBus) -> Subscription;
+    let ways: [(&str, Register); 2] = [
+        ("type", |bus| bus.on(|_: &Tick| ()).unwrap()),
+        ("topic", |bus| bus.on_topic("load/*", |_: &JsonEvent| ()).unwrap()),
+    ];
+    for (hears, register) in ways {
+        for earliest_first in [true, false] {
+            let cost = async |listeners: u64| {
+                let bus = EventBus::default();
+                let mut guards: Vec<_> = (0..listeners).map(|_| register(&bus)).collect();
+                if !earliest_first {
+                    guards.reverse();
+                }
+                testing::settle().await;
+                let steps = steps(async || drop(guards)).await;
+                assert!(bus.subscriptions().is_empty());
+                testing::settle().await;
+                steps / listeners
+            };
+            let (few, many) = (cost(FEW).await, cost(MANY).await);
+            println!("figure: the end of a listener to a {hears} takes {few} steps among {FEW}, {many} among {MANY}");
+            // Trees and halves: so many more as there are more digits, where a search would be 40 times as many.
+            assert!(0 < few && few <= many && many < 2 * few, "{few} and {many}");
+        }
+    }
 }

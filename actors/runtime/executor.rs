@@ -349,6 +349,7 @@ impl Executor {
         let Some(mut task) = row.task.take() else { return true };
         drop(state);
 
+        super::step();
         let turn = Turn { executor: self, id, fired, woken };
         match catch_unwind(AssertUnwindSafe(|| task.poll(&turn))) {
             Ok(Poll::Pending) => {

@@ -9,6 +9,7 @@ mod executor;
 mod guarded;
 mod inbox;
 mod seed;
+mod steps;
 mod timers;
 mod wake;
 
@@ -26,6 +27,9 @@ pub(crate) use guarded::{Either, Guarded, all, catch, either, sleep, spawn_named
 pub(crate) use inbox::{Inbox, Intake, Refused, swap};
 #[cfg(feature = "testing")]
 pub(crate) use seed::Seed;
+#[cfg(feature = "testing")]
+pub(crate) use steps::steps;
+pub(crate) use steps::{Counted, step};
 pub(crate) use wake::Home;
 
 /// Waits beyond this are waits for ever: a century, which no clock here overflows on.

@@ -108,6 +108,13 @@ pub fn live_count() -> usize {
     Executor::here().map_or(0, |executor| executor.live())
 }
 
+/// Returns how many steps of work Convoke has counted on this thread: what its own tests of cost look at, so that they
+/// need no clock. What a step is may change with any version.
+#[doc(hidden)]
+pub fn steps() -> u64 {
+    crate::runtime::steps()
+}
+
 /// Spawns a future on the executor of our actors, so that under a seed it interleaves with them; elsewhere it runs as
 /// one spawned with `actix_rt::spawn` does.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
