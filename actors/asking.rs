@@ -30,6 +30,7 @@ use crate::parcel::{BadPayload, Parcel, Subject};
 use crate::report::{ListenerError, Report};
 use crate::runtime;
 use crate::subscription::{Hearing, Subscription};
+use crate::tap::Taps;
 
 /// How long an answer is waited for unless it is said.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -139,6 +140,12 @@ impl<E: Event, R: Send + 'static> Subject for Asked<E, R> {
 
     fn from_json(_: Cow<'_, JsonEvent>) -> Option<Result<Self, BadPayload>> {
         None
+    }
+
+    /// Whoever listens in sees the event that is asked.
+    fn note(parcel: &Arc<Parcel<Self>>, taps: &Taps) {
+        let asked = Parcel::with_metadata(parcel.event.event.clone(), parcel.metadata().clone());
+        taps.note(Arc::new(asked), true);
     }
 }
 

@@ -20,6 +20,9 @@ use crate::route::Route;
 use crate::runtime::{Counted, quietly};
 use crate::station::{Door, ToStation};
 use crate::subscription::{Hearing, Post};
+#[cfg(feature = "testing")]
+use crate::tap::Tap;
+use crate::tap::Taps;
 use crate::topic_index::PatternIndex;
 use crate::waiters::Waiters;
 
@@ -66,6 +69,8 @@ struct Registry {
     /// Those of typed events that also come as JSON, by topic.
     typed_topics: HashMap<Name, BTreeSet<Id>>,
     doors: Vec<Arc<Door>>,
+    /// Those who listen in for a test: none, but under the feature `testing`.
+    taps: Option<Arc<Taps>>,
 }
 
 impl Hub {
@@ -234,6 +239,28 @@ impl Hub {
         ids.filter_map(|id| registry.posts.get(id)).any(|post| post.personal)
     }
 
+    /// Somebody listens in: from now on every emission, on any thread, is noted.
+    #[cfg(feature = "testing")]
+    pub(crate) fn tap(&self, tap: Arc<dyn Tap>) {
+        self.change_taps(|taps| taps.with(tap));
+    }
+
+    /// Somebody listens in no longer.
+    #[cfg(feature = "testing")]
+    pub(crate) fn untap(&self, tap: &Arc<dyn Tap>) {
+        self.change_taps(|taps| taps.without(tap));
+    }
+
+    #[cfg(feature = "testing")]
+    fn change_taps(&self, change: impl FnOnce(&Taps) -> Taps) {
+        let mut registry = self.registry();
+        let taps = change(registry.taps.as_deref().unwrap_or(&Taps::default()));
+        let before = std::mem::replace(&mut registry.taps, (!taps.is_empty()).then(|| Arc::new(taps)));
+        self.version.fetch_add(1, Ordering::AcqRel);
+        drop(registry);
+        drop(before);
+    }
+
     /// A station has opened.
     pub(crate) fn joined(&self, door: &Arc<Door>) {
         self.registry().doors.push(door.clone());
@@ -302,7 +329,8 @@ impl Hub {
 
 impl Registry {
     fn route(&self, ids: Vec<Id>) -> Arc<Route> {
-        Arc::new(Route::new(ids.iter().filter_map(|id| self.posts.get(id).cloned()).collect()))
+        let posts = ids.iter().filter_map(|id| self.posts.get(id).cloned()).collect();
+        Arc::new(Route::new(posts, self.taps.clone()))
     }
 }
 

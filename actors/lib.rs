@@ -56,6 +56,7 @@ mod parcel;
 mod within;
 mod emitting;
 mod publishing;
+mod tap;
 mod asking;
 mod waiters;
 mod retained;

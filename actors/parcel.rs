@@ -22,6 +22,7 @@ use crate::name::Name;
 use crate::report::ListenerError;
 use crate::runtime;
 use crate::seat::panicked;
+use crate::tap::Taps;
 use crate::trace::TraceContext;
 
 /// What may travel in a parcel: an event of a type, an event as JSON, a question.
@@ -55,6 +56,11 @@ pub trait Subject: Send + Sync + Sized + 'static {
 
     /// Makes one from an event as JSON, unless this kind is never told so.
     fn from_json(json: Cow<'_, JsonEvent>) -> Option<Result<Self, BadPayload>>;
+
+    /// Has those who listen in note it.
+    fn note(parcel: &Arc<Parcel<Self>>, taps: &Taps) {
+        taps.note(parcel.clone(), false);
+    }
 }
 
 impl<E: Event> Subject for E {

@@ -19,6 +19,7 @@ use crate::report::{SHOWN_CHAIN, TooDeep};
 use crate::route::Group;
 use crate::runtime::{self, drop_quietly};
 use crate::subscription::Post;
+use crate::tap::Taps;
 use crate::topic::TopicError;
 use crate::within::{Waiting, current};
 
@@ -130,7 +131,7 @@ pub(crate) fn pack<S: Subject>(
         return address(hub, Arc::new(Parcel::new(Arc::new(event), cause, Some(given))), reserved);
     }
     let route = event.route(&Desk::of(hub), hub);
-    if route.route.posts.is_empty() {
+    if route.route.posts.is_empty() && route.route.taps.is_none() {
         hub.unheard();
         return Ok(None);
     }
@@ -141,8 +142,37 @@ pub(crate) fn pack<S: Subject>(
     } else {
         route.pack(event)
     };
+    if let Some(taps) = &route.route.taps {
+        return note(hub, &taps.clone(), Packed { route, parcel }, reserved);
+    }
     reserve(hub, &route, reserved)?;
     Ok(Some(Packed { route, parcel }))
+}
+
+/// Has those who listen in for a test note an event, unless a listener refuses it.
+#[cold]
+fn note<S: Subject>(
+    hub: &Hub,
+    taps: &Taps,
+    packed: Packed<S>,
+    reserved: Reserved,
+) -> Result<Option<Packed<S>>, PublishError> {
+    if taps.stand_in() {
+        taps.note_sent(&packed.parcel);
+        return Ok(None);
+    }
+    reserve(hub, &packed.route, reserved)?;
+    taps.note_sent(&packed.parcel);
+    if packed.route.route.posts.is_empty() {
+        hub.unheard();
+        return Ok(None);
+    }
+    Ok(Some(packed))
+}
+
+/// Those who stand in for all listeners, for a test.
+fn standing_in<S>(route: &LocalRoute<S>) -> Option<&Taps> {
+    route.route.taps.as_deref().filter(|taps| taps.stand_in())
 }
 
 /// Finds out who hears a parcel now, has them keep places for it, and keeps it if it is to be retained.
@@ -156,6 +186,11 @@ fn address<S: Subject>(
         // Kept and looked up in one: who registers meanwhile hears it once, either way.
         let mut kept = hub.retained();
         let route = parcel.event.route(&desk, hub);
+        if let Some(taps) = standing_in(&route) {
+            drop(kept);
+            taps.note_sent(&parcel);
+            return Ok(None);
+        }
         reserve(hub, &route, reserved)?;
         let before = kept.keep(parcel.clone());
         let forgotten = kept.take_forgotten();
@@ -167,10 +202,17 @@ fn address<S: Subject>(
         (route, before)
     } else {
         let route = parcel.event.route(&desk, hub);
+        if let Some(taps) = standing_in(&route) {
+            taps.note_sent(&parcel);
+            return Ok(None);
+        }
         reserve(hub, &route, reserved)?;
         (route, None)
     };
     drop_quietly(before);
+    if let Some(taps) = &route.route.taps {
+        taps.note_sent(&parcel);
+    }
     if route.route.posts.is_empty() {
         hub.unheard();
         return Ok(None);
@@ -302,12 +344,19 @@ pub(crate) fn queue_for(hub: &Arc<Hub>, parcel: Arc<dyn AnyParcel>, post: &Arc<P
 /// Tells those who listen to dead letters. One that was caused too deep is told to nobody.
 pub(crate) fn publish_letter(hub: &Arc<Hub>, letter: DeadLetter, cause: Arc<dyn AnyParcel>) {
     let route = letter.route(&Desk::of(hub), hub);
-    if route.route.posts.is_empty() || cause.depth() + 1 >= hub.limits().max_depth {
+    let unheard = route.route.posts.is_empty() && route.route.taps.is_none();
+    if unheard || cause.depth() + 1 >= hub.limits().max_depth {
         return;
     }
     let parcel = Arc::new(Parcel::new(Arc::new(letter), Some(cause), Some(&hub.given)));
+    if let Some(taps) = standing_in(&route) {
+        return taps.note_sent(&parcel);
+    }
     // Who refuses it has it in the ring.
     if reserve(hub, &route, Reserved::Refusing).is_ok() {
+        if let Some(taps) = &route.route.taps {
+            taps.note_sent(&parcel);
+        }
         send(hub, Packed { route, parcel }, Reserved::Refusing);
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::runtime::step;
 use crate::station::Door;
 use crate::subscription::Post;
+use crate::tap::Taps;
 
 /// Who hears an event, in the order in which they are called.
 pub(crate) struct Route {
@@ -16,6 +17,8 @@ pub(crate) struct Route {
     pub(crate) sees: bool,
     /// Somebody would rather refuse than lose one.
     pub(crate) refuses: bool,
+    /// Those who listen in for a test.
+    pub(crate) taps: Option<Arc<Taps>>,
 }
 
 /// Those of one arbiter.
@@ -39,7 +42,7 @@ impl Group {
 
 impl Route {
     /// Sorts those who hear by priority, then by when they came, and by their arbiters.
-    pub(crate) fn new(mut posts: Vec<Arc<Post>>) -> Self {
+    pub(crate) fn new(mut posts: Vec<Arc<Post>>, taps: Option<Arc<Taps>>) -> Self {
         posts.sort_by_key(|post| (std::cmp::Reverse(post.priority), post.id));
         posts.dedup_by_key(|post| post.id);
         let mut groups: Vec<Group> = Vec::new();
@@ -52,10 +55,11 @@ impl Route {
             }
         }
         Self {
-            sees: posts.iter().any(|post| post.sees),
+            sees: taps.is_some() || posts.iter().any(|post| post.sees),
             refuses: posts.iter().any(|post| post.refuses()),
             groups: groups.into_iter().map(Arc::new).collect(),
             posts: posts.into(),
+            taps,
         }
     }
 }

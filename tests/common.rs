@@ -22,13 +22,13 @@ pub(crate) const fn ms(count: u64) -> Duration {
 
 /// Awaits what must be there without time passing.
 #[track_caller]
-pub(crate) fn at_once<T>(what: impl Future<Output = T>) -> impl Future<Output = T> {
+pub(crate) fn at_once<T>(what: impl IntoFuture<Output = T>) -> impl Future<Output = T> {
     after(Duration::ZERO, what)
 }
 
 /// Awaits what must be there after exactly this long.
 #[track_caller]
-pub(crate) fn after<T>(wait: Duration, what: impl Future<Output = T>) -> impl Future<Output = T> {
+pub(crate) fn after<T>(wait: Duration, what: impl IntoFuture<Output = T>) -> impl Future<Output = T> {
     let caller = Location::caller();
     async move {
         let start = Instant::now();

@@ -75,6 +75,8 @@ mod hostile;
 mod without_sleeping;
 /// `#[convoke::test]` itself: virtual time, the leak check, seeds.
 mod testing;
+/// Waiting for events, and what is said when they do not come.
+mod synchronizer;
 
 // What must hold whatever the order, the load and the clock.
 

@@ -7,6 +7,14 @@
 
 mod explore;
 mod faults;
+mod plan;
+mod recorder;
+mod seen;
+mod settled;
+mod synchronizer;
+mod unmet;
+mod wait;
+mod waits;
 
 use std::future::Future;
 use std::time::Duration;
@@ -15,6 +23,11 @@ use actix::System;
 
 pub use explore::{Exploration, SEED_VARIABLE, explore, run_seeds};
 pub use faults::Crash;
+pub use seen::Seen;
+pub use settled::{Settled, Unsettled};
+pub use synchronizer::EventSynchronizer;
+pub use unmet::Unmet;
+pub use waits::{ExpectNone, WaitFor, WaitForEvent, WaitForEvents};
 
 use crate::runtime::{Executor, VirtualDate};
 

@@ -1,0 +1,179 @@
+//! The record of a test: what is emitted on a bus, in its order, up to a bound.
+//!
+//! `a bus's taps → Recorder → EventSynchronizer, FakeBus`
+
+use std::any::TypeId;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use tokio::time::Instant;
+
+use super::seen::Seen;
+use crate::parcel::AnyParcel;
+use crate::runtime::{self, drop_quietly, quietly};
+use crate::tap::Tap;
+use crate::topic::Pattern;
+
+/// How many events a record keeps unless it is told.
+pub(super) const KEPT: usize = 10_000;
+
+/// How many events a list shows: the last ones.
+const LISTED: usize = 20;
+
+/// What is recorded.
+#[derive(Clone, Debug)]
+pub(super) enum Filter {
+    All,
+    Topics(Vec<Pattern>),
+    Type { of: TypeId, topic: &'static str },
+}
+
+impl Filter {
+    fn takes(&self, parcel: &dyn AnyParcel) -> bool {
+        match self {
+            Self::All => true,
+            Self::Topics(patterns) => {
+                parcel.has_json() && patterns.iter().any(|pattern| pattern.matches(&parcel.topic()))
+            }
+            Self::Type { of, topic } => Seen::is_of(parcel, *of, topic),
+        }
+    }
+}
+
+/// What is emitted on a bus, recorded from any thread.
+pub(super) struct Recorder {
+    filter: Filter,
+    pub(super) began: Instant,
+    stands_in: bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    seen: VecDeque<Seen>,
+    /// How many were recorded, with those that are no longer kept.
+    recorded: u64,
+    /// How many came, with those that are not recorded.
+    came: u64,
+    limit: usize,
+    closed: bool,
+    waker: Option<Waker>,
+}
+
+impl Recorder {
+    pub(super) fn new(filter: Filter, began: Instant, stands_in: bool) -> Arc<Self> {
+        let state = State { seen: VecDeque::new(), recorded: 0, came: 0, limit: KEPT, closed: false, waker: None };
+        Arc::new(Self { filter, began, stands_in, state: Mutex::new(state) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_limit(&self, events: usize) {
+        let dropped: Vec<_> = {
+            let mut state = self.state();
+            state.limit = events.max(1);
+            let surplus = state.seen.len().saturating_sub(state.limit);
+            state.seen.drain(..surplus).collect()
+        };
+        drop_quietly(dropped);
+    }
+
+    /// Records nothing more, and lets go of what there is.
+    pub(super) fn close(&self) {
+        let dropped = {
+            let mut state = self.state();
+            state.closed = true;
+            (std::mem::take(&mut state.seen), state.waker.take())
+        };
+        drop_quietly(dropped);
+    }
+
+    /// What was recorded after that number; if there is nothing, whoever waits is woken by the next.
+    pub(super) fn after(&self, number: u64, waker: &Waker) -> Vec<Seen> {
+        let before;
+        {
+            let mut state = self.state();
+            let kept_from = state.recorded - state.seen.len() as u64;
+            let skip = usize::try_from(number.saturating_sub(kept_from)).unwrap_or(usize::MAX);
+            let fresh: Vec<_> = state.seen.iter().skip(skip).cloned().collect();
+            if !fresh.is_empty() {
+                return fresh;
+            }
+            before = state.waker.replace(waker.clone());
+        }
+        drop_quietly(before);
+        Vec::new()
+    }
+
+    /// All that is kept, the oldest first.
+    pub(super) fn all(&self) -> Vec<Seen> {
+        self.state().seen.iter().cloned().collect()
+    }
+
+    /// How many events came, whether they are recorded or not.
+    pub(super) fn came(&self) -> u64 {
+        self.state().came
+    }
+
+    /// How many were recorded.
+    pub(super) fn recorded(&self) -> u64 {
+        self.state().recorded
+    }
+
+    /// The last events, one on each line, with what is to be said of some of them.
+    pub(super) fn list(&self, mark: impl Fn(&Seen) -> Option<String>) -> String {
+        let (seen, recorded) = {
+            let state = self.state();
+            let skip = state.seen.len().saturating_sub(LISTED);
+            (state.seen.iter().skip(skip).cloned().collect::<Vec<_>>(), state.recorded)
+        };
+        let mut list = String::new();
+        let earlier = recorded - seen.len() as u64;
+        if earlier > 0 {
+            list += &format!("\n  … {earlier} before them");
+        }
+        for seen in &seen {
+            list += &format!("\n  {seen}");
+            if let Some(mark) = mark(seen) {
+                list += &format!("  <- {mark}");
+            }
+        }
+        list
+    }
+}
+
+impl Tap for Recorder {
+    fn note(&self, parcel: Arc<dyn AnyParcel>, asked: bool) {
+        let at = runtime::now().saturating_duration_since(self.began);
+        let takes = self.filter.takes(&*parcel);
+        let (waker, dropped) = {
+            let mut state = self.state();
+            state.came += 1;
+            if state.closed || !takes {
+                return;
+            }
+            state.recorded += 1;
+            let seen = Seen::new(state.recorded, at, asked, parcel);
+            let dropped = if state.seen.len() >= state.limit { state.seen.pop_front() } else { None };
+            state.seen.push_back(seen);
+            (state.waker.take(), dropped)
+        };
+        drop_quietly(dropped);
+        if let Some(waker) = waker {
+            quietly(|| waker.wake());
+        }
+    }
+
+    fn stands_in(&self) -> bool {
+        self.stands_in
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").field("filter", &self.filter).field("recorded", &self.recorded()).finish()
+    }
+}

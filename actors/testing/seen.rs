@@ -1,0 +1,172 @@
+//! An event as a test has seen it: what it was, when it came, and as which.
+//!
+//! `recorder.rs → Seen → waits, conditions, the lists that failures show`
+
+use std::any::{Any, TypeId};
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::account::Brief;
+use crate::event::Event;
+use crate::json_event::JsonEvent;
+use crate::letters::DeadLetter;
+use crate::metadata::Metadata;
+use crate::parcel::{AnyParcel, HIDDEN, Parcel};
+
+/// How much of a payload a list shows, in characters.
+const SHOWN_PAYLOAD: usize = 80;
+
+/// What an event without a form as JSON is indexed as.
+static NULL: Value = Value::Null;
+
+/// An event that a test has seen: it is read as its payload, `seen["id"]`.
+///
+/// Cloning it is cheap. An event that is `#[event(local)]` has no form as JSON and reads as `null`:
+/// [`event`](Self::event) returns it.
+#[derive(Clone)]
+pub struct Seen {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    number: u64,
+    at: Duration,
+    asked: bool,
+    parcel: Arc<dyn AnyParcel>,
+    /// Made when somebody looks.
+    json: OnceLock<Result<Arc<Parcel<JsonEvent>>, String>>,
+}
+
+impl Seen {
+    pub(super) fn new(number: u64, at: Duration, asked: bool, parcel: Arc<dyn AnyParcel>) -> Self {
+        Self { inner: Arc::new(Inner { number, at, asked, parcel, json: OnceLock::new() }) }
+    }
+
+    /// Returns as which event it was recorded: the first is 1.
+    pub fn number(&self) -> u64 {
+        self.inner.number
+    }
+
+    /// Returns when it was emitted, since the recording began.
+    pub fn at(&self) -> Duration {
+        self.inner.at
+    }
+
+    /// Returns the event's name: that of its type, or its topic if it was emitted as JSON.
+    pub fn name(&self) -> String {
+        self.inner.parcel.name().to_string()
+    }
+
+    /// Returns where it travelled.
+    pub fn topic(&self) -> String {
+        self.inner.parcel.topic().to_string()
+    }
+
+    /// Returns its payload; `null` for one that has no form as JSON. Personal data is not hidden here.
+    pub fn payload(&self) -> &Value {
+        self.json().map_or(&NULL, |json| json.event.payload())
+    }
+
+    /// Returns the event, if it is of this type, or came as JSON on its topic and has its form.
+    pub fn event<E: Event>(&self) -> Option<Arc<E>> {
+        if let Ok(event) = self.inner.parcel.event().downcast() {
+            return Some(event);
+        }
+        if E::LOCAL || !self.came_as_json() || *self.inner.parcel.topic() != *E::TOPIC {
+            return None;
+        }
+        Some(self.json().ok()?.form::<E>().ok()?.event.clone())
+    }
+
+    /// Returns what is known of its emission.
+    pub fn metadata(&self) -> &Metadata {
+        self.inner.parcel.metadata()
+    }
+
+    /// Whether it was requested, and not emitted or published.
+    pub fn is_request(&self) -> bool {
+        self.inner.asked
+    }
+
+    /// Whether topic subscribers could see it.
+    pub(super) fn has_json(&self) -> bool {
+        self.inner.parcel.has_json()
+    }
+
+    /// Whether listeners to this type hear of it.
+    pub(super) fn is_of(parcel: &dyn AnyParcel, of: TypeId, topic: &str) -> bool {
+        let subject = parcel.subject();
+        subject == of || (subject == TypeId::of::<JsonEvent>() && *parcel.topic() == *topic)
+    }
+
+    fn came_as_json(&self) -> bool {
+        self.inner.parcel.subject() == TypeId::of::<JsonEvent>()
+    }
+
+    fn json(&self) -> Result<&Arc<Parcel<JsonEvent>>, &str> {
+        let json = self.inner.json.get_or_init(|| self.inner.parcel.clone().json().map_err(|error| error.to_string()));
+        json.as_ref().map_err(String::as_str)
+    }
+
+    /// What a list shows of it.
+    pub(super) fn brief(&self) -> String {
+        let event: &dyn Any = &*self.inner.parcel.event();
+        if let Some(letter) = event.downcast_ref::<DeadLetter>() {
+            return letter.to_string();
+        }
+        if !self.has_json() {
+            return "(local: no form as JSON)".to_owned();
+        }
+        // Without the payload being made: to read it is the user's code, and it may quote what it reads.
+        if self.metadata().contains_personal_data {
+            return HIDDEN.to_owned();
+        }
+        match self.json() {
+            Ok(json) => shortened(&json.event.payload().to_string()),
+            Err(error) => format!("(no form as JSON: it {})", shortened(error)),
+        }
+    }
+}
+
+/// The beginning of a text, on one line.
+pub(super) fn shortened(text: &str) -> String {
+    let text = text.replace(['\n', '\r'], " ");
+    match text.char_indices().nth(SHOWN_PAYLOAD) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+impl Deref for Seen {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        self.payload()
+    }
+}
+
+/// One line of a list: as which, when, where, what.
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, topic) = (self.name(), self.topic());
+        write!(f, "#{} after {} {topic}", self.number(), Brief(self.at()))?;
+        if name != topic {
+            write!(f, " {name}")?;
+        }
+        write!(f, " {}", self.brief())?;
+        if self.is_request() {
+            f.write_str(" (a request)")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Seen({self})")
+    }
+}
