@@ -77,6 +77,8 @@ mod without_sleeping;
 mod testing;
 /// Waiting for events, and what is said when they do not come.
 mod synchronizer;
+/// An actor that notes what it is sent: as emitter, consumer, listener and dependency; summonses and outcomes by hand.
+mod probe;
 
 // What must hold whatever the order, the load and the clock.
 

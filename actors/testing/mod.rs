@@ -5,9 +5,14 @@
 //! Under [`run`](run()) the clock stands still while anything is to be done and jumps to the next timer when nothing is:
 //! an hour's timeout passes at once, and exactly. It reaches one arbiter and no socket.
 
+mod by_hand;
+mod expected;
 mod explore;
 mod faults;
 mod plan;
+mod probe;
+mod probe_handle;
+mod received;
 mod recorder;
 mod seen;
 mod settled;
@@ -21,8 +26,12 @@ use std::time::Duration;
 
 use actix::System;
 
+pub use by_hand::{Promise, Promised};
+pub use expected::Expected;
 pub use explore::{Exploration, SEED_VARIABLE, explore, run_seeds};
 pub use faults::Crash;
+pub use probe::Probe;
+pub use probe_handle::ProbeHandle;
 pub use seen::Seen;
 pub use settled::{Settled, Unsettled};
 pub use synchronizer::EventSynchronizer;

@@ -93,6 +93,7 @@ impl Recorder {
 
     /// What was recorded after that number; if there is nothing, whoever waits is woken by the next.
     pub(super) fn after(&self, number: u64, waker: &Waker) -> Vec<Seen> {
+        let waker = waker.clone();
         let before;
         {
             let mut state = self.state();
@@ -102,7 +103,7 @@ impl Recorder {
             if !fresh.is_empty() {
                 return fresh;
             }
-            before = state.waker.replace(waker.clone());
+            before = state.waker.replace(waker);
         }
         drop_quietly(before);
         Vec::new()

@@ -124,7 +124,7 @@ impl<'a> Wait<'a> {
 }
 
 /// Whether this is done in time. What happens in the last moment counts, in whatever order it is handled.
-async fn in_time(limit: Duration, done: impl Future<Output = ()>) -> bool {
+pub(super) async fn in_time(limit: Duration, done: impl Future<Output = ()>) -> bool {
     let mut done = std::pin::pin!(done);
     if runtime::within(limit, done.as_mut()).await.is_some() {
         return true;

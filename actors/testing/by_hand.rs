@@ -1,0 +1,174 @@
+//! What a round sends, made by hand: to call a handler without a broker.
+//!
+//! `Summons::by_hand → the handler → Promise`, `Resolved::by_hand, Cancelled::by_hand → the handler`
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::Payload;
+use crate::account::{Account, Cause, Directory, EmitterRef};
+use crate::id::{BrokerId, EmitterId, RoundId, RoundKey};
+use crate::outcome::{Cancelled, Resolved};
+use crate::pledge::{Call, Pledge, Pledged, Seated, Summons};
+use crate::round::{Abort, Kept, Slot, Verdict};
+use crate::runtime::{self, Inbox, Intake};
+
+/// How much time a round made by hand has left.
+const LEFT: Duration = Duration::from_secs(60);
+
+/// What became of a pledge that was made by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Promised<P> {
+    /// It was kept with this payload.
+    Kept(P),
+    /// It was vetoed for this reason.
+    Vetoed(Arc<str>),
+    /// It was dropped.
+    Lost,
+}
+
+/// The other side of a pledge that was made by hand: it tells what became of it.
+pub struct Promise<P: 'static>(Arc<Call<P>>);
+
+impl<P: Payload> Promise<P> {
+    /// Returns what became of the pledge, once; `None` while it is open.
+    pub fn take(&self) -> Option<Promised<P>> {
+        let mut answers = Intake::new();
+        answers.refill(&self.0.inbox);
+        Some(match answers.next()? {
+            Pledged::Kept { payload, .. } => Promised::Kept(payload),
+            Pledged::Vetoed { reason, .. } => Promised::Vetoed(reason),
+            Pledged::Lost { .. } => Promised::Lost,
+        })
+    }
+}
+
+impl<P: 'static> fmt::Debug for Promise<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Promise").finish_non_exhaustive()
+    }
+}
+
+impl<P: Payload> Summons<P> {
+    /// Makes one by hand, for a test of a handler, and with it what tells whether its pledge was kept. It is of round 1
+    /// without a key, which has a minute left.
+    ///
+    /// An emission of [`keep_and_wait`](Pledge::keep_and_wait) ends with `BrokerGone` once that was told.
+    ///
+    /// ```
+    /// # extern crate convoke_actors as convoke;
+    /// use convoke::prelude::*;
+    /// use convoke::testing::Promised;
+    ///
+    /// let (summons, promise) = Summons::by_hand();
+    /// summons.pledge.keep("3 left");
+    /// assert_eq!(promise.take(), Some(Promised::Kept("3 left")));
+    /// ```
+    pub fn by_hand() -> (Self, Promise<P>) {
+        Self::made(None)
+    }
+
+    /// Makes one of the round of this key. See [`by_hand`](Self::by_hand).
+    pub fn by_hand_for(key: impl Into<RoundKey>) -> (Self, Promise<P>) {
+        Self::made(Some(key.into()))
+    }
+
+    fn made(key: Option<RoundKey>) -> (Self, Promise<P>) {
+        let call = Arc::new(Call {
+            inbox: Inbox::new(1),
+            broker: Arc::new(Inbox::new(1)),
+            round: RoundId(1),
+            key,
+            deadline: runtime::after(runtime::now(), LEFT),
+        });
+        let pledge = Pledge::new(call.clone(), Seated { slot: 0, generation: 0 });
+        (Self { pledge }, Promise(call))
+    }
+}
+
+/// The members of a round that nobody has played.
+#[derive(Default)]
+struct Cast(Vec<EmitterRef>);
+
+impl Cast {
+    fn slot(&mut self, name: &str) -> Slot {
+        let known = self.0.iter().position(|emitter| &*emitter.name == name);
+        let slot = known.unwrap_or_else(|| {
+            self.0.push(EmitterRef { id: EmitterId::from(runtime::new_id()), name: name.into() });
+            self.0.len() - 1
+        });
+        slot as Slot
+    }
+
+    fn slot_of(&mut self, emitter: EmitterRef) -> Slot {
+        let slot = self.slot(&emitter.name);
+        if let Some(known) = self.0.get_mut(slot as usize) {
+            *known = emitter;
+        }
+        slot
+    }
+
+    fn account<'a, P>(
+        mut self,
+        verdict: Verdict,
+        signals: impl IntoIterator<Item = (&'a str, P)>,
+        missing: Vec<Slot>,
+    ) -> Arc<Account<P>> {
+        let (kept, payloads) = signals
+            .into_iter()
+            .map(|(name, payload)| (Kept { slot: self.slot(name), at: Duration::ZERO }, payload))
+            .unzip();
+        Arc::new(Account {
+            round: RoundId(1),
+            key: None,
+            verdict,
+            elapsed: Duration::ZERO,
+            kept,
+            payloads,
+            missing,
+            unfilled: Vec::new(),
+            quorum: None,
+            directory: Arc::new(Directory {
+                broker: BrokerId::from("by hand"),
+                emitters: self.0,
+                consumers: Vec::new(),
+            }),
+            deliveries: None,
+        })
+    }
+}
+
+impl<P: Payload> Resolved<P> {
+    /// Makes one by hand, for a test of a handler: round 1, with these signals, by the names of their emitters.
+    ///
+    /// ```
+    /// # extern crate convoke_actors as convoke;
+    /// use convoke::prelude::*;
+    ///
+    /// let round = Resolved::by_hand([("stock", 3), ("payment", 1)]);
+    /// assert_eq!(round.payloads(), [3, 1]);
+    /// ```
+    pub fn by_hand<'a>(signals: impl IntoIterator<Item = (&'a str, P)>) -> Self {
+        Self(Cast::default().account(Verdict::Resolved { partial: false }, signals, Vec::new()))
+    }
+}
+
+impl<P: Payload> Cancelled<P> {
+    /// Makes one by hand, for a test of a handler: round 1, cancelled for this cause while these were missing.
+    pub fn by_hand<'a>(cause: Cause, missing: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut cast = Cast::default();
+        let missing = missing.into_iter().map(|name| cast.slot(name)).collect();
+        let verdict = match cause {
+            Cause::TimedOut => Verdict::TimedOut,
+            Cause::Idle => Verdict::Idle,
+            Cause::Lost(emitter) => Verdict::Lost(cast.slot_of(emitter)),
+            Cause::Vetoed { by, reason } => Verdict::Vetoed(cast.slot_of(by), reason),
+            Cause::OutOfReach => Verdict::OutOfReach,
+            Cause::Aborted(reason) => Verdict::Aborted(Abort::Asked(reason)),
+            Cause::BrokerStopped => Verdict::Aborted(Abort::BrokerStopped),
+            Cause::SessionLost => Verdict::Aborted(Abort::SessionLost),
+        };
+        Self(cast.account(verdict, [], missing))
+    }
+}
