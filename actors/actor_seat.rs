@@ -513,7 +513,8 @@ where
     fn poll(mut self: Pin<&mut Self>, actor: &mut A, ctx: &mut A::Context, task: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let within = Within::nothing();
-        for _ in 0..TURN {
+        let turn = if this.seat.post.door().is_seeded() { 1 } else { TURN };
+        for _ in 0..turn {
             if let Some(answer) = &mut this.answer {
                 if let Some((parcel, _)) = &this.at {
                     within.next(parcel.clone());

@@ -263,6 +263,13 @@ pub(crate) fn settle(hub: &Arc<Hub>, executor: &Rc<Executor>) -> Rc<Station> {
     station
 }
 
+/// The buses that this thread knows.
+#[cfg(feature = "testing")]
+pub(crate) fn buses_here() -> Vec<crate::bus::EventBus> {
+    let hubs: Vec<_> = DESKS.with_borrow(|desks| desks.iter().filter_map(|desk| desk.hub.upgrade()).collect());
+    hubs.iter().map(crate::bus::EventBus::of).collect()
+}
+
 /// A station is gone.
 pub(crate) fn leave(station: &Rc<Station>) {
     let left = DESKS.try_with(|desks| {

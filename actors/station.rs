@@ -58,6 +58,11 @@ pub(crate) struct Door {
 }
 
 impl Door {
+    /// Whether a seed decides what is done next.
+    pub(crate) fn is_seeded(&self) -> bool {
+        self.seeded
+    }
+
     pub(crate) fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Acquire)
     }

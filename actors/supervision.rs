@@ -214,6 +214,18 @@ pub(crate) struct Keeping {
     on_failed: Option<Box<dyn FnOnce(String)>>,
 }
 
+#[cfg(feature = "testing")]
+thread_local! {
+    /// The keepers of a test, for the check at its end.
+    static KEEPERS: RefCell<Vec<Keeper>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Takes the keepers that have begun on this thread in virtual time, in that order.
+#[cfg(feature = "testing")]
+pub(crate) fn keepers_here() -> Vec<Keeper> {
+    KEEPERS.take()
+}
+
 /// How a keeper is reached.
 #[derive(Clone)]
 pub(crate) struct Keeper(mpsc::UnboundedSender<News>);
@@ -266,7 +278,15 @@ impl Keeping {
         };
         let label = move || format!("the keeper of {names}");
         runtime::spawn_named(label, keeping.keep(told));
-        (Keeper(to_keeper), started)
+        let keeper = Keeper(to_keeper);
+        #[cfg(feature = "testing")]
+        if runtime::is_virtual() {
+            KEEPERS.with_borrow_mut(|keepers| {
+                keepers.retain(|keeper| !keeper.0.is_closed());
+                keepers.push(keeper.clone());
+            });
+        }
+        (keeper, started)
     }
 
     async fn keep(mut self, told: oneshot::Sender<Result<(), StartError>>) {

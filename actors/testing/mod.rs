@@ -24,7 +24,7 @@ mod waits;
 use std::future::Future;
 use std::time::Duration;
 
-use actix::System;
+use actix::{Actor, Addr, AsyncContext, Context, System};
 
 pub use by_hand::{Promise, Promised};
 pub use expected::Expected;
@@ -38,7 +38,8 @@ pub use synchronizer::EventSynchronizer;
 pub use unmet::Unmet;
 pub use waits::{ExpectNone, WaitFor, WaitForEvent, WaitForEvents};
 
-use crate::runtime::{Executor, VirtualDate};
+use crate::runtime::{self, Executor, VirtualDate};
+use crate::{desk, supervision};
 
 /// How often the other tasks of the arbiter get a turn before the check: actors that stop drop what they hold, which
 /// stops others.
@@ -98,21 +99,37 @@ pub(crate) fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
 
 /// Waits until nothing is left to do but to wait for time to pass.
 pub async fn settle() {
+    comes_to_rest().await;
+}
+
+/// The same; says whether it has come to that.
+async fn comes_to_rest() -> bool {
     let mut quiet = 0;
     for _ in 0..MOST_TURNS {
         let idle = Executor::here().is_none_or(|executor| executor.is_idle());
         quiet = if idle { quiet + 1 } else { 0 };
         if quiet >= QUIET_TURNS {
-            return;
+            return true;
         }
         tokio::task::yield_now().await;
     }
+    false
 }
 
-/// What lives when a test is over. A broker may hold the reader's own actors for a moment after a round, and they may
-/// hold the broker: three seconds of virtual time end that, and anything longer is left behind.
+/// What lives when a test is over. Services are stopped and buses drained first: a test need not stop what it has started.
+/// A broker may hold the reader's own actors for a moment after a round, and they may hold the broker: three seconds of
+/// virtual time end that, and anything longer is left behind.
 pub(crate) async fn left_behind() -> Vec<String> {
-    settle().await;
+    // What never comes to rest is never drained.
+    if comes_to_rest().await {
+        for keeper in supervision::keepers_here().into_iter().rev() {
+            keeper.stop().await;
+        }
+        for bus in desk::buses_here() {
+            bus.drain().await;
+        }
+        settle().await;
+    }
     if live_count() > 0 {
         tokio::time::sleep(LINGERING).await;
         settle().await;
@@ -141,6 +158,22 @@ pub fn steps() -> u64 {
 /// one spawned with `actix_rt::spawn` does.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
     crate::runtime::spawn_future(future);
+}
+
+/// Starts an actor of the reader's own on the executor of our actors, so that under a seed it interleaves with them, and
+/// the check at the end of the test names it if it is still alive.
+///
+/// # Panics
+///
+/// Outside an actix system, as `Actor::start` does.
+#[track_caller]
+pub fn start<A: Actor<Context = Context<A>>>(actor: A) -> Addr<A> {
+    let ctx = Context::new();
+    let addr = ctx.address();
+    let name = std::any::type_name::<A>();
+    let name = name.split('<').next().and_then(|path| path.rsplit("::").next()).unwrap_or(name);
+    runtime::spawn_named(move || format!("the actor `{name}`"), ctx.into_future(actor));
+    addr
 }
 
 #[cfg(test)]
