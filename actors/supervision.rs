@@ -155,11 +155,11 @@ impl Mail {
     }
 
     /// Waits so long, or until something is told that matters to those who wait; says whether all of it has passed.
-    async fn wait(&mut self, wait: Duration, matters: impl Fn(&News) -> bool) -> bool {
+    async fn wait(&mut self, wait: Duration, matters: &impl Fn(&News) -> bool) -> bool {
         let passed = sleep(wait);
         let mut passed = std::pin::pin!(passed);
         loop {
-            if self.stop.is_some() || self.kept.iter().any(&matters) {
+            if self.stop.is_some() || self.kept.iter().any(matters) {
                 return false;
             }
             match either(passed.as_mut(), self.news.recv()).await {
@@ -369,71 +369,85 @@ impl Keeping {
 
     /// Builds anew what has fallen, and what the strategy says; says whether there is still something to keep.
     async fn recover(&mut self, child: usize, end: &End) -> bool {
-        let mut fallen = child;
-        let mut failed = !matches!(end, End::Stopped);
-        let mut why = end.error();
         let since = runtime::now();
-        'again: loop {
-            let child = self.children[fallen].clone();
-            let (restart, backoff, _) = child.restart();
-            if self.root || matches!(end, End::Gone) || !restart.follows(failed) {
-                child.settle(why, failed);
+        let mut down = vec![false; self.children.len()];
+        let mut wait = Duration::ZERO;
+        let mut fallen = Some(Fallen { child, failed: *end != End::Stopped, why: end.error() });
+        loop {
+            if let Some(fallen) = fallen.take() {
+                match self.fell(fallen, &mut down, since).await {
+                    Some(backoff) => wait = wait.max(backoff),
+                    None => return false,
+                }
+            }
+            if !down.contains(&true) {
                 return self.children.iter().any(|child| !child.is_over());
             }
-            let text = why.take().unwrap_or_else(|| "it stopped by itself".to_owned());
-            let nth = match self.spend(fallen) {
-                Ok(nth) => nth,
-                Err(beyond) => {
-                    self.give_up(fallen, format!("{text}; {beyond}")).await;
-                    return false;
-                }
-            };
-            child.away(text);
-            let affected: Vec<_> = self.strategy.affected(fallen, self.children.len()).collect();
-            for place in affected.iter().rev().filter(|place| **place != fallen) {
-                let other = self.children[*place].clone();
-                if !other.is_over() {
-                    self.mail.during(other.pause(), || {}).await;
-                }
-            }
-            // One that stands before those may fall meanwhile: then it takes them along.
-            let earlier = affected.first().copied().unwrap_or(fallen);
+            // One that is up may fall meanwhile, and take others along.
             let runs: Vec<_> = self.children.iter().map(|child| child.runs()).collect();
-            let matters = |news: &News| matches!(news, News::Ended { child, run, .. } if *child < earlier && *run == runs[*child]);
-            let down: Vec<_> = affected.iter().map(|place| self.children[*place].clone()).collect();
-            let wait = backoff.wait(nth, runtime::random());
-            let passed = while_expiring(&down, since, self.mail.wait(wait, matters)).await;
+            let up = down.clone();
+            let matters = move |news: &News| matches!(news, News::Ended { child, run, .. } if !up[*child] && *run == runs[*child]);
+            let passed = while_expiring(&those(&self.children, &down), since, self.mail.wait(wait, &matters)).await;
             if self.mail.stop.is_some() {
                 return true;
             }
             if !passed {
-                let told = self
-                    .mail
-                    .kept
-                    .iter()
-                    .position(|news| matches!(news, News::Ended { child, .. } if *child < earlier));
-                if let Some(News::Ended { child, end, .. }) = told.and_then(|place| self.mail.kept.remove(place)) {
-                    (fallen, failed, why) = (child, !matches!(end, End::Stopped), end.error());
-                    continue 'again;
+                let told = self.mail.kept.iter().position(&matters).and_then(|place| self.mail.kept.remove(place));
+                if let Some(News::Ended { child, end, .. }) = told {
+                    fallen = Some(Fallen { child, failed: end != End::Stopped, why: end.error() });
                 }
+                continue;
             }
-            for place in affected {
-                let starting = self.children[place].clone();
-                if starting.is_over() {
+            wait = Duration::ZERO;
+            for place in 0..down.len() {
+                if !down[place] {
                     continue;
                 }
-                let start =
-                    while_expiring(&down, since, self.mail.during(starting.start(), || starting.interrupt())).await;
+                let starting = self.children[place].clone();
+                let start = self.mail.during(starting.start(), || starting.interrupt());
+                let started = while_expiring(&those(&self.children, &down), since, start).await;
                 if self.mail.stop.is_some() {
                     return true;
                 }
-                if let Err(error) = start {
-                    (fallen, failed, why) = (place, true, Some(error.to_string()));
-                    continue 'again;
+                down[place] = false;
+                if let Err(error) = started {
+                    fallen = Some(Fallen { child: place, failed: true, why: Some(error.to_string()) });
+                    break;
                 }
             }
-            return true;
         }
+    }
+
+    /// One has fallen: it does not come back, or it is to be started again with those that the strategy says, and after this
+    /// wait. `None` if it is beyond its budget.
+    async fn fell(&mut self, fallen: Fallen, down: &mut [bool], since: Instant) -> Option<Duration> {
+        let Fallen { child: place, failed, why } = fallen;
+        let child = self.children[place].clone();
+        let (restart, backoff, _) = child.restart();
+        if self.root || !restart.follows(failed) {
+            child.settle(why, failed);
+            return Some(Duration::ZERO);
+        }
+        let text = why.unwrap_or_else(|| "it stopped by itself".to_owned());
+        let nth = match self.spend(place) {
+            Ok(nth) => nth,
+            Err(beyond) => {
+                self.give_up(place, format!("{text}; {beyond}")).await;
+                return None;
+            }
+        };
+        child.away(text);
+        down[place] = true;
+        for other in self.strategy.affected(place, down.len()).rev() {
+            let neighbour = self.children[other].clone();
+            if down[other] || neighbour.is_over() {
+                continue;
+            }
+            down[other] = true;
+            let pause = self.mail.during(neighbour.pause(), || {});
+            while_expiring(&those(&self.children, down), since, pause).await;
+        }
+        Some(backoff.wait(nth, runtime::random()))
     }
 
     /// There is no budget for this one: it has failed, and those that are kept together with it stop.
@@ -445,6 +459,18 @@ impl Keeping {
             on_failed(format!("`{}` {why}", child.name()));
         }
     }
+}
+
+/// A child that has ended, or has not started.
+struct Fallen {
+    child: usize,
+    failed: bool,
+    why: Option<String>,
+}
+
+/// Those that are marked.
+fn those(children: &[Rc<dyn Child>], marked: &[bool]) -> Vec<Rc<dyn Child>> {
+    children.iter().zip(marked).filter(|(_, marked)| **marked).map(|(child, _)| child.clone()).collect()
 }
 
 /// Does this, and meanwhile lets nobody wait for those that are down longer than a call may take.

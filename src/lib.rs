@@ -135,6 +135,9 @@
 //! | | error | an event has panicked when it was dropped |
 //! | `convoke::listener` | debug | what the middleware says of a call |
 //! | | warn | a listener failed, panicked, hung or was gone; a circuit has opened |
+//! | `convoke::service` | debug | every change of state; a clean shutdown |
+//! | | warn | a service restarts or is degraded; a shutdown left something undone |
+//! | | error | a service has failed; an arbiter is blocked, and by whom |
 //! | `convoke::runtime` | error | an actor of this crate panicked and is gone |
 #![forbid(unsafe_code)]
 
