@@ -36,7 +36,7 @@ use crate::oversight::Oversight;
 use crate::parcel::{Parcel, Subject};
 use crate::patterns::Patterns;
 use crate::report::{Board, ListenerError, Ticket, Verdict};
-use crate::runtime::{self, drop_quietly};
+use crate::runtime::{self, Counted, drop_quietly};
 use crate::seat::{AnySeat, Hears, Tickets};
 use crate::station::Station;
 use crate::subscription::{self, Hearing, Post, Subscription};
@@ -181,17 +181,25 @@ pub(crate) struct ActorSeat<S> {
     ended: Cell<bool>,
     busy: Cell<bool>,
     timeout: Duration,
+    /// What was published.
     queue: RefCell<VecDeque<Rc<Waiting<S>>>>,
-    /// Who waits for the end of a call, and for which: the queues of many actors fit into a cache only if they are no
-    /// larger than they must be.
-    tickets: RefCell<VecDeque<(u64, Ticket)>>,
-    /// How many have been taken from the queue.
-    taken: Cell<u64>,
+    /// How many have left that queue, in whichever way.
+    left: Cell<u64>,
+    /// What is awaited, which is not dropped for want of room, each with how many were published before it. In a queue of
+    /// its own, so that the oldest of the other is found at once, and those of many actors are no larger than they must be.
+    awaited: RefCell<VecDeque<Awaited<S>>>,
     waker: RefCell<Option<Waker>>,
     /// Middleware stands around it, and another seat in its place: that one counts and reports.
     ringed: bool,
     /// The actor is a service: its seat outlives it, for the next that is built.
     oversight: Option<Rc<Oversight>>,
+}
+
+/// An event whose emitter waits for the end of the call.
+struct Awaited<S> {
+    behind: Counted<u64>,
+    parcel: Rc<Waiting<S>>,
+    ticket: Ticket,
 }
 
 /// The seat of an actor within middleware, which ends with what is around it.
@@ -214,8 +222,8 @@ impl<S: Subject> ActorSeat<S> {
             ended: Cell::new(false),
             busy: Cell::new(false),
             queue: RefCell::default(),
-            tickets: RefCell::default(),
-            taken: Cell::new(0),
+            left: Cell::new(0),
+            awaited: RefCell::default(),
             waker: RefCell::default(),
         }
     }
@@ -278,6 +286,11 @@ impl<S: Subject> ActorSeat<S> {
         }
     }
 
+    #[inline]
+    fn waiting(&self) -> usize {
+        self.queue.borrow().len() + self.awaited.borrow().len()
+    }
+
     /// How many wait is known of the seat that is in the report.
     #[inline]
     fn set_waiting(&self, events: usize) {
@@ -289,13 +302,16 @@ impl<S: Subject> ActorSeat<S> {
     #[inline]
     fn push(&self, parcel: Rc<Waiting<S>>, ticket: Option<Ticket>) {
         let mut queue = self.queue.borrow_mut();
-        if let Some(ticket) = ticket {
-            self.tickets.borrow_mut().push_back((self.taken.get() + queue.len() as u64, ticket));
+        match ticket {
+            None => queue.push_back(parcel),
+            Some(ticket) => {
+                let behind = Counted(self.left.get() + queue.len() as u64);
+                self.awaited.borrow_mut().push_back(Awaited { behind, parcel, ticket });
+            }
         }
-        queue.push_back(parcel);
-        let waiting = queue.len();
-        self.set_waiting(waiting);
         drop(queue);
+        let waiting = self.waiting();
+        self.set_waiting(waiting);
         // What is pushed to others that wait wakes nobody anew.
         if waiting == 1 && !self.busy.get() {
             self.wake();
@@ -310,26 +326,25 @@ impl<S: Subject> ActorSeat<S> {
 
     #[inline]
     fn pop(&self) -> Option<(Rc<Waiting<S>>, Option<Ticket>)> {
-        let mut queue = self.queue.borrow_mut();
-        let parcel = queue.pop_front()?;
-        self.set_waiting(queue.len());
-        let place = self.taken.replace(self.taken.get() + 1);
-        let mut tickets = self.tickets.borrow_mut();
-        let ticket = if tickets.front().is_some_and(|(of, _)| *of == place) { tickets.pop_front() } else { None };
-        Some((parcel, ticket.map(|(_, ticket)| ticket)))
+        let awaited = {
+            let mut awaited = self.awaited.borrow_mut();
+            let left = Counted(self.left.get());
+            if awaited.front().is_some_and(|first| first.behind <= left) { awaited.pop_front() } else { None }
+        };
+        let next = match awaited {
+            Some(Awaited { parcel, ticket, .. }) => (parcel, Some(ticket)),
+            None => (self.pop_published()?, None),
+        };
+        self.set_waiting(self.waiting());
+        Some(next)
     }
 
-    /// Takes back the oldest that nobody waits for: what is emitted is not bounded by the queue, but by its emitters.
+    /// Takes the oldest that nobody waits for: what is emitted is not bounded by the queue, but by its emitters.
+    #[inline]
     fn pop_published(&self) -> Option<Rc<Waiting<S>>> {
-        let mut queue = self.queue.borrow_mut();
-        let mut tickets = self.tickets.borrow_mut();
-        let taken = self.taken.get();
-        let awaited = |place: usize| tickets.iter().any(|(of, _)| *of == taken + place as u64);
-        let place = (0..queue.len()).find(|place| !awaited(*place))?;
-        for (of, _) in tickets.iter_mut().filter(|(of, _)| *of > taken + place as u64) {
-            *of -= 1;
-        }
-        queue.remove(place)
+        let parcel = self.queue.borrow_mut().pop_front()?;
+        self.left.set(self.left.get() + 1);
+        Some(parcel)
     }
 
     #[inline]
@@ -391,7 +406,7 @@ impl<S: Subject> Hears<S> for ActorSeat<S> {
             return;
         }
         let mut dropped = None;
-        if self.queue.borrow().len() >= self.post.capacity() && !self.post.refuses() {
+        if self.waiting() >= self.post.capacity() && !self.post.refuses() {
             dropped = match self.post.overflow() {
                 Overflow::DropNewest => Some(parcel.clone()),
                 _ => self.pop_published(),
@@ -421,12 +436,9 @@ impl<S: Subject> AnySeat for ActorSeat<S> {
     fn end(&self) {
         self.ended.set(true);
         self.post.end();
-        let waiting = std::mem::take(&mut *self.queue.borrow_mut());
-        let tickets = std::mem::take(&mut *self.tickets.borrow_mut());
-        self.set_waiting(0);
-        self.hub.made_room();
         // Those who wait for them hear that it is gone.
-        drop(tickets);
+        let waiting: Vec<_> = std::iter::from_fn(|| Some(self.pop()?.0)).collect();
+        self.hub.made_room();
         for parcel in waiting {
             if !self.ringed {
                 self.hub.dropped(&self.post, (*parcel).clone(), self.post.ended_by());
@@ -438,7 +450,7 @@ impl<S: Subject> AnySeat for ActorSeat<S> {
 
     fn is_idle(&self) -> bool {
         runtime::step();
-        !self.busy.get() && self.queue.borrow().is_empty()
+        !self.busy.get() && self.waiting() == 0
     }
 
     fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, place: u32, tickets: &mut Tickets<'_>) -> bool {

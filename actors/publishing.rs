@@ -21,6 +21,7 @@ use crate::runtime::{self, drop_quietly};
 use crate::subscription::Post;
 use crate::tap::Taps;
 use crate::topic::TopicError;
+use crate::waiters::Waiter;
 use crate::within::{Waiting, current};
 
 /// An event was not published: no listener hears it.
@@ -290,7 +291,7 @@ pub(crate) fn send_when_room<E: Event>(
     async move {
         let parcel = parcel?;
         let limit = hub.limits().room_timeout;
-        let mut full = None;
+        let (mut full, mut waiter) = (None, Waiter::new(&hub));
         let sent = poll_fn(|cx| {
             for waiting in [false, true] {
                 // Looked up each time: who comes or goes meanwhile is minded.
@@ -304,7 +305,7 @@ pub(crate) fn send_when_room<E: Event>(
                     Err(error) => full = Some(error),
                 }
                 if !waiting {
-                    hub.waiters.join(cx.waker());
+                    waiter.wait(cx.waker());
                 }
             }
             Poll::Pending

@@ -3,6 +3,8 @@
 //! `listener ends → Board (from any arbiter) → Report`
 
 use std::fmt;
+use std::iter::Peekable;
+use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use serde::Serialize;
 use crate::error::Failure;
 use crate::name::Name;
 use crate::parcel::BadPayload;
-use crate::runtime::quietly;
+use crate::runtime::{quietly, step};
 use crate::subscription::Post;
 
 /// What a listener did not do with an event.
@@ -167,7 +169,7 @@ pub struct Report {
 /// What is rarely in a report: kept apart, so that one of which nothing is to be said is small.
 #[derive(Clone, Default)]
 struct Rest {
-    /// All who are not named here are done.
+    /// All who are not named here are done. In the order of their places, as the times are.
     others: Vec<(u32, Verdict)>,
     times: Vec<(u32, Duration)>,
     too_deep: Option<TooDeep>,
@@ -240,6 +242,7 @@ impl Report {
         rest.others.append(&mut state.others);
         rest.times.append(&mut state.times);
         rest.others.sort_by_key(|(place, _)| *place);
+        rest.times.sort_by_key(|(place, _)| *place);
     }
 
     /// Returns the event's name.
@@ -265,14 +268,14 @@ impl Report {
 
     /// Returns the listeners that were called, in their order, each with its result.
     pub fn iter(&self) -> impl Iterator<Item = ListenerResult> {
-        self.posts.iter().enumerate().filter_map(|(place, post)| {
-            let verdict = self.others().iter().find(|(other, _)| *other as usize == place).map(|(_, verdict)| verdict);
-            let error = match verdict {
+        let (mut others, mut times) = (self.others().iter().peekable(), self.times().iter().peekable());
+        (0..).zip(&*self.posts).filter_map(move |(place, post)| {
+            let took = said_of(place, &mut times).copied();
+            let error = match said_of(place, &mut others) {
                 Some(Verdict::Skipped) => return None,
                 Some(Verdict::Failed(error)) => Some(error.clone()),
                 None => None,
             };
-            let took = self.times().iter().find(|(other, _)| *other as usize == place).map(|(_, took)| *took);
             Some(ListenerResult { listener: post.name().clone(), error, took })
         })
     }
@@ -298,6 +301,15 @@ impl Report {
     pub fn ok(self) -> Result<(), Self> {
         if self.is_ok() { Ok(()) } else { Err(self) }
     }
+}
+
+/// What is said first of the listener at this place; the places are asked for in their order.
+fn said_of<'a, T>(place: u32, said: &mut Peekable<slice::Iter<'a, (u32, T)>>) -> Option<&'a T> {
+    while said.next_if(|(other, _)| *other < place).is_some() {
+        step();
+    }
+    step();
+    said.next_if(|(other, _)| *other == place).map(|(_, said)| said)
 }
 
 impl fmt::Display for Report {

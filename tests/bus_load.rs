@@ -1,11 +1,14 @@
 //! What a bus costs when there is much of it: memory that is given back, and work that does not grow with those who have
 //! nothing to do, which is counted in steps. What looks at memory is in a process of its own, so that this is its own.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::task::{self, Waker};
 use std::time::Duration;
 
+use actix::{Actor, ActorContext, Context, Handler};
 use convoke::prelude::*;
-use convoke::testing;
+use convoke::{ListenerError, testing};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -170,5 +173,91 @@ async fn a_listener_is_ended_at_the_same_cost_however_many_others_hear_the_same(
             // Trees and halves: so many more as there are more digits, where a search would be 40 times as many.
             assert!(0 < few && few <= many && many < 2 * few, "{few} and {many}");
         }
+    }
+}
+
+/// Hears ticks in its own context, one at a time.
+struct Clerk(EventBus, Option<Subscription>);
+
+impl Actor for Clerk {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.1 = self.0.subscribe::<Tick, Self>(ctx).ok();
+    }
+}
+
+impl Handler<Heard<Tick>> for Clerk {
+    type Result = Handled;
+
+    fn handle(&mut self, tick: Heard<Tick>, ctx: &mut Context<Self>) -> Handled {
+        if tick.0 == LAST {
+            ctx.stop();
+        }
+        Ok(())
+    }
+}
+
+const LAST: u64 = u64::MAX;
+
+#[convoke::test]
+async fn an_actor_with_no_room_left_drops_an_event_at_the_same_cost_however_many_emissions_wait_for_it() {
+    let cost = async |events: u64| {
+        let bus = EventBus::builder().capacity(1).dead_letters(1).build();
+        let clerk = Clerk(bus.clone(), None).start();
+        testing::settle().await;
+        let mut emissions: Vec<_> = (0..events).map(|number| Box::pin(bus.emit(Tick(number)))).collect();
+        let steps = steps(async || {
+            for emission in &mut emissions {
+                assert!(emission.as_mut().poll(&mut task::Context::from_waker(Waker::noop())).is_pending());
+            }
+            // All but the last are dropped for the next.
+            (0..events).for_each(|number| bus.publish(Tick(number)).unwrap());
+            bus.drain().await;
+        });
+        let steps = steps.await;
+        assert_eq!(bus.dead_letters().total(), events - 1);
+        for emission in emissions {
+            assert!(emission.await.is_ok());
+        }
+        bus.publish(Tick(LAST)).unwrap();
+        drop(clerk);
+        testing::settle().await;
+        steps / events
+    };
+    let (few, many) = (cost(100).await, cost(20_000).await);
+    println!("figure: an event takes an actor {few} steps where 100 emissions wait, {many} where 20000 do");
+    assert!(0 < few && many <= few + 1 && few < 10, "{few} and {many}");
+}
+
+#[convoke::test]
+async fn a_report_is_read_at_a_cost_that_goes_with_its_listeners_even_if_all_have_failed() {
+    for listeners in [1_000, 4_000] {
+        let bus = EventBus::default();
+        let fails = |number: u64| {
+            let wait = Duration::from_millis(listeners - number);
+            let later = async move |_: Arc<Tick>| {
+                tokio::time::sleep(wait).await;
+                Err::<(), _>(number.to_string())
+            };
+            let at_once = move |_: &Tick| Err::<(), _>(number.to_string());
+            match number % 2 {
+                0 => bus.on(later).unwrap(),
+                _ => bus.on(at_once).unwrap(),
+            }
+        };
+        let guards: Vec<_> = (0..listeners).map(fails).collect();
+        // The last to be called are done first.
+        let report = bus.emit(Tick(1)).timed().await;
+        let mut results = Vec::new();
+        let steps = steps(async || results = report.iter().collect()).await;
+        for (number, result) in (0..listeners).zip(&results) {
+            assert_eq!(result.error, Some(ListenerError::Failed(number.to_string())));
+            let took = if number % 2 == 0 { listeners - number } else { 0 };
+            assert_eq!(result.took, Some(Duration::from_millis(took)));
+        }
+        assert_eq!(results.len(), guards.len());
+        println!("figure: a report of {listeners} listeners that failed takes {steps} steps");
+        assert!((listeners..=2 * listeners).contains(&steps), "{steps} steps");
     }
 }

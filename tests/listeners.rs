@@ -738,6 +738,44 @@ async fn the_queue_of_an_actor_is_bounded_but_what_is_emitted_is_not_dropped_for
     settled().await;
 }
 
+#[convoke::test]
+async fn what_an_actor_is_told_comes_in_its_order_whether_somebody_awaits_it_or_not() {
+    let bus = EventBus::builder().capacity(4).build();
+    let notes = Notes::new();
+    let clerk = Clerk::listening(&bus, &notes, ms(10)).await;
+    let ids = |letters: Vec<Arc<DeadLetter>>| -> Vec<u64> {
+        letters.iter().map(|letter| letter.downcast::<UserRegistered>().unwrap().id).collect()
+    };
+    let mut emissions = Vec::new();
+    for id in 1..=9 {
+        match id {
+            2 | 4 | 8 => emissions.push(actix_rt::spawn(bus.emit(user(id)))),
+            _ => bus.publish(user(id)).unwrap(),
+        }
+        settled().await;
+    }
+    assert_eq!(bus.subscriptions()[0].waiting, 5, "what is emitted goes beyond the bound");
+    assert_eq!(ids(bus.dead_letters().take_all()), [3, 5, 6]);
+    after(ms(60), bus.drain()).await;
+    assert_eq!(notes.take(), [1, 101, 2, 102, 4, 104, 7, 107, 8, 108, 9, 109]);
+    for emission in emissions {
+        assert!(at_once(emission).await.unwrap().is_ok());
+    }
+
+    // What waits is given up in that order as well.
+    bus.publish(user(1)).unwrap();
+    settled().await;
+    bus.publish(user(2)).unwrap();
+    let waits = actix_rt::spawn(bus.emit(user(3)));
+    settled().await;
+    bus.publish(user(4)).unwrap();
+    clerk.send(Unsubscribe).await.unwrap();
+    assert_eq!(failures(&at_once(waits).await.unwrap()), ["Clerk was gone before it was done"]);
+    assert_eq!(ids(bus.dead_letters().take_all()), [2, 3, 4]);
+    clerk.send(Stop).await.unwrap();
+    settled().await;
+}
+
 // Actors, by their recipient.
 
 #[convoke::test]

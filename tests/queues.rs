@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
 
 use convoke::Reason;
 use convoke::prelude::*;
@@ -322,6 +324,42 @@ async fn several_may_wait_for_room_and_each_gets_it() {
     let mut heard: Vec<_> = notes.take().into_iter().filter(|tick| *tick < 100).collect();
     heard.sort();
     assert_eq!((heard, guard.info().dropped), (vec![1, 2, 3, 4, 5, 6], 0));
+}
+
+/// A waker that counts how often it was used, and of which there are as many as are kept.
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[convoke::test]
+async fn who_has_given_up_waiting_for_room_is_forgotten_at_once() {
+    let (bus, guard) = without_room(EventBus::default()).await;
+    let (impatient, patient) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
+    let waker = |bell: &Arc<Bell>| Waker::from(bell.clone());
+    let mut waits = Box::pin(bus.publish_wait(Tick(3)));
+    let by = waker(&patient);
+    // It is asked as often as its task likes, and kept once.
+    (0..3).for_each(|_| assert!(waits.as_mut().poll(&mut Context::from_waker(&by)).is_pending()));
+    drop(by);
+    let kept = Arc::strong_count(&patient) - 1;
+    for number in 0..1_000 {
+        let by = waker(&impatient);
+        let mut gives_up = Box::pin(bus.publish_wait(Tick(number)));
+        assert!(gives_up.as_mut().poll(&mut Context::from_waker(&by)).is_pending());
+        assert!(Arc::strong_count(&impatient) > 2, "nobody is told when there is room");
+    }
+    assert_eq!(Arc::strong_count(&impatient), 1, "some are still known");
+    drop(guard);
+    assert_eq!((impatient.0.load(Ordering::Relaxed), patient.0.load(Ordering::Relaxed)), (0, 1));
+    assert!((1..=2).contains(&kept), "{kept} wakers of one");
+    at_once(waits).await.unwrap();
+    assert_eq!(Arc::strong_count(&patient), 1);
+    sleep(3600 * SECOND).await;
 }
 
 #[convoke::test]
