@@ -106,6 +106,8 @@ impl<R> Answers<R> {
 }
 
 impl<E: Event, R: Send + 'static> Subject for Asked<E, R> {
+    const ASKED: bool = true;
+
     fn name(&self) -> Name {
         E::NAME.into()
     }

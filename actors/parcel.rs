@@ -30,6 +30,9 @@ use crate::trace::TraceContext;
 /// It is implemented for all there are; nobody else can.
 #[doc(hidden)]
 pub trait Subject: Send + Sync + Sized + 'static {
+    /// Whether it is a question.
+    const ASKED: bool = false;
+
     /// The event's name.
     fn name(&self) -> Name;
 

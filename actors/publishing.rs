@@ -158,7 +158,7 @@ fn note<S: Subject>(
     packed: Packed<S>,
     reserved: Reserved,
 ) -> Result<Option<Packed<S>>, PublishError> {
-    if taps.stand_in() {
+    if taps.stand_in::<S>() {
         taps.note_sent(&packed.parcel);
         return Ok(None);
     }
@@ -172,8 +172,8 @@ fn note<S: Subject>(
 }
 
 /// Those who stand in for all listeners, for a test.
-fn standing_in<S>(route: &LocalRoute<S>) -> Option<&Taps> {
-    route.route.taps.as_deref().filter(|taps| taps.stand_in())
+fn standing_in<S: Subject>(route: &LocalRoute<S>) -> Option<&Taps> {
+    route.route.taps.as_deref().filter(|taps| taps.stand_in::<S>())
 }
 
 /// Finds out who hears a parcel now, has them keep places for it, and keeps it if it is to be retained.

@@ -16,9 +16,9 @@ pub(crate) trait Tap: Send + Sync {
     /// Notes an event that is about to be sent; `asked` if it is a question.
     fn note(&self, parcel: Arc<dyn AnyParcel>, asked: bool);
 
-    /// Whether it stands in for all listeners, so that none of them is called.
+    /// Whether it stands in for all listeners, or for all answerers, so that none of them is called.
     #[cfg(feature = "testing")]
-    fn stands_in(&self) -> bool;
+    fn stands_in(&self, for_answerers: bool) -> bool;
 }
 
 /// All that listen in on a bus.
@@ -26,7 +26,8 @@ pub(crate) trait Tap: Send + Sync {
 #[derive(Clone, Default)]
 pub struct Taps {
     taps: Vec<Arc<dyn Tap>>,
-    stand_in: bool,
+    for_listeners: bool,
+    for_answerers: bool,
 }
 
 impl Taps {
@@ -40,8 +41,8 @@ impl Taps {
     }
 
     /// Whether nobody else is to be called.
-    pub(crate) fn stand_in(&self) -> bool {
-        self.stand_in
+    pub(crate) fn stand_in<S: Subject>(&self) -> bool {
+        if S::ASKED { self.for_answerers } else { self.for_listeners }
     }
 
     #[cfg(feature = "testing")]
@@ -57,7 +58,8 @@ impl Taps {
 
     #[cfg(feature = "testing")]
     fn of(taps: Vec<Arc<dyn Tap>>) -> Self {
-        Self { stand_in: taps.iter().any(|tap| tap.stands_in()), taps }
+        let stands_in = |for_answerers| taps.iter().any(|tap| tap.stands_in(for_answerers));
+        Self { for_listeners: stands_in(false), for_answerers: stands_in(true), taps }
     }
 
     #[cfg(feature = "testing")]
@@ -68,6 +70,9 @@ impl Taps {
 
 impl fmt::Debug for Taps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Taps").field("taps", &self.taps.len()).field("stand_in", &self.stand_in).finish()
+        f.debug_struct("Taps")
+            .field("taps", &self.taps.len())
+            .field("for_listeners", &self.for_listeners)
+            .finish_non_exhaustive()
     }
 }

@@ -79,6 +79,8 @@ mod testing;
 mod synchronizer;
 /// An actor that notes what it is sent: as emitter, consumer, listener and dependency; summonses and outcomes by hand.
 mod probe;
+/// A bus that records what is emitted, and calls nobody.
+mod fake_bus;
 
 // What must hold whatever the order, the load and the clock.
 

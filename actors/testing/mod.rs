@@ -8,6 +8,7 @@
 mod by_hand;
 mod expected;
 mod explore;
+mod fake_bus;
 mod faults;
 mod plan;
 mod probe;
@@ -29,6 +30,7 @@ use actix::{Actor, Addr, AsyncContext, Context, System};
 pub use by_hand::{Promise, Promised};
 pub use expected::Expected;
 pub use explore::{Exploration, SEED_VARIABLE, explore, run_seeds};
+pub use fake_bus::FakeBus;
 pub use faults::Crash;
 pub use probe::Probe;
 pub use probe_handle::ProbeHandle;

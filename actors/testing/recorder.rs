@@ -46,6 +46,7 @@ impl Filter {
 pub(super) struct Recorder {
     filter: Filter,
     pub(super) began: Instant,
+    /// Nobody else is called, but answerers if that is said.
     stands_in: bool,
     state: Mutex<State>,
 }
@@ -57,13 +58,26 @@ struct State {
     /// How many came, with those that are not recorded.
     came: u64,
     limit: usize,
+    /// How many are no longer kept, since it was cleared.
+    forgotten: u64,
+    /// Answerers are called.
+    answers: bool,
     closed: bool,
     waker: Option<Waker>,
 }
 
 impl Recorder {
     pub(super) fn new(filter: Filter, began: Instant, stands_in: bool) -> Arc<Self> {
-        let state = State { seen: VecDeque::new(), recorded: 0, came: 0, limit: KEPT, closed: false, waker: None };
+        let state = State {
+            seen: VecDeque::new(),
+            recorded: 0,
+            came: 0,
+            limit: KEPT,
+            forgotten: 0,
+            answers: false,
+            closed: false,
+            waker: None,
+        };
         Arc::new(Self { filter, began, stands_in, state: Mutex::new(state) })
     }
 
@@ -76,6 +90,7 @@ impl Recorder {
             let mut state = self.state();
             state.limit = events.max(1);
             let surplus = state.seen.len().saturating_sub(state.limit);
+            state.forgotten += surplus as u64;
             state.seen.drain(..surplus).collect()
         };
         drop_quietly(dropped);
@@ -124,15 +139,34 @@ impl Recorder {
         self.state().recorded
     }
 
+    /// How many are no longer kept, since it was cleared.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.state().forgotten
+    }
+
+    /// Forgets what there is.
+    pub(super) fn clear(&self) {
+        let dropped = {
+            let mut state = self.state();
+            state.forgotten = 0;
+            std::mem::take(&mut state.seen)
+        };
+        drop_quietly(dropped);
+    }
+
+    /// Answerers are called.
+    pub(super) fn let_answer(&self) {
+        self.state().answers = true;
+    }
+
     /// The last events, one on each line, with what is to be said of some of them.
     pub(super) fn list(&self, mark: impl Fn(&Seen) -> Option<String>) -> String {
-        let (seen, recorded) = {
+        let (seen, earlier) = {
             let state = self.state();
             let skip = state.seen.len().saturating_sub(LISTED);
-            (state.seen.iter().skip(skip).cloned().collect::<Vec<_>>(), state.recorded)
+            (state.seen.iter().skip(skip).cloned().collect::<Vec<_>>(), state.forgotten + skip as u64)
         };
         let mut list = String::new();
-        let earlier = recorded - seen.len() as u64;
         if earlier > 0 {
             list += &format!("\n  … {earlier} before them");
         }
@@ -159,6 +193,7 @@ impl Tap for Recorder {
             state.recorded += 1;
             let seen = Seen::new(state.recorded, at, asked, parcel);
             let dropped = if state.seen.len() >= state.limit { state.seen.pop_front() } else { None };
+            state.forgotten += u64::from(dropped.is_some());
             state.seen.push_back(seen);
             (state.waker.take(), dropped)
         };
@@ -168,8 +203,8 @@ impl Tap for Recorder {
         }
     }
 
-    fn stands_in(&self) -> bool {
-        self.stands_in
+    fn stands_in(&self, for_answerers: bool) -> bool {
+        self.stands_in && !(for_answerers && self.state().answers)
     }
 }
 
