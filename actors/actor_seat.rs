@@ -243,29 +243,11 @@ impl<S: Subject> ActorSeat<S> {
         self.is_idle()
     }
 
-    /// How many wait.
-    pub(crate) fn waiting(&self) -> usize {
-        self.queue.borrow().len()
-    }
-
     /// Those who wait for what has not begun wait no longer: the service has been away for too long.
     pub(crate) fn expire(&self, away: Duration) {
-        let tickets = std::mem::take(&mut *self.tickets.borrow_mut());
-        if tickets.is_empty() {
-            return;
-        }
-        let taken = self.taken.get();
-        let mut expired = Vec::with_capacity(tickets.len());
-        {
-            let mut queue = self.queue.borrow_mut();
-            for (of, ticket) in tickets.into_iter().rev() {
-                if let Some(parcel) = queue.remove((of - taken) as usize) {
-                    expired.push((parcel, ticket));
-                }
-            }
-            self.set_waiting(queue.len());
-        }
-        for (parcel, ticket) in expired.into_iter().rev() {
+        let expired = std::mem::take(&mut *self.awaited.borrow_mut());
+        self.set_waiting(self.waiting());
+        for Awaited { parcel, ticket, .. } in expired {
             self.finish(&parcel, Some(ticket), None, Err(ListenerError::TimedOut(away)));
             drop_quietly(parcel);
         }
@@ -286,8 +268,9 @@ impl<S: Subject> ActorSeat<S> {
         }
     }
 
+    /// How many wait.
     #[inline]
-    fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.queue.borrow().len() + self.awaited.borrow().len()
     }
 
@@ -384,8 +367,7 @@ impl<S: Subject> ActorSeat<S> {
 
     /// Whether so many wait for a service that is away that it takes no more.
     fn is_full_and_away(&self) -> bool {
-        self.oversight.as_ref().is_some_and(|oversight| oversight.is_away())
-            && self.queue.borrow().len() >= self.post.capacity()
+        self.oversight.as_ref().is_some_and(|oversight| oversight.is_away()) && self.waiting() >= self.post.capacity()
     }
 }
 
