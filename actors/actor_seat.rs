@@ -200,6 +200,8 @@ struct Awaited<S> {
     behind: Counted<u64>,
     parcel: Rc<Waiting<S>>,
     ticket: Ticket,
+    /// Since when it waits, if it came while the service was away.
+    since: Option<Instant>,
 }
 
 /// The seat of an actor within middleware, which ends with what is around it.
@@ -238,19 +240,33 @@ impl<S: Subject> ActorSeat<S> {
         ctx.spawn(Hearings { seat: self.clone(), at: None, began: None, answer: None, calling: false });
     }
 
-    /// Whether nothing waits here and no call is under way.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.is_idle()
+    /// Whether a call is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy.get()
     }
 
-    /// Those who wait for what has not begun wait no longer: the service has been away for too long.
-    pub(crate) fn expire(&self, away: Duration) {
-        let expired = std::mem::take(&mut *self.awaited.borrow_mut());
+    /// Those who have waited so long for what has not begun, since they came or since the service is away, wait no longer;
+    /// returns when to look again.
+    pub(crate) fn expire(&self, limit: Duration, away_since: Instant) -> Instant {
+        let now = runtime::now();
+        let due = |one: &Awaited<S>| runtime::after(one.since.unwrap_or(away_since), limit);
+        let mut expired = Vec::new();
+        let next = {
+            let mut awaited = self.awaited.borrow_mut();
+            // They stand in the order in which they came.
+            while awaited.front().is_some_and(|first| due(first) <= now) {
+                expired.extend(awaited.pop_front());
+            }
+            awaited.front().map(due)
+        };
         self.set_waiting(self.waiting());
         for Awaited { parcel, ticket, .. } in expired {
-            self.finish(&parcel, Some(ticket), None, Err(ListenerError::TimedOut(away)));
+            self.finish(&parcel, Some(ticket), None, Err(ListenerError::TimedOut(limit)));
             drop_quietly(parcel);
         }
+        // Whoever comes later has at least as long.
+        let latest = runtime::after(now, limit);
+        next.map_or(latest, |next| next.min(latest))
     }
 
     /// Has the actor called, and says how that ended.
@@ -289,7 +305,8 @@ impl<S: Subject> ActorSeat<S> {
             None => queue.push_back(parcel),
             Some(ticket) => {
                 let behind = Counted(self.left.get() + queue.len() as u64);
-                self.awaited.borrow_mut().push_back(Awaited { behind, parcel, ticket });
+                let since = self.is_away().then(runtime::now);
+                self.awaited.borrow_mut().push_back(Awaited { behind, parcel, ticket, since });
             }
         }
         drop(queue);
@@ -365,9 +382,13 @@ impl<S: Subject> ActorSeat<S> {
         }
     }
 
+    fn is_away(&self) -> bool {
+        self.oversight.as_ref().is_some_and(|oversight| oversight.is_away())
+    }
+
     /// Whether so many wait for a service that is away that it takes no more.
     fn is_full_and_away(&self) -> bool {
-        self.oversight.as_ref().is_some_and(|oversight| oversight.is_away()) && self.waiting() >= self.post.capacity()
+        self.is_away() && self.waiting() >= self.post.capacity()
     }
 }
 

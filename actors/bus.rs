@@ -197,6 +197,7 @@ impl EventBus {
             row,
             capacity: listening.options.capacity.unwrap_or(hub.limits().capacity),
             overflow: listening.options.overflow,
+            rest: listening.options.rest.clone(),
         }));
         let seating = Seating { options: listening.options, hub: hub.clone(), post: post.clone() };
         match (listening.make)(seating) {

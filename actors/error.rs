@@ -8,6 +8,7 @@ use actix::MailboxError;
 use serde::Serialize;
 
 use crate::id::{BrokerId, EmitterId, RoundId, RoundKey, Title};
+use crate::runtime;
 
 /// A broker was given rules by which no round could go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -330,6 +331,11 @@ impl Failure {
 
     /// The error with its sources, joined by colons: those that it does not quote itself, and not without end.
     pub(crate) fn chain(&self) -> String {
+        let told = runtime::catch(|| self.chain_of_texts());
+        told.unwrap_or_else(|panic| format!("an error that panics when it is shown: {panic}"))
+    }
+
+    fn chain_of_texts(&self) -> String {
         let mut text = self.0.to_string();
         let mut source = self.0.source();
         while let Some(error) = source

@@ -56,6 +56,8 @@ enum Order {
     Kill,
 }
 
+type OnEnd = Box<dyn FnOnce(End)>;
+
 /// By which the keeper of a service has hold of its actor.
 pub(crate) struct Reins {
     home: RefCell<Option<Home>>,
@@ -64,7 +66,7 @@ pub(crate) struct Reins {
     end: RefCell<Option<End>>,
     changed: Notify,
     /// Who is told of an end that nobody has ordered.
-    on_end: RefCell<Option<Box<dyn FnOnce(End)>>>,
+    on_end: RefCell<Option<OnEnd>>,
 }
 
 impl Reins {

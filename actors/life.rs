@@ -110,6 +110,7 @@ pub(crate) struct Life<A: BaseService> {
     run: Cell<u64>,
     ran: Cell<Duration>,
     running_since: Cell<Option<Instant>>,
+    is_interrupted: Cell<bool>,
     interrupted: Notify,
     hurried: Cell<bool>,
     hurry: Notify,
@@ -139,6 +140,7 @@ impl<A: BaseService> Life<A> {
             run: Cell::new(0),
             ran: Cell::new(Duration::ZERO),
             running_since: Cell::new(None),
+            is_interrupted: Cell::new(false),
             interrupted: Notify::new(),
             hurried: Cell::new(false),
             hurry: Notify::new(),
@@ -194,6 +196,11 @@ impl<A: BaseService> Life<A> {
 
     /// Makes an actor of it, which hears what it has declared.
     async fn embody(&self, mut prepared: Prepared<A>) -> Result<(), StartError> {
+        // What somebody else has ended, as with `bus.clear()`, is subscribed anew.
+        let ended = self.seats.borrow().iter().any(|seat| seat.has_ended());
+        if ended {
+            self.unsubscribe();
+        }
         if self.seats.borrow().is_empty() {
             let made = catch(|| Subscriptions::make(&self.oversight, &self.options.terms));
             let made = made.map_err(|text| StartError::Failed(format!("panicked: {text}")))?;
@@ -231,11 +238,21 @@ impl<A: BaseService> Life<A> {
 
     /// Waits until nothing waits for it and no call is under way.
     async fn drained(&self) {
-        self.oversight.await_rest(true);
         self.passed().await;
-        while self.seats.borrow().iter().any(|seat| !seat.is_idle()) || self.shared.in_flight() > 0 {
-            self.shared.rest.notified().await;
-        }
+        self.until(|seat| seat.is_idle()).await;
+    }
+
+    /// Waits until this is true of all its seats, and no message is under way; or until its actor has ended.
+    async fn until(&self, at_rest: impl Fn(&dyn ServiceSeat<A>) -> bool) {
+        let Some(reins) = self.reins.borrow().clone() else { return };
+        self.oversight.await_rest(true);
+        let rested = async {
+            while self.shared.in_flight() > 0 || !self.seats.borrow().iter().all(|seat| at_rest(&**seat)) {
+                self.shared.rest.notified().await;
+            }
+        };
+        either(reins.ended(), rested).await;
+        self.oversight.await_rest(false);
     }
 
     /// Waits until what was on its way to it when its subscriptions ended has come.
@@ -348,9 +365,15 @@ impl<A: BaseService> Child for Life<A> {
 
     fn start(&self) -> LocalFuture<'_, Result<(), StartError>> {
         Box::pin(async {
+            self.is_interrupted.set(false);
             self.enter(ServiceState::Starting, None);
             self.shared.leave();
-            let started = match either(self.prepare(), self.interrupted.notified()).await {
+            let interrupted = async {
+                while !self.is_interrupted.get() {
+                    self.interrupted.notified().await;
+                }
+            };
+            let started = match either(self.prepare(), interrupted).await {
                 Either::First(Ok(prepared)) => self.embody(prepared).await,
                 Either::First(Err(error)) => Err(error),
                 Either::Second(()) => Err(StartError::Stopped),
@@ -367,9 +390,8 @@ impl<A: BaseService> Child for Life<A> {
     }
 
     fn interrupt(&self) {
-        if self.standing().state() == ServiceState::Starting {
-            self.interrupted.notify_one();
-        }
+        self.is_interrupted.set(true);
+        self.interrupted.notify_one();
     }
 
     fn away(&self, why: String) {
@@ -387,6 +409,9 @@ impl<A: BaseService> Child for Life<A> {
             self.enter(ServiceState::Stopping, None);
             self.shared.leave();
             self.oversight.pause();
+            // What is under way is not the next actor's.
+            let limit = self.options.drain_timeout;
+            let _ = self.within(limit, self.until(|seat| seat.is_at_rest())).await;
             let error = self.end_actor().await;
             self.enter(ServiceState::Restarting, error);
         })
@@ -422,18 +447,22 @@ impl<A: BaseService> Child for Life<A> {
         self.standing().state().is_up()
     }
 
-    fn call_timeout(&self) -> Duration {
-        self.options.terms.timeout.unwrap_or_else(|| self.standing().bus().hub().limits().listener_timeout)
-    }
-
-    fn expire(&self) {
-        let away = self.call_timeout();
-        self.seats.borrow().iter().for_each(|seat| seat.expire(away));
+    fn expire(&self, since: Instant) -> Instant {
+        let limit = self.call_timeout();
+        let latest = runtime::after(runtime::now(), limit);
+        self.seats.borrow().iter().map(|seat| seat.expire(limit, since)).min().unwrap_or(latest)
     }
 
     fn settle(&self, error: Option<String>, failed: bool) {
         self.reins.take();
         self.over(if failed { ServiceState::Failed } else { ServiceState::Stopped }, error);
+    }
+}
+
+impl<A: BaseService> Life<A> {
+    /// How long a call of it may take.
+    fn call_timeout(&self) -> Duration {
+        self.options.terms.timeout.unwrap_or_else(|| self.standing().bus().hub().limits().listener_timeout)
     }
 }
 

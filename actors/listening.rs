@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use crate::call::Call;
 use crate::container::Container;
@@ -47,6 +48,8 @@ pub(crate) struct Options<S> {
     pub(crate) timeout: Option<Duration>,
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
     pub(crate) skip_retained: bool,
+    /// Who is told when a call of it has ended.
+    pub(crate) rest: Option<Arc<Notify>>,
 }
 
 /// A listener that is on its way to its seat.
@@ -121,6 +124,7 @@ impl<S: Subject> Listening<S> {
             timeout: None,
             middleware: Vec::new(),
             skip_retained: false,
+            rest: None,
         };
         Self { options, make: Box::new(make), type_name: type_name::<L>(), sees }
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use actix::{Actor, Context};
+use actix::{Actor, ActorContext, Context};
 use tokio::sync::Notify;
 
 use crate::bus::EventBus;
@@ -238,6 +238,8 @@ impl Oversight {
     /// Has the present actor end, and another be built.
     pub(crate) fn doom(&self, why: String) {
         self.doom.borrow_mut().get_or_insert(why);
+        // What waits is for the next.
+        self.pause();
         if let Some(home) = &*self.home.borrow() {
             home.wake();
         }
@@ -274,6 +276,11 @@ impl Oversight {
         self.paused.get()
     }
 
+    /// Who is told when a call has ended, if it is awaited.
+    pub(crate) fn rest(&self) -> &Arc<Notify> {
+        &self.rest
+    }
+
     /// Whether somebody waits for the end of its calls.
     pub(crate) fn await_rest(&self, awaited: bool) {
         self.awaited.set(awaited);
@@ -299,7 +306,7 @@ pub trait ServiceContext {
     fn recover(&self);
 
     /// Has the service built anew, as after a panic: this actor ends with the present message or event.
-    fn restart(&self, why: impl Into<String>);
+    fn restart(&mut self, why: impl Into<String>);
 }
 
 impl<A: BaseService> ServiceContext for Context<A>
@@ -320,8 +327,16 @@ where
         });
     }
 
-    fn restart(&self, why: impl Into<String>) {
-        with_current(|current| current.doom(why.into()));
+    fn restart(&mut self, why: impl Into<String>) {
+        let mut supervised = false;
+        with_current(|current| {
+            current.doom(why.into());
+            supervised = true;
+        });
+        // So that actix hands it no further message.
+        if supervised {
+            self.stop();
+        }
     }
 }
 

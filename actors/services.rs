@@ -29,7 +29,7 @@ pub enum ServicesError {
         /// Which one.
         service: String,
         /// Why not.
-        error: StartError,
+        error: Box<StartError>,
     },
     /// Not all had started in time.
     TimedOut {
@@ -83,7 +83,7 @@ impl fmt::Display for ServicesError {
 impl std::error::Error for ServicesError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Start { error, .. } => Some(error),
+            Self::Start { error, .. } => Some(&**error),
             _ => None,
         }
     }
@@ -204,12 +204,12 @@ impl Services {
                 keepers.push(Kept { name: service.clone(), keeper });
                 starting.push(Box::pin(async move {
                     let started = started.await.map_err(|_| StartError::Stopped).and_then(|started| started);
-                    started.err().map(|error| ServicesError::Start { service, error })
+                    started.err().map(|error| ServicesError::Start { service, error: Box::new(error) })
                 }));
             }
             handle.keepers.push(keepers);
             let left = deadline.saturating_duration_since(runtime::now());
-            let failed = match runtime::within(left, all(starting)).await {
+            let failed = match runtime::within(left, all(starting, Option::is_some)).await {
                 Some(started) => started.into_iter().flatten().next(),
                 None => {
                     waiting.iter().for_each(|child| child.interrupt());
@@ -436,7 +436,7 @@ impl ServicesHandle {
                     Box::pin(async move { keeper.stop().await }) as Pin<Box<dyn Future<Output = ()>>>
                 })
                 .collect();
-            let stopped = all(stopping);
+            let stopped = all(stopping, |()| false);
             let mut stopped = std::pin::pin!(stopped);
             let left = || deadline.saturating_duration_since(runtime::now());
             let done = match either(runtime::within(left(), stopped.as_mut()), hurry.come()).await {

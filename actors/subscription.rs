@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::hub::Hub;
 use crate::letters::Reason;
@@ -64,6 +64,10 @@ pub(crate) struct Post {
     /// How many are on their way from other threads, of those that were given a place beforehand.
     coming: AtomicUsize,
     pub(crate) counts: Counts,
+    /// How many of its calls are under way as works: written by its own thread alone.
+    at_work: AtomicUsize,
+    /// Who is told when one has ended: the keeper of a service.
+    rest: Option<Arc<Notify>>,
 }
 
 /// What a listener has done: written by its own thread alone, except for what is dropped.
@@ -102,11 +106,12 @@ pub(crate) struct Vacancy {
     pub(crate) row: u32,
     pub(crate) capacity: usize,
     pub(crate) overflow: Overflow,
+    pub(crate) rest: Option<Arc<Notify>>,
 }
 
 impl Post {
     pub(crate) fn new(vacancy: Vacancy) -> Self {
-        let Vacancy { id, name, hearing, priority, sees, personal, door, row, capacity, overflow } = vacancy;
+        let Vacancy { id, name, hearing, priority, sees, personal, door, row, capacity, overflow, rest } = vacancy;
         Self {
             id,
             name,
@@ -122,6 +127,8 @@ impl Post {
             waiting: AtomicUsize::new(0),
             coming: AtomicUsize::new(0),
             counts: Counts::default(),
+            at_work: AtomicUsize::new(0),
+            rest,
         }
     }
 
@@ -148,6 +155,28 @@ impl Post {
     #[inline]
     pub(crate) fn set_waiting(&self, events: usize) {
         self.waiting.store(events, Ordering::Release);
+    }
+
+    /// A call of it has become a work.
+    pub(crate) fn began_work(&self) {
+        self.at_work.store(self.at_work().wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// One has ended.
+    pub(crate) fn ended_work(&self) {
+        self.at_work.store(self.at_work().wrapping_sub(1), Ordering::Relaxed);
+        if let Some(rest) = &self.rest {
+            rest.notify_one();
+        }
+    }
+
+    /// How many wait beside those of an inner seat: on their way, or in the queue of a seat around it.
+    pub(crate) fn waiting_outside(&self, inside: usize) -> usize {
+        self.info().waiting.saturating_sub(inside)
+    }
+
+    pub(crate) fn at_work(&self) -> usize {
+        self.at_work.load(Ordering::Relaxed)
     }
 
     /// Whether one more event has room, with those that are on their way.

@@ -6,8 +6,10 @@ use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Handler;
+use tokio::time::Instant;
 
 use crate::actor_seat::{ActorSeat, seat_of};
 use crate::bus::{topics, typed};
@@ -20,6 +22,7 @@ use crate::listening::{Options, Overflow};
 use crate::oversight::Oversight;
 use crate::parcel::Subject;
 use crate::patterns::Patterns;
+use crate::seat::AnySeat;
 use crate::service::BaseService;
 use crate::subscription::{Hearing, Subscription};
 
@@ -29,7 +32,7 @@ pub(crate) struct Terms {
     pub(crate) name: Arc<str>,
     pub(crate) capacity: Option<usize>,
     pub(crate) overflow: Overflow,
-    pub(crate) timeout: Option<std::time::Duration>,
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// What a service hears of: [`BaseService::subscribe`] fills it.
@@ -84,7 +87,9 @@ impl<'a, A: BaseService> Subscriptions<'a, A> {
         <A as Handler<Heard<S>>>::Result: 'static,
     {
         let Terms { name, capacity, overflow, timeout } = self.terms.clone();
+        let rest = self.oversight.rest().clone();
         let options = move |options: &mut Options<S>| {
+            options.rest = Some(rest);
             options.name = Some(name);
             options.capacity = capacity;
             options.overflow = overflow;
@@ -113,16 +118,24 @@ pub(crate) trait ServiceSeat<A: BaseService> {
     fn retire(&self, hub: &Hub);
 
     /// Whether nothing waits and no call is under way.
-    fn is_idle(&self) -> bool;
+    fn is_idle(&self) -> bool {
+        self.waiting() == 0
+    }
 
-    /// How many events wait.
+    /// Whether no call is under way.
+    fn is_at_rest(&self) -> bool;
+
+    /// How many events wait or are being handled.
     fn waiting(&self) -> usize;
 
-    /// Those who wait for the end of a call that has not begun wait no longer.
-    fn expire(&self, away: std::time::Duration);
+    /// Whether somebody has ended it.
+    fn has_ended(&self) -> bool;
+
+    /// Those who have waited so long for a call that has not begun wait no longer; returns when to look again.
+    fn expire(&self, limit: Duration, since: Instant) -> Instant;
 }
 
-struct Seated<S> {
+struct Seated<S: Subject> {
     subscription: Subscription,
     seat: Rc<ActorSeat<S>>,
 }
@@ -140,22 +153,29 @@ where
         hub.retire(self.subscription.post());
     }
 
-    fn is_idle(&self) -> bool {
-        // Within middleware what waits is in the seat around it, and is counted by the post.
-        self.seat.is_empty() && self.waiting_outside() == 0
+    fn is_at_rest(&self) -> bool {
+        !self.seat.is_busy()
     }
 
     fn waiting(&self) -> usize {
-        self.seat.waiting().max(self.waiting_outside())
+        // Within middleware what waits is in the seat around it, and what is under way is a work: the post has the counts.
+        let post = self.subscription.post();
+        let inside = self.seat.waiting() + usize::from(self.seat.is_busy());
+        inside.max(post.at_work()) + post.waiting_outside(self.seat.waiting())
     }
 
-    fn expire(&self, away: std::time::Duration) {
-        self.seat.expire(away);
+    fn has_ended(&self) -> bool {
+        !self.subscription.is_active()
+    }
+
+    fn expire(&self, limit: Duration, since: Instant) -> Instant {
+        self.seat.expire(limit, since)
     }
 }
 
-impl<S> Seated<S> {
-    fn waiting_outside(&self) -> usize {
-        self.subscription.info().waiting
+impl<S: Subject> Drop for Seated<S> {
+    fn drop(&mut self) {
+        // A call of middleware may hold it, and would wait for an actor that does not come.
+        self.seat.end();
     }
 }

@@ -68,11 +68,9 @@ pub(crate) trait Child {
     /// Whether it runs.
     fn is_up(&self) -> bool;
 
-    /// How long a call of it may take.
-    fn call_timeout(&self) -> Duration;
-
-    /// Who awaits its calls while it is away waits no longer.
-    fn expire(&self);
+    /// Who has awaited a call of it for as long as one may take, while it is away since then, waits no longer; returns when
+    /// to look again.
+    fn expire(&self, since: Instant) -> Instant;
 
     /// It has ended, and does not come back.
     fn settle(&self, error: Option<String>, failed: bool);
@@ -127,6 +125,13 @@ impl Mail {
                 // The children hold a way here.
                 None => pending().await,
             }
+        }
+    }
+
+    /// Takes in what has been told.
+    fn look(&mut self) {
+        while let Ok(news) = self.news.try_recv() {
+            self.keep(news);
         }
     }
 
@@ -198,7 +203,11 @@ impl Strategy {
 }
 
 /// The restarts that a supervisor allows to all of its children together.
-pub(crate) type Shared = Rc<RefCell<Ledger>>;
+pub(crate) struct Shared {
+    pub(crate) ledger: RefCell<Ledger>,
+    /// How long the supervisor has run.
+    pub(crate) ran: Box<dyn Fn() -> Duration>,
+}
 
 /// Who keeps some children alive. Those of a strategy are kept together; where each is kept for itself, each has a
 /// keeper.
@@ -206,8 +215,8 @@ pub(crate) struct Keeping {
     children: Vec<Rc<dyn Child>>,
     strategy: Strategy,
     ledgers: Vec<Ledger>,
-    /// The supervisor's own budget, and how long it has run.
-    shared: Option<Shared>,
+    /// The budget of the supervisor.
+    shared: Option<Rc<Shared>>,
     mail: Mail,
     /// Nobody is above it: what falls stays down, or has been kept by those beneath.
     root: bool,
@@ -256,7 +265,7 @@ impl Keeping {
     pub(crate) fn begin(
         children: Vec<Rc<dyn Child>>,
         strategy: Strategy,
-        shared: Option<Shared>,
+        shared: Option<Rc<Shared>>,
         root: bool,
         on_failed: Option<Box<dyn FnOnce(String)>>,
     ) -> (Keeper, oneshot::Receiver<Result<(), StartError>>) {
@@ -291,35 +300,36 @@ impl Keeping {
 
     async fn keep(mut self, told: oneshot::Sender<Result<(), StartError>>) {
         let started = self.start_all().await;
-        let failed = started.is_err();
-        // Who has asked may be gone; then nobody holds the services.
-        if told.send(started).is_err() && !failed {
+        let runs = started.is_ok();
+        let heard = told.send(started).is_ok();
+        if runs && heard {
+            self.run().await;
+        } else if runs {
+            // Who has asked for it is gone, and nobody holds it.
             self.stop_all().await;
-            return self.told();
         }
-        while !failed {
+        self.told();
+    }
+
+    /// Until it is told to stop, or there is nothing left to keep.
+    async fn run(&mut self) {
+        loop {
             match self.mail.next().await {
                 News::Hurry => {}
-                News::Stop { .. } => {
-                    self.stop_all().await;
-                    break;
-                }
+                News::Stop { .. } => return self.stop_all().await,
                 News::Ended { child, run, end } => {
                     if run == self.children[child].runs() && !self.recover(child, &end).await {
-                        break;
+                        return;
                     }
                 }
             }
         }
-        self.told();
     }
 
     /// Tells those who wait for the end.
     fn told(mut self) {
         self.mail.news.close();
-        while let Ok(news) = self.mail.news.try_recv() {
-            self.mail.keep(news);
-        }
+        self.mail.look();
         for told in self.mail.stop.take().unwrap_or_default() {
             quietly(|| {
                 let _ = told.send(());
@@ -330,7 +340,13 @@ impl Keeping {
     async fn start_all(&mut self) -> Result<(), StartError> {
         for place in 0..self.children.len() {
             let child = self.children[place].clone();
-            if let Err(error) = self.mail.during(child.start(), || child.interrupt()).await {
+            // Also if it came while the one before was in its last steps.
+            self.mail.look();
+            let started = match self.mail.stop {
+                Some(_) => Err(StartError::Stopped),
+                None => self.mail.during(child.start(), || child.interrupt()).await,
+            };
+            if let Err(error) = started {
                 child.settle(Some(error.to_string()), error != StartError::Stopped);
                 for other in self.children[..place].iter().rev() {
                     other.stop().await;
@@ -360,9 +376,10 @@ impl Keeping {
         };
         let nth = ledger.spend(ran).ok_or_else(|| beyond("", ledger.budget()))?;
         if let Some(shared) = &self.shared {
-            let mut shared = shared.borrow_mut();
-            let budget = shared.budget();
-            shared.spend(ran).ok_or_else(|| beyond("of its supervisor, ", budget))?;
+            let ran = (shared.ran)();
+            let mut ledger = shared.ledger.borrow_mut();
+            let budget = ledger.budget();
+            ledger.spend(ran).ok_or_else(|| beyond("of its supervisor, ", budget))?;
         }
         Ok(nth)
     }
@@ -400,6 +417,10 @@ impl Keeping {
             }
             wait = Duration::ZERO;
             for place in 0..down.len() {
+                self.mail.look();
+                if self.mail.stop.is_some() {
+                    return true;
+                }
                 if !down[place] {
                     continue;
                 }
@@ -476,18 +497,13 @@ fn those(children: &[Rc<dyn Child>], marked: &[bool]) -> Vec<Rc<dyn Child>> {
 /// Does this, and meanwhile lets nobody wait for those that are down longer than a call may take.
 async fn while_expiring<T>(down: &[Rc<dyn Child>], since: Instant, work: impl Future<Output = T>) -> T {
     let expiring = async {
-        let mut limits: Vec<_> = down.iter().map(|child| (child.call_timeout(), child)).collect();
-        limits.sort_by_key(|(limit, _)| *limit);
-        for (limit, child) in limits {
-            sleep(limit.saturating_sub(runtime::now() - since)).await;
-            child.expire();
+        loop {
+            let next = down.iter().map(|child| child.expire(since)).min();
+            sleep(next.map_or(runtime::FOREVER, |next| next.saturating_duration_since(runtime::now()))).await;
         }
-        pending::<()>().await;
     };
-    match either(work, expiring).await {
-        Either::First(done) => done,
-        Either::Second(()) => unreachable!("that arm is pending for ever"),
-    }
+    let Either::First(done) = either(work, expiring).await;
+    done
 }
 
 #[cfg(test)]

@@ -273,7 +273,10 @@ impl Group {
     async fn start_children(&self) -> Result<(), StartError> {
         self.runs.set(self.runs.get() + 1);
         let run = self.runs.get();
-        let ledger: Shared = Rc::new(RefCell::new(Ledger::new(self.plan.budget)));
+        self.keepers.take();
+        let me = self.me.clone();
+        let ran = Box::new(move || me.upgrade().map_or(Duration::ZERO, |group| group.ran()));
+        let ledger = Rc::new(Shared { ledger: RefCell::new(Ledger::new(self.plan.budget)), ran });
         let sets: Vec<Vec<_>> = match self.plan.strategy {
             Strategy::OneForOne => self.plan.children.iter().map(|child| vec![child.clone()]).collect(),
             _ => vec![self.plan.children.clone()],
@@ -300,9 +303,9 @@ impl Group {
     }
 
     async fn stop_children(&self) {
-        loop {
-            let last = self.keepers.borrow_mut().pop();
-            let Some(keeper) = last else { return };
+        // They stay listed until they have ended: somebody else may wait for the same.
+        let keepers = self.keepers.borrow().clone();
+        for keeper in keepers.into_iter().rev() {
             if self.hurried.get() {
                 keeper.hurry();
             }
@@ -410,11 +413,10 @@ impl Child for Group {
         self.standing.state().is_up()
     }
 
-    fn call_timeout(&self) -> Duration {
-        runtime::FOREVER
+    fn expire(&self, since: Instant) -> Instant {
+        // While it is down its children are stopped, and hear nothing.
+        runtime::after(since, runtime::FOREVER)
     }
-
-    fn expire(&self) {}
 
     fn settle(&self, error: Option<String>, failed: bool) {
         self.enter(if failed { ServiceState::Failed } else { ServiceState::Stopped }, error);

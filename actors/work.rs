@@ -48,6 +48,7 @@ impl Work {
     ) {
         let Some(station) = desk::station_here(hub, post.door()) else { return };
         station.began();
+        post.began_work();
         let work = Self {
             hub: hub.clone(),
             post: post.clone(),
@@ -122,6 +123,7 @@ impl Drop for Work {
 impl Work {
     /// Lets the seat take its next event.
     fn tell_station(&self) {
+        self.post.ended_work();
         if let Some(station) = desk::station_here(&self.hub, self.post.door()) {
             station.executor().forget_timers(usize::from(!self.overdue));
             station.ended(&self.post, self.queued);

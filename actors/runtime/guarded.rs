@@ -70,8 +70,12 @@ pub(crate) async fn either<A, B>(first: impl Future<Output = A>, second: impl Fu
     .await
 }
 
-/// Waits for all, and returns what they give in their order. They begin in that order.
-pub(crate) async fn all<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) -> Vec<T> {
+/// Waits for all, or until one gives what is enough to know; returns what they have given, in their order. They begin in
+/// that order.
+pub(crate) async fn all<T>(
+    futures: Vec<Pin<Box<dyn Future<Output = T> + '_>>>,
+    is_enough: impl Fn(&T) -> bool,
+) -> Vec<T> {
     let mut waiting: Vec<_> = futures.into_iter().map(Some).collect();
     let mut done: Vec<Option<T>> = waiting.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {
@@ -83,7 +87,11 @@ pub(crate) async fn all<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) 
                 *future = None;
             }
         }
-        if waiting.iter().all(Option::is_none) { Poll::Ready(()) } else { Poll::Pending }
+        if waiting.iter().all(Option::is_none) || done.iter().flatten().any(&is_enough) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     })
     .await;
     done.into_iter().flatten().collect()
