@@ -388,13 +388,14 @@ impl Keeping {
     async fn recover(&mut self, child: usize, end: &End) -> bool {
         let since = runtime::now();
         let mut down = vec![false; self.children.len()];
-        let mut wait = Duration::ZERO;
+        let mut ready = since;
         let mut fallen = Some(Fallen { child, failed: *end != End::Stopped, why: end.error() });
         loop {
             if let Some(fallen) = fallen.take() {
                 match self.fell(fallen, &mut down, since).await {
-                    Some(backoff) => wait = wait.max(backoff),
-                    None => return false,
+                    After::Wait(backoff) => ready = runtime::after(runtime::now(), backoff),
+                    After::Settled => {}
+                    After::GivenUp => return false,
                 }
             }
             if !down.contains(&true) {
@@ -404,6 +405,7 @@ impl Keeping {
             let runs: Vec<_> = self.children.iter().map(|child| child.runs()).collect();
             let up = down.clone();
             let matters = move |news: &News| matches!(news, News::Ended { child, run, .. } if !up[*child] && *run == runs[*child]);
+            let wait = ready.saturating_duration_since(runtime::now());
             let passed = while_expiring(&those(&self.children, &down), since, self.mail.wait(wait, &matters)).await;
             if self.mail.stop.is_some() {
                 return true;
@@ -415,7 +417,6 @@ impl Keeping {
                 }
                 continue;
             }
-            wait = Duration::ZERO;
             for place in 0..down.len() {
                 self.mail.look();
                 if self.mail.stop.is_some() {
@@ -439,22 +440,21 @@ impl Keeping {
         }
     }
 
-    /// One has fallen: it does not come back, or it is to be started again with those that the strategy says, and after this
-    /// wait. `None` if it is beyond its budget.
-    async fn fell(&mut self, fallen: Fallen, down: &mut [bool], since: Instant) -> Option<Duration> {
+    /// One has fallen: it does not come back, or it is to be started again with those that the strategy says.
+    async fn fell(&mut self, fallen: Fallen, down: &mut [bool], since: Instant) -> After {
         let Fallen { child: place, failed, why } = fallen;
         let child = self.children[place].clone();
         let (restart, backoff, _) = child.restart();
         if self.root || !restart.follows(failed) {
             child.settle(why, failed);
-            return Some(Duration::ZERO);
+            return After::Settled;
         }
         let text = why.unwrap_or_else(|| "it stopped by itself".to_owned());
         let nth = match self.spend(place) {
             Ok(nth) => nth,
             Err(beyond) => {
                 self.give_up(place, format!("{text}; {beyond}")).await;
-                return None;
+                return After::GivenUp;
             }
         };
         child.away(text);
@@ -468,7 +468,7 @@ impl Keeping {
             let pause = self.mail.during(neighbour.pause(), || {});
             while_expiring(&those(&self.children, down), since, pause).await;
         }
-        Some(backoff.wait(nth, runtime::random()))
+        After::Wait(backoff.wait(nth, runtime::random()))
     }
 
     /// There is no budget for this one: it has failed, and those that are kept together with it stop.
@@ -487,6 +487,16 @@ struct Fallen {
     child: usize,
     failed: bool,
     why: Option<String>,
+}
+
+/// What comes after a fall.
+enum After {
+    /// It and its neighbours are started again, after this wait; whoever else was to be, with them.
+    Wait(Duration),
+    /// It does not come back.
+    Settled,
+    /// Nobody does.
+    GivenUp,
 }
 
 /// Those that are marked.
