@@ -82,8 +82,8 @@ pub(crate) type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 pub(crate) enum News {
     /// A child has ended, in this of its runs.
     Ended { child: usize, run: u64, end: End },
-    /// All of them are to stop.
-    Stop { told: Option<oneshot::Sender<()>> },
+    /// All of them are to stop; or to pause, until another keeper starts them again.
+    Stop { told: Option<oneshot::Sender<()>>, pausing: bool },
     /// They are to stop without waiting.
     Hurry,
 }
@@ -107,6 +107,8 @@ struct Mail {
     kept: VecDeque<News>,
     /// Those who wait for the end, once somebody has ordered it.
     stop: Option<Vec<oneshot::Sender<()>>>,
+    /// It is no more than a pause.
+    pausing: bool,
     /// Those who are told to hurry.
     children: Vec<Rc<dyn Child>>,
 }
@@ -115,7 +117,7 @@ impl Mail {
     async fn next(&mut self) -> News {
         loop {
             if self.stop.is_some() {
-                return News::Stop { told: None };
+                return News::Stop { told: None, pausing: self.pausing };
             }
             if let Some(news) = self.kept.pop_front() {
                 return news;
@@ -137,7 +139,10 @@ impl Mail {
 
     fn keep(&mut self, news: News) {
         match news {
-            News::Stop { told } => self.stop.get_or_insert_default().extend(told),
+            News::Stop { told, pausing } => {
+                self.pausing = pausing && (self.pausing || self.stop.is_none());
+                self.stop.get_or_insert_default().extend(told);
+            }
             News::Hurry => self.children.iter().for_each(|child| child.hurry()),
             news => self.kept.push_back(news),
         }
@@ -242,10 +247,19 @@ pub(crate) struct Keeper(mpsc::UnboundedSender<News>);
 impl Keeper {
     /// Orders the end and waits for it.
     pub(crate) async fn stop(&self) {
-        let (told, stopped) = oneshot::channel();
+        self.end(false).await;
+    }
+
+    /// Orders a pause of all that it keeps, and waits for it; the keeper ends with it.
+    pub(crate) async fn pause(&self) {
+        self.end(true).await;
+    }
+
+    async fn end(&self, pausing: bool) {
+        let (told, ended) = oneshot::channel();
         // An error means that it has ended.
-        if self.0.send(News::Stop { told: Some(told) }).is_ok() {
-            let _ = stopped.await;
+        if self.0.send(News::Stop { told: Some(told), pausing }).is_ok() {
+            let _ = ended.await;
         }
     }
 
@@ -256,7 +270,7 @@ impl Keeper {
 
     /// Orders the end.
     pub(crate) fn ask_to_stop(&self) {
-        let _ = self.0.send(News::Stop { told: None });
+        let _ = self.0.send(News::Stop { told: None, pausing: false });
     }
 }
 
@@ -278,7 +292,7 @@ impl Keeping {
         let names = names.join(", ");
         let keeping = Self {
             ledgers: children.iter().map(|child| Ledger::new(child.restart().2)).collect(),
-            mail: Mail { news, kept: VecDeque::new(), stop: None, children: children.clone() },
+            mail: Mail { news, kept: VecDeque::new(), stop: None, pausing: false, children: children.clone() },
             children,
             strategy,
             shared,
@@ -362,8 +376,12 @@ impl Keeping {
 
     async fn stop_all(&mut self) {
         for child in self.children.iter().rev() {
-            let stopping = child.clone();
-            self.mail.during(stopping.stop(), || {}).await;
+            let ending = child.clone();
+            if self.mail.pausing && !ending.is_over() {
+                self.mail.during(ending.pause(), || {}).await;
+            } else {
+                self.mail.during(ending.stop(), || {}).await;
+            }
         }
     }
 

@@ -56,7 +56,8 @@ impl IntoChild for Supervisor {
 ///
 /// When one falls, its strategy says which others are started again with it: they are stopped first, the last one first,
 /// without losing what waits for them. A service that is beyond its budget, or all of them beyond that of the supervisor,
-/// is the end of all: they stop, the supervisor has failed, and the one above it, if there is one, starts it anew.
+/// is the end of all: they stop, the supervisor has failed, and the one above it, if there is one, starts it anew. One
+/// whose services have all done their work, and do not come back, goes on running.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -311,6 +312,10 @@ impl Group {
             }
             keeper.stop().await;
         }
+        // Those that were paused have no keeper.
+        for child in self.plan.children.iter().rev().filter(|child| !child.is_over()) {
+            child.stop().await;
+        }
     }
 
     /// A child is beyond the budget: the others stop, and whoever is above is told.
@@ -388,7 +393,10 @@ impl Child for Group {
     fn pause(&self) -> LocalFuture<'_, ()> {
         Box::pin(async {
             self.enter(ServiceState::Stopping, None);
-            self.stop_children().await;
+            let keepers = self.keepers.borrow().clone();
+            for keeper in keepers.into_iter().rev() {
+                keeper.pause().await;
+            }
             self.enter(ServiceState::Restarting, None);
         })
     }
@@ -414,8 +422,8 @@ impl Child for Group {
     }
 
     fn expire(&self, since: Instant) -> Instant {
-        // While it is down its children are stopped, and hear nothing.
-        runtime::after(since, runtime::FOREVER)
+        let latest = runtime::after(since, runtime::FOREVER);
+        self.plan.children.iter().map(|child| child.expire(since)).min().unwrap_or(latest)
     }
 
     fn settle(&self, error: Option<String>, failed: bool) {

@@ -186,10 +186,12 @@ fn implementation(item: &DeriveInput, keys: Keys) -> TokenStream {
 }
 
 fn start(root: &Path, hook: &Ident) -> TokenStream {
-    let call = quote_spanned!(span_at(hook.span())=> Self::#hook(self));
+    let at = span_at(hook.span());
+    let here = spanned(quote!(#root), at);
+    let call = quote_spanned!(at=> #here::__private::handled(Self::#hook(self).await));
     quote! {
         async fn start(&mut self) -> #root::Handled {
-            #root::__private::handled(#call.await)
+            #call
         }
     }
 }
