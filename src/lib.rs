@@ -108,14 +108,15 @@
 //! | no bus at hand | [`dispatch`](dispatch()), [`EventBus::install`] |
 //! | what is known of an emission | [`Metadata`], [`TraceContext`] |
 //! | the form of other services | [`Envelope`], [`EnvelopeLimits`] |
-//! | tests that do not sleep | `#[convoke::test]`, the module `testing` |
+//! | tests that do not sleep | `#[convoke::test]`, `testing::EventSynchronizer`, `Probe`, `FakeBus` |
 //!
 //! # Features
 //!
 //! None is on by default.
 //!
 //! - `testing`: `#[convoke::test]` and the module `convoke::testing`, with virtual time, a check for actors
-//!   left alive, and seeds for the order of events. It belongs under `[dev-dependencies]`.
+//!   left alive, and seeds for the order of events; waits for events, probes, a fake bus. It belongs under
+//!   `[dev-dependencies]`.
 //! - `discover`: [`#[listener]`](macro@listener), which marks a function that `EventBus::discover` registers.
 //! - `rate-limit`: the middleware `RateLimit`.
 //! - `metrics`: the middleware `Measure`.

@@ -73,6 +73,8 @@ mod hostile;
 
 /// The test that the README shows, word for word.
 mod without_sleeping;
+/// Those that TESTING.md shows, and the texts of failures there.
+mod page;
 /// `#[convoke::test]` itself: virtual time, the leak check, seeds.
 mod testing;
 /// Waiting for events, and what is said when they do not come.

@@ -1,9 +1,13 @@
-//! Tests without sleeping: virtual time, a check for actors left behind, and seeds for the order of events.
+//! Tests without sleeping: virtual time, a check for actors left behind, seeds for the order of events, and what a test
+//! looks at them with.
 //!
 //! `#[convoke::test] → run → your test → settle → who is still alive?`
 //!
 //! Under [`run`](run()) the clock stands still while anything is to be done and jumps to the next timer when nothing is:
 //! an hour's timeout passes at once, and exactly. It reaches one arbiter and no socket.
+//!
+//! [`EventSynchronizer`] waits for events, [`Probe`] stands in for an actor, [`FakeBus`] for a bus; they work in real time
+//! as well.
 
 mod by_hand;
 mod expected;

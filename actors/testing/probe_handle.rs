@@ -74,9 +74,24 @@ impl<M: Message<Result: Send> + Send + 'static> ProbeHandle<M> {
     /// Takes the next messages, which have to be these, in this order and with nothing in between: values to which
     /// they are equal, or conditions. All of them together have the time of one expectation.
     ///
-    /// ```ignore
-    /// probe.expect_in_order([Ship { order: 7 }, Ship { order: 8 }]).await;
-    /// probe.expect_in_order([|ship: &Ship| ship.order == 7, |ship: &Ship| ship.order > 7]).await;
+    /// ```
+    /// # extern crate convoke_actors as convoke;
+    /// use actix::prelude::*;
+    /// use convoke::testing::Probe;
+    ///
+    /// #[derive(Debug, PartialEq, Message)]
+    /// #[rtype(result = "()")]
+    /// struct Ship(u64);
+    ///
+    /// # System::new().block_on(async {
+    /// let probe = Probe::<Ship>::new().start();
+    /// for order in 1..=4 {
+    ///     probe.recipient().send(Ship(order)).await?;
+    /// }
+    /// probe.expect_in_order([Ship(1), Ship(2)]).await;
+    /// probe.expect_in_order([|ship: &Ship| ship.0 == 3, |ship: &Ship| ship.0 > 3]).await;
+    /// # Ok::<(), MailboxError>(())
+    /// # }).unwrap();
     /// ```
     ///
     /// # Panics
