@@ -509,6 +509,16 @@ mod tests {
     }
 
     #[test]
+    fn an_emitter_of_which_nothing_is_particular_takes_no_room_among_the_terms() {
+        let mut round = round(|rules| rules.late_join = LateJoin::ThisRound, &[None]);
+        assert!(round.handle(ms(1), Input::Join(1, Terms::default())));
+        assert_eq!((round.standing_of(1), round.terms.as_slice()), (Standing::Owing, &[][..]));
+        let own = Terms { deadline: Some(ms(5)), required: None };
+        assert!(round.handle(ms(2), Input::Join(2, own)));
+        assert_eq!(round.terms, [(2, Terms { deadline: Some(ms(7)), ..own })]);
+    }
+
+    #[test]
     fn a_verdict_says_whether_it_is_resolved_and_whether_time_was_over() {
         for (verdict, resolved, timeout) in [
             (Verdict::Resolved { partial: false }, true, false),
