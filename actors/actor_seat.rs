@@ -404,12 +404,12 @@ impl<S: Subject> Hears<S> for ActorSeat<S> {
         true
     }
 
-    fn queue(&self, parcel: &Rc<Waiting<S>>, _: &Station) {
+    fn queue(&self, parcel: &Rc<Waiting<S>>, _: &Station, placed: bool) {
         if self.ended.get() {
             return;
         }
         let mut dropped = None;
-        if self.waiting() >= self.post.capacity() && !self.post.refuses() {
+        if self.waiting() >= self.post.capacity() && !self.post.refuses() && !placed {
             dropped = match self.post.overflow() {
                 Overflow::DropNewest => Some(parcel.clone()),
                 _ => self.pop_published(),
@@ -463,9 +463,9 @@ impl<S: Subject> AnySeat for ActorSeat<S> {
         }
     }
 
-    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station) {
+    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, placed: bool) {
         match parcel.form() {
-            Ok(event) => self.queue(&Rc::new(Waiting(event)), station),
+            Ok(event) => self.queue(&Rc::new(Waiting(event)), station, placed),
             Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad)),
         }
     }

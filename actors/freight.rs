@@ -136,7 +136,7 @@ impl Arrival<'_> {
         for place in &self.group.places {
             match self.station.hears::<S>(&place.post) {
                 Some(seat) => {
-                    seat.queue(&parcel, self.station);
+                    seat.queue(&parcel, self.station, reserved.by(&place.post));
                     drop_quietly(seat);
                 }
                 None if place.post.is_spent() => {}

@@ -260,7 +260,7 @@ pub(crate) fn send<S: Subject>(hub: &Arc<Hub>, packed: Packed<S>, reserved: Rese
     {
         let parcel = Rc::new(Waiting(parcel));
         for near in near {
-            near.seat.queue(&parcel, station);
+            near.seat.queue(&parcel, station, reserved == Reserved::Everybody);
             if reserved != Reserved::Nobody && (route.route.refuses || reserved == Reserved::Everybody) {
                 give_back(hub, &route, near.place, reserved);
             }

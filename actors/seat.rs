@@ -29,8 +29,9 @@ pub(crate) trait Hears<S> {
     /// Calls the listener now. `false` if there is a verdict in the tickets.
     fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool;
 
-    /// Puts a published event into the listener's queue.
-    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station);
+    /// Puts a published event into the listener's queue. One for which a place was kept pushes out no other: two threads that
+    /// keep places at the same moment may together have kept one too many.
+    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool);
 }
 
 /// A seat as its station knows it.
@@ -53,7 +54,7 @@ pub(crate) trait AnySeat {
     fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, place: u32, tickets: &mut Tickets<'_>) -> bool;
 
     /// Puts a published event into the listener's queue, which came as JSON.
-    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station);
+    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, placed: bool);
 }
 
 /// What is said of calls that are not simply done: a verdict, or a place on the board, which is made for the first.
@@ -213,7 +214,7 @@ impl<S: Subject, C: Call<S>> Hears<S> for Seat<S, C> {
         self.call_now(parcel, place, tickets)
     }
 
-    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station) {
+    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool) {
         if self.ended.get() {
             return;
         }
@@ -230,7 +231,7 @@ impl<S: Subject, C: Call<S>> Hears<S> for Seat<S, C> {
         let mut dropped = None;
         let mut queue = self.queue.borrow_mut();
         // Who refuses was asked before, and the event has its place.
-        if queue.len() >= self.post.capacity() && !self.post.refuses() {
+        if queue.len() >= self.post.capacity() && !self.post.refuses() && !placed {
             dropped = match self.post.overflow() {
                 Overflow::DropNewest => Some(parcel.clone()),
                 _ => queue.pop_front(),
@@ -326,9 +327,9 @@ impl<S: Subject, C: Call<S>> AnySeat for Seat<S, C> {
         }
     }
 
-    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station) {
+    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, placed: bool) {
         match parcel.form() {
-            Ok(event) => self.queue(&Rc::new(Waiting(event)), station),
+            Ok(event) => self.queue(&Rc::new(Waiting(event)), station, placed),
             Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad)),
         }
     }
@@ -349,9 +350,9 @@ impl<S: Subject> Hears<S> for Viewer {
         }
     }
 
-    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station) {
+    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool) {
         match parcel.form() {
-            Ok(json) => self.seat.queue(&Rc::new(Waiting(json)), station),
+            Ok(json) => self.seat.queue(&Rc::new(Waiting(json)), station, placed),
             Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad)),
         }
     }
@@ -365,7 +366,7 @@ impl Hears<JsonEvent> for Reader {
         self.0.call_json(parcel, place, tickets)
     }
 
-    fn queue(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station) {
-        self.0.queue_json(parcel, station);
+    fn queue(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, placed: bool) {
+        self.0.queue_json(parcel, station, placed);
     }
 }

@@ -184,7 +184,8 @@ impl Post {
         self.waiting.load(Ordering::Acquire) + self.coming.load(Ordering::Acquire) < self.capacity
     }
 
-    /// Takes a place for an event that comes from another thread; several threads may together take a few too many.
+    /// Takes a place for an event that comes from another thread; several threads may together take a few too many, which
+    /// have their place nevertheless.
     pub(crate) fn reserve(&self) -> bool {
         let free = |coming| (self.waiting.load(Ordering::Acquire) + coming < self.capacity).then_some(coming + 1);
         self.coming.fetch_update(Ordering::AcqRel, Ordering::Acquire, free).is_ok()
