@@ -139,6 +139,8 @@
 //! | `convoke::service` | debug | every change of state; a clean shutdown |
 //! | | warn | a service restarts or is degraded; a shutdown left something undone |
 //! | | error | a service has failed; an arbiter is blocked, and by whom |
+//! | `convoke::shutdown` | debug | a signal has come |
+//! | | error | signals cannot be heard; the process is ended, because it had not shut down in time |
 //! | `convoke::runtime` | error | an actor of this crate panicked and is gone |
 #![forbid(unsafe_code)]
 
@@ -146,6 +148,11 @@
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+mod ear;
+mod shutdown;
+
+pub use shutdown::{ShutdownSignal, shutdown_signal};
 
 // Who takes part in a round.
 #[doc(inline)]
