@@ -69,6 +69,12 @@ mod losses;
 /// What a hostile caller tries.
 mod hostile;
 
+// An application, and what is outside it.
+
+/// What a signal of the system ends, in processes of their own.
+#[cfg(unix)]
+mod shutdown;
+
 // How to test with it.
 
 /// The test that the README shows, word for word.
