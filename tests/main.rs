@@ -71,6 +71,8 @@ mod hostile;
 
 // An application, and what is outside it.
 
+/// The watchdog over services: who blocks the arbiter is noticed and named. In real time.
+mod health;
 /// What a signal of the system ends, in processes of their own.
 #[cfg(unix)]
 mod shutdown;
