@@ -53,6 +53,17 @@ mod bus_hostile;
 /// What the compiler says about wrong uses of the macros, word for word.
 mod compile_fail;
 
+// A service.
+
+/// One alone: its lifecycle, what it hears, what restarts it, who finds it.
+mod services;
+/// Supervisors and applications: order, strategies, budgets, deadlines.
+mod supervision;
+/// Every restart after every end, in every place where it may happen, by table.
+mod service_table;
+/// Services under many seeds: all that was accepted is accounted for.
+mod service_seeds;
+
 // What a broker tells, and who knows it.
 
 /// `Brokers`, the registry.

@@ -202,10 +202,7 @@ async fn beyond_its_budget_it_has_failed_and_nobody_waits() {
     settled().await;
     let status = clerk.status();
     assert_eq!(status.state, ServiceState::Failed);
-    assert_eq!(
-        status.error.as_deref(),
-        Some("panicked: cursed order; 2 restarts within 60s of running are the most")
-    );
+    assert_eq!(status.error.as_deref(), Some("panicked: cursed order; 2 restarts within 60s of running are the most"));
     let error = at_once(clerk.send(Number)).await.unwrap_err();
     assert_eq!(error.to_string(), format!("the service `Clerk` has failed: {}", status.error.unwrap()));
     assert!(bus.subscriptions().is_empty());
