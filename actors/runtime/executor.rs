@@ -444,11 +444,12 @@ pub(crate) fn drop_quietly<T>(value: T) {
 /// Runs code of the user's, such as a `Drop`, a waker or the log, whose panic must not take the neighbours along.
 pub(crate) fn quietly(run: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
-        // What was thrown may panic when it is dropped.
-        std::mem::forget(panic);
         let log = || log::error!(target: "convoke::runtime", "a value panicked while it was dropped with its actor");
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(log)) {
-            std::mem::forget(panic);
+        for panic in [Some(panic), catch_unwind(AssertUnwindSafe(log)).err()].into_iter().flatten() {
+            // What was thrown may panic when it is dropped; what that throws is left, or it would never end.
+            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+                std::mem::forget(again);
+            }
         }
     }
 }
