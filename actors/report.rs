@@ -36,7 +36,7 @@ pub enum ListenerError {
     BadPayload(String),
     /// It, its actor or its arbiter was gone before it was done.
     Gone,
-    /// So many events wait for its arbiter that it takes no more.
+    /// So many events wait for its arbiter, or for a service that is away, that it takes no more.
     Busy,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for ListenerError {
             Self::Unprovided(text) => write!(f, "could not be called: {text}"),
             Self::BadPayload(text) => write!(f, "could not be told: {text}"),
             Self::Gone => f.write_str("was gone before it was done"),
-            Self::Busy => f.write_str("is on an arbiter for which too many events wait"),
+            Self::Busy => f.write_str("takes no more: too many events wait for it, or for its arbiter"),
         }
     }
 }

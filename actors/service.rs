@@ -107,6 +107,9 @@ pub trait BaseService: Actor<Context = Context<Self>> {
     /// Prepares it: before it is an actor and before it subscribes. It does not run if this fails, panics, or takes longer
     /// than its [start timeout](Supervised::start_timeout).
     ///
+    /// What is emitted here is not heard by the service itself, which does not run yet; when it is built anew, that waits
+    /// for it. So do not await here an event that it hears: publish it.
+    ///
     /// # Errors
     ///
     /// Whatever keeps it from starting.

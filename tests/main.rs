@@ -63,6 +63,8 @@ mod supervision;
 mod service_table;
 /// Services under many seeds: all that was accepted is accounted for.
 mod service_seeds;
+/// A thousand services of which a tenth always falls.
+mod service_load;
 
 // What a broker tells, and who knows it.
 
