@@ -73,6 +73,17 @@ mod registry;
 /// `Inspect`, and its JSON.
 mod snapshot;
 
+/// Supervisors and applications: what falls with which, in which order, within which budget and deadline.
+mod supervision;
+/// Every end of a service, in every place, under every kind of restart: a table.
+mod service_table;
+/// Services under thousands of seeds: nothing is lost without a report, no transition is missing.
+mod service_seeds;
+/// Services on several arbiters, asked from plain threads, in real time.
+mod service_threads;
+/// A thousand services, a million calls, a tenth of them fatal.
+mod service_load;
+
 // When things go wrong.
 
 /// Errors by name, with their exact text.
