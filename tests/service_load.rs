@@ -88,8 +88,12 @@ impl Worker {
         let counts = self.counts.clone();
         match self.number % 20 {
             // In a timer, and in a future of its own.
-            3 => drop(ctx.run_later(SECOND / 2, move |_, _| counts.fall())),
-            13 => drop(ctx.run_interval(SECOND / 3, move |_, _| counts.fall())),
+            3 => {
+                ctx.run_later(SECOND / 2, move |_, _| counts.fall());
+            }
+            13 => {
+                ctx.run_interval(SECOND / 3, move |_, _| counts.fall());
+            }
             7 => {
                 let later = sleep(SECOND / 4).into_actor(self);
                 ctx.spawn(later.map(move |(), _, _| counts.fall()));
@@ -148,7 +152,11 @@ fn a_thousand_services_of_which_a_tenth_always_falls_account_for_everything() {
                 let bus = EventBus::builder().capacity(1 << 20).dead_letters(100).build();
                 let plain = Rc::new(Cell::new(0));
                 let count = plain.clone();
-                let listener = bus.on(move |_: &Job| drop(Counts::add(&count))).unwrap();
+                let listener = bus
+                    .on(move |_: &Job| {
+                        Counts::add(&count);
+                    })
+                    .unwrap();
                 let near = Rc::new(Cell::new(0));
                 let count = near.clone();
                 let neighbour = Neighbour::supervised(&bus, move |_| Neighbour(count.clone())).await.unwrap();

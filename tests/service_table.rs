@@ -5,7 +5,6 @@ use std::cell::Cell;
 use std::future::IntoFuture;
 use std::rc::Rc;
 
-use actix::fut::ready;
 use actix::prelude::*;
 use convoke::prelude::*;
 use convoke::{Backoff, Restart, ServiceState, testing};
@@ -224,14 +223,15 @@ impl Handler<Tell> for Subject {
     fn handle(&mut self, Tell(place, how): Tell, ctx: &mut Context<Self>) {
         let act = move |_: &mut Self, ctx: &mut Context<Self>| drop(end(how, ctx));
         match place {
-            Place::Timer => drop(ctx.run_later(SECOND, act)),
-            Place::Interval => drop(ctx.run_interval(SECOND, act)),
+            Place::Timer => {
+                ctx.run_later(SECOND, act);
+            }
+            Place::Interval => {
+                ctx.run_interval(SECOND, act);
+            }
             Place::Spawned => {
                 let later = sleep(SECOND).into_actor(self);
-                drop(ctx.spawn(later.then(move |(), me, ctx| {
-                    act(me, ctx);
-                    ready(())
-                })));
+                ctx.spawn(later.map(move |(), me, ctx| act(me, ctx)));
             }
             _ => act(self, ctx),
         }

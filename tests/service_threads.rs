@@ -172,7 +172,7 @@ fn a_service_whose_arbiter_ends_is_stopped_and_nobody_waits_for_it() {
             });
             arbiter.stop();
             arbiter.join().unwrap();
-            soon(waiting).await.unwrap();
+            let _ = soon(waiting).await.unwrap();
             assert_eq!(addr.status().to_string(), "Worker is stopped: its arbiter has ended");
             let stopped = ServiceError::Stopped { service: "Worker".to_owned() };
             assert_eq!(soon(addr.send(Ask(1))).await, Err(stopped), "restarting {restarting}");
