@@ -146,7 +146,7 @@ pub(crate) struct Instance<A: BaseService> {
     /// What `stop` has returned.
     told: Rc<RefCell<Option<Result<(), String>>>>,
     /// Called before the actor is dropped, so that nobody sends it more.
-    on_leave: Option<Box<dyn FnOnce()>>,
+    on_leave: Option<Box<dyn FnOnce(&End)>>,
 }
 
 impl<A: BaseService> Instance<A> {
@@ -156,7 +156,7 @@ impl<A: BaseService> Instance<A> {
         actor: ContextFut<A, Context<A>>,
         oversight: &Rc<Oversight>,
         reins: &Rc<Reins>,
-        on_leave: impl FnOnce() + 'static,
+        on_leave: impl FnOnce(&End) + 'static,
     ) {
         executor.spawn(|id| {
             let home = executor.home(id);
@@ -177,7 +177,7 @@ impl<A: BaseService> Instance<A> {
         let Some(mut actor) = self.actor.take() else { return };
         self.oversight.end();
         if let Some(on_leave) = self.on_leave.take() {
-            on_leave();
+            on_leave(end);
         }
         // Or its drop would poll it once more, and with it what has panicked.
         actor.ctx().terminate();

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::bus::EventBus;
 use crate::desk;
 use crate::error::Failure;
-use crate::instance::{Instance, Reins};
+use crate::instance::{End, Instance, Reins};
 use crate::listen_error::ListenError;
 use crate::name::Name;
 use crate::oversight::{OnError, Oversight, Record, Standing};
@@ -221,7 +221,11 @@ impl<A: BaseService> Life<A> {
         *self.reins.borrow_mut() = Some(reins.clone());
         let shared = self.shared.clone();
         let executor = runtime::executor_here();
-        Instance::start(&executor, ctx.into_future(service), &self.oversight, &reins, move || shared.leave());
+        Instance::start(&executor, ctx.into_future(service), &self.oversight, &reins, move |end| match end {
+            // Whatever its keeper says, if that has ended before it.
+            End::Gone => shared.end(),
+            _ => shared.leave(),
+        });
         match reins.started().await {
             Ok(()) => {
                 // Not before: a message would come to an actor that has not begun.

@@ -118,7 +118,7 @@ impl Handler<Heard<Job>> for Worker {
 
     /// A tenth of all calls panics, each time in other services.
     fn handle(&mut self, job: Heard<Job>, _: &mut Context<Self>) -> Handled {
-        if (job.0 + self.place) % 10 == 0 {
+        if (job.0 + self.place).is_multiple_of(10) {
             self.counts.fall();
         }
         Counts::add(&self.counts.handled);

@@ -432,10 +432,11 @@ async fn services_together(dice: Dice) {
     let strategy = dice.one_of(&[Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne]);
     let all = Supervisor::new(&bus, "all", strategy).budget(dice.one_of(&[1, 5, 100]), SECOND);
     let all = all.add(prompt).add(slow).add(third).await.unwrap();
-    let mut parties: Vec<std::pin::Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
-    parties.push(Box::pin(party(work(bus.clone(), dice.clone(), 0, given.clone()))));
-    parties.push(Box::pin(party(asks(addrs.0.clone(), dice.clone()))));
-    parties.push(Box::pin(party(asks(addrs.2.clone(), dice.clone()))));
+    let parties: [std::pin::Pin<Box<dyn Future<Output = ()>>>; 3] = [
+        Box::pin(party(work(bus.clone(), dice.clone(), 0, given.clone()))),
+        Box::pin(party(asks(addrs.0.clone(), dice.clone()))),
+        Box::pin(party(asks(addrs.2.clone(), dice.clone()))),
+    ];
     for party in parties {
         party.await;
     }

@@ -57,8 +57,11 @@ struct Stage {
     bus: EventBus,
     notes: Notes<String>,
     built: Rc<RefCell<HashMap<&'static str, u32>>>,
-    acts: Rc<RefCell<HashMap<(&'static str, &'static str), VecDeque<Act>>>>,
+    acts: Rc<RefCell<Acts>>,
 }
+
+/// What is told to a member in a hook, the next first.
+type Acts = HashMap<(&'static str, &'static str), VecDeque<Act>>;
 
 impl Stage {
     fn new() -> Self {
