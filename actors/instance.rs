@@ -58,6 +58,8 @@ enum Order {
 
 type OnEnd = Box<dyn FnOnce(End)>;
 
+type OnLeave = Box<dyn FnOnce(&End)>;
+
 /// By which the keeper of a service has hold of its actor.
 pub(crate) struct Reins {
     home: RefCell<Option<Home>>,
@@ -146,7 +148,7 @@ pub(crate) struct Instance<A: BaseService> {
     /// What `stop` has returned.
     told: Rc<RefCell<Option<Result<(), String>>>>,
     /// Called before the actor is dropped, so that nobody sends it more.
-    on_leave: Option<Box<dyn FnOnce(&End)>>,
+    on_leave: Option<OnLeave>,
 }
 
 impl<A: BaseService> Instance<A> {

@@ -57,22 +57,6 @@ mod compile_fail;
 
 /// One alone: its lifecycle, what it hears, what restarts it, who finds it.
 mod services;
-/// Supervisors and applications: order, strategies, budgets, deadlines.
-mod supervision;
-/// Every restart after every end, in every place where it may happen, by table.
-mod service_table;
-/// Services under many seeds: all that was accepted is accounted for.
-mod service_seeds;
-/// A thousand services of which a tenth always falls.
-mod service_load;
-
-// What a broker tells, and who knows it.
-
-/// `Brokers`, the registry.
-mod registry;
-/// `Inspect`, and its JSON.
-mod snapshot;
-
 /// Supervisors and applications: what falls with which, in which order, within which budget and deadline.
 mod supervision;
 /// Every end of a service, in every place, under every kind of restart: a table.
@@ -83,6 +67,13 @@ mod service_seeds;
 mod service_threads;
 /// A thousand services, a million calls, a tenth of them fatal.
 mod service_load;
+
+// What a broker tells, and who knows it.
+
+/// `Brokers`, the registry.
+mod registry;
+/// `Inspect`, and its JSON.
+mod snapshot;
 
 // When things go wrong.
 
