@@ -240,9 +240,6 @@ impl Oversight {
         self.doom.borrow_mut().get_or_insert(why);
         // What waits is for the next.
         self.pause();
-        if let Some(home) = &*self.home.borrow() {
-            home.wake();
-        }
     }
 
     pub(crate) fn is_doomed(&self) -> Option<String> {
@@ -269,6 +266,10 @@ impl Oversight {
     /// Leaves what waits to the next actor.
     pub(crate) fn pause(&self) {
         self.paused.set(true);
+        // What it waits for may be what it is paused for.
+        if let Some(home) = &*self.home.borrow() {
+            home.wake();
+        }
     }
 
     #[inline]
@@ -338,6 +339,11 @@ where
             self.stop();
         }
     }
+}
+
+/// Whether a service is being polled that is about to be started again.
+pub(crate) fn is_pausing() -> bool {
+    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|current| current.is_paused()))
 }
 
 fn with_current(run: impl FnOnce(&Oversight)) {

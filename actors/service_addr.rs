@@ -3,8 +3,11 @@
 //! `send → Presence → Addr of the present actor`, `restarting: wait, up to a bound and a deadline → the next actor`
 
 use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use actix::dev::ToEnvelope;
@@ -12,7 +15,7 @@ use actix::prelude::SendError;
 use actix::{Addr, Context, Handler, MailboxError, Message};
 use tokio::sync::{Notify, oneshot};
 
-use crate::oversight::Record;
+use crate::oversight::{self, Record};
 use crate::runtime;
 use crate::service::{BaseService, ServiceState, ServiceStatus};
 
@@ -34,6 +37,11 @@ pub enum ServiceError {
     },
     /// It is being built anew and as many messages wait for it as may, or its mailbox is full.
     Busy {
+        /// What it is called.
+        service: String,
+    },
+    /// It is being built anew together with who asks: if that one waited, neither would come back.
+    Restarting {
         /// What it is called.
         service: String,
     },
@@ -60,6 +68,9 @@ impl fmt::Display for ServiceError {
             Self::Failed { service, error } => write!(f, "the service `{service}` has failed: {error}"),
             Self::Busy { service } => {
                 write!(f, "the service `{service}` takes no more now: as many messages wait as may; try again later")
+            }
+            Self::Restarting { service } => {
+                write!(f, "the service `{service}` restarts together with who asks it: ask again when both are back")
             }
             Self::TimedOut { service, after } => write!(f, "the service `{service}` did not answer within {after:?}"),
             Self::Lost { service } => {
@@ -211,7 +222,8 @@ impl<A: BaseService> ServiceAddr<A> {
     /// # Errors
     ///
     /// `Stopped`, `Failed`; `Busy` and `TimedOut` while it restarts, the latter also if there is no answer within its
-    /// patience; `Lost` if it ends with the message.
+    /// patience; `Restarting` in a handler of a service that is started again together with it; `Lost` if it ends with the
+    /// message.
     pub async fn send<M>(&self, message: M) -> Result<M::Result, ServiceError>
     where
         A: Handler<M>,
@@ -225,7 +237,7 @@ impl<A: BaseService> ServiceAddr<A> {
             let addr = loop {
                 match shared.find()? {
                     Found::Here(addr) => break addr,
-                    Found::Away(back) => drop(back.await),
+                    Found::Away(back) => until_back(back, shared).await?,
                 }
             };
             let _counted = InFlight::count(shared);
@@ -287,6 +299,18 @@ impl<A: BaseService> fmt::Debug for ServiceAddr<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ServiceAddr").field(&self.status().to_string()).finish()
     }
+}
+
+/// Waits for the next actor; not in a service that is itself about to be started again, perhaps because of that one.
+async fn until_back<A: BaseService>(mut back: oneshot::Receiver<()>, shared: &Shared<A>) -> Result<(), ServiceError> {
+    poll_fn(|cx| {
+        if oversight::is_pausing() {
+            return Poll::Ready(Err(ServiceError::Restarting { service: shared.service() }));
+        }
+        // An error is the end of the service, which the next look finds.
+        Pin::new(&mut back).poll(cx).map(|_| Ok(()))
+    })
+    .await
 }
 
 /// A message under way.
