@@ -190,11 +190,11 @@ impl<P: Send + Sync + Unpin + 'static> Payload for P {}
 /// What most uses need: `use convoke::prelude::*;` beside `use actix::prelude::*;`, with which it shares no name.
 pub mod prelude {
     pub use crate::{
-        Answer, BaseService, Broker, BrokerError, BrokerExt, Brokers, Call, Cancelled, Cause, Close, Consumer,
+        Answer, Backoff, BaseService, Broker, BrokerError, BrokerExt, Brokers, Call, Cancelled, Cause, Close, Consumer,
         ConsumerHandle, DeadLetter, DispatchError, EmitError, Emitter, EmitterExt, EmitterHandle, Event, EventBus,
-        Failure, Handled, Heard, Inject, JoinError, JsonEvent, LateJoin, Listen, ListenError, Listener, Membership,
-        Metadata, Next, OnError, OnLost, OnTimeout, Outcome, Overflow, Pledge, PublishError, Release, RepeatEmit,
-        Report, Resolved, RoundKey, ServiceAddr, ServiceContext, ServiceError, ServiceHandle, ServiceState,
-        ServiceStatus, StartError, Subscription, Summons,
+        Failure, Handled, Health, Heard, Inject, JoinError, JsonEvent, LateJoin, Listen, ListenError, Listener,
+        Membership, Metadata, Next, OnError, OnLost, OnTimeout, Outcome, Overflow, Pledge, PublishError, Release,
+        RepeatEmit, Report, Resolved, Restart, RoundKey, ServiceAddr, ServiceContext, ServiceError, ServiceHandle,
+        ServiceState, ServiceStatus, Services, ServicesError, ServicesHandle, StartError, Subscription, Summons,
     };
 }

@@ -28,7 +28,8 @@ use crate::supervision::{Keeper, Keeping, Strategy};
     message = "a factory cannot return `{Self}`",
     label = "neither the service nor a `Result` of it",
     note = "the factory of a service is a closure such as `|bus| Billing {{ bus }}`, or one that returns `Result<Billing, E>` \
-            with an error that is `Send + Sync`"
+            with an error that is `Send + Sync`",
+    note = "it is not async: what takes time belongs into the service's `start`"
 )]
 pub trait IntoService<A> {
     /// Returns the service.

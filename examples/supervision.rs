@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use actix::prelude::*;
+use convoke::Supervisor;
 use convoke::prelude::*;
-use convoke::{Backoff, Services, Supervisor};
 use serde::{Deserialize, Serialize};
 
 #[derive(Event, Serialize, Deserialize)]

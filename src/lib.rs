@@ -224,8 +224,14 @@ pub use convoke_actors::{
 #[doc(hidden)]
 pub use convoke_actors::__private;
 
-#[doc(inline)]
-pub use convoke_actors::prelude;
+/// What most uses need: `use convoke::prelude::*;` beside `use actix::prelude::*;`, with which it shares no name. So
+/// [`Supervisor`] is not in it: actix has one too, and `use convoke::Supervisor;` takes ours.
+pub mod prelude {
+    #[doc(no_inline)]
+    pub use crate::shutdown_signal;
+    #[doc(no_inline)]
+    pub use convoke_actors::prelude::*;
+}
 
 #[cfg(feature = "testing")]
 #[doc(inline)]

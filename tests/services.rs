@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use actix::prelude::*;
 use convoke::prelude::*;
-use convoke::{Backoff, Restart};
 use serde::{Deserialize, Serialize};
 
 use super::common::{Notes, SECOND, after, at_once, ms, settled, sleep};

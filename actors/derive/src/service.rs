@@ -159,8 +159,9 @@ fn implementation(item: &DeriveInput, keys: Keys) -> TokenStream {
     let subscribe = subscribe(&root, &keys.on.unwrap_or_default(), keys.topics.as_deref().unwrap_or_default());
     let actor = keys.own_actor.is_none().then(|| {
         let started = keys.begin.map(|hook| {
-            let call = quote_spanned!(span_at(hook.span())=> Self::#hook(self, ctx););
-            quote!(fn started(&mut self, ctx: &mut Self::Context) { #call })
+            // An `async fn` would be a future that nobody awaits.
+            let nothing = quote_spanned!(hook.span()=> ());
+            quote!(fn started(&mut self, ctx: &mut Self::Context) { let #nothing: () = Self::#hook(self, ctx); })
         });
         quote! {
             #[automatically_derived]
@@ -324,7 +325,7 @@ mod tests {
             impl<T: Clone> framework::convoke::__private::actix::Actor for Billing<T> where T: Ord {
                 type Context = framework::convoke::__private::actix::Context<Self>;
 
-                fn started(&mut self, ctx: &mut Self::Context) { Self::tick(self, ctx); }
+                fn started(&mut self, ctx: &mut Self::Context) { let (): () = Self::tick(self, ctx); }
             }
         };
         assert_eq!(expanded(item), expected.to_string());
