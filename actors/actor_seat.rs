@@ -1,32 +1,27 @@
 //! An actor that hears events in its own context: its handler is called without a mailbox in between.
 //!
-//! `emit, publish → queue → Hearings (a future of the actor's context) → Handler<Heard<E>>`
+//! `emit, publish → ActorSeat (a queue) → hearings.rs, in the actor's context`
 //!
 //! An actix mailbox costs two allocations for each message and the wake of a task; this costs a push, and wakes the
 //! actor once for a burst.
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::panic::Location;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use actix::dev::MessageResponse;
-use actix::{Actor, ActorFuture, AsyncContext, Handler, ResponseActFuture, ResponseFuture};
-use tokio::sync::oneshot;
-use tokio::time::{Instant, Sleep};
+use actix::{Actor, AsyncContext, Handler};
+use tokio::time::Instant;
 
 use crate::bus::{EventBus, topics, typed};
 use crate::call::{AsyncCall, Scope};
-use crate::desk;
-use crate::error::Handled;
 use crate::event::Event;
 use crate::heard::Heard;
+use crate::hearings::Hearings;
 use crate::hub::Hub;
 use crate::json_event::JsonEvent;
 use crate::letters::Reason;
@@ -39,11 +34,8 @@ use crate::report::{Board, ListenerError, Ticket, Verdict};
 use crate::runtime::{self, Counted, drop_quietly};
 use crate::seat::{AnySeat, Hears, Tickets};
 use crate::station::Station;
-use crate::subscription::{self, Hearing, Post, Subscription};
-use crate::within::{Waiting, Within};
-
-/// How many events an actor handles before its mailbox and timers have their turn.
-const TURN: usize = 64;
+use crate::subscription::{Hearing, Post, Subscription};
+use crate::within::Waiting;
 
 impl EventBus {
     /// Registers an actor to events of one type, from within: where it is created, in `started`, or in a handler. It
@@ -176,11 +168,11 @@ pub(crate) fn seat_of<S: Subject, A>(
 
 /// The seat of an actor.
 pub(crate) struct ActorSeat<S> {
-    hub: Arc<Hub>,
-    post: Arc<Post>,
-    ended: Cell<bool>,
-    busy: Cell<bool>,
-    timeout: Duration,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) post: Arc<Post>,
+    pub(crate) ended: Cell<bool>,
+    pub(crate) busy: Cell<bool>,
+    pub(crate) timeout: Duration,
     /// What was published.
     queue: RefCell<VecDeque<Rc<Waiting<S>>>>,
     /// How many have left that queue, in whichever way.
@@ -188,11 +180,11 @@ pub(crate) struct ActorSeat<S> {
     /// What is awaited, which is not dropped for want of room, each with how many were published before it. In a queue of
     /// its own, so that the oldest of the other is found at once, and those of many actors are no larger than they must be.
     awaited: RefCell<VecDeque<Awaited<S>>>,
-    waker: RefCell<Option<Waker>>,
+    pub(crate) waker: RefCell<Option<Waker>>,
     /// Middleware stands around it, and another seat in its place: that one counts and reports.
-    ringed: bool,
+    pub(crate) ringed: bool,
     /// The actor is a service: its seat outlives it, for the next that is built.
-    oversight: Option<Rc<Oversight>>,
+    pub(crate) oversight: Option<Rc<Oversight>>,
 }
 
 /// An event whose emitter waits for the end of the call.
@@ -237,7 +229,7 @@ impl<S: Subject> ActorSeat<S> {
         A::Context: AsyncContext<A>,
         <A as Handler<Heard<S>>>::Result: 'static,
     {
-        ctx.spawn(Hearings { seat: self.clone(), at: None, began: None, answer: None, calling: false });
+        ctx.spawn(Hearings::at(self.clone()));
     }
 
     /// Whether a call is under way.
@@ -325,7 +317,7 @@ impl<S: Subject> ActorSeat<S> {
     }
 
     #[inline]
-    fn pop(&self) -> Option<(Rc<Waiting<S>>, Option<Ticket>)> {
+    pub(crate) fn pop(&self) -> Option<(Rc<Waiting<S>>, Option<Ticket>)> {
         let awaited = {
             let mut awaited = self.awaited.borrow_mut();
             let left = Counted(self.left.get());
@@ -348,7 +340,7 @@ impl<S: Subject> ActorSeat<S> {
     }
 
     #[inline]
-    fn finish(
+    pub(crate) fn finish(
         &self,
         parcel: &Arc<Parcel<S>>,
         ticket: Option<Ticket>,
@@ -470,198 +462,3 @@ impl<S: Subject> AnySeat for ActorSeat<S> {
         }
     }
 }
-
-/// The future in the actor's context that has its handler called.
-struct Hearings<S: Subject, A: Actor> {
-    seat: Rc<ActorSeat<S>>,
-    /// What the handler is at: kept here, so that nothing is lost if it panics.
-    at: Option<(Rc<Waiting<S>>, Option<Ticket>)>,
-    /// Since when, if somebody asked for the time.
-    began: Option<Instant>,
-    answer: Option<Answer<A>>,
-    /// The handler is being called, or its answer polled: if the actor panics, it is this.
-    calling: bool,
-}
-
-/// The answer of a handler that is not done at once, and when its time is over.
-struct Answer<A: Actor> {
-    by: Answering<A>,
-    deadline: Pin<Box<Sleep>>,
-    timeout: Duration,
-}
-
-/// How a handler answers that is not done at once.
-enum Answering<A: Actor> {
-    /// A `ResponseActFuture`.
-    Acting(ResponseActFuture<A, Handled>),
-    /// A `ResponseFuture`.
-    Future(ResponseFuture<Handled>),
-    /// Whatever else there is, through actix.
-    Channel(oneshot::Receiver<Handled>),
-}
-
-impl<A: Actor> Answer<A> {
-    fn poll(&mut self, actor: &mut A, ctx: &mut A::Context, task: &mut Context<'_>) -> Poll<Result<(), ListenerError>> {
-        let polled = match &mut self.by {
-            Answering::Acting(future) => future.as_mut().poll(actor, ctx, task).map_err(ListenerError::from),
-            Answering::Future(future) => future.as_mut().poll(task).map_err(ListenerError::from),
-            Answering::Channel(answer) => Pin::new(answer).poll(task).map(|answer| match answer {
-                Ok(handled) => handled.map_err(ListenerError::from),
-                Err(_) => Err(ListenerError::Gone),
-            }),
-        };
-        if polled.is_pending() && self.deadline.as_mut().poll(task).is_ready() {
-            return Poll::Ready(Err(ListenerError::TimedOut(self.timeout)));
-        }
-        polled
-    }
-}
-
-impl<S: Subject, A> ActorFuture<A> for Hearings<S, A>
-where
-    A: Actor + Handler<Heard<S>>,
-    A::Context: AsyncContext<A>,
-    <A as Handler<Heard<S>>>::Result: 'static,
-{
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, actor: &mut A, ctx: &mut A::Context, task: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        let within = Within::nothing();
-        let turn = if this.seat.post.door().is_seeded() { 1 } else { TURN };
-        for _ in 0..turn {
-            if let Some(answer) = &mut this.answer {
-                if let Some((parcel, _)) = &this.at {
-                    within.next(parcel.clone());
-                }
-                this.calling = true;
-                let polled = answer.poll(actor, ctx, task);
-                this.calling = false;
-                let Poll::Ready(result) = polled else { return Poll::Pending };
-                this.answer = None;
-                this.finish(result);
-            }
-            // What the actor waits for, or that it stops, holds up events as it holds up messages.
-            if ctx.waiting() {
-                return Poll::Pending;
-            }
-            // A service that is about to be started again leaves what waits to the next.
-            if this.seat.oversight.as_ref().is_some_and(|oversight| oversight.is_paused()) {
-                this.rest();
-                return Poll::Pending;
-            }
-            let Some((parcel, ticket)) = this.seat.pop() else {
-                this.rest();
-                if this.seat.ended.get() {
-                    return Poll::Ready(());
-                }
-                let mut waker = this.seat.waker.borrow_mut();
-                if !waker.as_ref().is_some_and(|known| known.will_wake(task.waker())) {
-                    *waker = Some(task.waker().clone());
-                }
-                drop(waker);
-                desk::rest(&this.seat.hub, this.seat.post.door());
-                return Poll::Pending;
-            };
-            this.seat.busy.set(true);
-            this.seat.hub.made_room();
-            within.next(parcel.clone());
-            let heard = Heard::new((*parcel).clone());
-            this.began = ticket.as_ref().filter(|ticket| ticket.timed).map(|_| runtime::now());
-            this.at = Some((parcel, ticket));
-            this.calling = true;
-            let response = actor.handle(heard, ctx);
-            this.calling = false;
-            match at_once(response) {
-                Ok(handled) => this.finish(handled.map_err(ListenerError::from)),
-                Err(response) => {
-                    let timeout = this.seat.timeout;
-                    let deadline = runtime::after(runtime::now(), timeout);
-                    let by = answering(response, ctx);
-                    this.answer = Some(Answer { by, deadline: Box::pin(tokio::time::sleep_until(deadline)), timeout });
-                }
-            }
-        }
-        task.waker().wake_by_ref();
-        Poll::Pending
-    }
-}
-
-impl<S: Subject, A: Actor> Hearings<S, A> {
-    /// No call is under way.
-    #[inline]
-    fn rest(&self) {
-        self.seat.busy.set(false);
-        if let Some(oversight) = &self.seat.oversight {
-            oversight.rested();
-        }
-    }
-
-    #[inline]
-    fn finish(&mut self, result: Result<(), ListenerError>) {
-        if let Some((parcel, ticket)) = self.at.take() {
-            self.seat.finish(&parcel, ticket, self.began.take(), result);
-        }
-    }
-}
-
-/// What a handler has answered, if that is no future: without a channel for it.
-#[inline]
-fn at_once<R: 'static>(response: R) -> Result<Handled, R> {
-    let mut response = Some(response);
-    if let Some(handled) = (&mut response as &mut dyn Any).downcast_mut::<Option<Handled>>().and_then(Option::take) {
-        return Ok(handled);
-    }
-    match response {
-        Some(response) => Err(response),
-        None => Ok(Ok(())),
-    }
-}
-
-/// Takes over what a handler has answered: a future is polled here, where what it emits is known to be caused by its
-/// event, and one at a time.
-fn answering<S: Subject, A>(response: <A as Handler<Heard<S>>>::Result, ctx: &mut A::Context) -> Answering<A>
-where
-    A: Actor + Handler<Heard<S>>,
-    A::Context: AsyncContext<A>,
-    <A as Handler<Heard<S>>>::Result: 'static,
-{
-    let mut response = Some(response);
-    let any: &mut dyn Any = &mut response;
-    if let Some(future) = any.downcast_mut::<Option<ResponseActFuture<A, Handled>>>().and_then(Option::take) {
-        return Answering::Acting(future);
-    }
-    if let Some(future) = any.downcast_mut::<Option<ResponseFuture<Handled>>>().and_then(Option::take) {
-        return Answering::Future(future);
-    }
-    let (sender, answer) = oneshot::channel();
-    if let Some(response) = response {
-        response.handle(ctx, Some(sender));
-    }
-    Answering::Channel(answer)
-}
-
-impl<S: Subject, A: Actor> Drop for Hearings<S, A> {
-    fn drop(&mut self) {
-        // The actor is gone, or its registration.
-        self.rest();
-        if let Some(oversight) = self.seat.oversight.clone() {
-            let lost = oversight.lost(self.calling);
-            drop_quietly(self.answer.take());
-            self.finish(Err(lost));
-            *self.seat.waker.borrow_mut() = None;
-            desk::rest(&self.seat.hub, self.seat.post.door());
-            return;
-        }
-        self.finish(Err(ListenerError::Gone));
-        if self.seat.ringed {
-            // Those around it wait for what it has not done.
-            self.seat.end();
-        }
-        subscription::end(&self.seat.hub, &self.seat.post, None);
-        desk::rest(&self.seat.hub, self.seat.post.door());
-    }
-}
-
-/// The actor is not pinned, and neither is what is held of it.
-impl<S: Subject, A: Actor> Unpin for Hearings<S, A> {}

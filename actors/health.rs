@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::oversight::{self, Record};
+use crate::oversight;
 use crate::runtime::{self, Home, Task, Turn, quietly};
 use crate::service::{ServiceStatus, is_ready};
+use crate::standing::Record;
 
 /// How an application is, for a probe: cheap to clone, and to be asked from any thread.
 ///

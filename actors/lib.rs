@@ -73,6 +73,7 @@ mod call;
 mod heard;
 mod seat;
 mod actor_seat;
+mod hearings;
 mod work;
 mod report;
 mod letters;
@@ -89,12 +90,20 @@ mod supervised;
 mod service_addr;
 mod restart;
 mod supervisor;
+mod group;
 mod supervision;
+mod keeper;
+mod child;
 mod services;
+mod services_error;
+mod shutdown;
 mod health;
 mod life;
+mod start_error;
 mod instance;
 mod oversight;
+mod standing;
+mod service_context;
 
 // Beneath all of them.
 mod error;
@@ -143,7 +152,6 @@ pub use heard::Heard;
 pub use id::{BrokerId, EmitterId, RoundId, RoundKey};
 pub use json_event::JsonEvent;
 pub use letters::{DeadLetter, DeadLetters, Reason, RedriveError};
-pub use life::StartError;
 pub use listen_error::ListenError;
 pub use listener::{Listen, Listener};
 pub use listening::{Listening, Overflow};
@@ -152,7 +160,7 @@ pub use metadata::{Metadata, Secret};
 pub use middleware::{Call, Handling, Middleware, Next};
 pub use name::Name;
 pub use outcome::{Cancelled, FromOutcome, Outcome, Resolved, Signal};
-pub use oversight::{OnError, ServiceContext};
+pub use oversight::OnError;
 pub use parcel::BadPayload;
 pub use patterns::Patterns;
 pub use pledge::{Pledge, Summons};
@@ -179,8 +187,12 @@ pub use trace::{TraceContext, TraceError};
 pub use uuid::Uuid;
 
 pub use health::{Health, HealthReport};
-pub use services::{Services, ServicesError, ServicesHandle, Shutdown, ShutdownReport};
+pub use service_context::ServiceContext;
+pub use services::{Services, ServicesHandle};
+pub use services_error::ServicesError;
+pub use shutdown::{Shutdown, ShutdownReport};
 pub use snapshot::{BrokerSnapshot, DESCRIBED_ROUNDS, EmitterStats, OpenRound, PastRound};
+pub use start_error::StartError;
 
 /// What a round may gather: any type that can be shared between threads and lives as long as it is needed.
 pub trait Payload: Send + Sync + Unpin + 'static {}

@@ -3,7 +3,6 @@
 //! `factory → start (before it is an actor) → Subscriptions → Instance → … → drained → stop → gone`
 
 use std::cell::{Cell, RefCell};
-use std::fmt;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,70 +13,21 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::bus::EventBus;
+use crate::child::{Child, LocalFuture};
 use crate::desk;
 use crate::error::Failure;
 use crate::instance::{End, Instance, Reins};
-use crate::listen_error::ListenError;
+use crate::keeper::ToKeeper;
 use crate::name::Name;
-use crate::oversight::{OnError, Oversight, Record, Standing};
+use crate::oversight::{OnError, Oversight};
 use crate::restart::{Backoff, Budget, Restart};
 use crate::runtime::{self, Either, Guarded, catch, drop_quietly, either};
 use crate::service::{BaseService, ServiceState};
 use crate::service_addr::Shared;
+use crate::standing::{Record, Standing};
+use crate::start_error::StartError;
 use crate::station::ToStation;
 use crate::subscriptions::{ServiceSeat, Subscriptions, Terms};
-use crate::supervision::{Child, LocalFuture, ToKeeper};
-
-/// Why a service does not run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StartError {
-    /// Its factory returned an error, or panicked; this is the text.
-    NotBuilt(String),
-    /// Its `start` returned an error, or it or `begin` panicked; this is the text.
-    Failed(String),
-    /// Its `start` was not done in time.
-    TimedOut(Duration),
-    /// What it declares cannot be subscribed.
-    Subscriptions(ListenError),
-    /// It was told to stop before it ran.
-    Stopped,
-    /// This thread has no actix system, so there is no place for it.
-    NoArbiter,
-    /// It is one of several, and another did not start.
-    Neighbour {
-        /// Which one.
-        service: String,
-        /// Why not.
-        error: Box<StartError>,
-    },
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotBuilt(text) => write!(f, "could not be built: {text}"),
-            Self::Failed(text) => write!(f, "did not start: {text}"),
-            Self::TimedOut(limit) => write!(f, "had not started after {limit:?}: raise its `start_timeout`, or start less"),
-            Self::Subscriptions(error) => write!(f, "could not subscribe: {error}"),
-            Self::Stopped => f.write_str("was told to stop before it ran"),
-            Self::NoArbiter => f.write_str(
-                "no actix system on this thread: start services under #[actix::main] or inside System::new().block_on(…)",
-            ),
-            Self::Neighbour { service, error } => write!(f, "`{service}` {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Subscriptions(error) => Some(error),
-            Self::Neighbour { error, .. } => Some(error),
-            _ => None,
-        }
-    }
-}
 
 /// What is said about a service before it starts.
 #[derive(Clone, Debug)]

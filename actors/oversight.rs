@@ -4,20 +4,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::sync::Arc;
 
-use actix::{Actor, ActorContext, Context};
 use tokio::sync::Notify;
 
-use crate::bus::EventBus;
 use crate::health::Pulse;
-use crate::name::Name;
 use crate::report::ListenerError;
-use crate::runtime::{Home, quietly, wall_clock};
-use crate::service::{BaseService, ServiceState, ServiceStatus};
-use crate::wire::whole_micros;
+use crate::runtime::Home;
+use crate::service::ServiceState;
+use crate::standing::Standing;
 
 /// What happens when a handler of a service returns an error for an event, or takes too long for it.
 ///
@@ -27,105 +22,10 @@ pub enum OnError {
     /// The service goes on.
     #[default]
     GoOn,
-    /// The service is degraded, until it [recovers](ServiceContext::recover) or is built anew.
+    /// The service is degraded, until it [recovers](crate::ServiceContext::recover) or is built anew.
     Degrade,
     /// The service is built anew, as after a panic.
     Restart,
-}
-
-/// The status of a service, for every thread.
-#[derive(Debug)]
-pub(crate) struct Record {
-    id: u64,
-    status: Mutex<ServiceStatus>,
-}
-
-impl Record {
-    pub(crate) fn new(service: Name) -> Arc<Self> {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        let id = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-        Arc::new(Self { id, status: Mutex::new(ServiceStatus::new(service, date())) })
-    }
-
-    /// Tells it from every other; 0 is none.
-    pub(crate) fn id(&self) -> u64 {
-        self.id
-    }
-
-    fn lock(&self) -> MutexGuard<'_, ServiceStatus> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn status(&self) -> ServiceStatus {
-        self.lock().clone()
-    }
-
-    pub(crate) fn state(&self) -> ServiceState {
-        self.lock().state
-    }
-}
-
-fn date() -> SystemTime {
-    whole_micros(wall_clock())
-}
-
-/// A status that is told on the bus at each change.
-pub(crate) struct Standing {
-    record: Arc<Record>,
-    bus: EventBus,
-}
-
-impl Standing {
-    pub(crate) fn new(record: Arc<Record>, bus: EventBus) -> Self {
-        Self { record, bus }
-    }
-
-    pub(crate) fn bus(&self) -> &EventBus {
-        &self.bus
-    }
-
-    pub(crate) fn state(&self) -> ServiceState {
-        self.record.state()
-    }
-
-    pub(crate) fn status(&self) -> ServiceStatus {
-        self.record.status()
-    }
-
-    /// Enters a state and tells it; nothing if it may not follow the present one.
-    pub(crate) fn enter(&self, state: ServiceState, error: Option<String>) -> bool {
-        let entered = {
-            let mut status = self.record.lock();
-            if status.enter(state, error, date()) { Some(status.clone()) } else { None }
-        };
-        let Some(status) = entered else { return false };
-        quietly(|| match state {
-            ServiceState::Failed => log::error!(target: "convoke::service", "{status}"),
-            _ if status.error.is_some() => log::warn!(target: "convoke::service", "{status}"),
-            _ => log::debug!(target: "convoke::service", "{status}"),
-        });
-        self.tell(status);
-        true
-    }
-
-    fn tell(&self, status: ServiceStatus) {
-        quietly(|| {
-            if let Err(error) = self.bus.publish(status) {
-                log::warn!(target: "convoke::service", "a change of state was not told: {error}");
-            }
-        });
-    }
-
-    fn erred(&self, error: String, tell: bool) {
-        let status = {
-            let mut status = self.record.lock();
-            status.erred(error);
-            status.clone()
-        };
-        if tell {
-            self.tell(status);
-        }
-    }
 }
 
 thread_local! {
@@ -296,57 +196,12 @@ impl Oversight {
     }
 }
 
-/// What a service says of itself, in its handlers, timers and futures: `ctx.degrade("no prices")`.
-///
-/// In an actor that nobody supervises, as in a test of one handler, these do nothing.
-pub trait ServiceContext {
-    /// Says that the service does not work as it should: it is degraded.
-    fn degrade(&self, why: impl Into<String>);
-
-    /// Says that the service is well again: it is running.
-    fn recover(&self);
-
-    /// Has the service built anew, as after a panic: this actor ends with the present message or event.
-    fn restart(&mut self, why: impl Into<String>);
-}
-
-impl<A: BaseService> ServiceContext for Context<A>
-where
-    A: Actor<Context = Self>,
-{
-    fn degrade(&self, why: impl Into<String>) {
-        with_current(|current| {
-            current.standing.enter(ServiceState::Degraded, Some(why.into()));
-        });
-    }
-
-    fn recover(&self) {
-        with_current(|current| {
-            if current.standing.state() == ServiceState::Degraded {
-                current.standing.enter(ServiceState::Running, None);
-            }
-        });
-    }
-
-    fn restart(&mut self, why: impl Into<String>) {
-        let mut supervised = false;
-        with_current(|current| {
-            current.doom(why.into());
-            supervised = true;
-        });
-        // So that actix hands it no further message.
-        if supervised {
-            self.stop();
-        }
-    }
-}
-
 /// Whether a service is being polled that is about to be started again.
 pub(crate) fn is_pausing() -> bool {
     CURRENT.with_borrow(|current| current.as_ref().is_some_and(|current| current.is_paused()))
 }
 
-fn with_current(run: impl FnOnce(&Oversight)) {
+pub(crate) fn with_current(run: impl FnOnce(&Oversight)) {
     let current = CURRENT.with_borrow(Clone::clone);
     match current {
         Some(current) => run(&current),

@@ -15,9 +15,10 @@ use actix::prelude::SendError;
 use actix::{Addr, Context, Handler, MailboxError, Message};
 use tokio::sync::{Notify, oneshot};
 
-use crate::oversight::{self, Record};
+use crate::oversight;
 use crate::runtime;
 use crate::service::{BaseService, ServiceState, ServiceStatus};
+use crate::standing::Record;
 
 /// What a service did not do with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]

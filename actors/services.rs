@@ -9,85 +9,18 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::bus::EventBus;
+use crate::child::Child;
 use crate::health::{Health, Watch};
-use crate::life::StartError;
+use crate::keeper::Keeper;
 use crate::name::Name;
 use crate::runtime::{self, Either, all, either};
 use crate::service::ServiceStatus;
-use crate::supervision::{Child, Keeper, Keeping, Strategy};
+use crate::services_error::ServicesError;
+use crate::shutdown::{Hurry, Shutdown, ShutdownReport};
+use crate::start_error::StartError;
+use crate::supervision::{Keeping, Strategy};
 use crate::supervisor::IntoChild;
-
-/// Why an application does not run. What had started is stopped again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ServicesError {
-    /// A service did not start.
-    Start {
-        /// Which one.
-        service: String,
-        /// Why not.
-        error: Box<StartError>,
-    },
-    /// Not all had started in time.
-    TimedOut {
-        /// Those that had not.
-        waiting: Vec<String>,
-        /// The time.
-        after: Duration,
-    },
-    /// A service needs one that was not added.
-    Missing {
-        /// Which one needs it.
-        service: String,
-        /// What it needs.
-        needs: String,
-    },
-    /// Services need each other.
-    Cycle {
-        /// In the order in which each needs the next, and the last the first.
-        services: Vec<String>,
-    },
-    /// Two have the same name.
-    Twice {
-        /// The name.
-        name: String,
-    },
-    /// This thread has no actix system, so there is no place for them.
-    NoArbiter,
-}
-
-impl fmt::Display for ServicesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Start { service, error } => write!(f, "the service `{service}` {error}"),
-            Self::TimedOut { waiting, after } => {
-                write!(f, "not started after {after:?}: {}; raise `start_timeout`, or start less", waiting.join(", "))
-            }
-            Self::Missing { service, needs } => {
-                write!(f, "the service `{service}` needs `{needs}`, which was not added: add it, or name it so")
-            }
-            Self::Cycle { services } => {
-                write!(f, "services need each other: {} → {}; break the cycle", services.join(" → "), services[0])
-            }
-            Self::Twice { name } => {
-                write!(f, "two services are called `{name}`: give one another name with `.named(…)`")
-            }
-            Self::NoArbiter => StartError::NoArbiter.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ServicesError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Start { error, .. } => Some(&**error),
-            _ => None,
-        }
-    }
-}
 
 /// The services of an application: awaited, they start.
 ///
@@ -219,7 +152,7 @@ impl Services {
                 }
             };
             if let Some(error) = failed {
-                handle.stop(&mut Hurry { signal: Box::pin(pending()), has_come: false }).await;
+                handle.stop(&mut Hurry::new(pending())).await;
                 return Err(error);
             }
         }
@@ -299,74 +232,6 @@ struct Kept {
     keeper: Keeper,
 }
 
-/// What ends an application: any future, as whose end it begins to shut down; or a signal that can be given twice.
-pub trait Shutdown {
-    /// Returns what is awaited before the shutdown, and what hurries it.
-    #[doc(hidden)]
-    fn into_signals(self) -> (impl Future<Output = ()>, impl Future<Output = ()>);
-}
-
-impl<F: Future<Output = ()>> Shutdown for F {
-    fn into_signals(self) -> (impl Future<Output = ()>, impl Future<Output = ()>) {
-        (self, pending())
-    }
-}
-
-/// A second signal, which may come at any time and is remembered.
-struct Hurry<F> {
-    signal: Pin<Box<F>>,
-    has_come: bool,
-}
-
-impl<F: Future<Output = ()>> Hurry<F> {
-    async fn come(&mut self) {
-        if !self.has_come {
-            self.signal.as_mut().await;
-            self.has_come = true;
-        }
-    }
-}
-
-/// What a shutdown came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct ShutdownReport {
-    /// Whether all that had been emitted or published was handled.
-    pub drained: bool,
-    /// Whether it was told to hurry.
-    pub hurried: bool,
-    /// The services that had not stopped when the time was over.
-    pub late: Vec<String>,
-    /// How each service was at the end.
-    pub services: Vec<ServiceStatus>,
-    /// How long it took.
-    pub took: Duration,
-}
-
-impl ShutdownReport {
-    /// Whether nothing was left undone: all was drained, and every service has stopped without an error.
-    pub fn is_clean(&self) -> bool {
-        self.drained && self.late.is_empty() && self.services.iter().all(|status| status.error.is_none())
-    }
-}
-
-impl fmt::Display for ShutdownReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stopped = self.services.iter().filter(|status| status.state.is_over()).count();
-        write!(f, "{stopped} of {} services stopped after {:?}", self.services.len(), self.took)?;
-        if !self.drained {
-            f.write_str(", not all events were handled")?;
-        }
-        if !self.late.is_empty() {
-            write!(f, ", too late: {}", self.late.join(", "))?;
-        }
-        for status in self.services.iter().filter(|status| status.error.is_some()) {
-            write!(f, "; {status}")?;
-        }
-        Ok(())
-    }
-}
-
 /// The services of an application that runs: when it is dropped, they stop.
 #[must_use = "dropping it stops the services, and so does `let _ =`: give it a name, and `run_until` its end"]
 pub struct ServicesHandle {
@@ -399,7 +264,7 @@ impl ServicesHandle {
 
     async fn shut_down(mut self, hurry: impl Future<Output = ()>) -> ShutdownReport {
         let began = runtime::now();
-        let mut hurry = Hurry { signal: Box::pin(hurry), has_come: false };
+        let mut hurry = Hurry::new(hurry);
         let mut drained = self.drain(&mut hurry).await;
         let late = self.stop(&mut hurry).await;
         if drained {

@@ -12,16 +12,19 @@ use std::time::Duration;
 
 use crate::bus::EventBus;
 use crate::error::Failure;
-use crate::life::{Life, Options, StartError};
+use crate::keeper::Keeper;
+use crate::life::{Life, Options};
 use crate::listening::Overflow;
 use crate::name::Name;
-use crate::oversight::{OnError, Record};
+use crate::oversight::OnError;
 use crate::restart::{Backoff, Budget, Restart};
 use crate::runtime;
 use crate::service::{BaseService, ServiceStatus};
 use crate::service_addr::{ServiceAddr, Shared};
+use crate::standing::Record;
+use crate::start_error::StartError;
 use crate::subscriptions::Terms;
-use crate::supervision::{Keeper, Keeping, Strategy};
+use crate::supervision::{Keeping, Strategy};
 
 /// What a factory may return: the service, or a `Result` of it.
 #[diagnostic::on_unimplemented(

@@ -3,186 +3,19 @@
 //! `life.rs, supervisor.rs ─ News → Keeping ─ start, pause, stop → life.rs, supervisor.rs`
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::future::{Future, pending};
-use std::pin::Pin;
+use std::future::Future;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::child::Child;
 use crate::instance::End;
-use crate::life::StartError;
-use crate::name::Name;
-use crate::oversight::Record;
-use crate::restart::{Backoff, Budget, Ledger, Restart};
+use crate::keeper::{Keeper, Mail, News};
+use crate::restart::{Budget, Ledger};
 use crate::runtime::{self, Either, either, quietly, sleep};
-
-/// What is kept alive: a service, or a supervisor of several.
-pub(crate) trait Child {
-    fn name(&self) -> Name;
-
-    /// Whether this is what it is called, or the name of its type.
-    fn answers_to(&self, name: &str) -> bool;
-
-    /// Adds the statuses of all services in it.
-    fn records(&self, into: &mut Vec<Arc<Record>>);
-
-    /// The names of the services that have to run before it.
-    fn needs(&self) -> Vec<Name>;
-
-    fn restart(&self) -> (Restart, Backoff, Budget);
-
-    /// How often it was started: tells news of one start from news of an earlier.
-    fn runs(&self) -> u64;
-
-    /// How long it has run in all.
-    fn ran(&self) -> Duration;
-
-    /// Whether it has ended and does not come back.
-    fn is_over(&self) -> bool;
-
-    /// Names who is to be told of its end.
-    fn keep(&self, keeper: ToKeeper);
-
-    /// Starts it; it is subscribed and running when this is done.
-    fn start(&self) -> LocalFuture<'_, Result<(), StartError>>;
-
-    /// Has a start that is under way end soon, with an error.
-    fn interrupt(&self);
-
-    /// It has ended by this, and comes back.
-    fn away(&self, why: String);
-
-    /// Ends its actors, in order to start it again: it stays subscribed.
-    fn pause(&self) -> LocalFuture<'_, ()>;
-
-    /// Stops it, with its last events handled.
-    fn stop(&self) -> LocalFuture<'_, ()>;
-
-    /// Has a stop that is under way, or comes, wait for nothing.
-    fn hurry(&self);
-
-    /// Whether it runs.
-    fn is_up(&self) -> bool;
-
-    /// Who has awaited a call of it for as long as one may take, while it is away since then, waits no longer; returns when
-    /// to look again.
-    fn expire(&self, since: Instant) -> Instant;
-
-    /// It has ended, and does not come back.
-    fn settle(&self, error: Option<String>, failed: bool);
-}
-
-pub(crate) type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
-
-/// What a keeper is told.
-pub(crate) enum News {
-    /// A child has ended, in this of its runs.
-    Ended { child: usize, run: u64, end: End },
-    /// All of them are to stop; or to pause, until another keeper starts them again.
-    Stop { told: Option<oneshot::Sender<()>>, pausing: bool },
-    /// They are to stop without waiting.
-    Hurry,
-}
-
-/// The way to a keeper. What it is told is bounded: one end for each start, and what its handle is told.
-#[derive(Clone)]
-pub(crate) struct ToKeeper {
-    news: mpsc::UnboundedSender<News>,
-    child: usize,
-}
-
-impl ToKeeper {
-    pub(crate) fn ended(&self, run: u64, end: End) {
-        let _ = self.news.send(News::Ended { child: self.child, run, end });
-    }
-}
-
-/// What a keeper has been told and not heeded yet.
-struct Mail {
-    news: mpsc::UnboundedReceiver<News>,
-    kept: VecDeque<News>,
-    /// Those who wait for the end, once somebody has ordered it.
-    stop: Option<Vec<oneshot::Sender<()>>>,
-    /// It is no more than a pause.
-    pausing: bool,
-    /// Those who are told to hurry.
-    children: Vec<Rc<dyn Child>>,
-}
-
-impl Mail {
-    async fn next(&mut self) -> News {
-        loop {
-            if self.stop.is_some() {
-                return News::Stop { told: None, pausing: self.pausing };
-            }
-            if let Some(news) = self.kept.pop_front() {
-                return news;
-            }
-            match self.news.recv().await {
-                Some(news) => self.keep(news),
-                // The children hold a way here.
-                None => pending().await,
-            }
-        }
-    }
-
-    /// Takes in what has been told.
-    fn look(&mut self) {
-        while let Ok(news) = self.news.try_recv() {
-            self.keep(news);
-        }
-    }
-
-    fn keep(&mut self, news: News) {
-        match news {
-            News::Stop { told, pausing } => {
-                self.pausing = pausing && (self.pausing || self.stop.is_none());
-                self.stop.get_or_insert_default().extend(told);
-            }
-            News::Hurry => self.children.iter().for_each(|child| child.hurry()),
-            news => self.kept.push_back(news),
-        }
-    }
-
-    /// Waits for what is under way, and keeps what is told meanwhile. If it is to stop, `interrupt` is called, once.
-    async fn during<T>(&mut self, work: impl Future<Output = T>, interrupt: impl Fn()) -> T {
-        let mut work = std::pin::pin!(work);
-        let mut interrupted = false;
-        loop {
-            if self.stop.is_some() && !std::mem::replace(&mut interrupted, true) {
-                interrupt();
-            }
-            match either(work.as_mut(), self.news.recv()).await {
-                Either::First(done) => return done,
-                Either::Second(Some(news)) => self.keep(news),
-                Either::Second(None) => return work.await,
-            }
-        }
-    }
-
-    /// Waits so long, or until something is told that matters to those who wait; says whether all of it has passed.
-    async fn wait(&mut self, wait: Duration, matters: &impl Fn(&News) -> bool) -> bool {
-        let passed = sleep(wait);
-        let mut passed = std::pin::pin!(passed);
-        loop {
-            if self.stop.is_some() || self.kept.iter().any(matters) {
-                return false;
-            }
-            match either(passed.as_mut(), self.news.recv()).await {
-                Either::First(()) => return true,
-                Either::Second(Some(news)) => self.keep(news),
-                Either::Second(None) => {
-                    passed.await;
-                    return true;
-                }
-            }
-        }
-    }
-}
+use crate::start_error::StartError;
 
 /// Which children are started again with one that has fallen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -228,52 +61,6 @@ pub(crate) struct Keeping {
     on_failed: Option<Box<dyn FnOnce(String)>>,
 }
 
-#[cfg(feature = "testing")]
-thread_local! {
-    /// The keepers of a test, for the check at its end.
-    static KEEPERS: RefCell<Vec<Keeper>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Takes the keepers that have begun on this thread in virtual time, in that order.
-#[cfg(feature = "testing")]
-pub(crate) fn keepers_here() -> Vec<Keeper> {
-    KEEPERS.take()
-}
-
-/// How a keeper is reached.
-#[derive(Clone)]
-pub(crate) struct Keeper(mpsc::UnboundedSender<News>);
-
-impl Keeper {
-    /// Orders the end and waits for it.
-    pub(crate) async fn stop(&self) {
-        self.end(false).await;
-    }
-
-    /// Orders a pause of all that it keeps, and waits for it; the keeper ends with it.
-    pub(crate) async fn pause(&self) {
-        self.end(true).await;
-    }
-
-    async fn end(&self, pausing: bool) {
-        let (told, ended) = oneshot::channel();
-        // An error means that it has ended.
-        if self.0.send(News::Stop { told: Some(told), pausing }).is_ok() {
-            let _ = ended.await;
-        }
-    }
-
-    /// Has an end that was ordered wait for nothing.
-    pub(crate) fn hurry(&self) {
-        let _ = self.0.send(News::Hurry);
-    }
-
-    /// Orders the end.
-    pub(crate) fn ask_to_stop(&self) {
-        let _ = self.0.send(News::Stop { told: None, pausing: false });
-    }
-}
-
 impl Keeping {
     /// Begins to keep these, on this arbiter. The receiver hears when all are running, or which has not started.
     pub(crate) fn begin(
@@ -283,16 +70,13 @@ impl Keeping {
         root: bool,
         on_failed: Option<Box<dyn FnOnce(String)>>,
     ) -> (Keeper, oneshot::Receiver<Result<(), StartError>>) {
-        let (to_keeper, news) = mpsc::unbounded_channel();
-        for (place, child) in children.iter().enumerate() {
-            child.keep(ToKeeper { news: to_keeper.clone(), child: place });
-        }
+        let (keeper, mail) = Mail::open(&children);
         let (told, started) = oneshot::channel();
         let names: Vec<_> = children.iter().map(|child| format!("`{}`", child.name())).collect();
         let names = names.join(", ");
         let keeping = Self {
             ledgers: children.iter().map(|child| Ledger::new(child.restart().2)).collect(),
-            mail: Mail { news, kept: VecDeque::new(), stop: None, pausing: false, children: children.clone() },
+            mail,
             children,
             strategy,
             shared,
@@ -301,14 +85,6 @@ impl Keeping {
         };
         let label = move || format!("the keeper of {names}");
         runtime::spawn_named(label, keeping.keep(told));
-        let keeper = Keeper(to_keeper);
-        #[cfg(feature = "testing")]
-        if runtime::is_virtual() {
-            KEEPERS.with_borrow_mut(|keepers| {
-                keepers.retain(|keeper| !keeper.0.is_closed());
-                keepers.push(keeper.clone());
-            });
-        }
         (keeper, started)
     }
 
@@ -342,9 +118,7 @@ impl Keeping {
 
     /// Tells those who wait for the end.
     fn told(mut self) {
-        self.mail.news.close();
-        self.mail.look();
-        for told in self.mail.stop.take().unwrap_or_default() {
+        for told in self.mail.close() {
             quietly(|| {
                 let _ = told.send(());
             });
@@ -356,9 +130,9 @@ impl Keeping {
             let child = self.children[place].clone();
             // Also if it came while the one before was in its last steps.
             self.mail.look();
-            let started = match self.mail.stop {
-                Some(_) => Err(StartError::Stopped),
-                None => self.mail.during(child.start(), || child.interrupt()).await,
+            let started = match self.mail.is_to_stop() {
+                true => Err(StartError::Stopped),
+                false => self.mail.during(child.start(), || child.interrupt()).await,
             };
             if let Err(error) = started {
                 child.settle(Some(error.to_string()), error != StartError::Stopped);
@@ -377,7 +151,7 @@ impl Keeping {
     async fn stop_all(&mut self) {
         for child in self.children.iter().rev() {
             let ending = child.clone();
-            if self.mail.pausing && !ending.is_over() {
+            if self.mail.is_pausing() && !ending.is_over() {
                 self.mail.during(ending.pause(), || {}).await;
             } else {
                 self.mail.during(ending.stop(), || {}).await;
@@ -425,11 +199,11 @@ impl Keeping {
             let matters = move |news: &News| matches!(news, News::Ended { child, run, .. } if !up[*child] && *run == runs[*child]);
             let wait = ready.saturating_duration_since(runtime::now());
             let passed = while_expiring(&those(&self.children, &down), since, self.mail.wait(wait, &matters)).await;
-            if self.mail.stop.is_some() {
+            if self.mail.is_to_stop() {
                 return true;
             }
             if !passed {
-                let told = self.mail.kept.iter().position(&matters).and_then(|place| self.mail.kept.remove(place));
+                let told = self.mail.take(&matters);
                 if let Some(News::Ended { child, end, .. }) = told {
                     fallen = Some(Fallen { child, failed: end != End::Stopped, why: end.error() });
                 }
@@ -437,7 +211,7 @@ impl Keeping {
             }
             for place in 0..down.len() {
                 self.mail.look();
-                if self.mail.stop.is_some() {
+                if self.mail.is_to_stop() {
                     return true;
                 }
                 if !down[place] {
@@ -446,7 +220,7 @@ impl Keeping {
                 let starting = self.children[place].clone();
                 let start = self.mail.during(starting.start(), || starting.interrupt());
                 let started = while_expiring(&those(&self.children, &down), since, start).await;
-                if self.mail.stop.is_some() {
+                if self.mail.is_to_stop() {
                     return true;
                 }
                 down[place] = false;

@@ -2,26 +2,26 @@
 //!
 //! `Supervisor::one_for_all(…).add(…).add(…) → .await → SupervisorHandle`, `a child beyond its budget → all of them failed → the supervisor above`
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::bus::EventBus;
-use crate::instance::End;
-use crate::life::StartError;
+use crate::child::Child;
+use crate::group::Group;
+use crate::keeper::Keeper;
 use crate::name::Name;
-use crate::oversight::{Record, Standing};
-use crate::restart::{Backoff, Budget, Ledger, Restart};
-use crate::runtime::{self, spawn_named};
-use crate::service::{BaseService, ServiceState, ServiceStatus};
+use crate::start_error::StartError;
+
+use crate::restart::{Backoff, Budget, Restart};
+use crate::runtime;
+use crate::service::{BaseService, ServiceStatus};
+use crate::standing::Record;
 use crate::supervised::Supervised;
-use crate::supervision::{Child, Keeper, Keeping, LocalFuture, Shared, Strategy, ToKeeper};
+use crate::supervision::{Keeping, Strategy};
 
 /// What a supervisor keeps alive, and what [`Services`](crate::Services) start: a service, or a supervisor of several.
 pub trait IntoChild {
@@ -48,7 +48,7 @@ impl<A: BaseService> IntoChild for Supervised<A> {
 
 impl IntoChild for Supervisor {
     fn into_child(self) -> Kept {
-        Kept(self.into_group())
+        Kept(Group::of(self))
     }
 }
 
@@ -84,13 +84,13 @@ impl IntoChild for Supervisor {
 /// ```
 #[must_use = "the services start when this is awaited, or when the supervisor or the services are started to which it was added"]
 pub struct Supervisor {
-    bus: EventBus,
-    name: Name,
-    strategy: Strategy,
-    children: Vec<Rc<dyn Child>>,
-    budget: Budget,
-    backoff: Backoff,
-    restart: Restart,
+    pub(crate) bus: EventBus,
+    pub(crate) name: Name,
+    pub(crate) strategy: Strategy,
+    pub(crate) children: Vec<Rc<dyn Child>>,
+    pub(crate) budget: Budget,
+    pub(crate) backoff: Backoff,
+    pub(crate) restart: Restart,
 }
 
 impl Supervisor {
@@ -148,27 +148,11 @@ impl Supervisor {
         self
     }
 
-    fn into_group(self) -> Rc<Group> {
-        let record = Record::new(self.name.clone());
-        Rc::new_cyclic(|me| Group {
-            me: me.clone(),
-            standing: Standing::new(record.clone(), self.bus.clone()),
-            record,
-            plan: self,
-            keepers: RefCell::default(),
-            above: RefCell::default(),
-            runs: Cell::new(0),
-            ran: Cell::new(Duration::ZERO),
-            since: Cell::new(None),
-            hurried: Cell::new(false),
-        })
-    }
-
     async fn start(self) -> Result<SupervisorHandle, StartError> {
         if !runtime::is_arbiter() {
             return Err(StartError::NoArbiter);
         }
-        let group = self.into_group();
+        let group = Group::of(self);
         let mut records = Vec::new();
         group.records(&mut records);
         let (keeper, started) = Keeping::begin(vec![group], Strategy::OneForOne, None, true, None);
@@ -243,190 +227,5 @@ impl Drop for SupervisorHandle {
 impl fmt::Debug for SupervisorHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("SupervisorHandle").field(&self.status().to_string()).finish()
-    }
-}
-
-/// A supervisor that has a place in a tree.
-struct Group {
-    me: Weak<Self>,
-    record: Arc<Record>,
-    standing: Standing,
-    plan: Supervisor,
-    /// One for each child, or one for all.
-    keepers: RefCell<Vec<Keeper>>,
-    above: RefCell<Option<ToKeeper>>,
-    runs: Cell<u64>,
-    ran: Cell<Duration>,
-    since: Cell<Option<Instant>>,
-    hurried: Cell<bool>,
-}
-
-impl Group {
-    fn enter(&self, state: ServiceState, error: Option<String>) {
-        self.standing.enter(state, error);
-        if self.standing.state().is_up() {
-            self.since.set(Some(runtime::now()));
-        } else if let Some(since) = self.since.take() {
-            self.ran.set(self.ran.get() + (runtime::now() - since));
-        }
-    }
-
-    async fn start_children(&self) -> Result<(), StartError> {
-        self.runs.set(self.runs.get() + 1);
-        let run = self.runs.get();
-        self.keepers.take();
-        let me = self.me.clone();
-        let ran = Box::new(move || me.upgrade().map_or(Duration::ZERO, |group| group.ran()));
-        let ledger = Rc::new(Shared { ledger: RefCell::new(Ledger::new(self.plan.budget)), ran });
-        let sets: Vec<Vec<_>> = match self.plan.strategy {
-            Strategy::OneForOne => self.plan.children.iter().map(|child| vec![child.clone()]).collect(),
-            _ => vec![self.plan.children.clone()],
-        };
-        for children in sets.into_iter().filter(|children| !children.is_empty()) {
-            let me = self.me.clone();
-            let on_failed = Box::new(move |why| Self::failed(&me, run, why));
-            let named = children[0].name();
-            let alone = children.len() == 1;
-            let (keeper, started) =
-                Keeping::begin(children, self.plan.strategy, Some(ledger.clone()), false, Some(on_failed));
-            self.keepers.borrow_mut().push(keeper);
-            let started = started.await.map_err(|_| StartError::Stopped).and_then(|started| started);
-            if let Err(error) = started {
-                self.stop_children().await;
-                return Err(match error {
-                    StartError::Stopped | StartError::Neighbour { .. } => error,
-                    error if alone => StartError::Neighbour { service: named.to_string(), error: Box::new(error) },
-                    error => error,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    async fn stop_children(&self) {
-        // They stay listed until they have ended: somebody else may wait for the same.
-        let keepers = self.keepers.borrow().clone();
-        for keeper in keepers.into_iter().rev() {
-            if self.hurried.get() {
-                keeper.hurry();
-            }
-            keeper.stop().await;
-        }
-        // Those that were paused have no keeper.
-        for child in self.plan.children.iter().rev().filter(|child| !child.is_over()) {
-            child.stop().await;
-        }
-    }
-
-    /// A child is beyond the budget: the others stop, and whoever is above is told.
-    fn failed(me: &Weak<Self>, run: u64, why: String) {
-        let Some(group) = me.upgrade().filter(|group| group.runs.get() == run) else { return };
-        let label = format!("the end of the supervisor `{}`", group.plan.name);
-        spawn_named(move || label.clone(), async move {
-            group.stop_children().await;
-            let above = group.above.borrow().clone();
-            if let Some(above) = above {
-                above.ended(run, End::Failed(why));
-            }
-        });
-    }
-}
-
-impl Child for Group {
-    fn name(&self) -> Name {
-        self.plan.name.clone()
-    }
-
-    fn answers_to(&self, name: &str) -> bool {
-        *self.plan.name == *name || self.plan.children.iter().any(|child| child.answers_to(name))
-    }
-
-    fn records(&self, into: &mut Vec<Arc<Record>>) {
-        into.push(self.record.clone());
-        self.plan.children.iter().for_each(|child| child.records(into));
-    }
-
-    fn needs(&self) -> Vec<Name> {
-        let needs: Vec<_> = self.plan.children.iter().flat_map(|child| child.needs()).collect();
-        needs.into_iter().filter(|name| !self.answers_to(name)).collect()
-    }
-
-    fn restart(&self) -> (Restart, Backoff, Budget) {
-        (self.plan.restart, self.plan.backoff, Budget::default())
-    }
-
-    fn runs(&self) -> u64 {
-        self.runs.get()
-    }
-
-    fn ran(&self) -> Duration {
-        self.ran.get() + self.since.get().map_or(Duration::ZERO, |since| runtime::now() - since)
-    }
-
-    fn is_over(&self) -> bool {
-        self.standing.state().is_over()
-    }
-
-    fn keep(&self, keeper: ToKeeper) {
-        *self.above.borrow_mut() = Some(keeper);
-    }
-
-    fn start(&self) -> LocalFuture<'_, Result<(), StartError>> {
-        Box::pin(async {
-            self.enter(ServiceState::Starting, None);
-            let started = self.start_children().await;
-            if started.is_ok() {
-                self.enter(ServiceState::Running, None);
-            }
-            started
-        })
-    }
-
-    fn interrupt(&self) {
-        self.keepers.borrow().iter().for_each(Keeper::ask_to_stop);
-    }
-
-    fn away(&self, why: String) {
-        self.enter(ServiceState::Restarting, Some(why));
-    }
-
-    fn pause(&self) -> LocalFuture<'_, ()> {
-        Box::pin(async {
-            self.enter(ServiceState::Stopping, None);
-            let keepers = self.keepers.borrow().clone();
-            for keeper in keepers.into_iter().rev() {
-                keeper.pause().await;
-            }
-            self.enter(ServiceState::Restarting, None);
-        })
-    }
-
-    fn stop(&self) -> LocalFuture<'_, ()> {
-        Box::pin(async {
-            if self.is_over() {
-                return;
-            }
-            self.enter(ServiceState::Stopping, None);
-            self.stop_children().await;
-            self.enter(ServiceState::Stopped, None);
-        })
-    }
-
-    fn hurry(&self) {
-        self.keepers.borrow().iter().for_each(Keeper::hurry);
-        self.hurried.set(true);
-    }
-
-    fn is_up(&self) -> bool {
-        self.standing.state().is_up()
-    }
-
-    fn expire(&self, since: Instant) -> Instant {
-        let latest = runtime::after(since, runtime::FOREVER);
-        self.plan.children.iter().map(|child| child.expire(since)).min().unwrap_or(latest)
-    }
-
-    fn settle(&self, error: Option<String>, failed: bool) {
-        self.enter(if failed { ServiceState::Failed } else { ServiceState::Stopped }, error);
     }
 }

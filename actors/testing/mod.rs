@@ -45,7 +45,7 @@ pub use unmet::Unmet;
 pub use waits::{ExpectNone, WaitFor, WaitForEvent, WaitForEvents};
 
 use crate::runtime::{self, Executor, VirtualDate};
-use crate::{desk, supervision};
+use crate::{desk, keeper};
 
 /// How often the other tasks of the arbiter get a turn before the check: actors that stop drop what they hold, which
 /// stops others.
@@ -128,7 +128,7 @@ async fn comes_to_rest() -> bool {
 pub(crate) async fn left_behind() -> Vec<String> {
     // What never comes to rest is never drained.
     if comes_to_rest().await {
-        for keeper in supervision::keepers_here().into_iter().rev() {
+        for keeper in keeper::keepers_here().into_iter().rev() {
             keeper.stop().await;
         }
         for bus in desk::buses_here() {
