@@ -695,7 +695,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_panics_is_a_panic_of_its_constructor() {
+    fn an_error_that_panics_when_it_is_shown_is_told_as_one() {
         #[derive(Debug)]
         struct Speechless;
         impl fmt::Display for Speechless {
@@ -706,7 +706,7 @@ mod tests {
         impl std::error::Error for Speechless {}
 
         let error = Container::builder().provide_with(|_| -> Result<Shop, _> { Err(Speechless)? }).try_build();
-        assert_eq!(error.unwrap_err(), failed(SHOP, "its constructor panicked: no words", &[]));
+        assert_eq!(error.unwrap_err(), failed(SHOP, "an error that panics when it is shown: no words", &[]));
     }
 
     #[test]
