@@ -93,17 +93,18 @@ impl Recorder {
             state.forgotten += surplus as u64;
             state.seen.drain(..surplus).collect()
         };
-        drop_quietly(dropped);
+        drop_each(dropped);
     }
 
     /// Records nothing more, and lets go of what there is.
     pub(super) fn close(&self) {
-        let dropped = {
+        let (dropped, waker) = {
             let mut state = self.state();
             state.closed = true;
             (std::mem::take(&mut state.seen), state.waker.take())
         };
-        drop_quietly(dropped);
+        drop_each(dropped);
+        drop_quietly(waker);
     }
 
     /// What was recorded after that number; if there is nothing, whoever waits is woken by the next.
@@ -151,7 +152,7 @@ impl Recorder {
             state.forgotten = 0;
             std::mem::take(&mut state.seen)
         };
-        drop_quietly(dropped);
+        drop_each(dropped);
     }
 
     /// Answerers are called.
@@ -178,6 +179,11 @@ impl Recorder {
         }
         list
     }
+}
+
+/// Each by itself: a second panic while the first unwinds would abort the process.
+fn drop_each(seen: impl IntoIterator<Item = Seen>) {
+    seen.into_iter().for_each(drop_quietly);
 }
 
 impl Tap for Recorder {
