@@ -22,6 +22,9 @@ pub(super) const KEPT: usize = 10_000;
 /// How many events a list shows: the last ones.
 const LISTED: usize = 20;
 
+/// How many events are looked at in one go: a wait that is met by the first of many takes no copy of all.
+const LOOKED_AT: usize = 64;
+
 /// What is recorded.
 #[derive(Clone, Debug)]
 pub(super) enum Filter {
@@ -107,7 +110,7 @@ impl Recorder {
         drop_quietly(waker);
     }
 
-    /// What was recorded after that number; if there is nothing, whoever waits is woken by the next.
+    /// The next that were recorded after that number; if there is nothing, whoever waits is woken by the next.
     pub(super) fn after(&self, number: u64, waker: &Waker) -> Vec<Seen> {
         let waker = waker.clone();
         let before;
@@ -115,7 +118,7 @@ impl Recorder {
             let mut state = self.state();
             let kept_from = state.recorded - state.seen.len() as u64;
             let skip = usize::try_from(number.saturating_sub(kept_from)).unwrap_or(usize::MAX);
-            let fresh: Vec<_> = state.seen.iter().skip(skip).cloned().collect();
+            let fresh: Vec<_> = state.seen.iter().skip(skip).take(LOOKED_AT).cloned().collect();
             if !fresh.is_empty() {
                 return fresh;
             }
