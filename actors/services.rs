@@ -325,7 +325,8 @@ impl ServicesHandle {
 
     /// Those of a level that have not stopped.
     fn late(&self, level: &[Kept]) -> Vec<String> {
-        let over = |name: &str| self.statuses().iter().any(|status| *status.service == *name && status.state.is_over());
+        let statuses = self.statuses();
+        let over = |name: &str| statuses.iter().any(|status| *status.service == *name && status.state.is_over());
         level.iter().map(|kept| kept.name.clone()).filter(|name| !over(name)).collect()
     }
 
