@@ -168,3 +168,10 @@ impl<M> Received<M> {
         list
     }
 }
+
+/// Each message by itself: a second panic while the first unwinds would abort the process.
+impl<M> Drop for Received<M> {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.state.get_mut().waiting).into_iter().for_each(drop_quietly);
+    }
+}
