@@ -222,7 +222,7 @@ impl EventBus {
         };
         drop(kept);
         // Logged where nothing is locked: a log may be an event.
-        log::debug!(target: "convoke::bus", "`{}` listens to {}", post.name(), post.hearing);
+        runtime::quietly(|| log::debug!(target: "convoke::bus", "`{}` listens to {}", post.name(), post.hearing));
         let group = Arc::new(Group::of_one(post.clone()));
         for parcel in retained {
             Freight::new(hub, parcel, &group, Errand::Queue { reserved: Reserved::Nobody }).arrive(&station);

@@ -62,7 +62,21 @@ impl Group {
         }
     }
 
+    /// They start one after the other, so what one needs stands before it.
+    fn check_order(&self) -> Result<(), StartError> {
+        for (place, child) in self.plan.children.iter().enumerate() {
+            let later = &self.plan.children[place..];
+            let misplaced = |need: &Name| later.iter().any(|other| other.answers_to(need));
+            if let Some(needs) = child.needs().into_iter().find(misplaced) {
+                let error = Box::new(StartError::Order { needs: needs.to_string() });
+                return Err(StartError::Neighbour { service: child.name().to_string(), error });
+            }
+        }
+        Ok(())
+    }
+
     async fn start_children(&self) -> Result<(), StartError> {
+        self.check_order()?;
         self.runs.set(self.runs.get() + 1);
         let run = self.runs.get();
         self.keepers.take();

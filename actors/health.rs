@@ -44,9 +44,10 @@ impl Health {
         Self { records: records.into(), pulse: Arc::default() }
     }
 
-    /// Whether the arbiter answers. In virtual time it always does.
+    /// Whether the arbiter answers: not when it is blocked, or has ended before it was shut down. In virtual time it always
+    /// does.
     pub fn is_live(&self) -> bool {
-        !self.pulse.blocked.load(Ordering::Acquire)
+        !self.pulse.blocked.load(Ordering::Acquire) && !self.pulse.gone.load(Ordering::Acquire)
     }
 
     /// Whether all services are running, or degraded.
@@ -84,7 +85,10 @@ pub(crate) struct Pulse {
     asked: AtomicU64,
     answered: AtomicU64,
     blocked: AtomicBool,
-    closed: AtomicBool,
+    /// Nobody watches any more.
+    ending: AtomicBool,
+    /// The arbiter has ended while it was watched.
+    gone: AtomicBool,
     /// The id of the service whose actor is being polled; 0 for none.
     at: AtomicU64,
     home: OnceLock<Home>,
@@ -110,17 +114,33 @@ impl Pulse {
 }
 
 /// The task that answers the watchdog.
-struct Answering(Arc<Pulse>);
+struct Answering {
+    pulse: Arc<Pulse>,
+    answers_no_more: bool,
+}
 
 impl Task for Answering {
     fn poll(&mut self, _: &Turn<'_>) -> Poll<()> {
-        let Self(pulse) = self;
+        let pulse = &self.pulse;
         pulse.answered.store(pulse.asked.load(Ordering::Acquire), Ordering::Release);
-        if pulse.closed.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+        if !pulse.ending.load(Ordering::Acquire) {
+            return Poll::Pending;
+        }
+        self.answers_no_more = true;
+        Poll::Ready(())
     }
 
     fn label(&self) -> String {
         "what answers the watchdog of the services".to_owned()
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        // It was not asked to end, or could not answer to that.
+        if !self.answers_no_more {
+            self.pulse.gone.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -141,9 +161,9 @@ impl Watch {
         let executor = runtime::executor_here();
         executor.spawn(|id| {
             let _ = pulse.home.set(executor.home(id));
-            Box::new(Answering(pulse.clone()))
+            Box::new(Answering { pulse: pulse.clone(), answers_no_more: false })
         });
-        oversight::tell_pulse(Some(pulse.clone()));
+        oversight::tell_pulse(&pulse);
         let (end, ended) = sync_channel(0);
         let health = health.clone();
         let thread = std::thread::Builder::new().name("convoke-watchdog".to_owned());
@@ -157,8 +177,8 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        oversight::tell_pulse(None);
-        self.pulse.closed.store(true, Ordering::Release);
+        oversight::forget_pulse(&self.pulse);
+        self.pulse.ending.store(true, Ordering::Release);
         self.pulse.blocked.store(false, Ordering::Release);
         if let Some(home) = self.pulse.home.get() {
             home.wake();

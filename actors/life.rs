@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{AsyncContext, Context};
+use actix::{Addr, AsyncContext, Context};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -55,6 +55,8 @@ pub(crate) struct Life<A: BaseService> {
     factory: RefCell<Option<Factory<A>>>,
     seats: RefCell<Vec<Box<dyn ServiceSeat<A>>>>,
     reins: RefCell<Option<Rc<Reins>>>,
+    /// Keeps the actor alive until its `stop` is done: actix ends one that has neither an address nor a future.
+    addr: RefCell<Option<Addr<A>>>,
     keeper: RefCell<Option<ToKeeper>>,
     /// How often an actor of it was started: tells news of one from news of an earlier.
     run: Cell<u64>,
@@ -86,6 +88,7 @@ impl<A: BaseService> Life<A> {
             factory: RefCell::new(Some(factory)),
             seats: RefCell::default(),
             reins: RefCell::default(),
+            addr: RefCell::default(),
             keeper: RefCell::default(),
             run: Cell::new(0),
             ran: Cell::new(Duration::ZERO),
@@ -178,6 +181,7 @@ impl<A: BaseService> Life<A> {
         });
         match reins.started().await {
             Ok(()) => {
+                *self.addr.borrow_mut() = Some(addr.clone());
                 // Not before: a message would come to an actor that has not begun.
                 self.shared.arrive(addr);
                 Ok(())
@@ -256,6 +260,7 @@ impl<A: BaseService> Life<A> {
     /// Has the present actor end, with its `stop`; returns what went wrong.
     async fn end_actor(&self) -> Option<String> {
         let reins = self.reins.take()?;
+        let addr = self.addr.take();
         let limit = self.options.stop_timeout;
         reins.stop();
         let end = match self.within(limit, reins.ended()).await {
@@ -264,11 +269,12 @@ impl<A: BaseService> Life<A> {
                 reins.kill();
                 reins.ended().await;
                 return Some(match self.hurried.get() {
-                    true => "had to hurry, and was not asked to the end".to_owned(),
+                    true => "had to hurry: its `stop` was cut short".to_owned(),
                     false => format!("had not stopped after {limit:?}"),
                 });
             }
         };
+        drop(addr);
         end.error()
     }
 
@@ -350,6 +356,7 @@ impl<A: BaseService> Child for Life<A> {
 
     fn away(&self, why: String) {
         self.reins.take();
+        self.addr.take();
         self.enter(ServiceState::Restarting, Some(why));
         self.shared.leave();
     }
@@ -409,6 +416,7 @@ impl<A: BaseService> Child for Life<A> {
 
     fn settle(&self, error: Option<String>, failed: bool) {
         self.reins.take();
+        self.addr.take();
         self.over(if failed { ServiceState::Failed } else { ServiceState::Stopped }, error);
     }
 }

@@ -36,8 +36,13 @@ thread_local! {
 }
 
 /// Has the watchdog of this thread know which service is at work.
-pub(crate) fn tell_pulse(pulse: Option<Arc<Pulse>>) {
-    let _ = PULSE.try_with(|known| known.replace(pulse));
+pub(crate) fn tell_pulse(pulse: &Arc<Pulse>) {
+    let _ = PULSE.try_with(|known| known.borrow_mut().get_or_insert_with(|| pulse.clone()).clone());
+}
+
+/// That watchdog has ended.
+pub(crate) fn forget_pulse(pulse: &Arc<Pulse>) {
+    let _ = PULSE.try_with(|known| known.borrow_mut().take_if(|known| Arc::ptr_eq(known, pulse)));
 }
 
 fn work_at(id: u64) -> u64 {

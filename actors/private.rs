@@ -8,7 +8,6 @@ use std::future::Future;
 
 use serde::de::Error as _;
 
-pub use actix;
 #[cfg(feature = "discover")]
 pub use inventory;
 pub use serde::Serialize;
@@ -75,13 +74,18 @@ pub fn no_json<E: Event, T>() -> Result<T, JsonError> {
     Err(JsonError::custom(format_args!("the event `{}` is local and has no JSON: remove `#[event(local)]`", E::NAME)))
 }
 
+/// What a service is made of. No more of actix, or the compiler would name all of it by this path.
+pub mod actix {
+    pub use ::actix::{Actor, Context, ResponseFuture};
+}
+
 /// What `start` and `stop` of a service return, as a result.
 pub fn handled(result: impl IntoHandled) -> Handled {
     result.into_handled()
 }
 
 /// What `stop` of a service has returned, as its trait wants it.
-pub fn stopping<F>(future: F) -> actix::ResponseFuture<Handled>
+pub fn stopping<F>(future: F) -> ::actix::ResponseFuture<Handled>
 where
     F: Future<Output: IntoHandled> + 'static,
 {
@@ -97,7 +101,7 @@ where
 pub trait Handles<E> {}
 
 #[diagnostic::do_not_recommend]
-impl<A: actix::Actor + actix::Handler<Heard<E>>, E: Subject> Handles<E> for A {}
+impl<A: ::actix::Actor + ::actix::Handler<Heard<E>>, E: Subject> Handles<E> for A {}
 
 pub fn handles<A: Handles<E>, E>() {}
 

@@ -281,7 +281,10 @@ impl ServiceStatus {
 
 impl fmt::Display for ServiceStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {}", self.service, self.state)?;
+        match self.state {
+            ServiceState::Failed => write!(f, "{} has failed", self.service)?,
+            state => write!(f, "{} is {state}", self.service)?,
+        }
         match &self.error {
             Some(error) => write!(f, ": {error}"),
             None => Ok(()),
@@ -374,6 +377,8 @@ mod tests {
         status.enter(Running, None, later);
         assert_eq!(status.error, None);
         assert_eq!(status.to_string(), "billing is running");
+        status.enter(Failed, Some("no ledger".to_owned()), later);
+        assert_eq!(status.to_string(), "billing has failed: no ledger");
     }
 
     #[test]

@@ -68,7 +68,10 @@ impl fmt::Display for ServiceError {
             }
             Self::Failed { service, error } => write!(f, "the service `{service}` has failed: {error}"),
             Self::Busy { service } => {
-                write!(f, "the service `{service}` takes no more now: as many messages wait as may; try again later")
+                write!(
+                    f,
+                    "the service `{service}` takes no more now: it restarts, or as many messages wait as may; try again later"
+                )
             }
             Self::Restarting { service } => {
                 write!(f, "the service `{service}` restarts together with who asks it: ask again when both are back")
@@ -274,6 +277,25 @@ impl<A: BaseService> ServiceAddr<A> {
             SendError::Full(_) => busy(),
             SendError::Closed(_) => ServiceError::Lost { service: self.shared.service() },
         })
+    }
+
+    /// Waits until the service runs: at once if it does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    pub async fn running(&self) -> Result<(), ServiceError> {
+        let shared = &self.shared;
+        let running = runtime::within(shared.patience, async {
+            loop {
+                match shared.find()? {
+                    Found::Here(_) => return Ok(()),
+                    Found::Away(back) => until_back(back, shared).await?,
+                }
+            }
+        });
+        let late = || ServiceError::TimedOut { service: shared.service(), after: shared.patience };
+        running.await.unwrap_or_else(|| Err(late()))
     }
 
     /// Returns the address of the present actor, if there is one. It ends with that actor.

@@ -47,7 +47,12 @@ pub enum ServicesError {
 impl fmt::Display for ServicesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Start { service, error } => write!(f, "the service `{service}` {error}"),
+            Self::Start { service, error } => match &**error {
+                StartError::Neighbour { service: inner, error } => {
+                    write!(f, "the service `{inner}` of `{service}` {error}")
+                }
+                error => write!(f, "the service `{service}` {error}"),
+            },
             Self::TimedOut { waiting, after } => {
                 write!(f, "not started after {after:?}: {}; raise `start_timeout`, or start less", waiting.join(", "))
             }

@@ -19,6 +19,11 @@ pub enum StartError {
     Subscriptions(ListenError),
     /// It was told to stop before it ran.
     Stopped,
+    /// It needs one that is kept together with it and stands after it.
+    Order {
+        /// What it needs.
+        needs: String,
+    },
     /// This thread has no actix system, so there is no place for it.
     NoArbiter,
     /// It is one of several, and another did not start.
@@ -38,6 +43,7 @@ impl fmt::Display for StartError {
             Self::TimedOut(limit) => write!(f, "had not started after {limit:?}: raise its `start_timeout`, or start less"),
             Self::Subscriptions(error) => write!(f, "could not subscribe: {error}"),
             Self::Stopped => f.write_str("was told to stop before it ran"),
+            Self::Order { needs } => write!(f, "needs `{needs}`, which stands after it: add that first"),
             Self::NoArbiter => f.write_str(
                 "no actix system on this thread: start services under #[actix::main] or inside System::new().block_on(…)",
             ),

@@ -164,7 +164,12 @@ impl Keeping {
         let ran = self.children[child].ran();
         let ledger = &mut self.ledgers[child];
         let beyond = |whose: &str, budget: Budget| {
-            format!("{whose}{} restarts within {:?} of running are the most", budget.restarts(), budget.within())
+            let within = budget.within();
+            match budget.restarts() {
+                0 => format!("{whose}no restart is allowed"),
+                1 => format!("{whose}1 restart within {within:?} of running is the most"),
+                restarts => format!("{whose}{restarts} restarts within {within:?} of running are the most"),
+            }
         };
         let nth = ledger.spend(ran).ok_or_else(|| beyond("", ledger.budget()))?;
         if let Some(shared) = &self.shared {

@@ -159,3 +159,26 @@ fn who_answers_in_time_is_live_for_everybody() {
     thread.join().unwrap();
     assert!(!health.is_ready());
 }
+
+#[test]
+fn an_arbiter_that_ends_with_its_services_is_not_alive() {
+    let health = System::new().block_on(async {
+        let arbiter = Arbiter::new();
+        let (told, health) = mpsc::channel::<Health>();
+        arbiter.spawn_fn(move || {
+            actix_rt::spawn(async move {
+                let bus = EventBus::default();
+                let services = Services::new(&bus).add(Ledger::supervised(&bus, |_| Ledger)).await.unwrap();
+                told.send(services.health()).unwrap();
+                std::future::pending::<()>().await;
+                drop(services);
+            });
+        });
+        let health = health.recv_timeout(LONG).unwrap();
+        assert!(health.is_live() && health.is_ready());
+        arbiter.stop();
+        arbiter.join().unwrap();
+        health
+    });
+    assert!(!health.is_live() && !health.is_ready(), "{health:?}");
+}

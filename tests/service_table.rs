@@ -291,7 +291,7 @@ fn expected(place: Place, how: End, restart: Restart, on_error: OnError) -> Expe
             (ServiceState::Stopped, 1)
         }
         (false, _) => {
-            told.push(format!("Subject is failed: {why}"));
+            told.push(format!("Subject has failed: {why}"));
             (ServiceState::Failed, 1)
         }
     };
@@ -403,7 +403,7 @@ fn every_end_of_its_first_start() {
                     let error = at_once(subject.into_future()).await.unwrap_err();
                     assert_eq!(error.to_string(), why, "{case}");
                     settled().await;
-                    assert_eq!(seen.take(), ["Subject is starting".to_owned(), format!("Subject is failed: {why}")]);
+                    assert_eq!(seen.take(), ["Subject is starting".to_owned(), format!("Subject has failed: {why}")]);
                     assert_eq!((addr.status().state, run.built.get()), (ServiceState::Failed, 1), "{case}");
                     assert!(at_once(addr.send(Tell(Place::Message, End::Stop))).await.is_err(), "{case}");
                     assert_eq!(bus.subscriptions().len(), 1, "{case}");
@@ -453,7 +453,7 @@ fn every_end_of_a_later_start() {
                             expected.extend([again.clone(), starting.clone()]);
                         }
                         let most = "10 restarts within 1s of running are the most";
-                        expected.push(format!("Subject is failed: {why}; {most}"));
+                        expected.push(format!("Subject has failed: {why}; {most}"));
                         assert_eq!(seen.take(), expected, "{case}");
                         assert_eq!(bus.subscriptions().len(), 1, "{case}");
                         assert_eq!(bus.dead_letters().len(), 3, "{case}");

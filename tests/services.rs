@@ -353,7 +353,7 @@ async fn what_a_service_that_is_away_has_no_room_for_is_refused() {
     let busy = at_once(clerk.send(Number)).await.unwrap_err();
     assert_eq!(
         busy.to_string(),
-        "the service `Clerk` takes no more now: as many messages wait as may; try again later"
+        "the service `Clerk` takes no more now: it restarts, or as many messages wait as may; try again later"
     );
     assert_eq!(clerk.try_send(Number), Err(busy));
     for waiting in waiting {
@@ -499,4 +499,75 @@ async fn who_restarts_together_with_whom_it_asks_does_not_wait_for_it() {
     assert!(all.statuses().iter().all(|status| status.state == ServiceState::Running));
     assert_eq!(bus.dead_letters().len(), 1);
     all.stop().await;
+}
+
+#[convoke::test]
+async fn who_waits_for_it_to_run_is_told_when_it_does_and_when_it_never_will() {
+    let (bus, office) = (EventBus::default(), Office::new());
+    let hire = office.clone();
+    let mut clerk =
+        Clerk::supervised(&bus, move |_| hire.hire()).backoff(Backoff::exponential(SECOND)).budget(1, SECOND);
+    let addr = clerk.addr();
+    let early = at_once(addr.running()).await.unwrap_err();
+    assert_eq!(early.to_string(), "the service `Clerk` does not run: it was stopped, or not started");
+    let clerk = clerk.await.unwrap();
+    assert_eq!(at_once(clerk.running()).await, Ok(()));
+    addr.try_send(Fall).unwrap();
+    settled().await;
+    assert_eq!(addr.running().await, Ok(()));
+    assert_eq!(clerk.status().restarts, 1);
+    addr.try_send(Fall).unwrap();
+    settled().await;
+    let failed = at_once(addr.running()).await.unwrap_err().to_string();
+    assert_eq!(failed, "the service `Clerk` has failed: told to; 1 restart within 1s of running is the most");
+}
+
+#[convoke::test]
+async fn a_supervisor_says_if_what_a_service_needs_stands_after_it() {
+    #[derive(BaseService)]
+    struct Ledger;
+
+    #[derive(BaseService)]
+    #[service(needs(Ledger))]
+    struct Billing;
+
+    let bus = EventBus::default();
+    let ledger = || Ledger::supervised(&bus, |_| Ledger);
+    let billing = || Billing::supervised(&bus, |_| Billing);
+    let wrong = || convoke::Supervisor::rest_for_one(&bus, "money").add(billing()).add(ledger());
+    let error = wrong().await.unwrap_err();
+    assert_eq!(error.to_string(), "`Billing` needs `Ledger`, which stands after it: add that first");
+    let error = Services::new(&bus).add(wrong()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the service `Billing` of `money` needs `Ledger`, which stands after it: add that first"
+    );
+    let right = convoke::Supervisor::rest_for_one(&bus, "money").add(ledger()).add(billing()).await.unwrap();
+    assert_eq!(right.status().state, ServiceState::Running);
+    right.stop().await;
+}
+
+#[convoke::test]
+async fn a_service_that_hears_nothing_and_that_nobody_addresses_lives_until_its_stop_is_done() {
+    #[derive(BaseService)]
+    #[service(stop = close)]
+    struct Quiet(Notes<&'static str>);
+
+    impl Quiet {
+        fn close(&mut self) -> impl Future<Output = ()> + use<> {
+            let notes = self.0.clone();
+            async move {
+                sleep(SECOND).await;
+                notes.add("closed");
+            }
+        }
+    }
+
+    let (bus, notes) = (EventBus::default(), Notes::new());
+    let closed = notes.clone();
+    let quiet = Quiet::supervised(&bus, move |_| Quiet(closed.clone())).await.unwrap();
+    sleep(3600 * SECOND).await;
+    assert_eq!((quiet.status().state, quiet.status().restarts), (ServiceState::Running, 0));
+    assert_eq!(after(SECOND, quiet.stop()).await.to_string(), "Quiet is stopped");
+    assert_eq!(notes.take(), ["closed"]);
 }

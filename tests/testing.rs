@@ -1,9 +1,11 @@
 //! `#[convoke::test]` itself, and what stands beside it in `convoke::testing`.
 
 use std::cell::Cell;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
+use actix::prelude::*;
 use convoke::prelude::*;
 use convoke::testing::{self, Crash};
 use tokio::time::Instant;
@@ -141,4 +143,75 @@ fn spawned_futures_interleave_under_a_seed_and_keep_their_order_without() {
     if std::env::var_os(testing::SEED_VARIABLE).is_none() {
         assert_eq!(seen.len(), 6, "{seen:?}");
     }
+}
+
+/// Its stop never comes to rest, and lets no time pass.
+#[derive(BaseService)]
+#[service(stop = spin)]
+struct Restless;
+
+impl Restless {
+    fn spin(&mut self) -> impl Future<Output = ()> + use<> {
+        async {
+            loop {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+#[test]
+fn services_are_stopped_before_a_test_is_checked_and_one_that_never_rests_is_named() {
+    testing::run("tidy", async || {
+        let bus = EventBus::default();
+        Ledger::supervised(&bus, |_| Ledger).await.unwrap().forever();
+        bus.publish_json("nobody/hears", serde_json::json!({})).unwrap();
+    });
+    let message = failure(async || {
+        let bus = EventBus::default();
+        Restless::supervised(&bus, |_| Restless).await.unwrap().forever();
+    });
+    assert!(message.starts_with("this test left behind: "), "{message}");
+    assert!(message.contains("the service `Restless`"), "{message}");
+}
+
+#[derive(BaseService)]
+struct Ledger;
+
+/// An actor of the reader's own.
+struct Own(Rc<Cell<u32>>);
+
+impl Actor for Own {
+    type Context = Context<Self>;
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Add(u32);
+
+impl Handler<Add> for Own {
+    type Result = ();
+
+    fn handle(&mut self, Add(digit): Add, _: &mut Context<Self>) {
+        self.0.set(self.0.get() * 10 + digit);
+    }
+}
+
+#[test]
+fn an_actor_of_ones_own_interleaves_under_a_seed_and_is_named_when_it_is_left() {
+    let order = async || {
+        let order = Rc::new(Cell::new(0));
+        let actors: Vec<_> = (0..3).map(|_| testing::start(Own(order.clone()))).collect();
+        (1..).zip(&actors).for_each(|(digit, actor)| actor.do_send(Add(digit)));
+        settled().await;
+        order.get()
+    };
+    assert_eq!(testing::run("without", order), 123);
+    let seen: std::collections::BTreeSet<_> =
+        (1..200).map(|seeds| testing::run_seeds("seeded", seeds, order)).collect();
+    if std::env::var_os(testing::SEED_VARIABLE).is_none() {
+        assert_eq!(seen.len(), 6, "{seen:?}");
+    }
+    let message = failure(async || std::mem::forget(testing::start(Own(Rc::default()))));
+    assert!(message.starts_with("this test left behind: the actor `Own`; "), "{message}");
 }

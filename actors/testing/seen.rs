@@ -16,6 +16,7 @@ use crate::json_event::JsonEvent;
 use crate::letters::DeadLetter;
 use crate::metadata::Metadata;
 use crate::parcel::{AnyParcel, HIDDEN, Parcel};
+use crate::service::ServiceStatus;
 
 /// How much of a payload a list shows, in characters.
 const SHOWN_PAYLOAD: usize = 80;
@@ -117,6 +118,9 @@ impl Seen {
         let event: &dyn Any = &*self.inner.parcel.event();
         if let Some(letter) = event.downcast_ref::<DeadLetter>() {
             return letter.to_string();
+        }
+        if let Some(status) = event.downcast_ref::<ServiceStatus>() {
+            return status.to_string();
         }
         if !self.has_json() {
             return "(local: no form as JSON)".to_owned();
