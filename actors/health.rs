@@ -198,7 +198,10 @@ fn watch(health: &Health, bound: Duration, ended: &Receiver<()>) {
             }
             asked = pulse.ask();
             since = runtime::now();
-        } else if runtime::now() - since >= bound && !pulse.blocked.swap(true, Ordering::AcqRel) {
+        } else if runtime::now() - since >= bound
+            && !pulse.ending.load(Ordering::Acquire)
+            && !pulse.blocked.swap(true, Ordering::AcqRel)
+        {
             let who = health.at_work().map_or_else(
                 || "something that is no service".to_owned(),
                 |service| format!("the service `{service}`"),
