@@ -418,8 +418,10 @@ fn a_log_that_blocks_holds_no_exit() {
 #[test]
 fn a_third_signal_ends_at_once_who_is_blocked() {
     if child().is_some() {
-        thread::spawn(|| {
-            let (first, second) = shutdown_signal().or_exit_after(HOUR).into_signals();
+        // Made here, or the first signal might come before it.
+        let signal = shutdown_signal().or_exit_after(HOUR);
+        thread::spawn(move || {
+            let (first, second) = signal.into_signals();
             block_on(first);
             say("once");
             block_on(second);
