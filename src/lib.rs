@@ -1,6 +1,7 @@
 //! Coordination for [actix](https://docs.rs/actix), inside one process: **rounds**, in which several parties owe a signal
-//! and the application acts only when all of them have kept their promise in time; and an **event bus**, whose listeners
-//! hear of what has happened and are given what they need.
+//! and the application acts only when all of them have kept their promise in time; an **event bus**, whose listeners hear
+//! of what has happened and are given what they need; and **services**, which subscribe when they start, clean up when
+//! they stop, and come back when they fail.
 //!
 //! # A round
 //!
