@@ -15,15 +15,12 @@ use crate::common::{assert_lost, cause, join_all};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Whoever waits for longer waits for ever, however busy the machine is.
-const LONG: Duration = Duration::from_secs(300);
-
 fn system(test: impl Future<Output = ()>) {
     System::new().block_on(soon(test));
 }
 
 async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(LONG, what).await.expect("nobody answered")
+    tokio::time::timeout(Duration::from_secs(60), what).await.expect("nobody answered")
 }
 
 /// Waits on a plain thread, which has no arbiter.
