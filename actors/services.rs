@@ -77,7 +77,7 @@ impl Services {
     }
 
     /// Adds a service, or a supervisor of several.
-    #[allow(clippy::should_implement_trait, reason = "nobody adds two applications with a `+`")]
+    #[expect(clippy::should_implement_trait, reason = "nobody adds two applications with a `+`")]
     pub fn add(mut self, child: impl IntoChild) -> Self {
         self.children.push(child.into_child().0);
         self

@@ -123,7 +123,7 @@ impl Supervisor {
     }
 
     /// Adds a service, or another supervisor. They start in the order in which they were added, and stop in the reverse.
-    #[allow(clippy::should_implement_trait, reason = "nobody adds two supervisors with a `+`")]
+    #[expect(clippy::should_implement_trait, reason = "nobody adds two supervisors with a `+`")]
     pub fn add(mut self, child: impl IntoChild) -> Self {
         self.children.push(child.into_child().0);
         self
