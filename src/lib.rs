@@ -153,6 +153,10 @@ struct Readme;
 mod ear;
 mod shutdown;
 
+// An event outside of the process: codec → transport → worker.
+pub mod codec;
+pub mod transport;
+
 pub use shutdown::{ShutdownSignal, shutdown_signal};
 
 // Who takes part in a round.

@@ -1,0 +1,229 @@
+//! What will not be tried again: why, where that is written down, and how it gets another chance.
+//!
+//! `Delivery → DeadLetterRecord → an attribute → the dead-letter queue → redrive → the queue`
+
+use std::fmt;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::error::TransportError;
+use super::packet::{Attribute, Attributes, Packet};
+use super::{Publisher, Source};
+
+/// The attribute in which a dead letter carries its record, as JSON.
+pub const DEAD_LETTER: &str = "convokeDeadLetter";
+
+/// How many errors a record names, and how many bytes of each: enough for a chain of causes, and small beside what servers
+/// take.
+const MAX_ERRORS: usize = 16;
+const MAX_ERROR_BYTES: usize = 1024;
+
+/// How many dead letters are redriven at a time.
+const REDRIVE_BATCH: usize = 10;
+
+/// Why a delivery is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum DeadReason {
+    /// As many attempts have failed as there may be.
+    Exhausted,
+    /// An error that another attempt would not change.
+    Permanent,
+    /// Nobody here knows the event.
+    Unknown,
+    /// The bytes are no event.
+    Broken,
+    /// The application said so.
+    Rejected,
+}
+
+impl fmt::Display for DeadReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exhausted => "no attempt is left",
+            Self::Permanent => "it failed for good",
+            Self::Unknown => "nobody knows the event",
+            Self::Broken => "it is no event",
+            Self::Rejected => "it was rejected",
+        })
+    }
+}
+
+/// What is written down of a dead letter, beside what it was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct DeadLetterRecord {
+    /// Why it is dead.
+    pub reason: DeadReason,
+    /// What went wrong at the last attempt, the outermost error first; at most 16, of 1 KiB each.
+    #[serde(default)]
+    pub errors: Vec<String>,
+    /// How many attempts there were.
+    pub attempts: u32,
+    /// Where it came from.
+    pub source: String,
+    /// When it died, in milliseconds since 1970.
+    pub time: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    topic: String,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    priority: u8,
+    /// Attributes for which the server has no room beside this one: name, type, text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attributes: Vec<(String, String, String)>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(priority: &u8) -> bool {
+    *priority == 0
+}
+
+impl DeadLetterRecord {
+    /// Writes down that this packet of the source of that name is dead, now.
+    pub fn new(source: &str, packet: &Packet, attempts: u32, reason: DeadReason, errors: Vec<String>) -> Self {
+        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self {
+            reason,
+            errors: errors.into_iter().take(MAX_ERRORS).map(cut).collect(),
+            attempts,
+            source: source.to_owned(),
+            time: time.as_millis().try_into().unwrap_or(u64::MAX),
+            key: packet.key.clone(),
+            topic: packet.topic.clone(),
+            priority: packet.priority,
+            attributes: Vec::new(),
+        }
+    }
+
+    /// Reads the record of a dead letter, if it has one.
+    pub fn of(packet: &Packet) -> Option<Self> {
+        serde_json::from_str(packet.attributes.text(DEAD_LETTER)?).ok()
+    }
+
+    /// Makes the dead letter: the packet with this record as an attribute, within what the server takes. If there is no
+    /// room for all, the errors go first, and then the record: the packet itself stays whole.
+    pub fn bury(mut self, mut packet: Packet, max_attributes: usize, max_bytes: usize) -> Packet {
+        packet.delay = std::time::Duration::ZERO;
+        // A letter that dies once more: its first record says less than this one.
+        packet.attributes.remove(DEAD_LETTER);
+        let whole = packet.clone();
+        while packet.attributes.len() >= max_attributes.max(1) {
+            let Some(last) = packet.attributes.iter().last().map(|(name, _)| name.to_owned()) else { break };
+            if let Some(value) = packet.attributes.remove(&last) {
+                self.attributes.push((last, value.kind().to_owned(), value.text()));
+            }
+        }
+        for errors in [std::mem::take(&mut self.errors), Vec::new()] {
+            self.errors = errors;
+            let record = serde_json::to_string(&self).unwrap_or_default();
+            packet.attributes.insert(DEAD_LETTER, record);
+            if packet.bytes() <= max_bytes {
+                return packet;
+            }
+        }
+        whole
+    }
+
+    /// Makes of a dead letter what it was before it died; any other packet stays what it is.
+    pub fn revive(mut packet: Packet) -> Packet {
+        if let Some(record) = Self::of(&packet) {
+            packet.attributes.remove(DEAD_LETTER);
+            for (name, kind, text) in record.attributes {
+                packet.attributes.insert(name, Attribute::read(&kind, &text));
+            }
+            packet.key = packet.key.or(record.key);
+            packet.priority = packet.priority.max(record.priority);
+            if packet.topic.is_empty() {
+                packet.topic = record.topic;
+            }
+        }
+        packet
+    }
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > MAX_ERROR_BYTES {
+        let end = (0..=MAX_ERROR_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// What came of a [`redrive`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Redriven {
+    /// How many dead letters are back where they can be worked on, as new packets: their attempts count from 1.
+    pub moved: usize,
+    /// How many stayed, because the server did not take them.
+    pub kept: usize,
+}
+
+/// Gives dead letters another chance: moves up to `most` of them from a dead-letter queue to where they came from, and
+/// returns when there are no more. One at which this is interrupted may be in both.
+///
+/// # Errors
+///
+/// If the dead-letter queue cannot be opened or read. What was moved until then is moved.
+pub async fn redrive(
+    dead: &mut (impl Source + ?Sized),
+    to: &(impl Publisher + ?Sized),
+    most: usize,
+) -> Result<Redriven, TransportError> {
+    let mut redriven = Redriven::default();
+    dead.open(REDRIVE_BATCH).await?;
+    while redriven.moved + redriven.kept < most {
+        let room = (most - redriven.moved - redriven.kept).min(REDRIVE_BATCH);
+        let letters = dead.receive(room).await?;
+        if letters.is_empty() {
+            break;
+        }
+        let packets: Vec<_> = letters.iter().map(|letter| DeadLetterRecord::revive(letter.packet().clone())).collect();
+        let taken = to.publish(&packets).await;
+        for (letter, taken) in letters.into_iter().zip(taken) {
+            match taken {
+                Ok(()) => {
+                    letter.ack().await?;
+                    redriven.moved += 1;
+                }
+                Err(error) => {
+                    log::warn!(target: "convoke::transport", "a dead letter stays: {error}");
+                    redriven.kept += 1;
+                    letter.release().await?;
+                }
+            }
+        }
+        // What was given back would come again at once.
+        if redriven.kept > 0 {
+            break;
+        }
+    }
+    dead.close().await?;
+    Ok(redriven)
+}
+
+/// Attributes in a form that any text header can carry: an object of names to type and text.
+pub(crate) fn attributes_to_json(attributes: &Attributes) -> Value {
+    let object: Map<_, _> = attributes
+        .iter()
+        .map(|(name, value)| (name.to_owned(), Value::from(vec![value.kind().to_owned(), value.text()])))
+        .collect();
+    Value::Object(object)
+}
+
+/// Reads what [`attributes_to_json`] has written; what is of another form is left out.
+pub(crate) fn attributes_from_json(json: Value) -> Attributes {
+    let Value::Object(object) = json else { return Attributes::default() };
+    let read = object.into_iter().filter_map(|(name, value)| {
+        let (kind, text) = (value.get(0)?.as_str()?, value.get(1)?.as_str()?);
+        Some((name, Attribute::read(kind, text)))
+    });
+    read.collect()
+}

@@ -1,0 +1,132 @@
+//! The road of an event to other processes and back: the contract that every server is reached by, and the servers.
+//!
+//! `bus → codec → Packet → Publisher → a server`, `a server → Source → Delivery → worker → bus`
+//!
+//! A [`Publisher`] hands packets to a server and says of each whether the server has taken it. A [`Source`] lends
+//! deliveries, each of which is settled exactly once. What a server can do beyond that stands in its [`Abilities`], and
+//! who asks for more is told when it is set up.
+//!
+//! | feature | type | a queue is |
+//! |---|---|---|
+//! | (always) | `Memory` | a list in this process, for tests |
+//!
+//! Delivery is *at least once* with every server: who must not do a thing twice recognizes the event by its id, or has
+//! the worker do so.
+
+mod abilities;
+mod batcher;
+mod dead_letter;
+mod delivery;
+mod error;
+mod packet;
+
+#[cfg(feature = "testing")]
+pub mod conformance;
+
+use std::future::Future;
+use std::pin::Pin;
+
+pub use abilities::{Abilities, Demand};
+pub use batcher::Batcher;
+pub use dead_letter::{DEAD_LETTER, DeadLetterRecord, DeadReason, Redriven, redrive};
+pub use delivery::{Delivery, Receipt, Settlement};
+pub use error::{ErrorKind, TransportError};
+pub use packet::{Attribute, Attributes, Packet};
+
+/// A future on the heap, as the contract's methods return it, so that transports can be kept as `dyn`.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Hands packets to a server: to a queue, a topic, a stream or an exchange, which this stands for.
+pub trait Publisher: Send + Sync + 'static {
+    /// Returns what it is called in logs, errors and metrics, as in `sqs:orders`: never with a password.
+    fn name(&self) -> &str;
+
+    /// Returns what it can do.
+    fn abilities(&self) -> Abilities;
+
+    /// Hands these to the server, in this order, in as few requests as that takes, and returns for each whether the
+    /// server has it, in the same order. `Ok` means that the server has confirmed it, as durably as it keeps anything.
+    ///
+    /// One that fails fails alone if the server can take the others. A packet beyond the [`Abilities`] is an error of
+    /// its own, before anything is sent of it. It waits for no longer than its own deadline.
+    ///
+    /// Dropped before it is ready, any of them may have been taken or not.
+    fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>>;
+}
+
+/// Lends deliveries from a server. Each value is one subscriber: who wants another one, clones what it is made of.
+pub trait Source: Send + 'static {
+    /// Returns what it is called in logs, errors and metrics, as in `sqs:orders`: never with a password.
+    fn name(&self) -> &str;
+
+    /// Returns what it can do.
+    fn abilities(&self) -> Abilities;
+
+    /// Connects, looks whether what it reads from is there, and says how many deliveries may be lent at once. It is
+    /// called before the first [`receive`](Self::receive), and again after an error of which the connection has died.
+    ///
+    /// # Errors
+    ///
+    /// `Missing` if there is no such queue, `Unreachable`, `Refused`.
+    fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>>;
+
+    /// Waits for deliveries and returns some: at least one, but for none after a wait that the transport chooses and that
+    /// is never longer than 20 s; never more than `most`.
+    ///
+    /// Dropped while it waits it loses nothing: what it had received comes again, at once or after its lease.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` and others for which the caller waits a while and opens it again.
+    fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<Delivery>, TransportError>>;
+
+    /// Returns how many deliveries wait on the server, if it can tell.
+    fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Ends the subscriber: the server lends it nothing more. What is still lent can be settled until this returns.
+    fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl<P: Publisher + ?Sized> Publisher for std::sync::Arc<P> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn abilities(&self) -> Abilities {
+        (**self).abilities()
+    }
+
+    fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
+        (**self).publish(packets)
+    }
+}
+
+impl<S: Source + ?Sized> Source for Box<S> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn abilities(&self) -> Abilities {
+        (**self).abilities()
+    }
+
+    fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>> {
+        (**self).open(prefetch)
+    }
+
+    fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<Delivery>, TransportError>> {
+        (**self).receive(most)
+    }
+
+    fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {
+        (**self).backlog()
+    }
+
+    fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
+        (**self).close()
+    }
+}
