@@ -364,6 +364,11 @@ impl EventBus {
         self.line.hub.container()
     }
 
+    /// Returns the name under which its events are published, as the builder was told; empty if it was not.
+    pub fn publisher(&self) -> &str {
+        &self.line.hub.given.publisher
+    }
+
     /// Returns how many events nobody listened to.
     pub fn unheard(&self) -> u64 {
         self.line.hub.count_unheard()

@@ -68,6 +68,8 @@ struct Registry {
     topics: PatternIndex<Id>,
     /// Those of typed events that also come as JSON, by topic.
     typed_topics: HashMap<Name, BTreeSet<Id>>,
+    /// The same by the names of their events.
+    typed_names: HashMap<Name, BTreeSet<Id>>,
     doors: Vec<Arc<Door>>,
     /// Those who listen in for a test: none, but under the feature `testing`.
     taps: Option<Arc<Taps>>,
@@ -159,9 +161,10 @@ impl Hub {
         let (mut registry, id) = (self.registry(), Counted(post.id));
         registry.posts.insert(id, post.clone());
         match &post.hearing {
-            Hearing::Type { of, topic, json, .. } => {
+            Hearing::Type { of, topic, json, name } => {
                 registry.types.entry(*of).or_default().insert(id);
                 if *json {
+                    registry.typed_names.entry(name.clone()).or_default().insert(id);
                     registry.typed_topics.entry(topic.clone()).or_default().insert(id);
                 }
             }
@@ -185,9 +188,10 @@ impl Hub {
         let (mut registry, id) = (self.registry(), Counted(post.id));
         let Some(struck) = registry.posts.remove(&id) else { return };
         match &post.hearing {
-            Hearing::Type { of, topic, json, .. } => {
+            Hearing::Type { of, topic, json, name } => {
                 forget(&mut registry.types, of, id);
                 if *json {
+                    forget(&mut registry.typed_names, name, id);
                     forget(&mut registry.typed_topics, topic, id);
                 }
             }
@@ -230,6 +234,16 @@ impl Hub {
         let mut ids: Vec<_> = registry.typed_topics.get(topic).into_iter().flatten().copied().collect();
         registry.topics.for_each_match(topic, |id| ids.push(*id));
         registry.route(ids)
+    }
+
+    /// Where events of this name travel, as the first says that listens to them.
+    pub(crate) fn topic_of_name(&self, name: &str) -> Option<Name> {
+        let registry = self.registry();
+        let first = registry.typed_names.get(name)?.first()?;
+        match &registry.posts.get(first)?.hearing {
+            Hearing::Type { topic, .. } => Some(topic.clone()),
+            Hearing::Topics(_) => None,
+        }
     }
 
     /// Whether a typed listener to this topic takes it for personal data.

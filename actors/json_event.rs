@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::desk::{Desk, LocalRoute};
 use crate::hub::Hub;
+use crate::metadata::Metadata;
 use crate::name::Name;
 use crate::parcel::{BadPayload, HIDDEN, Subject};
 
@@ -31,6 +33,8 @@ pub struct JsonEvent {
     kind: Kind,
     personal: bool,
     retained: bool,
+    /// What it came with from another process.
+    came_with: Option<Arc<Metadata>>,
 }
 
 /// What metadata says about a kind of event.
@@ -47,7 +51,7 @@ impl JsonEvent {
     pub fn new(topic: impl Into<String>, payload: Value) -> Self {
         let topic = Name::from(topic.into());
         let kind = Kind { version: 1, ..Kind::default() };
-        Self { name: topic.clone(), topic, payload, kind, personal: false, retained: false }
+        Self { name: topic.clone(), topic, payload, kind, personal: false, retained: false, came_with: None }
     }
 
     /// What a typed event is as JSON.
@@ -59,6 +63,24 @@ impl JsonEvent {
             kind: event.kind(),
             personal: event.is_personal(),
             retained: false,
+            came_with: event.came_with().cloned(),
+        }
+    }
+
+    /// What came from another process is here.
+    pub(crate) fn foreign(topic: Name, payload: Value, metadata: Metadata) -> Self {
+        Self {
+            name: metadata.event.clone(),
+            topic,
+            payload,
+            kind: Kind {
+                entity: metadata.entity.clone(),
+                entity_id: metadata.entity_id.clone(),
+                version: metadata.version,
+            },
+            personal: metadata.contains_personal_data,
+            retained: false,
+            came_with: Some(Arc::new(metadata)),
         }
     }
 
@@ -75,6 +97,12 @@ impl JsonEvent {
     /// Returns its payload.
     pub fn payload(&self) -> &Value {
         &self.payload
+    }
+
+    /// Whether it came from another process, by [`EventBus::emit_envelope`](crate::EventBus::emit_envelope): whoever hands
+    /// events on to others leaves such out, or they would go round for ever.
+    pub fn is_foreign(&self) -> bool {
+        self.came_with.is_some()
     }
 
     /// Has the bus keep it for those who subscribe to its topic later, until the next that is kept takes its place.
@@ -127,6 +155,10 @@ impl Subject for JsonEvent {
 
     fn is_retained(&self) -> bool {
         self.retained
+    }
+
+    fn came_with(&self) -> Option<&Arc<Metadata>> {
+        self.came_with.as_ref()
     }
 
     fn route(&self, desk: &Desk, hub: &Hub) -> Rc<LocalRoute<Self>> {

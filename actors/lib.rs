@@ -55,6 +55,7 @@ mod desk;
 mod parcel;
 mod within;
 mod emitting;
+mod entering;
 mod publishing;
 mod tap;
 mod asking;

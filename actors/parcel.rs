@@ -51,6 +51,11 @@ pub trait Subject: Send + Sync + Sized + 'static {
     /// Whether the last of them is kept.
     fn is_retained(&self) -> bool;
 
+    /// What is known of it from another process, where it was emitted.
+    fn came_with(&self) -> Option<&Arc<Metadata>> {
+        None
+    }
+
     /// Who hears it.
     fn route(&self, desk: &Desk, hub: &Hub) -> Rc<LocalRoute<Self>>;
 
@@ -213,7 +218,10 @@ impl<E: Subject> Parcel<E> {
         if let Some(origin) = &self.origin {
             return origin.metadata();
         }
-        self.metadata.get_or_init(|| Arc::new(self.make_metadata()))
+        self.metadata.get_or_init(|| match self.event.came_with() {
+            Some(metadata) => metadata.clone(),
+            None => Arc::new(self.make_metadata()),
+        })
     }
 
     fn make_metadata(&self) -> Metadata {
@@ -361,6 +369,9 @@ impl<E: Subject> AnyParcel for Parcel<E> {
             return origin.complete(given);
         }
         self.metadata.get_or_init(|| {
+            if let Some(metadata) = self.event.came_with() {
+                return metadata.clone();
+            }
             let mut metadata = self.make_metadata();
             if self.stamp.is_none() {
                 metadata.publisher = given.publisher.clone();

@@ -21,6 +21,16 @@ use crate::event::Event;
 use crate::heard::Heard;
 use crate::parcel::Subject;
 
+/// Whether an actor may be started here.
+pub fn is_arbiter() -> bool {
+    crate::runtime::is_arbiter()
+}
+
+/// A random number, for jitter: under a seed one that the seed determines.
+pub fn random() -> u64 {
+    crate::runtime::random()
+}
+
 /// What can become JSON.
 #[diagnostic::on_unimplemented(
     message = "the event `{Self}` does not implement `Serialize`",

@@ -1,0 +1,111 @@
+//! When a delivery that failed comes again, and how often: rules without a clock.
+//!
+//! `attempt → Retry → the wait → Delivery::retry_after → the server keeps it`
+
+use std::time::Duration;
+
+/// How often a delivery is tried, and how long it waits before it comes again.
+///
+/// The wait before the n-th retry is anything up to `first × 2ⁿ⁻¹`, and never more than the longest: "full jitter" of
+/// [Exponential Backoff and Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), so that
+/// many that failed together do not come back together. The server keeps the wait and counts the attempts, so that no
+/// restart of a worker loses either.
+///
+/// The default is 15 attempts, a first wait of up to a second and a longest of an hour: the last attempt is made after some
+/// two hours and a half, or half of that by chance.
+///
+/// ```
+/// use convoke::Retry;
+/// use std::time::Duration;
+///
+/// let retry = Retry::exponential(Duration::from_millis(200)).attempts(5);
+/// assert_eq!(retry.limit(3), Duration::from_millis(800)); // after the third attempt has failed
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    attempts: u32,
+    first: Duration,
+    longest: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 15, first: Duration::from_secs(1), longest: Duration::from_secs(3_600) }
+    }
+}
+
+impl Retry {
+    /// Makes one whose first wait is up to this long, each further one up to twice as long.
+    pub fn exponential(first: Duration) -> Self {
+        Self { first, ..Self::default() }
+    }
+
+    /// Makes one that tries once.
+    pub fn never() -> Self {
+        Self { attempts: 1, ..Self::default() }
+    }
+
+    /// Sets how often a delivery is tried in all; zero counts as 1.
+    #[must_use]
+    pub fn attempts(self, attempts: u32) -> Self {
+        Self { attempts: attempts.max(1), ..self }
+    }
+
+    /// Sets how long a wait may be at most.
+    #[must_use]
+    pub fn longest(self, longest: Duration) -> Self {
+        Self { longest, ..self }
+    }
+
+    /// Returns how often a delivery is tried in all.
+    pub fn max_attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Returns how long the wait after this attempt may be; the first attempt is 1.
+    pub fn limit(&self, attempt: u32) -> Duration {
+        let factor = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.first.saturating_mul(factor).min(self.longest)
+    }
+
+    /// Returns the wait after this attempt, of which chance takes a part: none of it at `u64::MAX`, all at 0.
+    pub fn wait(&self, attempt: u32, chance: u64) -> Duration {
+        let part = chance as f64 / u64::MAX as f64;
+        self.limit(attempt).mul_f64(part)
+    }
+
+    /// The longest wait that can come up.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        if self.attempts < 2 { Duration::ZERO } else { self.limit(self.attempts - 1) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let limits: Vec<_> = (1..=15).map(|attempt| Retry::default().limit(attempt).as_secs()).collect();
+        assert_eq!(limits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600, 3600]);
+        assert_eq!(Retry::exponential(S).longest(10 * S).limit(5), 10 * S);
+        assert_eq!(Retry::exponential(S).limit(0), S);
+        assert_eq!(Retry::exponential(Duration::MAX).longest(Duration::MAX).limit(u32::MAX), Duration::MAX);
+    }
+
+    #[test]
+    fn chance_takes_any_part_of_a_wait() {
+        let retry = Retry::exponential(8 * S);
+        assert_eq!([retry.wait(1, 0), retry.wait(1, u64::MAX)], [Duration::ZERO, 8 * S]);
+        assert_eq!(retry.wait(2, 1 << 63), 8 * S);
+    }
+
+    #[test]
+    fn there_is_at_least_one_attempt_and_none_waits_after_the_last() {
+        assert_eq!((Retry::default().attempts(0).max_attempts(), Retry::never().max_attempts()), (1, 1));
+        assert_eq!(Retry::never().longest_wait(), Duration::ZERO);
+        assert_eq!(Retry::exponential(S).attempts(3).longest_wait(), 2 * S);
+    }
+}
