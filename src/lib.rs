@@ -153,11 +153,17 @@ struct Readme;
 mod ear;
 mod shutdown;
 
-// An event outside of the process: codec → transport → worker.
+// An event outside of the process: route → codec → transport → worker.
 pub mod codec;
+mod retry;
+mod route;
 pub mod transport;
+mod worker;
 
+pub use retry::Retry;
+pub use route::{Route, RouteError};
 pub use shutdown::{ShutdownSignal, shutdown_signal};
+pub use worker::{OnUnknown, Worker, WorkerActor, WorkerError, WorkerHandle, WorkerHealth, WorkerReport};
 
 // Who takes part in a round.
 #[doc(inline)]

@@ -68,10 +68,10 @@ impl Retry {
         self.first.saturating_mul(factor).min(self.longest)
     }
 
-    /// Returns the wait after this attempt, of which chance takes a part: none of it at `u64::MAX`, all at 0.
+    /// Returns the wait after this attempt, which is the part of its limit that `chance` is of `u64::MAX`.
     pub fn wait(&self, attempt: u32, chance: u64) -> Duration {
-        let part = chance as f64 / u64::MAX as f64;
-        self.limit(attempt).mul_f64(part)
+        let (limit, part) = (self.limit(attempt), chance as f64 / u64::MAX as f64);
+        Duration::try_from_secs_f64(limit.as_secs_f64() * part).map_or(limit, |wait| wait.min(limit))
     }
 
     /// The longest wait that can come up.

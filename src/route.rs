@@ -1,0 +1,338 @@
+//! How an event leaves the process: a route is a listener that hands what it hears to a publisher.
+//!
+//! `bus.rs → Route (does publisher/event match?) → codec.rs → Batcher → Publisher → a server`
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::codec::{Codec, Wire};
+use crate::retry::Retry;
+use crate::transport::{
+    Abilities, Attribute, Batcher, BoxFuture, Demand, ErrorKind, Packet, Publisher, TransportError,
+};
+use crate::{
+    Envelope, EventBus, Failure, Handled, JsonEvent, Listen, ListenError, Metadata, Overflow, Pattern, Patterns,
+    Permanent, Subscription, TopicError,
+};
+
+/// How many packets go to a publisher at a time, at the most.
+const MAX_BATCH: usize = 256;
+
+/// How many attributes the codec adds to those of the application: entity, publisher and event.
+const NAMES: usize = 3;
+
+type AttributeOf = Box<dyn Fn(&Envelope) -> Option<Attribute>>;
+
+/// Has events of a bus leave the process, those whose `publisher/event` matches a pattern.
+///
+/// The publisher is the name that the bus was [built](crate::EventBusBuilder::publisher) with, and the event its name, as
+/// in `UserService/UserRegistered`; an event that was emitted as JSON has its topic for a name. The patterns are those of
+/// [topics](Pattern): `UserService/*`, `*/OrderPlaced`, `**`. An event that matches several routes leaves by each of them.
+/// What has come from outside does not leave again, nor does what is local.
+///
+/// A route is a listener. Who emits waits until the server has the event, and finds in the report if it does not; what is
+/// published waits in the route's queue, which is bounded, and goes in batches. While the server is away a route tries
+/// again, and what it has to give up becomes a [dead letter](EventBus::dead_letters) of the bus.
+///
+/// ```
+/// use convoke::Route;
+/// use convoke::prelude::*;
+/// use convoke::transport::Memory;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Event, Serialize, Deserialize)]
+/// struct UserRegistered {
+///     id: u64,
+/// }
+///
+/// # #[actix::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let bus = EventBus::builder().publisher("UserService").build();
+/// let queue = Memory::queue("users"); // in an application `Sns::topic("users").await?`, for instance
+/// let _out = Route::new("UserService/*", queue.clone()).open(&bus)?;
+///
+/// bus.emit(UserRegistered { id: 7 }).await.ok()?; // the server has it
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing leaves before it is opened"]
+pub struct Route<P> {
+    patterns: P,
+    publisher: Arc<dyn Publisher>,
+    codec: Arc<dyn Codec>,
+    attributes: Vec<(String, AttributeOf)>,
+    key: Option<Box<dyn Fn(&Envelope) -> Option<String>>>,
+    priority: Option<(u8, Box<dyn Fn(&Envelope) -> u8>)>,
+    delay: Duration,
+    retry: Retry,
+    timeout: Duration,
+    capacity: Option<usize>,
+    overflow: Overflow,
+}
+
+impl<P: Patterns> Route<P> {
+    /// Makes a route for what matches one of these patterns, to this publisher.
+    pub fn new(patterns: P, publisher: impl Publisher) -> Self {
+        Self {
+            patterns,
+            publisher: Arc::new(publisher),
+            codec: Arc::new(Wire),
+            attributes: Vec::new(),
+            key: None,
+            priority: None,
+            delay: Duration::ZERO,
+            retry: Retry::exponential(Duration::from_millis(100)).longest(Duration::from_secs(5)).attempts(5),
+            timeout: Duration::from_secs(60),
+            capacity: None,
+            overflow: Overflow::Refuse,
+        }
+    }
+
+    /// Sets the form in which events leave. The default is [`Wire`].
+    pub fn codec(mut self, codec: impl Codec) -> Self {
+        self.codec = Arc::new(codec);
+        self
+    }
+
+    /// Adds a routing key: an attribute beside the names of the event, which servers can filter by. `None` leaves it out of
+    /// that event. Of all attributes there may be ten with SNS and SQS, three of which are names.
+    pub fn attribute<A: Into<Attribute>>(
+        mut self,
+        name: impl Into<String>,
+        value: impl Fn(&Envelope) -> Option<A> + 'static,
+    ) -> Self {
+        self.attributes.push((name.into(), Box::new(move |envelope| value(envelope).map(Into::into))));
+        self
+    }
+
+    /// Has the server deliver events of one key in the order in which they left. The server has to be able to.
+    pub fn ordered_by(mut self, key: impl Fn(&Envelope) -> Option<String> + 'static) -> Self {
+        self.key = Some(Box::new(key));
+        self
+    }
+
+    /// Gives each event a priority, up to `highest`: the higher, the sooner. The server has to be able to.
+    pub fn priority(mut self, highest: u8, priority: impl Fn(&Envelope) -> u8 + 'static) -> Self {
+        self.priority = Some((highest, Box::new(priority)));
+        self
+    }
+
+    /// Has the server hold each event back for so long. The server has to be able to.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    /// Sets how often a server that cannot be reached is tried, and after which waits. The default is 5 attempts, with
+    /// waits of up to 100 ms, 200 ms and so on. What comes meanwhile waits behind, so that nothing is overtaken.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Sets how long it may take until the server has an event, with all attempts. The default is 60 s.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// Sets how many published events may wait here. The default is that of the bus, 1,024 unless it was told.
+    pub fn capacity(mut self, events: usize) -> Self {
+        self.capacity = Some(events);
+        self
+    }
+
+    /// Sets what happens when that many wait. The default is to refuse more, so that whoever publishes is told.
+    pub fn overflow(mut self, policy: Overflow) -> Self {
+        self.overflow = policy;
+        self
+    }
+
+    /// Opens it: from now on every event that matches leaves, until the guard is dropped.
+    ///
+    /// # Errors
+    ///
+    /// `Pattern`; `NoPublisher` if the bus has no name; `Transport` if the server cannot do what was asked of it;
+    /// `Listen` as for every listener.
+    #[track_caller]
+    pub fn open(self, bus: &EventBus) -> Result<Subscription, RouteError> {
+        let patterns = self.patterns.patterns()?;
+        let name = self.publisher.name().to_owned();
+        if bus.publisher().is_empty() {
+            return Err(RouteError::NoPublisher);
+        }
+        let abilities = self.publisher.abilities();
+        abilities.demand(&name, Demand::Delay(self.delay))?;
+        abilities.demand(&name, Demand::Priority(self.priority.as_ref().map_or(0, |(highest, _)| *highest)))?;
+        if self.key.is_some() {
+            abilities.demand(&name, Demand::Order)?;
+        }
+        if self.attributes.len() + NAMES > abilities.max_attributes {
+            let (there, limit) = (self.attributes.len() + NAMES, abilities.max_attributes);
+            let text =
+                format!("events would have {there} attributes, and {limit} are allowed: take fewer routing keys");
+            return Err(TransportError::new(ErrorKind::Unsupported, name, text).into());
+        }
+        let (publisher, prefix) = (bus.publisher().to_owned(), bus.publisher().len());
+        let matches = move |event: &JsonEvent| {
+            let mut subject = String::with_capacity(prefix + 1 + event.name().len());
+            subject.push_str(&publisher);
+            subject.push('/');
+            subject.push_str(event.name());
+            !event.is_foreign() && patterns.iter().any(|pattern: &Pattern| pattern.matches(&subject))
+        };
+        let outward = Outward {
+            codec: self.codec,
+            attributes: self.attributes,
+            key: self.key,
+            priority: self.priority,
+            delay: self.delay,
+            batcher: batcher(self.publisher, abilities, self.retry),
+        };
+        let outward = std::rc::Rc::new(outward);
+        let leave = async move |event: Arc<JsonEvent>, metadata: Metadata| -> Handled {
+            let packet = outward.pack(Envelope::new(metadata, event.payload().clone()));
+            // It takes its place before anything is awaited, so that events leave in their order.
+            match outward.batcher.push(packet).await {
+                Some(Ok(())) => Ok(()),
+                Some(Err(error)) if error.is_temporary() => Err(error.into()),
+                Some(Err(error)) => Err(Permanent::new(error).into()),
+                None => Err(Failure::new("its runtime is gone")),
+            }
+        };
+        let mut listening = leave
+            .when(matches)
+            .named(format!("route to {name}"))
+            .concurrency(MAX_BATCH)
+            .timeout(self.timeout)
+            .overflow(self.overflow);
+        if let Some(capacity) = self.capacity {
+            listening = listening.capacity(capacity);
+        }
+        Ok(bus.on_topic("**", listening)?)
+    }
+}
+
+/// What a route does with an event.
+struct Outward {
+    codec: Arc<dyn Codec>,
+    attributes: Vec<(String, AttributeOf)>,
+    key: Option<Box<dyn Fn(&Envelope) -> Option<String>>>,
+    priority: Option<(u8, Box<dyn Fn(&Envelope) -> u8>)>,
+    delay: Duration,
+    batcher: Batcher<Packet, Result<(), TransportError>>,
+}
+
+impl Outward {
+    fn pack(&self, envelope: Envelope) -> Packet {
+        let mut packet = self.codec.write(&envelope);
+        for (name, value) in &self.attributes {
+            if let Some(value) = value(&envelope) {
+                packet.attributes.insert(name.clone(), value);
+            }
+        }
+        packet.key = self.key.as_ref().and_then(|key| key(&envelope));
+        packet.priority = self.priority.as_ref().map_or(0, |(highest, priority)| priority(&envelope).min(*highest));
+        packet.delay = self.delay;
+        packet
+    }
+}
+
+fn batcher(
+    publisher: Arc<dyn Publisher>,
+    abilities: Abilities,
+    retry: Retry,
+) -> Batcher<Packet, Result<(), TransportError>> {
+    Batcher::new(MAX_BATCH.min(abilities.max_batch.saturating_mul(16)), move |packets| {
+        let publisher = publisher.clone();
+        let all: BoxFuture<'static, _> = Box::pin(async move { publish(&*publisher, packets, retry).await });
+        all
+    })
+}
+
+/// Publishes these; those that could not be reached the server with again, in their order.
+async fn publish(publisher: &dyn Publisher, packets: Vec<Packet>, retry: Retry) -> Vec<Result<(), TransportError>> {
+    let mut results = publisher.publish(&packets).await;
+    for attempt in 1..retry.max_attempts() {
+        let is_left = |result: &Result<(), TransportError>| result.as_ref().is_err_and(TransportError::is_temporary);
+        let left: Vec<usize> = (0..results.len()).filter(|place| is_left(&results[*place])).collect();
+        let Some(Err(error)) = left.first().and_then(|place| results.get(*place)) else { break };
+        let wait = retry.wait(attempt, crate::__private::random());
+        log::warn!(
+            target: "convoke::route",
+            "{error}; {} of {} events are tried again after {wait:?}", left.len(), packets.len()
+        );
+        tokio::time::sleep(wait).await;
+        let again: Vec<_> = left.iter().filter_map(|place| packets.get(*place).cloned()).collect();
+        for (place, result) in left.into_iter().zip(publisher.publish(&again).await) {
+            results[place] = result;
+        }
+    }
+    results
+}
+
+impl<P: fmt::Debug> fmt::Debug for Route<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("patterns", &self.patterns)
+            .field("publisher", &self.publisher.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A route was not opened.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// One of its patterns is none.
+    Pattern(TopicError),
+    /// The bus does not say who publishes.
+    NoPublisher,
+    /// The server cannot do what was asked of it.
+    Transport(TransportError),
+    /// Its listener could not be registered.
+    Listen(ListenError),
+}
+
+impl fmt::Display for RouteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pattern(error) => error.fmt(f),
+            Self::NoPublisher => f.write_str(
+                "the bus does not say who publishes: build it with `EventBus::builder().publisher(\"UserService\")`",
+            ),
+            Self::Transport(error) => error.fmt(f),
+            Self::Listen(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RouteError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Pattern(error) => Some(error),
+            Self::NoPublisher => None,
+            Self::Transport(error) => Some(error),
+            Self::Listen(error) => Some(error),
+        }
+    }
+}
+
+impl From<TopicError> for RouteError {
+    fn from(error: TopicError) -> Self {
+        Self::Pattern(error)
+    }
+}
+
+impl From<TransportError> for RouteError {
+    fn from(error: TransportError) -> Self {
+        Self::Transport(error)
+    }
+}
+
+impl From<ListenError> for RouteError {
+    fn from(error: ListenError) -> Self {
+        Self::Listen(error)
+    }
+}

@@ -1,0 +1,53 @@
+//! Why a worker did not start, or is gone.
+
+use std::fmt;
+
+use crate::transport::TransportError;
+
+/// A worker did not start, or is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WorkerError {
+    /// It was started where no actor can be.
+    NoArbiter,
+    /// Its dead letters have nowhere to go.
+    NoDeadLetters {
+        /// The source.
+        source: String,
+    },
+    /// The server cannot do what was asked of it, or did not.
+    Transport(TransportError),
+    /// Its arbiter has ended, or it has panicked: what it had comes again.
+    Gone,
+}
+
+impl fmt::Display for WorkerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoArbiter => f.write_str(
+                "a worker is an actor and needs an arbiter: start it under `#[actix::main]`, or in an actor",
+            ),
+            Self::NoDeadLetters { source } => write!(
+                f,
+                "{source} has no queue for dead letters: name one with `.dead_letter(…)`, or configure the queue's own"
+            ),
+            Self::Transport(error) => error.fmt(f),
+            Self::Gone => f.write_str("the worker is gone: its arbiter has ended, or it has panicked"),
+        }
+    }
+}
+
+impl std::error::Error for WorkerError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Transport(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<TransportError> for WorkerError {
+    fn from(error: TransportError) -> Self {
+        Self::Transport(error)
+    }
+}

@@ -1,0 +1,259 @@
+//! Takes deliveries from a server, has listeners hear them, and tells the server how that went.
+//!
+//! `Source → fetch.rs → Delivery → engine.rs → handling.rs: decode, bus.emit_envelope → ack | retry | dead letter`
+
+mod actor;
+mod engine;
+mod error;
+mod fetch;
+mod handling;
+mod health;
+mod lanes;
+mod meter;
+mod pace;
+mod report;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::retry::Retry;
+use crate::transport::{Demand, ErrorKind, Publisher, Source, TransportError};
+use crate::{Envelope, EnvelopeLimits, EventBus, Shutdown};
+
+pub use actor::{WorkerActor, WorkerHandle};
+use engine::Engine;
+pub use error::WorkerError;
+pub use health::WorkerHealth;
+pub use report::WorkerReport;
+
+/// What becomes of an event that nobody here listens to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnUnknown {
+    /// It is a dead letter: somebody has sent it here for a reason.
+    #[default]
+    DeadLetter,
+    /// It is acknowledged, and so forgotten: for a queue that gets more than this worker wants.
+    Ignore,
+    /// It is tried again later, as if a listener had failed: for a deployment in which listeners come and go.
+    Retry,
+}
+
+type KeyOf = Arc<dyn Fn(&Envelope) -> Option<String>>;
+
+/// What a worker goes by.
+pub(crate) struct Options {
+    concurrency: usize,
+    prefetch: Option<usize>,
+    retry: Retry,
+    timeout: Option<Duration>,
+    drain_timeout: Duration,
+    progress_within: Duration,
+    on_unknown: OnUnknown,
+    limits: EnvelopeLimits,
+    key: Option<KeyOf>,
+    rate: Option<(u32, Duration)>,
+    dead_letters: Option<Arc<dyn Publisher>>,
+}
+
+/// Takes deliveries from a server and has the listeners of a bus hear them: at least once each.
+///
+/// A delivery is acknowledged when every listener is done with it. If one fails, all of it comes again after a wait, and
+/// once its attempts are used up it goes to the dead letters, as it does at once for an error that is
+/// [`Permanent`](crate::Permanent), for bytes that are no event, and for an event that nobody listens to. The wait, the
+/// count of attempts and the dead letters are kept by the server, so that nothing is lost with this process.
+///
+/// | delivery | what the server is told |
+/// |---|---|
+/// | every listener is done | ack |
+/// | a listener failed, panicked or hung, and attempts are left | retry after a wait, by [`Retry`] |
+/// | and no attempts are left; or all that failed are [`Permanent`](crate::Permanent), or cannot read the payload | dead letter |
+/// | nobody listens to it | dead letter, or as [`on_unknown`](Self::on_unknown) says |
+/// | it is no event, or beyond the [limits](Self::limits) | dead letter |
+/// | it waits here when the worker drains | release |
+///
+/// While a delivery is here, its lease is extended, so that listeners may take longer than it lasts.
+///
+/// ```no_run
+/// use convoke::prelude::*;
+/// use convoke::transport::Memory;
+/// use convoke::{Retry, Worker};
+/// use std::time::Duration;
+///
+/// #[actix::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let bus = EventBus::default(); // and its listeners
+///     let report = Worker::new(Memory::queue("orders"), &bus)
+///         .concurrency(16)
+///         .retry(Retry::exponential(Duration::from_millis(200)).attempts(5))
+///         .dead_letter(Memory::queue("orders-dead"))
+///         .run_until(shutdown_signal())
+///         .await?;
+///     println!("{report}");
+///     Ok(())
+/// }
+/// ```
+#[must_use = "it works when it is started: `run_until(…).await`, or `start()`"]
+pub struct Worker<S> {
+    source: S,
+    bus: EventBus,
+    options: Options,
+}
+
+impl<S: Source> Worker<S> {
+    /// Makes a worker that hands what this source lends to the listeners of this bus.
+    pub fn new(source: S, bus: &EventBus) -> Self {
+        let options = Options {
+            concurrency: 16,
+            prefetch: None,
+            retry: Retry::default(),
+            timeout: None,
+            drain_timeout: Duration::from_secs(30),
+            progress_within: Duration::from_secs(60),
+            on_unknown: OnUnknown::default(),
+            limits: EnvelopeLimits::default(),
+            key: None,
+            rate: None,
+            dead_letters: None,
+        };
+        Self { source, bus: bus.clone(), options }
+    }
+
+    /// Sets how many deliveries are heard at the same time. The default is 16; zero counts as 1.
+    pub fn concurrency(mut self, deliveries: usize) -> Self {
+        self.options.concurrency = deliveries.max(1);
+        self
+    }
+
+    /// Sets how many more are fetched ahead, so that nobody waits for the server. The default is as many as are heard at
+    /// the same time. Zero is right where one takes long, and other workers are free.
+    pub fn prefetch(mut self, deliveries: usize) -> Self {
+        self.options.prefetch = Some(deliveries);
+        self
+    }
+
+    /// Sets how often a delivery is tried, and after which waits. The default is [`Retry::default`]: 15 attempts, waits of
+    /// up to an hour.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.options.retry = retry;
+        self
+    }
+
+    /// Sets where dead letters go. The default is the source's own queue for them, if it has one.
+    pub fn dead_letter(mut self, publisher: impl Publisher) -> Self {
+        self.options.dead_letters = Some(Arc::new(publisher));
+        self
+    }
+
+    /// Sets what becomes of an event that nobody listens to. The default is that it is a dead letter.
+    pub fn on_unknown(mut self, policy: OnUnknown) -> Self {
+        self.options.on_unknown = policy;
+        self
+    }
+
+    /// Has deliveries of one key heard one after the other, in the order in which the server lends them, while those of
+    /// other keys go on. The key is made of the event; `None` is an event without order.
+    ///
+    /// The server has to keep that order too, or this fails at the start: an event that is to be tried again holds back
+    /// those of its key.
+    pub fn ordered_by(mut self, key: impl Fn(&Envelope) -> Option<String> + 'static) -> Self {
+        self.options.key = Some(Arc::new(move |envelope| {
+            catch_unwind(AssertUnwindSafe(|| key(envelope))).unwrap_or_else(|_| {
+                log::warn!(target: "convoke::worker", "`ordered_by` panicked: {} has no order", envelope.metadata.event);
+                None
+            })
+        }));
+        self
+    }
+
+    /// Sets how long all listeners together may take for one delivery. The default is no limit but that of each
+    /// [listener](crate::Listening::timeout).
+    ///
+    /// What they have begun goes on: a second attempt may overlap with the first.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.options.timeout = Some(limit);
+        self
+    }
+
+    /// Lets so many deliveries begin within so much time at the most, evenly spaced. The default is no limit.
+    pub fn rate_limit(mut self, deliveries: u32, within: Duration) -> Self {
+        self.options.rate = Some((deliveries.max(1), within));
+        self
+    }
+
+    /// Sets how large and how deep a body may be. The default is [`EnvelopeLimits::default`]: 1 MiB.
+    pub fn limits(mut self, limits: EnvelopeLimits) -> Self {
+        self.options.limits = limits;
+        self
+    }
+
+    /// Sets how long a shutdown waits for what is being heard. The default is 30 s.
+    pub fn drain_timeout(mut self, limit: Duration) -> Self {
+        self.options.drain_timeout = limit;
+        self
+    }
+
+    /// Sets after which time without any progress it counts as unhealthy. The default is 60 s; it should be longer than the
+    /// slowest listener may take.
+    pub fn progress_within(mut self, limit: Duration) -> Self {
+        self.options.progress_within = limit;
+        self
+    }
+
+    /// Starts it as an actor on this arbiter: once this returns, it is connected and takes deliveries.
+    ///
+    /// # Errors
+    ///
+    /// `NoArbiter`; `NoDeadLetters` if they have no queue; `Transport` if the server cannot do what was asked of it, or
+    /// cannot be reached.
+    pub async fn start(mut self) -> Result<WorkerHandle, WorkerError> {
+        self.check()?;
+        let prefetch = self.options.prefetch.unwrap_or(self.options.concurrency);
+        self.options.prefetch = Some(prefetch);
+        self.source.open(self.options.concurrency.saturating_add(prefetch)).await?;
+        log::debug!(target: "convoke::worker", "{}: a worker starts", self.source.name());
+        Ok(actor::start(Engine::new(self.source, self.bus, self.options)))
+    }
+
+    /// Works until this signal. Then it takes nothing new, gives back what waits here, and finishes what is being heard,
+    /// for as long as its [drain timeout](Self::drain_timeout); a second signal ends that at once.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Self::start). A server that is lost later is waited for.
+    pub async fn run_until(self, shutdown: impl Shutdown) -> Result<WorkerReport, WorkerError> {
+        self.start().await?.run_until(shutdown).await
+    }
+
+    /// Whether the server can do what is asked of it.
+    fn check(&self) -> Result<(), WorkerError> {
+        if !crate::__private::is_arbiter() {
+            return Err(WorkerError::NoArbiter);
+        }
+        let (name, abilities) = (self.source.name(), self.source.abilities());
+        if self.options.key.is_some() {
+            abilities.demand(name, Demand::Order)?;
+        }
+        abilities.demand(name, Demand::RetryAfter(self.options.retry.longest_wait()))?;
+        if self.options.dead_letters.is_none() && !abilities.dead_letters {
+            return Err(WorkerError::NoDeadLetters { source: name.to_owned() });
+        }
+        if self.options.timeout.is_some_and(|limit| limit.is_zero()) {
+            let text = "a timeout of zero lets no listener end: take a longer one";
+            return Err(TransportError::new(ErrorKind::Unsupported, name, text).into());
+        }
+        Ok(())
+    }
+}
+
+impl<S: Source> fmt::Debug for Worker<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("source", &self.source.name())
+            .field("concurrency", &self.options.concurrency)
+            .field("retry", &self.options.retry)
+            .finish_non_exhaustive()
+    }
+}

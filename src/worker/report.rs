@@ -1,0 +1,48 @@
+//! What a worker has done, told when it ends.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// What a worker has done from its start to its end. Each delivery counts once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct WorkerReport {
+    /// The name of its source.
+    pub source: String,
+    /// How many deliveries it was lent.
+    pub received: u64,
+    /// Those of which every listener was done.
+    pub done: u64,
+    /// Those that nobody listened to, which were to be [ignored](crate::OnUnknown::Ignore).
+    pub ignored: u64,
+    /// Those that come again after a wait.
+    pub retried: u64,
+    /// Those that are dead letters.
+    pub dead: u64,
+    /// Those that were given back untouched.
+    pub released: u64,
+    /// Those that come again because their lease or the connection was lost, or their end could not be told.
+    pub lost: u64,
+    /// Whether all that was being heard was finished in time when it ended.
+    pub drained: bool,
+    /// How long it took to end.
+    pub took: Duration,
+}
+
+impl fmt::Display for WorkerReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, received, done, retried, dead, .. } = self;
+        write!(f, "{source}: {received} received, {done} done, {retried} to be tried again, {dead} dead")?;
+        for (count, what) in [(self.ignored, "ignored"), (self.released, "given back"), (self.lost, "lost")] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        if !self.drained {
+            f.write_str("; not all was finished in time")?;
+        }
+        Ok(())
+    }
+}
