@@ -92,6 +92,13 @@ mod health;
 #[cfg(unix)]
 mod shutdown;
 
+// An event outside of the process.
+
+/// Which events leave by which route, in which form, and what becomes of those that cannot.
+mod routes;
+/// The worker over a queue in memory: how each delivery ends, and how the worker does.
+mod worker;
+
 // How to test with it.
 
 /// The test that the README shows, word for word.
