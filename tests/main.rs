@@ -98,6 +98,8 @@ mod shutdown;
 mod routes;
 /// The worker over a queue in memory: how each delivery ends, and how the worker does.
 mod worker;
+/// The queue in this process: every ability, and every fault of a server that a test can play.
+mod memory;
 
 // How to test with it.
 

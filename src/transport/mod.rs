@@ -8,7 +8,7 @@
 //!
 //! | feature | type | a queue is |
 //! |---|---|---|
-//! | (always) | `Memory` | a list in this process, for tests |
+//! | (always) | [`Memory`] | a list in this process, for tests |
 //!
 //! Delivery is *at least once* with every server: who must not do a thing twice recognizes the event by its id, or has
 //! the worker do so.
@@ -18,6 +18,7 @@ mod batcher;
 mod dead_letter;
 mod delivery;
 mod error;
+mod memory;
 mod packet;
 
 #[cfg(feature = "testing")]
@@ -31,6 +32,7 @@ pub use batcher::Batcher;
 pub use dead_letter::{DEAD_LETTER, DeadLetterRecord, DeadReason, Redriven, redrive};
 pub use delivery::{Delivery, Receipt, Settlement};
 pub use error::{ErrorKind, TransportError};
+pub use memory::{Memory, MemoryQueue};
 pub use packet::{Attribute, Attributes, Packet};
 
 /// A future on the heap, as the contract's methods return it, so that transports can be kept as `dyn`.

@@ -1,0 +1,594 @@
+//! The queue in this process: every ability, in virtual time, and every way in which a test can play a server's faults.
+
+use std::time::Duration;
+
+use convoke::transport::{
+    Abilities, DeadLetterRecord, DeadReason, Delivery, ErrorKind, Memory, MemoryQueue, Packet, Publisher, Source,
+    TransportError, redrive,
+};
+use tokio::time::{Instant, timeout};
+
+const SECOND: Duration = Duration::from_secs(1);
+const LEASE: Duration = Duration::from_secs(30);
+
+fn packet(id: &str) -> Packet {
+    Packet::new(id, format!("body of {id}"))
+}
+
+fn of_key(id: &str, key: &str) -> Packet {
+    let mut packet = packet(id);
+    packet.key = Some(key.to_owned());
+    packet
+}
+
+async fn publish(queue: &MemoryQueue, packets: impl IntoIterator<Item = Packet>) {
+    let packets: Vec<_> = packets.into_iter().collect();
+    for taken in queue.publish(&packets).await {
+        taken.unwrap();
+    }
+}
+
+async fn publish_one(queue: &MemoryQueue, packet: Packet) -> Result<(), TransportError> {
+    queue.publish(&[packet]).await.remove(0)
+}
+
+async fn subscriber(queue: &MemoryQueue) -> MemoryQueue {
+    let mut subscriber = queue.clone();
+    subscriber.open(1000).await.unwrap();
+    subscriber
+}
+
+/// The next one, however long that takes in virtual time.
+async fn next(subscriber: &mut MemoryQueue) -> Delivery {
+    let first = async {
+        loop {
+            if let Some(delivery) = subscriber.receive(1).await.unwrap().pop() {
+                return delivery;
+            }
+        }
+    };
+    timeout(SECOND * 60 * 60, first).await.expect("nothing came")
+}
+
+/// The next one, which must be this one, after exactly this long.
+#[track_caller]
+fn comes<'a>(
+    subscriber: &'a mut MemoryQueue,
+    id: &'a str,
+    wait: Duration,
+) -> impl Future<Output = Delivery> + use<'a> {
+    let caller = std::panic::Location::caller();
+    async move {
+        let start = Instant::now();
+        let delivery = next(subscriber).await;
+        assert_eq!((delivery.packet().id.as_str(), start.elapsed()), (id, wait), "{caller}");
+        delivery
+    }
+}
+
+/// What can be had now, by id.
+async fn at_once(subscriber: &mut MemoryQueue) -> Vec<Delivery> {
+    let start = Instant::now();
+    let deliveries = timeout(Duration::ZERO, subscriber.receive(1000)).await.unwrap_or(Ok(Vec::new())).unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    deliveries
+}
+
+fn ids(deliveries: &[Delivery]) -> Vec<&str> {
+    deliveries.iter().map(|delivery| delivery.packet().id.as_str()).collect()
+}
+
+fn kind<T: std::fmt::Debug>(result: Result<T, TransportError>) -> ErrorKind {
+    result.unwrap_err().kind()
+}
+
+#[convoke::test]
+async fn what_is_published_comes_as_it_was_and_in_its_order() {
+    let queue = Memory::queue("orders");
+    let mut rich = packet("1");
+    rich.topic = "orders/placed".to_owned();
+    rich.attributes.insert("entityName", "Bestellung ü 😀");
+    rich.attributes.insert("empty", "");
+    publish(&queue, [rich.clone(), packet("2"), packet("3")]).await;
+    assert_eq!((queue.waiting(), queue.lent(), queue.published()), (3, 0, 3));
+
+    let mut subscriber = subscriber(&queue).await;
+    let deliveries = at_once(&mut subscriber).await;
+    assert_eq!(ids(&deliveries), ["1", "2", "3"]);
+    assert_eq!((deliveries[0].packet(), deliveries[0].attempt()), (&rich, 1));
+    assert_eq!((deliveries[0].source(), deliveries[0].lease()), ("memory:orders", Some(LEASE)));
+    assert_eq!((queue.waiting(), queue.lent()), (0, 3));
+    for delivery in deliveries {
+        delivery.ack().await.unwrap();
+    }
+    assert_eq!((queue.waiting(), queue.lent()), (0, 0));
+}
+
+#[convoke::test]
+async fn two_queues_of_one_name_are_two_queues() {
+    let queue = Memory::queue("orders");
+    publish(&queue, [packet("1")]).await;
+    assert_eq!((queue.waiting(), Memory::queue("orders").waiting()), (1, 0));
+}
+
+#[convoke::test]
+async fn a_receive_that_waits_is_woken_and_one_for_nothing_ends_after_its_wait() {
+    let queue = Memory::queue("orders").wait(SECOND * 7);
+    let mut subscriber = subscriber(&queue).await;
+    let start = Instant::now();
+    assert!(subscriber.receive(1).await.unwrap().is_empty());
+    assert_eq!(start.elapsed(), SECOND * 7);
+
+    let publisher = queue.clone();
+    let later = async {
+        tokio::time::sleep(SECOND * 2).await;
+        publish(&publisher, [packet("1")]).await;
+    };
+    let start = Instant::now();
+    let (received, ()) = tokio::join!(subscriber.receive(1), later);
+    assert_eq!((ids(&received.unwrap()), start.elapsed()), (vec!["1"], SECOND * 2));
+}
+
+#[convoke::test]
+async fn a_packet_with_a_delay_comes_when_it_is_over() {
+    let queue = Memory::queue("orders").wait(SECOND * 20);
+    let mut subscriber = subscriber(&queue).await;
+    let mut late = packet("late");
+    late.delay = SECOND * 5;
+    publish(&queue, [late, packet("now")]).await;
+    comes(&mut subscriber, "now", Duration::ZERO).await.ack().await.unwrap();
+    assert_eq!(queue.waiting(), 1);
+    comes(&mut subscriber, "late", SECOND * 5).await.ack().await.unwrap();
+}
+
+#[convoke::test]
+async fn a_sooner_delay_wakes_who_waits_for_a_later_one() {
+    let queue = Memory::queue("orders").wait(SECOND * 20);
+    let (mut one, mut other) = (subscriber(&queue).await, subscriber(&queue).await);
+    let delayed = |id: &str, by| {
+        let mut packet = packet(id);
+        packet.delay = by;
+        packet
+    };
+    publish(&queue, [delayed("later", SECOND * 10)]).await;
+    let publisher = queue.clone();
+    let start = Instant::now();
+    let first = async {
+        // Whoever was told of the sooner one leaves: the other one has to know.
+        let _ = timeout(SECOND * 2, one.receive(1)).await;
+    };
+    let second = async {
+        let received = other.receive(1).await.unwrap();
+        assert_eq!((ids(&received), start.elapsed()), (vec!["sooner"], SECOND * 5));
+    };
+    let publishing = async {
+        tokio::time::sleep(SECOND).await;
+        publish(&publisher, [delayed("sooner", SECOND * 4)]).await;
+    };
+    tokio::join!(first, second, publishing);
+}
+
+#[convoke::test]
+async fn what_is_retried_comes_again_after_its_time_as_another_attempt() {
+    let queue = Memory::queue("orders");
+    let mut subscriber = subscriber(&queue).await;
+    publish(&queue, [packet("1")]).await;
+    for attempt in 1..=5 {
+        let delivery = next(&mut subscriber).await;
+        assert_eq!(delivery.attempt(), attempt);
+        delivery.retry_after(SECOND * attempt * 100).await.unwrap();
+        comes(&mut subscriber, "1", SECOND * attempt * 100).await.release().await.unwrap();
+    }
+}
+
+#[convoke::test]
+async fn what_is_retried_at_once_goes_behind_the_others_and_what_is_released_to_its_place() {
+    let queue = Memory::queue("orders");
+    let mut subscriber = subscriber(&queue).await;
+    publish(&queue, ["1", "2", "3"].map(packet)).await;
+    next(&mut subscriber).await.release().await.unwrap();
+    let first = comes(&mut subscriber, "1", Duration::ZERO).await;
+    assert_eq!(first.attempt(), 1);
+    first.retry_after(Duration::ZERO).await.unwrap();
+    assert_eq!(ids(&at_once(&mut subscriber).await), ["2", "3", "1"]);
+}
+
+#[convoke::test]
+async fn a_dropped_delivery_comes_back_and_was_no_attempt() {
+    let queue = Memory::queue("orders");
+    let mut subscriber = subscriber(&queue).await;
+    publish(&queue, [packet("1")]).await;
+    drop(next(&mut subscriber).await);
+    let again = comes(&mut subscriber, "1", Duration::ZERO).await;
+    assert_eq!(again.attempt(), 1);
+}
+
+#[convoke::test]
+async fn nothing_of_a_key_comes_while_an_earlier_one_is_out() {
+    let queue = Memory::queue("orders");
+    let mut subscriber = subscriber(&queue).await;
+    publish(&queue, [of_key("a1", "a"), of_key("b1", "b"), of_key("a2", "a"), of_key("b2", "b"), packet("none")]).await;
+    let mut first = at_once(&mut subscriber).await;
+    assert_eq!(ids(&first), ["a1", "b1", "none"]);
+    assert!(at_once(&mut subscriber).await.is_empty(), "a1 and b1 are lent");
+
+    // Waiting for its retry, it still holds up the next one of its key, and no other key.
+    first.remove(0).retry_after(SECOND * 9).await.unwrap();
+    first.remove(0).ack().await.unwrap();
+    let b2 = comes(&mut subscriber, "b2", Duration::ZERO).await;
+    assert!(at_once(&mut subscriber).await.is_empty(), "a1 waits for its retry");
+    let a1 = comes(&mut subscriber, "a1", SECOND * 9).await;
+    assert!(at_once(&mut subscriber).await.is_empty(), "a1 is lent again");
+    a1.dead_letter(DeadReason::Permanent, Vec::new()).await.unwrap();
+    comes(&mut subscriber, "a2", Duration::ZERO).await.ack().await.unwrap();
+    b2.ack().await.unwrap();
+}
+
+#[convoke::test]
+async fn a_delayed_packet_holds_up_what_comes_behind_it_in_its_key() {
+    let queue = Memory::queue("orders");
+    let mut subscriber = subscriber(&queue).await;
+    let mut first = of_key("1", "a");
+    first.delay = SECOND * 3;
+    let mut second = of_key("2", "a");
+    second.delay = SECOND * 5;
+    publish(&queue, [first, second, of_key("3", "a")]).await;
+    comes(&mut subscriber, "1", SECOND * 3).await.ack().await.unwrap();
+    comes(&mut subscriber, "2", SECOND * 2).await.ack().await.unwrap();
+    comes(&mut subscriber, "3", Duration::ZERO).await.ack().await.unwrap();
+}
+
+#[convoke::test]
+async fn without_order_keys_mean_nothing() {
+    let queue = Memory::queue("orders").with_abilities(Abilities::default());
+    let mut subscriber = subscriber(&queue).await;
+    publish(&queue, [of_key("1", "a"), of_key("2", "a")]).await;
+    assert_eq!(ids(&at_once(&mut subscriber).await), ["1", "2"]);
+}
+
+#[convoke::test]
+async fn the_highest_priority_comes_first_and_in_one_priority_the_first() {
+    let queue = Memory::queue("orders");
+    let of = |id: &str, priority| {
+        let mut packet = packet(id);
+        packet.priority = priority;
+        packet
+    };
+    publish(&queue, [of("low", 0), of("high", 255), of("mid", 7), of("high too", 255)]).await;
+    assert_eq!(ids(&at_once(&mut subscriber(&queue).await).await), ["high", "high too", "mid", "low"]);
+}
+
+#[convoke::test]
+async fn each_group_gets_everything_and_those_of_one_group_share() {
+    let queue = Memory::queue("orders");
+    let (billing, shipping) = (queue.group("billing"), queue.group("shipping"));
+    assert_eq!(Source::name(&billing), "memory:orders/billing");
+    publish(&billing, ["1", "2"].map(packet)).await;
+
+    let (mut one, mut other) = (subscriber(&billing).await, subscriber(&billing).await);
+    let (first, second) = (next(&mut one).await, next(&mut other).await);
+    assert_eq!((first.packet().id.as_str(), second.packet().id.as_str()), ("1", "2"));
+    assert_eq!(ids(&at_once(&mut subscriber(&shipping).await).await), ["1", "2"]);
+    assert_eq!((billing.waiting(), shipping.waiting(), queue.waiting()), (0, 2, 2), "those of shipping were dropped");
+}
+
+#[convoke::test]
+async fn a_group_made_later_begins_with_what_the_default_one_still_has() {
+    let queue = Memory::queue("orders");
+    publish(&queue, ["1", "2", "3"].map(packet)).await;
+    let mut subscriber_of_all = subscriber(&queue).await;
+    next(&mut subscriber_of_all).await.ack().await.unwrap();
+    next(&mut subscriber_of_all).await.retry_after(SECOND * 60).await.unwrap();
+
+    let late = queue.group("late");
+    let deliveries = at_once(&mut subscriber(&late).await).await;
+    assert_eq!(ids(&deliveries), ["2", "3"]);
+    assert!(deliveries.iter().all(|delivery| delivery.attempt() == 1));
+    assert_eq!(queue.group("late").lent(), 2, "the same group");
+}
+
+#[convoke::test]
+async fn a_dead_letter_has_its_record_and_is_redriven() {
+    let queue = Memory::queue("orders").deduplicate(SECOND * 60);
+    let mut subscriber = subscriber(&queue).await;
+    let mut poison = of_key("1", "a");
+    poison.priority = 3;
+    poison.attributes.insert("entityName", "Order");
+    publish(&queue, [poison.clone()]).await;
+    next(&mut subscriber).await.retry_after(Duration::ZERO).await.unwrap();
+    let errors = vec!["no such order".to_owned(), "404".to_owned()];
+    next(&mut subscriber).await.dead_letter(DeadReason::Exhausted, errors.clone()).await.unwrap();
+    assert_eq!((queue.waiting(), queue.lent()), (0, 0));
+
+    let dead = queue.dead_letters();
+    assert_eq!((Source::name(&dead), dead.waiting()), ("memory:orders-dead", 1));
+    let record = DeadLetterRecord::of(&dead.packets()[0]).unwrap();
+    assert_eq!((record.reason, record.attempts, &*record.source), (DeadReason::Exhausted, 2, "memory:orders"));
+    assert_eq!(record.errors, errors);
+    assert_eq!(dead.packets()[0].body, poison.body);
+
+    // Its id was there a moment ago, which must not swallow it.
+    let redriven = redrive(&mut queue.dead_letters(), &queue, usize::MAX).await.unwrap();
+    assert_eq!((redriven.moved, redriven.kept, dead.waiting()), (1, 0, 0));
+    let again = comes(&mut subscriber, "1", Duration::ZERO).await;
+    assert_eq!((again.packet(), again.attempt()), (&poison, 1));
+}
+
+#[convoke::test]
+async fn a_lease_that_runs_out_gives_the_delivery_to_another_and_the_receipt_is_worth_nothing() {
+    let queue = Memory::queue("orders").lease(SECOND * 10);
+    let (mut one, mut other) = (subscriber(&queue).await, subscriber(&queue).await);
+    publish(&queue, [packet("1")]).await;
+    let mut stale = next(&mut one).await;
+    let again = comes(&mut other, "1", SECOND * 10).await;
+    assert_eq!(again.attempt(), 2);
+    assert_eq!(kind(stale.extend(SECOND).await), ErrorKind::Lost);
+    assert_eq!(kind(stale.ack().await), ErrorKind::Lost);
+    assert_eq!((queue.waiting(), queue.lent()), (0, 1), "the stale receipt has changed nothing");
+    again.ack().await.unwrap();
+}
+
+#[convoke::test]
+async fn a_lease_has_run_out_though_nobody_has_looked() {
+    let queue = Memory::queue("orders").lease(SECOND * 10);
+    let mut subscriber = subscriber(&queue).await;
+    publish(&queue, [packet("1")]).await;
+    let stale = next(&mut subscriber).await;
+    tokio::time::sleep(SECOND * 10).await;
+    assert_eq!(kind(stale.ack().await), ErrorKind::Lost);
+    assert_eq!(queue.waiting(), 1);
+}
+
+#[convoke::test]
+async fn an_extended_lease_lasts_from_then() {
+    let queue = Memory::queue("orders").lease(SECOND * 10);
+    let (mut one, mut other) = (subscriber(&queue).await, subscriber(&queue).await);
+    publish(&queue, [packet("1")]).await;
+    let mut delivery = next(&mut one).await;
+    for _ in 0..10 {
+        tokio::time::sleep(SECOND * 9).await;
+        delivery.extend(SECOND * 10).await.unwrap();
+    }
+    assert!(at_once(&mut other).await.is_empty());
+    // It may also end sooner, and who waits is told.
+    let watching = async { comes(&mut other, "1", SECOND * 3).await };
+    let shortening = async {
+        tokio::time::sleep(SECOND).await;
+        delivery.extend(SECOND * 2).await.unwrap();
+    };
+    let (again, ()) = tokio::join!(watching, shortening);
+    assert_eq!((again.attempt(), kind(delivery.ack().await)), (2, ErrorKind::Lost));
+}
+
+#[convoke::test]
+async fn a_subscriber_has_no_more_than_its_prefetch_at_once() {
+    let queue = Memory::queue("orders").lease(SECOND * 5).wait(SECOND * 20);
+    publish(&queue, ["1", "2", "3", "4"].map(packet)).await;
+    let mut subscriber = queue.clone();
+    subscriber.open(2).await.unwrap();
+    let mut first = at_once(&mut subscriber).await;
+    assert_eq!(ids(&first), ["1", "2"]);
+    assert!(at_once(&mut subscriber).await.is_empty());
+    first.remove(0).ack().await.unwrap();
+    let third = comes(&mut subscriber, "3", Duration::ZERO).await;
+    // A lease that has run out makes room as well.
+    comes(&mut subscriber, "4", SECOND * 5).await.ack().await.unwrap();
+    assert_eq!(kind(third.ack().await), ErrorKind::Lost);
+}
+
+#[convoke::test]
+async fn whoever_is_closed_is_lent_nothing_and_has_nothing_any_more() {
+    let queue = Memory::queue("orders");
+    let (mut one, mut other) = (subscriber(&queue).await, subscriber(&queue).await);
+    publish(&queue, ["1", "2"].map(packet)).await;
+    let lent = next(&mut one).await;
+    let kept = next(&mut other).await;
+    one.close().await.unwrap();
+    assert_eq!(kind(one.receive(1).await), ErrorKind::Closed);
+    assert_eq!(kind(lent.ack().await), ErrorKind::Lost);
+    assert_eq!(comes(&mut other, "1", Duration::ZERO).await.attempt(), 2);
+    kept.ack().await.unwrap();
+    one.open(1).await.unwrap();
+    comes(&mut one, "1", Duration::ZERO).await.ack().await.unwrap();
+}
+
+#[convoke::test]
+async fn what_a_dropped_subscriber_was_lent_comes_after_its_lease_or_at_once_if_there_is_none() {
+    let leased = Memory::queue("leased").lease(SECOND * 10);
+    let connected = Memory::queue("connected").with_abilities(Abilities::default());
+    for (queue, wait) in [(leased, SECOND * 10), (connected, Duration::ZERO)] {
+        let mut gone = subscriber(&queue).await;
+        publish(&queue, [packet("1")]).await;
+        let lent = next(&mut gone).await;
+        drop(gone);
+        comes(&mut subscriber(&queue).await, "1", wait).await.ack().await.unwrap();
+        assert_eq!(kind(lent.ack().await), ErrorKind::Lost);
+    }
+}
+
+#[convoke::test]
+async fn a_full_queue_refuses_loudly_and_takes_again_when_there_is_room() {
+    let queue = Memory::queue("orders").capacity(2);
+    let packets = ["1", "2", "3"].map(packet);
+    let taken = queue.publish(&packets).await;
+    assert!(taken[0].is_ok() && taken[1].is_ok());
+    let error = taken[2].clone().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    assert_eq!(
+        error.to_string(),
+        "memory:orders: 2 packets are in orders and no more fit: receive some, or set `.capacity(…)`"
+    );
+    let mut subscriber = subscriber(&queue).await;
+    let lent = next(&mut subscriber).await;
+    assert_eq!(kind(publish_one(&queue, packet("3")).await), ErrorKind::Unreachable, "what is lent may come back");
+    lent.ack().await.unwrap();
+    publish_one(&queue, packet("3")).await.unwrap();
+}
+
+#[convoke::test]
+async fn a_default_group_that_nobody_reads_holds_up_no_other() {
+    let queue = Memory::queue("orders").capacity(2);
+    let mut billing = subscriber(&queue.group("billing")).await;
+    for id in ["1", "2", "3", "4"] {
+        publish(&queue, [packet(id)]).await;
+        comes(&mut billing, id, Duration::ZERO).await.ack().await.unwrap();
+    }
+    assert_eq!(queue.waiting(), 2);
+    let mut late = subscriber(&queue).await;
+    assert_eq!(ids(&at_once(&mut late).await), ["3", "4"]);
+    // From now on somebody reads it.
+    assert_eq!(kind(publish_one(&queue, packet("5")).await), ErrorKind::Unreachable);
+}
+
+#[convoke::test]
+async fn what_was_published_within_the_window_is_not_delivered_again() {
+    let queue = Memory::queue("orders").deduplicate(SECOND * 10);
+    assert!(Publisher::abilities(&queue).deduplicates);
+    let mut subscriber = subscriber(&queue).await;
+    publish(&queue, [packet("1"), packet("1"), packet("2"), Packet::new("", "a"), Packet::new("", "b")]).await;
+    for delivery in at_once(&mut subscriber).await {
+        delivery.ack().await.unwrap();
+    }
+    assert_eq!((queue.published(), queue.waiting(), queue.lent()), (4, 0, 0));
+    tokio::time::sleep(SECOND * 9).await;
+    publish(&queue, [packet("1")]).await;
+    assert_eq!(queue.waiting(), 0);
+    tokio::time::sleep(SECOND).await;
+    publish(&queue, [packet("1")]).await;
+    assert_eq!(queue.waiting(), 1);
+}
+
+#[convoke::test]
+async fn during_an_outage_everything_is_unreachable_and_afterwards_works_again() {
+    let queue = Memory::queue("orders");
+    let mut subscriber = subscriber(&queue).await;
+    publish(&queue, [packet("1")]).await;
+    let lent = next(&mut subscriber).await;
+    let other = queue.clone();
+    let end = async {
+        tokio::task::yield_now().await;
+        other.set_reachable(false);
+    };
+    let (waiting, ()) = tokio::join!(subscriber.receive(1), end);
+    assert_eq!(kind(waiting), ErrorKind::Unreachable, "who waits hears of it");
+    assert_eq!(kind(publish_one(&queue, packet("2")).await), ErrorKind::Unreachable);
+    assert_eq!(kind(subscriber.receive(1).await), ErrorKind::Unreachable);
+    assert_eq!(kind(subscriber.backlog().await), ErrorKind::Unreachable);
+    assert_eq!(kind(queue.clone().open(1).await), ErrorKind::Unreachable);
+    assert_eq!(kind(queue.dead_letters().open(1).await), ErrorKind::Unreachable);
+    assert_eq!(kind(lent.ack().await), ErrorKind::Unreachable);
+
+    queue.set_reachable(true);
+    publish(&queue, [packet("3")]).await;
+    comes(&mut subscriber, "3", Duration::ZERO).await.ack().await.unwrap();
+    comes(&mut subscriber, "1", LEASE).await.ack().await.unwrap();
+}
+
+#[convoke::test]
+async fn some_publishes_fail_and_the_next_is_taken() {
+    let queue = Memory::queue("orders");
+    queue.fail_next(2);
+    let taken = queue.publish(&["1", "2", "3"].map(packet)).await;
+    assert_eq!(taken.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, false, true]);
+    assert_eq!(queue.packets(), ["3"].map(packet));
+}
+
+#[convoke::test]
+async fn a_kill_leaves_what_is_durable_and_nothing_else() {
+    for durable in [false, true] {
+        let mut abilities = Publisher::abilities(&Memory::queue("any"));
+        abilities.durable = durable;
+        let queue = Memory::queue("orders").with_abilities(abilities);
+        let mut subscriber = subscriber(&queue).await;
+        publish(&queue, ["1", "2"].map(packet)).await;
+        let lent = next(&mut subscriber).await;
+        queue.kill();
+        assert_eq!(kind(publish_one(&queue, packet("3")).await), ErrorKind::Unreachable);
+        queue.set_reachable(true);
+        assert_eq!(kind(lent.ack().await), ErrorKind::Lost);
+        assert_eq!(queue.waiting(), if durable { 2 } else { 0 });
+        publish(&queue, [packet("3")]).await;
+        let there = at_once(&mut subscriber).await;
+        assert_eq!(ids(&there), if durable { vec!["2", "1", "3"] } else { vec!["3"] });
+    }
+}
+
+#[convoke::test]
+async fn a_restricted_queue_refuses_what_that_server_would() {
+    let mut abilities = Abilities::default();
+    abilities.delay = Some(SECOND * 900);
+    abilities.priority = 9;
+    abilities.max_attributes = 1;
+    abilities.max_bytes = 100;
+    let queue = Memory::queue("orders").with_abilities(abilities);
+    assert_eq!(Source::abilities(&queue), abilities);
+    let bad = |change: fn(&mut Packet)| {
+        let mut packet = packet("bad");
+        change(&mut packet);
+        packet
+    };
+    let packets = [
+        bad(|packet| packet.delay = SECOND * 901),
+        bad(|packet| packet.priority = 10),
+        bad(|packet| packet.body = vec![0; 101]),
+        bad(|packet| packet.attributes = [("a", "1"), ("b", "2")].into_iter().collect()),
+        packet("good"),
+    ];
+    let kinds: Vec<_> = queue.publish(&packets).await.into_iter().map(|taken| taken.err().map(|e| e.kind())).collect();
+    let (unsupported, too_large) = (Some(ErrorKind::Unsupported), Some(ErrorKind::TooLarge));
+    assert_eq!(kinds, [unsupported, unsupported, too_large, too_large, None]);
+    assert_eq!(kind(queue.group("billing").open(1).await), ErrorKind::Unsupported);
+
+    // It has no leases, holds no retry back, and has nowhere to put dead letters.
+    let mut subscriber = subscriber(&queue).await;
+    let delivery = next(&mut subscriber).await;
+    assert_eq!(delivery.lease(), None);
+    delivery.retry_after(SECOND * 60).await.unwrap();
+    let delivery = comes(&mut subscriber, "good", Duration::ZERO).await;
+    assert_eq!(kind(delivery.dead_letter(DeadReason::Rejected, Vec::new()).await), ErrorKind::Unsupported);
+    assert_eq!(comes(&mut subscriber, "good", Duration::ZERO).await.attempt(), 3);
+}
+
+#[convoke::test]
+async fn a_receive_that_is_dropped_loses_nothing_and_wakes_another() {
+    let queue = Memory::queue("orders").wait(SECOND * 20);
+    let (mut one, mut other) = (subscriber(&queue).await, subscriber(&queue).await);
+    let start = Instant::now();
+    let publisher = queue.clone();
+    let publishing = async {
+        tokio::time::sleep(SECOND).await;
+        publish(&publisher, [packet("1")]).await;
+    };
+    // Woken and dropped in the same turn.
+    let dropping = async {
+        let mut waiting = std::pin::pin!(one.receive(1));
+        let _ = timeout(Duration::ZERO, &mut waiting).await;
+        publishing.await;
+    };
+    let (received, ()) = tokio::join!(other.receive(1), dropping);
+    assert_eq!((ids(&received.unwrap()), start.elapsed()), (vec!["1"], SECOND));
+}
+
+#[convoke::test]
+async fn ten_thousand_of_many_keys_over_many_subscribers_come_once_and_in_order() {
+    let queue = Memory::queue("orders");
+    let packets = (0..10_000).map(|number: u32| of_key(&number.to_string(), &(number % 97).to_string()));
+    publish(&queue, packets).await;
+    let mut last = vec![None; 97];
+    let mut subscribers = Vec::new();
+    for _ in 0..50 {
+        subscribers.push(subscriber(&queue).await);
+    }
+    let mut count = 0;
+    while queue.waiting() > 0 {
+        for subscriber in &mut subscribers {
+            for delivery in at_once(subscriber).await {
+                let number: usize = delivery.packet().id.parse().unwrap();
+                assert!(last[number % 97].replace(number).is_none_or(|before| before + 97 == number));
+                delivery.ack().await.unwrap();
+                count += 1;
+            }
+        }
+    }
+    assert_eq!(count, 10_000);
+}
