@@ -59,9 +59,24 @@ impl EnvelopeLimits {
         Self { keys, ..self }
     }
 
-    /// Whether the body keeps them. What is no JSON may pass here: whoever parses it gets as far as its first fault,
-    /// and up to there what was counted is exact.
-    pub(crate) fn check(&self, body: &[u8]) -> Result<(), EnvelopeError> {
+    /// Returns how many bytes the body may have.
+    pub const fn max_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Returns how many keys the metadata may have.
+    pub const fn max_keys(&self) -> usize {
+        self.keys
+    }
+
+    /// Looks whether a body keeps them, for whoever parses it in another way than [`Envelope`](crate::Envelope) does.
+    /// What is no JSON may pass here: whoever parses it gets as far as its first fault, and up to there what was counted
+    /// is exact.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge`, `TooDeep`, `TooManyKeys`.
+    pub fn check(&self, body: &[u8]) -> Result<(), EnvelopeError> {
         if body.len() > self.bytes {
             return Err(EnvelopeError::TooLarge { bytes: body.len(), limit: self.bytes });
         }

@@ -1,4 +1,4 @@
-//! What the expansions of our macros name. Nothing here is for users, and any of it may change.
+//! What the expansions of our macros name, and the crate `convoke`. Nothing here is for users, and any of it may change.
 //!
 //! `#[derive(Event)] → to_json, from_json, no_json`; `#[derive(BaseService)] → handled, stopping, handles`; `#[listener] → discover! → Discovered → bus.rs`
 
@@ -20,6 +20,7 @@ use crate::error::Handled;
 use crate::event::Event;
 use crate::heard::Heard;
 use crate::parcel::Subject;
+pub use crate::wire::PublishDate;
 
 /// Whether an actor may be started here.
 pub fn is_arbiter() -> bool {

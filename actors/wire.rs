@@ -161,10 +161,12 @@ pub(crate) fn whole_micros(time: SystemTime) -> SystemTime {
 }
 
 /// A time as `publishDate` has it.
-pub(crate) struct PublishDate(pub(crate) SystemTime);
+#[derive(Clone, Copy, Debug)]
+pub struct PublishDate(pub SystemTime);
 
 impl PublishDate {
-    fn read(text: &str) -> Option<SystemTime> {
+    /// Reads a date of RFC 3339, or one without an offset as UTC.
+    pub fn read(text: &str) -> Option<SystemTime> {
         let date = match text.parse::<Timestamp>() {
             Ok(date) => date,
             // Only if there is no offset at all: jiff would ignore one here.

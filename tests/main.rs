@@ -100,6 +100,8 @@ mod routes;
 mod worker;
 /// The queue in this process: every ability, and every fault of a server that a test can play.
 mod memory;
+/// Every codec to the letter and back, what others write, and which form is which.
+mod codec;
 
 // How to test with it.
 

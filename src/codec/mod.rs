@@ -1,0 +1,79 @@
+//! How an event becomes bytes and attributes, and back.
+//!
+//! `Envelope → Codec → Packet → transport/`, `transport/ → Packet → read → Envelope → worker.rs`
+//!
+//! | codec | what others see |
+//! |---|---|
+//! | [`Wire`] | `{"metadata": {…}, "payload": …}`, with three attributes |
+//! | [`CloudEvents::structured`] | the JSON format of CloudEvents 1.0, with four attributes |
+//! | [`CloudEvents::binary`] | the payload alone; everything else is an attribute of CloudEvents 1.0 |
+//!
+//! Who writes chooses one; who reads gets any of them by [`read`], from us or from others.
+
+mod base64;
+mod cloud_event;
+mod cloud_events;
+mod error;
+mod fields;
+mod mode;
+mod percent;
+mod wire;
+
+pub use cloud_events::{Binding, CloudEvents};
+pub use error::CodecError;
+use mode::Mode;
+pub use wire::Wire;
+
+use crate::transport::Packet;
+use crate::{Envelope, EnvelopeError, EnvelopeLimits};
+
+/// Writes events for other processes. [`Wire`] is the default.
+///
+/// What a route adds, such as attributes to filter by, a key or a delay, it adds to the packet afterwards: no codec takes
+/// attributes away.
+pub trait Codec: Send + Sync + 'static {
+    /// Makes a packet of an event: its body, its attributes, its id and its topic.
+    fn write(&self, envelope: &Envelope) -> Packet;
+
+    /// Returns how many attributes it gives to a packet at most, so that whoever joins it to a server can tell whether
+    /// there is room.
+    fn max_attributes(&self) -> usize;
+}
+
+/// Reads an event, in whichever of our forms it is.
+///
+/// 1. A `content-type` of `application/cloudevents+json` says that the body is a CloudEvent.
+/// 2. An attribute `specversion` with one of the prefixes of a [`Binding`] says that the attributes are one.
+/// 3. A body with an object `metadata` is an [`Envelope`]: in a CloudEvent no attribute is an object.
+/// 4. A body with a `specversion` is a CloudEvent.
+///
+/// Attributes that are none of the event's are left alone: they are still in the packet. `bytes` of the limits holds for
+/// the body and all attributes together, `keys` for the attributes too.
+///
+/// # Errors
+///
+/// If the packet is beyond a limit, or is no event. No error quotes what was read.
+pub fn read(packet: &Packet, limits: EnvelopeLimits) -> Result<Envelope, CodecError> {
+    check_attributes(packet, limits)?;
+    match mode::mode(&packet.attributes)? {
+        Some(Mode::Structured) => cloud_event::read_structured(&packet.body, limits),
+        Some(Mode::Binary { prefix, binding }) => cloud_event::read_binary(packet, prefix, binding, limits),
+        None => match Envelope::from_slice_within(&packet.body, limits) {
+            Err(EnvelopeError::NoMetadata) => match cloud_event::read_structured(&packet.body, limits) {
+                Err(CodecError::NoEvent) => Err(EnvelopeError::NoMetadata.into()),
+                read => read,
+            },
+            read => Ok(read?),
+        },
+    }
+}
+
+fn check_attributes(packet: &Packet, limits: EnvelopeLimits) -> Result<(), CodecError> {
+    if packet.attributes.len() > limits.max_keys() {
+        return Err(CodecError::TooManyAttributes { limit: limits.max_keys() });
+    }
+    match packet.bytes() {
+        bytes if bytes > limits.max_bytes() => Err(CodecError::TooLarge { bytes, limit: limits.max_bytes() }),
+        _ => Ok(()),
+    }
+}
