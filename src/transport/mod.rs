@@ -9,6 +9,8 @@
 //! | feature | type | a queue is |
 //! |---|---|---|
 //! | (always) | [`Memory`] | a list in this process, for tests |
+//! | `sns` | `Sns` | a topic of Amazon SNS, to which queues of SQS subscribe |
+//! | `sqs` | `Sqs` | a queue of Amazon SQS, standard or FIFO |
 //!
 //! Delivery is *at least once* with every server: who must not do a thing twice recognizes the event by its id, or has
 //! the worker do so.
@@ -20,6 +22,13 @@ mod delivery;
 mod error;
 mod memory;
 mod packet;
+
+#[cfg(any(feature = "sns", feature = "sqs"))]
+mod aws;
+#[cfg(feature = "sns")]
+mod sns;
+#[cfg(feature = "sqs")]
+mod sqs;
 
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -34,6 +43,13 @@ pub use delivery::{Delivery, Receipt, Settlement};
 pub use error::{ErrorKind, TransportError};
 pub use memory::{Memory, MemoryQueue};
 pub use packet::{Attribute, Attributes, Packet};
+
+#[cfg(feature = "sns")]
+pub use sns::{Sns, SnsBuilder};
+#[cfg(all(feature = "sns", feature = "sqs"))]
+pub use sns::{Subscribe, Subscription};
+#[cfg(feature = "sqs")]
+pub use sqs::{Sqs, SqsBuilder};
 
 /// A future on the heap, as the contract's methods return it, so that transports can be kept as `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

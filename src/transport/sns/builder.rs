@@ -1,0 +1,204 @@
+//! How a topic is found, or made.
+//!
+//! `Sns::topic(name) → SnsBuilder → .await: ListTopics (CreateTopic) or GetTopicAttributes → Sns`
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_sns::Client;
+
+use super::{Sns, Topic};
+use crate::transport::aws::{Connection, Timeouts, failure};
+use crate::transport::{BoxFuture, ErrorKind, TransportError};
+
+/// The environment variable that names the endpoint of SNS alone.
+const ENDPOINT: &str = "AWS_ENDPOINT_URL_SNS";
+
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How many hundreds of topics are looked through for a name: an account has at most 1,000 of them.
+const MAX_PAGES: usize = 1_001;
+
+/// How a [topic](Sns::topic) is found, or made; awaited it is an [`Sns`].
+///
+/// # Errors
+///
+/// Awaited: `Missing` if there is no such topic and nothing was said of creating it, `Refused` without credentials or
+/// rights, `Unreachable`, `Unsupported` for settings that contradict each other.
+#[must_use = "nothing happens before it is awaited"]
+#[derive(Clone)]
+pub struct SnsBuilder {
+    topic: String,
+    connection: Connection,
+    create: bool,
+    fifo: bool,
+    group: Option<String>,
+    deadline: Duration,
+    durable: bool,
+}
+
+impl SnsBuilder {
+    pub(super) fn new(topic: String) -> Self {
+        Self {
+            topic,
+            connection: Connection::default(),
+            create: false,
+            fifo: false,
+            group: None,
+            deadline: DEFAULT_DEADLINE,
+            durable: true,
+        }
+    }
+
+    /// Creates the topic if there is none. A topic that is there stays as it is.
+    pub fn create_if_missing(mut self) -> Self {
+        self.create = true;
+        self
+    }
+
+    /// Takes a FIFO topic: adds `.fifo` to the name, unless it is there.
+    pub fn fifo(mut self) -> Self {
+        self.fifo = true;
+        self
+    }
+
+    /// Puts all packets into this group of the FIFO topic, so that all are in one order. The default is the key of each
+    /// packet, and for one without a key a group of its own.
+    pub fn group_id(mut self, group: impl Into<String>) -> Self {
+        self.group = Some(group.into());
+        self
+    }
+
+    /// Sets how long a request may take, with its repetitions. The default is 10 s.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Sets the endpoint, instead of that of AWS or of `AWS_ENDPOINT_URL`.
+    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
+        self.connection.endpoint = Some(url.into());
+        self
+    }
+
+    /// Sets the region, instead of that of the environment or the profile.
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.connection.region = Some(region.into());
+        self
+    }
+
+    /// Sets the profile in `~/.aws`, instead of that of `AWS_PROFILE`.
+    pub fn profile(mut self, profile: impl Into<String>) -> Self {
+        self.connection.profile = Some(profile.into());
+        self
+    }
+
+    /// Takes this configuration of the SDK, instead of loading one: for several queues and topics that share it, or for
+    /// credentials from elsewhere. Its timeouts and its retries are ours.
+    pub fn config(mut self, config: &SdkConfig) -> Self {
+        self.connection.config = Some(config.clone());
+        self
+    }
+
+    /// Says whether the server keeps what it has confirmed: SNS does, what stands in for it in tests does not.
+    #[doc(hidden)]
+    pub fn assume_durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    async fn connect(self) -> Result<Sns, TransportError> {
+        let fifo = self.fifo || self.topic.ends_with(".fifo");
+        let mut topic = self.topic;
+        if fifo && !topic.ends_with(".fifo") {
+            topic.push_str(".fifo");
+        }
+        let is_arn = topic.starts_with("arn:");
+        let label = if is_arn { topic.rsplit(':').next().unwrap_or_default() } else { &topic };
+        let name: Arc<str> = format!("sns:{label}").into();
+        if self.group.is_some() && !fifo {
+            let text = "only a FIFO topic has groups: leave the group id out, or say `.fifo()`";
+            return Err(TransportError::new(ErrorKind::Unsupported, name, text));
+        }
+        let config = self.connection.load(&name, ENDPOINT, self.deadline).await?;
+        let client = Client::new(&Timeouts { deadline: self.deadline, wait: Duration::ZERO }.apply(&config));
+        let arn = if is_arn {
+            look(&client, &name, &topic).await?;
+            topic
+        } else if self.create {
+            create(&client, &name, &topic, fifo).await?
+        } else {
+            find(&client, &name, &topic).await?
+        };
+        let topic = Topic { name, arn, fifo, group: self.group, durable: self.durable, client };
+        Ok(Sns { topic: Arc::new(topic) })
+    }
+}
+
+/// Looks whether a topic is there. Who only publishes need not have the right to ask.
+async fn look(client: &Client, name: &str, arn: &str) -> Result<(), TransportError> {
+    match client.get_topic_attributes().topic_arn(arn).send().await {
+        Ok(_) => Ok(()),
+        Err(error) => match failure(name, "find the topic", &error) {
+            error if error.kind() == ErrorKind::Refused && error.to_string().contains("AuthorizationError") => {
+                log::debug!(target: "convoke::transport", "{error}");
+                Ok(())
+            }
+            error => Err(error),
+        },
+    }
+}
+
+async fn find(client: &Client, name: &str, topic: &str) -> Result<String, TransportError> {
+    let mut next = None;
+    for _ in 0..MAX_PAGES {
+        let page = client.list_topics().set_next_token(next).send().await;
+        let page = page
+            .map_err(|error| failure(name, "list the topics to find it: name it by its ARN, or list them", &error))?;
+        let mut arns = page.topics().iter().filter_map(|topic| topic.topic_arn());
+        if let Some(found) = arns.find(|arn| arn.rsplit(':').next() == Some(topic)) {
+            return Ok(found.to_owned());
+        }
+        next = page.next_token;
+        if next.is_none() {
+            break;
+        }
+    }
+    let text = format!("there is no topic {topic}: create it, or say `.create_if_missing()`");
+    Err(TransportError::new(ErrorKind::Missing, name, text))
+}
+
+/// Creates a topic; of one that is there it only returns the ARN.
+async fn create(client: &Client, name: &str, topic: &str, fifo: bool) -> Result<String, TransportError> {
+    let mut request = client.create_topic().name(topic);
+    if fifo {
+        request = request.attributes("FifoTopic", "true");
+    }
+    let what = format!("create the topic {topic}");
+    let answer = request.send().await.map_err(|error| failure(name, &what, &error))?;
+    answer.topic_arn.ok_or_else(|| {
+        TransportError::new(ErrorKind::Protocol, name, format!("could not {what}: the server tells no ARN of it"))
+    })
+}
+
+impl IntoFuture for SnsBuilder {
+    type Output = Result<Sns, TransportError>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.connect())
+    }
+}
+
+impl fmt::Debug for SnsBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SnsBuilder")
+            .field("topic", &self.topic)
+            .field("connection", &self.connection)
+            .field("create_if_missing", &self.create)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,99 @@
+//! How a delivery of SQS is settled.
+//!
+//! `ack → DeleteMessageBatch`, `retry, release, extend → ChangeMessageVisibilityBatch`, `dead letter → SendMessage, then ack`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::groups::Turn;
+use super::publish::send_letter;
+use super::{MAX_LEASE, Queue};
+use crate::transport::aws::seconds;
+use crate::transport::{BoxFuture, DeadLetterRecord, ErrorKind, Packet, Receipt, Settlement, TransportError};
+
+/// What of the 12 h is left to the way to the server.
+const MARGIN: Duration = Duration::from_secs(2);
+
+pub(super) struct SqsReceipt {
+    pub(super) queue: Arc<Queue>,
+    pub(super) handle: String,
+    pub(super) message: String,
+    pub(super) received: Instant,
+    /// For the dead-letter queue, if there is one.
+    pub(super) letter: Option<Packet>,
+    /// In a FIFO queue.
+    pub(super) turn: Option<Turn>,
+}
+
+impl SqsReceipt {
+    /// Has it come again after this time, or as late as SQS allows.
+    async fn hold_back(&self, time: Duration) -> Result<(), TransportError> {
+        let left = MAX_LEASE.saturating_sub(self.received.elapsed() + MARGIN);
+        self.queue.changes.push(&self.queue.name, (self.handle.clone(), seconds(time.min(left)))).await
+    }
+
+    async fn acknowledge(&self) -> Result<(), TransportError> {
+        self.queue.deletes.push(&self.queue.name, self.handle.clone()).await
+    }
+
+    async fn bury(&mut self, record: DeadLetterRecord) -> Result<(), TransportError> {
+        let Some(letter) = self.letter.take() else {
+            let text = "there is no queue for dead letters: say `.dead_letter_queue(..)`, or give the worker one";
+            return Err(TransportError::new(ErrorKind::Unsupported, self.queue.name.clone(), text));
+        };
+        send_letter(&self.queue, &self.message, letter, record).await?;
+        self.acknowledge().await
+    }
+}
+
+impl Receipt for SqsReceipt {
+    fn settle(mut self: Box<Self>, how: Settlement) -> BoxFuture<'static, Result<(), TransportError>> {
+        Box::pin(async move {
+            let (settled, for_good) = match how {
+                Settlement::Ack => (self.acknowledge().await, true),
+                Settlement::RetryAfter(time) => (self.hold_back(time).await, false),
+                Settlement::DeadLetter(record) => (self.bury(record).await, true),
+                Settlement::Release => {
+                    let released = self.hold_back(Duration::ZERO).await;
+                    if released.is_ok() {
+                        self.queue.unseen.note(&self.message);
+                    }
+                    (released, false)
+                }
+            };
+            // Dropped without a word, it has those who wait for it go back too.
+            if let Some(turn) = self.turn.take()
+                && for_good
+                && settled.is_ok()
+            {
+                turn.pass();
+            }
+            settled
+        })
+    }
+
+    fn extend(&mut self, by: Duration) -> BoxFuture<'_, Result<(), TransportError>> {
+        Box::pin(async move {
+            let left = MAX_LEASE.saturating_sub(self.received.elapsed() + MARGIN);
+            let time = seconds(by.min(left).max(Duration::from_secs(1)));
+            if left.is_zero() {
+                let text = "a delivery is lent for 12 h at most: it comes again";
+                return Err(TransportError::new(ErrorKind::Lost, self.queue.name.clone(), text));
+            }
+            let (queue, until) = (&self.queue, Instant::now() + by.min(left));
+            let own = queue.changes.push(&queue.name, (self.handle.clone(), time));
+            let Some(turn) = &self.turn else { return own.await };
+            // Those who wait for it must not be lent to others in the meantime: each time would be an attempt.
+            let line = turn.line();
+            let ask = |handle: &String| queue.changes.push(&queue.name, (handle.clone(), time));
+            let asked: Vec<_> = line.iter().map(ask).collect();
+            let (own, asked) = tokio::join!(own, join_all(asked));
+            let extended = line.into_iter().zip(asked).filter_map(|(handle, done)| done.is_ok().then_some(handle));
+            turn.extended(&extended.collect::<Vec<_>>(), until);
+            own
+        })
+    }
+}

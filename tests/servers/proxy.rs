@@ -1,0 +1,137 @@
+//! A proxy for faults between us and a server: it loses requests, loses answers, or falls silent.
+//!
+//! `client → Proxy → server`; a fault is aimed at the requests that have some text in them
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It never arrives, and the connection is closed.
+    LoseRequest,
+    /// It arrives and is answered, and the connection is closed instead.
+    LoseAnswer,
+    /// Nothing comes back, and the connection stays.
+    Silence,
+}
+
+#[derive(Default)]
+struct State {
+    /// The text in the requests that are meant, what happens to them, and to how many.
+    fault: Option<(String, Fault, usize)>,
+    happened: usize,
+}
+
+/// A proxy in front of a server at `host:port`.
+pub struct Proxy {
+    port: u16,
+    state: Arc<Mutex<State>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Proxy {
+    pub async fn start(server: &str) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
+        let state = Arc::new(Mutex::new(State::default()));
+        let (server, shared) = (server.trim_start_matches("http://").to_owned(), state.clone());
+        let task = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (server, state) = (server.clone(), shared.clone());
+                tokio::spawn(async move {
+                    // A connection that breaks is what this is for.
+                    let _ = carry(client, &server, state).await;
+                });
+            }
+        });
+        Ok(Self { port, state, task })
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Has this happen to the next requests that have this text in them.
+    pub fn aim(&self, text: &str, fault: Fault, times: usize) {
+        self.state.lock().unwrap().fault = Some((text.to_owned(), fault, times));
+    }
+
+    /// How many requests it has happened to.
+    pub fn happened(&self) -> usize {
+        self.state.lock().unwrap().happened
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn carry(client: TcpStream, server: &str, state: Arc<Mutex<State>>) -> io::Result<()> {
+    let server = TcpStream::connect(server).await?;
+    let fault = Arc::new(Mutex::new(None));
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let there = requests(from_client, to_server, state, fault.clone());
+    let back = answers(from_server, to_client, fault);
+    // Whichever ends first closes both ways.
+    tokio::select! {
+        done = there => done,
+        done = back => done,
+    }
+}
+
+async fn requests(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    state: Arc<Mutex<State>>,
+    now: Arc<Mutex<Option<Fault>>>,
+) -> io::Result<()> {
+    let mut bytes = vec![0; 1 << 16];
+    loop {
+        let count = from.read(&mut bytes).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&bytes[..count]).into_owned();
+        let fault = {
+            let mut state = state.lock().unwrap();
+            let hit = match &mut state.fault {
+                Some((aim, fault, left)) if *left > 0 && text.contains(aim.as_str()) => {
+                    *left -= 1;
+                    Some(*fault)
+                }
+                _ => None,
+            };
+            state.happened += usize::from(hit.is_some());
+            hit
+        };
+        if fault.is_some() {
+            *now.lock().unwrap() = fault;
+        }
+        if fault == Some(Fault::LoseRequest) {
+            return Ok(());
+        }
+        to.write_all(&bytes[..count]).await?;
+    }
+}
+
+async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, now: Arc<Mutex<Option<Fault>>>) -> io::Result<()> {
+    let mut bytes = vec![0; 1 << 16];
+    loop {
+        let count = from.read(&mut bytes).await?;
+        let fault = *now.lock().unwrap();
+        match fault {
+            Some(Fault::Silence) => std::future::pending().await,
+            Some(_) => return Ok(()),
+            None if count == 0 => return Ok(()),
+            None => to.write_all(&bytes[..count]).await?,
+        }
+    }
+}
