@@ -19,9 +19,6 @@ use crate::{
 /// How many packets go to a publisher at a time, at the most.
 const MAX_BATCH: usize = 256;
 
-/// How many attributes the codec adds to those of the application: entity, publisher and event.
-const NAMES: usize = 3;
-
 type AttributeOf = Box<dyn Fn(&Envelope) -> Option<Attribute>>;
 
 /// Has events of a bus leave the process, those whose `publisher/event` matches a pattern.
@@ -168,10 +165,11 @@ impl<P: Patterns> Route<P> {
         if self.key.is_some() {
             abilities.demand(&name, Demand::Order)?;
         }
-        if self.attributes.len() + NAMES > abilities.max_attributes {
-            let (there, limit) = (self.attributes.len() + NAMES, abilities.max_attributes);
-            let text =
-                format!("events would have {there} attributes, and {limit} are allowed: take fewer routing keys");
+        let (there, limit) = (self.codec.max_attributes() + self.attributes.len(), abilities.max_attributes);
+        if there > limit {
+            let text = format!(
+                "events would have {there} attributes, and {limit} are allowed: take fewer routing keys, or another codec"
+            );
             return Err(TransportError::new(ErrorKind::Unsupported, name, text).into());
         }
         let (publisher, prefix) = (bus.publisher().to_owned(), bus.publisher().len());

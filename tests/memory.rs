@@ -52,11 +52,7 @@ async fn next(subscriber: &mut MemoryQueue) -> Delivery {
 
 /// The next one, which must be this one, after exactly this long.
 #[track_caller]
-fn comes<'a>(
-    subscriber: &'a mut MemoryQueue,
-    id: &'a str,
-    wait: Duration,
-) -> impl Future<Output = Delivery> + use<'a> {
+fn comes<'a>(subscriber: &'a mut MemoryQueue, id: &'a str, wait: Duration) -> impl Future<Output = Delivery> + use<'a> {
     let caller = std::panic::Location::caller();
     async move {
         let start = Instant::now();

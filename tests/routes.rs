@@ -192,6 +192,10 @@ async fn another_codec_writes_another_form() {
         fn write(&self, envelope: &Envelope) -> Packet {
             Packet::new("1", envelope.metadata.event.to_uppercase())
         }
+
+        fn max_attributes(&self) -> usize {
+            0
+        }
     }
     let (bus, queue) = (shop(), Memory::queue("out"));
     let _out = Route::new("**", queue.clone()).codec(Upper).open(&bus).unwrap();
@@ -227,7 +231,7 @@ async fn what_cannot_be_is_an_error_when_it_is_opened() {
     let keys = Route::new("**", few).attribute("a", |_| Some("1")).attribute("b", |_| Some("2"));
     assert_eq!(
         told(keys.open(&bus)),
-        "memory:out: events would have 5 attributes, and 4 are allowed: take fewer routing keys"
+        "memory:out: events would have 5 attributes, and 4 are allowed: take fewer routing keys, or another codec"
     );
     assert!(bus.subscriptions().is_empty());
 }
