@@ -155,11 +155,13 @@ mod shutdown;
 
 // An event outside of the process: route → codec → transport → worker.
 pub mod codec;
+mod inbox;
 mod retry;
 mod route;
 pub mod transport;
 mod worker;
 
+pub use inbox::{Inbox, MemoryInbox};
 pub use retry::Retry;
 pub use route::{Route, RouteError};
 pub use shutdown::{ShutdownSignal, shutdown_signal};

@@ -11,7 +11,7 @@ use convoke::transport::{
     Abilities, Attribute, DeadLetterRecord, DeadReason, ErrorKind, Memory, MemoryQueue, Packet, Publisher, Source,
     redrive,
 };
-use convoke::{Envelope, OnUnknown, Permanent, Retry, Worker, WorkerError, WorkerReport};
+use convoke::{Envelope, MemoryInbox, OnUnknown, Permanent, Retry, Worker, WorkerError, WorkerReport};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -71,7 +71,7 @@ async fn dead(queue: &MemoryQueue) -> Vec<(DeadLetterRecord, Packet)> {
 }
 
 fn settled_in(report: &WorkerReport) -> u64 {
-    report.done + report.ignored + report.retried + report.dead + report.released + report.lost
+    report.done + report.duplicates + report.ignored + report.retried + report.dead + report.released + report.lost
 }
 
 #[convoke::test]
@@ -534,6 +534,38 @@ async fn what_killed_its_process_each_time_is_dead_in_the_end() {
     let (record, _) = &dead(&queue).await[0];
     assert_eq!((record.reason, record.attempts), (DeadReason::Exhausted, 4));
     drop(worker);
+}
+
+#[convoke::test]
+async fn what_was_done_is_not_done_again() {
+    let (queue, bus) = (Memory::queue("orders"), EventBus::default());
+    let calls = Notes::new();
+    let _slow = bus.on({
+        let calls = calls.clone();
+        async move |order: Arc<OrderPlaced>| {
+            sleep(SECOND).await;
+            calls.add(order.id);
+            // The second fails once, and its copy is the one that does it.
+            if order.id == 2 && calls.len() < 3 { Err("not yet") } else { Ok(()) }
+        }
+    });
+    let (first, second) = (order(1), order(2));
+    put(&queue, [first.clone(), first.clone(), second.clone(), second]).await;
+    let inbox = MemoryInbox::new(60 * SECOND);
+    let worker = worker(&queue, &bus).deduplicate(inbox.clone()).start().await.unwrap();
+    emptied(&queue).await;
+    put(&queue, [first.clone()]).await;
+    emptied(&queue).await;
+    let mut heard = calls.take();
+    heard.sort_unstable();
+    assert_eq!(heard, [1, 2, 2]);
+    sleep(61 * SECOND).await;
+    put(&queue, [first]).await;
+    emptied(&queue).await;
+    assert_eq!(calls.take(), [1], "the window is over");
+    let report = worker.drain().await.unwrap();
+    assert_eq!((report.done, report.duplicates, report.retried), (3, 3, 1));
+    assert!(report.to_string().ends_with(", 3 done before"), "{report}");
 }
 
 #[convoke::test]

@@ -150,7 +150,8 @@ async fn work(
     let mut fetching = pin!(fetching);
     let mut ending = pin!(ending(shared));
     let (mut fetched, mut all_here, mut end) = (false, false, None);
-    let mut lanes = Lanes::default();
+    // By key, and by id: copies of one event that are here at once come one after the other too.
+    let (mut lanes, mut copies) = (Lanes::default(), Lanes::default());
     let mut working = FuturesUnordered::new();
     while !(fetched && all_here && working.is_empty()) {
         select! {
@@ -161,7 +162,9 @@ async fn work(
                     let read = codec::read(delivery.packet(), shared.options.limits);
                     let key = shared.options.key.as_ref().zip(read.as_ref().ok());
                     let turn = lanes.enter(key.and_then(|(key, envelope)| key(envelope)));
-                    working.push(handle(shared.clone(), delivery, read, turn, permit));
+                    let id = shared.options.inbox.as_ref().and(read.as_ref().ok());
+                    let copy = copies.enter(id.map(|envelope| envelope.metadata.id.to_string()));
+                    working.push(handle(shared.clone(), delivery, read, turn, copy, permit));
                 }
                 None => all_here = true,
             },

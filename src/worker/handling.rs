@@ -23,6 +23,8 @@ use crate::{Envelope, ListenerError, Report};
 pub(crate) enum Verdict {
     /// Every listener is done.
     Done,
+    /// It was done before.
+    Duplicate,
     /// Nobody listens, and that is fine.
     Ignored,
     Retry(Vec<String>),
@@ -38,6 +40,7 @@ impl Verdict {
     fn name(&self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::Duplicate => "duplicate",
             Self::Ignored => "ignored",
             Self::Retry(_) => "retried",
             Self::Dead(..) => "dead",
@@ -53,11 +56,12 @@ pub(crate) async fn handle(
     mut delivery: Delivery,
     read: Result<Envelope, CodecError>,
     mut turn: Turn,
+    mut copy: Turn,
     _room: OwnedSemaphorePermit,
 ) {
     let about = About::new(&delivery, &read);
     let attempt = delivery.attempt();
-    let verdict = held(&shared, &mut delivery, judge(&shared, read, attempt, &mut turn)).await;
+    let verdict = held(&shared, &mut delivery, judge(&shared, read, attempt, &mut turn, &mut copy)).await;
     let verdict = match verdict {
         Verdict::Retry(errors) if attempt >= shared.options.retry.max_attempts() => {
             Verdict::Dead(DeadReason::Exhausted, errors)
@@ -65,7 +69,7 @@ pub(crate) async fn handle(
         verdict => verdict,
     };
     let end = match verdict {
-        Verdict::Done | Verdict::Ignored | Verdict::Dead(..) => Before::Settled,
+        Verdict::Done | Verdict::Duplicate | Verdict::Ignored | Verdict::Dead(..) => Before::Settled,
         Verdict::Retry(_) | Verdict::Release | Verdict::Lost => Before::HeldBack,
     };
     let name = verdict.name();
@@ -153,10 +157,18 @@ async fn held(shared: &Shared, delivery: &mut Delivery, work: impl Future<Output
 }
 
 /// Has the listeners hear it, and says how it is to end.
-async fn judge(shared: &Shared, read: Result<Envelope, CodecError>, attempt: u32, turn: &mut Turn) -> Verdict {
+async fn judge(
+    shared: &Shared,
+    read: Result<Envelope, CodecError>,
+    attempt: u32,
+    turn: &mut Turn,
+    copy: &mut Turn,
+) -> Verdict {
     if turn.wait().await == Before::HeldBack {
         return Verdict::Release;
     }
+    // However the copy before this one ended: the inbox knows whether it was done.
+    copy.wait().await;
     let Some(_slot) = begin(shared).await else { return Verdict::Release };
     let envelope = match read {
         Ok(envelope) => envelope,
@@ -166,6 +178,14 @@ async fn judge(shared: &Shared, read: Result<Envelope, CodecError>, attempt: u32
     if attempt > limit {
         let text = format!("{} attempts began and none came to an end: its process may have died of it", attempt - 1);
         return Verdict::Dead(DeadReason::Exhausted, vec![text]);
+    }
+    let done = shared.options.inbox.as_ref().map(|inbox| (inbox, envelope.metadata.id.to_string()));
+    if let Some((inbox, id)) = &done {
+        match inbox.seen(id).await {
+            Ok(false) => {}
+            Ok(true) => return Verdict::Duplicate,
+            Err(error) => return Verdict::Retry(vec![format!("the inbox could not be asked: {error}")]),
+        }
     }
     shared.meter.lag(&envelope.metadata);
     let emission = match shared.bus.emit_envelope(envelope) {
@@ -180,7 +200,13 @@ async fn judge(shared: &Shared, read: Result<Envelope, CodecError>, attempt: u32
             Err(_) => return Verdict::Retry(vec![format!("its listeners were not done after {limit:?}")]),
         },
     };
-    verdict_of(shared, &report)
+    let verdict = verdict_of(shared, &report);
+    if let (Verdict::Done, Some((inbox, id))) = (&verdict, &done)
+        && let Err(error) = inbox.mark(id).await
+    {
+        log::warn!(target: "convoke::worker", "{}: {id} is done and not marked, so a copy would be done too: {error}", shared.name);
+    }
+    verdict
 }
 
 /// Waits until it may begin; `None` if nothing is to begin any more.
@@ -230,7 +256,7 @@ fn verdict_of(shared: &Shared, report: &Report) -> Verdict {
 
 async fn settle(shared: &Shared, delivery: Delivery, verdict: Verdict, about: &About) -> Result<(), TransportError> {
     match verdict {
-        Verdict::Done | Verdict::Ignored => delivery.ack().await,
+        Verdict::Done | Verdict::Duplicate | Verdict::Ignored => delivery.ack().await,
         Verdict::Retry(errors) => {
             let wait = shared.options.retry.wait(delivery.attempt(), crate::__private::random());
             log::debug!(target: "convoke::worker", "{about}: {}; it comes again after {wait:?}", errors.join("; "));

@@ -26,6 +26,7 @@ pub(crate) struct Stats {
     ended: AtomicBool,
     received: AtomicU64,
     done: AtomicU64,
+    duplicates: AtomicU64,
     ignored: AtomicU64,
     retried: AtomicU64,
     dead: AtomicU64,
@@ -86,6 +87,7 @@ impl Stats {
             ended: AtomicBool::new(false),
             received: AtomicU64::new(0),
             done: AtomicU64::new(0),
+            duplicates: AtomicU64::new(0),
             ignored: AtomicU64::new(0),
             retried: AtomicU64::new(0),
             dead: AtomicU64::new(0),
@@ -128,6 +130,7 @@ impl Stats {
     pub(crate) fn settled(&self, how: &str) {
         let count = match how {
             "done" => &self.done,
+            "duplicate" => &self.duplicates,
             "ignored" => &self.ignored,
             "retried" => &self.retried,
             "dead" => &self.dead,
@@ -155,7 +158,8 @@ impl Stats {
 
     pub(crate) fn health(&self) -> WorkerHealth {
         let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let settled = [&self.done, &self.ignored, &self.retried, &self.dead, &self.released, &self.lost];
+        let settled =
+            [&self.done, &self.duplicates, &self.ignored, &self.retried, &self.dead, &self.released, &self.lost];
         let settled = settled.into_iter().map(get).sum::<u64>();
         let since_progress = Duration::from_millis(self.millis().saturating_sub(get(&self.progress)));
         let (paused, ended) = (self.paused.load(Ordering::Relaxed), self.ended.load(Ordering::Relaxed));
@@ -180,6 +184,7 @@ impl Stats {
             source: self.name.to_string(),
             received: get(&self.received),
             done: get(&self.done),
+            duplicates: get(&self.duplicates),
             ignored: get(&self.ignored),
             retried: get(&self.retried),
             dead: get(&self.dead),

@@ -2,7 +2,7 @@
 //!
 //! | name | kind | labels |
 //! |---|---|---|
-//! | `convoke_worker_deliveries_total` | counter | `source`, `result`: `done`, `ignored`, `retried`, `dead`, `released`, `lost` |
+//! | `convoke_worker_deliveries_total` | counter | `source`, `result`: `done`, `duplicate`, `ignored`, `retried`, `dead`, `released`, `lost` |
 //! | `convoke_worker_duration_seconds` | histogram | `source`: how long the listeners took |
 //! | `convoke_worker_in_flight` | gauge | `source` |
 //! | `convoke_worker_lag_seconds` | histogram | `source`: from when the event was published to when it is heard |

@@ -18,6 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::inbox::Inbox;
 use crate::retry::Retry;
 use crate::transport::{Demand, ErrorKind, Publisher, Source, TransportError};
 use crate::{Envelope, EnvelopeLimits, EventBus, Shutdown};
@@ -56,6 +57,7 @@ pub(crate) struct Options {
     key: Option<KeyOf>,
     rate: Option<(u32, Duration)>,
     dead_letters: Option<Arc<dyn Publisher>>,
+    inbox: Option<Arc<dyn Inbox>>,
 }
 
 /// Takes deliveries from a server and has the listeners of a bus hear them: at least once each.
@@ -68,6 +70,7 @@ pub(crate) struct Options {
 /// | delivery | what the server is told |
 /// |---|---|
 /// | every listener is done | ack |
+/// | it was [done before](Self::deduplicate) | ack |
 /// | a listener failed, panicked or hung, and attempts are left | retry after a wait, by [`Retry`] |
 /// | and no attempts are left; or all that failed are [`Permanent`](crate::Permanent), or cannot read the payload | dead letter |
 /// | nobody listens to it | dead letter, or as [`on_unknown`](Self::on_unknown) says |
@@ -117,6 +120,7 @@ impl<S: Source> Worker<S> {
             key: None,
             rate: None,
             dead_letters: None,
+            inbox: None,
         };
         Self { source, bus: bus.clone(), options }
     }
@@ -150,6 +154,16 @@ impl<S: Source> Worker<S> {
     /// Sets what becomes of an event that nobody listens to. The default is that it is a dead letter.
     pub fn on_unknown(mut self, policy: OnUnknown) -> Self {
         self.options.on_unknown = policy;
+        self
+    }
+
+    /// Has an event that was done before, and comes once more, acknowledged without being heard: by its id, for as long as
+    /// the inbox remembers. The default is to hear whatever comes.
+    ///
+    /// The worker marks an event after its listeners are done, and before it is acknowledged. A listener that marks it in
+    /// the same transaction as its work leaves no moment between the two.
+    pub fn deduplicate(mut self, inbox: impl Inbox) -> Self {
+        self.options.inbox = Some(Arc::new(inbox));
         self
     }
 

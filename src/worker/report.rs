@@ -15,6 +15,8 @@ pub struct WorkerReport {
     pub received: u64,
     /// Those of which every listener was done.
     pub done: u64,
+    /// Those that were [done before](crate::Worker::deduplicate).
+    pub duplicates: u64,
     /// Those that nobody listened to, which were to be [ignored](crate::OnUnknown::Ignore).
     pub ignored: u64,
     /// Those that come again after a wait.
@@ -35,7 +37,12 @@ impl fmt::Display for WorkerReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { source, received, done, retried, dead, .. } = self;
         write!(f, "{source}: {received} received, {done} done, {retried} to be tried again, {dead} dead")?;
-        for (count, what) in [(self.ignored, "ignored"), (self.released, "given back"), (self.lost, "lost")] {
+        for (count, what) in [
+            (self.duplicates, "done before"),
+            (self.ignored, "ignored"),
+            (self.released, "given back"),
+            (self.lost, "lost"),
+        ] {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
             }
