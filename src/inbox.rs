@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::transport::{BoxFuture, TransportError};
+#[cfg(feature = "sqlite")]
+pub use crate::transport::{SqliteInbox, SqliteInboxBuilder};
 
 /// Remembers by their ids which events were done, for a window of time.
 ///

@@ -158,6 +158,7 @@ pub mod codec;
 mod inbox;
 mod retry;
 mod route;
+pub mod inbox;
 pub mod transport;
 mod worker;
 

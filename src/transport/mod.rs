@@ -11,6 +11,8 @@
 //! | (always) | [`Memory`] | a list in this process, for tests |
 //! | `sns` | `Sns` | a topic of Amazon SNS, to which queues of SQS subscribe |
 //! | `sqs` | `Sqs` | a queue of Amazon SQS, standard or FIFO |
+//! | (always) | `Memory` | a list in this process, for tests |
+//! | `sqlite` | `Sqlite` | rows in a file, for one machine without a server |
 //!
 //! Delivery is *at least once* with every server: who must not do a thing twice recognizes the event by its id, or has
 //! the worker do so.
@@ -22,6 +24,8 @@ mod delivery;
 mod error;
 mod memory;
 mod packet;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 #[cfg(any(feature = "sns", feature = "sqs"))]
 mod aws;
@@ -43,6 +47,8 @@ pub use delivery::{Delivery, Receipt, Settlement};
 pub use error::{ErrorKind, TransportError};
 pub use memory::{Memory, MemoryQueue};
 pub use packet::{Attribute, Attributes, Packet};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Sqlite, SqliteBuilder, SqliteInbox, SqliteInboxBuilder};
 
 #[cfg(feature = "sns")]
 pub use sns::{Sns, SnsBuilder};

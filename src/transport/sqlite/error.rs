@@ -1,0 +1,90 @@
+//! What SQLite says went wrong, as an error that says what to do.
+//!
+//! `sqlx::Error → its code → TransportError`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::schema::SchemaError;
+use crate::transport::{ErrorKind, TransportError};
+
+// Primary result codes, https://www.sqlite.org/rescode.html.
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
+const READ_ONLY: i32 = 8;
+const IO: i32 = 10;
+const CORRUPT: i32 = 11;
+const FULL: i32 = 13;
+const CANNOT_OPEN: i32 = 14;
+const TOO_BIG: i32 = 18;
+const NOT_A_DATABASE: i32 = 26;
+
+/// The result code of SQLite, with what it has above the lowest byte.
+fn code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
+}
+
+/// Whether somebody else has the file locked.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| matches!(code & 0xff, BUSY | LOCKED))
+}
+
+/// Nothing of the error's own text is in it: what a trigger of the application says may be personal.
+pub(super) fn describe(at: &Arc<str>, error: &sqlx::Error) -> TransportError {
+    let (kind, text) = match error {
+        sqlx::Error::Database(_) => of_code(code(error).unwrap_or_default()),
+        sqlx::Error::PoolTimedOut => (
+            ErrorKind::Unreachable,
+            "no connection of the pool was free in time: give it more, or end transactions sooner".into(),
+        ),
+        sqlx::Error::PoolClosed => (ErrorKind::Closed, "the pool is closed: open another".into()),
+        sqlx::Error::WorkerCrashed => (ErrorKind::Unreachable, "the thread of a connection has died: try again".into()),
+        sqlx::Error::Io(error) => (ErrorKind::Unreachable, format!("input or output has failed ({:?})", error.kind())),
+        sqlx::Error::ColumnDecode { index, .. } => {
+            (ErrorKind::Protocol, format!("column {index} of a row makes no sense: look who else writes these tables"))
+        }
+        _ => (ErrorKind::Protocol, "the client of SQLite has failed: try again".into()),
+    };
+    TransportError::new(kind, at.clone(), text)
+}
+
+fn of_code(code: i32) -> (ErrorKind, String) {
+    match code & 0xff {
+        BUSY | LOCKED => (ErrorKind::Unreachable, "the file stays locked: keep other transactions on it short".into()),
+        FULL => (ErrorKind::Unreachable, "the disk is full: make room".into()),
+        IO => (ErrorKind::Unreachable, format!("the disk has failed (SQLite's code {code}): look at its health")),
+        READ_ONLY => (
+            ErrorKind::Refused,
+            "the file may not be written to: give this process the right to the file and its directory".into(),
+        ),
+        CANNOT_OPEN => (
+            ErrorKind::Refused,
+            "the file cannot be opened: look whether its directory is there, and may be written to".into(),
+        ),
+        CORRUPT => {
+            (ErrorKind::Refused, "the file is damaged: recover it with `sqlite3 … .recover`, or take another".into())
+        }
+        NOT_A_DATABASE => {
+            (ErrorKind::Refused, "the file is no database of SQLite, or is encrypted: take another".into())
+        }
+        TOO_BIG => (ErrorKind::TooLarge, "SQLite takes no row of this size: send a reference to what is large".into()),
+        _ => (ErrorKind::Refused, format!("SQLite refused it with code {code}: look who else changes these tables")),
+    }
+}
+
+pub(super) fn of_schema(at: &Arc<str>, error: &SchemaError) -> TransportError {
+    match error {
+        SchemaError::Newer(version) => TransportError::new(
+            ErrorKind::Refused,
+            at.clone(),
+            format!("its tables are of version {version}, which this program does not know: update it"),
+        ),
+        SchemaError::Sql(error) => describe(at, error),
+    }
+}
+
+/// Nobody has answered within the deadline.
+pub(super) fn late(at: &Arc<str>, deadline: Duration) -> TransportError {
+    let text = format!("there was no answer within {deadline:?}: look who keeps the file locked, or has the disk busy");
+    TransportError::new(ErrorKind::Unreachable, at.clone(), text)
+}

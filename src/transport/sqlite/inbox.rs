@@ -1,0 +1,198 @@
+//! Which events were done, in a table of SQLite that the handler's own transaction can write.
+//!
+//! `worker → seen → convoke_inbox ← mark_in ← the handler's transaction`
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteSynchronous;
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::time::timeout;
+
+use super::builder::without_scheme;
+use super::error::{describe, late};
+use super::store::{Place, Store, after, now};
+use crate::inbox::Inbox;
+use crate::transport::{BoxFuture, TransportError};
+
+const WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Each mark is taken over what is too old, and removes up to 8 marks of that kind.
+const MARK: &str = "INSERT INTO convoke_inbox (inbox, event, until) VALUES (?1, ?2, ?3) \
+    ON CONFLICT (inbox, event) DO UPDATE SET until = excluded.until WHERE until <= ?4";
+const PRUNE: &str = "DELETE FROM convoke_inbox WHERE (inbox, event) IN \
+    (SELECT inbox, event FROM convoke_inbox WHERE until <= ?1 ORDER BY until LIMIT 8)";
+
+/// Remembers by their ids which events were done, in a table of a file of SQLite, for a [window](SqliteInboxBuilder::window).
+///
+/// A handler that writes to the same file marks the event in its own transaction. Then the work and the mark are there
+/// together or not at all, and however often the event comes, the work is in the file once:
+///
+/// ```no_run
+/// use convoke::inbox::SqliteInbox;
+/// use sqlx::SqlitePool;
+///
+/// async fn book(pool: &SqlitePool, inbox: &SqliteInbox, id: &str) -> Result<(), Box<dyn std::error::Error>> {
+///     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+///     if inbox.mark_in(&mut transaction, id).await? {
+///         sqlx::query("UPDATE stock SET left = left - 1").execute(&mut *transaction).await?;
+///     } // or it was done before
+///     transaction.commit().await?;
+///     Ok(())
+/// }
+///
+/// # async fn open(pool: SqlitePool) -> Result<(), Box<dyn std::error::Error>> {
+/// let inbox = SqliteInbox::new(&pool).await?;
+/// book(&pool, &inbox, "0198c1f2").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SqliteInbox {
+    store: Store,
+    at: Arc<str>,
+    name: Arc<str>,
+    window: Duration,
+}
+
+impl SqliteInbox {
+    /// Begins to describe an inbox in the database of the application; awaited, it is opened.
+    #[expect(clippy::new_ret_no_self, reason = "it is opened when it is awaited")]
+    pub fn new(pool: &SqlitePool) -> SqliteInboxBuilder {
+        SqliteInboxBuilder::new(Place::Pool(pool.clone()))
+    }
+
+    /// Begins to describe an inbox in this file; awaited, it is opened, and made if it is not there.
+    pub fn at(file: impl AsRef<Path>) -> SqliteInboxBuilder {
+        SqliteInboxBuilder::new(Place::File(without_scheme(file.as_ref())))
+    }
+
+    /// Whether this event was marked within the window.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` if there is no answer within the deadline.
+    pub async fn seen(&self, id: &str) -> Result<bool, TransportError> {
+        let seen = "SELECT EXISTS (SELECT 1 FROM convoke_inbox WHERE inbox = ?1 AND event = ?2 AND until > ?3)";
+        let query = sqlx::query_scalar(seen).bind(self.name.to_string()).bind(id.to_owned()).bind(now());
+        self.in_time(query.fetch_one(&self.store.pool)).await
+    }
+
+    /// Marks this event as done, and returns whether it was not yet.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` if there is no answer within the deadline: then it may be marked or not.
+    pub async fn mark(&self, id: &str) -> Result<bool, TransportError> {
+        let (store, at) = (&self.store, &self.at);
+        let mark = async {
+            let mut writer = store.write().await.map_err(|error| describe(at, &error))?;
+            self.mark_in(&mut writer.connection, id).await
+        };
+        timeout(store.deadline, mark).await.unwrap_or_else(|_| Err(late(at, store.deadline)))
+    }
+
+    /// Marks this event as done within a transaction, and returns whether it was not yet. If the transaction is rolled
+    /// back, it is not marked.
+    ///
+    /// The transaction has to be one of the same file, and is best begun with `BEGIN IMMEDIATE`: another that has read
+    /// before may find that it cannot write any more.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` if the file is locked for longer than the connection waits.
+    pub async fn mark_in(&self, connection: &mut SqliteConnection, id: &str) -> Result<bool, TransportError> {
+        let (now, sql) = (now(), |error| describe(&self.at, &error));
+        let mark = sqlx::query(MARK).bind(self.name.to_string()).bind(id.to_owned());
+        let mark = mark.bind(after(now, self.window)).bind(now);
+        let new = mark.execute(&mut *connection).await.map_err(sql)?.rows_affected() > 0;
+        sqlx::query(PRUNE).bind(now).execute(connection).await.map_err(sql)?;
+        Ok(new)
+    }
+
+    async fn in_time<T>(&self, what: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, TransportError> {
+        let deadline = self.store.deadline;
+        let done = timeout(deadline, what).await.map_err(|_| late(&self.at, deadline))?;
+        done.map_err(|error| describe(&self.at, &error))
+    }
+}
+
+impl Inbox for SqliteInbox {
+    fn seen<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, TransportError>> {
+        Box::pin(self.seen(id))
+    }
+
+    fn mark<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, TransportError>> {
+        Box::pin(self.mark(id))
+    }
+}
+
+impl fmt::Debug for SqliteInbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteInbox").field("name", &self.name).field("window", &self.window).finish_non_exhaustive()
+    }
+}
+
+/// An inbox, as [`SqliteInbox::new`] and [`SqliteInbox::at`] begin it. Awaited, it is opened.
+#[must_use = "it is opened when it is awaited"]
+pub struct SqliteInboxBuilder {
+    place: Place,
+    name: String,
+    window: Duration,
+    deadline: Duration,
+}
+
+impl SqliteInboxBuilder {
+    fn new(place: Place) -> Self {
+        Self { place, name: String::new(), window: WINDOW, deadline: DEADLINE }
+    }
+
+    /// Names it. Workers that each have to do every event need an inbox of another name each; the default is no name.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets for how long it remembers an event: longer than the longest time between two deliveries of it. The default is 7
+    /// days.
+    pub fn window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Sets how long an answer may take. The default is 10 s.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    async fn open(self) -> Result<SqliteInbox, TransportError> {
+        let at: Arc<str> = "sqlite inbox".into();
+        let store = Store::open(self.place, self.deadline, SqliteSynchronous::Normal, &at).await?;
+        Ok(SqliteInbox { store, at, name: self.name.into(), window: self.window })
+    }
+}
+
+/// Opens it.
+///
+/// # Errors
+///
+/// Those of opening a [`SqliteBuilder`](super::SqliteBuilder).
+impl IntoFuture for SqliteInboxBuilder {
+    type Output = Result<SqliteInbox, TransportError>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.open())
+    }
+}
+
+impl fmt::Debug for SqliteInboxBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteInboxBuilder").field("window", &self.window).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,247 @@
+//! How packets get into the file: as few statements as that takes, in one transaction.
+//!
+//! `Sqlite::publish → Parcel → Batcher → insert → convoke_message → (trigger) → convoke_delivery`
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use serde::{Serialize, Serializer};
+use sqlx::{AssertSqlSafe, Connection, SqlSafeStr, SqlStr, SqliteConnection};
+use tokio::time::Instant;
+
+use super::error::{describe, late};
+use super::queue::Core;
+use super::store::{after, now};
+use crate::transport::{Attribute, Attributes, Packet, TransportError};
+
+/// So many packets, or bytes, are one transaction; whoever else writes waits for as long as it takes.
+pub(super) const MAX_PACKETS: usize = 256;
+pub(super) const MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// How many rows one statement inserts: few sizes, so that each is prepared once.
+const SIZES: [usize; 4] = [64, 16, 4, 1];
+
+/// How many ids that are too old to matter go with each publish that de-duplicates.
+const PRUNED: i64 = 100;
+
+static INSERTS: LazyLock<[SqlStr; 4]> = LazyLock::new(|| SIZES.map(insert_sql));
+
+/// The statement for so many rows. Nothing but numbers is written into it.
+fn insert_sql(rows: usize) -> SqlStr {
+    let values: Vec<_> = (0..rows)
+        .map(|row| {
+            let first = 3 + row * 7;
+            let columns: Vec<_> = (first..first + 7).map(|parameter| format!("?{parameter}")).collect();
+            format!("(?1, ?2, {})", columns.join(", "))
+        })
+        .collect();
+    let columns = "queue, lane, packet, topic, key, priority, due, attributes, body";
+    let sql = format!("INSERT INTO convoke_message ({columns}) VALUES {}", values.join(", "));
+    AssertSqlSafe(sql).into_sql_str()
+}
+
+/// A packet as a row.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    packet: String,
+    topic: String,
+    key: Option<String>,
+    priority: u8,
+    due: i64,
+    attributes: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Row {
+    pub(super) fn of(packet: Packet, now: i64) -> Self {
+        Self {
+            due: if packet.delay.is_zero() { 0 } else { after(now, packet.delay) },
+            attributes: write_attributes(&packet.attributes),
+            packet: packet.id,
+            topic: packet.topic,
+            key: packet.key,
+            priority: packet.priority,
+            body: packet.body,
+        }
+    }
+}
+
+/// What one publish hands over, or a part of it; it is taken whole or not at all.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) rows: Vec<Row>,
+    pub(super) bytes: usize,
+    /// Whether it is for one group alone.
+    pub(super) alone: bool,
+    /// Nobody waits for it after this.
+    pub(super) until: Instant,
+}
+
+/// Publishes parcels, in their order, and returns a result for each.
+pub(super) async fn insert_all(core: Arc<Core>, mut parcels: Vec<Parcel>) -> Vec<Result<(), TransportError>> {
+    let mut results = Vec::with_capacity(parcels.len());
+    while !parcels.is_empty() {
+        let (mut packets, mut bytes) = (0, 0);
+        let together = parcels.iter().take_while(|parcel| {
+            packets += parcel.rows.len();
+            bytes += parcel.bytes;
+            packets <= MAX_PACKETS && bytes <= MAX_BYTES
+        });
+        // One parcel goes, however large it is.
+        let rest = parcels.split_off(together.count().max(1));
+        results.extend(insert_some(&core, std::mem::replace(&mut parcels, rest)).await);
+    }
+    results
+}
+
+async fn insert_some(core: &Core, mut parcels: Vec<Parcel>) -> Vec<Result<(), TransportError>> {
+    let count = parcels.len();
+    let mut writer = match core.store.write().await {
+        Ok(writer) => writer,
+        Err(error) => return vec![Err(describe(&core.at, &error)); count],
+    };
+    // It may have taken long to get here: who was told that it failed does not want it any more.
+    let start = Instant::now();
+    let in_time: Vec<bool> = parcels.iter().map(|parcel| parcel.until > start).collect();
+    parcels.retain(|parcel| parcel.until > start);
+    let inserted = insert(core, &mut writer.connection, parcels).await;
+    drop(writer);
+    let result = match inserted {
+        Ok(rows) => {
+            core.store.hub.ring(&core.queue, rows);
+            Ok(())
+        }
+        Err(error) => Err(describe(&core.at, &error)),
+    };
+    let late = || Err(late(&core.at, core.store.deadline));
+    in_time.into_iter().map(|in_time| if in_time { result.clone() } else { late() }).collect()
+}
+
+async fn insert(core: &Core, connection: &mut SqliteConnection, parcels: Vec<Parcel>) -> Result<usize, sqlx::Error> {
+    let rows: usize = parcels.iter().map(|parcel| parcel.rows.len()).sum();
+    let alone = parcels.iter().any(|parcel| parcel.alone);
+    // One statement is a transaction by itself.
+    if SIZES.contains(&rows) && !alone && core.deduplicate.is_none() {
+        let rows_of_all = parcels.into_iter().flat_map(|parcel| parcel.rows).collect();
+        insert_rows(connection, &core.queue, None, rows_of_all).await?;
+        return Ok(rows);
+    }
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    for parcel in parcels {
+        if parcel.alone {
+            let lane = register(&mut transaction, &core.queue, &core.group).await?;
+            insert_rows(&mut transaction, &core.queue, Some(lane), parcel.rows).await?;
+        } else {
+            let rows = match core.deduplicate {
+                Some(window) => fresh(&mut transaction, &core.queue, after(now(), window), parcel.rows).await?,
+                None => parcel.rows,
+            };
+            insert_rows(&mut transaction, &core.queue, None, rows).await?;
+        }
+    }
+    transaction.commit().await?;
+    Ok(rows)
+}
+
+/// Inserts into all lanes of a queue, or into one alone.
+pub(super) async fn insert_rows(
+    connection: &mut SqliteConnection,
+    queue: &str,
+    lane: Option<i64>,
+    rows: Vec<Row>,
+) -> Result<(), sqlx::Error> {
+    let mut rows = rows.into_iter();
+    for (size, sql) in SIZES.iter().zip(INSERTS.iter()) {
+        while rows.len() >= *size {
+            let mut query = sqlx::query(sql.clone()).bind(queue.to_owned()).bind(lane);
+            for row in rows.by_ref().take(*size) {
+                query = query.bind(row.packet).bind(row.topic).bind(row.key).bind(row.priority).bind(row.due);
+                query = query.bind(row.attributes).bind(row.body);
+            }
+            query.execute(&mut *connection).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Leaves those whose id was not there a moment ago, and writes down that it is now.
+async fn fresh(
+    connection: &mut SqliteConnection,
+    queue: &str,
+    until: i64,
+    rows: Vec<Row>,
+) -> Result<Vec<Row>, sqlx::Error> {
+    let now = now();
+    let mut left = Vec::with_capacity(rows.len());
+    for row in rows {
+        // Who has no id is nobody's twin.
+        if row.packet.is_empty() || take(connection, queue, &row.packet, until, now).await? {
+            left.push(row);
+        }
+    }
+    let prune = "DELETE FROM convoke_taken WHERE (queue, packet) IN \
+        (SELECT queue, packet FROM convoke_taken WHERE until <= ?1 LIMIT ?2)";
+    sqlx::query(prune).bind(now).bind(PRUNED).execute(connection).await?;
+    Ok(left)
+}
+
+async fn take(
+    connection: &mut SqliteConnection,
+    queue: &str,
+    packet: &str,
+    until: i64,
+    now: i64,
+) -> Result<bool, sqlx::Error> {
+    let take = "INSERT INTO convoke_taken (queue, packet, until) VALUES (?1, ?2, ?3) \
+        ON CONFLICT (queue, packet) DO UPDATE SET until = excluded.until WHERE until <= ?4";
+    let query = sqlx::query(take).bind(queue.to_owned()).bind(packet.to_owned()).bind(until).bind(now);
+    Ok(query.execute(connection).await?.rows_affected() > 0)
+}
+
+/// Returns the lane of a group, and makes it if it is not there. It has to be called within a transaction.
+///
+/// What was published before there was any group waits for the first that comes.
+pub(super) async fn register(connection: &mut SqliteConnection, queue: &str, group: &str) -> Result<i64, sqlx::Error> {
+    let make = "UPDATE convoke_lane SET grp = ?2, implicit = 0 WHERE queue = ?1 AND implicit = 1;
+        INSERT INTO convoke_lane (queue, grp, implicit) VALUES (?1, ?2, 0) ON CONFLICT (queue, grp) DO NOTHING";
+    if let Some(lane) = lane_of(connection, queue, group, false).await? {
+        return Ok(lane);
+    }
+    sqlx::query(make).bind(queue.to_owned()).bind(group.to_owned()).execute(&mut *connection).await?;
+    lane_of(connection, queue, group, false).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+/// Returns the lane of a group; an implicit one only if those count.
+pub(super) async fn lane_of(
+    connection: &mut SqliteConnection,
+    queue: &str,
+    group: &str,
+    implicit: bool,
+) -> Result<Option<i64>, sqlx::Error> {
+    let find = "SELECT id FROM convoke_lane WHERE queue = ?1 AND grp = ?2 AND implicit <= ?3";
+    let query = sqlx::query_scalar(find).bind(queue.to_owned()).bind(group.to_owned()).bind(implicit);
+    query.fetch_optional(connection).await
+}
+
+/// As JSON: names to type and text. `None` if there are none.
+pub(super) fn write_attributes(attributes: &Attributes) -> Option<String> {
+    if attributes.is_empty() {
+        return None;
+    }
+    serde_json::to_string(&Written(attributes)).ok()
+}
+
+struct Written<'a>(&'a Attributes);
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, (value.kind(), value.text()))))
+    }
+}
+
+/// Reads what [`write_attributes`] has written; what is of another form is none.
+pub(super) fn read_attributes(json: Option<&str>) -> Attributes {
+    let read: Option<BTreeMap<String, (String, String)>> = json.and_then(|json| serde_json::from_str(json).ok());
+    let read = read.unwrap_or_default().into_iter();
+    read.map(|(name, (kind, text))| (name, Attribute::read(&kind, &text))).collect()
+}

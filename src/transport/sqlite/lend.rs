@@ -1,0 +1,127 @@
+//! How deliveries are lent: what has become due is ready again, the first that are ready are lent, and their packets read.
+//!
+//! `Subscriber → lend → convoke_delivery (ready → lent) → convoke_message → Packet`
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, Row as _, SqliteConnection};
+
+use super::insert::{lane_of, read_attributes};
+use super::queue::Core;
+use super::store::{after, now};
+use crate::transport::Packet;
+
+// States of a delivery.
+pub(super) const READY: i64 = 0;
+pub(super) const HELD: i64 = 1;
+pub(super) const LENT: i64 = 2;
+
+/// Makes ready what was held back or lent until now, so many at a time that others can write between; then lends the first
+/// that are ready. Each is a transaction by itself.
+pub(super) const LEND: &str = "UPDATE convoke_delivery SET state = 0, sort = rank WHERE id IN ( \
+        SELECT id FROM convoke_delivery WHERE lane = ?1 AND state IN (1, 2) AND sort <= ?2 ORDER BY sort LIMIT 1000 \
+    ); \
+    UPDATE convoke_delivery SET state = 2, sort = ?3, attempt = attempt + 1, lent = lent + 1 WHERE id IN ( \
+        SELECT id FROM convoke_delivery WHERE lane = ?1 AND state = 0 ORDER BY sort, id LIMIT ?4 \
+    ) RETURNING id";
+
+/// Reads those that were lent, in the order in which they stand.
+pub(super) const READ: &str = "SELECT d.id, d.lent, d.attempt, \
+        m.packet, m.topic, m.key, m.priority, m.attributes, m.body \
+    FROM json_each(?1) AS wanted CROSS JOIN convoke_delivery AS d ON d.id = wanted.value \
+        CROSS JOIN convoke_message AS m ON m.id = d.message \
+    WHERE d.state = 2 AND d.sort = ?2 ORDER BY d.rank, d.id";
+
+/// Whether something is ready, and when the next is.
+pub(super) const LOOK: &str = "SELECT \
+    EXISTS (SELECT 1 FROM convoke_delivery WHERE lane = ?1 AND state = 0), \
+    (SELECT sort FROM convoke_delivery WHERE lane = ?1 AND state = 1 ORDER BY sort LIMIT 1), \
+    (SELECT sort FROM convoke_delivery WHERE lane = ?1 AND state = 2 ORDER BY sort LIMIT 1)";
+
+/// How many wait: all but those that are lent.
+pub(super) const COUNT: &str = "SELECT count(*) FROM convoke_delivery WHERE lane = ?1 AND state IN (0, 1, 3)";
+
+/// A packet that is lent.
+#[derive(Debug)]
+pub(super) struct Loan {
+    pub(super) id: i64,
+    pub(super) lent: i64,
+    pub(super) attempt: u32,
+    pub(super) packet: Packet,
+}
+
+/// Lends up to `most` of a lane.
+pub(super) async fn lend(core: &Core, lane: i64, most: usize) -> Result<Vec<Loan>, sqlx::Error> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut writer = core.store.write().await?;
+    let now = now();
+    let until = after(now, core.lease);
+    let ids: Vec<i64> =
+        sqlx::query_scalar(LEND).bind(lane).bind(now).bind(until).bind(most).fetch_all(&mut *writer.connection).await?;
+    let mut connection = writer.read_on();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = serde_json::to_string(&ids).unwrap_or_default();
+    let rows = sqlx::query(READ).bind(ids).bind(until).fetch_all(&mut *connection).await?;
+    rows.iter().map(loan_of).collect()
+}
+
+/// Returns when there will be something, in ms since 1970: 0 if there is, `None` if nobody knows.
+pub(super) async fn look(core: &Core, lane: i64) -> Result<Option<i64>, sqlx::Error> {
+    let look = sqlx::query_as::<_, (bool, Option<i64>, Option<i64>)>(LOOK).bind(lane);
+    let (ready, held, lent) = look.fetch_one(&core.store.pool).await?;
+    Ok(if ready { Some(0) } else { held.into_iter().chain(lent).min() })
+}
+
+/// Returns how many wait.
+pub(super) async fn count(core: &Core, lane: i64) -> Result<u64, sqlx::Error> {
+    let count: i64 = sqlx::query_scalar(COUNT).bind(lane).fetch_one(&core.store.pool).await?;
+    Ok(count.try_into().unwrap_or(0))
+}
+
+/// Removes the lane of a group and what it still owes: most of that some at a time, so that others can write between.
+pub(super) async fn remove_lane(core: &Core) -> Result<(), sqlx::Error> {
+    const SOME: u64 = 1000;
+    let some = "DELETE FROM convoke_delivery WHERE id IN (SELECT id FROM convoke_delivery WHERE lane = ?1 LIMIT 1000)";
+    let mut connection = core.store.pool.acquire().await?;
+    let Some(lane) = lane_of(&mut connection, &core.queue, &core.group, true).await? else { return Ok(()) };
+    drop(connection);
+    loop {
+        let mut writer = core.store.write().await?;
+        if sqlx::query(some).bind(lane).execute(&mut *writer.connection).await?.rows_affected() < SOME {
+            break;
+        }
+    }
+    let mut writer = core.store.write().await?;
+    let mut transaction = writer.connection.begin_with("BEGIN IMMEDIATE").await?;
+    for rest in ["DELETE FROM convoke_delivery WHERE lane = ?1", "DELETE FROM convoke_lane WHERE id = ?1"] {
+        sqlx::query(rest).bind(lane).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await
+}
+
+/// Returns the packet of one that was lent so often, if it still is.
+pub(super) async fn packet(
+    connection: &mut SqliteConnection,
+    id: i64,
+    lent: i64,
+) -> Result<Option<Packet>, sqlx::Error> {
+    let read = "SELECT d.id, d.lent, d.attempt, m.packet, m.topic, m.key, m.priority, m.attributes, m.body \
+        FROM convoke_delivery AS d JOIN convoke_message AS m ON m.id = d.message WHERE d.id = ?1 AND d.lent = ?2";
+    let row = sqlx::query(read).bind(id).bind(lent).fetch_optional(connection).await?;
+    row.map(|row| Ok(loan_of(&row)?.packet)).transpose()
+}
+
+fn loan_of(row: &SqliteRow) -> Result<Loan, sqlx::Error> {
+    let mut packet = Packet::new(row.try_get::<String, _>(3)?, row.try_get::<Vec<u8>, _>(8)?);
+    packet.topic = row.try_get(4)?;
+    packet.key = row.try_get(5)?;
+    packet.priority = row.try_get(6)?;
+    packet.attributes = read_attributes(row.try_get(7)?);
+    Ok(Loan {
+        id: row.try_get(0)?,
+        lent: row.try_get(1)?,
+        attempt: row.try_get::<i64, _>(2)?.try_into().unwrap_or(u32::MAX),
+        packet,
+    })
+}

@@ -1,0 +1,128 @@
+//! What all clones of a handle share: where the queue is, its rules, and the batches on their way.
+//!
+//! `SqliteBuilder → Queue → { Core (the rules), Batcher of parcels, Batcher of settlements }`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::error::late;
+use super::insert::{self, MAX_BYTES, MAX_PACKETS, Parcel, Row};
+use super::settle::{self, Ask};
+use super::store::{FOREVER, Store, now};
+use crate::transport::{Abilities, Batcher, Packet, TransportError};
+
+/// How many publishers, or receipts, are served by one batch.
+const MAX_PARCELS: usize = 64;
+const MAX_ASKS: usize = 512;
+
+/// How many attributes a packet may have.
+pub(super) const MAX_ATTRIBUTES: usize = 256;
+
+/// The rules of a queue.
+#[derive(Debug)]
+pub(super) struct Core {
+    /// Its name in errors and logs.
+    pub(super) at: Arc<str>,
+    pub(super) store: Store,
+    pub(super) queue: String,
+    /// Empty for the one that has no name.
+    pub(super) group: String,
+    pub(super) dead: String,
+    pub(super) lease: Duration,
+    pub(super) poll: Duration,
+    pub(super) wait: Duration,
+    pub(super) deduplicate: Option<Duration>,
+    pub(super) max_bytes: usize,
+}
+
+impl Core {
+    pub(super) fn abilities(&self) -> Abilities {
+        Abilities {
+            delay: Some(FOREVER),
+            retry_after: Some(FOREVER),
+            order: true,
+            fan_out: true,
+            priority: u8::MAX,
+            max_bytes: self.max_bytes,
+            max_attributes: MAX_ATTRIBUTES,
+            max_batch: MAX_PACKETS,
+            durable: true,
+            deduplicates: self.deduplicate.is_some(),
+            lease: Some(self.lease),
+            dead_letters: true,
+        }
+    }
+}
+
+/// A queue, as one handle and its clones share it.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) core: Arc<Core>,
+    parcels: Batcher<Parcel, Result<(), TransportError>>,
+    asks: Batcher<Ask, Result<(), TransportError>>,
+}
+
+impl Queue {
+    pub(super) fn new(core: Core) -> Self {
+        let core = Arc::new(core);
+        let (inserting, settling) = (core.clone(), core.clone());
+        Self {
+            core,
+            parcels: Batcher::new(MAX_PARCELS, move |parcels| Box::pin(insert::insert_all(inserting.clone(), parcels))),
+            asks: Batcher::new(MAX_ASKS, move |asks| Box::pin(settle::settle_all(settling.clone(), asks))),
+        }
+    }
+
+    /// Publishes those that are within the abilities.
+    pub(super) async fn publish(&self, packets: &[Packet], alone: bool) -> Vec<Result<(), TransportError>> {
+        let core = &self.core;
+        let (abilities, until, now) = (core.abilities(), Instant::now() + core.store.deadline, now());
+        let mut results: Vec<_> = packets.iter().map(|packet| abilities.check(&core.at, packet)).collect();
+        let (mut on_their_way, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for packet in packets.iter().zip(&results).filter(|(_, checked)| checked.is_ok()).map(|(packet, _)| packet) {
+            let size = packet.bytes();
+            if rows.len() == MAX_PACKETS || (bytes + size > MAX_BYTES && !rows.is_empty()) {
+                on_their_way.push(self.send(std::mem::take(&mut rows), std::mem::take(&mut bytes), alone, until));
+            }
+            rows.push(Row::of(packet.clone(), now));
+            bytes += size;
+        }
+        if !rows.is_empty() {
+            on_their_way.push(self.send(rows, bytes, alone, until));
+        }
+        let mut sent = results.iter_mut().filter(|checked| checked.is_ok());
+        for (count, answer) in on_their_way {
+            let answer = answer.await;
+            sent.by_ref().take(count).for_each(|result| result.clone_from(&answer));
+        }
+        results
+    }
+
+    fn send(
+        &self,
+        rows: Vec<Row>,
+        bytes: usize,
+        alone: bool,
+        until: Instant,
+    ) -> (usize, impl Future<Output = Result<(), TransportError>> + Send + use<>) {
+        let (count, core) = (rows.len(), self.core.clone());
+        let answer = self.parcels.push(Parcel { rows, bytes, alone, until });
+        (count, async move { answered(&core, tokio::time::timeout_at(until, answer).await) })
+    }
+
+    /// Hands a settlement over; ready when it is in the file.
+    pub(super) async fn settle(&self, ask: Ask) -> Result<(), TransportError> {
+        let answer = self.asks.push(ask);
+        answered(&self.core, tokio::time::timeout(self.core.store.deadline, answer).await)
+    }
+}
+
+/// What came of it; nobody knows if the deadline has passed, or the runtime in which it was done is gone.
+fn answered(
+    core: &Core,
+    answer: Result<Option<Result<(), TransportError>>, tokio::time::error::Elapsed>,
+) -> Result<(), TransportError> {
+    answer.ok().flatten().unwrap_or_else(|| Err(late(&core.at, core.store.deadline)))
+}

@@ -1,0 +1,211 @@
+//! How a delivery ends in the file: many at a time, each only if it is still lent to who says so.
+//!
+//! `Delivery → SqliteReceipt → Ask → Batcher → settle_all → convoke_delivery → (trigger) the next of its key`
+
+use std::collections::HashSet;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::{Connection, SqliteConnection};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::error::describe;
+use super::hub::Bell;
+use super::insert::{Row, insert_rows, register};
+use super::lend::{self, HELD, LENT, READY};
+use super::queue::{Core, MAX_ATTRIBUTES, Queue};
+use super::store::{after, now};
+use crate::transport::{BoxFuture, DeadLetterRecord, ErrorKind, Receipt, Settlement, TransportError};
+
+/// A dead letter may be so much larger than a packet: its record has to find room.
+const ROOM_FOR_RECORD: usize = 64 * 1024;
+
+const DELETE: &str = "DELETE FROM convoke_delivery WHERE id IN ( \
+        SELECT d.id FROM json_each(?1) AS ask CROSS JOIN convoke_delivery AS d ON d.id = ask.value ->> 0 \
+        WHERE d.lent = ask.value ->> 1 \
+    ) RETURNING id, lent";
+
+/// Each ask is the id, how often it was lent, the new state, when it is due (or 0), and what that adds to its attempts.
+const UPDATE: &str = "UPDATE convoke_delivery AS d SET \
+        state = ask.value ->> 2, \
+        sort = iif(ask.value ->> 2 = 0, d.rank, ask.value ->> 3), \
+        attempt = d.attempt + (ask.value ->> 4) \
+    FROM json_each(?1) AS ask WHERE d.id = ask.value ->> 0 AND d.lent = ask.value ->> 1 \
+    RETURNING id, lent";
+
+/// Which delivery, as it was lent: another time it is another.
+type Loan = (i64, i64);
+
+/// What is asked for a delivery.
+#[derive(Debug)]
+pub(super) struct Ask {
+    loan: Loan,
+    what: What,
+    bell: Bell,
+}
+
+#[derive(Debug)]
+enum What {
+    /// It is done; others of its key wait if it has one.
+    Done {
+        keyed: bool,
+    },
+    Retry(Duration),
+    Release,
+    Extend(Duration),
+    Dead(Box<DeadLetterRecord>),
+}
+
+/// Settles them all in one transaction, and returns a result for each.
+pub(super) async fn settle_all(core: Arc<Core>, asks: Vec<Ask>) -> Vec<Result<(), TransportError>> {
+    match try_all(&core, &asks).await {
+        Ok(settled) => {
+            let lost = || TransportError::new(ErrorKind::Lost, core.at.clone(), LOST);
+            let answer = |ask: &Ask| {
+                let settled = settled.contains(&ask.loan);
+                // Something is there again.
+                if settled && !matches!(ask.what, What::Done { keyed: false } | What::Extend(_)) {
+                    ask.bell.notify_one();
+                }
+                if settled { Ok(()) } else { Err(lost()) }
+            };
+            asks.iter().map(answer).collect()
+        }
+        Err(error) => {
+            let error = describe(&core.at, &error);
+            vec![Err(error); asks.len()]
+        }
+    }
+}
+
+const LOST: &str = "the delivery is no longer ours, its lease has run out: extend it in time, or set a longer one";
+
+async fn try_all(core: &Core, asks: &[Ask]) -> Result<HashSet<Loan>, sqlx::Error> {
+    let now = now();
+    let (mut done, mut changed, mut dead) = (String::new(), String::new(), Vec::new());
+    for ask in asks {
+        let (id, lent) = ask.loan;
+        let (state, due, attempts) = match &ask.what {
+            What::Done { .. } => {
+                add(&mut done, format_args!("[{id},{lent}]"));
+                continue;
+            }
+            What::Dead(record) => {
+                dead.push((ask.loan, record));
+                continue;
+            }
+            What::Retry(delay) if delay.is_zero() => (READY, 0, 0),
+            What::Retry(delay) => (HELD, after(now, *delay), 0),
+            What::Release => (READY, 0, -1),
+            What::Extend(by) => (LENT, after(now, *by), 0),
+        };
+        add(&mut changed, format_args!("[{id},{lent},{state},{due},{attempts}]"));
+    }
+    let (done, changed) = (close(done), close(changed));
+    let mut writer = core.store.write().await?;
+    let mut settled = HashSet::with_capacity(asks.len());
+    if dead.is_empty() && (done.is_none() || changed.is_none()) {
+        // One statement is a transaction by itself.
+        change(&mut writer.connection, DELETE, done, &mut settled).await?;
+        change(&mut writer.connection, UPDATE, changed, &mut settled).await?;
+        return Ok(settled);
+    }
+    let mut transaction = writer.connection.begin_with("BEGIN IMMEDIATE").await?;
+    change(&mut transaction, DELETE, done, &mut settled).await?;
+    change(&mut transaction, UPDATE, changed, &mut settled).await?;
+    for (loan, record) in dead {
+        if bury(core, &mut transaction, loan, record).await? {
+            settled.insert(loan);
+        }
+    }
+    transaction.commit().await?;
+    if !dead_is_empty(asks) {
+        core.store.hub.ring(&core.dead, asks.len());
+    }
+    Ok(settled)
+}
+
+fn dead_is_empty(asks: &[Ask]) -> bool {
+    !asks.iter().any(|ask| matches!(ask.what, What::Dead(_)))
+}
+
+fn add(list: &mut String, item: std::fmt::Arguments<'_>) {
+    list.push(if list.is_empty() { '[' } else { ',' });
+    // Writing into a text cannot fail.
+    let _ = list.write_fmt(item);
+}
+
+fn close(mut list: String) -> Option<String> {
+    (!list.is_empty()).then(|| {
+        list.push(']');
+        list
+    })
+}
+
+async fn change(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+    asks: Option<String>,
+    settled: &mut HashSet<Loan>,
+) -> Result<(), sqlx::Error> {
+    if let Some(asks) = asks {
+        settled.extend(sqlx::query_as::<_, Loan>(sql).bind(asks).fetch_all(connection).await?);
+    }
+    Ok(())
+}
+
+/// Moves one to the queue of dead letters, for the group that it died in.
+async fn bury(
+    core: &Core,
+    connection: &mut SqliteConnection,
+    (id, lent): Loan,
+    record: &DeadLetterRecord,
+) -> Result<bool, sqlx::Error> {
+    let Some(packet) = lend::packet(connection, id, lent).await? else { return Ok(false) };
+    // A letter that is redriven has the same id, and is no twin.
+    sqlx::query("DELETE FROM convoke_taken WHERE queue = ?1 AND packet = ?2")
+        .bind(core.queue.clone())
+        .bind(packet.id.clone())
+        .execute(&mut *connection)
+        .await?;
+    let letter = record.clone().bury(packet, MAX_ATTRIBUTES + 1, core.max_bytes.saturating_add(ROOM_FOR_RECORD));
+    let lane = register(connection, &core.dead, &core.group).await?;
+    insert_rows(connection, &core.dead, Some(lane), vec![Row::of(letter, 0)]).await?;
+    sqlx::query("DELETE FROM convoke_delivery WHERE id = ?1").bind(id).execute(connection).await?;
+    Ok(true)
+}
+
+/// The transport's side of a delivery.
+#[derive(Debug)]
+pub(super) struct SqliteReceipt {
+    pub(super) queue: Arc<Queue>,
+    pub(super) loan: Loan,
+    pub(super) keyed: bool,
+    pub(super) bell: Bell,
+    /// Room for another one, once this is settled.
+    pub(super) _room: Option<OwnedSemaphorePermit>,
+}
+
+impl SqliteReceipt {
+    fn ask(&self, what: What) -> Ask {
+        Ask { loan: self.loan, what, bell: self.bell.clone() }
+    }
+}
+
+impl Receipt for SqliteReceipt {
+    fn settle(self: Box<Self>, how: Settlement) -> BoxFuture<'static, Result<(), TransportError>> {
+        let what = match how {
+            Settlement::Ack => What::Done { keyed: self.keyed },
+            Settlement::RetryAfter(delay) => What::Retry(delay),
+            Settlement::DeadLetter(record) => What::Dead(Box::new(record)),
+            Settlement::Release => What::Release,
+        };
+        Box::pin(async move { self.queue.settle(self.ask(what)).await })
+    }
+
+    fn extend(&mut self, by: Duration) -> BoxFuture<'_, Result<(), TransportError>> {
+        let ask = self.ask(What::Extend(by));
+        Box::pin(self.queue.settle(ask))
+    }
+}

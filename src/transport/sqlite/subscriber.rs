@@ -1,0 +1,184 @@
+//! Who receives: lends no more at once than it may, waits for a bell or the clock, and loses nothing when it is dropped.
+//!
+//! `Sqlite::receive → Subscriber → (a task) lend → Delivery with its SqliteReceipt`
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::Connection;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use super::error::{describe, late};
+use super::hub::Bell;
+use super::insert::{lane_of, register};
+use super::lend::{lend, look};
+use super::queue::Queue;
+use super::settle::SqliteReceipt;
+use super::store::now;
+use crate::transport::{Delivery, TransportError};
+
+/// So many are lent in one go; more are several.
+const MAX_LENT: usize = 512;
+
+/// What came of a look into the file.
+#[derive(Debug, Default)]
+struct Found {
+    deliveries: Vec<Delivery>,
+    /// When there will be something, in ms since 1970, if that is known.
+    next: Option<i64>,
+}
+
+/// One subscriber. What it has asked for goes on in a task, so that a receive that is dropped takes nothing with it.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    lane: i64,
+    bell: Bell,
+    /// How many more may be lent.
+    room: Arc<Semaphore>,
+    asked: Option<oneshot::Receiver<Result<Found, TransportError>>>,
+    /// Behind a lock that nobody shares: a handle is `Sync`, a delivery is not.
+    found: Mutex<VecDeque<Delivery>>,
+    /// Whether there was something the last time, so that there may be more.
+    busy: bool,
+}
+
+impl Subscriber {
+    /// Finds the lane of the group, or makes it.
+    pub(super) async fn open(queue: &Queue, prefetch: usize) -> Result<Self, TransportError> {
+        let core = &queue.core;
+        let lane = timeout(core.store.deadline, lane(queue)).await;
+        let lane = lane.unwrap_or_else(|_| Err(late(&core.at, core.store.deadline)))?;
+        let room = Arc::new(Semaphore::new(prefetch.clamp(1, Semaphore::MAX_PERMITS)));
+        let bell = core.store.hub.bell(&core.queue, &core.group);
+        Ok(Self { lane, bell, room, asked: None, found: Mutex::default(), busy: true })
+    }
+
+    pub(super) fn lane(&self) -> i64 {
+        self.lane
+    }
+
+    /// Waits until something is there, or for as long as a receive takes.
+    pub(super) async fn receive(&mut self, queue: &Arc<Queue>, most: usize) -> Result<Vec<Delivery>, TransportError> {
+        let core = &queue.core;
+        let over = Instant::now() + core.wait;
+        let most = most.clamp(1, MAX_LENT);
+        loop {
+            let found = self.found();
+            // What has lain here for so long that its lease may end is given back: nobody has worked on it.
+            found.retain(|delivery| delivery.age() < core.lease / 2);
+            if !found.is_empty() {
+                return Ok(found.drain(..most.min(found.len())).collect());
+            }
+            if self.asked.is_none() {
+                // What is lent may be worked on for long.
+                let Ok(Some(room)) = timeout_at(over, room_for(&self.room, most)).await else { return Ok(Vec::new()) };
+                self.ask(queue, room);
+            }
+            let Some(asked) = &mut self.asked else { continue };
+            // Who is late is asked again by the next receive.
+            let Ok(answer) = timeout(core.store.deadline, asked).await else {
+                return Err(late(&core.at, core.store.deadline));
+            };
+            self.asked = None;
+            // The runtime in which it ran may be gone.
+            let found = answer.unwrap_or_else(|_| Err(late(&core.at, core.store.deadline)))?;
+            self.busy = !found.deliveries.is_empty();
+            if self.busy {
+                self.found().extend(found.deliveries);
+                continue;
+            }
+            if Instant::now() >= over {
+                return Ok(Vec::new());
+            }
+            let wait = found.next.map(|next| Duration::from_millis((next - now()).try_into().unwrap_or(0)));
+            let until = over.min(Instant::now() + wait.map_or(core.poll, |wait| wait.min(core.poll)));
+            tokio::select! {
+                biased;
+                () = self.bell.notified() => self.busy = true,
+                () = sleep_until(until) => {}
+            }
+        }
+    }
+
+    fn ask(&mut self, queue: &Arc<Queue>, room: OwnedSemaphorePermit) {
+        let (answer, asked) = oneshot::channel();
+        let (queue, lane, bell, busy) = (queue.clone(), self.lane, self.bell.clone(), self.busy);
+        // If nobody is there any more, the deliveries are dropped, and given back.
+        tokio::spawn(async move { answer.send(find(&queue, lane, &bell, busy, room).await) });
+        self.asked = Some(asked);
+    }
+
+    fn found(&mut self) -> &mut VecDeque<Delivery> {
+        self.found.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn lane(queue: &Queue) -> Result<i64, TransportError> {
+    let core = &queue.core;
+    let sql = |error| describe(&core.at, &error);
+    let mut connection = core.store.pool.acquire().await.map_err(sql)?;
+    if let Some(lane) = lane_of(&mut connection, &core.queue, &core.group, false).await.map_err(sql)? {
+        return Ok(lane);
+    }
+    drop(connection);
+    let mut writer = core.store.write().await.map_err(sql)?;
+    let mut transaction = writer.connection.begin_with("BEGIN IMMEDIATE").await.map_err(sql)?;
+    let lane = register(&mut transaction, &core.queue, &core.group).await.map_err(sql)?;
+    transaction.commit().await.map_err(sql)?;
+    Ok(lane)
+}
+
+/// Registers the group of a queue, so that it gets what is published from now on.
+pub(super) async fn create_group(queue: &Queue) -> Result<(), TransportError> {
+    Subscriber::open(queue, 1).await.map(drop)
+}
+
+/// Waits for room for one, and takes as much as there is.
+async fn room_for(room: &Arc<Semaphore>, most: usize) -> Option<OwnedSemaphorePermit> {
+    let mut first = room.clone().acquire_owned().await.ok()?;
+    let more = room.available_permits().min(most - 1);
+    if let Ok(more) = room.clone().try_acquire_many_owned(more.try_into().unwrap_or(u32::MAX)) {
+        first.merge(more);
+    }
+    Some(first)
+}
+
+/// Lends as many as there is room for. One that found nothing before looks first: who only looks waits for nobody.
+async fn find(
+    queue: &Arc<Queue>,
+    lane: i64,
+    bell: &Bell,
+    busy: bool,
+    mut room: OwnedSemaphorePermit,
+) -> Result<Found, TransportError> {
+    let core = &queue.core;
+    let sql = |error| describe(&core.at, &error);
+    if !busy {
+        let next = look(core, lane).await.map_err(sql)?;
+        if next.is_none_or(|next| next > now()) {
+            return Ok(Found { deliveries: Vec::new(), next });
+        }
+    }
+    let most = room.num_permits();
+    let loans = lend(core, lane, most).await.map_err(sql)?;
+    if loans.is_empty() {
+        return Ok(Found { deliveries: Vec::new(), next: look(core, lane).await.map_err(sql)? });
+    }
+    if loans.len() == most {
+        // There may be more, for somebody else.
+        bell.notify_one();
+    }
+    let lent = loans.into_iter().map(|loan| {
+        let receipt = SqliteReceipt {
+            queue: queue.clone(),
+            loan: (loan.id, loan.lent),
+            keyed: loan.packet.key.is_some(),
+            bell: bell.clone(),
+            _room: room.split(1),
+        };
+        Delivery::new(core.at.clone(), loan.packet, loan.attempt, receipt).with_lease(core.lease)
+    });
+    Ok(Found { deliveries: lent.collect(), next: None })
+}
