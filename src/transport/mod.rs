@@ -9,6 +9,7 @@
 //! | feature | type | a queue is |
 //! |---|---|---|
 //! | (always) | [`Memory`] | a list in this process, for tests |
+//! | `redis` | `Redis` | a stream, read by consumer groups |
 //! | `sns` | `Sns` | a topic of Amazon SNS, to which queues of SQS subscribe |
 //! | `sqs` | `Sqs` | a queue of Amazon SQS, standard or FIFO |
 //! | (always) | `Memory` | a list in this process, for tests |
@@ -29,6 +30,8 @@ mod sqlite;
 
 #[cfg(any(feature = "sns", feature = "sqs"))]
 mod aws;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sns")]
 mod sns;
 #[cfg(feature = "sqs")]
@@ -50,6 +53,8 @@ pub use packet::{Attribute, Attributes, Packet};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Sqlite, SqliteBuilder, SqliteInbox, SqliteInboxBuilder};
 
+#[cfg(feature = "redis")]
+pub use redis::{Redis, RedisBuilder};
 #[cfg(feature = "sns")]
 pub use sns::{Sns, SnsBuilder};
 #[cfg(all(feature = "sns", feature = "sqs"))]

@@ -1,0 +1,183 @@
+//! What a stream is used with, and the first connection to its server.
+//!
+//! `Redis::stream → RedisBuilder → await → Redis`
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ::redis::{Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, Value, cmd};
+use tokio::sync::watch;
+
+use super::Redis;
+use super::core::Core;
+use super::link::Link;
+use crate::transport::{BoxFuture, ErrorKind, TransportError};
+
+/// Says how a stream is used; `.await` connects, and looks whether it is there. Made by [`Redis::stream`].
+#[derive(Clone)]
+#[must_use = "nothing is connected before it is awaited"]
+pub struct RedisBuilder {
+    stream: String,
+    group: Option<String>,
+    url: Option<String>,
+    dead: Option<String>,
+    lease: Duration,
+    deadline: Duration,
+    create: bool,
+    keep: bool,
+    durable: Option<bool>,
+    max_bytes: usize,
+}
+
+impl RedisBuilder {
+    pub(super) fn new(stream: String) -> Self {
+        Self {
+            stream,
+            group: None,
+            url: None,
+            dead: None,
+            lease: Duration::from_secs(30),
+            deadline: Duration::from_secs(5),
+            create: false,
+            keep: false,
+            durable: None,
+            max_bytes: 16 << 20,
+        }
+    }
+
+    /// Names the consumer group, whose subscribers share what comes. Each group gets everything. The default is one that
+    /// is called like the stream.
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.group = Some(group.into());
+        self
+    }
+
+    /// Says where the server is: `redis://user:password@host:port/database`, `rediss://` with TLS, or
+    /// `redis+unix:///path`. The default is the environment's `REDIS_URL`, or else `redis://127.0.0.1:6379`.
+    pub fn at(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// Creates the stream and the group if they are missing, again if they go. A group that is new gets what is in the
+    /// stream already.
+    pub fn create_if_missing(mut self) -> Self {
+        self.create = true;
+        self
+    }
+
+    /// Names the stream that dead letters go to. The default is the name of the stream with `-dead` behind it.
+    pub fn dead_letter_queue(mut self, stream: impl Into<String>) -> Self {
+        self.dead = Some(stream.into());
+        self
+    }
+
+    /// Says for how long a delivery is lent: 30 s by default, at least 100 ms. All subscribers of a group need the same.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Says how long to try when the server does not answer, which includes connecting again: 5 s by default.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Keeps what every group is done with. By default it is deleted, for a stream grows for ever otherwise.
+    pub fn keep_history(mut self) -> Self {
+        self.keep = true;
+        self
+    }
+
+    /// Says whether what the server has confirmed outlives it. By default the server is asked whether it writes an
+    /// append-only file; where that may not be asked, the answer is no.
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.durable = Some(durable);
+        self
+    }
+
+    /// Says how many bytes a packet may have: 16 MiB by default, at most 512 MiB.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes.min(512 << 20);
+        self
+    }
+
+    async fn connect(self) -> Result<Redis, TransportError> {
+        let name: Arc<str> = match &self.group {
+            Some(group) => format!("redis:{}/{group}", self.stream).into(),
+            None => format!("redis:{}", self.stream).into(),
+        };
+        let url = self.url.or_else(|| std::env::var("REDIS_URL").ok());
+        let (client, address) = client(url.as_deref().unwrap_or("redis://127.0.0.1:6379"))
+            .ok_or_else(|| TransportError::new(ErrorKind::Refused, name.clone(), WRONG_URL))?;
+        let group = self.group.unwrap_or_else(|| self.stream.clone());
+        let mut core = Core {
+            address,
+            dead: self.dead.unwrap_or_else(|| format!("{}-dead", self.stream)),
+            due: format!("{}:{group}:due", self.stream),
+            delayed: format!("{}:delayed", self.stream),
+            stream: self.stream,
+            group,
+            lease: self.lease.max(Duration::from_millis(100)),
+            deadline: self.deadline,
+            create: self.create,
+            keep: self.keep,
+            durable: self.durable.unwrap_or_default(),
+            max_bytes: self.max_bytes,
+            link: Link::new(name.clone(), client, self.deadline),
+            woken: watch::Sender::new(()),
+            name,
+        };
+        core.check().await?;
+        if self.durable.is_none() {
+            let answer = core.link.command(cmd("CONFIG").arg("GET").arg("appendonly")).await;
+            // Managed servers do not let anybody ask.
+            core.durable = answer.is_ok_and(|answer| match answer.value {
+                Value::Array(pair) => matches!(pair.last(), Some(Value::BulkString(value)) if value == b"yes"),
+                _ => false,
+            });
+        }
+        log::debug!(target: "convoke::transport", "{} at {} is connected", core.name, core.address);
+        Ok(Redis { core: Arc::new(core), subscriber: Mutex::default() })
+    }
+}
+
+const WRONG_URL: &str = "the url cannot be read: write redis://user:password@host:port/database, with what is special in \
+                         it as %40";
+
+/// Reads a url. What it cannot read is not quoted: it may have a password.
+fn client(url: &str) -> Option<(Client, String)> {
+    let info = url.into_connection_info().ok()?;
+    if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+        // The client takes the one that the process has chosen, and panics if there is none. One that is there stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    let address = info.addr().to_string();
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
+    Some((Client::open(info.set_redis_settings(settings)).ok()?, address))
+}
+
+impl IntoFuture for RedisBuilder {
+    type Output = Result<Redis, TransportError>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` after the deadline; `Refused` for credentials, for a url that cannot be read, and if a key of this
+    /// name is no stream; `Missing` if there is no such stream, unless it may be created.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.connect())
+    }
+}
+
+/// Never the url: it may have a password.
+impl fmt::Debug for RedisBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisBuilder").field("stream", &self.stream).field("group", &self.group).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,174 @@
+//! How a packet stands in a stream: as fields of an entry.
+//!
+//! `Packet → write → XADD`, `XREADGROUP → read → Packet`
+//!
+//! | field | is |
+//! |---|---|
+//! | `id`, `body`, `topic`, `key` | those of the packet; one that is empty is left out, but the body |
+//! | `s:name`, `n:name`, `l:name` | an attribute: a text, a number, a list as JSON |
+//!
+//! An entry of others has its body in `body`, else in `payload` or `data`; its other fields are attributes.
+
+use ::redis::{Cmd, Value};
+
+use crate::transport::{Attribute, Packet};
+
+/// How many attributes a packet may have, and how many an entry of others gets.
+pub(super) const MAX_ATTRIBUTES: usize = 256;
+
+/// Gives the fields of a packet to `put`, one by one.
+fn each(packet: &Packet, mut put: impl FnMut(&[u8], &[u8])) {
+    if !packet.id.is_empty() {
+        put(b"id", packet.id.as_bytes());
+    }
+    put(b"body", &packet.body);
+    if !packet.topic.is_empty() {
+        put(b"topic", packet.topic.as_bytes());
+    }
+    if let Some(key) = &packet.key {
+        put(b"key", key.as_bytes());
+    }
+    let mut field = Vec::new();
+    for (name, value) in packet.attributes.iter() {
+        field.clear();
+        field.extend_from_slice(match value {
+            Attribute::Text(_) => b"s:",
+            Attribute::Number(_) => b"n:",
+            Attribute::List(_) => b"l:",
+        });
+        field.extend_from_slice(name.as_bytes());
+        match value {
+            Attribute::Text(text) => put(&field, text.as_bytes()),
+            other => put(&field, other.text().as_bytes()),
+        }
+    }
+}
+
+/// Adds the fields of a packet to a command.
+pub(super) fn write(packet: &Packet, command: &mut Cmd) {
+    each(packet, |name, value| {
+        command.arg(name).arg(value);
+    });
+}
+
+/// How much room the fields of a packet take in a command: as many arguments, and about so many bytes.
+pub(super) fn room(packet: &Packet) -> (usize, usize) {
+    let texts = packet.id.len() + packet.topic.len() + packet.key.as_ref().map_or(0, String::len);
+    (8 + 2 * packet.attributes.len(), packet.body.len() + texts + 32 + 48 * packet.attributes.len())
+}
+
+/// Reads the packet of an entry. Whatever its fields are, it is one; whether its body is an event is for others to say.
+pub(super) fn read(entry: &str, fields: Vec<Value>) -> Packet {
+    let mut packet = Packet::default();
+    let (mut body, mut other_body) = (None, None);
+    let mut fields = fields.into_iter();
+    while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
+        let (Some(name), Some(value)) = (bytes(name), bytes(value)) else { continue };
+        match &name[..] {
+            b"body" => body = Some(value),
+            b"id" => packet.id = text(value),
+            b"topic" => packet.topic = text(value),
+            b"key" => packet.key = Some(text(value)),
+            b"payload" | b"data" if other_body.is_none() => other_body = Some((name, value)),
+            _ => attribute(entry, &mut packet, name, value),
+        }
+    }
+    packet.body = match (body, other_body) {
+        (Some(body), other) => {
+            if let Some((name, value)) = other {
+                attribute(entry, &mut packet, name, value);
+            }
+            body
+        }
+        (None, Some((_, body))) => body,
+        (None, None) => Vec::new(),
+    };
+    if packet.id.is_empty() {
+        entry.clone_into(&mut packet.id);
+    }
+    packet
+}
+
+fn attribute(entry: &str, packet: &mut Packet, name: Vec<u8>, value: Vec<u8>) {
+    if packet.attributes.len() >= MAX_ATTRIBUTES {
+        log::warn!(target: "convoke::transport", "entry {entry} has more than {MAX_ATTRIBUTES} attributes: the rest is left out");
+        return;
+    }
+    let (mut name, value) = (text(name), text(value));
+    let value = match name.as_bytes() {
+        [b's', b':', ..] => Attribute::Text(value),
+        [b'n', b':', ..] => Attribute::read("Number", &value),
+        [b'l', b':', ..] => Attribute::read("String.Array", &value),
+        _ => {
+            packet.attributes.insert(name, value);
+            return;
+        }
+    };
+    name.drain(..2);
+    packet.attributes.insert(name, value);
+}
+
+pub(super) fn bytes(value: Value) -> Option<Vec<u8>> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::SimpleString(text) => Some(text.into_bytes()),
+        _ => None,
+    }
+}
+
+/// What is no UTF-8 was written by others, and is shown as well as it can be.
+pub(super) fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn through(packet: &Packet) -> Packet {
+        let mut fields = Vec::new();
+        each(packet, |name, value| {
+            fields.extend([Value::BulkString(name.to_vec()), Value::BulkString(value.to_vec())]);
+        });
+        read("1-0", fields)
+    }
+
+    fn foreign(fields: &[(&str, &str)]) -> Packet {
+        let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        read("7-1", fields.iter().flat_map(|(name, value)| [bulk(name), bulk(value)]).collect())
+    }
+
+    #[test]
+    fn a_packet_comes_out_as_it_went_in() {
+        let mut packet = Packet::new("id ä", vec![0, 255, 13, 10]);
+        packet.topic = "orders/placed".to_owned();
+        packet.key = Some(String::new());
+        packet.attributes.insert("ünï", "");
+        packet.attributes.insert("s:number", 7_u64);
+        packet.attributes.insert("", ["a", ""]);
+        packet.attributes.insert("body", "not the body");
+        assert_eq!(through(&packet), packet);
+        let empty = Packet::new("x", "");
+        assert_eq!(through(&empty), empty);
+    }
+
+    #[test]
+    fn an_entry_of_others_is_read() {
+        let packet = foreign(&[("type", "x"), ("payload", "{}")]);
+        assert_eq!(
+            (packet.id.as_str(), &packet.body[..], packet.attributes.text("type")),
+            ("7-1", &b"{}"[..], Some("x"))
+        );
+        let packet = foreign(&[("data", "1"), ("body", "2")]);
+        assert_eq!((&packet.body[..], packet.attributes.text("data")), (&b"2"[..], Some("1")));
+        assert_eq!(foreign(&[]).body, b"");
+    }
+
+    #[test]
+    fn an_entry_of_others_has_a_bound_of_attributes() {
+        let names: Vec<_> = (0..300).map(|n| format!("field-{n:03}")).collect();
+        let fields: Vec<_> = names.iter().map(|name| (name.as_str(), "")).chain([("body", "b")]).collect();
+        let packet = foreign(&fields);
+        assert_eq!((packet.attributes.len(), &packet.body[..]), (MAX_ATTRIBUTES, &b"b"[..]));
+    }
+}

@@ -1,0 +1,12 @@
+-- Has deliveries come again: each stays pending, under a consumer that never reads, with the time at which it is due.
+-- ARGV from 4, three each: receipt, milliseconds, how many deliveries count so far.
+local codes, time = {}, now()
+for i = 4, #ARGV, 3 do
+  local id, code = ours(ARGV[i])
+  codes[#codes + 1] = code
+  if code == 1 then
+    redis.call('ZADD', due, time + tonumber(ARGV[i + 1]), id)
+    redis.call('XCLAIM', stream, group, LATER, 0, id, 'RETRYCOUNT', ARGV[i + 2], 'JUSTID')
+  end
+end
+return codes
