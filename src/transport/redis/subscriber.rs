@@ -259,10 +259,10 @@ impl Subscriber {
 
     /// Lets the read go, gives back what was not handed out, and leaves the group if nothing is lent any more.
     pub(super) async fn close(mut self) -> Result<(), TransportError> {
-        if let Some(looking) = self.looking.take() {
-            if let Ok(found) = looking.await {
-                self.looked(found, usize::MAX);
-            }
+        if let Some(looking) = self.looking.take()
+            && let Ok(found) = looking.await
+        {
+            self.looked(found, usize::MAX);
         }
         if let (Some(reading), Some(client)) =
             (self.reading.take(), self.reader.as_ref().and_then(|reader| reader.client))
@@ -270,10 +270,10 @@ impl Subscriber {
             let mut unblock = cmd("CLIENT");
             unblock.arg("UNBLOCK").arg(client);
             // If we may not, the server notices that the connection is gone, and what it has lent until then comes again.
-            if self.core.link.command(&unblock).await.is_ok() {
-                if let Ok(value) = reading.await {
-                    self.read(value);
-                }
+            if self.core.link.command(&unblock).await.is_ok()
+                && let Ok(value) = reading.await
+            {
+                self.read(value);
             }
         }
         self.reader = None;
