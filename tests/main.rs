@@ -102,6 +102,8 @@ mod worker;
 mod memory;
 /// Every codec to the letter and back, what others write, and which form is which.
 mod codec;
+/// Any bytes at any decoder; every limit at, below and above it; what is secret is in nothing that is shown.
+mod bytes;
 
 // How to test with it.
 

@@ -20,6 +20,9 @@ pub const DEAD_LETTER: &str = "convokeDeadLetter";
 const MAX_ERRORS: usize = 16;
 const MAX_ERROR_BYTES: usize = 1024;
 
+/// How long a record may be that is read: as much as any server takes that counts attributes.
+const MAX_RECORD_BYTES: usize = 1024 * 1024;
+
 /// How many dead letters are redriven at a time.
 const REDRIVE_BATCH: usize = 10;
 
@@ -53,7 +56,7 @@ impl fmt::Display for DeadReason {
 }
 
 /// What is written down of a dead letter, beside what it was.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct DeadLetterRecord {
@@ -90,7 +93,7 @@ impl DeadLetterRecord {
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
             reason,
-            errors: errors.into_iter().take(MAX_ERRORS).map(cut).collect(),
+            errors: few(errors),
             attempts,
             source: source.to_owned(),
             time: time.as_millis().try_into().unwrap_or(u64::MAX),
@@ -101,9 +104,12 @@ impl DeadLetterRecord {
         }
     }
 
-    /// Reads the record of a dead letter, if it has one.
+    /// Reads the record of a dead letter, if it has one of at most 1 MiB.
     pub fn of(packet: &Packet) -> Option<Self> {
-        serde_json::from_str(packet.attributes.text(DEAD_LETTER)?).ok()
+        let text = packet.attributes.text(DEAD_LETTER).filter(|text| text.len() <= MAX_RECORD_BYTES)?;
+        let record: Self = serde_json::from_str(text).ok()?;
+        // Somebody else may have written it.
+        Some(Self { errors: few(record.errors), ..record })
     }
 
     /// Makes the dead letter: the packet with this record as an attribute, within what the server takes. If there is no
@@ -135,7 +141,9 @@ impl DeadLetterRecord {
         if let Some(record) = Self::of(&packet) {
             packet.attributes.remove(DEAD_LETTER);
             for (name, kind, text) in record.attributes {
-                packet.attributes.insert(name, Attribute::read(&kind, &text));
+                if name != DEAD_LETTER && packet.attributes.get(&name).is_none() {
+                    packet.attributes.insert(name, Attribute::read(&kind, &text));
+                }
             }
             packet.key = packet.key.or(record.key);
             packet.priority = packet.priority.max(record.priority);
@@ -147,8 +155,30 @@ impl DeadLetterRecord {
     }
 }
 
+/// Of the attributes that it keeps the names alone, as for a packet.
+impl fmt::Debug for DeadLetterRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.attributes.iter().map(|(name, ..)| name).collect();
+        f.debug_struct("DeadLetterRecord")
+            .field("reason", &self.reason)
+            .field("errors", &self.errors)
+            .field("attempts", &self.attempts)
+            .field("source", &self.source)
+            .field("time", &self.time)
+            .field("key", &self.key)
+            .field("topic", &self.topic)
+            .field("attributes", &names)
+            .finish_non_exhaustive()
+    }
+}
+
+fn few(errors: Vec<String>) -> Vec<String> {
+    errors.into_iter().take(MAX_ERRORS).map(cut).collect()
+}
+
 fn cut(mut text: String) -> String {
-    if text.len() > MAX_ERROR_BYTES {
+    // One that was cut is not cut again.
+    if text.len() > MAX_ERROR_BYTES + '…'.len_utf8() || text.len() > MAX_ERROR_BYTES && !text.ends_with('…') {
         let end = (0..=MAX_ERROR_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);
         text.push('…');

@@ -41,8 +41,7 @@ impl Packet {
     /// and SQS count.
     pub fn bytes(&self) -> usize {
         let attributes = self.attributes.iter();
-        self.body.len()
-            + attributes.map(|(name, value)| name.len() + value.kind().len() + value.text().len()).sum::<usize>()
+        self.body.len() + attributes.map(|(name, value)| name.len() + value.kind().len() + value.bytes()).sum::<usize>()
     }
 }
 
@@ -86,6 +85,14 @@ impl Attribute {
             Self::Text(text) => text.clone(),
             Self::Number(number) => number.to_string(),
             Self::List(list) => Value::from(list.clone()).to_string(),
+        }
+    }
+
+    /// How long its value is as text.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Number(_) | Self::List(_) => self.text().len(),
         }
     }
 
