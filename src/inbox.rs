@@ -10,8 +10,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::transport::{BoxFuture, TransportError};
-#[cfg(feature = "sqlite")]
-pub use crate::transport::{SqliteInbox, SqliteInboxBuilder};
 
 /// Remembers by their ids which events were done, for a window of time.
 ///

@@ -158,7 +158,6 @@ pub mod codec;
 mod inbox;
 mod retry;
 mod route;
-pub mod inbox;
 pub mod transport;
 mod worker;
 
@@ -166,6 +165,8 @@ pub use inbox::{Inbox, MemoryInbox};
 pub use retry::Retry;
 pub use route::{Route, RouteError};
 pub use shutdown::{ShutdownSignal, shutdown_signal};
+#[cfg(feature = "sqlite")]
+pub use transport::{SqliteInbox, SqliteInboxBuilder};
 pub use worker::{OnUnknown, Worker, WorkerActor, WorkerError, WorkerHandle, WorkerHealth, WorkerReport};
 
 // Who takes part in a round.

@@ -9,16 +9,18 @@
 //! | feature | type | a queue is |
 //! |---|---|---|
 //! | (always) | [`Memory`] | a list in this process, for tests |
-//! | `redis` | `Redis` | a stream, read by consumer groups |
-//! | `sns` | `Sns` | a topic of Amazon SNS, to which queues of SQS subscribe |
-//! | `sqs` | `Sqs` | a queue of Amazon SQS, standard or FIFO |
-//! | (always) | `Memory` | a list in this process, for tests |
 //! | `sqlite` | `Sqlite` | rows in a file, for one machine without a server |
+//! | `redis` | `Redis` | a stream, read by consumer groups |
+//! | `rabbitmq` | `RabbitMq` | a queue of RabbitMQ, quorum or classic |
+//! | `sqs` | `Sqs` | a queue of Amazon SQS, standard or FIFO |
+//! | `sns` | `Sns` | a topic of Amazon SNS, to which queues of SQS subscribe |
+//! | any | [`AnyQueue`] | whichever of these a URL names |
 //!
 //! Delivery is *at least once* with every server: who must not do a thing twice recognizes the event by its id, or has
 //! the worker do so.
 
 mod abilities;
+mod any;
 mod batcher;
 mod dead_letter;
 mod delivery;
@@ -44,6 +46,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub use abilities::{Abilities, Demand};
+pub use any::AnyQueue;
 pub use batcher::Batcher;
 pub use dead_letter::{DEAD_LETTER, DeadLetterRecord, DeadReason, Redriven, redrive};
 pub use delivery::{Delivery, Receipt, Settlement};

@@ -5,12 +5,13 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use tokio::select;
 use tokio::sync::{oneshot, watch};
 
-use super::engine::{Engine, Order};
+use super::engine::{Drained, Engine, Order};
 use super::error::WorkerError;
 use super::health::{Stats, WorkerHealth};
 use super::report::WorkerReport;
@@ -106,6 +107,11 @@ impl WorkerHandle {
     /// Returns how it is.
     pub fn health(&self) -> WorkerHealth {
         self.stats.health()
+    }
+
+    /// Returns what it has done so far.
+    pub fn report(&self) -> WorkerReport {
+        self.stats.report(Drained { whole: true, took: Duration::ZERO })
     }
 
     /// Returns what tells how it is from any thread, for a probe, for as long as that wants.

@@ -1,11 +1,11 @@
-//! What a worker has done, told when it ends.
+//! What a worker has done, so far or until it ended.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// What a worker has done from its start to its end. Each delivery counts once.
+/// What a worker has done since its start. Each delivery counts once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct WorkerReport {
@@ -27,9 +27,9 @@ pub struct WorkerReport {
     pub released: u64,
     /// Those that come again because their lease or the connection was lost, or their end could not be told.
     pub lost: u64,
-    /// Whether all that was being heard was finished in time when it ended.
+    /// Whether all that was being heard was finished in time when it ended; true until then.
     pub drained: bool,
-    /// How long it took to end.
+    /// How long it took to end; none until then.
     pub took: Duration,
 }
 

@@ -1,0 +1,156 @@
+//! A queue of whichever server a URL names: for a program that is told at its start, such as an example or a tool.
+//!
+//! `URL → Sqlite, Redis, RabbitMq, Sqs → AnyQueue`
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::error::{ErrorKind, TransportError};
+use super::{Abilities, BoxFuture, Delivery, Packet, Publisher, Source};
+
+/// A queue of whichever server a URL names.
+///
+/// | URL | server | feature |
+/// |---|---|---|
+/// | `sqlite:orders.db` | a file | `sqlite` |
+/// | `redis://localhost`, `rediss://…` | Redis, a stream with the group of its name | `redis` |
+/// | `amqp://localhost`, `amqps://…` | RabbitMQ | `rabbitmq` |
+/// | `sqs:` | Amazon SQS, by the standard chain of the AWS SDK | `sqs` |
+/// | `http://localhost:4566`, `https://…` | what speaks its protocol there | `sqs` |
+///
+/// Clones are subscribers of their own to the same queue.
+pub struct AnyQueue {
+    publisher: Arc<dyn Publisher>,
+    subscribe: Arc<dyn Fn() -> Box<dyn Source> + Send + Sync>,
+    /// A source need not be `Sync`, as a publisher has to be: only who has all of this gets at it.
+    source: Mutex<Box<dyn Source>>,
+}
+
+impl AnyQueue {
+    /// Opens a queue, and makes it if it is not there, with a queue of its own for dead letters: the one of its name with
+    /// `-dead` behind, which can be opened by that name.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if no feature of this build knows such URLs; those of the server's own type.
+    pub async fn open(url: &str, name: &str) -> Result<Self, TransportError> {
+        let scheme = url.split(':').next().unwrap_or_default();
+        match scheme {
+            #[cfg(feature = "sqlite")]
+            "sqlite" => {
+                let file = url.trim_start_matches("sqlite:").trim_start_matches("//");
+                Ok(Self::of(super::Sqlite::queue(name).at(file).await?))
+            }
+            #[cfg(feature = "redis")]
+            "redis" | "rediss" => Ok(Self::of(super::Redis::stream(name).at(url).create_if_missing().await?)),
+            #[cfg(feature = "rabbitmq")]
+            "amqp" | "amqps" => Ok(Self::of(super::RabbitMq::queue(name).at(url).create_if_missing().await?)),
+            #[cfg(feature = "sqs")]
+            "sqs" | "http" | "https" => {
+                let queue = |name: &str| {
+                    let queue = super::Sqs::queue(name).create_if_missing();
+                    if scheme == "sqs" { queue } else { queue.endpoint(url) }
+                };
+                if name.ends_with(DEAD) {
+                    return Ok(Self::of(queue(name).await?));
+                }
+                let dead = format!("{name}{DEAD}");
+                queue(&dead).await?;
+                Ok(Self::of(queue(name).dead_letter_queue(dead).await?))
+            }
+            _ => {
+                let known = [
+                    (cfg!(feature = "sqlite"), "sqlite:"),
+                    (cfg!(feature = "redis"), "redis://"),
+                    (cfg!(feature = "rabbitmq"), "amqp://"),
+                    (cfg!(feature = "sqs"), "sqs: and http://"),
+                ];
+                let known: Vec<_> = known.into_iter().filter(|(there, _)| *there).map(|(_, scheme)| scheme).collect();
+                let text = match &known[..] {
+                    [] => "this build knows no server: enable a feature such as `sqlite`".to_owned(),
+                    known => format!("this build knows no such URL, only {}", known.join(", ")),
+                };
+                Err(TransportError::new(ErrorKind::Unsupported, name, text))
+            }
+        }
+    }
+
+    #[allow(dead_code, reason = "without any feature there is no server")]
+    fn of<Q: Publisher + Source + Clone + Sync>(queue: Q) -> Self {
+        let publisher = Arc::new(queue.clone());
+        let another = queue.clone();
+        let subscribe = move || Box::new(another.clone()) as Box<dyn Source>;
+        Self { publisher, subscribe: Arc::new(subscribe), source: Mutex::new(Box::new(queue)) }
+    }
+
+    fn source(&mut self) -> &mut Box<dyn Source> {
+        self.source.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what it is called in logs, errors and metrics.
+    pub fn name(&self) -> &str {
+        self.publisher.name()
+    }
+
+    /// Returns what it can do.
+    pub fn abilities(&self) -> Abilities {
+        self.publisher.abilities()
+    }
+}
+
+/// What stands behind the name of a queue of dead letters.
+#[cfg(feature = "sqs")]
+const DEAD: &str = "-dead";
+
+impl Clone for AnyQueue {
+    fn clone(&self) -> Self {
+        let (publisher, subscribe) = (self.publisher.clone(), self.subscribe.clone());
+        Self { publisher, source: Mutex::new(subscribe()), subscribe }
+    }
+}
+
+impl Publisher for AnyQueue {
+    fn name(&self) -> &str {
+        self.publisher.name()
+    }
+
+    fn abilities(&self) -> Abilities {
+        self.publisher.abilities()
+    }
+
+    fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
+        self.publisher.publish(packets)
+    }
+}
+
+impl Source for AnyQueue {
+    fn name(&self) -> &str {
+        self.publisher.name()
+    }
+
+    fn abilities(&self) -> Abilities {
+        self.publisher.abilities()
+    }
+
+    fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>> {
+        self.source().open(prefetch)
+    }
+
+    fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<Delivery>, TransportError>> {
+        self.source().receive(most)
+    }
+
+    fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {
+        self.source().backlog()
+    }
+
+    fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
+        self.source().close()
+    }
+}
+
+impl fmt::Debug for AnyQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AnyQueue").field(&self.publisher.name()).finish()
+    }
+}
