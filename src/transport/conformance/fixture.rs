@@ -34,7 +34,8 @@ pub struct Wants {
     pub lease: Duration,
     /// Whether packets of one key have to come in order, as with a FIFO queue.
     pub order: bool,
-    /// Whether several groups each get everything.
+    /// Whether several groups each get everything: those that are named in [`GROUPS`]. Both are opened before anything is
+    /// published.
     pub fan_out: bool,
     /// The highest priority that is used; 0 for none.
     pub priority: u8,
@@ -46,6 +47,9 @@ impl Wants {
         Self { name: name.into(), lease: Duration::from_secs(30), order: false, fan_out: false, priority: 0 }
     }
 }
+
+/// The groups of a channel that wants fan-out.
+pub const GROUPS: [&str; 2] = ["billing", "shipping"];
 
 /// Makes subscribers of a group; the group is the empty text where there is only one.
 pub type Subscribe = Box<dyn Fn(&str) -> Box<dyn Source> + Send + Sync>;

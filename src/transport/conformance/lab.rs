@@ -1,0 +1,286 @@
+//! What every case works with: channels, subscribers, packets by name.
+//!
+//! `Case → Lab → Fixture → Channel → Subscriber → Delivery`
+
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::case::{Fault, failed};
+use super::fixture::{Channel, Fixture, Server, Wants};
+use super::suite::Scale;
+use crate::transport::{Abilities, Delivery, ErrorKind, Packet, Publisher, Source, TransportError};
+
+/// For how long nothing may happen where something has to: far longer than any server takes, and a lease of 30 s.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many packets are handed over in one call.
+const BATCH: usize = 100;
+
+pub(super) struct Lab<'a> {
+    fixture: &'a dyn Fixture,
+    scale: Scale,
+    case: &'static str,
+    channels: AtomicUsize,
+    doing: Mutex<String>,
+    is_down: AtomicBool,
+}
+
+impl<'a> Lab<'a> {
+    pub(super) fn new(fixture: &'a dyn Fixture, scale: Scale, case: &'static str) -> Self {
+        let doing = Mutex::new("it was about to begin".to_owned());
+        Self { fixture, scale, case, channels: AtomicUsize::new(0), doing, is_down: AtomicBool::new(false) }
+    }
+
+    /// So many on the full scale, and a tenth on the small one, but no fewer than a hundred.
+    pub(super) fn count(&self, full: usize) -> usize {
+        match self.scale {
+            Scale::Full => full,
+            Scale::Small => full.min(100.max(full / 10)),
+        }
+    }
+
+    /// Notes what is being waited for, for the case that it never ends.
+    pub(super) fn note(&self, doing: impl Into<String>) {
+        *self.doing.lock().unwrap_or_else(PoisonError::into_inner) = doing.into();
+    }
+
+    pub(super) fn doing(&self) -> String {
+        self.doing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn server(&self) -> Result<&dyn Server, Fault> {
+        self.fixture.server().ok_or_else(|| Fault::Missing("server that the suite may kill".to_owned()))
+    }
+
+    pub(super) async fn kill(&self) -> Result<(), Fault> {
+        let server = self.server()?;
+        self.is_down.store(true, Ordering::Relaxed);
+        server.kill().await;
+        Ok(())
+    }
+
+    pub(super) async fn start(&self) -> Result<(), Fault> {
+        self.server()?.start().await;
+        self.is_down.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// However the case ended, the next one has a server.
+    pub(super) async fn tidy(&self) {
+        if self.is_down.load(Ordering::Relaxed) {
+            // There is one, for it was killed.
+            let _ = self.start().await;
+        }
+    }
+
+    pub(super) async fn channel(&self) -> Result<Channel, Fault> {
+        self.channel_with(|_| ()).await
+    }
+
+    /// Makes a channel that is like no other; one that cannot be had as wanted makes the case not applicable.
+    pub(super) async fn channel_with(&self, want: impl FnOnce(&mut Wants) + Send) -> Result<Channel, Fault> {
+        let number = self.channels.fetch_add(1, Ordering::Relaxed);
+        self.note(format!("channel {number} was being made"));
+        let case: String = self.case.chars().take(20).map(|c| if c == '_' { '-' } else { c }).collect();
+        let mut wants = Wants::new(format!("{case}-{number}-{:08x}", fastrand::u32(..)));
+        want(&mut wants);
+        let channel = self.fixture.channel(wants).await.map_err(|error| match error.kind() {
+            ErrorKind::Unsupported => Fault::Missing(format!("such channel: {error}")),
+            _ => Fault::Failed(format!("no channel could be made: {error}")),
+        });
+        self.note("it was at work");
+        channel
+    }
+}
+
+impl Channel {
+    /// What its publisher can do.
+    pub(super) fn sends(&self) -> Abilities {
+        self.publisher.abilities()
+    }
+
+    /// What its subscribers can do.
+    pub(super) fn lends(&self) -> Abilities {
+        (self.subscribe)("").abilities()
+    }
+
+    /// Makes one more subscriber, and opens it.
+    pub(super) async fn subscriber(&self) -> Result<Subscriber, Fault> {
+        Subscriber::open((self.subscribe)(""), BATCH).await
+    }
+
+    pub(super) async fn subscribers(&self, count: usize) -> Result<Vec<Subscriber>, Fault> {
+        let mut all = Vec::new();
+        for _ in 0..count {
+            all.push(self.subscriber().await?);
+        }
+        Ok(all)
+    }
+
+    pub(super) async fn of_group(&self, group: &str) -> Result<Subscriber, Fault> {
+        Subscriber::open((self.subscribe)(group), BATCH).await
+    }
+
+    /// Makes a subscriber to its dead letters, and opens it.
+    pub(super) async fn undertaker(&self) -> Result<Subscriber, Fault> {
+        let Some(dead) = self.dead.as_ref().filter(|_| self.lends().dead_letters) else {
+            return Err(Fault::Missing("dead letters".to_owned()));
+        };
+        Subscriber::open(dead(), BATCH).await
+    }
+
+    /// Publishes all of them; each has to be taken.
+    pub(super) async fn send(&self, packets: &[Packet]) -> Result<(), Fault> {
+        send(&*self.publisher, packets).await
+    }
+}
+
+pub(super) async fn send(publisher: &dyn Publisher, packets: &[Packet]) -> Result<(), Fault> {
+    for batch in packets.chunks(BATCH) {
+        for (packet, taken) in batch.iter().zip(publish(publisher, batch).await?) {
+            if let Err(error) = taken {
+                return failed(format!("{} was not taken: {error}", name(packet)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Publishes, and looks whether there is an answer for each, in time.
+pub(super) async fn publish(
+    publisher: &dyn Publisher,
+    packets: &[Packet],
+) -> Result<Vec<Result<(), TransportError>>, Fault> {
+    let Ok(results) = timeout(PATIENCE, publisher.publish(packets)).await else {
+        return failed(format!("a publish has not returned in {PATIENCE:?}: it needs a deadline"));
+    };
+    if results.len() != packets.len() {
+        return failed(format!("{} packets were published, and there are {} results", packets.len(), results.len()));
+    }
+    Ok(results)
+}
+
+/// An open source, of whose calls each has to end in time.
+pub(super) struct Subscriber {
+    source: Box<dyn Source>,
+}
+
+impl Subscriber {
+    pub(super) async fn open(source: Box<dyn Source>, prefetch: usize) -> Result<Self, Fault> {
+        let mut subscriber = Self { source };
+        subscriber.reopen(prefetch).await??;
+        Ok(subscriber)
+    }
+
+    pub(super) async fn reopen(&mut self, prefetch: usize) -> Result<Result<(), TransportError>, Fault> {
+        in_time("an `open`", self.source.open(prefetch)).await
+    }
+
+    /// One call.
+    pub(super) async fn receive(&mut self, most: usize) -> Result<Result<Vec<Delivery>, TransportError>, Fault> {
+        let received = in_time("a `receive`", self.source.receive(most)).await?;
+        match &received {
+            Ok(deliveries) if deliveries.len() > most => {
+                failed(format!("{} deliveries came, of which {most} were wanted", deliveries.len()))
+            }
+            _ => Ok(received),
+        }
+    }
+
+    /// One call, which may be dropped as soon as it waits; `None` then.
+    pub(super) async fn glance(&mut self, wait: Duration) -> Result<Option<Vec<Delivery>>, Fault> {
+        match timeout(wait, self.source.receive(BATCH)).await {
+            Ok(received) => Ok(Some(received?)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Some deliveries, which have to come.
+    pub(super) async fn some(&mut self, most: usize) -> Result<Vec<Delivery>, Fault> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let deliveries = self.receive(most).await??;
+            if !deliveries.is_empty() {
+                return Ok(deliveries);
+            }
+            if Instant::now() > end {
+                return failed(format!("nothing has come in {PATIENCE:?}"));
+            }
+        }
+    }
+
+    /// One delivery, which has to come.
+    pub(super) async fn next(&mut self) -> Result<Delivery, Fault> {
+        match self.some(1).await?.pop() {
+            Some(delivery) => Ok(delivery),
+            None => failed("nothing came"),
+        }
+    }
+
+    /// The next delivery, which has to be this one.
+    pub(super) async fn expect(&mut self, wanted: &str) -> Result<Delivery, Fault> {
+        let delivery = self.next().await?;
+        let came = name(delivery.packet());
+        if came == wanted { Ok(delivery) } else { failed(format!("{came} came, and {wanted} was to be next")) }
+    }
+
+    /// Waits so long for something that must not come.
+    pub(super) async fn expect_nothing(&mut self, wait: Duration) -> Result<(), Fault> {
+        let end = Instant::now() + wait;
+        while let Ok(received) = timeout_at(end, self.source.receive(1)).await {
+            if let Some(delivery) = received?.pop() {
+                return failed(format!("{} came, and nothing was to come", name(delivery.packet())));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn backlog(&mut self) -> Result<Option<u64>, Fault> {
+        Ok(in_time("a `backlog`", self.source.backlog()).await??)
+    }
+
+    pub(super) async fn close(&mut self) -> Result<(), Fault> {
+        Ok(in_time("a `close`", self.source.close()).await??)
+    }
+}
+
+/// Waits for what has to have a deadline of its own.
+pub(super) async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> Result<T, Fault> {
+    match timeout(PATIENCE, future).await {
+        Ok(result) => Ok(result),
+        Err(_) => failed(format!("{what} has not returned in {PATIENCE:?}: it needs a deadline")),
+    }
+}
+
+/// A packet of this name, which is its id and its body: not every server has a place for ids.
+pub(super) fn packet(name: &str) -> Packet {
+    Packet::new(name, name)
+}
+
+pub(super) fn keyed(name: &str, key: &str) -> Packet {
+    let mut packet = packet(name);
+    packet.key = Some(key.to_owned());
+    packet
+}
+
+/// So many packets, `m-0` and on.
+pub(super) fn numbered(count: usize) -> Vec<Packet> {
+    (0..count).map(|number| packet(&format!("m-{number}"))).collect()
+}
+
+pub(super) fn name(packet: &Packet) -> String {
+    String::from_utf8_lossy(&packet.body).into_owned()
+}
+
+pub(super) fn names(packets: &[Packet]) -> Vec<String> {
+    packets.iter().map(name).collect()
+}
+
+/// That these are the same, or which they are.
+pub(super) fn ensure_eq<T: PartialEq + Debug>(left: &T, right: &T, what: &str) -> Result<(), Fault> {
+    if left == right { Ok(()) } else { failed(format!("{what}: {left:?}, and should have been {right:?}")) }
+}
