@@ -6,7 +6,7 @@ use serde_json::{Number, Value, json};
 
 use super::case::{Case, Verdict, cases, ensure, failed, need};
 use super::crew::{Ledger, drain};
-use super::lab::{Lab, PATIENCE, Subscriber, ensure_eq, name, names, numbered, packet, publish};
+use super::lab::{Lab, PATIENCE, Subscriber, ensure_eq, moment, name, names, numbered, or_drop, packet, publish};
 use crate::transport::{Attribute, Delivery, Packet};
 
 pub(super) const CASES: &[Case] = cases!(false;
@@ -252,7 +252,7 @@ async fn a_receive_that_is_dropped_loses_nothing(lab: &Lab<'_>) -> Verdict {
     while ledger.len() < wanted.len() && tokio::time::Instant::now() < end {
         let more = &packets[at..packets.len().min(at + 7)];
         at += more.len();
-        let glance = subscriber.glance(Duration::from_micros(fastrand::u64(0..4000)));
+        let glance = subscriber.glance(moment());
         let (seen, sent) = futures_util::future::join(glance, channel.send(more)).await;
         sent?;
         match seen? {
@@ -275,10 +275,9 @@ async fn a_publish_that_is_dropped_loses_nothing(lab: &Lab<'_>) -> Verdict {
     let packets = numbered(lab.count(500));
     let (mut dropped, mut confirmed) = (0, Vec::new());
     for batch in packets.chunks(10) {
-        let wait = Duration::from_micros(fastrand::u64(0..3000));
-        match tokio::time::timeout(wait, channel.publisher.publish(batch)).await {
-            Err(_) => dropped += 1,
-            Ok(results) => {
+        match or_drop(channel.publisher.publish(batch), moment()).await {
+            None => dropped += 1,
+            Some(results) => {
                 for (packet, taken) in batch.iter().zip(results) {
                     taken?;
                     confirmed.push(name(packet));

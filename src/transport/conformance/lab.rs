@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::{self, Either};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::case::{Fault, failed};
@@ -191,11 +192,11 @@ impl Subscriber {
         }
     }
 
-    /// One call, which may be dropped as soon as it waits; `None` then.
-    pub(super) async fn glance(&mut self, wait: Duration) -> Result<Option<Vec<Delivery>>, Fault> {
-        match timeout(wait, self.source.receive(BATCH)).await {
-            Ok(received) => Ok(Some(received?)),
-            Err(_) => Ok(None),
+    /// One call, which is dropped if it is not ready by then; `None` then.
+    pub(super) async fn glance(&mut self, until: impl Future<Output = ()>) -> Result<Option<Vec<Delivery>>, Fault> {
+        match or_drop(self.source.receive(BATCH), until).await {
+            Some(received) => Ok(Some(received?)),
+            None => Ok(None),
         }
     }
 
@@ -245,6 +246,27 @@ impl Subscriber {
 
     pub(super) async fn close(&mut self) -> Result<(), Fault> {
         Ok(in_time("a `close`", self.source.close()).await??)
+    }
+}
+
+/// Awaits the first, or drops it when the second is ready.
+pub(super) async fn or_drop<T>(what: impl Future<Output = T>, until: impl Future<Output = ()>) -> Option<T> {
+    match future::select(std::pin::pin!(what), std::pin::pin!(until)).await {
+        Either::Left((result, _)) => Some(result),
+        Either::Right(_) => None,
+    }
+}
+
+/// A moment: now, after some turns of the others, or after some milliseconds.
+pub(super) async fn moment() {
+    match fastrand::u8(0..3) {
+        0 => {}
+        1 => {
+            for _ in 0..fastrand::u8(1..10) {
+                tokio::task::yield_now().await;
+            }
+        }
+        _ => tokio::time::sleep(Duration::from_millis(fastrand::u64(1..5))).await,
     }
 }
 

@@ -58,7 +58,7 @@ async fn a_lease_that_is_extended_outlasts_the_work(lab: &Lab<'_>) -> Verdict {
             Ok::<_, super::case::Fault>((last.elapsed() < lease * 3 / 4).then_some(acknowledged))
         };
         let watch = async {
-            let seen = other.glance(Duration::from_secs(9)).await?;
+            let seen = other.glance(sleep(Duration::from_secs(9))).await?;
             Ok::<_, super::case::Fault>(seen.is_some_and(|deliveries| !deliveries.is_empty()))
         };
         let (worked, seen) = futures_util::future::join(work, watch).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::case::{Case, Fault, Verdict, cases, ensure, failed, need};
 use super::crew::{Crew, Ledger, Nerves, drain, join_error, may_pass};
@@ -71,8 +71,10 @@ async fn survive(lab: &Lab<'_>, count: usize, kills: &[usize]) -> Verdict {
     Ok(format!("{refusals} packets were published again, {} deliveries came again", ledger.repeats()))
 }
 
-/// How many more may have been published than have come: so the server dies with some on either way.
+/// How many more may have been published than have come, and how long it waits at most for others to come: so the server
+/// dies with some on either way, and is published to while it is down.
 const AHEAD: usize = 100;
+const PACE: Duration = Duration::from_millis(20);
 
 /// Publishes all, and again what was not taken, not far ahead of what has come; returns how many were refused.
 async fn insist(
@@ -83,7 +85,8 @@ async fn insist(
     let mut refused = 0;
     for (number, batch) in packets.chunks(20).enumerate() {
         if let Some(ledger) = &pace {
-            ledger.reach((number * 20).saturating_sub(AHEAD)).await?;
+            let others = ledger.reach((number * 20).saturating_sub(AHEAD));
+            let _ = timeout(PACE, others).await;
         }
         let mut left = batch.to_vec();
         let end = Instant::now() + PATIENCE * 2;
