@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use convoke::inbox::{Inbox, MemoryInbox, SqliteInbox};
 use convoke::transport::{
-    Attribute, DeadLetterRecord, DeadReason, Delivery, ErrorKind, Packet, Publisher, Source, Sqlite, TransportError,
-    redrive,
+    DeadLetterRecord, DeadReason, Delivery, ErrorKind, Packet, Publisher, Source, Sqlite, TransportError, redrive,
 };
+use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use sqlx::{Connection, SqlitePool};
 
 use super::server::Folder;
 
@@ -278,4 +277,278 @@ async fn no_more_is_lent_than_was_said() {
     drop(came);
     worker.close().await.unwrap();
     assert_eq!(kind(worker.receive(1).await), ErrorKind::Closed);
+}
+
+#[actix_rt::test]
+async fn who_waits_is_woken_by_what_its_process_does_and_by_what_becomes_due() {
+    let folder = folder();
+    let hour = 3600 * SECOND;
+    // Two handles that know nothing of each other, by two names of one file.
+    let queue = queue(&folder).await;
+    std::os::unix::fs::symlink(folder.path(), folder.file("link")).unwrap();
+    let other = Sqlite::queue("orders").at(folder.file("link/orders.db")).poll_every(hour).wait(20 * SECOND);
+    let mut worker = other.await.unwrap();
+    worker.open(10).await.unwrap();
+    let waiting = tokio::task::spawn_local(async move {
+        let mut came = worker.receive(10).await.unwrap();
+        came.remove(0).retry_after(50 * MS).await.unwrap();
+        let mut came = worker.receive(10).await.unwrap();
+        assert_eq!(came[0].attempt(), 2);
+        came.remove(0).release().await.unwrap();
+        ack(worker.receive(10).await.unwrap()).await;
+        ids(&worker.receive(10).await.unwrap())
+    });
+    tokio::time::sleep(50 * MS).await;
+    publish(&queue, &[packet(1)]).await;
+    while count(&queue, "convoke_delivery").await > 0 {
+        tokio::time::sleep(MS).await;
+    }
+    publish(&queue, &[packet(2)]).await;
+    assert_eq!(waiting.await.unwrap(), ["2"]);
+}
+
+async fn count(queue: &Sqlite, table: &str) -> i64 {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+    sqlx::query_scalar(sql).fetch_one(queue.pool()).await.unwrap()
+}
+
+#[actix_rt::test]
+async fn a_file_that_stays_locked_is_an_error_in_time_and_then_works_again() {
+    let folder = folder();
+    let queue = Sqlite::queue("orders").at(folder.file("orders.db")).deadline(300 * MS).await.unwrap();
+    publish(&queue, &[packet(1)]).await;
+    let mut worker = subscriber(&queue).await;
+    let lent = receive(&mut worker, 1).await;
+    let options = SqliteConnectOptions::new().filename(folder.file("orders.db"));
+    let mut other = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    assert_eq!(kind(queue.publish(&[packet(2)]).await.remove(0)), ErrorKind::Unreachable);
+    for delivery in lent {
+        assert_eq!(kind(delivery.ack().await), ErrorKind::Unreachable);
+    }
+    assert_eq!(kind(worker.receive(1).await), ErrorKind::Unreachable);
+    // Who only reads waits for nobody.
+    worker.backlog().await.unwrap();
+    let another = Sqlite::queue("another").at(folder.file("orders.db")).deadline(300 * MS);
+    another.clone().await.unwrap();
+    assert_eq!(kind(another.group("new").await), ErrorKind::Unreachable);
+    lock.rollback().await.unwrap();
+    let again = async {
+        while queue.publish(&[packet(3)]).await.remove(0).is_err() {}
+        while !worker.receive(10).await.is_ok_and(|came| came.iter().any(|came| id(came) == "3")) {}
+    };
+    tokio::time::timeout(LONG, again).await.unwrap();
+}
+
+#[actix_rt::test]
+async fn what_is_wrong_with_a_file_is_said() {
+    let folder = folder();
+    let open = |name: &str| Sqlite::queue("orders").at(folder.file(name)).deadline(SECOND).into_future();
+    let refused = |result: Result<Sqlite, TransportError>, text: &str| {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+        assert!(error.to_string().contains(text), "{error}");
+    };
+    std::fs::create_dir(folder.file("folder")).unwrap();
+    refused(open("folder").await, "cannot be opened");
+    refused(open("missing/orders.db").await, "cannot be opened");
+    std::fs::write(folder.file("text"), "no database, ".repeat(1000)).unwrap();
+    refused(open("text").await, "no database of SQLite");
+
+    // One whose tables are torn.
+    let queue = open("torn.db").await.unwrap();
+    publish(&queue, &(0..200).map(packet).collect::<Vec<_>>()).await;
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(queue.pool()).await.unwrap();
+    queue.pool().close().await;
+    assert_eq!(kind(queue.publish(&[packet(1)]).await.remove(0)), ErrorKind::Closed);
+    let mut bytes = std::fs::read(folder.file("torn.db")).unwrap();
+    bytes[4096..].fill(0xff);
+    std::fs::write(folder.file("torn.db"), bytes).unwrap();
+    refused(open("torn.db").await, "damaged");
+
+    // One that is newer than we are.
+    let queue = open("newer.db").await.unwrap();
+    sqlx::query("UPDATE convoke_schema SET version = 99").execute(queue.pool()).await.unwrap();
+    refused(open("newer.db").await, "version 99");
+
+    // One that may not be written to, and one that may not grow.
+    open("orders.db").await.unwrap();
+    let pool = async |options: SqliteConnectOptions| {
+        SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.filename(folder.file("orders.db")))
+            .await
+            .unwrap()
+    };
+    let read_only = pool(SqliteConnectOptions::new().read_only(true)).await;
+    let queue = Sqlite::queue("orders").pool(&read_only).await.unwrap();
+    let error = queue.publish(&[packet(1)]).await.remove(0).unwrap_err();
+    assert!(error.kind() == ErrorKind::Refused && error.to_string().contains("may not be written"), "{error}");
+    let full = pool(SqliteConnectOptions::new().pragma("max_page_count", "30")).await;
+    let queue = Sqlite::queue("orders").pool(&full).await.unwrap();
+    let large = Packet::new("1", vec![0; 1_000_000]);
+    let results = queue.publish(&[large]).await;
+    let error = results[0].clone().unwrap_err();
+    assert!(error.is_temporary() && error.to_string().contains("the disk is full"), "{error}");
+    publish(&queue, &[packet(1)]).await;
+
+    for name in ["", "a b", "a'b", &"a".repeat(81)] {
+        assert_eq!(kind(Sqlite::queue(name).at(folder.file("orders.db")).await), ErrorKind::Unsupported);
+    }
+    assert_eq!(kind(Sqlite::queue("a").at(":memory:").await), ErrorKind::Unsupported);
+}
+
+#[actix_rt::test]
+async fn what_is_too_large_fails_alone() {
+    let folder = folder();
+    let queue = Sqlite::queue("orders").at(folder.file("orders.db")).max_bytes(1000).await.unwrap();
+    let mut crowded = packet(3);
+    (0..257).for_each(|number: u64| drop(crowded.attributes.insert(number.to_string(), "")));
+    let large = |bytes: usize| Packet::new(bytes.to_string(), vec![0; bytes]);
+    let results = queue.publish(&[large(1001), large(1000), crowded, packet(4)]).await;
+    let kinds: Vec<_> = results.into_iter().map(|result| result.err().map(|error| error.kind())).collect();
+    assert_eq!(kinds, [Some(ErrorKind::TooLarge), None, Some(ErrorKind::TooLarge), None]);
+    let mut worker = subscriber(&queue).await;
+    let mut came = receive(&mut worker, 2).await;
+    assert_eq!(ids(&came), ["1000", "4"]);
+    // A dead letter has room for its record.
+    came.remove(0).dead_letter(DeadReason::Permanent, vec!["x".repeat(1000); 16]).await.unwrap();
+    let mut dead = queue.dead_letters();
+    dead.open(1).await.unwrap();
+    let letter = &receive(&mut dead, 1).await[0];
+    assert_eq!(DeadLetterRecord::of(letter.packet()).unwrap().errors.len(), 16);
+}
+
+#[test]
+fn many_open_a_new_file_at_once() {
+    let folder = folder();
+    let threads: Vec<_> = (0..8)
+        .map(|number| {
+            let file = folder.file("orders.db");
+            std::thread::spawn(move || {
+                actix_rt::System::new().block_on(async {
+                    let queue = Sqlite::queue("orders").at(file).deadline(LONG).await.unwrap();
+                    publish(&queue, &[packet(number)]).await;
+                });
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    actix_rt::System::new().block_on(async {
+        let queue = queue(&folder).await;
+        assert_eq!(receive(&mut subscriber(&queue).await, 8).await.len(), 8);
+    });
+}
+
+/// Everything at once, by threads that share nothing but the file.
+#[test]
+fn each_is_done_once_by_many_threads() {
+    let folder = folder();
+    let file = folder.file("orders.db");
+    let open = move |file| Sqlite::queue("orders").at(file).deadline(LONG).into_future();
+    let publishers = (0..4).map(|publisher| {
+        let file = file.clone();
+        std::thread::spawn(move || {
+            actix_rt::System::new().block_on(async {
+                let queue = open(file).await.unwrap();
+                for batch in 0..10 {
+                    let packets: Vec<_> =
+                        (0..25).map(|number| packet(publisher * 1000 + batch * 25 + number)).collect();
+                    publish(&queue, &packets).await;
+                }
+            });
+            Vec::new()
+        })
+    });
+    let workers = (0..4).map(|_| {
+        let file = file.clone();
+        std::thread::spawn(move || {
+            actix_rt::System::new().block_on(async {
+                let mut worker = open(file).await.unwrap();
+                worker.open(20).await.unwrap();
+                let mut done = Vec::new();
+                loop {
+                    let came = tokio::time::timeout(LONG, worker.receive(20)).await.unwrap().unwrap();
+                    if came.is_empty() {
+                        return done;
+                    }
+                    done.extend(ids(&came));
+                    ack(came).await;
+                }
+            })
+        })
+    });
+    let threads: Vec<_> = publishers.chain(workers).collect();
+    let mut done: Vec<String> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    // A worker may have left while a publisher was slow.
+    done.extend(actix_rt::System::new().block_on(async {
+        let mut worker = open(file).await.unwrap();
+        worker.open(1000).await.unwrap();
+        let mut rest = Vec::new();
+        while rest.len() + done.len() < 1000 {
+            let came = tokio::time::timeout(LONG, worker.receive(1000)).await.unwrap().unwrap();
+            rest.extend(ids(&came));
+            ack(came).await;
+        }
+        rest
+    }));
+    done.sort_unstable();
+    done.dedup();
+    assert_eq!(done.len(), 1000);
+}
+
+#[convoke::test]
+async fn an_inbox_in_memory_forgets_in_time() {
+    let inbox = MemoryInbox::new(SECOND).most(2);
+    assert!(!inbox.seen("1").await.unwrap());
+    assert!(inbox.mark("1").await.unwrap());
+    assert!(!inbox.mark("1").await.unwrap());
+    tokio::time::sleep(999 * MS).await;
+    assert!(inbox.clone().seen("1").await.unwrap());
+    assert!(inbox.mark("2").await.unwrap());
+    tokio::time::sleep(MS).await;
+    assert!(!inbox.seen("1").await.unwrap() && inbox.seen("2").await.unwrap());
+    assert!(inbox.mark("1").await.unwrap() && inbox.mark("3").await.unwrap());
+    assert_eq!(inbox.len(), 2);
+    assert!(!inbox.seen("2").await.unwrap() && inbox.seen("1").await.unwrap() && inbox.seen("3").await.unwrap());
+}
+
+#[actix_rt::test]
+async fn an_inbox_in_a_file_shares_the_transaction_of_the_work() {
+    let folder = folder();
+    let queue = queue(&folder).await;
+    let inbox = SqliteInbox::new(queue.pool()).await.unwrap();
+    sqlx::query("CREATE TABLE stock (item INTEGER)").execute(queue.pool()).await.unwrap();
+    let work = async |commit: bool| {
+        let mut transaction = queue.pool().begin_with("BEGIN IMMEDIATE").await.unwrap();
+        let new = inbox.mark_in(&mut transaction, "7").await.unwrap();
+        if new {
+            sqlx::query("INSERT INTO stock VALUES (1)").execute(&mut *transaction).await.unwrap();
+        }
+        if commit {
+            transaction.commit().await.unwrap()
+        } else {
+            transaction.rollback().await.unwrap()
+        }
+        new
+    };
+    assert!(work(false).await);
+    assert!(!inbox.seen("7").await.unwrap());
+    assert!(work(true).await);
+    assert!(!work(true).await);
+    assert_eq!(count(&queue, "stock").await, 1);
+    assert!(inbox.seen("7").await.unwrap() && !inbox.mark("7").await.unwrap());
+    // Another of the same file, by its own name.
+    let other = SqliteInbox::at(folder.file("orders.db")).named("other").window(MS).await.unwrap();
+    assert!(!other.seen("7").await.unwrap());
+    for number in 0..100 {
+        assert!(other.mark(&number.to_string()).await.unwrap());
+    }
+    tokio::time::sleep(20 * MS).await;
+    assert!(!other.seen("99").await.unwrap());
+    for _ in 0..20 {
+        tokio::time::sleep(5 * MS).await;
+        assert!(other.mark("again").await.unwrap());
+    }
+    assert_eq!(count(&queue, "convoke_inbox").await, 2);
 }

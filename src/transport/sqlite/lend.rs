@@ -18,7 +18,9 @@ pub(super) const LENT: i64 = 2;
 /// Makes ready what was held back or lent until now, so many at a time that others can write between; then lends the first
 /// that are ready. Each is a transaction by itself.
 pub(super) const LEND: &str = "UPDATE convoke_delivery SET state = 0, sort = rank WHERE id IN ( \
-        SELECT id FROM convoke_delivery WHERE lane = ?1 AND state IN (1, 2) AND sort <= ?2 ORDER BY sort LIMIT 1000 \
+        SELECT * FROM (SELECT id FROM convoke_delivery WHERE lane = ?1 AND state = 1 AND sort <= ?2 ORDER BY sort LIMIT 500) \
+        UNION ALL \
+        SELECT * FROM (SELECT id FROM convoke_delivery WHERE lane = ?1 AND state = 2 AND sort <= ?2 ORDER BY sort LIMIT 500) \
     ); \
     UPDATE convoke_delivery SET state = 2, sort = ?3, attempt = attempt + 1, lent = lent + 1 WHERE id IN ( \
         SELECT id FROM convoke_delivery WHERE lane = ?1 AND state = 0 ORDER BY sort, id LIMIT ?4 \
@@ -124,4 +126,36 @@ fn loan_of(row: &SqliteRow) -> Result<Loan, sqlx::Error> {
         attempt: row.try_get::<i64, _>(2)?.try_into().unwrap_or(u32::MAX),
         packet,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
+
+    use super::{COUNT, LEND, LOOK, READ};
+    use crate::transport::sqlite::schema::prepare;
+    use crate::transport::sqlite::settle::{DELETE, UPDATE};
+
+    /// What SQLite does for each statement, with a million rows as with ten: statistics are never gathered.
+    async fn plan(connection: &mut SqliteConnection, sql: &str) -> String {
+        let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(connection).await.unwrap();
+        rows.iter().map(|row| row.get::<String, _>("detail") + "\n").collect()
+    }
+
+    #[actix_rt::test]
+    async fn nothing_that_is_done_for_a_delivery_reads_a_whole_table_or_sorts_one() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        prepare(&mut connection).await.unwrap();
+        for sql in LEND.split(';').chain([READ, LOOK, COUNT, DELETE, UPDATE]) {
+            let plan = plan(&mut connection, sql).await;
+            assert!(plan.contains("SEARCH"), "{sql}\n{plan}");
+            for line in plan.lines() {
+                let of_table = line.contains("SCAN convoke_") || line.contains("SCAN d") || line.contains("SCAN m");
+                assert!(!of_table, "it reads a whole table: {line}\n{sql}\n{plan}");
+                // What was lent may be sorted: it is as much as was asked for.
+                let sorts = line.contains("TEMP B-TREE") && sql != READ;
+                assert!(!sorts, "it sorts: {line}\n{sql}\n{plan}");
+            }
+        }
+    }
 }

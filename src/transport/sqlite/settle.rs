@@ -21,13 +21,13 @@ use crate::transport::{BoxFuture, DeadLetterRecord, ErrorKind, Receipt, Settleme
 /// A dead letter may be so much larger than a packet: its record has to find room.
 const ROOM_FOR_RECORD: usize = 64 * 1024;
 
-const DELETE: &str = "DELETE FROM convoke_delivery WHERE id IN ( \
+pub(super) const DELETE: &str = "DELETE FROM convoke_delivery WHERE id IN ( \
         SELECT d.id FROM json_each(?1) AS ask CROSS JOIN convoke_delivery AS d ON d.id = ask.value ->> 0 \
         WHERE d.lent = ask.value ->> 1 \
     ) RETURNING id, lent";
 
 /// Each ask is the id, how often it was lent, the new state, when it is due (or 0), and what that adds to its attempts.
-const UPDATE: &str = "UPDATE convoke_delivery AS d SET \
+pub(super) const UPDATE: &str = "UPDATE convoke_delivery AS d SET \
         state = ask.value ->> 2, \
         sort = iif(ask.value ->> 2 = 0, d.rank, ask.value ->> 3), \
         attempt = d.attempt + (ask.value ->> 4) \
