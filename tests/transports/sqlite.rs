@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use convoke::inbox::{Inbox, MemoryInbox, SqliteInbox};
 use convoke::transport::{
-    DeadLetterRecord, DeadReason, Delivery, ErrorKind, Packet, Publisher, Source, Sqlite, TransportError, redrive,
+    DeadLetterRecord, DeadReason, Delivery, ErrorKind, Packet, Publisher, Source, Sqlite, SqliteInbox, TransportError,
+    redrive,
 };
+use convoke::{Inbox, MemoryInbox};
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 

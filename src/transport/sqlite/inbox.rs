@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::builder::without_scheme;
 use super::error::{describe, late};
 use super::store::{Place, Store, after, now};
-use crate::inbox::Inbox;
+use crate::Inbox;
 use crate::transport::{BoxFuture, TransportError};
 
 const WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -33,7 +33,7 @@ const PRUNE: &str = "DELETE FROM convoke_inbox WHERE (inbox, event) IN \
 /// together or not at all, and however often the event comes, the work is in the file once:
 ///
 /// ```no_run
-/// use convoke::inbox::SqliteInbox;
+/// use convoke::transport::SqliteInbox;
 /// use sqlx::SqlitePool;
 ///
 /// async fn book(pool: &SqlitePool, inbox: &SqliteInbox, id: &str) -> Result<(), Box<dyn std::error::Error>> {
