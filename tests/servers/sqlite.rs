@@ -3,21 +3,21 @@
 use std::path::{Path, PathBuf};
 
 /// A folder that goes with this value.
-pub(crate) struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
-    pub(crate) fn new() -> std::io::Result<Self> {
-        let name = format!("convoke-sqlite-{}", uuid::Uuid::now_v7());
+    pub fn new() -> std::io::Result<Self> {
+        let name = format!("convoke-sqlite-{}", convoke::Uuid::now_v7());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir(&folder)?;
         Ok(Self(folder))
     }
 
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
+    pub fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.0
     }
 }

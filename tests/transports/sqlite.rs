@@ -1,16 +1,61 @@
-//! What only SQLite does: groups, the inbox, a file that is broken, locked or full, and processes that are killed.
+//! SQLite: the fixture of the suite, and what only SQLite does: groups, the inbox, a file that is broken, locked or full,
+//! and processes that are killed.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use convoke::transport::conformance::{Channel, Fixture, Wants};
 use convoke::transport::{
-    DeadLetterRecord, DeadReason, Delivery, ErrorKind, Packet, Publisher, Source, Sqlite, SqliteInbox, TransportError,
-    redrive,
+    BoxFuture, DeadLetterRecord, DeadReason, Delivery, ErrorKind, Packet, Publisher, Source, Sqlite, SqliteInbox,
+    TransportError, redrive,
 };
 use convoke::{Inbox, MemoryInbox};
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
-use super::server::Folder;
+use crate::servers::sqlite::Folder;
+
+mod kills;
+mod model;
+
+/// All channels are queues of one file. There is no server to kill: `kills` kills processes instead.
+pub struct SqliteFixture {
+    folder: Folder,
+}
+
+impl SqliteFixture {
+    pub fn start() -> Result<Self, String> {
+        let folder = Folder::new().map_err(|error| format!("there is no folder for temporary files: {error}"))?;
+        Ok(Self { folder })
+    }
+}
+
+impl Fixture for SqliteFixture {
+    fn name(&self) -> &str {
+        "sqlite"
+    }
+
+    fn channel(&self, wants: Wants) -> BoxFuture<'_, Result<Channel, TransportError>> {
+        Box::pin(async move {
+            let builder =
+                Sqlite::queue(&wants.name).at(self.folder.file("queues.db")).lease(wants.lease).deadline(LONG);
+            let queue = builder.clone().await?;
+            let mut groups = BTreeMap::new();
+            for group in GROUPS.into_iter().filter(|_| wants.fan_out) {
+                groups.insert(group, builder.clone().group(group).await?);
+            }
+            let (publisher, dead) = (Arc::new(queue.clone()), queue.dead_letters());
+            let subscribe =
+                move |group: &str| -> Box<dyn Source> { Box::new(groups.get(group).unwrap_or(&queue).clone()) };
+            let dead: Box<dyn Fn() -> Box<dyn Source> + Send + Sync> = Box::new(move || Box::new(dead.clone()));
+            Ok(Channel { publisher, subscribe: Box::new(subscribe), dead: Some(dead) })
+        })
+    }
+}
+
+/// Those that the suite asks for.
+const GROUPS: [&str; 2] = ["billing", "shipping"];
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -276,8 +321,10 @@ async fn no_more_is_lent_than_was_said() {
     came.remove(0).ack().await.unwrap();
     assert_eq!(ids(&worker.receive(10).await.unwrap()), ["3"]);
     drop(came);
+    assert_eq!(worker.receive(0).await.unwrap().len(), 0);
     worker.close().await.unwrap();
     assert_eq!(kind(worker.receive(1).await), ErrorKind::Closed);
+    worker.backlog().await.unwrap().unwrap();
 }
 
 #[actix_rt::test]
@@ -441,6 +488,34 @@ fn many_open_a_new_file_at_once() {
     });
 }
 
+#[test]
+fn a_handle_outlives_the_runtime_in_which_it_was_opened() {
+    let folder = folder();
+    let mut handle = actix_rt::System::new().block_on(async {
+        let mut queue = queue(&folder).await;
+        publish(&queue, &[packet(1), packet(2)]).await;
+        queue.open(10).await.unwrap();
+        // One is lent when the runtime ends, and one is on its way.
+        std::mem::forget(receive(&mut queue, 1).await);
+        let _ = tokio::time::timeout(Duration::ZERO, queue.receive(1)).await;
+        queue
+    });
+    let work = async {
+        publish(&handle, &[packet(3)]).await;
+        handle.open(10).await.unwrap();
+        ack(receive(&mut handle, 1).await).await;
+        handle.clone()
+    };
+    let handle = actix_rt::System::new().block_on(work);
+    let other = std::thread::spawn(move || {
+        actix_rt::System::new().block_on(async {
+            publish(&handle, &[packet(4)]).await;
+            ack(receive(&mut subscriber(&handle).await, 1).await).await;
+        });
+    });
+    other.join().unwrap();
+}
+
 /// Everything at once, by threads that share nothing but the file.
 #[test]
 fn each_is_done_once_by_many_threads() {
@@ -552,4 +627,51 @@ async fn an_inbox_in_a_file_shares_the_transaction_of_the_work() {
         assert!(other.mark("again").await.unwrap());
     }
     assert_eq!(count(&queue, "convoke_inbox").await, 2);
+}
+
+/// Tells a process that it is to write what it logs.
+const LOGS: &str = "CONVOKE_TEST_SQLITE_LOGS";
+
+const CANARY: &str = "canary-4711";
+
+/// In a process of its own: a logger is for good, and this one writes what every crate logs, at every level.
+#[test]
+fn no_log_and_no_error_has_a_payload() {
+    let name = concat!(module_path!(), "::no_log_and_no_error_has_a_payload");
+    if std::env::var_os(LOGS).is_some() {
+        env_logger::builder().filter_level(log::LevelFilter::Trace).init();
+        return actix_rt::System::new().block_on(show_everything());
+    }
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", name.split_once("::").unwrap().1, "--nocapture"]).env(LOGS, "1");
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("sqlx::query") && said.contains("it is over"), "{said}");
+    assert!(!said.contains(CANARY), "{said}");
+}
+
+async fn show_everything() {
+    let folder = folder();
+    let options = SqliteConnectOptions::new().filename(folder.file("orders.db")).create_if_missing(true);
+    // One that logs its statements, and can be full.
+    let options = options.pragma("max_page_count", "100").journal_mode(sqlx::sqlite::SqliteJournalMode::Wal);
+    let pool = SqlitePoolOptions::new().connect_with(options).await.unwrap();
+    let builder = Sqlite::queue("orders").pool(&pool).deduplicate(LONG).group("group");
+    let mut queue = builder.clone().await.unwrap();
+    let mut there = Packet::new("id", CANARY);
+    there.attributes.insert("name", CANARY);
+    publish(&queue, &[there.clone()]).await;
+    queue.open(10).await.unwrap();
+    let mut came = receive(&mut queue, 1).await;
+    println!("{builder:?} {queue:?} {came:?}");
+    came[0].extend(LONG).await.unwrap();
+    came.remove(0).release().await.unwrap();
+    let mut came = receive(&mut queue, 1).await;
+    came.remove(0).dead_letter(DeadReason::Broken, vec![CANARY.into()]).await.unwrap();
+    there.id = "large".into();
+    there.body = CANARY.repeat(100_000).into();
+    for result in queue.publish(&[there]).await {
+        println!("{}", result.unwrap_err());
+    }
+    println!("it is over");
 }

@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteSynchronous;
 
 use super::Sqlite;
 use super::queue::{Core, Queue};
-use super::store::{Place, Store};
+use super::store::{FOREVER, Place, Store};
 use super::subscriber::create_group;
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
@@ -22,6 +22,8 @@ const LEASE: Duration = Duration::from_secs(30);
 const DEADLINE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(100);
 const WAIT: Duration = Duration::from_secs(1);
+/// SQLite counts its busy timeout in milliseconds, in 32 bits.
+pub(super) const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_WAIT: Duration = Duration::from_secs(20);
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
@@ -98,21 +100,21 @@ impl SqliteBuilder {
 
     /// Sets for how long a delivery is lent before it comes again. The default is 30 s; it is at least 1 ms.
     pub fn lease(mut self, lease: Duration) -> Self {
-        self.lease = lease.max(Duration::from_millis(1));
+        self.lease = lease.clamp(Duration::from_millis(1), FOREVER);
         self
     }
 
     /// Sets how long anything may take before it fails as `Unreachable`, because somebody else keeps the file locked. The
-    /// default is 10 s.
+    /// default is 10 s; it is at most a day.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.deadline = deadline.min(MAX_DEADLINE);
         self
     }
 
     /// Sets how often who waits looks for what other processes have published. What this process publishes is seen at
     /// once. The default is 100 ms; it is at least 1 ms.
     pub fn poll_every(mut self, poll: Duration) -> Self {
-        self.poll = poll.max(Duration::from_millis(1));
+        self.poll = poll.clamp(Duration::from_millis(1), FOREVER);
         self
     }
 

@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteSynchronous;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::time::timeout;
 
-use super::builder::without_scheme;
+use super::builder::{MAX_DEADLINE, without_scheme};
 use super::error::{describe, late};
 use super::store::{Place, Store, after, now};
 use crate::Inbox;
@@ -164,9 +164,9 @@ impl SqliteInboxBuilder {
         self
     }
 
-    /// Sets how long an answer may take. The default is 10 s.
+    /// Sets how long an answer may take. The default is 10 s; it is at most a day.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.deadline = deadline.min(MAX_DEADLINE);
         self
     }
 

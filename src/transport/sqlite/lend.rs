@@ -75,9 +75,11 @@ pub(super) async fn look(core: &Core, lane: i64) -> Result<Option<i64>, sqlx::Er
     Ok(if ready { Some(0) } else { held.into_iter().chain(lent).min() })
 }
 
-/// Returns how many wait.
-pub(super) async fn count(core: &Core, lane: i64) -> Result<u64, sqlx::Error> {
-    let count: i64 = sqlx::query_scalar(COUNT).bind(lane).fetch_one(&core.store.pool).await?;
+/// Returns how many wait; for a group that is not there yet, none.
+pub(super) async fn count(core: &Core) -> Result<u64, sqlx::Error> {
+    let mut connection = core.store.pool.acquire().await?;
+    let Some(lane) = lane_of(&mut connection, &core.queue, &core.group, true).await? else { return Ok(0) };
+    let count: i64 = sqlx::query_scalar(COUNT).bind(lane).fetch_one(&mut *connection).await?;
     Ok(count.try_into().unwrap_or(0))
 }
 

@@ -195,6 +195,7 @@ impl Source for Sqlite {
     fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<Delivery>, TransportError>> {
         Box::pin(async move {
             match &mut self.subscriber {
+                Some(_) if most == 0 => Ok(Vec::new()),
                 Some(subscriber) => subscriber.receive(&self.queue, most).await,
                 None => Err(self.closed()),
             }
@@ -203,9 +204,8 @@ impl Source for Sqlite {
 
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {
         Box::pin(async move {
-            let Some(subscriber) = &self.subscriber else { return Err(self.closed()) };
             let core = self.core();
-            let count = timeout(core.store.deadline, lend::count(core, subscriber.lane())).await;
+            let count = timeout(core.store.deadline, lend::count(core)).await;
             let count = count.map_err(|_| late(&core.at, core.store.deadline))?;
             count.map(Some).map_err(|error| describe(&core.at, &error))
         })

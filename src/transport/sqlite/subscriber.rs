@@ -55,10 +55,6 @@ impl Subscriber {
         Ok(Self { lane, bell, room, asked: None, found: Mutex::default(), busy: true })
     }
 
-    pub(super) fn lane(&self) -> i64 {
-        self.lane
-    }
-
     /// Waits until something is there, or for as long as a receive takes.
     pub(super) async fn receive(&mut self, queue: &Arc<Queue>, most: usize) -> Result<Vec<Delivery>, TransportError> {
         let core = &queue.core;
