@@ -305,7 +305,7 @@ async fn a_stale_receipt_is_told_so_and_does_not_settle_what_others_have() {
     assert_eq!(count(&server, &["XLEN", "orders"]).await, 1);
     taken.ack().await.unwrap();
     assert_eq!(count(&server, &["XLEN", "orders"]).await, 0);
-    assert_eq!(count(&server, &["EXISTS", "orders:orders:due"]).await, 0);
+    assert_eq!(count(&server, &["EXISTS", "orders:due:orders"]).await, 0);
 }
 
 #[tokio::test]
@@ -355,7 +355,7 @@ async fn attempts_and_what_waits_survive_a_kill_of_the_server() {
         delivery.ack().await.unwrap();
     }
     assert_eq!(left, BTreeMap::from([("late".to_owned(), 1), ("now".to_owned(), 2)]));
-    for key in ["orders:delayed", "orders:orders:due"] {
+    for key in ["orders:delayed", "orders:due:orders"] {
         assert_eq!(count(&server, &["EXISTS", key]).await, 0);
     }
 }
@@ -367,7 +367,7 @@ async fn what_waits_for_another_attempt_comes_although_its_time_was_deleted() {
     redis.open(1).await.unwrap();
     publish(&redis, &packets(1)).await;
     next(&mut redis).await.retry_after(Duration::from_secs(3600)).await.unwrap();
-    assert_eq!(count(&server, &["DEL", "orders:orders:due"]).await, 1);
+    assert_eq!(count(&server, &["DEL", "orders:due:orders"]).await, 1);
     let delivery = next(&mut redis).await;
     assert_eq!(delivery.attempt(), 2);
     delivery.ack().await.unwrap();

@@ -74,7 +74,7 @@ impl RedisBuilder {
         self
     }
 
-    /// Says for how long a delivery is lent: 30 s by default, at least 100 ms. All subscribers of a group need the same.
+    /// Says for how long a delivery is lent: 30 s by default, from 100 ms to a day. All subscribers of a group need the same.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
@@ -117,11 +117,11 @@ impl RedisBuilder {
         let mut core = Core {
             address,
             dead: self.dead.unwrap_or_else(|| format!("{}-dead", self.stream)),
-            due: format!("{}:{group}:due", self.stream),
+            due: format!("{}:due:{group}", self.stream),
             delayed: format!("{}:delayed", self.stream),
             stream: self.stream,
             group,
-            lease: self.lease.max(Duration::from_millis(100)),
+            lease: self.lease.clamp(Duration::from_millis(100), Duration::from_secs(24 * 60 * 60)),
             deadline: self.deadline,
             create: self.create,
             keep: self.keep,

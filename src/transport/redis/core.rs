@@ -15,7 +15,7 @@ use super::script::Script;
 use crate::transport::{Abilities, ErrorKind, Packet, TransportError};
 
 /// How long a packet can be held back. The server would keep it longer; a year is a sign of a mistake.
-const LONGEST_DELAY: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// How many packets go in one pipeline, and after how many bytes it is full.
 pub(super) const MAX_PIPELINE: usize = 500;

@@ -100,6 +100,10 @@ impl Fault {
         self.kind == ErrorKind::Unreachable
     }
 
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     pub(super) fn at(self, name: &std::sync::Arc<str>) -> TransportError {
         TransportError::new(self.kind, name.clone(), self.text)
     }

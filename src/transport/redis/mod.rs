@@ -21,7 +21,7 @@
 //!   other subscriber claims them: `look.lua`, which does what `XAUTOCLAIM` does but passes over what is due later.
 //! - *What comes again later* cannot simply be left idle: no entry can be made to be idle for less than nothing, so nothing
 //!   could wait longer than a lease. It stays pending under a consumer that never reads, `convoke:later`, and the time at
-//!   which it is due stands in the sorted set `<stream>:<group>:due`. Both are written in one script, so a kill leaves both
+//!   which it is due stands in the sorted set `<stream>:due:<group>`. Both are written in one script, so a kill leaves both
 //!   or neither; when it is due, it is claimed and taken out of the set in one script too. If somebody deletes the set, the
 //!   entries are still pending, and become due at once.
 //! - *A packet that is delayed* is in the sorted set `<stream>:delayed`, whole, and is moved into the stream by one script.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ::redis::{Cmd, Value, cmd};
 
-use super::core::{Core, MAX_PIPELINE, millis};
+use super::core::{Core, LONGEST_DELAY, MAX_PIPELINE, millis};
 use super::entry;
 use super::link::Answer;
 use super::script::{ACK, BURY, EXTEND, LATER};
@@ -76,7 +76,7 @@ impl Lender {
             command.arg(millis(self.core.lease));
             for lent in all {
                 lent.write(command);
-                command.arg(millis(by));
+                command.arg(millis(by.min(LONGEST_DELAY)));
             }
         });
         let answer = answer.await.map_err(|fault| lost_or(&self.core, fault))?;
@@ -195,7 +195,7 @@ impl Receipt for EntryReceipt {
             }
             Settlement::RetryAfter(wait) => {
                 let count = lent.count;
-                let settled = lender.laters.push(Later { lent, wait: millis(wait), count });
+                let settled = lender.laters.push(Later { lent, wait: millis(wait.min(LONGEST_DELAY)), count });
                 Box::pin(async move { done(settled.await, &lender.core) })
             }
             Settlement::Release => Box::pin(async move { lender.release(lent).await }),

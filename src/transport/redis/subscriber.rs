@@ -5,7 +5,9 @@
 //! Both go on where they were if the caller stops waiting for them, so that nothing they bring is lost.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
@@ -27,6 +29,9 @@ const WAIT: Duration = Duration::from_secs(5);
 /// How often it looks for what others have put off, and how often it trims. What this process has put off it knows of.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const TRIM_EVERY: Duration = Duration::from_secs(10);
+
+/// How many are read at once at most.
+const MOST: usize = 1000;
 
 /// An entry that was read and not yet handed out.
 struct Waiting {
@@ -54,8 +59,9 @@ pub(super) struct Subscriber {
     reading: Option<BoxFuture<'static, Result<Value, Fault>>>,
     looking: Option<BoxFuture<'static, Result<Found, Fault>>>,
     ready: VecDeque<Waiting>,
-    /// When somebody last waited for what is read.
-    polled: Instant,
+    /// When nobody waited any more for what is read or looked for, and when the last of it came at the earliest.
+    left: Instant,
+    since: Instant,
     look_at: Instant,
     sweep_at: Instant,
     trim_at: Instant,
@@ -83,7 +89,8 @@ impl Subscriber {
             reading: None,
             looking: None,
             ready: VecDeque::new(),
-            polled: now,
+            left: now,
+            since: now,
             look_at: now,
             sweep_at: now,
             trim_at: now + TRIM_EVERY,
@@ -96,7 +103,7 @@ impl Subscriber {
     }
 
     pub(super) async fn receive(&mut self, most: usize) -> Result<Vec<Delivery>, TransportError> {
-        let most = most.max(1);
+        let most = most.clamp(1, MOST);
         let until = Instant::now() + WAIT;
         let mut patience = None;
         loop {
@@ -120,6 +127,7 @@ impl Subscriber {
                 Ok(Event::Over) => return Ok(Vec::new()),
                 Ok(Event::Read(Err(fault)) | Event::Looked(Err(fault))) | Err(fault) => fault,
             };
+            log::debug!(target: "convoke::transport", "{}: nothing could be read: {}", self.core.name, fault.text());
             if fault.broken {
                 self.reader = None;
                 self.reading = None;
@@ -142,16 +150,21 @@ impl Subscriber {
         if self.reading.is_none() {
             self.reading = Some(self.start_reading(most).await?);
         }
-        let Self { reading, looking, woken, polled, look_at, .. } = self;
+        let Self { reading, looking, woken, left, since, look_at, .. } = self;
         let may_look = looking.is_none();
+        let was = Left(left);
+        let arrival = was.arrival();
         // In this order: what is due has waited longest.
         let event = tokio::select! {
             biased;
-            found = pending(looking) => Event::Looked(found),
-            value = async {
-                *polled = Instant::now();
-                pending(reading).await
-            } => Event::Read(value),
+            (found, at) = pending(looking, arrival) => {
+                *since = at;
+                Event::Looked(found)
+            }
+            (value, at) = pending(reading, arrival) => {
+                *since = at;
+                Event::Read(value)
+            }
             Ok(()) = woken.changed(), if may_look => Event::LookNow,
             () = sleep_until(*look_at), if may_look => Event::LookNow,
             () = sleep_until(until) => Event::Over,
@@ -197,7 +210,7 @@ impl Subscriber {
             Value::Array(mut parts) => entries(parts.pop().unwrap_or_default()),
             _ => entries(Value::Nil),
         });
-        let since = self.polled;
+        let since = self.since;
         self.ready.extend(entries.map(|(id, fields)| {
             let packet = entry::read(&id, fields);
             Waiting { lent: Lent { id, count: 1 }, packet, since }
@@ -232,13 +245,13 @@ impl Subscriber {
         // There may be more than it was allowed to bring.
         let next = if lent.len() >= most { Duration::ZERO } else { next.unwrap_or(LOOK_EVERY).min(LOOK_EVERY) };
         self.look_at = now + next.min(self.sweep_at.saturating_duration_since(now));
-        let since = self.polled.min(now);
+        let since = self.since;
         self.ready.extend(lent.into_iter().map(|(lent, packet)| Waiting { lent, packet, since }));
     }
 
     /// Hands out what is ready. What has waited here for long, because nobody asked, may have gone to others.
     async fn lend(&mut self, most: usize) -> Result<Vec<Delivery>, TransportError> {
-        let old = |waiting: &Waiting| waiting.since.elapsed() > self.core.lease * 3 / 4;
+        let old = |waiting: &Waiting| waiting.since.elapsed() > self.core.lease / 4;
         if self.ready.iter().any(old) {
             let all: Vec<_> = self.ready.iter().map(|waiting| waiting.lent.clone()).collect();
             let held = self.lender.extend(&all, self.core.lease).await?;
@@ -286,14 +299,37 @@ impl Subscriber {
     }
 }
 
-/// Waits for what is in there, and takes it out; for ever if there is nothing.
-async fn pending<T>(slot: &mut Option<BoxFuture<'static, T>>) -> T {
-    let ready = match slot {
-        Some(future) => future.await,
-        None => std::future::pending().await,
-    };
+/// Notes when nobody waits any more, also when that is because the wait was dropped.
+struct Left<'a>(&'a mut Instant);
+
+impl Left<'_> {
+    /// When something came that is there before anybody has begun to wait again: after this.
+    fn arrival(&self) -> Instant {
+        *self.0
+    }
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        *self.0 = Instant::now();
+    }
+}
+
+/// Waits for what is in there, and takes it out; for ever if there is nothing. Says as well when it came: now, or if it is
+/// there at once, not before `earliest`.
+async fn pending<T>(slot: &mut Option<BoxFuture<'static, T>>, earliest: Instant) -> (T, Instant) {
+    let mut at = Some(earliest);
+    let ready = poll_fn(|cx| {
+        let Some(future) = slot else { return Poll::Pending };
+        let polled = future.as_mut().poll(cx);
+        if polled.is_pending() {
+            at = None;
+        }
+        polled
+    });
+    let ready = ready.await;
     *slot = None;
-    ready
+    (ready, at.unwrap_or_else(Instant::now))
 }
 
 /// Reads what `look.lua` returns.
