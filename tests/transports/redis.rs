@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use convoke::transport::conformance::{Channel, Fixture, Server, Wants};
+use convoke::transport::conformance::{Channel, Fixture, GROUPS, Server, Wants};
 use convoke::transport::{
     BoxFuture, DeadLetterRecord, DeadReason, Delivery, ErrorKind, Packet, Publisher, Redis, RedisBuilder, Source,
     TransportError,
@@ -13,18 +13,20 @@ use convoke::transport::{
 use redis::{Value, cmd};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::servers::redis::RedisServer;
+use super::conform;
+use crate::servers::Unavailable;
+use crate::servers::redis::{DURABLE, RedisServer};
 
 /// Long enough for any machine.
 const LONG: Duration = Duration::from_secs(60);
 
 /// Redis Streams, with a real server.
-pub struct RedisFixture {
+struct RedisFixture {
     server: RedisServer,
 }
 
 impl RedisFixture {
-    pub async fn start() -> Result<Self, String> {
+    async fn start() -> Result<Self, Unavailable> {
         Ok(Self { server: RedisServer::start().await? })
     }
 }
@@ -42,8 +44,10 @@ impl Fixture for RedisFixture {
             let redis = builder.clone().await?;
             let dead = Redis::stream(format!("{stream}-dead")).at(self.server.url()).create_if_missing().await?;
             let mut groups = BTreeMap::new();
-            for group in ["a", "b", "c", "d", "one", "two", "three"] {
-                groups.insert(group.to_owned(), builder.clone().group(group).await?);
+            if wants.fan_out {
+                for group in GROUPS {
+                    groups.insert(group, builder.clone().group(group).await?);
+                }
             }
             let publisher = Arc::new(redis.clone());
             let subscribe =
@@ -58,9 +62,21 @@ impl Fixture for RedisFixture {
     }
 }
 
+#[test]
+fn conforms() {
+    conform("redis", RedisFixture::start);
+}
+
 async fn server() -> RedisServer {
-    // What is in the file outlives a killed process, also when the disk does not have it yet.
-    RedisServer::own(&["--appendonly", "yes", "--appendfsync", "everysec"]).await.unwrap()
+    started(DURABLE).await
+}
+
+/// What these tests need cannot be missing: `tests/run` gets it, or says that it cannot.
+async fn started(settings: &[&str]) -> RedisServer {
+    match RedisServer::own(settings).await {
+        Ok(server) => server,
+        Err(missing) => panic!("{missing}"),
+    }
 }
 
 fn orders(server: &RedisServer) -> RedisBuilder {
@@ -448,7 +464,7 @@ async fn an_outage_is_an_error_after_the_deadline_and_over_when_the_server_is_ba
 async fn nothing_is_lost_when_workers_are_killed_fifty_times() {
     const MESSAGES: usize = 2000;
     const ROUNDS: usize = 50;
-    let server = server().await;
+    let server = started(&["--appendonly", "yes"]).await;
     let mut redis = orders(&server).lease(Duration::from_millis(500)).await.unwrap();
     redis.open(10).await.unwrap();
     let packets = packets(MESSAGES);
@@ -599,7 +615,7 @@ async fn an_entry_of_others_is_delivered() {
 #[tokio::test]
 async fn a_password_is_nowhere_to_be_seen() {
     const CANARY: &str = "canary-7f3a";
-    let server = RedisServer::own(&["--requirepass", CANARY]).await.unwrap();
+    let server = started(&["--requirepass", CANARY, "--appendonly", "yes"]).await;
     let address = server.url().trim_start_matches("redis://").to_owned();
     let mut shown = String::new();
     let mut failed = async |url: String, kind: ErrorKind| {
@@ -620,7 +636,7 @@ async fn a_password_is_nowhere_to_be_seen() {
     let mut redis =
         Redis::stream("orders").at(format!("redis://:{CANARY}@{address}")).create_if_missing().await.unwrap();
     redis.open(1).await.unwrap();
-    assert!(!Source::abilities(&redis).durable, "this server keeps nothing");
+    assert!(!Source::abilities(&redis).durable, "this server may lose what it has confirmed");
     shown.push_str(&format!("{redis:?} {} {:?}", Publisher::name(&redis), redis.clone()));
     assert!(shown.contains("redis:orders") && !shown.contains(CANARY), "{shown}");
 }

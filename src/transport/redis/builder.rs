@@ -7,7 +7,7 @@ use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ::redis::{Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, Value, cmd};
+use ::redis::{Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion};
 use tokio::sync::watch;
 
 use super::Redis;
@@ -92,8 +92,8 @@ impl RedisBuilder {
         self
     }
 
-    /// Says whether what the server has confirmed outlives it. By default the server is asked whether it writes an
-    /// append-only file; where that may not be asked, the answer is no.
+    /// Says whether what the server has confirmed outlives it. By default the server is asked: it does with
+    /// `appendonly yes` and `appendfsync always`. Where that may not be asked, the answer is no.
     pub fn durable(mut self, durable: bool) -> Self {
         self.durable = Some(durable);
         self
@@ -133,12 +133,7 @@ impl RedisBuilder {
         };
         core.check().await?;
         if self.durable.is_none() {
-            let answer = core.link.command(cmd("CONFIG").arg("GET").arg("appendonly")).await;
-            // Managed servers do not let anybody ask.
-            core.durable = answer.is_ok_and(|answer| match answer.value {
-                Value::Array(pair) => matches!(pair.last(), Some(Value::BulkString(value)) if value == b"yes"),
-                _ => false,
-            });
+            core.durable = core.says("appendonly", b"yes").await && core.says("appendfsync", b"always").await;
         }
         log::debug!(target: "convoke::transport", "{} at {} is connected", core.name, core.address);
         Ok(Redis { core: Arc::new(core), subscriber: Mutex::default() })

@@ -95,6 +95,15 @@ impl Core {
         }
     }
 
+    /// Whether a setting of the server is this. Managed servers do not let anybody ask, and then it is not known to be.
+    pub(super) async fn says(&self, setting: &str, wanted: &[u8]) -> bool {
+        let answer = self.link.command(cmd("CONFIG").arg("GET").arg(setting)).await;
+        answer.is_ok_and(|answer| match answer.value {
+            Value::Array(pair) => matches!(pair.last(), Some(Value::BulkString(value)) if value == wanted),
+            _ => false,
+        })
+    }
+
     /// Looks whether the group is there, or creates it, so that it gets what was published before too.
     pub(super) async fn ensure_group(&self) -> Result<(), TransportError> {
         self.check().await?;
