@@ -32,6 +32,8 @@ mod sqlite;
 
 #[cfg(any(feature = "sns", feature = "sqs"))]
 mod aws;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "sns")]
@@ -56,6 +58,8 @@ pub use packet::{Attribute, Attributes, Packet};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Sqlite, SqliteBuilder, SqliteInbox, SqliteInboxBuilder};
 
+#[cfg(feature = "rabbitmq")]
+pub use rabbitmq::{RabbitMq, RabbitMqBuilder, RabbitMqExchange, RabbitMqExchangeBuilder, RabbitMqServer};
 #[cfg(feature = "redis")]
 pub use redis::{Redis, RedisBuilder};
 #[cfg(feature = "sns")]

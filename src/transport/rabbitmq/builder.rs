@@ -1,0 +1,263 @@
+//! What a queue is to be like, until it is awaited.
+//!
+//! `RabbitMq::queue(…) → at, create_if_missing, bound_to, … → .await → looked for or made → RabbitMq`
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::types::{AMQPValue, ShortString};
+
+use super::declare::{self, QueueKind};
+use super::desk::Desk;
+use super::press::Press;
+use super::queue::{DEADLINE, RabbitMq};
+use super::routing_key;
+use super::server::RabbitMqServer;
+use crate::Pattern;
+use crate::transport::{BoxFuture, ErrorKind, TransportError};
+
+/// How many packets are on their way to the server at once.
+pub(super) const WINDOW: usize = 256;
+
+/// What RabbitMQ 4 takes, unless it is told otherwise.
+pub(super) const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// The longest name of a queue: AMQP takes 255 bytes, and those of delay queues and dead letters are longer than this.
+const MAX_NAME: usize = 230;
+
+/// For how long an unused delay queue of a classic queue stays beyond its delay.
+const IDLE: Duration = Duration::from_secs(60 * 60);
+
+/// The highest priority that a classic queue knows.
+const MAX_PRIORITIES: u8 = 255;
+
+/// A queue of RabbitMQ that is not looked for yet: `.await` does so, and gives a [`RabbitMq`].
+#[must_use = "it does nothing until it is awaited"]
+pub struct RabbitMqBuilder {
+    name: String,
+    server: Option<Result<RabbitMqServer, TransportError>>,
+    create: bool,
+    kind: QueueKind,
+    priorities: u8,
+    bindings: Vec<(String, String)>,
+    dead: Option<String>,
+    deadline: Duration,
+    window: usize,
+    max_bytes: usize,
+    idle: Duration,
+}
+
+impl RabbitMqBuilder {
+    pub(super) fn new(name: String) -> Self {
+        Self {
+            name,
+            server: None,
+            create: false,
+            kind: QueueKind::Quorum,
+            priorities: 0,
+            bindings: Vec::new(),
+            dead: None,
+            deadline: DEADLINE,
+            window: WINDOW,
+            max_bytes: MAX_BYTES,
+            idle: IDLE,
+        }
+    }
+
+    /// Says where the server is, as in `amqp://user:password@host:5672/vhost`. Without this it is where `AMQP_URL` or else
+    /// `RABBITMQ_URL` says, or on this machine.
+    pub fn at(mut self, url: &str) -> Self {
+        self.server = Some(RabbitMqServer::at(url));
+        self
+    }
+
+    /// Shares the connections of this server with others.
+    pub fn on(mut self, server: &RabbitMqServer) -> Self {
+        self.server = Some(Ok(server.clone()));
+        self
+    }
+
+    /// Makes what is missing: the queue, its queue of dead letters, and the topic exchanges that it is bound to. What is
+    /// there is left as it is.
+    pub fn create_if_missing(mut self) -> Self {
+        self.create = true;
+        self
+    }
+
+    /// Says that it is a classic queue, on one server, and not a quorum queue, of which several servers have a copy.
+    pub fn classic(mut self) -> Self {
+        self.kind = QueueKind::Classic;
+        self
+    }
+
+    /// Has it deliver the higher priorities first, from 0 to this: up to 10 is wise. Only a [`classic`](Self::classic) queue
+    /// can, and one that is there has to have been made with `x-max-priority`.
+    pub fn priorities(mut self, highest: u8) -> Self {
+        self.priorities = highest;
+        self
+    }
+
+    /// Binds it to an exchange, for the topics that a pattern chooses: `*` is one segment, `**` any number. It may be called
+    /// several times; nothing is ever unbound.
+    pub fn bound_to(mut self, exchange: impl Into<String>, pattern: impl Into<String>) -> Self {
+        self.bindings.push((exchange.into(), pattern.into()));
+        self
+    }
+
+    /// Names the queue of its dead letters; `<name>-dead` by default. It has to be there, or to be made with
+    /// [`create_if_missing`](Self::create_if_missing).
+    pub fn dead_letter_queue(mut self, name: impl Into<String>) -> Self {
+        self.dead = Some(name.into());
+        self
+    }
+
+    /// Sets how long it waits for an answer of the server, to a window of packets as to anything else; 5 s by default. A
+    /// call that waits behind another may take twice as long.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Sets how many packets are on their way to the server at once; 256 by default.
+    pub fn in_flight(mut self, packets: usize) -> Self {
+        self.window = packets.max(1);
+        self
+    }
+
+    /// Sets how many bytes the server takes in a message: its `max_message_size`, 16 MiB by default.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Sets after how long an unused delay queue of a [`classic`](Self::classic) queue is deleted, beyond its delay; an hour
+    /// by default, and at least a second.
+    pub fn delay_queues_expire_after(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    async fn connect(self) -> Result<RabbitMq, TransportError> {
+        let at: Arc<str> = format!("rabbitmq:{}", self.name).into();
+        let server = self.server.clone().unwrap_or_else(RabbitMqServer::from_env)?;
+        let queue = checked(&at, &self.name)?;
+        let unsupported = |text: &str| Err(TransportError::new(ErrorKind::Unsupported, at.clone(), text));
+        if self.priorities > 0 && self.kind == QueueKind::Quorum {
+            return unsupported("a quorum queue has no priorities: say `classic` as well");
+        }
+        let line = server.publishing().clone();
+        let found = declare::find(&at, &line, &queue, self.deadline).await?;
+        if found.is_none() && !self.create {
+            return Err(declare::missing(&at, &queue));
+        }
+        let dead = self.dead(&at, &server).await?;
+        if found.is_none() {
+            self.make(&at, &server, &queue, dead.as_ref()).await?;
+        }
+        for (exchange, pattern) in &self.bindings {
+            let pattern = Pattern::new(pattern).map_err(|error| {
+                TransportError::new(ErrorKind::Unsupported, at.clone(), format!("it cannot be bound: {error}"))
+            })?;
+            let Some(key) = routing_key::of_pattern(&pattern) else {
+                return unsupported("it cannot be bound: the pattern is too long for a routing key of 255 bytes");
+            };
+            let exchange = checked(&at, exchange)?;
+            declare::exchange(&at, &line, &exchange, self.create, self.deadline).await?;
+            let lane = line.lane(&at, self.deadline).await?;
+            declare::bind(&at, &lane, &queue, &exchange, &key, self.deadline).await?;
+        }
+        let press = Press::new(at.clone(), line.clone(), self.window, self.deadline);
+        let desk = Desk {
+            at,
+            queue,
+            kind: self.kind,
+            dead,
+            priorities: self.priorities > 0,
+            max_bytes: self.max_bytes,
+            deadline: self.deadline,
+            idle: self.idle,
+            line,
+            press,
+            declared: Default::default(),
+        };
+        Ok(RabbitMq {
+            desk: Arc::new(desk),
+            server,
+            window: self.window,
+            priorities: self.priorities,
+            subscriber: None,
+            prefetch: None,
+        })
+    }
+
+    /// Looks for the queue of dead letters, and makes it if it may. One that was named has to be there.
+    async fn dead(&self, at: &Arc<str>, server: &RabbitMqServer) -> Result<Option<ShortString>, TransportError> {
+        let name = self.dead.clone().unwrap_or_else(|| format!("{}-dead", self.name));
+        let name = checked(at, &name)?;
+        if declare::find(at, server.publishing(), &name, self.deadline).await?.is_some() {
+            return Ok(Some(name));
+        }
+        if self.create {
+            let lane = server.publishing().lane(at, self.deadline).await?;
+            declare::queue(at, &lane, &name, declare::of_kind(self.kind), self.deadline).await?;
+            return Ok(Some(name));
+        }
+        if self.dead.is_some() { Err(declare::missing(at, &name)) } else { Ok(None) }
+    }
+
+    async fn make(
+        &self,
+        at: &Arc<str>,
+        server: &RabbitMqServer,
+        queue: &ShortString,
+        dead: Option<&ShortString>,
+    ) -> Result<(), TransportError> {
+        let mut arguments = match dead {
+            Some(dead) => declare::dead_letters_to(self.kind, dead),
+            None => declare::of_kind(self.kind),
+        };
+        if self.priorities > 0 {
+            arguments.insert(
+                declare::short("x-max-priority"),
+                AMQPValue::LongInt(self.priorities.min(MAX_PRIORITIES).into()),
+            );
+        }
+        let lane = server.publishing().lane(at, self.deadline).await?;
+        declare::queue(at, &lane, queue, arguments, self.deadline).await?;
+        Ok(())
+    }
+}
+
+/// Makes sure that a name is one.
+pub(super) fn checked(at: &Arc<str>, name: &str) -> Result<ShortString, TransportError> {
+    match ShortString::try_new(name) {
+        Ok(short) if !name.is_empty() && name.len() <= MAX_NAME => Ok(short),
+        _ => {
+            let text = format!("the name of a queue or an exchange has 1 to {MAX_NAME} bytes, and not {}", name.len());
+            Err(TransportError::new(ErrorKind::Refused, at.clone(), text))
+        }
+    }
+}
+
+impl IntoFuture for RabbitMqBuilder {
+    type Output = Result<RabbitMq, TransportError>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    /// Connects, and looks for the queue or makes it.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.connect())
+    }
+}
+
+impl fmt::Debug for RabbitMqBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RabbitMqBuilder")
+            .field("name", &self.name)
+            .field("server", &self.server)
+            .field("kind", &self.kind)
+            .field("bindings", &self.bindings)
+            .finish_non_exhaustive()
+    }
+}

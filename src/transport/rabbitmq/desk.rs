@@ -1,0 +1,153 @@
+//! What the handles of one queue and the deliveries from it share: its name, its press, its delay queues, its dead letters.
+//!
+//! `publish → Desk → the queue, or a delay queue that leads to it`, `a receipt → Desk → the same, or the dead letters`
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, ShortString};
+use tokio::time::Instant;
+
+use super::declare::{self, QueueKind};
+use super::line::Line;
+use super::press::{Letter, Press, Taken};
+use super::{buckets, headers};
+use crate::transport::{DeadLetterRecord, ErrorKind, Packet, TransportError};
+
+pub(super) struct Desk {
+    pub(super) at: Arc<str>,
+    pub(super) queue: ShortString,
+    pub(super) kind: QueueKind,
+    /// The queue of dead letters, if there is one.
+    pub(super) dead: Option<ShortString>,
+    pub(super) priorities: bool,
+    pub(super) max_bytes: usize,
+    pub(super) deadline: Duration,
+    /// For how long a delay queue of a classic queue stays beyond its delay when nothing is put into it.
+    pub(super) idle: Duration,
+    pub(super) line: Arc<Line>,
+    pub(super) press: Press,
+    pub(super) declared: Mutex<HashMap<u64, Instant>>,
+}
+
+impl Desk {
+    /// Makes a letter to the queue.
+    pub(super) fn letter(&self, properties: BasicProperties, body: Vec<u8>) -> Letter {
+        Letter { exchange: ShortString::default(), key: self.queue.clone(), properties, body }
+    }
+
+    /// Publishes letters to the queue, each after its bucket of delay.
+    pub(super) async fn send(&self, mut letters: Vec<(Letter, Option<u64>)>) -> Vec<Taken> {
+        let mut refused = HashMap::new();
+        for (letter, bucket) in &mut letters {
+            let Some(bucket) = *bucket else { continue };
+            letter.key = self.delay_queue(bucket);
+            if !refused.contains_key(&bucket) {
+                let declared = self.declare(bucket).await;
+                refused.insert(bucket, declared.err());
+            }
+        }
+        let fates: Vec<_> = letters
+            .iter()
+            .map(|(_, bucket)| (*bucket, bucket.and_then(|bucket| refused.get(&bucket).cloned().flatten())))
+            .collect();
+        let good = letters.into_iter().zip(&fates).filter(|(_, (_, error))| error.is_none());
+        let mut taken = self.press.print(good.map(|((letter, _), _)| letter).collect()).await.into_iter();
+        let fates = fates.into_iter().map(|(bucket, error)| {
+            let taken = error.map_or_else(|| taken.next().unwrap_or(Ok(())), Err);
+            // Somebody has deleted the delay queue: it is made again for the next.
+            if let (Some(bucket), Err(error)) = (bucket, &taken)
+                && error.kind() == ErrorKind::Unroutable
+            {
+                self.lock().remove(&bucket);
+            }
+            taken
+        });
+        fates.collect()
+    }
+
+    /// Publishes one for another attempt, after this delay.
+    pub(super) async fn again(&self, letter: Letter, delay: Duration) -> Taken {
+        let bucket = buckets::of(delay);
+        let first = self.send(vec![(letter.clone(), bucket)]).await.pop().unwrap_or(Ok(()));
+        match first {
+            Err(error) if bucket.is_some() && error.kind() == ErrorKind::Unroutable => {
+                self.send(vec![(letter, bucket)]).await.pop().unwrap_or(Ok(()))
+            }
+            first => first,
+        }
+    }
+
+    /// Puts a packet into the queue of dead letters.
+    pub(super) async fn bury(&self, record: DeadLetterRecord, packet: Packet) -> Taken {
+        let Some(dead) = &self.dead else {
+            let text = "there is no queue of dead letters: create one, or say `create_if_missing`";
+            return Err(TransportError::new(ErrorKind::Missing, self.at.clone(), text));
+        };
+        let mut brief = record.clone();
+        brief.errors.clear();
+        // A header has less room than a packet: the errors go first, and then the record.
+        let mut properties = Err(None);
+        for (record, packet) in [(Some(record), packet.clone()), (Some(brief), packet.clone()), (None, packet)] {
+            let packet = match record {
+                Some(record) => record.bury(packet, usize::MAX, self.max_bytes),
+                None => packet,
+            };
+            properties = match headers::write(&self.at, &packet, false) {
+                Ok(properties) => Ok((properties, packet.body)),
+                Err(error) => Err(Some(error)),
+            };
+            if properties.is_ok() {
+                break;
+            }
+        }
+        match properties {
+            Ok((properties, body)) => {
+                let letter = Letter { exchange: ShortString::default(), key: dead.clone(), properties, body };
+                self.press.print_one(letter).await
+            }
+            Err(error) => Err(error.unwrap_or_else(|| {
+                TransportError::new(ErrorKind::TooLarge, self.at.clone(), "the dead letter is too large")
+            })),
+        }
+    }
+
+    fn delay_queue(&self, bucket: u64) -> ShortString {
+        // The name of a queue is short enough for this: the builder has looked.
+        ShortString::try_new(format!("{}.retry.{bucket}", self.queue)).unwrap_or_else(|_| self.queue.clone())
+    }
+
+    /// Makes a delay queue, unless that was done a moment ago.
+    async fn declare(&self, bucket: u64) -> Result<(), TransportError> {
+        let fresh =
+            self.lock().get(&bucket).is_some_and(|at| self.kind == QueueKind::Quorum || at.elapsed() < self.idle / 2);
+        if fresh {
+            return Ok(());
+        }
+        let number = |milliseconds: u64| AMQPValue::LongLongInt(milliseconds.try_into().unwrap_or(i64::MAX));
+        let mut arguments = declare::dead_letters_to(self.kind, &self.queue);
+        arguments.insert(declare::short("x-message-ttl"), number(bucket));
+        // A quorum queue is deleted when that long has passed since it was made, with what is in it: it has to stay.
+        if self.kind == QueueKind::Classic {
+            let idle = u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX).max(1000);
+            arguments.insert(declare::short("x-expires"), number(bucket.saturating_add(idle)));
+        }
+        let name = self.delay_queue(bucket);
+        let lane = self.line.lane(&self.at, self.deadline).await?;
+        match declare::queue(&self.at, &lane, &name, arguments, self.deadline).await {
+            // Another application has made it, with another time after which it goes: to ask for it renews that too.
+            Err(error) if error.kind() == ErrorKind::Refused => {
+                declare::find(&self.at, &self.line, &name, self.deadline).await?.ok_or(error)?
+            }
+            declared => declared?,
+        };
+        self.lock().insert(bucket, Instant::now());
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Instant>> {
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,209 @@
+//! An exchange of RabbitMQ: what is published goes to every queue that is bound for its topic.
+//!
+//! `RabbitMq::exchange(…).await → RabbitMqExchange`, `publish → Press → the exchange → queues`
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::types::ShortString;
+
+use super::builder::{MAX_BYTES, WINDOW, checked};
+use super::press::{Letter, Press};
+use super::queue::DEADLINE;
+use super::server::RabbitMqServer;
+use super::{declare, headers, routing_key};
+use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, TransportError};
+
+/// An exchange of a RabbitMQ server: every queue that is [`bound_to`](super::RabbitMqBuilder::bound_to) it for the topic of
+/// a packet gets it, and a packet that no queue gets is an error, `Unroutable`.
+///
+/// The routing key is the topic, with its segments as words: `orders/placed` is `orders.placed`. A `.`, `%`, `#` or `*`
+/// within a segment is written as `%2E`, `%25`, `%23` or `%2A`, so that different topics have different keys.
+///
+/// ```no_run
+/// use convoke::transport::{Packet, Publisher, RabbitMq};
+///
+/// # async fn example() -> Result<(), convoke::transport::TransportError> {
+/// let events = RabbitMq::exchange("events").create_if_missing().await?;
+/// let _billing = RabbitMq::queue("billing").bound_to("events", "orders/*").create_if_missing().await?;
+///
+/// let mut placed = Packet::new("1", "{}");
+/// placed.topic = "orders/placed".to_owned();
+/// for taken in events.publish(&[placed]).await {
+///     taken?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It cannot hold back a packet: a delay is for a queue. A packet is in all of its queues or in none when the server
+/// confirms it.
+#[derive(Clone)]
+pub struct RabbitMqExchange {
+    at: Arc<str>,
+    name: ShortString,
+    server: RabbitMqServer,
+    press: Arc<Press>,
+    window: usize,
+    max_bytes: usize,
+    priorities: u8,
+}
+
+impl RabbitMqExchange {
+    fn describe(&self) -> Abilities {
+        Abilities {
+            fan_out: true,
+            priority: self.priorities,
+            max_bytes: self.max_bytes,
+            max_batch: self.window,
+            durable: true,
+            ..Abilities::default()
+        }
+    }
+
+    fn letter(&self, packet: &Packet) -> Result<Letter, TransportError> {
+        self.describe().check(&self.at, packet)?;
+        let Some(key) = routing_key::of_topic(&packet.topic) else {
+            let text = "the topic of a packet is too long for a routing key of 255 bytes: take a shorter one";
+            return Err(TransportError::new(ErrorKind::TooLarge, self.at.clone(), text));
+        };
+        let properties = headers::write(&self.at, packet, self.priorities > 0)?;
+        Ok(Letter { exchange: self.name.clone(), key, properties, body: packet.body.clone() })
+    }
+}
+
+impl Publisher for RabbitMqExchange {
+    fn name(&self) -> &str {
+        &self.at
+    }
+
+    fn abilities(&self) -> Abilities {
+        self.describe()
+    }
+
+    fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
+        let mut refused = Vec::with_capacity(packets.len());
+        let mut letters = Vec::with_capacity(packets.len());
+        for packet in packets {
+            match self.letter(packet) {
+                Ok(letter) => {
+                    refused.push(None);
+                    letters.push(letter);
+                }
+                Err(error) => refused.push(Some(error)),
+            }
+        }
+        Box::pin(async move {
+            let mut taken = self.press.print(letters).await.into_iter();
+            refused.into_iter().map(|error| error.map_or_else(|| taken.next().unwrap_or(Ok(())), Err)).collect()
+        })
+    }
+}
+
+impl fmt::Debug for RabbitMqExchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RabbitMqExchange").field("name", &self.at).field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+/// An exchange of RabbitMQ that is not looked for yet: `.await` does so, and gives a [`RabbitMqExchange`].
+#[must_use = "it does nothing until it is awaited"]
+pub struct RabbitMqExchangeBuilder {
+    name: String,
+    server: Option<Result<RabbitMqServer, TransportError>>,
+    create: bool,
+    deadline: Duration,
+    window: usize,
+    max_bytes: usize,
+    priorities: u8,
+}
+
+impl RabbitMqExchangeBuilder {
+    pub(super) fn new(name: String) -> Self {
+        Self {
+            name,
+            server: None,
+            create: false,
+            deadline: DEADLINE,
+            window: WINDOW,
+            max_bytes: MAX_BYTES,
+            priorities: 0,
+        }
+    }
+
+    /// Says where the server is, as in `amqp://user:password@host:5672/vhost`. Without this it is where `AMQP_URL` or else
+    /// `RABBITMQ_URL` says, or on this machine.
+    pub fn at(mut self, url: &str) -> Self {
+        self.server = Some(RabbitMqServer::at(url));
+        self
+    }
+
+    /// Shares the connections of this server with others.
+    pub fn on(mut self, server: &RabbitMqServer) -> Self {
+        self.server = Some(Ok(server.clone()));
+        self
+    }
+
+    /// Makes a durable topic exchange if there is none of this name. One that is there is left as it is, of whichever
+    /// type.
+    pub fn create_if_missing(mut self) -> Self {
+        self.create = true;
+        self
+    }
+
+    /// Says that the queues bound to it have priorities, from 0 to this.
+    pub fn priorities(mut self, highest: u8) -> Self {
+        self.priorities = highest;
+        self
+    }
+
+    /// Sets how long it waits for an answer of the server, to a window of packets as to anything else; 5 s by default. A
+    /// call that waits behind another may take twice as long.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Sets how many packets are on their way to the server at once; 256 by default.
+    pub fn in_flight(mut self, packets: usize) -> Self {
+        self.window = packets.max(1);
+        self
+    }
+
+    /// Sets how many bytes the server takes in a message: its `max_message_size`, 16 MiB by default.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    async fn connect(self) -> Result<RabbitMqExchange, TransportError> {
+        let at: Arc<str> = format!("rabbitmq:{}", self.name).into();
+        let server = self.server.unwrap_or_else(RabbitMqServer::from_env)?;
+        let name = checked(&at, &self.name)?;
+        declare::exchange(&at, server.publishing(), &name, self.create, self.deadline).await?;
+        let press = Press::new(at.clone(), server.publishing().clone(), self.window, self.deadline);
+        let Self { window, max_bytes, priorities, .. } = self;
+        Ok(RabbitMqExchange { at, name, server, press: Arc::new(press), window, max_bytes, priorities })
+    }
+}
+
+impl IntoFuture for RabbitMqExchangeBuilder {
+    type Output = Result<RabbitMqExchange, TransportError>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    /// Connects, and looks for the exchange or makes it.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.connect())
+    }
+}
+
+impl fmt::Debug for RabbitMqExchangeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RabbitMqExchangeBuilder")
+            .field("name", &self.name)
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}

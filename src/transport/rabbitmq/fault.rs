@@ -1,0 +1,72 @@
+//! What the client says went wrong, in our words.
+//!
+//! `lapin::Error → its code → TransportError: a kind, and what to do`
+
+use std::sync::Arc;
+
+use lapin::protocol::{AMQPError, AMQPErrorKind, AMQPHardError, AMQPSoftError};
+use lapin::{Error, ErrorKind as Cause};
+
+use crate::transport::{ErrorKind, TransportError};
+
+/// Tells of an error of the client: what was tried, and what came of it. It quotes what the server says, which names
+/// queues, exchanges and users, but neither passwords nor payloads; and nothing that could not be read.
+pub(super) fn fault(at: &Arc<str>, tried: &str, error: &Error) -> TransportError {
+    let (kind, text) = told(error);
+    TransportError::new(kind, at.clone(), format!("it could not {tried}: {text}"))
+}
+
+/// As [`fault`], of something after which the source is opened again, which then tells what is the matter.
+pub(super) fn interrupted(at: &Arc<str>, error: &Error) -> TransportError {
+    let text = format!("the server sends nothing any more: {}", told(error).1);
+    TransportError::new(ErrorKind::Unreachable, at.clone(), text)
+}
+
+fn told(error: &Error) -> (ErrorKind, String) {
+    match error.kind() {
+        Cause::ProtocolError(error) => {
+            let kind = kind_of(error);
+            (kind, format!("{}{}", error.get_message(), advice(kind)))
+        }
+        Cause::IOError(error) | Cause::RuntimeShutdownError(error) => {
+            (ErrorKind::Unreachable, format!("{error}{}", advice(ErrorKind::Unreachable)))
+        }
+        Cause::MissingHeartbeatError => {
+            (ErrorKind::Unreachable, "the server has gone silent: try again later".to_owned())
+        }
+        Cause::ParsingError(_) | Cause::SerialisationError(_) | Cause::InvalidProtocolVersion(_) => {
+            (ErrorKind::Protocol, "the other end does not speak AMQP 0-9-1: check host and port".to_owned())
+        }
+        _ => (ErrorKind::Unreachable, "the connection is closed: try again later".to_owned()),
+    }
+}
+
+/// What was waited for did not come in time.
+pub(super) fn late(at: &Arc<str>, tried: &str, deadline: std::time::Duration) -> TransportError {
+    let text = format!("it could not {tried}: the server has not answered for {deadline:?}: try again later");
+    TransportError::new(ErrorKind::Unreachable, at.clone(), text)
+}
+
+fn kind_of(error: &AMQPError) -> ErrorKind {
+    match error.kind() {
+        AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => ErrorKind::Missing,
+        AMQPErrorKind::Soft(AMQPSoftError::NOROUTE) => ErrorKind::Unroutable,
+        AMQPErrorKind::Soft(AMQPSoftError::CONTENTTOOLARGE) => ErrorKind::TooLarge,
+        AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED | AMQPHardError::INVALIDPATH) => {
+            ErrorKind::Refused
+        }
+        AMQPErrorKind::Hard(
+            AMQPHardError::CONNECTIONFORCED | AMQPHardError::RESOURCEERROR | AMQPHardError::INTERNALERROR,
+        ) => ErrorKind::Unreachable,
+        AMQPErrorKind::Hard(_) => ErrorKind::Protocol,
+    }
+}
+
+fn advice(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Missing => ": create it, or say `create_if_missing`",
+        ErrorKind::Refused => ": check user, password, virtual host and rights, and what kind of queue it is",
+        ErrorKind::Unreachable => ": check that the server runs, and try again later",
+        _ => "",
+    }
+}

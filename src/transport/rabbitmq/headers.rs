@@ -1,0 +1,423 @@
+//! A packet as RabbitMQ carries it: properties with a table of headers, and back.
+//!
+//! `Packet → message_id, priority, headers → a delivery, ours or a stranger's → Packet and its attempt`
+
+use std::sync::Arc;
+
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString, ShortString};
+use serde_json::{Map, Number, Value};
+
+use crate::transport::dead_letter::{attributes_from_json, attributes_to_json};
+use crate::transport::{Attribute, Attributes, ErrorKind, Packet, TransportError};
+
+/// The topic, which the routing key has in another form.
+const TOPIC: &str = "convoke-topic";
+const KEY: &str = "convoke-key";
+/// Which attempt this is, where it is not the first: counted by who published it once more.
+const ATTEMPT: &str = "convoke-attempt";
+/// An id that is too long for the property.
+const ID: &str = "convoke-id";
+/// The attributes that a header cannot carry to the letter, as JSON.
+const ATTRIBUTES: &str = "convoke-attributes";
+
+/// What the server writes down of a message itself. Published again it would count against the new one.
+const DELIVERY_COUNT: &str = "x-delivery-count";
+const BY_THE_SERVER: [&str; 9] = [
+    DELIVERY_COUNT,
+    "x-acquired-count",
+    "x-death",
+    "x-first-death-exchange",
+    "x-first-death-queue",
+    "x-first-death-reason",
+    "x-last-death-exchange",
+    "x-last-death-queue",
+    "x-last-death-reason",
+];
+const OURS: [&str; 5] = [TOPIC, KEY, ATTEMPT, ID, ATTRIBUTES];
+
+/// Properties and headers go in one frame, and a frame has 128 KiB unless the server says otherwise: one that is larger
+/// would cost the connection.
+pub(super) const MAX_HEADER_BYTES: usize = 120 * 1024;
+
+/// How deep a stranger's tables are read.
+const MAX_DEPTH: usize = 16;
+
+/// Kept on disk.
+const PERSISTENT: u8 = 2;
+
+/// Makes the properties of a packet. `priority` says whether the queue has priorities.
+///
+/// # Errors
+///
+/// `TooLarge` if they do not fit into a frame.
+pub(super) fn write(at: &Arc<str>, packet: &Packet, priority: bool) -> Result<BasicProperties, TransportError> {
+    let mut headers = FieldTable::default();
+    let mut others = Attributes::default();
+    let mut bytes = packet.id.len();
+    for (name, attribute) in packet.attributes.iter() {
+        match (header_name(name), header_value(attribute)) {
+            (Some(header), Some((value, size))) => {
+                bytes += name.len() + size;
+                headers.insert(header, value);
+            }
+            _ => {
+                others.insert(name, attribute.clone());
+            }
+        }
+    }
+    let mut text = |name: &'static str, value: String| {
+        bytes += name.len() + value.len() + OVERHEAD;
+        headers.insert(short(name), AMQPValue::LongString(value.into()));
+    };
+    if !others.is_empty() {
+        text(ATTRIBUTES, attributes_to_json(&others).to_string());
+    }
+    if !packet.topic.is_empty() {
+        text(TOPIC, packet.topic.clone());
+    }
+    if let Some(key) = &packet.key {
+        text(KEY, key.clone());
+    }
+    let mut properties = BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type(short(JSON));
+    match ShortString::try_new(packet.id.as_str()) {
+        Ok(id) if packet.id.is_empty() => drop(id),
+        Ok(id) => properties = properties.with_message_id(id),
+        Err(_) => text(ID, packet.id.clone()),
+    }
+    if priority {
+        properties = properties.with_priority(packet.priority);
+    }
+    if bytes > MAX_HEADER_BYTES {
+        let text = format!(
+            "a packet has {bytes} bytes of attributes, and {MAX_HEADER_BYTES} are allowed: put what is large into the body"
+        );
+        return Err(TransportError::new(ErrorKind::TooLarge, at.clone(), text));
+    }
+    Ok(properties.with_headers(headers))
+}
+
+const JSON: &str = "application/json";
+
+/// What a header has beside its name and its text.
+const OVERHEAD: usize = 8;
+
+/// Reads a packet and which attempt it is from what was delivered; what cannot be an attribute is left out.
+pub(super) fn read(properties: &BasicProperties, body: Vec<u8>) -> (Packet, u32) {
+    let mut packet = Packet::new(properties.message_id().as_ref().map_or("", ShortString::as_str), body);
+    packet.priority = properties.priority().unwrap_or_default();
+    let (mut attempt, mut returned) = (1, 0);
+    let mut others = Attributes::default();
+    for (name, value) in properties.headers().iter().flatten() {
+        match name.as_str() {
+            TOPIC => packet.topic = text_of(value).unwrap_or_default(),
+            KEY => packet.key = text_of(value),
+            ID => packet.id = text_of(value).unwrap_or_default(),
+            ATTEMPT => attempt = count(value).max(1),
+            DELIVERY_COUNT => returned = count(value),
+            ATTRIBUTES => {
+                let json = text_of(value).and_then(|text| serde_json::from_str(&text).ok());
+                others = attributes_from_json(json.unwrap_or(Value::Null));
+            }
+            name if BY_THE_SERVER.contains(&name) => {}
+            name => {
+                if let Some(attribute) = attribute(value) {
+                    packet.attributes.insert(name, attribute);
+                }
+            }
+        }
+    }
+    for (name, attribute) in others.iter() {
+        packet.attributes.insert(name, attribute.clone());
+    }
+    (packet, attempt.saturating_add(returned))
+}
+
+/// Makes the properties of the same message for another attempt: without what the server wrote down, without what
+/// would have it expire, and without who published it, which a server compares with who does.
+pub(super) fn again(properties: &BasicProperties, attempt: u32) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    for (name, value) in properties.headers().iter().flatten() {
+        if !BY_THE_SERVER.contains(&name.as_str()) {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    headers.insert(short(ATTEMPT), AMQPValue::LongLongInt(attempt.into()));
+    let mut again = BasicProperties::default().with_delivery_mode(PERSISTENT).with_headers(headers);
+    if let Some(id) = properties.message_id() {
+        again = again.with_message_id(id.clone());
+    }
+    if let Some(kind) = properties.content_type() {
+        again = again.with_content_type(kind.clone());
+    }
+    if let Some(encoding) = properties.content_encoding() {
+        again = again.with_content_encoding(encoding.clone());
+    }
+    if let Some(priority) = properties.priority() {
+        again = again.with_priority(*priority);
+    }
+    if let Some(id) = properties.correlation_id() {
+        again = again.with_correlation_id(id.clone());
+    }
+    if let Some(to) = properties.reply_to() {
+        again = again.with_reply_to(to.clone());
+    }
+    if let Some(time) = properties.timestamp() {
+        again = again.with_timestamp(*time);
+    }
+    if let Some(kind) = properties.kind() {
+        again = again.with_type(kind.clone());
+    }
+    if let Some(id) = properties.app_id() {
+        again = again.with_app_id(id.clone());
+    }
+    again
+}
+
+/// Names of ours are short enough.
+fn short(name: &'static str) -> ShortString {
+    ShortString::try_new(name).unwrap_or_default()
+}
+
+fn header_name(name: &str) -> Option<ShortString> {
+    let free = !name.is_empty() && !BY_THE_SERVER.contains(&name) && !OURS.contains(&name);
+    free.then(|| ShortString::try_new(name).ok()).flatten()
+}
+
+/// The value and its size, if a header can carry it to the letter.
+fn header_value(attribute: &Attribute) -> Option<(AMQPValue, usize)> {
+    match attribute {
+        Attribute::Text(text) => Some((AMQPValue::LongString(text.as_str().into()), text.len() + OVERHEAD)),
+        Attribute::Number(number) => Some((header_number(number)?, 2 * OVERHEAD)),
+        Attribute::List(list) => {
+            let (mut size, mut values) = (OVERHEAD, FieldArray::default());
+            for value in list {
+                let (value, bytes) = match value {
+                    Value::Null => (AMQPValue::Void, 0),
+                    Value::Bool(bool) => (AMQPValue::Boolean(*bool), 0),
+                    Value::Number(number) => (header_number(number)?, OVERHEAD),
+                    Value::String(text) => (AMQPValue::LongString(text.as_str().into()), text.len()),
+                    Value::Array(_) | Value::Object(_) => return None,
+                };
+                size += bytes + OVERHEAD;
+                values.push(value);
+            }
+            Some((AMQPValue::FieldArray(values), size))
+        }
+    }
+}
+
+/// RabbitMQ has no unsigned integers of 64 bits.
+fn header_number(number: &Number) -> Option<AMQPValue> {
+    match number.as_i64() {
+        Some(number) => Some(AMQPValue::LongLongInt(number)),
+        None if number.is_f64() => number.as_f64().map(AMQPValue::Double),
+        None => None,
+    }
+}
+
+fn count(value: &AMQPValue) -> u32 {
+    match json(value, 0) {
+        Some(Value::Number(number)) => number.as_u64().and_then(|count| count.try_into().ok()).unwrap_or_default(),
+        _ => 0,
+    }
+}
+
+fn text_of(value: &AMQPValue) -> Option<String> {
+    match json(value, 0)? {
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    }
+}
+
+fn attribute(value: &AMQPValue) -> Option<Attribute> {
+    Some(match json(value, 0)? {
+        // Nothing to tell.
+        Value::Null => return None,
+        Value::String(text) => Attribute::Text(text),
+        Value::Number(number) => Attribute::Number(number),
+        Value::Array(list) => Attribute::List(list.into_iter().map(flat).collect()),
+        other => Attribute::Text(other.to_string()),
+    })
+}
+
+/// A list has no lists and no tables in it: those are their text.
+fn flat(value: Value) -> Value {
+    match value {
+        Value::Array(_) | Value::Object(_) => Value::String(value.to_string()),
+        value => value,
+    }
+}
+
+/// Any value that AMQP knows; `None` for what is too deep.
+fn json(value: &AMQPValue, depth: usize) -> Option<Value> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    Some(match value {
+        AMQPValue::Boolean(bool) => (*bool).into(),
+        AMQPValue::ShortShortInt(number) => (*number).into(),
+        AMQPValue::ShortShortUInt(number) => (*number).into(),
+        AMQPValue::ShortInt(number) => (*number).into(),
+        AMQPValue::ShortUInt(number) => (*number).into(),
+        AMQPValue::LongInt(number) => (*number).into(),
+        AMQPValue::LongUInt(number) => (*number).into(),
+        AMQPValue::LongLongInt(number) => (*number).into(),
+        AMQPValue::Timestamp(number) => (*number).into(),
+        AMQPValue::Float(number) => float(f64::from(*number)),
+        AMQPValue::Double(number) => float(*number),
+        AMQPValue::DecimalValue(number) => float(f64::from(number.value) / 10_f64.powi(number.scale.into())),
+        AMQPValue::ShortString(text) => text.as_str().into(),
+        AMQPValue::LongString(text) => long(text).into(),
+        AMQPValue::ByteArray(bytes) => String::from_utf8_lossy(bytes.as_slice()).into(),
+        AMQPValue::FieldArray(list) => {
+            list.as_slice().iter().map(|value| json(value, depth + 1)).collect::<Option<Vec<_>>>()?.into()
+        }
+        AMQPValue::FieldTable(table) => {
+            let fields = table.into_iter().map(|(name, value)| Some((name.to_string(), json(value, depth + 1)?)));
+            fields.collect::<Option<Map<_, _>>>()?.into()
+        }
+        AMQPValue::Void => Value::Null,
+    })
+}
+
+fn long(text: &LongString) -> String {
+    String::from_utf8_lossy(text.as_bytes()).into_owned()
+}
+
+/// What is not a number is its name.
+fn float(number: f64) -> Value {
+    Number::from_f64(number).map_or_else(|| number.to_string().into(), Value::Number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn round_trip(packet: &Packet) -> (Packet, u32) {
+        read(&write(&"rabbitmq:test".into(), packet, true).unwrap(), packet.body.clone())
+    }
+
+    #[test]
+    fn what_is_written_is_read_to_the_letter() {
+        let mut packet = Packet::new("an id", "{\"a\":1}");
+        packet.topic = "orders/placed.late".to_owned();
+        packet.key = Some(String::new());
+        packet.priority = 7;
+        let long = "n".repeat(300);
+        let attributes: Vec<(&str, Attribute)> = vec![
+            ("text", "täxt \u{1F980}\0\n".into()),
+            ("", "no name".into()),
+            ("empty", "".into()),
+            ("number", 7_u64.into()),
+            ("negative", (-7_i64).into()),
+            ("largest", u64::MAX.into()),
+            ("float", Attribute::Number(Number::from_f64(0.1).unwrap())),
+            ("whole float", Attribute::Number(Number::from_f64(1.0).unwrap())),
+            ("list", Attribute::List(vec![json!("a"), json!(1), json!(1.5), json!(true), json!(null)])),
+            ("large in a list", Attribute::List(vec![json!(u64::MAX)])),
+            ("nested", Attribute::List(vec![json!({"a": [1]})])),
+            ("no list", Attribute::List(Vec::new())),
+            ("x-death", "not the server's".into()),
+            ("x-delivery-count", 9_u64.into()),
+            (ATTRIBUTES, "not ours".into()),
+            (TOPIC, "not ours".into()),
+            (long.as_str(), "a long name".into()),
+        ];
+        packet.attributes = attributes.into_iter().collect();
+        assert_eq!(round_trip(&packet), (packet, 1));
+
+        let long = Packet::new("i".repeat(300), "");
+        assert_eq!(round_trip(&long), (long, 1));
+        assert_eq!(round_trip(&Packet::default()), (Packet::default(), 1));
+    }
+
+    #[test]
+    fn what_does_not_fit_into_a_frame_is_refused() {
+        let mut packet = Packet::default();
+        packet.attributes.insert("large", "x".repeat(MAX_HEADER_BYTES - 13));
+        assert!(write(&"rabbitmq:test".into(), &packet, false).is_ok());
+        packet.attributes.insert("large", "x".repeat(MAX_HEADER_BYTES));
+        let error = write(&"rabbitmq:test".into(), &packet, false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+        assert!(!error.to_string().contains("xxx"));
+    }
+
+    fn foreign() -> FieldTable {
+        let mut headers = FieldTable::default();
+        let mut inner = FieldTable::default();
+        inner.insert("deep".into(), AMQPValue::Boolean(true));
+        let decimal = lapin::types::DecimalValue { scale: 2, value: 125 };
+        let mut list = FieldArray::default();
+        list.push(AMQPValue::FieldTable(inner.clone()));
+        list.push(AMQPValue::ShortInt(-3));
+        for (name, value) in [
+            ("bool", AMQPValue::Boolean(false)),
+            ("byte", AMQPValue::ShortShortInt(-1)),
+            ("time", AMQPValue::Timestamp(1_700_000_000)),
+            ("float", AMQPValue::Double(f64::NAN)),
+            ("decimal", AMQPValue::DecimalValue(decimal)),
+            ("bytes", AMQPValue::ByteArray(vec![b'a', 0xff].into())),
+            ("latin", AMQPValue::LongString(vec![b'b', 0xe4].into())),
+            ("table", AMQPValue::FieldTable(inner)),
+            ("list", AMQPValue::FieldArray(list)),
+            ("nothing", AMQPValue::Void),
+            ("x-death", AMQPValue::FieldArray(FieldArray::default())),
+            (DELIVERY_COUNT, AMQPValue::LongLongInt(2)),
+            (ATTEMPT, AMQPValue::LongString("no number".into())),
+            (ATTRIBUTES, AMQPValue::LongString("no json".into())),
+        ] {
+            headers.insert(name.into(), value);
+        }
+        headers
+    }
+
+    #[test]
+    fn the_headers_of_strangers_are_read() {
+        let (packet, attempt) = read(&BasicProperties::default().with_headers(foreign()), b"body".to_vec());
+        let seen: Vec<_> = packet.attributes.iter().map(|(name, value)| (name, value.kind(), value.text())).collect();
+        let expected = [
+            ("bool", "String", "false"),
+            ("byte", "Number", "-1"),
+            ("bytes", "String", "a\u{fffd}"),
+            ("decimal", "Number", "1.25"),
+            ("float", "String", "NaN"),
+            ("latin", "String", "b\u{fffd}"),
+            ("list", "String.Array", "[\"{\\\"deep\\\":true}\",-3]"),
+            ("table", "String", "{\"deep\":true}"),
+            ("time", "Number", "1700000000"),
+        ];
+        assert_eq!(seen, expected.map(|(name, kind, text)| (name, kind, text.to_owned())));
+        assert_eq!((attempt, packet.id.as_str(), packet.key), (3, "", None));
+    }
+
+    #[test]
+    fn a_table_without_end_is_left_out() {
+        let deep = (0..100).fold(AMQPValue::Boolean(true), |inner, _| {
+            let mut list = FieldArray::default();
+            list.push(inner);
+            AMQPValue::FieldArray(list)
+        });
+        let mut headers = FieldTable::default();
+        headers.insert("deep".into(), deep);
+        let (packet, _) = read(&BasicProperties::default().with_headers(headers), Vec::new());
+        assert!(packet.attributes.is_empty());
+    }
+
+    #[test]
+    fn another_attempt_keeps_what_the_message_was() {
+        let properties = BasicProperties::default()
+            .with_headers(foreign())
+            .with_message_id("id".into())
+            .with_content_type("text/plain".into())
+            .with_priority(4)
+            .with_expiration("1000".into())
+            .with_user_id("somebody".into());
+        let once = again(&properties, 8);
+        assert_eq!((once.expiration(), once.user_id(), *once.priority()), (&None, &None, Some(4)));
+        assert_eq!(once.content_type().as_ref().map(ShortString::as_str), Some("text/plain"));
+        let (first, second) = (read(&properties, Vec::new()), read(&once, Vec::new()));
+        assert_eq!((first.0, first.1, second.1), (second.0, 3, 8));
+    }
+}
