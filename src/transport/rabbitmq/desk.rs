@@ -16,6 +16,12 @@ use super::press::{Letter, Press, Taken};
 use super::{buckets, headers};
 use crate::transport::{DeadLetterRecord, ErrorKind, Packet, TransportError};
 
+/// How long it waits for a delay queue before it tries it again, in milliseconds, and how often.
+const PAUSES: [Duration; 6] = {
+    let pause = Duration::from_millis;
+    [pause(20), pause(50), pause(100), pause(200), pause(500), Duration::ZERO]
+};
+
 pub(super) struct Desk {
     pub(super) at: Arc<str>,
     pub(super) queue: ShortString,
@@ -39,25 +45,51 @@ impl Desk {
     }
 
     /// Publishes letters to the queue, each after its bucket of delay.
-    pub(super) async fn send(&self, mut letters: Vec<(Letter, Option<u64>)>) -> Vec<Taken> {
-        let mut refused = HashMap::new();
-        for (letter, bucket) in &mut letters {
-            let Some(bucket) = *bucket else { continue };
-            letter.key = self.delay_queue(bucket);
-            if !refused.contains_key(&bucket) {
-                let declared = self.declare(bucket).await;
-                refused.insert(bucket, declared.err());
-            }
+    pub(super) async fn send(&self, letters: Vec<(Letter, Option<u64>)>) -> Vec<Taken> {
+        if letters.iter().all(|(_, bucket)| bucket.is_none()) {
+            return self.press.print(letters.into_iter().map(|(letter, _)| letter).collect()).await;
         }
-        let fates: Vec<_> = letters
-            .iter()
-            .map(|(_, bucket)| (*bucket, bucket.and_then(|bucket| refused.get(&bucket).cloned().flatten())))
-            .collect();
-        let good = letters.into_iter().zip(&fates).filter(|(_, (_, error))| error.is_none());
-        let mut taken = self.press.print(good.map(|((letter, _), _)| letter).collect()).await.into_iter();
+        let mut taken = vec![Ok(()); letters.len()];
+        let mut left: Vec<_> = (0..letters.len()).collect();
+        for pause in PAUSES {
+            for (at, now) in left.iter().zip(self.send_once(&letters, &left).await) {
+                taken[*at] = now;
+            }
+            // The delay queue was deleted by somebody, or has just been made and has nobody yet to lead it.
+            left.retain(|at| {
+                letters[*at].1.is_some() && taken[*at].as_ref().is_err_and(|error| self.is_passing(error))
+            });
+            if left.is_empty() {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        taken
+    }
+
+    async fn send_once(&self, letters: &[(Letter, Option<u64>)], which: &[usize]) -> Vec<Taken> {
+        let mut refused = HashMap::new();
+        let mut fates = Vec::with_capacity(which.len());
+        let mut good = Vec::with_capacity(which.len());
+        for at in which {
+            let (letter, bucket) = &letters[*at];
+            let mut letter = letter.clone();
+            let mut error = None;
+            if let Some(bucket) = *bucket {
+                letter.key = self.delay_queue(bucket);
+                if !refused.contains_key(&bucket) {
+                    refused.insert(bucket, self.declare(bucket).await.err());
+                }
+                error = refused.get(&bucket).cloned().flatten();
+            }
+            if error.is_none() {
+                good.push(letter);
+            }
+            fates.push((*bucket, error));
+        }
+        let mut taken = self.press.print(good).await.into_iter();
         let fates = fates.into_iter().map(|(bucket, error)| {
             let taken = error.map_or_else(|| taken.next().unwrap_or(Ok(())), Err);
-            // Somebody has deleted the delay queue: it is made again for the next.
             if let (Some(bucket), Err(error)) = (bucket, &taken)
                 && error.kind() == ErrorKind::Unroutable
             {
@@ -68,16 +100,13 @@ impl Desk {
         fates.collect()
     }
 
+    fn is_passing(&self, error: &TransportError) -> bool {
+        error.kind() == ErrorKind::Unroutable || *error == self.press.refusal()
+    }
+
     /// Publishes one for another attempt, after this delay.
     pub(super) async fn again(&self, letter: Letter, delay: Duration) -> Taken {
-        let bucket = buckets::of(delay);
-        let first = self.send(vec![(letter.clone(), bucket)]).await.pop().unwrap_or(Ok(()));
-        match first {
-            Err(error) if bucket.is_some() && error.kind() == ErrorKind::Unroutable => {
-                self.send(vec![(letter, bucket)]).await.pop().unwrap_or(Ok(()))
-            }
-            first => first,
-        }
+        self.send(vec![(letter, buckets::of(delay))]).await.pop().unwrap_or(Ok(()))
     }
 
     /// Puts a packet into the queue of dead letters.

@@ -75,9 +75,20 @@ impl Press {
         })
     }
 
+    /// Returns the error of a letter that the server has refused, and may take in a moment.
+    pub(super) fn refusal(&self) -> TransportError {
+        refusal(&self.at)
+    }
+
     pub(super) async fn print_one(&self, letter: Letter) -> Taken {
         self.print(vec![letter]).await.pop().unwrap_or(Ok(()))
     }
+}
+
+/// The server has confirmed that it did not take it.
+fn refusal(at: &Arc<str>) -> TransportError {
+    let text = "the server did not take it: the queue is full, or could not store it: try again later";
+    TransportError::new(ErrorKind::Unreachable, at.clone(), text)
 }
 
 impl Bench {
@@ -172,8 +183,7 @@ impl Bench {
             }
             Ok(Confirmation::Nack(message)) => {
                 returned.extend(message);
-                let text = "the server did not take it: the queue is full, or could not store it: try again later";
-                Err(TransportError::new(ErrorKind::Unreachable, self.at.clone(), text))
+                Err(refusal(&self.at))
             }
             Ok(Confirmation::NotRequested) => {
                 let text = "the server was not asked to confirm: nobody knows whether it has it";
