@@ -176,7 +176,8 @@ impl Own {
         *self.child.lock().unwrap() = Some(command.spawn().map_err(|error| format!("{MISSING}: {error}"))?);
         let deadline = Instant::now() + READY;
         while Instant::now() < deadline {
-            if let Some(status) = self.child.lock().unwrap().as_mut().and_then(|child| child.try_wait().ok().flatten()) {
+            if let Some(status) = self.child.lock().unwrap().as_mut().and_then(|child| child.try_wait().ok().flatten())
+            {
                 return Err(format!("the stand-in for AWS has ended: {status}"));
             }
             if self.answers().await {

@@ -25,6 +25,8 @@ struct State {
     /// The text in the requests that are meant, what happens to them, and to how many.
     fault: Option<(String, Fault, usize)>,
     happened: usize,
+    /// The beginnings of all requests.
+    requests: Vec<String>,
 }
 
 /// A proxy in front of a server at `host:port`.
@@ -64,6 +66,11 @@ impl Proxy {
     /// How many requests it has happened to.
     pub fn happened(&self) -> usize {
         self.state.lock().unwrap().happened
+    }
+
+    /// How many requests had this text in them.
+    pub fn seen(&self, text: &str) -> usize {
+        self.state.lock().unwrap().requests.iter().filter(|request| request.contains(text)).count()
     }
 }
 
@@ -110,6 +117,7 @@ async fn requests(
                 _ => None,
             };
             state.happened += usize::from(hit.is_some());
+            state.requests.push(text);
             hit
         };
         if fault.is_some() {

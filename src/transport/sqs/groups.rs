@@ -23,8 +23,16 @@ pub(super) struct Groups {
 struct State {
     /// Can be handed out.
     ready: VecDeque<Lent>,
-    /// Those that wait for the one of their group that is ready or out. A group stands here as long as one of it is.
-    lines: HashMap<String, VecDeque<Lent>>,
+    /// A group stands here as long as one of it is ready or out.
+    lines: HashMap<String, Line>,
+    /// How many lines there have been.
+    count: u64,
+}
+
+/// Those that wait for the one of their group that is ready or out.
+struct Line {
+    number: u64,
+    waiting: VecDeque<Lent>,
 }
 
 impl Groups {
@@ -32,19 +40,29 @@ impl Groups {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes up what was received, in its order.
+    /// Takes up what one request has brought, in its order.
     pub(super) fn arrive(&self, lent: Vec<Lent>) {
         let mut state = self.state();
-        for lent in lent {
+        let State { ready, lines, count } = &mut *state;
+        let before = *count;
+        for mut lent in lent {
             let Some(group) = &lent.group else {
-                state.ready.push_back(lent);
+                ready.push_back(lent);
                 continue;
             };
-            match state.lines.get_mut(group) {
-                Some(line) => line.push_back(lent),
-                None => {
-                    state.lines.insert(group.clone(), VecDeque::new());
-                    state.ready.push_back(lent);
+            match lines.get_mut(group) {
+                Some(line) if line.number > before => {
+                    lent.line = line.number;
+                    line.waiting.push_back(lent);
+                }
+                // SQS lends nothing of a group of which something is lent: what we had of it is done, or its lease has run
+                // out, and it is among these.
+                _ => {
+                    *count += 1;
+                    ready.retain(|old| old.group.as_ref() != Some(group));
+                    lines.insert(group.clone(), Line { number: *count, waiting: VecDeque::new() });
+                    lent.line = *count;
+                    ready.push_back(lent);
                 }
             }
         }
@@ -60,8 +78,9 @@ impl Groups {
     /// Notes until when these are lent now.
     pub(super) fn extended(&self, handles: &[String], until: Instant) {
         let mut state = self.state();
-        let State { ready, lines } = &mut *state;
-        for lent in ready.iter_mut().chain(lines.values_mut().flatten()).filter(|lent| handles.contains(&lent.handle)) {
+        let State { ready, lines, .. } = &mut *state;
+        let all = ready.iter_mut().chain(lines.values_mut().flat_map(|line| &mut line.waiting));
+        for lent in all.filter(|lent| handles.contains(&lent.handle)) {
             lent.until = until;
         }
     }
@@ -75,7 +94,7 @@ impl Groups {
         {
             if lent.left().is_zero() {
                 if let Some(line) = lent.group.as_ref().and_then(|group| state.lines.remove(group)) {
-                    gone.extend(line);
+                    gone.extend(line.waiting);
                 }
                 gone.push(lent);
             } else {
@@ -88,35 +107,8 @@ impl Groups {
     /// Takes out everything.
     pub(super) fn clear(&self) -> Vec<Lent> {
         let mut state = self.state();
-        let State { ready, lines } = &mut *state;
-        ready.drain(..).chain(lines.drain().flat_map(|(_, line)| line)).collect()
-    }
-
-    /// Returns the receipt handles of those who wait for one of this group.
-    fn line(&self, group: &str) -> Vec<String> {
-        let state = self.state();
-        state.lines.get(group).map(|line| line.iter().map(|lent| lent.handle.clone()).collect()).unwrap_or_default()
-    }
-
-    /// One of this group is done for good.
-    fn next(&self, group: &str) {
-        let mut state = self.state();
-        let State { ready, lines } = &mut *state;
-        if let Some(line) = lines.get_mut(group) {
-            match line.pop_front() {
-                Some(next) => ready.push_back(next),
-                None => {
-                    lines.remove(group);
-                    return;
-                }
-            }
-        }
-        drop(state);
-        self.news.notify_one();
-    }
-
-    fn leave(&self, group: &str) -> Vec<Lent> {
-        self.state().lines.remove(group).map(Vec::from).unwrap_or_default()
+        let State { ready, lines, .. } = &mut *state;
+        ready.drain(..).chain(lines.drain().flat_map(|(_, line)| line.waiting)).collect()
     }
 }
 
@@ -125,35 +117,56 @@ pub(super) struct Turn {
     queue: Arc<Queue>,
     groups: Arc<Groups>,
     group: String,
+    line: u64,
     passed: bool,
 }
 
 impl Turn {
-    pub(super) fn new(queue: Arc<Queue>, groups: Arc<Groups>, group: String) -> Self {
-        Self { queue, groups, group, passed: false }
+    pub(super) fn new(queue: Arc<Queue>, groups: Arc<Groups>, group: String, line: u64) -> Self {
+        Self { queue, groups, group, line, passed: false }
     }
 
     /// It is done for good.
     pub(super) fn pass(mut self) {
         self.passed = true;
-        self.groups.next(&self.group);
+        let mut state = self.groups.state();
+        let State { ready, lines, .. } = &mut *state;
+        match lines.get_mut(&self.group).filter(|line| line.number == self.line).map(|line| line.waiting.pop_front()) {
+            Some(Some(next)) => ready.push_back(next),
+            Some(None) => {
+                lines.remove(&self.group);
+                return;
+            }
+            None => return,
+        }
+        drop(state);
+        self.groups.news.notify_one();
     }
 
     /// Returns the receipt handles of those who wait for it, whose leases run too.
-    pub(super) fn line(&self) -> Vec<String> {
-        self.groups.line(&self.group)
+    pub(super) fn waiting(&self) -> Vec<String> {
+        let state = self.groups.state();
+        let line = state.lines.get(&self.group).filter(|line| line.number == self.line);
+        line.map(|line| line.waiting.iter().map(|lent| lent.handle.clone()).collect()).unwrap_or_default()
     }
 
     /// Notes until when these are lent now.
     pub(super) fn extended(&self, handles: &[String], until: Instant) {
         self.groups.extended(handles, until);
     }
+
+    fn leave(&self) -> Vec<Lent> {
+        let mut state = self.groups.state();
+        let ours = state.lines.get(&self.group).is_some_and(|line| line.number == self.line);
+        let line = if ours { state.lines.remove(&self.group) } else { None };
+        line.map(|line| line.waiting.into()).unwrap_or_default()
+    }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         if !self.passed {
-            give_back_soon(&self.queue, self.groups.leave(&self.group));
+            give_back_soon(&self.queue, self.leave());
         }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Lent {
     pub(super) receipts: u32,
     /// In a FIFO queue.
     pub(super) group: Option<String>,
+    /// Which line of its group it stands in.
+    pub(super) line: u64,
     pub(super) received: Instant,
     pub(super) until: Instant,
 }
@@ -100,7 +102,7 @@ fn read(message: Message, received: Instant, until: Instant) -> Option<Lent> {
         key,
     };
     let packet = received_as.packet();
-    Some(Lent { message: id, handle: message.receipt_handle?, packet, receipts, group, received, until })
+    Some(Lent { message: id, handle: message.receipt_handle?, packet, receipts, group, line: 0, received, until })
 }
 
 /// Gives back what nobody has seen, all at once.

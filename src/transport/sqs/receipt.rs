@@ -87,7 +87,7 @@ impl Receipt for SqsReceipt {
             let own = queue.changes.push(&queue.name, (self.handle.clone(), time));
             let Some(turn) = &self.turn else { return own.await };
             // Those who wait for it must not be lent to others in the meantime: each time would be an attempt.
-            let line = turn.line();
+            let line = turn.waiting();
             let ask = |handle: &String| queue.changes.push(&queue.name, (handle.clone(), time));
             let asked: Vec<_> = line.iter().map(ask).collect();
             let (own, asked) = tokio::join!(own, join_all(asked));

@@ -23,7 +23,7 @@ use crate::transport::{Abilities, BoxFuture, Delivery, ErrorKind, Source, Transp
 /// How many polls wait at once, while each of them comes back full.
 const MAX_POLLS: usize = 8;
 
-/// How much longer than the server a receive waits.
+/// How much longer than the server a receive waits that has to ask several times.
 const SLACK: Duration = Duration::from_secs(1);
 
 /// What a handle has that is open.
@@ -41,8 +41,8 @@ impl Subscriber {
     }
 
     async fn receive(&mut self, most: usize) -> Result<Vec<Delivery>, TransportError> {
-        let end = tokio::time::sleep(self.queue.wait + SLACK);
-        tokio::pin!(end);
+        let end = Instant::now() + self.queue.wait + SLACK;
+        let mut again = false;
         loop {
             let ready = self.ready(most).await;
             if !ready.is_empty() {
@@ -64,8 +64,10 @@ impl Subscriber {
                         return Ok(Vec::new());
                     }
                 }
-                () = &mut end => return Ok(Vec::new()),
+                // The first polls end by themselves; later ones go on without us.
+                () = tokio::time::sleep_until(end), if again => return Ok(Vec::new()),
             }
+            again = true;
         }
     }
 
@@ -105,7 +107,7 @@ impl Subscriber {
     fn delivery(&self, lent: Lent) -> Delivery {
         let queue = self.queue.clone();
         let (left, attempt) = (lent.left(), queue.unseen.attempt(&lent.message, lent.receipts));
-        let turn = lent.group.map(|group| Turn::new(queue.clone(), self.groups.clone(), group));
+        let turn = lent.group.map(|group| Turn::new(queue.clone(), self.groups.clone(), group, lent.line));
         // Who has no queue for dead letters needs no second copy.
         let letter = queue.dead.is_some().then(|| lent.packet.clone());
         let name = queue.name.clone();
@@ -116,24 +118,27 @@ impl Subscriber {
 
     /// Ends it; what the polls still bring goes back as it comes.
     async fn close(mut self) {
+        let lent = self.end();
+        give_back(&self.queue, lent).await;
+    }
+
+    /// Takes out all that nobody has; the polls that are not done give back what they get.
+    fn end(&mut self) -> Vec<Lent> {
         let mut lent = self.groups.clear();
         for mut poll in std::mem::take(&mut self.polls) {
+            // From here on its task is told that nobody listens, and what it has said before is there.
+            poll.close();
             if let Ok(Ok(there)) = poll.try_recv() {
                 lent.extend(there);
             }
         }
-        give_back(&self.queue, lent).await;
+        lent
     }
 }
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        let mut lent = self.groups.clear();
-        for mut poll in std::mem::take(&mut self.polls) {
-            if let Ok(Ok(there)) = poll.try_recv() {
-                lent.extend(there);
-            }
-        }
+        let lent = self.end();
         give_back_soon(&self.queue, lent);
     }
 }
