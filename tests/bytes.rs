@@ -1,16 +1,20 @@
 use std::fmt;
+use std::sync::Mutex;
 
 use convoke::codec::{self, CloudEvents, Codec, CodecError, Wire};
+use convoke::prelude::*;
 use convoke::transport::{
-    Attribute, Attributes, BoxFuture, DEAD_LETTER, DeadLetterRecord, DeadReason, Delivery, ErrorKind, Packet, Receipt,
-    Settlement, TransportError,
+    Attribute, Attributes, BoxFuture, DEAD_LETTER, DeadLetterRecord, DeadReason, Delivery, ErrorKind, Memory, Packet,
+    Publisher, Receipt, Settlement, TransportError,
 };
-use convoke::{Envelope, EnvelopeError, EnvelopeLimits};
+use convoke::{Envelope, EnvelopeError, EnvelopeLimits, Permanent, Retry, Route, Worker, testing};
 use proptest::prelude::*;
 use proptest::sample::Index;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::codec::{any_event, any_json, codecs, whole};
+use crate::common::{in_a_process_of_its_own, ms, sleep};
 
 const STRUCTURED: &str = "application/cloudevents+json";
 
@@ -463,4 +467,116 @@ fn no_error_quotes_what_was_read() {
         assert_eq!(error.kind(), ErrorKind::TooLarge);
         hides(&(error.to_string(), &error));
     }
+}
+
+/// What our log targets write, line by line.
+struct Lines(Mutex<Vec<String>>);
+
+static LINES: Lines = Lines(Mutex::new(Vec::new()));
+
+impl log::Log for Lines {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if record.target().starts_with("convoke") {
+            self.0.lock().unwrap().push(format!("{} {} {}", record.level(), record.target(), record.args()));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(topic = "users/registered", entity_id = id, contains_personal_data)]
+struct UserRegistered {
+    id: u64,
+    mail: String,
+}
+
+/// Personal events leave by a route in every form, fail in every way at a worker, and die.
+#[test]
+fn the_log_of_routes_and_workers_hides_it() {
+    in_a_process_of_its_own("bytes::the_log_of_routes_and_workers_hides_it", || {
+        log::set_logger(&LINES).unwrap();
+        log::set_max_level(log::LevelFilter::Trace);
+        for codec in [CloudEvents::structured(), CloudEvents::binary()].map(Some).into_iter().chain([None]) {
+            testing::run("the log hides it", async || {
+                let queue = Memory::queue("users");
+                let here = EventBus::builder().publisher("Users").build().with_authorization(CANARY);
+                let there = EventBus::builder().publisher("Mails").build();
+                let route = Route::new("Users/*", queue.clone()).retry(Retry::exponential(ms(1)).attempts(2));
+                let route = route.attribute("mail", |_: &Envelope| Some(CANARY));
+                let _out = match codec {
+                    Some(codec) => route.codec(codec).open(&here).unwrap(),
+                    None => route.open(&here).unwrap(),
+                };
+                let _hears = [
+                    there.on((|user: &UserRegistered| if user.id == 1 { Err("no") } else { Ok(()) }).named("fails")),
+                    there.on((|user: &UserRegistered| assert!(user.id != 2, "oh")).named("panics")),
+                    there.on(async |user: std::sync::Arc<UserRegistered>| match user.id {
+                        3 => Err(Permanent::new("never")),
+                        4 => Ok(sleep(ms(100)).await),
+                        _ => Ok(()),
+                    }),
+                ]
+                .map(Result::unwrap);
+
+                let retry = Retry::exponential(ms(1)).attempts(2);
+                let worker = Worker::new(queue.clone(), &there).retry(retry).timeout(ms(10));
+                let worker = worker.start().await.unwrap();
+                let user = |id| UserRegistered { id, mail: CANARY.to_owned() };
+                for id in 0..5 {
+                    here.emit(user(id)).await.ok().unwrap();
+                }
+                queue.set_reachable(false);
+                assert!(!here.emit(user(5)).await.is_ok());
+                queue.set_reachable(true);
+                // What does not fit, is unknown, or is broken.
+                let mut odd = secret();
+                odd.metadata.event = "UserRegistered".into();
+                let mut unknown = secret();
+                unknown.metadata.topic = "users/unknown".into();
+                let mut packets = vec![Wire.write(&odd), Wire.write(&unknown), Packet::new("7", CANARY)];
+                packets.push(packet(&[("content-type", STRUCTURED), ("mail", CANARY)], format!("[\"{CANARY}\"]")));
+                packets.push(packet(&[("ce-specversion", "1.0"), ("ce-time", CANARY)], CANARY));
+                for taken in queue.publish(&packets).await {
+                    taken.unwrap();
+                }
+                while queue.waiting() + queue.lent() > 0 {
+                    sleep(ms(10)).await;
+                }
+                let report = worker.drain().await.unwrap();
+                hides(&report);
+                assert_eq!((report.done, report.dead), (1, 9), "{report:?}");
+                let letters = queue.dead_letters().packets();
+                assert_eq!(letters.len(), 9);
+                for letter in &letters {
+                    hides(letter);
+                    hides(&DeadLetterRecord::of(letter).unwrap());
+                }
+                hides(&queue);
+            });
+        }
+        let lines = LINES.0.lock().unwrap();
+        let expected = [
+            "`fails` failed: no",
+            "panicked: oh",
+            "never",
+            "were not done",
+            "no attempt is left",
+            "it failed for good",
+            "nobody knows the event",
+            "it is no event",
+            "is no JSON from line 1, column 1 on",
+            "tried again",
+        ];
+        for expected in expected {
+            assert!(lines.iter().any(|line| line.contains(expected)), "nothing of `{expected}`: {lines:#?}");
+        }
+        for line in &*lines {
+            assert!(!line.contains(CANARY), "{line}");
+        }
+    });
 }
