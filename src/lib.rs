@@ -1,7 +1,7 @@
-//! Coordination for [actix](https://docs.rs/actix), inside one process: **rounds**, in which several parties owe a signal
+//! Coordination for [actix](https://docs.rs/actix): **rounds**, in which several parties owe a signal
 //! and the application acts only when all of them have kept their promise in time; an **event bus**, whose listeners hear
 //! of what has happened and are given what they need; and **services**, which subscribe when they start, clean up when
-//! they stop, and come back when they fail.
+//! they stop, and come back when they fail; and the road of an event to other processes and back.
 //!
 //! # A round
 //!
@@ -108,7 +108,9 @@
 //! | a question that is answered | [`EventBus::request`], [`EventBus::answer`] |
 //! | no bus at hand | [`dispatch`](dispatch()), [`EventBus::install`] |
 //! | what is known of an emission | [`Metadata`], [`TraceContext`] |
-//! | the form of other services | [`Envelope`], [`EnvelopeLimits`] |
+//! | the form of other services | [`Envelope`], [`EnvelopeLimits`], [`codec`] |
+//! | an event that leaves the process | [`Route`], [`transport`] |
+//! | what comes from outside | [`Worker`], [`Retry`], [`OnUnknown`], [`Inbox`], [`transport::redrive`] |
 //! | tests that do not sleep | `#[convoke::test]`, `testing::EventSynchronizer`, `Probe`, `FakeBus` |
 //!
 //! # Features
@@ -120,7 +122,9 @@
 //!   `[dev-dependencies]`.
 //! - `discover`: [`#[listener]`](macro@listener), which marks a function that `EventBus::discover` registers.
 //! - `rate-limit`: the middleware `RateLimit`.
-//! - `metrics`: the middleware `Measure`.
+//! - `metrics`: the middleware `Measure`, and what a [`Worker`] measures.
+//! - `sqlite`, `redis`, `rabbitmq`, `sqs`, `sns`: the [transports](transport) of these names. `sqlite`, `sqs` and `sns` need
+//!   Rust 1.94.1, the rest 1.88.
 //!
 //! # Logging
 //!
@@ -142,6 +146,10 @@
 //! | | error | a service has failed; an arbiter is blocked, and by whom |
 //! | `convoke::shutdown` | debug | a signal has come |
 //! | | error | signals cannot be heard; the process is ended, because it had not shut down in time |
+//! | `convoke::route` | warn | events could not leave, and are tried again |
+//! | `convoke::worker` | debug | a worker starts; a delivery is tried again |
+//! | | warn | a dead letter; a lease was lost; the server was lost, or is back |
+//! | `convoke::transport` | debug, warn | what a transport does beneath: a connection is lost or there again |
 //! | `convoke::runtime` | error | an actor of this crate panicked and is gone |
 #![forbid(unsafe_code)]
 
