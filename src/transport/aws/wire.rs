@@ -277,7 +277,8 @@ fn read(kind: &str, text: String) -> Attribute {
 #[serde(rename_all = "PascalCase")]
 struct Notification {
     r#type: String,
-    message_id: String,
+    #[serde(rename = "MessageId")]
+    _id: String,
     #[serde(rename = "TopicArn")]
     _topic: String,
     message: String,
@@ -313,7 +314,6 @@ impl Notification {
     fn open(self, around: Received) -> Received {
         let attributes = self.message_attributes.into_iter();
         let attributes = attributes.map(|(name, value)| (name, value.r#type, value.value)).collect();
-        let id = if around.key.is_some() { around.id } else { self.message_id };
-        Received { id, body: self.message, attributes, key: around.key }
+        Received { body: self.message, attributes, ..around }
     }
 }

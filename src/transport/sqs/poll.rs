@@ -96,7 +96,8 @@ fn read(message: Message, received: Instant, until: Instant) -> Option<Lent> {
         (name, value.data_type, text)
     });
     let received_as = Received {
-        id: duplicate.map_or_else(|| id.clone(), |id| identifier_text(&id)),
+        // Without de-duplication there is no place for the id of an event: that of the message is another one.
+        id: duplicate.map(|id| identifier_text(&id)).unwrap_or_default(),
         body: message.body.unwrap_or_default(),
         attributes: attributes.collect(),
         key,
