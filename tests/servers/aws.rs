@@ -96,7 +96,11 @@ impl AwsServer {
 /// A configuration of an account that nobody else uses, at this endpoint. The key of a stand-in is its account.
 pub fn config(endpoint: &str) -> SdkConfig {
     static ACCOUNTS: AtomicU64 = AtomicU64::new(0);
-    let account = u64::from(std::process::id()) % 1_000_000 * 100_000 + ACCOUNTS.fetch_add(1, Ordering::Relaxed);
+    config_of(endpoint, u64::from(std::process::id()) % 1_000_000 * 100_000 + ACCOUNTS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A configuration of this account, for several processes that share one.
+pub fn config_of(endpoint: &str, account: u64) -> SdkConfig {
     let credentials = Credentials::new(format!("{account:012}"), "secret", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
