@@ -42,7 +42,10 @@ async fn a_dead_letter_says_why(lab: &Lab<'_>) -> Verdict {
     ensure_eq(&record.source, &source, "the source of the record")?;
     let revived = DeadLetterRecord::revive(letter.packet().clone());
     ensure(revived.attributes == rich().attributes, || "its attributes are not what they were".to_owned())?;
-    ensure_eq(&revived.topic, &rich().topic, "its topic")?;
+    // Not every server has a place for it.
+    ensure(revived.topic.is_empty() || revived.topic == rich().topic, || {
+        format!("its topic is {:?}, and was {:?}", revived.topic, rich().topic)
+    })?;
     letter.ack().await?;
     subscriber.expect_nothing(Duration::from_secs(1)).await?;
     Ok(String::new())
