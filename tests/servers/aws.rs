@@ -21,13 +21,13 @@ use tokio::time::{Instant, sleep, timeout};
 const READY: Duration = Duration::from_secs(60);
 
 /// Points the tests at a server that is there.
-pub const URL: &str = "CONVOKE_TEST_AWS_URL";
+pub(crate) const URL: &str = "CONVOKE_TEST_AWS_URL";
 
 /// Names the program, instead of the one that is installed beside what is built.
-pub const MINISTACK: &str = "CONVOKE_MINISTACK";
+pub(crate) const MINISTACK: &str = "CONVOKE_MINISTACK";
 
 /// Names the Python in whose environment LocalStack is.
-pub const LOCALSTACK: &str = "CONVOKE_LOCALSTACK";
+pub(crate) const LOCALSTACK: &str = "CONVOKE_LOCALSTACK";
 
 const VERSION: &str = "1.5.33";
 
@@ -35,7 +35,7 @@ const MISSING: &str = "ministack cannot be had: python3 -m venv ministack && min
                        set CONVOKE_MINISTACK=ministack/bin/ministack, or CONVOKE_TEST_AWS_URL";
 
 /// A server that is ours and ends with this value, or one that is there already.
-pub struct AwsServer {
+pub(crate) struct AwsServer {
     endpoint: String,
     own: Option<Own>,
 }
@@ -54,7 +54,7 @@ enum Program {
 
 impl AwsServer {
     /// Takes the one that the environment names, or starts ministack.
-    pub async fn start() -> Result<Self, String> {
+    pub(crate) async fn start() -> Result<Self, String> {
         match std::env::var(URL) {
             Ok(endpoint) => Ok(Self { endpoint, own: None }),
             Err(_) => Self::own(ministack()?).await,
@@ -62,7 +62,7 @@ impl AwsServer {
     }
 
     /// Starts LocalStack, if the environment says where it is.
-    pub async fn localstack() -> Result<Self, String> {
+    pub(crate) async fn localstack() -> Result<Self, String> {
         let python = std::env::var(LOCALSTACK)
             .map_err(|_| format!("LocalStack is not there: set {LOCALSTACK} to the Python of its environment"))?;
         Self::own(Program::LocalStack(python.into())).await
@@ -78,23 +78,23 @@ impl AwsServer {
         Ok(Self { endpoint: format!("http://127.0.0.1:{port}"), own: Some(own) })
     }
 
-    pub fn endpoint(&self) -> &str {
+    pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
     /// This server, if it is ours to kill.
-    pub fn ours(&self) -> Option<&dyn Server> {
+    pub(crate) fn ours(&self) -> Option<&dyn Server> {
         self.own.as_ref().map(|own| own as &dyn Server)
     }
 
     /// A configuration of an account that nobody else uses.
-    pub fn config(&self) -> SdkConfig {
+    pub(crate) fn config(&self) -> SdkConfig {
         config(&self.endpoint)
     }
 }
 
 /// A configuration of an account that nobody else uses, at this endpoint. The key of a stand-in is its account.
-pub fn config(endpoint: &str) -> SdkConfig {
+pub(crate) fn config(endpoint: &str) -> SdkConfig {
     static ACCOUNTS: AtomicU64 = AtomicU64::new(0);
     config_of(endpoint, u64::from(std::process::id()) % 1_000_000 * 100_000 + ACCOUNTS.fetch_add(1, Ordering::Relaxed))
 }

@@ -15,6 +15,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+#[cfg(all(feature = "sns", feature = "sqs"))]
+pub(crate) mod aws;
+#[cfg(all(feature = "sns", feature = "sqs"))]
+pub(crate) mod proxy;
+
 /// How long a server may take until it answers: on a busy machine RabbitMQ takes its time.
 const STARTUP: Duration = Duration::from_secs(120);
 

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It never arrives, and the connection is closed.
     LoseRequest,
     /// It arrives and is answered, and the connection is closed instead.
@@ -30,14 +30,14 @@ struct State {
 }
 
 /// A proxy in front of a server at `host:port`.
-pub struct Proxy {
+pub(crate) struct Proxy {
     port: u16,
     state: Arc<Mutex<State>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Proxy {
-    pub async fn start(server: &str) -> io::Result<Self> {
+    pub(crate) async fn start(server: &str) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let state = Arc::new(Mutex::new(State::default()));
@@ -54,22 +54,22 @@ impl Proxy {
         Ok(Self { port, state, task })
     }
 
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Has this happen to the next requests that have this text in them.
-    pub fn aim(&self, text: &str, fault: Fault, times: usize) {
+    pub(crate) fn aim(&self, text: &str, fault: Fault, times: usize) {
         self.state.lock().unwrap().fault = Some((text.to_owned(), fault, times));
     }
 
     /// How many requests it has happened to.
-    pub fn happened(&self) -> usize {
+    pub(crate) fn happened(&self) -> usize {
         self.state.lock().unwrap().happened
     }
 
     /// How many requests had this text in them.
-    pub fn seen(&self, text: &str) -> usize {
+    pub(crate) fn seen(&self, text: &str) -> usize {
         self.state.lock().unwrap().requests.iter().filter(|request| request.contains(text)).count()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use convoke::codec::{Codec, Wire};
-use convoke::transport::conformance::{Channel, Fixture, Server, Wants};
+use convoke::transport::conformance::{Channel, Fixture, GROUPS, Server, Wants};
 use convoke::transport::{
     Attribute, BoxFuture, DeadLetterRecord, DeadReason, Delivery, Demand, ErrorKind, Packet, Publisher, Sns, Source,
     Sqs, SqsBuilder, TransportError, redrive,
@@ -30,34 +30,38 @@ const MAX_BYTES: usize = 256 * 1024;
 
 /// Which of the transports of AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Sqs,
     SqsFifo,
     Sns,
 }
 
 /// A transport of AWS, with a server that stands in for it.
-pub struct AwsFixture {
+pub(crate) struct AwsFixture {
     kind: Kind,
+    faithful: bool,
     server: AwsServer,
 }
 
 impl AwsFixture {
-    pub async fn start(kind: Kind) -> Result<Self, String> {
-        Ok(Self { kind, server: AwsServer::start().await? })
+    pub(crate) async fn start(kind: Kind) -> Result<Self, String> {
+        Ok(Self { kind, faithful: false, server: AwsServer::start().await? })
     }
 
-    pub async fn localstack(kind: Kind) -> Result<Self, String> {
-        Ok(Self { kind, server: AwsServer::localstack().await? })
+    pub(crate) async fn localstack(kind: Kind) -> Result<Self, String> {
+        Ok(Self { kind, faithful: true, server: AwsServer::localstack().await? })
     }
 }
 
 impl Fixture for AwsFixture {
     fn name(&self) -> &str {
-        match self.kind {
-            Kind::Sqs => "sqs",
-            Kind::SqsFifo => "sqs-fifo",
-            Kind::Sns => "sns",
+        match (self.kind, self.faithful) {
+            (Kind::Sqs, false) => "sqs",
+            (Kind::SqsFifo, false) => "sqs-fifo",
+            (Kind::Sns, false) => "sns",
+            (Kind::Sqs, true) => "sqs-localstack",
+            (Kind::SqsFifo, true) => "sqs-fifo-localstack",
+            (Kind::Sns, true) => "sns-localstack",
         }
     }
 
@@ -90,7 +94,7 @@ impl Fixture for AwsFixture {
             let topic = Sns::topic(name).config(&config).assume_durable(false);
             let topic = topic.deadline(DEADLINE).create_if_missing().await?;
             // Each group has a queue, which is there before anything is published.
-            let groups = if wants.fan_out { &["", "billing", "shipping"][..] } else { &[""][..] };
+            let groups = if wants.fan_out { &["", GROUPS[0], GROUPS[1]][..] } else { &[""][..] };
             let mut queues = std::collections::BTreeMap::new();
             for group in groups {
                 let queue = queue(format!("{name}-for-{group}")).dead_letter_queue(format!("{name}-dead")).await?;
@@ -107,6 +111,34 @@ impl Fixture for AwsFixture {
     fn server(&self) -> Option<&dyn Server> {
         self.server.ours()
     }
+}
+
+/// The suite over each of them.
+macro_rules! conforms {
+    ($($name:ident: $kind:expr, $title:literal;)*) => {$(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn conforms() {
+                super::super::conform($title, async || AwsFixture::start($kind).await);
+            }
+
+            /// Only where LocalStack is: it is slower, and more like AWS.
+            #[test]
+            fn conforms_on_localstack() {
+                if std::env::var_os(crate::servers::aws::LOCALSTACK).is_some() {
+                    super::super::conform($title, async || AwsFixture::localstack($kind).await);
+                }
+            }
+        }
+    )*};
+}
+
+conforms! {
+    sqs: Kind::Sqs, "sqs";
+    sqs_fifo: Kind::SqsFifo, "sqs-fifo";
+    sns: Kind::Sns, "sns";
 }
 
 async fn server() -> AwsServer {

@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use convoke::transport::conformance::{Fixture, Scale, Suite, Table};
 
+#[cfg(all(feature = "sns", feature = "sqs"))]
+mod aws;
 mod memory;
 
 /// What all suites of this process have found out.
