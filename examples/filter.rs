@@ -1,56 +1,63 @@
-//! Who gets which event of a topic of SNS: two queues, each with a filter policy on the event's and the entity's name.
-//! `AWS_ENDPOINT_URL=http://127.0.0.1:4566 cargo run --example filter --features sns,sqs`
+//! Who gets which event of one topic? Two queues of SQS subscribe to a topic of SNS, each with a filter.
+//!
+//! `AWS_ENDPOINT_URL=http://127.0.0.1:4566 cargo run --features sns,sqs --example filter`; without the variable, over AWS.
+
 #![expect(clippy::print_stdout, reason = "an example shows what happened")]
 
 use std::error::Error;
 use std::time::Duration;
 
-use convoke::codec::{self, Codec, Wire};
-use convoke::transport::{Publisher, Sns, Source, Sqs};
-use convoke::{Envelope, EnvelopeLimits, Metadata};
-use serde_json::json;
+use convoke::prelude::*;
+use convoke::transport::{Sns, Sqs};
+use convoke::{Route, Worker, WorkerHandle};
+use serde::{Deserialize, Serialize};
 
-const ADVICE: &str = "this needs AWS, or what stands in for it: `pip install ministack==1.5.33`, run `ministack`, and set \
-                      AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_REGION=eu-central-1 AWS_ACCESS_KEY_ID=000000000000 \
-                      AWS_SECRET_ACCESS_KEY=any";
+#[derive(Event, Serialize, Deserialize)]
+struct UserRegistered(u64); // of the entity `User`
 
-fn event(entity: &str, name: &str) -> Envelope {
-    let mut metadata = Metadata::new(name.to_owned());
-    metadata.entity = entity.to_owned().into();
-    metadata.publisher = "Shop".into();
-    Envelope::new(metadata, json!({ "id": 7 }))
+#[derive(Event, Serialize, Deserialize)]
+struct UserRenamed(u64);
+
+#[derive(Event, Serialize, Deserialize)]
+struct OrderPlaced(u64);
+
+#[derive(Event, Serialize, Deserialize)]
+struct OrderPaid(u64);
+
+async fn work(name: &'static str, queue: Sqs) -> Result<WorkerHandle, Box<dyn Error>> {
+    let bus = EventBus::default();
+    bus.on_topic("**", move |event: &JsonEvent| println!("{name:>5} hears of {}", event.name()))?.forever();
+    Ok(Worker::new(queue, &bus).start().await?)
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let topic = Sns::topic("shop").create_if_missing().await?;
-    let mut mails = Sqs::queue("mails").wait(Duration::from_secs(1)).create_if_missing().await?;
-    let mut stock = Sqs::queue("stock").wait(Duration::from_secs(1)).create_if_missing().await?;
+    Sqs::queue("dead").create_if_missing().await?;
+    let mails = Sqs::queue("mails").dead_letter_queue("dead").create_if_missing().await?;
+    let stock = Sqs::queue("stock").dead_letter_queue("dead").create_if_missing().await?;
     topic.subscribe(&mails).filter("eventName", ["UserRegistered", "OrderPlaced"]).await?;
     topic.subscribe(&stock).filter("entityName", ["Order"]).await?;
 
-    let names = [("User", "UserRegistered"), ("User", "UserRenamed"), ("Order", "OrderPlaced"), ("Order", "OrderPaid")];
-    let packets = names.map(|(entity, name)| Wire.write(&event(entity, name)));
-    topic.publish(&packets).await.into_iter().collect::<Result<(), _>>()?;
+    let bus = EventBus::builder().publisher("Shop").build();
+    let _out = Route::new("Shop/*", topic).open(&bus)?;
+    bus.emit(UserRegistered(1)).await.ok()?;
+    bus.emit(UserRenamed(1)).await.ok()?; // nobody subscribes to this one
+    bus.emit(OrderPlaced(7)).await.ok()?;
+    bus.emit(OrderPaid(7)).await.ok()?;
 
-    for (name, queue) in [("mails", &mut mails), ("stock", &mut stock)] {
-        let mut seen = Vec::new();
-        queue.open(10).await?;
-        while seen.len() < 2 {
-            for delivery in queue.receive(10).await? {
-                seen.push(codec::read(delivery.packet(), EnvelopeLimits::default())?.metadata.event.to_string());
-                delivery.ack().await?;
-            }
+    for worker in [work("mails", mails).await?, work("stock", stock).await?] {
+        while worker.report().done < 2 {
+            actix::clock::sleep(Duration::from_millis(10)).await; // an application runs until `shutdown_signal()`
         }
-        seen.sort();
-        println!("{name}: {}", seen.join(", "));
-        queue.close().await?;
+        worker.drain().await?;
     }
     Ok(())
 }
 
 #[actix::main]
-async fn main() {
-    if let Err(error) = run().await {
-        println!("{error}\n{ADVICE}");
-    }
+async fn main() -> Result<(), Box<dyn Error>> {
+    run().await.inspect_err(|_| {
+        println!("this needs AWS, or what stands in for it: `pip install ministack==1.5.33`, run `ministack`, and set");
+        println!("AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_REGION=eu-central-1 AWS_ACCESS_KEY_ID=000000000000 AWS_SECRET_ACCESS_KEY=any");
+    })
 }

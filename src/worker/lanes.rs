@@ -84,6 +84,8 @@ fn leave(key: &str, place: u64, tails: &Tails) {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[actix::test]
@@ -92,7 +94,7 @@ mod tests {
         let (mut first, mut second) = (lanes.enter(Some("a".into())), lanes.enter(Some("a".into())));
         let mut other = lanes.enter(Some("b".into()));
         assert_eq!((first.wait().await, other.wait().await), (Before::Settled, Before::Settled));
-        assert!(futures_util::poll!(std::pin::pin!(second.before.as_mut().unwrap())).is_pending());
+        assert!(second.before.as_mut().unwrap().now_or_never().is_none());
         first.end(Before::Settled);
         assert_eq!(second.wait().await, Before::Settled);
         let mut third = lanes.enter(Some("a".into()));
