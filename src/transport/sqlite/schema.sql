@@ -1,14 +1,19 @@
 -- What a queue is in a file of SQLite. Each change after a release is a step of its own, in schema.rs.
 
 -- A lane is what one group of subscribers gets of one queue. An implicit one was made by who published before there was
--- any; the first group that comes takes it over.
+-- any; the first group that comes takes it over. `shared` is set once a queue has had more than one.
 CREATE TABLE convoke_lane (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     queue    TEXT NOT NULL,
     grp      TEXT NOT NULL,
     implicit INTEGER NOT NULL,
+    shared   INTEGER NOT NULL DEFAULT 0,
     UNIQUE (queue, grp)
 ) STRICT;
+CREATE TRIGGER convoke_lane_added AFTER INSERT ON convoke_lane BEGIN
+    UPDATE convoke_lane SET shared = 1
+    WHERE queue = NEW.queue AND (SELECT count(*) FROM convoke_lane WHERE queue = NEW.queue) > 1;
+END;
 
 -- What was published, once for all lanes. `lane` is set if it is for one alone, `due` if it is held back.
 CREATE TABLE convoke_message (
@@ -43,16 +48,24 @@ CREATE INDEX convoke_delivery_next ON convoke_delivery (lane, state, sort);
 CREATE INDEX convoke_delivery_key ON convoke_delivery (lane, key) WHERE key IS NOT NULL;
 CREATE INDEX convoke_delivery_shared ON convoke_delivery (message) WHERE shared = 1;
 
-CREATE TRIGGER convoke_message_published AFTER INSERT ON convoke_message BEGIN
-    INSERT INTO convoke_lane (queue, grp, implicit)
-        SELECT NEW.queue, '', 1 WHERE NOT EXISTS (SELECT 1 FROM convoke_lane WHERE queue = NEW.queue);
+-- These run for each message: what most of them do not need stands in another one.
+CREATE TRIGGER convoke_message_first BEFORE INSERT ON convoke_message
+WHEN NOT EXISTS (SELECT 1 FROM convoke_lane WHERE queue = NEW.queue) BEGIN
+    INSERT INTO convoke_lane (queue, grp, implicit) VALUES (NEW.queue, '', 1);
+END;
+CREATE TRIGGER convoke_message_free AFTER INSERT ON convoke_message WHEN NEW.key IS NULL BEGIN
+    INSERT INTO convoke_delivery (lane, message, rank, state, sort, shared)
+        SELECT id, NEW.id, 255 - NEW.priority, NEW.due > 0, iif(NEW.due > 0, NEW.due, 255 - NEW.priority), shared
+        FROM convoke_lane WHERE queue = NEW.queue AND (NEW.lane IS NULL OR id = NEW.lane);
+END;
+CREATE TRIGGER convoke_message_keyed AFTER INSERT ON convoke_message WHEN NEW.key IS NOT NULL BEGIN
     INSERT INTO convoke_delivery (lane, message, key, rank, state, sort, shared)
         SELECT lane, NEW.id, NEW.key, 255 - NEW.priority,
             CASE WHEN blocked THEN 3 WHEN NEW.due > 0 THEN 1 ELSE 0 END,
             CASE WHEN NEW.due > 0 THEN NEW.due WHEN blocked THEN 0 ELSE 255 - NEW.priority END,
-            NEW.lane IS NULL AND (SELECT count(*) FROM convoke_lane WHERE queue = NEW.queue) > 1
+            shared
         FROM (
-            SELECT id AS lane, NEW.key IS NOT NULL AND EXISTS (
+            SELECT id AS lane, shared, EXISTS (
                 SELECT 1 FROM convoke_delivery AS earlier WHERE earlier.lane = all_lanes.id AND earlier.key = NEW.key
             ) AS blocked
             FROM convoke_lane AS all_lanes WHERE queue = NEW.queue AND (NEW.lane IS NULL OR id = NEW.lane)
