@@ -24,14 +24,14 @@ pub(super) const WINDOW: usize = 256;
 /// What RabbitMQ 4 takes, unless it is told otherwise.
 pub(super) const MAX_BYTES: usize = 16 * 1024 * 1024;
 
+/// What the name of a queue of dead letters ends in, unless it is named. It has none itself.
+const DEAD: &str = "-dead";
+
 /// The longest name of a queue: AMQP takes 255 bytes, and those of delay queues and dead letters are longer than this.
 const MAX_NAME: usize = 230;
 
-/// For how long an unused delay queue of a classic queue stays beyond its delay.
+/// For how long an unused delay queue stays beyond its delay.
 const IDLE: Duration = Duration::from_secs(60 * 60);
-
-/// The highest priority that a classic queue knows.
-const MAX_PRIORITIES: u8 = 255;
 
 /// A queue of RabbitMQ that is not looked for yet: `.await` does so, and gives a [`RabbitMq`].
 #[must_use = "it does nothing until it is awaited"]
@@ -106,7 +106,7 @@ impl RabbitMqBuilder {
         self
     }
 
-    /// Names the queue of its dead letters; `<name>-dead` by default. It has to be there, or to be made with
+    /// Names the queue of its dead letters; `<name>-dead` by default, and none for a queue whose name ends so. It has to be there, or to be made with
     /// [`create_if_missing`](Self::create_if_missing).
     pub fn dead_letter_queue(mut self, name: impl Into<String>) -> Self {
         self.dead = Some(name.into());
@@ -132,8 +132,7 @@ impl RabbitMqBuilder {
         self
     }
 
-    /// Sets after how long an unused delay queue of a [`classic`](Self::classic) queue is deleted, beyond its delay; an hour
-    /// by default, and at least a second.
+    /// Sets after how long an unused delay queue is deleted, beyond its delay; an hour by default, and at least a second.
     pub fn delay_queues_expire_after(mut self, idle: Duration) -> Self {
         self.idle = idle;
         self
@@ -172,7 +171,6 @@ impl RabbitMqBuilder {
         let desk = Desk {
             at,
             queue,
-            kind: self.kind,
             dead,
             priorities: self.priorities > 0,
             max_bytes: self.max_bytes,
@@ -194,7 +192,10 @@ impl RabbitMqBuilder {
 
     /// Looks for the queue of dead letters, and makes it if it may. One that was named has to be there.
     async fn dead(&self, at: &Arc<str>, server: &RabbitMqServer) -> Result<Option<ShortString>, TransportError> {
-        let name = self.dead.clone().unwrap_or_else(|| format!("{}-dead", self.name));
+        if self.dead.is_none() && self.name.ends_with(DEAD) {
+            return Ok(None);
+        }
+        let name = self.dead.clone().unwrap_or_else(|| format!("{}{DEAD}", self.name));
         let name = checked(at, &name)?;
         if declare::find(at, server.publishing(), &name, self.deadline).await?.is_some() {
             return Ok(Some(name));
@@ -219,10 +220,7 @@ impl RabbitMqBuilder {
             None => declare::of_kind(self.kind),
         };
         if self.priorities > 0 {
-            arguments.insert(
-                declare::short("x-max-priority"),
-                AMQPValue::LongInt(self.priorities.min(MAX_PRIORITIES).into()),
-            );
+            arguments.insert(declare::short("x-max-priority"), AMQPValue::LongInt(self.priorities.into()));
         }
         let lane = server.publishing().lane(at, self.deadline).await?;
         declare::queue(at, &lane, queue, arguments, self.deadline).await?;

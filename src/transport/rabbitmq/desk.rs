@@ -3,6 +3,7 @@
 //! `publish → Desk → the queue, or a delay queue that leads to it`, `a receipt → Desk → the same, or the dead letters`
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,13 +26,12 @@ const PAUSES: [Duration; 6] = {
 pub(super) struct Desk {
     pub(super) at: Arc<str>,
     pub(super) queue: ShortString,
-    pub(super) kind: QueueKind,
     /// The queue of dead letters, if there is one.
     pub(super) dead: Option<ShortString>,
     pub(super) priorities: bool,
     pub(super) max_bytes: usize,
     pub(super) deadline: Duration,
-    /// For how long a delay queue of a classic queue stays beyond its delay when nothing is put into it.
+    /// For how long a delay queue stays beyond its delay when nothing is put into it.
     pub(super) idle: Duration,
     pub(super) line: Arc<Line>,
     pub(super) press: Press,
@@ -77,10 +77,11 @@ impl Desk {
             let mut error = None;
             if let Some(bucket) = *bucket {
                 letter.key = self.delay_queue(bucket);
-                if !refused.contains_key(&bucket) {
-                    refused.insert(bucket, self.declare(bucket).await.err());
-                }
-                error = refused.get(&bucket).cloned().flatten();
+                let declared = match refused.entry(bucket) {
+                    Entry::Occupied(declared) => declared.into_mut(),
+                    Entry::Vacant(first) => first.insert(self.declare(bucket).await.err()),
+                };
+                error = declared.clone();
             }
             if error.is_none() {
                 good.push(letter);
@@ -148,21 +149,19 @@ impl Desk {
         ShortString::try_new(format!("{}.retry.{bucket}", self.queue)).unwrap_or_else(|_| self.queue.clone())
     }
 
-    /// Makes a delay queue, unless that was done a moment ago.
+    /// Makes a delay queue, unless that was done a moment ago: to make it once more renews the time after which it goes.
+    ///
+    /// It is a classic one. A quorum queue is deleted when that time has passed since it was made, with what waits in it,
+    /// whether it was used or not; and one of 3.10 with messages that expire may find no leader after a kill.
     async fn declare(&self, bucket: u64) -> Result<(), TransportError> {
-        let fresh =
-            self.lock().get(&bucket).is_some_and(|at| self.kind == QueueKind::Quorum || at.elapsed() < self.idle / 2);
-        if fresh {
+        if self.lock().get(&bucket).is_some_and(|at| at.elapsed() < self.idle / 2) {
             return Ok(());
         }
         let number = |milliseconds: u64| AMQPValue::LongLongInt(milliseconds.try_into().unwrap_or(i64::MAX));
-        let mut arguments = declare::dead_letters_to(self.kind, &self.queue);
+        let idle = u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX).max(1000);
+        let mut arguments = declare::dead_letters_to(QueueKind::Classic, &self.queue);
         arguments.insert(declare::short("x-message-ttl"), number(bucket));
-        // A quorum queue is deleted when that long has passed since it was made, with what is in it: it has to stay.
-        if self.kind == QueueKind::Classic {
-            let idle = u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX).max(1000);
-            arguments.insert(declare::short("x-expires"), number(bucket.saturating_add(idle)));
-        }
+        arguments.insert(declare::short("x-expires"), number(bucket.saturating_add(idle)));
         let name = self.delay_queue(bucket);
         let lane = self.line.lane(&self.at, self.deadline).await?;
         match declare::queue(&self.at, &lane, &name, arguments, self.deadline).await {

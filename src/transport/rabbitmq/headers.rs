@@ -79,7 +79,10 @@ pub(super) fn write(at: &Arc<str>, packet: &Packet, priority: bool) -> Result<Ba
     if let Some(key) = &packet.key {
         text(KEY, key.clone());
     }
-    let mut properties = BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type(short(JSON));
+    let content_type = packet.attributes.text(CONTENT_TYPE).and_then(|text| ShortString::try_new(text).ok());
+    let mut properties = BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_content_type(content_type.unwrap_or_else(|| short(JSON)));
     match ShortString::try_new(packet.id.as_str()) {
         Ok(id) if packet.id.is_empty() => drop(id),
         Ok(id) => properties = properties.with_message_id(id),
@@ -97,7 +100,9 @@ pub(super) fn write(at: &Arc<str>, packet: &Packet, priority: bool) -> Result<Ba
     Ok(properties.with_headers(headers))
 }
 
+/// What a body is, unless an attribute of this name says otherwise.
 const JSON: &str = "application/json";
+const CONTENT_TYPE: &str = "content-type";
 
 /// What a header has beside its name and its text.
 const OVERHEAD: usize = 8;
@@ -129,6 +134,13 @@ pub(super) fn read(properties: &BasicProperties, body: Vec<u8>) -> (Packet, u32)
     }
     for (name, attribute) in others.iter() {
         packet.attributes.insert(name, attribute.clone());
+    }
+    // A stranger says it in the property alone.
+    if let Some(kind) = properties.content_type()
+        && kind.as_str() != JSON
+        && packet.attributes.get(CONTENT_TYPE).is_none()
+    {
+        packet.attributes.insert(CONTENT_TYPE, kind.as_str());
     }
     (packet, attempt.saturating_add(returned))
 }
@@ -308,6 +320,7 @@ mod tests {
         let long = "n".repeat(300);
         let attributes: Vec<(&str, Attribute)> = vec![
             ("text", "täxt \u{1F980}\0\n".into()),
+            (CONTENT_TYPE, JSON.into()),
             ("", "no name".into()),
             ("empty", "".into()),
             ("number", 7_u64.into()),

@@ -58,7 +58,7 @@ use crate::transport::{Abilities, BoxFuture, Packet, Publisher, Source, Transpor
 ///
 /// - What was confirmed is kept when the server is killed. What was acknowledged a moment before may come again, because
 ///   the server does not confirm an acknowledgement. A retry or a dead letter that the server is killed at, or this
-///   process, may be there twice, and is never gone.
+///   process, may be there twice.
 /// - There is no order: what is retried or released falls behind, and several subscribers share a queue.
 /// - A delivery is lent for as long as the connection lives. The server ends a channel on which one is not settled for
 ///   30 minutes (its `consumer_timeout`): all that was lent on it comes again.
@@ -66,9 +66,9 @@ use crate::transport::{Abilities, BoxFuture, Packet, Publisher, Source, Transpor
 ///   having been settled, because the process died or released it. (RabbitMQ before 4.3 counts what was prefetched and
 ///   released as well.) A classic queue does not count these.
 /// - A delay is rounded up to 50, 100, 200 or 500 ms, 1, 2, 5, 10, 20 or 30 s or min, 1, 2, 5 or 12 h, 1, 2, 4 or 7 days,
-///   for each of which there is a queue. It is made when it is needed first. Those of a quorum queue stay, because
-///   the server would expire them with what waits in them; those of a classic queue expire when they have not been used
-///   for an hour.
+///   for each of which there is a queue on one server, made when it is needed and deleted when it has not been used for an
+///   hour. Where a delay ends the server moves the packet from one queue to the other without waiting for a confirm: one
+///   that it is killed at in that moment may be gone.
 ///
 /// # When not to use it
 ///
