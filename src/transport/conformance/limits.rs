@@ -21,7 +21,8 @@ const REACHABLE: usize = 64 * 1024 * 1024;
 
 /// Publishes one that is refused among four others, which go.
 async fn refuse(channel: &Channel, bad: Packet, kind: ErrorKind, what: &str) -> Result<(), Fault> {
-    let good = ["one", "two", "three", "four"].map(packet);
+    // Different each time: a server that knows their ids would drop them.
+    let good = ["one", "two", "three", "four"].map(|name| packet(&format!("{name} beside {what}")));
     let mut batch = good.to_vec();
     batch.insert(2, bad);
     for (at, taken) in publish(&*channel.publisher, &batch).await?.into_iter().enumerate() {
