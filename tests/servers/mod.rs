@@ -19,6 +19,8 @@ use tokio::time::{Instant, sleep};
 pub(crate) mod aws;
 #[cfg(all(feature = "sns", feature = "sqs"))]
 pub(crate) mod proxy;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
 
 /// How long a server may take until it answers: on a busy machine RabbitMQ takes its time.
 const STARTUP: Duration = Duration::from_secs(120);

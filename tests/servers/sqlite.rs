@@ -3,21 +3,21 @@
 use std::path::{Path, PathBuf};
 
 /// A folder that goes with this value.
-pub struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         let name = format!("convoke-sqlite-{}", convoke::Uuid::now_v7());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir(&folder)?;
         Ok(Self(folder))
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }

@@ -10,6 +10,8 @@ use convoke::transport::conformance::{Fixture, Scale, Suite, Table};
 #[cfg(all(feature = "sns", feature = "sqs"))]
 mod aws;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 /// What all suites of this process have found out.
 static JOINT: Mutex<Option<Table>> = Mutex::new(None);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use convoke::transport::conformance::{Channel, Fixture, Wants};
+use convoke::transport::conformance::{Channel, Fixture, GROUPS, Wants};
 use convoke::transport::{
     BoxFuture, DeadLetterRecord, DeadReason, Delivery, ErrorKind, Packet, Publisher, Source, Sqlite, SqliteInbox,
     TransportError, redrive,
@@ -20,12 +20,12 @@ mod kills;
 mod model;
 
 /// All channels are queues of one file. There is no server to kill: `kills` kills processes instead.
-pub struct SqliteFixture {
+pub(crate) struct SqliteFixture {
     folder: Folder,
 }
 
 impl SqliteFixture {
-    pub fn start() -> Result<Self, String> {
+    pub(crate) fn start() -> Result<Self, String> {
         let folder = Folder::new().map_err(|error| format!("there is no folder for temporary files: {error}"))?;
         Ok(Self { folder })
     }
@@ -54,8 +54,10 @@ impl Fixture for SqliteFixture {
     }
 }
 
-/// Those that the suite asks for.
-const GROUPS: [&str; 2] = ["billing", "shipping"];
+#[test]
+fn conforms() {
+    super::conform("sqlite", async || SqliteFixture::start());
+}
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
