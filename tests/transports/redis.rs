@@ -469,12 +469,10 @@ async fn nothing_is_lost_when_workers_are_killed_fifty_times() {
     redis.open(10).await.unwrap();
     let packets = packets(MESSAGES);
     let program = std::env::current_exe().unwrap();
-    let name = concat!(module_path!(), "::a_worker_that_is_killed");
-    let name = name.split_once("::").unwrap().1;
     for (round, some) in packets.chunks(MESSAGES / ROUNDS).enumerate() {
         publish(&redis, some).await;
         let mut worker = Command::new(&program)
-            .args(["--exact", name, "--ignored", "--nocapture"])
+            .args(["--exact", &path("a_worker_that_is_killed"), "--ignored", "--nocapture"])
             .env("CONVOKE_TEST_KILLED_AT", server.url())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -507,6 +505,12 @@ async fn nothing_is_lost_when_workers_are_killed_fifty_times() {
         count(&server, &["XLEN", "orders"]).await == 0
     })
     .await;
+}
+
+/// What a test of this file is called on the command line.
+fn path(name: &str) -> String {
+    let module = module_path!().split_once("::").unwrap().1;
+    format!("{module}::{name}")
 }
 
 /// Up to 5 ms, another one each time.
@@ -612,9 +616,29 @@ async fn an_entry_of_others_is_delivered() {
     assert_eq!(next(&mut redis).await.packet().id, "3-1", "what others have deleted does not come again");
 }
 
+/// In a process of its own, where every log is written at every level.
+#[test]
+fn passwords_and_payloads_are_in_no_log() {
+    let program = std::env::current_exe().unwrap();
+    let child = Command::new(program)
+        .args(["--exact", &path("passwords_and_payloads_are_in_no_error"), "--nocapture"])
+        .env("CONVOKE_TEST_LOGS", "1")
+        .env("RUST_LOG", "trace")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout) + String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success(), "{said}");
+    assert!(said.contains("convoke::transport") && said.contains("1 passed"), "{said}");
+    assert!(!said.contains(CANARY), "{said}");
+}
+
+const CANARY: &str = "canary-7f3a";
+
 #[tokio::test]
-async fn a_password_is_nowhere_to_be_seen() {
-    const CANARY: &str = "canary-7f3a";
+async fn passwords_and_payloads_are_in_no_error() {
+    if std::env::var_os("CONVOKE_TEST_LOGS").is_some() {
+        env_logger::init();
+    }
     let server = started(&["--requirepass", CANARY, "--appendonly", "yes"]).await;
     let address = server.url().trim_start_matches("redis://").to_owned();
     let mut shown = String::new();
@@ -633,10 +657,37 @@ async fn a_password_is_nowhere_to_be_seen() {
     failed(format!("redis://:{CANARY}@127.0.0.1:notaport"), ErrorKind::Refused).await;
     failed(format!("{CANARY}://:{CANARY}@{address}"), ErrorKind::Refused).await;
     failed(format!("rediss://:{CANARY}@{address}"), ErrorKind::Unreachable).await;
-    let mut redis =
-        Redis::stream("orders").at(format!("redis://:{CANARY}@{address}")).create_if_missing().await.unwrap();
+
+    let url = format!("redis://:{CANARY}@{address}");
+    let mut redis = Redis::stream("orders").at(&url).create_if_missing().await.unwrap();
     redis.open(1).await.unwrap();
     assert!(!Source::abilities(&redis).durable, "this server may lose what it has confirmed");
     shown.push_str(&format!("{redis:?} {} {:?}", Publisher::name(&redis), redis.clone()));
-    assert!(shown.contains("redis:orders") && !shown.contains(CANARY), "{shown}");
+
+    let mut packet = Packet::new("id", CANARY);
+    packet.attributes.insert("secret", CANARY);
+    publish(&redis, std::slice::from_ref(&packet)).await;
+    let delivery = next(&mut redis).await;
+    shown.push_str(&format!("{delivery:?}"));
+    // The server's own errors repeat what they were given.
+    let client = redis::Client::open(url).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let _: Value = cmd("SET").arg("orders-dead").arg(CANARY).query_async(&mut connection).await.unwrap();
+    let error = delivery.dead_letter(DeadReason::Permanent, vec![CANARY.to_owned()]).await.unwrap_err();
+    shown.push_str(&format!("{error} {error:?}"));
+    let _: Value = cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query_async(&mut connection).await.unwrap();
+    for error in redis.publish(std::slice::from_ref(&packet)).await {
+        shown.push_str(&format!("{error:?}"));
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Unreachable);
+    }
+    let _: Value = cmd("ACL").arg("SETUSER").arg("default").arg("-xadd").query_async(&mut connection).await.unwrap();
+    for error in redis.publish(std::slice::from_ref(&packet)).await {
+        shown.push_str(&format!("{error:?}"));
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Refused);
+    }
+    assert!(
+        shown.contains("redis:orders") && !shown.contains(CANARY),
+        "it is shown: {}",
+        shown.replace(CANARY, "HERE")
+    );
 }

@@ -123,6 +123,9 @@ pub(super) fn text(bytes: Vec<u8>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn through(packet: &Packet) -> Packet {
@@ -150,6 +153,38 @@ mod tests {
         assert_eq!(through(&packet), packet);
         let empty = Packet::new("x", "");
         assert_eq!(through(&empty), empty);
+    }
+
+    fn attribute() -> impl Strategy<Value = Attribute> {
+        prop_oneof![
+            any::<String>().prop_map(Attribute::Text),
+            any::<i64>().prop_map(Attribute::from),
+            vec(any::<String>(), 0..4).prop_map(Attribute::from),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_packet_comes_out_as_it_went_in(
+            id in ".+", body in vec(any::<u8>(), 0..100), topic in any::<String>(), key in any::<Option<String>>(),
+            attributes in vec((any::<String>(), attribute()), 0..8),
+        ) {
+            let mut packet = Packet::new(id, body);
+            packet.attributes = attributes.into_iter().collect();
+            (packet.topic, packet.key) = (topic, key);
+            prop_assert_eq!(through(&packet), packet);
+        }
+
+        #[test]
+        fn any_entry_is_read(fields in vec(("[a-z:]{0,4}|body|payload|id|key", vec(any::<u8>(), 0..20)), 0..12), odd: bool) {
+            let bulk = |bytes: &[u8]| Value::BulkString(bytes.to_vec());
+            let mut all: Vec<_> = fields.iter().flat_map(|(name, value)| [bulk(name.as_bytes()), bulk(value)]).collect();
+            if odd {
+                all.push(Value::Nil);
+            }
+            let packet = read("1-0", all);
+            prop_assert!(packet.attributes.len() <= fields.len() && !packet.id.is_empty());
+        }
     }
 
     #[test]

@@ -37,6 +37,16 @@ impl Fault {
         Self::broken(ErrorKind::Unreachable, "the server does not answer: look whether it is overloaded")
     }
 
+    pub(super) fn of_connecting(error: &RedisError) -> Self {
+        match error.kind() {
+            ClientError::Io if !error.is_connection_refusal() => {
+                let text = "no connection comes about: check the address, and with rediss the certificate";
+                Self::broken(ErrorKind::Unreachable, text)
+            }
+            _ => Self::of_client(error),
+        }
+    }
+
     pub(super) fn of_client(error: &RedisError) -> Self {
         match error.kind() {
             ClientError::Io if error.is_connection_refusal() => {

@@ -94,7 +94,7 @@ impl Link {
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
         match timeout_at(end, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(Fault::of_client(&error)),
+            Ok(Err(error)) => Err(Fault::of_connecting(&error)),
             Err(_) => Err(Fault::silent()),
         }
     }

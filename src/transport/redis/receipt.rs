@@ -138,6 +138,7 @@ async fn later(core: &Core, consumer: &str, all: &[Later]) -> Vec<Settled> {
 /// Reads what a script says of each receipt.
 fn codes(core: &Core, answer: Answer, count: usize, good: impl Fn(i64) -> bool) -> Vec<Settled> {
     match answer.value {
+        Value::Int(1) => vec![Ok(()); count],
         Value::Array(codes) if codes.len() == count => {
             let one = |code| match code {
                 Value::Int(code) if good(code) => Ok(()),

@@ -1,4 +1,4 @@
--- Settles deliveries that are done. ARGV from 4: receipts.
+-- Settles deliveries that are done. ARGV from 4: receipts. Returns what is true of each, or 1 if all of them were ours.
 local codes, done = {}, {}
 for i = 4, #ARGV do
   local id, code = ours(ARGV[i])
@@ -10,4 +10,5 @@ if #done > 0 then
   redis.call('XACK', stream, group, unpack(done))
   forget(done)
 end
+if #done == #codes then return 1 end
 return codes
