@@ -100,7 +100,7 @@ pub(crate) fn config(endpoint: &str) -> SdkConfig {
 }
 
 /// A configuration of this account, for several processes that share one.
-pub fn config_of(endpoint: &str, account: u64) -> SdkConfig {
+pub(crate) fn config_of(endpoint: &str, account: u64) -> SdkConfig {
     let credentials = Credentials::new(format!("{account:012}"), "secret", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())

@@ -779,9 +779,49 @@ async fn no_credentials_and_no_region_are_said_so() {
     }
 }
 
+/// Over TLS with what does not speak it, and over the client that could.
+#[tokio::test]
+async fn a_client_with_tls_is_made_where_none_is_given() {
+    let server = server().await;
+    let mut bare = server.config().to_builder();
+    bare.set_http_client(None);
+    let bare = bare.build();
+    let mut queue = orders(&bare).await.unwrap();
+    publish(&queue, &packets(1)).await;
+    queue.open(1).await.unwrap();
+    assert_eq!(drain(&mut queue, 1).await, ["body 0"]);
+    let secure = server.endpoint().replace("http:", "https:");
+    let error =
+        timeout(LONG, orders(&bare).endpoint(secure).deadline(Duration::from_secs(3))).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
+}
+
+/// What our target has written in this process.
+struct Lines(std::sync::Mutex<String>);
+
+static LINES: Lines = Lines(std::sync::Mutex::new(String::new()));
+
+impl log::Log for Lines {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("convoke")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.lock().unwrap().push_str(&format!("{}\n", record.args()));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
 #[tokio::test]
 async fn nothing_secret_is_shown() {
-    const CANARY: &str = "canary";
+    const CANARY: &str = "canary-of-aws";
+    // Another test may have its own.
+    if log::set_logger(&LINES).is_ok() {
+        log::set_max_level(log::LevelFilter::Trace);
+    }
     let server = server().await;
     let account = server.config();
     let secret = aws_sdk_sqs::config::Credentials::new("000000000007", CANARY, Some(CANARY.to_owned()), None, CANARY);
@@ -809,6 +849,7 @@ async fn nothing_secret_is_shown() {
     let mut bad = Packet::new("id", CANARY);
     bad.attributes.insert(format!("{CANARY} ä"), CANARY);
     shown.push(format!("{:?}", queue.publish(&[bad]).await));
+    shown.push(LINES.0.lock().unwrap().clone());
     for shown in shown {
         assert!(!shown.contains(CANARY), "{shown}");
     }

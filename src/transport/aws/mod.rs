@@ -13,9 +13,9 @@ pub(super) use connection::{Connection, Timeouts};
 pub(super) use failure::{failure, refusal};
 pub(super) use pack::{pack, spread};
 pub(super) use publish::publish;
-pub(super) use wire::{Entry, Rules, seconds};
+pub(super) use wire::{Entry, Rules};
 #[cfg(feature = "sqs")]
-pub(super) use wire::{Received, identifier_text, needs_base64, room};
+pub(super) use wire::{Received, identifier_text, needs_base64, room, seconds};
 
 // What the SDK logs through `tracing` reaches the application's `log`, by a feature of this.
 use tracing as _;

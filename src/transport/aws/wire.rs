@@ -6,7 +6,9 @@
 use aws_smithy_types::base64;
 use serde_json::{Number, Value};
 
-use super::{MAX_ATTRIBUTES, MAX_BYTES};
+use super::MAX_ATTRIBUTES;
+#[cfg(feature = "sqs")]
+use super::MAX_BYTES;
 use crate::transport::{Abilities, Attribute, ErrorKind, Packet, TransportError};
 
 /// The attribute that says how the body was written, where it is not text that these servers take: `base64`.
@@ -30,7 +32,8 @@ pub(in crate::transport) struct Entry {
     pub(in crate::transport) attributes: Vec<(String, &'static str, String)>,
     /// Where there is an order: the group, and the id by which a second one is dropped.
     pub(in crate::transport) fifo: Option<(String, String)>,
-    /// In seconds.
+    /// In seconds; SNS knows none.
+    #[cfg(feature = "sqs")]
     pub(in crate::transport) delay: i32,
     pub(in crate::transport) bytes: usize,
 }
@@ -86,7 +89,14 @@ impl Entry {
         }
         let fifo = rules.fifo.then(|| identifiers(packet, rules.group)).transpose();
         let fifo = fifo.map_err(|text| error(ErrorKind::TooLarge, text))?;
-        Ok(Self { body, attributes, fifo, delay: seconds(packet.delay), bytes })
+        Ok(Self {
+            body,
+            attributes,
+            fifo,
+            #[cfg(feature = "sqs")]
+            delay: seconds(packet.delay),
+            bytes,
+        })
     }
 }
 
@@ -144,6 +154,7 @@ pub(in crate::transport) fn identifier_text(written: &str) -> String {
 }
 
 /// Returns whole seconds, and never less than was asked for.
+#[cfg(feature = "sqs")]
 pub(in crate::transport) fn seconds(time: std::time::Duration) -> i32 {
     let whole = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     whole.try_into().unwrap_or(i32::MAX)
@@ -175,7 +186,7 @@ pub(in crate::transport) fn room(body: &[u8], max_bytes: usize) -> usize {
 fn is_plain(text: &str) -> bool {
     let bytes = text.as_bytes();
     let low = bytes.iter().any(|byte| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r'));
-    !low && !(bytes.contains(&0xEF) && text.contains(['\u{FFFE}', '\u{FFFF}']))
+    !(low || (bytes.contains(&0xEF) && text.contains(['\u{FFFE}', '\u{FFFF}'])))
 }
 
 fn is_name(name: &str) -> bool {
