@@ -15,11 +15,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-#[cfg(all(feature = "sns", feature = "sqs"))]
 pub(crate) mod aws;
-#[cfg(all(feature = "sns", feature = "sqs"))]
 pub(crate) mod proxy;
-#[cfg(feature = "sqlite")]
+pub(crate) mod rabbitmq;
+pub(crate) mod redis;
 pub(crate) mod sqlite;
 
 /// How long a server may take until it answers: on a busy machine RabbitMQ takes its time.

@@ -192,11 +192,7 @@ fn packet(id: u64) -> convoke::transport::Packet {
 }
 
 /// Runs it over a server that has to be there, as for the suites.
-fn over<S, E: Display>(
-    server: &str,
-    start: impl AsyncFnOnce() -> Result<S, E>,
-    at: impl Fn(&S) -> String,
-) {
+fn over<S, E: Display>(server: &str, start: impl AsyncFnOnce() -> Result<S, E>, at: impl Fn(&S) -> String) {
     actix::System::new().block_on(async {
         match start().await {
             Ok(running) => nothing_is_lost(server, &at(&running)).await,

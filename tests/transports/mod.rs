@@ -7,10 +7,17 @@ use std::sync::{Mutex, PoisonError};
 
 use convoke::transport::conformance::{Fixture, Scale, Suite, Table};
 
-#[cfg(all(feature = "sns", feature = "sqs"))]
+/// SNS and SQS, over what stands in for them.
 mod aws;
+/// Workers in processes of their own, killed with `kill -9`.
+mod killed;
+/// The queue in this process.
 mod memory;
-#[cfg(feature = "sqlite")]
+/// RabbitMQ.
+mod rabbitmq;
+/// Redis.
+mod redis;
+/// SQLite.
 mod sqlite;
 
 /// What all suites of this process have found out.

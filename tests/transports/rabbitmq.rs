@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use convoke::transport::conformance::{Channel, Fixture, GROUPS, Server, Wants};
 use convoke::transport::{
-    Attribute, BoxFuture, DeadLetterRecord, DeadReason, Delivery, ErrorKind, Packet, Publisher, RabbitMq, RabbitMqBuilder,
-    Source, TransportError, redrive,
+    Attribute, BoxFuture, DeadLetterRecord, DeadReason, Delivery, ErrorKind, Packet, Publisher, RabbitMq,
+    RabbitMqBuilder, Source, TransportError, redrive,
 };
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -288,7 +288,9 @@ async fn a_queue_gets_what_its_patterns_choose() {
 #[tokio::test]
 async fn a_retry_comes_after_its_delay_and_is_counted() {
     let server = server().await;
-    for (kind, builder) in [("quorum", queue(server, &fresh("retry"))), ("classic", queue(server, &fresh("retry")).classic())] {
+    for (kind, builder) in
+        [("quorum", queue(server, &fresh("retry"))), ("classic", queue(server, &fresh("retry")).classic())]
+    {
         let mut orders = builder.await.unwrap();
         publish(&orders, &packets(1)).await;
         let delays = [0, 90, 100, 400].map(Duration::from_millis);
@@ -695,7 +697,9 @@ fn a_handle_outlives_the_runtime_it_was_made_in() {
 async fn a_server_that_goes_away_and_comes_back_is_found_again() {
     let server = match RabbitMqServer::own().await {
         Ok(server) => server,
-        Err(missing) if std::env::var_os(crate::servers::rabbitmq::URL).is_some() => return println!("skipped: {missing}"),
+        Err(missing) if std::env::var_os(crate::servers::rabbitmq::URL).is_some() => {
+            return println!("skipped: {missing}");
+        }
         Err(missing) => panic!("{missing}"),
     };
     let orders = queue(&server, "orders").deadline(Duration::from_secs(10)).await.unwrap();
