@@ -110,10 +110,6 @@ impl Process {
         Ok(Self { name: name.to_owned(), child, log })
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// As `kill -9` does; it is gone when this returns.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();

@@ -800,3 +800,8 @@ async fn a_server_that_goes_away_and_comes_back_is_found_again() {
     working.abort();
     println!("figure: {} confirmed messages of RabbitMQ over 5 kills, none lost", confirmed.lock().unwrap().len());
 }
+
+#[test]
+fn conforms() {
+    super::conform("rabbitmq", RabbitMqFixture::start);
+}

@@ -21,6 +21,7 @@ pub(super) const CASES: &[Case] = cases!(false;
     channels_are_apart,
     an_empty_queue_answers_in_time,
     the_backlog_is_told,
+    what_is_acknowledged_does_not_come_again,
     a_dropped_delivery_comes_again,
     a_released_delivery_comes_again,
     a_receive_that_is_dropped_loses_nothing,
@@ -210,6 +211,27 @@ async fn the_backlog_is_told(lab: &Lab<'_>) -> Verdict {
         ensure(tokio::time::Instant::now() < end, || format!("30 wait, and the backlog is {told:?}"))?;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    Ok(String::new())
+}
+
+async fn what_is_acknowledged_does_not_come_again(lab: &Lab<'_>) -> Verdict {
+    let channel = lab.channel_with(|wants| wants.lease = Duration::from_secs(2)).await?;
+    let mut subscriber = channel.subscriber().await?;
+    let packets = numbered(20);
+    channel.send(&packets).await?;
+    let mut left = names(&packets);
+    while !left.is_empty() {
+        for delivery in subscriber.some(20).await? {
+            let came = name(delivery.packet());
+            match left.iter().position(|name| *name == came) {
+                Some(at) => drop(left.swap_remove(at)),
+                None => return failed(format!("{came} came again, and it was acknowledged")),
+            }
+            delivery.ack().await?;
+        }
+    }
+    // Longer than its lease was.
+    subscriber.expect_nothing(Duration::from_secs(4)).await?;
     Ok(String::new())
 }
 
