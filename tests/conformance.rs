@@ -96,7 +96,11 @@ impl Publisher for End {
             let mut taken = Vec::new();
             for packet in packets {
                 let is_lost = self.count.fetch_add(1, Ordering::Relaxed) % 50 == 49 && self.wrong == Wrong::Loses;
-                taken.extend(if is_lost { vec![Ok(())] } else { self.queue.publish(std::slice::from_ref(packet)).await });
+                taken.extend(if is_lost {
+                    vec![Ok(())]
+                } else {
+                    self.queue.publish(std::slice::from_ref(packet)).await
+                });
             }
             taken
         })
@@ -239,6 +243,9 @@ async fn tables_of_several_transports_stand_side_by_side() {
     joint.add_absent("redis", "redis-server is not installed");
     assert_eq!(joint.rows().count(), 1, "the later run of the same transport counts");
     let text = joint.to_string();
-    assert!(text.starts_with("case                flawed\nchannels_are_apart  FAILED\nflawed: 0 passed, 1 failed"), "{text}");
+    assert!(
+        text.starts_with("case                flawed\nchannels_are_apart  FAILED\nflawed: 0 passed, 1 failed"),
+        "{text}"
+    );
     assert!(text.ends_with("redis: NOT TRIED: redis-server is not installed\n"), "{text}");
 }

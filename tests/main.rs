@@ -100,6 +100,8 @@ mod routes;
 mod worker;
 /// The queue in this process: every ability, and every fault of a server that a test can play.
 mod memory;
+/// The suite that every transport has to pass, over transports that are wrong.
+mod conformance;
 /// Every codec to the letter and back, what others write, and which form is which.
 mod codec;
 /// Any bytes at any decoder; every limit at, below and above it; what is secret is in nothing that is shown.
