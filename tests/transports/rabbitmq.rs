@@ -20,6 +20,9 @@ use crate::servers::rabbitmq::RabbitMqServer;
 /// Long enough for any machine.
 const LONG: Duration = Duration::from_secs(60);
 
+/// What a call may take while the server is away, and more than it takes otherwise.
+const QUICK: Duration = Duration::from_secs(15);
+
 /// RabbitMQ, with a real server.
 pub struct RabbitMqFixture {
     server: RabbitMqServer,
@@ -40,7 +43,7 @@ impl Fixture for RabbitMqFixture {
         Box::pin(async move {
             // Unlike any other, also on a server that keeps what it had.
             let name = format!("{}-{}", wants.name, convoke::Uuid::now_v7().simple());
-            let mut builder = queue(&self.server, &name);
+            let mut builder = queue(&self.server, &name).deadline(QUICK);
             if wants.priority > 0 {
                 builder = builder.classic().priorities(wants.priority);
             }
@@ -56,13 +59,13 @@ impl Fixture for RabbitMqFixture {
             }
             // A group is a queue of its own.
             let dead_queue = format!("{name}-dead");
-            let exchange = RabbitMq::exchange(&name).at(self.server.url()).create_if_missing().await?;
+            let exchange = RabbitMq::exchange(&name).at(self.server.url()).deadline(QUICK).create_if_missing().await?;
             let mut groups = BTreeMap::new();
             for group in GROUPS {
                 let queue = queue(&self.server, &format!("{name}-{group}")).dead_letter_queue(&dead_queue);
-                groups.insert(group.to_owned(), queue.bound_to(&name, "**").await?);
+                groups.insert(group.to_owned(), queue.bound_to(&name, "**").deadline(QUICK).await?);
             }
-            let dead = queue(&self.server, &dead_queue).await?;
+            let dead = queue(&self.server, &dead_queue).deadline(QUICK).await?;
             let subscribe = move |group: &str| -> Box<dyn Source> {
                 Box::new(groups.get(group).expect("a group that was made").clone())
             };
@@ -454,6 +457,7 @@ async fn a_dead_letter_is_buried_with_its_record_and_redriven() {
     assert_eq!(letter.packet().attributes.text("eventName"), Some("OrderPlaced"));
     letter.release().await.unwrap();
     dead.close().await.unwrap();
+    assert_eq!(dead.receive(1).await.unwrap_err().kind(), ErrorKind::Closed);
     let redriven = redrive(&mut dead, &orders, 10).await.unwrap();
     assert_eq!((redriven.moved, redriven.kept), (1, 0));
     let delivery = next(&mut orders).await;
@@ -466,6 +470,7 @@ async fn a_dead_letter_is_buried_with_its_record_and_redriven() {
     publish(&orders, &[large]).await;
     let errors = vec!["why".repeat(300); 16];
     next(&mut orders).await.dead_letter(DeadReason::Rejected, errors).await.unwrap();
+    dead.open(1).await.unwrap();
     let letter = next(&mut dead).await;
     assert_eq!((letter.packet().id.as_str(), DeadLetterRecord::of(letter.packet())), ("large", None));
     letter.ack().await.unwrap();

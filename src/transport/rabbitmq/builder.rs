@@ -187,6 +187,7 @@ impl RabbitMqBuilder {
             priorities: self.priorities,
             subscriber: None,
             prefetch: None,
+            closed: false,
         })
     }
 

@@ -22,9 +22,10 @@ const ID: &str = "convoke-id";
 const ATTRIBUTES: &str = "convoke-attributes";
 
 /// What the server writes down of a message itself. Published again it would count against the new one.
-const DELIVERY_COUNT: &str = "x-delivery-count";
+///
+/// Its count of deliveries is no count of attempts: it has those too that were sent ahead and came back unseen.
 const BY_THE_SERVER: [&str; 9] = [
-    DELIVERY_COUNT,
+    "x-delivery-count",
     "x-acquired-count",
     "x-death",
     "x-first-death-exchange",
@@ -111,7 +112,7 @@ const OVERHEAD: usize = 8;
 pub(super) fn read(properties: &BasicProperties, body: Vec<u8>) -> (Packet, u32) {
     let mut packet = Packet::new(properties.message_id().as_ref().map_or("", ShortString::as_str), body);
     packet.priority = properties.priority().unwrap_or_default();
-    let (mut attempt, mut returned) = (1, 0);
+    let mut attempt = 1;
     let mut others = Attributes::default();
     for (name, value) in properties.headers().iter().flatten() {
         match name.as_str() {
@@ -119,7 +120,6 @@ pub(super) fn read(properties: &BasicProperties, body: Vec<u8>) -> (Packet, u32)
             KEY => packet.key = text_of(value),
             ID => packet.id = text_of(value).unwrap_or_default(),
             ATTEMPT => attempt = count(value).max(1),
-            DELIVERY_COUNT => returned = count(value),
             ATTRIBUTES => {
                 let json = text_of(value).and_then(|text| serde_json::from_str(&text).ok());
                 others = attributes_from_json(json.unwrap_or(Value::Null));
@@ -142,7 +142,7 @@ pub(super) fn read(properties: &BasicProperties, body: Vec<u8>) -> (Packet, u32)
     {
         packet.attributes.insert(CONTENT_TYPE, kind.as_str());
     }
-    (packet, attempt.saturating_add(returned))
+    (packet, attempt)
 }
 
 /// Makes the properties of the same message for another attempt: without what the server wrote down, without what
@@ -377,7 +377,7 @@ mod tests {
             ("list", AMQPValue::FieldArray(list)),
             ("nothing", AMQPValue::Void),
             ("x-death", AMQPValue::FieldArray(FieldArray::default())),
-            (DELIVERY_COUNT, AMQPValue::LongLongInt(2)),
+            ("x-delivery-count", AMQPValue::LongLongInt(2)),
             (ATTEMPT, AMQPValue::LongString("no number".into())),
             (ATTRIBUTES, AMQPValue::LongString("no json".into())),
         ] {
@@ -402,7 +402,7 @@ mod tests {
             ("time", "Number", "1700000000"),
         ];
         assert_eq!(seen, expected.map(|(name, kind, text)| (name, kind, text.to_owned())));
-        assert_eq!((attempt, packet.id.as_str(), packet.key), (3, "", None));
+        assert_eq!((attempt, packet.id.as_str(), packet.key), (1, "", None));
     }
 
     #[test]
@@ -431,6 +431,6 @@ mod tests {
         assert_eq!((once.expiration(), once.user_id(), *once.priority()), (&None, &None, Some(4)));
         assert_eq!(once.content_type().as_ref().map(ShortString::as_str), Some("text/plain"));
         let (first, second) = (read(&properties, Vec::new()), read(&once, Vec::new()));
-        assert_eq!((first.0, first.1, second.1), (second.0, 3, 8));
+        assert_eq!((first.0, first.1, second.1), (second.0, 1, 8));
     }
 }

@@ -13,7 +13,7 @@ use super::press::Letter;
 use super::server::RabbitMqServer;
 use super::subscriber::Subscriber;
 use super::{buckets, declare, headers};
-use crate::transport::{Abilities, BoxFuture, Packet, Publisher, Source, TransportError};
+use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, Source, TransportError};
 
 /// A queue of a RabbitMQ server, over AMQP 0-9-1, from 3.10 on.
 ///
@@ -62,9 +62,10 @@ use crate::transport::{Abilities, BoxFuture, Packet, Publisher, Source, Transpor
 /// - There is no order: what is retried or released falls behind, and several subscribers share a queue.
 /// - A delivery is lent for as long as the connection lives. The server ends a channel on which one is not settled for
 ///   30 minutes (its `consumer_timeout`): all that was lent on it comes again.
-/// - Attempts are counted in a header by who retries, and by a quorum queue for each time that a delivery came back without
-///   having been settled, because the process died or released it. (RabbitMQ before 4.3 counts what was prefetched and
-///   released as well.) A classic queue does not count these.
+/// - Attempts are counted in a header by who retries. A delivery that comes back because the process died, or was
+///   released, is the same attempt: the server counts these in `x-delivery-count`, together with what was sent ahead and
+///   came back unseen. A packet that kills each process that works on it is ended by the server's `x-delivery-limit`, which
+///   is 20 from RabbitMQ 4.0 on and can be set by a policy before: it then goes to the queue of dead letters.
 /// - A delay is rounded up to 50, 100, 200 or 500 ms, 1, 2, 5, 10, 20 or 30 s or min, 1, 2, 5 or 12 h, 1, 2, 4 or 7 days,
 ///   for each of which there is a queue on one server, made when it is needed and deleted when it has not been used for an
 ///   hour. Where a delay ends the server moves the packet from one queue to the other without waiting for a confirm: one
@@ -88,6 +89,7 @@ pub struct RabbitMq {
     pub(super) subscriber: Option<Subscriber>,
     /// As it was opened with.
     pub(super) prefetch: Option<usize>,
+    pub(super) closed: bool,
 }
 
 impl RabbitMq {
@@ -131,6 +133,7 @@ impl RabbitMq {
             old.leave();
         }
         self.prefetch = Some(prefetch);
+        self.closed = false;
         let subscriber = Subscriber::open(self.desk.clone(), self.server.consuming(), prefetch).await?;
         self.subscriber = Some(subscriber);
         Ok(())
@@ -180,6 +183,10 @@ impl Source for RabbitMq {
 
     fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<crate::transport::Delivery>, TransportError>> {
         Box::pin(async move {
+            if self.closed {
+                let text = "it was closed: open it before you receive";
+                return Err(TransportError::new(ErrorKind::Closed, self.desk.at.clone(), text));
+            }
             if !self.subscriber.as_ref().is_some_and(Subscriber::lives) {
                 self.reopen(self.prefetch.unwrap_or(most)).await?;
             }
@@ -205,6 +212,7 @@ impl Source for RabbitMq {
 
     fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
         Box::pin(async move {
+            self.closed = true;
             match self.subscriber.take() {
                 Some(subscriber) => subscriber.close().await,
                 None => Ok(()),
@@ -218,7 +226,7 @@ impl Clone for RabbitMq {
     fn clone(&self) -> Self {
         let Self { desk, server, window, priorities, .. } = self;
         let (desk, server) = (desk.clone(), server.clone());
-        Self { desk, server, window: *window, priorities: *priorities, subscriber: None, prefetch: None }
+        Self { desk, server, window: *window, priorities: *priorities, subscriber: None, prefetch: None, closed: false }
     }
 }
 
