@@ -319,7 +319,7 @@ async fn a_retry_comes_after_its_delay_and_is_counted() {
 async fn a_packet_is_held_back_and_an_unused_delay_queue_goes() {
     let server = server().await;
     let name = fresh("delayed");
-    let builder = queue(server, &name).delay_queues_expire_after(Duration::from_secs(1));
+    let builder = queue(server, &name).classic().delay_queues_expire_after(Duration::from_secs(1));
     let mut orders = builder.await.unwrap();
     let mut later = packets(2);
     later[0].delay = Duration::from_millis(900);

@@ -30,7 +30,7 @@ const DEAD: &str = "-dead";
 /// The longest name of a queue: AMQP takes 255 bytes, and those of delay queues and dead letters are longer than this.
 const MAX_NAME: usize = 230;
 
-/// For how long an unused delay queue stays beyond its delay.
+/// For how long an unused delay queue of a classic queue stays beyond its delay.
 const IDLE: Duration = Duration::from_secs(60 * 60);
 
 /// A queue of RabbitMQ that is not looked for yet: `.await` does so, and gives a [`RabbitMq`].
@@ -132,7 +132,8 @@ impl RabbitMqBuilder {
         self
     }
 
-    /// Sets after how long an unused delay queue is deleted, beyond its delay; an hour by default, and at least a second.
+    /// Sets after how long an unused delay queue of a [`classic`](Self::classic) queue is deleted, beyond its delay; an hour
+    /// by default, and at least a second. Those of a quorum queue stay.
     pub fn delay_queues_expire_after(mut self, idle: Duration) -> Self {
         self.idle = idle;
         self
@@ -171,6 +172,7 @@ impl RabbitMqBuilder {
         let desk = Desk {
             at,
             queue,
+            kind: self.kind,
             dead,
             priorities: self.priorities > 0,
             max_bytes: self.max_bytes,

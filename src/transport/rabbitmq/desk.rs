@@ -26,12 +26,13 @@ const PAUSES: [Duration; 6] = {
 pub(super) struct Desk {
     pub(super) at: Arc<str>,
     pub(super) queue: ShortString,
+    pub(super) kind: QueueKind,
     /// The queue of dead letters, if there is one.
     pub(super) dead: Option<ShortString>,
     pub(super) priorities: bool,
     pub(super) max_bytes: usize,
     pub(super) deadline: Duration,
-    /// For how long a delay queue stays beyond its delay when nothing is put into it.
+    /// For how long a delay queue of a classic queue stays beyond its delay when nothing is put into it.
     pub(super) idle: Duration,
     pub(super) line: Arc<Line>,
     pub(super) press: Press,
@@ -149,19 +150,20 @@ impl Desk {
         ShortString::try_new(format!("{}.retry.{bucket}", self.queue)).unwrap_or_else(|_| self.queue.clone())
     }
 
-    /// Makes a delay queue, unless that was done a moment ago: to make it once more renews the time after which it goes.
-    ///
-    /// It is a classic one. A quorum queue is deleted when that time has passed since it was made, with what waits in it,
-    /// whether it was used or not; and one of 3.10 with messages that expire may find no leader after a kill.
+    /// Makes a delay queue, unless that was done a moment ago: to make a classic one once more renews the time after which it
+    /// goes. A quorum queue would be deleted when that time has passed since it was made, with what waits in it, so it stays.
     async fn declare(&self, bucket: u64) -> Result<(), TransportError> {
-        if self.lock().get(&bucket).is_some_and(|at| at.elapsed() < self.idle / 2) {
+        let stays = self.kind == QueueKind::Quorum;
+        if self.lock().get(&bucket).is_some_and(|at| stays || at.elapsed() < self.idle / 2) {
             return Ok(());
         }
         let number = |milliseconds: u64| AMQPValue::LongLongInt(milliseconds.try_into().unwrap_or(i64::MAX));
-        let idle = u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX).max(1000);
-        let mut arguments = declare::dead_letters_to(QueueKind::Classic, &self.queue);
+        let mut arguments = declare::dead_letters_to(self.kind, &self.queue);
         arguments.insert(declare::short("x-message-ttl"), number(bucket));
-        arguments.insert(declare::short("x-expires"), number(bucket.saturating_add(idle)));
+        if !stays {
+            let idle = u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX).max(1000);
+            arguments.insert(declare::short("x-expires"), number(bucket.saturating_add(idle)));
+        }
         let name = self.delay_queue(bucket);
         let lane = self.line.lane(&self.at, self.deadline).await?;
         match declare::queue(&self.at, &lane, &name, arguments, self.deadline).await {

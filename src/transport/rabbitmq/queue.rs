@@ -67,9 +67,10 @@ use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, Sourc
 ///   came back unseen. A packet that kills each process that works on it is ended by the server's `x-delivery-limit`, which
 ///   is 20 from RabbitMQ 4.0 on and can be set by a policy before: it then goes to the queue of dead letters.
 /// - A delay is rounded up to 50, 100, 200 or 500 ms, 1, 2, 5, 10, 20 or 30 s or min, 1, 2, 5 or 12 h, 1, 2, 4 or 7 days,
-///   for each of which there is a queue on one server, made when it is needed and deleted when it has not been used for an
-///   hour. Where a delay ends the server moves the packet from one queue to the other without waiting for a confirm: one
-///   that it is killed at in that moment may be gone.
+///   for each of which there is a queue, made when it is needed first. Those of a quorum queue are quorum queues that hand
+///   over at least once, and stay: the server would expire them with what waits in them. Those of a classic queue are
+///   deleted when they have not been used for an hour, and hand over at most once: what waits in them when the server is
+///   killed may be gone.
 ///
 /// # When not to use it
 ///
