@@ -6,6 +6,7 @@
 //! cargo run --release -p convoke-bench -- rounds --svg FILE   the table, and a chart of the ratios
 //! cargo run --release -p convoke-bench -- events              the tables of all that is done with events
 //! cargo run --release -p convoke-bench -- events-burst        one of them
+//! cargo run --release -p convoke-bench -- transports          ours over each server, and the bare clients
 //! ```
 //!
 //! What is done is a [work](harness::Work), who does it is a contestant. To add a contestant to a
@@ -36,6 +37,7 @@ mod harness;
 mod options;
 mod report;
 mod rounds;
+mod transports;
 
 use std::process::ExitCode;
 
@@ -52,6 +54,15 @@ const SUBJECTS: &[(&str, &[Work])] = &[
 fn main() -> ExitCode {
     let options = match options::parse(std::env::args_os().skip(1)) {
         Ok(Request::Run(options)) => options,
+        Ok(Request::Transports { plan, json }) => {
+            return match transports::run(&plan, json) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => {
+                    eprintln!("{failure}");
+                    ExitCode::FAILURE
+                }
+            };
+        }
         Ok(Request::Help) => {
             println!("{}", options::usage());
             return ExitCode::SUCCESS;

@@ -12,6 +12,11 @@ use crate::harness::{Plan, Work};
 #[derive(Debug)]
 pub(crate) enum Request {
     Run(Options),
+    /// The subject "transports", which has tables of its own.
+    Transports {
+        plan: Plan,
+        json: bool,
+    },
     Help,
 }
 
@@ -34,7 +39,7 @@ pub(crate) fn usage() -> String {
     let parts: Vec<_> = several.flat_map(|(_, works)| *works).map(|work| work.name).collect();
     format!(
         "\
-usage: convoke-bench {} [OPTION]...
+usage: convoke-bench {}|transports [OPTION]...
    or for one table alone: {}
 
   --json         one line of JSON per row instead of the table
@@ -42,7 +47,9 @@ usage: convoke-bench {} [OPTION]...
   --only NAME    the contestant of that name, else all whose name contains it
   --n N          this size only
   --rounds K     rounds in a sample (by default some 30 ms of them)
-  --samples K    samples of which to take the median (by default 11)",
+  --samples K    samples of which to take the median (by default 11)
+
+of transports, --only names a server, and --n is how many messages a sample has",
         subjects.join("|"),
         parts.join(", ")
     )
@@ -59,6 +66,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
     let mut plan = Plan { only: None, n: None, rounds: None, samples: 11 };
     let mut json = false;
     let mut svg = None;
+    let mut transports = false;
 
     while let Some(arg) = args.next() {
         let Some(name) = arg.to_str() else {
@@ -73,12 +81,19 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
             "--n" => plan.n = Some(positive(name, value()?)?),
             "--rounds" => plan.rounds = Some(positive(name, value()?)?),
             "--samples" => plan.samples = positive(name, value()?)?,
+            "transports" if works.is_none() => transports = true,
             _ => match find(name) {
                 Some(found) if works.is_none() => works = Some(found),
                 Some(_) => return Err(format!("one work at a time: {name} is the second")),
                 None => return Err(format!("unknown argument {name}")),
             },
         }
+    }
+    if transports {
+        return match (works, svg, plan.rounds) {
+            (None, None, None) => Ok(Request::Transports { plan, json }),
+            _ => Err("transports go by themselves, without --svg and --rounds".into()),
+        };
     }
     let works = works.ok_or("which work?")?;
     if svg.is_some() {
@@ -155,6 +170,7 @@ mod tests {
         for (line, complaint) in [
             ("", "which work?"),
             ("rounds rounds", "one work at a time: rounds is the second"),
+            ("transports --svg a", "transports go by themselves, without --svg and --rounds"),
             ("rounds --fast", "unknown argument --fast"),
             ("rounds --n", "--n needs a value"),
             ("rounds --n 0", "--n needs a whole number from 1 on, not 0"),

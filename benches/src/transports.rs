@@ -1,0 +1,278 @@
+//! The subject "transports": what our contract costs over each server, beside the bare client in the same run; and how
+//! fast a worker drains, beside Celery.
+//!
+//! ```text
+//! servers.rs      finds or starts each server
+//! contestant.rs   ours, over any transport; redis.rs: the bare client
+//! drain.rs        the worker, and celery.py
+//! ```
+//!
+//! Both encode and decode every message with the same codec, and go in batches of the same size. What is compared is the
+//! CPU time of this process per message: the clients' own threads are in it, the servers are not. Throughput stands
+//! beside it; on a shared machine it says more about the neighbours. Every sample has a queue of its own, and the two take
+//! turns.
+//!
+//! A server that is missing is a line that says so, and no failure.
+
+mod contestant;
+mod drain;
+mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+mod servers;
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use contestant::{Contestant, Future, Message};
+use drain::{Drained, WAITING};
+use servers::Missing;
+
+use crate::figure::process_cpu_time;
+use crate::harness::{Failure, Plan, quantile};
+use crate::report::thousands;
+
+/// Makes somebody who has a queue of this name at this address.
+type Open = for<'a> fn(&'a str, &'a str, usize) -> Future<'a, Box<dyn Contestant>>;
+
+/// What is done over one server.
+struct Work {
+    server: &'static str,
+    ours: Open,
+    /// The client by itself, where there is one.
+    bare: Option<Open>,
+    /// Messages in a sample.
+    messages: usize,
+    /// Messages handed over or taken at a time.
+    batch: usize,
+}
+
+const WORKS: &[Work] = &[
+    Work {
+        server: "memory",
+        ours: |url, name, batch| Box::pin(memory::ours(url, name, batch)),
+        bare: None,
+        messages: 20_000,
+        batch: 100,
+    },
+    #[cfg(feature = "redis")]
+    Work {
+        server: "redis",
+        ours: |url, name, batch| Box::pin(redis::ours(url, name, batch)),
+        bare: Some(|url, name, batch| Box::pin(redis::bare(url, name, batch))),
+        messages: 20_000,
+        batch: 100,
+    },
+];
+
+/// What was measured: one line of JSON, one line of a table.
+struct Row {
+    server: &'static str,
+    what: &'static str,
+    contestant: String,
+    messages: usize,
+    cpu_us: f64,
+    per_second: f64,
+    /// How many times as cheap as the other one.
+    ratio: Option<f64>,
+    memory: Option<(u64, u64)>,
+}
+
+/// The samples of one contestant at one thing.
+#[derive(Default)]
+struct Samples {
+    cpu: Vec<Duration>,
+    wall: Vec<Duration>,
+}
+
+impl Samples {
+    async fn take(&mut self, work: Future<'_, ()>) -> Result<(), Failure> {
+        let (start, cpu) = (Instant::now(), process_cpu_time());
+        work.await?;
+        self.cpu.push(process_cpu_time() - cpu);
+        self.wall.push(start.elapsed());
+        Ok(())
+    }
+
+    fn row(&self, server: &'static str, what: &'static str, contestant: &str, messages: usize) -> Row {
+        let contestant = contestant.to_owned();
+        let cpu_us = median(&self.cpu) * 1e6 / messages as f64;
+        let per_second = messages as f64 / median(&self.wall);
+        Row { server, what, contestant, messages, cpu_us, per_second, ratio: None, memory: None }
+    }
+}
+
+/// In seconds.
+fn median(samples: &[Duration]) -> f64 {
+    let mut sorted: Vec<_> = samples.iter().map(Duration::as_secs_f64).collect();
+    sorted.sort_by(f64::total_cmp);
+    quantile(&sorted, 0.5)
+}
+
+/// Measures what the plan asks for, and prints it server by server. `--only` names a server, `--n` how many messages a
+/// sample has.
+///
+/// # Errors
+///
+/// If one of them does not do its work. A server that is missing is none.
+pub(crate) fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
+    let asked = |work: &&Work| plan.only.as_ref().is_none_or(|only| work.server.contains(only.as_str()));
+    let works: Vec<_> = WORKS.iter().filter(asked).collect();
+    if works.is_empty() {
+        let servers: Vec<_> = WORKS.iter().map(|work| work.server).collect();
+        return Err(format!("no server of that name; there are: {}", servers.join(" · ")).into());
+    }
+    if !json {
+        println!(
+            "transports: CPU time per message of 1 KiB in µs (median of {}), and how many times as cheap as the bare client;\n\
+             in drains how many times as many per second as Celery\n",
+            plan.samples
+        );
+        println!("{}", heads());
+    }
+    actix::System::new().block_on(async {
+        for work in works {
+            match server(work.server).await {
+                Err(missing) if json => eprintln!("{}: skipped: {missing}", work.server),
+                Err(missing) => println!("{:<10}skipped: {missing}", work.server),
+                Ok(server) => {
+                    for row in measure(work, &server.url, plan).await? {
+                        print!("{}", if json { row.json() } else { row.line() });
+                    }
+                    for row in drains(work, &server.url).await? {
+                        match row {
+                            Ok(row) => print!("{}", if json { row.json() } else { row.line() }),
+                            Err(missing) if json => eprintln!("{missing}"),
+                            Err(missing) => println!("{missing}"),
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+async fn server(name: &str) -> Result<servers::Server, Missing> {
+    match name {
+        "redis" => servers::redis().await,
+        _ => servers::file(),
+    }
+}
+
+/// Both contestants in turn, each sample with a queue of its own.
+async fn measure(work: &Work, url: &str, plan: &Plan) -> Result<Vec<Row>, Failure> {
+    let (message, count) = (Message::new(), plan.n.unwrap_or(work.messages));
+    let mut samples: [[Samples; 2]; 2] = Default::default();
+    for sample in 0..plan.samples {
+        for turn in 0..2 {
+            let who = (turn + sample) % 2;
+            let Some(open) = [Some(work.ours), work.bare][who] else { continue };
+            let name = format!("bench-{}-{sample}-{who}", std::process::id());
+            let mut contestant = open(url, &name, work.batch).await?;
+            samples[who][0].take(contestant.publish(&message, count)).await?;
+            samples[who][1].take(contestant.consume(count)).await?;
+        }
+    }
+    let mut rows = Vec::new();
+    for (at, what) in ["publish", "consume"].into_iter().enumerate() {
+        let mut ours = samples[0][at].row(work.server, what, "convoke", count);
+        if work.bare.is_some() {
+            let bare = samples[1][at].row(work.server, what, "bare client", count);
+            ours.ratio = Some(bare.cpu_us / ours.cpu_us);
+            rows.extend([ours, bare]);
+        } else {
+            rows.push(ours);
+        }
+    }
+    Ok(rows)
+}
+
+/// The worker drains what waits, one at a time as Celery does and sixteen at a time; where Celery can reach the server,
+/// its rows come with ratios by the wall clock.
+async fn drains(work: &Work, url: &str) -> Result<Vec<Result<Row, Missing>>, Failure> {
+    let mut rows = Vec::new();
+    for concurrency in [1, 16] {
+        let name = format!("bench-{}-drain-{concurrency}", std::process::id());
+        let drained = match work.server {
+            #[cfg(feature = "redis")]
+            "redis" => {
+                let stream = convoke::transport::Redis::stream(name).at(url).create_if_missing().await?;
+                drain::ours(stream.clone(), stream, concurrency).await?
+            }
+            "memory" => {
+                let queue = convoke::transport::Memory::queue(name);
+                drain::ours(queue.clone(), queue, concurrency).await?
+            }
+            _ => return Ok(rows),
+        };
+        rows.push(Ok(drained.row(work.server, format!("worker, {concurrency} at a time"))));
+    }
+    if work.server == "redis" {
+        match drain::celery(url).await {
+            Ok(drained) => {
+                let celery = drained.row(work.server, "celery solo, 1 at a time".into());
+                for row in rows.iter_mut().flatten() {
+                    row.ratio = Some(row.per_second / celery.per_second);
+                }
+                rows.push(Ok(celery));
+            }
+            Err(missing) => rows.push(Err(format!("{:<10}celery skipped: {missing}", work.server))),
+        }
+    }
+    Ok(rows)
+}
+
+impl Drained {
+    fn row(&self, server: &'static str, contestant: String) -> Row {
+        Row {
+            server,
+            what: "drain",
+            contestant,
+            messages: WAITING,
+            cpu_us: self.cpu.as_secs_f64() * 1e6 / WAITING as f64,
+            per_second: WAITING as f64 / self.wall.as_secs_f64(),
+            ratio: None,
+            memory: self.memory,
+        }
+    }
+}
+
+fn heads() -> String {
+    format!("{:<10}{:<9}{:<26}{:>9}{:>9}{:>14}", "server", "", "", "µs", "ratio", "messages/s")
+}
+
+impl Row {
+    fn line(&self) -> String {
+        let ratio = self.ratio.map_or_else(|| String::from("-"), |ratio| format!("{ratio:.2}×"));
+        let mut line = format!(
+            "{:<10}{:<9}{:<26}{:>9.1}{ratio:>9}{:>14}",
+            self.server,
+            self.what,
+            self.contestant,
+            self.cpu_us,
+            thousands(self.per_second as usize)
+        );
+        if let Some((idle, loaded)) = self.memory {
+            let _ = write!(line, "   {:.1} MB before, {:.1} MB after", idle as f64 / 1e6, loaded as f64 / 1e6);
+        }
+        line.push('\n');
+        line
+    }
+
+    fn json(&self) -> String {
+        let ratio = self.ratio.map(|ratio| format!(r#", "ratio": {ratio:.3}"#)).unwrap_or_default();
+        let memory = self.memory.map(|(idle, loaded)| format!(r#", "bytes_idle": {idle}, "bytes_loaded": {loaded}"#));
+        format!(
+            "{{\"work\": \"transports-{}\", \"server\": \"{}\", \"contestant\": \"{}\", \"n\": {}, \"cpu_ns\": {:.1}, \
+             \"per_second\": {:.1}{ratio}{}}}\n",
+            self.what,
+            self.server,
+            self.contestant,
+            self.messages,
+            self.cpu_us * 1e3,
+            self.per_second,
+            memory.unwrap_or_default()
+        )
+    }
+}
