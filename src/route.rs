@@ -20,6 +20,8 @@ use crate::{
 const MAX_BATCH: usize = 256;
 
 type AttributeOf = Box<dyn Fn(&Envelope) -> Option<Attribute>>;
+type KeyOf = Box<dyn Fn(&Envelope) -> Option<String>>;
+type PriorityOf = Box<dyn Fn(&Envelope) -> u8>;
 
 /// Has events of a bus leave the process, those whose `publisher/event` matches a pattern.
 ///
@@ -59,8 +61,8 @@ pub struct Route<P> {
     publisher: Arc<dyn Publisher>,
     codec: Arc<dyn Codec>,
     attributes: Vec<(String, AttributeOf)>,
-    key: Option<Box<dyn Fn(&Envelope) -> Option<String>>>,
-    priority: Option<(u8, Box<dyn Fn(&Envelope) -> u8>)>,
+    key: Option<KeyOf>,
+    priority: Option<(u8, PriorityOf)>,
     delay: Duration,
     retry: Retry,
     timeout: Duration,
@@ -216,8 +218,8 @@ impl<P: Patterns> Route<P> {
 struct Outward {
     codec: Arc<dyn Codec>,
     attributes: Vec<(String, AttributeOf)>,
-    key: Option<Box<dyn Fn(&Envelope) -> Option<String>>>,
-    priority: Option<(u8, Box<dyn Fn(&Envelope) -> u8>)>,
+    key: Option<KeyOf>,
+    priority: Option<(u8, PriorityOf)>,
     delay: Duration,
     batcher: Batcher<Packet, Result<(), TransportError>>,
 }

@@ -1,6 +1,7 @@
 //! What cannot be done is a named error that says what to do; each with its exact text.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Addr;
@@ -117,9 +118,9 @@ async fn a_required_name_that_nobody_bears_is_out_of_reach_where_nobody_may_join
     assert_eq!(cause(&outcome), Cause::OutOfReach);
     let text = "round #1 cancelled after 0ns: whoever was left could not release it; no member named fraud check";
     assert_eq!(outcome.to_string(), text);
-    assert_eq!(outcome.cancelled().unwrap().unfilled(), ["fraud check".into()]);
+    assert_eq!(outcome.cancelled().unwrap().unfilled(), [Arc::<str>::from("fraud check")]);
     settled().await;
-    assert_eq!(broker.inspect().await.unwrap().recent[0].unfilled, ["fraud check".into()]);
+    assert_eq!(broker.inspect().await.unwrap().recent[0].unfilled, [Arc::<str>::from("fraud check")]);
 }
 
 #[convoke::test]

@@ -1,5 +1,7 @@
 //! What a broker answers to `Inspect`: open rounds and whom each waits for, the last outcomes, how each emitter did.
 
+use std::sync::Arc;
+
 use actix::Addr;
 use convoke::prelude::*;
 use convoke::{BrokerSnapshot, EmitterStats, Inspect};
@@ -68,7 +70,7 @@ async fn an_open_round_names_those_who_are_required_and_not_there() {
     let [stock] = join_all(&broker, ["stock"]).await;
     let first = stock.emit(1);
     settled().await;
-    assert_eq!(look(&broker).await.open[0].unfilled, ["payment".into()]);
+    assert_eq!(look(&broker).await.open[0].unfilled, [Arc::<str>::from("payment")]);
     let [payment] = join_all(&broker, ["payment"]).await;
     assert!(look(&broker).await.open[0].unfilled.is_empty());
     payment.do_emit(2).unwrap();

@@ -6,10 +6,9 @@ use std::fmt;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::error::TransportError;
-use super::packet::{Attribute, Attributes, Packet};
+use super::packet::{Attribute, Packet};
 use super::{Publisher, Source};
 
 /// The attribute in which a dead letter carries its record, as JSON.
@@ -237,23 +236,4 @@ pub async fn redrive(
     }
     dead.close().await?;
     Ok(redriven)
-}
-
-/// Attributes in a form that any text header can carry: an object of names to type and text.
-pub(crate) fn attributes_to_json(attributes: &Attributes) -> Value {
-    let object: Map<_, _> = attributes
-        .iter()
-        .map(|(name, value)| (name.to_owned(), Value::from(vec![value.kind().to_owned(), value.text()])))
-        .collect();
-    Value::Object(object)
-}
-
-/// Reads what [`attributes_to_json`] has written; what is of another form is left out.
-pub(crate) fn attributes_from_json(json: Value) -> Attributes {
-    let Value::Object(object) = json else { return Attributes::default() };
-    let read = object.into_iter().filter_map(|(name, value)| {
-        let (kind, text) = (value.get(0)?.as_str()?, value.get(1)?.as_str()?);
-        Some((name, Attribute::read(kind, text)))
-    });
-    read.collect()
 }

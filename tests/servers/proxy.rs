@@ -24,7 +24,6 @@ pub(crate) enum Fault {
 struct State {
     /// The text in the requests that are meant, what happens to them, and to how many.
     fault: Option<(String, Fault, usize)>,
-    happened: usize,
     /// The beginnings of all requests.
     requests: Vec<String>,
 }
@@ -61,11 +60,6 @@ impl Proxy {
     /// Has this happen to the next requests that have this text in them.
     pub(crate) fn aim(&self, text: &str, fault: Fault, times: usize) {
         self.state.lock().unwrap().fault = Some((text.to_owned(), fault, times));
-    }
-
-    /// How many requests it has happened to.
-    pub(crate) fn happened(&self) -> usize {
-        self.state.lock().unwrap().happened
     }
 
     /// How many requests had this text in them.
@@ -116,7 +110,6 @@ async fn requests(
                 }
                 _ => None,
             };
-            state.happened += usize::from(hit.is_some());
             state.requests.push(text);
             hit
         };

@@ -24,12 +24,12 @@ const LONG: Duration = Duration::from_secs(60);
 const QUICK: Duration = Duration::from_secs(15);
 
 /// RabbitMQ, with a real server.
-pub struct RabbitMqFixture {
+pub(crate) struct RabbitMqFixture {
     server: RabbitMqServer,
 }
 
 impl RabbitMqFixture {
-    pub async fn start() -> Result<Self, String> {
+    pub(crate) async fn start() -> Result<Self, String> {
         Ok(Self { server: RabbitMqServer::start().await? })
     }
 }

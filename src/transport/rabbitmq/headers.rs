@@ -8,7 +8,6 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString, ShortString};
 use serde_json::{Map, Number, Value};
 
-use crate::transport::dead_letter::{attributes_from_json, attributes_to_json};
 use crate::transport::{Attribute, Attributes, ErrorKind, Packet, TransportError};
 
 /// The topic, which the routing key has in another form.
@@ -300,6 +299,25 @@ fn long(text: &LongString) -> String {
 /// What is not a number is its name.
 fn float(number: f64) -> Value {
     Number::from_f64(number).map_or_else(|| number.to_string().into(), Value::Number)
+}
+
+/// Attributes in a form that any text header can carry: an object of names to type and text.
+fn attributes_to_json(attributes: &Attributes) -> Value {
+    let object: Map<_, _> = attributes
+        .iter()
+        .map(|(name, value)| (name.to_owned(), Value::from(vec![value.kind().to_owned(), value.text()])))
+        .collect();
+    Value::Object(object)
+}
+
+/// Reads what [`attributes_to_json`] has written; what is of another form is left out.
+fn attributes_from_json(json: Value) -> Attributes {
+    let Value::Object(object) = json else { return Attributes::default() };
+    let read = object.into_iter().filter_map(|(name, value)| {
+        let (kind, text) = (value.get(0)?.as_str()?, value.get(1)?.as_str()?);
+        Some((name, Attribute::read(kind, text)))
+    });
+    read.collect()
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ impl Play {
     fn hear(&mut self) -> Option<usize> {
         let (number, line) = self.lines.recv_timeout(LONG).expect("nobody says anything");
         let Line::Said(line) = line else { return Some(number) };
-        let Some(line) = line.strip_suffix(".\n") else { return None };
+        let line = line.strip_suffix(".\n")?;
         let mut words = line.split(' ');
         let what = words.next().unwrap();
         let ids = words.map(str::to_owned);
