@@ -517,7 +517,10 @@ fn the_log_of_routes_and_workers_hides_it() {
                     there.on((|user: &UserRegistered| assert!(user.id != 2, "oh")).named("panics")),
                     there.on(async |user: std::sync::Arc<UserRegistered>| match user.id {
                         3 => Err(Permanent::new("never")),
-                        4 => Ok(sleep(ms(100)).await),
+                        4 => {
+                            sleep(ms(100)).await;
+                            Ok(())
+                        }
                         _ => Ok(()),
                     }),
                 ]

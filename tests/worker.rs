@@ -137,7 +137,7 @@ async fn what_fails_comes_again_until_it_is_done() {
     emptied(&queue).await;
     let report = worker.drain().await.unwrap();
     assert_eq!((report.received, report.done, report.retried, report.dead), (4, 1, 3, 0));
-    let times = times.borrow();
+    let times = times.take();
     for (attempt, pair) in (1..).zip(times.windows(2)) {
         let waited = pair[1] - pair[0];
         assert!(waited <= retry(5).limit(attempt) + ms(1), "after attempt {attempt} it waited {waited:?}");

@@ -50,6 +50,7 @@ pub(in crate::transport) fn spread<'a>(
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "a batch is a range, and there may be one")]
 mod tests {
     use super::*;
 

@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn topics_and_patterns_become_keys() {
-        let key = |topic| of_topic(topic).map(|key| key.to_string());
+        let key = |topic: &str| of_topic(topic).map(|key| key.to_string());
         assert_eq!(key("orders/placed").as_deref(), Some("orders.placed"));
         assert_eq!(key("").as_deref(), Some(""));
         assert_eq!(key("v1.2/100%/a#b/ü").as_deref(), Some("v1%2E2.100%25.a%23b.ü"));
