@@ -196,6 +196,31 @@ async fn dead_letters_go_where_they_are_told_to() {
 }
 
 #[convoke::test]
+async fn a_server_that_deduplicates_loses_no_letter() {
+    let window = 300 * SECOND;
+    let queue = Memory::queue("orders").deduplicate(window);
+    let grave = Memory::queue("grave").deduplicate(window);
+    let bus = EventBus::default();
+    let calls = Rc::new(Cell::new(0));
+    let _never = bus.on({
+        let calls = calls.clone();
+        move |_: &OrderPlaced| {
+            calls.set(calls.get() + 1);
+            Err::<(), _>(Permanent::new("never"))
+        }
+    });
+    put(&queue, [order(1)]).await;
+    let worker = worker(&queue, &bus).dead_letter(grave.clone()).start().await.unwrap();
+    for times in 1..=3 {
+        emptied(&queue).await;
+        assert_eq!((calls.get(), grave.packets().len()), (times, 1), "within the window of both");
+        assert_eq!(redrive(&mut grave.clone(), &queue, 1).await.unwrap().moved, 1);
+    }
+    emptied(&queue).await;
+    drop(worker);
+}
+
+#[convoke::test]
 async fn an_error_for_good_is_not_tried_again_unless_another_may_pass() {
     let (queue, bus) = (Memory::queue("orders"), EventBus::default());
     let _good = bus.on((|_: &OrderPlaced| Err::<(), _>(Permanent::new("never"))).named("never"));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::TransportError;
 use super::packet::{Attribute, Packet};
-use super::{Publisher, Source};
+use super::{Delivery, Publisher, Source};
 
 /// The attribute in which a dead letter carries its record, as JSON.
 pub const DEAD_LETTER: &str = "convokeDeadLetter";
@@ -196,7 +196,8 @@ pub struct Redriven {
 }
 
 /// Gives dead letters another chance: moves up to `most` of them from a dead-letter queue to where they came from, and
-/// returns when there are no more. One at which this is interrupted may be in both.
+/// returns when there are no more. One at which this is interrupted may be in both. A server that de-duplicates gets each under
+/// a new [id](Packet::id), or it would deliver none that was there a moment ago; the event in it keeps its own.
 ///
 /// # Errors
 ///
@@ -214,7 +215,15 @@ pub async fn redrive(
         if letters.is_empty() {
             break;
         }
-        let packets: Vec<_> = letters.iter().map(|letter| DeadLetterRecord::revive(letter.packet().clone())).collect();
+        let revive = |letter: &Delivery| {
+            let mut packet = DeadLetterRecord::revive(letter.packet().clone());
+            if to.abilities().deduplicates {
+                // It was there a moment ago: by the same id it would be taken, and delivered to nobody.
+                packet.id = crate::Uuid::now_v7().to_string();
+            }
+            packet
+        };
+        let packets: Vec<_> = letters.iter().map(revive).collect();
         let taken = to.publish(&packets).await;
         for (letter, taken) in letters.into_iter().zip(taken) {
             match taken {

@@ -280,7 +280,12 @@ async fn bury(
     let Some(publisher) = &shared.options.dead_letters else { return delivery.dead_letter(reason, errors).await };
     let abilities = publisher.abilities();
     let record = delivery.record(reason, errors);
-    let letter = record.bury(delivery.packet().clone(), abilities.max_attributes, abilities.max_bytes);
+    let died = record.time;
+    let mut letter = record.bury(delivery.packet().clone(), abilities.max_attributes, abilities.max_bytes);
+    if abilities.deduplicates {
+        // One that was redriven and dies once more is another letter.
+        letter.id = format!("{}-{died}", letter.id);
+    }
     match publisher.publish(std::slice::from_ref(&letter)).await.pop() {
         Some(Ok(())) => delivery.ack().await,
         refused => {
