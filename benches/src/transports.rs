@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! servers.rs      finds or starts each server
-//! contestant.rs   ours, over any transport; redis.rs: the bare client
+//! contestant.rs   ours, over any transport; redis.rs, rabbitmq.rs, sqlite.rs, sqs.rs: the bare clients
 //! drain.rs        the worker, and celery.py
 //! ```
 //!
@@ -17,9 +17,15 @@
 mod contestant;
 mod drain;
 mod memory;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
 #[cfg(feature = "redis")]
 mod redis;
 mod servers;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(feature = "sqs")]
+mod sqs;
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -55,6 +61,14 @@ const WORKS: &[Work] = &[
         messages: 20_000,
         batch: 100,
     },
+    #[cfg(feature = "sqlite")]
+    Work {
+        server: "sqlite",
+        ours: |url, name, batch| Box::pin(sqlite::ours(url, name, batch)),
+        bare: Some(|url, name, batch| Box::pin(sqlite::bare(url, name, batch))),
+        messages: 6_400,
+        batch: 64,
+    },
     #[cfg(feature = "redis")]
     Work {
         server: "redis",
@@ -62,6 +76,22 @@ const WORKS: &[Work] = &[
         bare: Some(|url, name, batch| Box::pin(redis::bare(url, name, batch))),
         messages: 20_000,
         batch: 100,
+    },
+    #[cfg(feature = "rabbitmq")]
+    Work {
+        server: "rabbitmq",
+        ours: |url, name, batch| Box::pin(rabbitmq::ours(url, name, batch)),
+        bare: Some(|url, name, batch| Box::pin(rabbitmq::bare(url, name, batch))),
+        messages: 10_000,
+        batch: 100,
+    },
+    #[cfg(feature = "sqs")]
+    Work {
+        server: "sqs",
+        ours: |url, name, batch| Box::pin(sqs::ours(url, name, batch)),
+        bare: Some(|url, name, batch| Box::pin(sqs::bare(url, name, batch))),
+        messages: 1_000,
+        batch: 10,
     },
 ];
 
@@ -156,6 +186,8 @@ pub(crate) fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
 async fn server(name: &str) -> Result<servers::Server, Missing> {
     match name {
         "redis" => servers::redis().await,
+        "rabbitmq" => servers::rabbitmq().await,
+        "sqs" => servers::aws().await,
         _ => servers::file(),
     }
 }
@@ -200,6 +232,16 @@ async fn drains(work: &Work, url: &str) -> Result<Vec<Result<Row, Missing>>, Fai
                 let stream = convoke::transport::Redis::stream(name).at(url).create_if_missing().await?;
                 drain::ours(stream.clone(), stream, concurrency).await?
             }
+            #[cfg(feature = "rabbitmq")]
+            "rabbitmq" => {
+                let queue = convoke::transport::RabbitMq::queue(name).at(url).create_if_missing().await?;
+                drain::ours(queue.clone(), queue, concurrency).await?
+            }
+            #[cfg(feature = "sqlite")]
+            "sqlite" => {
+                let queue = convoke::transport::Sqlite::queue(name).at(format!("{url}-drain")).await?;
+                drain::ours(queue.clone(), queue, concurrency).await?
+            }
             "memory" => {
                 let queue = convoke::transport::Memory::queue(name);
                 drain::ours(queue.clone(), queue, concurrency).await?
@@ -208,8 +250,8 @@ async fn drains(work: &Work, url: &str) -> Result<Vec<Result<Row, Missing>>, Fai
         };
         rows.push(Ok(drained.row(work.server, format!("worker, {concurrency} at a time"))));
     }
-    if work.server == "redis" {
-        match drain::celery(url).await {
+    if let "redis" | "rabbitmq" = work.server {
+        match drain::celery(&url.replace("%2f", "/")).await {
             Ok(drained) => {
                 let celery = drained.row(work.server, "celery solo, 1 at a time".into());
                 for row in rows.iter_mut().flatten() {

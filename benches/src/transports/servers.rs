@@ -5,10 +5,11 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 
 /// How long one may take to start.
@@ -41,6 +42,62 @@ pub(crate) async fn redis() -> Result<Server, Missing> {
     let hint = "redis-server cannot be started: install it, or set CONVOKE_TEST_REDIS_URL";
     own.start(command, hint, port, b"PING\r\n", b"+PONG").await?;
     Ok(Server { url: format!("redis://127.0.0.1:{port}"), _own: Some(own) })
+}
+
+/// ministack, which stands in for SQS: if the environment says where the program is.
+pub(crate) async fn aws() -> Result<Server, Missing> {
+    if let Ok(url) = std::env::var("CONVOKE_TEST_AWS_URL") {
+        return Ok(Server { url, _own: None });
+    }
+    let hint = "set CONVOKE_MINISTACK to the program ministack, or CONVOKE_TEST_AWS_URL";
+    let program = std::env::var("CONVOKE_MINISTACK").map_err(|_| hint.to_owned())?;
+    let (port, mut own) = Own::new("aws")?;
+    let mut command = Command::new(program);
+    command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string()).env("SERVICES", "sqs,sns");
+    command.env("LOG_LEVEL", "WARNING");
+    let ask = b"GET /_ministack/health HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n";
+    own.start(command, hint, port, ask, b"HTTP/1.1 200").await?;
+    Ok(Server { url: format!("http://127.0.0.1:{port}"), _own: Some(own) })
+}
+
+/// A rabbitmq-server.
+pub(crate) async fn rabbitmq() -> Result<Server, Missing> {
+    if let Ok(url) = std::env::var("CONVOKE_TEST_RABBITMQ_URL") {
+        return Ok(Server { url, _own: None });
+    }
+    let hint = "rabbitmq-server cannot be started: install it, or set CONVOKE_TEST_RABBITMQ_URL";
+    let releases = fs::read_dir("/usr/lib/rabbitmq/lib").map_err(|_| hint)?.flatten();
+    let release = releases.map(|entry| entry.path().join("sbin/rabbitmq-server")).filter(|path| path.is_file()).max();
+    let release = release.ok_or(hint)?;
+    let (port, mut own) = Own::new("rabbitmq")?;
+    let (distribution, names) = (free_port()?, free_port()?);
+    let file = |name: &str| own.folder.join(name);
+    let settings = "loopback_users = none\nlog.console = false\nvm_memory_high_watermark.absolute = 512MB\n\
+                    disk_free_limit.absolute = 50MB\n";
+    let written = fs::write(file("rabbitmq.conf"), settings).and_then(|()| fs::write(file("plugins"), "[].\n"));
+    written.map_err(|error| format!("{} cannot be written: {error}", own.folder.display()))?;
+    let mut epmd = Command::new("epmd");
+    epmd.args(["-address", "127.0.0.1", "-port", &names.to_string()]);
+    let mut command = Command::new(release);
+    command
+        .env("HOME", &own.folder)
+        .env("ERL_EPMD_PORT", names.to_string())
+        .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+        .env("RABBITMQ_NODENAME", "bench@localhost")
+        .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+        .env("RABBITMQ_NODE_PORT", port.to_string())
+        .env("RABBITMQ_DIST_PORT", distribution.to_string())
+        .env("RABBITMQ_MNESIA_BASE", file("mnesia"))
+        .env("RABBITMQ_LOG_BASE", file("log"))
+        .env("RABBITMQ_CONFIG_FILE", file("rabbitmq"))
+        .env("RABBITMQ_ENABLED_PLUGINS_FILE", file("plugins"))
+        .env("RABBITMQ_PID_FILE", file("pid"))
+        .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+        // Without these Erlang waits busily, and takes a core from whoever is measured.
+        .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-setcookie bench +sbwt none +sbwtdcpu none +sbwtdio none");
+    own.spawn(epmd, hint)?;
+    own.start(command, hint, port, b"AMQP\0\0\x09\x01", b"\x01").await?;
+    Ok(Server { url: format!("amqp://guest:guest@127.0.0.1:{port}/%2f"), _own: Some(own) })
 }
 
 /// No server, but a file in a folder that goes with this value.
@@ -100,8 +157,16 @@ fn answers(port: u16, ask: &[u8], answer: &[u8]) -> bool {
     asked.is_ok() && first == answer
 }
 
+fn process(file: &Path) -> Option<Pid> {
+    Pid::from_raw(fs::read_to_string(file).ok()?.trim().parse().ok()?)
+}
+
 impl Drop for Own {
     fn drop(&mut self) {
+        // RabbitMQ's own process is a child of a script.
+        if let Some(server) = process(&self.folder.join("pid")) {
+            let _ = kill_process(server, Signal::KILL);
+        }
         for child in &mut self.children {
             // It may have ended by itself.
             let _ = child.kill();
