@@ -133,7 +133,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     let end = Instant::now() + FOREVER;
     while !holds() {
         assert!(Instant::now() < end, "for {FOREVER:?} not: {what}");
-        sleep(Duration::from_millis(5)).await;
+        sleep(Duration::from_millis(1)).await;
     }
 }
 
@@ -154,13 +154,15 @@ async fn nothing_is_lost(server: &str, at: &str) {
         }
         published += ORDERS;
         let inner = Inner::start(&told);
-        // One in four is killed while it starts or fetches, the others after some beginnings and ends.
+        // One in four is killed while it starts or fetches, one when it has just ended an order and may not have said so
+        // yet, and the others after some beginnings and ends.
         let seen = notes(&file).len();
-        if kill % 4 == 3 {
-            sleep(Duration::from_millis(37 * kill as u64 % 200)).await;
-        } else {
-            let more = 1 + kill * 7 % 23;
-            until("something is begun", || notes(&file).len() >= seen + more).await;
+        let more = seen + 1 + kill * 7 % 23;
+        let ended = |notes: &[(String, u64)]| notes.last().is_some_and(|(what, _)| what == "end");
+        match kill % 4 {
+            3 => sleep(Duration::from_millis(37 * kill as u64 % 200)).await,
+            1 => until("something is ended", || matches!(&*notes(&file), all if all.len() >= more && ended(all))).await,
+            _ => until("something is begun", || notes(&file).len() >= more).await,
         }
         drop(inner);
         match notes(&file).last() {
