@@ -95,7 +95,8 @@ impl Door {
 
     /// Whether nothing has come or been done since the station said so.
     pub(crate) fn is_at_rest_since(&self, activity: u64) -> bool {
-        self.activity() == activity && (self.is_closed() || self.inbox.is_empty())
+        // In this order: who empties the inbox has counted that before.
+        (self.is_closed() || self.inbox.is_empty()) && self.activity() == activity
     }
 
     fn count(&self) {
@@ -331,6 +332,10 @@ impl Keeper {
     /// Says whether something is left to do.
     fn work(&mut self, budget: usize) -> bool {
         let station = &self.station;
+        if !station.door.inbox.is_empty() {
+            // Before it is taken out, or for a moment it would be nowhere for whoever looks from another thread.
+            station.door.count();
+        }
         self.intake.refill(&station.door.inbox);
         let mut left = budget;
         // Under a seed it decides whether somebody arrives or somebody is visited.

@@ -106,7 +106,9 @@ fn notes(file: &Path) -> Vec<(String, u64)> {
         let (what, id) = line.split_once(' ').unwrap();
         (what.to_owned(), id.parse().unwrap())
     };
-    text.lines().map(read).collect()
+    // Whoever reads while the last line is written may see half of it.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().map(read).collect()
 }
 
 /// A process that works.
