@@ -50,8 +50,6 @@ mod middleware;
 mod bus_threads;
 /// What a hostile caller tries with the bus.
 mod bus_hostile;
-/// What the compiler says about wrong uses of the macros, word for word.
-mod compile_fail;
 
 // A service.
 
