@@ -129,6 +129,8 @@ macro_rules! conforms {
             fn conforms_on_localstack() {
                 if std::env::var_os(crate::servers::aws::LOCALSTACK).is_some() {
                     super::super::conform($title, async || AwsFixture::localstack($kind).await);
+                } else {
+                    super::super::not_asked_for(concat!($title, "-localstack"), "only with `tests/run --full`");
                 }
             }
         }
@@ -889,8 +891,8 @@ async fn a_thousand_come_over_several_polls_at_once() {
 #[tokio::test]
 async fn the_real_sns_and_sqs_do_what_is_said_of_them() {
     if std::env::var("CONVOKE_TEST_AWS").as_deref() != Ok("1") {
-        println!("not run against AWS: set CONVOKE_TEST_AWS=1, and credentials and a region");
-        return;
+        let how = "only with CONVOKE_TEST_AWS=1, credentials and a region: it may cost something";
+        return super::not_asked_for("aws itself", how);
     }
     let name = format!("convoke-{}", convoke::Uuid::now_v7().simple());
     let queue = Sqs::queue(&name).fifo().dead_letter_queue(format!("{name}-dead")).create_if_missing();

@@ -47,6 +47,13 @@ pub(crate) fn conform<F: Fixture, E: Display>(name: &str, make: impl AsyncFnOnce
     }
 }
 
+/// Names what is run only where somebody asks for it: a line of the table, and no failure under CI.
+pub(crate) fn not_asked_for(name: &str, how: &str) {
+    let mut table = Table::new();
+    table.add_absent(name, how);
+    println!("{}", record(&table));
+}
+
 /// The suite as the environment wants it.
 fn suite() -> Suite {
     let scale = if std::env::var_os("CONVOKE_FULL").is_some() { Scale::Full } else { Scale::Small };

@@ -472,7 +472,7 @@ async fn nothing_is_lost_when_workers_are_killed_fifty_times() {
     for (round, some) in packets.chunks(MESSAGES / ROUNDS).enumerate() {
         publish(&redis, some).await;
         let mut worker = Command::new(&program)
-            .args(["--exact", &path("a_worker_that_is_killed"), "--ignored", "--nocapture"])
+            .args(["--exact", &path("a_worker_that_is_killed"), "--nocapture"])
             .env("CONVOKE_TEST_KILLED_AT", server.url())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -518,8 +518,8 @@ fn moment(round: u64) -> u64 {
     (round.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % 5000
 }
 
+/// It has nothing to do but where a test of this file says at which server, and kills it.
 #[tokio::test]
-#[ignore = "it is run by a test that kills it"]
 async fn a_worker_that_is_killed() {
     let Ok(url) = std::env::var("CONVOKE_TEST_KILLED_AT") else { return };
     let mut redis = Redis::stream("orders").at(&url).lease(Duration::from_millis(500)).await.unwrap();
