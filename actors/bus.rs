@@ -18,7 +18,7 @@ use crate::desk;
 use crate::emitting::Emitting;
 use crate::event::Event;
 use crate::freight::{Errand, Freight, Reserved};
-use crate::hub::Hub;
+use crate::hub::{Hub, subject};
 use crate::json_event::JsonEvent;
 use crate::letters::DeadLetters;
 use crate::listen_error::ListenError;
@@ -218,6 +218,13 @@ impl EventBus {
             Hearing::Topics(patterns) => {
                 let wanted = |topic: &str| patterns.iter().any(|pattern| pattern.matches(topic));
                 kept.all().filter(|parcel| parcel.has_json() && wanted(&parcel.topic())).cloned().collect()
+            }
+            Hearing::Names(patterns) => {
+                let wanted = |name: &str| {
+                    let subject = subject(&hub.given.publisher, name);
+                    patterns.iter().any(|pattern| pattern.matches(&subject))
+                };
+                kept.all().filter(|parcel| parcel.has_json() && wanted(&parcel.name())).cloned().collect()
             }
         };
         drop(kept);

@@ -201,15 +201,16 @@ impl Desk {
         self.stations.borrow().iter().find(|station| station.is_here()).cloned()
     }
 
-    /// Who hears events of this type.
+    /// Who hears events of this type; `public` are the topic and the name under which others hear them, unless they are
+    /// local.
     #[inline]
-    pub(crate) fn route<S: Subject>(&self, hub: &Hub, topic: Option<&str>) -> Rc<LocalRoute<S>> {
+    pub(crate) fn route<S: Subject>(&self, hub: &Hub, public: Option<(&str, &str)>) -> Rc<LocalRoute<S>> {
         self.keep_up(hub);
         let known = self.routes.borrow().get(&TypeId::of::<S>()).cloned();
         if let Some(Ok(known)) = known.map(Rc::downcast) {
             return known;
         }
-        let route = Rc::new(LocalRoute::new(hub.route_of(TypeId::of::<S>(), topic), self.station()));
+        let route = Rc::new(LocalRoute::new(hub.route_of(TypeId::of::<S>(), public), self.station()));
         let before = self.routes.borrow_mut().insert(TypeId::of::<S>(), route.clone());
         drop(before);
         route

@@ -66,6 +66,8 @@ struct Registry {
     posts: BTreeMap<Id, Arc<Post>>,
     types: HashMap<TypeId, BTreeSet<Id>>,
     topics: PatternIndex<Id>,
+    /// Those of names: few, as there are few ways out of a process.
+    names: BTreeSet<Id>,
     /// Those of typed events that also come as JSON, by topic.
     typed_topics: HashMap<Name, BTreeSet<Id>>,
     /// The same by the names of their events.
@@ -173,6 +175,9 @@ impl Hub {
                     registry.topics.insert(pattern, id);
                 }
             }
+            Hearing::Names(_) => {
+                registry.names.insert(id);
+            }
         }
         self.version.fetch_add(1, Ordering::AcqRel);
     }
@@ -200,6 +205,9 @@ impl Hub {
                     registry.topics.remove(pattern, &id);
                 }
             }
+            Hearing::Names(_) => {
+                registry.names.remove(&id);
+            }
         }
         self.version.fetch_add(1, Ordering::AcqRel);
         drop(registry);
@@ -219,11 +227,12 @@ impl Hub {
     }
 
     /// Who hears events of this type, which travel on this topic.
-    pub(crate) fn route_of(&self, of: TypeId, topic: Option<&str>) -> Arc<Route> {
+    pub(crate) fn route_of(&self, of: TypeId, public: Option<(&str, &str)>) -> Arc<Route> {
         let registry = self.registry();
         let mut ids: Vec<_> = registry.types.get(&of).into_iter().flatten().copied().collect();
-        if let Some(topic) = topic {
+        if let Some((topic, name)) = public {
             registry.topics.for_each_match(topic, |id| ids.push(*id));
+            ids.extend(registry.of_name(&self.given.publisher, name));
         }
         registry.route(ids)
     }
@@ -233,6 +242,8 @@ impl Hub {
         let registry = self.registry();
         let mut ids: Vec<_> = registry.typed_topics.get(topic).into_iter().flatten().copied().collect();
         registry.topics.for_each_match(topic, |id| ids.push(*id));
+        // It has no other name; what came from outside has, and does not leave again.
+        ids.extend(registry.of_name(&self.given.publisher, topic));
         registry.route(ids)
     }
 
@@ -242,7 +253,7 @@ impl Hub {
         let first = registry.typed_names.get(name)?.first()?;
         match &registry.posts.get(first)?.hearing {
             Hearing::Type { topic, .. } => Some(topic.clone()),
-            Hearing::Topics(_) => None,
+            Hearing::Topics(_) | Hearing::Names(_) => None,
         }
     }
 
@@ -341,7 +352,24 @@ impl Hub {
     }
 }
 
+/// What patterns of names are compared with.
+pub(crate) fn subject(publisher: &str, event: &str) -> String {
+    format!("{publisher}/{event}")
+}
+
 impl Registry {
+    fn of_name(&self, publisher: &str, event: &str) -> Vec<Id> {
+        if self.names.is_empty() {
+            return Vec::new();
+        }
+        let subject = subject(publisher, event);
+        let hears = |post: &Arc<Post>| match &post.hearing {
+            Hearing::Names(patterns) => patterns.iter().any(|pattern| pattern.matches(&subject)),
+            _ => false,
+        };
+        self.names.iter().filter(|id| self.posts.get(id).is_some_and(hears)).copied().collect()
+    }
+
     fn route(&self, ids: Vec<Id>) -> Arc<Route> {
         let posts = ids.iter().filter_map(|id| self.posts.get(id).cloned()).collect();
         Arc::new(Route::new(posts, self.taps.clone()))

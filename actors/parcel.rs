@@ -98,7 +98,7 @@ impl<E: Event> Subject for E {
 
     #[inline]
     fn route(&self, desk: &Desk, hub: &Hub) -> Rc<LocalRoute<Self>> {
-        desk.route(hub, (!E::LOCAL).then_some(E::TOPIC))
+        desk.route(hub, (!E::LOCAL).then_some((E::TOPIC, E::NAME)))
     }
 
     fn to_json(&self) -> Option<Result<Value, serde_json::Error>> {

@@ -27,6 +27,17 @@ pub fn is_arbiter() -> bool {
     crate::runtime::is_arbiter()
 }
 
+/// Registers a listener to whatever has a form as JSON and whose `publisher/event` matches one of these.
+#[track_caller]
+pub fn on_names<Kind>(
+    bus: &crate::EventBus,
+    patterns: Vec<crate::Pattern>,
+    listener: impl crate::Listen<crate::JsonEvent, Kind>,
+) -> Result<crate::Subscription, crate::ListenError> {
+    let hearing = crate::subscription::Hearing::Names(patterns.into());
+    bus.register(listener.listening(), hearing, false, std::panic::Location::caller())
+}
+
 /// A random number, for jitter: under a seed one that the seed determines.
 pub fn random() -> u64 {
     crate::runtime::random()

@@ -24,13 +24,15 @@ pub(crate) enum Hearing {
     Type { of: TypeId, name: Name, topic: Name, json: bool },
     /// Whatever travels on topics that match one of these.
     Topics(Arc<[Pattern]>),
+    /// Whatever has a form as JSON and whose `publisher/event` matches one of these: what leaves the process.
+    Names(Arc<[Pattern]>),
 }
 
 impl fmt::Display for Hearing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Type { name, .. } => f.write_str(name),
-            Self::Topics(patterns) => {
+            Self::Topics(patterns) | Self::Names(patterns) => {
                 for (place, pattern) in patterns.iter().enumerate() {
                     write!(f, "{}{pattern}", if place == 0 { "" } else { ", " })?;
                 }

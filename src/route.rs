@@ -152,7 +152,7 @@ impl<P: Patterns> Route<P> {
     ///
     /// # Errors
     ///
-    /// `Pattern`; `NoPublisher` if the bus has no name; `Transport` if the server cannot do what was asked of it;
+    /// `Pattern`; `NoPublisher` if the bus has no name; `NothingMatches` if no event of this bus can match; `Transport` if the server cannot do what was asked of it;
     /// `Listen` as for every listener.
     #[track_caller]
     pub fn open(self, bus: &EventBus) -> Result<Subscription, RouteError> {
@@ -160,6 +160,11 @@ impl<P: Patterns> Route<P> {
         let name = self.publisher.name().to_owned();
         if bus.publisher().is_empty() {
             return Err(RouteError::NoPublisher);
+        }
+        let Some(first) = patterns.first() else { return Err(ListenError::NoPattern.into()) };
+        // Some may be for other services, where all share one list.
+        if !patterns.iter().any(|pattern| may_match(pattern, bus.publisher())) {
+            return Err(RouteError::NothingMatches { pattern: first.clone(), publisher: bus.publisher().to_owned() });
         }
         let abilities = self.publisher.abilities();
         abilities.demand(&name, Demand::Delay(self.delay))?;
@@ -174,14 +179,6 @@ impl<P: Patterns> Route<P> {
             );
             return Err(TransportError::new(ErrorKind::Unsupported, name, text).into());
         }
-        let (publisher, prefix) = (bus.publisher().to_owned(), bus.publisher().len());
-        let matches = move |event: &JsonEvent| {
-            let mut subject = String::with_capacity(prefix + 1 + event.name().len());
-            subject.push_str(&publisher);
-            subject.push('/');
-            subject.push_str(event.name());
-            !event.is_foreign() && patterns.iter().any(|pattern: &Pattern| pattern.matches(&subject))
-        };
         let outward = Outward {
             codec: self.codec,
             attributes: self.attributes,
@@ -202,7 +199,7 @@ impl<P: Patterns> Route<P> {
             }
         };
         let mut listening = leave
-            .when(matches)
+            .when(|event: &JsonEvent| !event.is_foreign())
             .named(format!("route to {name}"))
             .concurrency(MAX_BATCH)
             .timeout(self.timeout)
@@ -210,8 +207,23 @@ impl<P: Patterns> Route<P> {
         if let Some(capacity) = self.capacity {
             listening = listening.capacity(capacity);
         }
-        Ok(bus.on_topic("**", listening)?)
+        Ok(crate::__private::on_names(bus, patterns, listening)?)
     }
+}
+
+/// Whether an event of this publisher can have a name that a pattern matches.
+fn may_match(pattern: &Pattern, publisher: &str) -> bool {
+    let mut wanted = pattern.as_str().split('/');
+    for segment in publisher.split('/') {
+        match wanted.next() {
+            Some("**") => return true,
+            Some("*") => {}
+            Some(other) if other == segment => {}
+            _ => return false,
+        }
+    }
+    // The event's name is still to come.
+    wanted.next().is_some()
 }
 
 /// What a route does with an event.
@@ -289,6 +301,13 @@ pub enum RouteError {
     Pattern(TopicError),
     /// The bus does not say who publishes.
     NoPublisher,
+    /// No event of this bus has a name that one of the patterns matches.
+    NothingMatches {
+        /// The first of them.
+        pattern: Pattern,
+        /// Who publishes on this bus.
+        publisher: String,
+    },
     /// The server cannot do what was asked of it.
     Transport(TransportError),
     /// Its listener could not be registered.
@@ -302,6 +321,11 @@ impl fmt::Display for RouteError {
             Self::NoPublisher => f.write_str(
                 "the bus does not say who publishes: build it with `EventBus::builder().publisher(\"UserService\")`",
             ),
+            Self::NothingMatches { pattern, publisher } => write!(
+                f,
+                "nothing would leave by `{pattern}`: events of this bus are called `{publisher}/<event>`, as in \
+                 `{publisher}/OrderPlaced`, or `{publisher}/*` for all of them"
+            ),
             Self::Transport(error) => error.fmt(f),
             Self::Listen(error) => error.fmt(f),
         }
@@ -312,7 +336,7 @@ impl std::error::Error for RouteError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Pattern(error) => Some(error),
-            Self::NoPublisher => None,
+            Self::NoPublisher | Self::NothingMatches { .. } => None,
             Self::Transport(error) => Some(error),
             Self::Listen(error) => Some(error),
         }

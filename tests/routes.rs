@@ -53,8 +53,8 @@ async fn patterns_over_publisher_and_event_choose() {
         ("Shop/OrderPlaced", vec!["OrderPlaced"]),
         ("**", vec!["OrderPlaced", "UserRegistered", "stock/low"]),
         ("Shop/stock/*", vec!["stock/low"]),
-        ("Billing/*", vec![]),
-        ("Shop", vec![]),
+        ("Shop/Nothing", vec![]),
+        ("*/*/*/*", vec![]),
     ] {
         let (bus, queue) = (shop(), Memory::queue("out"));
         let _out = Route::new(pattern, queue.clone()).open(&bus).unwrap();
@@ -64,6 +64,35 @@ async fn patterns_over_publisher_and_event_choose() {
         assert!(bus.emit(CacheWarmed).await.is_empty(), "what is local never leaves");
         assert_eq!(left(&queue), wanted, "{pattern}");
     }
+}
+
+/// An event that cannot become JSON.
+#[derive(Event, Clone, Serialize, Deserialize)]
+struct Odd {
+    keys: std::collections::HashMap<Vec<u8>, u8>,
+}
+
+#[convoke::test]
+async fn what_does_not_match_is_no_business_of_a_route() {
+    let (bus, queue) = (shop(), Memory::queue("out"));
+    let _out = Route::new("Shop/OrderPlaced", queue.clone()).open(&bus).unwrap();
+    let odd = Odd { keys: [(vec![1], 1)].into() };
+    let report = bus.emit(odd.clone()).await;
+    assert!(report.is_empty() && report.is_ok(), "{report}");
+    assert_eq!(bus.unheard(), 1, "a route that does not match has not heard it");
+
+    let _all = Route::new("Shop/*", queue.clone()).open(&bus).unwrap();
+    assert!(bus.emit(odd).await.to_string().contains("key must be a string"));
+}
+
+#[convoke::test]
+async fn what_was_retained_leaves_by_a_route_that_matches_it() {
+    let (bus, queue) = (shop(), Memory::queue("out"));
+    bus.publish_retained("stock/low", json!({"item": 7})).unwrap();
+    bus.publish_retained("weather/now", json!({"degrees": 2})).unwrap();
+    let _out = Route::new("Shop/stock/*", queue.clone()).open(&bus).unwrap();
+    bus.drain().await;
+    assert_eq!(left(&queue), ["stock/low"]);
 }
 
 #[convoke::test]
@@ -213,6 +242,14 @@ async fn what_cannot_be_is_an_error_when_it_is_opened() {
         told(Route::new("**", queue()).open(&EventBus::default())),
         "the bus does not say who publishes: build it with `EventBus::builder().publisher(\"UserService\")`"
     );
+    for wrong in ["Billing/*", "Shop", "*", "orders/placed", "Shop.OrderPlaced", "shop/*"] {
+        let text = format!(
+            "nothing would leave by `{wrong}`: events of this bus are called `Shop/<event>`, as in `Shop/OrderPlaced`, or \
+             `Shop/*` for all of them"
+        );
+        assert_eq!(told(Route::new(wrong, queue()).open(&bus)), text);
+    }
+    assert!(told(Route::new(Vec::<&str>::new(), queue()).open(&bus)).contains("pattern"));
     assert_eq!(
         told(Route::new("**", able(|abilities| abilities.order = false)).ordered_by(|_| None).open(&bus)),
         "memory:out: it cannot keep the order of a key: take another server, or do without"
