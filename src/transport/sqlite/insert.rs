@@ -26,17 +26,11 @@ const PRUNED: i64 = 100;
 
 static INSERTS: LazyLock<[SqlStr; 4]> = LazyLock::new(|| SIZES.map(insert_sql));
 
-/// The statement for so many rows. Nothing but numbers is written into it.
+/// The statement for so many rows. Its parameters have no numbers, for each that has one is looked for among all of them.
 fn insert_sql(rows: usize) -> SqlStr {
-    let values: Vec<_> = (0..rows)
-        .map(|row| {
-            let first = 3 + row * 7;
-            let columns: Vec<_> = (first..first + 7).map(|parameter| format!("?{parameter}")).collect();
-            format!("(?1, ?2, {})", columns.join(", "))
-        })
-        .collect();
+    let values = vec!["(?, ?, ?, ?, ?, ?, ?, ?, ?)"; rows].join(", ");
     let columns = "queue, lane, packet, topic, key, priority, due, attributes, body";
-    let sql = format!("INSERT INTO convoke_message ({columns}) VALUES {}", values.join(", "));
+    let sql = format!("INSERT INTO convoke_message ({columns}) VALUES {values}");
     AssertSqlSafe(sql).into_sql_str()
 }
 
@@ -153,9 +147,16 @@ pub(super) async fn insert_rows(
     let mut rows = rows.into_iter();
     for (size, sql) in SIZES.iter().zip(INSERTS.iter()) {
         while rows.len() >= *size {
-            let mut query = sqlx::query(sql.clone()).bind(queue.to_owned()).bind(lane);
+            let mut query = sqlx::query(sql.clone());
             for row in rows.by_ref().take(*size) {
-                query = query.bind(row.packet).bind(row.topic).bind(row.key).bind(row.priority).bind(row.due);
+                query = query
+                    .bind(queue.to_owned())
+                    .bind(lane)
+                    .bind(row.packet)
+                    .bind(row.topic)
+                    .bind(row.key)
+                    .bind(row.priority)
+                    .bind(row.due);
                 query = query.bind(row.attributes).bind(row.body);
             }
             query.execute(&mut *connection).await?;

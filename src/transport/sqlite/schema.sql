@@ -31,7 +31,8 @@ CREATE TABLE convoke_message (
 
 -- What a lane still owes of a message. Small rows, because they change: `state` is 0 ready, 1 held back, 2 lent, 3 behind
 -- another of its key. `sort` is the rank of one that is ready and otherwise when it will be, in ms since 1970. `lent`
--- counts how often it was lent: together with the id, which is never used again, it says whose it is.
+-- counts how often it was lent: together with the id, which is never used again, it says whose it is. `ticket` is that of
+-- the last receive which got it, a random number.
 CREATE TABLE convoke_delivery (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     lane    INTEGER NOT NULL,
@@ -42,6 +43,7 @@ CREATE TABLE convoke_delivery (
     sort    INTEGER NOT NULL,
     attempt INTEGER NOT NULL DEFAULT 0,
     lent    INTEGER NOT NULL DEFAULT 0,
+    ticket  INTEGER NOT NULL DEFAULT 0,
     shared  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX convoke_delivery_next ON convoke_delivery (lane, state, sort);

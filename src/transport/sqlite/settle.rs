@@ -21,6 +21,12 @@ use crate::transport::{BoxFuture, DeadLetterRecord, ErrorKind, Receipt, Settleme
 /// A dead letter may be so much larger than a packet: its record has to find room.
 const ROOM_FOR_RECORD: usize = 64 * 1024;
 
+/// All of them, or none if one is not: what most of the time is true takes no answer for each.
+pub(super) const DELETE_ALL: &str = "DELETE FROM convoke_delivery WHERE id IN (SELECT value ->> 0 FROM json_each(?1)) \
+    AND (SELECT count(*) FROM json_each(?1) AS ask CROSS JOIN convoke_delivery AS d ON d.id = ask.value ->> 0 \
+        WHERE d.lent = ask.value ->> 1) = ?2";
+
+/// Those that are.
 pub(super) const DELETE: &str = "DELETE FROM convoke_delivery WHERE id IN ( \
         SELECT d.id FROM json_each(?1) AS ask CROSS JOIN convoke_delivery AS d ON d.id = ask.value ->> 0 \
         WHERE d.lent = ask.value ->> 1 \
@@ -84,6 +90,7 @@ const LOST: &str = "the delivery is no longer ours, its lease has run out: exten
 async fn try_all(core: &Core, asks: &[Ask]) -> Result<HashSet<Loan>, sqlx::Error> {
     let now = now();
     let (mut done, mut changed, mut dead) = (String::new(), String::new(), Vec::new());
+    let is_done = |ask: &Ask| matches!(ask.what, What::Done { .. });
     for ask in asks {
         let (id, lent) = ask.loan;
         let (state, due, attempts) = match &ask.what {
@@ -107,6 +114,9 @@ async fn try_all(core: &Core, asks: &[Ask]) -> Result<HashSet<Loan>, sqlx::Error
     let mut settled = HashSet::with_capacity(asks.len());
     if dead.is_empty() && (done.is_none() || changed.is_none()) {
         // One statement is a transaction by itself.
+        if asks.iter().all(is_done) && delete_all(&mut writer.connection, &done, asks.len()).await? {
+            return Ok(asks.iter().map(|ask| ask.loan).collect());
+        }
         change(&mut writer.connection, DELETE, done, &mut settled).await?;
         change(&mut writer.connection, UPDATE, changed, &mut settled).await?;
         return Ok(settled);
@@ -141,6 +151,16 @@ fn close(mut list: String) -> Option<String> {
         list.push(']');
         list
     })
+}
+
+async fn delete_all(
+    connection: &mut SqliteConnection,
+    asks: &Option<String>,
+    count: usize,
+) -> Result<bool, sqlx::Error> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let deleted = sqlx::query(DELETE_ALL).bind(asks.clone()).bind(count).execute(connection).await?;
+    Ok(deleted.rows_affected() > 0)
 }
 
 async fn change(

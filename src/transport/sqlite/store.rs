@@ -22,6 +22,9 @@ const CONNECTIONS: u32 = 4;
 /// Beyond this the log of SQLite is cut when it starts anew.
 const MAX_LOG_BYTES: &str = "67108864";
 
+/// How many rows the thread of a connection may read ahead: as many as are lent at once, so that it waits for nobody.
+const ROWS: usize = 512;
+
 /// How long one waits before it asks for WAL again: no busy timeout of SQLite covers that.
 const WAL_PAUSE: Duration = Duration::from_millis(20);
 
@@ -47,13 +50,6 @@ pub(super) struct Store {
 pub(super) struct Writer<'a> {
     pub(super) connection: PoolConnection<sqlx::Sqlite>,
     _gate: MutexGuard<'a, ()>,
-}
-
-impl Writer<'_> {
-    /// Lets others write.
-    pub(super) fn read_on(self) -> PoolConnection<sqlx::Sqlite> {
-        self.connection
-    }
 }
 
 impl Store {
@@ -99,6 +95,7 @@ async fn connect(
         .filename(path)
         .create_if_missing(true)
         .busy_timeout(deadline)
+        .row_buffer_size(ROWS)
         .synchronous(synchronous)
         .pragma("journal_size_limit", MAX_LOG_BYTES)
         .disable_statement_logging();
