@@ -1,6 +1,8 @@
 //! Who gets which event of one topic? Two queues of SQS subscribe to a topic of SNS, each with a filter.
 //!
-//! `AWS_ENDPOINT_URL=http://127.0.0.1:4566 cargo run --features sns,sqs --example filter`; without the variable, over AWS.
+//! `cargo run --features sns,sqs --example filter`, over AWS with the credentials and the region of the environment; or over
+//! what stands in for it, started by `python3 -m venv m && m/bin/pip install ministack && m/bin/python -m ministack`, with
+//! `AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_REGION=eu-central-1 AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any` before it.
 
 #![expect(clippy::print_stdout, reason = "an example shows what happened")]
 

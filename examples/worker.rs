@@ -1,6 +1,6 @@
 //! How does an event get to another process, and what becomes of one that nobody can handle?
 //!
-//! `cargo run --features sqlite --example worker`, or with a URL: `cargo run --features redis --example worker redis://localhost`
+//! `cargo run --features sqlite --example worker`, or over a server: `--features redis --example worker redis://localhost`
 
 #![expect(clippy::print_stdout, reason = "an example shows what happened")]
 
@@ -44,14 +44,16 @@ async fn work(url: &str, orders: u64, prices: u64) -> Result<(), Box<dyn Error>>
 
 #[actix::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let file = format!("sqlite:{}", std::env::temp_dir().join("convoke-worker.db").display());
+    let file = format!("sqlite:{}/convoke-worker-{}.db", std::env::temp_dir().display(), process::id());
     let mut args = std::env::args().skip(1);
     match (args.next(), args.next()) {
         (Some(url), Some(_)) => return publish(&url).await,
         (url, _) => {
             let url = url.unwrap_or(file);
             let publisher = Command::new(std::env::current_exe()?).args([&*url, "publish"]).status()?;
-            assert!(publisher.success(), "the other process failed");
+            if !publisher.success() {
+                return Err("the process that publishes has failed: it says why above".into());
+            }
             work(&url, 4, 3).await?; // the fourth order is poison
 
             let mut dead = AnyQueue::open(&url, "orders-dead").await?;

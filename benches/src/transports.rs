@@ -45,8 +45,8 @@ type Open = for<'a> fn(&'a str, &'a str, usize) -> Future<'a, Box<dyn Contestant
 struct Work {
     server: &'static str,
     ours: Open,
-    /// The client by itself, where there is one.
-    bare: Option<Open>,
+    /// The client by itself, and others to compare with.
+    beside: &'static [(&'static str, Open)],
     /// Messages in a sample.
     messages: usize,
     /// Messages handed over or taken at a time.
@@ -57,7 +57,7 @@ const WORKS: &[Work] = &[
     Work {
         server: "memory",
         ours: |url, name, batch| Box::pin(memory::ours(url, name, batch)),
-        bare: None,
+        beside: &[],
         messages: 20_000,
         batch: 100,
     },
@@ -65,7 +65,10 @@ const WORKS: &[Work] = &[
     Work {
         server: "sqlite",
         ours: |url, name, batch| Box::pin(sqlite::ours(url, name, batch)),
-        bare: Some(|url, name, batch| Box::pin(sqlite::bare(url, name, batch))),
+        beside: &[
+            ("bare client", |url, name, batch| Box::pin(sqlite::bare(url, name, batch))),
+            ("a table by hand", |url, name, batch| Box::pin(sqlite::by_hand(url, name, batch))),
+        ],
         messages: 6_400,
         batch: 64,
     },
@@ -73,7 +76,7 @@ const WORKS: &[Work] = &[
     Work {
         server: "redis",
         ours: |url, name, batch| Box::pin(redis::ours(url, name, batch)),
-        bare: Some(|url, name, batch| Box::pin(redis::bare(url, name, batch))),
+        beside: &[("bare client", |url, name, batch| Box::pin(redis::bare(url, name, batch)))],
         messages: 20_000,
         batch: 100,
     },
@@ -81,7 +84,7 @@ const WORKS: &[Work] = &[
     Work {
         server: "rabbitmq",
         ours: |url, name, batch| Box::pin(rabbitmq::ours(url, name, batch)),
-        bare: Some(|url, name, batch| Box::pin(rabbitmq::bare(url, name, batch))),
+        beside: &[("bare client", |url, name, batch| Box::pin(rabbitmq::bare(url, name, batch)))],
         messages: 10_000,
         batch: 100,
     },
@@ -89,7 +92,7 @@ const WORKS: &[Work] = &[
     Work {
         server: "sqs",
         ours: |url, name, batch| Box::pin(sqs::ours(url, name, batch)),
-        bare: Some(|url, name, batch| Box::pin(sqs::bare(url, name, batch))),
+        beside: &[("bare client", |url, name, batch| Box::pin(sqs::bare(url, name, batch)))],
         messages: 1_000,
         batch: 10,
     },
@@ -154,8 +157,8 @@ pub(crate) fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
     }
     if !json {
         println!(
-            "transports: CPU time per message of 1 KiB in µs (median of {}), and how many times as cheap as the bare client;\n\
-             in drains how many times as many per second as Celery\n",
+            "transports: CPU time per message of 1 KiB in µs (median of {}), and how many times as cheap ours is as this one;\n\
+             in drains how many times as many per second it does\n",
             plan.samples
         );
         println!("{}", heads());
@@ -192,30 +195,30 @@ async fn server(name: &str) -> Result<servers::Server, Missing> {
     }
 }
 
-/// Both contestants in turn, each sample with a queue of its own.
+/// All contestants in turn, each sample with a queue of its own. The ratio beside another one is how many times as cheap
+/// ours is.
 async fn measure(work: &Work, url: &str, plan: &Plan) -> Result<Vec<Row>, Failure> {
     let (message, count) = (Message::new(), plan.n.unwrap_or(work.messages));
-    let mut samples: [[Samples; 2]; 2] = Default::default();
+    let all: Vec<_> = [("convoke", work.ours)].into_iter().chain(work.beside.iter().copied()).collect();
+    let mut samples: Vec<[Samples; 2]> = all.iter().map(|_| Default::default()).collect();
     for sample in 0..plan.samples {
-        for turn in 0..2 {
-            let who = (turn + sample) % 2;
-            let Some(open) = [Some(work.ours), work.bare][who] else { continue };
+        for turn in 0..all.len() {
+            let who = (turn + sample) % all.len();
             let name = format!("bench-{}-{sample}-{who}", std::process::id());
-            let mut contestant = open(url, &name, work.batch).await?;
+            let mut contestant = all[who].1(url, &name, work.batch).await?;
             samples[who][0].take(contestant.publish(&message, count)).await?;
             samples[who][1].take(contestant.consume(count)).await?;
         }
     }
     let mut rows = Vec::new();
     for (at, what) in ["publish", "consume"].into_iter().enumerate() {
-        let mut ours = samples[0][at].row(work.server, what, "convoke", count);
-        if work.bare.is_some() {
-            let bare = samples[1][at].row(work.server, what, "bare client", count);
-            ours.ratio = Some(bare.cpu_us / ours.cpu_us);
-            rows.extend([ours, bare]);
-        } else {
-            rows.push(ours);
-        }
+        let row = |((contestant, _), samples): (&(&str, Open), &[Samples; 2])| {
+            samples[at].row(work.server, what, contestant, count)
+        };
+        let first = rows.len();
+        rows.extend(all.iter().zip(&samples).map(row));
+        let ours = rows[first].cpu_us;
+        rows[first + 1..].iter_mut().for_each(|other| other.ratio = Some(other.cpu_us / ours));
     }
     Ok(rows)
 }
@@ -253,10 +256,9 @@ async fn drains(work: &Work, url: &str) -> Result<Vec<Result<Row, Missing>>, Fai
     if let "redis" | "rabbitmq" = work.server {
         match drain::celery(&url.replace("%2f", "/")).await {
             Ok(drained) => {
-                let celery = drained.row(work.server, "celery solo, 1 at a time".into());
-                for row in rows.iter_mut().flatten() {
-                    row.ratio = Some(row.per_second / celery.per_second);
-                }
+                let mut celery = drained.row(work.server, "celery solo, 1 at a time".into());
+                let ours = rows.iter().flatten().next().map(|row| row.per_second);
+                celery.ratio = ours.map(|ours| ours / celery.per_second);
                 rows.push(Ok(celery));
             }
             Err(missing) => rows.push(Err(format!("{:<10}celery skipped: {missing}", work.server))),

@@ -117,7 +117,12 @@ impl Abilities {
             Demand::Priority(_) if self.priority > 0 => Some(format!(", only up to {}", self.priority)),
             _ => None,
         };
-        let text = format!("it cannot {demand}{}: take another server, or do without", limit.unwrap_or_default());
+        let without = match (demand, self.retry_after) {
+            (Demand::RetryAfter(_), Some(longest)) => format!("`.longest({longest:?})` of its `Retry`"),
+            (Demand::RetryAfter(_), None) => "`Retry::never()`".to_owned(),
+            _ => "do without".to_owned(),
+        };
+        let text = format!("it cannot {demand}{}: take another server, or {without}", limit.unwrap_or_default());
         Err(TransportError::new(ErrorKind::Unsupported, name, text))
     }
 

@@ -37,10 +37,7 @@ impl AnyQueue {
         let scheme = url.split(':').next().unwrap_or_default();
         match scheme {
             #[cfg(feature = "sqlite")]
-            "sqlite" => {
-                let file = url.trim_start_matches("sqlite:").trim_start_matches("//");
-                Ok(Self::of(super::Sqlite::queue(name).at(file).await?))
-            }
+            "sqlite" => Ok(Self::of(super::Sqlite::queue(name).at(url).await?)),
             #[cfg(feature = "redis")]
             "redis" | "rediss" => Ok(Self::of(super::Redis::stream(name).at(url).create_if_missing().await?)),
             #[cfg(feature = "rabbitmq")]
@@ -58,20 +55,7 @@ impl AnyQueue {
                 queue(&dead).await?;
                 Ok(Self::of(queue(name).dead_letter_queue(dead).await?))
             }
-            _ => {
-                let known = [
-                    (cfg!(feature = "sqlite"), "sqlite:"),
-                    (cfg!(feature = "redis"), "redis://"),
-                    (cfg!(feature = "rabbitmq"), "amqp://"),
-                    (cfg!(feature = "sqs"), "sqs: and http://"),
-                ];
-                let known: Vec<_> = known.into_iter().filter(|(there, _)| *there).map(|(_, scheme)| scheme).collect();
-                let text = match &known[..] {
-                    [] => "this build knows no server: enable a feature such as `sqlite`".to_owned(),
-                    known => format!("this build knows no such URL, only {}", known.join(", ")),
-                };
-                Err(TransportError::new(ErrorKind::Unsupported, name, text))
-            }
+            _ => Err(TransportError::new(ErrorKind::Unsupported, name, unknown(scheme))),
         }
     }
 
@@ -95,6 +79,21 @@ impl AnyQueue {
     /// Returns what it can do.
     pub fn abilities(&self) -> Abilities {
         self.publisher.abilities()
+    }
+}
+
+/// What is said of a URL that leads nowhere. Nothing of it is quoted: it may have a password.
+fn unknown(scheme: &str) -> String {
+    let of_another = match scheme {
+        "sqlite" => Some("sqlite"),
+        "redis" | "rediss" => Some("redis"),
+        "amqp" | "amqps" => Some("rabbitmq"),
+        "sqs" | "http" | "https" => Some("sqs"),
+        _ => None,
+    };
+    match of_another {
+        Some(feature) => format!("this build cannot reach such a server: enable the feature `{feature}` of convoke"),
+        None => "there is no such URL: it begins with `sqlite:`, `redis://`, `amqp://`, `sqs:` or `http://`".to_owned(),
     }
 }
 

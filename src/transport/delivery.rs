@@ -30,7 +30,9 @@ pub enum Settlement {
 ///
 /// One that is dropped without a call gives the delivery back, at the latest when its lease ends.
 pub trait Receipt: Send + 'static {
-    /// Tells the server how the delivery ended; ready when the server has confirmed it.
+    /// Tells the server how the delivery ended; ready when the server has confirmed it. Where its
+    /// [`Abilities`](super::Abilities) name no dead letters, a worker never tells it of one: it publishes the letter elsewhere,
+    /// and acknowledges.
     ///
     /// # Errors
     ///

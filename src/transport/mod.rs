@@ -84,7 +84,7 @@ pub trait Publisher: Send + Sync + 'static {
     /// server has it, in the same order. `Ok` means that the server has confirmed it, as durably as it keeps anything.
     ///
     /// One that fails fails alone if the server can take the others. A packet beyond the [`Abilities`] is an error of
-    /// its own, before anything is sent of it. It waits for no longer than its own deadline.
+    /// its own, before anything is sent of it: [`Abilities::check`] looks for that. It waits for no longer than its own deadline.
     ///
     /// Dropped before it is ready, any of them may have been taken or not.
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>>;
@@ -121,7 +121,9 @@ pub trait Source: Send + 'static {
         Box::pin(async { Ok(None) })
     }
 
-    /// Ends the subscriber: the server lends it nothing more. What is still lent can be settled until this returns.
+    /// Ends the subscriber: the server lends it nothing more, and a [`receive`](Self::receive) is `Closed` or brings nothing
+    /// until it is opened again. What is still lent can be settled until this returns. One that does nothing here, as this
+    /// default, lends on.
     fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
         Box::pin(async { Ok(()) })
     }

@@ -445,7 +445,9 @@ async fn what_is_wrong_with_a_file_is_said() {
     for name in ["", "a b", "a'b", &"a".repeat(81)] {
         assert_eq!(kind(Sqlite::queue(name).at(folder.file("orders.db")).await), ErrorKind::Unsupported);
     }
-    assert_eq!(kind(Sqlite::queue("a").at(":memory:").await), ErrorKind::Unsupported);
+    for none in [":memory:", "sqlite:", "sqlite:///orders.db?mode=ro"] {
+        assert_eq!(kind(Sqlite::queue("a").at(none).await), ErrorKind::Unsupported, "{none}");
+    }
 }
 
 #[actix_rt::test]

@@ -59,6 +59,13 @@ impl Connection {
         if let Some(endpoint) = &self.endpoint {
             changed.set_endpoint_url(Some(endpoint.clone()));
         }
+        if let Some(endpoint) = &self.endpoint
+            && !endpoint.starts_with("http://")
+            && !endpoint.starts_with("https://")
+        {
+            let text = "its endpoint is no URL: write it as in `http://localhost:4566`";
+            return Err(TransportError::new(ErrorKind::Refused, at, text));
+        }
         let own = std::env::var(variable).ok().filter(|url| !url.is_empty());
         let endpoint = self.endpoint.as_deref().or(own.as_deref()).or(config.endpoint_url());
         if self.config.is_none() && endpoint.is_some_and(|url| url.starts_with("http://")) {

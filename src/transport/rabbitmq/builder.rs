@@ -155,6 +155,8 @@ impl RabbitMqBuilder {
         let dead = self.dead(&at, &server).await?;
         if found.is_none() {
             self.make(&at, &server, &queue, dead.as_ref()).await?;
+        } else if self.priorities > 0 && self.lacks_priorities(&at, &server, &queue, dead.as_ref()).await? {
+            return unsupported("the queue is there, and has not so many priorities: take another name, or do without");
         }
         for (exchange, pattern) in &self.bindings {
             let pattern = Pattern::new(pattern).map_err(|error| {
@@ -209,6 +211,22 @@ impl RabbitMqBuilder {
             return Ok(Some(name));
         }
         if self.dead.is_some() { Err(declare::missing(at, &name)) } else { Ok(None) }
+    }
+
+    /// Whether a queue that is there was made otherwise. There is no asking for that: it is declared once more, and the server
+    /// says what is not the same.
+    async fn lacks_priorities(
+        &self,
+        at: &Arc<str>,
+        server: &RabbitMqServer,
+        queue: &ShortString,
+        dead: Option<&ShortString>,
+    ) -> Result<bool, TransportError> {
+        match self.make(at, server, queue, dead).await {
+            Err(error) if error.is_temporary() => Err(error),
+            Err(error) => Ok(["x-max-priority", "x-queue-type"].iter().any(|told| error.to_string().contains(told))),
+            Ok(()) => Ok(false),
+        }
     }
 
     async fn make(

@@ -160,6 +160,9 @@ impl SqliteBuilder {
             let text = "a queue cannot be its own queue of dead letters: give that another name";
             return Err(TransportError::new(ErrorKind::Unsupported, at, text));
         }
+        if let Place::File(file) = &self.place {
+            check_file(&at, file)?;
+        }
         let store = Store::open(self.place, self.deadline, self.synchronous, &at).await?;
         let named = !self.group.is_empty();
         let queue = Queue::new(Core {
@@ -212,6 +215,17 @@ impl fmt::Debug for SqliteBuilder {
 pub(super) fn without_scheme(file: &Path) -> PathBuf {
     let path = file.to_str().and_then(|text| text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")));
     path.map_or_else(|| file.to_owned(), PathBuf::from)
+}
+
+/// A path that would be read as something else.
+fn check_file(at: &Arc<str>, file: &Path) -> Result<(), TransportError> {
+    let text = match file.to_str() {
+        Some("") => "it names no file: write `sqlite:orders.db`",
+        Some(":memory:") => "a database in memory is lost with its connection: give it a file, or take `Memory`",
+        Some(path) if path.contains('?') => "a path has no options: leave out the `?` and what is behind it",
+        _ => return Ok(()),
+    };
+    Err(TransportError::new(ErrorKind::Unsupported, at.clone(), text))
 }
 
 /// A name stands in errors, logs and metrics, so it is plain.
