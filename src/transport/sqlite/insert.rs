@@ -47,15 +47,15 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn of(packet: Packet, now: i64) -> Self {
+    pub(super) fn of(packet: &Packet, now: i64) -> Self {
         Self {
             due: if packet.delay.is_zero() { 0 } else { after(now, packet.delay) },
             attributes: write_attributes(&packet.attributes),
-            packet: packet.id,
-            topic: packet.topic,
-            key: packet.key,
+            packet: packet.id.clone(),
+            topic: packet.topic.clone(),
+            key: packet.key.clone(),
             priority: packet.priority,
-            body: packet.body,
+            body: packet.body.clone(),
         }
     }
 }

@@ -86,7 +86,7 @@ impl Queue {
             if rows.len() == MAX_PACKETS || (bytes + size > MAX_BYTES && !rows.is_empty()) {
                 on_their_way.push(self.send(std::mem::take(&mut rows), std::mem::take(&mut bytes), alone, until));
             }
-            rows.push(Row::of(packet.clone(), now));
+            rows.push(Row::of(packet, now));
             bytes += size;
         }
         if !rows.is_empty() {

@@ -191,7 +191,7 @@ async fn bury(
         .await?;
     let letter = record.clone().bury(packet, MAX_ATTRIBUTES + 1, core.max_bytes.saturating_add(ROOM_FOR_RECORD));
     let lane = register(connection, &core.dead, &core.group).await?;
-    insert_rows(connection, &core.dead, Some(lane), vec![Row::of(letter, 0)]).await?;
+    insert_rows(connection, &core.dead, Some(lane), vec![Row::of(&letter, 0)]).await?;
     sqlx::query("DELETE FROM convoke_delivery WHERE id = ?1").bind(id).execute(connection).await?;
     Ok(true)
 }
