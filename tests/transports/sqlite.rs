@@ -390,6 +390,30 @@ async fn a_file_that_stays_locked_is_an_error_in_time_and_then_works_again() {
     tokio::time::timeout(LONG, again).await.unwrap();
 }
 
+/// A full disk does this: SQLite rolls back by itself, and the client goes on as if it had not.
+#[actix_rt::test]
+async fn a_transaction_that_sqlite_has_ended_by_itself_keeps_nobody_from_the_next() {
+    let folder = folder();
+    let own = queue(&folder).await;
+    let options = SqliteConnectOptions::new().filename(folder.file("theirs.db")).create_if_missing(true);
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    let theirs = Sqlite::queue("orders").pool(&pool).await.unwrap();
+    for queue in [own, theirs] {
+        let mut all = Vec::new();
+        for _ in 0..queue.pool().options().get_max_connections() {
+            let mut connection = queue.pool().acquire().await.unwrap();
+            let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
+            sqlx::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
+            assert!(transaction.rollback().await.is_err());
+            all.push(connection);
+        }
+        drop(all);
+        // Three are a transaction.
+        publish(&queue, &[packet(1), packet(2), packet(3)]).await;
+        ack(receive(&mut subscriber(&queue).await, 3).await).await;
+    }
+}
+
 #[actix_rt::test]
 async fn what_is_wrong_with_a_file_is_said() {
     let folder = folder();

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 use tokio::sync::MutexGuard;
 
 use super::error::{describe, is_busy, late, of_schema};
@@ -81,7 +81,17 @@ impl Store {
     /// that is begun with the lock.
     pub(super) async fn write(&self) -> Result<Writer<'_>, sqlx::Error> {
         let gate = self.hub.gate.lock().await;
-        Ok(Writer { connection: self.pool.acquire().await?, _gate: gate })
+        loop {
+            let connection = self.pool.acquire().await?;
+            if !connection.is_in_transaction() {
+                return Ok(Writer { connection, _gate: gate });
+            }
+            // SQLite has rolled back by itself, as it does when the disk is full, and the client does not know: it would
+            // never begin another transaction on this connection.
+            if let Err(error) = connection.close().await {
+                log::debug!(target: "convoke::transport", "a connection did not close: {error}");
+            }
+        }
     }
 }
 
@@ -105,6 +115,8 @@ async fn connect(
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        // One that is left in a transaction is of no use to anybody: `write` says when that is.
+        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         .connect_with(options)
         .await
         .map_err(|error| describe(at, &error))?;
