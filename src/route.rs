@@ -3,7 +3,7 @@
 //! `bus.rs → Route (does publisher/event match?) → codec.rs → Batcher → Publisher → a server`
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::codec::{Codec, Wire};
@@ -189,7 +189,8 @@ impl<P: Patterns> Route<P> {
         };
         let outward = std::rc::Rc::new(outward);
         let leave = async move |event: Arc<JsonEvent>, metadata: Metadata| -> Handled {
-            let packet = outward.pack(Envelope::new(metadata, event.payload().clone()));
+            let packet = Arc::new(Waiting::new(outward.pack(Envelope::new(metadata, event.payload().clone()))));
+            let _waits = Waits(packet.clone());
             // It takes its place before anything is awaited, so that events leave in their order.
             match outward.batcher.push(packet).await {
                 Some(Ok(())) => Ok(()),
@@ -233,7 +234,33 @@ struct Outward {
     key: Option<KeyOf>,
     priority: Option<(u8, PriorityOf)>,
     delay: Duration,
-    batcher: Batcher<Packet, Result<(), TransportError>>,
+    batcher: Leaving,
+}
+
+/// What leaves next, many at a time.
+type Leaving = Batcher<Arc<Waiting>, Result<(), TransportError>>;
+
+/// A packet that waits to leave, until somebody takes it.
+struct Waiting(Mutex<Option<Packet>>);
+
+impl Waiting {
+    fn new(packet: Packet) -> Self {
+        Self(Mutex::new(Some(packet)))
+    }
+
+    fn take(&self) -> Option<Packet> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Whoever waits for a packet to leave. When that takes too long, it does not leave any more: the emitter has been told so,
+/// and what nobody waits for would pile up for as long as the server is away.
+struct Waits(Arc<Waiting>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        drop(self.0.take());
+    }
 }
 
 impl Outward {
@@ -251,14 +278,20 @@ impl Outward {
     }
 }
 
-fn batcher(
-    publisher: Arc<dyn Publisher>,
-    abilities: Abilities,
-    retry: Retry,
-) -> Batcher<Packet, Result<(), TransportError>> {
-    Batcher::new(MAX_BATCH.min(abilities.max_batch.saturating_mul(16)), move |packets| {
+fn batcher(publisher: Arc<dyn Publisher>, abilities: Abilities, retry: Retry) -> Leaving {
+    Batcher::new(MAX_BATCH.min(abilities.max_batch.saturating_mul(16)), move |waiting: Vec<Arc<Waiting>>| {
         let publisher = publisher.clone();
-        let all: BoxFuture<'static, _> = Box::pin(async move { publish(&*publisher, packets, retry).await });
+        let all: BoxFuture<'static, _> = Box::pin(async move {
+            let taken: Vec<_> = waiting.iter().map(|waiting| waiting.take()).collect();
+            let is_there: Vec<_> = taken.iter().map(Option::is_some).collect();
+            let packets: Vec<_> = taken.into_iter().flatten().collect();
+            let results = if packets.is_empty() { Vec::new() } else { publish(&*publisher, packets, retry).await };
+            let mut results = results.into_iter();
+            let gone = || Err(TransportError::new(ErrorKind::Closed, publisher.name(), "nobody waits for it any more"));
+            let result = |is_there| if is_there { results.next() } else { Some(gone()) };
+            // One that the publisher says nothing of has no result.
+            is_there.into_iter().map_while(result).collect()
+        });
         all
     })
 }

@@ -1,10 +1,11 @@
 //! Routes: which events leave by which, in which form, and what becomes of those that cannot.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use convoke::codec::Codec;
 use convoke::prelude::*;
-use convoke::transport::{Abilities, Attribute, Memory, MemoryQueue, Packet, Publisher};
+use convoke::transport::{Abilities, Attribute, BoxFuture, Memory, MemoryQueue, Packet, Publisher, TransportError};
 use convoke::{Envelope, Event, Retry, Route, RouteError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -154,6 +155,40 @@ async fn who_emits_is_told_when_the_server_does_not_have_it() {
     bus.dead_letters().redrive_all();
     at_once(bus.drain()).await;
     assert_eq!(left(&queue), ["OrderPlaced"]);
+}
+
+/// Takes its time, and says what it was asked for.
+struct Slow(Arc<Mutex<Vec<usize>>>);
+
+impl Publisher for Slow {
+    fn name(&self) -> &str {
+        "slow"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities::default()
+    }
+
+    fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
+        Box::pin(async move {
+            self.0.lock().unwrap().push(packets.len());
+            tokio::time::sleep(60 * SECOND).await;
+            vec![Ok(()); packets.len()]
+        })
+    }
+}
+
+#[convoke::test]
+async fn what_nobody_waits_for_any_more_does_not_leave() {
+    let (bus, asked) = (shop(), Arc::new(Mutex::new(Vec::new())));
+    let _out = Route::new("**", Slow(asked.clone())).timeout(50 * SECOND).open(&bus).unwrap();
+    let emit = async |wait: u32| {
+        sleep(wait * SECOND).await;
+        bus.emit(OrderPlaced { id: wait.into() }).await.is_ok()
+    };
+    // The first is on its way for a minute. Nobody waits for the second and the third until then.
+    assert_eq!(tokio::join!(emit(0), emit(1), emit(2), emit(70)), (false, false, false, false));
+    assert_eq!(*asked.lock().unwrap(), [1, 1]);
 }
 
 #[convoke::test]

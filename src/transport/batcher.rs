@@ -16,7 +16,8 @@ type Item<T, R> = (T, oneshot::Sender<R>);
 /// Gathers what is asked for one by one into batches. Nothing waits for a batch to fill: the first goes at once, and what
 /// comes until its answer is there goes together in the next.
 ///
-/// What waits here has no bound of its own: it is as much as callers wait for.
+/// What waits here has no bound of its own, and is done though nobody waits for it any more. Whoever wants to take it back
+/// pushes what can be taken out of, as a route does.
 pub struct Batcher<T, R> {
     most: usize,
     run: Run<T, R>,
