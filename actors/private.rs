@@ -38,6 +38,11 @@ pub fn on_names<Kind>(
     bus.register(listener.listening(), hearing, false, std::panic::Location::caller())
 }
 
+/// A future of the user's, whose panic is an answer.
+pub async fn guarded<F: Future>(future: F) -> Result<F::Output, String> {
+    crate::runtime::Guarded::new(future).await
+}
+
 /// A random number, for jitter: under a seed one that the seed determines.
 pub fn random() -> u64 {
     crate::runtime::random()

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use convoke::prelude::*;
 use convoke::transport::{
-    Abilities, Attribute, DeadLetterRecord, DeadReason, ErrorKind, Memory, MemoryQueue, Packet, Publisher, Source,
-    redrive,
+    Abilities, Attribute, BoxFuture, DeadLetterRecord, DeadReason, ErrorKind, Memory, MemoryQueue, Packet, Publisher,
+    Source, TransportError, redrive,
 };
-use convoke::{Envelope, MemoryInbox, OnUnknown, Permanent, Retry, Worker, WorkerError, WorkerReport};
+use convoke::{Envelope, Failure, Inbox, MemoryInbox, OnUnknown, Permanent, Retry, Worker, WorkerError, WorkerReport};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -193,6 +193,86 @@ async fn dead_letters_go_where_they_are_told_to() {
     assert_eq!(record.reason, DeadReason::Permanent);
     assert!(record.errors[0].ends_with("failed for good: no such customer"), "{:?}", record.errors);
     assert!(dead(&queue).await.is_empty());
+}
+
+#[convoke::test]
+async fn what_could_not_be_buried_is_buried_later_and_not_heard_again() {
+    let (queue, dead, bus) = (Memory::queue("orders"), Memory::queue("elsewhere"), EventBus::default());
+    let heard = Notes::new();
+    let _mail = bus.on({
+        let heard = heard.clone();
+        let mail = move |order: &OrderPlaced| {
+            heard.add(order.id);
+            if order.id == 1 {
+                Err(Failure::from(Permanent::new("no such customer")))
+            } else {
+                Err(Failure::new("no line"))
+            }
+        };
+        mail.named("mail")
+    });
+    dead.set_reachable(false);
+    put(&queue, [order(1), order(2)]).await;
+    let worker = worker(&queue, &bus).retry(retry(2)).dead_letter(dead.clone()).start().await.unwrap();
+    sleep(60 * SECOND).await;
+    dead.set_reachable(true);
+    emptied(&queue).await;
+    let mut all = heard.take();
+    all.sort_unstable();
+    assert_eq!(all, [1, 2, 2]);
+    let record = |packet: &Packet| DeadLetterRecord::of(packet).unwrap();
+    let mut records: Vec<_> = dead.packets().iter().map(record).map(|record| (record.reason, record.errors)).collect();
+    records.sort_by_key(|(reason, _)| *reason == DeadReason::Exhausted);
+    let errors = |text: &str| vec![text.to_owned()];
+    let permanent = (DeadReason::Permanent, errors("`mail` failed for good: no such customer"));
+    assert_eq!(records, [permanent, (DeadReason::Exhausted, errors("`mail` failed: no line"))]);
+    drop(worker);
+}
+
+/// Panics whenever it is asked.
+struct Panics;
+
+impl Inbox for Panics {
+    fn seen<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<bool, TransportError>> {
+        panic!("seen")
+    }
+
+    fn mark<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<bool, TransportError>> {
+        panic!("mark")
+    }
+}
+
+impl Publisher for Panics {
+    fn name(&self) -> &str {
+        "panics"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities::default()
+    }
+
+    fn publish<'a>(&'a self, _: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
+        Box::pin(async { panic!("publish") })
+    }
+}
+
+#[convoke::test]
+async fn an_inbox_or_a_publisher_that_panics_costs_an_attempt_and_nothing_else() {
+    let (queue, bus) = (Memory::queue("orders"), EventBus::default());
+    let _done = bus.on(|_: &OrderPlaced| ());
+    put(&queue, [order(1)]).await;
+    let asking = worker(&queue, &bus).deduplicate(Panics).retry(retry(3)).start().await.unwrap();
+    emptied(&queue).await;
+    let (record, _) = &dead(&queue).await[0];
+    assert_eq!(record.errors, ["the inbox could not be asked: inbox: panicked: seen"]);
+    assert_eq!(asking.drain().await.unwrap().dead, 1);
+
+    put(&queue, [Packet::new("2", "no event")]).await;
+    let burying = worker(&queue, &bus).dead_letter(Panics).start().await.unwrap();
+    sleep(60 * SECOND).await;
+    let report = burying.drain().await.unwrap();
+    assert!((2..=60).contains(&report.lost), "{report}");
+    assert_eq!(queue.waiting(), 1);
 }
 
 #[convoke::test]

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Options;
 use super::fetch::{Arrival, Orders, fetch};
-use super::handling::handle;
+use super::handling::{Unburied, handle};
 use super::health::Stats;
 use super::lanes::Lanes;
 use super::meter::Meter;
@@ -49,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) slots: Semaphore,
     pub(crate) pace: Option<Pace>,
     pub(crate) meter: Meter,
+    pub(crate) unburied: Unburied,
     /// Nothing new is to begin.
     pub(crate) draining: Flag,
     /// Nothing is to be waited for.
@@ -99,6 +100,7 @@ impl<S: Source> Engine<S> {
             orders: receiver,
             slots: Semaphore::new(options.concurrency.min(Semaphore::MAX_PERMITS)),
             pace: options.rate.map(|(count, within)| Pace::new(count, within)),
+            unburied: Unburied::default(),
             draining: Flag::default(),
             hurried: Flag::default(),
             options,

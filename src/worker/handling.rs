@@ -2,7 +2,8 @@
 //!
 //! `wait for the turn and a slot → bus.emit_envelope → Verdict → settle`, and all the while its lease is extended
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::engine::Shared;
 use super::lanes::{Before, Turn};
 use crate::codec::CodecError;
 use crate::transport::{DeadReason, Delivery, ErrorKind, TransportError};
-use crate::{Envelope, ListenerError, Report};
+use crate::{Envelope, ListenerError, Report, Uuid};
 
 /// How a delivery is to end.
 #[derive(Debug)]
@@ -61,6 +62,7 @@ pub(crate) async fn handle(
 ) {
     let about = About::new(&delivery, &read);
     let attempt = delivery.attempt();
+    let id = read.as_ref().ok().map(|envelope| envelope.metadata.id);
     let verdict = held(&shared, &mut delivery, judge(&shared, read, attempt, &mut turn, &mut copy)).await;
     let verdict = match verdict {
         Verdict::Retry(errors) if attempt >= shared.options.retry.max_attempts() => {
@@ -73,7 +75,7 @@ pub(crate) async fn handle(
         Verdict::Retry(_) | Verdict::Release | Verdict::Lost => Before::HeldBack,
     };
     let name = verdict.name();
-    match settle(&shared, delivery, verdict, &about).await {
+    match settle(&shared, delivery, verdict, id, &about).await {
         Ok(()) => {
             shared.stats.settled(name);
             shared.meter.settled(name);
@@ -174,14 +176,20 @@ async fn judge(
         Ok(envelope) => envelope,
         Err(error) => return Verdict::Dead(DeadReason::Broken, vec![error.to_string()]),
     };
+    if let Some(dead) = shared.unburied.take(envelope.metadata.id, attempt) {
+        return dead;
+    }
     let limit = shared.options.retry.max_attempts();
     if attempt > limit {
-        let text = format!("{} attempts began and none came to an end: its process may have died of it", attempt - 1);
+        let text = format!(
+            "{} attempts began and none came to an end: its process may have died of it, or nobody took its dead letter",
+            attempt - 1
+        );
         return Verdict::Dead(DeadReason::Exhausted, vec![text]);
     }
     let done = shared.options.inbox.as_ref().map(|inbox| (inbox, envelope.metadata.id.to_string()));
     if let Some((inbox, id)) = &done {
-        match inbox.seen(id).await {
+        match guarded("inbox", async { inbox.seen(id).await }).await {
             Ok(false) => {}
             Ok(true) => return Verdict::Duplicate,
             Err(error) => return Verdict::Retry(vec![format!("the inbox could not be asked: {error}")]),
@@ -202,7 +210,7 @@ async fn judge(
     };
     let verdict = verdict_of(shared, &report);
     if let (Verdict::Done, Some((inbox, id))) = (&verdict, &done)
-        && let Err(error) = inbox.mark(id).await
+        && let Err(error) = guarded("inbox", async { inbox.mark(id).await }).await
     {
         log::warn!(target: "convoke::worker", "{}: {id} is done and not marked, so a copy would be done too: {error}", shared.name);
     }
@@ -254,7 +262,13 @@ fn verdict_of(shared: &Shared, report: &Report) -> Verdict {
     Verdict::Retry(errors)
 }
 
-async fn settle(shared: &Shared, delivery: Delivery, verdict: Verdict, about: &About) -> Result<(), TransportError> {
+async fn settle(
+    shared: &Shared,
+    delivery: Delivery,
+    verdict: Verdict,
+    id: Option<Uuid>,
+    about: &About,
+) -> Result<(), TransportError> {
     match verdict {
         Verdict::Done | Verdict::Duplicate | Verdict::Ignored => delivery.ack().await,
         Verdict::Retry(errors) => {
@@ -264,7 +278,12 @@ async fn settle(shared: &Shared, delivery: Delivery, verdict: Verdict, about: &A
         }
         Verdict::Dead(reason, errors) => {
             log::warn!(target: "convoke::worker", "{about}: {reason}: {}; it is a dead letter", errors.join("; "));
-            bury(shared, delivery, reason, errors).await
+            let attempt = delivery.attempt();
+            let buried = bury(shared, delivery, reason, errors.clone()).await;
+            if let (Err(_), Some(id)) = (&buried, id) {
+                shared.unburied.add(id, attempt, reason, errors);
+            }
+            buried
         }
         Verdict::Release | Verdict::Lost => delivery.release().await,
     }
@@ -286,20 +305,51 @@ async fn bury(
         // One that was redriven and dies once more is another letter.
         letter.id = format!("{}-{died}", letter.id);
     }
-    match publisher.publish(std::slice::from_ref(&letter)).await.pop() {
-        Some(Ok(())) => delivery.ack().await,
-        refused => {
+    let silent =
+        || TransportError::new(ErrorKind::Protocol, publisher.name(), "it did not say whether it took a packet");
+    let publish = async {
+        let taken = publisher.publish(std::slice::from_ref(&letter)).await.pop();
+        taken.unwrap_or_else(|| Err(silent()))
+    };
+    match guarded(publisher.name(), publish).await {
+        Ok(()) => delivery.ack().await,
+        Err(error) => {
             // It is dead all the same: the next attempt only tries to bury it.
             delivery.retry_after(shared.options.retry.limit(1).max(Duration::from_secs(1))).await?;
-            Err(match refused {
-                Some(Err(error)) => error,
-                _ => TransportError::new(
-                    ErrorKind::Protocol,
-                    publisher.name(),
-                    "it did not say whether it took a packet",
-                ),
-            })
+            Err(error)
         }
+    }
+}
+
+/// What is not ours may panic, as a listener may: that costs an attempt, and not the worker.
+async fn guarded<T>(name: &str, what: impl Future<Output = Result<T, TransportError>>) -> Result<T, TransportError> {
+    let panicked = |text| TransportError::new(ErrorKind::Protocol, name, format!("panicked: {text}"));
+    crate::__private::guarded(what).await.unwrap_or_else(|text| Err(panicked(text)))
+}
+
+/// How many dead letters are remembered that could not be put anywhere.
+const MOST_UNBURIED: usize = 1_000;
+
+/// Why deliveries are dead whose dead letters could not be put anywhere: when one comes again here, nobody hears it again,
+/// and its letter says what it would have said before.
+#[derive(Default)]
+pub(crate) struct Unburied(RefCell<HashMap<Uuid, (u32, DeadReason, Vec<String>)>>);
+
+impl Unburied {
+    fn add(&self, id: Uuid, attempt: u32, reason: DeadReason, errors: Vec<String>) {
+        let mut all = self.0.borrow_mut();
+        if all.len() >= MOST_UNBURIED {
+            // Most of them have come to other workers since.
+            all.clear();
+        }
+        all.insert(id, (attempt, reason, errors));
+    }
+
+    /// Takes out the verdict on this event. A copy of it, whose attempts count for themselves, has none.
+    fn take(&self, id: Uuid, attempt: u32) -> Option<Verdict> {
+        let mut all = self.0.borrow_mut();
+        let (_, reason, errors) = all.remove(&id).filter(|(before, ..)| *before < attempt)?;
+        Some(Verdict::Dead(reason, errors))
     }
 }
 
