@@ -196,6 +196,28 @@ async fn dead_letters_go_where_they_are_told_to() {
 }
 
 #[convoke::test]
+async fn letters_that_are_refused_for_good_keep_nobody_behind_them_from_being_redriven() {
+    let dead = Memory::queue("dead");
+    let small = Memory::queue("orders");
+    let mut abilities = Publisher::abilities(&small);
+    abilities.max_bytes = 1_000;
+    let small = small.with_abilities(abilities);
+    put(&dead, (0..12).map(|id| Packet::new(format!("large {id}"), vec![b'x'; 5_000]))).await;
+    put(&dead, (0..100).map(order)).await;
+    let redriven = redrive(&mut dead.clone(), &small, 1_000).await.unwrap();
+    assert_eq!((redriven.moved, redriven.kept), (100, 12));
+    settled().await;
+    assert_eq!((small.waiting(), dead.waiting(), dead.lent()), (100, 12, 0));
+    // One that is away is not asked again and again.
+    put(&dead, (0..100).map(order)).await;
+    small.set_reachable(false);
+    let redriven = redrive(&mut dead.clone(), &small, 1_000).await.unwrap();
+    assert_eq!((redriven.moved, redriven.kept), (0, 10));
+    settled().await;
+    assert_eq!((dead.waiting(), dead.lent()), (112, 0));
+}
+
+#[convoke::test]
 async fn what_could_not_be_buried_is_buried_later_and_not_heard_again() {
     let (queue, dead, bus) = (Memory::queue("orders"), Memory::queue("elsewhere"), EventBus::default());
     let heard = Notes::new();

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::TransportError;
+use super::error::{ErrorKind, TransportError};
 use super::packet::{Attribute, Packet};
 use super::{Delivery, Publisher, Source};
 
@@ -24,6 +24,9 @@ const MAX_RECORD_BYTES: usize = 1024 * 1024;
 
 /// How many dead letters are redriven at a time.
 const REDRIVE_BATCH: usize = 10;
+
+/// How many that the server does not take are held back meanwhile, so that those behind them have their turn.
+const MOST_KEPT: usize = 90;
 
 /// Why a delivery is dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -196,7 +199,7 @@ pub struct Redriven {
 }
 
 /// Gives dead letters another chance: moves up to `most` of them from a dead-letter queue to where they came from, and
-/// returns when there are no more. One at which this is interrupted may be in both. A server that de-duplicates gets each under
+/// returns when there are no more, when the server is away, or when it has refused 90 or more. One at which this is interrupted may be in both. A server that de-duplicates gets each under
 /// a new [id](Packet::id), or it would deliver none that was there a moment ago; the event in it keeps its own.
 ///
 /// # Errors
@@ -208,7 +211,8 @@ pub async fn redrive(
     most: usize,
 ) -> Result<Redriven, TransportError> {
     let mut redriven = Redriven::default();
-    dead.open(REDRIVE_BATCH).await?;
+    dead.open(REDRIVE_BATCH + MOST_KEPT).await?;
+    let mut kept = Vec::new();
     while redriven.moved + redriven.kept < most {
         let room = (most - redriven.moved - redriven.kept).min(REDRIVE_BATCH);
         let letters = dead.receive(room).await?;
@@ -225,6 +229,7 @@ pub async fn redrive(
         };
         let packets: Vec<_> = letters.iter().map(revive).collect();
         let taken = to.publish(&packets).await;
+        let mut is_away = false;
         for (letter, taken) in letters.into_iter().zip(taken) {
             match taken {
                 Ok(()) => {
@@ -234,13 +239,21 @@ pub async fn redrive(
                 Err(error) => {
                     log::warn!(target: "convoke::transport", "a dead letter stays: {error}");
                     redriven.kept += 1;
-                    letter.release().await?;
+                    is_away |= error.is_temporary();
+                    kept.push(letter);
                 }
             }
         }
-        // What was given back would come again at once.
-        if redriven.kept > 0 {
+        if is_away || kept.len() >= MOST_KEPT {
             break;
+        }
+    }
+    // Not before: what is given back comes again at once.
+    for letter in kept {
+        match letter.release().await {
+            // It was held for longer than its lease, and is back already.
+            Err(error) if error.kind() == ErrorKind::Lost => {}
+            released => released?,
         }
     }
     dead.close().await?;
