@@ -505,6 +505,10 @@ async fn paused_it_takes_nothing_and_goes_on_where_it_was() {
     assert_eq!((queue.waiting(), health.paused, health.healthy), (5, true, true), "{health}");
     worker.resume().await.unwrap();
     emptied(&queue).await;
+    // What is said last counts, whoever waits for whom.
+    let (paused, resumed) = tokio::join!(worker.pause(), worker.resume());
+    paused.and(resumed).unwrap();
+    assert!(!worker.health().paused);
     assert_eq!(worker.drain().await.unwrap().done, 5);
 }
 
@@ -582,7 +586,12 @@ async fn no_more_begin_in_a_second_than_may() {
     let worker = worker(&queue, &bus).rate_limit(10, SECOND).start().await.unwrap();
     emptied(&queue).await;
     assert_eq!(times.take(), [0, 100, 200, 300, 400]);
-    drop(worker);
+    assert_eq!(worker.drain().await.unwrap().done, 5);
+
+    put(&queue, (0..5).map(order)).await;
+    let worker = self::worker(&queue, &bus).rate_limit(1, Duration::MAX).start().await.unwrap();
+    sleep(1_000 * SECOND).await;
+    assert_eq!(worker.drain().await.unwrap().done, 1);
 }
 
 #[convoke::test]

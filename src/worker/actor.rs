@@ -21,6 +21,7 @@ use crate::transport::Source;
 /// The actor of a worker, on the arbiter that started it. It stops when its [`WorkerHandle`] is dropped, as a drain does.
 pub struct WorkerActor {
     orders: watch::Sender<Order>,
+    stats: Arc<Stats>,
     engine: Option<Pin<Box<dyn Future<Output = WorkerReport>>>>,
     ended: Option<oneshot::Sender<WorkerReport>>,
 }
@@ -59,6 +60,7 @@ impl Handler<Tell> for WorkerActor {
             let changes = *current != order && (*current < Order::Drain || order > *current);
             if changes {
                 *current = order;
+                self.stats.set_paused(order == Order::Pause);
             }
             changes
         });
@@ -70,7 +72,7 @@ pub(crate) fn start<S: Source>(engine: Engine<S>) -> WorkerHandle {
     let (ended, end) = oneshot::channel();
     let (orders, stats) = (engine.orders(), engine.stats());
     let engine: Pin<Box<dyn Future<Output = WorkerReport>>> = Box::pin(engine.run());
-    let actor = WorkerActor { orders, engine: Some(engine), ended: Some(ended) };
+    let actor = WorkerActor { orders, stats: stats.clone(), engine: Some(engine), ended: Some(ended) };
     WorkerHandle { addr: actor.start(), stats, end }
 }
 
@@ -89,9 +91,7 @@ impl WorkerHandle {
     ///
     /// `Gone`.
     pub async fn pause(&self) -> Result<(), WorkerError> {
-        self.tell(Order::Pause).await?;
-        self.stats.set_paused(true);
-        Ok(())
+        self.tell(Order::Pause).await
     }
 
     /// Has it go on.
@@ -100,7 +100,6 @@ impl WorkerHandle {
     ///
     /// `Gone`.
     pub async fn resume(&self) -> Result<(), WorkerError> {
-        self.stats.set_paused(false);
         self.tell(Order::Run).await
     }
 
