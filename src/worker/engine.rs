@@ -15,12 +15,13 @@ use tokio::time::{Instant, timeout};
 
 use super::Options;
 use super::fetch::{Arrival, Orders, fetch};
-use super::handling::{Unburied, handle};
+use super::handling::handle;
 use super::health::Stats;
 use super::lanes::Lanes;
 use super::meter::Meter;
 use super::pace::Pace;
 use super::report::WorkerReport;
+use super::unburied::Unburied;
 use crate::transport::Source;
 use crate::{EventBus, codec};
 

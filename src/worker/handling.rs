@@ -2,8 +2,7 @@
 //!
 //! `wait for the turn and a slot → bus.emit_envelope → Verdict → settle`, and all the while its lease is extended
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -198,7 +197,7 @@ async fn judge(
     shared.meter.lag(&envelope.metadata);
     let emission = match shared.bus.emit_envelope(envelope) {
         Ok(emission) => emission,
-        Err(error) => return unknown(shared, error.to_string()),
+        Err(error) => return unknown(shared, format!("nobody can know it, its metadata have no topic: {error}")),
     };
     let _heard = Heard::begin(shared);
     let report = match shared.options.timeout {
@@ -325,32 +324,6 @@ async fn bury(
 async fn guarded<T>(name: &str, what: impl Future<Output = Result<T, TransportError>>) -> Result<T, TransportError> {
     let panicked = |text| TransportError::new(ErrorKind::Protocol, name, format!("panicked: {text}"));
     crate::__private::guarded(what).await.unwrap_or_else(|text| Err(panicked(text)))
-}
-
-/// How many dead letters are remembered that could not be put anywhere.
-const MOST_UNBURIED: usize = 1_000;
-
-/// Why deliveries are dead whose dead letters could not be put anywhere: when one comes again here, nobody hears it again,
-/// and its letter says what it would have said before.
-#[derive(Default)]
-pub(crate) struct Unburied(RefCell<HashMap<Uuid, (u32, DeadReason, Vec<String>)>>);
-
-impl Unburied {
-    fn add(&self, id: Uuid, attempt: u32, reason: DeadReason, errors: Vec<String>) {
-        let mut all = self.0.borrow_mut();
-        if all.len() >= MOST_UNBURIED {
-            // Most of them have come to other workers since.
-            all.clear();
-        }
-        all.insert(id, (attempt, reason, errors));
-    }
-
-    /// Takes out the verdict on this event. A copy of it, whose attempts count for themselves, has none.
-    fn take(&self, id: Uuid, attempt: u32) -> Option<Verdict> {
-        let mut all = self.0.borrow_mut();
-        let (_, reason, errors) = all.remove(&id).filter(|(before, ..)| *before < attempt)?;
-        Some(Verdict::Dead(reason, errors))
-    }
 }
 
 /// Counts a delivery that is being heard, however that ends.

@@ -12,6 +12,7 @@ mod lanes;
 mod meter;
 mod pace;
 mod report;
+mod unburied;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -210,7 +211,7 @@ impl<S: Source> Worker<S> {
     }
 
     /// Sets after which time without any progress it counts as unhealthy. The default is 60 s; it should be longer than the
-    /// slowest listener may take.
+    /// slowest listener may take, and than the 20 s for which a server may let a receive wait.
     pub fn progress_within(mut self, limit: Duration) -> Self {
         self.options.progress_within = limit;
         self

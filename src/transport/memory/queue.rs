@@ -60,9 +60,9 @@ impl MemoryQueue {
         Self::of(dead, 0)
     }
 
-    /// Sets how long a delivery is lent. The default is 30 s.
+    /// Sets how long a delivery is lent. The default is 30 s; it is at least 1 ms.
     pub fn lease(self, lease: Duration) -> Self {
-        self.set(|state| state.abilities.lease = Some(lease))
+        self.set(|state| state.abilities.lease = Some(lease.max(Duration::from_millis(1))))
     }
 
     /// Sets how many packets each group may have, those that are lent among them; a publish beyond it is `Unreachable`.
