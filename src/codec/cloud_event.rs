@@ -5,6 +5,8 @@
 use std::cell::Cell;
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -14,7 +16,7 @@ use super::cloud_events::{ATTRIBUTES, Binding};
 use super::error::CodecError;
 use super::fields::Fields;
 use super::mode::{attribute, content_type, is, media_type};
-use super::{base64, percent};
+use super::percent;
 use crate::transport::{Attribute, Packet};
 use crate::{Envelope, EnvelopeError, EnvelopeLimits};
 
@@ -39,7 +41,7 @@ pub(super) fn read_structured(body: &[u8], limits: EnvelopeLimits) -> Result<Env
         Data { json: None, base64: Some(base64) } => {
             let wants = CodecError::WrongAttribute { name: "data_base64", wants: "Base64 with its padding" };
             let Value::String(text) = base64 else { return Err(wants) };
-            let bytes = base64::decode(&text).ok_or(wants)?;
+            let bytes = BASE64.decode(&*text).map_err(|_| wants)?;
             payload(bytes, fields.optional("datacontenttype")?.as_deref(), limits)?
         }
         Data { json: Some(_), base64: Some(_) } => return Err(CodecError::TwoData),
@@ -96,7 +98,7 @@ fn payload(
             Err(error) => return Err(CodecError::DataNotJson { line: error.line(), column: error.column() }),
         }
     }
-    let text = String::from_utf8(bytes.into()).unwrap_or_else(|error| base64::encode(error.as_bytes()));
+    let text = String::from_utf8(bytes.into()).unwrap_or_else(|error| BASE64.encode(error.as_bytes()));
     Ok(Value::String(text))
 }
 

@@ -147,7 +147,7 @@ impl Codec for CloudEvents {
                         "datacontenttype" => packet.attributes.insert(CONTENT_TYPE, value),
                         name => {
                             let value = match binding {
-                                Binding::Http => percent::encode(&value, percent::in_header).into_owned(),
+                                Binding::Http => percent::encode(&value, percent::IN_HEADER).into_owned(),
                                 Binding::Kafka | Binding::Amqp => value,
                             };
                             packet.attributes.insert(format!("{}{name}", binding.prefix()), value)
@@ -245,6 +245,6 @@ fn source(publisher: &str) -> String {
     if percent::is_uri(publisher) {
         publisher.to_owned()
     } else {
-        format!("/{}", percent::encode(publisher, percent::in_path))
+        format!("/{}", percent::encode(publisher, percent::IN_PATH))
     }
 }

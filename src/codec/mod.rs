@@ -10,7 +10,6 @@
 //!
 //! Who writes chooses one; who reads gets any of them by [`read`], from us or from others.
 
-mod base64;
 mod cloud_event;
 mod cloud_events;
 mod error;

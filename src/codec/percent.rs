@@ -4,61 +4,41 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// What may not stand for itself in the value of a header, as the HTTP binding of CloudEvents has it (3.1.3.2).
+pub(super) const IN_HEADER: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
+
+/// What may not stand for itself in the path of a URI (RFC 3986, 3.3).
+pub(super) const IN_PATH: &AsciiSet = &all_but(STANDS_IN_PATH);
+
+/// What stands for itself there beside letters and digits.
+const STANDS_IN_PATH: &[u8] = b"-._~!$&'()*+,;=:@/";
+
+const fn all_but(mut bytes: &[u8]) -> AsciiSet {
+    let mut set = NON_ALPHANUMERIC.add(b'%');
+    while let [first, rest @ ..] = bytes {
+        set = set.remove(*first);
+        bytes = rest;
+    }
+    set
+}
+
 /// Writes each byte as `%XX` that may not stand for itself.
-pub(super) fn encode(text: &str, stands: fn(u8) -> bool) -> Cow<'_, str> {
-    if text.bytes().all(stands) {
-        return Cow::Borrowed(text);
-    }
-    let mut encoded = String::with_capacity(text.len() + 16);
-    for byte in text.bytes() {
-        if stands(byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push('%');
-            encoded.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)])));
-        }
-    }
-    Cow::Owned(encoded)
+pub(super) fn encode<'a>(text: &'a str, escaped: &'static AsciiSet) -> Cow<'a, str> {
+    utf8_percent_encode(text, escaped).into()
 }
 
 /// Reads each `%XX`; a `%` that begins none stands for itself. What would be no text then stays as it is.
 pub(super) fn decode(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, behind)) = rest.split_first() {
-        let digit = |at: usize| char::from(*behind.get(at)?).to_digit(16);
-        match (byte, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                decoded.push((high << 4 | low) as u8);
-                rest = &behind[2..];
-            }
-            _ => {
-                decoded.push(byte);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8(decoded).map_or(Cow::Borrowed(text), Cow::Owned)
-}
-
-/// What stands for itself in the value of a header, as the HTTP binding of CloudEvents has it (3.1.3.2).
-pub(super) fn in_header(byte: u8) -> bool {
-    matches!(byte, b'!'..=b'~') && byte != b'"' && byte != b'%'
-}
-
-/// What stands for itself in the path of a URI (RFC 3986, 3.3).
-pub(super) fn in_path(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte)
+    percent_decode_str(text).decode_utf8().unwrap_or(Cow::Borrowed(text))
 }
 
 /// Whether this is a URI with a scheme, so that it can be a reference as it is (RFC 3986, 3).
 pub(super) fn is_uri(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     let in_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-    let in_uri = |byte: u8| in_path(byte) || b"?#[]%".contains(&byte);
+    let in_uri = |byte: u8| byte.is_ascii_alphanumeric() || STANDS_IN_PATH.contains(&byte) || b"?#[]%".contains(&byte);
     scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(in_scheme)
         && rest.bytes().all(in_uri)
@@ -76,10 +56,10 @@ mod tests {
 
     #[test]
     fn what_may_not_stand_is_written_as_its_bytes() {
-        assert_eq!(encode("Euro € 😀", in_header), "Euro%20%E2%82%AC%20%F0%9F%98%80");
-        assert_eq!(encode("a\"b%c/d?e", in_header), "a%22b%25c/d?e");
-        assert_eq!(encode("a\"b%c/d?e", in_path), "a%22b%25c/d%3Fe");
-        assert!(matches!(encode("UserService", in_path), Cow::Borrowed("UserService")));
+        assert_eq!(encode("Euro € 😀", IN_HEADER), "Euro%20%E2%82%AC%20%F0%9F%98%80");
+        assert_eq!(encode("a\"b%c/d?e", IN_HEADER), "a%22b%25c/d?e");
+        assert_eq!(encode("a\"b%c/d?e", IN_PATH), "a%22b%25c/d%3Fe");
+        assert!(matches!(encode("UserService", IN_PATH), Cow::Borrowed("UserService")));
     }
 
     #[test]
@@ -111,9 +91,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_encoded_is_read_as_what_it_was(text: String) {
-            for stands in [in_header, in_path] {
-                let encoded = encode(&text, stands);
-                prop_assert!(encoded.bytes().all(|byte| stands(byte) || byte == b'%'));
+            for escaped in [IN_HEADER, IN_PATH] {
+                let encoded = encode(&text, escaped);
+                prop_assert!(encoded.bytes().all(|byte| (b'!'..=b'~').contains(&byte) && byte != b'"'));
                 prop_assert_eq!(decode(&encoded), text.as_str());
             }
         }
