@@ -15,7 +15,10 @@ const MOST_UNBURIED: usize = 1_000;
 /// Why deliveries are dead whose dead letters could not be put anywhere: when one comes again here, nobody hears it again,
 /// and its letter says what it would have said before.
 #[derive(Default)]
-pub(crate) struct Unburied(RefCell<HashMap<Uuid, (u32, DeadReason, Vec<String>)>>);
+pub(crate) struct Unburied(RefCell<HashMap<Uuid, Judged>>);
+
+/// At which attempt, why, and the errors.
+type Judged = (u32, DeadReason, Vec<String>);
 
 impl Unburied {
     pub(crate) fn add(&self, id: Uuid, attempt: u32, reason: DeadReason, errors: Vec<String>) {
