@@ -3,6 +3,7 @@
 //!
 //! After a change of the words, `TRYBUILD=overwrite cargo test -p convoke-macros-tests` writes them anew: read the
 //! difference as a user would.
+#![cfg(test)]
 
 use std::env;
 use std::io::{Write, stderr};
