@@ -152,8 +152,8 @@ impl<P: Patterns> Route<P> {
     ///
     /// # Errors
     ///
-    /// `Pattern`; `NoPublisher` if the bus has no name; `NothingMatches` if no event of this bus can match; `Transport` if the server cannot do what was asked of it;
-    /// `Listen` as for every listener.
+    /// `Pattern`; `NoPublisher` if the bus has no name; `NothingMatches` if no event of this bus can match; `Transport` if
+    /// the server cannot do what was asked of it; `Listen` as for every listener.
     #[track_caller]
     pub fn open(self, bus: &EventBus) -> Result<Subscription, RouteError> {
         let patterns = self.patterns.patterns()?;

@@ -84,7 +84,8 @@ pub trait Publisher: Send + Sync + 'static {
     /// server has it, in the same order. `Ok` means that the server has confirmed it, as durably as it keeps anything.
     ///
     /// One that fails fails alone if the server can take the others. A packet beyond the [`Abilities`] is an error of
-    /// its own, before anything is sent of it: [`Abilities::check`] looks for that. It waits for no longer than its own deadline.
+    /// its own, before anything is sent of it: [`Abilities::check`] looks for that. It waits for no longer than its own
+    /// deadline.
     ///
     /// Dropped before it is ready, any of them may have been taken or not.
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>>;

@@ -436,6 +436,26 @@ async fn higher_priorities_come_first() {
 }
 
 #[tokio::test]
+async fn a_queue_that_is_there_without_priorities_is_not_said_to_have_them() {
+    let server = server().await;
+    for (name, made) in [(fresh("quorum"), None), (fresh("fewer"), Some(5))] {
+        let there = queue(server, &name);
+        let there = if let Some(highest) = made { there.classic().priorities(highest) } else { there };
+        drop(there.await.unwrap());
+        let error = queue(server, &name).classic().priorities(9).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("has not so many priorities"), "{error}");
+    }
+    // One whose other arguments are somebody else's may have them, and is not refused.
+    let name = fresh("other");
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-priority".into(), AMQPValue::LongInt(9));
+    let options = QueueDeclareOptions::durable();
+    stranger(server).await.queue_declare(name.as_str().into(), options, arguments).await.unwrap();
+    assert_eq!(Publisher::abilities(&queue(server, &name).classic().priorities(9).await.unwrap()).priority, 9);
+}
+
+#[tokio::test]
 async fn a_dead_letter_is_buried_with_its_record_and_redriven() {
     let server = server().await;
     let name = fresh("dying");

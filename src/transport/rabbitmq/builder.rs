@@ -222,9 +222,12 @@ impl RabbitMqBuilder {
         queue: &ShortString,
         dead: Option<&ShortString>,
     ) -> Result<bool, TransportError> {
+        // The server names the first that differs, and only a quorum queue has the last of these. Where it names another one,
+        // as of where dead letters go, somebody else has made the queue, and may well have given it priorities.
+        const TELL: [&str; 3] = ["'x-max-priority'", "'x-queue-type'", "'x-dead-letter-strategy'"];
         match self.make(at, server, queue, dead).await {
             Err(error) if error.is_temporary() => Err(error),
-            Err(error) => Ok(["x-max-priority", "x-queue-type"].iter().any(|told| error.to_string().contains(told))),
+            Err(error) => Ok(TELL.iter().any(|argument| error.to_string().contains(argument))),
             Ok(()) => Ok(false),
         }
     }
