@@ -4,7 +4,7 @@
 //! ```text
 //! servers.rs      finds or starts each server
 //! contestant.rs   ours, over any transport; redis.rs, rabbitmq.rs, sqlite.rs, sqs.rs: the bare clients
-//! drain.rs        the worker, and celery.py
+//! drain.rs        the worker, and celery.py; apalis.rs
 //! ```
 //!
 //! Both encode and decode every message with the same codec, and go in batches of the same size. What is compared is the
@@ -14,6 +14,8 @@
 //!
 //! A server that is missing is a line that says so, and no failure.
 
+#[cfg(feature = "redis")]
+mod apalis;
 mod contestant;
 mod drain;
 mod memory;
@@ -223,11 +225,12 @@ async fn measure(work: &Work, url: &str, plan: &Plan) -> Result<Vec<Row>, Failur
     Ok(rows)
 }
 
-/// The worker drains what waits, one at a time as Celery does and sixteen at a time; where Celery can reach the server,
-/// its rows come with ratios by the wall clock.
+/// The worker drains what waits, one at a time and sixteen at a time, beside those who know the server: apalis, and Celery
+/// one at a time. Beside each stands how many times as many ours does in a second, as many at a time.
 async fn drains(work: &Work, url: &str) -> Result<Vec<Result<Row, Missing>>, Failure> {
+    const CONCURRENCIES: [usize; 2] = [1, 16];
     let mut rows = Vec::new();
-    for concurrency in [1, 16] {
+    for concurrency in CONCURRENCIES {
         let name = format!("bench-{}-drain-{concurrency}", std::process::id());
         let drained = match work.server {
             #[cfg(feature = "redis")]
@@ -253,13 +256,21 @@ async fn drains(work: &Work, url: &str) -> Result<Vec<Result<Row, Missing>>, Fai
         };
         rows.push(Ok(drained.row(work.server, format!("worker, {concurrency} at a time"))));
     }
+    let ours: Vec<f64> = rows.iter().flatten().map(|row: &Row| row.per_second).collect();
+    #[cfg(feature = "redis")]
+    if work.server == "redis" {
+        for (concurrency, ours) in CONCURRENCIES.into_iter().zip(&ours) {
+            let name = format!("bench-{}-apalis-{concurrency}", std::process::id());
+            let drained = apalis::drain(url, &name, concurrency).await?;
+            let row = drained.row(work.server, format!("apalis, {concurrency} at a time"));
+            rows.push(Ok(Row { ratio: Some(ours / row.per_second), ..row }));
+        }
+    }
     if let "redis" | "rabbitmq" = work.server {
         match drain::celery(&url.replace("%2f", "/")).await {
             Ok(drained) => {
-                let mut celery = drained.row(work.server, "celery solo, 1 at a time".into());
-                let ours = rows.iter().flatten().next().map(|row| row.per_second);
-                celery.ratio = ours.map(|ours| ours / celery.per_second);
-                rows.push(Ok(celery));
+                let row = drained.row(work.server, "celery solo, 1 at a time".into());
+                rows.push(Ok(Row { ratio: ours.first().map(|ours| ours / row.per_second), ..row }));
             }
             Err(missing) => rows.push(Err(format!("{:<10}celery skipped: {missing}", work.server))),
         }

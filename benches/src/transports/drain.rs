@@ -29,7 +29,7 @@ const BATCH: usize = 100;
 const PREFETCH: usize = 4;
 
 /// After so long without an end something hangs.
-const DEADLINE: Duration = Duration::from_secs(120);
+pub(super) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// What a drain took.
 #[derive(Clone, Copy, Debug)]
