@@ -22,6 +22,8 @@ pub(super) struct SqsReceipt {
     pub(super) handle: String,
     pub(super) message: String,
     pub(super) received: Instant,
+    /// When its lease ends. SQS may take an old handle for that of whoever has it by then.
+    pub(super) until: Instant,
     /// For the dead-letter queue, if there is one.
     pub(super) letter: Option<Packet>,
     /// In a FIFO queue.
@@ -29,8 +31,18 @@ pub(super) struct SqsReceipt {
 }
 
 impl SqsReceipt {
+    /// Looks whether the lease still runs.
+    fn check(&self) -> Result<(), TransportError> {
+        if Instant::now() < self.until {
+            return Ok(());
+        }
+        let text = "its lease has run out, and somebody else may have it: extend it in time, or set a longer one";
+        Err(TransportError::new(ErrorKind::Lost, self.queue.name.clone(), text))
+    }
+
     /// Has it come again after this time, or as late as SQS allows.
     async fn hold_back(&self, time: Duration) -> Result<(), TransportError> {
+        self.check()?;
         let left = MAX_LEASE.saturating_sub(self.received.elapsed() + MARGIN);
         self.queue.changes.push(&self.queue.name, (self.handle.clone(), seconds(time.min(left)))).await
     }
@@ -77,6 +89,7 @@ impl Receipt for SqsReceipt {
 
     fn extend(&mut self, by: Duration) -> BoxFuture<'_, Result<(), TransportError>> {
         Box::pin(async move {
+            self.check()?;
             let left = MAX_LEASE.saturating_sub(self.received.elapsed() + MARGIN);
             let time = seconds(by.min(left).max(Duration::from_secs(1)));
             if left.is_zero() {
@@ -85,7 +98,11 @@ impl Receipt for SqsReceipt {
             }
             let (queue, until) = (&self.queue, Instant::now() + by.min(left));
             let own = queue.changes.push(&queue.name, (self.handle.clone(), time));
-            let Some(turn) = &self.turn else { return own.await };
+            let Some(turn) = &self.turn else {
+                own.await?;
+                self.until = until;
+                return Ok(());
+            };
             // Those who wait for it must not be lent to others in the meantime: each time would be an attempt.
             let line = turn.waiting();
             let ask = |handle: &String| queue.changes.push(&queue.name, (handle.clone(), time));
@@ -93,7 +110,9 @@ impl Receipt for SqsReceipt {
             let (own, asked) = tokio::join!(own, join_all(asked));
             let extended = line.into_iter().zip(asked).filter_map(|(handle, done)| done.is_ok().then_some(handle));
             turn.extended(&extended.collect::<Vec<_>>(), until);
-            own
+            own?;
+            self.until = until;
+            Ok(())
         })
     }
 }

@@ -106,13 +106,13 @@ impl Subscriber {
 
     fn delivery(&self, lent: Lent) -> Delivery {
         let queue = self.queue.clone();
-        let (left, attempt) = (lent.left(), queue.unseen.attempt(&lent.message, lent.receipts));
+        let (left, until, attempt) = (lent.left(), lent.until, queue.unseen.attempt(&lent.message, lent.receipts));
         let turn = lent.group.map(|group| Turn::new(queue.clone(), self.groups.clone(), group, lent.line));
         // Who has no queue for dead letters needs no second copy.
         let letter = queue.dead.is_some().then(|| lent.packet.clone());
         let name = queue.name.clone();
-        let receipt =
-            SqsReceipt { queue, handle: lent.handle, message: lent.message, received: lent.received, letter, turn };
+        let (handle, message, received) = (lent.handle, lent.message, lent.received);
+        let receipt = SqsReceipt { queue, handle, message, received, until, letter, turn };
         Delivery::new(name, lent.packet, attempt, receipt).with_lease(left)
     }
 
