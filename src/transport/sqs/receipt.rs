@@ -31,7 +31,7 @@ pub(super) struct SqsReceipt {
 }
 
 impl SqsReceipt {
-    /// Looks whether the lease still runs.
+    /// Looks whether the lease still runs: who is late changes nothing for whoever has it now.
     fn check(&self) -> Result<(), TransportError> {
         if Instant::now() < self.until {
             return Ok(());
@@ -42,7 +42,6 @@ impl SqsReceipt {
 
     /// Has it come again after this time, or as late as SQS allows.
     async fn hold_back(&self, time: Duration) -> Result<(), TransportError> {
-        self.check()?;
         let left = MAX_LEASE.saturating_sub(self.received.elapsed() + MARGIN);
         self.queue.changes.push(&self.queue.name, (self.handle.clone(), seconds(time.min(left)))).await
     }
@@ -64,6 +63,7 @@ impl SqsReceipt {
 impl Receipt for SqsReceipt {
     fn settle(mut self: Box<Self>, how: Settlement) -> BoxFuture<'static, Result<(), TransportError>> {
         Box::pin(async move {
+            self.check()?;
             let (settled, for_good) = match how {
                 Settlement::Ack => (self.acknowledge().await, true),
                 Settlement::RetryAfter(time) => (self.hold_back(time).await, false),
