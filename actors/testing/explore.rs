@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::{Pin, pin};
 
-use super::{assert_none_alive, in_virtual_time, left_behind, settle};
+use super::{assert_none_alive, in_virtual_time_erased, left_behind, settle, told};
 use crate::runtime::{Executor, Seed};
 
 /// The environment variable that replays one seed.
@@ -75,27 +76,41 @@ fn chosen(seeds: u64) -> std::ops::Range<u64> {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the seed of a failure belongs beside the panic's message")]
 fn under<F, Fut, T>(name: &str, seed: u64, body: &F) -> (T, (u64, u64))
 where
     F: Fn() -> Fut,
     Fut: Future<Output = T>,
 {
+    let mut trace = Default::default();
+    let result = told(|done| {
+        let run = &mut || trace = under_erased(name, pin!(async { done(body().await) }));
+        replayable(name, seed, run);
+    });
+    (result, trace)
+}
+
+/// Runs this, and says which seed it was if it fails.
+#[expect(clippy::print_stderr, reason = "the seed of a failure belongs beside the panic's message")]
+fn replayable(name: &str, seed: u64, run: &mut dyn FnMut()) {
     Seed::lay(Some(seed));
-    let run = catch_unwind(AssertUnwindSafe(|| {
-        let (result, trace, alive) = in_virtual_time(async {
-            let result = body().await;
-            settle().await;
-            let trace = Executor::here().and_then(|executor| executor.trace()).unwrap_or_default();
-            (result, trace, left_behind().await)
-        });
-        assert_none_alive(name, &alive);
-        (result, trace)
-    }));
+    let run = catch_unwind(AssertUnwindSafe(run));
     // A test that starts no actor has not taken it.
     Seed::lay(None);
     run.unwrap_or_else(|panic| {
         eprintln!("{name} failed under seed {seed}; {SEED_VARIABLE}={seed} replays it");
         resume_unwind(panic)
-    })
+    });
+}
+
+/// What does not know the test, as `run_erased`; returns the order that the seed came to.
+fn under_erased(name: &str, test: Pin<&mut dyn Future<Output = ()>>) -> (u64, u64) {
+    let (mut trace, mut alive) = Default::default();
+    in_virtual_time_erased(pin!(async {
+        test.await;
+        settle().await;
+        trace = Executor::here().and_then(|executor| executor.trace()).unwrap_or_default();
+        alive = left_behind().await;
+    }));
+    assert_none_alive(name, &alive);
+    trace
 }

@@ -27,6 +27,7 @@ mod wait;
 mod waits;
 
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, System};
@@ -68,13 +69,28 @@ where
     F: FnOnce() -> Fut,
     Fut: Future<Output = T>,
 {
-    let (result, alive) = in_virtual_time(async {
-        let result = body().await;
-        let alive = left_behind().await;
-        (result, alive)
-    });
+    told(|done| {
+        let test = pin!(async { done(body().await) });
+        run_erased(name, test);
+    })
+}
+
+/// What does not know the test: compiled once, and not for each test, with all of a runtime in it.
+fn run_erased(name: &str, test: Pin<&mut dyn Future<Output = ()>>) {
+    let mut alive = Vec::new();
+    in_virtual_time_erased(pin!(async {
+        test.await;
+        alive = left_behind().await;
+    }));
     assert_none_alive(name, &alive);
-    result
+}
+
+/// Returns what `run` has handed over: the result of a test whose type nobody on the way knows.
+#[expect(clippy::expect_used, reason = "a test that does not panic comes to its end")]
+pub(crate) fn told<T>(run: impl FnOnce(&mut dyn FnMut(T))) -> T {
+    let mut result = None;
+    run(&mut |told| result = Some(told));
+    result.expect("the test has ended")
 }
 
 #[expect(clippy::panic, reason = "this is how a test fails")]
@@ -87,8 +103,13 @@ pub(crate) fn assert_none_alive(name: &str, alive: &[String]) {
     }
 }
 
-#[expect(clippy::expect_used, reason = "without a runtime there is no test")]
+#[cfg(test)]
 pub(crate) fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
+    told(|done| in_virtual_time_erased(pin!(async { done(test.await) })))
+}
+
+#[expect(clippy::expect_used, reason = "without a runtime there is no test")]
+pub(crate) fn in_virtual_time_erased(test: Pin<&mut dyn Future<Output = ()>>) {
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -99,8 +120,8 @@ pub(crate) fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
     System::with_tokio_rt(runtime).block_on(async {
         // In here, where `now` is the stopped clock. A panic drops this future, and so restores the date.
         let _date = VirtualDate::start();
-        test.await
-    })
+        test.await;
+    });
 }
 
 /// Waits until nothing is left to do but to wait for time to pass.
