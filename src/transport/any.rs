@@ -143,6 +143,10 @@ impl Source for AnyQueue {
         self.source().backlog()
     }
 
+    fn stop_lending(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
+        self.source().stop_lending()
+    }
+
     fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
         self.source().close()
     }

@@ -48,6 +48,19 @@ pub trait Receipt: Send + 'static {
         let _ = by;
         Box::pin(async { Ok(()) })
     }
+
+    /// Has the server remember that listeners are about to be called with this delivery, and with nothing else: a later
+    /// lending of the same packet then says so ([`Delivery::is_marked`]). `false` if the server cannot keep that.
+    ///
+    /// A worker asks for it before it hears a delivery that has come more often than it may and whose attempts nobody has
+    /// ended, because a process died meanwhile: so that it knows the next time which of all that were there it died of.
+    ///
+    /// # Errors
+    ///
+    /// `Lost` if it is no longer ours; `Unreachable`.
+    fn mark(&mut self) -> BoxFuture<'_, Result<bool, TransportError>> {
+        Box::pin(async { Ok(false) })
+    }
 }
 
 /// A packet that a server has lent us. It is settled once, by a method that takes it; dropped, it is released.
@@ -58,6 +71,7 @@ pub struct Delivery {
     source: std::sync::Arc<str>,
     received: Instant,
     lease: Option<Duration>,
+    marked: bool,
     receipt: Option<Box<dyn Receipt>>,
 }
 
@@ -66,12 +80,26 @@ impl Delivery {
     /// packet, so that no restart of ours sets it back.
     pub fn new(source: impl Into<std::sync::Arc<str>>, packet: Packet, attempt: u32, receipt: impl Receipt) -> Self {
         let receipt: Option<Box<dyn Receipt>> = Some(Box::new(receipt));
-        Self { packet, attempt: attempt.max(1), source: source.into(), received: Instant::now(), lease: None, receipt }
+        Self {
+            packet,
+            attempt: attempt.max(1),
+            source: source.into(),
+            received: Instant::now(),
+            lease: None,
+            marked: false,
+            receipt,
+        }
     }
 
     /// Says for how long it is lent, from now.
     pub fn with_lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
+        self
+    }
+
+    /// Says whether an earlier lending of it was [marked](Receipt::mark), which nobody has ended.
+    pub fn with_mark(mut self, marked: bool) -> Self {
+        self.marked = marked;
         self
     }
 
@@ -98,6 +126,23 @@ impl Delivery {
     /// Returns how long ago it came.
     pub fn age(&self) -> Duration {
         self.received.elapsed()
+    }
+
+    /// Whether it was heard before, alone, and nobody has said how that ended: the process died meanwhile.
+    pub fn is_marked(&self) -> bool {
+        self.marked
+    }
+
+    /// Has the server remember that this is about to be heard alone; `false` if it cannot.
+    ///
+    /// # Errors
+    ///
+    /// `Lost` if it is no longer ours; `Unreachable`.
+    pub async fn mark(&mut self) -> Result<bool, TransportError> {
+        match &mut self.receipt {
+            Some(receipt) => receipt.mark().await,
+            None => Ok(false),
+        }
     }
 
     /// Has its lease last so long from now.

@@ -117,6 +117,20 @@ pub trait Source: Send + 'static {
     /// `Unreachable` and others for which the caller waits a while and opens it again.
     fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<Delivery>, TransportError>>;
 
+    /// Has the server lend nothing more to this subscriber until the next [`receive`](Self::receive), and gives back what it
+    /// has lent and no `receive` has returned: once this is ready, others get it within a second. What `receive` has returned
+    /// stays lent and can be settled. A worker calls this when it is paused, and when it begins to drain.
+    ///
+    /// Who fetches ahead of `receive`, or leaves a request open at the server when a `receive` is dropped, has to do something
+    /// here; the default does nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` and others: what was lent comes again after its lease.
+    fn stop_lending(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Returns how many deliveries wait on the server, if it can tell.
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {
         Box::pin(async { Ok(None) })
@@ -159,6 +173,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<Delivery>, TransportError>> {
         (**self).receive(most)
+    }
+
+    fn stop_lending(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
+        (**self).stop_lending()
     }
 
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {
