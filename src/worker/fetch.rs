@@ -2,15 +2,18 @@
 //!
 //! `room → Source::receive → engine.rs`, `error → wait → Source::open`
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::poll_immediate;
 use tokio::select;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::engine::{Order, Shared};
+use super::load::Weight;
 use crate::retry::Retry;
 use crate::transport::{Delivery, Source, TransportError};
 
@@ -23,7 +26,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const ASK_BACKLOG: Duration = Duration::from_secs(15);
 
 /// A delivery, and the room that it takes here.
-pub(crate) type Arrival = (Delivery, OwnedSemaphorePermit);
+pub(crate) type Arrival = (Delivery, Room);
+
+/// What a delivery takes while it is here.
+pub(crate) struct Room {
+    _place: OwnedSemaphorePermit,
+    _weight: Weight,
+}
 
 /// Fetches until it is told to drain.
 pub(crate) async fn fetch<S: Source>(
@@ -39,13 +48,17 @@ pub(crate) async fn fetch<S: Source>(
         match order {
             Order::Run => {}
             Order::Pause => {
+                shared.stats.rest();
                 // An error means that nobody will order anything any more.
                 if orders.changed().await.is_err() {
                     return;
                 }
                 continue;
             }
-            Order::Drain | Order::Hurry => return,
+            Order::Drain | Order::Hurry => {
+                shared.stats.rest();
+                return;
+            }
         }
         let got = select! {
             biased;
@@ -85,16 +98,33 @@ async fn some<S: Source>(
     }
     // Many at a time: that is what servers and clients are fast at.
     let least = prefetch.clamp(1, total).try_into().unwrap_or(u32::MAX);
-    // The semaphore is never closed.
-    let Ok(mut permits) = room.clone().acquire_many_owned(least).await else { return Ok(Vec::new()) };
+    let may = async {
+        // The semaphore is never closed.
+        let permits = room.clone().acquire_many_owned(least).await.ok();
+        (permits, shared.load.room().await)
+    };
+    let mut may = pin!(may);
+    let (permits, fitting) = match poll_immediate(may.as_mut()).await {
+        Some(may) => may,
+        None => {
+            // Whom nobody asks owes no answer.
+            shared.stats.rest();
+            may.await
+        }
+    };
+    let Some(mut permits) = permits else { return Ok(Vec::new()) };
     let more = room.available_permits().try_into().unwrap_or(u32::MAX);
     if let Ok(more) = room.clone().try_acquire_many_owned(more) {
         permits.merge(more);
     }
-    let lent = source.receive(permits.num_permits()).await?;
+    shared.stats.ask();
+    let lent = source.receive(permits.num_permits().min(fitting)).await?;
     trouble.is_over(shared);
-    shared.stats.progress();
-    let lent = lent.into_iter().filter_map(|delivery| Some((delivery, permits.split(1)?)));
+    shared.stats.answered(lent.is_empty());
+    let lent = lent.into_iter().filter_map(|delivery| {
+        let room = Room { _place: permits.split(1)?, _weight: shared.load.add(delivery.packet()) };
+        Some((delivery, room))
+    });
     Ok(lent.collect())
 }
 
