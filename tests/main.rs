@@ -96,6 +96,16 @@ mod shutdown;
 mod routes;
 /// The worker over a queue in memory: how each delivery ends, and how the worker does.
 mod worker;
+/// What a worker does with a verdict that nobody stores: it is kept, and nobody hears the event again.
+mod worker_verdicts;
+/// How much memory a worker takes for what waits and for what is heard.
+mod worker_bounds;
+/// How a worker ends when the server is away, and what its report says of what it had.
+mod worker_end;
+/// A worker whose server says nothing, though it is asked.
+mod worker_silence;
+/// What a signal ends that comes while a worker or services start.
+mod starting;
 /// The queue in this process: every ability, and every fault of a server that a test can play.
 mod memory;
 /// The suite that every transport has to pass, over transports that are wrong.
