@@ -58,7 +58,7 @@ impl Receipt for Silent {
     }
 }
 
-/// Both signals, each after its time.
+/// Both signals: the second so long after the first.
 struct Signals(Duration, Duration);
 
 impl Shutdown for Signals {
@@ -106,7 +106,7 @@ async fn unless_told_otherwise_it_ends_well_under_the_thirty_seconds_of_an_orche
 #[convoke::test]
 async fn a_second_signal_ends_it_at_once_whatever_the_server_says() {
     let report = ended(Some(3_600 * SECOND), Signals(SECOND, 3 * SECOND)).await;
-    assert!(report.took <= 7 * SECOND + ms(1) && report.took >= 2 * SECOND, "{:?}", report.took);
+    assert!((3 * SECOND..=8 * SECOND + ms(1)).contains(&report.took), "{:?}", report.took);
     assert_eq!((report.received, settled_in(&report)), (8, 8), "{report}");
 }
 
@@ -117,6 +117,7 @@ async fn a_hurried_end_counts_what_it_gives_back() {
     put(&queue, (0..9).map(order)).await;
     let worker = Worker::new(queue.clone(), &bus).concurrency(3).prefetch(3);
     let report = worker.run_until(Signals(SECOND, 2 * SECOND)).await.unwrap();
-    assert_eq!((report.received, report.released, report.lost, report.took), (6, 6, 0, SECOND), "{report}");
+    assert_eq!((report.received, report.released, report.lost, report.took), (6, 6, 0, 2 * SECOND), "{report}");
     assert_eq!((queue.waiting(), queue.lent()), (9, 0));
+    sleep(300 * SECOND).await;
 }

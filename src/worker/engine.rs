@@ -186,6 +186,8 @@ async fn work(
             () = &mut fetching, if !fetched => fetched = true,
             () = &mut ending, if end.is_none() => {
                 end = Some(());
+                // A second signal leaves less time than there was.
+                shared.end_by.set(Some(shared.last_words()));
                 shared.hurried.raise();
                 // What had come and nobody has looked at is given back too.
                 while let Ok(arrival) = arrived.try_recv() {
