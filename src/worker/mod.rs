@@ -227,6 +227,7 @@ impl<S: Source> Worker<S> {
         self.check()?;
         let prefetch = self.options.prefetch.unwrap_or(self.options.concurrency);
         self.options.prefetch = Some(prefetch);
+        self.source.attempts(self.options.retry.max_attempts());
         self.source.open(self.options.concurrency.saturating_add(prefetch)).await?;
         log::debug!(target: "convoke::worker", "{}: a worker starts", self.source.name());
         Ok(actor::start(Engine::new(self.source, self.bus, self.options)))
