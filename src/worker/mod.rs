@@ -235,14 +235,19 @@ impl<S: Source> Worker<S> {
     ///
     /// `NoArbiter`; `NoDeadLetters` if they have no queue; `Transport` if the server cannot do what was asked of it, or
     /// cannot be reached.
-    pub async fn start(mut self) -> Result<WorkerHandle, WorkerError> {
+    pub async fn start(self) -> Result<WorkerHandle, WorkerError> {
+        Ok(actor::start(self.into_engine().await?))
+    }
+
+    /// Connects, and is ready to run.
+    pub(crate) async fn into_engine(mut self) -> Result<Engine<S>, WorkerError> {
         self.check()?;
         let prefetch = self.options.prefetch.unwrap_or(self.options.concurrency);
         self.options.prefetch = Some(prefetch);
         self.source.attempts(self.options.retry.max_attempts());
         self.source.open(self.options.concurrency.saturating_add(prefetch)).await?;
         log::debug!(target: "convoke::worker", "{}: a worker starts", self.source.name());
-        Ok(actor::start(Engine::new(self.source, self.bus, self.options)))
+        Ok(Engine::new(self.source, self.bus, self.options))
     }
 
     /// Works until this signal. Then it takes nothing new, gives back what waits here, so that others get it at once, and finishes what is being heard,
