@@ -96,6 +96,10 @@ mod shutdown;
 mod routes;
 /// The worker over a queue in memory: how each delivery ends, and how the worker does.
 mod worker;
+/// What a worker hears, of what its process died, and who is taken along: nobody.
+mod worker_attempts;
+/// What others get while a worker is paused or drains.
+mod worker_pause;
 /// The queue in this process: every ability, and every fault of a server that a test can play.
 mod memory;
 /// The suite that every transport has to pass, over transports that are wrong.

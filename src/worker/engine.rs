@@ -15,8 +15,10 @@ use tokio::time::{Instant, timeout};
 
 use super::Options;
 use super::fetch::{Arrival, Orders, fetch};
+use super::gate::Gate;
 use super::handling::handle;
 use super::health::Stats;
+use super::keys::Keys;
 use super::lanes::Lanes;
 use super::meter::Meter;
 use super::pace::Pace;
@@ -48,11 +50,11 @@ pub(crate) struct Shared {
     pub(crate) stats: Arc<Stats>,
     /// Of those that may be heard at the same time.
     pub(crate) slots: Semaphore,
+    pub(crate) gate: Rc<Gate>,
     pub(crate) pace: Option<Pace>,
     pub(crate) meter: Meter,
     pub(crate) unburied: Unburied,
-    /// Nothing new is to begin.
-    pub(crate) draining: Flag,
+    keys: Keys,
     /// Nothing is to be waited for.
     pub(crate) hurried: Flag,
 }
@@ -65,10 +67,6 @@ pub(crate) struct Flag {
 }
 
 impl Flag {
-    pub(crate) fn is_raised(&self) -> bool {
-        self.is_raised.get()
-    }
-
     pub(crate) async fn raised(&self) {
         let news = self.news.notified();
         if !self.is_raised.get() {
@@ -93,6 +91,7 @@ impl<S: Source> Engine<S> {
     pub(crate) fn new(source: S, bus: EventBus, options: Options) -> Self {
         let (orders, receiver) = watch::channel(Order::Run);
         let name: Arc<str> = source.name().into();
+        let places = options.concurrency.saturating_add(options.prefetch.unwrap_or_default());
         let shared = Shared {
             stats: Arc::new(Stats::new(name.clone(), options.progress_within)),
             meter: Meter::new(&name),
@@ -102,7 +101,8 @@ impl<S: Source> Engine<S> {
             slots: Semaphore::new(options.concurrency.min(Semaphore::MAX_PERMITS)),
             pace: options.rate.map(|(count, within)| Pace::new(count, within)),
             unburied: Unburied::default(),
-            draining: Flag::default(),
+            keys: Keys::default(),
+            gate: Rc::new(Gate::new(places)),
             hurried: Flag::default(),
             options,
         };
@@ -122,12 +122,9 @@ impl<S: Source> Engine<S> {
         let Self { mut source, shared, orders } = self;
         // Whoever gives orders holds the other end: when all are gone, it drains.
         drop(orders);
-        let options = &shared.options;
-        let total = options.concurrency.saturating_add(options.prefetch.unwrap_or_default());
-        let room = Arc::new(Semaphore::new(total.min(Semaphore::MAX_PERMITS)));
         let (arrive, arrived) = mpsc::unbounded_channel();
         let ended = {
-            let fetching = fetch(&mut source, &shared, room, arrive);
+            let fetching = fetch(&mut source, &shared, arrive);
             work(&shared, fetching, arrived).await
         };
         if timeout(LAST_WORDS, source.close()).await.is_err() {
@@ -160,14 +157,18 @@ async fn work(
         select! {
             biased;
             arrival = arrived.recv(), if !all_here => match arrival {
-                Some((delivery, permit)) => {
+                Some(arrival) => {
                     shared.stats.received();
-                    let read = codec::read(delivery.packet(), shared.options.limits);
+                    let read = codec::read(arrival.delivery.packet(), shared.options.limits);
                     let key = shared.options.key.as_ref().zip(read.as_ref().ok());
-                    let turn = lanes.enter(key.and_then(|(key, envelope)| key(envelope)));
+                    let key = key.and_then(|(key, envelope)| key(envelope).map(|key| (key, envelope)));
+                    if let Some((key, envelope)) = &key {
+                        shared.keys.check(&shared.name, key, arrival.delivery.packet(), envelope);
+                    }
+                    let turn = lanes.enter(key.map(|(key, _)| key));
                     let id = shared.options.inbox.as_ref().and(read.as_ref().ok());
                     let copy = copies.enter(id.map(|envelope| envelope.metadata.id.to_string()));
-                    working.push(handle(shared.clone(), delivery, read, turn, copy, permit));
+                    working.push(handle(shared.clone(), arrival, read, turn, copy));
                 }
                 None => all_here = true,
             },
@@ -195,7 +196,7 @@ async fn ending(shared: &Shared) {
     let mut orders = shared.orders.clone();
     let drain = orders.wait_for(|order| *order >= Order::Drain).await.map(|order| *order);
     shared.stats.drain();
-    shared.draining.raise();
+    shared.gate.drain();
     if drain.is_ok_and(|order| order == Order::Hurry) {
         return;
     }

@@ -8,14 +8,17 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::select;
-use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
+use tokio::sync::SemaphorePermit;
 use tokio::time::{sleep, timeout};
 
 use super::OnUnknown;
 use super::engine::Shared;
+use super::fetch::Arrival;
+use super::gate::Alone;
 use super::lanes::{Before, Turn};
+use super::suspects;
 use crate::codec::CodecError;
-use crate::transport::{DeadReason, Delivery, ErrorKind, TransportError};
+use crate::transport::{DeadReason, Delivery, ErrorKind, Settlement, TransportError};
 use crate::{Envelope, ListenerError, Report, Uuid};
 
 /// How a delivery is to end.
@@ -50,19 +53,31 @@ impl Verdict {
     }
 }
 
-/// Handles one delivery. Its room here is taken until it is settled.
+/// Handles one delivery. Its room here is taken until it is settled, and so is that of all others if it is heard alone.
 pub(crate) async fn handle(
     shared: Rc<Shared>,
-    mut delivery: Delivery,
+    arrival: Arrival,
     read: Result<Envelope, CodecError>,
     mut turn: Turn,
     mut copy: Turn,
-    _room: OwnedSemaphorePermit,
 ) {
+    let Arrival { mut delivery, room: _room, alone } = arrival;
     let about = About::new(&delivery, &read);
     let attempt = delivery.attempt();
     let id = read.as_ref().ok().map(|envelope| envelope.metadata.id);
-    let verdict = held(&shared, &mut delivery, judge(&shared, read, attempt, &mut turn, &mut copy)).await;
+    let begun = held(&shared, &mut delivery, begin(&shared, &mut turn, &mut copy, alone.as_ref())).await;
+    let doom = match (begun, &alone) {
+        (Ok(Some(slot)), None) => Ok((slot, suspects::doom(&shared, &delivery))),
+        (Ok(Some(slot)), Some(_)) => suspects::mark(&shared, &mut delivery).await.map(|doom| (slot, doom)),
+        (Ok(None), _) => Err(Verdict::Release),
+        (Err(verdict), _) => Err(verdict),
+    };
+    let verdict = match doom {
+        Ok((_slot, doom)) => {
+            held(&shared, &mut delivery, judge(&shared, read, attempt, doom)).await.unwrap_or_else(|end| end)
+        }
+        Err(verdict) => verdict,
+    };
     let verdict = match verdict {
         Verdict::Retry(errors) if attempt >= shared.options.retry.max_attempts() => {
             Verdict::Dead(DeadReason::Exhausted, errors)
@@ -116,15 +131,15 @@ impl std::fmt::Display for About {
     }
 }
 
-/// Keeps the lease of a delivery while this is done; says so if that did not work out.
-async fn held(shared: &Shared, delivery: &mut Delivery, work: impl Future<Output = Verdict>) -> Verdict {
+/// Keeps the lease of a delivery while this is done; how it is to end instead, if that did not work out.
+async fn held<T>(shared: &Shared, delivery: &mut Delivery, work: impl Future<Output = T>) -> Result<T, Verdict> {
     let mut work = pin!(work);
     let mut hurried = pin!(shared.hurried.raised());
     let Some(lease) = delivery.lease() else {
         return select! {
             biased;
-            verdict = &mut work => verdict,
-            () = &mut hurried => Verdict::Release,
+            done = &mut work => Ok(done),
+            () = &mut hurried => Err(Verdict::Release),
         };
     };
     // It runs from when the server has lent it, a little before it was here.
@@ -132,13 +147,13 @@ async fn held(shared: &Shared, delivery: &mut Delivery, work: impl Future<Output
     loop {
         select! {
             biased;
-            verdict = &mut work => return verdict,
-            () = &mut hurried => return Verdict::Release,
+            done = &mut work => return Ok(done),
+            () = &mut hurried => return Err(Verdict::Release),
             () = sleep(wait) => {}
         }
         let extended = select! {
             biased;
-            verdict = &mut work => return verdict,
+            done = &mut work => return Ok(done),
             extended = delivery.extend(lease) => extended,
         };
         wait = match extended {
@@ -147,7 +162,7 @@ async fn held(shared: &Shared, delivery: &mut Delivery, work: impl Future<Output
                 log::warn!(target: "convoke::worker", "{error}: somebody else may be at work on it too");
                 // What has begun is not begun twice here.
                 work.await;
-                return Verdict::Lost;
+                return Err(Verdict::Lost);
             }
             Err(error) => {
                 log::warn!(target: "convoke::worker", "{error}: its lease is tried to be extended again");
@@ -158,19 +173,7 @@ async fn held(shared: &Shared, delivery: &mut Delivery, work: impl Future<Output
 }
 
 /// Has the listeners hear it, and says how it is to end.
-async fn judge(
-    shared: &Shared,
-    read: Result<Envelope, CodecError>,
-    attempt: u32,
-    turn: &mut Turn,
-    copy: &mut Turn,
-) -> Verdict {
-    if turn.wait().await == Before::HeldBack {
-        return Verdict::Release;
-    }
-    // However the copy before this one ended: the inbox knows whether it was done.
-    copy.wait().await;
-    let Some(_slot) = begin(shared).await else { return Verdict::Release };
+async fn judge(shared: &Shared, read: Result<Envelope, CodecError>, attempt: u32, doom: Option<String>) -> Verdict {
     let envelope = match read {
         Ok(envelope) => envelope,
         Err(error) => return Verdict::Dead(DeadReason::Broken, vec![error.to_string()]),
@@ -178,12 +181,7 @@ async fn judge(
     if let Some(dead) = shared.unburied.take(envelope.metadata.id, attempt) {
         return dead;
     }
-    let limit = shared.options.retry.max_attempts();
-    if attempt > limit {
-        let text = format!(
-            "{} attempts began and none came to an end: its process may have died of it, or nobody took its dead letter",
-            attempt - 1
-        );
+    if let Some(text) = doom {
         return Verdict::Dead(DeadReason::Exhausted, vec![text]);
     }
     let done = shared.options.inbox.as_ref().map(|inbox| (inbox, envelope.metadata.id.to_string()));
@@ -216,10 +214,24 @@ async fn judge(
     verdict
 }
 
-/// Waits until it may begin; `None` if nothing is to begin any more.
-async fn begin(shared: &Shared) -> Option<SemaphorePermit<'_>> {
+/// Waits for its turn and a slot; `None` if it is to be given back instead, which then goes to others.
+async fn begin<'a>(
+    shared: &'a Shared,
+    turn: &mut Turn,
+    copy: &mut Turn,
+    alone: Option<&Alone>,
+) -> Option<SemaphorePermit<'a>> {
     let may_begin = async {
-        let slot = shared.slots.acquire().await;
+        if turn.wait().await == Before::HeldBack {
+            return None;
+        }
+        // However the copy before this one ended: the inbox knows whether it was done.
+        copy.first().await;
+        if let Some(alone) = alone {
+            alone.wait().await;
+        }
+        // An error means that there are no slots any more, which never happens.
+        let slot = shared.slots.acquire().await.ok();
         if let Some(pace) = &shared.pace {
             pace.turn().await;
         }
@@ -227,11 +239,13 @@ async fn begin(shared: &Shared) -> Option<SemaphorePermit<'_>> {
     };
     let slot = select! {
         biased;
+        () = shared.gate.closed(alone.is_some()) => None,
         slot = may_begin => slot,
-        () = shared.draining.raised() => return None,
     };
-    // An error means that there are no slots any more, which never happens.
-    slot.ok().filter(|_| !shared.draining.is_raised())
+    if slot.is_none() {
+        shared.gate.lends_no_more(alone.is_some()).await;
+    }
+    slot
 }
 
 fn unknown(shared: &Shared, text: String) -> Verdict {
@@ -295,9 +309,13 @@ async fn bury(
     reason: DeadReason,
     errors: Vec<String>,
 ) -> Result<(), TransportError> {
-    let Some(publisher) = &shared.options.dead_letters else { return delivery.dead_letter(reason, errors).await };
+    let mut record = delivery.record(reason, errors);
+    // What was lent more often than it was heard had no more attempts than it may have.
+    record.attempts = record.attempts.min(shared.options.retry.max_attempts());
+    let Some(publisher) = &shared.options.dead_letters else {
+        return delivery.settle(Settlement::DeadLetter(record)).await;
+    };
     let abilities = publisher.abilities();
-    let record = delivery.record(reason, errors);
     let died = record.time;
     let mut letter = record.bury(delivery.packet().clone(), abilities.max_attributes, abilities.max_bytes);
     if abilities.deduplicates {

@@ -6,12 +6,15 @@ mod actor;
 mod engine;
 mod error;
 mod fetch;
+mod gate;
 mod handling;
 mod health;
+mod keys;
 mod lanes;
 mod meter;
 mod pace;
 mod report;
+mod suspects;
 mod unburied;
 
 use std::fmt;
@@ -76,9 +79,16 @@ pub(crate) struct Options {
 /// | and no attempts are left; or all that failed are [`Permanent`](crate::Permanent), or cannot read the payload | dead letter |
 /// | nobody listens to it | dead letter, or as [`on_unknown`](Self::on_unknown) says |
 /// | it is no event, or beyond the [limits](Self::limits) | dead letter |
-/// | it waits here when the worker drains | release |
+/// | it waits here when the worker is paused or drains | release |
 ///
 /// While a delivery is here, its lease is extended, so that listeners may take longer than it lasts.
+///
+/// An attempt is what was heard. A delivery that was lent more often than it has attempts, and of which nobody has said how
+/// that ended, was here when a process died: of it, or of another one. It is heard once more, *alone*: all that waits here is
+/// given back first, what is being heard is finished, and the server notes it before the listeners are called. If the process
+/// dies of it again, it is a dead letter, and those that were fetched with it are done. Where a server has no place for
+/// that note, a delivery is heard alone for 10 lendings more
+/// ([`UNHEARD_ATTEMPTS`](crate::transport::UNHEARD_ATTEMPTS)).
 ///
 /// ```no_run
 /// use convoke::prelude::*;
@@ -172,7 +182,9 @@ impl<S: Source> Worker<S> {
     /// other keys go on. The key is made of the event; `None` is an event without order.
     ///
     /// The server has to keep that order too, or this fails at the start: an event that is to be tried again holds back
-    /// those of its key.
+    /// those of its key. It keeps the order of *its* keys, those by which the event was published
+    /// ([`Route::ordered_by`](crate::Route::ordered_by)): publish by the same key, or by a coarser one. Of an event whose
+    /// packet has none, or has others, the order is nobody's, and a warning names it once.
     pub fn ordered_by(mut self, key: impl Fn(&Envelope) -> Option<String> + 'static) -> Self {
         self.options.key = Some(Arc::new(move |envelope| {
             catch_unwind(AssertUnwindSafe(|| key(envelope))).unwrap_or_else(|_| {
@@ -227,12 +239,13 @@ impl<S: Source> Worker<S> {
         self.check()?;
         let prefetch = self.options.prefetch.unwrap_or(self.options.concurrency);
         self.options.prefetch = Some(prefetch);
+        self.source.attempts(self.options.retry.max_attempts());
         self.source.open(self.options.concurrency.saturating_add(prefetch)).await?;
         log::debug!(target: "convoke::worker", "{}: a worker starts", self.source.name());
         Ok(actor::start(Engine::new(self.source, self.bus, self.options)))
     }
 
-    /// Works until this signal. Then it takes nothing new, gives back what waits here, and finishes what is being heard,
+    /// Works until this signal. Then it takes nothing new, gives back what waits here, so that others get it at once, and finishes what is being heard,
     /// for as long as its [drain timeout](Self::drain_timeout); a second signal ends that at once.
     ///
     /// # Errors

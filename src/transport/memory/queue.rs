@@ -151,10 +151,10 @@ impl MemoryQueue {
     }
 
     fn delivery(&self, lent: Lent, lease: Option<Duration>) -> Delivery {
-        let Lent { number, ticket, attempt, packet } = lent;
+        let Lent { number, ticket, attempt, is_marked, packet } = lent;
         let loan = Loan { name: self.name.clone(), group: self.group, number, ticket };
         let receipt = MemoryReceipt { store: self.store.clone(), loan };
-        let delivery = Delivery::new(self.name.clone(), Packet::clone(&packet), attempt, receipt);
+        let delivery = Delivery::new(self.name.clone(), Packet::clone(&packet), attempt, receipt).with_mark(is_marked);
         match lease {
             Some(lease) => delivery.with_lease(lease),
             None => delivery,
@@ -313,5 +313,10 @@ impl Receipt for MemoryReceipt {
     fn extend(&mut self, by: Duration) -> BoxFuture<'_, Result<(), TransportError>> {
         let extended = self.store.extend(&self.loan, by);
         Box::pin(async { extended })
+    }
+
+    fn mark(&mut self) -> BoxFuture<'_, Result<bool, TransportError>> {
+        let marked = self.store.mark(&self.loan);
+        Box::pin(async { marked.map(|()| true) })
     }
 }
