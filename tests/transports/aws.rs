@@ -4,8 +4,12 @@
 mod lending;
 /// Redrive policies, and queues of dead letters.
 mod policies;
+/// A service that uses the package for which the envelope was made.
+mod peer;
 /// Dead connections, and servers that are away.
 mod silence;
+/// Subscriptions that are there already.
+mod subscriptions;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

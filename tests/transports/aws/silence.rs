@@ -59,12 +59,13 @@ async fn a_time_out_of_our_own_is_no_word_from_the_server() {
     let server = server().await;
     let proxy = Proxy::start(server.endpoint()).await.unwrap();
     let config = server.config();
-    let queue = orders(&config).endpoint(proxy.endpoint()).deadline(Duration::from_secs(1));
+    let queue = orders(&config).endpoint(proxy.endpoint()).deadline(Duration::from_secs(4));
     let mut queue = queue.await.unwrap();
     let pulse = queue.pulse().unwrap();
     queue.open(10).await.unwrap();
+    let asked = Instant::now();
     assert!(queue.receive(1).await.unwrap().is_empty());
-    assert!(pulse.since() < WAIT, "an answer that nothing waits is one");
+    assert!(pulse.since() < asked.elapsed(), "an answer that nothing waits is one");
     publish(&queue, &packets(1)).await;
     let delivery = next(&mut queue).await;
     proxy.aim("", Fault::Silence, usize::MAX);
@@ -74,8 +75,9 @@ async fn a_time_out_of_our_own_is_no_word_from_the_server() {
     assert_eq!(delivery.ack().await.unwrap_err().kind(), ErrorKind::Unreachable);
     assert!(pulse.since() >= silent.elapsed(), "{:?}", pulse.since());
     proxy.aim("", Fault::Silence, 0);
+    let asked = Instant::now();
     queue.open(1).await.unwrap();
-    assert!(pulse.since() < WAIT);
+    assert!(pulse.since() <= asked.elapsed());
 }
 
 #[tokio::test]
@@ -120,34 +122,15 @@ async fn a_publisher_gives_up_a_server_that_stays_away_at_its_deadline() {
     let config = server.config();
     for fifo in [false, true] {
         let queue = if fifo { orders(&config).fifo() } else { orders(&config) };
-        let queue = queue.endpoint(proxy.endpoint()).deadline(Duration::from_secs(2)).await.unwrap();
+        let queue = queue.endpoint(proxy.endpoint()).deadline(Duration::from_secs(4)).await.unwrap();
         proxy.refuse().await;
         let start = Instant::now();
         // Ten requests, in a FIFO queue one after the other.
         let results = queue.publish(&packets(100)).await;
-        assert!(start.elapsed() < Duration::from_secs(2) + BUSY, "it took {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(4) + BUSY, "it took {:?}", start.elapsed());
         for result in results {
             assert_eq!(result.unwrap_err().kind(), ErrorKind::Unreachable);
         }
         proxy.accept().await.unwrap();
     }
-}
-
-#[tokio::test]
-async fn to_subscribe_again_does_not_make_it_raw() {
-    let server = server().await;
-    let config = server.config();
-    let topic = Sns::topic("events").config(&config).create_if_missing().await.unwrap();
-    let queue = orders(&config).await.unwrap();
-    let client = aws_sdk_sns::Client::new(&config);
-    let raw = async |subscription: &convoke::transport::Subscription| {
-        let there = client.get_subscription_attributes().subscription_arn(subscription.arn()).send().await.unwrap();
-        there.attributes.unwrap()["RawMessageDelivery"].clone()
-    };
-    let subscription = topic.subscribe(&queue).raw(false).await.unwrap();
-    assert_eq!(raw(&subscription).await, "false");
-    assert_eq!(topic.subscribe(&queue).filter("eventName", ["OrderPlaced"]).await.unwrap(), subscription);
-    assert_eq!(raw(&subscription).await, "false", "another reader of the queue knows only this");
-    topic.subscribe(&queue).raw(true).await.unwrap();
-    assert_eq!(raw(&subscription).await, "true");
 }
