@@ -119,7 +119,8 @@ impl SqsBuilder {
     }
 
     /// Sets for how long a receive waits on the server, in whole seconds up to 20. The default is 9 s: a longer one costs
-    /// fewer requests where nothing comes, and takes longer to notice a connection that is dead.
+    /// fewer requests where nothing comes, and takes longer to notice a connection that is dead, and to
+    /// [close](crate::transport::Source::close): the receive that is open ends first.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self

@@ -16,6 +16,7 @@ const DEAD: &str = "-dead";
 const MAX_NAME: usize = 80;
 
 /// The queue of the dead letters.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Dead {
     pub(super) label: String,
     pub(super) url: String,
@@ -29,6 +30,15 @@ impl Dead {
         Self { label: label.to_owned(), url, fifo: label.ends_with(".fifo"), create }
     }
 
+    /// Makes the one that would stand beside a queue that has none.
+    pub(super) fn beside(queue: &str, url: &str, create: bool) -> Self {
+        let (name, end) = split(queue);
+        let label = format!("{name}{DEAD}{end}");
+        let url = url.rsplit_once('/').map_or_else(|| label.clone(), |(before, _)| format!("{before}/{label}"));
+        let create = create.then(|| Self::attributes(&label));
+        Self::new(&label, url, create)
+    }
+
     /// With what one of this name is created.
     pub(super) fn attributes(queue: &str) -> Attributes {
         let mut attributes = Attributes::from([(MessageRetentionPeriod, RETENTION.to_owned())]);
@@ -40,13 +50,18 @@ impl Dead {
 
     /// Returns what it is called, if nobody says: `None` for what is one itself, for a URL, and for a name that is too long.
     pub(super) fn name_for(queue: &str) -> Option<String> {
-        let (name, end) = queue.strip_suffix(".fifo").map_or((queue, ""), |name| (name, ".fifo"));
+        let (name, end) = split(queue);
         if is_url(queue) || name.ends_with(DEAD) {
             return None;
         }
         let dead = format!("{name}{DEAD}{end}");
         (dead.len() <= MAX_NAME).then_some(dead)
     }
+}
+
+/// Takes off the end that says what kind of queue it is.
+fn split(queue: &str) -> (&str, &str) {
+    queue.strip_suffix(".fifo").map_or((queue, ""), |name| (name, ".fifo"))
 }
 
 #[cfg(test)]
@@ -63,5 +78,12 @@ mod tests {
         assert_eq!(Dead::name_for(&"a".repeat(75)).map(|name| name.len()), Some(MAX_NAME));
         assert_eq!(Dead::name_for(&"a".repeat(76)), None);
         assert_eq!(Dead::name_for(&format!("{}.fifo", "a".repeat(71))), None);
+    }
+
+    #[test]
+    fn where_there_is_none_it_would_stand_beside_its_queue() {
+        let dead = Dead::beside("orders-dead.fifo", "http://localhost:4566/7/orders-dead.fifo", false);
+        let url = "http://localhost:4566/7/orders-dead-dead.fifo".to_owned();
+        assert_eq!(dead, Dead { label: "orders-dead-dead.fifo".to_owned(), url, fifo: true, create: None });
     }
 }

@@ -97,7 +97,8 @@ const MAX_LEASE: Duration = Duration::from_secs(12 * 60 * 60);
 /// but an ack holds up the rest of its key.
 ///
 /// SQS counts each receipt. A release is a receipt too: this handle and its clones do not count it as an attempt, but
-/// another process does, and so does the redrive policy. A dead letter goes to the dead-letter queue before it is deleted:
+/// another process does, and so does the redrive policy, which a worker has leave room for ten more than its attempts. A
+/// dead letter goes to the dead-letter queue before it is deleted:
 /// if that is interrupted, it is in both.
 ///
 /// Bodies and attributes arrive as they were sent. What SQS does not take is written in another way: a body that is empty
@@ -190,9 +191,12 @@ impl Sqs {
         Ok(arn)
     }
 
-    /// Returns the queue of dead letters, with the settings of this one; `None` if there is none.
-    pub fn dead_letters(&self) -> Option<Self> {
-        let (queue, dead) = (&self.queue, self.queue.dead.as_ref()?);
+    /// Returns the queue of its dead letters, with the settings of this one. If it has none, what is asked of that is
+    /// `Missing`.
+    pub fn dead_letters(&self) -> Self {
+        let queue = &self.queue;
+        let none = || Dead::beside(&queue.label, &queue.url, queue.create.is_some());
+        let dead = &queue.dead.clone().unwrap_or_else(none);
         let (name, url): (Arc<str>, _) = (format!("sqs:{}", dead.label).into(), &dead.url);
         let letters = Queue {
             deletes: Lanes::new(deletes(queue.clients.clone(), url.clone(), name.clone())),
@@ -215,7 +219,7 @@ impl Sqs {
             arn: Mutex::default(),
             unseen: Unseen::default(),
         };
-        Some(Self::of(Arc::new(letters)))
+        Self::of(Arc::new(letters))
     }
 }
 

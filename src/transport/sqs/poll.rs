@@ -56,16 +56,12 @@ impl Door {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Hands over what a poll has brought; returns what is not wanted.
-    fn pass(&self, polled: Polled, to: oneshot::Sender<Polled>) -> Vec<Lent> {
+    /// Hands over what a poll has brought, or returns what is not wanted, and who is to be told when that has gone back.
+    fn pass(&self, polled: Polled, to: oneshot::Sender<Polled>) -> Option<(Vec<Lent>, Option<oneshot::Sender<Polled>>)> {
         let shut = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (polled, unwanted) = match polled {
-            Ok(lent) if *shut => (Ok(Vec::new()), lent),
-            polled => (polled, Vec::new()),
-        };
-        match to.send(polled) {
-            Err(Ok(lent)) if unwanted.is_empty() => lent,
-            _ => unwanted,
+        match polled {
+            Ok(lent) if *shut => Some((lent, Some(to))),
+            polled => to.send(polled).err()?.ok().map(|lent| (lent, None)),
         }
     }
 }
@@ -75,9 +71,13 @@ pub(super) fn start(queue: Arc<Queue>, pulse: Pulse, door: Arc<Door>, most: usiz
     let (send, receive) = oneshot::channel();
     tokio::spawn(async move {
         let polled = poll(&queue, &pulse, most).await;
-        let unwanted = door.pass(polled, send);
+        let Some((unwanted, waits)) = door.pass(polled, send) else { return };
         // It is told there.
         let _ = give_back(&queue, unwanted).await;
+        if let Some(waits) = waits {
+            // Whoever waited may be gone.
+            let _ = waits.send(Ok(Vec::new()));
+        }
     });
     receive
 }

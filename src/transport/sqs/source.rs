@@ -136,11 +136,15 @@ impl Subscriber {
         give_back(&self.queue, lent).await
     }
 
-    /// Ends it; what the polls still bring goes back as it comes.
+    /// Ends it, when the last poll that is open has ended, and what it has brought has gone back: what SQS lends to a
+    /// process that is gone comes after its lease. Dropped meanwhile, it leaves that to the tasks of the polls.
     async fn close(mut self) {
-        let lent = self.end();
         // It is told there.
-        let _ = give_back(&self.queue, lent).await;
+        let _ = self.stop().await;
+        while !self.polls.is_empty() {
+            // An error has brought nothing.
+            let _ = first(&mut self.polls).await;
+        }
     }
 
     /// Takes out all that nobody has; the polls that are not done give back what they get.

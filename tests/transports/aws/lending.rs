@@ -84,6 +84,34 @@ async fn what_an_open_poll_of_who_pauses_brings_goes_to_others_at_once() {
     }
 }
 
+/// What a server lends to a process that is gone comes again after its lease, and not before.
+#[tokio::test]
+async fn who_ends_does_so_when_its_open_poll_has_ended() {
+    let server = server().await;
+    let config = server.config();
+    let mut other = orders(&config).lease(LEASE).wait(Duration::from_secs(3)).await.unwrap();
+    let builder = Sqs::queue("orders").config(&config).lease(LEASE).wait(Duration::from_secs(3));
+    let process = std::thread::spawn(|| {
+        let process = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        process.block_on(async {
+            let mut queue = builder.await.unwrap();
+            queue.open(10).await.unwrap();
+            assert!(timeout(Duration::from_millis(300), queue.receive(10)).await.is_err());
+            queue.close().await.unwrap();
+        });
+    });
+    while !process.is_finished() {
+        sleep(Duration::from_millis(20)).await;
+    }
+    process.join().unwrap();
+    let start = Instant::now();
+    publish(&other, &packets(10)).await;
+    other.open(10).await.unwrap();
+    assert_eq!(drain(&mut other, 10).await.len(), 10);
+    assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
+    assert_empty(&config, "orders").await;
+}
+
 #[tokio::test]
 async fn who_goes_on_takes_up_the_poll_that_is_still_open() {
     let server = server().await;

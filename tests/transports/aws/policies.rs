@@ -80,9 +80,11 @@ async fn a_queue_that_is_made_has_one_for_its_dead_letters() {
         queue.open(1).await.unwrap();
         publish(&queue, &packets(1)).await;
         next(&mut queue).await.dead_letter(DeadReason::Rejected, vec!["no".to_owned()]).await.unwrap();
-        let mut letters = queue.dead_letters().unwrap();
+        let mut letters = queue.dead_letters();
         assert_eq!(Source::name(&letters), format!("sqs:{dead}"));
-        assert!(letters.dead_letters().is_none() && !Source::abilities(&letters).dead_letters);
+        assert!(!Source::abilities(&letters).dead_letters, "what dies there stays there");
+        let error = letters.dead_letters().open(1).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Missing, "{error}");
         assert_eq!(Source::abilities(&letters).order, fifo);
         let moved = redrive(&mut letters, &queue, 1).await.unwrap();
         assert_eq!(moved.moved, 1);
@@ -102,7 +104,7 @@ async fn a_dead_letter_queue_that_somebody_deletes_is_made_again() {
     publish(&queue, &packets(1)).await;
     delete(&config, "orders-dead").await;
     next(&mut queue).await.dead_letter(DeadReason::Rejected, Vec::new()).await.unwrap();
-    let mut letters = queue.dead_letters().unwrap();
+    let mut letters = queue.dead_letters();
     letters.open(1).await.unwrap();
     assert_eq!(drain(&mut letters, 1).await, ["body 0"]);
 }
