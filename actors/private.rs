@@ -15,6 +15,7 @@ pub use serde::de::DeserializeOwned;
 pub use serde_json::{Error as JsonError, Value};
 
 pub use crate::__discover as discover;
+pub use crate::case::Case;
 use crate::consumer::IntoHandled;
 use crate::error::Handled;
 use crate::event::Event;

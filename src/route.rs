@@ -88,7 +88,7 @@ impl<P: Patterns> Route<P> {
         }
     }
 
-    /// Sets the form in which events leave. The default is [`Wire`].
+    /// Sets the form in which events leave. The default is [`Wire`](struct@Wire).
     pub fn codec(mut self, codec: impl Codec) -> Self {
         self.codec = Arc::new(codec);
         self

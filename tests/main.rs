@@ -106,6 +106,8 @@ mod memory;
 mod conformance;
 /// Every codec to the letter and back, what others write, and which form is which.
 mod codec;
+/// The keys of an envelope in camel, snake and Pascal case, read and written.
+mod wire_cases;
 /// Any bytes at any decoder; every limit at, below and above it; what is secret is in nothing that is shown.
 mod bytes;
 
