@@ -9,11 +9,14 @@ use std::time::Duration;
 use super::builder::RabbitMqBuilder;
 use super::desk::Desk;
 use super::exchange::RabbitMqExchangeBuilder;
-use super::press::Letter;
+use super::line::TARGET;
+use super::patience::Insistence;
+use super::press::{Letter, Taken};
+use super::recipe::LIMIT;
 use super::server::RabbitMqServer;
 use super::subscriber::Subscriber;
 use super::{buckets, declare, headers};
-use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, Source, TransportError};
+use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, Pulse, Source, TransportError, UNHEARD_ATTEMPTS};
 
 /// A queue of a RabbitMQ server, over AMQP 0-9-1, from 3.10 on.
 ///
@@ -90,10 +93,21 @@ pub struct RabbitMq {
     pub(super) subscriber: Option<Subscriber>,
     /// As it was opened with.
     pub(super) prefetch: Option<usize>,
+    /// How often a delivery is to be heard.
+    pub(super) attempts: Option<u32>,
+    pub(super) pulse: Pulse,
     pub(super) closed: bool,
 }
 
+/// How long the server may say nothing to who asks again and again.
+pub(super) const SILENCE: Duration = Duration::from_secs(15);
+
 impl RabbitMq {
+    pub(super) fn new(desk: Arc<Desk>, server: RabbitMqServer, window: usize, priorities: u8) -> Self {
+        let pulse = Pulse::new(SILENCE);
+        Self { desk, server, window, priorities, subscriber: None, prefetch: None, attempts: None, pulse, closed: false }
+    }
+
     /// Begins with a queue of this name; awaited, it connects and looks whether it is there.
     pub fn queue(name: impl Into<String>) -> RabbitMqBuilder {
         RabbitMqBuilder::new(name.into())
@@ -106,14 +120,30 @@ impl RabbitMq {
 
     /// Begins with the queue of dead letters, on the same server; `None` if there is none.
     pub fn dead_letters(&self) -> Option<RabbitMqBuilder> {
-        let dead = self.desk.dead.as_ref()?;
+        let dead = self.desk.recipe.dead.as_ref()?;
         Some(Self::queue(dead.as_str()).on(&self.server).deadline(self.desk.deadline))
     }
 
     fn letter(&self, packet: &Packet) -> Result<(Letter, Option<u64>), TransportError> {
         self.describe().check(&self.desk.at, packet)?;
-        let properties = headers::write(&self.desk.at, packet, self.desk.priorities)?;
+        let properties = headers::write(&self.desk.at, packet, self.priorities > 0)?;
         Ok((self.desk.letter(properties, packet.body.clone()), buckets::of(packet.delay)))
+    }
+
+    /// Publishes these. What does not reach the server is tried for as long as a restart takes, and what finds no queue once
+    /// more if that may be made again.
+    async fn insist(&self, packets: &[Packet]) -> Vec<Taken> {
+        let mut insistence = Insistence::new(packets, self.desk.patience);
+        let mut is_new = false;
+        loop {
+            let letters = insistence.letters(|packet| self.letter(packet));
+            insistence.note(self.desk.send(letters).await);
+            if !is_new && insistence.is_unroutable() && self.desk.make_again().await {
+                is_new = true;
+            } else if !insistence.goes_on(&self.desk.press).await {
+                return insistence.end();
+            }
+        }
     }
 
     fn describe(&self) -> Abilities {
@@ -124,7 +154,7 @@ impl RabbitMq {
             max_bytes: self.desk.max_bytes,
             max_batch: self.window,
             durable: true,
-            dead_letters: self.desk.dead.is_some(),
+            dead_letters: self.desk.recipe.dead.is_some(),
             ..Abilities::default()
         }
     }
@@ -135,9 +165,25 @@ impl RabbitMq {
         }
         self.prefetch = Some(prefetch);
         self.closed = false;
-        let subscriber = Subscriber::open(self.desk.clone(), self.server.consuming(), prefetch).await?;
+        let line = self.server.consuming();
+        let subscriber = Subscriber::open(self.desk.clone(), line, prefetch, self.pulse.clone()).await?;
         self.subscriber = Some(subscriber);
+        self.check_limit().await;
         Ok(())
+    }
+
+    /// Says once if the server ends a delivery before a worker would.
+    async fn check_limit(&mut self) {
+        let Some(attempts) = self.attempts.take() else { return };
+        let Desk { at, recipe, deadline, .. } = &*self.desk;
+        let least = attempts.saturating_add(UNHEARD_ATTEMPTS);
+        if let Some(limit) = recipe.limit_below(least, at, &self.server, *deadline).await {
+            log::warn!(
+                target: TARGET,
+                "{at}: after {limit} lendings that came to nothing the server takes a message for dead, whether it was heard or \
+                 not, and {attempts} attempts need {least}: make the queue with `{LIMIT}` {least}, or have fewer attempts"
+            );
+        }
     }
 }
 
@@ -151,21 +197,7 @@ impl Publisher for RabbitMq {
     }
 
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
-        let mut refused = Vec::with_capacity(packets.len());
-        let mut letters = Vec::with_capacity(packets.len());
-        for packet in packets {
-            match self.letter(packet) {
-                Ok(letter) => {
-                    refused.push(None);
-                    letters.push(letter);
-                }
-                Err(error) => refused.push(Some(error)),
-            }
-        }
-        Box::pin(async move {
-            let mut taken = self.desk.send(letters).await.into_iter();
-            refused.into_iter().map(|error| error.map_or_else(|| taken.next().unwrap_or(Ok(())), Err)).collect()
-        })
+        Box::pin(self.insist(packets))
     }
 }
 
@@ -176,6 +208,10 @@ impl Source for RabbitMq {
 
     fn abilities(&self) -> Abilities {
         self.describe()
+    }
+
+    fn attempts(&mut self, most: u32) {
+        self.attempts = Some(most);
     }
 
     fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>> {
@@ -200,13 +236,26 @@ impl Source for RabbitMq {
         })
     }
 
+    fn stop_lending(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
+        Box::pin(async move {
+            match &mut self.subscriber {
+                Some(subscriber) => subscriber.stop().await,
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn pulse(&self) -> Option<Pulse> {
+        Some(self.pulse.clone())
+    }
+
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {
         Box::pin(async move {
-            let Desk { at, queue, deadline, .. } = &*self.desk;
-            let found = declare::find(at, self.server.consuming(), queue, *deadline).await?;
+            let Desk { at, recipe, deadline, .. } = &*self.desk;
+            let found = declare::find(at, self.server.consuming(), &recipe.queue, *deadline).await?;
             match found {
                 Some(queue) => Ok(Some(queue.message_count().into())),
-                None => Err(declare::missing(at, queue)),
+                None => Err(declare::missing(at, &recipe.queue)),
             }
         })
     }
@@ -215,7 +264,7 @@ impl Source for RabbitMq {
         Box::pin(async move {
             self.closed = true;
             match self.subscriber.take() {
-                Some(subscriber) => subscriber.close().await,
+                Some(mut subscriber) => subscriber.stop().await,
                 None => Ok(()),
             }
         })
@@ -225,9 +274,8 @@ impl Source for RabbitMq {
 /// Another subscriber to the same queue, over the same connections.
 impl Clone for RabbitMq {
     fn clone(&self) -> Self {
-        let Self { desk, server, window, priorities, .. } = self;
-        let (desk, server) = (desk.clone(), server.clone());
-        Self { desk, server, window: *window, priorities: *priorities, subscriber: None, prefetch: None, closed: false }
+        let (desk, server) = (self.desk.clone(), self.server.clone());
+        Self::new(desk, server, self.window, self.priorities)
     }
 }
 
