@@ -1,6 +1,6 @@
-//! A proxy for faults between us and a server: it loses requests, loses answers, or falls silent.
+//! A proxy for faults between us and a server: it loses requests, loses answers, falls silent, or forgets its connections.
 //!
-//! `client → Proxy → server`; a fault is aimed at the requests that have some text in them
+//! `client → Proxy → server`; a fault is aimed at the requests that have some text in them, or befalls all connections
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,7 @@ struct State {
 pub(crate) struct Proxy {
     port: u16,
     state: Arc<Mutex<State>>,
+    forgotten: watch::Sender<()>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -41,16 +43,24 @@ impl Proxy {
         let port = listener.local_addr()?.port();
         let state = Arc::new(Mutex::new(State::default()));
         let (server, shared) = (server.trim_start_matches("http://").to_owned(), state.clone());
+        let (forgotten, news) = watch::channel(());
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (server, state) = (server.clone(), shared.clone());
+                let (server, state, mut forgotten) = (server.clone(), shared.clone(), news.clone());
+                forgotten.mark_unchanged();
                 tokio::spawn(async move {
                     // A connection that breaks is what this is for.
-                    let _ = carry(client, &server, state).await;
+                    let _ = carry(client, &server, state, forgotten).await;
                 });
             }
         });
-        Ok(Self { port, state, task })
+        Ok(Self { port, state, forgotten, task })
+    }
+
+    /// Forgets the connections that there are, as a NAT does: nothing passes any more, neither side is told, and new ones
+    /// are carried as before.
+    pub(crate) fn forget(&self) {
+        self.forgotten.send_replace(());
     }
 
     pub(crate) fn endpoint(&self) -> String {
@@ -74,17 +84,24 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(client: TcpStream, server: &str, state: Arc<Mutex<State>>) -> io::Result<()> {
+async fn carry(
+    client: TcpStream,
+    server: &str,
+    state: Arc<Mutex<State>>,
+    mut forgotten: watch::Receiver<()>,
+) -> io::Result<()> {
     let server = TcpStream::connect(server).await?;
     let fault = Arc::new(Mutex::new(None));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let there = requests(from_client, to_server, state, fault.clone());
-    let back = answers(from_server, to_client, fault);
+    let mut there = std::pin::pin!(requests(from_client, to_server, state, fault.clone()));
+    let mut back = std::pin::pin!(answers(from_server, to_client, fault));
     // Whichever ends first closes both ways.
     tokio::select! {
-        done = there => done,
-        done = back => done,
+        biased;
+        Ok(()) = forgotten.changed() => std::future::pending().await,
+        done = &mut there => done,
+        done = &mut back => done,
     }
 }
 
