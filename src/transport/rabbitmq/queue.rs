@@ -53,7 +53,8 @@ use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, Pulse
 /// | ack | `basic.ack`, `multiple` where that is exact |
 /// | retry after | published with confirm to the delay queue `<queue>.retry.<milliseconds>`, then `basic.ack` |
 /// | dead letter | published with confirm to `<queue>-dead`, then `basic.ack` |
-/// | release | `basic.nack` with `requeue` |
+/// | release | published with confirm as it was, then `basic.ack`; `basic.nack` with `requeue` where that is no attempt |
+/// | stop lending | `basic.cancel`; what was sent and not received is released |
 /// | redrive | [`redrive`](super::super::redrive) from [`dead_letters`](Self::dead_letters) |
 /// | prefetch | `basic.qos` |
 ///
@@ -63,12 +64,16 @@ use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, Pulse
 ///   the server does not confirm an acknowledgement. A retry or a dead letter that the server is killed at, or this
 ///   process, may be there twice.
 /// - There is no order: what is retried or released falls behind, and several subscribers share a queue.
-/// - A delivery is lent for as long as the connection lives. The server ends a channel on which one is not settled for
-///   30 minutes (its `consumer_timeout`): all that was lent on it comes again.
-/// - Attempts are counted in a header by who retries. A delivery that comes back because the process died, or was
-///   released, is the same attempt: the server counts these in `x-delivery-count`, together with what was sent ahead and
-///   came back unseen. A packet that kills each process that works on it is ended by the server's `x-delivery-limit`, which
-///   is 20 from RabbitMQ 4.0 on and can be set by a policy before: it then goes to the queue of dead letters.
+/// - A publish that cannot reach the server is tried for 30 s, or as long as the [`deadline`](RabbitMqBuilder::deadline) says.
+/// - A server that says nothing for 3 s is asked whether it is there, and given up when it does not answer within 6 s.
+/// - A delivery is lent for as long as the connection lives. What is not settled for 30 minutes (the server's
+///   `consumer_timeout`) the server takes back, with all that was lent on the channel: to settle it is `Lost`.
+/// - Attempts are counted in a header by who retries. A delivery that comes back because the process died, or the connection,
+///   is another attempt: a quorum queue counts these in `x-delivery-count`. A classic queue knows only that it came back, so it
+///   is published again with the next attempt, and heard after that. What is released is no attempt. Before RabbitMQ 4.3, and
+///   on classic queues, the server would take it for one: there it is published again, and costs its place in the queue.
+/// - A worker ends what kills each process that hears it. So does a quorum queue by its `x-delivery-limit`, which is 110 where
+///   we make the queue; a worker whose attempts and ten are more than the queue has says so in the log.
 /// - A delay is rounded up to 50, 100, 200 or 500 ms, 1, 2, 5, 10, 20 or 30 s or min, 1, 2, 5 or 12 h, 1, 2, 4 or 7 days,
 ///   for each of which there is a queue, made when it is needed first. Those of a quorum queue are quorum queues that hand
 ///   over at least once, and stay: the server would expire them with what waits in them. Those of a classic queue are
@@ -77,7 +82,7 @@ use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, Pulse
 ///
 /// # When not to use it
 ///
-/// Where order per key matters, where a delivery is worked on for more than half an hour, or where what was read should be
+/// Where order per key matters, where a delivery is worked on for more than half an hour (or `consumer_timeout` is to be set), or where what was read should be
 /// read again by others later: that is a log, not a queue. A queue that nobody reads fills memory and disk of the server.
 ///
 /// # Logs
