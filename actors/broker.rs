@@ -359,7 +359,7 @@ impl<P: Payload> Player for Broker<P> {
             self.batch.refill(&self.door);
         }
         while handled < budget
-            && let Some(input) = self.batch.next()
+            && let Some(input) = self.batch.next(&self.door)
         {
             match input {
                 ToBroker::Emit { slot, generation, key, payload, reply } => {

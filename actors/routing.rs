@@ -148,7 +148,7 @@ impl<P: Payload> Broker<P> {
             |broker: &Self| broker.room().roster.borrow().find(id).is_some_and(|member| member.seat.is_given_up());
         while leaving(self) {
             self.batch.refill(&self.door);
-            let Some(input) = self.returned.pop_front().or_else(|| self.batch.next()) else { break };
+            let Some(input) = self.returned.pop_front().or_else(|| self.batch.next(&self.door)) else { break };
             self.input(input, ctx);
         }
     }
