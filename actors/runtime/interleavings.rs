@@ -241,12 +241,9 @@ fn no_wake_is_lost_under_any_interleaving() {
     let mut schedules = 0;
     for near in 0..=3 {
         for far in 0..=3 {
-            schedules += every_schedule(Start { near, far, later: 2 });
+            schedules += every_schedule(Start { near, far, later: 3 });
         }
     }
-    for (near, far) in [(0, 0), (1, 1), (3, 0), (0, 3)] {
-        schedules += every_schedule(Start { near, far, later: 3 });
-    }
     println!("figure: {schedules} schedules of up to three pushes into a turn of two, no wake lost");
-    assert!(schedules > 10_000, "the model has lost its gaps: {schedules}");
+    assert!(schedules > 100_000, "the model has lost its gaps: {schedules}");
 }
