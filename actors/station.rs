@@ -332,23 +332,28 @@ struct Keeper {
 impl Keeper {
     /// Says whether something is left to do.
     fn work(&mut self, budget: usize) -> bool {
-        let station = &self.station;
-        if !station.door.inbox.is_empty() {
+        let Self { station, intake } = self;
+        let inbox = &station.door.inbox;
+        if !inbox.is_empty() {
             // Before it is taken out, or for a moment it would be nowhere for whoever looks from another thread.
             station.door.count();
         }
-        self.intake.refill(&station.door.inbox);
+        intake.refill(inbox);
         let mut left = budget;
         // Under a seed it decides whether somebody arrives or somebody is visited.
         if station.door.seeded
-            && !self.intake.is_empty()
+            && !intake.is_empty()
             && station.executor.choose(2) == 1
             && station.visit_one(1).is_some()
         {
             return true;
         }
         while left > 0 {
-            let Some(what) = self.intake.next() else { break };
+            if intake.is_empty() && intake.is_behind() {
+                // The same.
+                station.door.count();
+            }
+            let Some(what) = intake.next(inbox) else { break };
             station.take_in(what);
             left -= 1;
         }
@@ -356,7 +361,7 @@ impl Keeper {
             let Some(taken) = station.visit_one(left.min(VISIT)) else { break };
             left -= taken.clamp(1, left);
         }
-        !self.intake.is_empty() || !station.ready.borrow().is_empty()
+        !intake.is_empty() || intake.is_behind() || !station.ready.borrow().is_empty()
     }
 }
 
@@ -400,7 +405,7 @@ impl Drop for Keeper {
         // Struck before anything of the user's is dropped, so that whatever that does, nobody is left in the registry.
         posts.iter().for_each(|post| station.hub.strike(post));
         station.door.inbox.close();
-        while let Some(what) = self.intake.next() {
+        while let Some(what) = self.intake.pop() {
             drop_quietly(what);
         }
         station.resting.take().into_iter().for_each(drop_quietly);

@@ -12,6 +12,8 @@ mod rounds;
 mod policies;
 /// Rounds by key, and the limit on how many are open.
 mod keyed;
+/// Signals that come after their round, and the limit on how many rounds are remembered.
+mod late;
 /// Closures and actors that receive outcomes, and what becomes of those that fail.
 mod consumers;
 /// Actors of the user's own as emitters: summons, pledge, membership.
@@ -138,5 +140,7 @@ mod bus_seeds;
 mod bus_load;
 /// A session that always has another message waiting closes on time.
 mod flood;
+/// Rounds and events in bursts from several threads, after which nobody pushes.
+mod hammer;
 /// A million rounds leave nothing behind; what an open round costs.
 mod load;
