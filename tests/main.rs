@@ -96,6 +96,8 @@ mod shutdown;
 mod routes;
 /// The worker over a queue in memory: how each delivery ends, and how the worker does.
 mod worker;
+/// Under a worker the server settles what fails, and the bus keeps no dead letter of it.
+mod final_letters;
 /// The queue in this process: every ability, and every fault of a server that a test can play.
 mod memory;
 /// The suite that every transport has to pass, over transports that are wrong.
