@@ -94,6 +94,8 @@ mod shutdown;
 
 /// Which events leave by which route, in which form, and what becomes of those that cannot.
 mod routes;
+/// Routes whose server is away: for how long they try, and where what waits is afterwards.
+mod routes_away;
 /// The worker over a queue in memory: how each delivery ends, and how the worker does.
 mod worker;
 /// Under a worker the server settles what fails, and the bus keeps no dead letter of it.
