@@ -96,12 +96,16 @@ mod shutdown;
 
 /// Which events leave by which route, in which form, and what becomes of those that cannot.
 mod routes;
+/// Routes whose server is away: for how long they try, and where what waits is afterwards.
+mod routes_away;
 /// The worker over a queue in memory: how each delivery ends, and how the worker does.
 mod worker;
 /// What a worker hears, of what its process died, and who is taken along: nobody.
 mod worker_attempts;
 /// What others get while a worker is paused or drains.
 mod worker_pause;
+/// Under a worker the server settles what fails, and the bus keeps no dead letter of it.
+mod final_letters;
 /// The queue in this process: every ability, and every fault of a server that a test can play.
 mod memory;
 /// The suite that every transport has to pass, over transports that are wrong.

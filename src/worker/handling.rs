@@ -240,7 +240,8 @@ async fn hear(shared: &Shared, envelope: Envelope, doom: Option<String>) -> Verd
         return Verdict::Dead(DeadReason::Exhausted, vec![text]);
     }
     shared.meter.lag(&envelope.metadata);
-    let emission = match shared.bus.emit_envelope(envelope) {
+    // The server has it until it is settled, so the bus buries nothing of it.
+    let emission = match crate::__private::emit_held(&shared.bus, envelope) {
         Ok(emission) => emission,
         Err(error) => return unknown(shared, format!("nobody can know it, its metadata have no topic: {error}")),
     };
