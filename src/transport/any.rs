@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::{ErrorKind, TransportError};
-use super::{Abilities, BoxFuture, Delivery, Packet, Publisher, Source};
+use super::{Abilities, BoxFuture, Delivery, Packet, Publisher, Pulse, Source};
 
 /// A queue of whichever server a URL names.
 ///
@@ -141,6 +141,10 @@ impl Source for AnyQueue {
 
     fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<Delivery>, TransportError>> {
         self.source().receive(most)
+    }
+
+    fn pulse(&self) -> Option<Pulse> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner).pulse()
     }
 
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {

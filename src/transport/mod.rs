@@ -27,6 +27,7 @@ mod delivery;
 mod error;
 mod memory;
 mod packet;
+mod pulse;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -55,6 +56,7 @@ pub use delivery::{Delivery, Receipt, Settlement};
 pub use error::{ErrorKind, TransportError};
 pub use memory::{Memory, MemoryQueue};
 pub use packet::{Attribute, Attributes, Packet};
+pub use pulse::Pulse;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Sqlite, SqliteBuilder, SqliteInbox, SqliteInboxBuilder};
 
@@ -146,6 +148,15 @@ pub trait Source: Send + 'static {
         Box::pin(async { Ok(()) })
     }
 
+    /// Returns what tells when the server last said anything, on any thread and while a `receive` is open; always the same
+    /// one. A worker asks for it once, when this is open, and is not healthy while the server is silent for too long.
+    ///
+    /// By default there is none, and the server counts as having said something whenever a `receive` has brought no error,
+    /// which it has to within 30 s.
+    fn pulse(&self) -> Option<Pulse> {
+        None
+    }
+
     /// Returns how many deliveries wait on the server, if it can tell.
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {
         Box::pin(async { Ok(None) })
@@ -196,6 +207,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn stop_lending(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
         (**self).stop_lending()
+    }
+
+    fn pulse(&self) -> Option<Pulse> {
+        (**self).pulse()
     }
 
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {

@@ -2,8 +2,10 @@
 //!
 //! `room → Source::receive → engine.rs`, `a pause, a suspect → Source::stop_lending → Gate`, `error → wait → Source::open`
 
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::poll_immediate;
 use tokio::select;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedSender;
@@ -12,6 +14,7 @@ use tokio::time::timeout;
 
 use super::engine::{Order, Shared};
 use super::gate::Alone;
+use super::load::Weight;
 use super::suspects::{CAREFUL, is_suspect};
 use crate::retry::Retry;
 use crate::transport::{Delivery, Source, TransportError};
@@ -30,9 +33,15 @@ const ASK_BACKLOG: Duration = Duration::from_secs(15);
 /// A delivery, and the room that it takes here.
 pub(crate) struct Arrival {
     pub(crate) delivery: Delivery,
-    pub(crate) room: OwnedSemaphorePermit,
+    pub(crate) room: Room,
     /// It is a suspect, and nothing else may begin before it has ended.
     pub(crate) alone: Option<Alone>,
+}
+
+/// What a delivery takes while it is here.
+pub(crate) struct Room {
+    _place: OwnedSemaphorePermit,
+    _weight: Weight,
 }
 
 /// Fetches until it is told to drain, and has the server lend nothing more then.
@@ -55,6 +64,7 @@ async fn while_told<S: Source>(source: &mut S, shared: &Shared, arrivals: Unboun
         match order {
             Order::Run => {}
             Order::Pause => {
+                shared.stats.rest();
                 stop(source, shared).await;
                 // An error means that nobody will order anything any more.
                 if orders.changed().await.is_err() {
@@ -62,9 +72,13 @@ async fn while_told<S: Source>(source: &mut S, shared: &Shared, arrivals: Unboun
                 }
                 continue;
             }
-            Order::Drain | Order::Hurry => return,
+            Order::Drain | Order::Hurry => {
+                shared.stats.rest();
+                return;
+            }
         }
         if shared.gate.is_taken() {
+            shared.stats.rest();
             stop(source, shared).await;
             select! {
                 biased;
@@ -143,19 +157,36 @@ async fn some<S: Source>(
     // Many at a time: that is what servers and clients are fast at.
     // But not before one can begin, where others might be given back for it.
     let least = if careful > 0 { prefetch.saturating_add(1).min(total) } else { prefetch.clamp(1, total) };
-    let room = &shared.gate.room;
-    // The semaphore is never closed.
     let least = least.try_into().unwrap_or(u32::MAX);
-    let Ok(mut permits) = room.clone().acquire_many_owned(least).await else { return Ok(Vec::new()) };
+    let room = &shared.gate.room;
+    let may = async {
+        // The semaphore is never closed.
+        let permits = room.clone().acquire_many_owned(least).await.ok();
+        (permits, shared.load.room().await)
+    };
+    let mut may = pin!(may);
+    let (permits, fitting) = match poll_immediate(may.as_mut()).await {
+        Some(may) => may,
+        None => {
+            // Whom nobody asks owes no answer.
+            shared.stats.rest();
+            may.await
+        }
+    };
+    let Some(mut permits) = permits else { return Ok(Vec::new()) };
     let more = room.available_permits().try_into().unwrap_or(u32::MAX);
     if let Ok(more) = room.clone().try_acquire_many_owned(more) {
         permits.merge(more);
     }
-    let most = if careful > 0 { 1 } else { permits.num_permits() };
+    let most = if careful > 0 { 1 } else { permits.num_permits().min(fitting) };
+    shared.stats.ask();
     let lent = source.receive(most).await?;
     trouble.is_over(shared);
-    shared.stats.progress();
-    let arrival = |delivery| Some(Arrival { delivery, room: permits.split(1)?, alone: None });
+    shared.stats.answered(lent.is_empty());
+    let arrival = |delivery: Delivery| {
+        let room = Room { _place: permits.split(1)?, _weight: shared.load.add(delivery.packet()) };
+        Some(Arrival { delivery, room, alone: None })
+    };
     Ok(lent.into_iter().filter_map(arrival).collect())
 }
 

@@ -66,6 +66,20 @@ impl Gate {
         self.is_taken.get()
     }
 
+    /// Ready when one is to be alone.
+    pub(crate) async fn taken(&self) {
+        self.until(|| self.is_taken.get()).await;
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.get()
+    }
+
+    /// Ready when it drains.
+    pub(crate) async fn drains(&self) {
+        self.until(|| self.is_draining.get()).await;
+    }
+
     /// Ready when nobody is to be alone.
     pub(crate) async fn free(&self) {
         self.until(|| !self.is_taken.get()).await;
