@@ -129,10 +129,7 @@ impl Services {
     }
 
     /// Starts them, and returns whether all have before this came.
-    async fn start_unless(
-        self,
-        shutdown: impl Future<Output = ()>,
-    ) -> Result<(ServicesHandle, bool), ServicesError> {
+    async fn start_unless(self, shutdown: impl Future<Output = ()>) -> Result<(ServicesHandle, bool), ServicesError> {
         if !runtime::is_arbiter() {
             return Err(ServicesError::NoArbiter);
         }
@@ -302,7 +299,9 @@ impl ServicesHandle {
             drained = self.drain(&mut hurry).await;
         }
         let hurried = hurry.has_come;
-        let report = ShutdownReport { drained, hurried, late, services: self.statuses(), took: runtime::now() - began };
+        let left = if drained { 0 } else { self.bus.count_left() };
+        let took = runtime::now() - began;
+        let report = ShutdownReport { drained, left, hurried, late, services: self.statuses(), took };
         match report.is_clean() {
             true => log::debug!(target: "convoke::service", "{report}"),
             false => log::warn!(target: "convoke::service", "{report}"),

@@ -252,6 +252,11 @@ async fn what_a_lost_lease_has_done_is_not_done_again_here() {
     queue.set_reachable(false);
     sleep(12 * SECOND).await;
     queue.set_reachable(true);
+    let mut thief = queue.clone();
+    thief.open(1).await.unwrap();
+    let stolen = thief.receive(1).await.unwrap().pop().unwrap();
+    sleep(9 * SECOND).await;
+    stolen.retry_after(SECOND).await.unwrap();
     emptied(&queue).await;
     let report = worker.drain().await.unwrap();
     assert_eq!((heard.take(), report.lost, report.duplicates), (vec![1], 1, 1), "{report}");

@@ -85,7 +85,8 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
-    /// Has it take nothing new until it is [resumed](Self::resume). What is here already is worked on.
+    /// Has it take nothing new until it is [resumed](Self::resume). What is being heard is finished, and what waits here is
+    /// given back: within a second others get it.
     ///
     /// # Errors
     ///

@@ -15,9 +15,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Options;
 use super::fetch::{Arrival, Orders, fetch};
+use super::gate::Gate;
 use super::handling::{Arrived, Tally, handle};
 use super::health::Stats;
 use super::kept::Kept;
+use super::keys::Keys;
 use super::lanes::Lanes;
 use super::load::Load;
 use super::meter::Meter;
@@ -51,15 +53,15 @@ pub(crate) struct Shared {
     pub(crate) stats: Arc<Stats>,
     /// Of those that may be heard at the same time.
     pub(crate) slots: Semaphore,
+    pub(crate) gate: Rc<Gate>,
     pub(crate) pace: Option<Pace>,
     pub(crate) meter: Meter,
+    pub(crate) keys: Keys,
     pub(crate) load: Rc<Load>,
     /// Verdicts that the server could not be told.
     pub(crate) kept: Kept,
     /// How many dead letters that nobody takes may wait here: so many that others come through.
     pub(crate) graves: Semaphore,
-    /// Nothing new is to begin.
-    pub(crate) draining: Flag,
     /// Nothing is to be waited for.
     pub(crate) hurried: Flag,
     /// By when all is over, once it drains.
@@ -82,10 +84,6 @@ pub(crate) struct Flag {
 }
 
 impl Flag {
-    pub(crate) fn is_raised(&self) -> bool {
-        self.is_raised.get()
-    }
-
     pub(crate) async fn raised(&self) {
         let news = self.news.notified();
         if !self.is_raised.get() {
@@ -118,10 +116,12 @@ impl<S: Source> Engine<S> {
             orders: receiver,
             slots: Semaphore::new(options.concurrency.min(Semaphore::MAX_PERMITS)),
             pace: options.rate.map(|(count, within)| Pace::new(count, within)),
+            keys: Keys::default(),
+            gate: Rc::new(Gate::new(options.total())),
             load: Rc::new(Load::new(options.max_bytes_here)),
             kept: Kept::default(),
-            graves: Semaphore::new(options.concurrency.min(options.total() / 2).min(Semaphore::MAX_PERMITS)),
-            draining: Flag::default(),
+            // As many as are fetched at a time find room beside them.
+            graves: Semaphore::new((options.concurrency - 1).min(options.total() / 2).min(Semaphore::MAX_PERMITS)),
             hurried: Flag::default(),
             end_by: Cell::new(None),
             options,
@@ -142,10 +142,9 @@ impl<S: Source> Engine<S> {
         let Self { mut source, shared, orders } = self;
         // Whoever gives orders holds the other end: when all are gone, it drains.
         drop(orders);
-        let room = Arc::new(Semaphore::new(shared.options.total().min(Semaphore::MAX_PERMITS)));
         let (arrive, arrived) = mpsc::unbounded_channel();
         let whole = {
-            let fetching = fetch(&mut source, &shared, room, arrive);
+            let fetching = fetch(&mut source, &shared, arrive);
             work(&shared, fetching, arrived).await
         };
         if timeout_at(shared.last_words(), source.close()).await.is_err() {
@@ -207,11 +206,12 @@ async fn work(
     end.is_none()
 }
 
-fn arrive(shared: &Rc<Shared>, (delivery, room): Arrival, lanes: &mut Lanes, copies: &mut Lanes) -> Arrived {
+fn arrive(shared: &Rc<Shared>, arrival: Arrival, lanes: &mut Lanes, copies: &mut Lanes) -> Arrived {
+    let Arrival { delivery, room, alone } = arrival;
     let tally = Tally::begin(shared);
     let mut look = Look::at(delivery.packet(), shared);
     let (turn, copy) = (lanes.enter(look.key.take()), copies.enter(look.id.take()));
-    Arrived { delivery, look, turn, copy, room, tally }
+    Arrived { delivery, look, turn, copy, room, alone, tally }
 }
 
 /// Ready when the time to drain is over, or a second signal has come.
@@ -220,7 +220,7 @@ async fn ending(shared: &Shared) {
     let drain = orders.wait_for(|order| *order >= Order::Drain).await.map(|order| *order);
     shared.end_by.set(Instant::now().checked_add(shared.options.drain_timeout));
     shared.stats.drain();
-    shared.draining.raise();
+    shared.gate.drain();
     if drain.is_ok_and(|order| order == Order::Hurry) {
         return;
     }

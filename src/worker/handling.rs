@@ -6,19 +6,19 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 
-use tokio::select;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
 use super::OnUnknown;
 use super::engine::Shared;
 use super::fetch::Room;
+use super::gate::Alone;
 use super::held::{Held, Through};
 use super::kept::{Final, What};
 use super::lanes::{Before, Turn};
-use super::load;
 use super::reading::Look;
 use super::storing::{keep, store};
+use super::{load, suspects};
 use crate::transport::{DeadReason, Delivery, ErrorKind, TransportError};
 use crate::{Envelope, ListenerError, Metadata, Report};
 
@@ -65,15 +65,19 @@ pub(crate) struct Arrived {
     pub(crate) copy: Turn,
     /// What it takes here until it is settled.
     pub(crate) room: Room,
+    /// Nothing else is to be heard at the same time.
+    pub(crate) alone: Option<Alone>,
     pub(crate) tally: Tally,
 }
 
-/// Handles one delivery. Its room here is taken until it is settled.
+/// Handles one delivery. Its room here is taken until it is settled, and that of all others while it is heard alone.
 pub(crate) async fn handle(shared: Rc<Shared>, arrived: Arrived) {
-    let Arrived { delivery, look, mut turn, mut copy, room: _room, tally } = arrived;
+    let Arrived { delivery, look, mut turn, mut copy, room: _room, alone, tally } = arrived;
     let mut about = About::new(&delivery);
     let mut held = Held::new(delivery);
-    let verdict = judge(&shared, &mut held, look, &mut turn, &mut copy, &mut about).await;
+    let verdict = judge(&shared, &mut held, look, (&mut turn, &mut copy), alone.as_ref(), &mut about).await;
+    // How it ended is known, and the others need not wait until the server knows it too.
+    drop(alone);
     let verdict = match verdict {
         Verdict::Retry(errors) if held.delivery.attempt() >= shared.options.retry.max_attempts() => {
             Verdict::Dead(DeadReason::Exhausted, errors)
@@ -164,40 +168,43 @@ async fn judge(
     shared: &Shared,
     held: &mut Held,
     look: Look,
-    turn: &mut Turn,
-    copy: &mut Turn,
+    (turn, copy): (&mut Turn, &mut Turn),
+    alone: Option<&Alone>,
     about: &mut About,
 ) -> Verdict {
-    let waits = pin!(async {
-        let before = turn.wait().await;
-        if before == Before::Settled {
-            // However the copy before this one ended: the inbox knows whether it was done.
-            copy.wait().await;
+    let behind = async {
+        if turn.wait().await == Before::HeldBack {
+            return None;
         }
-        before
-    });
-    match held.through(shared, waits).await {
-        Through::Done(Before::Settled) => {}
-        Through::Done(Before::HeldBack) | Through::Hurried => return Verdict::Release,
-        Through::Lost => return Verdict::Lost,
+        // However the copy before this one ended: the inbox knows whether it was done.
+        copy.first().await;
+        Some(())
+    };
+    if let Err(verdict) = held.may(shared, alone, behind).await {
+        return verdict;
     }
     // Whatever was found before stands, and takes no slot.
     if let Some(kept) = shared.kept.take(held.delivery.packet(), held.delivery.attempt()) {
         return Verdict::Kept(kept);
     }
     let bytes = load::parsed(held.delivery.packet());
-    let _place = match held.through(shared, pin!(begin(shared, bytes))).await {
-        Through::Done(Some(place)) => place,
-        Through::Done(None) | Through::Hurried => return Verdict::Release,
-        Through::Lost => return Verdict::Lost,
+    let _place = match held.may(shared, alone, place(shared, alone, bytes)).await {
+        Ok(place) => place,
+        Err(verdict) => return verdict,
+    };
+    let doom = match alone {
+        None => suspects::doom(shared, &held.delivery),
+        Some(_) => match suspects::mark(shared, &mut held.delivery).await {
+            Ok(doom) => doom,
+            Err(verdict) => return verdict,
+        },
     };
     let envelope = match look.open(held.delivery.packet(), shared) {
         Ok(envelope) => envelope,
         Err(error) => return Verdict::Dead(DeadReason::Broken, vec![error]),
     };
     about.is(&envelope.metadata);
-    let attempt = held.delivery.attempt();
-    let mut hearing = pin!(hear(shared, envelope, attempt));
+    let mut hearing = pin!(hear(shared, envelope, doom));
     match held.through(shared, hearing.as_mut()).await {
         Through::Done(verdict) => verdict,
         Through::Hurried => Verdict::Release,
@@ -210,7 +217,8 @@ async fn judge(
                 _ => None,
             };
             if let Some(what) = what {
-                keep(shared, shared.kept.fingerprint(held.delivery.packet()), attempt, Final::new(what));
+                let (id, attempt) = (shared.kept.fingerprint(held.delivery.packet()), held.delivery.attempt());
+                keep(shared, id, attempt, Final::new(what));
             }
             Verdict::Lost
         }
@@ -218,7 +226,7 @@ async fn judge(
 }
 
 /// Has the listeners hear it, unless it was done before or has come too often.
-async fn hear(shared: &Shared, envelope: Envelope, attempt: u32) -> Verdict {
+async fn hear(shared: &Shared, envelope: Envelope, doom: Option<String>) -> Verdict {
     let done = shared.options.inbox.as_ref().map(|inbox| (inbox, envelope.metadata.id.to_string()));
     if let Some((inbox, id)) = &done {
         match guarded("inbox", async { inbox.seen(id).await }).await {
@@ -228,15 +236,12 @@ async fn hear(shared: &Shared, envelope: Envelope, attempt: u32) -> Verdict {
         }
     }
     // After the inbox: one that was done, by a process that died before it could say so, is not dead.
-    if attempt > shared.options.retry.max_attempts() {
-        let text = format!(
-            "{} attempts began and none came to an end: its process may have died of it, or nobody took its dead letter",
-            attempt - 1
-        );
+    if let Some(text) = doom {
         return Verdict::Dead(DeadReason::Exhausted, vec![text]);
     }
     shared.meter.lag(&envelope.metadata);
-    let emission = match shared.bus.emit_envelope(envelope) {
+    // The server has it until it is settled, so the bus buries nothing of it.
+    let emission = match crate::__private::emit_held(&shared.bus, envelope) {
         Ok(emission) => emission,
         Err(error) => return unknown(shared, format!("nobody can know it, its metadata have no topic: {error}")),
     };
@@ -260,22 +265,17 @@ async fn hear(shared: &Shared, envelope: Envelope, attempt: u32) -> Verdict {
 /// A slot, and the memory for what is made of the packet.
 type Place<'a> = (SemaphorePermit<'a>, SemaphorePermit<'a>);
 
-/// Waits until it may begin; `None` if nothing is to begin any more.
-async fn begin(shared: &Shared, bytes: usize) -> Option<Place<'_>> {
-    let may_begin = async {
-        let slot = shared.slots.acquire().await;
-        if let Some(pace) = &shared.pace {
-            pace.turn().await;
-        }
-        slot.ok().zip(shared.load.parse(bytes).await)
-    };
-    let place = select! {
-        biased;
-        place = may_begin => place,
-        () = shared.draining.raised() => return None,
-    };
+/// Waits until it may begin.
+async fn place<'a>(shared: &'a Shared, alone: Option<&Alone>, bytes: usize) -> Option<Place<'a>> {
+    if let Some(alone) = alone {
+        alone.wait().await;
+    }
     // There is none if there are no slots any more, which never happens.
-    place.filter(|_| !shared.draining.is_raised())
+    let slot = shared.slots.acquire().await.ok()?;
+    if let Some(pace) = &shared.pace {
+        pace.turn().await;
+    }
+    Some((slot, shared.load.parse(bytes).await?))
 }
 
 fn unknown(shared: &Shared, text: String) -> Verdict {
@@ -333,7 +333,10 @@ fn dead(shared: &Shared, delivery: &Delivery, reason: DeadReason, errors: Vec<St
 }
 
 /// What is not ours may panic, as a listener may: that costs an attempt, and not the worker.
-pub(crate) async fn guarded<T>(name: &str, what: impl Future<Output = Result<T, TransportError>>) -> Result<T, TransportError> {
+pub(crate) async fn guarded<T>(
+    name: &str,
+    what: impl Future<Output = Result<T, TransportError>>,
+) -> Result<T, TransportError> {
     let panicked = |text| TransportError::new(ErrorKind::Protocol, name, format!("panicked: {text}"));
     crate::__private::guarded(what).await.unwrap_or_else(|text| Err(panicked(text)))
 }

@@ -8,6 +8,8 @@ use tokio::select;
 use tokio::time::{Instant, sleep};
 
 use super::engine::Shared;
+use super::gate::Alone;
+use super::handling::Verdict;
 use crate::transport::{Delivery, ErrorKind};
 
 /// A delivery whose lease is kept.
@@ -31,6 +33,33 @@ impl Held {
         // Its lease runs from when the server has lent it, a little before it was here.
         let now = Instant::now();
         Self { since: now.checked_sub(delivery.age()).unwrap_or(now), delivery }
+    }
+
+    /// Keeps the lease while this is waited for that comes before it is heard. How it is to end instead, if it may not begin:
+    /// what is given back then goes to others.
+    pub(crate) async fn may<T>(
+        &mut self,
+        shared: &Shared,
+        alone: Option<&Alone>,
+        wait: impl Future<Output = Option<T>>,
+    ) -> Result<T, Verdict> {
+        let gate = &shared.gate;
+        let wait = pin!(async {
+            let may = select! {
+                biased;
+                () = gate.closed(alone.is_some()) => None,
+                may = wait => may,
+            };
+            if may.is_none() {
+                gate.lends_no_more(alone.is_some()).await;
+            }
+            may
+        });
+        match self.through(shared, wait).await {
+            Through::Done(Some(may)) => Ok(may),
+            Through::Done(None) | Through::Hurried => Err(Verdict::Release),
+            Through::Lost => Err(Verdict::Lost),
+        }
     }
 
     /// Keeps the lease while this is done. Who wants to see its end all the same may wait for it.

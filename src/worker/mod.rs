@@ -6,10 +6,12 @@ mod actor;
 mod engine;
 mod error;
 mod fetch;
+mod gate;
 mod handling;
 mod health;
 mod held;
 mod kept;
+mod keys;
 mod lanes;
 mod load;
 mod meter;
@@ -17,6 +19,7 @@ mod pace;
 mod reading;
 mod report;
 mod storing;
+mod suspects;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -93,9 +96,16 @@ impl Options {
 /// | and no attempts are left; or all that failed are [`Permanent`](crate::Permanent), or cannot read the payload | dead letter |
 /// | nobody listens to it | dead letter, or as [`on_unknown`](Self::on_unknown) says |
 /// | it is no event, or beyond the [limits](Self::limits) | dead letter |
-/// | it waits here when the worker drains | release |
+/// | it waits here when the worker is paused or drains | release |
 ///
 /// While a delivery is here, its lease is extended, so that listeners may take longer than it lasts.
+///
+/// An attempt is what was heard. A delivery that was lent more often than it has attempts, and of which nobody has said how
+/// that ended, was here when a process died: of it, or of another one. It is heard once more, *alone*: all that waits here is
+/// given back first, what is being heard is finished, and the server notes it before the listeners are called. If the process
+/// dies of it again, it is a dead letter, and those that were fetched with it are done. Where a server has no place for
+/// that note, a delivery is heard alone for 10 lendings more
+/// ([`UNHEARD_ATTEMPTS`](crate::transport::UNHEARD_ATTEMPTS)).
 ///
 /// ```no_run
 /// use convoke::prelude::*;
@@ -191,7 +201,9 @@ impl<S: Source> Worker<S> {
     /// other keys go on. The key is made of the event; `None` is an event without order.
     ///
     /// The server has to keep that order too, or this fails at the start: an event that is to be tried again holds back
-    /// those of its key.
+    /// those of its key. It keeps the order of *its* keys, those by which the event was published
+    /// ([`Route::ordered_by`](crate::Route::ordered_by)): publish by the same key, or by a coarser one. Of an event whose
+    /// packet has none, or has others, the order is nobody's, and a warning names it once.
     pub fn ordered_by(mut self, key: impl Fn(&Envelope) -> Option<String> + 'static) -> Self {
         self.options.key = Some(Arc::new(move |envelope| {
             catch_unwind(AssertUnwindSafe(|| key(envelope))).unwrap_or_else(|_| {
@@ -278,17 +290,23 @@ impl<S: Source> Worker<S> {
     ///
     /// `NoArbiter`; `NoDeadLetters` if they have no queue; `Transport` if the server cannot do what was asked of it, or
     /// cannot be reached.
-    pub async fn start(mut self) -> Result<WorkerHandle, WorkerError> {
-        self.check()?;
-        self.options.prefetch.get_or_insert(self.options.concurrency);
-        self.source.open(self.options.total()).await?;
-        log::debug!(target: "convoke::worker", "{}: a worker starts", self.source.name());
-        Ok(actor::start(Engine::new(self.source, self.bus, self.options)))
+    pub async fn start(self) -> Result<WorkerHandle, WorkerError> {
+        Ok(actor::start(self.into_engine().await?))
     }
 
-    /// Works until this signal. Then it takes nothing new, gives back what waits here, and finishes what is being heard,
-    /// for as long as its [drain timeout](Self::drain_timeout); a second signal ends that at once. A signal that comes while
-    /// it starts ends that at once.
+    /// Connects, and is ready to run.
+    pub(crate) async fn into_engine(mut self) -> Result<Engine<S>, WorkerError> {
+        self.check()?;
+        self.options.prefetch.get_or_insert(self.options.concurrency);
+        self.source.attempts(self.options.retry.max_attempts());
+        self.source.open(self.options.total()).await?;
+        log::debug!(target: "convoke::worker", "{}: a worker starts", self.source.name());
+        Ok(Engine::new(self.source, self.bus, self.options))
+    }
+
+    /// Works until this signal. Then it takes nothing new, gives back what waits here, so that others get it at once, and
+    /// finishes what is being heard, for as long as its [drain timeout](Self::drain_timeout); a second signal ends that at
+    /// once. A signal that comes while it starts ends that at once.
     ///
     /// # Errors
     ///

@@ -55,7 +55,12 @@ impl Look {
             return Self::default();
         }
         let read = (options.codec)(packet, options.limits);
-        let key = options.key.as_ref().zip(read.as_ref().ok()).and_then(|(key, envelope)| key(envelope));
+        let key = options.key.as_ref().zip(read.as_ref().ok());
+        let key = key.and_then(|(key, envelope)| {
+            let key = key(envelope)?;
+            shared.keys.check(&shared.name, &key, packet, envelope);
+            Some(key)
+        });
         let id = options.inbox.as_ref().and(read.as_ref().ok()).map(|envelope| envelope.metadata.id.to_string());
         let keeps = read.is_err() || load::parsed(packet) <= SMALL;
         Self { key, id, read: keeps.then_some(read) }

@@ -32,7 +32,7 @@ pub(crate) async fn store(
     let mut place = None;
     loop {
         if let Some(due) = verdict.due
-            && !shared.draining.is_raised()
+            && !shared.gate.is_draining()
         {
             match wait(shared, &mut held, due, &mut place).await {
                 Through::Done(true) => {}
@@ -59,7 +59,7 @@ pub(crate) async fn store(
                 };
                 if let Err(error) = taken {
                     note(shared, &mut verdict, &error, about);
-                    if shared.draining.is_raised() {
+                    if shared.gate.is_draining() {
                         return give_back(shared, held, verdict).await;
                     }
                     continue;
@@ -96,10 +96,11 @@ async fn wait<'a>(
     let due = pin!(async {
         select! {
             biased;
-            () = shared.draining.raised() => {}
-            () = sleep_until(due) => {}
+            // Whoever is to be heard alone would wait for the room that this takes.
+            () = shared.gate.taken() => false,
+            () = shared.gate.drains() => true,
+            () = sleep_until(due) => true,
         }
-        true
     });
     held.through(shared, due).await
 }

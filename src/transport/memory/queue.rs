@@ -11,7 +11,8 @@ use tokio::time::{Instant, timeout_at};
 use super::line::{Desk, Lent, after};
 use super::store::{Loan, State, Store};
 use crate::transport::{
-    Abilities, BoxFuture, Delivery, Demand, ErrorKind, Packet, Publisher, Pulse, Receipt, Settlement, Source, TransportError,
+    Abilities, BoxFuture, Delivery, Demand, ErrorKind, Packet, Publisher, Pulse, Receipt, Settlement, Source,
+    TransportError,
 };
 
 /// A queue in this process, made by [`Memory::queue`](super::Memory::queue). Clones share it, and each one that is opened
@@ -156,10 +157,10 @@ impl MemoryQueue {
     }
 
     fn delivery(&self, lent: Lent, lease: Option<Duration>) -> Delivery {
-        let Lent { number, ticket, attempt, packet } = lent;
+        let Lent { number, ticket, attempt, is_marked, packet } = lent;
         let loan = Loan { name: self.name.clone(), group: self.group, number, ticket };
         let receipt = MemoryReceipt { store: self.store.clone(), loan };
-        let delivery = Delivery::new(self.name.clone(), Packet::clone(&packet), attempt, receipt);
+        let delivery = Delivery::new(self.name.clone(), Packet::clone(&packet), attempt, receipt).with_mark(is_marked);
         match lease {
             Some(lease) => delivery.with_lease(lease),
             None => delivery,
@@ -325,5 +326,10 @@ impl Receipt for MemoryReceipt {
     fn extend(&mut self, by: Duration) -> BoxFuture<'_, Result<(), TransportError>> {
         let extended = self.store.extend(&self.loan, by);
         Box::pin(async { extended })
+    }
+
+    fn mark(&mut self) -> BoxFuture<'_, Result<bool, TransportError>> {
+        let marked = self.store.mark(&self.loan);
+        Box::pin(async { marked.map(|()| true) })
     }
 }
