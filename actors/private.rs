@@ -39,6 +39,18 @@ pub fn on_names<Kind>(
     bus.register(listener.listening(), hearing, false, std::panic::Location::caller())
 }
 
+/// Calls the listeners of an event that a server has lent: whatever fails is in the report alone, and the server settles it.
+///
+/// # Errors
+///
+/// Those of [`EventBus::emit_envelope`](crate::EventBus::emit_envelope).
+pub fn emit_held(
+    bus: &crate::EventBus,
+    envelope: crate::Envelope,
+) -> Result<crate::Emitting<crate::JsonEvent>, crate::TopicError> {
+    bus.emit_held(envelope)
+}
+
 /// A future of the user's, whose panic is an answer.
 pub async fn guarded<F: Future>(future: F) -> Result<F::Output, String> {
     crate::runtime::Guarded::new(future).await

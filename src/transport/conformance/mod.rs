@@ -58,8 +58,10 @@ mod groups;
 mod leases;
 mod limits;
 mod order;
+mod pauses;
 mod retry;
 mod servers;
+mod workers;
 
 pub use fixture::{Channel, Fixture, GROUPS, Server, Subscribe, Wants};
 pub use suite::{Scale, Suite};
