@@ -16,7 +16,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
 use crate::servers::sqlite::Folder;
 
+mod files;
 mod kills;
+mod lending;
 mod model;
 
 /// All channels are queues of one file. There is no server to kill: `kills` kills processes instead.
