@@ -54,6 +54,14 @@ impl Fixture for SqliteFixture {
             Ok(Channel { publisher, subscribe: Box::new(subscribe), dead: Some(dead) })
         })
     }
+
+    fn delete_all<'a>(&'a self, name: &'a str) -> Option<BoxFuture<'a, ()>> {
+        Some(Box::pin(async move {
+            let queue = Sqlite::queue(name).at(self.folder.file("queues.db")).deadline(LONG).await.unwrap();
+            let delete = "DELETE FROM convoke_delivery WHERE lane IN (SELECT id FROM convoke_lane WHERE queue = ?1)";
+            sqlx::query(delete).bind(name.to_owned()).execute(queue.pool()).await.unwrap();
+        }))
+    }
 }
 
 #[test]
