@@ -62,7 +62,7 @@ async fn a_mark_is_there_until_it_is_settled() {
     std::mem::forget(again);
     let again = receive(&mut worker, 1).await.remove(0);
     assert!(again.is_marked());
-    again.retry_after(0 * MS).await.unwrap();
+    again.retry_after(std::time::Duration::ZERO).await.unwrap();
     let mut again = receive(&mut worker, 1).await.remove(0);
     assert_eq!((again.is_marked(), again.attempt()), (false, 4));
     assert!(again.mark().await.unwrap());
