@@ -9,7 +9,7 @@ use std::time::Duration;
 use convoke::prelude::*;
 use convoke::transport::{
     Abilities, Attribute, BoxFuture, DeadLetterRecord, DeadReason, ErrorKind, Memory, MemoryQueue, Packet, Publisher,
-    Source, TransportError, redrive,
+    TransportError, redrive,
 };
 use convoke::{Envelope, Failure, Inbox, MemoryInbox, OnUnknown, Permanent, Retry, Worker, WorkerError, WorkerReport};
 use serde::{Deserialize, Serialize};
@@ -651,25 +651,6 @@ async fn a_listener_that_panics_costs_an_attempt_and_nothing_else() {
     let report = worker.drain().await.unwrap();
     assert_eq!((report.done, report.retried, report.dead), (5, 1, 1));
     assert_eq!(dead(&queue).await[0].0.errors, ["`panics` panicked: as told"]);
-}
-
-#[convoke::test]
-async fn what_killed_its_process_each_time_is_dead_in_the_end() {
-    let (queue, bus) = (Memory::queue("orders").lease(10 * SECOND), EventBus::default());
-    let _never = bus.on(|_: &OrderPlaced| -> () { unreachable!("nobody dares") });
-    put(&queue, [order(1)]).await;
-    let mut source = queue.clone();
-    source.open(1).await.unwrap();
-    for _ in 0..3 {
-        // As good as killed: nothing is settled, and the lease runs out.
-        std::mem::forget(source.receive(1).await.unwrap());
-        sleep(11 * SECOND).await;
-    }
-    let worker = worker(&queue, &bus).retry(retry(3)).start().await.unwrap();
-    emptied(&queue).await;
-    let (record, _) = &dead(&queue).await[0];
-    assert_eq!((record.reason, record.attempts), (DeadReason::Exhausted, 4));
-    drop(worker);
 }
 
 #[convoke::test]

@@ -131,6 +131,10 @@ impl Source for AnyQueue {
         self.publisher.abilities()
     }
 
+    fn attempts(&mut self, most: u32) {
+        self.source().attempts(most);
+    }
+
     fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>> {
         self.source().open(prefetch)
     }

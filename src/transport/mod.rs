@@ -74,6 +74,10 @@ pub use sqs::{Sqs, SqsBuilder};
 /// A future on the heap, as the contract's methods return it, so that transports can be kept as `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// How many lendings beyond its attempts a packet may have had that nobody ended, before it is a dead letter unheard: where a
+/// server cannot [remember](Receipt::mark) that it was heard alone, and in the limits that servers keep by themselves.
+pub const UNHEARD_ATTEMPTS: u32 = 10;
+
 /// Hands packets to a server: to a queue, a topic, a stream or an exchange, which this stands for.
 pub trait Publisher: Send + Sync + 'static {
     /// Returns what it is called in logs, errors and metrics, as in `sqs:orders`: never with a password.
@@ -100,6 +104,17 @@ pub trait Source: Send + 'static {
 
     /// Returns what it can do.
     fn abilities(&self) -> Abilities;
+
+    /// Says how often a delivery is to be heard at most before it is a dead letter. A worker calls it before
+    /// [`open`](Self::open).
+    ///
+    /// A server that counts by itself how often it has lent a packet, and takes out what it has lent too often, counts more
+    /// than was heard: what a process that died had fetched ahead, for one. Its own limit has to be this and
+    /// [`UNHEARD_ATTEMPTS`] or higher; a transport whose `open` makes the queue sets it so, and one that finds a lower limit
+    /// says so in the log. The default does nothing.
+    fn attempts(&mut self, most: u32) {
+        let _ = most;
+    }
 
     /// Connects, looks whether what it reads from is there, and says how many deliveries may be lent at once. It is
     /// called before the first [`receive`](Self::receive), and again after an error of which the connection has died.
@@ -176,6 +191,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn abilities(&self) -> Abilities {
         (**self).abilities()
+    }
+
+    fn attempts(&mut self, most: u32) {
+        (**self).attempts(most);
     }
 
     fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>> {

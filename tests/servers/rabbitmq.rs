@@ -28,7 +28,13 @@ const MISSING: &str = "rabbitmq-server cannot be started: apt-get install -y --n
                        set CONVOKE_TEST_RABBITMQ_URL";
 
 /// Where Debian and Ubuntu have the server itself: the one in the path wants to be another user.
-const RELEASES: &str = "/usr/lib/rabbitmq/lib";
+const RELEASES: &str = "usr/lib/rabbitmq/lib";
+
+/// Names the root of another Debian, which has a newer server.
+pub(crate) const TREE: &str = "CONVOKE_RABBITMQ_TREE";
+
+/// Runs a program in that, in namespaces of its own: its processes end with the one that is started here.
+const ENTER: &str = r#"tree=$1; shift; mount --make-rprivate / && mount -t proc proc "$tree/proc" && exec chroot "$tree" "$@""#;
 
 /// Says that it speaks AMQP 0-9-1.
 const HELLO: &[u8; 8] = b"AMQP\0\0\x09\x01";
@@ -55,8 +61,10 @@ pub(crate) struct RabbitMqServer {
 }
 
 struct Own {
+    release: Release,
+    /// What it has, and where that is for the server.
     folder: PathBuf,
-    release: PathBuf,
+    inside: PathBuf,
     port: u16,
     distribution: u16,
     names: u16,
@@ -76,11 +84,30 @@ impl RabbitMqServer {
 
     /// Starts one.
     pub(crate) async fn own() -> Result<Self, String> {
-        let release = release().ok_or(MISSING)?;
+        Self::configured("").await
+    }
+
+    /// Starts one with more in its configuration.
+    pub(crate) async fn configured(more: &str) -> Result<Self, String> {
+        Self::of(Release::find(None).ok_or(MISSING)?, more).await
+    }
+
+    /// Starts a newer one, where there is one.
+    pub(crate) async fn newer(more: &str) -> Result<Self, String> {
+        let missing = || format!("{TREE} does not name the root of a Debian with a newer rabbitmq-server: tests/run --full makes one");
+        let tree = std::env::var_os(TREE).ok_or_else(missing)?;
+        Self::of(Release::find(Some(tree.into())).ok_or_else(missing)?, more).await
+    }
+
+    async fn of(release: Release, more: &str) -> Result<Self, String> {
         let [port, distribution, names] = free_ports().map_err(|error| format!("no port is free: {error}"))?;
-        let folder = std::env::temp_dir().join(format!("convoke-rabbitmq-{}-{port}", std::process::id()));
+        let name = format!("convoke-rabbitmq-{}-{port}", std::process::id());
+        let (folder, inside) = match &release.tree {
+            Some(tree) => (tree.join("tmp").join(&name), Path::new("/tmp").join(&name)),
+            None => (std::env::temp_dir().join(&name), std::env::temp_dir().join(&name)),
+        };
         let written = fs::create_dir_all(&folder)
-            .and_then(|()| fs::write(folder.join("rabbitmq.conf"), CONFIGURATION))
+            .and_then(|()| fs::write(folder.join("rabbitmq.conf"), format!("{CONFIGURATION}{more}\n")))
             .and_then(|()| fs::write(folder.join("enabled_plugins"), "[].\n"));
         written.map_err(|error| format!("{} cannot be written: {error}", folder.display()))?;
         // Erlang would start one that outlives it.
@@ -104,8 +131,9 @@ impl RabbitMqServer {
             .spawn()
             .map_err(|error| format!("sh cannot be started: {error}"))?;
         let own = Own {
-            folder,
             release,
+            folder,
+            inside,
             port,
             distribution,
             names,
@@ -132,9 +160,29 @@ impl RabbitMqServer {
     }
 }
 
-fn release() -> Option<PathBuf> {
-    let releases = fs::read_dir(RELEASES).ok()?.flatten().map(|entry| entry.path());
-    releases.filter(|path| path.join("sbin/rabbitmq-server").is_file()).max()
+/// A server that is installed: here, or below another root.
+struct Release {
+    tree: Option<PathBuf>,
+    /// Where it is for whoever is there.
+    path: PathBuf,
+}
+
+impl Release {
+    fn find(tree: Option<PathBuf>) -> Option<Self> {
+        let root = tree.clone().unwrap_or_else(|| "/".into());
+        let releases = fs::read_dir(root.join(RELEASES)).ok()?.flatten();
+        let there = releases.filter(|entry| entry.path().join("sbin/rabbitmq-server").is_file());
+        let name = there.map(|entry| entry.file_name()).max()?;
+        Some(Self { tree, path: Path::new("/").join(RELEASES).join(name) })
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let program = self.path.join("sbin").join(program);
+        let Some(tree) = &self.tree else { return Command::new(program) };
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER, "enter"]).arg(tree).arg(program);
+        command
+    }
 }
 
 /// All at once, so that none is given twice.
@@ -158,10 +206,10 @@ fn process(file: &Path) -> Option<Pid> {
 
 impl Own {
     fn command(&self, program: &str) -> Command {
-        let folder = |name: &str| self.folder.join(name);
-        let mut command = Command::new(self.release.join("sbin").join(program));
+        let folder = |name: &str| self.inside.join(name);
+        let mut command = self.release.command(program);
         command
-            .env("HOME", &self.folder)
+            .env("HOME", &self.inside)
             .env("ERL_EPMD_PORT", self.names.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_NODENAME", NODE)
@@ -172,7 +220,8 @@ impl Own {
             .env("RABBITMQ_LOG_BASE", folder("log"))
             .env("RABBITMQ_CONFIG_FILE", folder("rabbitmq"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", folder("enabled_plugins"))
-            .env("RABBITMQ_PID_FILE", folder("pid"))
+            // Below another root it has numbers of its own, which here are somebody else's.
+            .env("RABBITMQ_PID_FILE", folder(if self.release.tree.is_some() { "pid-inside" } else { "pid" }))
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
             // Without the last three Erlang waits busily, and takes a core from the tests.
             .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-setcookie test +sbwt none +sbwtdcpu none +sbwtdio none")
@@ -199,6 +248,10 @@ impl Own {
             .process_group(0)
             .spawn()
             .map_err(|_| MISSING.to_owned())?;
+        if self.release.tree.is_some() {
+            let noted = fs::write(self.folder.join("pid"), child.id().to_string());
+            noted.map_err(|error| format!("{} cannot be written: {error}", self.folder.display()))?;
+        }
         *self.server.lock().unwrap() = Some(child);
         let deadline = Instant::now() + READY;
         while Instant::now() < deadline {
@@ -239,6 +292,11 @@ impl Own {
                 let _ = child.kill();
             }
             let _ = child.wait();
+        }
+        // What ends with it does so a moment later.
+        let until = std::time::Instant::now() + Duration::from_secs(10);
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() && std::time::Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }

@@ -15,7 +15,16 @@ use lapin::{BasicProperties, Connection, ConnectionProperties};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::servers::rabbitmq::RabbitMqServer;
+use crate::servers::rabbitmq::{RabbitMqServer, TREE};
+
+/// What counts as an attempt.
+mod attempts;
+/// A server that cannot be reached, says nothing, or has lost the queue.
+mod away;
+/// What is lent, and to whom.
+mod lending;
+/// What the server takes back.
+mod taken_back;
 
 /// Long enough for any machine.
 const LONG: Duration = Duration::from_secs(60);
@@ -26,17 +35,23 @@ const QUICK: Duration = Duration::from_secs(15);
 /// RabbitMQ, with a real server.
 pub(crate) struct RabbitMqFixture {
     server: RabbitMqServer,
+    name: &'static str,
 }
 
 impl RabbitMqFixture {
     pub(crate) async fn start() -> Result<Self, String> {
-        Ok(Self { server: RabbitMqServer::start().await? })
+        Ok(Self { server: RabbitMqServer::start().await?, name: "rabbitmq" })
+    }
+
+    /// With a server of which quorum queues have priorities.
+    async fn newer() -> Result<Self, String> {
+        Ok(Self { server: RabbitMqServer::newer("").await?, name: "rabbitmq-4.3" })
     }
 }
 
 impl Fixture for RabbitMqFixture {
     fn name(&self) -> &str {
-        "rabbitmq"
+        self.name
     }
 
     fn channel(&self, wants: Wants) -> BoxFuture<'_, Result<Channel, TransportError>> {
@@ -45,7 +60,8 @@ impl Fixture for RabbitMqFixture {
             let name = format!("{}-{}", wants.name, convoke::Uuid::now_v7().simple());
             let mut builder = queue(&self.server, &name).deadline(QUICK);
             if wants.priority > 0 {
-                builder = builder.classic().priorities(wants.priority);
+                builder = builder.priorities(wants.priority);
+                builder = if self.name == "rabbitmq" { builder.classic() } else { builder };
             }
             if !wants.fan_out {
                 let queue = builder.await?;
@@ -210,7 +226,8 @@ async fn a_packet_that_no_queue_gets_fails_alone() {
     let server = server().await;
     let (name, bound) = (fresh("events"), fresh("bound"));
     let events = RabbitMq::exchange(&name).at(server.url()).deadline(LONG).create_if_missing().await.unwrap();
-    let mut orders = queue(server, &bound).bound_to(&name, "orders/*").await.unwrap();
+    queue(server, &bound).bound_to(&name, "orders/*").await.unwrap();
+    let mut orders = RabbitMq::queue(&bound).at(server.url()).deadline(LONG).await.unwrap();
     let packets: Vec<_> = (0..700)
         .map(|n| {
             let mut packet = Packet::new(format!("id-{n}"), format!("body {}", n % 3));
@@ -226,7 +243,7 @@ async fn a_packet_that_no_queue_gets_fails_alone() {
     assert!(error.to_string().contains("`nobody.hears`"), "{error}");
     assert_eq!(drain(&mut orders, 600).await.len(), 600);
 
-    // A queue that is gone.
+    // A queue that is gone, and that we may not make.
     let channel = stranger(server).await;
     channel.queue_delete(bound.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
     let error = orders.publish(&packets[..1]).await.remove(0).unwrap_err();
@@ -829,4 +846,12 @@ async fn a_server_that_goes_away_and_comes_back_is_found_again() {
 #[test]
 fn conforms() {
     super::conform("rabbitmq", RabbitMqFixture::start);
+}
+
+#[test]
+fn conforms_on_4_3() {
+    if std::env::var_os("CONVOKE_FULL").is_none() && std::env::var_os(TREE).is_none() {
+        return super::not_asked_for("rabbitmq-4.3", "only with `tests/run --full`");
+    }
+    super::conform("rabbitmq-4.3", RabbitMqFixture::newer);
 }

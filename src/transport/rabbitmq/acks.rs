@@ -2,53 +2,90 @@
 //!
 //! `Receipt → Acks (Batcher) → tags.rs plans → basic.nack, basic.ack multiple, basic.ack`
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use lapin::options::{BasicAckOptions, BasicNackOptions};
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::fault::late;
+use super::desk::Desk;
+use super::fault::{late, reason};
+use super::feed::{End, Feed};
 use super::in_order::InOrder;
 use super::line::Lane;
 use super::press::Taken;
 use super::tags::{Plan, Tags, Verdict};
+use super::{declare, fault};
 use crate::transport::{Batcher, BoxFuture, ErrorKind, TransportError};
 
 /// How many are settled at a time.
 const MOST: usize = 1024;
 
+/// What closes a channel that is in order.
+const GOODBYE: u16 = 200;
+
 /// What is lent on a channel. As long as it lives, so does the channel: what was lent can be settled after the source is
 /// gone.
 pub(super) struct Acks {
-    at: Arc<str>,
-    lane: Lane,
+    tenure: Arc<Tenure>,
     batches: Batcher<(u64, Verdict), Taken>,
 }
 
+/// Whether what was lent on a channel is still ours, and if not, why.
+struct Tenure {
+    desk: Arc<Desk>,
+    lane: Lane,
+    /// What is being sent on it, as long as somebody receives.
+    feed: Mutex<Weak<Feed>>,
+    is_over: AtomicBool,
+    why: OnceCell<String>,
+}
+
 impl Acks {
-    pub(super) fn new(at: Arc<str>, lane: Lane, deadline: Duration) -> Self {
-        let settler = Arc::new(Settler { at: at.clone(), lane: lane.clone(), deadline, tags: Mutex::default() });
+    pub(super) fn new(desk: Arc<Desk>, lane: Lane) -> Self {
+        let deadline = desk.deadline;
+        let is_over = AtomicBool::new(false);
+        let tenure = Arc::new(Tenure { desk, lane, feed: Mutex::default(), is_over, why: OnceCell::new() });
+        let settler = Arc::new(Settler { tenure: tenure.clone(), deadline, tags: Mutex::default() });
         let batches = Batcher::new(MOST, move |batch: Vec<(u64, Verdict)>| {
             let settler = settler.clone();
             Box::pin(async move { settler.settle(&batch).await })
         });
-        Self { at, lane, batches }
+        Self { tenure, batches }
     }
 
     pub(super) fn lane(&self) -> &Lane {
-        &self.lane
+        &self.tenure.lane
+    }
+
+    /// Says what is being sent on the channel from now on: how that ends says what becomes of what was lent.
+    pub(super) fn watch(&self, feed: &Arc<Feed>) {
+        *self.tenure.feed.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(feed);
     }
 
     /// Whether what was lent on it is still ours.
     pub(super) fn are_ours(&self) -> bool {
-        self.lane.lives()
+        self.tenure.holds()
+    }
+
+    /// Returns that it is not, and why.
+    pub(super) async fn lost(&self) -> TransportError {
+        self.tenure.lost().await
+    }
+
+    /// Returns why it is not.
+    pub(super) async fn why(&self) -> &str {
+        self.tenure.why().await
     }
 
     /// Settles one; ready when the server has been told. It does not answer to this.
     pub(super) async fn settle(&self, tag: u64, verdict: Verdict) -> Taken {
-        let settled = self.batches.push((tag, verdict)).await;
-        settled.unwrap_or_else(|| Err(lost(&self.at)))
+        match self.batches.push((tag, verdict)).await {
+            Some(settled) => settled,
+            None => Err(self.lost().await),
+        }
     }
 
     /// As [`settle`](Self::settle), without waiting.
@@ -57,44 +94,84 @@ impl Acks {
     }
 }
 
-/// The connection on which it was lent is gone.
-pub(super) fn lost(at: &Arc<str>) -> TransportError {
-    let text = "the connection on which it was lent is gone: it comes again";
-    TransportError::new(ErrorKind::Lost, at.clone(), text)
+impl Tenure {
+    fn feed(&self) -> Option<Arc<Feed>> {
+        self.feed.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+
+    /// Looks how things stand. A server that has ended the consumer has taken back what it had lent to it. It keeps the
+    /// channel open, takes what is settled there without a word and does nothing about it, and may even send more: so we close
+    /// the channel, and what it still counts as ours goes to others too.
+    fn holds(&self) -> bool {
+        if self.is_over.load(Ordering::Acquire) || !self.lane.lives() {
+            return false;
+        }
+        if !self.feed().is_some_and(|feed| matches!(feed.end(), Some(End::Theirs))) {
+            return true;
+        }
+        if !self.is_over.swap(true, Ordering::AcqRel) && tokio::runtime::Handle::try_current().is_ok() {
+            let channel = self.lane.channel().clone();
+            tokio::spawn(async move {
+                // It ends with the connection at the latest.
+                let _ = channel.close(GOODBYE, "the consumer was cancelled".into()).await;
+            });
+        }
+        false
+    }
+
+    async fn lost(&self) -> TransportError {
+        let text = format!("{}: it comes again", self.why().await);
+        TransportError::new(ErrorKind::Lost, self.desk.at.clone(), text)
+    }
+
+    /// Finds out once why it is lost, where need be by a question to the server.
+    async fn why(&self) -> &str {
+        let found = self.why.get_or_init(|| async {
+            let Desk { at, recipe, line, deadline, .. } = &*self.desk;
+            match self.feed().and_then(|feed| feed.end()) {
+                Some(End::Fault(error)) => reason(&error),
+                Some(End::Theirs) if self.is_over.load(Ordering::Acquire) => {
+                    match declare::find(at, line, &recipe.queue, *deadline).await {
+                        Ok(None) => format!("the queue `{}` was deleted", recipe.queue),
+                        _ => fault::TAKEN_BACK.to_owned(),
+                    }
+                }
+                _ => fault::GONE.to_owned(),
+            }
+        });
+        found.await
+    }
 }
 
 struct Settler {
-    at: Arc<str>,
-    lane: Lane,
+    tenure: Arc<Tenure>,
     deadline: Duration,
     tags: Mutex<Tags>,
 }
 
 impl Settler {
     async fn settle(&self, batch: &[(u64, Verdict)]) -> Vec<Taken> {
-        if !self.lane.lives() {
-            return vec![Err(lost(&self.at)); batch.len()];
-        }
         let plan = self.tags.lock().unwrap_or_else(PoisonError::into_inner).plan(batch);
-        let mut told = Ok(());
-        let tell = InOrder::begin(self.requests(plan)).each(|answer| {
-            // The channel is gone then, and nobody knows how far it got.
-            if answer.is_err() {
-                told = Err(lost(&self.at));
+        let mut was_told = self.tenure.holds();
+        if was_told {
+            let tell = InOrder::begin(self.requests(plan)).each(|answer| was_told &= answer.is_ok());
+            if timeout(self.deadline, tell).await.is_err() {
+                return vec![Err(late(&self.tenure.desk.at, "settle", self.deadline)); batch.len()];
             }
-        });
-        if timeout(self.deadline, tell).await.is_err() {
-            told = Err(late(&self.at, "settle", self.deadline));
         }
-        vec![told; batch.len()]
+        // What has gone meanwhile: nobody knows how far it got.
+        if was_told && self.tenure.holds() {
+            return vec![Ok(()); batch.len()];
+        }
+        vec![Err(self.tenure.lost().await); batch.len()]
     }
 
     fn requests(&self, plan: Plan) -> impl Iterator<Item = BoxFuture<'_, lapin::Result<()>>> {
         let ack = |tag, multiple| -> BoxFuture<'_, _> {
-            Box::pin(self.lane.channel().basic_ack(tag, BasicAckOptions { multiple }))
+            Box::pin(self.tenure.lane.channel().basic_ack(tag, BasicAckOptions { multiple }))
         };
         let requeue = |tag| -> BoxFuture<'_, _> {
-            Box::pin(self.lane.channel().basic_nack(tag, BasicNackOptions { multiple: false, requeue: true }))
+            Box::pin(self.tenure.lane.channel().basic_nack(tag, BasicNackOptions { multiple: false, requeue: true }))
         };
         let up_to = plan.up_to.into_iter().map(move |tag| ack(tag, true));
         plan.requeue.into_iter().map(requeue).chain(up_to).chain(plan.each.into_iter().map(move |tag| ack(tag, false)))

@@ -7,12 +7,15 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lapin::types::{AMQPValue, ShortString};
+use lapin::types::ShortString;
 
 use super::declare::{self, QueueKind};
 use super::desk::Desk;
+use super::line::Line;
+use super::patience::PATIENCE;
 use super::press::Press;
 use super::queue::{DEADLINE, RabbitMq};
+use super::recipe::Recipe;
 use super::routing_key;
 use super::server::RabbitMqServer;
 use crate::Pattern;
@@ -26,6 +29,10 @@ pub(super) const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// What the name of a queue of dead letters ends in, unless it is named. It has none itself.
 const DEAD: &str = "-dead";
+
+/// From which release on quorum queues tell priorities apart, and the highest.
+const QUORUM_PRIORITIES: (u32, u32) = (4, 3);
+const HIGHEST_OF_QUORUM: u8 = 31;
 
 /// The longest name of a queue: AMQP takes 255 bytes, and those of delay queues and dead letters are longer than this.
 const MAX_NAME: usize = 230;
@@ -43,7 +50,7 @@ pub struct RabbitMqBuilder {
     priorities: u8,
     bindings: Vec<(String, String)>,
     dead: Option<String>,
-    deadline: Duration,
+    deadline: Option<Duration>,
     window: usize,
     max_bytes: usize,
     idle: Duration,
@@ -59,7 +66,7 @@ impl RabbitMqBuilder {
             priorities: 0,
             bindings: Vec::new(),
             dead: None,
-            deadline: DEADLINE,
+            deadline: None,
             window: WINDOW,
             max_bytes: MAX_BYTES,
             idle: IDLE,
@@ -80,7 +87,8 @@ impl RabbitMqBuilder {
     }
 
     /// Makes what is missing: the queue, its queue of dead letters, and the topic exchanges that it is bound to. What is
-    /// there is left as it is.
+    /// there is left as it is, and what somebody deletes later is made again when it is needed. A quorum queue is made with
+    /// `x-delivery-limit` 110, so that the server itself ends what comes back again and again; a worker ends it sooner.
     pub fn create_if_missing(mut self) -> Self {
         self.create = true;
         self
@@ -92,8 +100,9 @@ impl RabbitMqBuilder {
         self
     }
 
-    /// Has it deliver the higher priorities first, from 0 to this: up to 10 is wise. Only a [`classic`](Self::classic) queue
-    /// can, and one that is there has to have been made with `x-max-priority`.
+    /// Has it deliver the higher priorities first, from 0 to this. A [`classic`](Self::classic) queue has as many as it was made
+    /// with, as `x-max-priority`: up to 10 is wise. A quorum queue has 0 to 31 from RabbitMQ 4.3 on, and takes what somebody
+    /// publishes without one for a 4; before that it has none.
     pub fn priorities(mut self, highest: u8) -> Self {
         self.priorities = highest;
         self
@@ -113,10 +122,11 @@ impl RabbitMqBuilder {
         self
     }
 
-    /// Sets how long it waits for an answer of the server, to a window of packets as to anything else; 5 s by default. A
-    /// call that waits behind another may take twice as long.
+    /// Sets how long it waits for an answer of the server, to a window of packets as to anything else, and for how long it tries
+    /// to publish while the server cannot be reached; 5 s and 30 s by default. A call that waits behind another may take twice
+    /// as long.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.deadline = Some(deadline);
         self
     }
 
@@ -142,75 +152,98 @@ impl RabbitMqBuilder {
     async fn connect(self) -> Result<RabbitMq, TransportError> {
         let at: Arc<str> = format!("rabbitmq:{}", self.name).into();
         let server = self.server.clone().unwrap_or_else(RabbitMqServer::from_env)?;
-        let queue = checked(&at, &self.name)?;
-        let unsupported = |text: &str| Err(TransportError::new(ErrorKind::Unsupported, at.clone(), text));
+        let deadline = self.deadline.unwrap_or(DEADLINE);
+        let mut recipe = self.recipe(&at)?;
         if self.priorities > 0 && self.kind == QueueKind::Quorum {
-            return unsupported("a quorum queue has no priorities: say `classic` as well");
+            self.check_quorum_priorities(&at, &server, deadline).await?;
         }
         let line = server.publishing().clone();
-        let found = declare::find(&at, &line, &queue, self.deadline).await?;
+        let found = declare::find(&at, &line, &recipe.queue, deadline).await?;
         if found.is_none() && !self.create {
-            return Err(declare::missing(&at, &queue));
+            return Err(declare::missing(&at, &recipe.queue));
         }
-        let dead = self.dead(&at, &server).await?;
+        self.dead(&at, &line, &mut recipe, deadline).await?;
         if found.is_none() {
-            self.make(&at, &server, &queue, dead.as_ref()).await?;
-        } else if self.priorities > 0 && self.lacks_priorities(&at, &server, &queue, dead.as_ref()).await? {
-            return unsupported("the queue is there, and has not so many priorities: take another name, or do without");
+            recipe.queue(&at, &line, deadline).await?;
+        } else if self.lacks_priorities(&at, &line, &recipe, deadline).await? {
+            let text = "the queue is there, and has not so many priorities: take another name, or do without";
+            return Err(TransportError::new(ErrorKind::Unsupported, at, text));
         }
-        for (exchange, pattern) in &self.bindings {
-            let pattern = Pattern::new(pattern).map_err(|error| {
-                TransportError::new(ErrorKind::Unsupported, at.clone(), format!("it cannot be bound: {error}"))
-            })?;
-            let Some(key) = routing_key::of_pattern(&pattern) else {
-                return unsupported("it cannot be bound: the pattern is too long for a routing key of 255 bytes");
-            };
-            let exchange = checked(&at, exchange)?;
-            declare::exchange(&at, &line, &exchange, self.create, self.deadline).await?;
-            let lane = line.lane(&at, self.deadline).await?;
-            declare::bind(&at, &lane, &queue, &exchange, &key, self.deadline).await?;
-        }
-        let press = Press::new(at.clone(), line.clone(), self.window, self.deadline);
+        recipe.bindings(&at, &line, deadline).await?;
+        let press = Press::new(at.clone(), line.clone(), self.window, deadline);
         let desk = Desk {
             at,
-            queue,
-            kind: self.kind,
-            dead,
-            priorities: self.priorities > 0,
+            recipe,
             max_bytes: self.max_bytes,
-            deadline: self.deadline,
+            deadline,
+            patience: self.deadline.unwrap_or(PATIENCE),
+            counts_apart: Default::default(),
             idle: self.idle,
             line,
             press,
             declared: Default::default(),
         };
-        Ok(RabbitMq {
-            desk: Arc::new(desk),
-            server,
-            window: self.window,
-            priorities: self.priorities,
-            subscriber: None,
-            prefetch: None,
-            closed: false,
-        })
+        Ok(RabbitMq::new(Arc::new(desk), server, self.window, self.priorities))
+    }
+
+    /// How the queue is made, as far as that is known before anything is asked.
+    fn recipe(&self, at: &Arc<str>) -> Result<Recipe, TransportError> {
+        let dead = match &self.dead {
+            None if self.name.ends_with(DEAD) => None,
+            None => Some(checked(at, &format!("{}{DEAD}", self.name))?),
+            Some(dead) => Some(checked(at, dead)?),
+        };
+        let mut bindings = Vec::with_capacity(self.bindings.len());
+        for (exchange, pattern) in &self.bindings {
+            let unsupported = |text| TransportError::new(ErrorKind::Unsupported, at.clone(), text);
+            let pattern = Pattern::new(pattern).map_err(|error| unsupported(format!("it cannot be bound: {error}")))?;
+            let Some(key) = routing_key::of_pattern(&pattern) else {
+                let text = "it cannot be bound: the pattern is too long for a routing key of 255 bytes";
+                return Err(unsupported(text.to_owned()));
+            };
+            bindings.push((checked(at, exchange)?, key));
+        }
+        let queue = checked(at, &self.name)?;
+        let (kind, priorities, may_make) = (self.kind, self.priorities, self.create);
+        Ok(Recipe { queue, kind, priorities, dead, bindings, may_make })
+    }
+
+    /// Quorum queues have priorities, all of them the same, from one release on.
+    async fn check_quorum_priorities(
+        &self,
+        at: &Arc<str>,
+        server: &RabbitMqServer,
+        deadline: Duration,
+    ) -> Result<(), TransportError> {
+        let text = if self.priorities > HIGHEST_OF_QUORUM {
+            format!("a quorum queue has priorities from 0 to {HIGHEST_OF_QUORUM}: ask for no more, or say `classic` as well")
+        } else if server.release(deadline).await.is_some_and(|release| release >= QUORUM_PRIORITIES) {
+            return Ok(());
+        } else {
+            "a quorum queue has no priorities before RabbitMQ 4.3: say `classic` as well".to_owned()
+        };
+        Err(TransportError::new(ErrorKind::Unsupported, at.clone(), text))
     }
 
     /// Looks for the queue of dead letters, and makes it if it may. One that was named has to be there.
-    async fn dead(&self, at: &Arc<str>, server: &RabbitMqServer) -> Result<Option<ShortString>, TransportError> {
-        if self.dead.is_none() && self.name.ends_with(DEAD) {
-            return Ok(None);
-        }
-        let name = self.dead.clone().unwrap_or_else(|| format!("{}{DEAD}", self.name));
-        let name = checked(at, &name)?;
-        if declare::find(at, server.publishing(), &name, self.deadline).await?.is_some() {
-            return Ok(Some(name));
-        }
+    async fn dead(
+        &self,
+        at: &Arc<str>,
+        line: &Line,
+        recipe: &mut Recipe,
+        deadline: Duration,
+    ) -> Result<(), TransportError> {
         if self.create {
-            let lane = server.publishing().lane(at, self.deadline).await?;
-            declare::queue(at, &lane, &name, declare::of_kind(self.kind), self.deadline).await?;
-            return Ok(Some(name));
+            return recipe.dead(at, line, deadline).await;
         }
-        if self.dead.is_some() { Err(declare::missing(at, &name)) } else { Ok(None) }
+        let Some(name) = &recipe.dead else { return Ok(()) };
+        if declare::find(at, line, name, deadline).await?.is_none() {
+            if self.dead.is_some() {
+                return Err(declare::missing(at, name));
+            }
+            recipe.dead = None;
+        }
+        Ok(())
     }
 
     /// Whether a queue that is there was made otherwise. There is no asking for that: it is declared once more, and the server
@@ -218,37 +251,21 @@ impl RabbitMqBuilder {
     async fn lacks_priorities(
         &self,
         at: &Arc<str>,
-        server: &RabbitMqServer,
-        queue: &ShortString,
-        dead: Option<&ShortString>,
+        line: &Line,
+        recipe: &Recipe,
+        deadline: Duration,
     ) -> Result<bool, TransportError> {
         // The server names the first that differs, and only a quorum queue has the last of these. Where it names another one,
         // as of where dead letters go, somebody else has made the queue, and may well have given it priorities.
         const TELL: [&str; 3] = ["'x-max-priority'", "'x-queue-type'", "'x-dead-letter-strategy'"];
-        match self.make(at, server, queue, dead).await {
+        if self.priorities == 0 || self.kind == QueueKind::Quorum {
+            return Ok(false);
+        }
+        match recipe.queue(at, line, deadline).await {
             Err(error) if error.is_temporary() => Err(error),
             Err(error) => Ok(TELL.iter().any(|argument| error.to_string().contains(argument))),
             Ok(()) => Ok(false),
         }
-    }
-
-    async fn make(
-        &self,
-        at: &Arc<str>,
-        server: &RabbitMqServer,
-        queue: &ShortString,
-        dead: Option<&ShortString>,
-    ) -> Result<(), TransportError> {
-        let mut arguments = match dead {
-            Some(dead) => declare::dead_letters_to(self.kind, dead),
-            None => declare::of_kind(self.kind),
-        };
-        if self.priorities > 0 {
-            arguments.insert(declare::short("x-max-priority"), AMQPValue::LongInt(self.priorities.into()));
-        }
-        let lane = server.publishing().lane(at, self.deadline).await?;
-        declare::queue(at, &lane, queue, arguments, self.deadline).await?;
-        Ok(())
     }
 }
 

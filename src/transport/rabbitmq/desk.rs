@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +13,11 @@ use lapin::types::{AMQPValue, ShortString};
 use tokio::time::Instant;
 
 use super::declare::{self, QueueKind};
-use super::line::Line;
+use super::line::{Line, TARGET};
+use super::patience::{Patience, may_pass};
 use super::press::{Letter, Press, Taken};
-use super::{buckets, headers};
+use super::recipe::Recipe;
+use super::{attempt, buckets, headers};
 use crate::transport::{DeadLetterRecord, ErrorKind, Packet, TransportError};
 
 /// How long it waits for a delay queue before it tries it again, in milliseconds, and how often.
@@ -25,13 +28,14 @@ const PAUSES: [Duration; 6] = {
 
 pub(super) struct Desk {
     pub(super) at: Arc<str>,
-    pub(super) queue: ShortString,
-    pub(super) kind: QueueKind,
-    /// The queue of dead letters, if there is one.
-    pub(super) dead: Option<ShortString>,
-    pub(super) priorities: bool,
+    /// The queue, and how it is made again.
+    pub(super) recipe: Recipe,
     pub(super) max_bytes: usize,
     pub(super) deadline: Duration,
+    /// For how long a server is tried that cannot be reached.
+    pub(super) patience: Duration,
+    /// Whether the server counts apart what was given back and what came back unsettled: known once it has said so.
+    pub(super) counts_apart: AtomicBool,
     /// For how long a delay queue of a classic queue stays beyond its delay when nothing is put into it.
     pub(super) idle: Duration,
     pub(super) line: Arc<Line>,
@@ -42,7 +46,14 @@ pub(super) struct Desk {
 impl Desk {
     /// Makes a letter to the queue.
     pub(super) fn letter(&self, properties: BasicProperties, body: Vec<u8>) -> Letter {
-        Letter { exchange: ShortString::default(), key: self.queue.clone(), properties, body }
+        Letter { exchange: ShortString::default(), key: self.recipe.queue.clone(), properties, body }
+    }
+
+    /// Takes down what a delivery tells of the server.
+    pub(super) fn note(&self, properties: &BasicProperties) {
+        if attempt::counts_apart(properties) {
+            self.counts_apart.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Publishes letters to the queue, each after its bucket of delay.
@@ -106,14 +117,39 @@ impl Desk {
         error.kind() == ErrorKind::Unroutable || *error == self.press.refusal()
     }
 
-    /// Publishes one for another attempt, after this delay.
-    pub(super) async fn again(&self, letter: Letter, delay: Duration) -> Taken {
-        self.send(vec![(letter, buckets::of(delay))]).await.pop().unwrap_or(Ok(()))
+    /// Publishes one to the queue once more, after this delay.
+    pub(super) async fn again(&self, letter: Letter, delay: Duration, goes_on: impl Fn() -> bool) -> Taken {
+        self.insist((letter, buckets::of(delay)), goes_on).await
+    }
+
+    /// Publishes one. If the server cannot be reached, it is tried for a while, as long as that makes sense to whoever asks.
+    async fn insist(&self, letter: (Letter, Option<u64>), goes_on: impl Fn() -> bool) -> Taken {
+        let mut patience = Patience::new(self.patience);
+        let mut is_new = false;
+        loop {
+            let taken = self.send(vec![letter.clone()]).await.pop().unwrap_or(Ok(()));
+            match &taken {
+                Err(error) if error.kind() == ErrorKind::Unroutable && !is_new && self.make_again().await => is_new = true,
+                Err(error) if may_pass(&self.press, error) && goes_on() && patience.pause().await => {}
+                _ => return taken,
+            }
+        }
+    }
+
+    /// Makes the queue again, where that is allowed, because nothing gets there; says whether it did.
+    pub(super) async fn make_again(&self) -> bool {
+        match self.recipe.again(&self.at, &self.line, self.deadline).await {
+            Ok(made) => made,
+            Err(error) => {
+                log::warn!(target: TARGET, "{error}");
+                false
+            }
+        }
     }
 
     /// Puts a packet into the queue of dead letters.
-    pub(super) async fn bury(&self, record: DeadLetterRecord, packet: Packet) -> Taken {
-        let Some(dead) = &self.dead else {
+    pub(super) async fn bury(&self, record: DeadLetterRecord, packet: Packet, goes_on: impl Fn() -> bool) -> Taken {
+        let Some(dead) = &self.recipe.dead else {
             let text = "there is no queue of dead letters: create one, or say `create_if_missing`";
             return Err(TransportError::new(ErrorKind::Missing, self.at.clone(), text));
         };
@@ -137,7 +173,7 @@ impl Desk {
         match properties {
             Ok((properties, body)) => {
                 let letter = Letter { exchange: ShortString::default(), key: dead.clone(), properties, body };
-                self.press.print_one(letter).await
+                self.insist((letter, None), goes_on).await
             }
             Err(error) => Err(error.unwrap_or_else(|| {
                 TransportError::new(ErrorKind::TooLarge, self.at.clone(), "the dead letter is too large")
@@ -147,18 +183,18 @@ impl Desk {
 
     fn delay_queue(&self, bucket: u64) -> ShortString {
         // The name of a queue is short enough for this: the builder has looked.
-        ShortString::try_new(format!("{}.retry.{bucket}", self.queue)).unwrap_or_else(|_| self.queue.clone())
+        ShortString::try_new(format!("{}.retry.{bucket}", self.recipe.queue)).unwrap_or_else(|_| self.recipe.queue.clone())
     }
 
     /// Makes a delay queue, unless that was done a moment ago: to make a classic one once more renews the time after which it
     /// goes. A quorum queue would be deleted when that time has passed since it was made, with what waits in it, so it stays.
     async fn declare(&self, bucket: u64) -> Result<(), TransportError> {
-        let stays = self.kind == QueueKind::Quorum;
+        let stays = self.recipe.kind == QueueKind::Quorum;
         if self.lock().get(&bucket).is_some_and(|at| stays || at.elapsed() < self.idle / 2) {
             return Ok(());
         }
         let number = |milliseconds: u64| AMQPValue::LongLongInt(milliseconds.try_into().unwrap_or(i64::MAX));
-        let mut arguments = declare::dead_letters_to(self.kind, &self.queue);
+        let mut arguments = declare::dead_letters_to(self.recipe.kind, &self.recipe.queue);
         arguments.insert(declare::short("x-message-ttl"), number(bucket));
         if !stays {
             let idle = u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX).max(1000);

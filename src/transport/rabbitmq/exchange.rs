@@ -10,7 +10,8 @@ use std::time::Duration;
 use lapin::types::ShortString;
 
 use super::builder::{MAX_BYTES, WINDOW, checked};
-use super::press::{Letter, Press};
+use super::patience::{Insistence, PATIENCE};
+use super::press::{Letter, Press, Taken};
 use super::queue::DEADLINE;
 use super::server::RabbitMqServer;
 use super::{declare, headers, routing_key};
@@ -46,6 +47,7 @@ pub struct RabbitMqExchange {
     name: ShortString,
     server: RabbitMqServer,
     press: Arc<Press>,
+    patience: Duration,
     window: usize,
     max_bytes: usize,
     priorities: u8,
@@ -60,6 +62,18 @@ impl RabbitMqExchange {
             max_batch: self.window,
             durable: true,
             ..Abilities::default()
+        }
+    }
+
+    /// Publishes these; what does not reach the server is tried for as long as a restart takes.
+    async fn insist(&self, packets: &[Packet]) -> Vec<Taken> {
+        let mut insistence = Insistence::new(packets, self.patience);
+        loop {
+            let letters = insistence.letters(|packet| self.letter(packet));
+            insistence.note(self.press.print(letters).await);
+            if !insistence.goes_on(&self.press).await {
+                return insistence.end();
+            }
         }
     }
 
@@ -84,21 +98,7 @@ impl Publisher for RabbitMqExchange {
     }
 
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
-        let mut refused = Vec::with_capacity(packets.len());
-        let mut letters = Vec::with_capacity(packets.len());
-        for packet in packets {
-            match self.letter(packet) {
-                Ok(letter) => {
-                    refused.push(None);
-                    letters.push(letter);
-                }
-                Err(error) => refused.push(Some(error)),
-            }
-        }
-        Box::pin(async move {
-            let mut taken = self.press.print(letters).await.into_iter();
-            refused.into_iter().map(|error| error.map_or_else(|| taken.next().unwrap_or(Ok(())), Err)).collect()
-        })
+        Box::pin(self.insist(packets))
     }
 }
 
@@ -114,7 +114,7 @@ pub struct RabbitMqExchangeBuilder {
     name: String,
     server: Option<Result<RabbitMqServer, TransportError>>,
     create: bool,
-    deadline: Duration,
+    deadline: Option<Duration>,
     window: usize,
     max_bytes: usize,
     priorities: u8,
@@ -126,7 +126,7 @@ impl RabbitMqExchangeBuilder {
             name,
             server: None,
             create: false,
-            deadline: DEADLINE,
+            deadline: None,
             window: WINDOW,
             max_bytes: MAX_BYTES,
             priorities: 0,
@@ -159,10 +159,11 @@ impl RabbitMqExchangeBuilder {
         self
     }
 
-    /// Sets how long it waits for an answer of the server, to a window of packets as to anything else; 5 s by default. A
-    /// call that waits behind another may take twice as long.
+    /// Sets how long it waits for an answer of the server, to a window of packets as to anything else, and for how long it tries
+    /// to publish while the server cannot be reached; 5 s and 30 s by default. A call that waits behind another may take twice
+    /// as long.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.deadline = Some(deadline);
         self
     }
 
@@ -182,10 +183,12 @@ impl RabbitMqExchangeBuilder {
         let at: Arc<str> = format!("rabbitmq:{}", self.name).into();
         let server = self.server.unwrap_or_else(RabbitMqServer::from_env)?;
         let name = checked(&at, &self.name)?;
-        declare::exchange(&at, server.publishing(), &name, self.create, self.deadline).await?;
-        let press = Press::new(at.clone(), server.publishing().clone(), self.window, self.deadline);
+        let deadline = self.deadline.unwrap_or(DEADLINE);
+        declare::exchange(&at, server.publishing(), &name, self.create, deadline).await?;
+        let press = Arc::new(Press::new(at.clone(), server.publishing().clone(), self.window, deadline));
         let Self { window, max_bytes, priorities, .. } = self;
-        Ok(RabbitMqExchange { at, name, server, press: Arc::new(press), window, max_bytes, priorities })
+        let patience = self.deadline.unwrap_or(PATIENCE);
+        Ok(RabbitMqExchange { at, name, server, press, patience, window, max_bytes, priorities })
     }
 }
 

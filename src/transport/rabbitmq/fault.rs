@@ -16,14 +16,35 @@ pub(super) fn fault(at: &Arc<str>, tried: &str, error: &Error) -> TransportError
     TransportError::new(kind, at.clone(), format!("it could not {tried}: {text}"))
 }
 
-/// As [`fault`], of something after which the source is opened again, which then tells what is the matter.
-pub(super) fn interrupted(at: &Arc<str>, error: &Error) -> TransportError {
-    let text = format!("the server sends nothing any more: {}", told(error).1);
-    TransportError::new(ErrorKind::Unreachable, at.clone(), text)
+/// Why deliveries are no longer ours, when this has ended the channel that they were lent on.
+pub(super) fn reason(error: &Error) -> String {
+    match told(error) {
+        (ErrorKind::Unreachable, text) if !text.contains(TIMED_OUT) => GONE.to_owned(),
+        (_, text) => text,
+    }
 }
+
+/// Nobody has said why.
+pub(super) const GONE: &str = "the connection on which it was lent is gone";
+
+/// What RabbitMQ from 4.3 on does with a consumer of a quorum queue, where those before it close the channel. It does not say
+/// why, and there is no other reason while the queue is there and its server is.
+pub(super) const TAKEN_BACK: &str = "the server has ended the consumer and taken back what it had lent, as it does with \
+    what is not settled within its `consumer_timeout`: set that above the longest listener, on the server or as \
+    `x-consumer-timeout` of the queue";
+
+/// What the servers before that say when they close the channel.
+const TIMED_OUT: &str = "delivery acknowledgement on channel";
 
 fn told(error: &Error) -> (ErrorKind, String) {
     match error.kind() {
+        Cause::ProtocolError(error) if error.get_message().as_str().contains(TIMED_OUT) => {
+            let text = format!(
+                "{}: set the `consumer_timeout` of the server above the longest listener",
+                error.get_message()
+            );
+            (ErrorKind::Unreachable, text)
+        }
         Cause::ProtocolError(error) => {
             let kind = kind_of(error);
             (kind, format!("{}{}", error.get_message(), advice(kind)))

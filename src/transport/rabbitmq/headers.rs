@@ -8,24 +8,29 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString, ShortString};
 use serde_json::{Map, Number, Value};
 
+use super::attempt::{ACQUIRED, COUNT};
 use crate::transport::{Attribute, Attributes, ErrorKind, Packet, TransportError};
 
 /// The topic, which the routing key has in another form.
 const TOPIC: &str = "convoke-topic";
 const KEY: &str = "convoke-key";
 /// Which attempt this is, where it is not the first: counted by who published it once more.
-const ATTEMPT: &str = "convoke-attempt";
+pub(super) const ATTEMPT: &str = "convoke-attempt";
 /// An id that is too long for the property.
 const ID: &str = "convoke-id";
 /// The attributes that a header cannot carry to the letter, as JSON.
 const ATTRIBUTES: &str = "convoke-attributes";
 
-/// What the server writes down of a message itself. Published again it would count against the new one.
-///
-/// Its count of deliveries is no count of attempts: it has those too that were sent ahead and came back unseen.
-const BY_THE_SERVER: [&str; 9] = [
-    "x-delivery-count",
-    "x-acquired-count",
+/// What means something to the server: what it writes down of a message itself, which published again would count against
+/// the new one, and what it obeys. `CC` and `BCC` have it put a message into further queues, which have their copy already;
+/// `x-delay` has a plug-in hold it back once more; and by `x-received-from` a federation knows where it has been.
+const BY_THE_SERVER: [&str; 13] = [
+    COUNT,
+    ACQUIRED,
+    "CC",
+    "BCC",
+    "x-delay",
+    "x-received-from",
     "x-death",
     "x-first-death-exchange",
     "x-first-death-queue",
@@ -227,7 +232,8 @@ fn header_number(number: &Number) -> Option<AMQPValue> {
     }
 }
 
-fn count(value: &AMQPValue) -> u32 {
+/// Reads a count; 0 for what is none.
+pub(super) fn count(value: &AMQPValue) -> u32 {
     match json(value, 0) {
         Some(Value::Number(number)) => number.as_u64().and_then(|count| count.try_into().ok()).unwrap_or_default(),
         _ => 0,
@@ -352,11 +358,15 @@ mod tests {
             ("no list", Attribute::List(Vec::new())),
             ("x-death", "not the server's".into()),
             ("x-delivery-count", 9_u64.into()),
+            ("CC", ["another queue"].into()),
+            ("x-delay", 5_u64.into()),
             (ATTRIBUTES, "not ours".into()),
             (TOPIC, "not ours".into()),
             (long.as_str(), "a long name".into()),
         ];
         packet.attributes = attributes.into_iter().collect();
+        let properties = write(&"rabbitmq:test".into(), &packet, true).unwrap();
+        assert!(!properties.headers().as_ref().unwrap().contains_key("CC"), "an attribute must not address anybody");
         assert_eq!(round_trip(&packet), (packet, 1));
 
         let long = Packet::new("i".repeat(300), "");
@@ -396,6 +406,9 @@ mod tests {
             ("nothing", AMQPValue::Void),
             ("x-death", AMQPValue::FieldArray(FieldArray::default())),
             ("x-delivery-count", AMQPValue::LongLongInt(2)),
+            ("CC", AMQPValue::FieldArray(FieldArray::default())),
+            ("BCC", AMQPValue::FieldArray(FieldArray::default())),
+            ("x-delay", AMQPValue::LongInt(5)),
             (ATTEMPT, AMQPValue::LongString("no number".into())),
             (ATTRIBUTES, AMQPValue::LongString("no json".into())),
         ] {
@@ -448,6 +461,9 @@ mod tests {
         let once = again(&properties, 8);
         assert_eq!((once.expiration(), once.user_id(), *once.priority()), (&None, &None, Some(4)));
         assert_eq!(once.content_type().as_ref().map(ShortString::as_str), Some("text/plain"));
+        // What has the server do or count something is not sent once more.
+        let names: Vec<_> = once.headers().iter().flatten().map(|(name, _)| name.to_string()).collect();
+        assert!(BY_THE_SERVER.iter().all(|name| !names.iter().any(|sent| sent == name)), "{names:?}");
         let (first, second) = (read(&properties, Vec::new()), read(&once, Vec::new()));
         assert_eq!((first.0, first.1, second.1), (second.0, 1, 8));
     }

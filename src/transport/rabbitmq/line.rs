@@ -21,7 +21,7 @@ pub(super) const TARGET: &str = "convoke::transport";
 
 /// After how many seconds without a sign of life from the server the connection is given up, unless the URL says otherwise:
 /// twice as many, as AMQP wants it.
-const HEARTBEAT: u16 = 20;
+const HEARTBEAT: u16 = 5;
 
 /// A connection, or the way to one. There are two to a server: one that publishes and one that consumes, because a server
 /// that runs out of memory stops to read from who publishes, and acknowledgements have to go through.

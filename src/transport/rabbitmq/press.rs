@@ -79,10 +79,6 @@ impl Press {
     pub(super) fn refusal(&self) -> TransportError {
         refusal(&self.at)
     }
-
-    pub(super) async fn print_one(&self, letter: Letter) -> Taken {
-        self.print(vec![letter]).await.pop().unwrap_or(Ok(()))
-    }
 }
 
 /// The server has confirmed that it did not take it.

@@ -9,11 +9,14 @@ use std::time::Duration;
 use super::builder::RabbitMqBuilder;
 use super::desk::Desk;
 use super::exchange::RabbitMqExchangeBuilder;
-use super::press::Letter;
+use super::line::TARGET;
+use super::patience::Insistence;
+use super::press::{Letter, Taken};
+use super::recipe::LIMIT;
 use super::server::RabbitMqServer;
 use super::subscriber::Subscriber;
 use super::{buckets, declare, headers};
-use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, Source, TransportError};
+use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, Pulse, Source, TransportError, UNHEARD_ATTEMPTS};
 
 /// A queue of a RabbitMQ server, over AMQP 0-9-1, from 3.10 on.
 ///
@@ -50,7 +53,8 @@ use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, Sourc
 /// | ack | `basic.ack`, `multiple` where that is exact |
 /// | retry after | published with confirm to the delay queue `<queue>.retry.<milliseconds>`, then `basic.ack` |
 /// | dead letter | published with confirm to `<queue>-dead`, then `basic.ack` |
-/// | release | `basic.nack` with `requeue` |
+/// | release | published with confirm as it was, then `basic.ack`; `basic.nack` with `requeue` where that is no attempt |
+/// | stop lending | `basic.cancel`; what was sent and not received is released |
 /// | redrive | [`redrive`](super::super::redrive) from [`dead_letters`](Self::dead_letters) |
 /// | prefetch | `basic.qos` |
 ///
@@ -60,12 +64,16 @@ use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, Sourc
 ///   the server does not confirm an acknowledgement. A retry or a dead letter that the server is killed at, or this
 ///   process, may be there twice.
 /// - There is no order: what is retried or released falls behind, and several subscribers share a queue.
-/// - A delivery is lent for as long as the connection lives. The server ends a channel on which one is not settled for
-///   30 minutes (its `consumer_timeout`): all that was lent on it comes again.
-/// - Attempts are counted in a header by who retries. A delivery that comes back because the process died, or was
-///   released, is the same attempt: the server counts these in `x-delivery-count`, together with what was sent ahead and
-///   came back unseen. A packet that kills each process that works on it is ended by the server's `x-delivery-limit`, which
-///   is 20 from RabbitMQ 4.0 on and can be set by a policy before: it then goes to the queue of dead letters.
+/// - A publish that cannot reach the server is tried for 30 s, or as long as the [`deadline`](RabbitMqBuilder::deadline) says.
+/// - A server that says nothing for 3 s is asked whether it is there, and given up when it does not answer within 6 s.
+/// - A delivery is lent for as long as the connection lives. What is not settled for 30 minutes (the server's
+///   `consumer_timeout`) the server takes back, with all that was lent on the channel: to settle it is `Lost`.
+/// - Attempts are counted in a header by who retries. A delivery that comes back because the process died, or the connection,
+///   is another attempt: a quorum queue counts these in `x-delivery-count`. A classic queue knows only that it came back, so it
+///   is published again with the next attempt, and heard after that. What is released is no attempt. Before RabbitMQ 4.3, and
+///   on classic queues, the server would take it for one: there it is published again, and costs its place in the queue.
+/// - A worker ends what kills each process that hears it. So does a quorum queue by its `x-delivery-limit`, which is 110 where
+///   we make the queue; a worker whose attempts and ten are more than the queue has says so in the log.
 /// - A delay is rounded up to 50, 100, 200 or 500 ms, 1, 2, 5, 10, 20 or 30 s or min, 1, 2, 5 or 12 h, 1, 2, 4 or 7 days,
 ///   for each of which there is a queue, made when it is needed first. Those of a quorum queue are quorum queues that hand
 ///   over at least once, and stay: the server would expire them with what waits in them. Those of a classic queue are
@@ -74,7 +82,7 @@ use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, Sourc
 ///
 /// # When not to use it
 ///
-/// Where order per key matters, where a delivery is worked on for more than half an hour, or where what was read should be
+/// Where order per key matters, where a delivery is worked on for more than half an hour (or `consumer_timeout` is to be set), or where what was read should be
 /// read again by others later: that is a log, not a queue. A queue that nobody reads fills memory and disk of the server.
 ///
 /// # Logs
@@ -90,10 +98,21 @@ pub struct RabbitMq {
     pub(super) subscriber: Option<Subscriber>,
     /// As it was opened with.
     pub(super) prefetch: Option<usize>,
+    /// How often a delivery is to be heard.
+    pub(super) attempts: Option<u32>,
+    pub(super) pulse: Pulse,
     pub(super) closed: bool,
 }
 
+/// How long the server may say nothing to who asks again and again.
+pub(super) const SILENCE: Duration = Duration::from_secs(15);
+
 impl RabbitMq {
+    pub(super) fn new(desk: Arc<Desk>, server: RabbitMqServer, window: usize, priorities: u8) -> Self {
+        let pulse = Pulse::new(SILENCE);
+        Self { desk, server, window, priorities, subscriber: None, prefetch: None, attempts: None, pulse, closed: false }
+    }
+
     /// Begins with a queue of this name; awaited, it connects and looks whether it is there.
     pub fn queue(name: impl Into<String>) -> RabbitMqBuilder {
         RabbitMqBuilder::new(name.into())
@@ -106,14 +125,30 @@ impl RabbitMq {
 
     /// Begins with the queue of dead letters, on the same server; `None` if there is none.
     pub fn dead_letters(&self) -> Option<RabbitMqBuilder> {
-        let dead = self.desk.dead.as_ref()?;
+        let dead = self.desk.recipe.dead.as_ref()?;
         Some(Self::queue(dead.as_str()).on(&self.server).deadline(self.desk.deadline))
     }
 
     fn letter(&self, packet: &Packet) -> Result<(Letter, Option<u64>), TransportError> {
         self.describe().check(&self.desk.at, packet)?;
-        let properties = headers::write(&self.desk.at, packet, self.desk.priorities)?;
+        let properties = headers::write(&self.desk.at, packet, self.priorities > 0)?;
         Ok((self.desk.letter(properties, packet.body.clone()), buckets::of(packet.delay)))
+    }
+
+    /// Publishes these. What does not reach the server is tried for as long as a restart takes, and what finds no queue once
+    /// more if that may be made again.
+    async fn insist(&self, packets: &[Packet]) -> Vec<Taken> {
+        let mut insistence = Insistence::new(packets, self.desk.patience);
+        let mut is_new = false;
+        loop {
+            let letters = insistence.letters(|packet| self.letter(packet));
+            insistence.note(self.desk.send(letters).await);
+            if !is_new && insistence.is_unroutable() && self.desk.make_again().await {
+                is_new = true;
+            } else if !insistence.goes_on(&self.desk.press).await {
+                return insistence.end();
+            }
+        }
     }
 
     fn describe(&self) -> Abilities {
@@ -124,7 +159,7 @@ impl RabbitMq {
             max_bytes: self.desk.max_bytes,
             max_batch: self.window,
             durable: true,
-            dead_letters: self.desk.dead.is_some(),
+            dead_letters: self.desk.recipe.dead.is_some(),
             ..Abilities::default()
         }
     }
@@ -135,9 +170,25 @@ impl RabbitMq {
         }
         self.prefetch = Some(prefetch);
         self.closed = false;
-        let subscriber = Subscriber::open(self.desk.clone(), self.server.consuming(), prefetch).await?;
+        let line = self.server.consuming();
+        let subscriber = Subscriber::open(self.desk.clone(), line, prefetch, self.pulse.clone()).await?;
         self.subscriber = Some(subscriber);
+        self.check_limit().await;
         Ok(())
+    }
+
+    /// Says once if the server ends a delivery before a worker would.
+    async fn check_limit(&mut self) {
+        let Some(attempts) = self.attempts.take() else { return };
+        let Desk { at, recipe, deadline, .. } = &*self.desk;
+        let least = attempts.saturating_add(UNHEARD_ATTEMPTS);
+        if let Some(limit) = recipe.limit_below(least, at, &self.server, *deadline).await {
+            log::warn!(
+                target: TARGET,
+                "{at}: after {limit} lendings that came to nothing the server takes a message for dead, whether it was heard or \
+                 not, and {attempts} attempts need {least}: make the queue with `{LIMIT}` {least}, or have fewer attempts"
+            );
+        }
     }
 }
 
@@ -151,21 +202,7 @@ impl Publisher for RabbitMq {
     }
 
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
-        let mut refused = Vec::with_capacity(packets.len());
-        let mut letters = Vec::with_capacity(packets.len());
-        for packet in packets {
-            match self.letter(packet) {
-                Ok(letter) => {
-                    refused.push(None);
-                    letters.push(letter);
-                }
-                Err(error) => refused.push(Some(error)),
-            }
-        }
-        Box::pin(async move {
-            let mut taken = self.desk.send(letters).await.into_iter();
-            refused.into_iter().map(|error| error.map_or_else(|| taken.next().unwrap_or(Ok(())), Err)).collect()
-        })
+        Box::pin(self.insist(packets))
     }
 }
 
@@ -176,6 +213,10 @@ impl Source for RabbitMq {
 
     fn abilities(&self) -> Abilities {
         self.describe()
+    }
+
+    fn attempts(&mut self, most: u32) {
+        self.attempts = Some(most);
     }
 
     fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>> {
@@ -200,13 +241,26 @@ impl Source for RabbitMq {
         })
     }
 
+    fn stop_lending(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
+        Box::pin(async move {
+            match &mut self.subscriber {
+                Some(subscriber) => subscriber.stop().await,
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn pulse(&self) -> Option<Pulse> {
+        Some(self.pulse.clone())
+    }
+
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {
         Box::pin(async move {
-            let Desk { at, queue, deadline, .. } = &*self.desk;
-            let found = declare::find(at, self.server.consuming(), queue, *deadline).await?;
+            let Desk { at, recipe, deadline, .. } = &*self.desk;
+            let found = declare::find(at, self.server.consuming(), &recipe.queue, *deadline).await?;
             match found {
                 Some(queue) => Ok(Some(queue.message_count().into())),
-                None => Err(declare::missing(at, queue)),
+                None => Err(declare::missing(at, &recipe.queue)),
             }
         })
     }
@@ -215,7 +269,7 @@ impl Source for RabbitMq {
         Box::pin(async move {
             self.closed = true;
             match self.subscriber.take() {
-                Some(subscriber) => subscriber.close().await,
+                Some(mut subscriber) => subscriber.stop().await,
                 None => Ok(()),
             }
         })
@@ -225,9 +279,8 @@ impl Source for RabbitMq {
 /// Another subscriber to the same queue, over the same connections.
 impl Clone for RabbitMq {
     fn clone(&self) -> Self {
-        let Self { desk, server, window, priorities, .. } = self;
-        let (desk, server) = (desk.clone(), server.clone());
-        Self { desk, server, window: *window, priorities: *priorities, subscriber: None, prefetch: None, closed: false }
+        let (desk, server) = (self.desk.clone(), self.server.clone());
+        Self::new(desk, server, self.window, self.priorities)
     }
 }
 

@@ -1,13 +1,14 @@
 //! How a delivery from RabbitMQ is settled.
 //!
-//! `ack → acks.rs`, `retry, dead letter → desk.rs, and once that is confirmed → acks.rs`, `release → acks.rs: requeue`
+//! `ack → acks.rs`, `retry, dead letter, release → desk.rs, and once that is confirmed → acks.rs`
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lapin::BasicProperties;
 
-use super::acks::{Acks, lost};
+use super::acks::Acks;
 use super::desk::Desk;
 use super::headers;
 use super::press::Taken;
@@ -27,34 +28,68 @@ pub(super) struct RabbitMqReceipt {
     pub(super) body: Vec<u8>,
 }
 
+impl RabbitMqReceipt {
+    /// Puts it back to be lent as this attempt, which from then on the message itself says.
+    pub(super) async fn count(self) {
+        let Self { desk, acks, tag, attempt, properties, body } = self;
+        let letter = desk.letter(headers::again(&properties, attempt), body);
+        let moved = desk.again(letter, Duration::ZERO, || acks.are_ours()).await;
+        // It comes again in any case, at the latest when the connection ends.
+        let _ = moved_away(&acks, tag, moved).await;
+    }
+
+    /// Gives it back, so that it does not count as an attempt. Where the server counts what is given back as it counts what
+    /// came back because somebody died, it is published once more, and costs its place.
+    async fn release(self) -> Taken {
+        let Self { desk, acks, tag, attempt, properties, body } = self;
+        if desk.counts_apart.load(Ordering::Relaxed) {
+            return acks.settle(tag, Verdict::Requeue).await;
+        }
+        let letter = desk.letter(headers::again(&properties, attempt), body);
+        let verdict = match desk.send(vec![(letter, None)]).await.pop() {
+            Some(Ok(())) => Verdict::Ack,
+            // It is given back all the same.
+            _ => Verdict::Requeue,
+        };
+        acks.settle(tag, verdict).await
+    }
+}
+
 impl Receipt for RabbitMqReceipt {
     fn settle(self: Box<Self>, how: Settlement) -> BoxFuture<'static, Result<(), TransportError>> {
         Box::pin(async move {
             if !self.acks.are_ours() {
-                return Err(lost(&self.desk.at));
+                return Err(self.acks.lost().await);
+            }
+            if how == Settlement::Release {
+                return self.release().await;
             }
             let Self { desk, acks, tag, attempt, properties, body } = *self;
             let moved: Taken = match how {
-                Settlement::Ack => Ok(()),
-                Settlement::Release => return acks.settle(tag, Verdict::Requeue).await,
+                Settlement::Ack | Settlement::Release => Ok(()),
                 Settlement::RetryAfter(delay) => {
                     let properties = headers::again(&properties, attempt.saturating_add(1));
-                    desk.again(desk.letter(properties, body), delay).await
+                    desk.again(desk.letter(properties, body), delay, || acks.are_ours()).await
                 }
                 Settlement::DeadLetter(record) => {
                     let (packet, _) = headers::read(&properties, body);
-                    desk.bury(record, packet).await
+                    desk.bury(record, packet, || acks.are_ours()).await
                 }
             };
-            match moved {
-                Ok(()) => acks.settle(tag, Verdict::Ack).await,
-                Err(error) => {
-                    tokio::time::sleep(PAUSE).await;
-                    // It comes again in any case, at the latest when the connection ends.
-                    let _ = acks.settle(tag, Verdict::Requeue).await;
-                    Err(error)
-                }
-            }
+            moved_away(&acks, tag, moved).await
         })
+    }
+}
+
+/// What has been put elsewhere is done with here.
+async fn moved_away(acks: &Acks, tag: u64, moved: Taken) -> Taken {
+    match moved {
+        Ok(()) => acks.settle(tag, Verdict::Ack).await,
+        Err(error) => {
+            tokio::time::sleep(PAUSE).await;
+            // It comes again in any case, at the latest when the connection ends.
+            let _ = acks.settle(tag, Verdict::Requeue).await;
+            Err(error)
+        }
     }
 }

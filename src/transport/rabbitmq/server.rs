@@ -4,9 +4,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lapin::uri::{AMQPScheme, AMQPUri};
+use tokio::sync::OnceCell;
 
+use super::greeting;
 use super::line::Line;
 use crate::transport::{ErrorKind, TransportError};
 
@@ -36,12 +39,14 @@ struct Lines {
     publishing: Arc<Line>,
     consuming: Arc<Line>,
     shown: String,
+    uri: AMQPUri,
+    release: OnceCell<(u32, u32)>,
 }
 
 impl RabbitMqServer {
     /// Names a server by its URL, as in `amqp://user:password@host:5672/vhost`; `amqps` is the same over TLS, with the
     /// certificates that the machine trusts. Without a virtual host it is `/`. The URL may have `heartbeat` and
-    /// `frame_max`; the heartbeat is 20 s by default.
+    /// `frame_max`; the heartbeat is 5 s by default, so that a server that is silent for 10 s is given up.
     ///
     /// # Errors
     ///
@@ -65,8 +70,9 @@ impl RabbitMqServer {
         let vhost = if uri.vhost == "/" { "" } else { uri.vhost.as_str() };
         let shown = format!("{scheme}://{}:{}/{vhost}", uri.authority.host, uri.authority.port);
         let publishing = Arc::new(Line::new(uri.clone(), "publishes"));
-        let consuming = Arc::new(Line::new(uri, "consumes"));
-        Ok(Self { lines: Arc::new(Lines { publishing, consuming, shown }) })
+        let consuming = Arc::new(Line::new(uri.clone(), "consumes"));
+        let lines = Lines { publishing, consuming, shown, uri, release: OnceCell::new() };
+        Ok(Self { lines: Arc::new(lines) })
     }
 
     /// Names the server that `AMQP_URL` or else `RABBITMQ_URL` has the URL of, and the one on this machine if neither is
@@ -86,6 +92,12 @@ impl RabbitMqServer {
 
     pub(super) fn consuming(&self) -> &Arc<Line> {
         &self.lines.consuming
+    }
+
+    /// Returns which release it is, major and minor; `None` if that cannot be told.
+    pub(super) async fn release(&self, deadline: Duration) -> Option<(u32, u32)> {
+        let ask = async || greeting::release(&self.lines.uri, deadline).await.ok_or(());
+        self.lines.release.get_or_try_init(ask).await.ok().copied()
     }
 }
 

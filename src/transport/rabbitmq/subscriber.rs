@@ -1,143 +1,192 @@
 //! A consumer on a channel of its own, and what it has been sent.
 //!
-//! `basic.consume → deliveries, up to the prefetch → lend → Delivery with its receipt`
+//! `basic.consume → feed.rs, up to the prefetch → lend → Delivery with its receipt`
 
-use std::future::poll_fn;
-use std::mem;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use lapin::Consumer;
+use lapin::message::Delivery as Message;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 use tokio::time::timeout;
 
 use super::acks::Acks;
 use super::desk::Desk;
-use super::fault::interrupted;
-use super::headers;
-use super::line::{Line, within};
+use super::feed::Feed;
+use super::line::{Lane, Line, within};
 use super::receipt::RabbitMqReceipt;
 use super::tags::Verdict;
-use crate::transport::{Delivery, ErrorKind, TransportError};
+use super::{attempt, headers};
+use crate::transport::{Delivery, ErrorKind, Pulse, Receipt, Settlement, TransportError};
 
 /// How long it waits for a delivery before it says that there is none.
 const WAIT: Duration = Duration::from_secs(1);
+
+/// After how long a silence the server is asked whether it is there, and how long it has for an answer. With a wait on top a
+/// connection that somebody between us has forgotten is given up in 10 s.
+const SILENCE: Duration = Duration::from_secs(3);
+const ANSWER: Duration = Duration::from_secs(6);
 
 /// One subscriber to a queue.
 pub(super) struct Subscriber {
     desk: Arc<Desk>,
     acks: Arc<Acks>,
-    consumer: Consumer,
-    /// The server has ended it.
-    over: bool,
+    line: Arc<Line>,
+    pulse: Pulse,
+    prefetch: u16,
+    /// What the server sends; nothing while it is to lend nothing.
+    feed: Option<Arc<Feed>>,
 }
 
 impl Subscriber {
-    /// Consumes from the queue of the desk, at most `prefetch` deliveries at a time.
-    pub(super) async fn open(desk: Arc<Desk>, line: &Line, prefetch: usize) -> Result<Self, TransportError> {
-        let (at, deadline) = (&desk.at, desk.deadline);
-        let lane = line.lane(at, deadline).await?;
+    /// Consumes from the queue of the desk, at most `prefetch` deliveries at a time. A queue that somebody has deleted is made
+    /// again where that is allowed.
+    pub(super) async fn open(
+        desk: Arc<Desk>,
+        line: &Arc<Line>,
+        prefetch: usize,
+        pulse: Pulse,
+    ) -> Result<Self, TransportError> {
         // Without a limit the server would send everything.
-        let most = prefetch.clamp(1, usize::from(u16::MAX)).try_into().unwrap_or(u16::MAX);
-        within(at, "set the prefetch", deadline, lane.channel().basic_qos(most, BasicQosOptions::default())).await?;
-        let options = BasicConsumeOptions::default();
-        let tag = ShortString::default();
-        let consume = lane.channel().basic_consume(desk.queue.clone(), tag, options, FieldTable::default());
-        let consumer = within(at, "consume from the queue", deadline, consume).await?;
-        let acks = Arc::new(Acks::new(at.clone(), lane, deadline));
-        Ok(Self { desk, acks, consumer, over: false })
+        let prefetch = prefetch.clamp(1, usize::from(u16::MAX)).try_into().unwrap_or(u16::MAX);
+        let (lane, feed) = match consume_anew(&desk, line, prefetch).await {
+            Err(error) if error.kind() == ErrorKind::Missing && desk.make_again().await => {
+                consume_anew(&desk, line, prefetch).await?
+            }
+            consuming => consuming?,
+        };
+        pulse.beat();
+        let acks = Arc::new(Acks::new(desk.clone(), lane));
+        acks.watch(&feed);
+        Ok(Self { desk, acks, line: line.clone(), pulse, prefetch, feed: Some(feed) })
     }
 
     pub(super) fn lives(&self) -> bool {
-        !self.over && self.acks.are_ours()
+        self.acks.are_ours()
     }
 
     /// Waits for deliveries and lends some, or none after a second.
     pub(super) async fn receive(&mut self, most: usize) -> Result<Vec<Delivery>, TransportError> {
-        let Self { desk, acks, consumer, over } = self;
-        let mut fault = None;
-        let next = poll_fn(|context| {
-            let mut deliveries = Vec::new();
-            while deliveries.len() < most.max(1) {
-                match consumer.poll_next_unpin(context) {
-                    // What came before the connection went belongs to nobody: it comes again.
-                    Poll::Ready(Some(Ok(_))) if !acks.are_ours() => {}
-                    Poll::Ready(Some(Ok(delivery))) => deliveries.push(lend(desk, acks, delivery)),
-                    Poll::Ready(Some(Err(error))) => fault = Some(Some(error)),
-                    Poll::Ready(None) => {
-                        fault.get_or_insert(None);
-                        break;
-                    }
-                    Poll::Pending if deliveries.is_empty() => return Poll::Pending,
-                    Poll::Pending => break,
-                }
+        let feed = match &self.feed {
+            Some(feed) if !feed.is_stopping() => feed.clone(),
+            // A stop that nobody has waited for.
+            Some(_) => {
+                self.stop().await?;
+                self.consume().await?
             }
-            Poll::Ready(deliveries)
-        });
-        let deliveries = timeout(WAIT, next).await.unwrap_or_default();
-        *over |= fault.is_some();
-        match fault {
-            _ if !deliveries.is_empty() => Ok(deliveries),
-            Some(Some(error)) => Err(interrupted(&desk.at, &error)),
-            Some(None) => Err(self.ended()),
-            None if self.lives() => Ok(deliveries),
-            None => Err(self.ended()),
+            None => self.consume().await?,
+        };
+        let messages = timeout(WAIT, feed.next(most.max(1))).await;
+        // What came before the connection went belongs to nobody: it comes again.
+        if !self.acks.are_ours() || feed.end().is_some() && messages.as_ref().is_ok_and(Vec::is_empty) {
+            let text = format!("the server sends nothing any more: {}", self.acks.why().await);
+            return Err(TransportError::new(ErrorKind::Unreachable, self.desk.at.clone(), text));
         }
+        let Ok(messages) = messages else {
+            self.listen().await?;
+            return Ok(Vec::new());
+        };
+        self.pulse.beat();
+        Ok(messages.into_iter().filter_map(|message| self.lend(message)).collect())
     }
 
-    /// Has the server lend nothing more, and gives back what was sent and is not lent.
-    pub(super) async fn close(mut self) -> Result<(), TransportError> {
-        if !self.lives() {
-            return Ok(());
-        }
-        let (at, deadline) = (self.desk.at.clone(), self.desk.deadline);
-        let cancel = self.acks.lane().channel().basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
-        within(&at, "stop to consume", deadline, cancel).await?;
-        let mut unlent = Vec::new();
-        let rest = async {
-            while let Some(Ok(delivery)) = self.consumer.next().await {
-                unlent.push(self.acks.settle(delivery.delivery_tag, Verdict::Requeue));
-            }
-            for settled in mem::take(&mut unlent) {
+    /// Has the server lend nothing more until the next [`receive`](Self::receive), and gives back what it has sent and nobody
+    /// has received. What was lent can be settled all the same.
+    pub(super) async fn stop(&mut self) -> Result<(), TransportError> {
+        let Some(feed) = self.feed.clone() else { return Ok(()) };
+        if self.lives() {
+            let (at, deadline) = (&self.desk.at, self.desk.deadline);
+            let cancel = self.acks.lane().channel().basic_cancel(feed.stop(), BasicCancelOptions::default());
+            within(at, "stop to consume", deadline, cancel).await?;
+            // It ends once the server has agreed.
+            let unlent = timeout(deadline, feed.rest()).await.unwrap_or_else(|_| feed.take());
+            // Each by itself, for whoever stops us may not wait for the end of it.
+            let given_back: Vec<_> = unlent.into_iter().map(|message| tokio::spawn(self.give_back(message))).collect();
+            for one in given_back {
                 // It comes again in any case.
-                let _ = settled.await;
+                let _ = one.await;
             }
-        };
-        // The stream ends once the server has agreed.
-        let _ = timeout(deadline, rest).await;
+        }
+        self.feed = None;
         Ok(())
     }
 
-    /// As [`close`](Self::close), where nobody can wait.
+    /// As [`stop`](Self::stop), where nobody can wait.
     pub(super) fn leave(&mut self) {
+        let Some(feed) = self.feed.take() else { return };
         if !self.lives() || tokio::runtime::Handle::try_current().is_err() {
             return;
         }
-        let mut nobody = std::task::Context::from_waker(std::task::Waker::noop());
-        while let Poll::Ready(Some(Ok(delivery))) = self.consumer.poll_next_unpin(&mut nobody) {
-            self.acks.settle_soon(delivery.delivery_tag, Verdict::Requeue);
+        for message in feed.take() {
+            self.acks.settle_soon(message.delivery_tag, Verdict::Requeue);
         }
     }
 
-    fn ended(&self) -> TransportError {
-        let text = "the server has ended the consumer: the queue was deleted, or the connection is gone";
-        TransportError::new(ErrorKind::Unreachable, self.desk.at.clone(), text)
+    async fn consume(&mut self) -> Result<Arc<Feed>, TransportError> {
+        let feed = consume(&self.desk, self.acks.lane()).await?;
+        self.acks.watch(&feed);
+        self.feed = Some(feed.clone());
+        Ok(feed)
+    }
+
+    /// Makes sure that the server is there, when it has said nothing for a while: it may have nothing to say, or be gone.
+    async fn listen(&self) -> Result<(), TransportError> {
+        if self.pulse.since() < SILENCE {
+            return Ok(());
+        }
+        let lane = self.acks.lane();
+        let answer = ANSWER.min(self.desk.deadline);
+        // It changes nothing, and is answered at once.
+        let ask = lane.channel().basic_qos(self.prefetch, BasicQosOptions::default());
+        let answered = within(&self.desk.at, "hear anything from the server", answer, ask).await;
+        match &answered {
+            Ok(()) => self.pulse.beat(),
+            Err(_) => self.line.give_up(lane).await,
+        }
+        answered
+    }
+
+    fn receipt(&self, message: Message, attempt: u32) -> RabbitMqReceipt {
+        let Message { delivery_tag, properties, data, .. } = message;
+        let (desk, acks) = (self.desk.clone(), self.acks.clone());
+        RabbitMqReceipt { desk, acks, tag: delivery_tag, attempt, properties, body: data }
+    }
+
+    fn give_back(&self, message: Message) -> impl Future<Output = ()> + Send + use<> {
+        let attempt = attempt::read(&message.properties, message.redelivered, self.desk.recipe.kind);
+        let receipt = Box::new(self.receipt(message, attempt.number));
+        async move {
+            // It comes again in any case.
+            let _ = receipt.settle(Settlement::Release).await;
+        }
+    }
+
+    fn lend(&self, message: Message) -> Option<Delivery> {
+        let attempt = attempt::read(&message.properties, message.redelivered, self.desk.recipe.kind);
+        self.desk.note(&message.properties);
+        if attempt.is_uncounted {
+            // The server can tell no more of it than that it came back. So that a packet that kills whoever hears it is not
+            // heard for ever, the attempt is written down before it is heard again.
+            tokio::spawn(self.receipt(message, attempt.number).count());
+            return None;
+        }
+        let (packet, _) = headers::read(&message.properties, message.data.clone());
+        let receipt = self.receipt(message, attempt.number);
+        Some(Delivery::new(self.desk.at.clone(), packet, attempt.number, receipt))
     }
 }
 
-fn lend(desk: &Arc<Desk>, acks: &Arc<Acks>, delivery: lapin::message::Delivery) -> Delivery {
-    let body = delivery.data.clone();
-    let (packet, attempt) = headers::read(&delivery.properties, delivery.data);
-    let receipt = RabbitMqReceipt {
-        desk: desk.clone(),
-        acks: acks.clone(),
-        tag: delivery.delivery_tag,
-        attempt,
-        properties: delivery.properties,
-        body,
-    };
-    Delivery::new(desk.at.clone(), packet, attempt, receipt)
+async fn consume_anew(desk: &Arc<Desk>, line: &Line, prefetch: u16) -> Result<(Lane, Arc<Feed>), TransportError> {
+    let (at, deadline) = (&desk.at, desk.deadline);
+    let lane = line.lane(at, deadline).await?;
+    within(at, "set the prefetch", deadline, lane.channel().basic_qos(prefetch, BasicQosOptions::default())).await?;
+    let feed = consume(desk, &lane).await?;
+    Ok((lane, feed))
+}
+
+async fn consume(desk: &Arc<Desk>, lane: &Lane) -> Result<Arc<Feed>, TransportError> {
+    let (queue, tag) = (desk.recipe.queue.clone(), ShortString::default());
+    let consume = lane.channel().basic_consume(queue, tag, BasicConsumeOptions::default(), FieldTable::default());
+    let consumer = within(&desk.at, "consume from the queue", desk.deadline, consume).await?;
+    Ok(Arc::new(Feed::new(consumer)))
 }
