@@ -37,6 +37,7 @@ mod brokers;
 // An event in the process: bus → subscription → listener.
 mod event;
 mod json_event;
+mod finite;
 mod metadata;
 mod trace;
 mod envelope;

@@ -89,7 +89,7 @@ pub fn show<T: Show>(id: &T) -> String {
 }
 
 pub fn to_json<E: ToJson>(event: &E) -> Result<Value, JsonError> {
-    serde_json::to_value(event)
+    crate::finite::to_value(event)
 }
 
 /// Reads the payload where it is, without a copy of it.

@@ -102,6 +102,8 @@ mod memory;
 mod conformance;
 /// Every codec to the letter and back, what others write, and which form is which.
 mod codec;
+/// A float that is no number is an error wherever it would become JSON.
+mod not_a_number;
 /// The keys of an envelope in camel, snake and Pascal case, read and written.
 mod wire_cases;
 /// Any bytes at any decoder; every limit at, below and above it; what is secret is in nothing that is shown.
