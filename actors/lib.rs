@@ -39,6 +39,7 @@ mod event;
 mod json_event;
 mod finite;
 mod metadata;
+mod identity;
 mod trace;
 mod envelope;
 mod envelope_limits;

@@ -20,6 +20,7 @@ use crate::consumer::IntoHandled;
 use crate::error::Handled;
 use crate::event::Event;
 use crate::heard::Heard;
+pub use crate::identity::{Carrier, derived};
 use crate::parcel::Subject;
 pub use crate::wire::PublishDate;
 

@@ -104,6 +104,8 @@ mod conformance;
 mod codec;
 /// A float that is no number is an error wherever it would become JSON.
 mod not_a_number;
+/// Which copies of an event are one, by whatever its publisher knows it.
+mod identity;
 /// The keys of an envelope in camel, snake and Pascal case, read and written.
 mod wire_cases;
 /// Any bytes at any decoder; every limit at, below and above it; what is secret is in nothing that is shown.

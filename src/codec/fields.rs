@@ -2,7 +2,9 @@
 //!
 //! `cloud_event.rs → Fields → Metadata`
 
-use convoke_actors::__private::PublishDate;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use convoke_actors::__private::{Carrier, PublishDate, derived};
 use serde_json::Value;
 
 use super::error::CodecError;
@@ -46,6 +48,15 @@ impl Fields {
             Some(_) => true,
         }
     }
+    /// What something is called. A header may have it as the number that it is.
+    fn named(&self, name: &'static str) -> Result<Option<String>, CodecError> {
+        let text = match self.get(name) {
+            Some(Value::Number(number)) => Some(number.to_string()),
+            _ => self.optional(name)?,
+        };
+        Ok(text.filter(|text| !text.is_empty()))
+    }
+
 
     fn version(&self) -> Option<u32> {
         match self.get("eventversion")? {
@@ -67,18 +78,20 @@ impl Fields {
         }
     }
 
-    pub(super) fn metadata(&self) -> Result<Metadata, CodecError> {
+    /// What it means, if it came in this packet.
+    pub(super) fn metadata(&self, carrier: Carrier<'_>) -> Result<Metadata, CodecError> {
         let source = self.optional("source")?.unwrap_or_default();
         let mut metadata = Metadata::new(self.event()?);
-        if let Some(id) = self.optional("id")?.filter(|id| !id.is_empty()) {
-            metadata.id = Uuid::try_parse(&id).unwrap_or_else(|_| id_of(&source, &id));
+        let id = self.named("id")?.map(|id| Uuid::try_parse(&id).unwrap_or_else(|_| derived(&source, id.as_bytes())));
+        if let Some(id) = id.or_else(|| carrier.event_id(&source)) {
+            metadata.id = id;
         }
         metadata.publisher = match source.strip_prefix('/') {
             Some(path) => percent::decode(path).into(),
             None => source.as_str().into(),
         };
         metadata.entity = self.text("entityname").unwrap_or_default().to_owned().into();
-        metadata.entity_id = self.optional("subject")?.filter(|id| !id.is_empty()).map(Name::from);
+        metadata.entity_id = self.named("subject")?.map(Name::from);
         metadata.topic = self.text("topic").unwrap_or_default().to_owned().into();
         metadata.version = self.version().unwrap_or(1);
         if let Some(time) = self.optional("time")? {
@@ -99,15 +112,4 @@ impl Fields {
         let name = self.optional("type")?.unwrap_or_default();
         Ok(if self.flag("eventunnamed") { Name::default() } else { name.into() })
     }
-}
-
-/// The id of an event whose own is no UUID: the same for the same event, which `source` and `id` name together. It is
-/// made by FNV-1a, for whoever wants two of them to be equal could as well send the same id.
-fn id_of(source: &str, id: &str) -> Uuid {
-    let hash =
-        source.bytes().chain([0xff]).chain(id.bytes()).fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
-            (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
-        });
-    // Version 8: made in a way of one's own.
-    Uuid::from_u128(hash & !(0xf << 76) & !(0x3 << 62) | 0x8 << 76 | 0x2 << 62)
 }

@@ -24,6 +24,8 @@ use mode::Mode;
 pub use wire::Wire;
 
 use crate::transport::Packet;
+use convoke_actors::__private::Carrier;
+
 use crate::{Envelope, EnvelopeError, EnvelopeLimits};
 
 /// Writes events for other processes. [`Wire`](struct@Wire) is the default.
@@ -47,6 +49,10 @@ pub trait Codec: Send + Sync + 'static {
 /// 4. A body with a `specversion` is a CloudEvent.
 ///
 /// Attributes that are none of the event's are left alone: they are still in the packet. `bytes` of the limits holds for
+/// An event whose id is no UUID has one made of its publisher and of what it has: the same whenever it is read, so that it is
+/// known again. One without an id has that of the packet. If that has none either, as in a message to RabbitMQ without a
+/// `message_id`, the event has a new id each time, and is never taken for one that was done.
+///
 /// the body and all attributes together, `keys` for the attributes too.
 ///
 /// # Errors
@@ -55,10 +61,10 @@ pub trait Codec: Send + Sync + 'static {
 pub fn read(packet: &Packet, limits: EnvelopeLimits) -> Result<Envelope, CodecError> {
     check_attributes(packet, limits)?;
     match mode::mode(&packet.attributes)? {
-        Some(Mode::Structured) => cloud_event::read_structured(&packet.body, limits),
+        Some(Mode::Structured) => cloud_event::read_structured(packet, limits),
         Some(Mode::Binary { prefix, binding }) => cloud_event::read_binary(packet, prefix, binding, limits),
-        None => match Envelope::from_slice_within(&packet.body, limits) {
-            Err(EnvelopeError::NoMetadata) => match cloud_event::read_structured(&packet.body, limits) {
+        None => match Envelope::from_carrier(&packet.body, limits, carrier(packet)) {
+            Err(EnvelopeError::NoMetadata) => match cloud_event::read_structured(packet, limits) {
                 Err(CodecError::NoEvent) => Err(EnvelopeError::NoMetadata.into()),
                 read => read,
             },
@@ -68,6 +74,11 @@ pub fn read(packet: &Packet, limits: EnvelopeLimits) -> Result<Envelope, CodecEr
 }
 
 fn check_attributes(packet: &Packet, limits: EnvelopeLimits) -> Result<(), CodecError> {
+/// Whose id is that of an event without one.
+fn carrier(packet: &Packet) -> Carrier<'_> {
+    Carrier { id: &packet.id, body: &packet.body }
+}
+
     if packet.attributes.len() > limits.max_keys() {
         return Err(CodecError::TooManyAttributes { limit: limits.max_keys() });
     }

@@ -166,7 +166,7 @@ async fn work(
                     let key = shared.options.key.as_ref().zip(read.as_ref().ok());
                     let turn = lanes.enter(key.and_then(|(key, envelope)| key(envelope)));
                     let id = shared.options.inbox.as_ref().and(read.as_ref().ok());
-                    let copy = copies.enter(id.map(|envelope| envelope.metadata.id.to_string()));
+                    let copy = copies.enter(id.map(|envelope| envelope.metadata.identity()));
                     working.push(handle(shared.clone(), delivery, read, turn, copy, permit));
                 }
                 None => all_here = true,

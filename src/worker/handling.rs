@@ -16,7 +16,7 @@ use super::engine::Shared;
 use super::lanes::{Before, Turn};
 use crate::codec::CodecError;
 use crate::transport::{DeadReason, Delivery, ErrorKind, TransportError};
-use crate::{Envelope, ListenerError, Report, Uuid};
+use crate::{Envelope, ListenerError, Report};
 
 /// How a delivery is to end.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub(crate) async fn handle(
 ) {
     let about = About::new(&delivery, &read);
     let attempt = delivery.attempt();
-    let id = read.as_ref().ok().map(|envelope| envelope.metadata.id);
+    let id = read.as_ref().ok().map(|envelope| envelope.metadata.identity());
     let verdict = held(&shared, &mut delivery, judge(&shared, read, attempt, &mut turn, &mut copy)).await;
     let verdict = match verdict {
         Verdict::Retry(errors) if attempt >= shared.options.retry.max_attempts() => {
@@ -175,7 +175,7 @@ async fn judge(
         Ok(envelope) => envelope,
         Err(error) => return Verdict::Dead(DeadReason::Broken, vec![error.to_string()]),
     };
-    if let Some(dead) = shared.unburied.take(envelope.metadata.id, attempt) {
+    if let Some(dead) = shared.unburied.take(&envelope.metadata.identity(), attempt) {
         return dead;
     }
     let limit = shared.options.retry.max_attempts();
@@ -186,7 +186,7 @@ async fn judge(
         );
         return Verdict::Dead(DeadReason::Exhausted, vec![text]);
     }
-    let done = shared.options.inbox.as_ref().map(|inbox| (inbox, envelope.metadata.id.to_string()));
+    let done = shared.options.inbox.as_ref().map(|inbox| (inbox, envelope.metadata.identity()));
     if let Some((inbox, id)) = &done {
         match guarded("inbox", async { inbox.seen(id).await }).await {
             Ok(false) => {}
@@ -265,7 +265,7 @@ async fn settle(
     shared: &Shared,
     delivery: Delivery,
     verdict: Verdict,
-    id: Option<Uuid>,
+    id: Option<String>,
     about: &About,
 ) -> Result<(), TransportError> {
     match verdict {
