@@ -104,6 +104,8 @@ mod conformance;
 mod codec;
 /// A float that is no number is an error wherever it would become JSON.
 mod not_a_number;
+/// What leaves by a route can be read by a worker: size, depth and attributes.
+mod fitting;
 /// Which copies of an event are one, by whatever its publisher knows it.
 mod identity;
 /// The keys of an envelope in camel, snake and Pascal case, read and written.

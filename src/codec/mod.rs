@@ -14,6 +14,7 @@ mod cloud_event;
 mod cloud_events;
 mod error;
 mod fields;
+pub(crate) mod fit;
 mod mode;
 mod percent;
 mod wire;
