@@ -102,6 +102,8 @@ mod memory;
 mod conformance;
 /// Every codec to the letter and back, what others write, and which form is which.
 mod codec;
+/// CloudEvents as each server's binding has them: what is escaped, what is in quotes, what a time may be.
+mod bindings;
 /// A float that is no number is an error wherever it would become JSON.
 mod not_a_number;
 /// What leaves by a route can be read by a worker: size, depth and attributes.

@@ -58,8 +58,8 @@ pub(super) fn read_binary(
     limits: EnvelopeLimits,
 ) -> Result<Envelope, CodecError> {
     let decode = |text: &str| match binding {
-        Binding::Http => percent::decode(unquoted(text)).into_owned(),
-        Binding::Kafka | Binding::Amqp => text.to_owned(),
+        Binding::Http => percent::decode(&percent::unquoted(text)).into_owned(),
+        Binding::Kafka | Binding::RabbitMq | Binding::Amqp => text.to_owned(),
     };
     let fields = ATTRIBUTES.into_iter().filter_map(|name| {
         let value = match attribute(&packet.attributes, prefix, name)? {
@@ -73,11 +73,6 @@ pub(super) fn read_binary(
     fields.check_version()?;
     let payload = payload(&*packet.body, content_type(&packet.attributes), limits)?;
     Ok(Envelope::new(fields.metadata(super::carrier(packet))?, payload))
-}
-
-/// A value without the quotes in which a header may have it.
-fn unquoted(text: &str) -> &str {
-    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }
 
 /// What bytes of this content type are as JSON.

@@ -15,6 +15,24 @@ use crate::{Metadata, Name, Secret, TraceContext, Uuid};
 /// The attributes of an event that we know.
 pub(super) struct Fields(pub(super) Vec<(&'static str, Value)>);
 
+/// The seconds from 1970 on that are no seconds any more: they would be in the year 5138, and as milliseconds in 1973.
+const MILLIS_FROM: f64 = 1e11;
+
+/// When something was, as a date or as the number that a timestamp of AMQP is: of seconds after a server for AMQP 0-9-1 has
+/// had it, of milliseconds in AMQP 1.0.
+fn time_of(value: &Value) -> Option<SystemTime> {
+    let number = match value {
+        Value::String(text) => return PublishDate::read(text),
+        Value::Number(number) => number.as_f64()?,
+        _ => return None,
+    };
+    let seconds = if number.abs() < MILLIS_FROM { number } else { number / 1e3 };
+    // To the microsecond, as far as a double has them. What has no date is none.
+    let since = Duration::from_micros((seconds.abs() * 1e6).round() as u64);
+    let time = if seconds < 0.0 { UNIX_EPOCH.checked_sub(since)? } else { UNIX_EPOCH.checked_add(since)? };
+    (PublishDate::read(&PublishDate(time).to_string()) == Some(time)).then_some(time)
+}
+
 impl Fields {
     /// One that is there: the specification lets `null` stand for what is not.
     fn get(&self, name: &str) -> Option<&Value> {
@@ -28,6 +46,15 @@ impl Fields {
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(_) => Err(CodecError::WrongAttribute { name, wants: "text" }),
         }
+    }
+
+    /// What something is called. A header may have it as the number that it is.
+    fn named(&self, name: &'static str) -> Result<Option<String>, CodecError> {
+        let text = match self.get(name) {
+            Some(Value::Number(number)) => Some(number.to_string()),
+            _ => self.optional(name)?,
+        };
+        Ok(text.filter(|text| !text.is_empty()))
     }
 
     /// Text of ours that counts as missing if it is none.
@@ -48,15 +75,6 @@ impl Fields {
             Some(_) => true,
         }
     }
-    /// What something is called. A header may have it as the number that it is.
-    fn named(&self, name: &'static str) -> Result<Option<String>, CodecError> {
-        let text = match self.get(name) {
-            Some(Value::Number(number)) => Some(number.to_string()),
-            _ => self.optional(name)?,
-        };
-        Ok(text.filter(|text| !text.is_empty()))
-    }
-
 
     fn version(&self) -> Option<u32> {
         match self.get("eventversion")? {
@@ -94,9 +112,9 @@ impl Fields {
         metadata.entity_id = self.named("subject")?.map(Name::from);
         metadata.topic = self.text("topic").unwrap_or_default().to_owned().into();
         metadata.version = self.version().unwrap_or(1);
-        if let Some(time) = self.optional("time")? {
+        if let Some(time) = self.get("time") {
             let wants = CodecError::WrongAttribute { name: "time", wants: "a date like 2026-01-02T03:04:05Z" };
-            metadata.time = PublishDate::read(&time).ok_or(wants)?;
+            metadata.time = time_of(time).ok_or(wants)?;
         }
         if let Some(Ok(trace)) = self.text("traceparent").map(str::parse::<TraceContext>) {
             metadata.trace = trace.with_state(self.text("tracestate").unwrap_or_default());

@@ -24,9 +24,9 @@ pub use error::CodecError;
 use mode::Mode;
 pub use wire::Wire;
 
-use crate::transport::Packet;
 use convoke_actors::__private::Carrier;
 
+use crate::transport::Packet;
 use crate::{Envelope, EnvelopeError, EnvelopeLimits};
 
 /// Writes events for other processes. [`Wire`](struct@Wire) is the default.
@@ -49,11 +49,11 @@ pub trait Codec: Send + Sync + 'static {
 /// 3. A body with an object `metadata` is an [`Envelope`]: in a CloudEvent no attribute is an object.
 /// 4. A body with a `specversion` is a CloudEvent.
 ///
-/// Attributes that are none of the event's are left alone: they are still in the packet. `bytes` of the limits holds for
 /// An event whose id is no UUID has one made of its publisher and of what it has: the same whenever it is read, so that it is
 /// known again. One without an id has that of the packet. If that has none either, as in a message to RabbitMQ without a
 /// `message_id`, the event has a new id each time, and is never taken for one that was done.
 ///
+/// Attributes that are none of the event's are left alone: they are still in the packet. `bytes` of the limits holds for
 /// the body and all attributes together, `keys` for the attributes too.
 ///
 /// # Errors
@@ -74,12 +74,12 @@ pub fn read(packet: &Packet, limits: EnvelopeLimits) -> Result<Envelope, CodecEr
     }
 }
 
-fn check_attributes(packet: &Packet, limits: EnvelopeLimits) -> Result<(), CodecError> {
 /// Whose id is that of an event without one.
 fn carrier(packet: &Packet) -> Carrier<'_> {
     Carrier { id: &packet.id, body: &packet.body }
 }
 
+fn check_attributes(packet: &Packet, limits: EnvelopeLimits) -> Result<(), CodecError> {
     if packet.attributes.len() > limits.max_keys() {
         return Err(CodecError::TooManyAttributes { limit: limits.max_keys() });
     }

@@ -54,6 +54,7 @@ pub use dead_letter::{DEAD_LETTER, DeadLetterRecord, DeadReason, Redriven, redri
 pub use delivery::{Delivery, Receipt, Settlement};
 pub use error::{ErrorKind, TransportError};
 pub use memory::{Memory, MemoryQueue};
+pub(crate) use packet::BINDING;
 pub use packet::{Attribute, Attributes, Packet};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Sqlite, SqliteBuilder, SqliteInbox, SqliteInboxBuilder};
