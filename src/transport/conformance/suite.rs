@@ -13,9 +13,7 @@ use super::case::{Case, Fault, Verdict};
 use super::fixture::Fixture;
 use super::lab::Lab;
 use super::table::{Outcome, Row, Table};
-use super::{
-    crowds, dead_letters, deleted, delivery, groups, leases, limits, order, pauses, retry, servers, workers,
-};
+use super::{crowds, dead_letters, deleted, delivery, groups, leases, limits, order, pauses, retry, servers, workers};
 
 /// How much the cases send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
