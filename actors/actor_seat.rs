@@ -32,7 +32,7 @@ use crate::parcel::{Parcel, Subject};
 use crate::patterns::Patterns;
 use crate::report::{Board, ListenerError, Ticket, Verdict};
 use crate::runtime::{self, Counted, drop_quietly};
-use crate::seat::{AnySeat, Hears, Tickets};
+use crate::seat::{AnySeat, Hearer, Hears, Tickets};
 use crate::station::Station;
 use crate::subscription::{Hearing, Post, Subscription};
 use crate::within::Waiting;
@@ -152,7 +152,7 @@ pub(crate) fn seat_of<S: Subject, A>(
         let seat = Rc::new(ActorSeat::new(timeout, seating.hub.clone(), seating.post.clone(), ringed, oversight));
         *slot.borrow_mut() = Some(seat.clone());
         if !ringed {
-            return Ok(Seated { own: seat.clone(), any: seat });
+            return Ok(Seated { own: Hearer::Other(seat.clone()), any: seat });
         }
         // What stands around a listener stands around a function that has the actor called and awaits it.
         let actor = Ringed(seat);

@@ -112,6 +112,22 @@ pub(crate) struct Limits {
     pub(crate) history: usize,
     pub(crate) consumer_timeout: Duration,
     pub(crate) late_window: Option<Duration>,
+    pub(crate) late: Option<usize>,
+}
+
+/// How many closed rounds a broker remembers at least that went without a signal, unless it is told otherwise.
+const LATE: usize = 16_384;
+
+/// For how many timeouts at most, however long the late window is.
+const LATE_TIMEOUTS: u128 = 10;
+
+impl Limits {
+    /// How many closed rounds are remembered: as many as can run out of time within the window.
+    fn late(&self, timeout: Duration) -> usize {
+        let window = self.late_window.unwrap_or(timeout);
+        let timeouts = window.as_nanos().div_ceil(timeout.as_nanos().max(1)).clamp(1, LATE_TIMEOUTS);
+        self.late.unwrap_or_else(|| self.open.saturating_mul(timeouts as usize).max(LATE))
+    }
 }
 
 /// # Rules, given before it starts
@@ -128,6 +144,7 @@ impl<P: Payload> Broker<P> {
             history: 32,
             consumer_timeout: Duration::from_secs(30),
             late_window: None,
+            late: None,
         };
         Self {
             id: BrokerId::new(),
@@ -139,7 +156,7 @@ impl<P: Payload> Broker<P> {
             returned: VecDeque::new(),
             room: None,
             open: OpenRounds::new(),
-            debts: Debts::default(),
+            debts: Debts::new(LATE),
             next_round: 1,
             next_ticket: 0,
             resolved: 0,
@@ -240,12 +257,23 @@ impl<P: Payload> Broker<P> {
         self
     }
 
+    /// Sets how many closed rounds that went without a signal are remembered within the [late window](Self::late_window); a
+    /// round of more than 64 emitters counts as one for every 64. Beyond it, whoever owed one that had to be forgotten opens
+    /// no round for the rest of the window: its signals are [`EmitError::Late`](crate::EmitError::Late), unless the last
+    /// round of their key is remembered or another emitter has opened one. The default is as many as can run out of time
+    /// within the window: [`max_open`](Self::max_open) for each timeout that the window is long, of which ten count, and
+    /// 16,384 at least.
+    pub fn max_late(mut self, rounds: usize) -> Self {
+        self.limits.late = Some(rounds);
+        self
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let Limits { open, waiting, members, consumer_timeout, .. } = self.limits;
+        let Limits { open, waiting, members, consumer_timeout, late, .. } = self.limits;
         if consumer_timeout.is_zero() {
             return Err(ConfigError::ZeroTimeout);
         }
-        if open == 0 || waiting == 0 || members == 0 {
+        if open == 0 || waiting == 0 || members == 0 || late == Some(0) {
             return Err(ConfigError::ZeroLimit);
         }
         self.rules.check()
@@ -312,6 +340,7 @@ impl<P: Payload> Broker<P> {
 
     fn settle_in(mut self, ctx: &LocalContext<Self>) -> Self {
         self.misconfigured = self.check().err();
+        self.debts = Debts::new(self.limits.late(self.rules.timeout));
         self.door.attach(ctx.home());
         self.room = Some(Rc::new(Room {
             id: self.id.clone(),
@@ -359,7 +388,7 @@ impl<P: Payload> Player for Broker<P> {
             self.batch.refill(&self.door);
         }
         while handled < budget
-            && let Some(input) = self.batch.next()
+            && let Some(input) = self.batch.next(&self.door)
         {
             match input {
                 ToBroker::Emit { slot, generation, key, payload, reply } => {

@@ -342,6 +342,11 @@ impl EventBus {
         }
     }
 
+    /// How many events wait for a listener, or are under way.
+    pub(crate) fn count_left(&self) -> usize {
+        self.line.hub.posts().iter().map(|post| post.info().waiting + post.at_work()).sum()
+    }
+
     /// Returns what is registered, in the order in which it came.
     pub fn subscriptions(&self) -> Vec<SubscriptionInfo> {
         self.line.hub.posts().iter().map(|post| post.info()).collect()

@@ -299,7 +299,7 @@ impl<P: Payload> Player for Consumer<P> {
             if self.running >= self.concurrency {
                 return handled;
             }
-            match self.batch.next() {
+            match self.batch.next(&self.inbox) {
                 Some(round) => self.run(round, ctx),
                 None => return handled,
             }

@@ -17,7 +17,7 @@ use crate::json_event::JsonEvent;
 use crate::parcel::{Parcel, Subject};
 use crate::route::{Group, Route};
 use crate::runtime::Executor;
-use crate::seat::Hears;
+use crate::seat::Hearer;
 use crate::station::{Door, Station};
 use crate::within::Held;
 
@@ -81,7 +81,7 @@ pub struct LocalRoute<S> {
 /// A listener of this arbiter, with its place in the report.
 pub(crate) struct Near<S> {
     pub(crate) place: u32,
-    pub(crate) seat: Rc<dyn Hears<S>>,
+    pub(crate) seat: Hearer<S>,
 }
 
 impl<S: Subject> LocalRoute<S> {

@@ -226,7 +226,7 @@ impl<P: Payload> Player for Emitter<P> {
     fn turn(&mut self, budget: usize, _: &mut LocalContext<Self>) -> usize {
         self.batch.refill(&self.inbox);
         for handled in 0..budget {
-            match self.batch.next() {
+            match self.batch.next(&self.inbox) {
                 Some(ToEmitter::Summons(pledge)) => {
                     if let Some(answer) = &mut self.on_summons {
                         answer(pledge);

@@ -16,6 +16,9 @@ impl EventBus {
     /// It travels on the topic that its metadata name. Services elsewhere name none: then it travels where listeners here
     /// expect an event of its name, or else on a topic that is called like it.
     ///
+    /// What fails is a dead letter of this bus, as of every event. Of what a worker has brought here it is none: the server
+    /// has that still, and settles it.
+    ///
     /// # Errors
     ///
     /// If neither its topic nor its name is a topic: nobody can know it.
@@ -43,13 +46,22 @@ impl EventBus {
     /// # }).unwrap();
     /// ```
     pub fn emit_envelope(&self, envelope: Envelope) -> Result<Emitting<JsonEvent>, TopicError> {
+        Ok(Emitting::new(self.line().clone(), self.entering(envelope)?))
+    }
+
+    /// The same for one that whoever calls has still, and settles by the report: it makes no dead letter here.
+    pub(crate) fn emit_held(&self, envelope: Envelope) -> Result<Emitting<JsonEvent>, TopicError> {
+        Ok(Emitting::new(self.line().clone(), self.entering(envelope)?.held()))
+    }
+
+    fn entering(&self, envelope: Envelope) -> Result<JsonEvent, TopicError> {
         let Envelope { mut metadata, payload } = envelope;
         let topic = if metadata.topic.is_empty() { self.topic_of(&metadata.event)? } else { metadata.topic.clone() };
         check_topic(&topic)?;
         // What listeners here know to be personal is so, whatever its publisher says.
         metadata.contains_personal_data |= self.hub().is_personal(&topic);
         metadata.topic = topic.clone();
-        Ok(Emitting::new(self.line().clone(), JsonEvent::foreign(topic, payload, metadata)))
+        Ok(JsonEvent::foreign(topic, payload, metadata))
     }
 
     fn topic_of(&self, event: &Name) -> Result<Name, TopicError> {

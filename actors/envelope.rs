@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::Value;
 
+use crate::case::{self, Case, Cased};
 use crate::envelope_limits::EnvelopeLimits;
 use crate::metadata::Metadata;
 use crate::wire::{self, WrongKey};
@@ -16,7 +17,8 @@ use crate::wire::{self, WrongKey};
 /// An event with its metadata, as it leaves the process: `{"metadata": {…}, "payload": …}`.
 ///
 /// [`Metadata`] says which keys there are, and what happens when one is missing. Other keys beside `metadata` and
-/// `payload` are ignored; a payload that is missing is `null`.
+/// `payload` are ignored; a payload that is missing is `null`. Both are read in snake and in Pascal case too, as are the
+/// keys of the metadata; those of the payload are the event's own, and stay as they are.
 ///
 /// Bytes from outside are read with [`from_slice`](Self::from_slice), which is bounded; `Deserialize` is not. `Debug`
 /// hides the payload of an event that contains personal data.
@@ -71,14 +73,28 @@ impl Envelope {
 
     fn from_value(body: Value) -> Result<Self, EnvelopeError> {
         let Value::Object(mut body) = body else { return Err(EnvelopeError::NoMetadata) };
-        let Some(Value::Object(keys)) = body.remove("metadata") else { return Err(EnvelopeError::NoMetadata) };
+        let keys = match body.remove("metadata") {
+            Some(Value::Object(keys)) => keys,
+            _ => {
+                match case::take_other(&mut body, |found, value| value.is_object() && case::means(found, "metadata")) {
+                    Some(Value::Object(keys)) => keys,
+                    _ => return Err(EnvelopeError::NoMetadata),
+                }
+            }
+        };
         let metadata = wire::read(keys)?;
-        Ok(Self { metadata, payload: body.remove("payload").unwrap_or_default() })
+        Ok(Self { metadata, payload: case::take(&mut body, "payload").unwrap_or_default() })
     }
 
     /// Returns the envelope as JSON in bytes, without blanks.
     pub fn to_vec(&self) -> Vec<u8> {
-        match serde_json::to_vec(self) {
+        self.to_vec_in(Case::Camel)
+    }
+
+    /// Returns it as JSON whose keys are in this case; the payload is as it is.
+    #[doc(hidden)]
+    pub fn to_vec_in(&self, case: Case) -> Vec<u8> {
+        match serde_json::to_vec(&Cased(self, case)) {
             Ok(bytes) => bytes,
             Err(_) => {
                 unreachable!("a `Value` has only text as keys, metadata always have a form, and a `Vec` takes it")

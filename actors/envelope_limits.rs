@@ -2,6 +2,7 @@
 //!
 //! `bytes from outside → check → serde_json`
 
+use crate::case::means;
 use crate::envelope::EnvelopeError;
 
 /// How many bytes a body may have: SNS takes a quarter of it, and most servers that take more are seldom sent more.
@@ -130,10 +131,13 @@ fn string_end(body: &[u8], mut at: usize) -> usize {
     body.len()
 }
 
-/// Whether this string, with its quotes, is the key of the metadata. It may be written with escapes.
+/// Whether this string, with its quotes, is the key of the metadata, in any case. It may be written with escapes.
 fn is_metadata(string: &[u8]) -> bool {
-    string == br#""metadata""#
-        || string.contains(&b'\\') && serde_json::from_slice::<String>(string).is_ok_and(|key| key == "metadata")
+    let Ok(text) = std::str::from_utf8(string) else { return false };
+    let text = text.strip_prefix('"').unwrap_or(text);
+    let text = text.strip_suffix('"').unwrap_or(text);
+    means(text, "metadata")
+        || text.contains('\\') && serde_json::from_slice::<String>(string).is_ok_and(|key| means(&key, "metadata"))
 }
 
 #[cfg(test)]
@@ -187,7 +191,7 @@ mod tests {
     #[test]
     fn metadata_may_have_as_many_keys_as_they_may_and_not_one_more() {
         let limits = EnvelopeLimits::default();
-        for name in ["metadata", "met\\u0061data"] {
+        for name in ["metadata", "met\\u0061data", "Metadata", "\\u004detadata"] {
             assert_eq!(limits.check(&keyed(name, 64)), Ok(()), "{name}");
             assert_eq!(limits.check(&keyed(name, 65)), Err(EnvelopeError::TooManyKeys { limit: 64 }), "{name}");
         }

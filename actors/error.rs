@@ -128,9 +128,10 @@ pub enum EmitError {
     },
     /// The round was over, or the emitter's own deadline was.
     Late {
-        /// The round that was missed.
+        /// The round that was missed; beyond [`max_late`](crate::Broker::max_late) the last that the emitter is known to
+        /// have missed.
         round: RoundId,
-        /// What the round was about.
+        /// What the signal was about.
         key: Option<RoundKey>,
     },
     /// As many rounds are open, or with their consumers, as may be.

@@ -35,6 +35,8 @@ pub struct JsonEvent {
     retained: bool,
     /// What it came with from another process.
     came_with: Option<Arc<Metadata>>,
+    /// Whoever has brought it here has it still, and settles it.
+    held: bool,
 }
 
 /// What metadata says about a kind of event.
@@ -51,7 +53,16 @@ impl JsonEvent {
     pub fn new(topic: impl Into<String>, payload: Value) -> Self {
         let topic = Name::from(topic.into());
         let kind = Kind { version: 1, ..Kind::default() };
-        Self { name: topic.clone(), topic, payload, kind, personal: false, retained: false, came_with: None }
+        Self {
+            name: topic.clone(),
+            topic,
+            payload,
+            kind,
+            personal: false,
+            retained: false,
+            came_with: None,
+            held: false,
+        }
     }
 
     /// What a typed event is as JSON.
@@ -64,6 +75,7 @@ impl JsonEvent {
             personal: event.is_personal(),
             retained: false,
             came_with: event.came_with().cloned(),
+            held: event.is_held(),
         }
     }
 
@@ -81,7 +93,13 @@ impl JsonEvent {
             personal: metadata.contains_personal_data,
             retained: false,
             came_with: Some(Arc::new(metadata)),
+            held: false,
         }
+    }
+
+    /// Says that whoever has brought it here has it still, and settles it: what fails makes no dead letter here.
+    pub(crate) fn held(self) -> Self {
+        Self { held: true, ..self }
     }
 
     /// Returns the event's name: that of its type, or its topic if it was emitted as JSON.
@@ -159,6 +177,10 @@ impl Subject for JsonEvent {
 
     fn came_with(&self) -> Option<&Arc<Metadata>> {
         self.came_with.as_ref()
+    }
+
+    fn is_held(&self) -> bool {
+        self.held
     }
 
     fn route(&self, desk: &Desk, hub: &Hub) -> Rc<LocalRoute<Self>> {

@@ -152,8 +152,9 @@ impl Letters {
 
     /// Keeps what was not delivered, and tells those who listen to dead letters.
     pub(crate) fn bury(&self, hub: &Arc<Hub>, parcel: Arc<dyn AnyParcel>, post: Option<&Arc<Post>>, reason: Reason) {
-        // A dead letter that is not delivered makes no other.
-        if (&*parcel as &dyn Any).is::<crate::parcel::Parcel<DeadLetter>>() {
+        // A dead letter that is not delivered makes no other. What somebody outside still has is not dead: it comes again,
+        // and given back from here it would be done twice.
+        if (&*parcel as &dyn Any).is::<crate::parcel::Parcel<DeadLetter>>() || parcel.is_held() {
             return drop_quietly(parcel);
         }
         // Made before anything is locked: an entity's id is shown by the user's code.

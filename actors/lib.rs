@@ -41,6 +41,7 @@ mod metadata;
 mod trace;
 mod envelope;
 mod envelope_limits;
+mod case;
 mod wire;
 mod name;
 mod bus;

@@ -17,7 +17,7 @@ use crate::container_error::ContainerError;
 use crate::hub::Hub;
 use crate::middleware::{Middleware, Ringed};
 use crate::parcel::Subject;
-use crate::seat::{AnySeat, Hears, Seat};
+use crate::seat::{AnySeat, Hearer, Seat};
 use crate::subscription::Post;
 
 /// What happens to a published event when as many wait for a listener as may.
@@ -69,7 +69,7 @@ impl<S> fmt::Debug for Seating<S> {
 /// A listener in its seat, as it hears events of its own type, and as it hears any.
 #[doc(hidden)]
 pub struct Seated<S> {
-    pub(crate) own: Rc<dyn Hears<S>>,
+    pub(crate) own: Hearer<S>,
     pub(crate) any: Rc<dyn AnySeat>,
 }
 
@@ -84,15 +84,18 @@ impl<S: Subject> Seating<S> {
         self.hub.container()
     }
 
-    pub(crate) fn seat(mut self, call: impl Call<S>) -> Seated<S> {
-        let mut middleware = self.hub.middleware().to_vec();
-        middleware.append(&mut self.options.middleware);
-        if middleware.is_empty() { self.seat_as(call) } else { self.seat_as(Ringed::new(middleware, call)) }
+    pub(crate) fn seat(self, call: impl Call<S>) -> Seated<S> {
+        self.seat_boxed(Box::new(call))
     }
 
-    fn seat_as(self, call: impl Call<S>) -> Seated<S> {
+    fn seat_boxed(mut self, mut call: Box<dyn Call<S>>) -> Seated<S> {
+        let mut middleware = self.hub.middleware().to_vec();
+        middleware.append(&mut self.options.middleware);
+        if !middleware.is_empty() {
+            call = Box::new(Ringed::new(middleware, call));
+        }
         let seat = Rc::new(Seat::new(self.options, self.hub, self.post, call));
-        Seated { own: seat.clone(), any: seat }
+        Seated { own: Hearer::Seat(seat.clone()), any: seat }
     }
 }
 

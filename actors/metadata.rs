@@ -33,7 +33,8 @@ use crate::wire::{PublishDate, whole_micros};
 /// | `correlationId` | [`correlation`](Self::correlation) | the `id` | as missing |
 /// | `causationId` | [`causation`](Self::causation) | none | as missing |
 ///
-/// Other keys are ignored. `publishDate` is written in UTC as `2026-01-02T03:04:05+00:00`, with six digits of fraction
+/// Keys are read in camel, snake and Pascal case (`eventName`, `event_name`, `EventName`), each in its own; of one that is
+/// there in several, camel case counts. Other keys are ignored. `publishDate` is written in UTC as `2026-01-02T03:04:05+00:00`, with six digits of fraction
 /// unless that is zero; every date of RFC 3339 is read, and one without an offset is UTC, because that is what Python's
 /// `isoformat` writes.
 ///

@@ -56,6 +56,11 @@ pub trait Subject: Send + Sync + Sized + 'static {
         None
     }
 
+    /// Whether whoever has brought it here has it still: then it makes no dead letter.
+    fn is_held(&self) -> bool {
+        false
+    }
+
     /// Who hears it.
     fn route(&self, desk: &Desk, hub: &Hub) -> Rc<LocalRoute<Self>>;
 
@@ -325,6 +330,8 @@ pub(crate) trait AnyParcel: Any + Send + Sync + std::fmt::Debug {
     fn subject(&self) -> TypeId;
     /// Has its metadata say who emitted it, if nothing is said yet.
     fn complete(&self, given: &Arc<Given>) -> &Arc<Metadata>;
+    /// Whether somebody outside has it still, and settles it.
+    fn is_held(&self) -> bool;
     fn event(&self) -> Arc<dyn Any + Send + Sync>;
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     /// Comes to listeners of this arbiter.
@@ -385,6 +392,10 @@ impl<E: Subject> AnyParcel for Parcel<E> {
             Ok(json) => Ok(json),
             Err(_) => self.form(),
         }
+    }
+
+    fn is_held(&self) -> bool {
+        self.origin.as_ref().map_or_else(|| self.event.is_held(), |origin| origin.is_held())
     }
 
     fn event(&self) -> Arc<dyn Any + Send + Sync> {

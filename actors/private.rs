@@ -15,6 +15,7 @@ pub use serde::de::DeserializeOwned;
 pub use serde_json::{Error as JsonError, Value};
 
 pub use crate::__discover as discover;
+pub use crate::case::Case;
 use crate::consumer::IntoHandled;
 use crate::error::Handled;
 use crate::event::Event;
@@ -36,6 +37,18 @@ pub fn on_names<Kind>(
 ) -> Result<crate::Subscription, crate::ListenError> {
     let hearing = crate::subscription::Hearing::Names(patterns.into());
     bus.register(listener.listening(), hearing, false, std::panic::Location::caller())
+}
+
+/// Calls the listeners of an event that a server has lent: whatever fails is in the report alone, and the server settles it.
+///
+/// # Errors
+///
+/// Those of [`EventBus::emit_envelope`](crate::EventBus::emit_envelope).
+pub fn emit_held(
+    bus: &crate::EventBus,
+    envelope: crate::Envelope,
+) -> Result<crate::Emitting<crate::JsonEvent>, crate::TopicError> {
+    bus.emit_held(envelope)
 }
 
 /// A future of the user's, whose panic is an answer.

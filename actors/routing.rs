@@ -148,7 +148,7 @@ impl<P: Payload> Broker<P> {
             |broker: &Self| broker.room().roster.borrow().find(id).is_some_and(|member| member.seat.is_given_up());
         while leaving(self) {
             self.batch.refill(&self.door);
-            let Some(input) = self.returned.pop_front().or_else(|| self.batch.next()) else { break };
+            let Some(input) = self.returned.pop_front().or_else(|| self.batch.next(&self.door)) else { break };
             self.input(input, ctx);
         }
     }
@@ -172,7 +172,9 @@ impl<P: Payload> Broker<P> {
                 if standing.iter().any(|standing| standing.owes() || *standing == Standing::Missed) {
                     let window = self.limits.late_window.unwrap_or(self.rules.timeout);
                     let until = runtime::after(runtime::now(), window);
-                    self.debts.note(account.key.clone(), account.round, &standing, until);
+                    if self.debts.note(account.key.clone(), account.round, &standing, until) {
+                        self.warn_of_forgotten();
+                    }
                 }
                 self.take_back(&account.key, returned);
                 if self.limits.history > 0 {
@@ -189,6 +191,16 @@ impl<P: Payload> Broker<P> {
                 }
             }
         }
+    }
+
+    #[cold]
+    fn warn_of_forgotten(&self) {
+        log::warn!(
+            target: "convoke::broker",
+            "broker {}: more rounds have closed without all their signals than are remembered: whoever owed the oldest opens \
+             none until the late window is over, and is told that it is late; raise `max_late`",
+            self.id
+        );
     }
 
     fn count(&mut self, account: &Account<P>, standing: &[Standing]) {

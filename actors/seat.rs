@@ -5,7 +5,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,8 +85,42 @@ impl<'a> Tickets<'a> {
     }
 }
 
-/// A function, struct or recipient in its seat.
-pub(crate) struct Seat<S, C> {
+/// Who is to hear an event, as a route keeps it. Most are a [`Seat`], which is called without looking up how.
+pub(crate) enum Hearer<S> {
+    Seat(Rc<Seat<S>>),
+    Other(Rc<dyn Hears<S>>),
+}
+
+impl<S> Clone for Hearer<S> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Seat(seat) => Self::Seat(seat.clone()),
+            Self::Other(other) => Self::Other(other.clone()),
+        }
+    }
+}
+
+impl<S: Subject> Hearer<S> {
+    #[inline]
+    pub(crate) fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        match self {
+            Self::Seat(seat) => seat.call(parcel, place, tickets),
+            Self::Other(other) => other.call(parcel, place, tickets),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool) {
+        match self {
+            Self::Seat(seat) => seat.queue(parcel, station, placed),
+            Self::Other(other) => other.queue(parcel, station, placed),
+        }
+    }
+}
+
+/// A function, struct or recipient in its seat. Which one it is only its call knows, so that all of this is compiled for each
+/// type of event, and not for each listener.
+pub(crate) struct Seat<S> {
     hub: Arc<Hub>,
     post: Arc<Post>,
     /// Neither a condition nor a number of times.
@@ -100,11 +134,11 @@ pub(crate) struct Seat<S, C> {
     listed: Cell<bool>,
     timeout: Duration,
     queue: RefCell<VecDeque<Rc<Waiting<S>>>>,
-    call: C,
+    call: Box<dyn Call<S>>,
 }
 
-impl<S: Subject, C: Call<S>> Seat<S, C> {
-    pub(crate) fn new(options: Options<S>, hub: Arc<Hub>, post: Arc<Post>, call: C) -> Self {
+impl<S: Subject> Seat<S> {
+    pub(crate) fn new(options: Options<S>, hub: Arc<Hub>, post: Arc<Post>, call: Box<dyn Call<S>>) -> Self {
         Self {
             plain: Cell::new(options.when.is_none() && options.times == u64::MAX),
             when: options.when,
@@ -151,6 +185,50 @@ impl<S: Subject, C: Call<S>> Seat<S, C> {
         if self.left.get() == 0 && self.queue.borrow().is_empty() {
             station.end(&self.post);
         }
+    }
+
+    /// Takes events from the queue and calls the listener with each, `ran` counts them; a panic leaves the one `at_hand`.
+    fn run_next(
+        &self,
+        station: &Rc<Station>,
+        within: &Within,
+        budget: usize,
+        ran: &mut usize,
+        at_hand: &mut Option<Rc<Waiting<S>>>,
+    ) {
+        while *ran < budget {
+            if self.running.get() >= self.concurrency {
+                self.listed.set(false);
+                return;
+            }
+            let next = {
+                let mut queue = self.queue.borrow_mut();
+                let next = queue.pop_front();
+                self.post.set_waiting(queue.len());
+                next
+            };
+            let Some(parcel) = next else {
+                self.listed.set(false);
+                self.end_if_spent(station);
+                return;
+            };
+            *ran += 1;
+            self.hub.made_room();
+            within.next(parcel.clone());
+            let parcel = at_hand.insert(parcel);
+            let ran = self.call.call(&self.scope(parcel));
+            // From here on a panic is none of the listener's.
+            let Some(parcel) = at_hand.take() else { return };
+            match ran {
+                Ran::Done(Ok(())) => self.post.counts.done(),
+                Ran::Done(Err(error)) => drop(self.hub.failed(&self.post, (*parcel).clone(), error)),
+                Ran::Later(future) => {
+                    self.running.set(self.running.get() + 1);
+                    Work::begin(&self.hub, &self.post, (*parcel).clone(), future, self.timeout, None);
+                }
+            }
+        }
+        station.list(&self.post);
     }
 
     #[cold]
@@ -205,7 +283,7 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> ListenerError {
     ListenerError::Panicked(text)
 }
 
-impl<S: Subject, C: Call<S>> Hears<S> for Seat<S, C> {
+impl<S: Subject> Hears<S> for Seat<S> {
     #[inline]
     fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
         if !self.plain.get() {
@@ -253,44 +331,28 @@ impl<S: Subject, C: Call<S>> Hears<S> for Seat<S, C> {
     }
 }
 
-impl<S: Subject, C: Call<S>> AnySeat for Seat<S, C> {
+impl<S: Subject> AnySeat for Seat<S> {
     fn post(&self) -> &Arc<Post> {
         &self.post
     }
 
     fn run(&self, station: &Rc<Station>, budget: usize) -> usize {
         let within = Within::nothing();
-        for run in 0..budget {
-            if self.running.get() >= self.concurrency {
-                self.listed.set(false);
-                return run;
-            }
-            let next = {
-                let mut queue = self.queue.borrow_mut();
-                let next = queue.pop_front();
-                self.post.set_waiting(queue.len());
-                next
-            };
-            let Some(parcel) = next else {
-                self.listed.set(false);
-                self.end_if_spent(station);
-                return run;
-            };
-            self.hub.made_room();
-            within.next(parcel.clone());
-            let ran = catch_unwind(AssertUnwindSafe(|| self.call.call(&self.scope(&parcel))));
-            match ran {
-                Ok(Ran::Done(Ok(()))) => self.post.counts.done(),
-                Ok(Ran::Done(Err(error))) => drop(self.hub.failed(&self.post, (*parcel).clone(), error)),
-                Ok(Ran::Later(future)) => {
-                    self.running.set(self.running.get() + 1);
-                    Work::begin(&self.hub, &self.post, (*parcel).clone(), future, self.timeout, None);
+        let mut ran = 0;
+        // Guarded all at once, and not each call by itself, which would cost as much as the call.
+        let mut at_hand = None;
+        loop {
+            let guarded = AssertUnwindSafe(|| self.run_next(station, &within, budget, &mut ran, &mut at_hand));
+            match (catch_unwind(guarded), at_hand.take()) {
+                (Ok(()), _) => return ran,
+                (Err(panic), Some(parcel)) => {
+                    let parcel: Rc<Waiting<S>> = parcel;
+                    drop(self.hub.failed(&self.post, (*parcel).clone(), panicked(panic)));
                 }
-                Err(panic) => drop(self.hub.failed(&self.post, (*parcel).clone(), panicked(panic))),
+                // None of the listener's: the `Drop` of an event, which the station tells.
+                (Err(panic), None) => resume_unwind(panic),
             }
         }
-        station.list(&self.post);
-        budget
     }
 
     fn ended_one(&self, station: &Station) {
@@ -337,7 +399,7 @@ impl<S: Subject, C: Call<S>> AnySeat for Seat<S, C> {
 
 /// A seat for JSON that hears a typed event.
 pub(crate) struct Viewer {
-    pub(crate) seat: Rc<dyn Hears<JsonEvent>>,
+    pub(crate) seat: Hearer<JsonEvent>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) post: Arc<Post>,
 }

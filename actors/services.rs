@@ -108,7 +108,28 @@ impl Services {
         self
     }
 
+    /// Starts them, waits for this signal, and shuts down, as [`ServicesHandle::run_until`] does. A signal that comes while
+    /// they start is heard at once: what has started is stopped, and what has not does not.
+    ///
+    /// # Errors
+    ///
+    /// Those of a start.
+    pub async fn run_until(self, signal: impl Shutdown) -> Result<ShutdownReport, ServicesError> {
+        let (shutdown, hurry) = signal.into_signals();
+        let mut shutdown = std::pin::pin!(shutdown);
+        let (handle, has_started) = self.start_unless(shutdown.as_mut()).await?;
+        if has_started {
+            shutdown.await;
+        }
+        Ok(handle.shut_down(hurry, has_started).await)
+    }
+
     async fn start(self) -> Result<ServicesHandle, ServicesError> {
+        Ok(self.start_unless(pending()).await?.0)
+    }
+
+    /// Starts them, and returns whether all have before this came.
+    async fn start_unless(self, shutdown: impl Future<Output = ()>) -> Result<(ServicesHandle, bool), ServicesError> {
         if !runtime::is_arbiter() {
             return Err(ServicesError::NoArbiter);
         }
@@ -125,6 +146,7 @@ impl Services {
             armed: true,
         };
         let deadline = runtime::after(runtime::now(), self.start_timeout);
+        let mut shutdown = std::pin::pin!(shutdown);
         for level in levels {
             let mut starting: Vec<Pin<Box<dyn Future<Output = Option<ServicesError>>>>> = Vec::new();
             let mut keepers = Vec::new();
@@ -142,7 +164,12 @@ impl Services {
             }
             handle.keepers.push(keepers);
             let left = deadline.saturating_duration_since(runtime::now());
-            let failed = match runtime::within(left, all(starting, Option::is_some)).await {
+            let started = runtime::within(left, all(starting, Option::is_some));
+            let started = match either(started, shutdown.as_mut()).await {
+                Either::First(started) => started,
+                Either::Second(()) => return Ok((handle, false)),
+            };
+            let failed = match started {
                 Some(started) => started.into_iter().flatten().next(),
                 None => {
                     waiting.iter().for_each(|child| child.interrupt());
@@ -157,7 +184,7 @@ impl Services {
             }
         }
         handle.watch = Some(Watch::begin(&handle.health, self.live_within));
-        Ok(handle)
+        Ok((handle, true))
     }
 }
 
@@ -254,24 +281,27 @@ impl ServicesHandle {
     pub async fn run_until(self, signal: impl Shutdown) -> ShutdownReport {
         let (shutdown, hurry) = signal.into_signals();
         shutdown.await;
-        self.shut_down(hurry).await
+        self.shut_down(hurry, true).await
     }
 
     /// Shuts down, as [`run_until`](Self::run_until) does.
     pub async fn shutdown(self) -> ShutdownReport {
-        self.shut_down(pending()).await
+        self.shut_down(pending(), true).await
     }
 
-    async fn shut_down(mut self, hurry: impl Future<Output = ()>) -> ShutdownReport {
+    async fn shut_down(mut self, hurry: impl Future<Output = ()>, has_started: bool) -> ShutdownReport {
         let began = runtime::now();
         let mut hurry = Hurry::new(hurry);
-        let mut drained = self.drain(&mut hurry).await;
+        // What waits for a service that has not started yet is not waited for.
+        let mut drained = !has_started || self.drain(&mut hurry).await;
         let late = self.stop(&mut hurry).await;
         if drained {
             drained = self.drain(&mut hurry).await;
         }
         let hurried = hurry.has_come;
-        let report = ShutdownReport { drained, hurried, late, services: self.statuses(), took: runtime::now() - began };
+        let left = if drained { 0 } else { self.bus.count_left() };
+        let took = runtime::now() - began;
+        let report = ShutdownReport { drained, left, hurried, late, services: self.statuses(), took };
         match report.is_clean() {
             true => log::debug!(target: "convoke::service", "{report}"),
             false => log::warn!(target: "convoke::service", "{report}"),

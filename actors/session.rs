@@ -103,10 +103,11 @@ impl<P: Payload> Session<P> {
 
     #[inline]
     pub(crate) fn next_answer(&mut self) -> Option<Pledged<P>> {
+        let inbox = &self.call.as_ref()?.inbox;
         if self.answers.is_empty() {
-            self.answers.refill(&self.call.as_ref()?.inbox);
+            self.answers.refill(inbox);
         }
-        self.answers.next()
+        self.answers.pop()
     }
 
     #[inline]

@@ -49,6 +49,9 @@ impl<F: Future<Output = ()>> Hurry<F> {
 pub struct ShutdownReport {
     /// Whether all that had been emitted or published was handled.
     pub drained: bool,
+    /// How many events still waited for a listener, or were under way, when the time was over: they are lost with the
+    /// process. What a route could not deliver is among them.
+    pub left: usize,
     /// Whether it was told to hurry.
     pub hurried: bool,
     /// The services that had not stopped when the time was over.
@@ -72,6 +75,9 @@ impl fmt::Display for ShutdownReport {
         write!(f, "{stopped} of {} services stopped after {:?}", self.services.len(), self.took)?;
         if !self.drained {
             f.write_str(", not all events were handled")?;
+        }
+        if self.left > 0 {
+            write!(f, ", {} of them are lost", self.left)?;
         }
         if !self.late.is_empty() {
             write!(f, ", too late: {}", self.late.join(", "))?;

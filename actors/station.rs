@@ -22,7 +22,7 @@ use crate::json_event::JsonEvent;
 use crate::listening::Seated;
 use crate::parcel::Subject;
 use crate::runtime::{self, Executor, Inbox, Intake, Refused, Task, TaskId, Turn, drop_quietly, quietly};
-use crate::seat::{AnySeat, Hears, Reader, Viewer, panicked};
+use crate::seat::{AnySeat, Hearer, Reader, Viewer, panicked};
 use crate::subscription::Post;
 
 /// How many events may be on their way from other threads to one arbiter: enough for bursts, and a bound on what an
@@ -112,7 +112,7 @@ impl fmt::Debug for Door {
 
 struct Row {
     seat: Rc<dyn AnySeat>,
-    /// An `Rc<dyn Hears<S>>` of the seat's own subject.
+    /// A `Hearer<S>` of the seat's own subject.
     own: Box<dyn Any>,
 }
 
@@ -202,18 +202,19 @@ impl Station {
     }
 
     /// The seat of a post, as it hears parcels of `S`.
-    pub(crate) fn hears<S: Subject>(&self, post: &Arc<Post>) -> Option<Rc<dyn Hears<S>>> {
+    pub(crate) fn hears<S: Subject>(&self, post: &Arc<Post>) -> Option<Hearer<S>> {
         let rows = self.rows.borrow();
         let row = rows.get(post.row as usize)?.as_ref().filter(|row| Arc::ptr_eq(row.seat.post(), post))?;
-        if let Some(own) = row.own.downcast_ref::<Rc<dyn Hears<S>>>() {
+        if let Some(own) = row.own.downcast_ref::<Hearer<S>>() {
             return Some(own.clone());
         }
-        if let Some(seat) = row.own.downcast_ref::<Rc<dyn Hears<JsonEvent>>>() {
-            return Some(Rc::new(Viewer { seat: seat.clone(), hub: self.hub.clone(), post: post.clone() }));
+        if let Some(seat) = row.own.downcast_ref::<Hearer<JsonEvent>>() {
+            let viewer = Viewer { seat: seat.clone(), hub: self.hub.clone(), post: post.clone() };
+            return Some(Hearer::Other(Rc::new(viewer)));
         }
         // A parcel of JSON for a typed seat: `S` is `JsonEvent`.
-        let reader: Rc<dyn Hears<JsonEvent>> = Rc::new(Reader(row.seat.clone()));
-        (&reader as &dyn Any).downcast_ref::<Rc<dyn Hears<S>>>().cloned()
+        let reader: Hearer<JsonEvent> = Hearer::Other(Rc::new(Reader(row.seat.clone())));
+        (&reader as &dyn Any).downcast_ref::<Hearer<S>>().cloned()
     }
 
     /// Looks whether somebody waits for rest, and whether there is still something to do.
@@ -331,23 +332,28 @@ struct Keeper {
 impl Keeper {
     /// Says whether something is left to do.
     fn work(&mut self, budget: usize) -> bool {
-        let station = &self.station;
-        if !station.door.inbox.is_empty() {
+        let Self { station, intake } = self;
+        let inbox = &station.door.inbox;
+        if !inbox.is_empty() {
             // Before it is taken out, or for a moment it would be nowhere for whoever looks from another thread.
             station.door.count();
         }
-        self.intake.refill(&station.door.inbox);
+        intake.refill(inbox);
         let mut left = budget;
         // Under a seed it decides whether somebody arrives or somebody is visited.
         if station.door.seeded
-            && !self.intake.is_empty()
+            && !intake.is_empty()
             && station.executor.choose(2) == 1
             && station.visit_one(1).is_some()
         {
             return true;
         }
         while left > 0 {
-            let Some(what) = self.intake.next() else { break };
+            if intake.is_empty() && intake.is_behind() {
+                // The same.
+                station.door.count();
+            }
+            let Some(what) = intake.next(inbox) else { break };
             station.take_in(what);
             left -= 1;
         }
@@ -355,7 +361,7 @@ impl Keeper {
             let Some(taken) = station.visit_one(left.min(VISIT)) else { break };
             left -= taken.clamp(1, left);
         }
-        !self.intake.is_empty() || !station.ready.borrow().is_empty()
+        !intake.is_empty() || intake.is_behind() || !station.ready.borrow().is_empty()
     }
 }
 
@@ -399,7 +405,7 @@ impl Drop for Keeper {
         // Struck before anything of the user's is dropped, so that whatever that does, nobody is left in the registry.
         posts.iter().for_each(|post| station.hub.strike(post));
         station.door.inbox.close();
-        while let Some(what) = self.intake.next() {
+        while let Some(what) = self.intake.pop() {
             drop_quietly(what);
         }
         station.resting.take().into_iter().for_each(drop_quietly);

@@ -13,6 +13,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::case::{self, Case, Keys};
 use crate::metadata::{Metadata, Secret};
 use crate::name::Name;
 use crate::runtime;
@@ -36,26 +37,31 @@ impl fmt::Display for WrongKey {
 
 impl Serialize for Metadata {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut keys = serializer.serialize_struct("Metadata", 13 + usize::from(self.causation.is_some()))?;
-        keys.serialize_field("containsPersonalData", &self.contains_personal_data)?;
-        keys.serialize_field("tracestate", self.trace.state())?;
-        keys.serialize_field("traceparent", &format_args!("{}", self.trace))?;
-        keys.serialize_field("authorization", self.authorization.expose())?;
-        keys.serialize_field("publishDate", &format_args!("{}", PublishDate(self.time)))?;
-        keys.serialize_field("entityId", self.entity_id.as_deref().unwrap_or_default())?;
-        keys.serialize_field("entityName", self.entity.as_str())?;
-        keys.serialize_field("publisherName", &*self.publisher)?;
-        keys.serialize_field("eventName", self.event.as_str())?;
-        keys.serialize_field("id", &format_args!("{}", self.id))?;
-        keys.serialize_field("topic", self.topic.as_str())?;
-        keys.serialize_field("version", &self.version)?;
-        keys.serialize_field("correlationId", &format_args!("{}", self.correlation))?;
-        match &self.causation {
-            Some(cause) => keys.serialize_field("causationId", &format_args!("{cause}"))?,
-            None => keys.skip_field("causationId")?,
-        }
-        keys.end()
+        write(self, Case::Camel.keys(), serializer)
     }
+}
+
+/// Writes metadata under these keys.
+pub(crate) fn write<S: Serializer>(metadata: &Metadata, keys: &Keys, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut to = serializer.serialize_struct("Metadata", 13 + usize::from(metadata.causation.is_some()))?;
+    to.serialize_field(keys.contains_personal_data, &metadata.contains_personal_data)?;
+    to.serialize_field(keys.tracestate, metadata.trace.state())?;
+    to.serialize_field(keys.traceparent, &format_args!("{}", metadata.trace))?;
+    to.serialize_field(keys.authorization, metadata.authorization.expose())?;
+    to.serialize_field(keys.publish_date, &format_args!("{}", PublishDate(metadata.time)))?;
+    to.serialize_field(keys.entity_id, metadata.entity_id.as_deref().unwrap_or_default())?;
+    to.serialize_field(keys.entity_name, metadata.entity.as_str())?;
+    to.serialize_field(keys.publisher_name, &*metadata.publisher)?;
+    to.serialize_field(keys.event_name, metadata.event.as_str())?;
+    to.serialize_field(keys.id, &format_args!("{}", metadata.id))?;
+    to.serialize_field(keys.topic, metadata.topic.as_str())?;
+    to.serialize_field(keys.version, &metadata.version)?;
+    to.serialize_field(keys.correlation_id, &format_args!("{}", metadata.correlation))?;
+    match &metadata.causation {
+        Some(cause) => to.serialize_field(keys.causation_id, &format_args!("{cause}"))?,
+        None => to.skip_field(keys.causation_id)?,
+    }
+    to.end()
 }
 
 impl<'de> Deserialize<'de> for Metadata {
@@ -70,7 +76,7 @@ impl<'de> Deserialize<'de> for Metadata {
 
 /// Reads metadata as the table over [`Metadata`] says.
 pub(crate) fn read(keys: Map<String, Value>) -> Result<Metadata, WrongKey> {
-    let mut keys = Keys(keys);
+    let mut keys = Found(keys);
     let id = keys.uuid("id").unwrap_or_else(runtime::new_id);
     Ok(Metadata {
         event: keys.text("eventName")?.into(),
@@ -89,11 +95,12 @@ pub(crate) fn read(keys: Map<String, Value>) -> Result<Metadata, WrongKey> {
     })
 }
 
-struct Keys(Map<String, Value>);
+/// The keys that came, in whichever case.
+struct Found(Map<String, Value>);
 
-impl Keys {
+impl Found {
     fn take(&mut self, key: &'static str) -> Option<Value> {
-        self.0.remove(key).filter(|value| !value.is_null())
+        case::take(&mut self.0, key)
     }
 
     fn text(&mut self, key: &'static str) -> Result<String, WrongKey> {
@@ -126,7 +133,9 @@ impl Keys {
     }
 
     fn flag(&mut self, key: &'static str) -> bool {
-        !matches!(self.take(key), None | Some(Value::Bool(false)))
+        let is_set = |value: Value| value != Value::Bool(false);
+        // As long as one says so, in whichever case.
+        std::iter::from_fn(|| self.take(key)).any(is_set)
     }
 
     /// Whoever cannot read a trace starts one: the standard, under "Processing Model for Working with Trace Context".

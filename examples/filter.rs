@@ -34,7 +34,6 @@ async fn work(name: &'static str, queue: Sqs) -> Result<WorkerHandle, Box<dyn Er
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let topic = Sns::topic("shop").create_if_missing().await?;
-    Sqs::queue("dead").create_if_missing().await?;
     let mails = Sqs::queue("mails").dead_letter_queue("dead").create_if_missing().await?;
     let stock = Sqs::queue("stock").dead_letter_queue("dead").create_if_missing().await?;
     topic.subscribe(&mails).filter("eventName", ["UserRegistered", "OrderPlaced"]).await?;

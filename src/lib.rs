@@ -164,6 +164,7 @@ mod shutdown;
 // An event outside of the process: route → codec → transport → worker.
 pub mod codec;
 mod inbox;
+mod leaving;
 mod retry;
 mod route;
 pub mod transport;

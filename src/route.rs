@@ -1,23 +1,22 @@
 //! How an event leaves the process: a route is a listener that hands what it hears to a publisher.
 //!
-//! `bus.rs → Route (does publisher/event match?) → codec.rs → Batcher → Publisher → a server`
+//! `bus.rs → Route (does publisher/event match?) → codec.rs → leaving.rs → Publisher → a server`
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::codec::{Codec, Wire};
+use crate::leaving::{Leaving, MAX_BATCH};
 use crate::retry::Retry;
-use crate::transport::{
-    Abilities, Attribute, Batcher, BoxFuture, Demand, ErrorKind, Packet, Publisher, TransportError,
-};
+use crate::transport::{Attribute, Demand, ErrorKind, Packet, Publisher, TransportError};
 use crate::{
-    Envelope, EventBus, Failure, Handled, JsonEvent, Listen, ListenError, Metadata, Overflow, Pattern, Patterns,
-    Permanent, Subscription, TopicError,
+    Envelope, EventBus, Handled, JsonEvent, Listen, ListenError, Metadata, Overflow, Pattern, Patterns, Subscription,
+    TopicError,
 };
 
-/// How many packets go to a publisher at a time, at the most.
-const MAX_BATCH: usize = 256;
+/// How much longer than its time a call may take, so that it ends with what the server said, and not without a reason.
+const GRACE: Duration = Duration::from_secs(1);
 
 type AttributeOf = Box<dyn Fn(&Envelope) -> Option<Attribute>>;
 type KeyOf = Box<dyn Fn(&Envelope) -> Option<String>>;
@@ -31,8 +30,10 @@ type PriorityOf = Box<dyn Fn(&Envelope) -> u8>;
 /// What has come from outside does not leave again, nor does what is local.
 ///
 /// A route is a listener. Who emits waits until the server has the event, and finds in the report if it does not; what is
-/// published waits in the route's queue, which is bounded, and goes in batches. While the server is away a route tries
-/// again, and what it has to give up becomes a [dead letter](EventBus::dead_letters) of the bus.
+/// published waits in the route's queue, which is bounded and refuses more, and goes in batches. While the server is away a
+/// route tries again, each event for as long as its [`timeout`](Self::timeout) from when its turn has come: so a route outlives
+/// a restart of its server. What it has to give up becomes a [dead letter](EventBus::dead_letters) of the bus, and what it
+/// still holds when an application has to end is counted in the report of that.
 ///
 /// ```
 /// use convoke::Route;
@@ -81,14 +82,14 @@ impl<P: Patterns> Route<P> {
             key: None,
             priority: None,
             delay: Duration::ZERO,
-            retry: Retry::exponential(Duration::from_millis(100)).longest(Duration::from_secs(5)).attempts(5),
-            timeout: Duration::from_secs(60),
+            retry: Retry::exponential(Duration::from_millis(100)).longest(Duration::from_secs(2)).attempts(u32::MAX),
+            timeout: Duration::from_secs(30),
             capacity: None,
             overflow: Overflow::Refuse,
         }
     }
 
-    /// Sets the form in which events leave. The default is [`Wire`].
+    /// Sets the form in which events leave. The default is [`Wire`](struct@Wire).
     pub fn codec(mut self, codec: impl Codec) -> Self {
         self.codec = Arc::new(codec);
         self
@@ -123,14 +124,16 @@ impl<P: Patterns> Route<P> {
         self
     }
 
-    /// Sets how often a server that cannot be reached is tried, and after which waits. The default is 5 attempts, with
-    /// waits of up to 100 ms, 200 ms and so on. What comes meanwhile waits behind, so that nothing is overtaken.
+    /// Sets how often a server that cannot be reached is tried, and after which waits. The default is to try until the
+    /// [`timeout`](Self::timeout), with waits of up to 100 ms, 200 ms and so on to 2 s. What comes meanwhile waits behind, so
+    /// that nothing is overtaken.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Sets how long it may take until the server has an event, with all attempts. The default is 60 s.
+    /// Sets how long it may take until the server has an event, with all attempts, from when it is its turn: 256 have theirs
+    /// at the same time, and what is published waits behind them without a limit of its own. The default is 30 s.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
@@ -185,25 +188,20 @@ impl<P: Patterns> Route<P> {
             key: self.key,
             priority: self.priority,
             delay: self.delay,
-            batcher: batcher(self.publisher, abilities, self.retry),
+            leaving: Leaving::by(self.publisher, self.timeout, self.retry),
         };
         let outward = std::rc::Rc::new(outward);
         let leave = async move |event: Arc<JsonEvent>, metadata: Metadata| -> Handled {
-            let packet = Arc::new(Waiting::new(outward.pack(Envelope::new(metadata, event.payload().clone()))));
-            let _waits = Waits(packet.clone());
             // It takes its place before anything is awaited, so that events leave in their order.
-            match outward.batcher.push(packet).await {
-                Some(Ok(())) => Ok(()),
-                Some(Err(error)) if error.is_temporary() => Err(error.into()),
-                Some(Err(error)) => Err(Permanent::new(error).into()),
-                None => Err(Failure::new("its runtime is gone")),
-            }
+            outward.leaving.push(outward.pack(Envelope::new(metadata, event.payload().clone()))).await
         };
+        // Zero is refused as for every listener.
+        let limit = if self.timeout.is_zero() { self.timeout } else { self.timeout.saturating_add(GRACE) };
         let mut listening = leave
             .when(|event: &JsonEvent| !event.is_foreign())
             .named(format!("route to {name}"))
             .concurrency(MAX_BATCH)
-            .timeout(self.timeout)
+            .timeout(limit)
             .overflow(self.overflow);
         if let Some(capacity) = self.capacity {
             listening = listening.capacity(capacity);
@@ -234,33 +232,7 @@ struct Outward {
     key: Option<KeyOf>,
     priority: Option<(u8, PriorityOf)>,
     delay: Duration,
-    batcher: Leaving,
-}
-
-/// What leaves next, many at a time.
-type Leaving = Batcher<Arc<Waiting>, Result<(), TransportError>>;
-
-/// A packet that waits to leave, until somebody takes it.
-struct Waiting(Mutex<Option<Packet>>);
-
-impl Waiting {
-    fn new(packet: Packet) -> Self {
-        Self(Mutex::new(Some(packet)))
-    }
-
-    fn take(&self) -> Option<Packet> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-/// Whoever waits for a packet to leave. When that takes too long, it does not leave any more: the emitter has been told so,
-/// and what nobody waits for would pile up for as long as the server is away.
-struct Waits(Arc<Waiting>);
-
-impl Drop for Waits {
-    fn drop(&mut self) {
-        drop(self.0.take());
-    }
+    leaving: Leaving,
 }
 
 impl Outward {
@@ -276,45 +248,6 @@ impl Outward {
         packet.delay = self.delay;
         packet
     }
-}
-
-fn batcher(publisher: Arc<dyn Publisher>, abilities: Abilities, retry: Retry) -> Leaving {
-    Batcher::new(MAX_BATCH.min(abilities.max_batch.saturating_mul(16)), move |waiting: Vec<Arc<Waiting>>| {
-        let publisher = publisher.clone();
-        let all: BoxFuture<'static, _> = Box::pin(async move {
-            let taken: Vec<_> = waiting.iter().map(|waiting| waiting.take()).collect();
-            let is_there: Vec<_> = taken.iter().map(Option::is_some).collect();
-            let packets: Vec<_> = taken.into_iter().flatten().collect();
-            let results = if packets.is_empty() { Vec::new() } else { publish(&*publisher, packets, retry).await };
-            let mut results = results.into_iter();
-            let gone = || Err(TransportError::new(ErrorKind::Closed, publisher.name(), "nobody waits for it any more"));
-            let result = |is_there| if is_there { results.next() } else { Some(gone()) };
-            // One that the publisher says nothing of has no result.
-            is_there.into_iter().map_while(result).collect()
-        });
-        all
-    })
-}
-
-/// Publishes these; those that could not be reached the server with again, in their order.
-async fn publish(publisher: &dyn Publisher, packets: Vec<Packet>, retry: Retry) -> Vec<Result<(), TransportError>> {
-    let mut results = publisher.publish(&packets).await;
-    for attempt in 1..retry.max_attempts() {
-        let is_left = |result: &Result<(), TransportError>| result.as_ref().is_err_and(TransportError::is_temporary);
-        let left: Vec<usize> = (0..results.len()).filter(|place| is_left(&results[*place])).collect();
-        let Some(Err(error)) = left.first().and_then(|place| results.get(*place)) else { break };
-        let wait = retry.wait(attempt, crate::__private::random());
-        log::warn!(
-            target: "convoke::route",
-            "{error}; {} of {} events are tried again after {wait:?}", left.len(), packets.len()
-        );
-        tokio::time::sleep(wait).await;
-        let again: Vec<_> = left.iter().filter_map(|place| packets.get(*place).cloned()).collect();
-        for (place, result) in left.into_iter().zip(publisher.publish(&again).await) {
-            results[place] = result;
-        }
-    }
-    results
 }
 
 impl<P: fmt::Debug> fmt::Debug for Route<P> {

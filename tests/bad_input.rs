@@ -76,6 +76,7 @@ async fn a_limit_of_zero() {
     assert_misconfigured(|| Broker::new(SECOND).max_open(0), ConfigError::ZeroLimit, text).await;
     assert_misconfigured(|| Broker::new(SECOND).max_waiting(0), ConfigError::ZeroLimit, text).await;
     assert_misconfigured(|| Broker::new(SECOND).max_members(0), ConfigError::ZeroLimit, text).await;
+    assert_misconfigured(|| Broker::new(SECOND).max_late(0), ConfigError::ZeroLimit, text).await;
 }
 
 async fn of_quorum_three(late_join: LateJoin) -> (Addr<Broker<u32>>, [EmitterHandle<u32>; 2]) {

@@ -12,6 +12,8 @@ mod rounds;
 mod policies;
 /// Rounds by key, and the limit on how many are open.
 mod keyed;
+/// Signals that come after their round, and the limit on how many rounds are remembered.
+mod late;
 /// Closures and actors that receive outcomes, and what becomes of those that fail.
 mod consumers;
 /// Actors of the user's own as emitters: summons, pledge, membership.
@@ -94,14 +96,34 @@ mod shutdown;
 
 /// Which events leave by which route, in which form, and what becomes of those that cannot.
 mod routes;
+/// Routes whose server is away: for how long they try, and where what waits is afterwards.
+mod routes_away;
 /// The worker over a queue in memory: how each delivery ends, and how the worker does.
 mod worker;
+/// What a worker does with a verdict that nobody stores: it is kept, and nobody hears the event again.
+mod worker_verdicts;
+/// How much memory a worker takes for what waits and for what is heard.
+mod worker_bounds;
+/// How a worker ends when the server is away, and what its report says of what it had.
+mod worker_end;
+/// A worker whose server says nothing, though it is asked.
+mod worker_silence;
+/// What a signal ends that comes while a worker or services start.
+mod starting;
+/// What a worker hears, of what its process died, and who is taken along: nobody.
+mod worker_attempts;
+/// What others get while a worker is paused or drains.
+mod worker_pause;
+/// Under a worker the server settles what fails, and the bus keeps no dead letter of it.
+mod final_letters;
 /// The queue in this process: every ability, and every fault of a server that a test can play.
 mod memory;
 /// The suite that every transport has to pass, over transports that are wrong.
 mod conformance;
 /// Every codec to the letter and back, what others write, and which form is which.
 mod codec;
+/// The keys of an envelope in camel, snake and Pascal case, read and written.
+mod wire_cases;
 /// Any bytes at any decoder; every limit at, below and above it; what is secret is in nothing that is shown.
 mod bytes;
 
@@ -132,5 +154,7 @@ mod bus_seeds;
 mod bus_load;
 /// A session that always has another message waiting closes on time.
 mod flood;
+/// Rounds and events in bursts from several threads, after which nobody pushes.
+mod hammer;
 /// A million rounds leave nothing behind; what an open round costs.
 mod load;

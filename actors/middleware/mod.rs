@@ -188,18 +188,18 @@ impl fmt::Debug for Next {
 }
 
 /// A listener with middleware around it.
-pub(crate) struct Ringed<C> {
+pub(crate) struct Ringed<S> {
     chain: Rc<[Arc<dyn Middleware>]>,
-    call: Rc<C>,
+    call: Rc<dyn ListenerCall<S>>,
 }
 
-impl<C> Ringed<C> {
-    pub(crate) fn new(chain: Vec<Arc<dyn Middleware>>, call: C) -> Self {
-        Self { chain: chain.into(), call: Rc::new(call) }
+impl<S: Subject> Ringed<S> {
+    pub(crate) fn new(chain: Vec<Arc<dyn Middleware>>, call: Box<dyn ListenerCall<S>>) -> Self {
+        Self { chain: chain.into(), call: call.into() }
     }
 }
 
-impl<S: Subject, C: ListenerCall<S>> ListenerCall<S> for Ringed<C> {
+impl<S: Subject> ListenerCall<S> for Ringed<S> {
     fn call(&self, scope: &Scope<'_, S>) -> Ran {
         let call = Call { parcel: scope.parcel.clone(), post: scope.post.clone(), hub: scope.hub.clone() };
         let listener = innermost(self.call.clone(), scope);
@@ -217,7 +217,7 @@ async fn concluded(handling: Handling) -> Result<(), ListenerError> {
 }
 
 /// Calls the listener itself, as often as a middleware wants.
-fn innermost<S: Subject, C: ListenerCall<S>>(call: Rc<C>, scope: &Scope<'_, S>) -> Rc<dyn Fn() -> Handling> {
+fn innermost<S: Subject>(call: Rc<dyn ListenerCall<S>>, scope: &Scope<'_, S>) -> Rc<dyn Fn() -> Handling> {
     let (parcel, hub, post) = (scope.parcel.clone(), scope.hub.clone(), scope.post.clone());
     Rc::new(move || {
         Box::pin(Innermost {
@@ -231,15 +231,15 @@ fn innermost<S: Subject, C: ListenerCall<S>>(call: Rc<C>, scope: &Scope<'_, S>) 
 }
 
 /// A call of the listener itself. Its panic is an error, so that a middleware sees it.
-struct Innermost<S, C> {
-    call: Rc<C>,
+struct Innermost<S> {
+    call: Rc<dyn ListenerCall<S>>,
     parcel: Arc<Parcel<S>>,
     hub: Arc<Hub>,
     post: Arc<Post>,
     under_way: Option<Pin<Box<dyn Step>>>,
 }
 
-impl<S: Subject, C: ListenerCall<S>> Future for Innermost<S, C> {
+impl<S: Subject> Future for Innermost<S> {
     type Output = Handled;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Handled> {

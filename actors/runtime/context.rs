@@ -204,6 +204,8 @@ pub(crate) struct Stage<A: Player> {
     actor: A,
     ctx: LocalContext<A>,
     futures: Vec<Spawned<A>>,
+    /// A timer became due while the actor waited for a future.
+    fired: bool,
 }
 
 impl<A: Player> Stage<A> {
@@ -221,7 +223,7 @@ impl<A: Player> Stage<A> {
             last_handle: SpawnHandle::default(),
         };
         let actor = make(&mut ctx);
-        Self { actor, ctx, futures: Vec::new() }
+        Self { actor, ctx, futures: Vec::new(), fired: false }
     }
 
     /// One input of the kind that the seed chooses; says whether there was one.
@@ -247,6 +249,7 @@ impl<A: Player> Stage<A> {
 
     /// As much as one poll may; says whether something is left.
     fn play(&mut self, turn: &Turn<'_>) -> bool {
+        self.fired |= turn.fired;
         if self.poll_waits(turn) {
             return false;
         }
@@ -258,7 +261,7 @@ impl<A: Player> Stage<A> {
             left = true;
             turn.executor.wake_all_of(turn.id);
         }
-        if turn.fired {
+        if std::mem::take(&mut self.fired) {
             self.run_timers(usize::MAX);
         }
         if turn.woken || !self.ctx.spawned.is_empty() || !self.ctx.cancelled.is_empty() {

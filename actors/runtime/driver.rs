@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::{Instant, Sleep};
 
 use super::executor::Executor;
+use super::gap::gap;
 use super::wake::Alarm;
 
 /// How many polls the executor makes before it lets the other tasks of the arbiter run.
@@ -32,7 +33,9 @@ impl Future for Driver {
         executor.busy.set(true);
         executor.settle_in();
         self.know(cx.waker());
+        gap();
         let rang = executor.take_remote();
+        gap();
         if rang {
             self.armed = None;
         }
@@ -47,10 +50,12 @@ impl Future for Driver {
             }
         }
         self.overdue = executor.is_ready();
+        gap();
         if self.overdue {
             cx.waker().wake_by_ref();
         } else {
             executor.busy.set(false);
+            gap();
             self.arm();
         }
         Poll::Pending

@@ -21,13 +21,15 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::driver::Driver;
+use super::gap::gap;
 use super::inbox::{Refused, swap};
 use super::seed::Seed;
 use super::timers::Timers;
 use super::wake::{Home, Remote, WakeHandle};
 
-/// How many inputs one actor handles in one poll; one under a seed, so that every order can be seen.
-pub(crate) const TURN: usize = 64;
+/// How many inputs one actor handles in one poll; one under a seed, so that every order can be seen. In the unit tests two,
+/// so that the model of the wakes soon has a turn that leaves something.
+pub(crate) const TURN: usize = if cfg!(test) { 2 } else { 64 };
 
 thread_local! {
     /// The executor whose actors run, or ran last, on this thread.
@@ -110,7 +112,15 @@ impl Executor {
         if !super::is_arbiter() {
             return None;
         }
-        let executor = Rc::new(Self {
+        let executor = Self::of(runtime);
+        HERE.set(Some(executor.clone()));
+        ALL.with_borrow_mut(|all| all.push(executor.clone()));
+        actix_rt::spawn(Driver::new(executor.clone()));
+        Some(executor)
+    }
+
+    pub(super) fn of(runtime: tokio::runtime::Id) -> Rc<Self> {
+        Rc::new(Self {
             runtime,
             state: RefCell::new(State {
                 table: Slab::new(),
@@ -122,11 +132,7 @@ impl Executor {
             busy: Cell::new(true),
             driver: RefCell::new(None),
             remote: Arc::new(Remote::default()),
-        });
-        HERE.set(Some(executor.clone()));
-        ALL.with_borrow_mut(|all| all.push(executor.clone()));
-        actix_rt::spawn(Driver::new(executor.clone()));
-        Some(executor)
+        })
     }
 
     /// Whether this is the executor whose actors run, or ran last, on this thread.
@@ -349,9 +355,12 @@ impl Executor {
         let Some(mut task) = row.task.take() else { return true };
         drop(state);
 
+        gap();
         super::step();
         let turn = Turn { executor: self, id, fired, woken };
-        match catch_unwind(AssertUnwindSafe(|| task.poll(&turn))) {
+        let polled = catch_unwind(AssertUnwindSafe(|| task.poll(&turn)));
+        gap();
+        match polled {
             Ok(Poll::Pending) => {
                 if let Some(row) = self.state.borrow_mut().table.get_mut(id.row as usize) {
                     row.task = Some(task);

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::executor::drop_quietly;
+use super::gap::gap;
 use super::wake::Home;
 
 /// Why an inbox did not take an input; the input is handed back.
@@ -28,34 +29,62 @@ pub(crate) fn swap<T>(pushed: &mut Vec<T>, batch: &mut VecDeque<T>) {
 
 /// What an actor has taken out of its inbox and not handled yet, in two queues that take turns: neither the actor's own
 /// thread nor the others can keep the other waiting.
+///
+/// A push to an inbox in which something waits wakes nobody, so a turn may end in two ways only: its budget is used up,
+/// and it has another; or [`next`](Self::next) has said that there is nothing, which it does only if the inbox was looked
+/// into after the last of what had been taken from it. Whatever is pushed after that look wakes the actor.
 pub(crate) struct Intake<T> {
     near: VecDeque<T>,
     far: VecDeque<T>,
     from_far: bool,
+    /// The last look left out a part of the inbox, because of what had been taken from there before.
+    behind: bool,
 }
 
 impl<T: 'static> Intake<T> {
     pub(crate) fn new() -> Self {
-        Self { near: VecDeque::new(), far: VecDeque::new(), from_far: false }
+        Self { near: VecDeque::new(), far: VecDeque::new(), from_far: false, behind: false }
     }
 
-    /// Looks into the inbox: once in a turn, for what is pushed later wakes the actor again.
+    /// Looks into the inbox: what is pushed later wakes the actor again. A part of it from which something is left here is
+    /// looked into by [`next`](Self::next), when that has been handled.
+    #[inline]
     pub(crate) fn refill(&mut self, inbox: &Inbox<T>) {
+        self.behind = !self.is_empty();
         if self.near.is_empty() {
             inbox.take_near(&mut self.near);
         }
+        gap();
         if self.far.is_empty() {
             inbox.take_far(&mut self.far);
         }
     }
 
+    /// The next input; none only if nothing waits in the inbox either, since the look with which the turn began.
     #[inline]
-    pub(crate) fn next(&mut self) -> Option<T> {
+    pub(crate) fn next(&mut self, inbox: &Inbox<T>) -> Option<T> {
+        let next = self.pop();
+        if next.is_some() || !self.is_behind() {
+            return next;
+        }
+        self.refill(inbox);
+        self.pop()
+    }
+
+    /// The next of what has been taken out, which says nothing of the inbox.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<T> {
         if self.far.is_empty() {
             return self.near.pop_front();
         }
         self.from_far = !self.from_far;
         if self.from_far || self.near.is_empty() { self.far.pop_front() } else { self.near.pop_front() }
+    }
+
+    /// Whether something may wait in the inbox that the last look has left out.
+    #[inline]
+    pub(crate) fn is_behind(&self) -> bool {
+        self.behind
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -147,6 +176,7 @@ impl<T: 'static> Inbox<T> {
     /// Moves what other threads have pushed into `batch`, which is empty.
     fn take_far(&self, batch: &mut VecDeque<T>) {
         if self.waiting.load(Ordering::Acquire) {
+            gap();
             let mut queue = self.lock();
             self.waiting.store(false, Ordering::Release);
             std::mem::swap(&mut queue.inputs, batch);

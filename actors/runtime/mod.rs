@@ -6,8 +6,11 @@
 mod context;
 mod driver;
 mod executor;
+mod gap;
 mod guarded;
 mod inbox;
+#[cfg(test)]
+mod interleavings;
 mod seed;
 mod steps;
 mod timers;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
 use super::executor::{Executor, HERE, TaskId};
+use super::gap::gap;
 
 /// The wakes that come from other threads, and the alarm of the timers.
 #[derive(Default)]
@@ -35,6 +36,7 @@ impl Remote {
         if !self.has_any() || !self.any.swap(false, Ordering::AcqRel) {
             return None;
         }
+        gap();
         let mut wakes = self.lock();
         Some((std::mem::take(&mut wakes.woken), std::mem::take(&mut wakes.rang)))
     }

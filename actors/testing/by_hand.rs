@@ -36,7 +36,7 @@ impl<P: Payload> Promise<P> {
     pub fn take(&self) -> Option<Promised<P>> {
         let mut answers = Intake::new();
         answers.refill(&self.0.inbox);
-        Some(match answers.next()? {
+        Some(match answers.pop()? {
             Pledged::Kept { payload, .. } => Promised::Kept(payload),
             Pledged::Vetoed { reason, .. } => Promised::Vetoed(reason),
             Pledged::Lost { .. } => Promised::Lost,

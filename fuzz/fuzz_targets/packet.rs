@@ -21,8 +21,10 @@ fuzz_target!(|bytes: &[u8]| {
         Err(error) => drop(error.to_string()),
         Ok(event) => {
             let roomy = EnvelopeLimits::default().bytes(usize::MAX).depth(127);
-            let codecs: [&dyn Codec; 5] = [
-                &Wire,
+            let codecs: [&dyn Codec; 7] = [
+                &Wire::camel(),
+                &Wire::snake(),
+                &Wire::pascal(),
                 &CloudEvents::structured(),
                 &CloudEvents::binary(),
                 &CloudEvents::binary_as(Binding::Kafka),

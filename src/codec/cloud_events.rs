@@ -42,7 +42,7 @@ pub(super) const ATTRIBUTES: [&str; 17] = [
 /// Writes events as CloudEvents 1.0: for consumers that speak this standard.
 ///
 /// *Structured* is the JSON format: the body is the whole event, and beside it stand `content-type` and the three names
-/// that [`Wire`](super::Wire) writes, for servers to filter by. *Binary* has the payload alone as its body; the event's
+/// that [`Wire`](struct@super::Wire) writes, for servers to filter by. *Binary* has the payload alone as its body; the event's
 /// attributes are the packet's, which servers can filter by, and there may be 17 of them: more than SNS and SQS take.
 ///
 /// | attribute | is | left out |

@@ -4,7 +4,7 @@
 //!
 //! | codec | what others see |
 //! |---|---|
-//! | [`Wire`] | `{"metadata": {…}, "payload": …}`, with three attributes |
+//! | [`Wire`](struct@Wire) | `{"metadata": {…}, "payload": …}`, with three attributes |
 //! | [`CloudEvents::structured`] | the JSON format of CloudEvents 1.0, with four attributes |
 //! | [`CloudEvents::binary`] | the payload alone; everything else is an attribute of CloudEvents 1.0 |
 //!
@@ -26,7 +26,7 @@ pub use wire::Wire;
 use crate::transport::Packet;
 use crate::{Envelope, EnvelopeError, EnvelopeLimits};
 
-/// Writes events for other processes. [`Wire`] is the default.
+/// Writes events for other processes. [`Wire`](struct@Wire) is the default.
 ///
 /// What a route adds, such as attributes to filter by, a key or a delay, it adds to the packet afterwards: no codec takes
 /// attributes away.

@@ -2,6 +2,8 @@
 //!
 //! `Envelope → {"metadata": …, "payload": …} and three names → Packet`
 
+use convoke_actors::__private::Case;
+
 use super::Codec;
 use crate::transport::{Attributes, Packet};
 use crate::{Envelope, Metadata};
@@ -12,23 +14,57 @@ pub(super) const NAMES: usize = 3;
 /// The form that services of this kind speak: the body is the [`Envelope`], and the attributes `entityName`,
 /// `publisherName` and `eventName` stand beside it, each unless it is empty.
 ///
+/// The keys of the envelope and of its metadata are written in one of three cases; the payload is always as it is, and so
+/// are the names of the attributes, by which servers filter. [`read`](super::read) takes all three, mixed too.
+///
+/// | | for whom | `eventName` is |
+/// |---|---|---|
+/// | [`Wire::camel`], the default | Convoke, and services that keep to what is documented of the envelope | `eventName` |
+/// | [`Wire::snake`] | the Python package that the envelope was made for: it reads snake and Pascal case alone | `event_name` |
+/// | [`Wire::pascal`] | the same, and services that expect what that package writes | `EventName` |
+///
 /// ```
 /// use convoke::codec::{self, Codec, Wire};
 /// use convoke::{Envelope, EnvelopeLimits, Metadata};
 /// use serde_json::json;
 ///
 /// let envelope = Envelope::new(Metadata::new("UserRegistered"), json!({"userId": 17}));
-/// let packet = Wire.write(&envelope);
-/// assert_eq!(packet.attributes.text("eventName"), Some("UserRegistered"));
-/// assert_eq!(codec::read(&packet, EnvelopeLimits::default())?, envelope);
+/// for wire in [Wire::camel(), Wire::snake(), Wire::pascal()] {
+///     let packet = wire.write(&envelope);
+///     assert_eq!(packet.attributes.text("eventName"), Some("UserRegistered"));
+///     assert_eq!(codec::read(&packet, EnvelopeLimits::default())?, envelope);
+/// }
 /// # Ok::<(), codec::CodecError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wire;
+pub struct Wire {
+    case: Case,
+}
+
+/// [`Wire::camel()`](struct@Wire), the default: short for those who need no other.
+#[expect(non_upper_case_globals, reason = "it stands for the one value that the type had")]
+pub const Wire: Wire = Wire::camel();
+
+impl Wire {
+    /// Writes keys in camel case, as in `eventName`.
+    pub const fn camel() -> Self {
+        Self { case: Case::Camel }
+    }
+
+    /// Writes keys in snake case, as in `event_name`.
+    pub const fn snake() -> Self {
+        Self { case: Case::Snake }
+    }
+
+    /// Writes keys in Pascal case, as in `EventName`.
+    pub const fn pascal() -> Self {
+        Self { case: Case::Pascal }
+    }
+}
 
 impl Codec for Wire {
     fn write(&self, envelope: &Envelope) -> Packet {
-        let mut packet = Packet::new(envelope.metadata.id.to_string(), envelope.to_vec());
+        let mut packet = Packet::new(envelope.metadata.id.to_string(), envelope.to_vec_in(self.case));
         packet.topic = envelope.metadata.topic.to_string();
         packet.attributes = names(&envelope.metadata);
         packet

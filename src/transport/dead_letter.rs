@@ -200,7 +200,7 @@ pub struct Redriven {
 
 /// Gives dead letters another chance: moves up to `most` of them from a dead-letter queue to where they came from, and
 /// returns when there are no more, when the server is away, or when it has refused 90 or more. That there are no more it
-/// knows from a [`receive`](Source::receive) which has waited in vain: a second with memory, 20 s with SQS.
+/// knows from a [`receive`](Source::receive) which has waited in vain: a second with memory, 9 s with SQS.
 ///
 /// One at which this is interrupted may be in both. A server that de-duplicates gets each under a new [id](Packet::id), or it
 /// would deliver none that was there a moment ago; the event in it keeps its own.

@@ -39,6 +39,21 @@ pub trait Receipt: Send + 'static {
     /// `Lost` if it is no longer ours: it comes again, or has.
     fn settle(self: Box<Self>, how: Settlement) -> BoxFuture<'static, Result<(), TransportError>>;
 
+    /// Settles it as [`settle`](Self::settle) does, with the packet that is in hand: for a transport whose server may have
+    /// lost what it lent. A delivery ends by this; the default lets the packet go.
+    ///
+    /// # Errors
+    ///
+    /// `Lost` if it is no longer ours: it comes again, or has; or, as the text then says, if it is gone.
+    fn settle_in_hand(
+        self: Box<Self>,
+        how: Settlement,
+        packet: Packet,
+    ) -> BoxFuture<'static, Result<(), TransportError>> {
+        drop(packet);
+        self.settle(how)
+    }
+
     /// Has the lease last so long from now. A transport without leases has nothing to do.
     ///
     /// # Errors
@@ -206,7 +221,7 @@ impl Delivery {
     /// Those of [`ack`](Self::ack).
     pub async fn settle(mut self, how: Settlement) -> Result<(), TransportError> {
         match self.receipt.take() {
-            Some(receipt) => receipt.settle(how).await,
+            Some(receipt) => receipt.settle_in_hand(how, std::mem::take(&mut self.packet)).await,
             None => Ok(()),
         }
     }
@@ -217,7 +232,8 @@ impl Drop for Delivery {
     fn drop(&mut self) {
         let Some(receipt) = self.receipt.take() else { return };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(receipt.settle(Settlement::Release));
+            let packet = std::mem::take(&mut self.packet);
+            runtime.spawn(receipt.settle_in_hand(Settlement::Release, packet));
         }
     }
 }

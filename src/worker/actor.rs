@@ -85,7 +85,8 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
-    /// Has it take nothing new until it is [resumed](Self::resume). What is here already is worked on.
+    /// Has it take nothing new until it is [resumed](Self::resume). What is being heard is finished, and what waits here is
+    /// given back: within a second others get it.
     ///
     /// # Errors
     ///
@@ -134,8 +135,16 @@ impl WorkerHandle {
     /// # Errors
     ///
     /// `Gone` if it has panicked, or its arbiter has ended.
-    pub async fn run_until(mut self, shutdown: impl Shutdown) -> Result<WorkerReport, WorkerError> {
+    pub async fn run_until(self, shutdown: impl Shutdown) -> Result<WorkerReport, WorkerError> {
         let (signal, hurry) = shutdown.into_signals();
+        self.run(signal, hurry).await
+    }
+
+    pub(super) async fn run(
+        mut self,
+        signal: impl Future<Output = ()>,
+        hurry: impl Future<Output = ()>,
+    ) -> Result<WorkerReport, WorkerError> {
         select! {
             biased;
             () = signal => {}

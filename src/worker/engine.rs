@@ -11,21 +11,26 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::select;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use super::Options;
 use super::fetch::{Arrival, Orders, fetch};
-use super::handling::handle;
+use super::gate::Gate;
+use super::handling::{Arrived, Tally, handle};
 use super::health::Stats;
+use super::kept::Kept;
+use super::keys::Keys;
 use super::lanes::Lanes;
+use super::load::Load;
 use super::meter::Meter;
 use super::pace::Pace;
+use super::reading::Look;
 use super::report::WorkerReport;
-use super::unburied::Unburied;
+use crate::EventBus;
 use crate::transport::Source;
-use crate::{EventBus, codec};
 
-/// How long it may take in the end to give back what is here, and to say goodbye to the server.
+/// How long it may take in the end to give back what is here and to say goodbye to the server; less, if a fifth of the time
+/// to drain is.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What a worker is told to do.
@@ -48,13 +53,27 @@ pub(crate) struct Shared {
     pub(crate) stats: Arc<Stats>,
     /// Of those that may be heard at the same time.
     pub(crate) slots: Semaphore,
+    pub(crate) gate: Rc<Gate>,
     pub(crate) pace: Option<Pace>,
     pub(crate) meter: Meter,
-    pub(crate) unburied: Unburied,
-    /// Nothing new is to begin.
-    pub(crate) draining: Flag,
+    pub(crate) keys: Keys,
+    pub(crate) load: Rc<Load>,
+    /// Verdicts that the server could not be told.
+    pub(crate) kept: Kept,
+    /// How many dead letters that nobody takes may wait here: so many that others come through.
+    pub(crate) graves: Semaphore,
     /// Nothing is to be waited for.
     pub(crate) hurried: Flag,
+    /// By when all is over, once it drains.
+    end_by: Cell<Option<Instant>>,
+}
+
+impl Shared {
+    /// By when the last words are spoken that begin now.
+    fn last_words(&self) -> Instant {
+        let end = Instant::now() + LAST_WORDS;
+        self.end_by.get().map_or(end, |end_by| end_by.min(end))
+    }
 }
 
 /// Is raised once, and seen by all who wait for it.
@@ -65,10 +84,6 @@ pub(crate) struct Flag {
 }
 
 impl Flag {
-    pub(crate) fn is_raised(&self) -> bool {
-        self.is_raised.get()
-    }
-
     pub(crate) async fn raised(&self) {
         let news = self.news.notified();
         if !self.is_raised.get() {
@@ -94,16 +109,21 @@ impl<S: Source> Engine<S> {
         let (orders, receiver) = watch::channel(Order::Run);
         let name: Arc<str> = source.name().into();
         let shared = Shared {
-            stats: Arc::new(Stats::new(name.clone(), options.progress_within)),
+            stats: Arc::new(Stats::new(name.clone(), options.progress_within, source.pulse())),
             meter: Meter::new(&name),
             name,
             bus,
             orders: receiver,
             slots: Semaphore::new(options.concurrency.min(Semaphore::MAX_PERMITS)),
             pace: options.rate.map(|(count, within)| Pace::new(count, within)),
-            unburied: Unburied::default(),
-            draining: Flag::default(),
+            keys: Keys::default(),
+            gate: Rc::new(Gate::new(options.total())),
+            load: Rc::new(Load::new(options.max_bytes_here)),
+            kept: Kept::default(),
+            // As many as are fetched at a time find room beside them.
+            graves: Semaphore::new((options.concurrency - 1).min(options.total() / 2).min(Semaphore::MAX_PERMITS)),
             hurried: Flag::default(),
+            end_by: Cell::new(None),
             options,
         };
         Self { source, shared: Rc::new(shared), orders }
@@ -122,19 +142,16 @@ impl<S: Source> Engine<S> {
         let Self { mut source, shared, orders } = self;
         // Whoever gives orders holds the other end: when all are gone, it drains.
         drop(orders);
-        let options = &shared.options;
-        let total = options.concurrency.saturating_add(options.prefetch.unwrap_or_default());
-        let room = Arc::new(Semaphore::new(total.min(Semaphore::MAX_PERMITS)));
         let (arrive, arrived) = mpsc::unbounded_channel();
-        let ended = {
-            let fetching = fetch(&mut source, &shared, room, arrive);
+        let whole = {
+            let fetching = fetch(&mut source, &shared, arrive);
             work(&shared, fetching, arrived).await
         };
-        if timeout(LAST_WORDS, source.close()).await.is_err() {
-            log::warn!(target: "convoke::worker", "{}: the server did not say goodbye within {LAST_WORDS:?}", shared.name);
+        if timeout_at(shared.last_words(), source.close()).await.is_err() {
+            log::warn!(target: "convoke::worker", "{}: the server did not say goodbye in time", shared.name);
         }
         shared.stats.end();
-        shared.stats.report(ended)
+        shared.stats.report(Drained { whole, took: shared.stats.draining_for() })
     }
 }
 
@@ -145,11 +162,12 @@ pub(crate) struct Drained {
     pub(crate) took: Duration,
 }
 
+/// Works until all that has come has ended; returns whether it could be finished.
 async fn work(
     shared: &Rc<Shared>,
     fetching: impl Future<Output = ()>,
     mut arrived: mpsc::UnboundedReceiver<Arrival>,
-) -> Drained {
+) -> bool {
     let mut fetching = pin!(fetching);
     let mut ending = pin!(ending(shared));
     let (mut fetched, mut all_here, mut end) = (false, false, None);
@@ -160,42 +178,49 @@ async fn work(
         select! {
             biased;
             arrival = arrived.recv(), if !all_here => match arrival {
-                Some((delivery, permit)) => {
-                    shared.stats.received();
-                    let read = codec::read(delivery.packet(), shared.options.limits);
-                    let key = shared.options.key.as_ref().zip(read.as_ref().ok());
-                    let turn = lanes.enter(key.and_then(|(key, envelope)| key(envelope)));
-                    let id = shared.options.inbox.as_ref().and(read.as_ref().ok());
-                    let copy = copies.enter(id.map(|envelope| envelope.metadata.id.to_string()));
-                    working.push(handle(shared.clone(), delivery, read, turn, copy, permit));
-                }
+                Some(arrival) => working.push(handle(shared.clone(), arrive(shared, arrival, &mut lanes, &mut copies))),
                 None => all_here = true,
             },
             Some(()) = working.next(), if !working.is_empty() => {}
             () = &mut fetching, if !fetched => fetched = true,
             () = &mut ending, if end.is_none() => {
                 end = Some(());
+                // A second signal leaves less time than there was.
+                shared.end_by.set(Some(shared.last_words()));
                 shared.hurried.raise();
-                // What is given back now has this much time for it.
-                let rest = async { while working.next().await.is_some() {} };
-                let _ = timeout(LAST_WORDS, rest).await;
-                working.clear();
-                fetched = true;
-                // What had come and nobody has looked at is given back as it is dropped.
+                // What had come and nobody has looked at is given back too.
+                while let Ok(arrival) = arrived.try_recv() {
+                    working.push(handle(shared.clone(), arrive(shared, arrival, &mut lanes, &mut copies)));
+                }
                 arrived.close();
+                // A part of the time that is left is for the goodbye. What has not ended by then is counted as lost.
+                let now = Instant::now();
+                let until = now + shared.last_words().saturating_duration_since(now) * 3 / 4;
+                let rest = async { while working.next().await.is_some() {} };
+                let _ = timeout_at(until, rest).await;
+                working.clear();
+                (fetched, all_here) = (true, true);
             }
         }
     }
-    let took = shared.stats.draining_for();
-    Drained { whole: end.is_none(), took }
+    end.is_none()
+}
+
+fn arrive(shared: &Rc<Shared>, arrival: Arrival, lanes: &mut Lanes, copies: &mut Lanes) -> Arrived {
+    let Arrival { delivery, room, alone } = arrival;
+    let tally = Tally::begin(shared);
+    let mut look = Look::at(delivery.packet(), shared);
+    let (turn, copy) = (lanes.enter(look.key.take()), copies.enter(look.id.take()));
+    Arrived { delivery, look, turn, copy, room, alone, tally }
 }
 
 /// Ready when the time to drain is over, or a second signal has come.
 async fn ending(shared: &Shared) {
     let mut orders = shared.orders.clone();
     let drain = orders.wait_for(|order| *order >= Order::Drain).await.map(|order| *order);
+    shared.end_by.set(Instant::now().checked_add(shared.options.drain_timeout));
     shared.stats.drain();
-    shared.draining.raise();
+    shared.gate.drain();
     if drain.is_ok_and(|order| order == Order::Hurry) {
         return;
     }
@@ -205,9 +230,11 @@ async fn ending(shared: &Shared) {
             std::future::pending::<()>().await;
         }
     };
-    let limit = Instant::now().checked_add(shared.options.drain_timeout);
-    match limit {
-        Some(limit) => drop(tokio::time::timeout_at(limit, hurried).await),
+    match shared.end_by.get() {
+        Some(end_by) => {
+            let last_words = LAST_WORDS.min(shared.options.drain_timeout / 5);
+            drop(timeout_at(end_by - last_words, hurried).await);
+        }
         None => hurried.await,
     }
 }

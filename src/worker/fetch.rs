@@ -1,16 +1,21 @@
-//! Fetches deliveries as long as there is room for them, and reconnects when the server was lost.
+//! Fetches deliveries as long as there is room for them, stops the server when it may not, and reconnects when it was lost.
 //!
-//! `room → Source::receive → engine.rs`, `error → wait → Source::open`
+//! `room → Source::receive → engine.rs`, `a pause, a suspect → Source::stop_lending → Gate`, `error → wait → Source::open`
 
-use std::sync::Arc;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::poll_immediate;
 use tokio::select;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::engine::{Order, Shared};
+use super::gate::Alone;
+use super::load::Weight;
+use super::suspects::{CAREFUL, is_suspect};
 use crate::retry::Retry;
 use crate::transport::{Delivery, Source, TransportError};
 
@@ -18,46 +23,87 @@ use crate::transport::{Delivery, Source, TransportError};
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// How long a server may take to lend nothing more: what waits here is given back only then.
+const STOP_WITHIN: Duration = Duration::from_secs(3);
+
 /// How often the server is asked how much waits there, if somebody measures.
 #[cfg(feature = "metrics")]
 const ASK_BACKLOG: Duration = Duration::from_secs(15);
 
 /// A delivery, and the room that it takes here.
-pub(crate) type Arrival = (Delivery, OwnedSemaphorePermit);
+pub(crate) struct Arrival {
+    pub(crate) delivery: Delivery,
+    pub(crate) room: Room,
+    /// It is a suspect, and nothing else may begin before it has ended.
+    pub(crate) alone: Option<Alone>,
+}
 
-/// Fetches until it is told to drain.
-pub(crate) async fn fetch<S: Source>(
-    source: &mut S,
-    shared: &Shared,
-    room: Arc<Semaphore>,
-    arrivals: UnboundedSender<Arrival>,
-) {
+/// What a delivery takes while it is here.
+pub(crate) struct Room {
+    _place: OwnedSemaphorePermit,
+    _weight: Weight,
+}
+
+/// Fetches until it is told to drain, and has the server lend nothing more then.
+pub(crate) async fn fetch<S: Source>(source: &mut S, shared: &Shared, arrivals: UnboundedSender<Arrival>) {
+    while_told(source, shared, arrivals).await;
+    if *shared.orders.borrow() == Order::Hurry {
+        shared.gate.set_lending(false);
+    }
+    stop(source, shared).await;
+}
+
+async fn while_told<S: Source>(source: &mut S, shared: &Shared, arrivals: UnboundedSender<Arrival>) {
     let mut orders = shared.orders.clone();
     let mut trouble = Trouble::default();
+    // How many are still fetched one by one: a process before this one may have died of the first.
+    let mut careful = 1_u32;
     loop {
         let order = *orders.borrow_and_update();
+        shared.gate.set_paused(order == Order::Pause);
         match order {
             Order::Run => {}
             Order::Pause => {
+                shared.stats.rest();
+                stop(source, shared).await;
                 // An error means that nobody will order anything any more.
                 if orders.changed().await.is_err() {
                     return;
                 }
                 continue;
             }
-            Order::Drain | Order::Hurry => return,
+            Order::Drain | Order::Hurry => {
+                shared.stats.rest();
+                return;
+            }
         }
+        if shared.gate.is_taken() {
+            shared.stats.rest();
+            stop(source, shared).await;
+            select! {
+                biased;
+                changed = orders.changed() => if changed.is_err() { return },
+                () = shared.gate.free() => {}
+            }
+            continue;
+        }
+        shared.gate.set_lending(true);
         let got = select! {
             biased;
             changed = orders.changed() => match changed {
                 Ok(()) => continue,
                 Err(_) => return,
             },
-            got = some(source, shared, &room, &mut trouble) => got,
+            got = some(source, shared, careful, &mut trouble) => got,
         };
         match got {
             Ok(lent) => {
-                for arrival in lent {
+                for mut arrival in lent {
+                    careful = careful.saturating_sub(1);
+                    if is_suspect(shared, &arrival.delivery) {
+                        careful = CAREFUL;
+                        arrival.alone = shared.gate.take();
+                    }
                     if arrivals.send(arrival).is_err() {
                         return;
                     }
@@ -66,36 +112,82 @@ pub(crate) async fn fetch<S: Source>(
             Err(error) => trouble.note(shared, &error),
         }
         #[cfg(feature = "metrics")]
-        measure_backlog(source, shared).await;
+        select! {
+            biased;
+            changed = orders.changed() => if changed.is_err() { return },
+            () = measure_backlog(source, shared) => {}
+        }
     }
+}
+
+/// Has the server lend nothing more to us; what waits here can then be given back, and goes to others.
+async fn stop<S: Source>(source: &mut S, shared: &Shared) {
+    if !shared.gate.is_lending() {
+        return;
+    }
+    let name = &shared.name;
+    match timeout(STOP_WITHIN, source.stop_lending()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            log::warn!(target: "convoke::worker", "{name}: what is lent to it ahead may come late to others: {error}");
+        }
+        Err(_) => {
+            log::warn!(
+                target: "convoke::worker",
+                "{name}: what is lent to it ahead may come late to others: the server said nothing within {STOP_WITHIN:?}"
+            );
+        }
+    }
+    shared.gate.set_lending(false);
 }
 
 /// Waits for room and for deliveries; after an error for a while, and until the source is open again.
 async fn some<S: Source>(
     source: &mut S,
     shared: &Shared,
-    room: &Arc<Semaphore>,
+    careful: u32,
     trouble: &mut Trouble,
 ) -> Result<Vec<Arrival>, TransportError> {
     let prefetch = shared.options.prefetch.unwrap_or_default();
-    let total = shared.options.concurrency.saturating_add(prefetch);
+    let total = shared.gate.places;
     if trouble.errors > 0 {
         tokio::time::sleep(trouble.wait()).await;
         source.open(total).await?;
     }
     // Many at a time: that is what servers and clients are fast at.
-    let least = prefetch.clamp(1, total).try_into().unwrap_or(u32::MAX);
-    // The semaphore is never closed.
-    let Ok(mut permits) = room.clone().acquire_many_owned(least).await else { return Ok(Vec::new()) };
+    // But not before one can begin, where others might be given back for it.
+    let least = if careful > 0 { prefetch.saturating_add(1).min(total) } else { prefetch.clamp(1, total) };
+    let least = least.try_into().unwrap_or(u32::MAX);
+    let room = &shared.gate.room;
+    let may = async {
+        // The semaphore is never closed.
+        let permits = room.clone().acquire_many_owned(least).await.ok();
+        (permits, shared.load.room().await)
+    };
+    let mut may = pin!(may);
+    let (permits, fitting) = match poll_immediate(may.as_mut()).await {
+        Some(may) => may,
+        None => {
+            // Whom nobody asks owes no answer.
+            shared.stats.rest();
+            may.await
+        }
+    };
+    let Some(mut permits) = permits else { return Ok(Vec::new()) };
     let more = room.available_permits().try_into().unwrap_or(u32::MAX);
     if let Ok(more) = room.clone().try_acquire_many_owned(more) {
         permits.merge(more);
     }
-    let lent = source.receive(permits.num_permits()).await?;
+    let most = if careful > 0 { 1 } else { permits.num_permits().min(fitting) };
+    shared.stats.ask();
+    let lent = source.receive(most).await?;
     trouble.is_over(shared);
-    shared.stats.progress();
-    let lent = lent.into_iter().filter_map(|delivery| Some((delivery, permits.split(1)?)));
-    Ok(lent.collect())
+    shared.stats.answered(lent.is_empty());
+    let arrival = |delivery: Delivery| {
+        let room = Room { _place: permits.split(1)?, _weight: shared.load.add(delivery.packet()) };
+        Some(Arrival { delivery, room, alone: None })
+    };
+    Ok(lent.into_iter().filter_map(arrival).collect())
 }
 
 /// How long it has not gone well.
@@ -133,7 +225,7 @@ impl Trouble {
 #[cfg(feature = "metrics")]
 async fn measure_backlog<S: Source>(source: &mut S, shared: &Shared) {
     if shared.meter.is_time_for_backlog(ASK_BACKLOG)
-        && let Ok(Ok(Some(waiting))) = tokio::time::timeout(Duration::from_secs(5), source.backlog()).await
+        && let Ok(Ok(Some(waiting))) = timeout(Duration::from_secs(5), source.backlog()).await
     {
         shared.meter.backlog(waiting);
     }

@@ -5,18 +5,22 @@
 use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
 
-use tokio::select;
-use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
-use tokio::time::{sleep, timeout};
+use tokio::sync::SemaphorePermit;
+use tokio::time::timeout;
 
 use super::OnUnknown;
 use super::engine::Shared;
+use super::fetch::Room;
+use super::gate::Alone;
+use super::held::{Held, Through};
+use super::kept::{Final, What};
 use super::lanes::{Before, Turn};
-use crate::codec::CodecError;
+use super::reading::Look;
+use super::storing::{keep, store};
+use super::{load, suspects};
 use crate::transport::{DeadReason, Delivery, ErrorKind, TransportError};
-use crate::{Envelope, ListenerError, Report, Uuid};
+use crate::{Envelope, ListenerError, Metadata, Report};
 
 /// How a delivery is to end.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub(crate) enum Verdict {
     Release,
     /// It is no longer ours.
     Lost,
+    /// It was found before, and the server could not be told.
+    Kept(Final),
 }
 
 impl Verdict {
@@ -40,152 +46,190 @@ impl Verdict {
     fn name(&self) -> &'static str {
         match self {
             Self::Done => "done",
-            Self::Duplicate => "duplicate",
+            Self::Duplicate | Self::Kept(Final { what: What::Done, .. }) => "duplicate",
             Self::Ignored => "ignored",
             Self::Retry(_) => "retried",
-            Self::Dead(..) => "dead",
+            Self::Dead(..) | Self::Kept(_) => "dead",
             Self::Release => "released",
             Self::Lost => "lost",
         }
     }
 }
 
-/// Handles one delivery. Its room here is taken until it is settled.
-pub(crate) async fn handle(
-    shared: Rc<Shared>,
-    mut delivery: Delivery,
-    read: Result<Envelope, CodecError>,
-    mut turn: Turn,
-    mut copy: Turn,
-    _room: OwnedSemaphorePermit,
-) {
-    let about = About::new(&delivery, &read);
-    let attempt = delivery.attempt();
-    let id = read.as_ref().ok().map(|envelope| envelope.metadata.id);
-    let verdict = held(&shared, &mut delivery, judge(&shared, read, attempt, &mut turn, &mut copy)).await;
+/// One delivery that has come.
+pub(crate) struct Arrived {
+    pub(crate) delivery: Delivery,
+    pub(crate) look: Look,
+    /// Behind those of its key, and behind its copies.
+    pub(crate) turn: Turn,
+    pub(crate) copy: Turn,
+    /// What it takes here until it is settled.
+    pub(crate) room: Room,
+    /// Nothing else is to be heard at the same time.
+    pub(crate) alone: Option<Alone>,
+    pub(crate) tally: Tally,
+}
+
+/// Handles one delivery. Its room here is taken until it is settled, and that of all others while it is heard alone.
+pub(crate) async fn handle(shared: Rc<Shared>, arrived: Arrived) {
+    let Arrived { delivery, look, mut turn, mut copy, room: _room, alone, tally } = arrived;
+    let mut about = About::new(&delivery);
+    let mut held = Held::new(delivery);
+    let verdict = judge(&shared, &mut held, look, (&mut turn, &mut copy), alone.as_ref(), &mut about).await;
     let verdict = match verdict {
-        Verdict::Retry(errors) if attempt >= shared.options.retry.max_attempts() => {
+        Verdict::Retry(errors) if held.delivery.attempt() >= shared.options.retry.max_attempts() => {
             Verdict::Dead(DeadReason::Exhausted, errors)
         }
         verdict => verdict,
     };
+    // A letter that nobody takes may take long: how it ended is known, and the others need not wait for that.
+    let _alone = alone.filter(|_| !matches!(verdict, Verdict::Dead(..) | Verdict::Kept(_)));
     let end = match verdict {
-        Verdict::Done | Verdict::Duplicate | Verdict::Ignored | Verdict::Dead(..) => Before::Settled,
+        Verdict::Done | Verdict::Duplicate | Verdict::Ignored | Verdict::Dead(..) | Verdict::Kept(_) => Before::Settled,
         Verdict::Retry(_) | Verdict::Release | Verdict::Lost => Before::HeldBack,
     };
     let name = verdict.name();
-    match settle(&shared, delivery, verdict, id, &about).await {
+    match settle(&shared, held, verdict, &about).await {
         Ok(()) => {
-            shared.stats.settled(name);
-            shared.meter.settled(name);
+            tally.settled(name);
             turn.end(end);
         }
         Err(error) => {
-            shared.stats.settled("lost");
-            shared.meter.settled("lost");
+            tally.settled("lost");
             log::warn!(target: "convoke::worker", "{about}: it comes again, as nobody could be told how it ended: {error}");
             turn.end(Before::HeldBack);
         }
     }
 }
 
+/// Counts one delivery, however it ends: whoever drops it could tell nobody.
+pub(crate) struct Tally {
+    shared: Rc<Shared>,
+    is_settled: bool,
+}
+
+impl Tally {
+    pub(crate) fn begin(shared: &Rc<Shared>) -> Self {
+        shared.stats.received();
+        Self { shared: shared.clone(), is_settled: false }
+    }
+
+    fn settled(mut self, how: &'static str) {
+        self.count(how);
+    }
+
+    fn count(&mut self, how: &'static str) {
+        self.is_settled = true;
+        self.shared.stats.settled(how);
+        self.shared.meter.settled(how);
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.count("lost");
+        }
+    }
+}
+
 /// What the log says of a delivery.
-struct About {
-    text: String,
+pub(crate) struct About {
+    source: String,
+    what: String,
+    attempt: u32,
 }
 
 impl About {
-    fn new(delivery: &Delivery, read: &Result<Envelope, CodecError>) -> Self {
+    fn new(delivery: &Delivery) -> Self {
         if !log::log_enabled!(target: "convoke::worker", log::Level::Warn) {
-            return Self { text: String::new() };
+            return Self { source: String::new(), what: String::new(), attempt: 0 };
         }
-        let (source, id, attempt) = (delivery.source(), &delivery.packet().id, delivery.attempt());
-        let text = match read {
-            Ok(Envelope { metadata, .. }) => {
-                format!("{source}: {} {}, attempt {attempt}", metadata.event, metadata.id)
-            }
-            Err(_) => format!("{source}: packet {id}, attempt {attempt}"),
-        };
-        Self { text }
+        let what = format!("packet {}", delivery.packet().id);
+        Self { source: delivery.source().to_owned(), what, attempt: delivery.attempt() }
+    }
+
+    /// It is this event.
+    fn is(&mut self, metadata: &Metadata) {
+        if !self.source.is_empty() {
+            self.what = format!("{} {}", metadata.event, metadata.id);
+        }
     }
 }
 
 impl std::fmt::Display for About {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.text)
+        write!(f, "{}: {}, attempt {}", self.source, self.what, self.attempt)
     }
 }
 
-/// Keeps the lease of a delivery while this is done; says so if that did not work out.
-async fn held(shared: &Shared, delivery: &mut Delivery, work: impl Future<Output = Verdict>) -> Verdict {
-    let mut work = pin!(work);
-    let mut hurried = pin!(shared.hurried.raised());
-    let Some(lease) = delivery.lease() else {
-        return select! {
-            biased;
-            verdict = &mut work => verdict,
-            () = &mut hurried => Verdict::Release,
-        };
-    };
-    // It runs from when the server has lent it, a little before it was here.
-    let mut wait = (lease / 2).saturating_sub(delivery.age());
-    loop {
-        select! {
-            biased;
-            verdict = &mut work => return verdict,
-            () = &mut hurried => return Verdict::Release,
-            () = sleep(wait) => {}
-        }
-        let extended = select! {
-            biased;
-            verdict = &mut work => return verdict,
-            extended = delivery.extend(lease) => extended,
-        };
-        wait = match extended {
-            Ok(()) => lease / 2,
-            Err(error) if error.kind() == ErrorKind::Lost => {
-                log::warn!(target: "convoke::worker", "{error}: somebody else may be at work on it too");
-                // What has begun is not begun twice here.
-                work.await;
-                return Verdict::Lost;
-            }
-            Err(error) => {
-                log::warn!(target: "convoke::worker", "{error}: its lease is tried to be extended again");
-                lease / 8
-            }
-        };
-    }
-}
-
-/// Has the listeners hear it, and says how it is to end.
+/// Waits until a delivery may be heard, has the listeners hear it, and says how it is to end.
 async fn judge(
     shared: &Shared,
-    read: Result<Envelope, CodecError>,
-    attempt: u32,
-    turn: &mut Turn,
-    copy: &mut Turn,
+    held: &mut Held,
+    look: Look,
+    (turn, copy): (&mut Turn, &mut Turn),
+    alone: Option<&Alone>,
+    about: &mut About,
 ) -> Verdict {
-    if turn.wait().await == Before::HeldBack {
-        return Verdict::Release;
-    }
-    // However the copy before this one ended: the inbox knows whether it was done.
-    copy.wait().await;
-    let Some(_slot) = begin(shared).await else { return Verdict::Release };
-    let envelope = match read {
-        Ok(envelope) => envelope,
-        Err(error) => return Verdict::Dead(DeadReason::Broken, vec![error.to_string()]),
+    let doom = suspects::doom(shared, &held.delivery);
+    // What is dead takes nobody along, and is not given back for one that might: it would be heard again.
+    let is_alone = alone.is_some() || doom.is_some();
+    let behind = async {
+        if turn.wait().await == Before::HeldBack {
+            return None;
+        }
+        // However the copy before this one ended: the inbox knows whether it was done.
+        copy.first().await;
+        Some(())
     };
-    if let Some(dead) = shared.unburied.take(envelope.metadata.id, attempt) {
-        return dead;
+    if let Err(verdict) = held.may(shared, is_alone, behind).await {
+        return verdict;
     }
-    let limit = shared.options.retry.max_attempts();
-    if attempt > limit {
-        let text = format!(
-            "{} attempts began and none came to an end: its process may have died of it, or nobody took its dead letter",
-            attempt - 1
-        );
-        return Verdict::Dead(DeadReason::Exhausted, vec![text]);
+    // Whatever was found before stands, and takes no slot.
+    if let Some(kept) = shared.kept.take(held.delivery.packet(), held.delivery.attempt()) {
+        return Verdict::Kept(kept);
     }
+    let bytes = load::parsed(held.delivery.packet());
+    let _place = match held.may(shared, is_alone, place(shared, alone, bytes)).await {
+        Ok(place) => place,
+        Err(verdict) => return verdict,
+    };
+    let doom = match alone {
+        None => doom,
+        Some(_) => match suspects::mark(shared, &mut held.delivery).await {
+            Ok(doom) => doom,
+            Err(verdict) => return verdict,
+        },
+    };
+    let envelope = match look.open(held.delivery.packet(), shared) {
+        Ok(envelope) => envelope,
+        Err(error) => return Verdict::Dead(DeadReason::Broken, vec![error]),
+    };
+    about.is(&envelope.metadata);
+    let mut hearing = pin!(hear(shared, envelope, doom));
+    match held.through(shared, hearing.as_mut()).await {
+        Through::Done(verdict) => verdict,
+        Through::Hurried => Verdict::Release,
+        Through::Lost => {
+            // What has begun is not begun twice here, and how it ends is not forgotten.
+            let verdict = hearing.await;
+            let what = match verdict {
+                Verdict::Done => Some(What::Done),
+                Verdict::Dead(reason, errors) => Some(dead(shared, &held.delivery, reason, errors)),
+                _ => None,
+            };
+            if let Some(what) = what {
+                let (id, attempt) = (shared.kept.fingerprint(held.delivery.packet()), held.delivery.attempt());
+                keep(shared, id, attempt, Final::new(what));
+            }
+            Verdict::Lost
+        }
+    }
+}
+
+/// Has the listeners hear it, unless it was done before or has come too often.
+async fn hear(shared: &Shared, envelope: Envelope, doom: Option<String>) -> Verdict {
     let done = shared.options.inbox.as_ref().map(|inbox| (inbox, envelope.metadata.id.to_string()));
     if let Some((inbox, id)) = &done {
         match guarded("inbox", async { inbox.seen(id).await }).await {
@@ -194,8 +238,13 @@ async fn judge(
             Err(error) => return Verdict::Retry(vec![format!("the inbox could not be asked: {error}")]),
         }
     }
+    // After the inbox: one that was done, by a process that died before it could say so, is not dead.
+    if let Some(text) = doom {
+        return Verdict::Dead(DeadReason::Exhausted, vec![text]);
+    }
     shared.meter.lag(&envelope.metadata);
-    let emission = match shared.bus.emit_envelope(envelope) {
+    // The server has it until it is settled, so the bus buries nothing of it.
+    let emission = match crate::__private::emit_held(&shared.bus, envelope) {
         Ok(emission) => emission,
         Err(error) => return unknown(shared, format!("nobody can know it, its metadata have no topic: {error}")),
     };
@@ -216,22 +265,20 @@ async fn judge(
     verdict
 }
 
-/// Waits until it may begin; `None` if nothing is to begin any more.
-async fn begin(shared: &Shared) -> Option<SemaphorePermit<'_>> {
-    let may_begin = async {
-        let slot = shared.slots.acquire().await;
-        if let Some(pace) = &shared.pace {
-            pace.turn().await;
-        }
-        slot
-    };
-    let slot = select! {
-        biased;
-        slot = may_begin => slot,
-        () = shared.draining.raised() => return None,
-    };
-    // An error means that there are no slots any more, which never happens.
-    slot.ok().filter(|_| !shared.draining.is_raised())
+/// A slot, and the memory for what is made of the packet.
+type Place<'a> = (SemaphorePermit<'a>, SemaphorePermit<'a>);
+
+/// Waits until it may begin.
+async fn place<'a>(shared: &'a Shared, alone: Option<&Alone>, bytes: usize) -> Option<Place<'a>> {
+    if let Some(alone) = alone {
+        alone.wait().await;
+    }
+    // There is none if there are no slots any more, which never happens.
+    let slot = shared.slots.acquire().await.ok()?;
+    if let Some(pace) = &shared.pace {
+        pace.turn().await;
+    }
+    Some((slot, shared.load.parse(bytes).await?))
 }
 
 fn unknown(shared: &Shared, text: String) -> Verdict {
@@ -261,67 +308,38 @@ fn verdict_of(shared: &Shared, report: &Report) -> Verdict {
     Verdict::Retry(errors)
 }
 
-async fn settle(
-    shared: &Shared,
-    delivery: Delivery,
-    verdict: Verdict,
-    id: Option<Uuid>,
-    about: &About,
-) -> Result<(), TransportError> {
+async fn settle(shared: &Shared, held: Held, verdict: Verdict, about: &About) -> Result<(), TransportError> {
+    let delivery = &held.delivery;
     match verdict {
-        Verdict::Done | Verdict::Duplicate | Verdict::Ignored => delivery.ack().await,
+        Verdict::Done => store(shared, held, Final::new(What::Done), about).await,
+        Verdict::Duplicate | Verdict::Ignored => held.delivery.ack().await,
         Verdict::Retry(errors) => {
             let wait = shared.options.retry.wait(delivery.attempt(), crate::__private::random());
             log::debug!(target: "convoke::worker", "{about}: {}; it comes again after {wait:?}", errors.join("; "));
-            delivery.retry_after(wait).await
+            held.delivery.retry_after(wait).await
         }
         Verdict::Dead(reason, errors) => {
             log::warn!(target: "convoke::worker", "{about}: {reason}: {}; it is a dead letter", errors.join("; "));
-            let attempt = delivery.attempt();
-            let buried = bury(shared, delivery, reason, errors.clone()).await;
-            if let (Err(_), Some(id)) = (&buried, id) {
-                shared.unburied.add(id, attempt, reason, errors);
-            }
-            buried
+            let what = dead(shared, delivery, reason, errors);
+            store(shared, held, Final::new(what), about).await
         }
-        Verdict::Release | Verdict::Lost => delivery.release().await,
+        Verdict::Kept(verdict) => store(shared, held, verdict, about).await,
+        Verdict::Release | Verdict::Lost => held.delivery.release().await,
     }
 }
 
-/// First the dead letter, then the acknowledgement: whatever happens in between, it is in one place at least.
-async fn bury(
-    shared: &Shared,
-    delivery: Delivery,
-    reason: DeadReason,
-    errors: Vec<String>,
-) -> Result<(), TransportError> {
-    let Some(publisher) = &shared.options.dead_letters else { return delivery.dead_letter(reason, errors).await };
-    let abilities = publisher.abilities();
-    let record = delivery.record(reason, errors);
-    let died = record.time;
-    let mut letter = record.bury(delivery.packet().clone(), abilities.max_attributes, abilities.max_bytes);
-    if abilities.deduplicates {
-        // One that was redriven and dies once more is another letter.
-        letter.id = format!("{}-{died}", letter.id);
-    }
-    let silent =
-        || TransportError::new(ErrorKind::Protocol, publisher.name(), "it did not say whether it took a packet");
-    let publish = async {
-        let taken = publisher.publish(std::slice::from_ref(&letter)).await.pop();
-        taken.unwrap_or_else(|| Err(silent()))
-    };
-    match guarded(publisher.name(), publish).await {
-        Ok(()) => delivery.ack().await,
-        Err(error) => {
-            // It is dead all the same: the next attempt only tries to bury it.
-            delivery.retry_after(shared.options.retry.limit(1).max(Duration::from_secs(1))).await?;
-            Err(error)
-        }
-    }
+/// It has had no more attempts than it may, however often it was lent.
+fn dead(shared: &Shared, delivery: &Delivery, reason: DeadReason, errors: Vec<String>) -> What {
+    let mut record = delivery.record(reason, errors);
+    record.attempts = record.attempts.min(shared.options.retry.max_attempts());
+    What::Dead(Box::new(record))
 }
 
 /// What is not ours may panic, as a listener may: that costs an attempt, and not the worker.
-async fn guarded<T>(name: &str, what: impl Future<Output = Result<T, TransportError>>) -> Result<T, TransportError> {
+pub(crate) async fn guarded<T>(
+    name: &str,
+    what: impl Future<Output = Result<T, TransportError>>,
+) -> Result<T, TransportError> {
     let panicked = |text| TransportError::new(ErrorKind::Protocol, name, format!("panicked: {text}"));
     crate::__private::guarded(what).await.unwrap_or_else(|text| Err(panicked(text)))
 }

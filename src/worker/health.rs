@@ -12,12 +12,17 @@ use tokio::time::Instant;
 
 use super::engine::Drained;
 use super::report::WorkerReport;
+use crate::transport::Pulse;
 
 /// What a worker counts.
 pub(crate) struct Stats {
     name: Arc<str>,
     began: Instant,
     progress_within: Duration,
+    /// When the server said something last, if the source can tell.
+    pulse: Option<Pulse>,
+    /// Since when it is waited for a word of the server, in milliseconds since it began, plus one; 0 while it is not asked.
+    asked: AtomicU64,
     /// When there was progress last, in milliseconds since it began; the same of the drain, plus one.
     progress: AtomicU64,
     draining: AtomicU64,
@@ -32,14 +37,22 @@ pub(crate) struct Stats {
     dead: AtomicU64,
     released: AtomicU64,
     lost: AtomicU64,
+    kept: AtomicU64,
     heard: AtomicU64,
 }
+
+/// How long a server may be silent whose source cannot tell when it spoke: a receive waits for 20 s at most.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// How a worker is.
 ///
 /// It is healthy if it makes progress: it has heard from the server, even that nothing waits, or has settled a delivery,
 /// within its [`progress_within`](crate::Worker::progress_within). Listeners that hang, a server that is gone, and a loop
 /// that stands still are all the same to it; being paused is no fault.
+///
+/// A server that is asked and says nothing is sooner found out: within 15 s, or for one that answers after a wait of its own,
+/// as SQS does, 10 s after that. A time-out of our own is no word of the server. While there is no room here for more,
+/// nobody asks it, and its silence is no fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct WorkerHealth {
@@ -75,11 +88,13 @@ impl fmt::Display for WorkerHealth {
 }
 
 impl Stats {
-    pub(crate) fn new(name: Arc<str>, progress_within: Duration) -> Self {
+    pub(crate) fn new(name: Arc<str>, progress_within: Duration, pulse: Option<Pulse>) -> Self {
         Self {
             name,
             began: Instant::now(),
             progress_within,
+            pulse,
+            asked: AtomicU64::new(0),
             progress: AtomicU64::new(0),
             draining: AtomicU64::new(0),
             connected: AtomicBool::new(true),
@@ -93,6 +108,7 @@ impl Stats {
             dead: AtomicU64::new(0),
             released: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
             heard: AtomicU64::new(0),
         }
     }
@@ -103,6 +119,39 @@ impl Stats {
 
     pub(crate) fn progress(&self) {
         self.progress.store(self.millis(), Ordering::Relaxed);
+    }
+
+    /// It waits for a word of the server from now on, if it does not already.
+    pub(crate) fn ask(&self) {
+        if self.asked.load(Ordering::Relaxed) == 0 {
+            self.asked.store(self.millis() + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// It waits for no word.
+    pub(crate) fn rest(&self) {
+        self.asked.store(0, Ordering::Relaxed);
+    }
+
+    /// A receive has brought something, or no error at least: that is word of the server unless the source knows better.
+    pub(crate) fn answered(&self, is_empty: bool) {
+        if self.pulse.is_none() || !is_empty {
+            self.progress();
+            self.asked.store(self.millis() + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// How long it has waited for a word of the server, and whether that is too long.
+    fn silence(&self) -> Option<(Duration, bool)> {
+        let asked = self.asked.load(Ordering::Relaxed).checked_sub(1)?;
+        let waited = Duration::from_millis(self.millis().saturating_sub(asked));
+        Some(match &self.pulse {
+            Some(pulse) => {
+                let waited = waited.min(pulse.since());
+                (waited, waited > pulse.silence())
+            }
+            None => (waited, waited > SILENCE),
+        })
     }
 
     pub(crate) fn set_connected(&self, connected: bool) {
@@ -141,6 +190,11 @@ impl Stats {
         self.progress();
     }
 
+    /// A verdict could not be stored, and is kept.
+    pub(crate) fn kept(&self) {
+        self.kept.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn drain(&self) {
         self.draining.store(self.millis() + 1, Ordering::Relaxed);
     }
@@ -161,15 +215,19 @@ impl Stats {
         let settled =
             [&self.done, &self.duplicates, &self.ignored, &self.retried, &self.dead, &self.released, &self.lost];
         let settled = settled.into_iter().map(get).sum::<u64>();
+        let silence = self.silence();
         let since_progress = Duration::from_millis(self.millis().saturating_sub(get(&self.progress)));
+        // Where nothing waits, a word of the server is all the progress that there can be.
+        let since_progress = silence.map_or(since_progress, |(silent, _)| since_progress.min(silent));
+        let is_silent = silence.is_some_and(|(_, too_long)| too_long);
         let (paused, ended) = (self.paused.load(Ordering::Relaxed), self.ended.load(Ordering::Relaxed));
         let (in_flight, here) = (get(&self.heard), get(&self.received).saturating_sub(settled));
         // With nothing here, a pause is all there is to do.
         let resting = paused && here == 0;
         WorkerHealth {
             source: self.name.to_string(),
-            healthy: !ended && (resting || since_progress <= self.progress_within),
-            connected: self.connected.load(Ordering::Relaxed),
+            healthy: !ended && (resting || since_progress <= self.progress_within && !is_silent),
+            connected: self.connected.load(Ordering::Relaxed) && !is_silent,
             paused,
             ended,
             since_progress,
@@ -190,6 +248,7 @@ impl Stats {
             dead: get(&self.dead),
             released: get(&self.released),
             lost: get(&self.lost),
+            kept: get(&self.kept),
             drained: drained.whole,
             took: drained.took,
         }

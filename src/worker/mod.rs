@@ -6,28 +6,39 @@ mod actor;
 mod engine;
 mod error;
 mod fetch;
+mod gate;
 mod handling;
 mod health;
+mod held;
+mod kept;
+mod keys;
 mod lanes;
+mod load;
 mod meter;
 mod pace;
+mod reading;
 mod report;
-mod unburied;
+mod storing;
+mod suspects;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::select;
+
 use crate::inbox::Inbox;
 use crate::retry::Retry;
-use crate::transport::{Demand, ErrorKind, Publisher, Source, TransportError};
+use crate::transport::{Demand, ErrorKind, Packet, Publisher, Source, TransportError};
 use crate::{Envelope, EnvelopeLimits, EventBus, Shutdown};
 
 pub use actor::{WorkerActor, WorkerHandle};
 use engine::Engine;
 pub use error::WorkerError;
 pub use health::WorkerHealth;
+use reading::Codec;
 pub use report::WorkerReport;
 
 /// What becomes of an event that nobody here listens to.
@@ -55,10 +66,19 @@ pub(crate) struct Options {
     progress_within: Duration,
     on_unknown: OnUnknown,
     limits: EnvelopeLimits,
+    codec: Codec,
+    max_bytes_here: usize,
     key: Option<KeyOf>,
     rate: Option<(u32, Duration)>,
     dead_letters: Option<Arc<dyn Publisher>>,
     inbox: Option<Arc<dyn Inbox>>,
+}
+
+impl Options {
+    /// How many may be here.
+    fn total(&self) -> usize {
+        self.concurrency.saturating_add(self.prefetch.unwrap_or_default())
+    }
 }
 
 /// Takes deliveries from a server and has the listeners of a bus hear them: at least once each.
@@ -76,9 +96,16 @@ pub(crate) struct Options {
 /// | and no attempts are left; or all that failed are [`Permanent`](crate::Permanent), or cannot read the payload | dead letter |
 /// | nobody listens to it | dead letter, or as [`on_unknown`](Self::on_unknown) says |
 /// | it is no event, or beyond the [limits](Self::limits) | dead letter |
-/// | it waits here when the worker drains | release |
+/// | it waits here when the worker is paused or drains | release |
 ///
 /// While a delivery is here, its lease is extended, so that listeners may take longer than it lasts.
+///
+/// An attempt is what was heard. A delivery that was lent more often than it has attempts, and of which nobody has said how
+/// that ended, was here when a process died: of it, or of another one. It is heard once more, *alone*: all that waits here is
+/// given back first, what is being heard is finished, and the server notes it before the listeners are called. If the process
+/// dies of it again, it is a dead letter, and those that were fetched with it are done. Where a server has no place for
+/// that note, a delivery is heard alone for 10 lendings more
+/// ([`UNHEARD_ATTEMPTS`](crate::transport::UNHEARD_ATTEMPTS)).
 ///
 /// ```no_run
 /// use convoke::prelude::*;
@@ -114,10 +141,12 @@ impl<S: Source> Worker<S> {
             prefetch: None,
             retry: Retry::default(),
             timeout: None,
-            drain_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(20),
             progress_within: Duration::from_secs(60),
             on_unknown: OnUnknown::default(),
             limits: EnvelopeLimits::default(),
+            codec: reading::any(),
+            max_bytes_here: 64 * 1024 * 1024,
             key: None,
             rate: None,
             dead_letters: None,
@@ -172,7 +201,9 @@ impl<S: Source> Worker<S> {
     /// other keys go on. The key is made of the event; `None` is an event without order.
     ///
     /// The server has to keep that order too, or this fails at the start: an event that is to be tried again holds back
-    /// those of its key.
+    /// those of its key. It keeps the order of *its* keys, those by which the event was published
+    /// ([`Route::ordered_by`](crate::Route::ordered_by)): publish by the same key, or by a coarser one. Of an event whose
+    /// packet has none, or has others, the order is nobody's, and a warning names it once.
     pub fn ordered_by(mut self, key: impl Fn(&Envelope) -> Option<String> + 'static) -> Self {
         self.options.key = Some(Arc::new(move |envelope| {
             catch_unwind(AssertUnwindSafe(|| key(envelope))).unwrap_or_else(|_| {
@@ -204,7 +235,43 @@ impl<S: Source> Worker<S> {
         self
     }
 
-    /// Sets how long a shutdown waits for what is being heard. The default is 30 s.
+    /// Has packets read by this, and not by [`codec::read`](crate::codec::read): for a form that is none of ours. Its error is
+    /// what the dead letter says, so it should quote nothing that may be personal. What is beyond the bytes of the
+    /// [limits](Self::limits) it does not see; what else they bound is up to it.
+    ///
+    /// ```no_run
+    /// # use convoke::prelude::*;
+    /// # use convoke::transport::{Memory, Packet};
+    /// # use convoke::{Envelope, Worker, codec};
+    /// # let bus = EventBus::default();
+    /// let worker = Worker::new(Memory::queue("orders"), &bus).codec(|packet, limits| {
+    ///     // Somebody writes an XML comment above the JSON.
+    ///     let from = packet.body.iter().position(|byte| *byte == b'{').unwrap_or_default();
+    ///     Envelope::from_slice_within(&packet.body[from..], limits)
+    /// });
+    /// ```
+    pub fn codec<E: fmt::Display>(
+        mut self,
+        read: impl Fn(&Packet, EnvelopeLimits) -> Result<Envelope, E> + 'static,
+    ) -> Self {
+        self.options.codec = reading::of(read);
+        self
+    }
+
+    /// Sets how many bytes may be here: of packets as they came, and as much again of what is made of those that are heard,
+    /// which in JSON may be a hundred times as large. The default is 64 MiB each.
+    ///
+    /// Beyond it the worker asks the server for nothing, or has less heard at the same time than it may. One delivery always
+    /// passes, however large. What one request to the server brings may go beyond it, if it is larger than what came before.
+    pub fn max_bytes_here(mut self, bytes: usize) -> Self {
+        self.options.max_bytes_here = bytes;
+        self
+    }
+
+    /// Sets how long a shutdown may take in all. The default is 20 s, well under the 30 s after which Kubernetes kills.
+    ///
+    /// What is being heard may go on until a fifth of it is left, 5 s at most: in that, what has not ended is given back, and
+    /// the connection closed.
     pub fn drain_timeout(mut self, limit: Duration) -> Self {
         self.options.drain_timeout = limit;
         self
@@ -223,24 +290,40 @@ impl<S: Source> Worker<S> {
     ///
     /// `NoArbiter`; `NoDeadLetters` if they have no queue; `Transport` if the server cannot do what was asked of it, or
     /// cannot be reached.
-    pub async fn start(mut self) -> Result<WorkerHandle, WorkerError> {
-        self.check()?;
-        let prefetch = self.options.prefetch.unwrap_or(self.options.concurrency);
-        self.options.prefetch = Some(prefetch);
-        self.source.attempts(self.options.retry.max_attempts());
-        self.source.open(self.options.concurrency.saturating_add(prefetch)).await?;
-        log::debug!(target: "convoke::worker", "{}: a worker starts", self.source.name());
-        Ok(actor::start(Engine::new(self.source, self.bus, self.options)))
+    pub async fn start(self) -> Result<WorkerHandle, WorkerError> {
+        Ok(actor::start(self.into_engine().await?))
     }
 
-    /// Works until this signal. Then it takes nothing new, gives back what waits here, and finishes what is being heard,
-    /// for as long as its [drain timeout](Self::drain_timeout); a second signal ends that at once.
+    /// Connects, and is ready to run.
+    pub(crate) async fn into_engine(mut self) -> Result<Engine<S>, WorkerError> {
+        self.check()?;
+        self.options.prefetch.get_or_insert(self.options.concurrency);
+        self.source.attempts(self.options.retry.max_attempts());
+        self.source.open(self.options.total()).await?;
+        log::debug!(target: "convoke::worker", "{}: a worker starts", self.source.name());
+        Ok(Engine::new(self.source, self.bus, self.options))
+    }
+
+    /// Works until this signal. Then it takes nothing new, gives back what waits here, so that others get it at once, and
+    /// finishes what is being heard, for as long as its [drain timeout](Self::drain_timeout); a second signal ends that at
+    /// once. A signal that comes while it starts ends that at once.
     ///
     /// # Errors
     ///
     /// Those of [`start`](Self::start). A server that is lost later is waited for.
     pub async fn run_until(self, shutdown: impl Shutdown) -> Result<WorkerReport, WorkerError> {
-        self.start().await?.run_until(shutdown).await
+        let (signal, hurry) = shutdown.into_signals();
+        let mut signal = pin!(signal);
+        let nothing = WorkerReport::of_nothing(self.source.name());
+        let handle = select! {
+            biased;
+            () = &mut signal => {
+                log::debug!(target: "convoke::worker", "{}: it was to end before it had started", nothing.source);
+                return Ok(nothing);
+            }
+            started = self.start() => started?,
+        };
+        handle.run(signal, hurry).await
     }
 
     /// Whether the server can do what is asked of it.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// What a worker has done since its start. Each delivery counts once.
+/// What a worker has done since its start. Each delivery counts once: `received` is the sum of all that follow, but for those
+/// that are still here, and for `kept`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct WorkerReport {
@@ -27,10 +28,32 @@ pub struct WorkerReport {
     pub released: u64,
     /// Those that come again because their lease or the connection was lost, or their end could not be told.
     pub lost: u64,
+    /// How often a verdict could not be stored, and was kept until it could: those are counted above too, as they ended.
+    pub kept: u64,
     /// Whether all that was being heard was finished in time when it ended; true until then.
     pub drained: bool,
     /// How long it took to end; none until then.
     pub took: Duration,
+}
+
+impl WorkerReport {
+    /// Of a worker that has ended before it has begun.
+    pub(crate) fn of_nothing(source: &str) -> Self {
+        Self {
+            source: source.to_owned(),
+            received: 0,
+            done: 0,
+            duplicates: 0,
+            ignored: 0,
+            retried: 0,
+            dead: 0,
+            released: 0,
+            lost: 0,
+            kept: 0,
+            drained: true,
+            took: Duration::ZERO,
+        }
+    }
 }
 
 impl fmt::Display for WorkerReport {
@@ -42,6 +65,7 @@ impl fmt::Display for WorkerReport {
             (self.ignored, "ignored"),
             (self.released, "given back"),
             (self.lost, "lost"),
+            (self.kept, "kept meanwhile"),
         ] {
             if count > 0 {
                 write!(f, ", {count} {what}")?;

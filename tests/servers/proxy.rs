@@ -1,4 +1,5 @@
-//! A proxy for faults between us and a server: it loses requests, loses answers, falls silent, or forgets its connections.
+//! A proxy for faults between us and a server: it loses requests, loses answers, falls silent, forgets its connections, or
+//! refuses them.
 //!
 //! `client → Proxy → server`; a fault is aimed at the requests that have some text in them, or befalls all connections
 
@@ -9,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,38 +31,72 @@ struct State {
     requests: Vec<String>,
 }
 
+/// What befalls the connections that there are.
+#[derive(Clone, Copy)]
+enum Fate {
+    Carried,
+    /// Nothing passes any more, and neither side is told.
+    Forgotten,
+    Closed,
+}
+
 /// A proxy in front of a server at `host:port`.
 pub(crate) struct Proxy {
     port: u16,
+    server: String,
     state: Arc<Mutex<State>>,
-    forgotten: watch::Sender<()>,
-    task: tokio::task::JoinHandle<()>,
+    fates: watch::Sender<Fate>,
+    listening: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Proxy {
     pub(crate) async fn start(server: &str) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let port = listener.local_addr()?.port();
-        let state = Arc::new(Mutex::new(State::default()));
-        let (server, shared) = (server.trim_start_matches("http://").to_owned(), state.clone());
-        let (forgotten, news) = watch::channel(());
+        let proxy = Self {
+            port: listener.local_addr()?.port(),
+            server: server.trim_start_matches("http://").to_owned(),
+            state: Arc::default(),
+            fates: watch::Sender::new(Fate::Carried),
+            listening: Mutex::default(),
+        };
+        proxy.listen(listener);
+        Ok(proxy)
+    }
+
+    fn listen(&self, listener: TcpListener) {
+        let (server, state, fates) = (self.server.clone(), self.state.clone(), self.fates.clone());
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (server, state, mut forgotten) = (server.clone(), shared.clone(), news.clone());
-                forgotten.mark_unchanged();
+                let (server, state, fate) = (server.clone(), state.clone(), fates.subscribe());
                 tokio::spawn(async move {
                     // A connection that breaks is what this is for.
-                    let _ = carry(client, &server, state, forgotten).await;
+                    let _ = carry(client, &server, state, fate).await;
                 });
             }
         });
-        Ok(Self { port, state, forgotten, task })
+        *self.listening.lock().unwrap() = Some(task);
     }
 
-    /// Forgets the connections that there are, as a NAT does: nothing passes any more, neither side is told, and new ones
-    /// are carried as before.
+    /// Forgets the connections that there are, as a NAT does; new ones are carried as before.
     pub(crate) fn forget(&self) {
-        self.forgotten.send_replace(());
+        self.fates.send_replace(Fate::Forgotten);
+    }
+
+    /// Closes the connections that there are, and has new ones refused, as a server does that is being restarted.
+    pub(crate) async fn refuse(&self) {
+        let task = self.listening.lock().unwrap().take();
+        if let Some(task) = task {
+            task.abort();
+            // Its listener is gone when it is.
+            let _ = task.await;
+        }
+        self.fates.send_replace(Fate::Closed);
+    }
+
+    /// Takes connections again, at the same port.
+    pub(crate) async fn accept(&self) -> io::Result<()> {
+        self.listen(TcpListener::bind(("127.0.0.1", self.port)).await?);
+        Ok(())
     }
 
     pub(crate) fn endpoint(&self) -> String {
@@ -80,7 +116,9 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = self.listening.lock().unwrap().take() {
+            task.abort();
+        }
     }
 }
 
@@ -88,7 +126,7 @@ async fn carry(
     client: TcpStream,
     server: &str,
     state: Arc<Mutex<State>>,
-    mut forgotten: watch::Receiver<()>,
+    mut fate: watch::Receiver<Fate>,
 ) -> io::Result<()> {
     let server = TcpStream::connect(server).await?;
     let fault = Arc::new(Mutex::new(None));
@@ -99,7 +137,13 @@ async fn carry(
     // Whichever ends first closes both ways.
     tokio::select! {
         biased;
-        Ok(()) = forgotten.changed() => std::future::pending().await,
+        Ok(()) = fate.changed() => {
+            let fate = *fate.borrow_and_update();
+            match fate {
+                Fate::Forgotten => std::future::pending().await,
+                Fate::Carried | Fate::Closed => Ok(()),
+            }
+        },
         done = &mut there => done,
         done = &mut back => done,
     }

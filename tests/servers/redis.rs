@@ -28,6 +28,7 @@ pub(crate) struct RedisServer {
 }
 
 struct Own {
+    program: String,
     port: u16,
     folder: TempDir,
     settings: Vec<String>,
@@ -48,8 +49,14 @@ impl RedisServer {
         if program("redis-server").is_none() {
             return Err(Unavailable::new(MISSING));
         }
+        Self::of("redis-server", settings).await
+    }
+
+    /// Starts one of this program, of another version or another maker, with these settings.
+    pub(crate) async fn of(program: &str, settings: &[&str]) -> Result<Self, Unavailable> {
         let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let own = Own { port: free_port(), folder: TempDir::new("redis"), settings, process: Mutex::default() };
+        let (port, folder) = (free_port(), TempDir::new("redis"));
+        let own = Own { program: program.to_owned(), port, folder, settings, process: Mutex::default() };
         own.run().await;
         Ok(Self { url: format!("redis://127.0.0.1:{}", own.port), own: Some(own) })
     }
@@ -66,13 +73,13 @@ impl RedisServer {
 
 impl Own {
     async fn run(&self) {
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(&self.program);
         command
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"])
             .arg("--dir")
             .arg(self.folder.path())
             .args(&self.settings);
-        let mut process = Process::start("redis-server", &mut command, self.folder.path()).unwrap();
+        let mut process = Process::start(&self.program, &mut command, self.folder.path()).unwrap();
         let port = self.port;
         process.wait_until_ready(async move || answers(port).await).await;
         *self.process.lock().unwrap() = Some(process);

@@ -1,5 +1,16 @@
 //! SNS and SQS: the fixtures of the suite, and what only they have.
 
+/// What is lent and given back.
+mod lending;
+/// Redrive policies, and queues of dead letters.
+mod policies;
+/// A service that uses the package for which the envelope was made.
+mod peer;
+/// Dead connections, and servers that are away.
+mod silence;
+/// Subscriptions that are there already.
+mod subscriptions;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +36,9 @@ const WAIT: Duration = Duration::from_secs(1);
 
 /// How long a stand-in may take on a busy machine: a repetition would be an acknowledgement too many for it.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long a publisher tries a server that is killed: the suite waits for it to give up, many times.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const MAX_BYTES: usize = 256 * 1024;
 
@@ -86,13 +100,14 @@ impl Fixture for AwsFixture {
             let dead = queue(format!("{name}-dead")).await?;
             let dead: Box<dyn Fn() -> Box<dyn Source> + Send + Sync> = Box::new(move || Box::new(dead.clone()));
             if self.kind != Kind::Sns {
-                let queue = queue(name.clone()).dead_letter_queue(format!("{name}-dead")).await?;
-                let publisher = Arc::new(queue.clone());
+                let builder = queue(name.clone()).dead_letter_queue(format!("{name}-dead"));
+                let publisher = Arc::new(builder.clone().deadline(PATIENCE).await?);
+                let queue = builder.await?;
                 let subscribe = move |_: &str| -> Box<dyn Source> { Box::new(queue.clone()) };
                 return Ok(Channel { publisher, subscribe: Box::new(subscribe), dead: Some(dead) });
             }
             let topic = Sns::topic(name).config(&config).assume_durable(false);
-            let topic = topic.deadline(DEADLINE).create_if_missing().await?;
+            let topic = topic.deadline(PATIENCE).create_if_missing().await?;
             // Each group has a queue, which is there before anything is published.
             let groups = if wants.fan_out { &["", GROUPS[0], GROUPS[1]][..] } else { &[""][..] };
             let mut queues = std::collections::BTreeMap::new();
@@ -620,7 +635,9 @@ async fn dead_letters_keep_all_and_a_fifo_queue_takes_them_twice_within_its_wind
 #[tokio::test]
 async fn a_dead_letter_without_a_queue_is_an_error_and_not_lost() {
     let server = server().await;
-    let mut queue = orders(&server.config()).lease(Duration::from_secs(1)).await.unwrap();
+    // A queue of dead letters has none of its own.
+    let queue = Sqs::queue("orders-dead").config(&server.config()).wait(WAIT).create_if_missing();
+    let mut queue = queue.lease(Duration::from_secs(1)).await.unwrap();
     assert!(Source::abilities(&queue).demand("sqs", Demand::DeadLetters).is_err());
     queue.open(1).await.unwrap();
     publish(&queue, &packets(1)).await;
@@ -817,13 +834,27 @@ impl log::Log for Lines {
     fn flush(&self) {}
 }
 
+/// Keeps from now on what our targets write; `false` if another test of this process has its own log.
+fn listen() -> bool {
+    static IS_OURS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *IS_OURS.get_or_init(|| {
+        let is_ours = log::set_logger(&LINES).is_ok();
+        if is_ours {
+            log::set_max_level(log::LevelFilter::Trace);
+        }
+        is_ours
+    })
+}
+
+/// What it has written since.
+fn heard() -> String {
+    LINES.0.lock().unwrap().clone()
+}
+
 #[tokio::test]
 async fn nothing_secret_is_shown() {
     const CANARY: &str = "canary-of-aws";
-    // Another test may have its own.
-    if log::set_logger(&LINES).is_ok() {
-        log::set_max_level(log::LevelFilter::Trace);
-    }
+    listen();
     let server = server().await;
     let account = server.config();
     let secret = aws_sdk_sqs::config::Credentials::new("000000000007", CANARY, Some(CANARY.to_owned()), None, CANARY);
@@ -851,7 +882,7 @@ async fn nothing_secret_is_shown() {
     let mut bad = Packet::new("id", CANARY);
     bad.attributes.insert(format!("{CANARY} ä"), CANARY);
     shown.push(format!("{:?}", queue.publish(&[bad]).await));
-    shown.push(LINES.0.lock().unwrap().clone());
+    shown.push(heard());
     for shown in shown {
         assert!(!shown.contains(CANARY), "{shown}");
     }

@@ -13,6 +13,8 @@ mod aws;
 mod killed;
 /// The queue in this process.
 mod memory;
+/// Workers in processes of their own that die of one event.
+mod poisoned;
 /// RabbitMQ.
 mod rabbitmq;
 /// Redis.

@@ -13,27 +13,37 @@ use convoke::transport::{
 use redis::{Value, cmd};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::conform;
-use crate::servers::Unavailable;
+use super::{conform, not_asked_for};
 use crate::servers::redis::{DURABLE, RedisServer};
+use crate::servers::{Unavailable, given};
+
+/// A server that is full.
+mod full;
+/// What somebody deletes while it is in hand.
+mod in_hand;
+/// What is lent and not heard is given back; what is heard alone is marked.
+mod lending;
+/// A server that is silent, away, or no master any more.
+mod outages;
 
 /// Long enough for any machine.
 const LONG: Duration = Duration::from_secs(60);
 
 /// Redis Streams, with a real server.
-struct RedisFixture {
+struct RedisFixture<'a> {
+    name: &'a str,
     server: RedisServer,
 }
 
-impl RedisFixture {
+impl RedisFixture<'_> {
     async fn start() -> Result<Self, Unavailable> {
-        Ok(Self { server: RedisServer::start().await? })
+        Ok(Self { name: "redis", server: RedisServer::start().await? })
     }
 }
 
-impl Fixture for RedisFixture {
+impl Fixture for RedisFixture<'_> {
     fn name(&self) -> &str {
-        "redis"
+        self.name
     }
 
     fn channel(&self, wants: Wants) -> BoxFuture<'_, Result<Channel, TransportError>> {
@@ -57,6 +67,17 @@ impl Fixture for RedisFixture {
         })
     }
 
+    fn delete_all<'b>(&'b self, name: &'b str) -> Option<BoxFuture<'b, ()>> {
+        Some(Box::pin(async move {
+            let Value::Array(keys) = ask(&self.server, &["KEYS", &format!("{name}-*")]).await else {
+                panic!("no keys")
+            };
+            for key in keys.into_iter().map(text).filter(|key| !key.ends_with("-dead")) {
+                ask(&self.server, &["XTRIM", &key, "MAXLEN", "0"]).await;
+            }
+        }))
+    }
+
     fn server(&self) -> Option<&dyn Server> {
         self.server.ours()
     }
@@ -65,6 +86,26 @@ impl Fixture for RedisFixture {
 #[test]
 fn conforms() {
     conform("redis", RedisFixture::start);
+}
+
+#[test]
+fn conforms_on_redis_8() {
+    conforms_on("redis 8", "CONVOKE_REDIS_8");
+}
+
+#[test]
+fn conforms_on_valkey_9() {
+    conforms_on("valkey 9", "CONVOKE_VALKEY_9");
+}
+
+/// Runs the suite on the server program that a variable names, which `tests/run --full` gets.
+fn conforms_on(name: &str, variable: &str) {
+    match given(variable) {
+        Some(program) => conform(name, async || {
+            Ok::<_, Unavailable>(RedisFixture { name, server: RedisServer::of(&program, DURABLE).await? })
+        }),
+        None => not_asked_for(name, &format!("run with tests/run --full, or set {variable} to its program")),
+    }
 }
 
 async fn server() -> RedisServer {
@@ -611,7 +652,7 @@ async fn an_entry_of_others_is_delivered() {
     ask(&server, &deleted).await;
     let delivery = next(&mut redis).await;
     ask(&server, &["XDEL", "orders", "2-1"]).await;
-    delivery.retry_after(Duration::ZERO).await.unwrap();
+    assert_eq!(delivery.retry_after(Duration::ZERO).await.unwrap_err().kind(), ErrorKind::Lost);
     ask(&server, &["XADD", "orders", "3-1", "body", "b"]).await;
     assert_eq!(next(&mut redis).await.packet().id, "3-1", "what others have deleted does not come again");
 }

@@ -30,10 +30,10 @@ pub(in crate::transport) struct Connection {
 /// How long a request may take.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::transport) struct Timeouts {
-    /// With all its attempts.
-    pub(in crate::transport) deadline: Duration,
-    /// How long the server may wait before it answers.
-    pub(in crate::transport) wait: Duration,
+    /// One attempt.
+    attempt: Duration,
+    /// All of them.
+    whole: Duration,
 }
 
 impl Connection {
@@ -104,12 +104,25 @@ fn https() -> SharedHttpClient {
 }
 
 impl Timeouts {
-    /// Returns the configuration with these. Of two attempts one may hang; a third only follows a quick refusal.
-    pub(in crate::transport) fn apply(self, config: &SdkConfig) -> SdkConfig {
+    /// Those of a request that is answered at once: of two attempts one may hang; a third only follows a quick refusal.
+    pub(in crate::transport) fn of_request(deadline: Duration) -> Self {
+        Self { attempt: deadline / 2, whole: deadline }
+    }
+
+    /// Those of one that the server answers after a wait of its own: which is silent for longer has been forgotten.
+    #[cfg(feature = "sqs")]
+    pub(in crate::transport) fn of_poll(wait: Duration, more: Duration) -> Self {
+        Self { attempt: wait + more, whole: wait + more }
+    }
+
+    /// Returns the configuration with these, for the clients of a [generation](super::Fresh). Connections are shared by those
+    /// who may take equally long to connect: a little longer, and nobody else has them.
+    pub(in crate::transport) fn apply(self, config: &SdkConfig, generation: u16) -> SdkConfig {
+        let connect = (self.whole / 2).min(Duration::from_secs(5)) + Duration::from_millis(generation.into());
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout((self.deadline / 2).min(Duration::from_secs(5)))
-            .operation_attempt_timeout(self.wait + self.deadline / 2)
-            .operation_timeout(self.wait + self.deadline)
+            .connect_timeout(connect)
+            .operation_attempt_timeout(self.attempt)
+            .operation_timeout(self.whole)
             .build();
         config.to_builder().timeout_config(timeouts).retry_config(RetryConfig::standard()).build()
     }

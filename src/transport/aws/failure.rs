@@ -46,6 +46,23 @@ where
 const NO_CREDENTIALS: &str =
     "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile, or a role";
 
+/// Whether the server has certainly not taken what it was sent: nobody was there, or it has said that it is busy.
+pub(in crate::transport) fn is_untaken<E, R>(error: &SdkError<E, R>) -> bool
+where
+    E: ProvideErrorMetadata,
+{
+    match error {
+        SdkError::ServiceError(answer) => {
+            answer.err().code().is_some_and(|code| kind_of(code) == ErrorKind::Unreachable)
+        }
+        // There is no other way to ask whether it was the connecting that failed.
+        SdkError::DispatchFailure(failed) => {
+            failed.as_connector_error().is_some_and(|error| is_about(error, "Error(Connect"))
+        }
+        _ => false,
+    }
+}
+
 /// Whether any cause names this. The texts are looked at, never shown.
 fn is_about(error: &(dyn Error + 'static), word: &str) -> bool {
     let mut cause = Some(error);

@@ -1,17 +1,21 @@
 //! What the transports of AWS have in common: how they connect, what a packet is on the wire, how many fit into a batch,
 //! and what their errors mean.
 //!
-//! `connection.rs → a client`, `Packet → wire.rs → pack.rs → a request`, `wire.rs → Packet`, `failure.rs → TransportError`
+//! `connection.rs → fresh.rs → a client`, `Packet → wire.rs → pack.rs → a request`, `wire.rs → Packet`, `failure.rs → TransportError`
 
 mod connection;
 mod failure;
+mod fresh;
 mod pack;
+mod patience;
 mod publish;
 mod wire;
 
 pub(super) use connection::{Connection, Timeouts};
 pub(super) use failure::{failure, refusal};
+pub(super) use fresh::Fresh;
 pub(super) use pack::{pack, spread};
+pub(super) use patience::Patience;
 pub(super) use publish::publish;
 pub(super) use wire::{Entry, Rules};
 #[cfg(feature = "sqs")]

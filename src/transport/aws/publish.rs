@@ -29,17 +29,22 @@ where
     }
     let ranges = pack(entries.iter().map(|entry| entry.bytes));
     let mut entries = entries.into_iter();
-    let batches: Vec<_> =
-        ranges.into_iter().map(|range| (range.clone(), entries.by_ref().take(range.len()).collect())).collect();
+    let mut batch =
+        |range: std::ops::Range<usize>| (range.clone(), entries.by_ref().take(range.len()).collect::<Vec<_>>());
+    let batches: Vec<_> = ranges.into_iter().map(&mut batch).collect();
     if rules.fifo {
-        let mut failed = HashSet::new();
+        let (mut failed, mut down) = (HashSet::new(), None);
         for (range, batch) in batches {
-            let answers = in_order(batch, &mut failed, rules.name, &send).await;
+            let answers = match &down {
+                Some(error) => vec![Err(TransportError::clone(error)); batch.len()],
+                None => in_order(batch, &mut failed, rules.name, &send).await,
+            };
+            down = down.or_else(|| out_of_reach(&answers));
             settle(&mut results, &places[range], answers);
         }
     } else {
         let down = OnceLock::new();
-        let sent = stream::iter(batches).map(|(range, batch): (std::ops::Range<usize>, Vec<Entry>)| {
+        let sent = stream::iter(batches).map(|(range, batch)| {
             let (down, send) = (&down, &send);
             async move {
                 let count = batch.len();

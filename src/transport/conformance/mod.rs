@@ -53,13 +53,16 @@ mod table;
 // The cases, a file for each subject.
 mod crowds;
 mod dead_letters;
+mod deleted;
 mod delivery;
 mod groups;
 mod leases;
 mod limits;
 mod order;
+mod pauses;
 mod retry;
 mod servers;
+mod workers;
 
 pub use fixture::{Channel, Fixture, GROUPS, Server, Subscribe, Wants};
 pub use suite::{Scale, Suite};

@@ -59,6 +59,8 @@ struct Item {
     packet: Arc<Packet>,
     key: Option<Arc<str>>,
     attempts: u32,
+    /// It was about to be heard alone, and nobody has settled it since.
+    is_marked: bool,
     not_before: Option<Instant>,
     /// Its place among those of its priority; a later one after a failure, so that it keeps nobody from working.
     turn: u64,
@@ -88,6 +90,7 @@ pub(super) struct Lent {
     pub(super) number: u64,
     pub(super) ticket: u64,
     pub(super) attempt: u32,
+    pub(super) is_marked: bool,
     pub(super) packet: Arc<Packet>,
 }
 
@@ -169,7 +172,7 @@ impl Line {
             line.push_back(number);
         }
         let is_behind = matches!(place, Place::Behind);
-        self.items.insert(number, Item { packet, key, attempts: 0, not_before, turn: number, place });
+        self.items.insert(number, Item { packet, key, attempts: 0, is_marked: false, not_before, turn: number, place });
         if is_behind { Calls::default() } else { self.admit(number, now) }
     }
 
@@ -218,7 +221,8 @@ impl Line {
             self.later.extend(until.map(|until| (until, number)));
             self.loans.insert(number);
             desk.lent.fetch_add(1, Ordering::Relaxed);
-            lent.push(Lent { number, ticket, attempt: item.attempts, packet: item.packet.clone() });
+            let (attempt, is_marked) = (item.attempts, item.is_marked);
+            lent.push(Lent { number, ticket, attempt, is_marked, packet: item.packet.clone() });
         }
         lent
     }
@@ -238,6 +242,13 @@ impl Line {
         }
         // It may end sooner than anybody has looked for.
         Calls { waiting: 1, desks: Vec::new() }
+    }
+
+    /// Notes of one that it is about to be heard alone, or that somebody has said how that ended.
+    pub(super) fn set_marked(&mut self, number: u64, is_marked: bool) {
+        if let Some(item) = self.items.get_mut(&number) {
+            item.is_marked = is_marked;
+        }
     }
 
     /// Ends the loan of one that is lent.

@@ -11,7 +11,8 @@ use tokio::time::{Instant, timeout_at};
 use super::line::{Desk, Lent, after};
 use super::store::{Loan, State, Store};
 use crate::transport::{
-    Abilities, BoxFuture, Delivery, Demand, ErrorKind, Packet, Publisher, Receipt, Settlement, Source, TransportError,
+    Abilities, BoxFuture, Delivery, Demand, ErrorKind, Packet, Publisher, Pulse, Receipt, Settlement, Source,
+    TransportError,
 };
 
 /// A queue in this process, made by [`Memory::queue`](super::Memory::queue). Clones share it, and each one that is opened
@@ -22,7 +23,11 @@ pub struct MemoryQueue {
     /// As in `memory:orders/billing`.
     name: Arc<str>,
     desk: Option<Arc<Desk>>,
+    pulse: Pulse,
 }
+
+/// How long it may be silent beyond its wait, and at least.
+const SILENCE: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(15)];
 
 impl MemoryQueue {
     pub(super) fn new(name: &str) -> Self {
@@ -41,7 +46,7 @@ impl MemoryQueue {
 
     fn of(store: Arc<Store>, group: usize) -> Self {
         let name = store.lock().full_name(group);
-        Self { store, group, name, desk: None }
+        Self { store, group, name, desk: None, pulse: Pulse::new(SILENCE[1]) }
     }
 
     /// Returns a handle that subscribes as this group: each group gets everything that is published from then on. A group
@@ -142,6 +147,7 @@ impl MemoryQueue {
     fn look(&self, desk: &Arc<Desk>, most: usize, now: Instant) -> Result<Look, TransportError> {
         let mut state = self.store.lock();
         state.reach(&self.name)?;
+        self.pulse.beat();
         let (lent, wake) = state.lend(self.group, most, desk, now);
         let lease = state.abilities.lease;
         let due = state.line(self.group).due();
@@ -151,10 +157,10 @@ impl MemoryQueue {
     }
 
     fn delivery(&self, lent: Lent, lease: Option<Duration>) -> Delivery {
-        let Lent { number, ticket, attempt, packet } = lent;
-        let loan = Loan { name: self.name.clone(), group: self.group, number, ticket };
+        let Lent { number, ticket, attempt, is_marked, packet } = lent;
+        let loan = Loan { name: self.name.clone(), group: self.group, number, ticket, was_marked: is_marked };
         let receipt = MemoryReceipt { store: self.store.clone(), loan };
-        let delivery = Delivery::new(self.name.clone(), Packet::clone(&packet), attempt, receipt);
+        let delivery = Delivery::new(self.name.clone(), Packet::clone(&packet), attempt, receipt).with_mark(is_marked);
         match lease {
             Some(lease) => delivery.with_lease(lease),
             None => delivery,
@@ -244,6 +250,8 @@ impl Source for MemoryQueue {
                 state.abilities.demand(&self.name, Demand::FanOut)?;
             }
             state.opened(self.group);
+            self.pulse.set_silence((state.wait + SILENCE[0]).max(SILENCE[1]));
+            self.pulse.beat();
             drop(state);
             // What was lent to it before stays so until its lease ends, or the connection would.
             let before = self.desk.replace(Desk::new(prefetch));
@@ -254,6 +262,10 @@ impl Source for MemoryQueue {
 
     fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<Delivery>, TransportError>> {
         Box::pin(self.next(most))
+    }
+
+    fn pulse(&self) -> Option<Pulse> {
+        Some(self.pulse.clone())
     }
 
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {
@@ -277,7 +289,8 @@ impl Source for MemoryQueue {
 /// A handle of its own, which is no subscriber until it is opened.
 impl Clone for MemoryQueue {
     fn clone(&self) -> Self {
-        Self { store: self.store.clone(), group: self.group, name: self.name.clone(), desk: None }
+        let (store, name, pulse) = (self.store.clone(), self.name.clone(), Pulse::new(SILENCE[1]));
+        Self { store, group: self.group, name, desk: None, pulse }
     }
 }
 
@@ -313,5 +326,10 @@ impl Receipt for MemoryReceipt {
     fn extend(&mut self, by: Duration) -> BoxFuture<'_, Result<(), TransportError>> {
         let extended = self.store.extend(&self.loan, by);
         Box::pin(async { extended })
+    }
+
+    fn mark(&mut self) -> BoxFuture<'_, Result<bool, TransportError>> {
+        let marked = self.store.mark(&self.loan);
+        Box::pin(async { marked.map(|()| true) })
     }
 }

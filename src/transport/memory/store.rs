@@ -120,13 +120,26 @@ impl Store {
 
     /// Has a lease end so long from now.
     pub(super) fn extend(&self, at: &Loan, by: Duration) -> Result<(), TransportError> {
+        self.with(at, |line, now| line.extend(at.number, by, now))
+    }
+
+    /// Notes that one is about to be heard alone.
+    pub(super) fn mark(&self, at: &Loan) -> Result<(), TransportError> {
+        self.with(at, |line, _| {
+            line.set_marked(at.number, true);
+            Calls::default()
+        })
+    }
+
+    /// Does this with what is still lent.
+    fn with(&self, at: &Loan, what: impl FnOnce(&mut Line, Instant) -> Calls) -> Result<(), TransportError> {
         let now = Instant::now();
         let mut wake = Wake::default();
         let mut state = self.lock();
         let checked = state.check(at, now, &mut wake);
         if checked.is_ok() {
             let group = &mut state.groups[at.group];
-            wake.0.push((group.bell.clone(), group.line.extend(at.number, by, now)));
+            wake.0.push((group.bell.clone(), what(&mut group.line, now)));
         }
         drop(state);
         wake.now();
@@ -193,6 +206,7 @@ pub(super) struct Loan {
     pub(super) group: usize,
     pub(super) number: u64,
     pub(super) ticket: u64,
+    pub(super) was_marked: bool,
 }
 
 impl State {
@@ -340,6 +354,8 @@ impl State {
             }
         };
         let group = &mut self.groups[at.group];
+        // Somebody has said how it ended; who has not heard it says nothing of the one before.
+        group.line.set_marked(at.number, back == Back::Untouched && at.was_marked);
         wake.0.push((group.bell.clone(), group.line.settle(at.number, back, now)));
         result
     }

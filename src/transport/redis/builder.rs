@@ -11,9 +11,12 @@ use ::redis::{Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion};
 use tokio::sync::watch;
 
 use super::Redis;
-use super::core::Core;
+use super::core::{Core, Names};
 use super::link::Link;
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
+
+const DEADLINE: Duration = Duration::from_secs(5);
+const PUBLISH_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Says how a stream is used; `.await` connects, and looks whether it is there. Made by [`Redis::stream`].
 #[derive(Clone)]
@@ -24,7 +27,7 @@ pub struct RedisBuilder {
     url: Option<String>,
     dead: Option<String>,
     lease: Duration,
-    deadline: Duration,
+    deadline: Option<Duration>,
     create: bool,
     keep: bool,
     durable: Option<bool>,
@@ -39,7 +42,7 @@ impl RedisBuilder {
             url: None,
             dead: None,
             lease: Duration::from_secs(30),
-            deadline: Duration::from_secs(5),
+            deadline: None,
             create: false,
             keep: false,
             durable: None,
@@ -80,9 +83,10 @@ impl RedisBuilder {
         self
     }
 
-    /// Says how long to try when the server does not answer, which includes connecting again: 5 s by default.
+    /// Says how long to try when the server does not answer or cannot be reached, which includes connecting again. The
+    /// default is 5 s, and 30 s for a publish, so that it outlives a restart of the server.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.deadline = Some(deadline);
         self
     }
 
@@ -106,28 +110,28 @@ impl RedisBuilder {
     }
 
     async fn connect(self) -> Result<Redis, TransportError> {
-        let name: Arc<str> = match &self.group {
-            Some(group) => format!("redis:{}/{group}", self.stream).into(),
-            None => format!("redis:{}", self.stream).into(),
-        };
+        let names = Names::new(self.stream, self.group, self.dead);
+        let name = names.name;
         let url = self.url.or_else(|| std::env::var("REDIS_URL").ok());
         let (client, address) = client(url.as_deref().unwrap_or("redis://127.0.0.1:6379"))
             .ok_or_else(|| TransportError::new(ErrorKind::Refused, name.clone(), WRONG_URL))?;
-        let group = self.group.unwrap_or_else(|| self.stream.clone());
+        let (deadline, publish_deadline) =
+            (self.deadline.unwrap_or(DEADLINE), self.deadline.unwrap_or(PUBLISH_DEADLINE));
         let mut core = Core {
             address,
-            dead: self.dead.unwrap_or_else(|| format!("{}-dead", self.stream)),
-            due: format!("{}:due:{group}", self.stream),
-            delayed: format!("{}:delayed", self.stream),
-            stream: self.stream,
-            group,
+            stream: names.stream,
+            group: names.group,
+            dead: names.dead,
+            due: names.due,
+            marks: names.marks,
+            delayed: names.delayed,
             lease: self.lease.clamp(Duration::from_millis(100), Duration::from_secs(24 * 60 * 60)),
-            deadline: self.deadline,
+            deadline,
             create: self.create,
             keep: self.keep,
             durable: self.durable.unwrap_or_default(),
             max_bytes: self.max_bytes,
-            link: Link::new(name.clone(), client, self.deadline),
+            link: Arc::new(Link::new(name.clone(), client, deadline, publish_deadline)),
             woken: watch::Sender::new(()),
             name,
         };

@@ -4,6 +4,8 @@
 //!
 //! Of a server's error only the code is quoted: what follows it may repeat arguments, and these are payloads.
 
+use std::sync::Arc;
+
 use ::redis::{ErrorKind as ClientError, RedisError, ServerError};
 
 use crate::transport::{ErrorKind, TransportError};
@@ -20,12 +22,15 @@ pub(super) struct Fault {
     pub(super) no_group: bool,
     /// Whether the group that was to be created is there.
     pub(super) exists: bool,
+    /// Whether it lets nobody write, because it is a replica.
+    pub(super) read_only: bool,
     text: String,
 }
 
 impl Fault {
     fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
-        Self { kind, broken: false, no_script: false, no_group: false, exists: false, text: text.into() }
+        let text = text.into();
+        Self { kind, broken: false, no_script: false, no_group: false, exists: false, read_only: false, text }
     }
 
     fn broken(kind: ErrorKind, text: impl Into<String>) -> Self {
@@ -70,6 +75,12 @@ impl Fault {
         Self::of_code(error.code())
     }
 
+    /// After a failover we may still speak to what is no longer the master.
+    pub(super) fn replica(code: &str) -> Self {
+        let text = format!("the server is no master ({code}): look for a failover");
+        Self { read_only: true, ..Self::broken(ErrorKind::Unreachable, text) }
+    }
+
     fn refused(code: &str) -> Self {
         let text = format!("the server does not let us in ({code}): check user, password and rights");
         Self::broken(ErrorKind::Refused, text)
@@ -85,10 +96,7 @@ impl Fault {
                 Self { no_group: true, ..Self::new(ErrorKind::Missing, text) }
             }
             "BUSYGROUP" => Self { exists: true, ..Self::new(ErrorKind::Refused, "the group is there already") },
-            // After a failover we may still speak to what is no longer the master.
-            "READONLY" | "MASTERDOWN" => {
-                Self::broken(ErrorKind::Unreachable, format!("the server is no master ({code}): look for a failover"))
-            }
+            "READONLY" | "MASTERDOWN" => Self::replica(code),
             "LOADING" | "BUSY" | "TRYAGAIN" | "NOREPLICAS" | "MISCONF" | "OOM" => {
                 Self::new(ErrorKind::Unreachable, format!("the server takes nothing now ({code}): look at its log"))
             }
@@ -114,7 +122,7 @@ impl Fault {
         &self.text
     }
 
-    pub(super) fn at(self, name: &std::sync::Arc<str>) -> TransportError {
+    pub(super) fn at(self, name: &Arc<str>) -> TransportError {
         TransportError::new(self.kind, name.clone(), self.text)
     }
 }

@@ -9,19 +9,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, Value};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use ::redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, Value, cmd};
+use tokio::time::timeout_at;
 
 use super::fault::Fault;
+use super::limit::{Limit, Patience};
 use super::script::Script;
-use crate::transport::TransportError;
+use crate::transport::Pulse;
 
-/// Waits between attempts, at first and at most.
-const FIRST_WAIT: Duration = Duration::from_millis(20);
-const LONGEST_WAIT: Duration = Duration::from_millis(500);
-
-/// A century: no wait is longer, and no clock overflows on it.
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// How long the server may be silent while a subscriber waits: it is asked every half second.
+const SILENCE: Duration = Duration::from_secs(15);
 
 /// What was answered, and whether an earlier attempt may have gone through without us knowing.
 pub(super) struct Answer {
@@ -36,36 +33,25 @@ enum Ask<'a> {
     Many(&'a Pipeline),
 }
 
-/// How long to go on trying, and how long to wait between two attempts.
-pub(super) struct Patience {
-    end: Instant,
-    wait: Duration,
-}
-
-impl Patience {
-    pub(super) fn new(end: Instant) -> Self {
-        Self { end, wait: FIRST_WAIT }
-    }
-
-    /// Waits before the next attempt, or says that there is no time for one. Half of each wait is chance, so that those
-    /// who have lost their server together do not come back together.
-    pub(super) async fn pause(&mut self) -> bool {
-        let next = Instant::now() + self.wait.mul_f64(0.5 + fastrand::f64() / 2.0);
-        if next >= self.end {
-            return false;
-        }
-        self.wait = (self.wait * 2).min(LONGEST_WAIT);
-        sleep_until(next).await;
-        true
-    }
-}
-
 /// The connection of one handle and its clones.
 pub(super) struct Link {
     name: Arc<str>,
     client: Client,
     deadline: Duration,
+    /// Of a publish, which may wait for a server that is started again.
+    publish_deadline: Duration,
+    pulse: Pulse,
     live: Mutex<Live>,
+}
+
+/// How the server was when somebody last asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    There,
+    Lost,
+    /// It is a replica: what it answers to a question says nothing about whether it can be written to.
+    ReadOnly,
 }
 
 #[derive(Default)]
@@ -73,74 +59,119 @@ struct Live {
     connection: Option<MultiplexedConnection>,
     /// Which one it is, so that the failure of an old one does not end a new one.
     serial: u64,
-    /// Whether it was lost, and nobody has said yet that it is back.
-    lost: bool,
+    /// What was said of it in the log.
+    state: State,
 }
 
 impl Link {
-    pub(super) fn new(name: Arc<str>, client: Client, deadline: Duration) -> Self {
-        Self { name, client, deadline: deadline.min(FOREVER), live: Mutex::default() }
+    pub(super) fn new(name: Arc<str>, client: Client, deadline: Duration, publish_deadline: Duration) -> Self {
+        Self { name, client, deadline, publish_deadline, pulse: Pulse::new(SILENCE), live: Mutex::default() }
     }
 
     /// When whoever starts to wait now has waited long enough.
-    pub(super) fn end(&self) -> Instant {
-        Instant::now() + self.deadline
+    pub(super) fn limit(&self) -> Limit {
+        Limit::new(self.deadline)
+    }
+
+    /// When whoever starts to publish now has waited long enough.
+    pub(super) fn publish_limit(&self) -> Limit {
+        Limit::new(self.publish_deadline)
+    }
+
+    /// Tells when the server last said anything, over whichever connection.
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// Makes a new connection. It has no time limit of its own: the client's default of 500 ms would end every read that
     /// blocks, so who sends something says how long it may take.
-    pub(super) async fn connect(&self, end: Instant) -> Result<MultiplexedConnection, Fault> {
+    pub(super) async fn connect(&self, limit: Limit) -> Result<MultiplexedConnection, Fault> {
         let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
-        match timeout_at(end, connecting).await {
-            Ok(Ok(connection)) => Ok(connection),
+        match timeout_at(limit.silent(), connecting).await {
+            Ok(Ok(connection)) => {
+                self.pulse.beat();
+                Ok(connection)
+            }
             Ok(Err(error)) => Err(Fault::of_connecting(&error)),
             Err(_) => Err(Fault::silent()),
         }
     }
 
-    async fn connection(&self, end: Instant) -> Result<(MultiplexedConnection, u64), Fault> {
-        let serial = {
+    /// Returns the connection for commands and its number, made anew if need be.
+    pub(super) async fn connection(&self, limit: Limit) -> Result<(MultiplexedConnection, u64), Fault> {
+        let (serial, state) = {
             let live = self.live();
             if let Some(connection) = &live.connection {
                 return Ok((connection.clone(), live.serial));
             }
-            live.serial
+            (live.serial, live.state)
         };
-        let connection = self.connect(end).await?;
+        let mut connection = self.connect(limit).await?;
+        if state == State::ReadOnly && is_replica(&mut connection, limit).await {
+            return Err(Fault::replica("READONLY"));
+        }
         let mut live = self.live();
         // Two may have connected at once: the first stays.
         if live.serial == serial {
             live.serial += 1;
             live.connection = Some(connection.clone());
-            if std::mem::take(&mut live.lost) {
+            if std::mem::take(&mut live.state) != State::There {
                 log::warn!(target: "convoke::transport", "{}: the server is back", self.name);
             }
         }
         Ok((live.connection.clone().unwrap_or(connection), live.serial))
     }
 
+    /// Returns the number of the connection that there is, or was last.
+    pub(super) fn serial(&self) -> u64 {
+        self.live().serial
+    }
+
     /// Forgets a connection that is of no use any more.
-    fn lose(&self, serial: u64) {
+    fn lose(&self, serial: u64, fault: &Fault) {
         let mut live = self.live();
-        if live.serial == serial && live.connection.take().is_some() && !std::mem::replace(&mut live.lost, true) {
-            log::warn!(target: "convoke::transport", "{}: the connection is lost", self.name);
+        if live.serial == serial && live.connection.take().is_some() {
+            self.note(&mut live, fault);
         }
+    }
+
+    /// Forgets whatever connection there is: another one has found out that the server is a replica.
+    pub(super) fn lose_all(&self, fault: &Fault) {
+        let mut live = self.live();
+        live.connection = None;
+        self.note(&mut live, fault);
+    }
+
+    /// Says once what is wrong, until the server is back.
+    fn note(&self, live: &mut Live, fault: &Fault) {
+        let state = if fault.read_only { State::ReadOnly } else { State::Lost };
+        // Whoever was a replica when the connection was lost may still be one.
+        if live.state == State::ReadOnly || live.state == state {
+            return;
+        }
+        let said = if fault.read_only { fault.text() } else { "the connection is lost" };
+        log::warn!(target: "convoke::transport", "{}: {said}", self.name);
+        live.state = state;
     }
 
     fn live(&self) -> std::sync::MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn attempt(&self, ask: Ask<'_>, end: Instant) -> Result<Value, (Fault, bool)> {
-        let (mut connection, serial) = self.connection(end).await.map_err(|fault| (fault, false))?;
-        let sent = timeout_at(end, async {
+    async fn attempt(&self, ask: Ask<'_>, limit: Limit) -> Result<Value, (Fault, bool)> {
+        let (mut connection, serial) = self.connection(limit).await.map_err(|fault| (fault, false))?;
+        let sent = timeout_at(limit.silent(), async {
             match ask {
                 Ask::One(command) => connection.send_packed_command(command).await,
                 Ask::Many(all) => connection.send_packed_commands(all, 0, all.len()).await.map(Value::Array),
             }
         });
-        let fault = match sent.await {
+        let answer = sent.await;
+        if matches!(answer, Ok(Ok(_))) {
+            self.pulse.beat();
+        }
+        let fault = match answer {
             Ok(Ok(Value::ServerError(error))) => Fault::of_server(&error),
             Ok(Ok(Value::Array(values))) if matches!(ask, Ask::Many(_)) => match all_refused(&values) {
                 Some(fault) => fault,
@@ -151,16 +182,16 @@ impl Link {
             Err(_) => Fault::silent(),
         };
         if fault.broken {
-            self.lose(serial);
+            self.lose(serial, &fault);
         }
         Err((fault, true))
     }
 
-    async fn ask(&self, ask: Ask<'_>, end: Instant) -> Result<Answer, Fault> {
-        let mut patience = Patience::new(end);
+    async fn ask(&self, ask: Ask<'_>, limit: Limit) -> Result<Answer, Fault> {
+        let mut patience = Patience::new(limit);
         let mut again = false;
         loop {
-            let (fault, sent) = match self.attempt(ask, end).await {
+            let (fault, sent) = match self.attempt(ask, limit).await {
                 Ok(value) => return Ok(Answer { value, again }),
                 Err(failed) => failed,
             };
@@ -175,12 +206,12 @@ impl Link {
 
     /// Sends a command, over a new connection if need be, until the deadline.
     pub(super) async fn command(&self, command: &Cmd) -> Result<Answer, Fault> {
-        self.ask(Ask::One(command), self.end()).await
+        self.ask(Ask::One(command), self.limit()).await
     }
 
-    /// Sends several commands at once, until `end`. The answers are an array; one of them may be an error.
-    pub(super) async fn pipeline(&self, all: &Pipeline, end: Instant) -> Result<Answer, Fault> {
-        self.ask(Ask::Many(all), end).await
+    /// Sends several commands at once, within this limit. The answers are an array; one of them may be an error.
+    pub(super) async fn pipeline(&self, all: &Pipeline, limit: Limit) -> Result<Answer, Fault> {
+        self.ask(Ask::Many(all), limit).await
     }
 
     /// Calls a script with these keys and what `add` gives it.
@@ -191,11 +222,13 @@ impl Link {
             answered => answered,
         }
     }
+}
 
-    /// The error of this link that a fault is.
-    pub(super) fn error(&self, fault: Fault) -> TransportError {
-        fault.at(&self.name)
-    }
+/// Whether the server says that it is a replica. Where it may not be asked, it is taken for a master.
+async fn is_replica(connection: &mut MultiplexedConnection, limit: Limit) -> bool {
+    let role = timeout_at(limit.silent(), connection.send_packed_command(&cmd("ROLE"))).await;
+    let Ok(Ok(Value::Array(role))) = role else { return false };
+    matches!(role.first(), Some(Value::BulkString(role)) if role == b"slave")
 }
 
 /// A server that is starting up refuses everything: then everything is asked once more.

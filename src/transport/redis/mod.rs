@@ -6,9 +6,10 @@
 //! |---|---|
 //! | `builder.rs` | what a stream is used with, and the first connection |
 //! | `core.rs` | what a handle and its clones share; publishing |
-//! | `link.rs`, `fault.rs` | the connection for commands, how it comes back, and what errors mean |
-//! | `entry.rs` | a packet as the fields of an entry |
-//! | `subscriber.rs` | the reading half |
+//! | `link.rs`, `limit.rs`, `fault.rs` | the connection for commands, how it comes back, how long that is tried, and what errors mean |
+//! | `entry.rs`, `answer.rs` | a packet as the fields of an entry, and what else the server answers |
+//! | `subscriber.rs`, `reader.rs`, `slot.rs` | the reading half, its connection that blocks, and what goes on when nobody waits |
+//! | `hand.rs` | what a subscriber has in hand, to know what it was sent and never got |
 //! | `receipt.rs` | settling |
 //! | `script.rs`, `lua/` | what has to be one step on the server |
 //!
@@ -26,15 +27,25 @@
 //!   entries are still pending, and become due at once.
 //! - *A packet that is delayed* is in the sorted set `<stream>:delayed`, whole, and is moved into the stream by one script.
 //! - *A dead letter* is added to its stream and acknowledged in one script.
+//! - *What is about to be heard alone*, after a crash, is marked in the set `<stream>:marks:<group>`, and taken out of it by
+//!   whatever settles it.
+//! - *What was sent over a connection that died* is pending under our name, and we know nothing of it: it is looked for
+//!   when there is another one, and given back.
+//! - *What somebody has deleted* while it was in hand cannot come again: it becomes a dead letter.
 //! - *An entry is deleted* by the acknowledgement after which no group has still to see or to settle it.
 
+mod answer;
 mod builder;
 mod core;
 mod entry;
 mod fault;
+mod hand;
+mod limit;
 mod link;
+mod reader;
 mod receipt;
 mod script;
+mod slot;
 mod subscriber;
 
 use std::fmt;
@@ -47,7 +58,7 @@ pub use builder::RedisBuilder;
 use self::core::Core;
 use self::script::BACKLOG;
 use self::subscriber::Subscriber;
-use super::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publisher, Source, TransportError};
+use super::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publisher, Pulse, Source, TransportError};
 
 /// A Redis stream, as publisher and as source.
 #[doc = include_str!("guide.md")]
@@ -67,6 +78,12 @@ impl Redis {
     /// Names a stream; `.await` connects. See [`RedisBuilder`] for what can be set.
     pub fn stream(stream: impl Into<String>) -> RedisBuilder {
         RedisBuilder::new(stream.into())
+    }
+
+    /// Returns its queue of dead letters, which all groups of the stream share, over the same connection. It is created if it
+    /// is missing.
+    pub fn dead_letters(&self) -> Self {
+        Self { core: Arc::new(self.core.of_dead()), subscriber: Mutex::default() }
     }
 }
 
@@ -112,10 +129,23 @@ impl Source for Redis {
         })
     }
 
+    fn stop_lending(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
+        Box::pin(async move {
+            match self.subscriber() {
+                Some(subscriber) => subscriber.stop_lending().await,
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn pulse(&self) -> Option<Pulse> {
+        Some(self.core.link.pulse().clone())
+    }
+
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {
         Box::pin(async move {
             let answer = self.core.script(&BACKLOG, "", Some(&self.core.delayed), |_| ()).await;
-            let answer = answer.map_err(|fault| self.core.link.error(fault))?;
+            let answer = answer.map_err(|fault| self.core.fault(fault))?;
             Ok(match answer.value {
                 Value::Int(count) => u64::try_from(count).ok(),
                 _ => None,

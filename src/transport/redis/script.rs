@@ -39,6 +39,7 @@ scripts! {
     ACK = "lua/common.lua" "lua/ack.lua";
     LATER = "lua/common.lua" "lua/later.lua";
     EXTEND = "lua/common.lua" "lua/extend.lua";
+    MARK = "lua/common.lua" "lua/mark.lua";
     BURY = "lua/common.lua" "lua/bury.lua";
     LOOK = "lua/common.lua" "lua/look.lua";
     TRIM = "lua/common.lua" "lua/trim.lua";

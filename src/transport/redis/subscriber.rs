@@ -2,26 +2,29 @@
 //!
 //! `XREADGROUP (blocks) + lua/look.lua (due, delayed, left by the dead) → ready → Delivery`
 //!
-//! Both go on where they were if the caller stops waiting for them, so that nothing they bring is lost.
+//! Both go on where they were if the caller stops waiting for them, so that nothing they bring is lost. What they bring when
+//! nobody asks any more is given back by `stop_lending`, and what they would have brought over a connection that has died by
+//! `recover`.
 
-use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use ::redis::aio::MultiplexedConnection;
 use ::redis::{Value, cmd};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
+use super::answer::{Found, entries, found, lents};
 use super::core::{Core, millis};
 use super::entry;
 use super::fault::Fault;
-use super::link::Patience;
-use super::receipt::{EntryReceipt, Lender, Lent, entries};
+use super::hand::id;
+use super::limit::Patience;
+use super::reader::{Reader, Reading};
+use super::receipt::{EntryReceipt, Lender, Lent};
 use super::script::{LEAVE, LOOK, TRIM};
-use crate::transport::{BoxFuture, Delivery, Packet, TransportError};
+use super::slot::{Left, pending};
+use crate::transport::{BoxFuture, Delivery, ErrorKind, Packet, TransportError};
 
 /// How long one wait for deliveries lasts at most.
 const WAIT: Duration = Duration::from_secs(5);
@@ -33,21 +36,19 @@ const TRIM_EVERY: Duration = Duration::from_secs(10);
 /// How many are read at once at most.
 const MOST: usize = 1000;
 
+/// How long a read blocks while the server may still send to a connection that has died here, and how much longer than such
+/// a read that is waited for.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
+const LATER: Duration = Duration::from_millis(100);
+
 /// An entry that was read and not yet handed out.
 struct Waiting {
     lent: Lent,
     packet: Packet,
+    /// Whether it was heard alone, and nobody has said how that ended.
+    marked: bool,
     /// When it came at the earliest.
     since: Instant,
-}
-
-/// What a look has found: how long until there is something else, and what is ours now.
-type Found = (Option<Duration>, Vec<(Lent, Packet)>);
-
-struct Reader {
-    connection: MultiplexedConnection,
-    /// The number by which the server knows it, to unblock it by.
-    client: Option<i64>,
 }
 
 pub(super) struct Subscriber {
@@ -56,7 +57,7 @@ pub(super) struct Subscriber {
     lender: Arc<Lender>,
     woken: watch::Receiver<()>,
     reader: Option<Reader>,
-    reading: Option<BoxFuture<'static, Result<Value, Fault>>>,
+    reading: Option<Reading>,
     looking: Option<BoxFuture<'static, Result<Found, Fault>>>,
     ready: VecDeque<Waiting>,
     /// When nobody waited any more for what is read or looked for, and when the last of it came at the earliest.
@@ -65,6 +66,8 @@ pub(super) struct Subscriber {
     look_at: Instant,
     sweep_at: Instant,
     trim_at: Instant,
+    /// When to look for what was sent over a connection that has died: once it has, and once the server knows too.
+    recoveries: Vec<Instant>,
 }
 
 /// What happened first.
@@ -94,6 +97,7 @@ impl Subscriber {
             look_at: now,
             sweep_at: now,
             trim_at: now + TRIM_EVERY,
+            recoveries: Vec::new(),
         }
     }
 
@@ -129,25 +133,36 @@ impl Subscriber {
             };
             log::debug!(target: "convoke::transport", "{}: nothing could be read: {}", self.core.name, fault.text());
             if fault.broken {
-                self.reader = None;
-                self.reading = None;
+                self.lose_reader();
+            }
+            if fault.read_only {
+                self.core.link.lose_all(&fault);
             }
             if fault.no_group && self.core.create {
-                log::warn!(target: "convoke::transport", "{}: the stream or the group is gone, and is created again", self.core.name);
-                self.core.ensure_group().await?;
+                // It may only have been unblocked, as by a failover.
+                if self.core.ensure_group().await? {
+                    log::warn!(target: "convoke::transport", "{}: the stream or the group was gone, and is created again", self.core.name);
+                }
             } else if !fault.is_temporary() {
-                return Err(self.core.link.error(fault));
+                return Err(self.core.fault(fault));
             }
-            let patience = patience.get_or_insert_with(|| Patience::new(self.core.link.end()));
+            let patience = patience.get_or_insert_with(|| Patience::new(self.core.link.limit()));
             if !patience.pause().await {
-                return Err(self.core.link.error(fault));
+                return Err(self.core.fault(fault));
             }
         }
     }
 
     /// Waits for the first thing that happens.
     async fn next(&mut self, most: usize, until: Instant) -> Result<Event, Fault> {
+        // Its connection was made together with one that has turned out to be dead.
+        if self.reader.as_ref().is_some_and(|reader| reader.serial != self.core.link.serial()) {
+            self.lose_reader();
+        }
         if self.reading.is_none() {
+            if self.recoveries.iter().any(|at| *at <= Instant::now()) {
+                self.recover().await?;
+            }
             self.reading = Some(self.start_reading(most).await?);
         }
         let Self { reading, looking, woken, left, since, look_at, .. } = self;
@@ -172,35 +187,56 @@ impl Subscriber {
         Ok(event)
     }
 
-    async fn start_reading(&mut self, most: usize) -> Result<BoxFuture<'static, Result<Value, Fault>>, Fault> {
-        let block = self.block();
-        if self.reader.is_none() {
-            let end = self.core.link.end();
-            let mut connection = self.core.link.connect(end).await?;
-            // Only to be let go sooner when it closes: a user may not be allowed to ask.
-            let client =
-                match timeout(self.core.deadline, connection.send_packed_command(cmd("CLIENT").arg("ID"))).await {
-                    Ok(Ok(Value::Int(client))) => Some(client),
-                    Ok(Ok(_)) => None,
-                    Ok(Err(error)) => return Err(Fault::of_client(&error)),
-                    Err(_) => return Err(Fault::silent()),
-                };
-            self.reader = Some(Reader { connection, client });
+    async fn start_reading(&mut self, most: usize) -> Result<Reading, Fault> {
+        let block = if self.recoveries.is_empty() { self.block() } else { self.block().min(SHORT_WAIT) };
+        let reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => Reader::connect(&self.core).await?,
+        };
+        let reading = reader.read(&self.core, &self.consumer, most, block);
+        self.reader = Some(reader);
+        Ok(reading)
+    }
+
+    /// Forgets a connection that has died. What the server has sent to it, or sends for as long as the last read blocks there,
+    /// is pending under our name.
+    fn lose_reader(&mut self) {
+        (self.reader, self.reading) = (None, None);
+        let now = Instant::now();
+        self.recoveries = vec![now, now + self.block() + LATER];
+    }
+
+    /// Gives back what the server has sent and what never got here, untouched. Nothing must be on its way.
+    async fn recover(&mut self) -> Result<(), Fault> {
+        if self.looking.is_some() {
+            let (found, at) = pending(&mut self.looking, Left(&mut self.left).arrival()).await;
+            self.since = at;
+            self.looked(found?, usize::MAX);
         }
-        let Some(reader) = &self.reader else { return Err(Fault::silent()) };
-        let mut connection = reader.connection.clone();
-        let mut command = cmd("XREADGROUP");
-        command.arg("GROUP").arg(&self.core.group).arg(&*self.consumer).arg("COUNT").arg(most);
-        command.arg("BLOCK").arg(millis(block)).arg("STREAMS").arg(&self.core.stream).arg(">");
-        let limit = block.saturating_add(self.core.deadline);
-        Ok(Box::pin(async move {
-            match timeout(limit, connection.send_packed_command(&command)).await {
-                Ok(Ok(Value::ServerError(error))) => Err(Fault::of_server(&error)),
-                Ok(Ok(value)) => Ok(value),
-                Ok(Err(error)) => Err(Fault::of_client(&error)),
-                Err(_) => Err(Fault::silent()),
-            }
-        }))
+        let started = Instant::now();
+        let mut known = self.lender.hand.known();
+        let in_hand = known.clone();
+        known.extend(self.ready.iter().filter_map(|waiting| id(&waiting.lent.id)));
+        let mut list = cmd("XPENDING");
+        list.arg(&self.core.stream)
+            .arg(&self.core.group)
+            .arg("-")
+            .arg("+")
+            .arg(known.len() + MOST)
+            .arg(&*self.consumer);
+        let pending = self.core.link.command(&list).await?.value;
+        let pending: Vec<Lent> = lents(pending).collect();
+        let ids: HashSet<_> = pending.iter().filter_map(|lent| id(&lent.id)).collect();
+        self.lender.hand.forget(&in_hand, &ids);
+        let stranded: Vec<_> =
+            pending.into_iter().filter(|lent| id(&lent.id).is_some_and(|id| !known.contains(&id))).collect();
+        if !stranded.is_empty() {
+            log::debug!(target: "convoke::transport", "{}: {} that never got here are given back", self.core.name, stranded.len());
+            self.lender.give_back(stranded).await?;
+            self.look_at = Instant::now();
+        }
+        self.recoveries.retain(|at| *at > started);
+        Ok(())
     }
 
     /// Takes what a read has brought: of one stream, its entries. Nothing, if it has waited in vain.
@@ -213,7 +249,7 @@ impl Subscriber {
         let since = self.since;
         self.ready.extend(entries.map(|(id, fields)| {
             let packet = entry::read(&id, fields);
-            Waiting { lent: Lent { id, count: 1 }, packet, since }
+            Waiting { lent: Lent { id, count: 1 }, packet, marked: false, since }
         }));
     }
 
@@ -246,7 +282,8 @@ impl Subscriber {
         let next = if lent.len() >= most { Duration::ZERO } else { next.unwrap_or(LOOK_EVERY).min(LOOK_EVERY) };
         self.look_at = now + next.min(self.sweep_at.saturating_duration_since(now));
         let since = self.since;
-        self.ready.extend(lent.into_iter().map(|(lent, packet)| Waiting { lent, packet, since }));
+        let waiting = |(lent, packet, marked)| Waiting { lent, packet, marked, since };
+        self.ready.extend(lent.into_iter().map(waiting));
     }
 
     /// Hands out what is ready. What has waited here for long, because nobody asked, may have gone to others.
@@ -262,93 +299,70 @@ impl Subscriber {
         }
         let count = most.min(self.ready.len());
         let (lender, name, lease) = (&self.lender, &self.core.name, self.core.lease);
-        let lend = |Waiting { lent, packet, .. }: Waiting| {
+        let lend = |Waiting { lent, packet, marked, .. }: Waiting| {
             let attempt = lent.count;
+            lender.hand.take(&lent.id);
             Delivery::new(name.clone(), packet, attempt, EntryReceipt { lender: lender.clone(), lent })
                 .with_lease(lease)
+                .with_mark(marked)
         };
         Ok(self.ready.drain(..count).map(lend).collect())
     }
 
-    /// Lets the read go, gives back what was not handed out, and leaves the group if nothing is lent any more.
-    pub(super) async fn close(mut self) -> Result<(), TransportError> {
-        if let Some(looking) = self.looking.take()
-            && let Ok(found) = looking.await
-        {
-            self.looked(found, usize::MAX);
-        }
-        if let (Some(reading), Some(client)) =
-            (self.reading.take(), self.reader.as_ref().and_then(|reader| reader.client))
-        {
-            let mut unblock = cmd("CLIENT");
-            unblock.arg("UNBLOCK").arg(client);
-            // If we may not, the server notices that the connection is gone, and what it has lent until then comes again.
-            if self.core.link.command(&unblock).await.is_ok()
-                && let Ok(value) = reading.await
-            {
-                self.read(value);
+    /// Ends what is on the wire, and gives back what it has brought and what nobody has received.
+    ///
+    /// Dropped before it is ready, it goes on where it was when it is called again, or by the next receive.
+    pub(super) async fn stop_lending(&mut self) -> Result<(), TransportError> {
+        if self.looking.is_some() {
+            let (found, at) = pending(&mut self.looking, Left(&mut self.left).arrival()).await;
+            self.since = at;
+            match found {
+                Ok(found) => self.looked(found, usize::MAX),
+                Err(fault) if fault.broken => self.lose_reader(),
+                Err(_) => {}
             }
         }
-        self.reader = None;
-        let back: Vec<_> = self.ready.drain(..).map(|waiting| self.lender.release(waiting.lent)).collect();
-        for released in futures_util::future::join_all(back).await {
-            released?;
+        self.stop_reading().await;
+        // What a connection that has died was sent nobody asks for now: it is not left for a lease.
+        if !self.recoveries.is_empty() {
+            self.recover().await.map_err(|fault| self.core.fault(fault))?;
         }
-        self.core.script(&LEAVE, &self.consumer, None, |_| ()).await.map_err(|fault| self.core.link.error(fault))?;
+        // The next receive begins with what is due.
+        self.look_at = Instant::now();
+        let back: Vec<_> =
+            self.ready.drain(..).map(|waiting| self.lender.release(waiting.lent, waiting.packet)).collect();
+        for released in futures_util::future::join_all(back).await {
+            // What others have got meanwhile is where it belongs.
+            released.or_else(|error| if error.kind() == ErrorKind::Lost { Ok(()) } else { Err(error) })?;
+        }
         Ok(())
     }
-}
 
-/// Notes when nobody waits any more, also when that is because the wait was dropped.
-struct Left<'a>(&'a mut Instant);
-
-impl Left<'_> {
-    /// When something came that is there before anybody has begun to wait again: after this.
-    fn arrival(&self) -> Instant {
-        *self.0
-    }
-}
-
-impl Drop for Left<'_> {
-    fn drop(&mut self) {
-        *self.0 = Instant::now();
-    }
-}
-
-/// Waits for what is in there, and takes it out; for ever if there is nothing. Says as well when it came: now, or if it is
-/// there at once, not before `earliest`.
-async fn pending<T>(slot: &mut Option<BoxFuture<'static, T>>, earliest: Instant) -> (T, Instant) {
-    let mut at = Some(earliest);
-    let ready = poll_fn(|cx| {
-        let Some(future) = slot else { return Poll::Pending };
-        let polled = future.as_mut().poll(cx);
-        if polled.is_pending() {
-            at = None;
+    /// Has the server answer the read that blocks.
+    async fn stop_reading(&mut self) {
+        let (Some(reader), true) = (&self.reader, self.reading.is_some()) else { return };
+        let ended = tokio::select! {
+            biased;
+            ended = pending(&mut self.reading, Left(&mut self.left).arrival()) => Some(ended),
+            // If we may not, the server notices that the connection is gone.
+            () = reader.unblock(&self.core) => None,
+        };
+        match ended {
+            Some((Ok(value), at)) => {
+                self.since = at;
+                self.read(value);
+            }
+            Some((Err(fault), _)) if !fault.broken => {}
+            _ => self.lose_reader(),
         }
-        polled
-    });
-    let ready = ready.await;
-    *slot = None;
-    (ready, at.unwrap_or_else(Instant::now))
-}
+    }
 
-/// Reads what `look.lua` returns.
-fn found(value: Value) -> Found {
-    let Value::Array(parts) = value else { return (None, Vec::new()) };
-    let mut parts = parts.into_iter();
-    let next = match parts.next() {
-        Some(Value::Int(wait)) => u64::try_from(wait).ok().map(Duration::from_millis),
-        _ => None,
-    };
-    let Some(Value::Array(all)) = parts.next() else { return (next, Vec::new()) };
-    let one = |entry| {
-        let Value::Array(parts) = entry else { return None };
-        let mut parts = parts.into_iter();
-        let id = entry::text(entry::bytes(parts.next()?)?);
-        let Some(Value::Int(count)) = parts.next() else { return None };
-        let Some(Value::Array(fields)) = parts.next() else { return None };
-        let packet = entry::read(&id, fields);
-        Some((Lent { id, count: u32::try_from(count).unwrap_or(u32::MAX) }, packet))
-    };
-    (next, all.into_iter().filter_map(one).collect())
+    /// Lets the read go, gives back what was not handed out, and leaves the group if nothing is lent any more.
+    pub(super) async fn close(mut self) -> Result<(), TransportError> {
+        let stopped = self.stop_lending().await;
+        self.reader = None;
+        stopped?;
+        self.core.script(&LEAVE, &self.consumer, None, |_| ()).await.map_err(|fault| self.core.fault(fault))?;
+        Ok(())
+    }
 }

@@ -11,7 +11,7 @@ use aws_config::SdkConfig;
 use aws_sdk_sns::Client;
 
 use super::{Sns, Topic};
-use crate::transport::aws::{Connection, Timeouts, failure};
+use crate::transport::aws::{Connection, Fresh, Timeouts, failure};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
 /// The environment variable that names the endpoint of SNS alone.
@@ -36,7 +36,7 @@ pub struct SnsBuilder {
     create: bool,
     fifo: bool,
     group: Option<String>,
-    deadline: Duration,
+    deadline: Option<Duration>,
     durable: bool,
 }
 
@@ -48,7 +48,7 @@ impl SnsBuilder {
             create: false,
             fifo: false,
             group: None,
-            deadline: DEFAULT_DEADLINE,
+            deadline: None,
             durable: true,
         }
     }
@@ -72,9 +72,10 @@ impl SnsBuilder {
         self
     }
 
-    /// Sets how long a request may take, with its repetitions. The default is 10 s.
+    /// Sets how long a request may take, with its repetitions. The default is 10 s; for a publish while the server refuses
+    /// connections, as one does that is being restarted, 30 s.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.deadline = Some(deadline);
         self
     }
 
@@ -123,8 +124,10 @@ impl SnsBuilder {
             let text = "only a FIFO topic has groups: leave the group id out, or say `.fifo()`";
             return Err(TransportError::new(ErrorKind::Unsupported, name, text));
         }
-        let config = self.connection.load(&name, ENDPOINT, self.deadline).await?;
-        let client = Client::new(&Timeouts { deadline: self.deadline, wait: Duration::ZERO }.apply(&config));
+        let deadline = self.deadline.unwrap_or(DEFAULT_DEADLINE);
+        let config = self.connection.load(&name, ENDPOINT, deadline).await?;
+        let client =
+            Fresh::new(move |generation| Client::new(&Timeouts::of_request(deadline).apply(&config, generation)));
         let arn = if is_arn {
             look(&client, &name, &topic).await?;
             topic
@@ -133,14 +136,15 @@ impl SnsBuilder {
         } else {
             find(&client, &name, &topic).await?
         };
-        let topic = Topic { name, arn, fifo, group: self.group, durable: self.durable, client };
+        let (group, durable) = (self.group, self.durable);
+        let topic = Topic { name, arn, fifo, group, durable, deadline: self.deadline, client };
         Ok(Sns { topic: Arc::new(topic) })
     }
 }
 
 /// Looks whether a topic is there. Who only publishes need not have the right to ask.
-async fn look(client: &Client, name: &str, arn: &str) -> Result<(), TransportError> {
-    match client.get_topic_attributes().topic_arn(arn).send().await {
+async fn look(client: &Fresh<Client>, name: &str, arn: &str) -> Result<(), TransportError> {
+    match client.ask(|client| client.get_topic_attributes().topic_arn(arn).send()).await {
         Ok(_) => Ok(()),
         Err(error) => match failure(name, "find the topic", &error) {
             error if error.kind() == ErrorKind::Refused && error.to_string().contains("AuthorizationError") => {
@@ -152,10 +156,10 @@ async fn look(client: &Client, name: &str, arn: &str) -> Result<(), TransportErr
     }
 }
 
-async fn find(client: &Client, name: &str, topic: &str) -> Result<String, TransportError> {
+async fn find(client: &Fresh<Client>, name: &str, topic: &str) -> Result<String, TransportError> {
     let mut next = None;
     for _ in 0..MAX_PAGES {
-        let page = client.list_topics().set_next_token(next).send().await;
+        let page = client.ask(|client| client.list_topics().set_next_token(next).send()).await;
         let page = page
             .map_err(|error| failure(name, "list the topics to find it: name it by its ARN, or list them", &error))?;
         let mut arns = page.topics().iter().filter_map(|topic| topic.topic_arn());
@@ -172,13 +176,13 @@ async fn find(client: &Client, name: &str, topic: &str) -> Result<String, Transp
 }
 
 /// Creates a topic; of one that is there it only returns the ARN.
-async fn create(client: &Client, name: &str, topic: &str, fifo: bool) -> Result<String, TransportError> {
-    let mut request = client.create_topic().name(topic);
-    if fifo {
-        request = request.attributes("FifoTopic", "true");
-    }
+async fn create(client: &Fresh<Client>, name: &str, topic: &str, fifo: bool) -> Result<String, TransportError> {
     let what = format!("create the topic {topic}");
-    let answer = request.send().await.map_err(|error| failure(name, &what, &error))?;
+    let answer = client.ask(|client| {
+        let request = client.create_topic().name(topic);
+        if fifo { request.attributes("FifoTopic", "true") } else { request }.send()
+    });
+    let answer = answer.await.map_err(|error| failure(name, &what, &error))?;
     answer.topic_arn.ok_or_else(|| {
         TransportError::new(ErrorKind::Protocol, name, format!("could not {what}: the server tells no ARN of it"))
     })

@@ -9,6 +9,7 @@ mod subscribe;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_sns::Client;
 use aws_sdk_sns::error::BuildError;
@@ -18,7 +19,9 @@ pub use builder::SnsBuilder;
 #[cfg(feature = "sqs")]
 pub use subscribe::{Subscribe, Subscription};
 
-use super::aws::{Entry, MAX_ATTRIBUTES, MAX_BATCH, MAX_BYTES, Rules, failure, publish, refusal, spread};
+use super::aws::{
+    Entry, Fresh, MAX_ATTRIBUTES, MAX_BATCH, MAX_BYTES, Patience, Rules, failure, publish, refusal, spread,
+};
 use super::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, TransportError};
 
 type Answer = Result<(), TransportError>;
@@ -77,7 +80,9 @@ struct Topic {
     fifo: bool,
     group: Option<String>,
     durable: bool,
-    client: Client,
+    /// How long a publish may take, if that was told.
+    deadline: Option<Duration>,
+    client: Fresh<Client>,
 }
 
 impl Sns {
@@ -115,15 +120,20 @@ impl Topic {
     }
 
     /// Sends what fits into one request.
-    async fn send(&self, entries: Vec<Entry>) -> Vec<Answer> {
+    async fn send(&self, entries: Vec<Entry>, patience: Patience) -> Vec<Answer> {
         let (count, name) = (entries.len(), &self.name);
         let built = entries.into_iter().enumerate().map(|(at, entry)| build(at, entry));
         let Ok(built) = built.collect::<Result<Vec<_>, _>>() else {
             let text = "could not publish: a request lacks a part: report it as a fault of this crate";
             return vec![Err(TransportError::new(ErrorKind::Protocol, name.clone(), text)); count];
         };
-        let request = self.client.publish_batch().topic_arn(&self.arn);
-        match request.set_publish_batch_request_entries(Some(built)).send().await {
+        let request = || {
+            self.client.ask(|client| {
+                let request = client.publish_batch().topic_arn(&self.arn);
+                request.set_publish_batch_request_entries(Some(built.clone())).send()
+            })
+        };
+        match patience.ask(request).await {
             Ok(answer) => {
                 let taken = answer.successful().iter().filter_map(|done| done.id.as_deref());
                 let refused = answer.failed().iter().map(|failed| {
@@ -163,7 +173,10 @@ impl Publisher for Sns {
 
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Answer>> {
         let topic = &*self.topic;
-        Box::pin(publish(packets, topic.rules(), move |entries| topic.send(entries)))
+        Box::pin(async move {
+            let patience = Patience::of(topic.deadline);
+            publish(packets, topic.rules(), move |entries| topic.send(entries, patience)).await
+        })
     }
 }
 

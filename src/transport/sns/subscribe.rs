@@ -21,7 +21,8 @@ const MAX_PAGES: usize = 1_000;
 pub struct Subscribe {
     topic: Sns,
     queue: Sqs,
-    raw: bool,
+    /// As it was told; else as it is, or raw if there is none yet.
+    raw: Option<bool>,
     filter: Map<String, Value>,
 }
 
@@ -45,15 +46,16 @@ impl Sns {
     /// It needs the rights to list, make and change subscriptions, and to read and write the policy of the queue. A FIFO
     /// topic needs a FIFO queue if order is to be kept.
     pub fn subscribe(&self, queue: &Sqs) -> Subscribe {
-        Subscribe { topic: self.clone(), queue: queue.clone(), raw: true, filter: Map::new() }
+        Subscribe { topic: self.clone(), queue: queue.clone(), raw: None, filter: Map::new() }
     }
 }
 
 impl Subscribe {
     /// Sets whether the queue gets packets as they were published, or in the JSON that SNS puts around them. Both are read
-    /// here. The default is raw, which is smaller, and needs no second parse.
+    /// here. The default is raw, which is smaller, and needs no second parse; a subscription that is there stays as it is in
+    /// this, unless it is said. Who reads the queue with anything else may know only one of the two.
     pub fn raw(mut self, raw: bool) -> Self {
-        self.raw = raw;
+        self.raw = Some(raw);
         self
     }
 
@@ -86,28 +88,29 @@ impl Subscribe {
         let queue = self.queue.arn().await?;
         self.queue.allow(&topic.arn).await?;
         let filter = Value::Object(self.filter.clone()).to_string();
-        let raw = self.raw.to_string();
         if let Some(arn) = self.find(&queue).await? {
+            let raw = self.raw.map(|raw| ("RawMessageDelivery", raw.to_string()));
             // An empty policy takes away the one that was there.
-            let wanted = [
-                ("RawMessageDelivery", &raw),
-                ("FilterPolicyScope", &"MessageAttributes".to_owned()),
-                ("FilterPolicy", &filter),
-            ];
-            for (attribute, value) in wanted {
-                let change = client.set_subscription_attributes().subscription_arn(&arn);
-                let change = change.attribute_name(attribute).attribute_value(value).send().await;
-                change.map_err(|error| failure(name, "change the subscription", &error))?;
+            let filter = [("FilterPolicyScope", "MessageAttributes".to_owned()), ("FilterPolicy", filter)];
+            for (attribute, value) in raw.into_iter().chain(filter) {
+                let change = client.ask(|client| {
+                    let change = client.set_subscription_attributes().subscription_arn(&arn);
+                    change.attribute_name(attribute).attribute_value(value).send()
+                });
+                change.await.map_err(|error| failure(name, "change the subscription", &error))?;
             }
             return Ok(Subscription { arn });
         }
-        let mut request = client.subscribe().topic_arn(&topic.arn).protocol("sqs").endpoint(&queue);
-        request = request.attributes("RawMessageDelivery", raw);
-        if !self.filter.is_empty() {
-            request = request.attributes("FilterPolicyScope", "MessageAttributes").attributes("FilterPolicy", filter);
-        }
-        let made = request.return_subscription_arn(true).send().await;
-        let made = made.map_err(|error| failure(name, "subscribe the queue", &error))?;
+        let made = client.ask(|client| {
+            let mut request = client.subscribe().topic_arn(&topic.arn).protocol("sqs").endpoint(&queue);
+            request = request.attributes("RawMessageDelivery", self.raw.unwrap_or(true).to_string());
+            if !self.filter.is_empty() {
+                request = request.attributes("FilterPolicyScope", "MessageAttributes");
+                request = request.attributes("FilterPolicy", filter);
+            }
+            request.return_subscription_arn(true).send()
+        });
+        let made = made.await.map_err(|error| failure(name, "subscribe the queue", &error))?;
         match made.subscription_arn.filter(|arn| arn.starts_with("arn:")) {
             Some(arn) => Ok(Subscription { arn }),
             None => {
@@ -122,9 +125,10 @@ impl Subscribe {
         let topic = &*self.topic.topic;
         let mut next = None;
         for _ in 0..MAX_PAGES {
-            let page =
-                topic.client.list_subscriptions_by_topic().topic_arn(&topic.arn).set_next_token(next).send().await;
-            let page = page.map_err(|error| failure(&topic.name, "list the subscriptions", &error))?;
+            let page = topic
+                .client
+                .ask(|client| client.list_subscriptions_by_topic().topic_arn(&topic.arn).set_next_token(next).send());
+            let page = page.await.map_err(|error| failure(&topic.name, "list the subscriptions", &error))?;
             let mut there = page.subscriptions().iter();
             let found = there.find(|there| there.endpoint() == Some(queue) && there.protocol() == Some("sqs"));
             if let Some(arn) = found.and_then(|found| found.subscription_arn()).filter(|arn| arn.starts_with("arn:")) {

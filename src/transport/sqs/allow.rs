@@ -20,9 +20,11 @@ impl Sqs {
         else {
             return Ok(());
         };
-        let change = queue.client.set_queue_attributes().queue_url(&queue.url);
-        let change = change.attributes(QueueAttributeName::Policy, policy).send().await;
-        change.map_err(|error| failure(&queue.name, "let the topic send to the queue", &error))?;
+        let change = queue.clients.ask(|clients| {
+            let change = clients.plain.set_queue_attributes().queue_url(&queue.url);
+            change.attributes(QueueAttributeName::Policy, policy).send()
+        });
+        change.await.map_err(|error| failure(&queue.name, "let the topic send to the queue", &error))?;
         Ok(())
     }
 }

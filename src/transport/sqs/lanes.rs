@@ -5,12 +5,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
 };
 
-use crate::transport::aws::{MAX_BATCH, failure, refusal, spread};
+use super::Clients;
+use crate::transport::aws::{Fresh, MAX_BATCH, failure, refusal, spread};
 use crate::transport::{Batcher, BoxFuture, ErrorKind, TransportError};
 
 /// How many requests of a kind are on their way at once.
@@ -78,12 +78,12 @@ impl Drop for Waiting {
 
 /// Returns what deletes the messages of these receipt handles.
 pub(super) fn deletes(
-    client: Client,
+    clients: Arc<Fresh<Clients>>,
     url: String,
     name: Arc<str>,
 ) -> impl Fn(Vec<String>) -> BoxFuture<'static, Vec<Answer>> + Send + Sync + 'static {
     move |handles| {
-        let (request, name) = (client.delete_message_batch().queue_url(&url), name.clone());
+        let (clients, url, name) = (clients.clone(), url.clone(), name.clone());
         Box::pin(async move {
             let count = handles.len();
             let entries = handles.into_iter().enumerate().map(|(at, handle)| {
@@ -94,7 +94,9 @@ pub(super) fn deletes(
                 Ok(entries) => entries,
                 Err(_) => return vec![Err(unbuilt(&name)); count],
             };
-            match request.set_entries(Some(entries)).send().await {
+            let asked = clients
+                .ask(|clients| clients.plain.delete_message_batch().queue_url(url).set_entries(Some(entries)).send());
+            match asked.await {
                 Ok(answer) => {
                     let taken = answer.successful.iter().map(|done| done.id.as_str());
                     spread(&name, "acknowledge", count, taken, lost(&name, "acknowledge", &answer.failed))
@@ -107,12 +109,12 @@ pub(super) fn deletes(
 
 /// Returns what sets for how many seconds from now the messages of these receipt handles stay invisible.
 pub(super) fn changes(
-    client: Client,
+    clients: Arc<Fresh<Clients>>,
     url: String,
     name: Arc<str>,
 ) -> impl Fn(Vec<(String, i32)>) -> BoxFuture<'static, Vec<Answer>> + Send + Sync + 'static {
     move |wishes| {
-        let (request, name) = (client.change_message_visibility_batch().queue_url(&url), name.clone());
+        let (clients, url, name) = (clients.clone(), url.clone(), name.clone());
         Box::pin(async move {
             let count = wishes.len();
             let entries = wishes.into_iter().enumerate().map(|(at, (handle, seconds))| {
@@ -123,7 +125,10 @@ pub(super) fn changes(
                 Ok(entries) => entries,
                 Err(_) => return vec![Err(unbuilt(&name)); count],
             };
-            match request.set_entries(Some(entries)).send().await {
+            let asked = clients.ask(|clients| {
+                clients.plain.change_message_visibility_batch().queue_url(url).set_entries(Some(entries)).send()
+            });
+            match asked.await {
                 Ok(answer) => {
                     let taken = answer.successful.iter().map(|done| done.id.as_str());
                     spread(&name, "change the lease", count, taken, lost(&name, "change the lease", &answer.failed))

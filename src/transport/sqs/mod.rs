@@ -5,16 +5,19 @@
 #[cfg(feature = "sns")]
 mod allow;
 mod builder;
+mod dead;
+mod finder;
 mod groups;
 mod lanes;
 mod poll;
 mod publish;
 mod receipt;
+mod redrive;
 mod source;
 mod unseen;
 
-use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,14 +26,20 @@ use aws_sdk_sqs::types::QueueAttributeName;
 
 pub use builder::SqsBuilder;
 
-use self::lanes::Lanes;
+use self::dead::Dead;
+use self::finder::Attributes;
+use self::lanes::{Lanes, changes, deletes};
+use self::redrive::Redrive;
 use self::source::Subscriber;
 use self::unseen::Unseen;
-use super::aws::{MAX_ATTRIBUTES, MAX_BATCH, MAX_BYTES, Rules, failure};
-use super::{Abilities, ErrorKind, TransportError};
+use super::aws::{Fresh, MAX_ATTRIBUTES, MAX_BATCH, MAX_BYTES, Rules, failure};
+use super::{Abilities, ErrorKind, Pulse, TransportError};
 
 /// The longest that SQS holds a packet back.
 const MAX_DELAY: Duration = Duration::from_secs(900);
+
+/// How much longer than it may take to answer a receive the server may be silent.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// The longest that SQS lends a delivery, from its receipt, with all that it is extended.
 const MAX_LEASE: Duration = Duration::from_secs(12 * 60 * 60);
@@ -88,7 +97,8 @@ const MAX_LEASE: Duration = Duration::from_secs(12 * 60 * 60);
 /// but an ack holds up the rest of its key.
 ///
 /// SQS counts each receipt. A release is a receipt too: this handle and its clones do not count it as an attempt, but
-/// another process does, and so does the redrive policy. A dead letter goes to the dead-letter queue before it is deleted:
+/// another process does, and so does the redrive policy, which a worker has leave room for ten more than its attempts. A
+/// dead letter goes to the dead-letter queue before it is deleted:
 /// if that is interrupted, it is in both.
 ///
 /// Bodies and attributes arrive as they were sent. What SQS does not take is written in another way: a body that is empty
@@ -106,6 +116,10 @@ pub struct Sqs {
     queue: Arc<Queue>,
     /// There while it is open.
     subscriber: Option<Subscriber>,
+    /// When the server last said anything to this handle.
+    pulse: Pulse,
+    /// How often a delivery is heard at most, if somebody has said so.
+    attempts: Option<u32>,
 }
 
 /// What a handle and its clones share.
@@ -119,26 +133,39 @@ struct Queue {
     group: Option<String>,
     lease: Duration,
     wait: Duration,
+    /// How much longer than its wait the server may take.
+    delay: Duration,
+    /// How long a publish may take, if that was told.
+    deadline: Option<Duration>,
     durable: bool,
-    client: Client,
-    /// The one whose requests may take as long as a server waits.
-    polling: Client,
+    clients: Arc<Fresh<Clients>>,
     dead: Option<Dead>,
+    /// The redrive policy that we make it with.
+    redrive: Option<Redrive>,
+    /// That one of somebody else's is too low was said.
+    warned: AtomicBool,
     /// With what it is created again.
-    create: Option<HashMap<QueueAttributeName, String>>,
+    create: Option<Attributes>,
     arn: Mutex<Option<String>>,
     deletes: Lanes<String>,
     changes: Lanes<(String, i32)>,
     unseen: Unseen,
 }
 
-/// Where dead letters go.
-struct Dead {
-    url: String,
-    fifo: bool,
+/// Those of one generation.
+#[derive(Clone)]
+struct Clients {
+    plain: Client,
+    /// The one whose requests may take as long as a server waits.
+    polling: Client,
 }
 
 impl Sqs {
+    fn of(queue: Arc<Queue>) -> Self {
+        let pulse = Pulse::new(queue.wait + queue.delay + SILENCE);
+        Self { queue, subscriber: None, pulse, attempts: None }
+    }
+
     /// Looks for the queue of this name, or of this URL; nothing happens before it is awaited. A name that ends in `.fifo`
     /// is that of a FIFO queue.
     pub fn queue(name: impl Into<String>) -> SqsBuilder {
@@ -162,6 +189,37 @@ impl Sqs {
         };
         *self.queue.arn.lock().unwrap_or_else(PoisonError::into_inner) = Some(arn.clone());
         Ok(arn)
+    }
+
+    /// Returns the queue of its dead letters, with the settings of this one. If it has none, what is asked of that is
+    /// `Missing`.
+    pub fn dead_letters(&self) -> Self {
+        let queue = &self.queue;
+        let none = || Dead::beside(&queue.label, &queue.url, queue.create.is_some());
+        let dead = &queue.dead.clone().unwrap_or_else(none);
+        let (name, url): (Arc<str>, _) = (format!("sqs:{}", dead.label).into(), &dead.url);
+        let letters = Queue {
+            deletes: Lanes::new(deletes(queue.clients.clone(), url.clone(), name.clone())),
+            changes: Lanes::new(changes(queue.clients.clone(), url.clone(), name.clone())),
+            name,
+            label: dead.label.clone(),
+            url: url.clone(),
+            fifo: dead.fifo,
+            group: queue.group.clone().filter(|_| dead.fifo),
+            lease: queue.lease,
+            wait: queue.wait,
+            delay: queue.delay,
+            deadline: queue.deadline,
+            durable: queue.durable,
+            clients: queue.clients.clone(),
+            dead: None,
+            redrive: None,
+            warned: AtomicBool::default(),
+            create: dead.create.clone(),
+            arn: Mutex::default(),
+            unseen: Unseen::default(),
+        };
+        Self::of(Arc::new(letters))
     }
 }
 
@@ -187,12 +245,12 @@ impl Queue {
         Rules { name: &self.name, abilities: self.abilities(), fifo: self.fifo, group: self.group.as_deref() }
     }
 
-    async fn attributes(
-        &self,
-        names: &[QueueAttributeName],
-    ) -> Result<HashMap<QueueAttributeName, String>, TransportError> {
-        let request = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
-        let answer = request.send().await.map_err(|error| failure(&self.name, "ask about the queue", &error))?;
+    async fn attributes(&self, names: &[QueueAttributeName]) -> Result<Attributes, TransportError> {
+        let asked = self.clients.ask(|clients| {
+            let request = clients.plain.get_queue_attributes().queue_url(&self.url);
+            request.set_attribute_names(Some(names.to_vec())).send()
+        });
+        let answer = asked.await.map_err(|error| failure(&self.name, "ask about the queue", &error))?;
         Ok(answer.attributes.unwrap_or_default())
     }
 }
@@ -200,7 +258,7 @@ impl Queue {
 /// Another subscriber to the same queue, which is not open yet.
 impl Clone for Sqs {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone(), subscriber: None }
+        Self::of(self.queue.clone())
     }
 }
 

@@ -5,13 +5,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 
+use super::finder::create;
 use super::{Queue, Sqs};
 use crate::transport::aws::{
-    Entry, MAX_ATTRIBUTES, MAX_BYTES, Rules, failure, needs_base64, publish, refusal, room, spread,
+    Entry, MAX_ATTRIBUTES, MAX_BYTES, Patience, Rules, failure, needs_base64, publish, refusal, room, spread,
 };
 use crate::transport::{Abilities, BoxFuture, DeadLetterRecord, ErrorKind, Packet, Publisher, TransportError};
 
@@ -28,38 +28,55 @@ impl Publisher for Sqs {
 
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Answer>> {
         let queue = &*self.queue;
-        let delayed = !queue.fifo;
-        Box::pin(publish(packets, queue.rules(), move |entries| {
-            send(&queue.client, &queue.url, &queue.name, "publish", entries, delayed)
-        }))
+        Box::pin(async move {
+            let outlet = Outlet {
+                queue,
+                url: &queue.url,
+                what: "publish",
+                delayed: !queue.fifo,
+                patience: Patience::of(queue.deadline),
+            };
+            publish(packets, queue.rules(), move |entries| outlet.send(entries)).await
+        })
     }
 }
 
-/// Sends what fits into one request.
-async fn send(
-    client: &Client,
-    url: &str,
-    name: &str,
+/// By what packets go out.
+#[derive(Clone, Copy)]
+struct Outlet<'a> {
+    queue: &'a Queue,
+    url: &'a str,
     what: &'static str,
-    entries: Vec<Entry>,
     delayed: bool,
-) -> Vec<Answer> {
-    let count = entries.len();
-    let built = entries.into_iter().enumerate().map(|(at, entry)| build(at, entry, delayed));
-    let Ok(built) = built.collect::<Result<Vec<_>, _>>() else {
-        let text = format!("could not {what}: a request lacks a part: report it as a fault of this crate");
-        return vec![Err(TransportError::new(ErrorKind::Protocol, name, text)); count];
-    };
-    match client.send_message_batch().queue_url(url).set_entries(Some(built)).send().await {
-        Ok(answer) => {
-            let taken = answer.successful.iter().map(|done| done.id.as_str());
-            let refused = answer
-                .failed
-                .iter()
-                .map(|failed| (failed.id.as_str(), refusal(name, what, &failed.code, failed.message.as_deref())));
-            spread(name, what, count, taken, refused)
+    patience: Patience,
+}
+
+impl Outlet<'_> {
+    /// Sends what fits into one request.
+    async fn send(self, entries: Vec<Entry>) -> Vec<Answer> {
+        let (count, name, what) = (entries.len(), &*self.queue.name, self.what);
+        let built = entries.into_iter().enumerate().map(|(at, entry)| build(at, entry, self.delayed));
+        let Ok(built) = built.collect::<Result<Vec<_>, _>>() else {
+            let text = format!("could not {what}: a request lacks a part: report it as a fault of this crate");
+            return vec![Err(TransportError::new(ErrorKind::Protocol, name, text)); count];
+        };
+        let request = || {
+            self.queue.clients.ask(|clients| {
+                let request = clients.plain.send_message_batch().queue_url(self.url);
+                request.set_entries(Some(built.clone())).send()
+            })
+        };
+        match self.patience.ask(request).await {
+            Ok(answer) => {
+                let taken = answer.successful.iter().map(|done| done.id.as_str());
+                let refused = answer
+                    .failed
+                    .iter()
+                    .map(|failed| (failed.id.as_str(), refusal(name, what, &failed.code, failed.message.as_deref())));
+                spread(name, what, count, taken, refused)
+            }
+            Err(error) => vec![Err(failure(name, what, &error)); count],
         }
-        Err(error) => vec![Err(failure(name, what, &error)); count],
     }
 }
 
@@ -99,7 +116,16 @@ pub(super) async fn send_letter(
     // What came in fits: nothing here says that it is too large.
     let abilities = Abilities { max_attributes: MAX_ATTRIBUTES, ..Abilities::default() };
     let rules = Rules { name: &queue.name, abilities, fifo: dead.fifo, group: None };
-    let send = |entries| send(&queue.client, &dead.url, &queue.name, "send a dead letter", entries, false);
+    // Whoever settles it tries again by itself.
+    let patience = Patience::none();
+    let outlet = Outlet { queue, url: &dead.url, what: "send a dead letter", delayed: false, patience };
     let letters = [letter];
-    publish(&letters, rules, send).await.pop().unwrap_or(Ok(()))
+    let send = async || publish(&letters, rules, |entries| outlet.send(entries)).await.pop().unwrap_or(Ok(()));
+    match (send().await, &dead.create) {
+        (Err(error), Some(attributes)) if error.kind() == ErrorKind::Missing => {
+            create(&queue.clients, &queue.name, &dead.label, attributes).await?;
+            send().await
+        }
+        (sent, _) => sent,
+    }
 }

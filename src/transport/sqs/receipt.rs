@@ -12,13 +12,14 @@ use super::groups::Turn;
 use super::publish::send_letter;
 use super::{MAX_LEASE, Queue};
 use crate::transport::aws::seconds;
-use crate::transport::{BoxFuture, DeadLetterRecord, ErrorKind, Packet, Receipt, Settlement, TransportError};
+use crate::transport::{BoxFuture, DeadLetterRecord, ErrorKind, Packet, Pulse, Receipt, Settlement, TransportError};
 
 /// What of the 12 h is left to the way to the server.
 const MARGIN: Duration = Duration::from_secs(2);
 
 pub(super) struct SqsReceipt {
     pub(super) queue: Arc<Queue>,
+    pub(super) pulse: Pulse,
     pub(super) handle: String,
     pub(super) message: String,
     pub(super) received: Instant,
@@ -43,11 +44,21 @@ impl SqsReceipt {
     /// Has it come again after this time, or as late as SQS allows.
     async fn hold_back(&self, time: Duration) -> Result<(), TransportError> {
         let left = MAX_LEASE.saturating_sub(self.received.elapsed() + MARGIN);
-        self.queue.changes.push(&self.queue.name, (self.handle.clone(), seconds(time.min(left)))).await
+        let changed = self.queue.changes.push(&self.queue.name, (self.handle.clone(), seconds(time.min(left)))).await;
+        self.heard(changed)
     }
 
     async fn acknowledge(&self) -> Result<(), TransportError> {
-        self.queue.deletes.push(&self.queue.name, self.handle.clone()).await
+        let deleted = self.queue.deletes.push(&self.queue.name, self.handle.clone()).await;
+        self.heard(deleted)
+    }
+
+    /// Notes that the server has said something, if it has.
+    fn heard(&self, answer: Result<(), TransportError>) -> Result<(), TransportError> {
+        if answer.is_ok() {
+            self.pulse.beat();
+        }
+        answer
     }
 
     async fn bury(&mut self, record: DeadLetterRecord) -> Result<(), TransportError> {
@@ -99,7 +110,8 @@ impl Receipt for SqsReceipt {
             let (queue, until) = (&self.queue, Instant::now() + by.min(left));
             let own = queue.changes.push(&queue.name, (self.handle.clone(), time));
             let Some(turn) = &self.turn else {
-                own.await?;
+                let own = own.await;
+                self.heard(own)?;
                 self.until = until;
                 return Ok(());
             };
@@ -110,7 +122,7 @@ impl Receipt for SqsReceipt {
             let (own, asked) = tokio::join!(own, join_all(asked));
             let extended = line.into_iter().zip(asked).filter_map(|(handle, done)| done.is_ok().then_some(handle));
             turn.extended(&extended.collect::<Vec<_>>(), until);
-            own?;
+            self.heard(own)?;
             self.until = until;
             Ok(())
         })

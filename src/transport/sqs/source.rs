@@ -13,12 +13,14 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::finder::create;
 use super::groups::{Groups, Turn};
-use super::poll::{Lent, Polled, give_back, give_back_soon, start};
+use super::poll::{Door, Lent, Polled, give_back, give_back_soon, start};
 use super::receipt::SqsReceipt;
-use super::{Queue, Sqs, builder};
+use super::redrive::Redrive;
+use super::{Queue, Sqs};
 use crate::transport::aws::{MAX_BATCH, seconds};
-use crate::transport::{Abilities, BoxFuture, Delivery, ErrorKind, Source, TransportError};
+use crate::transport::{Abilities, BoxFuture, Delivery, ErrorKind, Pulse, Source, TransportError};
 
 /// How many polls wait at once, while each of them comes back full.
 const MAX_POLLS: usize = 8;
@@ -29,20 +31,27 @@ const SLACK: Duration = Duration::from_secs(1);
 /// What a handle has that is open.
 pub(super) struct Subscriber {
     queue: Arc<Queue>,
+    pulse: Pulse,
     polls: Vec<oneshot::Receiver<Polled>>,
+    /// For what the polls bring.
+    door: Arc<Door>,
     /// How many polls there may be at once.
     width: usize,
     groups: Arc<Groups>,
 }
 
 impl Subscriber {
-    fn new(queue: Arc<Queue>) -> Self {
-        Self { queue, polls: Vec::new(), width: 1, groups: Arc::default() }
+    fn new(queue: Arc<Queue>, pulse: Pulse) -> Self {
+        Self { queue, pulse, polls: Vec::new(), door: Arc::default(), width: 1, groups: Arc::default() }
     }
 
     async fn receive(&mut self, most: usize) -> Result<Vec<Delivery>, TransportError> {
         let end = Instant::now() + self.queue.wait + SLACK;
         let mut again = false;
+        if self.door.unlock() {
+            // Those that have ended meanwhile have brought nothing that is to be handed out; those that are open go on.
+            while next(&mut self.polls).is_some() {}
+        }
         loop {
             let ready = self.ready(most).await;
             if !ready.is_empty() {
@@ -50,7 +59,8 @@ impl Subscriber {
             }
             let polls = self.width.min((most / MAX_BATCH).max(1));
             while self.polls.len() < polls {
-                self.polls.push(start(self.queue.clone(), most.min(MAX_BATCH)));
+                let (queue, pulse, door) = (self.queue.clone(), self.pulse.clone(), self.door.clone());
+                self.polls.push(start(queue, pulse, door, most.min(MAX_BATCH)));
             }
             tokio::select! {
                 biased;
@@ -111,15 +121,30 @@ impl Subscriber {
         // Who has no queue for dead letters needs no second copy.
         let letter = queue.dead.is_some().then(|| lent.packet.clone());
         let name = queue.name.clone();
-        let (handle, message, received) = (lent.handle, lent.message, lent.received);
-        let receipt = SqsReceipt { queue, handle, message, received, until, letter, turn };
+        let (handle, message, received, pulse) = (lent.handle, lent.message, lent.received, self.pulse.clone());
+        let receipt = SqsReceipt { queue, pulse, handle, message, received, until, letter, turn };
         Delivery::new(name, lent.packet, attempt, receipt).with_lease(left)
     }
 
-    /// Ends it; what the polls still bring goes back as it comes.
+    /// Gives back all that nobody has, and has the polls that are open give back what they get, until the next receive.
+    async fn stop(&mut self) -> Result<(), TransportError> {
+        self.door.shut();
+        let mut lent = self.groups.clear();
+        while let Some(polled) = next(&mut self.polls) {
+            lent.extend(polled.unwrap_or_default());
+        }
+        give_back(&self.queue, lent).await
+    }
+
+    /// Ends it, when the last poll that is open has ended, and what it has brought has gone back: what SQS lends to a
+    /// process that is gone comes after its lease. Dropped meanwhile, it leaves that to the tasks of the polls.
     async fn close(mut self) {
-        let lent = self.end();
-        give_back(&self.queue, lent).await;
+        // It is told there.
+        let _ = self.stop().await;
+        while !self.polls.is_empty() {
+            // An error has brought nothing.
+            let _ = first(&mut self.polls).await;
+        }
     }
 
     /// Takes out all that nobody has; the polls that are not done give back what they get.
@@ -185,24 +210,35 @@ impl Source for Sqs {
         self.queue.abilities()
     }
 
+    fn attempts(&mut self, most: u32) {
+        self.attempts = Some(most);
+    }
+
     fn open(&mut self, _prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>> {
+        use QueueAttributeName::{ApproximateNumberOfMessages, RedrivePolicy};
         Box::pin(async move {
             let queue = &self.queue;
-            match queue.attributes(&[QueueAttributeName::ApproximateNumberOfMessages]).await {
-                Ok(_) => {}
+            let policy = match queue.attributes(&[ApproximateNumberOfMessages, RedrivePolicy]).await {
+                Ok(mut there) => there.remove(&RedrivePolicy).and_then(|policy| Redrive::read(&policy)),
                 Err(error) => match (error.kind(), &queue.create) {
                     (ErrorKind::Missing, Some(attributes)) => {
-                        builder::create(&queue.client, &queue.name, &queue.label, attributes).await?;
+                        create(&queue.clients, &queue.name, &queue.label, attributes).await?;
+                        queue.redrive.clone()
                     }
                     // Who may receive need not have the right to ask.
                     (ErrorKind::Refused, _) if error.to_string().contains("AccessDenied") => {
                         log::debug!(target: "convoke::transport", "{error}");
+                        None
                     }
                     _ => return Err(error),
                 },
+            };
+            self.pulse.beat();
+            if let (Some(policy), Some(attempts)) = (policy, self.attempts) {
+                queue.allow_attempts(policy, attempts).await?;
             }
             if self.subscriber.is_none() {
-                self.subscriber = Some(Subscriber::new(self.queue.clone()));
+                self.subscriber = Some(Subscriber::new(self.queue.clone(), self.pulse.clone()));
             }
             Ok(())
         })
@@ -218,6 +254,19 @@ impl Source for Sqs {
                 }
             }
         })
+    }
+
+    fn stop_lending(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
+        Box::pin(async move {
+            match &mut self.subscriber {
+                Some(subscriber) => subscriber.stop().await,
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn pulse(&self) -> Option<Pulse> {
+        Some(self.pulse.clone())
     }
 
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {

@@ -7,6 +7,7 @@ for i = 4, #ARGV do
 end
 if #done > 0 then
   redis.call('ZREM', due, unpack(done))
+  redis.call('SREM', marks, unpack(done))
   redis.call('XACK', stream, group, unpack(done))
   forget(done)
 end

@@ -1,6 +1,6 @@
 -- Stands before every script of a subscriber: whose a pending entry is, and who still needs it.
--- KEYS: the stream, what comes again and when. ARGV: the group, the consumer, whether the stream is kept as a history.
-local stream, due = KEYS[1], KEYS[2]
+-- KEYS: the stream, what comes again and when, what was heard alone. ARGV: the group, the consumer, whether the stream is kept as a history.
+local stream, due, marks = KEYS[1], KEYS[2], KEYS[3]
 local group, me, keep = ARGV[1], ARGV[2], ARGV[3] == '1'
 -- The consumer that holds what waits for another attempt.
 local LATER = 'convoke:later'
@@ -28,6 +28,11 @@ local function ours(receipt)
   if not who then return id, -1 end
   if who == LATER then return id, -2 end
   return id, 0
+end
+
+-- Whether somebody has deleted an entry, though it is pending.
+local function gone(id)
+  return #redis.call('XRANGE', stream, id, id) == 0
 end
 
 -- Whether one part of an id is less than another: as text, for they have 64 bits and a number here has 53.

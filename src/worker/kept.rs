@@ -1,0 +1,158 @@
+//! Verdicts that could not be stored, for when their deliveries come again: nobody hears those a second time.
+//!
+//! `a verdict that the server did not take → Kept → the same packet once more → the same verdict`
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::retry::Retry;
+use crate::transport::{DeadLetterRecord, Packet};
+
+/// How many verdicts are kept; of more, the oldest are forgotten, and their deliveries are heard again.
+pub(crate) const MOST_KEPT: usize = 1_000;
+
+/// How long a verdict is kept after it was of use last: longer than a server lends, or holds back, what it has.
+const KEPT_FOR: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// The first wait before it is tried again to store one, and the longest.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// How much of a body tells it from others, from either end.
+const TELLING: usize = 512;
+
+/// A verdict that stands, whatever becomes of its delivery.
+#[derive(Debug)]
+pub(crate) struct Final {
+    pub(crate) what: What,
+    /// How often it could not be stored, and when that is tried again.
+    failures: u32,
+    pub(crate) due: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(crate) enum What {
+    /// Every listener is done, and the server is to be told.
+    Done,
+    /// It is to be a dead letter. Its record is made once, so that whoever gets the letter twice sees that it is one.
+    Dead(Box<DeadLetterRecord>),
+    /// It is a dead letter, and the server is to be told.
+    Buried,
+}
+
+impl Final {
+    pub(crate) fn new(what: What) -> Self {
+        Self { what, failures: 0, due: None }
+    }
+
+    /// It could not be stored: returns whether that is the first time. It is tried again after a wait.
+    pub(crate) fn failed(&mut self) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        let retry = Retry::exponential(FIRST_WAIT).longest(LONGEST_WAIT);
+        // Never less than half of it, so that a server that refuses at once is not asked in a loop.
+        let wait = (retry.wait(self.failures, crate::__private::random()) + retry.limit(self.failures)) / 2;
+        self.due = Instant::now().checked_add(wait);
+        self.failures == 1
+    }
+}
+
+/// What tells a packet from others: its id, and enough of its body. Nobody outside can make two that are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Fingerprint(u64);
+
+/// What one worker keeps.
+#[derive(Default)]
+pub(crate) struct Kept {
+    all: RefCell<HashMap<Fingerprint, Entry>>,
+    hashes: RandomState,
+    entered: Cell<u64>,
+}
+
+struct Entry {
+    /// At which attempt it was judged.
+    attempt: u32,
+    verdict: Final,
+    since: Instant,
+    /// The lower, the older.
+    place: u64,
+}
+
+impl Kept {
+    pub(crate) fn fingerprint(&self, packet: &Packet) -> Fingerprint {
+        let mut hasher = self.hashes.build_hasher();
+        let body = &packet.body[..];
+        packet.id.hash(&mut hasher);
+        body.len().hash(&mut hasher);
+        body[..body.len().min(TELLING)].hash(&mut hasher);
+        body[body.len().saturating_sub(TELLING)..].hash(&mut hasher);
+        Fingerprint(hasher.finish())
+    }
+
+    /// Keeps a verdict. Returns whether an older one had to be forgotten for it.
+    pub(crate) fn keep(&self, of: Fingerprint, attempt: u32, verdict: Final) -> bool {
+        let mut all = self.all.borrow_mut();
+        let now = Instant::now();
+        let mut forgets = false;
+        if all.len() >= MOST_KEPT && !all.contains_key(&of) {
+            all.retain(|_, entry| now.duration_since(entry.since) < KEPT_FOR);
+            if all.len() >= MOST_KEPT
+                && let Some(oldest) = all.iter().min_by_key(|(_, entry)| entry.place).map(|(of, _)| *of)
+            {
+                all.remove(&oldest);
+                forgets = true;
+            }
+        }
+        let place = self.entered.replace(self.entered.get() + 1);
+        all.insert(of, Entry { attempt, verdict, since: now, place });
+        forgets
+    }
+
+    /// Takes out the verdict on this packet. A copy that counts its attempts for itself, as one that was redriven does, has
+    /// none.
+    pub(crate) fn take(&self, packet: &Packet, attempt: u32) -> Option<Final> {
+        if self.all.borrow().is_empty() {
+            return None;
+        }
+        let entry = self.all.borrow_mut().remove(&self.fingerprint(packet))?;
+        (attempt >= entry.attempt && entry.since.elapsed() < KEPT_FOR).then_some(entry.verdict)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix::test]
+    async fn the_oldest_is_forgotten_and_only_when_there_are_too_many() {
+        let kept = Kept::default();
+        let packet = |number: usize| Packet::new(number.to_string(), "body");
+        for number in 0..MOST_KEPT {
+            assert!(!kept.keep(kept.fingerprint(&packet(number)), 1, Final::new(What::Done)));
+        }
+        assert!(!kept.keep(kept.fingerprint(&packet(0)), 1, Final::new(What::Done)), "one that is there takes no other's place");
+        assert!(kept.keep(kept.fingerprint(&packet(MOST_KEPT)), 1, Final::new(What::Done)));
+        assert!(kept.take(&packet(1), 1).is_none(), "the oldest is gone");
+        assert!(kept.take(&packet(0), 1).is_some() && kept.take(&packet(2), 1).is_some());
+        assert!(kept.take(&packet(2), 1).is_none(), "once");
+    }
+
+    #[actix::test]
+    async fn a_copy_that_begins_anew_and_another_body_have_no_verdict() {
+        let kept = Kept::default();
+        let packet = Packet::new("1", "body");
+        for (other, attempt, has) in [
+            (packet.clone(), 3, true),
+            (packet.clone(), 4, true),
+            (packet.clone(), 2, false),
+            (Packet::new("1", "bold"), 3, false),
+            (Packet::new("2", "body"), 3, false),
+        ] {
+            kept.keep(kept.fingerprint(&packet), 3, Final::new(What::Buried));
+            assert_eq!(kept.take(&other, attempt).is_some(), has, "{other:?}, {attempt}");
+        }
+    }
+}
