@@ -53,6 +53,7 @@ mod table;
 // The cases, a file for each subject.
 mod crowds;
 mod dead_letters;
+mod deleted;
 mod delivery;
 mod groups;
 mod leases;
