@@ -125,7 +125,7 @@ impl Suite {
 }
 
 fn all() -> impl Iterator<Item = &'static Case> {
-    let subjects: [&'static [Case]; 0] = [
+    let subjects: [&'static [Case]; 13] = [
         delivery::CASES,
         crowds::CASES,
         retry::CASES,
