@@ -62,6 +62,7 @@ mod order;
 mod pauses;
 mod retry;
 mod servers;
+mod verdicts;
 mod workers;
 
 pub use fixture::{Channel, Fixture, GROUPS, Server, Subscribe, Wants};
