@@ -177,7 +177,7 @@ impl RabbitMq {
     }
 
     async fn reopen(&mut self, prefetch: usize) -> Result<(), TransportError> {
-        if let Some(mut old) = self.subscriber.take() {
+        if let Some(old) = self.subscriber.take() {
             old.leave();
         }
         self.prefetch = Some(prefetch);
@@ -298,7 +298,7 @@ impl Clone for RabbitMq {
 
 impl Drop for RabbitMq {
     fn drop(&mut self) {
-        if let Some(subscriber) = &mut self.subscriber {
+        if let Some(subscriber) = self.subscriber.take() {
             subscriber.leave();
         }
     }

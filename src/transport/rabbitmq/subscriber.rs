@@ -15,7 +15,6 @@ use super::desk::Desk;
 use super::feed::Feed;
 use super::line::{Lane, Line, within};
 use super::receipt::RabbitMqReceipt;
-use super::tags::Verdict;
 use super::{attempt, headers};
 use crate::transport::{Delivery, ErrorKind, Pulse, Receipt, Settlement, TransportError};
 
@@ -113,13 +112,12 @@ impl Subscriber {
     }
 
     /// As [`stop`](Self::stop), where nobody can wait.
-    pub(super) fn leave(&mut self) {
-        let Some(feed) = self.feed.take() else { return };
-        if !self.lives() || tokio::runtime::Handle::try_current().is_err() {
-            return;
-        }
-        for message in feed.take() {
-            self.acks.settle_soon(message.delivery_tag, Verdict::Requeue);
+    pub(super) fn leave(mut self) {
+        if self.feed.is_some() && self.lives() && tokio::runtime::Handle::try_current().is_ok() {
+            tokio::spawn(async move {
+                // What it keeps comes again when its channel closes.
+                let _ = self.stop().await;
+            });
         }
     }
 
