@@ -55,7 +55,7 @@ use crate::transport::{
 /// | ack | `basic.ack`, `multiple` where that is exact |
 /// | retry after | published with confirm to the delay queue `<queue>.retry.<milliseconds>`, then `basic.ack` |
 /// | dead letter | published with confirm to `<queue>-dead`, then `basic.ack` |
-/// | release | published with confirm as it was, then `basic.ack`; `basic.nack` with `requeue` where that is no attempt |
+/// | release | published with confirm as it was, then `basic.ack`; `basic.nack` with `requeue` if it is not taken |
 /// | stop lending | `basic.cancel`; what was sent and not received is released |
 /// | redrive | [`redrive`](super::super::redrive) from [`dead_letters`](Self::dead_letters) |
 /// | prefetch | `basic.qos` |
@@ -70,10 +70,10 @@ use crate::transport::{
 /// - A server that says nothing for 3 s is asked whether it is there, and given up when it does not answer within 6 s.
 /// - A delivery is lent for as long as the connection lives. What is not settled for 30 minutes (the server's
 ///   `consumer_timeout`) the server takes back, with all that was lent on the channel: to settle it is `Lost`.
-/// - Attempts are counted in a header by who retries. A delivery that comes back because the process died, or the connection,
-///   is another attempt: a quorum queue counts these in `x-delivery-count`. A classic queue knows only that it came back, so it
-///   is published again with the next attempt, and heard after that. What is released is no attempt. Before RabbitMQ 4.3, and
-///   on classic queues, the server would take it for one: there it is published again, and costs its place in the queue.
+/// - Attempts are counted in a header by who retries. A delivery that comes back because the process died, the connection, or
+///   the patience of the server, is another attempt: a quorum queue counts these. A classic queue knows only that it came
+///   back, so it is published again with the next attempt, and heard after that. What is released is no attempt: so that the
+///   server does not take it for one, it is published again. Both cost it its place in the queue.
 /// - A worker ends what kills each process that hears it. So does a quorum queue by its `x-delivery-limit`, which is 110 where
 ///   we make the queue; a worker whose attempts and ten are more than the queue has says so in the log.
 /// - A delay is rounded up to 50, 100, 200 or 500 ms, 1, 2, 5, 10, 20 or 30 s or min, 1, 2, 5 or 12 h, 1, 2, 4 or 7 days,

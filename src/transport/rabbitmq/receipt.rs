@@ -3,7 +3,6 @@
 //! `ack → acks.rs`, `retry, dead letter, release → desk.rs, and once that is confirmed → acks.rs`
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lapin::BasicProperties;
@@ -38,13 +37,10 @@ impl RabbitMqReceipt {
         let _ = moved_away(&acks, tag, moved).await;
     }
 
-    /// Gives it back, so that it does not count as an attempt. Where the server counts what is given back as it counts what
-    /// came back because somebody died, it is published once more, and costs its place.
+    /// Gives it back, so that it does not count as an attempt. The server counts what is given back as it counts what came back
+    /// because somebody died, or took too long; so it is published once more, and costs its place.
     async fn release(self) -> Taken {
         let Self { desk, acks, tag, attempt, properties, body } = self;
-        if desk.counts_apart.load(Ordering::Relaxed) {
-            return acks.settle(tag, Verdict::Requeue).await;
-        }
         let letter = desk.letter(headers::again(&properties, attempt), body);
         let verdict = match desk.send(vec![(letter, None)]).await.pop() {
             Some(Ok(())) => Verdict::Ack,

@@ -91,7 +91,7 @@ impl Subscriber {
 
     /// Has the server lend nothing more until the next [`receive`](Self::receive), and gives back what it has sent and nobody
     /// has received. What was lent can be settled all the same. What a quorum queue has lent at this moment and not sent yet, it
-    /// takes back by itself; before RabbitMQ 4.3 that counts as an attempt, and there is no helping it.
+    /// takes back by itself, and counts; there is no helping it.
     pub(super) async fn stop(&mut self) -> Result<(), TransportError> {
         let Some(feed) = self.feed.clone() else { return Ok(()) };
         if self.lives() {
@@ -162,7 +162,6 @@ impl Subscriber {
 
     fn lend(&self, message: Message) -> Option<Delivery> {
         let attempt = attempt::read(&message.properties, message.redelivered, self.desk.recipe.kind);
-        self.desk.note(&message.properties);
         if attempt.is_uncounted {
             // The server can tell no more of it than that it came back. So that a packet that kills whoever hears it is not
             // heard for ever, the attempt is written down before it is heard again.
