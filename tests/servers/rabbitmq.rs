@@ -252,6 +252,13 @@ impl Own {
     }
 
     async fn start(&self) -> Result<(), String> {
+        // What ends with the one before it does so a moment later.
+        for _ in 0..500 {
+            if TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
+                break;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
         // That of the last life says nothing.
         let _ = fs::remove_file(self.folder.join("pid"));
         let child = self
@@ -308,11 +315,6 @@ impl Own {
                 let _ = child.kill();
             }
             let _ = child.wait();
-        }
-        // What ends with it does so a moment later.
-        let until = std::time::Instant::now() + Duration::from_secs(10);
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() && std::time::Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }
