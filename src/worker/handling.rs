@@ -76,14 +76,14 @@ pub(crate) async fn handle(shared: Rc<Shared>, arrived: Arrived) {
     let mut about = About::new(&delivery);
     let mut held = Held::new(delivery);
     let verdict = judge(&shared, &mut held, look, (&mut turn, &mut copy), alone.as_ref(), &mut about).await;
-    // How it ended is known, and the others need not wait until the server knows it too.
-    drop(alone);
     let verdict = match verdict {
         Verdict::Retry(errors) if held.delivery.attempt() >= shared.options.retry.max_attempts() => {
             Verdict::Dead(DeadReason::Exhausted, errors)
         }
         verdict => verdict,
     };
+    // A letter that nobody takes may take long: how it ended is known, and the others need not wait for that.
+    let _alone = alone.filter(|_| !matches!(verdict, Verdict::Dead(..) | Verdict::Kept(_)));
     let end = match verdict {
         Verdict::Done | Verdict::Duplicate | Verdict::Ignored | Verdict::Dead(..) | Verdict::Kept(_) => Before::Settled,
         Verdict::Retry(_) | Verdict::Release | Verdict::Lost => Before::HeldBack,
@@ -172,6 +172,9 @@ async fn judge(
     alone: Option<&Alone>,
     about: &mut About,
 ) -> Verdict {
+    let doom = suspects::doom(shared, &held.delivery);
+    // What is dead takes nobody along, and is not given back for one that might: it would be heard again.
+    let is_alone = alone.is_some() || doom.is_some();
     let behind = async {
         if turn.wait().await == Before::HeldBack {
             return None;
@@ -180,7 +183,7 @@ async fn judge(
         copy.first().await;
         Some(())
     };
-    if let Err(verdict) = held.may(shared, alone, behind).await {
+    if let Err(verdict) = held.may(shared, is_alone, behind).await {
         return verdict;
     }
     // Whatever was found before stands, and takes no slot.
@@ -188,12 +191,12 @@ async fn judge(
         return Verdict::Kept(kept);
     }
     let bytes = load::parsed(held.delivery.packet());
-    let _place = match held.may(shared, alone, place(shared, alone, bytes)).await {
+    let _place = match held.may(shared, is_alone, place(shared, alone, bytes)).await {
         Ok(place) => place,
         Err(verdict) => return verdict,
     };
     let doom = match alone {
-        None => suspects::doom(shared, &held.delivery),
+        None => doom,
         Some(_) => match suspects::mark(shared, &mut held.delivery).await {
             Ok(doom) => doom,
             Err(verdict) => return verdict,
@@ -227,7 +230,7 @@ async fn judge(
 
 /// Has the listeners hear it, unless it was done before or has come too often.
 async fn hear(shared: &Shared, envelope: Envelope, doom: Option<String>) -> Verdict {
-    let done = shared.options.inbox.as_ref().map(|inbox| (inbox, envelope.metadata.id.to_string()));
+    let done = shared.options.inbox.as_ref().map(|inbox| (inbox, envelope.metadata.identity()));
     if let Some((inbox, id)) = &done {
         match guarded("inbox", async { inbox.seen(id).await }).await {
             Ok(false) => {}

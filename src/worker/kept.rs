@@ -133,7 +133,10 @@ mod tests {
         for number in 0..MOST_KEPT {
             assert!(!kept.keep(kept.fingerprint(&packet(number)), 1, Final::new(What::Done)));
         }
-        assert!(!kept.keep(kept.fingerprint(&packet(0)), 1, Final::new(What::Done)), "one that is there takes no other's place");
+        assert!(
+            !kept.keep(kept.fingerprint(&packet(0)), 1, Final::new(What::Done)),
+            "one that is there takes no other's place"
+        );
         assert!(kept.keep(kept.fingerprint(&packet(MOST_KEPT)), 1, Final::new(What::Done)));
         assert!(kept.take(&packet(1), 1).is_none(), "the oldest is gone");
         assert!(kept.take(&packet(0), 1).is_some() && kept.take(&packet(2), 1).is_some());

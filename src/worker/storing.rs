@@ -129,7 +129,11 @@ async fn publish(publisher: &dyn Publisher, letter: &Packet) -> Result<(), Trans
 fn note(shared: &Shared, verdict: &mut Final, error: &TransportError, about: &About) {
     if verdict.failed() {
         shared.stats.kept();
-        let what = if matches!(verdict.what, What::Dead(_)) { "its dead letter was not taken" } else { "that it is done could not be told" };
+        let what = if matches!(verdict.what, What::Dead(_)) {
+            "its dead letter was not taken"
+        } else {
+            "that it is done could not be told"
+        };
         log::warn!(
             target: "convoke::worker",
             "{about}: {what}, which is tried until it is, without its being heard again: {error}"

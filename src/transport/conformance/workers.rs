@@ -16,8 +16,8 @@ use super::lab::{Lab, PATIENCE, ensure_eq, in_time, name, names};
 use super::pauses::gets;
 use crate::codec::{Codec, Wire};
 use crate::transport::{
-    Abilities, BoxFuture, DeadLetterRecord, DeadReason, Delivery, Memory, MemoryQueue, Packet, Receipt, Settlement,
-    Source, TransportError,
+    Abilities, BoxFuture, DeadLetterRecord, DeadReason, Delivery, Memory, MemoryQueue, Packet, Pulse, Receipt,
+    Settlement, Source, TransportError,
 };
 use crate::worker::WorkerHandle;
 use crate::{Envelope, EventBus, JsonEvent, Metadata, Retry, Worker};
@@ -320,6 +320,10 @@ impl Source for Mortal {
 
     fn stop_lending(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
         self.source.stop_lending()
+    }
+
+    fn pulse(&self) -> Option<Pulse> {
+        self.source.pulse()
     }
 
     fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
