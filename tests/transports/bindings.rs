@@ -24,7 +24,9 @@ async fn what_a_stranger_writes_behind_ce_is_as_it_is_also_when_it_is_tried_agai
     let name = fresh("wool");
     let mut orders = queue(server, &name).await.unwrap();
     let mut headers = FieldTable::default();
-    let mut put = |name: &str, value| drop(headers.insert(name.into(), value));
+    let mut put = |name: &str, value| {
+        headers.insert(name.into(), value);
+    };
     for (name, value) in [
         ("specversion", "1.0"),
         ("type", "placed"),
