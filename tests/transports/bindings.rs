@@ -1,7 +1,7 @@
 //! CloudEvents in binary mode over RabbitMQ: what strangers send is read as its own binding has it, and ours as we wrote it.
 
 use convoke::codec::{self, Binding, CloudEvents, Codec};
-use convoke::transport::{Attribute, DeadReason, Delivery, redrive};
+use convoke::transport::{Attribute, DeadReason, Delivery, Source, redrive};
 use convoke::{Envelope, EnvelopeLimits, Metadata};
 use lapin::BasicProperties;
 use lapin::options::BasicPublishOptions;
@@ -9,6 +9,8 @@ use lapin::types::{AMQPValue, FieldTable};
 use serde_json::json;
 
 use super::rabbitmq::{fresh, next, publish, queue, server, stranger};
+
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 const TEXT: &str = "100%25 wool, \"x\" \\ é";
 
@@ -22,10 +24,17 @@ async fn what_a_stranger_writes_behind_ce_is_as_it_is_also_when_it_is_tried_agai
     let name = fresh("wool");
     let mut orders = queue(server, &name).await.unwrap();
     let mut headers = FieldTable::default();
-    let mut put = |name: &str, value| headers.insert(name.into(), value);
-    for (name, value) in
-        [("specversion", "1.0"), ("type", "placed"), ("source", "/shop"), ("id", "7"), ("subject", TEXT)]
-    {
+    let mut put = |name: &str, value| {
+        headers.insert(name.into(), value);
+    };
+    for (name, value) in [
+        ("specversion", "1.0"),
+        ("type", "placed"),
+        ("source", "/shop"),
+        ("id", "7"),
+        ("subject", TEXT),
+        ("traceparent", TRACE),
+    ] {
         put(&format!("ce-{name}"), AMQPValue::LongString(value.into()));
     }
     put("ce-time", AMQPValue::Timestamp(1_767_323_045));
@@ -48,6 +57,7 @@ async fn what_a_stranger_writes_behind_ce_is_as_it_is_also_when_it_is_tried_agai
     let letter = next(&mut dead).await;
     assert_eq!(read(&letter), first);
     letter.release().await.unwrap();
+    dead.close().await.unwrap();
     assert_eq!(redrive(&mut dead, &orders, 1).await.unwrap().moved, 1);
     let delivery = next(&mut orders).await;
     assert_eq!(read(&delivery), first);
