@@ -43,6 +43,7 @@ mod envelope;
 mod envelope_limits;
 mod wire;
 mod name;
+mod shown;
 mod bus;
 mod bus_builder;
 mod listen_error;

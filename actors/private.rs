@@ -20,6 +20,7 @@ use crate::error::Handled;
 use crate::event::Event;
 use crate::heard::Heard;
 use crate::parcel::Subject;
+pub use crate::shown::Shown;
 pub use crate::wire::PublishDate;
 
 /// Whether an actor may be started here.

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::OnUnknown;
 use super::engine::Shared;
 use super::lanes::{Before, Turn};
+use crate::__private::Shown;
 use crate::codec::CodecError;
 use crate::transport::{DeadReason, Delivery, ErrorKind, TransportError};
 use crate::{Envelope, ListenerError, Report, Uuid};
@@ -102,9 +103,9 @@ impl About {
         let (source, id, attempt) = (delivery.source(), &delivery.packet().id, delivery.attempt());
         let text = match read {
             Ok(Envelope { metadata, .. }) => {
-                format!("{source}: {} {}, attempt {attempt}", metadata.event, metadata.id)
+                format!("{source}: {} {}, attempt {attempt}", Shown::name(&metadata.event), metadata.id)
             }
-            Err(_) => format!("{source}: packet {id}, attempt {attempt}"),
+            Err(_) => format!("{source}: packet {}, attempt {attempt}", Shown::name(id)),
         };
         Self { text }
     }
@@ -249,7 +250,7 @@ fn verdict_of(shared: &Shared, report: &Report) -> Verdict {
     }
     if report.is_ok() {
         if report.is_empty() {
-            return unknown(shared, format!("nobody listens to {}", report.event()));
+            return unknown(shared, format!("nobody listens to {}", Shown::name(report.event())));
         }
         return Verdict::Done;
     }
