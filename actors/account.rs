@@ -10,6 +10,7 @@ use crate::consumed::Deliveries;
 use crate::id::{BrokerId, EmitterId, RoundId, RoundKey, Title};
 use crate::outcome::Signal;
 use crate::round::{Abort, Kept, Slot, Verdict};
+use crate::shown::Shown;
 
 /// Who an emitter is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -22,7 +23,7 @@ pub struct EmitterRef {
 
 impl fmt::Display for EmitterRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.name.fmt(f)
+        Shown::name(&self.name).fmt(f)
     }
 }
 
@@ -70,9 +71,9 @@ impl fmt::Display for Cause {
             Self::TimedOut => f.write_str("timed out"),
             Self::Idle => f.write_str("no signal came for the idle timeout"),
             Self::Lost(emitter) => write!(f, "lost {emitter}"),
-            Self::Vetoed { by, reason } => write!(f, "vetoed by {by}: {reason}"),
+            Self::Vetoed { by, reason } => write!(f, "vetoed by {by}: {}", Shown::text(reason)),
             Self::OutOfReach => f.write_str("whoever was left could not release it"),
-            Self::Aborted(reason) => write!(f, "aborted: {reason}"),
+            Self::Aborted(reason) => write!(f, "aborted: {}", Shown::text(reason)),
             Self::BrokerStopped => f.write_str("the broker stopped"),
             Self::SessionLost => f.write_str("the session was lost"),
         }

@@ -29,6 +29,7 @@ use crate::name::Name;
 use crate::parcel::{BadPayload, Parcel, Subject};
 use crate::report::{ListenerError, Report};
 use crate::runtime;
+use crate::shown::Shown;
 use crate::subscription::{Hearing, Subscription};
 use crate::tap::Taps;
 
@@ -56,6 +57,7 @@ impl fmt::Display for AskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAnswerer { event, answer } => {
+                let event = Shown::name(event);
                 write!(f, "nobody answers {event} with `{answer}`: register one with `bus.answer(…)`")
             }
             Self::Failed(report) => write!(f, "nobody has answered: {report}"),

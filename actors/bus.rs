@@ -153,7 +153,7 @@ impl EventBus {
     }
 
     /// Registers every function that is marked with `#[listener]` in the program, in the order of their paths, and
-    /// returns their guards.
+    /// returns their guards. One that is registered by hand as well, or found twice, is called twice.
     ///
     /// # Errors
     ///

@@ -23,6 +23,7 @@ use crate::roster::Route;
 use crate::round::{Slot, Standing, Verdict};
 use crate::runtime::{self, Inbox, LocalContext, Refused};
 use crate::session::Session;
+use crate::shown::Shown;
 
 impl<P: Payload> Session<P> {
     /// Tells everyone, once, and lives on only for the consumers.
@@ -133,7 +134,7 @@ impl<P: Payload> Session<P> {
     pub(crate) fn notify(&self, inbox: &Inbox<ToEmitter<P>>, notice: ToEmitter<P>, slot: Slot) {
         if let Err(Refused::Full(_)) = inbox.push(notice) {
             let name = self.room.roster.borrow().directory().emitters[slot as usize].name.clone();
-            log::warn!(target: "convoke::round", "broker {}: `{name}` is too far behind to be told", self.room.id);
+            log::warn!(target: "convoke::round", "broker {}: `{}` is too far behind to be told", self.room.id, Shown::name(&name));
         }
     }
 

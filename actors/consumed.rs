@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::error::ConsumerError;
 use crate::outcome::Outcome;
 use crate::runtime::Home;
+use crate::shown::Shown;
 
 /// How the consumers of one round fared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -51,7 +52,7 @@ pub struct FailedConsumer {
 
 impl fmt::Display for FailedConsumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "consumer `{}` {}", self.consumer, self.error)
+        write!(f, "consumer `{}` {}", Shown::name(&self.consumer), self.error)
     }
 }
 
@@ -175,7 +176,7 @@ impl<P> Delivery<P> {
         if let Err(error) = &result {
             let name = account.directory.consumers.get(self.place).map(|name| &**name).unwrap_or_default();
             let broker = &account.directory.broker;
-            log::warn!(target: "convoke::consumer", "broker {broker}: {}: consumer `{name}` {error}", account.title());
+            log::warn!(target: "convoke::consumer", "broker {broker}: {}: consumer `{}` {error}", account.title(), Shown::name(name));
         }
         if let Some(deliveries) = &account.deliveries {
             deliveries.finish(self.place, result);

@@ -46,12 +46,19 @@ impl<P: Payload> Handler<Join<P>> for Emitter<P> {
 /// # Errors
 ///
 /// Every variant of [`EmitError`] but `NoRound`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Emit<P> {
     /// What the round is about; `None` for the round without a key.
     pub key: Option<RoundKey>,
     /// What is emitted.
     pub payload: P,
+}
+
+/// Not what is emitted: that may be personal.
+impl<P> fmt::Debug for Emit<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emit").field("key", &self.key).finish_non_exhaustive()
+    }
 }
 
 impl<P: Payload> Message for Emit<P> {

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::id::{BrokerId, EmitterId, RoundId, RoundKey, Title};
 use crate::runtime;
+use crate::shown::Shown;
 
 /// A broker was given rules by which no round could go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +80,7 @@ impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DuplicateId { id, name } => {
-                write!(f, "the id {id} is taken by the emitter `{name}`: give another, or none")
+                write!(f, "the id {id} is taken by the emitter `{}`: give another, or none", Shown::name(name))
             }
             Self::AlreadyJoined { broker } => {
                 write!(f, "the emitter is a member of the broker `{broker}`: let it leave that one first")
@@ -298,8 +299,8 @@ pub enum ConsumerError {
 impl fmt::Display for ConsumerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(text) => write!(f, "failed: {text}"),
-            Self::Panicked(text) => write!(f, "panicked: {text}"),
+            Self::Failed(text) => write!(f, "failed: {}", Shown::text(text)),
+            Self::Panicked(text) => write!(f, "panicked: {}", Shown::text(text)),
             Self::TimedOut(limit) => write!(f, "was not done after {limit:?}"),
             Self::Gone => f.write_str("was gone before it was done"),
             Self::Busy => f.write_str("had too many rounds waiting"),

@@ -18,6 +18,7 @@ use crate::report::{ListenerError, TooDeep, Verdict};
 use crate::retained::Retained;
 use crate::route::Route;
 use crate::runtime::{Counted, quietly};
+use crate::shown::Shown;
 use crate::station::{Door, ToStation};
 use crate::subscription::{Hearing, Post};
 #[cfg(feature = "testing")]
@@ -329,7 +330,10 @@ impl Hub {
         error: ListenerError,
     ) -> Verdict {
         post.counts.failed();
-        quietly(|| log::warn!(target: "convoke::listener", "{}: listener `{}` {error}", parcel.name(), post.name()));
+        let name = parcel.name();
+        quietly(|| {
+            log::warn!(target: "convoke::listener", "{}: listener `{}` {error}", Shown::name(&name), post.name());
+        });
         self.letters.bury(self, parcel, Some(post), Reason::Failed(error.clone()));
         Verdict::Failed(error)
     }
@@ -338,16 +342,18 @@ impl Hub {
     #[cold]
     pub(crate) fn dropped(self: &Arc<Self>, post: &Arc<Post>, parcel: Arc<dyn AnyParcel>, reason: Reason) {
         post.counts.dropped();
-        quietly(
-            || log::warn!(target: "convoke::bus", "{}: not delivered to `{}`: {reason}", parcel.name(), post.name()),
-        );
+        let name = parcel.name();
+        quietly(|| {
+            log::warn!(target: "convoke::bus", "{}: not delivered to `{}`: {reason}", Shown::name(&name), post.name());
+        });
         self.letters.bury(self, parcel, Some(post), reason);
     }
 
     /// Events cause each other without end.
     #[cold]
     pub(crate) fn too_deep(self: &Arc<Self>, parcel: Arc<dyn AnyParcel>, error: &TooDeep) {
-        quietly(|| log::warn!(target: "convoke::bus", "{}: {error}", parcel.name()));
+        let name = parcel.name();
+        quietly(|| log::warn!(target: "convoke::bus", "{}: {error}", Shown::name(&name)));
         self.letters.bury(self, parcel, None, Reason::TooDeep(error.clone()));
     }
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::shown::Shown;
+
 /// Identifies an emitter: given, or a new UUID v7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -90,7 +92,7 @@ impl From<&BrokerId> for BrokerId {
 
 impl fmt::Display for BrokerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        Shown::name(&self.0).fmt(f)
     }
 }
 
@@ -156,7 +158,7 @@ impl fmt::Display for RoundKey {
             Self::Number(key) => key.fmt(f),
             Self::Negative(key) => key.fmt(f),
             Self::Uuid(key) => key.fmt(f),
-            Self::Text(key) => key.fmt(f),
+            Self::Text(key) => Shown::name(key).fmt(f),
         }
     }
 }

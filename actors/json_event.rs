@@ -41,11 +41,18 @@ pub struct JsonEvent {
 
 /// What metadata says about a kind of event.
 #[doc(hidden)]
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Kind {
     pub(crate) entity: Name,
     pub(crate) entity_id: Option<Name>,
     pub(crate) version: u32,
+}
+
+/// Not which one it is: that may be personal.
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kind").field("entity", &self.entity).field("version", &self.version).finish_non_exhaustive()
+    }
 }
 
 impl JsonEvent {

@@ -19,6 +19,7 @@ use crate::parcel::AnyParcel;
 use crate::publishing;
 use crate::report::{ListenerError, TooDeep};
 use crate::runtime::{self, drop_quietly, quietly};
+use crate::shown::Shown;
 use crate::subscription::Post;
 use crate::within::current;
 
@@ -93,12 +94,13 @@ impl DeadLetter {
 
 impl fmt::Display for DeadLetter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let event = Shown::name(&self.event);
         match &self.listener {
             Some(listener) => {
                 let colon = if matches!(self.reason, Reason::Failed(_)) { "" } else { ":" };
-                write!(f, "dead letter {}: {}: `{listener}`{colon} {}", self.id, self.event, self.reason)
+                write!(f, "dead letter {}: {event}: `{listener}`{colon} {}", self.id, self.reason)
             }
-            None => write!(f, "dead letter {}: {}: {}", self.id, self.event, self.reason),
+            None => write!(f, "dead letter {}: {event}: {}", self.id, self.reason),
         }
     }
 }
@@ -107,7 +109,7 @@ impl fmt::Debug for DeadLetter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeadLetter")
             .field("id", &self.id)
-            .field("event", &self.event)
+            .field("event", &Shown::name(&self.event))
             .field("listener", &self.listener)
             .field("reason", &self.reason)
             .finish_non_exhaustive()

@@ -46,6 +46,7 @@ mod envelope_limits;
 mod case;
 mod wire;
 mod name;
+mod shown;
 mod bus;
 mod bus_builder;
 mod listen_error;

@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 use crate::event::Event;
 use crate::name::Name;
+use crate::parcel::HIDDEN;
 use crate::runtime;
+use crate::shown::Shown;
 use crate::trace::TraceContext;
 use crate::wire::{PublishDate, whole_micros};
 
@@ -38,7 +40,8 @@ use crate::wire::{PublishDate, whole_micros};
 /// unless that is zero; every date of RFC 3339 is read, and one without an offset is UTC, because that is what Python's
 /// `isoformat` writes.
 ///
-/// `Debug` never shows [`authorization`](Self::authorization); JSON has to.
+/// `Debug` never shows [`authorization`](Self::authorization), nor [`entity_id`](Self::entity_id) of an event that contains
+/// personal data; JSON has to.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metadata {
@@ -112,13 +115,21 @@ impl Metadata {
 
 impl fmt::Debug for Metadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hidden: &dyn fmt::Debug = &format_args!("{HIDDEN}");
+        // Which one it happened to may say who that is.
+        let entity_id = self.entity_id.as_deref().map(Shown::name);
+        let entity_id = match &entity_id {
+            Some(_) if self.contains_personal_data => Some(hidden),
+            Some(id) => Some(id as &dyn fmt::Debug),
+            None => None,
+        };
         f.debug_struct("Metadata")
             .field("id", &self.id)
-            .field("event", &self.event)
-            .field("entity", &self.entity)
-            .field("entity_id", &self.entity_id)
-            .field("publisher", &self.publisher)
-            .field("topic", &self.topic)
+            .field("event", &Shown::name(&self.event))
+            .field("entity", &Shown::name(&self.entity))
+            .field("entity_id", &entity_id)
+            .field("publisher", &Shown::name(&self.publisher))
+            .field("topic", &Shown::name(&self.topic))
             .field("version", &self.version)
             .field("time", &format_args!("{}", PublishDate(self.time)))
             .field("trace", &self.trace)

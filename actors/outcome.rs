@@ -13,6 +13,7 @@ use crate::consumed::Consumed;
 use crate::error::Handled;
 use crate::id::{BrokerId, RoundId, RoundKey};
 use crate::round::Verdict;
+use crate::shown::joined;
 
 /// How a round ended: everyone who took part hears the same.
 ///
@@ -222,7 +223,7 @@ impl<P> Clone for Outcome<P> {
     }
 }
 
-impl<P: fmt::Debug> fmt::Debug for Outcome<P> {
+impl<P> fmt::Debug for Outcome<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Resolved(resolved) => resolved.fmt(f),
@@ -231,7 +232,7 @@ impl<P: fmt::Debug> fmt::Debug for Outcome<P> {
     }
 }
 
-impl<P: fmt::Debug> fmt::Debug for Resolved<P> {
+impl<P> fmt::Debug for Resolved<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = f.debug_struct("Resolved");
         text.field("round", &self.0.round.0);
@@ -246,7 +247,7 @@ impl<P: fmt::Debug> fmt::Debug for Resolved<P> {
     }
 }
 
-impl<P: fmt::Debug> fmt::Debug for Cancelled<P> {
+impl<P> fmt::Debug for Cancelled<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = f.debug_struct("Cancelled");
         text.field("round", &self.0.round.0);
@@ -270,7 +271,7 @@ impl<P> fmt::Display for Resolved<P> {
         if self.is_partial() {
             write!(f, ", partial: missing {}", Names(&self.0))?;
             if !self.0.unfilled.is_empty() {
-                write!(f, "; no member named {}", self.0.unfilled.join(", "))?;
+                write!(f, "; no member named {}", joined(self.0.unfilled.iter().map(|name| &**name), ", "))?;
             }
         }
         Ok(())
@@ -291,7 +292,7 @@ impl<P> fmt::Display for Cancelled<P> {
             write!(f, "; missing {}", Names(&self.0))?;
         }
         if !unfilled.is_empty() {
-            write!(f, "; no member named {}", unfilled.join(", "))?;
+            write!(f, "; no member named {}", joined(unfilled.iter().map(|name| &**name), ", "))?;
         }
         Ok(())
     }
@@ -306,9 +307,10 @@ impl<P> fmt::Display for Outcome<P> {
     }
 }
 
-impl<P: fmt::Debug> fmt::Debug for Signal<'_, P> {
+/// Not what was emitted: that may be personal.
+impl<P> fmt::Debug for Signal<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {:?}: {:?}", self.emitter, self.at, self.payload)
+        write!(f, "{} at {:?}", self.emitter, self.at)
     }
 }
 

@@ -22,6 +22,7 @@ use crate::name::Name;
 use crate::report::ListenerError;
 use crate::runtime;
 use crate::seat::panicked;
+use crate::shown::Shown;
 use crate::tap::Taps;
 use crate::trace::TraceContext;
 
@@ -143,6 +144,7 @@ pub struct BadPayload {
 impl std::fmt::Display for BadPayload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { event, topic, reason } = self;
+        let (topic, event, reason) = (Shown::name(topic), Shown::name(event), Shown::text(reason));
         write!(f, "the payload on `{topic}` is not that of `{event}`: {reason}")
     }
 }
@@ -235,7 +237,8 @@ impl<E: Subject> Parcel<E> {
         metadata.contains_personal_data = self.event.is_personal();
         // An entity's id is shown by the user's code.
         let kind = catch_unwind(AssertUnwindSafe(|| self.event.kind())).unwrap_or_else(|panic| {
-            log::warn!(target: "convoke::bus", "{}: its entity id {}", self.event.name(), panicked(panic));
+            let name = self.event.name();
+            log::warn!(target: "convoke::bus", "{}: its entity id {}", Shown::name(&name), panicked(panic));
             Kind::default()
         });
         metadata.entity = kind.entity;

@@ -22,6 +22,7 @@ use crate::event::Event;
 use crate::heard::Heard;
 pub use crate::identity::{Carrier, derived};
 use crate::parcel::Subject;
+pub use crate::shown::Shown;
 pub use crate::wire::PublishDate;
 
 /// Whether an actor may be started here.

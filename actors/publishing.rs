@@ -18,6 +18,7 @@ use crate::parcel::{AnyParcel, Given, Parcel, Subject};
 use crate::report::{SHOWN_CHAIN, TooDeep};
 use crate::route::Group;
 use crate::runtime::{self, drop_quietly};
+use crate::shown::Shown;
 use crate::subscription::Post;
 use crate::tap::Taps;
 use crate::topic::TopicError;
@@ -198,6 +199,7 @@ fn address<S: Subject>(
         drop(kept);
         if let Some(topic) = forgotten {
             let limit = hub.limits().retained;
+            let topic = Shown::name(&topic);
             log::warn!(target: "convoke::bus", "more than {limit} topics are retained: the last event of `{topic}` is forgotten");
         }
         (route, before)

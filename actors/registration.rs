@@ -20,6 +20,7 @@ use crate::room::ToSession;
 use crate::roster::{Ask, Listed, Member, Route, Wants};
 use crate::round::{Slot, Terms};
 use crate::runtime::Inbox;
+use crate::shown::Shown;
 use crate::snapshot::EmitterStats;
 
 /// Who an emitter of your own is: a name, and, if you like, an id and a deadline.
@@ -128,7 +129,7 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
                 present: true,
             },
         );
-        log::debug!(target: "convoke::broker", "broker {}: emitter `{}` {} joined in slot {slot}", self.id, who.name, who.id);
+        log::debug!(target: "convoke::broker", "broker {}: emitter `{who}` {} joined in slot {slot}", self.id, who.id);
         let seat = roster.slot(slot).map(|member| member.seat.clone()).ok_or(JoinError::BrokerGone)?;
         drop(roster);
         if self.rules.late_join == LateJoin::ThisRound || back {
@@ -166,7 +167,7 @@ impl<P: Payload> Handler<Attend<P>> for Broker<P> {
         room.consumers.borrow_mut().push(Listed { ticket, name: name.clone(), route: attend.route });
         room.name_consumers();
         self.next_ticket += 1;
-        log::debug!(target: "convoke::broker", "broker {}: consumer `{name}` joined", self.id);
+        log::debug!(target: "convoke::broker", "broker {}: consumer `{}` joined", self.id, Shown::name(&name));
         Ok(ConsumerSeat::new(self.door.clone(), name, ticket))
     }
 }

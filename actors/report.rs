@@ -15,6 +15,7 @@ use crate::error::Failure;
 use crate::name::Name;
 use crate::parcel::BadPayload;
 use crate::runtime::{quietly, step};
+use crate::shown::{self, Shown};
 use crate::subscription::Post;
 
 /// What a listener did not do with an event.
@@ -43,12 +44,12 @@ pub enum ListenerError {
 impl fmt::Display for ListenerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(text) => write!(f, "failed: {text}"),
-            Self::Permanent(text) => write!(f, "failed for good: {text}"),
-            Self::Panicked(text) => write!(f, "panicked: {text}"),
+            Self::Failed(text) => write!(f, "failed: {}", Shown::text(text)),
+            Self::Permanent(text) => write!(f, "failed for good: {}", Shown::text(text)),
+            Self::Panicked(text) => write!(f, "panicked: {}", Shown::text(text)),
             Self::TimedOut(limit) => write!(f, "was not done after {limit:?}"),
-            Self::Unprovided(text) => write!(f, "could not be called: {text}"),
-            Self::BadPayload(text) => write!(f, "could not be told: {text}"),
+            Self::Unprovided(text) => write!(f, "could not be called: {}", Shown::text(text)),
+            Self::BadPayload(text) => write!(f, "could not be told: {}", Shown::text(text)),
             Self::Gone => f.write_str("was gone before it was done"),
             Self::Busy => f.write_str("takes no more: too many events wait for it, or for its arbiter"),
         }
@@ -127,7 +128,7 @@ impl fmt::Display for TooDeep {
             "events have caused each other {limit} deep, the most there may be: {}{}; break the cycle, or raise \
              `max_depth`",
             if chain.len() > *limit as usize { "" } else { "… → " },
-            chain.join(" → ")
+            shown::joined(chain.iter().map(String::as_str), " → ")
         )
     }
 }
@@ -315,11 +316,11 @@ fn said_of<'a, T>(place: u32, said: &mut Peekable<slice::Iter<'a, (u32, T)>>) ->
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(too_deep) = self.too_deep() {
-            return write!(f, "{}: {too_deep}", self.event);
+            return write!(f, "{}: {too_deep}", Shown::name(&self.event));
         }
         let listeners = self.len();
         let s = if listeners == 1 { "" } else { "s" };
-        write!(f, "{}: {listeners} listener{s}, {} failed", self.event, self.failed().count())?;
+        write!(f, "{}: {listeners} listener{s}, {} failed", Shown::name(&self.event), self.failed().count())?;
         for (place, (listener, error)) in self.failed().enumerate() {
             write!(f, "{}`{listener}` {error}", if place == 0 { ": " } else { "; " })?;
         }

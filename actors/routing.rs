@@ -20,6 +20,7 @@ use crate::room::{FromSession, Link, ToSession};
 use crate::round::{Slot, Standing};
 use crate::runtime::{self, LocalContext};
 use crate::session::Session;
+use crate::shown::Shown;
 use crate::snapshot::PastRound;
 
 /// How long the actors of a broker are held after its last round, so that a busy broker need not find them anew for
@@ -92,7 +93,7 @@ impl<P: Payload> Broker<P> {
         let now = runtime::now();
         if let Some(round) = self.debts.settle(key.as_ref(), slot, now) {
             self.count_late(slot);
-            log::debug!(target: "convoke::broker", "broker {}: `{}` came too late for {}", self.id, self.name(slot), Title(round, key.as_ref()));
+            log::debug!(target: "convoke::broker", "broker {}: `{}` came too late for {}", self.id, Shown::name(&self.name(slot)), Title(round, key.as_ref()));
             return answer(reply, Err(EmitError::Late { round, key }));
         }
         let limit = self.limits.open;
@@ -134,7 +135,7 @@ impl<P: Payload> Broker<P> {
         self.room().roster.borrow_mut().remove(slot, RoundId(self.next_round));
         self.debts.drop_slot(slot);
         log::debug!(
-            target: "convoke::broker", "broker {}: `{}` {}", self.id, self.name(slot), if lost { "is lost" } else { "has left" }
+            target: "convoke::broker", "broker {}: `{}` {}", self.id, Shown::name(&self.name(slot)), if lost { "is lost" } else { "has left" }
         );
         for link in self.open.all() {
             let input = if lost { ToSession::Lost(slot) } else { ToSession::Leave(slot) };

@@ -15,6 +15,7 @@ use crate::error::Handled;
 use crate::event::Event;
 use crate::listen_error::ListenError;
 use crate::name::Name;
+use crate::shown::Shown;
 use crate::subscriptions::Subscriptions;
 use crate::supervised::{IntoService, Supervised};
 use crate::wire;
@@ -286,7 +287,7 @@ impl fmt::Display for ServiceStatus {
             state => write!(f, "{} is {state}", self.service)?,
         }
         match &self.error {
-            Some(error) => write!(f, ": {error}"),
+            Some(error) => write!(f, ": {}", Shown::text(error)),
             None => Ok(()),
         }
     }

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::oversight;
 use crate::runtime;
 use crate::service::{BaseService, ServiceState, ServiceStatus};
+use crate::shown::Shown;
 use crate::standing::Record;
 
 /// What a service did not do with a message.
@@ -66,7 +67,7 @@ impl fmt::Display for ServiceError {
             Self::Stopped { service } => {
                 write!(f, "the service `{service}` does not run: it was stopped, or not started")
             }
-            Self::Failed { service, error } => write!(f, "the service `{service}` has failed: {error}"),
+            Self::Failed { service, error } => write!(f, "the service `{service}` has failed: {}", Shown::text(error)),
             Self::Busy { service } => {
                 write!(
                     f,

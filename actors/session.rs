@@ -22,6 +22,7 @@ use crate::room::{Link, Room, ToSession};
 use crate::roster::Ask;
 use crate::round::{Abort, Decision, Input, Refusal, Round, Slot, Standing};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
+use crate::shown::Shown;
 use crate::snapshot::OpenRound;
 
 /// So close to a deadline a session looks at the clock for each input.
@@ -185,7 +186,7 @@ impl<P: Payload> Session<P> {
             _ => EmitError::Busy { limit: self.room.max_deferred },
         };
         let name = self.room.roster.borrow().directory().emitters[slot as usize].name.clone();
-        log::debug!(target: "convoke::round", "broker {}: {}: `{name}`: {error}", self.room.id, self.link.title());
+        log::debug!(target: "convoke::round", "broker {}: {}: `{}`: {error}", self.room.id, self.link.title(), Shown::name(&name));
         answer(reply, Err(error));
     }
 

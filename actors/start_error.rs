@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::listen_error::ListenError;
+use crate::shown::Shown;
 
 /// Why a service does not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +39,8 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotBuilt(text) => write!(f, "could not be built: {text}"),
-            Self::Failed(text) => write!(f, "did not start: {text}"),
+            Self::NotBuilt(text) => write!(f, "could not be built: {}", Shown::text(text)),
+            Self::Failed(text) => write!(f, "did not start: {}", Shown::text(text)),
             Self::TimedOut(limit) => write!(f, "had not started after {limit:?}: raise its `start_timeout`, or start less"),
             Self::Subscriptions(error) => write!(f, "could not subscribe: {error}"),
             Self::Stopped => f.write_str("was told to stop before it ran"),

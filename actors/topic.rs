@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::{FromStr, Split};
 use std::sync::Arc;
 
+use crate::shown::Shown;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// Takes exactly one segment.
@@ -212,26 +213,26 @@ impl fmt::Display for TopicError {
             Self::Empty => f.write_str("the text is empty: write segments between slashes, as in `orders/placed`"),
             Self::TooLong { start, bytes } => {
                 let most = Pattern::MAX_BYTES;
-                write!(f, "`{}…` has {bytes} bytes, and {most} are the most: shorten it", start.escape_debug())
+                write!(f, "`{}…` has {bytes} bytes, and {most} are the most: shorten it", Shown::name(start))
             }
             Self::TooDeep { text, segments } => {
                 let most = Pattern::MAX_SEGMENTS;
-                write!(f, "`{}` has {segments} segments, and {most} are the most: use fewer", text.escape_debug())
+                write!(f, "`{}` has {segments} segments, and {most} are the most: use fewer", Shown::name(text))
             }
             Self::EmptySegment { text } => {
-                let text = text.escape_debug();
+                let text = Shown::name(text);
                 write!(f, "`{text}` has an empty segment: write one slash between segments, and none at the ends")
             }
-            Self::Control { text } => write!(f, "`{}` has a control character: remove it", text.escape_debug()),
+            Self::Control { text } => write!(f, "`{}` has a control character: remove it", Shown::name(text)),
             Self::Whitespace { text, segment } => {
-                let (text, segment) = (text.escape_debug(), segment.escape_debug());
+                let (text, segment) = (Shown::name(text), Shown::name(segment));
                 write!(f, "`{text}` has whitespace at an end of the segment `{segment}`: remove it")
             }
             Self::Wildcard { text } => {
-                write!(f, "`{}` has a `*`, which only a pattern may have: name one topic", text.escape_debug())
+                write!(f, "`{}` has a `*`, which only a pattern may have: name one topic", Shown::name(text))
             }
             Self::MixedWildcard { text, segment } => {
-                let (text, segment) = (text.escape_debug(), segment.escape_debug());
+                let (text, segment) = (Shown::name(text), Shown::name(segment));
                 write!(f, "`{text}` has the segment `{segment}`: let `*` or `**` stand alone between slashes")
             }
         }

@@ -18,6 +18,7 @@ use crate::parcel::AnyParcel;
 use crate::report::{ListenerError, Ticket};
 use crate::runtime::{self, Task, Turn, drop_quietly};
 use crate::seat::panicked;
+use crate::shown::Shown;
 use crate::subscription::Post;
 use crate::within::Within;
 
@@ -106,7 +107,7 @@ impl Task for Work {
     }
 
     fn label(&self) -> String {
-        format!("the listener `{}` at work on {}", self.post.name(), self.parcel.name())
+        format!("the listener `{}` at work on {}", self.post.name(), Shown::name(&self.parcel.name()))
     }
 }
 

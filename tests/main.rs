@@ -46,6 +46,10 @@ mod asking;
 mod dead_letters;
 /// Personal data is shown in no `Debug`, no error and no log.
 mod personal;
+/// A canary through every `Debug` and `Display` of what can hold an event or a key.
+mod personal_debug;
+/// What comes from outside is shown on one line, without what controls, and cut.
+mod shown;
 /// What stands around listeners: the order of nesting, and every ready-made middleware.
 mod middleware;
 /// The bus on several arbiters and plain threads, in real time.

@@ -45,7 +45,11 @@ type Party = (&'static str, oneshot::Receiver<()>);
 
 impl Witness {
     fn hear(&self, outcome: &Outcome<u32>) {
-        self.heard.borrow_mut().entry(outcome.round()).or_default().insert(format!("{outcome:?}"));
+        self.heard
+            .borrow_mut()
+            .entry(outcome.round())
+            .or_default()
+            .insert(format!("{outcome:?} {:?}", outcome.payloads()));
     }
 
     /// Waits for the answer to a signal, which may be an error.

@@ -654,7 +654,7 @@ async fn a_list_is_short_and_hides_personal_data() {
             "  #17 after 1.5s users/registered UserRegistered (hidden: personal data)",
             "  #18 after 1.5s users/registered (hidden: personal data)",
             &format!("  #19 after 1.5s long \"{}…", "ä".repeat(79)),
-            "  #20 after 1.5s Broken (no form as JSON: it could not be told: the payload on `Broken` is not that of `Broken`: no words)",
+            "  #20 after 1.5s Broken (no form as JSON: it could not be told: the payload on `Broken` is not that of `Broken`: no\\nwords)",
         ]
     );
     assert!(!format!("{sync:?}{:?}{:#?}", sync.seen(), sync.seen()).contains("ada@"));

@@ -8,6 +8,7 @@ use std::{error, fmt};
 
 use super::{Call, Handling, Middleware, Next};
 use crate::error::{Failure, Handled};
+use crate::shown::Shown;
 
 /// Lets a listener hear of an event only if a check of the call allows it, sync or async.
 ///
@@ -127,6 +128,7 @@ impl Unauthorized {
 impl fmt::Display for Unauthorized {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { listener, event, reason } = self;
+        let (event, reason) = (Shown::name(event), Shown::text(reason));
         write!(f, "`{listener}` may not hear of this {event}: {reason}")
     }
 }

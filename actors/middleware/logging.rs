@@ -11,6 +11,7 @@ use super::verdict::watched;
 use super::{Call, Handling, Middleware, Next};
 use crate::report::ListenerError;
 use crate::runtime;
+use crate::shown::Shown;
 
 /// Where its lines go.
 const TARGET: &str = "convoke::listener";
@@ -95,7 +96,8 @@ struct Line {
 impl Drop for Line {
     fn drop(&mut self) {
         let took = runtime::now() - self.began;
-        let (event, listener) = (self.call.event_name(), self.call.listener());
+        let (name, listener) = (self.call.event_name(), self.call.listener());
+        let event = Shown::name(&name);
         match &self.end {
             End::Done => log::log!(target: TARGET, self.level, "{event}: listener `{listener}` is done after {took:?}"),
             End::Failed(error) => {

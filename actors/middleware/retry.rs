@@ -9,6 +9,7 @@ use super::verdict::{Verdict, Which};
 use super::{Call, Handling, Middleware, Next};
 use crate::report::ListenerError;
 use crate::runtime;
+use crate::shown::Shown;
 
 /// How often a listener is run unless it is told, as the AWS SDKs have it:
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>.
@@ -132,7 +133,7 @@ impl Middleware for Retry {
                 let delay = self.delay(attempt);
                 log::debug!(
                     target: "convoke::listener", "{}: listener `{}` {error}, in attempt {attempt} of {}; the next in {delay:?}",
-                    call.event_name(), call.listener(), self.attempts,
+                    Shown::name(&call.event_name()), call.listener(), self.attempts,
                 );
                 tokio::time::sleep_until(runtime::after(runtime::now(), delay)).await;
                 attempt += 1;

@@ -17,6 +17,7 @@ use crate::letters::DeadLetter;
 use crate::metadata::Metadata;
 use crate::parcel::{AnyParcel, HIDDEN, Parcel};
 use crate::service::ServiceStatus;
+use crate::shown::Shown;
 
 /// How much of a payload a list shows, in characters.
 const SHOWN_PAYLOAD: usize = 80;
@@ -138,11 +139,7 @@ impl Seen {
 
 /// The beginning of a text, on one line.
 pub(super) fn shortened(text: &str) -> String {
-    let text = text.replace(['\n', '\r'], " ");
-    match text.char_indices().nth(SHOWN_PAYLOAD) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    Shown::at_most(&text.replace(['\n', '\r'], " "), SHOWN_PAYLOAD).to_string()
 }
 
 impl Deref for Seen {
@@ -157,9 +154,9 @@ impl Deref for Seen {
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, topic) = (self.name(), self.topic());
-        write!(f, "#{} after {} {topic}", self.number(), Brief(self.at()))?;
+        write!(f, "#{} after {} {}", self.number(), Brief(self.at()), Shown::name(&topic))?;
         if name != topic {
-            write!(f, " {name}")?;
+            write!(f, " {}", Shown::name(&name))?;
         }
         write!(f, " {}", self.brief())?;
         if self.is_request() {

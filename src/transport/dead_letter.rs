@@ -8,8 +8,9 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::error::{ErrorKind, TransportError};
-use super::packet::{Attribute, Packet};
+use super::packet::{Attribute, Hidden, Packet};
 use super::{Delivery, Publisher, Source};
+use crate::__private::Shown;
 
 /// The attribute in which a dead letter carries its record, as JSON.
 pub const DEAD_LETTER: &str = "convokeDeadLetter";
@@ -157,18 +158,19 @@ impl DeadLetterRecord {
     }
 }
 
-/// Of the attributes that it keeps the names alone, as for a packet.
+/// Of the attributes that it keeps the names alone, and not the key, as for a packet.
 impl fmt::Debug for DeadLetterRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.attributes.iter().map(|(name, ..)| name).collect();
+        let names: Vec<_> = self.attributes.iter().map(|(name, ..)| Shown::name(name)).collect();
+        let errors: Vec<_> = self.errors.iter().map(|error| Shown::text(error)).collect();
         f.debug_struct("DeadLetterRecord")
             .field("reason", &self.reason)
-            .field("errors", &self.errors)
+            .field("errors", &errors)
             .field("attempts", &self.attempts)
-            .field("source", &self.source)
+            .field("source", &Shown::name(&self.source))
             .field("time", &self.time)
-            .field("key", &self.key)
-            .field("topic", &self.topic)
+            .field("key", &self.key.as_ref().map(|_| Hidden))
+            .field("topic", &Shown::name(&self.topic))
             .field("attributes", &names)
             .finish_non_exhaustive()
     }

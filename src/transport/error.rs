@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::__private::Shown;
+
 /// Something did not go right between us and a server.
 ///
 /// Its text never has a password or a payload in it: a transport quotes of its client's errors only what is neither.
@@ -62,7 +64,7 @@ impl TransportError {
 
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.at, self.text)
+        write!(f, "{}: {}", Shown::name(&self.at), Shown::text(&self.text))
     }
 }
 

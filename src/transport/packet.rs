@@ -8,9 +8,21 @@ use std::time::Duration;
 
 use serde_json::{Number, Value};
 
+use crate::__private::Shown;
+
 /// The attribute that says by which binding of CloudEvents the others are written, where their names leave that open:
 /// `rabbitmq` if the texts behind `ce-` are as they are, and not escaped as for HTTP.
 pub(crate) const BINDING: &str = "convoke-binding";
+
+
+/// What stands where a value would that may be personal.
+pub(crate) struct Hidden;
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
 
 /// An event as a server takes it and gives it back.
 ///
@@ -49,21 +61,21 @@ impl Packet {
     }
 }
 
-/// Neither the body nor the attributes' values: any of them may be personal.
+/// Neither the body nor the key nor the attributes' values: any of them may be personal.
 impl fmt::Debug for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Packet")
-            .field("id", &self.id)
-            .field("topic", &self.topic)
-            .field("key", &self.key)
+            .field("id", &Shown::name(&self.id))
+            .field("topic", &Shown::name(&self.topic))
+            .field("key", &self.key.as_ref().map(|_| Hidden))
             .field("attributes", &self.attributes)
             .field("bytes", &self.body.len())
             .finish_non_exhaustive()
     }
 }
 
-/// One value that stands beside a body, of the three types that SNS filters by.
-#[derive(Clone, Debug, PartialEq)]
+/// One value that stands beside a body, of the three types that SNS filters by. `Debug` shows its type and how long it is.
+#[derive(Clone, PartialEq)]
 pub enum Attribute {
     /// `String`.
     Text(String),
@@ -108,6 +120,12 @@ impl Attribute {
             _ => None,
         };
         read.unwrap_or_else(|| Self::Text(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({} bytes)", self.kind(), self.bytes())
     }
 }
 
@@ -199,6 +217,6 @@ impl<N: Into<String>, V: Into<Attribute>> FromIterator<(N, V)> for Attributes {
 
 impl fmt::Debug for Attributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.0.keys().map(|name| Shown::name(name))).finish()
     }
 }

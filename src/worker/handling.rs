@@ -19,6 +19,7 @@ use super::lanes::{Before, Turn};
 use super::reading::Look;
 use super::storing::{keep, store};
 use super::{load, suspects};
+use crate::__private::Shown;
 use crate::transport::{DeadReason, Delivery, ErrorKind, TransportError};
 use crate::{Envelope, ListenerError, Metadata, Report};
 
@@ -145,14 +146,14 @@ impl About {
         if !log::log_enabled!(target: "convoke::worker", log::Level::Warn) {
             return Self { source: String::new(), what: String::new(), attempt: 0 };
         }
-        let what = format!("packet {}", delivery.packet().id);
+        let what = format!("packet {}", Shown::name(&delivery.packet().id));
         Self { source: delivery.source().to_owned(), what, attempt: delivery.attempt() }
     }
 
     /// It is this event.
     fn is(&mut self, metadata: &Metadata) {
         if !self.source.is_empty() {
-            self.what = format!("{} {}", metadata.event, metadata.id);
+            self.what = format!("{} {}", Shown::name(&metadata.event), metadata.id);
         }
     }
 }
@@ -295,7 +296,7 @@ fn verdict_of(shared: &Shared, report: &Report) -> Verdict {
     }
     if report.is_ok() {
         if report.is_empty() {
-            return unknown(shared, format!("nobody listens to {}", report.event()));
+            return unknown(shared, format!("nobody listens to {}", Shown::name(report.event())));
         }
         return Verdict::Done;
     }

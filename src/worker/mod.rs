@@ -207,7 +207,8 @@ impl<S: Source> Worker<S> {
     pub fn ordered_by(mut self, key: impl Fn(&Envelope) -> Option<String> + 'static) -> Self {
         self.options.key = Some(Arc::new(move |envelope| {
             catch_unwind(AssertUnwindSafe(|| key(envelope))).unwrap_or_else(|_| {
-                log::warn!(target: "convoke::worker", "`ordered_by` panicked: {} has no order", envelope.metadata.event);
+                let event = crate::__private::Shown::name(&envelope.metadata.event);
+                log::warn!(target: "convoke::worker", "`ordered_by` panicked: {event} has no order");
                 None
             })
         }));

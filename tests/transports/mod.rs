@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use convoke::transport::conformance::{Fixture, Scale, Suite, Table};
 
+/// Routes whose server is killed and started again.
+mod away;
 /// SNS and SQS, over what stands in for them.
 mod aws;
 /// CloudEvents in binary mode over RabbitMQ.

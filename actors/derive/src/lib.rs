@@ -138,7 +138,8 @@ pub fn base_service(item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// It comes with the feature `discover`. The function stays what it is, and may be called or registered by hand as well.
+/// It comes with the feature `discover`. The function stays what it is, and may be called or registered by hand as well,
+/// which has it called once more for each event.
 /// Only what is linked is discovered: a crate that holds nothing but listeners is named where the bus is built, as by
 /// `use receipts as _;`.
 ///

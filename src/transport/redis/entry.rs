@@ -91,7 +91,7 @@ pub(super) fn read(entry: &str, fields: Vec<Value>) -> Packet {
 
 fn attribute(entry: &str, packet: &mut Packet, name: Vec<u8>, value: Vec<u8>) {
     if packet.attributes.len() >= MAX_ATTRIBUTES {
-        log::warn!(target: "convoke::transport", "entry {entry} has more than {MAX_ATTRIBUTES} attributes: the rest is left out");
+        log::warn!(target: "convoke::transport", "entry {} has more than {MAX_ATTRIBUTES} attributes: the rest is left out", crate::__private::Shown::name(entry));
         return;
     }
     let (mut name, value) = (text(name), text(value));
