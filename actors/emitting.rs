@@ -1,6 +1,6 @@
 //! An emission: every listener is called now, and awaited.
 //!
-//! `emit → LocalRoute → seats (here), Door (elsewhere) → Board → Report`
+//! `emit → LocalRoute → seats (here), Door (elsewhere, away.rs) → Board → Report`
 
 use std::fmt;
 use std::future::Future;
@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use crate::away::Away;
 use crate::bus::Line;
 use crate::desk::Near;
 use crate::freight::{Errand, Freight, Reserved};
@@ -33,9 +34,12 @@ pub struct Emitting<E> {
 
 enum State<E> {
     Fresh(E),
-    Waiting(Report, Arc<Board>),
+    Waiting(Report, Arc<Board>, Option<Box<Away>>),
     Done,
 }
+
+/// What has begun: the report so far, the board if some are not done, and what is known of those on other arbiters.
+type Begun = (Report, Option<Arc<Board>>, Option<Box<Away>>);
 
 impl<E> Emitting<E> {
     pub(crate) fn new(line: Arc<Line>, event: E) -> Self {
@@ -50,35 +54,36 @@ impl<E> Emitting<E> {
 }
 
 /// Calls all who hear an event. The board is there if some of them are not done yet.
-fn begin<S: Subject>(line: &Line, event: S, timed: bool) -> (Report, Option<Arc<Board>>) {
+fn begin<S: Subject>(line: &Line, event: S, timed: bool) -> Begun {
     let name = event.name();
     match pack(&line.hub, &line.given, event, Reserved::Nobody) {
         Ok(Some(packed)) => call(&line.hub, name, packed, timed),
-        Ok(None) => (Report::new(name, line.hub.nobody()), None),
+        Ok(None) => (Report::new(name, line.hub.nobody()), None, None),
         // No place is asked for, so that nothing else can go wrong.
-        Err(PublishError::TooDeep(error)) => (Report::stopped(name, line.hub.nobody(), error), None),
-        Err(_) => (Report::new(name, line.hub.nobody()), None),
+        Err(PublishError::TooDeep(error)) => (Report::stopped(name, line.hub.nobody(), error), None, None),
+        Err(_) => (Report::new(name, line.hub.nobody()), None, None),
     }
 }
 
-fn call<S: Subject>(hub: &Arc<Hub>, name: Name, packed: Packed<S>, timed: bool) -> (Report, Option<Arc<Board>>) {
+fn call<S: Subject>(hub: &Arc<Hub>, name: Name, packed: Packed<S>, timed: bool) -> Begun {
     let Packed { route, parcel } = packed;
     let mut report = Report::new(name, route.route.posts.clone());
     let mut board = None;
     let (_, near, far) = route.reach();
+    let away = (!far.is_empty()).then(|| Box::new(Away::new(parcel.clone())));
     for group in far {
         let board = board.get_or_insert_with(|| Arc::new(Board::new()));
         let errand = Errand::Call { board: board.clone(), timed };
         group.door.push_freight(Freight::new(hub, parcel.clone(), group, errand));
     }
     if near.is_empty() {
-        return (report, board);
+        return (report, board, away);
     }
     let held = route.hold(parcel);
     {
         let _within = Within::call_of(held.clone());
         let parcel = held.parcel();
-        let Some(parcel) = &*parcel else { return (report, board) };
+        let Some(parcel) = &*parcel else { return (report, board, away) };
         let mut next = 0;
         while next < near.len() {
             // One guard for all: after a panic it goes on with the one behind.
@@ -99,7 +104,7 @@ fn call<S: Subject>(hub: &Arc<Hub>, name: Name, packed: Packed<S>, timed: bool) 
     // The last of an event, or of a listener that has ended itself: both are the user's code.
     drop_quietly(route.let_go(held));
     drop_quietly(route);
-    (report, board)
+    (report, board, away)
 }
 
 #[inline]
@@ -150,15 +155,20 @@ impl<E: Subject> Emitting<E> {
         loop {
             match std::mem::replace(&mut self.state, State::Done) {
                 State::Fresh(event) => match begin(&self.line, event, self.timed) {
-                    (report, None) => return Poll::Ready(report),
-                    (report, Some(board)) => self.state = State::Waiting(report, board),
+                    (report, None, _) => return Poll::Ready(report),
+                    (report, Some(board), away) => self.state = State::Waiting(report, board, away),
                 },
-                State::Waiting(mut report, board) => {
-                    if board.poll_done(waker) {
+                State::Waiting(mut report, board, mut away) => {
+                    let mut done = board.poll_done(waker);
+                    if !done && let Some(away) = &mut away {
+                        // Woken by the one or the other: whoever gives somebody up looks again.
+                        done = away.poll(&self.line.hub, &board, &mut report, waker) && board.poll_done(waker);
+                    }
+                    if done {
                         report.merge(&board);
                         return Poll::Ready(report);
                     }
-                    self.state = State::Waiting(report, board);
+                    self.state = State::Waiting(report, board, away);
                     return Poll::Pending;
                 }
                 State::Done => return Poll::Pending,
