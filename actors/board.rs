@@ -123,11 +123,7 @@ impl Board {
 
     /// Waits no longer for those on other arbiters that are not done at their time, which depends on whether the event has
     /// come to them; says who they are, and when the time of the next is over.
-    pub(crate) fn give_up(
-        &self,
-        now: Instant,
-        due: impl Fn(u32, bool) -> Instant,
-    ) -> (Vec<GivenUp>, Option<Instant>) {
+    pub(crate) fn give_up(&self, now: Instant, due: impl Fn(u32, bool) -> Instant) -> (Vec<GivenUp>, Option<Instant>) {
         let mut state = self.lock();
         let BoardState { left, far, .. } = &mut *state;
         let (mut given_up, mut next) = (Vec::new(), None::<Instant>);

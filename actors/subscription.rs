@@ -119,7 +119,8 @@ pub(crate) struct Vacancy {
 
 impl Post {
     pub(crate) fn new(vacancy: Vacancy) -> Self {
-        let Vacancy { id, name, hearing, priority, sees, personal, door, row, capacity, overflow, timeout, rest } = vacancy;
+        let Vacancy { id, name, hearing, priority, sees, personal, door, row, capacity, overflow, timeout, rest } =
+            vacancy;
         Self {
             id,
             name,

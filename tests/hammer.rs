@@ -85,14 +85,19 @@ async fn pause_here(rng: &mut Rng) {
 }
 
 /// Has a party emit for these keys: on the arbiter of the broker, or on a thread of its own.
+///
+/// In every other burst without pauses, so that much waits when more comes.
 fn emit(handle: &Arc<EmitterHandle<u64>>, keys: Range<u64>, mut rng: Rng, arbiter: Option<&Arbiter>) {
     let handle = handle.clone();
+    let hasty = keys.start % 2 == 0;
     match arbiter {
         Some(arbiter) => {
             arbiter.spawn(async move {
                 for key in keys {
                     handle.do_emit_for(key, key).unwrap();
-                    pause_here(&mut rng).await;
+                    if !hasty {
+                        pause_here(&mut rng).await;
+                    }
                 }
             });
         }
@@ -100,7 +105,9 @@ fn emit(handle: &Arc<EmitterHandle<u64>>, keys: Range<u64>, mut rng: Rng, arbite
             thread::spawn(move || {
                 for key in keys {
                     handle.do_emit_for(key, key).unwrap();
-                    pause(&mut rng);
+                    if !hasty {
+                        pause(&mut rng);
+                    }
                 }
             });
         }
@@ -111,8 +118,7 @@ fn emit(handle: &Arc<EmitterHandle<u64>>, keys: Range<u64>, mut rng: Rng, arbite
 /// has to come to its end by itself.
 async fn strike(threads: usize, seed: u64, arbiter: &Arbiter) {
     let mut rng = Rng::with_seed(seed);
-    let broker: Addr<Broker<u64>> =
-        Broker::start_in_arbiter(&arbiter.handle(), || Broker::new(TIMEOUT)).await.unwrap();
+    let broker: Addr<Broker<u64>> = Broker::start_in_arbiter(&arbiter.handle(), || Broker::new(TIMEOUT)).await.unwrap();
     let cancelled = Arc::new(AtomicU64::new(0));
 
     // Whoever hears of the rounds: a consumer beside the broker, one from afar, and an emitter that is asked as well.
@@ -140,7 +146,7 @@ async fn strike(threads: usize, seed: u64, arbiter: &Arbiter) {
     }
     let mut next = 0;
     while next < ROUNDS {
-        let keys = next..ROUNDS.min(next + rng.u64(1..300));
+        let keys = next..ROUNDS.min(next + rng.u64(1..600));
         next = keys.end;
         for (party, handle) in parties.iter().enumerate() {
             let here = (party % threads == 0).then_some(arbiter);
@@ -167,7 +173,9 @@ fn no_round_is_left_waiting_whatever_the_pauses() {
             arbiter.stop();
             arbiter.join().unwrap();
         }
-        println!("figure: {repetitions} × {ROUNDS} rounds with pauses on one to four threads: 0 left waiting, 0 cancelled");
+        println!(
+            "figure: {repetitions} × {ROUNDS} rounds with pauses on one to four threads: 0 left waiting, 0 cancelled"
+        );
     });
 }
 
@@ -188,14 +196,17 @@ fn no_event_is_left_waiting_whatever_the_pauses() {
             let _listener = bus.on(move |_: &Blow| count()).unwrap();
             let mut next = 0;
             while next < EVENTS {
-                let numbers = next..EVENTS.min(next + rng.u64(1..300));
+                let numbers = next..EVENTS.min(next + rng.u64(1..600));
+                let hasty = next % 2 == 0;
                 next = numbers.end;
                 for _ in 0..threads {
                     let (bus, numbers, mut rng) = (bus.clone(), numbers.clone(), Rng::with_seed(rng.u64(..)));
                     thread::spawn(move || {
                         for number in numbers {
                             bus.publish(Blow(number)).unwrap();
-                            pause(&mut rng);
+                            if !hasty {
+                                pause(&mut rng);
+                            }
                         }
                     });
                 }
