@@ -2,11 +2,11 @@
 //!
 //! `listener ends (on any arbiter) → Ticket → Board → Report`
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use crate::away::Away;
 use crate::report::{ListenerError, Verdict};
 use crate::route::Group;
 use crate::runtime::quietly;
@@ -14,7 +14,7 @@ use crate::runtime::quietly;
 pub(crate) struct Board {
     state: Mutex<BoardState>,
     /// Some of them are on other arbiters.
-    far: AtomicBool,
+    far: bool,
 }
 
 struct BoardState {
@@ -24,6 +24,8 @@ struct BoardState {
     waiter: Option<Waker>,
     /// How those on other arbiters stand, by their places.
     far: Vec<Far>,
+    /// By which the emission knows when to give them up: here and not with the emission, which is smaller without.
+    away: Option<Box<Away>>,
 }
 
 /// How a listener on another arbiter stands.
@@ -48,8 +50,18 @@ pub(crate) struct GivenUp {
 
 impl Board {
     pub(crate) fn new() -> Self {
-        let state = BoardState { left: 0, others: Vec::new(), times: Vec::new(), waiter: None, far: Vec::new() };
-        Self { state: Mutex::new(state), far: AtomicBool::new(false) }
+        Self::made(None)
+    }
+
+    /// One on which others on other arbiters write as well.
+    pub(crate) fn with_away(away: Away) -> Self {
+        Self::made(Some(Box::new(away)))
+    }
+
+    fn made(away: Option<Box<Away>>) -> Self {
+        let far = away.is_some();
+        let state = BoardState { left: 0, others: Vec::new(), times: Vec::new(), waiter: None, far: Vec::new(), away };
+        Self { state: Mutex::new(state), far }
     }
 
     fn lock(&self) -> MutexGuard<'_, BoardState> {
@@ -63,8 +75,6 @@ impl Board {
 
     /// Those of another arbiter, to whom the event is sent.
     pub(crate) fn expect_far(&self, group: &Group) {
-        // Before the event is on its way, and so before any of them has a ticket.
-        self.far.store(true, Ordering::Relaxed);
         let mut state = self.lock();
         state.left += group.places.len();
         for place in &group.places {
@@ -78,7 +88,7 @@ impl Board {
 
     /// Whether one more ticket of this place counts; one that was given up has been told of already.
     fn hand_out(&self, place: u32, expected: bool) -> bool {
-        if !self.far.load(Ordering::Relaxed) {
+        if !self.far {
             return true;
         }
         let mut state = self.lock();
@@ -144,6 +154,15 @@ impl Board {
             }
         }
         (given_up, next)
+    }
+
+    /// What is known of those on other arbiters, for whoever polls the emission; it is [put back](Self::put_away).
+    pub(crate) fn take_away(&self) -> Option<Box<Away>> {
+        if self.far { self.lock().away.take() } else { None }
+    }
+
+    pub(crate) fn put_away(&self, away: Box<Away>) {
+        self.lock().away = Some(away);
     }
 
     /// Hands over what has been written.

@@ -34,12 +34,9 @@ pub struct Emitting<E> {
 
 enum State<E> {
     Fresh(E),
-    Waiting(Report, Arc<Board>, Option<Box<Away>>),
+    Waiting(Report, Arc<Board>),
     Done,
 }
-
-/// What has begun: the report so far, the board if some are not done, and what is known of those on other arbiters.
-type Begun = (Report, Option<Arc<Board>>, Option<Box<Away>>);
 
 impl<E> Emitting<E> {
     pub(crate) fn new(line: Arc<Line>, event: E) -> Self {
@@ -54,36 +51,35 @@ impl<E> Emitting<E> {
 }
 
 /// Calls all who hear an event. The board is there if some of them are not done yet.
-fn begin<S: Subject>(line: &Line, event: S, timed: bool) -> Begun {
+fn begin<S: Subject>(line: &Line, event: S, timed: bool) -> (Report, Option<Arc<Board>>) {
     let name = event.name();
     match pack(&line.hub, &line.given, event, Reserved::Nobody) {
         Ok(Some(packed)) => call(&line.hub, name, packed, timed),
-        Ok(None) => (Report::new(name, line.hub.nobody()), None, None),
+        Ok(None) => (Report::new(name, line.hub.nobody()), None),
         // No place is asked for, so that nothing else can go wrong.
-        Err(PublishError::TooDeep(error)) => (Report::stopped(name, line.hub.nobody(), error), None, None),
-        Err(_) => (Report::new(name, line.hub.nobody()), None, None),
+        Err(PublishError::TooDeep(error)) => (Report::stopped(name, line.hub.nobody(), error), None),
+        Err(_) => (Report::new(name, line.hub.nobody()), None),
     }
 }
 
-fn call<S: Subject>(hub: &Arc<Hub>, name: Name, packed: Packed<S>, timed: bool) -> Begun {
+fn call<S: Subject>(hub: &Arc<Hub>, name: Name, packed: Packed<S>, timed: bool) -> (Report, Option<Arc<Board>>) {
     let Packed { route, parcel } = packed;
     let mut report = Report::new(name, route.route.posts.clone());
     let mut board = None;
     let (_, near, far) = route.reach();
-    let away = (!far.is_empty()).then(|| Box::new(Away::new(parcel.clone())));
     for group in far {
-        let board = board.get_or_insert_with(|| Arc::new(Board::new()));
+        let board = board.get_or_insert_with(|| Arc::new(Board::with_away(Away::new(parcel.clone()))));
         let errand = Errand::Call { board: board.clone(), timed };
         group.door.push_freight(Freight::new(hub, parcel.clone(), group, errand));
     }
     if near.is_empty() {
-        return (report, board, away);
+        return (report, board);
     }
     let held = route.hold(parcel);
     {
         let _within = Within::call_of(held.clone());
         let parcel = held.parcel();
-        let Some(parcel) = &*parcel else { return (report, board, away) };
+        let Some(parcel) = &*parcel else { return (report, board) };
         let mut next = 0;
         while next < near.len() {
             // One guard for all: after a panic it goes on with the one behind.
@@ -104,7 +100,7 @@ fn call<S: Subject>(hub: &Arc<Hub>, name: Name, packed: Packed<S>, timed: bool) 
     // The last of an event, or of a listener that has ended itself: both are the user's code.
     drop_quietly(route.let_go(held));
     drop_quietly(route);
-    (report, board, away)
+    (report, board)
 }
 
 #[inline]
@@ -155,20 +151,21 @@ impl<E: Subject> Emitting<E> {
         loop {
             match std::mem::replace(&mut self.state, State::Done) {
                 State::Fresh(event) => match begin(&self.line, event, self.timed) {
-                    (report, None, _) => return Poll::Ready(report),
-                    (report, Some(board), away) => self.state = State::Waiting(report, board, away),
+                    (report, None) => return Poll::Ready(report),
+                    (report, Some(board)) => self.state = State::Waiting(report, board),
                 },
-                State::Waiting(mut report, board, mut away) => {
+                State::Waiting(mut report, board) => {
                     let mut done = board.poll_done(waker);
-                    if !done && let Some(away) = &mut away {
-                        // Woken by the one or the other: whoever gives somebody up looks again.
+                    if !done && let Some(mut away) = board.take_away() {
+                        // Whoever gives somebody up looks again.
                         done = away.poll(&self.line.hub, &board, &mut report, waker) && board.poll_done(waker);
+                        board.put_away(away);
                     }
                     if done {
                         report.merge(&board);
                         return Poll::Ready(report);
                     }
-                    self.state = State::Waiting(report, board, away);
+                    self.state = State::Waiting(report, board);
                     return Poll::Pending;
                 }
                 State::Done => return Poll::Pending,
