@@ -46,7 +46,7 @@ impl Away {
             let (given_up, next) = board.give_up(runtime::real_now(), due);
             any |= !given_up.is_empty();
             let verdicts = given_up.into_iter().map(|one| (one.place, verdict(hub, parcel, report, &one))).collect();
-            report.merge_with((verdicts, Vec::new()));
+            report.merge_others(verdicts);
             self.alarm = next.map(Alarm::at);
             if next.is_none() {
                 drop_quietly(self.parcel.take());

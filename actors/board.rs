@@ -11,6 +11,9 @@ use crate::report::{ListenerError, Verdict};
 use crate::route::Group;
 use crate::runtime::quietly;
 
+/// What is said of some, by their places.
+type Said<T> = Vec<(u32, T)>;
+
 pub(crate) struct Board {
     state: Mutex<BoardState>,
     /// Some of them are on other arbiters.
@@ -19,8 +22,8 @@ pub(crate) struct Board {
 
 struct BoardState {
     left: usize,
-    others: Vec<(u32, Verdict)>,
-    times: Vec<(u32, Duration)>,
+    others: Said<Verdict>,
+    times: Said<Duration>,
     waiter: Option<Waker>,
     /// How those on other arbiters stand, by their places.
     far: Vec<Far>,
@@ -166,7 +169,7 @@ impl Board {
     }
 
     /// Hands over what has been written.
-    pub(crate) fn take(&self) -> (Vec<(u32, Verdict)>, Vec<(u32, Duration)>) {
+    pub(crate) fn take(&self) -> (Said<Verdict>, Said<Duration>) {
         let mut state = self.lock();
         (std::mem::take(&mut state.others), std::mem::take(&mut state.times))
     }

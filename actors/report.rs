@@ -234,19 +234,23 @@ impl Report {
     }
 
     pub(crate) fn merge(&mut self, board: &Board) {
-        self.merge_with(board.take());
-    }
-
-    /// Adds what is said of some, whatever their places.
-    pub(crate) fn merge_with(&mut self, (mut others, mut times): (Vec<(u32, Verdict)>, Vec<(u32, Duration)>)) {
+        let (others, times) = board.take();
         if others.is_empty() && times.is_empty() {
             return;
         }
+        self.merge_others(others);
         let rest = self.rest();
-        rest.others.append(&mut others);
-        rest.times.append(&mut times);
-        rest.others.sort_by_key(|(place, _)| *place);
+        rest.times.extend(times);
         rest.times.sort_by_key(|(place, _)| *place);
+    }
+
+    /// Adds what is said of some, whatever their places.
+    pub(crate) fn merge_others(&mut self, others: Vec<(u32, Verdict)>) {
+        if !others.is_empty() {
+            let rest = self.rest();
+            rest.others.extend(others);
+            rest.others.sort_by_key(|(place, _)| *place);
+        }
     }
 
     /// The listener at this place.

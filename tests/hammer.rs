@@ -68,7 +68,7 @@ impl Tally {
 /// A pause, now and then: mostly none, sometimes so short that the other is in the midst of something.
 fn pause(rng: &mut Rng) {
     match rng.u32(..400) {
-        0 => thread::sleep(Duration::from_micros(rng.u64(..200))),
+        0 => thread::park_timeout(Duration::from_micros(rng.u64(..200))),
         1..8 => thread::yield_now(),
         8..16 => (0..rng.u32(..2_000)).for_each(|_| std::hint::spin_loop()),
         _ => {}
@@ -89,7 +89,7 @@ async fn pause_here(rng: &mut Rng) {
 /// In every other burst without pauses, so that much waits when more comes.
 fn emit(handle: &Arc<EmitterHandle<u64>>, keys: Range<u64>, mut rng: Rng, arbiter: Option<&Arbiter>) {
     let handle = handle.clone();
-    let hasty = keys.start % 2 == 0;
+    let hasty = keys.start.is_multiple_of(2);
     match arbiter {
         Some(arbiter) => {
             arbiter.spawn(async move {
@@ -197,7 +197,7 @@ fn no_event_is_left_waiting_whatever_the_pauses() {
             let mut next = 0;
             while next < EVENTS {
                 let numbers = next..EVENTS.min(next + rng.u64(1..600));
-                let hasty = next % 2 == 0;
+                let hasty = next.is_multiple_of(2);
                 next = numbers.end;
                 for _ in 0..threads {
                     let (bus, numbers, mut rng) = (bus.clone(), numbers.clone(), Rng::with_seed(rng.u64(..)));
