@@ -9,12 +9,12 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::bus_builder::EventBusBuilder;
 use crate::container::Container;
 use crate::desk;
+use crate::draining;
 use crate::emitting::Emitting;
 use crate::event::Event;
 use crate::freight::{Errand, Freight, Reserved};
@@ -30,7 +30,6 @@ use crate::patterns::Patterns;
 use crate::publishing::{PublishError, pack, send, send_when_room};
 use crate::route::Group;
 use crate::runtime;
-use crate::station::ToStation;
 use crate::subscription::{self, Hearing, Post, Subscription, SubscriptionId, SubscriptionInfo, Vacancy};
 use crate::topic::{TopicError, check_topic};
 use crate::trace::TraceContext;
@@ -197,6 +196,7 @@ impl EventBus {
             row,
             capacity: listening.options.capacity.unwrap_or(hub.limits().capacity),
             overflow: listening.options.overflow,
+            timeout: listening.options.timeout.unwrap_or(hub.limits().listener_timeout),
             rest: listening.options.rest.clone(),
         }));
         let seating = Seating { options: listening.options, hub: hub.clone(), post: post.clone() };
@@ -241,6 +241,11 @@ impl EventBus {
     /// are done. An error, a panic or a timeout of one is in the report and stops no other.
     ///
     /// Listeners that are ready at once are called where this is awaited. A listener may emit, even its own event.
+    ///
+    /// For one on another arbiter it is waited as long as its [timeout](Listening::timeout), counted from here and by the
+    /// real clock, and a quarter of a second more once it is called: an arbiter that stands still holds up nobody else. If
+    /// the event has not come to the listener by then, it is a dead letter and does not come any more; a call that has begun
+    /// goes on, and nobody waits for its answer.
     pub fn emit<E: Event>(&self, event: E) -> Emitting<E> {
         Emitting::new(self.line.clone(), event)
     }
@@ -320,26 +325,10 @@ impl EventBus {
 
     /// Returns when nothing is queued, and no call is under way, at any listener of this bus on any arbiter.
     ///
-    /// It waits for as long as that takes; a listener that never ends is ended by its timeout.
+    /// It waits for as long as that takes; a listener that never ends is ended by its timeout. An arbiter that takes in nothing
+    /// for the bus's listener timeout, by the real clock, is left out, and the log says so.
     pub fn drain(&self) -> impl Future<Output = ()> + Send + use<> {
-        let hub = self.line.hub.clone();
-        async move {
-            loop {
-                let mut rested = Vec::new();
-                for door in hub.doors() {
-                    let (told, rest) = oneshot::channel();
-                    door.push_always(ToStation::Rest { told });
-                    // An error means that the station is gone, with all that it had.
-                    if let Ok(activity) = rest.await {
-                        rested.push((door, activity));
-                    }
-                }
-                // What one has done since may have given work to another that was at rest before.
-                if rested.iter().all(|(door, activity)| door.is_at_rest_since(*activity)) {
-                    return;
-                }
-            }
-        }
+        draining::drain(self.line.hub.clone())
     }
 
     /// How many events wait for a listener, or are under way.

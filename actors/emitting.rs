@@ -1,6 +1,6 @@
 //! An emission: every listener is called now, and awaited.
 //!
-//! `emit → LocalRoute → seats (here), Door (elsewhere) → Board → Report`
+//! `emit → LocalRoute → seats (here), Door (elsewhere, away.rs) → Board → Report`
 
 use std::fmt;
 use std::future::Future;
@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use crate::away::Away;
 use crate::bus::Line;
 use crate::desk::Near;
 use crate::freight::{Errand, Freight, Reserved};
@@ -67,7 +68,7 @@ fn call<S: Subject>(hub: &Arc<Hub>, name: Name, packed: Packed<S>, timed: bool) 
     let mut board = None;
     let (_, near, far) = route.reach();
     for group in far {
-        let board = board.get_or_insert_with(|| Arc::new(Board::new()));
+        let board = board.get_or_insert_with(|| Arc::new(Board::with_away(Away::new(parcel.clone()))));
         let errand = Errand::Call { board: board.clone(), timed };
         group.door.push_freight(Freight::new(hub, parcel.clone(), group, errand));
     }
@@ -154,7 +155,13 @@ impl<E: Subject> Emitting<E> {
                     (report, Some(board)) => self.state = State::Waiting(report, board),
                 },
                 State::Waiting(mut report, board) => {
-                    if board.poll_done(waker) {
+                    let mut done = board.poll_done(waker);
+                    if !done && let Some(mut away) = board.take_away() {
+                        // Whoever gives somebody up looks again.
+                        done = away.poll(&self.line.hub, &board, &mut report, waker) && board.poll_done(waker);
+                        board.put_away(away);
+                    }
+                    if done {
                         report.merge(&board);
                         return Poll::Ready(report);
                     }

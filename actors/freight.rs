@@ -58,7 +58,7 @@ pub(crate) struct Freight {
 impl Freight {
     pub(crate) fn new(hub: &Arc<Hub>, parcel: Arc<dyn AnyParcel>, group: &Arc<Group>, errand: Errand) -> Self {
         if let Errand::Call { board, .. } = &errand {
-            board.expect(group.places.len());
+            board.expect_far(group);
         }
         Self { hub: hub.clone(), parcel: Some(parcel), group: group.clone(), errand, refused: false }
     }
@@ -81,7 +81,7 @@ impl Freight {
         let ended = post.has_ended() && !post.is_lost();
         match &self.errand {
             Errand::Call { board, .. } => {
-                let ticket = Ticket::new(board.clone(), place.place, false);
+                let Some(ticket) = Ticket::on_arrival(board, place.place, false) else { return };
                 let error = if self.refused { ListenerError::Busy } else { ListenerError::Gone };
                 let verdict = if ended { Verdict::Skipped } else { self.hub.failed(post, parcel.clone(), error) };
                 ticket.finish(Some(verdict), None);
@@ -153,7 +153,8 @@ impl Arrival<'_> {
     fn call<S: Subject>(&self, parcel: Arc<Parcel<S>>, board: &Arc<Board>, timed: bool) {
         let within = Within::call_of(Rc::new(Waiting(parcel.clone())));
         for place in &self.group.places {
-            let ticket = Ticket::new(board.clone(), place.place, timed);
+            // Whoever emitted it has given this listener up, and its event is a dead letter.
+            let Some(ticket) = Ticket::on_arrival(board, place.place, timed) else { continue };
             let Some(seat) = self.station.hears::<S>(&place.post) else {
                 ticket.finish(Some(Verdict::Skipped), None);
                 continue;

@@ -301,6 +301,13 @@ impl Hub {
         self.registry().doors.clone()
     }
 
+    /// Those who sit behind this door, for the log.
+    pub(crate) fn names_at(&self, door: &Arc<Door>) -> String {
+        let posts = self.posts();
+        let here = posts.iter().filter(|post| Arc::ptr_eq(post.door(), door));
+        here.map(|post| format!("`{}`", post.name())).collect::<Vec<_>>().join(", ")
+    }
+
     /// The last handle is gone.
     pub(crate) fn close(&self) {
         for door in self.doors() {

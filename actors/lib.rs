@@ -59,6 +59,8 @@ mod desk;
 mod parcel;
 mod within;
 mod emitting;
+mod away;
+mod board;
 mod entering;
 mod publishing;
 mod tap;
@@ -67,6 +69,7 @@ mod waiters;
 mod retained;
 mod subscription;
 mod station;
+mod draining;
 mod freight;
 
 // What happens to it: listener, and what is around and beneath it.

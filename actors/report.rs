@@ -1,20 +1,20 @@
 //! What became of one emission: every listener by name, with its result.
 //!
-//! `listener ends → Board (from any arbiter) → Report`
+//! `listener ends → Board (board.rs, from any arbiter) → Report`
 
 use std::fmt;
 use std::iter::Peekable;
 use std::slice;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
+pub(crate) use crate::board::{Board, Ticket};
 use crate::error::Failure;
 use crate::name::Name;
 use crate::parcel::BadPayload;
-use crate::runtime::{quietly, step};
+use crate::runtime::step;
 use crate::shown::{self, Shown};
 use crate::subscription::Post;
 
@@ -235,15 +235,28 @@ impl Report {
     }
 
     pub(crate) fn merge(&mut self, board: &Board) {
-        let mut state = board.lock();
-        if state.others.is_empty() && state.times.is_empty() {
+        let (others, times) = board.take();
+        if others.is_empty() && times.is_empty() {
             return;
         }
+        self.merge_others(others);
         let rest = self.rest();
-        rest.others.append(&mut state.others);
-        rest.times.append(&mut state.times);
-        rest.others.sort_by_key(|(place, _)| *place);
+        rest.times.extend(times);
         rest.times.sort_by_key(|(place, _)| *place);
+    }
+
+    /// Adds what is said of some, whatever their places.
+    pub(crate) fn merge_others(&mut self, others: Vec<(u32, Verdict)>) {
+        if !others.is_empty() {
+            let rest = self.rest();
+            rest.others.extend(others);
+            rest.others.sort_by_key(|(place, _)| *place);
+        }
+    }
+
+    /// The listener at this place.
+    pub(crate) fn post(&self, place: u32) -> Option<&Arc<Post>> {
+        self.posts.get(place as usize)
     }
 
     /// Returns the event's name.
@@ -335,92 +348,3 @@ impl fmt::Debug for Report {
 }
 
 impl std::error::Error for Report {}
-
-/// Where listeners that are not done at once write their results: one for an emission that has such.
-pub(crate) struct Board(Mutex<BoardState>);
-
-struct BoardState {
-    left: usize,
-    others: Vec<(u32, Verdict)>,
-    times: Vec<(u32, Duration)>,
-    waiter: Option<Waker>,
-}
-
-impl Board {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(BoardState { left: 0, others: Vec::new(), times: Vec::new(), waiter: None }))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BoardState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// So many more whose results are awaited.
-    pub(crate) fn expect(&self, listeners: usize) {
-        self.lock().left += listeners;
-    }
-
-    fn finish(&self, place: u32, verdict: Option<Verdict>, took: Option<Duration>) {
-        let waiter = {
-            let mut state = self.lock();
-            state.left -= 1;
-            if let Some(verdict) = verdict {
-                state.others.push((place, verdict));
-            }
-            if let Some(took) = took {
-                state.times.push((place, took));
-            }
-            if state.left == 0 { state.waiter.take() } else { None }
-        };
-        if let Some(waiter) = waiter {
-            quietly(|| waiter.wake());
-        }
-    }
-
-    /// What went wrong with one of them.
-    pub(crate) fn error(&self) -> Option<ListenerError> {
-        self.lock().others.iter().find_map(|(_, verdict)| match verdict {
-            Verdict::Failed(error) => Some(error.clone()),
-            Verdict::Skipped => None,
-        })
-    }
-
-    /// Whether all are done; if not, this task is woken when they are.
-    pub(crate) fn poll_done(&self, waker: &Waker) -> bool {
-        let mut state = self.lock();
-        if state.left == 0 {
-            return true;
-        }
-        if !state.waiter.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            state.waiter = Some(waker.clone());
-        }
-        false
-    }
-}
-
-/// One listener's place on a board; dropped before it is used, the listener counts as gone.
-pub(crate) struct Ticket {
-    board: Option<Arc<Board>>,
-    place: u32,
-    pub(crate) timed: bool,
-}
-
-impl Ticket {
-    pub(crate) fn new(board: Arc<Board>, place: u32, timed: bool) -> Self {
-        Self { board: Some(board), place, timed }
-    }
-
-    pub(crate) fn finish(mut self, verdict: Option<Verdict>, took: Option<Duration>) {
-        if let Some(board) = self.board.take() {
-            board.finish(self.place, verdict, took);
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if let Some(board) = self.board.take() {
-            board.finish(self.place, Some(Verdict::Failed(ListenerError::Gone)), None);
-        }
-    }
-}

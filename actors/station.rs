@@ -205,6 +205,9 @@ impl Station {
     pub(crate) fn hears<S: Subject>(&self, post: &Arc<Post>) -> Option<Hearer<S>> {
         let rows = self.rows.borrow();
         let row = rows.get(post.row as usize)?.as_ref().filter(|row| Arc::ptr_eq(row.seat.post(), post))?;
+        if post.is_abandoned() {
+            return None;
+        }
         if let Some(own) = row.own.downcast_ref::<Hearer<S>>() {
             return Some(own.clone());
         }

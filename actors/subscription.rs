@@ -5,7 +5,8 @@
 use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
@@ -14,6 +15,7 @@ use crate::hub::Hub;
 use crate::letters::Reason;
 use crate::listening::Overflow;
 use crate::name::Name;
+use crate::runtime;
 use crate::station::{Door, ToStation};
 use crate::topic::Pattern;
 
@@ -60,6 +62,9 @@ pub(crate) struct Post {
     pub(crate) row: u32,
     capacity: usize,
     overflow: Overflow,
+    timeout: Duration,
+    /// Its arbiter did not answer to its end in time, and nobody waits for that any more.
+    abandoned: AtomicBool,
     state: AtomicU8,
     /// How many events wait in its queue: written by its own thread alone.
     waiting: AtomicUsize,
@@ -108,12 +113,14 @@ pub(crate) struct Vacancy {
     pub(crate) row: u32,
     pub(crate) capacity: usize,
     pub(crate) overflow: Overflow,
+    pub(crate) timeout: Duration,
     pub(crate) rest: Option<Arc<Notify>>,
 }
 
 impl Post {
     pub(crate) fn new(vacancy: Vacancy) -> Self {
-        let Vacancy { id, name, hearing, priority, sees, personal, door, row, capacity, overflow, rest } = vacancy;
+        let Vacancy { id, name, hearing, priority, sees, personal, door, row, capacity, overflow, timeout, rest } =
+            vacancy;
         Self {
             id,
             name,
@@ -125,6 +132,8 @@ impl Post {
             row,
             capacity,
             overflow,
+            timeout,
+            abandoned: AtomicBool::new(false),
             state: AtomicU8::new(ACTIVE),
             waiting: AtomicUsize::new(0),
             coming: AtomicUsize::new(0),
@@ -148,6 +157,16 @@ impl Post {
 
     pub(crate) fn overflow(&self) -> Overflow {
         self.overflow
+    }
+
+    /// Whether nothing comes to it any more, even of what was on its way when it ended.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
+    }
+
+    /// How long one call of it may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     pub(crate) fn refuses(&self) -> bool {
@@ -339,13 +358,21 @@ impl Subscription {
     }
 
     /// Ends the registration, and returns when no call can begin any more, on any thread.
+    ///
+    /// From another thread it waits for the listener's arbiter, up to the listener's [timeout](crate::Listening::timeout) by
+    /// the real clock. If that stands still for so long, what is on its way to the listener does not come to it any more.
     pub fn unsubscribe(mut self) -> impl Future<Output = ()> + Send + Sync + use<> {
         self.armed = false;
         let (told, ended) = oneshot::channel();
         end(&self.hub, &self.post, Some(told));
+        let post = self.post.clone();
         async move {
             // An error means that the station is gone, and the listener with it.
-            let _ = ended.await;
+            if runtime::really_within(post.timeout, ended).await.is_none() {
+                post.abandoned.store(true, Ordering::Release);
+                let name = &post.name;
+                log::warn!(target: "convoke::bus", "`{name}` is unsubscribed, but its arbiter does not answer");
+            }
         }
     }
 }

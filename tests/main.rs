@@ -54,6 +54,8 @@ mod shown;
 mod middleware;
 /// The bus on several arbiters and plain threads, in real time.
 mod bus_threads;
+/// What waits for an arbiter that stands still, in real time.
+mod standstill;
 /// What a hostile caller tries with the bus.
 mod bus_hostile;
 

@@ -27,9 +27,8 @@ use super::seed::Seed;
 use super::timers::Timers;
 use super::wake::{Home, Remote, WakeHandle};
 
-/// How many inputs one actor handles in one poll; one under a seed, so that every order can be seen. In the unit tests two,
-/// so that the model of the wakes soon has a turn that leaves something.
-pub(crate) const TURN: usize = if cfg!(test) { 2 } else { 64 };
+/// How many inputs one actor handles in one poll; one under a seed, so that every order can be seen.
+pub(crate) const TURN: usize = 64;
 
 thread_local! {
     /// The executor whose actors run, or ran last, on this thread.

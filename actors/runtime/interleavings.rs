@@ -36,6 +36,9 @@ struct Start {
     later: usize,
 }
 
+/// How many inputs the actor handles in a turn: so few that there is soon one that leaves something.
+const BUDGET: usize = 2;
+
 /// An actor that handles what comes, up to its budget, as all of ours do.
 struct Sink {
     inbox: Arc<Inbox<Input>>,
@@ -50,7 +53,7 @@ impl Actor for Sink {
 impl Player for Sink {
     fn turn(&mut self, budget: usize, _: &mut LocalContext<Self>) -> usize {
         self.batch.refill(&self.inbox);
-        for handled in 0..budget {
+        for handled in 0..BUDGET {
             match self.batch.next(&self.inbox) {
                 Some(input) => {
                     self.world.handled.borrow_mut().push(input);
@@ -59,6 +62,7 @@ impl Player for Sink {
                 None => return handled,
             }
         }
+        // As if that were all that it was given.
         budget
     }
 

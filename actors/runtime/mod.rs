@@ -3,6 +3,7 @@
 //! Everything an actor of ours takes from outside comes through here, so that a test can run it in virtual time and
 //! on a seeded scheduler. No other file calls `Instant::now`, `Uuid::now_v7` or a spawn of tokio's.
 
+mod bell;
 mod context;
 mod driver;
 mod executor;
@@ -24,6 +25,7 @@ use actix::{Addr, AsyncContext, Handler, Message, Recipient};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+pub(crate) use bell::{Alarm, real_after, real_now, really_within};
 pub use context::{LocalContext, Player};
 pub(crate) use executor::{Executor, TURN, Task, TaskId, Turn, drop_quietly, quietly};
 pub(crate) use guarded::{Either, Guarded, all, catch, either, sleep, spawn_named};
