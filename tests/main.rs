@@ -122,6 +122,14 @@ mod memory;
 mod conformance;
 /// Every codec to the letter and back, what others write, and which form is which.
 mod codec;
+/// CloudEvents as each server's binding has them: what is escaped, what is in quotes, what a time may be.
+mod bindings;
+/// A float that is no number is an error wherever it would become JSON.
+mod not_a_number;
+/// What leaves by a route can be read by a worker: size, depth and attributes.
+mod fitting;
+/// Which copies of an event are one, by whatever its publisher knows it.
+mod identity;
 /// The keys of an envelope in camel, snake and Pascal case, read and written.
 mod wire_cases;
 /// Any bytes at any decoder; every limit at, below and above it; what is secret is in nothing that is shown.

@@ -533,7 +533,11 @@ async fn beyond_its_time_a_drain_gives_back_what_hangs() {
     let worker = worker(&queue, &bus).drain_timeout(10 * SECOND).start().await.unwrap();
     sleep(SECOND).await;
     let report = worker.drain().await.unwrap();
-    assert_eq!((report.released, report.drained, report.took.as_secs()), (1, false, 8), "what is left is for the goodbye");
+    assert_eq!(
+        (report.released, report.drained, report.took.as_secs()),
+        (1, false, 8),
+        "what is left is for the goodbye"
+    );
     assert_eq!((queue.waiting(), queue.lent()), (1, 0));
     assert!(report.to_string().ends_with("0 dead, 1 given back; not all was finished in time"), "{report}");
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use convoke::prelude::*;
-use convoke::transport::{Abilities, BoxFuture, Delivery, Memory, MemoryQueue, Receipt, Settlement, Source, TransportError};
+use convoke::transport::{
+    Abilities, BoxFuture, Delivery, Memory, MemoryQueue, Receipt, Settlement, Source, TransportError,
+};
 use convoke::{Shutdown, Worker, WorkerReport};
 
 use super::common::{SECOND, ms, sleep};

@@ -230,7 +230,7 @@ async fn judge(
 
 /// Has the listeners hear it, unless it was done before or has come too often.
 async fn hear(shared: &Shared, envelope: Envelope, doom: Option<String>) -> Verdict {
-    let done = shared.options.inbox.as_ref().map(|inbox| (inbox, envelope.metadata.id.to_string()));
+    let done = shared.options.inbox.as_ref().map(|inbox| (inbox, envelope.metadata.identity()));
     if let Some((inbox, id)) = &done {
         match guarded("inbox", async { inbox.seen(id).await }).await {
             Ok(false) => {}

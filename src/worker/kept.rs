@@ -26,7 +26,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 const TELLING: usize = 512;
 
 /// A verdict that stands, whatever becomes of its delivery.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Final {
     pub(crate) what: What,
     /// How often it could not be stored, and when that is tried again.
@@ -34,7 +34,7 @@ pub(crate) struct Final {
     pub(crate) due: Option<Instant>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum What {
     /// Every listener is done, and the server is to be told.
     Done,
@@ -111,6 +111,11 @@ impl Kept {
         forgets
     }
 
+    /// It is stored.
+    pub(crate) fn forget(&self, of: Fingerprint) {
+        self.all.borrow_mut().remove(&of);
+    }
+
     /// Takes out the verdict on this packet. A copy that counts its attempts for itself, as one that was redriven does, has
     /// none.
     pub(crate) fn take(&self, packet: &Packet, attempt: u32) -> Option<Final> {
@@ -133,7 +138,10 @@ mod tests {
         for number in 0..MOST_KEPT {
             assert!(!kept.keep(kept.fingerprint(&packet(number)), 1, Final::new(What::Done)));
         }
-        assert!(!kept.keep(kept.fingerprint(&packet(0)), 1, Final::new(What::Done)), "one that is there takes no other's place");
+        assert!(
+            !kept.keep(kept.fingerprint(&packet(0)), 1, Final::new(What::Done)),
+            "one that is there takes no other's place"
+        );
         assert!(kept.keep(kept.fingerprint(&packet(MOST_KEPT)), 1, Final::new(What::Done)));
         assert!(kept.take(&packet(1), 1).is_none(), "the oldest is gone");
         assert!(kept.take(&packet(0), 1).is_some() && kept.take(&packet(2), 1).is_some());

@@ -73,10 +73,23 @@ pub(crate) async fn store(
                 Settlement::Ack
             }
         };
+        // What the server refuses, it may lend again before it has told us: its verdict is there by then.
+        let is_letter = matches!(settlement, Settlement::DeadLetter(_));
+        if is_letter {
+            let mut again = verdict.clone();
+            again.failed();
+            keep(shared, id, attempt, again);
+        }
         let settled = held.delivery.settle(settlement).await;
-        if let Err(error) = &settled {
-            note(shared, &mut verdict, error, about);
-            keep(shared, id, attempt, verdict);
+        match &settled {
+            Ok(()) if is_letter => shared.kept.forget(id),
+            Ok(()) => {}
+            Err(error) => {
+                note(shared, &mut verdict, error, about);
+                if !is_letter {
+                    keep(shared, id, attempt, verdict);
+                }
+            }
         }
         return settled;
     }
@@ -135,7 +148,11 @@ async fn publish(publisher: &dyn Publisher, letter: &Packet) -> Result<(), Trans
 fn note(shared: &Shared, verdict: &mut Final, error: &TransportError, about: &About) {
     if verdict.failed() {
         shared.stats.kept();
-        let what = if matches!(verdict.what, What::Dead(_)) { "its dead letter was not taken" } else { "that it is done could not be told" };
+        let what = if matches!(verdict.what, What::Dead(_)) {
+            "its dead letter was not taken"
+        } else {
+            "that it is done could not be told"
+        };
         log::warn!(
             target: "convoke::worker",
             "{about}: {what}, which is tried until it is, without its being heard again: {error}"
