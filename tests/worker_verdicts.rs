@@ -87,7 +87,8 @@ impl Receipt for Reluctant {
 async fn where_there_is_no_lease_nothing_is_held_for_longer_than_the_server_bears() {
     let mut abilities = convoke::transport::Source::abilities(&Memory::queue("orders"));
     abilities.lease = None;
-    let (queue, bus, grave) = (Memory::queue("orders").with_abilities(abilities), EventBus::default(), Memory::queue("grave"));
+    let (queue, bus, grave) =
+        (Memory::queue("orders").with_abilities(abilities), EventBus::default(), Memory::queue("grave"));
     let (heard, _mail) = mail(&bus);
     grave.set_reachable(false);
     put(&queue, [order(1)]).await;
