@@ -142,7 +142,8 @@ async fn what_waits_for_its_turn_its_copy_or_the_pace_is_given_back_too() {
             settled().await;
             assert_eq!((queue.waiting(), queue.lent(), probe().here), (3, 2, 2));
             let report = ended.await.unwrap().unwrap();
-            assert_eq!((report.done, report.released, report.drained), (2, 3, false), "{report}");
+            // The two that are heard take longer than the drain may.
+            assert_eq!((report.done, report.released, report.drained), (0, 5, false), "{report}");
             continue;
         }
         worker.pause().await.unwrap();

@@ -82,6 +82,25 @@ impl Receipt for Reluctant {
     }
 }
 
+/// A server that lends for as long as the connection lives ends that at some time.
+#[convoke::test]
+async fn where_there_is_no_lease_nothing_is_held_for_longer_than_the_server_bears() {
+    let mut abilities = convoke::transport::Source::abilities(&Memory::queue("orders"));
+    abilities.lease = None;
+    let (queue, bus, grave) =
+        (Memory::queue("orders").with_abilities(abilities), EventBus::default(), Memory::queue("grave"));
+    let (heard, _mail) = mail(&bus);
+    grave.set_reachable(false);
+    put(&queue, [order(1)]).await;
+    let worker = Worker::new(queue.clone(), &bus).dead_letter(grave.clone()).start().await.unwrap();
+    sleep(3_600 * SECOND).await;
+    let report = worker.report();
+    assert_eq!((report.received, report.lost, heard.take()), (3, 2, vec![1]), "given back each 20 minutes: {report}");
+    grave.set_reachable(true);
+    emptied(&queue).await;
+    assert_eq!((grave.waiting(), heard.len(), worker.drain().await.unwrap().dead), (1, 0, 1));
+}
+
 /// Fails for good with odd orders, for now with those that end with a 2, and is done with the others.
 fn mail(bus: &EventBus) -> (Notes<u64>, impl Sized) {
     let heard = Notes::new();

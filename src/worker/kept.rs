@@ -26,7 +26,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 const TELLING: usize = 512;
 
 /// A verdict that stands, whatever becomes of its delivery.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Final {
     pub(crate) what: What,
     /// How often it could not be stored, and when that is tried again.
@@ -34,7 +34,7 @@ pub(crate) struct Final {
     pub(crate) due: Option<Instant>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum What {
     /// Every listener is done, and the server is to be told.
     Done,
@@ -109,6 +109,11 @@ impl Kept {
         let place = self.entered.replace(self.entered.get() + 1);
         all.insert(of, Entry { attempt, verdict, since: now, place });
         forgets
+    }
+
+    /// It is stored.
+    pub(crate) fn forget(&self, of: Fingerprint) {
+        self.all.borrow_mut().remove(&of);
     }
 
     /// Takes out the verdict on this packet. A copy that counts its attempts for itself, as one that was redriven does, has

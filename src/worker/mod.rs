@@ -98,6 +98,10 @@ impl Options {
 /// | it is no event, or beyond the [limits](Self::limits) | dead letter |
 /// | it waits here when the worker is paused or drains | release |
 ///
+/// A verdict that the server does not take, for its queue of dead letters is gone or it refuses, stands: the delivery is held
+/// here and that is tried again until it is taken, or it is given back and the verdict is remembered for when it comes again.
+/// Nobody here hears it for that. A worker remembers 1,000, until its own end.
+///
 /// While a delivery is here, its lease is extended, so that listeners may take longer than it lasts.
 ///
 /// An attempt is what was heard. A delivery that was lent more often than it has attempts, and of which nobody has said how

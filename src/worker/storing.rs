@@ -15,6 +15,11 @@ use super::held::{Held, Through};
 use super::kept::{Final, Fingerprint, MOST_KEPT, What};
 use crate::transport::{DeadLetterRecord, Delivery, ErrorKind, Packet, Publisher, Settlement, TransportError};
 
+/// How long a delivery is held at most: a server that lends for a time does not let that be made longer for ever (SQS: 12 h),
+/// and one that lends for as long as the connection lives ends that some time (RabbitMQ: 30 min).
+const HELD_WITH_LEASE: Duration = Duration::from_secs(6 * 60 * 60);
+const HELD_WITHOUT: Duration = Duration::from_secs(20 * 60);
+
 /// What is given back because its verdict was not taken is held back for as long as this at least.
 const HELD_BACK: Duration = Duration::from_secs(1);
 
@@ -68,10 +73,23 @@ pub(crate) async fn store(
                 Settlement::Ack
             }
         };
+        // What the server refuses, it may lend again before it has told us: its verdict is there by then.
+        let is_letter = matches!(settlement, Settlement::DeadLetter(_));
+        if is_letter {
+            let mut again = verdict.clone();
+            again.failed();
+            keep(shared, id, attempt, again);
+        }
         let settled = held.delivery.settle(settlement).await;
-        if let Err(error) = &settled {
-            note(shared, &mut verdict, error, about);
-            keep(shared, id, attempt, verdict);
+        match &settled {
+            Ok(()) if is_letter => shared.kept.forget(id),
+            Ok(()) => {}
+            Err(error) => {
+                note(shared, &mut verdict, error, about);
+                if !is_letter {
+                    keep(shared, id, attempt, verdict);
+                }
+            }
         }
         return settled;
     }
@@ -87,10 +105,11 @@ async fn wait<'a>(
     if due <= Instant::now() {
         return Through::Done(true);
     }
-    if place.is_none() {
+    let held_for = if held.delivery.lease().is_some() { HELD_WITH_LEASE } else { HELD_WITHOUT };
+    if place.is_none() && held.delivery.age() < held_for {
         *place = shared.graves.try_acquire().ok();
     }
-    if place.is_none() {
+    if place.is_none() || held.delivery.age() >= held_for {
         return Through::Done(false);
     }
     let due = pin!(async {

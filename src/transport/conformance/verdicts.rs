@@ -127,7 +127,7 @@ fn work(job: Job, until: impl Fn(&WorkerReport) -> bool + 'static) -> Work {
         };
         let _listens = bus.on_topic(TOPIC, listens).map_err(|error| fault(&error))?;
         let has_letters = job.source.abilities().dead_letters;
-        let mut worker = Worker::new(job.source, &bus).retry(Retry::never().attempts(ATTEMPTS));
+        let mut worker = Worker::new(job.source, &bus).retry(Retry::exponential(Duration::ZERO).attempts(ATTEMPTS));
         worker = match job.inbox {
             Some(inbox) => worker.deduplicate(inbox),
             None => worker,
