@@ -132,7 +132,7 @@ async fn what_waits_for_its_turn_its_copy_or_the_pace_is_given_back_too() {
         let worker =
             Worker::new(queue.clone(), &bus).deduplicate(MemoryInbox::new(3_600 * SECOND)).rate_limit(1, 10 * SECOND);
         let even = |envelope: &Envelope| Some((envelope.payload["id"].as_u64()? % 2).to_string());
-        let worker = worker.ordered_by(even).start().await.unwrap();
+        let worker = worker.ordered_by(even).drain_timeout(300 * SECOND).start().await.unwrap();
         sleep(15 * SECOND).await;
         assert_eq!((begun.take(), queue.lent()), (vec![0, 1], 5));
         let began = Instant::now();
@@ -142,7 +142,7 @@ async fn what_waits_for_its_turn_its_copy_or_the_pace_is_given_back_too() {
             settled().await;
             assert_eq!((queue.waiting(), queue.lent(), probe().here), (3, 2, 2));
             let report = ended.await.unwrap().unwrap();
-            assert_eq!((report.done, report.released, report.drained), (2, 3, false), "{report}");
+            assert_eq!((report.done, report.released, report.drained), (2, 3, true), "{report}");
             continue;
         }
         worker.pause().await.unwrap();
