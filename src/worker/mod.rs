@@ -3,7 +3,6 @@
 //! `Source → fetch.rs → Delivery → engine.rs → handling.rs: decode, bus.emit_envelope → ack | retry | dead letter`
 
 mod actor;
-mod burying;
 mod engine;
 mod error;
 mod fetch;
@@ -19,6 +18,7 @@ mod meter;
 mod pace;
 mod reading;
 mod report;
+mod storing;
 mod suspects;
 
 use std::fmt;

@@ -67,6 +67,17 @@ impl Fixture for RedisFixture<'_> {
         })
     }
 
+    fn delete_all<'b>(&'b self, name: &'b str) -> Option<BoxFuture<'b, ()>> {
+        Some(Box::pin(async move {
+            let Value::Array(keys) = ask(&self.server, &["KEYS", &format!("{name}-*")]).await else {
+                panic!("no keys")
+            };
+            for key in keys.into_iter().map(text).filter(|key| !key.ends_with("-dead")) {
+                ask(&self.server, &["XTRIM", &key, "MAXLEN", "0"]).await;
+            }
+        }))
+    }
+
     fn server(&self) -> Option<&dyn Server> {
         self.server.ours()
     }

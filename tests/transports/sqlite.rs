@@ -16,7 +16,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
 use crate::servers::sqlite::Folder;
 
+mod files;
 mod kills;
+mod lending;
 mod model;
 
 /// All channels are queues of one file. There is no server to kill: `kills` kills processes instead.
@@ -51,6 +53,14 @@ impl Fixture for SqliteFixture {
             let dead: Box<dyn Fn() -> Box<dyn Source> + Send + Sync> = Box::new(move || Box::new(dead.clone()));
             Ok(Channel { publisher, subscribe: Box::new(subscribe), dead: Some(dead) })
         })
+    }
+
+    fn delete_all<'a>(&'a self, name: &'a str) -> Option<BoxFuture<'a, ()>> {
+        Some(Box::pin(async move {
+            let queue = Sqlite::queue(name).at(self.folder.file("queues.db")).deadline(LONG).await.unwrap();
+            let delete = "DELETE FROM convoke_delivery WHERE lane IN (SELECT id FROM convoke_lane WHERE queue = ?1)";
+            sqlx::query(delete).bind(name.to_owned()).execute(queue.pool()).await.unwrap();
+        }))
     }
 }
 

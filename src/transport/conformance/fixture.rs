@@ -18,6 +18,13 @@ pub trait Fixture: Send + Sync {
     /// `Unsupported` if it cannot be as wanted; the case is then not applicable, and the table says so.
     fn channel(&self, wants: Wants) -> BoxFuture<'_, Result<Channel, TransportError>>;
 
+    /// Deletes at the server, without us, all that stands in the channel that was wanted by this name, what is lent too; `None`
+    /// where nobody can, which is the default.
+    fn delete_all<'a>(&'a self, name: &'a str) -> Option<BoxFuture<'a, ()>> {
+        let _ = name;
+        None
+    }
+
     /// Returns its server, if the suite may kill and start it; `None` for one that is not ours, or for none.
     fn server(&self) -> Option<&dyn Server> {
         None

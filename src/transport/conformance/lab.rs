@@ -57,6 +57,16 @@ impl<'a> Lab<'a> {
         self.fixture.server().ok_or_else(|| Fault::Missing("server that the suite may kill".to_owned()))
     }
 
+    pub(super) async fn delete_all(&self, name: &str) -> Result<(), Fault> {
+        match self.fixture.delete_all(name) {
+            Some(deleting) => {
+                deleting.await;
+                Ok(())
+            }
+            None => Err(Fault::Missing("way to delete what is lent".to_owned())),
+        }
+    }
+
     pub(super) async fn kill(&self) -> Result<(), Fault> {
         let server = self.server()?;
         self.is_down.store(true, Ordering::Relaxed);

@@ -53,6 +53,7 @@ mod table;
 // The cases, a file for each subject.
 mod crowds;
 mod dead_letters;
+mod deleted;
 mod delivery;
 mod groups;
 mod leases;
@@ -61,6 +62,7 @@ mod order;
 mod pauses;
 mod retry;
 mod servers;
+mod verdicts;
 mod workers;
 
 pub use fixture::{Channel, Fixture, GROUPS, Server, Subscribe, Wants};

@@ -13,7 +13,9 @@ use super::case::{Case, Fault, Verdict};
 use super::fixture::Fixture;
 use super::lab::Lab;
 use super::table::{Outcome, Row, Table};
-use super::{crowds, dead_letters, delivery, groups, leases, limits, order, pauses, retry, servers, workers};
+use super::{
+    crowds, dead_letters, deleted, delivery, groups, leases, limits, order, pauses, retry, servers, verdicts, workers,
+};
 
 /// How much the cases send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,17 +125,19 @@ impl Suite {
 }
 
 fn all() -> impl Iterator<Item = &'static Case> {
-    let subjects: [&'static [Case]; 11] = [
+    let subjects: [&'static [Case]; 13] = [
         delivery::CASES,
         crowds::CASES,
         retry::CASES,
         leases::CASES,
         dead_letters::CASES,
+        deleted::CASES,
         groups::CASES,
         order::CASES,
         limits::CASES,
         pauses::CASES,
         workers::CASES,
+        verdicts::CASES,
         servers::CASES,
     ];
     subjects.into_iter().flatten()

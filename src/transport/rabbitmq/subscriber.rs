@@ -91,7 +91,8 @@ impl Subscriber {
     }
 
     /// Has the server lend nothing more until the next [`receive`](Self::receive), and gives back what it has sent and nobody
-    /// has received. What was lent can be settled all the same.
+    /// has received. What was lent can be settled all the same. What a quorum queue has lent at this moment and not sent yet, it
+    /// takes back by itself; before RabbitMQ 4.3 that counts as an attempt, and there is no helping it.
     pub(super) async fn stop(&mut self) -> Result<(), TransportError> {
         let Some(feed) = self.feed.clone() else { return Ok(()) };
         if self.lives() {

@@ -7,8 +7,8 @@
 //! | `builder.rs` | what a stream is used with, and the first connection |
 //! | `core.rs` | what a handle and its clones share; publishing |
 //! | `link.rs`, `limit.rs`, `fault.rs` | the connection for commands, how it comes back, how long that is tried, and what errors mean |
-//! | `entry.rs` | a packet as the fields of an entry |
-//! | `subscriber.rs`, `reader.rs` | the reading half, and its connection that blocks |
+//! | `entry.rs`, `answer.rs` | a packet as the fields of an entry, and what else the server answers |
+//! | `subscriber.rs`, `reader.rs`, `slot.rs` | the reading half, its connection that blocks, and what goes on when nobody waits |
 //! | `hand.rs` | what a subscriber has in hand, to know what it was sent and never got |
 //! | `receipt.rs` | settling |
 //! | `script.rs`, `lua/` | what has to be one step on the server |
@@ -34,6 +34,7 @@
 //! - *What somebody has deleted* while it was in hand cannot come again: it becomes a dead letter.
 //! - *An entry is deleted* by the acknowledgement after which no group has still to see or to settle it.
 
+mod answer;
 mod builder;
 mod core;
 mod entry;
@@ -44,6 +45,7 @@ mod link;
 mod reader;
 mod receipt;
 mod script;
+mod slot;
 mod subscriber;
 
 use std::fmt;

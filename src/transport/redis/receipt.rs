@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ::redis::{Cmd, Value, cmd};
 
+use super::answer::entries;
 use super::core::{Core, LONGEST_DELAY, MAX_PIPELINE, millis};
 use super::entry;
 use super::fault::Fault;
@@ -247,22 +248,6 @@ fn lost(core: &Core) -> TransportError {
 /// Where there is no group any more, nothing is ours.
 fn lost_or(core: &Core, fault: Fault) -> TransportError {
     if fault.no_group { lost(core) } else { core.fault(fault) }
-}
-
-/// Reads entries, as `XRANGE` and `XREADGROUP` list them.
-pub(super) fn entries(value: Value) -> impl Iterator<Item = (String, Vec<Value>)> {
-    let all = match value {
-        Value::Array(all) => all,
-        _ => Vec::new(),
-    };
-    all.into_iter().filter_map(|entry| {
-        let Value::Array(parts) = entry else { return None };
-        let mut parts = parts.into_iter();
-        match (parts.next().and_then(entry::bytes), parts.next()) {
-            (Some(id), Some(Value::Array(fields))) => Some((entry::text(id), fields)),
-            _ => None,
-        }
-    })
 }
 
 /// The receipt of one delivery.

@@ -7,23 +7,23 @@
 //! `recover`.
 
 use std::collections::{HashSet, VecDeque};
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use ::redis::{Value, cmd};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::answer::{Found, entries, found, lents};
 use super::core::{Core, millis};
 use super::entry;
 use super::fault::Fault;
 use super::hand::id;
 use super::limit::Patience;
 use super::reader::{Reader, Reading};
-use super::receipt::{EntryReceipt, Lender, Lent, entries};
+use super::receipt::{EntryReceipt, Lender, Lent};
 use super::script::{LEAVE, LOOK, TRIM};
+use super::slot::{Left, pending};
 use crate::transport::{BoxFuture, Delivery, ErrorKind, Packet, TransportError};
 
 /// How long one wait for deliveries lasts at most.
@@ -50,9 +50,6 @@ struct Waiting {
     /// When it came at the earliest.
     since: Instant,
 }
-
-/// What a look has found: how long until there is something else, and what is ours now.
-type Found = (Option<Duration>, Vec<(Lent, Packet, bool)>);
 
 pub(super) struct Subscriber {
     core: Arc<Core>,
@@ -368,72 +365,4 @@ impl Subscriber {
         self.core.script(&LEAVE, &self.consumer, None, |_| ()).await.map_err(|fault| self.core.fault(fault))?;
         Ok(())
     }
-}
-
-/// Notes when nobody waits any more, also when that is because the wait was dropped.
-struct Left<'a>(&'a mut Instant);
-
-impl Left<'_> {
-    /// When something came that is there before anybody has begun to wait again: after this.
-    fn arrival(&self) -> Instant {
-        *self.0
-    }
-}
-
-impl Drop for Left<'_> {
-    fn drop(&mut self) {
-        *self.0 = Instant::now();
-    }
-}
-
-/// Waits for what is in there, and takes it out; for ever if there is nothing. Says as well when it came: now, or if it is
-/// there at once, not before `earliest`.
-async fn pending<T>(slot: &mut Option<BoxFuture<'static, T>>, earliest: Instant) -> (T, Instant) {
-    let mut at = Some(earliest);
-    let ready = poll_fn(|cx| {
-        let Some(future) = slot else { return Poll::Pending };
-        let polled = future.as_mut().poll(cx);
-        if polled.is_pending() {
-            at = None;
-        }
-        polled
-    });
-    let ready = ready.await;
-    *slot = None;
-    (ready, at.unwrap_or_else(Instant::now))
-}
-
-/// Reads what `look.lua` returns.
-fn found(value: Value) -> Found {
-    let Value::Array(parts) = value else { return (None, Vec::new()) };
-    let mut parts = parts.into_iter();
-    let next = match parts.next() {
-        Some(Value::Int(wait)) => u64::try_from(wait).ok().map(Duration::from_millis),
-        _ => None,
-    };
-    let Some(Value::Array(all)) = parts.next() else { return (next, Vec::new()) };
-    let one = |entry| {
-        let Value::Array(parts) = entry else { return None };
-        let mut parts = parts.into_iter();
-        let id = entry::text(entry::bytes(parts.next()?)?);
-        let Some(Value::Int(count)) = parts.next() else { return None };
-        let Some(Value::Array(fields)) = parts.next() else { return None };
-        let marked = matches!(parts.next(), Some(Value::Int(1)));
-        let packet = entry::read(&id, fields);
-        Some((Lent { id, count: u32::try_from(count).unwrap_or(u32::MAX) }, packet, marked))
-    };
-    (next, all.into_iter().filter_map(one).collect())
-}
-
-/// Reads what `XPENDING` lists.
-fn lents(value: Value) -> impl Iterator<Item = Lent> {
-    let Value::Array(all) = value else { return Vec::new().into_iter() };
-    let one = |row| {
-        let Value::Array(row) = row else { return None };
-        let mut row = row.into_iter();
-        let id = entry::text(entry::bytes(row.next()?)?);
-        let Some(Value::Int(count)) = row.nth(2) else { return None };
-        Some(Lent { id, count: u32::try_from(count).unwrap_or(u32::MAX) })
-    };
-    all.into_iter().filter_map(one).collect::<Vec<_>>().into_iter()
 }

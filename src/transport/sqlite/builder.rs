@@ -20,6 +20,7 @@ use crate::transport::{BoxFuture, ErrorKind, TransportError};
 const FILE: &str = "convoke.db";
 const LEASE: Duration = Duration::from_secs(30);
 const DEADLINE: Duration = Duration::from_secs(10);
+const PUBLISH_DEADLINE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
 const WAIT: Duration = Duration::from_secs(1);
 /// SQLite counts its busy timeout in milliseconds, in 32 bits.
@@ -43,7 +44,7 @@ pub struct SqliteBuilder {
     place: Place,
     synchronous: SqliteSynchronous,
     lease: Duration,
-    deadline: Duration,
+    deadline: Option<Duration>,
     poll: Duration,
     wait: Duration,
     deduplicate: Option<Duration>,
@@ -59,7 +60,7 @@ impl SqliteBuilder {
             place: Place::File(FILE.into()),
             synchronous: SqliteSynchronous::Normal,
             lease: LEASE,
-            deadline: DEADLINE,
+            deadline: None,
             poll: POLL,
             wait: WAIT,
             deduplicate: None,
@@ -105,9 +106,9 @@ impl SqliteBuilder {
     }
 
     /// Sets how long anything may take before it fails as `Unreachable`, because somebody else keeps the file locked. The
-    /// default is 10 s; it is at most a day.
+    /// default is 10 s, and 30 s for a publish; it is at most a day.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline.min(MAX_DEADLINE);
+        self.deadline = Some(deadline.min(MAX_DEADLINE));
         self
     }
 
@@ -163,7 +164,9 @@ impl SqliteBuilder {
         if let Place::File(file) = &self.place {
             check_file(&at, file)?;
         }
-        let store = Store::open(self.place, self.deadline, self.synchronous, &at).await?;
+        let (deadline, publish_deadline) =
+            (self.deadline.unwrap_or(DEADLINE), self.deadline.unwrap_or(PUBLISH_DEADLINE));
+        let store = Store::open(self.place, deadline, publish_deadline, self.synchronous, &at).await?;
         let named = !self.group.is_empty();
         let queue = Queue::new(Core {
             at,
@@ -172,6 +175,7 @@ impl SqliteBuilder {
             group: self.group,
             dead,
             lease: self.lease,
+            publish_deadline,
             poll: self.poll,
             wait: self.wait,
             deduplicate: self.deduplicate,

@@ -27,7 +27,7 @@ const MARK: &str = "INSERT INTO convoke_inbox (inbox, event, until) VALUES (?1, 
 const PRUNE: &str = "DELETE FROM convoke_inbox WHERE (inbox, event) IN \
     (SELECT inbox, event FROM convoke_inbox WHERE until <= ?1 ORDER BY until LIMIT 8)";
 
-/// Remembers by their ids which events were done, in a table of a file of SQLite, for a [window](SqliteInboxBuilder::window).
+/// Remembers by their [identities](crate::Metadata::identity) which events were done, in a table of a file of SQLite, for a [window](SqliteInboxBuilder::window).
 ///
 /// A handler that writes to the same file marks the event in its own transaction. Then the work and the mark are there
 /// together or not at all, and however often the event comes, the work is in the file once:
@@ -79,7 +79,11 @@ impl SqliteInbox {
     pub async fn seen(&self, id: &str) -> Result<bool, TransportError> {
         let seen = "SELECT EXISTS (SELECT 1 FROM convoke_inbox WHERE inbox = ?1 AND event = ?2 AND until > ?3)";
         let query = sqlx::query_scalar(seen).bind(self.name.to_string()).bind(id.to_owned()).bind(now());
-        self.in_time(query.fetch_one(&self.store.pool)).await
+        let seen = async {
+            let mut connection = self.store.read().await?;
+            query.fetch_one(&mut *connection).await
+        };
+        self.in_time(seen).await
     }
 
     /// Marks this event as done, and returns whether it was not yet.
@@ -109,8 +113,9 @@ impl SqliteInbox {
         let (now, sql) = (now(), |error| describe(&self.at, &error));
         let mark = sqlx::query(MARK).bind(self.name.to_string()).bind(id.to_owned());
         let mark = mark.bind(after(now, self.window)).bind(now);
-        let new = mark.execute(&mut *connection).await.map_err(sql)?.rows_affected() > 0;
-        sqlx::query(PRUNE).bind(now).execute(connection).await.map_err(sql)?;
+        let new = self.store.verified(mark.execute(&mut *connection).await).map_err(sql)?.rows_affected() > 0;
+        // A mark in a file that is no longer at its path is nowhere.
+        self.store.verified(sqlx::query(PRUNE).bind(now).execute(connection).await).map_err(sql)?;
         Ok(new)
     }
 
@@ -172,7 +177,7 @@ impl SqliteInboxBuilder {
 
     async fn open(self) -> Result<SqliteInbox, TransportError> {
         let at: Arc<str> = "sqlite inbox".into();
-        let store = Store::open(self.place, self.deadline, SqliteSynchronous::Normal, &at).await?;
+        let store = Store::open(self.place, self.deadline, self.deadline, SqliteSynchronous::Normal, &at).await?;
         Ok(SqliteInbox { store, at, name: self.name.into(), window: self.window })
     }
 }

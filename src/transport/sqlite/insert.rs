@@ -98,7 +98,8 @@ async fn insert_some(core: &Core, mut parcels: Vec<Parcel>) -> Vec<Result<(), Tr
     let start = Instant::now();
     let in_time: Vec<bool> = parcels.iter().map(|parcel| parcel.until > start).collect();
     parcels.retain(|parcel| parcel.until > start);
-    let inserted = insert(core, &mut writer.connection, parcels).await;
+    // What was written into a file that is no longer at its path is not confirmed.
+    let inserted = core.store.verified(insert(core, &mut writer.connection, parcels).await);
     drop(writer);
     let result = match inserted {
         Ok(rows) => {
@@ -107,7 +108,7 @@ async fn insert_some(core: &Core, mut parcels: Vec<Parcel>) -> Vec<Result<(), Tr
         }
         Err(error) => Err(describe(&core.at, &error)),
     };
-    let late = || Err(late(&core.at, core.store.deadline));
+    let late = || Err(late(&core.at, core.publish_deadline));
     in_time.into_iter().map(|in_time| if in_time { result.clone() } else { late() }).collect()
 }
 

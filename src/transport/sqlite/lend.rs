@@ -7,6 +7,7 @@ use sqlx::{Connection, Row as _, SqliteConnection};
 
 use super::insert::{lane_of, read_attributes};
 use super::queue::Core;
+use super::standing::Moved;
 use super::store::{after, now};
 use crate::transport::Packet;
 
@@ -26,7 +27,7 @@ pub(super) const LEND: &str = "UPDATE convoke_delivery SET state = 0, sort = ran
     UPDATE convoke_delivery SET state = 2, sort = ?3, ticket = ?5, attempt = attempt + 1, lent = lent + 1 WHERE id IN ( \
         SELECT id FROM convoke_delivery WHERE lane = ?1 AND state = 0 ORDER BY sort, id LIMIT ?4 \
     ); \
-    SELECT d.id, d.lent, d.attempt, m.packet, m.topic, m.key, m.priority, m.attributes, m.body \
+    SELECT d.id, d.lent, d.attempt, m.packet, m.topic, m.key, m.priority, m.attributes, m.body, d.marked \
     FROM convoke_delivery AS d CROSS JOIN convoke_message AS m ON m.id = d.message \
     WHERE d.lane = ?1 AND d.state = 2 AND d.sort = ?3 AND d.ticket = ?5 ORDER BY d.rank, d.id";
 
@@ -45,16 +46,22 @@ pub(super) struct Loan {
     pub(super) id: i64,
     pub(super) lent: i64,
     pub(super) attempt: u32,
+    /// Whether it was heard alone, and nobody has said how that ended.
+    pub(super) marked: bool,
     pub(super) packet: Packet,
 }
 
-/// Lends up to `most` of a lane.
-pub(super) async fn lend(core: &Core, lane: i64, most: usize) -> Result<Vec<Loan>, sqlx::Error> {
+/// Lends up to `most` of a lane in this file, of those that there were at its path.
+pub(super) async fn lend(core: &Core, (lane, generation): (i64, u64), most: usize) -> Result<Vec<Loan>, sqlx::Error> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let mut writer = core.store.write().await?;
+    // It may just have been opened anew, and there is another lane of this number.
+    if core.store.generation() != generation {
+        return Err(Moved.into());
+    }
     let now = now();
     let lend = sqlx::query(LEND).bind(lane).bind(now).bind(after(now, core.lease)).bind(most).bind(fastrand::i64(..));
-    let rows = lend.fetch_all(&mut *writer.connection).await?;
+    let rows = core.store.verified(lend.fetch_all(&mut *writer.connection).await)?;
     drop(writer);
     rows.iter().map(loan_of).collect()
 }
@@ -62,13 +69,14 @@ pub(super) async fn lend(core: &Core, lane: i64, most: usize) -> Result<Vec<Loan
 /// Returns when there will be something, in ms since 1970: 0 if there is, `None` if nobody knows.
 pub(super) async fn look(core: &Core, lane: i64) -> Result<Option<i64>, sqlx::Error> {
     let look = sqlx::query_as::<_, (bool, Option<i64>, Option<i64>)>(LOOK).bind(lane);
-    let (ready, held, lent) = look.fetch_one(&core.store.pool).await?;
+    let mut connection = core.store.read().await?;
+    let (ready, held, lent) = look.fetch_one(&mut *connection).await?;
     Ok(if ready { Some(0) } else { held.into_iter().chain(lent).min() })
 }
 
 /// Returns how many wait; for a group that is not there yet, none.
 pub(super) async fn count(core: &Core) -> Result<u64, sqlx::Error> {
-    let mut connection = core.store.pool.acquire().await?;
+    let mut connection = core.store.read().await?;
     let Some(lane) = lane_of(&mut connection, &core.queue, &core.group, true).await? else { return Ok(0) };
     let count: i64 = sqlx::query_scalar(COUNT).bind(lane).fetch_one(&mut *connection).await?;
     Ok(count.try_into().unwrap_or(0))
@@ -78,7 +86,7 @@ pub(super) async fn count(core: &Core) -> Result<u64, sqlx::Error> {
 pub(super) async fn remove_lane(core: &Core) -> Result<(), sqlx::Error> {
     const SOME: u64 = 1000;
     let some = "DELETE FROM convoke_delivery WHERE id IN (SELECT id FROM convoke_delivery WHERE lane = ?1 LIMIT 1000)";
-    let mut connection = core.store.pool.acquire().await?;
+    let mut connection = core.store.read().await?;
     let Some(lane) = lane_of(&mut connection, &core.queue, &core.group, true).await? else { return Ok(()) };
     drop(connection);
     loop {
@@ -101,7 +109,7 @@ pub(super) async fn packet(
     id: i64,
     lent: i64,
 ) -> Result<Option<Packet>, sqlx::Error> {
-    let read = "SELECT d.id, d.lent, d.attempt, m.packet, m.topic, m.key, m.priority, m.attributes, m.body \
+    let read = "SELECT d.id, d.lent, d.attempt, m.packet, m.topic, m.key, m.priority, m.attributes, m.body, d.marked \
         FROM convoke_delivery AS d JOIN convoke_message AS m ON m.id = d.message WHERE d.id = ?1 AND d.lent = ?2";
     let row = sqlx::query(read).bind(id).bind(lent).fetch_optional(connection).await?;
     row.map(|row| Ok(loan_of(&row)?.packet)).transpose()
@@ -117,6 +125,7 @@ fn loan_of(row: &SqliteRow) -> Result<Loan, sqlx::Error> {
         id: row.try_get(0)?,
         lent: row.try_get(1)?,
         attempt: row.try_get::<i64, _>(2)?.try_into().unwrap_or(u32::MAX),
+        marked: row.try_get(9)?,
         packet,
     })
 }
@@ -127,7 +136,7 @@ mod tests {
 
     use super::{COUNT, LEND, LOOK};
     use crate::transport::sqlite::schema::prepare;
-    use crate::transport::sqlite::settle::{DELETE, DELETE_ALL, UPDATE};
+    use crate::transport::sqlite::settle::{DELETE, DELETE_ALL, MARK, UPDATE};
 
     /// What SQLite does for each statement, with a million rows as with ten: statistics are never gathered.
     async fn plan(connection: &mut SqliteConnection, sql: &str) -> String {
@@ -139,7 +148,7 @@ mod tests {
     async fn nothing_that_is_done_for_a_delivery_reads_a_whole_table_or_sorts_one() {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         prepare(&mut connection).await.unwrap();
-        for sql in LEND.split(';').chain([LOOK, COUNT, DELETE_ALL, DELETE, UPDATE]) {
+        for sql in LEND.split(';').chain([LOOK, COUNT, DELETE_ALL, DELETE, UPDATE, MARK]) {
             let plan = plan(&mut connection, sql).await;
             assert!(plan.contains("SEARCH"), "{sql}\n{plan}");
             for line in plan.lines() {

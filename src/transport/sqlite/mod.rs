@@ -11,6 +11,7 @@ mod lend;
 mod queue;
 mod schema;
 mod settle;
+mod standing;
 mod store;
 mod subscriber;
 
@@ -26,7 +27,7 @@ pub use inbox::{SqliteInbox, SqliteInboxBuilder};
 use self::error::{describe, late};
 use self::queue::{Core, Queue};
 use self::subscriber::Subscriber;
-use super::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publisher, Source, TransportError};
+use super::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publisher, Pulse, Source, TransportError};
 
 /// A queue in a file of SQLite. Any number of threads and processes of one machine publish to it and receive from it.
 ///
@@ -76,6 +77,8 @@ use super::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publisher, Source
 /// - **Order.** Packets with a key come in the order in which they were inserted, one at a time within each group: the next
 ///   is lent when the one before is acknowledged or dead. Without a key, what is ready comes by priority, then in order.
 /// - **Attempts** are counted in the file.
+/// - **The file** is looked at, by device and inode: one that was deleted, moved or replaced is `Unreachable`, and opened anew;
+///   what was lent from the one that is gone is `Lost`.
 /// - **Time** is that of the machine's clock, in milliseconds, for all processes alike: leases, delays and windows move with
 ///   it when it is set.
 ///
@@ -200,6 +203,19 @@ impl Source for Sqlite {
                 None => Err(self.closed()),
             }
         })
+    }
+
+    fn stop_lending(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
+        Box::pin(async move {
+            match &mut self.subscriber {
+                Some(subscriber) => subscriber.stop_lending(&self.queue).await,
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn pulse(&self) -> Option<Pulse> {
+        Some(self.queue.pulse.clone())
     }
 
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {

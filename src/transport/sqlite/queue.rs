@@ -11,11 +11,14 @@ use super::error::late;
 use super::insert::{self, MAX_BYTES, MAX_PACKETS, Parcel, Row};
 use super::settle::{self, Ask};
 use super::store::{FOREVER, Store, now};
-use crate::transport::{Abilities, Batcher, Packet, TransportError};
+use crate::transport::{Abilities, Batcher, Packet, Pulse, TransportError};
 
 /// How many publishers, or receipts, are served by one batch.
 const MAX_PARCELS: usize = 64;
 const MAX_ASKS: usize = 512;
+
+/// How long the file may be silent while a subscriber waits: it is looked into every 100 ms unless told.
+const SILENCE: Duration = Duration::from_secs(15);
 
 /// How many attributes a packet may have.
 pub(super) const MAX_ATTRIBUTES: usize = 256;
@@ -31,6 +34,7 @@ pub(super) struct Core {
     pub(super) group: String,
     pub(super) dead: String,
     pub(super) lease: Duration,
+    pub(super) publish_deadline: Duration,
     pub(super) poll: Duration,
     pub(super) wait: Duration,
     pub(super) deduplicate: Option<Duration>,
@@ -60,6 +64,8 @@ impl Core {
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) core: Arc<Core>,
+    /// When the file was last read from or written to.
+    pub(super) pulse: Pulse,
     parcels: Batcher<Parcel, Result<(), TransportError>>,
     asks: Batcher<Ask, Result<(), TransportError>>,
 }
@@ -70,6 +76,7 @@ impl Queue {
         let (inserting, settling) = (core.clone(), core.clone());
         Self {
             core,
+            pulse: Pulse::new(SILENCE),
             parcels: Batcher::new(MAX_PARCELS, move |parcels| Box::pin(insert::insert_all(inserting.clone(), parcels))),
             asks: Batcher::new(MAX_ASKS, move |asks| Box::pin(settle::settle_all(settling.clone(), asks))),
         }
@@ -78,7 +85,7 @@ impl Queue {
     /// Publishes those that are within the abilities.
     pub(super) async fn publish(&self, packets: &[Packet], alone: bool) -> Vec<Result<(), TransportError>> {
         let core = &self.core;
-        let (abilities, until, now) = (core.abilities(), Instant::now() + core.store.deadline, now());
+        let (abilities, until, now) = (core.abilities(), Instant::now() + core.publish_deadline, now());
         let mut results: Vec<_> = packets.iter().map(|packet| abilities.check(&core.at, packet)).collect();
         let (mut on_their_way, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0);
         for packet in packets.iter().zip(&results).filter(|(_, checked)| checked.is_ok()).map(|(packet, _)| packet) {
@@ -109,20 +116,25 @@ impl Queue {
     ) -> (usize, impl Future<Output = Result<(), TransportError>> + Send + use<>) {
         let (count, core) = (rows.len(), self.core.clone());
         let answer = self.parcels.push(Parcel { rows, bytes, alone, until });
-        (count, async move { answered(&core, tokio::time::timeout_at(until, answer).await) })
+        (count, async move { answered(tokio::time::timeout_at(until, answer).await, &core, core.publish_deadline) })
     }
 
     /// Hands a settlement over; ready when it is in the file.
     pub(super) async fn settle(&self, ask: Ask) -> Result<(), TransportError> {
-        let answer = self.asks.push(ask);
-        answered(&self.core, tokio::time::timeout(self.core.store.deadline, answer).await)
+        let (core, answer) = (&self.core, self.asks.push(ask));
+        let settled = answered(tokio::time::timeout(core.store.deadline, answer).await, core, core.store.deadline);
+        if settled.is_ok() {
+            self.pulse.beat();
+        }
+        settled
     }
 }
 
 /// What came of it; nobody knows if the deadline has passed, or the runtime in which it was done is gone.
 fn answered(
-    core: &Core,
     answer: Result<Option<Result<(), TransportError>>, tokio::time::error::Elapsed>,
+    core: &Core,
+    deadline: Duration,
 ) -> Result<(), TransportError> {
-    answer.ok().flatten().unwrap_or_else(|| Err(late(&core.at, core.store.deadline)))
+    answer.ok().flatten().unwrap_or_else(|| Err(late(&core.at, deadline)))
 }

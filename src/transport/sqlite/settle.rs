@@ -10,7 +10,7 @@ use std::time::Duration;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::error::describe;
+use super::error::{describe, late};
 use super::hub::Bell;
 use super::insert::{Row, insert_rows, register};
 use super::lend::{self, HELD, LENT, READY};
@@ -36,9 +36,13 @@ pub(super) const DELETE: &str = "DELETE FROM convoke_delivery WHERE id IN ( \
 pub(super) const UPDATE: &str = "UPDATE convoke_delivery AS d SET \
         state = ask.value ->> 2, \
         sort = iif(ask.value ->> 2 = 0, d.rank, ask.value ->> 3), \
+        marked = d.marked AND ask.value ->> 2 = 2, \
         attempt = d.attempt + (ask.value ->> 4) \
     FROM json_each(?1) AS ask WHERE d.id = ask.value ->> 0 AND d.lent = ask.value ->> 1 \
     RETURNING id, lent";
+
+/// That it is heard alone, for as long as it is lent and until somebody says how that has ended.
+pub(super) const MARK: &str = "UPDATE convoke_delivery SET marked = 1 WHERE id = ?1 AND lent = ?2";
 
 /// Which delivery, as it was lent: another time it is another.
 type Loan = (i64, i64);
@@ -47,6 +51,8 @@ type Loan = (i64, i64);
 #[derive(Debug)]
 pub(super) struct Ask {
     loan: Loan,
+    /// Of which file it is.
+    generation: u64,
     what: What,
     bell: Bell,
 }
@@ -66,10 +72,10 @@ enum What {
 /// Settles them all in one transaction, and returns a result for each.
 pub(super) async fn settle_all(core: Arc<Core>, asks: Vec<Ask>) -> Vec<Result<(), TransportError>> {
     match try_all(&core, &asks).await {
-        Ok(settled) => {
+        Ok((settled, generation)) => {
             let lost = || TransportError::new(ErrorKind::Lost, core.at.clone(), LOST);
             let answer = |ask: &Ask| {
-                let settled = settled.contains(&ask.loan);
+                let settled = ask.generation == generation && settled.contains(&ask.loan);
                 // Something is there again.
                 if settled && !matches!(ask.what, What::Done { keyed: false } | What::Extend(_)) {
                     ask.bell.notify_one();
@@ -87,10 +93,23 @@ pub(super) async fn settle_all(core: Arc<Core>, asks: Vec<Ask>) -> Vec<Result<()
 
 const LOST: &str = "the delivery is no longer ours, its lease has run out: extend it in time, or set a longer one";
 
-async fn try_all(core: &Core, asks: &[Ask]) -> Result<HashSet<Loan>, sqlx::Error> {
+/// Settles those that can be, and says of which file they are: what was lent from one that is gone is none of them.
+async fn try_all(core: &Core, asks: &[Ask]) -> Result<(HashSet<Loan>, u64), sqlx::Error> {
+    let mut writer = core.store.write().await?;
+    let generation = core.store.generation();
+    let asks: Vec<_> = asks.iter().filter(|ask| ask.generation == generation).collect();
+    let settled = core.store.verified(try_these(core, &mut writer.connection, &asks).await)?;
+    Ok((settled, generation))
+}
+
+async fn try_these(
+    core: &Core,
+    connection: &mut SqliteConnection,
+    asks: &[&Ask],
+) -> Result<HashSet<Loan>, sqlx::Error> {
     let now = now();
     let (mut done, mut changed, mut dead) = (String::new(), String::new(), Vec::new());
-    let is_done = |ask: &Ask| matches!(ask.what, What::Done { .. });
+    let is_done = |ask: &&Ask| matches!(ask.what, What::Done { .. });
     for ask in asks {
         let (id, lent) = ask.loan;
         let (state, due, attempts) = match &ask.what {
@@ -110,18 +129,17 @@ async fn try_all(core: &Core, asks: &[Ask]) -> Result<HashSet<Loan>, sqlx::Error
         add(&mut changed, format_args!("[{id},{lent},{state},{due},{attempts}]"));
     }
     let (done, changed) = (close(done), close(changed));
-    let mut writer = core.store.write().await?;
     let mut settled = HashSet::with_capacity(asks.len());
     if dead.is_empty() && (done.is_none() || changed.is_none()) {
         // One statement is a transaction by itself.
-        if asks.iter().all(is_done) && delete_all(&mut writer.connection, &done, asks.len()).await? {
+        if asks.iter().all(is_done) && delete_all(connection, &done, asks.len()).await? {
             return Ok(asks.iter().map(|ask| ask.loan).collect());
         }
-        change(&mut writer.connection, DELETE, done, &mut settled).await?;
-        change(&mut writer.connection, UPDATE, changed, &mut settled).await?;
+        change(connection, DELETE, done, &mut settled).await?;
+        change(connection, UPDATE, changed, &mut settled).await?;
         return Ok(settled);
     }
-    let mut transaction = writer.connection.begin_with("BEGIN IMMEDIATE").await?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     change(&mut transaction, DELETE, done, &mut settled).await?;
     change(&mut transaction, UPDATE, changed, &mut settled).await?;
     for (loan, record) in dead {
@@ -136,7 +154,7 @@ async fn try_all(core: &Core, asks: &[Ask]) -> Result<HashSet<Loan>, sqlx::Error
     Ok(settled)
 }
 
-fn dead_is_empty(asks: &[Ask]) -> bool {
+fn dead_is_empty(asks: &[&Ask]) -> bool {
     !asks.iter().any(|ask| matches!(ask.what, What::Dead(_)))
 }
 
@@ -196,11 +214,22 @@ async fn bury(
     Ok(true)
 }
 
+/// Marks one, if it is still lent as it was.
+async fn mark(core: &Core, (id, lent): Loan, generation: u64) -> Result<bool, sqlx::Error> {
+    let mut writer = core.store.write().await?;
+    if core.store.generation() != generation {
+        return Ok(false);
+    }
+    let marked = sqlx::query(MARK).bind(id).bind(lent).execute(&mut *writer.connection).await;
+    Ok(core.store.verified(marked)?.rows_affected() > 0)
+}
+
 /// The transport's side of a delivery.
 #[derive(Debug)]
 pub(super) struct SqliteReceipt {
     pub(super) queue: Arc<Queue>,
     pub(super) loan: Loan,
+    pub(super) generation: u64,
     pub(super) keyed: bool,
     pub(super) bell: Bell,
     /// Room for another one, once this is settled.
@@ -209,7 +238,7 @@ pub(super) struct SqliteReceipt {
 
 impl SqliteReceipt {
     fn ask(&self, what: What) -> Ask {
-        Ask { loan: self.loan, what, bell: self.bell.clone() }
+        Ask { loan: self.loan, generation: self.generation, what, bell: self.bell.clone() }
     }
 }
 
@@ -227,5 +256,17 @@ impl Receipt for SqliteReceipt {
     fn extend(&mut self, by: Duration) -> BoxFuture<'_, Result<(), TransportError>> {
         let ask = self.ask(What::Extend(by));
         Box::pin(self.queue.settle(ask))
+    }
+
+    fn mark(&mut self) -> BoxFuture<'_, Result<bool, TransportError>> {
+        let (core, loan, generation) = (&self.queue.core, self.loan, self.generation);
+        let deadline = core.store.deadline;
+        Box::pin(async move {
+            let marked = tokio::time::timeout(deadline, mark(core, loan, generation)).await;
+            match marked.map_err(|_| late(&core.at, deadline))?.map_err(|error| describe(&core.at, &error))? {
+                true => Ok(true),
+                false => Err(TransportError::new(ErrorKind::Lost, core.at.clone(), LOST)),
+            }
+        })
     }
 }

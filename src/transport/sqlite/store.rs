@@ -3,17 +3,18 @@
 //! `SqliteBuilder → Store::open → WAL, tables → a pool`, `Store::write → the hub's gate → a connection`
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
-use tokio::sync::MutexGuard;
 
 use super::error::{describe, is_busy, late, of_schema};
 use super::hub::Hub;
-use super::schema;
+use super::schema::{self, SchemaError};
+use super::standing::{Moved, Standing};
 use crate::transport::{ErrorKind, TransportError};
 
 /// One writes, the others read.
@@ -27,6 +28,10 @@ const ROWS: usize = 512;
 
 /// How long one waits before it asks for WAL again: no busy timeout of SQLite covers that.
 const WAL_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long is waited for connections to a file that is gone: those that the application has may be at work for long.
+const CLOSING: Duration = Duration::from_secs(1);
+const CLOSING_PAUSE: Duration = Duration::from_millis(5);
 
 /// Waits beyond this are waits for ever: a century.
 pub(super) const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -44,12 +49,25 @@ pub(super) struct Store {
     pub(super) pool: SqlitePool,
     pub(super) hub: Arc<Hub>,
     pub(super) deadline: Duration,
+    standing: Arc<Standing>,
+    closed: Arc<Closed>,
+    /// Whether the pool is the application's.
+    foreign: bool,
+}
+
+/// What became of connections of the pool.
+#[derive(Debug, Default)]
+struct Closed {
+    /// When what is open now was opened, if that is not from the beginning: a connection that is older is of another file.
+    renewed: Mutex<Option<Instant>>,
+    /// Whether one was closed, and perhaps the log with it.
+    one: AtomicBool,
 }
 
 /// A connection, while nobody else in this process writes to the file.
 pub(super) struct Writer<'a> {
     pub(super) connection: PoolConnection<sqlx::Sqlite>,
-    _gate: MutexGuard<'a, ()>,
+    _gate: tokio::sync::MutexGuard<'a, ()>,
 }
 
 impl Store {
@@ -57,9 +75,15 @@ impl Store {
     pub(super) async fn open(
         place: Place,
         deadline: Duration,
+        longest: Duration,
         synchronous: SqliteSynchronous,
         at: &Arc<str>,
     ) -> Result<Self, TransportError> {
+        let closed = Arc::<Closed>::default();
+        let (foreign, named) = match &place {
+            Place::File(path) => (false, std::path::absolute(path).ok()),
+            Place::Pool(_) => (true, None),
+        };
         let at = &match &place {
             Place::File(path) => format!("{at} in {}", path.display()).into(),
             Place::Pool(_) => at.clone(),
@@ -67,20 +91,108 @@ impl Store {
         let open = async {
             let pool = match place {
                 Place::Pool(pool) => pool,
-                Place::File(path) => connect(&path, deadline, synchronous, at).await?,
+                Place::File(path) => connect(&path, longest, synchronous, closed.clone(), at).await?,
             };
             let mut connection = pool.acquire().await.map_err(|error| describe(at, &error))?;
             let file = file_of(&mut connection, at).await?;
             schema::prepare(&mut connection).await.map_err(|error| of_schema(at, &error))?;
-            Ok(Self { pool, hub: Hub::of(&file), deadline })
+            let hub = Hub::of(&file);
+            let standing = Arc::new(Standing::new(named.unwrap_or(file), !foreign));
+            Ok(Self { pool, hub, deadline, standing, closed, foreign })
         };
         tokio::time::timeout(deadline, open).await.unwrap_or_else(|_| Err(late(at, deadline)))
+    }
+
+    /// Returns a connection for something that only reads.
+    pub(super) async fn read(&self) -> Result<PoolConnection<sqlx::Sqlite>, sqlx::Error> {
+        if self.standing.has_moved() {
+            let _gate = self.hub.gate.lock().await;
+            self.stand().await?;
+        } else {
+            self.check()?;
+        }
+        self.pool.acquire().await
+    }
+
+    /// Looks whether the file is still the one that is open. What has written looks behind it too: only then it is written.
+    ///
+    /// # Errors
+    ///
+    /// Says that it was deleted or replaced. Then it is opened anew by what comes next.
+    pub(super) fn check(&self) -> Result<(), sqlx::Error> {
+        Ok(self.standing().check()?)
+    }
+
+    /// What came of something, if the file was still there then: else that is what is wrong.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check`](Self::check), and its own.
+    pub(super) fn verified<T>(&self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        self.check().and(result)
+    }
+
+    fn standing(&self) -> &Standing {
+        // A pool that is closed says so itself.
+        if self.closed.one.swap(false, Ordering::Relaxed) || self.pool.is_closed() {
+            self.standing.forget_log();
+        }
+        &self.standing
+    }
+
+    /// Returns which file this is, of those that there were at its path.
+    pub(super) fn generation(&self) -> u64 {
+        self.standing.generation()
+    }
+
+    /// The same as [`check`](Self::check), but opens anew what was found gone before. The gate has to be held.
+    async fn stand(&self) -> Result<(), sqlx::Error> {
+        if !self.standing.has_moved() {
+            return Ok(self.standing().check_now_and_then()?);
+        }
+        self.reopen().await.map_err(|error| {
+            log::debug!(target: "convoke::transport", "{}: not opened anew: {error}", self.standing.path().display());
+            Moved.into()
+        })
+    }
+
+    /// Lets go of the file that is gone, and opens the one that is there, or makes it.
+    async fn reopen(&self) -> Result<(), sqlx::Error> {
+        let path = self.standing.path().display();
+        // The file too may be gone by now, and afterwards another one can have its number.
+        let _ = self.standing.check();
+        log::warn!(target: "convoke::transport", "{path} was deleted, moved or replaced, and is opened anew");
+        let end = Instant::now() + CLOSING;
+        // All of them, before there is a new one: two with different logs would each destroy what the other has written.
+        while self.pool.size() > 0 && Instant::now() < end {
+            let Some(mut connection) = self.pool.try_acquire() else {
+                tokio::time::sleep(CLOSING_PAUSE).await;
+                continue;
+            };
+            // If it was moved, what is only in the log has to be where the file is now.
+            let checkpoint = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut *connection).await;
+            if let Err(error) = checkpoint.and(connection.close().await) {
+                log::debug!(target: "convoke::transport", "a connection did not close: {error}");
+            }
+        }
+        *self.closed.renewed() = Some(Instant::now());
+        let mut connection = self.pool.acquire().await?;
+        if !self.foreign {
+            write_ahead(&mut connection).await?;
+        }
+        schema::prepare(&mut connection).await.map_err(|error| match error {
+            SchemaError::Sql(error) => error,
+            SchemaError::Newer(_) => Moved.into(),
+        })?;
+        self.standing.renew();
+        Ok(())
     }
 
     /// Returns a connection for something that writes. What is done with it has to be one statement or one transaction
     /// that is begun with the lock.
     pub(super) async fn write(&self) -> Result<Writer<'_>, sqlx::Error> {
         let gate = self.hub.gate.lock().await;
+        self.stand().await?;
         loop {
             let connection = self.pool.acquire().await?;
             if !connection.is_in_transaction() {
@@ -88,6 +200,7 @@ impl Store {
             }
             // SQLite has rolled back by itself, as it does when the disk is full, and the client does not know: it would
             // never begin another transaction on this connection.
+            self.closed.one.store(true, Ordering::Relaxed);
             if let Err(error) = connection.close().await {
                 log::debug!(target: "convoke::transport", "a connection did not close: {error}");
             }
@@ -95,10 +208,29 @@ impl Store {
     }
 }
 
+impl Closed {
+    fn renewed(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.renewed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a connection of this age is of use to somebody; if not, it is closed.
+    fn is_good(&self, connection: &SqliteConnection, age: Duration) -> bool {
+        // One of a file that is no longer there.
+        if self.renewed().is_some_and(|renewed| age > renewed.elapsed()) {
+            return false;
+        }
+        // One that is left in a transaction: `write` says when that is.
+        let is_left = connection.is_in_transaction();
+        self.one.fetch_or(is_left, Ordering::Relaxed);
+        !is_left
+    }
+}
+
 async fn connect(
     path: &Path,
     deadline: Duration,
     synchronous: SqliteSynchronous,
+    closed: Arc<Closed>,
     at: &Arc<str>,
 ) -> Result<SqlitePool, TransportError> {
     let options = SqliteConnectOptions::new()
@@ -115,8 +247,10 @@ async fn connect(
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        // One that is left in a transaction is of no use to anybody: `write` says when that is.
-        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+        .before_acquire(move |connection, about| {
+            let is_good = closed.is_good(connection, about.age);
+            Box::pin(async move { Ok(is_good) })
+        })
         .connect_with(options)
         .await
         .map_err(|error| describe(at, &error))?;

@@ -16,8 +16,9 @@ use super::insert::{lane_of, register};
 use super::lend::{lend, look};
 use super::queue::Queue;
 use super::settle::SqliteReceipt;
+use super::standing::Moved;
 use super::store::now;
-use crate::transport::{Delivery, TransportError};
+use crate::transport::{Delivery, ErrorKind, TransportError};
 
 /// So many are lent in one go; more are several.
 const MAX_LENT: usize = 512;
@@ -34,6 +35,8 @@ struct Found {
 #[derive(Debug)]
 pub(super) struct Subscriber {
     lane: i64,
+    /// In which file.
+    generation: u64,
     bell: Bell,
     /// How many more may be lent.
     room: Arc<Semaphore>,
@@ -51,8 +54,8 @@ impl Subscriber {
         let lane = timeout(core.store.deadline, lane(queue)).await;
         let lane = lane.unwrap_or_else(|_| Err(late(&core.at, core.store.deadline)))?;
         let room = Arc::new(Semaphore::new(prefetch.clamp(1, Semaphore::MAX_PERMITS)));
-        let bell = core.store.hub.bell(&core.queue, &core.group);
-        Ok(Self { lane, bell, room, asked: None, found: Mutex::default(), busy: true })
+        let (bell, generation) = (core.store.hub.bell(&core.queue, &core.group), core.store.generation());
+        Ok(Self { lane, generation, bell, room, asked: None, found: Mutex::default(), busy: true })
     }
 
     /// Waits until something is there, or for as long as a receive takes.
@@ -80,6 +83,7 @@ impl Subscriber {
             self.asked = None;
             // The runtime in which it ran may be gone.
             let found = answer.unwrap_or_else(|_| Err(late(&core.at, core.store.deadline)))?;
+            queue.pulse.beat();
             self.busy = !found.deliveries.is_empty();
             if self.busy {
                 self.found().extend(found.deliveries);
@@ -100,10 +104,29 @@ impl Subscriber {
 
     fn ask(&mut self, queue: &Arc<Queue>, room: OwnedSemaphorePermit) {
         let (answer, asked) = oneshot::channel();
-        let (queue, lane, bell, busy) = (queue.clone(), self.lane, self.bell.clone(), self.busy);
+        let (queue, lane, bell, busy) = (queue.clone(), (self.lane, self.generation), self.bell.clone(), self.busy);
         // If nobody is there any more, the deliveries are dropped, and given back.
         tokio::spawn(async move { answer.send(find(&queue, lane, &bell, busy, room).await) });
         self.asked = Some(asked);
+    }
+
+    /// Gives back what was asked for and what nobody has received.
+    pub(super) async fn stop_lending(&mut self, queue: &Queue) -> Result<(), TransportError> {
+        let core = &queue.core;
+        if let Some(asked) = &mut self.asked {
+            let answer = timeout(core.store.deadline, asked).await.map_err(|_| late(&core.at, core.store.deadline))?;
+            self.asked = None;
+            // One that has failed has brought nothing, and one whose runtime is gone has given it back.
+            if let Ok(Ok(found)) = answer {
+                self.found().extend(found.deliveries);
+            }
+        }
+        let back: Vec<_> = self.found().drain(..).map(Delivery::release).collect();
+        for released in futures_util::future::join_all(back).await {
+            // What others have got meanwhile is where it belongs.
+            released.or_else(|error| if error.kind() == ErrorKind::Lost { Ok(()) } else { Err(error) })?;
+        }
+        Ok(())
     }
 
     fn found(&mut self) -> &mut VecDeque<Delivery> {
@@ -114,7 +137,7 @@ impl Subscriber {
 async fn lane(queue: &Queue) -> Result<i64, TransportError> {
     let core = &queue.core;
     let sql = |error| describe(&core.at, &error);
-    let mut connection = core.store.pool.acquire().await.map_err(sql)?;
+    let mut connection = core.store.read().await.map_err(sql)?;
     if let Some(lane) = lane_of(&mut connection, &core.queue, &core.group, false).await.map_err(sql)? {
         return Ok(lane);
     }
@@ -144,13 +167,17 @@ async fn room_for(room: &Arc<Semaphore>, most: usize) -> Option<OwnedSemaphorePe
 /// Lends as many as there is room for. One that found nothing before looks first: who only looks waits for nobody.
 async fn find(
     queue: &Arc<Queue>,
-    lane: i64,
+    (lane, generation): (i64, u64),
     bell: &Bell,
     busy: bool,
     mut room: OwnedSemaphorePermit,
 ) -> Result<Found, TransportError> {
     let core = &queue.core;
     let sql = |error| describe(&core.at, &error);
+    // There may be another lane of this number in another file.
+    if core.store.generation() != generation {
+        return Err(sql(Moved.into()));
+    }
     if !busy {
         let next = look(core, lane).await.map_err(sql)?;
         if next.is_none_or(|next| next > now()) {
@@ -158,7 +185,7 @@ async fn find(
         }
     }
     let most = room.num_permits();
-    let loans = lend(core, lane, most).await.map_err(sql)?;
+    let loans = lend(core, (lane, generation), most).await.map_err(sql)?;
     if loans.is_empty() {
         return Ok(Found { deliveries: Vec::new(), next: look(core, lane).await.map_err(sql)? });
     }
@@ -170,11 +197,12 @@ async fn find(
         let receipt = SqliteReceipt {
             queue: queue.clone(),
             loan: (loan.id, loan.lent),
+            generation,
             keyed: loan.packet.key.is_some(),
             bell: bell.clone(),
             _room: room.split(1),
         };
-        Delivery::new(core.at.clone(), loan.packet, loan.attempt, receipt).with_lease(core.lease)
+        Delivery::new(core.at.clone(), loan.packet, loan.attempt, receipt).with_lease(core.lease).with_mark(loan.marked)
     });
     Ok(Found { deliveries: lent.collect(), next: None })
 }

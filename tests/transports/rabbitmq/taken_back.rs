@@ -87,8 +87,9 @@ async fn quorum_queues_of_4_3_deliver_the_higher_priorities_first() {
     // What somebody publishes without one is a 4.
     let (options, properties) =
         (BasicPublishOptions::default(), BasicProperties::default().with_message_id("x".into()));
-    let bare = stranger(&server).await.basic_publish("".into(), "priorities".into(), options, b"", properties).await;
-    bare.unwrap().await.unwrap();
+    let channel = stranger(&server).await;
+    let bare = channel.basic_publish("".into(), "priorities".into(), options, b"", properties).await.unwrap();
+    bare.await.unwrap();
     let mut seen = Vec::new();
     orders.open(1).await.unwrap();
     for _ in 0..6 {

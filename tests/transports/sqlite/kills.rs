@@ -90,7 +90,8 @@ impl Play {
         let line = line.strip_suffix(".\n")?;
         let mut words = line.split(' ');
         let what = words.next().unwrap();
-        let ids = words.map(str::to_owned);
+        // Of none there is one empty word.
+        let ids = words.filter(|id| !id.is_empty()).map(str::to_owned);
         match what {
             "published" => self.confirmed.extend(ids),
             "acking" => self.pending.entry(number).or_default().extend(ids),
