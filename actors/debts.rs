@@ -86,7 +86,13 @@ impl Debts {
 
     /// Remembers, until then, who owed the round that has closed. Says whether others had to be forgotten for it for the
     /// first time in a while.
-    pub(crate) fn note(&mut self, key: Option<RoundKey>, round: RoundId, standing: &[Standing], until: Instant) -> bool {
+    pub(crate) fn note(
+        &mut self,
+        key: Option<RoundKey>,
+        round: RoundId,
+        standing: &[Standing],
+        until: Instant,
+    ) -> bool {
         self.remove(&key);
         let debt = Debt { round, debtors: Debtors::new(standing), until };
         self.weight += debt.debtors.weight();

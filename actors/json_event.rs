@@ -53,7 +53,16 @@ impl JsonEvent {
     pub fn new(topic: impl Into<String>, payload: Value) -> Self {
         let topic = Name::from(topic.into());
         let kind = Kind { version: 1, ..Kind::default() };
-        Self { name: topic.clone(), topic, payload, kind, personal: false, retained: false, came_with: None, held: false }
+        Self {
+            name: topic.clone(),
+            topic,
+            payload,
+            kind,
+            personal: false,
+            retained: false,
+            came_with: None,
+            held: false,
+        }
     }
 
     /// What a typed event is as JSON.

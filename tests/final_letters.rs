@@ -144,9 +144,20 @@ async fn in_whatever_way_a_listener_fails_what_a_worker_holds_is_no_letter_of_th
     }
     let report = worker.drain().await.unwrap();
     assert_eq!(report.dead, 3);
-    let errors: Vec<_> = queue.dead_letters().packets().iter().map(|one| DeadLetterRecord::of(one).unwrap().errors).collect();
+    let errors: Vec<_> =
+        queue.dead_letters().packets().iter().map(|one| DeadLetterRecord::of(one).unwrap().errors).collect();
     let told = errors.concat().join("\n");
-    for failure in ["`fails`", "`panics`", "`hangs`", "`later`", "`conditional`", "`barred`", "`json`", "the clerk has left", "is not that of"] {
+    for failure in [
+        "`fails`",
+        "`panics`",
+        "`hangs`",
+        "`later`",
+        "`conditional`",
+        "`barred`",
+        "`json`",
+        "the clerk has left",
+        "is not that of",
+    ] {
         assert!(told.contains(failure), "{failure} is missing: {told}");
     }
     assert_eq!((alarms.take(), bus.dead_letters().total()), (vec![], 0));

@@ -82,8 +82,7 @@ async fn pause_here(rng: &mut Rng) {
 /// Ten thousand rounds of parties on so many threads, the first of which is the broker's own.
 async fn strike(threads: usize, seed: u64, arbiter: &Arbiter) {
     let case = format!("{threads} threads, seed {seed}");
-    let broker: Addr<Broker<u64>> =
-        Broker::start_in_arbiter(&arbiter.handle(), || Broker::new(TIMEOUT)).await.unwrap();
+    let broker: Addr<Broker<u64>> = Broker::start_in_arbiter(&arbiter.handle(), || Broker::new(TIMEOUT)).await.unwrap();
     let cancelled = Arc::new(AtomicU64::new(0));
 
     // Whoever hears of the rounds: a consumer beside the broker, one from afar, and an emitter that is asked as well.
@@ -152,7 +151,9 @@ fn no_round_is_left_waiting_whatever_the_pauses() {
             arbiter.stop();
             arbiter.join().unwrap();
         }
-        println!("figure: {repetitions} × {ROUNDS} rounds with pauses on one to four threads: 0 left waiting, 0 cancelled");
+        println!(
+            "figure: {repetitions} × {ROUNDS} rounds with pauses on one to four threads: 0 left waiting, 0 cancelled"
+        );
     });
 }
 

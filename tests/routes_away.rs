@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use convoke::prelude::*;
-use convoke::transport::{
-    Abilities, BoxFuture, ErrorKind, Memory, MemoryQueue, Packet, Publisher, TransportError,
-};
+use convoke::transport::{Abilities, BoxFuture, ErrorKind, Memory, MemoryQueue, Packet, Publisher, TransportError};
 use convoke::{Envelope, Reason, Retry, Route, Services};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -119,7 +117,9 @@ async fn what_a_route_gives_up_is_a_dead_letter_and_can_be_given_back_in_order()
     // Their time runs from their turn: 256 at a time.
     sleep(31 * SECOND).await;
     assert_eq!(dead(&bus), (0..256).collect::<Vec<_>>());
-    assert!(matches!(&bus.dead_letters().list()[0].reason, Reason::Failed(error) if error.to_string().contains("memory:out")));
+    assert!(
+        matches!(&bus.dead_letters().list()[0].reason, Reason::Failed(error) if error.to_string().contains("memory:out"))
+    );
     queue.set_reachable(true);
     bus.drain().await;
     assert_eq!(left(&queue), (256..1_024).collect::<Vec<_>>());
@@ -167,7 +167,10 @@ async fn what_a_route_still_holds_when_the_application_ends_is_counted() {
     }
     let report = after(10 * SECOND, services.shutdown()).await;
     assert_eq!((report.drained, report.left, report.is_clean()), (false, 1_000, false));
-    assert_eq!(report.to_string(), "0 of 0 services stopped after 10s, not all events were handled, 1000 of them are lost");
+    assert_eq!(
+        report.to_string(),
+        "0 of 0 services stopped after 10s, not all events were handled, 1000 of them are lost"
+    );
 
     // Nothing is lost before the process ends: the time of some of them is over, and others leave.
     sleep(25 * SECOND).await;

@@ -34,7 +34,8 @@ const RELEASES: &str = "usr/lib/rabbitmq/lib";
 pub(crate) const TREE: &str = "CONVOKE_RABBITMQ_TREE";
 
 /// Runs a program in that, in namespaces of its own: its processes end with the one that is started here.
-const ENTER: &str = r#"tree=$1; shift; mount --make-rprivate / && mount -t proc proc "$tree/proc" && exec chroot "$tree" "$@""#;
+const ENTER: &str =
+    r#"tree=$1; shift; mount --make-rprivate / && mount -t proc proc "$tree/proc" && exec chroot "$tree" "$@""#;
 
 /// Says that it speaks AMQP 0-9-1.
 const HELLO: &[u8; 8] = b"AMQP\0\0\x09\x01";
@@ -94,7 +95,11 @@ impl RabbitMqServer {
 
     /// Starts a newer one, where there is one.
     pub(crate) async fn newer(more: &str) -> Result<Self, String> {
-        let missing = || format!("{TREE} does not name the root of a Debian with a newer rabbitmq-server: tests/run --full makes one");
+        let missing = || {
+            format!(
+                "{TREE} does not name the root of a Debian with a newer rabbitmq-server: tests/run --full makes one"
+            )
+        };
         let tree = std::env::var_os(TREE).ok_or_else(missing)?;
         Self::of(Release::find(Some(tree.into())).ok_or_else(missing)?, more).await
     }

@@ -29,7 +29,8 @@ where
     }
     let ranges = pack(entries.iter().map(|entry| entry.bytes));
     let mut entries = entries.into_iter();
-    let mut batch = |range: std::ops::Range<usize>| (range.clone(), entries.by_ref().take(range.len()).collect::<Vec<_>>());
+    let mut batch =
+        |range: std::ops::Range<usize>| (range.clone(), entries.by_ref().take(range.len()).collect::<Vec<_>>());
     let batches: Vec<_> = ranges.into_iter().map(&mut batch).collect();
     if rules.fifo {
         let (mut failed, mut down) = (HashSet::new(), None);

@@ -216,7 +216,9 @@ impl RabbitMqBuilder {
         deadline: Duration,
     ) -> Result<(), TransportError> {
         let text = if self.priorities > HIGHEST_OF_QUORUM {
-            format!("a quorum queue has priorities from 0 to {HIGHEST_OF_QUORUM}: ask for no more, or say `classic` as well")
+            format!(
+                "a quorum queue has priorities from 0 to {HIGHEST_OF_QUORUM}: ask for no more, or say `classic` as well"
+            )
         } else if server.release(deadline).await.is_some_and(|release| release >= QUORUM_PRIORITIES) {
             return Ok(());
         } else {

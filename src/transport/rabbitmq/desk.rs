@@ -129,7 +129,9 @@ impl Desk {
         loop {
             let taken = self.send(vec![letter.clone()]).await.pop().unwrap_or(Ok(()));
             match &taken {
-                Err(error) if error.kind() == ErrorKind::Unroutable && !is_new && self.make_again().await => is_new = true,
+                Err(error) if error.kind() == ErrorKind::Unroutable && !is_new && self.make_again().await => {
+                    is_new = true
+                }
                 Err(error) if may_pass(&self.press, error) && goes_on() && patience.pause().await => {}
                 _ => return taken,
             }
@@ -183,7 +185,8 @@ impl Desk {
 
     fn delay_queue(&self, bucket: u64) -> ShortString {
         // The name of a queue is short enough for this: the builder has looked.
-        ShortString::try_new(format!("{}.retry.{bucket}", self.recipe.queue)).unwrap_or_else(|_| self.recipe.queue.clone())
+        ShortString::try_new(format!("{}.retry.{bucket}", self.recipe.queue))
+            .unwrap_or_else(|_| self.recipe.queue.clone())
     }
 
     /// Makes a delay queue, unless that was done a moment ago: to make a classic one once more renews the time after which it

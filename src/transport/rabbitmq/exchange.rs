@@ -122,15 +122,7 @@ pub struct RabbitMqExchangeBuilder {
 
 impl RabbitMqExchangeBuilder {
     pub(super) fn new(name: String) -> Self {
-        Self {
-            name,
-            server: None,
-            create: false,
-            deadline: None,
-            window: WINDOW,
-            max_bytes: MAX_BYTES,
-            priorities: 0,
-        }
+        Self { name, server: None, create: false, deadline: None, window: WINDOW, max_bytes: MAX_BYTES, priorities: 0 }
     }
 
     /// Says where the server is, as in `amqp://user:password@host:5672/vhost`. Without this it is where `AMQP_URL` or else

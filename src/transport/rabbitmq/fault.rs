@@ -39,10 +39,8 @@ const TIMED_OUT: &str = "delivery acknowledgement on channel";
 fn told(error: &Error) -> (ErrorKind, String) {
     match error.kind() {
         Cause::ProtocolError(error) if error.get_message().as_str().contains(TIMED_OUT) => {
-            let text = format!(
-                "{}: set the `consumer_timeout` of the server above the longest listener",
-                error.get_message()
-            );
+            let text =
+                format!("{}: set the `consumer_timeout` of the server above the longest listener", error.get_message());
             (ErrorKind::Unreachable, text)
         }
         Cause::ProtocolError(error) => {

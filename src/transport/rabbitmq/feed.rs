@@ -51,7 +51,11 @@ impl Feed {
             let mut inner = self.lock();
             inner.pull(Some(context));
             let count = most.min(inner.unlent.len());
-            if count == 0 && inner.end.is_none() { Poll::Pending } else { Poll::Ready(inner.unlent.drain(..count).collect()) }
+            if count == 0 && inner.end.is_none() {
+                Poll::Pending
+            } else {
+                Poll::Ready(inner.unlent.drain(..count).collect())
+            }
         })
         .await
     }

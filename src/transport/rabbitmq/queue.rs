@@ -16,7 +16,9 @@ use super::recipe::LIMIT;
 use super::server::RabbitMqServer;
 use super::subscriber::Subscriber;
 use super::{buckets, declare, headers};
-use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, Pulse, Source, TransportError, UNHEARD_ATTEMPTS};
+use crate::transport::{
+    Abilities, BoxFuture, ErrorKind, Packet, Publisher, Pulse, Source, TransportError, UNHEARD_ATTEMPTS,
+};
 
 /// A queue of a RabbitMQ server, over AMQP 0-9-1, from 3.10 on.
 ///
@@ -110,7 +112,17 @@ pub(super) const SILENCE: Duration = Duration::from_secs(15);
 impl RabbitMq {
     pub(super) fn new(desk: Arc<Desk>, server: RabbitMqServer, window: usize, priorities: u8) -> Self {
         let pulse = Pulse::new(SILENCE);
-        Self { desk, server, window, priorities, subscriber: None, prefetch: None, attempts: None, pulse, closed: false }
+        Self {
+            desk,
+            server,
+            window,
+            priorities,
+            subscriber: None,
+            prefetch: None,
+            attempts: None,
+            pulse,
+            closed: false,
+        }
     }
 
     /// Begins with a queue of this name; awaited, it connects and looks whether it is there.

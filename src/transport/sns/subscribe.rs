@@ -125,9 +125,9 @@ impl Subscribe {
         let topic = &*self.topic.topic;
         let mut next = None;
         for _ in 0..MAX_PAGES {
-            let page = topic.client.ask(|client| {
-                client.list_subscriptions_by_topic().topic_arn(&topic.arn).set_next_token(next).send()
-            });
+            let page = topic
+                .client
+                .ask(|client| client.list_subscriptions_by_topic().topic_arn(&topic.arn).set_next_token(next).send());
             let page = page.await.map_err(|error| failure(&topic.name, "list the subscriptions", &error))?;
             let mut there = page.subscriptions().iter();
             let found = there.find(|there| there.endpoint() == Some(queue) && there.protocol() == Some("sqs"));

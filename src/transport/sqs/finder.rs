@@ -81,9 +81,9 @@ impl Finder<'_> {
     /// Finds the queue that a redrive policy names, if it is ours to use.
     pub(super) async fn dead_of(&self, policy: &Redrive) -> Option<Dead> {
         let (account, queue) = policy.target()?;
-        let asked = self.clients.ask(|clients| {
-            clients.plain.get_queue_url().queue_name(queue).queue_owner_aws_account_id(account).send()
-        });
+        let asked = self
+            .clients
+            .ask(|clients| clients.plain.get_queue_url().queue_name(queue).queue_owner_aws_account_id(account).send());
         match asked.await {
             Ok(answer) => Some(Dead::new(queue, answer.queue_url?, None)),
             Err(error) => {
@@ -124,9 +124,8 @@ pub(super) async fn create(
     attributes: &Attributes,
 ) -> Result<String, TransportError> {
     let what = format!("create the queue {queue}");
-    let asked = clients.ask(|clients| {
-        clients.plain.create_queue().queue_name(queue).set_attributes(Some(attributes.clone())).send()
-    });
+    let asked = clients
+        .ask(|clients| clients.plain.create_queue().queue_name(queue).set_attributes(Some(attributes.clone())).send());
     let answer = asked.await.map_err(|error| failure(name, &what, &error))?;
     log::info!(target: "convoke::transport", "{name}: created the queue {queue}");
     answer.queue_url.ok_or_else(|| {

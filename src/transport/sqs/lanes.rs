@@ -94,9 +94,8 @@ pub(super) fn deletes(
                 Ok(entries) => entries,
                 Err(_) => return vec![Err(unbuilt(&name)); count],
             };
-            let asked = clients.ask(|clients| {
-                clients.plain.delete_message_batch().queue_url(url).set_entries(Some(entries)).send()
-            });
+            let asked = clients
+                .ask(|clients| clients.plain.delete_message_batch().queue_url(url).set_entries(Some(entries)).send());
             match asked.await {
                 Ok(answer) => {
                     let taken = answer.successful.iter().map(|done| done.id.as_str());

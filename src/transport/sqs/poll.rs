@@ -57,7 +57,11 @@ impl Door {
     }
 
     /// Hands over what a poll has brought, or returns what is not wanted, and who is to be told when that has gone back.
-    fn pass(&self, polled: Polled, to: oneshot::Sender<Polled>) -> Option<(Vec<Lent>, Option<oneshot::Sender<Polled>>)> {
+    fn pass(
+        &self,
+        polled: Polled,
+        to: oneshot::Sender<Polled>,
+    ) -> Option<(Vec<Lent>, Option<oneshot::Sender<Polled>>)> {
         let shut = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match polled {
             Ok(lent) if *shut => Some((lent, Some(to))),

@@ -13,8 +13,8 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::groups::{Groups, Turn};
 use super::finder::create;
+use super::groups::{Groups, Turn};
 use super::poll::{Door, Lent, Polled, give_back, give_back_soon, start};
 use super::receipt::SqsReceipt;
 use super::redrive::Redrive;

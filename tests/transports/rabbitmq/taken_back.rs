@@ -85,7 +85,8 @@ async fn quorum_queues_of_4_3_deliver_the_higher_priorities_first() {
     }
     publish(&orders, &some).await;
     // What somebody publishes without one is a 4.
-    let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default().with_message_id("x".into()));
+    let (options, properties) =
+        (BasicPublishOptions::default(), BasicProperties::default().with_message_id("x".into()));
     let bare = stranger(&server).await.basic_publish("".into(), "priorities".into(), options, b"", properties).await;
     bare.unwrap().await.unwrap();
     let mut seen = Vec::new();
