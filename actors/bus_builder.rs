@@ -162,8 +162,8 @@ impl EventBusBuilder {
         self
     }
 
-    /// Sets of how many topics the last event is kept; beyond them that of the oldest topic is forgotten. The default is
-    /// 4,096.
+    /// Sets of how many topics the last event is kept; beyond them that of the least recently updated is
+    /// forgotten. The default is 4,096.
     pub fn retained_topics(mut self, topics: usize) -> Self {
         self.limits.retained = topics;
         self

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::case::{self, Case, Cased};
 use crate::envelope_limits::EnvelopeLimits;
+use crate::identity::Carrier;
 use crate::metadata::Metadata;
 use crate::wire::{self, WrongKey};
 
@@ -64,14 +65,20 @@ impl Envelope {
     ///
     /// As [`from_slice`](Self::from_slice).
     pub fn from_slice_within(bytes: &[u8], limits: EnvelopeLimits) -> Result<Self, EnvelopeError> {
+        Self::from_carrier(bytes, limits, Carrier::default())
+    }
+
+    /// Reads an envelope from the body of this packet, whose id is that of an event without one.
+    #[doc(hidden)]
+    pub fn from_carrier(bytes: &[u8], limits: EnvelopeLimits, carrier: Carrier<'_>) -> Result<Self, EnvelopeError> {
         limits.check(bytes)?;
         // A `Value` takes any JSON, so this fails only for what is none, and where is all that is told.
         let body = serde_json::from_slice(bytes)
             .map_err(|error| EnvelopeError::NotJson { line: error.line(), column: error.column() })?;
-        Self::from_value(body)
+        Self::from_value(body, carrier)
     }
 
-    fn from_value(body: Value) -> Result<Self, EnvelopeError> {
+    fn from_value(body: Value, carrier: Carrier<'_>) -> Result<Self, EnvelopeError> {
         let Value::Object(mut body) = body else { return Err(EnvelopeError::NoMetadata) };
         let keys = match body.remove("metadata") {
             Some(Value::Object(keys)) => keys,
@@ -82,7 +89,7 @@ impl Envelope {
                 }
             }
         };
-        let metadata = wire::read(keys)?;
+        let metadata = wire::read(keys, carrier)?;
         Ok(Self { metadata, payload: case::take(&mut body, "payload").unwrap_or_default() })
     }
 
@@ -105,7 +112,7 @@ impl Envelope {
 
 impl<'de> Deserialize<'de> for Envelope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::from_value(Value::deserialize(deserializer)?).map_err(D::Error::custom)
+        Self::from_value(Value::deserialize(deserializer)?, Carrier::default()).map_err(D::Error::custom)
     }
 }
 

@@ -65,6 +65,11 @@ impl EnvelopeLimits {
         self.bytes
     }
 
+    /// Returns how many objects and arrays may stand in one another.
+    pub const fn max_depth(&self) -> usize {
+        self.depth
+    }
+
     /// Returns how many keys the metadata may have.
     pub const fn max_keys(&self) -> usize {
         self.keys

@@ -57,7 +57,8 @@ pub trait Event: Send + Sync + Sized + 'static {
     ///
     /// # Errors
     ///
-    /// What the type's `Serialize` says.
+    /// What the type's `Serialize` says. With `#[derive(Event)]` a float that is no number, NaN or an infinity, is an error:
+    /// JSON has none, and `null` would be something else.
     fn to_json(&self) -> Result<Value, serde_json::Error>;
 
     /// Makes an event from JSON.

@@ -37,7 +37,9 @@ mod brokers;
 // An event in the process: bus → subscription → listener.
 mod event;
 mod json_event;
+mod finite;
 mod metadata;
+mod identity;
 mod trace;
 mod envelope;
 mod envelope_limits;

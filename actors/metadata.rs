@@ -27,7 +27,7 @@ use crate::wire::{PublishDate, whole_micros};
 /// | `publishDate` | [`time`](Self::time) | the time at which it is read | an error, and so is what is not a date |
 /// | `entityId` | [`entity_id`](Self::entity_id) | none, and so if it is empty | a number is taken as text, or else an error |
 /// | `entityName`, `publisherName`, `eventName` | [`entity`](Self::entity), [`publisher`](Self::publisher), [`event`](Self::event) | empty | an error |
-/// | `id` | [`id`](Self::id) | a new one | as missing |
+/// | `id` | [`id`](Self::id) | the packet's, or else a new one | one made of the publisher and this text or number, or else as missing |
 /// | `topic` | [`topic`](Self::topic) | empty: the event is known by its name | as missing |
 /// | `version` | [`version`](Self::version) | 1 | as missing |
 /// | `correlationId` | [`correlation`](Self::correlation) | the `id` | as missing |

@@ -20,6 +20,7 @@ use crate::consumer::IntoHandled;
 use crate::error::Handled;
 use crate::event::Event;
 use crate::heard::Heard;
+pub use crate::identity::{Carrier, derived};
 use crate::parcel::Subject;
 pub use crate::wire::PublishDate;
 
@@ -101,7 +102,7 @@ pub fn show<T: Show>(id: &T) -> String {
 }
 
 pub fn to_json<E: ToJson>(event: &E) -> Result<Value, JsonError> {
-    serde_json::to_value(event)
+    crate::finite::to_value(event)
 }
 
 /// Reads the payload where it is, without a copy of it.

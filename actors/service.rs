@@ -245,7 +245,7 @@ impl Event for ServiceStatus {
     }
 
     fn to_json(&self) -> Result<Value, serde_json::Error> {
-        serde_json::to_value(self)
+        crate::finite::to_value(self)
     }
 
     fn from_json(payload: &Value) -> Result<Self, serde_json::Error> {

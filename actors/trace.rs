@@ -27,8 +27,12 @@ const MAX_WORD: usize = 256;
 /// The trace is recorded.
 const SAMPLED: u8 = 0b01;
 
-/// The flags that have a meaning: `sampled`, and `random` of Level 2. The others have to be sent as zero.
-const KNOWN_FLAGS: u8 = SAMPLED | 0b10;
+/// The id of the trace is random, of Level 2: who samples by it may rely on that. It holds for the id, so whoever passes the
+/// trace on passes this on.
+const RANDOM: u8 = 0b10;
+
+/// The flags that have a meaning. The others have to be sent as zero.
+const KNOWN_FLAGS: u8 = SAMPLED | RANDOM;
 
 /// Where an event stands in a distributed trace: what `traceparent` and `tracestate` say.
 ///
@@ -49,13 +53,14 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Starts a trace, with random ids, marked as sampled: it is for those who record traces to leave it out.
+    /// Starts a trace, with random ids that are said to be so (Level 2), marked as sampled: it is for those who record traces
+    /// to leave it out.
     pub fn root() -> Self {
         let trace = u128::from(runtime::random()) << 64 | u128::from(runtime::random());
         Self {
             trace: NonZeroU128::new(trace).unwrap_or(NonZeroU128::MIN),
             parent: new_parent(),
-            flags: SAMPLED,
+            flags: SAMPLED | RANDOM,
             state: None,
         }
     }
@@ -285,6 +290,16 @@ mod tests {
         assert_ne!(one.trace_id(), other.trace_id());
         assert!(one.is_sampled() && one.state().is_empty());
         assert_eq!(one.to_string().parse(), Ok(one));
+    }
+
+    #[test]
+    fn an_id_that_is_random_is_said_to_be_and_one_of_others_is_what_they_say() {
+        let root = TraceContext::root();
+        assert!(root.to_string().ends_with("-03") && root.child().to_string().ends_with("-03"), "{root}");
+        for flags in ["-00", "-01", "-02", "-03"] {
+            let read = PARENT.replace("-01", flags).parse::<TraceContext>().unwrap();
+            assert!(read.to_string().ends_with(flags) && read.child().to_string().ends_with(flags), "{read}");
+        }
     }
 
     #[test]

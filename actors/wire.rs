@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::case::{self, Case, Keys};
+use crate::identity::{Carrier, derived};
 use crate::metadata::{Metadata, Secret};
 use crate::name::Name;
 use crate::runtime;
@@ -68,21 +69,22 @@ impl<'de> Deserialize<'de> for Metadata {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // By way of `Value`, because serde's own errors about types quote what they found.
         match Value::deserialize(deserializer)? {
-            Value::Object(keys) => read(keys).map_err(D::Error::custom),
+            Value::Object(keys) => read(keys, Carrier::default()).map_err(D::Error::custom),
             _ => Err(D::Error::custom("metadata are an object: send that")),
         }
     }
 }
 
-/// Reads metadata as the table over [`Metadata`] says.
-pub(crate) fn read(keys: Map<String, Value>) -> Result<Metadata, WrongKey> {
+/// Reads metadata as the table over [`Metadata`] says, out of this packet.
+pub(crate) fn read(keys: Map<String, Value>, carrier: Carrier<'_>) -> Result<Metadata, WrongKey> {
     let mut keys = Found(keys);
-    let id = keys.uuid("id").unwrap_or_else(runtime::new_id);
+    let publisher = keys.text("publisherName")?;
+    let id = keys.id(&publisher).or_else(|| carrier.event_id(&publisher)).unwrap_or_else(runtime::new_id);
     Ok(Metadata {
         event: keys.text("eventName")?.into(),
         entity: keys.text("entityName")?.into(),
         entity_id: keys.entity_id()?,
-        publisher: keys.text("publisherName")?.into(),
+        publisher: publisher.into(),
         time: keys.date("publishDate")?,
         trace: keys.trace(),
         authorization: Secret::from(keys.text("authorization")?),
@@ -152,6 +154,17 @@ impl Found {
             Some(Value::String(text)) => Some(text),
             _ => None,
         }
+    }
+
+    /// Whatever the publisher knows the event by: a UUID is it, and another text or a number becomes one.
+    fn id(&mut self, publisher: &str) -> Option<Uuid> {
+        let text = match self.take("id")? {
+            Value::String(text) => text,
+            Value::Number(number) => number.to_string(),
+            _ => return None,
+        };
+        let made = || derived(publisher, text.as_bytes());
+        (!text.is_empty()).then(|| Uuid::try_parse(&text).unwrap_or_else(|_| made()))
     }
 
     fn uuid(&mut self, key: &'static str) -> Option<Uuid> {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::transport::{BoxFuture, TransportError};
 
-/// Remembers by their ids which events were done, for a window of time.
+/// Remembers which events were done, each by its [identity](crate::Metadata::identity), for a window of time.
 ///
 /// Servers deliver at least once; who asks this before and marks after it does most events once. The mark comes after the
 /// work, so that a crash between the two has the event done twice: only a mark in the same transaction as the work, as

@@ -6,13 +6,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::codec::{Codec, Wire};
+use crate::codec::{Codec, Wire, fit};
 use crate::leaving::{Leaving, MAX_BATCH};
 use crate::retry::Retry;
 use crate::transport::{Attribute, Demand, ErrorKind, Packet, Publisher, TransportError};
 use crate::{
-    Envelope, EventBus, Handled, JsonEvent, Listen, ListenError, Metadata, Overflow, Pattern, Patterns, Subscription,
-    TopicError,
+    Envelope, EnvelopeLimits, EventBus, Handled, JsonEvent, Listen, ListenError, Metadata, Overflow, Pattern, Patterns,
+    Permanent, Subscription, TopicError,
 };
 
 /// How much longer than its time a call may take, so that it ends with what the server said, and not without a reason.
@@ -61,6 +61,7 @@ pub struct Route<P> {
     patterns: P,
     publisher: Arc<dyn Publisher>,
     codec: Arc<dyn Codec>,
+    limits: EnvelopeLimits,
     attributes: Vec<(String, AttributeOf)>,
     key: Option<KeyOf>,
     priority: Option<(u8, PriorityOf)>,
@@ -78,6 +79,7 @@ impl<P: Patterns> Route<P> {
             patterns,
             publisher: Arc::new(publisher),
             codec: Arc::new(Wire),
+            limits: EnvelopeLimits::default(),
             attributes: Vec::new(),
             key: None,
             priority: None,
@@ -92,6 +94,14 @@ impl<P: Patterns> Route<P> {
     /// Sets the form in which events leave. The default is [`Wire`](struct@Wire).
     pub fn codec(mut self, codec: impl Codec) -> Self {
         self.codec = Arc::new(codec);
+        self
+    }
+
+    /// Sets how large and how deep an event may be that leaves, with how many attributes: that of the
+    /// [workers](crate::Worker::limits) which are to read it, who would make a dead letter of what is beyond. The default is
+    /// theirs, [`EnvelopeLimits::default`]: 1 MiB. What is beyond fails at once, for who emits it.
+    pub fn limits(mut self, limits: EnvelopeLimits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -175,15 +185,23 @@ impl<P: Patterns> Route<P> {
         if self.key.is_some() {
             abilities.demand(&name, Demand::Order)?;
         }
-        let (there, limit) = (self.codec.max_attributes() + self.attributes.len(), abilities.max_attributes);
+        let there = self.codec.max_attributes() + self.attributes.len();
+        let limit = abilities.max_attributes.min(self.limits.max_keys());
         if there > limit {
+            let or = if limit < abilities.max_attributes {
+                ", or raise `keys` of the limits here and of the workers"
+            } else {
+                ""
+            };
             let text = format!(
-                "events would have {there} attributes, and {limit} are allowed: take fewer routing keys, or another codec"
+                "events would have {there} attributes, and {limit} are allowed: take fewer routing keys, or another codec{or}"
             );
             return Err(TransportError::new(ErrorKind::Unsupported, name, text).into());
         }
         let outward = Outward {
+            name: name.clone(),
             codec: self.codec,
+            limits: self.limits,
             attributes: self.attributes,
             key: self.key,
             priority: self.priority,
@@ -192,8 +210,10 @@ impl<P: Patterns> Route<P> {
         };
         let outward = std::rc::Rc::new(outward);
         let leave = async move |event: Arc<JsonEvent>, metadata: Metadata| -> Handled {
+            let packet = outward.pack(Envelope::new(metadata, event.payload().clone()));
+            fit::check(&outward.name, &packet, event.payload(), outward.limits).map_err(Permanent::new)?;
             // It takes its place before anything is awaited, so that events leave in their order.
-            outward.leaving.push(outward.pack(Envelope::new(metadata, event.payload().clone()))).await
+            outward.leaving.push(packet).await
         };
         // Zero is refused as for every listener.
         let limit = if self.timeout.is_zero() { self.timeout } else { self.timeout.saturating_add(GRACE) };
@@ -227,7 +247,10 @@ fn may_match(pattern: &Pattern, publisher: &str) -> bool {
 
 /// What a route does with an event.
 struct Outward {
+    /// That of the publisher.
+    name: String,
     codec: Arc<dyn Codec>,
+    limits: EnvelopeLimits,
     attributes: Vec<(String, AttributeOf)>,
     key: Option<KeyOf>,
     priority: Option<(u8, PriorityOf)>,

@@ -21,13 +21,14 @@ const PYTHON: &str = concat!(
 );
 
 /// One of each codec.
-pub(crate) fn codecs() -> [Box<dyn Codec>; 5] {
+pub(crate) fn codecs() -> [Box<dyn Codec>; 6] {
     [
         Box::new(Wire),
         Box::new(CloudEvents::structured()),
         Box::new(CloudEvents::binary()),
         Box::new(CloudEvents::binary_as(Binding::Kafka)),
         Box::new(CloudEvents::binary_as(Binding::Amqp)),
+        Box::new(CloudEvents::binary_as(Binding::RabbitMq)),
     ]
 }
 
@@ -201,7 +202,7 @@ fn no_codec_gives_more_attributes_than_it_says() {
         let most = [whole(), unnamed.clone(), bare()].map(|event| codec.write(&event).attributes.len());
         assert_eq!(most.into_iter().max(), Some(codec.max_attributes()));
     }
-    assert_eq!(codecs().map(|codec| codec.max_attributes()), [3, 4, 17, 17, 17]);
+    assert_eq!(codecs().map(|codec| codec.max_attributes()), [3, 4, 17, 17, 17, 18]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The conformance suite itself: it finds what a transport does wrong, whatever that is, and says what it could not try.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use convoke::transport::conformance::{Channel, Fixture, Outcome, Suite, Table, Wants};
@@ -28,6 +28,8 @@ enum Wrong {
     Boasts,
     /// A channel cannot be made at all.
     Refuses,
+    /// A receive has the server lend more than was asked for, and whoever stops does not give that back.
+    Hoards,
 }
 
 struct Flawed(Wrong);
@@ -49,13 +51,13 @@ impl Fixture for Flawed {
                 abilities.order = false;
                 queue = queue.with_abilities(abilities);
             }
-            let end = End { queue, wrong, count: Arc::default() };
+            let end = End { queue, wrong, count: Arc::default(), hoard: Arc::default() };
             let subscriber = end.clone();
             Ok(Channel {
                 publisher: Arc::new(end),
                 subscribe: Box::new(move |group| {
                     let queue = subscriber.queue.group(group);
-                    Box::new(End { queue, ..subscriber.clone() })
+                    Box::new(End { queue, hoard: Arc::default(), ..subscriber.clone() })
                 }),
                 dead: None,
             })
@@ -69,6 +71,7 @@ struct End {
     queue: MemoryQueue,
     wrong: Wrong,
     count: Arc<AtomicUsize>,
+    hoard: Arc<Mutex<Vec<Delivery>>>,
 }
 
 impl End {
@@ -122,7 +125,13 @@ impl Source for End {
 
     fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<Delivery>, TransportError>> {
         Box::pin(async move {
-            let deliveries = self.queue.receive(most).await?;
+            let mut hoard: Vec<_> = std::mem::take(&mut *self.hoard.lock().unwrap());
+            if hoard.is_empty() {
+                hoard = self.queue.receive(if self.wrong == Wrong::Hoards { 1_000 } else { most }).await?;
+            }
+            let rest = hoard.split_off(hoard.len().min(most));
+            self.hoard.lock().unwrap().extend(rest);
+            let deliveries = hoard;
             assert!(deliveries.is_empty() || self.wrong != Wrong::Panics, "something has come");
             let wrong = self.wrong;
             let warp = |delivery: Delivery| {
@@ -203,6 +212,17 @@ async fn attempts_that_are_not_counted_are_noticed() {
     let failed: Vec<_> = table.failures().map(|row| &*row.case).collect();
     for case in ["what_fails_comes_again", "attempts_survive_their_subscriber", "a_retry_waits_for_its_time"] {
         assert!(failed.contains(&case), "{case} has passed: {table}");
+    }
+}
+
+#[convoke::test]
+async fn what_is_not_given_back_is_missed() {
+    let table = run(Wrong::Hoards, "").await;
+    for (case, left) in [
+        ("who_stops_lending_leaves_the_rest_to_others", "17 of 17"),
+        ("a_paused_worker_leaves_to_others_what_it_does_not_hear", "9 of 9"),
+    ] {
+        assert_failed(&table, case, &format!("{left} had not come after 5s"));
     }
 }
 

@@ -100,6 +100,16 @@ mod routes;
 mod routes_away;
 /// The worker over a queue in memory: how each delivery ends, and how the worker does.
 mod worker;
+/// What a worker does with a verdict that nobody stores: it is kept, and nobody hears the event again.
+mod worker_verdicts;
+/// How much memory a worker takes for what waits and for what is heard.
+mod worker_bounds;
+/// How a worker ends when the server is away, and what its report says of what it had.
+mod worker_end;
+/// A worker whose server says nothing, though it is asked.
+mod worker_silence;
+/// What a signal ends that comes while a worker or services start.
+mod starting;
 /// What a worker hears, of what its process died, and who is taken along: nobody.
 mod worker_attempts;
 /// What others get while a worker is paused or drains.
@@ -112,6 +122,14 @@ mod memory;
 mod conformance;
 /// Every codec to the letter and back, what others write, and which form is which.
 mod codec;
+/// CloudEvents as each server's binding has them: what is escaped, what is in quotes, what a time may be.
+mod bindings;
+/// A float that is no number is an error wherever it would become JSON.
+mod not_a_number;
+/// What leaves by a route can be read by a worker: size, depth and attributes.
+mod fitting;
+/// Which copies of an event are one, by whatever its publisher knows it.
+mod identity;
 /// The keys of an envelope in camel, snake and Pascal case, read and written.
 mod wire_cases;
 /// Any bytes at any decoder; every limit at, below and above it; what is secret is in nothing that is shown.

@@ -155,7 +155,7 @@ async fn what_is_forgotten_is_not_heard_and_can_be_kept_again() {
 }
 
 #[convoke::test]
-async fn of_too_many_topics_the_oldest_is_forgotten() {
+async fn of_too_many_topics_the_least_recently_updated_is_forgotten() {
     let bus = EventBus::builder().retained_topics(2).build();
     let notes = Notes::new();
     for (topic, value) in [("a", 1), ("b", 2), ("a", 3), ("c", 4)] {
@@ -163,7 +163,16 @@ async fn of_too_many_topics_the_oldest_is_forgotten() {
     }
     let _late = bus.on_topic("**", topics(&notes)).unwrap();
     settled().await;
-    assert_eq!(notes.take(), [("b".to_owned(), json!(2)), ("c".to_owned(), json!(4))]);
+    assert_eq!(
+        notes.take(),
+        [("a".to_owned(), json!(3)), ("c".to_owned(), json!(4))],
+        "the first known is still in use"
+    );
+    assert!(bus.forget_retained("a") && !bus.forget_retained("b"));
+    for (topic, value) in [("d", 5), ("c", 6), ("e", 7)] {
+        bus.publish_retained(topic, json!(value)).unwrap();
+    }
+    assert!(bus.forget_retained("c") && bus.forget_retained("e") && !bus.forget_retained("d"));
     let none = EventBus::builder().retained_topics(0).build();
     none.publish(Weather { degrees: 1 }).unwrap();
     assert!(!none.forget_retained("weather/now"));

@@ -19,20 +19,20 @@ use super::common::{Notes, SECOND, ms, settled, sleep};
 
 #[derive(Event, Clone, Debug, Serialize, Deserialize)]
 #[event(topic = "orders/placed", entity_id = customer)]
-struct OrderPlaced {
-    id: u64,
-    customer: u64,
+pub(crate) struct OrderPlaced {
+    pub(crate) id: u64,
+    pub(crate) customer: u64,
 }
 
 /// An order that no other waits for.
-fn order(id: u64) -> Packet {
+pub(crate) fn order(id: u64) -> Packet {
     let mut packet = order_of(id, 0);
     packet.key = None;
     packet
 }
 
 /// One that comes after those of the same customer.
-fn order_of(id: u64, customer: u64) -> Packet {
+pub(crate) fn order_of(id: u64, customer: u64) -> Packet {
     let mut metadata = Metadata::of::<OrderPlaced>();
     metadata.entity_id = Some(customer.to_string().into());
     let payload = serde_json::json!({"id": id, "customer": customer});
@@ -42,7 +42,7 @@ fn order_of(id: u64, customer: u64) -> Packet {
     packet
 }
 
-async fn put(queue: &MemoryQueue, packets: impl IntoIterator<Item = Packet>) {
+pub(crate) async fn put(queue: &MemoryQueue, packets: impl IntoIterator<Item = Packet>) {
     let packets: Vec<_> = packets.into_iter().collect();
     for taken in queue.publish(&packets).await {
         taken.unwrap();
@@ -50,7 +50,7 @@ async fn put(queue: &MemoryQueue, packets: impl IntoIterator<Item = Packet>) {
 }
 
 /// No chance in the waits that the tests can see: the part of a wait is random, its limit is not.
-fn retry(attempts: u32) -> Retry {
+pub(crate) fn retry(attempts: u32) -> Retry {
     Retry::exponential(SECOND).attempts(attempts)
 }
 
@@ -59,18 +59,18 @@ fn worker(queue: &MemoryQueue, bus: &EventBus) -> Worker<MemoryQueue> {
 }
 
 /// Waits until nothing waits, is lent or is held back.
-async fn emptied(queue: &MemoryQueue) {
+pub(crate) async fn emptied(queue: &MemoryQueue) {
     while queue.waiting() + queue.lent() > 0 {
         sleep(ms(10)).await;
     }
 }
 
-async fn dead(queue: &MemoryQueue) -> Vec<(DeadLetterRecord, Packet)> {
+pub(crate) async fn dead(queue: &MemoryQueue) -> Vec<(DeadLetterRecord, Packet)> {
     let letters = queue.dead_letters().packets();
     letters.into_iter().map(|packet| (DeadLetterRecord::of(&packet).unwrap(), packet)).collect()
 }
 
-fn settled_in(report: &WorkerReport) -> u64 {
+pub(crate) fn settled_in(report: &WorkerReport) -> u64 {
     report.done + report.duplicates + report.ignored + report.retried + report.dead + report.released + report.lost
 }
 
@@ -293,7 +293,8 @@ async fn an_inbox_or_a_publisher_that_panics_costs_an_attempt_and_nothing_else()
     let burying = worker(&queue, &bus).dead_letter(Panics).start().await.unwrap();
     sleep(60 * SECOND).await;
     let report = burying.drain().await.unwrap();
-    assert!((2..=60).contains(&report.lost), "{report}");
+    // Once, however often it was tried: it is held meanwhile.
+    assert_eq!((report.received, report.lost, report.kept), (1, 1, 1), "{report}");
     assert_eq!(queue.waiting(), 1);
 }
 
@@ -532,7 +533,11 @@ async fn beyond_its_time_a_drain_gives_back_what_hangs() {
     let worker = worker(&queue, &bus).drain_timeout(10 * SECOND).start().await.unwrap();
     sleep(SECOND).await;
     let report = worker.drain().await.unwrap();
-    assert_eq!((report.released, report.drained, report.took.as_secs()), (1, false, 10));
+    assert_eq!(
+        (report.released, report.drained, report.took.as_secs()),
+        (1, false, 8),
+        "what is left is for the goodbye"
+    );
     assert_eq!((queue.waiting(), queue.lent()), (1, 0));
     assert!(report.to_string().ends_with("0 dead, 1 given back; not all was finished in time"), "{report}");
 }

@@ -151,7 +151,7 @@ async fn what_waits_for_its_turn_its_copy_or_the_pace_is_given_back_too() {
         // Who has waited for the pace and was given back has taken no turn of it: two to come, one a copy.
         worker.resume().await.unwrap();
         emptied(&queue).await;
-        assert_eq!((begun.take(), began.elapsed().as_secs()), (vec![2, 3], 195));
+        assert_eq!((begun.take(), began.elapsed().as_secs()), (vec![2, 3], 205));
         let report = worker.drain().await.unwrap();
         assert_eq!((report.done, report.duplicates), (4, 1), "{report}");
     }

@@ -17,8 +17,7 @@ use crate::runtime;
 /// How many ids are known of each listener unless it is told: under a megabyte.
 const CAPACITY: usize = 10_000;
 
-/// Lets a listener hear of each event once, by the [id](crate::Metadata::id) of its metadata: what comes again is skipped
-/// as done.
+/// Lets a listener hear of each event once, by its id and its publisher: what comes again is skipped as done.
 ///
 /// What comes again while the first is under way waits for its end: if that went well it is skipped, and if not it is run
 /// itself. So a skipped call always means that the listener has done it. An id is known by each listener on its own, from
@@ -85,7 +84,7 @@ impl Deduplicate {
 impl Middleware for Deduplicate {
     fn handle(self: Arc<Self>, call: Call, next: Next) -> Handling {
         Box::pin(async move {
-            let id = call.metadata().id;
+            let id = call.metadata().known_by();
             let (told, end) = watch::channel(());
             loop {
                 match self.seen.with(&call, |seen| seen.begin(id, self.window, &end)) {
@@ -103,6 +102,9 @@ impl Middleware for Deduplicate {
     }
 }
 
+/// The id and a digest of the publisher, who may have ids of its own.
+type Id = (Uuid, u64);
+
 /// What is known of an id.
 #[derive(Clone)]
 enum Known {
@@ -113,14 +115,14 @@ enum Known {
 /// The ids that one listener has seen.
 #[derive(Default)]
 struct Seen {
-    ids: HashMap<Uuid, Known>,
+    ids: HashMap<Id, Known>,
     /// Those that are done, the oldest first, and when they were.
-    done: VecDeque<(Instant, Uuid)>,
+    done: VecDeque<(Instant, Id)>,
 }
 
 impl Seen {
     /// What is known of this id; if nothing, it is under way from now on, until this end.
-    fn begin(&mut self, id: Uuid, window: Duration, end: &watch::Receiver<()>) -> Option<Known> {
+    fn begin(&mut self, id: Id, window: Duration, end: &watch::Receiver<()>) -> Option<Known> {
         let now = runtime::now();
         while self.done.front().is_some_and(|(done, _)| runtime::after(*done, window) <= now) {
             self.forget_oldest();
@@ -132,7 +134,7 @@ impl Seen {
         known
     }
 
-    fn end(&mut self, id: Uuid, done: bool, capacity: usize) {
+    fn end(&mut self, id: Id, done: bool, capacity: usize) {
         if !done {
             self.ids.remove(&id);
             return;
@@ -155,7 +157,7 @@ impl Seen {
 struct Run {
     of: Arc<Deduplicate>,
     call: Call,
-    id: Uuid,
+    id: Id,
     done: bool,
     /// Dropped after the end is noted, it wakes those who wait.
     _told: watch::Sender<()>,

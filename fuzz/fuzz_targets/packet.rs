@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
         Err(error) => drop(error.to_string()),
         Ok(event) => {
             let roomy = EnvelopeLimits::default().bytes(usize::MAX).depth(127);
-            let codecs: [&dyn Codec; 7] = [
+            let codecs: [&dyn Codec; 8] = [
                 &Wire::camel(),
                 &Wire::snake(),
                 &Wire::pascal(),
@@ -29,6 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
                 &CloudEvents::binary(),
                 &CloudEvents::binary_as(Binding::Kafka),
                 &CloudEvents::binary_as(Binding::Amqp),
+                &CloudEvents::binary_as(Binding::RabbitMq),
             ];
             for codec in codecs {
                 let written = codec.write(&event);

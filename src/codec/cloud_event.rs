@@ -21,7 +21,8 @@ use crate::transport::{Attribute, Packet};
 use crate::{Envelope, EnvelopeError, EnvelopeLimits};
 
 /// Reads one whose body is the whole event.
-pub(super) fn read_structured(body: &[u8], limits: EnvelopeLimits) -> Result<Envelope, CodecError> {
+pub(super) fn read_structured(packet: &Packet, limits: EnvelopeLimits) -> Result<Envelope, CodecError> {
+    let body = &*packet.body;
     // `metadata` is a key as any other here.
     limits.keys(usize::MAX).check(body)?;
     let too_many = Cell::new(false);
@@ -46,7 +47,7 @@ pub(super) fn read_structured(body: &[u8], limits: EnvelopeLimits) -> Result<Env
         }
         Data { json: Some(_), base64: Some(_) } => return Err(CodecError::TwoData),
     };
-    Ok(Envelope::new(fields.metadata()?, payload))
+    Ok(Envelope::new(fields.metadata(super::carrier(packet))?, payload))
 }
 
 /// Reads one whose body is its data.
@@ -57,8 +58,8 @@ pub(super) fn read_binary(
     limits: EnvelopeLimits,
 ) -> Result<Envelope, CodecError> {
     let decode = |text: &str| match binding {
-        Binding::Http => percent::decode(unquoted(text)).into_owned(),
-        Binding::Kafka | Binding::Amqp => text.to_owned(),
+        Binding::Http => percent::decode(&percent::unquoted(text)).into_owned(),
+        Binding::Kafka | Binding::RabbitMq | Binding::Amqp => text.to_owned(),
     };
     let fields = ATTRIBUTES.into_iter().filter_map(|name| {
         let value = match attribute(&packet.attributes, prefix, name)? {
@@ -71,12 +72,7 @@ pub(super) fn read_binary(
     let fields = Fields(fields.collect());
     fields.check_version()?;
     let payload = payload(&*packet.body, content_type(&packet.attributes), limits)?;
-    Ok(Envelope::new(fields.metadata()?, payload))
-}
-
-/// A value without the quotes in which a header may have it.
-fn unquoted(text: &str) -> &str {
-    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
+    Ok(Envelope::new(fields.metadata(super::carrier(packet))?, payload))
 }
 
 /// What bytes of this content type are as JSON.

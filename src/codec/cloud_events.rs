@@ -9,11 +9,14 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
 use super::{Codec, percent, wire};
-use crate::transport::Packet;
+use crate::transport::{BINDING, Packet};
 use crate::{Envelope, Metadata};
 
 /// The content type of an event in the JSON format.
 pub(super) const STRUCTURED: &str = "application/cloudevents+json";
+
+/// What [`BINDING`] says of texts behind `ce-` that are as they are.
+pub(super) const RABBITMQ: &str = "rabbitmq";
 
 /// The attribute of that name says what the body is.
 pub(super) const CONTENT_TYPE: &str = "content-type";
@@ -63,7 +66,8 @@ pub(super) const ATTRIBUTES: [&str; 17] = [
 ///
 /// From `traceparent` on they are extensions. [`read`](super::read) knows all of these, of whatever producer. What it does
 /// not know it ignores; what is missing has the defaults of [`Metadata`]. An `id` that is no UUID becomes one, the same
-/// for the same `source` and `id`. `data` are the payload as they are. Those in `data_base64`, and a body in binary mode,
+/// for the same `source` and `id`. `time` may be a number too, as a header of AMQP has it: seconds since 1970, or
+/// milliseconds if it is too large for those. `data` are the payload as they are. Those in `data_base64`, and a body in binary mode,
 /// are JSON if their content type says so, or if there is none and they are; otherwise the payload is text, as Base64
 /// unless they are UTF-8.
 ///
@@ -88,6 +92,10 @@ pub struct CloudEvents {
 }
 
 /// How attributes are written in binary mode: CloudEvents has a protocol binding for each way. All of them are read.
+///
+/// Two of them have one prefix, and only one of these escapes: whose text it is, nobody can tell by looking. So an attribute
+/// of ours, `convoke-binding`, stands beside what is written for RabbitMQ, and what a stranger has sent over RabbitMQ is read as
+/// its binding has it. Who can choose takes the structured mode over RabbitMQ: there each text has one form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Binding {
@@ -96,7 +104,9 @@ pub enum Binding {
     Http,
     /// As for Kafka: `ce_type`, and the value as it is.
     Kafka,
-    /// As for AMQP: `cloudEvents:type`, and the value as it is. `cloudEvents_type` is read too.
+    /// As for RabbitMQ: `ce-type`, and the value as it is; with one attribute of ours more than the others have.
+    RabbitMq,
+    /// As for AMQP 1.0: `cloudEvents:type`, and the value as it is. `cloudEvents_type` is read too.
     Amqp,
 }
 
@@ -104,7 +114,7 @@ impl Binding {
     /// What stands before the name of an attribute.
     pub(super) fn prefix(self) -> &'static str {
         match self {
-            Self::Http => "ce-",
+            Self::Http | Self::RabbitMq => "ce-",
             Self::Kafka => "ce_",
             Self::Amqp => "cloudEvents:",
         }
@@ -148,7 +158,7 @@ impl Codec for CloudEvents {
                         name => {
                             let value = match binding {
                                 Binding::Http => percent::encode(&value, percent::IN_HEADER).into_owned(),
-                                Binding::Kafka | Binding::Amqp => value,
+                                Binding::Kafka | Binding::RabbitMq | Binding::Amqp => value,
                             };
                             packet.attributes.insert(format!("{}{name}", binding.prefix()), value)
                         }
@@ -156,13 +166,20 @@ impl Codec for CloudEvents {
                     Ok::<(), std::convert::Infallible>(())
                 })
                 .unwrap_or_else(|never| match never {});
+                if binding == Binding::RabbitMq {
+                    packet.attributes.insert(BINDING, RABBITMQ);
+                }
             }
         }
         packet
     }
 
     fn max_attributes(&self) -> usize {
-        if self.binary.is_some() { ATTRIBUTES.len() } else { wire::NAMES + 1 }
+        match self.binary {
+            None => wire::NAMES + 1,
+            Some(Binding::RabbitMq) => ATTRIBUTES.len() + 1,
+            Some(Binding::Http | Binding::Kafka | Binding::Amqp) => ATTRIBUTES.len(),
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! `cloud_event.rs → Fields → Metadata`
 
-use convoke_actors::__private::PublishDate;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use convoke_actors::__private::{Carrier, PublishDate, derived};
 use serde_json::Value;
 
 use super::error::CodecError;
@@ -12,6 +14,24 @@ use crate::{Metadata, Name, Secret, TraceContext, Uuid};
 
 /// The attributes of an event that we know.
 pub(super) struct Fields(pub(super) Vec<(&'static str, Value)>);
+
+/// The seconds from 1970 on that are no seconds any more: they would be in the year 5138, and as milliseconds in 1973.
+const MILLIS_FROM: f64 = 1e11;
+
+/// When something was, as a date or as the number that a timestamp of AMQP is: of seconds after a server for AMQP 0-9-1 has
+/// had it, of milliseconds in AMQP 1.0.
+fn time_of(value: &Value) -> Option<SystemTime> {
+    let number = match value {
+        Value::String(text) => return PublishDate::read(text),
+        Value::Number(number) => number.as_f64()?,
+        _ => return None,
+    };
+    let seconds = if number.abs() < MILLIS_FROM { number } else { number / 1e3 };
+    // To the microsecond, as far as a double has them. What has no date is none.
+    let since = Duration::from_micros((seconds.abs() * 1e6).round() as u64);
+    let time = if seconds < 0.0 { UNIX_EPOCH.checked_sub(since)? } else { UNIX_EPOCH.checked_add(since)? };
+    (PublishDate::read(&PublishDate(time).to_string()) == Some(time)).then_some(time)
+}
 
 impl Fields {
     /// One that is there: the specification lets `null` stand for what is not.
@@ -26,6 +46,15 @@ impl Fields {
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(_) => Err(CodecError::WrongAttribute { name, wants: "text" }),
         }
+    }
+
+    /// What something is called. A header may have it as the number that it is.
+    fn named(&self, name: &'static str) -> Result<Option<String>, CodecError> {
+        let text = match self.get(name) {
+            Some(Value::Number(number)) => Some(number.to_string()),
+            _ => self.optional(name)?,
+        };
+        Ok(text.filter(|text| !text.is_empty()))
     }
 
     /// Text of ours that counts as missing if it is none.
@@ -67,23 +96,25 @@ impl Fields {
         }
     }
 
-    pub(super) fn metadata(&self) -> Result<Metadata, CodecError> {
+    /// What it means, if it came in this packet.
+    pub(super) fn metadata(&self, carrier: Carrier<'_>) -> Result<Metadata, CodecError> {
         let source = self.optional("source")?.unwrap_or_default();
         let mut metadata = Metadata::new(self.event()?);
-        if let Some(id) = self.optional("id")?.filter(|id| !id.is_empty()) {
-            metadata.id = Uuid::try_parse(&id).unwrap_or_else(|_| id_of(&source, &id));
+        let id = self.named("id")?.map(|id| Uuid::try_parse(&id).unwrap_or_else(|_| derived(&source, id.as_bytes())));
+        if let Some(id) = id.or_else(|| carrier.event_id(&source)) {
+            metadata.id = id;
         }
         metadata.publisher = match source.strip_prefix('/') {
             Some(path) => percent::decode(path).into(),
             None => source.as_str().into(),
         };
         metadata.entity = self.text("entityname").unwrap_or_default().to_owned().into();
-        metadata.entity_id = self.optional("subject")?.filter(|id| !id.is_empty()).map(Name::from);
+        metadata.entity_id = self.named("subject")?.map(Name::from);
         metadata.topic = self.text("topic").unwrap_or_default().to_owned().into();
         metadata.version = self.version().unwrap_or(1);
-        if let Some(time) = self.optional("time")? {
+        if let Some(time) = self.get("time") {
             let wants = CodecError::WrongAttribute { name: "time", wants: "a date like 2026-01-02T03:04:05Z" };
-            metadata.time = PublishDate::read(&time).ok_or(wants)?;
+            metadata.time = time_of(time).ok_or(wants)?;
         }
         if let Some(Ok(trace)) = self.text("traceparent").map(str::parse::<TraceContext>) {
             metadata.trace = trace.with_state(self.text("tracestate").unwrap_or_default());
@@ -99,15 +130,4 @@ impl Fields {
         let name = self.optional("type")?.unwrap_or_default();
         Ok(if self.flag("eventunnamed") { Name::default() } else { name.into() })
     }
-}
-
-/// The id of an event whose own is no UUID: the same for the same event, which `source` and `id` name together. It is
-/// made by FNV-1a, for whoever wants two of them to be equal could as well send the same id.
-fn id_of(source: &str, id: &str) -> Uuid {
-    let hash =
-        source.bytes().chain([0xff]).chain(id.bytes()).fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
-            (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
-        });
-    // Version 8: made in a way of one's own.
-    Uuid::from_u128(hash & !(0xf << 76) & !(0x3 << 62) | 0x8 << 76 | 0x2 << 62)
 }

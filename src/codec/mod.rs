@@ -14,6 +14,7 @@ mod cloud_event;
 mod cloud_events;
 mod error;
 mod fields;
+pub(crate) mod fit;
 mod mode;
 mod percent;
 mod wire;
@@ -22,6 +23,8 @@ pub use cloud_events::{Binding, CloudEvents};
 pub use error::CodecError;
 use mode::Mode;
 pub use wire::Wire;
+
+use convoke_actors::__private::Carrier;
 
 use crate::transport::Packet;
 use crate::{Envelope, EnvelopeError, EnvelopeLimits};
@@ -46,6 +49,10 @@ pub trait Codec: Send + Sync + 'static {
 /// 3. A body with an object `metadata` is an [`Envelope`]: in a CloudEvent no attribute is an object.
 /// 4. A body with a `specversion` is a CloudEvent.
 ///
+/// An event whose id is no UUID has one made of its publisher and of what it has: the same whenever it is read, so that it is
+/// known again. One without an id has that of the packet. If that has none either, as in a message to RabbitMQ without a
+/// `message_id`, the event has a new id each time, and is never taken for one that was done.
+///
 /// Attributes that are none of the event's are left alone: they are still in the packet. `bytes` of the limits holds for
 /// the body and all attributes together, `keys` for the attributes too.
 ///
@@ -55,16 +62,21 @@ pub trait Codec: Send + Sync + 'static {
 pub fn read(packet: &Packet, limits: EnvelopeLimits) -> Result<Envelope, CodecError> {
     check_attributes(packet, limits)?;
     match mode::mode(&packet.attributes)? {
-        Some(Mode::Structured) => cloud_event::read_structured(&packet.body, limits),
+        Some(Mode::Structured) => cloud_event::read_structured(packet, limits),
         Some(Mode::Binary { prefix, binding }) => cloud_event::read_binary(packet, prefix, binding, limits),
-        None => match Envelope::from_slice_within(&packet.body, limits) {
-            Err(EnvelopeError::NoMetadata) => match cloud_event::read_structured(&packet.body, limits) {
+        None => match Envelope::from_carrier(&packet.body, limits, carrier(packet)) {
+            Err(EnvelopeError::NoMetadata) => match cloud_event::read_structured(packet, limits) {
                 Err(CodecError::NoEvent) => Err(EnvelopeError::NoMetadata.into()),
                 read => read,
             },
             read => Ok(read?),
         },
     }
+}
+
+/// Whose id is that of an event without one.
+fn carrier(packet: &Packet) -> Carrier<'_> {
+    Carrier { id: &packet.id, body: &packet.body }
 }
 
 fn check_attributes(packet: &Packet, limits: EnvelopeLimits) -> Result<(), CodecError> {

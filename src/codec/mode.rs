@@ -2,9 +2,9 @@
 //!
 //! `Attributes → content type, prefixes → Mode → cloud_event.rs`
 
-use super::cloud_events::{Binding, STRUCTURED};
+use super::cloud_events::{Binding, RABBITMQ, STRUCTURED};
 use super::error::CodecError;
-use crate::transport::{Attribute, Attributes};
+use crate::transport::{Attribute, Attributes, BINDING};
 
 /// The prefixes of attributes that are those of an event.
 const PREFIXES: [(&str, Binding); 4] =
@@ -28,7 +28,11 @@ pub(super) fn mode(attributes: &Attributes) -> Result<Option<Mode>, CodecError> 
         return Err(CodecError::Format);
     }
     let specversion = |(prefix, _): &&(&str, _)| attribute(attributes, prefix, "specversion").is_some();
-    Ok(PREFIXES.iter().find(specversion).map(|&(prefix, binding)| Mode::Binary { prefix, binding }))
+    Ok(PREFIXES.iter().find(specversion).map(|&(prefix, binding)| {
+        let as_it_is = matches!(attribute(attributes, "", BINDING), Some(Attribute::Text(text)) if is(text, RABBITMQ));
+        let binding = if binding == Binding::Http && as_it_is { Binding::RabbitMq } else { binding };
+        Mode::Binary { prefix, binding }
+    }))
 }
 
 /// The attribute that says what the body is: headers are written in many ways.

@@ -29,6 +29,27 @@ pub(super) fn encode<'a>(text: &'a str, escaped: &'static AsciiSet) -> Cow<'a, s
     utf8_percent_encode(text, escaped).into()
 }
 
+/// Takes a text out of the quotes in which a header may have it, where `\` stands before what stands for itself (RFC 7230,
+/// 3.2.6). What is not in quotes from its beginning to its end stays as it is.
+pub(super) fn unquoted(text: &str) -> Cow<'_, str> {
+    let Some(quoted) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else { return text.into() };
+    if !quoted.contains(['"', '\\']) {
+        return quoted.into();
+    }
+    let (mut read, mut rest) = (String::with_capacity(quoted.len()), quoted.chars());
+    while let Some(next) = rest.next() {
+        match next {
+            '\\' => match rest.next() {
+                Some(escaped) => read.push(escaped),
+                None => return text.into(),
+            },
+            '"' => return text.into(),
+            next => read.push(next),
+        }
+    }
+    read.into()
+}
+
 /// Reads each `%XX`; a `%` that begins none stands for itself. What would be no text then stays as it is.
 pub(super) fn decode(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8().unwrap_or(Cow::Borrowed(text))
@@ -75,6 +96,26 @@ mod tests {
             ("%é", "%é"),
         ] {
             assert_eq!(decode(text), read);
+        }
+    }
+
+    #[test]
+    fn a_text_in_quotes_is_what_stands_in_them() {
+        for (text, read) in [
+            (r#""""#, ""),
+            (r#""a b""#, "a b"),
+            (r#""Euro \"x\" \\ y""#, r#"Euro "x" \ y"#),
+            (r#""\a\é%22""#, "aé%22"),
+            // In no quotes, or not from the beginning to the end.
+            ("", ""),
+            (r#"""#, r#"""#),
+            (r#"a\b"#, r#"a\b"#),
+            (r#""a"#, r#""a"#),
+            (r#"a""#, r#"a""#),
+            (r#""a\""#, r#""a\""#),
+            (r#""a" and "b""#, r#""a" and "b""#),
+        ] {
+            assert_eq!(unquoted(text), read, "{text}");
         }
     }
 

@@ -55,6 +55,7 @@ pub use dead_letter::{DEAD_LETTER, DeadLetterRecord, DeadReason, Redriven, redri
 pub use delivery::{Delivery, Receipt, Settlement};
 pub use error::{ErrorKind, TransportError};
 pub use memory::{Memory, MemoryQueue};
+pub(crate) use packet::BINDING;
 pub use packet::{Attribute, Attributes, Packet};
 pub use pulse::Pulse;
 #[cfg(feature = "sqlite")]

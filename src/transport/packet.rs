@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use serde_json::{Number, Value};
 
+/// The attribute that says by which binding of CloudEvents the others are written, where their names leave that open:
+/// `rabbitmq` if the texts behind `ce-` are as they are, and not escaped as for HTTP.
+pub(crate) const BINDING: &str = "convoke-binding";
+
 /// An event as a server takes it and gives it back.
 ///
 /// Every transport carries `body` and `attributes` to the letter. The others say how the packet wants to travel; on the

@@ -120,7 +120,8 @@ impl<S: Source> Engine<S> {
             gate: Rc::new(Gate::new(options.total())),
             load: Rc::new(Load::new(options.max_bytes_here)),
             kept: Kept::default(),
-            graves: Semaphore::new(options.concurrency.min(options.total() / 2).min(Semaphore::MAX_PERMITS)),
+            // As many as are fetched at a time find room beside them.
+            graves: Semaphore::new((options.concurrency - 1).min(options.total() / 2).min(Semaphore::MAX_PERMITS)),
             hurried: Flag::default(),
             end_by: Cell::new(None),
             options,
@@ -184,6 +185,8 @@ async fn work(
             () = &mut fetching, if !fetched => fetched = true,
             () = &mut ending, if end.is_none() => {
                 end = Some(());
+                // A second signal leaves less time than there was.
+                shared.end_by.set(Some(shared.last_words()));
                 shared.hurried.raise();
                 // What had come and nobody has looked at is given back too.
                 while let Ok(arrival) = arrived.try_recv() {

@@ -10,14 +10,14 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
 use super::OnUnknown;
-use super::burying::{bury, keep};
 use super::engine::Shared;
 use super::fetch::Room;
 use super::gate::Alone;
 use super::held::{Held, Through};
-use super::kept::{Death, Final};
+use super::kept::{Final, What};
 use super::lanes::{Before, Turn};
 use super::reading::Look;
+use super::storing::{keep, store};
 use super::{load, suspects};
 use crate::transport::{DeadReason, Delivery, ErrorKind, TransportError};
 use crate::{Envelope, ListenerError, Metadata, Report};
@@ -46,7 +46,7 @@ impl Verdict {
     fn name(&self) -> &'static str {
         match self {
             Self::Done => "done",
-            Self::Duplicate | Self::Kept(Final::Done) => "duplicate",
+            Self::Duplicate | Self::Kept(Final { what: What::Done, .. }) => "duplicate",
             Self::Ignored => "ignored",
             Self::Retry(_) => "retried",
             Self::Dead(..) | Self::Kept(_) => "dead",
@@ -76,14 +76,14 @@ pub(crate) async fn handle(shared: Rc<Shared>, arrived: Arrived) {
     let mut about = About::new(&delivery);
     let mut held = Held::new(delivery);
     let verdict = judge(&shared, &mut held, look, (&mut turn, &mut copy), alone.as_ref(), &mut about).await;
-    // How it ended is known, and the others need not wait until the server knows it too.
-    drop(alone);
     let verdict = match verdict {
         Verdict::Retry(errors) if held.delivery.attempt() >= shared.options.retry.max_attempts() => {
             Verdict::Dead(DeadReason::Exhausted, errors)
         }
         verdict => verdict,
     };
+    // A letter that nobody takes may take long: how it ended is known, and the others need not wait for that.
+    let _alone = alone.filter(|_| !matches!(verdict, Verdict::Dead(..) | Verdict::Kept(_)));
     let end = match verdict {
         Verdict::Done | Verdict::Duplicate | Verdict::Ignored | Verdict::Dead(..) | Verdict::Kept(_) => Before::Settled,
         Verdict::Retry(_) | Verdict::Release | Verdict::Lost => Before::HeldBack,
@@ -172,6 +172,9 @@ async fn judge(
     alone: Option<&Alone>,
     about: &mut About,
 ) -> Verdict {
+    let doom = suspects::doom(shared, &held.delivery);
+    // What is dead takes nobody along, and is not given back for one that might: it would be heard again.
+    let is_alone = alone.is_some() || doom.is_some();
     let behind = async {
         if turn.wait().await == Before::HeldBack {
             return None;
@@ -180,7 +183,7 @@ async fn judge(
         copy.first().await;
         Some(())
     };
-    if let Err(verdict) = held.may(shared, alone, behind).await {
+    if let Err(verdict) = held.may(shared, is_alone, behind).await {
         return verdict;
     }
     // Whatever was found before stands, and takes no slot.
@@ -188,12 +191,12 @@ async fn judge(
         return Verdict::Kept(kept);
     }
     let bytes = load::parsed(held.delivery.packet());
-    let _place = match held.may(shared, alone, place(shared, alone, bytes)).await {
+    let _place = match held.may(shared, is_alone, place(shared, alone, bytes)).await {
         Ok(place) => place,
         Err(verdict) => return verdict,
     };
     let doom = match alone {
-        None => suspects::doom(shared, &held.delivery),
+        None => doom,
         Some(_) => match suspects::mark(shared, &mut held.delivery).await {
             Ok(doom) => doom,
             Err(verdict) => return verdict,
@@ -211,14 +214,14 @@ async fn judge(
         Through::Lost => {
             // What has begun is not begun twice here, and how it ends is not forgotten.
             let verdict = hearing.await;
-            let (id, attempt) = (shared.kept.fingerprint(held.delivery.packet()), held.delivery.attempt());
-            match verdict {
-                Verdict::Done => keep(shared, id, attempt, Final::Done),
-                Verdict::Dead(reason, errors) => {
-                    let death = death(shared, &held.delivery, reason, errors);
-                    keep(shared, id, attempt, Final::Dead(Box::new(death)));
-                }
-                _ => {}
+            let what = match verdict {
+                Verdict::Done => Some(What::Done),
+                Verdict::Dead(reason, errors) => Some(dead(shared, &held.delivery, reason, errors)),
+                _ => None,
+            };
+            if let Some(what) = what {
+                let (id, attempt) = (shared.kept.fingerprint(held.delivery.packet()), held.delivery.attempt());
+                keep(shared, id, attempt, Final::new(what));
             }
             Verdict::Lost
         }
@@ -227,7 +230,7 @@ async fn judge(
 
 /// Has the listeners hear it, unless it was done before or has come too often.
 async fn hear(shared: &Shared, envelope: Envelope, doom: Option<String>) -> Verdict {
-    let done = shared.options.inbox.as_ref().map(|inbox| (inbox, envelope.metadata.id.to_string()));
+    let done = shared.options.inbox.as_ref().map(|inbox| (inbox, envelope.metadata.identity()));
     if let Some((inbox, id)) = &done {
         match guarded("inbox", async { inbox.seen(id).await }).await {
             Ok(false) => {}
@@ -308,15 +311,7 @@ fn verdict_of(shared: &Shared, report: &Report) -> Verdict {
 async fn settle(shared: &Shared, held: Held, verdict: Verdict, about: &About) -> Result<(), TransportError> {
     let delivery = &held.delivery;
     match verdict {
-        Verdict::Done => {
-            let (id, attempt) = (shared.kept.fingerprint(delivery.packet()), delivery.attempt());
-            let settled = held.delivery.ack().await;
-            if settled.is_err() {
-                shared.stats.kept();
-                keep(shared, id, attempt, Final::Done);
-            }
-            settled
-        }
+        Verdict::Done => store(shared, held, Final::new(What::Done), about).await,
         Verdict::Duplicate | Verdict::Ignored => held.delivery.ack().await,
         Verdict::Retry(errors) => {
             let wait = shared.options.retry.wait(delivery.attempt(), crate::__private::random());
@@ -325,30 +320,19 @@ async fn settle(shared: &Shared, held: Held, verdict: Verdict, about: &About) ->
         }
         Verdict::Dead(reason, errors) => {
             log::warn!(target: "convoke::worker", "{about}: {reason}: {}; it is a dead letter", errors.join("; "));
-            let (id, death) = (shared.kept.fingerprint(delivery.packet()), death(shared, delivery, reason, errors));
-            bury(shared, held, death, id, about).await
+            let what = dead(shared, delivery, reason, errors);
+            store(shared, held, Final::new(what), about).await
         }
-        Verdict::Kept(Final::Dead(death)) => {
-            let id = shared.kept.fingerprint(delivery.packet());
-            bury(shared, held, *death, id, about).await
-        }
-        Verdict::Kept(verdict @ (Final::Done | Final::Buried)) => {
-            let (id, attempt) = (shared.kept.fingerprint(delivery.packet()), delivery.attempt());
-            let settled = held.delivery.ack().await;
-            if settled.is_err() {
-                keep(shared, id, attempt, verdict);
-            }
-            settled
-        }
+        Verdict::Kept(verdict) => store(shared, held, verdict, about).await,
         Verdict::Release | Verdict::Lost => held.delivery.release().await,
     }
 }
 
 /// It has had no more attempts than it may, however often it was lent.
-fn death(shared: &Shared, delivery: &Delivery, reason: DeadReason, errors: Vec<String>) -> Death {
+fn dead(shared: &Shared, delivery: &Delivery, reason: DeadReason, errors: Vec<String>) -> What {
     let mut record = delivery.record(reason, errors);
     record.attempts = record.attempts.min(shared.options.retry.max_attempts());
-    Death::new(record)
+    What::Dead(Box::new(record))
 }
 
 /// What is not ours may panic, as a listener may: that costs an attempt, and not the worker.

@@ -8,7 +8,6 @@ use tokio::select;
 use tokio::time::{Instant, sleep};
 
 use super::engine::Shared;
-use super::gate::Alone;
 use super::handling::Verdict;
 use crate::transport::{Delivery, ErrorKind};
 
@@ -40,18 +39,18 @@ impl Held {
     pub(crate) async fn may<T>(
         &mut self,
         shared: &Shared,
-        alone: Option<&Alone>,
+        is_alone: bool,
         wait: impl Future<Output = Option<T>>,
     ) -> Result<T, Verdict> {
         let gate = &shared.gate;
         let wait = pin!(async {
             let may = select! {
                 biased;
-                () = gate.closed(alone.is_some()) => None,
+                () = gate.closed(is_alone) => None,
                 may = wait => may,
             };
             if may.is_none() {
-                gate.lends_no_more(alone.is_some()).await;
+                gate.lends_no_more(is_alone).await;
             }
             may
         });

@@ -18,7 +18,7 @@ pub(crate) const MOST_KEPT: usize = 1_000;
 /// How long a verdict is kept after it was of use last: longer than a server lends, or holds back, what it has.
 const KEPT_FOR: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// The first wait before a letter that nobody took is tried again, and the longest.
+/// The first wait before it is tried again to store one, and the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
@@ -27,38 +27,36 @@ const TELLING: usize = 512;
 
 /// A verdict that stands, whatever becomes of its delivery.
 #[derive(Debug)]
-pub(crate) enum Final {
-    /// Every listener is done, and the server could not be told.
-    Done,
-    /// It is to be a dead letter.
-    Dead(Box<Death>),
-    /// It is a dead letter, and the server could not be told.
-    Buried,
-}
-
-/// A dead letter that is to be.
-#[derive(Debug)]
-pub(crate) struct Death {
-    /// Made once, so that whoever gets the letter twice sees that it is one.
-    pub(crate) record: DeadLetterRecord,
-    /// How often it was not taken, and when it is tried again.
-    pub(crate) failures: u32,
+pub(crate) struct Final {
+    pub(crate) what: What,
+    /// How often it could not be stored, and when that is tried again.
+    failures: u32,
     pub(crate) due: Option<Instant>,
 }
 
-impl Death {
-    pub(crate) fn new(record: DeadLetterRecord) -> Self {
-        Self { record, failures: 0, due: None }
+#[derive(Debug)]
+pub(crate) enum What {
+    /// Every listener is done, and the server is to be told.
+    Done,
+    /// It is to be a dead letter. Its record is made once, so that whoever gets the letter twice sees that it is one.
+    Dead(Box<DeadLetterRecord>),
+    /// It is a dead letter, and the server is to be told.
+    Buried,
+}
+
+impl Final {
+    pub(crate) fn new(what: What) -> Self {
+        Self { what, failures: 0, due: None }
     }
 
-    /// It was not taken: returns how long it waits before it is tried again.
-    pub(crate) fn failed(&mut self) -> Duration {
+    /// It could not be stored: returns whether that is the first time. It is tried again after a wait.
+    pub(crate) fn failed(&mut self) -> bool {
         self.failures = self.failures.saturating_add(1);
         let retry = Retry::exponential(FIRST_WAIT).longest(LONGEST_WAIT);
         // Never less than half of it, so that a server that refuses at once is not asked in a loop.
         let wait = (retry.wait(self.failures, crate::__private::random()) + retry.limit(self.failures)) / 2;
         self.due = Instant::now().checked_add(wait);
-        wait
+        self.failures == 1
     }
 }
 
@@ -133,10 +131,13 @@ mod tests {
         let kept = Kept::default();
         let packet = |number: usize| Packet::new(number.to_string(), "body");
         for number in 0..MOST_KEPT {
-            assert!(!kept.keep(kept.fingerprint(&packet(number)), 1, Final::Done));
+            assert!(!kept.keep(kept.fingerprint(&packet(number)), 1, Final::new(What::Done)));
         }
-        assert!(!kept.keep(kept.fingerprint(&packet(0)), 1, Final::Done), "one that is there takes no other's place");
-        assert!(kept.keep(kept.fingerprint(&packet(MOST_KEPT)), 1, Final::Done));
+        assert!(
+            !kept.keep(kept.fingerprint(&packet(0)), 1, Final::new(What::Done)),
+            "one that is there takes no other's place"
+        );
+        assert!(kept.keep(kept.fingerprint(&packet(MOST_KEPT)), 1, Final::new(What::Done)));
         assert!(kept.take(&packet(1), 1).is_none(), "the oldest is gone");
         assert!(kept.take(&packet(0), 1).is_some() && kept.take(&packet(2), 1).is_some());
         assert!(kept.take(&packet(2), 1).is_none(), "once");
@@ -153,7 +154,7 @@ mod tests {
             (Packet::new("1", "bold"), 3, false),
             (Packet::new("2", "body"), 3, false),
         ] {
-            kept.keep(kept.fingerprint(&packet), 3, Final::Buried);
+            kept.keep(kept.fingerprint(&packet), 3, Final::new(What::Buried));
             assert_eq!(kept.take(&other, attempt).is_some(), has, "{other:?}, {attempt}");
         }
     }

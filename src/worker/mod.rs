@@ -3,7 +3,6 @@
 //! `Source → fetch.rs → Delivery → engine.rs → handling.rs: decode, bus.emit_envelope → ack | retry | dead letter`
 
 mod actor;
-mod burying;
 mod engine;
 mod error;
 mod fetch;
@@ -19,6 +18,7 @@ mod meter;
 mod pace;
 mod reading;
 mod report;
+mod storing;
 mod suspects;
 
 use std::fmt;
@@ -290,13 +290,18 @@ impl<S: Source> Worker<S> {
     ///
     /// `NoArbiter`; `NoDeadLetters` if they have no queue; `Transport` if the server cannot do what was asked of it, or
     /// cannot be reached.
-    pub async fn start(mut self) -> Result<WorkerHandle, WorkerError> {
+    pub async fn start(self) -> Result<WorkerHandle, WorkerError> {
+        Ok(actor::start(self.into_engine().await?))
+    }
+
+    /// Connects, and is ready to run.
+    pub(crate) async fn into_engine(mut self) -> Result<Engine<S>, WorkerError> {
         self.check()?;
         self.options.prefetch.get_or_insert(self.options.concurrency);
         self.source.attempts(self.options.retry.max_attempts());
         self.source.open(self.options.total()).await?;
         log::debug!(target: "convoke::worker", "{}: a worker starts", self.source.name());
-        Ok(actor::start(Engine::new(self.source, self.bus, self.options)))
+        Ok(Engine::new(self.source, self.bus, self.options))
     }
 
     /// Works until this signal. Then it takes nothing new, gives back what waits here, so that others get it at once, and

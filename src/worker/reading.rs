@@ -61,7 +61,7 @@ impl Look {
             shared.keys.check(&shared.name, &key, packet, envelope);
             Some(key)
         });
-        let id = options.inbox.as_ref().and(read.as_ref().ok()).map(|envelope| envelope.metadata.id.to_string());
+        let id = options.inbox.as_ref().and(read.as_ref().ok()).map(|envelope| envelope.metadata.identity());
         let keeps = read.is_err() || load::parsed(packet) <= SMALL;
         Self { key, id, read: keeps.then_some(read) }
     }

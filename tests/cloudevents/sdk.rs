@@ -21,6 +21,10 @@ const ID: &str = "019b7c4a-5a88-7cc1-8000-00000000002a";
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const STRUCTURED: &str = "application/cloudevents+json";
 
+/// The bindings that escape nothing.
+const AS_IT_IS: [(Binding, &str); 3] =
+    [(Binding::Kafka, "ce_"), (Binding::Amqp, "cloudEvents:"), (Binding::RabbitMq, "ce-")];
+
 /// The reference's names and ours, as a transport of headers.
 struct Headers {
     prefix: &'static str,
@@ -137,7 +141,7 @@ fn the_reference_reads_what_we_write_structured() {
 
 #[test]
 fn the_reference_reads_what_we_write_in_binary_mode() {
-    for (binding, prefix) in [(Binding::Kafka, "ce_"), (Binding::Amqp, "cloudEvents:")] {
+    for (binding, prefix) in AS_IT_IS {
         let packet = CloudEvents::binary_as(binding).write(&whole());
         let event = BinaryDeserializer::into_event(Headers::new(prefix, packet)).unwrap();
         assert_eq!((event.id(), event.source().as_str(), event.ty()), (ID, "/User%20Service", "UserRegistered"));
@@ -229,7 +233,7 @@ proptest! {
         for packet in written_by_the_reference(&read_by_it) {
             prop_assert_eq!(&read(&packet).unwrap(), &event);
         }
-        for (binding, prefix) in [(Binding::Kafka, "ce_"), (Binding::Amqp, "cloudEvents:")] {
+        for (binding, prefix) in AS_IT_IS {
             let binary = CloudEvents::binary_as(binding).write(&event);
             let read_by_it = BinaryDeserializer::into_event(Headers::new(prefix, binary)).unwrap();
             for packet in written_by_the_reference(&read_by_it) {

@@ -49,6 +49,12 @@ const GUARD: &str = r#"read -r _; for file in pid epmd; do kill -9 "$(cat "$1/$f
 /// before that comes back with a queue that does not work: kept tables are written out first.
 const WRITE_OUT: &str = "[dets:sync(Table) || Table <- dets:all()].";
 
+/// Without the last three Erlang waits busily, and takes a core from the tests.
+const ARGUMENTS: &str = "-setcookie test +sbwt none +sbwtdcpu none +sbwtdio none";
+
+/// What it leaves behind when it cannot start.
+const DUMP: &str = "erl_crash.dump";
+
 const CONFIGURATION: &str = "loopback_users = none
 log.console = false
 vm_memory_high_watermark.absolute = 512MB
@@ -66,6 +72,7 @@ struct Own {
     /// What it has, and where that is for the server.
     folder: PathBuf,
     inside: PathBuf,
+    more: String,
     port: u16,
     distribution: u16,
     names: u16,
@@ -88,7 +95,7 @@ impl RabbitMqServer {
         Self::configured("").await
     }
 
-    /// Starts one with more in its configuration.
+    /// Starts one with more arguments for Erlang, as in `-rabbit consumer_timeout 2000`.
     pub(crate) async fn configured(more: &str) -> Result<Self, String> {
         Self::of(Release::find(None).ok_or(MISSING)?, more).await
     }
@@ -112,7 +119,7 @@ impl RabbitMqServer {
             None => (std::env::temp_dir().join(&name), std::env::temp_dir().join(&name)),
         };
         let written = fs::create_dir_all(&folder)
-            .and_then(|()| fs::write(folder.join("rabbitmq.conf"), format!("{CONFIGURATION}{more}\n")))
+            .and_then(|()| fs::write(folder.join("rabbitmq.conf"), CONFIGURATION))
             .and_then(|()| fs::write(folder.join("enabled_plugins"), "[].\n"));
         written.map_err(|error| format!("{} cannot be written: {error}", folder.display()))?;
         // Erlang would start one that outlives it.
@@ -139,6 +146,7 @@ impl RabbitMqServer {
             release,
             folder,
             inside,
+            more: more.to_owned(),
             port,
             distribution,
             names,
@@ -228,8 +236,9 @@ impl Own {
             // Below another root it has numbers of its own, which here are somebody else's.
             .env("RABBITMQ_PID_FILE", folder(if self.release.tree.is_some() { "pid-inside" } else { "pid" }))
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
-            // Without the last three Erlang waits busily, and takes a core from the tests.
-            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-setcookie test +sbwt none +sbwtdcpu none +sbwtdio none")
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", format!("{ARGUMENTS} {}", self.more))
+            // It would be where the tests are run.
+            .env("ERL_CRASH_DUMP", folder(DUMP))
             .env("RABBITMQ_CTL_ERL_ARGS", "-setcookie test");
         command
     }
@@ -243,6 +252,13 @@ impl Own {
     }
 
     async fn start(&self) -> Result<(), String> {
+        // What ends with the one before it does so a moment later.
+        for _ in 0..500 {
+            if TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
+                break;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
         // That of the last life says nothing.
         let _ = fs::remove_file(self.folder.join("pid"));
         let child = self
@@ -261,7 +277,9 @@ impl Own {
         let deadline = Instant::now() + READY;
         while Instant::now() < deadline {
             if let Some(status) = self.ended() {
-                return Err(format!("rabbitmq-server has ended: {status}"));
+                let dump = fs::read(self.folder.join(DUMP)).unwrap_or_default();
+                let said = String::from_utf8_lossy(&dump).lines().take(3).collect::<Vec<_>>().join(" ");
+                return Err(format!("rabbitmq-server has ended: {status} {said}"));
             }
             if self.answers().await {
                 return Ok(());
@@ -297,11 +315,6 @@ impl Own {
                 let _ = child.kill();
             }
             let _ = child.wait();
-        }
-        // What ends with it does so a moment later.
-        let until = std::time::Instant::now() + Duration::from_secs(10);
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() && std::time::Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }

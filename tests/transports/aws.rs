@@ -37,6 +37,9 @@ const WAIT: Duration = Duration::from_secs(1);
 /// How long a stand-in may take on a busy machine: a repetition would be an acknowledgement too many for it.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long a publisher tries a server that is killed: the suite waits for it to give up, many times.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 const MAX_BYTES: usize = 256 * 1024;
 
 /// Which of the transports of AWS.
@@ -97,13 +100,14 @@ impl Fixture for AwsFixture {
             let dead = queue(format!("{name}-dead")).await?;
             let dead: Box<dyn Fn() -> Box<dyn Source> + Send + Sync> = Box::new(move || Box::new(dead.clone()));
             if self.kind != Kind::Sns {
-                let queue = queue(name.clone()).dead_letter_queue(format!("{name}-dead")).await?;
-                let publisher = Arc::new(queue.clone());
+                let builder = queue(name.clone()).dead_letter_queue(format!("{name}-dead"));
+                let publisher = Arc::new(builder.clone().deadline(PATIENCE).await?);
+                let queue = builder.await?;
                 let subscribe = move |_: &str| -> Box<dyn Source> { Box::new(queue.clone()) };
                 return Ok(Channel { publisher, subscribe: Box::new(subscribe), dead: Some(dead) });
             }
             let topic = Sns::topic(name).config(&config).assume_durable(false);
-            let topic = topic.deadline(DEADLINE).create_if_missing().await?;
+            let topic = topic.deadline(PATIENCE).create_if_missing().await?;
             // Each group has a queue, which is there before anything is published.
             let groups = if wants.fan_out { &["", GROUPS[0], GROUPS[1]][..] } else { &[""][..] };
             let mut queues = std::collections::BTreeMap::new();

@@ -9,10 +9,14 @@ use convoke::transport::conformance::{Fixture, Scale, Suite, Table};
 
 /// SNS and SQS, over what stands in for them.
 mod aws;
+/// CloudEvents in binary mode over RabbitMQ.
+mod bindings;
 /// Workers in processes of their own, killed with `kill -9`.
 mod killed;
 /// The queue in this process.
 mod memory;
+/// Workers in processes of their own that die of one event.
+mod poisoned;
 /// RabbitMQ.
 mod rabbitmq;
 /// Redis.

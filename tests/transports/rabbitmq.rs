@@ -96,22 +96,22 @@ impl Fixture for RabbitMqFixture {
 }
 
 /// One server for all tests that leave it alive; a guard ends it with this process.
-async fn server() -> &'static RabbitMqServer {
+pub(super) async fn server() -> &'static RabbitMqServer {
     static SERVER: OnceCell<RabbitMqServer> = OnceCell::const_new();
     SERVER.get_or_init(|| async { RabbitMqServer::start().await.unwrap() }).await
 }
 
 /// A name that nobody else uses.
-fn fresh(name: &str) -> String {
+pub(super) fn fresh(name: &str) -> String {
     format!("{name}-{}", convoke::Uuid::now_v7().simple())
 }
 
-fn queue(server: &RabbitMqServer, name: &str) -> RabbitMqBuilder {
+pub(super) fn queue(server: &RabbitMqServer, name: &str) -> RabbitMqBuilder {
     RabbitMq::queue(name).at(server.url()).deadline(LONG).create_if_missing()
 }
 
 /// The client itself, as a stranger would use it.
-async fn stranger(server: &RabbitMqServer) -> lapin::Channel {
+pub(super) async fn stranger(server: &RabbitMqServer) -> lapin::Channel {
     let connection = Connection::connect(server.url(), ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
@@ -122,14 +122,14 @@ fn packets(count: usize) -> Vec<Packet> {
     (0..count).map(|n| Packet::new(format!("id-{n}"), format!("body {n}"))).collect()
 }
 
-async fn publish(publisher: &dyn Publisher, packets: &[Packet]) {
+pub(super) async fn publish(publisher: &dyn Publisher, packets: &[Packet]) {
     for taken in publisher.publish(packets).await {
         taken.unwrap();
     }
 }
 
 /// Waits until there is a delivery, over errors too.
-async fn next(source: &mut dyn Source) -> Delivery {
+pub(super) async fn next(source: &mut dyn Source) -> Delivery {
     let found = timeout(LONG, async {
         loop {
             match source.receive(1).await {
@@ -848,9 +848,14 @@ fn conforms() {
     super::conform("rabbitmq", RabbitMqFixture::start);
 }
 
+/// Whether there is to be a newer server. That it cannot be had is a failure then, as it is for those that are always there.
+fn is_newer_asked_for() -> bool {
+    std::env::var_os(TREE).is_some()
+}
+
 #[test]
 fn conforms_on_4_3() {
-    if std::env::var_os("CONVOKE_FULL").is_none() && std::env::var_os(TREE).is_none() {
+    if !is_newer_asked_for() {
         return super::not_asked_for("rabbitmq-4.3", "only with `tests/run --full`");
     }
     super::conform("rabbitmq-4.3", RabbitMqFixture::newer);

@@ -52,15 +52,20 @@ where
     E: ProvideErrorMetadata,
 {
     match error {
-        SdkError::ServiceError(answer) => {
-            answer.err().code().is_some_and(|code| kind_of(code) == ErrorKind::Unreachable)
-        }
+        SdkError::ServiceError(answer) => answer.err().code().is_some_and(is_busy),
         // There is no other way to ask whether it was the connecting that failed.
         SdkError::DispatchFailure(failed) => {
             failed.as_connector_error().is_some_and(|error| is_about(error, "Error(Connect"))
         }
         _ => false,
     }
+}
+
+/// Whether a server that says so has looked at nothing: what it calls an internal error may have gone well.
+fn is_busy(code: &str) -> bool {
+    let code = code.rsplit('.').next().unwrap_or(code);
+    let busy = ["RequestLimitExceeded", "ServiceUnavailable", "SlowDown", "TooManyRequestsException"];
+    code.to_ascii_lowercase().contains("throttl") || busy.contains(&code)
 }
 
 /// Whether any cause names this. The texts are looked at, never shown.
@@ -153,5 +158,16 @@ mod tests {
         }
         assert_eq!(kind_of("com.amazonaws.sqs#x.ReceiptHandleIsInvalid"), ErrorKind::Lost);
         assert_eq!(kind_of("ThrottlingException"), ErrorKind::Unreachable);
+    }
+
+    #[test]
+    fn who_is_busy_has_taken_nothing_and_an_internal_error_may_have_gone_well() {
+        for code in ["RequestThrottled", "KmsThrottled", "KMSThrottlingException", "com.amazonaws.x.ServiceUnavailable"]
+        {
+            assert!(is_busy(code) && kind_of(code) == ErrorKind::Unreachable, "{code}");
+        }
+        for code in ["InternalFailure", "InternalError", "RequestTimeout", "AccessDenied", "QueueDoesNotExist"] {
+            assert!(!is_busy(code), "{code}");
+        }
     }
 }

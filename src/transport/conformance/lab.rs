@@ -177,7 +177,7 @@ pub(super) async fn publish(
 
 /// An open source, of whose calls each has to end in time.
 pub(super) struct Subscriber {
-    source: Box<dyn Source>,
+    pub(super) source: Box<dyn Source>,
 }
 
 impl Subscriber {

@@ -13,7 +13,9 @@ use super::case::{Case, Fault, Verdict};
 use super::fixture::Fixture;
 use super::lab::Lab;
 use super::table::{Outcome, Row, Table};
-use super::{crowds, dead_letters, deleted, delivery, groups, leases, limits, order, retry, servers};
+use super::{
+    crowds, dead_letters, deleted, delivery, groups, leases, limits, order, pauses, retry, servers, verdicts, workers,
+};
 
 /// How much the cases send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,7 +125,7 @@ impl Suite {
 }
 
 fn all() -> impl Iterator<Item = &'static Case> {
-    let subjects: [&'static [Case]; 10] = [
+    let subjects: [&'static [Case]; 13] = [
         delivery::CASES,
         crowds::CASES,
         retry::CASES,
@@ -133,6 +135,9 @@ fn all() -> impl Iterator<Item = &'static Case> {
         groups::CASES,
         order::CASES,
         limits::CASES,
+        pauses::CASES,
+        workers::CASES,
+        verdicts::CASES,
         servers::CASES,
     ];
     subjects.into_iter().flatten()

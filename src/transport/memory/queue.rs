@@ -158,7 +158,7 @@ impl MemoryQueue {
 
     fn delivery(&self, lent: Lent, lease: Option<Duration>) -> Delivery {
         let Lent { number, ticket, attempt, is_marked, packet } = lent;
-        let loan = Loan { name: self.name.clone(), group: self.group, number, ticket };
+        let loan = Loan { name: self.name.clone(), group: self.group, number, ticket, was_marked: is_marked };
         let receipt = MemoryReceipt { store: self.store.clone(), loan };
         let delivery = Delivery::new(self.name.clone(), Packet::clone(&packet), attempt, receipt).with_mark(is_marked);
         match lease {

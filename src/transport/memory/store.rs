@@ -206,6 +206,7 @@ pub(super) struct Loan {
     pub(super) group: usize,
     pub(super) number: u64,
     pub(super) ticket: u64,
+    pub(super) was_marked: bool,
 }
 
 impl State {
@@ -353,8 +354,8 @@ impl State {
             }
         };
         let group = &mut self.groups[at.group];
-        // Somebody has said how it ended.
-        group.line.set_marked(at.number, false);
+        // Somebody has said how it ended; who has not heard it says nothing of the one before.
+        group.line.set_marked(at.number, back == Back::Untouched && at.was_marked);
         wake.0.push((group.bell.clone(), group.line.settle(at.number, back, now)));
         result
     }

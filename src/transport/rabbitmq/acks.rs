@@ -87,11 +87,6 @@ impl Acks {
             None => Err(self.lost().await),
         }
     }
-
-    /// As [`settle`](Self::settle), without waiting.
-    pub(super) fn settle_soon(&self, tag: u64, verdict: Verdict) {
-        drop(self.batches.push((tag, verdict)));
-    }
 }
 
 impl Tenure {

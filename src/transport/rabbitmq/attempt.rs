@@ -10,7 +10,7 @@ use super::headers::{ATTEMPT, count};
 /// How often a quorum queue had a message come back, of which nobody had said how it ended; before RabbitMQ 4.3 also where
 /// somebody had given it back.
 pub(super) const COUNT: &str = "x-delivery-count";
-/// How often it has lent one, from RabbitMQ 4.3 on.
+/// How often it has lent one before, from RabbitMQ 4.3 on, however that ended.
 pub(super) const ACQUIRED: &str = "x-acquired-count";
 
 /// Which attempt a delivery is.
@@ -31,14 +31,10 @@ pub(super) fn read(properties: &BasicProperties, redelivered: bool, kind: QueueK
         return Attempt { number: said, is_uncounted: false };
     }
     let is_counted = kind == QueueKind::Quorum && (header(COUNT).is_some() || header(ACQUIRED).is_some());
-    let came_back = if is_counted { header(COUNT).map_or(0, count) } else { 1 };
+    // From 4.3 on it counts apart what was taken back from a listener that took too long: that was heard too.
+    let came_back = [COUNT, ACQUIRED].into_iter().filter_map(header).map(count).max();
+    let came_back = if is_counted { came_back.unwrap_or_default() } else { 1 };
     Attempt { number: said.saturating_add(came_back), is_uncounted: !is_counted }
-}
-
-/// Whether the server tells apart how often it has lent a message and how often that came to nothing, so that what is given
-/// back does not count.
-pub(super) fn counts_apart(properties: &BasicProperties) -> bool {
-    properties.headers().as_ref().is_some_and(|headers| headers.contains_key(ACQUIRED))
 }
 
 #[cfg(test)]
@@ -63,8 +59,12 @@ mod tests {
         assert_eq!(read_of(&[], false, Quorum), (1, false));
         assert_eq!(read_of(&[(ATTEMPT, number(3))], false, Classic), (3, false));
         assert_eq!(read_of(&[(ATTEMPT, number(3)), (COUNT, number(2))], true, Quorum), (5, false));
-        // Given back, where the server tells that apart.
-        assert_eq!(read_of(&[(ATTEMPT, number(3)), (ACQUIRED, number(7))], true, Quorum), (3, false));
+        // From 4.3 on: taken back from who took too long, and once more as somebody died.
+        assert_eq!(read_of(&[(ACQUIRED, number(1))], true, Quorum), (2, false));
+        assert_eq!(
+            read_of(&[(ATTEMPT, number(3)), (ACQUIRED, number(2)), (COUNT, number(1))], true, Quorum),
+            (5, false)
+        );
         // One bit is all that a classic queue has, and a stranger may have written anything.
         assert_eq!(read_of(&[], true, Classic), (2, true));
         assert_eq!(read_of(&[(ATTEMPT, number(3)), (COUNT, number(90))], true, Classic), (4, true));

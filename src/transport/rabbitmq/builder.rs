@@ -177,7 +177,6 @@ impl RabbitMqBuilder {
             max_bytes: self.max_bytes,
             deadline,
             patience: self.deadline.unwrap_or(PATIENCE),
-            counts_apart: Default::default(),
             idle: self.idle,
             line,
             press,

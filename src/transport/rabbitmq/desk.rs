@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use super::line::{Line, TARGET};
 use super::patience::{Patience, may_pass};
 use super::press::{Letter, Press, Taken};
 use super::recipe::Recipe;
-use super::{attempt, buckets, headers};
+use super::{buckets, headers};
 use crate::transport::{DeadLetterRecord, ErrorKind, Packet, TransportError};
 
 /// How long it waits for a delay queue before it tries it again, in milliseconds, and how often.
@@ -34,8 +33,6 @@ pub(super) struct Desk {
     pub(super) deadline: Duration,
     /// For how long a server is tried that cannot be reached.
     pub(super) patience: Duration,
-    /// Whether the server counts apart what was given back and what came back unsettled: known once it has said so.
-    pub(super) counts_apart: AtomicBool,
     /// For how long a delay queue of a classic queue stays beyond its delay when nothing is put into it.
     pub(super) idle: Duration,
     pub(super) line: Arc<Line>,
@@ -47,13 +44,6 @@ impl Desk {
     /// Makes a letter to the queue.
     pub(super) fn letter(&self, properties: BasicProperties, body: Vec<u8>) -> Letter {
         Letter { exchange: ShortString::default(), key: self.recipe.queue.clone(), properties, body }
-    }
-
-    /// Takes down what a delivery tells of the server.
-    pub(super) fn note(&self, properties: &BasicProperties) {
-        if attempt::counts_apart(properties) {
-            self.counts_apart.store(true, Ordering::Relaxed);
-        }
     }
 
     /// Publishes letters to the queue, each after its bucket of delay.

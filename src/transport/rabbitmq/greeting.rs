@@ -58,8 +58,10 @@ mod tests {
 
     #[test]
     fn the_release_is_read_from_what_the_server_says_of_itself() {
-        let said = |version: &[u8]| [b"\x07productS\0\0\0\x08RabbitMQ", VERSION, version, b"\x08platformS"].concat();
-        assert_eq!(version(&said(b"\0\0\0\x05" as &[u8]).as_slice()), None);
+        let said = |version: &[u8]| -> Vec<u8> {
+            [b"\x07productS\0\0\0\x08RabbitMQ", VERSION, version, b"\x08platformS"].concat()
+        };
+        assert_eq!(version(&said(b"\0\0\0\x05")), None);
         assert_eq!(version(&said(b"\0\0\0\x054.3.6")), Some((4, 3)));
         assert_eq!(version(&said(b"\0\0\0\x0c4.4.0-beta.1")), Some((4, 4)));
         assert_eq!(version(&said(b"\0\0\0\x064.3.66")), Some((4, 3)));

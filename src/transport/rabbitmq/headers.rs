@@ -9,7 +9,7 @@ use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString, ShortString};
 use serde_json::{Map, Number, Value};
 
 use super::attempt::{ACQUIRED, COUNT};
-use crate::transport::{Attribute, Attributes, ErrorKind, Packet, TransportError};
+use crate::transport::{Attribute, Attributes, BINDING, ErrorKind, Packet, TransportError};
 
 /// The topic, which the routing key has in another form.
 const TOPIC: &str = "convoke-topic";
@@ -40,6 +40,11 @@ const BY_THE_SERVER: [&str; 13] = [
     "x-last-death-reason",
 ];
 const OURS: [&str; 5] = [TOPIC, KEY, ATTEMPT, ID, ATTRIBUTES];
+
+/// What [`BINDING`] says beside the attributes of a CloudEvent: those that we wrote as for HTTP, and those of a stranger, for
+/// whom RabbitMQ has a binding of its own, with the same names and without escapes.
+const HTTP: &str = "http";
+const RABBITMQ: &str = "rabbitmq";
 
 /// Properties and headers go in one frame, and a frame has 128 KiB unless the server says otherwise: one that is larger
 /// would cost the connection.
@@ -77,6 +82,9 @@ pub(super) fn write(at: &Arc<str>, packet: &Packet, priority: bool) -> Result<Ba
     };
     if !others.is_empty() {
         text(ATTRIBUTES, attributes_to_json(&others).to_string());
+    }
+    if is_cloud_event(&packet.attributes) && packet.attributes.get(BINDING).is_none() {
+        text(BINDING, HTTP.to_owned());
     }
     if !packet.topic.is_empty() {
         text(TOPIC, packet.topic.clone());
@@ -139,6 +147,13 @@ pub(super) fn read(properties: &BasicProperties, body: Vec<u8>) -> (Packet, u32)
     for (name, attribute) in others.iter() {
         packet.attributes.insert(name, attribute.clone());
     }
+    // What stands in the packet says nothing more than what it was made with.
+    if packet.attributes.text(BINDING) == Some(HTTP) {
+        packet.attributes.remove(BINDING);
+    } else if packet.topic.is_empty() && is_cloud_event(&packet.attributes) && packet.attributes.get(BINDING).is_none()
+    {
+        packet.attributes.insert(BINDING, RABBITMQ);
+    }
     // A stranger says it in the property alone.
     if let Some(kind) = properties.content_type()
         && kind.as_str() != JSON
@@ -193,6 +208,11 @@ pub(super) fn again(properties: &BasicProperties, attempt: u32) -> BasicProperti
 /// Names of ours are short enough.
 fn short(name: &'static str) -> ShortString {
     ShortString::try_new(name).unwrap_or_default()
+}
+
+/// Whether there are attributes of one whose names leave open how their texts are to be read.
+fn is_cloud_event(attributes: &Attributes) -> bool {
+    attributes.iter().any(|(name, _)| name.eq_ignore_ascii_case("ce-specversion"))
 }
 
 fn header_name(name: &str) -> Option<ShortString> {
@@ -434,6 +454,29 @@ mod tests {
         ];
         assert_eq!(seen, expected.map(|(name, kind, text)| (name, kind, text.to_owned())));
         assert_eq!((attempt, packet.id.as_str(), packet.key), (1, "", None));
+    }
+
+    #[test]
+    fn a_stranger_writes_the_attributes_of_an_event_as_they_are() {
+        let stranger = |more: &[(&'static str, &'static str)]| {
+            let mut headers = FieldTable::default();
+            for (name, value) in [("ce-specversion", "1.0"), ("ce-subject", "100%25 wool")].iter().chain(more) {
+                headers.insert((*name).into(), AMQPValue::LongString((*value).into()));
+            }
+            read(&BasicProperties::default().with_headers(headers), Vec::new()).0.attributes
+        };
+        assert_eq!(stranger(&[]).text(BINDING), Some(RABBITMQ));
+        // One of ours says what it is, or was sent before any did and has a topic.
+        assert_eq!(stranger(&[(BINDING, HTTP)]).get(BINDING), None);
+        assert_eq!(stranger(&[(TOPIC, "orders")]).get(BINDING), None);
+        assert_eq!(read(&BasicProperties::default(), Vec::new()).0.attributes.get(BINDING), None);
+        for binding in [None, Some(RABBITMQ)] {
+            let mut packet = Packet::new("7", "1");
+            packet.attributes.insert("CE-SpecVersion", "1.0");
+            binding.map(|binding| packet.attributes.insert(BINDING, binding));
+            assert_eq!(round_trip(&packet).0, packet);
+            assert_eq!(round_trip(&round_trip(&packet).0).0, packet);
+        }
     }
 
     #[test]

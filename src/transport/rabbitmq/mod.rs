@@ -16,6 +16,7 @@ mod greeting;
 mod headers;
 mod in_order;
 mod line;
+mod marks;
 mod patience;
 mod press;
 mod queue;

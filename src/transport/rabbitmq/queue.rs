@@ -55,7 +55,7 @@ use crate::transport::{
 /// | ack | `basic.ack`, `multiple` where that is exact |
 /// | retry after | published with confirm to the delay queue `<queue>.retry.<milliseconds>`, then `basic.ack` |
 /// | dead letter | published with confirm to `<queue>-dead`, then `basic.ack` |
-/// | release | published with confirm as it was, then `basic.ack`; `basic.nack` with `requeue` where that is no attempt |
+/// | release | published with confirm as it was, then `basic.ack`; `basic.nack` with `requeue` if it is not taken |
 /// | stop lending | `basic.cancel`; what was sent and not received is released |
 /// | redrive | [`redrive`](super::super::redrive) from [`dead_letters`](Self::dead_letters) |
 /// | prefetch | `basic.qos` |
@@ -70,11 +70,12 @@ use crate::transport::{
 /// - A server that says nothing for 3 s is asked whether it is there, and given up when it does not answer within 6 s.
 /// - A delivery is lent for as long as the connection lives. What is not settled for 30 minutes (the server's
 ///   `consumer_timeout`) the server takes back, with all that was lent on the channel: to settle it is `Lost`.
-/// - Attempts are counted in a header by who retries. A delivery that comes back because the process died, or the connection,
-///   is another attempt: a quorum queue counts these in `x-delivery-count`. A classic queue knows only that it came back, so it
-///   is published again with the next attempt, and heard after that. What is released is no attempt. Before RabbitMQ 4.3, and
-///   on classic queues, the server would take it for one: there it is published again, and costs its place in the queue.
-/// - A worker ends what kills each process that hears it. So does a quorum queue by its `x-delivery-limit`, which is 110 where
+/// - Attempts are counted in a header by who retries. A delivery that comes back because the process died, the connection, or
+///   the patience of the server, is another attempt: a quorum queue counts these. A classic queue knows only that it came
+///   back, so it is published again with the next attempt, and heard after that. What is released is no attempt: so that the
+///   server does not take it for one, it is published again. Both cost it its place in the queue.
+/// - A worker ends what kills each process that hears it: what came more often than it may is heard alone, and a note of that is
+///   kept in the queue `<queue>.marks` until it is settled. So does a quorum queue by its `x-delivery-limit`, which is 110 where
 ///   we make the queue; a worker whose attempts and ten are more than the queue has says so in the log.
 /// - A delay is rounded up to 50, 100, 200 or 500 ms, 1, 2, 5, 10, 20 or 30 s or min, 1, 2, 5 or 12 h, 1, 2, 4 or 7 days,
 ///   for each of which there is a queue, made when it is needed first. Those of a quorum queue are quorum queues that hand
@@ -102,6 +103,8 @@ pub struct RabbitMq {
     pub(super) prefetch: Option<usize>,
     /// How often a delivery is to be heard.
     pub(super) attempts: Option<u32>,
+    /// Whether the limit of the server was compared with that.
+    pub(super) is_checked: bool,
     pub(super) pulse: Pulse,
     pub(super) closed: bool,
 }
@@ -120,6 +123,7 @@ impl RabbitMq {
             subscriber: None,
             prefetch: None,
             attempts: None,
+            is_checked: false,
             pulse,
             closed: false,
         }
@@ -177,13 +181,13 @@ impl RabbitMq {
     }
 
     async fn reopen(&mut self, prefetch: usize) -> Result<(), TransportError> {
-        if let Some(mut old) = self.subscriber.take() {
+        if let Some(old) = self.subscriber.take() {
             old.leave();
         }
         self.prefetch = Some(prefetch);
         self.closed = false;
-        let line = self.server.consuming();
-        let subscriber = Subscriber::open(self.desk.clone(), line, prefetch, self.pulse.clone()).await?;
+        let (line, attempts) = (self.server.consuming(), self.attempts.unwrap_or(u32::MAX));
+        let subscriber = Subscriber::open(self.desk.clone(), line, (prefetch, attempts), self.pulse.clone()).await?;
         self.subscriber = Some(subscriber);
         self.check_limit().await;
         Ok(())
@@ -191,7 +195,8 @@ impl RabbitMq {
 
     /// Says once if the server ends a delivery before a worker would.
     async fn check_limit(&mut self) {
-        let Some(attempts) = self.attempts.take() else { return };
+        let Some(attempts) = self.attempts.filter(|_| !self.is_checked) else { return };
+        self.is_checked = true;
         let Desk { at, recipe, deadline, .. } = &*self.desk;
         let least = attempts.saturating_add(UNHEARD_ATTEMPTS);
         if let Some(limit) = recipe.limit_below(least, at, &self.server, *deadline).await {
@@ -229,6 +234,7 @@ impl Source for RabbitMq {
 
     fn attempts(&mut self, most: u32) {
         self.attempts = Some(most);
+        self.is_checked = false;
     }
 
     fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>> {
@@ -298,7 +304,7 @@ impl Clone for RabbitMq {
 
 impl Drop for RabbitMq {
     fn drop(&mut self) {
-        if let Some(subscriber) = &mut self.subscriber {
+        if let Some(subscriber) = self.subscriber.take() {
             subscriber.leave();
         }
     }

@@ -3,16 +3,15 @@
 //! `ack → acks.rs`, `retry, dead letter, release → desk.rs, and once that is confirmed → acks.rs`
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lapin::BasicProperties;
 
 use super::acks::Acks;
 use super::desk::Desk;
-use super::headers;
 use super::press::Taken;
 use super::tags::Verdict;
+use super::{headers, marks};
 use crate::transport::{BoxFuture, Receipt, Settlement, TransportError};
 
 /// What could not be put elsewhere comes again at once: not faster than this.
@@ -26,25 +25,24 @@ pub(super) struct RabbitMqReceipt {
     pub(super) attempt: u32,
     pub(super) properties: BasicProperties,
     pub(super) body: Vec<u8>,
+    /// Whether it is written down that this is heard alone.
+    pub(super) marked: bool,
 }
 
 impl RabbitMqReceipt {
     /// Puts it back to be lent as this attempt, which from then on the message itself says.
     pub(super) async fn count(self) {
-        let Self { desk, acks, tag, attempt, properties, body } = self;
+        let Self { desk, acks, tag, attempt, properties, body, .. } = self;
         let letter = desk.letter(headers::again(&properties, attempt), body);
         let moved = desk.again(letter, Duration::ZERO, || acks.are_ours()).await;
         // It comes again in any case, at the latest when the connection ends.
         let _ = moved_away(&acks, tag, moved).await;
     }
 
-    /// Gives it back, so that it does not count as an attempt. Where the server counts what is given back as it counts what
-    /// came back because somebody died, it is published once more, and costs its place.
+    /// Gives it back, so that it does not count as an attempt. The server counts what is given back as it counts what came back
+    /// because somebody died, or took too long; so it is published once more, and costs its place.
     async fn release(self) -> Taken {
-        let Self { desk, acks, tag, attempt, properties, body } = self;
-        if desk.counts_apart.load(Ordering::Relaxed) {
-            return acks.settle(tag, Verdict::Requeue).await;
-        }
+        let Self { desk, acks, tag, attempt, properties, body, .. } = self;
         let letter = desk.letter(headers::again(&properties, attempt), body);
         let verdict = match desk.send(vec![(letter, None)]).await.pop() {
             Some(Ok(())) => Verdict::Ack,
@@ -61,10 +59,14 @@ impl Receipt for RabbitMqReceipt {
             if !self.acks.are_ours() {
                 return Err(self.acks.lost().await);
             }
+            if self.marked {
+                // Before it is settled: one that comes again after this is heard once more, and not dead unheard.
+                marks::remove(&self.desk, &marks::note(&self.properties, &self.body)).await;
+            }
             if how == Settlement::Release {
                 return self.release().await;
             }
-            let Self { desk, acks, tag, attempt, properties, body } = *self;
+            let Self { desk, acks, tag, attempt, properties, body, .. } = *self;
             let moved: Taken = match how {
                 Settlement::Ack | Settlement::Release => Ok(()),
                 Settlement::RetryAfter(delay) => {
@@ -77,6 +79,17 @@ impl Receipt for RabbitMqReceipt {
                 }
             };
             moved_away(&acks, tag, moved).await
+        })
+    }
+
+    fn mark(&mut self) -> BoxFuture<'_, Result<bool, TransportError>> {
+        Box::pin(async move {
+            if !self.acks.are_ours() {
+                return Err(self.acks.lost().await);
+            }
+            self.marked = true;
+            marks::add(&self.desk, &marks::note(&self.properties, &self.body)).await?;
+            Ok(true)
         })
     }
 }

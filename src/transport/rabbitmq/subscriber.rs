@@ -15,8 +15,7 @@ use super::desk::Desk;
 use super::feed::Feed;
 use super::line::{Lane, Line, within};
 use super::receipt::RabbitMqReceipt;
-use super::tags::Verdict;
-use super::{attempt, headers};
+use super::{attempt, headers, marks};
 use crate::transport::{Delivery, ErrorKind, Pulse, Receipt, Settlement, TransportError};
 
 /// How long it waits for a delivery before it says that there is none.
@@ -34,6 +33,8 @@ pub(super) struct Subscriber {
     line: Arc<Line>,
     pulse: Pulse,
     prefetch: u16,
+    /// How often a delivery is to be heard.
+    attempts: u32,
     /// What the server sends; nothing while it is to lend nothing.
     feed: Option<Arc<Feed>>,
 }
@@ -44,7 +45,7 @@ impl Subscriber {
     pub(super) async fn open(
         desk: Arc<Desk>,
         line: &Arc<Line>,
-        prefetch: usize,
+        (prefetch, attempts): (usize, u32),
         pulse: Pulse,
     ) -> Result<Self, TransportError> {
         // Without a limit the server would send everything.
@@ -58,7 +59,7 @@ impl Subscriber {
         pulse.beat();
         let acks = Arc::new(Acks::new(desk.clone(), lane));
         acks.watch(&feed);
-        Ok(Self { desk, acks, line: line.clone(), pulse, prefetch, feed: Some(feed) })
+        Ok(Self { desk, acks, line: line.clone(), pulse, prefetch, attempts, feed: Some(feed) })
     }
 
     pub(super) fn lives(&self) -> bool {
@@ -87,11 +88,40 @@ impl Subscriber {
             return Ok(Vec::new());
         };
         self.pulse.beat();
-        Ok(messages.into_iter().filter_map(|message| self.lend(message)).collect())
+        let mut notes = Vec::new();
+        let mut lent = Vec::with_capacity(messages.len());
+        for message in messages {
+            let attempt = attempt::read(&message.properties, message.redelivered, self.desk.recipe.kind);
+            if attempt.is_uncounted {
+                // The server can tell no more of it than that it came back. So that a packet that kills whoever hears it is not
+                // heard for ever, the attempt is written down before it is heard again.
+                tokio::spawn(self.receipt(message, attempt.number).count());
+                continue;
+            }
+            if attempt.number > self.attempts {
+                notes.push((lent.len(), marks::note(&message.properties, &message.data)));
+            }
+            lent.push(self.lend(message, attempt.number));
+        }
+        if notes.is_empty() { Ok(lent) } else { self.tell_marked(lent, notes).await }
+    }
+
+    /// Says of those that came more often than they may whether they were heard alone before. Who drops this gives back all.
+    async fn tell_marked(
+        &self,
+        lent: Vec<Delivery>,
+        notes: Vec<(usize, String)>,
+    ) -> Result<Vec<Delivery>, TransportError> {
+        let (places, notes): (Vec<_>, Vec<_>) = notes.into_iter().unzip();
+        let are_marked = marks::among(&self.desk, &notes).await?;
+        let marked: Vec<_> = places.into_iter().zip(are_marked).filter_map(|(at, is)| is.then_some(at)).collect();
+        let told = lent.into_iter().enumerate().map(|(at, delivery)| delivery.with_mark(marked.contains(&at)));
+        Ok(told.collect())
     }
 
     /// Has the server lend nothing more until the next [`receive`](Self::receive), and gives back what it has sent and nobody
-    /// has received. What was lent can be settled all the same.
+    /// has received. What was lent can be settled all the same. What a quorum queue has lent at this moment and not sent yet, it
+    /// takes back by itself, and counts; there is no helping it.
     pub(super) async fn stop(&mut self) -> Result<(), TransportError> {
         let Some(feed) = self.feed.clone() else { return Ok(()) };
         if self.lives() {
@@ -112,13 +142,12 @@ impl Subscriber {
     }
 
     /// As [`stop`](Self::stop), where nobody can wait.
-    pub(super) fn leave(&mut self) {
-        let Some(feed) = self.feed.take() else { return };
-        if !self.lives() || tokio::runtime::Handle::try_current().is_err() {
-            return;
-        }
-        for message in feed.take() {
-            self.acks.settle_soon(message.delivery_tag, Verdict::Requeue);
+    pub(super) fn leave(mut self) {
+        if self.feed.is_some() && self.lives() && tokio::runtime::Handle::try_current().is_ok() {
+            tokio::spawn(async move {
+                // What it keeps comes again when its channel closes.
+                let _ = self.stop().await;
+            });
         }
     }
 
@@ -149,7 +178,15 @@ impl Subscriber {
     fn receipt(&self, message: Message, attempt: u32) -> RabbitMqReceipt {
         let Message { delivery_tag, properties, data, .. } = message;
         let (desk, acks) = (self.desk.clone(), self.acks.clone());
-        RabbitMqReceipt { desk, acks, tag: delivery_tag, attempt, properties, body: data }
+        RabbitMqReceipt {
+            desk,
+            acks,
+            tag: delivery_tag,
+            attempt,
+            properties,
+            body: data,
+            marked: attempt > self.attempts,
+        }
     }
 
     fn give_back(&self, message: Message) -> impl Future<Output = ()> + Send + use<> {
@@ -161,18 +198,9 @@ impl Subscriber {
         }
     }
 
-    fn lend(&self, message: Message) -> Option<Delivery> {
-        let attempt = attempt::read(&message.properties, message.redelivered, self.desk.recipe.kind);
-        self.desk.note(&message.properties);
-        if attempt.is_uncounted {
-            // The server can tell no more of it than that it came back. So that a packet that kills whoever hears it is not
-            // heard for ever, the attempt is written down before it is heard again.
-            tokio::spawn(self.receipt(message, attempt.number).count());
-            return None;
-        }
+    fn lend(&self, message: Message, attempt: u32) -> Delivery {
         let (packet, _) = headers::read(&message.properties, message.data.clone());
-        let receipt = self.receipt(message, attempt.number);
-        Some(Delivery::new(self.desk.at.clone(), packet, attempt.number, receipt))
+        Delivery::new(self.desk.at.clone(), packet, attempt, self.receipt(message, attempt))
     }
 }
 

@@ -27,7 +27,7 @@ const MARK: &str = "INSERT INTO convoke_inbox (inbox, event, until) VALUES (?1, 
 const PRUNE: &str = "DELETE FROM convoke_inbox WHERE (inbox, event) IN \
     (SELECT inbox, event FROM convoke_inbox WHERE until <= ?1 ORDER BY until LIMIT 8)";
 
-/// Remembers by their ids which events were done, in a table of a file of SQLite, for a [window](SqliteInboxBuilder::window).
+/// Remembers by their [identities](crate::Metadata::identity) which events were done, in a table of a file of SQLite, for a [window](SqliteInboxBuilder::window).
 ///
 /// A handler that writes to the same file marks the event in its own transaction. Then the work and the mark are there
 /// together or not at all, and however often the event comes, the work is in the file once:

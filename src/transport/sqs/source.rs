@@ -147,17 +147,22 @@ impl Subscriber {
         }
     }
 
-    /// Takes out all that nobody has; the polls that are not done give back what they get.
-    fn end(&mut self) -> Vec<Lent> {
-        let mut lent = self.groups.clear();
+    /// Waits no longer for the polls that are open: where one connection was dead, theirs may be too, and each would be
+    /// another error. What they bring goes back as it comes.
+    fn leave_polls(&mut self) {
         for mut poll in std::mem::take(&mut self.polls) {
             // From here on its task is told that nobody listens, and what it has said before is there.
             poll.close();
             if let Ok(Ok(there)) = poll.try_recv() {
-                lent.extend(there);
+                self.groups.arrive(there);
             }
         }
-        lent
+    }
+
+    /// Takes out all that nobody has; the polls that are not done give back what they get.
+    fn end(&mut self) -> Vec<Lent> {
+        self.leave_polls();
+        self.groups.clear()
     }
 }
 
@@ -237,8 +242,9 @@ impl Source for Sqs {
             if let (Some(policy), Some(attempts)) = (policy, self.attempts) {
                 queue.allow_attempts(policy, attempts).await?;
             }
-            if self.subscriber.is_none() {
-                self.subscriber = Some(Subscriber::new(self.queue.clone(), self.pulse.clone()));
+            match &mut self.subscriber {
+                Some(subscriber) => subscriber.leave_polls(),
+                None => self.subscriber = Some(Subscriber::new(self.queue.clone(), self.pulse.clone())),
             }
             Ok(())
         })

@@ -31,10 +31,11 @@ async fn what_whoever_had_it_died_of_is_another_attempt_on_queues_of_either_kind
         for _ in 0..4 {
             let delivery = next(&mut orders).await;
             attempts.push(delivery.attempt());
-            // Given back as often as anybody likes: paused, drained, put off.
+            // Given back as often as anybody likes: put off, paused, drained.
             delivery.release().await.unwrap();
-            next(&mut orders).await.release().await.unwrap();
-            orders.close().await.unwrap();
+            let delivery = next(&mut orders).await;
+            orders.stop_lending().await.unwrap();
+            delivery.release().await.unwrap();
             until(async || orders.clone().backlog().await.unwrap() == Some(1)).await;
             die(server, &name, 1).await;
         }
@@ -61,8 +62,9 @@ async fn what_nobody_received_is_given_back_at_the_attempt_that_it_was() {
         die(server, &name, 8).await;
         for _ in 0..12 {
             orders.open(8).await.unwrap();
-            next(&mut orders).await.release().await.unwrap();
+            let delivery = next(&mut orders).await;
             orders.stop_lending().await.unwrap();
+            delivery.release().await.unwrap();
         }
         for _ in 0..8 {
             let delivery = next(&mut orders).await;

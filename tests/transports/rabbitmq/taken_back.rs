@@ -3,14 +3,9 @@
 use super::*;
 
 /// Two seconds for a listener, and the server looks every second; from 4.3 on it looks when it is time.
-const IMPATIENT: &str = "consumer_timeout = 2000\nchannel_tick_interval = 1000";
+const IMPATIENT: &str = "-rabbit consumer_timeout 2000 -rabbit channel_tick_interval 1000";
 
-async fn what_took_too_long_is_lost(server: Result<RabbitMqServer, String>) {
-    let server = match server {
-        Ok(server) => server,
-        Err(missing) if !crate::servers::is_ci() => return println!("not tried: {missing}"),
-        Err(missing) => panic!("{missing}"),
-    };
+async fn what_took_too_long_is_lost(server: RabbitMqServer) {
     let mut orders = queue(&server, "slow").await.unwrap();
     publish(&orders, &packets(3)).await;
     orders.open(2).await.unwrap();
@@ -47,13 +42,16 @@ async fn what_took_too_long_is_lost(server: Result<RabbitMqServer, String>) {
 
 #[tokio::test]
 async fn what_took_longer_than_the_server_waits_is_lost() {
-    what_took_too_long_is_lost(RabbitMqServer::configured(IMPATIENT).await).await;
+    what_took_too_long_is_lost(RabbitMqServer::configured(IMPATIENT).await.unwrap()).await;
 }
 
 /// It ends the consumer, keeps the channel, and takes late acknowledgements without a word.
 #[tokio::test]
 async fn what_took_longer_than_the_server_waits_is_lost_on_4_3() {
-    what_took_too_long_is_lost(RabbitMqServer::newer(IMPATIENT).await).await;
+    if !super::is_newer_asked_for() {
+        return println!("not tried: only with `tests/run --full`");
+    }
+    what_took_too_long_is_lost(RabbitMqServer::newer(IMPATIENT).await.unwrap()).await;
 }
 
 #[tokio::test]
@@ -73,10 +71,10 @@ async fn what_was_lent_of_a_deleted_queue_is_lost() {
 
 #[tokio::test]
 async fn quorum_queues_of_4_3_deliver_the_higher_priorities_first() {
-    let server = match RabbitMqServer::newer("").await {
-        Ok(server) => server,
-        Err(missing) => return println!("not tried: {missing}"),
-    };
+    if !super::is_newer_asked_for() {
+        return println!("not tried: only with `tests/run --full`");
+    }
+    let server = RabbitMqServer::newer("").await.unwrap();
     let mut orders = queue(&server, "priorities").priorities(31).await.unwrap();
     assert_eq!(Source::abilities(&orders).priority, 31);
     let mut some = packets(5);
@@ -87,8 +85,9 @@ async fn quorum_queues_of_4_3_deliver_the_higher_priorities_first() {
     // What somebody publishes without one is a 4.
     let (options, properties) =
         (BasicPublishOptions::default(), BasicProperties::default().with_message_id("x".into()));
-    let bare = stranger(&server).await.basic_publish("".into(), "priorities".into(), options, b"", properties).await;
-    bare.unwrap().await.unwrap();
+    let channel = stranger(&server).await;
+    let bare = channel.basic_publish("".into(), "priorities".into(), options, b"", properties).await.unwrap();
+    bare.await.unwrap();
     let mut seen = Vec::new();
     orders.open(1).await.unwrap();
     for _ in 0..6 {
