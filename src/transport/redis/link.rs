@@ -108,7 +108,7 @@ impl Link {
             (live.serial, live.state)
         };
         let mut connection = self.connect(limit).await?;
-        if state == State::ReadOnly && is_replica(&mut connection, limit).await {
+        if state == State::ReadOnly && is_replica(&mut connection, limit).await? {
             return Err(Fault::replica("READONLY"));
         }
         let mut live = self.live();
@@ -224,11 +224,15 @@ impl Link {
     }
 }
 
-/// Whether the server says that it is a replica. Where it may not be asked, it is taken for a master.
-async fn is_replica(connection: &mut MultiplexedConnection, limit: Limit) -> bool {
-    let role = timeout_at(limit.silent(), connection.send_packed_command(&cmd("ROLE"))).await;
-    let Ok(Ok(Value::Array(role))) = role else { return false };
-    matches!(role.first(), Some(Value::BulkString(role)) if role == b"slave")
+/// Whether the server says that it is a replica. Where it may not be asked, it is taken for a master; one that says nothing is
+/// taken for neither.
+async fn is_replica(connection: &mut MultiplexedConnection, limit: Limit) -> Result<bool, Fault> {
+    match timeout_at(limit.silent(), connection.send_packed_command(&cmd("ROLE"))).await {
+        Ok(Ok(Value::Array(role))) => Ok(matches!(role.first(), Some(Value::BulkString(role)) if role == b"slave")),
+        Ok(Ok(_)) => Ok(false),
+        Ok(Err(error)) => Err(Fault::of_client(&error)),
+        Err(_) => Err(Fault::silent()),
+    }
 }
 
 /// A server that is starting up refuses everything: then everything is asked once more.

@@ -92,12 +92,13 @@ async fn a_server_that_is_a_replica_for_a_while() {
         env_logger::init();
     }
     let server = server().await;
-    let mut redis = orders(&server).deadline(Duration::from_millis(500)).await.unwrap();
+    // Long enough for a busy machine to answer, for a time-out is another fault.
+    let mut redis = orders(&server).deadline(2 * SECOND).await.unwrap();
     redis.open(10).await.unwrap();
     publish(&redis, &packets(1)).await;
     let held = next(&mut redis).await;
     ask(&server, &["REPLICAOF", "127.0.0.1", "1"]).await;
-    for _ in 0..3 {
+    for _ in 0..2 {
         assert_eq!(redis.publish(&packets(1)).await.remove(0).unwrap_err().kind(), ErrorKind::Unreachable);
         assert_eq!(redis.receive(1).await.unwrap_err().kind(), ErrorKind::Unreachable);
         assert_eq!(redis.open(10).await.unwrap_err().kind(), ErrorKind::Unreachable);
