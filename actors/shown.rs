@@ -80,9 +80,11 @@ pub(crate) fn joined<'a>(texts: impl IntoIterator<Item = &'a str>, between: &str
     joined
 }
 
-/// Whether a character does more than to be seen: ends a line, moves the cursor, or turns the direction of what follows.
+/// Whether a character does more than to be seen, or is not to be seen: it ends a line, moves the cursor, turns the direction
+/// of what follows, or is a space that is none.
 fn controls(c: char) -> bool {
     c.is_control()
+        || (c.is_whitespace() && c != ' ')
         || matches!(
             c,
             '\u{2028}' | '\u{2029}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
