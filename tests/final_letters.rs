@@ -189,7 +189,8 @@ async fn what_a_listener_of_a_worker_emits_and_publishes_has_its_letters() {
         let reports = reports.clone();
         async move |_: Arc<OrderPlaced>, bus: EventBus| {
             bus.publish(MailSent).unwrap();
-            reports.borrow_mut().push(bus.emit(MailSent).await.to_string());
+            let report = bus.emit(MailSent).await.to_string();
+            reports.borrow_mut().push(report);
         }
     });
     let _mail = bus.on((|_: &MailSent| Err::<(), _>("no stamps")).named("mail"));

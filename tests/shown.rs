@@ -126,21 +126,19 @@ fn packets() -> Vec<Packet> {
     packets
 }
 
-fn rounds() -> impl Future<Output = ()> {
-    async {
-        let broker = Broker::new(SECOND).start();
-        let one = Emitter::join(&broker, Emitter::new(hostile())).await.unwrap();
-        let two = Emitter::join(&broker, Emitter::new("two")).await.unwrap();
-        let fails = Consumer::new(|_: Outcome<u32>| Err::<(), _>(hostile())).named(hostile());
-        let consumer = Consumer::join(&broker, fails).await.unwrap();
-        let (_, vetoed) = tokio::join!(one.emit_for(hostile(), 1), two.veto_for(hostile(), hostile()));
-        says_it_harmlessly(&vetoed.unwrap());
-        let late = one.emit_for(hostile(), 2).await.unwrap();
-        says_it_harmlessly(&late);
-        says_it_harmlessly(&late.consumed().await);
-        drop((consumer, one));
-        sleep(SECOND).await;
-    }
+async fn rounds() {
+    let broker = Broker::new(SECOND).start();
+    let one = Emitter::join(&broker, Emitter::new(hostile())).await.unwrap();
+    let two = Emitter::join(&broker, Emitter::new("two")).await.unwrap();
+    let fails = Consumer::new(|_: Outcome<u32>| Err::<(), _>(hostile())).named(hostile());
+    let consumer = Consumer::join(&broker, fails).await.unwrap();
+    let (_, vetoed) = tokio::join!(one.emit_for(hostile(), 1), two.veto_for(hostile(), hostile()));
+    says_it_harmlessly(&vetoed.unwrap());
+    let late = one.emit_for(hostile(), 2).await.unwrap();
+    says_it_harmlessly(&late);
+    says_it_harmlessly(&late.consumed().await);
+    drop((consumer, one));
+    sleep(SECOND).await;
 }
 
 #[derive(BaseService)]

@@ -14,7 +14,6 @@ use crate::__private::Shown;
 /// `rabbitmq` if the texts behind `ce-` are as they are, and not escaped as for HTTP.
 pub(crate) const BINDING: &str = "convoke-binding";
 
-
 /// What stands where a value would that may be personal.
 pub(crate) struct Hidden;
 

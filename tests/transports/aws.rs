@@ -25,6 +25,7 @@ use convoke::transport::{
 use serde_json::{Number, Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::logged::{listen, logged_by_us};
 use crate::servers::aws::{AwsServer, config};
 use crate::servers::proxy::{Fault, Proxy};
 
@@ -815,42 +816,6 @@ async fn a_client_with_tls_is_made_where_none_is_given() {
     assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
 }
 
-/// What our target has written in this process.
-struct Lines(std::sync::Mutex<String>);
-
-static LINES: Lines = Lines(std::sync::Mutex::new(String::new()));
-
-impl log::Log for Lines {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.target().starts_with("convoke")
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if self.enabled(record.metadata()) {
-            self.0.lock().unwrap().push_str(&format!("{}\n", record.args()));
-        }
-    }
-
-    fn flush(&self) {}
-}
-
-/// Keeps from now on what our targets write; `false` if another test of this process has its own log.
-fn listen() -> bool {
-    static IS_OURS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    *IS_OURS.get_or_init(|| {
-        let is_ours = log::set_logger(&LINES).is_ok();
-        if is_ours {
-            log::set_max_level(log::LevelFilter::Trace);
-        }
-        is_ours
-    })
-}
-
-/// What it has written since.
-fn heard() -> String {
-    LINES.0.lock().unwrap().clone()
-}
-
 #[tokio::test]
 async fn nothing_secret_is_shown() {
     const CANARY: &str = "canary-of-aws";
@@ -882,7 +847,7 @@ async fn nothing_secret_is_shown() {
     let mut bad = Packet::new("id", CANARY);
     bad.attributes.insert(format!("{CANARY} ä"), CANARY);
     shown.push(format!("{:?}", queue.publish(&[bad]).await));
-    shown.push(heard());
+    shown.push(logged_by_us());
     for shown in shown {
         assert!(!shown.contains(CANARY), "{shown}");
     }

@@ -13,6 +13,8 @@ mod away;
 mod aws;
 /// CloudEvents in binary mode over RabbitMQ.
 mod bindings;
+/// One log for all tests of the binary.
+mod logged;
 /// Workers in processes of their own, killed with `kill -9`.
 mod killed;
 /// The queue in this process.

@@ -1,7 +1,7 @@
 //! RabbitMQ: the fixture of the suite, and what only RabbitMQ has.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use convoke::transport::conformance::{Channel, Fixture, GROUPS, Server, Wants};
@@ -15,6 +15,7 @@ use lapin::{BasicProperties, Connection, ConnectionProperties};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::logged::{listen, logged};
 use crate::servers::rabbitmq::{RabbitMqServer, TREE};
 
 /// What counts as an attempt.
@@ -635,38 +636,10 @@ async fn a_message_of_a_stranger_is_read_and_retried_whole() {
     panic!("the bare message did not come");
 }
 
-/// All that is logged while these tests run.
-fn logged() -> &'static Mutex<String> {
-    static LOGGED: Mutex<String> = Mutex::new(String::new());
-    static ONCE: OnceLock<()> = OnceLock::new();
-    struct Listening;
-    impl log::Log for Listening {
-        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-            true
-        }
-
-        fn log(&self, record: &log::Record<'_>) {
-            if record.target().starts_with("convoke") || record.level() < log::Level::Trace {
-                let line = format!("{} {}: {}\n", record.level(), record.target(), record.args());
-                LOGGED.lock().unwrap().push_str(&line);
-            }
-        }
-
-        fn flush(&self) {}
-    }
-    ONCE.get_or_init(|| {
-        // Another test of the binary may listen already: this one then sees its own errors alone.
-        if log::set_logger(&Listening).is_ok() {
-            log::set_max_level(log::LevelFilter::Debug);
-        }
-    });
-    &LOGGED
-}
-
 #[tokio::test]
 async fn what_cannot_be_reached_says_why_and_never_the_password() {
     const CANARY: &str = "canary-pa55word";
-    let log = logged();
+    listen();
     let server = server().await;
     let address = server.url().rsplit('@').next().unwrap().split('/').next().unwrap().to_owned();
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -710,7 +683,7 @@ async fn what_cannot_be_reached_says_why_and_never_the_password() {
         let error = RabbitMq::queue(name).at(server.url()).create_if_missing().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Refused);
     }
-    let log = log.lock().unwrap();
+    let log = logged();
     assert!(!log.contains(CANARY), "{log}");
 }
 

@@ -131,7 +131,7 @@ impl Subscriber {
                 Ok(Event::Over) => return Ok(Vec::new()),
                 Ok(Event::Read(Err(fault)) | Event::Looked(Err(fault))) | Err(fault) => fault,
             };
-            log::debug!(target: "convoke::transport", "{}: nothing could be read: {}", self.core.name, crate::__private::Shown::text(&fault.text()));
+            log::debug!(target: "convoke::transport", "{}: nothing could be read: {}", self.core.name, crate::__private::Shown::text(fault.text()));
             if fault.broken {
                 self.lose_reader();
             }

@@ -96,10 +96,10 @@ fn limited(dead: &str, limit: Option<i32>) -> FieldTable {
 #[tokio::test]
 async fn the_limit_of_the_server_is_beyond_every_attempt_or_it_is_said() {
     let server = server().await;
-    let log = logged();
+    listen();
     let options = QueueDeclareOptions::durable();
     let said = |name: &str, what: &str| {
-        log.lock().unwrap().lines().any(|line| line.contains(&format!("rabbitmq:{name}: ")) && line.contains(what))
+        logged().lines().any(|line| line.contains(&format!("rabbitmq:{name}: ")) && line.contains(what))
     };
 
     // What we make.
