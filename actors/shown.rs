@@ -36,6 +36,7 @@ impl<'a> Shown<'a> {
     }
 
     /// Shows no more than so many characters.
+    #[cfg(feature = "testing")]
     pub(crate) fn at_most(text: &'a str, most: usize) -> Self {
         Self { text, most }
     }
