@@ -19,6 +19,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 use tokio::sync::oneshot;
 
+use crate::common::{on, on_a_system};
+
 const LONG: Duration = Duration::from_secs(300);
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -35,7 +37,7 @@ const fn tick(number: u64) -> Tick {
 }
 
 fn system(test: impl Future<Output = ()>) {
-    System::new().block_on(soon(test));
+    on_a_system(soon(test));
 }
 
 async fn promptly<T>(who: &str, what: impl Future<Output = T>) -> T {
@@ -84,15 +86,6 @@ fn spin_on<T>(what: impl Future<Output = T>) -> T {
 fn stop(arbiter: Arbiter) {
     arbiter.stop();
     arbiter.join().unwrap();
-}
-
-/// Runs this on that arbiter.
-async fn on<T: Send + 'static>(arbiter: &Arbiter, task: impl AsyncFnOnce() -> T + Send + 'static) -> T {
-    let (told, result) = oneshot::channel();
-    arbiter.spawn_fn(move || {
-        actix_rt::spawn(async move { drop(told.send(task().await)) });
-    });
-    result.await.unwrap()
 }
 
 /// How many actors of ours live on that arbiter once it has come to rest.

@@ -3,12 +3,14 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::panic::Location;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Handler, Message, System};
 use convoke::prelude::*;
 use convoke::{EmitterSpec, Membership, Payload, Summons};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -43,6 +45,24 @@ pub(crate) fn after<T>(wait: Duration, what: impl IntoFuture<Output = T>) -> imp
 /// Waits until nothing is left to do at this instant.
 pub(crate) async fn settled() {
     convoke::testing::settle().await;
+}
+
+/// Runs this on that arbiter. It is boxed there, so that what tokio makes of a task is compiled once.
+pub(crate) async fn on<T: Send + 'static>(arbiter: &Arbiter, task: impl AsyncFnOnce() -> T + Send + 'static) -> T {
+    let (told, result) = oneshot::channel();
+    arbiter.spawn_fn(move || {
+        let task: Pin<Box<dyn Future<Output = ()>>> = Box::pin(async move { drop(told.send(task().await)) });
+        actix_rt::spawn(task);
+    });
+    result.await.unwrap()
+}
+
+/// Runs this on a system of its own, on the real clock; boxed, for the same reason.
+pub(crate) fn on_a_system<T>(test: impl Future<Output = T>) -> T {
+    let mut result = None;
+    let test: Pin<Box<dyn Future<Output = ()> + '_>> = Box::pin(async { result = Some(test.await) });
+    System::new().block_on(test);
+    result.unwrap()
 }
 
 pub(crate) async fn sleep(wait: Duration) {

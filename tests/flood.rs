@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use convoke::Gathered;
 use convoke::prelude::*;
 
-use crate::common::{cause, join_all, ms};
+use crate::common::{cause, join_all, ms, on_a_system};
 
 const TIMEOUT: Duration = ms(50);
 
@@ -19,7 +19,7 @@ const WAITING: u32 = 1_000;
 type Hose = Arc<Mutex<Option<EmitterHandle<u32>>>>;
 
 fn system<T>(test: impl Future<Output = T>) -> T {
-    actix::System::new().block_on(test)
+    on_a_system(test)
 }
 
 /// Floods a broker of these rules through `hose` and returns the outcome of its round.

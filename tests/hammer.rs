@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use actix::{Addr, Arbiter, System};
+use actix::{Addr, Arbiter};
 use convoke::prelude::*;
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
 
-use crate::common::{SECOND, join_all, ms, sleep};
+use crate::common::{SECOND, join_all, ms, on_a_system, sleep};
 
 const ROUNDS: u64 = 10_000;
 
@@ -164,7 +164,7 @@ async fn strike(threads: usize, seed: u64, arbiter: &Arbiter) {
 
 #[test]
 fn no_round_is_left_waiting_whatever_the_pauses() {
-    System::new().block_on(async {
+    on_a_system(async {
         let seed = fastrand::u64(..);
         let repetitions = repetitions(8);
         for repetition in 0..repetitions {
@@ -186,7 +186,7 @@ struct Blow(u64);
 #[test]
 fn no_event_is_left_waiting_whatever_the_pauses() {
     const EVENTS: u64 = 10_000;
-    System::new().block_on(async {
+    on_a_system(async {
         let seed = fastrand::u64(..);
         let mut rng = Rng::with_seed(seed);
         for repetition in 0..repetitions(8) {
@@ -219,7 +219,7 @@ fn no_event_is_left_waiting_whatever_the_pauses() {
 
 #[test]
 fn rounds_that_time_out_together_are_all_consumed() {
-    System::new().block_on(async {
+    on_a_system(async {
         let broker = Broker::new(ms(400)).start();
         let [one, _two] = join_all(&broker, ["one", "two"]).await;
         let (heard, count) = Tally::new();

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::common::{in_a_process_of_its_own, ms};
 
+use crate::common::on_a_system;
+
 const LONG: Duration = Duration::from_secs(300);
 
 #[derive(Event, Clone, Debug, Serialize, Deserialize)]
@@ -83,7 +85,7 @@ fn press(bound: Duration) -> (Health, EventBus, mpsc::Sender<()>, thread::JoinHa
     let (go_on, told) = mpsc::channel();
     let (give, given) = mpsc::channel();
     let thread = thread::spawn(move || {
-        System::new().block_on(async move {
+        on_a_system(async move {
             let bus = EventBus::builder().listener_timeout(2 * LONG).build();
             let mut told = Some(told);
             let press = Press::supervised(&bus, move |_| told.take().map(|go_on| Press { go_on }).ok_or("only one"));
@@ -162,7 +164,7 @@ fn who_answers_in_time_is_live_for_everybody() {
 
 #[test]
 fn an_arbiter_that_ends_with_its_services_is_not_alive() {
-    let health = System::new().block_on(async {
+    let health = on_a_system(async {
         let arbiter = Arbiter::new();
         let (told, health) = mpsc::channel::<Health>();
         arbiter.spawn_fn(move || {

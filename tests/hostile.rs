@@ -11,7 +11,7 @@ use actix::{Addr, System};
 use convoke::prelude::*;
 use convoke::{Uuid, testing::Crash};
 
-use crate::common::{SECOND, at_once, join_all, settled};
+use crate::common::{SECOND, at_once, join_all, on_a_system, settled};
 
 fn broker() -> Addr<Broker<u32>> {
     Broker::new(SECOND).start()
@@ -51,7 +51,7 @@ async fn an_emitter_that_crashes_while_it_joins_leaves_no_member() {
 
 #[test]
 fn the_signal_that_opens_a_round_is_part_of_it_however_short_its_time_is() {
-    System::new().block_on(async {
+    on_a_system(async {
         let broker = Broker::new(Duration::from_nanos(1)).late_window(Duration::ZERO).start();
         let [one] = join_all(&broker, ["one"]).await;
         assert_eq!(one.emit(1).await.unwrap().payloads(), [1]);
@@ -76,7 +76,7 @@ fn actors_of_a_second_system_run_while_the_first_is_alive() {
 #[test]
 fn a_flood_from_other_threads_does_not_starve_the_brokers_own() {
     const ENOUGH: u32 = 100_000_000;
-    System::new().block_on(async {
+    on_a_system(async {
         let broker = broker();
         let [quiet, loud] = join_all(&broker, ["quiet", "loud"]).await;
         let answered = Arc::new(AtomicBool::new(false));

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actix::{Arbiter, System};
+use actix::Arbiter;
 use convoke::middleware::{Authorize, CircuitBreaker, Deduplicate, Logging, RateLimit, Retry, Timeout};
 use convoke::prelude::*;
 use convoke::{ListenerError, Listening, Middleware};
 use tokio::time::Instant;
 
-use crate::common::{Notes, SECOND, after, at_once, ms, settled, sleep};
+use crate::common::{Notes, SECOND, after, at_once, ms, on_a_system, settled, sleep};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -1250,7 +1250,7 @@ mod two_arbiters {
 
     /// Runs a test in real time, in which nothing waits for time to pass.
     fn system(test: impl Future<Output = ()>) {
-        System::new().block_on(async { tokio::time::timeout(MINUTE, test).await.expect("nobody answered") });
+        on_a_system(async { tokio::time::timeout(MINUTE, test).await.expect("nobody answered") });
     }
 
     const MINUTE: Duration = Duration::from_secs(60);

@@ -10,7 +10,7 @@ use convoke::testing::{self, Probe, Promised};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::common::{SECOND, after, at_once, join_all, ms, settled, sleep};
+use crate::common::{SECOND, after, at_once, join_all, ms, on_a_system, settled, sleep};
 
 #[derive(Debug, PartialEq, Message)]
 #[rtype(result = "()")]
@@ -397,7 +397,7 @@ async fn as_a_dependency_it_is_what_a_listener_sends_to() {
 
 #[test]
 fn it_works_in_real_time_and_hears_other_threads() {
-    actix::System::new().block_on(async {
+    on_a_system(async {
         let probe = Probe::<Ship>::new().timeout(60 * SECOND).start();
         let to = probe.recipient();
         std::thread::spawn(move || (1..=3).for_each(|order| to.do_send(ship(order))));

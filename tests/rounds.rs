@@ -5,7 +5,9 @@ use convoke::prelude::*;
 use convoke::{Emit, EmitterId, Join, Kept, Leave, Veto};
 use uuid::Uuid;
 
-use crate::common::{Notes, SECOND, after, at_once, cause, join_all, kept_by, missing, ms, settled, sleep};
+use crate::common::{
+    Notes, SECOND, after, at_once, cause, join_all, kept_by, missing, ms, on_a_system, settled, sleep,
+};
 
 fn broker() -> Addr<Broker<u32>> {
     Broker::new(SECOND).start()
@@ -367,7 +369,7 @@ async fn an_outcome_reads_like_a_sentence() {
 
 #[test]
 fn rounds_run_in_a_system_of_ones_own() {
-    let outcome = actix::System::new().block_on(async {
+    let outcome = on_a_system(async {
         let broker = broker();
         let [one] = join_all(&broker, ["one"]).await;
         one.emit(1).await

@@ -13,7 +13,7 @@ use convoke::prelude::*;
 use convoke::{Backoff, ServiceAddr, ServiceError, ServiceState, Supervised};
 use tokio::sync::oneshot;
 
-use crate::common::in_a_process_of_its_own;
+use crate::common::{in_a_process_of_its_own, on_a_system};
 
 /// Who waits for longer waits for ever.
 const LONG: Duration = Duration::from_secs(300);
@@ -147,17 +147,17 @@ async fn three_threads(bus: EventBus) {
 
 #[test]
 fn threads_that_ask_and_publish_while_services_restart_wait_for_nothing_and_lose_nothing() {
-    System::new().block_on(three_threads(EventBus::builder().capacity(1 << 20).build()));
+    on_a_system(three_threads(EventBus::builder().capacity(1 << 20).build()));
 }
 
 #[test]
 fn nor_do_they_with_middleware_around_the_services() {
-    System::new().block_on(three_threads(EventBus::builder().capacity(1 << 20).with(Timeout::new(LONG)).build()));
+    on_a_system(three_threads(EventBus::builder().capacity(1 << 20).with(Timeout::new(LONG)).build()));
 }
 
 #[test]
 fn a_service_whose_arbiter_ends_is_stopped_and_nobody_waits_for_it() {
-    System::new().block_on(async {
+    on_a_system(async {
         for restarting in [false, true] {
             let bus = EventBus::default();
             let (near, far) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
@@ -190,7 +190,7 @@ fn a_system_that_ends_with_services_aborts_nothing() {
         for away in [false, true] {
             let bus = EventBus::default();
             let handled = Arc::new(AtomicU64::new(0));
-            let addr = System::new().block_on(async {
+            let addr = on_a_system(async {
                 let worker = Worker::alive(&bus, &handled).backoff(Backoff::exponential(LONG)).await.unwrap();
                 if away {
                     assert!(!bus.emit(Job(3)).await.is_ok());

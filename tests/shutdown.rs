@@ -23,6 +23,8 @@ use tokio::sync::watch;
 
 use super::common::ms;
 
+use crate::common::on_a_system;
+
 const LONG: Duration = Duration::from_secs(300);
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -115,7 +117,7 @@ fn say(what: &str) {
 /// A child logs to its parent.
 fn application(run: impl Future<Output = ()>) {
     env_logger::builder().filter_module("convoke", log::LevelFilter::Debug).init();
-    System::new().block_on(run);
+    on_a_system(run);
 }
 
 fn block() {
@@ -408,7 +410,7 @@ fn a_log_that_blocks_holds_no_exit() {
     if child().is_some() {
         log::set_logger(&Silent).unwrap();
         log::set_max_level(log::LevelFilter::Error);
-        return System::new().block_on(blocked(shutdown_signal().or_exit_after(ms(20))));
+        return on_a_system(blocked(shutdown_signal().or_exit_after(ms(20))));
     }
     let mut application = Application::start("a_log_that_blocks_holds_no_exit", 0);
     application.says("blocks").signal(Signal::TERM);

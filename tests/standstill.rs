@@ -10,13 +10,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use actix::{Arbiter, System};
+use actix::Arbiter;
 use convoke::prelude::*;
 use convoke::{ListenerError, Reason, Report};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::common::ms;
+use crate::common::{ms, on, on_a_system};
 
 /// That of the listeners here.
 const LIMIT: Duration = ms(300);
@@ -30,15 +30,6 @@ struct Tick(u64);
 
 async fn promptly<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what).await.expect("whoever waits for the arbiter waits for ever")
-}
-
-/// Runs this on that arbiter.
-async fn on<T: Send + 'static>(arbiter: &Arbiter, task: impl AsyncFnOnce() -> T + Send + 'static) -> T {
-    let (told, result) = oneshot::channel();
-    arbiter.spawn_fn(move || {
-        actix_rt::spawn(async move { drop(told.send(task().await)) });
-    });
-    result.await.unwrap()
 }
 
 /// Has an arbiter stand still until the sender is dropped.
@@ -84,7 +75,7 @@ fn stop(arbiter: Arbiter) {
 
 #[test]
 fn an_emission_to_an_arbiter_that_stands_still_ends_at_the_deadline_of_the_listener() {
-    System::new().block_on(async {
+    on_a_system(async {
         let arbiter = Arbiter::new();
         let (bus, heard, _far) = bus_with_listener_on(&arbiter, Duration::ZERO).await;
         let near = Arc::new(AtomicU64::new(0));
@@ -121,7 +112,7 @@ fn an_emission_to_an_arbiter_that_stands_still_ends_at_the_deadline_of_the_liste
 
 #[test]
 fn a_call_that_blocks_its_arbiter_is_waited_for_until_its_deadline_and_its_late_answer_does_no_harm() {
-    System::new().block_on(async {
+    on_a_system(async {
         let arbiter = Arbiter::new();
         let bus = EventBus::builder().listener_timeout(LIMIT).build();
         let (go_on, wait) = mpsc::channel::<()>();
@@ -148,7 +139,7 @@ fn a_call_that_blocks_its_arbiter_is_waited_for_until_its_deadline_and_its_late_
 
 #[test]
 fn an_arbiter_that_goes_on_keeps_the_deadline_itself() {
-    System::new().block_on(async {
+    on_a_system(async {
         let arbiter = Arbiter::new();
         let (bus, heard, far) = bus_with_listener_on(&arbiter, PATIENCE * 2).await;
         let began = Instant::now();
@@ -171,7 +162,7 @@ fn who_emits_without_a_runtime_waits_no_longer() {
         }
     }
 
-    System::new().block_on(async {
+    on_a_system(async {
         let arbiter = Arbiter::new();
         let (bus, _heard, _far) = bus_with_listener_on(&arbiter, Duration::ZERO).await;
         let go_on = stop_still(&arbiter).await;
@@ -203,7 +194,7 @@ fn who_emits_without_a_runtime_waits_no_longer() {
 
 #[test]
 fn who_unsubscribes_from_an_arbiter_that_stands_still_waits_no_longer() {
-    System::new().block_on(async {
+    on_a_system(async {
         let arbiter = Arbiter::new();
         let (bus, heard, far) = bus_with_listener_on(&arbiter, Duration::ZERO).await;
         let go_on = stop_still(&arbiter).await;
@@ -220,7 +211,7 @@ fn who_unsubscribes_from_an_arbiter_that_stands_still_waits_no_longer() {
 
 #[test]
 fn a_drain_leaves_out_an_arbiter_that_stands_still() {
-    System::new().block_on(async {
+    on_a_system(async {
         let arbiter = Arbiter::new();
         let (bus, heard, _far) = bus_with_listener_on(&arbiter, Duration::ZERO).await;
         let _near = bus.on(|_: &Tick| ()).unwrap();
@@ -236,7 +227,7 @@ fn a_drain_leaves_out_an_arbiter_that_stands_still() {
 
 #[test]
 fn a_drain_waits_for_an_arbiter_that_goes_on_however_long_that_takes() {
-    System::new().block_on(async {
+    on_a_system(async {
         let arbiter = Arbiter::new();
         let bus = EventBus::builder().listener_timeout(ms(20)).build();
         let heard = Arc::new(AtomicU64::new(0));

@@ -10,7 +10,7 @@ use convoke::testing::{self, EventSynchronizer, Seen};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 
-use crate::common::{SECOND, after, at_once, ms, sleep};
+use crate::common::{SECOND, after, at_once, ms, on_a_system, sleep};
 
 #[derive(Event, Debug, PartialEq, Serialize, Deserialize)]
 #[event(topic = "orders/placed")]
@@ -697,7 +697,7 @@ async fn it_works_within_an_error_that_a_test_returns() -> Result<(), Box<dyn st
 
 #[test]
 fn it_hears_other_threads_in_real_time() {
-    actix::System::new().block_on(async {
+    on_a_system(async {
         let bus = EventBus::default();
         let mut sync = EventSynchronizer::new(&bus);
         let there = bus.clone();

@@ -11,12 +11,12 @@ use convoke::prelude::*;
 use convoke::{BrokerSnapshot, ConsumerError, Emission, testing};
 use tokio::sync::oneshot;
 
-use crate::common::{assert_lost, cause, join_all};
+use crate::common::{assert_lost, cause, join_all, on, on_a_system};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn system(test: impl Future<Output = ()>) {
-    System::new().block_on(soon(test));
+    on_a_system(soon(test));
 }
 
 async fn soon<T>(what: impl Future<Output = T>) -> T {
@@ -35,15 +35,6 @@ fn stop(arbiter: Arbiter) {
 
 async fn broker_on(arbiter: &Arbiter, make: fn() -> Broker<u32>) -> Addr<Broker<u32>> {
     Broker::start_in_arbiter(&arbiter.handle(), make).await.unwrap()
-}
-
-/// Runs this on that arbiter.
-async fn on<T: Send + 'static>(arbiter: &Arbiter, task: impl AsyncFnOnce() -> T + Send + 'static) -> T {
-    let (told, result) = oneshot::channel();
-    arbiter.spawn_fn(move || {
-        actix_rt::spawn(async move { drop(told.send(task().await)) });
-    });
-    result.await.unwrap()
 }
 
 /// How many actors of ours live on that arbiter once it has come to rest.

@@ -446,11 +446,22 @@ impl State {
 
 /// Drops a value of the user's, whose panic must not take the neighbours along.
 pub(crate) fn drop_quietly<T>(value: T) {
-    quietly(|| drop(value));
+    let mut value = Some(value);
+    quietly_erased(&mut || drop(value.take()));
 }
 
 /// Runs code of the user's, such as a `Drop`, a waker or the log, whose panic must not take the neighbours along.
 pub(crate) fn quietly(run: impl FnOnce()) {
+    let mut run = Some(run);
+    quietly_erased(&mut || {
+        if let Some(run) = run.take() {
+            run();
+        }
+    });
+}
+
+/// What is compiled once, of all that is run or dropped quietly.
+fn quietly_erased(run: &mut dyn FnMut()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
         let log = || log::error!(target: "convoke::runtime", "a value panicked while it was dropped with its actor");
         for panic in [Some(panic), catch_unwind(AssertUnwindSafe(log)).err()].into_iter().flatten() {
