@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::declare::{self, QueueKind};
 use super::line::{Line, TARGET};
-use super::patience::{Patience, may_pass};
+use super::patience::Patience;
 use super::press::{Letter, Press, Taken};
 use super::recipe::Recipe;
 use super::{buckets, headers};
@@ -122,7 +122,7 @@ impl Desk {
                 Err(error) if error.kind() == ErrorKind::Unroutable && !is_new && self.make_again().await => {
                     is_new = true
                 }
-                Err(error) if may_pass(&self.press, error) && goes_on() && patience.pause().await => {}
+                Err(error) if self.press.may_pass(error) && goes_on() && patience.pause().await => {}
                 _ => return taken,
             }
         }

@@ -16,10 +16,6 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// For how long a server that was away a moment ago may know no queue for what is published: its listener is there before all
-/// its bindings and the leaders of its quorum queues are.
-const SETTLING: Duration = Duration::from_secs(10);
-
 /// One publish, from its first try on.
 pub(super) struct Patience {
     until: Instant,
@@ -48,14 +44,12 @@ pub(super) struct Insistence<'a> {
     taken: Vec<Taken>,
     left: Vec<usize>,
     patience: Patience,
-    /// When the server was away last.
-    away: Option<Instant>,
 }
 
 impl<'a> Insistence<'a> {
     pub(super) fn new(packets: &'a [Packet], limit: Duration) -> Self {
         let taken = vec![Ok(()); packets.len()];
-        Self { packets, taken, left: (0..packets.len()).collect(), patience: Patience::new(limit), away: None }
+        Self { packets, taken, left: (0..packets.len()).collect(), patience: Patience::new(limit) }
     }
 
     /// Makes letters of those that are left; what cannot be one is not left.
@@ -92,23 +86,11 @@ impl<'a> Insistence<'a> {
     /// do.
     pub(super) async fn goes_on(&mut self, press: &Press) -> bool {
         let taken = &self.taken;
-        if self.left.iter().any(|at| taken[*at].as_ref().is_err_and(|error| may_pass(press, error))) {
-            self.away = Some(Instant::now());
-        }
-        let settles = self.away.is_some_and(|away| away.elapsed() < SETTLING);
-        let passes =
-            |error: &TransportError| may_pass(press, error) || (settles && error.kind() == ErrorKind::Unroutable);
-        self.left.retain(|at| taken[*at].as_ref().is_err_and(passes));
+        self.left.retain(|at| taken[*at].as_ref().is_err_and(|error| press.may_pass(error)));
         !self.left.is_empty() && self.patience.pause().await
     }
 
     pub(super) fn end(self) -> Vec<Taken> {
         self.taken
     }
-}
-
-/// Whether another try may go better: the server was not there, or takes nothing for now. What it has looked at and not
-/// taken, because a queue is full, is no such thing.
-pub(super) fn may_pass(press: &Press, error: &TransportError) -> bool {
-    error.kind() == ErrorKind::Unreachable && *error != press.refusal()
 }

@@ -2,14 +2,14 @@
 //!
 //! `publish, retry, dead letter → Press (Batcher) → a window of letters → confirmed, returned, or nobody knows`
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Confirmation};
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::fault::{fault, late};
 use super::in_order::InOrder;
@@ -20,6 +20,10 @@ use crate::transport::{Batcher, ErrorKind, TransportError};
 const CALLS: usize = 256;
 
 const TRIED: &str = "publish";
+
+/// For how long a server that was away a moment ago may know no queue for what is published: its listener is there before all
+/// its bindings and the leaders of its quorum queues are.
+const SETTLING: Duration = Duration::from_secs(10);
 
 pub(super) type Taken = Result<(), TransportError>;
 
@@ -37,10 +41,26 @@ pub(super) struct Letter {
 pub(super) struct Press {
     at: Arc<str>,
     rounds: Batcher<Vec<Letter>, Vec<Taken>>,
+    outage: Arc<Outage>,
+}
+
+/// When the server was away last, whichever publish has found out.
+#[derive(Default)]
+struct Outage(StdMutex<Option<Instant>>);
+
+impl Outage {
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn is_recent(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < SETTLING)
+    }
 }
 
 struct Bench {
     at: Arc<str>,
+    outage: Arc<Outage>,
     line: Arc<Line>,
     window: usize,
     deadline: Duration,
@@ -49,8 +69,9 @@ struct Bench {
 
 impl Press {
     pub(super) fn new(at: Arc<str>, line: Arc<Line>, window: usize, deadline: Duration) -> Self {
-        let bench = Bench { at: at.clone(), line, window: window.max(1), deadline, lane: Mutex::default() };
-        let bench = Arc::new(bench);
+        let (outage, lane) = (Arc::<Outage>::default(), Mutex::default());
+        let bench =
+            Arc::new(Bench { at: at.clone(), outage: outage.clone(), line, window: window.max(1), deadline, lane });
         let rounds = Batcher::new(CALLS, move |calls: Vec<Vec<Letter>>| {
             let bench = bench.clone();
             Box::pin(async move {
@@ -59,7 +80,7 @@ impl Press {
                 counts.into_iter().map(|count| taken.by_ref().take(count).collect()).collect()
             })
         });
-        Self { at, rounds }
+        Self { at, rounds, outage }
     }
 
     /// Publishes these in their order, and says of each whether the server has it.
@@ -73,6 +94,16 @@ impl Press {
             let text = "the runtime in which it published has ended: nobody knows whether the server has it";
             vec![Err(TransportError::new(ErrorKind::Unreachable, self.at.clone(), text)); count]
         })
+    }
+
+    /// Whether another try may go better: the server was not there or takes nothing for now, or it is there again and does not
+    /// know all its queues yet. What it has looked at and not taken, because a queue is full, is no such thing.
+    pub(super) fn may_pass(&self, error: &TransportError) -> bool {
+        match error.kind() {
+            ErrorKind::Unreachable => *error != self.refusal(),
+            ErrorKind::Unroutable => self.outage.is_recent(),
+            _ => false,
+        }
     }
 
     /// Returns the error of a letter that the server has refused, and may take in a moment.
@@ -102,6 +133,11 @@ impl Bench {
                 Err(error) => taken.resize(count, Err(error)),
             }
         }
+        let refusal = refusal(&self.at);
+        let is_away = |error: &TransportError| error.kind() == ErrorKind::Unreachable && *error != refusal;
+        if taken.iter().any(|taken| taken.as_ref().is_err_and(is_away)) {
+            self.outage.note();
+        }
         taken
     }
 
@@ -112,7 +148,9 @@ impl Bench {
         {
             return if lane.is_blocked() { Err(blocked(&self.at)) } else { Ok(lane.clone()) };
         }
-        *current = None;
+        if current.take().is_some() {
+            self.outage.note();
+        }
         let lane = self.line.lane(&self.at, self.deadline).await?;
         let confirm = lane.channel().confirm_select(ConfirmSelectOptions::default());
         within(&self.at, "have what is published confirmed", self.deadline, confirm).await?;
