@@ -9,114 +9,23 @@
 extern crate self as convoke;
 
 // A round: emitter → broker → session (round decides) → consumer.
-mod emitter;
-mod emitter_requests;
-mod membership;
-mod broker;
-mod routing;
-mod registration;
-mod broker_requests;
-mod room;
-mod session;
-mod closing;
-mod pledge;
-mod round;
-mod outcome;
-mod account;
-mod consumer;
-mod consumed;
 
 // What a broker knows: its rules, its members, its open rounds, who is late, and what it tells of them.
-mod policy;
-mod roster;
-mod open_rounds;
-mod debts;
-mod snapshot;
-mod brokers;
 
 // An event in the process: bus → subscription → listener.
-mod event;
-mod json_event;
-mod finite;
-mod metadata;
-mod identity;
-mod trace;
-mod envelope;
-mod envelope_limits;
-mod case;
-mod wire;
-mod name;
-mod shown;
-mod bus;
-mod bus_builder;
-mod listen_error;
-mod patterns;
-mod hub;
-mod topic;
-mod topic_index;
-mod route;
-mod desk;
-mod parcel;
-mod within;
-mod emitting;
-mod away;
-mod board;
-mod entering;
-mod publishing;
-mod tap;
-mod asking;
-mod waiters;
-mod retained;
-mod subscription;
-mod station;
-mod draining;
-mod freight;
 
 // What happens to it: listener, and what is around and beneath it.
-mod listener;
-mod listening;
-mod function;
-mod argument;
-mod call;
-mod heard;
-mod seat;
-mod actor_seat;
-mod hearings;
-mod work;
-mod report;
-mod letters;
-mod container;
-mod container_builder;
-mod container_error;
-pub mod middleware;
-mod dispatch;
 
 // A service: it lives, hears, fails and recovers.
-mod service;
-mod subscriptions;
-mod supervised;
-mod service_addr;
-mod restart;
-mod supervisor;
-mod group;
-mod supervision;
-mod keeper;
-mod child;
-mod services;
-mod services_error;
-mod shutdown;
-mod health;
-mod life;
-mod start_error;
-mod instance;
-mod oversight;
-mod standing;
-mod service_context;
 
 // Beneath all of them.
-mod error;
-mod id;
+mod base;
+mod events;
+mod rounds;
 mod runtime;
+mod services;
+
+pub use events::middleware;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -126,81 +35,80 @@ pub mod testing;
 #[path = "private.rs"]
 pub mod __private;
 
-#[cfg(test)]
-mod model;
-
 #[cfg(feature = "testing")]
 pub use convoke_derive::test;
 pub use convoke_derive::{BaseService, Event, listener};
 
-pub use account::{Cause, EmitterRef};
-pub use argument::Argument;
-pub use asking::{Answer, AskError, IntoAnswer, Request, RequestAll};
-pub use broker::Broker;
-pub use broker_requests::{Abort, BrokerExt, ConsumingActor, Inspect, SetTimeout, Stop};
-pub use brokers::Brokers;
-pub use bus::EventBus;
-pub use bus_builder::EventBusBuilder;
-pub use consumed::{Consumed, FailedConsumer};
-pub use consumer::{Consume, Consumer, ConsumerHandle, IntoConsumer, IntoHandled};
+pub use base::IntoHandled;
+pub use base::{Failure, Handled};
+pub use events::bus::Emitting;
+pub use events::bus::EventBus;
+pub use events::bus::EventBusBuilder;
+pub use events::bus::PublishError;
+pub use events::bus::{DispatchError, Installed, dispatch};
+pub use events::container::ContainerBuilder;
+pub use events::container::ContainerError;
 #[doc(hidden)]
-pub use container::Source;
-pub use container::{Container, Inject};
-pub use container_builder::ContainerBuilder;
-pub use container_error::ContainerError;
-pub use dispatch::{DispatchError, Installed, dispatch};
-pub use emitter::{Emitter, EmitterHandle, Kept};
-pub use emitter_requests::{Emit, EmitterExt, Join, Leave, Veto};
-pub use emitting::Emitting;
-pub use envelope::{Envelope, EnvelopeError};
-pub use envelope_limits::EnvelopeLimits;
-pub use error::{BrokerError, ConfigError, ConsumerError, EmitError, Failure, Handled, JoinError};
-pub use event::Event;
-pub use heard::Heard;
-pub use id::{BrokerId, EmitterId, RoundId, RoundKey};
-pub use json_event::JsonEvent;
-pub use letters::{DeadLetter, DeadLetters, Reason, RedriveError};
-pub use listen_error::ListenError;
-pub use listener::{Listen, Listener};
-pub use listening::{Listening, Overflow};
-pub use membership::{Emission, Membership};
-pub use metadata::{Metadata, Secret};
-pub use middleware::{Call, Handling, Middleware, Next};
-pub use name::Name;
-pub use outcome::{Cancelled, FromOutcome, Outcome, Resolved, Signal};
-pub use oversight::OnError;
-pub use parcel::BadPayload;
-pub use patterns::Patterns;
-pub use pledge::{Pledge, Summons};
-pub use policy::{Close, Gathered, LateJoin, OnLost, OnTimeout, Predicate, Release, RepeatEmit};
-pub use publishing::PublishError;
-pub use registration::EmitterSpec;
-pub use report::{ListenerError, ListenerResult, Permanent, Report, TooDeep};
-pub use restart::{Backoff, Budget, Restart};
+pub use events::container::Source;
+pub use events::container::{Container, Inject};
+pub use events::envelope::EnvelopeLimits;
+pub use events::envelope::{Envelope, EnvelopeError};
+pub use events::event::Event;
+pub use events::event::JsonEvent;
+pub use events::event::Name;
+pub use events::event::{Metadata, Secret};
+pub use events::event::{TraceContext, TraceError};
+pub use events::listener::Argument;
+pub use events::listener::Heard;
+pub use events::listener::ListenError;
+pub use events::listener::{Listen, Listener};
+pub use events::listener::{ListenerError, ListenerResult, Permanent, Report, TooDeep};
+pub use events::listener::{Listening, Overflow};
+pub use events::middleware::{Call, Handling, Middleware, Next};
+pub use events::parcels::BadPayload;
+pub use events::seats::{Subscription, SubscriptionId, SubscriptionInfo};
+pub use events::topics::Patterns;
+pub use events::topics::{Pattern, TopicError};
+pub use events::{Answer, AskError, IntoAnswer, Request, RequestAll};
+pub use events::{DeadLetter, DeadLetters, Reason, RedriveError};
+pub use rounds::Brokers;
+pub use rounds::broker::Broker;
+pub use rounds::broker::EmitterSpec;
+pub use rounds::broker::{Abort, BrokerExt, ConsumingActor, Inspect, SetTimeout, Stop};
+pub use rounds::emitter::{Emission, Membership};
+pub use rounds::emitter::{Emit, EmitterExt, Join, Leave, Veto};
+pub use rounds::emitter::{Emitter, EmitterHandle, Kept};
+pub use rounds::emitter::{Pledge, Summons};
+pub use rounds::outcome::{Cancelled, FromOutcome, Outcome, Resolved, Signal};
+pub use rounds::outcome::{Cause, EmitterRef};
+pub use rounds::outcome::{Consumed, FailedConsumer};
+pub use rounds::round::{Close, Gathered, LateJoin, OnLost, OnTimeout, Predicate, Release, RepeatEmit};
+pub use rounds::session::Session;
+pub use rounds::{BrokerError, ConfigError, ConsumerError, EmitError, JoinError};
+pub use rounds::{BrokerId, EmitterId, RoundId, RoundKey};
+pub use rounds::{Consume, Consumer, ConsumerHandle, IntoConsumer};
 pub use runtime::LocalContext;
 #[doc(hidden)]
 pub use runtime::Player;
-pub use service::{BaseService, ServiceState, ServiceStatus};
-pub use service_addr::{ServiceAddr, ServiceError};
-pub use session::Session;
-pub use subscription::{Subscription, SubscriptionId, SubscriptionInfo};
-pub use subscriptions::Subscriptions;
-pub use supervised::{IntoService, ServiceHandle, Supervised};
-pub use supervision::Strategy;
-pub use supervisor::{IntoChild, Supervisor, SupervisorHandle};
-pub use topic::{Pattern, TopicError};
-pub use trace::{TraceContext, TraceError};
+pub use services::life::OnError;
+pub use services::service::Subscriptions;
+pub use services::service::{BaseService, ServiceState, ServiceStatus};
+pub use services::service::{IntoService, ServiceHandle, Supervised};
+pub use services::service::{ServiceAddr, ServiceError};
+pub use services::supervision::Strategy;
+pub use services::supervision::{Backoff, Budget, Restart};
+pub use services::supervision::{IntoChild, Supervisor, SupervisorHandle};
 /// The ids of emitters, and a kind of key, are of this type.
 #[doc(no_inline)]
 pub use uuid::Uuid;
 
-pub use health::{Health, HealthReport};
-pub use service_context::ServiceContext;
-pub use services::{Services, ServicesHandle};
-pub use services_error::ServicesError;
-pub use shutdown::{Shutdown, ShutdownReport};
-pub use snapshot::{BrokerSnapshot, DESCRIBED_ROUNDS, EmitterStats, OpenRound, PastRound};
-pub use start_error::StartError;
+pub use rounds::{BrokerSnapshot, DESCRIBED_ROUNDS, EmitterStats, OpenRound, PastRound};
+pub use services::app::ServicesError;
+pub use services::app::{Health, HealthReport};
+pub use services::app::{Services, ServicesHandle};
+pub use services::app::{Shutdown, ShutdownReport};
+pub use services::life::StartError;
+pub use services::service::ServiceContext;
 
 /// What a round may gather: any type that can be shared between threads and lives as long as it is needed.
 pub trait Payload: Send + Sync + Unpin + 'static {}

@@ -15,15 +15,13 @@ pub use serde::de::DeserializeOwned;
 pub use serde_json::{Error as JsonError, Value};
 
 pub use crate::__discover as discover;
-pub use crate::case::Case;
-use crate::consumer::IntoHandled;
-use crate::error::Handled;
-use crate::event::Event;
-use crate::heard::Heard;
-pub use crate::identity::{Carrier, derived};
-use crate::parcel::Subject;
-pub use crate::shown::Shown;
-pub use crate::wire::PublishDate;
+pub use crate::base::Shown;
+use crate::base::{Handled, IntoHandled};
+pub use crate::events::envelope::{Case, PublishDate};
+use crate::events::event::Event;
+pub use crate::events::event::{Carrier, derived};
+use crate::events::listener::Heard;
+use crate::events::parcels::Subject;
 
 /// Whether an actor may be started here.
 pub fn is_arbiter() -> bool {
@@ -33,11 +31,11 @@ pub fn is_arbiter() -> bool {
 /// Registers a listener to whatever has a form as JSON and whose `publisher/event` matches one of these.
 #[track_caller]
 pub fn on_names<Kind>(
-    bus: &crate::EventBus,
-    patterns: Vec<crate::Pattern>,
-    listener: impl crate::Listen<crate::JsonEvent, Kind>,
-) -> Result<crate::Subscription, crate::ListenError> {
-    let hearing = crate::subscription::Hearing::Names(patterns.into());
+    bus: &crate::events::bus::EventBus,
+    patterns: Vec<crate::events::topics::Pattern>,
+    listener: impl crate::events::listener::Listen<crate::events::event::JsonEvent, Kind>,
+) -> Result<crate::events::seats::Subscription, crate::events::listener::ListenError> {
+    let hearing = crate::events::seats::Hearing::Names(patterns.into());
     bus.register(listener.listening(), hearing, false, std::panic::Location::caller())
 }
 
@@ -47,9 +45,9 @@ pub fn on_names<Kind>(
 ///
 /// Those of [`EventBus::emit_envelope`](crate::EventBus::emit_envelope).
 pub fn emit_held(
-    bus: &crate::EventBus,
-    envelope: crate::Envelope,
-) -> Result<crate::Emitting<crate::JsonEvent>, crate::TopicError> {
+    bus: &crate::events::bus::EventBus,
+    envelope: crate::events::envelope::Envelope,
+) -> Result<crate::events::bus::Emitting<crate::events::event::JsonEvent>, crate::events::topics::TopicError> {
     bus.emit_held(envelope)
 }
 
@@ -103,7 +101,7 @@ pub fn show<T: Show>(id: &T) -> String {
 }
 
 pub fn to_json<E: ToJson>(event: &E) -> Result<Value, JsonError> {
-    crate::finite::to_value(event)
+    crate::events::event::to_value(event)
 }
 
 /// Reads the payload where it is, without a copy of it.
@@ -154,7 +152,9 @@ pub struct Discovered {
     /// The function, with its module.
     pub name: &'static str,
     /// Registers it with a bus.
-    pub register: fn(&crate::EventBus) -> Result<crate::Subscription, crate::ListenError>,
+    pub register: fn(
+        &crate::events::bus::EventBus,
+    ) -> Result<crate::events::seats::Subscription, crate::events::listener::ListenError>,
 }
 
 #[cfg(feature = "discover")]

@@ -1,5 +1,6 @@
 //! Futures of the user's and around them: one whose panic is an answer, one of two, and one that lives as a task.
 
+use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -8,7 +9,15 @@ use std::time::Duration;
 
 use super::executor::{Task, Turn, drop_quietly};
 use super::executor_here;
-use crate::consumer::panic_text;
+
+/// The message of a panic, as `panic!` leaves it.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (_, Some(text)) => text.clone(),
+        _ => "without a message".to_owned(),
+    }
+}
 
 /// What a function of the user's returns, or what it panicked with.
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {

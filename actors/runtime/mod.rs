@@ -28,7 +28,7 @@ use uuid::Uuid;
 pub(crate) use bell::{Alarm, real_after, real_now, really_within};
 pub use context::{LocalContext, Player};
 pub(crate) use executor::{Executor, TURN, Task, TaskId, Turn, drop_quietly, quietly};
-pub(crate) use guarded::{Either, Guarded, all, catch, either, sleep, spawn_named};
+pub(crate) use guarded::{Either, Guarded, all, catch, either, panic_text, sleep, spawn_named};
 pub(crate) use inbox::{Inbox, Intake, Refused, swap};
 #[cfg(feature = "testing")]
 pub(crate) use seed::Seed;

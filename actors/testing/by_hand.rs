@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Payload;
-use crate::account::{Account, Cause, Directory, EmitterRef};
-use crate::id::{BrokerId, EmitterId, RoundId, RoundKey};
-use crate::outcome::{Cancelled, Resolved};
-use crate::pledge::{Call, Pledge, Pledged, Seated, Summons};
-use crate::round::{Abort, Kept, Slot, Verdict};
+use crate::rounds::emitter::{Call, Pledge, Pledged, Seated, Summons};
+use crate::rounds::outcome::{Account, Cancelled, Cause, Directory, EmitterRef, Resolved};
+use crate::rounds::round::{Abort, Kept, Slot, Verdict};
+use crate::rounds::{BrokerId, EmitterId, RoundId, RoundKey};
 use crate::runtime::{self, Inbox, Intake};
 
 /// How much time a round made by hand has left.

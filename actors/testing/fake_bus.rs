@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use super::recorder::{Filter, Recorder};
 use super::seen::Seen;
-use crate::asking::IntoAnswer;
-use crate::bus::EventBus;
-use crate::event::Event;
-use crate::function::Function;
+use crate::events::IntoAnswer;
+use crate::events::bus::EventBus;
+use crate::events::event::Event;
+use crate::events::listener::Function;
+use crate::events::parcels::Tap;
+use crate::events::seats::Subscription;
+use crate::events::topics::Pattern;
 use crate::runtime;
-use crate::subscription::Subscription;
-use crate::tap::Tap;
-use crate::topic::Pattern;
 
 /// Stands in for a bus and all who listen to it: what code under test emits, publishes or requests is recorded, and
 /// nobody is called.

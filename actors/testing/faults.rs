@@ -3,9 +3,9 @@
 use actix::{Handler, Message};
 
 use crate::Payload;
-use crate::broker::Broker;
-use crate::consumer::Consumer;
-use crate::emitter::Emitter;
+use crate::rounds::Consumer;
+use crate::rounds::broker::Broker;
+use crate::rounds::emitter::Emitter;
 
 /// Makes a broker, an emitter or a consumer panic when it handles this.
 #[derive(Clone, Copy, Debug, Message)]

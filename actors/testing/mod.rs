@@ -45,8 +45,9 @@ pub use synchronizer::EventSynchronizer;
 pub use unmet::Unmet;
 pub use waits::{ExpectNone, WaitFor, WaitForEvent, WaitForEvents};
 
+use crate::events::parcels::desk;
 use crate::runtime::{self, Either, Executor, VirtualDate, either};
-use crate::{desk, keeper};
+use crate::services::supervision::keeper;
 
 /// How often the other tasks of the arbiter get a turn before the check: actors that stop drop what they hold, which
 /// stops others.

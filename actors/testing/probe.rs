@@ -16,15 +16,12 @@ use super::received::Received;
 use super::recorder::KEPT;
 use super::seen::shortened;
 use super::wait::LIMIT;
-use crate::bus::EventBus;
-use crate::consumer::panic_text;
-use crate::error::Handled;
-use crate::event::Event;
-use crate::heard::Heard;
-use crate::json_event::JsonEvent;
-use crate::listen_error::ListenError;
-use crate::patterns::Patterns;
-use crate::runtime::{self, LocalContext, Player};
+use crate::base::Handled;
+use crate::events::bus::EventBus;
+use crate::events::event::{Event, JsonEvent};
+use crate::events::listener::{Heard, ListenError};
+use crate::events::topics::Patterns;
+use crate::runtime::{self, LocalContext, Player, panic_text};
 
 /// How a probe answers.
 enum Answer<M: Message> {
@@ -183,7 +180,7 @@ impl<M: Message<Result: Send> + Send + 'static> Probe<M> {
     #[track_caller]
     fn start_within(
         self,
-        subscribe: impl FnOnce(&mut LocalContext<Self>) -> Result<crate::Subscription, ListenError>,
+        subscribe: impl FnOnce(&mut LocalContext<Self>) -> Result<crate::events::seats::Subscription, ListenError>,
     ) -> Result<ProbeHandle<M>, ListenError> {
         if !runtime::is_arbiter() {
             return Err(ListenError::NoArbiter);

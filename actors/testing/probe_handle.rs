@@ -15,7 +15,7 @@ use super::expected::Expected;
 use super::probe::{Probe, short_name};
 use super::received::Received;
 use super::wait::in_time;
-use crate::subscription::Subscription;
+use crate::events::seats::Subscription;
 
 /// A [`Probe`] that was started: with this a test expects what it is sent. It is on the thread of its probe.
 ///

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::account::Brief;
+use crate::rounds::outcome::Brief;
 use crate::runtime::{self, drop_quietly, quietly};
 
 /// How many lines are kept.

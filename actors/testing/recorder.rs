@@ -11,10 +11,9 @@ use std::task::Waker;
 use tokio::time::Instant;
 
 use super::seen::Seen;
-use crate::parcel::AnyParcel;
+use crate::events::parcels::{AnyParcel, Tap};
+use crate::events::topics::Pattern;
 use crate::runtime::{self, drop_quietly, quietly};
-use crate::tap::Tap;
-use crate::topic::Pattern;
 
 /// How many events a record keeps unless it is told.
 pub(super) const KEPT: usize = 10_000;

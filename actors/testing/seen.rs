@@ -10,14 +10,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::account::Brief;
-use crate::event::Event;
-use crate::json_event::JsonEvent;
-use crate::letters::DeadLetter;
-use crate::metadata::Metadata;
-use crate::parcel::{AnyParcel, HIDDEN, Parcel};
-use crate::service::ServiceStatus;
-use crate::shown::Shown;
+use crate::base::Shown;
+use crate::events::DeadLetter;
+use crate::events::event::{Event, JsonEvent, Metadata};
+use crate::events::parcels::{AnyParcel, HIDDEN, Parcel};
+use crate::rounds::outcome::Brief;
+use crate::services::service::ServiceStatus;
 
 /// How much of a payload a list shows, in characters.
 const SHOWN_PAYLOAD: usize = 80;

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use super::recorder::Recorder;
 use super::wait::LIMIT;
-use crate::bus::EventBus;
-use crate::hub::Hub;
+use crate::events::bus::{EventBus, Hub};
 use crate::runtime::{self, Executor};
 
 /// A wait until nothing is in flight: see [`EventSynchronizer::settled`](super::EventSynchronizer::settled).

@@ -12,14 +12,11 @@ use super::settled::Settled;
 use super::unmet::Unmet;
 use super::wait::{Wait, Want};
 use super::waits::{ExpectNone, WaitFor, WaitForEvent, WaitForEvents};
-use crate::bus::EventBus;
-use crate::desk;
-use crate::event::Event;
-use crate::hub::Hub;
-use crate::patterns::Patterns;
+use crate::events::bus::{EventBus, Hub};
+use crate::events::event::Event;
+use crate::events::parcels::{Tap, desk};
+use crate::events::topics::{Pattern, Patterns, TopicError};
 use crate::runtime;
-use crate::tap::Tap;
-use crate::topic::{Pattern, TopicError};
 
 /// Waits for the events of a bus, instead of sleeping: it records what is emitted and published from its creation on,
 /// so that an event which comes before somebody waits for it is not missed.

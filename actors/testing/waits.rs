@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::seen::Seen;
 use super::unmet::Unmet;
 use super::wait::{Wait, Waiting};
-use crate::event::Event;
+use crate::events::event::Event;
 
 macro_rules! limits {
     ($($wait:ident<$($of:tt),*>),*) => {$(

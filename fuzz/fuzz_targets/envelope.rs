@@ -2,7 +2,7 @@
 //!
 //! `bytes → from_slice → to_vec → from_slice`
 //!
-//! How to run it stands in `../Cargo.toml`; the tests of `actors/envelope.rs` check the same on the stable compiler.
+//! How to run it stands in `../Cargo.toml`; the tests of `actors/events/envelope/envelope.rs` check the same on the stable compiler.
 #![no_main]
 
 use convoke_actors::{Envelope, EnvelopeLimits};

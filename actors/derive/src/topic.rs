@@ -1,4 +1,4 @@
-//! The grammar of topics and patterns, checked where the literal stands: `actors/topic.rs` checks the same when it runs.
+//! The grammar of topics and patterns, checked where the literal stands: `actors/events/topics/topic.rs` checks the same when it runs.
 //!
 //! `#[event(topic = "orders/placed")], #[listener(topics("orders/*"))] → check`
 

@@ -1,0 +1,352 @@
+//! A question: an event that is answered.
+//!
+//! `request → Asked (in a parcel of its own kind) → answerers → answers`
+
+use std::any::TypeId;
+use std::borrow::Cow;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::Location;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::base::{Failure, Shown};
+use crate::events::bus::{Emitting, EventBus, Hub};
+use crate::events::event::{Event, JsonEvent, Kind, Name};
+use crate::events::listener::{Function, ListenError, ListenerError, Listening, Report, Way};
+use crate::events::parcels::{BadPayload, Desk, LocalRoute, Parcel, Subject, Taps};
+use crate::events::seats::{Hearing, Subscription};
+use crate::runtime;
+
+/// How long an answer is waited for unless it is said.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Nobody gave an answer.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum AskError {
+    /// Nobody is registered who answers this event with this type.
+    NoAnswerer {
+        /// The event's name.
+        event: String,
+        /// The type that was asked for.
+        answer: &'static str,
+    },
+    /// All who were asked have failed; the report says how.
+    Failed(Report),
+    /// Nobody has answered in time.
+    TimedOut(Duration),
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAnswerer { event, answer } => {
+                let event = Shown::name(event);
+                write!(f, "nobody answers {event} with `{answer}`: register one with `bus.answer(…)`")
+            }
+            Self::Failed(report) => write!(f, "nobody has answered: {report}"),
+            Self::TimedOut(limit) => write!(f, "nobody has answered within {limit:?}: ask with a longer `within`"),
+        }
+    }
+}
+
+impl std::error::Error for AskError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Failed(report) => Some(report),
+            _ => None,
+        }
+    }
+}
+
+/// An event and the answers to it.
+pub(crate) struct Asked<E, R> {
+    event: Arc<E>,
+    answers: Arc<Answers<R>>,
+}
+
+impl<E, R> fmt::Debug for Asked<E, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asked").finish_non_exhaustive()
+    }
+}
+
+/// The answers that have come, until whoever asked takes them.
+pub(crate) struct Answers<R>(Mutex<(Vec<R>, Option<Waker>)>);
+
+impl<R> Answers<R> {
+    fn lock(&self) -> MutexGuard<'_, (Vec<R>, Option<Waker>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give(&self, answer: R) {
+        let waker = {
+            let mut answers = self.lock();
+            answers.0.push(answer);
+            answers.1.take()
+        };
+        if let Some(waker) = waker {
+            runtime::quietly(|| waker.wake());
+        }
+    }
+}
+
+impl<E: Event, R: Send + 'static> Subject for Asked<E, R> {
+    const ASKED: bool = true;
+
+    fn name(&self) -> Name {
+        E::NAME.into()
+    }
+
+    fn topic(&self) -> Name {
+        E::TOPIC.into()
+    }
+
+    fn kind(&self) -> Kind {
+        self.event.kind()
+    }
+
+    fn is_personal(&self) -> bool {
+        E::CONTAINS_PERSONAL_DATA
+    }
+
+    fn has_json(&self) -> bool {
+        false
+    }
+
+    fn is_retained(&self) -> bool {
+        false
+    }
+
+    fn route(&self, desk: &Desk, hub: &Hub) -> Rc<LocalRoute<Self>> {
+        desk.route(hub, None)
+    }
+
+    fn to_json(&self) -> Option<Result<Value, serde_json::Error>> {
+        None
+    }
+
+    fn from_json(_: Cow<'_, JsonEvent>) -> Option<Result<Self, BadPayload>> {
+        None
+    }
+
+    /// Whoever listens in sees the event that is asked.
+    fn note(parcel: &Arc<Parcel<Self>>, taps: &Taps) {
+        let asked = Parcel::with_metadata(parcel.event.event.clone(), parcel.metadata().clone());
+        taps.note(Arc::new(asked), true);
+    }
+}
+
+/// What an answerer returns that cannot fail; one that may returns a `Result`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer<R>(pub R);
+
+/// What an answerer may return: [`Answer<R>`](Answer), or a `Result<R, E>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an answer",
+    label = "not an answer",
+    note = "an answerer returns `Answer(value)`, or a `Result` of the value"
+)]
+pub trait IntoAnswer {
+    /// What is asked for.
+    type Answer: Send + 'static;
+
+    /// Returns it as a result.
+    #[doc(hidden)]
+    fn into_answer(self) -> Result<Self::Answer, ListenerError>;
+}
+
+impl<R: Send + 'static> IntoAnswer for Answer<R> {
+    type Answer = R;
+
+    fn into_answer(self) -> Result<R, ListenerError> {
+        Ok(self.0)
+    }
+}
+
+impl<R: Send + 'static, X: Into<Failure>> IntoAnswer for Result<R, X> {
+    type Answer = R;
+
+    fn into_answer(self) -> Result<R, ListenerError> {
+        self.map_err(|error| ListenerError::from(error.into()))
+    }
+}
+
+/// A question is put to an answerer, and its answer is kept.
+#[derive(Debug)]
+pub(crate) struct Asking;
+
+impl<E: Event, Out: IntoAnswer> Way<Asked<E, Out::Answer>, E, Out> for Asking {
+    type Kept = Arc<Answers<Out::Answer>>;
+
+    fn event(parcel: &Parcel<Asked<E, Out::Answer>>) -> &Arc<E> {
+        &parcel.event.event
+    }
+
+    fn keep(parcel: &Arc<Parcel<Asked<E, Out::Answer>>>) -> Self::Kept {
+        parcel.event.answers.clone()
+    }
+
+    fn finish(answers: Self::Kept, out: Out) -> Result<(), ListenerError> {
+        answers.give(out.into_answer()?);
+        Ok(())
+    }
+}
+
+impl EventBus {
+    /// Registers an answerer: a function of an event, like a listener, that returns [`Answer(value)`](Answer), or a
+    /// `Result` of the value. It hears of what is [requested](Self::request) alone, and not of what is emitted or published.
+    ///
+    /// ```
+    /// # extern crate convoke_actors as convoke;
+    /// use convoke::prelude::*;
+    /// # use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Event, Serialize, Deserialize)]
+    /// struct PriceAsked {
+    ///     item: u64,
+    /// }
+    ///
+    /// struct Quote(u64);
+    ///
+    /// # actix::System::new().block_on(async {
+    /// let bus = EventBus::default();
+    /// let _prices = bus.answer(|asked: &PriceAsked| Answer(Quote(asked.item * 3)))?;
+    /// let quote = bus.request::<Quote>(PriceAsked { item: 7 }).await?;
+    /// assert_eq!(quote.0, 21);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`on`](Self::on).
+    #[track_caller]
+    pub fn answer<E: Event, Out: IntoAnswer, Kind, F: Function<E, Out, Kind>>(
+        &self,
+        answerer: F,
+    ) -> Result<Subscription, ListenError> {
+        let listening = Listening::new::<F>(F::SEES, |seating| answerer.seat::<Asked<E, Out::Answer>, Asking>(seating));
+        self.register(listening, asked::<E, Out::Answer>(), E::CONTAINS_PERSONAL_DATA, Location::caller())
+    }
+
+    /// Asks all who answer this event with an `R`, concurrently, and is ready with the first answer.
+    ///
+    /// # Errors
+    ///
+    /// `NoAnswerer`, `Failed` if all have failed, `TimedOut`.
+    pub fn request<R: Send + 'static>(&self, event: impl Event) -> Request<R> {
+        self.ask(event, false)
+    }
+
+    /// Asks all who answer this event with an `R`, concurrently, and is ready when all have answered or failed, or with
+    /// what has come at the deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Self::request), if there is no answer at all.
+    pub fn request_all<R: Send + 'static>(&self, event: impl Event) -> RequestAll<R> {
+        RequestAll(self.ask(event, true))
+    }
+
+    fn ask<E: Event, R: Send + 'static>(&self, event: E, all: bool) -> Request<R> {
+        let answers = Arc::new(Answers(Mutex::default()));
+        let asked = Asked { event: Arc::new(event), answers: answers.clone() };
+        let emitting = Emitting::new(self.line().clone(), asked);
+        Request { answers, emitting: Box::pin(emitting), event: E::NAME, deadline: DEADLINE, all }
+    }
+}
+
+fn asked<E: Event, R: 'static>() -> Hearing {
+    let of = TypeId::of::<Asked<E, R>>();
+    Hearing::Type { of, name: E::NAME.into(), topic: E::TOPIC.into(), json: false }
+}
+
+/// A question under way, which is awaited for its first answer.
+#[must_use = "nobody is asked before it is awaited"]
+pub struct Request<R> {
+    answers: Arc<Answers<R>>,
+    emitting: Pin<Box<dyn Future<Output = Report> + Send>>,
+    event: &'static str,
+    deadline: Duration,
+    all: bool,
+}
+
+impl<R: Send + 'static> Request<R> {
+    /// Sets how long an answer is waited for. The default is 30 s.
+    pub fn within(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    async fn answered(mut self) -> Result<Vec<R>, AskError> {
+        let mut report = None;
+        let asking = poll_fn(|cx| {
+            self.answers.lock().1 = Some(cx.waker().clone());
+            if report.is_none()
+                && let Poll::Ready(done) = self.emitting.as_mut().poll(cx)
+            {
+                report = Some(done);
+            }
+            let enough = !self.all && !self.answers.lock().0.is_empty();
+            if report.is_some() || enough { Poll::Ready(()) } else { Poll::Pending }
+        });
+        let in_time = runtime::within(self.deadline, asking).await;
+        let answers = std::mem::take(&mut self.answers.lock().0);
+        match report {
+            _ if !answers.is_empty() => Ok(answers),
+            _ if in_time.is_none() => Err(AskError::TimedOut(self.deadline)),
+            Some(report) if report.is_empty() && report.too_deep().is_none() => {
+                Err(AskError::NoAnswerer { event: self.event.to_owned(), answer: std::any::type_name::<R>() })
+            }
+            Some(report) => Err(AskError::Failed(report)),
+            None => Err(AskError::TimedOut(self.deadline)),
+        }
+    }
+}
+
+impl<R: Send + 'static> IntoFuture for Request<R> {
+    type Output = Result<R, AskError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let deadline = self.deadline;
+            // There is one: without any it is an error.
+            self.answered().await?.into_iter().next().ok_or(AskError::TimedOut(deadline))
+        })
+    }
+}
+
+impl<R> fmt::Debug for Request<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("event", &self.event).field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+/// A question under way, which is awaited for all its answers.
+#[derive(Debug)]
+#[must_use = "nobody is asked before it is awaited"]
+pub struct RequestAll<R>(Request<R>);
+
+impl<R: Send + 'static> RequestAll<R> {
+    /// Sets how long answers are waited for. The default is 30 s.
+    pub fn within(self, deadline: Duration) -> Self {
+        Self(self.0.within(deadline))
+    }
+}
+
+impl<R: Send + 'static> IntoFuture for RequestAll<R> {
+    type Output = Result<Vec<R>, AskError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.0.answered())
+    }
+}

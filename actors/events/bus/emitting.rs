@@ -1,0 +1,185 @@
+//! An emission: every listener is called now, and awaited.
+//!
+//! `emit → LocalRoute → seats (here), Door (elsewhere, away.rs) → Board → Report`
+
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::bus::Line;
+use super::hub::Hub;
+use super::publishing::{Packed, PublishError, pack};
+use crate::events::event::Name;
+use crate::events::listener::{Board, Report, Verdict};
+use crate::events::parcels::{Away, Errand, Freight, Near, Parcel, Reserved, Subject, Within};
+use crate::events::seats::{Tickets, panicked};
+use crate::runtime::{self, drop_quietly};
+
+/// An emission: when it is first polled all listeners are called, and it is ready with a [`Report`] when all are done.
+///
+/// Dropped before that, the calls go on, and nobody is told how they ended but for the dead letters.
+#[must_use = "nobody is called before it is awaited"]
+pub struct Emitting<E> {
+    line: Arc<Line>,
+    timed: bool,
+    state: State<E>,
+}
+
+enum State<E> {
+    Fresh(E),
+    Waiting(Report, Arc<Board>),
+    Done,
+}
+
+impl<E> Emitting<E> {
+    pub(crate) fn new(line: Arc<Line>, event: E) -> Self {
+        Self { line, timed: false, state: State::Fresh(event) }
+    }
+
+    /// Has the report say how long each listener took.
+    pub fn timed(mut self) -> Self {
+        self.timed = true;
+        self
+    }
+}
+
+/// Calls all who hear an event. The board is there if some of them are not done yet.
+fn begin<S: Subject>(line: &Line, event: S, timed: bool) -> (Report, Option<Arc<Board>>) {
+    let name = event.name();
+    match pack(&line.hub, &line.given, event, Reserved::Nobody) {
+        Ok(Some(packed)) => call(&line.hub, name, packed, timed),
+        Ok(None) => (Report::new(name, line.hub.nobody()), None),
+        // No place is asked for, so that nothing else can go wrong.
+        Err(PublishError::TooDeep(error)) => (Report::stopped(name, line.hub.nobody(), error), None),
+        Err(_) => (Report::new(name, line.hub.nobody()), None),
+    }
+}
+
+fn call<S: Subject>(hub: &Arc<Hub>, name: Name, packed: Packed<S>, timed: bool) -> (Report, Option<Arc<Board>>) {
+    let Packed { route, parcel } = packed;
+    let mut report = Report::new(name, route.route.posts.clone());
+    let mut board = None;
+    let (_, near, far) = route.reach();
+    for group in far {
+        let board = board.get_or_insert_with(|| Arc::new(Board::with_away(Away::new(parcel.clone()))));
+        let errand = Errand::Call { board: board.clone(), timed };
+        group.door.push_freight(Freight::new(hub, parcel.clone(), group, errand));
+    }
+    if near.is_empty() {
+        return (report, board);
+    }
+    let held = route.hold(parcel);
+    {
+        let _within = Within::call_of(held.clone());
+        let parcel = held.parcel();
+        let Some(parcel) = &*parcel else { return (report, board) };
+        let mut next = 0;
+        while next < near.len() {
+            // One guard for all: after a panic it goes on with the one behind.
+            let run = catch_unwind(AssertUnwindSafe(|| {
+                if timed {
+                    call_timed(near, &mut next, parcel, &mut report, &mut board);
+                } else {
+                    call_each(near, &mut next, parcel, &mut report, &mut board);
+                }
+            }));
+            if let (Err(panic), Some(listener)) = (run, near.get(next - 1))
+                && let Some(post) = route.route.posts.get(listener.place as usize)
+            {
+                report.add(listener.place, hub.failed(post, parcel.clone(), panicked(panic)));
+            }
+        }
+    }
+    // The last of an event, or of a listener that has ended itself: both are the user's code.
+    drop_quietly(route.let_go(held));
+    drop_quietly(route);
+    (report, board)
+}
+
+#[inline]
+fn call_each<S: Subject>(
+    near: &[Near<S>],
+    next: &mut usize,
+    parcel: &Arc<Parcel<S>>,
+    report: &mut Report,
+    board: &mut Option<Arc<Board>>,
+) {
+    let mut tickets = Tickets::new(board, false);
+    while let Some(listener) = near.get(*next) {
+        *next += 1;
+        if !listener.seat.call(parcel, listener.place, &mut tickets)
+            && let Some(verdict) = tickets.verdict.take()
+        {
+            report.add(listener.place, verdict);
+        }
+    }
+}
+
+fn call_timed<S: Subject>(
+    near: &[Near<S>],
+    next: &mut usize,
+    parcel: &Arc<Parcel<S>>,
+    report: &mut Report,
+    board: &mut Option<Arc<Board>>,
+) {
+    while let Some(listener) = near.get(*next) {
+        *next += 1;
+        let mut tickets = Tickets::new(board, true);
+        let began = runtime::now();
+        listener.seat.call(parcel, listener.place, &mut tickets);
+        if !tickets.taken && tickets.verdict != Some(Verdict::Skipped) {
+            report.add_time(listener.place, runtime::now() - began);
+        }
+        if let Some(verdict) = tickets.verdict {
+            report.add(listener.place, verdict);
+        }
+    }
+}
+
+/// The event is moved out before it is used.
+impl<E> Unpin for Emitting<E> {}
+
+impl<E: Subject> Emitting<E> {
+    fn poll_report(&mut self, waker: &Waker) -> Poll<Report> {
+        loop {
+            match std::mem::replace(&mut self.state, State::Done) {
+                State::Fresh(event) => match begin(&self.line, event, self.timed) {
+                    (report, None) => return Poll::Ready(report),
+                    (report, Some(board)) => self.state = State::Waiting(report, board),
+                },
+                State::Waiting(mut report, board) => {
+                    let mut done = board.poll_done(waker);
+                    if !done && let Some(mut away) = board.take_away() {
+                        // Whoever gives somebody up looks again.
+                        done = away.poll(&self.line.hub, &board, &mut report, waker) && board.poll_done(waker);
+                        board.put_away(away);
+                    }
+                    if done {
+                        report.merge(&board);
+                        return Poll::Ready(report);
+                    }
+                    self.state = State::Waiting(report, board);
+                    return Poll::Pending;
+                }
+                State::Done => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl<E: Subject> Future for Emitting<E> {
+    type Output = Report;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Report> {
+        self.get_mut().poll_report(cx.waker())
+    }
+}
+
+impl<E> fmt::Debug for Emitting<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emitting").field("timed", &self.timed).finish_non_exhaustive()
+    }
+}

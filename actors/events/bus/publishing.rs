@@ -1,0 +1,362 @@
+//! How a published event gets to the queues of its listeners.
+//!
+//! `publish → LocalRoute → seat's queue (here), Door (elsewhere)`
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::hub::Hub;
+use super::waiters::Waiter;
+use crate::base::Shown;
+use crate::events::DeadLetter;
+use crate::events::event::Event;
+use crate::events::listener::{SHOWN_CHAIN, TooDeep};
+use crate::events::parcels::{
+    AnyParcel, Desk, Errand, Freight, Given, Group, LocalRoute, Parcel, Reserved, Subject, Taps, Waiting, current, desk,
+};
+use crate::events::seats::Post;
+use crate::events::topics::TopicError;
+use crate::runtime::{self, drop_quietly};
+
+/// An event was not published: no listener hears it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// As many events wait for a listener as may, and it refuses more.
+    Full {
+        /// The listener.
+        listener: Arc<str>,
+        /// How many may wait for it.
+        capacity: usize,
+    },
+    /// There was no room for it in time.
+    NoRoom {
+        /// The listener that had none.
+        listener: Arc<str>,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// Events have caused each other without end.
+    TooDeep(TooDeep),
+    /// It is not a topic.
+    Topic(TopicError),
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { listener, capacity } => write!(
+                f,
+                "`{listener}` refuses more than {capacity} waiting: publish later, `publish_wait`, or raise its `capacity`"
+            ),
+            Self::NoRoom { listener, after } => {
+                write!(f, "`{listener}` had no room for {after:?}: raise its `capacity` or its `concurrency`")
+            }
+            Self::TooDeep(error) => error.fmt(f),
+            Self::Topic(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for PublishError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::TooDeep(error) => Some(error),
+            Self::Topic(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<TopicError> for PublishError {
+    fn from(error: TopicError) -> Self {
+        Self::Topic(error)
+    }
+}
+
+/// What causes an event that is emitted here, unless it is one too many: then it is a dead letter.
+fn causing<S: Subject>(
+    hub: &Arc<Hub>,
+    given: &Arc<Given>,
+    event: S,
+) -> Result<(S, Option<Arc<dyn AnyParcel>>), PublishError> {
+    let cause = current();
+    let limit = hub.limits().max_depth;
+    match &cause {
+        Some(cause) if cause.depth() + 1 >= limit => {
+            let error = TooDeep { limit, chain: chain(cause, event.name().to_string()) };
+            let parcel = Parcel::new(Arc::new(event), Some(cause.clone()), Some(given));
+            hub.too_deep(Arc::new(parcel), &error);
+            Err(PublishError::TooDeep(error))
+        }
+        _ => Ok((event, cause)),
+    }
+}
+
+#[cold]
+fn chain(cause: &Arc<dyn AnyParcel>, name: String) -> Vec<String> {
+    let mut chain = vec![name];
+    let mut next = Some(cause);
+    while let Some(parcel) = next
+        && chain.len() < SHOWN_CHAIN
+    {
+        chain.push(parcel.name().to_string());
+        next = parcel.cause();
+    }
+    chain.reverse();
+    chain
+}
+
+/// An event packed for its listeners, of whom there is at least one.
+pub(crate) struct Packed<S> {
+    pub(crate) route: Rc<LocalRoute<S>>,
+    pub(crate) parcel: Arc<Parcel<S>>,
+}
+
+/// Packs an event for those who hear it, and has the listeners keep places for it as `reserved` says. `None` if there is
+/// nobody.
+pub(crate) fn pack<S: Subject>(
+    hub: &Arc<Hub>,
+    given: &Arc<Given>,
+    event: S,
+    reserved: Reserved,
+) -> Result<Option<Packed<S>>, PublishError> {
+    let (event, cause) = causing(hub, given, event)?;
+    if event.is_retained() {
+        return address(hub, Arc::new(Parcel::new(Arc::new(event), cause, Some(given))), reserved);
+    }
+    let route = event.route(&Desk::of(hub), hub);
+    if route.route.posts.is_empty() && route.route.taps.is_none() {
+        hub.unheard();
+        return Ok(None);
+    }
+    // What was said by hand is not lost, even if nobody sees it yet.
+    let seen = route.route.sees || !Arc::ptr_eq(given, &hub.given);
+    let parcel = if seen || cause.is_some() {
+        Arc::new(Parcel::new(Arc::new(event), cause, seen.then_some(given)))
+    } else {
+        route.pack(event)
+    };
+    if let Some(taps) = &route.route.taps {
+        return note(hub, &taps.clone(), Packed { route, parcel }, reserved);
+    }
+    reserve(hub, &route, reserved)?;
+    Ok(Some(Packed { route, parcel }))
+}
+
+/// Has those who listen in for a test note an event, unless a listener refuses it.
+#[cold]
+fn note<S: Subject>(
+    hub: &Hub,
+    taps: &Taps,
+    packed: Packed<S>,
+    reserved: Reserved,
+) -> Result<Option<Packed<S>>, PublishError> {
+    if taps.stand_in::<S>() {
+        taps.note_sent(&packed.parcel);
+        return Ok(None);
+    }
+    reserve(hub, &packed.route, reserved)?;
+    taps.note_sent(&packed.parcel);
+    if packed.route.route.posts.is_empty() {
+        hub.unheard();
+        return Ok(None);
+    }
+    Ok(Some(packed))
+}
+
+/// Those who stand in for all listeners, for a test.
+fn standing_in<S: Subject>(route: &LocalRoute<S>) -> Option<&Taps> {
+    route.route.taps.as_deref().filter(|taps| taps.stand_in::<S>())
+}
+
+/// Finds out who hears a parcel now, has them keep places for it, and keeps it if it is to be retained.
+fn address<S: Subject>(
+    hub: &Arc<Hub>,
+    parcel: Arc<Parcel<S>>,
+    reserved: Reserved,
+) -> Result<Option<Packed<S>>, PublishError> {
+    let desk = Desk::of(hub);
+    let (route, before) = if parcel.event.is_retained() {
+        // Kept and looked up in one: who registers meanwhile hears it once, either way.
+        let mut kept = hub.retained();
+        let route = parcel.event.route(&desk, hub);
+        if let Some(taps) = standing_in(&route) {
+            drop(kept);
+            taps.note_sent(&parcel);
+            return Ok(None);
+        }
+        reserve(hub, &route, reserved)?;
+        let before = kept.keep(parcel.clone());
+        let forgotten = kept.take_forgotten();
+        drop(kept);
+        if let Some(topic) = forgotten {
+            let limit = hub.limits().retained;
+            let topic = Shown::name(&topic);
+            log::warn!(target: "convoke::bus", "more than {limit} topics are retained: the last event of `{topic}` is forgotten");
+        }
+        (route, before)
+    } else {
+        let route = parcel.event.route(&desk, hub);
+        if let Some(taps) = standing_in(&route) {
+            taps.note_sent(&parcel);
+            return Ok(None);
+        }
+        reserve(hub, &route, reserved)?;
+        (route, None)
+    };
+    drop_quietly(before);
+    if let Some(taps) = &route.route.taps {
+        taps.note_sent(&parcel);
+    }
+    if route.route.posts.is_empty() {
+        hub.unheard();
+        return Ok(None);
+    }
+    Ok(Some(Packed { route, parcel }))
+}
+
+/// Has the listeners keep a place for an event, all or none of them.
+fn reserve<S: Subject>(hub: &Hub, route: &LocalRoute<S>, reserved: Reserved) -> Result<(), PublishError> {
+    if reserved == Reserved::Nobody || (reserved == Reserved::Refusing && !route.route.refuses) {
+        return Ok(());
+    }
+    let places = || route.route.posts.iter().filter(|post| reserved.by(post));
+    // Looked at first, so that one who is refused takes nothing from others meanwhile.
+    if let Some(full) = places().find(|post| !post.has_room()) {
+        return Err(full_error(full));
+    }
+    for (taken, post) in places().enumerate() {
+        if !post.reserve() {
+            places().take(taken).for_each(|post| post.unreserve());
+            // Somebody may have looked in between.
+            hub.made_room();
+            return Err(full_error(post));
+        }
+    }
+    Ok(())
+}
+
+#[cold]
+fn full_error(post: &Post) -> PublishError {
+    PublishError::Full { listener: post.name().clone(), capacity: post.capacity() }
+}
+
+/// Queues an event for its listeners, who have kept places for it as `reserved` says.
+pub(crate) fn send<S: Subject>(hub: &Arc<Hub>, packed: Packed<S>, reserved: Reserved) {
+    let Packed { route, parcel } = packed;
+    let (station, near, far) = route.reach();
+    for group in far {
+        let errand = Errand::Queue { reserved };
+        group.door.push_freight(Freight::new(hub, parcel.clone(), group, errand));
+    }
+    if let Some(station) = station
+        && !near.is_empty()
+    {
+        let parcel = Rc::new(Waiting(parcel));
+        for near in near {
+            near.seat.queue(&parcel, station, reserved == Reserved::Everybody);
+            if reserved != Reserved::Nobody && (route.route.refuses || reserved == Reserved::Everybody) {
+                give_back(hub, &route, near.place, reserved);
+            }
+        }
+    }
+    // The last of a listener that has ended itself, with what it has captured.
+    drop_quietly(route);
+}
+
+/// An event has come to where a place was kept for it, or was not wanted there.
+fn give_back<S>(hub: &Hub, route: &LocalRoute<S>, place: u32, reserved: Reserved) {
+    if let Some(post) = route.route.posts.get(place as usize)
+        && reserved.by(post)
+    {
+        post.unreserve();
+        hub.made_room();
+    }
+}
+
+/// Sends an event as soon as every listener has room.
+pub(crate) fn send_when_room<E: Event>(
+    hub: Arc<Hub>,
+    given: &Arc<Given>,
+    event: E,
+) -> impl Future<Output = Result<(), PublishError>> + Send + use<E> {
+    let caused = causing(&hub, given, event);
+    let parcel = caused.map(|(event, cause)| Arc::new(Parcel::new(Arc::new(event), cause, Some(given))));
+    async move {
+        let parcel = parcel?;
+        let limit = hub.limits().room_timeout;
+        let (mut full, mut waiter) = (None, Waiter::new(&hub));
+        let sent = poll_fn(|cx| {
+            for waiting in [false, true] {
+                // Looked up each time: who comes or goes meanwhile is minded.
+                match address(&hub, parcel.clone(), Reserved::Everybody) {
+                    Ok(packed) => {
+                        if let Some(packed) = packed {
+                            send(&hub, packed, Reserved::Everybody);
+                        }
+                        return Poll::Ready(());
+                    }
+                    Err(error) => full = Some(error),
+                }
+                if !waiting {
+                    waiter.wait(cx.waker());
+                }
+            }
+            Poll::Pending
+        });
+        let sent = runtime::within(limit, sent).await;
+        sent.ok_or(match full {
+            Some(PublishError::Full { listener, .. }) => PublishError::NoRoom { listener, after: limit },
+            _ => PublishError::NoRoom { listener: "".into(), after: limit },
+        })
+    }
+}
+
+/// Publishes a parcel again, to whoever hears it now.
+pub(crate) fn publish_again<S: Subject>(hub: &Arc<Hub>, parcel: &Parcel<S>) -> Result<(), PublishError> {
+    let parcel = Arc::new(Parcel::with_metadata(parcel.event.clone(), parcel.metadata().clone()));
+    let reserved = Reserved::Refusing;
+    if let Some(packed) = address(hub, parcel, reserved)? {
+        send(hub, packed, reserved);
+    }
+    Ok(())
+}
+
+/// Queues an event for one listener alone; `false` if that takes no more.
+pub(crate) fn queue_for(hub: &Arc<Hub>, parcel: Arc<dyn AnyParcel>, post: &Arc<Post>) -> bool {
+    if !post.reserve() {
+        return false;
+    }
+    let group = Arc::new(Group::of_one(post.clone()));
+    let freight = Freight::new(hub, parcel, &group, Errand::Queue { reserved: Reserved::Everybody });
+    match desk::station_here(hub, post.door()) {
+        Some(station) => freight.arrive(&station),
+        None => post.door().push_freight(freight),
+    }
+    true
+}
+
+/// Tells those who listen to dead letters. One that was caused too deep is told to nobody.
+pub(crate) fn publish_letter(hub: &Arc<Hub>, letter: DeadLetter, cause: Arc<dyn AnyParcel>) {
+    let route = letter.route(&Desk::of(hub), hub);
+    let unheard = route.route.posts.is_empty() && route.route.taps.is_none();
+    if unheard || cause.depth() + 1 >= hub.limits().max_depth {
+        return;
+    }
+    let parcel = Arc::new(Parcel::new(Arc::new(letter), Some(cause), Some(&hub.given)));
+    if let Some(taps) = standing_in(&route) {
+        return taps.note_sent(&parcel);
+    }
+    // Who refuses it has it in the ring.
+    if reserve(hub, &route, Reserved::Refusing).is_ok() {
+        if let Some(taps) = &route.route.taps {
+            taps.note_sent(&parcel);
+        }
+        send(hub, Packed { route, parcel }, Reserved::Refusing);
+    }
+}

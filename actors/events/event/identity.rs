@@ -1,0 +1,76 @@
+//! By what an event is known, so that its copies are one and what only bears the same id is another.
+//!
+//! `publisher, id → Metadata::identity → an inbox`, `an id that is no UUID → derived → Metadata::id`
+
+use std::iter::once;
+
+use uuid::Uuid;
+
+use super::metadata::Metadata;
+
+impl Metadata {
+    /// Returns the text by which this event is known: the same for each copy of it, and another for every other event.
+    ///
+    /// Publisher and id name an event together: CloudEvents has it so, and two services may well count from 1. By this text a
+    /// worker asks and marks its inbox; a listener that marks an event itself gives it the same. It is the id, followed by a
+    /// digest of the publisher unless that is empty; at most 53 characters, of which none is personal.
+    ///
+    /// ```
+    /// use convoke_actors::Metadata;
+    ///
+    /// let mut one = Metadata::new("OrderPlaced");
+    /// assert_eq!(one.identity(), one.id.to_string());
+    /// one.publisher = "Shop".into();
+    /// let mut other = one.clone();
+    /// assert_eq!(one.identity(), other.identity());
+    /// other.publisher = "Market".into();
+    /// assert_ne!(one.identity(), other.identity());
+    /// ```
+    pub fn identity(&self) -> String {
+        match self.known_by() {
+            (id, 0) => id.to_string(),
+            (id, publisher) => format!("{id}@{publisher:016x}"),
+        }
+    }
+
+    /// The same as numbers.
+    pub(crate) fn known_by(&self) -> (Uuid, u64) {
+        let digest = if self.publisher.is_empty() { 0 } else { fnv(self.publisher.bytes()) as u64 };
+        (self.id, digest)
+    }
+}
+
+/// The id of an event whose own is no UUID: the same for the same event, which `publisher` and `id` name together. It is
+/// made by FNV-1a, for whoever wants two of them to be equal could as well send the same id.
+pub fn derived(publisher: &str, id: &[u8]) -> Uuid {
+    let hash = fnv(publisher.bytes().chain(once(0xff)).chain(id.iter().copied()));
+    // Version 8: made in a way of one's own.
+    Uuid::from_u128(hash & !(0xf << 76) & !(0x3 << 62) | 0x8 << 76 | 0x2 << 62)
+}
+
+/// What is known of a packet whose event has no id: its own is that of the event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Carrier<'a> {
+    /// The id that the packet came with; empty if it has none.
+    pub id: &'a str,
+    /// Its body: ids of packets are unique in one queue, and an inbox may serve several.
+    pub body: &'a [u8],
+}
+
+impl Carrier<'_> {
+    /// The id of an event that came in it without one. `None` if the packet has none either: then nobody can tell whether
+    /// the next that looks like it is the same.
+    pub fn event_id(&self, publisher: &str) -> Option<Uuid> {
+        if self.id.is_empty() {
+            return None;
+        }
+        let made = || derived(publisher, &[self.id.as_bytes(), &[0xff], self.body].concat());
+        Some(Uuid::try_parse(self.id).unwrap_or_else(|_| made()))
+    }
+}
+
+fn fnv(bytes: impl Iterator<Item = u8>) -> u128 {
+    bytes.fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
+        (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+    })
+}

@@ -1,0 +1,349 @@
+//! What became of one emission: every listener by name, with its result.
+//!
+//! `listener ends → Board (board.rs, from any arbiter) → Report`
+
+use std::fmt;
+use std::iter::Peekable;
+use std::slice;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::base::{Failure, Shown, shown};
+use crate::events::event::Name;
+use crate::events::parcels::BadPayload;
+pub(crate) use crate::events::parcels::{Board, Ticket};
+use crate::events::seats::Post;
+use crate::runtime::step;
+
+/// What a listener did not do with an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ListenerError {
+    /// It returned an error; this is its text, with those of its sources.
+    Failed(String),
+    /// It returned a [`Permanent`] error, as [`Failed`](Self::Failed) but for good.
+    Permanent(String),
+    /// It panicked; this is the message.
+    Panicked(String),
+    /// It was not done within its timeout, and was dropped where it waited.
+    TimedOut(Duration),
+    /// What it needs could not be made for this call; this says why.
+    Unprovided(String),
+    /// The event came as JSON that is not of its type.
+    BadPayload(String),
+    /// It, its actor or its arbiter was gone before it was done.
+    Gone,
+    /// So many events wait for its arbiter, or for a service that is away, that it takes no more.
+    Busy,
+}
+
+impl fmt::Display for ListenerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(text) => write!(f, "failed: {}", Shown::text(text)),
+            Self::Permanent(text) => write!(f, "failed for good: {}", Shown::text(text)),
+            Self::Panicked(text) => write!(f, "panicked: {}", Shown::text(text)),
+            Self::TimedOut(limit) => write!(f, "was not done after {limit:?}"),
+            Self::Unprovided(text) => write!(f, "could not be called: {}", Shown::text(text)),
+            Self::BadPayload(text) => write!(f, "could not be told: {}", Shown::text(text)),
+            Self::Gone => f.write_str("was gone before it was done"),
+            Self::Busy => f.write_str("takes no more: too many events wait for it, or for its arbiter"),
+        }
+    }
+}
+
+impl std::error::Error for ListenerError {}
+
+impl From<Failure> for ListenerError {
+    fn from(failure: Failure) -> Self {
+        // Middleware gives its own verdicts this way.
+        let other = match failure.into_inner().downcast::<Self>() {
+            Ok(error) => return *error,
+            Err(other) => other,
+        };
+        match other.downcast::<Permanent>() {
+            Ok(permanent) => Self::Permanent(permanent.0.chain()),
+            Err(other) => Self::Failed(Failure::from(other).chain()),
+        }
+    }
+}
+
+/// An error that another attempt would not change: a listener that returns one is not [retried](crate::middleware::Retry).
+///
+/// ```
+/// use convoke_actors::{Handled, Permanent};
+///
+/// fn send(address: &str) -> Handled {
+///     if !address.contains('@') {
+///         return Err(Permanent::new("no such address").into());
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Permanent(Failure);
+
+impl Permanent {
+    /// Says so of an error.
+    pub fn new(error: impl Into<Failure>) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for Permanent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Permanent {}
+
+impl From<BadPayload> for ListenerError {
+    fn from(bad: BadPayload) -> Self {
+        Self::BadPayload(bad.to_string())
+    }
+}
+
+/// A listener has caused an event that caused the listener's own event, and so on, further than the bus allows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TooDeep {
+    /// How deep events may cause each other.
+    pub limit: u32,
+    /// The names of the last events, the latest last.
+    pub chain: Vec<String>,
+}
+
+/// How many events of a chain an error names: enough to see the cycle.
+pub(crate) const SHOWN_CHAIN: usize = 8;
+
+impl fmt::Display for TooDeep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { limit, chain } = self;
+        write!(
+            f,
+            "events have caused each other {limit} deep, the most there may be: {}{}; break the cycle, or raise \
+             `max_depth`",
+            if chain.len() > *limit as usize { "" } else { "… → " },
+            shown::joined(chain.iter().map(String::as_str), " → ")
+        )
+    }
+}
+
+impl std::error::Error for TooDeep {}
+
+/// What became of one emission: every listener by name, with its result.
+///
+/// ```
+/// # extern crate convoke_actors as convoke;
+/// use convoke::prelude::*;
+/// # use convoke::Event;
+/// # use serde::{Deserialize, Serialize};
+/// # use std::sync::Arc;
+///
+/// #[derive(Event, Serialize, Deserialize)]
+/// struct OrderPlaced {
+///     id: u64,
+/// }
+///
+/// # actix::System::new().block_on(async {
+/// let bus = EventBus::default();
+/// let _log = bus.on((|order: &OrderPlaced| println!("order {}", order.id)).named("log"))?;
+/// let _mail = bus.on((|_: &OrderPlaced| Err::<(), _>("no address")).named("mail"))?;
+///
+/// let report = bus.emit(OrderPlaced { id: 7 }).await;
+/// assert_eq!(report.to_string(), "OrderPlaced: 2 listeners, 1 failed: `mail` failed: no address");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Report {
+    event: Name,
+    posts: Arc<[Arc<Post>]>,
+    /// What there is to say beyond that all are done.
+    rest: Option<Box<Rest>>,
+}
+
+/// What is rarely in a report: kept apart, so that one of which nothing is to be said is small.
+#[derive(Clone, Default)]
+struct Rest {
+    /// All who are not named here are done. In the order of their places, as the times are.
+    others: Vec<(u32, Verdict)>,
+    times: Vec<(u32, Duration)>,
+    too_deep: Option<TooDeep>,
+}
+
+/// What is said of a listener that is not simply done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It did not want the event, by its condition, or had ended by then.
+    Skipped,
+    Failed(ListenerError),
+}
+
+/// One listener in a [`Report`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ListenerResult {
+    /// Its name.
+    pub listener: Arc<str>,
+    /// What went wrong, if anything did.
+    pub error: Option<ListenerError>,
+    /// How long it took, if that was asked for.
+    pub took: Option<Duration>,
+}
+
+impl fmt::Display for ListenerResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.error {
+            Some(error) => write!(f, "`{}` {error}", self.listener),
+            None => write!(f, "`{}` is done", self.listener),
+        }
+    }
+}
+
+impl Report {
+    pub(crate) fn new(event: Name, posts: Arc<[Arc<Post>]>) -> Self {
+        Self { event, posts, rest: None }
+    }
+
+    pub(crate) fn stopped(event: Name, nobody: Arc<[Arc<Post>]>, too_deep: TooDeep) -> Self {
+        Self { rest: Some(Box::new(Rest { too_deep: Some(too_deep), ..Rest::default() })), ..Self::new(event, nobody) }
+    }
+
+    fn rest(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
+    }
+
+    fn others(&self) -> &[(u32, Verdict)] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.others)
+    }
+
+    fn times(&self) -> &[(u32, Duration)] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.times)
+    }
+
+    #[cold]
+    pub(crate) fn add(&mut self, place: u32, verdict: Verdict) {
+        self.rest().others.push((place, verdict));
+    }
+
+    pub(crate) fn add_time(&mut self, place: u32, took: Duration) {
+        self.rest().times.push((place, took));
+    }
+
+    pub(crate) fn merge(&mut self, board: &Board) {
+        let (others, times) = board.take();
+        if others.is_empty() && times.is_empty() {
+            return;
+        }
+        self.merge_others(others);
+        let rest = self.rest();
+        rest.times.extend(times);
+        rest.times.sort_by_key(|(place, _)| *place);
+    }
+
+    /// Adds what is said of some, whatever their places.
+    pub(crate) fn merge_others(&mut self, others: Vec<(u32, Verdict)>) {
+        if !others.is_empty() {
+            let rest = self.rest();
+            rest.others.extend(others);
+            rest.others.sort_by_key(|(place, _)| *place);
+        }
+    }
+
+    /// The listener at this place.
+    pub(crate) fn post(&self, place: u32) -> Option<&Arc<Post>> {
+        self.posts.get(place as usize)
+    }
+
+    /// Returns the event's name.
+    pub fn event(&self) -> &str {
+        &self.event
+    }
+
+    /// Whether nothing went wrong; also if nobody listened.
+    pub fn is_ok(&self) -> bool {
+        self.rest.is_none() || self.too_deep().is_none() && self.failed().next().is_none()
+    }
+
+    /// Returns how many listeners were called.
+    pub fn len(&self) -> usize {
+        let skipped = self.others().iter().filter(|(_, verdict)| *verdict == Verdict::Skipped).count();
+        self.posts.len() - skipped
+    }
+
+    /// Whether no listener was called.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the listeners that were called, in their order, each with its result.
+    pub fn iter(&self) -> impl Iterator<Item = ListenerResult> {
+        let (mut others, mut times) = (self.others().iter().peekable(), self.times().iter().peekable());
+        (0..).zip(&*self.posts).filter_map(move |(place, post)| {
+            let took = said_of(place, &mut times).copied();
+            let error = match said_of(place, &mut others) {
+                Some(Verdict::Skipped) => return None,
+                Some(Verdict::Failed(error)) => Some(error.clone()),
+                None => None,
+            };
+            Some(ListenerResult { listener: post.name().clone(), error, took })
+        })
+    }
+
+    /// Returns the listeners that failed, each with its error.
+    pub fn failed(&self) -> impl Iterator<Item = (&str, &ListenerError)> {
+        self.others().iter().filter_map(|(place, verdict)| match verdict {
+            Verdict::Failed(error) => self.posts.get(*place as usize).map(|post| (&**post.name(), error)),
+            Verdict::Skipped => None,
+        })
+    }
+
+    /// Returns why nobody was called at all: events that cause each other without end.
+    pub fn too_deep(&self) -> Option<&TooDeep> {
+        self.rest.as_ref()?.too_deep.as_ref()
+    }
+
+    /// Returns the report as an error if anything went wrong, for `?`.
+    ///
+    /// # Errors
+    ///
+    /// The report itself, unless it [is ok](Self::is_ok).
+    pub fn ok(self) -> Result<(), Self> {
+        if self.is_ok() { Ok(()) } else { Err(self) }
+    }
+}
+
+/// What is said first of the listener at this place; the places are asked for in their order.
+fn said_of<'a, T>(place: u32, said: &mut Peekable<slice::Iter<'a, (u32, T)>>) -> Option<&'a T> {
+    while said.next_if(|(other, _)| *other < place).is_some() {
+        step();
+    }
+    step();
+    said.next_if(|(other, _)| *other == place).map(|(_, said)| said)
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(too_deep) = self.too_deep() {
+            return write!(f, "{}: {too_deep}", Shown::name(&self.event));
+        }
+        let listeners = self.len();
+        let s = if listeners == 1 { "" } else { "s" };
+        write!(f, "{}: {listeners} listener{s}, {} failed", Shown::name(&self.event), self.failed().count())?;
+        for (place, (listener, error)) in self.failed().enumerate() {
+            write!(f, "{}`{listener}` {error}", if place == 0 { ": " } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Report").field(&self.to_string()).finish()
+    }
+}
+
+impl std::error::Error for Report {}

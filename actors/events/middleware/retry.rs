@@ -1,0 +1,157 @@
+//! Runs again what has failed.
+//!
+//! `next.run → error → which? → delay → next.run → … → the last error`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::verdict::{Verdict, Which};
+use super::{Call, Handling, Middleware, Next};
+use crate::base::Shown;
+use crate::events::listener::ListenerError;
+use crate::runtime;
+
+/// How often a listener is run unless it is told, as the AWS SDKs have it:
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>.
+const ATTEMPTS: u32 = 3;
+
+/// The longest delay unless it is told: two thirds of what a listener has by default for all of it.
+const MAX_DELAY: Duration = Duration::from_secs(20);
+
+/// Runs what is inside of it again when that has failed.
+///
+/// [`exponential`](Self::exponential) waits a random time between zero and `base · 2ⁿ` before the next attempt, `n`
+/// counting the failures from zero, and never longer than [`max_delay`](Self::max_delay): the "full jitter" of
+/// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>, by which listeners that failed together do not
+/// come back together. [`fixed`](Self::fixed) always waits the same.
+///
+/// Some errors are final and not retried: those that a listener wraps in [`Permanent`](crate::Permanent),
+/// [`BadPayload`](ListenerError::BadPayload), [`Gone`](ListenerError::Gone), and
+/// what [`Authorize`](super::Authorize) or an open [`CircuitBreaker`](super::CircuitBreaker) inside of it refuses.
+/// [`when`](Self::when) names others. The last error is returned and says how many attempts were made; what
+/// made each of those before it fail is in the log, target `convoke::listener`, level `debug`.
+///
+/// The listener's own [timeout](crate::Listening::timeout), 30 s unless it was told, bounds the whole, with every attempt and
+/// every delay; a [`Timeout`](super::Timeout) inside of this limits each attempt. Meanwhile a published event holds
+/// its place, so that those behind it wait, unless the listener's [concurrency](crate::Listening::concurrency) is
+/// higher than 1.
+///
+/// ```
+/// # extern crate convoke_actors as convoke;
+/// use convoke::middleware::Retry;
+/// use convoke::prelude::*;
+/// # use serde::{Deserialize, Serialize};
+/// use std::time::Duration;
+///
+/// # #[derive(Event, Serialize, Deserialize)]
+/// # struct OrderPlaced {
+/// #     id: u64,
+/// # }
+/// # actix::System::new().block_on(async {
+/// let bus = EventBus::default();
+/// let mut lines = ["busy", "busy", "free"].into_iter();
+/// let call = move |_: &OrderPlaced| match lines.next() {
+///     Some("free") => Ok(()),
+///     _ => Err("the line is busy"),
+/// };
+/// let _call = bus.on(call.with(Retry::exponential(Duration::from_millis(5)).attempts(5)))?;
+/// assert!(bus.emit(OrderPlaced { id: 7 }).await.is_ok());
+/// # Ok::<(), ListenError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Retry {
+    attempts: u32,
+    base: Duration,
+    /// Whether it grows, at random.
+    grows: bool,
+    max_delay: Duration,
+    when: Which,
+}
+
+impl Retry {
+    /// Waits a random time that may grow twice as long with every failure. The first is at most `base`.
+    pub fn exponential(base: Duration) -> Self {
+        Self { attempts: ATTEMPTS, base, grows: true, max_delay: MAX_DELAY, when: Which::default() }
+    }
+
+    /// Waits so long before each attempt but the first.
+    pub fn fixed(delay: Duration) -> Self {
+        Self { grows: false, max_delay: runtime::FOREVER, ..Self::exponential(delay) }
+    }
+
+    /// Sets how often a listener is run, with the first time. The default is 3; zero counts as 1.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// Sets the longest delay. The default is 20 s, and for `fixed` none.
+    #[must_use]
+    pub fn max_delay(mut self, limit: Duration) -> Self {
+        self.max_delay = limit;
+        self
+    }
+
+    /// Retries only errors for which this is true, and which are not final. The default is all.
+    #[must_use]
+    pub fn when(mut self, condition: impl Fn(&ListenerError) -> bool + Send + Sync + 'static) -> Self {
+        self.when = Which::new(condition);
+        self
+    }
+
+    /// How long to wait after so many failures.
+    fn delay(&self, failures: u32) -> Duration {
+        let limit = self.max_delay.min(runtime::FOREVER).as_nanos();
+        if !self.grows {
+            return nanos(self.base.as_nanos().min(limit));
+        }
+        // From here on a doubling would change nothing: the limit has fewer bits.
+        let doublings = failures.saturating_sub(1).min(64);
+        let ceiling = self.base.as_nanos().saturating_mul(1 << doublings).min(limit);
+        // A fraction of 2^64, of which the ceiling has fewer bits than 64: the product fits.
+        nanos(((ceiling + 1) * u128::from(runtime::random())) >> 64)
+    }
+}
+
+/// A century in nanoseconds has 62 bits.
+fn nanos(count: u128) -> Duration {
+    Duration::from_nanos(u64::try_from(count).unwrap_or(u64::MAX))
+}
+
+impl Middleware for Retry {
+    fn handle(self: Arc<Self>, call: Call, next: Next) -> Handling {
+        Box::pin(async move {
+            let mut attempt = 1;
+            loop {
+                let Err(failure) = next.run(call.clone()).await else { return Ok(()) };
+                let Verdict { error, is_final, failure } = Verdict::of(failure);
+                if attempt == self.attempts || is_final || !self.when.holds(&error) {
+                    return Err(if attempt == 1 { failure } else { after(attempt, error).into() });
+                }
+                let delay = self.delay(attempt);
+                log::debug!(
+                    target: "convoke::listener", "{}: listener `{}` {error}, in attempt {attempt} of {}; the next in {delay:?}",
+                    Shown::name(&call.event_name()), call.listener(), self.attempts,
+                );
+                tokio::time::sleep_until(runtime::after(runtime::now(), delay)).await;
+                attempt += 1;
+            }
+        })
+    }
+}
+
+/// The last error, with the number of attempts.
+fn after(attempts: u32, error: ListenerError) -> ListenerError {
+    let told = |text: String| format!("{text} (after {attempts} attempts)");
+    match error {
+        ListenerError::Permanent(text) => ListenerError::Permanent(told(text)),
+        ListenerError::Panicked(text) => ListenerError::Panicked(told(text)),
+        ListenerError::Unprovided(text) => ListenerError::Unprovided(told(text)),
+        ListenerError::BadPayload(text) => ListenerError::BadPayload(told(text)),
+        ListenerError::Failed(text) => ListenerError::Failed(told(text)),
+        // These have no place for a number.
+        other => ListenerError::Failed(told(other.to_string())),
+    }
+}

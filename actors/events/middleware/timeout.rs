@@ -1,0 +1,62 @@
+//! Ends a run that takes too long.
+//!
+//! `call → next, within the limit → how it ended, or TimedOut`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Call, Handling, Middleware, Next};
+use crate::events::listener::ListenerError;
+use crate::runtime;
+
+/// Ends one run of what is inside of it after a while, with [`ListenerError::TimedOut`].
+///
+/// The run is dropped where it waits; one that blocks its thread cannot be stopped. Inside of a [`Retry`](super::Retry)
+/// it limits each attempt, outside of it all of them together. Beside it the listener's own
+/// [timeout](crate::Listening::timeout) limits the whole call, with all middleware. What is ready at once ends well even
+/// if the limit is zero.
+///
+/// ```
+/// # extern crate convoke_actors as convoke;
+/// use convoke::middleware::Timeout;
+/// use convoke::prelude::*;
+/// # use serde::{Deserialize, Serialize};
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// # #[derive(Event, Serialize, Deserialize)]
+/// # struct OrderPlaced {
+/// #     id: u64,
+/// # }
+/// async fn send_receipt(_: Arc<OrderPlaced>) {
+///     std::future::pending().await // a server that does not answer
+/// }
+///
+/// # actix::System::new().block_on(async {
+/// let bus = EventBus::default();
+/// let _mail = bus.on(send_receipt.with(Timeout::new(Duration::from_millis(5))))?;
+/// let report = bus.emit(OrderPlaced { id: 7 }).await;
+/// assert_eq!(report.to_string(), "OrderPlaced: 1 listener, 1 failed: `send_receipt` was not done after 5ms");
+/// # Ok::<(), ListenError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Timeout {
+    limit: Duration,
+}
+
+impl Timeout {
+    /// Lets a run take so long.
+    pub fn new(limit: Duration) -> Self {
+        Self { limit }
+    }
+}
+
+impl Middleware for Timeout {
+    fn handle(self: Arc<Self>, call: Call, next: Next) -> Handling {
+        Box::pin(async move {
+            let run = next.run(call);
+            runtime::within(self.limit, run).await.unwrap_or_else(|| Err(ListenerError::TimedOut(self.limit).into()))
+        })
+    }
+}

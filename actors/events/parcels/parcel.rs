@@ -1,0 +1,420 @@
+//! One emission on its way: the event, where it came from, and the forms in which it is seen.
+//!
+//! `emit → Parcel → listeners (typed), viewers (as JSON), dead letters`
+
+use std::any::{Any, TypeId};
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::desk::{Desk, LocalRoute};
+use super::freight::Arrival;
+use super::tap::Taps;
+use crate::base::Shown;
+use crate::events::bus::Hub;
+use crate::events::event::{Event, JsonEvent, Kind, Metadata, Name, Secret, TraceContext};
+use crate::events::listener::ListenerError;
+use crate::events::seats::panicked;
+use crate::runtime;
+
+/// What may travel in a parcel: an event of a type, an event as JSON, a question.
+///
+/// It is implemented for all there are; nobody else can.
+#[doc(hidden)]
+pub trait Subject: Send + Sync + Sized + 'static {
+    /// Whether it is a question.
+    const ASKED: bool = false;
+
+    /// The event's name.
+    fn name(&self) -> Name;
+
+    /// Where it travels.
+    fn topic(&self) -> Name;
+
+    /// What metadata says about its kind.
+    fn kind(&self) -> Kind;
+
+    /// Whether its payload is shown to nobody.
+    fn is_personal(&self) -> bool;
+
+    /// Whether topic subscribers can see it.
+    fn has_json(&self) -> bool;
+
+    /// Whether the last of them is kept.
+    fn is_retained(&self) -> bool;
+
+    /// What is known of it from another process, where it was emitted.
+    fn came_with(&self) -> Option<&Arc<Metadata>> {
+        None
+    }
+
+    /// Whether whoever has brought it here has it still: then it makes no dead letter.
+    fn is_held(&self) -> bool {
+        false
+    }
+
+    /// Who hears it.
+    fn route(&self, desk: &Desk, hub: &Hub) -> Rc<LocalRoute<Self>>;
+
+    /// Returns the payload as JSON, if it has such a form.
+    fn to_json(&self) -> Option<Result<Value, serde_json::Error>>;
+
+    /// Makes one from an event as JSON, unless this kind is never told so.
+    fn from_json(json: Cow<'_, JsonEvent>) -> Option<Result<Self, BadPayload>>;
+
+    /// Has those who listen in note it.
+    fn note(parcel: &Arc<Parcel<Self>>, taps: &Taps) {
+        taps.note(parcel.clone(), false);
+    }
+}
+
+impl<E: Event> Subject for E {
+    fn name(&self) -> Name {
+        E::NAME.into()
+    }
+
+    fn topic(&self) -> Name {
+        E::TOPIC.into()
+    }
+
+    fn kind(&self) -> Kind {
+        Kind { entity: E::ENTITY.into(), entity_id: self.entity_id().map(Name::from), version: E::VERSION }
+    }
+
+    fn is_personal(&self) -> bool {
+        E::CONTAINS_PERSONAL_DATA
+    }
+
+    fn has_json(&self) -> bool {
+        !E::LOCAL
+    }
+
+    fn is_retained(&self) -> bool {
+        E::RETAINED
+    }
+
+    #[inline]
+    fn route(&self, desk: &Desk, hub: &Hub) -> Rc<LocalRoute<Self>> {
+        desk.route(hub, (!E::LOCAL).then_some((E::TOPIC, E::NAME)))
+    }
+
+    fn to_json(&self) -> Option<Result<Value, serde_json::Error>> {
+        (!E::LOCAL).then(|| Event::to_json(self))
+    }
+
+    fn from_json(json: Cow<'_, JsonEvent>) -> Option<Result<Self, BadPayload>> {
+        (!E::LOCAL).then(|| {
+            E::from_json(&json).map_err(|error| BadPayload {
+                event: E::NAME.into(),
+                topic: json.topic().into(),
+                // What serde says may quote what it read.
+                reason: if E::CONTAINS_PERSONAL_DATA || Subject::is_personal(&*json) {
+                    HIDDEN.into()
+                } else {
+                    error.to_string()
+                },
+            })
+        })
+    }
+}
+
+/// What stands where personal data would.
+pub(crate) const HIDDEN: &str = "(hidden: personal data)";
+
+/// A payload does not have the form of the event that travels on its topic, or has none as JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadPayload {
+    /// The event's name.
+    pub event: String,
+    /// Where it came.
+    pub topic: String,
+    /// What is wrong with it; hidden if the event contains personal data.
+    pub reason: String,
+}
+
+impl std::fmt::Display for BadPayload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { event, topic, reason } = self;
+        let (topic, event, reason) = (Shown::name(topic), Shown::name(event), Shown::text(reason));
+        write!(f, "the payload on `{topic}` is not that of `{event}`: {reason}")
+    }
+}
+
+impl std::error::Error for BadPayload {}
+
+/// What whoever emits says about all that he emits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) publisher: Arc<str>,
+    pub(crate) trace: Option<TraceContext>,
+    pub(crate) correlation: Option<Uuid>,
+    pub(crate) causation: Option<Uuid>,
+    pub(crate) authorization: Secret,
+}
+
+/// One emission of an event, shared by all who hear it.
+#[doc(hidden)]
+pub struct Parcel<E> {
+    pub(crate) event: Arc<E>,
+    depth: u32,
+    cause: Option<Arc<dyn AnyParcel>>,
+    /// When it was emitted, and by whom; absent if nobody could see that.
+    stamp: Option<(SystemTime, Arc<Given>)>,
+    metadata: OnceLock<Arc<Metadata>>,
+    /// The same event in other forms: as JSON, or of the types that travel on its topic. Each is made once.
+    forms: OnceLock<Mutex<Vec<Form>>>,
+    /// Of what this is another form: what is known of its emission is known there.
+    origin: Option<Arc<dyn AnyParcel>>,
+}
+
+struct Form {
+    of: TypeId,
+    event: Result<Arc<dyn Any + Send + Sync>, ListenerError>,
+}
+
+impl<E: Subject> Parcel<E> {
+    /// Packs an event that is emitted now, from within a call if there is one.
+    pub(crate) fn new(event: Arc<E>, cause: Option<Arc<dyn AnyParcel>>, given: Option<&Arc<Given>>) -> Self {
+        Self {
+            event,
+            depth: cause.as_ref().map_or(0, |cause| cause.depth() + 1),
+            cause,
+            stamp: given.map(|given| (runtime::wall_clock(), given.clone())),
+            metadata: OnceLock::new(),
+            forms: OnceLock::new(),
+            origin: None,
+        }
+    }
+
+    /// Whether nothing is in it but the event.
+    pub(crate) fn is_bare(&self) -> bool {
+        let nothing = self.metadata.get().is_none() && self.forms.get().is_none();
+        nothing && self.cause.is_none() && self.stamp.is_none() && self.origin.is_none()
+    }
+
+    /// Puts another event into a [bare](Self::is_bare) parcel that nobody else has; hands it back if somebody has.
+    pub(crate) fn reuse(mut spare: Arc<Self>, event: E) -> Result<Arc<Self>, E> {
+        let Some(parcel) = Arc::get_mut(&mut spare) else { return Err(event) };
+        let Some(place) = Arc::get_mut(&mut parcel.event) else { return Err(event) };
+        *place = event;
+        // Who had it until now may have looked for what it was bare of.
+        if !parcel.is_bare() {
+            parcel.metadata.take();
+            parcel.forms.take();
+        }
+        Ok(spare)
+    }
+
+    /// Packs an event that came with its metadata.
+    pub(crate) fn with_metadata(event: Arc<E>, metadata: Arc<Metadata>) -> Self {
+        let cell = OnceLock::new();
+        let _ = cell.set(metadata);
+        Self { event, depth: 0, cause: None, stamp: None, metadata: cell, forms: OnceLock::new(), origin: None }
+    }
+
+    pub(crate) fn metadata(&self) -> &Arc<Metadata> {
+        if let Some(origin) = &self.origin {
+            return origin.metadata();
+        }
+        self.metadata.get_or_init(|| match self.event.came_with() {
+            Some(metadata) => metadata.clone(),
+            None => Arc::new(self.make_metadata()),
+        })
+    }
+
+    fn make_metadata(&self) -> Metadata {
+        let mut metadata = Metadata::new(self.event.name());
+        metadata.topic = self.event.topic();
+        metadata.contains_personal_data = self.event.is_personal();
+        // An entity's id is shown by the user's code.
+        let kind = catch_unwind(AssertUnwindSafe(|| self.event.kind())).unwrap_or_else(|panic| {
+            let name = self.event.name();
+            log::warn!(target: "convoke::bus", "{}: its entity id {}", Shown::name(&name), panicked(panic));
+            Kind::default()
+        });
+        metadata.entity = kind.entity;
+        metadata.entity_id = kind.entity_id;
+        metadata.version = kind.version;
+        if let Some((time, given)) = &self.stamp {
+            metadata.time = crate::events::envelope::whole_micros(*time);
+            metadata.publisher = given.publisher.clone();
+            metadata.authorization = given.authorization.clone();
+            metadata.causation = given.causation;
+            if let Some(correlation) = given.correlation {
+                metadata.correlation = correlation;
+            }
+            if let Some(trace) = &given.trace {
+                metadata.trace = trace.child();
+            }
+        }
+        if let Some(cause) = &self.cause {
+            let cause = cause.metadata();
+            metadata.causation = Some(cause.id);
+            metadata.correlation = cause.correlation;
+            metadata.trace = cause.trace.child();
+        }
+        metadata
+    }
+
+    /// The same emission as another subject sees it, converted once.
+    ///
+    /// A panic of the user's `Serialize` or `Deserialize` is an error.
+    pub(crate) fn form<T: Subject>(self: &Arc<Self>) -> Result<Arc<Parcel<T>>, ListenerError> {
+        let event = {
+            let forms = self.forms.get_or_init(Mutex::default);
+            let mut forms = forms.lock().unwrap_or_else(PoisonError::into_inner);
+            match forms.iter().find(|form| form.of == TypeId::of::<T>()) {
+                Some(known) => known.event.clone(),
+                None => {
+                    let converted = catch_unwind(AssertUnwindSafe(|| self.convert::<T>()));
+                    let converted = converted.map_err(panicked).and_then(|event| event.map_err(ListenerError::from));
+                    let event = converted.map(|event| Arc::new(event) as Arc<dyn Any + Send + Sync>);
+                    forms.push(Form { of: TypeId::of::<T>(), event: event.clone() });
+                    event
+                }
+            }
+        };
+        match event?.downcast() {
+            Ok(event) => Ok(Arc::new(Parcel {
+                origin: Some(self.clone()),
+                depth: self.depth,
+                cause: self.cause.clone(),
+                ..Parcel::new(event, None, None)
+            })),
+            Err(_) => unreachable!("it was kept under its type"),
+        }
+    }
+
+    fn convert<T: Subject>(&self) -> Result<T, BadPayload> {
+        let bad = |reason: String| BadPayload {
+            event: self.event.name().to_string(),
+            topic: self.event.topic().to_string(),
+            reason: if self.event.is_personal() { HIDDEN.to_owned() } else { reason },
+        };
+        let event: &dyn Any = &*self.event;
+        let json = match event.downcast_ref::<JsonEvent>() {
+            Some(json) => Cow::Borrowed(json),
+            None => {
+                let value = self.event.to_json().ok_or_else(|| bad("it has no form as JSON".to_owned()))?;
+                let value = value.map_err(|error| bad(error.to_string()))?;
+                Cow::Owned(JsonEvent::of(&*self.event, value))
+            }
+        };
+        T::from_json(json).unwrap_or_else(|| Err(bad("it is never told as JSON".to_owned())))
+    }
+}
+
+impl<E> std::fmt::Debug for Parcel<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parcel").field("depth", &self.depth).finish_non_exhaustive()
+    }
+}
+
+/// A parcel of any subject.
+pub(crate) trait AnyParcel: Any + Send + Sync + std::fmt::Debug {
+    fn name(&self) -> Name;
+    fn topic(&self) -> Name;
+    fn has_json(&self) -> bool;
+    fn depth(&self) -> u32;
+    fn cause(&self) -> Option<&Arc<dyn AnyParcel>>;
+    fn metadata(&self) -> &Arc<Metadata>;
+    /// The payload as JSON, if it has that form.
+    fn json(self: Arc<Self>) -> Result<Arc<Parcel<JsonEvent>>, ListenerError>;
+    /// The type of its subject.
+    fn subject(&self) -> TypeId;
+    /// Has its metadata say who emitted it, if nothing is said yet.
+    fn complete(&self, given: &Arc<Given>) -> &Arc<Metadata>;
+    /// Whether somebody outside has it still, and settles it.
+    fn is_held(&self) -> bool;
+    fn event(&self) -> Arc<dyn Any + Send + Sync>;
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+    /// Comes to listeners of this arbiter.
+    fn arrive(self: Arc<Self>, arrival: &Arrival<'_>);
+    /// The same event once more, caused by this.
+    fn again(&self, cause: &Arc<dyn AnyParcel>) -> Arc<dyn AnyParcel>;
+    /// Gives itself back to the bus, for whoever hears it now.
+    fn publish_again(self: Arc<Self>, hub: &Arc<Hub>) -> Result<(), crate::events::bus::PublishError>;
+}
+
+impl<E: Subject> AnyParcel for Parcel<E> {
+    fn name(&self) -> Name {
+        self.event.name()
+    }
+
+    fn topic(&self) -> Name {
+        self.event.topic()
+    }
+
+    fn has_json(&self) -> bool {
+        self.event.has_json()
+    }
+
+    fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    fn cause(&self) -> Option<&Arc<dyn AnyParcel>> {
+        self.cause.as_ref()
+    }
+
+    fn metadata(&self) -> &Arc<Metadata> {
+        Parcel::metadata(self)
+    }
+
+    fn subject(&self) -> TypeId {
+        TypeId::of::<E>()
+    }
+
+    fn complete(&self, given: &Arc<Given>) -> &Arc<Metadata> {
+        if let Some(origin) = &self.origin {
+            return origin.complete(given);
+        }
+        self.metadata.get_or_init(|| {
+            if let Some(metadata) = self.event.came_with() {
+                return metadata.clone();
+            }
+            let mut metadata = self.make_metadata();
+            if self.stamp.is_none() {
+                metadata.publisher = given.publisher.clone();
+            }
+            Arc::new(metadata)
+        })
+    }
+
+    fn json(self: Arc<Self>) -> Result<Arc<Parcel<JsonEvent>>, ListenerError> {
+        match self.clone().into_any().downcast() {
+            Ok(json) => Ok(json),
+            Err(_) => self.form(),
+        }
+    }
+
+    fn is_held(&self) -> bool {
+        self.origin.as_ref().map_or_else(|| self.event.is_held(), |origin| origin.is_held())
+    }
+
+    fn event(&self) -> Arc<dyn Any + Send + Sync> {
+        self.event.clone()
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+
+    fn arrive(self: Arc<Self>, arrival: &Arrival<'_>) {
+        arrival.unload(self);
+    }
+
+    fn again(&self, cause: &Arc<dyn AnyParcel>) -> Arc<dyn AnyParcel> {
+        let again = Self::with_metadata(self.event.clone(), AnyParcel::metadata(self).clone());
+        Arc::new(Self { depth: cause.depth() + 1, cause: Some(cause.clone()), ..again })
+    }
+
+    fn publish_again(self: Arc<Self>, hub: &Arc<Hub>) -> Result<(), crate::events::bus::PublishError> {
+        crate::events::bus::publish_again(hub, &self)
+    }
+}

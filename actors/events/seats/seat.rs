@@ -1,0 +1,431 @@
+//! A listener on its own arbiter: what waits for it, what it is at work on, and how it is called.
+//!
+//! `emit → call`, `publish → queue → run (in its turn) → call`
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::station::Station;
+use super::subscription::Post;
+use crate::events::Reason;
+use crate::events::bus::Hub;
+use crate::events::event::JsonEvent;
+use crate::events::listener::{
+    Board, Call, Condition, ListenerError, Options, Overflow, Ran, Scope, Ticket, Verdict, Work,
+};
+use crate::events::parcels::{Parcel, Subject, Waiting, Within};
+use crate::runtime::{self, drop_quietly, panic_text};
+
+/// A seat as it hears events of one subject.
+pub(crate) trait Hears<S> {
+    /// Calls the listener now. `false` if there is a verdict in the tickets.
+    fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool;
+
+    /// Puts a published event into the listener's queue. One for which a place was kept pushes out no other: two threads that
+    /// keep places at the same moment may together have kept one too many.
+    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool);
+}
+
+/// A seat as its station knows it.
+pub(crate) trait AnySeat {
+    fn post(&self) -> &Arc<Post>;
+
+    /// Takes up to so many events from the queue and calls the listener with them; says how many.
+    fn run(&self, station: &Rc<Station>, budget: usize) -> usize;
+
+    /// A call from the queue has ended.
+    fn ended_one(&self, station: &Station);
+
+    /// Hears no more from now on; what waits is dropped.
+    fn end(&self);
+
+    /// Whether nothing waits and nothing from the queue is under way.
+    fn is_idle(&self) -> bool;
+
+    /// Calls the listener now, with an event that came as JSON.
+    fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, place: u32, tickets: &mut Tickets<'_>) -> bool;
+
+    /// Puts a published event into the listener's queue, which came as JSON.
+    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, placed: bool);
+}
+
+/// What is said of calls that are not simply done: a verdict, or a place on the board, which is made for the first.
+pub(crate) struct Tickets<'a> {
+    board: &'a mut Option<Arc<Board>>,
+    timed: bool,
+    /// One was taken.
+    pub(crate) taken: bool,
+    pub(crate) verdict: Option<Verdict>,
+}
+
+impl<'a> Tickets<'a> {
+    pub(crate) fn new(board: &'a mut Option<Arc<Board>>, timed: bool) -> Self {
+        Self { board, timed, taken: false, verdict: None }
+    }
+
+    pub(crate) fn take(&mut self, place: u32) -> Ticket {
+        self.taken = true;
+        let board = self.board.get_or_insert_with(|| Arc::new(Board::new()));
+        board.expect(1);
+        Ticket::new(board.clone(), place, self.timed)
+    }
+
+    #[cold]
+    pub(crate) fn give(&mut self, verdict: Verdict) -> bool {
+        self.verdict = Some(verdict);
+        false
+    }
+}
+
+/// Who is to hear an event, as a route keeps it. Most are a [`Seat`], which is called without looking up how.
+pub(crate) enum Hearer<S> {
+    Seat(Rc<Seat<S>>),
+    Other(Rc<dyn Hears<S>>),
+}
+
+impl<S> Clone for Hearer<S> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Seat(seat) => Self::Seat(seat.clone()),
+            Self::Other(other) => Self::Other(other.clone()),
+        }
+    }
+}
+
+impl<S: Subject> Hearer<S> {
+    #[inline]
+    pub(crate) fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        match self {
+            Self::Seat(seat) => seat.call(parcel, place, tickets),
+            Self::Other(other) => other.call(parcel, place, tickets),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool) {
+        match self {
+            Self::Seat(seat) => seat.queue(parcel, station, placed),
+            Self::Other(other) => other.queue(parcel, station, placed),
+        }
+    }
+}
+
+/// A function, struct or recipient in its seat. Which one it is only its call knows, so that all of this is compiled for each
+/// type of event, and not for each listener.
+pub(crate) struct Seat<S> {
+    hub: Arc<Hub>,
+    post: Arc<Post>,
+    /// Neither a condition nor a number of times.
+    plain: Cell<bool>,
+    when: Option<Condition<S>>,
+    left: Cell<u64>,
+    ended: Cell<bool>,
+    concurrency: usize,
+    running: Cell<usize>,
+    /// It is in its station's list of those that have something to do.
+    listed: Cell<bool>,
+    timeout: Duration,
+    queue: RefCell<VecDeque<Rc<Waiting<S>>>>,
+    call: Box<dyn Call<S>>,
+}
+
+impl<S: Subject> Seat<S> {
+    pub(crate) fn new(options: Options<S>, hub: Arc<Hub>, post: Arc<Post>, call: Box<dyn Call<S>>) -> Self {
+        Self {
+            plain: Cell::new(options.when.is_none() && options.times == u64::MAX),
+            when: options.when,
+            left: Cell::new(options.times),
+            ended: Cell::new(false),
+            concurrency: options.concurrency,
+            running: Cell::new(0),
+            listed: Cell::new(false),
+            timeout: options.timeout.unwrap_or(hub.limits().listener_timeout),
+            queue: RefCell::new(VecDeque::new()),
+            hub,
+            post,
+            call,
+        }
+    }
+
+    fn scope<'a>(&'a self, parcel: &'a Arc<Parcel<S>>) -> Scope<'a, S> {
+        Scope { parcel, hub: &self.hub, post: &self.post }
+    }
+
+    /// Whether the listener wants this event; the last one it wants ends its registration.
+    fn wants(&self, parcel: &Arc<Parcel<S>>) -> Result<bool, ListenerError> {
+        if self.left.get() == 0 {
+            return Ok(false);
+        }
+        if let Some(when) = &self.when {
+            let wants = catch_unwind(AssertUnwindSafe(|| when(&parcel.event)));
+            if !wants.map_err(panicked)? {
+                return Ok(false);
+            }
+        }
+        if self.left.get() != u64::MAX {
+            self.left.set(self.left.get() - 1);
+            if self.left.get() == 0 {
+                self.post.spend();
+                self.hub.strike(&self.post);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Its last event is through.
+    fn end_if_spent(&self, station: &Station) {
+        if self.left.get() == 0 && self.queue.borrow().is_empty() {
+            station.end(&self.post);
+        }
+    }
+
+    /// Takes events from the queue and calls the listener with each, `ran` counts them; a panic leaves the one `at_hand`.
+    fn run_next(
+        &self,
+        station: &Rc<Station>,
+        within: &Within,
+        budget: usize,
+        ran: &mut usize,
+        at_hand: &mut Option<Rc<Waiting<S>>>,
+    ) {
+        while *ran < budget {
+            if self.running.get() >= self.concurrency {
+                self.listed.set(false);
+                return;
+            }
+            let next = {
+                let mut queue = self.queue.borrow_mut();
+                let next = queue.pop_front();
+                self.post.set_waiting(queue.len());
+                next
+            };
+            let Some(parcel) = next else {
+                self.listed.set(false);
+                self.end_if_spent(station);
+                return;
+            };
+            *ran += 1;
+            self.hub.made_room();
+            within.next(parcel.clone());
+            let parcel = at_hand.insert(parcel);
+            let ran = self.call.call(&self.scope(parcel));
+            // From here on a panic is none of the listener's.
+            let Some(parcel) = at_hand.take() else { return };
+            match ran {
+                Ran::Done(Ok(())) => self.post.counts.done(),
+                Ran::Done(Err(error)) => drop(self.hub.failed(&self.post, (*parcel).clone(), error)),
+                Ran::Later(future) => {
+                    self.running.set(self.running.get() + 1);
+                    Work::begin(&self.hub, &self.post, (*parcel).clone(), future, self.timeout, None);
+                }
+            }
+        }
+        station.list(&self.post);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn call_slowly(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        if self.ended.get() {
+            return tickets.give(Verdict::Skipped);
+        }
+        match self.wants(parcel) {
+            // Its condition may have ended it.
+            Ok(true) if !self.ended.get() => {}
+            Ok(_) => return tickets.give(Verdict::Skipped),
+            Err(error) => return tickets.give(self.hub.failed(&self.post, parcel.clone(), error)),
+        }
+        let done = self.call_now(parcel, place, tickets);
+        if self.left.get() == 0
+            && let Some(station) = crate::events::parcels::station_here(&self.hub, self.post.door())
+        {
+            self.end_if_spent(&station);
+        }
+        done
+    }
+
+    #[inline]
+    fn call_now(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        match self.call.call(&self.scope(parcel)) {
+            Ran::Done(Ok(())) => {
+                self.post.counts.done();
+                true
+            }
+            ran => self.otherwise(ran, parcel, place, tickets),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn otherwise(&self, ran: Ran, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        match ran {
+            Ran::Done(Ok(())) => true,
+            Ran::Done(Err(error)) => tickets.give(self.hub.failed(&self.post, parcel.clone(), error)),
+            Ran::Later(future) => {
+                Work::begin(&self.hub, &self.post, parcel.clone(), future, self.timeout, Some(tickets.take(place)));
+                true
+            }
+        }
+    }
+}
+
+pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> ListenerError {
+    let text = panic_text(&*panic);
+    drop_quietly(panic);
+    ListenerError::Panicked(text)
+}
+
+impl<S: Subject> Hears<S> for Seat<S> {
+    #[inline]
+    fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        if !self.plain.get() {
+            return self.call_slowly(parcel, place, tickets);
+        }
+        self.call_now(parcel, place, tickets)
+    }
+
+    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool) {
+        if self.ended.get() {
+            return;
+        }
+        if !self.plain.get() {
+            match self.wants(parcel) {
+                Ok(true) if !self.ended.get() => {}
+                Ok(_) => return,
+                Err(error) => {
+                    drop(self.hub.failed(&self.post, (**parcel).clone(), error));
+                    return;
+                }
+            }
+        }
+        let mut dropped = None;
+        let mut queue = self.queue.borrow_mut();
+        // Who refuses was asked before, and the event has its place.
+        if queue.len() >= self.post.capacity() && !self.post.refuses() && !placed {
+            dropped = match self.post.overflow() {
+                Overflow::DropNewest => Some(parcel.clone()),
+                _ => queue.pop_front(),
+            };
+        }
+        if !matches!(&dropped, Some(dropped) if Rc::ptr_eq(dropped, parcel)) {
+            queue.push_back(parcel.clone());
+        }
+        self.post.set_waiting(queue.len());
+        drop(queue);
+        if !self.listed.get() && self.running.get() < self.concurrency {
+            self.listed.set(true);
+            station.list(&self.post);
+        }
+        if let Some(dropped) = dropped {
+            self.hub.dropped(&self.post, (*dropped).clone(), Reason::Overflow(self.post.overflow()));
+            drop_quietly(dropped);
+        }
+    }
+}
+
+impl<S: Subject> AnySeat for Seat<S> {
+    fn post(&self) -> &Arc<Post> {
+        &self.post
+    }
+
+    fn run(&self, station: &Rc<Station>, budget: usize) -> usize {
+        let within = Within::nothing();
+        let mut ran = 0;
+        // Guarded all at once, and not each call by itself, which would cost as much as the call.
+        let mut at_hand = None;
+        loop {
+            let guarded = AssertUnwindSafe(|| self.run_next(station, &within, budget, &mut ran, &mut at_hand));
+            match (catch_unwind(guarded), at_hand.take()) {
+                (Ok(()), _) => return ran,
+                (Err(panic), Some(parcel)) => {
+                    let parcel: Rc<Waiting<S>> = parcel;
+                    drop(self.hub.failed(&self.post, (*parcel).clone(), panicked(panic)));
+                }
+                // None of the listener's: the `Drop` of an event, which the station tells.
+                (Err(panic), None) => resume_unwind(panic),
+            }
+        }
+    }
+
+    fn ended_one(&self, station: &Station) {
+        self.running.set(self.running.get() - 1);
+        self.end_if_spent(station);
+        if !self.listed.get() && !self.queue.borrow().is_empty() {
+            self.listed.set(true);
+            station.list(&self.post);
+        }
+    }
+
+    fn end(&self) {
+        self.ended.set(true);
+        self.plain.set(false);
+        self.post.end();
+        let waiting = std::mem::take(&mut *self.queue.borrow_mut());
+        self.post.set_waiting(0);
+        self.hub.made_room();
+        for parcel in waiting {
+            self.hub.dropped(&self.post, (*parcel).clone(), self.post.ended_by());
+            drop_quietly(parcel);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        runtime::step();
+        self.running.get() == 0 && self.queue.borrow().is_empty()
+    }
+
+    fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        match parcel.form() {
+            Ok(event) => self.call(&event, place, tickets),
+            Err(bad) => tickets.give(self.hub.failed(&self.post, parcel.clone(), bad)),
+        }
+    }
+
+    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, placed: bool) {
+        match parcel.form() {
+            Ok(event) => self.queue(&Rc::new(Waiting(event)), station, placed),
+            Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad)),
+        }
+    }
+}
+
+/// A seat for JSON that hears a typed event.
+pub(crate) struct Viewer {
+    pub(crate) seat: Hearer<JsonEvent>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) post: Arc<Post>,
+}
+
+impl<S: Subject> Hears<S> for Viewer {
+    fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        match parcel.form() {
+            Ok(json) => self.seat.call(&json, place, tickets),
+            Err(bad) => tickets.give(self.hub.failed(&self.post, parcel.clone(), bad)),
+        }
+    }
+
+    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool) {
+        match parcel.form() {
+            Ok(json) => self.seat.queue(&Rc::new(Waiting(json)), station, placed),
+            Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad)),
+        }
+    }
+}
+
+/// A typed seat that hears of JSON.
+pub(crate) struct Reader(pub(crate) Rc<dyn AnySeat>);
+
+impl Hears<JsonEvent> for Reader {
+    fn call(&self, parcel: &Arc<Parcel<JsonEvent>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        self.0.call_json(parcel, place, tickets)
+    }
+
+    fn queue(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, placed: bool) {
+        self.0.queue_json(parcel, station, placed);
+    }
+}

@@ -1,0 +1,421 @@
+//! The part of a bus on one arbiter: it takes what comes from other threads, and gives each listener its turn.
+//!
+//! `publish (same thread) → seat's queue → turn`, `publish, emit (another thread) → Door → Arrival → seats`
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
+
+use slab::Slab;
+use tokio::sync::oneshot;
+
+use super::seat::{AnySeat, Hearer, Reader, Viewer, panicked};
+use super::subscription::Post;
+use crate::events::bus::Hub;
+use crate::events::event::JsonEvent;
+use crate::events::listener::Seated;
+use crate::events::parcels::{Freight, Subject, desk};
+use crate::runtime::{self, Executor, Inbox, Intake, Refused, Task, TaskId, Turn, drop_quietly, quietly};
+
+/// How many events may be on their way from other threads to one arbiter: enough for bursts, and a bound on what an
+/// arbiter that stands still can collect.
+pub(crate) const DOOR: usize = 1 << 16;
+
+/// How many events one listener takes before the next has its turn.
+const VISIT: usize = 64;
+
+/// What comes to a station.
+pub(crate) enum ToStation {
+    /// An event for some listeners.
+    Arrive(Freight),
+    /// A registration has ended.
+    End { post: Arc<Post>, told: Option<oneshot::Sender<()>> },
+    /// Somebody wants to know when nothing is queued or running.
+    Rest { told: oneshot::Sender<u64> },
+    /// Somebody wants to know when all that came before this has come in.
+    Passed { told: oneshot::Sender<()> },
+    /// The last handle of the bus is gone.
+    Close,
+}
+
+/// The way to a station from anywhere.
+pub(crate) struct Door {
+    inbox: Inbox<ToStation>,
+    /// Counts what the station has done, so that two looks tell whether it was at rest in between.
+    activity: AtomicU64,
+    seeded: bool,
+    closed: AtomicBool,
+    /// Somebody waits for it to be at rest.
+    asked: AtomicBool,
+}
+
+impl Door {
+    /// Whether a seed decides what is done next.
+    pub(crate) fn is_seeded(&self) -> bool {
+        self.seeded
+    }
+
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+
+    /// Sends an event; one that is refused tells its listeners so.
+    pub(crate) fn push_freight(&self, freight: Freight) {
+        match self.inbox.push(ToStation::Arrive(freight)) {
+            Err(Refused::Full(ToStation::Arrive(freight))) => freight.refuse(),
+            refused => drop(refused),
+        }
+    }
+
+    /// For what is bounded elsewhere: one for each registration, each `drain` and each bus.
+    pub(crate) fn push_always(&self, what: ToStation) {
+        self.inbox.push_always(what);
+    }
+
+    /// The same, behind all that other threads have pushed.
+    pub(crate) fn push_behind_others(&self, what: ToStation) {
+        self.inbox.push_behind_others(what);
+    }
+
+    fn activity(&self) -> u64 {
+        self.activity.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing has come or been done since the station said so.
+    pub(crate) fn is_at_rest_since(&self, activity: u64) -> bool {
+        // In this order: who empties the inbox has counted that before.
+        (self.is_closed() || self.inbox.is_empty()) && self.activity() == activity
+    }
+
+    fn count(&self) {
+        self.activity.store(self.activity.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    }
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door").field("closed", &self.closed).finish_non_exhaustive()
+    }
+}
+
+struct Row {
+    seat: Rc<dyn AnySeat>,
+    /// A `Hearer<S>` of the seat's own subject.
+    own: Box<dyn Any>,
+}
+
+/// The listeners of a bus on one arbiter.
+pub(crate) struct Station {
+    pub(crate) hub: Arc<Hub>,
+    door: Arc<Door>,
+    executor: Rc<Executor>,
+    task: TaskId,
+    /// A row is empty while its listener is being made.
+    rows: RefCell<Slab<Option<Row>>>,
+    /// Those that have something in their queue and may take it.
+    ready: RefCell<VecDeque<u32>>,
+    /// Calls that are under way.
+    running: Cell<usize>,
+    resting: RefCell<Vec<oneshot::Sender<u64>>>,
+    closing: Cell<bool>,
+}
+
+impl Station {
+    /// Starts one on this arbiter.
+    pub(crate) fn start(hub: &Arc<Hub>, executor: &Rc<Executor>) -> Rc<Self> {
+        let mut made = None;
+        executor.spawn(|task| {
+            let inbox = Inbox::new(DOOR);
+            inbox.attach(executor.home(task));
+            let door = Door {
+                inbox,
+                activity: AtomicU64::new(0),
+                seeded: executor.is_seeded(),
+                closed: AtomicBool::new(false),
+                asked: AtomicBool::new(false),
+            };
+            let station = Rc::new(Self {
+                hub: hub.clone(),
+                door: Arc::new(door),
+                executor: executor.clone(),
+                task,
+                rows: RefCell::default(),
+                ready: RefCell::default(),
+                running: Cell::new(0),
+                resting: RefCell::default(),
+                closing: Cell::new(false),
+            });
+            made = Some(station.clone());
+            Box::new(Keeper { station, intake: Intake::new() })
+        });
+        match made {
+            Some(station) => station,
+            None => unreachable!("it was made above"),
+        }
+    }
+
+    pub(crate) fn door(&self) -> &Arc<Door> {
+        &self.door
+    }
+
+    pub(crate) fn executor(&self) -> &Rc<Executor> {
+        &self.executor
+    }
+
+    /// Whether this is its thread, and its arbiter the one that runs.
+    #[inline]
+    pub(crate) fn is_here(&self) -> bool {
+        self.executor.is_here()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.door.is_closed()
+    }
+
+    /// A row for a listener that is about to come.
+    pub(crate) fn reserve_row(&self) -> u32 {
+        self.rows.borrow_mut().insert(None) as u32
+    }
+
+    /// The listener does not come.
+    pub(crate) fn give_back_row(&self, row: u32) {
+        self.rows.borrow_mut().try_remove(row as usize);
+        self.executor.wake(self.task);
+    }
+
+    pub(crate) fn seat<S: Subject>(&self, row: u32, seated: Seated<S>) {
+        if let Some(row) = self.rows.borrow_mut().get_mut(row as usize) {
+            *row = Some(Row { seat: seated.any, own: Box::new(seated.own) });
+        }
+    }
+
+    /// The seat of a post, as it hears parcels of `S`.
+    pub(crate) fn hears<S: Subject>(&self, post: &Arc<Post>) -> Option<Hearer<S>> {
+        let rows = self.rows.borrow();
+        let row = rows.get(post.row as usize)?.as_ref().filter(|row| Arc::ptr_eq(row.seat.post(), post))?;
+        if post.is_abandoned() {
+            return None;
+        }
+        if let Some(own) = row.own.downcast_ref::<Hearer<S>>() {
+            return Some(own.clone());
+        }
+        if let Some(seat) = row.own.downcast_ref::<Hearer<JsonEvent>>() {
+            let viewer = Viewer { seat: seat.clone(), hub: self.hub.clone(), post: post.clone() };
+            return Some(Hearer::Other(Rc::new(viewer)));
+        }
+        // A parcel of JSON for a typed seat: `S` is `JsonEvent`.
+        let reader: Hearer<JsonEvent> = Hearer::Other(Rc::new(Reader(row.seat.clone())));
+        (&reader as &dyn Any).downcast_ref::<Hearer<S>>().cloned()
+    }
+
+    /// Looks whether somebody waits for rest, and whether there is still something to do.
+    pub(crate) fn look(&self) {
+        self.executor.wake(self.task);
+    }
+
+    /// A seat has something to do.
+    pub(crate) fn list(&self, post: &Post) {
+        self.ready.borrow_mut().push_back(post.row);
+        self.executor.wake(self.task);
+    }
+
+    pub(crate) fn began(&self) {
+        self.running.set(self.running.get() + 1);
+    }
+
+    pub(crate) fn ended(&self, post: &Arc<Post>, queued: bool) {
+        self.running.set(self.running.get() - 1);
+        self.door.count();
+        if queued && let Some(seat) = self.seat_of(post) {
+            seat.ended_one(self);
+        }
+        if self.running.get() == 0 {
+            self.executor.wake(self.task);
+        }
+    }
+
+    fn seat_of(&self, post: &Arc<Post>) -> Option<Rc<dyn AnySeat>> {
+        let rows = self.rows.borrow();
+        let row = rows.get(post.row as usize)?.as_ref()?;
+        Arc::ptr_eq(row.seat.post(), post).then(|| row.seat.clone())
+    }
+
+    /// A registration has ended: no call of it begins any more.
+    pub(crate) fn end(&self, post: &Arc<Post>) {
+        let row = {
+            let mut rows = self.rows.borrow_mut();
+            let row = rows.get(post.row as usize).and_then(Option::as_ref);
+            let there = row.is_some_and(|row| Arc::ptr_eq(row.seat.post(), post));
+            if there { rows.try_remove(post.row as usize).flatten() } else { None }
+        };
+        let Some(row) = row else { return };
+        row.seat.end();
+        desk::forget_routes(&self.hub);
+        // What it has captured may hold other guards, which end other registrations.
+        drop_quietly(row);
+        self.executor.wake(self.task);
+    }
+
+    fn is_idle(&self) -> bool {
+        self.running.get() == 0
+            && self.ready.borrow().is_empty()
+            && self.door.inbox.is_empty()
+            && self.rows.borrow().iter().filter_map(|(_, row)| row.as_ref()).all(|row| row.seat.is_idle())
+    }
+
+    fn take_in(self: &Rc<Self>, what: ToStation) {
+        self.door.count();
+        match what {
+            ToStation::Arrive(freight) => freight.arrive(self),
+            ToStation::End { post, told } => {
+                self.end(&post);
+                if let Some(told) = told {
+                    quietly(|| {
+                        let _ = told.send(());
+                    });
+                }
+            }
+            ToStation::Rest { told } => {
+                self.door.asked.store(true, Ordering::Release);
+                self.resting.borrow_mut().push(told);
+            }
+            ToStation::Passed { told } => quietly(|| {
+                let _ = told.send(());
+            }),
+            ToStation::Close => self.closing.set(true),
+        }
+    }
+
+    /// Lets one listener take from its queue; says how many events it took.
+    fn visit_one(self: &Rc<Self>, budget: usize) -> Option<usize> {
+        let row = {
+            let mut ready = self.ready.borrow_mut();
+            match self.door.seeded {
+                false => ready.pop_front()?,
+                true if ready.is_empty() => return None,
+                true => {
+                    let chosen = self.executor.choose(ready.len());
+                    ready.swap_remove_back(chosen)?
+                }
+            }
+        };
+        let seat = self.rows.borrow().get(row as usize).and_then(|row| Some(row.as_ref()?.seat.clone()));
+        let Some(seat) = seat else { return Some(0) };
+        self.door.count();
+        // What it calls is guarded; what may panic here is the `Drop` of an event.
+        let ran = catch_unwind(AssertUnwindSafe(|| seat.run(self, budget))).unwrap_or_else(|panic| {
+            log::error!(target: "convoke::bus", "an event for `{}` {} when it was dropped", seat.post().name(), panicked(panic));
+            self.list(seat.post());
+            1
+        });
+        // It may have ended itself, and this be the last of what it has captured.
+        drop_quietly(seat);
+        Some(ran)
+    }
+}
+
+/// The task of a station.
+struct Keeper {
+    station: Rc<Station>,
+    intake: Intake<ToStation>,
+}
+
+impl Keeper {
+    /// Says whether something is left to do.
+    fn work(&mut self, budget: usize) -> bool {
+        let Self { station, intake } = self;
+        let inbox = &station.door.inbox;
+        if !inbox.is_empty() {
+            // Before it is taken out, or for a moment it would be nowhere for whoever looks from another thread.
+            station.door.count();
+        }
+        intake.refill(inbox);
+        let mut left = budget;
+        // Under a seed it decides whether somebody arrives or somebody is visited.
+        if station.door.seeded
+            && !intake.is_empty()
+            && station.executor.choose(2) == 1
+            && station.visit_one(1).is_some()
+        {
+            return true;
+        }
+        while left > 0 {
+            if intake.is_empty() && intake.is_behind() {
+                // The same.
+                station.door.count();
+            }
+            let Some(what) = intake.next(inbox) else { break };
+            station.take_in(what);
+            left -= 1;
+        }
+        while left > 0 {
+            let Some(taken) = station.visit_one(left.min(VISIT)) else { break };
+            left -= taken.clamp(1, left);
+        }
+        !intake.is_empty() || intake.is_behind() || !station.ready.borrow().is_empty()
+    }
+}
+
+impl Task for Keeper {
+    fn poll(&mut self, turn: &Turn<'_>) -> Poll<()> {
+        let budget = if turn.executor.is_seeded() { 1 } else { runtime::TURN };
+        if self.work(budget) {
+            turn.executor.wake(turn.id);
+            return Poll::Pending;
+        }
+        let closing = self.station.closing.get() || self.station.rows.borrow().is_empty();
+        // To look at every listener costs more than to call one.
+        if !(closing || self.station.door.is_asked()) || !self.station.is_idle() {
+            return Poll::Pending;
+        }
+        let activity = self.station.door.activity();
+        self.station.door.asked.store(false, Ordering::Release);
+        for told in self.station.resting.take() {
+            quietly(|| {
+                let _ = told.send(activity);
+            });
+        }
+        if closing { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn label(&self) -> String {
+        let rows = self.station.rows.borrow();
+        let names = rows.iter().filter_map(|(_, row)| row.as_ref());
+        let names: Vec<_> = names.map(|row| format!("`{}`", row.seat.post().name())).collect();
+        format!("an event bus that listeners hold, or hold open: {}", names.join(", "))
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let station = &self.station;
+        let posts = |row: &Row| row.seat.post().clone();
+        let posts: Vec<_> = station.rows.borrow().iter().filter_map(|(_, row)| row.as_ref().map(posts)).collect();
+        posts.iter().for_each(|post| post.lose());
+        station.door.closed.store(true, Ordering::Release);
+        // Struck before anything of the user's is dropped, so that whatever that does, nobody is left in the registry.
+        posts.iter().for_each(|post| station.hub.strike(post));
+        station.door.inbox.close();
+        while let Some(what) = self.intake.pop() {
+            drop_quietly(what);
+        }
+        station.resting.take().into_iter().for_each(drop_quietly);
+        quietly(|| desk::leave(station));
+        let rows: Vec<Row> = station.rows.borrow_mut().drain().flatten().collect();
+        for row in rows {
+            quietly(|| row.seat.end());
+            drop_quietly(row);
+        }
+        station.hub.left(&station.door);
+    }
+}

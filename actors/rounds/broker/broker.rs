@@ -1,0 +1,427 @@
+//! Coordinates rounds: knows who is registered, which rounds are open, and which session an input belongs to.
+//!
+//! `Membership, Pledge → inbox → Broker → Link → session.rs → back queue → Broker`
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, ArbiterHandle};
+use tokio::sync::oneshot;
+
+use super::debts::Debts;
+use super::open_rounds::OpenRounds;
+use super::roster::Roster;
+use crate::Payload;
+use crate::rounds::emitter::{Reply, Seated};
+use crate::rounds::round::{Abort, Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules, Slot, Standing};
+use crate::rounds::session::{FromSession, Room, ToSession};
+use crate::rounds::{BrokerError, BrokerId, ConfigError, Keeper, PastRound, RoundId, RoundKey};
+use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
+
+/// What reaches a broker from its members.
+pub(crate) enum ToBroker<P> {
+    Emit {
+        slot: Slot,
+        generation: u32,
+        key: Option<RoundKey>,
+        payload: P,
+        reply: Option<Reply<P>>,
+    },
+    Veto {
+        slot: Slot,
+        generation: u32,
+        key: Option<RoundKey>,
+        reason: Arc<str>,
+        reply: Option<Reply<P>>,
+    },
+    /// A pledge was kept when its round was over.
+    PledgeLate {
+        by: Seated,
+        round: RoundId,
+        key: Option<RoundKey>,
+        reply: Option<Reply<P>>,
+    },
+    GiveUp {
+        slot: Slot,
+        generation: u32,
+        lost: bool,
+    },
+    ConsumerLeft {
+        ticket: u64,
+    },
+}
+
+/// Coordinates rounds. An actor: give it its rules, start it, and let emitters and consumers join its address.
+///
+/// It lives as long as an address of it exists; an [`EmitterHandle`](crate::EmitterHandle) and a
+/// [`ConsumerHandle`](crate::ConsumerHandle) hold one, a [`Membership`](crate::Membership) does not. When it stops, its
+/// open rounds are cancelled with [`Cause::BrokerStopped`](crate::Cause::BrokerStopped).
+///
+/// ```
+/// use convoke_actors::prelude::*;
+/// use std::time::Duration;
+///
+/// # actix::System::new().block_on(async {
+/// let broker = Broker::new(Duration::from_secs(1))
+///     .named("orders")
+///     .release(Release::AtLeast(2))
+///     .on_timeout(OnTimeout::DeliverPartial)
+///     .start();
+/// # let _: actix::Addr<Broker<u32>> = broker;
+/// # });
+/// ```
+pub struct Broker<P: Payload> {
+    pub(crate) id: BrokerId,
+    pub(crate) rules: Rc<Rules<P>>,
+    pub(crate) limits: Limits,
+    pub(crate) misconfigured: Option<ConfigError>,
+    pub(crate) door: Arc<Inbox<ToBroker<P>>>,
+    /// Taken from the inbox and not handled yet.
+    pub(crate) batch: Intake<ToBroker<P>>,
+    /// Given back by a round that closed, before everything that came later.
+    pub(crate) returned: VecDeque<ToBroker<P>>,
+    pub(crate) room: Option<Rc<Room<P>>>,
+    pub(crate) open: OpenRounds<P>,
+    pub(crate) debts: Debts,
+    pub(crate) next_round: u64,
+    pub(crate) next_ticket: u64,
+    pub(crate) resolved: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) history: VecDeque<PastRound>,
+    pub(crate) spare: Vec<Vec<Standing>>,
+    pub(crate) spare_inboxes: Vec<Vec<ToSession<P>>>,
+    pub(crate) warm: bool,
+    pub(crate) opened_since: bool,
+    /// Consumers that were handed over for ever.
+    pub(crate) kept_consumers: Vec<Keeper>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) open: usize,
+    pub(crate) waiting: usize,
+    pub(crate) members: usize,
+    pub(crate) history: usize,
+    pub(crate) consumer_timeout: Duration,
+    pub(crate) late_window: Option<Duration>,
+    pub(crate) late: Option<usize>,
+}
+
+/// How many closed rounds a broker remembers at least that went without a signal, unless it is told otherwise.
+const LATE: usize = 16_384;
+
+/// For how many timeouts at most, however long the late window is.
+const LATE_TIMEOUTS: u128 = 10;
+
+impl Limits {
+    /// How many closed rounds are remembered: as many as can run out of time within the window.
+    fn late(&self, timeout: Duration) -> usize {
+        let window = self.late_window.unwrap_or(timeout);
+        let timeouts = window.as_nanos().div_ceil(timeout.as_nanos().max(1)).clamp(1, LATE_TIMEOUTS);
+        self.late.unwrap_or_else(|| self.open.saturating_mul(timeouts as usize).max(LATE))
+    }
+}
+
+/// # Rules, given before it starts
+impl<P: Payload> Broker<P> {
+    /// Makes a broker whose rounds are open for at most this long.
+    ///
+    /// A timeout of zero is an error: whoever joins hears [`ConfigError::ZeroTimeout`], and so does
+    /// [`try_start`](Self::try_start).
+    pub fn new(timeout: Duration) -> Self {
+        let limits = Limits {
+            open: 100_000,
+            waiting: 1 << 20,
+            members: 10_000,
+            history: 32,
+            consumer_timeout: Duration::from_secs(30),
+            late_window: None,
+            late: None,
+        };
+        Self {
+            id: BrokerId::new(),
+            rules: Rc::new(Rules::new(timeout)),
+            limits,
+            misconfigured: None,
+            door: Arc::new(Inbox::new(limits.waiting)),
+            batch: Intake::new(),
+            returned: VecDeque::new(),
+            room: None,
+            open: OpenRounds::new(),
+            debts: Debts::new(LATE),
+            next_round: 1,
+            next_ticket: 0,
+            resolved: 0,
+            cancelled: 0,
+            history: VecDeque::new(),
+            spare: Vec::new(),
+            spare_inboxes: Vec::new(),
+            warm: false,
+            opened_since: false,
+            kept_consumers: Vec::new(),
+        }
+    }
+
+    fn rule(mut self, set: impl FnOnce(&mut Rules<P>)) -> Self {
+        set(Rc::make_mut(&mut self.rules));
+        self
+    }
+
+    /// Gives the broker an id or a name, by which the log, the outcomes and [`Brokers`](crate::Brokers) know it. The
+    /// default is a new UUID v7.
+    pub fn named(mut self, id: impl Into<BrokerId>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// Sets when a round has what it needs. The default is [`Release::All`].
+    pub fn release(self, release: Release<P>) -> Self {
+        self.rule(|rules| rules.release = release.distinct())
+    }
+
+    /// Sets when a released round closes. The default is [`Close::Released`].
+    pub fn close(self, close: Close) -> Self {
+        self.rule(|rules| rules.close = close)
+    }
+
+    /// Sets what an emitter takes part in that joins while rounds are open. The default is [`LateJoin::ThisRound`].
+    pub fn late_join(self, late_join: LateJoin) -> Self {
+        self.rule(|rules| rules.late_join = late_join)
+    }
+
+    /// Sets what becomes of a second signal in one round. The default is [`RepeatEmit::Rejected`].
+    pub fn repeat_emit(self, repeat: RepeatEmit) -> Self {
+        self.rule(|rules| rules.repeat = repeat)
+    }
+
+    /// Sets what becomes of a round whose time is over. The default is [`OnTimeout::Cancel`].
+    pub fn on_timeout(self, on_timeout: OnTimeout) -> Self {
+        self.rule(|rules| rules.on_timeout = on_timeout)
+    }
+
+    /// Sets what becomes of a round that loses an emitter. The default is [`OnLost::Cancel`].
+    pub fn on_lost(self, on_lost: OnLost) -> Self {
+        self.rule(|rules| rules.on_lost = on_lost)
+    }
+
+    /// Ends a round as well when no signal has come for so long. The default is no such end.
+    pub fn idle_timeout(self, idle: Duration) -> Self {
+        self.rule(|rules| rules.idle = Some(idle))
+    }
+
+    /// Sets how many rounds may be open, or closed with consumers at work, at once; a signal that would open one more
+    /// is [`EmitError::TooManyRounds`](crate::EmitError::TooManyRounds). The default is 100,000.
+    pub fn max_open(mut self, rounds: usize) -> Self {
+        self.limits.open = rounds;
+        self
+    }
+
+    /// Sets how many signals may wait for this broker; one more is [`EmitError::Busy`](crate::EmitError::Busy). The default is 1,048,576.
+    pub fn max_waiting(mut self, signals: usize) -> Self {
+        self.limits.waiting = signals;
+        self.door = Arc::new(Inbox::new(signals));
+        self
+    }
+
+    /// Sets how many emitters, and how many consumers, may be members; one more is [`JoinError::Full`](crate::JoinError::Full). The default
+    /// is 10,000 each.
+    pub fn max_members(mut self, members: usize) -> Self {
+        self.limits.members = members;
+        self
+    }
+
+    /// Sets how many outcomes the snapshot remembers. The default is 32.
+    pub fn history(mut self, outcomes: usize) -> Self {
+        self.limits.history = outcomes;
+        self
+    }
+
+    /// Sets how long a consumer may take over a round before it is named as timed out. The default is 30 s.
+    pub fn consumer_timeout(mut self, limit: Duration) -> Self {
+        self.limits.consumer_timeout = limit;
+        self
+    }
+
+    /// Sets how long after a round the signal that it went without counts as late for it; a later one opens a new
+    /// round. The default is the timeout of the rounds; zero means that no signal is late once the round is over.
+    pub fn late_window(mut self, window: Duration) -> Self {
+        self.limits.late_window = Some(window);
+        self
+    }
+
+    /// Sets how many closed rounds that went without a signal are remembered within the [late window](Self::late_window); a
+    /// round of more than 64 emitters counts as one for every 64. Beyond it, whoever owed one that had to be forgotten opens
+    /// no round for the rest of the window: its signals are [`EmitError::Late`](crate::EmitError::Late), unless the last
+    /// round of their key is remembered or another emitter has opened one. The default is as many as can run out of time
+    /// within the window: [`max_open`](Self::max_open) for each timeout that the window is long, of which ten count, and
+    /// 16,384 at least.
+    pub fn max_late(mut self, rounds: usize) -> Self {
+        self.limits.late = Some(rounds);
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let Limits { open, waiting, members, consumer_timeout, late, .. } = self.limits;
+        if consumer_timeout.is_zero() {
+            return Err(ConfigError::ZeroTimeout);
+        }
+        if open == 0 || waiting == 0 || members == 0 || late == Some(0) {
+            return Err(ConfigError::ZeroLimit);
+        }
+        self.rules.check()
+    }
+
+    /// Starts the broker on this arbiter.
+    ///
+    /// Rules by which no round could go are told to whoever joins; [`try_start`](Self::try_start) tells them here.
+    ///
+    /// # Panics
+    ///
+    /// Outside an actix system, as `Actor::start` of actix does.
+    #[track_caller]
+    pub fn start(self) -> Addr<Self> {
+        runtime::start(|ctx| self.settle_in(ctx))
+    }
+
+    /// Starts the broker on this arbiter, if its rules make sense.
+    ///
+    /// # Errors
+    ///
+    /// `Config` with what is wrong with the rules, `NoArbiter` outside an actix system.
+    pub fn try_start(self) -> Result<Addr<Self>, BrokerError> {
+        self.check()?;
+        if !runtime::is_arbiter() {
+            return Err(BrokerError::NoArbiter);
+        }
+        Ok(self.start())
+    }
+
+    /// Starts the broker on another arbiter; `make` builds it there.
+    ///
+    /// # Errors
+    ///
+    /// `Gone` if that arbiter has stopped.
+    pub async fn start_in_arbiter<F>(arbiter: &ArbiterHandle, make: F) -> Result<Addr<Self>, BrokerError>
+    where
+        F: FnOnce() -> Self + Send + 'static,
+    {
+        let (started, address) = oneshot::channel();
+        arbiter.spawn_fn(move || {
+            let _ = started.send(make().start());
+        });
+        address.await.map_err(|_| BrokerError::Gone)
+    }
+
+    pub(crate) fn room(&self) -> &Rc<Room<P>> {
+        match &self.room {
+            Some(room) => room,
+            None => unreachable!("a broker handles inputs only after settle_in has made its room"),
+        }
+    }
+
+    /// Hears all that sessions have to say, before a message is handled that looks at the open rounds.
+    pub(crate) fn hear_sessions(&mut self) {
+        while let Some(message) = self.next_from_session() {
+            self.take_from_session(message);
+        }
+    }
+
+    fn next_from_session(&self) -> Option<FromSession<P>> {
+        self.room().back.borrow_mut().pop_front()
+    }
+
+    fn settle_in(mut self, ctx: &LocalContext<Self>) -> Self {
+        self.misconfigured = self.check().err();
+        self.debts = Debts::new(self.limits.late(self.rules.timeout));
+        self.door.attach(ctx.home());
+        self.room = Some(Rc::new(Room {
+            id: self.id.clone(),
+            executor: runtime::executor_here(),
+            broker: ctx.id(),
+            roster: Roster::new(self.id.clone()).into(),
+            consumers: Vec::new().into(),
+            door: self.door.clone(),
+            back: VecDeque::new().into(),
+            consumer_timeout: self.limits.consumer_timeout,
+            max_deferred: self.limits.waiting,
+            sessions: 0.into(),
+            deserted: false.into(),
+        }));
+        self
+    }
+}
+
+impl<P: Payload> Actor for Broker<P> {
+    type Context = LocalContext<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        log::debug!(target: "convoke::broker", "broker {} started", self.id);
+    }
+}
+
+impl<P: Payload> Player for Broker<P> {
+    fn turn(&mut self, budget: usize, ctx: &mut LocalContext<Self>) -> usize {
+        let mut handled = 0;
+        // What the sessions say comes first, and then what their rounds gave back, so that the table of open rounds is
+        // true for all that follows. Sessions do not run during this turn, so nothing is added to either meanwhile.
+        while handled < budget
+            && let Some(message) = self.next_from_session()
+        {
+            self.take_from_session(message);
+            handled += 1;
+        }
+        while handled < budget
+            && let Some(input) = self.returned.pop_front()
+        {
+            self.input(input, ctx);
+            handled += 1;
+        }
+        if handled < budget {
+            self.batch.refill(&self.door);
+        }
+        while handled < budget
+            && let Some(input) = self.batch.next(&self.door)
+        {
+            match input {
+                ToBroker::Emit { slot, generation, key, payload, reply } => {
+                    self.emit(slot, generation, key, payload, reply, ctx);
+                }
+                input => self.input(input, ctx),
+            }
+            handled += 1;
+        }
+        handled
+    }
+
+    fn is_needed(&self, connected: bool) -> bool {
+        connected
+    }
+
+    fn label(&self) -> String {
+        format!("the broker `{}`", self.id)
+    }
+}
+
+impl<P: Payload> Drop for Broker<P> {
+    fn drop(&mut self) {
+        let Some(room) = &self.room else { return };
+        // The rounds first: what is dropped after that may be payloads, whose `Drop` is the user's.
+        room.deserted.set(true);
+        for link in self.open.all() {
+            link.push(&room.executor, ToSession::Abort(Abort::BrokerStopped));
+        }
+        log::debug!(target: "convoke::broker", "broker {} is gone, {} rounds were open", self.id, self.open.len());
+        let back = room.back.take();
+        self.door.close();
+        drop(back);
+    }
+}
+
+impl<P: Payload> fmt::Debug for Broker<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").field("id", &self.id).field("timeout", &self.rules.timeout).finish_non_exhaustive()
+    }
+}

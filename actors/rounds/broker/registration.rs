@@ -1,0 +1,196 @@
+//! Who registers at a broker: emitters, consumers, and members that are handed over for ever.
+//!
+//! `Emitter::join, add_emitter, Consumer::join, add_consumer → Enlist, Attend → roster.rs → the guard`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Addr, Handler, Message};
+
+use super::broker::Broker;
+use super::roster::{Ask, Listed, Member, Route, Wants};
+use crate::Payload;
+use crate::base::Shown;
+use crate::rounds::emitter::{Emitter, Membership, Seat, ToEmitter};
+use crate::rounds::outcome::EmitterRef;
+use crate::rounds::round::{LateJoin, OnLost, Release, Slot, Terms};
+use crate::rounds::session::ToSession;
+use crate::rounds::{ConfigError, ConsumerSeat, EmitterId, EmitterStats, JoinError, Keeper};
+use crate::runtime::Inbox;
+
+/// Who an emitter of your own is: a name, and, if you like, an id and a deadline.
+///
+/// ```
+/// use convoke_actors::EmitterSpec;
+/// use std::time::Duration;
+///
+/// let clerk = EmitterSpec::new("clerk").deadline(Duration::from_millis(200));
+/// let stock: EmitterSpec = "stock".into();
+/// ```
+#[derive(Clone, Debug)]
+pub struct EmitterSpec {
+    pub(crate) id: Option<EmitterId>,
+    pub(crate) name: Arc<str>,
+    pub(crate) deadline: Option<Duration>,
+}
+
+impl EmitterSpec {
+    /// Names the emitter.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self { id: None, name: name.into(), deadline: None }
+    }
+
+    /// Gives it an id, under which it can come back after it was lost. The default is a new UUID v7.
+    pub fn with_id(mut self, id: impl Into<EmitterId>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Sets its own deadline, as [`Emitter::deadline`](crate::Emitter::deadline) does. The default is the timeout of the
+    /// round alone.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+}
+
+impl<S: Into<Arc<str>>> From<S> for EmitterSpec {
+    fn from(name: S) -> Self {
+        Self::new(name)
+    }
+}
+
+/// Registers an emitter.
+pub(crate) struct Enlist<P: Payload> {
+    pub(crate) id: Option<EmitterId>,
+    pub(crate) name: Arc<str>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) ask: Ask<P>,
+    pub(crate) wants: Option<(Wants, Arc<Inbox<ToEmitter<P>>>)>,
+}
+
+impl<P: Payload> Message for Enlist<P> {
+    /// The guard itself, so that nobody is a member if the answer does not arrive.
+    type Result = Result<Membership<P>, JoinError>;
+}
+
+impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
+    type Result = Result<Membership<P>, JoinError>;
+
+    fn handle(&mut self, enlist: Enlist<P>, ctx: &mut Self::Context) -> Self::Result {
+        self.hear_sessions();
+        // Its farewell may wait in the inbox, which has no order with this message.
+        if let Some(id) = enlist.id {
+            self.see_off(id, ctx);
+        }
+        if let Some(error) = self.misconfigured {
+            return Err(error.into());
+        }
+        if enlist.deadline.is_some_and(|deadline| deadline.is_zero()) {
+            return Err(ConfigError::ZeroTimeout.into());
+        }
+        let room = self.room().clone();
+        let mut roster = room.roster.borrow_mut();
+        if roster.len() >= self.limits.members {
+            return Err(JoinError::Full { limit: self.limits.members });
+        }
+        let who = EmitterRef { id: enlist.id.unwrap_or_default(), name: enlist.name };
+        // Whoever comes back for a promise that waits for it is let in under every policy; the round knows.
+        let back = self.rules.on_lost == OnLost::Wait && roster.knows(who.id);
+        if self.rules.late_join == LateJoin::Rejected
+            && !back
+            && let Some(round) = self.open.oldest()
+        {
+            return Err(JoinError::RoundOpen { round });
+        }
+        if let Some(member) = roster.find(who.id) {
+            return Err(JoinError::DuplicateId { id: who.id, name: member.seat.who.name.to_string() });
+        }
+        let required = match &self.rules.release {
+            Release::Required(names) => names.iter().position(|name| *name == who.name),
+            _ => None,
+        };
+        let terms = Terms { deadline: enlist.deadline, required };
+        let slot = roster.add(
+            who.clone(),
+            terms,
+            || self.open.oldest(),
+            |slot, generation| Member {
+                seat: Arc::new(Seat::new(self.door.clone(), self.id.clone(), who.clone(), slot, generation)),
+                ask: enlist.ask,
+                wants: enlist.wants,
+                stats: EmitterStats::new(&who),
+                keeper: None,
+                present: true,
+            },
+        );
+        log::debug!(target: "convoke::broker", "broker {}: emitter `{who}` {} joined in slot {slot}", self.id, who.id);
+        let seat = roster.slot(slot).map(|member| member.seat.clone()).ok_or(JoinError::BrokerGone)?;
+        drop(roster);
+        if self.rules.late_join == LateJoin::ThisRound || back {
+            for link in self.open.all() {
+                link.push(&room.executor, ToSession::Join(slot, terms));
+            }
+        }
+        Ok(Membership::new(seat))
+    }
+}
+
+/// Registers a consumer.
+pub(crate) struct Attend<P: Payload> {
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) route: Route<P>,
+}
+
+impl<P: Payload> Message for Attend<P> {
+    type Result = Result<ConsumerSeat<P>, JoinError>;
+}
+
+impl<P: Payload> Handler<Attend<P>> for Broker<P> {
+    type Result = Result<ConsumerSeat<P>, JoinError>;
+
+    fn handle(&mut self, attend: Attend<P>, _: &mut Self::Context) -> Self::Result {
+        if let Some(error) = self.misconfigured {
+            return Err(error.into());
+        }
+        let room = self.room();
+        if room.consumers.borrow().len() >= self.limits.members {
+            return Err(JoinError::Full { limit: self.limits.members });
+        }
+        let ticket = self.next_ticket;
+        let name = attend.name.unwrap_or_else(|| format!("consumer {}", ticket + 1).into());
+        room.consumers.borrow_mut().push(Listed { ticket, name: name.clone(), route: attend.route });
+        room.name_consumers();
+        self.next_ticket += 1;
+        log::debug!(target: "convoke::broker", "broker {}: consumer `{}` joined", self.id, Shown::name(&name));
+        Ok(ConsumerSeat::new(self.door.clone(), name, ticket))
+    }
+}
+
+/// Hands a member over to its broker, to live as long as that does.
+pub(crate) enum Keep<P: Payload> {
+    Emitter { slot: Slot, generation: u32, emitter: Addr<Emitter<P>> },
+    Consumer { keeper: Keeper },
+}
+
+impl<P: Payload> Message for Keep<P> {
+    type Result = ();
+}
+
+impl<P: Payload> Handler<Keep<P>> for Broker<P> {
+    type Result = ();
+
+    fn handle(&mut self, keep: Keep<P>, _: &mut Self::Context) {
+        match keep {
+            Keep::Consumer { keeper } => self.kept_consumers.push(keeper),
+            Keep::Emitter { slot, generation, emitter } => {
+                let mut roster = self.room().roster.borrow_mut();
+                if roster.holds(slot, generation)
+                    && let Some(member) = roster.slot_mut(slot)
+                {
+                    member.keeper = Some(emitter);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Which session an input belongs to: opens rounds, and takes back what they leave.
+//!
+//! `ToBroker → by key → Link of the session; FromSession → table, debts, statistics, history`
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use actix::AsyncContext;
+use std::time::Duration;
+
+use super::broker::{Broker, ToBroker};
+use crate::Payload;
+use crate::base::Shown;
+use crate::rounds::emitter::{Reply, Seated, answer};
+use crate::rounds::outcome::{Account, Outcome};
+use crate::rounds::round::{Slot, Standing};
+use crate::rounds::session::{FromSession, Link, Session, ToSession};
+use crate::rounds::{EmitError, EmitterId, PastRound, RoundId, RoundKey, Title};
+use crate::runtime::{self, LocalContext};
+
+/// How long the actors of a broker are held after its last round, so that a busy broker need not find them anew for
+/// each one.
+const WARM: Duration = Duration::from_secs(1);
+
+/// How many emptied tables and queues of closed rounds are kept for the next ones.
+const SPARE: usize = 32;
+
+/// A queue that has grown beyond this is not kept.
+const SPARE_CAPACITY: usize = 4096;
+
+impl<P: Payload> Broker<P> {
+    pub(crate) fn input(&mut self, input: ToBroker<P>, ctx: &mut LocalContext<Self>) {
+        match input {
+            ToBroker::Emit { slot, generation, key, payload, reply } => {
+                self.emit(slot, generation, key, payload, reply, ctx);
+            }
+            ToBroker::Veto { slot, generation, key, reason, reply } => match self.open.by_key(key.as_ref()) {
+                Some(link) if self.room().roster.borrow().holds(slot, generation) => {
+                    link.push(&self.room().executor, ToSession::Veto { slot, reason, reply });
+                }
+                Some(_) => answer(reply, Err(EmitError::NotJoined)),
+                None => answer(reply, Err(EmitError::NoRound)),
+            },
+            ToBroker::PledgeLate { by: Seated { slot, generation }, round, key, reply } => {
+                // Whoever has its slot now is not to blame, and what it owes it still owes.
+                if self.room().roster.borrow().holds(slot, generation) {
+                    self.count_late(slot);
+                    self.debts.forgive(key.as_ref(), round, slot);
+                }
+                answer(reply, Err(EmitError::Late { round, key }));
+            }
+            ToBroker::GiveUp { slot, generation, lost } => self.give_up(slot, generation, lost),
+            ToBroker::ConsumerLeft { ticket } => {
+                self.room().consumers.borrow_mut().retain(|consumer| consumer.ticket != ticket);
+                self.room().name_consumers();
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn emit(
+        &mut self,
+        slot: Slot,
+        generation: u32,
+        key: Option<RoundKey>,
+        payload: P,
+        reply: Option<Reply<P>>,
+        ctx: &mut LocalContext<Self>,
+    ) {
+        let room = self.room();
+        if !room.roster.borrow().holds(slot, generation) {
+            answer(reply, Err(EmitError::NotJoined));
+        } else if let Some(link) = self.open.by_key(key.as_ref()) {
+            link.push(&room.executor, ToSession::Signal { slot, payload, reply });
+        } else {
+            self.open_round(slot, key, payload, reply, ctx);
+        }
+    }
+
+    fn open_round(
+        &mut self,
+        slot: Slot,
+        key: Option<RoundKey>,
+        payload: P,
+        reply: Option<Reply<P>>,
+        ctx: &mut LocalContext<Self>,
+    ) {
+        let now = runtime::now();
+        if let Some(round) = self.debts.settle(key.as_ref(), slot, now) {
+            self.count_late(slot);
+            log::debug!(target: "convoke::broker", "broker {}: `{}` came too late for {}", self.id, Shown::name(&self.name(slot)), Title(round, key.as_ref()));
+            return answer(reply, Err(EmitError::Late { round, key }));
+        }
+        let limit = self.limits.open;
+        if self.room().sessions.get() >= limit {
+            log::warn!(target: "convoke::broker", "broker {}: the limit of {limit} rounds is reached", self.id);
+            return answer(reply, Err(EmitError::TooManyRounds { limit }));
+        }
+        self.debts.forget(key.as_ref());
+        let round = RoundId(self.next_round);
+        self.next_round += 1;
+        let link = Link::new(round, key, now, self.spare_inboxes.pop().unwrap_or_default());
+        let mut standing = self.spare.pop().unwrap_or_default();
+        standing.extend_from_slice(self.room().roster.borrow().template());
+        let room = self.room().clone();
+        link.push(&room.executor, ToSession::Signal { slot, payload, reply });
+        let place = self.open.insert(link.clone());
+        Session::start(&room, link, place, self.rules.clone(), standing);
+        self.opened_since = true;
+        if !self.warm {
+            self.warm = true;
+            ctx.run_later(WARM, Self::cool);
+        }
+    }
+
+    /// Lets go of actors that are held for rounds, when there have been none for a while.
+    fn cool(&mut self, ctx: &mut LocalContext<Self>) {
+        if std::mem::take(&mut self.opened_since) || self.open.len() > 0 {
+            ctx.run_later(WARM, Self::cool);
+        } else {
+            self.warm = false;
+            self.room().roster.borrow_mut().cool();
+        }
+    }
+
+    fn give_up(&mut self, slot: Slot, generation: u32, lost: bool) {
+        if !self.room().roster.borrow().holds(slot, generation) {
+            return;
+        }
+        self.room().roster.borrow_mut().remove(slot, RoundId(self.next_round));
+        self.debts.drop_slot(slot);
+        log::debug!(
+            target: "convoke::broker", "broker {}: `{}` {}", self.id, Shown::name(&self.name(slot)), if lost { "is lost" } else { "has left" }
+        );
+        for link in self.open.all() {
+            let input = if lost { ToSession::Lost(slot) } else { ToSession::Leave(slot) };
+            link.push(&self.room().executor, input);
+        }
+    }
+
+    /// If the emitter of this id has given up its seat, handles what waits in the inbox until its farewell.
+    pub(crate) fn see_off(&mut self, id: EmitterId, ctx: &mut LocalContext<Self>) {
+        let leaving =
+            |broker: &Self| broker.room().roster.borrow().find(id).is_some_and(|member| member.seat.is_given_up());
+        while leaving(self) {
+            self.batch.refill(&self.door);
+            let Some(input) = self.returned.pop_front().or_else(|| self.batch.next(&self.door)) else { break };
+            self.input(input, ctx);
+        }
+    }
+
+    /// Who is, or was, in this slot.
+    fn name(&self, slot: Slot) -> Arc<str> {
+        self.room().roster.borrow().directory().emitters[slot as usize].name.clone()
+    }
+
+    fn count_late(&self, slot: Slot) {
+        if let Some(member) = self.room().roster.borrow_mut().slot_mut(slot) {
+            member.stats.late += 1;
+        }
+    }
+
+    pub(crate) fn take_from_session(&mut self, message: FromSession<P>) {
+        match message {
+            FromSession::Closed { place, account, standing, returned } => {
+                self.open.remove(place);
+                self.count(&account, &standing);
+                if standing.iter().any(|standing| standing.owes() || *standing == Standing::Missed) {
+                    let window = self.limits.late_window.unwrap_or(self.rules.timeout);
+                    let until = runtime::after(runtime::now(), window);
+                    if self.debts.note(account.key.clone(), account.round, &standing, until) {
+                        self.warn_of_forgotten();
+                    }
+                }
+                self.take_back(&account.key, returned);
+                if self.limits.history > 0 {
+                    if self.history.len() == self.limits.history {
+                        self.history.pop_front();
+                    }
+                    self.history.push_back(PastRound::new(&Outcome::new(account)));
+                }
+                self.recycle(standing);
+            }
+            FromSession::ConsumersFailed { round, failed } => {
+                if let Some(past) = self.history.iter_mut().rev().find(|past| past.round == round) {
+                    past.failed_consumers = failed;
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn warn_of_forgotten(&self) {
+        log::warn!(
+            target: "convoke::broker",
+            "broker {}: more rounds have closed without all their signals than are remembered: whoever owed the oldest opens \
+             none until the late window is over, and is told that it is late; raise `max_late`",
+            self.id
+        );
+    }
+
+    fn count(&mut self, account: &Account<P>, standing: &[Standing]) {
+        let resolved = account.verdict.is_resolved();
+        *(if resolved { &mut self.resolved } else { &mut self.cancelled }) += 1;
+        let mut roster = self.room().roster.borrow_mut();
+        for (slot, standing) in (0..).zip(standing) {
+            let missed = match standing {
+                Standing::Kept => false,
+                Standing::Missed | Standing::ToldLate => true,
+                Standing::Owing | Standing::Awaited if account.verdict.is_timeout() => true,
+                _ => continue,
+            };
+            if let Some(member) = roster.slot_mut(slot) {
+                *(if missed { &mut member.stats.missed } else { &mut member.stats.kept }) += 1;
+            }
+        }
+        if resolved
+            && let [_, .., last] = &account.kept[..]
+            && let Some(member) = roster.slot_mut(last.slot)
+        {
+            member.stats.last += 1;
+        }
+    }
+
+    /// Signals that a round did not take open the next one, or are late, as if they came now.
+    fn take_back(&mut self, key: &Option<RoundKey>, mut inputs: VecDeque<ToSession<P>>) {
+        // From the last to the first, to the front: what still waits there from an earlier round came after all of these.
+        while let Some(input) = inputs.pop_back() {
+            match input {
+                ToSession::Signal { slot, payload, reply } => {
+                    let generation = self.room().roster.borrow().slot(slot).map(|member| member.seat.generation);
+                    let Some(generation) = generation else { continue };
+                    self.returned.push_front(ToBroker::Emit { slot, generation, key: key.clone(), payload, reply });
+                }
+                ToSession::Veto { reply, .. } => answer(reply, Err(EmitError::NoRound)),
+                // What happened to the roster is known here, and the rest concerned that round alone.
+                ToSession::Join(..)
+                | ToSession::Leave(_)
+                | ToSession::Lost(_)
+                | ToSession::Abort(_)
+                | ToSession::Inspect(_) => {}
+            }
+        }
+        if self.spare_inboxes.len() < SPARE && inputs.capacity() <= SPARE_CAPACITY {
+            self.spare_inboxes.push(inputs.into());
+        }
+    }
+
+    fn recycle(&mut self, mut standing: Vec<Standing>) {
+        if self.spare.len() < SPARE && standing.capacity() <= SPARE_CAPACITY {
+            standing.clear();
+            self.spare.push(standing);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What a summoned actor gets: a pledge to keep, to veto, or to drop.
+//!
+//! `session.rs → Summons → any actor → Pledge::keep → session.rs`, or, when the round is over, `→ broker.rs: late`
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Message;
+use tokio::time::Instant;
+
+use super::membership::{Emission, Reply};
+use crate::rounds::broker::ToBroker;
+use crate::rounds::round::Slot;
+use crate::rounds::{RoundId, RoundKey};
+use crate::runtime::{self, Inbox, Refused};
+
+/// Asks an emitter for its signal: the message that any actor handles to be one.
+///
+/// ```
+/// use actix::prelude::*;
+/// use convoke_actors::{Membership, Summons};
+///
+/// struct Clerk {
+///     on_stock: u32,
+///     membership: Option<Membership<u32>>,
+/// }
+///
+/// impl Actor for Clerk {
+///     type Context = Context<Self>;
+/// }
+///
+/// impl Handler<Summons<u32>> for Clerk {
+///     type Result = ();
+///
+///     fn handle(&mut self, Summons { pledge }: Summons<u32>, _: &mut Context<Self>) {
+///         match self.on_stock {
+///             0 => pledge.veto("sold out"),
+///             count => pledge.keep(count),
+///         }
+///     }
+/// }
+/// ```
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Summons<P: 'static> {
+    /// What the emitter owes the round.
+    pub pledge: Pledge<P>,
+}
+
+impl<P> fmt::Debug for Summons<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Summons").field("pledge", &self.pledge).finish()
+    }
+}
+
+/// One emitter's promise to one round: kept, vetoed, or, when it is dropped, lost at once.
+#[must_use = "dropping a pledge loses the round its signal: keep it or veto it"]
+pub struct Pledge<P: 'static> {
+    call: Arc<Call<P>>,
+    by: Seated,
+    open: bool,
+}
+
+/// Whose pledge it is: the emitter's slot, and which of its memberships in that slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seated {
+    pub(crate) slot: Slot,
+    pub(crate) generation: u32,
+}
+
+/// What a session asks all its emitters, with the way back to it: shared by the pledges of a round, which are small
+/// for it.
+pub(crate) struct Call<P> {
+    /// The session's, closed with the round. It holds one answer for each emitter of the round.
+    pub(crate) inbox: Inbox<Pledged<P>>,
+    pub(crate) broker: Arc<Inbox<ToBroker<P>>>,
+    pub(crate) round: RoundId,
+    pub(crate) key: Option<RoundKey>,
+    pub(crate) deadline: Instant,
+}
+
+/// What became of a pledge.
+pub(crate) enum Pledged<P> {
+    Kept { by: Seated, payload: P, reply: Option<Reply<P>> },
+    Vetoed { by: Seated, reason: Arc<str> },
+    Lost { by: Seated },
+}
+
+impl<P: 'static> Pledge<P> {
+    pub(crate) fn new(call: Arc<Call<P>>, by: Seated) -> Self {
+        Self { call, by, open: true }
+    }
+
+    /// Returns the number of the round.
+    pub fn round(&self) -> RoundId {
+        self.call.round
+    }
+
+    /// Returns what the round is about; `None` for a round without a key.
+    pub fn key(&self) -> Option<&RoundKey> {
+        self.call.key.as_ref()
+    }
+
+    /// Returns how much time is left until the round's deadline, not the emitter's own; zero when it is past.
+    pub fn left(&self) -> Duration {
+        self.call.deadline.saturating_duration_since(runtime::now())
+    }
+
+    /// Keeps the promise and does not wait for the outcome. A signal that comes too late is counted as such.
+    pub fn keep(mut self, payload: P) {
+        self.send_kept(payload, None);
+    }
+
+    /// Keeps the promise; the answer is the round's outcome, once it has closed.
+    ///
+    /// # Errors
+    ///
+    /// `Late` if the round was over, `AlreadyKept` if the emitter has emitted in it otherwise, `BrokerGone`.
+    pub fn keep_and_wait(mut self, payload: P) -> Emission<P> {
+        Emission::of(|reply| {
+            self.send_kept(payload, Some(reply));
+            Ok(())
+        })
+    }
+
+    /// Refuses: the round is cancelled for everyone, for this reason.
+    pub fn veto(mut self, reason: impl Into<Arc<str>>) {
+        self.open = false;
+        // A round that is over needs no veto.
+        let _ = self.call.inbox.push(Pledged::Vetoed { by: self.by, reason: reason.into() });
+    }
+
+    #[inline]
+    fn send_kept(&mut self, payload: P, reply: Option<Reply<P>>) {
+        self.open = false;
+        if let Err(refused) = self.call.inbox.push(Pledged::Kept { by: self.by, payload, reply }) {
+            self.too_late(refused);
+        }
+    }
+
+    #[cold]
+    fn too_late(&self, refused: Refused<Pledged<P>>) {
+        let (Refused::Closed(pledged) | Refused::Full(pledged)) = refused;
+        if let Pledged::Kept { by, reply, .. } = pledged {
+            // Past the bound: there is one pledge for each emitter and round.
+            let (round, key) = (self.call.round, self.call.key.clone());
+            self.call.broker.push_always(ToBroker::PledgeLate { by, round, key, reply });
+        }
+    }
+}
+
+impl<P: 'static> Drop for Pledge<P> {
+    fn drop(&mut self) {
+        if self.open {
+            let _ = self.call.inbox.push(Pledged::Lost { by: self.by });
+        }
+    }
+}
+
+impl<P: 'static> fmt::Debug for Pledge<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pledge").field("round", &self.call.round).field("key", &self.call.key).finish_non_exhaustive()
+    }
+}

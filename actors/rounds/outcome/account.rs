@@ -1,0 +1,163 @@
+//! Everything that is known of a closed round: what an outcome is a view of.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::consumed::Deliveries;
+use super::outcome::Signal;
+use crate::base::Shown;
+use crate::rounds::round::{Abort, Kept, Slot, Verdict};
+use crate::rounds::{BrokerId, EmitterId, RoundId, RoundKey, Title};
+
+/// Who an emitter is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct EmitterRef {
+    /// Its id.
+    pub id: EmitterId,
+    /// Its name, by which people know it.
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for EmitterRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Shown::name(&self.name).fmt(f)
+    }
+}
+
+/// Who belonged to a broker when a round closed: made anew when that changes, and shared by all rounds between.
+#[derive(Clone)]
+pub(crate) struct Directory {
+    pub(crate) broker: BrokerId,
+    /// By slot.
+    pub(crate) emitters: Vec<EmitterRef>,
+    /// By place.
+    pub(crate) consumers: Vec<Arc<str>>,
+}
+
+/// Why a round was cancelled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Cause {
+    /// Its time was over, or that of an emitter it could not do without.
+    TimedOut,
+    /// No signal came for the idle timeout.
+    Idle,
+    /// An emitter was lost that still owed its signal.
+    Lost(EmitterRef),
+    /// An emitter refused.
+    Vetoed {
+        /// Who refused.
+        by: EmitterRef,
+        /// Why, in the emitter's words.
+        reason: Arc<str>,
+    },
+    /// Whoever was left could not release it any more, such as a quorum larger than the roster.
+    OutOfReach,
+    /// Somebody asked the broker to abort it, for this reason.
+    Aborted(Arc<str>),
+    /// The broker was stopped or has panicked.
+    BrokerStopped,
+    /// The session was lost: a predicate panicked, or its arbiter was stopped.
+    SessionLost,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("timed out"),
+            Self::Idle => f.write_str("no signal came for the idle timeout"),
+            Self::Lost(emitter) => write!(f, "lost {emitter}"),
+            Self::Vetoed { by, reason } => write!(f, "vetoed by {by}: {}", Shown::text(reason)),
+            Self::OutOfReach => f.write_str("whoever was left could not release it"),
+            Self::Aborted(reason) => write!(f, "aborted: {}", Shown::text(reason)),
+            Self::BrokerStopped => f.write_str("the broker stopped"),
+            Self::SessionLost => f.write_str("the session was lost"),
+        }
+    }
+}
+
+/// Everything that is known of a closed round.
+pub(crate) struct Account<P> {
+    pub(crate) round: RoundId,
+    pub(crate) key: Option<RoundKey>,
+    pub(crate) verdict: Verdict,
+    pub(crate) elapsed: Duration,
+    pub(crate) kept: Vec<Kept>,
+    pub(crate) payloads: Vec<P>,
+    pub(crate) missing: Vec<Slot>,
+    pub(crate) unfilled: Vec<Arc<str>>,
+    /// How many signals the broker's rules ask for, if they ask for a number.
+    pub(crate) quorum: Option<usize>,
+    pub(crate) directory: Arc<Directory>,
+    /// Absent when nobody consumes.
+    pub(crate) deliveries: Option<Deliveries>,
+}
+
+impl<P> Account<P> {
+    pub(crate) fn emitter(&self, slot: Slot) -> &EmitterRef {
+        &self.directory.emitters[slot as usize]
+    }
+
+    pub(crate) fn signals(&self) -> impl ExactSizeIterator<Item = Signal<'_, P>> {
+        self.kept.iter().zip(&self.payloads).map(|(kept, payload)| Signal {
+            emitter: self.emitter(kept.slot),
+            at: kept.at,
+            payload,
+        })
+    }
+
+    pub(crate) fn missing(&self) -> impl ExactSizeIterator<Item = &EmitterRef> {
+        self.missing.iter().map(|slot| self.emitter(*slot))
+    }
+
+    pub(crate) fn title(&self) -> Title<'_> {
+        Title(self.round, self.key.as_ref())
+    }
+
+    pub(crate) fn cause(&self) -> Cause {
+        match &self.verdict {
+            Verdict::Idle => Cause::Idle,
+            Verdict::Lost(slot) => Cause::Lost(self.emitter(*slot).clone()),
+            Verdict::Vetoed(slot, reason) => Cause::Vetoed { by: self.emitter(*slot).clone(), reason: reason.clone() },
+            Verdict::OutOfReach => Cause::OutOfReach,
+            Verdict::Aborted(Abort::Asked(reason)) => Cause::Aborted(reason.clone()),
+            Verdict::Aborted(Abort::BrokerStopped) => Cause::BrokerStopped,
+            Verdict::Aborted(Abort::SessionLost) => Cause::SessionLost,
+            // A resolved round has no cause, and nobody can ask it for one.
+            Verdict::TimedOut | Verdict::Resolved { .. } => Cause::TimedOut,
+        }
+    }
+}
+
+/// The names of those who are missing.
+pub(crate) struct Names<'a, P>(pub(crate) &'a Account<P>);
+
+impl<P> fmt::Display for Names<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, slot) in self.0.missing.iter().enumerate() {
+            write!(f, "{}{}", if place == 0 { "" } else { ", " }, self.0.emitter(*slot))?;
+        }
+        Ok(())
+    }
+}
+
+impl<P> fmt::Debug for Names<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{self}]")
+    }
+}
+
+/// A duration as a person reads it: to the millisecond from a second on, to the microsecond below.
+pub(crate) struct Brief(pub(crate) Duration);
+
+impl fmt::Display for Brief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = if self.0 >= Duration::from_secs(1) { 1_000_000 } else { 1_000 };
+        let rest = self.0.subsec_nanos() % unit;
+        write!(f, "{:?}", self.0 - Duration::from_nanos(rest.into()))
+    }
+}

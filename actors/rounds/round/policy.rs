@@ -1,0 +1,215 @@
+//! What a broker may be told: when a round is released, when it closes, and what happens to whoever comes late,
+//! comes twice, or does not come. Each is a value given to the broker's builder; the first variant is the default.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::rounds::ConfigError;
+
+/// When a round has what it needs.
+pub enum Release<P> {
+    /// Every emitter of the round has kept its promise. The default.
+    All,
+    /// So many emitters have kept theirs, whichever they are.
+    AtLeast(usize),
+    /// At least one emitter of each of these names has kept its promise.
+    Required(Vec<Arc<str>>),
+    /// The predicate says so. It runs in the session after each signal; when it panics, the session is lost and the
+    /// round is cancelled.
+    When(Arc<Predicate<P>>),
+}
+
+/// The predicate of [`Release::When`].
+pub type Predicate<P> = dyn Fn(&Gathered<'_, P>) -> bool + Send + Sync;
+
+impl<P> Release<P> {
+    /// Makes [`Release::Required`] from names.
+    pub fn required<S: Into<Arc<str>>>(names: impl IntoIterator<Item = S>) -> Self {
+        Self::Required(names.into_iter().map(Into::into).collect())
+    }
+
+    /// Makes [`Release::When`] from a predicate.
+    ///
+    /// ```
+    /// use convoke_actors::{Broker, Release};
+    /// use std::time::Duration;
+    ///
+    /// let _weighs_enough = Broker::<u32>::new(Duration::from_secs(1))
+    ///     .release(Release::when(|gathered| gathered.payloads().iter().sum::<u32>() >= 100));
+    /// ```
+    pub fn when(predicate: impl Fn(&Gathered<'_, P>) -> bool + Send + Sync + 'static) -> Self {
+        Self::When(Arc::new(predicate))
+    }
+
+    /// The same, with each required name once.
+    pub(crate) fn distinct(mut self) -> Self {
+        if let Self::Required(names) = &mut self {
+            let mut seen = HashSet::new();
+            names.retain(|name| seen.insert(name.clone()));
+        }
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        match self {
+            Self::AtLeast(0) => Err(ConfigError::ZeroQuorum),
+            Self::Required(names) if names.is_empty() => Err(ConfigError::NothingRequired),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<P> Clone for Release<P> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::All => Self::All,
+            Self::AtLeast(quorum) => Self::AtLeast(*quorum),
+            Self::Required(names) => Self::Required(names.clone()),
+            Self::When(predicate) => Self::When(predicate.clone()),
+        }
+    }
+}
+
+impl<P> fmt::Debug for Release<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("All"),
+            Self::AtLeast(quorum) => f.debug_tuple("AtLeast").field(quorum).finish(),
+            Self::Required(names) => f.debug_tuple("Required").field(names).finish(),
+            Self::When(_) => f.write_str("When(…)"),
+        }
+    }
+}
+
+/// A round on its way, as the predicate of [`Release::When`](crate::Release::When) sees it.
+pub struct Gathered<'a, P> {
+    payloads: &'a [P],
+    owing: usize,
+    elapsed: Duration,
+}
+
+impl<'a, P> Gathered<'a, P> {
+    pub(crate) fn new(payloads: &'a [P], owing: usize, elapsed: Duration) -> Self {
+        Self { payloads, owing, elapsed }
+    }
+
+    /// Returns the payloads so far, in the order of emission.
+    pub fn payloads(&self) -> &'a [P] {
+        self.payloads
+    }
+
+    /// Returns how many emitters have not kept their promise yet.
+    pub fn owing(&self) -> usize {
+        self.owing
+    }
+
+    /// Returns the time since the round opened.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+}
+
+/// Not what was emitted, only how much: it may be personal.
+impl<P> fmt::Debug for Gathered<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gathered").field("payloads", &self.payloads.len()).field("owing", &self.owing).finish()
+    }
+}
+
+/// When a released round closes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Close {
+    /// As soon as it is released. The default.
+    #[default]
+    Released,
+    /// At its deadline, so that further signals still count.
+    Deadline,
+}
+
+/// What an emitter that joins while rounds are open takes part in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LateJoin {
+    /// The open rounds, which wait for it as well. The default.
+    #[default]
+    ThisRound,
+    /// The next round; what it emits before waits for that.
+    NextRound,
+    /// None: joining while a round is open is an error.
+    Rejected,
+}
+
+/// What becomes of an emitter's second signal in one round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RepeatEmit {
+    /// It is an error; the first stays. The default.
+    #[default]
+    Rejected,
+    /// It takes the place of the first, and its turn in the order is now.
+    Replaces,
+    /// It waits and opens the next round.
+    NextRound,
+}
+
+/// What becomes of a round whose time is over before it is released.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnTimeout {
+    /// It is cancelled, naming who is missing. The default.
+    #[default]
+    Cancel,
+    /// What was gathered is delivered, marked as partial.
+    DeliverPartial,
+}
+
+/// What becomes of a round when an emitter is lost that still owes it a signal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLost {
+    /// It is cancelled at once. The default.
+    #[default]
+    Cancel,
+    /// It goes on without that emitter.
+    Shrink,
+    /// It waits until its deadline: an emitter that joins with the same id takes up the promise.
+    Wait,
+}
+
+/// Everything a round goes by.
+pub(crate) struct Rules<P> {
+    pub(crate) timeout: Duration,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) release: Release<P>,
+    pub(crate) close: Close,
+    pub(crate) late_join: LateJoin,
+    pub(crate) repeat: RepeatEmit,
+    pub(crate) on_timeout: OnTimeout,
+    pub(crate) on_lost: OnLost,
+}
+
+impl<P> Clone for Rules<P> {
+    fn clone(&self) -> Self {
+        Self { release: self.release.clone(), ..*self }
+    }
+}
+
+impl<P> Rules<P> {
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            idle: None,
+            release: Release::All,
+            close: Close::default(),
+            late_join: LateJoin::default(),
+            repeat: RepeatEmit::default(),
+            on_timeout: OnTimeout::default(),
+            on_lost: OnLost::default(),
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if self.timeout.is_zero() || self.idle.is_some_and(|idle| idle.is_zero()) {
+            return Err(ConfigError::ZeroTimeout);
+        }
+        self.release.check()
+    }
+}

@@ -1,0 +1,199 @@
+//! How a session closes its round: one outcome, told to everyone, once.
+//!
+//! `verdict → Outcome → waiting emitters, broker, consumers → consumers done → the session stops`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::fut::wrap_future;
+use actix::{ActorContext, AsyncContext, Message, WeakRecipient};
+
+use super::room::FromSession;
+use super::session::Session;
+use crate::Payload;
+use crate::base::{Handled, Shown};
+use crate::rounds::broker::{Route, ToBroker};
+use crate::rounds::emitter::{Pledged, ToEmitter};
+use crate::rounds::outcome::{Account, Deliveries, Delivery, Outcome};
+use crate::rounds::round::{Release, Slot, Standing, Verdict};
+use crate::rounds::{ConsumerError, ToConsumer};
+use crate::runtime::{self, Inbox, LocalContext, Refused};
+
+impl<P: Payload> Session<P> {
+    /// Tells everyone, once, and lives on only for the consumers.
+    pub(crate) fn close(&mut self, t: Duration, ctx: &mut LocalContext<Self>) {
+        self.settle(t, Some(ctx));
+        // Most consumers are done before this session's next turn, and then no timer is needed.
+        ctx.wake();
+    }
+
+    /// The round is closed: waits for the consumers, up to their timeout.
+    pub(crate) fn attend(&mut self, ctx: &mut LocalContext<Self>) {
+        let Some((account, deliveries)) = self.deliveries() else { return ctx.stop() };
+        if let Some(failed) = deliveries.if_done(&account.directory.consumers) {
+            if !failed.is_empty() {
+                self.room.tell_broker(FromSession::ConsumersFailed { round: self.link.round, failed });
+            }
+            ctx.stop();
+        } else if !std::mem::replace(&mut self.patient, true) {
+            let limit = self.room.consumer_timeout;
+            ctx.run_later(limit, move |session, _| {
+                if let Some((_, deliveries)) = session.deliveries() {
+                    deliveries.give_up(limit);
+                }
+            });
+        }
+    }
+
+    pub(crate) fn deliveries(&self) -> Option<(&Account<P>, &Deliveries)> {
+        let account = self.outcome.as_ref()?.account();
+        Some((account, account.deliveries.as_ref()?))
+    }
+
+    /// Counts as late the pledges that were kept before the round was over, or while its consumers were at work, and
+    /// are handled after.
+    pub(crate) fn refuse_answers(&mut self) {
+        while let Some(answer) = self.next_answer() {
+            if let (Pledged::Kept { by, reply, .. }, Some(call)) = (answer, &self.call) {
+                let (round, key) = (call.round, call.key.clone());
+                call.broker.push_always(ToBroker::PledgeLate { by, round, key, reply });
+            }
+        }
+        if let Some(call) = &self.call {
+            call.inbox.close();
+        }
+    }
+
+    /// Makes the outcome, once, and tells everyone: the broker first, because what comes after may run the code of
+    /// others (wakers, the log), and a panic there must not leave a round in the table that is over.
+    pub(crate) fn settle(&mut self, t: Duration, ctx: Option<&mut LocalContext<Self>>) {
+        let Some(verdict) = self.round.verdict().cloned() else { return };
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        let unfilled = self.unfilled();
+        let (kept, payloads, standing) = self.round.take_parts();
+        // Whoever vetoed has answered, and is not missing.
+        let refused = match &verdict {
+            Verdict::Vetoed(slot, _) => Some(*slot),
+            _ => None,
+        };
+        let missing = |(slot, standing): &(Slot, &Standing)| standing.is_missing() && Some(*slot) != refused;
+        let missing = (0..).zip(&standing).filter(missing).map(|(slot, _)| slot).collect();
+        let quorum = match self.rules.release {
+            Release::AtLeast(quorum) => Some(quorum),
+            _ => None,
+        };
+        let directory = self.room.roster.borrow().directory().clone();
+        let consumers = directory.consumers.len();
+        // Without a context the session is being dropped, and nobody waits for the consumers.
+        let deliveries = ctx.as_ref().filter(|_| consumers > 0).map(|ctx| Deliveries::new(consumers, ctx.home()));
+        let account = Arc::new(Account {
+            round: self.link.round,
+            key: self.link.key.clone(),
+            verdict,
+            elapsed: t,
+            kept,
+            payloads,
+            missing,
+            unfilled,
+            quorum,
+            directory,
+            deliveries,
+        });
+        let outcome = Outcome::new(account.clone());
+        self.outcome = Some(outcome.clone());
+        let mut returned = std::mem::take(&mut self.batch);
+        for input in self.deferred.drain(..).rev() {
+            returned.push_front(input);
+        }
+        returned.extend(self.link.inbox.borrow_mut().drain(..));
+        self.room.tell_broker(FromSession::Closed { place: self.place, account, standing, returned });
+        log::debug!(target: "convoke::round", "broker {}: {outcome}", self.room.id);
+        self.tell_waiters();
+        self.deliver(&outcome, ctx);
+    }
+
+    pub(crate) fn tell_waiters(&mut self) {
+        // Those who wait longest first; each is taken off before its waker, which is not ours, may panic.
+        self.waiters.reverse();
+        if let Some(outcome) = &self.outcome {
+            while let Some(waiter) = self.waiters.pop() {
+                let _ = waiter.send(Ok(outcome.clone()));
+            }
+        }
+    }
+
+    /// Tells an emitter what it asked to be told, unless it is far behind.
+    pub(crate) fn notify(&self, inbox: &Inbox<ToEmitter<P>>, notice: ToEmitter<P>, slot: Slot) {
+        if let Err(Refused::Full(_)) = inbox.push(notice) {
+            let name = self.room.roster.borrow().directory().emitters[slot as usize].name.clone();
+            log::warn!(target: "convoke::round", "broker {}: `{}` is too far behind to be told", self.room.id, Shown::name(&name));
+        }
+    }
+
+    pub(crate) fn deliver(&self, outcome: &Outcome<P>, mut ctx: Option<&mut LocalContext<Self>>) {
+        {
+            let roster = self.room.roster.borrow();
+            for slot in &roster.hearers {
+                if let Some((_, inbox)) = roster.slot(*slot).and_then(|member| member.wants.as_ref()) {
+                    self.notify(inbox, ToEmitter::Outcome(outcome.clone()), *slot);
+                }
+            }
+        }
+        for (place, consumer) in self.room.consumers.borrow().iter().enumerate() {
+            let delivery = Delivery::new(outcome.clone(), place);
+            match (&consumer.route, outcome) {
+                (Route::Own(inbox), _) => {
+                    if let Err(refused) = inbox.push(ToConsumer { delivery, limit: self.room.consumer_timeout }) {
+                        refuse(refused);
+                    }
+                }
+                (Route::All(actor), outcome) => hand_over(actor, outcome.clone(), delivery, ctx.as_deref_mut()),
+                (Route::Resolved(actor), Outcome::Resolved(round)) => {
+                    hand_over(actor, round.clone(), delivery, ctx.as_deref_mut());
+                }
+                (Route::Cancelled(actor), Outcome::Cancelled(round)) => {
+                    hand_over(actor, round.clone(), delivery, ctx.as_deref_mut());
+                }
+                // Not of the kind this consumer asked for.
+                _ => delivery.finish(Ok(())),
+            }
+        }
+    }
+}
+
+fn refuse<P: Payload>(refused: Refused<ToConsumer<P>>) {
+    match refused {
+        Refused::Closed(round) => round.delivery.finish(Err(ConsumerError::Gone)),
+        Refused::Full(round) => round.delivery.finish(Err(ConsumerError::Busy)),
+    }
+}
+
+/// Sends a round to an actor of the user's own and waits for what it says; without a context, when the session is
+/// being dropped, nobody can wait.
+fn hand_over<P: Payload, M>(
+    actor: &WeakRecipient<M>,
+    message: M,
+    delivery: Delivery<P>,
+    ctx: Option<&mut LocalContext<Session<P>>>,
+) where
+    M: Message<Result = Handled> + Send + 'static,
+{
+    let Some(actor) = actor.upgrade() else { return };
+    match ctx {
+        Some(ctx) => {
+            ctx.spawn(wrap_future(async move {
+                delivery.finish(match actor.send(message).await {
+                    Ok(Ok(())) => Ok(()),
+                    Ok(Err(failure)) => Err(ConsumerError::Failed(failure.chain())),
+                    Err(_) => Err(ConsumerError::Gone),
+                });
+            }));
+        }
+        None => {
+            runtime::post(&actor, message);
+            delivery.finish(Ok(()));
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! The actor of one round: asks the emitters, carries every input to the round and its decisions away.
+//!
+//! `broker.rs → Link → Session (round.rs decides) → emitters, consumers, and back to the broker`
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Actor;
+use tokio::time::Instant;
+
+use super::room::{Link, Room, ToSession};
+use crate::Payload;
+use crate::base::Shown;
+use crate::rounds::broker::Ask;
+use crate::rounds::emitter::{Call, Pledge, Pledged, Reply, Seated, Summons, ToEmitter, answer};
+use crate::rounds::outcome::Outcome;
+use crate::rounds::round::{Abort, Decision, Input, Refusal, Release, Round, Rules, Slot, Standing};
+use crate::rounds::{EmitError, OpenRound};
+use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
+
+/// So close to a deadline a session looks at the clock for each input.
+const NEAR: Duration = Duration::from_millis(10);
+
+/// The actor of one round. A broker starts it with the first signal; it ends when the round is closed and its
+/// consumers are done.
+pub struct Session<P: Payload> {
+    pub(crate) room: Rc<Room<P>>,
+    pub(crate) link: Rc<Link<P>>,
+    /// Taken from the link and not handled yet.
+    pub(crate) batch: VecDeque<ToSession<P>>,
+    pub(crate) place: u32,
+    pub(crate) rules: Rc<Rules<P>>,
+    pub(crate) round: Round<P>,
+    pub(crate) waiters: Vec<Reply<P>>,
+    pub(crate) deferred: Vec<ToSession<P>>,
+    /// Made when somebody is asked.
+    pub(crate) call: Option<Arc<Call<P>>>,
+    /// Taken from the inbox of the call and not handled yet.
+    pub(crate) answers: Intake<Pledged<P>>,
+    pub(crate) asked: bool,
+    /// The point in time of the next timer.
+    pub(crate) armed: Option<Instant>,
+    /// Whose turn it is when inputs and answers wait: neither may keep the other waiting.
+    pub(crate) answers_first: bool,
+    /// An emitter has joined, and its own deadline may come before the one that is armed.
+    pub(crate) rearm: bool,
+    pub(crate) closed: bool,
+    /// The timer for the consumers is set.
+    pub(crate) patient: bool,
+    /// What has become of the round, once it is closed.
+    pub(crate) outcome: Option<Outcome<P>>,
+}
+
+impl<P: Payload> Session<P> {
+    /// Starts the session of a round whose first input lies in the link.
+    pub(crate) fn start(
+        room: &Rc<Room<P>>,
+        link: Rc<Link<P>>,
+        place: u32,
+        rules: Rc<Rules<P>>,
+        standing: Vec<Standing>,
+    ) {
+        let terms = room.roster.borrow().terms().to_vec();
+        let round = Round::open(rules.clone(), standing, terms);
+        room.sessions.update(|sessions| sessions + 1);
+        runtime::start_unaddressed(&room.executor, |task| {
+            link.task.set(Some(task));
+            Self {
+                room: room.clone(),
+                link,
+                batch: VecDeque::new(),
+                place,
+                rules,
+                round,
+                waiters: Vec::new(),
+                deferred: Vec::new(),
+                call: None,
+                answers: Intake::new(),
+                asked: false,
+                armed: None,
+                answers_first: false,
+                rearm: false,
+                closed: false,
+                patient: false,
+                outcome: None,
+            }
+        });
+    }
+
+    #[inline]
+    fn next_input(&mut self) -> Option<ToSession<P>> {
+        if self.batch.is_empty() {
+            runtime::swap(&mut self.link.inbox.borrow_mut(), &mut self.batch);
+        }
+        self.batch.pop_front()
+    }
+
+    #[inline]
+    pub(crate) fn next_answer(&mut self) -> Option<Pledged<P>> {
+        let inbox = &self.call.as_ref()?.inbox;
+        if self.answers.is_empty() {
+            self.answers.refill(inbox);
+        }
+        self.answers.pop()
+    }
+
+    #[inline]
+    fn is_near_deadline(&self, t: Duration) -> bool {
+        self.round.next_deadline().is_some_and(|deadline| t + NEAR > deadline)
+    }
+
+    pub(crate) fn since_opening(&self) -> Duration {
+        runtime::now().saturating_duration_since(self.link.opened)
+    }
+
+    fn input(&mut self, t: Duration, input: ToSession<P>) {
+        match input {
+            ToSession::Signal { slot, payload, reply } => self.signal(t, slot, payload, reply),
+            ToSession::Veto { slot, reason, reply } if self.round.standing_of(slot).takes_part() => {
+                self.round.handle(t, Input::Veto(slot, reason));
+                self.waiters.extend(reply);
+            }
+            // It belongs to the next round, and this one is none of its business.
+            ToSession::Veto { reply, .. } => answer(reply, Err(EmitError::NoRound)),
+            ToSession::Join(slot, terms) => {
+                self.round.handle(t, Input::Join(slot, terms));
+                self.rearm = true;
+                if self.asked {
+                    self.ask(t, slot..slot + 1);
+                }
+            }
+            ToSession::Leave(slot) => {
+                self.round.handle(t, Input::Leave(slot));
+            }
+            ToSession::Lost(slot) => {
+                self.round.handle(t, Input::Lost(slot));
+            }
+            ToSession::Abort(abort) => {
+                self.round.handle(t, Input::Abort(abort));
+            }
+            ToSession::Inspect(collector) => {
+                self.round.handle(t, Input::Tick);
+                if self.round.verdict().is_none() {
+                    collector.add(self.describe(t));
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn signal(&mut self, t: Duration, slot: Slot, payload: P, reply: Option<Reply<P>>) {
+        // Waits before it is decided: when a predicate panics, it hears of that like all the others.
+        let waits = reply.is_some();
+        self.waiters.extend(reply);
+        match self.round.emit(t, slot, payload) {
+            Decision::Taken { .. } => self.tell_kept(t, slot),
+            decision => {
+                let reply = if waits { self.waiters.pop() } else { None };
+                self.not_taken(decision, slot, reply);
+            }
+        }
+    }
+
+    #[cold]
+    fn not_taken(&mut self, decision: Decision<P>, slot: Slot, reply: Option<Reply<P>>) {
+        let error = match decision {
+            Decision::Over(payload) | Decision::Deferred(payload) if self.deferred.len() < self.room.max_deferred => {
+                self.deferred.push(ToSession::Signal { slot, payload, reply });
+                return;
+            }
+            Decision::Refused(_, Refusal::AlreadyKept) => EmitError::AlreadyKept { round: self.link.round },
+            Decision::Refused(_, Refusal::Late) => {
+                if let Some(member) = self.room.roster.borrow_mut().slot_mut(slot) {
+                    member.stats.late += 1;
+                }
+                EmitError::Late { round: self.link.round, key: self.link.key.clone() }
+            }
+            Decision::Refused(_, Refusal::Gone) => EmitError::NotJoined,
+            _ => EmitError::Busy { limit: self.room.max_deferred },
+        };
+        let name = self.room.roster.borrow().directory().emitters[slot as usize].name.clone();
+        log::debug!(target: "convoke::round", "broker {}: {}: `{}`: {error}", self.room.id, self.link.title(), Shown::name(&name));
+        answer(reply, Err(error));
+    }
+
+    /// Takes what became of a pledge. One of an emitter that is no member any more, or has come back since, has no say.
+    #[inline]
+    fn pledged(&mut self, t: Duration, pledged: Pledged<P>) {
+        let present = |by: Seated| self.room.roster.borrow().holds(by.slot, by.generation);
+        match pledged {
+            Pledged::Kept { by, payload, reply } if present(by) => self.signal(t, by.slot, payload, reply),
+            Pledged::Kept { reply, .. } => answer(reply, Err(EmitError::NotJoined)),
+            Pledged::Vetoed { by, reason } if present(by) => {
+                self.round.handle(t, Input::Veto(by.slot, reason));
+            }
+            Pledged::Lost { by } if present(by) => {
+                self.round.handle(t, Input::Lost(by.slot));
+            }
+            Pledged::Vetoed { .. } | Pledged::Lost { .. } => {}
+        }
+    }
+
+    fn tell_kept(&self, t: Duration, slot: Slot) {
+        let roster = self.room.roster.borrow();
+        if roster.anyone_wants_kept
+            && let Some((wants, inbox)) = roster.slot(slot).and_then(|member| member.wants.as_ref())
+            && wants.kept
+        {
+            let kept = ToEmitter::Kept { round: self.link.round, key: self.link.key.clone(), at: t };
+            self.notify(inbox, kept, slot);
+        }
+    }
+
+    /// Asks everyone who owes a signal.
+    fn ask_all(&mut self, t: Duration) {
+        self.asked = true;
+        self.ask(t, 0..self.round.slots());
+    }
+
+    /// Asks those of these who owe a signal.
+    fn ask(&mut self, t: Duration, slots: Range<Slot>) {
+        let room = self.room.clone();
+        let mut roster = room.roster.borrow_mut();
+        if roster.asked() == 0 {
+            return;
+        }
+        let call = self.call(roster.asked()).clone();
+        for slot in slots {
+            if !self.round.standing_of(slot).owes() {
+                continue;
+            }
+            let Some(member) = roster.slot_mut(slot) else { continue };
+            let by = Seated { slot, generation: member.seat.generation };
+            let reached = match &mut member.ask {
+                Ask::Never => true,
+                Ask::Own(inbox) => inbox.push(ToEmitter::Summons(Pledge::new(call.clone(), by))).is_ok(),
+                Ask::Any { weak, strong } => {
+                    if strong.is_none() {
+                        *strong = weak.upgrade();
+                    }
+                    let actor = strong.as_ref().filter(|actor| actor.connected());
+                    actor.map(|actor| runtime::post(actor, Summons { pledge: Pledge::new(call.clone(), by) })).is_some()
+                }
+            };
+            if !reached {
+                self.round.handle(t, Input::Lost(slot));
+                if self.round.verdict().is_some() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// What the pledges of this round share, made when somebody is asked.
+    fn call(&mut self, asked: usize) -> &Arc<Call<P>> {
+        self.call.get_or_insert_with(|| {
+            let inbox = Inbox::new(usize::MAX);
+            if let Some(task) = self.link.task.get() {
+                inbox.attach(self.room.executor.home(task));
+                self.room.executor.reserve::<Pledged<P>>(task, asked);
+            }
+            Arc::new(Call {
+                broker: self.room.door.clone(),
+                inbox,
+                round: self.link.round,
+                key: self.link.key.clone(),
+                deadline: runtime::after(self.link.opened, self.rules.timeout),
+            })
+        })
+    }
+
+    /// Holds the deadline: `run_later`, told as a point in time, which spares two looks at the clock.
+    fn arm(&mut self, ctx: &mut LocalContext<Self>) {
+        let Some(deadline) = self.round.next_deadline().filter(|deadline| *deadline < runtime::FOREVER) else { return };
+        let when = runtime::after(self.link.opened, deadline);
+        if self.armed.is_none_or(|armed| when < armed) {
+            self.armed = Some(when);
+            ctx.run_at(when, Self::on_deadline);
+        }
+    }
+
+    fn on_deadline(&mut self, ctx: &mut LocalContext<Self>) {
+        if self.closed {
+            return;
+        }
+        self.armed = None;
+        let t = self.since_opening();
+        self.round.handle(t, Input::Tick);
+        if self.round.verdict().is_some() {
+            self.close(t, ctx);
+        } else {
+            // The deadline has moved: a signal came, or the emitter whose own it was has kept its promise.
+            self.arm(ctx);
+        }
+    }
+
+    /// The required names that no member bears.
+    pub(crate) fn unfilled(&self) -> Vec<Arc<str>> {
+        match &self.rules.release {
+            Release::Required(names) => self.round.unknown().filter_map(|name| names.get(name).cloned()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn describe(&self, t: Duration) -> OpenRound {
+        let roster = self.room.roster.borrow();
+        let name = |slot: Slot| roster.directory().emitters[slot as usize].clone();
+        OpenRound {
+            round: self.link.round,
+            key: self.link.key.clone(),
+            open_for: t,
+            left: self.round.next_deadline().unwrap_or_default().saturating_sub(t),
+            kept: self.round.kept().iter().map(|kept| name(kept.slot)).collect(),
+            waits_for: self.round.owing().map(name).collect(),
+            unfilled: self.unfilled(),
+        }
+    }
+}
+
+impl<P: Payload> Actor for Session<P> {
+    type Context = LocalContext<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        log::debug!(target: "convoke::round", "broker {}: {} opened", self.room.id, self.link.title());
+        self.arm(ctx);
+    }
+}
+
+impl<P: Payload> Player for Session<P> {
+    fn turn(&mut self, budget: usize, ctx: &mut LocalContext<Self>) -> usize {
+        if self.closed {
+            self.refuse_answers();
+            self.attend(ctx);
+            return 0;
+        }
+        // One look at the clock for a turn of bounded length, far shorter than NEAR; close to a deadline one for each
+        // input. A predicate is the user's and may take its time.
+        let each = matches!(self.rules.release, Release::When(_));
+        // The signal that opens a round is part of it, however long the session has waited for its first turn.
+        let mut t = if self.asked { self.since_opening() } else { Duration::ZERO };
+        let mut handled = 0;
+        while handled < budget && !self.closed {
+            if handled > 0 && (each || handled == 1 && !self.asked || self.is_near_deadline(t)) {
+                t = self.since_opening();
+            }
+            self.answers_first = !self.answers_first;
+            if self.answers_first
+                && let Some(answer) = self.next_answer()
+            {
+                self.pledged(t, answer);
+            } else if let Some(input) = self.next_input() {
+                match input {
+                    ToSession::Signal { slot, payload, reply } => self.signal(t, slot, payload, reply),
+                    input => self.input(t, input),
+                }
+            } else if let Some(answer) = self.next_answer() {
+                self.pledged(t, answer);
+            } else {
+                break;
+            }
+            handled += 1;
+            if self.round.verdict().is_some() {
+                self.close(t, ctx);
+            }
+        }
+        if std::mem::take(&mut self.rearm) && !self.closed {
+            self.arm(ctx);
+        }
+        if !self.asked && !self.closed {
+            self.ask_all(t);
+            if self.round.verdict().is_some() {
+                self.close(t, ctx);
+            }
+        }
+        handled
+    }
+
+    fn is_needed(&self, _: bool) -> bool {
+        true
+    }
+
+    fn label(&self) -> String {
+        format!("the session of {} of broker `{}`", self.link.title(), self.room.id)
+    }
+}
+
+/// A session that is lost, by the panic of a predicate or with its arbiter, still tells everyone.
+impl<P: Payload> Drop for Session<P> {
+    fn drop(&mut self) {
+        self.room.sessions.update(|sessions| sessions.saturating_sub(1));
+        if !self.closed {
+            let t = self.since_opening();
+            self.round.handle(t, Input::Abort(Abort::SessionLost));
+            self.settle(t, None);
+        }
+        // Nothing to do but where a waker or the log panicked while the outcome was told.
+        self.tell_waiters();
+        if let Some((_, deliveries)) = self.deliveries() {
+            deliveries.give_up(self.room.consumer_timeout);
+        }
+        self.refuse_answers();
+    }
+}
+
+impl<P: Payload> std::fmt::Debug for Session<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("round", &self.link.round).field("key", &self.link.key).finish_non_exhaustive()
+    }
+}

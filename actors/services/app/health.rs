@@ -1,0 +1,217 @@
+//! What a probe asks of an application: does its arbiter answer, and do all its services run.
+//!
+//! `watchdog (a thread) ─ wakes → Pulse (a task) ─ answers → Health → /healthz, /readyz`
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::runtime::{self, Home, Task, Turn, quietly};
+use crate::services::life::{Record, oversight};
+use crate::services::service::{ServiceStatus, is_ready};
+
+/// How an application is, for a probe: cheap to clone, and to be asked from any thread.
+///
+/// *Live* is about the process: its arbiter answers within a bound, 5 s unless it was
+/// [told](crate::Services::live_within). A handler that blocks the arbiter is noticed by a watchdog, a thread of its own,
+/// and named in the log. *Ready* is about its services: all are running, or degraded.
+#[derive(Clone)]
+pub struct Health {
+    records: Arc<[Arc<Record>]>,
+    pulse: Arc<Pulse>,
+}
+
+/// How an application is, in one answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct HealthReport {
+    /// Whether its arbiter answers.
+    pub live: bool,
+    /// Whether all services run.
+    pub ready: bool,
+    /// How each of them is.
+    pub services: Vec<ServiceStatus>,
+}
+
+impl Health {
+    pub(crate) fn new(records: Vec<Arc<Record>>) -> Self {
+        Self { records: records.into(), pulse: Arc::default() }
+    }
+
+    /// Whether the arbiter answers: not when it is blocked, or has ended before it was shut down. In virtual time it always
+    /// does.
+    pub fn is_live(&self) -> bool {
+        !self.pulse.blocked.load(Ordering::Acquire) && !self.pulse.gone.load(Ordering::Acquire)
+    }
+
+    /// Whether all services are running, or degraded.
+    pub fn is_ready(&self) -> bool {
+        is_ready(&self.statuses())
+    }
+
+    /// Returns how each service is, in the order in which they were added.
+    pub fn statuses(&self) -> Vec<ServiceStatus> {
+        self.records.iter().map(|record| record.status()).collect()
+    }
+
+    /// Returns all of it.
+    pub fn report(&self) -> HealthReport {
+        let services = self.statuses();
+        HealthReport { live: self.is_live(), ready: is_ready(&services), services }
+    }
+
+    /// The service whose actor is being polled.
+    fn at_work(&self) -> Option<String> {
+        let id = self.pulse.at.load(Ordering::Acquire);
+        self.records.iter().find(|record| record.id() == id).map(|record| record.status().service.to_string())
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Health").field("live", &self.is_live()).field("ready", &self.is_ready()).finish_non_exhaustive()
+    }
+}
+
+/// What the watchdog asks an arbiter, and what that answers.
+#[derive(Default)]
+pub(crate) struct Pulse {
+    asked: AtomicU64,
+    answered: AtomicU64,
+    blocked: AtomicBool,
+    /// Nobody watches any more.
+    ending: AtomicBool,
+    /// The arbiter has ended while it was watched.
+    gone: AtomicBool,
+    /// The id of the service whose actor is being polled; 0 for none.
+    at: AtomicU64,
+    home: OnceLock<Home>,
+}
+
+impl Pulse {
+    /// The actor of this service is being polled; returns which was before.
+    pub(crate) fn work_at(&self, id: u64) -> u64 {
+        self.at.swap(id, Ordering::Release)
+    }
+
+    fn ask(&self) -> u64 {
+        let asked = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
+        if let Some(home) = self.home.get() {
+            home.wake_from_afar(false);
+        }
+        asked
+    }
+
+    fn has_answered(&self, asked: u64) -> bool {
+        self.answered.load(Ordering::Acquire) >= asked
+    }
+}
+
+/// The task that answers the watchdog.
+struct Answering {
+    pulse: Arc<Pulse>,
+    answers_no_more: bool,
+}
+
+impl Task for Answering {
+    fn poll(&mut self, _: &Turn<'_>) -> Poll<()> {
+        let pulse = &self.pulse;
+        pulse.answered.store(pulse.asked.load(Ordering::Acquire), Ordering::Release);
+        if !pulse.ending.load(Ordering::Acquire) {
+            return Poll::Pending;
+        }
+        self.answers_no_more = true;
+        Poll::Ready(())
+    }
+
+    fn label(&self) -> String {
+        "what answers the watchdog of the services".to_owned()
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        // It was not asked to end, or could not answer to that.
+        if !self.answers_no_more {
+            self.pulse.gone.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// The watchdog of an arbiter. It ends when this is dropped.
+pub(crate) struct Watch {
+    pulse: Arc<Pulse>,
+    /// Dropped, it wakes the thread.
+    _thread: Option<SyncSender<()>>,
+}
+
+impl Watch {
+    /// Watches this arbiter. Virtual time is not watched: its clock says nothing of who blocks it.
+    pub(crate) fn begin(health: &Health, bound: Duration) -> Self {
+        let pulse = health.pulse.clone();
+        if runtime::is_virtual() {
+            return Self { pulse, _thread: None };
+        }
+        let executor = runtime::executor_here();
+        executor.spawn(|id| {
+            let _ = pulse.home.set(executor.home(id));
+            Box::new(Answering { pulse: pulse.clone(), answers_no_more: false })
+        });
+        oversight::tell_pulse(&pulse);
+        let (end, ended) = sync_channel(0);
+        let health = health.clone();
+        let thread = std::thread::Builder::new().name("convoke-watchdog".to_owned());
+        let thread = thread.spawn(move || watch(&health, bound.max(Duration::from_millis(1)), &ended));
+        if let Err(error) = &thread {
+            log::warn!(target: "convoke::service", "nobody watches over the services: there is no thread for it: {error}");
+        }
+        Self { pulse, _thread: thread.ok().map(|_| end) }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        oversight::forget_pulse(&self.pulse);
+        self.pulse.ending.store(true, Ordering::Release);
+        self.pulse.blocked.store(false, Ordering::Release);
+        if let Some(home) = self.pulse.home.get() {
+            home.wake();
+        }
+    }
+}
+
+/// Asks, and looks for the answer several times within the bound, until there is nobody to watch for.
+fn watch(health: &Health, bound: Duration, ended: &Receiver<()>) {
+    let pulse = &health.pulse;
+    let mut asked = pulse.ask();
+    let mut since = runtime::now();
+    while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(bound / 4) {
+        if pulse.has_answered(asked) {
+            if pulse.blocked.swap(false, Ordering::AcqRel) {
+                quietly(|| log::warn!(target: "convoke::service", "the arbiter of the services answers again"));
+            }
+            asked = pulse.ask();
+            since = runtime::now();
+        } else if runtime::now() - since >= bound
+            && !pulse.ending.load(Ordering::Acquire)
+            && !pulse.blocked.swap(true, Ordering::AcqRel)
+        {
+            let who = health.at_work().map_or_else(
+                || "something that is no service".to_owned(),
+                |service| format!("the service `{service}`"),
+            );
+            quietly(|| {
+                log::error!(
+                    target: "convoke::service",
+                    "the arbiter of the services has not answered for {bound:?}: {who} blocks it; move what blocks to \
+                     `actix_rt::task::spawn_blocking`"
+                );
+            });
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! All services of an application: started in the order of what they need, stopped in the reverse, asked as one.
+//!
+//! `Services::new(&bus).add(…).add(…) → .await → ServicesHandle → run_until(signal): drain, stop, drain → ShutdownReport`
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::{Future, IntoFuture, pending};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::health::{Health, Watch};
+use super::services_error::ServicesError;
+use super::shutdown::{Hurry, Shutdown, ShutdownReport};
+use crate::events::bus::EventBus;
+use crate::events::event::Name;
+use crate::runtime::{self, Either, all, either};
+use crate::services::life::StartError;
+use crate::services::service::ServiceStatus;
+use crate::services::supervision::{Child, IntoChild, Keeper, Keeping, Strategy};
+
+/// The services of an application: awaited, they start.
+///
+/// Each starts when what it [needs](crate::BaseService::NEEDS) is running; those that need nothing of each other start
+/// at the same time. If one does not start, those that have are stopped again.
+///
+/// ```
+/// # extern crate convoke_actors as convoke;
+/// use convoke::Services;
+/// use convoke::prelude::*;
+///
+/// #[derive(BaseService)]
+/// struct Ledger;
+///
+/// #[derive(BaseService)]
+/// #[service(needs(Ledger))]
+/// struct Billing;
+///
+/// # actix::System::new().block_on(async {
+/// let bus = EventBus::default();
+/// let services = Services::new(&bus)
+///     .add(Billing::supervised(&bus, |_| Billing))
+///     .add(Ledger::supervised(&bus, |_| Ledger)) // starts first, and stops last
+///     .await?;
+/// assert!(services.health().is_ready());
+///
+/// let asked_to_end = async {}; // in an application `convoke::shutdown_signal()`
+/// let report = services.run_until(asked_to_end).await;
+/// assert!(report.is_clean());
+/// # Ok::<(), convoke::ServicesError>(())
+/// # }).unwrap();
+/// ```
+#[must_use = "the services start when this is awaited"]
+pub struct Services {
+    bus: EventBus,
+    children: Vec<Rc<dyn Child>>,
+    start_timeout: Duration,
+    drain_timeout: Duration,
+    stop_timeout: Duration,
+    live_within: Duration,
+}
+
+impl Services {
+    /// Makes an application without services.
+    pub fn new(bus: &EventBus) -> Self {
+        Self {
+            bus: bus.clone(),
+            children: Vec::new(),
+            start_timeout: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(10),
+            stop_timeout: Duration::from_secs(30),
+            live_within: Duration::from_secs(5),
+        }
+    }
+
+    /// Adds a service, or a supervisor of several.
+    #[expect(clippy::should_implement_trait, reason = "nobody adds two applications with a `+`")]
+    pub fn add(mut self, child: impl IntoChild) -> Self {
+        self.children.push(child.into_child().0);
+        self
+    }
+
+    /// Sets how long it may take until all have started. The default is 60 s.
+    pub fn start_timeout(mut self, limit: Duration) -> Self {
+        self.start_timeout = limit;
+        self
+    }
+
+    /// Sets how long a shutdown waits for what is queued and under way on the bus: once before the services stop, and once
+    /// after. The default is 10 s.
+    pub fn drain_timeout(mut self, limit: Duration) -> Self {
+        self.drain_timeout = limit;
+        self
+    }
+
+    /// Sets how long a shutdown waits until all have stopped. The default is 30 s.
+    pub fn stop_timeout(mut self, limit: Duration) -> Self {
+        self.stop_timeout = limit;
+        self
+    }
+
+    /// Sets after how long an arbiter that does not answer is taken for blocked. The default is 5 s.
+    pub fn live_within(mut self, limit: Duration) -> Self {
+        self.live_within = limit;
+        self
+    }
+
+    /// Starts them, waits for this signal, and shuts down, as [`ServicesHandle::run_until`] does. A signal that comes while
+    /// they start is heard at once: what has started is stopped, and what has not does not.
+    ///
+    /// # Errors
+    ///
+    /// Those of a start.
+    pub async fn run_until(self, signal: impl Shutdown) -> Result<ShutdownReport, ServicesError> {
+        let (shutdown, hurry) = signal.into_signals();
+        let mut shutdown = std::pin::pin!(shutdown);
+        let (handle, has_started) = self.start_unless(shutdown.as_mut()).await?;
+        if has_started {
+            shutdown.await;
+        }
+        Ok(handle.shut_down(hurry, has_started).await)
+    }
+
+    async fn start(self) -> Result<ServicesHandle, ServicesError> {
+        Ok(self.start_unless(pending()).await?.0)
+    }
+
+    /// Starts them, and returns whether all have before this came.
+    async fn start_unless(self, shutdown: impl Future<Output = ()>) -> Result<(ServicesHandle, bool), ServicesError> {
+        if !runtime::is_arbiter() {
+            return Err(ServicesError::NoArbiter);
+        }
+        let levels = levels(&self.children)?;
+        let mut records = Vec::new();
+        self.children.iter().for_each(|child| child.records(&mut records));
+        let mut handle = ServicesHandle {
+            bus: self.bus,
+            keepers: Vec::new(),
+            health: Health::new(records),
+            watch: None,
+            drain_timeout: self.drain_timeout,
+            stop_timeout: self.stop_timeout,
+            armed: true,
+        };
+        let deadline = runtime::after(runtime::now(), self.start_timeout);
+        let mut shutdown = std::pin::pin!(shutdown);
+        for level in levels {
+            let mut starting: Vec<Pin<Box<dyn Future<Output = Option<ServicesError>>>>> = Vec::new();
+            let mut keepers = Vec::new();
+            let mut waiting = Vec::new();
+            for place in level {
+                let child = self.children[place].clone();
+                let service = child.name().to_string();
+                waiting.push(child.clone());
+                let (keeper, started) = Keeping::begin(vec![child], Strategy::OneForOne, None, false, None);
+                keepers.push(Kept { name: service.clone(), keeper });
+                starting.push(Box::pin(async move {
+                    let started = started.await.map_err(|_| StartError::Stopped).and_then(|started| started);
+                    started.err().map(|error| ServicesError::Start { service, error: Box::new(error) })
+                }));
+            }
+            handle.keepers.push(keepers);
+            let left = deadline.saturating_duration_since(runtime::now());
+            let started = runtime::within(left, all(starting, Option::is_some));
+            let started = match either(started, shutdown.as_mut()).await {
+                Either::First(started) => started,
+                Either::Second(()) => return Ok((handle, false)),
+            };
+            let failed = match started {
+                Some(started) => started.into_iter().flatten().next(),
+                None => {
+                    waiting.iter().for_each(|child| child.interrupt());
+                    let waiting = waiting.iter().filter(|child| !child.is_up());
+                    let waiting = waiting.map(|child| child.name().to_string()).collect();
+                    Some(ServicesError::TimedOut { waiting, after: self.start_timeout })
+                }
+            };
+            if let Some(error) = failed {
+                handle.stop(&mut Hurry::new(pending())).await;
+                return Err(error);
+            }
+        }
+        handle.watch = Some(Watch::begin(&handle.health, self.live_within));
+        Ok((handle, true))
+    }
+}
+
+impl IntoFuture for Services {
+    type Output = Result<ServicesHandle, ServicesError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output>>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.start())
+    }
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.children.iter().map(|child| child.name()).collect();
+        f.debug_struct("Services").field("services", &names).finish_non_exhaustive()
+    }
+}
+
+/// Sorts them into levels, each of which needs only what stands in those before it; within one they keep their order.
+fn levels(children: &[Rc<dyn Child>]) -> Result<Vec<Vec<usize>>, ServicesError> {
+    let mut names: HashMap<Name, usize> = HashMap::new();
+    for (place, child) in children.iter().enumerate() {
+        if names.insert(child.name(), place).is_some() {
+            return Err(ServicesError::Twice { name: child.name().to_string() });
+        }
+    }
+    let mut needs = Vec::with_capacity(children.len());
+    for child in children {
+        let mut needed = Vec::new();
+        for name in child.needs() {
+            let place = names.get(&name).copied();
+            let place = place.or_else(|| children.iter().position(|other| other.answers_to(&name)));
+            let missing = || ServicesError::Missing { service: child.name().to_string(), needs: name.to_string() };
+            needed.push(place.ok_or_else(missing)?);
+        }
+        needs.push(needed);
+    }
+    sorted(&needs).map_err(|cycle| ServicesError::Cycle {
+        services: cycle.into_iter().map(|place| children[place].name().to_string()).collect(),
+    })
+}
+
+/// The levels of a graph; or a cycle in it.
+fn sorted(needs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>, Vec<usize>> {
+    let mut level: Vec<Option<usize>> = vec![None; needs.len()];
+    let mut levels: Vec<Vec<usize>> = Vec::new();
+    loop {
+        let ready = |place: &usize| level[*place].is_none() && needs[*place].iter().all(|need| level[*need].is_some());
+        let next: Vec<_> = (0..needs.len()).filter(ready).collect();
+        if next.is_empty() {
+            break;
+        }
+        next.iter().for_each(|place| level[*place] = Some(levels.len()));
+        levels.push(next);
+    }
+    let Some(first) = level.iter().position(Option::is_none) else { return Ok(levels) };
+    // Every one that has no level needs another that has none: whoever follows that comes back somewhere.
+    let mut path = vec![first];
+    loop {
+        let last = path[path.len() - 1];
+        let Some(next) = needs[last].iter().copied().find(|need| level[*need].is_none()) else { return Err(path) };
+        if let Some(begin) = path.iter().position(|place| *place == next) {
+            return Err(path.split_off(begin));
+        }
+        path.push(next);
+    }
+}
+
+struct Kept {
+    name: String,
+    keeper: Keeper,
+}
+
+/// The services of an application that runs: when it is dropped, they stop.
+#[must_use = "dropping it stops the services, and so does `let _ =`: give it a name, and `run_until` its end"]
+pub struct ServicesHandle {
+    bus: EventBus,
+    /// By level.
+    keepers: Vec<Vec<Kept>>,
+    health: Health,
+    watch: Option<Watch>,
+    drain_timeout: Duration,
+    stop_timeout: Duration,
+    armed: bool,
+}
+
+impl ServicesHandle {
+    /// Waits for the end, and shuts down: what is queued and under way is handled, the services stop in the reverse of their
+    /// order, and what they have emitted meanwhile is handled.
+    ///
+    /// Whoever brings in new work is stopped before, as a web server by its handle. Every phase has its deadline, and what
+    /// is not done then is left and reported: a listener that hangs holds up nobody.
+    pub async fn run_until(self, signal: impl Shutdown) -> ShutdownReport {
+        let (shutdown, hurry) = signal.into_signals();
+        shutdown.await;
+        self.shut_down(hurry, true).await
+    }
+
+    /// Shuts down, as [`run_until`](Self::run_until) does.
+    pub async fn shutdown(self) -> ShutdownReport {
+        self.shut_down(pending(), true).await
+    }
+
+    async fn shut_down(mut self, hurry: impl Future<Output = ()>, has_started: bool) -> ShutdownReport {
+        let began = runtime::now();
+        let mut hurry = Hurry::new(hurry);
+        // What waits for a service that has not started yet is not waited for.
+        let mut drained = !has_started || self.drain(&mut hurry).await;
+        let late = self.stop(&mut hurry).await;
+        if drained {
+            drained = self.drain(&mut hurry).await;
+        }
+        let hurried = hurry.has_come;
+        let left = if drained { 0 } else { self.bus.count_left() };
+        let took = runtime::now() - began;
+        let report = ShutdownReport { drained, left, hurried, late, services: self.statuses(), took };
+        match report.is_clean() {
+            true => log::debug!(target: "convoke::service", "{report}"),
+            false => log::warn!(target: "convoke::service", "{report}"),
+        }
+        report
+    }
+
+    /// Whether all was handled in time.
+    async fn drain<F: Future<Output = ()>>(&self, hurry: &mut Hurry<F>) -> bool {
+        match either(runtime::within(self.drain_timeout, self.bus.drain()), hurry.come()).await {
+            Either::First(drained) => drained.is_some(),
+            Either::Second(()) => false,
+        }
+    }
+
+    /// Stops them level by level; returns those that were late.
+    async fn stop<F: Future<Output = ()>>(&mut self, hurry: &mut Hurry<F>) -> Vec<String> {
+        self.armed = false;
+        self.watch = None;
+        let deadline = runtime::after(runtime::now(), self.stop_timeout);
+        let mut late = Vec::new();
+        while let Some(level) = self.keepers.pop() {
+            let stopping: Vec<Pin<Box<dyn Future<Output = ()>>>> = level
+                .iter()
+                .map(|kept| {
+                    let keeper = kept.keeper.clone();
+                    Box::pin(async move { keeper.stop().await }) as Pin<Box<dyn Future<Output = ()>>>
+                })
+                .collect();
+            let stopped = all(stopping, |()| false);
+            let mut stopped = std::pin::pin!(stopped);
+            let left = || deadline.saturating_duration_since(runtime::now());
+            let done = match either(runtime::within(left(), stopped.as_mut()), hurry.come()).await {
+                Either::First(done) => done,
+                Either::Second(()) => {
+                    self.hurry_all(&level);
+                    runtime::within(left(), stopped.as_mut()).await
+                }
+            };
+            if done.is_none() {
+                self.hurry_all(&level);
+                late.extend(self.late(&level));
+            }
+        }
+        late
+    }
+
+    fn hurry_all(&self, level: &[Kept]) {
+        self.keepers.iter().flatten().chain(level).for_each(|kept| kept.keeper.hurry());
+    }
+
+    /// Those of a level that have not stopped.
+    fn late(&self, level: &[Kept]) -> Vec<String> {
+        let statuses = self.statuses();
+        let over = |name: &str| statuses.iter().any(|status| *status.service == *name && status.state.is_over());
+        level.iter().map(|kept| kept.name.clone()).filter(|name| !over(name)).collect()
+    }
+
+    /// Returns how all services are, in the order in which they were added.
+    pub fn statuses(&self) -> Vec<ServiceStatus> {
+        self.health.statuses()
+    }
+
+    /// Returns what a probe asks, from any thread.
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+}
+
+impl Drop for ServicesHandle {
+    fn drop(&mut self) {
+        if self.armed {
+            // The last level first; each keeper stops its own, and nobody waits for the others.
+            self.keepers.iter().rev().flatten().for_each(|kept| kept.keeper.ask_to_stop());
+        }
+    }
+}
+
+impl fmt::Debug for ServicesHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let statuses: Vec<_> = self.statuses().iter().map(ToString::to_string).collect();
+        f.debug_struct("ServicesHandle").field("services", &statuses).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_needed_comes_before_who_needs_it() {
+        assert_eq!(sorted(&[]), Ok(vec![]));
+        assert_eq!(sorted(&[vec![], vec![]]), Ok(vec![vec![0, 1]]));
+        assert_eq!(sorted(&[vec![2], vec![0], vec![]]), Ok(vec![vec![2], vec![0], vec![1]]));
+        assert_eq!(sorted(&[vec![1, 2], vec![3], vec![3], vec![], vec![]]), Ok(vec![vec![3, 4], vec![1, 2], vec![0]]));
+    }
+
+    #[test]
+    fn a_cycle_is_named_without_who_only_leads_to_it() {
+        assert_eq!(sorted(&[vec![0]]), Err(vec![0]));
+        assert_eq!(sorted(&[vec![1], vec![2], vec![3], vec![1]]), Err(vec![1, 2, 3]));
+        assert_eq!(sorted(&[vec![], vec![0, 2], vec![1]]), Err(vec![1, 2]));
+    }
+}

@@ -1,0 +1,175 @@
+//! What a service hears: declared once, in place for each of its actors.
+//!
+//! `#[service(on(…), topics(…))] → BaseService::subscribe → Subscriptions → seats that outlive the actor`
+
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Handler;
+use tokio::time::Instant;
+
+use super::service::BaseService;
+use crate::events::bus::{Hub, topics, typed};
+use crate::events::event::{Event, JsonEvent};
+use crate::events::listener::{Heard, ListenError, Options, Overflow};
+use crate::events::parcels::Subject;
+use crate::events::seats::{ActorSeat, AnySeat, Hearing, Subscription, seat_of};
+use crate::events::topics::Patterns;
+use crate::services::life::Oversight;
+
+/// What is said about all subscriptions of a service.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) name: Arc<str>,
+    pub(crate) capacity: Option<usize>,
+    pub(crate) overflow: Overflow,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What a service hears of: [`BaseService::subscribe`] fills it.
+pub struct Subscriptions<'a, A: BaseService> {
+    oversight: &'a Rc<Oversight>,
+    terms: &'a Terms,
+    seats: Vec<Box<dyn ServiceSeat<A>>>,
+}
+
+impl<'a, A: BaseService> Subscriptions<'a, A> {
+    /// Registers all that a service declares.
+    pub(crate) fn make(
+        oversight: &'a Rc<Oversight>,
+        terms: &'a Terms,
+    ) -> Result<Vec<Box<dyn ServiceSeat<A>>>, ListenError> {
+        let mut made = Self { oversight, terms, seats: Vec::new() };
+        A::subscribe(&mut made)?;
+        Ok(made.seats)
+    }
+
+    /// Subscribes it to events of one type, which it handles as [`Heard<E>`](Heard).
+    ///
+    /// # Errors
+    ///
+    /// `Full`.
+    #[track_caller]
+    pub fn on<E: Event>(&mut self) -> Result<(), ListenError>
+    where
+        A: Handler<Heard<E>>,
+        <A as Handler<Heard<E>>>::Result: 'static,
+    {
+        self.seat::<E>(typed::<E>(), E::CONTAINS_PERSONAL_DATA, Location::caller())
+    }
+
+    /// Subscribes it to topics, which it handles as `Heard<JsonEvent>`.
+    ///
+    /// # Errors
+    ///
+    /// `Pattern`, `NoPattern`, `Full`.
+    #[track_caller]
+    pub fn topics(&mut self, patterns: impl Patterns) -> Result<(), ListenError>
+    where
+        A: Handler<Heard<JsonEvent>>,
+        <A as Handler<Heard<JsonEvent>>>::Result: 'static,
+    {
+        self.seat::<JsonEvent>(topics(patterns)?, false, Location::caller())
+    }
+
+    fn seat<S: Subject>(&mut self, hearing: Hearing, personal: bool, place: &Location<'_>) -> Result<(), ListenError>
+    where
+        A: Handler<Heard<S>>,
+        <A as Handler<Heard<S>>>::Result: 'static,
+    {
+        let Terms { name, capacity, overflow, timeout } = self.terms.clone();
+        let rest = self.oversight.rest().clone();
+        let options = move |options: &mut Options<S>| {
+            options.rest = Some(rest);
+            options.name = Some(name);
+            options.capacity = capacity;
+            options.overflow = overflow;
+            options.timeout = timeout;
+        };
+        let bus = self.oversight.standing.bus();
+        let (subscription, seat) =
+            seat_of::<S, A>(bus, hearing, personal, place, options, Some(self.oversight.clone()))?;
+        self.seats.push(Box::new(Seated { subscription, seat }));
+        Ok(())
+    }
+}
+
+impl<A: BaseService> fmt::Debug for Subscriptions<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriptions").field("service", &self.terms.name).field("made", &self.seats.len()).finish()
+    }
+}
+
+/// One subscription of a service. When it is dropped, it ends.
+pub(crate) trait ServiceSeat<A: BaseService> {
+    /// Has this actor hear from it.
+    fn attend(&self, ctx: &mut A::Context);
+
+    /// Lets no further event find it; what is on its way still comes.
+    fn retire(&self, hub: &Hub);
+
+    /// Whether nothing waits and no call is under way.
+    fn is_idle(&self) -> bool {
+        self.waiting() == 0
+    }
+
+    /// Whether no call is under way.
+    fn is_at_rest(&self) -> bool;
+
+    /// How many events wait or are being handled.
+    fn waiting(&self) -> usize;
+
+    /// Whether somebody has ended it.
+    fn has_ended(&self) -> bool;
+
+    /// Those who have waited so long for a call that has not begun wait no longer; returns when to look again.
+    fn expire(&self, limit: Duration, since: Instant) -> Instant;
+}
+
+struct Seated<S: Subject> {
+    subscription: Subscription,
+    seat: Rc<ActorSeat<S>>,
+}
+
+impl<S: Subject, A> ServiceSeat<A> for Seated<S>
+where
+    A: BaseService + Handler<Heard<S>>,
+    <A as Handler<Heard<S>>>::Result: 'static,
+{
+    fn attend(&self, ctx: &mut A::Context) {
+        self.seat.attend::<A>(ctx);
+    }
+
+    fn retire(&self, hub: &Hub) {
+        hub.retire(self.subscription.post());
+    }
+
+    fn is_at_rest(&self) -> bool {
+        !self.seat.is_busy()
+    }
+
+    fn waiting(&self) -> usize {
+        // Within middleware what waits is in the seat around it, and what is under way is a work: the post has the counts.
+        let post = self.subscription.post();
+        let inside = self.seat.waiting() + usize::from(self.seat.is_busy());
+        inside.max(post.at_work()) + post.waiting_outside(self.seat.waiting())
+    }
+
+    fn has_ended(&self) -> bool {
+        !self.subscription.is_active()
+    }
+
+    fn expire(&self, limit: Duration, since: Instant) -> Instant {
+        self.seat.expire(limit, since)
+    }
+}
+
+impl<S: Subject> Drop for Seated<S> {
+    fn drop(&mut self) {
+        // A call of middleware may hold it, and would wait for an actor that does not come.
+        self.seat.end();
+    }
+}

@@ -1,0 +1,326 @@
+//! Who keeps services alive: starts them in order, builds anew what has fallen, and gives up beyond the budget.
+//!
+//! `life.rs, supervisor.rs ─ News → Keeping ─ start, pause, stop → life.rs, supervisor.rs`
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::child::Child;
+use super::keeper::{Keeper, Mail, News};
+use super::restart::{Budget, Ledger};
+use crate::runtime::{self, Either, either, quietly, sleep};
+use crate::services::life::{End, StartError};
+
+/// Which children are started again with one that has fallen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Strategy {
+    /// That one alone.
+    #[default]
+    OneForOne,
+    /// All of them: the others are stopped first, in the reverse of their order.
+    OneForAll,
+    /// It and those that stand after it.
+    RestForOne,
+}
+
+impl Strategy {
+    /// Which of so many.
+    fn affected(self, fallen: usize, children: usize) -> std::ops::Range<usize> {
+        match self {
+            Self::OneForOne => fallen..fallen + 1,
+            Self::OneForAll => 0..children,
+            Self::RestForOne => fallen..children,
+        }
+    }
+}
+
+/// The restarts that a supervisor allows to all of its children together.
+pub(crate) struct Shared {
+    pub(crate) ledger: RefCell<Ledger>,
+    /// How long the supervisor has run.
+    pub(crate) ran: Box<dyn Fn() -> Duration>,
+}
+
+/// Who keeps some children alive. Those of a strategy are kept together; where each is kept for itself, each has a
+/// keeper.
+pub(crate) struct Keeping {
+    children: Vec<Rc<dyn Child>>,
+    strategy: Strategy,
+    ledgers: Vec<Ledger>,
+    /// The budget of the supervisor.
+    shared: Option<Rc<Shared>>,
+    mail: Mail,
+    /// Nobody is above it: what falls stays down, or has been kept by those beneath.
+    root: bool,
+    on_failed: Option<Box<dyn FnOnce(String)>>,
+}
+
+impl Keeping {
+    /// Begins to keep these, on this arbiter. The receiver hears when all are running, or which has not started.
+    pub(crate) fn begin(
+        children: Vec<Rc<dyn Child>>,
+        strategy: Strategy,
+        shared: Option<Rc<Shared>>,
+        root: bool,
+        on_failed: Option<Box<dyn FnOnce(String)>>,
+    ) -> (Keeper, oneshot::Receiver<Result<(), StartError>>) {
+        let (keeper, mail) = Mail::open(&children);
+        let (told, started) = oneshot::channel();
+        let names: Vec<_> = children.iter().map(|child| format!("`{}`", child.name())).collect();
+        let names = names.join(", ");
+        let keeping = Self {
+            ledgers: children.iter().map(|child| Ledger::new(child.restart().2)).collect(),
+            mail,
+            children,
+            strategy,
+            shared,
+            root,
+            on_failed,
+        };
+        let label = move || format!("the keeper of {names}");
+        runtime::spawn_named(label, keeping.keep(told));
+        (keeper, started)
+    }
+
+    async fn keep(mut self, told: oneshot::Sender<Result<(), StartError>>) {
+        let started = self.start_all().await;
+        let runs = started.is_ok();
+        let heard = told.send(started).is_ok();
+        if runs && heard {
+            self.run().await;
+        } else if runs {
+            // Who has asked for it is gone, and nobody holds it.
+            self.stop_all().await;
+        }
+        self.told();
+    }
+
+    /// Until it is told to stop, or there is nothing left to keep.
+    async fn run(&mut self) {
+        loop {
+            match self.mail.next().await {
+                News::Hurry => {}
+                News::Stop { .. } => return self.stop_all().await,
+                News::Ended { child, run, end } => {
+                    if run == self.children[child].runs() && !self.recover(child, &end).await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells those who wait for the end.
+    fn told(mut self) {
+        for told in self.mail.close() {
+            quietly(|| {
+                let _ = told.send(());
+            });
+        }
+    }
+
+    async fn start_all(&mut self) -> Result<(), StartError> {
+        for place in 0..self.children.len() {
+            let child = self.children[place].clone();
+            // Also if it came while the one before was in its last steps.
+            self.mail.look();
+            let started = match self.mail.is_to_stop() {
+                true => Err(StartError::Stopped),
+                false => self.mail.during(child.start(), || child.interrupt()).await,
+            };
+            if let Err(error) = started {
+                child.settle(Some(error.to_string()), error != StartError::Stopped);
+                for other in self.children[..place].iter().rev() {
+                    other.stop().await;
+                }
+                return Err(match self.children.len() {
+                    1 => error,
+                    _ => StartError::Neighbour { service: child.name().to_string(), error: Box::new(error) },
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn stop_all(&mut self) {
+        for child in self.children.iter().rev() {
+            let ending = child.clone();
+            if self.mail.is_pausing() && !ending.is_over() {
+                self.mail.during(ending.pause(), || {}).await;
+            } else {
+                self.mail.during(ending.stop(), || {}).await;
+            }
+        }
+    }
+
+    /// Spends a restart of a child, and of all; returns which of its own it is, or why there is none left.
+    fn spend(&mut self, child: usize) -> Result<u32, String> {
+        let ran = self.children[child].ran();
+        let ledger = &mut self.ledgers[child];
+        let beyond = |whose: &str, budget: Budget| {
+            let within = budget.within();
+            match budget.restarts() {
+                0 => format!("{whose}no restart is allowed"),
+                1 => format!("{whose}1 restart within {within:?} of running is the most"),
+                restarts => format!("{whose}{restarts} restarts within {within:?} of running are the most"),
+            }
+        };
+        let nth = ledger.spend(ran).ok_or_else(|| beyond("", ledger.budget()))?;
+        if let Some(shared) = &self.shared {
+            let ran = (shared.ran)();
+            let mut ledger = shared.ledger.borrow_mut();
+            let budget = ledger.budget();
+            ledger.spend(ran).ok_or_else(|| beyond("of its supervisor, ", budget))?;
+        }
+        Ok(nth)
+    }
+
+    /// Builds anew what has fallen, and what the strategy says; says whether there is still something to keep.
+    async fn recover(&mut self, child: usize, end: &End) -> bool {
+        let since = runtime::now();
+        let mut down = vec![false; self.children.len()];
+        let mut ready = since;
+        let mut fallen = Some(Fallen { child, failed: *end != End::Stopped, why: end.error() });
+        loop {
+            if let Some(fallen) = fallen.take() {
+                match self.fell(fallen, &mut down, since).await {
+                    After::Wait(backoff) => ready = runtime::after(runtime::now(), backoff),
+                    After::Settled => {}
+                    After::GivenUp => return false,
+                }
+            }
+            if !down.contains(&true) {
+                return self.children.iter().any(|child| !child.is_over());
+            }
+            // One that is up may fall meanwhile, and take others along.
+            let runs: Vec<_> = self.children.iter().map(|child| child.runs()).collect();
+            let up = down.clone();
+            let matters = move |news: &News| matches!(news, News::Ended { child, run, .. } if !up[*child] && *run == runs[*child]);
+            let wait = ready.saturating_duration_since(runtime::now());
+            let passed = while_expiring(&those(&self.children, &down), since, self.mail.wait(wait, &matters)).await;
+            if self.mail.is_to_stop() {
+                return true;
+            }
+            if !passed {
+                let told = self.mail.take(&matters);
+                if let Some(News::Ended { child, end, .. }) = told {
+                    fallen = Some(Fallen { child, failed: end != End::Stopped, why: end.error() });
+                }
+                continue;
+            }
+            for place in 0..down.len() {
+                self.mail.look();
+                if self.mail.is_to_stop() {
+                    return true;
+                }
+                if !down[place] {
+                    continue;
+                }
+                let starting = self.children[place].clone();
+                let start = self.mail.during(starting.start(), || starting.interrupt());
+                let started = while_expiring(&those(&self.children, &down), since, start).await;
+                if self.mail.is_to_stop() {
+                    return true;
+                }
+                down[place] = false;
+                if let Err(error) = started {
+                    fallen = Some(Fallen { child: place, failed: true, why: Some(error.to_string()) });
+                    break;
+                }
+            }
+        }
+    }
+
+    /// One has fallen: it does not come back, or it is to be started again with those that the strategy says.
+    async fn fell(&mut self, fallen: Fallen, down: &mut [bool], since: Instant) -> After {
+        let Fallen { child: place, failed, why } = fallen;
+        let child = self.children[place].clone();
+        let (restart, backoff, _) = child.restart();
+        if self.root || !restart.follows(failed) {
+            child.settle(why, failed);
+            return After::Settled;
+        }
+        let text = why.unwrap_or_else(|| "it stopped by itself".to_owned());
+        let nth = match self.spend(place) {
+            Ok(nth) => nth,
+            Err(beyond) => {
+                self.give_up(place, format!("{text}; {beyond}")).await;
+                return After::GivenUp;
+            }
+        };
+        child.away(text);
+        down[place] = true;
+        for other in self.strategy.affected(place, down.len()).rev() {
+            let neighbour = self.children[other].clone();
+            if down[other] || neighbour.is_over() {
+                continue;
+            }
+            down[other] = true;
+            let pause = self.mail.during(neighbour.pause(), || {});
+            while_expiring(&those(&self.children, down), since, pause).await;
+        }
+        After::Wait(backoff.wait(nth, runtime::random()))
+    }
+
+    /// There is no budget for this one: it has failed, and those that are kept together with it stop.
+    async fn give_up(&mut self, fallen: usize, why: String) {
+        let child = self.children[fallen].clone();
+        child.settle(Some(why.clone()), true);
+        self.stop_all().await;
+        if let Some(on_failed) = self.on_failed.take() {
+            on_failed(format!("`{}` {why}", child.name()));
+        }
+    }
+}
+
+/// A child that has ended, or has not started.
+struct Fallen {
+    child: usize,
+    failed: bool,
+    why: Option<String>,
+}
+
+/// What comes after a fall.
+enum After {
+    /// It and its neighbours are started again, after this wait; whoever else was to be, with them.
+    Wait(Duration),
+    /// It does not come back.
+    Settled,
+    /// Nobody does.
+    GivenUp,
+}
+
+/// Those that are marked.
+fn those(children: &[Rc<dyn Child>], marked: &[bool]) -> Vec<Rc<dyn Child>> {
+    children.iter().zip(marked).filter(|(_, marked)| **marked).map(|(child, _)| child.clone()).collect()
+}
+
+/// Does this, and meanwhile lets nobody wait for those that are down longer than a call may take.
+async fn while_expiring<T>(down: &[Rc<dyn Child>], since: Instant, work: impl Future<Output = T>) -> T {
+    let expiring = async {
+        loop {
+            let next = down.iter().map(|child| child.expire(since)).min();
+            sleep(next.map_or(runtime::FOREVER, |next| next.saturating_duration_since(runtime::now()))).await;
+        }
+    };
+    let Either::First(done) = either(work, expiring).await;
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_strategy_has_its_neighbours() {
+        assert_eq!(Strategy::OneForOne.affected(1, 4), 1..2);
+        assert_eq!(Strategy::OneForAll.affected(1, 4), 0..4);
+        assert_eq!(Strategy::RestForOne.affected(1, 4), 1..4);
+        assert_eq!(Strategy::default(), Strategy::OneForOne);
+    }
+}

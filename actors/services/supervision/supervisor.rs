@@ -1,0 +1,230 @@
+//! Several services that fall and rise together: a supervisor, with its strategy and its budget.
+//!
+//! `Supervisor::one_for_all(…).add(…).add(…) → .await → SupervisorHandle`, `a child beyond its budget → all of them failed → the supervisor above`
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::child::Child;
+use super::group::Group;
+use super::keeper::Keeper;
+use crate::events::bus::EventBus;
+use crate::events::event::Name;
+use crate::services::life::StartError;
+
+use super::restart::{Backoff, Budget, Restart};
+use super::supervision::{Keeping, Strategy};
+use crate::runtime;
+use crate::services::life::Record;
+use crate::services::service::{BaseService, ServiceStatus, Supervised};
+
+/// What a supervisor keeps alive, and what [`Services`](crate::Services) start: a service, or a supervisor of several.
+pub trait IntoChild {
+    /// Returns it.
+    #[doc(hidden)]
+    fn into_child(self) -> Kept;
+}
+
+/// What is kept alive.
+#[doc(hidden)]
+pub struct Kept(pub(crate) Rc<dyn Child>);
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Kept").field(&self.0.name()).finish()
+    }
+}
+
+impl<A: BaseService> IntoChild for Supervised<A> {
+    fn into_child(self) -> Kept {
+        Kept(self.into_life())
+    }
+}
+
+impl IntoChild for Supervisor {
+    fn into_child(self) -> Kept {
+        Kept(Group::of(self))
+    }
+}
+
+/// Keeps several services alive together, and starts and stops them in their order.
+///
+/// When one falls, its strategy says which others are started again with it: they are stopped first, the last one first,
+/// without losing what waits for them. A service that is beyond its budget, or all of them beyond that of the supervisor,
+/// is the end of all: they stop, the supervisor has failed, and the one above it, if there is one, starts it anew. One
+/// whose services have all done their work, and do not come back, goes on running.
+///
+/// ```
+/// # extern crate convoke_actors as convoke;
+/// use convoke::prelude::*;
+/// use convoke::{ServiceState, Supervisor};
+///
+/// #[derive(BaseService)]
+/// struct Ledger;
+///
+/// #[derive(BaseService)]
+/// struct Billing;
+///
+/// # actix::System::new().block_on(async {
+/// let bus = EventBus::default();
+/// let orders = Supervisor::one_for_all(&bus, "orders")
+///     .add(Ledger::supervised(&bus, |_| Ledger))
+///     .add(Billing::supervised(&bus, |_| Billing))
+///     .await?;
+/// assert_eq!(orders.status().state, ServiceState::Running);
+/// assert_eq!(orders.statuses().len(), 3); // its own, and those of its services
+/// orders.stop().await;
+/// # Ok::<(), StartError>(())
+/// # }).unwrap();
+/// ```
+#[must_use = "the services start when this is awaited, or when the supervisor or the services are started to which it was added"]
+pub struct Supervisor {
+    pub(crate) bus: EventBus,
+    pub(crate) name: Name,
+    pub(crate) strategy: Strategy,
+    pub(crate) children: Vec<Rc<dyn Child>>,
+    pub(crate) budget: Budget,
+    pub(crate) backoff: Backoff,
+    pub(crate) restart: Restart,
+}
+
+impl Supervisor {
+    /// Makes one that starts again what has fallen, and nothing else.
+    pub fn one_for_one(bus: &EventBus, name: impl Into<Name>) -> Self {
+        Self::new(bus, name, Strategy::OneForOne)
+    }
+
+    /// Makes one that starts all again when one has fallen.
+    pub fn one_for_all(bus: &EventBus, name: impl Into<Name>) -> Self {
+        Self::new(bus, name, Strategy::OneForAll)
+    }
+
+    /// Makes one that starts again what has fallen, and those that were added after it.
+    pub fn rest_for_one(bus: &EventBus, name: impl Into<Name>) -> Self {
+        Self::new(bus, name, Strategy::RestForOne)
+    }
+
+    /// Makes one with this strategy.
+    pub fn new(bus: &EventBus, name: impl Into<Name>, strategy: Strategy) -> Self {
+        Self {
+            bus: bus.clone(),
+            name: name.into(),
+            strategy,
+            children: Vec::new(),
+            budget: Budget::default(),
+            backoff: Backoff::default(),
+            restart: Restart::default(),
+        }
+    }
+
+    /// Adds a service, or another supervisor. They start in the order in which they were added, and stop in the reverse.
+    #[expect(clippy::should_implement_trait, reason = "nobody adds two supervisors with a `+`")]
+    pub fn add(mut self, child: impl IntoChild) -> Self {
+        self.children.push(child.into_child().0);
+        self
+    }
+
+    /// Sets how often all of its services together may be built anew before it has failed. The default is 5 times within
+    /// 60 s of running. Each service has a budget of its own beside it.
+    pub fn budget(mut self, restarts: u32, within: Duration) -> Self {
+        self.budget = Budget::new(restarts, within);
+        self
+    }
+
+    /// Sets how long the supervisor above it waits before it starts this one anew. The default is [`Backoff::default`].
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Sets whether the supervisor above it starts this one anew when it has failed. The default is always.
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.restart = restart;
+        self
+    }
+
+    async fn start(self) -> Result<SupervisorHandle, StartError> {
+        if !runtime::is_arbiter() {
+            return Err(StartError::NoArbiter);
+        }
+        let group = Group::of(self);
+        let mut records = Vec::new();
+        group.records(&mut records);
+        let (keeper, started) = Keeping::begin(vec![group], Strategy::OneForOne, None, true, None);
+        let handle = SupervisorHandle { records, keeper, armed: true };
+        started.await.map_err(|_| StartError::Stopped)??;
+        Ok(handle)
+    }
+}
+
+impl IntoFuture for Supervisor {
+    type Output = Result<SupervisorHandle, StartError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output>>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.start())
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let children: Vec<_> = self.children.iter().map(|child| child.name()).collect();
+        f.debug_struct("Supervisor")
+            .field("name", &self.name)
+            .field("strategy", &self.strategy)
+            .field("children", &children)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The handle of a supervisor that somebody has started: when it is dropped, all that it keeps stops.
+#[must_use = "dropping it stops the services, and so does `let _ =`: give it a name, or hand it over with `.forever()`"]
+pub struct SupervisorHandle {
+    records: Vec<Arc<Record>>,
+    keeper: Keeper,
+    armed: bool,
+}
+
+impl SupervisorHandle {
+    /// Stops the services, the last one first, each as [`ServiceHandle::stop`](crate::ServiceHandle::stop) does; returns
+    /// their statuses.
+    pub async fn stop(mut self) -> Vec<ServiceStatus> {
+        self.armed = false;
+        self.keeper.stop().await;
+        self.statuses()
+    }
+
+    /// Lets the services run as long as their arbiter.
+    pub fn forever(mut self) {
+        self.armed = false;
+    }
+
+    /// Returns how the supervisor itself is.
+    pub fn status(&self) -> ServiceStatus {
+        // Its own is the first.
+        self.records[0].status()
+    }
+
+    /// Returns how it and all that it keeps are: itself first, then its children in their order, and theirs.
+    pub fn statuses(&self) -> Vec<ServiceStatus> {
+        self.records.iter().map(|record| record.status()).collect()
+    }
+}
+
+impl Drop for SupervisorHandle {
+    fn drop(&mut self) {
+        if self.armed {
+            self.keeper.ask_to_stop();
+        }
+    }
+}
+
+impl fmt::Debug for SupervisorHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SupervisorHandle").field(&self.status().to_string()).finish()
+    }
+}
