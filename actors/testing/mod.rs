@@ -45,7 +45,7 @@ pub use synchronizer::EventSynchronizer;
 pub use unmet::Unmet;
 pub use waits::{ExpectNone, WaitFor, WaitForEvent, WaitForEvents};
 
-use crate::events::parcels::desk;
+use crate::events::bus::buses_here;
 use crate::runtime::{self, Either, Executor, VirtualDate, either};
 use crate::services::supervision::keeper;
 
@@ -168,7 +168,7 @@ pub(crate) async fn left_behind() -> Vec<String> {
         for keeper in keeper::keepers_here().into_iter().rev() {
             rests &= matches!(either(keeper.stop(), restless()).await, Either::First(()));
         }
-        for bus in desk::buses_here() {
+        for bus in buses_here() {
             rests &= matches!(either(bus.drain(), restless()).await, Either::First(()));
         }
         rests = rests && comes_to_rest().await;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::recorder::Recorder;
 use super::wait::LIMIT;
-use crate::events::bus::{EventBus, Hub};
+use crate::events::bus::EventBus;
+use crate::events::hub::Hub;
 use crate::runtime::{self, Executor};
 
 /// A wait until nothing is in flight: see [`EventSynchronizer::settled`](super::EventSynchronizer::settled).

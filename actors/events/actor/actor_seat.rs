@@ -5,7 +5,7 @@
 //! An actix mailbox costs two allocations for each message and the wake of a task; this costs a push, and wakes the
 //! actor once for a burst.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::panic::Location;
@@ -18,134 +18,34 @@ use actix::{Actor, AsyncContext, Handler};
 use tokio::time::Instant;
 
 use super::hearings::Hearings;
-use super::seat::{AnySeat, Hearer, Hears, Tickets};
-use super::station::Station;
-use super::subscription::{Hearing, Post, Subscription};
-use crate::events::Reason;
-use crate::events::bus::{EventBus, Hub, topics, typed};
-use crate::events::event::{Event, JsonEvent};
-use crate::events::listener::{
-    AsyncCall, Board, Heard, ListenError, ListenerError, Listening, Options, Overflow, Scope, Seated, Ticket, Verdict,
+use super::overseer::Overseer;
+use crate::events::bus::EventBus;
+use crate::events::event::{JsonEvent, Subject};
+use crate::events::hub::{Hearing, Hub, Post};
+use crate::events::listener::{Heard, ListenError, Listening};
+use crate::events::parcel::{Board, Parcel, Ticket, Waiting};
+use crate::events::seats::{
+    AnySeat, AsyncCall, Brought, Hearer, Hears, Options, Scope, Seated, Station, Subscription, Tickets,
 };
-use crate::events::parcels::{Parcel, Subject, Waiting};
-use crate::events::topics::Patterns;
+use crate::events::verdict::{ListenerError, Overflow, Reason, Verdict};
 use crate::runtime::{self, Counted, drop_quietly};
-use crate::services::life::Oversight;
-
-impl EventBus {
-    /// Registers an actor to events of one type, from within: where it is created, in `started`, or in a handler. It
-    /// handles [`Heard<E>`](Heard), in its own context, one at a time and in their order, with no mailbox in between; the
-    /// registration ends with the actor. Until one of them ends, the actor lives, even without an address.
-    ///
-    /// `start()` returns before `started` has run, and what is emitted in between is missed; with `create`, as here,
-    /// nothing is. A refusal is logged as an error too, because there is nobody to return it to.
-    ///
-    /// ```
-    /// # extern crate convoke_actors as convoke;
-    /// use actix::prelude::*;
-    /// use convoke::prelude::*;
-    /// # use serde::{Deserialize, Serialize};
-    ///
-    /// # #[derive(Event, Serialize, Deserialize)]
-    /// # struct OrderPlaced {
-    /// #     id: u64,
-    /// # }
-    /// struct Billing {
-    ///     _orders: Option<Subscription>,
-    /// }
-    ///
-    /// impl Actor for Billing {
-    ///     type Context = Context<Self>;
-    /// }
-    ///
-    /// impl Handler<Heard<OrderPlaced>> for Billing {
-    ///     type Result = Handled;
-    ///
-    ///     fn handle(&mut self, order: Heard<OrderPlaced>, _: &mut Context<Self>) -> Handled {
-    ///         println!("bill order {}", order.id);
-    ///         Ok(())
-    ///     }
-    /// }
-    ///
-    /// # actix::System::new().block_on(async {
-    /// let bus = EventBus::default();
-    /// let billing = Billing::create(|ctx| Billing { _orders: bus.subscribe::<OrderPlaced, Billing>(ctx).ok() });
-    /// assert_eq!(bus.emit(OrderPlaced { id: 7 }).await.len(), 1);
-    /// # drop(billing);
-    /// # });
-    /// ```
-    ///
-    /// An actor that cannot be changed is registered by its recipient, `bus.on(addr.recipient::<Heard<OrderPlaced>>())`,
-    /// which costs a message to its mailbox for each event.
-    ///
-    /// # Errors
-    ///
-    /// `NoArbiter`, `Full`.
-    #[track_caller]
-    pub fn subscribe<E, A>(&self, ctx: &mut A::Context) -> Result<Subscription, ListenError>
-    where
-        E: Event,
-        A: Actor + Handler<Heard<E>>,
-        A::Context: AsyncContext<A>,
-        <A as Handler<Heard<E>>>::Result: 'static,
-    {
-        self.seat_actor::<E, A>(ctx, typed::<E>(), E::CONTAINS_PERSONAL_DATA, Location::caller())
-    }
-
-    /// Registers an actor to topics, from within: it handles `Heard<JsonEvent>`. See [`subscribe`](Self::subscribe) and
-    /// [`on_topic`](Self::on_topic).
-    ///
-    /// # Errors
-    ///
-    /// `Pattern`, `NoPattern`, `NoArbiter`, `Full`.
-    #[track_caller]
-    pub fn subscribe_topic<A>(&self, patterns: impl Patterns, ctx: &mut A::Context) -> Result<Subscription, ListenError>
-    where
-        A: Actor + Handler<Heard<JsonEvent>>,
-        A::Context: AsyncContext<A>,
-        <A as Handler<Heard<JsonEvent>>>::Result: 'static,
-    {
-        self.seat_actor::<JsonEvent, A>(ctx, topics(patterns)?, false, Location::caller())
-    }
-
-    fn seat_actor<S, A>(
-        &self,
-        ctx: &mut A::Context,
-        hearing: Hearing,
-        personal: bool,
-        place: &Location<'_>,
-    ) -> Result<Subscription, ListenError>
-    where
-        S: Subject,
-        A: Actor + Handler<Heard<S>>,
-        A::Context: AsyncContext<A>,
-        <A as Handler<Heard<S>>>::Result: 'static,
-    {
-        let (subscription, seat) =
-            seat_of::<S, A>(self, hearing, personal, place, |_| {}, None).inspect_err(|error| {
-                log::error!(target: "convoke::bus", "{}: {error}", std::any::type_name::<A>());
-            })?;
-        seat.attend::<A>(ctx);
-        Ok(subscription)
-    }
-}
 
 /// Registers a seat for an actor of this type, which hears as soon as one [attends](ActorSeat::attend).
-pub(crate) fn seat_of<S: Subject, A>(
+pub(crate) fn seat_of<S: Subject, A, O: Overseer>(
     bus: &EventBus,
     hearing: Hearing,
     personal: bool,
     place: &Location<'_>,
     options: impl FnOnce(&mut Options<S>),
-    oversight: Option<Rc<Oversight>>,
-) -> Result<(Subscription, Rc<ActorSeat<S>>), ListenError> {
-    let made: Rc<RefCell<Option<Rc<ActorSeat<S>>>>> = Rc::default();
+    oversight: Option<Rc<O>>,
+) -> Result<(Subscription, Rc<ActorSeat<S, O>>), ListenError> {
+    let made: Rc<OnceCell<Rc<ActorSeat<S, O>>>> = Rc::default();
     let slot = made.clone();
     let mut listening = Listening::new::<A>(true, move |seating| {
         let ringed = !seating.hub.middleware().is_empty();
         let timeout = seating.options.timeout.unwrap_or(seating.hub.limits().listener_timeout);
         let seat = Rc::new(ActorSeat::new(timeout, seating.hub.clone(), seating.post.clone(), ringed, oversight));
-        *slot.borrow_mut() = Some(seat.clone());
+        let _ = slot.set(seat.clone());
         if !ringed {
             return Ok(Seated { own: Hearer::Other(seat.clone()), any: seat });
         }
@@ -155,14 +55,14 @@ pub(crate) fn seat_of<S: Subject, A>(
     });
     options(&mut listening.options);
     let subscription = bus.register(listening, hearing, personal, place)?;
-    match made.take() {
+    match made.get().cloned() {
         Some(seat) => Ok((subscription, seat)),
         None => unreachable!("it was made when it was registered"),
     }
 }
 
 /// The seat of an actor.
-pub(crate) struct ActorSeat<S> {
+pub(crate) struct ActorSeat<S, O> {
     pub(crate) hub: Arc<Hub>,
     pub(crate) post: Arc<Post>,
     pub(crate) ended: Cell<bool>,
@@ -179,7 +79,7 @@ pub(crate) struct ActorSeat<S> {
     /// Middleware stands around it, and another seat in its place: that one counts and reports.
     pub(crate) ringed: bool,
     /// The actor is a service: its seat outlives it, for the next that is built.
-    pub(crate) oversight: Option<Rc<Oversight>>,
+    pub(crate) oversight: Option<Rc<O>>,
 }
 
 /// An event whose emitter waits for the end of the call.
@@ -192,16 +92,16 @@ struct Awaited<S> {
 }
 
 /// The seat of an actor within middleware, which ends with what is around it.
-struct Ringed<S: Subject>(Rc<ActorSeat<S>>);
+struct Ringed<S: Subject, O: Overseer>(Rc<ActorSeat<S, O>>);
 
-impl<S: Subject> Drop for Ringed<S> {
+impl<S: Subject, O: Overseer> Drop for Ringed<S, O> {
     fn drop(&mut self) {
         self.0.end();
     }
 }
 
-impl<S: Subject> ActorSeat<S> {
-    fn new(timeout: Duration, hub: Arc<Hub>, post: Arc<Post>, ringed: bool, oversight: Option<Rc<Oversight>>) -> Self {
+impl<S: Subject, O: Overseer> ActorSeat<S, O> {
+    fn new(timeout: Duration, hub: Arc<Hub>, post: Arc<Post>, ringed: bool, oversight: Option<Rc<O>>) -> Self {
         Self {
             timeout,
             ringed,
@@ -257,7 +157,7 @@ impl<S: Subject> ActorSeat<S> {
     }
 
     /// Has the actor called, and says how that ended.
-    fn ask(&self, parcel: &Arc<Parcel<S>>) -> impl Future<Output = Result<(), ListenerError>> + use<S> {
+    fn ask(&self, parcel: &Arc<Parcel<S>>) -> impl Future<Output = Result<(), ListenerError>> + use<S, O> {
         let board = Arc::new(Board::new());
         board.expect(1);
         let ticket = Ticket::new(board.clone(), 0, false);
@@ -379,7 +279,7 @@ impl<S: Subject> ActorSeat<S> {
     }
 }
 
-impl<S: Subject> Hears<S> for ActorSeat<S> {
+impl<S: Subject, O: Overseer> Hears<S> for ActorSeat<S, O> {
     fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
         if self.ended.get() {
             return tickets.give(Verdict::Skipped);
@@ -412,7 +312,7 @@ impl<S: Subject> Hears<S> for ActorSeat<S> {
     }
 }
 
-impl<S: Subject> AnySeat for ActorSeat<S> {
+impl<S: Subject, O: Overseer> AnySeat for ActorSeat<S, O> {
     fn post(&self) -> &Arc<Post> {
         &self.post
     }
@@ -441,6 +341,20 @@ impl<S: Subject> AnySeat for ActorSeat<S> {
     fn is_idle(&self) -> bool {
         runtime::step();
         !self.busy.get() && self.waiting() == 0
+    }
+
+    fn call_brought(&self, brought: &Brought, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        match brought.parcel() {
+            Ok(parcel) => self.call(&parcel, place, tickets),
+            Err(bad) => tickets.give(self.hub.failed(&self.post, brought.any().clone(), bad)),
+        }
+    }
+
+    fn queue_brought(&self, brought: &Brought, station: &Station, placed: bool) {
+        match brought.waiting() {
+            Ok(parcel) => self.queue(&parcel, station, placed),
+            Err(bad) => drop(self.hub.failed(&self.post, brought.any().clone(), bad)),
+        }
     }
 
     fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, place: u32, tickets: &mut Tickets<'_>) -> bool {

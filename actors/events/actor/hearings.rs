@@ -15,19 +15,21 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
 use super::actor_seat::ActorSeat;
-use super::seat::AnySeat;
-use super::subscription;
+use super::overseer::Overseer;
 use crate::base::Handled;
-use crate::events::listener::{Heard, ListenerError, Ticket};
-use crate::events::parcels::{Subject, Waiting, Within, desk};
+use crate::events::event::Subject;
+use crate::events::listener::Heard;
+use crate::events::parcel::{Ticket, Waiting, Within};
+use crate::events::seats::{self, AnySeat};
+use crate::events::verdict::ListenerError;
 use crate::runtime::{self, drop_quietly};
 
 /// How many events an actor handles before its mailbox and timers have their turn.
 const TURN: usize = 64;
 
 /// The future in the actor's context that has its handler called.
-pub(crate) struct Hearings<S: Subject, A: Actor> {
-    seat: Rc<ActorSeat<S>>,
+pub(crate) struct Hearings<S: Subject, A: Actor, O: Overseer> {
+    seat: Rc<ActorSeat<S, O>>,
     /// What the handler is at: kept here, so that nothing is lost if it panics.
     at: Option<(Rc<Waiting<S>>, Option<Ticket>)>,
     /// Since when, if somebody asked for the time.
@@ -71,7 +73,7 @@ impl<A: Actor> Answer<A> {
     }
 }
 
-impl<S: Subject, A> ActorFuture<A> for Hearings<S, A>
+impl<S: Subject, A, O: Overseer> ActorFuture<A> for Hearings<S, A, O>
 where
     A: Actor + Handler<Heard<S>>,
     A::Context: AsyncContext<A>,
@@ -114,7 +116,7 @@ where
                     *waker = Some(task.waker().clone());
                 }
                 drop(waker);
-                desk::rest(&this.seat.hub, this.seat.post.door());
+                seats::rest(&this.seat.hub, this.seat.post.door());
                 return Poll::Pending;
             };
             this.seat.busy.set(true);
@@ -141,8 +143,8 @@ where
     }
 }
 
-impl<S: Subject, A: Actor> Hearings<S, A> {
-    pub(crate) fn at(seat: Rc<ActorSeat<S>>) -> Self {
+impl<S: Subject, A: Actor, O: Overseer> Hearings<S, A, O> {
+    pub(crate) fn at(seat: Rc<ActorSeat<S, O>>) -> Self {
         Self { seat, at: None, began: None, answer: None, calling: false }
     }
 
@@ -199,7 +201,7 @@ where
     Answering::Channel(answer)
 }
 
-impl<S: Subject, A: Actor> Drop for Hearings<S, A> {
+impl<S: Subject, A: Actor, O: Overseer> Drop for Hearings<S, A, O> {
     fn drop(&mut self) {
         // The actor is gone, or its registration.
         self.rest();
@@ -208,7 +210,7 @@ impl<S: Subject, A: Actor> Drop for Hearings<S, A> {
             drop_quietly(self.answer.take());
             self.finish(Err(lost));
             *self.seat.waker.borrow_mut() = None;
-            desk::rest(&self.seat.hub, self.seat.post.door());
+            seats::rest(&self.seat.hub, self.seat.post.door());
             return;
         }
         self.finish(Err(ListenerError::Gone));
@@ -216,10 +218,10 @@ impl<S: Subject, A: Actor> Drop for Hearings<S, A> {
             // Those around it wait for what it has not done.
             self.seat.end();
         }
-        subscription::end(&self.seat.hub, &self.seat.post, None);
-        desk::rest(&self.seat.hub, self.seat.post.door());
+        seats::end(&self.seat.hub, &self.seat.post, None);
+        seats::rest(&self.seat.hub, self.seat.post.door());
     }
 }
 
 /// The actor is not pinned, and neither is what is held of it.
-impl<S: Subject, A: Actor> Unpin for Hearings<S, A> {}
+impl<S: Subject, A: Actor, O: Overseer> Unpin for Hearings<S, A, O> {}

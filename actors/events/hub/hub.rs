@@ -1,48 +1,34 @@
 //! What all handles of a bus share: who is registered, what is provided, what is kept, and its limits.
 //!
-//! `EventBus → Hub → Registry → Route`
+//! `EventBus → Hub → Registry (who hears it), Letters (what nobody did)`
 
-use std::any::TypeId;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
-use super::bus::Open;
+use super::dead_letter::{Again, DeadLetter};
+use super::door::ToStation;
+use super::letters::Letters;
+use super::limits::Limits;
+use super::post::Post;
+use super::registry::Registry;
 use super::retained::Retained;
 use super::waiters::Waiters;
 use crate::base::Shown;
 use crate::events::container::Container;
-use crate::events::event::Name;
-use crate::events::listener::{ListenerError, TooDeep, Verdict};
 use crate::events::middleware::Middleware;
-use crate::events::parcels::Route;
 #[cfg(feature = "testing")]
-use crate::events::parcels::{AnyParcel, Given, Tap, Taps};
-use crate::events::seats::{Door, Hearing, Post, ToStation};
-use crate::events::topics::PatternIndex;
-use crate::events::{Letters, Reason};
-use crate::runtime::{Counted, quietly};
+use crate::events::parcel::Tap;
+use crate::events::parcel::{AnyParcel, Given};
+use crate::events::verdict::{ListenerError, Reason, TooDeep, Verdict};
+use crate::runtime::quietly;
 
-/// The bounds of a bus, each set by its builder.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) capacity: usize,
-    pub(crate) listener_timeout: Duration,
-    pub(crate) room_timeout: Duration,
-    pub(crate) max_depth: u32,
-    pub(crate) max_listeners: usize,
-    pub(crate) dead_letters: usize,
-    pub(crate) retained: usize,
-}
+/// Tells those who listen to dead letters of one: what it takes to publish is above this.
+pub(crate) type Tell = fn(&Arc<Hub>, DeadLetter);
 
 /// What all handles of a bus share.
-#[doc(hidden)]
-pub struct Hub {
+pub(crate) struct Hub {
     id: u64,
-    /// Counts every change of the registry; routes that threads have looked up are true for one of them.
-    version: AtomicU64,
-    registry: Mutex<Registry>,
+    pub(crate) registry: Registry,
     container: Container,
     middleware: Vec<Arc<dyn Middleware>>,
     pub(crate) given: Arc<Given>,
@@ -53,26 +39,18 @@ pub struct Hub {
     nobody: Arc<[Arc<Post>]>,
     pub(crate) waiters: Waiters,
     open: Mutex<Weak<Open>>,
+    tell: Tell,
 }
 
-/// The id of a registration, among many.
-type Id = Counted<u64>;
+/// What the handles of a bus hold in common: with the last of them the bus closes.
+pub(crate) struct Open(Weak<Hub>);
 
-#[derive(Default)]
-struct Registry {
-    last: u64,
-    posts: BTreeMap<Id, Arc<Post>>,
-    types: HashMap<TypeId, BTreeSet<Id>>,
-    topics: PatternIndex<Id>,
-    /// Those of names: few, as there are few ways out of a process.
-    names: BTreeSet<Id>,
-    /// Those of typed events that also come as JSON, by topic.
-    typed_topics: HashMap<Name, BTreeSet<Id>>,
-    /// The same by the names of their events.
-    typed_names: HashMap<Name, BTreeSet<Id>>,
-    doors: Vec<Arc<Door>>,
-    /// Those who listen in for a test: none, but under the feature `testing`.
-    taps: Option<Arc<Taps>>,
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(hub) = self.0.upgrade() {
+            hub.close();
+        }
+    }
 }
 
 impl Hub {
@@ -81,12 +59,12 @@ impl Hub {
         middleware: Vec<Arc<dyn Middleware>>,
         publisher: Arc<str>,
         limits: Limits,
+        tell: Tell,
     ) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         Self {
             id: LAST.fetch_add(1, Ordering::Relaxed) + 1,
-            version: AtomicU64::new(1),
-            registry: Mutex::default(),
+            registry: Registry::new(publisher.clone(), limits.max_listeners),
             container,
             middleware,
             given: Arc::new(Given { publisher, ..Given::default() }),
@@ -97,17 +75,13 @@ impl Hub {
             nobody: Arc::new([]),
             waiters: Waiters::default(),
             open: Mutex::default(),
+            tell,
         }
     }
 
     #[inline]
     pub(crate) fn id(&self) -> u64 {
         self.id
-    }
-
-    #[inline]
-    pub(crate) fn version(&self) -> u64 {
-        self.version.load(Ordering::Acquire)
     }
 
     pub(crate) fn container(&self) -> &Container {
@@ -128,7 +102,7 @@ impl Hub {
         if let Some(open) = known.upgrade() {
             return open;
         }
-        let open = Arc::new(Open::new(self));
+        let open = Arc::new(Open(Arc::downgrade(self)));
         *known = Arc::downgrade(&open);
         open
     }
@@ -142,42 +116,9 @@ impl Hub {
         self.nobody.clone()
     }
 
-    fn registry(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The id for a new registration; `None` if there are as many as may be.
-    pub(crate) fn next_id(&self) -> Option<u64> {
-        let mut registry = self.registry();
-        if registry.posts.len() >= self.limits.max_listeners {
-            return None;
-        }
-        registry.last += 1;
-        Some(registry.last)
-    }
-
-    /// Registers a listener: from now on every emission, on any thread, finds it.
-    pub(crate) fn register(&self, post: &Arc<Post>) {
-        let (mut registry, id) = (self.registry(), Counted(post.id));
-        registry.posts.insert(id, post.clone());
-        match &post.hearing {
-            Hearing::Type { of, topic, json, name } => {
-                registry.types.entry(*of).or_default().insert(id);
-                if *json {
-                    registry.typed_names.entry(name.clone()).or_default().insert(id);
-                    registry.typed_topics.entry(topic.clone()).or_default().insert(id);
-                }
-            }
-            Hearing::Topics(patterns) => {
-                for pattern in patterns.iter() {
-                    registry.topics.insert(pattern, id);
-                }
-            }
-            Hearing::Names(_) => {
-                registry.names.insert(id);
-            }
-        }
-        self.version.fetch_add(1, Ordering::AcqRel);
+    /// All who are registered, in the order in which they came.
+    pub(crate) fn posts(&self) -> Vec<Arc<Post>> {
+        self.registry.posts()
     }
 
     /// Strikes a listener off: from now on no emission finds it.
@@ -188,126 +129,26 @@ impl Hub {
 
     /// Lets no emission find a listener any more, which still hears what is on its way.
     pub(crate) fn retire(&self, post: &Arc<Post>) {
-        let (mut registry, id) = (self.registry(), Counted(post.id));
-        let Some(struck) = registry.posts.remove(&id) else { return };
-        match &post.hearing {
-            Hearing::Type { of, topic, json, name } => {
-                forget(&mut registry.types, of, id);
-                if *json {
-                    forget(&mut registry.typed_names, name, id);
-                    forget(&mut registry.typed_topics, topic, id);
-                }
-            }
-            Hearing::Topics(patterns) => {
-                for pattern in patterns.iter() {
-                    registry.topics.remove(pattern, &id);
-                }
-            }
-            Hearing::Names(_) => {
-                registry.names.remove(&id);
-            }
-        }
-        self.version.fetch_add(1, Ordering::AcqRel);
-        drop(registry);
+        let Some(struck) = self.registry.retire(post) else { return };
         self.made_room();
         quietly(|| log::debug!(target: "convoke::bus", "`{}` no longer listens to {}", struck.name(), struck.hearing));
-    }
-
-    pub(crate) fn posts(&self) -> Vec<Arc<Post>> {
-        self.registry().posts.values().cloned().collect()
-    }
-
-    /// This listener if it is still registered, or else one of its name that hears the same.
-    pub(crate) fn find_like(&self, post: &Arc<Post>) -> Option<Arc<Post>> {
-        let registry = self.registry();
-        let alike = |other: &&Arc<Post>| other.name() == post.name() && other.hearing == post.hearing;
-        registry.posts.get(&Counted(post.id)).or_else(|| registry.posts.values().find(alike)).cloned()
-    }
-
-    /// Who hears events of this type, which travel on this topic.
-    pub(crate) fn route_of(&self, of: TypeId, public: Option<(&str, &str)>) -> Arc<Route> {
-        let registry = self.registry();
-        let mut ids: Vec<_> = registry.types.get(&of).into_iter().flatten().copied().collect();
-        if let Some((topic, name)) = public {
-            registry.topics.for_each_match(topic, |id| ids.push(*id));
-            ids.extend(registry.of_name(&self.given.publisher, name));
-        }
-        registry.route(ids)
-    }
-
-    /// Who hears JSON on this topic.
-    pub(crate) fn route_of_topic(&self, topic: &str) -> Arc<Route> {
-        let registry = self.registry();
-        let mut ids: Vec<_> = registry.typed_topics.get(topic).into_iter().flatten().copied().collect();
-        registry.topics.for_each_match(topic, |id| ids.push(*id));
-        // It has no other name; what came from outside has, and does not leave again.
-        ids.extend(registry.of_name(&self.given.publisher, topic));
-        registry.route(ids)
-    }
-
-    /// Where events of this name travel, as the first says that listens to them.
-    pub(crate) fn topic_of_name(&self, name: &str) -> Option<Name> {
-        let registry = self.registry();
-        let first = registry.typed_names.get(name)?.first()?;
-        match &registry.posts.get(first)?.hearing {
-            Hearing::Type { topic, .. } => Some(topic.clone()),
-            Hearing::Topics(_) | Hearing::Names(_) => None,
-        }
-    }
-
-    /// Whether a typed listener to this topic takes it for personal data.
-    pub(crate) fn is_personal(&self, topic: &str) -> bool {
-        let registry = self.registry();
-        let ids = registry.typed_topics.get(topic).into_iter().flatten();
-        ids.filter_map(|id| registry.posts.get(id)).any(|post| post.personal)
     }
 
     /// Somebody listens in: from now on every emission, on any thread, is noted.
     #[cfg(feature = "testing")]
     pub(crate) fn tap(&self, tap: Arc<dyn Tap>) {
-        self.change_taps(|taps| taps.with(tap));
+        self.registry.change_taps(|taps| taps.with(tap));
     }
 
     /// Somebody listens in no longer.
     #[cfg(feature = "testing")]
     pub(crate) fn untap(&self, tap: &Arc<dyn Tap>) {
-        self.change_taps(|taps| taps.without(tap));
-    }
-
-    #[cfg(feature = "testing")]
-    fn change_taps(&self, change: impl FnOnce(&Taps) -> Taps) {
-        let mut registry = self.registry();
-        let taps = change(registry.taps.as_deref().unwrap_or(&Taps::default()));
-        let before = std::mem::replace(&mut registry.taps, (!taps.is_empty()).then(|| Arc::new(taps)));
-        self.version.fetch_add(1, Ordering::AcqRel);
-        drop(registry);
-        drop(before);
-    }
-
-    /// A station has opened.
-    pub(crate) fn joined(&self, door: &Arc<Door>) {
-        self.registry().doors.push(door.clone());
-    }
-
-    /// A station is gone.
-    pub(crate) fn left(&self, door: &Arc<Door>) {
-        self.registry().doors.retain(|other| !Arc::ptr_eq(other, door));
-    }
-
-    pub(crate) fn doors(&self) -> Vec<Arc<Door>> {
-        self.registry().doors.clone()
-    }
-
-    /// Those who sit behind this door, for the log.
-    pub(crate) fn names_at(&self, door: &Arc<Door>) -> String {
-        let posts = self.posts();
-        let here = posts.iter().filter(|post| Arc::ptr_eq(post.door(), door));
-        here.map(|post| format!("`{}`", post.name())).collect::<Vec<_>>().join(", ")
+        self.registry.change_taps(|taps| taps.without(tap));
     }
 
     /// The last handle is gone.
-    pub(crate) fn close(&self) {
-        for door in self.doors() {
+    fn close(&self) {
+        for door in self.registry.doors() {
             door.push_always(ToStation::Close);
         }
     }
@@ -338,7 +179,7 @@ impl Hub {
         quietly(|| {
             log::warn!(target: "convoke::listener", "{}: listener `{}` {error}", Shown::name(&name), post.name());
         });
-        self.letters.bury(self, parcel, Some(post), Reason::Failed(error.clone()));
+        self.bury(parcel, Some(post), Reason::Failed(error.clone()), None);
         Verdict::Failed(error)
     }
 
@@ -350,48 +191,27 @@ impl Hub {
         quietly(|| {
             log::warn!(target: "convoke::bus", "{}: not delivered to `{}`: {reason}", Shown::name(&name), post.name());
         });
-        self.letters.bury(self, parcel, Some(post), reason);
+        self.bury(parcel, Some(post), reason, None);
     }
 
-    /// Events cause each other without end.
+    /// Events cause each other without end; `again` gives this one to the bus once more.
     #[cold]
-    pub(crate) fn too_deep(self: &Arc<Self>, parcel: Arc<dyn AnyParcel>, error: &TooDeep) {
+    pub(crate) fn too_deep(self: &Arc<Self>, parcel: Arc<dyn AnyParcel>, error: &TooDeep, again: Again) {
         let name = parcel.name();
         quietly(|| log::warn!(target: "convoke::bus", "{}: {error}", Shown::name(&name)));
-        self.letters.bury(self, parcel, None, Reason::TooDeep(error.clone()));
-    }
-}
-
-/// What patterns of names are compared with.
-pub(crate) fn subject(publisher: &str, event: &str) -> String {
-    format!("{publisher}/{event}")
-}
-
-impl Registry {
-    fn of_name(&self, publisher: &str, event: &str) -> Vec<Id> {
-        if self.names.is_empty() {
-            return Vec::new();
-        }
-        let subject = subject(publisher, event);
-        let hears = |post: &Arc<Post>| match &post.hearing {
-            Hearing::Names(patterns) => patterns.iter().any(|pattern| pattern.matches(&subject)),
-            _ => false,
-        };
-        self.names.iter().filter(|id| self.posts.get(id).is_some_and(hears)).copied().collect()
+        self.bury(parcel, None, Reason::TooDeep(error.clone()), Some(again));
     }
 
-    fn route(&self, ids: Vec<Id>) -> Arc<Route> {
-        let posts = ids.iter().filter_map(|id| self.posts.get(id).cloned()).collect();
-        Arc::new(Route::new(posts, self.taps.clone()))
-    }
-}
-
-/// Removes an id from a list, and the list with its last.
-fn forget<K: std::hash::Hash + Eq>(lists: &mut HashMap<K, BTreeSet<Id>>, key: &K, id: Id) {
-    if let Some(list) = lists.get_mut(key) {
-        list.remove(&id);
-        if list.is_empty() {
-            lists.remove(key);
+    /// Keeps what was not delivered, and tells those who listen to dead letters.
+    fn bury(
+        self: &Arc<Self>,
+        parcel: Arc<dyn AnyParcel>,
+        post: Option<&Arc<Post>>,
+        reason: Reason,
+        again: Option<Again>,
+    ) {
+        if let Some(letter) = self.letters.keep(&self.given, parcel, post, reason, again) {
+            quietly(|| (self.tell)(self, letter));
         }
     }
 }

@@ -2,47 +2,17 @@
 //!
 //! `bus.on → Post (in the registry) → Subscription (with the caller)`
 
-use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
-use super::station::{Door, ToStation};
-use crate::events::Reason;
-use crate::events::bus::Hub;
-use crate::events::event::Name;
-use crate::events::listener::Overflow;
-use crate::events::topics::Pattern;
-use crate::runtime;
-
-/// What a listener hears of.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Hearing {
-    /// Events of one type, and what comes as JSON on its topic.
-    Type { of: TypeId, name: Name, topic: Name, json: bool },
-    /// Whatever travels on topics that match one of these.
-    Topics(Arc<[Pattern]>),
-    /// Whatever has a form as JSON and whose `publisher/event` matches one of these: what leaves the process.
-    Names(Arc<[Pattern]>),
-}
-
-impl fmt::Display for Hearing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Type { name, .. } => f.write_str(name),
-            Self::Topics(patterns) | Self::Names(patterns) => {
-                for (place, pattern) in patterns.iter().enumerate() {
-                    write!(f, "{}{pattern}", if place == 0 { "" } else { ", " })?;
-                }
-                Ok(())
-            }
-        }
-    }
-}
+use super::door::Door;
+use super::hearing::Hearing;
+use crate::events::verdict::{Overflow, Reason, Sign, SubscriptionId};
 
 const ACTIVE: u8 = 0;
 const ENDED: u8 = 1;
@@ -52,7 +22,7 @@ const LOST: u8 = 3;
 /// What every thread knows of one listener.
 pub(crate) struct Post {
     pub(crate) id: u64,
-    name: Arc<str>,
+    sign: Arc<Sign>,
     pub(crate) hearing: Hearing,
     pub(crate) priority: i32,
     pub(crate) sees: bool,
@@ -123,7 +93,7 @@ impl Post {
             vacancy;
         Self {
             id,
-            name,
+            sign: Arc::new(Sign { id: SubscriptionId(id), name }),
             hearing,
             priority,
             sees,
@@ -144,7 +114,12 @@ impl Post {
     }
 
     pub(crate) fn name(&self) -> &Arc<str> {
-        &self.name
+        &self.sign.name
+    }
+
+    /// By what it is known.
+    pub(crate) fn sign(&self) -> &Arc<Sign> {
+        &self.sign
     }
 
     pub(crate) fn door(&self) -> &Arc<Door> {
@@ -216,6 +191,11 @@ impl Post {
         self.coming.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// Nobody waits any more for its arbiter, and so nothing comes to it.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
+    }
+
     pub(crate) fn end(&self) {
         self.leave_active(ENDED);
     }
@@ -254,8 +234,8 @@ impl Post {
 
     pub(crate) fn info(&self) -> SubscriptionInfo {
         SubscriptionInfo {
-            id: SubscriptionId(self.id),
-            listener: self.name.clone(),
+            id: self.sign.id,
+            listener: self.name().clone(),
             hears: self.hearing.to_string(),
             priority: self.priority,
             capacity: self.capacity,
@@ -270,18 +250,7 @@ impl Post {
 
 impl fmt::Debug for Post {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Post").field("name", &self.name).field("hears", &self.hearing).finish_non_exhaustive()
-    }
-}
-
-/// Identifies a registration of one bus: the first is 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct SubscriptionId(pub(crate) u64);
-
-impl fmt::Display for SubscriptionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0)
+        f.debug_struct("Post").field("name", self.name()).field("hears", &self.hearing).finish_non_exhaustive()
     }
 }
 
@@ -309,105 +278,4 @@ pub struct SubscriptionInfo {
     pub failed: u64,
     /// How many events it has not been told of, because too many waited or because it ended.
     pub dropped: u64,
-}
-
-/// The guard of a registration: when it is dropped, the listener hears no more.
-///
-/// On the arbiter that registered, no call begins after the drop. From another thread a drop only asks for the end, and
-/// [`unsubscribe`](Self::unsubscribe) waits for it. A call under way goes on to its end, and what waited for the
-/// listener becomes dead letters.
-#[must_use = "dropping it ends the registration, and so does `let _ =`: give it a name, or hand it over with `.forever()`"]
-pub struct Subscription {
-    hub: Arc<Hub>,
-    post: Arc<Post>,
-    armed: bool,
-}
-
-impl Subscription {
-    pub(crate) fn new(hub: Arc<Hub>, post: Arc<Post>) -> Self {
-        Self { hub, post, armed: true }
-    }
-
-    pub(crate) fn post(&self) -> &Arc<Post> {
-        &self.post
-    }
-
-    /// Returns its id, unique within its bus.
-    pub fn id(&self) -> SubscriptionId {
-        SubscriptionId(self.post.id)
-    }
-
-    /// Returns the name of the listener.
-    pub fn listener(&self) -> &str {
-        &self.post.name
-    }
-
-    /// Returns what the bus knows of it.
-    pub fn info(&self) -> SubscriptionInfo {
-        self.post.info()
-    }
-
-    /// Whether it hears: not after its last time, `clear`, or the end of its actor or arbiter.
-    pub fn is_active(&self) -> bool {
-        !self.post.has_ended()
-    }
-
-    /// Hands the listener to the bus, to hear as long as that lives.
-    pub fn forever(mut self) {
-        self.armed = false;
-    }
-
-    /// Ends the registration, and returns when no call can begin any more, on any thread.
-    ///
-    /// From another thread it waits for the listener's arbiter, up to the listener's [timeout](crate::Listening::timeout) by
-    /// the real clock. If that stands still for so long, what is on its way to the listener does not come to it any more.
-    pub fn unsubscribe(mut self) -> impl Future<Output = ()> + Send + Sync + use<> {
-        self.armed = false;
-        let (told, ended) = oneshot::channel();
-        end(&self.hub, &self.post, Some(told));
-        let post = self.post.clone();
-        async move {
-            // An error means that the station is gone, and the listener with it.
-            if runtime::really_within(post.timeout, ended).await.is_none() {
-                post.abandoned.store(true, Ordering::Release);
-                let name = &post.name;
-                log::warn!(target: "convoke::bus", "`{name}` is unsubscribed, but its arbiter does not answer");
-            }
-        }
-    }
-}
-
-/// Ends a registration: at once on its own arbiter, else as soon as that looks.
-pub(crate) fn end(hub: &Arc<Hub>, post: &Arc<Post>, told: Option<oneshot::Sender<()>>) {
-    hub.strike(post);
-    match crate::events::parcels::station_here(hub, post.door()) {
-        Some(station) => {
-            station.end(post);
-            if let Some(told) = told {
-                crate::runtime::quietly(|| {
-                    let _ = told.send(());
-                });
-            }
-        }
-        // One farewell for each registration.
-        None => post.door().push_always(ToStation::End { post: post.clone(), told }),
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        if self.armed {
-            end(&self.hub, &self.post, None);
-        }
-    }
-}
-
-impl fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription")
-            .field("id", &self.post.id)
-            .field("listener", &self.post.name)
-            .field("hears", &self.post.hearing.to_string())
-            .finish_non_exhaustive()
-    }
 }

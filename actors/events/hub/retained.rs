@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::events::parcels::AnyParcel;
+use crate::events::parcel::AnyParcel;
 
 /// The last event of each retained topic.
 #[derive(Debug)]

@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use super::tap::Taps;
-use crate::events::seats::{Door, Post};
+use super::door::Door;
+use super::post::Post;
+use crate::events::parcel::Taps;
 use crate::runtime::step;
 
 /// Who hears an event, in the order in which they are called.

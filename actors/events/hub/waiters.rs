@@ -4,10 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use super::hub::Hub;
 use crate::runtime::{drop_quietly, quietly};
 
 #[derive(Debug, Default)]
@@ -50,20 +49,20 @@ impl Waiters {
 }
 
 /// One who waits for room; dropped, he waits no more, whether he had it or gave up.
-pub(crate) struct Waiter {
-    hub: Arc<Hub>,
+pub(crate) struct Waiter<'a> {
+    waiters: &'a Waiters,
     /// Under which he was there last.
     place: Option<u64>,
 }
 
-impl Waiter {
-    pub(crate) fn new(hub: &Arc<Hub>) -> Self {
-        Self { hub: hub.clone(), place: None }
+impl<'a> Waiter<'a> {
+    pub(crate) fn new(waiters: &'a Waiters) -> Self {
+        Self { waiters, place: None }
     }
 
     /// Is told when there may be room; whoever waits has to look once more after this.
     pub(crate) fn wait(&mut self, waker: &Waker) {
-        let waiters = &self.hub.waiters;
+        let waiters = self.waiters;
         // The user's code, and so neither cloned nor dropped under the lock.
         let waker = waker.clone();
         let before = {
@@ -80,10 +79,10 @@ impl Waiter {
     }
 }
 
-impl Drop for Waiter {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         if let Some(place) = self.place {
-            let waker = self.hub.waiters.lock().wakers.remove(&place);
+            let waker = self.waiters.lock().wakers.remove(&place);
             drop_quietly(waker);
         }
     }

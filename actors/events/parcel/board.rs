@@ -7,8 +7,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::away::Away;
-use super::route::Group;
-use crate::events::listener::{ListenerError, Verdict};
+use crate::events::verdict::{ListenerError, Verdict};
 use crate::runtime::quietly;
 
 /// What is said of some, by their places.
@@ -77,11 +76,11 @@ impl Board {
     }
 
     /// Those of another arbiter, to whom the event is sent.
-    pub(crate) fn expect_far(&self, group: &Group) {
+    pub(crate) fn expect_far(&self, places: impl Iterator<Item = u32>) {
         let mut state = self.lock();
-        state.left += group.places.len();
-        for place in &group.places {
-            let place = place.place as usize;
+        for place in places {
+            state.left += 1;
+            let place = place as usize;
             if state.far.len() <= place {
                 state.far.resize(place + 1, Far::No);
             }

@@ -5,157 +5,14 @@
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use serde_json::Value;
-use uuid::Uuid;
-
-use super::desk::{Desk, LocalRoute};
-use super::freight::Arrival;
-use super::tap::Taps;
+use super::given::Given;
 use crate::base::Shown;
-use crate::events::bus::Hub;
-use crate::events::event::{Event, JsonEvent, Kind, Metadata, Name, Secret, TraceContext};
-use crate::events::listener::ListenerError;
-use crate::events::seats::panicked;
+use crate::events::event::{BadPayload, HIDDEN, JsonEvent, Kind, Metadata, Name, Subject, whole_micros};
+use crate::events::verdict::{ListenerError, panicked};
 use crate::runtime;
-
-/// What may travel in a parcel: an event of a type, an event as JSON, a question.
-///
-/// It is implemented for all there are; nobody else can.
-#[doc(hidden)]
-pub trait Subject: Send + Sync + Sized + 'static {
-    /// Whether it is a question.
-    const ASKED: bool = false;
-
-    /// The event's name.
-    fn name(&self) -> Name;
-
-    /// Where it travels.
-    fn topic(&self) -> Name;
-
-    /// What metadata says about its kind.
-    fn kind(&self) -> Kind;
-
-    /// Whether its payload is shown to nobody.
-    fn is_personal(&self) -> bool;
-
-    /// Whether topic subscribers can see it.
-    fn has_json(&self) -> bool;
-
-    /// Whether the last of them is kept.
-    fn is_retained(&self) -> bool;
-
-    /// What is known of it from another process, where it was emitted.
-    fn came_with(&self) -> Option<&Arc<Metadata>> {
-        None
-    }
-
-    /// Whether whoever has brought it here has it still: then it makes no dead letter.
-    fn is_held(&self) -> bool {
-        false
-    }
-
-    /// Who hears it.
-    fn route(&self, desk: &Desk, hub: &Hub) -> Rc<LocalRoute<Self>>;
-
-    /// Returns the payload as JSON, if it has such a form.
-    fn to_json(&self) -> Option<Result<Value, serde_json::Error>>;
-
-    /// Makes one from an event as JSON, unless this kind is never told so.
-    fn from_json(json: Cow<'_, JsonEvent>) -> Option<Result<Self, BadPayload>>;
-
-    /// Has those who listen in note it.
-    fn note(parcel: &Arc<Parcel<Self>>, taps: &Taps) {
-        taps.note(parcel.clone(), false);
-    }
-}
-
-impl<E: Event> Subject for E {
-    fn name(&self) -> Name {
-        E::NAME.into()
-    }
-
-    fn topic(&self) -> Name {
-        E::TOPIC.into()
-    }
-
-    fn kind(&self) -> Kind {
-        Kind { entity: E::ENTITY.into(), entity_id: self.entity_id().map(Name::from), version: E::VERSION }
-    }
-
-    fn is_personal(&self) -> bool {
-        E::CONTAINS_PERSONAL_DATA
-    }
-
-    fn has_json(&self) -> bool {
-        !E::LOCAL
-    }
-
-    fn is_retained(&self) -> bool {
-        E::RETAINED
-    }
-
-    #[inline]
-    fn route(&self, desk: &Desk, hub: &Hub) -> Rc<LocalRoute<Self>> {
-        desk.route(hub, (!E::LOCAL).then_some((E::TOPIC, E::NAME)))
-    }
-
-    fn to_json(&self) -> Option<Result<Value, serde_json::Error>> {
-        (!E::LOCAL).then(|| Event::to_json(self))
-    }
-
-    fn from_json(json: Cow<'_, JsonEvent>) -> Option<Result<Self, BadPayload>> {
-        (!E::LOCAL).then(|| {
-            E::from_json(&json).map_err(|error| BadPayload {
-                event: E::NAME.into(),
-                topic: json.topic().into(),
-                // What serde says may quote what it read.
-                reason: if E::CONTAINS_PERSONAL_DATA || Subject::is_personal(&*json) {
-                    HIDDEN.into()
-                } else {
-                    error.to_string()
-                },
-            })
-        })
-    }
-}
-
-/// What stands where personal data would.
-pub(crate) const HIDDEN: &str = "(hidden: personal data)";
-
-/// A payload does not have the form of the event that travels on its topic, or has none as JSON.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadPayload {
-    /// The event's name.
-    pub event: String,
-    /// Where it came.
-    pub topic: String,
-    /// What is wrong with it; hidden if the event contains personal data.
-    pub reason: String,
-}
-
-impl std::fmt::Display for BadPayload {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { event, topic, reason } = self;
-        let (topic, event, reason) = (Shown::name(topic), Shown::name(event), Shown::text(reason));
-        write!(f, "the payload on `{topic}` is not that of `{event}`: {reason}")
-    }
-}
-
-impl std::error::Error for BadPayload {}
-
-/// What whoever emits says about all that he emits.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Given {
-    pub(crate) publisher: Arc<str>,
-    pub(crate) trace: Option<TraceContext>,
-    pub(crate) correlation: Option<Uuid>,
-    pub(crate) causation: Option<Uuid>,
-    pub(crate) authorization: Secret,
-}
 
 /// One emission of an event, shared by all who hear it.
 #[doc(hidden)]
@@ -241,7 +98,7 @@ impl<E: Subject> Parcel<E> {
         metadata.entity_id = kind.entity_id;
         metadata.version = kind.version;
         if let Some((time, given)) = &self.stamp {
-            metadata.time = crate::events::envelope::whole_micros(*time);
+            metadata.time = whole_micros(*time);
             metadata.publisher = given.publisher.clone();
             metadata.authorization = given.authorization.clone();
             metadata.causation = given.causation;
@@ -259,6 +116,18 @@ impl<E: Subject> Parcel<E> {
             metadata.trace = cause.trace.child();
         }
         metadata
+    }
+
+    /// This emission as whoever listens to this subject hears it: as it is, as JSON, or made from JSON.
+    pub(crate) fn heard(parcel: &Arc<dyn AnyParcel>) -> Result<Arc<Self>, ListenerError> {
+        if let Ok(own) = parcel.clone().into_any().downcast() {
+            return Ok(own);
+        }
+        let json = parcel.clone().json()?;
+        match json.clone().into_any().downcast() {
+            Ok(own) => Ok(own),
+            Err(_) => json.form(),
+        }
     }
 
     /// The same emission as another subject sees it, converted once.
@@ -333,12 +202,8 @@ pub(crate) trait AnyParcel: Any + Send + Sync + std::fmt::Debug {
     fn is_held(&self) -> bool;
     fn event(&self) -> Arc<dyn Any + Send + Sync>;
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
-    /// Comes to listeners of this arbiter.
-    fn arrive(self: Arc<Self>, arrival: &Arrival<'_>);
     /// The same event once more, caused by this.
     fn again(&self, cause: &Arc<dyn AnyParcel>) -> Arc<dyn AnyParcel>;
-    /// Gives itself back to the bus, for whoever hears it now.
-    fn publish_again(self: Arc<Self>, hub: &Arc<Hub>) -> Result<(), crate::events::bus::PublishError>;
 }
 
 impl<E: Subject> AnyParcel for Parcel<E> {
@@ -405,16 +270,8 @@ impl<E: Subject> AnyParcel for Parcel<E> {
         self
     }
 
-    fn arrive(self: Arc<Self>, arrival: &Arrival<'_>) {
-        arrival.unload(self);
-    }
-
     fn again(&self, cause: &Arc<dyn AnyParcel>) -> Arc<dyn AnyParcel> {
         let again = Self::with_metadata(self.event.clone(), AnyParcel::metadata(self).clone());
         Arc::new(Self { depth: cause.depth() + 1, cause: Some(cause.clone()), ..again })
-    }
-
-    fn publish_again(self: Arc<Self>, hub: &Arc<Hub>) -> Result<(), crate::events::bus::PublishError> {
-        crate::events::bus::publish_again(hub, &self)
     }
 }

@@ -9,7 +9,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::parcel::{AnyParcel, Parcel, Subject};
+use super::parcel::{AnyParcel, Parcel};
+use crate::events::event::Subject;
 
 /// Notes what is emitted on a bus. It is called on the thread that emits, under no lock.
 pub(crate) trait Tap: Send + Sync {
@@ -22,22 +23,26 @@ pub(crate) trait Tap: Send + Sync {
 }
 
 /// All that listen in on a bus.
-#[doc(hidden)]
 #[derive(Clone, Default)]
-pub struct Taps {
+pub(crate) struct Taps {
     taps: Vec<Arc<dyn Tap>>,
     for_listeners: bool,
     for_answerers: bool,
 }
 
 impl Taps {
-    pub(crate) fn note(&self, parcel: Arc<dyn AnyParcel>, asked: bool) {
+    fn note(&self, parcel: Arc<dyn AnyParcel>, asked: bool) {
         self.taps.iter().for_each(|tap| tap.note(parcel.clone(), asked));
     }
 
     /// Has all of them note an event.
     pub(crate) fn note_sent<S: Subject>(&self, parcel: &Arc<Parcel<S>>) {
-        S::note(parcel, self);
+        if S::ASKED {
+            // Whoever listens in sees the event that is asked.
+            let asked = Parcel::with_metadata(S::noted(&parcel.event).clone(), parcel.metadata().clone());
+            return self.note(Arc::new(asked), true);
+        }
+        self.note(parcel.clone(), false);
     }
 
     /// Whether nobody else is to be called.

@@ -6,7 +6,8 @@ use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::parcel::{AnyParcel, Parcel, Subject};
+use super::parcel::{AnyParcel, Parcel};
+use crate::events::event::Subject;
 
 /// What the listener that runs on a thread was called with.
 pub(crate) type Current = Rc<dyn Caused>;

@@ -9,10 +9,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::report::ListenerError;
-use crate::events::bus::Hub;
-use crate::events::parcels::Parcel;
-use crate::events::seats::Post;
+use crate::events::hub::{Hub, Post};
+use crate::events::parcel::Parcel;
+use crate::events::verdict::ListenerError;
 
 /// How a call ended, or that it has not yet.
 pub(crate) enum Ran {

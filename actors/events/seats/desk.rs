@@ -8,16 +8,15 @@
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::parcel::{Parcel, Subject};
-use super::route::{Group, Route};
-use super::within::Held;
-use crate::events::bus::Hub;
-use crate::events::event::JsonEvent;
-use crate::events::seats::{Door, Hearer, Station};
+use super::local_route::LocalRoute;
+use super::station::Station;
+use crate::events::event::{Address, Subject};
+use crate::events::hub::{Door, Hub};
 use crate::runtime::Executor;
 
 /// How many topics of JSON a thread knows the routes of; beyond them it forgets all, so that topics which come from
@@ -29,14 +28,13 @@ thread_local! {
 }
 
 /// What one thread keeps of one bus.
-#[doc(hidden)]
-pub struct Desk {
+pub(crate) struct Desk {
     hub: std::sync::Weak<Hub>,
     id: u64,
     /// The state of the registrations for which the routes are true.
     version: Cell<u64>,
     routes: RefCell<HashMap<TypeId, Rc<dyn Any>, BuildHasherDefault<Itself>>>,
-    topics: RefCell<HashMap<Box<str>, Rc<LocalRoute<JsonEvent>>>>,
+    topics: RefCell<HashMap<Box<str>, Rc<dyn Any>>>,
     /// One for each arbiter of this thread; there is rarely more than one.
     stations: RefCell<Vec<Rc<Station>>>,
 }
@@ -58,95 +56,6 @@ impl Hasher for Itself {
 
     fn write_u64(&mut self, hash: u64) {
         self.0 ^= hash;
-    }
-}
-
-/// Who hears an event, as this thread reaches them.
-#[doc(hidden)]
-pub struct LocalRoute<S> {
-    pub(crate) route: Arc<Route>,
-    /// The station of those who are near.
-    station: Option<Rc<Station>>,
-    near: Vec<Near<S>>,
-    /// Those of other arbiters.
-    far: Vec<Arc<Group>>,
-    /// Where a parcel lies while it is called with.
-    held: Rc<Held<S>>,
-    /// The last parcel, for the next event: most are of no more than a few numbers, and half of what their emission
-    /// costs would be to allocate them.
-    spare: Cell<Option<Arc<Parcel<S>>>>,
-}
-
-/// A listener of this arbiter, with its place in the report.
-pub(crate) struct Near<S> {
-    pub(crate) place: u32,
-    pub(crate) seat: Hearer<S>,
-}
-
-impl<S: Subject> LocalRoute<S> {
-    fn new(route: Arc<Route>, station: Option<Rc<Station>>) -> Self {
-        let mut near = Vec::new();
-        let mut far = Vec::new();
-        for group in &route.groups {
-            match &station {
-                Some(station) if Arc::ptr_eq(station.door(), &group.door) => {
-                    near.extend(
-                        group
-                            .places
-                            .iter()
-                            .filter_map(|place| Some(Near { place: place.place, seat: station.hears(&place.post)? })),
-                    );
-                }
-                _ => far.push(group.clone()),
-            }
-        }
-        Self { route, station, near, far, held: Held::new(None), spare: Cell::new(None) }
-    }
-
-    /// Packs an event of which nobody sees more than itself.
-    #[inline]
-    pub(crate) fn pack(&self, event: S) -> Arc<Parcel<S>> {
-        let event = match self.spare.take() {
-            Some(spare) => match Parcel::reuse(spare, event) {
-                Ok(parcel) => return parcel,
-                Err(event) => event,
-            },
-            None => event,
-        };
-        Arc::new(Parcel::new(Arc::new(event), None, None))
-    }
-
-    /// Holds a parcel while it is called with.
-    #[inline]
-    pub(crate) fn hold(&self, parcel: Arc<Parcel<S>>) -> Rc<Held<S>> {
-        match self.held.lay(parcel) {
-            Ok(()) => self.held.clone(),
-            // A listener emits its own event.
-            Err(parcel) => Held::new(Some(parcel)),
-        }
-    }
-
-    /// Takes a parcel back to be dropped, or keeps it for the next event if there is nothing in it to drop.
-    #[inline]
-    pub(crate) fn let_go(&self, held: Rc<Held<S>>) -> Option<Arc<Parcel<S>>> {
-        let parcel = held.take()?;
-        if !std::mem::needs_drop::<S>() && parcel.is_bare() {
-            self.spare.set(Some(parcel));
-            return None;
-        }
-        Some(parcel)
-    }
-
-    /// Those who are called or queued here, and those to whom it is sent.
-    #[inline]
-    #[expect(clippy::type_complexity, reason = "three things that are taken apart at once")]
-    pub(crate) fn reach(&self) -> (Option<&Rc<Station>>, &[Near<S>], &[Arc<Group>]) {
-        match &self.station {
-            None => (None, &[], &self.route.groups),
-            Some(station) if station.is_here() => (Some(station), &self.near, &self.far),
-            // Another arbiter of this thread runs.
-            Some(_) => (None, &[], &self.route.groups),
-        }
     }
 }
 
@@ -182,7 +91,7 @@ impl Desk {
     /// Forgets all routes if a registration has come or gone since they were looked up.
     #[inline]
     fn keep_up(&self, hub: &Hub) {
-        let version = hub.version();
+        let version = hub.registry.version();
         if self.version.get() != version {
             self.forget();
             self.version.set(version);
@@ -200,28 +109,38 @@ impl Desk {
         self.stations.borrow().iter().find(|station| station.is_here()).cloned()
     }
 
+    /// Who hears this event.
+    #[inline]
+    pub(crate) fn route<S: Subject>(&self, hub: &Hub, event: &S) -> Rc<LocalRoute<S>> {
+        match event.address() {
+            Address::Type { public } => self.of_type(hub, public),
+            Address::Topic(topic) => self.of_topic(hub, topic),
+        }
+    }
+
     /// Who hears events of this type; `public` are the topic and the name under which others hear them, unless they are
     /// local.
     #[inline]
-    pub(crate) fn route<S: Subject>(&self, hub: &Hub, public: Option<(&str, &str)>) -> Rc<LocalRoute<S>> {
+    fn of_type<S: Subject>(&self, hub: &Hub, public: Option<(&str, &str)>) -> Rc<LocalRoute<S>> {
         self.keep_up(hub);
         let known = self.routes.borrow().get(&TypeId::of::<S>()).cloned();
         if let Some(Ok(known)) = known.map(Rc::downcast) {
             return known;
         }
-        let route = Rc::new(LocalRoute::new(hub.route_of(TypeId::of::<S>(), public), self.station()));
+        let route = Rc::new(LocalRoute::new(hub.registry.route_of(TypeId::of::<S>(), public), self.station()));
         let before = self.routes.borrow_mut().insert(TypeId::of::<S>(), route.clone());
         drop(before);
         route
     }
 
     /// Who hears JSON on this topic.
-    pub(crate) fn topic(&self, hub: &Hub, topic: &str) -> Rc<LocalRoute<JsonEvent>> {
+    fn of_topic<S: Subject>(&self, hub: &Hub, topic: &str) -> Rc<LocalRoute<S>> {
         self.keep_up(hub);
-        if let Some(known) = self.topics.borrow().get(topic) {
-            return known.clone();
+        let known = self.topics.borrow().get(topic).cloned();
+        if let Some(Ok(known)) = known.map(Rc::downcast) {
+            return known;
         }
-        let route = Rc::new(LocalRoute::new(hub.route_of_topic(topic), self.station()));
+        let route = Rc::new(LocalRoute::new(hub.registry.route_of_topic(topic), self.station()));
         if self.topics.borrow().len() >= TOPICS {
             drop(std::mem::take(&mut *self.topics.borrow_mut()));
         }
@@ -259,15 +178,14 @@ pub(crate) fn settle(hub: &Arc<Hub>, executor: &Rc<Executor>) -> Rc<Station> {
     }
     let station = Station::start(hub, executor);
     desk.stations.borrow_mut().push(station.clone());
-    hub.joined(station.door());
+    hub.registry.joined(station.door());
     station
 }
 
 /// The buses that this thread knows.
 #[cfg(feature = "testing")]
-pub(crate) fn buses_here() -> Vec<crate::events::bus::EventBus> {
-    let hubs: Vec<_> = DESKS.with_borrow(|desks| desks.iter().filter_map(|desk| desk.hub.upgrade()).collect());
-    hubs.iter().map(crate::events::bus::EventBus::of).collect()
+pub(crate) fn hubs_here() -> Vec<Arc<Hub>> {
+    DESKS.with_borrow(|desks| desks.iter().filter_map(|desk| desk.hub.upgrade()).collect())
 }
 
 /// A station is gone.
@@ -292,17 +210,8 @@ pub(crate) fn forget_routes(hub: &Hub) {
     }
 }
 
-impl std::fmt::Debug for Desk {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Desk").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-impl<S> std::fmt::Debug for LocalRoute<S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LocalRoute")
-            .field("near", &self.near.len())
-            .field("far", &self.far.len())
-            .finish_non_exhaustive()
     }
 }

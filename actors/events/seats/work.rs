@@ -12,11 +12,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::call::Step;
-use super::report::{ListenerError, Ticket};
+use super::station_here;
 use crate::base::Shown;
-use crate::events::bus::Hub;
-use crate::events::parcels::{AnyParcel, Within, desk};
-use crate::events::seats::{Post, panicked};
+use crate::events::hub::{Hub, Post};
+use crate::events::parcel::{AnyParcel, Ticket, Within};
+use crate::events::verdict::{ListenerError, panicked};
 use crate::runtime::{self, Task, Turn, drop_quietly};
 
 /// A listener's future on the executor of its arbiter.
@@ -44,7 +44,7 @@ impl Work {
         timeout: Duration,
         ticket: Option<Ticket>,
     ) {
-        let Some(station) = desk::station_here(hub, post.door()) else { return };
+        let Some(station) = station_here(hub, post.door()) else { return };
         station.began();
         post.began_work();
         let work = Self {
@@ -122,7 +122,7 @@ impl Work {
     /// Lets the seat take its next event.
     fn tell_station(&self) {
         self.post.ended_work();
-        if let Some(station) = desk::station_here(&self.hub, self.post.door()) {
+        if let Some(station) = station_here(&self.hub, self.post.door()) {
             station.executor().forget_timers(usize::from(!self.overdue));
             station.ended(&self.post, self.queued);
         }

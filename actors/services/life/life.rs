@@ -19,8 +19,8 @@ use super::start_error::StartError;
 use crate::base::Failure;
 use crate::events::bus::EventBus;
 use crate::events::event::Name;
-use crate::events::parcels::desk;
-use crate::events::seats::ToStation;
+use crate::events::hub::ToStation;
+use crate::events::seats::settle;
 use crate::runtime::{self, Either, Guarded, catch, drop_quietly, either};
 use crate::services::service::{BaseService, ServiceSeat, ServiceState, Shared, Subscriptions, Terms};
 use crate::services::supervision::{Backoff, Budget, Child, LocalFuture, Restart, ToKeeper};
@@ -213,7 +213,7 @@ impl<A: BaseService> Life<A> {
     async fn passed(&self) {
         let bus = self.standing().bus();
         let hub = bus.hub();
-        let station = desk::settle(hub, &runtime::executor_here());
+        let station = settle(hub, &runtime::executor_here());
         let door = station.door().clone();
         drop(station);
         let (near, has_come) = oneshot::channel();

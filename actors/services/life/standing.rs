@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::events::bus::EventBus;
-use crate::events::envelope::whole_micros;
-use crate::events::event::Name;
+use crate::events::event::{Name, whole_micros};
 use crate::runtime::{quietly, wall_clock};
 use crate::services::service::{ServiceState, ServiceStatus};
 

@@ -14,8 +14,7 @@ use super::subscriptions::Subscriptions;
 use super::supervised::{IntoService, Supervised};
 use crate::base::{Handled, Shown};
 use crate::events::bus::EventBus;
-use crate::events::envelope::wire;
-use crate::events::event::{Event, Name};
+use crate::events::event::{Event, Name, read_date, write_date};
 use crate::events::listener::ListenError;
 
 /// An actix actor that subscribes when it starts, cleans up when it stops, comes back when it fails, and says how it
@@ -224,7 +223,7 @@ pub struct ServiceStatus {
     /// What it is doing.
     pub state: ServiceState,
     /// Since when it has been doing that.
-    #[serde(with = "wire::date")]
+    #[serde(serialize_with = "write_date", deserialize_with = "read_date")]
     pub since: SystemTime,
     /// What went wrong last, if that has led to this state, or a handler has failed in it.
     pub error: Option<String>,

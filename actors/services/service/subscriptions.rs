@@ -12,12 +12,14 @@ use actix::Handler;
 use tokio::time::Instant;
 
 use super::service::BaseService;
-use crate::events::bus::{Hub, topics, typed};
-use crate::events::event::{Event, JsonEvent};
-use crate::events::listener::{Heard, ListenError, Options, Overflow};
-use crate::events::parcels::Subject;
-use crate::events::seats::{ActorSeat, AnySeat, Hearing, Subscription, seat_of};
+use crate::events::actor::{ActorSeat, seat_of};
+use crate::events::bus::{topics, typed};
+use crate::events::event::{Event, JsonEvent, Subject};
+use crate::events::hub::{Hearing, Hub};
+use crate::events::listener::{Heard, ListenError};
+use crate::events::seats::{AnySeat, Options, Subscription};
 use crate::events::topics::Patterns;
+use crate::events::verdict::Overflow;
 use crate::services::life::Oversight;
 
 /// What is said about all subscriptions of a service.
@@ -91,7 +93,7 @@ impl<'a, A: BaseService> Subscriptions<'a, A> {
         };
         let bus = self.oversight.standing.bus();
         let (subscription, seat) =
-            seat_of::<S, A>(bus, hearing, personal, place, options, Some(self.oversight.clone()))?;
+            seat_of::<S, A, _>(bus, hearing, personal, place, options, Some(self.oversight.clone()))?;
         self.seats.push(Box::new(Seated { subscription, seat }));
         Ok(())
     }
@@ -131,7 +133,7 @@ pub(crate) trait ServiceSeat<A: BaseService> {
 
 struct Seated<S: Subject> {
     subscription: Subscription,
-    seat: Rc<ActorSeat<S>>,
+    seat: Rc<ActorSeat<S, Oversight>>,
 }
 
 impl<S: Subject, A> ServiceSeat<A> for Seated<S>

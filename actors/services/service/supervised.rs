@@ -16,7 +16,7 @@ use super::subscriptions::Terms;
 use crate::base::Failure;
 use crate::events::bus::EventBus;
 use crate::events::event::Name;
-use crate::events::listener::Overflow;
+use crate::events::verdict::Overflow;
 use crate::runtime;
 use crate::services::life::{Life, OnError, Options, Record, StartError};
 use crate::services::supervision::{Backoff, Budget, Keeper, Keeping, Restart, Strategy};

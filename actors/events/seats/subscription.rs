@@ -1,0 +1,114 @@
+//! The guard of whoever registered a listener.
+//!
+//! `bus.on → Post (in the registry) → Subscription (with the caller)`
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::desk::station_here;
+use crate::events::hub::{Hub, Post, SubscriptionInfo, ToStation};
+use crate::events::verdict::SubscriptionId;
+use crate::runtime::{quietly, really_within};
+
+/// The guard of a registration: when it is dropped, the listener hears no more.
+///
+/// On the arbiter that registered, no call begins after the drop. From another thread a drop only asks for the end, and
+/// [`unsubscribe`](Self::unsubscribe) waits for it. A call under way goes on to its end, and what waited for the
+/// listener becomes dead letters.
+#[must_use = "dropping it ends the registration, and so does `let _ =`: give it a name, or hand it over with `.forever()`"]
+pub struct Subscription {
+    hub: Arc<Hub>,
+    post: Arc<Post>,
+    armed: bool,
+}
+
+impl Subscription {
+    pub(crate) fn new(hub: Arc<Hub>, post: Arc<Post>) -> Self {
+        Self { hub, post, armed: true }
+    }
+
+    pub(crate) fn post(&self) -> &Arc<Post> {
+        &self.post
+    }
+
+    /// Returns its id, unique within its bus.
+    pub fn id(&self) -> SubscriptionId {
+        self.post.sign().id
+    }
+
+    /// Returns the name of the listener.
+    pub fn listener(&self) -> &str {
+        self.post.name()
+    }
+
+    /// Returns what the bus knows of it.
+    pub fn info(&self) -> SubscriptionInfo {
+        self.post.info()
+    }
+
+    /// Whether it hears: not after its last time, `clear`, or the end of its actor or arbiter.
+    pub fn is_active(&self) -> bool {
+        !self.post.has_ended()
+    }
+
+    /// Hands the listener to the bus, to hear as long as that lives.
+    pub fn forever(mut self) {
+        self.armed = false;
+    }
+
+    /// Ends the registration, and returns when no call can begin any more, on any thread.
+    ///
+    /// From another thread it waits for the listener's arbiter, up to the listener's [timeout](crate::Listening::timeout) by
+    /// the real clock. If that stands still for so long, what is on its way to the listener does not come to it any more.
+    pub fn unsubscribe(mut self) -> impl Future<Output = ()> + Send + Sync + use<> {
+        self.armed = false;
+        let (told, ended) = oneshot::channel();
+        end(&self.hub, &self.post, Some(told));
+        let post = self.post.clone();
+        async move {
+            // An error means that the station is gone, and the listener with it.
+            if really_within(post.timeout(), ended).await.is_none() {
+                post.abandon();
+                let name = post.name();
+                log::warn!(target: "convoke::bus", "`{name}` is unsubscribed, but its arbiter does not answer");
+            }
+        }
+    }
+}
+
+/// Ends a registration: at once on its own arbiter, else as soon as that looks.
+pub(crate) fn end(hub: &Arc<Hub>, post: &Arc<Post>, told: Option<oneshot::Sender<()>>) {
+    hub.strike(post);
+    match station_here(hub, post.door()) {
+        Some(station) => {
+            station.end(post);
+            if let Some(told) = told {
+                quietly(|| {
+                    let _ = told.send(());
+                });
+            }
+        }
+        // One farewell for each registration.
+        None => post.door().push_always(ToStation::End { post: post.clone(), told }),
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if self.armed {
+            end(&self.hub, &self.post, None);
+        }
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("id", &self.post.id)
+            .field("listener", self.post.name())
+            .field("hears", &self.post.hearing.to_string())
+            .finish_non_exhaustive()
+    }
+}
