@@ -44,9 +44,9 @@ pub use base::{Failure, Handled};
 pub use events::bus::Emitting;
 pub use events::bus::EventBus;
 pub use events::bus::EventBusBuilder;
-pub use events::bus::PublishError;
 pub use events::bus::{DeadLetters, RedriveError};
 pub use events::bus::{DispatchError, Installed, dispatch};
+pub use events::bus::{PublishError, Published};
 pub use events::container::ContainerBuilder;
 pub use events::container::ContainerError;
 #[doc(hidden)]

@@ -213,8 +213,8 @@ pub use convoke_actors::{
 pub use convoke_actors::{
     Answer, AskError, BadPayload, DeadLetter, DeadLetters, DispatchError, Emitting, EventBus, EventBusBuilder, Heard,
     Installed, Listen, ListenError, Listener, ListenerError, ListenerResult, Listening, Overflow, Permanent,
-    PublishError, Reason, RedriveError, Report, Request, RequestAll, Subscription, SubscriptionId, SubscriptionInfo,
-    TooDeep, dispatch, listener,
+    PublishError, Published, Reason, RedriveError, Report, Request, RequestAll, Subscription, SubscriptionId,
+    SubscriptionInfo, TooDeep, dispatch, listener,
 };
 
 // What listeners are given, and what stands around them.

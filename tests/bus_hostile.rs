@@ -172,7 +172,7 @@ async fn an_event_whose_drop_panics_may_overflow() {
     let (neighbour, heard) = (Notes::new(), Notes::new());
     let _neighbour = bus.on(note(&neighbour)).unwrap();
     let notes = heard.clone();
-    let charged = bus.on((move |_: &Charged| notes.add(())).capacity(1)).unwrap();
+    let charged = bus.on((move |_: &Charged| notes.add(())).capacity(1).overflow(Overflow::DropOldest)).unwrap();
     bus.publish(Charged(Bomb)).unwrap();
     let published = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| bus.publish(Charged(Bomb))));
     assert!(published.is_ok(), "the drop of somebody else's event came out of `publish`");
@@ -323,7 +323,7 @@ async fn a_condition_that_drops_the_guard_of_its_own_listener_has_the_last_word(
         };
         *own.borrow_mut() = Some(bus.on(note(&heard).when(condition)).unwrap());
         match publish {
-            true => bus.publish(Tick(1)).unwrap(),
+            true => _ = bus.publish(Tick(1)).unwrap(),
             false => assert!(at_once(bus.emit(Tick(1))).await.is_ok()),
         }
         settled().await;
@@ -349,7 +349,7 @@ async fn two_listeners_that_drop_each_others_guards_come_to_no_harm() {
         }
         for tick in 0..2 {
             match publish {
-                true => bus.publish(Tick(tick)).unwrap(),
+                true => _ = bus.publish(Tick(tick)).unwrap(),
                 false => assert!(at_once(bus.emit(Tick(tick))).await.is_ok()),
             }
             settled().await;
@@ -418,7 +418,7 @@ async fn a_once_listener_that_takes_its_time_is_dropped_after_its_event() {
         bus.on(listener.once()).unwrap().forever();
         assert_eq!(Rc::strong_count(&alive), 2);
         match publish {
-            true => bus.publish(Tick(1)).unwrap(),
+            true => _ = bus.publish(Tick(1)).unwrap(),
             false => assert!(bus.emit(Tick(1)).await.is_ok()),
         }
         bus.drain().await;
@@ -460,7 +460,7 @@ fn a_very_long_chain_of_events_is_dropped_without_exhausting_the_stack() {
             let bus = EventBus::builder().max_depth(u32::MAX).build();
             let on = |tick: &Tick, bus: EventBus| match tick.0 {
                 0 => Ok(()),
-                left => bus.publish(Tick(left - 1)),
+                left => bus.publish(Tick(left - 1)).map(drop),
             };
             let on = bus.on(on).unwrap();
             bus.publish(Tick(200_000)).unwrap();
@@ -502,7 +502,7 @@ async fn who_waits_for_room_is_told_when_the_listener_ends() {
 async fn what_a_publish_refused_is_not_retained() {
     let bus = EventBus::default();
     let refuses = async |_: Arc<JsonEvent>| sleep(SECOND).await;
-    let refuses = bus.on_topic("hostile/kept", refuses.capacity(1).overflow(Overflow::Refuse)).unwrap();
+    let refuses = bus.on_topic("hostile/kept", refuses.capacity(1).all_or_none()).unwrap();
     bus.publish_retained("hostile/kept", json!(1)).unwrap();
     settled().await;
     bus.publish_retained("hostile/kept", json!(2)).unwrap();
@@ -572,8 +572,10 @@ async fn a_listener_to_a_local_event_is_not_told_what_is_retained_as_json_on_its
 async fn a_reason_is_told_for_each_event_that_was_dropped() {
     let bus = EventBus::default();
     let hangs = async |_: Arc<Tick>| sleep(SECOND).await;
-    let hangs = bus.on(hangs.named("hangs").capacity(2)).unwrap();
-    (0..4).for_each(|tick| bus.publish(Tick(tick)).unwrap());
+    let hangs = bus.on(hangs.named("hangs").capacity(2).overflow(Overflow::DropOldest)).unwrap();
+    (0..4).for_each(|tick| {
+        bus.publish(Tick(tick)).unwrap();
+    });
     settled().await;
     drop(hangs);
     let reasons: Vec<_> = bus.dead_letters().list().iter().map(|letter| letter.reason.clone()).collect();
@@ -685,12 +687,15 @@ fn a_log_that_panics_harms_no_listener() {
                 sleep(ms(1)).await;
                 Err::<(), _>("no")
             });
-            let small = bus.on_topic("hostile/small", (|_: &JsonEvent| ()).capacity(1)).unwrap();
+            let small =
+                bus.on_topic("hostile/small", (|_: &JsonEvent| ()).capacity(1).overflow(Overflow::DropOldest)).unwrap();
             let _neighbour = bus.on(note(&neighbour)).unwrap();
             let report = bus.emit_json("hostile/fails", json!(1)).unwrap().await;
             assert_eq!(report.failed().count(), 2, "{report}");
             bus.publish_json("hostile/fails", json!(1)).unwrap();
-            (0..3).for_each(|number| bus.publish_json("hostile/small", json!(number)).unwrap());
+            (0..3).for_each(|number| {
+                bus.publish_json("hostile/small", json!(number)).unwrap();
+            });
             sleep(ms(2)).await;
             assert_eq!((small.info().dropped, bus.dead_letters().total()), (2, 6));
             hears(&bus, &neighbour).await;

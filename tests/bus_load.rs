@@ -53,7 +53,7 @@ fn a_million_calls_leave_nothing_behind() {
             let calls = async |count| {
                 for number in 0..count {
                     match number % 4 {
-                        0 => bus.publish(Tick(number)).unwrap(),
+                        0 => _ = bus.publish(Tick(number)).unwrap(),
                         _ => assert!(bus.emit(Tick(number)).await.is_ok()),
                     }
                 }
@@ -203,7 +203,7 @@ const LAST: u64 = u64::MAX;
 #[convoke::test]
 async fn an_actor_with_no_room_left_drops_an_event_at_the_same_cost_however_many_emissions_wait_for_it() {
     let cost = async |events: u64| {
-        let bus = EventBus::builder().capacity(1).dead_letters(1).build();
+        let bus = EventBus::builder().capacity(1).overflow(Overflow::DropOldest).dead_letters(1).build();
         let clerk = Clerk(bus.clone(), None).start();
         testing::settle().await;
         let mut emissions: Vec<_> = (0..events).map(|number| Box::pin(bus.emit(Tick(number)))).collect();
@@ -212,7 +212,9 @@ async fn an_actor_with_no_room_left_drops_an_event_at_the_same_cost_however_many
                 assert!(emission.as_mut().poll(&mut task::Context::from_waker(Waker::noop())).is_pending());
             }
             // All but the last are dropped for the next.
-            (0..events).for_each(|number| bus.publish(Tick(number)).unwrap());
+            (0..events).for_each(|number| {
+                bus.publish(Tick(number)).unwrap();
+            });
             bus.drain().await;
         });
         let steps = steps.await;

@@ -340,7 +340,7 @@ fn nothing_is_missed_after_on_returned_and_nothing_heard_after_unsubscribe_retur
                         // Every fourth is emitted, and awaited, so that no queue grows without end.
                         match number % 4 {
                             0 => failed.extend(block_on(bus.emit(event)).ok().err()),
-                            _ => bus.publish(event).unwrap(),
+                            _ => _ = bus.publish(event).unwrap(),
                         }
                         progress.done[by].store(number, Ordering::SeqCst);
                     }
@@ -432,7 +432,11 @@ fn what_one_thread_publishes_is_heard_in_its_order_on_every_arbiter() {
         let publishers: Vec<_> = (0..4)
             .map(|by| {
                 let bus = bus.clone();
-                thread::spawn(move || (0..EVENTS).for_each(|number| bus.publish(Tick { by, number }).unwrap()))
+                thread::spawn(move || {
+                    (0..EVENTS).for_each(|number| {
+                        bus.publish(Tick { by, number }).unwrap();
+                    })
+                })
             })
             .collect();
         publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
@@ -628,7 +632,9 @@ fn an_event_that_panics_when_it_is_dropped_leaves_no_listener_behind_of_an_arbit
         })
         .await;
         // One is called, and the others wait in the queue.
-        (0..EACH).for_each(|number| bus.publish(Fragile(number as u64)).unwrap());
+        (0..EACH).for_each(|number| {
+            bus.publish(Fragile(number as u64)).unwrap();
+        });
         on(&arbiter, testing::settle).await;
         assert_eq!(guards[0].info().waiting, EACH - 1);
         arbiter.stop();
@@ -744,7 +750,7 @@ fn to_refuse_is_all_or_nothing_across_arbiters() {
                 begins.add(tick.number);
                 until.notified().await;
             };
-            to.on(full.named("full").capacity(2).overflow(Overflow::Refuse)).unwrap()
+            to.on(full.named("full").capacity(2).all_or_none()).unwrap()
         });
         let full = full.await;
         bus.publish(tick(1)).unwrap();
@@ -949,7 +955,9 @@ fn once_is_once_whoever_emits_and_publishes() {
                     thread::spawn(move || match round % 2 {
                         0 => block_on(bus.emit(tick(1))).len(),
                         _ => {
-                            (0..3).for_each(|number| bus.publish(tick(number)).unwrap());
+                            (0..3).for_each(|number| {
+                                bus.publish(tick(number)).unwrap();
+                            });
                             1
                         }
                     })
@@ -1029,7 +1037,9 @@ fn what_is_queued_is_heard_after_the_last_handle_of_the_bus_is_gone() {
             to.on(later).unwrap().forever();
         })
         .await;
-        (0..EVENTS).for_each(|number| bus.publish(tick(number)).unwrap());
+        (0..EVENTS).for_each(|number| {
+            bus.publish(tick(number)).unwrap();
+        });
         drop(bus);
         while Arc::strong_count(&alive) > 1 {
             tokio::task::yield_now().await;
@@ -1191,7 +1201,9 @@ fn an_arbiter_that_stands_still_takes_so_many_events_and_the_others_are_told_as_
         let remote = listen(&arbiter, &bus, &log).await;
         let to = bus.clone();
         let here = async move || {
-            (0..DOOR + 2).for_each(|number| to.publish(tick(number)).unwrap());
+            (0..DOOR + 2).for_each(|number| {
+                to.publish(tick(number)).unwrap();
+            });
             to.emit(tick(0)).await
         };
         let (report, ()) = while_busy(&arbiter, here, || ()).await;

@@ -69,7 +69,7 @@ async fn all_who_hear_one_emission_see_the_same_metadata() {
     let mut last = None;
     for publish in [false, true] {
         match publish {
-            true => bus.publish(First(1)).unwrap(),
+            true => _ = bus.publish(First(1)).unwrap(),
             false => bus.emit(First(1)).await.ok().unwrap(),
         }
         bus.drain().await;
@@ -189,10 +189,11 @@ async fn what_a_listener_emits_was_caused_by_what_it_hears() {
         Handled::Ok(())
     };
     let captured = bus.clone();
-    let guards = [bus.on(given).unwrap(), bus.on(move |first: &First| captured.publish(Second(first.0 + 4))).unwrap()];
+    let guards =
+        [bus.on(given).unwrap(), bus.on(move |first: &First| captured.publish(Second(first.0 + 4)).map(drop)).unwrap()];
     for publish in [false, true] {
         match publish {
-            true => bus.publish(First(1)).unwrap(),
+            true => _ = bus.publish(First(1)).unwrap(),
             false => bus.emit(First(1)).await.ok().unwrap(),
         }
         bus.drain().await;

@@ -65,7 +65,7 @@ async fn a_letter_says_what_for_whom_why_and_when() {
         "DeadLetter { id: 1, event: \"MailSent\", listener: Some(\"mail\"), reason: Failed(Failed(\"no stamps\")), .. }"
     );
     assert_eq!(serde_json::to_value(&letter.reason).unwrap(), json!({ "failed": { "failed": "no stamps" } }));
-    assert_eq!(format!("{letters:?}"), "DeadLetters { kept: 1, total: 1 }");
+    assert_eq!(format!("{letters:?}"), "DeadLetters { kept: 1, total: 1, forgotten: 0 }");
 }
 
 #[convoke::test]
@@ -204,8 +204,10 @@ async fn one_that_has_no_room_stays_and_nobody_else_is_dropped_for_it() {
 async fn what_overflowed_or_waited_at_the_end_may_be_given_back() {
     let bus = EventBus::default();
     let (line, notes) = (Rc::new(Cell::new(true)), Notes::new());
-    let guard = bus.on(mail(&line, &notes).named("mail").capacity(2)).unwrap();
-    (1..=4).for_each(|number| bus.publish(MailSent(number)).unwrap());
+    let guard = bus.on(mail(&line, &notes).named("mail").capacity(2).overflow(Overflow::DropOldest)).unwrap();
+    (1..=4).for_each(|number| {
+        bus.publish(MailSent(number)).unwrap();
+    });
     drop(guard);
     assert_eq!(mails(&bus), [1, 2, 3, 4]);
     let _again = bus.on(mail(&line, &notes).named("mail")).unwrap();

@@ -321,7 +321,7 @@ async fn once_is_once_and_so_many_times_are_so_many() {
         let zero = bus.on(note(&never).times(0)).unwrap();
         for id in 1..=8 {
             match publish {
-                true => bus.publish(order(id)).unwrap(),
+                true => _ = bus.publish(order(id)).unwrap(),
                 false => assert!(at_once(bus.emit(order(id))).await.is_ok()),
             }
         }
@@ -345,7 +345,9 @@ async fn once_hears_one_event_even_if_three_come_before_its_first_turn() {
         notes.add(order.id);
     };
     let guard = bus.on(slow.once()).unwrap();
-    (1..=3).for_each(|id| bus.publish(order(id)).unwrap());
+    (1..=3).for_each(|id| {
+        bus.publish(order(id)).unwrap();
+    });
     assert!(!guard.is_active(), "its event is there, and it takes no other");
     assert!(at_once(bus.emit(order(4))).await.is_empty());
     after(ms(10), bus.drain()).await;
@@ -428,7 +430,7 @@ async fn a_listener_may_drop_its_own_guard() {
         *own.borrow_mut() = Some(bus.on(suicidal.named("suicidal")).unwrap());
         for id in 1..=3 {
             match publish {
-                true => bus.publish(order(id)).unwrap(),
+                true => _ = bus.publish(order(id)).unwrap(),
                 false => assert!(at_once(bus.emit(order(id))).await.is_ok()),
             }
         }
@@ -462,7 +464,7 @@ async fn who_is_registered_by_a_listener_hears_the_next_event_on() {
             .unwrap();
         for (id, expected) in [(1, 0), (2, 1), (3, 2)] {
             match publish {
-                true => bus.publish(order(id)).unwrap(),
+                true => _ = bus.publish(order(id)).unwrap(),
                 false => assert!(at_once(bus.emit(order(id))).await.is_ok()),
             }
             settled().await;
@@ -534,7 +536,7 @@ async fn a_sync_listener_that_is_called_again_from_within_itself_says_so() {
 
 #[convoke::test]
 async fn a_bus_tells_what_is_registered_and_what_became_of_its_events() {
-    let bus = EventBus::builder().capacity(9).build();
+    let bus = EventBus::builder().capacity(9).overflow(Overflow::DropOldest).build();
     let log = bus.on((|_: &OrderPlaced| ()).named("log")).unwrap();
     let topics = (|_: &JsonEvent| Err::<(), _>("no")).named("topics").priority(3).capacity(2);
     let topics = bus.on_topic(["orders/*", "**/late"], topics.overflow(Overflow::Refuse)).unwrap();

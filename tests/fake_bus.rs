@@ -57,7 +57,7 @@ async fn every_way_to_send_is_recorded_and_nobody_is_called() {
     let bus = fake.bus();
     let full = |_: &OrderPlaced| -> () { panic!("called") };
     let _called = bus.on(|_: &OrderPlaced| -> () { panic!("called") }).unwrap();
-    let _full = bus.on(full.capacity(1).overflow(Overflow::Refuse)).unwrap();
+    let _full = bus.on(full.capacity(1).all_or_none()).unwrap();
     let _topics = bus.on_topic("**", |_: &JsonEvent| -> () { panic!("called") }).unwrap();
 
     let report = bus.emit(placed(1)).await;
@@ -139,7 +139,7 @@ async fn what_a_bus_provides_is_there_for_the_code_under_test() {
 #[convoke::test]
 async fn a_listener_can_be_called_by_hand_with_a_fake_bus() {
     fn close(order: &OrderPlaced, bus: EventBus) -> Result<(), PublishError> {
-        bus.publish(OrderClosed { id: order.id })
+        bus.publish(OrderClosed { id: order.id }).map(drop)
     }
 
     let fake = FakeBus::new();
@@ -154,7 +154,11 @@ fn it_needs_no_actix_system_and_hears_every_thread() {
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let bus = &bus;
-            scope.spawn(move || (0..100).for_each(|id| bus.publish(placed(thread * 100 + id)).unwrap()));
+            scope.spawn(move || {
+                (0..100).for_each(|id| {
+                    bus.publish(placed(thread * 100 + id)).unwrap();
+                })
+            });
         }
     });
     let mut ids: Vec<_> = fake.emitted::<OrderPlaced>().iter().map(|order| order.id).collect();

@@ -547,7 +547,9 @@ async fn in_its_own_context(bus: EventBus) {
     let report = at_once(bus.emit(user(1))).await;
     assert!(report.is_ok() && report.len() == 1, "{report}");
     assert_eq!(failures(&at_once(bus.emit(user(9))).await), ["Quick failed: nine"]);
-    (2..=4).for_each(|id| bus.publish(user(id)).unwrap());
+    (2..=4).for_each(|id| {
+        bus.publish(user(id)).unwrap();
+    });
     bus.publish_json("orders/placed", json!(7)).unwrap();
     bus.publish_json("users/registered", json!({ "id": 5 })).unwrap();
     bus.publish_json("users/registered", json!("nobody")).unwrap();
@@ -572,7 +574,9 @@ async fn one_at_a_time(bus: EventBus) {
     let notes = Notes::new();
     let clerk = Clerk::listening(&bus, &notes, ms(10)).await;
     at_once(bus.drain()).await;
-    (1..=3).for_each(|id| bus.publish(user(id)).unwrap());
+    (1..=3).for_each(|id| {
+        bus.publish(user(id)).unwrap();
+    });
     after(ms(30), bus.drain()).await;
     assert_eq!(notes.take(), [1, 101, 2, 102, 3, 103]);
     // What is emitted waits for its turn as well: an actor does one thing at a time.
@@ -678,7 +682,7 @@ async fn an_actor_that_panics_over_an_event_leaves_a_dead_letter_and_the_others_
         let _other = bus.on(move |user: &UserRegistered| heard.add(user.id)).unwrap();
         match publish {
             false => assert_eq!(failures(&at_once(bus.emit(user(1))).await), ["Clerk was gone before it was done"]),
-            true => bus.publish(user(1)).unwrap(),
+            true => _ = bus.publish(user(1)).unwrap(),
         }
         at_once(bus.drain()).await;
         let letters: Vec<_> = bus.dead_letters().list().iter().map(|letter| letter.to_string()).collect();
@@ -699,7 +703,9 @@ async fn an_actor_may_give_up_its_registration_and_live_on() {
 async fn give_up(bus: EventBus) {
     let notes = Notes::new();
     let clerk = Clerk::listening(&bus, &notes, ms(10)).await;
-    (1..=3).for_each(|id| bus.publish(user(id)).unwrap());
+    (1..=3).for_each(|id| {
+        bus.publish(user(id)).unwrap();
+    });
     settled().await;
     clerk.send(Unsubscribe).await.unwrap();
     settled().await;
@@ -719,14 +725,16 @@ async fn give_up(bus: EventBus) {
 
 #[convoke::test]
 async fn the_queue_of_an_actor_is_bounded_but_what_is_emitted_is_not_dropped_for_it() {
-    let bus = EventBus::builder().capacity(2).build();
+    let bus = EventBus::builder().capacity(2).overflow(Overflow::DropOldest).build();
     let notes = Notes::new();
     let clerk = Clerk::listening(&bus, &notes, ms(10)).await;
     bus.publish(user(1)).unwrap();
     settled().await;
     let emission = actix_rt::spawn(bus.emit(user(2)));
     settled().await;
-    (3..=6).for_each(|id| bus.publish(user(id)).unwrap());
+    (3..=6).for_each(|id| {
+        bus.publish(user(id)).unwrap();
+    });
     assert!(after(ms(20), emission).await.unwrap().is_ok());
     bus.drain().await;
     let begun: Vec<_> = notes.take().into_iter().filter(|id| *id < 100).collect();
@@ -740,7 +748,7 @@ async fn the_queue_of_an_actor_is_bounded_but_what_is_emitted_is_not_dropped_for
 
 #[convoke::test]
 async fn what_an_actor_is_told_comes_in_its_order_whether_somebody_awaits_it_or_not() {
-    let bus = EventBus::builder().capacity(4).build();
+    let bus = EventBus::builder().capacity(4).overflow(Overflow::DropOldest).build();
     let notes = Notes::new();
     let clerk = Clerk::listening(&bus, &notes, ms(10)).await;
     let ids = |letters: Vec<Arc<DeadLetter>>| -> Vec<u64> {
@@ -750,7 +758,7 @@ async fn what_an_actor_is_told_comes_in_its_order_whether_somebody_awaits_it_or_
     for id in 1..=9 {
         match id {
             2 | 4 | 8 => emissions.push(actix_rt::spawn(bus.emit(user(id)))),
-            _ => bus.publish(user(id)).unwrap(),
+            _ => _ = bus.publish(user(id)).unwrap(),
         }
         settled().await;
     }

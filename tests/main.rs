@@ -32,6 +32,8 @@ mod discover;
 mod events;
 /// Published events: order, concurrency, and what happens when too many wait.
 mod queues;
+/// What happens when too many wait and nothing was said of it.
+mod publish_defaults;
 /// The last event of a topic, for those who come later.
 mod retained;
 /// What was caused by what: ids, traces, and cycles that are stopped.

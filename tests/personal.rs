@@ -191,24 +191,34 @@ fn the_log_hides_it() {
         log::set_logger(&LINES).unwrap();
         log::set_max_level(log::LevelFilter::Trace);
         testing::run("the log hides it", async || {
-            let bus = EventBus::builder().retained_topics(1).capacity(1).listener_timeout(ms(5)).max_depth(2).build();
+            let bus = EventBus::builder()
+                .retained_topics(1)
+                .capacity(1)
+                .overflow(Overflow::DropOldest)
+                .listener_timeout(ms(5))
+                .max_depth(2)
+                .build();
             let hangs = async |_: Arc<UserRegistered>| sleep(ms(10)).await;
             let guards = [
                 bus.on((|_: &UserRegistered| Err::<(), _>("no")).named("fails")).unwrap(),
                 bus.on((|_: &UserRegistered| -> () { panic!("oh") }).named("panics")).unwrap(),
                 bus.on(hangs.named("hangs")).unwrap(),
-                bus.on((|_: &UserRegistered, bus: EventBus| bus.publish(user())).named("endless")).unwrap(),
+                bus.on((|_: &UserRegistered, bus: EventBus| bus.publish(user()).map(drop)).named("endless")).unwrap(),
                 bus.on_topic("**", (|_: &JsonEvent| Err::<(), _>("no")).named("json")).unwrap(),
             ];
             assert!(!bus.emit(user()).await.is_ok());
             assert!(!bus.emit(Unwritable).await.is_ok());
             for payload in [json!(SECRET), json!({ "mail": SECRET })] {
                 assert!(!bus.emit_json("users/registered", payload.clone()).unwrap().await.is_ok());
-                (0..3).for_each(|_| bus.publish_json("users/registered", payload.clone()).unwrap());
+                (0..3).for_each(|_| {
+                    bus.publish_json("users/registered", payload.clone()).unwrap();
+                });
                 bus.publish_retained("users/registered", payload).unwrap();
                 bus.publish_retained("users/other", json!(1)).unwrap();
             }
-            (0..3).for_each(|_| bus.publish(user()).unwrap());
+            (0..3).for_each(|_| {
+                bus.publish(user()).unwrap();
+            });
             drop(guards);
             sleep(ms(10)).await;
             drop(bus);

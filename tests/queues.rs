@@ -35,7 +35,9 @@ fn note(notes: &Notes<u64>) -> impl Fn(&Tick) + 'static {
 }
 
 fn publish(bus: &EventBus, ticks: impl IntoIterator<Item = u64>) {
-    ticks.into_iter().for_each(|tick| bus.publish(Tick(tick)).unwrap());
+    ticks.into_iter().for_each(|tick| {
+        bus.publish(Tick(tick)).unwrap();
+    });
 }
 
 /// What is in the dead letters: the tick and the reason, taken out.
@@ -119,8 +121,8 @@ async fn types_and_json_of_one_publisher_stay_in_order() {
     let _json = bus.on_topic("queues/*", move |event: &JsonEvent| notes.add(event.as_u64().unwrap())).unwrap();
     for number in 0..200 {
         match number % 3 {
-            0 => bus.publish(Tick(number)).unwrap(),
-            1 => bus.publish_json("queues/tick", json!(number)).unwrap(),
+            0 => _ = bus.publish(Tick(number)).unwrap(),
+            1 => _ = bus.publish_json("queues/tick", json!(number)).unwrap(),
             _ => at_once(bus.publish_wait(Tick(number))).await.unwrap(),
         }
     }
@@ -146,10 +148,10 @@ async fn a_thousand_events_for_one_listener_do_not_keep_another_waiting() {
 // Its bound.
 
 #[convoke::test]
-async fn to_drop_the_oldest_is_the_default() {
+async fn to_drop_the_oldest() {
     let bus = EventBus::default();
     let notes = Notes::new();
-    let guard = bus.on(note(&notes).capacity(2)).unwrap();
+    let guard = bus.on(note(&notes).capacity(2).overflow(Overflow::DropOldest)).unwrap();
     publish(&bus, 1..=5);
     assert_eq!((guard.info().waiting, guard.info().dropped), (2, 3));
     let oldest = Reason::Overflow(Overflow::DropOldest);
@@ -175,11 +177,11 @@ async fn to_drop_the_newest() {
 }
 
 #[convoke::test]
-async fn to_refuse_is_an_error_of_publish_and_nobody_hears_the_event() {
+async fn to_refuse_for_all_is_an_error_of_publish_and_nobody_hears_the_event() {
     let bus = EventBus::default();
     let (before, notes, behind) = (Notes::new(), Notes::new(), Notes::new());
     let _before = bus.on(note(&before)).unwrap();
-    let guard = bus.on(note(&notes).named("mail").capacity(2).overflow(Overflow::Refuse)).unwrap();
+    let guard = bus.on(note(&notes).named("mail").capacity(2).all_or_none()).unwrap();
     let _behind = bus.on_topic("**", {
         let behind = behind.clone();
         move |event: &JsonEvent| behind.add(event.as_u64().unwrap())
@@ -187,7 +189,7 @@ async fn to_refuse_is_an_error_of_publish_and_nobody_hears_the_event() {
     publish(&bus, 1..=2);
     let error = bus.publish(Tick(3)).unwrap_err();
     assert_eq!(error, PublishError::Full { listener: "mail".into(), capacity: 2 });
-    let text = "`mail` refuses more than 2 waiting: publish later, `publish_wait`, or raise its `capacity`";
+    let text = "`mail` refuses more than 2 waiting, and nobody has the event: publish it later, `publish_wait`, or raise its `capacity`";
     assert_eq!(error.to_string(), text);
     assert_eq!(bus.publish_json("queues/tick", json!(4)).unwrap_err(), error);
     // It does not stand in the way of what it does not hear.
@@ -204,8 +206,8 @@ async fn to_refuse_is_an_error_of_publish_and_nobody_hears_the_event() {
 async fn what_one_of_two_refuses_takes_no_place_at_the_other() {
     let bus = EventBus::default();
     let notes = Notes::new();
-    let wide = bus.on(note(&notes).capacity(2).overflow(Overflow::Refuse)).unwrap();
-    let narrow = bus.on(note(&notes).named("narrow").capacity(1).overflow(Overflow::Refuse)).unwrap();
+    let wide = bus.on(note(&notes).capacity(2).all_or_none()).unwrap();
+    let narrow = bus.on(note(&notes).named("narrow").capacity(1).all_or_none()).unwrap();
     publish(&bus, [1]);
     for _ in 0..3 {
         assert_eq!(bus.publish(Tick(2)), Err(PublishError::Full { listener: "narrow".into(), capacity: 1 }));
@@ -221,18 +223,18 @@ async fn what_one_of_two_refuses_takes_no_place_at_the_other() {
 #[convoke::test]
 async fn a_queue_is_as_long_as_the_bus_says_unless_the_listener_says_otherwise() {
     let bus = EventBus::builder().capacity(3).build();
-    let default = bus.on(|_: &Tick| ()).unwrap();
-    let own = bus.on((|_: &Tick| ()).capacity(5)).unwrap();
+    let default = bus.on((|_: &Tick| ()).overflow(Overflow::DropOldest)).unwrap();
+    let own = bus.on((|_: &Tick| ()).capacity(5).overflow(Overflow::DropOldest)).unwrap();
     // Zero counts as 1, in both.
-    let zero = bus.on((|_: &Tick| ()).capacity(0)).unwrap();
+    let zero = bus.on((|_: &Tick| ()).capacity(0).overflow(Overflow::DropOldest)).unwrap();
     publish(&bus, 0..10);
     assert_eq!([&default, &own, &zero].map(|guard| guard.info().waiting), [3, 5, 1]);
     let bus = EventBus::builder().capacity(0).build();
-    let least = bus.on(|_: &Tick| ()).unwrap();
+    let least = bus.on((|_: &Tick| ()).overflow(Overflow::DropOldest)).unwrap();
     publish(&bus, 0..10);
     assert_eq!((least.info().waiting, least.info().capacity), (1, 1));
     let usual = EventBus::default().on(|_: &Tick| ()).unwrap().info();
-    assert_eq!((usual.capacity, usual.overflow), (1024, Overflow::DropOldest));
+    assert_eq!((usual.capacity, usual.overflow), (1024, Overflow::Refuse));
 }
 
 #[convoke::test]
@@ -535,7 +537,7 @@ async fn an_event_may_be_published_while_another_is_dropped_for_it() {
     let _note = bus.on(note(&notes)).unwrap();
     let echoes = Rc::new(RefCell::new(0));
     let count = echoes.clone();
-    let _echo = bus.on((move |_: &Echo| *count.borrow_mut() += 1).capacity(1)).unwrap();
+    let _echo = bus.on((move |_: &Echo| *count.borrow_mut() += 1).capacity(1).overflow(Overflow::DropOldest)).unwrap();
     for _ in 0..3 {
         bus.publish(Echo(Some(bus.clone()))).unwrap();
     }

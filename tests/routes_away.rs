@@ -114,6 +114,7 @@ async fn what_a_route_gives_up_is_a_dead_letter_and_can_be_given_back_in_order()
     queue.set_reachable(false);
     let refused = (0..2_000).filter(|id| bus.publish(OrderPlaced { id: *id }).is_err()).count();
     assert_eq!(refused, 2_000 - 1_024, "the queue is bounded, and whoever publishes is told");
+    assert_eq!(bus.dead_letters().take_all().len(), refused, "what is refused is a dead letter as well");
     // Their time runs from their turn: 256 at a time.
     sleep(31 * SECOND).await;
     assert_eq!(dead(&bus), (0..256).collect::<Vec<_>>());

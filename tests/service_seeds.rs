@@ -331,7 +331,7 @@ async fn work(bus: EventBus, dice: Dice, first: u32, given: Notes<(usize, u32)>)
         hearers(&bus).into_iter().for_each(|who| given.add((who, id)));
         match dice.below(3) {
             0 => drop(bus.emit(job).await),
-            _ => bus.publish(job).unwrap(),
+            _ => _ = bus.publish(job).unwrap(),
         }
         match dice.below(4) {
             0 => sleep(ms(dice.below(40))).await,

@@ -325,9 +325,9 @@ async fn ends_in(place: Place, how: End, restart: Restart, on_error: OnError, dr
 
     bus.publish(Mark(1)).unwrap();
     match place {
-        Place::Event => bus.publish(Sync(how)).unwrap(),
-        Place::Acting => bus.publish(Acting(how)).unwrap(),
-        Place::Responding => bus.publish(Responding(how)).unwrap(),
+        Place::Event => _ = bus.publish(Sync(how)).unwrap(),
+        Place::Acting => _ = bus.publish(Acting(how)).unwrap(),
+        Place::Responding => _ = bus.publish(Responding(how)).unwrap(),
         _ => subject.try_send(Tell(place, how)).unwrap(),
     }
     bus.publish(Mark(2)).unwrap();

@@ -170,7 +170,8 @@ fn nothing_from_outside_writes_our_log() {
                 .build();
             let names = |event: &JsonEvent| Err::<(), _>(format!("{}: {}", event.name(), event.payload()));
             let panics = |event: &JsonEvent| -> () { panic!("two lines\nof {}", event.name()) };
-            let again = |event: &JsonEvent, bus: EventBus| bus.publish_json(event.topic(), event.payload().clone());
+            let again =
+                |event: &JsonEvent, bus: EventBus| bus.publish_json(event.topic(), event.payload().clone()).map(drop);
             let guards = [
                 logged.on((|_: &OrderPlaced| Err::<(), _>("no")).named("typed")).unwrap(),
                 logged.on_topic("**", names.named("names")).unwrap(),

@@ -206,7 +206,10 @@ struct Billing {
 impl Billing {
     fn close(&mut self) -> impl Future<Output = Handled> + use<> {
         let (booked, bus) = (self.booked.clone(), self.bus.clone());
-        async move { Ok(bus.publish(LedgerClosed { booked: booked.once() })?) }
+        async move {
+            bus.publish(LedgerClosed { booked: booked.once() })?;
+            Ok(())
+        }
     }
 }
 

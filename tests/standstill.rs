@@ -240,7 +240,9 @@ fn a_drain_waits_for_an_arbiter_that_goes_on_however_long_that_takes() {
             there.on(hear.named("far").timeout(PATIENCE)).unwrap()
         });
         let _far = far.await;
-        (0..20).for_each(|number| bus.publish(Tick(number)).unwrap());
+        (0..20).for_each(|number| {
+            bus.publish(Tick(number)).unwrap();
+        });
         promptly(bus.drain()).await;
         assert_eq!(heard.load(Ordering::SeqCst), 20);
         stop(arbiter);

@@ -124,7 +124,7 @@ async fn every_way_to_send_is_recorded_in_its_order() {
 async fn what_a_listener_refuses_has_not_come() {
     let bus = EventBus::default();
     let full = |_: &OrderPlaced| {};
-    let _full = bus.on(full.capacity(1).overflow(Overflow::Refuse)).unwrap();
+    let _full = bus.on(full.capacity(1).all_or_none()).unwrap();
     let sync = EventSynchronizer::new(&bus);
     bus.publish(placed(1)).unwrap();
     bus.publish(placed(2)).unwrap_err();
@@ -717,11 +717,11 @@ fn it_hears_other_threads_in_real_time() {
 async fn under_every_seed_what_is_caused_comes_behind_its_cause() {
     let bus = EventBus::default();
     let mut sync = EventSynchronizer::new(&bus);
-    let close = |order: &OrderPlaced, bus: EventBus| bus.publish(OrderClosed { id: order.id });
+    let close = |order: &OrderPlaced, bus: EventBus| bus.publish(OrderClosed { id: order.id }).map(drop);
     let _close = bus.on(close).unwrap();
     for id in 0..3 {
         let bus = bus.clone();
-        testing::spawn(async move { bus.publish(placed(id)).unwrap() });
+        testing::spawn(async move { _ = bus.publish(placed(id)).unwrap() });
     }
     sync.wait_for_events(["orders/placed", "orders/closed"]).in_order().await.unwrap();
     sync.settled().await.unwrap();

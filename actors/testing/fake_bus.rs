@@ -34,7 +34,8 @@ use crate::runtime;
 /// #     id: u64,
 /// # }
 /// fn place_order(id: u64, bus: &EventBus) -> Result<(), PublishError> {
-///     bus.publish(OrderPlaced { id })
+///     bus.publish(OrderPlaced { id })?;
+///     Ok(())
 /// }
 ///
 /// let fake = FakeBus::new();

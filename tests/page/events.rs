@@ -17,7 +17,7 @@ struct OrderClosed {
 
 async fn close(order: Arc<OrderPlaced>, bus: EventBus) -> Result<(), PublishError> {
     tokio::time::sleep(Duration::from_secs(3)).await; // whatever takes its time
-    bus.publish(OrderClosed { id: order.id })
+    bus.publish(OrderClosed { id: order.id }).map(drop)
 }
 
 #[convoke::test]

@@ -20,7 +20,7 @@ async fn no_payment_is_lost_in_whatever_order_they_come() {
 
     for paid in [10, 20, 30] {
         let bus = bus.clone();
-        testing::spawn(async move { bus.publish(Paid(paid)).unwrap() });
+        testing::spawn(async move { _ = bus.publish(Paid(paid)).unwrap() });
     }
     testing::settle().await;
     bus.drain().await;

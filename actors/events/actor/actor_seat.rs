@@ -27,7 +27,7 @@ use crate::events::parcel::{Board, Parcel, Ticket, Waiting};
 use crate::events::seats::{
     AnySeat, AsyncCall, Brought, Hearer, Hears, Options, Scope, Seated, Station, Subscription, Tickets,
 };
-use crate::events::verdict::{ListenerError, Overflow, Reason, Verdict};
+use crate::events::verdict::{ListenerError, Overflow, Queued, Reason, Room, Verdict};
 use crate::runtime::{self, Counted, drop_quietly};
 
 /// Registers a seat for an actor of this type, which hears as soon as one [attends](ActorSeat::attend).
@@ -291,24 +291,28 @@ impl<S: Subject, O: Overseer> Hears<S> for ActorSeat<S, O> {
         true
     }
 
-    fn queue(&self, parcel: &Rc<Waiting<S>>, _: &Station, placed: bool) {
+    fn queue(&self, parcel: &Rc<Waiting<S>>, _: &Station, room: Room) -> Queued {
         if self.ended.get() {
-            return;
+            return Queued::Taken;
         }
-        let mut dropped = None;
-        if self.waiting() >= self.post.capacity() && !self.post.refuses() && !placed {
-            dropped = match self.post.overflow() {
-                Overflow::DropNewest => Some(parcel.clone()),
-                _ => self.pop_published(),
-            };
-        }
-        if !matches!(&dropped, Some(dropped) if Rc::ptr_eq(dropped, parcel)) {
+        let Some(overflow) = self.post.room_for(self.waiting(), room) else {
+            self.push(parcel.clone(), None);
+            self.post.mind(self.waiting());
+            return Queued::Taken;
+        };
+        let (dropped, queued) = match overflow {
+            Overflow::Refuse => (Some(parcel.clone()), Queued::Refused),
+            Overflow::DropNewest => (Some(parcel.clone()), Queued::Dropped),
+            Overflow::DropOldest => (self.pop_published(), Queued::Dropped),
+        };
+        if overflow == Overflow::DropOldest {
             self.push(parcel.clone(), None);
         }
-        if let Some(dropped) = dropped {
-            self.hub.dropped(&self.post, (*dropped).clone(), Reason::Overflow(self.post.overflow()));
-            drop_quietly(dropped);
-        }
+        // What is emitted counts, and is not dropped.
+        let Some(dropped) = dropped else { return Queued::Taken };
+        self.hub.dropped(&self.post, (*dropped).clone(), Reason::Overflow(overflow));
+        drop_quietly(dropped);
+        queued
     }
 }
 
@@ -350,10 +354,13 @@ impl<S: Subject, O: Overseer> AnySeat for ActorSeat<S, O> {
         }
     }
 
-    fn queue_brought(&self, brought: &Brought, station: &Station, placed: bool) {
+    fn queue_brought(&self, brought: &Brought, station: &Station, room: Room) -> Queued {
         match brought.waiting() {
-            Ok(parcel) => self.queue(&parcel, station, placed),
-            Err(bad) => drop(self.hub.failed(&self.post, brought.any().clone(), bad)),
+            Ok(parcel) => self.queue(&parcel, station, room),
+            Err(bad) => {
+                self.hub.failed(&self.post, brought.any().clone(), bad);
+                Queued::Taken
+            }
         }
     }
 
@@ -364,10 +371,13 @@ impl<S: Subject, O: Overseer> AnySeat for ActorSeat<S, O> {
         }
     }
 
-    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, placed: bool) {
+    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, room: Room) -> Queued {
         match parcel.form() {
-            Ok(event) => self.queue(&Rc::new(Waiting(event)), station, placed),
-            Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad)),
+            Ok(event) => self.queue(&Rc::new(Waiting(event)), station, room),
+            Err(bad) => {
+                self.hub.failed(&self.post, (**parcel).clone(), bad);
+                Queued::Taken
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use super::draining;
 use super::emitting::Emitting;
 use super::line::Line;
 use super::publish_error::PublishError;
+use super::published::Published;
 use super::publishing::{pack, send, send_when_room};
 use crate::events::container::Container;
 use crate::events::event::{Event, JsonEvent, Secret, Subject, TraceContext};
@@ -74,6 +75,11 @@ impl Default for EventBus {
 }
 
 impl EventBus {
+    /// Makes a bus with the default limits, which provides nothing: [`builder`](Self::builder) has what can be said of it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Starts to build a bus.
     pub fn builder() -> EventBusBuilder {
         EventBusBuilder::default()
@@ -114,23 +120,35 @@ impl EventBus {
         Ok(Emitting::new(self.line.clone(), self.json(topic, payload)?))
     }
 
-    /// Queues this event for every listener, and returns at once. Each listener takes its events in the order in which
-    /// one publisher published them, one at a time unless its [concurrency](Listening::concurrency) is higher.
+    /// Queues this event for every listener, and returns at once. A listener that awaits a round, or takes seconds, handles
+    /// one event at a time all the same, so its queue fills up: give it a higher
+    /// [`concurrency`](crate::Listening::concurrency), or [`emit`](Self::emit) if you can wait. The log tells once of a queue
+    /// that is half full.
+    ///
+    /// Each listener takes its events in the order in which one publisher published them, one at a time unless its concurrency
+    /// is higher. As many may wait as its [`capacity`](crate::Listening::capacity) says, 1,024 unless it was told; what happens
+    /// then its [`overflow`](crate::Listening::overflow) says. What is dropped, because a listener has asked for that, is
+    /// counted in what this returns.
     ///
     /// # Errors
     ///
-    /// `Full` if a listener has no room and [refuses](crate::Overflow::Refuse) more; nobody hears the event then.
-    /// `TooDeep`.
-    pub fn publish<E: Event>(&self, event: E) -> Result<(), PublishError> {
-        self.queue(event)
+    /// `Refused` if listeners have no room, by name: for them the event is a dead letter, to be
+    /// [redriven](DeadLetters::redrive); all others have it, so it is not to be published again. `Full` if one of them refuses
+    /// [for all](crate::Listening::all_or_none): nobody has it. `TooDeep`.
+    pub fn publish<E: Event>(&self, event: E) -> Result<Published, PublishError> {
+        self.queue(event, Reserved::Refusing)
     }
 
-    fn queue<S: Subject>(&self, event: S) -> Result<(), PublishError> {
-        let reserved = Reserved::Refusing;
-        if let Some(packed) = pack(&self.line.hub, &self.line.given, event, reserved)? {
-            send(&self.line.hub, packed, reserved);
+    /// The same, but that who has no room loses the oldest for it, whatever its policy.
+    pub(crate) fn publish_pushing<E: Event>(&self, event: E) -> Result<Published, PublishError> {
+        self.queue(event, Reserved::Pushing)
+    }
+
+    fn queue<S: Subject>(&self, event: S, reserved: Reserved) -> Result<Published, PublishError> {
+        match pack(&self.line.hub, &self.line.given, event, reserved)? {
+            Some(packed) => send(&self.line.hub, packed, reserved).into_result(),
+            None => Ok(Published::default()),
         }
-        Ok(())
     }
 
     /// Queues JSON for every listener to this topic, as [`publish`](Self::publish) does. A payload that does not have the
@@ -139,8 +157,8 @@ impl EventBus {
     /// # Errors
     ///
     /// `Topic`, and those of [`publish`](Self::publish).
-    pub fn publish_json(&self, topic: &str, payload: Value) -> Result<(), PublishError> {
-        self.queue(self.json(topic, payload)?)
+    pub fn publish_json(&self, topic: &str, payload: Value) -> Result<Published, PublishError> {
+        self.queue(self.json(topic, payload)?, Reserved::Refusing)
     }
 
     /// Keeps JSON as the last of its topic for those who subscribe to it later, and queues it for those who have.
@@ -148,8 +166,8 @@ impl EventBus {
     /// # Errors
     ///
     /// Those of [`publish_json`](Self::publish_json).
-    pub fn publish_retained(&self, topic: &str, payload: Value) -> Result<(), PublishError> {
-        self.queue(self.json(topic, payload)?.retained())
+    pub fn publish_retained(&self, topic: &str, payload: Value) -> Result<Published, PublishError> {
+        self.queue(self.json(topic, payload)?.retained(), Reserved::Refusing)
     }
 
     /// Forgets the last event that is kept of this topic; says whether there was one.

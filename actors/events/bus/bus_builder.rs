@@ -9,6 +9,7 @@ use crate::base::Failure;
 use crate::events::container::{Container, ContainerBuilder, ContainerError};
 use crate::events::hub::{Hub, Limits};
 use crate::events::middleware::Middleware;
+use crate::events::verdict::Overflow;
 
 /// Builds an [`EventBus`].
 ///
@@ -43,6 +44,7 @@ impl Default for EventBusBuilder {
             publisher: "".into(),
             limits: Limits {
                 capacity: 1024,
+                overflow: Overflow::default(),
                 listener_timeout: Duration::from_secs(30),
                 room_timeout: Duration::from_secs(30),
                 max_depth: 64,
@@ -129,6 +131,13 @@ impl EventBusBuilder {
         self
     }
 
+    /// Sets what happens when that many wait for a listener that does not say it itself. The default is to
+    /// [refuse](Overflow::Refuse) more.
+    pub fn overflow(mut self, policy: Overflow) -> Self {
+        self.limits.overflow = policy;
+        self
+    }
+
     /// Sets how long a call of a listener may take that does not say it itself. The default is 30 s.
     pub fn listener_timeout(mut self, limit: Duration) -> Self {
         self.limits.listener_timeout = limit;
@@ -155,7 +164,8 @@ impl EventBusBuilder {
         self
     }
 
-    /// Sets how many dead letters are kept; beyond them the oldest is forgotten. The default is 1,000.
+    /// Sets how many dead letters are kept; beyond them the oldest is forgotten, and
+    /// [counted](crate::DeadLetters::forgotten). The default is 1,000.
     pub fn dead_letters(mut self, letters: usize) -> Self {
         self.limits.dead_letters = letters;
         self

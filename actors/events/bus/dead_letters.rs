@@ -9,7 +9,8 @@ use super::publishing::queue_for;
 use crate::events::hub::{DeadLetter, Hub, Ring};
 use crate::events::parcel::current;
 
-/// The dead letters of a bus: looked at, taken out, or given back to the bus. It is cheap to clone, every clone is the
+/// The dead letters of a bus: looked at, taken out, or given back to the bus. So many are kept as its [`limit`](Self::limit)
+/// says; beyond that the oldest is forgotten, and [counted](Self::forgotten). It is cheap to clone, every clone is the
 /// same, and any thread may ask it.
 ///
 /// ```
@@ -57,7 +58,8 @@ impl DeadLetters {
         self.hub.letters.lock()
     }
 
-    /// Returns those that are kept, the oldest first.
+    /// Returns those that are kept, the oldest first: no more than [`limit`](Self::limit), beyond which the oldest is
+    /// [forgotten](Self::forgotten).
     pub fn list(&self) -> Vec<Arc<DeadLetter>> {
         self.ring().letters.iter().cloned().collect()
     }
@@ -75,6 +77,16 @@ impl DeadLetters {
     /// Returns how many there have been, with those that are no longer kept.
     pub fn total(&self) -> u64 {
         self.ring().total
+    }
+
+    /// Returns how many are kept at the most: 1,000, unless the [builder](crate::EventBusBuilder::dead_letters) was told.
+    pub fn limit(&self) -> usize {
+        self.hub.limits().dead_letters
+    }
+
+    /// Returns how many were forgotten, because newer ones have taken their place.
+    pub fn forgotten(&self) -> u64 {
+        self.ring().forgotten
     }
 
     /// Takes one out, if it is still kept.
@@ -130,7 +142,11 @@ impl DeadLetters {
 
 impl fmt::Debug for DeadLetters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DeadLetters").field("kept", &self.len()).field("total", &self.total()).finish()
+        f.debug_struct("DeadLetters")
+            .field("kept", &self.len())
+            .field("total", &self.total())
+            .field("forgotten", &self.forgotten())
+            .finish()
     }
 }
 

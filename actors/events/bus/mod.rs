@@ -4,7 +4,7 @@
 //!
 //! In reading order: `bus`, the handle; `line`, what it is made of; `bus_builder`, how one is built; `registering`, who listens;
 //! `discovered`, who is marked with `#[listener]`; `giving`, the handle that listeners ask for; `publishing`, who hears an event,
-//! and their queues; `publish_error`; `emitting`, who is called and awaited; `giving_up`, who is not awaited any more;
+//! and their queues; `published` and `publish_error`, what became of that; `emitting`, who is called and awaited; `giving_up`, who is not awaited any more;
 //! `entering`, what comes from another process; `draining`, when nothing is left to do; `dead_letters`, what nobody did;
 //! `dispatch`, the bus of a running system.
 //!
@@ -20,6 +20,7 @@ mod discovered;
 mod giving;
 mod publishing;
 mod publish_error;
+mod published;
 mod emitting;
 mod giving_up;
 mod entering;
@@ -37,4 +38,5 @@ pub use discovered::Discovered;
 pub use dispatch::{DispatchError, Installed, dispatch};
 pub use emitting::Emitting;
 pub use publish_error::PublishError;
+pub use published::Published;
 pub(crate) use registering::{topics, typed};

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use super::publish_error::PublishError;
+use super::published::Taken;
 use crate::base::Shown;
 use crate::events::event::{Event, Subject};
 use crate::events::hub::{DeadLetter, Errand, Freight, Group, Hub, Post, Reserved, Waiter};
 use crate::events::parcel::{AnyParcel, Given, Parcel, Taps, Waiting, current};
 use crate::events::seats::{Desk, LocalRoute, arrive, station_here};
-use crate::events::verdict::{SHOWN_CHAIN, TooDeep};
+use crate::events::verdict::{Overflow, Queued, Reason, Room, SHOWN_CHAIN, TooDeep};
 use crate::runtime::{self, drop_quietly};
 
 /// What causes an event that is emitted here, unless it is one too many: then it is a dead letter.
@@ -158,12 +159,22 @@ fn address<S: Subject>(
     Ok(Some(Packed { route, parcel }))
 }
 
+/// Whether a listener keeps its place before anybody is told: if it has none, nobody is.
+fn keeps_before(reserved: Reserved, post: &Post) -> bool {
+    reserved == Reserved::Everybody || (reserved == Reserved::Refusing && post.is_all_or_none())
+}
+
 /// Has the listeners keep a place for an event, all or none of them.
 fn reserve<S: Subject>(hub: &Hub, route: &LocalRoute<S>, reserved: Reserved) -> Result<(), PublishError> {
-    if reserved == Reserved::Nobody || (reserved == Reserved::Refusing && !route.route.refuses) {
+    let wanted = match reserved {
+        Reserved::Nobody | Reserved::Pushing => false,
+        Reserved::Refusing => route.route.all_or_none,
+        Reserved::Everybody => true,
+    };
+    if !wanted {
         return Ok(());
     }
-    let places = || route.route.posts.iter().filter(|post| reserved.by(post));
+    let places = || route.route.posts.iter().filter(|post| keeps_before(reserved, post));
     // Looked at first, so that one who is refused takes nothing from others meanwhile.
     if let Some(full) = places().find(|post| !post.has_room()) {
         return Err(full_error(full));
@@ -184,37 +195,76 @@ fn full_error(post: &Post) -> PublishError {
     PublishError::Full { listener: post.name().clone(), capacity: post.capacity() }
 }
 
-/// Queues an event for its listeners, who have kept places for it as `reserved` says.
-pub(crate) fn send<S: Subject>(hub: &Arc<Hub>, packed: Packed<S>, reserved: Reserved) {
+/// Queues an event for its listeners, those of whom who [had to](keeps_before) have kept places for it; says who took it.
+pub(crate) fn send<S: Subject>(hub: &Arc<Hub>, packed: Packed<S>, reserved: Reserved) -> Taken {
     let Packed { route, parcel } = packed;
+    let mut taken = Taken::default();
     let (station, near, far) = route.reach();
     for group in far {
-        let errand = Errand::Queue { reserved };
-        group.door.push_freight(Freight::new(hub, parcel.clone(), group, errand));
+        if let Some(group) = taking(hub, group, &parcel, reserved, &mut taken) {
+            group.door.push_freight(Freight::new(hub, parcel.clone(), &group, Errand::Queue { reserved }));
+        }
     }
     if let Some(station) = station
         && !near.is_empty()
     {
         let parcel = Rc::new(Waiting(parcel));
+        let by_policy = if reserved == Reserved::Pushing { Room::Pushed } else { Room::ByPolicy };
+        let any_kept = reserved == Reserved::Everybody || (reserved == Reserved::Refusing && route.route.all_or_none);
         for near in near {
-            near.seat.queue(&parcel, station, reserved == Reserved::Everybody);
-            if reserved != Reserved::Nobody && (route.route.refuses || reserved == Reserved::Everybody) {
-                give_back(hub, &route, near.place, reserved);
+            let kept = if any_kept { keeper(&route, near.place, reserved) } else { None };
+            let room = if kept.is_some() { Room::Kept } else { by_policy };
+            match near.seat.queue(&parcel, station, room) {
+                Queued::Taken => {}
+                Queued::Dropped => taken.dropped += 1,
+                Queued::Refused => taken.refused.extend(route.route.posts.get(near.place as usize).cloned()),
+            }
+            // It has come to where a place was kept for it, or was not wanted there.
+            if let Some(post) = kept {
+                post.unreserve();
+                hub.made_room();
             }
         }
     }
     // The last of a listener that has ended itself, with what it has captured.
     drop_quietly(route);
+    taken
 }
 
-/// An event has come to where a place was kept for it, or was not wanted there.
-fn give_back<S>(hub: &Hub, route: &LocalRoute<S>, place: u32, reserved: Reserved) {
-    if let Some(post) = route.route.posts.get(place as usize)
-        && reserved.by(post)
-    {
-        post.unreserve();
-        hub.made_room();
+/// The listener at this place, if it has kept one for the event.
+fn keeper<S>(route: &LocalRoute<S>, place: u32, reserved: Reserved) -> Option<&Arc<Post>> {
+    route.route.posts.get(place as usize).filter(|post| keeps_before(reserved, post))
+}
+
+/// Those of another arbiter who take an event: each who may refuse it keeps a place for it now. `None` if nobody does.
+fn taking<S: Subject>(
+    hub: &Arc<Hub>,
+    group: &Arc<Group>,
+    parcel: &Arc<Parcel<S>>,
+    reserved: Reserved,
+    taken: &mut Taken,
+) -> Option<Arc<Group>> {
+    if reserved == Reserved::Everybody {
+        return Some(group.clone());
     }
+    let before = taken.refused.len();
+    for place in &group.places {
+        let post = &place.post;
+        match post.refuses() {
+            true if reserved != Reserved::Refusing || post.is_all_or_none() => {}
+            true if post.reserve() => {}
+            true => {
+                taken.refused.push(post.clone());
+                hub.dropped(post, parcel.clone(), Reason::Overflow(Overflow::Refuse));
+            }
+            false => taken.dropped += usize::from(!post.has_room()),
+        }
+    }
+    let refused = taken.refused.get(before..).unwrap_or_default();
+    if refused.is_empty() {
+        return Some(group.clone());
+    }
+    group.without(refused)
 }
 
 /// Sends an event as soon as every listener has room.

@@ -81,7 +81,8 @@ impl EventBus {
             door: station.door().clone(),
             row,
             capacity: listening.options.capacity.unwrap_or(hub.limits().capacity),
-            overflow: listening.options.overflow,
+            overflow: listening.options.overflow.unwrap_or(hub.limits().overflow),
+            all_or_none: listening.options.all_or_none,
             timeout: listening.options.timeout.unwrap_or(hub.limits().listener_timeout),
             rest: listening.options.rest.clone(),
         }));
@@ -118,7 +119,11 @@ impl EventBus {
         runtime::quietly(|| log::debug!(target: "convoke::bus", "`{}` listens to {}", post.name(), post.hearing));
         let group = Arc::new(Group::of_one(post.clone()));
         for parcel in retained {
-            arrive(Freight::new(hub, parcel, &group, Errand::Queue { reserved: Reserved::Nobody }), &station);
+            // There are no more of them than topics that the bus keeps, and nobody who published them could be told of one.
+            if post.refuses() {
+                post.reserve_beyond();
+            }
+            arrive(Freight::new(hub, parcel, &group, Errand::Queue { reserved: Reserved::Refusing }), &station);
         }
         Ok(Subscription::new(hub.clone(), post))
     }

@@ -8,7 +8,7 @@ use super::hub::Hub;
 use super::post::Post;
 use super::route::{Group, Place};
 use crate::events::parcel::{AnyParcel, Board, Ticket};
-use crate::events::verdict::{ListenerError, Reason, Verdict};
+use crate::events::verdict::{ListenerError, Reason, Room, Verdict};
 use crate::runtime::{drop_quietly, quietly};
 
 /// What an event is to do.
@@ -24,6 +24,8 @@ pub(crate) enum Errand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reserved {
     Nobody,
+    /// Nobody, and who has no room loses the oldest for it.
+    Pushing,
     /// Those who would rather refuse than lose one.
     Refusing,
     Everybody,
@@ -32,9 +34,18 @@ pub(crate) enum Reserved {
 impl Reserved {
     pub(crate) fn by(self, post: &Post) -> bool {
         match self {
-            Self::Nobody => false,
+            Self::Nobody | Self::Pushing => false,
             Self::Refusing => post.refuses(),
             Self::Everybody => true,
+        }
+    }
+
+    /// What is done at this listener's queue, once it is there.
+    pub(crate) fn room(self, post: &Post) -> Room {
+        match self {
+            Self::Pushing => Room::Pushed,
+            _ if self.by(post) => Room::Kept,
+            _ => Room::ByPolicy,
         }
     }
 }

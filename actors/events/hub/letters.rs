@@ -22,6 +22,7 @@ pub(crate) struct Letters {
 pub(crate) struct Ring {
     pub(crate) letters: VecDeque<Arc<DeadLetter>>,
     pub(crate) total: u64,
+    pub(crate) forgotten: u64,
 }
 
 impl Letters {
@@ -67,6 +68,7 @@ impl Letters {
             };
             ring.letters.push_back(Arc::new(letter.clone()));
             let forgotten = if ring.letters.len() > self.limit { ring.letters.pop_front() } else { None };
+            ring.forgotten += u64::from(forgotten.is_some());
             (letter, forgotten)
         };
         // The last of an event may go here, whose `Drop` is the user's code.

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use crate::events::verdict::Overflow;
+
 /// The bounds of a bus, each set by its builder.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) capacity: usize,
+    pub(crate) overflow: Overflow,
     pub(crate) listener_timeout: Duration,
     pub(crate) room_timeout: Duration,
     pub(crate) max_depth: u32,

@@ -12,7 +12,11 @@ use tokio::sync::Notify;
 
 use super::door::Door;
 use super::hearing::Hearing;
-use crate::events::verdict::{Overflow, Reason, Sign, SubscriptionId};
+use crate::events::verdict::{Overflow, Reason, Room, Sign, SubscriptionId};
+use crate::runtime::quietly;
+
+/// A queue of fewer may well be half full.
+const SMALL: usize = 16;
 
 const ACTIVE: u8 = 0;
 const ENDED: u8 = 1;
@@ -32,6 +36,9 @@ pub(crate) struct Post {
     pub(crate) row: u32,
     capacity: usize,
     overflow: Overflow,
+    all_or_none: bool,
+    /// Somebody was told that its queue is half full.
+    alerted: AtomicBool,
     timeout: Duration,
     /// Its arbiter did not answer to its end in time, and nobody waits for that any more.
     abandoned: AtomicBool,
@@ -83,14 +90,28 @@ pub(crate) struct Vacancy {
     pub(crate) row: u32,
     pub(crate) capacity: usize,
     pub(crate) overflow: Overflow,
+    pub(crate) all_or_none: bool,
     pub(crate) timeout: Duration,
     pub(crate) rest: Option<Arc<Notify>>,
 }
 
 impl Post {
     pub(crate) fn new(vacancy: Vacancy) -> Self {
-        let Vacancy { id, name, hearing, priority, sees, personal, door, row, capacity, overflow, timeout, rest } =
-            vacancy;
+        let Vacancy {
+            id,
+            name,
+            hearing,
+            priority,
+            sees,
+            personal,
+            door,
+            row,
+            capacity,
+            overflow,
+            all_or_none,
+            timeout,
+            rest,
+        } = vacancy;
         Self {
             id,
             sign: Arc::new(Sign { id: SubscriptionId(id), name }),
@@ -102,6 +123,8 @@ impl Post {
             row,
             capacity,
             overflow,
+            all_or_none,
+            alerted: AtomicBool::new(false),
             timeout,
             abandoned: AtomicBool::new(false),
             state: AtomicU8::new(ACTIVE),
@@ -130,10 +153,6 @@ impl Post {
         self.capacity
     }
 
-    pub(crate) fn overflow(&self) -> Overflow {
-        self.overflow
-    }
-
     /// Whether nothing comes to it any more, even of what was on its way when it ended.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Acquire)
@@ -146,6 +165,64 @@ impl Post {
 
     pub(crate) fn refuses(&self) -> bool {
         self.overflow == Overflow::Refuse
+    }
+
+    /// Whether what it refuses nobody takes.
+    pub(crate) fn is_all_or_none(&self) -> bool {
+        self.all_or_none
+    }
+
+    /// How many are on their way from other threads, of those that were given a place.
+    #[inline]
+    pub(crate) fn coming(&self) -> usize {
+        self.coming.load(Ordering::Acquire)
+    }
+
+    /// What happens to one more when so many wait already.
+    #[inline]
+    pub(crate) fn room_for(&self, waiting: usize, room: Room) -> Option<Overflow> {
+        if waiting + self.coming() < self.capacity || room == Room::Kept {
+            return None;
+        }
+        self.overflow_at(waiting, room)
+    }
+
+    #[cold]
+    fn overflow_at(&self, waiting: usize, room: Room) -> Option<Overflow> {
+        let overflow = match (self.overflow, room) {
+            (Overflow::Refuse, Room::Pushed) => Overflow::DropOldest,
+            (overflow, _) => overflow,
+        };
+        // Who drops minds only what is here already.
+        (overflow == Overflow::Refuse || waiting >= self.capacity).then_some(overflow)
+    }
+
+    /// So many wait now: once, the log tells that it is half of what may. Of few it means nothing.
+    #[inline]
+    pub(crate) fn mind(&self, waiting: usize) {
+        if waiting * 2 >= self.capacity && self.capacity >= SMALL && !self.alerted.load(Ordering::Relaxed) {
+            self.alert(waiting);
+        }
+    }
+
+    #[cold]
+    fn alert(&self, waiting: usize) {
+        if self.alerted.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        quietly(|| {
+            log::warn!(
+                target: "convoke::bus",
+                "`{}` does not keep up: {waiting} events wait for it, and {} may: shorten its calls, or raise its `concurrency` or \
+                 its `capacity`",
+                self.name(), self.capacity
+            );
+        });
+    }
+
+    /// Takes a place whether or not there is room.
+    pub(crate) fn reserve_beyond(&self) {
+        self.coming.fetch_add(1, Ordering::AcqRel);
     }
 
     #[inline]

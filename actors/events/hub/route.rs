@@ -15,8 +15,8 @@ pub(crate) struct Route {
     pub(crate) groups: Vec<Arc<Group>>,
     /// Somebody sees when it was emitted.
     pub(crate) sees: bool,
-    /// Somebody would rather refuse than lose one.
-    pub(crate) refuses: bool,
+    /// If somebody refuses it, nobody is to take it.
+    pub(crate) all_or_none: bool,
     /// Those who listen in for a test.
     pub(crate) taps: Option<Arc<Taps>>,
 }
@@ -40,6 +40,17 @@ impl Group {
     }
 }
 
+impl Group {
+    /// The others; `None` if there are none.
+    #[cold]
+    pub(crate) fn without(&self, some: &[Arc<Post>]) -> Option<Arc<Self>> {
+        let stays = |place: &&Place| !some.iter().any(|post| Arc::ptr_eq(post, &place.post));
+        let stay = |place: &Place| Place { place: place.place, post: place.post.clone() };
+        let places: Vec<_> = self.places.iter().filter(stays).map(stay).collect();
+        (!places.is_empty()).then(|| Arc::new(Self { door: self.door.clone(), places }))
+    }
+}
+
 impl Route {
     /// Sorts those who hear by priority, then by when they came, and by their arbiters.
     pub(crate) fn new(mut posts: Vec<Arc<Post>>, taps: Option<Arc<Taps>>) -> Self {
@@ -56,7 +67,7 @@ impl Route {
         }
         Self {
             sees: taps.is_some() || posts.iter().any(|post| post.sees),
-            refuses: posts.iter().any(|post| post.refuses()),
+            all_or_none: posts.iter().any(|post| post.is_all_or_none()),
             groups: groups.into_iter().map(Arc::new).collect(),
             posts: posts.into(),
             taps,

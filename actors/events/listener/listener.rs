@@ -110,6 +110,11 @@ pub trait Listen<E: Subject, Kind>: Sized + 'static {
         self.listening().overflow(policy)
     }
 
+    /// Has it refuse for all: if it has no room, nobody takes the event. See [`Listening::all_or_none`].
+    fn all_or_none(self) -> Listening<E> {
+        self.listening().all_or_none()
+    }
+
     /// Sets how long one call may take. See [`Listening::timeout`].
     fn timeout(self, limit: std::time::Duration) -> Listening<E> {
         self.listening().timeout(limit)

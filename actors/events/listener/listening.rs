@@ -37,7 +37,8 @@ impl<S: Subject> Listening<S> {
             when: None,
             concurrency: 1,
             capacity: None,
-            overflow: Overflow::default(),
+            overflow: None,
+            all_or_none: false,
             timeout: None,
             middleware: Vec::new(),
             skip_retained: false,
@@ -102,9 +103,20 @@ impl<S: Subject> Listening<S> {
         self
     }
 
-    /// Sets what happens when that many wait. The default is to drop the oldest.
+    /// Sets what happens when that many wait. The default is that of the bus, to
+    /// [refuse](Overflow::Refuse) more unless it was told.
     pub fn overflow(mut self, policy: Overflow) -> Self {
-        self.options.overflow = policy;
+        self.options.overflow = Some(policy);
+        self.options.all_or_none = false;
+        self
+    }
+
+    /// Has it refuse for all: if it has no room, nobody takes the event, it is no dead letter, and `publish` returns
+    /// [`Full`](crate::PublishError::Full), so that it can be published again. A later [`overflow`](Self::overflow) takes that
+    /// back.
+    pub fn all_or_none(mut self) -> Self {
+        self.options.overflow = Some(Overflow::Refuse);
+        self.options.all_or_none = true;
         self
     }
 

@@ -64,7 +64,7 @@ fn queue(brought: &Brought, group: &Group, station: &Rc<Station>, reserved: Rese
     for place in &group.places {
         match station.reach(&place.post) {
             Some(seat) => {
-                seat.queue_brought(brought, station, reserved.by(&place.post));
+                seat.queue_brought(brought, station, reserved.room(&place.post));
                 drop_quietly(seat);
             }
             None if place.post.is_spent() => {}

@@ -12,7 +12,7 @@ use super::station::Station;
 use crate::events::event::{JsonEvent, Subject};
 use crate::events::hub::{Hub, Post};
 use crate::events::parcel::{Board, Parcel, Ticket, Waiting};
-use crate::events::verdict::Verdict;
+use crate::events::verdict::{Queued, Room, Verdict};
 
 /// A seat as it hears events of one subject.
 pub(crate) trait Hears<S> {
@@ -21,7 +21,7 @@ pub(crate) trait Hears<S> {
 
     /// Puts a published event into the listener's queue. One for which a place was kept pushes out no other: two threads that
     /// keep places at the same moment may together have kept one too many.
-    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool);
+    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, room: Room) -> Queued;
 }
 
 /// A seat as its station knows it.
@@ -44,13 +44,13 @@ pub(crate) trait AnySeat {
     fn call_brought(&self, brought: &Brought, place: u32, tickets: &mut Tickets<'_>) -> bool;
 
     /// Puts a published event into the listener's queue that has come from another arbiter.
-    fn queue_brought(&self, brought: &Brought, station: &Station, placed: bool);
+    fn queue_brought(&self, brought: &Brought, station: &Station, room: Room) -> Queued;
 
     /// Calls the listener now, with an event that came as JSON.
     fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, place: u32, tickets: &mut Tickets<'_>) -> bool;
 
     /// Puts a published event into the listener's queue, which came as JSON.
-    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, placed: bool);
+    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, room: Room) -> Queued;
 }
 
 /// What is said of calls that are not simply done: a verdict, or a place on the board, which is made for the first.
@@ -106,10 +106,10 @@ impl<S: Subject> Hearer<S> {
     }
 
     #[inline]
-    pub(crate) fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool) {
+    pub(crate) fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, room: Room) -> Queued {
         match self {
-            Self::Seat(seat) => seat.queue(parcel, station, placed),
-            Self::Other(other) => other.queue(parcel, station, placed),
+            Self::Seat(seat) => seat.queue(parcel, station, room),
+            Self::Other(other) => other.queue(parcel, station, room),
         }
     }
 }
@@ -142,10 +142,13 @@ impl<S: Subject> Hears<S> for Viewer {
         }
     }
 
-    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool) {
+    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, room: Room) -> Queued {
         match parcel.form() {
-            Ok(json) => self.seat.queue(&Rc::new(Waiting(json)), station, placed),
-            Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad)),
+            Ok(json) => self.seat.queue(&Rc::new(Waiting(json)), station, room),
+            Err(bad) => {
+                self.hub.failed(&self.post, (**parcel).clone(), bad);
+                Queued::Taken
+            }
         }
     }
 }
@@ -158,7 +161,7 @@ impl Hears<JsonEvent> for Reader {
         self.0.call_json(parcel, place, tickets)
     }
 
-    fn queue(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, placed: bool) {
-        self.0.queue_json(parcel, station, placed);
+    fn queue(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, room: Room) -> Queued {
+        self.0.queue_json(parcel, station, room)
     }
 }

@@ -19,7 +19,7 @@ use super::work::Work;
 use crate::events::event::{JsonEvent, Subject};
 use crate::events::hub::{Hub, Post};
 use crate::events::parcel::{Parcel, Waiting, Within};
-use crate::events::verdict::{ListenerError, Overflow, Reason, Verdict, panicked};
+use crate::events::verdict::{ListenerError, Overflow, Queued, Reason, Room, Verdict, panicked};
 use crate::runtime::{self, drop_quietly};
 
 /// A function, struct or recipient in its seat. Which one it is only its call knows, so that all of this is compiled for each
@@ -63,7 +63,7 @@ impl<S: Subject> Seat<S> {
         Scope { parcel, hub: &self.hub, post: &self.post }
     }
 
-    /// Whether the listener wants this event; the last one it wants ends its registration.
+    /// Whether the listener wants this event.
     fn wants(&self, parcel: &Arc<Parcel<S>>) -> Result<bool, ListenerError> {
         if self.left.get() == 0 {
             return Ok(false);
@@ -74,6 +74,12 @@ impl<S: Subject> Seat<S> {
                 return Ok(false);
             }
         }
+        Ok(true)
+    }
+
+    /// It hears one more; the last that it wants ends its registration.
+    #[inline]
+    fn count_one(&self) {
         if self.left.get() != u64::MAX {
             self.left.set(self.left.get() - 1);
             if self.left.get() == 0 {
@@ -81,7 +87,6 @@ impl<S: Subject> Seat<S> {
                 self.hub.strike(&self.post);
             }
         }
-        Ok(true)
     }
 
     /// Its last event is through.
@@ -143,7 +148,7 @@ impl<S: Subject> Seat<S> {
         }
         match self.wants(parcel) {
             // Its condition may have ended it.
-            Ok(true) if !self.ended.get() => {}
+            Ok(true) if !self.ended.get() => self.count_one(),
             Ok(_) => return tickets.give(Verdict::Skipped),
             Err(error) => return tickets.give(self.hub.failed(&self.post, parcel.clone(), error)),
         }
@@ -190,42 +195,53 @@ impl<S: Subject> Hears<S> for Seat<S> {
         self.call_now(parcel, place, tickets)
     }
 
-    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool) {
+    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, room: Room) -> Queued {
         if self.ended.get() {
-            return;
+            return Queued::Taken;
         }
         if !self.plain.get() {
             match self.wants(parcel) {
                 Ok(true) if !self.ended.get() => {}
-                Ok(_) => return,
+                Ok(_) => return Queued::Taken,
                 Err(error) => {
-                    drop(self.hub.failed(&self.post, (**parcel).clone(), error));
-                    return;
+                    self.hub.failed(&self.post, (**parcel).clone(), error);
+                    return Queued::Taken;
                 }
             }
         }
-        let mut dropped = None;
-        let mut queue = self.queue.borrow_mut();
-        // Who refuses was asked before, and the event has its place.
-        if queue.len() >= self.post.capacity() && !self.post.refuses() && !placed {
-            dropped = match self.post.overflow() {
-                Overflow::DropNewest => Some(parcel.clone()),
-                _ => queue.pop_front(),
-            };
+        let overflow = self.post.room_for(self.queue.borrow().len(), room);
+        if overflow == Some(Overflow::Refuse) {
+            self.hub.dropped(&self.post, (**parcel).clone(), Reason::Overflow(Overflow::Refuse));
+            return Queued::Refused;
         }
-        if !matches!(&dropped, Some(dropped) if Rc::ptr_eq(dropped, parcel)) {
+        // One that is refused is none of those that it hears.
+        if !self.plain.get() {
+            self.count_one();
+            if self.ended.get() {
+                return Queued::Taken;
+            }
+        }
+        let mut queue = self.queue.borrow_mut();
+        let dropped = match overflow {
+            None => None,
+            Some(Overflow::DropNewest) => Some(parcel.clone()),
+            Some(_) => queue.pop_front(),
+        };
+        if overflow != Some(Overflow::DropNewest) {
             queue.push_back(parcel.clone());
         }
-        self.post.set_waiting(queue.len());
+        let waiting = queue.len();
+        self.post.set_waiting(waiting);
         drop(queue);
+        self.post.mind(waiting);
         if !self.listed.get() && self.running.get() < self.concurrency {
             self.listed.set(true);
             station.list(&self.post);
         }
-        if let Some(dropped) = dropped {
-            self.hub.dropped(&self.post, (*dropped).clone(), Reason::Overflow(self.post.overflow()));
-            drop_quietly(dropped);
-        }
+        let (Some(dropped), Some(overflow)) = (dropped, overflow) else { return Queued::Taken };
+        self.hub.dropped(&self.post, (*dropped).clone(), Reason::Overflow(overflow));
+        drop_quietly(dropped);
+        Queued::Dropped
     }
 }
 
@@ -287,10 +303,13 @@ impl<S: Subject> AnySeat for Seat<S> {
         }
     }
 
-    fn queue_brought(&self, brought: &Brought, station: &Station, placed: bool) {
+    fn queue_brought(&self, brought: &Brought, station: &Station, room: Room) -> Queued {
         match brought.waiting() {
-            Ok(parcel) => self.queue(&parcel, station, placed),
-            Err(bad) => drop(self.hub.failed(&self.post, brought.any().clone(), bad)),
+            Ok(parcel) => self.queue(&parcel, station, room),
+            Err(bad) => {
+                self.hub.failed(&self.post, brought.any().clone(), bad);
+                Queued::Taken
+            }
         }
     }
 
@@ -301,10 +320,13 @@ impl<S: Subject> AnySeat for Seat<S> {
         }
     }
 
-    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, placed: bool) {
+    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, room: Room) -> Queued {
         match parcel.form() {
-            Ok(event) => self.queue(&Rc::new(Waiting(event)), station, placed),
-            Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad)),
+            Ok(event) => self.queue(&Rc::new(Waiting(event)), station, room),
+            Err(bad) => {
+                self.hub.failed(&self.post, (**parcel).clone(), bad);
+                Queued::Taken
+            }
         }
     }
 }

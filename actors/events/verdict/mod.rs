@@ -16,6 +16,7 @@ mod reason;
 pub use listener_error::{ListenerError, Permanent};
 pub(crate) use listener_error::{Verdict, panicked};
 pub use overflow::Overflow;
+pub(crate) use overflow::{Queued, Room};
 pub use reason::Reason;
 pub(crate) use sign::Sign;
 pub use sign::SubscriptionId;

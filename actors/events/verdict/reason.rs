@@ -15,7 +15,7 @@ use super::too_deep::TooDeep;
 pub enum Reason {
     /// The listener did not do it.
     Failed(ListenerError),
-    /// As many events waited for the listener as may, and this one was dropped.
+    /// As many events waited for the listener as may, and this one was refused or dropped.
     Overflow(Overflow),
     /// The listener was unregistered while the event waited for it.
     Ended,
@@ -34,7 +34,10 @@ impl fmt::Display for Reason {
             Self::Overflow(Overflow::DropNewest) => {
                 f.write_str("too many events wait for it, and the newest is dropped")
             }
-            Self::Overflow(_) => f.write_str("too many events wait for it, and the oldest is dropped"),
+            Self::Overflow(Overflow::Refuse) => f.write_str("too many events wait for it, and it refuses more"),
+            Self::Overflow(Overflow::DropOldest) => {
+                f.write_str("too many events wait for it, and the oldest is dropped")
+            }
             Self::Ended => f.write_str("it was unregistered while the event waited"),
             Self::Busy => f.write_str("too many events wait for its arbiter"),
             Self::Gone => f.write_str("its arbiter is gone"),

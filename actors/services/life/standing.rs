@@ -88,7 +88,7 @@ impl Standing {
 
     fn tell(&self, status: ServiceStatus) {
         quietly(|| {
-            if let Err(error) = self.bus.publish(status) {
+            if let Err(error) = self.bus.publish_pushing(status) {
                 log::warn!(target: "convoke::service", "a change of state was not told: {error}");
             }
         });

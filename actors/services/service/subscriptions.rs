@@ -27,7 +27,7 @@ use crate::services::life::Oversight;
 pub(crate) struct Terms {
     pub(crate) name: Arc<str>,
     pub(crate) capacity: Option<usize>,
-    pub(crate) overflow: Overflow,
+    pub(crate) overflow: Option<Overflow>,
     pub(crate) timeout: Option<Duration>,
 }
 

@@ -139,9 +139,10 @@ impl<A: BaseService> Supervised<A> {
         self
     }
 
-    /// Sets what happens with an event when that many wait. The default is to drop the oldest.
+    /// Sets what happens with an event when that many wait. The default is that of the bus, to
+    /// [refuse](Overflow::Refuse) more unless it was told.
     pub fn overflow(mut self, policy: Overflow) -> Self {
-        self.options.terms.overflow = policy;
+        self.options.terms.overflow = Some(policy);
         self
     }
 

@@ -1,0 +1,35 @@
+//! What became of an event that was published.
+
+use std::sync::Arc;
+
+use super::publish_error::PublishError;
+use crate::events::hub::Post;
+
+/// An event waits for all who listen to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Published {
+    /// How many events were dropped for it, because a listener had no room and its policy is to [drop](crate::Overflow). Each is a
+    /// dead letter. Of a listener on another arbiter it is what is to be expected by what waits there.
+    pub dropped: usize,
+}
+
+/// How those took an event who have a queue.
+#[derive(Default)]
+pub(crate) struct Taken {
+    pub(crate) dropped: usize,
+    pub(crate) refused: Vec<Arc<Post>>,
+}
+
+impl Taken {
+    #[inline]
+    pub(crate) fn into_result(self) -> Result<Published, PublishError> {
+        let Self { dropped, refused } = self;
+        if refused.is_empty() { Ok(Published { dropped }) } else { Err(refusal(&refused, dropped)) }
+    }
+}
+
+#[cold]
+fn refusal(refused: &[Arc<Post>], dropped: usize) -> PublishError {
+    PublishError::Refused { listeners: refused.iter().map(|post| post.name().clone()).collect(), dropped }
+}
