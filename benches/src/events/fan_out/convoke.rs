@@ -73,7 +73,8 @@ impl<H: Hearer> Contestant for Published<H> {
     }
 
     async fn publish(&mut self, tick: Tick) -> Result<(), Failure> {
-        Ok(self.0.publish(tick)?)
+        self.0.publish(tick)?;
+        Ok(())
     }
 }
 
