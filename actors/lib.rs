@@ -39,8 +39,7 @@ pub mod __private;
 pub use convoke_derive::test;
 pub use convoke_derive::{BaseService, Event, listener};
 
-pub use base::IntoHandled;
-pub use base::{Failure, Handled};
+pub use base::{Failure, Handled, IntoHandled, Payload};
 pub use events::bus::Emitting;
 pub use events::bus::EventBus;
 pub use events::bus::EventBusBuilder;
@@ -109,11 +108,6 @@ pub use services::app::{Services, ServicesHandle};
 pub use services::app::{Shutdown, ShutdownReport};
 pub use services::life::StartError;
 pub use services::service::ServiceContext;
-
-/// What a round may gather: any type that can be shared between threads and lives as long as it is needed.
-pub trait Payload: Send + Sync + Unpin + 'static {}
-
-impl<P: Send + Sync + Unpin + 'static> Payload for P {}
 
 /// What most uses need: `use convoke::prelude::*;` beside `use actix::prelude::*;`, with which it shares no name.
 pub mod prelude {

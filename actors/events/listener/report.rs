@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::base::{Failure, Shown, shown};
+use crate::base::{Failure, Shown, joined};
 use crate::events::event::Name;
 use crate::events::parcels::BadPayload;
 pub(crate) use crate::events::parcels::{Board, Ticket};
@@ -127,7 +127,7 @@ impl fmt::Display for TooDeep {
             "events have caused each other {limit} deep, the most there may be: {}{}; break the cycle, or raise \
              `max_depth`",
             if chain.len() > *limit as usize { "" } else { "… → " },
-            shown::joined(chain.iter().map(String::as_str), " → ")
+            joined(chain.iter().map(String::as_str), " → ")
         )
     }
 }
