@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Payload;
-use crate::rounds::emitter::{Call, Pledge, Pledged, Seated, Summons};
+use crate::base::Payload;
+use crate::rounds::messages::{Call, Pledge, Pledged, Seated, Summons};
 use crate::rounds::outcome::{Account, Cancelled, Cause, Directory, EmitterRef, Resolved};
 use crate::rounds::round::{Abort, Kept, Slot, Verdict};
 use crate::rounds::{BrokerId, EmitterId, RoundId, RoundKey};

@@ -13,46 +13,12 @@ use tokio::sync::oneshot;
 
 use super::debts::Debts;
 use super::open_rounds::OpenRounds;
-use super::roster::Roster;
-use crate::Payload;
-use crate::rounds::emitter::{Reply, Seated};
-use crate::rounds::round::{Abort, Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules, Slot, Standing};
-use crate::rounds::session::{FromSession, Room, ToSession};
-use crate::rounds::{BrokerError, BrokerId, ConfigError, Keeper, PastRound, RoundId, RoundKey};
+use crate::base::Payload;
+use crate::rounds::messages::{Keeper, ToBroker};
+use crate::rounds::room::{FromSession, Room, Roster, ToSession};
+use crate::rounds::round::{Abort, Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules, Standing};
+use crate::rounds::{BrokerError, BrokerId, ConfigError, PastRound};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
-
-/// What reaches a broker from its members.
-pub(crate) enum ToBroker<P> {
-    Emit {
-        slot: Slot,
-        generation: u32,
-        key: Option<RoundKey>,
-        payload: P,
-        reply: Option<Reply<P>>,
-    },
-    Veto {
-        slot: Slot,
-        generation: u32,
-        key: Option<RoundKey>,
-        reason: Arc<str>,
-        reply: Option<Reply<P>>,
-    },
-    /// A pledge was kept when its round was over.
-    PledgeLate {
-        by: Seated,
-        round: RoundId,
-        key: Option<RoundKey>,
-        reply: Option<Reply<P>>,
-    },
-    GiveUp {
-        slot: Slot,
-        generation: u32,
-        lost: bool,
-    },
-    ConsumerLeft {
-        ticket: u64,
-    },
-}
 
 /// Coordinates rounds. An actor: give it its rules, start it, and let emitters and consumers join its address.
 ///

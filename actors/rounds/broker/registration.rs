@@ -5,17 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Addr, Handler, Message};
+use actix::{Handler, Message};
 
 use super::broker::Broker;
-use super::roster::{Ask, Listed, Member, Route, Wants};
-use crate::Payload;
-use crate::base::Shown;
-use crate::rounds::emitter::{Emitter, Membership, Seat, ToEmitter};
+use crate::base::{Payload, Shown};
+use crate::rounds::messages::{Ask, ConsumerSeat, Keeper, Membership, Route, Seat, ToEmitter, Wants};
 use crate::rounds::outcome::EmitterRef;
+use crate::rounds::room::{Listed, Member, ToSession};
 use crate::rounds::round::{LateJoin, OnLost, Release, Slot, Terms};
-use crate::rounds::session::ToSession;
-use crate::rounds::{ConfigError, ConsumerSeat, EmitterId, EmitterStats, JoinError, Keeper};
+use crate::rounds::{ConfigError, EmitterId, EmitterStats, JoinError};
 use crate::runtime::Inbox;
 
 /// Who an emitter of your own is: a name, and, if you like, an id and a deadline.
@@ -168,27 +166,25 @@ impl<P: Payload> Handler<Attend<P>> for Broker<P> {
 }
 
 /// Hands a member over to its broker, to live as long as that does.
-pub(crate) enum Keep<P: Payload> {
-    Emitter { slot: Slot, generation: u32, emitter: Addr<Emitter<P>> },
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) enum Keep {
+    Emitter { slot: Slot, generation: u32, keeper: Keeper },
     Consumer { keeper: Keeper },
 }
 
-impl<P: Payload> Message for Keep<P> {
-    type Result = ();
-}
-
-impl<P: Payload> Handler<Keep<P>> for Broker<P> {
+impl<P: Payload> Handler<Keep> for Broker<P> {
     type Result = ();
 
-    fn handle(&mut self, keep: Keep<P>, _: &mut Self::Context) {
+    fn handle(&mut self, keep: Keep, _: &mut Self::Context) {
         match keep {
             Keep::Consumer { keeper } => self.kept_consumers.push(keeper),
-            Keep::Emitter { slot, generation, emitter } => {
+            Keep::Emitter { slot, generation, keeper } => {
                 let mut roster = self.room().roster.borrow_mut();
                 if roster.holds(slot, generation)
                     && let Some(member) = roster.slot_mut(slot)
                 {
-                    member.keeper = Some(emitter);
+                    member.keeper = Some(keeper);
                 }
             }
         }

@@ -4,17 +4,17 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-use actix::AsyncContext;
 use std::time::Duration;
 
-use super::broker::{Broker, ToBroker};
-use crate::Payload;
-use crate::base::Shown;
-use crate::rounds::emitter::{Reply, Seated, answer};
+use actix::AsyncContext;
+
+use super::broker::Broker;
+use crate::base::{Payload, Shown};
+use crate::rounds::messages::{Reply, Seated, ToBroker, answer};
 use crate::rounds::outcome::{Account, Outcome};
+use crate::rounds::room::{FromSession, Link, ToSession};
 use crate::rounds::round::{Slot, Standing};
-use crate::rounds::session::{FromSession, Link, Session, ToSession};
+use crate::rounds::session::Session;
 use crate::rounds::{EmitError, EmitterId, PastRound, RoundId, RoundKey, Title};
 use crate::runtime::{self, LocalContext};
 

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::ledger::{Answer, Deed, Key, Ledger, Name, OneRound, Person, Promise};
 use super::spec::{End, Spec, ms};
 use crate::prelude::*;
-use crate::rounds::emitter::Emission;
+use crate::rounds::messages::Emission;
 use crate::rounds::outcome::EmitterRef;
 use crate::rounds::round::Slot;
 use crate::rounds::{BrokerSnapshot, EmitterId, RoundId};

@@ -7,133 +7,11 @@
 //! handling decides. Emitters are slots of the broker's roster; names are put in place when the outcome is made.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::policy::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules};
-
-/// An emitter's place in the broker's roster; it stays the same while any round is open that knows it.
-pub(crate) type Slot = u32;
-
-/// How an emitter stands in this round.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Not part of this round.
-    #[default]
-    Absent,
-    /// Owes its signal.
-    Owing,
-    /// Was lost while it owed, and the policy is to wait for somebody with its id.
-    Awaited,
-    Kept,
-    /// Let its own deadline pass.
-    Missed,
-    /// The same, and a signal of it has been refused for it.
-    ToldLate,
-    Lost,
-    Left,
-}
-
-impl Standing {
-    /// Whether the round waits for it.
-    pub(crate) fn owes(self) -> bool {
-        matches!(self, Self::Owing | Self::Awaited)
-    }
-
-    /// Whether it has a say in the round.
-    pub(crate) fn takes_part(self) -> bool {
-        matches!(self, Self::Owing | Self::Awaited | Self::Kept | Self::Missed | Self::ToldLate)
-    }
-
-    /// Whether a round that closes now names it as missing.
-    pub(crate) fn is_missing(self) -> bool {
-        matches!(self, Self::Owing | Self::Awaited | Self::Missed | Self::ToldLate | Self::Lost)
-    }
-}
-
-/// What is particular to one emitter: most have neither.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Terms {
-    /// Its own deadline, from the opening of the round, or from its joining if that came later.
-    pub(crate) deadline: Option<Duration>,
-    /// Which of the required names it bears.
-    pub(crate) required: Option<usize>,
-}
-
-/// Everything that may reach a round but a signal, which [`Round::emit`] takes.
-#[derive(Debug)]
-pub(crate) enum Input {
-    Join(Slot, Terms),
-    Leave(Slot),
-    Lost(Slot),
-    Veto(Slot, Arc<str>),
-    Abort(Abort),
-    Tick,
-}
-
-/// Who ended a round from outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Abort {
-    Asked(Arc<str>),
-    BrokerStopped,
-    SessionLost,
-}
-
-/// What the round says to a signal.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Decision<P> {
-    /// It counts; a replaced one is handed back.
-    Taken { replaced: Option<P> },
-    /// It does not count.
-    Refused(P, Refusal),
-    /// It belongs to the next round.
-    Deferred(P),
-    /// The round was over before.
-    Over(P),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    AlreadyKept,
-    /// Its own deadline is past.
-    Late,
-    /// It has left or was lost.
-    Gone,
-}
-
-/// How a round ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Resolved {
-        partial: bool,
-    },
-    TimedOut,
-    /// No signal came for the idle time.
-    Idle,
-    Lost(Slot),
-    Vetoed(Slot, Arc<str>),
-    /// Whoever is left cannot release the round any more.
-    OutOfReach,
-    Aborted(Abort),
-}
-
-impl Verdict {
-    pub(crate) fn is_resolved(&self) -> bool {
-        matches!(self, Self::Resolved { .. })
-    }
-
-    /// Whether those who still owed have missed the round: time was over, and not somebody else's doing.
-    pub(crate) fn is_timeout(&self) -> bool {
-        matches!(self, Self::TimedOut | Self::Idle | Self::Resolved { partial: true })
-    }
-}
-
-/// A signal that counts: whose, and how long after the opening.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kept {
-    pub(crate) slot: Slot,
-    pub(crate) at: Duration,
-}
+use super::standing::{Slot, Standing, Terms};
+use super::verdict::{Abort, Decision, Input, Kept, Refusal, Verdict};
 
 pub(crate) struct Round<P> {
     rules: Rc<Rules<P>>,
@@ -396,6 +274,11 @@ impl<P> Round<P> {
         Some(&self.terms[place].1)
     }
 
+    #[cfg(test)]
+    pub(super) fn terms(&self) -> &[(Slot, Terms)] {
+        &self.terms
+    }
+
     /// One more than the highest slot that it knows.
     pub(crate) fn slots(&self) -> Slot {
         self.standing.len() as Slot
@@ -438,119 +321,5 @@ impl<P> Round<P> {
     /// What was gathered, leaving the round empty, and how each emitter stands.
     pub(crate) fn take_parts(&mut self) -> (Vec<Kept>, Vec<P>, Vec<Standing>) {
         (std::mem::take(&mut self.kept), std::mem::take(&mut self.payloads), std::mem::take(&mut self.standing))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const fn ms(count: u64) -> Duration {
-        Duration::from_millis(count)
-    }
-
-    /// A round of these emitters, all of whom owe, each with the place of the required name that it bears.
-    fn round(change: impl FnOnce(&mut Rules<u32>), emitters: &[Option<usize>]) -> Round<u32> {
-        let mut rules = Rules::new(ms(100));
-        change(&mut rules);
-        let terms = |required: &Option<usize>| Terms { deadline: None, required: *required };
-        let terms = (0..).zip(emitters.iter().map(terms)).filter(|(_, terms)| terms.required.is_some()).collect();
-        Round::open(Rc::new(rules), vec![Standing::Owing; emitters.len()], terms)
-    }
-
-    fn unknown(round: &Round<u32>) -> Vec<usize> {
-        round.unknown().collect()
-    }
-
-    #[test]
-    fn a_required_name_is_unknown_as_long_as_nobody_has_kept_it_or_can_be_named_as_missing() {
-        let required = |rules: &mut Rules<u32>| {
-            rules.release = Release::Required(["a", "b", "c"].map(Arc::from).to_vec());
-            rules.late_join = LateJoin::ThisRound;
-            rules.on_lost = OnLost::Shrink;
-        };
-        // Nobody bears the last of the names, and somebody none.
-        let mut round = round(required, &[Some(0), Some(1), None]);
-        assert_eq!(unknown(&round), [2]);
-        assert_eq!(round.slots(), 3);
-        // Who has kept his promise is not missing, and neither is he unknown.
-        assert_eq!(round.emit(ms(1), 0, 10), Decision::Taken { replaced: None });
-        assert_eq!(unknown(&round), [2]);
-        // Who has left is nobody's to name; who was lost is.
-        assert!(round.handle(ms(2), Input::Leave(1)));
-        assert_eq!(unknown(&round), [1, 2]);
-        assert!(round.handle(ms(3), Input::Join(4, Terms { deadline: Some(ms(5)), required: Some(1) })));
-        assert_eq!((unknown(&round), round.slots()), (vec![2], 5));
-        assert!(round.handle(ms(3), Input::Join(3, Terms { deadline: None, required: Some(2) })));
-        assert!(unknown(&round).is_empty());
-        assert!(round.handle(ms(4), Input::Lost(3)));
-        assert!(unknown(&round).is_empty());
-        // Nor is he who has missed his own deadline, whether he has been told or not.
-        assert!(round.handle(ms(9), Input::Tick));
-        assert_eq!(round.standing_of(4), Standing::Missed);
-        assert!(unknown(&round).is_empty());
-        assert_eq!(round.emit(ms(10), 4, 11), Decision::Refused(11, Refusal::Late));
-        assert!(unknown(&round).is_empty());
-        assert!(round.handle(ms(11), Input::Leave(0)), "he has kept his promise");
-        assert!(unknown(&round).is_empty());
-    }
-
-    #[test]
-    fn who_waits_for_an_emitter_to_come_back_can_name_him() {
-        let required = |rules: &mut Rules<u32>| {
-            rules.release = Release::Required(vec!["a".into()]);
-            rules.on_lost = OnLost::Wait;
-        };
-        let mut round = round(required, &[Some(0)]);
-        assert!(round.handle(ms(1), Input::Lost(0)));
-        assert_eq!((round.standing_of(0), unknown(&round)), (Standing::Awaited, vec![]));
-        assert!(round.verdict().is_none());
-    }
-
-    #[test]
-    fn an_emitter_of_which_nothing_is_particular_takes_no_room_among_the_terms() {
-        let mut round = round(|rules| rules.late_join = LateJoin::ThisRound, &[None]);
-        assert!(round.handle(ms(1), Input::Join(1, Terms::default())));
-        assert_eq!((round.standing_of(1), round.terms.as_slice()), (Standing::Owing, &[][..]));
-        let own = Terms { deadline: Some(ms(5)), required: None };
-        assert!(round.handle(ms(2), Input::Join(2, own)));
-        assert_eq!(round.terms, [(2, Terms { deadline: Some(ms(7)), ..own })]);
-    }
-
-    #[test]
-    fn a_verdict_says_whether_it_is_resolved_and_whether_time_was_over() {
-        for (verdict, resolved, timeout) in [
-            (Verdict::Resolved { partial: false }, true, false),
-            (Verdict::Resolved { partial: true }, true, true),
-            (Verdict::TimedOut, false, true),
-            (Verdict::Idle, false, true),
-            (Verdict::Lost(0), false, false),
-            (Verdict::Vetoed(0, "no".into()), false, false),
-            (Verdict::OutOfReach, false, false),
-            (Verdict::Aborted(Abort::BrokerStopped), false, false),
-        ] {
-            assert_eq!((verdict.is_resolved(), verdict.is_timeout()), (resolved, timeout), "{verdict:?}");
-        }
-    }
-
-    #[test]
-    fn a_round_says_whether_it_was_open_for_an_input() {
-        let mut open = round(|_| (), &[None]);
-        assert!(open.handle(ms(99), Input::Tick));
-        assert!(open.handle(ms(100), Input::Leave(7)), "an input of the deadline itself is in time");
-        assert!(!open.handle(ms(101), Input::Leave(0)));
-        assert_eq!(open.verdict(), Some(&Verdict::TimedOut));
-        assert!(!open.handle(ms(101), Input::Abort(Abort::SessionLost)));
-        let mut ticks = round(|_| (), &[None]);
-        assert!(!ticks.handle(ms(100), Input::Tick), "a tick of the deadline closes it first");
-    }
-
-    #[test]
-    fn what_is_gathered_is_taken_once_and_each_stands_as_he_stood() {
-        let mut round = round(|_| (), &[None, None]);
-        round.emit(ms(1), 1, 7);
-        let kept = vec![Kept { slot: 1, at: ms(1) }];
-        assert_eq!(round.take_parts(), (kept, vec![7], vec![Standing::Owing, Standing::Kept]));
-        assert_eq!(round.take_parts(), (vec![], vec![], vec![]));
     }
 }

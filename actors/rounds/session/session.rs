@@ -11,12 +11,10 @@ use std::time::Duration;
 use actix::Actor;
 use tokio::time::Instant;
 
-use super::room::{Link, Room, ToSession};
-use crate::Payload;
-use crate::base::Shown;
-use crate::rounds::broker::Ask;
-use crate::rounds::emitter::{Call, Pledge, Pledged, Reply, Seated, Summons, ToEmitter, answer};
+use crate::base::{Payload, Shown};
+use crate::rounds::messages::{Ask, Call, Pledge, Pledged, Reply, Seated, Summons, ToEmitter, answer};
 use crate::rounds::outcome::Outcome;
+use crate::rounds::room::{Link, Room, ToSession};
 use crate::rounds::round::{Abort, Decision, Input, Refusal, Release, Round, Rules, Slot, Standing};
 use crate::rounds::{EmitError, OpenRound};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
