@@ -79,7 +79,10 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
         self.hear_sessions();
         // Its farewell may wait in the inbox, which has no order with this message.
         if let Some(id) = enlist.id {
-            self.see_off(id, ctx);
+            self.see_off(ctx, |roster| roster.find(id));
+        }
+        if self.unique_names {
+            self.see_off(ctx, |roster| roster.find_named(&enlist.name));
         }
         if let Some(error) = self.misconfigured {
             return Err(error.into());
@@ -104,11 +107,15 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
         if let Some(member) = roster.find(who.id) {
             return Err(JoinError::DuplicateId { id: who.id, name: member.seat.who.name.to_string() });
         }
+        if self.unique_names && roster.find_named(&who.name).is_some() {
+            return Err(JoinError::DuplicateName { name: who.name });
+        }
         let required = match &self.rules.release {
             Release::Required(names) => names.iter().position(|name| *name == who.name),
             _ => None,
         };
-        let terms = Terms { deadline: enlist.deadline, required };
+        let expected = self.rules.expected.iter().position(|name| *name == who.name);
+        let terms = Terms { deadline: enlist.deadline, required, expected };
         let slot = roster.add(
             who.clone(),
             terms,

@@ -101,6 +101,11 @@ impl<P: Payload> Roster<P> {
         self.by_id.get(&id).and_then(|slot| self.slot(*slot)).filter(|member| member.present)
     }
 
+    /// One of the members that bear this name.
+    pub(crate) fn find_named(&self, name: &str) -> Option<&Member<P>> {
+        self.present().find(|member| &*member.seat.who.name == name)
+    }
+
     /// Whether an emitter of this id is here, or has been and its slot is still its own.
     pub(crate) fn knows(&self, id: EmitterId) -> bool {
         self.by_id.contains_key(&id)

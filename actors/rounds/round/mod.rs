@@ -5,6 +5,7 @@
 //! - `policy` — the rules of a broker: what each policy means.
 //! - `standing` — how an emitter stands in a round.
 //! - `verdict` — what goes into a round, and what comes out.
+//! - `names` — the expected names: each is one promise, whoever bears it.
 //! - `round` — the machine.
 //!
 //! What must hold: no clock, no actor, no chance; `rounds/model` says the same a second time, and must agree.
@@ -12,6 +13,7 @@
 mod policy;
 mod standing;
 mod verdict;
+mod names;
 mod round;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::names::Names;
 use super::policy::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules};
 use super::standing::{Slot, Standing, Terms};
 use super::verdict::{Abort, Decision, Input, Kept, Refusal, Verdict};
@@ -24,7 +25,9 @@ pub(crate) struct Round<P> {
     payloads: Vec<P>,
     /// For `Release::Required`, by name: whether somebody has kept it.
     required: Vec<bool>,
-    /// The emitters that bear a required name or have a deadline of their own, by slot.
+    /// The expected names: each is one promise.
+    names: Names,
+    /// The emitters that bear a required or an expected name or have a deadline of their own, by slot.
     terms: Vec<(Slot, Terms)>,
     /// The earliest deadline of an emitter that still owes.
     own: Option<(Duration, Slot)>,
@@ -44,6 +47,15 @@ impl<P> Round<P> {
     /// Opens a round of the emitters that stand as owing; `terms`, by slot, says what is particular to some of them.
     pub(crate) fn open(rules: Rc<Rules<P>>, standing: Vec<Standing>, terms: Vec<(Slot, Terms)>) -> Self {
         let owing = standing.iter().filter(|standing| standing.owes()).count();
+        let mut names = Names::new(rules.expected.len());
+        if !names.is_empty() {
+            for (slot, Terms { expected, .. }) in &terms {
+                if let (Some(name), Some(standing)) = (*expected, standing.get(*slot as usize)) {
+                    names.add_bearer(name);
+                    names.moves(name, Standing::Absent, *standing);
+                }
+            }
+        }
         let required = match &rules.release {
             Release::Required(names) => vec![false; names.len()],
             _ => Vec::new(),
@@ -56,6 +68,7 @@ impl<P> Round<P> {
             kept: Vec::with_capacity(owing),
             payloads: Vec::with_capacity(owing),
             required,
+            names,
             terms,
             own: None,
             last: Duration::ZERO,
@@ -76,7 +89,7 @@ impl<P> Round<P> {
         }
         match input {
             Input::Join(slot, terms) => self.join(t, slot, terms),
-            Input::Leave(slot) => self.leave(t, slot, Standing::Left),
+            Input::Leave(slot) => self.leave(t, slot),
             Input::Lost(slot) => self.lose(t, slot),
             Input::Veto(slot, reason) => {
                 if self.standing_of(slot).takes_part() {
@@ -99,17 +112,24 @@ impl<P> Round<P> {
         match self.standing_of(slot) {
             Standing::Owing | Standing::Awaited => {
                 self.release_from(slot, Standing::Kept);
-                if let Some(name) = self.terms_of(slot).and_then(|terms| terms.required) {
-                    self.required[name] = true;
+                if let Some(Terms { required, expected, .. }) = self.terms_of(slot).copied() {
+                    if let Some(name) = required {
+                        self.required[name] = true;
+                    }
+                    if let Some(name) = expected {
+                        self.keep_name(name, slot);
+                    }
                 }
             }
-            Standing::Kept => match self.rules.repeat {
+            Standing::Kept | Standing::Covered => match self.rules.repeat {
                 RepeatEmit::Rejected => return Decision::Refused(payload, Refusal::AlreadyKept),
                 RepeatEmit::NextRound => return Decision::Deferred(payload),
                 RepeatEmit::Replaces => {
-                    if let Some(place) = self.kept.iter().position(|kept| kept.slot == slot) {
-                        self.kept.remove(place);
+                    if let Some(place) = self.signal_of(slot) {
+                        let before = self.kept.remove(place);
                         replaced = Some(self.payloads.remove(place));
+                        self.set(before.slot, Standing::Covered);
+                        self.set(slot, Standing::Kept);
                     }
                 }
             },
@@ -127,6 +147,15 @@ impl<P> Round<P> {
         Decision::Taken { replaced }
     }
 
+    /// The place of the signal that one of this emitter would replace: its own, or that of another of its name.
+    fn signal_of(&self, slot: Slot) -> Option<usize> {
+        let own = self.kept.iter().position(|kept| kept.slot == slot);
+        own.or_else(|| {
+            let name = self.expected_of(slot)?;
+            self.kept.iter().position(|kept| self.expected_of(kept.slot) == Some(name))
+        })
+    }
+
     fn join(&mut self, t: Duration, slot: Slot, terms: Terms) {
         if self.standing.len() <= slot as usize {
             self.standing.resize(slot as usize + 1, Standing::Absent);
@@ -134,48 +163,90 @@ impl<P> Round<P> {
         match self.standing[slot as usize] {
             // It is back, and takes up its promise.
             Standing::Awaited => {}
-            Standing::Absent | Standing::Left | Standing::Lost if self.rules.late_join == LateJoin::ThisRound => {
-                self.owing += 1;
-            }
+            Standing::Absent | Standing::Left | Standing::Lost if self.rules.late_join == LateJoin::ThisRound => {}
             _ => return,
         }
-        self.standing[slot as usize] = Standing::Owing;
+        // It may come back under another name.
+        self.set(slot, Standing::Absent);
+        if let Some(name) = self.expected_of(slot) {
+            self.names.remove_bearer(name);
+        }
         let terms = Terms { deadline: terms.deadline.map(|wait| t.saturating_add(wait)), ..terms };
         match self.terms.binary_search_by_key(&slot, |(slot, _)| *slot) {
             Ok(place) => self.terms[place].1 = terms,
             Err(_) if terms == Terms::default() => {}
             Err(place) => self.terms.insert(place, (slot, terms)),
         }
+        if let Some(name) = terms.expected {
+            self.names.add_bearer(name);
+        }
+        let is_kept = terms.expected.is_some_and(|name| self.names.is_kept(name));
+        self.set(slot, if is_kept { Standing::Covered } else { Standing::Owing });
         self.find_own();
     }
 
-    fn leave(&mut self, t: Duration, slot: Slot, standing: Standing) {
+    fn leave(&mut self, t: Duration, slot: Slot) {
         if self.standing_of(slot).owes() {
-            self.release_from(slot, standing);
+            self.release_from(slot, Standing::Left);
             self.settle(t);
         }
     }
 
     fn lose(&mut self, t: Duration, slot: Slot) {
-        if self.standing_of(slot).owes() {
-            match self.rules.on_lost {
-                OnLost::Cancel => {
-                    self.release_from(slot, Standing::Lost);
-                    self.verdict = Some(Verdict::Lost(slot));
-                }
-                OnLost::Shrink => self.leave(t, slot, Standing::Lost),
-                OnLost::Wait => self.standing[slot as usize] = Standing::Awaited,
-            }
+        if !self.standing_of(slot).owes() {
+            return;
         }
+        if self.rules.on_lost == OnLost::Wait {
+            return self.set(slot, Standing::Awaited);
+        }
+        self.release_from(slot, Standing::Lost);
+        match self.expected_of(slot) {
+            // Another bears its name.
+            Some(name) if self.names.is_owed(name) => {}
+            _ if self.rules.on_lost == OnLost::Cancel => {
+                self.verdict = Some(Verdict::Lost(slot));
+                return;
+            }
+            Some(name) => self.names.excuse(name),
+            None => {}
+        }
+        self.settle(t);
     }
 
     /// The emitter owes nothing any more.
     fn release_from(&mut self, slot: Slot, standing: Standing) {
-        self.standing[slot as usize] = standing;
-        self.owing -= 1;
+        self.set(slot, standing);
         if self.own.is_some_and(|(_, soonest)| soonest == slot) {
             self.find_own();
         }
+    }
+
+    /// Every change of how an emitter stands, with all that is counted of it.
+    #[inline]
+    fn set(&mut self, slot: Slot, to: Standing) {
+        let from = std::mem::replace(&mut self.standing[slot as usize], to);
+        self.owing = self.owing + usize::from(to.owes()) - usize::from(from.owes());
+        self.missed = self.missed + usize::from(to.has_missed()) - usize::from(from.has_missed());
+        if !self.names.is_empty()
+            && let Some(name) = self.expected_of(slot)
+        {
+            self.names.moves(name, from, to);
+        }
+    }
+
+    /// The promise of this name is kept, and nobody else that bears it owes anything.
+    fn keep_name(&mut self, name: usize, by: Slot) {
+        self.names.keep(name);
+        if !self.names.is_shared(name) {
+            return;
+        }
+        for place in 0..self.terms.len() {
+            let (slot, terms) = self.terms[place];
+            if terms.expected == Some(name) && slot != by && self.standing_of(slot).is_missing() {
+                self.set(slot, Standing::Covered);
+            }
+        }
+        self.find_own();
     }
 
     fn find_own(&mut self) {
@@ -192,16 +263,22 @@ impl<P> Round<P> {
         if self.rules.close == Close::Released && self.is_released(t) {
             self.verdict = Some(Verdict::Resolved { partial: false });
         } else if !self.is_in_reach() {
-            self.verdict = Some(Verdict::OutOfReach);
+            self.verdict = Some(match self.rules.release {
+                Release::All => Verdict::NoMember { timed_out: false },
+                _ => Verdict::OutOfReach,
+            });
         }
     }
 
     fn is_released(&self, t: Duration) -> bool {
         match &self.rules.release {
-            Release::All => self.owing == 0 && self.missed == 0,
+            Release::All => self.owing == 0 && self.missed == 0 && self.names.unfilled() == 0,
             Release::AtLeast(quorum) => self.kept.len() >= *quorum,
             Release::Required(_) => self.required.iter().all(|kept| *kept),
-            Release::When(predicate) => predicate(&Gathered::new(&self.payloads, self.owing, t)),
+            Release::When(predicate) => {
+                let owing = self.owing - self.names.surplus() + self.names.unfilled();
+                predicate(&Gathered::new(&self.payloads, owing, t))
+            }
         }
     }
 
@@ -211,8 +288,8 @@ impl<P> Round<P> {
             return true;
         }
         match &self.rules.release {
-            Release::All => true,
-            Release::AtLeast(quorum) => self.kept.len() + self.owing >= *quorum,
+            Release::All => self.names.unfilled() == 0,
+            Release::AtLeast(quorum) => self.kept.len() + self.owing - self.names.surplus() >= *quorum,
             Release::Required(_) => self.required.iter().enumerate().all(|(name, kept)| {
                 *kept
                     || self
@@ -234,8 +311,9 @@ impl<P> Round<P> {
             match deadline {
                 Deadline::Emitter(slot) => {
                     self.release_from(slot, Standing::Missed);
-                    self.missed += 1;
+                    let is_owed = |name| self.names.is_owed(name);
                     match &self.rules.release {
+                        Release::All if self.expected_of(slot).is_some_and(is_owed) => {}
                         // Its promise is broken, and with it the round.
                         Release::All => self.expire(when, Verdict::TimedOut),
                         _ if !self.is_in_reach() => self.expire(when, Verdict::TimedOut),
@@ -243,6 +321,9 @@ impl<P> Round<P> {
                     }
                 }
                 Deadline::Idle => self.expire(when, Verdict::Idle),
+                Deadline::Total if self.names.unfilled() > 0 && matches!(self.rules.release, Release::All) => {
+                    self.expire(when, Verdict::NoMember { timed_out: true });
+                }
                 Deadline::Total => self.expire(when, Verdict::TimedOut),
             }
         }
@@ -272,6 +353,10 @@ impl<P> Round<P> {
     fn terms_of(&self, slot: Slot) -> Option<&Terms> {
         let place = self.terms.binary_search_by_key(&slot, |(slot, _)| *slot).ok()?;
         Some(&self.terms[place].1)
+    }
+
+    fn expected_of(&self, slot: Slot) -> Option<usize> {
+        self.terms_of(slot).and_then(|terms| terms.expected)
     }
 
     #[cfg(test)]
@@ -312,6 +397,11 @@ impl<P> Round<P> {
             self.terms.iter().any(|(slot, terms)| terms.required == Some(name) && self.standing_of(*slot).is_missing())
         };
         (0..).zip(&self.required).filter(move |(name, kept)| !**kept && !owed(*name)).map(|(name, _)| name)
+    }
+
+    /// The expected names, by their places, that nobody bears.
+    pub(crate) fn unfilled(&self) -> impl Iterator<Item = usize> + '_ {
+        self.names.list_unfilled()
     }
 
     pub(crate) fn kept(&self) -> &[Kept] {

@@ -16,6 +16,8 @@ pub(crate) enum Standing {
     /// Was lost while it owed, and the policy is to wait for somebody with its id.
     Awaited,
     Kept,
+    /// Another that bears its expected name has kept the promise for it.
+    Covered,
     /// Let its own deadline pass.
     Missed,
     /// The same, and a signal of it has been refused for it.
@@ -32,7 +34,12 @@ impl Standing {
 
     /// Whether it has a say in the round.
     pub(crate) fn takes_part(self) -> bool {
-        matches!(self, Self::Owing | Self::Awaited | Self::Kept | Self::Missed | Self::ToldLate)
+        matches!(self, Self::Owing | Self::Awaited | Self::Kept | Self::Covered | Self::Missed | Self::ToldLate)
+    }
+
+    /// Whether its own deadline is past.
+    pub(crate) fn has_missed(self) -> bool {
+        matches!(self, Self::Missed | Self::ToldLate)
     }
 
     /// Whether a round that closes now names it as missing.
@@ -41,11 +48,13 @@ impl Standing {
     }
 }
 
-/// What is particular to one emitter: most have neither.
+/// What is particular to one emitter: many have none of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Terms {
     /// Its own deadline, from the opening of the round, or from its joining if that came later.
     pub(crate) deadline: Option<Duration>,
     /// Which of the required names it bears.
     pub(crate) required: Option<usize>,
+    /// Which of the expected names it bears.
+    pub(crate) expected: Option<usize>,
 }

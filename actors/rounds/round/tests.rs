@@ -17,7 +17,7 @@ const fn ms(count: u64) -> Duration {
 fn round(change: impl FnOnce(&mut Rules<u32>), emitters: &[Option<usize>]) -> Round<u32> {
     let mut rules = Rules::new(ms(100));
     change(&mut rules);
-    let terms = |required: &Option<usize>| Terms { deadline: None, required: *required };
+    let terms = |required: &Option<usize>| Terms { required: *required, ..Terms::default() };
     let terms = (0..).zip(emitters.iter().map(terms)).filter(|(_, terms)| terms.required.is_some()).collect();
     Round::open(Rc::new(rules), vec![Standing::Owing; emitters.len()], terms)
 }
@@ -43,9 +43,11 @@ fn a_required_name_is_unknown_as_long_as_nobody_has_kept_it_or_can_be_named_as_m
     // Who has left is nobody's to name; who was lost is.
     assert!(round.handle(ms(2), Input::Leave(1)));
     assert_eq!(unknown(&round), [1, 2]);
-    assert!(round.handle(ms(3), Input::Join(4, Terms { deadline: Some(ms(5)), required: Some(1) })));
+    assert!(
+        round.handle(ms(3), Input::Join(4, Terms { deadline: Some(ms(5)), required: Some(1), ..Terms::default() }))
+    );
     assert_eq!((unknown(&round), round.slots()), (vec![2], 5));
-    assert!(round.handle(ms(3), Input::Join(3, Terms { deadline: None, required: Some(2) })));
+    assert!(round.handle(ms(3), Input::Join(3, Terms { required: Some(2), ..Terms::default() })));
     assert!(unknown(&round).is_empty());
     assert!(round.handle(ms(4), Input::Lost(3)));
     assert!(unknown(&round).is_empty());
@@ -76,7 +78,7 @@ fn an_emitter_of_which_nothing_is_particular_takes_no_room_among_the_terms() {
     let mut round = round(|rules| rules.late_join = LateJoin::ThisRound, &[None]);
     assert!(round.handle(ms(1), Input::Join(1, Terms::default())));
     assert_eq!((round.standing_of(1), round.terms()), (Standing::Owing, &[][..]));
-    let own = Terms { deadline: Some(ms(5)), required: None };
+    let own = Terms { deadline: Some(ms(5)), ..Terms::default() };
     assert!(round.handle(ms(2), Input::Join(2, own)));
     assert_eq!(round.terms(), [(2, Terms { deadline: Some(ms(7)), ..own })]);
 }
@@ -90,6 +92,8 @@ fn a_verdict_says_whether_it_is_resolved_and_whether_time_was_over() {
         (Verdict::Idle, false, true),
         (Verdict::Lost(0), false, false),
         (Verdict::Vetoed(0, "no".into()), false, false),
+        (Verdict::NoMember { timed_out: false }, false, false),
+        (Verdict::NoMember { timed_out: true }, false, true),
         (Verdict::OutOfReach, false, false),
         (Verdict::Aborted(Abort::BrokerStopped), false, false),
     ] {

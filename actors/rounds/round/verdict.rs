@@ -57,6 +57,10 @@ pub(crate) enum Verdict {
     Idle,
     Lost(Slot),
     Vetoed(Slot, Arc<str>),
+    /// An expected name was borne by nobody: when time was over, or as soon as nobody could join any more.
+    NoMember {
+        timed_out: bool,
+    },
     /// Whoever is left cannot release the round any more.
     OutOfReach,
     Aborted(Abort),
@@ -69,7 +73,10 @@ impl Verdict {
 
     /// Whether those who still owed have missed the round: time was over, and not somebody else's doing.
     pub(crate) fn is_timeout(&self) -> bool {
-        matches!(self, Self::TimedOut | Self::Idle | Self::Resolved { partial: true })
+        matches!(
+            self,
+            Self::TimedOut | Self::Idle | Self::Resolved { partial: true } | Self::NoMember { timed_out: true }
+        )
     }
 }
 

@@ -295,12 +295,18 @@ impl<P: Payload> Session<P> {
         }
     }
 
-    /// The required names that no member bears.
+    /// The expected and the required names that no member bears.
     pub(crate) fn unfilled(&self) -> Vec<Arc<str>> {
-        match &self.rules.release {
-            Release::Required(names) => self.round.unknown().filter_map(|name| names.get(name).cloned()).collect(),
-            _ => Vec::new(),
+        let expected = self.round.unfilled().filter_map(|name| self.rules.expected.get(name).cloned());
+        let mut unfilled: Vec<_> = expected.collect();
+        if let Release::Required(names) = &self.rules.release {
+            for name in self.round.unknown().filter_map(|name| names.get(name)) {
+                if !unfilled.contains(name) {
+                    unfilled.push(name.clone());
+                }
+            }
         }
+        unfilled
     }
 
     fn describe(&self, t: Duration) -> OpenRound {
