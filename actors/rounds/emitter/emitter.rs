@@ -12,10 +12,9 @@ use actix::fut::{ActorFutureExt, wrap_future};
 use actix::{Actor, Addr, ArbiterHandle, Handler, Message, ResponseActFuture};
 use tokio::sync::oneshot;
 
-use super::membership::{Membership, Seat};
-use super::pledge::Pledge;
-use crate::Payload;
-use crate::rounds::broker::{Ask, Broker, Enlist, Keep, Wants};
+use crate::base::Payload;
+use crate::rounds::broker::{Broker, Enlist, Keep};
+use crate::rounds::messages::{Ask, Membership, Pledge, Seat, ToEmitter, Wants};
 use crate::rounds::outcome::Outcome;
 use crate::rounds::{EmitterId, JoinError, RoundId, RoundKey};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
@@ -23,13 +22,6 @@ use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
 /// How many summonses and notices may wait for one emitter. One more summons counts as lost; one more notice is
 /// dropped, and the log says so.
 const WAITING: usize = 1 << 20;
-
-/// What reaches an emitter from the sessions.
-pub(crate) enum ToEmitter<P: 'static> {
-    Summons(Pledge<P>),
-    Kept { round: RoundId, key: Option<RoundKey>, at: Duration },
-    Outcome(Outcome<P>),
-}
 
 /// An emitter's promise that was kept in time: the round has its signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -294,7 +286,7 @@ impl<P: Payload> EmitterHandle<P> {
         let Self { membership, address, broker } = self;
         let (slot, generation) = (membership.seat().slot, membership.seat().generation);
         membership.disarm();
-        runtime::post_to(&broker, Keep::Emitter { slot, generation, emitter: address.clone() });
+        runtime::post_to(&broker, Keep::Emitter { slot, generation, keeper: Box::new(address.clone()) });
         address
     }
 }

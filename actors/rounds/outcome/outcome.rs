@@ -85,7 +85,7 @@ macro_rules! accounts {
                 self.0.missing()
             }
 
-            /// Returns the names that the rules require and that no member of the round bore.
+            /// Returns the names that the broker expects or its release requires, and that no member of the round bore.
             pub fn unfilled(&self) -> &[Arc<str>] {
                 &self.0.unfilled
             }
@@ -180,6 +180,11 @@ impl<P> Outcome<P> {
     /// among them.
     pub fn missing(&self) -> impl ExactSizeIterator<Item = &EmitterRef> {
         self.account().missing()
+    }
+
+    /// Returns the names that the broker expects or its release requires, and that no member of the round bore.
+    pub fn unfilled(&self) -> &[Arc<str>] {
+        &self.account().unfilled
     }
 
     /// Returns why the round was cancelled; `None` if it was not.
@@ -290,7 +295,7 @@ impl<P> fmt::Display for Cancelled<P> {
         if missing.len() > named {
             write!(f, "; missing {}", Names(&self.0))?;
         }
-        if !unfilled.is_empty() {
+        if !unfilled.is_empty() && !matches!(cause, Cause::NoMember(_)) {
             write!(f, "; no member named {}", joined(unfilled.iter().map(|name| &**name), ", "))?;
         }
         Ok(())

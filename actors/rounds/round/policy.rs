@@ -10,7 +10,11 @@ use crate::rounds::ConfigError;
 
 /// When a round has what it needs.
 pub enum Release<P> {
-    /// Every emitter of the round has kept its promise. The default.
+    /// All who have joined have kept their promise, and every name that the broker [`expects`](crate::Broker::expects). The
+    /// default.
+    ///
+    /// Without names a round waits for nobody who has not joined, or who is gone: a party whose actor has panicked before
+    /// the round opened is not missed.
     All,
     /// So many emitters have kept theirs, whichever they are.
     AtLeast(usize),
@@ -100,7 +104,8 @@ impl<'a, P> Gathered<'a, P> {
         self.payloads
     }
 
-    /// Returns how many emitters have not kept their promise yet.
+    /// Returns how many have not kept their promise yet: emitters, and [expected](crate::Broker::expects) names, each of which
+    /// counts once.
     pub fn owing(&self) -> usize {
         self.owing
     }
@@ -179,6 +184,8 @@ pub(crate) struct Rules<P> {
     pub(crate) timeout: Duration,
     pub(crate) idle: Option<Duration>,
     pub(crate) release: Release<P>,
+    /// The names of those who have to be there.
+    pub(crate) expected: Arc<[Arc<str>]>,
     pub(crate) close: Close,
     pub(crate) late_join: LateJoin,
     pub(crate) repeat: RepeatEmit,
@@ -188,7 +195,7 @@ pub(crate) struct Rules<P> {
 
 impl<P> Clone for Rules<P> {
     fn clone(&self) -> Self {
-        Self { release: self.release.clone(), ..*self }
+        Self { release: self.release.clone(), expected: self.expected.clone(), ..*self }
     }
 }
 
@@ -198,6 +205,7 @@ impl<P> Rules<P> {
             timeout,
             idle: None,
             release: Release::All,
+            expected: Arc::default(),
             close: Close::default(),
             late_join: LateJoin::default(),
             repeat: RepeatEmit::default(),
@@ -210,6 +218,16 @@ impl<P> Rules<P> {
         if self.timeout.is_zero() || self.idle.is_some_and(|idle| idle.is_zero()) {
             return Err(ConfigError::ZeroTimeout);
         }
-        self.release.check()
+        self.release.check()?;
+        let mut seen = HashSet::new();
+        for name in &*self.expected {
+            if name.is_empty() {
+                return Err(ConfigError::EmptyName);
+            }
+            if !seen.insert(name) {
+                return Err(ConfigError::DoubledName);
+            }
+        }
+        Ok(())
     }
 }

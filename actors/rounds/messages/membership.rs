@@ -3,29 +3,15 @@
 //! `Membership::emit → the broker's inbox → broker.rs`
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 
-use tokio::sync::oneshot;
-
-use crate::rounds::broker::ToBroker;
-use crate::rounds::outcome::{EmitterRef, Outcome};
+use super::reply::{Emission, Reply, answer};
+use super::to_broker::ToBroker;
+use crate::rounds::outcome::EmitterRef;
 use crate::rounds::round::Slot;
 use crate::rounds::{BrokerId, EmitError, EmitterId, RoundKey};
 use crate::runtime::{Inbox, Refused};
-
-/// Where the outcome of a round goes that somebody waits for.
-pub(crate) type Reply<P> = oneshot::Sender<Result<Outcome<P>, EmitError>>;
-
-/// Answers whoever waits, if somebody does.
-pub(crate) fn answer<P>(reply: Option<Reply<P>>, answer: Result<Outcome<P>, EmitError>) {
-    if let Some(reply) = reply {
-        let _ = reply.send(answer);
-    }
-}
 
 /// An emitter's place at a broker, shared by its guard, its actor and its pledges.
 pub(crate) struct Seat<P> {
@@ -218,37 +204,5 @@ impl<P: 'static> fmt::Debug for Membership<P> {
             .field("emitter", &self.seat.who.name)
             .field("broker", &self.seat.broker)
             .finish_non_exhaustive()
-    }
-}
-
-/// A signal on its way: awaited, it answers with the outcome of its round.
-///
-/// Dropping it does not take the signal back.
-#[must_use = "the signal is under way; await its outcome, or say `do_emit` if nobody waits for it"]
-pub struct Emission<P> {
-    answer: Result<oneshot::Receiver<Result<Outcome<P>, EmitError>>, Option<EmitError>>,
-}
-
-impl<P> Emission<P> {
-    pub(crate) fn of(emit: impl FnOnce(Reply<P>) -> Result<(), EmitError>) -> Self {
-        let (reply, answer) = oneshot::channel();
-        Self { answer: emit(reply).map(|()| answer).map_err(Some) }
-    }
-}
-
-impl<P> Future for Emission<P> {
-    type Output = Result<Outcome<P>, EmitError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.answer {
-            Ok(answer) => Pin::new(answer).poll(cx).map(|answer| answer.unwrap_or(Err(EmitError::BrokerGone))),
-            Err(error) => Poll::Ready(Err(error.take().unwrap_or(EmitError::BrokerGone))),
-        }
-    }
-}
-
-impl<P> fmt::Debug for Emission<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Emission").finish_non_exhaustive()
     }
 }

@@ -9,9 +9,8 @@ use std::time::Duration;
 use actix::Message;
 use tokio::time::Instant;
 
-use super::membership::{Emission, Reply};
-use crate::rounds::broker::ToBroker;
-use crate::rounds::round::Slot;
+use super::reply::{Emission, Reply};
+use super::to_broker::{Seated, ToBroker};
 use crate::rounds::{RoundId, RoundKey};
 use crate::runtime::{self, Inbox, Refused};
 
@@ -60,13 +59,6 @@ pub struct Pledge<P: 'static> {
     call: Arc<Call<P>>,
     by: Seated,
     open: bool,
-}
-
-/// Whose pledge it is: the emitter's slot, and which of its memberships in that slot.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seated {
-    pub(crate) slot: Slot,
-    pub(crate) generation: u32,
 }
 
 /// What a session asks all its emitters, with the way back to it: shared by the pledges of a round, which are small

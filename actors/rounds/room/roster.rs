@@ -1,37 +1,17 @@
-//! Who is registered at a broker: its emitters by slot, and its consumers.
+//! Who is registered at a broker: its emitters by slot.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use actix::{Addr, Recipient, WeakRecipient};
-
-use crate::Payload;
-use crate::rounds::emitter::{Emitter, Seat, Summons, ToEmitter};
-use crate::rounds::outcome::{Cancelled, Directory, EmitterRef, Outcome, Resolved};
+use crate::base::Payload;
+use crate::rounds::messages::{Ask, Keeper, Seat, ToEmitter, Wants};
+use crate::rounds::outcome::{Directory, EmitterRef};
 use crate::rounds::round::{Slot, Standing, Terms};
-use crate::rounds::{BrokerId, EmitterId, EmitterStats, RoundId, ToConsumer};
+use crate::rounds::{BrokerId, EmitterId, EmitterStats, RoundId};
 use crate::runtime::Inbox;
 
 /// Below this many vacated slots it is not worth looking whether one can be used again.
 const RECYCLE: usize = 64;
-
-/// How an emitter is asked for its signal.
-pub(crate) enum Ask<P: Payload> {
-    /// It emits by itself.
-    Never,
-    /// Our own emitter, by its inbox.
-    Own(Arc<Inbox<ToEmitter<P>>>),
-    /// Any actor. A strong recipient would keep it alive for ever, and making one for each summons costs more than
-    /// the summons: it is held while rounds are open and let go soon after.
-    Any { weak: WeakRecipient<Summons<P>>, strong: Option<Recipient<Summons<P>>> },
-}
-
-/// What an emitter of ours wants to be told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wants {
-    pub(crate) kept: bool,
-    pub(crate) outcome: bool,
-}
 
 pub(crate) struct Member<P: Payload> {
     pub(crate) seat: Arc<Seat<P>>,
@@ -39,7 +19,7 @@ pub(crate) struct Member<P: Payload> {
     pub(crate) wants: Option<(Wants, Arc<Inbox<ToEmitter<P>>>)>,
     pub(crate) stats: EmitterStats,
     /// The emitter that was handed over for ever.
-    pub(crate) keeper: Option<Addr<Emitter<P>>>,
+    pub(crate) keeper: Option<Keeper>,
     pub(crate) present: bool,
 }
 
@@ -119,6 +99,11 @@ impl<P: Payload> Roster<P> {
 
     pub(crate) fn find(&self, id: EmitterId) -> Option<&Member<P>> {
         self.by_id.get(&id).and_then(|slot| self.slot(*slot)).filter(|member| member.present)
+    }
+
+    /// One of the members that bear this name.
+    pub(crate) fn find_named(&self, name: &str) -> Option<&Member<P>> {
+        self.present().find(|member| &*member.seat.who.name == name)
     }
 
     /// Whether an emitter of this id is here, or has been and its slot is still its own.
@@ -241,21 +226,4 @@ impl<P: Payload> Roster<P> {
     pub(crate) fn stats(&self) -> impl Iterator<Item = &EmitterStats> {
         self.present().map(|member| &member.stats)
     }
-}
-
-/// How a consumer is told of a round.
-pub(crate) enum Route<P: Payload> {
-    /// Our own consumer, by its inbox.
-    Own(Arc<Inbox<ToConsumer<P>>>),
-    /// Any actor, by what it handles.
-    Resolved(WeakRecipient<Resolved<P>>),
-    Cancelled(WeakRecipient<Cancelled<P>>),
-    All(WeakRecipient<Outcome<P>>),
-}
-
-/// A consumer of a broker.
-pub(crate) struct Listed<P: Payload> {
-    pub(crate) ticket: u64,
-    pub(crate) name: Arc<str>,
-    pub(crate) route: Route<P>,
 }
