@@ -47,7 +47,7 @@ pub use waits::{ExpectNone, WaitFor, WaitForEvent, WaitForEvents};
 
 use crate::events::parcels::desk;
 use crate::runtime::{self, Either, Executor, VirtualDate, either};
-use crate::services::supervision::keeper;
+use crate::services::supervision::keepers_here;
 
 /// How often the other tasks of the arbiter get a turn before the check: actors that stop drop what they hold, which
 /// stops others.
@@ -165,7 +165,7 @@ pub(crate) async fn left_behind() -> Vec<String> {
     // For what never comes to rest no time passes: it is not waited for.
     let mut rests = comes_to_rest().await;
     if rests {
-        for keeper in keeper::keepers_here().into_iter().rev() {
+        for keeper in keepers_here().into_iter().rev() {
             rests &= matches!(either(keeper.stop(), restless()).await, Either::First(()));
         }
         for bus in desk::buses_here() {

@@ -15,7 +15,7 @@ use crate::events::DeadLetter;
 use crate::events::event::{Event, JsonEvent, Metadata};
 use crate::events::parcels::{AnyParcel, HIDDEN, Parcel};
 use crate::rounds::outcome::Brief;
-use crate::services::service::ServiceStatus;
+use crate::services::standing::ServiceStatus;
 
 /// How much of a payload a list shows, in characters.
 const SHOWN_PAYLOAD: usize = 80;
