@@ -89,12 +89,12 @@ pub use runtime::LocalContext;
 #[doc(hidden)]
 pub use runtime::Player;
 pub use services::life::OnError;
+pub use services::life::{Backoff, Budget, Restart};
 pub use services::service::Subscriptions;
-pub use services::service::{BaseService, ServiceState, ServiceStatus};
+pub use services::service::{BaseService, ServiceAddr};
 pub use services::service::{IntoService, ServiceHandle, Supervised};
-pub use services::service::{ServiceAddr, ServiceError};
+pub use services::standing::{ServiceError, ServiceState, ServiceStatus};
 pub use services::supervision::Strategy;
-pub use services::supervision::{Backoff, Budget, Restart};
 pub use services::supervision::{IntoChild, Supervisor, SupervisorHandle};
 /// The ids of emitters, and a kind of key, are of this type.
 #[doc(no_inline)]
@@ -104,8 +104,8 @@ pub use services::app::ServicesError;
 pub use services::app::{Health, HealthReport};
 pub use services::app::{Services, ServicesHandle};
 pub use services::app::{Shutdown, ShutdownReport};
-pub use services::life::StartError;
 pub use services::service::ServiceContext;
+pub use services::standing::StartError;
 
 /// What most uses need: `use convoke::prelude::*;` beside `use actix::prelude::*;`, with which it shares no name.
 pub mod prelude {

@@ -7,11 +7,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::recorder::Recorder;
-use super::wait::LIMIT;
 use crate::events::bus::EventBus;
 use crate::events::hub::Hub;
 use crate::runtime::{self, Executor};
+use crate::testing::{LIMIT, Recorder, settle};
 
 /// A wait until nothing is in flight: see [`EventSynchronizer::settled`](super::EventSynchronizer::settled).
 #[must_use = "nothing is waited for before it is awaited"]
@@ -28,7 +27,7 @@ pub struct Settled<'a> {
 pub struct Unsettled(String);
 
 impl<'a> Settled<'a> {
-    pub(super) fn new(hub: &'a Arc<Hub>, recorder: &'a Recorder) -> Self {
+    pub(crate) fn new(hub: &'a Arc<Hub>, recorder: &'a Recorder) -> Self {
         Self { hub, recorder, limit: LIMIT }
     }
 
@@ -44,7 +43,7 @@ impl<'a> Settled<'a> {
         loop {
             // Only asked, not held: a bus that nobody holds may close meanwhile.
             EventBus::of(self.hub).drain().await;
-            super::settle().await;
+            settle().await;
             if !is_idle() {
                 return false;
             }

@@ -4,11 +4,11 @@
 
 use std::collections::VecDeque;
 
-use super::seen::Seen;
+use crate::testing::Seen;
 
 /// The expectations of one wait, by place, and the events that meet them.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     in_order: bool,
     /// By place, the event that meets it: its place in `events`.
     met_by: Vec<Option<usize>>,
@@ -23,21 +23,21 @@ struct Candidate {
 }
 
 impl Plan {
-    pub(super) fn new(places: usize, in_order: bool) -> Self {
+    pub(crate) fn new(places: usize, in_order: bool) -> Self {
         Self { in_order, met_by: vec![None; places], events: Vec::new() }
     }
 
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.met_by.iter().all(Option::is_some)
     }
 
     /// By place, the event that meets it.
-    pub(super) fn met(&self) -> impl Iterator<Item = Option<&Seen>> {
+    pub(crate) fn met(&self) -> impl Iterator<Item = Option<&Seen>> {
         self.met_by.iter().map(|event| Some(&self.events.get((*event)?)?.seen))
     }
 
     /// The places that this event could still meet are looked at: all, or the next alone.
-    pub(super) fn wanted(&self) -> std::ops::Range<usize> {
+    pub(crate) fn wanted(&self) -> std::ops::Range<usize> {
         match self.met_by.iter().position(Option::is_none) {
             Some(next) if self.in_order => next..next + 1,
             Some(_) => 0..self.met_by.len(),
@@ -47,7 +47,7 @@ impl Plan {
 
     /// Takes an event that fits these places. An event that cannot be placed now, even if others move, never can: the
     /// events that are placed stay so, and only change places.
-    pub(super) fn offer(&mut self, seen: Seen, fits: Vec<usize>) {
+    pub(crate) fn offer(&mut self, seen: Seen, fits: Vec<usize>) {
         if fits.is_empty() {
             return;
         }
@@ -93,7 +93,7 @@ impl Plan {
     }
 
     /// The events by place; among places that are alike the earlier event comes first.
-    pub(super) fn into_seen(self, alike: impl Fn(usize, usize) -> bool) -> Vec<Seen> {
+    pub(crate) fn into_seen(self, alike: impl Fn(usize, usize) -> bool) -> Vec<Seen> {
         let mut seen: Vec<Seen> = self.met().flatten().cloned().collect();
         for place in 0..seen.len() {
             for later in place + 1..seen.len() {

@@ -36,7 +36,7 @@ impl<M: PartialEq + fmt::Debug> Expected<M, ByValue> for M {
     }
 
     fn describe(&self) -> String {
-        super::seen::shortened(&format!("{self:?}"))
+        crate::testing::shortened(&format!("{self:?}"))
     }
 }
 

@@ -1,18 +1,19 @@
 //! What is kept alive, as its keeper sees it: a service, or a supervisor of several.
 //!
-//! `supervision.rs ─ start, pause, stop → Child ← life.rs, group.rs`
+//! `supervision.rs ─ start, pause, stop → Child ← life.rs, group.rs ─ ToKeeper → keeper.rs`
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::keeper::ToKeeper;
+use super::instance::End;
 use super::restart::{Backoff, Budget, Restart};
 use crate::events::event::Name;
-use crate::services::life::{Record, StartError};
+use crate::services::standing::{Record, StartError};
 
 /// What is kept alive: a service, or a supervisor of several.
 pub(crate) trait Child {
@@ -71,3 +72,18 @@ pub(crate) trait Child {
 }
 
 pub(crate) type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// The way of a child to its keeper: what it tells of its end.
+#[derive(Clone)]
+pub(crate) struct ToKeeper(Rc<dyn Fn(u64, End)>);
+
+impl ToKeeper {
+    pub(crate) fn new(tell: impl Fn(u64, End) + 'static) -> Self {
+        Self(Rc::new(tell))
+    }
+
+    /// It has ended, in this of its runs.
+    pub(crate) fn ended(&self, run: u64, end: End) {
+        self.0(run, end);
+    }
+}

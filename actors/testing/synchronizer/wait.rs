@@ -9,23 +9,18 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::plan::Plan;
-use super::recorder::Recorder;
-use super::seen::Seen;
 use super::synchronizer::EventSynchronizer;
 use super::unmet::Unmet;
-use crate::runtime;
-
-/// How long is waited unless it is said.
-pub(super) const LIMIT: Duration = Duration::from_secs(5);
+use crate::testing::{LIMIT, Recorder, Seen, in_time};
 
 /// A future that a builder becomes.
-pub(super) type Waiting<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unmet>> + 'a>>;
+pub(crate) type Waiting<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unmet>> + 'a>>;
 
 /// A condition on an event.
 type Condition<'a> = Box<dyn Fn(&Seen) -> bool + 'a>;
 
 /// One expectation.
-pub(super) struct Want<'a> {
+pub(crate) struct Want<'a> {
     /// What a person calls it: a pattern, or the name of an event.
     name: String,
     /// Whether the event is of this kind.
@@ -35,12 +30,12 @@ pub(super) struct Want<'a> {
 }
 
 impl<'a> Want<'a> {
-    pub(super) fn new(name: String, of_kind: impl Fn(&Seen) -> bool + 'a) -> Self {
+    pub(crate) fn new(name: String, of_kind: impl Fn(&Seen) -> bool + 'a) -> Self {
         Self { name, of_kind: Box::new(of_kind), when: None }
     }
 
     /// Asks for this as well.
-    pub(super) fn when(&mut self, condition: impl Fn(&Seen) -> bool + 'a) {
+    pub(crate) fn when(&mut self, condition: impl Fn(&Seen) -> bool + 'a) {
         self.when = Some(match self.when.take() {
             None => Box::new(condition),
             Some(first) => Box::new(move |seen| first(seen) && condition(seen)),
@@ -57,27 +52,27 @@ impl<'a> Want<'a> {
 }
 
 /// A wait as it is being built.
-pub(super) struct Wait<'a> {
-    pub(super) sync: &'a mut EventSynchronizer,
-    pub(super) wants: Result<Vec<Want<'a>>, Unmet>,
-    pub(super) in_order: bool,
-    pub(super) limit: Duration,
-    pub(super) grace: Duration,
+pub(crate) struct Wait<'a> {
+    pub(crate) sync: &'a mut EventSynchronizer,
+    pub(crate) wants: Result<Vec<Want<'a>>, Unmet>,
+    pub(crate) in_order: bool,
+    pub(crate) limit: Duration,
+    pub(crate) grace: Duration,
 }
 
 impl<'a> Wait<'a> {
-    pub(super) fn new(sync: &'a mut EventSynchronizer, wants: Result<Vec<Want<'a>>, Unmet>) -> Self {
+    pub(crate) fn new(sync: &'a mut EventSynchronizer, wants: Result<Vec<Want<'a>>, Unmet>) -> Self {
         Self { sync, wants, in_order: false, limit: LIMIT, grace: Duration::ZERO }
     }
 
-    pub(super) fn when(&mut self, condition: impl Fn(&Seen) -> bool + 'a) {
+    pub(crate) fn when(&mut self, condition: impl Fn(&Seen) -> bool + 'a) {
         if let Ok([want, ..]) = self.wants.as_deref_mut() {
             want.when(condition);
         }
     }
 
     /// Waits until every expectation is met, each by an event of its own.
-    pub(super) async fn met(self) -> Result<Vec<Seen>, Unmet> {
+    pub(crate) async fn met(self) -> Result<Vec<Seen>, Unmet> {
         let wants = self.wants?;
         let taken = self.sync.taken;
         let mut plan = Plan::new(wants.len(), self.in_order);
@@ -103,7 +98,7 @@ impl<'a> Wait<'a> {
     }
 
     /// Waits for as long as is said, and fails as soon as one of the expectations is met.
-    pub(super) async fn none(self) -> Result<(), Unmet> {
+    pub(crate) async fn none(self) -> Result<(), Unmet> {
         let wants = self.wants?;
         let taken = self.sync.taken;
         let recorder = self.sync.recorder.clone();
@@ -121,16 +116,6 @@ impl<'a> Wait<'a> {
         let text = format!("`{}` came, and was to stay away for {:?}{}", want.name, self.limit, came(&recorder, mark));
         Err(Unmet::new(text, Vec::new()))
     }
-}
-
-/// Whether this is done in time. What happens in the last moment counts, in whatever order it is handled.
-pub(super) async fn in_time(limit: Duration, done: impl Future<Output = ()>) -> bool {
-    let mut done = std::pin::pin!(done);
-    if runtime::within(limit, done.as_mut()).await.is_some() {
-        return true;
-    }
-    super::settle().await;
-    poll_fn(|cx| Poll::Ready(done.as_mut().poll(cx).is_ready())).await
 }
 
 /// Goes through all events after that number, as they come, until one is enough.

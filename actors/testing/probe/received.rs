@@ -16,7 +16,7 @@ use crate::runtime::{self, drop_quietly, quietly};
 const LISTED: usize = 20;
 
 /// What has come to a probe. It is on one thread, with the probe and its handle.
-pub(super) struct Received<M> {
+pub(crate) struct Received<M> {
     began: Instant,
     state: RefCell<State<M>>,
 }
@@ -39,7 +39,7 @@ struct Line {
 }
 
 impl<M> Received<M> {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         let state = State {
             waiting: VecDeque::new(),
             lines: VecDeque::new(),
@@ -51,12 +51,12 @@ impl<M> Received<M> {
         Self { began: runtime::now(), state: RefCell::new(state) }
     }
 
-    pub(super) fn set_limit(&self, messages: usize) {
+    pub(crate) fn set_limit(&self, messages: usize) {
         self.state.borrow_mut().limit = messages;
     }
 
     /// A message has come; gives it its number.
-    pub(super) fn came(&self, text: String) -> u64 {
+    pub(crate) fn came(&self, text: String) -> u64 {
         let mut state = self.state.borrow_mut();
         state.count += 1;
         let line = Line { number: state.count, at: runtime::now() - self.began, text, taken: false };
@@ -68,7 +68,7 @@ impl<M> Received<M> {
     }
 
     /// Keeps a message for the test.
-    pub(super) fn keep(&self, number: u64, message: M) {
+    pub(crate) fn keep(&self, number: u64, message: M) {
         let forgotten = {
             let mut state = self.state.borrow_mut();
             state.waiting.push_back((number, message));
@@ -79,7 +79,7 @@ impl<M> Received<M> {
     }
 
     /// The answer has panicked.
-    pub(super) fn fail(&self, text: String) {
+    pub(crate) fn fail(&self, text: String) {
         self.state.borrow_mut().failure = Some(text);
         self.wake();
     }
@@ -90,7 +90,7 @@ impl<M> Received<M> {
     }
 
     /// Wakes whoever waits when the next message comes.
-    pub(super) fn wake_with(&self, waker: &Waker) {
+    pub(crate) fn wake_with(&self, waker: &Waker) {
         // Out of the borrow: a waker is somebody else's code.
         let mut wakers = std::mem::take(&mut self.state.borrow_mut().wakers);
         if !wakers.iter().any(|known| known.will_wake(waker)) {
@@ -100,12 +100,12 @@ impl<M> Received<M> {
     }
 
     /// The oldest message that is left, with its number.
-    pub(super) fn next(&self) -> Option<(u64, M)> {
+    pub(crate) fn next(&self) -> Option<(u64, M)> {
         self.state.borrow_mut().waiting.pop_front()
     }
 
     /// Takes the first message of which this is true; the others stay as they are.
-    pub(super) fn take_where(&self, mut is_wanted: impl FnMut(&M) -> bool) -> Option<(u64, M)> {
+    pub(crate) fn take_where(&self, mut is_wanted: impl FnMut(&M) -> bool) -> Option<(u64, M)> {
         // Out of the borrow while it is looked at: the condition is the user's code.
         let mut looked = std::mem::take(&mut self.state.borrow_mut().waiting);
         let place = looked.iter().position(|(_, message)| is_wanted(message));
@@ -117,40 +117,40 @@ impl<M> Received<M> {
     }
 
     /// Takes all that are left.
-    pub(super) fn take_all(&self) -> Vec<M> {
+    pub(crate) fn take_all(&self) -> Vec<M> {
         let all = std::mem::take(&mut self.state.borrow_mut().waiting);
         all.iter().for_each(|(number, _)| self.taken(*number));
         all.into_iter().map(|(_, message)| message).collect()
     }
 
     /// The number of the oldest message that is left.
-    pub(super) fn first_left(&self) -> Option<u64> {
+    pub(crate) fn first_left(&self) -> Option<u64> {
         self.state.borrow().waiting.front().map(|(number, _)| *number)
     }
 
     /// Puts a message back that was taken out.
-    pub(super) fn put_back(&self, number: u64, message: M) {
+    pub(crate) fn put_back(&self, number: u64, message: M) {
         self.state.borrow_mut().waiting.push_front((number, message));
     }
 
     /// This message is the test's now, or was used up.
-    pub(super) fn taken(&self, number: u64) {
+    pub(crate) fn taken(&self, number: u64) {
         if let Some(line) = self.state.borrow_mut().lines.iter_mut().find(|line| line.number == number) {
             line.taken = true;
         }
     }
 
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.state.borrow().count
     }
 
     /// What the answer has panicked with.
-    pub(super) fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<String> {
         self.state.borrow().failure.clone()
     }
 
     /// The last messages, one on each line, one of them with a mark.
-    pub(super) fn list(&self, marked: Option<(u64, &str)>) -> String {
+    pub(crate) fn list(&self, marked: Option<(u64, &str)>) -> String {
         let state = self.state.borrow();
         let mut list = String::new();
         let earlier = state.count - state.lines.len() as u64;

@@ -1,15 +1,16 @@
 //! The status of a service, known to every thread, and told on the bus at each change.
 //!
-//! `Standing::enter → the table in service.rs → Record → service/status`
+//! `Standing::enter → the table in state.rs → Record → service/status`
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use super::state::ServiceState;
+use super::status::ServiceStatus;
 use crate::events::bus::EventBus;
 use crate::events::event::{Name, whole_micros};
 use crate::runtime::{quietly, wall_clock};
-use crate::services::service::{ServiceState, ServiceStatus};
 
 /// The status of a service, for every thread.
 #[derive(Debug)]

@@ -13,15 +13,13 @@ use actix::{Actor, Handler, Message};
 
 use super::probe_handle::ProbeHandle;
 use super::received::Received;
-use super::recorder::KEPT;
-use super::seen::shortened;
-use super::wait::LIMIT;
 use crate::base::Handled;
 use crate::events::bus::EventBus;
 use crate::events::event::{Event, JsonEvent};
 use crate::events::listener::{Heard, ListenError};
 use crate::events::topics::Patterns;
 use crate::runtime::{self, LocalContext, Player, panic_text};
+use crate::testing::{KEPT, LIMIT, shortened};
 
 /// How a probe answers.
 enum Answer<M: Message> {
@@ -259,7 +257,7 @@ impl<M: Message<Result: Send> + Send + 'static> Player for Probe<M> {
 }
 
 /// The name of a type without the paths in it.
-pub(super) fn short_name<T>() -> String {
+pub(crate) fn short_name<T>() -> String {
     let mut short = String::new();
     for part in type_name::<T>().split_inclusive(|c: char| !c.is_alphanumeric() && c != '_' && c != ':') {
         short += part.rsplit("::").next().unwrap_or(part);

@@ -6,8 +6,6 @@ use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
-use super::recorder::{Filter, Recorder};
-use super::seen::Seen;
 use super::settled::Settled;
 use super::unmet::Unmet;
 use super::wait::{Wait, Want};
@@ -19,6 +17,7 @@ use crate::events::parcel::Tap;
 use crate::events::seats::forget_routes;
 use crate::events::topics::{Pattern, Patterns, TopicError};
 use crate::runtime;
+use crate::testing::{Filter, Recorder, Seen};
 
 /// Waits for the events of a bus, instead of sleeping: it records what is emitted and published from its creation on,
 /// so that an event which comes before somebody waits for it is not missed.
@@ -59,9 +58,9 @@ use crate::runtime;
 #[must_use = "it records from now on until it is dropped: give it a name"]
 pub struct EventSynchronizer {
     hub: Arc<Hub>,
-    pub(super) recorder: Arc<Recorder>,
+    pub(crate) recorder: Arc<Recorder>,
     /// The number of the last event that a wait has taken.
-    pub(super) taken: u64,
+    pub(crate) taken: u64,
 }
 
 impl EventSynchronizer {

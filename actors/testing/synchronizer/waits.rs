@@ -6,10 +6,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::seen::Seen;
 use super::unmet::Unmet;
 use super::wait::{Wait, Waiting};
 use crate::events::event::Event;
+use crate::testing::Seen;
 
 macro_rules! limits {
     ($($wait:ident<$($of:tt),*>),*) => {$(
@@ -34,7 +34,7 @@ limits!(WaitForEvent<'a>, WaitFor<'a, E>, WaitForEvents<'a>);
 /// A wait for an event by its topic: see [`EventSynchronizer::wait_for_event`](super::EventSynchronizer::wait_for_event).
 #[derive(Debug)]
 #[must_use = "nothing is waited for before it is awaited"]
-pub struct WaitForEvent<'a>(pub(super) Wait<'a>);
+pub struct WaitForEvent<'a>(pub(crate) Wait<'a>);
 
 impl<'a> WaitForEvent<'a> {
     /// Waits for one of which this is true; said again, of which both are.
@@ -59,7 +59,7 @@ impl<'a> IntoFuture for WaitForEvent<'a> {
 pub struct WaitFor<'a, E>(Wait<'a>, PhantomData<fn() -> E>);
 
 impl<'a, E: Event> WaitFor<'a, E> {
-    pub(super) fn new(wait: Wait<'a>) -> Self {
+    pub(crate) fn new(wait: Wait<'a>) -> Self {
         Self(wait, PhantomData)
     }
 
@@ -82,7 +82,7 @@ impl<'a, E: Event> IntoFuture for WaitFor<'a, E> {
 /// A wait for several events: see [`EventSynchronizer::wait_for_events`](super::EventSynchronizer::wait_for_events).
 #[derive(Debug)]
 #[must_use = "nothing is waited for before it is awaited"]
-pub struct WaitForEvents<'a>(pub(super) Wait<'a>);
+pub struct WaitForEvents<'a>(pub(crate) Wait<'a>);
 
 impl WaitForEvents<'_> {
     /// Asks for them in the order of the patterns. Others may come in between.
@@ -104,7 +104,7 @@ impl<'a> IntoFuture for WaitForEvents<'a> {
 /// A look whether an event stays away: see [`EventSynchronizer::expect_none`](super::EventSynchronizer::expect_none).
 #[derive(Debug)]
 #[must_use = "nothing is looked at before it is awaited"]
-pub struct ExpectNone<'a>(pub(super) Wait<'a>);
+pub struct ExpectNone<'a>(pub(crate) Wait<'a>);
 
 impl ExpectNone<'_> {
     /// Sets how long it looks. The default is 5 s.

@@ -14,8 +14,8 @@ use actix::{Addr, Message, Recipient};
 use super::expected::Expected;
 use super::probe::{Probe, short_name};
 use super::received::Received;
-use super::wait::in_time;
 use crate::events::seats::Subscription;
+use crate::testing::in_time;
 
 /// A [`Probe`] that was started: with this a test expects what it is sent. It is on the thread of its probe.
 ///
@@ -30,7 +30,7 @@ pub struct ProbeHandle<M: Message<Result: Send> + Send + 'static> {
 }
 
 impl<M: Message<Result: Send> + Send + 'static> ProbeHandle<M> {
-    pub(super) fn new(
+    pub(crate) fn new(
         addr: Addr<Probe<M>>,
         received: Rc<Received<M>>,
         limit: Duration,

@@ -14,7 +14,7 @@ pub struct Unmet {
 }
 
 impl Unmet {
-    pub(super) fn new(text: String, missing: Vec<String>) -> Self {
+    pub(crate) fn new(text: String, missing: Vec<String>) -> Self {
         Self { text, missing }
     }
 
