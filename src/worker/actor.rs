@@ -77,7 +77,7 @@ pub(crate) fn start<S: Source>(engine: Engine<S>) -> WorkerHandle {
 }
 
 /// Whoever has started a worker holds this. Dropped, the worker drains by itself.
-#[must_use = "dropped, the worker ends"]
+#[must_use = "dropping it ends the worker, and so does `let _ =`: give it a name"]
 pub struct WorkerHandle {
     addr: Addr<WorkerActor>,
     stats: Arc<Stats>,
