@@ -73,12 +73,12 @@ pub use events::topics::{Pattern, TopicError};
 pub use events::verdict::{ListenerError, Overflow, Permanent, Reason, SubscriptionId, TooDeep};
 pub use events::{Answer, AskError, IntoAnswer, Request, RequestAll};
 pub use rounds::broker::{Abort, Broker, EmitterSpec, Inspect, SetTimeout, Stop};
-pub use rounds::emitter::{Emit, Emitter, EmitterExt, EmitterHandle, Join, Kept, Leave, Veto};
+pub use rounds::emitter::{Answering, Emit, Emitter, EmitterExt, EmitterHandle, Join, Kept, Leave, Veto};
 pub use rounds::messages::{Emission, Membership, Pledge, Summons};
 pub use rounds::outcome::{
     Cancelled, Cause, Consumed, EmitterRef, FailedConsumer, FromOutcome, Outcome, Resolved, Signal,
 };
-pub use rounds::round::{Close, Gathered, LateJoin, OnLost, OnTimeout, Predicate, Release, RepeatEmit};
+pub use rounds::round::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit};
 pub use rounds::session::Session;
 pub use rounds::{
     BrokerError, BrokerExt, BrokerId, BrokerSnapshot, Brokers, ConfigError, Consume, Consumer, ConsumerError,

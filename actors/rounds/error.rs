@@ -12,14 +12,14 @@ use super::id::{BrokerId, EmitterId, RoundId, RoundKey, Title};
 use crate::base::Shown;
 
 /// A broker was given rules by which no round could go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The timeout, the idle timeout, an emitter's deadline or the consumer timeout is zero.
     ZeroTimeout,
     /// `Release::AtLeast(0)`.
     ZeroQuorum,
-    /// `Release::Required` without a name.
+    /// `Release::required` without a name.
     NothingRequired,
     /// `expects` without a name.
     NothingExpected,
@@ -48,7 +48,7 @@ impl fmt::Display for ConfigError {
 impl StdError for ConfigError {}
 
 /// An emitter or a consumer could not join a broker.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JoinError {
     /// Another emitter of this broker has that id.
@@ -138,7 +138,7 @@ impl From<ConfigError> for JoinError {
 }
 
 /// A signal or a veto did not reach a round.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EmitError {
     /// The emitter has not joined a broker, or has left it.
@@ -217,7 +217,7 @@ impl StdError for EmitError {
 }
 
 /// A request to a broker was not carried out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BrokerError {
     /// No broker is registered under this id.
@@ -302,7 +302,7 @@ impl From<MailboxError> for BrokerError {
 }
 
 /// What a consumer did not do with a round.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ConsumerError {
@@ -331,3 +331,16 @@ impl fmt::Display for ConsumerError {
 }
 
 impl StdError for ConsumerError {}
+
+/// As `main` prints it: an error is shown by `Debug` as it is by `Display`.
+macro_rules! debug_is_display {
+    ($($error:ident),*) => {$(
+        impl fmt::Debug for $error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    )*};
+}
+
+debug_is_display!(ConfigError, JoinError, EmitError, BrokerError, ConsumerError);

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::Payload;
-use crate::rounds::messages::{Call, Pledge, Pledged, Seated, Summons};
+use crate::rounds::messages::{Call, End, Pledge, Pledged, Seated, Summons};
 use crate::rounds::outcome::{Account, Cancelled, Cause, Directory, EmitterRef, Resolved};
-use crate::rounds::round::{Abort, Kept, Slot, Verdict};
+use crate::rounds::round::{Abort, Kept, Shared, Slot, Verdict};
 use crate::rounds::{BrokerId, EmitterId, RoundId, RoundKey};
 use crate::runtime::{self, Inbox, Intake};
 
@@ -80,6 +80,8 @@ impl<P: Payload> Summons<P> {
             round: RoundId(1),
             key,
             deadline: runtime::after(runtime::now(), LEFT),
+            gathered: Arc::new(Shared::new(Vec::new())),
+            end: End::default(),
         });
         let pledge = Pledge::new(call.clone(), Seated { slot: 0, generation: 0 });
         (Self { pledge }, Promise(call))

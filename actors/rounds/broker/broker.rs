@@ -150,7 +150,7 @@ impl<P: Payload> Broker<P> {
 
     /// Sets when a round has what it needs. The default is [`Release::All`].
     pub fn release(self, release: Release<P>) -> Self {
-        self.rule(|rules| rules.release = release.distinct())
+        self.rule(|rules| rules.release = release)
     }
 
     /// Names those who have to be there, in the round of every key. Until then a round waits for all who have joined, and for

@@ -111,7 +111,7 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
             return Err(JoinError::DuplicateName { name: who.name });
         }
         let required = match &self.rules.release {
-            Release::Required(names) => names.iter().position(|name| *name == who.name),
+            Release::Required(names) => names.names().iter().position(|name| *name == who.name),
             _ => None,
         };
         let expected = self.rules.expected.iter().position(|name| *name == who.name);

@@ -10,5 +10,5 @@
 mod emitter;
 mod emitter_requests;
 
-pub use emitter::{Emitter, EmitterHandle, Kept};
+pub use emitter::{Answering, Emitter, EmitterHandle, Kept};
 pub use emitter_requests::{Emit, EmitterExt, Join, Leave, Veto};

@@ -21,7 +21,7 @@ mod to_consumer;
 
 pub use membership::Membership;
 pub(crate) use membership::Seat;
-pub(crate) use pledge::{Call, Pledged};
+pub(crate) use pledge::{Call, End, Pledged};
 pub use pledge::{Pledge, Summons};
 pub use reply::Emission;
 pub(crate) use reply::{Reply, answer};

@@ -3,14 +3,18 @@
 //! `session.rs → Summons → any actor → Pledge::keep → session.rs`, or, when the round is over, `→ broker.rs: late`
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::Message;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::reply::{Emission, Reply};
 use super::to_broker::{Seated, ToBroker};
+use crate::rounds::round::Shared;
 use crate::rounds::{RoundId, RoundKey};
 use crate::runtime::{self, Inbox, Refused};
 
@@ -70,6 +74,36 @@ pub(crate) struct Call<P> {
     pub(crate) round: RoundId,
     pub(crate) key: Option<RoundKey>,
     pub(crate) deadline: Instant,
+    pub(crate) gathered: Arc<Shared<P>>,
+    pub(crate) end: End,
+}
+
+/// The end of a round, for those who work for it.
+#[derive(Default)]
+pub(crate) struct End {
+    is_over: AtomicBool,
+    told: Notify,
+}
+
+impl End {
+    /// The round is over; wakes whoever waits for that.
+    pub(crate) fn tell(&self) {
+        self.is_over.store(true, Ordering::Release);
+        self.told.notify_waiters();
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    async fn wait(&self) {
+        // Listens before it looks, so that it misses nothing between.
+        let mut told = pin!(self.told.notified());
+        told.as_mut().enable();
+        if !self.is_over() {
+            told.await;
+        }
+    }
 }
 
 /// What became of a pledge.
@@ -97,6 +131,58 @@ impl<P: 'static> Pledge<P> {
     /// Returns how much time is left until the round's deadline, not the emitter's own; zero when it is past.
     pub fn left(&self) -> Duration {
         self.call.deadline.saturating_duration_since(runtime::now())
+    }
+
+    /// Whether the round is still open: whether it makes sense to work for it.
+    pub fn is_open(&self) -> bool {
+        !self.call.end.is_over()
+    }
+
+    /// Waits until the round is over, however it ends: what has been begun for it is not wanted any more.
+    ///
+    /// It does not break the promise, which can be dropped then. It is at once if the round is over already.
+    ///
+    /// ```
+    /// use convoke_actors::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # actix::System::new().block_on(async {
+    /// let broker = Broker::new(Duration::from_secs(1)).expects(["stock", "payment"]).start();
+    /// let payment = Emitter::new("payment").on_summons(|pledge| async move {
+    ///     tokio::select! {
+    ///         () = tokio::time::sleep(Duration::from_millis(200)) => pledge.keep("paid"),
+    ///         () = pledge.closed() => {} // stock has vetoed: nothing is charged
+    ///     }
+    /// });
+    /// let _payment = Emitter::join(&broker, payment).await?;
+    /// let stock = Emitter::join(&broker, "stock").await?;
+    ///
+    /// stock.do_emit("3 left")?;
+    /// assert!(stock.veto("sold out").await?.is_cancelled());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn closed(&self) {
+        self.call.end.wait().await;
+    }
+
+    /// Returns what the round is about: a clone of what its opener has emitted; `None` once the round is over.
+    ///
+    /// It is the first signal of the round. Where a second signal replaces the first
+    /// ([`RepeatEmit::Replaces`](crate::RepeatEmit::Replaces)), it is that of whoever has been in the round longest.
+    pub fn subject(&self) -> Option<P>
+    where
+        P: Clone,
+    {
+        self.call.gathered.look(|payloads| payloads.first().cloned())
+    }
+
+    /// Returns clones of what was emitted so far, in the order of emission; nothing once the round is over.
+    pub fn so_far(&self) -> Vec<P>
+    where
+        P: Clone,
+    {
+        self.call.gathered.look(<[P]>::to_vec)
     }
 
     /// Keeps the promise and does not wait for the outcome. A signal that comes too late is counted as such.

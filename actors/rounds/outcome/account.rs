@@ -114,6 +114,10 @@ impl<P> Account<P> {
         })
     }
 
+    pub(crate) fn payload(&self, emitter: &str) -> Option<&P> {
+        self.signals().find(|signal| &*signal.emitter.name == emitter).map(|signal| signal.payload)
+    }
+
     pub(crate) fn missing(&self) -> impl ExactSizeIterator<Item = &EmitterRef> {
         self.missing.iter().map(|slot| self.emitter(*slot))
     }

@@ -2,6 +2,7 @@
 //!
 //! `verdict of the round + names of the roster → Outcome → emitters, consumers, history`
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +73,11 @@ macro_rules! accounts {
             /// Returns the payloads in the order of emission.
             pub fn payloads(&self) -> &[P] {
                 &self.0.payloads
+            }
+
+            /// Returns what the emitter of this name has emitted, the first if several bear it; `None` if it has not.
+            pub fn payload(&self, emitter: &str) -> Option<&P> {
+                self.0.payload(emitter)
             }
 
             /// Returns the signals in the order of emission: who, when, what.
@@ -171,6 +177,11 @@ impl<P> Outcome<P> {
         &self.account().payloads
     }
 
+    /// Returns what the emitter of this name has emitted, the first if several bear it; `None` if it has not.
+    pub fn payload(&self, emitter: &str) -> Option<&P> {
+        self.account().payload(emitter)
+    }
+
     /// Returns the signals in the order of emission: who, when, what.
     pub fn signals(&self) -> impl ExactSizeIterator<Item = Signal<'_, P>> {
         self.account().signals()
@@ -190,6 +201,18 @@ impl<P> Outcome<P> {
     /// Returns why the round was cancelled; `None` if it was not.
     pub fn cause(&self) -> Option<Cause> {
         self.is_cancelled().then(|| self.account().cause())
+    }
+
+    /// Returns the resolved round, or the cancelled one as an error, for `?`.
+    ///
+    /// # Errors
+    ///
+    /// The cancelled round, which says why and who is missing.
+    pub fn into_result(self) -> Result<Resolved<P>, Cancelled<P>> {
+        match self {
+            Self::Resolved(resolved) => Ok(resolved),
+            Self::Cancelled(cancelled) => Err(cancelled),
+        }
     }
 
     /// Returns the resolved round, or `None`.
@@ -251,20 +274,14 @@ impl<P> fmt::Debug for Resolved<P> {
     }
 }
 
+/// An error as well, and shown as one.
 impl<P> fmt::Debug for Cancelled<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = f.debug_struct("Cancelled");
-        text.field("round", &self.0.round.0);
-        if let Some(key) = self.key() {
-            text.field("key", &format_args!("{key}"));
-        }
-        text.field("cause", &format_args!("{}", self.cause()))
-            .field("elapsed", &self.0.elapsed)
-            .field("missing", &Names(&self.0))
-            .field("signals", &self.signals().collect::<Vec<_>>())
-            .finish()
+        fmt::Display::fmt(self, f)
     }
 }
+
+impl<P> StdError for Cancelled<P> {}
 
 impl<P> fmt::Display for Resolved<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

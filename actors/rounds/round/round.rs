@@ -7,8 +7,10 @@
 //! handling decides. Emitters are slots of the broker's roster; names are put in place when the outcome is made.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::gathering::{Gathering, Shared};
 use super::names::Names;
 use super::policy::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules};
 use super::standing::{Slot, Standing, Terms};
@@ -22,7 +24,7 @@ pub(crate) struct Round<P> {
     missed: usize,
     /// In the order of emission, and beside it, at the same places, the payloads.
     kept: Vec<Kept>,
-    payloads: Vec<P>,
+    payloads: Gathering<P>,
     /// For `Release::Required`, by name: whether somebody has kept it.
     required: Vec<bool>,
     /// The expected names: each is one promise.
@@ -57,7 +59,7 @@ impl<P> Round<P> {
             }
         }
         let required = match &rules.release {
-            Release::Required(names) => vec![false; names.len()],
+            Release::Required(names) => vec![false; names.names().len()],
             _ => Vec::new(),
         };
         let mut round = Self {
@@ -66,7 +68,7 @@ impl<P> Round<P> {
             owing,
             missed: 0,
             kept: Vec::with_capacity(owing),
-            payloads: Vec::with_capacity(owing),
+            payloads: Gathering::with_capacity(owing),
             required,
             names,
             terms,
@@ -277,7 +279,7 @@ impl<P> Round<P> {
             Release::Required(_) => self.required.iter().all(|kept| *kept),
             Release::When(predicate) => {
                 let owing = self.owing - self.names.surplus() + self.names.unfilled();
-                predicate(&Gathered::new(&self.payloads, owing, t))
+                self.payloads.look(|payloads| predicate.call(&Gathered::new(payloads, owing, t)))
             }
         }
     }
@@ -408,8 +410,13 @@ impl<P> Round<P> {
         &self.kept
     }
 
+    /// What was emitted, to be seen by those who are asked as long as the round is open.
+    pub(crate) fn share(&mut self) -> Arc<Shared<P>> {
+        self.payloads.share()
+    }
+
     /// What was gathered, leaving the round empty, and how each emitter stands.
     pub(crate) fn take_parts(&mut self) -> (Vec<Kept>, Vec<P>, Vec<Standing>) {
-        (std::mem::take(&mut self.kept), std::mem::take(&mut self.payloads), std::mem::take(&mut self.standing))
+        (std::mem::take(&mut self.kept), self.payloads.take(), std::mem::take(&mut self.standing))
     }
 }

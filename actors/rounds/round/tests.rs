@@ -1,7 +1,6 @@
 //! Of a round what the model in `rounds/model` does not look at.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::policy::{LateJoin, OnLost, Release, Rules};
@@ -29,7 +28,7 @@ fn unknown(round: &Round<u32>) -> Vec<usize> {
 #[test]
 fn a_required_name_is_unknown_as_long_as_nobody_has_kept_it_or_can_be_named_as_missing() {
     let required = |rules: &mut Rules<u32>| {
-        rules.release = Release::Required(["a", "b", "c"].map(Arc::from).to_vec());
+        rules.release = Release::required(["a", "b", "c"]);
         rules.late_join = LateJoin::ThisRound;
         rules.on_lost = OnLost::Shrink;
     };
@@ -64,7 +63,7 @@ fn a_required_name_is_unknown_as_long_as_nobody_has_kept_it_or_can_be_named_as_m
 #[test]
 fn who_waits_for_an_emitter_to_come_back_can_name_him() {
     let required = |rules: &mut Rules<u32>| {
-        rules.release = Release::Required(vec!["a".into()]);
+        rules.release = Release::required(["a"]);
         rules.on_lost = OnLost::Wait;
     };
     let mut round = round(required, &[Some(0)]);

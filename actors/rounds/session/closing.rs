@@ -59,6 +59,7 @@ impl<P: Payload> Session<P> {
         }
         if let Some(call) = &self.call {
             call.inbox.close();
+            call.end.tell();
         }
     }
 
@@ -109,6 +110,9 @@ impl<P: Payload> Session<P> {
         self.room.tell_broker(FromSession::Closed { place: self.place, account, standing, returned });
         log::debug!(target: "convoke::round", "broker {}: {outcome}", self.room.id);
         self.tell_waiters();
+        if let Some(call) = &self.call {
+            call.end.tell();
+        }
         self.deliver(&outcome, ctx);
     }
 

@@ -12,7 +12,7 @@ use actix::Actor;
 use tokio::time::Instant;
 
 use crate::base::{Payload, Shown};
-use crate::rounds::messages::{Ask, Call, Pledge, Pledged, Reply, Seated, Summons, ToEmitter, answer};
+use crate::rounds::messages::{Ask, Call, End, Pledge, Pledged, Reply, Seated, Summons, ToEmitter, answer};
 use crate::rounds::outcome::Outcome;
 use crate::rounds::room::{Link, Room, ToSession};
 use crate::rounds::round::{Abort, Decision, Input, Refusal, Release, Round, Rules, Slot, Standing};
@@ -266,6 +266,8 @@ impl<P: Payload> Session<P> {
                 round: self.link.round,
                 key: self.link.key.clone(),
                 deadline: runtime::after(self.link.opened, self.rules.timeout),
+                gathered: self.round.share(),
+                end: End::default(),
             })
         })
     }
@@ -300,7 +302,7 @@ impl<P: Payload> Session<P> {
         let expected = self.round.unfilled().filter_map(|name| self.rules.expected.get(name).cloned());
         let mut unfilled: Vec<_> = expected.collect();
         if let Release::Required(names) = &self.rules.release {
-            for name in self.round.unknown().filter_map(|name| names.get(name)) {
+            for name in self.round.unknown().filter_map(|name| names.names().get(name)) {
                 if !unfilled.contains(name) {
                     unfilled.push(name.clone());
                 }
