@@ -158,22 +158,17 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-mod ear;
 mod shutdown;
 
 // An event outside of the process: route → codec → transport → worker.
 pub mod codec;
-mod inbox;
-mod leaving;
-mod retry;
 mod route;
 pub mod transport;
 mod worker;
 
-pub use inbox::{Inbox, MemoryInbox};
-pub use retry::Retry;
 pub use route::{Route, RouteError};
 pub use shutdown::{ShutdownSignal, shutdown_signal};
+pub use transport::contract::{Inbox, MemoryInbox, Retry};
 #[cfg(feature = "sqlite")]
 pub use transport::{SqliteInbox, SqliteInboxBuilder};
 pub use worker::{OnUnknown, Worker, WorkerActor, WorkerError, WorkerHandle, WorkerHealth, WorkerReport};

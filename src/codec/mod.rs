@@ -1,6 +1,6 @@
 //! How an event becomes bytes and attributes, and back.
 //!
-//! `Envelope → Codec → Packet → transport/`, `transport/ → Packet → read → Envelope → worker.rs`
+//! `Envelope → Codec → Packet → transport/`, `transport/ → Packet → read → Envelope → worker/`
 //!
 //! | codec | what others see |
 //! |---|---|
@@ -14,7 +14,6 @@ mod cloud_event;
 mod cloud_events;
 mod error;
 mod fields;
-pub(crate) mod fit;
 mod mode;
 mod percent;
 mod wire;
@@ -79,7 +78,7 @@ fn carrier(packet: &Packet) -> Carrier<'_> {
     Carrier { id: &packet.id, body: &packet.body }
 }
 
-fn check_attributes(packet: &Packet, limits: EnvelopeLimits) -> Result<(), CodecError> {
+pub(crate) fn check_attributes(packet: &Packet, limits: EnvelopeLimits) -> Result<(), CodecError> {
     if packet.attributes.len() > limits.max_keys() {
         return Err(CodecError::TooManyAttributes { limit: limits.max_keys() });
     }

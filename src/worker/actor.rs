@@ -11,10 +11,9 @@ use actix::prelude::*;
 use tokio::select;
 use tokio::sync::{oneshot, watch};
 
+use super::account::{WorkerError, WorkerReport};
 use super::engine::{Drained, Engine, Order};
-use super::error::WorkerError;
 use super::health::{Stats, WorkerHealth};
-use super::report::WorkerReport;
 use crate::Shutdown;
 use crate::transport::Source;
 

@@ -9,16 +9,15 @@ use std::rc::Rc;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
-use super::OnUnknown;
 use super::engine::Shared;
 use super::fetch::Room;
-use super::gate::Alone;
 use super::held::{Held, Through};
 use super::kept::{Final, What};
-use super::lanes::{Before, Turn};
+use super::options::OnUnknown;
 use super::reading::Look;
 use super::storing::{keep, store};
-use super::{load, suspects};
+use super::turns::{Alone, Before, Turn};
+use super::{suspects, turns};
 use crate::__private::Shown;
 use crate::transport::{DeadReason, Delivery, ErrorKind, TransportError};
 use crate::{Envelope, ListenerError, Metadata, Report};
@@ -191,7 +190,7 @@ async fn judge(
     if let Some(kept) = shared.kept.take(held.delivery.packet(), held.delivery.attempt()) {
         return Verdict::Kept(kept);
     }
-    let bytes = load::parsed(held.delivery.packet());
+    let bytes = turns::parsed(held.delivery.packet());
     let _place = match held.may(shared, is_alone, place(shared, alone, bytes)).await {
         Ok(place) => place,
         Err(verdict) => return verdict,

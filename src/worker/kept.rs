@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::retry::Retry;
+use crate::Retry;
 use crate::transport::{DeadLetterRecord, Packet};
 
 /// How many verdicts are kept; of more, the oldest are forgotten, and their deliveries are heard again.

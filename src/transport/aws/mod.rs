@@ -1,22 +1,22 @@
 //! What the transports of AWS have in common: how they connect, what a packet is on the wire, how many fit into a batch,
 //! and what their errors mean.
 //!
-//! `connection.rs → fresh.rs → a client`, `Packet → wire.rs → pack.rs → a request`, `wire.rs → Packet`, `failure.rs → TransportError`
+//! `connection.rs → fresh.rs → a client`, `Packet → wire.rs → packing.rs → a request`, `wire.rs → Packet`, `faults.rs → TransportError`
 
 mod connection;
-mod failure;
+mod faults;
 mod fresh;
-mod pack;
+mod packing;
 mod patience;
-mod publish;
+mod requests;
 mod wire;
 
 pub(super) use connection::{Connection, Timeouts};
-pub(super) use failure::{failure, refusal};
+pub(super) use faults::{failure, refusal};
 pub(super) use fresh::Fresh;
-pub(super) use pack::{pack, spread};
+pub(super) use packing::{pack, spread};
 pub(super) use patience::Patience;
-pub(super) use publish::publish;
+pub(super) use requests::publish;
 pub(super) use wire::{Entry, Rules};
 #[cfg(feature = "sqs")]
 pub(super) use wire::{Received, identifier_text, needs_base64, room, seconds};

@@ -1,6 +1,6 @@
 //! The queue as a publisher.
 //!
-//! `packets → aws/publish.rs → SendMessageBatch → a result for each`, `dead letter → SendMessageBatch to its queue`
+//! `packets → aws/ → SendMessageBatch → a result for each`, `dead letter → SendMessageBatch to its queue`
 
 use std::collections::HashMap;
 use std::sync::Arc;

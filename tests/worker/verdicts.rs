@@ -1,0 +1,306 @@
+//! What a worker does with a verdict that nobody stores: it is kept, and nobody hears the event again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use convoke::prelude::*;
+use convoke::transport::{
+    Abilities, BoxFuture, DeadLetterRecord, DeadReason, Delivery, ErrorKind, Memory, MemoryQueue, Packet, Receipt,
+    Settlement, Source, TransportError,
+};
+use convoke::{Failure, Inbox, MemoryInbox, Permanent, Worker};
+
+use super::deliveries::{OrderPlaced, dead, emptied, order, put, retry, settled_in};
+use crate::common::{Notes, SECOND, settled, sleep};
+
+/// A source that may refuse a settlement, and then gives the delivery back untouched, as RabbitMQ does: it comes again as the
+/// same attempt.
+struct Stubborn {
+    queue: MemoryQueue,
+    refuses: Arc<Refuses>,
+}
+
+#[derive(Default)]
+struct Refuses {
+    letters: AtomicBool,
+    acks: AtomicBool,
+    times: AtomicU32,
+}
+
+impl Stubborn {
+    fn new(queue: &MemoryQueue) -> (Self, Arc<Refuses>) {
+        let refuses = Arc::new(Refuses::default());
+        (Self { queue: queue.clone(), refuses: refuses.clone() }, refuses)
+    }
+}
+
+impl Source for Stubborn {
+    fn name(&self) -> &'static str {
+        "stubborn"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Source::abilities(&self.queue)
+    }
+
+    fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>> {
+        self.queue.open(prefetch)
+    }
+
+    fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<Delivery>, TransportError>> {
+        Box::pin(async move {
+            let lent = self.queue.receive(most).await?;
+            let wrap = |delivery: Delivery| {
+                let (packet, attempt) = (delivery.packet().clone(), delivery.attempt());
+                Delivery::new("stubborn", packet, attempt, Reluctant { delivery, refuses: self.refuses.clone() })
+            };
+            Ok(lent.into_iter().map(wrap).collect())
+        })
+    }
+}
+
+struct Reluctant {
+    delivery: Delivery,
+    refuses: Arc<Refuses>,
+}
+
+impl Receipt for Reluctant {
+    fn settle(self: Box<Self>, how: Settlement) -> BoxFuture<'static, Result<(), TransportError>> {
+        Box::pin(async move {
+            let refuses = match how {
+                Settlement::DeadLetter(_) => self.refuses.letters.load(Ordering::Relaxed),
+                Settlement::Ack => self.refuses.acks.load(Ordering::Relaxed),
+                _ => false,
+            };
+            if !refuses {
+                return self.delivery.settle(how).await;
+            }
+            self.refuses.times.fetch_add(1, Ordering::Relaxed);
+            self.delivery.release().await?;
+            Err(TransportError::new(ErrorKind::Unreachable, "stubborn", "the server has a memory alarm"))
+        })
+    }
+}
+
+/// A server that lends for as long as the connection lives ends that at some time.
+#[convoke::test]
+async fn where_there_is_no_lease_nothing_is_held_for_longer_than_the_server_bears() {
+    let mut abilities = convoke::transport::Source::abilities(&Memory::queue("orders"));
+    abilities.lease = None;
+    let (queue, bus, grave) =
+        (Memory::queue("orders").with_abilities(abilities), EventBus::default(), Memory::queue("grave"));
+    let (heard, _mail) = mail(&bus);
+    grave.set_reachable(false);
+    put(&queue, [order(1)]).await;
+    let worker = Worker::new(queue.clone(), &bus).dead_letter(grave.clone()).start().await.unwrap();
+    sleep(3_600 * SECOND).await;
+    let report = worker.report();
+    assert_eq!((report.received, report.lost, heard.take()), (3, 2, vec![1]), "given back each 20 minutes: {report}");
+    grave.set_reachable(true);
+    emptied(&queue).await;
+    assert_eq!((grave.waiting(), heard.len(), worker.drain().await.unwrap().dead), (1, 0, 1));
+}
+
+/// Fails for good with odd orders, for now with those that end with a 2, and is done with the others.
+fn mail(bus: &EventBus) -> (Notes<u64>, impl Sized) {
+    let heard = Notes::new();
+    let listener = {
+        let heard = heard.clone();
+        move |order: &OrderPlaced| {
+            heard.add(order.id);
+            match order.id % 10 {
+                2 => Err(Failure::new("no line")),
+                even if even % 2 == 0 => Ok(()),
+                _ => Err(Failure::from(Permanent::new("no such customer"))),
+            }
+        }
+    };
+    let guard = bus.on(listener.named("mail"));
+    (heard, guard)
+}
+
+#[convoke::test]
+async fn a_verdict_that_the_server_refuses_is_kept_and_nobody_hears_the_event_again() {
+    let (queue, bus) = (Memory::queue("orders"), EventBus::default());
+    let (heard, _mail) = mail(&bus);
+    let (source, refuses) = Stubborn::new(&queue);
+    refuses.letters.store(true, Ordering::Relaxed);
+    put(&queue, [order(1), order(2), order(4)]).await;
+    let worker = Worker::new(source, &bus).retry(retry(2)).start().await.unwrap();
+    sleep(600 * SECOND).await;
+    let times = refuses.times.load(Ordering::Relaxed);
+    assert!((100..300).contains(&times), "two letters, each tried every ten seconds at the least: {times}");
+    refuses.letters.store(false, Ordering::Relaxed);
+    emptied(&queue).await;
+    let mut all = heard.take();
+    all.sort_unstable();
+    assert_eq!(all, [1, 2, 2, 4]);
+    let mut letters: Vec<_> = dead(&queue).await.into_iter().map(|(record, _)| record).collect();
+    letters.sort_by_key(|record| record.attempts);
+    let told: Vec<_> = letters.iter().map(|it| (it.reason, it.attempts, &*it.errors[0])).collect();
+    assert_eq!(
+        told,
+        [
+            (DeadReason::Permanent, 1, "`mail` failed for good: no such customer"),
+            (DeadReason::Exhausted, 2, "`mail` failed: no line")
+        ]
+    );
+    let report = worker.drain().await.unwrap();
+    assert_eq!((report.done, report.dead, report.kept), (1, 2, 2), "{report}");
+    assert_eq!(settled_in(&report), report.received, "{report}");
+}
+
+#[convoke::test]
+async fn a_letter_that_nobody_takes_is_held_and_comes_to_nobody_else() {
+    let (queue, bus, grave) = (Memory::queue("orders").lease(5 * SECOND), EventBus::default(), Memory::queue("grave"));
+    let (heard, _mail) = mail(&bus);
+    grave.set_reachable(false);
+    put(&queue, [order(2)]).await;
+    let start = || Worker::new(queue.clone(), &bus).retry(retry(2)).dead_letter(grave.clone()).start();
+    let one = start().await.unwrap();
+    sleep(60 * SECOND).await;
+    let other = start().await.unwrap();
+    sleep(600 * SECOND).await;
+    assert_eq!((heard.take(), queue.lent()), (vec![2, 2], 1), "held for ten minutes, of which nobody hears");
+    grave.set_reachable(true);
+    emptied(&queue).await;
+    let record = DeadLetterRecord::of(&grave.packets()[0]).unwrap();
+    assert_eq!((record.attempts, &*record.errors), (2, &["`mail` failed: no line".to_owned()][..]));
+    let (one, other) = (one.drain().await.unwrap(), other.drain().await.unwrap());
+    assert_eq!((one.dead + other.dead, one.kept + other.kept, heard.len(), grave.waiting()), (1, 1, 0, 1));
+}
+
+#[convoke::test]
+async fn letters_that_nobody_takes_hold_up_nobody_else() {
+    let (queue, bus, grave) = (Memory::queue("orders"), EventBus::default(), Memory::queue("grave"));
+    let (heard, _mail) = mail(&bus);
+    grave.set_reachable(false);
+    put(&queue, (0..20).map(|number| order(2 * number + 1))).await;
+    put(&queue, (0..10).map(|number| order(100 + 10 * number))).await;
+    let build = || Worker::new(queue.clone(), &bus).concurrency(2).retry(retry(2)).dead_letter(grave.clone());
+    for prefetch in [0, 2, 8] {
+        let worker = build().prefetch(prefetch).start().await.unwrap();
+        sleep(120 * SECOND).await;
+        worker.drain().await.unwrap();
+        put(&queue, [order(1_000)]).await;
+    }
+    let worker = build().start().await.unwrap();
+    sleep(120 * SECOND).await;
+    grave.set_reachable(true);
+    emptied(&queue).await;
+    let heard = heard.take();
+    let good = heard.iter().filter(|id| *id % 2 == 0).count();
+    assert_eq!(good, 13, "the good ones come through while all graves are taken");
+    assert_eq!(grave.waiting(), 20);
+    let report = worker.drain().await.unwrap();
+    assert_eq!(settled_in(&report), report.received, "{report}");
+}
+
+#[convoke::test]
+async fn a_worker_of_one_hears_others_while_nobody_takes_its_letters() {
+    let (queue, bus, grave) = (Memory::queue("orders"), EventBus::default(), Memory::queue("grave"));
+    let (heard, _mail) = mail(&bus);
+    grave.set_reachable(false);
+    put(&queue, [order(1), order(10)]).await;
+    let worker = Worker::new(queue.clone(), &bus).concurrency(1).prefetch(0).dead_letter(grave.clone());
+    let worker = worker.start().await.unwrap();
+    sleep(60 * SECOND).await;
+    put(&queue, [order(20)]).await;
+    sleep(60 * SECOND).await;
+    assert_eq!(heard.take(), [1, 10, 20], "each once");
+    grave.set_reachable(true);
+    emptied(&queue).await;
+    assert_eq!((heard.len(), grave.waiting()), (0, 1));
+    assert_eq!(DeadLetterRecord::of(&grave.packets()[0]).unwrap().attempts, 1);
+    let report = worker.drain().await.unwrap();
+    assert_eq!((report.dead, settled_in(&report)), (1, report.received), "{report}");
+}
+
+#[convoke::test]
+async fn what_waits_for_its_grave_is_tried_once_more_and_given_back_when_the_worker_drains() {
+    let (queue, bus, grave) = (Memory::queue("orders"), EventBus::default(), Memory::queue("grave"));
+    let (_heard, _mail) = mail(&bus);
+    for comes_back in [true, false] {
+        grave.set_reachable(false);
+        put(&queue, [order(1)]).await;
+        let worker = Worker::new(queue.clone(), &bus).dead_letter(grave.clone()).start().await.unwrap();
+        sleep(60 * SECOND).await;
+        grave.set_reachable(comes_back);
+        let report = worker.drain().await.unwrap();
+        assert!(report.drained && report.took < SECOND, "{report}");
+        let ends = (report.received, report.dead, report.lost, grave.waiting(), queue.waiting());
+        assert_eq!(ends, if comes_back { (1, 1, 0, 1, 0) } else { (1, 0, 1, 1, 1) });
+    }
+}
+
+#[convoke::test]
+async fn what_was_done_and_could_not_be_acknowledged_is_not_done_again() {
+    let (queue, bus) = (Memory::queue("orders"), EventBus::default());
+    let (heard, _mail) = mail(&bus);
+    let (source, refuses) = Stubborn::new(&queue);
+    refuses.acks.store(true, Ordering::Relaxed);
+    put(&queue, [order(4)]).await;
+    let worker = Worker::new(source, &bus).start().await.unwrap();
+    // A listener that is gone with what it has done: it comes again at once, over and over.
+    while refuses.times.load(Ordering::Relaxed) < 3 {
+        settled().await;
+        sleep(SECOND).await;
+    }
+    refuses.acks.store(false, Ordering::Relaxed);
+    emptied(&queue).await;
+    let report = worker.drain().await.unwrap();
+    assert_eq!((heard.take(), report.duplicates, report.kept), (vec![4], 1, 1), "{report}");
+    assert_eq!(settled_in(&report), report.received, "{report}");
+}
+
+#[convoke::test]
+async fn what_a_lost_lease_has_done_is_not_done_again_here() {
+    let (queue, bus) = (Memory::queue("orders").lease(10 * SECOND), EventBus::default());
+    let heard = Notes::new();
+    let _slow = bus.on({
+        let heard = heard.clone();
+        async move |order: Arc<OrderPlaced>| {
+            heard.add(order.id);
+            sleep(20 * SECOND).await;
+        }
+    });
+    put(&queue, [order(1)]).await;
+    let worker = Worker::new(queue.clone(), &bus).start().await.unwrap();
+    sleep(SECOND).await;
+    // The server is away for longer than it lends, and back before the listener is done.
+    queue.set_reachable(false);
+    sleep(12 * SECOND).await;
+    queue.set_reachable(true);
+    let mut thief = queue.clone();
+    thief.open(1).await.unwrap();
+    let stolen = thief.receive(1).await.unwrap().pop().unwrap();
+    sleep(9 * SECOND).await;
+    stolen.retry_after(SECOND).await.unwrap();
+    emptied(&queue).await;
+    let report = worker.drain().await.unwrap();
+    assert_eq!((heard.take(), report.lost, report.duplicates), (vec![1], 1, 1), "{report}");
+}
+
+#[convoke::test]
+async fn what_was_done_and_never_acknowledged_is_not_dead_at_its_last_attempt() {
+    let (queue, bus) = (Memory::queue("orders").lease(10 * SECOND), EventBus::default());
+    let (heard, _mail) = mail(&bus);
+    let packet: Packet = order(4);
+    put(&queue, [packet.clone()]).await;
+    let inbox = MemoryInbox::new(3_600 * SECOND);
+    let mut source = queue.clone();
+    source.open(1).await.unwrap();
+    for _ in 0..3 {
+        // As good as killed after the mark, and before the acknowledgement.
+        let lent = source.receive(1).await.unwrap();
+        let envelope = convoke::codec::read(lent[0].packet(), convoke::EnvelopeLimits::default()).unwrap();
+        inbox.mark(&envelope.metadata.id.to_string()).await.unwrap();
+        std::mem::forget(lent);
+        sleep(11 * SECOND).await;
+    }
+    let worker = Worker::new(queue.clone(), &bus).retry(retry(3)).deduplicate(inbox).start().await.unwrap();
+    emptied(&queue).await;
+    let report = worker.drain().await.unwrap();
+    assert_eq!((report.duplicates, report.dead, heard.len()), (1, 0, 0), "{report}");
+    assert!(dead(&queue).await.is_empty());
+}
