@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::{MAX_BATCH, MAX_BYTES};
+use super::limits::{MAX_BATCH, MAX_BYTES};
 use crate::transport::{ErrorKind, TransportError};
 
 /// Shares out in order: as many as fit go into a request, and the next begins with what did not.

@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 
 use futures_util::{StreamExt, stream};
 
-use super::{Entry, REQUESTS, Rules, pack};
+use super::limits::REQUESTS;
+use super::packing::pack;
+use super::wire::{Entry, Rules};
 use crate::transport::{ErrorKind, Packet, TransportError};
 
 type Answer = Result<(), TransportError>;
