@@ -221,8 +221,7 @@ async fn judge(
                 _ => None,
             };
             if let Some(what) = what {
-                let (id, attempt) = (shared.kept.fingerprint(held.delivery.packet()), held.delivery.attempt());
-                keep(shared, id, attempt, Final::new(what));
+                keep(shared, &held.delivery, Final::new(what));
             }
             Verdict::Lost
         }
