@@ -11,7 +11,7 @@ use convoke::transport::{
 use convoke::{Failure, Inbox, MemoryInbox, Permanent, Worker};
 
 use super::common::{Notes, SECOND, settled, sleep};
-use super::worker::{OrderPlaced, dead, emptied, order, put, retry, settled_in};
+use super::worker::{OrderPlaced, dead, emptied, order, order_of, put, retry, settled_in};
 
 /// A source that may refuse a settlement, and then gives the delivery back untouched, as RabbitMQ does: it comes again as the
 /// same attempt.
@@ -397,4 +397,42 @@ async fn what_is_refused_and_cannot_be_kept_is_not_heard_in_a_loop() {
     assert_eq!(dead(&queue).await.len(), 1);
     let report = worker.drain().await.unwrap();
     assert_eq!(settled_in(&report), report.received, "{report}");
+}
+
+#[convoke::test]
+async fn whoever_is_behind_a_letter_that_nobody_takes_holds_up_nobody_else() {
+    // Copies of it, and those of its key, which the server orders too or does not.
+    for (what, of_its_key, keyed) in [("copies", 0, false), ("no order", 20, false), ("order", 20, true)] {
+        let (queue, bus, grave) = (Memory::queue("orders"), EventBus::default(), Memory::queue("grave"));
+        let (heard, _mail) = mail(&bus);
+        grave.set_reachable(false);
+        let of = |id, customer| {
+            let mut packet = order_of(id, customer);
+            packet.key = packet.key.filter(|_| keyed);
+            packet
+        };
+        let poison = of(1, 7);
+        put(&queue, std::iter::repeat_n(poison, if of_its_key > 0 { 1 } else { 20 })).await;
+        put(&queue, (0..of_its_key).map(|number| of(10_000 + 10 * number, 7))).await;
+        put(&queue, (1..=100).map(|number| of(10 * number, 100 + number))).await;
+        let worker = Worker::new(queue.clone(), &bus).concurrency(4).prefetch(4).dead_letter(grave.clone());
+        let worker = match what {
+            "copies" => worker.deduplicate(MemoryInbox::new(3_600 * SECOND)),
+            _ => worker.ordered_by(|envelope| Some(envelope.payload["customer"].to_string())),
+        };
+        let worker = worker.start().await.unwrap();
+        sleep(60 * SECOND).await;
+        let all = heard.take();
+        let others = all.iter().filter(|id| *id % 2 == 0 && **id < 10_000).count();
+        assert_eq!(others, 100, "{what}: {all:?}");
+        let after_it = all.iter().filter(|id| **id >= 10_000).count() as u64;
+        assert_eq!(after_it, if keyed { 0 } else { of_its_key }, "{what}: where the server keeps the order, they wait");
+        grave.set_reachable(true);
+        emptied(&queue).await;
+        let rest = heard.take().len() as u64;
+        assert!(if keyed { rest == of_its_key } else { what == "copies" || rest == 0 }, "{what}: {rest}");
+        assert_eq!(grave.waiting(), if of_its_key > 0 { 1 } else { 20 }, "{what}");
+        let report = worker.drain().await.unwrap();
+        assert_eq!(settled_in(&report), report.received, "{what}: {report}");
+    }
 }
