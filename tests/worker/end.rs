@@ -7,7 +7,7 @@ use convoke::prelude::*;
 use convoke::transport::{
     Abilities, BoxFuture, Delivery, Memory, MemoryQueue, Receipt, Settlement, Source, TransportError,
 };
-use convoke::{Shutdown, Worker, WorkerReport};
+use convoke::{Shutdown, Worker, WorkerError, WorkerReport};
 
 use super::deliveries::{OrderPlaced, order, put, settled_in};
 use crate::common::{SECOND, ms, sleep};
@@ -122,4 +122,52 @@ async fn a_hurried_end_counts_what_it_gives_back() {
     assert_eq!((report.received, report.released, report.lost, report.took), (6, 6, 0, 2 * SECOND), "{report}");
     assert_eq!((queue.waiting(), queue.lent()), (9, 0));
     sleep(300 * SECOND).await;
+}
+
+/// A server whose client panics whenever a delivery is settled.
+struct Bomb(MemoryQueue);
+
+impl Source for Bomb {
+    fn name(&self) -> &'static str {
+        "bomb"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Source::abilities(&self.0)
+    }
+
+    fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>> {
+        self.0.open(prefetch)
+    }
+
+    fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<Delivery>, TransportError>> {
+        Box::pin(async move {
+            let lent = self.0.receive(most).await?;
+            let wrap = |delivery: Delivery| {
+                let (packet, attempt) = (delivery.packet().clone(), delivery.attempt());
+                Delivery::new("bomb", packet, attempt, Fuse(delivery))
+            };
+            Ok(lent.into_iter().map(wrap).collect())
+        })
+    }
+}
+
+struct Fuse(#[expect(dead_code, reason = "it is lent as long as this is there")] Delivery);
+
+impl Receipt for Fuse {
+    fn settle(self: Box<Self>, _: Settlement) -> BoxFuture<'static, Result<(), TransportError>> {
+        panic!("as told")
+    }
+}
+
+#[convoke::test]
+async fn a_receipt_that_panics_ends_the_worker_and_not_the_process() {
+    let (queue, bus) = (Memory::queue("orders"), EventBus::default());
+    let _slow = bus.on(async |_: Arc<OrderPlaced>| sleep(SECOND).await);
+    put(&queue, (0..8).map(order)).await;
+    // One is settled and panics; while that unwinds, the others are dropped, and each panics too.
+    let worker = Worker::new(Bomb(queue.clone()), &bus).concurrency(2).prefetch(6).start().await.unwrap();
+    sleep(10 * SECOND).await;
+    assert!(matches!(worker.drain().await, Err(WorkerError::Gone)));
+    assert_eq!((queue.waiting(), queue.lent()), (8, 0), "and all is given back");
 }

@@ -10,7 +10,7 @@ use convoke::transport::{
 };
 use convoke::{Failure, Inbox, MemoryInbox, Permanent, Worker};
 
-use super::deliveries::{OrderPlaced, dead, emptied, order, put, retry, settled_in};
+use super::deliveries::{OrderPlaced, dead, emptied, order, order_of, put, retry, settled_in};
 use crate::common::{Notes, SECOND, settled, sleep};
 
 /// A source that may refuse a settlement, and then gives the delivery back untouched, as RabbitMQ does: it comes again as the
@@ -25,6 +25,8 @@ struct Refuses {
     letters: AtomicBool,
     acks: AtomicBool,
     times: AtomicU32,
+    /// The next so many acks and letters; what they were for comes again behind all others.
+    next: AtomicU32,
 }
 
 impl Stubborn {
@@ -72,11 +74,18 @@ impl Receipt for Reluctant {
                 Settlement::Ack => self.refuses.acks.load(Ordering::Relaxed),
                 _ => false,
             };
-            if !refuses {
+            let next = || {
+                let next = &self.refuses.next;
+                next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| next.checked_sub(1)).is_ok()
+            };
+            if refuses {
+                self.refuses.times.fetch_add(1, Ordering::Relaxed);
+                self.delivery.release().await?;
+            } else if matches!(how, Settlement::Ack | Settlement::DeadLetter(_)) && next() {
+                self.delivery.retry_after(SECOND).await?;
+            } else {
                 return self.delivery.settle(how).await;
             }
-            self.refuses.times.fetch_add(1, Ordering::Relaxed);
-            self.delivery.release().await?;
             Err(TransportError::new(ErrorKind::Unreachable, "stubborn", "the server has a memory alarm"))
         })
     }
@@ -303,4 +312,127 @@ async fn what_was_done_and_never_acknowledged_is_not_dead_at_its_last_attempt() 
     let report = worker.drain().await.unwrap();
     assert_eq!((report.duplicates, report.dead, heard.len()), (1, 0, 0), "{report}");
     assert!(dead(&queue).await.is_empty());
+}
+
+/// What was heard of each, of these packets: the server does not take what becomes of the first one the first time.
+async fn heard_of(packets: Vec<Packet>, fails: bool) -> (Vec<String>, usize) {
+    let (queue, bus) = (Memory::queue("orders"), EventBus::default());
+    let heard = Notes::new();
+    let _all = bus.on_topic("**", {
+        let heard = heard.clone();
+        move |event: &JsonEvent, metadata: Metadata| {
+            heard.add(format!("{} {}", metadata.event, event["n"]));
+            if fails { Err(Permanent::new("no such customer")) } else { Ok(()) }
+        }
+    });
+    let (source, refuses) = Stubborn::new(&queue);
+    refuses.next.store(1, Ordering::Relaxed);
+    put(&queue, packets).await;
+    let worker = Worker::new(source, &bus).concurrency(1).prefetch(0).start().await.unwrap();
+    emptied(&queue).await;
+    let report = worker.drain().await.unwrap();
+    assert_eq!(settled_in(&report), report.received, "{report}");
+    let mut heard = heard.take();
+    heard.sort_unstable();
+    (heard, dead(&queue).await.len())
+}
+
+#[convoke::test]
+async fn a_verdict_is_kept_for_no_other_event() {
+    // As strangers send them over RabbitMQ: without an id of the message.
+    let cloud_event = |id: &str| {
+        let mut packet = Packet::new("", r#"{"n":7}"#);
+        let kind = format!("order.{id}");
+        for (name, value) in [
+            ("ce-specversion", "1.0"),
+            ("ce-id", id),
+            ("ce-source", "/shop"),
+            ("ce-type", &kind),
+            ("content-type", "application/json"),
+        ] {
+            packet.attributes.insert(name, value);
+        }
+        packet
+    };
+    let padding = "x".repeat(2_000);
+    let long = |id: &str, n: u32| {
+        let body = r#"{"metadata":{"eventName":"Paid","topic":"paid"},"payload":{"a":"PAD","n":0,"z":"PAD"}}"#;
+        Packet::new(id, body.replace("PAD", &padding).replace("\"n\":0", &format!("\"n\":{n}")))
+    };
+    for fails in [false, true] {
+        let letters = |count| if fails { count } else { 0 };
+        let (heard, dead) = heard_of(["1", "2", "3"].map(cloud_event).into(), fails).await;
+        assert_eq!(heard, ["order.1 7", "order.2 7", "order.3 7"], "each is known by its own id: fails: {fails}");
+        assert_eq!(dead, letters(3));
+        let (heard, dead) = heard_of([1, 2, 3].map(|n| long("m", n)).into(), fails).await;
+        assert_eq!(heard, ["Paid 1", "Paid 2", "Paid 3"], "one id, and not one event: fails: {fails}");
+        assert_eq!(dead, letters(3));
+        let (heard, dead) = heard_of([1, 2, 2].map(|n| long("", n)).into(), fails).await;
+        assert_eq!(heard, ["Paid 1", "Paid 1", "Paid 2", "Paid 2"], "without an id it is heard again: fails: {fails}");
+        assert_eq!(dead, letters(3));
+        let (heard, dead) = heard_of(vec![long("", 1); 3], fails).await;
+        // Those that are like one whose letter was refused wait as it does, and may be heard again too.
+        assert!(
+            if fails { heard.len() >= 4 } else { heard.len() == 4 },
+            "none ends another: {heard:?}, fails: {fails}"
+        );
+        assert_eq!(dead, letters(3));
+    }
+}
+
+#[convoke::test]
+async fn what_is_refused_and_cannot_be_kept_is_not_heard_in_a_loop() {
+    let (queue, bus) = (Memory::queue("orders"), EventBus::default());
+    let (heard, _mail) = mail(&bus);
+    let (source, refuses) = Stubborn::new(&queue);
+    refuses.letters.store(true, Ordering::Relaxed);
+    let body = r#"{"metadata":{"eventName":"OrderPlaced","topic":"orders/placed"},"payload":{"id":1,"customer":0}}"#;
+    put(&queue, [Packet::new("", body)]).await;
+    let worker = Worker::new(source, &bus).start().await.unwrap();
+    sleep(600 * SECOND).await;
+    let times = heard.take().len();
+    assert!((50..150).contains(&times), "every ten seconds at the least: {times}");
+    refuses.letters.store(false, Ordering::Relaxed);
+    emptied(&queue).await;
+    assert_eq!(dead(&queue).await.len(), 1);
+    let report = worker.drain().await.unwrap();
+    assert_eq!(settled_in(&report), report.received, "{report}");
+}
+
+#[convoke::test]
+async fn whoever_is_behind_a_letter_that_nobody_takes_holds_up_nobody_else() {
+    // Copies of it, and those of its key, which the server orders too or does not.
+    for (what, of_its_key, keyed) in [("copies", 0, false), ("no order", 20, false), ("order", 20, true)] {
+        let (queue, bus, grave) = (Memory::queue("orders"), EventBus::default(), Memory::queue("grave"));
+        let (heard, _mail) = mail(&bus);
+        grave.set_reachable(false);
+        let of = |id, customer| {
+            let mut packet = order_of(id, customer);
+            packet.key = packet.key.filter(|_| keyed);
+            packet
+        };
+        let poison = of(1, 7);
+        put(&queue, std::iter::repeat_n(poison, if of_its_key > 0 { 1 } else { 20 })).await;
+        put(&queue, (0..of_its_key).map(|number| of(10_000 + 10 * number, 7))).await;
+        put(&queue, (1..=100).map(|number| of(10 * number, 100 + number))).await;
+        let worker = Worker::new(queue.clone(), &bus).concurrency(4).prefetch(4).dead_letter(grave.clone());
+        let worker = match what {
+            "copies" => worker.deduplicate(MemoryInbox::new(3_600 * SECOND)),
+            _ => worker.ordered_by(|envelope| Some(envelope.payload["customer"].to_string())),
+        };
+        let worker = worker.start().await.unwrap();
+        sleep(60 * SECOND).await;
+        let all = heard.take();
+        let others = all.iter().filter(|id| *id % 2 == 0 && **id < 10_000).count();
+        assert_eq!(others, 100, "{what}: {all:?}");
+        let after_it = all.iter().filter(|id| **id >= 10_000).count() as u64;
+        assert_eq!(after_it, if keyed { 0 } else { of_its_key }, "{what}: where the server keeps the order, they wait");
+        grave.set_reachable(true);
+        emptied(&queue).await;
+        let rest = heard.take().len() as u64;
+        assert!(if keyed { rest == of_its_key } else { what == "copies" || rest == 0 }, "{what}: {rest}");
+        assert_eq!(grave.waiting(), if of_its_key > 0 { 1 } else { 20 }, "{what}");
+        let report = worker.drain().await.unwrap();
+        assert_eq!(settled_in(&report), report.received, "{what}: {report}");
+    }
 }

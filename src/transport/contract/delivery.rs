@@ -3,6 +3,7 @@
 //! `Source → Delivery → worker → ack | retry_after | dead_letter | release → Receipt → the server`
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -233,7 +234,17 @@ impl Drop for Delivery {
         let Some(receipt) = self.receipt.take() else { return };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let packet = std::mem::take(&mut self.packet);
-            runtime.spawn(receipt.settle_in_hand(Settlement::Release, packet));
+            // A receipt may be anybody's. If this is a panic that unwinds, another one would end the process.
+            let settle = AssertUnwindSafe(|| receipt.settle_in_hand(Settlement::Release, packet));
+            match catch_unwind(settle) {
+                Ok(settling) => drop(runtime.spawn(settling)),
+                Err(panic) => {
+                    // What it panicked with might panic when it is dropped.
+                    std::mem::forget(panic);
+                    let source = &self.source;
+                    log::warn!(target: "convoke::transport", "{source}: to give back a delivery panicked: it comes again after its lease");
+                }
+            }
         }
     }
 }
