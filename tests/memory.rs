@@ -313,6 +313,16 @@ async fn a_dead_letter_has_its_record_and_is_redriven() {
 }
 
 #[convoke::test]
+async fn a_queue_is_not_redriven_into_itself() {
+    let queue = Memory::queue("orders");
+    publish(&queue, [packet("1")]).await;
+    let error = redrive(&mut queue.clone(), &queue, usize::MAX).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().starts_with("memory:orders: it would be redriven into itself"), "{error}");
+    assert_eq!((queue.waiting(), queue.lent(), queue.published()), (1, 0, 1));
+}
+
+#[convoke::test]
 async fn a_lease_that_runs_out_gives_the_delivery_to_another_and_the_receipt_is_worth_nothing() {
     let queue = Memory::queue("orders").lease(SECOND * 10);
     let (mut one, mut other) = (subscriber(&queue).await, subscriber(&queue).await);
