@@ -51,6 +51,7 @@ use std::pin::Pin;
 pub use abilities::{Abilities, Demand};
 pub use any::AnyQueue;
 pub use batcher::Batcher;
+pub(crate) use batcher::caught;
 pub use dead_letter::{DEAD_LETTER, DeadLetterRecord, DeadReason, Redriven, redrive};
 pub use delivery::{Delivery, Receipt, Settlement};
 pub use error::{ErrorKind, TransportError};
@@ -92,7 +93,7 @@ pub trait Publisher: Send + Sync + 'static {
     ///
     /// One that fails fails alone if the server can take the others. A packet beyond the [`Abilities`] is an error of
     /// its own, before anything is sent of it: [`Abilities::check`] looks for that. It waits for no longer than its own
-    /// deadline.
+    /// deadline. Of packets of one key, see [`Abilities::takes_in_order`].
     ///
     /// Dropped before it is ready, any of them may have been taken or not.
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>>;
