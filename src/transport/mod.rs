@@ -45,12 +45,12 @@ mod any;
 pub mod conformance;
 
 pub use any::AnyQueue;
-pub(crate) use contract::BINDING;
 pub use contract::{
     Abilities, Attribute, Attributes, Batcher, BoxFuture, DEAD_LETTER, DeadLetterRecord, DeadReason, Delivery, Demand,
     ErrorKind, Packet, Publisher, Pulse, Receipt, Redriven, Settlement, Source, TransportError, UNHEARD_ATTEMPTS,
     redrive,
 };
+pub(crate) use contract::{BINDING, caught};
 pub use memory::{Memory, MemoryQueue};
 #[cfg(feature = "rabbitmq")]
 pub use rabbitmq::{RabbitMq, RabbitMqBuilder, RabbitMqExchange, RabbitMqExchangeBuilder, RabbitMqServer};

@@ -340,3 +340,47 @@ async fn they_outlive_their_bus_with_whoever_holds_them() {
     assert!(matches!(letters.redrive(1), Err(RedriveError::NoListener { .. })));
     assert_eq!(letters.len(), 1);
 }
+
+#[convoke::test]
+async fn giving_all_of_many_back_costs_little_for_each_though_none_is_taken() {
+    let cost = async |letters: usize| {
+        let bus = EventBus::builder().dead_letters(letters).capacity(8).build();
+        let stuck = (async |_: Arc<MailSent>| std::future::pending::<()>().await).overflow(Overflow::DropNewest);
+        let _stuck = bus.on(stuck.timeout(ms(3_600_000))).unwrap();
+        let mut mail = 0;
+        while bus.dead_letters().len() < letters {
+            let _ = bus.publish(MailSent(mail));
+            mail += 1;
+        }
+        let (before, kept) = (convoke::testing::steps(), ids(&bus));
+        assert_eq!(bus.dead_letters().redrive_all(), 0);
+        assert_eq!(ids(&bus), kept, "each has its place");
+        for id in &kept {
+            bus.dead_letters().redrive(*id).unwrap_err();
+        }
+        assert_eq!(ids(&bus), kept);
+        (convoke::testing::steps() - before) / letters as u64
+    };
+    let (few, many) = (cost(100).await, cost(6_400).await);
+    assert!(few > 0 && many <= few + 40, "{few} steps for each of 100, {many} for each of 6,400");
+}
+
+#[convoke::test]
+async fn a_ring_keeps_its_bound_and_its_order_while_all_are_given_back() {
+    let bus = EventBus::builder().capacity(2).dead_letters(10).build();
+    let stuck = (async |_: Arc<MailSent>| std::future::pending::<()>().await).overflow(Overflow::DropNewest);
+    let _stuck = bus.on(stuck.timeout(ms(3_600_000))).unwrap();
+    let other = bus.clone();
+    let publishes = std::thread::spawn(move || (0..500).for_each(|mail| drop(other.publish(MailSent(mail)))));
+    while !publishes.is_finished() {
+        tokio::task::yield_now().await;
+        bus.dead_letters().redrive_all();
+        let ids = ids(&bus);
+        assert!(ids.len() <= 10 && ids.is_sorted(), "{ids:?}");
+    }
+    publishes.join().unwrap();
+    bus.dead_letters().redrive_all();
+    (0..100).for_each(|mail| drop(bus.publish(MailSent(mail))));
+    settled().await;
+    assert_eq!(bus.dead_letters().len(), 10);
+}

@@ -222,3 +222,227 @@ async fn who_listens_beside_a_route_is_not_held_up_by_it() {
     at_once(bus.emit(OrderPlaced { id: 500 })).await.ok().unwrap();
     assert_eq!(queue.published(), 501);
 }
+
+/// A queue of these abilities, and how many packets came in each call.
+#[derive(Clone)]
+struct Counted(MemoryQueue, Arc<Mutex<Vec<usize>>>);
+
+impl Counted {
+    fn new(takes_in_order: bool) -> Self {
+        let queue = Memory::queue("out");
+        let mut abilities = Publisher::abilities(&queue);
+        abilities.takes_in_order = takes_in_order;
+        Self(queue.with_abilities(abilities), Arc::default())
+    }
+
+    fn calls(&self) -> Vec<usize> {
+        std::mem::take(&mut self.1.lock().unwrap())
+    }
+}
+
+impl Publisher for Counted {
+    fn name(&self) -> &str {
+        Publisher::name(&self.0)
+    }
+
+    fn abilities(&self) -> Abilities {
+        Publisher::abilities(&self.0)
+    }
+
+    fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
+        self.1.lock().unwrap().push(packets.len());
+        self.0.publish(packets)
+    }
+}
+
+/// What a route is ordered by: two keys, and a third of the events without one.
+fn third(event: &Envelope) -> Option<String> {
+    let rest = event.payload["id"].as_u64()? % 3;
+    (rest > 0).then(|| rest.to_string())
+}
+
+#[convoke::test]
+async fn of_a_key_nothing_overtakes_what_was_not_taken() {
+    for takes_in_order in [false, true] {
+        for failing in 1..=20 {
+            let (bus, out) = (shop(), Counted::new(takes_in_order));
+            let _out = Route::new("**", out.clone()).ordered_by(third).open(&bus).unwrap();
+            out.0.fail_next(failing);
+            for id in 0..30 {
+                bus.publish(OrderPlaced { id }).unwrap();
+            }
+            bus.drain().await;
+            let mut all = left(&out.0);
+            for key in 1..3 {
+                let of_key: Vec<_> = all.iter().copied().filter(|id| id % 3 == key).collect();
+                let wanted: Vec<_> = (0..30).filter(|id| id % 3 == key).collect();
+                assert_eq!(of_key, wanted, "{failing} failed, {takes_in_order}");
+            }
+            all.sort_unstable();
+            assert!(all.into_iter().eq(0..30), "each is there once");
+            assert!(bus.dead_letters().is_empty());
+        }
+    }
+}
+
+#[convoke::test]
+async fn what_has_failed_for_good_holds_up_nobody_of_its_key() {
+    for (attempts, failing) in [(1, 1), (1, 3), (2, 2), (2, 3), (3, 7)] {
+        let (bus, out) = (shop(), Counted::new(false));
+        let retry = Retry::exponential(ms(10)).attempts(attempts);
+        let _out = Route::new("**", out.clone()).retry(retry).ordered_by(|_| Some("one".into())).open(&bus).unwrap();
+        out.0.fail_next(failing);
+        for id in 0..10 {
+            bus.publish(OrderPlaced { id }).unwrap();
+        }
+        bus.drain().await;
+        let (dead, left) = (dead(&bus), left(&out.0));
+        assert!(!dead.is_empty() && dead.len() <= failing, "{dead:?}");
+        assert!(dead.into_iter().chain(left).eq(0..10), "in their order: {attempts} attempts, {failing} failed");
+    }
+}
+
+#[convoke::test]
+async fn a_route_goes_one_by_one_only_where_a_key_asks_for_it() {
+    let all = |_: &Envelope| Some("all".to_owned());
+    let each = |event: &Envelope| Some(event.payload["id"].to_string());
+    let none = |_: &Envelope| None;
+    let keys: [fn(&Envelope) -> Option<String>; 3] = [none, each, all];
+    for (at, key) in keys.into_iter().enumerate() {
+        for takes_in_order in [false, true] {
+            let (bus, out) = (shop(), Counted::new(takes_in_order));
+            let _out = Route::new("**", out.clone()).ordered_by(key).open(&bus).unwrap();
+            for id in 0..256 {
+                bus.publish(OrderPlaced { id }).unwrap();
+            }
+            bus.drain().await;
+            let calls = out.calls();
+            assert_eq!(calls.iter().sum::<usize>(), 256);
+            let is_slow = at == 2 && !takes_in_order;
+            assert_eq!(calls.len() > 10, is_slow, "{calls:?}");
+            assert_eq!(left(&out.0), (0..256).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// Does at the first calls as it is told, and takes what comes after them.
+#[derive(Clone)]
+struct Moody(Arc<Mutex<Vec<Mood>>>, MemoryQueue);
+
+#[derive(Clone, Copy)]
+enum Mood {
+    PanicsInTheCall,
+    Panics,
+    SaysLess,
+    Refuses,
+    Hangs,
+}
+
+impl Moody {
+    fn new(moods: impl IntoIterator<Item = Mood>) -> Self {
+        let mut moods: Vec<_> = moods.into_iter().collect();
+        moods.reverse();
+        Self(Arc::new(Mutex::new(moods)), Memory::queue("out"))
+    }
+}
+
+impl Publisher for Moody {
+    fn name(&self) -> &str {
+        "moody"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Publisher::abilities(&self.1)
+    }
+
+    fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
+        let mood = self.0.lock().unwrap().pop();
+        assert!(!matches!(mood, Some(Mood::PanicsInTheCall)), "as told");
+        Box::pin(async move {
+            sleep(ms(30)).await;
+            match mood {
+                None | Some(Mood::PanicsInTheCall) => self.1.publish(packets).await,
+                Some(Mood::Panics) => panic!("as told"),
+                Some(Mood::SaysLess) => self.1.publish(&packets[..packets.len() - 1]).await,
+                Some(Mood::Refuses) => {
+                    let refused = TransportError::new(ErrorKind::Unreachable, "moody", "the connection was refused");
+                    vec![Err(refused); packets.len()]
+                }
+                Some(Mood::Hangs) => std::future::pending().await,
+            }
+        })
+    }
+}
+
+#[convoke::test]
+async fn a_publisher_that_panics_or_says_too_little_fails_what_it_had_and_nothing_else() {
+    let silent = "failed: moody: it did not say whether it took a packet";
+    for (mood, text) in [
+        (Mood::PanicsInTheCall, "failed: moody: panicked: as told"),
+        (Mood::Panics, "failed: moody: panicked: as told"),
+        (Mood::SaysLess, silent),
+    ] {
+        let (bus, moody) = (shop(), Moody::new([mood]));
+        let _out = Route::new("**", moody.clone()).open(&bus).unwrap();
+        bus.publish(OrderPlaced { id: 0 }).unwrap();
+        sleep(ms(1)).await;
+        for id in 1..6 {
+            bus.publish(OrderPlaced { id }).unwrap();
+        }
+        bus.drain().await;
+        assert_eq!(dead(&bus), [0]);
+        assert_eq!(bus.dead_letters().list()[0].reason.to_string(), text);
+        assert_eq!(left(&moody.1), [1, 2, 3, 4, 5]);
+    }
+    // Of many, those have left that it says so of.
+    let (bus, moody) = (shop(), Moody::new([Mood::SaysLess; 2]));
+    let _out = Route::new("**", moody.clone()).open(&bus).unwrap();
+    for id in 0..5 {
+        bus.publish(OrderPlaced { id }).unwrap();
+    }
+    bus.drain().await;
+    let letters = bus.dead_letters().list();
+    assert!(letters.iter().all(|letter| letter.reason.to_string() == silent), "{letters:?}");
+    let mut all = [left(&moody.1), dead(&bus)].concat();
+    all.sort_unstable();
+    assert!(all.into_iter().eq(0..5) && !letters.is_empty());
+}
+
+#[convoke::test]
+async fn a_publisher_that_hangs_once_holds_a_route_up_once() {
+    let (bus, moody) = (shop(), Moody::new([Mood::Hangs]));
+    let _out = Route::new("**", moody.clone()).open(&bus).unwrap();
+    let first = bus.emit(OrderPlaced { id: 1 });
+    let behind = async {
+        sleep(ms(1)).await;
+        bus.emit(OrderPlaced { id: 2 }).await
+    };
+    let late = async {
+        sleep(SECOND).await;
+        bus.emit(OrderPlaced { id: 3 }).await
+    };
+    let (first, behind, late) = tokio::join!(first, behind, late);
+    for report in [first, behind] {
+        let text = "failed: moody: nobody said within 30s whether the server has it";
+        assert!(report.to_string().ends_with(text), "{report}");
+    }
+    late.ok().unwrap();
+    after(ms(30), bus.emit(OrderPlaced { id: 4 })).await.ok().unwrap();
+    assert_eq!(left(&moody.1), [2, 3, 4], "what was handed over a moment before it was given up leaves too");
+}
+
+#[convoke::test]
+async fn who_waits_behind_others_hears_what_is_wrong_with_the_server() {
+    let (bus, moody) = (shop(), Moody::new([Mood::Refuses, Mood::Hangs]));
+    let _out = Route::new("**", moody.clone()).timeout(SECOND).open(&bus).unwrap();
+    let behind = async {
+        sleep(ms(1)).await;
+        bus.emit(OrderPlaced { id: 2 }).await
+    };
+    let (first, behind) = tokio::join!(bus.emit(OrderPlaced { id: 1 }), behind);
+    assert!(first.to_string().ends_with("moody: the connection was refused; it was tried for 1s"), "{first}");
+    assert!(
+        behind.to_string().ends_with("moody: the connection was refused; it waited behind others for 1s"),
+        "{behind}"
+    );
+}

@@ -19,6 +19,10 @@ pub struct Abilities {
     /// Whether packets of one key are delivered one after the other, in the order in which one publisher handed them over:
     /// nothing of a key follows before what came first is settled for good.
     pub order: bool,
+    /// Whether one [`publish`](super::Publisher::publish) takes no packet behind one of its key that it could not take for now,
+    /// as one does that takes all or none. Where this is not so, a route hands over the next of a key when the server has
+    /// the one before.
+    pub takes_in_order: bool,
     /// Whether several groups of subscribers each get everything.
     pub fan_out: bool,
     /// The highest priority; 0 if there are none.
@@ -45,6 +49,7 @@ impl Default for Abilities {
             delay: None,
             retry_after: None,
             order: false,
+            takes_in_order: false,
             fan_out: false,
             priority: 0,
             max_bytes: usize::MAX,

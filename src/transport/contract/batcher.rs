@@ -3,15 +3,17 @@
 //! `push, push, push → Batcher (one task) → run(all of them) → each its own result`
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::publisher::BoxFuture;
+use crate::__private::{Shown, catch};
 
 type Run<T, R> = Arc<dyn Fn(Vec<T>) -> BoxFuture<'static, Vec<R>> + Send + Sync>;
-type Item<T, R> = (T, oneshot::Sender<R>);
+type Item<T, R> = (T, Option<oneshot::Sender<R>>);
 
 /// Gathers what is asked for one by one into batches. Nothing waits for a batch to fill: the first goes at once, and what
 /// comes until its answer is there goes together in the next.
@@ -30,14 +32,20 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         Self { most: most.max(1), run: Arc::new(run), door: Mutex::default() }
     }
 
-    /// Adds an item to the next batch; ready with its result, or with `None` if the runtime in which it ran is gone.
+    /// Adds an item to the next batch; ready with its result, or with `None` if there is none: the runtime in which it ran is
+    /// gone, or `run` has panicked or returned too few, which is in the log and no harm to the next batch.
     ///
     /// It is added at once, not when the future is polled, so that items go in the order of these calls. It has to be
     /// called within a tokio runtime, in which a system of actix runs too.
     pub fn push(&self, item: T) -> impl Future<Output = Option<R>> + Send + use<T, R> {
         let (answer, result) = oneshot::channel();
-        self.add((item, answer));
+        self.add((item, Some(answer)));
         async move { result.await.ok() }
+    }
+
+    /// The same for an item that says itself what came of it.
+    pub(crate) fn send(&self, item: T) {
+        self.add((item, None));
     }
 
     fn add(&self, item: Item<T, R>) {
@@ -62,11 +70,30 @@ async fn work<T, R>(mut items: mpsc::UnboundedReceiver<Item<T, R>>, most: usize,
     let mut batch = Vec::new();
     while items.recv_many(&mut batch, most).await > 0 {
         let (items, answers): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
-        for (answer, result) in answers.into_iter().zip(run(items).await) {
-            // Whoever asked may have gone.
-            let _ = answer.send(result);
+        match caught(|| run(items)).await {
+            Ok(results) => {
+                for (answer, result) in answers.into_iter().zip(results) {
+                    // Whoever asked may have gone.
+                    let _ = answer.map(|answer| answer.send(result));
+                }
+            }
+            Err(text) => log::error!(
+                target: "convoke::transport",
+                "a batch of {} panicked: {}; what comes after it goes on", answers.len(), Shown::text(&text)
+            ),
         }
     }
+}
+
+/// Awaits what is not ours: its panic is an answer, whether it comes from the call or from the future.
+pub(crate) async fn caught<'a, T>(make: impl FnOnce() -> BoxFuture<'a, T>) -> Result<T, String> {
+    let mut future = catch(make)?;
+    poll_fn(|cx| match catch(|| future.as_mut().poll(cx)) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Err(text) => Poll::Ready(Err(text)),
+    })
+    .await
 }
 
 impl<T, R> fmt::Debug for Batcher<T, R> {

@@ -211,13 +211,18 @@ pub struct Redriven {
 ///
 /// # Errors
 ///
-/// If the dead-letter queue cannot be opened or read. What was moved until then is moved.
+/// If the dead-letter queue cannot be opened or read. What was moved until then is moved. `Unsupported` if both are the same
+/// queue, by their names: what is published there would come again and again.
 pub async fn redrive(
     dead: &mut (impl Source + ?Sized),
     to: &(impl Publisher + ?Sized),
     most: usize,
 ) -> Result<Redriven, TransportError> {
     let mut redriven = Redriven::default();
+    if dead.name() == to.name() {
+        let text = "it would be redriven into itself, round and round: name the queue in which its letters were before they died";
+        return Err(TransportError::new(ErrorKind::Unsupported, dead.name(), text));
+    }
     dead.open(REDRIVE_BATCH + MOST_KEPT).await?;
     let mut kept = Vec::new();
     while redriven.moved + redriven.kept < most {

@@ -23,6 +23,7 @@ mod batcher;
 
 pub use abilities::{Abilities, Demand};
 pub use batcher::Batcher;
+pub(crate) use batcher::caught;
 pub use dead_letter::{DEAD_LETTER, DeadLetterRecord, DeadReason, Redriven, redrive};
 pub use delivery::{Delivery, Receipt, Settlement};
 pub use error::{ErrorKind, TransportError};

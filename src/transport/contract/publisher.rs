@@ -26,7 +26,7 @@ pub trait Publisher: Send + Sync + 'static {
     ///
     /// One that fails fails alone if the server can take the others. A packet beyond the [`Abilities`] is an error of
     /// its own, before anything is sent of it: [`Abilities::check`] looks for that. It waits for no longer than its own
-    /// deadline.
+    /// deadline. Of packets of one key, see [`Abilities::takes_in_order`].
     ///
     /// Dropped before it is ready, any of them may have been taken or not.
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>>;

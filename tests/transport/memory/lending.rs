@@ -237,6 +237,30 @@ async fn a_dead_letter_has_its_record_and_is_redriven() {
 }
 
 #[convoke::test]
+async fn a_queue_is_not_redriven_into_itself() {
+    let queue = Memory::queue("orders");
+    publish(&queue, [packet("1")]).await;
+    let error = redrive(&mut queue.clone(), &queue, usize::MAX).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().starts_with("memory:orders: it would be redriven into itself"), "{error}");
+    assert_eq!((queue.waiting(), queue.lent(), queue.published()), (1, 0, 1));
+}
+
+#[convoke::test]
+async fn of_a_key_one_publish_takes_nothing_behind_what_it_did_not_take_if_it_says_so() {
+    for takes_in_order in [false, true] {
+        let queue = Memory::queue("orders");
+        let mut abilities = Publisher::abilities(&queue);
+        abilities.takes_in_order = takes_in_order;
+        let queue = queue.with_abilities(abilities);
+        queue.fail_next(1);
+        let packets = [of_key("1", "a"), of_key("2", "b"), of_key("3", "a"), packet("4")];
+        let taken: Vec<_> = queue.publish(&packets).await.iter().map(Result::is_ok).collect();
+        assert_eq!(taken, [false, true, !takes_in_order, true]);
+    }
+}
+
+#[convoke::test]
 async fn a_lease_that_runs_out_gives_the_delivery_to_another_and_the_receipt_is_worth_nothing() {
     let queue = Memory::queue("orders").lease(SECOND * 10);
     let (mut one, mut other) = (subscriber(&queue).await, subscriber(&queue).await);
