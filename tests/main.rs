@@ -10,6 +10,10 @@ mod common;
 mod rounds;
 /// Every variant of every policy, and every deadline.
 mod policies;
+/// Parties that are named at the broker: late, lost, never there, or several of a name.
+mod expects;
+/// How an outcome, a cause and an error of a round are read.
+mod outcomes;
 /// Rounds by key, and the limit on how many are open.
 mod keyed;
 /// Signals that come after their round, and the limit on how many rounds are remembered.
@@ -18,6 +22,8 @@ mod late;
 mod consumers;
 /// Actors of the user's own as emitters: summons, pledge, membership.
 mod summons;
+/// What work that was summoned can learn: that it is not wanted any more, what it is for, what others have said.
+mod wanted;
 
 /// Our prelude beside the one of actix.
 mod prelude;
