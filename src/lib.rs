@@ -182,7 +182,7 @@ pub use convoke_actors::{
 
 // What a round goes by.
 #[doc(inline)]
-pub use convoke_actors::{Close, Gathered, LateJoin, OnLost, OnTimeout, Predicate, Release, RepeatEmit, RoundKey};
+pub use convoke_actors::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, RoundKey};
 
 // What becomes of it.
 #[doc(inline)]
@@ -236,8 +236,8 @@ pub use convoke_actors::{
 // What the signatures above are made of.
 #[doc(inline)]
 pub use convoke_actors::{
-    Argument, Consume, ConsumingActor, FromOutcome, IntoAnswer, IntoChild, IntoConsumer, IntoHandled, IntoService,
-    LocalContext, Patterns,
+    Answering, Argument, Consume, ConsumingActor, FromOutcome, IntoAnswer, IntoChild, IntoConsumer, IntoHandled,
+    IntoService, LocalContext, Patterns,
 };
 
 #[doc(hidden)]

@@ -4,6 +4,10 @@
 mod outcomes;
 /// Every variant of every policy, and every deadline.
 mod policies;
+/// Parties that are named at the broker: late, lost, never there, or several of a name.
+mod expects;
+/// How an outcome, a cause and an error of a round are read.
+mod texts;
 /// Rounds by key, and the limit on how many are open.
 mod keyed;
 /// Signals that come after their round, and the limit on how many rounds are remembered.
@@ -12,6 +16,8 @@ mod late;
 mod consumers;
 /// Actors of the user's own as emitters: summons, pledge, membership.
 mod summons;
+/// What work that was summoned can learn: that it is not wanted any more, what it is for, what others have said.
+mod wanted;
 /// `Brokers`, the registry.
 mod registry;
 /// `Inspect`, and its JSON.

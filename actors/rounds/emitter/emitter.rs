@@ -67,6 +67,28 @@ impl Answering<Now> for () {
     }
 }
 
+/// Marks a closure that only panics.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Diverging;
+
+/// Gives `!` a name, which it has nowhere else on a stable compiler.
+#[doc(hidden)]
+pub trait Returns {
+    /// What the function returns.
+    type What;
+}
+
+impl<R> Returns for fn() -> R {
+    type What = R;
+}
+
+impl Answering<Diverging> for <fn() -> ! as Returns>::What {
+    fn into_work(self) -> Work {
+        self
+    }
+}
+
 impl<F: Future<Output = ()> + 'static> Answering<Later> for F {
     fn into_work(self) -> Work {
         Some(Box::pin(self))

@@ -290,9 +290,14 @@ impl<P> fmt::Display for Resolved<P> {
         let (count, s) = (kept.len(), if kept.len() == 1 { "" } else { "s" });
         write!(f, "{title} resolved after {} with {count} signal{s}", Brief(*elapsed))?;
         if self.is_partial() {
-            write!(f, ", partial: missing {}", Names(&self.0))?;
-            if !self.0.unfilled.is_empty() {
-                write!(f, "; no member named {}", joined(self.0.unfilled.iter().map(|name| &**name), ", "))?;
+            let Account { missing, unfilled, .. } = &*self.0;
+            f.write_str(", partial: ")?;
+            if !missing.is_empty() || unfilled.is_empty() {
+                write!(f, "missing {}", Names(&self.0))?;
+            }
+            if !unfilled.is_empty() {
+                let then = if missing.is_empty() { "" } else { "; " };
+                write!(f, "{then}no member named {}", joined(unfilled.iter().map(|name| &**name), ", "))?;
             }
         }
         Ok(())
