@@ -46,6 +46,8 @@ echo '[].' >enabled_plugins
 export ERL_EPMD_PORT ERL_EPMD_ADDRESS=127.0.0.1
 epmd -address 127.0.0.1 -port "$ERL_EPMD_PORT" >/dev/null 2>&1 &
 names=$!
+# A server that does not find it starts another one, which would outlive it.
+until epmd -names >/dev/null 2>&1; do sleep 0.1; done
 HOME=$folder RABBITMQ_NODENAME=finding@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT=$port \
     RABBITMQ_DIST_PORT=$distribution RABBITMQ_MNESIA_BASE=$folder/mnesia RABBITMQ_LOG_BASE=$folder/log \
     RABBITMQ_CONFIG_FILE=$folder/rabbitmq RABBITMQ_ENABLED_PLUGINS_FILE=$folder/enabled_plugins \
@@ -73,7 +75,7 @@ def listening(channel, method, payload, content):
 
 amqp.Channel.dispatch_method = listening
 
-deadline = time.monotonic() + 120
+deadline = time.monotonic() + 300
 while True:
     try:
         connection = amqp.Connection(f"127.0.0.1:{sys.argv[1]}", userid="guest", password="guest")

@@ -5,7 +5,7 @@
 use crate::Envelope;
 use crate::transport::Packet;
 
-/// Writes events for other processes. [`Wire`](struct@Wire) is the default.
+/// Writes events for other processes. [`Wire`](struct@super::Wire) is the default.
 ///
 /// What a route adds, such as attributes to filter by, a key or a delay, it adds to the packet afterwards: no codec takes
 /// attributes away.

@@ -82,7 +82,7 @@ impl Receipt for Reluctant {
                 self.refuses.times.fetch_add(1, Ordering::Relaxed);
                 self.delivery.release().await?;
             } else if matches!(how, Settlement::Ack | Settlement::DeadLetter(_)) && next() {
-                self.delivery.retry_after(SECOND).await?;
+                self.delivery.retry_after(10 * SECOND).await?;
             } else {
                 return self.delivery.settle(how).await;
             }

@@ -129,7 +129,7 @@ impl Sqlite {
     }
 
     /// Returns the pool by which the file is used, for the tables of the application, and a
-    /// [`SqliteInbox`] in the same file.
+    /// [`SqliteInbox`](crate::SqliteInbox) in the same file.
     pub fn pool(&self) -> &SqlitePool {
         &self.queue.core.store.pool
     }
