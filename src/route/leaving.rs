@@ -23,13 +23,13 @@ type Taken = Result<(), TransportError>;
 /// What leaves next, in the order in which it came.
 pub(crate) struct Leaving {
     way: Arc<Way>,
-    limit: Duration,
     batcher: Batcher<Leaver, ()>,
 }
 
 /// By what all leave.
 struct Way {
     publisher: Arc<dyn Publisher>,
+    limit: Duration,
     /// What is wrong with the server now, for those whose turn does not come.
     trouble: Mutex<Option<TransportError>>,
 }
@@ -38,7 +38,7 @@ impl Leaving {
     /// Has packets leave by this publisher, each for as long as `limit` at the most, and as often as `retry` says.
     pub(crate) fn by(publisher: Arc<dyn Publisher>, limit: Duration, retry: Retry) -> Self {
         let most = MAX_BATCH.min(publisher.abilities().max_batch.saturating_mul(16));
-        let way = Arc::new(Way { publisher, trouble: Mutex::default() });
+        let way = Arc::new(Way { publisher, limit, trouble: Mutex::default() });
         let by = way.clone();
         let batcher = Batcher::new(most, move |leavers: Vec<Leaver>| {
             let way = by.clone();
@@ -48,7 +48,7 @@ impl Leaving {
             });
             all
         });
-        Self { way, limit, batcher }
+        Self { way, batcher }
     }
 
     /// Has a packet leave; ready when the server has it, or when that has taken too long. It takes its place at once, and
@@ -56,15 +56,15 @@ impl Leaving {
     pub(crate) fn push(&self, packet: Packet) -> impl Future<Output = Handled> + use<> {
         let (answer, taken) = oneshot::channel();
         let waiting = Arc::new(Waiting::new(packet));
-        let (waits, limit, way) = (Waits(waiting.clone()), self.limit, self.way.clone());
+        let (waits, way) = (Waits(waiting.clone()), self.way.clone());
         self.batcher.send(Leaver { waiting, answer: Some(answer) });
         async move {
-            match tokio::time::timeout(limit, taken).await {
+            match tokio::time::timeout(way.limit, taken).await {
                 Ok(Ok(Ok(()))) => Ok(()),
                 Ok(Ok(Err(error))) if error.is_temporary() => Err(error.into()),
                 Ok(Ok(Err(error))) => Err(Permanent::new(error).into()),
                 Ok(Err(_)) => Err(Failure::new("its runtime is gone")),
-                Err(_) => Err(Failure::new(waits.why(&way, limit))),
+                Err(_) => Err(Failure::new(waits.why(&way))),
             }
         }
     }
@@ -127,7 +127,8 @@ struct Waits(Arc<Waiting>);
 
 impl Waits {
     /// Returns why it has not left in time.
-    fn why(&self, way: &Way, limit: Duration) -> String {
+    fn why(&self, way: &Way) -> String {
+        let limit = way.limit;
         let (error, was_taken) = {
             let mut state = self.0.lock();
             (state.error.take(), state.packet.is_none())
@@ -230,7 +231,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Publishes some; `None` when nobody waits for any of them any more, and a panic is its text.
+    /// Publishes some; `None` when nobody has waited for any of them for long, and a panic is its text.
     async fn publish(&mut self, round: &[usize]) -> Option<Result<Vec<Taken>, String>> {
         let first = round.first().copied().unwrap_or_default();
         let all = first..first + round.len();
@@ -243,7 +244,9 @@ impl<'a> Batch<'a> {
                 &few
             }
         };
-        while_wanted(&mut self.leavers, caught(|| self.way.publisher.publish(sent))).await
+        // One that is only slow has the same time once more, or what comes next would be handed over when its time is over.
+        let least = self.way.limit.saturating_mul(2);
+        while_wanted(&mut self.leavers, least, caught(|| self.way.publisher.publish(sent))).await
     }
 
     /// Waits until the server is tried again; `false` if nobody waits for that any more.
@@ -256,7 +259,7 @@ impl<'a> Batch<'a> {
             level,
             "{error}; {failed} of {} events are tried again after {wait:?}", self.packets.len()
         );
-        while_wanted(&mut self.leavers, tokio::time::sleep(wait)).await.is_some()
+        while_wanted(&mut self.leavers, Duration::ZERO, tokio::time::sleep(wait)).await.is_some()
     }
 
     /// Which are tried again, of those that failed. The last time with all that wait behind them: whichever fails has failed
@@ -332,9 +335,10 @@ fn turn<'a>(counts: &mut HashMap<&'a str, usize>, packet: &'a Packet) -> usize {
     *count - 1
 }
 
-/// Awaits something for as long as somebody waits for a packet: what hangs longer would hold up all that come later.
-async fn while_wanted<T>(leavers: &mut [Leaver], what: impl Future<Output = T>) -> Option<T> {
-    let mut what = pin!(what);
+/// Awaits something for as long as somebody waits for a packet, and so long at least: what hangs longer would hold up all that
+/// come later.
+async fn while_wanted<T>(leavers: &mut [Leaver], least: Duration, what: impl Future<Output = T>) -> Option<T> {
+    let (mut what, mut least) = (pin!(what), pin!(tokio::time::sleep(least)));
     let mut leavers = leavers.iter_mut().filter_map(|leaver| leaver.answer.as_mut());
     let mut somebody = leavers.next();
     poll_fn(|cx| {
@@ -347,7 +351,7 @@ async fn while_wanted<T>(leavers: &mut [Leaver], what: impl Future<Output = T>) 
             }
             somebody = leavers.next();
         }
-        Poll::Ready(None)
+        least.as_mut().poll(cx).map(|()| None)
     })
     .await
 }

@@ -418,17 +418,16 @@ async fn a_publisher_that_hangs_once_holds_a_route_up_once() {
         bus.emit(OrderPlaced { id: 2 }).await
     };
     let late = async {
-        sleep(SECOND).await;
+        sleep(40 * SECOND).await;
         bus.emit(OrderPlaced { id: 3 }).await
     };
     let (first, behind, late) = tokio::join!(first, behind, late);
-    for report in [first, behind] {
-        let text = "failed: moody: nobody said within 30s whether the server has it";
-        assert!(report.to_string().ends_with(text), "{report}");
-    }
+    let text = "failed: moody: nobody said within 30s whether the server has ";
+    assert!(first.to_string().ends_with(&format!("{text}it")), "{first}");
+    assert!(behind.to_string().ends_with(&format!("{text}what goes before it")), "{behind}");
     late.ok().unwrap();
     after(ms(30), bus.emit(OrderPlaced { id: 4 })).await.ok().unwrap();
-    assert_eq!(left(&moody.1), [2, 3, 4], "what was handed over a moment before it was given up leaves too");
+    assert_eq!(left(&moody.1), [3, 4]);
 }
 
 #[convoke::test]
