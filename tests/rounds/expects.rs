@@ -330,21 +330,24 @@ impl log::Log for Lines {
 
 #[test]
 fn a_member_that_nobody_has_named_and_that_is_gone_is_a_warning_in_the_log() {
-    in_a_process_of_its_own("expects::a_member_that_nobody_has_named_and_that_is_gone_is_a_warning_in_the_log", || {
-        log::set_logger(&LINES).unwrap();
-        log::set_max_level(log::LevelFilter::Warn);
-        on_a_system(async {
-            let orders = Broker::<u32>::new(SECOND).named("orders").expects(["payment"]).start();
-            let any = Broker::<u32>::new(SECOND).named("any").release(Release::AtLeast(1)).start();
-            let [stock, payment, log] = join_all(&orders, ["stock", "payment", "log"]).await;
-            let [other] = join_all(&any, ["stock"]).await;
-            drop((payment, stock, other));
-            log.leave();
-            settled().await;
-            drop((orders.inspect().await, any.inspect().await));
-        });
-        let text = "broker orders: `stock` is lost, and the rounds that open from now on do without it: name it with \
+    in_a_process_of_its_own(
+        "rounds::expects::a_member_that_nobody_has_named_and_that_is_gone_is_a_warning_in_the_log",
+        || {
+            log::set_logger(&LINES).unwrap();
+            log::set_max_level(log::LevelFilter::Warn);
+            on_a_system(async {
+                let orders = Broker::<u32>::new(SECOND).named("orders").expects(["payment"]).start();
+                let any = Broker::<u32>::new(SECOND).named("any").release(Release::AtLeast(1)).start();
+                let [stock, payment, log] = join_all(&orders, ["stock", "payment", "log"]).await;
+                let [other] = join_all(&any, ["stock"]).await;
+                drop((payment, stock, other));
+                log.leave();
+                settled().await;
+                drop((orders.inspect().await, any.inspect().await));
+            });
+            let text = "broker orders: `stock` is lost, and the rounds that open from now on do without it: name it with \
                         `expects` if they must not";
-        assert_eq!(*LINES.0.lock().unwrap(), [text]);
-    });
+            assert_eq!(*LINES.0.lock().unwrap(), [text]);
+        },
+    );
 }
