@@ -12,7 +12,9 @@ mod outcome;
 mod account;
 mod consumed;
 
-pub(crate) use account::{Account, Brief, Directory};
+#[cfg(feature = "testing")]
+pub(crate) use account::Brief;
+pub(crate) use account::{Account, Directory};
 pub use account::{Cause, EmitterRef};
 pub use consumed::{Consumed, FailedConsumer};
 pub(crate) use consumed::{Deliveries, Delivery};
