@@ -99,6 +99,20 @@ async fn an_order_does_not_ship_when_the_fraud_check_has_crashed() {
 }
 
 #[convoke::test]
+async fn who_is_lost_is_told_once_and_a_name_that_nobody_bears_beside_it() {
+    for (names, text) in [
+        (vec!["stock", "payment"], "round #1 cancelled after 0ns: lost payment"),
+        (vec!["stock", "payment", "shop"], "round #1 cancelled after 0ns: lost payment; no member named shop"),
+    ] {
+        let broker = Broker::new(SECOND).expects(names).start();
+        let stock = Emitter::join(&broker, "stock").await.unwrap();
+        let payment = Emitter::new("payment").on_summons(|_| panic!("it crashes in the round"));
+        let _payment = Emitter::join(&broker, payment).await.unwrap();
+        assert_eq!(at_once(stock.emit(1)).await.unwrap().to_string(), text);
+    }
+}
+
+#[convoke::test]
 async fn without_names_a_round_goes_on_without_who_is_gone() {
     let broker = Broker::new(SECOND).start();
     let [stock, fraud] = join_all(&broker, ["stock", "fraud check"]).await;

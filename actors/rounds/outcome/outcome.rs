@@ -317,8 +317,15 @@ impl<P> fmt::Display for Cancelled<P> {
         if missing.len() > named {
             write!(f, "; missing {}", Names(&self.0))?;
         }
-        if !unfilled.is_empty() && !matches!(cause, Cause::NoMember(_)) {
-            write!(f, "; no member named {}", joined(unfilled.iter().map(|name| &**name), ", "))?;
+        // Who is lost has left its name to nobody: that is said already.
+        let is_told = |name: &str| match &cause {
+            Cause::NoMember(_) => true,
+            Cause::Lost(emitter) => *emitter.name == *name,
+            _ => false,
+        };
+        let unfilled: Vec<_> = unfilled.iter().map(|name| &**name).filter(|name| !is_told(name)).collect();
+        if !unfilled.is_empty() {
+            write!(f, "; no member named {}", joined(unfilled, ", "))?;
         }
         Ok(())
     }
