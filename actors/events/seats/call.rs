@@ -110,6 +110,7 @@ where
     M: Fn(&Scope<'_, S>) -> Result<Fut, ListenerError> + 'static,
     Fut: Future<Output = Result<(), ListenerError>> + 'static,
 {
+    // Into the loop of `run`, where it is called for each event; in a debug build it is compiled once.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn call(&self, scope: &Scope<'_, S>) -> Ran {
         let future = match (self.make)(scope) {

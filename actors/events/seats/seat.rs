@@ -94,6 +94,7 @@ impl<S: Subject> Seat<S> {
     }
 
     /// Takes the next event that waits, if there is one and the listener may be called with it.
+    // Into the loop of `Call::run`; in a debug build it is compiled once for each type of event.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn take(&self, station: &Rc<Station>) -> Option<Rc<Waiting<S>>> {
         if self.running.get() >= self.concurrency {

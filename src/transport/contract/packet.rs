@@ -1,6 +1,6 @@
 //! An event as a server takes it: a body, attributes beside it, and how it wants to travel.
 //!
-//! `Envelope → codec.rs → Packet → a server → Packet → codec.rs → Envelope`
+//! `Envelope → codec → Packet → a server → Packet → codec → Envelope`
 
 use std::collections::BTreeMap;
 use std::fmt;
