@@ -39,8 +39,7 @@ pub mod __private;
 pub use convoke_derive::test;
 pub use convoke_derive::{BaseService, Event, listener};
 
-pub use base::IntoHandled;
-pub use base::{Failure, Handled};
+pub use base::{Failure, Handled, IntoHandled, Payload};
 pub use events::bus::Emitting;
 pub use events::bus::EventBus;
 pub use events::bus::EventBusBuilder;
@@ -73,49 +72,40 @@ pub use events::topics::Patterns;
 pub use events::topics::{Pattern, TopicError};
 pub use events::verdict::{ListenerError, Overflow, Permanent, Reason, SubscriptionId, TooDeep};
 pub use events::{Answer, AskError, IntoAnswer, Request, RequestAll};
-pub use rounds::Brokers;
-pub use rounds::broker::Broker;
-pub use rounds::broker::EmitterSpec;
-pub use rounds::broker::{Abort, BrokerExt, ConsumingActor, Inspect, SetTimeout, Stop};
-pub use rounds::emitter::{Emission, Membership};
-pub use rounds::emitter::{Emit, EmitterExt, Join, Leave, Veto};
-pub use rounds::emitter::{Emitter, EmitterHandle, Kept};
-pub use rounds::emitter::{Pledge, Summons};
-pub use rounds::outcome::{Cancelled, FromOutcome, Outcome, Resolved, Signal};
-pub use rounds::outcome::{Cause, EmitterRef};
-pub use rounds::outcome::{Consumed, FailedConsumer};
-pub use rounds::round::{Close, Gathered, LateJoin, OnLost, OnTimeout, Predicate, Release, RepeatEmit};
+pub use rounds::broker::{Abort, Broker, EmitterSpec, Inspect, SetTimeout, Stop};
+pub use rounds::emitter::{Answering, Emit, Emitter, EmitterExt, EmitterHandle, Join, Kept, Leave, Veto};
+pub use rounds::messages::{Emission, Membership, Pledge, Summons};
+pub use rounds::outcome::{
+    Cancelled, Cause, Consumed, EmitterRef, FailedConsumer, FromOutcome, Outcome, Resolved, Signal,
+};
+pub use rounds::round::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit};
 pub use rounds::session::Session;
-pub use rounds::{BrokerError, ConfigError, ConsumerError, EmitError, JoinError};
-pub use rounds::{BrokerId, EmitterId, RoundId, RoundKey};
-pub use rounds::{Consume, Consumer, ConsumerHandle, IntoConsumer};
+pub use rounds::{
+    BrokerError, BrokerExt, BrokerId, BrokerSnapshot, Brokers, ConfigError, Consume, Consumer, ConsumerError,
+    ConsumerHandle, ConsumingActor, DESCRIBED_ROUNDS, EmitError, EmitterId, EmitterStats, IntoConsumer, JoinError,
+    OpenRound, PastRound, RoundId, RoundKey,
+};
 pub use runtime::LocalContext;
 #[doc(hidden)]
 pub use runtime::Player;
 pub use services::life::OnError;
+pub use services::life::{Backoff, Budget, Restart};
 pub use services::service::Subscriptions;
-pub use services::service::{BaseService, ServiceState, ServiceStatus};
+pub use services::service::{BaseService, ServiceAddr};
 pub use services::service::{IntoService, ServiceHandle, Supervised};
-pub use services::service::{ServiceAddr, ServiceError};
+pub use services::standing::{ServiceError, ServiceState, ServiceStatus};
 pub use services::supervision::Strategy;
-pub use services::supervision::{Backoff, Budget, Restart};
 pub use services::supervision::{IntoChild, Supervisor, SupervisorHandle};
 /// The ids of emitters, and a kind of key, are of this type.
 #[doc(no_inline)]
 pub use uuid::Uuid;
 
-pub use rounds::{BrokerSnapshot, DESCRIBED_ROUNDS, EmitterStats, OpenRound, PastRound};
 pub use services::app::ServicesError;
 pub use services::app::{Health, HealthReport};
 pub use services::app::{Services, ServicesHandle};
 pub use services::app::{Shutdown, ShutdownReport};
-pub use services::life::StartError;
 pub use services::service::ServiceContext;
-
-/// What a round may gather: any type that can be shared between threads and lives as long as it is needed.
-pub trait Payload: Send + Sync + Unpin + 'static {}
-
-impl<P: Send + Sync + Unpin + 'static> Payload for P {}
+pub use services::standing::StartError;
 
 /// What most uses need: `use convoke::prelude::*;` beside `use actix::prelude::*;`, with which it shares no name.
 pub mod prelude {

@@ -56,6 +56,11 @@ pub async fn guarded<F: Future>(future: F) -> Result<F::Output, String> {
     crate::runtime::Guarded::new(future).await
 }
 
+/// Runs what is the user's: its panic is an answer.
+pub fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    crate::runtime::catch(run)
+}
+
 /// A random number, for jitter: under a seed one that the seed determines.
 pub fn random() -> u64 {
     crate::runtime::random()

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 
-use super::{assert_none_alive, in_virtual_time_erased, left_behind, settle, told};
+use super::rest::settle;
+use super::run::{assert_none_alive, in_virtual_time_erased, left_behind, run, told};
 use crate::runtime::{Executor, Seed};
 
 /// The environment variable that replays one seed.
@@ -39,7 +40,7 @@ where
     }
     match last {
         Some(last) => last,
-        None => super::run(name, body),
+        None => run(name, body),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::events::topics::Pattern;
 use crate::runtime::{self, drop_quietly, quietly};
 
 /// How many events a record keeps unless it is told.
-pub(super) const KEPT: usize = 10_000;
+pub(crate) const KEPT: usize = 10_000;
 
 /// How many events a list shows: the last ones.
 const LISTED: usize = 20;
@@ -26,7 +26,7 @@ const LOOKED_AT: usize = 64;
 
 /// What is recorded.
 #[derive(Clone, Debug)]
-pub(super) enum Filter {
+pub(crate) enum Filter {
     All,
     Topics(Vec<Pattern>),
     Type { of: TypeId, topic: &'static str },
@@ -45,9 +45,9 @@ impl Filter {
 }
 
 /// What is emitted on a bus, recorded from any thread.
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     filter: Filter,
-    pub(super) began: Instant,
+    pub(crate) began: Instant,
     /// Nobody else is called, but answerers if that is said.
     stands_in: bool,
     state: Mutex<State>,
@@ -69,7 +69,7 @@ struct State {
 }
 
 impl Recorder {
-    pub(super) fn new(filter: Filter, began: Instant, stands_in: bool) -> Arc<Self> {
+    pub(crate) fn new(filter: Filter, began: Instant, stands_in: bool) -> Arc<Self> {
         let state = State {
             seen: VecDeque::new(),
             recorded: 0,
@@ -87,7 +87,7 @@ impl Recorder {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn set_limit(&self, events: usize) {
+    pub(crate) fn set_limit(&self, events: usize) {
         let dropped: Vec<_> = {
             let mut state = self.state();
             state.limit = events.max(1);
@@ -99,7 +99,7 @@ impl Recorder {
     }
 
     /// Records nothing more, and lets go of what there is.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         let (dropped, waker) = {
             let mut state = self.state();
             state.closed = true;
@@ -110,7 +110,7 @@ impl Recorder {
     }
 
     /// The next that were recorded after that number; if there is nothing, whoever waits is woken by the next.
-    pub(super) fn after(&self, number: u64, waker: &Waker) -> Vec<Seen> {
+    pub(crate) fn after(&self, number: u64, waker: &Waker) -> Vec<Seen> {
         let waker = waker.clone();
         let before;
         {
@@ -128,27 +128,27 @@ impl Recorder {
     }
 
     /// All that is kept, the oldest first.
-    pub(super) fn all(&self) -> Vec<Seen> {
+    pub(crate) fn all(&self) -> Vec<Seen> {
         self.state().seen.iter().cloned().collect()
     }
 
     /// How many events came, whether they are recorded or not.
-    pub(super) fn came(&self) -> u64 {
+    pub(crate) fn came(&self) -> u64 {
         self.state().came
     }
 
     /// How many were recorded.
-    pub(super) fn recorded(&self) -> u64 {
+    pub(crate) fn recorded(&self) -> u64 {
         self.state().recorded
     }
 
     /// How many are no longer kept, since it was cleared.
-    pub(super) fn forgotten(&self) -> u64 {
+    pub(crate) fn forgotten(&self) -> u64 {
         self.state().forgotten
     }
 
     /// Forgets what there is.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let dropped = {
             let mut state = self.state();
             state.forgotten = 0;
@@ -158,12 +158,12 @@ impl Recorder {
     }
 
     /// Answerers are called.
-    pub(super) fn let_answer(&self) {
+    pub(crate) fn let_answer(&self) {
         self.state().answers = true;
     }
 
     /// The last events, one on each line, with what is to be said of some of them.
-    pub(super) fn list(&self, mark: impl Fn(&Seen) -> Option<String>) -> String {
+    pub(crate) fn list(&self, mark: impl Fn(&Seen) -> Option<String>) -> String {
         let (seen, earlier) = {
             let state = self.state();
             let skip = state.seen.len().saturating_sub(LISTED);

@@ -15,7 +15,7 @@ use crate::events::event::{Event, HIDDEN, JsonEvent, Metadata};
 use crate::events::hub::DeadLetter;
 use crate::events::parcel::{AnyParcel, Parcel};
 use crate::rounds::outcome::Brief;
-use crate::services::service::ServiceStatus;
+use crate::services::standing::ServiceStatus;
 
 /// How much of a payload a list shows, in characters.
 const SHOWN_PAYLOAD: usize = 80;
@@ -42,7 +42,7 @@ struct Inner {
 }
 
 impl Seen {
-    pub(super) fn new(number: u64, at: Duration, asked: bool, parcel: Arc<dyn AnyParcel>) -> Self {
+    pub(crate) fn new(number: u64, at: Duration, asked: bool, parcel: Arc<dyn AnyParcel>) -> Self {
         Self { inner: Arc::new(Inner { number, at, asked, parcel, json: OnceLock::new() }) }
     }
 
@@ -93,12 +93,12 @@ impl Seen {
     }
 
     /// Whether topic subscribers could see it.
-    pub(super) fn has_json(&self) -> bool {
+    pub(crate) fn has_json(&self) -> bool {
         self.inner.parcel.has_json()
     }
 
     /// Whether listeners to this type hear of it.
-    pub(super) fn is_of(parcel: &dyn AnyParcel, of: TypeId, topic: &str) -> bool {
+    pub(crate) fn is_of(parcel: &dyn AnyParcel, of: TypeId, topic: &str) -> bool {
         let subject = parcel.subject();
         subject == of || (subject == TypeId::of::<JsonEvent>() && *parcel.topic() == *topic)
     }
@@ -113,7 +113,7 @@ impl Seen {
     }
 
     /// What a list shows of it.
-    pub(super) fn brief(&self) -> String {
+    pub(crate) fn brief(&self) -> String {
         let event: &dyn Any = &*self.inner.parcel.event();
         if let Some(letter) = event.downcast_ref::<DeadLetter>() {
             return letter.to_string();
@@ -136,7 +136,7 @@ impl Seen {
 }
 
 /// The beginning of a text, on one line.
-pub(super) fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     Shown::at_most(&text.replace(['\n', '\r'], " "), SHOWN_PAYLOAD).to_string()
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::account::WorkerReport;
 use super::engine::Drained;
-use super::report::WorkerReport;
 use crate::transport::Pulse;
 
 /// What a worker counts.

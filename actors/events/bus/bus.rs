@@ -102,7 +102,7 @@ impl EventBus {
     ///
     /// Listeners that are ready at once are called where this is awaited. A listener may emit, even its own event.
     ///
-    /// For one on another arbiter it is waited as long as its [timeout](Listening::timeout), counted from here and by the
+    /// For one on another arbiter it is waited as long as its [timeout](crate::Listening::timeout), counted from here and by the
     /// real clock, and a quarter of a second more once it is called: an arbiter that stands still holds up nobody else. If
     /// the event has not come to the listener by then, it is a dead letter and does not come any more; a call that has begun
     /// goes on, and nobody waits for its answer.
@@ -214,7 +214,7 @@ impl EventBus {
     }
 
     /// Ends a registration, without its guard; says whether there was one. What was said of
-    /// [dropping the guard](Subscription) holds for this.
+    /// [dropping the guard](crate::Subscription) holds for this.
     pub fn unregister(&self, id: SubscriptionId) -> bool {
         let post = self.line.hub.posts().into_iter().find(|post| post.id == id.0);
         post.inspect(|post| seats::end(&self.line.hub, post, None)).is_some()

@@ -2,12 +2,14 @@
 //!
 //! `Letters → DeadLetters → look, take, redrive → the listener's queue`
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, MutexGuard};
 
 use super::publishing::queue_for;
 use crate::events::hub::{DeadLetter, Hub, Ring};
 use crate::events::parcel::current;
+use crate::runtime::drop_quietly;
 
 /// The dead letters of a bus: looked at, taken out, or given back to the bus. So many are kept as its [`limit`](Self::limit)
 /// says; beyond that the oldest is forgotten, and [counted](Self::forgotten). It is cheap to clone, every clone is the
@@ -81,7 +83,7 @@ impl DeadLetters {
 
     /// Returns how many are kept at the most: 1,000, unless the [builder](crate::EventBusBuilder::dead_letters) was told.
     pub fn limit(&self) -> usize {
-        self.hub.limits().dead_letters
+        self.hub.letters.limit
     }
 
     /// Returns how many were forgotten, because newer ones have taken their place.
@@ -92,7 +94,10 @@ impl DeadLetters {
     /// Takes one out, if it is still kept.
     pub fn take(&self, id: u64) -> Option<Arc<DeadLetter>> {
         let mut ring = self.ring();
-        let place = ring.letters.iter().position(|letter| letter.id == id)?;
+        let place = ring.place(id);
+        if ring.letters.get(place)?.id != id {
+            return None;
+        }
         ring.letters.remove(place)
     }
 
@@ -109,7 +114,38 @@ impl DeadLetters {
     /// If it is no longer kept, or the listener is no longer registered; in the latter case it stays.
     pub fn redrive(&self, id: u64) -> Result<(), RedriveError> {
         let letter = self.take(id).ok_or(RedriveError::Unknown { id })?;
-        let given_back = match (&letter.listener, &letter.post) {
+        if self.give_back(&letter) {
+            return Ok(());
+        }
+        let listener = letter.listener.clone();
+        let forgotten = {
+            let mut ring = self.ring();
+            let place = ring.place(id);
+            ring.letters.insert(place, letter);
+            ring.forget(self.hub.letters.limit)
+        };
+        drop_quietly(forgotten);
+        Err(RedriveError::NoListener { listener })
+    }
+
+    /// Gives all of them back, and returns how many that were. One that is not taken stays.
+    pub fn redrive_all(&self) -> usize {
+        let mut redrive =
+            Redrive { letters: self, left: std::mem::take(&mut self.ring().letters), kept: VecDeque::new() };
+        let mut count = 0;
+        while let Some(letter) = redrive.left.pop_front() {
+            if self.give_back(&letter) {
+                count += 1;
+            } else {
+                redrive.kept.push_back(letter);
+            }
+        }
+        count
+    }
+
+    /// Whether the bus takes it.
+    fn give_back(&self, letter: &DeadLetter) -> bool {
+        match (&letter.listener, &letter.post) {
             (Some(_), Some(post)) => {
                 let post = self.hub.registry.find_like(post);
                 // What a listener gives back was caused by what it hears, or an endless cycle would not be seen.
@@ -121,22 +157,33 @@ impl DeadLetters {
                 post.zip(parcel).is_some_and(|(post, parcel)| queue_for(&self.hub, parcel, &post))
             }
             _ => letter.again.is_some_and(|again| again(&self.hub, &letter.parcel)),
-        };
-        if given_back {
-            return Ok(());
         }
-        let listener = letter.listener.clone();
-        let mut ring = self.ring();
-        let place = ring.letters.partition_point(|other| other.id < id);
-        ring.letters.insert(place, letter);
-        drop(ring);
-        Err(RedriveError::NoListener { listener })
     }
+}
 
-    /// Gives all of them back, and returns how many that were.
-    pub fn redrive_all(&self) -> usize {
-        let ids: Vec<_> = self.list().iter().map(|letter| letter.id).collect();
-        ids.into_iter().filter(|id| self.redrive(*id).is_ok()).count()
+/// All that were kept, while they are given back one by one: what is not taken is kept again, in its place.
+struct Redrive<'a> {
+    letters: &'a DeadLetters,
+    left: VecDeque<Arc<DeadLetter>>,
+    kept: VecDeque<Arc<DeadLetter>>,
+}
+
+impl Drop for Redrive<'_> {
+    fn drop(&mut self) {
+        // There are some left if the user's code has panicked.
+        self.kept.append(&mut self.left);
+        if self.kept.is_empty() {
+            return;
+        }
+        let forgotten = {
+            let mut ring = self.letters.ring();
+            // What has come meanwhile is newer, but for what somebody else has given back in vain.
+            std::mem::swap(&mut ring.letters, &mut self.kept);
+            ring.letters.append(&mut self.kept);
+            ring.letters.make_contiguous().sort_by_key(|letter| letter.id);
+            ring.forget(self.letters.hub.letters.limit)
+        };
+        drop_quietly(forgotten);
     }
 }
 

@@ -10,12 +10,12 @@ use super::dead_letter::{Again, DeadLetter};
 use super::post::Post;
 use crate::events::parcel::{AnyParcel, Given, Parcel};
 use crate::events::verdict::Reason;
-use crate::runtime::{self, drop_quietly};
+use crate::runtime::{self, Counted, drop_quietly};
 
 /// The dead letters that a bus keeps.
 pub(crate) struct Letters {
     ring: Mutex<Ring>,
-    limit: usize,
+    pub(crate) limit: usize,
 }
 
 #[derive(Default)]
@@ -23,6 +23,20 @@ pub(crate) struct Ring {
     pub(crate) letters: VecDeque<Arc<DeadLetter>>,
     pub(crate) total: u64,
     pub(crate) forgotten: u64,
+}
+
+impl Ring {
+    /// Where the one of this number is, or would be: they are in the order of their numbers.
+    pub(crate) fn place(&self, id: u64) -> usize {
+        self.letters.partition_point(|letter| Counted(letter.id) < Counted(id))
+    }
+
+    /// Takes out the oldest of more than so many, and counts them.
+    pub(crate) fn forget(&mut self, limit: usize) -> Vec<Arc<DeadLetter>> {
+        let over = self.letters.len().saturating_sub(limit);
+        self.forgotten += over as u64;
+        self.letters.drain(..over).collect()
+    }
 }
 
 impl Letters {

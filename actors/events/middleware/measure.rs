@@ -311,7 +311,7 @@ mod tests {
         let book = Book::default();
         let _recorder = metrics::set_default_local_recorder(&book);
         let bus = EventBus::builder().with(Measure::new().without_event()).build();
-        let _all = bus.on_topic("**", (|_: &crate::events::event::JsonEvent| ()).named("all")).unwrap();
+        let _all = bus.on_topic("**", (|_: &crate::JsonEvent| ()).named("all")).unwrap();
         for topic in ["orders/1", "orders/2"] {
             assert!(bus.emit_json(topic, serde_json::Value::Null).unwrap().await.is_ok());
         }

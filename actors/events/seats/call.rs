@@ -5,13 +5,18 @@
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use super::seat::Seat;
+use super::station::Station;
+use crate::events::event::Subject;
 use crate::events::hub::{Hub, Post};
-use crate::events::parcel::Parcel;
-use crate::events::verdict::ListenerError;
+use crate::events::parcel::{Parcel, Within};
+use crate::events::verdict::{ListenerError, panicked};
 
 /// How a call ended, or that it has not yet.
 pub(crate) enum Ran {
@@ -51,6 +56,27 @@ impl<S> fmt::Debug for Scope<'_, S> {
 /// Something that can be called with a parcel.
 pub(crate) trait Call<S>: 'static {
     fn call(&self, scope: &Scope<'_, S>) -> Ran;
+
+    /// Calls it with what waits in its seat, so many at the most, and returns how many. It is the only loop that is compiled for
+    /// each listener, so that the listener is inlined into it.
+    fn run(&self, seat: &Seat<S>, station: &Rc<Station>, budget: usize) -> usize
+    where
+        S: Subject,
+    {
+        let within = Within::nothing();
+        for ran in 0..budget {
+            let Some(parcel) = seat.take(station) else { return ran };
+            within.next(parcel.clone());
+            match catch_unwind(AssertUnwindSafe(|| self.call(&seat.scope(&parcel)))) {
+                Ok(Ran::Done(Ok(()))) => seat.done(),
+                Ok(Ran::Done(Err(error))) => seat.failed_queued(&parcel, error),
+                Ok(Ran::Later(future)) => seat.begin_queued(&parcel, future),
+                Err(panic) => seat.failed_queued(&parcel, panicked(panic)),
+            }
+        }
+        seat.goes_on(station);
+        budget
+    }
 }
 
 /// A sync function.
@@ -84,6 +110,8 @@ where
     M: Fn(&Scope<'_, S>) -> Result<Fut, ListenerError> + 'static,
     Fut: Future<Output = Result<(), ListenerError>> + 'static,
 {
+    // Into the loop of `run`, where it is called for each event; in a debug build it is compiled once.
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn call(&self, scope: &Scope<'_, S>) -> Ran {
         let future = match (self.make)(scope) {
             Ok(future) => future,

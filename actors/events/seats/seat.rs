@@ -4,13 +4,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::arrival::Brought;
-use super::call::{Call, Ran, Scope};
+use super::call::{Call, Ran, Scope, Step};
 use super::desk::station_here;
 use super::hearer::{AnySeat, Hears, Tickets};
 use super::options::{Condition, Options};
@@ -18,7 +19,7 @@ use super::station::Station;
 use super::work::Work;
 use crate::events::event::{JsonEvent, Subject};
 use crate::events::hub::{Hub, Post};
-use crate::events::parcel::{Parcel, Waiting, Within};
+use crate::events::parcel::{Parcel, Waiting};
 use crate::events::verdict::{ListenerError, Overflow, Queued, Reason, Room, Verdict, panicked};
 use crate::runtime::{self, drop_quietly};
 
@@ -59,7 +60,8 @@ impl<S: Subject> Seat<S> {
         }
     }
 
-    fn scope<'a>(&'a self, parcel: &'a Arc<Parcel<S>>) -> Scope<'a, S> {
+    #[inline]
+    pub(crate) fn scope<'a>(&'a self, parcel: &'a Arc<Parcel<S>>) -> Scope<'a, S> {
         Scope { parcel, hub: &self.hub, post: &self.post }
     }
 
@@ -96,47 +98,36 @@ impl<S: Subject> Seat<S> {
         }
     }
 
-    /// Takes events from the queue and calls the listener with each, `ran` counts them; a panic leaves the one `at_hand`.
-    fn run_next(
-        &self,
-        station: &Rc<Station>,
-        within: &Within,
-        budget: usize,
-        ran: &mut usize,
-        at_hand: &mut Option<Rc<Waiting<S>>>,
-    ) {
-        while *ran < budget {
-            if self.running.get() >= self.concurrency {
-                self.listed.set(false);
-                return;
-            }
-            let next = {
-                let mut queue = self.queue.borrow_mut();
-                let next = queue.pop_front();
-                self.post.set_waiting(queue.len());
-                next
-            };
-            let Some(parcel) = next else {
-                self.listed.set(false);
-                self.end_if_spent(station);
-                return;
-            };
-            *ran += 1;
-            self.hub.made_room();
-            within.next(parcel.clone());
-            let parcel = at_hand.insert(parcel);
-            let ran = self.call.call(&self.scope(parcel));
-            // From here on a panic is none of the listener's.
-            let Some(parcel) = at_hand.take() else { return };
-            match ran {
-                Ran::Done(Ok(())) => self.post.counts.done(),
-                Ran::Done(Err(error)) => drop(self.hub.failed(&self.post, (*parcel).clone(), error)),
-                Ran::Later(future) => {
-                    self.running.set(self.running.get() + 1);
-                    Work::begin(&self.hub, &self.post, (*parcel).clone(), future, self.timeout, None);
-                }
-            }
+    /// Takes the next event that waits, if there is one and the listener may be called with it.
+    // Into the loop of `Call::run`; in a debug build it is compiled once for each type of event.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn take(&self, station: &Rc<Station>) -> Option<Rc<Waiting<S>>> {
+        if self.running.get() >= self.concurrency {
+            self.listed.set(false);
+            return None;
         }
+        let next = {
+            let mut queue = self.queue.borrow_mut();
+            let next = queue.pop_front();
+            self.post.set_waiting(queue.len());
+            next
+        };
+        if next.is_none() {
+            self.listed.set(false);
+            self.end_if_spent(station);
+        } else {
+            self.hub.made_room();
+        }
+        next
+    }
+
+    #[inline]
+    pub(crate) fn done(&self) {
+        self.post.counts.done();
+    }
+
+    /// More may wait: it has another turn.
+    pub(crate) fn goes_on(&self, station: &Station) {
         station.list(&self.post);
     }
 
@@ -170,6 +161,21 @@ impl<S: Subject> Seat<S> {
             }
             ran => self.otherwise(ran, parcel, place, tickets),
         }
+    }
+
+    /// The call of one that had waited has failed.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn failed_queued(&self, parcel: &Arc<Parcel<S>>, error: ListenerError) {
+        drop(self.hub.failed(&self.post, parcel.clone(), error));
+    }
+
+    /// The call of one that had waited goes on by itself.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn begin_queued(&self, parcel: &Arc<Parcel<S>>, future: Pin<Box<dyn Step>>) {
+        self.running.set(self.running.get() + 1);
+        Work::begin(&self.hub, &self.post, parcel.clone(), future, self.timeout, None);
     }
 
     #[cold]
@@ -251,22 +257,7 @@ impl<S: Subject> AnySeat for Seat<S> {
     }
 
     fn run(&self, station: &Rc<Station>, budget: usize) -> usize {
-        let within = Within::nothing();
-        let mut ran = 0;
-        // Guarded all at once, and not each call by itself, which would cost as much as the call.
-        let mut at_hand = None;
-        loop {
-            let guarded = AssertUnwindSafe(|| self.run_next(station, &within, budget, &mut ran, &mut at_hand));
-            match (catch_unwind(guarded), at_hand.take()) {
-                (Ok(()), _) => return ran,
-                (Err(panic), Some(parcel)) => {
-                    let parcel: Rc<Waiting<S>> = parcel;
-                    drop(self.hub.failed(&self.post, (*parcel).clone(), panicked(panic)));
-                }
-                // None of the listener's: the `Drop` of an event, which the station tells.
-                (Err(panic), None) => resume_unwind(panic),
-            }
-        }
+        self.call.run(self, station, budget)
     }
 
     fn ended_one(&self, station: &Station) {

@@ -233,7 +233,9 @@ impl Station {
             1
         });
         // It may have ended itself, and this be the last of what it has captured.
-        drop_quietly(seat);
+        if Rc::strong_count(&seat) == 1 {
+            drop_quietly(seat);
+        }
         Some(ran)
     }
 }

@@ -3,17 +3,14 @@
 //! `watchdog (a thread) ─ wakes → Pulse (a task) ─ answers → Health → /healthz, /readyz`
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock};
-use std::task::Poll;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::runtime::{self, Home, Task, Turn, quietly};
-use crate::services::life::{Record, oversight};
-use crate::services::service::{ServiceStatus, is_ready};
+use crate::runtime::{self, quietly};
+use crate::services::standing::{Pulse, Record, ServiceStatus, is_ready};
 
 /// How an application is, for a probe: cheap to clone, and to be asked from any thread.
 ///
@@ -46,7 +43,7 @@ impl Health {
     /// Whether the arbiter answers: not when it is blocked, or has ended before it was shut down. In virtual time it always
     /// does.
     pub fn is_live(&self) -> bool {
-        !self.pulse.blocked.load(Ordering::Acquire) && !self.pulse.gone.load(Ordering::Acquire)
+        self.pulse.is_live()
     }
 
     /// Whether all services are running, or degraded.
@@ -67,7 +64,7 @@ impl Health {
 
     /// The service whose actor is being polled.
     fn at_work(&self) -> Option<String> {
-        let id = self.pulse.at.load(Ordering::Acquire);
+        let id = self.pulse.at();
         self.records.iter().find(|record| record.id() == id).map(|record| record.status().service.to_string())
     }
 }
@@ -75,71 +72,6 @@ impl Health {
 impl fmt::Debug for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Health").field("live", &self.is_live()).field("ready", &self.is_ready()).finish_non_exhaustive()
-    }
-}
-
-/// What the watchdog asks an arbiter, and what that answers.
-#[derive(Default)]
-pub(crate) struct Pulse {
-    asked: AtomicU64,
-    answered: AtomicU64,
-    blocked: AtomicBool,
-    /// Nobody watches any more.
-    ending: AtomicBool,
-    /// The arbiter has ended while it was watched.
-    gone: AtomicBool,
-    /// The id of the service whose actor is being polled; 0 for none.
-    at: AtomicU64,
-    home: OnceLock<Home>,
-}
-
-impl Pulse {
-    /// The actor of this service is being polled; returns which was before.
-    pub(crate) fn work_at(&self, id: u64) -> u64 {
-        self.at.swap(id, Ordering::Release)
-    }
-
-    fn ask(&self) -> u64 {
-        let asked = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
-        if let Some(home) = self.home.get() {
-            home.wake_from_afar(false);
-        }
-        asked
-    }
-
-    fn has_answered(&self, asked: u64) -> bool {
-        self.answered.load(Ordering::Acquire) >= asked
-    }
-}
-
-/// The task that answers the watchdog.
-struct Answering {
-    pulse: Arc<Pulse>,
-    answers_no_more: bool,
-}
-
-impl Task for Answering {
-    fn poll(&mut self, _: &Turn<'_>) -> Poll<()> {
-        let pulse = &self.pulse;
-        pulse.answered.store(pulse.asked.load(Ordering::Acquire), Ordering::Release);
-        if !pulse.ending.load(Ordering::Acquire) {
-            return Poll::Pending;
-        }
-        self.answers_no_more = true;
-        Poll::Ready(())
-    }
-
-    fn label(&self) -> String {
-        "what answers the watchdog of the services".to_owned()
-    }
-}
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        // It was not asked to end, or could not answer to that.
-        if !self.answers_no_more {
-            self.pulse.gone.store(true, Ordering::Release);
-        }
     }
 }
 
@@ -157,12 +89,7 @@ impl Watch {
         if runtime::is_virtual() {
             return Self { pulse, _thread: None };
         }
-        let executor = runtime::executor_here();
-        executor.spawn(|id| {
-            let _ = pulse.home.set(executor.home(id));
-            Box::new(Answering { pulse: pulse.clone(), answers_no_more: false })
-        });
-        oversight::tell_pulse(&pulse);
+        pulse.begin();
         let (end, ended) = sync_channel(0);
         let health = health.clone();
         let thread = std::thread::Builder::new().name("convoke-watchdog".to_owned());
@@ -176,12 +103,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        oversight::forget_pulse(&self.pulse);
-        self.pulse.ending.store(true, Ordering::Release);
-        self.pulse.blocked.store(false, Ordering::Release);
-        if let Some(home) = self.pulse.home.get() {
-            home.wake();
-        }
+        self.pulse.end();
     }
 }
 
@@ -192,15 +114,12 @@ fn watch(health: &Health, bound: Duration, ended: &Receiver<()>) {
     let mut since = runtime::now();
     while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(bound / 4) {
         if pulse.has_answered(asked) {
-            if pulse.blocked.swap(false, Ordering::AcqRel) {
+            if pulse.unblock() {
                 quietly(|| log::warn!(target: "convoke::service", "the arbiter of the services answers again"));
             }
             asked = pulse.ask();
             since = runtime::now();
-        } else if runtime::now() - since >= bound
-            && !pulse.ending.load(Ordering::Acquire)
-            && !pulse.blocked.swap(true, Ordering::AcqRel)
-        {
+        } else if runtime::now() - since >= bound && pulse.block() {
             let who = health.at_work().map_or_else(
                 || "something that is no service".to_owned(),
                 |service| format!("the service `{service}`"),

@@ -1,11 +1,20 @@
-//! DOOR
+//! All services of an application.
+//!
+//! `Services → levels of what needs what → a keeper each → ServicesHandle → run_until(signal): drain, stop, drain → report`
+//!
+//! - `services`: started in the order of what they need, stopped in the reverse.
+//! - `services_error`: why they do not run.
+//! - `shutdown`: what ends them, what hurries them, and what it came to.
+//! - `health`: what a probe asks, and the watchdog.
+//!
+//! What must always hold: every phase has its deadline; if one does not start, those that have are stopped; `Health` is
+//! asked from any thread and waits for none.
 
 mod services;
 mod services_error;
 mod shutdown;
 mod health;
 
-pub(crate) use health::Pulse;
 pub use health::{Health, HealthReport};
 pub use services::{Services, ServicesHandle};
 pub use services_error::ServicesError;

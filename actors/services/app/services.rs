@@ -15,9 +15,9 @@ use super::shutdown::{Hurry, Shutdown, ShutdownReport};
 use crate::events::bus::EventBus;
 use crate::events::event::Name;
 use crate::runtime::{self, Either, all, either};
-use crate::services::life::StartError;
-use crate::services::service::ServiceStatus;
-use crate::services::supervision::{Child, IntoChild, Keeper, Keeping, Strategy};
+use crate::services::life::Child;
+use crate::services::standing::{ServiceStatus, StartError};
+use crate::services::supervision::{IntoChild, Keeper, Keeping, Strategy};
 
 /// The services of an application: awaited, they start.
 ///

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::services::life::StartError;
+use crate::services::standing::StartError;
 
 /// Why an application does not run. What had started is stopped again.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::services::service::ServiceStatus;
+use crate::services::standing::ServiceStatus;
 
 /// What ends an application: any future, as whose end it begins to shut down; or a signal that can be given twice.
 pub trait Shutdown {

@@ -14,10 +14,10 @@ use actix::dev::ContextFut;
 use actix::{ActorContext, ActorFuture, AsyncContext, Context, ResponseFuture};
 use tokio::sync::Notify;
 
+use super::living::Living;
 use super::oversight::Oversight;
 use crate::base::Handled;
 use crate::runtime::{Executor, Guarded, Home, Task, Turn, catch, drop_quietly};
-use crate::services::service::BaseService;
 
 /// How the actor of a service has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl Reins {
 }
 
 /// The task of one actor of a service.
-pub(crate) struct Instance<A: BaseService> {
+pub(crate) struct Instance<A: Living> {
     actor: Option<ContextFut<A, Context<A>>>,
     oversight: Rc<Oversight>,
     reins: Rc<Reins>,
@@ -151,7 +151,7 @@ pub(crate) struct Instance<A: BaseService> {
     on_leave: Option<OnLeave>,
 }
 
-impl<A: BaseService> Instance<A> {
+impl<A: Living> Instance<A> {
     /// Has the executor poll this actor from now on.
     pub(crate) fn start(
         executor: &Rc<Executor>,
@@ -190,7 +190,7 @@ impl<A: BaseService> Instance<A> {
     }
 }
 
-impl<A: BaseService> Task for Instance<A> {
+impl<A: Living> Task for Instance<A> {
     fn poll(&mut self, turn: &Turn<'_>) -> Poll<()> {
         let Some(actor) = &mut self.actor else { return Poll::Ready(()) };
         match self.reins.order.take() {
@@ -236,7 +236,7 @@ impl<A: BaseService> Task for Instance<A> {
     }
 }
 
-impl<A: BaseService> Drop for Instance<A> {
+impl<A: Living> Drop for Instance<A> {
     fn drop(&mut self) {
         self.leave(&End::Gone);
     }
@@ -248,13 +248,13 @@ struct Stopping {
     told: Rc<RefCell<Option<Result<(), String>>>>,
 }
 
-impl<A: BaseService> ActorFuture<A> for Stopping {
+impl<A: Living> ActorFuture<A> for Stopping {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, actor: &mut A, ctx: &mut Context<A>, task: &mut TaskContext<'_>) -> Poll<()> {
         let future = match &mut self.future {
             Some(future) => future,
-            None => match catch(|| actor.stop(ctx)) {
+            None => match catch(|| actor.let_go(ctx)) {
                 Ok(future) => self.future.insert(Guarded::new(future)),
                 Err(text) => return self.tell(ctx, Err(format!("panicked: {text}"))),
             },
@@ -269,7 +269,7 @@ impl<A: BaseService> ActorFuture<A> for Stopping {
 }
 
 impl Stopping {
-    fn tell<A: BaseService>(&self, ctx: &mut Context<A>, result: Result<(), String>) -> Poll<()> {
+    fn tell<A: Living>(&self, ctx: &mut Context<A>, result: Result<(), String>) -> Poll<()> {
         *self.told.borrow_mut() = Some(result);
         ctx.stop();
         Poll::Ready(())

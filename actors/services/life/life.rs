@@ -12,18 +12,19 @@ use actix::{Addr, AsyncContext, Context};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+use super::child::{Child, LocalFuture, ToKeeper};
 use super::instance::{End, Instance, Reins};
+use super::living::{Living, ServiceSeat, Terms};
 use super::oversight::{OnError, Oversight};
-use super::standing::{Record, Standing};
-use super::start_error::StartError;
+use super::presence::Shared;
+use super::restart::{Backoff, Budget, Restart};
 use crate::base::Failure;
 use crate::events::bus::EventBus;
 use crate::events::event::Name;
 use crate::events::hub::ToStation;
 use crate::events::seats::settle;
 use crate::runtime::{self, Either, Guarded, catch, drop_quietly, either};
-use crate::services::service::{BaseService, ServiceSeat, ServiceState, Shared, Subscriptions, Terms};
-use crate::services::supervision::{Backoff, Budget, Child, LocalFuture, Restart, ToKeeper};
+use crate::services::standing::{Record, ServiceState, Standing, StartError};
 
 /// What is said about a service before it starts.
 #[derive(Clone, Debug)]
@@ -44,7 +45,7 @@ pub(crate) struct Options {
 pub(crate) type Factory<A> = Box<dyn FnMut(EventBus) -> Result<A, Failure>>;
 
 /// The life of one service.
-pub(crate) struct Life<A: BaseService> {
+pub(crate) struct Life<A: Living> {
     pub(crate) shared: Arc<Shared<A>>,
     options: Options,
     oversight: Rc<Oversight>,
@@ -73,7 +74,7 @@ impl<A> Drop for Prepared<A> {
     }
 }
 
-impl<A: BaseService> Life<A> {
+impl<A: Living> Life<A> {
     pub(crate) fn new(bus: &EventBus, shared: Arc<Shared<A>>, options: Options, factory: Factory<A>) -> Rc<Self> {
         let standing = Standing::new(shared.record.clone(), bus.clone());
         let oversight = Oversight::new(standing, options.on_error, shared.rest.clone());
@@ -128,7 +129,7 @@ impl<A: BaseService> Life<A> {
         if let Some(service) = &mut prepared.0 {
             let limit = self.options.start_timeout;
             // What makes the future runs the first lines of a `start` that is no `async fn`.
-            let start = catch(|| Guarded::new(service.start())).map_err(|text| format!("panicked: {text}"));
+            let start = catch(|| Guarded::new(service.prepare())).map_err(|text| format!("panicked: {text}"));
             let started = match start {
                 Ok(start) => runtime::within(limit, start).await,
                 Err(text) => return Err(StartError::Failed(text)),
@@ -151,7 +152,7 @@ impl<A: BaseService> Life<A> {
             self.unsubscribe();
         }
         if self.seats.borrow().is_empty() {
-            let made = catch(|| Subscriptions::make(&self.oversight, &self.options.terms));
+            let made = catch(|| A::seats(&self.oversight, &self.options.terms));
             let made = made.map_err(|text| StartError::Failed(format!("panicked: {text}")))?;
             *self.seats.borrow_mut() = made.map_err(StartError::Subscriptions)?;
         }
@@ -282,13 +283,13 @@ impl<A: BaseService> Life<A> {
     }
 }
 
-impl<A: BaseService> Child for Life<A> {
+impl<A: Living> Child for Life<A> {
     fn name(&self) -> Name {
         self.options.name.clone()
     }
 
     fn answers_to(&self, name: &str) -> bool {
-        *self.options.name == *name || A::NAME == name
+        *self.options.name == *name || A::TYPE == name
     }
 
     fn records(&self, into: &mut Vec<Arc<Record>>) {
@@ -300,7 +301,7 @@ impl<A: BaseService> Child for Life<A> {
     }
 
     fn needs(&self) -> Vec<Name> {
-        A::NEEDS.iter().map(|name| Name::constant(name)).collect()
+        A::NEEDED.iter().map(|name| Name::constant(name)).collect()
     }
 
     fn restart(&self) -> (Restart, Backoff, Budget) {
@@ -417,14 +418,14 @@ impl<A: BaseService> Child for Life<A> {
     }
 }
 
-impl<A: BaseService> Life<A> {
+impl<A: Living> Life<A> {
     /// How long a call of it may take.
     fn call_timeout(&self) -> Duration {
         self.options.terms.timeout.unwrap_or_else(|| self.standing().bus().hub().limits().listener_timeout)
     }
 }
 
-impl<A: BaseService> Drop for Life<A> {
+impl<A: Living> Drop for Life<A> {
     fn drop(&mut self) {
         // With its arbiter, before anybody has stopped it.
         if !self.standing().state().is_over() {

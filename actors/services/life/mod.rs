@@ -1,14 +1,32 @@
-//! DOOR
+//! The life of one service, from its factory to its end.
+//!
+//! `Options, factory → Life ─ prepare, subscribe → Instance (its actor) → its end → ToKeeper`
+//!
+//! - `restart`: whether, when and how often what has ended starts again.
+//! - `child`: what whoever keeps it asks of it, and how it tells of its end.
+//! - `living`: what it asks of the service, and of what that hears.
+//! - `oversight`: what its seats, its actor and its keeper know of each other.
+//! - `instance`: one actor, polled where its panic can be caught.
+//! - `presence`: where the present actor is, for every thread.
+//! - `life`: all of it: built, prepared, subscribed, run, paused, stopped.
+//!
+//! What must always hold: at most one actor lives at a time; nobody sends to one that has not begun or has ended; what is
+//! subscribed stays so until the life is over; a panic ends the actor that panicked, and nothing else.
 
-mod life;
-mod start_error;
+mod restart;
+mod child;
+mod living;
+mod oversight;
 mod instance;
-pub(crate) mod oversight;
-mod standing;
+mod presence;
+mod life;
 
+pub(crate) use child::{Child, LocalFuture, ToKeeper};
 pub(crate) use instance::End;
 pub(crate) use life::{Life, Options};
+pub(crate) use living::{Living, ServiceSeat, Terms};
 pub use oversight::OnError;
 pub(crate) use oversight::{Oversight, with_current};
-pub(crate) use standing::{Record, Standing};
-pub use start_error::StartError;
+pub(crate) use presence::{InFlight, Shared};
+pub(crate) use restart::Ledger;
+pub use restart::{Backoff, Budget, Restart};

@@ -8,12 +8,10 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::standing::Standing;
 use crate::events::actor::Overseer;
 use crate::events::verdict::ListenerError;
 use crate::runtime::Home;
-use crate::services::app::Pulse;
-use crate::services::service::ServiceState;
+use crate::services::standing::{ServiceState, Standing, work_at};
 
 /// What happens when a handler of a service returns an error for an event, or takes too long for it.
 ///
@@ -32,23 +30,6 @@ pub enum OnError {
 thread_local! {
     /// The service whose actor is being polled on this thread.
     static CURRENT: RefCell<Option<Rc<Oversight>>> = const { RefCell::new(None) };
-    /// What the watchdog of this thread looks at.
-    static PULSE: RefCell<Option<Arc<Pulse>>> = const { RefCell::new(None) };
-}
-
-/// Has the watchdog of this thread know which service is at work.
-pub(crate) fn tell_pulse(pulse: &Arc<Pulse>) {
-    let _ = PULSE.try_with(|known| known.borrow_mut().get_or_insert_with(|| pulse.clone()).clone());
-}
-
-/// That watchdog has ended.
-pub(crate) fn forget_pulse(pulse: &Arc<Pulse>) {
-    let _ = PULSE.try_with(|known| known.borrow_mut().take_if(|known| Arc::ptr_eq(known, pulse)));
-}
-
-fn work_at(id: u64) -> u64 {
-    let before = PULSE.try_with(|pulse| pulse.borrow().as_ref().map_or(0, |pulse| pulse.work_at(id)));
-    before.unwrap_or_default()
 }
 
 /// While this lives, its service is the one whose actor is polled.

@@ -4,8 +4,9 @@
 
 use actix::{Actor, ActorContext, Context};
 
-use super::service::{BaseService, ServiceState};
+use super::service::BaseService;
 use crate::services::life::with_current;
+use crate::services::standing::ServiceState;
 
 /// What a service says of itself, in its handlers, timers and futures: `ctx.degrade("no prices")`.
 ///

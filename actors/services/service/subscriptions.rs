@@ -5,7 +5,6 @@
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Handler;
@@ -19,17 +18,7 @@ use crate::events::hub::{Hearing, Hub};
 use crate::events::listener::{Heard, ListenError};
 use crate::events::seats::{AnySeat, Options, Subscription};
 use crate::events::topics::Patterns;
-use crate::events::verdict::Overflow;
-use crate::services::life::Oversight;
-
-/// What is said about all subscriptions of a service.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Terms {
-    pub(crate) name: Arc<str>,
-    pub(crate) capacity: Option<usize>,
-    pub(crate) overflow: Option<Overflow>,
-    pub(crate) timeout: Option<Duration>,
-}
+use crate::services::life::{Oversight, ServiceSeat, Terms};
 
 /// What a service hears of: [`BaseService::subscribe`] fills it.
 pub struct Subscriptions<'a, A: BaseService> {
@@ -103,32 +92,6 @@ impl<A: BaseService> fmt::Debug for Subscriptions<'_, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscriptions").field("service", &self.terms.name).field("made", &self.seats.len()).finish()
     }
-}
-
-/// One subscription of a service. When it is dropped, it ends.
-pub(crate) trait ServiceSeat<A: BaseService> {
-    /// Has this actor hear from it.
-    fn attend(&self, ctx: &mut A::Context);
-
-    /// Lets no further event find it; what is on its way still comes.
-    fn retire(&self, hub: &Hub);
-
-    /// Whether nothing waits and no call is under way.
-    fn is_idle(&self) -> bool {
-        self.waiting() == 0
-    }
-
-    /// Whether no call is under way.
-    fn is_at_rest(&self) -> bool;
-
-    /// How many events wait or are being handled.
-    fn waiting(&self) -> usize;
-
-    /// Whether somebody has ended it.
-    fn has_ended(&self) -> bool;
-
-    /// Those who have waited so long for a call that has not begun wait no longer; returns when to look again.
-    fn expire(&self, limit: Duration, since: Instant) -> Instant;
 }
 
 struct Seated<S: Subject> {

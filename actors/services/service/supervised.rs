@@ -10,16 +10,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::service::{BaseService, ServiceStatus};
-use super::service_addr::{ServiceAddr, Shared};
-use super::subscriptions::Terms;
+use super::service::BaseService;
+use super::service_addr::ServiceAddr;
 use crate::base::Failure;
 use crate::events::bus::EventBus;
 use crate::events::event::Name;
 use crate::events::verdict::Overflow;
 use crate::runtime;
-use crate::services::life::{Life, OnError, Options, Record, StartError};
-use crate::services::supervision::{Backoff, Budget, Keeper, Keeping, Restart, Strategy};
+use crate::services::life::{Backoff, Budget, Life, OnError, Options, Restart, Shared, Terms};
+use crate::services::standing::{Record, ServiceStatus, StartError};
+use crate::services::supervision::{IntoChild, Keeper, Keeping, Kept, Strategy};
 
 /// What a factory may return: the service, or a `Result` of it.
 #[diagnostic::on_unimplemented(
@@ -185,6 +185,12 @@ impl<A: BaseService> Supervised<A> {
         let handle = ServiceHandle { addr, keeper, armed: true };
         started.await.map_err(|_| StartError::Stopped)??;
         Ok(handle)
+    }
+}
+
+impl<A: BaseService> IntoChild for Supervised<A> {
+    fn into_child(self) -> Kept {
+        Kept(self.into_life())
     }
 }
 

@@ -9,15 +9,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::child::{Child, LocalFuture};
-use super::keeper::{Keeper, ToKeeper};
-use super::restart::{Backoff, Budget, Ledger, Restart};
+use super::keeper::Keeper;
 use super::supervision::{Keeping, Shared, Strategy};
 use super::supervisor::Supervisor;
 use crate::events::event::Name;
 use crate::runtime::{self, spawn_named};
-use crate::services::life::{End, Record, Standing, StartError};
-use crate::services::service::ServiceState;
+use crate::services::life::{Backoff, Budget, Child, End, Ledger, LocalFuture, Restart, ToKeeper};
+use crate::services::standing::{Record, ServiceState, Standing, StartError};
 
 /// A supervisor that has a place in a tree.
 pub(crate) struct Group {

@@ -12,11 +12,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::child::Child;
 use crate::runtime::{Either, either, sleep};
-use crate::services::life::End;
+use crate::services::life::{Child, End, ToKeeper};
 
-/// What a keeper is told.
+/// What a keeper is told. That is bounded: one end for each start, and what its handle is told.
 pub(crate) enum News {
     /// A child has ended, in this of its runs.
     Ended { child: usize, run: u64, end: End },
@@ -24,19 +23,6 @@ pub(crate) enum News {
     Stop { told: Option<oneshot::Sender<()>>, pausing: bool },
     /// They are to stop without waiting.
     Hurry,
-}
-
-/// The way to a keeper. What it is told is bounded: one end for each start, and what its handle is told.
-#[derive(Clone)]
-pub(crate) struct ToKeeper {
-    news: mpsc::UnboundedSender<News>,
-    child: usize,
-}
-
-impl ToKeeper {
-    pub(crate) fn ended(&self, run: u64, end: End) {
-        let _ = self.news.send(News::Ended { child: self.child, run, end });
-    }
 }
 
 /// What a keeper has been told and not heeded yet.
@@ -56,7 +42,10 @@ impl Mail {
     pub(crate) fn open(children: &[Rc<dyn Child>]) -> (Keeper, Self) {
         let (to_keeper, news) = mpsc::unbounded_channel();
         for (place, child) in children.iter().enumerate() {
-            child.keep(ToKeeper { news: to_keeper.clone(), child: place });
+            let news = to_keeper.clone();
+            child.keep(ToKeeper::new(move |run, end| {
+                let _ = news.send(News::Ended { child: place, run, end });
+            }));
         }
         let keeper = Keeper(to_keeper);
         #[cfg(feature = "testing")]

@@ -10,11 +10,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::child::Child;
 use super::keeper::{Keeper, Mail, News};
-use super::restart::{Budget, Ledger};
 use crate::runtime::{self, Either, either, quietly, sleep};
-use crate::services::life::{End, StartError};
+use crate::services::life::{Budget, Child, End, Ledger};
+use crate::services::standing::StartError;
 
 /// Which children are started again with one that has fallen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -9,18 +9,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::child::Child;
 use super::group::Group;
 use super::keeper::Keeper;
+use super::supervision::{Keeping, Strategy};
 use crate::events::bus::EventBus;
 use crate::events::event::Name;
-use crate::services::life::StartError;
-
-use super::restart::{Backoff, Budget, Restart};
-use super::supervision::{Keeping, Strategy};
 use crate::runtime;
-use crate::services::life::Record;
-use crate::services::service::{BaseService, ServiceStatus, Supervised};
+use crate::services::life::{Backoff, Budget, Child, Restart};
+use crate::services::standing::{Record, ServiceStatus, StartError};
 
 /// What a supervisor keeps alive, and what [`Services`](crate::Services) start: a service, or a supervisor of several.
 pub trait IntoChild {
@@ -36,12 +32,6 @@ pub struct Kept(pub(crate) Rc<dyn Child>);
 impl fmt::Debug for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Kept").field(&self.0.name()).finish()
-    }
-}
-
-impl<A: BaseService> IntoChild for Supervised<A> {
-    fn into_child(self) -> Kept {
-        Kept(self.into_life())
     }
 }
 

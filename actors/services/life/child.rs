@@ -1,0 +1,89 @@
+//! What is kept alive, as its keeper sees it: a service, or a supervisor of several.
+//!
+//! `supervision.rs ─ start, pause, stop → Child ← life.rs, group.rs ─ ToKeeper → keeper.rs`
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::instance::End;
+use super::restart::{Backoff, Budget, Restart};
+use crate::events::event::Name;
+use crate::services::standing::{Record, StartError};
+
+/// What is kept alive: a service, or a supervisor of several.
+pub(crate) trait Child {
+    fn name(&self) -> Name;
+
+    /// Whether this is what it is called, or the name of its type.
+    fn answers_to(&self, name: &str) -> bool;
+
+    /// Adds the statuses of all services in it.
+    fn records(&self, into: &mut Vec<Arc<Record>>);
+
+    /// The names of the services that have to run before it.
+    fn needs(&self) -> Vec<Name>;
+
+    fn restart(&self) -> (Restart, Backoff, Budget);
+
+    /// How often it was started: tells news of one start from news of an earlier.
+    fn runs(&self) -> u64;
+
+    /// How long it has run in all.
+    fn ran(&self) -> Duration;
+
+    /// Whether it has ended and does not come back.
+    fn is_over(&self) -> bool;
+
+    /// Names who is to be told of its end.
+    fn keep(&self, keeper: ToKeeper);
+
+    /// Starts it; it is subscribed and running when this is done.
+    fn start(&self) -> LocalFuture<'_, Result<(), StartError>>;
+
+    /// Has a start that is under way end soon, with an error.
+    fn interrupt(&self);
+
+    /// It has ended by this, and comes back.
+    fn away(&self, why: String);
+
+    /// Ends its actors, in order to start it again: it stays subscribed.
+    fn pause(&self) -> LocalFuture<'_, ()>;
+
+    /// Stops it, with its last events handled.
+    fn stop(&self) -> LocalFuture<'_, ()>;
+
+    /// Has a stop that is under way, or comes, wait for nothing.
+    fn hurry(&self);
+
+    /// Whether it runs.
+    fn is_up(&self) -> bool;
+
+    /// Who has awaited a call of it for as long as one may take, while it is away since then, waits no longer; returns when
+    /// to look again.
+    fn expire(&self, since: Instant) -> Instant;
+
+    /// It has ended, and does not come back.
+    fn settle(&self, error: Option<String>, failed: bool);
+}
+
+pub(crate) type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// The way of a child to its keeper: what it tells of its end.
+#[derive(Clone)]
+pub(crate) struct ToKeeper(Rc<dyn Fn(u64, End)>);
+
+impl ToKeeper {
+    pub(crate) fn new(tell: impl Fn(u64, End) + 'static) -> Self {
+        Self(Rc::new(tell))
+    }
+
+    /// It has ended, in this of its runs.
+    pub(crate) fn ended(&self, run: u64, end: End) {
+        self.0(run, end);
+    }
+}

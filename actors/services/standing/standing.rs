@@ -1,0 +1,108 @@
+//! The status of a service, known to every thread, and told on the bus at each change.
+//!
+//! `Standing::enter → the table in state.rs → Record → service/status`
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use super::state::ServiceState;
+use super::status::ServiceStatus;
+use crate::events::bus::EventBus;
+use crate::events::event::{Name, whole_micros};
+use crate::runtime::{quietly, wall_clock};
+
+/// The status of a service, for every thread.
+#[derive(Debug)]
+pub(crate) struct Record {
+    id: u64,
+    status: Mutex<ServiceStatus>,
+}
+
+impl Record {
+    pub(crate) fn new(service: Name) -> Arc<Self> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let id = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        Arc::new(Self { id, status: Mutex::new(ServiceStatus::new(service, date())) })
+    }
+
+    /// Tells it from every other; 0 is none.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ServiceStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn status(&self) -> ServiceStatus {
+        self.lock().clone()
+    }
+
+    pub(crate) fn state(&self) -> ServiceState {
+        self.lock().state
+    }
+}
+
+fn date() -> SystemTime {
+    whole_micros(wall_clock())
+}
+
+/// A status that is told on the bus at each change.
+pub(crate) struct Standing {
+    pub(crate) record: Arc<Record>,
+    bus: EventBus,
+}
+
+impl Standing {
+    pub(crate) fn new(record: Arc<Record>, bus: EventBus) -> Self {
+        Self { record, bus }
+    }
+
+    pub(crate) fn bus(&self) -> &EventBus {
+        &self.bus
+    }
+
+    pub(crate) fn state(&self) -> ServiceState {
+        self.record.state()
+    }
+
+    pub(crate) fn status(&self) -> ServiceStatus {
+        self.record.status()
+    }
+
+    /// Enters a state and tells it; nothing if it may not follow the present one.
+    pub(crate) fn enter(&self, state: ServiceState, error: Option<String>) -> bool {
+        let entered = {
+            let mut status = self.record.lock();
+            if status.enter(state, error, date()) { Some(status.clone()) } else { None }
+        };
+        let Some(status) = entered else { return false };
+        quietly(|| match state {
+            ServiceState::Failed => log::error!(target: "convoke::service", "{status}"),
+            _ if status.error.is_some() => log::warn!(target: "convoke::service", "{status}"),
+            _ => log::debug!(target: "convoke::service", "{status}"),
+        });
+        self.tell(status);
+        true
+    }
+
+    fn tell(&self, status: ServiceStatus) {
+        quietly(|| {
+            if let Err(error) = self.bus.publish_pushing(status) {
+                log::warn!(target: "convoke::service", "a change of state was not told: {error}");
+            }
+        });
+    }
+
+    pub(crate) fn erred(&self, error: String, tell: bool) {
+        let status = {
+            let mut status = self.record.lock();
+            status.erred(error);
+            status.clone()
+        };
+        if tell {
+            self.tell(status);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What lives on the arbiter of a test, and what a test starts there itself.
+
+use std::future::Future;
+
+use actix::{Actor, Addr, AsyncContext, Context};
+
+use crate::runtime::{self, Executor};
+
+/// Returns what lives on this arbiter: actors of ours, by name.
+pub fn alive() -> Vec<String> {
+    Executor::here().map(|executor| executor.labels()).unwrap_or_default()
+}
+
+/// Returns how many actors of ours live on this arbiter.
+pub fn live_count() -> usize {
+    Executor::here().map_or(0, |executor| executor.live())
+}
+
+/// Returns how many steps of work Convoke has counted on this thread: what its own tests of cost look at, so that they
+/// need no clock. What a step is may change with any version.
+#[doc(hidden)]
+pub fn steps() -> u64 {
+    runtime::steps()
+}
+
+/// Spawns a future on the executor of our actors, so that under a seed it interleaves with them; elsewhere it runs as
+/// one spawned with `actix_rt::spawn` does.
+pub fn spawn(future: impl Future<Output = ()> + 'static) {
+    runtime::spawn_future(future);
+}
+
+/// Starts an actor of the reader's own on the executor of our actors, so that under a seed it interleaves with them, and
+/// the check at the end of the test names it if it is still alive.
+///
+/// # Panics
+///
+/// Outside an actix system, as `Actor::start` does.
+#[track_caller]
+pub fn start<A: Actor<Context = Context<A>>>(actor: A) -> Addr<A> {
+    let ctx = Context::new();
+    let addr = ctx.address();
+    let name = std::any::type_name::<A>();
+    let name = name.split('<').next().and_then(|path| path.rsplit("::").next()).unwrap_or(name);
+    runtime::spawn_named(move || format!("the actor `{name}`"), ctx.into_future(actor));
+    addr
+}

@@ -1,0 +1,138 @@
+//! A test in virtual time, and what it must not leave behind.
+//!
+//! `#[convoke::test] → run → the test → what it let go of ends → who is still alive?`
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use actix::System;
+
+use super::arbiter::{alive, live_count};
+use super::rest::{comes_to_rest, restless, settle};
+use crate::events::bus::buses_here;
+use crate::runtime::{Either, VirtualDate, either};
+use crate::services::supervision::keepers_here;
+
+/// How long what a test has let go of may live on, in virtual time.
+const LINGERING: Duration = Duration::from_secs(3);
+
+/// Runs a test in virtual time and fails it if an actor of ours is alive when it has ended: what
+/// [`#[convoke::test]`](macro@crate::test) calls.
+///
+/// # Panics
+///
+/// If the test does, or if it leaves an actor behind; the message names both.
+pub fn run<F, Fut, T>(name: &str, body: F) -> T
+where
+    F: FnOnce() -> Fut,
+    Fut: Future<Output = T>,
+{
+    told(|done| {
+        let test = pin!(async { done(body().await) });
+        run_erased(name, test);
+    })
+}
+
+/// What does not know the test: compiled once, and not for each test, with all of a runtime in it.
+fn run_erased(name: &str, test: Pin<&mut dyn Future<Output = ()>>) {
+    let mut alive = Vec::new();
+    in_virtual_time_erased(pin!(async {
+        test.await;
+        alive = left_behind().await;
+    }));
+    assert_none_alive(name, &alive);
+}
+
+/// Returns what `run` has handed over: the result of a test whose type nobody on the way knows.
+#[expect(clippy::expect_used, reason = "a test that does not panic comes to its end")]
+pub(crate) fn told<T>(run: impl FnOnce(&mut dyn FnMut(T))) -> T {
+    let mut result = None;
+    run(&mut |told| result = Some(told));
+    result.expect("the test has ended")
+}
+
+#[expect(clippy::panic, reason = "this is how a test fails")]
+pub(crate) fn assert_none_alive(name: &str, alive: &[String]) {
+    if !alive.is_empty() {
+        panic!(
+            "{name} left behind: {}; drop its guard or address before the test ends, await what it is at, or stop what of yours holds it",
+            alive.join(", ")
+        );
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
+    told(|done| in_virtual_time_erased(pin!(async { done(test.await) })))
+}
+
+#[expect(clippy::expect_used, reason = "without a runtime there is no test")]
+pub(crate) fn in_virtual_time_erased(test: Pin<&mut dyn Future<Output = ()>>) {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime with a stopped clock starts")
+    };
+    System::with_tokio_rt(runtime).block_on(async {
+        // In here, where `now` is the stopped clock. A panic drops this future, and so restores the date.
+        let _date = VirtualDate::start();
+        test.await;
+    });
+}
+
+/// What lives when a test is over. Services are stopped and buses drained first: a test need not stop what it has started.
+/// A broker may hold the reader's own actors for a moment after a round, and they may hold the broker: three seconds of
+/// virtual time end that, and anything longer is left behind.
+pub(crate) async fn left_behind() -> Vec<String> {
+    // For what never comes to rest no time passes: it is not waited for.
+    let mut rests = comes_to_rest().await;
+    if rests {
+        for keeper in keepers_here().into_iter().rev() {
+            rests &= matches!(either(keeper.stop(), restless()).await, Either::First(()));
+        }
+        for bus in buses_here() {
+            rests &= matches!(either(bus.drain(), restless()).await, Either::First(()));
+        }
+        rests = rests && comes_to_rest().await;
+    }
+    if rests && live_count() > 0 {
+        tokio::time::sleep(LINGERING).await;
+        settle().await;
+    }
+    alive()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::runtime::wall_clock;
+
+    #[expect(clippy::disallowed_methods, reason = "what the seam answers is compared with the clock itself")]
+    fn is_real(date: impl FnOnce() -> SystemTime) -> bool {
+        let before = SystemTime::now();
+        let date = date();
+        before <= date && date <= SystemTime::now()
+    }
+
+    #[crate::test]
+    async fn the_date_starts_at_2026_and_goes_with_virtual_time() {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+        assert_eq!(wall_clock(), start);
+        tokio::time::sleep(Duration::from_secs(86_400)).await;
+        assert_eq!(wall_clock(), start + Duration::from_secs(86_400));
+    }
+
+    #[test]
+    fn the_date_is_real_outside_virtual_time_and_again_after_a_panic_in_it() {
+        assert!(is_real(wall_clock));
+        let panicked = catch_unwind(AssertUnwindSafe(|| in_virtual_time(async { panic!("on purpose") })));
+        assert!(panicked.is_err());
+        assert!(is_real(wall_clock));
+    }
+}
