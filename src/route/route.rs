@@ -30,7 +30,7 @@ type PriorityOf = Box<dyn Fn(&Envelope) -> u8>;
 /// What has come from outside does not leave again, nor does what is local.
 ///
 /// A route is a listener. Who emits waits until the server has the event, and finds in the report if it does not; what is
-/// published waits in the route's queue, which is bounded and refuses more, and goes in batches. While the server is away a
+/// published waits in the route's queue, which is bounded and [refuses more](Self::overflow), and goes in batches. While the server is away a
 /// route tries again, each event for as long as its [`timeout`](Self::timeout) from when its turn has come: so a route outlives
 /// a restart of its server. What it has to give up becomes a [dead letter](EventBus::dead_letters) of the bus, and what it
 /// still holds when an application has to end is counted in the report of that.
@@ -70,6 +70,7 @@ pub struct Route<P> {
     timeout: Duration,
     capacity: Option<usize>,
     overflow: Overflow,
+    all_or_none: bool,
 }
 
 impl<P: Patterns> Route<P> {
@@ -88,6 +89,7 @@ impl<P: Patterns> Route<P> {
             timeout: Duration::from_secs(30),
             capacity: None,
             overflow: Overflow::Refuse,
+            all_or_none: false,
         }
     }
 
@@ -155,9 +157,20 @@ impl<P: Patterns> Route<P> {
         self
     }
 
-    /// Sets what happens when that many wait. The default is to refuse more, so that whoever publishes is told.
+    /// Sets what happens when that many wait. The default is to refuse more, whatever that of the bus: the listeners here have
+    /// the event, for the route it is a dead letter, and whoever publishes is told by
+    /// [`Refused`](crate::PublishError::Refused).
     pub fn overflow(mut self, policy: Overflow) -> Self {
         self.overflow = policy;
+        self.all_or_none = false;
+        self
+    }
+
+    /// Has it refuse for all: if it has no room, nobody here has the event either, which is no dead letter and can be published
+    /// again. See [`Listening::all_or_none`](crate::Listening::all_or_none).
+    pub fn all_or_none(mut self) -> Self {
+        self.overflow = Overflow::Refuse;
+        self.all_or_none = true;
         self
     }
 
@@ -223,6 +236,9 @@ impl<P: Patterns> Route<P> {
             .concurrency(MAX_BATCH)
             .timeout(limit)
             .overflow(self.overflow);
+        if self.all_or_none {
+            listening = listening.all_or_none();
+        }
         if let Some(capacity) = self.capacity {
             listening = listening.capacity(capacity);
         }

@@ -11,7 +11,7 @@ use convoke::{Envelope, Reason, Retry, Route, Services};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::common::{SECOND, after, at_once, ms, sleep};
+use crate::common::{Notes, SECOND, after, at_once, ms, sleep};
 
 #[derive(Event, Clone, Debug, Serialize, Deserialize)]
 #[event(topic = "orders/placed")]
@@ -127,6 +127,37 @@ async fn what_a_route_gives_up_is_a_dead_letter_and_can_be_given_back_in_order()
     assert_eq!(bus.dead_letters().redrive_all(), 256);
     bus.drain().await;
     assert_eq!(left(&queue)[768..], (0..256).collect::<Vec<_>>());
+}
+
+#[convoke::test]
+async fn a_route_refuses_for_itself_alone_unless_it_is_told_to_refuse_for_all() {
+    for all_or_none in [false, true] {
+        let (bus, queue, here) = (shop(), Memory::queue("out"), Notes::new());
+        let out = Route::new("**", queue.clone()).capacity(2);
+        let _out = if all_or_none { out.all_or_none() } else { out }.open(&bus).unwrap();
+        let notes = here.clone();
+        let _here = bus.on(move |order: &OrderPlaced| notes.add(order.id)).unwrap();
+        (0..2).for_each(|id| _ = bus.publish(OrderPlaced { id }).unwrap());
+        let error = bus.publish(OrderPlaced { id: 2 }).unwrap_err();
+        let route: Arc<str> = "route to memory:out".into();
+        let expected = match all_or_none {
+            false => PublishError::Refused { listeners: vec![route], dropped: 0 },
+            true => PublishError::Full { listener: route, capacity: 2 },
+        };
+        assert_eq!(error, expected);
+        bus.drain().await;
+        assert_eq!(left(&queue), [0, 1]);
+        let (heard, letters) = if all_or_none { (vec![0, 1], vec![]) } else { (vec![0, 1, 2], vec![2]) };
+        assert_eq!((here.take(), dead(&bus)), (heard, letters));
+        // As each is to be done again.
+        match all_or_none {
+            false => assert_eq!(bus.dead_letters().redrive_all(), 1),
+            true => _ = bus.publish(OrderPlaced { id: 2 }).unwrap(),
+        }
+        bus.drain().await;
+        assert_eq!(left(&queue), [0, 1, 2]);
+        assert_eq!(here.take(), if all_or_none { vec![2] } else { vec![] });
+    }
 }
 
 /// Never answers.

@@ -27,7 +27,7 @@ use crate::events::parcel::{Board, Parcel, Ticket, Waiting};
 use crate::events::seats::{
     AnySeat, AsyncCall, Brought, Hearer, Hears, Options, Scope, Seated, Station, Subscription, Tickets,
 };
-use crate::events::verdict::{ListenerError, Overflow, Queued, Reason, Room, Verdict};
+use crate::events::verdict::{ListenerError, Overflow, Queued, Room, Verdict};
 use crate::runtime::{self, Counted, drop_quietly};
 
 /// Registers a seat for an actor of this type, which hears as soon as one [attends](ActorSeat::attend).
@@ -300,17 +300,14 @@ impl<S: Subject, O: Overseer> Hears<S> for ActorSeat<S, O> {
             self.post.mind(self.waiting());
             return Queued::Taken;
         };
-        let (dropped, queued) = match overflow {
-            Overflow::Refuse => (Some(parcel.clone()), Queued::Refused),
-            Overflow::DropNewest => (Some(parcel.clone()), Queued::Dropped),
-            Overflow::DropOldest => (self.pop_published(), Queued::Dropped),
-        };
-        if overflow == Overflow::DropOldest {
-            self.push(parcel.clone(), None);
+        if overflow != Overflow::DropOldest {
+            return self.hub.give_way(&self.post, (**parcel).clone(), overflow);
         }
+        let dropped = self.pop_published();
+        self.push(parcel.clone(), None);
         // What is emitted counts, and is not dropped.
         let Some(dropped) = dropped else { return Queued::Taken };
-        self.hub.dropped(&self.post, (*dropped).clone(), Reason::Overflow(overflow));
+        let queued = self.hub.give_way(&self.post, (*dropped).clone(), overflow);
         drop_quietly(dropped);
         queued
     }
@@ -357,10 +354,7 @@ impl<S: Subject, O: Overseer> AnySeat for ActorSeat<S, O> {
     fn queue_brought(&self, brought: &Brought, station: &Station, room: Room) -> Queued {
         match brought.waiting() {
             Ok(parcel) => self.queue(&parcel, station, room),
-            Err(bad) => {
-                self.hub.failed(&self.post, brought.any().clone(), bad);
-                Queued::Taken
-            }
+            Err(bad) => self.hub.unfit(&self.post, brought.any().clone(), bad),
         }
     }
 
@@ -374,10 +368,7 @@ impl<S: Subject, O: Overseer> AnySeat for ActorSeat<S, O> {
     fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, room: Room) -> Queued {
         match parcel.form() {
             Ok(event) => self.queue(&Rc::new(Waiting(event)), station, room),
-            Err(bad) => {
-                self.hub.failed(&self.post, (**parcel).clone(), bad);
-                Queued::Taken
-            }
+            Err(bad) => self.hub.unfit(&self.post, (**parcel).clone(), bad),
         }
     }
 }

@@ -131,8 +131,8 @@ impl EventBusBuilder {
         self
     }
 
-    /// Sets what happens when that many wait for a listener that does not say it itself. The default is to
-    /// [refuse](Overflow::Refuse) more.
+    /// Sets what happens when that many wait for a listener or a service that does not say it itself. The default is to
+    /// [refuse](Overflow::Refuse) more, for that one alone.
     pub fn overflow(mut self, policy: Overflow) -> Self {
         self.limits.overflow = policy;
         self

@@ -14,7 +14,7 @@ use crate::events::event::{Event, Subject};
 use crate::events::hub::{DeadLetter, Errand, Freight, Group, Hub, Post, Reserved, Waiter};
 use crate::events::parcel::{AnyParcel, Given, Parcel, Taps, Waiting, current};
 use crate::events::seats::{Desk, LocalRoute, arrive, station_here};
-use crate::events::verdict::{Overflow, Queued, Reason, Room, SHOWN_CHAIN, TooDeep};
+use crate::events::verdict::{Overflow, Queued, Room, SHOWN_CHAIN, TooDeep};
 use crate::runtime::{self, drop_quietly};
 
 /// What causes an event that is emitted here, unless it is one too many: then it is a dead letter.
@@ -201,8 +201,12 @@ pub(crate) fn send<S: Subject>(hub: &Arc<Hub>, packed: Packed<S>, reserved: Rese
     let mut taken = Taken::default();
     let (station, near, far) = route.reach();
     for group in far {
-        if let Some(group) = taking(hub, group, &parcel, reserved, &mut taken) {
-            group.door.push_freight(Freight::new(hub, parcel.clone(), &group, Errand::Queue { reserved }));
+        let push = |group: &Arc<Group>| {
+            group.door.push_freight(Freight::new(hub, parcel.clone(), group, Errand::Queue { reserved }));
+        };
+        match ask(hub, group, &parcel, reserved, &mut taken) {
+            [] => push(group),
+            refused => _ = group.without(refused).as_ref().map(push),
         }
     }
     if let Some(station) = station
@@ -236,18 +240,19 @@ fn keeper<S>(route: &LocalRoute<S>, place: u32, reserved: Reserved) -> Option<&A
     route.route.posts.get(place as usize).filter(|post| keeps_before(reserved, post))
 }
 
-/// Those of another arbiter who take an event: each who may refuse it keeps a place for it now. `None` if nobody does.
-fn taking<S: Subject>(
+/// Asks those of another arbiter whether they take an event: each who may refuse it keeps a place for it now. Returns who does
+/// not take it.
+fn ask<'a, S: Subject>(
     hub: &Arc<Hub>,
-    group: &Arc<Group>,
+    group: &Group,
     parcel: &Arc<Parcel<S>>,
     reserved: Reserved,
-    taken: &mut Taken,
-) -> Option<Arc<Group>> {
-    if reserved == Reserved::Everybody {
-        return Some(group.clone());
-    }
+    taken: &'a mut Taken,
+) -> &'a [Arc<Post>] {
     let before = taken.refused.len();
+    if reserved == Reserved::Everybody {
+        return &[];
+    }
     for place in &group.places {
         let post = &place.post;
         match post.refuses() {
@@ -255,16 +260,12 @@ fn taking<S: Subject>(
             true if post.reserve() => {}
             true => {
                 taken.refused.push(post.clone());
-                hub.dropped(post, parcel.clone(), Reason::Overflow(Overflow::Refuse));
+                hub.give_way(post, parcel.clone(), Overflow::Refuse);
             }
             false => taken.dropped += usize::from(!post.has_room()),
         }
     }
-    let refused = taken.refused.get(before..).unwrap_or_default();
-    if refused.is_empty() {
-        return Some(group.clone());
-    }
-    group.without(refused)
+    taken.refused.get(before..).unwrap_or_default()
 }
 
 /// Sends an event as soon as every listener has room.

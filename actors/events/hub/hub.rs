@@ -19,7 +19,7 @@ use crate::events::middleware::Middleware;
 #[cfg(feature = "testing")]
 use crate::events::parcel::Tap;
 use crate::events::parcel::{AnyParcel, Given};
-use crate::events::verdict::{ListenerError, Reason, TooDeep, Verdict};
+use crate::events::verdict::{ListenerError, Overflow, Queued, Reason, TooDeep, Verdict};
 use crate::runtime::quietly;
 
 /// Tells those who listen to dead letters of one: what it takes to publish is above this.
@@ -192,6 +192,31 @@ impl Hub {
             log::warn!(target: "convoke::bus", "{}: not delivered to `{}`: {reason}", Shown::name(&name), post.name());
         });
         self.bury(parcel, Some(post), reason, None);
+    }
+
+    /// An event has no room at a listener, or gives way to one that has come later.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn give_way(
+        self: &Arc<Self>,
+        post: &Arc<Post>,
+        parcel: Arc<dyn AnyParcel>,
+        overflow: Overflow,
+    ) -> Queued {
+        self.dropped(post, parcel, Reason::Overflow(overflow));
+        if overflow == Overflow::Refuse { Queued::Refused } else { Queued::Dropped }
+    }
+
+    /// An event has come to a listener's queue that it cannot be told of.
+    #[cold]
+    pub(crate) fn unfit(
+        self: &Arc<Self>,
+        post: &Arc<Post>,
+        parcel: Arc<dyn AnyParcel>,
+        error: ListenerError,
+    ) -> Queued {
+        self.failed(post, parcel, error);
+        Queued::Taken
     }
 
     /// Events cause each other without end; `again` gives this one to the bus once more.

@@ -97,7 +97,7 @@ impl<S: Subject> Listening<S> {
     }
 
     /// Sets how many published events may wait for it. The default is that of the bus, 1,024 unless it was told; zero
-    /// counts as 1.
+    /// counts as 1. When half of them wait, of 16 or more, the log tells it, once for each listener.
     pub fn capacity(mut self, events: usize) -> Self {
         self.options.capacity = Some(events.max(1));
         self

@@ -145,10 +145,7 @@ impl<S: Subject> Hears<S> for Viewer {
     fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, room: Room) -> Queued {
         match parcel.form() {
             Ok(json) => self.seat.queue(&Rc::new(Waiting(json)), station, room),
-            Err(bad) => {
-                self.hub.failed(&self.post, (**parcel).clone(), bad);
-                Queued::Taken
-            }
+            Err(bad) => self.hub.unfit(&self.post, (**parcel).clone(), bad),
         }
     }
 }

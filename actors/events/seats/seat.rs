@@ -2,7 +2,7 @@
 //!
 //! `emit → call`, `publish → queue → run (in its turn) → call`
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use super::work::Work;
 use crate::events::event::{JsonEvent, Subject};
 use crate::events::hub::{Hub, Post};
 use crate::events::parcel::{Parcel, Waiting};
-use crate::events::verdict::{ListenerError, Overflow, Queued, Reason, Room, Verdict, panicked};
+use crate::events::verdict::{ListenerError, Overflow, Queued, Room, Verdict, panicked};
 use crate::runtime::{self, drop_quietly};
 
 /// A function, struct or recipient in its seat. Which one it is only its call knows, so that all of this is compiled for each
@@ -126,6 +126,60 @@ impl<S: Subject> Seat<S> {
         self.post.counts.done();
     }
 
+    #[inline]
+    fn enter(&self, mut queue: RefMut<'_, VecDeque<Rc<Waiting<S>>>>, parcel: &Rc<Waiting<S>>, station: &Station) {
+        queue.push_back(parcel.clone());
+        let waiting = queue.len();
+        self.post.set_waiting(waiting);
+        drop(queue);
+        self.post.mind(waiting);
+        if !self.listed.get() && self.running.get() < self.concurrency {
+            self.listed.set(true);
+            station.list(&self.post);
+        }
+    }
+
+    /// It may not want the event, or have no room.
+    #[cold]
+    #[inline(never)]
+    fn queue_slowly(&self, parcel: &Rc<Waiting<S>>, station: &Station, room: Room) -> Queued {
+        if self.ended.get() {
+            return Queued::Taken;
+        }
+        match self.wants(parcel) {
+            // Its condition may have ended it.
+            Ok(true) if !self.ended.get() => {}
+            Ok(_) => return Queued::Taken,
+            Err(error) => return self.hub.unfit(&self.post, (**parcel).clone(), error),
+        }
+        let overflow = self.post.room_for(self.queue.borrow().len(), room);
+        if overflow == Some(Overflow::Refuse) {
+            // It is none of those that it hears.
+            return self.hub.give_way(&self.post, (**parcel).clone(), Overflow::Refuse);
+        }
+        self.count_one();
+        // To be told that it has heard its last may have ended it.
+        if self.ended.get() {
+            return Queued::Taken;
+        }
+        match overflow {
+            None => {
+                self.enter(self.queue.borrow_mut(), parcel, station);
+                Queued::Taken
+            }
+            Some(Overflow::DropOldest) => {
+                let mut queue = self.queue.borrow_mut();
+                let dropped = queue.pop_front();
+                self.enter(queue, parcel, station);
+                let Some(dropped) = dropped else { return Queued::Taken };
+                let queued = self.hub.give_way(&self.post, (*dropped).clone(), Overflow::DropOldest);
+                drop_quietly(dropped);
+                queued
+            }
+            Some(newest) => self.hub.give_way(&self.post, (**parcel).clone(), newest),
+        }
+    }
+
     /// More may wait: it has another turn.
     pub(crate) fn goes_on(&self, station: &Station) {
         station.list(&self.post);
@@ -202,52 +256,14 @@ impl<S: Subject> Hears<S> for Seat<S> {
     }
 
     fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, room: Room) -> Queued {
-        if self.ended.get() {
-            return Queued::Taken;
-        }
-        if !self.plain.get() {
-            match self.wants(parcel) {
-                Ok(true) if !self.ended.get() => {}
-                Ok(_) => return Queued::Taken,
-                Err(error) => {
-                    self.hub.failed(&self.post, (**parcel).clone(), error);
-                    return Queued::Taken;
-                }
-            }
-        }
-        let overflow = self.post.room_for(self.queue.borrow().len(), room);
-        if overflow == Some(Overflow::Refuse) {
-            self.hub.dropped(&self.post, (**parcel).clone(), Reason::Overflow(Overflow::Refuse));
-            return Queued::Refused;
-        }
-        // One that is refused is none of those that it hears.
-        if !self.plain.get() {
-            self.count_one();
-            if self.ended.get() {
+        if self.plain.get() {
+            let queue = self.queue.borrow_mut();
+            if self.post.room_for(queue.len(), room).is_none() {
+                self.enter(queue, parcel, station);
                 return Queued::Taken;
             }
         }
-        let mut queue = self.queue.borrow_mut();
-        let dropped = match overflow {
-            None => None,
-            Some(Overflow::DropNewest) => Some(parcel.clone()),
-            Some(_) => queue.pop_front(),
-        };
-        if overflow != Some(Overflow::DropNewest) {
-            queue.push_back(parcel.clone());
-        }
-        let waiting = queue.len();
-        self.post.set_waiting(waiting);
-        drop(queue);
-        self.post.mind(waiting);
-        if !self.listed.get() && self.running.get() < self.concurrency {
-            self.listed.set(true);
-            station.list(&self.post);
-        }
-        let (Some(dropped), Some(overflow)) = (dropped, overflow) else { return Queued::Taken };
-        self.hub.dropped(&self.post, (*dropped).clone(), Reason::Overflow(overflow));
-        drop_quietly(dropped);
-        Queued::Dropped
+        self.queue_slowly(parcel, station, room)
     }
 }
 
@@ -297,10 +313,7 @@ impl<S: Subject> AnySeat for Seat<S> {
     fn queue_brought(&self, brought: &Brought, station: &Station, room: Room) -> Queued {
         match brought.waiting() {
             Ok(parcel) => self.queue(&parcel, station, room),
-            Err(bad) => {
-                self.hub.failed(&self.post, brought.any().clone(), bad);
-                Queued::Taken
-            }
+            Err(bad) => self.hub.unfit(&self.post, brought.any().clone(), bad),
         }
     }
 
@@ -314,10 +327,7 @@ impl<S: Subject> AnySeat for Seat<S> {
     fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, room: Room) -> Queued {
         match parcel.form() {
             Ok(event) => self.queue(&Rc::new(Waiting(event)), station, room),
-            Err(bad) => {
-                self.hub.failed(&self.post, (**parcel).clone(), bad);
-                Queued::Taken
-            }
+            Err(bad) => self.hub.unfit(&self.post, (**parcel).clone(), bad),
         }
     }
 }

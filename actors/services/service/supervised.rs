@@ -140,7 +140,8 @@ impl<A: BaseService> Supervised<A> {
     }
 
     /// Sets what happens with an event when that many wait. The default is that of the bus, to
-    /// [refuse](Overflow::Refuse) more unless it was told.
+    /// [refuse](Overflow::Refuse) more unless it was told. A service refuses for itself alone: all others have the event, and its
+    /// own is a dead letter, to be given back when it has room.
     pub fn overflow(mut self, policy: Overflow) -> Self {
         self.options.terms.overflow = Some(policy);
         self

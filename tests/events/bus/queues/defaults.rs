@@ -1,28 +1,14 @@
 //! What `publish` does when a listener has no room, and nothing was said of it: nothing is lost without a word.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
 
-use convoke::prelude::*;
-use convoke::{Published, Reason};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use convoke::Published;
 
-use crate::common::{Notes, at_once, on, on_a_system};
-
-#[derive(Event, Clone, Debug, Serialize, Deserialize)]
-#[event(topic = "defaults/tick")]
-struct Tick(u64);
-
-fn note(notes: &Notes<u64>) -> impl Fn(&Tick) + 'static {
-    let notes = notes.clone();
-    move |tick| notes.add(tick.0)
-}
+use super::*;
+use crate::common::{in_a_process_of_its_own, on, on_a_system};
 
 /// What is in the dead letters: for whom, and why, taken out.
-fn letters(bus: &EventBus) -> Vec<(u64, String, Reason)> {
+fn for_whom(bus: &EventBus) -> Vec<(u64, String, Reason)> {
     let of = |letter: &Arc<DeadLetter>| {
         let listener = letter.listener.as_deref().unwrap_or_default().to_owned();
         (letter.downcast::<Tick>().unwrap().0, listener, letter.reason.clone())
@@ -67,11 +53,11 @@ async fn each_that_refuses_is_named_and_json_and_retained_are_alike() {
     let bus = EventBus::new();
     let notes = Notes::new();
     let _one = bus.on(note(&notes).named("one").capacity(1)).unwrap();
-    let _two = bus.on_topic("defaults/*", (|_: &JsonEvent| ()).named("two").capacity(1)).unwrap();
-    bus.publish_json("defaults/tick", json!(1)).unwrap();
+    let _two = bus.on_topic("queues/*", (|_: &JsonEvent| ()).named("two").capacity(1)).unwrap();
+    bus.publish_json("queues/tick", json!(1)).unwrap();
     let both = PublishError::Refused { listeners: vec!["one".into(), "two".into()], dropped: 0 };
-    assert_eq!(bus.publish_json("defaults/tick", json!(2)), Err(both.clone()));
-    assert_eq!(bus.publish_retained("defaults/tick", json!(3)), Err(both));
+    assert_eq!(bus.publish_json("queues/tick", json!(2)), Err(both.clone()));
+    assert_eq!(bus.publish_retained("queues/tick", json!(3)), Err(both));
     assert_eq!(bus.dead_letters().take_all().len(), 4);
     // It is kept all the same, for all others have it.
     let late = Notes::new();
@@ -93,7 +79,7 @@ async fn what_is_dropped_was_asked_for_and_publish_counts_it() {
     let error = bus.publish(Tick(4)).unwrap_err();
     assert_eq!(error, PublishError::Refused { listeners: vec!["full".into()], dropped: 2 });
     assert_eq!(full.info().dropped, 1);
-    assert_eq!(letters(&bus).len(), 7);
+    assert_eq!(for_whom(&bus).len(), 7);
     bus.drain().await;
     assert_eq!(notes.take(), [4]);
 }
@@ -152,7 +138,7 @@ fn one_on_another_arbiter_refuses_alone_too() {
         while heard.load(Ordering::SeqCst) < 901 {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
-        let far: Vec<_> = letters(&bus).into_iter().filter(|(_, listener, _)| listener == "far").collect();
+        let far: Vec<_> = for_whom(&bus).into_iter().filter(|(_, listener, _)| listener == "far").collect();
         let expected = |tick| (tick, "far".to_owned(), Reason::Overflow(Overflow::Refuse));
         assert_eq!(far, (4..=9).map(expected).collect::<Vec<_>>());
         for _ in 0..3 {
@@ -202,4 +188,106 @@ async fn so_many_dead_letters_are_kept_as_is_told_and_those_forgotten_are_counte
     assert_eq!((letters.len(), letters.total(), letters.forgotten()), (2, 5, 3));
     letters.take_all();
     assert_eq!((letters.len(), letters.total(), letters.forgotten()), (0, 5, 3), "what is taken out is not forgotten");
+}
+
+/// What was logged in this process.
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Log;
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        LINES.lock().unwrap().push(format!("{} {}: {}", record.level(), record.target(), record.args()));
+    }
+
+    fn flush(&self) {}
+}
+
+fn half_full(listener: &str, waiting: usize, capacity: usize) -> String {
+    format!(
+        "WARN convoke::bus: `{listener}` does not keep up: {waiting} events wait for it, and {capacity} may: shorten its calls, or \
+         raise its `concurrency` or its `capacity`"
+    )
+}
+
+/// In a process of its own, because a process has one logger.
+#[test]
+fn the_log_tells_once_of_a_queue_that_is_half_full() {
+    in_a_process_of_its_own("events::bus::queues::defaults::the_log_tells_once_of_a_queue_that_is_half_full", || {
+        log::set_logger(&Log).unwrap();
+        log::set_max_level(log::LevelFilter::Warn);
+        convoke::testing::run("half full", async || {
+            let bus = EventBus::new();
+            let _slow = bus.on(slow(&Notes::new(), SECOND).named("slow").capacity(20)).unwrap();
+            let _few = bus.on(slow(&Notes::new(), SECOND).named("few").capacity(15)).unwrap();
+            let told = || std::mem::take(&mut *LINES.lock().unwrap());
+            publish(&bus, 0..9);
+            assert_eq!(told(), [""; 0]);
+            publish(&bus, [9]);
+            // Of less than 16 it would mean nothing.
+            assert_eq!(told(), [half_full("slow", 10, 20)]);
+            publish(&bus, 10..15);
+            assert_eq!(told(), [""; 0], "it has been told");
+            bus.drain().await;
+            publish(&bus, 0..15);
+            assert_eq!(told(), [""; 0], "once is enough for ever");
+            bus.drain().await;
+            // What is emitted waits for its emitters, and is none of it.
+            drop((0..600).map(|tick| bus.emit(Tick(tick))).map(actix_rt::spawn).collect::<Vec<_>>());
+            settled().await;
+            assert_eq!(told(), [""; 0]);
+            bus.drain().await;
+        });
+    });
+}
+
+/// A service that notes what it hears.
+#[derive(BaseService)]
+#[service(on(Tick))]
+struct Clerk(Notes<u64>);
+
+impl actix::Handler<Heard<Tick>> for Clerk {
+    type Result = Handled;
+
+    fn handle(&mut self, tick: Heard<Tick>, _: &mut actix::Context<Self>) -> Handled {
+        self.0.add(tick.0);
+        Ok(())
+    }
+}
+
+#[convoke::test]
+async fn a_service_refuses_for_itself_alone_unless_it_or_its_bus_says_otherwise() {
+    for (of_bus, own) in [
+        (None, None),
+        (Some(Overflow::DropOldest), None),
+        (Some(Overflow::DropNewest), Some(Overflow::Refuse)),
+        (None, Some(Overflow::DropNewest)),
+    ] {
+        let bus = of_bus.map_or_else(EventBus::new, |policy| EventBus::builder().overflow(policy).build());
+        let (done, beside) = (Notes::new(), Notes::new());
+        let notes = done.clone();
+        let clerk = Clerk::supervised(&bus, move |_| Clerk(notes.clone())).capacity(2);
+        let clerk = if let Some(policy) = own { clerk.overflow(policy) } else { clerk }.await.unwrap();
+        let _beside = bus.on(note(&beside)).unwrap();
+        let results: Vec<_> = (1..=3).map(|tick| bus.publish(Tick(tick))).collect();
+        let policy = own.or(of_bus).unwrap_or_default();
+        let last = match policy {
+            Overflow::Refuse => Err(PublishError::Refused { listeners: vec!["Clerk".into()], dropped: 0 }),
+            _ => Ok(1),
+        };
+        assert_eq!(results[2].clone().map(|published| published.dropped), last);
+        bus.drain().await;
+        let (heard, lost) = if policy == Overflow::DropOldest { ([2, 3], 1) } else { ([1, 2], 3) };
+        assert_eq!((done.take(), beside.take()), (heard.to_vec(), vec![1, 2, 3]));
+        let letter = bus.dead_letters().list()[0].clone();
+        assert_eq!((letter.downcast::<Tick>().unwrap().0, &letter.reason), (lost, &Reason::Overflow(policy)));
+        bus.dead_letters().redrive(letter.id).unwrap();
+        bus.drain().await;
+        assert_eq!((done.take(), beside.take()), (vec![lost], vec![]));
+        clerk.stop().await;
+    }
 }
