@@ -180,7 +180,8 @@ impl EventBus {
     ///
     /// # Errors
     ///
-    /// `NoRoom` after the bus's room timeout, 30 s unless it was told; `TooDeep`.
+    /// `NoRoom` after the bus's room timeout, 30 s unless it was told: nobody has the event. `Refused` if more are on their way to
+    /// an arbiter than may, 65,536. `TooDeep`.
     pub fn publish_wait<E: Event>(&self, event: E) -> impl Future<Output = Result<(), PublishError>> + Send + use<E> {
         send_when_room(self.line.hub.clone(), &self.line.given, event)
     }

@@ -69,7 +69,8 @@ fn call<S: Subject>(hub: &Arc<Hub>, name: Name, packed: Packed<S>, timed: bool) 
     for group in far {
         let board = board.get_or_insert_with(|| Arc::new(Board::with_away(Away::new(parcel.clone()))));
         let errand = Errand::Call { board: board.clone(), timed };
-        group.door.push_freight(Freight::new(hub, parcel.clone(), group, errand));
+        // If that is refused, the board is told.
+        let _ = group.door.push_freight(Freight::new(hub, parcel.clone(), group, errand));
     }
     if near.is_empty() {
         return (report, board);

@@ -12,8 +12,8 @@ use crate::events::verdict::TooDeep;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// Listeners had no room and [refuse](crate::Overflow::Refuse) more: for them the event is a dead letter. All others have
-    /// it, so it is not to be published again.
+    /// Listeners had no room and [refuse](crate::Overflow::Refuse) more, or too many events are on their way to their arbiter: for
+    /// them the event is a dead letter. All others have it, so it is not to be published again.
     Refused {
         /// The listeners that do not have it.
         listeners: Vec<Arc<str>>,

@@ -201,12 +201,13 @@ pub(crate) fn send<S: Subject>(hub: &Arc<Hub>, packed: Packed<S>, reserved: Rese
     let mut taken = Taken::default();
     let (station, near, far) = route.reach();
     for group in far {
-        let push = |group: &Arc<Group>| {
-            group.door.push_freight(Freight::new(hub, parcel.clone(), group, Errand::Queue { reserved }));
+        let fewer = match ask(hub, group, &parcel, reserved, &mut taken) {
+            [] => None,
+            refused => Some(group.without(refused)),
         };
-        match ask(hub, group, &parcel, reserved, &mut taken) {
-            [] => push(group),
-            refused => _ = group.without(refused).as_ref().map(push),
+        let Some(group) = fewer.as_ref().map_or(Some(group), Option::as_ref) else { continue };
+        if !group.door.push_freight(Freight::new(hub, parcel.clone(), group, Errand::Queue { reserved })) {
+            taken.refused.extend(group.places.iter().map(|place| place.post.clone()));
         }
     }
     if let Some(station) = station
@@ -284,12 +285,10 @@ pub(crate) fn send_when_room<E: Event>(
             for waiting in [false, true] {
                 // Looked up each time: who comes or goes meanwhile is minded.
                 match address(&hub, parcel.clone(), Reserved::Everybody) {
-                    Ok(packed) => {
-                        if let Some(packed) = packed {
-                            send(&hub, packed, Reserved::Everybody);
-                        }
-                        return Poll::Ready(());
+                    Ok(Some(packed)) => {
+                        return Poll::Ready(send(&hub, packed, Reserved::Everybody).into_result().map(drop));
                     }
+                    Ok(None) => return Poll::Ready(Ok(())),
                     Err(error) => full = Some(error),
                 }
                 if !waiting {
@@ -298,10 +297,12 @@ pub(crate) fn send_when_room<E: Event>(
             }
             Poll::Pending
         });
-        let sent = runtime::within(limit, sent).await;
-        sent.ok_or(match full {
-            Some(PublishError::Full { listener, .. }) => PublishError::NoRoom { listener, after: limit },
-            _ => PublishError::NoRoom { listener: "".into(), after: limit },
+        runtime::within(limit, sent).await.unwrap_or_else(|| {
+            let listener = match full {
+                Some(PublishError::Full { listener, .. }) => listener,
+                _ => "".into(),
+            };
+            Err(PublishError::NoRoom { listener, after: limit })
         })
     }
 }
@@ -328,7 +329,8 @@ pub(crate) fn queue_for(hub: &Arc<Hub>, parcel: Arc<dyn AnyParcel>, post: &Arc<P
     let freight = Freight::new(hub, parcel, &group, Errand::Queue { reserved: Reserved::Everybody });
     match station_here(hub, post.door()) {
         Some(station) => arrive(freight, &station),
-        None => post.door().push_freight(freight),
+        // Refused there, it is a dead letter anew.
+        None => _ = post.door().push_freight(freight),
     }
     true
 }

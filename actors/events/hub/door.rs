@@ -80,11 +80,17 @@ impl Door {
         self.asked.load(Ordering::Acquire)
     }
 
-    /// Sends an event; one that is refused tells its listeners so.
-    pub(crate) fn push_freight(&self, freight: Freight) {
+    /// Sends an event, unless too many are on their way: then its listeners are told so, and this is `false`.
+    pub(crate) fn push_freight(&self, freight: Freight) -> bool {
         match self.inbox.push(ToStation::Arrive(freight)) {
-            Err(Refused::Full(ToStation::Arrive(freight))) => freight.refuse(),
-            refused => drop(refused),
+            Err(Refused::Full(ToStation::Arrive(freight))) => {
+                freight.refuse();
+                false
+            }
+            refused => {
+                drop(refused);
+                true
+            }
         }
     }
 

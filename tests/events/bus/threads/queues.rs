@@ -227,9 +227,10 @@ fn an_arbiter_that_stands_still_takes_so_many_events_and_the_others_are_told_as_
         let remote = listen(&arbiter, &bus, &log).await;
         let to = bus.clone();
         let here = async move || {
-            (0..DOOR + 2).for_each(|number| {
-                to.publish(tick(number)).unwrap();
-            });
+            (0..DOOR).for_each(|number| _ = to.publish(tick(number)).unwrap());
+            let refused = Err(PublishError::Refused { listeners: vec!["remote".into()], dropped: 0 });
+            assert_eq!(to.publish(tick(DOOR)).map(drop), refused);
+            assert_eq!(to.publish_wait(tick(DOOR + 1)).await, refused);
             to.emit(tick(0)).await
         };
         let (report, ()) = while_busy(&arbiter, here, || ()).await;
