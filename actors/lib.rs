@@ -1,24 +1,13 @@
 //! The actors of [Convoke](https://docs.rs/convoke): what happens inside a process.
 //!
-//! Users name the crate `convoke`, which re-exports all of this. The modules stand in reading order; a line over
-//! each path draws it.
+//! Users name the crate `convoke`, which re-exports all of this. The module docs of each folder draw its path.
 #![forbid(unsafe_code)]
 
 // The macros emit `::convoke` paths, here too.
 #[allow(unused_extern_crates, reason = "only what the macros expand to names it")]
 extern crate self as convoke;
 
-// A round: emitter → broker → session (round decides) → consumer.
-
-// What a broker knows: its rules, its members, its open rounds, who is late, and what it tells of them.
-
-// An event in the process: bus → subscription → listener.
-
-// What happens to it: listener, and what is around and beneath it.
-
-// A service: it lives, hears, fails and recovers.
-
-// Beneath all of them.
+// All know `base` and `runtime`, services know events, and `testing` knows all of them. `.ci/rooms` keeps it so.
 mod base;
 mod events;
 mod rounds;

@@ -1,4 +1,4 @@
-//! What several modules need: waiting in virtual time, parties by name, and an actor of the user's own.
+//! Helpers of the tests, and no test: waiting in virtual time, parties by name, and an actor of the user's own.
 
 use std::cell::RefCell;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! Both preludes in one module: no word of ours is one of actix, and none hides one of std.
+//! A test, and no helper: `convoke::prelude` beside `actix::prelude`. No word of ours is one of actix, and none hides one of std.
 
 use actix::prelude::*;
 use convoke::prelude::*;

@@ -1,5 +1,8 @@
 //! What rounds, events and services have in common, and the user returns or gives.
 //!
+//! `what a handler returns → IntoHandled → Handled, or a Failure → a report`,
+//! `text from outside → Shown → a log, an error, a report`
+//!
 //! - `payload` — what a round may gather.
 //! - `failure` — an error of any kind, and what a handler or a closure of the user's may return.
 //! - `shown` — text that may have come from outside, as a person may see it.

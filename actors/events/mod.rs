@@ -2,7 +2,7 @@
 //!
 //! `emit, publish (bus) → route (hub) → seat (seats) → listener → report`
 //!
-//! The rooms in reading order, each of which knows only those above it:
+//! The rooms in reading order, each of which knows only those above it in this list:
 //!
 //! | room | is |
 //! |---|---|

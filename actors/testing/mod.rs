@@ -8,11 +8,19 @@
 //!
 //! [`EventSynchronizer`] waits for events, [`Probe`] stands in for an actor, [`FakeBus`] for a bus; they work in real time
 //! as well.
-// In reading order: a test runs (`run`, under seeds `explore`), waits (`rest`) and looks at what lives (`arbiter`); what was
-// seen on a bus (`seen`) is recorded (`recorder`), and waited for (`synchronizer`); a bus and an actor are stood in for
-// (`fake_bus`, `probe`); a round's parts are made by hand (`by_hand`) and broken (`faults`).
-// What must always hold: nobody but this folder knows it, so that what is tested is what runs without it; and a test that
+// For who changes it. In reading order:
+//
+// - `run`: one test in virtual time, and the check of what it leaves behind; `explore`: the same under many seeds.
+// - `rest`: waits until nothing is left to do; `arbiter`: what lives on the arbiter of a test.
+// - `seen`: an event as a test has seen it; `recorder`: the record of a bus; `synchronizer`: waits for what comes into it.
+// - `fake_bus`: a bus that calls nobody; `probe`: an actor that notes what it is sent.
+// - `by_hand`: what a round sends, made without a broker; `faults`: an actor that is made to panic.
+//
+// What must always hold: no other folder knows this one, so that what is tested is what runs without it; and a test that
 // fails says what it has seen.
+//
+// A new tool is a file here and a line of `pub use` below. With it come a test in `tests/testing/`, its place in TESTING.md,
+// and the tests shown there in `tests/testing/page/`.
 
 mod run;
 mod explore;

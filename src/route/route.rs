@@ -1,6 +1,6 @@
 //! How an event leaves the process: a route is a listener that hands what it hears to a publisher.
 //!
-//! `the bus → Route (does publisher/event match?) → a codec → leaving.rs → Publisher → a server`
+//! `the bus → Route (does publisher/event match?) → a codec → fit.rs → leaving.rs → Publisher → a server`
 
 use std::fmt;
 use std::sync::Arc;

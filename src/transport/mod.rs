@@ -19,10 +19,16 @@
 //! Delivery is *at least once* with every server: who must not do a thing twice recognizes the event by its id, or has
 //! the worker do so.
 //!
-//! In reading order: `contract/` is what they all keep, `memory/` the simplest that does, then one folder for each server,
-//! and `conformance/`, the suite that each has to pass; `aws/` is what `sqs/` and `sns/` share.
+//! In reading order: `contract/` is what they all keep, `memory/` the simplest that does, then one folder for each server;
+//! `any` opens a queue of whichever server a URL names, and `conformance/` is the suite that each has to pass.
 //!
-//! No transport knows another, but for `sns`, which subscribes queues of `sqs`; what they share is in the contract.
+//! What all transports share is in the contract. No transport knows another, with one exception: `sns` subscribes queues of
+//! `sqs`, and what these two share is in `aws/`.
+//!
+//! A new server is a folder here with a file for each of its parts: how a queue is described, what users hold, what its clones
+//! share, how it publishes, receives and settles, and what its errors mean. It has a feature, a row above, and a scheme in
+//! `any`. With it come its fixture and its tests in `tests/transports/<name>/`, how its server is started in
+//! `tests/transports/servers/<name>.rs`, and its file in `benches/src/transports/`.
 
 pub(crate) mod contract;
 

@@ -1,6 +1,6 @@
 //! One delivery, from when it is here to when the server knows how it ended.
 //!
-//! `wait for the turn and a slot → bus.emit_envelope → Verdict → settle`, and all the while its lease is extended
+//! `wait for the turn and a slot → reading.rs → the bus (emit_held) → Verdict → settle`, and all the while its lease is extended
 
 use std::cell::Cell;
 use std::pin::pin;

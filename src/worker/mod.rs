@@ -1,11 +1,14 @@
 //! Takes deliveries from a server, has listeners hear them, and tells the server how that went.
 //!
-//! `Source → fetch.rs → Delivery → engine.rs → handling.rs: decode, bus.emit_envelope → ack | retry | dead letter`
+//! `Source → fetch.rs → engine.rs → handling.rs: turns/ (wait) → reading.rs (decode) → the bus → a verdict`,
+//! `done, dead → storing.rs → ack, dead letter`, `any other verdict → ack, retry, release`
 //!
 //! In reading order: `worker` is set up by users, with its `options`, and `actor` is what runs and may be told; `engine` is
-//! its one task, `fetch` gets deliveries, `turns/` says who may begin, `reader` and `reading` make events of packets,
-//! `handling` has one heard, `held` keeps its lease meanwhile, `storing` and `kept` see that a verdict is stored, `suspects`
-//! are those that may have killed a process; `health` and `account/` say how it is and what it has done.
+//! its one task, which has a future of `handling` for each delivery; `fetch` gets them; `turns/` says who may begin; `reader`
+//! says by what a packet is read, and `reading` when it becomes an event; `handling` has one heard, and `held` keeps its lease
+//! from when it is here. `storing` tries to store a verdict for as long as the server does not take it, and `kept` has those
+//! that could not be stored, for when their deliveries come again. `suspects` are those that may have killed a process;
+//! `health` and `account/` say how it is and what it has done.
 //!
 //! A delivery is acknowledged only after its listeners are done, ends as exactly one of ack, retry, dead letter and release,
 //! and stays lent for as long as it is here.

@@ -1,4 +1,4 @@
-//! The bus of a running system: `convoke::dispatch(event)` wherever there is no bus at hand.
+//! `convoke::dispatch(event)`, for where there is no bus at hand: it emits on the bus installed for the running system.
 //!
 //! `bus.install → Installed (by system) → dispatch`
 

@@ -1,4 +1,4 @@
-//! The door by which an event comes in from another process: the same one that every event goes through.
+//! How an event comes in from another process: as an emission, like every other.
 //!
 //! `Envelope → topic (its own, or that of its name) → Emitting → listeners`
 

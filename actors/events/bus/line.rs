@@ -1,4 +1,4 @@
-//! What a handle of a bus is made of.
+//! What a handle of a bus holds: the hub, what it says of all that it emits, and what keeps the bus open.
 
 use std::sync::Arc;
 

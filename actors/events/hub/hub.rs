@@ -1,6 +1,6 @@
 //! What all handles of a bus share: who is registered, what is provided, what is kept, and its limits.
 //!
-//! `EventBus → Hub → Registry (who hears it), Letters (what nobody did)`
+//! `EventBus → Hub → Registry (who hears it), Letters (what was not delivered)`
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

@@ -4,8 +4,9 @@
 //!
 //! In reading order: `hub`, all of it; `limits`, its bounds; `hearing`, what a listener hears of; `post`, what every thread
 //! knows of a listener; `registry`, who is registered; `route`, who hears an event; `door`, the way to the listeners of one
-//! arbiter; `freight`, what goes through it; `dead_letter` and `letters`, what nobody did; `retained`, the last event of a
-//! topic; `waiters`, who waits for room.
+//! arbiter; `freight`, what goes through it; `dead_letter`, one event that was not delivered, with its reason; `letters`, the ring
+//! in which the bus keeps them (`bus/dead_letters` shows it to users); `retained`, the last event of a topic; `waiters`, who
+//! waits for room.
 //!
 //! It is a table: it calls nobody and queues nothing, and no lock of it is held while the user's code runs. An event that is
 //! dropped anywhere on its way is counted at its listener's post and becomes a dead letter, but for one that somebody outside

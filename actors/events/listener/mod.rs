@@ -7,6 +7,9 @@
 //! `report`, what became of one emission.
 //!
 //! What a listener asks for is looked up when it is registered, so that what is missing fails there, by name.
+//!
+//! `argument` gives `Inject` (of `container`) and `Metadata`, `bus/giving` gives `EventBus`. A new argument goes into
+//! `argument`, unless its type is of a room that this one does not know: then it goes there, as `EventBus` did.
 
 mod listener;
 mod function;

@@ -1,6 +1,6 @@
 //! Who hears an event on its arbiter: by its own subject, by another form of it, or whatever it is.
 //!
-//! `LocalRoute → Hearer → Seat, ActorSeat`, `Arrival → AnySeat → Seat, ActorSeat`
+//! `LocalRoute → Hearer → Seat, ActorSeat`, `arrival.rs → AnySeat → Seat, ActorSeat`
 
 use std::fmt;
 use std::rc::Rc;

@@ -1,11 +1,11 @@
 //! The listeners of a bus on one arbiter: where they sit, what waits for them, and how they are called.
 //!
-//! `emit, publish → Desk → LocalRoute → Hearer → Seat → Call → Work`, `Door → Station → arrive → Seat`
+//! `emit, publish → Desk → LocalRoute → Hearer → Seat → Call → Work`, `Door → Station → arrival → AnySeat → Seat`
 //!
 //! In reading order: `desk`, what a thread keeps of a bus; `local_route`, who hears an event from here; `station`, what comes
 //! from other threads, and whose turn it is; `arrival`, how it comes to its listeners; `hearer`, a seat as others know it;
 //! `seat`, a listener with its queue; `options`, what was said of it; `call`, how it is called; `work`, a call that goes on;
-//! `ringed`, one with middleware around it; `seating`, how it takes its seat; `subscription`, the guard of whoever put it there.
+//! `ringed`, a call with middleware around it; `seating`, how it takes its seat; `subscription`, the guard of whoever put it there.
 //!
 //! All of it stays on its thread, without locks. A listener takes what is published in its order, and no more at once than its
 //! concurrency; a panic is its own alone, and nothing is borrowed while it runs.

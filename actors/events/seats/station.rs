@@ -1,6 +1,6 @@
 //! The part of a bus on one arbiter: it takes what comes from other threads, and gives each listener its turn.
 //!
-//! `publish (same thread) → seat's queue → turn`, `publish, emit (another thread) → Door → Arrival → seats`
+//! `publish (same thread) → seat's queue → turn`, `publish, emit (another thread) → Door → arrival.rs → seats`
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};

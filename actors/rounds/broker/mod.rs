@@ -2,11 +2,14 @@
 //!
 //! `Membership, Pledge → inbox → Broker → Link → session; FromSession → table, debts, statistics, history`
 //!
-//! - `broker` — the actor and its rules.
+//! - `broker` — the actor: the builder that makes it, and what it does in its turn.
 //! - `registration` — who joins.
-//! - `routing` — to which session an input goes; opens rounds, and takes back what they leave.
+//! - `routing` — to which session an input goes; it opens rounds, and takes back what they leave.
 //! - `open_rounds` — the table of open rounds. `debts` — who still owed when a round closed.
 //! - `requests` — what one may ask: its state, an end, another timeout.
+//!
+//! The policies are types of `round/policy`: the builder sets them, the round goes by them, and `registration` asks them what
+//! an emitter that joins takes part in.
 //!
 //! What must hold: what sessions say is heard before anything that looks at the table; one round for each key at a time.
 

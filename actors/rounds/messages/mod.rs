@@ -1,7 +1,8 @@
 //! What passes between the actors of a round, and the handles that send it: plain data around inboxes, so that each actor
 //! knows the messages and not the others.
 //!
-//! `Membership, Pledge → ToBroker → broker; session → Pledge, ToEmitter → emitter; session → ToConsumer → consumer`
+//! `Membership → ToBroker → broker`, `session → Summons → emitter → Pledge → session, or broker if it is late`,
+//! `session → ToConsumer → consumer`
 //!
 //! - `reply` — where the answer to a signal goes, and the emission that awaits it.
 //! - `to_broker` — what members say to their broker.

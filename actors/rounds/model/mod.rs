@@ -3,6 +3,11 @@
 //!
 //! `spec.rs (one round) → rounds.rs: round.rs does the same`
 //! `spec.rs → ledger.rs (a broker of many rounds) → brokers.rs: the real actors do the same`
+//!
+//! In reading order: `spec`, `rounds`, `ledger`, `brokers`.
+//!
+//! What must hold: `spec` and `ledger` say what the documentation says, and call nothing that decides in the real ones:
+//! they share the policies and the slots alone. A rule that changes is changed in both places, each by itself.
 
 mod brokers;
 mod ledger;

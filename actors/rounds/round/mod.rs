@@ -2,9 +2,10 @@
 //!
 //! `rules + input at t → deadlines before t → the input → released? out of reach? → decision, verdict`
 //!
-//! - `policy` — the rules of a broker: what each policy means.
+//! - `policy` — the policies, a type for each; `Rules` has all that a round goes by.
 //! - `standing` — how an emitter stands in a round.
-//! - `verdict` — what goes into a round, and what comes out.
+//! - `verdict` — its inputs and its answers: `Input` is any input but a signal, `Decision` the answer to a signal, `Verdict`
+//!   the end of the round.
 //! - `names` — the expected names: each is one promise, whoever bears it.
 //! - `gathering` — what was emitted so far, which those who are asked may see.
 //! - `round` — the machine.

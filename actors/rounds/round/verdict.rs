@@ -1,4 +1,4 @@
-//! What goes into a round, and what comes out of it.
+//! The inputs of a round and its answers: any input but a signal, the answer to a signal, and how the round ended.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The life of one service, from its factory to its end.
 //!
-//! `Options, factory → Life ─ prepare, subscribe → Instance (its actor) → its end → ToKeeper`
+//! `Options, factory → Life ─ prepare, subscribe → Instance (its actor) → its end ─ ToKeeper → its keeper (supervision/)`
 //!
 //! - `restart`: whether, when and how often what has ended starts again.
 //! - `child`: what whoever keeps it asks of it, and how it tells of its end.

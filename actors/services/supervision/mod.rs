@@ -1,9 +1,11 @@
 //! Who keeps services alive.
 //!
-//! `a child ends → News → Keeping ─ is there budget? → start it, and those that the strategy says; or give up → above`
+//! `a child ends ─ ToKeeper → Keeping ─ is there budget? → start it, and those that the strategy says`,
+//! `no budget → give up ─ ToKeeper → the keeper above`
 //!
-//! - `keeper`: how a keeper is reached, and what it has been told.
-//! - `supervision`: the keeper: starts in order, builds anew what has fallen, gives up beyond the budget.
+//! - `keeper`: the way to a keeper: its handle, and its mail, which has the ends that `ToKeeper` tells, and orders from above.
+//! - `supervision`: the keeper itself (`Keeping`), and the strategies (`Strategy`): it starts in order, builds anew what has
+//!   fallen, and gives up beyond the budget.
 //! - `supervisor`: several services that fall and rise together, as a user declares them.
 //! - `group`: the same in its place in a tree: a life whose actors are other lives.
 //!

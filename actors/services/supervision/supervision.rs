@@ -1,6 +1,6 @@
 //! Who keeps services alive: starts them in order, builds anew what has fallen, and gives up beyond the budget.
 //!
-//! `life.rs, supervisor.rs ─ News → Keeping ─ start, pause, stop → life.rs, supervisor.rs`
+//! `life.rs, group.rs ─ ToKeeper → keeper.rs → Keeping ─ start, pause, stop → life.rs, group.rs`
 
 use std::cell::RefCell;
 use std::future::Future;

@@ -1,10 +1,12 @@
 //! What the transports of AWS have in common: how they connect, what a packet is on the wire, how many fit into a batch,
 //! and what their errors mean.
 //!
-//! `connection.rs → fresh.rs → a client`, `Packet → wire.rs → packing.rs → a request`, `wire.rs → Packet`, `faults.rs → TransportError`
+//! `connection.rs → fresh.rs → a client`, `Packet → wire.rs → packing.rs → requests.rs → SNS, SQS`,
+//! `SQS → wire.rs → Packet`, `an error of the SDK → faults.rs → TransportError`
 //!
-//! In reading order: `connection` says where AWS is, `fresh` gives up connections that are dead; `wire` writes and reads,
-//! `packing` shares packets out over `requests`, for as long as `patience` lasts; `limits` and `faults`.
+//! In reading order: `connection` says where AWS is, `fresh` gives up connections that are dead; `wire` writes and reads;
+//! `packing` says which packets go together, `requests` sends them, in their order where there is one, and `patience` says
+//! until when that is tried; `limits` has how much SNS and SQS take, and `faults` says what an error of the SDK means.
 //!
 //! What an error quotes is not shown, for the SDK quotes requests.
 

@@ -12,6 +12,7 @@
 //! | `hand.rs` | what a subscriber has in hand, to know what it was sent and never got |
 //! | `receipt.rs` | settling |
 //! | `script.rs`, `lua/` | what has to be one step on the server |
+//! | `guide.md` | what users read of `Redis`: how it is used, and what our words are in Redis |
 //!
 //! # What is where, and why nothing is lost
 //!

@@ -3,8 +3,10 @@
 //! `publish → insert.rs → the file → lend.rs → Delivery → settle.rs → the file`
 //!
 //! In reading order: `builder` says what is wanted, `sqlite` is what users hold, `queue` what its clones share; `store` has the
-//! file open, `schema` makes its tables, `hub` wakes who waits in this process; `insert`, `subscriber`, `lend`, `settle` and
-//! `standing` are what happens to rows, `inbox` which events were done, `error` what SQLite says.
+//! file open, `schema` makes its tables, by `schema.sql` and a file for each later version, such as `schema-2.sql`. `hub` is
+//! what all handles of one file share in this process: it lets one write at a time, and wakes who waits. `insert`, `subscriber`,
+//! `lend` and `settle` are what happens to rows. `standing` says whether the file that is open is still the one at its path; if
+//! it is not, `hub` has all handles let go of it. `inbox` says which events were done, `error` what SQLite says.
 //!
 //! Whatever is several rows is one transaction. What is confirmed is in the file, and what is lent comes again after its lease.
 

@@ -1,13 +1,19 @@
 //! Whether the file that is open is still the one at its path: one that was deleted or replaced goes on taking what is
 //! written, and nobody finds it there again.
 //!
-//! `Store::{read, write} → Standing::check (device and inode of the path) → Moved → Store::reopen`
+//! `Store::{read, write} → Standing::check (device and inode of the path) → Moved → Store::reopen → Standing::close`
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use sqlx::{Connection, SqliteConnection, SqlitePool};
+
+/// How often is looked whether a connection to a file that is gone is free.
+const CLOSING_PAUSE: Duration = Duration::from_millis(5);
 
 /// For how long a look is as good as another, before something that looks again when it is done.
 const FRESH: Duration = Duration::from_millis(10);
@@ -41,13 +47,26 @@ pub(super) fn is_moved(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Configuration(error) if error.is::<Moved>())
 }
 
-/// What is open.
+/// What one handle has open.
 #[derive(Debug)]
 pub(super) struct Standing {
+    pool: SqlitePool,
+    /// Whether the pool is the application's.
+    foreign: bool,
+    closed: Arc<Closed>,
     path: PathBuf,
     /// The write-ahead log beside the file that the path leads to.
     log: PathBuf,
     state: Mutex<State>,
+}
+
+/// What became of connections of the pool.
+#[derive(Debug, Default)]
+pub(super) struct Closed {
+    /// When what is open now was opened, if that is not from the beginning: a connection that is older is of another file.
+    renewed: Mutex<Option<Instant>>,
+    /// Whether one was closed, and perhaps the log with it.
+    one: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -64,18 +83,18 @@ struct State {
 }
 
 impl Standing {
-    /// Notes what is open at this path. It has to be open, so that there is a log.
-    pub(super) fn new(path: PathBuf, watch_log: bool) -> Self {
+    /// Notes what this pool has open at this path. It has to be open, so that there is a log.
+    pub(super) fn new(path: PathBuf, pool: SqlitePool, foreign: bool, closed: Arc<Closed>) -> Self {
         let log = log_of(&path);
         let state = State {
             file: identity(&path).ok(),
-            log: if watch_log { identity(&log).ok() } else { None },
+            log: if foreign { None } else { identity(&log).ok() },
             checked: Instant::now(),
             moved: false,
             replaced: false,
             generation: 0,
         };
-        Self { path, log, state: Mutex::new(state) }
+        Self { pool, foreign, closed, path, log, state: Mutex::new(state) }
     }
 
     /// Looks whether it is still there: two questions to the system, about two microseconds each.
@@ -97,9 +116,46 @@ impl Standing {
         if !self.has_moved() && self.state().checked.elapsed() < FRESH { Ok(()) } else { self.check() }
     }
 
-    /// Looks at the log no more: it goes with the last connection, and one was closed.
-    pub(super) fn forget_log(&self) {
-        self.state().log = None;
+    /// Looks, and notes that it is to be opened anew whatever it sees: another handle of this process has found it gone.
+    pub(super) fn note_moved(&self) {
+        let _ = self.check();
+        self.state().moved = true;
+    }
+
+    /// Notes that a connection was closed: its log goes with the last one.
+    pub(super) fn note_closed(&self) {
+        self.closed.one.store(true, Ordering::Relaxed);
+    }
+
+    /// Looks at the log no more if one was closed. A pool that is closed says so itself.
+    pub(super) fn forget_log_if_closed(&self) {
+        if self.closed.one.swap(false, Ordering::Relaxed) || self.pool.is_closed() {
+            self.state().log = None;
+        }
+    }
+
+    /// Closes the connections to the file that is gone, and returns whether there is none left. A pool of the application may
+    /// have opened others meanwhile, or be at work for long: what it has is not waited for beyond this date.
+    pub(super) async fn close(&self, end: Instant) -> bool {
+        while self.pool.size() > 0 {
+            if let Some(mut connection) = self.pool.try_acquire() {
+                // If it was moved, what is only in the log has to be where the file is now.
+                let checkpoint = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut *connection).await;
+                if let Err(error) = checkpoint.and(connection.close().await) {
+                    log::debug!(target: "convoke::transport", "a connection did not close: {error}");
+                }
+            } else if Instant::now() < end {
+                tokio::time::sleep(CLOSING_PAUSE).await;
+            } else {
+                return self.foreign || self.pool.is_closed();
+            }
+        }
+        true
+    }
+
+    /// Returns the pool, unless it is the application's.
+    pub(super) fn own_pool(&self) -> Option<&SqlitePool> {
+        (!self.foreign).then_some(&self.pool)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -115,6 +171,11 @@ impl Standing {
         self.state().generation
     }
 
+    /// Has no connection used any more that was opened before now.
+    pub(super) fn end_connections(&self) {
+        *self.closed.renewed() = Some(Instant::now());
+    }
+
     /// Notes that what is at the path now was opened.
     pub(super) fn renew(&self) {
         let mut state = self.state();
@@ -126,6 +187,24 @@ impl Standing {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Closed {
+    fn renewed(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.renewed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a connection of this age is of use to somebody; if not, it is closed.
+    pub(super) fn is_good(&self, connection: &SqliteConnection, age: Duration) -> bool {
+        // One of a file that is no longer there.
+        if self.renewed().is_some_and(|renewed| age > renewed.elapsed()) {
+            return false;
+        }
+        // One that is left in a transaction: `Store::write` says when that is.
+        let is_left = connection.is_in_transaction();
+        self.one.fetch_or(is_left, Ordering::Relaxed);
+        !is_left
     }
 }
 

@@ -3,9 +3,8 @@
 //! `SqliteBuilder → Store::open → WAL, tables → a pool`, `Store::write → the hub's gate → a connection`
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
@@ -14,7 +13,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 use super::error::{describe, is_busy, late, of_schema};
 use super::hub::Hub;
 use super::schema::{self, SchemaError};
-use super::standing::{Moved, Standing};
+use super::standing::{Closed, Moved, Standing};
 use crate::transport::{ErrorKind, TransportError};
 
 /// One writes, the others read.
@@ -28,10 +27,6 @@ const ROWS: usize = 512;
 
 /// How long one waits before it asks for WAL again: no busy timeout of SQLite covers that.
 const WAL_PAUSE: Duration = Duration::from_millis(20);
-
-/// How long is waited for connections to a file that is gone: those that the application has may be at work for long.
-const CLOSING: Duration = Duration::from_secs(1);
-const CLOSING_PAUSE: Duration = Duration::from_millis(5);
 
 /// Waits beyond this are waits for ever: a century.
 pub(super) const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -50,18 +45,8 @@ pub(super) struct Store {
     pub(super) hub: Arc<Hub>,
     pub(super) deadline: Duration,
     standing: Arc<Standing>,
-    closed: Arc<Closed>,
     /// Whether the pool is the application's.
     foreign: bool,
-}
-
-/// What became of connections of the pool.
-#[derive(Debug, Default)]
-struct Closed {
-    /// When what is open now was opened, if that is not from the beginning: a connection that is older is of another file.
-    renewed: Mutex<Option<Instant>>,
-    /// Whether one was closed, and perhaps the log with it.
-    one: AtomicBool,
 }
 
 /// A connection, while nobody else in this process writes to the file.
@@ -89,6 +74,13 @@ impl Store {
             Place::Pool(_) => at.clone(),
         };
         let open = async {
+            if let Some(path) = &named {
+                let hub = Hub::of(&followed(path));
+                let _gate = hub.gate.lock().await;
+                if hub.standings().iter().any(|standing| standing.check().is_err()) {
+                    hub.let_go().await.map_err(|moved| describe(at, &moved.into()))?;
+                }
+            }
             let pool = match place {
                 Place::Pool(pool) => pool,
                 Place::File(path) => connect(&path, longest, synchronous, closed.clone(), at).await?,
@@ -97,8 +89,9 @@ impl Store {
             let file = file_of(&mut connection, at).await?;
             schema::prepare(&mut connection).await.map_err(|error| of_schema(at, &error))?;
             let hub = Hub::of(&file);
-            let standing = Arc::new(Standing::new(named.unwrap_or(file), !foreign));
-            Ok(Self { pool, hub, deadline, standing, closed, foreign })
+            let standing = Arc::new(Standing::new(named.unwrap_or(file), pool.clone(), foreign, closed));
+            hub.enter(&standing);
+            Ok(Self { pool, hub, deadline, standing, foreign })
         };
         tokio::time::timeout(deadline, open).await.unwrap_or_else(|_| Err(late(at, deadline)))
     }
@@ -111,7 +104,16 @@ impl Store {
         } else {
             self.check()?;
         }
-        self.pool.acquire().await
+        self.acquire().await
+    }
+
+    /// Returns a connection. One that is opened now may meet a log that is gone, which others still have open: what SQLite
+    /// calls a failure of the disk then is none.
+    async fn acquire(&self) -> Result<PoolConnection<sqlx::Sqlite>, sqlx::Error> {
+        match self.pool.acquire().await {
+            Ok(connection) => Ok(connection),
+            Err(error) => Err(self.check().err().unwrap_or(error)),
+        }
     }
 
     /// Looks whether the file is still the one that is open. What has written looks behind it too: only then it is written.
@@ -133,10 +135,7 @@ impl Store {
     }
 
     fn standing(&self) -> &Standing {
-        // A pool that is closed says so itself.
-        if self.closed.one.swap(false, Ordering::Relaxed) || self.pool.is_closed() {
-            self.standing.forget_log();
-        }
+        self.standing.forget_log_if_closed();
         &self.standing
     }
 
@@ -156,26 +155,12 @@ impl Store {
         })
     }
 
-    /// Lets go of the file that is gone, and opens the one that is there, or makes it.
+    /// Lets go of the file that is gone, and opens the one that is there, or makes it: for all handles of this process, for
+    /// a connection that is closed last takes the log at the path away, whoever has made it.
     async fn reopen(&self) -> Result<(), sqlx::Error> {
         let path = self.standing.path().display();
-        // The file too may be gone by now, and afterwards another one can have its number.
-        let _ = self.standing.check();
         log::warn!(target: "convoke::transport", "{path} was deleted, moved or replaced, and is opened anew");
-        let end = Instant::now() + CLOSING;
-        // All of them, before there is a new one: two with different logs would each destroy what the other has written.
-        while self.pool.size() > 0 && Instant::now() < end {
-            let Some(mut connection) = self.pool.try_acquire() else {
-                tokio::time::sleep(CLOSING_PAUSE).await;
-                continue;
-            };
-            // If it was moved, what is only in the log has to be where the file is now.
-            let checkpoint = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut *connection).await;
-            if let Err(error) = checkpoint.and(connection.close().await) {
-                log::debug!(target: "convoke::transport", "a connection did not close: {error}");
-            }
-        }
-        *self.closed.renewed() = Some(Instant::now());
+        let all = self.hub.let_go().await?;
         let mut connection = self.pool.acquire().await?;
         if !self.foreign {
             write_ahead(&mut connection).await?;
@@ -184,6 +169,15 @@ impl Store {
             SchemaError::Sql(error) => error,
             SchemaError::Newer(_) => Moved.into(),
         })?;
+        for other in all.iter().filter(|other| !Arc::ptr_eq(other, &self.standing)) {
+            match renew(other).await {
+                Ok(()) => {}
+                // It opens anew by itself when it is used, if it ever is.
+                Err(error) => {
+                    log::debug!(target: "convoke::transport", "{path}: one handle is not opened anew: {error}")
+                }
+            }
+        }
         self.standing.renew();
         Ok(())
     }
@@ -194,13 +188,13 @@ impl Store {
         let gate = self.hub.gate.lock().await;
         self.stand().await?;
         loop {
-            let connection = self.pool.acquire().await?;
+            let connection = self.acquire().await?;
             if !connection.is_in_transaction() {
                 return Ok(Writer { connection, _gate: gate });
             }
             // SQLite has rolled back by itself, as it does when the disk is full, and the client does not know: it would
             // never begin another transaction on this connection.
-            self.closed.one.store(true, Ordering::Relaxed);
+            self.standing.note_closed();
             if let Err(error) = connection.close().await {
                 log::debug!(target: "convoke::transport", "a connection did not close: {error}");
             }
@@ -208,22 +202,13 @@ impl Store {
     }
 }
 
-impl Closed {
-    fn renewed(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.renewed.lock().unwrap_or_else(PoisonError::into_inner)
+/// Has another handle open what is at the path now. The log is there for as long as somebody has it open, so who looks at it has.
+async fn renew(standing: &Standing) -> Result<(), sqlx::Error> {
+    if let Some(pool) = standing.own_pool() {
+        write_ahead(&mut *pool.acquire().await?).await?;
     }
-
-    /// Whether a connection of this age is of use to somebody; if not, it is closed.
-    fn is_good(&self, connection: &SqliteConnection, age: Duration) -> bool {
-        // One of a file that is no longer there.
-        if self.renewed().is_some_and(|renewed| age > renewed.elapsed()) {
-            return false;
-        }
-        // One that is left in a transaction: `write` says when that is.
-        let is_left = connection.is_in_transaction();
-        self.one.fetch_or(is_left, Ordering::Relaxed);
-        !is_left
-    }
+    standing.renew();
+    Ok(())
 }
 
 async fn connect(
@@ -289,8 +274,14 @@ async fn file_of(connection: &mut SqliteConnection, at: &Arc<str>) -> Result<Pat
         let text = "a database in memory is lost with its connection: give it a file, or take `Memory`";
         return Err(TransportError::new(ErrorKind::Unsupported, at.clone(), text));
     };
-    // A path that cannot be followed is still a name.
-    Ok(std::fs::canonicalize(&file).unwrap_or_else(|_| file.into()))
+    Ok(followed(Path::new(&file)))
+}
+
+/// Follows the links of a path, whether or not there is a file at its end. One that cannot be followed is still a name.
+fn followed(path: &Path) -> PathBuf {
+    let with_name = |folder: PathBuf| Some(folder.join(path.file_name()?));
+    let of_folder = || path.parent().and_then(|folder| std::fs::canonicalize(folder).ok()).and_then(with_name);
+    std::fs::canonicalize(path).ok().or_else(of_folder).unwrap_or_else(|| path.to_owned())
 }
 
 /// The date in milliseconds since 1970, by the clock that all processes on this machine share.

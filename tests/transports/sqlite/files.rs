@@ -180,3 +180,52 @@ async fn a_pool_of_the_application_is_looked_after_too() {
     publish(&queue, &[packet("there")]).await;
     assert_eq!(found(&file).await, ["there"]);
 }
+
+#[actix_rt::test]
+async fn handles_of_one_file_take_nothing_from_each_other_when_it_is_gone() {
+    // The file alone, the log alone, and all that is beside it.
+    for deleted in [&ALL[..1], &ALL[1..2], &ALL[..]] {
+        let folder = folder();
+        let file = folder.file("orders.db");
+        let (first, second) = (queue(&folder).await, queue(&folder).await);
+        let inbox = SqliteInbox::at(&file).await.unwrap();
+        for queue in [&first, &second] {
+            publish(queue, &[packet("before")]).await;
+        }
+        for name in deleted {
+            std::fs::remove_file(folder.file(name)).unwrap();
+        }
+        refused(&first, "refused").await;
+        for id in 0..20 {
+            publish(&first, &[packet(&format!("first {id}"))]).await;
+        }
+        // The one that has not looked since then ends in order: its log is not that of the others.
+        second.pool().close().await;
+        drop(second);
+        assert!(inbox.mark("1").await.unwrap());
+        drop(inbox);
+        let there = found(&file).await;
+        let of_first = there.iter().filter(|id| id.starts_with("first")).count();
+        assert_eq!(of_first, 20, "{deleted:?}: {there:?}");
+        assert!(SqliteInbox::at(&file).await.unwrap().seen("1").await.unwrap());
+        publish(&first, &[packet("last")]).await;
+    }
+}
+
+#[actix_rt::test]
+async fn a_handle_that_is_opened_when_the_file_is_gone_shares_it_with_those_that_had_the_old_one() {
+    let folder = folder();
+    let file = folder.file("orders.db");
+    let old = queue(&folder).await;
+    publish(&old, &[packet("gone")]).await;
+    for name in ALL {
+        std::fs::remove_file(folder.file(name)).unwrap();
+    }
+    let new = queue(&folder).await;
+    publish(&new, &[packet("a")]).await;
+    publish(&old, &[packet("b")]).await;
+    old.pool().close().await;
+    publish(&new, &[packet("c")]).await;
+    drop((old, new));
+    assert_eq!(found(&file).await, ["a", "b", "c"]);
+}
