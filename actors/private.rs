@@ -22,6 +22,7 @@ use crate::events::event::Event;
 pub use crate::events::event::{Carrier, derived};
 use crate::events::listener::Heard;
 use crate::events::parcels::Subject;
+pub use crate::services::supervision::Kept;
 
 /// Whether an actor may be started here.
 pub fn is_arbiter() -> bool {

@@ -205,9 +205,9 @@ async fn beyond_its_budget_it_has_failed_and_nobody_waits() {
     assert_eq!(status.error.as_deref(), Some("panicked: cursed order; 2 restarts within 60s of running are the most"));
     let error = at_once(clerk.send(Number)).await.unwrap_err();
     assert_eq!(error.to_string(), format!("the service `Clerk` has failed: {}", status.error.unwrap()));
-    assert!(bus.subscriptions().is_empty());
     assert_eq!(bus.dead_letters().len(), 4);
     assert_eq!(at_once(clerk.stop()).await.state, ServiceState::Failed);
+    assert!(bus.subscriptions().is_empty());
 }
 
 #[convoke::test]

@@ -440,6 +440,12 @@ fn told(statuses: &[ServiceStatus]) -> Vec<String> {
 }
 
 /// Has the supervisor start, and stops waiting for it after this long.
+/// The names of those who are registered, each once.
+fn who_hears(bus: &EventBus) -> Vec<String> {
+    let names: std::collections::BTreeSet<_> = bus.subscriptions().iter().map(|one| one.listener.to_string()).collect();
+    names.into_iter().collect()
+}
+
 async fn start_and_give_up(start: impl IntoFuture<Output = Result<SupervisorHandle, StartError>>, after: Duration) {
     let mut start = Box::pin(start.into_future());
     assert!(tokio::time::timeout(after, start.as_mut()).await.is_err(), "it has started");
@@ -470,8 +476,9 @@ mod budgets {
                 "c is stopped",
             ];
             assert_eq!(told(&all.statuses()), all_told, "{strategy:?}");
-            assert!(stage.bus.subscriptions().is_empty());
+            assert_eq!(who_hears(&stage.bus), ["b"], "which refuses what comes");
             assert_eq!(told(&at_once(all.stop()).await), all_told, "who stops what has failed changes nothing");
+            assert!(stage.bus.subscriptions().is_empty());
         }
     }
 
@@ -506,12 +513,15 @@ mod budgets {
             assert_eq!(told(&all.statuses()), all_told, "{strategy:?}");
             // Nobody is left waiting, and nothing vanishes.
             assert_eq!(at_once(addr.send(Number)).await, Err(ServiceError::Stopped { service: "b".to_owned() }));
-            assert!(at_once(stage.bus.emit(Mark(2))).await.is_empty());
-            assert!(stage.bus.subscriptions().is_empty());
             let handled = stage.notes.take().iter().filter(|note| note.ends_with(" 1")).count();
             let letters = stage.bus.dead_letters().list();
             let marks = letters.iter().filter(|letter| letter.event == "Mark").count();
             assert_eq!(handled + marks, 3, "{strategy:?}");
+            let report = at_once(stage.bus.emit(Mark(2))).await;
+            assert!(report.len() == 1 && report.failed().all(|(who, _)| who == "c"), "{report}");
+            assert_eq!(who_hears(&stage.bus), ["c"]);
+            at_once(all.stop()).await;
+            assert!(stage.bus.subscriptions().is_empty());
         }
     }
 
@@ -572,9 +582,10 @@ mod budgets {
                 sleep(3 * wait).await;
                 settled().await;
                 assert_eq!(states(&all.statuses()), "all failed, a stopped, b failed", "{hook} {act:?}");
-                assert!(stage.bus.subscriptions().is_empty());
+                assert_eq!(who_hears(&stage.bus), ["b"], "which refuses what comes");
             }
             all.stop().await;
+            assert!(stage.bus.subscriptions().is_empty());
         }
     }
 
@@ -672,9 +683,11 @@ mod nesting {
                  within 60s of running is the most"
             );
             assert!(at_once(addr.send(Number)).await.is_err());
-            assert!(at_once(stage.bus.emit(Mark(1))).await.is_empty());
-            assert!(stage.bus.subscriptions().is_empty());
+            let report = at_once(stage.bus.emit(Mark(1))).await;
+            assert!(report.len() == 1 && report.failed().all(|(who, _)| who == "b"), "{report}");
+            assert_eq!(who_hears(&stage.bus), ["b"]);
             at_once(all.stop()).await;
+            assert!(stage.bus.subscriptions().is_empty());
         }
     }
 

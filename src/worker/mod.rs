@@ -18,6 +18,7 @@ mod meter;
 mod pace;
 mod reading;
 mod report;
+mod service;
 mod storing;
 mod suspects;
 
@@ -58,6 +59,7 @@ type KeyOf = Arc<dyn Fn(&Envelope) -> Option<String>>;
 
 /// What a worker goes by.
 pub(crate) struct Options {
+    name: Option<String>,
     concurrency: usize,
     prefetch: Option<usize>,
     retry: Retry,
@@ -130,7 +132,7 @@ impl Options {
 ///     Ok(())
 /// }
 /// ```
-#[must_use = "it works when it is started: `run_until(…).await`, or `start()`"]
+#[must_use = "it works when it is started: `run_until(…).await`, `start()`, or with the services to which it was added"]
 pub struct Worker<S> {
     source: S,
     bus: EventBus,
@@ -141,6 +143,7 @@ impl<S: Source> Worker<S> {
     /// Makes a worker that hands what this source lends to the listeners of this bus.
     pub fn new(source: S, bus: &EventBus) -> Self {
         let options = Options {
+            name: None,
             concurrency: 16,
             prefetch: None,
             retry: Retry::default(),
@@ -157,6 +160,12 @@ impl<S: Source> Worker<S> {
             inbox: None,
         };
         Self { source, bus: bus.clone(), options }
+    }
+
+    /// Names it, where it is one of the [`Services`](crate::Services) of an application. The default is the name of its source.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.options.name = Some(name.into());
+        self
     }
 
     /// Sets how many deliveries are heard at the same time. The default is 16; zero counts as 1.

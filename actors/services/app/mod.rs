@@ -16,6 +16,6 @@ mod shutdown;
 mod health;
 
 pub use health::{Health, HealthReport};
-pub use services::{Services, ServicesHandle};
+pub use services::{OnFailed, Services, ServicesHandle};
 pub use services_error::ServicesError;
 pub use shutdown::{Shutdown, ShutdownReport};

@@ -14,6 +14,7 @@ use super::oversight::Oversight;
 use crate::base::Handled;
 use crate::events::bus::Hub;
 use crate::events::listener::{ListenError, Overflow};
+use crate::events::seats::Subscription;
 
 /// What a life asks of its service: every [`BaseService`](crate::BaseService) is one.
 pub(crate) trait Living: Actor<Context = Context<Self>> {
@@ -59,6 +60,9 @@ pub(crate) trait ServiceSeat<A: Living> {
 
     /// How many events wait or are being handled.
     fn waiting(&self) -> usize;
+
+    /// Has what comes for it become a dead letter from now on, which says this.
+    fn refuse(&self, why: &str) -> Result<Subscription, ListenError>;
 
     /// Whether somebody has ended it.
     fn has_ended(&self) -> bool;

@@ -2,9 +2,12 @@
 //!
 //! `Standing::enter → the table in state.rs → Record → service/status`
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
+
+use tokio::sync::Notify;
 
 use super::state::ServiceState;
 use super::status::ServiceStatus;
@@ -18,13 +21,15 @@ use crate::runtime::{quietly, wall_clock};
 pub(crate) struct Record {
     id: u64,
     status: Mutex<ServiceStatus>,
+    /// Tells those who wait that it has failed.
+    failed: Notify,
 }
 
 impl Record {
     pub(crate) fn new(service: Name) -> Arc<Self> {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let id = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-        Arc::new(Self { id, status: Mutex::new(ServiceStatus::new(service, date())) })
+        Arc::new(Self { id, status: Mutex::new(ServiceStatus::new(service, date())), failed: Notify::new() })
     }
 
     /// Tells it from every other; 0 is none.
@@ -42,6 +47,20 @@ impl Record {
 
     pub(crate) fn state(&self) -> ServiceState {
         self.lock().state
+    }
+
+    /// Waits until it has failed: at once if it has.
+    pub(crate) async fn failed(&self) -> ServiceStatus {
+        loop {
+            let mut told = pin!(self.failed.notified());
+            // Before the look, or what happens between the two would be missed.
+            told.as_mut().enable();
+            let status = self.status();
+            if status.state == ServiceState::Failed {
+                return status;
+            }
+            told.await;
+        }
     }
 }
 
@@ -79,6 +98,9 @@ impl Standing {
             if status.enter(state, error, date()) { Some(status.clone()) } else { None }
         };
         let Some(status) = entered else { return false };
+        if state == ServiceState::Failed {
+            self.record.failed.notify_waiters();
+        }
         quietly(|| match state {
             ServiceState::Failed => log::error!(target: "convoke::service", "{status}"),
             _ if status.error.is_some() => log::warn!(target: "convoke::service", "{status}"),
