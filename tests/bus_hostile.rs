@@ -166,7 +166,7 @@ async fn an_event_whose_drop_panics_leaves_the_listeners_and_the_bus_well() {
     drop((charged, later));
 }
 
-#[convoke::test]
+#[convoke::test(allow_failures)]
 async fn an_event_whose_drop_panics_may_overflow() {
     let bus = EventBus::builder().dead_letters(0).build();
     let (neighbour, heard) = (Notes::new(), Notes::new());
@@ -230,7 +230,7 @@ async fn what_a_listener_has_captured_may_panic_when_it_ends_itself_while_it_tak
     hears(&bus, &neighbour).await;
 }
 
-#[convoke::test]
+#[convoke::test(allow_failures)]
 async fn what_an_async_listener_holds_may_panic_when_its_time_is_over() {
     let bus = EventBus::default();
     let neighbour = Notes::new();
@@ -457,6 +457,7 @@ async fn a_cycle_through_dead_letters_ends_as_well() {
 fn a_very_long_chain_of_events_is_dropped_without_exhausting_the_stack() {
     in_a_process_of_its_own("bus_hostile::a_very_long_chain_of_events_is_dropped_without_exhausting_the_stack", || {
         convoke::testing::run("a very long chain", async || {
+            convoke::testing::allow_failures();
             let bus = EventBus::builder().max_depth(u32::MAX).build();
             let on = |tick: &Tick, bus: EventBus| match tick.0 {
                 0 => Ok(()),

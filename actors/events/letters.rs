@@ -177,6 +177,11 @@ impl Letters {
         };
         // The last of an event may go here, whose `Drop` is the user's code.
         drop_quietly(forgotten);
+        #[cfg(feature = "testing")]
+        if letter.reason != Reason::Ended {
+            let why = || letter.reason.to_string();
+            crate::base::note_unseen((hub.id(), letter.id), letter.listener.as_ref(), &letter.event, why);
+        }
         let cause = letter.parcel.clone();
         quietly(|| publishing::publish_letter(hub, letter, cause));
     }
@@ -230,36 +235,45 @@ impl DeadLetters {
         self.hub.letters.lock()
     }
 
+    /// The letters, which are looked at.
+    fn seen(&self) -> MutexGuard<'_, Ring> {
+        #[cfg(feature = "testing")]
+        crate::base::saw_letters(self.hub.id());
+        self.ring()
+    }
+
     /// Returns those that are kept, the oldest first.
     pub fn list(&self) -> Vec<Arc<DeadLetter>> {
-        self.ring().letters.iter().cloned().collect()
+        self.seen().letters.iter().cloned().collect()
     }
 
     /// Returns how many are kept.
     pub fn len(&self) -> usize {
-        self.ring().letters.len()
+        self.seen().letters.len()
     }
 
     /// Whether none is kept.
     pub fn is_empty(&self) -> bool {
-        self.ring().letters.is_empty()
+        self.seen().letters.is_empty()
     }
 
     /// Returns how many there have been, with those that are no longer kept.
     pub fn total(&self) -> u64 {
-        self.ring().total
+        self.seen().total
     }
 
     /// Takes one out, if it is still kept.
     pub fn take(&self, id: u64) -> Option<Arc<DeadLetter>> {
         let mut ring = self.ring();
         let place = ring.letters.iter().position(|letter| letter.id == id)?;
+        #[cfg(feature = "testing")]
+        crate::base::saw_letter((self.hub.id(), id));
         ring.letters.remove(place)
     }
 
     /// Takes all of them out.
     pub fn take_all(&self) -> Vec<Arc<DeadLetter>> {
-        std::mem::take(&mut self.ring().letters).into()
+        std::mem::take(&mut self.seen().letters).into()
     }
 
     /// Gives one back to the bus: it is queued for the listener that did not get it, known by its registration, or

@@ -6,9 +6,11 @@
 //! Under [`run`](run()) the clock stands still while anything is to be done and jumps to the next timer when nothing is:
 //! an hour's timeout passes at once, and exactly. It reaches one arbiter and no socket.
 //!
+//! What fails meanwhile, and the test does not look at, fails it at its end: see [`expect_failure`].
+//!
 //! [`EventSynchronizer`] waits for events, [`Probe`] stands in for an actor, [`FakeBus`] for a bus; they work in real time
 //! as well.
-// In reading order: a test runs (`run`, under seeds `explore`), waits (`rest`) and looks at what lives (`arbiter`); what was
+// In reading order: a test runs (`run`, under seeds `explore`, and `failures` that it has to look at), waits (`rest`) and looks at what lives (`arbiter`); what was
 // seen on a bus (`seen`) is recorded (`recorder`), and waited for (`synchronizer`); a bus and an actor are stood in for
 // (`fake_bus`, `probe`); a round's parts are made by hand (`by_hand`) and broken (`faults`).
 // What must always hold: nobody but this folder knows it, so that what is tested is what runs without it; and a test that
@@ -16,6 +18,7 @@
 
 mod run;
 mod explore;
+mod failures;
 mod rest;
 mod arbiter;
 mod seen;
@@ -29,6 +32,7 @@ mod faults;
 pub use arbiter::{alive, live_count, spawn, start, steps};
 pub use by_hand::{Promise, Promised};
 pub use explore::{Exploration, SEED_VARIABLE, explore, run_seeds};
+pub use failures::{allow_failures, expect_failure};
 pub use fake_bus::FakeBus;
 pub use faults::Crash;
 pub use probe::{Expected, Probe, ProbeHandle};

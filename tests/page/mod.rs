@@ -32,7 +32,7 @@ fn the_page_shows_these_tests_word_for_word() {
     assert_eq!(shown, tested);
 }
 
-#[convoke::test]
+#[convoke::test(allow_failures)]
 async fn the_page_shows_what_a_wait_says_that_is_not_met() {
     let bus = EventBus::default();
     let mail = |_: &JsonEvent| Err::<(), _>("no connection");

@@ -344,6 +344,10 @@ pub(crate) fn queue_for(hub: &Arc<Hub>, parcel: Arc<dyn AnyParcel>, post: &Arc<P
 /// Tells those who listen to dead letters. One that was caused too deep is told to nobody.
 pub(crate) fn publish_letter(hub: &Arc<Hub>, letter: DeadLetter, cause: Arc<dyn AnyParcel>) {
     let route = letter.route(&Desk::of(hub), hub);
+    #[cfg(feature = "testing")]
+    if !route.route.posts.is_empty() {
+        crate::base::saw_letter((hub.id(), letter.id));
+    }
     let unheard = route.route.posts.is_empty() && route.route.taps.is_none();
     if unheard || cause.depth() + 1 >= hub.limits().max_depth {
         return;
