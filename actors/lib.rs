@@ -39,12 +39,12 @@ pub mod __private;
 pub use convoke_derive::test;
 pub use convoke_derive::{BaseService, Event, listener};
 
-pub use base::IntoHandled;
-pub use base::{Failure, Handled};
+pub use base::{Failure, Handled, IntoHandled, Payload};
 pub use events::bus::Emitting;
 pub use events::bus::EventBus;
 pub use events::bus::EventBusBuilder;
 pub use events::bus::PublishError;
+pub use events::bus::{DeadLetters, RedriveError};
 pub use events::bus::{DispatchError, Installed, dispatch};
 pub use events::container::ContainerBuilder;
 pub use events::container::ContainerError;
@@ -53,40 +53,38 @@ pub use events::container::Source;
 pub use events::container::{Container, Inject};
 pub use events::envelope::EnvelopeLimits;
 pub use events::envelope::{Envelope, EnvelopeError};
+pub use events::event::BadPayload;
 pub use events::event::Event;
 pub use events::event::JsonEvent;
 pub use events::event::Name;
 pub use events::event::{Metadata, Secret};
 pub use events::event::{TraceContext, TraceError};
+pub use events::hub::{DeadLetter, SubscriptionInfo};
 pub use events::listener::Argument;
 pub use events::listener::Heard;
 pub use events::listener::ListenError;
+pub use events::listener::Listening;
 pub use events::listener::{Listen, Listener};
-pub use events::listener::{ListenerError, ListenerResult, Permanent, Report, TooDeep};
-pub use events::listener::{Listening, Overflow};
+pub use events::listener::{ListenerResult, Report};
 pub use events::middleware::{Call, Handling, Middleware, Next};
-pub use events::parcels::BadPayload;
-pub use events::seats::{Subscription, SubscriptionId, SubscriptionInfo};
+pub use events::seats::Subscription;
 pub use events::topics::Patterns;
 pub use events::topics::{Pattern, TopicError};
+pub use events::verdict::{ListenerError, Overflow, Permanent, Reason, SubscriptionId, TooDeep};
 pub use events::{Answer, AskError, IntoAnswer, Request, RequestAll};
-pub use events::{DeadLetter, DeadLetters, Reason, RedriveError};
-pub use rounds::Brokers;
-pub use rounds::broker::Broker;
-pub use rounds::broker::EmitterSpec;
-pub use rounds::broker::{Abort, BrokerExt, ConsumingActor, Inspect, SetTimeout, Stop};
-pub use rounds::emitter::{Emission, Membership};
-pub use rounds::emitter::{Emit, EmitterExt, Join, Leave, Veto};
-pub use rounds::emitter::{Emitter, EmitterHandle, Kept};
-pub use rounds::emitter::{Pledge, Summons};
-pub use rounds::outcome::{Cancelled, FromOutcome, Outcome, Resolved, Signal};
-pub use rounds::outcome::{Cause, EmitterRef};
-pub use rounds::outcome::{Consumed, FailedConsumer};
-pub use rounds::round::{Close, Gathered, LateJoin, OnLost, OnTimeout, Predicate, Release, RepeatEmit};
+pub use rounds::broker::{Abort, Broker, EmitterSpec, Inspect, SetTimeout, Stop};
+pub use rounds::emitter::{Answering, Emit, Emitter, EmitterExt, EmitterHandle, Join, Kept, Leave, Veto};
+pub use rounds::messages::{Emission, Membership, Pledge, Summons};
+pub use rounds::outcome::{
+    Cancelled, Cause, Consumed, EmitterRef, FailedConsumer, FromOutcome, Outcome, Resolved, Signal,
+};
+pub use rounds::round::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit};
 pub use rounds::session::Session;
-pub use rounds::{BrokerError, ConfigError, ConsumerError, EmitError, JoinError};
-pub use rounds::{BrokerId, EmitterId, RoundId, RoundKey};
-pub use rounds::{Consume, Consumer, ConsumerHandle, IntoConsumer};
+pub use rounds::{
+    BrokerError, BrokerExt, BrokerId, BrokerSnapshot, Brokers, ConfigError, Consume, Consumer, ConsumerError,
+    ConsumerHandle, ConsumingActor, DESCRIBED_ROUNDS, EmitError, EmitterId, EmitterStats, IntoConsumer, JoinError,
+    OpenRound, PastRound, RoundId, RoundKey,
+};
 pub use runtime::LocalContext;
 #[doc(hidden)]
 pub use runtime::Player;
@@ -102,18 +100,12 @@ pub use services::supervision::{IntoChild, Supervisor, SupervisorHandle};
 #[doc(no_inline)]
 pub use uuid::Uuid;
 
-pub use rounds::{BrokerSnapshot, DESCRIBED_ROUNDS, EmitterStats, OpenRound, PastRound};
 pub use services::app::ServicesError;
 pub use services::app::{Health, HealthReport};
 pub use services::app::{OnFailed, Services, ServicesHandle};
 pub use services::app::{Shutdown, ShutdownReport};
 pub use services::service::ServiceContext;
 pub use services::standing::StartError;
-
-/// What a round may gather: any type that can be shared between threads and lives as long as it is needed.
-pub trait Payload: Send + Sync + Unpin + 'static {}
-
-impl<P: Send + Sync + Unpin + 'static> Payload for P {}
 
 /// What most uses need: `use convoke::prelude::*;` beside `use actix::prelude::*;`, with which it shares no name.
 pub mod prelude {

@@ -1,6 +1,6 @@
 //! What the expansions of our macros name, and the crate `convoke`. Nothing here is for users, and any of it may change.
 //!
-//! `#[derive(Event)] → to_json, from_json, no_json`; `#[derive(BaseService)] → handled, stopping, handles`; `#[listener] → discover! → Discovered → bus.rs`
+//! `#[derive(Event)] → to_json, from_json, no_json`; `#[derive(BaseService)] → handled, stopping, handles`; `#[listener] → discover! → Discovered → a bus`
 
 use std::fmt::Display;
 
@@ -17,11 +17,12 @@ pub use serde_json::{Error as JsonError, Value};
 pub use crate::__discover as discover;
 pub use crate::base::Shown;
 use crate::base::{Handled, IntoHandled};
-pub use crate::events::envelope::{Case, PublishDate};
-use crate::events::event::Event;
-pub use crate::events::event::{Carrier, derived};
+#[cfg(feature = "discover")]
+pub use crate::events::bus::Discovered;
+pub use crate::events::envelope::Case;
+pub use crate::events::event::{Carrier, PublishDate, derived};
+use crate::events::event::{Event, Subject};
 use crate::events::listener::Heard;
-use crate::events::parcels::Subject;
 pub use crate::services::supervision::Kept;
 
 /// Whether an actor may be started here.
@@ -36,8 +37,7 @@ pub fn on_names<Kind>(
     patterns: Vec<crate::events::topics::Pattern>,
     listener: impl crate::events::listener::Listen<crate::events::event::JsonEvent, Kind>,
 ) -> Result<crate::events::seats::Subscription, crate::events::listener::ListenError> {
-    let hearing = crate::events::seats::Hearing::Names(patterns.into());
-    bus.register(listener.listening(), hearing, false, std::panic::Location::caller())
+    bus.on_names(patterns, listener)
 }
 
 /// Calls the listeners of an event that a server has lent: whatever fails is in the report alone, and the server settles it.
@@ -55,6 +55,11 @@ pub fn emit_held(
 /// A future of the user's, whose panic is an answer.
 pub async fn guarded<F: Future>(future: F) -> Result<F::Output, String> {
     crate::runtime::Guarded::new(future).await
+}
+
+/// Runs what is the user's: its panic is an answer.
+pub fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    crate::runtime::catch(run)
 }
 
 /// A random number, for jitter: under a seed one that the seed determines.
@@ -145,21 +150,6 @@ pub trait Handles<E> {}
 impl<A: ::actix::Actor + ::actix::Handler<Heard<E>>, E: Subject> Handles<E> for A {}
 
 pub fn handles<A: Handles<E>, E>() {}
-
-/// An entry that `#[listener]` makes.
-#[cfg(feature = "discover")]
-#[derive(Debug)]
-pub struct Discovered {
-    /// The function, with its module.
-    pub name: &'static str,
-    /// Registers it with a bus.
-    pub register: fn(
-        &crate::events::bus::EventBus,
-    ) -> Result<crate::events::seats::Subscription, crate::events::listener::ListenError>,
-}
-
-#[cfg(feature = "discover")]
-inventory::collect!(Discovered);
 
 #[cfg(feature = "discover")]
 #[doc(hidden)]

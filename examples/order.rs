@@ -24,7 +24,7 @@ fn department(name: &str, decide: fn(u64) -> (u64, Option<&'static str>)) -> Emi
 #[actix::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     env_logger::init();
-    let broker = Broker::new(Duration::from_secs(2)).named("orders").start();
+    let broker = Broker::new(Duration::from_secs(2)).expects(["stock", "payment", "fraud check", "shop"]).start();
     let stock = |order| (order % 800, (order % 25 == 0).then_some("sold out"));
     let payment = |order| (if order % 40 == 7 { 2_500 } else { 200 + order * 7 % 1_100 }, None);
     let fraud = |order| (order * 3 % 1_000, (order % 60 == 1).then_some("stolen card"));

@@ -158,22 +158,17 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-mod ear;
 mod shutdown;
 
 // An event outside of the process: route → codec → transport → worker.
 pub mod codec;
-mod inbox;
-mod leaving;
-mod retry;
 mod route;
 pub mod transport;
 mod worker;
 
-pub use inbox::{Inbox, MemoryInbox};
-pub use retry::Retry;
 pub use route::{Route, RouteError};
 pub use shutdown::{ShutdownSignal, shutdown_signal};
+pub use transport::contract::{Inbox, MemoryInbox, Retry};
 #[cfg(feature = "sqlite")]
 pub use transport::{SqliteInbox, SqliteInboxBuilder};
 pub use worker::{OnUnknown, Worker, WorkerActor, WorkerError, WorkerHandle, WorkerHealth, WorkerReport};
@@ -187,7 +182,7 @@ pub use convoke_actors::{
 
 // What a round goes by.
 #[doc(inline)]
-pub use convoke_actors::{Close, Gathered, LateJoin, OnLost, OnTimeout, Predicate, Release, RepeatEmit, RoundKey};
+pub use convoke_actors::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, RoundKey};
 
 // What becomes of it.
 #[doc(inline)]
@@ -241,8 +236,8 @@ pub use convoke_actors::{
 // What the signatures above are made of.
 #[doc(inline)]
 pub use convoke_actors::{
-    Argument, Consume, ConsumingActor, FromOutcome, IntoAnswer, IntoConsumer, IntoHandled, IntoService, LocalContext,
-    Patterns,
+    Answering, Argument, Consume, ConsumingActor, FromOutcome, IntoAnswer, IntoConsumer, IntoHandled, IntoService,
+    LocalContext, Patterns,
 };
 
 #[doc(hidden)]

@@ -8,7 +8,6 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -16,11 +15,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::base::{Failure, Shown};
-use crate::events::bus::{Emitting, EventBus, Hub};
-use crate::events::event::{Event, JsonEvent, Kind, Name};
-use crate::events::listener::{Function, ListenError, ListenerError, Listening, Report, Way};
-use crate::events::parcels::{BadPayload, Desk, LocalRoute, Parcel, Subject, Taps};
-use crate::events::seats::{Hearing, Subscription};
+use crate::events::bus::{Emitting, EventBus};
+use crate::events::event::{Address, BadPayload, Event, JsonEvent, Kind, Name, Subject};
+use crate::events::hub::Hearing;
+use crate::events::listener::{Function, ListenError, Listening, Report, Returned, Way};
+use crate::events::parcel::Parcel;
+use crate::events::seats::Subscription;
+use crate::events::verdict::ListenerError;
 use crate::runtime;
 
 /// How long an answer is waited for unless it is said.
@@ -100,6 +101,12 @@ impl<R> Answers<R> {
 impl<E: Event, R: Send + 'static> Subject for Asked<E, R> {
     const ASKED: bool = true;
 
+    type Noted = E;
+
+    fn noted(asked: &Arc<Self>) -> &Arc<E> {
+        &asked.event
+    }
+
     fn name(&self) -> Name {
         E::NAME.into()
     }
@@ -124,8 +131,8 @@ impl<E: Event, R: Send + 'static> Subject for Asked<E, R> {
         false
     }
 
-    fn route(&self, desk: &Desk, hub: &Hub) -> Rc<LocalRoute<Self>> {
-        desk.route(hub, None)
+    fn address(&self) -> Address<'_> {
+        Address::Type { public: None }
     }
 
     fn to_json(&self) -> Option<Result<Value, serde_json::Error>> {
@@ -135,17 +142,13 @@ impl<E: Event, R: Send + 'static> Subject for Asked<E, R> {
     fn from_json(_: Cow<'_, JsonEvent>) -> Option<Result<Self, BadPayload>> {
         None
     }
-
-    /// Whoever listens in sees the event that is asked.
-    fn note(parcel: &Arc<Parcel<Self>>, taps: &Taps) {
-        let asked = Parcel::with_metadata(parcel.event.event.clone(), parcel.metadata().clone());
-        taps.note(Arc::new(asked), true);
-    }
 }
 
 /// What an answerer returns that cannot fail; one that may returns a `Result`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer<R>(pub R);
+
+impl<R> Returned for Answer<R> {}
 
 /// What an answerer may return: [`Answer<R>`](Answer), or a `Result<R, E>`.
 #[diagnostic::on_unimplemented(

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use actix::Addr;
 
+use super::broker_ext::BrokerExt;
 use super::consumer::{Consumer, ConsumerHandle, IntoConsumer};
 use super::error::BrokerError;
 use super::id::BrokerId;
-use crate::rounds::broker::{Broker, BrokerExt};
+use crate::base::Payload;
+use crate::rounds::broker::Broker;
 use crate::rounds::emitter::{Emitter, EmitterHandle};
-use crate::{Payload, runtime};
+use crate::runtime;
 
 /// The brokers of an application by id. It is cheap to clone, every clone is the same registry, and any thread may
 /// ask it. A broker lives at least as long as it is registered; one that has stopped is no longer found.

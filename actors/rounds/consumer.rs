@@ -2,7 +2,6 @@
 //!
 //! `session.rs → inbox → Consumer → closure → Delivery::finish → outcome.consumed()`
 
-use std::any::Any;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,26 +9,19 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::{Actor, Addr, AsyncContext};
 
 use super::error::{ConsumerError, JoinError};
-use crate::Payload;
-use crate::base::{Handled, IntoHandled};
-use crate::rounds::broker::{Attend, Broker, Keep, Route, ToBroker};
-use crate::rounds::outcome::{Delivery, FromOutcome, Outcome};
+use crate::base::{Handled, IntoHandled, Payload};
+use crate::rounds::broker::{Attend, Broker, Keep};
+use crate::rounds::messages::{ConsumerSeat, Keeper, Route, ToConsumer};
+use crate::rounds::outcome::{FromOutcome, Outcome};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player, drop_quietly, panic_text};
 
 /// How many rounds may wait for one consumer; one more is [`ConsumerError::Busy`].
 const WAITING: usize = 1 << 20;
-
-/// A round on its way to a consumer.
-pub(crate) struct ToConsumer<P> {
-    pub(crate) delivery: Delivery<P>,
-    pub(crate) limit: Duration,
-}
 
 /// What a closure made of a round.
 #[doc(hidden)]
@@ -302,39 +294,6 @@ impl<P: Payload> fmt::Debug for Consumer<P> {
     }
 }
 
-/// A consumer's place at a broker; dropping it gives the place up.
-#[doc(hidden)]
-pub struct ConsumerSeat<P: 'static> {
-    door: Arc<Inbox<ToBroker<P>>>,
-    name: Arc<str>,
-    ticket: u64,
-    armed: bool,
-}
-
-impl<P: 'static> ConsumerSeat<P> {
-    pub(crate) fn new(door: Arc<Inbox<ToBroker<P>>>, name: Arc<str>, ticket: u64) -> Self {
-        Self { door, name, ticket, armed: true }
-    }
-}
-
-impl<P: 'static> fmt::Debug for ConsumerSeat<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConsumerSeat").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-impl<P: 'static> Drop for ConsumerSeat<P> {
-    fn drop(&mut self) {
-        if self.armed {
-            // One farewell for each member, and the number of members is bounded.
-            self.door.push_always(ToBroker::ConsumerLeft { ticket: self.ticket });
-        }
-    }
-}
-
-/// Whatever keeps an actor alive while it is held.
-pub(crate) type Keeper = Box<dyn Any + Send>;
-
 /// The guard of a consumer that has joined; when it is dropped the consumer finishes what it has and hears no more.
 #[must_use = "dropping it ends the registration, and so does `let _ =`: give it a name, or hand it over with `.forever()`"]
 pub struct ConsumerHandle<P: Payload> {
@@ -347,12 +306,12 @@ pub struct ConsumerHandle<P: Payload> {
 impl<P: Payload> ConsumerHandle<P> {
     /// Returns the name by which outcomes and log know the consumer.
     pub fn name(&self) -> &str {
-        &self.seat.name
+        self.seat.name()
     }
 
     /// Hands the consumer to its broker, to hear of its rounds as long as it lives.
     pub fn forever(mut self) {
-        self.seat.armed = false;
+        self.seat.disarm();
         if let Some(keeper) = self.keeper.take() {
             runtime::post_to(&self.broker, Keep::Consumer { keeper });
         }
@@ -361,6 +320,6 @@ impl<P: Payload> ConsumerHandle<P> {
 
 impl<P: Payload> fmt::Debug for ConsumerHandle<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConsumerHandle").field("name", &self.seat.name).finish_non_exhaustive()
+        f.debug_struct("ConsumerHandle").field("name", &self.seat.name()).finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::MailboxError;
@@ -11,15 +12,21 @@ use super::id::{BrokerId, EmitterId, RoundId, RoundKey, Title};
 use crate::base::Shown;
 
 /// A broker was given rules by which no round could go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The timeout, the idle timeout, an emitter's deadline or the consumer timeout is zero.
     ZeroTimeout,
     /// `Release::AtLeast(0)`.
     ZeroQuorum,
-    /// `Release::Required` without a name.
+    /// `Release::required` without a name.
     NothingRequired,
+    /// `expects` without a name.
+    NothingExpected,
+    /// A name that the broker expects is empty.
+    EmptyName,
+    /// The broker expects a name twice.
+    DoubledName,
     /// A limit of zero open rounds, or of zero waiting signals.
     ZeroLimit,
 }
@@ -30,6 +37,9 @@ impl fmt::Display for ConfigError {
             Self::ZeroTimeout => "a timeout of zero leaves no time to answer: give a longer one",
             Self::ZeroQuorum => "a quorum of zero would release a round before its first signal: ask for at least 1",
             Self::NothingRequired => "no name is required: name at least one emitter, or use Release::All",
+            Self::NothingExpected => "no name is expected: name at least one party, or leave `expects` out",
+            Self::EmptyName => "an expected name is empty: nobody can be told by it, so give one",
+            Self::DoubledName => "a name is expected twice: name each party once, since several may bear one name",
             Self::ZeroLimit => "a limit of zero lets nothing through: allow at least 1",
         })
     }
@@ -38,7 +48,7 @@ impl fmt::Display for ConfigError {
 impl StdError for ConfigError {}
 
 /// An emitter or a consumer could not join a broker.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JoinError {
     /// Another emitter of this broker has that id.
@@ -47,6 +57,12 @@ pub enum JoinError {
         id: EmitterId,
         /// The name of the one that is there.
         name: String,
+    },
+    /// Another emitter of this broker has that name, and the broker's names are
+    /// [unique](crate::Broker::unique_names).
+    DuplicateName {
+        /// The name that both have.
+        name: Arc<str>,
     },
     /// The emitter is a member of a broker already; it belongs to one at a time.
     AlreadyJoined {
@@ -80,6 +96,13 @@ impl fmt::Display for JoinError {
         match self {
             Self::DuplicateId { id, name } => {
                 write!(f, "the id {id} is taken by the emitter `{}`: give another, or none", Shown::name(name))
+            }
+            Self::DuplicateName { name } => {
+                write!(
+                    f,
+                    "the name `{}` is borne by another emitter of this broker: give another, or leave `unique_names` out",
+                    Shown::name(name)
+                )
             }
             Self::AlreadyJoined { broker } => {
                 write!(f, "the emitter is a member of the broker `{broker}`: let it leave that one first")
@@ -115,7 +138,7 @@ impl From<ConfigError> for JoinError {
 }
 
 /// A signal or a veto did not reach a round.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EmitError {
     /// The emitter has not joined a broker, or has left it.
@@ -194,7 +217,7 @@ impl StdError for EmitError {
 }
 
 /// A request to a broker was not carried out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BrokerError {
     /// No broker is registered under this id.
@@ -279,7 +302,7 @@ impl From<MailboxError> for BrokerError {
 }
 
 /// What a consumer did not do with a round.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ConsumerError {
@@ -308,3 +331,16 @@ impl fmt::Display for ConsumerError {
 }
 
 impl StdError for ConsumerError {}
+
+/// As `main` prints it: an error is shown by `Debug` as it is by `Display`.
+macro_rules! debug_is_display {
+    ($($error:ident),*) => {$(
+        impl fmt::Debug for $error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    )*};
+}
+
+debug_is_display!(ConfigError, JoinError, EmitError, BrokerError, ConsumerError);

@@ -78,7 +78,7 @@ pub struct OpenRound {
     pub kept: Vec<EmitterRef>,
     /// Who has not.
     pub waits_for: Vec<EmitterRef>,
-    /// Required names that no member bears.
+    /// Expected and required names that no member bears.
     pub unfilled: Vec<Arc<str>>,
 }
 
@@ -99,7 +99,7 @@ pub struct PastRound {
     pub signals: usize,
     /// Who owed a signal and had not kept its promise; whoever vetoed is not among them.
     pub missing: Vec<EmitterRef>,
-    /// Required names that no member bore.
+    /// Expected and required names that no member bore.
     pub unfilled: Vec<Arc<str>>,
     /// The consumers that did not do their work.
     pub failed_consumers: Vec<FailedConsumer>,

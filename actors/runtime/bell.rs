@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::clock::FOREVER;
 use super::executor::{drop_quietly, quietly};
 
 /// So many alarms hang before it is looked for those that nobody waits for any more.
@@ -47,7 +48,7 @@ pub(crate) fn real_now() -> Instant {
 
 /// `start + wait`, but never past what an `Instant` can hold.
 pub(crate) fn real_after(start: Instant, wait: Duration) -> Instant {
-    start + wait.min(super::FOREVER)
+    start + wait.min(FOREVER)
 }
 
 /// Rings once, at its time; dropped before, never.

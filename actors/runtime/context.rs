@@ -20,6 +20,7 @@ use actix::{Actor, ActorContext, ActorFuture, ActorState, Addr, AsyncContext, Ha
 use futures_core::Stream;
 use tokio::time::Instant;
 
+use super::clock::{after as later, now};
 use super::executor::{Executor, TURN, Task, TaskId, Turn};
 use super::wake::Home;
 
@@ -184,7 +185,7 @@ impl<A: Player> AsyncContext<A> for LocalContext<A> {
     where
         F: FnOnce(&mut A, &mut A::Context) + 'static,
     {
-        self.run_at(super::after(super::now(), after), run)
+        self.run_at(later(now(), after), run)
     }
 }
 
@@ -307,7 +308,7 @@ impl<A: Player> Stage<A> {
         if self.ctx.timer.is_none() && self.ctx.more_timers.is_empty() {
             return 0;
         }
-        let now = super::now();
+        let now = now();
         let mut run = 0;
         while run < budget
             && self.ctx.state.alive()

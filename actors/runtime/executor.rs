@@ -20,6 +20,8 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::clock::now;
+use super::counted::step;
 use super::driver::Driver;
 use super::gap::gap;
 use super::inbox::{Refused, swap};
@@ -99,6 +101,11 @@ pub(crate) struct Executor {
     pub(super) remote: Arc<Remote>,
 }
 
+/// Whether actors can be started here.
+pub(crate) fn is_arbiter() -> bool {
+    actix::System::try_current().is_some() && Handle::try_current().is_ok()
+}
+
 impl Executor {
     /// The executor of this arbiter, started when it is first wanted; `None` outside an arbiter.
     #[expect(clippy::disallowed_methods, reason = "the driver is what actors run on")]
@@ -108,7 +115,7 @@ impl Executor {
             HERE.set(Some(executor.clone()));
             return Some(executor);
         }
-        if !super::is_arbiter() {
+        if !is_arbiter() {
             return None;
         }
         let executor = Self::of(runtime);
@@ -355,7 +362,7 @@ impl Executor {
         drop(state);
 
         gap();
-        super::step();
+        step();
         let turn = Turn { executor: self, id, fired, woken };
         let polled = catch_unwind(AssertUnwindSafe(|| task.poll(&turn)));
         gap();
@@ -392,7 +399,7 @@ impl Executor {
         if timers.is_empty() {
             return;
         }
-        let now = super::now();
+        let now = now();
         while let Some(id) = timers.pop_due(now) {
             self.wake_with(id, |row| row.fired = true);
         }

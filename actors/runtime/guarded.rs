@@ -7,8 +7,9 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::clock::{after, now};
 use super::executor::{Task, Turn, drop_quietly};
-use super::executor_here;
+use super::starting::executor_here;
 
 /// The message of a panic, as `panic!` leaves it.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
@@ -109,7 +110,7 @@ pub(crate) async fn all<T>(
 /// Waits for so long.
 pub(crate) async fn sleep(wait: Duration) {
     if !wait.is_zero() {
-        tokio::time::sleep_until(super::after(super::now(), wait)).await;
+        tokio::time::sleep_until(after(now(), wait)).await;
     }
 }
 
@@ -132,4 +133,11 @@ impl Task for Named {
     fn label(&self) -> String {
         (self.label)()
     }
+}
+
+/// Spawns a plain future beside the actors.
+#[cfg(feature = "testing")]
+#[track_caller]
+pub(crate) fn spawn_future(future: impl Future<Output = ()> + 'static) {
+    spawn_named(|| "a spawned future".to_owned(), future);
 }

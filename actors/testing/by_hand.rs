@@ -6,10 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Payload;
-use crate::rounds::emitter::{Call, Pledge, Pledged, Seated, Summons};
+use crate::base::Payload;
+use crate::rounds::messages::{Call, End, Pledge, Pledged, Seated, Summons};
 use crate::rounds::outcome::{Account, Cancelled, Cause, Directory, EmitterRef, Resolved};
-use crate::rounds::round::{Abort, Kept, Slot, Verdict};
+use crate::rounds::round::{Abort, Kept, Shared, Slot, Verdict};
 use crate::rounds::{BrokerId, EmitterId, RoundId, RoundKey};
 use crate::runtime::{self, Inbox, Intake};
 
@@ -80,6 +80,8 @@ impl<P: Payload> Summons<P> {
             round: RoundId(1),
             key,
             deadline: runtime::after(runtime::now(), LEFT),
+            gathered: Arc::new(Shared::new(Vec::new())),
+            end: End::default(),
         });
         let pledge = Pledge::new(call.clone(), Seated { slot: 0, generation: 0 });
         (Self { pledge }, Promise(call))
@@ -113,6 +115,7 @@ impl Cast {
         verdict: Verdict,
         signals: impl IntoIterator<Item = (&'a str, P)>,
         missing: Vec<Slot>,
+        unfilled: Vec<Arc<str>>,
     ) -> Arc<Account<P>> {
         let (kept, payloads) = signals
             .into_iter()
@@ -126,7 +129,7 @@ impl Cast {
             kept,
             payloads,
             missing,
-            unfilled: Vec::new(),
+            unfilled,
             quorum: None,
             directory: Arc::new(Directory {
                 broker: BrokerId::from("by hand"),
@@ -149,7 +152,7 @@ impl<P: Payload> Resolved<P> {
     /// assert_eq!(round.payloads(), [3, 1]);
     /// ```
     pub fn by_hand<'a>(signals: impl IntoIterator<Item = (&'a str, P)>) -> Self {
-        Self(Cast::default().account(Verdict::Resolved { partial: false }, signals, Vec::new()))
+        Self(Cast::default().account(Verdict::Resolved { partial: false }, signals, Vec::new(), Vec::new()))
     }
 }
 
@@ -158,16 +161,21 @@ impl<P: Payload> Cancelled<P> {
     pub fn by_hand<'a>(cause: Cause, missing: impl IntoIterator<Item = &'a str>) -> Self {
         let mut cast = Cast::default();
         let missing = missing.into_iter().map(|name| cast.slot(name)).collect();
+        let mut unfilled = Vec::new();
         let verdict = match cause {
             Cause::TimedOut => Verdict::TimedOut,
             Cause::Idle => Verdict::Idle,
             Cause::Lost(emitter) => Verdict::Lost(cast.slot_of(emitter)),
             Cause::Vetoed { by, reason } => Verdict::Vetoed(cast.slot_of(by), reason),
+            Cause::NoMember(names) => {
+                unfilled = names;
+                Verdict::NoMember { timed_out: true }
+            }
             Cause::OutOfReach => Verdict::OutOfReach,
             Cause::Aborted(reason) => Verdict::Aborted(Abort::Asked(reason)),
             Cause::BrokerStopped => Verdict::Aborted(Abort::BrokerStopped),
             Cause::SessionLost => Verdict::Aborted(Abort::SessionLost),
         };
-        Self(cast.account(verdict, [], missing))
+        Self(cast.account(verdict, [], missing, unfilled))
     }
 }

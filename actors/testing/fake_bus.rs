@@ -11,7 +11,7 @@ use crate::events::IntoAnswer;
 use crate::events::bus::EventBus;
 use crate::events::event::Event;
 use crate::events::listener::Function;
-use crate::events::parcels::Tap;
+use crate::events::parcel::Tap;
 use crate::events::seats::Subscription;
 use crate::events::topics::Pattern;
 use crate::runtime;

@@ -2,7 +2,7 @@
 
 use actix::{Handler, Message};
 
-use crate::Payload;
+use crate::base::Payload;
 use crate::rounds::Consumer;
 use crate::rounds::broker::Broker;
 use crate::rounds::emitter::Emitter;

@@ -11,7 +11,7 @@ use std::task::Waker;
 use tokio::time::Instant;
 
 use super::seen::Seen;
-use crate::events::parcels::{AnyParcel, Tap};
+use crate::events::parcel::{AnyParcel, Tap};
 use crate::events::topics::Pattern;
 use crate::runtime::{self, drop_quietly, quietly};
 

@@ -11,7 +11,7 @@ use actix::System;
 use super::arbiter::{alive, live_count};
 use super::failures::{assert_none_unseen, begin};
 use super::rest::{comes_to_rest, restless, settle};
-use crate::events::parcels::desk;
+use crate::events::bus::buses_here;
 use crate::runtime::{Either, VirtualDate, either};
 use crate::services::supervision::keepers_here;
 
@@ -97,7 +97,7 @@ pub(crate) async fn left_behind() -> Vec<String> {
         for keeper in keepers_here().into_iter().rev() {
             rests &= matches!(either(keeper.stop(), restless()).await, Either::First(()));
         }
-        for bus in desk::buses_here() {
+        for bus in buses_here() {
             rests &= matches!(either(bus.drain(), restless()).await, Either::First(()));
         }
         rests = rests && comes_to_rest().await;

@@ -11,9 +11,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::base::Shown;
-use crate::events::DeadLetter;
-use crate::events::event::{Event, JsonEvent, Metadata};
-use crate::events::parcels::{AnyParcel, HIDDEN, Parcel};
+use crate::events::event::{Event, HIDDEN, JsonEvent, Metadata};
+use crate::events::hub::DeadLetter;
+use crate::events::parcel::{AnyParcel, Parcel};
 use crate::rounds::outcome::Brief;
 use crate::services::standing::ServiceStatus;
 

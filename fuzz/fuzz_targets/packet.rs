@@ -3,7 +3,7 @@
 //!
 //! `lines "name: value", an empty line, a body → Packet → read → Codec → read`, `Packet → of, revive`
 //!
-//! How to run it stands in `../Cargo.toml`; `tests/bytes.rs` checks the same on the stable compiler.
+//! How to run it stands in `../Cargo.toml`; `tests/codec/bytes/` checks the same on the stable compiler.
 #![no_main]
 
 use convoke::EnvelopeLimits;

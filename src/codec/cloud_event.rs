@@ -17,6 +17,7 @@ use super::error::CodecError;
 use super::fields::Fields;
 use super::mode::{attribute, content_type, is, media_type};
 use super::percent;
+use super::read::carrier;
 use crate::transport::{Attribute, Packet};
 use crate::{Envelope, EnvelopeError, EnvelopeLimits};
 
@@ -47,7 +48,7 @@ pub(super) fn read_structured(packet: &Packet, limits: EnvelopeLimits) -> Result
         }
         Data { json: Some(_), base64: Some(_) } => return Err(CodecError::TwoData),
     };
-    Ok(Envelope::new(fields.metadata(super::carrier(packet))?, payload))
+    Ok(Envelope::new(fields.metadata(carrier(packet))?, payload))
 }
 
 /// Reads one whose body is its data.
@@ -72,7 +73,7 @@ pub(super) fn read_binary(
     let fields = Fields(fields.collect());
     fields.check_version()?;
     let payload = payload(&*packet.body, content_type(&packet.attributes), limits)?;
-    Ok(Envelope::new(fields.metadata(super::carrier(packet))?, payload))
+    Ok(Envelope::new(fields.metadata(carrier(packet))?, payload))
 }
 
 /// What bytes of this content type are as JSON.

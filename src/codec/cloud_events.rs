@@ -8,7 +8,8 @@ use convoke_actors::__private::PublishDate;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use super::{Codec, percent, wire};
+use super::write::Codec;
+use super::{percent, wire};
 use crate::transport::{BINDING, Packet};
 use crate::{Envelope, Metadata};
 

@@ -1,6 +1,6 @@
 //! How an event becomes bytes and attributes, and back.
 //!
-//! `Envelope → Codec → Packet → transport/`, `transport/ → Packet → read → Envelope → worker.rs`
+//! `Envelope → Codec → Packet → transport/`, `transport/ → Packet → read → Envelope → worker/`
 //!
 //! | codec | what others see |
 //! |---|---|
@@ -9,82 +9,25 @@
 //! | [`CloudEvents::binary`] | the payload alone; everything else is an attribute of CloudEvents 1.0 |
 //!
 //! Who writes chooses one; who reads gets any of them by [`read`], from us or from others.
+//!
+//! In reading order: `write` is the trait, by which `wire` and `cloud_events` write; `read` recognizes every form by its `mode`
+//! and its `fields`, `cloud_event` is one as it is read, `percent` how a text stands in a header, and `error` why it is no event.
+//!
+//! What is written is read to the letter, and no error quotes what was read.
 
-mod cloud_event;
-mod cloud_events;
-mod error;
-mod fields;
-pub(crate) mod fit;
-mod mode;
-mod percent;
+mod write;
 mod wire;
+mod cloud_events;
+mod read;
+mod mode;
+mod fields;
+mod cloud_event;
+mod percent;
+mod error;
 
 pub use cloud_events::{Binding, CloudEvents};
 pub use error::CodecError;
-use mode::Mode;
+pub(crate) use read::check_attributes;
+pub use read::read;
 pub use wire::Wire;
-
-use convoke_actors::__private::Carrier;
-
-use crate::transport::Packet;
-use crate::{Envelope, EnvelopeError, EnvelopeLimits};
-
-/// Writes events for other processes. [`Wire`](struct@Wire) is the default.
-///
-/// What a route adds, such as attributes to filter by, a key or a delay, it adds to the packet afterwards: no codec takes
-/// attributes away.
-pub trait Codec: Send + Sync + 'static {
-    /// Makes a packet of an event: its body, its attributes, its id and its topic.
-    fn write(&self, envelope: &Envelope) -> Packet;
-
-    /// Returns how many attributes it gives to a packet at most, so that whoever joins it to a server can tell whether
-    /// there is room.
-    fn max_attributes(&self) -> usize;
-}
-
-/// Reads an event, in whichever of our forms it is.
-///
-/// 1. A `content-type` of `application/cloudevents+json` says that the body is a CloudEvent.
-/// 2. An attribute `specversion` with one of the prefixes of a [`Binding`] says that the attributes are one.
-/// 3. A body with an object `metadata` is an [`Envelope`]: in a CloudEvent no attribute is an object.
-/// 4. A body with a `specversion` is a CloudEvent.
-///
-/// An event whose id is no UUID has one made of its publisher and of what it has: the same whenever it is read, so that it is
-/// known again. One without an id has that of the packet. If that has none either, as in a message to RabbitMQ without a
-/// `message_id`, the event has a new id each time, and is never taken for one that was done.
-///
-/// Attributes that are none of the event's are left alone: they are still in the packet. `bytes` of the limits holds for
-/// the body and all attributes together, `keys` for the attributes too.
-///
-/// # Errors
-///
-/// If the packet is beyond a limit, or is no event. No error quotes what was read.
-pub fn read(packet: &Packet, limits: EnvelopeLimits) -> Result<Envelope, CodecError> {
-    check_attributes(packet, limits)?;
-    match mode::mode(&packet.attributes)? {
-        Some(Mode::Structured) => cloud_event::read_structured(packet, limits),
-        Some(Mode::Binary { prefix, binding }) => cloud_event::read_binary(packet, prefix, binding, limits),
-        None => match Envelope::from_carrier(&packet.body, limits, carrier(packet)) {
-            Err(EnvelopeError::NoMetadata) => match cloud_event::read_structured(packet, limits) {
-                Err(CodecError::NoEvent) => Err(EnvelopeError::NoMetadata.into()),
-                read => read,
-            },
-            read => Ok(read?),
-        },
-    }
-}
-
-/// Whose id is that of an event without one.
-fn carrier(packet: &Packet) -> Carrier<'_> {
-    Carrier { id: &packet.id, body: &packet.body }
-}
-
-fn check_attributes(packet: &Packet, limits: EnvelopeLimits) -> Result<(), CodecError> {
-    if packet.attributes.len() > limits.max_keys() {
-        return Err(CodecError::TooManyAttributes { limit: limits.max_keys() });
-    }
-    match packet.bytes() {
-        bytes if bytes > limits.max_bytes() => Err(CodecError::TooLarge { bytes, limit: limits.max_bytes() }),
-        _ => Ok(()),
-    }
-}
+pub use write::Codec;

@@ -4,7 +4,7 @@
 
 use convoke_actors::__private::Case;
 
-use super::Codec;
+use super::write::Codec;
 use crate::transport::{Attributes, Packet};
 use crate::{Envelope, Metadata};
 

@@ -5,8 +5,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::error::{ErrorKind, TransportError};
-use super::{Abilities, BoxFuture, Delivery, Packet, Publisher, Pulse, Source};
+use super::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publisher, Pulse, Source, TransportError};
 
 /// A queue of whichever server a URL names.
 ///

@@ -11,10 +11,8 @@ use actix::prelude::*;
 use tokio::select;
 use tokio::sync::{oneshot, watch};
 
-use super::engine::{Drained, Engine, Order};
-use super::error::WorkerError;
-use super::health::{Stats, WorkerHealth};
-use super::report::WorkerReport;
+use super::account::{Drained, Stats, WorkerError, WorkerHealth, WorkerReport};
+use super::engine::{Engine, Order};
 use crate::Shutdown;
 use crate::transport::Source;
 
@@ -77,7 +75,7 @@ pub(crate) fn start<S: Source>(engine: Engine<S>) -> WorkerHandle {
 }
 
 /// Whoever has started a worker holds this. Dropped, the worker drains by itself.
-#[must_use = "dropped, the worker ends"]
+#[must_use = "dropping it ends the worker, and so does `let _ =`: give it a name"]
 pub struct WorkerHandle {
     addr: Addr<WorkerActor>,
     stats: Arc<Stats>,

@@ -1,6 +1,6 @@
 //! The one task of a worker: what comes is handled, many at a time, until it is told to end.
 //!
-//! `fetch.rs → arrivals → lanes.rs → handling.rs (each a future here) → WorkerReport`
+//! `fetch.rs → arrivals → turns/ → handling.rs (each a future here) → WorkerReport`
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -13,19 +13,13 @@ use tokio::select;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
-use super::Options;
+use super::account::{Drained, Meter, Stats, WorkerReport};
 use super::fetch::{Arrival, Orders, fetch};
-use super::gate::Gate;
 use super::handling::{Arrived, Tally, handle};
-use super::health::Stats;
 use super::kept::Kept;
-use super::keys::Keys;
-use super::lanes::Lanes;
-use super::load::Load;
-use super::meter::Meter;
-use super::pace::Pace;
+use super::options::Options;
 use super::reading::Look;
-use super::report::WorkerReport;
+use super::turns::{Gate, Keys, Lanes, Load, Pace};
 use crate::EventBus;
 use crate::transport::Source;
 
@@ -153,13 +147,6 @@ impl<S: Source> Engine<S> {
         shared.stats.end();
         shared.stats.report(Drained { whole, took: shared.stats.draining_for() })
     }
-}
-
-/// What became of the drain: whether all that was being heard was finished, and how long that took.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Drained {
-    pub(crate) whole: bool,
-    pub(crate) took: Duration,
 }
 
 /// Works until all that has come has ended; returns whether it could be finished.

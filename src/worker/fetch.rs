@@ -13,10 +13,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::engine::{Order, Shared};
-use super::gate::Alone;
-use super::load::Weight;
 use super::suspects::{CAREFUL, is_suspect};
-use crate::retry::Retry;
+use super::turns::{Alone, Weight};
+use crate::Retry;
 use crate::transport::{Delivery, Source, TransportError};
 
 /// The first wait after an error, and the longest: a server that comes back is found within half a minute.

@@ -5,23 +5,26 @@
 use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
-use super::OnUnknown;
 use super::engine::Shared;
 use super::fetch::Room;
-use super::gate::Alone;
 use super::held::{Held, Through};
 use super::kept::{Final, What};
-use super::lanes::{Before, Turn};
+use super::options::OnUnknown;
 use super::reading::Look;
 use super::storing::{keep, store};
-use super::{load, suspects};
+use super::turns::{Alone, Before, Turn};
+use super::{suspects, turns};
 use crate::__private::Shown;
 use crate::transport::{DeadReason, Delivery, ErrorKind, TransportError};
 use crate::{Envelope, ListenerError, Metadata, Report};
+
+/// How long those behind one, in its lane, wait for its dead letter to be taken; they hold room here meanwhile.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How a delivery is to end.
 #[derive(Debug)]
@@ -83,14 +86,30 @@ pub(crate) async fn handle(shared: Rc<Shared>, arrived: Arrived) {
         }
         verdict => verdict,
     };
+    // The inbox knows by now whether it was done: its copies need not wait until the server knows it too.
+    drop(copy);
     // A letter that nobody takes may take long: how it ended is known, and the others need not wait for that.
-    let _alone = alone.filter(|_| !matches!(verdict, Verdict::Dead(..) | Verdict::Kept(_)));
+    let may_take_long = matches!(verdict, Verdict::Dead(..) | Verdict::Kept(_));
+    let _alone = alone.filter(|_| !may_take_long);
     let end = match verdict {
         Verdict::Done | Verdict::Duplicate | Verdict::Ignored | Verdict::Dead(..) | Verdict::Kept(_) => Before::Settled,
         Verdict::Retry(_) | Verdict::Release | Verdict::Lost => Before::HeldBack,
     };
     let name = verdict.name();
-    match settle(&shared, held, verdict, &about).await {
+    let mut settling = pin!(settle(&shared, held, verdict, &about));
+    let mut settled = None;
+    if may_take_long {
+        settled = timeout(PATIENCE, settling.as_mut()).await.ok();
+        if settled.is_none() {
+            // Those of its key are given back, as if it came again: the server has them wait for it, if it keeps their order.
+            std::mem::take(&mut turn).end(Before::HeldBack);
+        }
+    }
+    let settled = match settled {
+        Some(settled) => settled,
+        None => settling.await,
+    };
+    match settled {
         Ok(()) => {
             tally.settled(name);
             turn.end(end);
@@ -191,7 +210,7 @@ async fn judge(
     if let Some(kept) = shared.kept.take(held.delivery.packet(), held.delivery.attempt()) {
         return Verdict::Kept(kept);
     }
-    let bytes = load::parsed(held.delivery.packet());
+    let bytes = turns::parsed(held.delivery.packet());
     let _place = match held.may(shared, is_alone, place(shared, alone, bytes)).await {
         Ok(place) => place,
         Err(verdict) => return verdict,
@@ -221,8 +240,7 @@ async fn judge(
                 _ => None,
             };
             if let Some(what) = what {
-                let (id, attempt) = (shared.kept.fingerprint(held.delivery.packet()), held.delivery.attempt());
-                keep(shared, id, attempt, Final::new(what));
+                keep(shared, &held.delivery, Final::new(what));
             }
             Verdict::Lost
         }

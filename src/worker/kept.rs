@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::retry::Retry;
-use crate::transport::{DeadLetterRecord, Packet};
+use crate::Retry;
+use crate::transport::{Attribute, DeadLetterRecord, Packet};
 
 /// How many verdicts are kept; of more, the oldest are forgotten, and their deliveries are heard again.
 pub(crate) const MOST_KEPT: usize = 1_000;
@@ -21,9 +21,6 @@ const KEPT_FOR: Duration = Duration::from_secs(2 * 60 * 60);
 /// The first wait before it is tried again to store one, and the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-
-/// How much of a body tells it from others, from either end.
-const TELLING: usize = 512;
 
 /// A verdict that stands, whatever becomes of its delivery.
 #[derive(Clone, Debug)]
@@ -49,6 +46,16 @@ impl Final {
         Self { what, failures: 0, due: None }
     }
 
+    /// One that cannot be kept waits as those that were like it: otherwise, heard again at once and refused again at once, it
+    /// would go in a loop.
+    pub(crate) fn waits_as(&mut self, before: Refused) {
+        (self.failures, self.due) = (before.failures, before.due);
+    }
+
+    pub(crate) fn refused(&self) -> Refused {
+        Refused { failures: self.failures, due: self.due }
+    }
+
     /// It could not be stored: returns whether that is the first time. It is tried again after a wait.
     pub(crate) fn failed(&mut self) -> bool {
         self.failures = self.failures.saturating_add(1);
@@ -60,7 +67,8 @@ impl Final {
     }
 }
 
-/// What tells a packet from others: its id, and enough of its body. Nobody outside can make two that are alike.
+/// What tells a packet from all others: everything that its server carries of it, but for how it travels. Nobody outside can
+/// make two that are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint(u64);
 
@@ -70,6 +78,15 @@ pub(crate) struct Kept {
     all: RefCell<HashMap<Fingerprint, Entry>>,
     hashes: RandomState,
     entered: Cell<u64>,
+    /// Letters that were refused and whose verdicts cannot be kept.
+    refused: RefCell<HashMap<Fingerprint, Refused>>,
+}
+
+/// How often a letter was refused, and when it, or one that is like it, is tried again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Refused {
+    failures: u32,
+    due: Option<Instant>,
 }
 
 struct Entry {
@@ -84,12 +101,36 @@ struct Entry {
 impl Kept {
     pub(crate) fn fingerprint(&self, packet: &Packet) -> Fingerprint {
         let mut hasher = self.hashes.build_hasher();
-        let body = &packet.body[..];
-        packet.id.hash(&mut hasher);
-        body.len().hash(&mut hasher);
-        body[..body.len().min(TELLING)].hash(&mut hasher);
-        body[body.len().saturating_sub(TELLING)..].hash(&mut hasher);
+        let Packet { id, body, attributes, topic, key, delay: _, priority: _ } = packet;
+        // Each is hashed with its length or its end, and so is how many there are.
+        (id, topic, key, attributes.len()).hash(&mut hasher);
+        for (name, value) in attributes.iter() {
+            (name, value.kind()).hash(&mut hasher);
+            match value {
+                Attribute::Text(text) => text.hash(&mut hasher),
+                Attribute::Number(_) | Attribute::List(_) => value.text().hash(&mut hasher),
+            }
+        }
+        body.hash(&mut hasher);
         Fingerprint(hasher.finish())
+    }
+
+    pub(crate) fn refused(&self, like: Fingerprint) -> Refused {
+        self.refused.borrow().get(&like).copied().unwrap_or_default()
+    }
+
+    /// Notes that a letter was refused, or that it is taken.
+    pub(crate) fn set_refused(&self, like: Fingerprint, refused: Option<Refused>) {
+        let mut all = self.refused.borrow_mut();
+        match refused {
+            None => drop(all.remove(&like)),
+            Some(refused) => {
+                if all.len() >= MOST_KEPT {
+                    all.clear();
+                }
+                all.insert(like, refused);
+            }
+        }
     }
 
     /// Keeps a verdict. Returns whether an older one had to be forgotten for it.
@@ -149,15 +190,25 @@ mod tests {
     }
 
     #[actix::test]
-    async fn a_copy_that_begins_anew_and_another_body_have_no_verdict() {
+    async fn a_copy_that_begins_anew_and_another_packet_have_no_verdict() {
         let kept = Kept::default();
-        let packet = Packet::new("1", "body");
+        let body = |middle: &str| format!("{0}{middle}{0}", "x".repeat(2_000));
+        let packet = Packet::new("1", body("7"));
+        let with = |change: fn(&mut Packet)| {
+            let mut other = packet.clone();
+            change(&mut other);
+            (other, 3, false)
+        };
         for (other, attempt, has) in [
             (packet.clone(), 3, true),
             (packet.clone(), 4, true),
             (packet.clone(), 2, false),
-            (Packet::new("1", "bold"), 3, false),
-            (Packet::new("2", "body"), 3, false),
+            (Packet::new("1", body("8")), 3, false),
+            (Packet::new("2", body("7")), 3, false),
+            with(|other| other.topic.push('t')),
+            with(|other| other.key = Some(String::new())),
+            with(|other| drop(other.attributes.insert("ce-id", "1"))),
+            with(|other| drop(other.attributes.insert("ce-id", 1_u64))),
         ] {
             kept.keep(kept.fingerprint(&packet), 3, Final::new(What::Buried));
             assert_eq!(kept.take(&other, attempt).is_some(), has, "{other:?}, {attempt}");

@@ -9,10 +9,9 @@ use actix::prelude::*;
 use convoke_actors::__private::Kept;
 use tokio::sync::{oneshot, watch};
 
-use super::Worker;
+use super::account::{WorkerError, WorkerReport};
 use super::engine::{Engine, Order};
-use super::error::WorkerError;
-use super::report::WorkerReport;
+use super::worker::Worker;
 use crate::transport::Source;
 use crate::{BaseService, Failure, Handled, IntoChild, Restart, ServiceContext, Supervised};
 

@@ -27,7 +27,8 @@ const HELD_BACK: Duration = Duration::from_secs(1);
 /// whatever happens.
 ///
 /// As long as the server does not take it, the delivery is held here and that is tried again. If too many are, or the worker
-/// ends, it is given back, and its verdict is kept for when it comes again.
+/// ends, it is given back, and its verdict is kept for when it comes again; but not that of a packet that has no id, nor its
+/// event, which is heard again.
 pub(crate) async fn store(
     shared: &Shared,
     mut held: Held,
@@ -35,6 +36,18 @@ pub(crate) async fn store(
     about: &About,
 ) -> Result<(), TransportError> {
     let mut place = None;
+    let is_letter = matches!(verdict.what, What::Dead(_)) && shared.options.dead_letters.is_none();
+    // What the server refuses is gone from here: of what has no id there is a copy, should the verdict have to be kept.
+    let packet = held.delivery.packet();
+    let (id, nameless) = match is_letter || !packet.id.is_empty() {
+        true => (known_by(shared, packet), None),
+        false => (None, Some(packet.clone())),
+    };
+    // A letter whose verdict cannot be kept.
+    let like = (is_letter && id.is_none()).then(|| shared.kept.fingerprint(packet));
+    if let Some(like) = like {
+        verdict.waits_as(shared.kept.refused(like));
+    }
     loop {
         if let Some(due) = verdict.due
             && !shared.gate.is_draining()
@@ -45,7 +58,7 @@ pub(crate) async fn store(
                 Through::Lost => return lost(shared, &held.delivery, verdict),
             }
         }
-        let (id, attempt) = (shared.kept.fingerprint(held.delivery.packet()), held.delivery.attempt());
+        let attempt = held.delivery.attempt();
         let settlement = match (&verdict.what, &shared.options.dead_letters) {
             (What::Done | What::Buried, _) => Settlement::Ack,
             (What::Dead(record), None) => Settlement::DeadLetter((**record).clone()),
@@ -74,20 +87,30 @@ pub(crate) async fn store(
             }
         };
         // What the server refuses, it may lend again before it has told us: its verdict is there by then.
-        let is_letter = matches!(settlement, Settlement::DeadLetter(_));
         if is_letter {
             let mut again = verdict.clone();
             again.failed();
-            keep(shared, id, attempt, again);
+            keep_by(shared, id, attempt, again);
         }
         let settled = held.delivery.settle(settlement).await;
         match &settled {
-            Ok(()) if is_letter => shared.kept.forget(id),
+            Ok(()) if is_letter => {
+                if let Some(id) = id {
+                    shared.kept.forget(id);
+                }
+                if let Some(like) = like {
+                    shared.kept.set_refused(like, None);
+                }
+            }
             Ok(()) => {}
             Err(error) => {
                 note(shared, &mut verdict, error, about);
+                if let Some(like) = like {
+                    shared.kept.set_refused(like, Some(verdict.refused()));
+                }
                 if !is_letter {
-                    keep(shared, id, attempt, verdict);
+                    let id = id.or_else(|| known_by(shared, nameless.as_ref()?));
+                    keep_by(shared, id, attempt, verdict);
                 }
             }
         }
@@ -167,20 +190,38 @@ async fn give_back(shared: &Shared, held: Held, verdict: Final) -> Result<(), Tr
     let delivery = held.delivery;
     let error = TransportError::new(ErrorKind::Unreachable, delivery.source(), "its verdict could not be stored");
     let left = verdict.due.map(|due| due.saturating_duration_since(Instant::now())).unwrap_or_default();
-    keep(shared, shared.kept.fingerprint(delivery.packet()), delivery.attempt(), verdict);
+    keep(shared, &delivery, verdict);
     delivery.retry_after(left.max(HELD_BACK)).await?;
     Err(error)
 }
 
 fn lost(shared: &Shared, delivery: &Delivery, verdict: Final) -> Result<(), TransportError> {
-    keep(shared, shared.kept.fingerprint(delivery.packet()), delivery.attempt(), verdict);
+    keep(shared, delivery, verdict);
     let text = "its lease has run out before its verdict was stored";
     Err(TransportError::new(ErrorKind::Lost, delivery.source(), text))
 }
 
-/// Keeps a verdict for when its delivery comes again.
-pub(crate) fn keep(shared: &Shared, id: Fingerprint, attempt: u32, verdict: Final) {
-    if shared.kept.keep(id, attempt, verdict) {
+/// By what a packet is known when it comes again. `None` if it has no id, nor its event: two that are alike may be two events
+/// then, and a verdict on the one must not end the other, which nobody has heard.
+fn known_by(shared: &Shared, packet: &Packet) -> Option<Fingerprint> {
+    let identity = || {
+        // One that has none gets another one each time that it is read.
+        let read = (shared.options.codec)(packet, shared.options.limits);
+        read.ok().map(|envelope| envelope.metadata.identity())
+    };
+    let is_known = !packet.id.is_empty() || identity().is_some_and(|id| identity() == Some(id));
+    is_known.then(|| shared.kept.fingerprint(packet))
+}
+
+/// Keeps a verdict for when its delivery comes again, if that can be told from others.
+pub(crate) fn keep(shared: &Shared, delivery: &Delivery, verdict: Final) {
+    keep_by(shared, known_by(shared, delivery.packet()), delivery.attempt(), verdict);
+}
+
+fn keep_by(shared: &Shared, id: Option<Fingerprint>, attempt: u32, verdict: Final) {
+    if let Some(id) = id
+        && shared.kept.keep(id, attempt, verdict)
+    {
         log::warn!(
             target: "convoke::worker",
             "{}: more than {MOST_KEPT} verdicts could not be stored: the oldest is forgotten, and what it was for is heard again",

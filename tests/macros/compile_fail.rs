@@ -1,5 +1,5 @@
-//! What the compiler says when our macros are used wrongly, word for word: `wrong/` has a file for each subject,
-//! and beside it what is said about it.
+//! What the compiler says when our macros are used wrongly, word for word: `wrong/` has a file for each
+//! subject, in a folder for each macro, and beside it what is said about it.
 //!
 //! After a change of the words, `TRYBUILD=overwrite cargo test -p convoke-macros-tests` writes them anew: read the
 //! difference as a user would.
@@ -16,14 +16,14 @@ const RUSTC: &str = "1.95";
 fn wrong_uses_of_the_macros_are_told_with_what_to_do() {
     let version = rustc();
     if version.starts_with(&format!("rustc {RUSTC}.")) {
-        trybuild::TestCases::new().compile_fail("wrong/*.rs");
+        trybuild::TestCases::new().compile_fail("wrong/*/*.rs");
         return;
     }
     // Written past the test harness, which would keep it to itself.
     let version = version.trim_end();
     writeln!(
         stderr(),
-        "\nnot compared: tests/macros/wrong/*.stderr are the words of rustc {RUSTC}, and this is {version}: \
+        "\nnot compared: tests/macros/wrong/*/*.stderr are the words of rustc {RUSTC}, and this is {version}: \
          try `cargo +{RUSTC} test -p convoke-macros-tests`"
     )
     .unwrap();

@@ -13,9 +13,9 @@ use convoke::{Envelope, Route};
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 
-use crate::servers::is_ci;
-use crate::servers::rabbitmq::RabbitMqServer;
-use crate::servers::redis::{DURABLE, RedisServer};
+use crate::transports::servers::is_ci;
+use crate::transports::servers::rabbitmq::RabbitMqServer;
+use crate::transports::servers::redis::{DURABLE, RedisServer};
 
 /// Long enough for any machine.
 const LONG: Duration = Duration::from_secs(60);

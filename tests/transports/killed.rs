@@ -18,10 +18,10 @@ use convoke::{Envelope, Retry, Worker};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use crate::servers::aws::{self, AwsServer};
-use crate::servers::rabbitmq::RabbitMqServer;
-use crate::servers::redis::RedisServer;
-use crate::servers::{TempDir, is_ci};
+use crate::transports::servers::aws::{self, AwsServer};
+use crate::transports::servers::rabbitmq::RabbitMqServer;
+use crate::transports::servers::redis::RedisServer;
+use crate::transports::servers::{TempDir, is_ci};
 
 /// What the inner process is told: server, where it is, the queue, the file.
 const INNER: &str = "CONVOKE_TEST_KILLED";

@@ -9,6 +9,8 @@ use convoke::transport::conformance::{Fixture, Scale, Suite, Table};
 
 /// Routes whose server is killed and started again.
 mod away;
+/// How servers are started, killed, started again and ended: a file for each.
+mod servers;
 /// SNS and SQS, over what stands in for them.
 mod aws;
 /// CloudEvents in binary mode over RabbitMQ.
@@ -51,7 +53,10 @@ pub(crate) fn conform<F: Fixture, E: Display>(name: &str, make: impl AsyncFnOnce
     if table.rows().next().is_some() {
         table.assert_passed();
     } else {
-        assert!(!crate::servers::is_ci(), "{name} could not be tried, and under CI that is a failure:\n{table}");
+        assert!(
+            !crate::transports::servers::is_ci(),
+            "{name} could not be tried, and under CI that is a failure:\n{table}"
+        );
     }
 }
 

@@ -15,10 +15,10 @@ use convoke::{Envelope, Retry, Worker};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::killed::{Ends, FOREVER, LEASE, Ordered, note, notes, over, packet};
-use crate::servers::TempDir;
-use crate::servers::aws::AwsServer;
-use crate::servers::rabbitmq::RabbitMqServer;
-use crate::servers::redis::RedisServer;
+use crate::transports::servers::TempDir;
+use crate::transports::servers::aws::AwsServer;
+use crate::transports::servers::rabbitmq::RabbitMqServer;
+use crate::transports::servers::redis::RedisServer;
 
 /// What the inner process is told: server, where it is, the queue, the file, how many at once.
 const INNER: &str = "CONVOKE_TEST_POISONED";

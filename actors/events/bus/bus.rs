@@ -2,45 +2,27 @@
 //!
 //! `bus.on → seat and post`, `bus.emit, bus.publish → seats`
 
-use std::any::TypeId;
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
 use std::sync::Arc;
 
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::bus_builder::EventBusBuilder;
+use super::dead_letters::DeadLetters;
 use super::draining;
 use super::emitting::Emitting;
-use super::hub::{Hub, subject};
-use super::publishing::{PublishError, pack, send, send_when_room};
-use crate::events::DeadLetters;
+use super::line::Line;
+use super::publish_error::PublishError;
+use super::publishing::{pack, send, send_when_room};
 use crate::events::container::Container;
-use crate::events::event::{Event, JsonEvent, Secret, TraceContext};
-use crate::events::listener::{Listen, ListenError, Listening, Seating};
-use crate::events::parcels::{Errand, Freight, Given, Group, Reserved, Subject, desk};
-use crate::events::seats::{Hearing, Post, Subscription, SubscriptionId, SubscriptionInfo, Vacancy, subscription};
-use crate::events::topics::{Patterns, TopicError, check_topic};
-use crate::runtime;
-
-/// What the handles of a bus hold in common: with the last of them the bus closes.
-pub(crate) struct Open(std::sync::Weak<Hub>);
-
-impl Open {
-    pub(crate) fn new(hub: &Arc<Hub>) -> Self {
-        Self(Arc::downgrade(hub))
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        if let Some(hub) = self.0.upgrade() {
-            hub.close();
-        }
-    }
-}
+use crate::events::event::{Event, JsonEvent, Secret, Subject, TraceContext};
+use crate::events::hub::{Hub, Reserved, SubscriptionInfo};
+use crate::events::parcel::Given;
+use crate::events::seats;
+use crate::events::topics::{TopicError, check_topic};
+use crate::events::verdict::SubscriptionId;
 
 /// One bus for typed events and for topics of JSON. It is cheap to clone, every clone is the same bus, and any thread
 /// may emit and publish.
@@ -85,13 +67,6 @@ pub struct EventBus {
     line: Arc<Line>,
 }
 
-/// What a handle is made of, behind one count: an emission takes it along.
-pub(crate) struct Line {
-    pub(crate) hub: Arc<Hub>,
-    pub(crate) given: Arc<Given>,
-    open: Arc<Open>,
-}
-
 impl Default for EventBus {
     fn default() -> Self {
         Self::builder().build()
@@ -116,124 +91,12 @@ impl EventBus {
         &self.line
     }
 
-    /// Registers a listener to events of one type, which also hears what is emitted as JSON on their topic. Once this
-    /// returns it hears of every event that is emitted, on any thread.
-    ///
-    /// # Errors
-    ///
-    /// `Container` if it asks for what is not provided, `NoArbiter`, `Full`, `ZeroTimeout`.
-    #[track_caller]
-    pub fn on<E: Event, Kind>(&self, listener: impl Listen<E, Kind>) -> Result<Subscription, ListenError> {
-        self.register(listener.listening(), typed::<E>(), E::CONTAINS_PERSONAL_DATA, Location::caller())
-    }
-
-    /// Registers a listener to topics: a pattern or several, with `*` for one segment and `**` for any number. It hears
-    /// each event once, as JSON, with whatever type it was emitted; but no local ones.
-    ///
-    /// # Errors
-    ///
-    /// `Pattern`, `NoPattern`, and those of [`on`](Self::on).
-    #[track_caller]
-    pub fn on_topic<Kind>(
-        &self,
-        patterns: impl Patterns,
-        listener: impl Listen<JsonEvent, Kind>,
-    ) -> Result<Subscription, ListenError> {
-        self.register(listener.listening(), topics(patterns)?, false, Location::caller())
-    }
-
-    /// Registers every function that is marked with `#[listener]` in the program, in the order of their paths, and
-    /// returns their guards. One that is registered by hand as well, or found twice, is called twice.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`on`](Self::on) for the first that cannot be registered; none is registered then.
-    #[cfg(feature = "discover")]
-    pub fn discover(&self) -> Result<Vec<Subscription>, ListenError> {
-        let mut marked: Vec<_> = inventory::iter::<crate::__private::Discovered>.into_iter().collect();
-        // The order of the linker is not one to rely on.
-        marked.sort_by_key(|marked| marked.name);
-        marked.into_iter().map(|marked| (marked.register)(self)).collect()
-    }
-
-    #[track_caller]
-    pub(crate) fn register<S: Subject>(
-        &self,
-        listening: Listening<S>,
-        hearing: Hearing,
-        personal: bool,
-        place: &Location<'_>,
-    ) -> Result<Subscription, ListenError> {
-        let name = listening.name_at(place);
-        if !runtime::is_arbiter() {
-            return Err(ListenError::NoArbiter);
-        }
-        if listening.options.timeout.unwrap_or(self.line.hub.limits().listener_timeout).is_zero() {
-            return Err(ListenError::ZeroTimeout { listener: name });
-        }
-        let hub = &self.line.hub;
-        let id = hub.next_id().ok_or(ListenError::Full { limit: hub.limits().max_listeners })?;
-        let station = desk::settle(hub, &runtime::executor_here());
-        let row = station.reserve_row();
-        let skip_retained = listening.options.skip_retained;
-        let post = Arc::new(Post::new(Vacancy {
-            id,
-            name: name.clone(),
-            hearing: hearing.clone(),
-            priority: listening.options.priority,
-            sees: listening.sees || !hub.middleware().is_empty() || !listening.options.middleware.is_empty(),
-            personal,
-            door: station.door().clone(),
-            row,
-            capacity: listening.options.capacity.unwrap_or(hub.limits().capacity),
-            overflow: listening.options.overflow,
-            timeout: listening.options.timeout.unwrap_or(hub.limits().listener_timeout),
-            rest: listening.options.rest.clone(),
-        }));
-        let seating = Seating { options: listening.options, hub: hub.clone(), post: post.clone() };
-        match (listening.make)(seating) {
-            Ok(seated) => station.seat(row, seated),
-            Err(error) => {
-                station.give_back_row(row);
-                return Err(ListenError::Container { listener: name, hears: hearing.to_string(), error });
-            }
-        }
-        let kept = hub.retained();
-        hub.register(&post);
-        let retained: Vec<_> = match &hearing {
-            _ if skip_retained => Vec::new(),
-            Hearing::Type { of, topic, json, .. } => {
-                let hears = |of_kept: TypeId| of_kept == *of || (*json && of_kept == TypeId::of::<JsonEvent>());
-                kept.of(topic).into_iter().filter(|parcel| hears(parcel.subject())).collect()
-            }
-            Hearing::Topics(patterns) => {
-                let wanted = |topic: &str| patterns.iter().any(|pattern| pattern.matches(topic));
-                kept.all().filter(|parcel| parcel.has_json() && wanted(&parcel.topic())).cloned().collect()
-            }
-            Hearing::Names(patterns) => {
-                let wanted = |name: &str| {
-                    let subject = subject(&hub.given.publisher, name);
-                    patterns.iter().any(|pattern| pattern.matches(&subject))
-                };
-                kept.all().filter(|parcel| parcel.has_json() && wanted(&parcel.name())).cloned().collect()
-            }
-        };
-        drop(kept);
-        // Logged where nothing is locked: a log may be an event.
-        runtime::quietly(|| log::debug!(target: "convoke::bus", "`{}` listens to {}", post.name(), post.hearing));
-        let group = Arc::new(Group::of_one(post.clone()));
-        for parcel in retained {
-            Freight::new(hub, parcel, &group, Errand::Queue { reserved: Reserved::Nobody }).arrive(&station);
-        }
-        Ok(Subscription::new(hub.clone(), post))
-    }
-
     /// Calls every listener to this event, concurrently, each on its own arbiter, and is ready with a report when all
     /// are done. An error, a panic or a timeout of one is in the report and stops no other.
     ///
     /// Listeners that are ready at once are called where this is awaited. A listener may emit, even its own event.
     ///
-    /// For one on another arbiter it is waited as long as its [timeout](Listening::timeout), counted from here and by the
+    /// For one on another arbiter it is waited as long as its [timeout](crate::Listening::timeout), counted from here and by the
     /// real clock, and a quarter of a second more once it is called: an arbiter that stands still holds up nobody else. If
     /// the event has not come to the listener by then, it is a dead letter and does not come any more; a call that has begun
     /// goes on, and nobody waits for its answer.
@@ -252,7 +115,7 @@ impl EventBus {
     }
 
     /// Queues this event for every listener, and returns at once. Each listener takes its events in the order in which
-    /// one publisher published them, one at a time unless its [concurrency](Listening::concurrency) is higher.
+    /// one publisher published them, one at a time unless its [concurrency](crate::Listening::concurrency) is higher.
     ///
     /// # Errors
     ///
@@ -308,7 +171,7 @@ impl EventBus {
         check_topic(topic)?;
         let mut event = JsonEvent::new(topic, payload);
         // What is known to be personal as a typed event is so as JSON.
-        if self.line.hub.is_personal(topic) {
+        if self.line.hub.registry.is_personal(topic) {
             event.set_personal();
         }
         Ok(event)
@@ -333,16 +196,16 @@ impl EventBus {
     }
 
     /// Ends a registration, without its guard; says whether there was one. What was said of
-    /// [dropping the guard](Subscription) holds for this.
+    /// [dropping the guard](crate::Subscription) holds for this.
     pub fn unregister(&self, id: SubscriptionId) -> bool {
         let post = self.line.hub.posts().into_iter().find(|post| post.id == id.0);
-        post.inspect(|post| subscription::end(&self.line.hub, post, None)).is_some()
+        post.inspect(|post| seats::end(&self.line.hub, post, None)).is_some()
     }
 
     /// Ends all registrations; returns how many there were.
     pub fn clear(&self) -> usize {
         let posts = self.line.hub.posts();
-        posts.iter().for_each(|post| subscription::end(&self.line.hub, post, None));
+        posts.iter().for_each(|post| seats::end(&self.line.hub, post, None));
         posts.len()
     }
 
@@ -395,21 +258,14 @@ impl EventBus {
     }
 }
 
-/// What a listener to events of this type hears.
-pub(crate) fn typed<E: Event>() -> Hearing {
-    Hearing::Type { of: TypeId::of::<E>(), name: E::NAME.into(), topic: E::TOPIC.into(), json: !E::LOCAL }
-}
-
-/// What a listener to topics hears.
-pub(crate) fn topics(patterns: impl Patterns) -> Result<Hearing, ListenError> {
-    match patterns.patterns()? {
-        patterns if patterns.is_empty() => Err(ListenError::NoPattern),
-        patterns => Ok(Hearing::Topics(patterns.into())),
-    }
-}
-
 impl fmt::Debug for EventBus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventBus").field("listeners", &self.line.hub.posts().len()).finish_non_exhaustive()
     }
+}
+
+/// The buses that this thread knows.
+#[cfg(feature = "testing")]
+pub(crate) fn buses_here() -> Vec<EventBus> {
+    seats::hubs_here().iter().map(EventBus::of).collect()
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bus::EventBus;
-use super::hub::{Hub, Limits};
+use super::publishing::publish_letter;
 use crate::base::Failure;
 use crate::events::container::{Container, ContainerBuilder, ContainerError};
+use crate::events::hub::{Hub, Limits};
 use crate::events::middleware::Middleware;
 
 /// Builds an [`EventBus`].
@@ -170,7 +171,7 @@ impl EventBusBuilder {
     /// Builds the bus. What is provided twice or cannot be built is an error where it is first asked for.
     pub fn build(self) -> EventBus {
         let container = self.container.build();
-        EventBus::of(&Arc::new(Hub::new(container, self.middleware.0, self.publisher, self.limits)))
+        EventBus::of(&Arc::new(Hub::new(container, self.middleware.0, self.publisher, self.limits, publish_letter)))
     }
 
     /// Builds the bus and every value that is provided to its listeners.
@@ -180,6 +181,7 @@ impl EventBusBuilder {
     /// The first value that is provided twice or cannot be built.
     pub fn try_build(self) -> Result<EventBus, ContainerError> {
         let container = self.container.try_build()?;
-        Ok(EventBus::of(&Arc::new(Hub::new(container, self.middleware.0, self.publisher, self.limits))))
+        let hub = Hub::new(container, self.middleware.0, self.publisher, self.limits, publish_letter);
+        Ok(EventBus::of(&Arc::new(hub)))
     }
 }

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::hub::Hub;
-use crate::events::seats::{Door, ToStation};
+use crate::events::hub::{Door, Hub, ToStation};
 use crate::runtime;
 
 /// How a station has answered whoever waits for it to be at rest.
@@ -26,7 +25,7 @@ pub(crate) async fn drain(hub: Arc<Hub>) {
     let mut left_out: Vec<Arc<Door>> = Vec::new();
     loop {
         let mut rested = Vec::new();
-        for door in hub.doors() {
+        for door in hub.registry.doors() {
             if left_out.iter().any(|other| Arc::ptr_eq(other, &door)) {
                 continue;
             }
@@ -34,7 +33,7 @@ pub(crate) async fn drain(hub: Arc<Hub>) {
                 Rest::Since(activity) => rested.push((door, activity)),
                 Rest::Gone => {}
                 Rest::Unanswered => {
-                    let names = hub.names_at(&door);
+                    let names = hub.registry.names_at(&door);
                     log::error!(
                         target: "convoke::bus", "an arbiter does not answer, and what waits there for {names} is not drained"
                     );

@@ -1,6 +1,6 @@
 //! An emission: every listener is called now, and awaited.
 //!
-//! `emit → LocalRoute → seats (here), Door (elsewhere, away.rs) → Board → Report`
+//! `emit → LocalRoute → seats (here), Door (elsewhere, giving_up.rs) → Board → Report`
 
 use std::fmt;
 use std::future::Future;
@@ -9,13 +9,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::bus::Line;
-use super::hub::Hub;
-use super::publishing::{Packed, PublishError, pack};
-use crate::events::event::Name;
-use crate::events::listener::{Board, Report, Verdict};
-use crate::events::parcels::{Away, Errand, Freight, Near, Parcel, Reserved, Subject, Within};
-use crate::events::seats::{Tickets, panicked};
+use super::giving_up::give_up;
+use super::line::Line;
+use super::publish_error::PublishError;
+use super::publishing::{Packed, pack};
+use crate::events::event::{Name, Subject};
+use crate::events::hub::{Errand, Freight, Hub, Reserved};
+use crate::events::listener::Report;
+use crate::events::parcel::{Away, Board, Parcel, Within};
+use crate::events::seats::{Near, Tickets};
+use crate::events::verdict::{Verdict, panicked};
 use crate::runtime::{self, drop_quietly};
 
 /// An emission: when it is first polled all listeners are called, and it is ready with a [`Report`] when all are done.
@@ -154,7 +157,7 @@ impl<E: Subject> Emitting<E> {
                     let mut done = board.poll_done(waker);
                     if !done && let Some(mut away) = board.take_away() {
                         // Whoever gives somebody up looks again.
-                        done = away.poll(&self.line.hub, &board, &mut report, waker) && board.poll_done(waker);
+                        done = give_up(&mut away, &self.line.hub, &board, &mut report, waker) && board.poll_done(waker);
                         board.put_away(away);
                     }
                     if done {

@@ -58,13 +58,13 @@ impl EventBus {
         let topic = if metadata.topic.is_empty() { self.topic_of(&metadata.event)? } else { metadata.topic.clone() };
         check_topic(&topic)?;
         // What listeners here know to be personal is so, whatever its publisher says.
-        metadata.contains_personal_data |= self.hub().is_personal(&topic);
+        metadata.contains_personal_data |= self.hub().registry.is_personal(&topic);
         metadata.topic = topic.clone();
         Ok(JsonEvent::foreign(topic, payload, metadata))
     }
 
     fn topic_of(&self, event: &Name) -> Result<Name, TopicError> {
-        match self.hub().topic_of_name(event) {
+        match self.hub().registry.topic_of_name(event) {
             Some(topic) => Ok(topic),
             None => check_topic(event).map(|()| event.clone()),
         }

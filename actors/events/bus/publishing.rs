@@ -2,81 +2,19 @@
 //!
 //! `publish → LocalRoute → seat's queue (here), Door (elsewhere)`
 
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
-use super::hub::Hub;
-use super::waiters::Waiter;
+use super::publish_error::PublishError;
 use crate::base::Shown;
-use crate::events::DeadLetter;
-use crate::events::event::Event;
-use crate::events::listener::{SHOWN_CHAIN, TooDeep};
-use crate::events::parcels::{
-    AnyParcel, Desk, Errand, Freight, Given, Group, LocalRoute, Parcel, Reserved, Subject, Taps, Waiting, current, desk,
-};
-use crate::events::seats::Post;
-use crate::events::topics::TopicError;
+use crate::events::event::{Event, Subject};
+use crate::events::hub::{DeadLetter, Errand, Freight, Group, Hub, Post, Reserved, Waiter};
+use crate::events::parcel::{AnyParcel, Given, Parcel, Taps, Waiting, current};
+use crate::events::seats::{Desk, LocalRoute, arrive, station_here};
+use crate::events::verdict::{SHOWN_CHAIN, TooDeep};
 use crate::runtime::{self, drop_quietly};
-
-/// An event was not published: no listener hears it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PublishError {
-    /// As many events wait for a listener as may, and it refuses more.
-    Full {
-        /// The listener.
-        listener: Arc<str>,
-        /// How many may wait for it.
-        capacity: usize,
-    },
-    /// There was no room for it in time.
-    NoRoom {
-        /// The listener that had none.
-        listener: Arc<str>,
-        /// How long it was waited for.
-        after: Duration,
-    },
-    /// Events have caused each other without end.
-    TooDeep(TooDeep),
-    /// It is not a topic.
-    Topic(TopicError),
-}
-
-impl fmt::Display for PublishError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full { listener, capacity } => write!(
-                f,
-                "`{listener}` refuses more than {capacity} waiting: publish later, `publish_wait`, or raise its `capacity`"
-            ),
-            Self::NoRoom { listener, after } => {
-                write!(f, "`{listener}` had no room for {after:?}: raise its `capacity` or its `concurrency`")
-            }
-            Self::TooDeep(error) => error.fmt(f),
-            Self::Topic(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for PublishError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::TooDeep(error) => Some(error),
-            Self::Topic(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl From<TopicError> for PublishError {
-    fn from(error: TopicError) -> Self {
-        Self::Topic(error)
-    }
-}
 
 /// What causes an event that is emitted here, unless it is one too many: then it is a dead letter.
 fn causing<S: Subject>(
@@ -90,7 +28,7 @@ fn causing<S: Subject>(
         Some(cause) if cause.depth() + 1 >= limit => {
             let error = TooDeep { limit, chain: chain(cause, event.name().to_string()) };
             let parcel = Parcel::new(Arc::new(event), Some(cause.clone()), Some(given));
-            hub.too_deep(Arc::new(parcel), &error);
+            hub.too_deep(Arc::new(parcel), &error, again::<S>);
             Err(PublishError::TooDeep(error))
         }
         _ => Ok((event, cause)),
@@ -129,7 +67,7 @@ pub(crate) fn pack<S: Subject>(
     if event.is_retained() {
         return address(hub, Arc::new(Parcel::new(Arc::new(event), cause, Some(given))), reserved);
     }
-    let route = event.route(&Desk::of(hub), hub);
+    let route = Desk::of(hub).route(hub, &event);
     if route.route.posts.is_empty() && route.route.taps.is_none() {
         hub.unheard();
         return Ok(None);
@@ -184,7 +122,7 @@ fn address<S: Subject>(
     let (route, before) = if parcel.event.is_retained() {
         // Kept and looked up in one: who registers meanwhile hears it once, either way.
         let mut kept = hub.retained();
-        let route = parcel.event.route(&desk, hub);
+        let route = desk.route(hub, &*parcel.event);
         if let Some(taps) = standing_in(&route) {
             drop(kept);
             taps.note_sent(&parcel);
@@ -201,7 +139,7 @@ fn address<S: Subject>(
         }
         (route, before)
     } else {
-        let route = parcel.event.route(&desk, hub);
+        let route = desk.route(hub, &*parcel.event);
         if let Some(taps) = standing_in(&route) {
             taps.note_sent(&parcel);
             return Ok(None);
@@ -290,7 +228,7 @@ pub(crate) fn send_when_room<E: Event>(
     async move {
         let parcel = parcel?;
         let limit = hub.limits().room_timeout;
-        let (mut full, mut waiter) = (None, Waiter::new(&hub));
+        let (mut full, mut waiter) = (None, Waiter::new(&hub.waiters));
         let sent = poll_fn(|cx| {
             for waiting in [false, true] {
                 // Looked up each time: who comes or goes meanwhile is minded.
@@ -317,14 +255,17 @@ pub(crate) fn send_when_room<E: Event>(
     }
 }
 
-/// Publishes a parcel again, to whoever hears it now.
-pub(crate) fn publish_again<S: Subject>(hub: &Arc<Hub>, parcel: &Parcel<S>) -> Result<(), PublishError> {
+/// Publishes a parcel of this subject again, to whoever hears it now; says whether they take it.
+fn again<S: Subject>(hub: &Arc<Hub>, parcel: &Arc<dyn AnyParcel>) -> bool {
+    let Ok(parcel) = parcel.clone().into_any().downcast::<Parcel<S>>() else { return false };
     let parcel = Arc::new(Parcel::with_metadata(parcel.event.clone(), parcel.metadata().clone()));
     let reserved = Reserved::Refusing;
-    if let Some(packed) = address(hub, parcel, reserved)? {
+    let packed = address(hub, parcel, reserved);
+    if let Ok(Some(packed)) = packed {
         send(hub, packed, reserved);
+        return true;
     }
-    Ok(())
+    packed.is_ok()
 }
 
 /// Queues an event for one listener alone; `false` if that takes no more.
@@ -334,16 +275,17 @@ pub(crate) fn queue_for(hub: &Arc<Hub>, parcel: Arc<dyn AnyParcel>, post: &Arc<P
     }
     let group = Arc::new(Group::of_one(post.clone()));
     let freight = Freight::new(hub, parcel, &group, Errand::Queue { reserved: Reserved::Everybody });
-    match desk::station_here(hub, post.door()) {
-        Some(station) => freight.arrive(&station),
+    match station_here(hub, post.door()) {
+        Some(station) => arrive(freight, &station),
         None => post.door().push_freight(freight),
     }
     true
 }
 
 /// Tells those who listen to dead letters. One that was caused too deep is told to nobody.
-pub(crate) fn publish_letter(hub: &Arc<Hub>, letter: DeadLetter, cause: Arc<dyn AnyParcel>) {
-    let route = letter.route(&Desk::of(hub), hub);
+pub(crate) fn publish_letter(hub: &Arc<Hub>, letter: DeadLetter) {
+    let cause = letter.parcel.clone();
+    let route = Desk::of(hub).route(hub, &letter);
     #[cfg(feature = "testing")]
     if !route.route.posts.is_empty() {
         crate::base::saw_letter((hub.id(), letter.id));

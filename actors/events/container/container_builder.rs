@@ -1,6 +1,6 @@
 //! What an application provides: its values, and how the others are built.
 //!
-//! `an application's main, a test → ContainerBuilder → container.rs`
+//! `an application's main, a test → ContainerBuilder → Container`
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;

@@ -2,11 +2,7 @@
 //!
 //! `Envelope → Case → Keys → JSON`, `JSON → take → what a key means, in whichever case it came`
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::{Map, Value};
-
-use super::envelope::Envelope;
-use super::wire;
 
 /// In which case the keys of an envelope are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,8 +18,8 @@ pub enum Case {
 
 /// The keys in one case.
 pub(crate) struct Keys {
-    metadata: &'static str,
-    payload: &'static str,
+    pub(crate) metadata: &'static str,
+    pub(crate) payload: &'static str,
     pub(crate) contains_personal_data: &'static str,
     pub(crate) tracestate: &'static str,
     pub(crate) traceparent: &'static str,
@@ -97,28 +93,6 @@ impl Case {
             Self::Snake => &SNAKE,
             Self::Pascal => &PASCAL,
         }
-    }
-}
-
-/// An envelope whose keys are written in this case; its payload stays as it is.
-pub(crate) struct Cased<'a>(pub(crate) &'a Envelope, pub(crate) Case);
-
-impl Serialize for Cased<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        struct Metadata<'a>(&'a crate::events::event::Metadata, &'static Keys);
-
-        impl Serialize for Metadata<'_> {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                wire::write(self.0, self.1, serializer)
-            }
-        }
-
-        let Self(envelope, case) = self;
-        let keys = case.keys();
-        let mut body = serializer.serialize_struct("Envelope", 2)?;
-        body.serialize_field(keys.metadata, &Metadata(&envelope.metadata, keys))?;
-        body.serialize_field(keys.payload, &envelope.payload)?;
-        body.end()
     }
 }
 

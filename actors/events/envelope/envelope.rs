@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::Value;
 
-use super::case::{self, Case, Cased};
+use super::case::{self, Case};
+use super::cased::Cased;
 use super::envelope_limits::EnvelopeLimits;
 use super::wire::{self, WrongKey};
 use crate::events::event::{Carrier, Metadata};

@@ -1,12 +1,19 @@
-//! DOOR
+//! An event outside of the process: its metadata and its payload, in the form that services elsewhere read and write.
+//!
+//! `Envelope → to_vec → a server → from_slice → envelope_limits → case, wire → Envelope → a bus`
+//!
+//! In reading order: `envelope`, what it is; `envelope_limits`, what is looked at before anything is parsed; `case`, the keys
+//! in camel, snake and Pascal case; `cased`, an envelope in one of them; `wire`, what each key means and how much of what others send is let pass.
+//!
+//! Bytes from outside are bounded before they are read, and no error quotes them: they may be personal. Written and read
+//! again, an envelope is equal to itself.
 
 mod envelope;
 mod envelope_limits;
 mod case;
-pub(crate) mod wire;
+mod cased;
+mod wire;
 
 pub use case::Case;
 pub use envelope::{Envelope, EnvelopeError};
 pub use envelope_limits::EnvelopeLimits;
-pub use wire::PublishDate;
-pub(crate) use wire::whole_micros;

@@ -3,22 +3,16 @@
 //! `Metadata → keys and dates → JSON`, `JSON → Value → what each key means → Metadata`
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::Offset;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::case::{self, Case, Keys};
-use crate::events::event::{Carrier, Metadata, Name, Secret, TraceContext, derived};
+use crate::events::event::{Carrier, Metadata, Name, PublishDate, Secret, TraceContext, derived, whole_micros};
 use crate::runtime;
-
-/// The start of the year 1, in seconds: neither RFC 3339 nor Python's `datetime` knows an earlier one to write.
-const FIRST: Timestamp = Timestamp::constant(-62_135_596_800, 0);
 
 /// A key of the metadata does not hold what it should. Its value may be secret, so nobody is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,72 +167,16 @@ impl Found {
     }
 }
 
-/// The time as the wire has it, so that metadata that went over it compare equal.
-pub(crate) fn whole_micros(time: SystemTime) -> SystemTime {
-    let nanos = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos() % 1_000);
-    time.checked_sub(Duration::from_nanos(nanos.into())).unwrap_or(time)
-}
-
-/// A time as `publishDate` has it.
-#[derive(Clone, Copy, Debug)]
-pub struct PublishDate(pub SystemTime);
-
-impl PublishDate {
-    /// Reads a date of RFC 3339, or one without an offset as UTC.
-    pub fn read(text: &str) -> Option<SystemTime> {
-        let date = match text.parse::<Timestamp>() {
-            Ok(date) => date,
-            // Only if there is no offset at all: jiff would ignore one here.
-            Err(_) if text.bytes().skip(10).all(|byte| byte.is_ascii_digit() || b"Tt :.,".contains(&byte)) => {
-                Offset::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok()?
-            }
-            Err(_) => return None,
-        };
-        if date < FIRST {
-            return None;
-        }
-        let micros = Duration::from_micros(date.as_microsecond().unsigned_abs());
-        if date < Timestamp::UNIX_EPOCH { UNIX_EPOCH.checked_sub(micros) } else { UNIX_EPOCH.checked_add(micros) }
-    }
-}
-
-/// As Python writes it: in UTC, with six digits of fraction or none. A time that has no such date, before the year 1 or
-/// after 9999, is written as the first or the last that has one.
-impl fmt::Display for PublishDate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let beyond = if self.0 < UNIX_EPOCH { FIRST } else { Timestamp::MAX };
-        let date = Timestamp::try_from(self.0).unwrap_or(beyond).max(FIRST);
-        let micros = Timestamp::from_microsecond(date.as_microsecond()).unwrap_or(beyond);
-        let date = micros.display_with_offset(Offset::UTC);
-        if micros.subsec_microsecond() == 0 { write!(f, "{date}") } else { write!(f, "{date:.6}") }
-    }
-}
-
-/// A time in other events of ours, written as `publishDate` is: for `#[serde(with = "wire::date")]`.
-pub(crate) mod date {
-    use std::time::SystemTime;
-
-    use serde::de::Error as _;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::PublishDate;
-
-    pub(crate) fn serialize<S: Serializer>(date: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&PublishDate(*date))
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        PublishDate::read(&text).ok_or_else(|| D::Error::custom(format_args!("`{text}` is no date of RFC 3339")))
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use jiff::Timestamp;
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+    use crate::events::event::FIRST;
 
     const GOLDEN: &str = concat!(
         r#"{"containsPersonalData":false,"tracestate":"","#,

@@ -1,6 +1,6 @@
 //! What an event is: a fact of a type, which travels by topic.
 //!
-//! `#[derive(Event)] → Event → bus.rs`
+//! `#[derive(Event)] → Event → a bus`
 
 use serde_json::Value;
 

@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::bad_payload::BadPayload;
 use super::metadata::Metadata;
 use super::name::Name;
-use crate::events::bus::Hub;
-use crate::events::parcels::{BadPayload, Desk, HIDDEN, LocalRoute, Subject};
+use super::secret::HIDDEN;
+use super::subject::{Address, Kind, Subject};
 
 /// An event as a topic subscriber sees it: its topic, and its payload as JSON.
 ///
@@ -36,22 +36,6 @@ pub struct JsonEvent {
     came_with: Option<Arc<Metadata>>,
     /// Whoever has brought it here has it still, and settles it.
     held: bool,
-}
-
-/// What metadata says about a kind of event.
-#[doc(hidden)]
-#[derive(Clone, Default, PartialEq)]
-pub struct Kind {
-    pub(crate) entity: Name,
-    pub(crate) entity_id: Option<Name>,
-    pub(crate) version: u32,
-}
-
-/// Not which one it is: that may be personal.
-impl fmt::Debug for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kind").field("entity", &self.entity).field("version", &self.version).finish_non_exhaustive()
-    }
 }
 
 impl JsonEvent {
@@ -157,6 +141,12 @@ impl fmt::Debug for JsonEvent {
 }
 
 impl Subject for JsonEvent {
+    type Noted = Self;
+
+    fn noted(event: &Arc<Self>) -> &Arc<Self> {
+        event
+    }
+
     fn name(&self) -> Name {
         self.name.clone()
     }
@@ -189,8 +179,8 @@ impl Subject for JsonEvent {
         self.held
     }
 
-    fn route(&self, desk: &Desk, hub: &Hub) -> Rc<LocalRoute<Self>> {
-        desk.topic(hub, &self.topic)
+    fn address(&self) -> Address<'_> {
+        Address::Topic(&self.topic)
     }
 
     fn to_json(&self) -> Option<Result<Value, serde_json::Error>> {

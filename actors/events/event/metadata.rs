@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::event::Event;
 use super::name::Name;
+use super::publish_date::{PublishDate, whole_micros};
+use super::secret::{HIDDEN, Secret};
 use super::trace::TraceContext;
 use crate::base::Shown;
-use crate::events::envelope::{PublishDate, whole_micros};
-use crate::events::parcels::HIDDEN;
 use crate::runtime;
 
 /// What is known of one event beside its payload.
@@ -138,40 +138,6 @@ impl fmt::Debug for Metadata {
             .field("causation", &self.causation)
             .field("contains_personal_data", &self.contains_personal_data)
             .finish()
-    }
-}
-
-/// Text that no `Debug` of ours shows; the default is none.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(Option<Arc<str>>);
-
-impl Secret {
-    /// Returns the text, empty if there is none. Whoever calls this keeps it out of logs.
-    pub fn expose(&self) -> &str {
-        self.0.as_deref().unwrap_or_default()
-    }
-
-    /// Returns whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_none()
-    }
-}
-
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        Self((!text.is_empty()).then(|| text.into()))
-    }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self((!text.is_empty()).then(|| text.into()))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_empty() { "Secret(none)" } else { "Secret(hidden)" })
     }
 }
 

@@ -1,18 +1,37 @@
-//! DOOR
+//! What an event is, and what is known of it beside its payload.
+//!
+//! `#[derive(Event)] → Event → Subject (typed, as JSON, or a question) → Metadata`
+//!
+//! In reading order: `event`, a fact of a type; `name`, what it is called; `json_event`, what a topic subscriber sees;
+//! `finite`, how the one becomes the other; `bad_payload`, when it cannot; `subject`, what may travel at all; `metadata`, what
+//! travels with it, with its `publish_date`, its `trace` and its `secret`s; `identity`, by what its copies are known.
+//!
+//! It knows no bus. Personal data is in no `Debug` and no error of these types, and neither is an authorization.
 
 mod event;
-mod json_event;
-mod metadata;
-mod identity;
-mod trace;
 mod name;
+mod json_event;
 mod finite;
+mod bad_payload;
+mod subject;
+mod metadata;
+mod publish_date;
+mod trace;
+mod secret;
+mod identity;
 
+pub use bad_payload::BadPayload;
 pub use event::Event;
 pub(crate) use finite::to_value;
 pub use identity::{Carrier, derived};
 pub use json_event::JsonEvent;
-pub(crate) use json_event::Kind;
-pub use metadata::{Metadata, Secret};
+pub use metadata::Metadata;
 pub use name::Name;
+#[cfg(test)]
+pub(crate) use publish_date::FIRST;
+pub use publish_date::PublishDate;
+pub(crate) use publish_date::{read_date, whole_micros, write_date};
+pub(crate) use secret::HIDDEN;
+pub use secret::Secret;
+pub(crate) use subject::{Address, Kind, Subject};
 pub use trace::{TraceContext, TraceError};

@@ -2,14 +2,12 @@
 //!
 //! `registration → Source (looked up once) → Argument (taken for each call)`
 
-use super::call::Scope;
-use super::report::ListenerError;
-use crate::events::bus::EventBus;
 use crate::events::container::{Container, ContainerError, Inject, Source};
-use crate::events::event::Metadata;
-use crate::events::parcels::Subject;
+use crate::events::event::{Metadata, Subject};
+use crate::events::seats::Scope;
+use crate::events::verdict::ListenerError;
 
-/// What a listener may ask for beside its event: [`Inject<T>`](Inject), [`Metadata`], [`EventBus`].
+/// What a listener may ask for beside its event: [`Inject<T>`](Inject), [`Metadata`], [`EventBus`](crate::EventBus).
 #[diagnostic::on_unimplemented(
     message = "a listener cannot be given `{Self}`",
     label = "not something a listener can ask for",
@@ -56,17 +54,5 @@ impl Argument for Metadata {
 
     fn take<S: Subject>(_: &(), scope: &Scope<'_, S>) -> Result<Self, ListenerError> {
         Ok(Self::clone(scope.parcel.metadata()))
-    }
-}
-
-impl Argument for EventBus {
-    type Source = ();
-
-    fn prepare(_: &Container) -> Result<(), ContainerError> {
-        Ok(())
-    }
-
-    fn take<S: Subject>(_: &(), scope: &Scope<'_, S>) -> Result<Self, ListenerError> {
-        Ok(Self::of(scope.hub))
     }
 }

@@ -7,12 +7,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::argument::Argument;
-use super::call::{AsyncCall, Scope, SyncCall};
-use super::listening::{Seated, Seating};
-use super::report::ListenerError;
 use crate::base::IntoHandled;
 use crate::events::container::ContainerError;
-use crate::events::parcels::{Parcel, Subject};
+use crate::events::event::Subject;
+use crate::events::parcel::Parcel;
+use crate::events::seats::{AsyncCall, Scope, Seated, Seating, SyncCall};
+use crate::events::verdict::ListenerError;
 
 /// A function or closure, sync or async, of an event and up to 8 [arguments](Argument).
 ///
@@ -77,8 +77,6 @@ pub trait Returned {}
 impl Returned for () {}
 
 impl<T, X> Returned for Result<T, X> {}
-
-impl<R> Returned for crate::events::Answer<R> {}
 
 /// Marks a sync function of `&E`.
 #[doc(hidden)]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use actix::Message;
 
 use crate::base::Handled;
-use crate::events::event::Metadata;
-use crate::events::parcels::{HIDDEN, Parcel, Subject};
+use crate::events::event::{HIDDEN, Metadata, Subject};
+use crate::events::parcel::Parcel;
 
 /// An event and its metadata: the message by which an actor hears of it.
 ///

@@ -1,6 +1,6 @@
 //! What is called with an event: a function whose arguments say what it needs, a struct, or an actor.
 //!
-//! `function, struct, recipient → Listen → listening.rs → seat.rs`
+//! `function, struct, recipient → Listen → Listening → a seat`
 
 use std::future::Future;
 use std::rc::Rc;
@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use actix::Recipient;
 
-use super::call::{AsyncCall, Scope};
 use super::function::{Function, Returned, Telling};
 use super::heard::Heard;
 use super::listening::Listening;
-use super::report::ListenerError;
 use crate::base::{Handled, IntoHandled};
-use crate::events::parcels::Subject;
+use crate::events::event::Subject;
+use crate::events::middleware::Middleware;
+use crate::events::seats::{AsyncCall, Scope};
+use crate::events::verdict::{ListenerError, Overflow};
 
 /// A struct that listens to an event.
 ///
@@ -105,7 +106,7 @@ pub trait Listen<E: Subject, Kind>: Sized + 'static {
     }
 
     /// Sets what happens when that many wait. See [`Listening::overflow`].
-    fn overflow(self, policy: super::listening::Overflow) -> Listening<E> {
+    fn overflow(self, policy: Overflow) -> Listening<E> {
         self.listening().overflow(policy)
     }
 
@@ -120,7 +121,7 @@ pub trait Listen<E: Subject, Kind>: Sized + 'static {
     }
 
     /// Puts a middleware around it. See [`Listening::with`].
-    fn with(self, middleware: impl crate::events::middleware::Middleware) -> Listening<E> {
+    fn with(self, middleware: impl Middleware) -> Listening<E> {
         self.listening().with(middleware)
     }
 }

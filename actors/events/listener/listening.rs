@@ -4,98 +4,14 @@
 
 use std::any::type_name;
 use std::fmt;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-use tokio::sync::Notify;
-
-use super::call::Call;
-use crate::events::bus::Hub;
-use crate::events::container::{Container, ContainerError};
-use crate::events::middleware::{Middleware, Ringed};
-use crate::events::parcels::Subject;
-use crate::events::seats::{AnySeat, Hearer, Post, Seat};
-
-/// What happens to a published event when as many wait for a listener as may.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Overflow {
-    /// The event that has waited longest is dropped for this listener, and becomes a dead letter.
-    #[default]
-    DropOldest,
-    /// The new event is dropped for this listener, and becomes a dead letter.
-    DropNewest,
-    /// `publish` returns an error, and no listener hears the event.
-    Refuse,
-}
-
-/// For which events a listener is called.
-pub(crate) type Condition<S> = Box<dyn Fn(&S) -> bool>;
-
-/// What was said about a listener.
-pub(crate) struct Options<S> {
-    pub(crate) name: Option<Arc<str>>,
-    pub(crate) priority: i32,
-    pub(crate) times: u64,
-    pub(crate) when: Option<Condition<S>>,
-    pub(crate) concurrency: usize,
-    pub(crate) capacity: Option<usize>,
-    pub(crate) overflow: Overflow,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) middleware: Vec<Arc<dyn Middleware>>,
-    pub(crate) skip_retained: bool,
-    /// Who is told when a call of it has ended.
-    pub(crate) rest: Option<Arc<Notify>>,
-}
-
-/// A listener that is on its way to its seat.
-#[doc(hidden)]
-pub struct Seating<S> {
-    pub(crate) options: Options<S>,
-    pub(crate) hub: Arc<Hub>,
-    pub(crate) post: Arc<Post>,
-}
-
-impl<S> fmt::Debug for Seating<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seating").field("post", &self.post).finish_non_exhaustive()
-    }
-}
-
-/// A listener in its seat, as it hears events of its own type, and as it hears any.
-#[doc(hidden)]
-pub struct Seated<S> {
-    pub(crate) own: Hearer<S>,
-    pub(crate) any: Rc<dyn AnySeat>,
-}
-
-impl<S> fmt::Debug for Seated<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seated").finish_non_exhaustive()
-    }
-}
-
-impl<S: Subject> Seating<S> {
-    pub(crate) fn container(&self) -> &Container {
-        self.hub.container()
-    }
-
-    pub(crate) fn seat(self, call: impl Call<S>) -> Seated<S> {
-        self.seat_boxed(Box::new(call))
-    }
-
-    fn seat_boxed(mut self, mut call: Box<dyn Call<S>>) -> Seated<S> {
-        let mut middleware = self.hub.middleware().to_vec();
-        middleware.append(&mut self.options.middleware);
-        if !middleware.is_empty() {
-            call = Box::new(Ringed::new(middleware, call));
-        }
-        let seat = Rc::new(Seat::new(self.options, self.hub, self.post, call));
-        Seated { own: Hearer::Seat(seat.clone()), any: seat }
-    }
-}
+use crate::events::container::ContainerError;
+use crate::events::event::Subject;
+use crate::events::middleware::Middleware;
+use crate::events::seats::{Options, Seated, Seating};
+use crate::events::verdict::Overflow;
 
 /// What seats a listener once its post is known.
 type Make<S> = Box<dyn FnOnce(Seating<S>) -> Result<Seated<S>, ContainerError>>;

@@ -1,25 +1,25 @@
-//! DOOR
+//! What is called with an event, and what is said of that afterwards.
+//!
+//! `function, struct, recipient → Listen → Listening (options) → a seat → Report`
+//!
+//! In reading order: `listener`, what can listen; `function`, a function by its arguments; `argument`, what it may ask for;
+//! `heard`, an event with its metadata; `listening`, a listener with its options; `listen_error`, why it is not registered;
+//! `report`, what became of one emission.
+//!
+//! What a listener asks for is looked up when it is registered, so that what is missing fails there, by name.
 
 mod listener;
-mod listening;
 mod function;
 mod argument;
-mod call;
 mod heard;
-mod work;
-mod report;
+mod listening;
 mod listen_error;
+mod report;
 
 pub use argument::Argument;
-pub(crate) use call::Scope;
-pub(crate) use call::{AsyncCall, Call, Ran, Step};
-pub(crate) use function::{Function, Way};
+pub(crate) use function::{Function, Returned, Way};
 pub use heard::Heard;
 pub use listen_error::ListenError;
 pub use listener::{Listen, Listener};
-pub(crate) use listening::{Condition, Options};
-pub use listening::{Listening, Overflow};
-pub(crate) use listening::{Seated, Seating};
-pub(crate) use report::{Board, SHOWN_CHAIN, Ticket, Verdict};
-pub use report::{ListenerError, ListenerResult, Permanent, Report, TooDeep};
-pub(crate) use work::Work;
+pub use listening::Listening;
+pub use report::{ListenerResult, Report};

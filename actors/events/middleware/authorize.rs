@@ -6,7 +6,9 @@ use std::future::ready;
 use std::sync::Arc;
 use std::{error, fmt};
 
-use super::{Call, Handling, Middleware, Next};
+use super::call::Call;
+use super::middleware::{Handling, Middleware};
+use super::next::Next;
 use crate::base::{Failure, Handled, Shown};
 
 /// Lets a listener hear of an event only if a check of the call allows it, sync or async.
@@ -120,7 +122,7 @@ impl Unauthorized {
                 reason = reason.replace(part, "(hidden)");
             }
         }
-        Self { listener: call.post.name().clone(), event: call.event_name(), reason }
+        Self { listener: call.sign().name.clone(), event: call.event_name(), reason }
     }
 }
 

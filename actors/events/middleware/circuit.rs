@@ -7,7 +7,7 @@ use std::{error, fmt};
 
 use tokio::time::Instant;
 
-use crate::events::listener::ListenerError;
+use crate::events::verdict::ListenerError;
 
 /// Every change of its state but the counting of failures begins another turn, so that a run which belongs to an earlier
 /// one changes nothing.

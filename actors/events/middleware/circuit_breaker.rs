@@ -5,11 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call::Call;
 use super::circuit::{Change, Circuit, CircuitOpen};
+use super::middleware::{Handling, Middleware};
+use super::next::Next;
 use super::per_listener::PerListener;
 use super::verdict::{Which, watched};
-use super::{Call, Handling, Middleware, Next};
-use crate::events::listener::ListenerError;
+use crate::events::verdict::ListenerError;
 use crate::runtime;
 
 /// How long a listener is spared unless it is told.

@@ -10,8 +10,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::call::Call;
+use super::middleware::{Handling, Middleware};
+use super::next::Next;
 use super::per_listener::PerListener;
-use super::{Call, Handling, Middleware, Next};
 use crate::runtime;
 
 /// How many ids are known of each listener unless it is told: under a megabyte.

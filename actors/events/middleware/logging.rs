@@ -7,10 +7,12 @@ use std::sync::Arc;
 use log::Level;
 use tokio::time::Instant;
 
+use super::call::Call;
+use super::middleware::{Handling, Middleware};
+use super::next::Next;
 use super::verdict::watched;
-use super::{Call, Handling, Middleware, Next};
 use crate::base::Shown;
-use crate::events::listener::ListenerError;
+use crate::events::verdict::ListenerError;
 use crate::runtime;
 
 /// Where its lines go.

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use metrics::{Gauge, Label, SharedString};
 use tokio::time::Instant;
 
+use super::call::Call;
+use super::middleware::{Handling, Middleware};
+use super::next::Next;
 use super::verdict::watched;
-use super::{Call, Handling, Middleware, Next};
-use crate::events::listener::ListenerError;
+use crate::events::verdict::ListenerError;
 use crate::runtime;
 
 /// Calls that have ended, by how they did.
@@ -84,7 +86,7 @@ impl Default for Measure {
 impl Middleware for Measure {
     fn handle(self: Arc<Self>, call: Call, next: Next) -> Handling {
         Box::pin(async move {
-            let mut labels = vec![Label::new("listener", SharedString::from_shared(call.post.name().clone()))];
+            let mut labels = vec![Label::new("listener", SharedString::from_shared(call.sign().name.clone()))];
             if self.event {
                 labels.push(Label::new("event", call.event_name()));
             }
@@ -309,7 +311,7 @@ mod tests {
         let book = Book::default();
         let _recorder = metrics::set_default_local_recorder(&book);
         let bus = EventBus::builder().with(Measure::new().without_event()).build();
-        let _all = bus.on_topic("**", (|_: &crate::events::event::JsonEvent| ()).named("all")).unwrap();
+        let _all = bus.on_topic("**", (|_: &crate::JsonEvent| ()).named("all")).unwrap();
         for topic in ["orders/1", "orders/2"] {
             assert!(bus.emit_json(topic, serde_json::Value::Null).unwrap().await.is_ok());
         }

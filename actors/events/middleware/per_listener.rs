@@ -1,13 +1,13 @@
 //! What a middleware keeps of each listener that it stands around, for as long as that is registered.
 //!
-//! `Call → Post → what is kept of it`
+//! `Call → Sign → what is kept of it`
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::Call;
-use crate::events::seats::Post;
+use super::call::Call;
+use crate::events::verdict::Sign;
 
 /// So many listeners are kept before it is worth looking for those that are gone.
 const SWEEP: usize = 64;
@@ -16,8 +16,8 @@ const SWEEP: usize = 64;
 pub(super) struct PerListener<T>(Mutex<Table<T>>);
 
 struct Table<T> {
-    /// By where the post lies: while there is a `Weak` of it, no other comes to lie there.
-    kept: HashMap<usize, (Weak<Post>, T)>,
+    /// By where the sign lies: while there is a `Weak` of it, no other comes to lie there.
+    kept: HashMap<usize, (Weak<Sign>, T)>,
     sweep_at: usize,
 }
 
@@ -27,12 +27,12 @@ impl<T: Default> PerListener<T> {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Table { kept, sweep_at } = &mut *table;
         if kept.len() >= *sweep_at {
-            kept.retain(|_, (post, _)| post.strong_count() > 0);
+            kept.retain(|_, (sign, _)| sign.strong_count() > 0);
             // Twice as many as live, so that a sweep costs each newcomer a constant.
             *sweep_at = SWEEP.max(2 * kept.len());
         }
-        let place = Arc::as_ptr(&call.post).addr();
-        look(&mut kept.entry(place).or_insert_with(|| (Arc::downgrade(&call.post), T::default())).1)
+        let place = Arc::as_ptr(call.sign()).addr();
+        look(&mut kept.entry(place).or_insert_with(|| (Arc::downgrade(call.sign()), T::default())).1)
     }
 }
 

@@ -6,9 +6,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use std::{error, fmt};
 
+use super::call::Call;
 use super::gate::Gate;
+use super::middleware::{Handling, Middleware};
+use super::next::Next;
 use super::per_listener::PerListener;
-use super::{Call, Handling, Middleware, Next};
 
 /// How long a call waits for its place unless it is told: a third of what a listener has by default.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -5,10 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call::Call;
+use super::middleware::{Handling, Middleware};
+use super::next::Next;
 use super::verdict::{Verdict, Which};
-use super::{Call, Handling, Middleware, Next};
 use crate::base::Shown;
-use crate::events::listener::ListenerError;
+use crate::events::verdict::ListenerError;
 use crate::runtime;
 
 /// How often a listener is run unless it is told, as the AWS SDKs have it:

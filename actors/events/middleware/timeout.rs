@@ -5,8 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Call, Handling, Middleware, Next};
-use crate::events::listener::ListenerError;
+use super::call::Call;
+use super::middleware::{Handling, Middleware};
+use super::next::Next;
+use crate::events::verdict::ListenerError;
 use crate::runtime;
 
 /// Ends one run of what is inside of it after a while, with [`ListenerError::TimedOut`].

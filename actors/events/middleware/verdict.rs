@@ -4,11 +4,11 @@
 
 use std::fmt;
 
-use super::Handling;
 use super::authorize::Unauthorized;
 use super::circuit::CircuitOpen;
+use super::middleware::Handling;
 use crate::base::{Failure, Handled};
-use crate::events::listener::{ListenerError, Permanent};
+use crate::events::verdict::{ListenerError, Permanent};
 
 /// A failure, and what it says.
 pub(super) struct Verdict {

@@ -1,13 +1,37 @@
-//! DOOR
+//! The listeners of a bus on one arbiter: where they sit, what waits for them, and how they are called.
+//!
+//! `emit, publish → Desk → LocalRoute → Hearer → Seat → Call → Work`, `Door → Station → arrive → Seat`
+//!
+//! In reading order: `desk`, what a thread keeps of a bus; `local_route`, who hears an event from here; `station`, what comes
+//! from other threads, and whose turn it is; `arrival`, how it comes to its listeners; `hearer`, a seat as others know it;
+//! `seat`, a listener with its queue; `options`, what was said of it; `call`, how it is called; `work`, a call that goes on;
+//! `ringed`, one with middleware around it; `seating`, how it takes its seat; `subscription`, the guard of whoever put it there.
+//!
+//! All of it stays on its thread, without locks. A listener takes what is published in its order, and no more at once than its
+//! concurrency; a panic is its own alone, and nothing is borrowed while it runs.
 
-pub(crate) mod subscription;
+mod desk;
+mod local_route;
 mod station;
+mod arrival;
+mod hearer;
 mod seat;
-mod actor_seat;
-mod hearings;
+mod options;
+mod call;
+mod work;
+mod ringed;
+mod seating;
+mod subscription;
 
-pub(crate) use actor_seat::{ActorSeat, seat_of};
-pub(crate) use seat::{AnySeat, Hearer, Seat, Tickets, panicked};
-pub(crate) use station::{Door, Station, ToStation};
-pub(crate) use subscription::{Hearing, Post, Vacancy};
-pub use subscription::{Subscription, SubscriptionId, SubscriptionInfo};
+pub(crate) use arrival::{Brought, arrive};
+pub(crate) use call::{AsyncCall, Scope, SyncCall};
+pub(crate) use desk::{Desk, rest, settle, station_here};
+#[cfg(feature = "testing")]
+pub(crate) use desk::{forget_routes, hubs_here};
+pub(crate) use hearer::{AnySeat, Hearer, Hears, Seated, Tickets};
+pub(crate) use local_route::{LocalRoute, Near};
+pub(crate) use options::Options;
+pub(crate) use seating::Seating;
+pub(crate) use station::Station;
+pub use subscription::Subscription;
+pub(crate) use subscription::end;

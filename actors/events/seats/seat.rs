@@ -2,118 +2,26 @@
 //!
 //! `emit → call`, `publish → queue → run (in its turn) → call`
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::arrival::Brought;
+use super::call::{Call, Ran, Scope, Step};
+use super::desk::station_here;
+use super::hearer::{AnySeat, Hears, Tickets};
+use super::options::{Condition, Options};
 use super::station::Station;
-use super::subscription::Post;
-use crate::events::Reason;
-use crate::events::bus::Hub;
-use crate::events::event::JsonEvent;
-use crate::events::listener::{
-    Board, Call, Condition, ListenerError, Options, Overflow, Ran, Scope, Ticket, Verdict, Work,
-};
-use crate::events::parcels::{Parcel, Subject, Waiting, Within};
-use crate::runtime::{self, drop_quietly, panic_text};
-
-/// A seat as it hears events of one subject.
-pub(crate) trait Hears<S> {
-    /// Calls the listener now. `false` if there is a verdict in the tickets.
-    fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool;
-
-    /// Puts a published event into the listener's queue. One for which a place was kept pushes out no other: two threads that
-    /// keep places at the same moment may together have kept one too many.
-    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool);
-}
-
-/// A seat as its station knows it.
-pub(crate) trait AnySeat {
-    fn post(&self) -> &Arc<Post>;
-
-    /// Takes up to so many events from the queue and calls the listener with them; says how many.
-    fn run(&self, station: &Rc<Station>, budget: usize) -> usize;
-
-    /// A call from the queue has ended.
-    fn ended_one(&self, station: &Station);
-
-    /// Hears no more from now on; what waits is dropped.
-    fn end(&self);
-
-    /// Whether nothing waits and nothing from the queue is under way.
-    fn is_idle(&self) -> bool;
-
-    /// Calls the listener now, with an event that came as JSON.
-    fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, place: u32, tickets: &mut Tickets<'_>) -> bool;
-
-    /// Puts a published event into the listener's queue, which came as JSON.
-    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, placed: bool);
-}
-
-/// What is said of calls that are not simply done: a verdict, or a place on the board, which is made for the first.
-pub(crate) struct Tickets<'a> {
-    board: &'a mut Option<Arc<Board>>,
-    timed: bool,
-    /// One was taken.
-    pub(crate) taken: bool,
-    pub(crate) verdict: Option<Verdict>,
-}
-
-impl<'a> Tickets<'a> {
-    pub(crate) fn new(board: &'a mut Option<Arc<Board>>, timed: bool) -> Self {
-        Self { board, timed, taken: false, verdict: None }
-    }
-
-    pub(crate) fn take(&mut self, place: u32) -> Ticket {
-        self.taken = true;
-        let board = self.board.get_or_insert_with(|| Arc::new(Board::new()));
-        board.expect(1);
-        Ticket::new(board.clone(), place, self.timed)
-    }
-
-    #[cold]
-    pub(crate) fn give(&mut self, verdict: Verdict) -> bool {
-        self.verdict = Some(verdict);
-        false
-    }
-}
-
-/// Who is to hear an event, as a route keeps it. Most are a [`Seat`], which is called without looking up how.
-pub(crate) enum Hearer<S> {
-    Seat(Rc<Seat<S>>),
-    Other(Rc<dyn Hears<S>>),
-}
-
-impl<S> Clone for Hearer<S> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Seat(seat) => Self::Seat(seat.clone()),
-            Self::Other(other) => Self::Other(other.clone()),
-        }
-    }
-}
-
-impl<S: Subject> Hearer<S> {
-    #[inline]
-    pub(crate) fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
-        match self {
-            Self::Seat(seat) => seat.call(parcel, place, tickets),
-            Self::Other(other) => other.call(parcel, place, tickets),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool) {
-        match self {
-            Self::Seat(seat) => seat.queue(parcel, station, placed),
-            Self::Other(other) => other.queue(parcel, station, placed),
-        }
-    }
-}
+use super::work::Work;
+use crate::events::event::{JsonEvent, Subject};
+use crate::events::hub::{Hub, Post};
+use crate::events::parcel::{Parcel, Waiting};
+use crate::events::verdict::{ListenerError, Overflow, Reason, Verdict, panicked};
+use crate::runtime::{self, drop_quietly};
 
 /// A function, struct or recipient in its seat. Which one it is only its call knows, so that all of this is compiled for each
 /// type of event, and not for each listener.
@@ -152,7 +60,8 @@ impl<S: Subject> Seat<S> {
         }
     }
 
-    fn scope<'a>(&'a self, parcel: &'a Arc<Parcel<S>>) -> Scope<'a, S> {
+    #[inline]
+    pub(crate) fn scope<'a>(&'a self, parcel: &'a Arc<Parcel<S>>) -> Scope<'a, S> {
         Scope { parcel, hub: &self.hub, post: &self.post }
     }
 
@@ -184,47 +93,36 @@ impl<S: Subject> Seat<S> {
         }
     }
 
-    /// Takes events from the queue and calls the listener with each, `ran` counts them; a panic leaves the one `at_hand`.
-    fn run_next(
-        &self,
-        station: &Rc<Station>,
-        within: &Within,
-        budget: usize,
-        ran: &mut usize,
-        at_hand: &mut Option<Rc<Waiting<S>>>,
-    ) {
-        while *ran < budget {
-            if self.running.get() >= self.concurrency {
-                self.listed.set(false);
-                return;
-            }
-            let next = {
-                let mut queue = self.queue.borrow_mut();
-                let next = queue.pop_front();
-                self.post.set_waiting(queue.len());
-                next
-            };
-            let Some(parcel) = next else {
-                self.listed.set(false);
-                self.end_if_spent(station);
-                return;
-            };
-            *ran += 1;
-            self.hub.made_room();
-            within.next(parcel.clone());
-            let parcel = at_hand.insert(parcel);
-            let ran = self.call.call(&self.scope(parcel));
-            // From here on a panic is none of the listener's.
-            let Some(parcel) = at_hand.take() else { return };
-            match ran {
-                Ran::Done(Ok(())) => self.post.counts.done(),
-                Ran::Done(Err(error)) => drop(self.hub.failed(&self.post, (*parcel).clone(), error)),
-                Ran::Later(future) => {
-                    self.running.set(self.running.get() + 1);
-                    Work::begin(&self.hub, &self.post, (*parcel).clone(), future, self.timeout, None);
-                }
-            }
+    /// Takes the next event that waits, if there is one and the listener may be called with it.
+    // Into the loop of `Call::run`; in a debug build it is compiled once for each type of event.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn take(&self, station: &Rc<Station>) -> Option<Rc<Waiting<S>>> {
+        if self.running.get() >= self.concurrency {
+            self.listed.set(false);
+            return None;
         }
+        let next = {
+            let mut queue = self.queue.borrow_mut();
+            let next = queue.pop_front();
+            self.post.set_waiting(queue.len());
+            next
+        };
+        if next.is_none() {
+            self.listed.set(false);
+            self.end_if_spent(station);
+        } else {
+            self.hub.made_room();
+        }
+        next
+    }
+
+    #[inline]
+    pub(crate) fn done(&self) {
+        self.post.counts.done();
+    }
+
+    /// More may wait: it has another turn.
+    pub(crate) fn goes_on(&self, station: &Station) {
         station.list(&self.post);
     }
 
@@ -242,7 +140,7 @@ impl<S: Subject> Seat<S> {
         }
         let done = self.call_now(parcel, place, tickets);
         if self.left.get() == 0
-            && let Some(station) = crate::events::parcels::station_here(&self.hub, self.post.door())
+            && let Some(station) = station_here(&self.hub, self.post.door())
         {
             self.end_if_spent(&station);
         }
@@ -260,6 +158,21 @@ impl<S: Subject> Seat<S> {
         }
     }
 
+    /// The call of one that had waited has failed.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn failed_queued(&self, parcel: &Arc<Parcel<S>>, error: ListenerError) {
+        drop(self.hub.failed(&self.post, parcel.clone(), error));
+    }
+
+    /// The call of one that had waited goes on by itself.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn begin_queued(&self, parcel: &Arc<Parcel<S>>, future: Pin<Box<dyn Step>>) {
+        self.running.set(self.running.get() + 1);
+        Work::begin(&self.hub, &self.post, parcel.clone(), future, self.timeout, None);
+    }
+
     #[cold]
     #[inline(never)]
     fn otherwise(&self, ran: Ran, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
@@ -272,12 +185,6 @@ impl<S: Subject> Seat<S> {
             }
         }
     }
-}
-
-pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> ListenerError {
-    let text = panic_text(&*panic);
-    drop_quietly(panic);
-    ListenerError::Panicked(text)
 }
 
 impl<S: Subject> Hears<S> for Seat<S> {
@@ -334,22 +241,7 @@ impl<S: Subject> AnySeat for Seat<S> {
     }
 
     fn run(&self, station: &Rc<Station>, budget: usize) -> usize {
-        let within = Within::nothing();
-        let mut ran = 0;
-        // Guarded all at once, and not each call by itself, which would cost as much as the call.
-        let mut at_hand = None;
-        loop {
-            let guarded = AssertUnwindSafe(|| self.run_next(station, &within, budget, &mut ran, &mut at_hand));
-            match (catch_unwind(guarded), at_hand.take()) {
-                (Ok(()), _) => return ran,
-                (Err(panic), Some(parcel)) => {
-                    let parcel: Rc<Waiting<S>> = parcel;
-                    drop(self.hub.failed(&self.post, (*parcel).clone(), panicked(panic)));
-                }
-                // None of the listener's: the `Drop` of an event, which the station tells.
-                (Err(panic), None) => resume_unwind(panic),
-            }
-        }
+        self.call.run(self, station, budget)
     }
 
     fn ended_one(&self, station: &Station) {
@@ -379,6 +271,20 @@ impl<S: Subject> AnySeat for Seat<S> {
         self.running.get() == 0 && self.queue.borrow().is_empty()
     }
 
+    fn call_brought(&self, brought: &Brought, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        match brought.parcel() {
+            Ok(parcel) => self.call(&parcel, place, tickets),
+            Err(bad) => tickets.give(self.hub.failed(&self.post, brought.any().clone(), bad)),
+        }
+    }
+
+    fn queue_brought(&self, brought: &Brought, station: &Station, placed: bool) {
+        match brought.waiting() {
+            Ok(parcel) => self.queue(&parcel, station, placed),
+            Err(bad) => drop(self.hub.failed(&self.post, brought.any().clone(), bad)),
+        }
+    }
+
     fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
         match parcel.form() {
             Ok(event) => self.call(&event, place, tickets),
@@ -391,41 +297,5 @@ impl<S: Subject> AnySeat for Seat<S> {
             Ok(event) => self.queue(&Rc::new(Waiting(event)), station, placed),
             Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad)),
         }
-    }
-}
-
-/// A seat for JSON that hears a typed event.
-pub(crate) struct Viewer {
-    pub(crate) seat: Hearer<JsonEvent>,
-    pub(crate) hub: Arc<Hub>,
-    pub(crate) post: Arc<Post>,
-}
-
-impl<S: Subject> Hears<S> for Viewer {
-    fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
-        match parcel.form() {
-            Ok(json) => self.seat.call(&json, place, tickets),
-            Err(bad) => tickets.give(self.hub.failed(&self.post, parcel.clone(), bad)),
-        }
-    }
-
-    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool) {
-        match parcel.form() {
-            Ok(json) => self.seat.queue(&Rc::new(Waiting(json)), station, placed),
-            Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad)),
-        }
-    }
-}
-
-/// A typed seat that hears of JSON.
-pub(crate) struct Reader(pub(crate) Rc<dyn AnySeat>);
-
-impl Hears<JsonEvent> for Reader {
-    fn call(&self, parcel: &Arc<Parcel<JsonEvent>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
-        self.0.call_json(parcel, place, tickets)
-    }
-
-    fn queue(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, placed: bool) {
-        self.0.queue_json(parcel, station, placed);
     }
 }

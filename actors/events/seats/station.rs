@@ -5,108 +5,24 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 
 use slab::Slab;
 use tokio::sync::oneshot;
 
-use super::seat::{AnySeat, Hearer, Reader, Viewer, panicked};
-use super::subscription::Post;
-use crate::events::bus::Hub;
-use crate::events::event::JsonEvent;
-use crate::events::listener::Seated;
-use crate::events::parcels::{Freight, Subject, desk};
-use crate::runtime::{self, Executor, Inbox, Intake, Refused, Task, TaskId, Turn, drop_quietly, quietly};
-
-/// How many events may be on their way from other threads to one arbiter: enough for bursts, and a bound on what an
-/// arbiter that stands still can collect.
-pub(crate) const DOOR: usize = 1 << 16;
+use super::arrival::arrive;
+use super::desk::{forget_routes, leave};
+use super::hearer::{AnySeat, Hearer, Reader, Seated, Viewer};
+use crate::events::event::{JsonEvent, Subject};
+use crate::events::hub::{Door, Hub, Post, ToStation};
+use crate::events::verdict::panicked;
+use crate::runtime::{self, Executor, Intake, Task, TaskId, Turn, drop_quietly, quietly};
 
 /// How many events one listener takes before the next has its turn.
 const VISIT: usize = 64;
-
-/// What comes to a station.
-pub(crate) enum ToStation {
-    /// An event for some listeners.
-    Arrive(Freight),
-    /// A registration has ended.
-    End { post: Arc<Post>, told: Option<oneshot::Sender<()>> },
-    /// Somebody wants to know when nothing is queued or running.
-    Rest { told: oneshot::Sender<u64> },
-    /// Somebody wants to know when all that came before this has come in.
-    Passed { told: oneshot::Sender<()> },
-    /// The last handle of the bus is gone.
-    Close,
-}
-
-/// The way to a station from anywhere.
-pub(crate) struct Door {
-    inbox: Inbox<ToStation>,
-    /// Counts what the station has done, so that two looks tell whether it was at rest in between.
-    activity: AtomicU64,
-    seeded: bool,
-    closed: AtomicBool,
-    /// Somebody waits for it to be at rest.
-    asked: AtomicBool,
-}
-
-impl Door {
-    /// Whether a seed decides what is done next.
-    pub(crate) fn is_seeded(&self) -> bool {
-        self.seeded
-    }
-
-    pub(crate) fn is_asked(&self) -> bool {
-        self.asked.load(Ordering::Acquire)
-    }
-
-    /// Sends an event; one that is refused tells its listeners so.
-    pub(crate) fn push_freight(&self, freight: Freight) {
-        match self.inbox.push(ToStation::Arrive(freight)) {
-            Err(Refused::Full(ToStation::Arrive(freight))) => freight.refuse(),
-            refused => drop(refused),
-        }
-    }
-
-    /// For what is bounded elsewhere: one for each registration, each `drain` and each bus.
-    pub(crate) fn push_always(&self, what: ToStation) {
-        self.inbox.push_always(what);
-    }
-
-    /// The same, behind all that other threads have pushed.
-    pub(crate) fn push_behind_others(&self, what: ToStation) {
-        self.inbox.push_behind_others(what);
-    }
-
-    fn activity(&self) -> u64 {
-        self.activity.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
-    }
-
-    /// Whether nothing has come or been done since the station said so.
-    pub(crate) fn is_at_rest_since(&self, activity: u64) -> bool {
-        // In this order: who empties the inbox has counted that before.
-        (self.is_closed() || self.inbox.is_empty()) && self.activity() == activity
-    }
-
-    fn count(&self) {
-        self.activity.store(self.activity.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
-    }
-}
-
-impl fmt::Debug for Door {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Door").field("closed", &self.closed).finish_non_exhaustive()
-    }
-}
 
 struct Row {
     seat: Rc<dyn AnySeat>,
@@ -135,15 +51,7 @@ impl Station {
     pub(crate) fn start(hub: &Arc<Hub>, executor: &Rc<Executor>) -> Rc<Self> {
         let mut made = None;
         executor.spawn(|task| {
-            let inbox = Inbox::new(DOOR);
-            inbox.attach(executor.home(task));
-            let door = Door {
-                inbox,
-                activity: AtomicU64::new(0),
-                seeded: executor.is_seeded(),
-                closed: AtomicBool::new(false),
-                asked: AtomicBool::new(false),
-            };
+            let door = Door::new(executor.home(task), executor.is_seeded());
             let station = Rc::new(Self {
                 hub: hub.clone(),
                 door: Arc::new(door),
@@ -244,10 +152,16 @@ impl Station {
         }
     }
 
-    fn seat_of(&self, post: &Arc<Post>) -> Option<Rc<dyn AnySeat>> {
+    /// The seat of a post, unless that is no longer here.
+    pub(crate) fn seat_of(&self, post: &Arc<Post>) -> Option<Rc<dyn AnySeat>> {
         let rows = self.rows.borrow();
         let row = rows.get(post.row as usize)?.as_ref()?;
         Arc::ptr_eq(row.seat.post(), post).then(|| row.seat.clone())
+    }
+
+    /// The same, unless nothing comes to it any more.
+    pub(crate) fn reach(&self, post: &Arc<Post>) -> Option<Rc<dyn AnySeat>> {
+        self.seat_of(post).filter(|_| !post.is_abandoned())
     }
 
     /// A registration has ended: no call of it begins any more.
@@ -260,7 +174,7 @@ impl Station {
         };
         let Some(row) = row else { return };
         row.seat.end();
-        desk::forget_routes(&self.hub);
+        forget_routes(&self.hub);
         // What it has captured may hold other guards, which end other registrations.
         drop_quietly(row);
         self.executor.wake(self.task);
@@ -269,14 +183,14 @@ impl Station {
     fn is_idle(&self) -> bool {
         self.running.get() == 0
             && self.ready.borrow().is_empty()
-            && self.door.inbox.is_empty()
+            && self.door.inbox().is_empty()
             && self.rows.borrow().iter().filter_map(|(_, row)| row.as_ref()).all(|row| row.seat.is_idle())
     }
 
     fn take_in(self: &Rc<Self>, what: ToStation) {
         self.door.count();
         match what {
-            ToStation::Arrive(freight) => freight.arrive(self),
+            ToStation::Arrive(freight) => arrive(freight, self),
             ToStation::End { post, told } => {
                 self.end(&post);
                 if let Some(told) = told {
@@ -286,7 +200,7 @@ impl Station {
                 }
             }
             ToStation::Rest { told } => {
-                self.door.asked.store(true, Ordering::Release);
+                self.door.ask(true);
                 self.resting.borrow_mut().push(told);
             }
             ToStation::Passed { told } => quietly(|| {
@@ -300,7 +214,7 @@ impl Station {
     fn visit_one(self: &Rc<Self>, budget: usize) -> Option<usize> {
         let row = {
             let mut ready = self.ready.borrow_mut();
-            match self.door.seeded {
+            match self.door.is_seeded() {
                 false => ready.pop_front()?,
                 true if ready.is_empty() => return None,
                 true => {
@@ -319,7 +233,9 @@ impl Station {
             1
         });
         // It may have ended itself, and this be the last of what it has captured.
-        drop_quietly(seat);
+        if Rc::strong_count(&seat) == 1 {
+            drop_quietly(seat);
+        }
         Some(ran)
     }
 }
@@ -334,7 +250,7 @@ impl Keeper {
     /// Says whether something is left to do.
     fn work(&mut self, budget: usize) -> bool {
         let Self { station, intake } = self;
-        let inbox = &station.door.inbox;
+        let inbox = station.door.inbox();
         if !inbox.is_empty() {
             // Before it is taken out, or for a moment it would be nowhere for whoever looks from another thread.
             station.door.count();
@@ -342,7 +258,7 @@ impl Keeper {
         intake.refill(inbox);
         let mut left = budget;
         // Under a seed it decides whether somebody arrives or somebody is visited.
-        if station.door.seeded
+        if station.door.is_seeded()
             && !intake.is_empty()
             && station.executor.choose(2) == 1
             && station.visit_one(1).is_some()
@@ -379,7 +295,7 @@ impl Task for Keeper {
             return Poll::Pending;
         }
         let activity = self.station.door.activity();
-        self.station.door.asked.store(false, Ordering::Release);
+        self.station.door.ask(false);
         for told in self.station.resting.take() {
             quietly(|| {
                 let _ = told.send(activity);
@@ -402,20 +318,20 @@ impl Drop for Keeper {
         let posts = |row: &Row| row.seat.post().clone();
         let posts: Vec<_> = station.rows.borrow().iter().filter_map(|(_, row)| row.as_ref().map(posts)).collect();
         posts.iter().for_each(|post| post.lose());
-        station.door.closed.store(true, Ordering::Release);
+        station.door.close();
         // Struck before anything of the user's is dropped, so that whatever that does, nobody is left in the registry.
         posts.iter().for_each(|post| station.hub.strike(post));
-        station.door.inbox.close();
+        station.door.inbox().close();
         while let Some(what) = self.intake.pop() {
             drop_quietly(what);
         }
         station.resting.take().into_iter().for_each(drop_quietly);
-        quietly(|| desk::leave(station));
+        quietly(|| leave(station));
         let rows: Vec<Row> = station.rows.borrow_mut().drain().flatten().collect();
         for row in rows {
             quietly(|| row.seat.end());
             drop_quietly(row);
         }
-        station.hub.left(&station.door);
+        station.hub.registry.left(&station.door);
     }
 }

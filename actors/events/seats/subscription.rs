@@ -1,315 +1,16 @@
-//! A registration: what every thread knows of a listener, and the guard of whoever registered it.
+//! The guard of whoever registered a listener.
 //!
 //! `bus.on → Post (in the registry) → Subscription (with the caller)`
 
-use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
-use serde::Serialize;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
-use super::station::{Door, ToStation};
-use crate::events::Reason;
-use crate::events::bus::Hub;
-use crate::events::event::Name;
-use crate::events::listener::Overflow;
-use crate::events::topics::Pattern;
-use crate::runtime;
-
-/// What a listener hears of.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Hearing {
-    /// Events of one type, and what comes as JSON on its topic.
-    Type { of: TypeId, name: Name, topic: Name, json: bool },
-    /// Whatever travels on topics that match one of these.
-    Topics(Arc<[Pattern]>),
-    /// Whatever has a form as JSON and whose `publisher/event` matches one of these: what leaves the process.
-    Names(Arc<[Pattern]>),
-}
-
-impl fmt::Display for Hearing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Type { name, .. } => f.write_str(name),
-            Self::Topics(patterns) | Self::Names(patterns) => {
-                for (place, pattern) in patterns.iter().enumerate() {
-                    write!(f, "{}{pattern}", if place == 0 { "" } else { ", " })?;
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-const ACTIVE: u8 = 0;
-const ENDED: u8 = 1;
-const SPENT: u8 = 2;
-const LOST: u8 = 3;
-
-/// What every thread knows of one listener.
-pub(crate) struct Post {
-    pub(crate) id: u64,
-    name: Arc<str>,
-    pub(crate) hearing: Hearing,
-    pub(crate) priority: i32,
-    pub(crate) sees: bool,
-    pub(crate) personal: bool,
-    door: Arc<Door>,
-    /// Its row at its station.
-    pub(crate) row: u32,
-    capacity: usize,
-    overflow: Overflow,
-    timeout: Duration,
-    /// Its arbiter did not answer to its end in time, and nobody waits for that any more.
-    abandoned: AtomicBool,
-    state: AtomicU8,
-    /// How many events wait in its queue: written by its own thread alone.
-    waiting: AtomicUsize,
-    /// How many are on their way from other threads, of those that were given a place beforehand.
-    coming: AtomicUsize,
-    pub(crate) counts: Counts,
-    /// How many of its calls are under way as works: written by its own thread alone.
-    at_work: AtomicUsize,
-    /// Who is told when one has ended: the keeper of a service.
-    rest: Option<Arc<Notify>>,
-}
-
-/// What a listener has done: written by its own thread alone, except for what is dropped.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    done: AtomicU64,
-    failed: AtomicU64,
-    dropped: AtomicU64,
-}
-
-impl Counts {
-    /// A read and a write: a third of the cost of an addition that other threads could join in.
-    #[inline]
-    pub(crate) fn done(&self) {
-        self.done.store(self.done.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-    }
-
-    pub(crate) fn failed(&self) {
-        self.failed.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn dropped(&self) {
-        self.dropped.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// How a post is filled.
-pub(crate) struct Vacancy {
-    pub(crate) id: u64,
-    pub(crate) name: Arc<str>,
-    pub(crate) hearing: Hearing,
-    pub(crate) priority: i32,
-    pub(crate) sees: bool,
-    pub(crate) personal: bool,
-    pub(crate) door: Arc<Door>,
-    pub(crate) row: u32,
-    pub(crate) capacity: usize,
-    pub(crate) overflow: Overflow,
-    pub(crate) timeout: Duration,
-    pub(crate) rest: Option<Arc<Notify>>,
-}
-
-impl Post {
-    pub(crate) fn new(vacancy: Vacancy) -> Self {
-        let Vacancy { id, name, hearing, priority, sees, personal, door, row, capacity, overflow, timeout, rest } =
-            vacancy;
-        Self {
-            id,
-            name,
-            hearing,
-            priority,
-            sees,
-            personal,
-            door,
-            row,
-            capacity,
-            overflow,
-            timeout,
-            abandoned: AtomicBool::new(false),
-            state: AtomicU8::new(ACTIVE),
-            waiting: AtomicUsize::new(0),
-            coming: AtomicUsize::new(0),
-            counts: Counts::default(),
-            at_work: AtomicUsize::new(0),
-            rest,
-        }
-    }
-
-    pub(crate) fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
-    pub(crate) fn door(&self) -> &Arc<Door> {
-        &self.door
-    }
-
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
-    }
-
-    pub(crate) fn overflow(&self) -> Overflow {
-        self.overflow
-    }
-
-    /// Whether nothing comes to it any more, even of what was on its way when it ended.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.abandoned.load(Ordering::Acquire)
-    }
-
-    /// How long one call of it may take.
-    pub(crate) fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
-    pub(crate) fn refuses(&self) -> bool {
-        self.overflow == Overflow::Refuse
-    }
-
-    #[inline]
-    pub(crate) fn set_waiting(&self, events: usize) {
-        self.waiting.store(events, Ordering::Release);
-    }
-
-    /// A call of it has become a work.
-    pub(crate) fn began_work(&self) {
-        self.at_work.store(self.at_work().wrapping_add(1), Ordering::Relaxed);
-    }
-
-    /// One has ended.
-    pub(crate) fn ended_work(&self) {
-        self.at_work.store(self.at_work().wrapping_sub(1), Ordering::Relaxed);
-        if let Some(rest) = &self.rest {
-            rest.notify_one();
-        }
-    }
-
-    /// How many wait beside those of an inner seat: on their way, or in the queue of a seat around it.
-    pub(crate) fn waiting_outside(&self, inside: usize) -> usize {
-        self.info().waiting.saturating_sub(inside)
-    }
-
-    pub(crate) fn at_work(&self) -> usize {
-        self.at_work.load(Ordering::Relaxed)
-    }
-
-    /// Whether one more event has room, with those that are on their way.
-    pub(crate) fn has_room(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) + self.coming.load(Ordering::Acquire) < self.capacity
-    }
-
-    /// Takes a place for an event that comes from another thread; several threads may together take a few too many, which
-    /// have their place nevertheless.
-    pub(crate) fn reserve(&self) -> bool {
-        let free = |coming| (self.waiting.load(Ordering::Acquire) + coming < self.capacity).then_some(coming + 1);
-        self.coming.fetch_update(Ordering::AcqRel, Ordering::Acquire, free).is_ok()
-    }
-
-    pub(crate) fn unreserve(&self) {
-        self.coming.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    pub(crate) fn end(&self) {
-        self.leave_active(ENDED);
-    }
-
-    /// It has ended with its arbiter.
-    pub(crate) fn lose(&self) {
-        self.leave_active(LOST);
-    }
-
-    pub(crate) fn is_lost(&self) -> bool {
-        self.state.load(Ordering::Acquire) == LOST
-    }
-
-    /// Why it is not told of what waits for it.
-    pub(crate) fn ended_by(&self) -> Reason {
-        if self.is_lost() { Reason::Gone } else { Reason::Ended }
-    }
-
-    /// It has ended with its last time.
-    pub(crate) fn spend(&self) {
-        self.leave_active(SPENT);
-    }
-
-    pub(crate) fn is_spent(&self) -> bool {
-        self.state.load(Ordering::Acquire) == SPENT
-    }
-
-    /// What it ends by first is what it has ended by.
-    fn leave_active(&self, state: u8) {
-        let _ = self.state.compare_exchange(ACTIVE, state, Ordering::AcqRel, Ordering::Acquire);
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.state.load(Ordering::Acquire) != ACTIVE
-    }
-
-    pub(crate) fn info(&self) -> SubscriptionInfo {
-        SubscriptionInfo {
-            id: SubscriptionId(self.id),
-            listener: self.name.clone(),
-            hears: self.hearing.to_string(),
-            priority: self.priority,
-            capacity: self.capacity,
-            overflow: self.overflow,
-            waiting: self.waiting.load(Ordering::Acquire) + self.coming.load(Ordering::Acquire),
-            done: self.counts.done.load(Ordering::Relaxed),
-            failed: self.counts.failed.load(Ordering::Relaxed),
-            dropped: self.counts.dropped.load(Ordering::Relaxed),
-        }
-    }
-}
-
-impl fmt::Debug for Post {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Post").field("name", &self.name).field("hears", &self.hearing).finish_non_exhaustive()
-    }
-}
-
-/// Identifies a registration of one bus: the first is 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct SubscriptionId(pub(crate) u64);
-
-impl fmt::Display for SubscriptionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0)
-    }
-}
-
-/// What a bus tells of one registration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct SubscriptionInfo {
-    /// Its id.
-    pub id: SubscriptionId,
-    /// The name of the listener.
-    pub listener: Arc<str>,
-    /// What it hears of: the name of an event, or patterns of topics.
-    pub hears: String,
-    /// When it is called among others.
-    pub priority: i32,
-    /// How many published events may wait for it.
-    pub capacity: usize,
-    /// What happens when that many wait.
-    pub overflow: Overflow,
-    /// How many wait.
-    pub waiting: usize,
-    /// How many calls of it ended well.
-    pub done: u64,
-    /// How many did not.
-    pub failed: u64,
-    /// How many events it has not been told of, because too many waited or because it ended.
-    pub dropped: u64,
-}
+use super::desk::station_here;
+use crate::events::hub::{Hub, Post, SubscriptionInfo, ToStation};
+use crate::events::verdict::SubscriptionId;
+use crate::runtime::{quietly, really_within};
 
 /// The guard of a registration: when it is dropped, the listener hears no more.
 ///
@@ -334,12 +35,12 @@ impl Subscription {
 
     /// Returns its id, unique within its bus.
     pub fn id(&self) -> SubscriptionId {
-        SubscriptionId(self.post.id)
+        self.post.sign().id
     }
 
     /// Returns the name of the listener.
     pub fn listener(&self) -> &str {
-        &self.post.name
+        self.post.name()
     }
 
     /// Returns what the bus knows of it.
@@ -368,9 +69,9 @@ impl Subscription {
         let post = self.post.clone();
         async move {
             // An error means that the station is gone, and the listener with it.
-            if runtime::really_within(post.timeout, ended).await.is_none() {
-                post.abandoned.store(true, Ordering::Release);
-                let name = &post.name;
+            if really_within(post.timeout(), ended).await.is_none() {
+                post.abandon();
+                let name = post.name();
                 log::warn!(target: "convoke::bus", "`{name}` is unsubscribed, but its arbiter does not answer");
             }
         }
@@ -380,11 +81,11 @@ impl Subscription {
 /// Ends a registration: at once on its own arbiter, else as soon as that looks.
 pub(crate) fn end(hub: &Arc<Hub>, post: &Arc<Post>, told: Option<oneshot::Sender<()>>) {
     hub.strike(post);
-    match crate::events::parcels::station_here(hub, post.door()) {
+    match station_here(hub, post.door()) {
         Some(station) => {
             station.end(post);
             if let Some(told) = told {
-                crate::runtime::quietly(|| {
+                quietly(|| {
                     let _ = told.send(());
                 });
             }
@@ -406,7 +107,7 @@ impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
             .field("id", &self.post.id)
-            .field("listener", &self.post.name)
+            .field("listener", self.post.name())
             .field("hears", &self.post.hearing.to_string())
             .finish_non_exhaustive()
     }

@@ -1,4 +1,10 @@
-//! DOOR
+//! Where events travel: segments between slashes, and the patterns that match them.
+//!
+//! `"orders/*" → Pattern → PatternIndex → who hears`
+//!
+//! In reading order: `topic`, one topic and one pattern; `patterns`, one or several; `topic_index`, many of them at once.
+//!
+//! One grammar everywhere: `*` is one segment, `**` any number. It knows nothing of events, and no input makes it slow.
 
 mod topic;
 mod patterns;

@@ -13,46 +13,12 @@ use tokio::sync::oneshot;
 
 use super::debts::Debts;
 use super::open_rounds::OpenRounds;
-use super::roster::Roster;
-use crate::Payload;
-use crate::rounds::emitter::{Reply, Seated};
-use crate::rounds::round::{Abort, Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules, Slot, Standing};
-use crate::rounds::session::{FromSession, Room, ToSession};
-use crate::rounds::{BrokerError, BrokerId, ConfigError, Keeper, PastRound, RoundId, RoundKey};
+use crate::base::Payload;
+use crate::rounds::messages::{Keeper, ToBroker};
+use crate::rounds::room::{FromSession, Room, Roster, ToSession};
+use crate::rounds::round::{Abort, Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules, Standing};
+use crate::rounds::{BrokerError, BrokerId, ConfigError, PastRound};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
-
-/// What reaches a broker from its members.
-pub(crate) enum ToBroker<P> {
-    Emit {
-        slot: Slot,
-        generation: u32,
-        key: Option<RoundKey>,
-        payload: P,
-        reply: Option<Reply<P>>,
-    },
-    Veto {
-        slot: Slot,
-        generation: u32,
-        key: Option<RoundKey>,
-        reason: Arc<str>,
-        reply: Option<Reply<P>>,
-    },
-    /// A pledge was kept when its round was over.
-    PledgeLate {
-        by: Seated,
-        round: RoundId,
-        key: Option<RoundKey>,
-        reply: Option<Reply<P>>,
-    },
-    GiveUp {
-        slot: Slot,
-        generation: u32,
-        lost: bool,
-    },
-    ConsumerLeft {
-        ticket: u64,
-    },
-}
 
 /// Coordinates rounds. An actor: give it its rules, start it, and let emitters and consumers join its address.
 ///
@@ -78,6 +44,9 @@ pub struct Broker<P: Payload> {
     pub(crate) rules: Rc<Rules<P>>,
     pub(crate) limits: Limits,
     pub(crate) misconfigured: Option<ConfigError>,
+    pub(crate) unique_names: bool,
+    /// `expects` was called.
+    names_expected: bool,
     pub(crate) door: Arc<Inbox<ToBroker<P>>>,
     /// Taken from the inbox and not handled yet.
     pub(crate) batch: Intake<ToBroker<P>>,
@@ -146,6 +115,8 @@ impl<P: Payload> Broker<P> {
             rules: Rc::new(Rules::new(timeout)),
             limits,
             misconfigured: None,
+            unique_names: false,
+            names_expected: false,
             door: Arc::new(Inbox::new(limits.waiting)),
             batch: Intake::new(),
             returned: VecDeque::new(),
@@ -179,7 +150,49 @@ impl<P: Payload> Broker<P> {
 
     /// Sets when a round has what it needs. The default is [`Release::All`].
     pub fn release(self, release: Release<P>) -> Self {
-        self.rule(|rules| rules.release = release.distinct())
+        self.rule(|rules| rules.release = release)
+    }
+
+    /// Names those who have to be there, in the round of every key. Until then a round waits for all who have joined, and for
+    /// nobody else.
+    ///
+    /// A name that nobody bears owes its signal, as a member does: until the deadline, when a round that needs everyone
+    /// ([`Release::All`]) is cancelled with [`Cause::NoMember`](crate::Cause::NoMember); at once under
+    /// [`LateJoin::NextRound`] and [`LateJoin::Rejected`], since nobody can join that round any more. One that was borne and is
+    /// lost follows [`on_lost`](Self::on_lost); one whose bearer has left is borne by nobody. Who joins under another name takes
+    /// part as well.
+    ///
+    /// A name may be borne by several, as by a pool: each is asked, the first signal counts for all of them, and those of the
+    /// others are repeats, by the policy [`repeat_emit`](Self::repeat_emit). The name is lost with the last of them. See
+    /// [`unique_names`](Self::unique_names).
+    ///
+    /// This says who is in, and [`Release::required`] who suffices: with another release than `All` a name that nobody bears
+    /// keeps no round open, but is told in [`Outcome::unfilled`](crate::Outcome::unfilled), and counts in
+    /// [`Gathered::owing`](crate::Gathered::owing). No name at all, an empty one and one that is doubled are a [`ConfigError`].
+    ///
+    /// ```
+    /// use convoke_actors::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # actix::System::new().block_on(async {
+    /// let broker = Broker::new(Duration::from_millis(50)).expects(["stock", "payment"]).start();
+    /// let stock = Emitter::join(&broker, "stock").await?;
+    ///
+    /// let outcome = stock.emit("3 left").await?;   // nobody has joined as `payment`
+    /// assert_eq!(outcome.cause().unwrap().to_string(), "no member named payment");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn expects<S: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.names_expected = true;
+        self.rule(|rules| rules.expected = names.into_iter().map(Into::into).collect())
+    }
+
+    /// Lets no two members bear the same name at the same time: the second is
+    /// [`JoinError::DuplicateName`](crate::JoinError::DuplicateName). The default is that a name may be borne by several.
+    pub fn unique_names(mut self) -> Self {
+        self.unique_names = true;
+        self
     }
 
     /// Sets when a released round closes. The default is [`Close::Released`].
@@ -270,6 +283,9 @@ impl<P: Payload> Broker<P> {
         }
         if open == 0 || waiting == 0 || members == 0 || late == Some(0) {
             return Err(ConfigError::ZeroLimit);
+        }
+        if self.names_expected && self.rules.expected.is_empty() {
+            return Err(ConfigError::NothingExpected);
         }
         self.rules.check()
     }

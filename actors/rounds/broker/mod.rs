@@ -1,16 +1,23 @@
-//! DOOR
+//! Coordinates rounds: who is registered, which rounds are open, and which session an input belongs to.
+//!
+//! `Membership, Pledge → inbox → Broker → Link → session; FromSession → table, debts, statistics, history`
+//!
+//! - `broker` — the actor and its rules.
+//! - `registration` — who joins.
+//! - `routing` — to which session an input goes; opens rounds, and takes back what they leave.
+//! - `open_rounds` — the table of open rounds. `debts` — who still owed when a round closed.
+//! - `requests` — what one may ask: its state, an end, another timeout.
+//!
+//! What must hold: what sessions say is heard before anything that looks at the table; one round for each key at a time.
 
 mod broker;
-mod routing;
 mod registration;
-mod broker_requests;
-mod roster;
+mod routing;
 mod open_rounds;
 mod debts;
+mod requests;
 
 pub use broker::Broker;
-pub(crate) use broker::ToBroker;
-pub use broker_requests::{Abort, BrokerExt, ConsumingActor, Inspect, SetTimeout, Stop};
 pub use registration::EmitterSpec;
 pub(crate) use registration::{Attend, Enlist, Keep};
-pub(crate) use roster::{Ask, Listed, Roster, Route, Wants};
+pub use requests::{Abort, Inspect, SetTimeout, Stop};

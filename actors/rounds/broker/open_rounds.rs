@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use slab::Slab;
 
-use crate::Payload;
-use crate::rounds::session::Link;
+use crate::base::Payload;
+use crate::rounds::room::Link;
 use crate::rounds::{RoundId, RoundKey};
 
 pub(crate) struct OpenRounds<P: Payload> {

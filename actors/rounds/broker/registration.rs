@@ -5,17 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Addr, Handler, Message};
+use actix::{Handler, Message};
 
 use super::broker::Broker;
-use super::roster::{Ask, Listed, Member, Route, Wants};
-use crate::Payload;
-use crate::base::Shown;
-use crate::rounds::emitter::{Emitter, Membership, Seat, ToEmitter};
+use crate::base::{Payload, Shown};
+use crate::rounds::messages::{Ask, ConsumerSeat, Keeper, Membership, Route, Seat, ToEmitter, Wants};
 use crate::rounds::outcome::EmitterRef;
+use crate::rounds::room::{Listed, Member, ToSession};
 use crate::rounds::round::{LateJoin, OnLost, Release, Slot, Terms};
-use crate::rounds::session::ToSession;
-use crate::rounds::{ConfigError, ConsumerSeat, EmitterId, EmitterStats, JoinError, Keeper};
+use crate::rounds::{ConfigError, EmitterId, EmitterStats, JoinError};
 use crate::runtime::Inbox;
 
 /// Who an emitter of your own is: a name, and, if you like, an id and a deadline.
@@ -81,7 +79,10 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
         self.hear_sessions();
         // Its farewell may wait in the inbox, which has no order with this message.
         if let Some(id) = enlist.id {
-            self.see_off(id, ctx);
+            self.see_off(ctx, |roster| roster.find(id));
+        }
+        if self.unique_names {
+            self.see_off(ctx, |roster| roster.find_named(&enlist.name));
         }
         if let Some(error) = self.misconfigured {
             return Err(error.into());
@@ -106,11 +107,15 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
         if let Some(member) = roster.find(who.id) {
             return Err(JoinError::DuplicateId { id: who.id, name: member.seat.who.name.to_string() });
         }
+        if self.unique_names && roster.find_named(&who.name).is_some() {
+            return Err(JoinError::DuplicateName { name: who.name });
+        }
         let required = match &self.rules.release {
-            Release::Required(names) => names.iter().position(|name| *name == who.name),
+            Release::Required(names) => names.names().iter().position(|name| *name == who.name),
             _ => None,
         };
-        let terms = Terms { deadline: enlist.deadline, required };
+        let expected = self.rules.expected.iter().position(|name| *name == who.name);
+        let terms = Terms { deadline: enlist.deadline, required, expected };
         let slot = roster.add(
             who.clone(),
             terms,
@@ -168,27 +173,25 @@ impl<P: Payload> Handler<Attend<P>> for Broker<P> {
 }
 
 /// Hands a member over to its broker, to live as long as that does.
-pub(crate) enum Keep<P: Payload> {
-    Emitter { slot: Slot, generation: u32, emitter: Addr<Emitter<P>> },
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) enum Keep {
+    Emitter { slot: Slot, generation: u32, keeper: Keeper },
     Consumer { keeper: Keeper },
 }
 
-impl<P: Payload> Message for Keep<P> {
-    type Result = ();
-}
-
-impl<P: Payload> Handler<Keep<P>> for Broker<P> {
+impl<P: Payload> Handler<Keep> for Broker<P> {
     type Result = ();
 
-    fn handle(&mut self, keep: Keep<P>, _: &mut Self::Context) {
+    fn handle(&mut self, keep: Keep, _: &mut Self::Context) {
         match keep {
             Keep::Consumer { keeper } => self.kept_consumers.push(keeper),
-            Keep::Emitter { slot, generation, emitter } => {
+            Keep::Emitter { slot, generation, keeper } => {
                 let mut roster = self.room().roster.borrow_mut();
                 if roster.holds(slot, generation)
                     && let Some(member) = roster.slot_mut(slot)
                 {
-                    member.keeper = Some(emitter);
+                    member.keeper = Some(keeper);
                 }
             }
         }

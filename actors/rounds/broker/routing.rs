@@ -4,18 +4,18 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-use actix::AsyncContext;
 use std::time::Duration;
 
-use super::broker::{Broker, ToBroker};
-use crate::Payload;
-use crate::base::Shown;
-use crate::rounds::emitter::{Reply, Seated, answer};
+use actix::AsyncContext;
+
+use super::broker::Broker;
+use crate::base::{Payload, Shown};
+use crate::rounds::messages::{Reply, Seated, ToBroker, answer};
 use crate::rounds::outcome::{Account, Outcome};
-use crate::rounds::round::{Slot, Standing};
-use crate::rounds::session::{FromSession, Link, Session, ToSession};
-use crate::rounds::{EmitError, EmitterId, PastRound, RoundId, RoundKey, Title};
+use crate::rounds::room::{FromSession, Link, Member, Roster, ToSession};
+use crate::rounds::round::{Release, Slot, Standing};
+use crate::rounds::session::Session;
+use crate::rounds::{EmitError, PastRound, RoundId, RoundKey, Title};
 use crate::runtime::{self, LocalContext};
 
 /// How long the actors of a broker are held after its last round, so that a busy broker need not find them anew for
@@ -132,16 +132,29 @@ impl<P: Payload> Broker<P> {
         log::debug!(
             target: "convoke::broker", "broker {}: `{}` {}", self.id, Shown::name(&self.name(slot)), if lost { "is lost" } else { "has left" }
         );
+        if lost && matches!(self.rules.release, Release::All) && !self.rules.expected.contains(&self.name(slot)) {
+            self.warn_of_lost(slot);
+        }
         for link in self.open.all() {
             let input = if lost { ToSession::Lost(slot) } else { ToSession::Leave(slot) };
             link.push(&self.room().executor, input);
         }
     }
 
-    /// If the emitter of this id has given up its seat, handles what waits in the inbox until its farewell.
-    pub(crate) fn see_off(&mut self, id: EmitterId, ctx: &mut LocalContext<Self>) {
+    #[cold]
+    fn warn_of_lost(&self, slot: Slot) {
+        log::warn!(
+            target: "convoke::broker",
+            "broker {}: `{}` is lost, and the rounds that open from now on do without it: name it with `expects` if they must not",
+            self.id,
+            Shown::name(&self.name(slot))
+        );
+    }
+
+    /// If this emitter has given up its seat, handles what waits in the inbox until its farewell.
+    pub(crate) fn see_off(&mut self, ctx: &mut LocalContext<Self>, find: impl Fn(&Roster<P>) -> Option<&Member<P>>) {
         let leaving =
-            |broker: &Self| broker.room().roster.borrow().find(id).is_some_and(|member| member.seat.is_given_up());
+            |broker: &Self| find(&broker.room().roster.borrow()).is_some_and(|member| member.seat.is_given_up());
         while leaving(self) {
             self.batch.refill(&self.door);
             let Some(input) = self.returned.pop_front().or_else(|| self.batch.next(&self.door)) else { break };

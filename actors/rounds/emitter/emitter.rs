@@ -5,17 +5,17 @@
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::fut::{ActorFutureExt, wrap_future};
-use actix::{Actor, Addr, ArbiterHandle, Handler, Message, ResponseActFuture};
+use actix::{Actor, Addr, ArbiterHandle, AsyncContext, Handler, Message, ResponseActFuture};
 use tokio::sync::oneshot;
 
-use super::membership::{Membership, Seat};
-use super::pledge::Pledge;
-use crate::Payload;
-use crate::rounds::broker::{Ask, Broker, Enlist, Keep, Wants};
+use crate::base::Payload;
+use crate::rounds::broker::{Broker, Enlist, Keep};
+use crate::rounds::messages::{Ask, Membership, Pledge, Seat, ToEmitter, Wants};
 use crate::rounds::outcome::Outcome;
 use crate::rounds::{EmitterId, JoinError, RoundId, RoundKey};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
@@ -23,13 +23,6 @@ use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
 /// How many summonses and notices may wait for one emitter. One more summons counts as lost; one more notice is
 /// dropped, and the log says so.
 const WAITING: usize = 1 << 20;
-
-/// What reaches an emitter from the sessions.
-pub(crate) enum ToEmitter<P: 'static> {
-    Summons(Pledge<P>),
-    Kept { round: RoundId, key: Option<RoundKey>, at: Duration },
-    Outcome(Outcome<P>),
-}
 
 /// An emitter's promise that was kept in time: the round has its signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +33,66 @@ pub struct Kept {
     pub key: Option<RoundKey>,
     /// The time since the round opened.
     pub at: Duration,
+}
+
+/// What is left to do for a pledge when the closure has returned.
+type Work = Option<Pin<Box<dyn Future<Output = ()>>>>;
+
+/// What the closure of [`Emitter::on_summons`] may return: nothing, or a future of nothing. `Kind` only tells the compiler
+/// which of them it is.
+#[diagnostic::on_unimplemented(
+    message = "`on_summons` takes a closure that returns nothing, or a future of nothing",
+    label = "`{Self}` is neither"
+)]
+pub trait Answering<Kind> {
+    /// Returns what is left to do.
+    #[doc(hidden)]
+    fn into_work(self) -> Option<Pin<Box<dyn Future<Output = ()>>>>;
+}
+
+/// Marks a closure that has done its work.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Now;
+
+/// Marks a closure that returns a future.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Later;
+
+impl Answering<Now> for () {
+    #[inline]
+    fn into_work(self) -> Work {
+        None
+    }
+}
+
+/// Marks a closure that only panics.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Diverging;
+
+/// Gives `!` a name, which it has nowhere else on a stable compiler.
+#[doc(hidden)]
+pub trait Returns {
+    /// What the function returns.
+    type What;
+}
+
+impl<R> Returns for fn() -> R {
+    type What = R;
+}
+
+impl Answering<Diverging> for <fn() -> ! as Returns>::What {
+    fn into_work(self) -> Work {
+        self
+    }
+}
+
+impl<F: Future<Output = ()> + 'static> Answering<Later> for F {
+    fn into_work(self) -> Work {
+        Some(Box::pin(self))
+    }
 }
 
 /// The ready-made emitter. An actor: it joins one broker at a time, and owes each of its rounds a signal.
@@ -65,7 +118,7 @@ pub struct Emitter<P: Payload> {
     id: Option<EmitterId>,
     name: Arc<str>,
     deadline: Option<Duration>,
-    on_summons: Option<Box<dyn FnMut(Pledge<P>)>>,
+    on_summons: Option<Box<dyn FnMut(Pledge<P>) -> Work>>,
     on_kept: Option<Box<dyn FnMut(Kept)>>,
     on_outcome: Option<Box<dyn FnMut(Outcome<P>)>>,
     inbox: Arc<Inbox<ToEmitter<P>>>,
@@ -107,8 +160,25 @@ impl<P: Payload> Emitter<P> {
 
     /// Answers when a session asks for the signal: keep the pledge, veto it, move it elsewhere to keep it later, or
     /// drop it, which loses the round its signal at once.
-    pub fn on_summons(mut self, answer: impl FnMut(Pledge<P>) + 'static) -> Self {
-        self.on_summons = Some(Box::new(answer));
+    ///
+    /// It may be asynchronous: a closure that returns a future, or an async closure. The futures of several rounds run beside
+    /// each other, on the emitter's arbiter, and end with the emitter. [`Pledge::closed`] tells when one is not wanted any
+    /// more. A panic in one is as one in the closure: the emitter is lost.
+    ///
+    /// ```
+    /// use convoke_actors::prelude::*;
+    ///
+    /// let stock = Emitter::<u32>::new("stock").on_summons(|pledge| pledge.keep(3));
+    /// let payment = Emitter::<u32>::new("payment").on_summons(async |pledge| {
+    ///     // … .await
+    ///     pledge.keep(1);
+    /// });
+    /// ```
+    pub fn on_summons<R, Kind>(mut self, mut answer: impl FnMut(Pledge<P>) -> R + 'static) -> Self
+    where
+        R: Answering<Kind>,
+    {
+        self.on_summons = Some(Box::new(move |pledge| answer(pledge).into_work()));
         self
     }
 
@@ -220,13 +290,13 @@ impl<P: Payload> Actor for Emitter<P> {
 }
 
 impl<P: Payload> Player for Emitter<P> {
-    fn turn(&mut self, budget: usize, _: &mut LocalContext<Self>) -> usize {
+    fn turn(&mut self, budget: usize, ctx: &mut LocalContext<Self>) -> usize {
         self.batch.refill(&self.inbox);
         for handled in 0..budget {
             match self.batch.next(&self.inbox) {
                 Some(ToEmitter::Summons(pledge)) => {
-                    if let Some(answer) = &mut self.on_summons {
-                        answer(pledge);
+                    if let Some(work) = self.on_summons.as_mut().and_then(|answer| answer(pledge)) {
+                        ctx.spawn(wrap_future(work));
                     }
                 }
                 Some(ToEmitter::Kept { round, key, at }) => {
@@ -294,7 +364,7 @@ impl<P: Payload> EmitterHandle<P> {
         let Self { membership, address, broker } = self;
         let (slot, generation) = (membership.seat().slot, membership.seat().generation);
         membership.disarm();
-        runtime::post_to(&broker, Keep::Emitter { slot, generation, emitter: address.clone() });
+        runtime::post_to(&broker, Keep::Emitter { slot, generation, keeper: Box::new(address.clone()) });
         address
     }
 }

@@ -9,9 +9,9 @@ use actix::fut::ActorFutureExt;
 use actix::{Addr, Handler, Message, ResponseActFuture};
 
 use super::emitter::Emitter;
-use super::membership::{Reply, Seat, answer};
-use crate::Payload;
+use crate::base::Payload;
 use crate::rounds::broker::Broker;
+use crate::rounds::messages::{Reply, Seat, answer};
 use crate::rounds::outcome::{EmitterRef, Outcome};
 use crate::rounds::{EmitError, JoinError, RoundKey};
 use crate::runtime::LocalContext;

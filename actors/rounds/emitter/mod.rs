@@ -1,14 +1,14 @@
-//! DOOR
+//! The ready-made emitter: an actor that joins one broker at a time and owes its rounds a signal.
+//!
+//! `Emitter::join → broker; emit → Membership → broker; session → Pledge → on_summons`
+//!
+//! - `emitter` — the actor, and the guard of one that has joined.
+//! - `emitter_requests` — messages to its address, and methods of it.
+//!
+//! What must hold: once `join` has returned, the broker knows the emitter; when it ends, by a panic too, it is lost at once.
 
 mod emitter;
 mod emitter_requests;
-mod membership;
-mod pledge;
 
-pub(crate) use emitter::ToEmitter;
-pub use emitter::{Emitter, EmitterHandle, Kept};
+pub use emitter::{Answering, Emitter, EmitterHandle, Kept};
 pub use emitter_requests::{Emit, EmitterExt, Join, Leave, Veto};
-pub use membership::{Emission, Membership};
-pub(crate) use membership::{Reply, Seat, answer};
-pub(crate) use pledge::{Call, Pledged, Seated};
-pub use pledge::{Pledge, Summons};

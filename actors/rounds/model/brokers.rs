@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::ledger::{Answer, Deed, Key, Ledger, Name, OneRound, Person, Promise};
 use super::spec::{End, Spec, ms};
 use crate::prelude::*;
-use crate::rounds::emitter::Emission;
+use crate::rounds::messages::Emission;
 use crate::rounds::outcome::EmitterRef;
 use crate::rounds::round::Slot;
 use crate::rounds::{BrokerSnapshot, EmitterId, RoundId};
@@ -117,6 +117,9 @@ impl Actors {
             .on_timeout(on_timeout)
             .on_lost(on_lost)
             .history(usize::MAX);
+        if !ledger.spec.expected.is_empty() {
+            broker = broker.expects(ledger.spec.expected.iter().copied());
+        }
         if let Some(idle) = idle {
             broker = broker.idle_timeout(ms(idle));
         }
@@ -308,6 +311,7 @@ fn assert_outcome(outcome: &Outcome<u32>, round: &OneRound, ledger: &Ledger) {
         (Outcome::Resolved(round), End::Partial) => round.is_partial(),
         (Outcome::Cancelled(round), end) => match (round.cause(), end) {
             (Cause::TimedOut, End::TimedOut) | (Cause::Idle, End::Idle) | (Cause::OutOfReach, End::OutOfReach) => true,
+            (Cause::NoMember(names), End::NoMember { .. }) => names.iter().map(|name| &**name).eq(course.unfilled()),
             (Cause::Lost(lost), End::Lost(slot)) => is(&lost, *slot),
             (Cause::Vetoed { by, reason }, End::Vetoed(slot, why)) => is(&by, *slot) && *reason == **why,
             (Cause::Aborted(reason), End::Aborted(why)) => *reason == **why,
@@ -324,6 +328,8 @@ fn assert_outcome(outcome: &Outcome<u32>, round: &OneRound, ledger: &Ledger) {
         Outcome::Resolved(round) => round.missing().map(|it| it.id).collect(),
         Outcome::Cancelled(round) => round.missing().map(|it| it.id).collect(),
     };
+    let unfilled = outcome.unfilled().iter().map(|name| &**name);
+    assert!(unfilled.take(course.unfilled().len()).eq(course.unfilled()), "{outcome:?}: {:?}", course.unfilled());
     let expected = course.signals.iter().map(|(slot, at, payload)| (who(ledger, *slot), ms(*at), *payload));
     assert_eq!(signals, expected.collect::<Vec<_>>());
     assert_eq!(missing, course.missing().into_iter().map(|slot| who(ledger, slot)).collect::<Vec<_>>());

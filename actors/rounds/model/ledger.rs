@@ -333,7 +333,8 @@ impl Ledger {
             for ticket in round.waiting.drain(..) {
                 self.answers[ticket] = Answer::Outcome(round.name);
             }
-            let time_was_over = matches!(end, End::TimedOut | End::Idle | End::Partial);
+            let time_was_over =
+                matches!(end, End::TimedOut | End::Idle | End::Partial | End::NoMember { timed_out: true });
             let mut debtors = BTreeSet::new();
             for (slot, (_, stands)) in &course.parties {
                 let record = &mut self.members[*slot as usize].record;

@@ -68,7 +68,8 @@ fn terms(spec: &Spec, party: Party) -> Terms {
         Need::Names(names) => names.iter().position(|name| *name == party.name),
         _ => None,
     };
-    Terms { deadline: party.deadline.map(ms), required }
+    let expected = spec.expected.iter().position(|name| *name == party.name);
+    Terms { deadline: party.deadline.map(ms), required, expected }
 }
 
 fn standing(stands: Option<Stands>) -> Standing {
@@ -77,6 +78,7 @@ fn standing(stands: Option<Stands>) -> Standing {
         Some(Stands::Owes) => Standing::Owing,
         Some(Stands::Awaited) => Standing::Awaited,
         Some(Stands::Kept) => Standing::Kept,
+        Some(Stands::Covered) => Standing::Covered,
         Some(Stands::Missed) => Standing::Missed,
         Some(Stands::ToldLate) => Standing::ToldLate,
         Some(Stands::Lost) => Standing::Lost,
@@ -92,6 +94,7 @@ fn verdict(end: &End) -> Verdict {
         End::Idle => Verdict::Idle,
         End::Lost(slot) => Verdict::Lost(*slot),
         End::Vetoed(slot, reason) => Verdict::Vetoed(*slot, (*reason).into()),
+        End::NoMember { timed_out } => Verdict::NoMember { timed_out: *timed_out },
         End::OutOfReach => Verdict::OutOfReach,
         End::Aborted(reason) => Verdict::Aborted(Abort::Asked((*reason).into())),
         End::Orphaned => Verdict::Aborted(Abort::SessionLost),
@@ -154,6 +157,8 @@ impl StateMachineTest for RealRound {
         let signals: Vec<_> = course.signals.iter().map(|(slot, at, _)| (*slot, ms(*at))).collect();
         assert_eq!(kept, signals, "{history:#?}");
         assert_eq!(round.owing().collect::<Vec<_>>(), course.owing().collect::<Vec<_>>());
+        let unfilled: Vec<_> = round.unfilled().map(|name| history.spec.expected[name]).collect();
+        assert_eq!(unfilled, course.unfilled(), "{history:#?}");
         assert_eq!(round.next_deadline(), course.next_deadline().map(ms), "{history:#?}");
     }
 

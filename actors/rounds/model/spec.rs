@@ -1,7 +1,7 @@
 //! One round, as its documentation has it: a list of what was said to it and when, from which everything else is
 //! worked out anew at every question, one millisecond after the other. No counters, no caches, no cleverness.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub(super) enum Need {
     All,
     AtLeast(usize),
     Names(Vec<&'static str>),
+    /// A predicate: nobody owes anything.
+    NobodyOwes,
     /// A predicate: the payloads come to so much together.
     Sum(u32),
 }
@@ -31,6 +33,7 @@ pub(super) struct Spec {
     pub(super) timeout: Ms,
     pub(super) idle: Option<Ms>,
     pub(super) need: Need,
+    pub(super) expected: Vec<&'static str>,
     pub(super) close: Close,
     pub(super) late_join: LateJoin,
     pub(super) repeat: RepeatEmit,
@@ -45,9 +48,12 @@ impl Spec {
             2 => Just(Need::All),
             2 => (1..5_usize).prop_map(Need::AtLeast),
             2 => select(vec![vec!["a"], vec!["b", "a"], vec!["c", "d"]]).prop_map(Need::Names),
+            1 => Just(Need::NobodyOwes),
             1 => (5..25_u32).prop_map(Need::Sum),
         ];
-        let when = (3..20_u64, proptest::option::of(2..8_u64), need);
+        let names = [vec!["a"], vec!["b", "a"], vec!["a", "c"], vec!["c", "d"], vec!["a", "b", "c", "d"]];
+        let expected = prop_oneof![1 => Just(vec![]), 1 => select(names.to_vec())];
+        let when = (3..20_u64, proptest::option::of(2..8_u64), need, expected);
         let policies = (
             select(vec![Close::Released, Close::Deadline]),
             select(vec![LateJoin::ThisRound, LateJoin::NextRound, LateJoin::Rejected]),
@@ -55,16 +61,19 @@ impl Spec {
             select(vec![OnTimeout::Cancel, OnTimeout::DeliverPartial]),
             select(vec![OnLost::Cancel, OnLost::Shrink, OnLost::Wait]),
         );
-        (when, policies).prop_map(|((timeout, idle, need), (close, late_join, repeat, on_timeout, on_lost))| Self {
-            timeout,
-            idle,
-            need,
-            close,
-            late_join,
-            repeat,
-            on_timeout,
-            on_lost,
-        })
+        (when, policies).prop_map(
+            |((timeout, idle, need, expected), (close, late_join, repeat, on_timeout, on_lost))| Self {
+                timeout,
+                idle,
+                need,
+                expected,
+                close,
+                late_join,
+                repeat,
+                on_timeout,
+                on_lost,
+            },
+        )
     }
 
     pub(super) fn release(&self) -> Release<u32> {
@@ -72,6 +81,7 @@ impl Spec {
             Need::All => Release::All,
             Need::AtLeast(quorum) => Release::AtLeast(*quorum),
             Need::Names(names) => Release::required(names.iter().copied()),
+            Need::NobodyOwes => Release::when(|gathered| gathered.owing() == 0),
             Need::Sum(least) => {
                 let least = *least;
                 Release::when(move |gathered| gathered.payloads().iter().sum::<u32>() >= least)
@@ -83,6 +93,7 @@ impl Spec {
         let mut rules = Rules::new(ms(self.timeout));
         rules.idle = self.idle.map(ms);
         rules.release = self.release();
+        rules.expected = self.expected.iter().copied().map(Into::into).collect();
         rules.close = self.close;
         rules.late_join = self.late_join;
         rules.repeat = self.repeat;
@@ -119,6 +130,8 @@ pub(super) enum Stands {
     Owes,
     Awaited,
     Kept,
+    /// Another of its name, which is expected, has kept the promise.
+    Covered,
     Missed,
     /// The same, and it has been told so.
     ToldLate,
@@ -134,6 +147,7 @@ pub(super) enum End {
     Idle,
     Lost(Slot),
     Vetoed(Slot, &'static str),
+    NoMember { timed_out: bool },
     OutOfReach,
     Aborted(&'static str),
     Orphaned,
@@ -166,6 +180,8 @@ pub(super) struct Course<'a> {
     pub(super) parties: BTreeMap<Slot, (Party, Stands)>,
     pub(super) signals: Vec<(Slot, Ms, u32)>,
     pub(super) end: Option<End>,
+    /// The expected names whose last bearer was lost, where the policy is to go on without it.
+    excused: BTreeSet<&'static str>,
     /// What the last signal was told.
     pub(super) told: Option<Told>,
     now: Ms,
@@ -174,7 +190,15 @@ pub(super) struct Course<'a> {
 impl History {
     pub(super) fn course(&self) -> Course<'_> {
         let parties = self.opened_with.iter().map(|(slot, party)| (*slot, (*party, Stands::Owes))).collect();
-        let mut course = Course { spec: &self.spec, parties, signals: Vec::new(), end: None, told: None, now: 0 };
+        let mut course = Course {
+            spec: &self.spec,
+            parties,
+            signals: Vec::new(),
+            end: None,
+            excused: BTreeSet::new(),
+            told: None,
+            now: 0,
+        };
         for (at, said) in &self.said {
             course.say(*at, said);
         }
@@ -205,7 +229,9 @@ impl Course<'_> {
                     Some(_) => false,
                 };
                 if welcome {
-                    self.parties.insert(slot, (party, Stands::Owes));
+                    let is_kept = self.is_expected(party.name) && self.has_kept(party.name);
+                    self.excused.remove(party.name);
+                    self.parties.insert(slot, (party, if is_kept { Stands::Covered } else { Stands::Owes }));
                 }
             }
             Said::Leaves(slot) => {
@@ -216,17 +242,7 @@ impl Course<'_> {
             }
             Said::IsLost(slot) => {
                 if self.owes(slot) {
-                    match self.spec.on_lost {
-                        OnLost::Cancel => {
-                            self.put(slot, Stands::Lost);
-                            self.end = Some(End::Lost(slot));
-                        }
-                        OnLost::Shrink => {
-                            self.put(slot, Stands::Lost);
-                            self.decide();
-                        }
-                        OnLost::Wait => self.put(slot, Stands::Awaited),
-                    }
+                    self.lose(slot);
                 }
             }
             Said::Vetoes(slot, reason) => {
@@ -240,16 +256,40 @@ impl Course<'_> {
         }
     }
 
+    fn lose(&mut self, slot: Slot) {
+        if self.spec.on_lost == OnLost::Wait {
+            return self.put(slot, Stands::Awaited);
+        }
+        self.put(slot, Stands::Lost);
+        let name = self.parties[&slot].0.name;
+        if self.is_owed_by_another(slot) {
+            self.decide();
+        } else if self.spec.on_lost == OnLost::Cancel {
+            self.end = Some(End::Lost(slot));
+        } else {
+            let has_missed = |stands| matches!(stands, Stands::Missed | Stands::ToldLate);
+            if self.is_expected(name) && !self.bearers(name).any(|(_, stands)| has_missed(stands)) {
+                self.excused.insert(name);
+            }
+            self.decide();
+        }
+    }
+
     fn emit(&mut self, at: Ms, slot: Slot, payload: u32) -> Told {
         let mut instead_of = None;
         match self.stands(slot) {
             Some(Stands::Owes | Stands::Awaited) => self.put(slot, Stands::Kept),
-            Some(Stands::Kept) => match self.spec.repeat {
+            Some(Stands::Kept | Stands::Covered) => match self.spec.repeat {
                 RepeatEmit::Rejected => return Told::AlreadyKept,
                 RepeatEmit::NextRound => return Told::NextRound,
                 RepeatEmit::Replaces => {
-                    let before = self.signals.iter().position(|signal| signal.0 == slot).unwrap();
-                    instead_of = Some(self.signals.remove(before).2);
+                    let name = self.parties[&slot].0.name;
+                    let same = |other| other == slot || self.is_expected(name) && self.parties[&other].0.name == name;
+                    let before = self.signals.iter().position(|signal| same(signal.0)).unwrap();
+                    let (other, _, payload) = self.signals.remove(before);
+                    instead_of = Some(payload);
+                    self.put(other, Stands::Covered);
+                    self.put(slot, Stands::Kept);
                 }
             },
             Some(Stands::Missed | Stands::ToldLate) => {
@@ -260,6 +300,15 @@ impl Course<'_> {
             None => return Told::NextRound,
         }
         self.signals.push((slot, at, payload));
+        let name = self.parties[&slot].0.name;
+        if self.is_expected(name) {
+            let others: Vec<_> = self.bearers(name).filter(|(other, _)| *other != slot).collect();
+            for (other, stands) in others {
+                if stands != Stands::Left {
+                    self.put(other, Stands::Covered);
+                }
+            }
+        }
         self.decide();
         Told::Taken { instead_of }
     }
@@ -270,7 +319,11 @@ impl Course<'_> {
         for slot in own {
             if self.end.is_none() {
                 self.put(slot, Stands::Missed);
-                if matches!(self.spec.need, Need::All) || !self.is_in_reach() {
+                let is_broken = match self.spec.need {
+                    Need::All => !self.is_owed_by_another(slot),
+                    _ => !self.is_in_reach(),
+                };
+                if is_broken {
                     self.expire(End::TimedOut);
                 }
             }
@@ -280,7 +333,8 @@ impl Course<'_> {
             self.expire(End::Idle);
         }
         if self.end.is_none() && self.spec.timeout == instant {
-            self.expire(End::TimedOut);
+            let is_empty = matches!(self.spec.need, Need::All) && !self.unfilled().is_empty();
+            self.expire(if is_empty { End::NoMember { timed_out: true } } else { End::TimedOut });
         }
     }
 
@@ -296,15 +350,20 @@ impl Course<'_> {
         if self.spec.close == Close::Released && self.is_released() {
             self.end = Some(End::Resolved);
         } else if !self.is_in_reach() {
-            self.end = Some(End::OutOfReach);
+            self.end = Some(match self.spec.need {
+                Need::All => End::NoMember { timed_out: false },
+                _ => End::OutOfReach,
+            });
         }
     }
 
     fn is_released(&self) -> bool {
         match &self.spec.need {
             Need::All => {
-                self.parties.values().all(|(_, stands)| matches!(stands, Stands::Kept | Stands::Lost | Stands::Left))
+                let is_done = |stands| matches!(stands, Stands::Kept | Stands::Covered | Stands::Lost | Stands::Left);
+                self.parties.values().all(|(_, stands)| is_done(*stands)) && self.unfilled().is_empty()
             }
+            Need::NobodyOwes => self.promises_owed() + self.unfilled().len() == 0,
             Need::AtLeast(quorum) => self.signals.len() >= *quorum,
             Need::Names(names) => names.iter().all(|name| self.has_kept(name)),
             Need::Sum(least) => self.signals.iter().map(|(_, _, payload)| payload).sum::<u32>() >= *least,
@@ -315,10 +374,42 @@ impl Course<'_> {
         let may_come = |name: &str| self.owing().any(|slot| self.parties[&slot].0.name == name);
         self.spec.late_join == LateJoin::ThisRound
             || match &self.spec.need {
-                Need::All | Need::Sum(_) => true,
-                Need::AtLeast(quorum) => self.signals.len() + self.owing().count() >= *quorum,
+                Need::All => self.unfilled().is_empty(),
+                Need::NobodyOwes | Need::Sum(_) => true,
+                Need::AtLeast(quorum) => self.signals.len() + self.promises_owed() >= *quorum,
                 Need::Names(names) => names.iter().all(|name| self.has_kept(name) || may_come(name)),
             }
+    }
+
+    fn is_expected(&self, name: &str) -> bool {
+        self.spec.expected.contains(&name)
+    }
+
+    fn bearers(&self, name: &str) -> impl Iterator<Item = (Slot, Stands)> {
+        self.parties
+            .iter()
+            .filter(move |(_, (party, _))| party.name == name)
+            .map(|(slot, (_, stands))| (*slot, *stands))
+    }
+
+    fn is_owed_by_another(&self, slot: Slot) -> bool {
+        let name = self.parties[&slot].0.name;
+        self.is_expected(name) && self.bearers(name).any(|(other, _)| other != slot && self.owes(other))
+    }
+
+    /// How many signals may still come of those who are here: one for each expected name, however many bear it.
+    fn promises_owed(&self) -> usize {
+        let of = |slot| (self.parties[&slot].0.name, slot);
+        let (named, others): (Vec<_>, Vec<_>) = self.owing().map(of).partition(|(name, _)| self.is_expected(name));
+        named.iter().map(|(name, _)| name).collect::<BTreeSet<_>>().len() + others.len()
+    }
+
+    /// The expected names that nobody bears.
+    pub(super) fn unfilled(&self) -> Vec<&'static str> {
+        let bears = |stands| matches!(stands, Stands::Owes | Stands::Awaited | Stands::Missed | Stands::ToldLate);
+        let is_borne = |name: &str| self.bearers(name).any(|(_, stands)| bears(stands));
+        let is_unfilled = |name: &&str| !self.has_kept(name) && !self.excused.contains(*name) && !is_borne(name);
+        self.spec.expected.iter().copied().filter(is_unfilled).collect()
     }
 
     fn has_kept(&self, name: &str) -> bool {
@@ -347,9 +438,9 @@ impl Course<'_> {
 
     /// Who is named when it closes now.
     pub(super) fn missing(&self) -> Vec<Slot> {
-        let kept_or_left = |slot: &Slot| matches!(self.parties[slot].1, Stands::Kept | Stands::Left);
+        let done = |slot: &Slot| matches!(self.parties[slot].1, Stands::Kept | Stands::Covered | Stands::Left);
         let vetoed = |slot: &Slot| matches!(self.end, Some(End::Vetoed(by, _)) if by == *slot);
-        self.parties.keys().copied().filter(|slot| !kept_or_left(slot) && !vetoed(slot)).collect()
+        self.parties.keys().copied().filter(|slot| !done(slot) && !vetoed(slot)).collect()
     }
 
     /// The first instant at which something will happen if nothing is said; `None` when it is over.

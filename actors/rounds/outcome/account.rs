@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::consumed::Deliveries;
 use super::outcome::Signal;
-use crate::base::Shown;
+use crate::base::{Shown, joined};
 use crate::rounds::round::{Abort, Kept, Slot, Verdict};
 use crate::rounds::{BrokerId, EmitterId, RoundId, RoundKey, Title};
 
@@ -55,6 +55,9 @@ pub enum Cause {
         /// Why, in the emitter's words.
         reason: Arc<str>,
     },
+    /// Nobody bore these names, which the broker [expects](crate::Broker::expects): not until the time was over, or not when
+    /// nobody could join the round any more.
+    NoMember(Vec<Arc<str>>),
     /// Whoever was left could not release it any more, such as a quorum larger than the roster.
     OutOfReach,
     /// Somebody asked the broker to abort it, for this reason.
@@ -72,6 +75,7 @@ impl fmt::Display for Cause {
             Self::Idle => f.write_str("no signal came for the idle timeout"),
             Self::Lost(emitter) => write!(f, "lost {emitter}"),
             Self::Vetoed { by, reason } => write!(f, "vetoed by {by}: {}", Shown::text(reason)),
+            Self::NoMember(names) => write!(f, "no member named {}", joined(names.iter().map(|name| &**name), ", ")),
             Self::OutOfReach => f.write_str("whoever was left could not release it"),
             Self::Aborted(reason) => write!(f, "aborted: {}", Shown::text(reason)),
             Self::BrokerStopped => f.write_str("the broker stopped"),
@@ -110,6 +114,10 @@ impl<P> Account<P> {
         })
     }
 
+    pub(crate) fn payload(&self, emitter: &str) -> Option<&P> {
+        self.signals().find(|signal| &*signal.emitter.name == emitter).map(|signal| signal.payload)
+    }
+
     pub(crate) fn missing(&self) -> impl ExactSizeIterator<Item = &EmitterRef> {
         self.missing.iter().map(|slot| self.emitter(*slot))
     }
@@ -123,6 +131,7 @@ impl<P> Account<P> {
             Verdict::Idle => Cause::Idle,
             Verdict::Lost(slot) => Cause::Lost(self.emitter(*slot).clone()),
             Verdict::Vetoed(slot, reason) => Cause::Vetoed { by: self.emitter(*slot).clone(), reason: reason.clone() },
+            Verdict::NoMember { .. } => Cause::NoMember(self.unfilled.clone()),
             Verdict::OutOfReach => Cause::OutOfReach,
             Verdict::Aborted(Abort::Asked(reason)) => Cause::Aborted(reason.clone()),
             Verdict::Aborted(Abort::BrokerStopped) => Cause::BrokerStopped,

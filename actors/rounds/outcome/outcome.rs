@@ -2,6 +2,7 @@
 //!
 //! `verdict of the round + names of the roster → Outcome → emitters, consumers, history`
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +75,11 @@ macro_rules! accounts {
                 &self.0.payloads
             }
 
+            /// Returns what the emitter of this name has emitted, the first if several bear it; `None` if it has not.
+            pub fn payload(&self, emitter: &str) -> Option<&P> {
+                self.0.payload(emitter)
+            }
+
             /// Returns the signals in the order of emission: who, when, what.
             pub fn signals(&self) -> impl ExactSizeIterator<Item = Signal<'_, P>> {
                 self.0.signals()
@@ -85,7 +91,7 @@ macro_rules! accounts {
                 self.0.missing()
             }
 
-            /// Returns the names that the rules require and that no member of the round bore.
+            /// Returns the names that the broker expects or its release requires, and that no member of the round bore.
             pub fn unfilled(&self) -> &[Arc<str>] {
                 &self.0.unfilled
             }
@@ -171,6 +177,11 @@ impl<P> Outcome<P> {
         &self.account().payloads
     }
 
+    /// Returns what the emitter of this name has emitted, the first if several bear it; `None` if it has not.
+    pub fn payload(&self, emitter: &str) -> Option<&P> {
+        self.account().payload(emitter)
+    }
+
     /// Returns the signals in the order of emission: who, when, what.
     pub fn signals(&self) -> impl ExactSizeIterator<Item = Signal<'_, P>> {
         self.account().signals()
@@ -182,9 +193,26 @@ impl<P> Outcome<P> {
         self.account().missing()
     }
 
+    /// Returns the names that the broker expects or its release requires, and that no member of the round bore.
+    pub fn unfilled(&self) -> &[Arc<str>] {
+        &self.account().unfilled
+    }
+
     /// Returns why the round was cancelled; `None` if it was not.
     pub fn cause(&self) -> Option<Cause> {
         self.is_cancelled().then(|| self.account().cause())
+    }
+
+    /// Returns the resolved round, or the cancelled one as an error, for `?`.
+    ///
+    /// # Errors
+    ///
+    /// The cancelled round, which says why and who is missing.
+    pub fn into_result(self) -> Result<Resolved<P>, Cancelled<P>> {
+        match self {
+            Self::Resolved(resolved) => Ok(resolved),
+            Self::Cancelled(cancelled) => Err(cancelled),
+        }
     }
 
     /// Returns the resolved round, or `None`.
@@ -246,20 +274,14 @@ impl<P> fmt::Debug for Resolved<P> {
     }
 }
 
+/// An error as well, and shown as one.
 impl<P> fmt::Debug for Cancelled<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = f.debug_struct("Cancelled");
-        text.field("round", &self.0.round.0);
-        if let Some(key) = self.key() {
-            text.field("key", &format_args!("{key}"));
-        }
-        text.field("cause", &format_args!("{}", self.cause()))
-            .field("elapsed", &self.0.elapsed)
-            .field("missing", &Names(&self.0))
-            .field("signals", &self.signals().collect::<Vec<_>>())
-            .finish()
+        fmt::Display::fmt(self, f)
     }
 }
+
+impl<P> StdError for Cancelled<P> {}
 
 impl<P> fmt::Display for Resolved<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -268,9 +290,14 @@ impl<P> fmt::Display for Resolved<P> {
         let (count, s) = (kept.len(), if kept.len() == 1 { "" } else { "s" });
         write!(f, "{title} resolved after {} with {count} signal{s}", Brief(*elapsed))?;
         if self.is_partial() {
-            write!(f, ", partial: missing {}", Names(&self.0))?;
-            if !self.0.unfilled.is_empty() {
-                write!(f, "; no member named {}", joined(self.0.unfilled.iter().map(|name| &**name), ", "))?;
+            let Account { missing, unfilled, .. } = &*self.0;
+            f.write_str(", partial: ")?;
+            if !missing.is_empty() || unfilled.is_empty() {
+                write!(f, "missing {}", Names(&self.0))?;
+            }
+            if !unfilled.is_empty() {
+                let then = if missing.is_empty() { "" } else { "; " };
+                write!(f, "{then}no member named {}", joined(unfilled.iter().map(|name| &**name), ", "))?;
             }
         }
         Ok(())
@@ -290,8 +317,15 @@ impl<P> fmt::Display for Cancelled<P> {
         if missing.len() > named {
             write!(f, "; missing {}", Names(&self.0))?;
         }
+        // Who is lost has left its name to nobody: that is said already.
+        let is_told = |name: &str| match &cause {
+            Cause::NoMember(_) => true,
+            Cause::Lost(emitter) => *emitter.name == *name,
+            _ => false,
+        };
+        let unfilled: Vec<_> = unfilled.iter().map(|name| &**name).filter(|name| !is_told(name)).collect();
         if !unfilled.is_empty() {
-            write!(f, "; no member named {}", joined(unfilled.iter().map(|name| &**name), ", "))?;
+            write!(f, "; no member named {}", joined(unfilled, ", "))?;
         }
         Ok(())
     }

@@ -1,8 +1,28 @@
-//! DOOR
+//! A round as a pure state machine: inputs go in, decisions come out.
+//!
+//! `rules + input at t → deadlines before t → the input → released? out of reach? → decision, verdict`
+//!
+//! - `policy` — the rules of a broker: what each policy means.
+//! - `standing` — how an emitter stands in a round.
+//! - `verdict` — what goes into a round, and what comes out.
+//! - `names` — the expected names: each is one promise, whoever bears it.
+//! - `gathering` — what was emitted so far, which those who are asked may see.
+//! - `round` — the machine.
+//!
+//! What must hold: no clock, no actor, no chance; `rounds/model` says the same a second time, and must agree.
 
-pub(crate) mod round;
 mod policy;
+mod standing;
+mod verdict;
+mod names;
+mod gathering;
+mod round;
+#[cfg(test)]
+mod tests;
 
+pub(crate) use gathering::Shared;
 pub(crate) use policy::Rules;
-pub use policy::{Close, Gathered, LateJoin, OnLost, OnTimeout, Predicate, Release, RepeatEmit};
-pub(crate) use round::{Abort, Decision, Input, Kept, Refusal, Round, Slot, Standing, Terms, Verdict};
+pub use policy::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit};
+pub(crate) use round::Round;
+pub(crate) use standing::{Slot, Standing, Terms};
+pub(crate) use verdict::{Abort, Decision, Input, Kept, Refusal, Verdict};

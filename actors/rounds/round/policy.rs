@@ -10,27 +10,61 @@ use crate::rounds::ConfigError;
 
 /// When a round has what it needs.
 pub enum Release<P> {
-    /// Every emitter of the round has kept its promise. The default.
+    /// All who have joined have kept their promise, and every name that the broker [`expects`](crate::Broker::expects). The
+    /// default.
+    ///
+    /// Without names a round waits for nobody who has not joined, or who is gone: a party whose actor has panicked before
+    /// the round opened is not missed.
     All,
     /// So many emitters have kept theirs, whichever they are.
     AtLeast(usize),
-    /// At least one emitter of each of these names has kept its promise.
-    Required(Vec<Arc<str>>),
-    /// The predicate says so. It runs in the session after each signal; when it panics, the session is lost and the
-    /// round is cancelled.
-    When(Arc<Predicate<P>>),
+    /// What [`required`](Self::required) makes.
+    #[doc(hidden)]
+    Required(Required),
+    /// What [`when`](Self::when) makes.
+    #[doc(hidden)]
+    When(When<P>),
 }
 
-/// The predicate of [`Release::When`].
-pub type Predicate<P> = dyn Fn(&Gathered<'_, P>) -> bool + Send + Sync;
+/// The names of [`Release::required`], each once.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct Required(Vec<Arc<str>>);
+
+impl Required {
+    pub(crate) fn names(&self) -> &[Arc<str>] {
+        &self.0
+    }
+}
+
+/// The predicate of [`Release::when`].
+#[doc(hidden)]
+pub struct When<P>(Arc<Predicate<P>>);
+
+type Predicate<P> = dyn Fn(&Gathered<'_, P>) -> bool + Send + Sync;
+
+impl<P> fmt::Debug for When<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl<P> When<P> {
+    pub(super) fn call(&self, gathered: &Gathered<'_, P>) -> bool {
+        (self.0)(gathered)
+    }
+}
 
 impl<P> Release<P> {
-    /// Makes [`Release::Required`] from names.
+    /// At least one emitter of each of these names has kept its promise; who else has does not matter.
     pub fn required<S: Into<Arc<str>>>(names: impl IntoIterator<Item = S>) -> Self {
-        Self::Required(names.into_iter().map(Into::into).collect())
+        let mut seen = HashSet::new();
+        let names = names.into_iter().map(Into::into);
+        Self::Required(Required(names.filter(|name| seen.insert(name.clone())).collect()))
     }
 
-    /// Makes [`Release::When`] from a predicate.
+    /// The predicate says so. It runs in the session after each signal; when it panics, the session is lost and the round is
+    /// cancelled. It must not wait for the round itself.
     ///
     /// ```
     /// use convoke_actors::{Broker, Release};
@@ -40,22 +74,13 @@ impl<P> Release<P> {
     ///     .release(Release::when(|gathered| gathered.payloads().iter().sum::<u32>() >= 100));
     /// ```
     pub fn when(predicate: impl Fn(&Gathered<'_, P>) -> bool + Send + Sync + 'static) -> Self {
-        Self::When(Arc::new(predicate))
-    }
-
-    /// The same, with each required name once.
-    pub(crate) fn distinct(mut self) -> Self {
-        if let Self::Required(names) = &mut self {
-            let mut seen = HashSet::new();
-            names.retain(|name| seen.insert(name.clone()));
-        }
-        self
+        Self::When(When(Arc::new(predicate)))
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         match self {
             Self::AtLeast(0) => Err(ConfigError::ZeroQuorum),
-            Self::Required(names) if names.is_empty() => Err(ConfigError::NothingRequired),
+            Self::Required(Required(names)) if names.is_empty() => Err(ConfigError::NothingRequired),
             _ => Ok(()),
         }
     }
@@ -67,7 +92,7 @@ impl<P> Clone for Release<P> {
             Self::All => Self::All,
             Self::AtLeast(quorum) => Self::AtLeast(*quorum),
             Self::Required(names) => Self::Required(names.clone()),
-            Self::When(predicate) => Self::When(predicate.clone()),
+            Self::When(When(predicate)) => Self::When(When(predicate.clone())),
         }
     }
 }
@@ -77,13 +102,13 @@ impl<P> fmt::Debug for Release<P> {
         match self {
             Self::All => f.write_str("All"),
             Self::AtLeast(quorum) => f.debug_tuple("AtLeast").field(quorum).finish(),
-            Self::Required(names) => f.debug_tuple("Required").field(names).finish(),
+            Self::Required(Required(names)) => f.debug_tuple("Required").field(names).finish(),
             Self::When(_) => f.write_str("When(…)"),
         }
     }
 }
 
-/// A round on its way, as the predicate of [`Release::When`](crate::Release::When) sees it.
+/// A round on its way, as the predicate of [`Release::when`](crate::Release::when) sees it.
 pub struct Gathered<'a, P> {
     payloads: &'a [P],
     owing: usize,
@@ -100,7 +125,8 @@ impl<'a, P> Gathered<'a, P> {
         self.payloads
     }
 
-    /// Returns how many emitters have not kept their promise yet.
+    /// Returns how many have not kept their promise yet: emitters, and [expected](crate::Broker::expects) names, each of which
+    /// counts once.
     pub fn owing(&self) -> usize {
         self.owing
     }
@@ -179,6 +205,8 @@ pub(crate) struct Rules<P> {
     pub(crate) timeout: Duration,
     pub(crate) idle: Option<Duration>,
     pub(crate) release: Release<P>,
+    /// The names of those who have to be there.
+    pub(crate) expected: Arc<[Arc<str>]>,
     pub(crate) close: Close,
     pub(crate) late_join: LateJoin,
     pub(crate) repeat: RepeatEmit,
@@ -188,7 +216,7 @@ pub(crate) struct Rules<P> {
 
 impl<P> Clone for Rules<P> {
     fn clone(&self) -> Self {
-        Self { release: self.release.clone(), ..*self }
+        Self { release: self.release.clone(), expected: self.expected.clone(), ..*self }
     }
 }
 
@@ -198,6 +226,7 @@ impl<P> Rules<P> {
             timeout,
             idle: None,
             release: Release::All,
+            expected: Arc::default(),
             close: Close::default(),
             late_join: LateJoin::default(),
             repeat: RepeatEmit::default(),
@@ -210,6 +239,16 @@ impl<P> Rules<P> {
         if self.timeout.is_zero() || self.idle.is_some_and(|idle| idle.is_zero()) {
             return Err(ConfigError::ZeroTimeout);
         }
-        self.release.check()
+        self.release.check()?;
+        let mut seen = HashSet::new();
+        for name in &*self.expected {
+            if name.is_empty() {
+                return Err(ConfigError::EmptyName);
+            }
+            if !seen.insert(name) {
+                return Err(ConfigError::DoubledName);
+            }
+        }
+        Ok(())
     }
 }

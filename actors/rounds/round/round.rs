@@ -10,130 +10,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::gathering::{Gathering, Shared};
+use super::names::Names;
 use super::policy::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules};
-
-/// An emitter's place in the broker's roster; it stays the same while any round is open that knows it.
-pub(crate) type Slot = u32;
-
-/// How an emitter stands in this round.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Not part of this round.
-    #[default]
-    Absent,
-    /// Owes its signal.
-    Owing,
-    /// Was lost while it owed, and the policy is to wait for somebody with its id.
-    Awaited,
-    Kept,
-    /// Let its own deadline pass.
-    Missed,
-    /// The same, and a signal of it has been refused for it.
-    ToldLate,
-    Lost,
-    Left,
-}
-
-impl Standing {
-    /// Whether the round waits for it.
-    pub(crate) fn owes(self) -> bool {
-        matches!(self, Self::Owing | Self::Awaited)
-    }
-
-    /// Whether it has a say in the round.
-    pub(crate) fn takes_part(self) -> bool {
-        matches!(self, Self::Owing | Self::Awaited | Self::Kept | Self::Missed | Self::ToldLate)
-    }
-
-    /// Whether a round that closes now names it as missing.
-    pub(crate) fn is_missing(self) -> bool {
-        matches!(self, Self::Owing | Self::Awaited | Self::Missed | Self::ToldLate | Self::Lost)
-    }
-}
-
-/// What is particular to one emitter: most have neither.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Terms {
-    /// Its own deadline, from the opening of the round, or from its joining if that came later.
-    pub(crate) deadline: Option<Duration>,
-    /// Which of the required names it bears.
-    pub(crate) required: Option<usize>,
-}
-
-/// Everything that may reach a round but a signal, which [`Round::emit`] takes.
-#[derive(Debug)]
-pub(crate) enum Input {
-    Join(Slot, Terms),
-    Leave(Slot),
-    Lost(Slot),
-    Veto(Slot, Arc<str>),
-    Abort(Abort),
-    Tick,
-}
-
-/// Who ended a round from outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Abort {
-    Asked(Arc<str>),
-    BrokerStopped,
-    SessionLost,
-}
-
-/// What the round says to a signal.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Decision<P> {
-    /// It counts; a replaced one is handed back.
-    Taken { replaced: Option<P> },
-    /// It does not count.
-    Refused(P, Refusal),
-    /// It belongs to the next round.
-    Deferred(P),
-    /// The round was over before.
-    Over(P),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    AlreadyKept,
-    /// Its own deadline is past.
-    Late,
-    /// It has left or was lost.
-    Gone,
-}
-
-/// How a round ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Resolved {
-        partial: bool,
-    },
-    TimedOut,
-    /// No signal came for the idle time.
-    Idle,
-    Lost(Slot),
-    Vetoed(Slot, Arc<str>),
-    /// Whoever is left cannot release the round any more.
-    OutOfReach,
-    Aborted(Abort),
-}
-
-impl Verdict {
-    pub(crate) fn is_resolved(&self) -> bool {
-        matches!(self, Self::Resolved { .. })
-    }
-
-    /// Whether those who still owed have missed the round: time was over, and not somebody else's doing.
-    pub(crate) fn is_timeout(&self) -> bool {
-        matches!(self, Self::TimedOut | Self::Idle | Self::Resolved { partial: true })
-    }
-}
-
-/// A signal that counts: whose, and how long after the opening.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kept {
-    pub(crate) slot: Slot,
-    pub(crate) at: Duration,
-}
+use super::standing::{Slot, Standing, Terms};
+use super::verdict::{Abort, Decision, Input, Kept, Refusal, Verdict};
 
 pub(crate) struct Round<P> {
     rules: Rc<Rules<P>>,
@@ -143,10 +24,12 @@ pub(crate) struct Round<P> {
     missed: usize,
     /// In the order of emission, and beside it, at the same places, the payloads.
     kept: Vec<Kept>,
-    payloads: Vec<P>,
+    payloads: Gathering<P>,
     /// For `Release::Required`, by name: whether somebody has kept it.
     required: Vec<bool>,
-    /// The emitters that bear a required name or have a deadline of their own, by slot.
+    /// The expected names: each is one promise.
+    names: Names,
+    /// The emitters that bear a required or an expected name or have a deadline of their own, by slot.
     terms: Vec<(Slot, Terms)>,
     /// The earliest deadline of an emitter that still owes.
     own: Option<(Duration, Slot)>,
@@ -166,8 +49,17 @@ impl<P> Round<P> {
     /// Opens a round of the emitters that stand as owing; `terms`, by slot, says what is particular to some of them.
     pub(crate) fn open(rules: Rc<Rules<P>>, standing: Vec<Standing>, terms: Vec<(Slot, Terms)>) -> Self {
         let owing = standing.iter().filter(|standing| standing.owes()).count();
+        let mut names = Names::new(rules.expected.len());
+        if !names.is_empty() {
+            for (slot, Terms { expected, .. }) in &terms {
+                if let (Some(name), Some(standing)) = (*expected, standing.get(*slot as usize)) {
+                    names.add_bearer(name);
+                    names.moves(name, Standing::Absent, *standing);
+                }
+            }
+        }
         let required = match &rules.release {
-            Release::Required(names) => vec![false; names.len()],
+            Release::Required(names) => vec![false; names.names().len()],
             _ => Vec::new(),
         };
         let mut round = Self {
@@ -176,8 +68,9 @@ impl<P> Round<P> {
             owing,
             missed: 0,
             kept: Vec::with_capacity(owing),
-            payloads: Vec::with_capacity(owing),
+            payloads: Gathering::with_capacity(owing),
             required,
+            names,
             terms,
             own: None,
             last: Duration::ZERO,
@@ -198,7 +91,7 @@ impl<P> Round<P> {
         }
         match input {
             Input::Join(slot, terms) => self.join(t, slot, terms),
-            Input::Leave(slot) => self.leave(t, slot, Standing::Left),
+            Input::Leave(slot) => self.leave(t, slot),
             Input::Lost(slot) => self.lose(t, slot),
             Input::Veto(slot, reason) => {
                 if self.standing_of(slot).takes_part() {
@@ -221,17 +114,24 @@ impl<P> Round<P> {
         match self.standing_of(slot) {
             Standing::Owing | Standing::Awaited => {
                 self.release_from(slot, Standing::Kept);
-                if let Some(name) = self.terms_of(slot).and_then(|terms| terms.required) {
-                    self.required[name] = true;
+                if let Some(Terms { required, expected, .. }) = self.terms_of(slot).copied() {
+                    if let Some(name) = required {
+                        self.required[name] = true;
+                    }
+                    if let Some(name) = expected {
+                        self.keep_name(name, slot);
+                    }
                 }
             }
-            Standing::Kept => match self.rules.repeat {
+            Standing::Kept | Standing::Covered => match self.rules.repeat {
                 RepeatEmit::Rejected => return Decision::Refused(payload, Refusal::AlreadyKept),
                 RepeatEmit::NextRound => return Decision::Deferred(payload),
                 RepeatEmit::Replaces => {
-                    if let Some(place) = self.kept.iter().position(|kept| kept.slot == slot) {
-                        self.kept.remove(place);
+                    if let Some(place) = self.signal_of(slot) {
+                        let before = self.kept.remove(place);
                         replaced = Some(self.payloads.remove(place));
+                        self.set(before.slot, Standing::Covered);
+                        self.set(slot, Standing::Kept);
                     }
                 }
             },
@@ -249,6 +149,15 @@ impl<P> Round<P> {
         Decision::Taken { replaced }
     }
 
+    /// The place of the signal that one of this emitter would replace: its own, or that of another of its name.
+    fn signal_of(&self, slot: Slot) -> Option<usize> {
+        let own = self.kept.iter().position(|kept| kept.slot == slot);
+        own.or_else(|| {
+            let name = self.expected_of(slot)?;
+            self.kept.iter().position(|kept| self.expected_of(kept.slot) == Some(name))
+        })
+    }
+
     fn join(&mut self, t: Duration, slot: Slot, terms: Terms) {
         if self.standing.len() <= slot as usize {
             self.standing.resize(slot as usize + 1, Standing::Absent);
@@ -256,48 +165,90 @@ impl<P> Round<P> {
         match self.standing[slot as usize] {
             // It is back, and takes up its promise.
             Standing::Awaited => {}
-            Standing::Absent | Standing::Left | Standing::Lost if self.rules.late_join == LateJoin::ThisRound => {
-                self.owing += 1;
-            }
+            Standing::Absent | Standing::Left | Standing::Lost if self.rules.late_join == LateJoin::ThisRound => {}
             _ => return,
         }
-        self.standing[slot as usize] = Standing::Owing;
+        // It may come back under another name.
+        self.set(slot, Standing::Absent);
+        if let Some(name) = self.expected_of(slot) {
+            self.names.remove_bearer(name);
+        }
         let terms = Terms { deadline: terms.deadline.map(|wait| t.saturating_add(wait)), ..terms };
         match self.terms.binary_search_by_key(&slot, |(slot, _)| *slot) {
             Ok(place) => self.terms[place].1 = terms,
             Err(_) if terms == Terms::default() => {}
             Err(place) => self.terms.insert(place, (slot, terms)),
         }
+        if let Some(name) = terms.expected {
+            self.names.add_bearer(name);
+        }
+        let is_kept = terms.expected.is_some_and(|name| self.names.is_kept(name));
+        self.set(slot, if is_kept { Standing::Covered } else { Standing::Owing });
         self.find_own();
     }
 
-    fn leave(&mut self, t: Duration, slot: Slot, standing: Standing) {
+    fn leave(&mut self, t: Duration, slot: Slot) {
         if self.standing_of(slot).owes() {
-            self.release_from(slot, standing);
+            self.release_from(slot, Standing::Left);
             self.settle(t);
         }
     }
 
     fn lose(&mut self, t: Duration, slot: Slot) {
-        if self.standing_of(slot).owes() {
-            match self.rules.on_lost {
-                OnLost::Cancel => {
-                    self.release_from(slot, Standing::Lost);
-                    self.verdict = Some(Verdict::Lost(slot));
-                }
-                OnLost::Shrink => self.leave(t, slot, Standing::Lost),
-                OnLost::Wait => self.standing[slot as usize] = Standing::Awaited,
-            }
+        if !self.standing_of(slot).owes() {
+            return;
         }
+        if self.rules.on_lost == OnLost::Wait {
+            return self.set(slot, Standing::Awaited);
+        }
+        self.release_from(slot, Standing::Lost);
+        match self.expected_of(slot) {
+            // Another bears its name.
+            Some(name) if self.names.is_owed(name) => {}
+            _ if self.rules.on_lost == OnLost::Cancel => {
+                self.verdict = Some(Verdict::Lost(slot));
+                return;
+            }
+            Some(name) => self.names.excuse(name),
+            None => {}
+        }
+        self.settle(t);
     }
 
     /// The emitter owes nothing any more.
     fn release_from(&mut self, slot: Slot, standing: Standing) {
-        self.standing[slot as usize] = standing;
-        self.owing -= 1;
+        self.set(slot, standing);
         if self.own.is_some_and(|(_, soonest)| soonest == slot) {
             self.find_own();
         }
+    }
+
+    /// Every change of how an emitter stands, with all that is counted of it.
+    #[inline]
+    fn set(&mut self, slot: Slot, to: Standing) {
+        let from = std::mem::replace(&mut self.standing[slot as usize], to);
+        self.owing = self.owing + usize::from(to.owes()) - usize::from(from.owes());
+        self.missed = self.missed + usize::from(to.has_missed()) - usize::from(from.has_missed());
+        if !self.names.is_empty()
+            && let Some(name) = self.expected_of(slot)
+        {
+            self.names.moves(name, from, to);
+        }
+    }
+
+    /// The promise of this name is kept, and nobody else that bears it owes anything.
+    fn keep_name(&mut self, name: usize, by: Slot) {
+        self.names.keep(name);
+        if !self.names.is_shared(name) {
+            return;
+        }
+        for place in 0..self.terms.len() {
+            let (slot, terms) = self.terms[place];
+            if terms.expected == Some(name) && slot != by && self.standing_of(slot).is_missing() {
+                self.set(slot, Standing::Covered);
+            }
+        }
+        self.find_own();
     }
 
     fn find_own(&mut self) {
@@ -314,16 +265,22 @@ impl<P> Round<P> {
         if self.rules.close == Close::Released && self.is_released(t) {
             self.verdict = Some(Verdict::Resolved { partial: false });
         } else if !self.is_in_reach() {
-            self.verdict = Some(Verdict::OutOfReach);
+            self.verdict = Some(match self.rules.release {
+                Release::All => Verdict::NoMember { timed_out: false },
+                _ => Verdict::OutOfReach,
+            });
         }
     }
 
     fn is_released(&self, t: Duration) -> bool {
         match &self.rules.release {
-            Release::All => self.owing == 0 && self.missed == 0,
+            Release::All => self.owing == 0 && self.missed == 0 && self.names.unfilled() == 0,
             Release::AtLeast(quorum) => self.kept.len() >= *quorum,
             Release::Required(_) => self.required.iter().all(|kept| *kept),
-            Release::When(predicate) => predicate(&Gathered::new(&self.payloads, self.owing, t)),
+            Release::When(predicate) => {
+                let owing = self.owing - self.names.surplus() + self.names.unfilled();
+                self.payloads.look(|payloads| predicate.call(&Gathered::new(payloads, owing, t)))
+            }
         }
     }
 
@@ -333,8 +290,8 @@ impl<P> Round<P> {
             return true;
         }
         match &self.rules.release {
-            Release::All => true,
-            Release::AtLeast(quorum) => self.kept.len() + self.owing >= *quorum,
+            Release::All => self.names.unfilled() == 0,
+            Release::AtLeast(quorum) => self.kept.len() + self.owing - self.names.surplus() >= *quorum,
             Release::Required(_) => self.required.iter().enumerate().all(|(name, kept)| {
                 *kept
                     || self
@@ -356,8 +313,9 @@ impl<P> Round<P> {
             match deadline {
                 Deadline::Emitter(slot) => {
                     self.release_from(slot, Standing::Missed);
-                    self.missed += 1;
+                    let is_owed = |name| self.names.is_owed(name);
                     match &self.rules.release {
+                        Release::All if self.expected_of(slot).is_some_and(is_owed) => {}
                         // Its promise is broken, and with it the round.
                         Release::All => self.expire(when, Verdict::TimedOut),
                         _ if !self.is_in_reach() => self.expire(when, Verdict::TimedOut),
@@ -365,6 +323,9 @@ impl<P> Round<P> {
                     }
                 }
                 Deadline::Idle => self.expire(when, Verdict::Idle),
+                Deadline::Total if self.names.unfilled() > 0 && matches!(self.rules.release, Release::All) => {
+                    self.expire(when, Verdict::NoMember { timed_out: true });
+                }
                 Deadline::Total => self.expire(when, Verdict::TimedOut),
             }
         }
@@ -394,6 +355,15 @@ impl<P> Round<P> {
     fn terms_of(&self, slot: Slot) -> Option<&Terms> {
         let place = self.terms.binary_search_by_key(&slot, |(slot, _)| *slot).ok()?;
         Some(&self.terms[place].1)
+    }
+
+    fn expected_of(&self, slot: Slot) -> Option<usize> {
+        self.terms_of(slot).and_then(|terms| terms.expected)
+    }
+
+    #[cfg(test)]
+    pub(super) fn terms(&self) -> &[(Slot, Terms)] {
+        &self.terms
     }
 
     /// One more than the highest slot that it knows.
@@ -431,126 +401,22 @@ impl<P> Round<P> {
         (0..).zip(&self.required).filter(move |(name, kept)| !**kept && !owed(*name)).map(|(name, _)| name)
     }
 
+    /// The expected names, by their places, that nobody bears.
+    pub(crate) fn unfilled(&self) -> impl Iterator<Item = usize> + '_ {
+        self.names.list_unfilled()
+    }
+
     pub(crate) fn kept(&self) -> &[Kept] {
         &self.kept
     }
 
+    /// What was emitted, to be seen by those who are asked as long as the round is open.
+    pub(crate) fn share(&mut self) -> Arc<Shared<P>> {
+        self.payloads.share()
+    }
+
     /// What was gathered, leaving the round empty, and how each emitter stands.
     pub(crate) fn take_parts(&mut self) -> (Vec<Kept>, Vec<P>, Vec<Standing>) {
-        (std::mem::take(&mut self.kept), std::mem::take(&mut self.payloads), std::mem::take(&mut self.standing))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const fn ms(count: u64) -> Duration {
-        Duration::from_millis(count)
-    }
-
-    /// A round of these emitters, all of whom owe, each with the place of the required name that it bears.
-    fn round(change: impl FnOnce(&mut Rules<u32>), emitters: &[Option<usize>]) -> Round<u32> {
-        let mut rules = Rules::new(ms(100));
-        change(&mut rules);
-        let terms = |required: &Option<usize>| Terms { deadline: None, required: *required };
-        let terms = (0..).zip(emitters.iter().map(terms)).filter(|(_, terms)| terms.required.is_some()).collect();
-        Round::open(Rc::new(rules), vec![Standing::Owing; emitters.len()], terms)
-    }
-
-    fn unknown(round: &Round<u32>) -> Vec<usize> {
-        round.unknown().collect()
-    }
-
-    #[test]
-    fn a_required_name_is_unknown_as_long_as_nobody_has_kept_it_or_can_be_named_as_missing() {
-        let required = |rules: &mut Rules<u32>| {
-            rules.release = Release::Required(["a", "b", "c"].map(Arc::from).to_vec());
-            rules.late_join = LateJoin::ThisRound;
-            rules.on_lost = OnLost::Shrink;
-        };
-        // Nobody bears the last of the names, and somebody none.
-        let mut round = round(required, &[Some(0), Some(1), None]);
-        assert_eq!(unknown(&round), [2]);
-        assert_eq!(round.slots(), 3);
-        // Who has kept his promise is not missing, and neither is he unknown.
-        assert_eq!(round.emit(ms(1), 0, 10), Decision::Taken { replaced: None });
-        assert_eq!(unknown(&round), [2]);
-        // Who has left is nobody's to name; who was lost is.
-        assert!(round.handle(ms(2), Input::Leave(1)));
-        assert_eq!(unknown(&round), [1, 2]);
-        assert!(round.handle(ms(3), Input::Join(4, Terms { deadline: Some(ms(5)), required: Some(1) })));
-        assert_eq!((unknown(&round), round.slots()), (vec![2], 5));
-        assert!(round.handle(ms(3), Input::Join(3, Terms { deadline: None, required: Some(2) })));
-        assert!(unknown(&round).is_empty());
-        assert!(round.handle(ms(4), Input::Lost(3)));
-        assert!(unknown(&round).is_empty());
-        // Nor is he who has missed his own deadline, whether he has been told or not.
-        assert!(round.handle(ms(9), Input::Tick));
-        assert_eq!(round.standing_of(4), Standing::Missed);
-        assert!(unknown(&round).is_empty());
-        assert_eq!(round.emit(ms(10), 4, 11), Decision::Refused(11, Refusal::Late));
-        assert!(unknown(&round).is_empty());
-        assert!(round.handle(ms(11), Input::Leave(0)), "he has kept his promise");
-        assert!(unknown(&round).is_empty());
-    }
-
-    #[test]
-    fn who_waits_for_an_emitter_to_come_back_can_name_him() {
-        let required = |rules: &mut Rules<u32>| {
-            rules.release = Release::Required(vec!["a".into()]);
-            rules.on_lost = OnLost::Wait;
-        };
-        let mut round = round(required, &[Some(0)]);
-        assert!(round.handle(ms(1), Input::Lost(0)));
-        assert_eq!((round.standing_of(0), unknown(&round)), (Standing::Awaited, vec![]));
-        assert!(round.verdict().is_none());
-    }
-
-    #[test]
-    fn an_emitter_of_which_nothing_is_particular_takes_no_room_among_the_terms() {
-        let mut round = round(|rules| rules.late_join = LateJoin::ThisRound, &[None]);
-        assert!(round.handle(ms(1), Input::Join(1, Terms::default())));
-        assert_eq!((round.standing_of(1), round.terms.as_slice()), (Standing::Owing, &[][..]));
-        let own = Terms { deadline: Some(ms(5)), required: None };
-        assert!(round.handle(ms(2), Input::Join(2, own)));
-        assert_eq!(round.terms, [(2, Terms { deadline: Some(ms(7)), ..own })]);
-    }
-
-    #[test]
-    fn a_verdict_says_whether_it_is_resolved_and_whether_time_was_over() {
-        for (verdict, resolved, timeout) in [
-            (Verdict::Resolved { partial: false }, true, false),
-            (Verdict::Resolved { partial: true }, true, true),
-            (Verdict::TimedOut, false, true),
-            (Verdict::Idle, false, true),
-            (Verdict::Lost(0), false, false),
-            (Verdict::Vetoed(0, "no".into()), false, false),
-            (Verdict::OutOfReach, false, false),
-            (Verdict::Aborted(Abort::BrokerStopped), false, false),
-        ] {
-            assert_eq!((verdict.is_resolved(), verdict.is_timeout()), (resolved, timeout), "{verdict:?}");
-        }
-    }
-
-    #[test]
-    fn a_round_says_whether_it_was_open_for_an_input() {
-        let mut open = round(|_| (), &[None]);
-        assert!(open.handle(ms(99), Input::Tick));
-        assert!(open.handle(ms(100), Input::Leave(7)), "an input of the deadline itself is in time");
-        assert!(!open.handle(ms(101), Input::Leave(0)));
-        assert_eq!(open.verdict(), Some(&Verdict::TimedOut));
-        assert!(!open.handle(ms(101), Input::Abort(Abort::SessionLost)));
-        let mut ticks = round(|_| (), &[None]);
-        assert!(!ticks.handle(ms(100), Input::Tick), "a tick of the deadline closes it first");
-    }
-
-    #[test]
-    fn what_is_gathered_is_taken_once_and_each_stands_as_he_stood() {
-        let mut round = round(|_| (), &[None, None]);
-        round.emit(ms(1), 1, 7);
-        let kept = vec![Kept { slot: 1, at: ms(1) }];
-        assert_eq!(round.take_parts(), (kept, vec![7], vec![Standing::Owing, Standing::Kept]));
-        assert_eq!(round.take_parts(), (vec![], vec![], vec![]));
+        (std::mem::take(&mut self.kept), self.payloads.take(), std::mem::take(&mut self.standing))
     }
 }

@@ -8,15 +8,13 @@ use std::time::Duration;
 use actix::fut::wrap_future;
 use actix::{ActorContext, AsyncContext, Message, WeakRecipient};
 
-use super::room::FromSession;
 use super::session::Session;
-use crate::Payload;
-use crate::base::{Handled, Shown};
-use crate::rounds::broker::{Route, ToBroker};
-use crate::rounds::emitter::{Pledged, ToEmitter};
+use crate::base::{Handled, Payload, Shown};
+use crate::rounds::ConsumerError;
+use crate::rounds::messages::{Pledged, Route, ToBroker, ToConsumer, ToEmitter};
 use crate::rounds::outcome::{Account, Deliveries, Delivery, Outcome};
+use crate::rounds::room::FromSession;
 use crate::rounds::round::{Release, Slot, Standing, Verdict};
-use crate::rounds::{ConsumerError, ToConsumer};
 use crate::runtime::{self, Inbox, LocalContext, Refused};
 
 impl<P: Payload> Session<P> {
@@ -61,6 +59,7 @@ impl<P: Payload> Session<P> {
         }
         if let Some(call) = &self.call {
             call.inbox.close();
+            call.end.tell();
         }
     }
 
@@ -111,6 +110,9 @@ impl<P: Payload> Session<P> {
         self.room.tell_broker(FromSession::Closed { place: self.place, account, standing, returned });
         log::debug!(target: "convoke::round", "broker {}: {outcome}", self.room.id);
         self.tell_waiters();
+        if let Some(call) = &self.call {
+            call.end.tell();
+        }
         self.deliver(&outcome, ctx);
     }
 

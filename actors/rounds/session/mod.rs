@@ -1,8 +1,14 @@
-//! DOOR
+//! The actor of one round: carries every input to the round, and its decisions away.
+//!
+//! `Link → Session (round decides) → emitters; verdict → closing → one outcome → emitters, broker, consumers`
+//!
+//! - `session` — asks the emitters, hears the broker and the pledges, holds the deadline.
+//! - `closing` — one outcome, told to everyone, once.
+//!
+//! What must hold: a round closes once, whatever panics; the deadline is compared on every input, so that a flood of them
+//! does not move it.
 
-mod room;
 mod session;
 mod closing;
 
-pub(crate) use room::{FromSession, Link, Room, ToSession};
 pub use session::Session;

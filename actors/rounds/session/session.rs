@@ -11,12 +11,10 @@ use std::time::Duration;
 use actix::Actor;
 use tokio::time::Instant;
 
-use super::room::{Link, Room, ToSession};
-use crate::Payload;
-use crate::base::Shown;
-use crate::rounds::broker::Ask;
-use crate::rounds::emitter::{Call, Pledge, Pledged, Reply, Seated, Summons, ToEmitter, answer};
+use crate::base::{Payload, Shown};
+use crate::rounds::messages::{Ask, Call, End, Pledge, Pledged, Reply, Seated, Summons, ToEmitter, answer};
 use crate::rounds::outcome::Outcome;
+use crate::rounds::room::{Link, Room, ToSession};
 use crate::rounds::round::{Abort, Decision, Input, Refusal, Release, Round, Rules, Slot, Standing};
 use crate::rounds::{EmitError, OpenRound};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
@@ -268,6 +266,8 @@ impl<P: Payload> Session<P> {
                 round: self.link.round,
                 key: self.link.key.clone(),
                 deadline: runtime::after(self.link.opened, self.rules.timeout),
+                gathered: self.round.share(),
+                end: End::default(),
             })
         })
     }
@@ -297,12 +297,18 @@ impl<P: Payload> Session<P> {
         }
     }
 
-    /// The required names that no member bears.
+    /// The expected and the required names that no member bears.
     pub(crate) fn unfilled(&self) -> Vec<Arc<str>> {
-        match &self.rules.release {
-            Release::Required(names) => self.round.unknown().filter_map(|name| names.get(name).cloned()).collect(),
-            _ => Vec::new(),
+        let expected = self.round.unfilled().filter_map(|name| self.rules.expected.get(name).cloned());
+        let mut unfilled: Vec<_> = expected.collect();
+        if let Release::Required(names) = &self.rules.release {
+            for name in self.round.unknown().filter_map(|name| names.names().get(name)) {
+                if !unfilled.contains(name) {
+                    unfilled.push(name.clone());
+                }
+            }
         }
+        unfilled
     }
 
     fn describe(&self, t: Duration) -> OpenRound {

@@ -21,8 +21,8 @@ use super::restart::{Backoff, Budget, Restart};
 use crate::base::Failure;
 use crate::events::bus::EventBus;
 use crate::events::event::Name;
-use crate::events::parcels::desk;
-use crate::events::seats::{Subscription, ToStation};
+use crate::events::hub::ToStation;
+use crate::events::seats::{Subscription, settle};
 use crate::runtime::{self, Either, Guarded, catch, drop_quietly, either, quietly};
 use crate::services::standing::{Record, ServiceState, Standing, StartError};
 
@@ -220,7 +220,7 @@ impl<A: Living> Life<A> {
     async fn passed(&self) {
         let bus = self.standing().bus();
         let hub = bus.hub();
-        let station = desk::settle(hub, &runtime::executor_here());
+        let station = settle(hub, &runtime::executor_here());
         let door = station.door().clone();
         drop(station);
         let (near, has_come) = oneshot::channel();

@@ -12,9 +12,10 @@ use tokio::time::Instant;
 
 use super::oversight::Oversight;
 use crate::base::Handled;
-use crate::events::bus::Hub;
-use crate::events::listener::{ListenError, Overflow};
+use crate::events::hub::Hub;
+use crate::events::listener::ListenError;
 use crate::events::seats::Subscription;
+use crate::events::verdict::Overflow;
 
 /// What a life asks of its service: every [`BaseService`](crate::BaseService) is one.
 pub(crate) trait Living: Actor<Context = Context<Self>> {

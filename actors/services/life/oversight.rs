@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::events::listener::ListenerError;
+use crate::events::actor::Overseer;
+use crate::events::verdict::ListenerError;
 use crate::runtime::Home;
 use crate::services::standing::{ServiceState, Standing, work_at};
 
@@ -179,6 +180,30 @@ impl Oversight {
         if self.awaited.get() {
             self.rest.notify_one();
         }
+    }
+}
+
+impl Overseer for Oversight {
+    fn is_away(&self) -> bool {
+        self.is_away()
+    }
+
+    #[inline]
+    fn is_paused(&self) -> bool {
+        self.is_paused()
+    }
+
+    #[inline]
+    fn rested(&self) {
+        self.rested();
+    }
+
+    fn erred(&self, error: &ListenerError) {
+        self.erred(error);
+    }
+
+    fn lost(&self, calling: bool) -> ListenerError {
+        self.lost(calling)
     }
 }
 

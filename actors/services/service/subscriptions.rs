@@ -11,11 +11,12 @@ use actix::Handler;
 use tokio::time::Instant;
 
 use super::service::BaseService;
-use crate::events::bus::{Hub, topics, typed};
-use crate::events::event::{Event, JsonEvent};
-use crate::events::listener::{Heard, Listen, ListenError, Options};
-use crate::events::parcels::Subject;
-use crate::events::seats::{ActorSeat, AnySeat, Hearing, Subscription, seat_of};
+use crate::events::actor::{ActorSeat, seat_of};
+use crate::events::bus::{topics, typed};
+use crate::events::event::{Event, JsonEvent, Subject};
+use crate::events::hub::{Hearing, Hub};
+use crate::events::listener::{Heard, Listen, ListenError};
+use crate::events::seats::{AnySeat, Options, Subscription};
 use crate::events::topics::Patterns;
 use crate::services::life::{Oversight, ServiceSeat, Terms};
 
@@ -94,7 +95,7 @@ impl<'a, A: BaseService> Subscriptions<'a, A> {
         };
         let bus = self.oversight.standing.bus();
         let (subscription, seat) =
-            seat_of::<S, A>(bus, hearing, personal, place, options, Some(self.oversight.clone()))?;
+            seat_of::<S, A, _>(bus, hearing, personal, place, options, Some(self.oversight.clone()))?;
         self.seats.push(Box::new(Seated { subscription, seat, refuse }));
         Ok(())
     }
@@ -111,7 +112,7 @@ type Refuse = Box<dyn Fn(String) -> Result<Subscription, ListenError>>;
 
 struct Seated<S: Subject> {
     subscription: Subscription,
-    seat: Rc<ActorSeat<S>>,
+    seat: Rc<ActorSeat<S, Oversight>>,
     refuse: Refuse,
 }
 

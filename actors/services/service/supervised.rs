@@ -15,7 +15,7 @@ use super::service_addr::ServiceAddr;
 use crate::base::Failure;
 use crate::events::bus::EventBus;
 use crate::events::event::Name;
-use crate::events::listener::Overflow;
+use crate::events::verdict::Overflow;
 use crate::runtime;
 use crate::services::life::{Backoff, Budget, Life, OnError, Options, Restart, Shared, Terms};
 use crate::services::standing::{Record, ServiceStatus, StartError};

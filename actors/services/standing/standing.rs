@@ -12,8 +12,7 @@ use tokio::sync::Notify;
 use super::state::ServiceState;
 use super::status::ServiceStatus;
 use crate::events::bus::EventBus;
-use crate::events::envelope::whole_micros;
-use crate::events::event::Name;
+use crate::events::event::{Name, whole_micros};
 use crate::runtime::{quietly, wall_clock};
 
 /// The status of a service, for every thread.

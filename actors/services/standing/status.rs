@@ -10,8 +10,7 @@ use serde_json::Value;
 
 use super::state::ServiceState;
 use crate::base::Shown;
-use crate::events::envelope::wire;
-use crate::events::event::{Event, Name};
+use crate::events::event::{Event, Name, read_date, write_date};
 
 /// How a service is: an event on `service/status` at each change, and the answer to who asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +21,7 @@ pub struct ServiceStatus {
     /// What it is doing.
     pub state: ServiceState,
     /// Since when it has been doing that.
-    #[serde(with = "wire::date")]
+    #[serde(serialize_with = "write_date", deserialize_with = "read_date")]
     pub since: SystemTime,
     /// What went wrong last, if that has led to this state, or a handler has failed in it.
     pub error: Option<String>,

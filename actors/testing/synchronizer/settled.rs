@@ -7,7 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::events::bus::{EventBus, Hub};
+use crate::events::bus::EventBus;
+use crate::events::hub::Hub;
 use crate::runtime::{self, Executor};
 use crate::testing::{LIMIT, Recorder, settle};
 

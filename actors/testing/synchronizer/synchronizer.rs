@@ -10,9 +10,11 @@ use super::settled::Settled;
 use super::unmet::Unmet;
 use super::wait::{Wait, Want};
 use super::waits::{ExpectNone, WaitFor, WaitForEvent, WaitForEvents};
-use crate::events::bus::{EventBus, Hub};
+use crate::events::bus::EventBus;
 use crate::events::event::Event;
-use crate::events::parcels::{Tap, desk};
+use crate::events::hub::Hub;
+use crate::events::parcel::Tap;
+use crate::events::seats::forget_routes;
 use crate::events::topics::{Pattern, Patterns, TopicError};
 use crate::runtime;
 use crate::testing::{Filter, Recorder, Seen};
@@ -194,7 +196,7 @@ impl Drop for EventSynchronizer {
         let tap: Arc<dyn Tap> = self.recorder.clone();
         self.hub.untap(&tap);
         self.recorder.close();
-        desk::forget_routes(&self.hub);
+        forget_routes(&self.hub);
     }
 }
 

@@ -10,7 +10,7 @@ use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::failure::is_untaken;
+use super::faults::is_untaken;
 
 /// How long a publisher tries a server that refuses connections, unless it was told.
 const DEFAULT: Duration = Duration::from_secs(30);

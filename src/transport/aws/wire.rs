@@ -6,9 +6,9 @@
 use aws_smithy_types::base64;
 use serde_json::{Number, Value};
 
-use super::MAX_ATTRIBUTES;
+use super::limits::MAX_ATTRIBUTES;
 #[cfg(feature = "sqs")]
-use super::MAX_BYTES;
+use super::limits::MAX_BYTES;
 use crate::transport::{Abilities, Attribute, ErrorKind, Packet, TransportError};
 
 /// The attribute that says how the body was written, where it is not text that these servers take: `base64`.

@@ -11,25 +11,24 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::case::{Fault, failed};
 use super::lab::{PATIENCE, Subscriber, name};
-use super::suite::text;
+use super::verdict::{Fault, failed, text};
 use crate::transport::{Delivery, ErrorKind, TransportError};
 
 /// What has come, by name, and how often.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     seen: Mutex<BTreeMap<String, usize>>,
     news: Notify,
 }
 
 impl Ledger {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::default()
     }
 
     /// Notes that this has come, and says how often it had before.
-    pub(super) fn note(&self, delivery: &Delivery) -> usize {
+    pub(crate) fn note(&self, delivery: &Delivery) -> usize {
         let name = name(delivery.packet());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let count = seen.entry(name).or_default();
@@ -42,7 +41,7 @@ impl Ledger {
         before
     }
 
-    pub(super) fn note_all(&self, deliveries: &[Delivery]) {
+    pub(crate) fn note_all(&self, deliveries: &[Delivery]) {
         for delivery in deliveries {
             self.note(delivery);
         }
@@ -53,17 +52,17 @@ impl Ledger {
     }
 
     /// How many different ones have come.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.with(BTreeMap::len)
     }
 
     /// How many have come that were there before.
-    pub(super) fn repeats(&self) -> usize {
+    pub(crate) fn repeats(&self) -> usize {
         self.with(|seen| seen.values().map(|count| count - 1).sum())
     }
 
     /// What a case remarks of it.
-    pub(super) fn remark(&self) -> String {
+    pub(crate) fn remark(&self) -> String {
         match self.repeats() {
             0 => String::new(),
             1 => "1 delivery came again".to_owned(),
@@ -72,7 +71,7 @@ impl Ledger {
     }
 
     /// Waits until so many different ones have come. It may take as long as it will, while there is news.
-    pub(super) async fn reach(&self, count: usize) -> Result<(), Fault> {
+    pub(crate) async fn reach(&self, count: usize) -> Result<(), Fault> {
         loop {
             // Before we look, so that no news is missed.
             let news = self.news.notified();
@@ -87,7 +86,7 @@ impl Ledger {
     }
 
     /// Waits until all of these have come, and looks that nothing else has.
-    pub(super) async fn complete(&self, wanted: &[String]) -> Result<(), Fault> {
+    pub(crate) async fn complete(&self, wanted: &[String]) -> Result<(), Fault> {
         let reached = self.reach(wanted.len()).await;
         let missing = self.with(|seen| {
             let missing = wanted.iter().filter(|name| !seen.contains_key(*name)).take(3);
@@ -101,7 +100,7 @@ impl Ledger {
     }
 
     /// Waits until all of these have come, and maybe others.
-    pub(super) async fn includes(&self, wanted: &[String]) -> Result<(), Fault> {
+    pub(crate) async fn includes(&self, wanted: &[String]) -> Result<(), Fault> {
         loop {
             let news = self.news.notified();
             let there = self.len();
@@ -125,7 +124,7 @@ impl Ledger {
 
 /// How subscribers take errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Nerves {
+pub(crate) enum Nerves {
     /// Each ends the case.
     Thin,
     /// Those that may pass are waited for, and the source is opened again.
@@ -133,14 +132,14 @@ pub(super) enum Nerves {
 }
 
 /// Several subscribers, each a task of its own.
-pub(super) struct Crew {
+pub(crate) struct Crew {
     tasks: JoinSet<Result<Subscriber, Fault>>,
     stop: watch::Sender<bool>,
 }
 
 impl Crew {
     /// Sets these to work: what they receive they note, and acknowledge.
-    pub(super) fn new(subscribers: Vec<Subscriber>, ledger: &Arc<Ledger>, nerves: Nerves) -> Self {
+    pub(crate) fn new(subscribers: Vec<Subscriber>, ledger: &Arc<Ledger>, nerves: Nerves) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         for subscriber in subscribers {
@@ -150,7 +149,7 @@ impl Crew {
     }
 
     /// Waits for this to come true, unless one of them fails before that.
-    pub(super) async fn until<T>(&mut self, done: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    pub(crate) async fn until<T>(&mut self, done: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         let done = std::pin::pin!(done);
         match future::select(done, std::pin::pin!(self.tasks.join_next())).await {
             Either::Left((result, _)) => result,
@@ -163,7 +162,7 @@ impl Crew {
     }
 
     /// Ends the work, and closes all of them.
-    pub(super) async fn stop(mut self) -> Result<(), Fault> {
+    pub(crate) async fn stop(mut self) -> Result<(), Fault> {
         let _ = self.stop.send(true);
         while let Some(ended) = self.tasks.join_next().await {
             match ended {
@@ -175,7 +174,7 @@ impl Crew {
     }
 }
 
-pub(super) fn join_error(error: tokio::task::JoinError) -> String {
+pub(crate) fn join_error(error: tokio::task::JoinError) -> String {
     match error.try_into_panic() {
         Ok(panic) => format!("a task panicked: {}", text(&*panic)),
         Err(error) => format!("a task was gone: {error}"),
@@ -231,12 +230,12 @@ fn tolerate(settled: Result<(), TransportError>, nerves: Nerves) -> Result<(), F
 }
 
 /// Whether it may be otherwise after a while: a server that is just starting may not know its queues yet.
-pub(super) fn may_pass(error: &TransportError) -> bool {
+pub(crate) fn may_pass(error: &TransportError) -> bool {
     error.is_temporary() || matches!(error.kind(), ErrorKind::Closed | ErrorKind::Missing)
 }
 
 /// Has these subscribers acknowledge everything until all of that is there, and closes them.
-pub(super) async fn drain(subscribers: Vec<Subscriber>, ledger: &Arc<Ledger>, wanted: &[String]) -> Result<(), Fault> {
+pub(crate) async fn drain(subscribers: Vec<Subscriber>, ledger: &Arc<Ledger>, wanted: &[String]) -> Result<(), Fault> {
     let mut crew = Crew::new(subscribers, ledger, Nerves::Thin);
     crew.until(ledger.complete(wanted)).await?;
     crew.stop().await

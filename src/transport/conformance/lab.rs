@@ -10,18 +10,18 @@ use std::time::Duration;
 use futures_util::future::{self, Either};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::case::{Fault, failed};
 use super::fixture::{Channel, Fixture, Server, Wants};
-use super::suite::Scale;
+use super::scale::Scale;
+use super::verdict::{Fault, failed};
 use crate::transport::{Abilities, Delivery, ErrorKind, Packet, Publisher, Source, TransportError};
 
 /// For how long nothing may happen where something has to: far longer than any server takes, and a lease of 30 s.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many packets are handed over in one call.
 const BATCH: usize = 100;
 
-pub(super) struct Lab<'a> {
+pub(crate) struct Lab<'a> {
     fixture: &'a dyn Fixture,
     scale: Scale,
     case: &'static str,
@@ -31,13 +31,13 @@ pub(super) struct Lab<'a> {
 }
 
 impl<'a> Lab<'a> {
-    pub(super) fn new(fixture: &'a dyn Fixture, scale: Scale, case: &'static str) -> Self {
+    pub(crate) fn new(fixture: &'a dyn Fixture, scale: Scale, case: &'static str) -> Self {
         let doing = Mutex::new("it was about to begin".to_owned());
         Self { fixture, scale, case, channels: AtomicUsize::new(0), doing, is_down: AtomicBool::new(false) }
     }
 
     /// So many on the full scale, and a tenth on the small one, but no fewer than a hundred.
-    pub(super) fn count(&self, full: usize) -> usize {
+    pub(crate) fn count(&self, full: usize) -> usize {
         match self.scale {
             Scale::Full => full,
             Scale::Small => full.min(100.max(full / 10)),
@@ -45,19 +45,19 @@ impl<'a> Lab<'a> {
     }
 
     /// Notes what is being waited for, for the case that it never ends.
-    pub(super) fn note(&self, doing: impl Into<String>) {
+    pub(crate) fn note(&self, doing: impl Into<String>) {
         *self.doing.lock().unwrap_or_else(PoisonError::into_inner) = doing.into();
     }
 
-    pub(super) fn doing(&self) -> String {
+    pub(crate) fn doing(&self) -> String {
         self.doing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn server(&self) -> Result<&dyn Server, Fault> {
+    pub(crate) fn server(&self) -> Result<&dyn Server, Fault> {
         self.fixture.server().ok_or_else(|| Fault::Missing("server that the suite may kill".to_owned()))
     }
 
-    pub(super) async fn delete_all(&self, name: &str) -> Result<(), Fault> {
+    pub(crate) async fn delete_all(&self, name: &str) -> Result<(), Fault> {
         match self.fixture.delete_all(name) {
             Some(deleting) => {
                 deleting.await;
@@ -67,33 +67,33 @@ impl<'a> Lab<'a> {
         }
     }
 
-    pub(super) async fn kill(&self) -> Result<(), Fault> {
+    pub(crate) async fn kill(&self) -> Result<(), Fault> {
         let server = self.server()?;
         self.is_down.store(true, Ordering::Relaxed);
         server.kill().await;
         Ok(())
     }
 
-    pub(super) async fn start(&self) -> Result<(), Fault> {
+    pub(crate) async fn start(&self) -> Result<(), Fault> {
         self.server()?.start().await;
         self.is_down.store(false, Ordering::Relaxed);
         Ok(())
     }
 
     /// However the case ended, the next one has a server.
-    pub(super) async fn tidy(&self) {
+    pub(crate) async fn tidy(&self) {
         if self.is_down.load(Ordering::Relaxed) {
             // There is one, for it was killed.
             let _ = self.start().await;
         }
     }
 
-    pub(super) async fn channel(&self) -> Result<Channel, Fault> {
+    pub(crate) async fn channel(&self) -> Result<Channel, Fault> {
         self.channel_with(|_| ()).await
     }
 
     /// Makes a channel that is like no other; one that cannot be had as wanted makes the case not applicable.
-    pub(super) async fn channel_with(&self, want: impl FnOnce(&mut Wants) + Send) -> Result<Channel, Fault> {
+    pub(crate) async fn channel_with(&self, want: impl FnOnce(&mut Wants) + Send) -> Result<Channel, Fault> {
         let number = self.channels.fetch_add(1, Ordering::Relaxed);
         self.note(format!("channel {number} was being made"));
         let case: String = self.case.chars().take(20).map(|c| if c == '_' { '-' } else { c }).collect();
@@ -110,21 +110,21 @@ impl<'a> Lab<'a> {
 
 impl Channel {
     /// What its publisher can do.
-    pub(super) fn sends(&self) -> Abilities {
+    pub(crate) fn sends(&self) -> Abilities {
         self.publisher.abilities()
     }
 
     /// What its subscribers can do.
-    pub(super) fn lends(&self) -> Abilities {
+    pub(crate) fn lends(&self) -> Abilities {
         (self.subscribe)("").abilities()
     }
 
     /// Makes one more subscriber, and opens it.
-    pub(super) async fn subscriber(&self) -> Result<Subscriber, Fault> {
+    pub(crate) async fn subscriber(&self) -> Result<Subscriber, Fault> {
         Subscriber::open((self.subscribe)(""), BATCH).await
     }
 
-    pub(super) async fn subscribers(&self, count: usize) -> Result<Vec<Subscriber>, Fault> {
+    pub(crate) async fn subscribers(&self, count: usize) -> Result<Vec<Subscriber>, Fault> {
         let mut all = Vec::new();
         for _ in 0..count {
             all.push(self.subscriber().await?);
@@ -132,12 +132,12 @@ impl Channel {
         Ok(all)
     }
 
-    pub(super) async fn of_group(&self, group: &str) -> Result<Subscriber, Fault> {
+    pub(crate) async fn of_group(&self, group: &str) -> Result<Subscriber, Fault> {
         Subscriber::open((self.subscribe)(group), BATCH).await
     }
 
     /// Makes a subscriber to its dead letters, and opens it.
-    pub(super) async fn undertaker(&self) -> Result<Subscriber, Fault> {
+    pub(crate) async fn undertaker(&self) -> Result<Subscriber, Fault> {
         let Some(dead) = self.dead.as_ref().filter(|_| self.lends().dead_letters) else {
             return Err(Fault::Missing("dead letters".to_owned()));
         };
@@ -145,12 +145,12 @@ impl Channel {
     }
 
     /// Publishes all of them; each has to be taken.
-    pub(super) async fn send(&self, packets: &[Packet]) -> Result<(), Fault> {
+    pub(crate) async fn send(&self, packets: &[Packet]) -> Result<(), Fault> {
         send(&*self.publisher, packets).await
     }
 }
 
-pub(super) async fn send(publisher: &dyn Publisher, packets: &[Packet]) -> Result<(), Fault> {
+pub(crate) async fn send(publisher: &dyn Publisher, packets: &[Packet]) -> Result<(), Fault> {
     for batch in packets.chunks(BATCH) {
         for (packet, taken) in batch.iter().zip(publish(publisher, batch).await?) {
             if let Err(error) = taken {
@@ -162,7 +162,7 @@ pub(super) async fn send(publisher: &dyn Publisher, packets: &[Packet]) -> Resul
 }
 
 /// Publishes, and looks whether there is an answer for each, in time.
-pub(super) async fn publish(
+pub(crate) async fn publish(
     publisher: &dyn Publisher,
     packets: &[Packet],
 ) -> Result<Vec<Result<(), TransportError>>, Fault> {
@@ -176,23 +176,23 @@ pub(super) async fn publish(
 }
 
 /// An open source, of whose calls each has to end in time.
-pub(super) struct Subscriber {
-    pub(super) source: Box<dyn Source>,
+pub(crate) struct Subscriber {
+    pub(crate) source: Box<dyn Source>,
 }
 
 impl Subscriber {
-    pub(super) async fn open(source: Box<dyn Source>, prefetch: usize) -> Result<Self, Fault> {
+    pub(crate) async fn open(source: Box<dyn Source>, prefetch: usize) -> Result<Self, Fault> {
         let mut subscriber = Self { source };
         subscriber.reopen(prefetch).await??;
         Ok(subscriber)
     }
 
-    pub(super) async fn reopen(&mut self, prefetch: usize) -> Result<Result<(), TransportError>, Fault> {
+    pub(crate) async fn reopen(&mut self, prefetch: usize) -> Result<Result<(), TransportError>, Fault> {
         in_time("an `open`", self.source.open(prefetch)).await
     }
 
     /// One call.
-    pub(super) async fn receive(&mut self, most: usize) -> Result<Result<Vec<Delivery>, TransportError>, Fault> {
+    pub(crate) async fn receive(&mut self, most: usize) -> Result<Result<Vec<Delivery>, TransportError>, Fault> {
         let received = in_time("a `receive`", self.source.receive(most)).await?;
         match &received {
             Ok(deliveries) if deliveries.len() > most => {
@@ -203,7 +203,7 @@ impl Subscriber {
     }
 
     /// One call, which is dropped if it is not ready by then; `None` then.
-    pub(super) async fn glance(&mut self, until: impl Future<Output = ()>) -> Result<Option<Vec<Delivery>>, Fault> {
+    pub(crate) async fn glance(&mut self, until: impl Future<Output = ()>) -> Result<Option<Vec<Delivery>>, Fault> {
         match or_drop(self.source.receive(BATCH), until).await {
             Some(received) => Ok(Some(received?)),
             None => Ok(None),
@@ -211,7 +211,7 @@ impl Subscriber {
     }
 
     /// Some deliveries, which have to come.
-    pub(super) async fn some(&mut self, most: usize) -> Result<Vec<Delivery>, Fault> {
+    pub(crate) async fn some(&mut self, most: usize) -> Result<Vec<Delivery>, Fault> {
         let end = Instant::now() + PATIENCE;
         loop {
             let deliveries = self.receive(most).await??;
@@ -225,7 +225,7 @@ impl Subscriber {
     }
 
     /// One delivery, which has to come.
-    pub(super) async fn next(&mut self) -> Result<Delivery, Fault> {
+    pub(crate) async fn next(&mut self) -> Result<Delivery, Fault> {
         match self.some(1).await?.pop() {
             Some(delivery) => Ok(delivery),
             None => failed("nothing came"),
@@ -233,14 +233,14 @@ impl Subscriber {
     }
 
     /// The next delivery, which has to be this one.
-    pub(super) async fn expect(&mut self, wanted: &str) -> Result<Delivery, Fault> {
+    pub(crate) async fn expect(&mut self, wanted: &str) -> Result<Delivery, Fault> {
         let delivery = self.next().await?;
         let came = name(delivery.packet());
         if came == wanted { Ok(delivery) } else { failed(format!("{came} came, and {wanted} was to be next")) }
     }
 
     /// Waits so long for something that must not come.
-    pub(super) async fn expect_nothing(&mut self, wait: Duration) -> Result<(), Fault> {
+    pub(crate) async fn expect_nothing(&mut self, wait: Duration) -> Result<(), Fault> {
         let end = Instant::now() + wait;
         while let Ok(received) = timeout_at(end, self.source.receive(1)).await {
             if let Some(delivery) = received?.pop() {
@@ -250,17 +250,17 @@ impl Subscriber {
         Ok(())
     }
 
-    pub(super) async fn backlog(&mut self) -> Result<Option<u64>, Fault> {
+    pub(crate) async fn backlog(&mut self) -> Result<Option<u64>, Fault> {
         Ok(in_time("a `backlog`", self.source.backlog()).await??)
     }
 
-    pub(super) async fn close(&mut self) -> Result<(), Fault> {
+    pub(crate) async fn close(&mut self) -> Result<(), Fault> {
         Ok(in_time("a `close`", self.source.close()).await??)
     }
 }
 
 /// Awaits the first, or drops it when the second is ready.
-pub(super) async fn or_drop<T>(what: impl Future<Output = T>, until: impl Future<Output = ()>) -> Option<T> {
+pub(crate) async fn or_drop<T>(what: impl Future<Output = T>, until: impl Future<Output = ()>) -> Option<T> {
     match future::select(std::pin::pin!(what), std::pin::pin!(until)).await {
         Either::Left((result, _)) => Some(result),
         Either::Right(_) => None,
@@ -268,7 +268,7 @@ pub(super) async fn or_drop<T>(what: impl Future<Output = T>, until: impl Future
 }
 
 /// A moment: now, after some turns of the others, or after some milliseconds.
-pub(super) async fn moment() {
+pub(crate) async fn moment() {
     match fastrand::u8(0..3) {
         0 => {}
         1 => {
@@ -281,7 +281,7 @@ pub(super) async fn moment() {
 }
 
 /// Waits for what has to have a deadline of its own.
-pub(super) async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> Result<T, Fault> {
+pub(crate) async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> Result<T, Fault> {
     match timeout(PATIENCE, future).await {
         Ok(result) => Ok(result),
         Err(_) => failed(format!("{what} has not returned in {PATIENCE:?}: it needs a deadline")),
@@ -289,30 +289,30 @@ pub(super) async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> R
 }
 
 /// A packet of this name, which is its id and its body: not every server has a place for ids.
-pub(super) fn packet(name: &str) -> Packet {
+pub(crate) fn packet(name: &str) -> Packet {
     Packet::new(name, name)
 }
 
-pub(super) fn keyed(name: &str, key: &str) -> Packet {
+pub(crate) fn keyed(name: &str, key: &str) -> Packet {
     let mut packet = packet(name);
     packet.key = Some(key.to_owned());
     packet
 }
 
 /// So many packets, `m-0` and on.
-pub(super) fn numbered(count: usize) -> Vec<Packet> {
+pub(crate) fn numbered(count: usize) -> Vec<Packet> {
     (0..count).map(|number| packet(&format!("m-{number}"))).collect()
 }
 
-pub(super) fn name(packet: &Packet) -> String {
+pub(crate) fn name(packet: &Packet) -> String {
     String::from_utf8_lossy(&packet.body).into_owned()
 }
 
-pub(super) fn names(packets: &[Packet]) -> Vec<String> {
+pub(crate) fn names(packets: &[Packet]) -> Vec<String> {
     packets.iter().map(name).collect()
 }
 
 /// That these are the same, or which they are.
-pub(super) fn ensure_eq<T: PartialEq + Debug>(left: &T, right: &T, what: &str) -> Result<(), Fault> {
+pub(crate) fn ensure_eq<T: PartialEq + Debug>(left: &T, right: &T, what: &str) -> Result<(), Fault> {
     if left == right { Ok(()) } else { failed(format!("{what}: {left:?}, and should have been {right:?}")) }
 }

@@ -42,29 +42,31 @@
 //! ```
 //!
 //! A transport whose server the suite may kill gives it out by [`Fixture::server`].
+//!
+//! # In this folder
+//!
+//! In reading order: `fixture` is what a transport gives, `suite` runs the `cases/` on a `scale` and puts what came of them
+//! into the `table`. A `case` works in a `lab`, with a `crew` of subscribers, and ends with a `verdict`.
+//!
+//! No case waits without a deadline, none knows another, and none is left out without a word.
 
-mod case;
-mod crew;
 mod fixture;
-mod lab;
 mod suite;
+mod scale;
+mod case;
+mod lab;
+mod crew;
+mod verdict;
 mod table;
+pub(crate) mod cases;
 
-// The cases, a file for each subject.
-mod crowds;
-mod dead_letters;
-mod deleted;
-mod delivery;
-mod groups;
-mod leases;
-mod limits;
-mod order;
-mod pauses;
-mod retry;
-mod servers;
-mod verdicts;
-mod workers;
-
+pub(crate) use case::{Case, cases};
+pub(crate) use crew::{Crew, Ledger, Nerves, drain, join_error, may_pass};
 pub use fixture::{Channel, Fixture, GROUPS, Server, Subscribe, Wants};
-pub use suite::{Scale, Suite};
+pub(crate) use lab::{
+    Lab, PATIENCE, Subscriber, ensure_eq, in_time, keyed, moment, name, names, numbered, or_drop, packet, publish, send,
+};
+pub use scale::Scale;
+pub use suite::Suite;
 pub use table::{Outcome, Row, Table};
+pub(crate) use verdict::{Fault, Verdict, ensure, ensure_eq_attempt, ensure_kind, failed, need};

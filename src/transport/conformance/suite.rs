@@ -9,24 +9,13 @@ use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use tokio::time::{Instant, timeout};
 
-use super::case::{Case, Fault, Verdict};
+use super::case::Case;
+use super::cases;
 use super::fixture::Fixture;
 use super::lab::Lab;
+use super::scale::Scale;
 use super::table::{Outcome, Row, Table};
-use super::{
-    crowds, dead_letters, deleted, delivery, groups, leases, limits, order, pauses, retry, servers, verdicts, workers,
-};
-
-/// How much the cases send.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Scale {
-    /// About a tenth: for every day.
-    #[default]
-    Small,
-    /// Thousands, over fifty subscribers.
-    Full,
-}
+use super::verdict::{Fault, Verdict, text};
 
 /// What a transport has to pass.
 ///
@@ -125,22 +114,7 @@ impl Suite {
 }
 
 fn all() -> impl Iterator<Item = &'static Case> {
-    let subjects: [&'static [Case]; 13] = [
-        delivery::CASES,
-        crowds::CASES,
-        retry::CASES,
-        leases::CASES,
-        dead_letters::CASES,
-        deleted::CASES,
-        groups::CASES,
-        order::CASES,
-        limits::CASES,
-        pauses::CASES,
-        workers::CASES,
-        verdicts::CASES,
-        servers::CASES,
-    ];
-    subjects.into_iter().flatten()
+    cases::ALL.into_iter().flatten()
 }
 
 fn outcome(verdict: Verdict) -> Outcome {
@@ -149,10 +123,4 @@ fn outcome(verdict: Verdict) -> Outcome {
         Err(Fault::Failed(why)) => Outcome::Failed { why },
         Err(Fault::Missing(missing)) => Outcome::NotApplicable { missing },
     }
-}
-
-/// What a panic says.
-pub(super) fn text(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it said nothing")
 }

@@ -2,7 +2,7 @@
 //!
 //! `publish → Store → Line, Line, Line`, `Line → Store → Delivery → Receipt → Store → Line`
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -104,7 +104,23 @@ impl Store {
         let now = Instant::now();
         let mut wakes = Vec::new();
         let mut state = self.lock();
-        let results = packets.iter().map(|packet| state.take(name, packet, now).map(|wake| wakes.push(wake))).collect();
+        let (in_order, mut failed) = (state.abilities.takes_in_order, HashSet::new());
+        let mut take = |packet: &Packet| state.take(name, packet, now).map(|wake| wakes.push(wake));
+        let results = packets
+            .iter()
+            .map(|packet| {
+                let Some(key) = packet.key.as_deref().filter(|_| in_order) else { return take(packet) };
+                if failed.contains(key) {
+                    let text = "an earlier packet of its key was not taken, and it must not overtake it";
+                    return Err(TransportError::new(ErrorKind::Unreachable, name.clone(), text));
+                }
+                let taken = take(packet);
+                if taken.as_ref().is_err_and(TransportError::is_temporary) {
+                    failed.insert(key);
+                }
+                taken
+            })
+            .collect();
         drop(state);
         wakes.into_iter().for_each(Wake::now);
         results

@@ -9,15 +9,12 @@ use std::time::Duration;
 
 use lapin::types::ShortString;
 
-use super::declare::{self, QueueKind};
+use super::declare::QueueKind;
 use super::desk::Desk;
-use super::line::Line;
-use super::patience::PATIENCE;
-use super::press::Press;
+use super::link::{Line, PATIENCE, Press, RabbitMqServer};
 use super::queue::{DEADLINE, RabbitMq};
 use super::recipe::Recipe;
-use super::routing_key;
-use super::server::RabbitMqServer;
+use super::{declare, routing_key};
 use crate::Pattern;
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 

@@ -11,12 +11,10 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, ShortString};
 use tokio::time::Instant;
 
-use super::declare::{self, QueueKind};
-use super::line::{Line, TARGET};
-use super::patience::Patience;
-use super::press::{Letter, Press, Taken};
+use super::declare::QueueKind;
+use super::link::{Letter, Line, Patience, Press, TARGET, Taken};
 use super::recipe::Recipe;
-use super::{buckets, headers};
+use super::{buckets, declare, message};
 use crate::transport::{DeadLetterRecord, ErrorKind, Packet, TransportError};
 
 /// How long it waits for a delay queue before it tries it again, in milliseconds, and how often.
@@ -25,29 +23,29 @@ const PAUSES: [Duration; 6] = {
     [pause(20), pause(50), pause(100), pause(200), pause(500), Duration::ZERO]
 };
 
-pub(super) struct Desk {
-    pub(super) at: Arc<str>,
+pub(crate) struct Desk {
+    pub(crate) at: Arc<str>,
     /// The queue, and how it is made again.
-    pub(super) recipe: Recipe,
-    pub(super) max_bytes: usize,
-    pub(super) deadline: Duration,
+    pub(crate) recipe: Recipe,
+    pub(crate) max_bytes: usize,
+    pub(crate) deadline: Duration,
     /// For how long a server is tried that cannot be reached.
-    pub(super) patience: Duration,
+    pub(crate) patience: Duration,
     /// For how long a delay queue of a classic queue stays beyond its delay when nothing is put into it.
-    pub(super) idle: Duration,
-    pub(super) line: Arc<Line>,
-    pub(super) press: Press,
-    pub(super) declared: Mutex<HashMap<u64, Instant>>,
+    pub(crate) idle: Duration,
+    pub(crate) line: Arc<Line>,
+    pub(crate) press: Press,
+    pub(crate) declared: Mutex<HashMap<u64, Instant>>,
 }
 
 impl Desk {
     /// Makes a letter to the queue.
-    pub(super) fn letter(&self, properties: BasicProperties, body: Vec<u8>) -> Letter {
+    pub(crate) fn letter(&self, properties: BasicProperties, body: Vec<u8>) -> Letter {
         Letter { exchange: ShortString::default(), key: self.recipe.queue.clone(), properties, body }
     }
 
     /// Publishes letters to the queue, each after its bucket of delay.
-    pub(super) async fn send(&self, letters: Vec<(Letter, Option<u64>)>) -> Vec<Taken> {
+    pub(crate) async fn send(&self, letters: Vec<(Letter, Option<u64>)>) -> Vec<Taken> {
         if letters.iter().all(|(_, bucket)| bucket.is_none()) {
             return self.press.print(letters.into_iter().map(|(letter, _)| letter).collect()).await;
         }
@@ -108,7 +106,7 @@ impl Desk {
     }
 
     /// Publishes one to the queue once more, after this delay.
-    pub(super) async fn again(&self, letter: Letter, delay: Duration, goes_on: impl Fn() -> bool) -> Taken {
+    pub(crate) async fn again(&self, letter: Letter, delay: Duration, goes_on: impl Fn() -> bool) -> Taken {
         self.insist((letter, buckets::of(delay)), goes_on).await
     }
 
@@ -129,7 +127,7 @@ impl Desk {
     }
 
     /// Makes the queue again, where that is allowed, because nothing gets there; says whether it did.
-    pub(super) async fn make_again(&self) -> bool {
+    pub(crate) async fn make_again(&self) -> bool {
         match self.recipe.again(&self.at, &self.line, self.deadline).await {
             Ok(made) => made,
             Err(error) => {
@@ -140,7 +138,7 @@ impl Desk {
     }
 
     /// Puts a packet into the queue of dead letters.
-    pub(super) async fn bury(&self, record: DeadLetterRecord, packet: Packet, goes_on: impl Fn() -> bool) -> Taken {
+    pub(crate) async fn bury(&self, record: DeadLetterRecord, packet: Packet, goes_on: impl Fn() -> bool) -> Taken {
         let Some(dead) = &self.recipe.dead else {
             let text = "there is no queue of dead letters: create one, or say `create_if_missing`";
             return Err(TransportError::new(ErrorKind::Missing, self.at.clone(), text));
@@ -154,7 +152,7 @@ impl Desk {
                 Some(record) => record.bury(packet, usize::MAX, self.max_bytes),
                 None => packet,
             };
-            properties = match headers::write(&self.at, &packet, false) {
+            properties = match message::write(&self.at, &packet, false) {
                 Ok(properties) => Ok((properties, packet.body)),
                 Err(error) => Err(Some(error)),
             };

@@ -10,11 +10,9 @@ use std::time::Duration;
 use lapin::types::ShortString;
 
 use super::builder::{MAX_BYTES, WINDOW, checked};
-use super::patience::{Insistence, PATIENCE};
-use super::press::{Letter, Press, Taken};
+use super::link::{Insistence, Letter, PATIENCE, Press, RabbitMqServer, Taken};
 use super::queue::DEADLINE;
-use super::server::RabbitMqServer;
-use super::{declare, headers, routing_key};
+use super::{declare, message, routing_key};
 use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, TransportError};
 
 /// An exchange of a RabbitMQ server: every queue that is [`bound_to`](super::RabbitMqBuilder::bound_to) it for the topic of
@@ -83,7 +81,7 @@ impl RabbitMqExchange {
             let text = "the topic of a packet is too long for a routing key of 255 bytes: take a shorter one";
             return Err(TransportError::new(ErrorKind::TooLarge, self.at.clone(), text));
         };
-        let properties = headers::write(&self.at, packet, self.priorities > 0)?;
+        let properties = message::write(&self.at, packet, self.priorities > 0)?;
         Ok(Letter { exchange: self.name.clone(), key, properties, body: packet.body.clone() })
     }
 }

@@ -9,13 +9,10 @@ use std::time::Duration;
 use super::builder::RabbitMqBuilder;
 use super::desk::Desk;
 use super::exchange::RabbitMqExchangeBuilder;
-use super::line::TARGET;
-use super::patience::Insistence;
-use super::press::{Letter, Taken};
+use super::lending::Subscriber;
+use super::link::{Insistence, Letter, RabbitMqServer, TARGET, Taken};
 use super::recipe::LIMIT;
-use super::server::RabbitMqServer;
-use super::subscriber::Subscriber;
-use super::{buckets, declare, headers};
+use super::{buckets, declare, message};
 use crate::transport::{
     Abilities, BoxFuture, ErrorKind, Packet, Publisher, Pulse, Source, TransportError, UNHEARD_ATTEMPTS,
 };
@@ -147,7 +144,7 @@ impl RabbitMq {
 
     fn letter(&self, packet: &Packet) -> Result<(Letter, Option<u64>), TransportError> {
         self.describe().check(&self.desk.at, packet)?;
-        let properties = headers::write(&self.desk.at, packet, self.priorities > 0)?;
+        let properties = message::write(&self.desk.at, packet, self.priorities > 0)?;
         Ok((self.desk.letter(properties, packet.body.clone()), buckets::of(packet.delay)))
     }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-use super::declare::{self, QueueKind};
-use super::line::{Line, TARGET};
-use super::server::RabbitMqServer;
+use super::declare;
+use super::declare::QueueKind;
+use super::link::{Line, RabbitMqServer, TARGET};
 use crate::transport::{TransportError, UNHEARD_ATTEMPTS};
 
 /// How often a quorum queue that we make lends a message that comes back unsettled, before the server itself takes it for
@@ -21,7 +21,7 @@ pub(super) const LIMIT: &str = "x-delivery-limit";
 
 /// What a queue is made of.
 #[derive(Clone, Debug)]
-pub(super) struct Recipe {
+pub(crate) struct Recipe {
     pub(super) queue: ShortString,
     pub(super) kind: QueueKind,
     pub(super) priorities: u8,

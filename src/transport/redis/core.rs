@@ -101,6 +101,7 @@ impl Core {
             retry_after: Some(LONGEST_DELAY),
             // While one of a key is tried again, the server hands out what comes after it.
             order: false,
+            takes_in_order: false,
             fan_out: true,
             priority: 0,
             max_bytes: self.max_bytes,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_sns::Client;
 
-use super::{Sns, Topic};
+use super::topic::{Sns, Topic};
 use crate::transport::aws::{Connection, Fresh, Timeouts, failure};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 

@@ -7,7 +7,7 @@ use std::future::IntoFuture;
 
 use serde_json::{Map, Value};
 
-use super::Sns;
+use super::topic::Sns;
 use crate::transport::aws::failure;
 use crate::transport::{BoxFuture, ErrorKind, Sqs, TransportError};
 

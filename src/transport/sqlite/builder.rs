@@ -11,8 +11,8 @@ use std::time::Duration;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteSynchronous;
 
-use super::Sqlite;
 use super::queue::{Core, Queue};
+use super::sqlite::Sqlite;
 use super::store::{FOREVER, Place, Store};
 use super::subscriber::create_group;
 use crate::transport::{BoxFuture, ErrorKind, TransportError};

@@ -47,6 +47,7 @@ impl Core {
             delay: Some(FOREVER),
             retry_after: Some(FOREVER),
             order: true,
+            takes_in_order: true,
             fan_out: true,
             priority: u8::MAX,
             max_bytes: self.max_bytes,
@@ -87,19 +88,34 @@ impl Queue {
         let core = &self.core;
         let (abilities, until, now) = (core.abilities(), Instant::now() + core.publish_deadline, now());
         let mut results: Vec<_> = packets.iter().map(|packet| abilities.check(&core.at, packet)).collect();
-        let (mut on_their_way, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut parcels, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0);
         for packet in packets.iter().zip(&results).filter(|(_, checked)| checked.is_ok()).map(|(packet, _)| packet) {
             let size = packet.bytes();
             if rows.len() == MAX_PACKETS || (bytes + size > MAX_BYTES && !rows.is_empty()) {
-                on_their_way.push(self.send(std::mem::take(&mut rows), std::mem::take(&mut bytes), alone, until));
+                parcels.push((std::mem::take(&mut rows), std::mem::take(&mut bytes)));
             }
             rows.push(Row::of(packet, now));
             bytes += size;
         }
         if !rows.is_empty() {
-            on_their_way.push(self.send(rows, bytes, alone, until));
+            parcels.push((rows, bytes));
         }
+        // Each is taken whole or not at all: of a key nothing follows before what came first is taken.
+        let in_order = parcels.len() > 1 && packets.iter().any(|packet| packet.key.is_some());
         let mut sent = results.iter_mut().filter(|checked| checked.is_ok());
+        let mut on_their_way = Vec::with_capacity(parcels.len());
+        let mut taken = Ok(());
+        for (rows, bytes) in parcels {
+            let count = rows.len();
+            if !in_order {
+                on_their_way.push(self.send(rows, bytes, alone, until));
+                continue;
+            }
+            if taken.is_ok() {
+                taken = self.send(rows, bytes, alone, until).1.await;
+            }
+            sent.by_ref().take(count).for_each(|result| result.clone_from(&taken));
+        }
         for (count, answer) in on_their_way {
             let answer = answer.await;
             sent.by_ref().take(count).for_each(|result| result.clone_from(&answer));

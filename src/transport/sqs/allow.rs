@@ -5,7 +5,7 @@
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::{Value, json};
 
-use super::Sqs;
+use super::sqs::Sqs;
 use crate::transport::aws::failure;
 use crate::transport::{ErrorKind, TransportError};
 

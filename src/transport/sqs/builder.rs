@@ -12,11 +12,13 @@ use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 
+use super::clients::Clients;
 use super::finder::{Attributes, Finder, is_url, label_of};
 use super::lanes::{Lanes, changes, deletes};
+use super::queue::{MAX_LEASE, Queue};
 use super::redrive::{MAX_RECEIVES, Redrive};
+use super::sqs::Sqs;
 use super::unseen::Unseen;
-use super::{Clients, MAX_LEASE, Queue, Sqs};
 use crate::transport::aws::{Connection, Fresh, Timeouts};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use aws_sdk_sqs::types::QueueAttributeName;
 
-use super::Clients;
+use super::clients::Clients;
 use super::dead::Dead;
 use super::redrive::Redrive;
 use crate::transport::aws::{Fresh, failure};

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::Queue;
 use super::poll::{Lent, give_back_soon};
+use super::queue::Queue;
 
 /// What is lent to a subscriber and handed to nobody yet.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
 };
 
-use super::Clients;
+use super::clients::Clients;
 use crate::transport::aws::{Fresh, MAX_BATCH, failure, refusal, spread};
 use crate::transport::{Batcher, BoxFuture, ErrorKind, TransportError};
 

@@ -1,275 +1,30 @@
 //! Queues of Amazon SQS, standard and FIFO.
 //!
 //! `Packet → publish.rs → SendMessageBatch`, `ReceiveMessage → poll.rs → source.rs → Delivery → receipt.rs → DeleteMessageBatch`
+//!
+//! In reading order: `builder` describes a queue, `finder` finds or makes it; `sqs` is what users hold, `queue` what its clones
+//! share, `clients` those of the SDK; `publish` sends, `poll` fetches, `source` lends with the help of `groups` and `unseen`,
+//! `receipt` settles by `lanes`; `dead` and `redrive` are where what is dead goes, and `allow` lets a topic in.
+//!
+//! What is sent to the dead letters is sent before it is deleted. Of one group nothing is handed on before the one ahead is
+//! settled.
 
+mod builder;
+mod finder;
+mod sqs;
+mod queue;
+mod clients;
+mod publish;
+mod source;
+mod poll;
+mod groups;
+mod unseen;
+mod receipt;
+mod lanes;
+mod dead;
+mod redrive;
 #[cfg(feature = "sns")]
 mod allow;
-mod builder;
-mod dead;
-mod finder;
-mod groups;
-mod lanes;
-mod poll;
-mod publish;
-mod receipt;
-mod redrive;
-mod source;
-mod unseen;
-
-use std::fmt;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::QueueAttributeName;
 
 pub use builder::SqsBuilder;
-
-use self::dead::Dead;
-use self::finder::Attributes;
-use self::lanes::{Lanes, changes, deletes};
-use self::redrive::Redrive;
-use self::source::Subscriber;
-use self::unseen::Unseen;
-use super::aws::{Fresh, MAX_ATTRIBUTES, MAX_BATCH, MAX_BYTES, Rules, failure};
-use super::{Abilities, ErrorKind, Pulse, TransportError};
-
-/// The longest that SQS holds a packet back.
-const MAX_DELAY: Duration = Duration::from_secs(900);
-
-/// How much longer than it may take to answer a receive the server may be silent.
-const SILENCE: Duration = Duration::from_secs(5);
-
-/// The longest that SQS lends a delivery, from its receipt, with all that it is extended.
-const MAX_LEASE: Duration = Duration::from_secs(12 * 60 * 60);
-
-/// A queue of Amazon SQS: publisher and source.
-///
-/// ```no_run
-/// use std::time::Duration;
-/// use convoke::codec::{Codec, Wire};
-/// use convoke::transport::{Publisher, Source, Sqs};
-/// use convoke::Envelope;
-///
-/// # async fn example(envelope: Envelope) -> Result<(), Box<dyn std::error::Error>> {
-/// let orders = Sqs::queue("orders")
-///     .dead_letter_queue("orders-dead")
-///     .lease(Duration::from_secs(60))
-///     .create_if_missing() // without it, a queue that is not there is an error
-///     .await?;
-/// for taken in orders.publish(&[Wire.write(&envelope)]).await {
-///     taken?;
-/// }
-///
-/// let mut source = orders.clone();
-/// source.open(10).await?;
-/// for delivery in source.receive(10).await? {
-///     println!("attempt {} of {:?}", delivery.attempt(), delivery.packet());
-///     delivery.ack().await?;
-/// }
-/// source.close().await?;
-/// # Ok(())
-/// # }
-/// ```
-///
-/// Region, credentials, profile and endpoint come from the standard chain: the environment, `~/.aws`, the role of the
-/// machine, the container or the function. Each can be set on the [builder](SqsBuilder) instead.
-///
-/// # What SQS calls it
-///
-/// | here | there |
-/// |---|---|
-/// | lease, extend | visibility timeout, `ChangeMessageVisibility` |
-/// | attempt | `ApproximateReceiveCount` |
-/// | ack | `DeleteMessageBatch` |
-/// | retry after | `ChangeMessageVisibilityBatch` to that time, rounded up to a second; in all at most 12 h after the receipt |
-/// | dead letter | `SendMessage` to the dead-letter queue, then `DeleteMessageBatch` |
-/// | release | visibility 0 |
-/// | key | message group id, with FIFO |
-/// | id | message de-duplication id, with FIFO |
-///
-/// # What holds
-///
-/// SQS keeps what it has confirmed, delivers at least once, and in no order; a FIFO queue delivers the packets of a key in
-/// the order in which they were published, and drops what has the id of another one of the last five minutes. Packets
-/// without a key are in no order: [`group_id`](SqsBuilder::group_id) puts all into one. A delivery that ends in anything
-/// but an ack holds up the rest of its key.
-///
-/// SQS counts each receipt. A release is a receipt too: this handle and its clones do not count it as an attempt, but
-/// another process does, and so does the redrive policy, which a worker has leave room for ten more than its attempts. A
-/// dead letter goes to the dead-letter queue before it is deleted:
-/// if that is interrupted, it is in both.
-///
-/// Bodies and attributes arrive as they were sent. What SQS does not take is written in another way: a body that is empty
-/// or no text as base64, beside an attribute `convokeBody`; an attribute that is empty or has control characters in it as
-/// JSON, with the type `String.Json`. Other readers see these forms. What SNS delivers is read raw and in its wrapping.
-/// Its signature is not checked: who may send to the queue is said by the queue's policy.
-///
-/// # When not
-///
-/// Where nothing of yours runs at AWS; for packets over 256 KiB; for a lease of over 12 h or a delay of over 15 minutes.
-///
-/// The SDK logs whole requests at the level `trace`, by the targets `aws_*`: leave these at `info` or above, as in
-/// `RUST_LOG=trace,aws_smithy_runtime=info,aws_sdk_sqs=info,aws_runtime=info,hyper=info`.
-pub struct Sqs {
-    queue: Arc<Queue>,
-    /// There while it is open.
-    subscriber: Option<Subscriber>,
-    /// When the server last said anything to this handle.
-    pulse: Pulse,
-    /// How often a delivery is heard at most, if somebody has said so.
-    attempts: Option<u32>,
-}
-
-/// What a handle and its clones share.
-struct Queue {
-    /// What it is called in logs and errors.
-    name: Arc<str>,
-    /// What it is called at AWS.
-    label: String,
-    url: String,
-    fifo: bool,
-    group: Option<String>,
-    lease: Duration,
-    wait: Duration,
-    /// How much longer than its wait the server may take.
-    delay: Duration,
-    /// How long a publish may take, if that was told.
-    deadline: Option<Duration>,
-    durable: bool,
-    clients: Arc<Fresh<Clients>>,
-    dead: Option<Dead>,
-    /// The redrive policy that we make it with.
-    redrive: Option<Redrive>,
-    /// That one of somebody else's is too low was said.
-    warned: AtomicBool,
-    /// With what it is created again.
-    create: Option<Attributes>,
-    arn: Mutex<Option<String>>,
-    deletes: Lanes<String>,
-    changes: Lanes<(String, i32)>,
-    unseen: Unseen,
-}
-
-/// Those of one generation.
-#[derive(Clone)]
-struct Clients {
-    plain: Client,
-    /// The one whose requests may take as long as a server waits.
-    polling: Client,
-}
-
-impl Sqs {
-    fn of(queue: Arc<Queue>) -> Self {
-        let pulse = Pulse::new(queue.wait + queue.delay + SILENCE);
-        Self { queue, subscriber: None, pulse, attempts: None }
-    }
-
-    /// Looks for the queue of this name, or of this URL; nothing happens before it is awaited. A name that ends in `.fifo`
-    /// is that of a FIFO queue.
-    pub fn queue(name: impl Into<String>) -> SqsBuilder {
-        SqsBuilder::new(name.into())
-    }
-
-    /// Returns the ARN of the queue, by which topics and policies name it.
-    ///
-    /// # Errors
-    ///
-    /// `Refused` without the right to `sqs:GetQueueAttributes`, `Missing`, `Unreachable`.
-    pub async fn arn(&self) -> Result<String, TransportError> {
-        let known = self.queue.arn.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(arn) = known {
-            return Ok(arn);
-        }
-        let mut there = self.queue.attributes(&[QueueAttributeName::QueueArn]).await?;
-        let Some(arn) = there.remove(&QueueAttributeName::QueueArn) else {
-            let text = "the server does not tell the ARN of the queue: look whether the endpoint is one of SQS";
-            return Err(TransportError::new(ErrorKind::Protocol, self.queue.name.clone(), text));
-        };
-        *self.queue.arn.lock().unwrap_or_else(PoisonError::into_inner) = Some(arn.clone());
-        Ok(arn)
-    }
-
-    /// Returns the queue of its dead letters, with the settings of this one. If it has none, what is asked of that is
-    /// `Missing`.
-    pub fn dead_letters(&self) -> Self {
-        let queue = &self.queue;
-        let none = || Dead::beside(&queue.label, &queue.url, queue.create.is_some());
-        let dead = &queue.dead.clone().unwrap_or_else(none);
-        let (name, url): (Arc<str>, _) = (format!("sqs:{}", dead.label).into(), &dead.url);
-        let letters = Queue {
-            deletes: Lanes::new(deletes(queue.clients.clone(), url.clone(), name.clone())),
-            changes: Lanes::new(changes(queue.clients.clone(), url.clone(), name.clone())),
-            name,
-            label: dead.label.clone(),
-            url: url.clone(),
-            fifo: dead.fifo,
-            group: queue.group.clone().filter(|_| dead.fifo),
-            lease: queue.lease,
-            wait: queue.wait,
-            delay: queue.delay,
-            deadline: queue.deadline,
-            durable: queue.durable,
-            clients: queue.clients.clone(),
-            dead: None,
-            redrive: None,
-            warned: AtomicBool::default(),
-            create: dead.create.clone(),
-            arn: Mutex::default(),
-            unseen: Unseen::default(),
-        };
-        Self::of(Arc::new(letters))
-    }
-}
-
-impl Queue {
-    fn abilities(&self) -> Abilities {
-        Abilities {
-            // FIFO queues know no delay of a single message.
-            delay: (!self.fifo).then_some(MAX_DELAY),
-            retry_after: Some(MAX_LEASE),
-            order: self.fifo,
-            max_bytes: MAX_BYTES,
-            max_attributes: MAX_ATTRIBUTES,
-            max_batch: MAX_BATCH,
-            durable: self.durable,
-            deduplicates: self.fifo,
-            lease: Some(self.lease),
-            dead_letters: self.dead.is_some(),
-            ..Abilities::default()
-        }
-    }
-
-    fn rules(&self) -> Rules<'_> {
-        Rules { name: &self.name, abilities: self.abilities(), fifo: self.fifo, group: self.group.as_deref() }
-    }
-
-    async fn attributes(&self, names: &[QueueAttributeName]) -> Result<Attributes, TransportError> {
-        let asked = self.clients.ask(|clients| {
-            let request = clients.plain.get_queue_attributes().queue_url(&self.url);
-            request.set_attribute_names(Some(names.to_vec())).send()
-        });
-        let answer = asked.await.map_err(|error| failure(&self.name, "ask about the queue", &error))?;
-        Ok(answer.attributes.unwrap_or_default())
-    }
-}
-
-/// Another subscriber to the same queue, which is not open yet.
-impl Clone for Sqs {
-    fn clone(&self) -> Self {
-        Self::of(self.queue.clone())
-    }
-}
-
-/// Neither the URL, which may have a password in it, nor any credentials.
-impl fmt::Debug for Sqs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sqs")
-            .field("queue", &self.queue.label)
-            .field("fifo", &self.queue.fifo)
-            .field("lease", &self.queue.lease)
-            .field("open", &self.subscriber.is_some())
-            .finish_non_exhaustive()
-    }
-}
+pub use sqs::Sqs;

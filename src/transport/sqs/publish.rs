@@ -1,6 +1,6 @@
 //! The queue as a publisher.
 //!
-//! `packets → aws/publish.rs → SendMessageBatch → a result for each`, `dead letter → SendMessageBatch to its queue`
+//! `packets → aws/ → SendMessageBatch → a result for each`, `dead letter → SendMessageBatch to its queue`
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 
 use super::finder::create;
-use super::{Queue, Sqs};
+use super::queue::Queue;
+use super::sqs::Sqs;
 use crate::transport::aws::{
     Entry, MAX_ATTRIBUTES, MAX_BYTES, Patience, Rules, failure, needs_base64, publish, refusal, room, spread,
 };

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::groups::Turn;
 use super::publish::send_letter;
-use super::{MAX_LEASE, Queue};
+use super::queue::{MAX_LEASE, Queue};
 use crate::transport::aws::seconds;
 use crate::transport::{BoxFuture, DeadLetterRecord, ErrorKind, Packet, Pulse, Receipt, Settlement, TransportError};
 

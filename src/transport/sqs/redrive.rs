@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::{Value, json};
 
-use super::Queue;
+use super::queue::Queue;
 use crate::transport::aws::failure;
 use crate::transport::{ErrorKind, TransportError, UNHEARD_ATTEMPTS};
 

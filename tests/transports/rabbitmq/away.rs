@@ -1,7 +1,7 @@
 //! A server that cannot be reached, says nothing, or has lost the queue.
 
 use super::*;
-use crate::servers::proxy::{Fault, Proxy};
+use crate::transports::servers::proxy::{Fault, Proxy};
 
 /// What a silence may take to be known, and what it may take until the server is heard again.
 const KNOWN: Duration = Duration::from_secs(15);
@@ -61,7 +61,7 @@ async fn a_server_that_says_nothing_is_known_in_time_and_heard_again() {
 async fn a_publish_outlives_a_restart_of_the_server() {
     let server = match RabbitMqServer::own().await {
         Ok(server) => server,
-        Err(missing) if std::env::var_os(crate::servers::rabbitmq::URL).is_some() => {
+        Err(missing) if std::env::var_os(crate::transports::servers::rabbitmq::URL).is_some() => {
             return println!("skipped: {missing}");
         }
         Err(missing) => panic!("{missing}"),

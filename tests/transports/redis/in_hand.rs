@@ -5,7 +5,7 @@ use std::time::Duration;
 use convoke::transport::{DeadLetterRecord, DeadReason, Delivery, ErrorKind, Redis, Source};
 
 use super::{ask, count, next, orders, packets, publish, server};
-use crate::servers::redis::RedisServer;
+use crate::transports::servers::redis::RedisServer;
 
 /// One delivery, whose entry is deleted as this says.
 async fn deleted_in_hand(server: &RedisServer, redis: &mut Redis, how: &[&str]) -> Delivery {

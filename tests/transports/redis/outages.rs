@@ -7,7 +7,7 @@ use convoke::transport::{ErrorKind, Publisher, Redis, Source};
 use tokio::time::{Instant, sleep};
 
 use super::{ask, next, orders, packets, publish, server};
-use crate::servers::proxy::{Fault, Proxy};
+use crate::transports::servers::proxy::{Fault, Proxy};
 
 const SECOND: Duration = Duration::from_secs(1);
 

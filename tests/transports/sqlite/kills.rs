@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use convoke::transport::{Packet, Publisher, Source, Sqlite};
 
-use crate::servers::sqlite::Folder;
+use crate::transports::servers::sqlite::Folder;
 
 /// Tells a child what it is: its number, and the file.
 const CHILD: &str = "CONVOKE_TEST_SQLITE_CHILD";

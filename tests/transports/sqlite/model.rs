@@ -6,7 +6,7 @@ use convoke::transport::{DeadReason, Delivery, Packet, Publisher, Source, Sqlite
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::servers::sqlite::Folder;
+use crate::transports::servers::sqlite::Folder;
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -1,0 +1,33 @@
+//! Listeners that are marked with `#[listener]`, wherever they stand in the program.
+//!
+//! `#[listener] → Discovered (collected by the linker) → bus.discover`
+
+use super::bus::EventBus;
+use crate::events::listener::ListenError;
+use crate::events::seats::Subscription;
+
+/// An entry that `#[listener]` makes.
+#[derive(Debug)]
+pub struct Discovered {
+    /// The function, with its module.
+    pub name: &'static str,
+    /// Registers it with a bus.
+    pub register: fn(&EventBus) -> Result<Subscription, ListenError>,
+}
+
+inventory::collect!(Discovered);
+
+impl EventBus {
+    /// Registers every function that is marked with `#[listener]` in the program, in the order of their paths, and
+    /// returns their guards. One that is registered by hand as well, or found twice, is called twice.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`on`](Self::on) for the first that cannot be registered; none is registered then.
+    pub fn discover(&self) -> Result<Vec<Subscription>, ListenError> {
+        let mut marked: Vec<_> = inventory::iter::<Discovered>.into_iter().collect();
+        // The order of the linker is not one to rely on.
+        marked.sort_by_key(|marked| marked.name);
+        marked.into_iter().map(|marked| (marked.register)(self)).collect()
+    }
+}

@@ -1,0 +1,138 @@
+//! Who listens: a listener takes its seat, and every emission finds it from then on.
+//!
+//! `bus.on → a station (of this arbiter) → Post → Registry`
+
+use std::any::TypeId;
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::bus::EventBus;
+use crate::events::event::{Event, JsonEvent, Subject};
+use crate::events::hub::{Errand, Freight, Group, Hearing, Post, Reserved, Vacancy, subject};
+use crate::events::listener::{Listen, ListenError, Listening};
+use crate::events::seats::{Seating, Subscription, arrive, settle};
+use crate::events::topics::{Pattern, Patterns};
+use crate::runtime;
+
+impl EventBus {
+    /// Registers a listener to events of one type, which also hears what is emitted as JSON on their topic. Once this
+    /// returns it hears of every event that is emitted, on any thread.
+    ///
+    /// # Errors
+    ///
+    /// `Container` if it asks for what is not provided, `NoArbiter`, `Full`, `ZeroTimeout`.
+    #[track_caller]
+    pub fn on<E: Event, Kind>(&self, listener: impl Listen<E, Kind>) -> Result<Subscription, ListenError> {
+        self.register(listener.listening(), typed::<E>(), E::CONTAINS_PERSONAL_DATA, Location::caller())
+    }
+
+    /// Registers a listener to topics: a pattern or several, with `*` for one segment and `**` for any number. It hears
+    /// each event once, as JSON, with whatever type it was emitted; but no local ones.
+    ///
+    /// # Errors
+    ///
+    /// `Pattern`, `NoPattern`, and those of [`on`](Self::on).
+    #[track_caller]
+    pub fn on_topic<Kind>(
+        &self,
+        patterns: impl Patterns,
+        listener: impl Listen<JsonEvent, Kind>,
+    ) -> Result<Subscription, ListenError> {
+        self.register(listener.listening(), topics(patterns)?, false, Location::caller())
+    }
+
+    /// Registers a listener to whatever has a form as JSON and whose `publisher/event` matches one of these.
+    #[track_caller]
+    pub(crate) fn on_names<Kind>(
+        &self,
+        patterns: Vec<Pattern>,
+        listener: impl Listen<JsonEvent, Kind>,
+    ) -> Result<Subscription, ListenError> {
+        self.register(listener.listening(), Hearing::Names(patterns.into()), false, Location::caller())
+    }
+
+    #[track_caller]
+    pub(crate) fn register<S: Subject>(
+        &self,
+        listening: Listening<S>,
+        hearing: Hearing,
+        personal: bool,
+        place: &Location<'_>,
+    ) -> Result<Subscription, ListenError> {
+        let name = listening.name_at(place);
+        if !runtime::is_arbiter() {
+            return Err(ListenError::NoArbiter);
+        }
+        if listening.options.timeout.unwrap_or(self.hub().limits().listener_timeout).is_zero() {
+            return Err(ListenError::ZeroTimeout { listener: name });
+        }
+        let hub = self.hub();
+        let id = hub.registry.next_id().ok_or(ListenError::Full { limit: hub.limits().max_listeners })?;
+        let station = settle(hub, &runtime::executor_here());
+        let row = station.reserve_row();
+        let skip_retained = listening.options.skip_retained;
+        let post = Arc::new(Post::new(Vacancy {
+            id,
+            name: name.clone(),
+            hearing: hearing.clone(),
+            priority: listening.options.priority,
+            sees: listening.sees || !hub.middleware().is_empty() || !listening.options.middleware.is_empty(),
+            personal,
+            door: station.door().clone(),
+            row,
+            capacity: listening.options.capacity.unwrap_or(hub.limits().capacity),
+            overflow: listening.options.overflow,
+            timeout: listening.options.timeout.unwrap_or(hub.limits().listener_timeout),
+            rest: listening.options.rest.clone(),
+        }));
+        let seating = Seating { options: listening.options, hub: hub.clone(), post: post.clone() };
+        match (listening.make)(seating) {
+            Ok(seated) => station.seat(row, seated),
+            Err(error) => {
+                station.give_back_row(row);
+                return Err(ListenError::Container { listener: name, hears: hearing.to_string(), error });
+            }
+        }
+        let kept = hub.retained();
+        hub.registry.register(&post);
+        let retained: Vec<_> = match &hearing {
+            _ if skip_retained => Vec::new(),
+            Hearing::Type { of, topic, json, .. } => {
+                let hears = |of_kept: TypeId| of_kept == *of || (*json && of_kept == TypeId::of::<JsonEvent>());
+                kept.of(topic).into_iter().filter(|parcel| hears(parcel.subject())).collect()
+            }
+            Hearing::Topics(patterns) => {
+                let wanted = |topic: &str| patterns.iter().any(|pattern| pattern.matches(topic));
+                kept.all().filter(|parcel| parcel.has_json() && wanted(&parcel.topic())).cloned().collect()
+            }
+            Hearing::Names(patterns) => {
+                let wanted = |name: &str| {
+                    let subject = subject(&hub.given.publisher, name);
+                    patterns.iter().any(|pattern| pattern.matches(&subject))
+                };
+                kept.all().filter(|parcel| parcel.has_json() && wanted(&parcel.name())).cloned().collect()
+            }
+        };
+        drop(kept);
+        // Logged where nothing is locked: a log may be an event.
+        runtime::quietly(|| log::debug!(target: "convoke::bus", "`{}` listens to {}", post.name(), post.hearing));
+        let group = Arc::new(Group::of_one(post.clone()));
+        for parcel in retained {
+            arrive(Freight::new(hub, parcel, &group, Errand::Queue { reserved: Reserved::Nobody }), &station);
+        }
+        Ok(Subscription::new(hub.clone(), post))
+    }
+}
+
+/// What a listener to events of this type hears.
+pub(crate) fn typed<E: Event>() -> Hearing {
+    Hearing::Type { of: TypeId::of::<E>(), name: E::NAME.into(), topic: E::TOPIC.into(), json: !E::LOCAL }
+}
+
+/// What a listener to topics hears.
+pub(crate) fn topics(patterns: impl Patterns) -> Result<Hearing, ListenError> {
+    match patterns.patterns()? {
+        patterns if patterns.is_empty() => Err(ListenError::NoPattern),
+        patterns => Ok(Hearing::Topics(patterns.into())),
+    }
+}

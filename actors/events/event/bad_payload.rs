@@ -1,0 +1,24 @@
+//! JSON that is not of the type that it is to be.
+
+use crate::base::Shown;
+
+/// A payload does not have the form of the event that travels on its topic, or has none as JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadPayload {
+    /// The event's name.
+    pub event: String,
+    /// Where it came.
+    pub topic: String,
+    /// What is wrong with it; hidden if the event contains personal data.
+    pub reason: String,
+}
+
+impl std::fmt::Display for BadPayload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { event, topic, reason } = self;
+        let (topic, event, reason) = (Shown::name(topic), Shown::name(event), Shown::text(reason));
+        write!(f, "the payload on `{topic}` is not that of `{event}`: {reason}")
+    }
+}
+
+impl std::error::Error for BadPayload {}

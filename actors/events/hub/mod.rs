@@ -1,0 +1,37 @@
+//! What all handles of a bus share, and the way from one arbiter to another.
+//!
+//! `bus.on → Post → Registry → Route (one for each type or topic) → Group (one for each arbiter) → Freight → Door`
+//!
+//! In reading order: `hub`, all of it; `limits`, its bounds; `hearing`, what a listener hears of; `post`, what every thread
+//! knows of a listener; `registry`, who is registered; `route`, who hears an event; `door`, the way to the listeners of one
+//! arbiter; `freight`, what goes through it; `dead_letter` and `letters`, what nobody did; `retained`, the last event of a
+//! topic; `waiters`, who waits for room.
+//!
+//! It is a table: it calls nobody and queues nothing, and no lock of it is held while the user's code runs. An event that is
+//! dropped anywhere on its way is counted at its listener's post and becomes a dead letter, but for one that somebody outside
+//! still has.
+
+mod hub;
+mod limits;
+mod hearing;
+mod post;
+mod registry;
+mod route;
+mod door;
+mod freight;
+mod dead_letter;
+mod letters;
+mod retained;
+mod waiters;
+
+pub use dead_letter::DeadLetter;
+pub(crate) use door::{Door, ToStation};
+pub(crate) use freight::{Errand, Freight, Reserved};
+pub(crate) use hearing::{Hearing, subject};
+pub(crate) use hub::{Hub, Open};
+pub(crate) use letters::Ring;
+pub(crate) use limits::Limits;
+pub use post::SubscriptionInfo;
+pub(crate) use post::{Post, Vacancy};
+pub(crate) use route::{Group, Route};
+pub(crate) use waiters::Waiter;

@@ -1,0 +1,230 @@
+//! Who is registered on a bus, and who of them hears an event.
+//!
+//! `bus.on → Post → Registry → Route`
+
+use std::any::TypeId;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::door::Door;
+use super::hearing::{Hearing, subject};
+use super::post::Post;
+use super::route::Route;
+use crate::events::event::Name;
+use crate::events::parcel::Taps;
+use crate::events::topics::PatternIndex;
+use crate::runtime::Counted;
+
+/// The id of a registration, among many.
+type Id = Counted<u64>;
+
+#[derive(Default)]
+struct Table {
+    last: u64,
+    posts: BTreeMap<Id, Arc<Post>>,
+    types: HashMap<TypeId, BTreeSet<Id>>,
+    topics: PatternIndex<Id>,
+    /// Those of names: few, as there are few ways out of a process.
+    names: BTreeSet<Id>,
+    /// Those of typed events that also come as JSON, by topic.
+    typed_topics: HashMap<Name, BTreeSet<Id>>,
+    /// The same by the names of their events.
+    typed_names: HashMap<Name, BTreeSet<Id>>,
+    doors: Vec<Arc<Door>>,
+    /// Those who listen in for a test: none, but under the feature `testing`.
+    taps: Option<Arc<Taps>>,
+}
+
+/// Who is registered on a bus.
+pub(crate) struct Registry {
+    /// Counts every change; routes that threads have looked up are true for one of them.
+    version: AtomicU64,
+    table: Mutex<Table>,
+    publisher: Arc<str>,
+    max_listeners: usize,
+}
+
+impl Registry {
+    pub(crate) fn new(publisher: Arc<str>, max_listeners: usize) -> Self {
+        Self { version: AtomicU64::new(1), table: Mutex::default(), publisher, max_listeners }
+    }
+
+    #[inline]
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The id for a new registration; `None` if there are as many as may be.
+    pub(crate) fn next_id(&self) -> Option<u64> {
+        let mut table = self.table();
+        if table.posts.len() >= self.max_listeners {
+            return None;
+        }
+        table.last += 1;
+        Some(table.last)
+    }
+
+    /// Registers a listener: from now on every emission, on any thread, finds it.
+    pub(crate) fn register(&self, post: &Arc<Post>) {
+        let (mut table, id) = (self.table(), Counted(post.id));
+        table.posts.insert(id, post.clone());
+        match &post.hearing {
+            Hearing::Type { of, topic, json, name } => {
+                table.types.entry(*of).or_default().insert(id);
+                if *json {
+                    table.typed_names.entry(name.clone()).or_default().insert(id);
+                    table.typed_topics.entry(topic.clone()).or_default().insert(id);
+                }
+            }
+            Hearing::Topics(patterns) => {
+                for pattern in patterns.iter() {
+                    table.topics.insert(pattern, id);
+                }
+            }
+            Hearing::Names(_) => {
+                table.names.insert(id);
+            }
+        }
+        self.version.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Lets no emission find a listener any more, which still hears what is on its way.
+    pub(crate) fn retire(&self, post: &Arc<Post>) -> Option<Arc<Post>> {
+        let (mut table, id) = (self.table(), Counted(post.id));
+        let struck = table.posts.remove(&id)?;
+        match &post.hearing {
+            Hearing::Type { of, topic, json, name } => {
+                forget(&mut table.types, of, id);
+                if *json {
+                    forget(&mut table.typed_names, name, id);
+                    forget(&mut table.typed_topics, topic, id);
+                }
+            }
+            Hearing::Topics(patterns) => {
+                for pattern in patterns.iter() {
+                    table.topics.remove(pattern, &id);
+                }
+            }
+            Hearing::Names(_) => {
+                table.names.remove(&id);
+            }
+        }
+        self.version.fetch_add(1, Ordering::AcqRel);
+        Some(struck)
+    }
+
+    pub(crate) fn posts(&self) -> Vec<Arc<Post>> {
+        self.table().posts.values().cloned().collect()
+    }
+
+    /// This listener if it is still registered, or else one of its name that hears the same.
+    pub(crate) fn find_like(&self, post: &Arc<Post>) -> Option<Arc<Post>> {
+        let table = self.table();
+        let alike = |other: &&Arc<Post>| other.name() == post.name() && other.hearing == post.hearing;
+        table.posts.get(&Counted(post.id)).or_else(|| table.posts.values().find(alike)).cloned()
+    }
+
+    /// Who hears events of this type, which travel on this topic.
+    pub(crate) fn route_of(&self, of: TypeId, public: Option<(&str, &str)>) -> Arc<Route> {
+        let table = self.table();
+        let mut ids: Vec<_> = table.types.get(&of).into_iter().flatten().copied().collect();
+        if let Some((topic, name)) = public {
+            table.topics.for_each_match(topic, |id| ids.push(*id));
+            ids.extend(table.of_name(&self.publisher, name));
+        }
+        table.route(ids)
+    }
+
+    /// Who hears JSON on this topic.
+    pub(crate) fn route_of_topic(&self, topic: &str) -> Arc<Route> {
+        let table = self.table();
+        let mut ids: Vec<_> = table.typed_topics.get(topic).into_iter().flatten().copied().collect();
+        table.topics.for_each_match(topic, |id| ids.push(*id));
+        // It has no other name; what came from outside has, and does not leave again.
+        ids.extend(table.of_name(&self.publisher, topic));
+        table.route(ids)
+    }
+
+    /// Where events of this name travel, as the first says that listens to them.
+    pub(crate) fn topic_of_name(&self, name: &str) -> Option<Name> {
+        let table = self.table();
+        let first = table.typed_names.get(name)?.first()?;
+        match &table.posts.get(first)?.hearing {
+            Hearing::Type { topic, .. } => Some(topic.clone()),
+            Hearing::Topics(_) | Hearing::Names(_) => None,
+        }
+    }
+
+    /// Whether a typed listener to this topic takes it for personal data.
+    pub(crate) fn is_personal(&self, topic: &str) -> bool {
+        let table = self.table();
+        let ids = table.typed_topics.get(topic).into_iter().flatten();
+        ids.filter_map(|id| table.posts.get(id)).any(|post| post.personal)
+    }
+
+    /// Changes who listens in: from now on every emission, on any thread, is noted by those.
+    #[cfg(feature = "testing")]
+    pub(crate) fn change_taps(&self, change: impl FnOnce(&Taps) -> Taps) {
+        let mut table = self.table();
+        let taps = change(table.taps.as_deref().unwrap_or(&Taps::default()));
+        let before = std::mem::replace(&mut table.taps, (!taps.is_empty()).then(|| Arc::new(taps)));
+        self.version.fetch_add(1, Ordering::AcqRel);
+        drop(table);
+        drop(before);
+    }
+
+    /// A station has opened.
+    pub(crate) fn joined(&self, door: &Arc<Door>) {
+        self.table().doors.push(door.clone());
+    }
+
+    /// A station is gone.
+    pub(crate) fn left(&self, door: &Arc<Door>) {
+        self.table().doors.retain(|other| !Arc::ptr_eq(other, door));
+    }
+
+    pub(crate) fn doors(&self) -> Vec<Arc<Door>> {
+        self.table().doors.clone()
+    }
+
+    /// Those who sit behind this door, for the log.
+    pub(crate) fn names_at(&self, door: &Arc<Door>) -> String {
+        let posts = self.posts();
+        let here = posts.iter().filter(|post| Arc::ptr_eq(post.door(), door));
+        here.map(|post| format!("`{}`", post.name())).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Table {
+    fn of_name(&self, publisher: &str, event: &str) -> Vec<Id> {
+        if self.names.is_empty() {
+            return Vec::new();
+        }
+        let subject = subject(publisher, event);
+        let hears = |post: &Arc<Post>| match &post.hearing {
+            Hearing::Names(patterns) => patterns.iter().any(|pattern| pattern.matches(&subject)),
+            _ => false,
+        };
+        self.names.iter().filter(|id| self.posts.get(id).is_some_and(hears)).copied().collect()
+    }
+
+    fn route(&self, ids: Vec<Id>) -> Arc<Route> {
+        let posts = ids.iter().filter_map(|id| self.posts.get(id).cloned()).collect();
+        Arc::new(Route::new(posts, self.taps.clone()))
+    }
+}
+
+/// Removes an id from a list, and the list with its last.
+fn forget<K: std::hash::Hash + Eq>(lists: &mut HashMap<K, BTreeSet<Id>>, key: &K, id: Id) {
+    if let Some(list) = lists.get_mut(key) {
+        list.remove(&id);
+        if list.is_empty() {
+            lists.remove(key);
+        }
+    }
+}

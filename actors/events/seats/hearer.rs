@@ -1,0 +1,164 @@
+//! Who hears an event on its arbiter: by its own subject, by another form of it, or whatever it is.
+//!
+//! `LocalRoute → Hearer → Seat, ActorSeat`, `Arrival → AnySeat → Seat, ActorSeat`
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::arrival::Brought;
+use super::seat::Seat;
+use super::station::Station;
+use crate::events::event::{JsonEvent, Subject};
+use crate::events::hub::{Hub, Post};
+use crate::events::parcel::{Board, Parcel, Ticket, Waiting};
+use crate::events::verdict::Verdict;
+
+/// A seat as it hears events of one subject.
+pub(crate) trait Hears<S> {
+    /// Calls the listener now. `false` if there is a verdict in the tickets.
+    fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool;
+
+    /// Puts a published event into the listener's queue. One for which a place was kept pushes out no other: two threads that
+    /// keep places at the same moment may together have kept one too many.
+    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool);
+}
+
+/// A seat as its station knows it.
+pub(crate) trait AnySeat {
+    fn post(&self) -> &Arc<Post>;
+
+    /// Takes up to so many events from the queue and calls the listener with them; says how many.
+    fn run(&self, station: &Rc<Station>, budget: usize) -> usize;
+
+    /// A call from the queue has ended.
+    fn ended_one(&self, station: &Station);
+
+    /// Hears no more from now on; what waits is dropped.
+    fn end(&self);
+
+    /// Whether nothing waits and nothing from the queue is under way.
+    fn is_idle(&self) -> bool;
+
+    /// Calls the listener now, with an event that has come from another arbiter.
+    fn call_brought(&self, brought: &Brought, place: u32, tickets: &mut Tickets<'_>) -> bool;
+
+    /// Puts a published event into the listener's queue that has come from another arbiter.
+    fn queue_brought(&self, brought: &Brought, station: &Station, placed: bool);
+
+    /// Calls the listener now, with an event that came as JSON.
+    fn call_json(&self, parcel: &Arc<Parcel<JsonEvent>>, place: u32, tickets: &mut Tickets<'_>) -> bool;
+
+    /// Puts a published event into the listener's queue, which came as JSON.
+    fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, placed: bool);
+}
+
+/// What is said of calls that are not simply done: a verdict, or a place on the board, which is made for the first.
+pub(crate) struct Tickets<'a> {
+    board: &'a mut Option<Arc<Board>>,
+    timed: bool,
+    /// One was taken.
+    pub(crate) taken: bool,
+    pub(crate) verdict: Option<Verdict>,
+}
+
+impl<'a> Tickets<'a> {
+    pub(crate) fn new(board: &'a mut Option<Arc<Board>>, timed: bool) -> Self {
+        Self { board, timed, taken: false, verdict: None }
+    }
+
+    pub(crate) fn take(&mut self, place: u32) -> Ticket {
+        self.taken = true;
+        let board = self.board.get_or_insert_with(|| Arc::new(Board::new()));
+        board.expect(1);
+        Ticket::new(board.clone(), place, self.timed)
+    }
+
+    #[cold]
+    pub(crate) fn give(&mut self, verdict: Verdict) -> bool {
+        self.verdict = Some(verdict);
+        false
+    }
+}
+
+/// Who is to hear an event, as a route keeps it. Most are a [`Seat`], which is called without looking up how.
+pub(crate) enum Hearer<S> {
+    Seat(Rc<Seat<S>>),
+    Other(Rc<dyn Hears<S>>),
+}
+
+impl<S> Clone for Hearer<S> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Seat(seat) => Self::Seat(seat.clone()),
+            Self::Other(other) => Self::Other(other.clone()),
+        }
+    }
+}
+
+impl<S: Subject> Hearer<S> {
+    #[inline]
+    pub(crate) fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        match self {
+            Self::Seat(seat) => seat.call(parcel, place, tickets),
+            Self::Other(other) => other.call(parcel, place, tickets),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool) {
+        match self {
+            Self::Seat(seat) => seat.queue(parcel, station, placed),
+            Self::Other(other) => other.queue(parcel, station, placed),
+        }
+    }
+}
+
+/// A listener in its seat, as it hears events of its own type, and as it hears any.
+#[doc(hidden)]
+pub struct Seated<S> {
+    pub(crate) own: Hearer<S>,
+    pub(crate) any: Rc<dyn AnySeat>,
+}
+
+impl<S> fmt::Debug for Seated<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seated").finish_non_exhaustive()
+    }
+}
+
+/// A seat for JSON that hears a typed event.
+pub(crate) struct Viewer {
+    pub(crate) seat: Hearer<JsonEvent>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) post: Arc<Post>,
+}
+
+impl<S: Subject> Hears<S> for Viewer {
+    fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        match parcel.form() {
+            Ok(json) => self.seat.call(&json, place, tickets),
+            Err(bad) => tickets.give(self.hub.failed(&self.post, parcel.clone(), bad)),
+        }
+    }
+
+    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, placed: bool) {
+        match parcel.form() {
+            Ok(json) => self.seat.queue(&Rc::new(Waiting(json)), station, placed),
+            Err(bad) => drop(self.hub.failed(&self.post, (**parcel).clone(), bad)),
+        }
+    }
+}
+
+/// A typed seat that hears of JSON.
+pub(crate) struct Reader(pub(crate) Rc<dyn AnySeat>);
+
+impl Hears<JsonEvent> for Reader {
+    fn call(&self, parcel: &Arc<Parcel<JsonEvent>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        self.0.call_json(parcel, place, tickets)
+    }
+
+    fn queue(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, placed: bool) {
+        self.0.queue_json(parcel, station, placed);
+    }
+}

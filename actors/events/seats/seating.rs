@@ -1,0 +1,50 @@
+//! How a listener takes its seat on an arbiter.
+//!
+//! `Listening → Seating (at registration) → Ringed (if there is middleware) → Seat`
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::call::Call;
+use super::hearer::{Hearer, Seated};
+use super::options::Options;
+use super::ringed::Ringed;
+use super::seat::Seat;
+use crate::events::container::Container;
+use crate::events::event::Subject;
+use crate::events::hub::{Hub, Post};
+
+/// A listener that is on its way to its seat.
+#[doc(hidden)]
+pub struct Seating<S> {
+    pub(crate) options: Options<S>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) post: Arc<Post>,
+}
+
+impl<S> fmt::Debug for Seating<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seating").field("post", &self.post).finish_non_exhaustive()
+    }
+}
+
+impl<S: Subject> Seating<S> {
+    pub(crate) fn container(&self) -> &Container {
+        self.hub.container()
+    }
+
+    pub(crate) fn seat(self, call: impl Call<S>) -> Seated<S> {
+        self.seat_boxed(Box::new(call))
+    }
+
+    fn seat_boxed(mut self, mut call: Box<dyn Call<S>>) -> Seated<S> {
+        let mut middleware = self.hub.middleware().to_vec();
+        middleware.append(&mut self.options.middleware);
+        if !middleware.is_empty() {
+            call = Box::new(Ringed::new(middleware, call));
+        }
+        let seat = Rc::new(Seat::new(self.options, self.hub, self.post, call));
+        Seated { own: Hearer::Seat(seat.clone()), any: seat }
+    }
+}

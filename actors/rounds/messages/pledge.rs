@@ -1,0 +1,243 @@
+//! What a summoned actor gets: a pledge to keep, to veto, or to drop.
+//!
+//! `session.rs → Summons → any actor → Pledge::keep → session.rs`, or, when the round is over, `→ broker.rs: late`
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix::Message;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::reply::{Emission, Reply};
+use super::to_broker::{Seated, ToBroker};
+use crate::rounds::round::Shared;
+use crate::rounds::{RoundId, RoundKey};
+use crate::runtime::{self, Inbox, Refused};
+
+/// Asks an emitter for its signal: the message that any actor handles to be one.
+///
+/// ```
+/// use actix::prelude::*;
+/// use convoke_actors::{Membership, Summons};
+///
+/// struct Clerk {
+///     on_stock: u32,
+///     membership: Option<Membership<u32>>,
+/// }
+///
+/// impl Actor for Clerk {
+///     type Context = Context<Self>;
+/// }
+///
+/// impl Handler<Summons<u32>> for Clerk {
+///     type Result = ();
+///
+///     fn handle(&mut self, Summons { pledge }: Summons<u32>, _: &mut Context<Self>) {
+///         match self.on_stock {
+///             0 => pledge.veto("sold out"),
+///             count => pledge.keep(count),
+///         }
+///     }
+/// }
+/// ```
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Summons<P: 'static> {
+    /// What the emitter owes the round.
+    pub pledge: Pledge<P>,
+}
+
+impl<P> fmt::Debug for Summons<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Summons").field("pledge", &self.pledge).finish()
+    }
+}
+
+/// One emitter's promise to one round: kept, vetoed, or, when it is dropped, lost at once.
+#[must_use = "dropping a pledge loses the round its signal: keep it or veto it"]
+pub struct Pledge<P: 'static> {
+    call: Arc<Call<P>>,
+    by: Seated,
+    open: bool,
+}
+
+/// What a session asks all its emitters, with the way back to it: shared by the pledges of a round, which are small
+/// for it.
+pub(crate) struct Call<P> {
+    /// The session's, closed with the round. It holds one answer for each emitter of the round.
+    pub(crate) inbox: Inbox<Pledged<P>>,
+    pub(crate) broker: Arc<Inbox<ToBroker<P>>>,
+    pub(crate) round: RoundId,
+    pub(crate) key: Option<RoundKey>,
+    pub(crate) deadline: Instant,
+    pub(crate) gathered: Arc<Shared<P>>,
+    pub(crate) end: End,
+}
+
+/// The end of a round, for those who work for it.
+#[derive(Default)]
+pub(crate) struct End {
+    is_over: AtomicBool,
+    told: Notify,
+}
+
+impl End {
+    /// The round is over; wakes whoever waits for that.
+    pub(crate) fn tell(&self) {
+        self.is_over.store(true, Ordering::Release);
+        self.told.notify_waiters();
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    async fn wait(&self) {
+        // Listens before it looks, so that it misses nothing between.
+        let mut told = pin!(self.told.notified());
+        told.as_mut().enable();
+        if !self.is_over() {
+            told.await;
+        }
+    }
+}
+
+/// What became of a pledge.
+pub(crate) enum Pledged<P> {
+    Kept { by: Seated, payload: P, reply: Option<Reply<P>> },
+    Vetoed { by: Seated, reason: Arc<str> },
+    Lost { by: Seated },
+}
+
+impl<P: 'static> Pledge<P> {
+    pub(crate) fn new(call: Arc<Call<P>>, by: Seated) -> Self {
+        Self { call, by, open: true }
+    }
+
+    /// Returns the number of the round.
+    pub fn round(&self) -> RoundId {
+        self.call.round
+    }
+
+    /// Returns what the round is about; `None` for a round without a key.
+    pub fn key(&self) -> Option<&RoundKey> {
+        self.call.key.as_ref()
+    }
+
+    /// Returns how much time is left until the round's deadline, not the emitter's own; zero when it is past.
+    pub fn left(&self) -> Duration {
+        self.call.deadline.saturating_duration_since(runtime::now())
+    }
+
+    /// Whether the round is still open: whether it makes sense to work for it.
+    pub fn is_open(&self) -> bool {
+        !self.call.end.is_over()
+    }
+
+    /// Waits until the round is over, however it ends: what has been begun for it is not wanted any more.
+    ///
+    /// It does not break the promise, which can be dropped then. It is at once if the round is over already.
+    ///
+    /// ```
+    /// use convoke_actors::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # actix::System::new().block_on(async {
+    /// let broker = Broker::new(Duration::from_secs(1)).expects(["stock", "payment"]).start();
+    /// let payment = Emitter::new("payment").on_summons(|pledge| async move {
+    ///     tokio::select! {
+    ///         () = tokio::time::sleep(Duration::from_millis(200)) => pledge.keep("paid"),
+    ///         () = pledge.closed() => {} // stock has vetoed: nothing is charged
+    ///     }
+    /// });
+    /// let _payment = Emitter::join(&broker, payment).await?;
+    /// let stock = Emitter::join(&broker, "stock").await?;
+    ///
+    /// stock.do_emit("3 left")?;
+    /// assert!(stock.veto("sold out").await?.is_cancelled());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn closed(&self) {
+        self.call.end.wait().await;
+    }
+
+    /// Returns what the round is about: a clone of what its opener has emitted; `None` once the round is over.
+    ///
+    /// It is the first signal of the round. Where a second signal replaces the first
+    /// ([`RepeatEmit::Replaces`](crate::RepeatEmit::Replaces)), it is that of whoever has been in the round longest.
+    pub fn subject(&self) -> Option<P>
+    where
+        P: Clone,
+    {
+        self.call.gathered.look(|payloads| payloads.first().cloned())
+    }
+
+    /// Returns clones of what was emitted so far, in the order of emission; nothing once the round is over.
+    pub fn so_far(&self) -> Vec<P>
+    where
+        P: Clone,
+    {
+        self.call.gathered.look(<[P]>::to_vec)
+    }
+
+    /// Keeps the promise and does not wait for the outcome. A signal that comes too late is counted as such.
+    pub fn keep(mut self, payload: P) {
+        self.send_kept(payload, None);
+    }
+
+    /// Keeps the promise; the answer is the round's outcome, once it has closed.
+    ///
+    /// # Errors
+    ///
+    /// `Late` if the round was over, `AlreadyKept` if the emitter has emitted in it otherwise, `BrokerGone`.
+    pub fn keep_and_wait(mut self, payload: P) -> Emission<P> {
+        Emission::of(|reply| {
+            self.send_kept(payload, Some(reply));
+            Ok(())
+        })
+    }
+
+    /// Refuses: the round is cancelled for everyone, for this reason.
+    pub fn veto(mut self, reason: impl Into<Arc<str>>) {
+        self.open = false;
+        // A round that is over needs no veto.
+        let _ = self.call.inbox.push(Pledged::Vetoed { by: self.by, reason: reason.into() });
+    }
+
+    #[inline]
+    fn send_kept(&mut self, payload: P, reply: Option<Reply<P>>) {
+        self.open = false;
+        if let Err(refused) = self.call.inbox.push(Pledged::Kept { by: self.by, payload, reply }) {
+            self.too_late(refused);
+        }
+    }
+
+    #[cold]
+    fn too_late(&self, refused: Refused<Pledged<P>>) {
+        let (Refused::Closed(pledged) | Refused::Full(pledged)) = refused;
+        if let Pledged::Kept { by, reply, .. } = pledged {
+            // Past the bound: there is one pledge for each emitter and round.
+            let (round, key) = (self.call.round, self.call.key.clone());
+            self.call.broker.push_always(ToBroker::PledgeLate { by, round, key, reply });
+        }
+    }
+}
+
+impl<P: 'static> Drop for Pledge<P> {
+    fn drop(&mut self) {
+        if self.open {
+            let _ = self.call.inbox.push(Pledged::Lost { by: self.by });
+        }
+    }
+}
+
+impl<P: 'static> fmt::Debug for Pledge<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pledge").field("round", &self.call.round).field("key", &self.call.key).finish_non_exhaustive()
+    }
+}

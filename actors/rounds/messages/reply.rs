@@ -1,0 +1,55 @@
+//! Where the answer to a signal goes: to whoever awaits its emission.
+//!
+//! `Emission → Reply, which travels with the signal → the session, or whoever refuses it`
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+use crate::rounds::EmitError;
+use crate::rounds::outcome::Outcome;
+
+/// Where the outcome of a round goes that somebody waits for.
+pub(crate) type Reply<P> = oneshot::Sender<Result<Outcome<P>, EmitError>>;
+
+/// Answers whoever waits, if somebody does.
+pub(crate) fn answer<P>(reply: Option<Reply<P>>, answer: Result<Outcome<P>, EmitError>) {
+    if let Some(reply) = reply {
+        let _ = reply.send(answer);
+    }
+}
+
+/// A signal on its way: awaited, it answers with the outcome of its round.
+///
+/// Dropping it does not take the signal back.
+#[must_use = "the signal is under way; await its outcome, or say `do_emit` if nobody waits for it"]
+pub struct Emission<P> {
+    answer: Result<oneshot::Receiver<Result<Outcome<P>, EmitError>>, Option<EmitError>>,
+}
+
+impl<P> Emission<P> {
+    pub(crate) fn of(emit: impl FnOnce(Reply<P>) -> Result<(), EmitError>) -> Self {
+        let (reply, answer) = oneshot::channel();
+        Self { answer: emit(reply).map(|()| answer).map_err(Some) }
+    }
+}
+
+impl<P> Future for Emission<P> {
+    type Output = Result<Outcome<P>, EmitError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.answer {
+            Ok(answer) => Pin::new(answer).poll(cx).map(|answer| answer.unwrap_or(Err(EmitError::BrokerGone))),
+            Err(error) => Poll::Ready(Err(error.take().unwrap_or(EmitError::BrokerGone))),
+        }
+    }
+}
+
+impl<P> fmt::Debug for Emission<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emission").finish_non_exhaustive()
+    }
+}

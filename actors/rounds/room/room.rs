@@ -1,0 +1,56 @@
+//! What a broker and its sessions share; all of them are on one arbiter.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::link::FromSession;
+use super::roster::Roster;
+use crate::base::Payload;
+use crate::rounds::BrokerId;
+use crate::rounds::messages::{Route, ToBroker};
+use crate::runtime::{Executor, Inbox, TaskId};
+
+/// What a broker and its sessions share; all of them are on one arbiter.
+pub(crate) struct Room<P: Payload> {
+    pub(crate) id: BrokerId,
+    pub(crate) executor: Rc<Executor>,
+    pub(crate) broker: TaskId,
+    pub(crate) door: Arc<Inbox<ToBroker<P>>>,
+    pub(crate) roster: RefCell<Roster<P>>,
+    /// In the order in which they joined; their names stand in the directory, at the same places.
+    pub(crate) consumers: RefCell<Vec<Listed<P>>>,
+    pub(crate) back: RefCell<VecDeque<FromSession<P>>>,
+    pub(crate) consumer_timeout: Duration,
+    /// How many signals one round may hold back for the next.
+    pub(crate) max_deferred: usize,
+    /// How many sessions live; those whose rounds are closed wait for their consumers.
+    pub(crate) sessions: Cell<usize>,
+    /// The broker is gone, and nobody reads what goes back to it.
+    pub(crate) deserted: Cell<bool>,
+}
+
+impl<P: Payload> Room<P> {
+    /// Writes the names of the consumers into the directory, after a change.
+    pub(crate) fn name_consumers(&self) {
+        let names = self.consumers.borrow().iter().map(|consumer| consumer.name.clone()).collect();
+        self.roster.borrow_mut().name_consumers(names);
+    }
+
+    pub(crate) fn tell_broker(&self, message: FromSession<P>) {
+        if self.deserted.get() {
+            return;
+        }
+        self.back.borrow_mut().push_back(message);
+        self.executor.wake(self.broker);
+    }
+}
+
+/// A consumer of a broker.
+pub(crate) struct Listed<P: Payload> {
+    pub(crate) ticket: u64,
+    pub(crate) name: Arc<str>,
+    pub(crate) route: Route<P>,
+}

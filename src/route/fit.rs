@@ -1,0 +1,36 @@
+//! Whether those who are to read an event can: what leaves is within the limits of the workers behind the server.
+//!
+//! `route.rs: Packet, payload → check → Publisher`
+
+use serde_json::Value;
+
+use crate::codec::{CodecError, check_attributes};
+use crate::transport::{ErrorKind, Packet, TransportError};
+use crate::{EnvelopeError, EnvelopeLimits};
+
+/// Looks whether a worker with these limits reads what a codec has made of this payload.
+///
+/// # Errors
+///
+/// `TooLarge` for its bytes, its attributes or its depth: a worker would make a dead letter of it.
+pub(crate) fn check(at: &str, packet: &Packet, payload: &Value, limits: EnvelopeLimits) -> Result<(), TransportError> {
+    let read = check_attributes(packet, limits).and_then(|()| match limits.max_depth() {
+        // The body is the first of them; codecs that have no body around the payload allow for one more.
+        limit if is_deeper(payload, limit.saturating_sub(1)) => Err(EnvelopeError::TooDeep { limit }.into()),
+        _ => Ok(()),
+    });
+    read.map_err(|error: CodecError| {
+        let text = format!("no worker with these limits would read it: {error} of the route and of its workers");
+        TransportError::new(ErrorKind::TooLarge, at, text)
+    })
+}
+
+/// Whether more objects and arrays than these stand in one another.
+fn is_deeper(value: &Value, than: usize) -> bool {
+    let Some(inner) = than.checked_sub(1) else { return value.is_array() || value.is_object() };
+    match value {
+        Value::Array(values) => values.iter().any(|value| is_deeper(value, inner)),
+        Value::Object(values) => values.values().any(|value| is_deeper(value, inner)),
+        _ => false,
+    }
+}

@@ -1,0 +1,351 @@
+//! How an event leaves the process: a route is a listener that hands what it hears to a publisher.
+//!
+//! `the bus → Route (does publisher/event match?) → a codec → leaving.rs → Publisher → a server`
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fit;
+use super::leaving::{Leaving, MAX_BATCH};
+use crate::codec::{Codec, Wire};
+use crate::transport::{Attribute, Demand, ErrorKind, Packet, Publisher, TransportError};
+use crate::{
+    Envelope, EnvelopeLimits, EventBus, Handled, JsonEvent, Listen, ListenError, Metadata, Overflow, Pattern, Patterns,
+    Permanent, Retry, Subscription, TopicError,
+};
+
+/// How much longer than its time a call may take, so that it ends with what the server said, and not without a reason.
+const GRACE: Duration = Duration::from_secs(1);
+
+type AttributeOf = Box<dyn Fn(&Envelope) -> Option<Attribute>>;
+type KeyOf = Box<dyn Fn(&Envelope) -> Option<String>>;
+type PriorityOf = Box<dyn Fn(&Envelope) -> u8>;
+
+/// Has events of a bus leave the process, those whose `publisher/event` matches a pattern.
+///
+/// The publisher is the name that the bus was [built](crate::EventBusBuilder::publisher) with, and the event its name, as
+/// in `UserService/UserRegistered`; an event that was emitted as JSON has its topic for a name. The patterns are those of
+/// [topics](Pattern): `UserService/*`, `*/OrderPlaced`, `**`. An event that matches several routes leaves by each of them.
+/// What has come from outside does not leave again, nor does what is local.
+///
+/// A route is a listener. Who emits waits until the server has the event, and finds in the report if it does not; what is
+/// published waits in the route's queue, which is bounded and refuses more, and goes in batches. While the server is away a
+/// route tries again, each event for as long as its [`timeout`](Self::timeout) from when its turn has come: so a route outlives
+/// a restart of its server. What it has to give up becomes a [dead letter](EventBus::dead_letters) of the bus, and what it
+/// still holds when an application has to end is counted in the report of that.
+///
+/// ```
+/// use convoke::Route;
+/// use convoke::prelude::*;
+/// use convoke::transport::Memory;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Event, Serialize, Deserialize)]
+/// struct UserRegistered {
+///     id: u64,
+/// }
+///
+/// # #[actix::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let bus = EventBus::builder().publisher("UserService").build();
+/// let queue = Memory::queue("users"); // in an application `Sns::topic("users").await?`, for instance
+/// let _out = Route::new("UserService/*", queue.clone()).open(&bus)?;
+///
+/// bus.emit(UserRegistered { id: 7 }).await.ok()?; // the server has it
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing leaves before it is opened"]
+pub struct Route<P> {
+    patterns: P,
+    publisher: Arc<dyn Publisher>,
+    codec: Arc<dyn Codec>,
+    limits: EnvelopeLimits,
+    attributes: Vec<(String, AttributeOf)>,
+    key: Option<KeyOf>,
+    priority: Option<(u8, PriorityOf)>,
+    delay: Duration,
+    retry: Retry,
+    timeout: Duration,
+    capacity: Option<usize>,
+    overflow: Overflow,
+}
+
+impl<P: Patterns> Route<P> {
+    /// Makes a route for what matches one of these patterns, to this publisher.
+    pub fn new(patterns: P, publisher: impl Publisher) -> Self {
+        Self {
+            patterns,
+            publisher: Arc::new(publisher),
+            codec: Arc::new(Wire),
+            limits: EnvelopeLimits::default(),
+            attributes: Vec::new(),
+            key: None,
+            priority: None,
+            delay: Duration::ZERO,
+            retry: Retry::exponential(Duration::from_millis(100)).longest(Duration::from_secs(2)).attempts(u32::MAX),
+            timeout: Duration::from_secs(30),
+            capacity: None,
+            overflow: Overflow::Refuse,
+        }
+    }
+
+    /// Sets the form in which events leave. The default is [`Wire`](struct@Wire).
+    pub fn codec(mut self, codec: impl Codec) -> Self {
+        self.codec = Arc::new(codec);
+        self
+    }
+
+    /// Sets how large and how deep an event may be that leaves, with how many attributes: that of the
+    /// [workers](crate::Worker::limits) which are to read it, who would make a dead letter of what is beyond. The default is
+    /// theirs, [`EnvelopeLimits::default`]: 1 MiB. What is beyond fails at once, for who emits it.
+    pub fn limits(mut self, limits: EnvelopeLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Adds a routing key: an attribute beside the names of the event, which servers can filter by. `None` leaves it out of
+    /// that event. Of all attributes there may be ten with SNS and SQS, three of which are names.
+    pub fn attribute<A: Into<Attribute>>(
+        mut self,
+        name: impl Into<String>,
+        value: impl Fn(&Envelope) -> Option<A> + 'static,
+    ) -> Self {
+        self.attributes.push((name.into(), Box::new(move |envelope| value(envelope).map(Into::into))));
+        self
+    }
+
+    /// Has the server deliver events of one key in the order in which they left. The server has to be able to.
+    pub fn ordered_by(mut self, key: impl Fn(&Envelope) -> Option<String> + 'static) -> Self {
+        self.key = Some(Box::new(key));
+        self
+    }
+
+    /// Gives each event a priority, up to `highest`: the higher, the sooner. The server has to be able to.
+    pub fn priority(mut self, highest: u8, priority: impl Fn(&Envelope) -> u8 + 'static) -> Self {
+        self.priority = Some((highest, Box::new(priority)));
+        self
+    }
+
+    /// Has the server hold each event back for so long. The server has to be able to.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    /// Sets how often a server that cannot be reached is tried, and after which waits. The default is to try until the
+    /// [`timeout`](Self::timeout), with waits of up to 100 ms, 200 ms and so on to 2 s. What comes meanwhile waits behind, so
+    /// that nothing is overtaken.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Sets how long it may take until the server has an event, with all attempts, from when it is its turn: 256 have theirs
+    /// at the same time, and what is published waits behind them without a limit of its own. The default is 30 s.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// Sets how many published events may wait here. The default is that of the bus, 1,024 unless it was told.
+    pub fn capacity(mut self, events: usize) -> Self {
+        self.capacity = Some(events);
+        self
+    }
+
+    /// Sets what happens when that many wait. The default is to refuse more, so that whoever publishes is told.
+    pub fn overflow(mut self, policy: Overflow) -> Self {
+        self.overflow = policy;
+        self
+    }
+
+    /// Opens it: from now on every event that matches leaves, until the guard is dropped.
+    ///
+    /// # Errors
+    ///
+    /// `Pattern`; `NoPublisher` if the bus has no name; `NothingMatches` if no event of this bus can match; `Transport` if
+    /// the server cannot do what was asked of it; `Listen` as for every listener.
+    #[track_caller]
+    pub fn open(self, bus: &EventBus) -> Result<Subscription, RouteError> {
+        let patterns = self.patterns.patterns()?;
+        let name = self.publisher.name().to_owned();
+        if bus.publisher().is_empty() {
+            return Err(RouteError::NoPublisher);
+        }
+        let Some(first) = patterns.first() else { return Err(ListenError::NoPattern.into()) };
+        // Some may be for other services, where all share one list.
+        if !patterns.iter().any(|pattern| may_match(pattern, bus.publisher())) {
+            return Err(RouteError::NothingMatches { pattern: first.clone(), publisher: bus.publisher().to_owned() });
+        }
+        let abilities = self.publisher.abilities();
+        abilities.demand(&name, Demand::Delay(self.delay))?;
+        abilities.demand(&name, Demand::Priority(self.priority.as_ref().map_or(0, |(highest, _)| *highest)))?;
+        if self.key.is_some() {
+            abilities.demand(&name, Demand::Order)?;
+        }
+        let there = self.codec.max_attributes() + self.attributes.len();
+        let limit = abilities.max_attributes.min(self.limits.max_keys());
+        if there > limit {
+            let or = if limit < abilities.max_attributes {
+                ", or raise `keys` of the limits here and of the workers"
+            } else {
+                ""
+            };
+            let text = format!(
+                "events would have {there} attributes, and {limit} are allowed: take fewer routing keys, or another codec{or}"
+            );
+            return Err(TransportError::new(ErrorKind::Unsupported, name, text).into());
+        }
+        let outward = Outward {
+            name: name.clone(),
+            codec: self.codec,
+            limits: self.limits,
+            attributes: self.attributes,
+            key: self.key,
+            priority: self.priority,
+            delay: self.delay,
+            leaving: Leaving::by(self.publisher, self.timeout, self.retry),
+        };
+        let outward = std::rc::Rc::new(outward);
+        let leave = async move |event: Arc<JsonEvent>, metadata: Metadata| -> Handled {
+            let packet = outward.pack(Envelope::new(metadata, event.payload().clone()));
+            fit::check(&outward.name, &packet, event.payload(), outward.limits).map_err(Permanent::new)?;
+            // It takes its place before anything is awaited, so that events leave in their order.
+            outward.leaving.push(packet).await
+        };
+        // Zero is refused as for every listener.
+        let limit = if self.timeout.is_zero() { self.timeout } else { self.timeout.saturating_add(GRACE) };
+        let mut listening = leave
+            .when(|event: &JsonEvent| !event.is_foreign())
+            .named(format!("route to {name}"))
+            .concurrency(MAX_BATCH)
+            .timeout(limit)
+            .overflow(self.overflow);
+        if let Some(capacity) = self.capacity {
+            listening = listening.capacity(capacity);
+        }
+        Ok(crate::__private::on_names(bus, patterns, listening)?)
+    }
+}
+
+/// Whether an event of this publisher can have a name that a pattern matches.
+fn may_match(pattern: &Pattern, publisher: &str) -> bool {
+    let mut wanted = pattern.as_str().split('/');
+    for segment in publisher.split('/') {
+        match wanted.next() {
+            Some("**") => return true,
+            Some("*") => {}
+            Some(other) if other == segment => {}
+            _ => return false,
+        }
+    }
+    // The event's name is still to come.
+    wanted.next().is_some()
+}
+
+/// What a route does with an event.
+struct Outward {
+    /// That of the publisher.
+    name: String,
+    codec: Arc<dyn Codec>,
+    limits: EnvelopeLimits,
+    attributes: Vec<(String, AttributeOf)>,
+    key: Option<KeyOf>,
+    priority: Option<(u8, PriorityOf)>,
+    delay: Duration,
+    leaving: Leaving,
+}
+
+impl Outward {
+    fn pack(&self, envelope: Envelope) -> Packet {
+        let mut packet = self.codec.write(&envelope);
+        for (name, value) in &self.attributes {
+            if let Some(value) = value(&envelope) {
+                packet.attributes.insert(name.clone(), value);
+            }
+        }
+        packet.key = self.key.as_ref().and_then(|key| key(&envelope));
+        packet.priority = self.priority.as_ref().map_or(0, |(highest, priority)| priority(&envelope).min(*highest));
+        packet.delay = self.delay;
+        packet
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Route<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("patterns", &self.patterns)
+            .field("publisher", &self.publisher.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A route was not opened.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// One of its patterns is none.
+    Pattern(TopicError),
+    /// The bus does not say who publishes.
+    NoPublisher,
+    /// No event of this bus has a name that one of the patterns matches.
+    NothingMatches {
+        /// The first of them.
+        pattern: Pattern,
+        /// Who publishes on this bus.
+        publisher: String,
+    },
+    /// The server cannot do what was asked of it.
+    Transport(TransportError),
+    /// Its listener could not be registered.
+    Listen(ListenError),
+}
+
+impl fmt::Display for RouteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pattern(error) => error.fmt(f),
+            Self::NoPublisher => f.write_str(
+                "the bus does not say who publishes: build it with `EventBus::builder().publisher(\"UserService\")`",
+            ),
+            Self::NothingMatches { pattern, publisher } => write!(
+                f,
+                "nothing would leave by `{pattern}`: events of this bus are called `{publisher}/<event>`, as in \
+                 `{publisher}/OrderPlaced`, or `{publisher}/*` for all of them"
+            ),
+            Self::Transport(error) => error.fmt(f),
+            Self::Listen(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RouteError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Pattern(error) => Some(error),
+            Self::NoPublisher | Self::NothingMatches { .. } => None,
+            Self::Transport(error) => Some(error),
+            Self::Listen(error) => Some(error),
+        }
+    }
+}
+
+impl From<TopicError> for RouteError {
+    fn from(error: TopicError) -> Self {
+        Self::Pattern(error)
+    }
+}
+
+impl From<TransportError> for RouteError {
+    fn from(error: TransportError) -> Self {
+        Self::Transport(error)
+    }
+}
+
+impl From<ListenError> for RouteError {
+    fn from(error: ListenError) -> Self {
+        Self::Listen(error)
+    }
+}

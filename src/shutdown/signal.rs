@@ -1,0 +1,163 @@
+//! What ends an application from outside: a signal of the system, heard on a thread of its own.
+//!
+//! `SIGTERM, SIGINT → the ear (a thread) → ShutdownSignal: the first begins, the second hurries, the third ends the process`
+
+use std::fmt;
+use std::future::{Future, IntoFuture, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::ear;
+use crate::Shutdown;
+
+/// Returns what hears SIGTERM and SIGINT, and on Windows Ctrl-C, Ctrl-Break and the close of the console; from now on,
+/// and not only once it is awaited.
+///
+/// If the system does not let it listen, that is logged, the signals do what they did before, and it waits for ever.
+pub fn shutdown_signal() -> ShutdownSignal {
+    let added = ear::lock().add();
+    let id = added.map_err(|error| {
+        log::error!(target: "convoke::shutdown", "no signal can shut this application down in order: {error}");
+    });
+    ShutdownSignal { id: id.ok() }
+}
+
+/// The signal of the system that an application is to end, made by [`shutdown_signal`].
+///
+/// | signal | what it does |
+/// |---|---|
+/// | the first | begins the shutdown: this is ready |
+/// | the second | hurries [`run_until`](crate::ServicesHandle::run_until): it waits for no event and no service any more. If nobody can be told, as after a plain `shutdown_signal().await`, it ends the process |
+/// | the third | ends the process |
+///
+/// The process also ends if it is still there 60 s after the first signal, or [another time](Self::or_exit_after). It
+/// ends with code 1, after a line in the log, and from another thread: no listener that blocks its own can hold it.
+///
+/// When this is dropped, as `run_until` does when all is shut down, nothing of that holds any more, and when the last one
+/// is dropped, signals do again what they do by default.
+///
+/// ```no_run
+/// use convoke::prelude::*;
+/// use convoke::{Services, shutdown_signal};
+///
+/// # #[derive(BaseService)]
+/// # struct Billing;
+/// #[actix::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let signal = shutdown_signal(); // heard from here on
+///     let bus = EventBus::default();
+///     let services = Services::new(&bus).add(Billing::supervised(&bus, |_| Billing)).await?;
+///     let report = services.run_until(signal).await;
+///     println!("{report}");
+///     Ok(())
+/// }
+/// ```
+#[must_use = "dropped, it hears nothing: await it, or give it to `run_until`"]
+pub struct ShutdownSignal {
+    /// `None` if nothing can be heard.
+    id: Option<u64>,
+}
+
+impl ShutdownSignal {
+    /// Sets how long the process may live after the first signal. The default is 60 s.
+    ///
+    /// It should be longer than all phases of the shutdown together may take, and shorter than the patience of whoever has
+    /// sent the signal: Kubernetes kills after 30 s, systemd after 90 s.
+    pub fn or_exit_after(self, limit: Duration) -> Self {
+        self.set_limit(Some(limit));
+        self
+    }
+
+    /// Has it never end the process, however long that lives and however often it is signalled.
+    pub fn never_exit(self) -> Self {
+        self.set_limit(None);
+        self
+    }
+
+    /// Waits for the first signal, and keeps this, for what has to end before the services.
+    ///
+    /// ```no_run
+    /// # use convoke::{ServicesHandle, shutdown_signal};
+    /// # async fn stop_web_server() {}
+    /// # async fn run(services: ServicesHandle) {
+    /// let mut signal = shutdown_signal();
+    /// signal.wait().await;
+    /// stop_web_server().await;
+    /// services.run_until(signal).await; // at once, and a second signal hurries it
+    /// # }
+    /// ```
+    pub async fn wait(&mut self) {
+        poll_fn(|cx| self.reached(1, cx)).await;
+    }
+
+    /// A method, because a closure that reads a field takes along that field alone.
+    fn reached(&self, count: u32, cx: &mut Context<'_>) -> Poll<()> {
+        reached(self.id, count, cx)
+    }
+
+    fn set_limit(&self, limit: Option<Duration>) {
+        if let Some(id) = self.id {
+            ear::lock().set_limit(id, limit);
+        }
+    }
+
+    /// Goes, and leaves the time running that the process has.
+    fn leave(mut self) {
+        if let Some(id) = self.id
+            && ear::lock().leave(id)
+        {
+            self.id = None;
+        }
+    }
+}
+
+/// Is ready at the first signal. What follows has its time, and a second signal ends the process.
+impl IntoFuture for ShutdownSignal {
+    type Output = ();
+    type IntoFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    fn into_future(mut self) -> Self::IntoFuture {
+        Box::pin(async move {
+            self.wait().await;
+            self.leave();
+        })
+    }
+}
+
+impl Shutdown for ShutdownSignal {
+    fn into_signals(self) -> (impl Future<Output = ()>, impl Future<Output = ()>) {
+        let id = self.id;
+        // The second one holds the signal, which matters until that is dropped: when all is shut down.
+        let hurry = poll_fn(move |cx| self.reached(2, cx));
+        (poll_fn(move |cx| reached(id, 1, cx)), hurry)
+    }
+}
+
+impl Drop for ShutdownSignal {
+    fn drop(&mut self) {
+        let forgotten = self.id.map(|id| ear::lock().forget(id));
+        drop(forgotten);
+    }
+}
+
+impl fmt::Debug for ShutdownSignal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShutdownSignal").field("heard", &self.id.map(|id| ear::lock().heard(id))).finish()
+    }
+}
+
+/// Is ready when so many signals were heard.
+fn reached(id: Option<u64>, count: u32, cx: &mut Context<'_>) -> Poll<()> {
+    let Some(id) = id else { return Poll::Pending };
+    // What a waker does when it is cloned or dropped is not ours to know: it is done outside the lock.
+    let waker = cx.waker().clone();
+    let looked = ear::lock().look(id, count, waker);
+    match looked {
+        Ok(signal) => {
+            log::debug!(target: "convoke::shutdown", "{signal} has come: {}", if count > 1 { "hurry" } else { "shut down" });
+            Poll::Ready(())
+        }
+        Err(_replaced) => Poll::Pending,
+    }
+}

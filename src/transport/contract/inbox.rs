@@ -1,0 +1,132 @@
+//! Which events were done, so that one that comes again is not done again.
+//!
+//! `worker: Delivery → Inbox::seen? → listeners → Inbox::mark → ack`
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::error::TransportError;
+use super::publisher::BoxFuture;
+
+/// Remembers which events were done, each by its [identity](crate::Metadata::identity), for a window of time.
+///
+/// Servers deliver at least once; who asks this before and marks after it does most events once. The mark comes after the
+/// work, so that a crash between the two has the event done twice: only a mark in the same transaction as the work, as
+/// `SqliteInbox` can, closes that gap.
+pub trait Inbox: Send + Sync + 'static {
+    /// Whether this event was marked within the window.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` if that cannot be found out now.
+    fn seen<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, TransportError>>;
+
+    /// Marks this event as done, and returns whether it was not yet. Doing it again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` if nobody knows whether it is marked now.
+    fn mark<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, TransportError>>;
+}
+
+impl<I: Inbox + ?Sized> Inbox for Arc<I> {
+    fn seen<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, TransportError>> {
+        (**self).seen(id)
+    }
+
+    fn mark<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, TransportError>> {
+        (**self).mark(id)
+    }
+}
+
+/// An [`Inbox`] in the memory of this process, which its end empties. Its clones are one and the same.
+#[derive(Clone)]
+pub struct MemoryInbox {
+    window: Duration,
+    most: usize,
+    marks: Arc<Mutex<Marks>>,
+}
+
+impl MemoryInbox {
+    /// How many events it remembers, unless it is told otherwise.
+    pub const MOST: usize = 100_000;
+
+    /// Makes one that remembers an event for so long.
+    pub fn new(window: Duration) -> Self {
+        Self { window, most: Self::MOST, marks: Arc::default() }
+    }
+
+    /// Sets how many events it remembers; with more, it forgets the oldest before its time. The default is
+    /// [`MOST`](Self::MOST), about 10 MB.
+    pub fn most(mut self, most: usize) -> Self {
+        self.most = most.max(1);
+        self
+    }
+
+    /// Returns how many it remembers.
+    pub fn len(&self) -> usize {
+        self.marks().by_id.len()
+    }
+
+    /// Whether it remembers none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the marks that are not too old.
+    fn marks(&self) -> MutexGuard<'_, Marks> {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        while marks.in_order.front().is_some_and(|(marked, _)| now.duration_since(*marked) >= self.window) {
+            marks.forget_oldest();
+        }
+        marks
+    }
+}
+
+impl Inbox for MemoryInbox {
+    fn seen<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, TransportError>> {
+        Box::pin(async move { Ok(self.marks().by_id.contains(id)) })
+    }
+
+    fn mark<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, TransportError>> {
+        Box::pin(async move {
+            let mut marks = self.marks();
+            if marks.by_id.contains(id) {
+                return Ok(false);
+            }
+            if marks.in_order.len() >= self.most {
+                marks.forget_oldest();
+            }
+            let id: Arc<str> = id.into();
+            marks.in_order.push_back((Instant::now(), id.clone()));
+            marks.by_id.insert(id);
+            Ok(true)
+        })
+    }
+}
+
+impl fmt::Debug for MemoryInbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryInbox").field("window", &self.window).field("most", &self.most).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Marks {
+    by_id: HashSet<Arc<str>>,
+    /// The oldest first.
+    in_order: VecDeque<(Instant, Arc<str>)>,
+}
+
+impl Marks {
+    fn forget_oldest(&mut self) {
+        if let Some((_, id)) = self.in_order.pop_front() {
+            self.by_id.remove(&id);
+        }
+    }
+}

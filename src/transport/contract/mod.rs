@@ -1,0 +1,36 @@
+//! The contract: what every server is reached by, and what is the same for all of them.
+//!
+//! `Packet → Publisher → a server → Source → Delivery → Settlement: ack | retry after | dead letter | release`
+//!
+//! In reading order: `packet` is what travels, `publisher` hands it over, `source` lends it as a `delivery`, `abilities` says
+//! what a server can do beyond that, and `error` what went wrong. `dead_letter` has the record of one, and brings it back;
+//! `retry` says when a delivery comes again, and `inbox` which events were done. `pulse` and `batcher` are for those who
+//! write a transport.
+//!
+//! A delivery is settled once. What is confirmed is kept by the server; who is not told so may send again.
+
+mod packet;
+mod publisher;
+mod source;
+mod delivery;
+mod abilities;
+mod error;
+mod dead_letter;
+mod retry;
+mod inbox;
+mod pulse;
+mod batcher;
+
+pub use abilities::{Abilities, Demand};
+pub use batcher::Batcher;
+pub(crate) use batcher::caught;
+pub use dead_letter::{DEAD_LETTER, DeadLetterRecord, DeadReason, Redriven, redrive};
+pub use delivery::{Delivery, Receipt, Settlement};
+pub use error::{ErrorKind, TransportError};
+pub use inbox::{Inbox, MemoryInbox};
+pub(crate) use packet::BINDING;
+pub use packet::{Attribute, Attributes, Packet};
+pub use publisher::{BoxFuture, Publisher};
+pub use pulse::Pulse;
+pub use retry::Retry;
+pub use source::{Source, UNHEARD_ATTEMPTS};

@@ -1,0 +1,108 @@
+//! How a delivery from RabbitMQ is settled.
+//!
+//! `ack → acks.rs`, `retry, dead letter, release → desk.rs, and once that is confirmed → acks.rs`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::BasicProperties;
+
+use super::super::link::Taken;
+use super::super::{Desk, message};
+use super::acks::Acks;
+use super::marks;
+use super::tags::Verdict;
+use crate::transport::{BoxFuture, Receipt, Settlement, TransportError};
+
+/// What could not be put elsewhere comes again at once: not faster than this.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The other side of a delivery. It keeps the message, to publish it once more.
+pub(crate) struct RabbitMqReceipt {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) acks: Arc<Acks>,
+    pub(crate) tag: u64,
+    pub(crate) attempt: u32,
+    pub(crate) properties: BasicProperties,
+    pub(crate) body: Vec<u8>,
+    /// Whether it is written down that this is heard alone.
+    pub(crate) marked: bool,
+}
+
+impl RabbitMqReceipt {
+    /// Puts it back to be lent as this attempt, which from then on the message itself says.
+    pub(crate) async fn count(self) {
+        let Self { desk, acks, tag, attempt, properties, body, .. } = self;
+        let letter = desk.letter(message::again(&properties, attempt), body);
+        let moved = desk.again(letter, Duration::ZERO, || acks.are_ours()).await;
+        // It comes again in any case, at the latest when the connection ends.
+        let _ = moved_away(&acks, tag, moved).await;
+    }
+
+    /// Gives it back, so that it does not count as an attempt. The server counts what is given back as it counts what came back
+    /// because somebody died, or took too long; so it is published once more, and costs its place.
+    async fn release(self) -> Taken {
+        let Self { desk, acks, tag, attempt, properties, body, .. } = self;
+        let letter = desk.letter(message::again(&properties, attempt), body);
+        let verdict = match desk.send(vec![(letter, None)]).await.pop() {
+            Some(Ok(())) => Verdict::Ack,
+            // It is given back all the same.
+            _ => Verdict::Requeue,
+        };
+        acks.settle(tag, verdict).await
+    }
+}
+
+impl Receipt for RabbitMqReceipt {
+    fn settle(self: Box<Self>, how: Settlement) -> BoxFuture<'static, Result<(), TransportError>> {
+        Box::pin(async move {
+            if !self.acks.are_ours() {
+                return Err(self.acks.lost().await);
+            }
+            if self.marked {
+                // Before it is settled: one that comes again after this is heard once more, and not dead unheard.
+                marks::remove(&self.desk, &marks::note(&self.properties, &self.body)).await;
+            }
+            if how == Settlement::Release {
+                return self.release().await;
+            }
+            let Self { desk, acks, tag, attempt, properties, body, .. } = *self;
+            let moved: Taken = match how {
+                Settlement::Ack | Settlement::Release => Ok(()),
+                Settlement::RetryAfter(delay) => {
+                    let properties = message::again(&properties, attempt.saturating_add(1));
+                    desk.again(desk.letter(properties, body), delay, || acks.are_ours()).await
+                }
+                Settlement::DeadLetter(record) => {
+                    let (packet, _) = message::read(&properties, body);
+                    desk.bury(record, packet, || acks.are_ours()).await
+                }
+            };
+            moved_away(&acks, tag, moved).await
+        })
+    }
+
+    fn mark(&mut self) -> BoxFuture<'_, Result<bool, TransportError>> {
+        Box::pin(async move {
+            if !self.acks.are_ours() {
+                return Err(self.acks.lost().await);
+            }
+            self.marked = true;
+            marks::add(&self.desk, &marks::note(&self.properties, &self.body)).await?;
+            Ok(true)
+        })
+    }
+}
+
+/// What has been put elsewhere is done with here.
+async fn moved_away(acks: &Acks, tag: u64, moved: Taken) -> Taken {
+    match moved {
+        Ok(()) => acks.settle(tag, Verdict::Ack).await,
+        Err(error) => {
+            tokio::time::sleep(PAUSE).await;
+            // It comes again in any case, at the latest when the connection ends.
+            let _ = acks.settle(tag, Verdict::Requeue).await;
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What a worker goes by.
+//!
+//! `Worker::concurrency, retry, codec, … → Options → engine.rs, handling.rs`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::reader::Codec;
+use crate::transport::Publisher;
+use crate::{Envelope, EnvelopeLimits, Inbox, Retry};
+
+/// What becomes of an event that nobody here listens to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnUnknown {
+    /// It is a dead letter: somebody has sent it here for a reason.
+    #[default]
+    DeadLetter,
+    /// It is acknowledged, and so forgotten: for a queue that gets more than this worker wants.
+    Ignore,
+    /// It is tried again later, as if a listener had failed: for a deployment in which listeners come and go.
+    Retry,
+}
+
+pub(super) type KeyOf = Arc<dyn Fn(&Envelope) -> Option<String>>;
+
+/// What a worker goes by.
+pub(crate) struct Options {
+    pub(super) name: Option<String>,
+    pub(super) concurrency: usize,
+    pub(super) prefetch: Option<usize>,
+    pub(super) retry: Retry,
+    pub(super) timeout: Option<Duration>,
+    pub(super) drain_timeout: Duration,
+    pub(super) progress_within: Duration,
+    pub(super) on_unknown: OnUnknown,
+    pub(super) limits: EnvelopeLimits,
+    pub(super) codec: Codec,
+    pub(super) max_bytes_here: usize,
+    pub(super) key: Option<KeyOf>,
+    pub(super) rate: Option<(u32, Duration)>,
+    pub(super) dead_letters: Option<Arc<dyn Publisher>>,
+    pub(super) inbox: Option<Arc<dyn Inbox>>,
+}
+
+impl Options {
+    /// How many may be here.
+    pub(super) fn total(&self) -> usize {
+        self.concurrency.saturating_add(self.prefetch.unwrap_or_default())
+    }
+}

@@ -1,0 +1,325 @@
+//! Applications: start, failure and shutdown of all.
+
+use super::*;
+use convoke::{Services, ServicesHandle, Shutdown};
+
+/// A service of an application, which notes and does in its hooks what the stage says.
+macro_rules! part {
+    ($part:ident $(needs $($need:ident),+)?) => {
+        #[derive(BaseService)]
+        #[service(on(Mark), start = open, stop = close $(, needs($($need),+))?)]
+        struct $part(Stage);
+
+        impl $part {
+            fn with(stage: &Stage) -> Supervised<Self> {
+                let stage = stage.clone();
+                Self::supervised(&stage.bus.clone(), move |_| Self(stage.clone())).backoff(Backoff::none())
+            }
+
+            async fn open(&mut self) -> Handled {
+                self.0.notes.add(format!("{} start", Self::NAME));
+                self.0.next(Self::NAME, "start").play().await
+            }
+
+            fn close(&mut self) -> impl Future<Output = Handled> + use<> {
+                self.0.notes.add(format!("{} stop", Self::NAME));
+                self.0.next(Self::NAME, "stop").play()
+            }
+        }
+
+        impl Handler<Heard<Mark>> for $part {
+            type Result = ResponseFuture<Handled>;
+
+            fn handle(&mut self, mark: Heard<Mark>, ctx: &mut Context<Self>) -> Self::Result {
+                self.0.notes.add(format!("{} {}", Self::NAME, mark.0));
+                let act = self.0.next(Self::NAME, "mark");
+                if act == Act::Stop {
+                    ctx.degrade("as told");
+                }
+                Box::pin(act.play())
+            }
+        }
+    };
+}
+
+part!(Db);
+part!(Cache needs Db);
+part!(Search needs Db);
+part!(Api needs Cache, Search);
+part!(Egg needs Hen);
+part!(Hen needs Coop);
+part!(Coop needs Egg);
+
+fn four(stage: &Stage) -> Services {
+    Services::new(&stage.bus)
+        .add(Api::with(stage))
+        .add(Search::with(stage))
+        .add(Cache::with(stage))
+        .add(Db::with(stage))
+}
+
+#[track_caller]
+fn assert_gone(stage: &Stage) {
+    assert!(stage.bus.subscriptions().is_empty());
+    assert_eq!(convoke::testing::alive(), [""; 0]);
+}
+
+#[convoke::test]
+async fn what_is_needed_starts_before_and_what_stands_side_by_side_starts_together() {
+    let stage = Stage::new();
+    for part in ["Db", "Cache", "Search", "Api"] {
+        stage.say(part, "start", [Act::Take(SECOND)]);
+        stage.say(part, "stop", [Act::Take(SECOND)]);
+    }
+    let application = after(3 * SECOND, four(&stage).into_future()).await.unwrap();
+    stage.noted("Db start, Search start, Cache start, Api start");
+    assert_eq!(states(&application.statuses()), "Api running, Search running, Cache running, Db running");
+    let report = after(3 * SECOND, application.shutdown()).await;
+    stage.noted("Api stop, Search stop, Cache stop, Db stop");
+    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.took, report.drained, report.hurried), (3 * SECOND, true, false));
+    assert_eq!(report.to_string(), "4 of 4 services stopped after 3s");
+    assert_gone(&stage);
+}
+
+#[convoke::test]
+async fn what_does_not_start_stops_what_had_started_and_is_named_at_once() {
+    for (act, why) in [(Act::Fail, "as told"), (Act::Panic, "panicked: as told")] {
+        let stage = Stage::new();
+        stage.say("Search", "start", [act]);
+        stage.say("Cache", "start", [Act::Take(7 * SECOND)]);
+        stage.say("Db", "stop", [Act::Take(2 * SECOND)]);
+        let error = after(2 * SECOND, four(&stage).into_future()).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("the service `Search` did not start: {why}"));
+        stage.noted("Db start, Search start, Cache start, Db stop");
+        assert_gone(&stage);
+    }
+}
+
+#[convoke::test]
+async fn a_start_that_takes_too_long_is_named_and_ended() {
+    let stage = Stage::new();
+    stage.say("Search", "start", [Act::Hang]);
+    stage.say("Cache", "start", [Act::Take(SECOND)]);
+    let start = four(&stage).start_timeout(5 * SECOND);
+    let error = after(5 * SECOND, start.into_future()).await.unwrap_err();
+    assert_eq!(error.to_string(), "not started after 5s: Search; raise `start_timeout`, or start less");
+    stage.noted("Db start, Search start, Cache start, Cache stop, Db stop");
+    assert_gone(&stage);
+}
+
+#[convoke::test]
+async fn who_gives_up_the_start_has_all_stopped() {
+    for wait in [ms(0), SECOND] {
+        let stage = Stage::new();
+        stage.say("Search", "start", [Act::Hang]);
+        let mut start = Box::pin(four(&stage).into_future());
+        assert!(tokio::time::timeout(wait, start.as_mut()).await.is_err());
+        drop(start);
+        settled().await;
+        assert_gone(&stage);
+    }
+}
+
+#[convoke::test]
+async fn what_does_not_fit_together_is_said_before_anything_starts() {
+    let stage = Stage::new();
+    let error = at_once(Services::new(&stage.bus).add(Api::with(&stage)).add(Cache::with(&stage)).into_future());
+    let error = error.await.unwrap_err();
+    assert_eq!(error.to_string(), "the service `Api` needs `Search`, which was not added: add it, or name it so");
+    let ring = Services::new(&stage.bus).add(Egg::with(&stage)).add(Hen::with(&stage)).add(Coop::with(&stage));
+    let error = at_once(ring.into_future()).await.unwrap_err();
+    assert_eq!(error.to_string(), "services need each other: Egg → Hen → Coop → Egg; break the cycle");
+    let twice = Services::new(&stage.bus).add(Db::with(&stage)).add(Cache::with(&stage).named("Db"));
+    let error = at_once(twice.into_future()).await.unwrap_err();
+    assert!(error.to_string().contains("`Db`"), "{error}");
+    stage.noted("");
+    assert_gone(&stage);
+}
+
+#[convoke::test]
+async fn one_that_is_needed_may_stand_in_a_supervisor() {
+    let stage = Stage::new();
+    let stores = Supervisor::one_for_all(&stage.bus, "stores").add(Db::with(&stage)).add(Cache::with(&stage));
+    let application = Services::new(&stage.bus).add(Api::with(&stage)).add(Search::with(&stage)).add(stores);
+    let application = at_once(application.into_future()).await.unwrap();
+    stage.noted("Db start, Cache start, Search start, Api start");
+    let report = at_once(application.shutdown()).await;
+    assert!(report.is_clean(), "{report}");
+    stage.noted("Api stop, Search stop, Cache stop, Db stop");
+    assert_gone(&stage);
+}
+
+/// The first signal at once, the second after this long.
+struct Twice(Duration);
+
+impl Shutdown for Twice {
+    fn into_signals(self) -> (impl Future<Output = ()>, impl Future<Output = ()>) {
+        (std::future::ready(()), sleep(self.0))
+    }
+}
+
+#[convoke::test]
+async fn every_phase_of_a_shutdown_has_its_deadline() {
+    // What hangs where; how long that takes with the defaults, and what is said of it.
+    let table = [
+        ("nothing", "stop", Act::Well, ms(0), "4 of 4 services stopped after 0ns"),
+        (
+            "Cache",
+            "stop",
+            Act::Hang,
+            10 * SECOND,
+            "4 of 4 services stopped after 10s; Cache is stopped: had not stopped after 10s",
+        ),
+        ("Cache", "mark", Act::Take(3 * SECOND), 3 * SECOND, "4 of 4 services stopped after 3s"),
+        (
+            "Cache",
+            "mark",
+            Act::Take(12 * SECOND),
+            12 * SECOND,
+            "4 of 4 services stopped after 12s, not all events were handled",
+        ),
+    ];
+    for (who, hook, act, wait, expected) in table {
+        let stage = Stage::new();
+        stage.say(who, hook, [act]);
+        let application = four(&stage).await.unwrap();
+        stage.mark(1);
+        let report = after(wait, application.shutdown()).await;
+        assert_eq!(report.to_string(), expected, "{who} {hook} {act:?}");
+        assert_eq!(report.is_clean(), !expected.contains("not "), "{expected}");
+        assert_gone(&stage);
+    }
+}
+
+#[convoke::test]
+async fn one_that_does_not_stop_in_time_is_late_and_holds_up_nobody() {
+    let stage = Stage::new();
+    stage.say("Cache", "stop", [Act::Hang]);
+    let cache = Cache::with(&stage).stop_timeout(1000 * SECOND);
+    let application = Services::new(&stage.bus).stop_timeout(4 * SECOND).add(cache).add(Db::with(&stage));
+    let application = application.await.unwrap();
+    let report = after(4 * SECOND, application.shutdown()).await;
+    assert!(report.late.contains(&"Cache".to_owned()), "{report:?}");
+    settled().await;
+    assert_gone(&stage);
+}
+
+#[convoke::test(allow_failures)]
+async fn a_second_signal_hurries() {
+    for (who, hook) in [("Cache", "stop"), ("Cache", "mark"), ("Api", "stop"), ("Db", "mark")] {
+        let stage = Stage::new();
+        stage.say(who, hook, [Act::Hang]);
+        let application = four(&stage).await.unwrap();
+        stage.mark(1);
+        let report = after(2 * SECOND, application.run_until(Twice(2 * SECOND))).await;
+        assert!(report.hurried && !report.is_clean(), "{who} {hook}: {report}");
+        settled().await;
+        assert_gone(&stage);
+    }
+}
+
+#[convoke::test]
+async fn a_second_signal_that_nobody_needs_changes_nothing() {
+    let stage = Stage::new();
+    let application = four(&stage).await.unwrap();
+    let report = at_once(application.run_until(Twice(SECOND))).await;
+    assert!(report.is_clean() && !report.hurried, "{report}");
+    assert_gone(&stage);
+}
+
+#[convoke::test]
+async fn it_shuts_down_when_the_signal_comes_and_not_before() {
+    let stage = Stage::new();
+    let application = four(&stage).await.unwrap();
+    let report = after(9 * SECOND, application.run_until(sleep(9 * SECOND))).await;
+    assert!(report.is_clean() && report.took.is_zero(), "{report}");
+    assert_gone(&stage);
+}
+
+#[convoke::test]
+async fn what_a_service_emits_while_it_stops_is_handled() {
+    let stage = Stage::new();
+    let heard = Notes::new();
+    let notes = heard.clone();
+    let listener = stage.bus.on(async move |mark: std::sync::Arc<Mark>| {
+        sleep(SECOND).await;
+        notes.add(mark.0);
+    });
+    let _listener = listener.unwrap();
+    let bus = stage.bus.clone();
+    let db = Member::supervised(&stage.bus, {
+        let stage = stage.clone();
+        move |_| Member { who: "last", number: 1, stage: stage.clone() }
+    });
+    stage.say("last", "stop", [Act::Take(SECOND)]);
+    let application = Services::new(&stage.bus).add(db).await.unwrap();
+    convoke::testing::spawn(async move {
+        sleep(ms(500)).await;
+        bus.publish(Mark(7)).unwrap();
+    });
+    let report = after(ms(1500), application.shutdown()).await;
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(heard.take(), [7]);
+}
+
+#[convoke::test]
+async fn a_dropped_application_stops() {
+    let stage = Stage::new();
+    let application = four(&stage).await.unwrap();
+    drop(application);
+    settled().await;
+    assert_gone(&stage);
+}
+
+fn ready(application: &ServicesHandle) -> (bool, String) {
+    let (health, report) = (application.health(), application.health().report());
+    assert!(health.is_live() && report.live, "in virtual time it always is");
+    assert_eq!((health.is_ready(), health.statuses()), (report.ready, application.statuses()));
+    assert_eq!(report.services, application.statuses());
+    (report.ready, states(&report.services))
+}
+
+#[convoke::test(allow_failures)]
+async fn it_is_ready_as_long_as_all_run() {
+    let stage = Stage::new();
+    let db = Db::with(&stage).backoff(Backoff::exponential(10 * SECOND)).budget(1, 3600 * SECOND);
+    let all = Supervisor::one_for_one(&stage.bus, "all").add(stage.member("m"));
+    let application = Services::new(&stage.bus).add(Cache::with(&stage)).add(db).add(all).await.unwrap();
+    let health = application.health();
+    let all_run = "Cache running, Db running, all running, m running";
+    assert_eq!(ready(&application), (true, all_run.to_owned()));
+
+    stage.say("Cache", "mark", [Act::Stop, Act::Well]);
+    stage.mark(1);
+    settled().await;
+    assert_eq!(ready(&application), (true, all_run.replacen("running", "degraded", 1)));
+
+    for (expected, comes_back) in [("restarting", true), ("failed", false)] {
+        stage.say("Db", "mark", [Act::Panic, Act::Well]);
+        stage.mark(2);
+        settled().await;
+        let degraded = format!("Cache degraded, Db {expected}, all running, m running");
+        assert_eq!(ready(&application), (false, degraded));
+        sleep(20 * SECOND).await;
+        assert_eq!(ready(&application).0, comes_back);
+    }
+    let report = at_once(application.shutdown()).await;
+    assert!(!report.is_clean());
+    assert!(!health.is_ready());
+    assert_eq!(states(&health.statuses()), "Cache stopped, Db failed, all stopped, m stopped");
+    assert_gone(&stage);
+}
+
+#[test]
+fn without_an_arbiter_nothing_starts() {
+    let stage = Stage::new();
+    let mut start = four(&stage).into_future();
+    let mut polled = std::pin::pin!(async move { start.as_mut().await });
+    let waker = std::task::Waker::noop();
+    match polled.as_mut().poll(&mut std::task::Context::from_waker(waker)) {
+        std::task::Poll::Ready(Err(error)) => assert!(error.to_string().starts_with("no actix system"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    stage.noted("");
+}

@@ -1,0 +1,16 @@
+//! How to test with it.
+
+/// The test that the README shows, word for word.
+mod without_sleeping;
+/// Those that TESTING.md shows, and the texts of failures there.
+mod page;
+/// `#[convoke::test]` itself: virtual time, the leak check, seeds.
+mod virtual_time;
+/// What has failed and was not looked at fails a test.
+mod green_over_a_panic;
+/// Waiting for events, and what is said when they do not come.
+mod synchronizer;
+/// An actor that notes what it is sent: as emitter, consumer, listener and dependency; summonses and outcomes by hand.
+mod probe;
+/// A bus that records what is emitted, and calls nobody.
+mod fake_bus;
