@@ -191,7 +191,8 @@ fn the_log_hides_it() {
         log::set_logger(&LINES).unwrap();
         log::set_max_level(log::LevelFilter::Trace);
         testing::run("the log hides it", async || {
-            testing::allow_failures();
+            let who = ["fails", "panics", "hangs", "endless", "json", "UserRegistered"];
+            who.into_iter().for_each(testing::expect_failure);
             let bus = EventBus::builder().retained_topics(1).capacity(1).listener_timeout(ms(5)).max_depth(2).build();
             let hangs = async |_: Arc<UserRegistered>| sleep(ms(10)).await;
             let guards = [

@@ -1,5 +1,7 @@
 //! Their bound.
 
+use convoke::testing::expect_failure;
+
 use super::*;
 
 #[convoke::test]
@@ -75,8 +77,9 @@ async fn what_one_of_two_refuses_takes_no_place_at_the_other() {
     assert_eq!(letters(&bus), [(1, Reason::Ended)]);
 }
 
-#[convoke::test(allow_failures)]
+#[convoke::test]
 async fn a_queue_is_as_long_as_the_bus_says_unless_the_listener_says_otherwise() {
+    expect_failure("Tick");
     let bus = EventBus::builder().capacity(3).build();
     let default = bus.on(|_: &Tick| ()).unwrap();
     let own = bus.on((|_: &Tick| ()).capacity(5)).unwrap();
