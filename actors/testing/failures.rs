@@ -14,12 +14,14 @@ thread_local! {
 /// How many failures the message of a test names.
 const SHOWN: usize = 5;
 
-/// Says that this listener, or all who hear this event, may fail in the test: that is looked at herewith, whenever and how
-/// often it happens.
+/// Says that this listener, consumer or service, or all who hear this event, may fail in the test: that is looked at
+/// herewith, whenever and how often it happens.
 ///
 /// Under [`#[convoke::test]`](macro@crate::test) whatever else fails, or becomes a dead letter, has to be looked at before the test
 /// ends: its report is read ([`Report::failed`](crate::Report::failed), [`Report::ok`](crate::Report::ok)), or its letter
-/// ([`EventBus::dead_letters`](crate::EventBus::dead_letters), or a listener to [`DeadLetter`](crate::DeadLetter)).
+/// ([`EventBus::dead_letters`](crate::EventBus::dead_letters), or a listener to [`DeadLetter`](crate::DeadLetter)). Of a
+/// consumer it is what [`consumed`](crate::Outcome::consumed) says; of a service that has panicked over no event, or has
+/// failed for good, its status.
 pub fn expect_failure(name: impl Into<String>) {
     EXPECTED.with_borrow_mut(|expected| expected.push(name.into()));
 }
@@ -53,8 +55,9 @@ pub(super) fn assert_none_unseen(name: &str) {
         told.push(format!("and {} more", unseen.len() - SHOWN));
     }
     panic!(
-        "{name} did not look at what has failed: {}; look at its report (`ok()`, `failed()`) or its dead letter, name it with \
-         `convoke::testing::expect_failure(…)`, or write `#[convoke::test(allow_failures)]`",
+        "{name} did not look at what has failed: {}; look at its report (`ok()`, `failed()`), its dead letter, the round's \
+         `consumed()` or the service's status, name it with `convoke::testing::expect_failure(…)`, or write \
+         `#[convoke::test(allow_failures)]`",
         told.join("; ")
     );
 }
@@ -62,6 +65,7 @@ pub(super) fn assert_none_unseen(name: &str) {
 fn told(unseen: &Unseen) -> String {
     let event = Shown::name(&unseen.event);
     match &unseen.listener {
+        Some(service) if unseen.event.is_empty() => format!("`{service}`: {}", unseen.why),
         Some(listener) => format!("`{listener}` on {event}: {}", unseen.why),
         None => format!("{event}: {}", unseen.why),
     }

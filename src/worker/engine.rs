@@ -20,6 +20,7 @@ use super::kept::Kept;
 use super::options::Options;
 use super::reading::Look;
 use super::turns::{Gate, Keys, Lanes, Load, Pace};
+use crate::__private::{Living, Shown};
 use crate::EventBus;
 use crate::transport::Source;
 
@@ -134,6 +135,7 @@ impl<S: Source> Engine<S> {
     /// Works until it is told to drain, and has.
     pub(crate) async fn run(self) -> WorkerReport {
         let Self { mut source, shared, orders } = self;
+        let _living = Living::new(|| format!("the worker of `{}`", Shown::name(&shared.name)));
         // Whoever gives orders holds the other end: when all are gone, it drains.
         drop(orders);
         let (arrive, arrived) = mpsc::unbounded_channel();

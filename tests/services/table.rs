@@ -345,8 +345,7 @@ async fn ends_in(place: Place, how: End, restart: Restart, on_error: OnError, dr
     assert_eq!(own.len(), expected.letters, "{case}: {own:?}");
 
     // Each mark that it was given is heard once, or is a letter: also of one that has failed, which refuses.
-    let over = expected.state.is_over();
-    let stopped = expected.state == ServiceState::Stopped;
+    let (over, stopped) = (expected.state.is_over(), expected.state == ServiceState::Stopped);
     assert_eq!(bus.subscriptions().len(), if stopped { 1 } else { 5 }, "{case}");
     let marks = run.marks.take();
     let given = if stopped { 2 } else { 3 };

@@ -216,7 +216,7 @@ impl Hub {
             #[cfg(feature = "testing")]
             if letter.reason != Reason::Ended {
                 let why = || letter.reason.to_string();
-                note_unseen((self.id, letter.id), letter.listener.as_ref(), &letter.event, why);
+                note_unseen(Some((self.id, letter.id)), letter.listener.as_ref(), &letter.event, why);
             }
             quietly(|| (self.tell)(self, letter));
         }

@@ -56,7 +56,7 @@ impl Health {
 
     /// Returns how each service is, in the order in which they were added.
     pub fn statuses(&self) -> Vec<ServiceStatus> {
-        self.records.iter().map(|record| record.status()).collect()
+        self.records.iter().map(|record| record.seen()).collect()
     }
 
     /// Returns all of it.

@@ -447,6 +447,9 @@ impl<A: Living> Child for Life<A> {
     fn settle(&self, error: Option<String>, failed: bool) {
         self.reins.take();
         self.addr.take();
+        if failed && self.run.get() > 0 {
+            self.oversight.unseen(error.as_deref().unwrap_or("has failed"));
+        }
         self.over(if failed { ServiceState::Failed } else { ServiceState::Stopped }, error);
     }
 }

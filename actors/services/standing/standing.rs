@@ -48,15 +48,21 @@ impl Record {
         self.lock().state
     }
 
+    /// How it is, which somebody looks at.
+    pub(crate) fn seen(&self) -> ServiceStatus {
+        #[cfg(feature = "testing")]
+        crate::base::saw_service(self.id);
+        self.status()
+    }
+
     /// Waits until it has failed: at once if it has.
     pub(crate) async fn failed(&self) -> ServiceStatus {
         loop {
             let mut told = pin!(self.failed.notified());
             // Before the look, or what happens between the two would be missed.
             told.as_mut().enable();
-            let status = self.status();
-            if status.state == ServiceState::Failed {
-                return status;
+            if self.state() == ServiceState::Failed {
+                return self.seen();
             }
             told.await;
         }
@@ -88,6 +94,13 @@ impl Standing {
 
     pub(crate) fn status(&self) -> ServiceStatus {
         self.record.status()
+    }
+
+    /// An actor of it has ended, or none comes back, over what is no dead letter: whoever tests it has to look.
+    #[cfg_attr(not(feature = "testing"), expect(unused_variables, reason = "a test is told of it"))]
+    pub(crate) fn unseen(&self, why: &str) {
+        #[cfg(feature = "testing")]
+        crate::base::note_service(self.record.id(), &self.record.status().service, why);
     }
 
     /// Enters a state and tells it; nothing if it may not follow the present one.
