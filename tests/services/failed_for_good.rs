@@ -227,3 +227,36 @@ async fn a_worker_that_cannot_start_is_named_as_any_service_that_cannot() {
         .add(Worker::new(Memory::queue("orders"), &bus));
     assert!(matches!(twice.await.unwrap_err(), ServicesError::Twice { .. }));
 }
+
+/// One whose end does not come.
+#[derive(BaseService)]
+#[service(stop = never)]
+struct Slow;
+
+impl Slow {
+    fn never(&mut self) -> impl Future<Output = Handled> + use<> {
+        pending()
+    }
+}
+
+#[convoke::test]
+async fn a_worker_that_drains_long_takes_of_the_time_in_which_all_have_to_stop() {
+    let bus = EventBus::builder().listener_timeout(3600 * SECOND).build();
+    let hangs = bus.on((async |_: std::sync::Arc<OrderPlaced>| pending::<()>().await).named("hangs")).unwrap();
+    let queue = Memory::queue("orders");
+    let running = Services::new(&bus)
+        .add(Slow::supervised(&bus, |_| Slow).stop_timeout(1000 * SECOND))
+        .add(Worker::new(queue.clone(), &bus).drain_timeout(20 * SECOND))
+        .stop_timeout(25 * SECOND)
+        .await
+        .unwrap();
+    let outside = EventBus::builder().publisher("Shop").build();
+    let _route = Route::new("**", queue).open(&outside).unwrap();
+    assert!(outside.emit(OrderPlaced { id: 1 }).await.is_ok());
+    actix::clock::sleep(SECOND).await;
+    let report = running.shutdown().await;
+    assert_eq!(report.late, ["Slow"]);
+    assert!(report.took < 36 * SECOND, "25 s for all that stops, and 10 s for the bus: {report}");
+    drop(hangs);
+    convoke::testing::expect_failure("hangs");
+}

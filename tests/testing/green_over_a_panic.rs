@@ -166,7 +166,7 @@ fn so_does_a_service_that_panics_over_no_event() {
     for after in [Duration::ZERO, SECOND] {
         let end = end_of(async |bus| drop(told(&bus, after).await)).unwrap_err();
         assert!(end.starts_with("this test did not look at what has failed: `billing`: panicked: as told; "), "{end}");
-        let end = end_of(async |bus| assert_eq!(told(&bus, after).await.status().restarts, 1));
+        let end = end_of(async |bus| assert_ne!(told(&bus, after).await.status().state, ServiceState::Failed));
         assert_eq!(end, Ok(()), "it was looked at how it is");
         let end = end_of(async |bus| {
             expect_failure("billing");

@@ -2,7 +2,6 @@
 //!
 //! `Services::new(&bus).add(…).add(…) → .await → ServicesHandle → run_until(signal): drain, stop, drain → ShutdownReport`
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, IntoFuture, pending};
 use std::pin::Pin;
@@ -11,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::health::{Health, Watch};
+use super::order::levels;
 use super::services_error::ServicesError;
 use super::shutdown::{Hurry, Shutdown, ShutdownReport};
 use crate::events::bus::EventBus;
@@ -220,7 +220,8 @@ impl Services {
                 }
             };
             if let Some(error) = failed {
-                handle.stop(&mut Hurry::new(pending())).await;
+                let mut time = handle.stop_timeout;
+                handle.stop(&mut Hurry::new(pending()), &mut time, false).await;
                 return Err(error);
             }
         }
@@ -242,59 +243,6 @@ impl fmt::Debug for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.children.iter().map(|child| child.name()).collect();
         f.debug_struct("Services").field("services", &names).finish_non_exhaustive()
-    }
-}
-
-/// Sorts them into levels, each of which needs only what stands in those before it; within one they keep their order.
-fn levels(children: &[Rc<dyn Child>]) -> Result<Vec<Vec<usize>>, ServicesError> {
-    let mut names: HashMap<Name, usize> = HashMap::new();
-    for (place, child) in children.iter().enumerate() {
-        if names.insert(child.name(), place).is_some() {
-            return Err(ServicesError::Twice { name: child.name().to_string() });
-        }
-    }
-    let mut needs = Vec::with_capacity(children.len());
-    for child in children {
-        let mut needed = Vec::new();
-        for name in child.needs() {
-            let place = names.get(&name).copied();
-            let place = place.or_else(|| children.iter().position(|other| other.answers_to(&name)));
-            let missing = || ServicesError::Missing { service: child.name().to_string(), needs: name.to_string() };
-            needed.push(place.ok_or_else(missing)?);
-        }
-        if child.is_source() {
-            needed.extend((0..children.len()).filter(|place| !children[*place].is_source()));
-        }
-        needs.push(needed);
-    }
-    sorted(&needs).map_err(|cycle| ServicesError::Cycle {
-        services: cycle.into_iter().map(|place| children[place].name().to_string()).collect(),
-    })
-}
-
-/// The levels of a graph; or a cycle in it.
-fn sorted(needs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>, Vec<usize>> {
-    let mut level: Vec<Option<usize>> = vec![None; needs.len()];
-    let mut levels: Vec<Vec<usize>> = Vec::new();
-    loop {
-        let ready = |place: &usize| level[*place].is_none() && needs[*place].iter().all(|need| level[*need].is_some());
-        let next: Vec<_> = (0..needs.len()).filter(ready).collect();
-        if next.is_empty() {
-            break;
-        }
-        next.iter().for_each(|place| level[*place] = Some(levels.len()));
-        levels.push(next);
-    }
-    let Some(first) = level.iter().position(Option::is_none) else { return Ok(levels) };
-    // Every one that has no level needs another that has none: whoever follows that comes back somewhere.
-    let mut path = vec![first];
-    loop {
-        let last = path[path.len() - 1];
-        let Some(next) = needs[last].iter().copied().find(|need| level[*need].is_none()) else { return Err(path) };
-        if let Some(begin) = path.iter().position(|place| *place == next) {
-            return Err(path.split_off(begin));
-        }
-        path.push(next);
     }
 }
 
@@ -325,8 +273,8 @@ impl ServicesHandle {
     /// it), and shuts down: what is queued and under way is handled, the services stop in the reverse of their
     /// order, and what they have emitted meanwhile is handled.
     ///
-    /// Whoever brings in new work is stopped before: a `Worker` is, if it was added, and a web server by its handle. Every phase has its deadline, and what
-    /// is not done then is left and reported: a listener that hangs holds up nobody.
+    /// Whoever brings in new work is stopped before: a `Worker` is, if it was added, and a web server by its handle. Every
+    /// phase has its deadline, and what is not done then is left and reported: a listener that hangs holds up nobody.
     pub async fn run_until(self, signal: impl Shutdown) -> ShutdownReport {
         let (shutdown, hurry) = signal.into_signals();
         let ended_by = self.until(shutdown).await;
@@ -378,10 +326,11 @@ impl ServicesHandle {
         let began = runtime::now();
         let mut hurry = Hurry::new(hurry);
         // What brings in work ends first, or it would never be drained.
-        let mut late = self.stop_those(&mut hurry, true).await;
+        let mut time = self.stop_timeout;
+        let mut late = self.stop(&mut hurry, &mut time, true).await;
         // What waits for a service that has not started yet is not waited for.
         let mut drained = !has_started || self.drain(&mut hurry).await;
-        late.extend(self.stop(&mut hurry).await);
+        late.extend(self.stop(&mut hurry, &mut time, false).await);
         if drained {
             drained = self.drain(&mut hurry).await;
         }
@@ -404,16 +353,17 @@ impl ServicesHandle {
         }
     }
 
-    /// Stops all of them, level by level; returns those that were late.
-    async fn stop<F: Future<Output = ()>>(&mut self, hurry: &mut Hurry<F>) -> Vec<String> {
-        self.stop_those(hurry, false).await
-    }
-
-    /// The same, of the levels in which all bring in work, or of all levels. Those are the last.
-    async fn stop_those<F: Future<Output = ()>>(&mut self, hurry: &mut Hurry<F>, sources: bool) -> Vec<String> {
+    /// Stops all of them, or of the last levels those in which all bring in work, level by level and within this time, of
+    /// which it leaves the rest; returns those that were late.
+    async fn stop(
+        &mut self,
+        hurry: &mut Hurry<impl Future<Output = ()>>,
+        time: &mut Duration,
+        sources: bool,
+    ) -> Vec<String> {
         self.armed = false;
         self.watch = None;
-        let deadline = runtime::after(runtime::now(), self.stop_timeout);
+        let deadline = runtime::after(runtime::now(), *time);
         let mut late = Vec::new();
         while let Some(level) = self.keepers.pop_if(|level| !sources || level.iter().all(|kept| kept.is_source)) {
             let stopping: Vec<Pin<Box<dyn Future<Output = ()>>>> = level
@@ -438,6 +388,7 @@ impl ServicesHandle {
                 late.extend(self.late(&level));
             }
         }
+        *time = deadline.saturating_duration_since(runtime::now());
         late
     }
 
@@ -476,25 +427,5 @@ impl fmt::Debug for ServicesHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let statuses: Vec<_> = self.statuses().iter().map(ToString::to_string).collect();
         f.debug_struct("ServicesHandle").field("services", &statuses).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_needed_comes_before_who_needs_it() {
-        assert_eq!(sorted(&[]), Ok(vec![]));
-        assert_eq!(sorted(&[vec![], vec![]]), Ok(vec![vec![0, 1]]));
-        assert_eq!(sorted(&[vec![2], vec![0], vec![]]), Ok(vec![vec![2], vec![0], vec![1]]));
-        assert_eq!(sorted(&[vec![1, 2], vec![3], vec![3], vec![], vec![]]), Ok(vec![vec![3, 4], vec![1, 2], vec![0]]));
-    }
-
-    #[test]
-    fn a_cycle_is_named_without_who_only_leads_to_it() {
-        assert_eq!(sorted(&[vec![0]]), Err(vec![0]));
-        assert_eq!(sorted(&[vec![1], vec![2], vec![3], vec![1]]), Err(vec![1, 2, 3]));
-        assert_eq!(sorted(&[vec![], vec![0, 2], vec![1]]), Err(vec![1, 2]));
     }
 }
