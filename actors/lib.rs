@@ -91,7 +91,7 @@ pub use uuid::Uuid;
 
 pub use services::app::ServicesError;
 pub use services::app::{Health, HealthReport};
-pub use services::app::{Services, ServicesHandle};
+pub use services::app::{OnFailed, Services, ServicesHandle};
 pub use services::app::{Shutdown, ShutdownReport};
 pub use services::service::ServiceContext;
 pub use services::standing::StartError;
@@ -102,8 +102,9 @@ pub mod prelude {
         Answer, Backoff, BaseService, Broker, BrokerError, BrokerExt, Brokers, Call, Cancelled, Cause, Close, Consumer,
         ConsumerHandle, DeadLetter, DispatchError, EmitError, Emitter, EmitterExt, EmitterHandle, Event, EventBus,
         Failure, Handled, Health, Heard, Inject, JoinError, JsonEvent, LateJoin, Listen, ListenError, Listener,
-        Membership, Metadata, Next, OnError, OnLost, OnTimeout, Outcome, Overflow, Pledge, PublishError, Release,
-        RepeatEmit, Report, Resolved, Restart, RoundKey, ServiceAddr, ServiceContext, ServiceError, ServiceHandle,
-        ServiceState, ServiceStatus, Services, ServicesError, ServicesHandle, StartError, Subscription, Summons,
+        Membership, Metadata, Next, OnError, OnFailed, OnLost, OnTimeout, Outcome, Overflow, Pledge, PublishError,
+        Release, RepeatEmit, Report, Resolved, Restart, RoundKey, ServiceAddr, ServiceContext, ServiceError,
+        ServiceHandle, ServiceState, ServiceStatus, Services, ServicesError, ServicesHandle, StartError, Subscription,
+        Summons,
     };
 }

@@ -15,18 +15,29 @@ pub use serde::de::DeserializeOwned;
 pub use serde_json::{Error as JsonError, Value};
 
 pub use crate::__discover as discover;
-pub use crate::base::Shown;
 use crate::base::{Handled, IntoHandled};
+pub use crate::base::{Living, Shown};
 #[cfg(feature = "discover")]
 pub use crate::events::bus::Discovered;
 pub use crate::events::envelope::Case;
 pub use crate::events::event::{Carrier, PublishDate, derived};
 use crate::events::event::{Event, Subject};
 use crate::events::listener::Heard;
+pub use crate::services::supervision::Kept;
 
 /// Whether an actor may be started here.
 pub fn is_arbiter() -> bool {
     crate::runtime::is_arbiter()
+}
+
+/// Whether a test runs on this thread in virtual time.
+pub fn is_virtual() -> bool {
+    crate::runtime::is_virtual()
+}
+
+/// Whether the clock of this thread stands still, as in a test in virtual time: no socket and no other thread is waited for.
+pub fn stands_still() -> bool {
+    crate::runtime::stands_still()
 }
 
 /// Registers a listener to whatever has a form as JSON and whose `publisher/event` matches one of these.

@@ -221,9 +221,9 @@ pub use convoke_actors::{Call, Container, ContainerBuilder, ContainerError, Hand
 // A service, who keeps it alive, and what is known of it.
 #[doc(inline)]
 pub use convoke_actors::{
-    Backoff, BaseService, Budget, Health, HealthReport, OnError, Restart, ServiceAddr, ServiceContext, ServiceError,
-    ServiceHandle, ServiceState, ServiceStatus, Services, ServicesError, ServicesHandle, Shutdown, ShutdownReport,
-    StartError, Strategy, Subscriptions, Supervised, Supervisor, SupervisorHandle,
+    Backoff, BaseService, Budget, Health, HealthReport, IntoChild, OnError, OnFailed, Restart, ServiceAddr,
+    ServiceContext, ServiceError, ServiceHandle, ServiceState, ServiceStatus, Services, ServicesError, ServicesHandle,
+    Shutdown, ShutdownReport, StartError, Strategy, Subscriptions, Supervised, Supervisor, SupervisorHandle,
 };
 
 // Errors, and the names of things.
@@ -236,8 +236,8 @@ pub use convoke_actors::{
 // What the signatures above are made of.
 #[doc(inline)]
 pub use convoke_actors::{
-    Answering, Argument, Consume, ConsumingActor, FromOutcome, IntoAnswer, IntoChild, IntoConsumer, IntoHandled,
-    IntoService, LocalContext, Patterns,
+    Answering, Argument, Consume, ConsumingActor, FromOutcome, IntoAnswer, IntoConsumer, IntoHandled, IntoService,
+    LocalContext, Patterns,
 };
 
 #[doc(hidden)]

@@ -41,6 +41,23 @@ pub(crate) fn is_virtual() -> bool {
     false
 }
 
+/// Whether the clock of this thread stands still: one of `#[convoke::test]`, or of tokio that was paused. Looks for up to a
+/// millisecond, so it is for who has waited in vain.
+#[expect(clippy::disallowed_methods, reason = "this is the seam")]
+pub(crate) fn stands_still() -> bool {
+    if is_virtual() {
+        return true;
+    }
+    let (held, real) = (Instant::now(), std::time::Instant::now());
+    while real.elapsed() < Duration::from_millis(1) {
+        if Instant::now() != held {
+            return false;
+        }
+        std::hint::spin_loop();
+    }
+    true
+}
+
 /// The date; in virtual time one that is the same in every run and goes with [`now`].
 #[expect(clippy::disallowed_methods, reason = "this is the seam")]
 pub(crate) fn wall_clock() -> SystemTime {

@@ -39,7 +39,7 @@ pub(crate) use bell::{Alarm, real_after, real_now, really_within};
 pub(crate) use chance::{new_id, random};
 #[cfg(feature = "testing")]
 pub(crate) use clock::VirtualDate;
-pub(crate) use clock::{FOREVER, after, is_virtual, now, wall_clock, within};
+pub(crate) use clock::{FOREVER, after, is_virtual, now, stands_still, wall_clock, within};
 pub use context::{LocalContext, Player};
 #[cfg(feature = "testing")]
 pub(crate) use counted::steps;

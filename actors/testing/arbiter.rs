@@ -4,16 +4,19 @@ use std::future::Future;
 
 use actix::{Actor, Addr, AsyncContext, Context};
 
+use crate::base::what_lives;
 use crate::runtime::{self, Executor};
 
-/// Returns what lives on this arbiter: actors of ours, by name.
+/// Returns what lives on this arbiter: actors of ours and, in virtual time, workers, by name.
 pub fn alive() -> Vec<String> {
-    Executor::here().map(|executor| executor.labels()).unwrap_or_default()
+    let mut alive = Executor::here().map(|executor| executor.labels()).unwrap_or_default();
+    alive.extend(what_lives());
+    alive
 }
 
-/// Returns how many actors of ours live on this arbiter.
+/// Returns how many of those live on this arbiter.
 pub fn live_count() -> usize {
-    Executor::here().map_or(0, |executor| executor.live())
+    Executor::here().map_or(0, |executor| executor.live()) + what_lives().len()
 }
 
 /// Returns how many steps of work Convoke has counted on this thread: what its own tests of cost look at, so that they

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 
+use super::failures::{assert_none_unseen, begin};
 use super::rest::settle;
 use super::run::{assert_none_alive, in_virtual_time_erased, left_behind, run, told};
 use crate::runtime::{Executor, Seed};
@@ -36,7 +37,7 @@ where
 {
     let mut last = None;
     for seed in chosen(seeds) {
-        last = Some(under(name, seed, &body).0);
+        last = Some(under(name, seed, true, &body).0);
     }
     match last {
         Some(last) => last,
@@ -57,8 +58,8 @@ where
     let mut traces = HashSet::new();
     let (mut count, mut longest) = (0, 0);
     for seed in chosen(seeds) {
-        let ((), first) = under(name, seed, &body);
-        let ((), second) = under(name, seed, &body);
+        let ((), first) = under(name, seed, false, &body);
+        let ((), second) = under(name, seed, false, &body);
         assert_eq!(first, second, "{name}: two runs of seed {seed} differ; {SEED_VARIABLE}={seed} replays it");
         traces.insert(first);
         count += 1;
@@ -77,14 +78,14 @@ fn chosen(seeds: u64) -> std::ops::Range<u64> {
     }
 }
 
-fn under<F, Fut, T>(name: &str, seed: u64, body: &F) -> (T, (u64, u64))
+fn under<F, Fut, T>(name: &str, seed: u64, looks: bool, body: &F) -> (T, (u64, u64))
 where
     F: Fn() -> Fut,
     Fut: Future<Output = T>,
 {
     let mut trace = Default::default();
     let result = told(|done| {
-        let run = &mut || trace = under_erased(name, pin!(async { done(body().await) }));
+        let run = &mut || trace = under_erased(name, looks, pin!(async { done(body().await) }));
         replayable(name, seed, run);
     });
     (result, trace)
@@ -104,8 +105,9 @@ fn replayable(name: &str, seed: u64, run: &mut dyn FnMut()) {
 }
 
 /// What does not know the test, as `run_erased`; returns the order that the seed came to.
-fn under_erased(name: &str, test: Pin<&mut dyn Future<Output = ()>>) -> (u64, u64) {
+fn under_erased(name: &str, looks: bool, test: Pin<&mut dyn Future<Output = ()>>) -> (u64, u64) {
     let (mut trace, mut alive) = Default::default();
+    begin();
     in_virtual_time_erased(pin!(async {
         test.await;
         settle().await;
@@ -113,5 +115,9 @@ fn under_erased(name: &str, test: Pin<&mut dyn Future<Output = ()>>) -> (u64, u6
         alive = left_behind().await;
     }));
     assert_none_alive(name, &alive);
+    // An exploration is about the order of things, and looks at what it wants.
+    if looks {
+        assert_none_unseen(name);
+    }
     trace
 }

@@ -6,11 +6,13 @@
 //! Under [`run`](run()) the clock stands still while anything is to be done and jumps to the next timer when nothing is:
 //! an hour's timeout passes at once, and exactly. It reaches one arbiter and no socket.
 //!
+//! What fails meanwhile, and the test does not look at, fails it at its end: see [`expect_failure`].
+//!
 //! [`EventSynchronizer`] waits for events, [`Probe`] stands in for an actor, [`FakeBus`] for a bus; they work in real time
 //! as well.
 // For who changes it. In reading order:
 //
-// - `run`: one test in virtual time, and the check of what it leaves behind; `explore`: the same under many seeds.
+// - `run`: one test in virtual time, and the check of what it leaves behind; `explore`: the same under many seeds; `failures`: what the test has to look at.
 // - `rest`: waits until nothing is left to do; `arbiter`: what lives on the arbiter of a test.
 // - `seen`: an event as a test has seen it; `recorder`: the record of a bus; `synchronizer`: waits for what comes into it.
 // - `fake_bus`: a bus that calls nobody; `probe`: an actor that notes what it is sent.
@@ -24,6 +26,7 @@
 
 mod run;
 mod explore;
+mod failures;
 mod rest;
 mod arbiter;
 mod seen;
@@ -37,6 +40,7 @@ mod faults;
 pub use arbiter::{alive, live_count, spawn, start, steps};
 pub use by_hand::{Promise, Promised};
 pub use explore::{Exploration, SEED_VARIABLE, explore, run_seeds};
+pub use failures::{allow_failures, expect_failure};
 pub use fake_bus::FakeBus;
 pub use faults::Crash;
 pub use probe::{Expected, Probe, ProbeHandle};

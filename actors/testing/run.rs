@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix::System;
 
 use super::arbiter::{alive, live_count};
+use super::failures::{assert_none_unseen, begin};
 use super::rest::{comes_to_rest, restless, settle};
 use crate::events::bus::buses_here;
 use crate::runtime::{Either, VirtualDate, either};
@@ -17,7 +18,8 @@ use crate::services::supervision::keepers_here;
 /// How long what a test has let go of may live on, in virtual time.
 const LINGERING: Duration = Duration::from_secs(3);
 
-/// Runs a test in virtual time and fails it if an actor of ours is alive when it has ended: what
+/// Runs a test in virtual time and fails it if an actor of ours is alive when it has ended, or something has failed that it has
+/// not [looked at](crate::testing::expect_failure): what
 /// [`#[convoke::test]`](macro@crate::test) calls.
 ///
 /// # Panics
@@ -37,11 +39,13 @@ where
 /// What does not know the test: compiled once, and not for each test, with all of a runtime in it.
 fn run_erased(name: &str, test: Pin<&mut dyn Future<Output = ()>>) {
     let mut alive = Vec::new();
+    begin();
     in_virtual_time_erased(pin!(async {
         test.await;
         alive = left_behind().await;
     }));
     assert_none_alive(name, &alive);
+    assert_none_unseen(name);
 }
 
 /// Returns what `run` has handed over: the result of a test whose type nobody on the way knows.

@@ -51,6 +51,10 @@ mod any;
 pub mod conformance;
 
 pub use any::AnyQueue;
+#[cfg(any(feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqlite", feature = "sqs"))]
+pub(crate) use contract::in_vain;
+#[cfg(any(feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqs"))]
+pub(crate) use contract::sockets;
 pub use contract::{
     Abilities, Attribute, Attributes, Batcher, BoxFuture, DEAD_LETTER, DeadLetterRecord, DeadReason, Delivery, Demand,
     ErrorKind, Packet, Publisher, Pulse, Receipt, Redriven, Settlement, Source, TransportError, UNHEARD_ATTEMPTS,

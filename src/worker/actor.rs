@@ -11,9 +11,8 @@ use actix::prelude::*;
 use tokio::select;
 use tokio::sync::{oneshot, watch};
 
-use super::account::{WorkerError, WorkerReport};
-use super::engine::{Drained, Engine, Order};
-use super::health::{Stats, WorkerHealth};
+use super::account::{Drained, Stats, WorkerError, WorkerHealth, WorkerReport};
+use super::engine::{Engine, Order};
 use crate::Shutdown;
 use crate::transport::Source;
 

@@ -13,14 +13,14 @@ use tokio::select;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
-use super::account::{Meter, WorkerReport};
+use super::account::{Drained, Meter, Stats, WorkerReport};
 use super::fetch::{Arrival, Orders, fetch};
 use super::handling::{Arrived, Tally, handle};
-use super::health::Stats;
 use super::kept::Kept;
 use super::options::Options;
 use super::reading::Look;
 use super::turns::{Gate, Keys, Lanes, Load, Pace};
+use crate::__private::{Living, Shown};
 use crate::EventBus;
 use crate::transport::Source;
 
@@ -135,6 +135,7 @@ impl<S: Source> Engine<S> {
     /// Works until it is told to drain, and has.
     pub(crate) async fn run(self) -> WorkerReport {
         let Self { mut source, shared, orders } = self;
+        let _living = Living::new(|| format!("the worker of `{}`", Shown::name(&shared.name)));
         // Whoever gives orders holds the other end: when all are gone, it drains.
         drop(orders);
         let (arrive, arrived) = mpsc::unbounded_channel();
@@ -148,13 +149,6 @@ impl<S: Source> Engine<S> {
         shared.stats.end();
         shared.stats.report(Drained { whole, took: shared.stats.draining_for() })
     }
-}
-
-/// What became of the drain: whether all that was being heard was finished, and how long that took.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Drained {
-    pub(crate) whole: bool,
-    pub(crate) took: Duration,
 }
 
 /// Works until all that has come has ended; returns whether it could be finished.

@@ -26,6 +26,7 @@ pub(super) type KeyOf = Arc<dyn Fn(&Envelope) -> Option<String>>;
 
 /// What a worker goes by.
 pub(crate) struct Options {
+    pub(super) name: Option<String>,
     pub(super) concurrency: usize,
     pub(super) prefetch: Option<usize>,
     pub(super) retry: Retry,

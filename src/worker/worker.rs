@@ -67,17 +67,18 @@ use crate::{Envelope, EnvelopeLimits, EventBus, Inbox, Retry, Shutdown};
 ///     Ok(())
 /// }
 /// ```
-#[must_use = "it works when it is started: `run_until(…).await`, or `start()`"]
+#[must_use = "it works when it is started: `run_until(…).await`, `start()`, or with the services to which it was added"]
 pub struct Worker<S> {
-    source: S,
-    bus: EventBus,
-    options: Options,
+    pub(super) source: S,
+    pub(super) bus: EventBus,
+    pub(super) options: Options,
 }
 
 impl<S: Source> Worker<S> {
     /// Makes a worker that hands what this source lends to the listeners of this bus.
     pub fn new(source: S, bus: &EventBus) -> Self {
         let options = Options {
+            name: None,
             concurrency: 16,
             prefetch: None,
             retry: Retry::default(),
@@ -94,6 +95,12 @@ impl<S: Source> Worker<S> {
             inbox: None,
         };
         Self { source, bus: bus.clone(), options }
+    }
+
+    /// Names it, where it is one of the [`Services`](crate::Services) of an application. The default is the name of its source.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.options.name = Some(name.into());
+        self
     }
 
     /// Sets how many deliveries are heard at the same time. The default is 16; zero counts as 1.

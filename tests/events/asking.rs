@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use convoke::prelude::*;
+use convoke::testing::expect_failure;
 use convoke::{AskError, ListenerError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -69,6 +70,7 @@ async fn the_first_answer_wins_and_the_others_go_on() {
 
 #[convoke::test]
 async fn all_answers_are_waited_for_until_the_deadline() {
+    expect_failure("PriceAsked");
     let bus = EventBus::default();
     let guards = [bus.answer(slow(20, 3)), bus.answer(slow(10, 2)), bus.answer(|_: &PriceAsked| Answer(Quote(0)))];
     let all = after(ms(20), bus.request_all::<Quote>(ask(7)).into_future()).await.unwrap();
@@ -134,6 +136,7 @@ async fn when_all_have_failed_the_report_says_how() {
 
 #[convoke::test]
 async fn a_question_is_given_up_at_its_deadline() {
+    expect_failure("PriceAsked");
     let bus = EventBus::builder().listener_timeout(3600 * SECOND).build();
     let hangs = async |_: Arc<PriceAsked>| -> Answer<Quote> { pending().await };
     let hangs = bus.answer(hangs).unwrap();
@@ -215,6 +218,7 @@ async fn a_listener_may_ask_and_an_answerer_may_ask_in_turn() {
 
 #[convoke::test]
 async fn an_answerer_that_asks_its_own_question_for_ever_is_stopped() {
+    expect_failure("PriceAsked");
     let bus = EventBus::builder().max_depth(4).build();
     let depth = Notes::new();
     let notes = depth.clone();

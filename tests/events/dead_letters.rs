@@ -371,7 +371,8 @@ async fn giving_all_of_many_back_costs_little_for_each_though_none_is_taken() {
 async fn a_ring_keeps_its_bound_and_its_order_while_all_are_given_back() {
     let bus = EventBus::builder().capacity(2).dead_letters(10).build();
     let stuck = (async |_: Arc<MailSent>| std::future::pending::<()>().await).overflow(Overflow::DropNewest);
-    let _stuck = bus.on(stuck.timeout(60 * SECOND)).unwrap();
+    let _stuck = bus.on(stuck.timeout(60 * SECOND).named("stuck")).unwrap();
+    convoke::testing::expect_failure("stuck");
     let other = bus.clone();
     let publishes = std::thread::spawn(move || (0..500).for_each(|mail| drop(other.publish(MailSent(mail)))));
     for _ in 0..100 {

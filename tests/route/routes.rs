@@ -237,6 +237,7 @@ async fn what_is_too_large_is_not_tried_again() {
 
 #[convoke::test]
 async fn a_full_route_refuses_unless_it_was_told_otherwise() {
+    expect_failure("route to memory:out");
     let (bus, queue) = (shop(), Memory::queue("out"));
     let retry = Retry::exponential(SECOND).attempts(20);
     let _out = Route::new("**", queue.clone()).capacity(5).retry(retry).timeout(3_600 * SECOND).open(&bus).unwrap();

@@ -2,6 +2,8 @@
 
 /// One alone: its lifecycle, what it hears, what restarts it, who finds it.
 mod service;
+/// One that has failed for good is seen by everybody.
+mod failed_for_good;
 /// Supervisors and applications: what falls with which, in which order, within which budget and deadline.
 mod supervision;
 /// Every end of a service, in every place, under every kind of restart: a table.

@@ -6,6 +6,8 @@ mod without_sleeping;
 mod page;
 /// `#[convoke::test]` itself: virtual time, the leak check, seeds.
 mod virtual_time;
+/// What has failed and was not looked at fails a test.
+mod green_over_a_panic;
 /// Waiting for events, and what is said when they do not come.
 mod synchronizer;
 /// An actor that notes what it is sent: as emitter, consumer, listener and dependency; summonses and outcomes by hand.

@@ -29,6 +29,8 @@ mod rabbitmq;
 mod redis;
 /// SQLite.
 mod sqlite;
+/// What is said of a server or a file under virtual time.
+mod virtual_time;
 
 /// What all suites of this process have found out.
 static JOINT: Mutex<Option<Table>> = Mutex::new(None);

@@ -33,6 +33,8 @@ use proc_macro::TokenStream;
 ///
 /// # Arguments
 ///
+/// - `allow_failures`: what fails in it fails it not; without that, a listener or handler that panics or fails, and any dead
+///   letter, has to be looked at (`report.ok()`, `report.failed()`, `bus.dead_letters()`, `testing::expect_failure("name")`).
 /// - `seeds = 1000`: the test is run once for each of so many seeds, and each seed is another order in which the actors
 ///   get their turn. A failure names its seed; the environment variable `CONVOKE_SEED` replays that one. Without this
 ///   argument the test is run once.

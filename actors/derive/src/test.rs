@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::meta::ParseNestedMeta;
 use syn::parse::Parser;
-use syn::{Attribute, Error, ItemFn, LitInt, LitStr, Path, Result, parse_quote};
+use syn::{Attribute, Error, ItemFn, LitInt, LitStr, Path, Result, Token, parse_quote};
 
 /// What stands in the parentheses.
 #[derive(Default)]
@@ -13,6 +13,8 @@ struct Arguments {
     root: Option<Path>,
     /// On how many seeds the test is run; without it, once.
     seeds: Option<u64>,
+    /// Whether what fails needs nobody to look at it.
+    allow_failures: bool,
 }
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
@@ -32,8 +34,15 @@ impl Arguments {
         } else if argument.path.is_ident("seeds") {
             once(self.seeds.is_some(), argument)?;
             self.seeds = Some(seeds(argument)?);
+        } else if argument.path.is_ident("allow_failures") {
+            once(self.allow_failures, argument)?;
+            if !(argument.input.is_empty() || argument.input.peek(Token![,])) {
+                return Err(argument.error("takes no value: write `allow_failures` alone, or leave it out"));
+            }
+            self.allow_failures = true;
         } else {
-            return Err(argument.error("unknown argument: use `seeds = 1000` or `crate = \"path::to::convoke\"`"));
+            return Err(argument
+                .error("unknown argument: use `seeds = 1000`, `allow_failures` or `crate = \"path::to::convoke\"`"));
         }
         Ok(())
     }
@@ -89,9 +98,16 @@ fn rewrite(given: Arguments, mut function: ItemFn) -> TokenStream {
     let name = &function.sig.ident;
     let (written, body) = (&function.sig, &function.block);
     let path = quote!(::core::concat!(::core::module_path!(), "::", ::core::stringify!(#name)));
+    let test = match given.allow_failures {
+        false => quote!(#name),
+        true => quote!(|| {
+            #root::testing::allow_failures();
+            #name()
+        }),
+    };
     let run = match given.seeds {
-        None => quote!(#root::testing::run(#path, #name)),
-        Some(seeds) => quote!(#root::testing::run_seeds(#path, #seeds, #name)),
+        None => quote!(#root::testing::run(#path, #test)),
+        Some(seeds) => quote!(#root::testing::run_seeds(#path, #seeds, #test)),
     };
     function.block = parse_quote!({
         #written #body
@@ -180,6 +196,13 @@ mod tests {
     }
 
     #[test]
+    fn failures_are_allowed_before_the_test_begins() {
+        let expanded = expanded(quote!(seeds = 7, allow_failures), works());
+        let expected = ", 7u64 , || { :: convoke :: testing :: allow_failures () ; works () })";
+        assert!(expanded.contains(expected), "{expanded}");
+    }
+
+    #[test]
     fn a_re_export_is_found() {
         for (root, expected) in [
             ("crate", "crate :: testing :: run ("),
@@ -223,7 +246,8 @@ mod tests {
 
     #[test]
     fn a_wrong_argument_says_what_to_write() {
-        let unknown = "unknown argument: use `seeds = 1000` or `crate = \"path::to::convoke\"`";
+        let unknown = "unknown argument: use `seeds = 1000`, `allow_failures` or `crate = \"path::to::convoke\"`";
+        let alone = "takes no value: write `allow_failures` alone, or leave it out";
         let number = "not a number of seeds: write `seeds = 1000`";
         let path = "not a path: write `crate = \"path::to::convoke\"`";
         for (arguments, expected) in [
@@ -234,6 +258,8 @@ mod tests {
             (quote!(seeds = -1), number),
             (quote!(seeds), number),
             (quote!(seeds = 99999999999999999999), number),
+            (quote!(allow_failures = true), alone),
+            (quote!(allow_failures, allow_failures), "given twice: remove one of the two"),
             (quote!(seeds = 1, seeds = 2), "given twice: remove one of the two"),
             (quote!(crate = convoke), path),
             (quote!(crate = "not a path"), path),

@@ -60,25 +60,32 @@ impl DeadLetters {
         self.hub.letters.lock()
     }
 
+    /// The letters, which are looked at.
+    fn seen(&self) -> MutexGuard<'_, Ring> {
+        #[cfg(feature = "testing")]
+        crate::base::saw_letters(self.hub.id());
+        self.ring()
+    }
+
     /// Returns those that are kept, the oldest first: no more than [`limit`](Self::limit), beyond which the oldest is
     /// [forgotten](Self::forgotten).
     pub fn list(&self) -> Vec<Arc<DeadLetter>> {
-        self.ring().letters.iter().cloned().collect()
+        self.seen().letters.iter().cloned().collect()
     }
 
     /// Returns how many are kept.
     pub fn len(&self) -> usize {
-        self.ring().letters.len()
+        self.seen().letters.len()
     }
 
     /// Whether none is kept.
     pub fn is_empty(&self) -> bool {
-        self.ring().letters.is_empty()
+        self.seen().letters.is_empty()
     }
 
     /// Returns how many there have been, with those that are no longer kept.
     pub fn total(&self) -> u64 {
-        self.ring().total
+        self.seen().total
     }
 
     /// Returns how many are kept at the most: 1,000, unless the [builder](crate::EventBusBuilder::dead_letters) was told.
@@ -98,12 +105,14 @@ impl DeadLetters {
         if ring.letters.get(place)?.id != id {
             return None;
         }
+        #[cfg(feature = "testing")]
+        crate::base::saw_letter((self.hub.id(), id));
         ring.letters.remove(place)
     }
 
     /// Takes all of them out.
     pub fn take_all(&self) -> Vec<Arc<DeadLetter>> {
-        std::mem::take(&mut self.ring().letters).into()
+        std::mem::take(&mut self.seen().letters).into()
     }
 
     /// Gives one back to the bus: it is queued for the listener that did not get it, known by its registration, or

@@ -14,6 +14,8 @@ use super::registry::Registry;
 use super::retained::Retained;
 use super::waiters::Waiters;
 use crate::base::Shown;
+#[cfg(feature = "testing")]
+use crate::base::note_unseen;
 use crate::events::container::Container;
 use crate::events::middleware::Middleware;
 #[cfg(feature = "testing")]
@@ -236,6 +238,11 @@ impl Hub {
         again: Option<Again>,
     ) {
         if let Some(letter) = self.letters.keep(&self.given, parcel, post, reason, again) {
+            #[cfg(feature = "testing")]
+            if letter.reason != Reason::Ended {
+                let why = || letter.reason.to_string();
+                note_unseen(Some((self.id, letter.id)), letter.listener.as_ref(), &letter.event, why);
+            }
             quietly(|| (self.tell)(self, letter));
         }
     }

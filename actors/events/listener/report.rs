@@ -161,7 +161,11 @@ impl Report {
             let took = said_of(place, &mut times).copied();
             let error = match said_of(place, &mut others) {
                 Some(Verdict::Skipped) => return None,
-                Some(Verdict::Failed(error)) => Some(error.clone()),
+                Some(Verdict::Failed(error)) => {
+                    #[cfg(feature = "testing")]
+                    crate::base::saw_report(post.name(), || error.to_string());
+                    Some(error.clone())
+                }
                 None => None,
             };
             Some(ListenerResult { listener: post.name().clone(), error, took })
@@ -171,7 +175,11 @@ impl Report {
     /// Returns the listeners that failed, each with its error.
     pub fn failed(&self) -> impl Iterator<Item = (&str, &ListenerError)> {
         self.others().iter().filter_map(|(place, verdict)| match verdict {
-            Verdict::Failed(error) => self.posts.get(*place as usize).map(|post| (&**post.name(), error)),
+            Verdict::Failed(error) => self.posts.get(*place as usize).map(|post| {
+                #[cfg(feature = "testing")]
+                crate::base::saw_report(post.name(), || error.to_string());
+                (&**post.name(), error)
+            }),
             Verdict::Skipped => None,
         })
     }

@@ -93,7 +93,12 @@ impl Deliveries {
         poll_fn(|cx| {
             let mut state = self.lock();
             if state.left == 0 {
-                return Poll::Ready(Consumed { consumers: self.consumers, failed: state.failed(names) });
+                let failed = state.failed(names);
+                #[cfg(feature = "testing")]
+                for one in &failed {
+                    crate::base::saw_report(&one.consumer, || one.error.to_string());
+                }
+                return Poll::Ready(Consumed { consumers: self.consumers, failed });
             }
             if !state.waiters.iter().any(|waiter| waiter.will_wake(cx.waker())) {
                 state.waiters.push(cx.waker().clone());
@@ -104,14 +109,15 @@ impl Deliveries {
     }
 
     /// Counts all that are not done as timed out.
-    pub(crate) fn give_up(&self, limit: Duration) {
+    pub(crate) fn give_up(&self, limit: Duration, names: &[Arc<str>]) {
         self.given_up.store(true, Ordering::Release);
         for place in 0..self.consumers {
-            self.finish(place, Err(ConsumerError::TimedOut(limit)));
+            self.finish(place, names, Err(ConsumerError::TimedOut(limit)));
         }
     }
 
-    pub(crate) fn finish(&self, place: usize, result: Result<(), ConsumerError>) {
+    #[cfg_attr(not(feature = "testing"), expect(unused_variables, reason = "a test is told of who has failed"))]
+    pub(crate) fn finish(&self, place: usize, names: &[Arc<str>], result: Result<(), ConsumerError>) {
         let mut state = self.lock();
         let bit = 1 << (place % 64);
         let word = if place < 64 { &mut state.done } else { &mut state.more_done[place / 64 - 1] };
@@ -121,6 +127,9 @@ impl Deliveries {
         *word |= bit;
         state.left -= 1;
         if let Err(error) = result {
+            // Before those are told who wait for it.
+            #[cfg(feature = "testing")]
+            crate::base::note_unseen(None, names.get(place), "a round", || error.to_string());
             state.failed.push((place, error));
         }
         if state.left == 0 {
@@ -179,7 +188,7 @@ impl<P> Delivery<P> {
             log::warn!(target: "convoke::consumer", "broker {broker}: {}: consumer `{}` {error}", account.title(), Shown::name(name));
         }
         if let Some(deliveries) = &account.deliveries {
-            deliveries.finish(self.place, result);
+            deliveries.finish(self.place, &account.directory.consumers, result);
         }
     }
 }

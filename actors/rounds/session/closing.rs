@@ -36,8 +36,8 @@ impl<P: Payload> Session<P> {
         } else if !std::mem::replace(&mut self.patient, true) {
             let limit = self.room.consumer_timeout;
             ctx.run_later(limit, move |session, _| {
-                if let Some((_, deliveries)) = session.deliveries() {
-                    deliveries.give_up(limit);
+                if let Some((account, deliveries)) = session.deliveries() {
+                    deliveries.give_up(limit, &account.directory.consumers);
                 }
             });
         }

@@ -404,8 +404,8 @@ impl<P: Payload> Drop for Session<P> {
         }
         // Nothing to do but where a waker or the log panicked while the outcome was told.
         self.tell_waiters();
-        if let Some((_, deliveries)) = self.deliveries() {
-            deliveries.give_up(self.room.consumer_timeout);
+        if let Some((account, deliveries)) = self.deliveries() {
+            deliveries.give_up(self.room.consumer_timeout, &account.directory.consumers);
         }
         self.refuse_answers();
     }

@@ -10,24 +10,27 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::runtime::{self, quietly};
-use crate::services::standing::{Pulse, Record, ServiceStatus, is_ready};
+use crate::services::standing::{Pulse, Record, ServiceState, ServiceStatus, is_ready};
 
 /// How an application is, for a probe: cheap to clone, and to be asked from any thread.
 ///
 /// *Live* is about the process: its arbiter answers within a bound, 5 s unless it was
 /// [told](crate::Services::live_within). A handler that blocks the arbiter is noticed by a watchdog, a thread of its own,
-/// and named in the log. *Ready* is about its services: all are running, or degraded.
+/// and named in the log. *Ready* is about its services: all are running, or degraded. One that has failed for good is
+/// so no longer *ready*; it is *live* all the same, unless [`live_needs`](crate::Services::live_needs) names that service.
 #[derive(Clone)]
 pub struct Health {
     records: Arc<[Arc<Record>]>,
     pulse: Arc<Pulse>,
+    /// Those without which it is not live.
+    needed: Arc<[Arc<Record>]>,
 }
 
 /// How an application is, in one answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HealthReport {
-    /// Whether its arbiter answers.
+    /// Whether its arbiter answers, and no service has failed without which it is not live.
     pub live: bool,
     /// Whether all services run.
     pub ready: bool,
@@ -36,14 +39,14 @@ pub struct HealthReport {
 }
 
 impl Health {
-    pub(crate) fn new(records: Vec<Arc<Record>>) -> Self {
-        Self { records: records.into(), pulse: Arc::default() }
+    pub(crate) fn new(records: Vec<Arc<Record>>, needed: Vec<Arc<Record>>) -> Self {
+        Self { records: records.into(), pulse: Arc::default(), needed: needed.into() }
     }
 
     /// Whether the arbiter answers: not when it is blocked, or has ended before it was shut down. In virtual time it always
-    /// does.
+    /// does. Nor is it live if a service has failed that it [needs for that](crate::Services::live_needs).
     pub fn is_live(&self) -> bool {
-        self.pulse.is_live()
+        self.pulse.is_live() && self.needed.iter().all(|record| record.state() != ServiceState::Failed)
     }
 
     /// Whether all services are running, or degraded.
@@ -53,7 +56,7 @@ impl Health {
 
     /// Returns how each service is, in the order in which they were added.
     pub fn statuses(&self) -> Vec<ServiceStatus> {
-        self.records.iter().map(|record| record.status()).collect()
+        self.records.iter().map(|record| record.seen()).collect()
     }
 
     /// Returns all of it.

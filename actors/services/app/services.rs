@@ -2,27 +2,42 @@
 //!
 //! `Services::new(&bus).add(…).add(…) → .await → ServicesHandle → run_until(signal): drain, stop, drain → ShutdownReport`
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, IntoFuture, pending};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::health::{Health, Watch};
+use super::order::levels;
 use super::services_error::ServicesError;
 use super::shutdown::{Hurry, Shutdown, ShutdownReport};
 use crate::events::bus::EventBus;
 use crate::events::event::Name;
 use crate::runtime::{self, Either, all, either};
 use crate::services::life::Child;
-use crate::services::standing::{ServiceStatus, StartError};
+use crate::services::standing::{Record, ServiceStatus, StartError};
 use crate::services::supervision::{IntoChild, Keeper, Keeping, Strategy};
+
+/// What becomes of an application when a service of it has failed for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnFailed {
+    /// It ends, as if it had been told to.
+    #[default]
+    End,
+    /// It goes on without that service.
+    GoOn,
+}
 
 /// The services of an application: awaited, they start.
 ///
 /// Each starts when what it [needs](crate::BaseService::NEEDS) is running; those that need nothing of each other start
 /// at the same time. If one does not start, those that have are stopped again.
+///
+/// A service that has failed for good is the end of the application: [`run_until`](Self::run_until) shuts down
+/// ([`on_failed`](Self::on_failed) has it go on), it is no longer [ready](Health::is_ready), and what is published to that
+/// service becomes dead letters.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -58,6 +73,8 @@ pub struct Services {
     drain_timeout: Duration,
     stop_timeout: Duration,
     live_within: Duration,
+    live_needs: Vec<Name>,
+    on_failed: OnFailed,
 }
 
 impl Services {
@@ -70,6 +87,8 @@ impl Services {
             drain_timeout: Duration::from_secs(10),
             stop_timeout: Duration::from_secs(30),
             live_within: Duration::from_secs(5),
+            live_needs: Vec::new(),
+            on_failed: OnFailed::default(),
         }
     }
 
@@ -105,6 +124,20 @@ impl Services {
         self
     }
 
+    /// Has [`Health::is_live`] say no once this service has failed for good, so that whoever asks starts the process anew.
+    /// The default is that it says so of none: it is about the arbiter alone.
+    pub fn live_needs(mut self, service: impl Into<Name>) -> Self {
+        self.live_needs.push(service.into());
+        self
+    }
+
+    /// Sets what becomes of the application when a service has failed for good: beyond its restarts, and those of the
+    /// supervisors above it. The default is that [`run_until`](Self::run_until) ends.
+    pub fn on_failed(mut self, policy: OnFailed) -> Self {
+        self.on_failed = policy;
+        self
+    }
+
     /// Starts them, waits for this signal, and shuts down, as [`ServicesHandle::run_until`] does. A signal that comes while
     /// they start is heard at once: what has started is stopped, and what has not does not.
     ///
@@ -115,10 +148,8 @@ impl Services {
         let (shutdown, hurry) = signal.into_signals();
         let mut shutdown = std::pin::pin!(shutdown);
         let (handle, has_started) = self.start_unless(shutdown.as_mut()).await?;
-        if has_started {
-            shutdown.await;
-        }
-        Ok(handle.shut_down(hurry, has_started).await)
+        let ended_by = if has_started { handle.until(shutdown).await } else { None };
+        Ok(handle.shut_down(hurry, has_started, ended_by).await)
     }
 
     async fn start(self) -> Result<ServicesHandle, ServicesError> {
@@ -132,11 +163,24 @@ impl Services {
         }
         let levels = levels(&self.children)?;
         let mut records = Vec::new();
-        self.children.iter().for_each(|child| child.records(&mut records));
+        let mut own = Vec::new();
+        for child in &self.children {
+            // Its own is the first, before those of whom it keeps.
+            let first = records.len();
+            child.records(&mut records);
+            own.extend(records.get(first).cloned());
+        }
+        let mut needed = Vec::new();
+        for name in self.live_needs {
+            let record = records.iter().find(|record| record.status().service == name);
+            needed.push(record.cloned().ok_or_else(|| ServicesError::Unknown { name: name.to_string() })?);
+        }
         let mut handle = ServicesHandle {
             bus: self.bus,
             keepers: Vec::new(),
-            health: Health::new(records),
+            health: Health::new(records, needed),
+            own,
+            on_failed: self.on_failed,
             watch: None,
             drain_timeout: self.drain_timeout,
             stop_timeout: self.stop_timeout,
@@ -150,10 +194,10 @@ impl Services {
             let mut waiting = Vec::new();
             for place in level {
                 let child = self.children[place].clone();
-                let service = child.name().to_string();
+                let (service, is_source) = (child.name().to_string(), child.is_source());
                 waiting.push(child.clone());
                 let (keeper, started) = Keeping::begin(vec![child], Strategy::OneForOne, None, false, None);
-                keepers.push(Kept { name: service.clone(), keeper });
+                keepers.push(Kept { name: service.clone(), keeper, is_source });
                 starting.push(Box::pin(async move {
                     let started = started.await.map_err(|_| StartError::Stopped).and_then(|started| started);
                     started.err().map(|error| ServicesError::Start { service, error: Box::new(error) })
@@ -176,7 +220,8 @@ impl Services {
                 }
             };
             if let Some(error) = failed {
-                handle.stop(&mut Hurry::new(pending())).await;
+                let mut time = handle.stop_timeout;
+                handle.stop(&mut Hurry::new(pending()), &mut time, false).await;
                 return Err(error);
             }
         }
@@ -201,59 +246,10 @@ impl fmt::Debug for Services {
     }
 }
 
-/// Sorts them into levels, each of which needs only what stands in those before it; within one they keep their order.
-fn levels(children: &[Rc<dyn Child>]) -> Result<Vec<Vec<usize>>, ServicesError> {
-    let mut names: HashMap<Name, usize> = HashMap::new();
-    for (place, child) in children.iter().enumerate() {
-        if names.insert(child.name(), place).is_some() {
-            return Err(ServicesError::Twice { name: child.name().to_string() });
-        }
-    }
-    let mut needs = Vec::with_capacity(children.len());
-    for child in children {
-        let mut needed = Vec::new();
-        for name in child.needs() {
-            let place = names.get(&name).copied();
-            let place = place.or_else(|| children.iter().position(|other| other.answers_to(&name)));
-            let missing = || ServicesError::Missing { service: child.name().to_string(), needs: name.to_string() };
-            needed.push(place.ok_or_else(missing)?);
-        }
-        needs.push(needed);
-    }
-    sorted(&needs).map_err(|cycle| ServicesError::Cycle {
-        services: cycle.into_iter().map(|place| children[place].name().to_string()).collect(),
-    })
-}
-
-/// The levels of a graph; or a cycle in it.
-fn sorted(needs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>, Vec<usize>> {
-    let mut level: Vec<Option<usize>> = vec![None; needs.len()];
-    let mut levels: Vec<Vec<usize>> = Vec::new();
-    loop {
-        let ready = |place: &usize| level[*place].is_none() && needs[*place].iter().all(|need| level[*need].is_some());
-        let next: Vec<_> = (0..needs.len()).filter(ready).collect();
-        if next.is_empty() {
-            break;
-        }
-        next.iter().for_each(|place| level[*place] = Some(levels.len()));
-        levels.push(next);
-    }
-    let Some(first) = level.iter().position(Option::is_none) else { return Ok(levels) };
-    // Every one that has no level needs another that has none: whoever follows that comes back somewhere.
-    let mut path = vec![first];
-    loop {
-        let last = path[path.len() - 1];
-        let Some(next) = needs[last].iter().copied().find(|need| level[*need].is_none()) else { return Err(path) };
-        if let Some(begin) = path.iter().position(|place| *place == next) {
-            return Err(path.split_off(begin));
-        }
-        path.push(next);
-    }
-}
-
 struct Kept {
     name: String,
     keeper: Keeper,
+    is_source: bool,
 }
 
 /// The services of an application that runs: when it is dropped, they stop.
@@ -263,6 +259,9 @@ pub struct ServicesHandle {
     /// By level.
     keepers: Vec<Vec<Kept>>,
     health: Health,
+    /// Of those that were added, without those within.
+    own: Vec<Arc<Record>>,
+    on_failed: OnFailed,
     watch: Option<Watch>,
     drain_timeout: Duration,
     stop_timeout: Duration,
@@ -270,35 +269,75 @@ pub struct ServicesHandle {
 }
 
 impl ServicesHandle {
-    /// Waits for the end, and shuts down: what is queued and under way is handled, the services stop in the reverse of their
+    /// Waits for the end, or until a service has failed for good (unless it was [told](Services::on_failed) to go on without
+    /// it), and shuts down: what is queued and under way is handled, the services stop in the reverse of their
     /// order, and what they have emitted meanwhile is handled.
     ///
-    /// Whoever brings in new work is stopped before, as a web server by its handle. Every phase has its deadline, and what
-    /// is not done then is left and reported: a listener that hangs holds up nobody.
+    /// Whoever brings in new work is stopped before: a `Worker` is, if it was added, and a web server by its handle. Every
+    /// phase has its deadline, and what is not done then is left and reported: a listener that hangs holds up nobody.
     pub async fn run_until(self, signal: impl Shutdown) -> ShutdownReport {
         let (shutdown, hurry) = signal.into_signals();
-        shutdown.await;
-        self.shut_down(hurry, true).await
+        let ended_by = self.until(shutdown).await;
+        self.shut_down(hurry, true, ended_by).await
+    }
+
+    /// Waits until one that was added, a service or a supervisor, has failed for good, and returns how it is: at once if one
+    /// has. For a loop of the application's own, as beside that of a web server.
+    pub async fn failed(&self) -> ServiceStatus {
+        let failing = self.own.iter().map(|record| {
+            let failing: Pin<Box<dyn Future<Output = ServiceStatus> + '_>> = Box::pin(record.failed());
+            failing
+        });
+        match all(failing.collect(), |_| true).await.into_iter().next() {
+            Some(status) => status,
+            None => pending().await,
+        }
+    }
+
+    /// Waits for the end; returns what has failed, if that is it.
+    async fn until(&self, shutdown: impl Future<Output = ()>) -> Option<String> {
+        if self.on_failed == OnFailed::GoOn {
+            shutdown.await;
+            return None;
+        }
+        match either(shutdown, self.failed()).await {
+            Either::First(()) => None,
+            Either::Second(status) => {
+                log::error!(
+                    target: "convoke::service",
+                    "{status}; so the application ends: `on_failed(OnFailed::GoOn)` would have it go on"
+                );
+                Some(status.service.to_string())
+            }
+        }
     }
 
     /// Shuts down, as [`run_until`](Self::run_until) does.
     pub async fn shutdown(self) -> ShutdownReport {
-        self.shut_down(pending(), true).await
+        self.shut_down(pending(), true, None).await
     }
 
-    async fn shut_down(mut self, hurry: impl Future<Output = ()>, has_started: bool) -> ShutdownReport {
+    async fn shut_down(
+        mut self,
+        hurry: impl Future<Output = ()>,
+        has_started: bool,
+        ended_by: Option<String>,
+    ) -> ShutdownReport {
         let began = runtime::now();
         let mut hurry = Hurry::new(hurry);
+        // What brings in work ends first, or it would never be drained.
+        let mut time = self.stop_timeout;
+        let mut late = self.stop(&mut hurry, &mut time, true).await;
         // What waits for a service that has not started yet is not waited for.
         let mut drained = !has_started || self.drain(&mut hurry).await;
-        let late = self.stop(&mut hurry).await;
+        late.extend(self.stop(&mut hurry, &mut time, false).await);
         if drained {
             drained = self.drain(&mut hurry).await;
         }
         let hurried = hurry.has_come;
         let left = if drained { 0 } else { self.bus.count_left() };
         let took = runtime::now() - began;
-        let report = ShutdownReport { drained, left, hurried, late, services: self.statuses(), took };
+        let report = ShutdownReport { drained, left, ended_by, hurried, late, services: self.statuses(), took };
         match report.is_clean() {
             true => log::debug!(target: "convoke::service", "{report}"),
             false => log::warn!(target: "convoke::service", "{report}"),
@@ -314,13 +353,19 @@ impl ServicesHandle {
         }
     }
 
-    /// Stops them level by level; returns those that were late.
-    async fn stop<F: Future<Output = ()>>(&mut self, hurry: &mut Hurry<F>) -> Vec<String> {
+    /// Stops all of them, or of the last levels those in which all bring in work, level by level and within this time, of
+    /// which it leaves the rest; returns those that were late.
+    async fn stop(
+        &mut self,
+        hurry: &mut Hurry<impl Future<Output = ()>>,
+        time: &mut Duration,
+        sources: bool,
+    ) -> Vec<String> {
         self.armed = false;
         self.watch = None;
-        let deadline = runtime::after(runtime::now(), self.stop_timeout);
+        let deadline = runtime::after(runtime::now(), *time);
         let mut late = Vec::new();
-        while let Some(level) = self.keepers.pop() {
+        while let Some(level) = self.keepers.pop_if(|level| !sources || level.iter().all(|kept| kept.is_source)) {
             let stopping: Vec<Pin<Box<dyn Future<Output = ()>>>> = level
                 .iter()
                 .map(|kept| {
@@ -343,6 +388,7 @@ impl ServicesHandle {
                 late.extend(self.late(&level));
             }
         }
+        *time = deadline.saturating_duration_since(runtime::now());
         late
     }
 
@@ -381,25 +427,5 @@ impl fmt::Debug for ServicesHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let statuses: Vec<_> = self.statuses().iter().map(ToString::to_string).collect();
         f.debug_struct("ServicesHandle").field("services", &statuses).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_needed_comes_before_who_needs_it() {
-        assert_eq!(sorted(&[]), Ok(vec![]));
-        assert_eq!(sorted(&[vec![], vec![]]), Ok(vec![vec![0, 1]]));
-        assert_eq!(sorted(&[vec![2], vec![0], vec![]]), Ok(vec![vec![2], vec![0], vec![1]]));
-        assert_eq!(sorted(&[vec![1, 2], vec![3], vec![3], vec![], vec![]]), Ok(vec![vec![3, 4], vec![1, 2], vec![0]]));
-    }
-
-    #[test]
-    fn a_cycle_is_named_without_who_only_leads_to_it() {
-        assert_eq!(sorted(&[vec![0]]), Err(vec![0]));
-        assert_eq!(sorted(&[vec![1], vec![2], vec![3], vec![1]]), Err(vec![1, 2, 3]));
-        assert_eq!(sorted(&[vec![], vec![0, 2], vec![1]]), Err(vec![1, 2]));
     }
 }

@@ -35,6 +35,11 @@ pub enum ServicesError {
         /// In the order in which each needs the next, and the last the first.
         services: Vec<String>,
     },
+    /// What it is live with was not added.
+    Unknown {
+        /// The name that [`live_needs`](crate::Services::live_needs) was given.
+        name: String,
+    },
     /// Two have the same name.
     Twice {
         /// The name.
@@ -61,6 +66,9 @@ impl fmt::Display for ServicesError {
             }
             Self::Cycle { services } => {
                 write!(f, "services need each other: {} → {}; break the cycle", services.join(" → "), services[0])
+            }
+            Self::Unknown { name } => {
+                write!(f, "`live_needs` names `{name}`, which was not added: add it, or name it so")
             }
             Self::Twice { name } => {
                 write!(f, "two services are called `{name}`: give one another name with `.named(…)`")

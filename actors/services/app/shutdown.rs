@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::base::Shown;
 use crate::services::standing::ServiceStatus;
 
 /// What ends an application: any future, as whose end it begins to shut down; or a signal that can be given twice.
@@ -52,6 +53,8 @@ pub struct ShutdownReport {
     /// How many events still waited for a listener, or were under way, when the time was over: they are lost with the
     /// process. What a route could not deliver is among them.
     pub left: usize,
+    /// The service that had failed for good, if that was what ended the application.
+    pub ended_by: Option<String>,
     /// Whether it was told to hurry.
     pub hurried: bool,
     /// The services that had not stopped when the time was over.
@@ -73,6 +76,9 @@ impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stopped = self.services.iter().filter(|status| status.state.is_over()).count();
         write!(f, "{stopped} of {} services stopped after {:?}", self.services.len(), self.took)?;
+        if let Some(service) = &self.ended_by {
+            write!(f, ", because `{}` has failed", Shown::name(service))?;
+        }
         if !self.drained {
             f.write_str(", not all events were handled")?;
         }

@@ -39,6 +39,12 @@ pub(crate) trait Child {
     /// Whether it has ended and does not come back.
     fn is_over(&self) -> bool;
 
+    /// Whether it has ended for good by what went wrong.
+    fn has_failed(&self) -> bool;
+
+    /// Whether it brings in work for the others: it starts after them, and stops before anything else does.
+    fn is_source(&self) -> bool;
+
     /// Names who is to be told of its end.
     fn keep(&self, keeper: ToKeeper);
 

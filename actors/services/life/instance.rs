@@ -186,6 +186,10 @@ impl<A: Living> Instance<A> {
         let polled = self.oversight.poll();
         drop_quietly(actor);
         drop(polled);
+        // How its first turn has ended is told to who waits for that.
+        if let (End::Panicked(text), true) = (end, self.reins.started.get()) {
+            self.oversight.unseen(&format!("panicked: {text}"));
+        }
         self.reins.tell_end(end);
     }
 }

@@ -22,8 +22,8 @@ use crate::base::Failure;
 use crate::events::bus::EventBus;
 use crate::events::event::Name;
 use crate::events::hub::ToStation;
-use crate::events::seats::settle;
-use crate::runtime::{self, Either, Guarded, catch, drop_quietly, either};
+use crate::events::seats::{Subscription, settle};
+use crate::runtime::{self, Either, Guarded, catch, drop_quietly, either, quietly};
 use crate::services::standing::{Record, ServiceState, Standing, StartError};
 
 /// What is said about a service before it starts.
@@ -40,6 +40,8 @@ pub(crate) struct Options {
     pub(crate) terms: Terms,
     pub(crate) capacity: usize,
     pub(crate) patience: Duration,
+    /// Whether it brings in work for the others.
+    pub(crate) is_source: bool,
 }
 
 pub(crate) type Factory<A> = Box<dyn FnMut(EventBus) -> Result<A, Failure>>;
@@ -51,6 +53,8 @@ pub(crate) struct Life<A: Living> {
     oversight: Rc<Oversight>,
     factory: RefCell<Option<Factory<A>>>,
     seats: RefCell<Vec<Box<dyn ServiceSeat<A>>>>,
+    /// After it has failed: they make a dead letter of what is published to it.
+    refusals: RefCell<Vec<Subscription>>,
     reins: RefCell<Option<Rc<Reins>>>,
     /// Keeps the actor alive until its `stop` is done: actix ends one that has neither an address nor a future.
     addr: RefCell<Option<Addr<A>>>,
@@ -84,6 +88,7 @@ impl<A: Living> Life<A> {
             oversight: Rc::new(oversight),
             factory: RefCell::new(Some(factory)),
             seats: RefCell::default(),
+            refusals: RefCell::default(),
             reins: RefCell::default(),
             addr: RefCell::default(),
             keeper: RefCell::default(),
@@ -156,6 +161,7 @@ impl<A: Living> Life<A> {
             let made = made.map_err(|text| StartError::Failed(format!("panicked: {text}")))?;
             *self.seats.borrow_mut() = made.map_err(StartError::Subscriptions)?;
         }
+        drop(self.refusals.take());
         let Some(service) = prepared.0.take() else { return Err(StartError::Stopped) };
         let mut ctx = Context::new();
         let addr = ctx.address();
@@ -275,7 +281,26 @@ impl<A: Living> Life<A> {
         end.error()
     }
 
+    /// What is published to it becomes dead letters, from now on.
+    fn refuse(&self, error: Option<&str>) {
+        let why = format!("the service `{}` has failed: {}", self.options.name, error.unwrap_or("without a reason"));
+        let refusals = self.seats.borrow().iter().map(|seat| seat.refuse(&why)).collect::<Result<Vec<_>, _>>();
+        match refusals {
+            Ok(refusals) => *self.refusals.borrow_mut() = refusals,
+            Err(error) => {
+                let name = &self.options.name;
+                quietly(
+                    || log::warn!(target: "convoke::service", "what is published to `{name}` is not kept: {error}"),
+                );
+            }
+        }
+    }
+
     fn over(&self, state: ServiceState, error: Option<String>) {
+        drop(self.refusals.take());
+        if state == ServiceState::Failed {
+            self.refuse(error.as_deref());
+        }
         self.unsubscribe();
         self.enter(state, error);
         // After the state, which those who wait are told.
@@ -298,6 +323,14 @@ impl<A: Living> Child for Life<A> {
 
     fn is_over(&self) -> bool {
         self.standing().state().is_over()
+    }
+
+    fn has_failed(&self) -> bool {
+        self.standing().state() == ServiceState::Failed
+    }
+
+    fn is_source(&self) -> bool {
+        self.options.is_source
     }
 
     fn needs(&self) -> Vec<Name> {
@@ -414,6 +447,9 @@ impl<A: Living> Child for Life<A> {
     fn settle(&self, error: Option<String>, failed: bool) {
         self.reins.take();
         self.addr.take();
+        if failed && self.run.get() > 0 {
+            self.oversight.unseen(error.as_deref().unwrap_or("has failed"));
+        }
         self.over(if failed { ServiceState::Failed } else { ServiceState::Stopped }, error);
     }
 }

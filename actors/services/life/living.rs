@@ -14,6 +14,7 @@ use super::oversight::Oversight;
 use crate::base::Handled;
 use crate::events::hub::Hub;
 use crate::events::listener::ListenError;
+use crate::events::seats::Subscription;
 use crate::events::verdict::Overflow;
 
 /// What a life asks of its service: every [`BaseService`](crate::BaseService) is one.
@@ -60,6 +61,9 @@ pub(crate) trait ServiceSeat<A: Living> {
 
     /// How many events wait or are being handled.
     fn waiting(&self) -> usize;
+
+    /// Has what comes for it become a dead letter from now on, which says this.
+    fn refuse(&self, why: &str) -> Result<Subscription, ListenError>;
 
     /// Whether somebody has ended it.
     fn has_ended(&self) -> bool;

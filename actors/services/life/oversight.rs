@@ -56,6 +56,8 @@ pub(crate) struct Oversight {
     doom: RefCell<Option<String>>,
     /// What it has panicked with.
     panic: RefCell<Option<String>>,
+    /// Why the present actor ends is told by a dead letter.
+    has_letter: Cell<bool>,
     /// Its events are left to the next actor.
     paused: Cell<bool>,
     /// Somebody waits for the end of its calls.
@@ -71,6 +73,7 @@ impl Oversight {
             home: RefCell::default(),
             doom: RefCell::default(),
             panic: RefCell::default(),
+            has_letter: Cell::new(false),
             paused: Cell::new(false),
             awaited: Cell::new(false),
             rest,
@@ -82,6 +85,7 @@ impl Oversight {
         *self.home.borrow_mut() = Some(home);
         self.doom.take();
         self.panic.take();
+        self.has_letter.set(false);
         self.paused.set(true);
     }
 
@@ -109,6 +113,9 @@ impl Oversight {
         let text = error.to_string();
         // What is lost with its actor is told by what ended that.
         let lost = matches!(error, ListenerError::Gone | ListenerError::Panicked(_));
+        if matches!(error, ListenerError::Panicked(_)) || self.on_error == OnError::Restart {
+            self.has_letter.set(true);
+        }
         self.standing.erred(text.clone(), !lost);
         if lost || !self.standing.state().is_up() {
             return;
@@ -127,6 +134,13 @@ impl Oversight {
         self.doom.borrow_mut().get_or_insert(why);
         // What waits is for the next.
         self.pause();
+    }
+
+    /// Why its actor ends, or no other comes, has to be looked at, unless there is a dead letter of it.
+    pub(crate) fn unseen(&self, why: &str) {
+        if !self.has_letter.replace(true) {
+            self.standing.unseen(why);
+        }
     }
 
     pub(crate) fn is_doomed(&self) -> Option<String> {

@@ -101,8 +101,13 @@ impl<A: Living> Shared<A> {
         self.record.status().service.to_string()
     }
 
+    /// The actor has ended over a message, of which its sender is told.
+    pub(crate) fn lost(&self) -> ServiceError {
+        ServiceError::Lost { service: self.record.seen().service.to_string() }
+    }
+
     fn gone(&self) -> ServiceError {
-        let status = self.record.status();
+        let status = self.record.seen();
         let service = status.service.to_string();
         match status.state {
             ServiceState::Failed => {

@@ -47,7 +47,7 @@ impl<A: BaseService> ServiceAddr<A> {
             let addr = shared.arrived().await?;
             let _counted = InFlight::count(shared);
             addr.send(message).await.map_err(|error| match error {
-                MailboxError::Closed => ServiceError::Lost { service: shared.service() },
+                MailboxError::Closed => shared.lost(),
                 MailboxError::Timeout => ServiceError::TimedOut { service: shared.service(), after: patience },
             })
         });
@@ -72,7 +72,7 @@ impl<A: BaseService> ServiceAddr<A> {
         let addr = self.shared.here()?;
         addr.try_send(message).map_err(|error| match error {
             SendError::Full(_) => ServiceError::Busy { service: self.shared.service() },
-            SendError::Closed(_) => ServiceError::Lost { service: self.shared.service() },
+            SendError::Closed(_) => self.shared.lost(),
         })
     }
 
@@ -96,7 +96,7 @@ impl<A: BaseService> ServiceAddr<A> {
 
     /// Returns how the service is.
     pub fn status(&self) -> ServiceStatus {
-        self.shared.record.status()
+        self.shared.record.seen()
     }
 }
 

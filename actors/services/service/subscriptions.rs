@@ -15,7 +15,7 @@ use crate::events::actor::{ActorSeat, seat_of};
 use crate::events::bus::{topics, typed};
 use crate::events::event::{Event, JsonEvent, Subject};
 use crate::events::hub::{Hearing, Hub};
-use crate::events::listener::{Heard, ListenError};
+use crate::events::listener::{Heard, Listen, ListenError};
 use crate::events::seats::{AnySeat, Options, Subscription};
 use crate::events::topics::Patterns;
 use crate::services::life::{Oversight, ServiceSeat, Terms};
@@ -49,7 +49,9 @@ impl<'a, A: BaseService> Subscriptions<'a, A> {
         A: Handler<Heard<E>>,
         <A as Handler<Heard<E>>>::Result: 'static,
     {
-        self.seat::<E>(typed::<E>(), E::CONTAINS_PERSONAL_DATA, Location::caller())
+        let (bus, name) = (self.oversight.standing.bus().clone(), self.terms.name.clone());
+        let refuse = move |why: String| bus.on((move |_: &E| Err::<(), _>(why.clone())).named(name.clone()));
+        self.seat::<E>(typed::<E>(), E::CONTAINS_PERSONAL_DATA, Location::caller(), Box::new(refuse))
     }
 
     /// Subscribes it to topics, which it handles as `Heard<JsonEvent>`.
@@ -63,10 +65,21 @@ impl<'a, A: BaseService> Subscriptions<'a, A> {
         A: Handler<Heard<JsonEvent>>,
         <A as Handler<Heard<JsonEvent>>>::Result: 'static,
     {
-        self.seat::<JsonEvent>(topics(patterns)?, false, Location::caller())
+        let patterns = patterns.patterns()?;
+        let (bus, name, refused) = (self.oversight.standing.bus().clone(), self.terms.name.clone(), patterns.clone());
+        let refuse = move |why: String| {
+            bus.on_topic(refused.clone(), (move |_: &JsonEvent| Err::<(), _>(why.clone())).named(name.clone()))
+        };
+        self.seat::<JsonEvent>(topics(patterns)?, false, Location::caller(), Box::new(refuse))
     }
 
-    fn seat<S: Subject>(&mut self, hearing: Hearing, personal: bool, place: &Location<'_>) -> Result<(), ListenError>
+    fn seat<S: Subject>(
+        &mut self,
+        hearing: Hearing,
+        personal: bool,
+        place: &Location<'_>,
+        refuse: Refuse,
+    ) -> Result<(), ListenError>
     where
         A: Handler<Heard<S>>,
         <A as Handler<Heard<S>>>::Result: 'static,
@@ -83,7 +96,7 @@ impl<'a, A: BaseService> Subscriptions<'a, A> {
         let bus = self.oversight.standing.bus();
         let (subscription, seat) =
             seat_of::<S, A, _>(bus, hearing, personal, place, options, Some(self.oversight.clone()))?;
-        self.seats.push(Box::new(Seated { subscription, seat }));
+        self.seats.push(Box::new(Seated { subscription, seat, refuse }));
         Ok(())
     }
 }
@@ -94,9 +107,13 @@ impl<A: BaseService> fmt::Debug for Subscriptions<'_, A> {
     }
 }
 
+/// Registers who says this of each event, in place of the service.
+type Refuse = Box<dyn Fn(String) -> Result<Subscription, ListenError>>;
+
 struct Seated<S: Subject> {
     subscription: Subscription,
     seat: Rc<ActorSeat<S, Oversight>>,
+    refuse: Refuse,
 }
 
 impl<S: Subject, A> ServiceSeat<A> for Seated<S>
@@ -121,6 +138,10 @@ where
         let post = self.subscription.post();
         let inside = self.seat.waiting() + usize::from(self.seat.is_busy());
         inside.max(post.at_work()) + post.waiting_outside(self.seat.waiting())
+    }
+
+    fn refuse(&self, why: &str) -> Result<Subscription, ListenError> {
+        (self.refuse)(why.to_owned())
     }
 
     fn has_ended(&self) -> bool {

@@ -74,6 +74,7 @@ impl<A: BaseService> Supervised<A> {
             terms: Terms::default(),
             capacity: 1024,
             patience: Duration::from_secs(30),
+            is_source: false,
         };
         Self { bus: bus.clone(), factory: Box::new(move |bus| factory(bus).into_service()), options, shared: None }
     }
@@ -156,6 +157,14 @@ impl<A: BaseService> Supervised<A> {
     /// Sets how long a message waits for it while it restarts, and for an answer. The default is 30 s.
     pub fn patience(mut self, limit: Duration) -> Self {
         self.options.patience = limit;
+        self
+    }
+
+    /// Says that it brings in work for the others: where [`Services`](crate::Services) start many, it starts after them and
+    /// stops before anything else does.
+    #[doc(hidden)]
+    pub fn brings_in_work(mut self) -> Self {
+        self.options.is_source = true;
         self
     }
 

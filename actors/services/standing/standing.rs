@@ -2,9 +2,12 @@
 //!
 //! `Standing::enter → the table in state.rs → Record → service/status`
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
+
+use tokio::sync::Notify;
 
 use super::state::ServiceState;
 use super::status::ServiceStatus;
@@ -17,13 +20,15 @@ use crate::runtime::{quietly, wall_clock};
 pub(crate) struct Record {
     id: u64,
     status: Mutex<ServiceStatus>,
+    /// Tells those who wait that it has failed.
+    failed: Notify,
 }
 
 impl Record {
     pub(crate) fn new(service: Name) -> Arc<Self> {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let id = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-        Arc::new(Self { id, status: Mutex::new(ServiceStatus::new(service, date())) })
+        Arc::new(Self { id, status: Mutex::new(ServiceStatus::new(service, date())), failed: Notify::new() })
     }
 
     /// Tells it from every other; 0 is none.
@@ -41,6 +46,26 @@ impl Record {
 
     pub(crate) fn state(&self) -> ServiceState {
         self.lock().state
+    }
+
+    /// How it is, which somebody looks at.
+    pub(crate) fn seen(&self) -> ServiceStatus {
+        #[cfg(feature = "testing")]
+        crate::base::saw_service(self.id);
+        self.status()
+    }
+
+    /// Waits until it has failed: at once if it has.
+    pub(crate) async fn failed(&self) -> ServiceStatus {
+        loop {
+            let mut told = pin!(self.failed.notified());
+            // Before the look, or what happens between the two would be missed.
+            told.as_mut().enable();
+            if self.state() == ServiceState::Failed {
+                return self.seen();
+            }
+            told.await;
+        }
     }
 }
 
@@ -71,6 +96,13 @@ impl Standing {
         self.record.status()
     }
 
+    /// An actor of it has ended, or none comes back, over what is no dead letter: whoever tests it has to look.
+    #[cfg_attr(not(feature = "testing"), expect(unused_variables, reason = "a test is told of it"))]
+    pub(crate) fn unseen(&self, why: &str) {
+        #[cfg(feature = "testing")]
+        crate::base::note_service(self.record.id(), &self.record.status().service, why);
+    }
+
     /// Enters a state and tells it; nothing if it may not follow the present one.
     pub(crate) fn enter(&self, state: ServiceState, error: Option<String>) -> bool {
         let entered = {
@@ -78,6 +110,9 @@ impl Standing {
             if status.enter(state, error, date()) { Some(status.clone()) } else { None }
         };
         let Some(status) = entered else { return false };
+        if state == ServiceState::Failed {
+            self.record.failed.notify_waiters();
+        }
         quietly(|| match state {
             ServiceState::Failed => log::error!(target: "convoke::service", "{status}"),
             _ if status.error.is_some() => log::warn!(target: "convoke::service", "{status}"),

@@ -168,6 +168,14 @@ impl Child for Group {
         self.standing.state().is_over()
     }
 
+    fn has_failed(&self) -> bool {
+        self.standing.state() == ServiceState::Failed
+    }
+
+    fn is_source(&self) -> bool {
+        !self.plan.children.is_empty() && self.plan.children.iter().all(|child| child.is_source())
+    }
+
     fn keep(&self, keeper: ToKeeper) {
         *self.above.borrow_mut() = Some(keeper);
     }

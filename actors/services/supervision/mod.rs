@@ -22,5 +22,4 @@ pub(crate) use keeper::Keeper;
 pub(crate) use keeper::keepers_here;
 pub(crate) use supervision::Keeping;
 pub use supervision::Strategy;
-pub(crate) use supervisor::Kept;
-pub use supervisor::{IntoChild, Supervisor, SupervisorHandle};
+pub use supervisor::{IntoChild, Kept, Supervisor, SupervisorHandle};

@@ -57,6 +57,8 @@ pub(crate) struct Keeping {
     /// Nobody is above it: what falls stays down, or has been kept by those beneath.
     root: bool,
     on_failed: Option<Box<dyn FnOnce(String)>>,
+    /// A group holds its children beyond their keepers.
+    is_grouped: bool,
 }
 
 impl Keeping {
@@ -79,6 +81,7 @@ impl Keeping {
             strategy,
             shared,
             root,
+            is_grouped: on_failed.is_some(),
             on_failed,
         };
         let label = move || format!("the keeper of {names}");
@@ -92,6 +95,7 @@ impl Keeping {
         let heard = told.send(started).is_ok();
         if runs && heard {
             self.run().await;
+            self.mourn().await;
         } else if runs {
             // Who has asked for it is gone, and nobody holds it.
             self.stop_all().await;
@@ -111,6 +115,15 @@ impl Keeping {
                     }
                 }
             }
+        }
+    }
+
+    /// What has failed for good is held until somebody orders the end, so that what is published to it is told. Within a
+    /// group it is that which holds them.
+    async fn mourn(&mut self) {
+        let held = !self.is_grouped && self.children.iter().any(|child| child.has_failed());
+        while held && !self.mail.is_to_stop() {
+            self.mail.next().await;
         }
     }
 

@@ -196,12 +196,12 @@ impl SupervisorHandle {
     /// Returns how the supervisor itself is.
     pub fn status(&self) -> ServiceStatus {
         // Its own is the first.
-        self.records[0].status()
+        self.records[0].seen()
     }
 
     /// Returns how it and all that it keeps are: itself first, then its children in their order, and theirs.
     pub fn statuses(&self) -> Vec<ServiceStatus> {
-        self.records.iter().map(|record| record.status()).collect()
+        self.records.iter().map(|record| record.seen()).collect()
     }
 }
 

@@ -1,12 +1,14 @@
-//! Convoke in an actix-web application: a handler emits an event, a service bills it, probes ask how all of it is, and
-//! Ctrl-C ends it in order: first the web server, then the bus and the services.
+//! Convoke in an actix-web application: a handler emits an event, a service bills it, a worker brings in what comes from a
+//! queue, and probes ask how all of it is. Ctrl-C ends it in order, or a service that has failed for good: first the web
+//! server, then the worker, the bus and the services.
 //!
 //! ```console
 //! $ cargo run -p convoke-example-web                    # or with PORT=9000
 //! listening on http://127.0.0.1:8080
 //! $ curl -d '{"id": 7}' -H 'content-type: application/json' http://127.0.0.1:8080/orders
 //! $ curl -i http://127.0.0.1:8080/readyz                # 200 when all services run, or 503
-//! $ curl -i http://127.0.0.1:8080/healthz               # 200 while their arbiter answers, or 503
+//! $ curl -i http://127.0.0.1:8080/healthz               # 200 while their arbiter answers, or 503: also once `Billing`, which
+//!                                                       # it needs, has failed for good
 //! ```
 #![expect(clippy::print_stdout, reason = "an example shows what happened")]
 
@@ -17,7 +19,8 @@ use actix::prelude::*;
 use actix_web::web::{Data, Json};
 use actix_web::{App, HttpResponse, HttpServer, get, post};
 use convoke::prelude::*;
-use convoke::{Health, Services, shutdown_signal};
+use convoke::transport::Memory;
+use convoke::{Health, Services, Worker, shutdown_signal};
 use serde::{Deserialize, Serialize};
 
 #[derive(Event, Serialize, Deserialize)]
@@ -72,7 +75,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     env_logger::init();
     let mut signal = shutdown_signal();
     let bus = EventBus::default();
-    let services = Services::new(&bus).add(Billing::supervised(&bus, |_| Billing)).await?;
+    let services = Services::new(&bus)
+        .add(Billing::supervised(&bus, |_| Billing))
+        .add(Worker::new(Memory::queue("orders"), &bus)) // in an application a queue of a server
+        .live_needs("Billing")
+        .await?;
 
     // The workers of the server are other threads: what they share goes in by `Data`.
     let (bus, health) = (Data::new(bus), Data::new(services.health()));
@@ -84,7 +91,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let web = server.handle();
     actix_web::rt::spawn(server);
 
-    signal.wait().await;
+    tokio::select! {
+        () = signal.wait() => {}
+        failed = services.failed() => println!("{failed}"),
+    }
     web.stop(true).await; // requests in flight are answered, and no more come
     println!("{}", services.run_until(signal).await); // what they have published is billed
     Ok(())

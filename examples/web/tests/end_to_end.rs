@@ -98,7 +98,7 @@ fn orders_are_billed_and_probes_answered() {
     running.signal();
     let (code, said) = running.end();
     assert_eq!(code, Some(0), "{said:?}");
-    assert!(said.last().unwrap().starts_with("1 of 1 services stopped after"), "{said:?}");
+    assert!(said.last().unwrap().starts_with("2 of 2 services stopped after"), "{said:?}");
 }
 
 #[test]

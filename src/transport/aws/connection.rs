@@ -16,7 +16,7 @@ use aws_sdk_sqs::config::SharedHttpClient;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
-use crate::transport::{ErrorKind, TransportError};
+use crate::transport::{ErrorKind, TransportError, sockets};
 
 /// How a transport connects, as it was told.
 #[derive(Clone, Default)]
@@ -45,6 +45,7 @@ impl Connection {
         variable: &str,
         deadline: Duration,
     ) -> Result<SdkConfig, TransportError> {
+        sockets(at)?;
         let mut config = match &self.config {
             Some(config) => config.clone(),
             None => self.chain(at, deadline).await?,

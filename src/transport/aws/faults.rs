@@ -9,7 +9,7 @@ use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 #[cfg(not(feature = "sns"))]
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 
-use crate::transport::{ErrorKind, TransportError};
+use crate::transport::{ErrorKind, TransportError, in_vain};
 
 /// How many bytes of a message of AWS we quote.
 const MAX_QUOTE: usize = 300;
@@ -25,7 +25,9 @@ where
             return refusal(at, what, answer.code().unwrap_or("without a code"), answer.message());
         }
         SdkError::TimeoutError(_) => {
-            (ErrorKind::Unreachable, "no answer came in time: look whether the server is up, or set a longer deadline")
+            let late = "no answer came in time: look whether the server is up, or set a longer deadline";
+            let (kind, text) = in_vain(ErrorKind::Unreachable, late);
+            return TransportError::new(kind, at, format!("could not {what}: {text}"));
         }
         SdkError::DispatchFailure(failed) => match failed.as_connector_error() {
             Some(error) if is_about(error, "credential") => (ErrorKind::Refused, NO_CREDENTIALS),

@@ -3,7 +3,7 @@
 //! `Packet → Publisher → a server → Source → Delivery → Settlement: ack | retry after | dead letter | release`
 //!
 //! In reading order: `packet` is what travels, `publisher` hands it over, `source` lends it as a `delivery`, `abilities` says
-//! what a server can do beyond that, and `error` what went wrong. `dead_letter` has the record of one, and brings it back;
+//! what a server can do beyond that, and `error` what went wrong, of which `no_time` is what a test sees. `dead_letter` has the record of one, and brings it back;
 //! `retry` says when a delivery comes again, and `inbox` which events were done. `pulse` and `batcher` are for those who
 //! write a transport.
 //!
@@ -15,6 +15,8 @@ mod source;
 mod delivery;
 mod abilities;
 mod error;
+#[cfg(any(feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqlite", feature = "sqs"))]
+mod no_time;
 mod dead_letter;
 mod retry;
 mod inbox;
@@ -28,6 +30,10 @@ pub use dead_letter::{DEAD_LETTER, DeadLetterRecord, DeadReason, Redriven, redri
 pub use delivery::{Delivery, Receipt, Settlement};
 pub use error::{ErrorKind, TransportError};
 pub use inbox::{Inbox, MemoryInbox};
+#[cfg(any(feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqlite", feature = "sqs"))]
+pub(crate) use no_time::in_vain;
+#[cfg(any(feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqs"))]
+pub(crate) use no_time::sockets;
 pub(crate) use packet::BINDING;
 pub use packet::{Attribute, Attributes, Packet};
 pub use publisher::{BoxFuture, Publisher};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ::redis::{ErrorKind as ClientError, RedisError, ServerError};
 
-use crate::transport::{ErrorKind, TransportError};
+use crate::transport::{ErrorKind, TransportError, in_vain};
 
 /// An error of the client or the server, judged.
 #[derive(Clone, Debug)]
@@ -39,7 +39,8 @@ impl Fault {
 
     /// The server has not answered in time.
     pub(super) fn silent() -> Self {
-        Self::broken(ErrorKind::Unreachable, "the server does not answer: look whether it is overloaded")
+        let (kind, text) = in_vain(ErrorKind::Unreachable, "the server does not answer: look whether it is overloaded");
+        Self::broken(kind, text)
     }
 
     pub(super) fn of_connecting(error: &RedisError) -> Self {

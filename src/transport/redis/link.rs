@@ -86,6 +86,10 @@ impl Link {
     /// Makes a new connection. It has no time limit of its own: the client's default of 500 ms would end every read that
     /// blocks, so who sends something says how long it may take.
     pub(super) async fn connect(&self, limit: Limit) -> Result<MultiplexedConnection, Fault> {
+        // Its runtime has no sockets, and the client would panic.
+        if crate::__private::is_virtual() {
+            return Err(Fault::silent());
+        }
         let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
         match timeout_at(limit.silent(), connecting).await {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::schema::SchemaError;
 use super::standing::{Moved, is_moved};
-use crate::transport::{ErrorKind, TransportError};
+use crate::transport::{ErrorKind, TransportError, in_vain};
 
 // Primary result codes, https://www.sqlite.org/rescode.html.
 const BUSY: i32 = 5;
@@ -35,9 +35,9 @@ pub(super) fn describe(at: &Arc<str>, error: &sqlx::Error) -> TransportError {
     let (kind, text) = match error {
         error if is_moved(error) => (ErrorKind::Unreachable, Moved.to_string()),
         sqlx::Error::Database(_) => of_code(code(error).unwrap_or_default()),
-        sqlx::Error::PoolTimedOut => (
+        sqlx::Error::PoolTimedOut => in_vain(
             ErrorKind::Unreachable,
-            "no connection of the pool was free in time: give it more, or end transactions sooner".into(),
+            "no connection of the pool was free in time: give it more, or end transactions sooner",
         ),
         sqlx::Error::PoolClosed => (ErrorKind::Closed, "the pool is closed: open another".into()),
         sqlx::Error::WorkerCrashed => (ErrorKind::Unreachable, "the thread of a connection has died: try again".into()),
@@ -88,5 +88,6 @@ pub(super) fn of_schema(at: &Arc<str>, error: &SchemaError) -> TransportError {
 /// Nobody has answered within the deadline.
 pub(super) fn late(at: &Arc<str>, deadline: Duration) -> TransportError {
     let text = format!("there was no answer within {deadline:?}: look who keeps the file locked, or has the disk busy");
-    TransportError::new(ErrorKind::Unreachable, at.clone(), text)
+    let (kind, text) = in_vain(ErrorKind::Unreachable, text);
+    TransportError::new(kind, at.clone(), text)
 }

@@ -1,13 +1,17 @@
-//! What a worker says of itself: its report, its figures, and why it did not start.
+//! What a worker says of itself: its report, how it is, its figures, and why it did not start.
 //!
-//! `what became of a delivery → report.rs → whoever runs it`, `→ meter.rs → the recorder of the crate metrics`
+//! `what became of a delivery → report.rs → whoever runs it`, `→ health.rs → a probe`,
+//! `→ meter.rs → the recorder of the crate metrics`
 //!
-//! In reading order: `report`, `meter`, `error`. Every delivery is counted once.
+//! In reading order: `report`, `health`, `meter`, `error`. Every delivery is counted once.
 
 mod report;
+mod health;
 mod meter;
 mod error;
 
 pub use error::WorkerError;
+pub use health::WorkerHealth;
+pub(crate) use health::{Drained, Stats};
 pub(crate) use meter::Meter;
 pub use report::WorkerReport;

@@ -45,7 +45,8 @@ fn a_million_calls_leave_nothing_behind() {
             let bus = EventBus::default();
             // One that is at work all the time, with a timeout of its own.
             let hangs = async |_: Arc<JsonEvent>| std::future::pending::<()>().await;
-            let hangs = bus.on_topic("load/hangs", hangs).unwrap();
+            let hangs = bus.on_topic("load/hangs", hangs.named("hangs")).unwrap();
+            testing::expect_failure("hangs");
             bus.publish_json("load/hangs", json!(1)).unwrap();
             let _sync = bus.on(|_: &Tick| ()).unwrap();
             let _later = bus.on(async |_: Arc<Tick>| tokio::task::yield_now().await).unwrap();
@@ -76,6 +77,7 @@ fn listeners_that_come_and_go_leave_nothing_behind() {
     in_a_process_of_its_own("events::bus::load::listeners_that_come_and_go_leave_nothing_behind", || {
         testing::run("coming and going", async || {
             let bus = EventBus::builder().dead_letters(10).retained_topics(10).build();
+            testing::expect_failure("fails");
             let mut before = None;
             for round in 0..WARM_UP + ROUNDS {
                 if round == WARM_UP {
@@ -83,7 +85,8 @@ fn listeners_that_come_and_go_leave_nothing_behind() {
                 }
                 let topic = format!("load/{round}");
                 let typed = bus.on(|_: &Tick| ()).unwrap();
-                let json = bus.on_topic([topic.as_str(), "other/**"], |_: &JsonEvent| Err::<(), _>("no")).unwrap();
+                let fails = (|_: &JsonEvent| Err::<(), _>("no")).named("fails");
+                let json = bus.on_topic([topic.as_str(), "other/**"], fails).unwrap();
                 let answerer = bus.answer(|tick: &Tick| Answer(tick.0)).unwrap();
                 assert!(bus.emit(Tick(round)).await.is_ok());
                 bus.publish_json(&topic, json!(1)).unwrap();

@@ -191,6 +191,8 @@ fn the_log_hides_it() {
         log::set_logger(&LINES).unwrap();
         log::set_max_level(log::LevelFilter::Trace);
         testing::run("the log hides it", async || {
+            let who = ["fails", "panics", "hangs", "endless", "json", "UserRegistered"];
+            who.into_iter().for_each(testing::expect_failure);
             let bus = EventBus::builder()
                 .retained_topics(1)
                 .capacity(1)

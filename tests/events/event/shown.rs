@@ -133,7 +133,9 @@ async fn rounds() {
     let fails = Consumer::new(|_: Outcome<u32>| Err::<(), _>(hostile())).named(hostile());
     let consumer = Consumer::join(&broker, fails).await.unwrap();
     let (_, vetoed) = tokio::join!(one.emit_for(hostile(), 1), two.veto_for(hostile(), hostile()));
-    says_it_harmlessly(&vetoed.unwrap());
+    let vetoed = vetoed.unwrap();
+    says_it_harmlessly(&vetoed);
+    says_it_harmlessly(&vetoed.consumed().await);
     let late = one.emit_for(hostile(), 2).await.unwrap();
     says_it_harmlessly(&late);
     says_it_harmlessly(&late.consumed().await);

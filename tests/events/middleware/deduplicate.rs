@@ -1,5 +1,7 @@
 //! `Deduplicate`.
 
+use convoke::testing::expect_failure;
+
 use super::*;
 
 /// Delivers all again that became dead letters by being unacknowledged.
@@ -62,6 +64,7 @@ async fn what_was_dropped_may_come_again() {
 
 #[convoke::test]
 async fn an_id_is_known_for_the_window_from_when_it_was_done_and_no_longer() {
+    expect_failure("Ping");
     let calls = Rc::new(Cell::new(0));
     let count = calls.clone();
     let slow = async move |_: Arc<Ping>| {
@@ -84,6 +87,7 @@ async fn an_id_is_known_for_the_window_from_when_it_was_done_and_no_longer() {
 
 #[convoke::test]
 async fn beyond_the_capacity_the_oldest_id_is_forgotten() {
+    expect_failure("Ping");
     let heard = Notes::new();
     let notes = heard.clone();
     let bus = EventBus::builder().with(unacknowledged).with(Deduplicate::new(HOUR).capacity(2)).build();
@@ -103,6 +107,7 @@ async fn beyond_the_capacity_the_oldest_id_is_forgotten() {
 
 #[convoke::test]
 async fn with_a_window_or_a_capacity_of_zero_only_what_is_under_way_is_known() {
+    expect_failure("mail");
     for deduplicate in [Deduplicate::new(Duration::ZERO), Deduplicate::new(HOUR).capacity(0)] {
         let notes = Notes::new();
         let bus = EventBus::builder().with(unacknowledged).with(deduplicate).build();

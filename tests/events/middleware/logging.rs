@@ -52,6 +52,7 @@ fn logging_writes_event_listener_result_and_duration_and_neither_payload_nor_aut
 }
 
 async fn what_is_logged() {
+    ["ill", "hung", "boom"].into_iter().for_each(convoke::testing::expect_failure);
     let bus = EventBus::builder().with(Logging::new().level(Level::Trace)).build().with_authorization("hunter2");
     let _well = bus.on((|_: &Moved| ()).named("well")).unwrap();
     let _ill = bus.on((|_: &Moved| Err::<(), _>("no connection")).named("ill")).unwrap();
@@ -74,6 +75,7 @@ async fn what_is_logged() {
 }
 
 async fn what_else_is_logged() {
+    convoke::testing::expect_failure("mail");
     let notes = Notes::new();
     let bus = EventBus::default();
     let flaky = noting(&notes, |call| if call < 2 { failed("no connection") } else { Ok(()) });

@@ -1,5 +1,7 @@
 //! Its start, its end, and its restart.
 
+use convoke::testing::expect_failure;
+
 use super::*;
 
 #[convoke::test]
@@ -76,9 +78,9 @@ async fn beyond_its_budget_it_has_failed_and_nobody_waits() {
     assert_eq!(status.error.as_deref(), Some("panicked: cursed order; 2 restarts within 60s of running are the most"));
     let error = at_once(clerk.send(Number)).await.unwrap_err();
     assert_eq!(error.to_string(), format!("the service `Clerk` has failed: {}", status.error.unwrap()));
-    assert!(bus.subscriptions().is_empty());
     assert_eq!(bus.dead_letters().len(), 4);
     assert_eq!(at_once(clerk.stop()).await.state, ServiceState::Failed);
+    assert!(bus.subscriptions().is_empty());
 }
 
 #[convoke::test]
@@ -110,6 +112,7 @@ const ENDS: [(u64, &str); 4] = [
 
 #[convoke::test]
 async fn each_restart_follows_its_own_ends() {
+    expect_failure("Clerk");
     for restart in [Restart::Always, Restart::OnFailure, Restart::Never] {
         for (id, why) in ENDS {
             let (bus, office) = (EventBus::default(), Office::new());

@@ -1,9 +1,12 @@
 //! How often it may come back.
 
+use convoke::testing::expect_failure;
+
 use super::*;
 
 #[convoke::test]
 async fn one_beyond_its_own_budget_ends_all() {
+    expect_failure("b");
     for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
         let stage = Stage::new();
         let all = Supervisor::new(&stage.bus, "all", strategy)
@@ -20,8 +23,9 @@ async fn one_beyond_its_own_budget_ends_all() {
         let all_told =
             [&format!("all has failed: `b` {why}"), "a is stopped", &format!("b has failed: {why}"), "c is stopped"];
         assert_eq!(told(&all.statuses()), all_told, "{strategy:?}");
-        assert!(stage.bus.subscriptions().is_empty());
+        assert_eq!(who_hears(&stage.bus), ["b"], "which refuses what comes");
         assert_eq!(told(&at_once(all.stop()).await), all_told, "who stops what has failed changes nothing");
+        assert!(stage.bus.subscriptions().is_empty());
     }
 }
 
@@ -52,17 +56,21 @@ async fn all_together_have_the_budget_of_the_supervisor() {
         assert_eq!(told(&all.statuses()), all_told, "{strategy:?}");
         // Nobody is left waiting, and nothing vanishes.
         assert_eq!(at_once(addr.send(Number)).await, Err(ServiceError::Stopped { service: "b".to_owned() }));
-        assert!(at_once(stage.bus.emit(Mark(2))).await.is_empty());
-        assert!(stage.bus.subscriptions().is_empty());
         let handled = stage.notes.take().iter().filter(|note| note.ends_with(" 1")).count();
         let letters = stage.bus.dead_letters().list();
         let marks = letters.iter().filter(|letter| letter.event == "Mark").count();
         assert_eq!(handled + marks, 3, "{strategy:?}");
+        let report = at_once(stage.bus.emit(Mark(2))).await;
+        assert!(report.len() == 1 && report.failed().all(|(who, _)| who == "c"), "{report}");
+        assert_eq!(who_hears(&stage.bus), ["c"]);
+        at_once(all.stop()).await;
+        assert!(stage.bus.subscriptions().is_empty());
     }
 }
 
 #[convoke::test]
 async fn a_restart_that_was_long_ago_no_longer_counts() {
+    ["a", "b", "c"].into_iter().for_each(expect_failure);
     let stage = Stage::new();
     let all = three(&stage, Strategy::OneForOne).budget(2, 60 * SECOND).await.unwrap();
     for who in ["a", "b", "c", "a", "b", "c"] {
@@ -75,6 +83,7 @@ async fn a_restart_that_was_long_ago_no_longer_counts() {
 
 #[convoke::test]
 async fn the_time_of_the_supervisor_is_its_own_and_not_that_of_who_falls() {
+    ["b", "a"].into_iter().for_each(expect_failure);
     let stage = Stage::new();
     stage.say("b", "start", [Act::Well, Act::Take(1000 * SECOND), Act::Well]);
     let b = stage.member("b").start_timeout(2000 * SECOND);
@@ -91,6 +100,7 @@ async fn the_time_of_the_supervisor_is_its_own_and_not_that_of_who_falls() {
 
 #[convoke::test]
 async fn a_start_that_never_succeeds_again_is_ended_by_the_budget_however_long_it_takes() {
+    expect_failure("b");
     for (hook, act, wait) in [
         ("build", Act::Fail, Duration::ZERO),
         ("build", Act::Panic, Duration::ZERO),
@@ -118,9 +128,10 @@ async fn a_start_that_never_succeeds_again_is_ended_by_the_budget_however_long_i
             sleep(3 * wait).await;
             settled().await;
             assert_eq!(states(&all.statuses()), "all failed, a stopped, b failed", "{hook} {act:?}");
-            assert!(stage.bus.subscriptions().is_empty());
+            assert_eq!(who_hears(&stage.bus), ["b"], "which refuses what comes");
         }
         all.stop().await;
+        assert!(stage.bus.subscriptions().is_empty());
     }
 }
 

@@ -212,6 +212,12 @@ fn told(statuses: &[ServiceStatus]) -> Vec<String> {
     statuses.iter().map(ToString::to_string).collect()
 }
 
+/// The names of those who are registered, each once.
+fn who_hears(bus: &EventBus) -> Vec<String> {
+    let names: std::collections::BTreeSet<_> = bus.subscriptions().iter().map(|one| one.listener.to_string()).collect();
+    names.into_iter().collect()
+}
+
 /// Has the supervisor start, and stops waiting for it after this long.
 async fn start_and_give_up(start: impl IntoFuture<Output = Result<SupervisorHandle, StartError>>, after: Duration) {
     let mut start = Box::pin(start.into_future());

@@ -1,5 +1,7 @@
 //! Supervisors of supervisors.
 
+use convoke::testing::expect_failure;
+
 use super::*;
 
 /// `top [x, inner [a, b], y]`.
@@ -14,6 +16,7 @@ fn nested(stage: &Stage, top: Strategy, inner: Strategy) -> Supervisor {
 
 #[convoke::test]
 async fn a_supervisor_that_has_failed_is_started_again_by_the_one_above() {
+    expect_failure("a");
     let table = [
         (Strategy::OneForOne, "b2 stop, a3 start, b3 start"),
         (Strategy::OneForAll, "b2 stop, y1 stop, x1 stop, x2 start, a3 start, b3 start, y2 start"),
@@ -42,6 +45,7 @@ async fn a_supervisor_that_has_failed_is_started_again_by_the_one_above() {
 
 #[convoke::test]
 async fn beyond_the_root_all_has_failed_and_nobody_waits() {
+    expect_failure("b");
     for inner in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
         let stage = Stage::new();
         let mut y = stage.member("y");
@@ -67,14 +71,17 @@ async fn beyond_the_root_all_has_failed_and_nobody_waits() {
              within 60s of running is the most"
         );
         assert!(at_once(addr.send(Number)).await.is_err());
-        assert!(at_once(stage.bus.emit(Mark(1))).await.is_empty());
-        assert!(stage.bus.subscriptions().is_empty());
+        let report = at_once(stage.bus.emit(Mark(1))).await;
+        assert!(report.len() == 1 && report.failed().all(|(who, _)| who == "b"), "{report}");
+        assert_eq!(who_hears(&stage.bus), ["b"]);
         at_once(all.stop()).await;
+        assert!(stage.bus.subscriptions().is_empty());
     }
 }
 
 #[convoke::test]
 async fn who_stops_what_is_just_failing_waits_until_all_of_it_has_stopped() {
+    expect_failure("b");
     let stage = Stage::new();
     stage.say("a", "stop", [Act::Take(5 * SECOND)]);
     let b = stage.member("b").budget(0, SECOND);

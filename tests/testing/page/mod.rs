@@ -10,7 +10,7 @@ mod virtual_time;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use convoke::prelude::*;
-use convoke::testing::{self, EventSynchronizer};
+use convoke::testing::{self, EventSynchronizer, expect_failure};
 use serde_json::json;
 
 use crate::common::{SECOND, ms, sleep};
@@ -34,6 +34,7 @@ fn the_page_shows_these_tests_word_for_word() {
 
 #[convoke::test]
 async fn the_page_shows_what_a_wait_says_that_is_not_met() {
+    expect_failure("mail");
     let bus = EventBus::default();
     let mail = |_: &JsonEvent| Err::<(), _>("no connection");
     let _mail = bus.on_topic("orders/placed", mail.named("mail")).unwrap();

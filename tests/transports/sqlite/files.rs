@@ -197,7 +197,7 @@ async fn handles_of_one_file_take_nothing_from_each_other_when_it_is_gone() {
         }
         refused(&first, "refused").await;
         for id in 0..20 {
-            publish(&first, &[packet(&format!("first {id}"))]).await;
+            publish(&first, &[packet(format!("first {id}"))]).await;
         }
         // The one that has not looked since then ends in order: its log is not that of the others.
         second.pool().close().await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lapin::protocol::{AMQPError, AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::{Error, ErrorKind as Cause};
 
-use crate::transport::{ErrorKind, TransportError};
+use crate::transport::{ErrorKind, TransportError, in_vain};
 
 /// Tells of an error of the client: what was tried, and what came of it. It quotes what the server says, which names
 /// queues, exchanges and users, but neither passwords nor payloads; and nothing that could not be read.
@@ -63,7 +63,8 @@ fn told(error: &Error) -> (ErrorKind, String) {
 /// What was waited for did not come in time.
 pub(crate) fn late(at: &Arc<str>, tried: &str, deadline: std::time::Duration) -> TransportError {
     let text = format!("it could not {tried}: the server has not answered for {deadline:?}: try again later");
-    TransportError::new(ErrorKind::Unreachable, at.clone(), text)
+    let (kind, text) = in_vain(ErrorKind::Unreachable, text);
+    TransportError::new(kind, at.clone(), text)
 }
 
 fn kind_of(error: &AMQPError) -> ErrorKind {

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::faults::{fault, late};
-use crate::transport::{ErrorKind, TransportError};
+use crate::transport::{ErrorKind, TransportError, sockets};
 
 /// The log target of all transports.
 pub(crate) const TARGET: &str = "convoke::transport";
@@ -100,6 +100,7 @@ impl Line {
 
     async fn link(&self, at: &Arc<str>, deadline: Duration) -> Result<Arc<Link>, TransportError> {
         let tried = "connect";
+        sockets(at)?;
         let connect = async {
             let mut current = self.link.lock().await;
             if let Some(link) = &*current {

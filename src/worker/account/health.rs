@@ -10,9 +10,15 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::account::WorkerReport;
-use super::engine::Drained;
+use super::report::WorkerReport;
 use crate::transport::Pulse;
+
+/// What became of the drain: whether all that was being heard was finished, and how long that took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drained {
+    pub(crate) whole: bool,
+    pub(crate) took: Duration,
+}
 
 /// What a worker counts.
 pub(crate) struct Stats {

@@ -1,0 +1,91 @@
+//! What has failed in a test and nobody has looked at yet: on this thread, in virtual time.
+//!
+//! `a dead letter, a consumer, a service ─ note → Unseen ← it is read or was expected; what is left fails the test`
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use crate::runtime::is_virtual;
+
+/// A failure that nobody has looked at.
+pub(crate) struct Unseen {
+    /// The bus and the number of the dead letter, if it made one.
+    letter: Option<(u64, u64)>,
+    /// The service that was built anew over it, or no more.
+    service: Option<u64>,
+    pub(crate) listener: Option<Arc<str>>,
+    /// What it was about, if anything.
+    pub(crate) event: String,
+    pub(crate) why: String,
+}
+
+/// Who fails so often is known by the first of them.
+const MOST: usize = 1000;
+
+thread_local! {
+    static UNSEEN: RefCell<Vec<Unseen>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Notes the failure of a listener, which may have made a dead letter, or of a consumer.
+pub(crate) fn note(letter: Option<(u64, u64)>, listener: Option<&Arc<str>>, event: &str, why: impl FnOnce() -> String) {
+    if is_virtual() {
+        let (listener, event) = (listener.cloned(), event.to_owned());
+        keep(Unseen { letter, service: None, listener, event, why: why() });
+    }
+}
+
+/// Notes the end of an actor of this service that came of no event.
+pub(crate) fn note_service(id: u64, name: &str, why: &str) {
+    if is_virtual() {
+        let (listener, event) = (Some(name.into()), String::new());
+        keep(Unseen { letter: None, service: Some(id), listener, event, why: why.to_owned() });
+    }
+}
+
+fn keep(unseen: Unseen) {
+    let _ = UNSEEN.try_with(|known| {
+        let mut known = known.borrow_mut();
+        if known.len() < MOST {
+            known.push(unseen);
+        }
+    });
+}
+
+fn forget(seen: impl Fn(&Unseen) -> bool) {
+    let _ = UNSEEN.try_with(|known| known.borrow_mut().retain(|unseen| !seen(unseen)));
+}
+
+/// This dead letter was looked at.
+pub(crate) fn saw_letter(letter: (u64, u64)) {
+    forget(|unseen| unseen.letter == Some(letter));
+}
+
+/// Those of a bus were.
+pub(crate) fn saw_letters(bus: u64) {
+    forget(|unseen| unseen.letter.is_some_and(|(of, _)| of == bus));
+}
+
+/// It was looked at how this service is.
+pub(crate) fn saw_service(id: u64) {
+    forget(|unseen| unseen.service == Some(id));
+}
+
+/// A report was looked at that says this of a listener: of one of its failures.
+pub(crate) fn saw_report(listener: &str, why: impl FnOnce() -> String) {
+    let _ = UNSEEN.try_with(|known| {
+        let mut known = known.borrow_mut();
+        if known.is_empty() {
+            return;
+        }
+        let why = why();
+        let same = |unseen: &Unseen| unseen.listener.as_deref() == Some(listener) && unseen.why == why;
+        if let Some(place) = known.iter().position(same) {
+            known.remove(place);
+        }
+    });
+}
+
+/// Takes those that nobody has looked at.
+pub(crate) fn take() -> Vec<Unseen> {
+    UNSEEN.take()
+}
