@@ -200,9 +200,8 @@ fn a_service_that_fails_for_good_over_no_event_does_too() {
 
 #[test]
 fn a_worker_that_still_runs_is_left_behind() {
-    let run = |test: fn(EventBus, Worker<MemoryQueue>) -> std::pin::Pin<Box<dyn Future<Output = ()>>>| {
-        end_of(async |bus| test(bus.clone(), Worker::new(Memory::queue("orders"), &bus)).await)
-    };
+    type Test = fn(EventBus, Worker<MemoryQueue>) -> std::pin::Pin<Box<dyn Future<Output = ()>>>;
+    let run = |test: Test| end_of(async |bus| test(bus.clone(), Worker::new(Memory::queue("orders"), &bus)).await);
     let end = run(|_, worker| Box::pin(async move { std::mem::forget(worker.start().await.unwrap()) }));
     assert!(end.unwrap_err().starts_with("this test left behind: the worker of `memory:orders`; drop its guard"));
     let end = run(|_, worker| Box::pin(async move { drop(worker.start().await.unwrap()) }));
