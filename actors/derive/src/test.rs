@@ -198,8 +198,7 @@ mod tests {
     #[test]
     fn failures_are_allowed_before_the_test_begins() {
         let expanded = expanded(quote!(seeds = 7, allow_failures), works());
-        let expected = ", 7u64 , || { :: convoke :: testing :: allow_failures () ; works () })";
-        assert!(expanded.contains(expected), "{expanded}");
+        assert!(expanded.contains("{ :: convoke :: testing :: allow_failures () ; works () }"), "{expanded}");
     }
 
     #[test]
