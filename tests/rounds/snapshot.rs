@@ -109,11 +109,11 @@ async fn the_last_outcomes_are_remembered_up_to_the_number_asked_for() {
     assert_eq!((snapshot.resolved, snapshot.cancelled), (2, 2));
     let rounds: Vec<u64> = snapshot.recent.iter().map(|past| past.round.get()).collect();
     assert_eq!(rounds, [2, 3, 4], "the latest last, and the first forgotten");
-    let [timed_out, vetoed, resolved] = &snapshot.recent[..] else { unreachable!() };
-    assert_eq!((&timed_out.cause, &timed_out.key), (&Some(timed_out(["two"])), &Some("a".into())));
-    assert_eq!((timed_out.elapsed, timed_out.signals, names(&timed_out.missing)), (SECOND, 1, vec!["two"]));
+    let [late, vetoed, resolved] = &snapshot.recent[..] else { unreachable!() };
+    assert_eq!((&late.cause, &late.key), (&Some(timed_out(["two"])), &Some("a".into())));
+    assert_eq!((late.elapsed, late.signals, names(&late.missing)), (SECOND, 1, vec!["two"]));
     assert!(matches!(&vetoed.cause, Some(Cause::Vetoed { by, .. }) if by.id == two.id()));
-    assert!(resolved.is_resolved() && !timed_out.is_resolved());
+    assert!(resolved.is_resolved() && !late.is_resolved());
     assert_eq!((resolved.elapsed, resolved.signals, resolved.partial), (ms(10), 2, false));
 }
 

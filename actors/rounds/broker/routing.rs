@@ -255,7 +255,7 @@ impl<P: Payload> Broker<P> {
             }
         }
         if self.spare_inboxes.len() < SPARE && inputs.capacity() <= SPARE_CAPACITY {
-            self.spare_inboxes.push(inputs);
+            self.spare_inboxes.push(inputs.into());
         }
     }
 

@@ -93,7 +93,9 @@ impl<P: Payload> Session<P> {
     #[inline]
     fn next_input(&mut self) -> Option<ToSession<P>> {
         if self.batch.is_empty() {
-            std::mem::swap(&mut *self.link.inbox.borrow_mut(), &mut self.batch);
+            // Both keep their room.
+            let room = Vec::from(std::mem::take(&mut self.batch));
+            self.batch = self.link.inbox.replace(room).into();
         }
         self.batch.pop_front()
     }
