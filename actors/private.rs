@@ -177,7 +177,7 @@ pub fn awaited<Kind, T: Awaited<Kind>>(returned: T) -> impl Future<Output = T::O
 #[rustfmt::skip]
 pub fn stopping<S, Kind: 'static, T>(
     service: &mut S,
-    stop: impl FnOnce(&mut S) -> T, // no `async fn`, which keeps the service: write `fn close(&mut self) -> impl Future<Output = Handled> + use<>`
+    stop: impl FnOnce(&mut S) -> T, // write `fn close(&mut self) -> impl Future<Output = Handled> + use<>`
 ) -> ::actix::ResponseFuture<Handled>
 where
     T: Awaited<Kind, Output: IntoHandled> + 'static,

@@ -24,4 +24,4 @@ pub use service_addr::ServiceAddr;
 pub use service_context::ServiceContext;
 pub use subscriptions::Subscriptions;
 pub use supervised::{IntoService, ServiceHandle, Supervised};
-pub use unsupervised::Unsupervised;
+pub use unsupervised::WriteSupervisedInstead;

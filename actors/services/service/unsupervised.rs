@@ -7,15 +7,14 @@ use super::service::BaseService;
 
 /// Makes `Billing { … }.start()` an error: actix has a method of that name, and the compiler now finds two.
 ///
-/// It shows the line below. Whoever means the actor alone writes `Actor::start(billing)`.
-pub trait Unsupervised: BaseService {
+/// It says the name of this trait. Whoever means the actor alone writes `Actor::start(billing)`.
+pub trait WriteSupervisedInstead: BaseService {
     #[doc(hidden)]
     fn start(self) -> Infallible;
 }
 
-impl<A: BaseService> Unsupervised for A {
-    #[rustfmt::skip]
-    fn start(self) -> Infallible { // a service is started by `Billing::supervised(&bus, |bus| Billing { bus }).await?`: as a plain actor it hears no event, and nobody builds it anew
+impl<A: BaseService> WriteSupervisedInstead for A {
+    fn start(self) -> Infallible {
         loop {
             std::thread::park();
         }

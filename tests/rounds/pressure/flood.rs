@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use convoke::Gathered;
 use convoke::prelude::*;
 
-use crate::common::{cause, join_all, ms, on_a_system, timed_out};
+use crate::common::{cause, join_all, ms, on_a_system};
 
 const TIMEOUT: Duration = ms(50);
 
@@ -37,7 +37,7 @@ async fn flooded(rules: Broker<u32>, hose: &Hose) -> Outcome<u32> {
 
 #[track_caller]
 fn assert_nothing_late(outcome: Outcome<u32>) -> Duration {
-    assert_eq!(cause(&outcome), timed_out(["silent"]));
+    assert!(matches!(cause(&outcome), Cause::TimedOut { .. }));
     let cancelled = outcome.cancelled().unwrap();
     assert!(cancelled.signals().all(|signal| signal.at <= TIMEOUT), "{cancelled:?}");
     cancelled.elapsed() - TIMEOUT
