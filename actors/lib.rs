@@ -80,6 +80,8 @@ pub use runtime::Player;
 pub use services::life::OnError;
 pub use services::life::{Backoff, Budget, Restart};
 pub use services::service::Subscriptions;
+#[doc(hidden)]
+pub use services::service::WriteSupervisedInstead;
 pub use services::service::{BaseService, ServiceAddr};
 pub use services::service::{IntoService, ServiceHandle, Supervised};
 pub use services::standing::{ServiceError, ServiceState, ServiceStatus};
@@ -98,6 +100,8 @@ pub use services::standing::StartError;
 
 /// What most uses need: `use convoke::prelude::*;` beside `use actix::prelude::*;`, with which it shares no name.
 pub mod prelude {
+    #[doc(hidden)]
+    pub use crate::WriteSupervisedInstead as _;
     pub use crate::{
         Answer, Backoff, BaseService, Broker, BrokerError, BrokerExt, Brokers, Call, Cancelled, Cause, Close, Consumer,
         ConsumerHandle, DeadLetter, DispatchError, EmitError, Emitter, EmitterExt, EmitterHandle, Event, EventBus,

@@ -1,6 +1,6 @@
 //! What the expansions of our macros name, and the crate `convoke`. Nothing here is for users, and any of it may change.
 //!
-//! `#[derive(Event)] → to_json, from_json, no_json`; `#[derive(BaseService)] → handled, stopping, handles`; `#[listener] → discover! → Discovered → a bus`
+//! `#[derive(Event)] → to_json, from_json, no_json`; `#[derive(BaseService)] → awaited, handled, begun, stopping, handles`; `#[listener] → discover! → Discovered → a bus`
 
 use std::fmt::Display;
 
@@ -140,13 +140,75 @@ pub fn handled(result: impl IntoHandled) -> Handled {
     result.into_handled()
 }
 
-/// What `stop` of a service has returned, as its trait wants it.
-pub fn stopping<F>(future: F) -> ::actix::ResponseFuture<Handled>
-where
-    F: Future<Output: IntoHandled> + 'static,
-{
-    Box::pin(async move { future.await.into_handled() })
+/// What `start` and `stop` of a service return: it is there already, or a future of it.
+#[diagnostic::on_unimplemented(
+    message = "`start` and `stop` of a service return nothing or a `Handled`, and not `{Self}`",
+    label = "nothing, a `Handled`, or a future of either",
+    note = "write `async fn open(&mut self) -> Handled`, and `fn close(&mut self) -> impl Future<Output = Handled> + use<>`"
+)]
+pub trait Awaited<Kind> {
+    /// What it is in the end.
+    type Output;
+
+    /// Waits for that.
+    fn awaited(self) -> impl Future<Output = Self::Output>;
 }
+
+/// A hook that has returned what it had to say.
+#[derive(Debug)]
+pub struct AtOnce;
+
+/// A hook that has returned a future of that.
+#[derive(Debug)]
+pub struct InTime;
+
+impl<T: IntoHandled> Awaited<AtOnce> for T {
+    type Output = T;
+
+    fn awaited(self) -> impl Future<Output = T> {
+        std::future::ready(self)
+    }
+}
+
+impl<F: Future> Awaited<InTime> for F {
+    type Output = F::Output;
+
+    fn awaited(self) -> impl Future<Output = F::Output> {
+        self
+    }
+}
+
+/// What `start` of a service has returned, once it is there.
+pub fn awaited<Kind, T: Awaited<Kind>>(returned: T) -> impl Future<Output = T::Output> {
+    returned.awaited()
+}
+
+/// What `stop` of a service has returned, as its trait wants it.
+// The compiler shows the line of `stop` to whoever writes an `async fn` there.
+#[rustfmt::skip]
+pub fn stopping<S, Kind: 'static, T>(
+    service: &mut S,
+    stop: impl FnOnce(&mut S) -> T, // write `fn close(&mut self) -> impl Future<Output = Handled> + use<>`
+) -> ::actix::ResponseFuture<Handled>
+where
+    T: Awaited<Kind, Output: IntoHandled> + 'static,
+{
+    let returned = stop(service);
+    Box::pin(async move { returned.awaited().await.into_handled() })
+}
+
+/// What `begin` of a service returns.
+#[diagnostic::on_unimplemented(
+    message = "`begin` of a service neither waits nor fails, and returns nothing",
+    label = "not `fn tick(&mut self, ctx: &mut Context<Self>)`",
+    note = "what takes time or may fail belongs into `start`, and a future into `ctx.spawn`"
+)]
+pub trait Begun {}
+
+impl Begun for () {}
+
+/// Takes what `begin` of a service has returned.
+pub fn begun(_: impl Begun) {}
 
 /// What handles an event that it has declared to hear.
 #[diagnostic::on_unimplemented(

@@ -2,7 +2,7 @@
 //! `cargo run --example middleware`
 #![expect(clippy::print_stdout, reason = "an example shows what happened")]
 
-use convoke::middleware::{CircuitBreaker, Retry, Timeout};
+use convoke::middleware::{CircuitBreaker, RetryInPlace, Timeout};
 use convoke::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::{cell::Cell, error::Error, future, sync::Arc, time::Duration, time::Instant};
@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let bus = EventBus::default();
     let mailer = mailer
         .named("mailer")
-        .with(Retry::exponential(Duration::from_millis(40)).attempts(3))
+        .with(RetryInPlace::exponential(Duration::from_millis(40)).attempts(3))
         .with(CircuitBreaker::new(3).pause(Duration::from_millis(300)))
         .with(show)
         .with(Timeout::new(Duration::from_millis(100)));

@@ -97,6 +97,16 @@ pub(crate) fn cause<P: std::fmt::Debug>(outcome: &Outcome<P>) -> Cause {
     outcome.cause().unwrap_or_else(|| panic!("resolved: {outcome:?}"))
 }
 
+/// The cause of a round whose time was over while these were missing.
+pub(crate) fn timed_out<const N: usize>(missing: [&str; N]) -> Cause {
+    Cause::TimedOut { missing: missing.map(Into::into).into() }
+}
+
+/// The cause of a round that could not be released without these.
+pub(crate) fn out_of_reach<const N: usize>(missing: [&str; N]) -> Cause {
+    Cause::OutOfReach { missing: missing.map(Into::into).into() }
+}
+
 #[track_caller]
 pub(crate) fn assert_lost<P: std::fmt::Debug>(outcome: &Outcome<P>, name: &str) {
     match cause(outcome) {

@@ -60,6 +60,14 @@ impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for Failure {
     }
 }
 
+/// For `?` in a `main` or a test that returns `Box<dyn Error>`. To a box that is `Send + Sync` it is
+/// [`into_inner`](Failure::into_inner): the library has room for one of the two ways between them.
+impl From<Failure> for Box<dyn StdError> {
+    fn from(failure: Failure) -> Self {
+        failure.0
+    }
+}
+
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

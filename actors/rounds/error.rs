@@ -17,7 +17,7 @@ use crate::base::Shown;
 pub enum ConfigError {
     /// The timeout, the idle timeout, an emitter's deadline or the consumer timeout is zero.
     ZeroTimeout,
-    /// `Release::AtLeast(0)`.
+    /// `Release::at_least(0)`.
     ZeroQuorum,
     /// `Release::required` without a name.
     NothingRequired,
@@ -36,7 +36,7 @@ impl fmt::Display for ConfigError {
         f.write_str(match self {
             Self::ZeroTimeout => "a timeout of zero leaves no time to answer: give a longer one",
             Self::ZeroQuorum => "a quorum of zero would release a round before its first signal: ask for at least 1",
-            Self::NothingRequired => "no name is required: name at least one emitter, or use Release::All",
+            Self::NothingRequired => "no name is required: name at least one emitter, or use Release::all()",
             Self::NothingExpected => "no name is expected: name at least one party, or leave `expects` out",
             Self::EmptyName => "an expected name is empty: nobody can be told by it, so give one",
             Self::DoubledName => "a name is expected twice: name each party once, since several may bear one name",

@@ -24,7 +24,7 @@ use super::clock::now;
 use super::counted::step;
 use super::driver::Driver;
 use super::gap::gap;
-use super::inbox::{Refused, swap};
+use super::inbox::Refused;
 use super::seed::Seed;
 use super::timers::Timers;
 use super::wake::{Home, Remote, WakeHandle};
@@ -79,7 +79,7 @@ struct Row {
     /// Absent while it is being polled.
     task: Option<Box<dyn Task>>,
     wake: Option<Arc<WakeHandle>>,
-    /// A `Vec` of what actors of this arbiter have pushed to the task's inbox, which takes no lock.
+    /// A `VecDeque` of what actors of this arbiter have pushed to the task's inbox, which takes no lock.
     lane: Option<Box<dyn Any>>,
 }
 
@@ -224,9 +224,9 @@ impl Executor {
         let mut state = self.state.borrow_mut();
         let State { table, ready, .. } = &mut *state;
         let Some(row) = find(table, id) else { return Err(Refused::Closed(input)) };
-        let lane = row.lane.get_or_insert_with(|| Box::new(Vec::<T>::new()));
-        match lane.downcast_mut::<Vec<T>>() {
-            Some(lane) if lane.len() < bound => lane.push(input),
+        let lane = row.lane.get_or_insert_with(|| Box::new(VecDeque::<T>::new()));
+        match lane.downcast_mut::<VecDeque<T>>() {
+            Some(lane) if lane.len() < bound => lane.push_back(input),
             _ => return Err(Refused::Full(input)),
         }
         if !std::mem::replace(&mut row.queued, true) {
@@ -240,7 +240,7 @@ impl Executor {
     /// Makes room for so many inputs in the task's inbox, whose number is known beforehand.
     pub(crate) fn reserve<T: 'static>(&self, id: TaskId, inputs: usize) {
         if let Some(row) = find(&mut self.state.borrow_mut().table, id) {
-            row.lane.get_or_insert_with(|| Box::new(Vec::<T>::with_capacity(inputs)));
+            row.lane.get_or_insert_with(|| Box::new(VecDeque::<T>::with_capacity(inputs)));
         }
     }
 
@@ -248,9 +248,9 @@ impl Executor {
     pub(crate) fn take<T: 'static>(&self, id: TaskId, batch: &mut VecDeque<T>) {
         let mut state = self.state.borrow_mut();
         let lane = find(&mut state.table, id).and_then(|row| row.lane.as_mut());
-        let lane = lane.and_then(|lane| lane.downcast_mut::<Vec<T>>());
+        let lane = lane.and_then(|lane| lane.downcast_mut::<VecDeque<T>>());
         if let Some(lane) = lane.filter(|lane| !lane.is_empty()) {
-            swap(lane, batch);
+            std::mem::swap(lane, batch);
         }
     }
 
@@ -258,7 +258,7 @@ impl Executor {
     pub(crate) fn has_input<T: 'static>(&self, id: TaskId) -> bool {
         let state = self.state.borrow();
         let row = state.table.get(id.row as usize).filter(|row| row.generation == id.generation);
-        let lane = row.and_then(|row| row.lane.as_ref()).and_then(|lane| lane.downcast_ref::<Vec<T>>());
+        let lane = row.and_then(|row| row.lane.as_ref()).and_then(|lane| lane.downcast_ref::<VecDeque<T>>());
         lane.is_some_and(|lane| !lane.is_empty())
     }
 

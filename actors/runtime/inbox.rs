@@ -21,12 +21,6 @@ pub(crate) enum Refused<T> {
     Full(T),
 }
 
-/// Swaps what has been pushed with an empty batch, both keeping their room.
-pub(crate) fn swap<T>(pushed: &mut Vec<T>, batch: &mut VecDeque<T>) {
-    let room = Vec::from(std::mem::take(batch));
-    *batch = std::mem::replace(pushed, room).into();
-}
-
 /// What an actor has taken out of its inbox and not handled yet, in two queues that take turns: neither the actor's own
 /// thread nor the others can keep the other waiting.
 ///

@@ -48,7 +48,7 @@ pub(crate) use executor::{Executor, TURN, Task, TaskId, Turn, drop_quietly, is_a
 #[cfg(feature = "testing")]
 pub(crate) use guarded::spawn_future;
 pub(crate) use guarded::{Either, Guarded, all, catch, either, panic_text, sleep, spawn_named};
-pub(crate) use inbox::{Inbox, Intake, Refused, swap};
+pub(crate) use inbox::{Inbox, Intake, Refused};
 #[cfg(feature = "testing")]
 pub(crate) use seed::Seed;
 pub(crate) use starting::{executor_here, post, post_to, start, start_unaddressed};

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::Payload;
-use crate::rounds::messages::{Call, End, Pledge, Pledged, Seated, Summons};
+use crate::rounds::messages::{Board, Call, End, Pledge, Pledged, Seated, Summons};
 use crate::rounds::outcome::{Account, Cancelled, Cause, Directory, EmitterRef, Resolved};
-use crate::rounds::round::{Abort, Kept, Shared, Slot, Verdict};
+use crate::rounds::round::{Abort, Kept, Slot, Verdict};
 use crate::rounds::{BrokerId, EmitterId, RoundId, RoundKey};
 use crate::runtime::{self, Inbox, Intake};
 
@@ -80,7 +80,7 @@ impl<P: Payload> Summons<P> {
             round: RoundId(1),
             key,
             deadline: runtime::after(runtime::now(), LEFT),
-            gathered: Arc::new(Shared::new(Vec::new())),
+            board: Board::default(),
             end: End::default(),
         });
         let pledge = Pledge::new(call.clone(), Seated { slot: 0, generation: 0 });
@@ -157,21 +157,34 @@ impl<P: Payload> Resolved<P> {
 }
 
 impl<P: Payload> Cancelled<P> {
-    /// Makes one by hand, for a test of a handler: round 1, cancelled for this cause while these were missing.
+    /// Makes one by hand, for a test of a handler: round 1, cancelled for this cause while these were missing, and those
+    /// whom the cause names.
     pub fn by_hand<'a>(cause: Cause, missing: impl IntoIterator<Item = &'a str>) -> Self {
         let mut cast = Cast::default();
-        let missing = missing.into_iter().map(|name| cast.slot(name)).collect();
+        let mut missing: Vec<_> = missing.into_iter().map(|name| cast.slot(name)).collect();
         let mut unfilled = Vec::new();
         let verdict = match cause {
-            Cause::TimedOut => Verdict::TimedOut,
-            Cause::Idle => Verdict::Idle,
+            Cause::Idle { .. } => Verdict::Idle,
+            Cause::OutOfReach { .. } => Verdict::OutOfReach,
+            _ => Verdict::TimedOut,
+        };
+        let verdict = match cause {
+            Cause::TimedOut { missing: named }
+            | Cause::Idle { missing: named }
+            | Cause::OutOfReach { missing: named } => {
+                for slot in named.iter().map(|name| cast.slot(name)) {
+                    if !missing.contains(&slot) {
+                        missing.push(slot);
+                    }
+                }
+                verdict
+            }
             Cause::Lost(emitter) => Verdict::Lost(cast.slot_of(emitter)),
             Cause::Vetoed { by, reason } => Verdict::Vetoed(cast.slot_of(by), reason),
             Cause::NoMember(names) => {
                 unfilled = names;
                 Verdict::NoMember { timed_out: true }
             }
-            Cause::OutOfReach => Verdict::OutOfReach,
             Cause::Aborted(reason) => Verdict::Aborted(Abort::Asked(reason)),
             Cause::BrokerStopped => Verdict::Aborted(Abort::BrokerStopped),
             Cause::SessionLost => Verdict::Aborted(Abort::SessionLost),

@@ -32,6 +32,56 @@ pub struct Seen {
     inner: Arc<Inner>,
 }
 
+/// An event of a type that a test has waited for: it is read as the event, `order.id`, and knows how it was
+/// [`seen`](Self::seen).
+pub struct SeenAs<E> {
+    typed: Arc<E>,
+    untyped: Seen,
+}
+
+impl<E: Event> SeenAs<E> {
+    pub(crate) fn new(seen: &Seen) -> Option<Self> {
+        Some(Self { typed: seen.event()?, untyped: seen.clone() })
+    }
+}
+
+impl<E> SeenAs<E> {
+    /// Returns when it was emitted, since the recording began.
+    pub fn at(&self) -> Duration {
+        self.untyped.at()
+    }
+
+    /// Returns the event as it was seen, with its topic, its metadata and its number.
+    pub fn seen(&self) -> &Seen {
+        &self.untyped
+    }
+
+    /// Returns the event alone.
+    pub fn into_event(self) -> Arc<E> {
+        self.typed
+    }
+}
+
+impl<E> Deref for SeenAs<E> {
+    type Target = E;
+
+    fn deref(&self) -> &E {
+        &self.typed
+    }
+}
+
+impl<E> Clone for SeenAs<E> {
+    fn clone(&self) -> Self {
+        Self { typed: self.typed.clone(), untyped: self.untyped.clone() }
+    }
+}
+
+impl<E> fmt::Debug for SeenAs<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.untyped.fmt(f)
+    }
+}
+
 struct Inner {
     number: u64,
     at: Duration,

@@ -85,7 +85,7 @@ impl<P: Patterns> Route<P> {
             key: None,
             priority: None,
             delay: Duration::ZERO,
-            retry: Retry::exponential(Duration::from_millis(100)).longest(Duration::from_secs(2)).attempts(u32::MAX),
+            retry: Retry::exponential(Duration::from_millis(100)).max_delay(Duration::from_secs(2)).attempts(u32::MAX),
             timeout: Duration::from_secs(30),
             capacity: None,
             overflow: Overflow::Refuse,

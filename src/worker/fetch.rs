@@ -197,7 +197,7 @@ struct Trouble {
 
 impl Trouble {
     fn wait(&self) -> Duration {
-        let retry = Retry::exponential(FIRST_WAIT).longest(LONGEST_WAIT);
+        let retry = Retry::exponential(FIRST_WAIT).max_delay(LONGEST_WAIT);
         // Never none at all, so that a server that refuses at once is not asked in a loop.
         (retry.wait(self.errors, crate::__private::random()) + retry.limit(self.errors)) / 2
     }

@@ -59,7 +59,7 @@ impl Final {
     /// It could not be stored: returns whether that is the first time. It is tried again after a wait.
     pub(crate) fn failed(&mut self) -> bool {
         self.failures = self.failures.saturating_add(1);
-        let retry = Retry::exponential(FIRST_WAIT).longest(LONGEST_WAIT);
+        let retry = Retry::exponential(FIRST_WAIT).max_delay(LONGEST_WAIT);
         // Never less than half of it, so that a server that refuses at once is not asked in a loop.
         let wait = (retry.wait(self.failures, crate::__private::random()) + retry.limit(self.failures)) / 2;
         self.due = Instant::now().checked_add(wait);

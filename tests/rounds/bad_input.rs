@@ -9,7 +9,7 @@ use convoke::prelude::*;
 use convoke::{ConfigError, EmitterSpec, Membership};
 use uuid::Uuid;
 
-use crate::common::{SECOND, after, at_once, cause, join_all, missing, settled};
+use crate::common::{SECOND, after, at_once, cause, join_all, missing, out_of_reach, settled, timed_out};
 
 const ZERO: Duration = Duration::ZERO;
 
@@ -59,13 +59,13 @@ async fn a_timeout_beyond_what_a_clock_can_count_is_no_panic() {
 #[convoke::test]
 async fn a_quorum_of_zero() {
     let text = "a quorum of zero would release a round before its first signal: ask for at least 1";
-    let make = || Broker::new(SECOND).release(Release::AtLeast(0));
+    let make = || Broker::new(SECOND).release(Release::at_least(0));
     assert_misconfigured(make, ConfigError::ZeroQuorum, text).await;
 }
 
 #[convoke::test]
 async fn nobody_required() {
-    let text = "no name is required: name at least one emitter, or use Release::All";
+    let text = "no name is required: name at least one emitter, or use Release::all()";
     let make = || Broker::new(SECOND).release(Release::required::<&str>([]));
     assert_misconfigured(make, ConfigError::NothingRequired, text).await;
 }
@@ -80,7 +80,7 @@ async fn a_limit_of_zero() {
 }
 
 async fn of_quorum_three(late_join: LateJoin) -> (Addr<Broker<u32>>, [EmitterHandle<u32>; 2]) {
-    let broker = Broker::new(SECOND).release(Release::AtLeast(3)).late_join(late_join).start();
+    let broker = Broker::new(SECOND).release(Release::at_least(3)).late_join(late_join).start();
     let emitters = join_all(&broker, ["one", "two"]).await;
     (broker, emitters)
 }
@@ -97,7 +97,7 @@ async fn a_quorum_larger_than_the_roster_waits_where_somebody_may_still_join() {
     three.leave();
     two.do_emit(2).unwrap();
     let outcome = after(SECOND, one.emit(1)).await.unwrap();
-    assert_eq!((cause(&outcome), missing(&outcome)), (Cause::TimedOut, vec![]));
+    assert_eq!((cause(&outcome), missing(&outcome)), (timed_out([]), vec![]));
 }
 
 #[convoke::test]
@@ -105,8 +105,8 @@ async fn a_quorum_larger_than_the_roster_is_out_of_reach_where_nobody_may_join()
     for late_join in [LateJoin::NextRound, LateJoin::Rejected] {
         let (_broker, [one, _two]) = of_quorum_three(late_join).await;
         let outcome = at_once(one.emit(1)).await.unwrap();
-        assert_eq!(cause(&outcome), Cause::OutOfReach);
-        assert_eq!(cause(&outcome).to_string(), "whoever was left could not release it");
+        assert_eq!(cause(&outcome), out_of_reach(["two"]));
+        assert_eq!(cause(&outcome).to_string(), "whoever was left could not release it; missing two");
     }
 }
 
@@ -116,7 +116,7 @@ async fn a_required_name_that_nobody_bears_is_out_of_reach_where_nobody_may_join
     let broker = broker.start();
     let [one] = join_all(&broker, ["one"]).await;
     let outcome = at_once(one.emit(1)).await.unwrap();
-    assert_eq!(cause(&outcome), Cause::OutOfReach);
+    assert_eq!(cause(&outcome), out_of_reach(["fraud check"]));
     let text = "round #1 cancelled after 0ns: whoever was left could not release it; no member named fraud check";
     assert_eq!(outcome.to_string(), text);
     assert_eq!(outcome.cancelled().unwrap().unfilled(), [Arc::<str>::from("fraud check")]);

@@ -275,7 +275,7 @@ async fn unique_names_make_the_second_of_a_name_an_error() {
 
 #[convoke::test]
 async fn under_at_least_and_a_predicate_names_say_who_is_missing() {
-    for release in [Release::AtLeast(2), Release::when(|gathered| gathered.owing() == 1)] {
+    for release in [Release::at_least(2), Release::when(|gathered| gathered.owing() == 1)] {
         let broker = shop().release(release).start();
         let [stock, payment] = join_all(&broker, ["stock", "payment"]).await;
         stock.do_emit(1).unwrap();
@@ -283,7 +283,7 @@ async fn under_at_least_and_a_predicate_names_say_who_is_missing() {
         assert!(outcome.is_resolved(), "{outcome}");
         assert_eq!(unfilled(&outcome), ["fraud check"]);
     }
-    let broker = shop().release(Release::AtLeast(3)).start();
+    let broker = shop().release(Release::at_least(3)).start();
     let [stock, _payment] = join_all(&broker, ["stock", "payment"]).await;
     let text = "round #1 cancelled after 1s: timed out with 1 of the 3 signals it needs; missing payment; \
                 no member named fraud check";
@@ -292,7 +292,7 @@ async fn under_at_least_and_a_predicate_names_say_who_is_missing() {
 
 #[convoke::test]
 async fn several_of_a_name_count_once_for_a_quorum() {
-    let broker = Broker::new(SECOND).expects(["stock", "payment"]).release(Release::AtLeast(2)).start();
+    let broker = Broker::new(SECOND).expects(["stock", "payment"]).release(Release::at_least(2)).start();
     let [one, two, payment] = join_all(&broker, ["stock", "stock", "payment"]).await;
     one.do_emit(1).unwrap();
     settled().await;
@@ -351,7 +351,7 @@ fn a_member_that_nobody_has_named_and_that_is_gone_is_a_warning_in_the_log() {
             log::set_max_level(log::LevelFilter::Warn);
             on_a_system(async {
                 let orders = Broker::<u32>::new(SECOND).named("orders").expects(["payment"]).start();
-                let any = Broker::<u32>::new(SECOND).named("any").release(Release::AtLeast(1)).start();
+                let any = Broker::<u32>::new(SECOND).named("any").release(Release::at_least(1)).start();
                 let [stock, payment, log] = join_all(&orders, ["stock", "payment", "log"]).await;
                 let [other] = join_all(&any, ["stock"]).await;
                 drop((payment, stock, other));

@@ -22,7 +22,7 @@ async fn shipping(broker: &actix::Addr<Broker<u64>>) -> (Shipped, ConsumerHandle
 
 /// Has the first emitter close a round of each key, and says for which round the second is late, key by key.
 async fn late_for(rules: Broker<u64>) -> (Vec<u64>, actix::Addr<Broker<u64>>, [EmitterHandle<u64>; 2]) {
-    let broker = rules.release(Release::AtLeast(1)).start();
+    let broker = rules.release(Release::at_least(1)).start();
     let [one, two] = join_all(&broker, ["one", "two"]).await;
     let (shipped, _consumer) = shipping(&broker).await;
     for key in 0..ROUNDS {
@@ -76,7 +76,7 @@ async fn beyond_the_bound_a_late_signal_is_refused_and_opens_no_ghost_round() {
 
 #[convoke::test]
 async fn rounds_of_one_key_push_out_no_debt_of_another() {
-    let broker = Broker::new(60 * SECOND).release(Release::AtLeast(1)).max_late(2).start();
+    let broker = Broker::new(60 * SECOND).release(Release::at_least(1)).max_late(2).start();
     let [one, two] = join_all(&broker, ["one", "two"]).await;
     assert!(at_once(one.emit_for("old", 1)).await.unwrap().is_resolved());
     for number in 0..1_000 {
@@ -92,7 +92,7 @@ async fn rounds_of_one_key_push_out_no_debt_of_another() {
 async fn the_bound_is_one_of_memory_however_many_owe() {
     const EMITTERS: usize = 130;
     // Three words for each round.
-    let broker = Broker::new(SECOND).release(Release::AtLeast(1)).max_late(9).start();
+    let broker = Broker::new(SECOND).release(Release::at_least(1)).max_late(9).start();
     let mut emitters = Vec::new();
     for number in 0..EMITTERS {
         emitters.push(Emitter::join(&broker, format!("emitter {number}")).await.unwrap());
@@ -113,7 +113,7 @@ async fn the_bound_is_one_of_memory_however_many_owe() {
 
 #[convoke::test]
 async fn whoever_comes_into_the_place_of_a_debtor_owes_nothing() {
-    let broker = Broker::new(SECOND).release(Release::AtLeast(1)).max_late(1).start();
+    let broker = Broker::new(SECOND).release(Release::at_least(1)).max_late(1).start();
     let [one, two] = join_all(&broker, ["one", "two"]).await;
     for key in 0..3 {
         assert!(at_once(one.emit_for(key, 0)).await.unwrap().is_resolved());

@@ -6,7 +6,8 @@ use convoke::testing::{self, Crash};
 use convoke::{Emit, Gathered, Veto};
 
 use crate::common::{
-    Clerk, Notes, SECOND, after, assert_lost, at_once, cause, join_all, kept_by, missing, ms, settled, sleep,
+    Clerk, Notes, SECOND, after, assert_lost, at_once, cause, join_all, kept_by, missing, ms, out_of_reach, settled,
+    sleep,
 };
 
 fn rules() -> Broker<u32> {
@@ -227,7 +228,7 @@ async fn dropping_the_handle_of_an_emitter_loses_it() {
 
 #[convoke::test]
 async fn who_waits_for_an_outcome_hears_it_when_all_others_are_gone() {
-    let broker = rules().release(Release::AtLeast(3)).on_lost(OnLost::Shrink).late_join(LateJoin::NextRound).start();
+    let broker = rules().release(Release::at_least(3)).on_lost(OnLost::Shrink).late_join(LateJoin::NextRound).start();
     let [one, two, three] = join_all(&broker, ["one", "two", "three"]).await;
     let (first, second) = (one.emit(1), two.emit(2));
     settled().await;
@@ -236,7 +237,7 @@ async fn who_waits_for_an_outcome_hears_it_when_all_others_are_gone() {
     drop(three);
     for emission in [first, second] {
         let outcome = at_once(emission).await.unwrap();
-        assert_eq!((cause(&outcome), missing(&outcome)), (Cause::OutOfReach, vec!["three"]));
+        assert_eq!((cause(&outcome), missing(&outcome)), (out_of_reach(["three"]), vec!["three"]));
     }
 }
 

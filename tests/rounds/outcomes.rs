@@ -6,7 +6,7 @@ use convoke::{Emit, EmitterId, Join, Kept, Leave, Veto};
 use uuid::Uuid;
 
 use crate::common::{
-    Notes, SECOND, after, at_once, cause, join_all, kept_by, missing, ms, on_a_system, settled, sleep,
+    Notes, SECOND, after, at_once, cause, join_all, kept_by, missing, ms, on_a_system, settled, sleep, timed_out,
 };
 
 fn broker() -> Addr<Broker<u32>> {
@@ -51,7 +51,7 @@ async fn a_round_nobody_completes_is_cancelled_at_its_deadline_and_says_who_is_m
     let [stock, payment, fraud] = join_all(&broker, ["stock", "payment", "fraud"]).await;
     payment.do_emit(2).unwrap();
     let outcome = after(SECOND, stock.emit(1)).await.unwrap();
-    assert_eq!(cause(&outcome), Cause::TimedOut);
+    assert_eq!(cause(&outcome), timed_out(["fraud"]));
     assert_eq!(missing(&outcome), ["fraud"]);
     assert_eq!(outcome.payloads(), [2, 1]);
     assert_eq!(outcome.elapsed(), SECOND);
@@ -352,7 +352,7 @@ async fn rounds_follow_one_another() {
 
 #[convoke::test]
 async fn an_outcome_reads_like_a_sentence() {
-    let broker = Broker::new(ms(1_500)).release(Release::AtLeast(2)).start();
+    let broker = Broker::new(ms(1_500)).release(Release::at_least(2)).start();
     let [one, two] = join_all(&broker, ["one", "two"]).await;
     let cancelled = after(ms(1_500), one.emit_for("a", 1)).await.unwrap();
     let text = "round #1 of `a` cancelled after 1.5s: timed out with 1 of the 2 signals it needs; missing two";

@@ -5,7 +5,8 @@ use convoke::prelude::*;
 use uuid::Uuid;
 
 use crate::common::{
-    Notes, SECOND, after, assert_lost, at_once, cause, join_all, kept_by, missing, ms, settled, sleep,
+    Notes, SECOND, after, assert_lost, at_once, cause, join_all, kept_by, missing, ms, out_of_reach, settled, sleep,
+    timed_out,
 };
 
 fn rules() -> Broker<u32> {
@@ -21,7 +22,7 @@ async fn join_as(broker: &Addr<Broker<u32>>, name: &str, id: u128) -> Result<Emi
 
 #[convoke::test]
 async fn release_all_waits_for_every_emitter() {
-    let broker = rules().release(Release::All).start();
+    let broker = rules().release(Release::all()).start();
     let [one, two, three] = join_all(&broker, ["one", "two", "three"]).await;
     let first = one.emit(1);
     two.do_emit(2).unwrap();
@@ -33,7 +34,7 @@ async fn release_all_waits_for_every_emitter() {
 
 #[convoke::test]
 async fn release_at_least_takes_any_so_many() {
-    let broker = rules().release(Release::AtLeast(2)).start();
+    let broker = rules().release(Release::at_least(2)).start();
     let [one, two, three] = join_all(&broker, ["one", "two", "three"]).await;
     three.do_emit(3).unwrap();
     let outcome = at_once(one.emit(1)).await.unwrap();
@@ -73,7 +74,7 @@ async fn release_when_asks_the_predicate_after_each_signal() {
     assert_eq!(at_once(two.emit(40)).await.unwrap().payloads(), [60, 40]);
     one.do_emit(30).unwrap();
     let outcome = after(SECOND, two.emit(30)).await.unwrap();
-    assert_eq!(cause(&outcome), Cause::TimedOut, "nobody is missing, and it weighs too little");
+    assert_eq!(cause(&outcome), timed_out([]), "nobody is missing, and it weighs too little");
     assert!(missing(&outcome).is_empty());
 }
 
@@ -103,14 +104,14 @@ async fn release_when_is_asked_again_when_somebody_leaves() {
 
 #[convoke::test]
 async fn close_released_is_at_once() {
-    let broker = rules().close(Close::Released).release(Release::AtLeast(1)).start();
+    let broker = rules().close(Close::Released).release(Release::at_least(1)).start();
     let [one, _two] = join_all(&broker, ["one", "two"]).await;
     assert_eq!(at_once(one.emit(1)).await.unwrap().elapsed(), ms(0));
 }
 
 #[convoke::test]
 async fn close_deadline_lets_further_signals_count() {
-    let broker = rules().close(Close::Deadline).release(Release::AtLeast(1)).start();
+    let broker = rules().close(Close::Deadline).release(Release::at_least(1)).start();
     let [one, two, three] = join_all(&broker, ["one", "two", "three"]).await;
     let first = one.emit(1);
     sleep(ms(900)).await;
@@ -125,7 +126,7 @@ async fn close_deadline_lets_further_signals_count() {
 async fn close_deadline_cancels_what_is_not_released_by_then() {
     let broker = rules().close(Close::Deadline).start();
     let [one, _two] = join_all(&broker, ["one", "two"]).await;
-    assert_eq!(cause(&after(SECOND, one.emit(1)).await.unwrap()), Cause::TimedOut);
+    assert_eq!(cause(&after(SECOND, one.emit(1)).await.unwrap()), timed_out(["two"]));
 }
 
 // What an emitter that joins while rounds are open takes part in.
@@ -252,7 +253,7 @@ async fn on_timeout_cancel_says_why_and_who_is_missing() {
     let broker = rules().on_timeout(OnTimeout::Cancel).start();
     let [one, _two] = join_all(&broker, ["one", "two"]).await;
     let outcome = after(SECOND, one.emit(1)).await.unwrap();
-    assert_eq!((outcome.cause(), missing(&outcome)), (Some(Cause::TimedOut), vec!["two"]));
+    assert_eq!((outcome.cause(), missing(&outcome)), (Some(timed_out(["two"])), vec!["two"]));
 }
 
 #[convoke::test]
@@ -295,12 +296,12 @@ async fn on_lost_shrink_goes_on_without_it() {
 
 #[convoke::test]
 async fn on_lost_shrink_ends_a_round_that_is_out_of_reach() {
-    let broker = rules().on_lost(OnLost::Shrink).release(Release::AtLeast(2)).late_join(LateJoin::NextRound).start();
+    let broker = rules().on_lost(OnLost::Shrink).release(Release::at_least(2)).late_join(LateJoin::NextRound).start();
     let [one, two] = join_all(&broker, ["one", "two"]).await;
     let first = one.emit(1);
     settled().await;
     drop(two);
-    assert_eq!(cause(&at_once(first).await.unwrap()), Cause::OutOfReach);
+    assert_eq!(cause(&at_once(first).await.unwrap()), out_of_reach(["two"]));
 }
 
 #[convoke::test]
@@ -311,7 +312,7 @@ async fn on_lost_wait_waits_until_the_deadline() {
     settled().await;
     drop(two);
     let outcome = after(SECOND, first).await.unwrap();
-    assert_eq!((cause(&outcome), missing(&outcome)), (Cause::TimedOut, vec!["two"]));
+    assert_eq!((cause(&outcome), missing(&outcome)), (timed_out(["two"]), vec!["two"]));
 }
 
 #[convoke::test]
@@ -366,7 +367,7 @@ async fn an_idle_timeout_ends_a_round_to_which_no_signal_comes() {
     let first = one.emit(1);
     sleep(ms(900)).await;
     let outcome = after(SECOND, two.emit(2)).await.unwrap();
-    assert_eq!((cause(&outcome), missing(&outcome)), (Cause::Idle, vec!["three"]));
+    assert_eq!((cause(&outcome), missing(&outcome)), (Cause::Idle { missing: vec!["three".into()] }, vec!["three"]));
     assert_eq!(outcome.elapsed(), ms(1_900));
     assert!(outcome.to_string().contains("no signal came for the idle timeout"), "{outcome}");
     assert!(at_once(first).await.unwrap().is_cancelled());
@@ -383,7 +384,7 @@ async fn what_an_idle_timeout_ends_is_delivered_where_the_policy_is_to_deliver()
 async fn an_idle_timeout_longer_than_the_total_one_changes_nothing() {
     let broker = rules().idle_timeout(2 * SECOND).start();
     let [one, _two] = join_all(&broker, ["one", "two"]).await;
-    assert_eq!(cause(&after(SECOND, one.emit(1)).await.unwrap()), Cause::TimedOut);
+    assert_eq!(cause(&after(SECOND, one.emit(1)).await.unwrap()), timed_out(["two"]));
 }
 
 #[convoke::test]
@@ -392,7 +393,7 @@ async fn an_emitters_own_deadline_ends_a_round_that_needs_everyone() {
     let [one] = join_all(&broker, ["one"]).await;
     let quick = Emitter::join(&broker, Emitter::new("quick").deadline(ms(200))).await.unwrap();
     let outcome = after(ms(200), one.emit(1)).await.unwrap();
-    assert_eq!((cause(&outcome), missing(&outcome)), (Cause::TimedOut, vec!["quick"]));
+    assert_eq!((cause(&outcome), missing(&outcome)), (timed_out(["quick"]), vec!["quick"]));
     // In time, its deadline ends nothing.
     sleep(2 * SECOND).await;
     quick.do_emit(2).unwrap();
@@ -402,7 +403,7 @@ async fn an_emitters_own_deadline_ends_a_round_that_needs_everyone() {
 
 #[convoke::test]
 async fn an_emitters_own_deadline_leaves_a_round_alone_that_can_do_without_it() {
-    let broker = rules().release(Release::AtLeast(2)).start();
+    let broker = rules().release(Release::at_least(2)).start();
     let [one, two] = join_all(&broker, ["one", "two"]).await;
     let quick = Emitter::join(&broker, Emitter::new("quick").deadline(ms(200))).await.unwrap();
     let first = one.emit(1);
@@ -417,10 +418,10 @@ async fn an_emitters_own_deadline_leaves_a_round_alone_that_can_do_without_it() 
 
 #[convoke::test]
 async fn a_round_ends_when_the_last_who_could_release_it_has_let_its_own_deadline_pass() {
-    let broker = rules().release(Release::AtLeast(2)).late_join(LateJoin::NextRound).start();
+    let broker = rules().release(Release::at_least(2)).late_join(LateJoin::NextRound).start();
     let [one] = join_all(&broker, ["one"]).await;
     let _quick = Emitter::join(&broker, Emitter::new("quick").deadline(ms(200))).await.unwrap();
-    assert_eq!(cause(&after(ms(200), one.emit(1)).await.unwrap()), Cause::TimedOut);
+    assert_eq!(cause(&after(ms(200), one.emit(1)).await.unwrap()), timed_out(["quick"]));
 }
 
 #[convoke::test]
@@ -432,7 +433,7 @@ async fn the_own_deadline_of_an_emitter_that_joins_late_counts_from_its_joining(
     sleep(SECOND).await;
     let _quick = Emitter::join(&broker, Emitter::new("quick").deadline(ms(200))).await.unwrap();
     let outcome = after(ms(200), first).await.unwrap();
-    assert_eq!((cause(&outcome), outcome.elapsed()), (Cause::TimedOut, ms(1_200)));
+    assert_eq!((cause(&outcome), outcome.elapsed()), (timed_out(["two", "quick"]), ms(1_200)));
 }
 
 // How long a signal counts as late for the round that went without it.

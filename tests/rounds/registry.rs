@@ -21,7 +21,7 @@ async fn create_starts_a_broker_and_gives_the_one_that_is_there() {
 #[convoke::test]
 async fn create_with_builds_a_broker_of_any_rules_only_when_there_is_none() {
     let brokers = Brokers::<u32>::new();
-    let make = || Broker::new(SECOND).release(Release::AtLeast(1)).named("not this name");
+    let make = || Broker::new(SECOND).release(Release::at_least(1)).named("not this name");
     let broker = brokers.create_with("orders", make).unwrap();
     assert_eq!(broker.inspect().await.unwrap().broker.as_str(), "orders");
     assert_eq!(brokers.create_with("orders", || unreachable!("there is one")).unwrap(), broker);
@@ -173,7 +173,7 @@ async fn rules_that_make_no_sense_are_an_error_and_nothing_is_registered() {
     let brokers = Brokers::<u32>::new();
     let error = brokers.create("orders", ms(0)).unwrap_err();
     assert_eq!(error.to_string(), "a timeout of zero leaves no time to answer: give a longer one");
-    let error = brokers.create_with("orders", || Broker::new(SECOND).release(Release::AtLeast(0))).unwrap_err();
+    let error = brokers.create_with("orders", || Broker::new(SECOND).release(Release::at_least(0))).unwrap_err();
     assert!(matches!(error, BrokerError::Config(_)), "{error}");
     assert_eq!(brokers.list(), []);
 }

@@ -7,7 +7,7 @@ use convoke::prelude::*;
 use convoke::{BrokerSnapshot, EmitterStats, Inspect};
 use serde_json::json;
 
-use crate::common::{SECOND, after, at_once, join_all, missing, ms, settled, sleep};
+use crate::common::{SECOND, after, at_once, join_all, missing, ms, settled, sleep, timed_out};
 
 /// Kept, missed, late, last: by emitter, in the order of joining.
 fn stats(snapshot: &BrokerSnapshot) -> Vec<[u64; 4]> {
@@ -54,7 +54,7 @@ async fn an_open_round_says_whom_it_waits_for_and_for_how_long() {
 
 #[convoke::test]
 async fn what_is_left_is_the_time_to_the_next_deadline_of_any_kind() {
-    let broker = Broker::new(SECOND).idle_timeout(ms(600)).release(Release::AtLeast(2)).start();
+    let broker = Broker::new(SECOND).idle_timeout(ms(600)).release(Release::at_least(2)).start();
     let [one] = join_all(&broker, ["one"]).await;
     let _quick = Emitter::join(&broker, Emitter::new("quick").deadline(ms(200))).await.unwrap();
     let _first = one.emit(1);
@@ -109,11 +109,11 @@ async fn the_last_outcomes_are_remembered_up_to_the_number_asked_for() {
     assert_eq!((snapshot.resolved, snapshot.cancelled), (2, 2));
     let rounds: Vec<u64> = snapshot.recent.iter().map(|past| past.round.get()).collect();
     assert_eq!(rounds, [2, 3, 4], "the latest last, and the first forgotten");
-    let [timed_out, vetoed, resolved] = &snapshot.recent[..] else { unreachable!() };
-    assert_eq!((&timed_out.cause, &timed_out.key), (&Some(Cause::TimedOut), &Some("a".into())));
-    assert_eq!((timed_out.elapsed, timed_out.signals, names(&timed_out.missing)), (SECOND, 1, vec!["two"]));
+    let [late, vetoed, resolved] = &snapshot.recent[..] else { unreachable!() };
+    assert_eq!((&late.cause, &late.key), (&Some(timed_out(["two"])), &Some("a".into())));
+    assert_eq!((late.elapsed, late.signals, names(&late.missing)), (SECOND, 1, vec!["two"]));
     assert!(matches!(&vetoed.cause, Some(Cause::Vetoed { by, .. }) if by.id == two.id()));
-    assert!(resolved.is_resolved() && !timed_out.is_resolved());
+    assert!(resolved.is_resolved() && !late.is_resolved());
     assert_eq!((resolved.elapsed, resolved.signals, resolved.partial), (ms(10), 2, false));
 }
 

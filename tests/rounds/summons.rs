@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::common::orders::{LEAVE, PANIC, STOP, STOP_LATER};
 use crate::common::{
-    Clerk, Notes, SECOND, after, assert_lost, at_once, cause, join_all, kept_by, missing, ms, settled, sleep,
+    Clerk, Notes, SECOND, after, assert_lost, at_once, cause, join_all, kept_by, missing, ms, settled, sleep, timed_out,
 };
 
 fn broker() -> Addr<Broker<u32>> {
@@ -140,7 +140,7 @@ async fn a_pledge_kept_after_the_round_is_late_and_counted() {
     let broker = broker();
     let [one] = join_all(&broker, ["one"]).await;
     let (own, pledges) = hoarder(&broker, "own").await;
-    assert_eq!(cause(&after(SECOND, one.emit_for("a", 1)).await.unwrap()), Cause::TimedOut);
+    assert_eq!(cause(&after(SECOND, one.emit_for("a", 1)).await.unwrap()), timed_out(["own"]));
     let pledge = pledges.pop().unwrap();
     assert_eq!(pledge.left(), ms(0));
     let error = at_once(pledge.keep_and_wait(7)).await.unwrap_err();
@@ -272,7 +272,7 @@ async fn an_actor_of_ones_own_may_have_an_id_and_a_deadline_too() {
     let error = Clerk::join_as(&broker, spec, |_, _| ()).await.unwrap_err();
     assert_eq!(error, JoinError::DuplicateId { id: id.into(), name: "clerk".into() });
     let outcome = after(ms(300), one.emit(1)).await.unwrap();
-    assert_eq!((cause(&outcome), missing(&outcome)), (Cause::TimedOut, vec!["clerk"]));
+    assert_eq!((cause(&outcome), missing(&outcome)), (timed_out(["clerk"]), vec!["clerk"]));
     assert_eq!(outcome.missing().next().unwrap().id, id.into());
     drop(clerk);
 }
@@ -287,7 +287,7 @@ async fn whoever_is_enlisted_is_never_asked_and_emits_by_its_membership() {
     assert_eq!(at_once(enlisted.emit(2)).await.unwrap().payloads(), [1, 2]);
     assert!(at_once(first).await.unwrap().is_resolved());
     let outcome = after(ms(300), one.emit(1)).await.unwrap();
-    assert_eq!((cause(&outcome), missing(&outcome)), (Cause::TimedOut, vec!["enlisted"]));
+    assert_eq!((cause(&outcome), missing(&outcome)), (timed_out(["enlisted"]), vec!["enlisted"]));
     one.do_emit_for("a", 1).unwrap();
     assert!(at_once(enlisted.veto_for("a", "no")).await.unwrap().is_cancelled());
     let last = one.emit_for("b", 1);

@@ -85,7 +85,7 @@ async fn work_learns_that_its_round_is_over_however_it_ends() {
 
 #[convoke::test]
 async fn a_round_that_was_resolved_without_it_wants_no_more_work() {
-    let broker = Shop::new(SECOND).release(Release::AtLeast(1)).start();
+    let broker = Shop::new(SECOND).release(Release::at_least(1)).start();
     let [shop] = join_all(&broker, ["shop"]).await;
     let emitter = Emitter::new("payment").on_summons(|_: Pledge<_>| panic!("the round was over before it was asked"));
     let _payment = Emitter::join(&broker, emitter).await.unwrap();

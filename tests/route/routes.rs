@@ -194,7 +194,7 @@ async fn what_nobody_waits_for_any_more_does_not_leave() {
 #[convoke::test]
 async fn a_server_that_is_away_for_a_while_loses_nothing_and_no_order() {
     let (bus, queue) = (shop(), Memory::queue("out"));
-    let retry = Retry::exponential(SECOND).longest(10 * SECOND).attempts(20);
+    let retry = Retry::exponential(SECOND).max_delay(10 * SECOND).attempts(20);
     let _out = Route::new("**", queue.clone()).retry(retry).timeout(300 * SECOND).open(&bus).unwrap();
     queue.set_reachable(false);
     for id in 0..300 {

@@ -170,7 +170,7 @@ fn a_thousand_services_of_which_a_tenth_always_falls_account_for_everything() {
                     });
                     let service = service
                         .named(format!("worker {place}"))
-                        .backoff(Backoff::exponential(SECOND / 10).longest(SECOND / 2));
+                        .backoff(Backoff::exponential(SECOND / 10).max_delay(SECOND / 2));
                     services.push(service.budget(1_000_000, SECOND).await.unwrap());
                 }
                 let before = resident();

@@ -292,7 +292,7 @@ fn options<A: BaseService>(worker: Supervised<A>, number: usize, dice: &Dice) ->
         .named(number.to_string())
         .restart(dice.one_of(&[Restart::Always, Restart::Always, Restart::OnFailure, Restart::Never]))
         .on_error(dice.one_of(&[OnError::GoOn, OnError::Degrade, OnError::Restart]))
-        .backoff(Backoff::exponential(wait).longest(wait))
+        .backoff(Backoff::exponential(wait).max_delay(wait))
         .budget(dice.one_of(&[0, 1, 3, 100]), SECOND)
         .overflow(dice.one_of(&[Overflow::DropOldest, Overflow::DropNewest]))
         .handler_timeout(dice.one_of(&[ms(10), 30 * SECOND]))

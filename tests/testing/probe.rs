@@ -465,11 +465,17 @@ async fn an_outcome_by_hand_reads_as_one_of_a_round() {
     let lost = convoke::EmitterRef { id: convoke::EmitterId::new(), name: "payment".into() };
     let vetoed = Cause::Vetoed { by: lost.clone(), reason: "no money".into() };
     for (cause, text) in [
-        (Cause::TimedOut, "timed out; missing stock, payment"),
-        (Cause::Idle, "no signal came for the idle timeout; missing stock, payment"),
+        (Cause::TimedOut { missing: vec!["stock".into(), "payment".into()] }, "timed out; missing stock, payment"),
+        (
+            Cause::Idle { missing: vec!["stock".into(), "payment".into()] },
+            "no signal came for the idle timeout; missing stock, payment",
+        ),
         (Cause::Lost(lost), "lost payment; missing stock, payment"),
         (vetoed, "vetoed by payment: no money; missing stock, payment"),
-        (Cause::OutOfReach, "whoever was left could not release it; missing stock, payment"),
+        (
+            Cause::OutOfReach { missing: vec!["stock".into(), "payment".into()] },
+            "whoever was left could not release it; missing stock, payment",
+        ),
         (Cause::Aborted("closed".into()), "aborted: closed; missing stock, payment"),
         (Cause::BrokerStopped, "the broker stopped; missing stock, payment"),
         (Cause::SessionLost, "the session was lost; missing stock, payment"),

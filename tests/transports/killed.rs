@@ -92,7 +92,7 @@ fn inner() {
             .unwrap();
         let source = Ends::open(server, at, name).await.source;
         // However often it is killed with one in its hands, that is no failure of the order's.
-        let retry = Retry::exponential(Duration::from_millis(100)).attempts(10_000).longest(Duration::from_secs(1));
+        let retry = Retry::exponential(Duration::from_millis(100)).attempts(10_000).max_delay(Duration::from_secs(1));
         let worker = Worker::new(source, &bus).concurrency(4).prefetch(4).retry(retry).start().await.unwrap();
         worker.run_until(std::future::pending()).await.unwrap();
     });

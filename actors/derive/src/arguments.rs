@@ -5,7 +5,7 @@
 use proc_macro2::{TokenStream, TokenTree};
 use syn::meta::ParseNestedMeta;
 use syn::parse::Parse;
-use syn::{Error, LitStr, Path, Result, Token, token};
+use syn::{Attribute, Error, LitStr, Meta, Path, Result, Token, token};
 
 /// Tells whoever writes a value without its key, as in `#[event("orders/placed")]`, of the keys there are.
 pub(crate) fn keyed(arguments: &TokenStream, unknown: &str) -> Result<()> {
@@ -13,6 +13,19 @@ pub(crate) fn keyed(arguments: &TokenStream, unknown: &str) -> Result<()> {
         Some(TokenTree::Literal(literal)) => Err(Error::new(literal.span(), unknown)),
         _ => Ok(()),
     }
+}
+
+/// Whether this key stands among the arguments, right or wrong: alone, or before a value.
+pub(crate) fn has_key(attribute: &Attribute, key: &str) -> bool {
+    let Meta::List(list) = &attribute.meta else { return false };
+    let mut tokens = list.tokens.clone().into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let is_path = matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == ':');
+        if matches!(token, TokenTree::Ident(word) if word == key) && !is_path {
+            return true;
+        }
+    }
+    false
 }
 
 /// Keeps `value` as what the argument says, unless it was said before.

@@ -7,6 +7,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Attribute, Data, DeriveInput, Error, Fields, Generics, LitStr, Path, Result, parse_quote};
 
+use crate::arguments::has_key;
 use crate::event_keys::{Keys, is_ours};
 use crate::spans::{span_at, spanned};
 use crate::topic::{self, Grammar};
@@ -25,6 +26,20 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     });
     all.map_or(Ok(()), Err)?;
     rewrite(keys, &item)
+}
+
+/// What stands in for an event whose keys are wrong: whoever emits it or listens to it has no fault of his own, and the
+/// compiler has one thing to say.
+pub(crate) fn stand_in(item: TokenStream) -> TokenStream {
+    let Ok(item) = syn::parse2::<DeriveInput>(item) else { return TokenStream::new() };
+    let mut keys = Keys::default();
+    let mut is_lost = !faults(&item).is_empty();
+    for attribute in item.attrs.iter().filter(|attribute| is_ours(attribute)) {
+        // What was read before the fault is kept, and where Convoke is found has to be known.
+        is_lost |= keys.read(attribute).is_err() && has_key(attribute, "crate") && keys.root.is_none();
+    }
+    let keys = Keys { root: keys.root, local: Some(()), ..Keys::default() };
+    if is_lost { TokenStream::new() } else { rewrite(keys, &item).unwrap_or_default() }
 }
 
 /// Everything that is wrong with the type.
@@ -305,6 +320,25 @@ mod tests {
             enum Order { #[event(topic = "placed")] Placed, Closed { #[event(contains_personal_data)] by: String } }
         };
         assert_eq!(faults(item), ["`#[event(…)]` is about the whole event: move it over the type"; 2]);
+    }
+
+    #[test]
+    fn beside_a_wrong_key_the_event_stays_one() {
+        let stands = |item| stand_in(item).to_string();
+        let event = quote!(impl framework::convoke::Event for Tick { const NAME: &'static str = "Tick"; });
+        let event = event.to_string();
+        let event = event.trim_end_matches(" }");
+        assert!(stands(tick(quote!(crate = "framework::convoke", topics = "a"))).contains(event));
+        assert!(stands(tick(quote!(topics = "a"))).contains("impl :: convoke :: Event for Tick"));
+        assert_eq!(stands(tick(quote!(topics = "a", crate = "framework::convoke"))), "", "where is it found?");
+        assert_eq!(
+            stands(quote!(
+                #[event(topics = "a")]
+                struct Placed<'a>(&'a str);
+            )),
+            "",
+            "the type is at fault"
+        );
     }
 
     #[test]

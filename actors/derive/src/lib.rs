@@ -90,7 +90,7 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// sent to another thread.
 #[proc_macro_derive(Event, attributes(event))]
 pub fn event(item: TokenStream) -> TokenStream {
-    event::expand(item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+    beside_stand_in(event::expand(item.clone().into()), || event::stand_in(item.into()))
 }
 
 /// Makes a service of a struct or an enum: an actix actor with a lifecycle.
@@ -111,10 +111,10 @@ pub fn event(item: TokenStream) -> TokenStream {
 ///
 /// - `on(OrderPlaced, OrderClosed)`: the types of events it hears, and handles as `Heard<OrderPlaced>`.
 /// - `topics("stock/*")`: the topics it hears, and handles as `Heard<JsonEvent>`.
-/// - `start = open`: `async fn open(&mut self)`, awaited before it is an actor and before it subscribes. It returns `()` or
-///   a `Result<(), E>`, as `close` does.
+/// - `start = open`: `async fn open(&mut self)`, awaited before it is an actor and before it subscribes. It returns nothing
+///   or a `Handled`, that is a `Result<(), E>`, as `close` does; neither has to be async.
 /// - `begin = tick`: `fn tick(&mut self, ctx: &mut Context<Self>)`, called when it is an actor, for its timers.
-/// - `stop = close`: `fn close(&mut self) -> impl Future<Output = Result<(), E>> + use<>`, awaited after its last event. The
+/// - `stop = close`: `fn close(&mut self) -> impl Future<Output = Handled> + use<>`, awaited after its last event. The
 ///   future owns what it needs: by then the service belongs to actix, and cannot be borrowed for longer than a call.
 /// - `needs(Ledger)`: the services that have to run before it, where `Services` starts many.
 /// - `name = "billing"`: what it is called; the name of the type by default.
@@ -128,7 +128,16 @@ pub fn event(item: TokenStream) -> TokenStream {
 /// and when `begin` stands beside `own_actor`.
 #[proc_macro_derive(BaseService, attributes(service))]
 pub fn base_service(item: TokenStream) -> TokenStream {
-    service::expand(item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+    beside_stand_in(service::expand(item.clone().into()), || service::stand_in(item.into()))
+}
+
+/// The expansion, or what is wrong and something that stands in for it.
+fn beside_stand_in(
+    expanded: syn::Result<proc_macro2::TokenStream>,
+    stand_in: impl FnOnce() -> proc_macro2::TokenStream,
+) -> TokenStream {
+    let expanded = expanded.unwrap_or_else(|error| [error.into_compile_error(), stand_in()].into_iter().collect());
+    expanded.into()
 }
 
 /// Marks a function as a listener, which `EventBus::discover` registers.

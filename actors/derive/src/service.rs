@@ -10,7 +10,7 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Attribute, Data, DeriveInput, Error, Ident, LitStr, Meta, Path, Result, Token, Type, parenthesized, token};
 
-use crate::arguments::{flag, keyed, root, set, value};
+use crate::arguments::{flag, has_key, keyed, root, set, value};
 use crate::spans::{span_at, spanned};
 use crate::topic::{self, Grammar};
 
@@ -55,6 +55,22 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
         Some(faults) => Err(faults),
         None => Ok(implementation(&item, keys)),
     }
+}
+
+/// What stands in for a service whose keys are wrong: its handlers and whoever starts it are no fault, and the compiler has
+/// one thing to say.
+pub(crate) fn stand_in(item: TokenStream) -> TokenStream {
+    let Ok(item) = syn::parse2::<DeriveInput>(item) else { return TokenStream::new() };
+    let mut keys = Keys::default();
+    let mut is_lost = matches!(item.data, Data::Union(_));
+    let mut own_actor = None;
+    for attribute in item.attrs.iter().filter(|attribute| is_ours(attribute)) {
+        // What was read before the fault is kept, and where Convoke is found has to be known.
+        is_lost |= keys.read(attribute).is_err() && has_key(attribute, "crate") && keys.root.is_none();
+        own_actor = own_actor.or(has_key(attribute, "own_actor").then_some(()));
+    }
+    let keys = Keys { root: keys.root, own_actor, ..Keys::default() };
+    if is_lost { TokenStream::new() } else { implementation(&item, keys) }
 }
 
 /// Whether it is `#[service(…)]`.
@@ -160,8 +176,10 @@ fn implementation(item: &DeriveInput, keys: Keys) -> TokenStream {
     let actor = keys.own_actor.is_none().then(|| {
         let started = keys.begin.map(|hook| {
             // An `async fn` would be a future that nobody awaits.
-            let nothing = quote_spanned!(hook.span()=> ());
-            quote!(fn started(&mut self, ctx: &mut Self::Context) { let #nothing: () = Self::#hook(self, ctx); })
+            let at = span_at(hook.span());
+            let here = spanned(quote!(#root), at);
+            let call = quote_spanned!(at=> #here::__private::begun(Self::#hook(self, ctx)));
+            quote!(fn started(&mut self, ctx: &mut Self::Context) { #call })
         });
         quote! {
             #[automatically_derived]
@@ -189,7 +207,7 @@ fn implementation(item: &DeriveInput, keys: Keys) -> TokenStream {
 fn start(root: &Path, hook: &Ident) -> TokenStream {
     let at = span_at(hook.span());
     let here = spanned(quote!(#root), at);
-    let call = quote_spanned!(at=> #here::__private::handled(Self::#hook(self).await));
+    let call = quote_spanned!(at=> #here::__private::handled(#here::__private::awaited(Self::#hook(self)).await));
     quote! {
         async fn start(&mut self) -> #root::Handled {
             #call
@@ -200,7 +218,7 @@ fn start(root: &Path, hook: &Ident) -> TokenStream {
 fn stop(root: &Path, hook: &Ident) -> TokenStream {
     let at = span_at(hook.span());
     let here = spanned(quote!(#root), at);
-    let call = quote_spanned!(at=> #here::__private::stopping(Self::#hook(self)));
+    let call = quote_spanned!(at=> #here::__private::stopping(self, Self::#hook));
     quote! {
         fn stop(
             &mut self,
@@ -311,13 +329,13 @@ mod tests {
                     ::core::result::Result::Ok(())
                 }
                 async fn start(&mut self) -> framework::convoke::Handled {
-                    framework::convoke::__private::handled(Self::open_ledger(self).await)
+                    framework::convoke::__private::handled(framework::convoke::__private::awaited(Self::open_ledger(self)).await)
                 }
                 fn stop(
                     &mut self,
                     _: &mut framework::convoke::__private::actix::Context<Self>
                 ) -> framework::convoke::__private::actix::ResponseFuture<framework::convoke::Handled> {
-                    framework::convoke::__private::stopping(Self::close_ledger(self))
+                    framework::convoke::__private::stopping(self, Self::close_ledger)
                 }
             }
 
@@ -325,10 +343,20 @@ mod tests {
             impl<T: Clone> framework::convoke::__private::actix::Actor for Billing<T> where T: Ord {
                 type Context = framework::convoke::__private::actix::Context<Self>;
 
-                fn started(&mut self, ctx: &mut Self::Context) { let (): () = Self::tick(self, ctx); }
+                fn started(&mut self, ctx: &mut Self::Context) { framework::convoke::__private::begun(Self::tick(self, ctx)) }
             }
         };
         assert_eq!(expanded(item), expected.to_string());
+    }
+
+    #[test]
+    fn beside_a_wrong_key_the_service_stays_one() {
+        let stands = |keys| stand_in(billing(keys)).to_string();
+        assert!(stands(quote!(topic("a"))).contains("BaseService for Billing"));
+        assert!(stands(quote!(topic("a"))).contains("Actor for Billing"));
+        assert!(!stands(quote!(topic("a"), own_actor)).contains("Actor"));
+        assert!(stands(quote!(on(crate::OrderPlaced), topic("a"))).contains("BaseService for Billing"));
+        assert_eq!(stands(quote!(topic("a"), crate = "framework::convoke")), "", "where is it found?");
     }
 
     #[test]

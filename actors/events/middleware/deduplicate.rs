@@ -26,7 +26,7 @@ const CAPACITY: usize = 10_000;
 /// the time it was done for the [window](Self::new), and the latest [so many](Self::capacity) of them. What fails,
 /// panics or is dropped is forgotten, so that it can come again.
 ///
-/// Put it outside of a [`Retry`](super::Retry). It knows nothing of other processes, and nothing after a restart. A
+/// Put it outside of a [`RetryInPlace`](super::RetryInPlace). It knows nothing of other processes, and nothing after a restart. A
 /// listener that emits its own event again under the same id, and waits for that, waits for itself, until its timeout.
 ///
 /// ```

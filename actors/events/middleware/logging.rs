@@ -23,8 +23,8 @@ const TARGET: &str = "convoke::listener";
 ///
 /// The target is `convoke::listener`, the level `debug` unless [`level`](Self::level) sets another. The payload and the
 /// authorization are in no line; what a listener says in an error is. A call that is dropped before its end, by a timeout
-/// further out, has its line too. What stands outside of this, such as a [`Retry`](super::Retry), is not in the time; a
-/// `Retry` around it has a line for each attempt.
+/// further out, has its line too. What stands outside of this, such as a [`RetryInPlace`](super::RetryInPlace), is not in the time; a
+/// `RetryInPlace` around it has a line for each attempt.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;

@@ -41,5 +41,5 @@ pub use middleware::{Handling, Middleware};
 pub use next::Next;
 #[cfg(feature = "rate-limit")]
 pub use rate_limit::{RateLimit, RateLimited};
-pub use retry::Retry;
+pub use retry::RetryInPlace;
 pub use timeout::Timeout;

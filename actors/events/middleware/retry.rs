@@ -20,7 +20,8 @@ const ATTEMPTS: u32 = 3;
 /// The longest delay unless it is told: two thirds of what a listener has by default for all of it.
 const MAX_DELAY: Duration = Duration::from_secs(20);
 
-/// Runs what is inside of it again when that has failed.
+/// Runs what is inside of it again when that has failed: here and now, while the event holds its place. A worker's
+/// `Retry` has the server deliver it again.
 ///
 /// [`exponential`](Self::exponential) waits a random time between zero and `base · 2ⁿ` before the next attempt, `n`
 /// counting the failures from zero, and never longer than [`max_delay`](Self::max_delay): the "full jitter" of
@@ -40,7 +41,7 @@ const MAX_DELAY: Duration = Duration::from_secs(20);
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
-/// use convoke::middleware::Retry;
+/// use convoke::middleware::RetryInPlace;
 /// use convoke::prelude::*;
 /// # use serde::{Deserialize, Serialize};
 /// use std::time::Duration;
@@ -56,13 +57,14 @@ const MAX_DELAY: Duration = Duration::from_secs(20);
 ///     Some("free") => Ok(()),
 ///     _ => Err("the line is busy"),
 /// };
-/// let _call = bus.on(call.with(Retry::exponential(Duration::from_millis(5)).attempts(5)))?;
+/// let _call = bus.on(call.with(RetryInPlace::exponential(Duration::from_millis(5)).attempts(5)))?;
 /// assert!(bus.emit(OrderPlaced { id: 7 }).await.is_ok());
 /// # Ok::<(), ListenError>(())
 /// # }).unwrap();
 /// ```
 #[derive(Debug)]
-pub struct Retry {
+#[doc(alias = "Retry")]
+pub struct RetryInPlace {
     attempts: u32,
     base: Duration,
     /// Whether it grows, at random.
@@ -71,7 +73,7 @@ pub struct Retry {
     when: Which,
 }
 
-impl Retry {
+impl RetryInPlace {
     /// Waits a random time that may grow twice as long with every failure. The first is at most `base`.
     pub fn exponential(base: Duration) -> Self {
         Self { attempts: ATTEMPTS, base, grows: true, max_delay: MAX_DELAY, when: Which::default() }
@@ -80,6 +82,11 @@ impl Retry {
     /// Waits so long before each attempt but the first.
     pub fn fixed(delay: Duration) -> Self {
         Self { grows: false, max_delay: runtime::FOREVER, ..Self::exponential(delay) }
+    }
+
+    /// Runs it once, as if this were not there.
+    pub fn never() -> Self {
+        Self { attempts: 1, ..Self::fixed(Duration::ZERO) }
     }
 
     /// Sets how often a listener is run, with the first time. The default is 3; zero counts as 1.
@@ -122,7 +129,7 @@ fn nanos(count: u128) -> Duration {
     Duration::from_nanos(u64::try_from(count).unwrap_or(u64::MAX))
 }
 
-impl Middleware for Retry {
+impl Middleware for RetryInPlace {
     fn handle(self: Arc<Self>, call: Call, next: Next) -> Handling {
         Box::pin(async move {
             let mut attempt = 1;

@@ -13,7 +13,7 @@ use crate::runtime;
 
 /// Ends one run of what is inside of it after a while, with [`ListenerError::TimedOut`].
 ///
-/// The run is dropped where it waits; one that blocks its thread cannot be stopped. Inside of a [`Retry`](super::Retry)
+/// The run is dropped where it waits; one that blocks its thread cannot be stopped. Inside of a [`RetryInPlace`](super::RetryInPlace)
 /// it limits each attempt, outside of it all of them together. Beside it the listener's own
 /// [timeout](crate::Listening::timeout) limits the whole call, with all middleware. What is ready at once ends well even
 /// if the limit is zero.

@@ -64,7 +64,7 @@ impl From<Failure> for ListenerError {
     }
 }
 
-/// An error that another attempt would not change: a listener that returns one is not [retried](crate::middleware::Retry).
+/// An error that another attempt would not change: a listener that returns one is not [retried](crate::middleware::RetryInPlace).
 ///
 /// ```
 /// use convoke_actors::{Handled, Permanent};

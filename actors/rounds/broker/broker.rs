@@ -33,7 +33,7 @@ use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
 /// # actix::System::new().block_on(async {
 /// let broker = Broker::new(Duration::from_secs(1))
 ///     .named("orders")
-///     .release(Release::AtLeast(2))
+///     .release(Release::at_least(2))
 ///     .on_timeout(OnTimeout::DeliverPartial)
 ///     .start();
 /// # let _: actix::Addr<Broker<u32>> = broker;
@@ -148,16 +148,16 @@ impl<P: Payload> Broker<P> {
         self
     }
 
-    /// Sets when a round has what it needs. The default is [`Release::All`].
+    /// Sets when a round has what it needs. The default is [`Release::all`].
     pub fn release(self, release: Release<P>) -> Self {
-        self.rule(|rules| rules.release = release)
+        self.rule(|rules| rules.release = release.0)
     }
 
     /// Names those who have to be there, in the round of every key. Until then a round waits for all who have joined, and for
     /// nobody else.
     ///
     /// A name that nobody bears owes its signal, as a member does: until the deadline, when a round that needs everyone
-    /// ([`Release::All`]) is cancelled with [`Cause::NoMember`](crate::Cause::NoMember); at once under
+    /// ([`Release::all`]) is cancelled with [`Cause::NoMember`](crate::Cause::NoMember); at once under
     /// [`LateJoin::NextRound`] and [`LateJoin::Rejected`], since nobody can join that round any more. One that was borne and is
     /// lost follows [`on_lost`](Self::on_lost); one whose bearer has left is borne by nobody. Who joins under another name takes
     /// part as well.
@@ -166,7 +166,7 @@ impl<P: Payload> Broker<P> {
     /// others are repeats, by the policy [`repeat_emit`](Self::repeat_emit). The name is lost with the last of them. See
     /// [`unique_names`](Self::unique_names).
     ///
-    /// This says who is in, and [`Release::required`] who suffices: with another release than `All` a name that nobody bears
+    /// This says who is in, and [`Release::required`] who suffices: with another release than `all` a name that nobody bears
     /// keeps no round open, but is told in [`Outcome::unfilled`](crate::Outcome::unfilled), and counts in
     /// [`Gathered::owing`](crate::Gathered::owing). No name at all, an empty one and one that is doubled are a [`ConfigError`].
     ///

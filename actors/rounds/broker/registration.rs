@@ -12,7 +12,7 @@ use crate::base::{Payload, Shown};
 use crate::rounds::messages::{Ask, ConsumerSeat, Keeper, Membership, Route, Seat, ToEmitter, Wants};
 use crate::rounds::outcome::EmitterRef;
 use crate::rounds::room::{Listed, Member, ToSession};
-use crate::rounds::round::{LateJoin, OnLost, Release, Slot, Terms};
+use crate::rounds::round::{LateJoin, Needed, OnLost, Place, Slot, Terms};
 use crate::rounds::{ConfigError, EmitterId, EmitterStats, JoinError};
 use crate::runtime::Inbox;
 
@@ -111,10 +111,10 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
             return Err(JoinError::DuplicateName { name: who.name });
         }
         let required = match &self.rules.release {
-            Release::Required(names) => names.names().iter().position(|name| *name == who.name),
+            Needed::Names(names) => place(names, &who.name),
             _ => None,
         };
-        let expected = self.rules.expected.iter().position(|name| *name == who.name);
+        let expected = place(&self.rules.expected, &who.name);
         let terms = Terms { deadline: enlist.deadline, required, expected };
         let slot = roster.add(
             who.clone(),
@@ -196,4 +196,9 @@ impl<P: Payload> Handler<Keep> for Broker<P> {
             }
         }
     }
+}
+
+/// Which of these names it is.
+fn place(names: &[Arc<str>], name: &Arc<str>) -> Option<Place> {
+    (0..).zip(names).find(|(_, other)| *other == name).map(|(place, _)| place)
 }

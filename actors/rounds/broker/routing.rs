@@ -13,7 +13,7 @@ use crate::base::{Payload, Shown};
 use crate::rounds::messages::{Reply, Seated, ToBroker, answer};
 use crate::rounds::outcome::{Account, Outcome};
 use crate::rounds::room::{FromSession, Link, Member, Roster, ToSession};
-use crate::rounds::round::{Release, Slot, Standing};
+use crate::rounds::round::{Needed, Slot, Standing};
 use crate::rounds::session::Session;
 use crate::rounds::{EmitError, PastRound, RoundId, RoundKey, Title};
 use crate::runtime::{self, LocalContext};
@@ -132,7 +132,7 @@ impl<P: Payload> Broker<P> {
         log::debug!(
             target: "convoke::broker", "broker {}: `{}` {}", self.id, Shown::name(&self.name(slot)), if lost { "is lost" } else { "has left" }
         );
-        if lost && matches!(self.rules.release, Release::All) && !self.rules.expected.contains(&self.name(slot)) {
+        if lost && matches!(self.rules.release, Needed::All) && !self.rules.expected.contains(&self.name(slot)) {
             self.warn_of_lost(slot);
         }
         for link in self.open.all() {

@@ -152,7 +152,7 @@ impl<P: Payload> Emitter<P> {
 
     /// Sets its own deadline, from the opening of a round, or from its joining if that came later. The default is
     /// the timeout of the round alone; zero is an error. A round that can do without this emitter goes on after it, and
-    /// under [`LateJoin::ThisRound`](crate::LateJoin::ThisRound) any but one of `Release::All` may: somebody may join.
+    /// under [`LateJoin::ThisRound`](crate::LateJoin::ThisRound) any but one of `Release::all` may: somebody may join.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self

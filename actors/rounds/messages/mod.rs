@@ -7,6 +7,7 @@
 //! - `reply` — where the answer to a signal goes, and the emission that awaits it.
 //! - `to_broker` — what members say to their broker.
 //! - `membership` — an emitter's seat, and the guard that gives it up.
+//! - `call` — what the pledges of a round share: the way back, what was emitted so far, and the end.
 //! - `pledge` — what a session asks of an emitter, and what becomes of it.
 //! - `to_emitter`, `to_consumer` — what reaches each of them, and by which way.
 //!
@@ -16,13 +17,14 @@
 mod reply;
 mod to_broker;
 mod membership;
+mod call;
 mod pledge;
 mod to_emitter;
 mod to_consumer;
 
+pub(crate) use call::{Board, Call, End, Pledged};
 pub use membership::Membership;
 pub(crate) use membership::Seat;
-pub(crate) use pledge::{Call, End, Pledged};
 pub use pledge::{Pledge, Summons};
 pub use reply::Emission;
 pub(crate) use reply::{Reply, answer};

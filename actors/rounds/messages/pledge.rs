@@ -3,20 +3,16 @@
 //! `session.rs → Summons → any actor → Pledge::keep → session.rs`, or, when the round is over, `→ broker.rs: late`
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::Message;
-use tokio::sync::Notify;
-use tokio::time::Instant;
 
+use super::call::{Call, Pledged};
 use super::reply::{Emission, Reply};
 use super::to_broker::{Seated, ToBroker};
-use crate::rounds::round::Shared;
 use crate::rounds::{RoundId, RoundKey};
-use crate::runtime::{self, Inbox, Refused};
+use crate::runtime::{self, Refused};
 
 /// Asks an emitter for its signal: the message that any actor handles to be one.
 ///
@@ -63,54 +59,6 @@ pub struct Pledge<P: 'static> {
     call: Arc<Call<P>>,
     by: Seated,
     open: bool,
-}
-
-/// What a session asks all its emitters, with the way back to it: shared by the pledges of a round, which are small
-/// for it.
-pub(crate) struct Call<P> {
-    /// The session's, closed with the round. It holds one answer for each emitter of the round.
-    pub(crate) inbox: Inbox<Pledged<P>>,
-    pub(crate) broker: Arc<Inbox<ToBroker<P>>>,
-    pub(crate) round: RoundId,
-    pub(crate) key: Option<RoundKey>,
-    pub(crate) deadline: Instant,
-    pub(crate) gathered: Arc<Shared<P>>,
-    pub(crate) end: End,
-}
-
-/// The end of a round, for those who work for it.
-#[derive(Default)]
-pub(crate) struct End {
-    is_over: AtomicBool,
-    told: Notify,
-}
-
-impl End {
-    /// The round is over; wakes whoever waits for that.
-    pub(crate) fn tell(&self) {
-        self.is_over.store(true, Ordering::Release);
-        self.told.notify_waiters();
-    }
-
-    fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Acquire)
-    }
-
-    async fn wait(&self) {
-        // Listens before it looks, so that it misses nothing between.
-        let mut told = pin!(self.told.notified());
-        told.as_mut().enable();
-        if !self.is_over() {
-            told.await;
-        }
-    }
-}
-
-/// What became of a pledge.
-pub(crate) enum Pledged<P> {
-    Kept { by: Seated, payload: P, reply: Option<Reply<P>> },
-    Vetoed { by: Seated, reason: Arc<str> },
-    Lost { by: Seated },
 }
 
 impl<P: 'static> Pledge<P> {
@@ -174,7 +122,7 @@ impl<P: 'static> Pledge<P> {
     where
         P: Clone,
     {
-        self.call.gathered.look(|payloads| payloads.first().cloned())
+        self.call.board.lock().first().cloned()
     }
 
     /// Returns clones of what was emitted so far, in the order of emission; nothing once the round is over.
@@ -182,7 +130,7 @@ impl<P: 'static> Pledge<P> {
     where
         P: Clone,
     {
-        self.call.gathered.look(<[P]>::to_vec)
+        self.call.board.lock().to_vec()
     }
 
     /// Keeps the promise and does not wait for the outcome. A signal that comes too late is counted as such.

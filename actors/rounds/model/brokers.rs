@@ -310,7 +310,9 @@ fn assert_outcome(outcome: &Outcome<u32>, round: &OneRound, ledger: &Ledger) {
         (Outcome::Resolved(round), End::Resolved) => !round.is_partial(),
         (Outcome::Resolved(round), End::Partial) => round.is_partial(),
         (Outcome::Cancelled(round), end) => match (round.cause(), end) {
-            (Cause::TimedOut, End::TimedOut) | (Cause::Idle, End::Idle) | (Cause::OutOfReach, End::OutOfReach) => true,
+            (Cause::TimedOut { .. }, End::TimedOut)
+            | (Cause::Idle { .. }, End::Idle)
+            | (Cause::OutOfReach { .. }, End::OutOfReach) => true,
             (Cause::NoMember(names), End::NoMember { .. }) => names.iter().map(|name| &**name).eq(course.unfilled()),
             (Cause::Lost(lost), End::Lost(slot)) => is(&lost, *slot),
             (Cause::Vetoed { by, reason }, End::Vetoed(slot, why)) => is(&by, *slot) && *reason == **why,

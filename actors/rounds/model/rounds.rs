@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
 use super::spec::{Course, End, History, Ms, Need, Party, Said, Spec, Stands, Told, ms};
-use crate::rounds::round::{Abort, Decision, Input, Refusal, Round, Slot, Standing, Terms, Verdict};
+use crate::rounds::round::{Abort, Decision, Input, Place, Refusal, Round, Slot, Standing, Terms, Verdict};
 
 const SLOTS: Slot = 5;
 
@@ -65,11 +65,15 @@ impl ReferenceStateMachine for Model {
 
 fn terms(spec: &Spec, party: Party) -> Terms {
     let required = match &spec.need {
-        Need::Names(names) => names.iter().position(|name| *name == party.name),
+        Need::Names(names) => place(names, party.name),
         _ => None,
     };
-    let expected = spec.expected.iter().position(|name| *name == party.name);
+    let expected = place(&spec.expected, party.name);
     Terms { deadline: party.deadline.map(ms), required, expected }
+}
+
+fn place(names: &[&str], name: &str) -> Option<Place> {
+    (0..).zip(names).find(|(_, other)| **other == name).map(|(place, _)| place)
 }
 
 fn standing(stands: Option<Stands>) -> Standing {

@@ -78,8 +78,8 @@ impl Spec {
 
     pub(super) fn release(&self) -> Release<u32> {
         match &self.need {
-            Need::All => Release::All,
-            Need::AtLeast(quorum) => Release::AtLeast(*quorum),
+            Need::All => Release::all(),
+            Need::AtLeast(quorum) => Release::at_least(*quorum),
             Need::Names(names) => Release::required(names.iter().copied()),
             Need::NobodyOwes => Release::when(|gathered| gathered.owing() == 0),
             Need::Sum(least) => {
@@ -92,7 +92,7 @@ impl Spec {
     pub(super) fn rules(&self) -> Rc<Rules<u32>> {
         let mut rules = Rules::new(ms(self.timeout));
         rules.idle = self.idle.map(ms);
-        rules.release = self.release();
+        rules.release = self.release().0;
         rules.expected = self.expected.iter().copied().map(Into::into).collect();
         rules.close = self.close;
         rules.late_join = self.late_join;

@@ -43,9 +43,15 @@ pub(crate) struct Directory {
 #[non_exhaustive]
 pub enum Cause {
     /// Its time was over, or that of an emitter it could not do without.
-    TimedOut,
+    TimedOut {
+        /// The names of those who had not kept their promise, and then those that nobody bore.
+        missing: Vec<Arc<str>>,
+    },
     /// No signal came for the idle timeout.
-    Idle,
+    Idle {
+        /// As those of `TimedOut`.
+        missing: Vec<Arc<str>>,
+    },
     /// An emitter was lost that still owed its signal.
     Lost(EmitterRef),
     /// An emitter refused.
@@ -59,7 +65,10 @@ pub enum Cause {
     /// nobody could join the round any more.
     NoMember(Vec<Arc<str>>),
     /// Whoever was left could not release it any more, such as a quorum larger than the roster.
-    OutOfReach,
+    OutOfReach {
+        /// As those of `TimedOut`.
+        missing: Vec<Arc<str>>,
+    },
     /// Somebody asked the broker to abort it, for this reason.
     Aborted(Arc<str>),
     /// The broker was stopped or has panicked.
@@ -70,13 +79,28 @@ pub enum Cause {
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.why(f)?;
         match self {
-            Self::TimedOut => f.write_str("timed out"),
-            Self::Idle => f.write_str("no signal came for the idle timeout"),
+            Self::TimedOut { missing } | Self::Idle { missing } | Self::OutOfReach { missing }
+                if !missing.is_empty() =>
+            {
+                write!(f, "; missing {}", joined(missing.iter().map(|name| &**name), ", "))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Cause {
+    /// Says it without those who are missing, of whom a cancelled round says more.
+    pub(super) fn why(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut { .. } => f.write_str("timed out"),
+            Self::Idle { .. } => f.write_str("no signal came for the idle timeout"),
             Self::Lost(emitter) => write!(f, "lost {emitter}"),
             Self::Vetoed { by, reason } => write!(f, "vetoed by {by}: {}", Shown::text(reason)),
             Self::NoMember(names) => write!(f, "no member named {}", joined(names.iter().map(|name| &**name), ", ")),
-            Self::OutOfReach => f.write_str("whoever was left could not release it"),
+            Self::OutOfReach { .. } => f.write_str("whoever was left could not release it"),
             Self::Aborted(reason) => write!(f, "aborted: {}", Shown::text(reason)),
             Self::BrokerStopped => f.write_str("the broker stopped"),
             Self::SessionLost => f.write_str("the session was lost"),
@@ -122,22 +146,26 @@ impl<P> Account<P> {
         self.missing.iter().map(|slot| self.emitter(*slot))
     }
 
+    fn missing_names(&self) -> Vec<Arc<str>> {
+        self.missing().map(|emitter| emitter.name.clone()).chain(self.unfilled.iter().cloned()).collect()
+    }
+
     pub(crate) fn title(&self) -> Title<'_> {
         Title(self.round, self.key.as_ref())
     }
 
     pub(crate) fn cause(&self) -> Cause {
         match &self.verdict {
-            Verdict::Idle => Cause::Idle,
+            Verdict::Idle => Cause::Idle { missing: self.missing_names() },
             Verdict::Lost(slot) => Cause::Lost(self.emitter(*slot).clone()),
             Verdict::Vetoed(slot, reason) => Cause::Vetoed { by: self.emitter(*slot).clone(), reason: reason.clone() },
             Verdict::NoMember { .. } => Cause::NoMember(self.unfilled.clone()),
-            Verdict::OutOfReach => Cause::OutOfReach,
+            Verdict::OutOfReach => Cause::OutOfReach { missing: self.missing_names() },
             Verdict::Aborted(Abort::Asked(reason)) => Cause::Aborted(reason.clone()),
             Verdict::Aborted(Abort::BrokerStopped) => Cause::BrokerStopped,
             Verdict::Aborted(Abort::SessionLost) => Cause::SessionLost,
             // A resolved round has no cause, and nobody can ask it for one.
-            Verdict::TimedOut | Verdict::Resolved { .. } => Cause::TimedOut,
+            Verdict::TimedOut | Verdict::Resolved { .. } => Cause::TimedOut { missing: self.missing_names() },
         }
     }
 }

@@ -309,8 +309,10 @@ impl<P> fmt::Display for Cancelled<P> {
         let Account { elapsed, missing, unfilled, kept, quorum, .. } = &*self.0;
         let title = self.0.title();
         let cause = self.cause();
-        write!(f, "{title} cancelled after {}: {cause}", Brief(*elapsed))?;
-        if let (Some(quorum), Cause::TimedOut | Cause::Idle | Cause::OutOfReach) = (quorum, &cause) {
+        write!(f, "{title} cancelled after {}: ", Brief(*elapsed))?;
+        cause.why(f)?;
+        if let (Some(quorum), Cause::TimedOut { .. } | Cause::Idle { .. } | Cause::OutOfReach { .. }) = (quorum, &cause)
+        {
             write!(f, " with {} of the {quorum} signals it needs", kept.len())?;
         }
         let named = usize::from(matches!(cause, Cause::Lost(_)));

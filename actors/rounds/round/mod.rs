@@ -7,7 +7,6 @@
 //! - `verdict` — its inputs and its answers: `Input` is any input but a signal, `Decision` the answer to a signal, `Verdict`
 //!   the end of the round.
 //! - `names` — the expected names: each is one promise, whoever bears it.
-//! - `gathering` — what was emitted so far, which those who are asked may see.
 //! - `round` — the machine.
 //!
 //! What must hold: no clock, no actor, no chance; `rounds/model` says the same a second time, and must agree.
@@ -16,14 +15,12 @@ mod policy;
 mod standing;
 mod verdict;
 mod names;
-mod gathering;
 mod round;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use gathering::Shared;
-pub(crate) use policy::Rules;
 pub use policy::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit};
+pub(crate) use policy::{Needed, Rules};
 pub(crate) use round::Round;
-pub(crate) use standing::{Slot, Standing, Terms};
+pub(crate) use standing::{Place, Slot, Standing, Terms};
 pub(crate) use verdict::{Abort, Decision, Input, Kept, Refusal, Verdict};

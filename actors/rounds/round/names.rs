@@ -3,7 +3,7 @@
 //! A name that nobody bears owes as well. It is counted here what its bearers owe or have missed, so that the round need not
 //! look through all of them at each signal.
 
-use super::standing::Standing;
+use super::standing::{Place, Standing};
 
 #[derive(Clone, Debug, Default)]
 struct Name {
@@ -34,34 +34,31 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn new(count: usize) -> Self {
-        Self { names: vec![Name::default(); count], unfilled: count }
-    }
-
+    /// `None` for none, which most brokers expect: their rounds pay nothing for names.
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        self.names.is_empty()
+    pub(super) fn new(count: usize) -> Option<Box<Self>> {
+        (count > 0).then(|| Box::new(Self { names: vec![Name::default(); count], unfilled: count }))
     }
 
-    fn change(&mut self, name: usize, change: impl FnOnce(&mut Name)) {
-        let name = &mut self.names[name];
+    fn change(&mut self, name: Place, change: impl FnOnce(&mut Name)) {
+        let name = &mut self.names[name as usize];
         self.unfilled -= usize::from(name.is_unfilled());
         change(name);
         self.unfilled += usize::from(name.is_unfilled());
     }
 
     /// One more emitter of the round bears this name, and owes nothing yet.
-    pub(super) fn add_bearer(&mut self, name: usize) {
-        self.names[name].bearers += 1;
+    pub(super) fn add_bearer(&mut self, name: Place) {
+        self.names[name as usize].bearers += 1;
     }
 
     /// An emitter has come back under another name.
-    pub(super) fn remove_bearer(&mut self, name: usize) {
-        self.names[name].bearers -= 1;
+    pub(super) fn remove_bearer(&mut self, name: Place) {
+        self.names[name as usize].bearers -= 1;
     }
 
     /// One that bears this name stands otherwise than before.
-    pub(super) fn moves(&mut self, name: usize, from: Standing, to: Standing) {
+    pub(super) fn moves(&mut self, name: Place, from: Standing, to: Standing) {
         self.change(name, |name| {
             name.owing = name.owing + usize::from(to.owes()) - usize::from(from.owes());
             name.missed = name.missed + usize::from(to.has_missed()) - usize::from(from.has_missed());
@@ -71,12 +68,12 @@ impl Names {
         });
     }
 
-    pub(super) fn keep(&mut self, name: usize) {
+    pub(super) fn keep(&mut self, name: Place) {
         self.change(name, |name| name.settled = Some(Settled::Kept));
     }
 
     /// Its last bearer is lost, and the round goes on without it; who has missed a deadline stays missing.
-    pub(super) fn excuse(&mut self, name: usize) {
+    pub(super) fn excuse(&mut self, name: Place) {
         self.change(name, |name| {
             if name.missed == 0 {
                 name.settled = Some(Settled::Excused);
@@ -84,17 +81,17 @@ impl Names {
         });
     }
 
-    pub(super) fn is_kept(&self, name: usize) -> bool {
-        self.names[name].settled == Some(Settled::Kept)
+    pub(super) fn is_kept(&self, name: Place) -> bool {
+        self.names[name as usize].settled == Some(Settled::Kept)
     }
 
-    pub(super) fn is_owed(&self, name: usize) -> bool {
-        self.names[name].owing > 0
+    pub(super) fn is_owed(&self, name: Place) -> bool {
+        self.names[name as usize].owing > 0
     }
 
     /// Whether more than one emitter of the round bears it.
-    pub(super) fn is_shared(&self, name: usize) -> bool {
-        self.names[name].bearers > 1
+    pub(super) fn is_shared(&self, name: Place) -> bool {
+        self.names[name as usize].bearers > 1
     }
 
     /// How many names nobody bears.

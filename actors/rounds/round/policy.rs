@@ -8,46 +8,30 @@ use std::time::Duration;
 
 use crate::rounds::ConfigError;
 
-/// When a round has what it needs.
-pub enum Release<P> {
-    /// All who have joined have kept their promise, and every name that the broker [`expects`](crate::Broker::expects). The
-    /// default.
-    ///
-    /// Without names a round waits for nobody who has not joined, or who is gone: a party whose actor has panicked before
-    /// the round opened is not missed.
+/// When a round has what it needs: made by one of its functions.
+///
+/// ```
+/// use convoke_actors::{Broker, Release};
+/// use std::time::Duration;
+///
+/// let _any_two = Broker::<u32>::new(Duration::from_secs(1)).release(Release::at_least(2));
+/// let _these_two = Broker::<u32>::new(Duration::from_secs(1)).release(Release::required(["stock", "payment"]));
+/// ```
+pub struct Release<P>(pub(crate) Needed<P>);
+
+/// What [`Release`] is made of.
+pub(crate) enum Needed<P> {
     All,
-    /// So many emitters have kept theirs, whichever they are.
     AtLeast(usize),
-    /// What [`required`](Self::required) makes.
-    #[doc(hidden)]
-    Required(Required),
-    /// What [`when`](Self::when) makes.
-    #[doc(hidden)]
+    /// At least one of each of these names, each once.
+    Names(Arc<[Arc<str>]>),
     When(When<P>),
 }
 
-/// The names of [`Release::required`], each once.
-#[doc(hidden)]
-#[derive(Clone, Debug)]
-pub struct Required(Vec<Arc<str>>);
-
-impl Required {
-    pub(crate) fn names(&self) -> &[Arc<str>] {
-        &self.0
-    }
-}
-
 /// The predicate of [`Release::when`].
-#[doc(hidden)]
-pub struct When<P>(Arc<Predicate<P>>);
+pub(crate) struct When<P>(Arc<Predicate<P>>);
 
 type Predicate<P> = dyn Fn(&Gathered<'_, P>) -> bool + Send + Sync;
-
-impl<P> fmt::Debug for When<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
-    }
-}
 
 impl<P> When<P> {
     pub(super) fn call(&self, gathered: &Gathered<'_, P>) -> bool {
@@ -56,15 +40,30 @@ impl<P> When<P> {
 }
 
 impl<P> Release<P> {
-    /// At least one emitter of each of these names has kept its promise; who else has does not matter.
+    /// All who have joined have kept their promise, and every name that the broker [`expects`](crate::Broker::expects). The
+    /// default.
+    ///
+    /// Without names a round waits for nobody who has not joined, or who is gone: a party whose actor has panicked before
+    /// the round opened is not missed.
+    pub fn all() -> Self {
+        Self(Needed::All)
+    }
+
+    /// So many emitters have kept theirs, whichever they are. Zero is [`ConfigError::ZeroQuorum`].
+    pub fn at_least(emitters: usize) -> Self {
+        Self(Needed::AtLeast(emitters))
+    }
+
+    /// At least one emitter of each of these names has kept its promise; who else has does not matter. No name is
+    /// [`ConfigError::NothingRequired`].
     pub fn required<S: Into<Arc<str>>>(names: impl IntoIterator<Item = S>) -> Self {
         let mut seen = HashSet::new();
         let names = names.into_iter().map(Into::into);
-        Self::Required(Required(names.filter(|name| seen.insert(name.clone())).collect()))
+        Self(Needed::Names(names.filter(|name| seen.insert(name.clone())).collect()))
     }
 
     /// The predicate says so. It runs in the session after each signal; when it panics, the session is lost and the round is
-    /// cancelled. It must not wait for the round itself.
+    /// cancelled. It must not wait for the round itself, nor look at a pledge of it.
     ///
     /// ```
     /// use convoke_actors::{Broker, Release};
@@ -74,36 +73,51 @@ impl<P> Release<P> {
     ///     .release(Release::when(|gathered| gathered.payloads().iter().sum::<u32>() >= 100));
     /// ```
     pub fn when(predicate: impl Fn(&Gathered<'_, P>) -> bool + Send + Sync + 'static) -> Self {
-        Self::When(When(Arc::new(predicate)))
+        Self(Needed::When(When(Arc::new(predicate))))
     }
+}
 
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+impl<P> Needed<P> {
+    fn check(&self) -> Result<(), ConfigError> {
         match self {
             Self::AtLeast(0) => Err(ConfigError::ZeroQuorum),
-            Self::Required(Required(names)) if names.is_empty() => Err(ConfigError::NothingRequired),
+            Self::Names(names) if names.is_empty() => Err(ConfigError::NothingRequired),
             _ => Ok(()),
         }
     }
 }
 
+impl<P> Default for Release<P> {
+    fn default() -> Self {
+        Self::all()
+    }
+}
+
 impl<P> Clone for Release<P> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<P> Clone for Needed<P> {
     fn clone(&self) -> Self {
         match self {
             Self::All => Self::All,
             Self::AtLeast(quorum) => Self::AtLeast(*quorum),
-            Self::Required(names) => Self::Required(names.clone()),
+            Self::Names(names) => Self::Names(names.clone()),
             Self::When(When(predicate)) => Self::When(When(predicate.clone())),
         }
     }
 }
 
+/// As it is written.
 impl<P> fmt::Debug for Release<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::All => f.write_str("All"),
-            Self::AtLeast(quorum) => f.debug_tuple("AtLeast").field(quorum).finish(),
-            Self::Required(Required(names)) => f.debug_tuple("Required").field(names).finish(),
-            Self::When(_) => f.write_str("When(…)"),
+        match &self.0 {
+            Needed::All => f.write_str("all()"),
+            Needed::AtLeast(quorum) => write!(f, "at_least({quorum})"),
+            Needed::Names(names) => write!(f, "required({names:?})"),
+            Needed::When(_) => f.write_str("when(…)"),
         }
     }
 }
@@ -204,7 +218,7 @@ pub enum OnLost {
 pub(crate) struct Rules<P> {
     pub(crate) timeout: Duration,
     pub(crate) idle: Option<Duration>,
-    pub(crate) release: Release<P>,
+    pub(crate) release: Needed<P>,
     /// The names of those who have to be there.
     pub(crate) expected: Arc<[Arc<str>]>,
     pub(crate) close: Close,
@@ -225,7 +239,7 @@ impl<P> Rules<P> {
         Self {
             timeout,
             idle: None,
-            release: Release::All,
+            release: Needed::All,
             expected: Arc::default(),
             close: Close::default(),
             late_join: LateJoin::default(),

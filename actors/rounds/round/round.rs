@@ -7,13 +7,11 @@
 //! handling decides. Emitters are slots of the broker's roster; names are put in place when the outcome is made.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::gathering::{Gathering, Shared};
 use super::names::Names;
-use super::policy::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules};
-use super::standing::{Slot, Standing, Terms};
+use super::policy::{Close, Gathered, LateJoin, Needed, OnLost, OnTimeout, RepeatEmit, Rules};
+use super::standing::{Place, Slot, Standing, Terms};
 use super::verdict::{Abort, Decision, Input, Kept, Refusal, Verdict};
 
 pub(crate) struct Round<P> {
@@ -24,11 +22,11 @@ pub(crate) struct Round<P> {
     missed: usize,
     /// In the order of emission, and beside it, at the same places, the payloads.
     kept: Vec<Kept>,
-    payloads: Gathering<P>,
-    /// For `Release::Required`, by name: whether somebody has kept it.
+    payloads: Vec<P>,
+    /// For the names of `Release::required`: whether somebody has kept it.
     required: Vec<bool>,
-    /// The expected names: each is one promise.
-    names: Names,
+    /// The expected names, if there are any: each is one promise.
+    names: Option<Box<Names>>,
     /// The emitters that bear a required or an expected name or have a deadline of their own, by slot.
     terms: Vec<(Slot, Terms)>,
     /// The earliest deadline of an emitter that still owes.
@@ -50,7 +48,7 @@ impl<P> Round<P> {
     pub(crate) fn open(rules: Rc<Rules<P>>, standing: Vec<Standing>, terms: Vec<(Slot, Terms)>) -> Self {
         let owing = standing.iter().filter(|standing| standing.owes()).count();
         let mut names = Names::new(rules.expected.len());
-        if !names.is_empty() {
+        if let Some(names) = &mut names {
             for (slot, Terms { expected, .. }) in &terms {
                 if let (Some(name), Some(standing)) = (*expected, standing.get(*slot as usize)) {
                     names.add_bearer(name);
@@ -59,7 +57,7 @@ impl<P> Round<P> {
             }
         }
         let required = match &rules.release {
-            Release::Required(names) => vec![false; names.names().len()],
+            Needed::Names(names) => vec![false; names.len()],
             _ => Vec::new(),
         };
         let mut round = Self {
@@ -68,7 +66,7 @@ impl<P> Round<P> {
             owing,
             missed: 0,
             kept: Vec::with_capacity(owing),
-            payloads: Gathering::with_capacity(owing),
+            payloads: Vec::with_capacity(owing),
             required,
             names,
             terms,
@@ -116,7 +114,7 @@ impl<P> Round<P> {
                 self.release_from(slot, Standing::Kept);
                 if let Some(Terms { required, expected, .. }) = self.terms_of(slot).copied() {
                     if let Some(name) = required {
-                        self.required[name] = true;
+                        self.required[name as usize] = true;
                     }
                     if let Some(name) = expected {
                         self.keep_name(name, slot);
@@ -170,8 +168,8 @@ impl<P> Round<P> {
         }
         // It may come back under another name.
         self.set(slot, Standing::Absent);
-        if let Some(name) = self.expected_of(slot) {
-            self.names.remove_bearer(name);
+        if let (Some(name), Some(names)) = (self.expected_of(slot), &mut self.names) {
+            names.remove_bearer(name);
         }
         let terms = Terms { deadline: terms.deadline.map(|wait| t.saturating_add(wait)), ..terms };
         match self.terms.binary_search_by_key(&slot, |(slot, _)| *slot) {
@@ -179,10 +177,11 @@ impl<P> Round<P> {
             Err(_) if terms == Terms::default() => {}
             Err(place) => self.terms.insert(place, (slot, terms)),
         }
-        if let Some(name) = terms.expected {
-            self.names.add_bearer(name);
+        let mut is_kept = false;
+        if let (Some(name), Some(names)) = (terms.expected, &mut self.names) {
+            names.add_bearer(name);
+            is_kept = names.is_kept(name);
         }
-        let is_kept = terms.expected.is_some_and(|name| self.names.is_kept(name));
         self.set(slot, if is_kept { Standing::Covered } else { Standing::Owing });
         self.find_own();
     }
@@ -204,12 +203,16 @@ impl<P> Round<P> {
         self.release_from(slot, Standing::Lost);
         match self.expected_of(slot) {
             // Another bears its name.
-            Some(name) if self.names.is_owed(name) => {}
+            Some(name) if self.is_owed(name) => {}
             _ if self.rules.on_lost == OnLost::Cancel => {
                 self.verdict = Some(Verdict::Lost(slot));
                 return;
             }
-            Some(name) => self.names.excuse(name),
+            Some(name) => {
+                if let Some(names) = &mut self.names {
+                    names.excuse(name);
+                }
+            }
             None => {}
         }
         self.settle(t);
@@ -229,17 +232,37 @@ impl<P> Round<P> {
         let from = std::mem::replace(&mut self.standing[slot as usize], to);
         self.owing = self.owing + usize::from(to.owes()) - usize::from(from.owes());
         self.missed = self.missed + usize::from(to.has_missed()) - usize::from(from.has_missed());
-        if !self.names.is_empty()
-            && let Some(name) = self.expected_of(slot)
-        {
-            self.names.moves(name, from, to);
+        if self.names.is_some() {
+            self.tell_name(slot, from, to);
         }
     }
 
+    #[inline(never)]
+    fn tell_name(&mut self, slot: Slot, from: Standing, to: Standing) {
+        if let (Some(name), Some(names)) = (self.expected_of(slot), &mut self.names) {
+            names.moves(name, from, to);
+        }
+    }
+
+    fn is_owed(&self, name: Place) -> bool {
+        self.names.as_ref().is_some_and(|names| names.is_owed(name))
+    }
+
+    /// How many names nobody bears.
+    #[inline]
+    fn unborne(&self) -> usize {
+        self.names.as_ref().map_or(0, |names| names.unfilled())
+    }
+
+    fn surplus(&self) -> usize {
+        self.names.as_ref().map_or(0, |names| names.surplus())
+    }
+
     /// The promise of this name is kept, and nobody else that bears it owes anything.
-    fn keep_name(&mut self, name: usize, by: Slot) {
-        self.names.keep(name);
-        if !self.names.is_shared(name) {
+    fn keep_name(&mut self, name: Place, by: Slot) {
+        let Some(names) = &mut self.names else { return };
+        names.keep(name);
+        if !names.is_shared(name) {
             return;
         }
         for place in 0..self.terms.len() {
@@ -264,22 +287,32 @@ impl<P> Round<P> {
     fn settle(&mut self, t: Duration) {
         if self.rules.close == Close::Released && self.is_released(t) {
             self.verdict = Some(Verdict::Resolved { partial: false });
-        } else if !self.is_in_reach() {
+        } else if self.rules.late_join != LateJoin::ThisRound && !self.is_in_reach() {
             self.verdict = Some(match self.rules.release {
-                Release::All => Verdict::NoMember { timed_out: false },
+                Needed::All => Verdict::NoMember { timed_out: false },
                 _ => Verdict::OutOfReach,
             });
         }
     }
 
+    #[inline]
     fn is_released(&self, t: Duration) -> bool {
         match &self.rules.release {
-            Release::All => self.owing == 0 && self.missed == 0 && self.names.unfilled() == 0,
-            Release::AtLeast(quorum) => self.kept.len() >= *quorum,
-            Release::Required(_) => self.required.iter().all(|kept| *kept),
-            Release::When(predicate) => {
-                let owing = self.owing - self.names.surplus() + self.names.unfilled();
-                self.payloads.look(|payloads| predicate.call(&Gathered::new(payloads, owing, t)))
+            Needed::All => self.owing == 0 && self.missed == 0 && self.unborne() == 0,
+            _ => self.is_released_early(t),
+        }
+    }
+
+    /// The same, by any rule but that all have to keep their promise.
+    #[inline(never)]
+    fn is_released_early(&self, t: Duration) -> bool {
+        match &self.rules.release {
+            Needed::All => false,
+            Needed::AtLeast(quorum) => self.kept.len() >= *quorum,
+            Needed::Names(_) => self.required.iter().all(|kept| *kept),
+            Needed::When(predicate) => {
+                let owing = self.owing - self.surplus() + self.unborne();
+                predicate.call(&Gathered::new(&self.payloads, owing, t))
             }
         }
     }
@@ -290,16 +323,16 @@ impl<P> Round<P> {
             return true;
         }
         match &self.rules.release {
-            Release::All => self.names.unfilled() == 0,
-            Release::AtLeast(quorum) => self.kept.len() + self.owing - self.names.surplus() >= *quorum,
-            Release::Required(_) => self.required.iter().enumerate().all(|(name, kept)| {
+            Needed::All => self.unborne() == 0,
+            Needed::AtLeast(quorum) => self.kept.len() + self.owing - self.surplus() >= *quorum,
+            Needed::Names(_) => (0..).zip(&self.required).all(|(name, kept)| {
                 *kept
                     || self
                         .terms
                         .iter()
                         .any(|(slot, terms)| terms.required == Some(name) && self.standing_of(*slot).owes())
             }),
-            Release::When(_) => true,
+            Needed::When(_) => true,
         }
     }
 
@@ -313,17 +346,17 @@ impl<P> Round<P> {
             match deadline {
                 Deadline::Emitter(slot) => {
                     self.release_from(slot, Standing::Missed);
-                    let is_owed = |name| self.names.is_owed(name);
+                    let is_owed = |name| self.is_owed(name);
                     match &self.rules.release {
-                        Release::All if self.expected_of(slot).is_some_and(is_owed) => {}
+                        Needed::All if self.expected_of(slot).is_some_and(is_owed) => {}
                         // Its promise is broken, and with it the round.
-                        Release::All => self.expire(when, Verdict::TimedOut),
+                        Needed::All => self.expire(when, Verdict::TimedOut),
                         _ if !self.is_in_reach() => self.expire(when, Verdict::TimedOut),
                         _ => {}
                     }
                 }
                 Deadline::Idle => self.expire(when, Verdict::Idle),
-                Deadline::Total if self.names.unfilled() > 0 && matches!(self.rules.release, Release::All) => {
+                Deadline::Total if self.unborne() > 0 && matches!(self.rules.release, Needed::All) => {
                     self.expire(when, Verdict::NoMember { timed_out: true });
                 }
                 Deadline::Total => self.expire(when, Verdict::TimedOut),
@@ -357,7 +390,7 @@ impl<P> Round<P> {
         Some(&self.terms[place].1)
     }
 
-    fn expected_of(&self, slot: Slot) -> Option<usize> {
+    fn expected_of(&self, slot: Slot) -> Option<Place> {
         self.terms_of(slot).and_then(|terms| terms.expected)
     }
 
@@ -394,8 +427,8 @@ impl<P> Round<P> {
     }
 
     /// The required names, by their places, of which nobody has kept a promise and nobody owes one.
-    pub(crate) fn unknown(&self) -> impl Iterator<Item = usize> + '_ {
-        let owed = |name: usize| {
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = Place> + '_ {
+        let owed = |name: Place| {
             self.terms.iter().any(|(slot, terms)| terms.required == Some(name) && self.standing_of(*slot).is_missing())
         };
         (0..).zip(&self.required).filter(move |(name, kept)| !**kept && !owed(*name)).map(|(name, _)| name)
@@ -403,20 +436,22 @@ impl<P> Round<P> {
 
     /// The expected names, by their places, that nobody bears.
     pub(crate) fn unfilled(&self) -> impl Iterator<Item = usize> + '_ {
-        self.names.list_unfilled()
+        self.names.iter().flat_map(|names| names.list_unfilled())
     }
 
     pub(crate) fn kept(&self) -> &[Kept] {
         &self.kept
     }
 
-    /// What was emitted, to be seen by those who are asked as long as the round is open.
-    pub(crate) fn share(&mut self) -> Arc<Shared<P>> {
-        self.payloads.share()
+    /// Swaps what was emitted for this: it is with the round for as long as that takes inputs, and between them where others
+    /// may see it.
+    #[inline]
+    pub(crate) fn swap_payloads(&mut self, payloads: &mut Vec<P>) {
+        std::mem::swap(&mut self.payloads, payloads);
     }
 
     /// What was gathered, leaving the round empty, and how each emitter stands.
     pub(crate) fn take_parts(&mut self) -> (Vec<Kept>, Vec<P>, Vec<Standing>) {
-        (std::mem::take(&mut self.kept), self.payloads.take(), std::mem::take(&mut self.standing))
+        (std::mem::take(&mut self.kept), std::mem::take(&mut self.payloads), std::mem::take(&mut self.standing))
     }
 }

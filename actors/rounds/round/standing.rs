@@ -48,13 +48,17 @@ impl Standing {
     }
 }
 
+/// The place of a name among those that are required, or expected. Small, because [`Terms`] travel with what an emitter
+/// says, and make all of that as large as they are.
+pub(crate) type Place = u32;
+
 /// What is particular to one emitter: many have none of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Terms {
     /// Its own deadline, from the opening of the round, or from its joining if that came later.
     pub(crate) deadline: Option<Duration>,
     /// Which of the required names it bears.
-    pub(crate) required: Option<usize>,
+    pub(crate) required: Option<Place>,
     /// Which of the expected names it bears.
-    pub(crate) expected: Option<usize>,
+    pub(crate) expected: Option<Place>,
 }

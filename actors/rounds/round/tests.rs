@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::policy::{LateJoin, OnLost, Release, Rules};
 use super::round::Round;
-use super::standing::{Standing, Terms};
+use super::standing::{Place, Standing, Terms};
 use super::verdict::{Abort, Decision, Input, Kept, Refusal, Verdict};
 
 const fn ms(count: u64) -> Duration {
@@ -13,22 +13,22 @@ const fn ms(count: u64) -> Duration {
 }
 
 /// A round of these emitters, all of whom owe, each with the place of the required name that it bears.
-fn round(change: impl FnOnce(&mut Rules<u32>), emitters: &[Option<usize>]) -> Round<u32> {
+fn round(change: impl FnOnce(&mut Rules<u32>), emitters: &[Option<Place>]) -> Round<u32> {
     let mut rules = Rules::new(ms(100));
     change(&mut rules);
-    let terms = |required: &Option<usize>| Terms { required: *required, ..Terms::default() };
+    let terms = |required: &Option<Place>| Terms { required: *required, ..Terms::default() };
     let terms = (0..).zip(emitters.iter().map(terms)).filter(|(_, terms)| terms.required.is_some()).collect();
     Round::open(Rc::new(rules), vec![Standing::Owing; emitters.len()], terms)
 }
 
-fn unknown(round: &Round<u32>) -> Vec<usize> {
+fn unknown(round: &Round<u32>) -> Vec<Place> {
     round.unknown().collect()
 }
 
 #[test]
 fn a_required_name_is_unknown_as_long_as_nobody_has_kept_it_or_can_be_named_as_missing() {
     let required = |rules: &mut Rules<u32>| {
-        rules.release = Release::required(["a", "b", "c"]);
+        rules.release = Release::required(["a", "b", "c"]).0;
         rules.late_join = LateJoin::ThisRound;
         rules.on_lost = OnLost::Shrink;
     };
@@ -63,7 +63,7 @@ fn a_required_name_is_unknown_as_long_as_nobody_has_kept_it_or_can_be_named_as_m
 #[test]
 fn who_waits_for_an_emitter_to_come_back_can_name_him() {
     let required = |rules: &mut Rules<u32>| {
-        rules.release = Release::required(["a"]);
+        rules.release = Release::required(["a"]).0;
         rules.on_lost = OnLost::Wait;
     };
     let mut round = round(required, &[Some(0)]);

@@ -14,7 +14,7 @@ use crate::rounds::ConsumerError;
 use crate::rounds::messages::{Pledged, Route, ToBroker, ToConsumer, ToEmitter};
 use crate::rounds::outcome::{Account, Deliveries, Delivery, Outcome};
 use crate::rounds::room::FromSession;
-use crate::rounds::round::{Release, Slot, Standing, Verdict};
+use crate::rounds::round::{Needed, Slot, Standing, Verdict};
 use crate::runtime::{self, Inbox, LocalContext, Refused};
 
 impl<P: Payload> Session<P> {
@@ -71,7 +71,13 @@ impl<P: Payload> Session<P> {
             return;
         }
         let unfilled = self.unfilled();
-        let (kept, payloads, standing) = self.round.take_parts();
+        let (kept, mut payloads, standing) = self.round.take_parts();
+        // Between turns they are on the board; a predicate that has panicked had them.
+        if let Some(call) = &self.call
+            && payloads.is_empty()
+        {
+            payloads = std::mem::take(&mut call.board.lock());
+        }
         // Whoever vetoed has answered, and is not missing.
         let refused = match &verdict {
             Verdict::Vetoed(slot, _) => Some(*slot),
@@ -80,7 +86,7 @@ impl<P: Payload> Session<P> {
         let missing = |(slot, standing): &(Slot, &Standing)| standing.is_missing() && Some(*slot) != refused;
         let missing = (0..).zip(&standing).filter(missing).map(|(slot, _)| slot).collect();
         let quorum = match self.rules.release {
-            Release::AtLeast(quorum) => Some(quorum),
+            Needed::AtLeast(quorum) => Some(quorum),
             _ => None,
         };
         let directory = self.room.roster.borrow().directory().clone();

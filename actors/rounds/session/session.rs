@@ -3,7 +3,6 @@
 //! `broker.rs → Link → Session (round.rs decides) → emitters, consumers, and back to the broker`
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +11,10 @@ use actix::Actor;
 use tokio::time::Instant;
 
 use crate::base::{Payload, Shown};
-use crate::rounds::messages::{Ask, Call, End, Pledge, Pledged, Reply, Seated, Summons, ToEmitter, answer};
+use crate::rounds::messages::{Ask, Board, Call, End, Pledge, Pledged, Reply, Seated, Summons, ToEmitter, answer};
 use crate::rounds::outcome::Outcome;
 use crate::rounds::room::{Link, Room, ToSession};
-use crate::rounds::round::{Abort, Decision, Input, Refusal, Release, Round, Rules, Slot, Standing};
+use crate::rounds::round::{Abort, Decision, Input, Needed, Refusal, Round, Rules, Slot, Standing};
 use crate::rounds::{EmitError, OpenRound};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
 
@@ -45,6 +44,8 @@ pub struct Session<P: Payload> {
     pub(crate) answers_first: bool,
     /// An emitter has joined, and its own deadline may come before the one that is armed.
     pub(crate) rearm: bool,
+    /// Those that have joined in this turn, to be asked at its end.
+    pub(crate) joined: Vec<Slot>,
     pub(crate) closed: bool,
     /// The timer for the consumers is set.
     pub(crate) patient: bool,
@@ -81,6 +82,7 @@ impl<P: Payload> Session<P> {
                 armed: None,
                 answers_first: false,
                 rearm: false,
+                joined: Vec::new(),
                 closed: false,
                 patient: false,
                 outcome: None,
@@ -91,7 +93,9 @@ impl<P: Payload> Session<P> {
     #[inline]
     fn next_input(&mut self) -> Option<ToSession<P>> {
         if self.batch.is_empty() {
-            runtime::swap(&mut self.link.inbox.borrow_mut(), &mut self.batch);
+            // Both keep their room.
+            let room = Vec::from(std::mem::take(&mut self.batch));
+            self.batch = self.link.inbox.replace(room).into();
         }
         self.batch.pop_front()
     }
@@ -127,7 +131,7 @@ impl<P: Payload> Session<P> {
                 self.round.handle(t, Input::Join(slot, terms));
                 self.rearm = true;
                 if self.asked {
-                    self.ask(t, slot..slot + 1);
+                    self.joined.push(slot);
                 }
             }
             ToSession::Leave(slot) => {
@@ -212,20 +216,74 @@ impl<P: Payload> Session<P> {
         }
     }
 
-    /// Asks everyone who owes a signal.
-    fn ask_all(&mut self, t: Duration) {
-        self.asked = true;
-        self.ask(t, 0..self.round.slots());
+    /// Does this with what was emitted so far in the round, off the board on which the pledges see it. No code of others may
+    /// run meanwhile but a predicate: it might look at the board.
+    #[inline]
+    fn with_payloads<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
+        let Some(call) = self.call.clone() else { return work(self) };
+        let mut board = call.board.lock();
+        self.round.swap_payloads(&mut board);
+        let result = work(self);
+        self.round.swap_payloads(&mut board);
+        result
+    }
+
+    /// Takes as many inputs and answers as the budget is, up to the one that ends the round; `t` is now.
+    #[inline]
+    fn take_inputs(&mut self, t: &mut Duration, budget: usize) -> usize {
+        // One look at the clock for a turn of bounded length, far shorter than NEAR; close to a deadline one for each
+        // input. A predicate is the user's and may take its time.
+        let each = matches!(self.rules.release, Needed::When(_));
+        let mut handled = 0;
+        while handled < budget && self.round.verdict().is_none() {
+            if handled > 0 && (each || handled == 1 && !self.asked || self.is_near_deadline(*t)) {
+                *t = self.since_opening();
+            }
+            self.answers_first = !self.answers_first;
+            if self.answers_first
+                && let Some(answer) = self.next_answer()
+            {
+                self.pledged(*t, answer);
+            } else if let Some(input) = self.next_input() {
+                match input {
+                    ToSession::Signal { slot, payload, reply } => self.signal(*t, slot, payload, reply),
+                    input => self.input(*t, input),
+                }
+            } else if let Some(answer) = self.next_answer() {
+                self.pledged(*t, answer);
+            } else {
+                break;
+            }
+            handled += 1;
+        }
+        handled
+    }
+
+    /// Asks everyone who owes a signal, at the end of the first turn; after it, those who have joined.
+    #[inline]
+    fn ask_whom_to_ask(&mut self, t: Duration) {
+        if self.round.verdict().is_some() {
+            return;
+        }
+        if !std::mem::replace(&mut self.asked, true) {
+            self.ask(t, 0..self.round.slots());
+        } else if !self.joined.is_empty() {
+            let joined = std::mem::take(&mut self.joined);
+            self.ask(t, joined.into_iter());
+        }
     }
 
     /// Asks those of these who owe a signal.
-    fn ask(&mut self, t: Duration, slots: Range<Slot>) {
+    fn ask(&mut self, t: Duration, slots: impl Iterator<Item = Slot>) {
         let room = self.room.clone();
         let mut roster = room.roster.borrow_mut();
         if roster.asked() == 0 {
             return;
         }
+        let is_first = self.call.is_none();
         let call = self.call(roster.asked()).clone();
+        // Whoever is asked first may look at once, and sees what there is by then.
+        let board = is_first.then(|| call.board.lock());
         for slot in slots {
             if !self.round.standing_of(slot).owes() {
                 continue;
@@ -246,9 +304,12 @@ impl<P: Payload> Session<P> {
             if !reached {
                 self.round.handle(t, Input::Lost(slot));
                 if self.round.verdict().is_some() {
-                    return;
+                    break;
                 }
             }
+        }
+        if let Some(mut board) = board {
+            self.round.swap_payloads(&mut board);
         }
     }
 
@@ -266,7 +327,7 @@ impl<P: Payload> Session<P> {
                 round: self.link.round,
                 key: self.link.key.clone(),
                 deadline: runtime::after(self.link.opened, self.rules.timeout),
-                gathered: self.round.share(),
+                board: Board::default(),
                 end: End::default(),
             })
         })
@@ -288,7 +349,7 @@ impl<P: Payload> Session<P> {
         }
         self.armed = None;
         let t = self.since_opening();
-        self.round.handle(t, Input::Tick);
+        self.with_payloads(|session| session.round.handle(t, Input::Tick));
         if self.round.verdict().is_some() {
             self.close(t, ctx);
         } else {
@@ -299,10 +360,13 @@ impl<P: Payload> Session<P> {
 
     /// The expected and the required names that no member bears.
     pub(crate) fn unfilled(&self) -> Vec<Arc<str>> {
+        if self.rules.expected.is_empty() && !matches!(self.rules.release, Needed::Names(_)) {
+            return Vec::new();
+        }
         let expected = self.round.unfilled().filter_map(|name| self.rules.expected.get(name).cloned());
         let mut unfilled: Vec<_> = expected.collect();
-        if let Release::Required(names) = &self.rules.release {
-            for name in self.round.unknown().filter_map(|name| names.names().get(name)) {
+        if let Needed::Names(names) = &self.rules.release {
+            for name in self.round.unknown().filter_map(|name| names.get(name as usize)) {
                 if !unfilled.contains(name) {
                     unfilled.push(name.clone());
                 }
@@ -342,44 +406,17 @@ impl<P: Payload> Player for Session<P> {
             self.attend(ctx);
             return 0;
         }
-        // One look at the clock for a turn of bounded length, far shorter than NEAR; close to a deadline one for each
-        // input. A predicate is the user's and may take its time.
-        let each = matches!(self.rules.release, Release::When(_));
         // The signal that opens a round is part of it, however long the session has waited for its first turn.
         let mut t = if self.asked { self.since_opening() } else { Duration::ZERO };
-        let mut handled = 0;
-        while handled < budget && !self.closed {
-            if handled > 0 && (each || handled == 1 && !self.asked || self.is_near_deadline(t)) {
-                t = self.since_opening();
-            }
-            self.answers_first = !self.answers_first;
-            if self.answers_first
-                && let Some(answer) = self.next_answer()
-            {
-                self.pledged(t, answer);
-            } else if let Some(input) = self.next_input() {
-                match input {
-                    ToSession::Signal { slot, payload, reply } => self.signal(t, slot, payload, reply),
-                    input => self.input(t, input),
-                }
-            } else if let Some(answer) = self.next_answer() {
-                self.pledged(t, answer);
-            } else {
-                break;
-            }
-            handled += 1;
-            if self.round.verdict().is_some() {
-                self.close(t, ctx);
-            }
-        }
-        if std::mem::take(&mut self.rearm) && !self.closed {
+        let handled = self.with_payloads(|session| {
+            let handled = session.take_inputs(&mut t, budget);
+            session.ask_whom_to_ask(t);
+            handled
+        });
+        if self.round.verdict().is_some() {
+            self.close(t, ctx);
+        } else if std::mem::take(&mut self.rearm) {
             self.arm(ctx);
-        }
-        if !self.asked && !self.closed {
-            self.ask_all(t);
-            if self.round.verdict().is_some() {
-                self.close(t, ctx);
-            }
         }
         handled
     }

@@ -13,6 +13,11 @@ use crate::base::Shown;
 use crate::services::standing::ServiceStatus;
 
 /// What ends an application: any future, as whose end it begins to shut down; or a signal that can be given twice.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` ends nothing",
+    label = "not what begins a shutdown",
+    note = "write `shutdown_signal()`, or any future that ends with `()`: `async move {{ let _ = done.await; }}`"
+)]
 pub trait Shutdown {
     /// Returns what is awaited before the shutdown, and what hurries it.
     #[doc(hidden)]

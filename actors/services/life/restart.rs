@@ -37,36 +37,41 @@ impl Restart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     first: Duration,
-    longest: Duration,
+    max_delay: Duration,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { first: Duration::from_millis(100), longest: Duration::from_secs(30) }
+        Self { first: Duration::from_millis(100), max_delay: Duration::from_secs(30) }
     }
 }
 
 impl Backoff {
     /// Makes one with this first wait; the longest stays 30 s, or the first if that is longer.
     pub fn exponential(first: Duration) -> Self {
-        Self { first, longest: Self::default().longest.max(first) }
+        Self { first, max_delay: Self::default().max_delay.max(first) }
+    }
+
+    /// Makes one that waits so long each time, of which chance takes up to a half as well.
+    pub fn fixed(wait: Duration) -> Self {
+        Self { first: wait, max_delay: wait }
     }
 
     /// Makes one that does not wait.
     pub fn none() -> Self {
-        Self { first: Duration::ZERO, longest: Duration::ZERO }
+        Self { first: Duration::ZERO, max_delay: Duration::ZERO }
     }
 
     /// Sets the longest wait.
-    pub fn longest(mut self, wait: Duration) -> Self {
-        self.longest = wait;
+    pub fn max_delay(mut self, wait: Duration) -> Self {
+        self.max_delay = wait;
         self
     }
 
     /// The wait before the n-th restart, the first being 1.
     pub(crate) fn wait(&self, nth: u32, chance: u64) -> Duration {
         let doubled = 2_u32.checked_pow(nth.saturating_sub(1)).and_then(|times| self.first.checked_mul(times));
-        let whole = doubled.map_or(self.longest, |wait| wait.min(self.longest));
+        let whole = doubled.map_or(self.max_delay, |wait| wait.min(self.max_delay));
         let half = whole / 2;
         // Of 2^32 parts, so that the product of nanoseconds fits.
         let parts = u128::from(chance >> 32);
@@ -154,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_wait_doubles_up_to_the_longest() {
-        let backoff = Backoff::exponential(S).longest(10 * S);
+        let backoff = Backoff::exponential(S).max_delay(10 * S);
         let longest: Vec<_> = (0..7).map(|nth| backoff.wait(nth, u64::MAX).as_secs_f64().ceil()).collect();
         assert_eq!(longest, [1.0, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]);
         let shortest: Vec<_> = (1..7).map(|nth| backoff.wait(nth, 0)).collect();
@@ -173,11 +178,18 @@ mod tests {
     }
 
     #[test]
+    fn a_fixed_wait_does_not_grow() {
+        let waits = [1, 2, 9].map(|nth| Backoff::fixed(S).wait(nth, 0));
+        assert_eq!(waits, [S / 2; 3]);
+        assert_eq!(Backoff::fixed(60 * S).wait(1, 0), 30 * S, "there is no longest but it");
+    }
+
+    #[test]
     fn defaults_and_a_first_wait_beyond_the_longest() {
         assert_eq!(Backoff::default().wait(1, 0), Duration::from_millis(50));
         assert_eq!(Backoff::default().wait(30, 0), 15 * S);
         assert_eq!(Backoff::exponential(100 * S).wait(1, 0), 50 * S);
-        assert_eq!(Backoff::exponential(100 * S).longest(10 * S).wait(1, 0), 5 * S);
+        assert_eq!(Backoff::exponential(100 * S).max_delay(10 * S).wait(1, 0), 5 * S);
         assert_eq!((Budget::default().restarts(), Budget::default().within()), (5, 60 * S));
     }
 

@@ -7,6 +7,7 @@
 //! - `supervised`: its options, and the handle of who has started it.
 //! - `service_addr`: its stable address.
 //! - `service_context`: what it says of itself.
+//! - `unsupervised`: why it cannot be started as a plain actor.
 //!
 //! What must always hold: the handle's drop stops the service, an address keeps none alive, and an address that was given
 //! once finds every later actor.
@@ -16,9 +17,11 @@ mod subscriptions;
 mod supervised;
 mod service_addr;
 mod service_context;
+mod unsupervised;
 
 pub use service::BaseService;
 pub use service_addr::ServiceAddr;
 pub use service_context::ServiceContext;
 pub use subscriptions::Subscriptions;
 pub use supervised::{IntoService, ServiceHandle, Supervised};
+pub use unsupervised::WriteSupervisedInstead;

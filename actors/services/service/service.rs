@@ -24,15 +24,16 @@ use crate::services::life::{Living, Oversight, ServiceSeat, Terms};
 /// |---|---|
 /// | `on(OrderPlaced, OrderClosed)` | the types of events that it hears |
 /// | `topics("stock/*")` | the topics that it hears, as `Heard<JsonEvent>` |
-/// | `start = open` | `async fn open(&mut self) -> Result<(), E>`: before it is an actor, and before it subscribes |
+/// | `start = open` | `async fn open(&mut self) -> Handled`: before it is an actor, and before it subscribes |
 /// | `begin = tick` | `fn tick(&mut self, ctx: &mut Context<Self>)`: when it is an actor, for timers and streams |
-/// | `stop = close` | `fn close(&mut self) -> impl Future<Output = Result<(), E>> + use<>`: after its last event |
+/// | `stop = close` | `fn close(&mut self) -> impl Future<Output = Handled> + use<>`: after its last event |
 /// | `needs(Ledger)` | the services that have to run before it, where [`Services`](crate::Services) starts many |
 /// | `name = "billing"` | what it is called; the name of the type, unless given |
 /// | `own_actor` | the type has its own `impl Actor`, with `Context<Self>`; `begin` is then its `started` |
 /// | `crate = "path::to::convoke"` | `::convoke` unless given |
 ///
-/// While it stops it is an actor, whose future cannot borrow it: `stop` takes out what it needs, and returns a future
+/// `start` and `stop` return nothing or a [`Handled`], at once or by a future. `begin` neither waits nor fails. While it stops
+/// it is an actor, whose future cannot borrow it: `stop` is no `async fn`, but takes out what it needs, and returns a future
 /// that owns that.
 ///
 /// ```

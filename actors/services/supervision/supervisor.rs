@@ -19,6 +19,11 @@ use crate::services::life::{Backoff, Budget, Child, Restart};
 use crate::services::standing::{Record, ServiceStatus, StartError};
 
 /// What a supervisor keeps alive, and what [`Services`](crate::Services) start: a service, or a supervisor of several.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what a supervisor keeps alive",
+    label = "neither a service nor a supervisor",
+    note = "write `Billing::supervised(&bus, |bus| Billing {{ bus }})`, without `.await`: who keeps it starts it"
+)]
 pub trait IntoChild {
     /// Returns it.
     #[doc(hidden)]

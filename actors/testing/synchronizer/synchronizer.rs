@@ -110,7 +110,8 @@ impl EventSynchronizer {
         WaitForEvent(Wait::new(self, want))
     }
 
-    /// Waits for an event of this type: `sync.wait_for::<OrderPlaced>().when(|order| order.id == 7).await?`.
+    /// Waits for an event of this type: `sync.wait_for::<OrderPlaced>().when(|order| order.id == 7).await?`. What comes is
+    /// read as the event, and says when it was emitted: `order.at()`.
     ///
     /// # Errors
     ///

@@ -3,13 +3,12 @@
 //! `synchronizer.rs → WaitForEvent, WaitFor, WaitForEvents, ExpectNone → wait.rs`
 
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::unmet::Unmet;
 use super::wait::{Wait, Waiting};
 use crate::events::event::Event;
-use crate::testing::Seen;
+use crate::testing::{Seen, SeenAs};
 
 macro_rules! limits {
     ($($wait:ident<$($of:tt),*>),*) => {$(
@@ -71,11 +70,11 @@ impl<'a, E: Event> WaitFor<'a, E> {
 }
 
 impl<'a, E: Event> IntoFuture for WaitFor<'a, E> {
-    type Output = Result<Arc<E>, Unmet>;
-    type IntoFuture = Waiting<'a, Arc<E>>;
+    type Output = Result<SeenAs<E>, Unmet>;
+    type IntoFuture = Waiting<'a, SeenAs<E>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { one(self.0.met().await?.iter().filter_map(Seen::event).collect()) })
+        Box::pin(async move { one(self.0.met().await?.iter().filter_map(SeenAs::new).collect()) })
     }
 }
 

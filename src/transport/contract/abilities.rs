@@ -123,7 +123,7 @@ impl Abilities {
             _ => None,
         };
         let without = match (demand, self.retry_after) {
-            (Demand::RetryAfter(_), Some(longest)) => format!("`.longest({longest:?})` of its `Retry`"),
+            (Demand::RetryAfter(_), Some(longest)) => format!("`.max_delay({longest:?})` of its `Retry`"),
             (Demand::RetryAfter(_), None) => "`Retry::never()`".to_owned(),
             _ => "do without".to_owned(),
         };

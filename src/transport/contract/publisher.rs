@@ -14,6 +14,11 @@ use super::packet::Packet;
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Hands packets to a server: to a queue, a topic, a stream or an exchange, which this stands for.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` publishes to no server",
+    label = "not a publisher",
+    note = "a builder such as `Sns::topic(…)` or `Redis::stream(…)` is one when it is awaited: write `.await?` behind it"
+)]
 pub trait Publisher: Send + Sync + 'static {
     /// Returns what it is called in logs, errors and metrics, as in `sqs:orders`: never with a password.
     fn name(&self) -> &str;

@@ -25,12 +25,14 @@ use std::time::Duration;
 pub struct Retry {
     attempts: u32,
     first: Duration,
-    longest: Duration,
+    max_delay: Duration,
+    /// Whether it grows, at random.
+    grows: bool,
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { attempts: 15, first: Duration::from_secs(1), longest: Duration::from_secs(3_600) }
+        Self { attempts: 15, first: Duration::from_secs(1), max_delay: Duration::from_secs(3_600), grows: true }
     }
 }
 
@@ -38,6 +40,11 @@ impl Retry {
     /// Makes one whose first wait is up to this long, each further one up to twice as long.
     pub fn exponential(first: Duration) -> Self {
         Self { first, ..Self::default() }
+    }
+
+    /// Makes one that always waits so long.
+    pub fn fixed(delay: Duration) -> Self {
+        Self { first: delay, max_delay: Duration::MAX, grows: false, ..Self::default() }
     }
 
     /// Makes one that tries once.
@@ -51,10 +58,10 @@ impl Retry {
         Self { attempts: attempts.max(1), ..self }
     }
 
-    /// Sets how long a wait may be at most.
+    /// Sets how long a wait may be at most. The default is an hour, and for `fixed` no limit.
     #[must_use]
-    pub fn longest(self, longest: Duration) -> Self {
-        Self { longest, ..self }
+    pub fn max_delay(self, limit: Duration) -> Self {
+        Self { max_delay: limit, ..self }
     }
 
     /// Returns how often a delivery is tried in all.
@@ -64,12 +71,19 @@ impl Retry {
 
     /// Returns how long the wait after this attempt may be; the first attempt is 1.
     pub fn limit(&self, attempt: u32) -> Duration {
+        if !self.grows {
+            return self.first.min(self.max_delay);
+        }
         let factor = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
-        self.first.saturating_mul(factor).min(self.longest)
+        self.first.saturating_mul(factor).min(self.max_delay)
     }
 
-    /// Returns the wait after this attempt, which is the part of its limit that `chance` is of `u64::MAX`.
+    /// Returns the wait after this attempt, which is the part of its limit that `chance` is of `u64::MAX`, and of a `fixed`
+    /// one the whole.
     pub fn wait(&self, attempt: u32, chance: u64) -> Duration {
+        if !self.grows {
+            return self.limit(attempt);
+        }
         let (limit, part) = (self.limit(attempt), chance as f64 / u64::MAX as f64);
         Duration::try_from_secs_f64(limit.as_secs_f64() * part).map_or(limit, |wait| wait.min(limit))
     }
@@ -90,9 +104,9 @@ mod tests {
     fn waits_double_up_to_the_longest() {
         let limits: Vec<_> = (1..=15).map(|attempt| Retry::default().limit(attempt).as_secs()).collect();
         assert_eq!(limits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600, 3600]);
-        assert_eq!(Retry::exponential(S).longest(10 * S).limit(5), 10 * S);
+        assert_eq!(Retry::exponential(S).max_delay(10 * S).limit(5), 10 * S);
         assert_eq!(Retry::exponential(S).limit(0), S);
-        assert_eq!(Retry::exponential(Duration::MAX).longest(Duration::MAX).limit(u32::MAX), Duration::MAX);
+        assert_eq!(Retry::exponential(Duration::MAX).max_delay(Duration::MAX).limit(u32::MAX), Duration::MAX);
     }
 
     #[test]
@@ -100,6 +114,15 @@ mod tests {
         let retry = Retry::exponential(8 * S);
         assert_eq!([retry.wait(1, 0), retry.wait(1, u64::MAX)], [Duration::ZERO, 8 * S]);
         assert_eq!(retry.wait(2, 1 << 63), 8 * S);
+    }
+
+    #[test]
+    fn a_fixed_wait_neither_grows_nor_depends_on_chance() {
+        let retry = Retry::fixed(2 * S);
+        assert_eq!([retry.wait(1, 0), retry.wait(9, u64::MAX), retry.limit(9), retry.longest_wait()], [2 * S; 4]);
+        assert_eq!(retry.max_delay(S).wait(3, 0), S);
+        assert_eq!(Retry::fixed(Duration::MAX).limit(u32::MAX), Duration::MAX);
+        assert_eq!((retry.max_attempts(), retry.attempts(3).max_attempts()), (15, 3));
     }
 
     #[test]

@@ -13,6 +13,11 @@ use super::pulse::Pulse;
 pub const UNHEARD_ATTEMPTS: u32 = 10;
 
 /// Lends deliveries from a server. Each value is one subscriber: who wants another one, clones what it is made of.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` lends no deliveries",
+    label = "not a source",
+    note = "a builder such as `Sqs::queue(…)` or `Redis::stream(…)` is one when it is awaited: write `.await?` behind it"
+)]
 pub trait Source: Send + 'static {
     /// Returns what it is called in logs, errors and metrics, as in `sqs:orders`: never with a password.
     fn name(&self) -> &str;

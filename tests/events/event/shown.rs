@@ -168,7 +168,7 @@ fn nothing_from_outside_writes_our_log() {
                 .retained_topics(1)
                 .max_depth(2)
                 .with(Logging::new())
-                .with(middleware::Retry::fixed(ms(1)).attempts(2))
+                .with(middleware::RetryInPlace::fixed(ms(1)).attempts(2))
                 .build();
             let names = |event: &JsonEvent| Err::<(), _>(format!("{}: {}", event.name(), event.payload()));
             let panics = |event: &JsonEvent| -> () { panic!("two lines\nof {}", event.name()) };

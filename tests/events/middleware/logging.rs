@@ -79,7 +79,7 @@ async fn what_else_is_logged() {
     let notes = Notes::new();
     let bus = EventBus::default();
     let flaky = noting(&notes, |call| if call < 2 { failed("no connection") } else { Ok(()) });
-    let flaky = flaky.with(Retry::fixed(SECOND)).with(Logging::new());
+    let flaky = flaky.with(RetryInPlace::fixed(SECOND)).with(Logging::new());
     let _flaky = bus.on(flaky).unwrap();
     lines(Level::Debug);
     assert!(after(SECOND, bus.emit(Ping(1))).await.is_ok());

@@ -7,7 +7,7 @@ mod nesting;
 mod logging;
 /// `Timeout`.
 mod timeout;
-/// `Retry`.
+/// `RetryInPlace`.
 mod retry;
 /// `RateLimit`.
 mod rate_limit;
@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::Arbiter;
-use convoke::middleware::{Authorize, CircuitBreaker, Deduplicate, Logging, RateLimit, Retry, Timeout};
+use convoke::middleware::{Authorize, CircuitBreaker, Deduplicate, Logging, RateLimit, RetryInPlace, Timeout};
 use convoke::prelude::*;
 use convoke::{ListenerError, Listening, Middleware};
 use tokio::time::Instant;

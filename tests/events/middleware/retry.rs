@@ -1,4 +1,4 @@
-//! `Retry`.
+//! `RetryInPlace`.
 
 use super::*;
 
@@ -7,7 +7,7 @@ async fn fixed_delays_stand_between_the_attempts_and_the_first_success_ends_them
     let notes = Notes::new();
     let flaky = noting(&notes, |call| if call < 3 { failed("no connection") } else { Ok(()) });
     let bus = EventBus::default();
-    let _flaky = bus.on(flaky.with(Retry::fixed(SECOND).attempts(5))).unwrap();
+    let _flaky = bus.on(flaky.with(RetryInPlace::fixed(SECOND).attempts(5))).unwrap();
     assert!(after(2 * SECOND, bus.emit(Ping(1))).await.is_ok());
     assert_eq!(notes.take(), [Duration::ZERO, SECOND, 2 * SECOND]);
 }
@@ -24,7 +24,7 @@ async fn the_error_after_the_last_attempt_is_the_last_and_says_how_many_were_mad
         let notes = Notes::new();
         let listener = noting(&notes, move |call| fail(&format!("attempt {call}")));
         let bus = EventBus::default();
-        let _guard = bus.on(listener.with(Retry::fixed(SECOND))).unwrap();
+        let _guard = bus.on(listener.with(RetryInPlace::fixed(SECOND))).unwrap();
         let report = after(2 * SECOND, bus.emit(Ping(1))).await;
         assert_eq!((super::text(&report).as_str(), notes.len()), (text, 3));
     }
@@ -35,7 +35,7 @@ async fn one_attempt_is_none_too_many_and_its_error_stays_as_it_is() {
     for attempts in [0, 1] {
         let notes = Notes::new();
         let bus = EventBus::default();
-        let retry = Retry::fixed(SECOND).attempts(attempts);
+        let retry = RetryInPlace::fixed(SECOND).attempts(attempts);
         let _guard = bus.on(noting(&notes, |_| Err(ListenerError::TimedOut(HOUR))).with(retry)).unwrap();
         let report = at_once(bus.emit(Ping(1))).await;
         assert_eq!((error(&report), notes.len()), (ListenerError::TimedOut(HOUR), 1));
@@ -43,7 +43,7 @@ async fn one_attempt_is_none_too_many_and_its_error_stays_as_it_is() {
 }
 
 /// When a listener that always fails was called, as delays.
-async fn delays(retry: Retry) -> Vec<Duration> {
+async fn delays(retry: RetryInPlace) -> Vec<Duration> {
     let notes = Notes::new();
     let bus = EventBus::default();
     let listener = noting(&notes, |_| failed("always")).timeout(24 * 365 * HOUR).with(retry);
@@ -58,7 +58,7 @@ async fn exponential_delays_lie_between_zero_and_a_ceiling_that_doubles_up_to_th
     let mut longest = [Duration::ZERO; 7];
     let mut shortest = [HOUR; 7];
     for _ in 0..100 {
-        let delays = delays(Retry::exponential(SECOND).max_delay(10 * SECOND).attempts(8)).await;
+        let delays = delays(RetryInPlace::exponential(SECOND).max_delay(10 * SECOND).attempts(8)).await;
         assert_eq!(delays.len(), 7);
         for (place, delay) in delays.into_iter().enumerate() {
             longest[place] = longest[place].max(delay);
@@ -75,8 +75,9 @@ async fn exponential_delays_lie_between_zero_and_a_ceiling_that_doubles_up_to_th
 
 #[test]
 fn equal_seeds_give_equal_delays() {
-    let run =
-        |seeds| convoke::testing::run_seeds("equal seeds", seeds, || delays(Retry::exponential(SECOND).attempts(6)));
+    let run = |seeds| {
+        convoke::testing::run_seeds("equal seeds", seeds, || delays(RetryInPlace::exponential(SECOND).attempts(6)))
+    };
     assert_eq!(run(3), run(3));
     // With a seed from outside there is but that one.
     if std::env::var_os(convoke::testing::SEED_VARIABLE).is_none() {
@@ -86,11 +87,13 @@ fn equal_seeds_give_equal_delays() {
 
 #[convoke::test]
 async fn no_number_is_too_large() {
-    let retry = Retry::exponential(Duration::MAX).max_delay(SECOND).attempts(300);
+    let retry = RetryInPlace::exponential(Duration::MAX).max_delay(SECOND).attempts(300);
     assert!(delays(retry).await.into_iter().all(|delay| delay <= SECOND + ms(1)));
-    let retry = Retry::exponential(Duration::from_nanos(1)).max_delay(SECOND).attempts(300);
+    let retry = RetryInPlace::exponential(Duration::from_nanos(1)).max_delay(SECOND).attempts(300);
     assert!(delays(retry).await.into_iter().all(|delay| delay <= SECOND + ms(1)));
-    for retry in [Retry::exponential(Duration::MAX), Retry::exponential(HOUR), Retry::fixed(Duration::MAX)] {
+    for retry in
+        [RetryInPlace::exponential(Duration::MAX), RetryInPlace::exponential(HOUR), RetryInPlace::fixed(Duration::MAX)]
+    {
         let hopeless = retry.max_delay(Duration::MAX).attempts(u32::MAX);
         let bus = EventBus::default();
         let notes = Notes::new();
@@ -105,7 +108,7 @@ async fn what_another_attempt_cannot_change_is_not_retried() {
         let (notes, fails) = (Notes::new(), last.clone());
         let bus = EventBus::default();
         let listener = noting(&notes, move |_| Err(fails.clone()));
-        let _guard = bus.on(listener.with(Retry::fixed(SECOND))).unwrap();
+        let _guard = bus.on(listener.with(RetryInPlace::fixed(SECOND))).unwrap();
         assert_eq!((error(&at_once(bus.emit(Ping(1))).await), notes.len()), (last, 1));
     }
 }
@@ -114,7 +117,9 @@ async fn what_another_attempt_cannot_change_is_not_retried() {
 async fn a_permanent_error_is_not_retried_whether_a_listener_or_a_middleware_returns_it() {
     let send = |_: &Ping| Err::<(), _>(convoke::Permanent::new("no such address"));
     let refuse = async |_: Call, _: Next| -> Handled { Err(convoke::Permanent::new("no such address").into()) };
-    for listening in [send.with(Retry::fixed(SECOND)), (|_: &Ping| ()).with(Retry::fixed(SECOND)).with(refuse)] {
+    for listening in
+        [send.with(RetryInPlace::fixed(SECOND)), (|_: &Ping| ()).with(RetryInPlace::fixed(SECOND)).with(refuse)]
+    {
         let bus = EventBus::default();
         let _guard = bus.on(listening).unwrap();
         assert_eq!(text(&at_once(bus.emit(Ping(1))).await), "failed for good: no such address");
@@ -125,13 +130,13 @@ async fn a_permanent_error_is_not_retried_whether_a_listener_or_a_middleware_ret
 async fn what_authorize_or_an_open_circuit_refuses_inside_of_it_is_not_retried() {
     let notes = Notes::new();
     let bus = EventBus::default();
-    let listener = noting(&notes, |_| Ok(())).with(Retry::fixed(SECOND)).with(Authorize::new(|_: &Call| false));
+    let listener = noting(&notes, |_| Ok(())).with(RetryInPlace::fixed(SECOND)).with(Authorize::new(|_: &Call| false));
     let guard = bus.on(listener).unwrap();
     assert!(text(&at_once(bus.emit(Ping(1))).await).contains("may not hear"));
     drop(guard);
 
     let listener = noting(&notes, |_| failed("no connection"));
-    let _guard = bus.on(listener.with(Retry::fixed(SECOND).attempts(9)).with(CircuitBreaker::new(2))).unwrap();
+    let _guard = bus.on(listener.with(RetryInPlace::fixed(SECOND).attempts(9)).with(CircuitBreaker::new(2))).unwrap();
     let report = after(2 * SECOND, bus.emit(Ping(1))).await;
     assert_eq!(
         text(&report),
@@ -148,7 +153,7 @@ async fn only_errors_for_which_the_condition_is_true_are_retried() {
         1 => Err(ListenerError::TimedOut(SECOND)),
         _ => failed("no such address"),
     });
-    let retry = Retry::fixed(SECOND).attempts(9).when(|error| matches!(error, ListenerError::TimedOut(_)));
+    let retry = RetryInPlace::fixed(SECOND).attempts(9).when(|error| matches!(error, ListenerError::TimedOut(_)));
     let _guard = bus.on(listener.with(retry)).unwrap();
     let report = after(SECOND, bus.emit(Ping(1))).await;
     assert_eq!(text(&report), "failed: no such address (after 2 attempts)");
@@ -160,7 +165,7 @@ async fn the_listeners_own_timeout_bounds_the_whole() {
     let notes = Notes::new();
     let bus = EventBus::default();
     let listener = noting(&notes, |_| failed("always")).timeout(ms(2500));
-    let _guard = bus.on(listener.with(Retry::fixed(SECOND).attempts(99))).unwrap();
+    let _guard = bus.on(listener.with(RetryInPlace::fixed(SECOND).attempts(99))).unwrap();
     let report = after(ms(2500), bus.emit(Ping(1))).await;
     assert_eq!(error(&report), ListenerError::TimedOut(ms(2500)));
     sleep(HOUR).await;
@@ -176,7 +181,7 @@ async fn published_events_behind_one_that_is_retried_wait_for_it() {
         if notes.len() < 3 { Err("no connection") } else { Ok(()) }
     };
     let bus = EventBus::default();
-    let _guard = bus.on(listener.with(Retry::fixed(SECOND))).unwrap();
+    let _guard = bus.on(listener.with(RetryInPlace::fixed(SECOND))).unwrap();
     bus.publish(Ping(1)).unwrap();
     bus.publish(Ping(2)).unwrap();
     after(2 * SECOND, bus.drain()).await;
@@ -191,7 +196,7 @@ async fn an_answerer_that_is_retried_gives_the_answer_of_the_attempt_that_went_w
         calls.set(calls.get() + 1);
         if calls.get() < 3 { Err("no connection") } else { Ok(ping.0 + calls.get()) }
     };
-    let bus = EventBus::builder().with(Retry::fixed(SECOND)).build();
+    let bus = EventBus::builder().with(RetryInPlace::fixed(SECOND)).build();
     let _guard = bus.answer(answerer).unwrap();
     assert_eq!(after(2 * SECOND, bus.request::<u32>(Ping(10)).into_future()).await.unwrap(), 13);
 }

@@ -45,13 +45,13 @@ async fn a_limit_without_end_is_none() {
 async fn inside_of_a_retry_it_limits_each_attempt_and_outside_of_it_all_of_them() {
     let hung = || async |_: Arc<Ping>| std::future::pending::<()>().await;
     let bus = EventBus::default();
-    let each = hung().with(Retry::fixed(SECOND)).with(Timeout::new(2 * SECOND));
+    let each = hung().with(RetryInPlace::fixed(SECOND)).with(Timeout::new(2 * SECOND));
     let _each = bus.on(each).unwrap();
     let report = after(8 * SECOND, bus.emit(Ping(1))).await;
     assert_eq!(text(&report), "failed: was not done after 2s (after 3 attempts)");
 
     let bus = EventBus::default();
-    let all = hung().with(Timeout::new(4 * SECOND)).with(Retry::fixed(SECOND)).with(Timeout::new(2 * SECOND));
+    let all = hung().with(Timeout::new(4 * SECOND)).with(RetryInPlace::fixed(SECOND)).with(Timeout::new(2 * SECOND));
     let _all = bus.on(all).unwrap();
     let report = after(4 * SECOND, bus.emit(Ping(1))).await;
     assert_eq!(error(&report), ListenerError::TimedOut(4 * SECOND));

@@ -37,7 +37,7 @@ async fn flooded(rules: Broker<u32>, hose: &Hose) -> Outcome<u32> {
 
 #[track_caller]
 fn assert_nothing_late(outcome: Outcome<u32>) -> Duration {
-    assert_eq!(cause(&outcome), Cause::TimedOut);
+    assert!(matches!(cause(&outcome), Cause::TimedOut { .. }));
     let cancelled = outcome.cancelled().unwrap();
     assert!(cancelled.signals().all(|signal| signal.at <= TIMEOUT), "{cancelled:?}");
     cancelled.elapsed() - TIMEOUT

@@ -198,7 +198,7 @@ fn whatever_the_order_a_round_has_one_outcome_and_nobody_is_left_waiting() {
 fn whatever_the_order_the_same_holds_of_other_policies() {
     let rules: [fn() -> Broker<u32>; 4] = [
         || busy_rules().repeat_emit(RepeatEmit::Replaces).on_lost(OnLost::Wait).idle_timeout(ms(2)),
-        || busy_rules().release(Release::AtLeast(3)).late_join(LateJoin::NextRound).on_lost(OnLost::Cancel),
+        || busy_rules().release(Release::at_least(3)).late_join(LateJoin::NextRound).on_lost(OnLost::Cancel),
         || busy_rules().close(Close::Deadline).on_timeout(OnTimeout::DeliverPartial).late_join(LateJoin::Rejected),
         || busy_rules().release(Release::required(["one", "late"])).repeat_emit(RepeatEmit::Rejected).max_open(1),
     ];
@@ -235,7 +235,7 @@ fn a_signal_exactly_at_the_deadline_is_in_time_or_late_as_the_order_has_it() {
             }
             Err(error) => {
                 assert_eq!(error, EmitError::Late { round: first.round(), key: None });
-                assert_eq!(first.cancelled().unwrap().cause(), Cause::TimedOut);
+                assert!(matches!(first.cancelled().unwrap().cause(), Cause::TimedOut { .. }));
                 verdicts.borrow_mut()[1] += 1;
             }
         }

@@ -24,7 +24,7 @@ async fn who_comes_later_to_a_service_that_is_away_waits_as_long() {
     expect_failure("Clerk");
     let (bus, office) = (EventBus::default(), Office::new());
     let hire = office.clone();
-    let hour = Backoff::exponential(3600 * SECOND).longest(3600 * SECOND);
+    let hour = Backoff::exponential(3600 * SECOND).max_delay(3600 * SECOND);
     let clerk = Clerk::supervised(&bus, move |_| hire.hire()).handler_timeout(5 * SECOND).backoff(hour).await.unwrap();
     bus.publish(OrderPlaced { id: 666 }).unwrap();
     for wait in [0, 6, 1] {

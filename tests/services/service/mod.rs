@@ -4,6 +4,8 @@
 mod restarts;
 /// What it is told while it is away.
 mod away;
+/// Each form of its hooks.
+mod hooks;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, IntoFuture};

@@ -31,7 +31,7 @@ async fn a_stop_or_a_drop_at_any_moment_ends_all() {
                     stage.say(who, hook, [if hook == "stop" { act } else { Act::Well }, act]);
                 }
                 let b = stage.member("b").start_timeout(1000 * SECOND);
-                let b = b.backoff(Backoff::exponential(100 * SECOND).longest(100 * SECOND)).patience(5000 * SECOND);
+                let b = b.backoff(Backoff::exponential(100 * SECOND).max_delay(100 * SECOND)).patience(5000 * SECOND);
                 let mut b = b.handler_timeout(5000 * SECOND);
                 let addr = b.addr();
                 let all = Supervisor::new(&stage.bus, "all", strategy);

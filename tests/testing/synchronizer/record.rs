@@ -157,7 +157,10 @@ async fn an_event_is_waited_for_by_its_type() {
     for id in [5, 6, 7] {
         bus.publish(placed(id)).unwrap();
     }
-    let order: Arc<OrderPlaced> = at_once(sync.wait_for::<OrderPlaced>().when(|order| order.id == 6)).await.unwrap();
+    sleep(SECOND).await;
+    let order = at_once(sync.wait_for::<OrderPlaced>().when(|order| order.id == 6)).await.unwrap();
+    assert_eq!((&*order, order.at(), order.seen().number()), (&placed(6), Duration::ZERO, 2));
+    let order: Arc<OrderPlaced> = order.into_event();
     assert_eq!(*order, placed(6));
     assert_eq!(at_once(sync.wait_for::<OrderPlaced>()).await.unwrap().id, 7);
 }

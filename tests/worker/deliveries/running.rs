@@ -296,7 +296,7 @@ async fn what_the_server_cannot_do_is_an_error_at_the_start() {
     let error = Worker::new(able(|a| a.retry_after = Some(60 * SECOND)), &bus).start().await;
     assert_eq!(
         unsupported(error),
-        "memory:orders: it cannot deliver again after 3600s, only after 60s: take another server, or `.longest(60s)` of its `Retry`"
+        "memory:orders: it cannot deliver again after 3600s, only after 60s: take another server, or `.max_delay(60s)` of its `Retry`"
     );
     let error = worker(&Memory::queue("orders"), &bus).timeout(Duration::ZERO).start().await;
     assert!(unsupported(error).contains("a timeout of zero"));

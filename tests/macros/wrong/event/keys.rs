@@ -1,6 +1,6 @@
 //! Keys that do not exist, say too much, or are given twice.
 
-use convoke::Event;
+use convoke::{Event, EventBus};
 
 #[derive(Event)]
 #[event(local, topics = "orders/placed")]
@@ -34,5 +34,13 @@ struct Assigned;
 #[derive(Event)]
 #[event(local, crate = convoke)]
 struct Root;
+
+/// Whoever uses one of them has no fault of his own.
+async fn use_them(bus: &EventBus) -> Result<(), Box<dyn std::error::Error>> {
+    let _listener = bus.on(|_: &Unknown| ())?;
+    bus.emit(Unknown).await.ok()?;
+    bus.publish(TwiceApart)?;
+    Ok(())
+}
 
 fn main() {}
