@@ -295,7 +295,12 @@ impl<S: Subject, O: Overseer> Hears<S> for ActorSeat<S, O> {
         if self.ended.get() {
             return Queued::Taken;
         }
-        let Some(overflow) = self.post.room_for(self.waiting(), room) else {
+        let waiting = self.waiting();
+        if self.post.is_at_ease(waiting) {
+            self.push(parcel.clone(), None);
+            return Queued::Taken;
+        }
+        let Some(overflow) = self.post.room_for(waiting, room) else {
             self.push(parcel.clone(), None);
             self.post.mind(self.waiting());
             return Queued::Taken;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::publish_error::PublishError;
 use crate::events::hub::Post;
+use crate::events::verdict::Queued;
 
 /// An event waits for all who listen to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,16 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
+    /// A listener has lost one for it, or does not take it.
+    #[cold]
+    pub(crate) fn note(&mut self, queued: Queued, post: Option<&Arc<Post>>) {
+        match queued {
+            Queued::Taken => {}
+            Queued::Dropped => self.dropped += 1,
+            Queued::Refused => self.refused.extend(post.cloned()),
+        }
+    }
+
     #[inline]
     pub(crate) fn into_result(self) -> Result<Published, PublishError> {
         let Self { dropped, refused } = self;

@@ -219,10 +219,9 @@ pub(crate) fn send<S: Subject>(hub: &Arc<Hub>, packed: Packed<S>, reserved: Rese
         for near in near {
             let kept = if any_kept { keeper(&route, near.place, reserved) } else { None };
             let room = if kept.is_some() { Room::Kept } else { by_policy };
-            match near.seat.queue(&parcel, station, room) {
-                Queued::Taken => {}
-                Queued::Dropped => taken.dropped += 1,
-                Queued::Refused => taken.refused.extend(route.route.posts.get(near.place as usize).cloned()),
+            let queued = near.seat.queue(&parcel, station, room);
+            if queued != Queued::Taken {
+                taken.note(queued, route.route.posts.get(near.place as usize));
             }
             // It has come to where a place was kept for it, or was not wanted there.
             if let Some(post) = kept {

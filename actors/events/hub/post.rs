@@ -37,8 +37,8 @@ pub(crate) struct Post {
     capacity: usize,
     overflow: Overflow,
     all_or_none: bool,
-    /// Somebody was told that its queue is half full.
-    alerted: AtomicBool,
+    /// Who finds fewer in its queue has room, and nothing is to be told: a half of what may wait, until that has been told.
+    ease: AtomicUsize,
     timeout: Duration,
     /// Its arbiter did not answer to its end in time, and nobody waits for that any more.
     abandoned: AtomicBool,
@@ -124,7 +124,7 @@ impl Post {
             capacity,
             overflow,
             all_or_none,
-            alerted: AtomicBool::new(false),
+            ease: AtomicUsize::new(if capacity < SMALL { capacity } else { capacity.div_ceil(2) - 1 }),
             timeout,
             abandoned: AtomicBool::new(false),
             state: AtomicU8::new(ACTIVE),
@@ -172,23 +172,17 @@ impl Post {
         self.all_or_none
     }
 
-    /// How many are on their way from other threads, of those that were given a place.
+    /// Whether one more that finds so many waiting has room, and nothing is to be told of that.
     #[inline]
-    pub(crate) fn coming(&self) -> usize {
-        self.coming.load(Ordering::Acquire)
+    pub(crate) fn is_at_ease(&self, waiting: usize) -> bool {
+        waiting + self.coming.load(Ordering::Acquire) < self.ease.load(Ordering::Relaxed)
     }
 
     /// What happens to one more when so many wait already.
-    #[inline]
     pub(crate) fn room_for(&self, waiting: usize, room: Room) -> Option<Overflow> {
-        if waiting + self.coming() < self.capacity || room == Room::Kept {
+        if waiting + self.coming.load(Ordering::Acquire) < self.capacity || room == Room::Kept {
             return None;
         }
-        self.overflow_at(waiting, room)
-    }
-
-    #[cold]
-    fn overflow_at(&self, waiting: usize, room: Room) -> Option<Overflow> {
         let overflow = match (self.overflow, room) {
             (Overflow::Refuse, Room::Pushed) => Overflow::DropOldest,
             (overflow, _) => overflow,
@@ -198,16 +192,8 @@ impl Post {
     }
 
     /// So many wait now: once, the log tells that it is half of what may. Of few it means nothing.
-    #[inline]
     pub(crate) fn mind(&self, waiting: usize) {
-        if waiting * 2 >= self.capacity && self.capacity >= SMALL && !self.alerted.load(Ordering::Relaxed) {
-            self.alert(waiting);
-        }
-    }
-
-    #[cold]
-    fn alert(&self, waiting: usize) {
-        if self.alerted.swap(true, Ordering::Relaxed) {
+        if waiting < self.capacity.div_ceil(2) || self.ease.swap(self.capacity, Ordering::Relaxed) == self.capacity {
             return;
         }
         quietly(|| {

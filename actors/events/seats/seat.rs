@@ -126,20 +126,25 @@ impl<S: Subject> Seat<S> {
         self.post.counts.done();
     }
 
+    /// It has a turn, unless it is at work on as many as it may.
     #[inline]
-    fn enter(&self, mut queue: RefMut<'_, VecDeque<Rc<Waiting<S>>>>, parcel: &Rc<Waiting<S>>, station: &Station) {
-        queue.push_back(parcel.clone());
-        let waiting = queue.len();
-        self.post.set_waiting(waiting);
-        drop(queue);
-        self.post.mind(waiting);
+    fn list_if_idle(&self, station: &Station) {
         if !self.listed.get() && self.running.get() < self.concurrency {
             self.listed.set(true);
             station.list(&self.post);
         }
     }
 
-    /// It may not want the event, or have no room.
+    fn enter(&self, mut queue: RefMut<'_, VecDeque<Rc<Waiting<S>>>>, parcel: &Rc<Waiting<S>>, station: &Station) {
+        queue.push_back(parcel.clone());
+        let waiting = queue.len();
+        self.post.set_waiting(waiting);
+        drop(queue);
+        self.post.mind(waiting);
+        self.list_if_idle(station);
+    }
+
+    /// It may not want the event, have no room for it, or be half full with it.
     #[cold]
     #[inline(never)]
     fn queue_slowly(&self, parcel: &Rc<Waiting<S>>, station: &Station, room: Room) -> Queued {
@@ -257,9 +262,12 @@ impl<S: Subject> Hears<S> for Seat<S> {
 
     fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, room: Room) -> Queued {
         if self.plain.get() {
-            let queue = self.queue.borrow_mut();
-            if self.post.room_for(queue.len(), room).is_none() {
-                self.enter(queue, parcel, station);
+            let mut queue = self.queue.borrow_mut();
+            if self.post.is_at_ease(queue.len()) {
+                queue.push_back(parcel.clone());
+                self.post.set_waiting(queue.len());
+                drop(queue);
+                self.list_if_idle(station);
                 return Queued::Taken;
             }
         }
