@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use convoke::codec::Codec;
 use convoke::prelude::*;
+use convoke::testing::expect_failure;
 use convoke::transport::{Abilities, Attribute, BoxFuture, Memory, MemoryQueue, Packet, Publisher, TransportError};
 use convoke::{Envelope, Event, Retry, Route, RouteError};
 use serde::{Deserialize, Serialize};
