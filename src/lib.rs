@@ -1,7 +1,15 @@
-//! Coordination for [actix](https://docs.rs/actix): **rounds**, in which several parties owe a signal
-//! and the application acts only when all of them have kept their promise in time; an **event bus**, whose listeners hear
-//! of what has happened and are given what they need; and **services**, which subscribe when they start, clean up when
-//! they stop, and come back when they fail; and the road of an event to other processes and back.
+//! Coordination for applications that run on [actix](https://docs.rs/actix) actors.
+//!
+//! | subject | what it is | manual | types |
+//! |---|---|---|---|
+//! | rounds | several parties owe a signal; the application acts when all have kept their promise in time | [`guide::rounds`] | [`rounds`] |
+//! | events | listeners hear what has happened, and are given what they need; topics with wildcards and JSON | [`guide::events`], [`guide::topics`] | [`events`] |
+//! | services | actors that subscribe when they start, clean up when they stop, and come back when they fail | [`guide::services`], [`guide::application`] | [`services`] |
+//! | delivery | routes and workers: the road of an event to other processes and back | [`guide::leaving`] | [`delivery`] |
+//! | servers | SNS and SQS, RabbitMQ, Redis, SQLite, memory; and what a server of your own has to keep | [`guide::servers`] | [`transport`], [`codec`] |
+//! | tests | virtual time, a check for what is left behind, tools that wait for events | [`guide::testing`] | `testing` |
+//!
+//! Every type also stands at the root of the crate, and what most uses need in the [`prelude`].
 //!
 //! # A round
 //!
@@ -15,8 +23,8 @@
 //!
 //! #[actix::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let broker = Broker::new(Duration::from_secs(1)).start();
-//!     let stock = Emitter::join(&broker, "stock").await?; // known to the broker once this returns
+//!     let broker = Broker::new(Duration::from_secs(1)).expects(["stock", "payment"]).start();
+//!     let stock = Emitter::join(&broker, "stock").await?; // the broker knows it once this returns
 //!     let payment = Emitter::join(&broker, "payment").await?;
 //!     let ship = |round: Resolved<&str>| println!("ship it: {:?}", round.payloads());
 //!     let _ship = Consumer::join(&broker, ship).await?;
@@ -81,38 +89,6 @@
 //! }
 //! ```
 //!
-//! # Where to look
-//!
-//! | for | see |
-//! |---|---|
-//! | the rules of a round: timeouts, limits, policies | [`Broker`], and the policies [`Release`], [`Close`], [`LateJoin`], [`RepeatEmit`], [`OnTimeout`], [`OnLost`] |
-//! | one round for each order, user or file | [`Membership::emit_for`], [`RoundKey`] |
-//! | being asked for a signal | [`Emitter::on_summons`], [`Pledge`] |
-//! | an actor of your own as emitter | [`BrokerExt::add_emitter`], [`EmitterSpec`], [`Summons`], [`Membership`] |
-//! | an actor of your own as consumer | [`BrokerExt::add_consumer`], [`Handled`] |
-//! | brokers by name, from any thread | [`Brokers`] |
-//! | what is open, and who is late | [`BrokerExt::inspect`], [`BrokerSnapshot`] |
-//! | how the consumers fared | [`Outcome::consumed`] |
-//!
-//! | for | see |
-//! |---|---|
-//! | what an event says of itself | [`Event`] |
-//! | what a listener may be, and what it may ask for | [`Listen`], [`Argument`], [`Listener`] |
-//! | its name, priority, condition, queue, timeout | [`Listening`], [`Overflow`] |
-//! | what is provided to it, and fakes for a test | [`EventBusBuilder`], [`Container`], [`Inject`] |
-//! | the limits of a bus | [`EventBusBuilder`] |
-//! | an actor that listens | [`EventBus::subscribe`], [`Heard`] |
-//! | topics, wildcards, JSON | [`EventBus::on_topic`], [`Pattern`], [`JsonEvent`] |
-//! | what stands around listeners | [`middleware`], [`Middleware`] |
-//! | what was not delivered, or failed | [`EventBus::dead_letters`], [`DeadLetter`] |
-//! | a question that is answered | [`EventBus::request`], [`EventBus::answer`] |
-//! | no bus at hand | [`dispatch`](dispatch()), [`EventBus::install`] |
-//! | what is known of an emission | [`Metadata`], [`TraceContext`] |
-//! | the form of other services | [`Envelope`], [`EnvelopeLimits`], [`codec`] |
-//! | an event that leaves the process | [`Route`], [`transport`] |
-//! | what comes from outside | [`Worker`], [`Retry`], [`OnUnknown`], [`Inbox`], [`transport::redrive`] |
-//! | tests that do not sleep | `#[convoke::test]`, `testing::EventSynchronizer`, `Probe`, `FakeBus` |
-//!
 //! # Features
 //!
 //! None is on by default.
@@ -158,6 +134,9 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(any(doc, doctest))]
+pub mod guide;
+
 mod shutdown;
 
 // An event outside of the process: route → codec → transport → worker.
@@ -166,79 +145,161 @@ mod route;
 pub mod transport;
 mod worker;
 
-pub use route::{Route, RouteError};
-pub use shutdown::{ShutdownSignal, shutdown_signal};
-pub use transport::contract::{Inbox, MemoryInbox, Retry};
-#[cfg(feature = "sqlite")]
-pub use transport::{SqliteInbox, SqliteInboxBuilder};
-pub use worker::{OnUnknown, Worker, WorkerActor, WorkerError, WorkerHandle, WorkerHealth, WorkerReport};
+/// Rounds: several parties owe a signal, and everyone hears the same outcome.
+///
+/// | for | see |
+/// |---|---|
+/// | the rules of a round | [`Broker`], and the policies [`Release`], [`Close`], [`LateJoin`], [`RepeatEmit`], [`OnTimeout`], [`OnLost`] |
+/// | one round for each order, user or file | [`Membership::emit_for`], [`RoundKey`] |
+/// | being asked for a signal | [`Emitter::on_summons`], [`Pledge`] |
+/// | an actor of your own as emitter | [`BrokerExt::add_emitter`], [`EmitterSpec`], [`Summons`], [`Membership`] |
+/// | an actor of your own as consumer | [`BrokerExt::add_consumer`], [`Handled`](crate::Handled) |
+/// | brokers by name, from any thread | [`Brokers`] |
+/// | what is open, and who is late | [`BrokerExt::inspect`], [`BrokerSnapshot`] |
+/// | how the consumers fared | [`Outcome::consumed`] |
+///
+/// The manual: [rounds](crate::guide::rounds).
+pub mod rounds {
+    // Who takes part in a round.
+    #[doc(inline)]
+    pub use convoke_actors::{
+        Broker, BrokerExt, Brokers, Consumer, ConsumerHandle, Emission, Emitter, EmitterExt, EmitterHandle,
+        EmitterSpec, Membership, Payload, Pledge, Session, Summons,
+    };
 
-// Who takes part in a round.
-#[doc(inline)]
-pub use convoke_actors::{
-    Broker, BrokerExt, Brokers, Consumer, ConsumerHandle, Emission, Emitter, EmitterExt, EmitterHandle, EmitterSpec,
-    Membership, Payload, Pledge, Session, Summons,
-};
+    // What a round goes by.
+    #[doc(inline)]
+    pub use convoke_actors::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, RoundKey};
 
-// What a round goes by.
-#[doc(inline)]
-pub use convoke_actors::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, RoundKey};
+    // What becomes of it.
+    #[doc(inline)]
+    pub use convoke_actors::{Cancelled, Cause, Consumed, FailedConsumer, Kept, Outcome, Resolved, Signal};
 
-// What becomes of it.
-#[doc(inline)]
-pub use convoke_actors::{Cancelled, Cause, Consumed, FailedConsumer, Kept, Outcome, Resolved, Signal};
+    // What may be said to an emitter or a broker, as messages.
+    #[doc(inline)]
+    pub use convoke_actors::{Abort, Emit, Inspect, Join, Leave, SetTimeout, Stop, Veto};
 
-// What may be said to an emitter or a broker, as messages.
-#[doc(inline)]
-pub use convoke_actors::{Abort, Emit, Inspect, Join, Leave, SetTimeout, Stop, Veto};
+    // What a broker tells of itself.
+    #[doc(inline)]
+    pub use convoke_actors::{BrokerSnapshot, DESCRIBED_ROUNDS, EmitterStats, OpenRound, PastRound};
 
-// What a broker tells of itself.
-#[doc(inline)]
-pub use convoke_actors::{BrokerSnapshot, DESCRIBED_ROUNDS, EmitterStats, OpenRound, PastRound};
+    // Errors, and the names of things.
+    #[doc(inline)]
+    pub use convoke_actors::{
+        BrokerError, BrokerId, ConfigError, ConsumerError, EmitError, EmitterId, EmitterRef, JoinError, RoundId,
+    };
 
-// An event, and what is known of it.
-#[doc(inline)]
-pub use convoke_actors::{
-    Envelope, EnvelopeError, EnvelopeLimits, Event, JsonEvent, Metadata, Name, Pattern, Secret, TopicError,
-    TraceContext, TraceError,
-};
+    // What the signatures above are made of.
+    #[doc(inline)]
+    pub use convoke_actors::{Answering, Consume, ConsumingActor, FromOutcome, IntoConsumer};
+}
 
-// The bus, who listens, and what becomes of an event.
-#[doc(inline)]
-pub use convoke_actors::{
-    Answer, AskError, BadPayload, DeadLetter, DeadLetters, DispatchError, Emitting, EventBus, EventBusBuilder, Heard,
-    Installed, Listen, ListenError, Listener, ListenerError, ListenerResult, Listening, Overflow, Permanent,
-    PublishError, Published, Reason, RedriveError, Report, Request, RequestAll, Subscription, SubscriptionId,
-    SubscriptionInfo, TooDeep, dispatch, listener,
-};
+/// Events: listeners hear what has happened, and are given what they need.
+///
+/// | for | see |
+/// |---|---|
+/// | what an event says of itself | [`Event`] |
+/// | what a listener may be, and what it may ask for | [`Listen`], [`Argument`], [`Listener`] |
+/// | its name, priority, condition, queue, timeout | [`Listening`], [`Overflow`] |
+/// | what is provided to it, and fakes for a test | [`EventBusBuilder`], [`Container`], [`Inject`] |
+/// | the limits of a bus | [`EventBusBuilder`] |
+/// | an actor that listens | [`EventBus::subscribe`], [`Heard`] |
+/// | topics, wildcards, JSON | [`EventBus::on_topic`], [`Pattern`], [`JsonEvent`] |
+/// | what stands around listeners | [`middleware`], [`Middleware`] |
+/// | what was not delivered, or failed | [`EventBus::dead_letters`], [`DeadLetter`] |
+/// | a question that is answered | [`EventBus::request`], [`EventBus::answer`] |
+/// | no bus at hand | [`dispatch`](dispatch()), [`EventBus::install`] |
+/// | what is known of an emission | [`Metadata`], [`TraceContext`] |
+/// | the form of other services | [`Envelope`], [`EnvelopeLimits`] |
+///
+/// The manual: [events](crate::guide::events), [topics](crate::guide::topics).
+pub mod events {
+    // An event, and what is known of it.
+    #[doc(inline)]
+    pub use convoke_actors::{
+        Envelope, EnvelopeError, EnvelopeLimits, Event, JsonEvent, Metadata, Name, Pattern, Secret, TopicError,
+        TraceContext, TraceError,
+    };
 
-// What listeners are given, and what stands around them.
-#[doc(inline)]
-pub use convoke_actors::middleware;
-#[doc(inline)]
-pub use convoke_actors::{Call, Container, ContainerBuilder, ContainerError, Handling, Inject, Middleware, Next};
+    // The bus, who listens, and what becomes of an event.
+    #[doc(inline)]
+    pub use convoke_actors::{
+        Answer, AskError, BadPayload, DeadLetter, DeadLetters, DispatchError, Emitting, EventBus, EventBusBuilder,
+        Heard, Installed, Listen, ListenError, Listener, ListenerError, ListenerResult, Listening, Overflow, Permanent,
+        PublishError, Published, Reason, RedriveError, Report, Request, RequestAll, Subscription, SubscriptionId,
+        SubscriptionInfo, TooDeep, dispatch, listener,
+    };
 
-// A service, who keeps it alive, and what is known of it.
-#[doc(inline)]
-pub use convoke_actors::{
-    Backoff, BaseService, Budget, Health, HealthReport, IntoChild, OnError, OnFailed, Restart, ServiceAddr,
-    ServiceContext, ServiceError, ServiceHandle, ServiceState, ServiceStatus, Services, ServicesError, ServicesHandle,
-    Shutdown, ShutdownReport, StartError, Strategy, Subscriptions, Supervised, Supervisor, SupervisorHandle,
-};
+    // What listeners are given, and what stands around them.
+    #[doc(inline)]
+    pub use convoke_actors::middleware;
+    #[doc(inline)]
+    pub use convoke_actors::{Call, Container, ContainerBuilder, ContainerError, Handling, Inject, Middleware, Next};
 
-// Errors, and the names of things.
-#[doc(inline)]
-pub use convoke_actors::{
-    BrokerError, BrokerId, ConfigError, ConsumerError, EmitError, EmitterId, EmitterRef, Failure, Handled, JoinError,
-    RoundId, Uuid,
-};
+    // What the signatures above are made of.
+    #[doc(inline)]
+    pub use convoke_actors::{Argument, IntoAnswer, Patterns};
+}
 
-// What the signatures above are made of.
+/// Services: actors that subscribe when they start, clean up when they stop, and come back when they fail.
+///
+/// | for | see |
+/// |---|---|
+/// | what a service declares | [`BaseService`] |
+/// | one that is kept alive | [`BaseService::supervised`], [`Supervised`], [`Restart`], [`Backoff`], [`Budget`], [`OnError`] |
+/// | sending to it while it restarts | [`ServiceAddr`] |
+/// | several that fall together | [`Supervisor`], [`Strategy`] |
+/// | an application: order of start, shutdown as one | [`Services`], [`Shutdown`], [`shutdown_signal`] |
+/// | `/healthz` and `/readyz` | [`Health`], [`HealthReport`] |
+///
+/// The manual: [services](crate::guide::services), [an application](crate::guide::application).
+pub mod services {
+    #[doc(inline)]
+    pub use crate::shutdown::{ShutdownSignal, shutdown_signal};
+
+    // A service, who keeps it alive, and what is known of it.
+    #[doc(inline)]
+    pub use convoke_actors::{
+        Backoff, BaseService, Budget, Health, HealthReport, OnError, OnFailed, Restart, ServiceAddr, ServiceContext,
+        ServiceError, ServiceHandle, ServiceState, ServiceStatus, Services, ServicesError, ServicesHandle, Shutdown,
+        ShutdownReport, StartError, Strategy, Subscriptions, Supervised, Supervisor, SupervisorHandle,
+    };
+
+    // What the signatures above are made of.
+    #[doc(inline)]
+    pub use convoke_actors::{IntoChild, IntoService};
+}
+
+/// Delivery: a route has events leave the process by a server, and a worker has what comes from a server heard.
+///
+/// | for | see |
+/// |---|---|
+/// | an event that leaves the process | [`Route`] |
+/// | what comes from outside | [`Worker`], [`OnUnknown`] |
+/// | when a delivery is tried again | [`Retry`] |
+/// | an event that must not be handled twice | [`Inbox`] |
+/// | dead letters of a server | [`transport::redrive`](crate::transport::redrive) |
+/// | the servers | [`transport`](crate::transport) |
+///
+/// The manual: [events that leave](crate::guide::leaving), [servers](crate::guide::servers).
+pub mod delivery {
+    #[doc(inline)]
+    pub use crate::route::{Route, RouteError};
+    #[doc(inline)]
+    pub use crate::transport::contract::{Inbox, MemoryInbox, Retry};
+    #[cfg(feature = "sqlite")]
+    #[doc(inline)]
+    pub use crate::transport::{SqliteInbox, SqliteInboxBuilder};
+    #[doc(inline)]
+    pub use crate::worker::{OnUnknown, Worker, WorkerActor, WorkerError, WorkerHandle, WorkerHealth, WorkerReport};
+}
+
+#[doc(no_inline)]
+pub use {delivery::*, events::*, rounds::*, services::*};
+
+// What all subjects use.
 #[doc(inline)]
-pub use convoke_actors::{
-    Answering, Argument, Consume, ConsumingActor, FromOutcome, IntoAnswer, IntoConsumer, IntoHandled, IntoService,
-    LocalContext, Patterns,
-};
+pub use convoke_actors::{Failure, Handled, IntoHandled, LocalContext, Uuid};
 
 #[doc(hidden)]
 pub use convoke_actors::__private;
@@ -247,9 +308,28 @@ pub use convoke_actors::__private;
 /// [`Supervisor`] is not in it: actix has one too, and `use convoke::Supervisor;` takes ours.
 pub mod prelude {
     #[doc(no_inline)]
-    pub use crate::shutdown_signal;
+    pub use crate::delivery::{Retry, Route, Worker};
     #[doc(no_inline)]
-    pub use convoke_actors::prelude::*;
+    pub use crate::events::{
+        Answer, Call, DeadLetter, DispatchError, Event, EventBus, Heard, Inject, JsonEvent, Listen, ListenError,
+        Listener, Metadata, Next, Overflow, PublishError, Report, Subscription,
+    };
+    #[doc(no_inline)]
+    pub use crate::rounds::{
+        Broker, BrokerError, BrokerExt, Brokers, Cancelled, Cause, Close, Consumer, ConsumerHandle, EmitError, Emitter,
+        EmitterExt, EmitterHandle, JoinError, LateJoin, Membership, OnLost, OnTimeout, Outcome, Pledge, Release,
+        RepeatEmit, Resolved, RoundKey, Summons,
+    };
+    #[doc(no_inline)]
+    pub use crate::services::{
+        Backoff, BaseService, Health, OnError, OnFailed, Restart, ServiceAddr, ServiceContext, ServiceError,
+        ServiceHandle, ServiceState, ServiceStatus, Services, ServicesError, ServicesHandle, StartError,
+        shutdown_signal,
+    };
+    #[doc(no_inline)]
+    pub use crate::{Failure, Handled};
+    #[doc(hidden)]
+    pub use convoke_actors::WriteSupervisedInstead as _;
 }
 
 #[cfg(feature = "testing")]

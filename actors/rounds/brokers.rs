@@ -20,7 +20,8 @@ use crate::runtime;
 /// ask it. A broker lives at least as long as it is registered; one that has stopped is no longer found.
 ///
 /// ```
-/// use convoke_actors::prelude::*;
+/// # extern crate convoke_actors as convoke;
+/// use convoke::prelude::*;
 /// use std::time::Duration;
 ///
 /// # actix::System::new().block_on(async {

@@ -109,7 +109,8 @@ where
 /// can be under way.
 ///
 /// ```
-/// use convoke_actors::prelude::*;
+/// # extern crate convoke_actors as convoke;
+/// use convoke::prelude::*;
 /// use std::time::Duration;
 ///
 /// # actix::System::new().block_on(async {

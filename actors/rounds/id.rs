@@ -133,7 +133,8 @@ impl fmt::Display for Title<'_> {
 /// another.
 ///
 /// ```
-/// use convoke_actors::RoundKey;
+/// # extern crate convoke_actors as convoke;
+/// use convoke::RoundKey;
 ///
 /// assert_eq!(RoundKey::from(7_u64), RoundKey::from(7_i32));
 /// assert_ne!(RoundKey::from(7), RoundKey::from("7"));

@@ -18,7 +18,8 @@ use crate::runtime::{drop_quietly, panic_text};
 /// What an application provides, by type. It is cheap to clone, and every thread may ask it.
 ///
 /// ```
-/// use convoke_actors::Container;
+/// # extern crate convoke_actors as convoke;
+/// use convoke::Container;
 /// use std::sync::Arc;
 ///
 /// # struct Config { from: String }

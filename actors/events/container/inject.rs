@@ -11,7 +11,8 @@ use super::container_error::short_name;
 /// A unit test that calls a listener by hand makes one itself:
 ///
 /// ```
-/// use convoke_actors::Inject;
+/// # extern crate convoke_actors as convoke;
+/// use convoke::Inject;
 /// use std::sync::Arc;
 ///
 /// trait Mail { fn send(&self, text: &str) -> usize; }

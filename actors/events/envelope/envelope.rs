@@ -25,7 +25,8 @@ use crate::events::event::{Carrier, Metadata};
 /// hides the payload of an event that contains personal data.
 ///
 /// ```
-/// use convoke_actors::{Envelope, Metadata};
+/// # extern crate convoke_actors as convoke;
+/// use convoke::{Envelope, Metadata};
 /// use serde_json::json;
 ///
 /// let sent = Envelope::new(Metadata::new("OrderPlaced"), json!({"id": 7}));
@@ -34,7 +35,7 @@ use crate::events::event::{Carrier, Metadata};
 ///
 /// let foreign = Envelope::from_slice(br#"{"metadata": {"eventName": "OrderPlaced"}, "payload": {"id": 7}}"#)?;
 /// assert_eq!(foreign.metadata.event, "OrderPlaced");
-/// # Ok::<(), convoke_actors::EnvelopeError>(())
+/// # Ok::<(), convoke::EnvelopeError>(())
 /// ```
 #[derive(Clone, PartialEq, Serialize)]
 pub struct Envelope {

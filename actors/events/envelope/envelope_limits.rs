@@ -20,7 +20,8 @@ const DEEPEST: usize = 127;
 /// What a body from outside may have at most; it is looked at before it is parsed.
 ///
 /// ```
-/// use convoke_actors::{Envelope, EnvelopeError, EnvelopeLimits};
+/// # extern crate convoke_actors as convoke;
+/// use convoke::{Envelope, EnvelopeError, EnvelopeLimits};
 ///
 /// let limits = EnvelopeLimits::default().bytes(16);
 /// let error = Envelope::from_slice_within(br#"{"metadata": {}, "payload": null}"#, limits).unwrap_err();

@@ -16,7 +16,8 @@ impl Metadata {
     /// digest of the publisher unless that is empty; at most 53 characters, of which none is personal.
     ///
     /// ```
-    /// use convoke_actors::Metadata;
+    /// # extern crate convoke_actors as convoke;
+    /// use convoke::Metadata;
     ///
     /// let mut one = Metadata::new("OrderPlaced");
     /// assert_eq!(one.identity(), one.id.to_string());

@@ -16,7 +16,8 @@ use super::subject::{Address, Kind, Subject};
 /// An event as a topic subscriber sees it: its topic, and its payload as JSON.
 ///
 /// ```
-/// use convoke_actors::JsonEvent;
+/// # extern crate convoke_actors as convoke;
+/// use convoke::JsonEvent;
 /// use serde_json::json;
 ///
 /// let event = JsonEvent::new("orders/placed", json!({ "id": 7 }));

@@ -17,7 +17,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// their text is. The default is the empty name.
 ///
 /// ```
-/// use convoke_actors::Name;
+/// # extern crate convoke_actors as convoke;
+/// use convoke::Name;
 ///
 /// let constant = Name::from("UserRegistered");
 /// assert_eq!(constant, Name::from(String::from("UserRegistered")));

@@ -37,12 +37,13 @@ const KNOWN_FLAGS: u8 = SAMPLED | RANDOM;
 /// Where an event stands in a distributed trace: what `traceparent` and `tracestate` say.
 ///
 /// ```
-/// use convoke_actors::TraceContext;
+/// # extern crate convoke_actors as convoke;
+/// use convoke::TraceContext;
 ///
 /// let trace: TraceContext = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse()?;
 /// assert_eq!(trace.child().trace_id(), trace.trace_id());
 /// assert_eq!(trace.to_string(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
-/// # Ok::<(), convoke_actors::TraceError>(())
+/// # Ok::<(), convoke::TraceError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TraceContext {

@@ -39,12 +39,13 @@ const SHOWN: usize = 32;
 /// string, which is checked when it is read.
 ///
 /// ```
-/// use convoke_actors::Pattern;
+/// # extern crate convoke_actors as convoke;
+/// use convoke::Pattern;
 ///
 /// let orders = Pattern::new("orders/*")?;
 /// assert!(orders.matches("orders/placed"));
 /// assert!(!orders.matches("orders/placed/late"));
-/// # Ok::<(), convoke_actors::TopicError>(())
+/// # Ok::<(), convoke::TopicError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]

@@ -67,7 +67,8 @@ impl From<Failure> for ListenerError {
 /// An error that another attempt would not change: a listener that returns one is not [retried](crate::middleware::RetryInPlace).
 ///
 /// ```
-/// use convoke_actors::{Handled, Permanent};
+/// # extern crate convoke_actors as convoke;
+/// use convoke::{Handled, Permanent};
 ///
 /// fn send(address: &str) -> Handled {
 ///     if !address.contains('@') {

@@ -27,7 +27,8 @@ use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
 /// open rounds are cancelled with [`Cause::BrokerStopped`](crate::Cause::BrokerStopped).
 ///
 /// ```
-/// use convoke_actors::prelude::*;
+/// # extern crate convoke_actors as convoke;
+/// use convoke::prelude::*;
 /// use std::time::Duration;
 ///
 /// # actix::System::new().block_on(async {
@@ -171,7 +172,8 @@ impl<P: Payload> Broker<P> {
     /// [`Gathered::owing`](crate::Gathered::owing). No name at all, an empty one and one that is doubled are a [`ConfigError`].
     ///
     /// ```
-    /// use convoke_actors::prelude::*;
+    /// # extern crate convoke_actors as convoke;
+    /// use convoke::prelude::*;
     /// use std::time::Duration;
     ///
     /// # actix::System::new().block_on(async {

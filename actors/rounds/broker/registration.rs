@@ -19,7 +19,8 @@ use crate::runtime::Inbox;
 /// Who an emitter of your own is: a name, and, if you like, an id and a deadline.
 ///
 /// ```
-/// use convoke_actors::EmitterSpec;
+/// # extern crate convoke_actors as convoke;
+/// use convoke::EmitterSpec;
 /// use std::time::Duration;
 ///
 /// let clerk = EmitterSpec::new("clerk").deadline(Duration::from_millis(200));

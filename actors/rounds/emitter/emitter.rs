@@ -100,7 +100,8 @@ impl<F: Future<Output = ()> + 'static> Answering<Later> for F {
 /// With [`on_summons`](Self::on_summons) it is asked when somebody else opens a round; without, it emits by itself.
 ///
 /// ```
-/// use convoke_actors::prelude::*;
+/// # extern crate convoke_actors as convoke;
+/// use convoke::prelude::*;
 /// use std::time::Duration;
 ///
 /// # actix::System::new().block_on(async {
@@ -166,7 +167,8 @@ impl<P: Payload> Emitter<P> {
     /// more. A panic in one is as one in the closure: the emitter is lost.
     ///
     /// ```
-    /// use convoke_actors::prelude::*;
+    /// # extern crate convoke_actors as convoke;
+    /// use convoke::prelude::*;
     ///
     /// let stock = Emitter::<u32>::new("stock").on_summons(|pledge| pledge.keep(3));
     /// let payment = Emitter::<u32>::new("payment").on_summons(async |pledge| {

@@ -17,8 +17,9 @@ use crate::runtime::{self, Refused};
 /// Asks an emitter for its signal: the message that any actor handles to be one.
 ///
 /// ```
+/// # extern crate convoke_actors as convoke;
 /// use actix::prelude::*;
-/// use convoke_actors::{Membership, Summons};
+/// use convoke::{Membership, Summons};
 ///
 /// struct Clerk {
 ///     on_stock: u32,
@@ -91,7 +92,8 @@ impl<P: 'static> Pledge<P> {
     /// It does not break the promise, which can be dropped then. It is at once if the round is over already.
     ///
     /// ```
-    /// use convoke_actors::prelude::*;
+    /// # extern crate convoke_actors as convoke;
+    /// use convoke::prelude::*;
     /// use std::time::Duration;
     ///
     /// # actix::System::new().block_on(async {

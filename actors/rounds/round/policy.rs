@@ -66,7 +66,8 @@ impl<P> Release<P> {
     /// cancelled. It must not wait for the round itself, nor look at a pledge of it.
     ///
     /// ```
-    /// use convoke_actors::{Broker, Release};
+    /// # extern crate convoke_actors as convoke;
+    /// use convoke::{Broker, Release};
     /// use std::time::Duration;
     ///
     /// let _weighs_enough = Broker::<u32>::new(Duration::from_secs(1))

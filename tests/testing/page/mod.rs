@@ -1,4 +1,4 @@
-//! The tests that TESTING.md shows, each in a file of its own, word for word, and the text of the failure there.
+//! The tests that the chapter on testing shows, each in a file of its own, word for word, and the text of the failure there.
 
 mod a_fake_bus;
 mod by_hand;
@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::common::{SECOND, ms, sleep};
 
-const PAGE: &str = include_str!("../../../TESTING.md");
+const PAGE: &str = include_str!("../../../src/guide/testing.md");
 
 /// A doctest does not compile what is under `#[convoke::test]`, so what the page shows is compared with what runs.
 #[test]

@@ -1,0 +1,51 @@
+//! The manual: a chapter for each subject. Every chapter begins with a program that runs, and says when not to use what it
+//! describes.
+//!
+//! | chapter | answers |
+//! |---|---|
+//! | [`rounds`] | who has to be there, what a round goes by, keys, vetoes, actors as parties |
+//! | [`events`] | emit or publish, listeners and their arguments, middleware, dead letters, questions |
+//! | [`topics`] | wildcards, JSON, retained events |
+//! | [`services`] | lifecycle, restarts, budgets, supervision |
+//! | [`application`] | a web server, services, workers and shutdown as one |
+//! | [`leaving`] | routes, workers, wire forms, retries, dead letters, de-duplication |
+//! | [`servers`] | order, delays, leases, limits and losses by server |
+//! | [`testing`] | virtual time, waiting for events, probes, fakes, seeds |
+//! | [`production`] | logs, metrics, health, limits and defaults, speed |
+//! | [`trouble`] | you see this, because of that: do this |
+//! | [`coming_from`] | Celery, Laravel, Akka, actix-broker: how you say it here |
+//!
+//! The module exists in the documentation alone: no program compiles it.
+
+#[doc = include_str!("rounds.md")]
+pub mod rounds {}
+
+#[doc = include_str!("events.md")]
+pub mod events {}
+
+#[doc = include_str!("topics.md")]
+pub mod topics {}
+
+#[doc = include_str!("services.md")]
+pub mod services {}
+
+#[doc = include_str!("application.md")]
+pub mod application {}
+
+#[doc = include_str!("leaving.md")]
+pub mod leaving {}
+
+#[doc = include_str!("servers.md")]
+pub mod servers {}
+
+#[doc = include_str!("testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("production.md")]
+pub mod production {}
+
+#[doc = include_str!("trouble.md")]
+pub mod trouble {}
+
+#[doc = include_str!("coming_from.md")]
+pub mod coming_from {}
