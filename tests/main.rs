@@ -12,7 +12,7 @@ mod rounds;
 mod events;
 /// Services, their supervisors, health, and the end of an application.
 mod services;
-/// `convoke::testing`, and what README.md and TESTING.md show of it.
+/// `convoke::testing`, and what README.md and the chapter on testing show of it.
 mod testing;
 /// Our prelude beside the one of actix.
 mod prelude;

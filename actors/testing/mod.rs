@@ -21,7 +21,7 @@
 // What must always hold: no other folder knows this one, so that what is tested is what runs without it; and a test that
 // fails says what it has seen.
 //
-// A new tool is a file here and a line of `pub use` below. With it come a test in `tests/testing/`, its place in TESTING.md,
+// A new tool is a file here and a line of `pub use` below. With it come a test in `tests/testing/`, its place in the chapter on testing,
 // and the tests shown there in `tests/testing/page/`.
 
 mod run;

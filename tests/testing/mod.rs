@@ -2,7 +2,7 @@
 
 /// The test that the README shows, word for word.
 mod without_sleeping;
-/// Those that TESTING.md shows, and the texts of failures there.
+/// Those that the chapter on testing shows, and the texts of failures there.
 mod page;
 /// `#[convoke::test]` itself: virtual time, the leak check, seeds.
 mod virtual_time;
