@@ -5,11 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::Call;
-use super::middleware::{Handling, Middleware};
-use super::next::Next;
 use crate::events::verdict::ListenerError;
 use crate::runtime;
+
+use super::super::{Call, Handling, Middleware, Next};
 
 /// Ends one run of what is inside of it after a while, with [`ListenerError::TimedOut`].
 ///

@@ -5,11 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::Call;
+use super::super::{Call, Handling, Middleware, Next, PerListener};
 use super::circuit::{Change, Circuit, CircuitOpen};
-use super::middleware::{Handling, Middleware};
-use super::next::Next;
-use super::per_listener::PerListener;
 use super::verdict::{Which, watched};
 use crate::events::verdict::ListenerError;
 use crate::runtime;

@@ -6,11 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use std::{error, fmt};
 
-use super::call::Call;
+use super::super::{Call, Handling, Middleware, Next, PerListener};
 use super::gate::Gate;
-use super::middleware::{Handling, Middleware};
-use super::next::Next;
-use super::per_listener::PerListener;
 
 /// How long a call waits for its place unless it is told: a third of what a listener has by default.
 const PATIENCE: Duration = Duration::from_secs(10);

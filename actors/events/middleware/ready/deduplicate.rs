@@ -10,11 +10,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::call::Call;
-use super::middleware::{Handling, Middleware};
-use super::next::Next;
-use super::per_listener::PerListener;
 use crate::runtime;
+
+use super::super::{Call, Handling, Middleware, Next, PerListener};
 
 /// How many ids are known of each listener unless it is told: under a megabyte.
 const CAPACITY: usize = 10_000;

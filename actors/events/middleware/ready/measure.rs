@@ -7,9 +7,7 @@ use std::sync::Arc;
 use metrics::{Gauge, Label, SharedString};
 use tokio::time::Instant;
 
-use super::call::Call;
-use super::middleware::{Handling, Middleware};
-use super::next::Next;
+use super::super::{Call, Handling, Middleware, Next};
 use super::verdict::watched;
 use crate::events::verdict::ListenerError;
 use crate::runtime;

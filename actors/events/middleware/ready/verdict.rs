@@ -4,9 +4,9 @@
 
 use std::fmt;
 
+use super::super::Handling;
 use super::authorize::Unauthorized;
 use super::circuit::CircuitOpen;
-use super::middleware::Handling;
 use crate::base::{Failure, Handled};
 use crate::events::verdict::{ListenerError, Permanent};
 

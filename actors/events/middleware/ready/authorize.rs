@@ -6,10 +6,9 @@ use std::future::ready;
 use std::sync::Arc;
 use std::{error, fmt};
 
-use super::call::Call;
-use super::middleware::{Handling, Middleware};
-use super::next::Next;
 use crate::base::{Failure, Handled, Shown};
+
+use super::super::{Call, Handling, Middleware, Next};
 
 /// Lets a listener hear of an event only if a check of the call allows it, sync or async.
 ///

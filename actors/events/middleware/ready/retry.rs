@@ -5,9 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::Call;
-use super::middleware::{Handling, Middleware};
-use super::next::Next;
+use super::super::{Call, Handling, Middleware, Next};
 use super::verdict::{Verdict, Which};
 use crate::base::Shown;
 use crate::events::verdict::ListenerError;
