@@ -2,14 +2,15 @@
 
 use crate::base::Shown;
 
-/// A payload does not have the form of the event that travels on its topic, or has none as JSON.
+/// A JSON payload that does not have the form of the event type on its topic, or an event that cannot be written as
+/// JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadPayload {
     /// The event's name.
     pub event: String,
-    /// Where it came.
+    /// The topic on which the payload arrived.
     pub topic: String,
-    /// What is wrong with it; hidden if the event contains personal data.
+    /// What is wrong with the payload; hidden if the event contains personal data.
     pub reason: String,
 }
 

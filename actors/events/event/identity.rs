@@ -9,11 +9,13 @@ use uuid::Uuid;
 use super::metadata::Metadata;
 
 impl Metadata {
-    /// Returns the text by which this event is known: the same for each copy of it, and another for every other event.
+    /// Returns the text that identifies this event: the same for each copy of the event, and another for every other
+    /// event.
     ///
-    /// Publisher and id name an event together: CloudEvents has it so, and two services may well count from 1. By this text a
-    /// worker asks and marks its inbox; a listener that marks an event itself gives it the same. It is the id, followed by a
-    /// digest of the publisher unless that is empty; at most 53 characters, of which none is personal.
+    /// Publisher and id identify an event together, as in CloudEvents: two services may both count from 1. A worker
+    /// looks this text up in its inbox and records it there. Use the same text in a listener that records handled
+    /// events itself. The text is the id, followed by a digest of the publisher unless the publisher is empty. It has
+    /// at most 53 characters, and contains no personal data.
     ///
     /// ```
     /// # extern crate convoke_actors as convoke;
