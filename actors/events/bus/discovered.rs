@@ -18,12 +18,13 @@ pub struct Discovered {
 inventory::collect!(Discovered);
 
 impl EventBus {
-    /// Registers every function that is marked with `#[listener]` in the program, in the order of their paths, and
-    /// returns their guards. One that is registered by hand as well, or found twice, is called twice.
+    /// Registers every function of the program that is marked with `#[listener]`, in the order of the functions' paths,
+    /// and returns the guards. A function that is also registered by hand, or that is found twice, is called twice.
     ///
     /// # Errors
     ///
-    /// Those of [`on`](Self::on) for the first that cannot be registered; none is registered then.
+    /// Returns the error of [`on`](Self::on) for the first function that cannot be registered. No function is
+    /// registered then.
     pub fn discover(&self) -> Result<Vec<Subscription>, ListenError> {
         let mut marked: Vec<_> = inventory::iter::<Discovered>.into_iter().collect();
         // The order of the linker is not one to rely on.

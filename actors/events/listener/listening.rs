@@ -102,7 +102,7 @@ impl<S: Subject> Listening<S> {
     /// Sets how many published events may wait for the listener. The default is that of the bus, which is 1,024 unless
     /// the builder sets another; zero counts as 1.
     ///
-    /// When half of this number wait, the log tells it, once for each listener. A capacity below 16 is not logged.
+    /// When half of this number wait, the log says so, once for each listener. A capacity below 16 is not logged.
     pub fn capacity(mut self, events: usize) -> Self {
         self.options.capacity = Some(events.max(1));
         self
