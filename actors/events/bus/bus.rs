@@ -141,8 +141,10 @@ impl EventBus {
     ///
     /// Returns [`PublishError::Refused`] with the names of the listeners that had no room. For them the event is a dead
     /// letter, which you can [redrive](DeadLetters::redrive). All other listeners have the event, so do not publish it
-    /// again. Returns [`PublishError::Full`] if a listener without room refuses [for
-    /// all](crate::Listening::all_or_none): no listener has the event. Returns [`PublishError::TooDeep`] if events
+    /// again.
+    ///
+    /// Returns [`PublishError::Full`] if a listener without room refuses
+    /// [for all](crate::Listening::all_or_none): no listener has the event. Returns [`PublishError::TooDeep`] if events
     /// cause each other more deeply than the bus allows.
     pub fn publish<E: Event>(&self, event: E) -> Result<Published, PublishError> {
         self.queue(event, Reserved::Refusing)
@@ -227,8 +229,8 @@ impl EventBus {
         self.line.hub.posts().iter().map(|post| post.info()).collect()
     }
 
-    /// Ends a registration without its guard, and returns whether there was one. The effect is that of [dropping the
-    /// guard](crate::Subscription).
+    /// Ends the registration with this id, and returns whether there was one. The effect is that of dropping the
+    /// registration's [guard](crate::Subscription).
     pub fn unregister(&self, id: SubscriptionId) -> bool {
         let post = self.line.hub.posts().into_iter().find(|post| post.id == id.0);
         post.inspect(|post| seats::end(&self.line.hub, post, None)).is_some()

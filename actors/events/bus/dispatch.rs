@@ -105,7 +105,8 @@ impl EventBus {
 ///
 /// # Errors
 ///
-/// Returns [`DispatchError::NoSystem`] or [`DispatchError::NotInstalled`].
+/// Returns [`DispatchError::NoSystem`] if the current thread belongs to no actix system, and
+/// [`DispatchError::NotInstalled`] if no bus is installed for the running system.
 pub async fn dispatch<E: Event>(event: E) -> Result<Report, DispatchError> {
     let system = System::try_current().ok_or(DispatchError::NoSystem)?.id();
     let bus = buses().as_ref().and_then(|buses| buses.get(&system).cloned()).ok_or(DispatchError::NotInstalled)?;

@@ -38,7 +38,7 @@ pub enum PublishError {
     },
     /// Events cause each other more deeply than the bus allows.
     TooDeep(TooDeep),
-    /// The text is not a valid topic.
+    /// The given topic is not valid.
     Topic(TopicError),
 }
 

@@ -31,8 +31,9 @@ use super::container_error::short_name;
 pub struct Inject<T: ?Sized>(Arc<T>);
 
 impl<T> Inject<T> {
-    /// Creates an `Inject` from a value, without a container. To get an `Inject<dyn Trait>`, convert an `Arc<dyn
-    /// Trait>` with `From`.
+    /// Creates an `Inject` from a value, without a container.
+    ///
+    /// To get an `Inject<dyn Trait>`, convert an `Arc<dyn Trait>` with `From`.
     pub fn new(value: T) -> Self {
         Self(Arc::new(value))
     }

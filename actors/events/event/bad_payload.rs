@@ -2,8 +2,7 @@
 
 use crate::base::Shown;
 
-/// A JSON payload that does not have the form of the event type on its topic, or an event that cannot be written as
-/// JSON.
+/// The error of a payload that does not have the form of the event type on its topic, or that has no form as JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadPayload {
     /// The event's name.

@@ -43,7 +43,7 @@ use crate::runtime;
 /// such dates.
 ///
 /// `Debug` never shows [`authorization`](Self::authorization), nor [`entity_id`](Self::entity_id) of an event that
-/// contains personal data. JSON contains both, because the receiver needs them.
+/// contains personal data. JSON has to contain both.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metadata {
@@ -65,8 +65,8 @@ pub struct Metadata {
     pub time: SystemTime,
     /// The distributed trace that the event belongs to.
     pub trace: TraceContext,
-    /// The authorization on whose behalf the event is published: what the publisher would send in the HTTP header
-    /// `Authorization`.
+    /// The authorization of the party on whose behalf the event is published: what the publisher would send in the HTTP
+    /// header `Authorization`.
     pub authorization: Secret,
     /// The id that all events of a chain share: the id of the chain's first event.
     pub correlation: Uuid,

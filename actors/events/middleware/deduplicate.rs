@@ -25,9 +25,9 @@ const CAPACITY: usize = 10_000;
 /// succeeded, the repetition is skipped. If the first call failed, the repetition runs. A skipped call therefore always
 /// means that the listener has handled the event.
 ///
-/// Each listener has ids of its own. An id is remembered from the end of a successful call for the [window](Self::new),
-/// and no longer than it is among the latest ids up to the [capacity](Self::capacity). The id of a call that fails,
-/// panics or is dropped is forgotten, so that the event can be tried again.
+/// Each listener has ids of its own. An id is remembered for the [window](Self::new) after a successful call. Beyond the
+/// [capacity](Self::capacity) the oldest id is forgotten before that. The id of a call that fails, panics or is dropped
+/// is forgotten at once, so that the event can be tried again.
 ///
 /// Put this middleware outside of a [`RetryInPlace`](super::RetryInPlace). It covers only this process, and forgets
 /// everything at a restart. A listener that emits its own event again under the same id, and waits for that emission,

@@ -98,8 +98,8 @@ impl RateLimit {
     /// Shares one set of places among all listeners that this middleware stands around, on every arbiter.
     ///
     /// The listeners are those of the bus that the middleware is added to. To share the places among single listeners,
-    /// put the middleware into an `Arc` named `limit`, and add `async move |call, next| limit.clone().handle(call,
-    /// next).await` to each of them.
+    /// put the middleware into an `Arc` named `limit`, and add this middleware to each of them:
+    /// `async move |call, next| limit.clone().handle(call, next).await`.
     #[must_use]
     pub fn together(mut self) -> Self {
         self.shared = Some(OnceLock::new());

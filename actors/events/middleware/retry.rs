@@ -76,7 +76,7 @@ pub struct RetryInPlace {
 
 impl RetryInPlace {
     /// Waits a random time before each retry. The upper bound is `base` for the first retry, and doubles with every
-    /// failure.
+    /// failure, up to [`max_delay`](Self::max_delay).
     pub fn exponential(base: Duration) -> Self {
         Self { attempts: ATTEMPTS, base, grows: true, max_delay: MAX_DELAY, when: Which::default() }
     }

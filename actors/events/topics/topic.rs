@@ -53,7 +53,8 @@ const SHOWN: usize = 32;
 pub struct Pattern(Arc<str>);
 
 impl Pattern {
-    /// The maximum length of a topic or a pattern, in bytes. Topics stand in every envelope and in lines of the log.
+    /// The maximum length of a topic or a pattern, in bytes. It is bounded because topics stand in every envelope and in
+    /// lines of the log.
     pub const MAX_BYTES: usize = 256;
 
     /// The maximum number of segments of a topic or a pattern. It bounds the depth of the tree in which patterns are
