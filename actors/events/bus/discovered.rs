@@ -6,12 +6,12 @@ use super::bus::EventBus;
 use crate::events::listener::ListenError;
 use crate::events::seats::Subscription;
 
-/// An entry that `#[listener]` makes.
+/// An entry in the list of functions that `#[listener]` marks.
 #[derive(Debug)]
 pub struct Discovered {
-    /// The function, with its module.
+    /// The path of the function, with its module.
     pub name: &'static str,
-    /// Registers it with a bus.
+    /// Registers the function with a bus.
     pub register: fn(&EventBus) -> Result<Subscription, ListenError>,
 }
 

@@ -144,7 +144,7 @@ fn call_timed<S: Subject>(
     }
 }
 
-/// The event is moved out before it is used.
+/// `Emitting` moves its event out before it uses the event, and so needs no pinning.
 impl<E> Unpin for Emitting<E> {}
 
 impl<E: Subject> Emitting<E> {

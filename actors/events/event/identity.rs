@@ -43,26 +43,30 @@ impl Metadata {
     }
 }
 
-/// The id of an event whose own is no UUID: the same for the same event, which `publisher` and `id` name together. It is
-/// made by FNV-1a, for whoever wants two of them to be equal could as well send the same id.
+/// Returns an id for an event whose own id is not a UUID. It is the same for the same `publisher` and `id`, which
+/// identify an event together.
+///
+/// The id is made by FNV-1a, which resists no attack: a sender that wants two ids to be equal can send the same id
+/// anyway.
 pub fn derived(publisher: &str, id: &[u8]) -> Uuid {
     let hash = fnv(publisher.bytes().chain(once(0xff)).chain(id.iter().copied()));
     // Version 8: made in a way of one's own.
     Uuid::from_u128(hash & !(0xf << 76) & !(0x3 << 62) | 0x8 << 76 | 0x2 << 62)
 }
 
-/// What is known of a packet whose event has no id: its own is that of the event.
+/// The packet in which an event without an id arrives. The id of the packet serves as the id of the event.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Carrier<'a> {
-    /// The id that the packet came with; empty if it has none.
+    /// The id of the packet; empty if the packet has none.
     pub id: &'a str,
-    /// Its body: ids of packets are unique in one queue, and an inbox may serve several.
+    /// The body of the packet. The event's id is made of the packet's id and body, unless the packet's id is a UUID:
+    /// ids of packets are unique only within one queue, and an inbox may serve several queues.
     pub body: &'a [u8],
 }
 
 impl Carrier<'_> {
-    /// The id of an event that came in it without one. `None` if the packet has none either: then nobody can tell whether
-    /// the next that looks like it is the same.
+    /// Returns the id of the event, or `None` if the packet has no id. Without an id, nobody can tell whether the next
+    /// packet that looks the same carries the same event.
     pub fn event_id(&self, publisher: &str) -> Option<Uuid> {
         if self.id.is_empty() {
             return None;
