@@ -27,20 +27,20 @@ use crate::runtime;
 /// How long an answer is waited for unless it is said.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Nobody gave an answer.
+/// The error of a [`request`](EventBus::request) that got no answer.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum AskError {
-    /// Nobody is registered who answers this event with this type.
+    /// No answerer is registered for this event and this type of answer.
     NoAnswerer {
         /// The event's name.
         event: String,
-        /// The type that was asked for.
+        /// The type of the requested answer.
         answer: &'static str,
     },
-    /// All who were asked have failed; the report says how.
+    /// All answerers have failed; the report contains the error of each.
     Failed(Report),
-    /// Nobody has answered in time.
+    /// No answer has arrived within this time.
     TimedOut(Duration),
 }
 
@@ -144,23 +144,23 @@ impl<E: Event, R: Send + 'static> Subject for Asked<E, R> {
     }
 }
 
-/// What an answerer returns that cannot fail; one that may returns a `Result`.
+/// The return value of an answerer that cannot fail. An answerer that can fail returns a `Result`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer<R>(pub R);
 
 impl<R> Returned for Answer<R> {}
 
-/// What an answerer may return: [`Answer<R>`](Answer), or a `Result<R, E>`.
+/// The return type of an answerer: [`Answer<R>`](Answer), or a `Result<R, E>`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an answer",
     label = "not an answer",
     note = "an answerer returns `Answer(value)`, or a `Result` of the value"
 )]
 pub trait IntoAnswer {
-    /// What is asked for.
+    /// The type of the answer.
     type Answer: Send + 'static;
 
-    /// Returns it as a result.
+    /// Converts the return value into a `Result`.
     #[doc(hidden)]
     fn into_answer(self) -> Result<Self::Answer, ListenerError>;
 }
@@ -203,8 +203,11 @@ impl<E: Event, Out: IntoAnswer> Way<Asked<E, Out::Answer>, E, Out> for Asking {
 }
 
 impl EventBus {
-    /// Registers an answerer: a function of an event, like a listener, that returns [`Answer(value)`](Answer), or a
-    /// `Result` of the value. It hears of what is [requested](Self::request) alone, and not of what is emitted or published.
+    /// Registers an answerer: a function of an event, like a listener, that returns [`Answer(value)`](Answer) or a
+    /// `Result` of the value.
+    ///
+    /// The answerer is called only for a [`request`](Self::request) or a [`request_all`](Self::request_all), and not
+    /// for events that are emitted or published.
     ///
     /// ```
     /// # extern crate convoke_actors as convoke;
@@ -229,7 +232,7 @@ impl EventBus {
     ///
     /// # Errors
     ///
-    /// Those of [`on`](Self::on).
+    /// Returns the errors of [`on`](Self::on).
     #[track_caller]
     pub fn answer<E: Event, Out: IntoAnswer, Kind, F: Function<E, Out, Kind>>(
         &self,
@@ -239,21 +242,27 @@ impl EventBus {
         self.register(listening, asked::<E, Out::Answer>(), E::CONTAINS_PERSONAL_DATA, Location::caller())
     }
 
-    /// Asks all who answer this event with an `R`, concurrently, and is ready with the first answer.
+    /// Asks all answerers of this event that return an `R`, concurrently, and resolves to the first answer.
+    ///
+    /// No answerer is called before the returned [`Request`] is awaited. The deadline is 30 s, unless
+    /// [`Request::within`] sets another.
     ///
     /// # Errors
     ///
-    /// `NoAnswerer`, `Failed` if all have failed, `TimedOut`.
+    /// Resolves to [`AskError::NoAnswerer`] if no answerer is registered, to [`AskError::Failed`] if all answerers have
+    /// failed, and to [`AskError::TimedOut`] if no answer has arrived by the deadline.
     pub fn request<R: Send + 'static>(&self, event: impl Event) -> Request<R> {
         self.ask(event, false)
     }
 
-    /// Asks all who answer this event with an `R`, concurrently, and is ready when all have answered or failed, or with
-    /// what has come at the deadline.
+    /// Asks all answerers of this event that return an `R`, concurrently, and resolves to all answers.
+    ///
+    /// The result is ready when all answerers have answered or failed. At the deadline, it is ready with the answers
+    /// that have arrived by then. The deadline is 30 s, unless [`RequestAll::within`] sets another.
     ///
     /// # Errors
     ///
-    /// As [`request`](Self::request), if there is no answer at all.
+    /// Resolves to the errors of [`request`](Self::request), if there is no answer at all.
     pub fn request_all<R: Send + 'static>(&self, event: impl Event) -> RequestAll<R> {
         RequestAll(self.ask(event, true))
     }
@@ -271,7 +280,7 @@ fn asked<E: Event, R: 'static>() -> Hearing {
     Hearing::Type { of, name: E::NAME.into(), topic: E::TOPIC.into(), json: false }
 }
 
-/// A question under way, which is awaited for its first answer.
+/// A pending request: awaiting it resolves to the first answer.
 #[must_use = "nobody is asked before it is awaited"]
 pub struct Request<R> {
     answers: Arc<Answers<R>>,
@@ -282,7 +291,7 @@ pub struct Request<R> {
 }
 
 impl<R: Send + 'static> Request<R> {
-    /// Sets how long an answer is waited for. The default is 30 s.
+    /// Sets the deadline for an answer. The default is 30 s.
     pub fn within(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -333,13 +342,13 @@ impl<R> fmt::Debug for Request<R> {
     }
 }
 
-/// A question under way, which is awaited for all its answers.
+/// A pending request: awaiting it resolves to all answers.
 #[derive(Debug)]
 #[must_use = "nobody is asked before it is awaited"]
 pub struct RequestAll<R>(Request<R>);
 
 impl<R: Send + 'static> RequestAll<R> {
-    /// Sets how long answers are waited for. The default is 30 s.
+    /// Sets the deadline for the answers. The default is 30 s.
     pub fn within(self, deadline: Duration) -> Self {
         Self(self.0.within(deadline))
     }

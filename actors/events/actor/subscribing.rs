@@ -14,12 +14,15 @@ use crate::events::seats::Subscription;
 use crate::events::topics::Patterns;
 
 impl EventBus {
-    /// Registers an actor to events of one type, from within: where it is created, in `started`, or in a handler. It
-    /// handles [`Heard<E>`](Heard), in its own context, one at a time and in their order, with no mailbox in between; the
-    /// registration ends with the actor. Until one of them ends, the actor lives, even without an address.
+    /// Registers an actor as a listener to events of type `E`, from within the actor: where the actor is created, in
+    /// `started`, or in a handler.
     ///
-    /// `start()` returns before `started` has run, and what is emitted in between is missed; with `create`, as here,
-    /// nothing is. A refusal is logged as an error too, because there is nobody to return it to.
+    /// The actor handles [`Heard<E>`](Heard) in its own context, one event at a time and in the order of the events, with
+    /// no mailbox in between. The registration ends with the actor. A registration keeps the actor alive until the
+    /// registration ends, even without an address.
+    ///
+    /// `start()` returns before `started` has run, and events that are emitted in between are missed. With `create`, as
+    /// in the example, no event is missed. An error is also logged, because `started` cannot return it to anybody.
     ///
     /// ```
     /// # extern crate convoke_actors as convoke;
@@ -56,12 +59,12 @@ impl EventBus {
     /// # });
     /// ```
     ///
-    /// An actor that cannot be changed is registered by its recipient, `bus.on(addr.recipient::<Heard<OrderPlaced>>())`,
-    /// which costs a message to its mailbox for each event.
+    /// To register an actor whose code you cannot change, pass its recipient:
+    /// `bus.on(addr.recipient::<Heard<OrderPlaced>>())`. This costs a message to the actor's mailbox for each event.
     ///
     /// # Errors
     ///
-    /// `NoArbiter`, `Full`.
+    /// Returns [`ListenError::NoArbiter`] or [`ListenError::Full`].
     #[track_caller]
     pub fn subscribe<E, A>(&self, ctx: &mut A::Context) -> Result<Subscription, ListenError>
     where
@@ -73,12 +76,13 @@ impl EventBus {
         self.seat_actor::<E, A>(ctx, typed::<E>(), E::CONTAINS_PERSONAL_DATA, Location::caller())
     }
 
-    /// Registers an actor to topics, from within: it handles `Heard<JsonEvent>`. See [`subscribe`](Self::subscribe) and
-    /// [`on_topic`](Self::on_topic).
+    /// Registers an actor as a listener to topics, from within the actor. The actor handles `Heard<JsonEvent>`. See
+    /// [`subscribe`](Self::subscribe) and [`on_topic`](Self::on_topic).
     ///
     /// # Errors
     ///
-    /// `Pattern`, `NoPattern`, `NoArbiter`, `Full`.
+    /// Returns [`ListenError::Pattern`], [`ListenError::NoPattern`], [`ListenError::NoArbiter`] or
+    /// [`ListenError::Full`].
     #[track_caller]
     pub fn subscribe_topic<A>(&self, patterns: impl Patterns, ctx: &mut A::Context) -> Result<Subscription, ListenError>
     where

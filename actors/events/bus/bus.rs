@@ -25,12 +25,13 @@ use crate::events::seats;
 use crate::events::topics::{TopicError, check_topic};
 use crate::events::verdict::SubscriptionId;
 
-/// One bus for typed events and for topics of JSON. It is cheap to clone, every clone is the same bus, and any thread
-/// may emit and publish.
+/// A bus for typed events and for topics of JSON.
 ///
-/// A listener lives on the arbiter that registered it, and need not be `Send`. The bus closes with its last handle: what
-/// is queued is still delivered, and then its listeners are dropped. A listener that asks for the bus as an argument
-/// does not hold it; one that has captured it does.
+/// It is cheap to clone, every clone is the same bus, and any thread may emit and publish.
+///
+/// A listener lives on the arbiter that registered it, and need not be `Send`. The bus closes with its last handle:
+/// queued events are still delivered, and then the listeners are dropped. A listener that takes the bus as an argument
+/// does not keep the bus open. A listener that has captured a handle does.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -75,12 +76,13 @@ impl Default for EventBus {
 }
 
 impl EventBus {
-    /// Makes a bus with the default limits, which provides nothing: [`builder`](Self::builder) has what can be said of it.
+    /// Creates a bus with the default limits that provides nothing to its listeners. To set more, use
+    /// [`builder`](Self::builder).
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Starts to build a bus.
+    /// Creates a builder for a bus.
     pub fn builder() -> EventBusBuilder {
         EventBusBuilder::default()
     }
@@ -97,44 +99,53 @@ impl EventBus {
         &self.line
     }
 
-    /// Calls every listener to this event, concurrently, each on its own arbiter, and is ready with a report when all
-    /// are done. An error, a panic or a timeout of one is in the report and stops no other.
+    /// Calls every listener to this event, concurrently, each on its own arbiter, and resolves to a report when all
+    /// calls are done. An error, a panic or a timeout of one listener is in the report and stops no other listener.
     ///
-    /// Listeners that are ready at once are called where this is awaited. A listener may emit, even its own event.
+    /// No listener is called before the returned [`Emitting`] is awaited. Listeners on the same arbiter that are ready
+    /// at once run within that poll. A listener may emit, even its own event.
     ///
-    /// For one on another arbiter it is waited as long as its [timeout](crate::Listening::timeout), counted from here and by the
-    /// real clock, and a quarter of a second more once it is called: an arbiter that stands still holds up nobody else. If
-    /// the event has not come to the listener by then, it is a dead letter and does not come any more; a call that has begun
-    /// goes on, and nobody waits for its answer.
+    /// For a listener on another arbiter, the emission waits for the listener's [timeout](crate::Listening::timeout),
+    /// counted from the first poll and by the real clock, and a quarter of a second more once the listener is called.
+    /// So an arbiter that stands still delays no other listener for longer. An event that has not reached the listener
+    /// by then becomes a dead letter and no longer reaches the listener. A call that has begun continues, and its
+    /// result is ignored.
     pub fn emit<E: Event>(&self, event: E) -> Emitting<E> {
         Emitting::new(self.line.clone(), event)
     }
 
-    /// Calls every listener to this topic with JSON, as [`emit`](Self::emit) does; those of typed events too, if it has
-    /// the form of their event.
+    /// Calls every listener to this topic with a JSON payload, as [`emit`](Self::emit) does. Listeners to typed events
+    /// are called too, if the payload has the form of their event.
     ///
     /// # Errors
     ///
-    /// If it is not a topic. A payload that does not have the form is in the report.
+    /// Returns a [`TopicError`] if `topic` is not a valid topic. A payload that does not have the form of a listener's
+    /// event is an error in the report.
     pub fn emit_json(&self, topic: &str, payload: Value) -> Result<Emitting<JsonEvent>, TopicError> {
         Ok(Emitting::new(self.line.clone(), self.json(topic, payload)?))
     }
 
-    /// Queues this event for every listener, and returns at once. A listener that awaits a round, or takes seconds, handles
-    /// one event at a time all the same, so its queue fills up: give it a higher
-    /// [`concurrency`](crate::Listening::concurrency), or [`emit`](Self::emit) if you can wait. The log tells once of a queue
-    /// that is half full.
+    /// Queues this event for every listener, and returns at once.
     ///
-    /// Each listener takes its events in the order in which one publisher published them, one at a time unless its concurrency
-    /// is higher. As many may wait as its [`capacity`](crate::Listening::capacity) says, 1,024 unless it was told; what happens
-    /// then its [`overflow`](crate::Listening::overflow) says. What is dropped, because a listener has asked for that, is
-    /// counted in what this returns.
+    /// Each listener handles its events in the order in which one publisher published them, one at a time unless its
+    /// [`concurrency`](crate::Listening::concurrency) is higher. At most [`capacity`](crate::Listening::capacity)
+    /// events may wait for a listener, 1,024 by default. Beyond that the listener's
+    /// [`overflow`](crate::Listening::overflow) decides. The returned value counts the events that were dropped by such
+    /// a policy.
+    ///
+    /// The queue of a listener that awaits a round, or takes seconds for an event, fills up. Give such a listener a
+    /// higher concurrency, or use [`emit`](Self::emit) if you can wait. The log tells once for each listener that its
+    /// queue is half full.
     ///
     /// # Errors
     ///
-    /// `Refused` if listeners have no room, by name: for them the event is a dead letter, to be
-    /// [redriven](DeadLetters::redrive); all others have it, so it is not to be published again. `Full` if one of them refuses
-    /// [for all](crate::Listening::all_or_none): nobody has it. `TooDeep`.
+    /// Returns [`PublishError::Refused`] with the names of the listeners that had no room. For them the event is a dead
+    /// letter, which you can [redrive](DeadLetters::redrive). All other listeners have the event, so do not publish it
+    /// again.
+    ///
+    /// Returns [`PublishError::Full`] if a listener without room refuses
+    /// [for all](crate::Listening::all_or_none): no listener has the event. Returns [`PublishError::TooDeep`] if events
+    /// cause each other more deeply than the bus allows.
     pub fn publish<E: Event>(&self, event: E) -> Result<Published, PublishError> {
         self.queue(event, Reserved::Refusing)
     }
@@ -151,37 +162,41 @@ impl EventBus {
         }
     }
 
-    /// Queues JSON for every listener to this topic, as [`publish`](Self::publish) does. A payload that does not have the
-    /// form of a listener's event is a dead letter.
+    /// Queues a JSON payload for every listener to this topic, as [`publish`](Self::publish) does. A payload that does
+    /// not have the form of a listener's event becomes a dead letter.
     ///
     /// # Errors
     ///
-    /// `Topic`, and those of [`publish`](Self::publish).
+    /// Returns [`PublishError::Topic`] if `topic` is not a valid topic, and the errors of [`publish`](Self::publish).
     pub fn publish_json(&self, topic: &str, payload: Value) -> Result<Published, PublishError> {
         self.queue(self.json(topic, payload)?, Reserved::Refusing)
     }
 
-    /// Keeps JSON as the last of its topic for those who subscribe to it later, and queues it for those who have.
+    /// Keeps a JSON payload as the last event of its topic for later subscribers, and queues it for the current
+    /// listeners.
     ///
     /// # Errors
     ///
-    /// Those of [`publish_json`](Self::publish_json).
+    /// Returns the errors of [`publish_json`](Self::publish_json).
     pub fn publish_retained(&self, topic: &str, payload: Value) -> Result<Published, PublishError> {
         self.queue(self.json(topic, payload)?.retained(), Reserved::Refusing)
     }
 
-    /// Forgets the last event that is kept of this topic; says whether there was one.
+    /// Forgets the last event that is kept for this topic, and returns whether there was one.
     pub fn forget_retained(&self, topic: &str) -> bool {
         let forgotten = self.line.hub.retained().forget(topic);
         forgotten.is_some()
     }
 
-    /// Queues this event as soon as every listener has room for it, whatever its policy, so that none is dropped.
+    /// Queues this event as soon as every listener has room for it, whatever the listeners' policies, so that no event
+    /// is dropped.
     ///
     /// # Errors
     ///
-    /// `NoRoom` after the bus's room timeout, 30 s unless it was told: nobody has the event. `Refused` if more are on their way to
-    /// an arbiter than may, 65,536. `TooDeep`.
+    /// Resolves to [`PublishError::NoRoom`] after the [room timeout](EventBusBuilder::room_timeout) of the bus, 30 s by
+    /// default: no listener has the event. Resolves to [`PublishError::Refused`] if 65,536 events are on their way to
+    /// an arbiter, which is the maximum, and to [`PublishError::TooDeep`] if events cause each other more deeply than
+    /// the bus allows.
     pub fn publish_wait<E: Event>(&self, event: E) -> impl Future<Output = Result<(), PublishError>> + Send + use<E> {
         send_when_room(self.line.hub.clone(), &self.line.given, event)
     }
@@ -196,10 +211,10 @@ impl EventBus {
         Ok(event)
     }
 
-    /// Returns when nothing is queued, and no call is under way, at any listener of this bus on any arbiter.
+    /// Waits until no event is queued and no call is under way, for any listener of this bus on any arbiter.
     ///
-    /// It waits for as long as that takes; a listener that never ends is ended by its timeout. An arbiter that takes in nothing
-    /// for the bus's listener timeout, by the real clock, is left out, and the log says so.
+    /// It waits as long as that takes. A listener that never ends is ended by its timeout. An arbiter that takes in
+    /// nothing for the bus's listener timeout, by the real clock, is left out, and the log says so.
     pub fn drain(&self) -> impl Future<Output = ()> + Send + use<> {
         draining::drain(self.line.hub.clone())
     }
@@ -209,41 +224,41 @@ impl EventBus {
         self.line.hub.posts().iter().map(|post| post.info().waiting + post.at_work()).sum()
     }
 
-    /// Returns what is registered, in the order in which it came.
+    /// Returns all registrations, in the order in which they were made.
     pub fn subscriptions(&self) -> Vec<SubscriptionInfo> {
         self.line.hub.posts().iter().map(|post| post.info()).collect()
     }
 
-    /// Ends a registration, without its guard; says whether there was one. What was said of
-    /// [dropping the guard](crate::Subscription) holds for this.
+    /// Ends the registration with this id, and returns whether there was one. The effect is that of dropping the
+    /// registration's [guard](crate::Subscription).
     pub fn unregister(&self, id: SubscriptionId) -> bool {
         let post = self.line.hub.posts().into_iter().find(|post| post.id == id.0);
         post.inspect(|post| seats::end(&self.line.hub, post, None)).is_some()
     }
 
-    /// Ends all registrations; returns how many there were.
+    /// Ends all registrations, and returns how many there were.
     pub fn clear(&self) -> usize {
         let posts = self.line.hub.posts();
         posts.iter().for_each(|post| seats::end(&self.line.hub, post, None));
         posts.len()
     }
 
-    /// Returns the dead letters.
+    /// Returns a handle to the dead letters of this bus.
     pub fn dead_letters(&self) -> DeadLetters {
         DeadLetters::of(&self.line.hub)
     }
 
-    /// Returns what is provided to listeners.
+    /// Returns the container with the values that are provided to listeners.
     pub fn container(&self) -> &Container {
         self.line.hub.container()
     }
 
-    /// Returns the name under which its events are published, as the builder was told; empty if it was not.
+    /// Returns the name under which the events of this bus are published; empty unless the builder sets one.
     pub fn publisher(&self) -> &str {
         &self.line.hub.given.publisher
     }
 
-    /// Returns how many events nobody listened to.
+    /// Returns how many events had no listener.
     pub fn unheard(&self) -> u64 {
         self.line.hub.count_unheard()
     }
@@ -253,18 +268,18 @@ impl EventBus {
         self.given_with(|given| given.trace = Some(trace))
     }
 
-    /// Returns a handle whose events belong together under this id.
+    /// Returns a handle whose events share this correlation id.
     pub fn with_correlation(&self, id: Uuid) -> Self {
         self.given_with(|given| given.correlation = Some(id))
     }
 
-    /// Returns a handle whose events were caused by the event of this id, unless a listener emits them: then it is the
-    /// one that it hears.
+    /// Returns a handle whose events have the event of this id as their cause. An event that a listener emits has the
+    /// event that the listener hears as its cause instead.
     pub fn with_causation(&self, id: Uuid) -> Self {
         self.given_with(|given| given.causation = Some(id))
     }
 
-    /// Returns a handle whose events carry this authorization, which no log and no `Debug` of ours shows.
+    /// Returns a handle whose events carry this authorization. No log and no `Debug` of this library shows it.
     pub fn with_authorization(&self, token: impl Into<Secret>) -> Self {
         self.given_with(|given| given.authorization = token.into())
     }

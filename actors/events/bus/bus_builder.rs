@@ -13,7 +13,7 @@ use crate::events::verdict::Overflow;
 
 /// Builds an [`EventBus`].
 ///
-/// What is provided is what a [`Container`] is built of; the methods are the same.
+/// The methods that provide values are those of a [`ContainerBuilder`].
 #[derive(Debug)]
 #[must_use = "nothing is built before `build()`"]
 pub struct EventBusBuilder {
@@ -64,7 +64,7 @@ impl EventBusBuilder {
         self
     }
 
-    /// Provides a value as what it implements, for `Inject<dyn Trait>`. See [`ContainerBuilder::provide_as`].
+    /// Provides a value for `Inject<dyn Trait>`. See [`ContainerBuilder::provide_as`].
     #[track_caller]
     pub fn provide_as<T: ?Sized + Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
         self.container = self.container.provide_as(value);
@@ -91,94 +91,96 @@ impl EventBusBuilder {
         self
     }
 
-    /// Provides this instead of what is provided, for a test. See [`ContainerBuilder::replace`].
+    /// Replaces a value that is provided, for a test. See [`ContainerBuilder::replace`].
     #[track_caller]
     pub fn replace<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.container = self.container.replace(value);
         self
     }
 
-    /// Provides this instead of what is provided as what it implements, for a test. See
-    /// [`ContainerBuilder::replace_as`].
+    /// Replaces a value that is provided for `Inject<dyn Trait>`, for a test. See [`ContainerBuilder::replace_as`].
     #[track_caller]
     pub fn replace_as<T: ?Sized + Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
         self.container = self.container.replace_as(value);
         self
     }
 
-    /// Changes the container beneath by any of its methods, or puts another in its place.
+    /// Changes the container's builder by any of its methods, or replaces it by another one.
     pub fn container(mut self, change: impl FnOnce(ContainerBuilder) -> ContainerBuilder) -> Self {
         self.container = change(self.container);
         self
     }
 
-    /// Puts a middleware around every listener, inside of those that were put before.
+    /// Adds a middleware around every listener, inside of the middleware that was added before.
     pub fn with(mut self, middleware: impl Middleware) -> Self {
         self.middleware.0.push(Arc::new(middleware));
         self
     }
 
-    /// Gives the bus the name by which its events say who published them, as in `UserService`. The default is none.
+    /// Sets the publisher of the events of this bus: a name, as in `UserService`. The default is none.
     pub fn publisher(mut self, name: impl Into<Arc<str>>) -> Self {
         self.publisher = name.into();
         self
     }
 
-    /// Sets how many published events may wait for a listener that does not say it itself. The default is 1,024; zero
-    /// counts as 1.
+    /// Sets how many published events may wait for a listener, unless the listener sets its own capacity. The default
+    /// is 1,024; zero counts as 1.
     pub fn capacity(mut self, events: usize) -> Self {
         self.limits.capacity = events.max(1);
         self
     }
 
-    /// Sets what happens when that many wait for a listener or a service that does not say it itself. The default is to
-    /// [refuse](Overflow::Refuse) more, for that one alone.
+    /// Sets what happens to a published event for which a listener or a service has no room, unless the listener or
+    /// service sets its own policy. The default is to [refuse](Overflow::Refuse) the event, for that listener or
+    /// service alone.
     pub fn overflow(mut self, policy: Overflow) -> Self {
         self.limits.overflow = policy;
         self
     }
 
-    /// Sets how long a call of a listener may take that does not say it itself. The default is 30 s.
+    /// Sets how long a call of a listener may take, unless the listener sets its own timeout. The default is 30 s.
     pub fn listener_timeout(mut self, limit: Duration) -> Self {
         self.limits.listener_timeout = limit;
         self
     }
 
-    /// Sets how long `publish_wait` waits for room. The default is 30 s.
+    /// Sets how long [`publish_wait`](EventBus::publish_wait) waits for room. The default is 30 s.
     pub fn room_timeout(mut self, limit: Duration) -> Self {
         self.limits.room_timeout = limit;
         self
     }
 
-    /// Sets how deep events may cause each other: one that a listener emits is one deeper than the one it hears. The
-    /// default is 64, the least 1 and the most 250: each event keeps those that have caused it, and a listener that awaits
-    /// what it emits is called within the one before.
+    /// Sets how deeply events may cause each other. An event that a listener emits is one deeper than the event that
+    /// the listener hears. The default is 64, the minimum 1 and the maximum 250.
+    ///
+    /// The depth is bounded because each event keeps the events that caused it, and because a listener that awaits an
+    /// emission nests the calls of that emission in its own.
     pub fn max_depth(mut self, events: u32) -> Self {
         self.limits.max_depth = events.clamp(1, DEEPEST);
         self
     }
 
-    /// Sets how many listeners there may be. The default is 100,000.
+    /// Sets the maximum number of listeners. The default is 100,000.
     pub fn max_listeners(mut self, listeners: usize) -> Self {
         self.limits.max_listeners = listeners;
         self
     }
 
-    /// Sets how many dead letters are kept; beyond them the oldest is forgotten, and
+    /// Sets how many dead letters are kept. Beyond that number the oldest dead letter is forgotten, and
     /// [counted](crate::DeadLetters::forgotten). The default is 1,000.
     pub fn dead_letters(mut self, letters: usize) -> Self {
         self.limits.dead_letters = letters;
         self
     }
 
-    /// Sets of how many topics the last event is kept; beyond them that of the least recently updated is
-    /// forgotten. The default is 4,096.
+    /// Sets for how many topics the last event is kept. Beyond that number the event of the least recently updated
+    /// topic is forgotten. The default is 4,096.
     pub fn retained_topics(mut self, topics: usize) -> Self {
         self.limits.retained = topics;
         self
     }
 
-    /// Builds the bus. What is provided twice or cannot be built is an error where it is first asked for.
+    /// Builds the bus. A value that is provided twice or cannot be built is an error when a listener first asks for it.
     pub fn build(self) -> EventBus {
         let container = self.container.build();
         EventBus::of(&Arc::new(Hub::new(container, self.middleware.0, self.publisher, self.limits, publish_letter)))
@@ -188,7 +190,7 @@ impl EventBusBuilder {
     ///
     /// # Errors
     ///
-    /// The first value that is provided twice or cannot be built.
+    /// Returns the error of the first value that is provided twice or cannot be built.
     pub fn try_build(self) -> Result<EventBus, ContainerError> {
         let container = self.container.try_build()?;
         let hub = Hub::new(container, self.middleware.0, self.publisher, self.limits, publish_letter);

@@ -11,9 +11,10 @@ use crate::events::hub::{DeadLetter, Hub, Ring};
 use crate::events::parcel::current;
 use crate::runtime::drop_quietly;
 
-/// The dead letters of a bus: looked at, taken out, or given back to the bus. So many are kept as its [`limit`](Self::limit)
-/// says; beyond that the oldest is forgotten, and [counted](Self::forgotten). It is cheap to clone, every clone is the
-/// same, and any thread may ask it.
+/// A handle to the dead letters of a bus: lists them, takes them out, or gives them back to the bus.
+///
+/// At most [`limit`](Self::limit) dead letters are kept. Beyond that number the oldest one is forgotten, and
+/// [counted](Self::forgotten). The handle is cheap to clone, and any thread may use it.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -67,38 +68,38 @@ impl DeadLetters {
         self.ring()
     }
 
-    /// Returns those that are kept, the oldest first: no more than [`limit`](Self::limit), beyond which the oldest is
-    /// [forgotten](Self::forgotten).
+    /// Returns the dead letters that are kept, the oldest first. There are no more of them than [`limit`](Self::limit).
     pub fn list(&self) -> Vec<Arc<DeadLetter>> {
         self.seen().letters.iter().cloned().collect()
     }
 
-    /// Returns how many are kept.
+    /// Returns how many dead letters are kept.
     pub fn len(&self) -> usize {
         self.seen().letters.len()
     }
 
-    /// Whether none is kept.
+    /// Returns whether no dead letter is kept.
     pub fn is_empty(&self) -> bool {
         self.seen().letters.is_empty()
     }
 
-    /// Returns how many there have been, with those that are no longer kept.
+    /// Returns how many dead letters there have been, including those that are no longer kept.
     pub fn total(&self) -> u64 {
         self.seen().total
     }
 
-    /// Returns how many are kept at the most: 1,000, unless the [builder](crate::EventBusBuilder::dead_letters) was told.
+    /// Returns the maximum number of dead letters that are kept: 1,000, unless the
+    /// [builder](crate::EventBusBuilder::dead_letters) sets another.
     pub fn limit(&self) -> usize {
         self.hub.letters.limit
     }
 
-    /// Returns how many were forgotten, because newer ones have taken their place.
+    /// Returns how many dead letters were forgotten because newer ones took their places.
     pub fn forgotten(&self) -> u64 {
         self.ring().forgotten
     }
 
-    /// Takes one out, if it is still kept.
+    /// Takes out the dead letter with this number, if it is still kept.
     pub fn take(&self, id: u64) -> Option<Arc<DeadLetter>> {
         let mut ring = self.ring();
         let place = ring.place(id);
@@ -110,17 +111,20 @@ impl DeadLetters {
         ring.letters.remove(place)
     }
 
-    /// Takes all of them out.
+    /// Takes out all dead letters.
     pub fn take_all(&self) -> Vec<Arc<DeadLetter>> {
         std::mem::take(&mut self.seen().letters).into()
     }
 
-    /// Gives one back to the bus: it is queued for the listener that did not get it, known by its registration, or
-    /// else one of its name that hears the same, and for nobody else. One that nobody was called with is published again.
+    /// Gives the dead letter with this number back to the bus.
+    ///
+    /// The event is queued only for the listener that did not get it. That listener is found by its registration, or
+    /// else by its name and by what it hears. If no listener was called with the event, it is published again.
     ///
     /// # Errors
     ///
-    /// If it is no longer kept, or the listener is no longer registered; in the latter case it stays.
+    /// Returns [`RedriveError::Unknown`] if the dead letter is no longer kept, and [`RedriveError::NoListener`] if its
+    /// listener is no longer registered or has no room. In the latter case the dead letter stays.
     pub fn redrive(&self, id: u64) -> Result<(), RedriveError> {
         let letter = self.take(id).ok_or(RedriveError::Unknown { id })?;
         if self.give_back(&letter) {
@@ -137,7 +141,7 @@ impl DeadLetters {
         Err(RedriveError::NoListener { listener })
     }
 
-    /// Gives all of them back, and returns how many that were. One that is not taken stays.
+    /// Gives all dead letters back to the bus, and returns how many the bus has taken. The others stay.
     pub fn redrive_all(&self) -> usize {
         let mut redrive =
             Redrive { letters: self, left: std::mem::take(&mut self.ring().letters), kept: VecDeque::new() };
@@ -206,18 +210,18 @@ impl fmt::Debug for DeadLetters {
     }
 }
 
-/// A dead letter could not be given back.
+/// The error of giving a dead letter back to the bus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RedriveError {
-    /// It is not kept, or no longer.
+    /// No dead letter with this number is kept, or it is no longer kept.
     Unknown {
         /// The number that was asked for.
         id: u64,
     },
-    /// Its listener is no longer registered, under this registration or this name, or takes no more.
+    /// No listener is registered under the dead letter's registration or name, or the listener has no room.
     NoListener {
-        /// The listener.
+        /// The name of the listener; `None` if the event was stopped before any listener was called.
         listener: Option<Arc<str>>,
     },
 }

@@ -6,24 +6,25 @@ use super::bus::EventBus;
 use crate::events::listener::ListenError;
 use crate::events::seats::Subscription;
 
-/// An entry that `#[listener]` makes.
+/// An entry in the list of functions that `#[listener]` marks.
 #[derive(Debug)]
 pub struct Discovered {
-    /// The function, with its module.
+    /// The path of the function, with its module.
     pub name: &'static str,
-    /// Registers it with a bus.
+    /// Registers the function with a bus.
     pub register: fn(&EventBus) -> Result<Subscription, ListenError>,
 }
 
 inventory::collect!(Discovered);
 
 impl EventBus {
-    /// Registers every function that is marked with `#[listener]` in the program, in the order of their paths, and
-    /// returns their guards. One that is registered by hand as well, or found twice, is called twice.
+    /// Registers every function of the program that is marked with `#[listener]`, in the order of the functions' paths,
+    /// and returns the guards. A function that is also registered by hand, or that is found twice, is called twice.
     ///
     /// # Errors
     ///
-    /// Those of [`on`](Self::on) for the first that cannot be registered; none is registered then.
+    /// Returns the error of [`on`](Self::on) for the first function that cannot be registered. No function is
+    /// registered then.
     pub fn discover(&self) -> Result<Vec<Subscription>, ListenError> {
         let mut marked: Vec<_> = inventory::iter::<Discovered>.into_iter().collect();
         // The order of the linker is not one to rely on.

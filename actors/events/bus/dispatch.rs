@@ -18,15 +18,15 @@ fn buses() -> MutexGuard<'static, Option<HashMap<usize, EventBus>>> {
     BUSES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// There is no bus to dispatch to.
+/// The error of installing a bus, or of dispatching an event to the installed bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DispatchError {
-    /// This thread belongs to no actix system.
+    /// The current thread belongs to no actix system.
     NoSystem,
     /// No bus is installed for the running system.
     NotInstalled,
-    /// Another bus is installed for it.
+    /// Another bus is installed for the running system.
     Taken,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for DispatchError {
 
 impl std::error::Error for DispatchError {}
 
-/// The guard of a bus that is installed; it holds the bus.
+/// The guard of an installed bus: dropping it uninstalls the bus. It keeps the bus open.
 #[must_use = "dropping it uninstalls the bus, and so does `let _ =`: give it a name"]
 #[derive(Debug)]
 pub struct Installed {
@@ -58,11 +58,14 @@ impl Drop for Installed {
 }
 
 impl EventBus {
-    /// Makes this the bus of the running system, to which [`dispatch`] emits, on all its arbiters.
+    /// Installs this bus as the bus of the running system, on all its arbiters. [`dispatch`] emits to it.
+    ///
+    /// The returned guard owns the installation: dropping it uninstalls the bus.
     ///
     /// # Errors
     ///
-    /// `NoSystem`, and `Taken` if there is one.
+    /// Returns [`DispatchError::NoSystem`] if the current thread belongs to no actix system, and
+    /// [`DispatchError::Taken`] if a bus is installed already.
     pub fn install(&self) -> Result<Installed, DispatchError> {
         let system = System::try_current().ok_or(DispatchError::NoSystem)?.id();
         let mut buses = buses();
@@ -102,7 +105,8 @@ impl EventBus {
 ///
 /// # Errors
 ///
-/// `NoSystem`, `NotInstalled`.
+/// Returns [`DispatchError::NoSystem`] if the current thread belongs to no actix system, and
+/// [`DispatchError::NotInstalled`] if no bus is installed for the running system.
 pub async fn dispatch<E: Event>(event: E) -> Result<Report, DispatchError> {
     let system = System::try_current().ok_or(DispatchError::NoSystem)?.id();
     let bus = buses().as_ref().and_then(|buses| buses.get(&system).cloned()).ok_or(DispatchError::NotInstalled)?;

@@ -21,9 +21,10 @@ use crate::events::seats::{Near, Tickets};
 use crate::events::verdict::{Verdict, panicked};
 use crate::runtime::{self, drop_quietly};
 
-/// An emission: when it is first polled all listeners are called, and it is ready with a [`Report`] when all are done.
+/// A pending emission. When it is first polled, all listeners are called. It resolves to a [`Report`] when all calls
+/// are done.
 ///
-/// Dropped before that, the calls go on, and nobody is told how they ended but for the dead letters.
+/// If you drop it before that, the calls continue, and only dead letters tell which of them failed.
 #[must_use = "nobody is called before it is awaited"]
 pub struct Emitting<E> {
     line: Arc<Line>,
@@ -42,7 +43,7 @@ impl<E> Emitting<E> {
         Self { line, timed: false, state: State::Fresh(event) }
     }
 
-    /// Has the report say how long each listener took.
+    /// Records in the report how long each listener took.
     pub fn timed(mut self) -> Self {
         self.timed = true;
         self
@@ -143,7 +144,7 @@ fn call_timed<S: Subject>(
     }
 }
 
-/// The event is moved out before it is used.
+/// `Emitting` moves its event out before it uses the event, and so needs no pinning.
 impl<E> Unpin for Emitting<E> {}
 
 impl<E: Subject> Emitting<E> {

@@ -9,18 +9,19 @@ use crate::events::event::{JsonEvent, Name};
 use crate::events::topics::{TopicError, check_topic};
 
 impl EventBus {
-    /// Calls every listener to an event that another process has emitted, as [`emit_json`](Self::emit_json) does, with the
-    /// metadata that it came with. Nobody has listened if the report [is empty](crate::Report::is_empty).
+    /// Calls every listener to an event that another process has emitted, with the metadata of the envelope, as
+    /// [`emit_json`](Self::emit_json) does. The report [is empty](crate::Report::is_empty) if no listener was called.
     ///
-    /// It travels on the topic that its metadata name. Services elsewhere name none: then it travels where listeners here
-    /// expect an event of its name, or else on a topic that is called like it.
+    /// The event travels on the topic that its metadata names. If the metadata names no topic, as that of services
+    /// elsewhere, the event travels on the topic of a typed event of the same name that has a listener here, or else on
+    /// a topic that is named like the event.
     ///
-    /// What fails is a dead letter of this bus, as of every event. Of what a worker has brought here it is none: the server
-    /// has that still, and settles it.
+    /// An event that a listener fails on becomes a dead letter of this bus, as every event. For an event that a worker
+    /// has brought here, there is no dead letter: the server still has the event, and the worker settles it.
     ///
     /// # Errors
     ///
-    /// If neither its topic nor its name is a topic: nobody can know it.
+    /// Returns a [`TopicError`] if neither the topic nor the name of the event is a valid topic.
     ///
     /// ```
     /// # extern crate convoke_actors as convoke;

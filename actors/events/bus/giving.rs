@@ -22,7 +22,7 @@ impl Argument for EventBus {
 }
 
 impl Call {
-    /// Returns the bus.
+    /// Returns the bus that makes this call.
     pub fn bus(&self) -> EventBus {
         match self.hub().clone().downcast::<Hub>() {
             Ok(hub) => EventBus::of(&hub),

@@ -8,36 +8,37 @@ use crate::base::joined;
 use crate::events::topics::TopicError;
 use crate::events::verdict::TooDeep;
 
-/// An event was not published, or not to all who listen.
+/// The error of publishing an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// Listeners had no room and [refuse](crate::Overflow::Refuse) more, or too many events are on their way to their arbiter: for
-    /// them the event is a dead letter. All others have it, so it is not to be published again.
+    /// Some listeners have no room and [refuse](crate::Overflow::Refuse) the event, or too many events are on their way
+    /// to their arbiter. For these listeners the event is a dead letter. All other listeners have the event, so do not
+    /// publish it again.
     Refused {
-        /// The listeners that do not have it.
+        /// The names of the listeners that do not have the event.
         listeners: Vec<Arc<str>>,
-        /// How many events others have dropped for it, as [`Published`](crate::Published) counts them.
+        /// How many events were dropped by other listeners' policies, as counted by [`Published`](crate::Published).
         dropped: usize,
     },
-    /// As many events wait for a listener as may, and it refuses more [for all](crate::Listening::all_or_none): nobody has the
-    /// event.
+    /// A listener has no room, and refuses the event [for all](crate::Listening::all_or_none): no listener has the
+    /// event. You can publish it again.
     Full {
-        /// The listener.
+        /// The name of the listener.
         listener: Arc<str>,
-        /// How many may wait for it.
+        /// How many published events may wait for the listener.
         capacity: usize,
     },
-    /// There was no room for it in time.
+    /// A listener had no room for the event in time: no listener has the event.
     NoRoom {
-        /// The listener that had none.
+        /// The name of the listener.
         listener: Arc<str>,
-        /// How long it was waited for.
+        /// How long the event waited for room.
         after: Duration,
     },
-    /// Events have caused each other without end.
+    /// Events cause each other more deeply than the bus allows.
     TooDeep(TooDeep),
-    /// It is not a topic.
+    /// The given topic is not valid.
     Topic(TopicError),
 }
 

@@ -6,12 +6,13 @@ use super::publish_error::PublishError;
 use crate::events::hub::Post;
 use crate::events::verdict::Queued;
 
-/// An event waits for all who listen to it.
+/// The result of publishing an event that waits for all its listeners.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Published {
-    /// How many events were dropped for it, because a listener had no room and its policy is to [drop](crate::Overflow). Each is a
-    /// dead letter. Of a listener on another arbiter it is what is to be expected by what waits there.
+    /// How many events were dropped because a listener had no room and its policy is to [drop](crate::Overflow). Each
+    /// dropped event becomes a dead letter. For a listener on another arbiter, the number is an estimate by the events
+    /// that wait there.
     pub dropped: usize,
 }
 

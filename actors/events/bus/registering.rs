@@ -15,23 +15,31 @@ use crate::events::topics::{Pattern, Patterns};
 use crate::runtime;
 
 impl EventBus {
-    /// Registers a listener to events of one type, which also hears what is emitted as JSON on their topic. Once this
-    /// returns it hears of every event that is emitted, on any thread.
+    /// Registers a listener to events of type `E`. The listener also hears events that are emitted as JSON on the topic
+    /// of `E`.
+    ///
+    /// The returned guard owns the registration: dropping it unregisters the listener. Once this method returns, the
+    /// listener hears every event that is emitted, on any thread.
     ///
     /// # Errors
     ///
-    /// `Container` if it asks for what is not provided, `NoArbiter`, `Full`, `ZeroTimeout`.
+    /// Returns [`ListenError::Container`] if an argument of the listener is not provided, [`ListenError::NoArbiter`] if
+    /// the current thread has no actix system, [`ListenError::Full`] if the bus has its maximum number of listeners,
+    /// and [`ListenError::ZeroTimeout`] if the listener's timeout is zero.
     #[track_caller]
     pub fn on<E: Event, Kind>(&self, listener: impl Listen<E, Kind>) -> Result<Subscription, ListenError> {
         self.register(listener.listening(), typed::<E>(), E::CONTAINS_PERSONAL_DATA, Location::caller())
     }
 
-    /// Registers a listener to topics: a pattern or several, with `*` for one segment and `**` for any number. It hears
-    /// each event once, as JSON, with whatever type it was emitted; but no local ones.
+    /// Registers a listener to topics that match a pattern, or one of several patterns. In a pattern, `*` stands for
+    /// one segment and `**` for any number of segments.
+    ///
+    /// The listener hears each event once, as JSON, whatever type it was emitted with. It hears no local events.
     ///
     /// # Errors
     ///
-    /// `Pattern`, `NoPattern`, and those of [`on`](Self::on).
+    /// Returns [`ListenError::Pattern`] if a pattern is not valid, [`ListenError::NoPattern`] if there is none, and the
+    /// errors of [`on`](Self::on).
     #[track_caller]
     pub fn on_topic<Kind>(
         &self,

@@ -15,7 +15,9 @@ use super::step::Step;
 use crate::base::Failure;
 use crate::runtime::{drop_quietly, panic_text};
 
-/// What an application provides, by type. It is cheap to clone, and every thread may ask it.
+/// The values that an application provides to listeners, by type.
+///
+/// It is cheap to clone, and every thread can read it.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -62,10 +64,11 @@ use crate::runtime::{drop_quietly, panic_text};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// One singleton is built at a time, on the thread that needs it first; others who need one that is not built yet wait.
-/// So a constructor must not wait for another thread that asks this container. What is built is read without a lock.
+/// Singletons are built one at a time, each on the thread that needs it first. Other threads that need a singleton
+/// which is not built yet wait. So a constructor must not wait for another thread that reads this container. A value
+/// that is built is read without a lock.
 ///
-/// A value that keeps a clone of the container keeps itself alive: keep what you got from it instead.
+/// A value that keeps a clone of the container keeps itself alive. Keep what you got from the container instead.
 #[derive(Clone, Default)]
 pub struct Container {
     inner: Arc<Inner>,
@@ -84,18 +87,21 @@ impl Container {
         Self { inner: Arc::new(Inner { provided, turn: Mutex::new(()) }) }
     }
 
-    /// Starts a builder that provides nothing yet.
+    /// Creates a builder that provides nothing yet.
     pub fn builder() -> ContainerBuilder {
         ContainerBuilder::default()
     }
 
-    /// Returns the value of this type, building it if it is not built yet or is a new one for each `get`.
+    /// Returns the value of type `T`.
+    ///
+    /// A singleton that is not built yet is built first. A [`factory`](ContainerBuilder::factory) makes a new value.
     ///
     /// # Errors
     ///
-    /// `Missing` if the type, or one that it needs, is not provided; `Cycle` if it needs itself; `Failed` if its
-    /// constructor, or one of what it needs, returns an error or panics. `Twice` and `NothingToReplace` if the builder
-    /// has such a fault, whatever is asked for.
+    /// Returns [`ContainerError::Missing`] if the type, or one that it needs, is not provided,
+    /// [`ContainerError::Cycle`] if the type needs itself, and [`ContainerError::Failed`] if the constructor of the
+    /// type, or of one that it needs, returns an error or panics. Returns [`ContainerError::Twice`] or
+    /// [`ContainerError::NothingToReplace`], for every type, if the builder has such a fault.
     pub fn get<T: ?Sized + Send + Sync + 'static>(&self) -> Result<Inject<T>, ContainerError> {
         let value = match self.recipe::<T>()? {
             Recipe::Value(value) => value.clone(),
@@ -116,12 +122,12 @@ impl Container {
         }
     }
 
-    /// Builds all singletons that are not built yet, in the order given but after what they need. Factories are not
-    /// called.
+    /// Builds all singletons that are not built yet, in the order in which they were provided, but after the ones that
+    /// they need. Factories are not called.
     ///
     /// # Errors
     ///
-    /// The first fault of the builder, or the first error of a singleton, as [`get`](Self::get) returns it.
+    /// Returns the first fault of the builder, or the first error of a singleton, as [`get`](Self::get) does.
     pub fn check(&self) -> Result<(), ContainerError> {
         match &self.inner.provided.fault {
             Some(fault) => Err(fault.clone()),

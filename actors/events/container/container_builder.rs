@@ -54,18 +54,20 @@ impl fmt::Debug for Provided {
     }
 }
 
-/// Takes what an application provides; [`Container::builder`] makes one.
+/// Builds a [`Container`] from the values that an application provides. [`Container::builder`] creates one.
 ///
 /// | | a value | built once, when first needed | a new one for each `get` |
 /// |---|---|---|---|
 /// | for `Inject<T>` | `provide` | `provide_with` | `factory` |
 /// | for `Inject<dyn Trait>` | `provide_as` | `provide_as_with` | `factory_as` |
 ///
-/// Each type is provided once. A test that takes an application's builder and puts something else in a type's place says
-/// so, with [`replace`](Self::replace), [`replace_as`](Self::replace_as), or [`without`](Self::without) and then any of
-/// the six. To replace what is not there is an error: a fake under the wrong type would leave the real thing in use.
+/// Each type is provided once. In a test, take the application's builder and replace a value with
+/// [`replace`](Self::replace) or [`replace_as`](Self::replace_as). You can also call [`without`](Self::without), and
+/// then any of the six methods. To replace a type that is not provided is an error, because a fake under the wrong type
+/// would leave the real value in use.
 ///
-/// A fault is kept: [`try_build`](Self::try_build) returns it, and after [`build`](Self::build) every `get` does.
+/// The builder keeps its first fault: [`try_build`](Self::try_build) returns the fault, and after
+/// [`build`](Self::build) every `get` returns it.
 #[derive(Default)]
 #[must_use = "a builder provides nothing before `build` or `try_build`"]
 pub struct ContainerBuilder {
@@ -73,23 +75,24 @@ pub struct ContainerBuilder {
 }
 
 impl ContainerBuilder {
-    /// Provides a value.
+    /// Provides a value for `Inject<T>`.
     #[track_caller]
     pub fn provide<T: Send + Sync + 'static>(self, value: T) -> Self {
         self.insert(Recipe::Value(Arc::new(value)))
     }
 
-    /// Provides a value under a trait, or one that is in an `Arc` already.
+    /// Provides a value for `Inject<dyn Trait>`, or a value that is in an `Arc` already.
     #[track_caller]
     pub fn provide_as<T: ?Sized + Send + Sync + 'static>(self, value: Arc<T>) -> Self {
         self.insert(Recipe::Value(value))
     }
 
-    /// Provides a value that is built when it is first needed, from what the closure gets from the container.
+    /// Provides a value that is built once, when it is first needed. The closure gets the values that it needs from the
+    /// container.
     ///
-    /// It is built once, however many threads ask. An error or a panic is not kept: the next `get` runs the closure
-    /// again.
-    /// What takes an `.await` to make is made before, and given to [`provide`](Self::provide).
+    /// The value is built once, however many threads ask for it. An error or a panic of the closure is not kept: the
+    /// next `get` runs the closure again. If a value takes an `.await` to make, make it before, and pass it to
+    /// [`provide`](Self::provide).
     #[track_caller]
     pub fn provide_with<T: Send + Sync + 'static>(
         self,
@@ -98,7 +101,8 @@ impl ContainerBuilder {
         self.provide_as_with(move |container| make(container).map(Arc::new))
     }
 
-    /// Provides under a trait what is built when it is first needed, as [`provide_with`](Self::provide_with) does.
+    /// Provides a value for `Inject<dyn Trait>` that is built once, when it is first needed, as
+    /// [`provide_with`](Self::provide_with) does.
     #[track_caller]
     pub fn provide_as_with<T: ?Sized + Send + Sync + 'static>(
         self,
@@ -107,7 +111,7 @@ impl ContainerBuilder {
         self.insert(Recipe::Once { value: OnceLock::new(), make: Box::new(make) })
     }
 
-    /// Provides a new value for each `get`.
+    /// Provides a new value for each `get` of `T`.
     #[track_caller]
     pub fn factory<T: Send + Sync + 'static>(
         self,
@@ -116,7 +120,7 @@ impl ContainerBuilder {
         self.factory_as(move |container| make(container).map(Arc::new))
     }
 
-    /// Provides under a trait a new value for each `get`.
+    /// Provides a new value for each `get` of `dyn Trait`.
     #[track_caller]
     pub fn factory_as<T: ?Sized + Send + Sync + 'static>(
         self,
@@ -125,19 +129,19 @@ impl ContainerBuilder {
         self.insert(Recipe::<T>::Each(Box::new(make)))
     }
 
-    /// Puts a value in the place of what is provided for its type.
+    /// Replaces the value that is provided for `T`.
     #[track_caller]
     pub fn replace<T: Send + Sync + 'static>(self, value: T) -> Self {
         self.without::<T>().provide(value)
     }
 
-    /// Puts a value in the place of what is provided for this trait.
+    /// Replaces the value that is provided for `dyn Trait`.
     #[track_caller]
     pub fn replace_as<T: ?Sized + Send + Sync + 'static>(self, value: Arc<T>) -> Self {
         self.without::<T>().provide_as(value)
     }
 
-    /// Takes out what is provided for this type.
+    /// Removes what is provided for `T`.
     #[track_caller]
     pub fn without<T: ?Sized + 'static>(mut self) -> Self {
         let id = TypeId::of::<T>();
@@ -150,16 +154,17 @@ impl ContainerBuilder {
         self
     }
 
-    /// Builds the container; a fault is what its `get` returns.
+    /// Builds the container. If the builder has a fault, every `get` of the container returns it.
     pub fn build(self) -> Container {
         Container::new(self.provided)
     }
 
-    /// Builds the container with all its singletons, in the order given but after what they need.
+    /// Builds the container and all its singletons, in the order in which they were provided, but after the ones that
+    /// they need.
     ///
     /// # Errors
     ///
-    /// The first fault of the builder, or the first error of a singleton; see [`Container::check`].
+    /// Returns the first fault of the builder, or the first error of a singleton; see [`Container::check`].
     pub fn try_build(self) -> Result<Container, ContainerError> {
         let container = self.build();
         container.check()?;

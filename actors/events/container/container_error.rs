@@ -6,49 +6,51 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::panic::Location;
 
-/// A value could not be had from a [`Container`](crate::Container).
+/// The error of getting a value from a [`Container`](crate::Container), or of building the container.
 ///
-/// Types are named as [`std::any::type_name`] does; the message shortens `app::mail::Mailer` to `Mailer`.
+/// Types are named as by [`std::any::type_name`]. The message shortens `app::mail::Mailer` to `Mailer`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContainerError {
     /// The type is not provided.
     Missing {
-        /// What was asked for.
+        /// The type that was asked for.
         type_name: &'static str,
-        /// What is provided and is named alike: an `Arc<Mailer>`, or the `Mailer` of another crate.
+        /// Provided types with a similar name: an `Arc<Mailer>`, or the `Mailer` of another crate.
         similar: Vec<&'static str>,
-        /// Which values were being built for want of it, the outermost first; none if it was asked for directly.
+        /// The types that were being built and needed this type, the outermost first; empty if the type was asked for
+        /// directly.
         needed_by: Vec<&'static str>,
     },
-    /// The value needs itself.
+    /// The type needs itself.
     Cycle {
-        /// Who needs whom; the last is the first again.
+        /// The types of the cycle, each of which needs the next; the last type is the first one again.
         chain: Vec<&'static str>,
     },
     /// The type was provided twice.
     Twice {
-        /// What was provided.
+        /// The type that was provided.
         type_name: &'static str,
-        /// Where it was provided first.
+        /// The place at which the type was provided first.
         first: &'static Location<'static>,
-        /// Where it was provided again.
+        /// The place at which the type was provided again.
         second: &'static Location<'static>,
     },
-    /// A type was to be replaced or taken out that was not provided before.
+    /// A type was to be replaced or removed, but is not provided.
     NothingToReplace {
-        /// What was to be replaced.
+        /// The type that was to be replaced or removed.
         type_name: &'static str,
-        /// Where.
+        /// The place of the call.
         at: &'static Location<'static>,
     },
-    /// The constructor returned an error or panicked. It runs again when the value is next asked for.
+    /// The constructor returned an error or panicked. The constructor runs again when the value is asked for again.
     Failed {
-        /// What it was to build.
+        /// The type that the constructor was to build.
         type_name: &'static str,
-        /// The text of the error with those of its sources, or the message of the panic.
+        /// The text of the error, with the texts of its sources, or the message of the panic.
         reason: String,
-        /// Which values were being built for want of it, the outermost first; none if it was asked for directly.
+        /// The types that were being built and needed this type, the outermost first; empty if the type was asked for
+        /// directly.
         needed_by: Vec<&'static str>,
     },
 }

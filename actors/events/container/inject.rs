@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::container_error::short_name;
 
+/// A value of type `T` from the [`Container`](crate::Container), as an argument of a listener.
 ///
-/// A unit test that calls a listener by hand makes one itself:
+/// In a unit test that calls a listener by hand, create the argument yourself:
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -30,14 +31,16 @@ use super::container_error::short_name;
 pub struct Inject<T: ?Sized>(Arc<T>);
 
 impl<T> Inject<T> {
-    /// Makes one from a value, without a container. For `Inject<dyn Trait>` there is `From<Arc<dyn Trait>>`.
+    /// Creates an `Inject` from a value, without a container.
+    ///
+    /// To get an `Inject<dyn Trait>`, convert an `Arc<dyn Trait>` with `From`.
     pub fn new(value: T) -> Self {
         Self(Arc::new(value))
     }
 }
 
 impl<T: ?Sized> Inject<T> {
-    /// Returns the `Arc` inside.
+    /// Returns the `Arc` that contains the value.
     pub fn into_arc(self) -> Arc<T> {
         self.0
     }
@@ -69,7 +72,7 @@ impl<T: ?Sized + fmt::Display> fmt::Display for Inject<T> {
     }
 }
 
-/// Shows the type alone: a value may hold a password, and need not be `Debug`.
+/// Shows only the type: a value may contain a password, and need not implement `Debug`.
 impl<T: ?Sized> fmt::Debug for Inject<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Inject<{}>", short_name(type_name::<T>()))

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-/// In which case the keys of an envelope are written.
+/// The case in which the keys of an envelope are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Case {
     /// `eventName`.

@@ -15,13 +15,13 @@ use super::envelope_limits::EnvelopeLimits;
 use super::wire::{self, WrongKey};
 use crate::events::event::{Carrier, Metadata};
 
-/// An event with its metadata, as it leaves the process: `{"metadata": {…}, "payload": …}`.
+/// An event with its metadata, in the form in which it leaves the process: `{"metadata": {…}, "payload": …}`.
 ///
-/// [`Metadata`] says which keys there are, and what happens when one is missing. Other keys beside `metadata` and
-/// `payload` are ignored; a payload that is missing is `null`. Both are read in snake and in Pascal case too, as are the
-/// keys of the metadata; those of the payload are the event's own, and stay as they are.
+/// [`Metadata`] lists the keys of the metadata, and what a missing key means. Keys beside `metadata` and `payload` are
+/// ignored, and a missing payload is `null`. `metadata`, `payload` and the keys of the metadata are read in snake and
+/// Pascal case too. The keys of the payload are the event's own, and stay as they are.
 ///
-/// Bytes from outside are read with [`from_slice`](Self::from_slice), which is bounded; `Deserialize` is not. `Debug`
+/// To read bytes from outside, use [`from_slice`](Self::from_slice), which has limits; `Deserialize` has none. `Debug`
 /// hides the payload of an event that contains personal data.
 ///
 /// ```
@@ -39,14 +39,14 @@ use crate::events::event::{Carrier, Metadata};
 /// ```
 #[derive(Clone, PartialEq, Serialize)]
 pub struct Envelope {
-    /// What is known of the event.
+    /// The metadata of the event.
     pub metadata: Metadata,
-    /// The event itself.
+    /// The payload of the event.
     pub payload: Value,
 }
 
 impl Envelope {
-    /// Makes an envelope.
+    /// Creates an envelope.
     pub fn new(metadata: Metadata, payload: Value) -> Self {
         Self { metadata, payload }
     }
@@ -55,7 +55,8 @@ impl Envelope {
     ///
     /// # Errors
     ///
-    /// The bytes are beyond a limit, are no JSON, or are JSON of another form. No error quotes what was read.
+    /// Returns an [`EnvelopeError`] if the bytes exceed a limit, are not JSON, or are JSON of another form. No error
+    /// quotes the bytes.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, EnvelopeError> {
         Self::from_slice_within(bytes, EnvelopeLimits::default())
     }
@@ -64,7 +65,7 @@ impl Envelope {
     ///
     /// # Errors
     ///
-    /// As [`from_slice`](Self::from_slice).
+    /// Returns the errors of [`from_slice`](Self::from_slice).
     pub fn from_slice_within(bytes: &[u8], limits: EnvelopeLimits) -> Result<Self, EnvelopeError> {
         Self::from_carrier(bytes, limits, Carrier::default())
     }
@@ -94,7 +95,7 @@ impl Envelope {
         Ok(Self { metadata, payload: case::take(&mut body, "payload").unwrap_or_default() })
     }
 
-    /// Returns the envelope as JSON in bytes, without blanks.
+    /// Returns the envelope as JSON in bytes, without whitespace between the tokens.
     pub fn to_vec(&self) -> Vec<u8> {
         self.to_vec_in(Case::Camel)
     }
@@ -125,41 +126,43 @@ impl fmt::Debug for Envelope {
     }
 }
 
-/// Bytes are no envelope. What they say is in no message, for it may be personal.
+/// The error of bytes that are not an envelope.
+///
+/// No message quotes the bytes, because they may contain personal data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EnvelopeError {
-    /// The body is too large.
+    /// The body is larger than the limit.
     TooLarge {
-        /// How many bytes it has.
+        /// The size of the body in bytes.
         bytes: usize,
-        /// How many it may have.
+        /// The maximum size in bytes.
         limit: usize,
     },
-    /// Too many objects and arrays stand in one another.
+    /// Objects and arrays in the body are nested too deeply.
     TooDeep {
-        /// How many may.
+        /// The maximum depth.
         limit: usize,
     },
-    /// The metadata have too many keys.
+    /// The metadata has too many keys.
     TooManyKeys {
-        /// How many they may have.
+        /// The maximum number of keys.
         limit: usize,
     },
-    /// The body is no JSON, or is cut off.
+    /// The body is not JSON, or is cut off.
     NotJson {
-        /// The line of the first fault; the first line is 1.
+        /// The line of the first syntax error; the first line is 1.
         line: usize,
-        /// Its column in bytes.
+        /// The column of the first syntax error, in bytes.
         column: usize,
     },
-    /// The body is JSON, but no object with an object `metadata`.
+    /// The body is JSON, but not an object with an object `metadata`.
     NoMetadata,
-    /// A key of the metadata does not hold what it should.
+    /// A key of the metadata has a value of a wrong type or form.
     WrongKey {
-        /// The key.
+        /// The name of the key.
         key: &'static str,
-        /// What it should hold.
+        /// What the value should be.
         wants: &'static str,
     },
 }

@@ -17,7 +17,7 @@ const MAX_KEYS: usize = 64;
 /// Where `serde_json` ends, so that no limit can ask for more.
 const DEEPEST: usize = 127;
 
-/// What a body from outside may have at most; it is looked at before it is parsed.
+/// The limits for a body from outside. They are checked before the body is parsed.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -41,48 +41,50 @@ impl Default for EnvelopeLimits {
 }
 
 impl EnvelopeLimits {
-    /// Sets how many bytes the body may have; 1 MiB by default. A parsed body that is all tiny objects takes a hundred
-    /// times as much memory.
+    /// Sets the maximum size of the body in bytes. The default is 1 MiB. A parsed body that consists of tiny objects
+    /// takes a hundred times as much memory.
     #[must_use]
     pub const fn bytes(self, bytes: usize) -> Self {
         Self { bytes, ..self }
     }
 
-    /// Sets how many objects and arrays may stand in one another, the body itself being the first; 64 by default, and
-    /// 127 at most.
+    /// Sets the maximum depth of nested objects and arrays, where the body itself is the first level. The default is
+    /// 64, and the maximum is 127.
     #[must_use]
     pub const fn depth(self, depth: usize) -> Self {
         Self { depth: if depth < DEEPEST { depth } else { DEEPEST }, ..self }
     }
 
-    /// Sets how many keys the metadata may have, known and unknown; 64 by default.
+    /// Sets the maximum number of keys in the metadata, known and unknown. The default is 64.
     #[must_use]
     pub const fn keys(self, keys: usize) -> Self {
         Self { keys, ..self }
     }
 
-    /// Returns how many bytes the body may have.
+    /// Returns the maximum size of the body in bytes.
     pub const fn max_bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Returns how many objects and arrays may stand in one another.
+    /// Returns the maximum depth of nested objects and arrays.
     pub const fn max_depth(&self) -> usize {
         self.depth
     }
 
-    /// Returns how many keys the metadata may have.
+    /// Returns the maximum number of keys in the metadata.
     pub const fn max_keys(&self) -> usize {
         self.keys
     }
 
-    /// Looks whether a body keeps them, for whoever parses it in another way than [`Envelope`](crate::Envelope) does.
-    /// What is no JSON may pass here: whoever parses it gets as far as its first fault, and up to there what was counted
-    /// is exact.
+    /// Checks a body against the limits, for code that parses the body in another way than
+    /// [`Envelope`](crate::Envelope) does.
+    ///
+    /// A body that is not JSON may pass this check. A parser reads such a body up to its first syntax error, and up to
+    /// there the check is exact.
     ///
     /// # Errors
     ///
-    /// `TooLarge`, `TooDeep`, `TooManyKeys`.
+    /// Returns [`EnvelopeError::TooLarge`], [`EnvelopeError::TooDeep`] or [`EnvelopeError::TooManyKeys`].
     pub fn check(&self, body: &[u8]) -> Result<(), EnvelopeError> {
         if body.len() > self.bytes {
             return Err(EnvelopeError::TooLarge { bytes: body.len(), limit: self.bytes });

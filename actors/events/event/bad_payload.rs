@@ -2,14 +2,14 @@
 
 use crate::base::Shown;
 
-/// A payload does not have the form of the event that travels on its topic, or has none as JSON.
+/// The error of a payload that does not have the form of the event type on its topic, or that has no form as JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadPayload {
     /// The event's name.
     pub event: String,
-    /// Where it came.
+    /// The topic on which the payload arrived.
     pub topic: String,
-    /// What is wrong with it; hidden if the event contains personal data.
+    /// What is wrong with the payload; hidden if the event contains personal data.
     pub reason: String,
 }
 

@@ -4,9 +4,10 @@
 
 use serde_json::Value;
 
-/// A fact that travels by topic: what listeners hear. Derived, with `#[derive(Event)]`.
+/// A fact that travels by topic and that listeners hear.
 ///
-/// An event is immutable data; all who hear it share it. `#[event(…)]` says the rest:
+/// Implement this trait with `#[derive(Event)]`. An event is immutable data: all listeners that hear an event share one
+/// value. The attribute `#[event(…)]` sets the rest:
 ///
 /// | | default |
 /// |---|---|
@@ -15,56 +16,56 @@ use serde_json::Value;
 /// | `entity = "Order"` | the name without its last word; the name itself if it has only one |
 /// | `entity_id = field` | none; the field is shown with its `Display` |
 /// | `version = 2` | 1 |
-/// | `contains_personal_data` | it does not; if it does, its payload is shown in no log, error or `Debug` of ours |
-/// | `retained` | not; if it is, the bus keeps the last one for those who subscribe later |
-/// | `local` | not; if it is, it needs no serde, no topic subscriber sees it, and it never leaves the process |
+/// | `contains_personal_data` | off; if set, this library shows the payload in no log, error or `Debug` |
+/// | `retained` | off; if set, the bus keeps the last event of this type for later subscribers |
+/// | `local` | off; if set, the event needs no serde, no topic subscriber sees it, and it never leaves the process |
 /// | `crate = "path::to::convoke"` | `::convoke` |
 ///
-/// The type needs `Serialize` and `Deserialize`, unless it is local.
+/// The type needs `Serialize` and `Deserialize`, unless it is `local`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event",
     label = "not an event",
     note = "write `#[derive(Event, Serialize, Deserialize)]` over the type, or `#[derive(Event)] #[event(local)]` if it has no serde"
 )]
 pub trait Event: Send + Sync + Sized + 'static {
-    /// The event's name, by which services elsewhere know it.
+    /// The event's name, by which services elsewhere know the event.
     const NAME: &'static str;
 
-    /// Where it travels: segments between slashes, without wildcards.
+    /// The topic on which the event travels: segments between slashes, without wildcards.
     const TOPIC: &'static str;
 
-    /// What the event is about, as in `User` for `UserRegistered`.
+    /// The kind of thing that the event is about, as in `User` for `UserRegistered`.
     const ENTITY: &'static str;
 
-    /// The version of its shape.
+    /// The version of the payload's shape. The default is 1.
     const VERSION: u32 = 1;
 
-    /// Whether its payload may stand in no log and no error.
+    /// Whether the payload is kept out of every log and every error. The default is `false`.
     const CONTAINS_PERSONAL_DATA: bool = false;
 
-    /// Whether the bus keeps the last one for those who subscribe later.
+    /// Whether the bus keeps the last event of this type for later subscribers. The default is `false`.
     const RETAINED: bool = false;
 
-    /// Whether it has no form as JSON, and so never leaves the process.
+    /// Whether the event has no form as JSON, and so never leaves the process. The default is `false`.
     const LOCAL: bool = false;
 
-    /// Returns the id of what the event is about, for its metadata.
+    /// Returns the id of the thing that the event is about, for the event's metadata. The default is none.
     fn entity_id(&self) -> Option<String> {
         None
     }
 
-    /// Returns the event as JSON, which a local event does not have.
+    /// Returns the event as JSON.
     ///
     /// # Errors
     ///
-    /// What the type's `Serialize` says. With `#[derive(Event)]` a float that is no number, NaN or an infinity, is an error:
-    /// JSON has none, and `null` would be something else.
+    /// Returns the error of the type's `Serialize`, and always an error for a local event. With `#[derive(Event)]`, a
+    /// float that is NaN or infinite is an error too: JSON has no such number, and `null` would be another value.
     fn to_json(&self) -> Result<Value, serde_json::Error>;
 
     /// Makes an event from JSON.
     ///
     /// # Errors
     ///
-    /// What the type's `Deserialize` says; always, for a local event.
+    /// Returns the error of the type's `Deserialize`, and always an error for a local event.
     fn from_json(payload: &Value) -> Result<Self, serde_json::Error>;
 }

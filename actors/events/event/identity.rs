@@ -9,11 +9,13 @@ use uuid::Uuid;
 use super::metadata::Metadata;
 
 impl Metadata {
-    /// Returns the text by which this event is known: the same for each copy of it, and another for every other event.
+    /// Returns the text that identifies this event: the same for each copy of the event, and another for every other
+    /// event.
     ///
-    /// Publisher and id name an event together: CloudEvents has it so, and two services may well count from 1. By this text a
-    /// worker asks and marks its inbox; a listener that marks an event itself gives it the same. It is the id, followed by a
-    /// digest of the publisher unless that is empty; at most 53 characters, of which none is personal.
+    /// Publisher and id identify an event together, as in CloudEvents: two services may both count from 1. A worker
+    /// looks this text up in its inbox and records it there. Use the same text in a listener that records handled
+    /// events itself. The text is the id, followed by a digest of the publisher unless the publisher is empty. It has
+    /// at most 53 characters, and contains no personal data.
     ///
     /// ```
     /// # extern crate convoke_actors as convoke;
@@ -41,26 +43,30 @@ impl Metadata {
     }
 }
 
-/// The id of an event whose own is no UUID: the same for the same event, which `publisher` and `id` name together. It is
-/// made by FNV-1a, for whoever wants two of them to be equal could as well send the same id.
+/// Returns an id for an event whose own id is not a UUID. It is the same for the same `publisher` and `id`, which
+/// identify an event together.
+///
+/// The id is made by FNV-1a, which resists no attack: a sender that wants two ids to be equal can send the same id
+/// anyway.
 pub fn derived(publisher: &str, id: &[u8]) -> Uuid {
     let hash = fnv(publisher.bytes().chain(once(0xff)).chain(id.iter().copied()));
     // Version 8: made in a way of one's own.
     Uuid::from_u128(hash & !(0xf << 76) & !(0x3 << 62) | 0x8 << 76 | 0x2 << 62)
 }
 
-/// What is known of a packet whose event has no id: its own is that of the event.
+/// The packet in which an event without an id arrives. The id of the packet serves as the id of the event.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Carrier<'a> {
-    /// The id that the packet came with; empty if it has none.
+    /// The id of the packet; empty if the packet has none.
     pub id: &'a str,
-    /// Its body: ids of packets are unique in one queue, and an inbox may serve several.
+    /// The body of the packet. The event's id is made of the packet's id and body, unless the packet's id is a UUID:
+    /// ids of packets are unique only within one queue, and an inbox may serve several queues.
     pub body: &'a [u8],
 }
 
 impl Carrier<'_> {
-    /// The id of an event that came in it without one. `None` if the packet has none either: then nobody can tell whether
-    /// the next that looks like it is the same.
+    /// Returns the id of the event, or `None` if the packet has no id. Without an id, nobody can tell whether the next
+    /// packet that looks the same carries the same event.
     pub fn event_id(&self, publisher: &str) -> Option<Uuid> {
         if self.id.is_empty() {
             return None;

@@ -40,7 +40,7 @@ pub struct JsonEvent {
 }
 
 impl JsonEvent {
-    /// Makes an event of this topic; its name is the topic too.
+    /// Creates an event with this topic and payload. Its name is the topic too.
     pub fn new(topic: impl Into<String>, payload: Value) -> Self {
         let topic = Name::from(topic.into());
         let kind = Kind { version: 1, ..Kind::default() };
@@ -93,28 +93,30 @@ impl JsonEvent {
         Self { held: true, ..self }
     }
 
-    /// Returns the event's name: that of its type, or its topic if it was emitted as JSON.
+    /// Returns the event's name: the name of its type, or its topic if the event was emitted as JSON.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns where it travels.
+    /// Returns the topic on which the event travels.
     pub fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// Returns its payload.
+    /// Returns the event's payload.
     pub fn payload(&self) -> &Value {
         &self.payload
     }
 
-    /// Whether it came from another process, by [`EventBus::emit_envelope`](crate::EventBus::emit_envelope): whoever hands
-    /// events on to others leaves such out, or they would go round for ever.
+    /// Returns whether the event came from another process, by
+    /// [`EventBus::emit_envelope`](crate::EventBus::emit_envelope). Leave such events out if you forward events to
+    /// other processes, or they would circulate forever.
     pub fn is_foreign(&self) -> bool {
         self.came_with.is_some()
     }
 
-    /// Has the bus keep it for those who subscribe to its topic later, until the next that is kept takes its place.
+    /// Marks the event as retained: the bus keeps it for later subscribers to its topic, until the next retained event
+    /// of the topic replaces it.
     pub fn retained(mut self) -> Self {
         self.retained = true;
         self

@@ -16,66 +16,69 @@ use super::trace::TraceContext;
 use crate::base::Shown;
 use crate::runtime;
 
-/// What is known of one event beside its payload.
+/// What is known about one event beside its payload.
 ///
-/// As JSON it is the object that services elsewhere read; the table has its keys. The first nine are what they speak, and
-/// the others are ours, which they may ignore.
+/// As JSON, metadata is the object that services elsewhere read; the table lists its keys. Services elsewhere use the
+/// first nine keys. The other keys are specific to this library, and other services may ignore them.
 ///
 /// | key | field | when it is missing or `null` | when it is of another type |
 /// |---|---|---|---|
-/// | `containsPersonalData` | [`contains_personal_data`](Self::contains_personal_data) | `false` | `true`: what is unclear is hidden |
-/// | `traceparent`, `tracestate` | [`trace`](Self::trace) | a new trace | as missing, and so is what breaks the rules |
+/// | `containsPersonalData` | [`contains_personal_data`](Self::contains_personal_data) | `false` | `true`: an unclear value hides the payload |
+/// | `traceparent`, `tracestate` | [`trace`](Self::trace) | a new trace | as missing, and so is a value that breaks the rules |
 /// | `authorization` | [`authorization`](Self::authorization) | none | an error |
-/// | `publishDate` | [`time`](Self::time) | the time at which it is read | an error, and so is what is not a date |
-/// | `entityId` | [`entity_id`](Self::entity_id) | none, and so if it is empty | a number is taken as text, or else an error |
+/// | `publishDate` | [`time`](Self::time) | the time at which the metadata is read | an error, and so is text that is not a date |
+/// | `entityId` | [`entity_id`](Self::entity_id) | none, and so for an empty id | a number is taken as text, anything else is an error |
 /// | `entityName`, `publisherName`, `eventName` | [`entity`](Self::entity), [`publisher`](Self::publisher), [`event`](Self::event) | empty | an error |
-/// | `id` | [`id`](Self::id) | the packet's, or else a new one | one made of the publisher and this text or number, or else as missing |
-/// | `topic` | [`topic`](Self::topic) | empty: the event is known by its name | as missing |
+/// | `id` | [`id`](Self::id) | the id of the packet, or else a new one | for a text or a number an id made of the publisher and that value, or else as missing |
+/// | `topic` | [`topic`](Self::topic) | empty: the event is identified by its name | as missing |
 /// | `version` | [`version`](Self::version) | 1 | as missing |
 /// | `correlationId` | [`correlation`](Self::correlation) | the `id` | as missing |
 /// | `causationId` | [`causation`](Self::causation) | none | as missing |
 ///
-/// Keys are read in camel, snake and Pascal case (`eventName`, `event_name`, `EventName`), each in its own; of one that is
-/// there in several, camel case counts. Other keys are ignored. `publishDate` is written in UTC as `2026-01-02T03:04:05+00:00`, with six digits of fraction
-/// unless that is zero; every date of RFC 3339 is read, and one without an offset is UTC, because that is what Python's
-/// `isoformat` writes.
+/// Keys are read in camel, snake and Pascal case (`eventName`, `event_name`, `EventName`), each key in its own case. If
+/// a key is present in several cases, the one in camel case counts. Other keys are ignored.
 ///
-/// `Debug` never shows [`authorization`](Self::authorization), nor [`entity_id`](Self::entity_id) of an event that contains
-/// personal data; JSON has to.
+/// `publishDate` is written in UTC as `2026-01-02T03:04:05+00:00`, with six digits of fraction unless the fraction is
+/// zero. Every date of RFC 3339 is read. A date without an offset is taken as UTC, because Python's `isoformat` writes
+/// such dates.
+///
+/// `Debug` never shows [`authorization`](Self::authorization), nor [`entity_id`](Self::entity_id) of an event that
+/// contains personal data. JSON has to contain both.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metadata {
-    /// Identifies this event; a UUID v7, ordered by time, if it was made here.
+    /// The id of this event; a UUID v7, ordered by time, if the event was created by this library.
     pub id: Uuid,
-    /// What happened, as in `UserRegistered`: by this name services elsewhere know it.
+    /// The event's name, as in `UserRegistered`, by which services elsewhere know the event.
     pub event: Name,
-    /// What it happened to, as in `User`.
+    /// The kind of thing that the event is about, as in `User`.
     pub entity: Name,
-    /// Which one it happened to.
+    /// The id of the thing that the event is about.
     pub entity_id: Option<Name>,
-    /// The service that says so.
+    /// The name of the service that published the event.
     pub publisher: Arc<str>,
-    /// Where it travels: segments between slashes.
+    /// The topic on which the event travels: segments between slashes.
     pub topic: Name,
     /// The version of the payload's shape.
     pub version: u32,
-    /// When it was published, in microseconds: finer ones do not reach the wire.
+    /// The time at which the event was published, in whole microseconds: a finer time does not reach the wire.
     pub time: SystemTime,
-    /// The distributed trace that it belongs to.
+    /// The distributed trace that the event belongs to.
     pub trace: TraceContext,
-    /// On whose behalf: what the publisher would send as an HTTP header of that name.
+    /// The authorization of the party on whose behalf the event is published: what the publisher would send in the HTTP
+    /// header `Authorization`.
     pub authorization: Secret,
-    /// What belongs together: the id of the first event of a chain, for all of its events.
+    /// The id that all events of a chain share: the id of the chain's first event.
     pub correlation: Uuid,
     /// The id of the event that caused this one.
     pub causation: Option<Uuid>,
-    /// Whether the payload may stand in no log and no error.
+    /// Whether the payload is kept out of every log and every error.
     pub contains_personal_data: bool,
 }
 
 impl Metadata {
-    /// Makes the metadata of a new event, now: with an id and a trace of its own, its name as topic, version 1, and
-    /// nothing else.
+    /// Creates the metadata of a new event that is published now: with a new id, a new trace, the event's name as
+    /// topic, version 1, and nothing else.
     pub fn new(event: impl Into<Name>) -> Self {
         let (id, event) = (runtime::new_id(), event.into());
         Self {
@@ -95,7 +98,8 @@ impl Metadata {
         }
     }
 
-    /// Makes the metadata of a new event of that type, now: [`new`](Self::new), with what the type says of itself.
+    /// Creates the metadata of a new event of type `E` that is published now: [`new`](Self::new), with the constants of
+    /// the type.
     pub fn of<E: Event>() -> Self {
         Self {
             entity: E::ENTITY.into(),
@@ -106,7 +110,8 @@ impl Metadata {
         }
     }
 
-    /// Makes this event one that `cause` brought about: in its trace and its correlation, with its id as causation.
+    /// Marks this event as caused by `cause`: takes over the trace and the correlation of `cause`, and sets the
+    /// causation to the id of `cause`.
     #[must_use]
     pub fn caused_by(self, cause: &Self) -> Self {
         Self { trace: cause.trace.child(), correlation: cause.correlation, causation: Some(cause.id), ..self }

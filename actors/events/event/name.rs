@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What an event, an entity or a topic is called: text that is cloned without being copied.
+/// The name of an event, an entity or a topic: text that is cloned without being copied.
 ///
-/// Most names are constants, and one of those costs no allocation; a `String` is kept in an `Arc`. Names are equal when
-/// their text is. The default is the empty name.
+/// Most names are constants, and a constant costs no allocation. A name from a `String` is kept in an `Arc`. Two names
+/// are equal when their texts are equal. The default is the empty name.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -35,7 +35,7 @@ enum Text {
 }
 
 impl Name {
-    /// Makes a name from a constant, also where only constants can be made.
+    /// Creates a name from a constant; usable in `const` contexts.
     pub const fn constant(name: &'static str) -> Self {
         Self(Text::Constant(name))
     }

@@ -6,17 +6,17 @@ use std::sync::Arc;
 /// What stands where personal data would.
 pub(crate) const HIDDEN: &str = "(hidden: personal data)";
 
-/// Text that no `Debug` of ours shows; the default is none.
+/// Text that no `Debug` of this library shows. The default is no text.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Option<Arc<str>>);
 
 impl Secret {
-    /// Returns the text, empty if there is none. Whoever calls this keeps it out of logs.
+    /// Returns the text, or an empty string if there is no text. Keep the returned text out of logs.
     pub fn expose(&self) -> &str {
         self.0.as_deref().unwrap_or_default()
     }
 
-    /// Returns whether there is none.
+    /// Returns whether there is no text.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }

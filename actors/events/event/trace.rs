@@ -34,7 +34,7 @@ const RANDOM: u8 = 0b10;
 /// The flags that have a meaning. The others have to be sent as zero.
 const KNOWN_FLAGS: u8 = SAMPLED | RANDOM;
 
-/// Where an event stands in a distributed trace: what `traceparent` and `tracestate` say.
+/// The place of an event in a distributed trace: the content of `traceparent` and `tracestate`.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -54,8 +54,10 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Starts a trace, with random ids that are said to be so (Level 2), marked as sampled: it is for those who record traces
-    /// to leave it out.
+    /// Starts a new trace.
+    ///
+    /// The ids are random and marked as random (Level 2 of the standard). The trace is marked as sampled: a recorder of
+    /// traces may still leave it out.
     pub fn root() -> Self {
         let trace = u128::from(runtime::random()) << 64 | u128::from(runtime::random());
         Self {
@@ -66,25 +68,28 @@ impl TraceContext {
         }
     }
 
-    /// Makes the context of what this one causes: the same trace, flags and state, a new parent.
+    /// Creates the context of an event that this context's event causes: with the same trace id, flags and state, and a
+    /// new parent id.
     pub fn child(&self) -> Self {
         Self { parent: new_parent(), ..self.clone() }
     }
 
-    /// Sets the `tracestate`; one that is empty or breaks the rules is dropped, as the standard has it: the trace goes
-    /// on without. It may have 512 characters and 32 members.
+    /// Sets the `tracestate`: at most 512 characters and 32 members.
+    ///
+    /// A `tracestate` that is empty or breaks the rules is dropped, and the trace continues without one, as the
+    /// standard prescribes.
     #[must_use]
     pub fn with_state(mut self, tracestate: &str) -> Self {
         self.state = is_state(tracestate).then(|| tracestate.into());
         self
     }
 
-    /// Returns the id of the whole trace, which is not zero.
+    /// Returns the id of the whole trace. It is never zero.
     pub fn trace_id(&self) -> u128 {
         self.trace.get()
     }
 
-    /// Returns the id of the step that caused this one, which is not zero.
+    /// Returns the id of the step that caused this one. It is never zero.
     pub fn parent_id(&self) -> u64 {
         self.parent.get()
     }
@@ -94,7 +99,7 @@ impl TraceContext {
         self.flags & SAMPLED != 0
     }
 
-    /// Returns the `tracestate`, empty if there is none.
+    /// Returns the `tracestate`, or an empty string if there is none.
     pub fn state(&self) -> &str {
         self.state.as_deref().unwrap_or_default()
     }
@@ -120,7 +125,7 @@ impl fmt::Debug for TraceContext {
     }
 }
 
-/// Reads a `traceparent`: of version 00, or what a later version has in common with it.
+/// Reads a `traceparent` of version 00, or the part of a later version that version 00 has too.
 impl FromStr for TraceContext {
     type Err = TraceError;
 
@@ -193,15 +198,16 @@ fn is_value(value: &[u8]) -> bool {
     (1..=MAX_WORD).contains(&value.len()) && value.iter().all(|byte| matches!(byte, b' '..=b'~') && *byte != b'=')
 }
 
-/// A text is no `traceparent`.
+/// The error of parsing a text that is not a `traceparent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TraceError {
-    /// It has not the form of one: two, 32, 16 and two digits, hexadecimal and lower case, with dashes between.
+    /// The text does not have the form of a `traceparent`: 2, 32, 16 and 2 hexadecimal digits in lower case, separated
+    /// by dashes.
     Form,
-    /// Its version is `ff`, which no trace has.
+    /// The version is `ff`, which the standard forbids.
     Version,
-    /// The id of the trace or of the parent is zero.
+    /// The id of the trace or the id of the parent is zero.
     ZeroId,
 }
 

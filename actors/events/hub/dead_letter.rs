@@ -16,23 +16,27 @@ use crate::events::verdict::Reason;
 /// Gives an event to the bus once more, for whoever hears it now; says whether that took it.
 pub(crate) type Again = fn(&Arc<Hub>, &Arc<dyn AnyParcel>) -> bool;
 
-/// An event that was not delivered to a listener, or that a listener has failed on. An event itself, so that it can be
-/// listened to: `bus.on(|letter: &DeadLetter| …)`. A dead letter that is not delivered makes no other.
+/// An event that was not delivered to a listener, or that a listener failed on.
+///
+/// A dead letter is an event itself. To hear dead letters, register a listener: `bus.on(|letter: &DeadLetter| …)`. A
+/// dead letter that is not delivered makes no other dead letter.
 #[derive(Clone)]
 pub struct DeadLetter {
-    /// Its number: the first of a bus is 1.
+    /// The number of the dead letter. The first number of a bus is 1.
     pub id: u64,
     /// The name of the event.
     pub event: String,
-    /// Where it travelled.
+    /// The topic of the event.
     pub topic: String,
-    /// The listener for whom it was; none if it was stopped before anybody was called.
+    /// The name of the listener that did not get the event, or failed on it; `None` if the event was stopped before any
+    /// listener was called.
     pub listener: Option<Arc<str>>,
-    /// Why it is here.
+    /// The reason for which the event became a dead letter.
     pub reason: Reason,
-    /// When it came here.
+    /// The time at which the event became a dead letter.
     pub time: SystemTime,
-    /// What is known of its emission. If nobody could see that, its id and time are of when it came here.
+    /// The metadata of the event. If no listener or middleware could see the metadata, its id and time were made when
+    /// the event became a dead letter.
     pub metadata: Arc<Metadata>,
     pub(crate) post: Option<Arc<Post>>,
     /// Publishes it again, if nobody was called with it.
@@ -41,12 +45,12 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// Returns the event, if it is of this type.
+    /// Returns the event, if it is of type `E`.
     pub fn downcast<E: Event>(&self) -> Option<Arc<E>> {
         self.parcel.event().downcast().ok()
     }
 
-    /// Returns the event as JSON, unless it is a local one. Personal data is not hidden here.
+    /// Returns the event as JSON, or `None` for a local event. Personal data is not hidden in the returned value.
     pub fn payload(&self) -> Option<Value> {
         self.parcel.clone().json().ok().map(|json| json.event.payload().clone())
     }

@@ -317,28 +317,28 @@ impl fmt::Debug for Post {
     }
 }
 
-/// What a bus tells of one registration.
+/// A snapshot of one registration of a bus.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SubscriptionInfo {
-    /// Its id.
+    /// The id of the registration.
     pub id: SubscriptionId,
     /// The name of the listener.
     pub listener: Arc<str>,
-    /// What it hears of: the name of an event, or patterns of topics.
+    /// What the listener hears: the name of an event, or patterns of topics.
     pub hears: String,
-    /// When it is called among others.
+    /// The priority of the listener: a listener is called before listeners of a lower priority.
     pub priority: i32,
-    /// How many published events may wait for it.
+    /// How many published events may wait for the listener.
     pub capacity: usize,
-    /// What happens when that many wait.
+    /// What happens to a published event for which the listener has no room.
     pub overflow: Overflow,
-    /// How many wait.
+    /// How many published events wait for the listener.
     pub waiting: usize,
-    /// How many calls of it ended well.
+    /// How many calls of the listener have succeeded.
     pub done: u64,
-    /// How many did not.
+    /// How many calls of the listener have failed.
     pub failed: u64,
-    /// How many events it has not been told of, because too many waited or because it ended.
+    /// How many events the listener did not get, because too many waited or because the registration ended.
     pub dropped: u64,
 }

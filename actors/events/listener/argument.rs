@@ -7,7 +7,8 @@ use crate::events::event::{Metadata, Subject};
 use crate::events::seats::Scope;
 use crate::events::verdict::ListenerError;
 
-/// What a listener may ask for beside its event: [`Inject<T>`](Inject), [`Metadata`], [`EventBus`](crate::EventBus).
+/// An argument that a listener can take beside its event: [`Inject<T>`](Inject), [`Metadata`] or
+/// [`EventBus`](crate::EventBus).
 #[diagnostic::on_unimplemented(
     message = "a listener cannot be given `{Self}`",
     label = "not something a listener can ask for",

@@ -10,9 +10,9 @@ use crate::base::Handled;
 use crate::events::event::{HIDDEN, Metadata, Subject};
 use crate::events::parcel::Parcel;
 
-/// An event and its metadata: the message by which an actor hears of it.
+/// An event with its metadata: the message by which an actor or a [`Listener`](crate::Listener) hears the event.
 ///
-/// It is read as the event itself: `order.id`. A handler returns [`Handled`], or a future of it.
+/// It dereferences to the event, as in `order.id`. An actor's handler returns [`Handled`], or a future of it.
 pub struct Heard<E> {
     parcel: Arc<Parcel<E>>,
 }
@@ -22,17 +22,17 @@ impl<E: Subject> Heard<E> {
         Self { parcel }
     }
 
-    /// Makes one by hand, for a test of a handler.
+    /// Creates a `Heard` by hand, for a unit test of a handler.
     pub fn by_hand(event: E) -> Self {
         Self::new(Arc::new(Parcel::new(Arc::new(event), None, None)))
     }
 
-    /// Returns the event, to be kept or handed on.
+    /// Returns the event in its `Arc`. Clone the `Arc` to keep the event or to pass it on.
     pub fn event(&self) -> &Arc<E> {
         &self.parcel.event
     }
 
-    /// Returns what is known of its emission.
+    /// Returns the metadata of the event.
     pub fn metadata(&self) -> &Metadata {
         self.parcel.metadata()
     }

@@ -6,33 +6,33 @@ use std::sync::Arc;
 use crate::events::container::ContainerError;
 use crate::events::topics::TopicError;
 
-/// A listener was not registered.
+/// The error of registering a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ListenError {
-    /// What the listener asks for is not provided, or could not be made.
+    /// An argument that the listener takes is not provided, or could not be built.
     Container {
-        /// The listener.
+        /// The name of the listener.
         listener: Arc<str>,
-        /// What it was to hear of.
+        /// What the listener was to hear: the name of an event, or patterns of topics.
         hears: String,
-        /// What is missing.
+        /// The error of the container.
         error: ContainerError,
     },
-    /// This thread has no actix system, so there is no place for the listener.
+    /// The current thread has no actix system, so the listener has no arbiter to run on.
     NoArbiter,
-    /// A pattern of topics is none.
+    /// A text is not a valid pattern of topics.
     Pattern(TopicError),
-    /// It is to listen to no pattern at all.
+    /// The list of patterns is empty.
     NoPattern,
-    /// A timeout of zero leaves no time to listen.
+    /// The listener's timeout is zero, which leaves no time for a call.
     ZeroTimeout {
-        /// The listener.
+        /// The name of the listener.
         listener: Arc<str>,
     },
-    /// The bus has as many listeners as it may.
+    /// The bus has its maximum number of listeners.
     Full {
-        /// How many it may have.
+        /// The maximum number of listeners.
         limit: usize,
     },
 }

@@ -17,7 +17,7 @@ use crate::events::middleware::Middleware;
 use crate::events::seats::{AsyncCall, Scope};
 use crate::events::verdict::{ListenerError, Overflow};
 
-/// A struct that listens to an event.
+/// A struct that listens to events of type `E`.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -48,14 +48,15 @@ use crate::events::verdict::{ListenerError, Overflow};
 /// # }).unwrap();
 /// ```
 pub trait Listener<E: Subject>: Sized + 'static {
-    /// Hears an event.
+    /// Handles an event.
     fn hear(&self, event: Heard<E>) -> impl Future<Output = Handled>;
 }
 
-/// What the bus can call with an event of type `E`: a function or closure whose arguments say what it needs, a
-/// [`Listener`], or a `Recipient<Heard<E>>`, each with or without options.
+/// A value that the bus can call with an event of type `E`.
 ///
-/// It is implemented for all of them; `Kind` only tells the compiler which it is.
+/// This is a function or closure whose arguments say what it needs, a [`Listener`], or a `Recipient<Heard<E>>`, each
+/// with or without options. The trait is implemented for all of them. The parameter `Kind` only tells the compiler
+/// which kind of value it is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot listen to this event",
     label = "not a listener",
@@ -66,51 +67,52 @@ pub trait Listener<E: Subject>: Sized + 'static {
             taken by value, a dependency is `Arc<T>` instead of `Inject<T>` or is not `Send + Sync`"
 )]
 pub trait Listen<E: Subject, Kind>: Sized + 'static {
-    /// Returns it with options to be set.
+    /// Wraps the listener in a [`Listening`], on which options can be set.
     fn listening(self) -> Listening<E>;
 
-    /// Gives it a name, by which reports, errors and the log know it. The default is that of the function, or where a
-    /// closure was registered.
+    /// Sets the name that reports, errors and the log show. The default is the name of the function, or the place at
+    /// which a closure was registered. See [`Listening::named`].
     fn named(self, name: impl Into<Arc<str>>) -> Listening<E> {
         self.listening().named(name)
     }
 
-    /// Lets it hear of one event only. See [`Listening::times`].
+    /// Limits the listener to one event. See [`Listening::once`].
     fn once(self) -> Listening<E> {
         self.listening().once()
     }
 
-    /// Lets it hear of so many events only. See [`Listening::times`].
+    /// Limits the listener to this number of events. See [`Listening::times`].
     fn times(self, times: u64) -> Listening<E> {
         self.listening().times(times)
     }
 
-    /// Calls it before those of a lower priority. See [`Listening::priority`].
+    /// Sets the priority: the listener is called before listeners of a lower priority. See [`Listening::priority`].
     fn priority(self, priority: i32) -> Listening<E> {
         self.listening().priority(priority)
     }
 
-    /// Lets it hear only of events for which this is true. See [`Listening::when`].
+    /// Limits the listener to events for which `condition` returns `true`. See [`Listening::when`].
     fn when(self, condition: impl Fn(&E) -> bool + 'static) -> Listening<E> {
         self.listening().when(condition)
     }
 
-    /// Sets how many published events it may be at work on at the same time. See [`Listening::concurrency`].
+    /// Sets how many published events the listener may handle at the same time. See [`Listening::concurrency`].
     fn concurrency(self, events: usize) -> Listening<E> {
         self.listening().concurrency(events)
     }
 
-    /// Sets how many published events may wait for it. See [`Listening::capacity`].
+    /// Sets how many published events may wait for the listener. See [`Listening::capacity`].
     fn capacity(self, events: usize) -> Listening<E> {
         self.listening().capacity(events)
     }
 
-    /// Sets what happens when that many wait. See [`Listening::overflow`].
+    /// Sets what happens to a published event for which the listener has no room. See [`Listening::overflow`].
     fn overflow(self, policy: Overflow) -> Listening<E> {
         self.listening().overflow(policy)
     }
 
-    /// Has it refuse for all: if it has no room, nobody takes the event. See [`Listening::all_or_none`].
+    /// Makes the listener refuse for all: if it has no room, no listener gets the event. See
+    /// [`Listening::all_or_none`].
     fn all_or_none(self) -> Listening<E> {
         self.listening().all_or_none()
     }
@@ -120,12 +122,12 @@ pub trait Listen<E: Subject, Kind>: Sized + 'static {
         self.listening().timeout(limit)
     }
 
-    /// Lets it not hear of the last event that the bus has kept. See [`Listening::skip_retained`].
+    /// Skips the retained event that the bus has kept. See [`Listening::skip_retained`].
     fn skip_retained(self) -> Listening<E> {
         self.listening().skip_retained()
     }
 
-    /// Puts a middleware around it. See [`Listening::with`].
+    /// Adds a middleware around the listener. See [`Listening::with`].
     fn with(self, middleware: impl Middleware) -> Listening<E> {
         self.listening().with(middleware)
     }

@@ -16,7 +16,7 @@ use crate::events::verdict::Overflow;
 /// What seats a listener once its post is known.
 type Make<S> = Box<dyn FnOnce(Seating<S>) -> Result<Seated<S>, ContainerError>>;
 
-/// A listener with its options: what `bus.on((…).named("mail").priority(1))` takes.
+/// A listener with its options, as in `bus.on((…).named("mail").priority(1))`.
 pub struct Listening<S> {
     pub(crate) options: Options<S>,
     pub(crate) make: Make<S>,
@@ -47,36 +47,39 @@ impl<S: Subject> Listening<S> {
         Self { options, make: Box::new(make), type_name: type_name::<L>(), sees }
     }
 
-    /// Gives it a name, by which reports, errors and the log know it. The default is that of the function, or where a
-    /// closure was registered.
+    /// Sets the name that reports, errors and the log show. The default is the name of the function, or the place at
+    /// which a closure was registered.
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
         self.options.name = Some(name.into());
         self
     }
 
-    /// Lets it hear of one event only.
+    /// Limits the listener to one event. See [`times`](Self::times).
     pub fn once(self) -> Self {
         self.times(1)
     }
 
-    /// Lets it hear of so many events only, after which its registration ends. The default is no limit; zero counts
-    /// as 1.
+    /// Limits the listener to this number of events, after which its registration ends. The default is no limit; zero
+    /// counts as 1.
     ///
-    /// What is published counts when it is queued.
+    /// A published event counts when it is queued.
     pub fn times(mut self, times: u64) -> Self {
         self.options.times = times.max(1);
         self
     }
 
-    /// Calls it before those of a lower priority; among equals the earlier registered comes first. The default is 0.
+    /// Sets the priority: the listener is called before listeners of a lower priority. Among equals, the listener that
+    /// was registered earlier is called first. The default is 0.
     ///
-    /// It is the order in which calls begin: an asynchronous listener is not waited for.
+    /// The priority is the order in which calls begin: an asynchronous listener is not awaited before the next call
+    /// begins.
     pub fn priority(mut self, priority: i32) -> Self {
         self.options.priority = priority;
         self
     }
 
-    /// Lets it hear only of events for which this is true; said again, for which both are.
+    /// Limits the listener to events for which `condition` returns `true`. If you set several conditions, all of them
+    /// have to return `true`.
     ///
     /// A condition that panics counts as a failure of the listener.
     pub fn when(mut self, condition: impl Fn(&S) -> bool + 'static) -> Self {
@@ -87,55 +90,62 @@ impl<S: Subject> Listening<S> {
         self
     }
 
-    /// Sets how many published events it may be at work on at the same time. The default is 1, so that it takes them
-    /// one after the other; zero counts as 1.
+    /// Sets how many published events the listener may handle at the same time. The default is 1, so that the listener
+    /// handles them one after the other; zero counts as 1.
     ///
-    /// What is emitted does not wait for its turn.
+    /// An emitted event does not wait for this limit.
     pub fn concurrency(mut self, events: usize) -> Self {
         self.options.concurrency = events.max(1);
         self
     }
 
-    /// Sets how many published events may wait for it. The default is that of the bus, 1,024 unless it was told; zero
-    /// counts as 1. When half of them wait, of 16 or more, the log tells it, once for each listener.
+    /// Sets how many published events may wait for the listener. The default is that of the bus, which is 1,024 unless
+    /// the builder sets another; zero counts as 1.
+    ///
+    /// When half of this number wait, the log says so, once for each listener. A capacity below 16 is not logged.
     pub fn capacity(mut self, events: usize) -> Self {
         self.options.capacity = Some(events.max(1));
         self
     }
 
-    /// Sets what happens when that many wait. The default is that of the bus, to
-    /// [refuse](Overflow::Refuse) more unless it was told.
+    /// Sets what happens to a published event for which the listener has no room. The default is that of the bus, which
+    /// is to [refuse](Overflow::Refuse) the event unless the builder sets another.
     pub fn overflow(mut self, policy: Overflow) -> Self {
         self.options.overflow = Some(policy);
         self.options.all_or_none = false;
         self
     }
 
-    /// Has it refuse for all: if it has no room, nobody takes the event, it is no dead letter, and `publish` returns
-    /// [`Full`](crate::PublishError::Full), so that it can be published again. A later [`overflow`](Self::overflow) takes that
-    /// back.
+    /// Makes the listener refuse for all: if it has no room, no listener gets the event, and the event does not become
+    /// a dead letter.
+    ///
+    /// `publish` then returns [`Full`](crate::PublishError::Full), and you can publish the event again. A later
+    /// [`overflow`](Self::overflow) undoes this setting.
     pub fn all_or_none(mut self) -> Self {
         self.options.overflow = Some(Overflow::Refuse);
         self.options.all_or_none = true;
         self
     }
 
-    /// Sets how long one call may take, with all middleware around it. The default is that of the bus, 30 s unless it
-    /// was told.
+    /// Sets how long one call may take, with all middleware around the listener. The default is that of the bus, which
+    /// is 30 s unless the builder sets another.
     ///
-    /// An asynchronous listener is dropped where it waits; one that blocks its thread cannot be stopped.
+    /// An asynchronous listener is dropped at the point where it waits. A listener that blocks its thread cannot be
+    /// stopped.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.options.timeout = Some(limit);
         self
     }
 
-    /// Puts a middleware around it, inside of those of the bus and of those that were put before.
+    /// Adds a middleware around the listener, inside of the middleware of the bus and of the middleware that was added
+    /// before.
     pub fn with(mut self, middleware: impl Middleware) -> Self {
         self.options.middleware.push(Arc::new(middleware));
         self
     }
 
-    /// Lets it not hear of the last event that the bus has kept, if events of its type are retained.
+    /// Skips the last event that the bus has kept, if the events that the listener hears are retained. By default the
+    /// listener hears that event once it is registered.
     pub fn skip_retained(mut self) -> Self {
         self.options.skip_retained = true;
         self

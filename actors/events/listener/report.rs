@@ -17,7 +17,7 @@ use crate::events::parcel::Board;
 use crate::events::verdict::{ListenerError, TooDeep, Verdict};
 use crate::runtime::step;
 
-/// What became of one emission: every listener by name, with its result.
+/// The result of one emission: every listener that was called, by name, with its result.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -58,14 +58,14 @@ struct Rest {
     too_deep: Option<TooDeep>,
 }
 
-/// One listener in a [`Report`].
+/// The result of one listener in a [`Report`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListenerResult {
-    /// Its name.
+    /// The name of the listener.
     pub listener: Arc<str>,
-    /// What went wrong, if anything did.
+    /// The error of the listener; `None` if it succeeded.
     pub error: Option<ListenerError>,
-    /// How long it took, if that was asked for.
+    /// How long the call took, if the emission was [timed](crate::Emitting::timed).
     pub took: Option<Duration>,
 }
 
@@ -138,7 +138,8 @@ impl Report {
         &self.event
     }
 
-    /// Whether nothing went wrong; also if nobody listened.
+    /// Returns whether no listener failed. This is also `true` if no listener was called, unless the event was stopped
+    /// as [too deep](Self::too_deep).
     pub fn is_ok(&self) -> bool {
         self.rest.is_none() || self.too_deep().is_none() && self.failed().next().is_none()
     }
@@ -149,12 +150,12 @@ impl Report {
         self.posts.len() - skipped
     }
 
-    /// Whether no listener was called.
+    /// Returns whether no listener was called.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns the listeners that were called, in their order, each with its result.
+    /// Returns the listeners that were called, in the order of the calls, each with its result.
     pub fn iter(&self) -> impl Iterator<Item = ListenerResult> {
         let (mut others, mut times) = (self.others().iter().peekable(), self.times().iter().peekable());
         (0..).zip(&*self.posts).filter_map(move |(place, post)| {
@@ -184,16 +185,16 @@ impl Report {
         })
     }
 
-    /// Returns why nobody was called at all: events that cause each other without end.
+    /// Returns the error if no listener was called because events caused each other more deeply than the bus allows.
     pub fn too_deep(&self) -> Option<&TooDeep> {
         self.rest.as_ref()?.too_deep.as_ref()
     }
 
-    /// Returns the report as an error if anything went wrong, for `?`.
+    /// Converts the report into a `Result`, for use with `?`.
     ///
     /// # Errors
     ///
-    /// The report itself, unless it [is ok](Self::is_ok).
+    /// Returns the report itself, unless it [is ok](Self::is_ok).
     pub fn ok(self) -> Result<(), Self> {
         if self.is_ok() { Ok(()) } else { Err(self) }
     }

@@ -39,7 +39,7 @@ impl Call {
         &self.sign.name
     }
 
-    /// Returns the id of the listener's registration; unlike its name, no other listener of the bus has it.
+    /// Returns the id of the listener's registration. Unlike the name, the id is unique within the bus.
     pub fn subscription(&self) -> SubscriptionId {
         self.sign.id
     }
@@ -49,22 +49,22 @@ impl Call {
         self.parcel.name().to_string()
     }
 
-    /// Returns where the event travels.
+    /// Returns the topic on which the event travels.
     pub fn topic(&self) -> String {
         self.parcel.topic().to_string()
     }
 
-    /// Returns what is known of its emission.
+    /// Returns the metadata of the event.
     pub fn metadata(&self) -> &Metadata {
         self.parcel.metadata()
     }
 
-    /// Returns the event, if it is of this type.
+    /// Returns the event, if it is of type `E`.
     pub fn event<E: Event>(&self) -> Option<Arc<E>> {
         self.parcel.event().downcast().ok()
     }
 
-    /// Returns the event as JSON, unless it is a local one. Personal data is not hidden here.
+    /// Returns the event as JSON, or `None` for a local event. Personal data is not hidden in the returned value.
     pub fn payload(&self) -> Option<Value> {
         self.parcel.clone().json().ok().map(|json| json.event.payload().clone())
     }

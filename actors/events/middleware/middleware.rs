@@ -7,14 +7,17 @@ use super::call::Call;
 use super::next::Next;
 use crate::base::Handled;
 
-/// What a middleware's future is boxed as; it stays on the listener's arbiter.
+/// The boxed future that a middleware returns. It stays on the listener's arbiter, and so need not be `Send`.
 pub type Handling = Pin<Box<dyn Future<Output = Handled>>>;
 
-/// What stands around listeners: of a whole bus, by `EventBus::builder().with(…)`, or of one, by `listener.with(…)`.
+/// A layer around the calls of listeners: of a whole bus, by `EventBus::builder().with(…)`, or of one listener, by
+/// `listener.with(…)`.
 ///
-/// It is written as a function, `async fn(call, next) -> Handled`, which calls `next.run(call)` once, several times or
-/// not at all; or as a struct. The first that was put stands outermost, and those of the bus outside of the
-/// subscription's own. It has to be `Send + Sync`, because the bus is; what it awaits need not be.
+/// Write a middleware as a function, `async fn(call, next) -> Handled`, or as a struct that implements this trait. The
+/// function calls `next.run(call)` once, several times or not at all.
+///
+/// The middleware that was added first is the outermost one. The middleware of the bus stands outside of the middleware
+/// of the listener. A middleware has to be `Send + Sync`, because the bus is; the futures that it awaits need not be.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -47,7 +50,7 @@ pub type Handling = Pin<Box<dyn Future<Output = Handled>>>;
             or a type that implements `Middleware`"
 )]
 pub trait Middleware: Send + Sync + 'static {
-    /// Handles a call, by letting it go on to the next or otherwise.
+    /// Handles a call, by passing it on to `next` or in another way.
     fn handle(self: Arc<Self>, call: Call, next: Next) -> Handling;
 }
 

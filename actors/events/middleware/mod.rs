@@ -1,12 +1,13 @@
-//! What stands around a listener: a function of the call and of what comes next.
+//! Middleware: layers around the calls of listeners, each a function of the call and of what comes next.
 //!
 //! `seat → Middleware (of the bus) → Middleware (of the subscription) → listener`
 //!
-//! In reading order: `middleware`, what one is; `call`, what it is called with; `next`, what comes after it; `ready/`, those that
-//! are ready to use. Beneath them: `per_listener`, what is kept of each.
+//! In reading order: `middleware`, the trait; `call`, its argument; `next`, what comes after it; `ready/`, those that
+//! are ready to use. Beneath them: `per_listener`, the state kept for each listener.
 //!
-//! The first that was put stands outermost, and those of a bus outside of a subscription's own. A panic of the listener is an
-//! error to them; what they return is the result of the listener, in the report and in dead letters.
+//! The middleware that was added first is the outermost one. The middleware of a bus stands outside of the middleware
+//! of a listener. A panic of the listener reaches middleware as an error. What the outermost middleware returns is the
+//! result of the listener, in the report and in dead letters.
 
 #[expect(clippy::module_inception, reason = "a file may carry the name of its folder")]
 mod middleware;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::call::Call;
 use super::middleware::{Handling, Middleware};
 
-/// What comes after a middleware: the next one, or the listener. It may be cloned, to be run several times.
+/// The rest of a call after a middleware: the next middleware, or the listener. Clone it to run the rest several times.
 #[derive(Clone)]
 pub struct Next {
     chain: Rc<[Arc<dyn Middleware>]>,
@@ -21,9 +21,9 @@ impl Next {
         Self { chain, place: 0, listener }
     }
 
-    /// Lets the call go on, and returns how it ended.
+    /// Passes the call on, and returns its result.
     ///
-    /// A panic of the listener is an error here.
+    /// A panic of the listener is returned as an error.
     pub fn run(&self, call: Call) -> Handling {
         match self.chain.get(self.place) {
             Some(middleware) => middleware.clone().handle(call, Self { place: self.place + 1, ..self.clone() }),

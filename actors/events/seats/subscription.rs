@@ -12,11 +12,11 @@ use crate::events::hub::{Hub, Post, SubscriptionInfo, ToStation};
 use crate::events::verdict::SubscriptionId;
 use crate::runtime::{quietly, really_within};
 
-/// The guard of a registration: when it is dropped, the listener hears no more.
+/// The guard of a registration: dropping it unregisters the listener.
 ///
-/// On the arbiter that registered, no call begins after the drop. From another thread a drop only asks for the end, and
-/// [`unsubscribe`](Self::unsubscribe) waits for it. A call under way goes on to its end, and what waited for the
-/// listener becomes dead letters.
+/// On the arbiter that registered the listener, no call begins after the drop. On another thread, the drop only
+/// requests the end of the registration; to wait for the end, use [`unsubscribe`](Self::unsubscribe). A call that is
+/// under way continues to its end. The events that waited for the listener become dead letters.
 #[must_use = "dropping it ends the registration, and so does `let _ =`: give it a name, or hand it over with `.forever()`"]
 pub struct Subscription {
     hub: Arc<Hub>,
@@ -33,7 +33,7 @@ impl Subscription {
         &self.post
     }
 
-    /// Returns its id, unique within its bus.
+    /// Returns the id of the registration, unique within its bus.
     pub fn id(&self) -> SubscriptionId {
         self.post.sign().id
     }
@@ -43,25 +43,30 @@ impl Subscription {
         self.post.name()
     }
 
-    /// Returns what the bus knows of it.
+    /// Returns a snapshot of the registration.
     pub fn info(&self) -> SubscriptionInfo {
         self.post.info()
     }
 
-    /// Whether it hears: not after its last time, `clear`, or the end of its actor or arbiter.
+    /// Returns whether the listener is still registered.
+    ///
+    /// A registration ends by the last of its [`times`](crate::Listening::times), by
+    /// [`EventBus::clear`](crate::EventBus::clear) or [`EventBus::unregister`](crate::EventBus::unregister), and with
+    /// the listener's actor or arbiter.
     pub fn is_active(&self) -> bool {
         !self.post.has_ended()
     }
 
-    /// Hands the listener to the bus, to hear as long as that lives.
+    /// Keeps the listener registered for as long as the bus lives, without a guard.
     pub fn forever(mut self) {
         self.armed = false;
     }
 
-    /// Ends the registration, and returns when no call can begin any more, on any thread.
+    /// Ends the registration, and resolves when no call can begin any more, on any thread.
     ///
-    /// From another thread it waits for the listener's arbiter, up to the listener's [timeout](crate::Listening::timeout) by
-    /// the real clock. If that stands still for so long, what is on its way to the listener does not come to it any more.
+    /// On another thread it waits for the listener's arbiter, up to the listener's [timeout](crate::Listening::timeout)
+    /// by the real clock. If the arbiter does not respond in this time, events on their way to the listener no longer
+    /// reach it.
     pub fn unsubscribe(mut self) -> impl Future<Output = ()> + Send + Sync + use<> {
         self.armed = false;
         let (told, ended) = oneshot::channel();

@@ -2,13 +2,13 @@
 
 use super::topic::{Pattern, TopicError};
 
-/// One pattern of topics, or several.
+/// A pattern of topics, or several.
 pub trait Patterns {
-    /// Returns them.
+    /// Returns the patterns.
     ///
     /// # Errors
     ///
-    /// If one of them is none.
+    /// Returns a [`TopicError`] if one of the texts is not a valid pattern.
     fn patterns(self) -> Result<Vec<Pattern>, TopicError>;
 }
 

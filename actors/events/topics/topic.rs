@@ -20,7 +20,8 @@ pub(crate) const MANY: &str = "**";
 /// How much of a text that is too long an error shows, in characters.
 const SHOWN: usize = 32;
 
-/// Chooses topics: segments split by `/`, of which `*` takes exactly one and `**` any number, also none.
+/// A pattern that selects topics: segments separated by `/`, where `*` stands for exactly one segment and `**` for any
+/// number of segments, including none.
 ///
 /// | | matches | does not match |
 /// |---|---|---|
@@ -31,12 +32,12 @@ const SHOWN: usize = 32;
 /// | `a/**/b/*` | `a/b/c`, `a/x/b/b` | `a/b` |
 /// | `**` | every topic | |
 ///
-/// Wildcards may stand anywhere and several times, each as a segment of its own. A segment is any text without `/`,
-/// `*` and control characters, and without whitespace at its ends. It is compared byte by byte: case counts, and no
-/// form of Unicode is taken for another. The same holds for topics, which have no wildcards.
+/// Wildcards may stand anywhere and several times, each as a segment of its own. A segment is any text without `/`, `*`
+/// and control characters, and without whitespace at its ends. Segments are compared byte by byte: case matters, and
+/// Unicode is not normalized. The same holds for topics, which have no wildcards.
 ///
-/// Nothing is rewritten: `a/**/**/b` matches what `a/**/b` matches, but is not equal to it. In serde a pattern is a
-/// string, which is checked when it is read.
+/// A pattern is kept as it was written: `a/**/**/b` matches what `a/**/b` matches, but is not equal to it. In serde a
+/// pattern is a string, which is checked when it is read.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -52,38 +53,40 @@ const SHOWN: usize = 32;
 pub struct Pattern(Arc<str>);
 
 impl Pattern {
-    /// The longest a topic or a pattern may be, in bytes: it stands in every envelope and in lines of the log.
+    /// The maximum length of a topic or a pattern, in bytes. It is bounded because topics stand in every envelope and in
+    /// lines of the log.
     pub const MAX_BYTES: usize = 256;
 
-    /// The most segments a topic or a pattern may have: it bounds the depth of the tree that patterns are looked up in.
+    /// The maximum number of segments of a topic or a pattern. It bounds the depth of the tree in which patterns are
+    /// looked up.
     pub const MAX_SEGMENTS: usize = 32;
 
-    /// Makes a pattern from its text. A topic is one as well, and matches itself alone.
+    /// Creates a pattern from its text. A topic is a pattern too, which matches only itself.
     ///
     /// # Errors
     ///
-    /// The text is empty, too long or too deep, or one of its segments is none: [`TopicError`] says which.
+    /// Returns a [`TopicError`] if the text is empty, too long or too deep, or has a segment that is not valid.
     pub fn new(text: &str) -> Result<Self, TopicError> {
         check(text, true)?;
         Ok(Self(text.into()))
     }
 
-    /// Returns the text it was made from.
+    /// Returns the text of the pattern.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Tells whether it has no wildcard, so that it matches one topic.
+    /// Returns whether the pattern has no wildcard, so that it matches exactly one topic.
     pub fn is_exact(&self) -> bool {
         !self.0.contains('*')
     }
 
-    /// Tells whether the topic is one of those it chooses.
+    /// Returns whether the pattern matches the topic.
     ///
-    /// A wildcard takes proper segments only, so a text that is no topic, such as `orders/` or `orders/*`, matches no
-    /// pattern. But the limits are not asked for: `publisher/event` may be longer than the event's topic may be.
+    /// A wildcard matches only valid segments, so a text that is not a topic, such as `orders/` or `orders/*`, matches
+    /// no pattern. The limits of length and depth are not checked: `publisher/event` may be longer than a topic may be.
     ///
-    /// The time is at most proportional to the segments of the pattern times those of the topic.
+    /// The time is at most proportional to the number of segments of the pattern times that of the topic.
     pub fn matches(&self, topic: &str) -> bool {
         if self.is_exact() {
             return *self.0 == *topic;
@@ -156,32 +159,32 @@ impl Serialize for Pattern {
     }
 }
 
-/// A text is not a topic, or not a pattern.
+/// The error of a text that is not a valid topic, or not a valid pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TopicError {
-    /// There is no text.
+    /// The text is empty.
     Empty,
-    /// It is longer than [`Pattern::MAX_BYTES`].
+    /// The text is longer than [`Pattern::MAX_BYTES`].
     TooLong {
-        /// How it begins.
+        /// The beginning of the text.
         start: String,
-        /// How many bytes it has.
+        /// The length of the text in bytes.
         bytes: usize,
     },
-    /// It has more segments than [`Pattern::MAX_SEGMENTS`].
+    /// The text has more segments than [`Pattern::MAX_SEGMENTS`].
     TooDeep {
         /// The text.
         text: String,
-        /// How many segments it has.
+        /// The number of segments of the text.
         segments: usize,
     },
-    /// It begins or ends with a slash, or has two in a row.
+    /// The text begins or ends with a slash, or has two slashes in a row.
     EmptySegment {
         /// The text.
         text: String,
     },
-    /// It has a control character.
+    /// The text contains a control character.
     Control {
         /// The text.
         text: String,
@@ -193,12 +196,12 @@ pub enum TopicError {
         /// The segment.
         segment: String,
     },
-    /// It is to be a topic, and has a `*`.
+    /// The text is to be a topic, and contains a `*`.
     Wildcard {
         /// The text.
         text: String,
     },
-    /// It is to be a pattern, and a `*` shares its segment with other text.
+    /// The text is to be a pattern, and a `*` shares its segment with other text.
     MixedWildcard {
         /// The text.
         text: String,

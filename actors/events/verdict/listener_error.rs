@@ -10,26 +10,27 @@ use crate::base::{Failure, Shown};
 use crate::events::event::BadPayload;
 use crate::runtime::{drop_quietly, panic_text};
 
-/// What a listener did not do with an event.
+/// The reason for which a listener did not handle an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ListenerError {
-    /// It returned an error; this is its text, with those of its sources.
+    /// The listener returned an error: the error's text, with the texts of its sources.
     Failed(String),
-    /// It returned a [`Permanent`] error, as [`Failed`](Self::Failed) but for good.
+    /// The listener returned a [`Permanent`] error, which another attempt would not change; the text is as in
+    /// [`Failed`](Self::Failed).
     Permanent(String),
-    /// It panicked; this is the message.
+    /// The listener panicked: the message of the panic.
     Panicked(String),
-    /// It was not done within its timeout, and was dropped where it waited.
+    /// The listener was not done within this timeout, and was dropped at the point where it waited.
     TimedOut(Duration),
-    /// What it needs could not be made for this call; this says why.
+    /// An argument of the listener could not be made for this call: the reason.
     Unprovided(String),
-    /// The event came as JSON that is not of its type.
+    /// The event came as JSON that does not have the form of the listener's event type: the reason.
     BadPayload(String),
-    /// It, its actor or its arbiter was gone before it was done.
+    /// The listener, its actor or its arbiter was gone before the call was done.
     Gone,
-    /// So many events wait for its arbiter, or for a service that is away, that it takes no more.
+    /// The listener's arbiter, or a service that is away, takes no more events, because too many wait for it.
     Busy,
 }
 
@@ -64,7 +65,9 @@ impl From<Failure> for ListenerError {
     }
 }
 
-/// An error that another attempt would not change: a listener that returns one is not [retried](crate::middleware::RetryInPlace).
+/// An error that another attempt would not change.
+///
+/// A listener that returns one is not [retried](crate::middleware::RetryInPlace).
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -81,7 +84,7 @@ impl From<Failure> for ListenerError {
 pub struct Permanent(Failure);
 
 impl Permanent {
-    /// Says so of an error.
+    /// Marks `error` as permanent.
     pub fn new(error: impl Into<Failure>) -> Self {
         Self(error.into())
     }

@@ -2,17 +2,23 @@
 
 use serde::Serialize;
 
-/// What happens to a published event when as many wait for a listener as may.
+/// What happens to a published event when a listener has no room for it.
+///
+/// A listener has no room when as many published events wait for it as its [capacity](crate::Listening::capacity)
+/// allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Overflow {
-    /// The listener does not take it: for it the event becomes a dead letter, and `publish` returns an error that names the
-    /// listener. All others have the event, unless it says [`all_or_none`](crate::Listening::all_or_none).
+    /// The listener refuses the event, which becomes a dead letter for this listener.
+    ///
+    /// `publish` returns an error that names the listener. All other listeners get the event, unless this listener is
+    /// registered with [`all_or_none`](crate::Listening::all_or_none). This is the default.
     #[default]
     Refuse,
-    /// The event that has waited longest is dropped for this listener, and becomes a dead letter; `publish` counts it.
+    /// The event that has waited longest is dropped for this listener, and becomes a dead letter. `publish` counts
+    /// dropped events.
     DropOldest,
-    /// The new event is dropped for this listener, and becomes a dead letter; `publish` counts it.
+    /// The new event is dropped for this listener, and becomes a dead letter. `publish` counts dropped events.
     DropNewest,
 }
 

@@ -8,22 +8,22 @@ use super::listener_error::ListenerError;
 use super::overflow::Overflow;
 use super::too_deep::TooDeep;
 
-/// Why an event became a dead letter.
+/// The reason for which an event became a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {
-    /// The listener did not do it.
+    /// The listener failed on the event.
     Failed(ListenerError),
-    /// As many events waited for the listener as may, and this one was refused or dropped.
+    /// The listener had no room for the event, which was refused or dropped by this policy.
     Overflow(Overflow),
     /// The listener was unregistered while the event waited for it.
     Ended,
-    /// So many events wait for the listener's arbiter that it takes no more.
+    /// The listener's arbiter takes no more events, because too many wait for it.
     Busy,
     /// The listener's arbiter was gone.
     Gone,
-    /// Events have caused each other without end.
+    /// Events caused each other more deeply than the bus allows.
     TooDeep(TooDeep),
 }
 

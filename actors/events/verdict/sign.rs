@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-/// Identifies a registration of one bus: the first is 1.
+/// The id of a registration, unique within its bus. The first id of a bus is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct SubscriptionId(pub(crate) u64);

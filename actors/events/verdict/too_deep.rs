@@ -6,12 +6,14 @@ use serde::Serialize;
 
 use crate::base::joined;
 
-/// A listener has caused an event that caused the listener's own event, and so on, further than the bus allows.
+/// The error of events that cause each other more deeply than the bus allows.
+///
+/// An event that a listener emits is one deeper than the event that the listener hears.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TooDeep {
-    /// How deep events may cause each other.
+    /// The maximum depth that the bus allows.
     pub limit: u32,
-    /// The names of the last events, the latest last.
+    /// The names of the last events of the chain, the latest last.
     pub chain: Vec<String>,
 }
 

@@ -10,11 +10,13 @@ use crate::base::{Failure, Handled, Shown};
 
 use super::super::{Call, Handling, Middleware, Next};
 
-/// Lets a listener hear of an event only if a check of the call allows it, sync or async.
+/// Calls a listener only for events that a check allows.
 ///
-/// A check answers with a `bool` or with a `Result<(), E>`, whose error is the reason. What it goes by is most often
-/// `call.metadata().authorization`. A call that is refused ends with [`Unauthorized`], which names the listener and the
-/// event; if a reason quotes the authorization, that is left out of it. A check that panics lets nothing through.
+/// The check is a sync or async function of the [`Call`]. It returns a `bool`, or a `Result<(), E>` whose error is the
+/// reason. Most checks read `call.metadata().authorization`.
+///
+/// A refused call ends with [`Unauthorized`], which names the listener and the event. A reason that quotes the
+/// authorization is shown without it. A check that panics refuses the call.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -44,12 +46,12 @@ pub struct Authorize {
 }
 
 impl Authorize {
-    /// Asks a function that knows the answer at once.
+    /// Creates the middleware with a sync check.
     pub fn new<A: Allows>(check: impl Fn(&Call) -> A + Send + Sync + 'static) -> Self {
         Self { check: Box::new(move |call| Box::pin(ready(check(call).allows()))) }
     }
 
-    /// Asks a function that has to wait for the answer. The listener's own timeout runs while it waits.
+    /// Creates the middleware with an async check. The listener's own timeout runs while the check is awaited.
     pub fn new_async<A: Allows>(check: impl AsyncFn(&Call) -> A + Send + Sync + 'static) -> Self {
         let check = Arc::new(check);
         Self {
@@ -78,13 +80,13 @@ impl Middleware for Authorize {
     }
 }
 
-/// What a check answers: a `bool`, or a `Result` whose error is the reason.
+/// The return type of a check: a `bool`, or a `Result` whose error is the reason.
 pub trait Allows {
-    /// Returns it as a result.
+    /// Converts the return value into a `Result`.
     ///
     /// # Errors
     ///
-    /// Why it is refused.
+    /// Returns the reason for which the call is refused.
     fn allows(self) -> Handled;
 }
 
@@ -100,14 +102,14 @@ impl<E: Into<Failure>> Allows for Result<(), E> {
     }
 }
 
-/// A listener may not hear of an event.
+/// The error of a call that [`Authorize`] refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unauthorized {
-    /// The listener.
+    /// The name of the listener.
     pub listener: Arc<str>,
     /// The event's name.
     pub event: String,
-    /// Why not.
+    /// The reason for which the call was refused.
     pub reason: String,
 }
 

@@ -79,14 +79,14 @@ impl Circuit {
     }
 }
 
-/// A listener was not run, because it kept failing.
+/// The error of a call that a [`CircuitBreaker`](super::CircuitBreaker) refuses because the listener kept failing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CircuitOpen {
-    /// How many failures in a row open the circuit.
+    /// The number of failures in a row that open the circuit.
     pub failures: u32,
-    /// In what time it is tried again; zero if a trial is under way.
+    /// The time until the next trial; zero if a trial is under way.
     pub retry_in: Duration,
-    /// The last failure.
+    /// The last failure of the listener.
     pub last: ListenerError,
 }
 

@@ -14,16 +14,16 @@ use crate::runtime;
 /// How long a listener is spared unless it is told.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// Does not run a listener for a while after so many failures in a row, but answers with an error at once.
+/// Stops calling a listener for a while after a number of failures in a row, and answers with an error at once.
 ///
-/// After the [pause](Self::pause) the next call is a trial, and others are still refused until that has ended. If it
-/// goes well the circuit is closed, and every call runs as before; if not, it stays open for another pause. A
-/// call that is dropped, by a timeout further out, has failed, also as a trial. Each listener has a circuit of its own, also
-/// where one `CircuitBreaker` stands around a whole bus.
+/// After the [pause](Self::pause) the next call is a trial, and other calls are refused until the trial has ended. A
+/// trial that succeeds closes the circuit, and every call runs as before. A trial that fails keeps the circuit open for
+/// another pause. A call that is dropped, by a timeout further out, counts as failed, also as a trial. Each listener
+/// has a circuit of its own, also where one `CircuitBreaker` stands around a whole bus.
 ///
-/// What a listener returns is handed on as it is. A refused call ends with [`CircuitOpen`]. What began before the circuit
-/// opened or closed changes it no more. When it does is in the log, target `convoke::listener`: opening at level `warn`,
-/// closing at `debug`.
+/// The listener's own result is passed on unchanged. A refused call ends with [`CircuitOpen`]. A call that began before
+/// the circuit opened or closed does not change the circuit when it ends. The log, target `convoke::listener`, tells
+/// when a circuit opens (level `warn`) and when it closes (level `debug`).
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -61,19 +61,20 @@ pub struct CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    /// Opens after so many failures in a row, for 30 s. Zero counts as 1.
+    /// Creates a circuit breaker that opens after `failures` failures in a row, for 30 s. Zero counts as 1.
     pub fn new(failures: u32) -> Self {
         Self { failures: failures.max(1), pause: PAUSE, when: Which::default(), circuits: PerListener::default() }
     }
 
-    /// Sets how long it stays open before a trial. The default is 30 s.
+    /// Sets how long the circuit stays open before a trial. The default is 30 s.
     #[must_use]
     pub fn pause(mut self, pause: Duration) -> Self {
         self.pause = pause;
         self
     }
 
-    /// Counts only errors for which this is true; others show that the listener works. The default is all.
+    /// Counts only errors for which `condition` returns `true`. Any other error shows that the listener works. By
+    /// default every error counts.
     #[must_use]
     pub fn when(mut self, condition: impl Fn(&ListenerError) -> bool + Send + Sync + 'static) -> Self {
         self.when = Which::new(condition);

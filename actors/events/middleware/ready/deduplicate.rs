@@ -17,15 +17,19 @@ use super::super::{Call, Handling, Middleware, Next, PerListener};
 /// How many ids are known of each listener unless it is told: under a megabyte.
 const CAPACITY: usize = 10_000;
 
-/// Lets a listener hear of each event once, by its id and its publisher: what comes again is skipped as done.
+/// Calls a listener once for each event, known by its id and its publisher, and skips a repeated event as done.
 ///
-/// What comes again while the first is under way waits for its end: if that went well it is skipped, and if not it is run
-/// itself. So a skipped call always means that the listener has done it. An id is known by each listener on its own, from
-/// the time it was done for the [window](Self::new), and the latest [so many](Self::capacity) of them. What fails,
-/// panics or is dropped is forgotten, so that it can come again.
+/// A repetition that arrives while the first call is under way waits for the end of the first call. If the first call
+/// succeeded, the repetition is skipped. If the first call failed, the repetition runs. A skipped call therefore always
+/// means that the listener has handled the event.
 ///
-/// Put it outside of a [`RetryInPlace`](super::RetryInPlace). It knows nothing of other processes, and nothing after a restart. A
-/// listener that emits its own event again under the same id, and waits for that, waits for itself, until its timeout.
+/// Each listener has ids of its own. An id is remembered for the [window](Self::new) after a successful call. Beyond the
+/// [capacity](Self::capacity) the oldest id is forgotten before that. The id of a call that fails, panics or is dropped
+/// is forgotten at once, so that the event can be tried again.
+///
+/// Put this middleware outside of a [`RetryInPlace`](super::RetryInPlace). It covers only this process, and forgets
+/// everything at a restart. A listener that emits its own event again under the same id, and waits for that emission,
+/// waits for itself until its timeout.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -67,13 +71,17 @@ pub struct Deduplicate {
 }
 
 impl Deduplicate {
-    /// Knows an id for so long after it was done; if that is zero, only while it is under way. SQS does so for five
-    /// minutes: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-key-terms.html>.
+    /// Remembers an id for `window` after the event was handled. A `window` of zero covers only the time while a call
+    /// is under way.
+    ///
+    /// The deduplication of SQS uses a window of five minutes:
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-key-terms.html>.
     pub fn new(window: Duration) -> Self {
         Self { window, capacity: CAPACITY, seen: PerListener::default() }
     }
 
-    /// Sets how many ids are known of each listener; beyond them the oldest is forgotten. The default is 10,000.
+    /// Sets how many ids are remembered for each listener. Beyond that number the oldest id is forgotten. The default
+    /// is 10,000.
     #[must_use]
     pub fn capacity(mut self, ids: usize) -> Self {
         self.capacity = ids;

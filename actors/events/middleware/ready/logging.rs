@@ -16,13 +16,14 @@ use crate::runtime;
 /// Where its lines go.
 const TARGET: &str = "convoke::listener";
 
-/// Writes a line into the log when a call of a listener ends: the event, the listener, how it ended and how long it
-/// took.
+/// Logs a line at the end of each call of a listener: the event, the listener, the result and the duration.
 ///
-/// The target is `convoke::listener`, the level `debug` unless [`level`](Self::level) sets another. The payload and the
-/// authorization are in no line; what a listener says in an error is. A call that is dropped before its end, by a timeout
-/// further out, has its line too. What stands outside of this, such as a [`RetryInPlace`](super::RetryInPlace), is not in the time; a
-/// `RetryInPlace` around it has a line for each attempt.
+/// The target is `convoke::listener`. The level is `debug`, unless [`level`](Self::level) sets another. No line
+/// contains the payload or the authorization; the text of a listener's error is logged. A call that is dropped before
+/// its end, by a timeout further out, is logged too.
+///
+/// The duration does not include middleware outside of this one, such as a [`RetryInPlace`](super::RetryInPlace).
+/// Inside of a `RetryInPlace`, this middleware logs a line for each attempt.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -48,12 +49,12 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Writes at the level `debug`.
+    /// Creates a middleware that logs at the level `debug`.
     pub fn new() -> Self {
         Self { level: Level::Debug }
     }
 
-    /// Sets the level.
+    /// Sets the level of the lines. The default is `debug`.
     #[must_use]
     pub fn level(self, level: Level) -> Self {
         Self { level }

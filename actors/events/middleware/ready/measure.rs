@@ -19,7 +19,7 @@ const DURATION: &str = "convoke_listener_duration_seconds";
 /// Calls that are under way.
 const IN_FLIGHT: &str = "convoke_listener_in_flight";
 
-/// Counts and times the calls of listeners, for whatever recorder of the crate [`metrics`] is installed.
+/// Counts and times the calls of listeners, for the recorder of the crate [`metrics`] that is installed.
 ///
 /// | name | kind | labels |
 /// |---|---|---|
@@ -27,12 +27,13 @@ const IN_FLIGHT: &str = "convoke_listener_in_flight";
 /// | `convoke_listener_duration_seconds` | histogram | `listener`, `event` |
 /// | `convoke_listener_in_flight` | gauge | `listener`, `event` |
 ///
-/// The `result` is `ok`, `failed`, `permanent`, `panicked`, `timed_out`, `unprovided`, `bad_payload`, `gone` or `busy`, and `dropped` for a
-/// call that did not come to its end, such as one that ran into the timeout of its listener, which stands outside of all
-/// middleware. Install the recorder before this is made, so that it hears the descriptions.
+/// The `result` is `ok`, `failed`, `permanent`, `panicked`, `timed_out`, `unprovided`, `bad_payload`, `gone`, `busy` or
+/// `dropped`. It is `dropped` for a call that did not come to its end, such as a call that ran into the timeout of its
+/// listener, which stands outside of all middleware. Install the recorder before you create this middleware, so that
+/// the recorder receives the descriptions of the metrics.
 ///
-/// The name of an event that comes as JSON is its topic, and a recorder keeps whatever it once saw: where topics
-/// hold ids, or come from outside, leave that label out by [`without_event`](Self::without_event).
+/// The name of an event that is emitted as JSON is its topic, and a recorder keeps every label it has seen. If topics
+/// contain ids, or come from outside, leave the label `event` out with [`without_event`](Self::without_event).
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -59,7 +60,7 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// Measures with all labels, and describes what is measured to the recorder.
+    /// Creates a middleware that measures with all labels, and describes its metrics to the installed recorder.
     pub fn new() -> Self {
         metrics::describe_counter!(CALLS, "Calls of listeners that have ended, by how they did");
         metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "How long calls of listeners took");
@@ -67,7 +68,7 @@ impl Measure {
         Self { event: true }
     }
 
-    /// Leaves the label `event` out.
+    /// Leaves out the label `event`.
     #[must_use]
     pub fn without_event(mut self) -> Self {
         self.event = false;

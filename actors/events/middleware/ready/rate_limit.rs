@@ -12,17 +12,19 @@ use super::gate::Gate;
 /// How long a call waits for its place unless it is told: a third of what a listener has by default.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Lets so many calls of a listener through in a time; the others wait, or are refused.
+/// Limits how many calls of a listener run in a period of time. Further calls wait, or are refused.
 ///
-/// It counts by the [generic cell rate algorithm](https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm) of the crate
-/// `governor`: places come back evenly, one each `per / calls`, and as many as the [burst](Self::burst) may be saved up.
-/// Each listener has places of its own, also where one `RateLimit` stands around a whole bus, unless they are shared
-/// [`together`](Self::together).
+/// Calls are counted by the [generic cell rate algorithm](https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm) of
+/// the crate `governor`: a place becomes free every `per / calls`, and up to [`burst`](Self::burst) free places are
+/// saved up. Each listener has places of its own, also where one `RateLimit` stands around a whole bus, unless
+/// [`together`](Self::together) shares them.
 ///
-/// Calls that wait have their turn in the order in which they came, up to [`wait`](Self::wait); then, or at once after
-/// [`refuse`](Self::refuse), they end with [`RateLimited`]. The listener's own timeout runs while they wait. A call that
-/// is dropped while it waits has taken no place. Timers count in milliseconds, so that calls which wait one by one come
-/// through at no more than 1,000 a second; a burst greater than 1 makes up for it.
+/// Waiting calls proceed in the order in which they came. A call that gets no place within [`wait`](Self::wait) ends
+/// with [`RateLimited`]. After [`refuse`](Self::refuse), a call without a place ends with this error at once. The
+/// listener's own timeout runs while a call waits. A call that is dropped while it waits takes no place.
+///
+/// Timers count in milliseconds, so calls that wait one by one proceed at no more than 1,000 a second. A burst greater
+/// than 1 makes up for it.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -56,20 +58,20 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// Lets so many calls through in this time, with a burst of as many. Zero calls count as 1, and no time as the
-    /// shortest.
+    /// Allows `calls` calls in each period of `per`, with a burst of the same number. Zero calls count as 1, and a
+    /// period of zero counts as the shortest period.
     pub fn new(calls: u32, per: Duration) -> Self {
         let (calls, gates) = (calls.max(1), PerListener::default());
         Self { calls, per, burst: calls, patience: Some(PATIENCE), shared: None, gates }
     }
 
-    /// Lets so many calls through in a second. See [`new`](Self::new).
+    /// Allows `calls` calls a second. See [`new`](Self::new).
     pub fn per_second(calls: u32) -> Self {
         Self::new(calls, Duration::from_secs(1))
     }
 
-    /// Sets how many calls may come at once after a pause. The default is those of the time that was given; 1 spaces
-    /// them evenly, and zero counts as 1.
+    /// Sets how many calls may come at once after a pause. The default is the number of calls per period. A burst of 1
+    /// spaces the calls evenly; zero counts as 1.
     #[must_use]
     pub fn burst(mut self, calls: u32) -> Self {
         self.burst = calls;
@@ -83,15 +85,18 @@ impl RateLimit {
         self
     }
 
-    /// Refuses what has no place at once, instead of waiting.
+    /// Refuses a call without a place at once, instead of letting it wait.
     #[must_use]
     pub fn refuse(mut self) -> Self {
         self.patience = None;
         self
     }
 
-    /// Shares one number of places among all listeners that this stands around, on every arbiter: those of a bus, or,
-    /// with an `Arc` of it, those that each have `async move |call, next| limit.clone().handle(call, next).await`.
+    /// Shares one set of places among all listeners that this middleware stands around, on every arbiter.
+    ///
+    /// The listeners are those of the bus that the middleware is added to. To share the places among single listeners,
+    /// put the middleware into an `Arc` named `limit`, and add this middleware to each of them:
+    /// `async move |call, next| limit.clone().handle(call, next).await`.
     #[must_use]
     pub fn together(mut self) -> Self {
         self.shared = Some(OnceLock::new());
@@ -124,12 +129,12 @@ impl Middleware for RateLimit {
     }
 }
 
-/// More calls came than [`RateLimit`] lets through, and this one could not wait.
+/// The error of a call that exceeds a [`RateLimit`] and could not wait, or not any longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimited {
-    /// How many are let through.
+    /// The number of calls that are allowed in each period.
     pub calls: u32,
-    /// In which time.
+    /// The length of the period.
     pub per: Duration,
 }
 

@@ -18,24 +18,25 @@ const ATTEMPTS: u32 = 3;
 /// The longest delay unless it is told: two thirds of what a listener has by default for all of it.
 const MAX_DELAY: Duration = Duration::from_secs(20);
 
-/// Runs what is inside of it again when that has failed: here and now, while the event holds its place. A worker's
-/// `Retry` has the server deliver it again.
+/// Runs a failed call again, in place: the event keeps its place in the queue meanwhile.
 ///
-/// [`exponential`](Self::exponential) waits a random time between zero and `base · 2ⁿ` before the next attempt, `n`
-/// counting the failures from zero, and never longer than [`max_delay`](Self::max_delay): the "full jitter" of
-/// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>, by which listeners that failed together do not
-/// come back together. [`fixed`](Self::fixed) always waits the same.
+/// To have the server deliver the event again instead, use a worker's `Retry`.
 ///
-/// Some errors are final and not retried: those that a listener wraps in [`Permanent`](crate::Permanent),
-/// [`BadPayload`](ListenerError::BadPayload), [`Gone`](ListenerError::Gone), and
-/// what [`Authorize`](super::Authorize) or an open [`CircuitBreaker`](super::CircuitBreaker) inside of it refuses.
-/// [`when`](Self::when) names others. The last error is returned and says how many attempts were made; what
-/// made each of those before it fail is in the log, target `convoke::listener`, level `debug`.
+/// [`exponential`](Self::exponential) waits a random time between zero and `base · 2ⁿ` before the next attempt, where
+/// `n` counts the failures from zero, and never longer than [`max_delay`](Self::max_delay). This is the "full jitter"
+/// of <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>: listeners that failed together do
+/// not retry together. [`fixed`](Self::fixed) always waits the same time.
 ///
-/// The listener's own [timeout](crate::Listening::timeout), 30 s unless it was told, bounds the whole, with every attempt and
-/// every delay; a [`Timeout`](super::Timeout) inside of this limits each attempt. Meanwhile a published event holds
-/// its place, so that those behind it wait, unless the listener's [concurrency](crate::Listening::concurrency) is
-/// higher than 1.
+/// Some errors are final and not retried: an error that a listener wraps in [`Permanent`](crate::Permanent),
+/// [`BadPayload`](ListenerError::BadPayload), [`Gone`](ListenerError::Gone), and a refusal by an
+/// [`Authorize`](super::Authorize) or an open [`CircuitBreaker`](super::CircuitBreaker) inside of this middleware.
+/// [`when`](Self::when) excludes further errors. The error of the last attempt is returned, with the number of
+/// attempts. The errors of the attempts before it are in the log, target `convoke::listener`, level `debug`.
+///
+/// The listener's own [timeout](crate::Listening::timeout), 30 s by default, limits the whole call, with every attempt
+/// and every delay. A [`Timeout`](super::Timeout) inside of this middleware limits each attempt. During all attempts a
+/// published event keeps its place, so that the events behind it wait, unless the listener's
+/// [concurrency](crate::Listening::concurrency) is higher than 1.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -72,36 +73,38 @@ pub struct RetryInPlace {
 }
 
 impl RetryInPlace {
-    /// Waits a random time that may grow twice as long with every failure. The first is at most `base`.
+    /// Waits a random time before each retry. The upper bound is `base` for the first retry, and doubles with every
+    /// failure, up to [`max_delay`](Self::max_delay).
     pub fn exponential(base: Duration) -> Self {
         Self { attempts: ATTEMPTS, base, grows: true, max_delay: MAX_DELAY, when: Which::default() }
     }
 
-    /// Waits so long before each attempt but the first.
+    /// Waits for `delay` before each attempt but the first.
     pub fn fixed(delay: Duration) -> Self {
         Self { grows: false, max_delay: runtime::FOREVER, ..Self::exponential(delay) }
     }
 
-    /// Runs it once, as if this were not there.
+    /// Runs each call once, as if this middleware were absent.
     pub fn never() -> Self {
         Self { attempts: 1, ..Self::fixed(Duration::ZERO) }
     }
 
-    /// Sets how often a listener is run, with the first time. The default is 3; zero counts as 1.
+    /// Sets the maximum number of attempts, including the first. The default is 3; zero counts as 1.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// Sets the longest delay. The default is 20 s, and for `fixed` none.
+    /// Sets the longest delay. The default is 20 s; `fixed` has no limit by default.
     #[must_use]
     pub fn max_delay(mut self, limit: Duration) -> Self {
         self.max_delay = limit;
         self
     }
 
-    /// Retries only errors for which this is true, and which are not final. The default is all.
+    /// Retries only errors for which `condition` returns `true`, and which are not final. By default every error that
+    /// is not final is retried.
     #[must_use]
     pub fn when(mut self, condition: impl Fn(&ListenerError) -> bool + Send + Sync + 'static) -> Self {
         self.when = Which::new(condition);

@@ -10,12 +10,13 @@ use crate::runtime;
 
 use super::super::{Call, Handling, Middleware, Next};
 
-/// Ends one run of what is inside of it after a while, with [`ListenerError::TimedOut`].
+/// Ends a run of the listener, and of the middleware inside of this one, after a time limit, with
+/// [`ListenerError::TimedOut`].
 ///
-/// The run is dropped where it waits; one that blocks its thread cannot be stopped. Inside of a [`RetryInPlace`](super::RetryInPlace)
-/// it limits each attempt, outside of it all of them together. Beside it the listener's own
-/// [timeout](crate::Listening::timeout) limits the whole call, with all middleware. What is ready at once ends well even
-/// if the limit is zero.
+/// The run is dropped at the point where it waits. A run that blocks its thread cannot be stopped. Inside of a
+/// [`RetryInPlace`](super::RetryInPlace) the limit applies to each attempt, outside of it to all attempts together. In
+/// addition, the listener's own [timeout](crate::Listening::timeout) limits the whole call, with all middleware. A run
+/// that is ready at once succeeds, even if the limit is zero.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -47,7 +48,7 @@ pub struct Timeout {
 }
 
 impl Timeout {
-    /// Lets a run take so long.
+    /// Creates a timeout with this limit for one run.
     pub fn new(limit: Duration) -> Self {
         Self { limit }
     }
