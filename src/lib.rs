@@ -104,16 +104,17 @@
 //!
 //! # Logging
 //!
-//! Everything is logged through [`log`](https://docs.rs/log), and nothing at `info`:
+//! Everything is logged through [`log`](https://docs.rs/log). At `info` stand only a queue that SQS has created, a redrive policy
+//! that was raised, and the report of a worker that ends with the services of an application:
 //!
 //! | target | level | what |
 //! |---|---|---|
 //! | `convoke::round` | debug | a round opened, a signal was refused, a round closed |
 //! | `convoke::broker` | debug | started and gone; who joined, left, was lost or came too late |
-//! | | warn | the limit of open rounds is reached |
+//! | | warn | the limit of open rounds is reached; a party is lost, and rounds go on without it |
 //! | `convoke::consumer` | warn | a consumer failed, panicked, hung or was gone |
 //! | `convoke::bus` | debug | who listens to what, and no longer |
-//! | | warn | an event was not delivered; events have caused each other too deep; a retained event was forgotten |
+//! | | warn | an event was not delivered; a queue is half full; events have caused each other too deep; a retained event was forgotten |
 //! | | error | an event has panicked when it was dropped |
 //! | `convoke::listener` | debug | what the middleware says of a call |
 //! | | warn | a listener failed, panicked, hung or was gone; a circuit has opened |
