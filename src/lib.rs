@@ -154,7 +154,7 @@ mod worker;
 /// | one round for each order, user or file | [`Membership::emit_for`], [`RoundKey`] |
 /// | being asked for a signal | [`Emitter::on_summons`], [`Pledge`] |
 /// | an actor of your own as emitter | [`BrokerExt::add_emitter`], [`EmitterSpec`], [`Summons`], [`Membership`] |
-/// | an actor of your own as consumer | [`BrokerExt::add_consumer`], [`Handled`](crate::Handled) |
+/// | an actor of your own as consumer | [`BrokerExt::add_consumer`], [`Handled`] |
 /// | brokers by name, from any thread | [`Brokers`] |
 /// | what is open, and who is late | [`BrokerExt::inspect`], [`BrokerSnapshot`] |
 /// | how the consumers fared | [`Outcome::consumed`] |
@@ -279,8 +279,8 @@ pub mod services {
 /// | what comes from outside | [`Worker`], [`OnUnknown`] |
 /// | when a delivery is tried again | [`Retry`] |
 /// | an event that must not be handled twice | [`Inbox`] |
-/// | dead letters of a server | [`transport::redrive`](crate::transport::redrive) |
-/// | the servers | [`transport`](crate::transport) |
+/// | dead letters of a server | [`transport::redrive`] |
+/// | the servers | [`transport`] |
 ///
 /// The manual: [events that leave](crate::guide::leaving), [servers](crate::guide::servers).
 pub mod delivery {
