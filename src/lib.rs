@@ -104,16 +104,17 @@
 //!
 //! # Logging
 //!
-//! Everything is logged through [`log`](https://docs.rs/log), and nothing at `info`:
+//! Everything is logged through [`log`](https://docs.rs/log). At `info` stand only a queue that SQS has created, a redrive policy
+//! that was raised, and the report of a worker that ends with the services of an application:
 //!
 //! | target | level | what |
 //! |---|---|---|
 //! | `convoke::round` | debug | a round opened, a signal was refused, a round closed |
 //! | `convoke::broker` | debug | started and gone; who joined, left, was lost or came too late |
-//! | | warn | the limit of open rounds is reached |
+//! | | warn | the limit of open rounds is reached; a party is lost, and rounds go on without it |
 //! | `convoke::consumer` | warn | a consumer failed, panicked, hung or was gone |
 //! | `convoke::bus` | debug | who listens to what, and no longer |
-//! | | warn | an event was not delivered; events have caused each other too deep; a retained event was forgotten |
+//! | | warn | an event was not delivered; a queue is half full; events have caused each other too deep; a retained event was forgotten |
 //! | | error | an event has panicked when it was dropped |
 //! | `convoke::listener` | debug | what the middleware says of a call |
 //! | | warn | a listener failed, panicked, hung or was gone; a circuit has opened |
@@ -153,7 +154,7 @@ mod worker;
 /// | one round for each order, user or file | [`Membership::emit_for`], [`RoundKey`] |
 /// | being asked for a signal | [`Emitter::on_summons`], [`Pledge`] |
 /// | an actor of your own as emitter | [`BrokerExt::add_emitter`], [`EmitterSpec`], [`Summons`], [`Membership`] |
-/// | an actor of your own as consumer | [`BrokerExt::add_consumer`], [`Handled`](crate::Handled) |
+/// | an actor of your own as consumer | [`BrokerExt::add_consumer`], [`Handled`] |
 /// | brokers by name, from any thread | [`Brokers`] |
 /// | what is open, and who is late | [`BrokerExt::inspect`], [`BrokerSnapshot`] |
 /// | how the consumers fared | [`Outcome::consumed`] |
@@ -278,8 +279,8 @@ pub mod services {
 /// | what comes from outside | [`Worker`], [`OnUnknown`] |
 /// | when a delivery is tried again | [`Retry`] |
 /// | an event that must not be handled twice | [`Inbox`] |
-/// | dead letters of a server | [`transport::redrive`](crate::transport::redrive) |
-/// | the servers | [`transport`](crate::transport) |
+/// | dead letters of a server | [`transport::redrive`] |
+/// | the servers | [`transport`] |
 ///
 /// The manual: [events that leave](crate::guide::leaving), [servers](crate::guide::servers).
 pub mod delivery {
