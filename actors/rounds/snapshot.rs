@@ -89,7 +89,7 @@ pub struct PastRound {
     pub round: RoundId,
     /// What the round was about; `None` for a round without a key.
     pub key: Option<RoundKey>,
-    /// Why it was cancelled; `None` if it was resolved.
+    /// The reason why the round was cancelled; `None` if it was resolved.
     pub cause: Option<Cause>,
     /// Whether the round was resolved although signals that it asked for are missing.
     pub partial: bool,

@@ -16,8 +16,8 @@ use crate::events::seats::Subscription;
 use crate::events::topics::Pattern;
 use crate::runtime;
 
-/// Stands in for a bus and all its listeners. It records what code under test emits, publishes or requests, and calls
-/// no listener.
+/// A stand-in for a bus and all its listeners. It records what the code under test emits, publishes or requests, and
+/// calls no listener.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;

@@ -56,7 +56,7 @@ impl<E> SeenAs<E> {
         &self.untyped
     }
 
-    /// Returns the event alone.
+    /// Returns the event itself, without the record of how it was seen.
     pub fn into_event(self) -> Arc<E> {
         self.typed
     }

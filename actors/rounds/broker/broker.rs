@@ -20,8 +20,7 @@ use crate::rounds::round::{Abort, Close, LateJoin, OnLost, OnTimeout, Release, R
 use crate::rounds::{BrokerError, BrokerId, ConfigError, PastRound};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
 
-/// Coordinates rounds. A broker is an actor: you set its rules, start it, and let emitters and consumers join its
-/// address.
+/// The actor that coordinates rounds. You set its rules, start it, and let emitters and consumers join its address.
 ///
 /// A broker lives as long as an address of it exists. An [`EmitterHandle`](crate::EmitterHandle) and a
 /// [`ConsumerHandle`](crate::ConsumerHandle) hold an address; a [`Membership`](crate::Membership) does not. When the
@@ -334,7 +333,7 @@ impl<P: Payload> Broker<P> {
         Ok(self.start())
     }
 
-    /// Starts the broker on another arbiter; `make` builds it there.
+    /// Starts a broker on another arbiter, where `make` builds it.
     ///
     /// # Errors
     ///

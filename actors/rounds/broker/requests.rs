@@ -16,8 +16,8 @@ use crate::rounds::room::{Link, ToSession};
 use crate::rounds::{BrokerError, BrokerSnapshot, Collector, ConfigError, DESCRIBED_ROUNDS, RoundKey, round};
 use crate::runtime::{Executor, LocalContext};
 
-/// Asks a broker for a [`BrokerSnapshot`]: the open rounds and the emitters that each waits for, the last outcomes, and
-/// how each emitter has kept its promises.
+/// A message that asks a broker for a [`BrokerSnapshot`]: the open rounds and the emitters that each waits for, the
+/// last outcomes, and how each emitter has kept its promises.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "BrokerSnapshot")]
 pub struct Inspect;
@@ -78,7 +78,7 @@ impl<P: Payload> Broker<P> {
     }
 }
 
-/// Tells a broker to cancel an open round for everyone.
+/// A message that tells a broker to cancel an open round for everyone.
 ///
 /// # Errors
 ///
@@ -105,7 +105,7 @@ impl<P: Payload> Handler<Abort> for Broker<P> {
     }
 }
 
-/// Sets the timeout of the rounds that a broker opens from now on. Rounds that are open keep theirs.
+/// A message that sets the timeout of the rounds that a broker opens from now on. Rounds that are open keep theirs.
 ///
 /// # Errors
 ///
@@ -127,7 +127,7 @@ impl<P: Payload> Handler<SetTimeout> for Broker<P> {
     }
 }
 
-/// Tells a broker to stop. Its open rounds are cancelled for everyone.
+/// A message that tells a broker to stop. The broker's open rounds are cancelled for everyone.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Stop;

@@ -217,7 +217,7 @@ impl<P: Payload> Emitter<P> {
         })
     }
 
-    /// Starts the emitter on another arbiter; `make` builds it there.
+    /// Starts an emitter on another arbiter, where `make` builds it.
     ///
     /// # Errors
     ///

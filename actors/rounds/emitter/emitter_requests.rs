@@ -16,7 +16,7 @@ use crate::rounds::outcome::{EmitterRef, Outcome};
 use crate::rounds::{EmitError, JoinError, RoundKey};
 use crate::runtime::LocalContext;
 
-/// Tells an emitter to join a broker. The answer is the emitter's id and name at the broker.
+/// A message that tells an emitter to join a broker. The answer is the emitter's id and name at the broker.
 ///
 /// # Errors
 ///
@@ -39,7 +39,8 @@ impl<P: Payload> Handler<Join<P>> for Emitter<P> {
     }
 }
 
-/// Tells an emitter to emit. The answer is the outcome of the round, which comes when the round has closed.
+/// A message that tells an emitter to emit. The answer is the outcome of the round, which comes when the round has
+/// closed.
 ///
 /// # Errors
 ///
@@ -63,7 +64,7 @@ impl<P: Payload> Message for Emit<P> {
     type Result = Result<Outcome<P>, EmitError>;
 }
 
-/// Tells an emitter to veto an open round. The answer is the outcome of the round, which is cancelled.
+/// A message that tells an emitter to veto an open round. The answer is the outcome of the round, which is cancelled.
 ///
 /// # Errors
 ///
@@ -91,7 +92,8 @@ impl<P: Payload> Message for Veto<P> {
     type Result = Result<Outcome<P>, EmitError>;
 }
 
-/// Tells an emitter to leave its broker in an orderly way. See [`Membership::leave`](crate::Membership::leave).
+/// A message that tells an emitter to leave its broker in an orderly way. See
+/// [`Membership::leave`](crate::Membership::leave).
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Leave;

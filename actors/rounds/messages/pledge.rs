@@ -14,7 +14,7 @@ use super::to_broker::{Seated, ToBroker};
 use crate::rounds::{RoundId, RoundKey};
 use crate::runtime::{self, Refused};
 
-/// Asks an emitter for its signal. Any actor that handles this message can be an emitter.
+/// A message that asks an emitter for its signal. Any actor that handles it can be an emitter.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;

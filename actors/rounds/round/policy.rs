@@ -123,7 +123,7 @@ impl<P> fmt::Debug for Release<P> {
     }
 }
 
-/// A round in progress, as the predicate of [`Release::when`](crate::Release::when) sees it.
+/// A round in progress, as the predicate of [`Release::when`] sees it.
 pub struct Gathered<'a, P> {
     payloads: &'a [P],
     owing: usize,

@@ -124,8 +124,8 @@ impl Services {
         self
     }
 
-    /// Makes [`Health::is_live`] return `false` once this service has failed for good, so that the supervisor of the
-    /// process restarts it. By default no service does this: liveness is about the arbiter alone.
+    /// Makes [`Health::is_live`] return `false` once this service has failed for good, so that the system that probes
+    /// the application can restart the process. By default no service does this: liveness is about the arbiter alone.
     pub fn live_needs(mut self, service: impl Into<Name>) -> Self {
         self.live_needs.push(service.into());
         self

@@ -87,7 +87,7 @@ pub trait BaseService: Actor<Context = Context<Self>> {
     /// The name of the service, unless [`named`](Supervised::named) sets another.
     const NAME: &'static str;
 
-    /// The names of the services that have to run before it.
+    /// The names of the services that have to run before this one.
     const NEEDS: &'static [&'static str] = &[];
 
     /// Subscribes the service to the events that it hears.

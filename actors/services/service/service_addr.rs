@@ -33,7 +33,7 @@ impl<A: BaseService> ServiceAddr<A> {
     /// # Errors
     ///
     /// - `Stopped` if the service is stopping, has stopped or was not started; `Failed` if it has failed for good.
-    /// - `Busy` if the service restarts and as many messages wait for it as may.
+    /// - `Busy` while the service restarts, if its capacity of waiting messages is used up.
     /// - `TimedOut` if the service does not come back, or does not answer, within its patience.
     /// - `Restarting` in a handler of a service that is being restarted together with this one.
     /// - `Lost` if the service ends while it has the message.

@@ -20,7 +20,7 @@ use crate::events::seats::{AnySeat, Options, Subscription};
 use crate::events::topics::Patterns;
 use crate::services::life::{Oversight, ServiceSeat, Terms};
 
-/// Collects the subscriptions of a service; [`BaseService::subscribe`] makes them with it.
+/// The subscriptions of a service, which [`BaseService::subscribe`] makes.
 pub struct Subscriptions<'a, A: BaseService> {
     oversight: &'a Rc<Oversight>,
     terms: &'a Terms,

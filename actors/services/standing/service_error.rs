@@ -21,7 +21,7 @@ pub enum ServiceError {
         /// The error with which it failed.
         error: String,
     },
-    /// As many messages as may wait for the service while it is rebuilt, or its mailbox is full.
+    /// The service is being rebuilt and the queue of messages that wait for it is full, or its mailbox is full.
     Busy {
         /// The name of the service.
         service: String,

@@ -47,7 +47,7 @@ impl IntoChild for Supervisor {
     }
 }
 
-/// Keeps several services alive together, and starts and stops them in their order.
+/// A group of services that are kept alive together, and started and stopped in their order.
 ///
 /// When a service ends by itself and is restarted, the supervisor's strategy sets which other services are restarted
 /// with it. These are stopped first, last one first; what waits for them is not lost.

@@ -19,8 +19,9 @@ use crate::events::topics::{Pattern, Patterns, TopicError};
 use crate::runtime;
 use crate::testing::{Filter, Recorder, Seen};
 
-/// Waits for the events of a bus, instead of sleeping. It records the events that are emitted and published from its
-/// creation on, so that an event which comes before you wait for it is not missed.
+/// A recorder of the events of a bus, with which a test waits for events instead of sleeping. It records the events
+/// that are emitted and published from its creation on, so that an event which comes before you wait for it is not
+/// missed.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
