@@ -18,7 +18,7 @@ const SHOWN: usize = 5;
 /// counts as looked at, whenever and however often it happens.
 ///
 /// Under [`#[convoke::test]`](macro@crate::test) the test has to look at every other failure and every dead letter
-/// before it ends. It does so
+/// before it ends. It does so:
 ///
 /// - for a listener: by reading the report ([`Report::failed`](crate::Report::failed),
 ///   [`Report::ok`](crate::Report::ok)), or the dead letter ([`EventBus::dead_letters`](crate::EventBus::dead_letters),

@@ -118,7 +118,7 @@ impl Services {
         self
     }
 
-    /// Sets how long the arbiter may leave a probe unanswered before it counts as blocked. The default is 5 s.
+    /// Sets after which time an arbiter that does not answer counts as blocked. The default is 5 s.
     pub fn live_within(mut self, limit: Duration) -> Self {
         self.live_within = limit;
         self

@@ -24,9 +24,9 @@ use crate::services::life::{Living, Oversight, ServiceSeat, Terms};
 /// |---|---|
 /// | `on(OrderPlaced, OrderClosed)` | the types of events that the service hears |
 /// | `topics("stock/*")` | the topics that the service hears, as `Heard<JsonEvent>` |
-/// | `start = open` | `async fn open(&mut self) -> Handled`: called before the service is an actor, and before it subscribes |
-/// | `begin = tick` | `fn tick(&mut self, ctx: &mut Context<Self>)`: called when the service is an actor, for timers and streams |
-/// | `stop = close` | `fn close(&mut self) -> impl Future<Output = Handled> + use<>`: called after the last event |
+/// | `start = open` | `async fn open(&mut self) -> Handled`: before the service is an actor, and before it subscribes |
+/// | `begin = tick` | `fn tick(&mut self, ctx: &mut Context<Self>)`: when it is an actor, for timers and streams |
+/// | `stop = close` | `fn close(&mut self) -> impl Future<Output = Handled> + use<>`: after the last event |
 /// | `needs(Ledger)` | the services that have to run before this one, where [`Services`](crate::Services) starts them |
 /// | `name = "billing"` | the name of the service; by default the name of the type |
 /// | `own_actor` | the type has its own `impl Actor`, with `Context<Self>`; its `started` takes the place of `begin` |

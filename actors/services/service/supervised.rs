@@ -157,7 +157,7 @@ impl<A: BaseService> Supervised<A> {
         self
     }
 
-    /// Sets how long a message waits while the service restarts, and then for an answer. The default is 30 s.
+    /// Sets how long a message waits in all: for the service while it restarts, and for an answer. The default is 30 s.
     pub fn patience(mut self, limit: Duration) -> Self {
         self.options.patience = limit;
         self

@@ -49,7 +49,7 @@ impl IntoChild for Supervisor {
 
 /// A group of services that are kept alive together, and started and stopped in their order.
 ///
-/// When a service ends by itself and is restarted, the supervisor's strategy sets which other services are restarted
+/// When a service ends by itself and is restarted, the supervisor's strategy decides which other services are restarted
 /// with it. These are stopped first, last one first; what waits for them is not lost.
 ///
 /// If a service exceeds its own budget, or all services together exceed that of the supervisor, then all services stop
