@@ -1,6 +1,6 @@
-//! The actors of [Convoke](https://docs.rs/convoke): what happens inside a process.
+//! The actors of [Convoke](https://docs.rs/convoke): everything that happens inside a process.
 //!
-//! Users name the crate `convoke`, which re-exports all of this. The module docs of each folder draw its path.
+//! You use the crate `convoke`, which re-exports all of this. The module docs of each folder draw its data flow.
 #![forbid(unsafe_code)]
 
 // The macros emit `::convoke` paths, here too.
@@ -87,7 +87,7 @@ pub use services::service::{IntoService, ServiceHandle, Supervised};
 pub use services::standing::{ServiceError, ServiceState, ServiceStatus};
 pub use services::supervision::Strategy;
 pub use services::supervision::{IntoChild, Supervisor, SupervisorHandle};
-/// The ids of emitters, and a kind of key, are of this type.
+/// The type of the ids of emitters, and of one kind of key.
 #[doc(no_inline)]
 pub use uuid::Uuid;
 
@@ -98,7 +98,8 @@ pub use services::app::{Shutdown, ShutdownReport};
 pub use services::service::ServiceContext;
 pub use services::standing::StartError;
 
-/// What most uses need: `use convoke::prelude::*;` beside `use actix::prelude::*;`, with which it shares no name.
+/// The types that most programs need: `use convoke::prelude::*;` beside `use actix::prelude::*;`, with which it shares
+/// no name.
 pub mod prelude {
     #[doc(hidden)]
     pub use crate::WriteSupervisedInstead as _;

@@ -9,19 +9,19 @@ use crate::runtime;
 /// other have no end.
 const LONGEST_TEXT: usize = 2000;
 
-/// An error of any kind, as consumers return it: `?` takes every std error.
+/// An error of any kind, which consumers return. The operator `?` converts every std error into it.
 pub struct Failure(Box<dyn StdError + Send + Sync>);
 
-/// What a consumer of the user's own answers.
+/// The result of a consumer of your own.
 pub type Handled = Result<(), Failure>;
 
 impl Failure {
-    /// Makes a failure from a message.
+    /// Creates a failure from a message.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into().into())
     }
 
-    /// Returns the error inside.
+    /// Returns the wrapped error.
     pub fn into_inner(self) -> Box<dyn StdError + Send + Sync> {
         self.0
     }
@@ -60,8 +60,8 @@ impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for Failure {
     }
 }
 
-/// For `?` in a `main` or a test that returns `Box<dyn Error>`. To a box that is `Send + Sync` it is
-/// [`into_inner`](Failure::into_inner): the library has room for one of the two ways between them.
+/// Converts a failure for `?` in a `main` or a test that returns `Box<dyn Error>`. For a box that is `Send + Sync`,
+/// call [`into_inner`](Failure::into_inner): std's conversions leave room for only one of the two.
 impl From<Failure> for Box<dyn StdError> {
     fn from(failure: Failure) -> Self {
         failure.0
@@ -80,9 +80,9 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What a consumer's closure may return: nothing, or a result.
+/// The return type of a consumer's closure: nothing, or a `Result`.
 pub trait IntoHandled {
-    /// Returns it as a result.
+    /// Converts the value into a result.
     fn into_handled(self) -> Handled;
 }
 

@@ -1,6 +1,6 @@
 //! What a round may gather.
 
-/// What a round may gather: any type that can be shared between threads and lives as long as it is needed.
+/// The payload of a signal: any type that can be shared between threads and has no borrowed data.
 pub trait Payload: Send + Sync + Unpin + 'static {}
 
 impl<P: Send + Sync + Unpin + 'static> Payload for P {}

@@ -17,62 +17,68 @@ use crate::rounds::messages::{Ask, Keeper, Membership, Route, Summons};
 use crate::rounds::outcome::{Cancelled, Outcome, Resolved};
 use crate::runtime;
 
-/// The messages of a broker as methods of its address. The futures borrow nothing, so that an actor can spawn them.
+/// The messages of a broker as methods of its address. The returned futures borrow nothing, so an actor can spawn them.
 pub trait BrokerExt<P: Payload> {
-    /// Registers any actor as an emitter, by the summons that it handles. Keep the membership in a field of the
-    /// actor. The broker holds the actor while it has rounds and up to two seconds longer, but does not keep it alive
-    /// beyond: hold its address.
+    /// Registers an actor of your own as an emitter. The actor is asked for its signals with the message [`Summons`].
+    ///
+    /// Keep the returned membership in a field of the actor: dropping it ends the membership. The broker holds the
+    /// actor while rounds are open, and for up to two seconds longer. Beyond that the broker does not keep the actor
+    /// alive, so hold the actor's address.
     ///
     /// # Errors
     ///
-    /// `DuplicateId`, `RoundOpen`, `Full`, `Config`, `BrokerGone`.
+    /// Returns `DuplicateId`, `DuplicateName`, `RoundOpen`, `Full`, `Config` or `BrokerGone`: see [`JoinError`].
     fn add_emitter<S: Into<EmitterSpec>>(
         &self,
         emitter: S,
         actor: Recipient<Summons<P>>,
     ) -> impl Future<Output = Result<Membership<P>, JoinError>> + use<Self, P, S>;
 
-    /// Registers an emitter that is never asked: whoever holds the membership emits with it.
+    /// Registers an emitter that is never asked for a signal. You emit with the returned membership.
     ///
     /// # Errors
     ///
-    /// As [`add_emitter`](Self::add_emitter).
+    /// Returns the same errors as [`add_emitter`](Self::add_emitter).
     fn enlist<S: Into<EmitterSpec>>(
         &self,
         emitter: S,
     ) -> impl Future<Output = Result<Membership<P>, JoinError>> + use<Self, P, S>;
 
-    /// Registers any actor as a consumer, by what it handles: resolved rounds, cancelled ones, or every outcome. The
-    /// guard keeps the actor alive if it is given as a `Recipient`, and not as a `WeakRecipient`.
+    /// Registers an actor of your own as a consumer. The type of the recipient decides what the actor hears: resolved
+    /// rounds, cancelled rounds, or every outcome.
+    ///
+    /// The returned guard owns the registration: dropping it unregisters the consumer. The guard keeps the actor alive
+    /// if you pass a `Recipient`; it does not if you pass a `WeakRecipient`.
     ///
     /// # Errors
     ///
-    /// `Full`, `Config`, `BrokerGone`.
+    /// Returns `Full`, `Config` or `BrokerGone`: see [`JoinError`].
     fn add_consumer<N: Into<Arc<str>>, A: Into<ConsumingActor<P>>>(
         &self,
         name: N,
         actor: A,
     ) -> impl Future<Output = Result<ConsumerHandle<P>, JoinError>> + use<Self, P, N, A>;
 
-    /// Asks the broker how it is. See [`Inspect`].
+    /// Asks the broker for a snapshot of its state. See [`Inspect`].
     ///
     /// # Errors
     ///
-    /// `Gone`.
+    /// Returns [`BrokerError::Gone`] if the broker has stopped.
     fn inspect(&self) -> impl Future<Output = Result<BrokerSnapshot, BrokerError>> + use<Self, P>;
 
-    /// Cancels the open round without a key. See [`Abort`].
+    /// Cancels the open round that has no key. See [`Abort`].
     ///
     /// # Errors
     ///
-    /// `NoRound`, `Gone`.
+    /// Returns [`BrokerError::NoRound`] if no such round is open, and [`BrokerError::Gone`] if the broker has stopped.
     fn abort<R: Into<Arc<str>>>(&self, reason: R) -> impl Future<Output = Result<(), BrokerError>> + use<Self, P, R>;
 
     /// Cancels the open round of this key. See [`Abort`].
     ///
     /// # Errors
     ///
-    /// `NoRound`, `Gone`.
+    /// Returns [`BrokerError::NoRound`] if no round of this key is open, and [`BrokerError::Gone`] if the broker has
+    /// stopped.
     fn abort_for<K: Into<RoundKey>, R: Into<Arc<str>>>(
         &self,
         key: K,
@@ -83,12 +89,13 @@ pub trait BrokerExt<P: Payload> {
     ///
     /// # Errors
     ///
-    /// `Config` for a timeout of zero, `Gone`.
+    /// Returns [`BrokerError::Config`] for a timeout of zero, and [`BrokerError::Gone`] if the broker has stopped.
     fn set_timeout(&self, timeout: Duration) -> impl Future<Output = Result<(), BrokerError>> + use<Self, P>;
 
     /// Stops the broker, which cancels its open rounds for everyone. See [`Stop`].
     ///
-    /// It is a message, and has no order with signals that were emitted by a guard just before or after.
+    /// The request travels as a message. It has no fixed order relative to signals that a guard emits just before or
+    /// after.
     fn stop(&self);
 }
 
@@ -161,10 +168,10 @@ fn join<P: Payload>(
     async move { request.await.map_err(|_| JoinError::BrokerGone)? }
 }
 
-/// An actor that consumes rounds, by the recipient of what it handles.
+/// An actor of your own that consumes rounds, given by a recipient of the messages that it handles.
 ///
-/// It is made from a `Recipient`, or a `WeakRecipient`, of [`Resolved`], [`Cancelled`] or [`Outcome`]; all of them are
-/// answered with [`Handled`](crate::Handled), so that the actor can say that it failed.
+/// You make it from a `Recipient` or a `WeakRecipient` of [`Resolved`], [`Cancelled`] or [`Outcome`]. Each of these
+/// messages is answered with [`Handled`](crate::Handled), so that the actor can report that it failed.
 pub struct ConsumingActor<P: Payload> {
     route: Route<P>,
     keeper: Option<Keeper>,

@@ -16,8 +16,10 @@ use crate::rounds::broker::Broker;
 use crate::rounds::emitter::{Emitter, EmitterHandle};
 use crate::runtime;
 
-/// The brokers of an application by id. It is cheap to clone, every clone is the same registry, and any thread may
-/// ask it. A broker lives at least as long as it is registered; one that has stopped is no longer found.
+/// A registry of the brokers of an application, by their ids.
+///
+/// Cloning it is cheap: all clones are the same registry, and you may use it from any thread. A broker lives at least
+/// as long as it is registered. A broker that has stopped is no longer found.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -41,7 +43,7 @@ pub struct Brokers<P: Payload> {
 }
 
 impl<P: Payload> Brokers<P> {
-    /// Makes an empty registry.
+    /// Creates an empty registry.
     pub fn new() -> Self {
         Self { by_id: Arc::default() }
     }
@@ -52,22 +54,23 @@ impl<P: Payload> Brokers<P> {
         by_id
     }
 
-    /// Returns the broker of this id, starting one on this arbiter with this timeout if there is none.
+    /// Returns the broker of this id. If there is none, starts one on this arbiter with this timeout.
     ///
-    /// A broker that is there keeps the timeout it has.
+    /// A broker that exists already keeps its own timeout.
     ///
     /// # Errors
     ///
-    /// `Config` for a timeout of zero, `NoArbiter` outside an actix system.
+    /// Returns [`BrokerError::Config`] for a timeout of zero, and [`BrokerError::NoArbiter`] outside an actix system.
     pub fn create(&self, id: impl Into<BrokerId>, timeout: Duration) -> Result<Addr<Broker<P>>, BrokerError> {
         self.create_with(id, || Broker::new(timeout))
     }
 
-    /// Returns the broker of this id, starting the one that `make` builds if there is none.
+    /// Returns the broker of this id. If there is none, starts the broker that `make` builds.
     ///
     /// # Errors
     ///
-    /// `Config` for rules by which no round could go, `NoArbiter` outside an actix system.
+    /// Returns [`BrokerError::Config`] if the rules of the new broker contain an error, and [`BrokerError::NoArbiter`]
+    /// outside an actix system.
     pub fn create_with(
         &self,
         id: impl Into<BrokerId>,
@@ -95,7 +98,8 @@ impl<P: Payload> Brokers<P> {
     ///
     /// # Errors
     ///
-    /// `Taken` if another broker has this id, `Gone` if this one has stopped.
+    /// Returns [`BrokerError::Taken`] if another broker has this id, and [`BrokerError::Gone`] if this broker has
+    /// stopped.
     pub fn register(&self, id: impl Into<BrokerId>, broker: Addr<Broker<P>>) -> Result<(), BrokerError> {
         let id = id.into();
         if !broker.connected() {
@@ -113,44 +117,47 @@ impl<P: Payload> Brokers<P> {
     ///
     /// # Errors
     ///
-    /// `Unknown`, with the ids that there are.
+    /// Returns [`BrokerError::Unknown`], which lists the registered ids, if no broker has this id.
     pub fn get(&self, id: impl Into<BrokerId>) -> Result<Addr<Broker<P>>, BrokerError> {
         let id = id.into();
         let by_id = self.lock();
         by_id.get(&id).cloned().ok_or_else(|| BrokerError::Unknown { known: by_id.keys().cloned().collect(), id })
     }
 
-    /// Takes the broker of this id off the registry and returns it; it goes on until its last address is dropped.
+    /// Removes the broker of this id from the registry and returns its address. The broker runs on until its last
+    /// address is dropped.
     ///
     /// # Errors
     ///
-    /// `Unknown`, with the ids that there are.
+    /// Returns [`BrokerError::Unknown`], which lists the registered ids, if no broker has this id.
     pub fn remove(&self, id: impl Into<BrokerId>) -> Result<Addr<Broker<P>>, BrokerError> {
         let id = id.into();
         let mut by_id = self.lock();
         by_id.remove(&id).ok_or_else(|| BrokerError::Unknown { known: by_id.keys().cloned().collect(), id })
     }
 
-    /// Returns the ids of all brokers, in order.
+    /// Returns the ids of all registered brokers, sorted.
     pub fn list(&self) -> Vec<BrokerId> {
         self.lock().keys().cloned().collect()
     }
 
-    /// Sets the timeout of a broker's rounds that open from now on; open rounds keep theirs.
+    /// Sets the timeout of the rounds that a broker opens from now on. Rounds that are open keep theirs.
     ///
     /// # Errors
     ///
-    /// `Unknown`, `Config` for a timeout of zero, `Gone`.
+    /// Returns [`BrokerError::Unknown`] if no broker has this id, [`BrokerError::Config`] for a timeout of zero, and
+    /// [`BrokerError::Gone`] if the broker has stopped.
     pub async fn set_timeout(&self, id: impl Into<BrokerId>, timeout: Duration) -> Result<(), BrokerError> {
         let broker = self.get(id)?;
         broker.set_timeout(timeout).await
     }
 
-    /// Starts an emitter on this arbiter and lets it join the broker of this id. See [`Emitter::join`].
+    /// Starts an emitter on this arbiter and joins it to the broker of this id. See [`Emitter::join`].
     ///
     /// # Errors
     ///
-    /// `Unknown`, or `Join` with what kept it from joining.
+    /// Returns [`BrokerError::Unknown`] if no broker has this id, and [`BrokerError::Join`] if the emitter cannot join
+    /// it.
     pub async fn add_emitter(
         &self,
         id: impl Into<BrokerId>,
@@ -160,11 +167,12 @@ impl<P: Payload> Brokers<P> {
         Ok(Emitter::join(&broker, emitter).await?)
     }
 
-    /// Starts a consumer on this arbiter and lets it join the broker of this id. See [`Consumer::join`].
+    /// Starts a consumer on this arbiter and joins it to the broker of this id. See [`Consumer::join`].
     ///
     /// # Errors
     ///
-    /// `Unknown`, or `Join` with what kept it from joining.
+    /// Returns [`BrokerError::Unknown`] if no broker has this id, and [`BrokerError::Join`] if the consumer cannot join
+    /// it.
     pub async fn add_consumer<Kind>(
         &self,
         id: impl Into<BrokerId>,

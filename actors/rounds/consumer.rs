@@ -39,10 +39,10 @@ impl fmt::Debug for Ran {
     }
 }
 
-/// A closure that consumes rounds: sync or async, of a [`Resolved`](crate::Resolved), a
-/// [`Cancelled`](crate::Cancelled) or an [`Outcome`], returning nothing or a `Result`.
+/// A closure that consumes rounds. It is sync or async, takes a [`Resolved`](crate::Resolved), a
+/// [`Cancelled`](crate::Cancelled) or an [`Outcome`], and returns nothing or a `Result`.
 ///
-/// It is implemented for closures and functions; `Kind` only tells the compiler which of them it is.
+/// The trait is implemented for closures and functions. The parameter `Kind` only tells the compiler which form it is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot consume rounds of `{P}`",
     label = "not a closure of one round",
@@ -51,7 +51,7 @@ impl fmt::Debug for Ran {
     note = "write the type of its argument: `|round: Resolved<{P}>| …`"
 )]
 pub trait Consume<P, Kind>: 'static {
-    /// Returns what a consumer runs.
+    /// Returns the callback that a consumer runs.
     #[doc(hidden)]
     fn into_callback(self) -> Callback<P>;
 }
@@ -98,15 +98,15 @@ where
     }
 }
 
-/// The ready-made consumer. An actor: it is called with each round of its broker, in their order.
+/// The ready-made consumer: an actor that is called with each round of its broker, in the order of the rounds.
 ///
-/// It takes one round at a time unless [`concurrency`](Self::concurrency) says more. An error, a panic and a run
-/// longer than the broker's consumer timeout are named in [`Outcome::consumed`] and stop nobody else. A closure that
-/// blocks its thread does stop everybody on that arbiter, as anywhere in actix: make it async, or send the round to a
-/// `SyncArbiter` or a thread.
+/// A consumer takes one round at a time unless [`concurrency`](Self::concurrency) sets more. An error, a panic, and a
+/// run longer than the broker's consumer timeout are reported in [`Outcome::consumed`]; they stop nobody else. A
+/// closure that blocks its thread stops everything on that arbiter, as everywhere in actix: make it async, or send the
+/// round to a `SyncArbiter` or a thread.
 ///
-/// A sync closure may change what it captures (`FnMut`); an async one may not (`AsyncFn`), because several calls of it
-/// can be under way.
+/// A sync closure may change what it captures (`FnMut`). An async closure may not (`AsyncFn`), because several calls of
+/// it can be in progress at the same time.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -131,7 +131,7 @@ pub struct Consumer<P: Payload> {
 }
 
 impl<P: Payload> Consumer<P> {
-    /// Makes a consumer of a closure, sync or async.
+    /// Creates a consumer from a closure, sync or async.
     pub fn new<Kind>(consume: impl Consume<P, Kind>) -> Self {
         Self {
             name: None,
@@ -143,25 +143,25 @@ impl<P: Payload> Consumer<P> {
         }
     }
 
-    /// Gives it a name, by which outcomes and log know it. The default is `consumer` and a number.
+    /// Sets the name of the consumer, which outcomes and the log show. The default is `consumer` and a number.
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Sets how many rounds an async closure may be at work on at the same time. The default is 1, so that rounds
-    /// are consumed one after the other; zero counts as 1.
+    /// Sets how many rounds an async closure may work on at the same time. The default is 1: rounds are consumed one
+    /// after the other. Zero counts as 1.
     pub fn concurrency(mut self, rounds: usize) -> Self {
         self.concurrency = rounds.max(1);
         self
     }
 
-    /// Starts a consumer, given as a closure or built with [`new`](Self::new), and lets it join this broker. Once
-    /// this returns, it hears of every round that closes.
+    /// Starts a consumer and joins it to this broker. The consumer is a closure, or one built with [`new`](Self::new).
+    /// Once the future is done, the consumer hears of every round that closes.
     ///
     /// # Errors
     ///
-    /// `Full`, `Config`, `BrokerGone`, `NoArbiter`.
+    /// Returns `Full`, `Config`, `BrokerGone` or `NoArbiter`: see [`JoinError`].
     pub fn join<Kind, C: IntoConsumer<P, Kind>>(
         broker: &Addr<Broker<P>>,
         consumer: C,
@@ -226,7 +226,7 @@ impl<P: Payload> Consumer<P> {
     }
 }
 
-/// What [`Consumer::join`] takes: a closure, or a consumer built with [`Consumer::new`].
+/// The argument of [`Consumer::join`]: a closure, or a consumer built with [`Consumer::new`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot consume rounds of `{P}`",
     label = "not a closure of one round",
@@ -295,7 +295,8 @@ impl<P: Payload> fmt::Debug for Consumer<P> {
     }
 }
 
-/// The guard of a consumer that has joined; when it is dropped the consumer finishes what it has and hears no more.
+/// A guard that owns the registration of a consumer. Dropping it unregisters the consumer, which finishes the rounds
+/// that it has and hears of no others.
 #[must_use = "dropping it ends the registration, and so does `let _ =`: give it a name, or hand it over with `.forever()`"]
 pub struct ConsumerHandle<P: Payload> {
     pub(crate) seat: ConsumerSeat<P>,
@@ -305,12 +306,12 @@ pub struct ConsumerHandle<P: Payload> {
 }
 
 impl<P: Payload> ConsumerHandle<P> {
-    /// Returns the name by which outcomes and log know the consumer.
+    /// Returns the name of the consumer, which outcomes and the log show.
     pub fn name(&self) -> &str {
         self.seat.name()
     }
 
-    /// Hands the consumer to its broker, to hear of its rounds as long as it lives.
+    /// Hands the consumer over to its broker: it hears of rounds for as long as the broker lives.
     pub fn forever(mut self) {
         self.seat.disarm();
         if let Some(keeper) = self.keeper.take() {

@@ -11,23 +11,23 @@ use serde::Serialize;
 use super::id::{BrokerId, EmitterId, RoundId, RoundKey, Title};
 use crate::base::Shown;
 
-/// A broker was given rules by which no round could go.
+/// An error in the rules that a broker was given: no round could run by them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The timeout, the idle timeout, an emitter's deadline or the consumer timeout is zero.
+    /// The timeout, the idle timeout, an emitter's deadline, or the consumer timeout is zero.
     ZeroTimeout,
-    /// `Release::at_least(0)`.
+    /// The quorum is zero: `Release::at_least(0)`.
     ZeroQuorum,
-    /// `Release::required` without a name.
+    /// `Release::required` was given no name.
     NothingRequired,
-    /// `expects` without a name.
+    /// `Broker::expects` was given no name.
     NothingExpected,
     /// A name that the broker expects is empty.
     EmptyName,
-    /// The broker expects a name twice.
+    /// The same name is expected twice.
     DoubledName,
-    /// A limit of zero open rounds, or of zero waiting signals.
+    /// A limit is zero: of open rounds, of waiting signals, of members, or of remembered late rounds.
     ZeroLimit,
 }
 
@@ -47,47 +47,47 @@ impl fmt::Display for ConfigError {
 
 impl StdError for ConfigError {}
 
-/// An emitter or a consumer could not join a broker.
+/// An error returned when an emitter or a consumer cannot join a broker.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// Another emitter of this broker has that id.
+    /// Another emitter of this broker has the same id.
     DuplicateId {
-        /// The id that both have.
+        /// The id that both emitters have.
         id: EmitterId,
-        /// The name of the one that is there.
+        /// The name of the emitter that joined first.
         name: String,
     },
-    /// Another emitter of this broker has that name, and the broker's names are
+    /// Another emitter of this broker has the same name, and the broker's names are
     /// [unique](crate::Broker::unique_names).
     DuplicateName {
-        /// The name that both have.
+        /// The name that both emitters have.
         name: Arc<str>,
     },
-    /// The emitter is a member of a broker already; it belongs to one at a time.
+    /// The emitter is already a member of a broker. It can be a member of one broker at a time.
     AlreadyJoined {
-        /// The broker it is a member of.
+        /// The broker that the emitter is a member of.
         broker: BrokerId,
     },
-    /// The emitter is about to join a broker already.
+    /// The emitter is already joining a broker.
     Joining,
     /// A round is open, and the broker's policy is [`LateJoin::Rejected`](crate::LateJoin::Rejected).
     RoundOpen {
-        /// The round that is open, the earliest if there are several.
+        /// The open round; the one opened first if there are several.
         round: RoundId,
     },
-    /// The broker has as many members as it may.
+    /// The broker has as many members as its limit allows.
     Full {
-        /// How many members it may have.
+        /// The limit of members.
         limit: usize,
     },
-    /// The broker was given rules by which no round could go.
+    /// The broker's rules contain an error, or the emitter's own deadline is zero.
     Config(ConfigError),
     /// The broker has stopped or panicked.
     BrokerGone,
     /// The emitter has stopped or panicked.
     EmitterGone,
-    /// This thread has no actix system, so there is no place for the actor.
+    /// This thread has no actix system, so the actor cannot run here.
     NoArbiter,
 }
 
@@ -137,39 +137,40 @@ impl From<ConfigError> for JoinError {
     }
 }
 
-/// A signal or a veto did not reach a round.
+/// An error returned when a signal or a veto does not reach a round.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EmitError {
     /// The emitter has not joined a broker, or has left it.
     NotJoined,
-    /// The emitter has kept its promise in this round already, and the broker's policy is
+    /// The emitter has already emitted in this round, and the broker's policy is
     /// [`RepeatEmit::Rejected`](crate::RepeatEmit::Rejected).
     AlreadyKept {
-        /// The round that has its first signal.
+        /// The round that already has the emitter's signal.
         round: RoundId,
     },
-    /// The round was over, or the emitter's own deadline was.
+    /// The round was over, or the emitter's own deadline had passed.
     Late {
-        /// The round that was missed; beyond [`max_late`](crate::Broker::max_late) the last that the emitter is known to
-        /// have missed.
+        /// The round that the signal missed. If [`max_late`](crate::Broker::max_late) was exceeded, it is the last
+        /// round that the emitter is known to have missed.
         round: RoundId,
-        /// What the signal was about.
+        /// The key of the signal's round; `None` for a round without a key.
         key: Option<RoundKey>,
     },
-    /// As many rounds are open, or with their consumers, as may be.
+    /// The broker has as many open rounds as its limit allows. Closed rounds whose consumers are still at work count as
+    /// well.
     TooManyRounds {
-        /// How many there may be.
+        /// The limit of rounds.
         limit: usize,
     },
-    /// So many signals wait for the broker that it takes no more.
+    /// The broker has as many waiting signals as its limit allows.
     Busy {
-        /// How many may wait.
+        /// The limit of waiting signals.
         limit: usize,
     },
     /// There is no open round to veto.
     NoRound,
-    /// The broker was given rules by which no round could go.
+    /// The broker's rules contain an error.
     Config(ConfigError),
     /// The broker has stopped or panicked.
     BrokerGone,
@@ -216,34 +217,34 @@ impl StdError for EmitError {
     }
 }
 
-/// A request to a broker was not carried out.
+/// An error returned when a broker does not carry out a request.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BrokerError {
     /// No broker is registered under this id.
     Unknown {
-        /// The id that was asked for.
+        /// The requested id.
         id: BrokerId,
-        /// The ids that there are.
+        /// The registered ids.
         known: Vec<BrokerId>,
     },
     /// Another broker is registered under this id.
     Taken {
-        /// The id that both have.
+        /// The id of both brokers.
         id: BrokerId,
     },
     /// No round of this key is open.
     NoRound {
-        /// The key that was asked for.
+        /// The requested key; `None` for the round without a key.
         key: Option<RoundKey>,
     },
-    /// The broker was given rules by which no round could go.
+    /// The rules of the broker contain an error, or the new timeout is zero.
     Config(ConfigError),
-    /// An emitter or a consumer could not join.
+    /// An emitter or a consumer could not join the broker.
     Join(JoinError),
     /// The broker has stopped or panicked.
     Gone,
-    /// This thread has no actix system, so there is no place for the actor.
+    /// This thread has no actix system, so the actor cannot run here.
     NoArbiter,
 }
 
@@ -301,20 +302,20 @@ impl From<MailboxError> for BrokerError {
     }
 }
 
-/// What a consumer did not do with a round.
+/// The way in which a consumer failed to handle a round.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ConsumerError {
-    /// It returned an error; this is its text, with those of its sources.
+    /// The consumer returned an error. The text is that of the error and of its sources.
     Failed(String),
-    /// It panicked; this is the message.
+    /// The consumer panicked. The text is the message of the panic.
     Panicked(String),
-    /// It was not done within the broker's consumer timeout; an async closure was dropped where it waited.
+    /// The consumer exceeded the broker's consumer timeout. An async closure was dropped at the point where it waited.
     TimedOut(Duration),
-    /// It was gone before it was done.
+    /// The consumer was gone before it had finished.
     Gone,
-    /// So many rounds wait for it that it takes no more.
+    /// The queue of the consumer was full, so it did not get the round.
     Busy,
 }
 

@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use crate::base::Shown;
 
-/// Identifies an emitter: given, or a new UUID v7.
+/// The id of an emitter: one that you give, or a new UUID v7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EmitterId(Uuid);
 
 impl EmitterId {
-    /// Makes a new id, ordered by time.
+    /// Creates a new id: a UUID v7, which sorts by the time of its creation.
     pub fn new() -> Self {
         Self(crate::runtime::new_id())
     }
@@ -43,13 +43,13 @@ impl fmt::Display for EmitterId {
     }
 }
 
-/// Identifies a broker: a name that was given, or the text of a new UUID v7.
+/// The id of a broker: a name that you give, or the text of a new UUID v7.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BrokerId(Arc<str>);
 
 impl BrokerId {
-    /// Makes a new id, ordered by time.
+    /// Creates a new id: the text of a UUID v7, which sorts by the time of its creation.
     pub fn new() -> Self {
         crate::runtime::new_id().into()
     }
@@ -96,7 +96,7 @@ impl fmt::Display for BrokerId {
     }
 }
 
-/// Identifies a round of one broker: the first is 1.
+/// The number of a round within its broker. The first round is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RoundId(pub(crate) u64);
@@ -127,10 +127,10 @@ impl fmt::Display for Title<'_> {
     }
 }
 
-/// What a round is about: signals of the same key belong to the same round.
+/// The key of a round: what the round is about. Signals of the same key belong to the same round.
 ///
-/// It is made from an integer, a [`Uuid`] or a string; `7_u64`, `7_i32` and `7_usize` are the same key, `"7"` is
-/// another.
+/// You make a key from an integer, a [`Uuid`] or a string. `7_u64`, `7_i32` and `7_usize` are the same key; `"7"` is
+/// another one.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -143,9 +143,9 @@ impl fmt::Display for Title<'_> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(untagged)]
 pub enum RoundKey {
-    /// A number that is not negative.
+    /// An integer that is not negative.
     Number(u64),
-    /// A negative number.
+    /// A negative integer.
     Negative(i64),
     /// A UUID.
     Uuid(Uuid),

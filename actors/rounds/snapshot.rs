@@ -12,48 +12,48 @@ use tokio::sync::oneshot;
 use super::id::{BrokerId, EmitterId, RoundId, RoundKey};
 use crate::rounds::outcome::{Cause, EmitterRef, FailedConsumer, Outcome};
 
-/// How many open rounds a snapshot describes; it counts them all.
+/// The largest number of open rounds that a snapshot describes. Its `open_count` counts all of them.
 pub const DESCRIBED_ROUNDS: usize = 100;
 
-/// A broker as it is now.
+/// The state of a broker at one moment.
 #[derive(Clone, Debug, Serialize)]
 pub struct BrokerSnapshot {
-    /// Its id.
+    /// The id of the broker.
     pub broker: BrokerId,
     /// The timeout of the rounds that open from now on.
     pub timeout: Duration,
-    /// Its emitters, in the order of their slots, with how they kept their promises.
+    /// The emitters and how each has kept its promises, in the order of their slots.
     pub emitters: Vec<EmitterStats>,
-    /// Its consumers by name, in the order in which they joined.
+    /// The names of the consumers, in the order in which they joined.
     pub consumers: Vec<Arc<str>>,
-    /// How many rounds are open.
+    /// The number of open rounds.
     pub open_count: usize,
-    /// The open rounds, the earliest first, up to [`DESCRIBED_ROUNDS`].
+    /// The open rounds, earliest first, at most [`DESCRIBED_ROUNDS`].
     pub open: Vec<OpenRound>,
-    /// How many rounds were resolved since the broker started.
+    /// The number of rounds that were resolved since the broker started.
     pub resolved: u64,
-    /// How many were cancelled.
+    /// The number of rounds that were cancelled since the broker started.
     pub cancelled: u64,
-    /// The last outcomes, the latest last; how many is the broker's `history`.
+    /// The last outcomes, latest last. [`Broker::history`](crate::Broker::history) sets how many are kept.
     pub recent: Vec<PastRound>,
-    /// The emitter whose signal has most often been the last one of a resolved round.
+    /// The emitter whose signal was most often the last one of a resolved round.
     pub most_often_last: Option<EmitterRef>,
 }
 
 /// How an emitter has kept its promises so far.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EmitterStats {
-    /// Its id.
+    /// The id of the emitter.
     pub id: EmitterId,
-    /// Its name.
+    /// The name of the emitter.
     pub name: Arc<str>,
-    /// Signals that counted, by rounds that have closed.
+    /// The number of its signals that counted, in rounds that have closed.
     pub kept: u64,
-    /// Rounds whose time was over before its signal came.
+    /// The number of rounds whose time was over before its signal came.
     pub missed: u64,
-    /// Signals that came when the round was over, for whatever reason it was.
+    /// The number of its signals that came after the round was over, whatever ended the round.
     pub late: u64,
-    /// Resolved rounds of at least two signals in which its own was the last.
+    /// The number of resolved rounds of at least two signals in which its signal was the last.
     pub last: u64,
 }
 
@@ -66,42 +66,42 @@ impl EmitterStats {
 /// A round that is open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OpenRound {
-    /// Its number.
+    /// The number of the round.
     pub round: RoundId,
-    /// What it is about.
+    /// What the round is about; `None` for a round without a key.
     pub key: Option<RoundKey>,
-    /// How long it has been open.
+    /// How long the round has been open.
     pub open_for: Duration,
-    /// The time to its next deadline.
+    /// The time left until the next deadline of the round.
     pub left: Duration,
-    /// Who has kept its promise, in the order of emission.
+    /// The emitters that have kept their promise, in the order of emission.
     pub kept: Vec<EmitterRef>,
-    /// Who has not.
+    /// The emitters that have not kept their promise yet.
     pub waits_for: Vec<EmitterRef>,
-    /// Expected and required names that no member bears.
+    /// The expected and required names that no member has.
     pub unfilled: Vec<Arc<str>>,
 }
 
 /// A round that is closed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PastRound {
-    /// Its number.
+    /// The number of the round.
     pub round: RoundId,
-    /// What it was about.
+    /// What the round was about; `None` for a round without a key.
     pub key: Option<RoundKey>,
-    /// Why it was cancelled; `None` if it was resolved.
+    /// The reason why the round was cancelled; `None` if it was resolved.
     pub cause: Option<Cause>,
-    /// Whether it was resolved without all that it asked for.
+    /// Whether the round was resolved although signals that it asked for are missing.
     pub partial: bool,
-    /// How long it was open.
+    /// How long the round was open.
     pub elapsed: Duration,
-    /// How many signals it gathered.
+    /// The number of signals that the round gathered.
     pub signals: usize,
-    /// Who owed a signal and had not kept its promise; whoever vetoed is not among them.
+    /// The emitters that owed a signal and had not kept their promise. An emitter that vetoed is not among them.
     pub missing: Vec<EmitterRef>,
-    /// Expected and required names that no member bore.
+    /// The expected and required names that no member had.
     pub unfilled: Vec<Arc<str>>,
-    /// The consumers that did not do their work.
+    /// The consumers that failed to handle the round.
     pub failed_consumers: Vec<FailedConsumer>,
 }
 
@@ -124,7 +124,7 @@ impl PastRound {
         }
     }
 
-    /// Whether the round was resolved.
+    /// Returns whether the round was resolved.
     pub fn is_resolved(&self) -> bool {
         self.cause.is_none()
     }

@@ -7,14 +7,14 @@ use actix::{Actor, Addr, AsyncContext, Context};
 use crate::base::what_lives;
 use crate::runtime::{self, Executor};
 
-/// Returns what lives on this arbiter: actors of ours and, in virtual time, workers, by name.
+/// Returns the names of everything alive on this arbiter: actors of Convoke and, in virtual time, workers.
 pub fn alive() -> Vec<String> {
     let mut alive = Executor::here().map(|executor| executor.labels()).unwrap_or_default();
     alive.extend(what_lives());
     alive
 }
 
-/// Returns how many of those live on this arbiter.
+/// Returns how many actors of Convoke and, in virtual time, workers are alive on this arbiter.
 pub fn live_count() -> usize {
     Executor::here().map_or(0, |executor| executor.live()) + what_lives().len()
 }
@@ -26,18 +26,18 @@ pub fn steps() -> u64 {
     runtime::steps()
 }
 
-/// Spawns a future on the executor of our actors, so that under a seed it interleaves with them; elsewhere it runs as
-/// one spawned with `actix_rt::spawn` does.
+/// Spawns a future on the executor of Convoke's actors, so that it interleaves with them under a seed. Outside a test
+/// with seeds it runs like a future spawned with `actix_rt::spawn`.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
     runtime::spawn_future(future);
 }
 
-/// Starts an actor of the reader's own on the executor of our actors, so that under a seed it interleaves with them, and
-/// the check at the end of the test names it if it is still alive.
+/// Starts an actor of your own on the executor of Convoke's actors. So it interleaves with them under a seed, and the
+/// check at the end of the test names the actor if it is still alive.
 ///
 /// # Panics
 ///
-/// Outside an actix system, as `Actor::start` does.
+/// Panics outside an actix system, as `Actor::start` does.
 #[track_caller]
 pub fn start<A: Actor<Context = Context<A>>>(actor: A) -> Addr<A> {
     let ctx = Context::new();

@@ -16,22 +16,22 @@ use crate::runtime::{self, Inbox, Intake};
 /// How much time a round made by hand has left.
 const LEFT: Duration = Duration::from_secs(60);
 
-/// What became of a pledge that was made by hand.
+/// The end of a pledge that was made by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Promised<P> {
-    /// It was kept with this payload.
+    /// The pledge was kept with this payload.
     Kept(P),
-    /// It was vetoed for this reason.
+    /// The pledge was vetoed for this reason.
     Vetoed(Arc<str>),
-    /// It was dropped.
+    /// The pledge was dropped.
     Lost,
 }
 
-/// The other side of a pledge that was made by hand: it tells what became of it.
+/// The other side of a pledge that was made by hand. It returns how the pledge ended.
 pub struct Promise<P: 'static>(Arc<Call<P>>);
 
 impl<P: Payload> Promise<P> {
-    /// Returns what became of the pledge, once; `None` while it is open.
+    /// Returns how the pledge ended, once; `None` while the pledge is open.
     pub fn take(&self) -> Option<Promised<P>> {
         let mut answers = Intake::new();
         answers.refill(&self.0.inbox);
@@ -50,10 +50,11 @@ impl<P: 'static> fmt::Debug for Promise<P> {
 }
 
 impl<P: Payload> Summons<P> {
-    /// Makes one by hand, for a test of a handler, and with it what tells whether its pledge was kept. It is of round 1
-    /// without a key, which has a minute left.
+    /// Creates a summons by hand, to test a handler, together with the [`Promise`] that returns how its pledge ended.
+    /// The summons is of round 1, which has no key and a minute left.
     ///
-    /// An emission of [`keep_and_wait`](Pledge::keep_and_wait) ends with `BrokerGone` once that was told.
+    /// The emission of [`keep_and_wait`](Pledge::keep_and_wait) ends with `BrokerGone` once [`Promise::take`] has
+    /// returned the end.
     ///
     /// ```
     /// # extern crate convoke_actors as convoke;
@@ -68,7 +69,7 @@ impl<P: Payload> Summons<P> {
         Self::made(None)
     }
 
-    /// Makes one of the round of this key. See [`by_hand`](Self::by_hand).
+    /// Creates a summons of the round of this key by hand. See [`by_hand`](Self::by_hand).
     pub fn by_hand_for(key: impl Into<RoundKey>) -> (Self, Promise<P>) {
         Self::made(Some(key.into()))
     }
@@ -142,7 +143,8 @@ impl Cast {
 }
 
 impl<P: Payload> Resolved<P> {
-    /// Makes one by hand, for a test of a handler: round 1, with these signals, by the names of their emitters.
+    /// Creates a resolved round by hand, to test a handler: round 1, with these signals, each by the name of its
+    /// emitter.
     ///
     /// ```
     /// # extern crate convoke_actors as convoke;
@@ -157,8 +159,8 @@ impl<P: Payload> Resolved<P> {
 }
 
 impl<P: Payload> Cancelled<P> {
-    /// Makes one by hand, for a test of a handler: round 1, cancelled for this cause while these were missing, and those
-    /// whom the cause names.
+    /// Creates a cancelled round by hand, to test a handler: round 1, cancelled for this cause. The missing emitters
+    /// are these, and those that the cause names.
     pub fn by_hand<'a>(cause: Cause, missing: impl IntoIterator<Item = &'a str>) -> Self {
         let mut cast = Cast::default();
         let mut missing: Vec<_> = missing.into_iter().map(|name| cast.slot(name)).collect();

@@ -10,26 +10,26 @@ use super::rest::settle;
 use super::run::{assert_none_alive, in_virtual_time_erased, left_behind, run, told};
 use crate::runtime::{Executor, Seed};
 
-/// The environment variable that replays one seed.
+/// The name of the environment variable that replays one seed.
 pub const SEED_VARIABLE: &str = "CONVOKE_SEED";
 
-/// What an exploration has seen.
+/// The result of an exploration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exploration {
-    /// How many seeds were run.
+    /// The number of seeds that were run.
     pub seeds: u64,
-    /// How many different orders they came to.
+    /// The number of different orders that the seeds produced.
     pub interleavings: usize,
-    /// How many choices the longest of them took.
+    /// The number of choices in the longest order.
     pub longest: u64,
 }
 
-/// Runs a test once under each of so many seeds, and returns what the last one returned: what
-/// `#[convoke::test(seeds = …)]` calls. With the variable [`SEED_VARIABLE`] set it runs that seed alone.
+/// Runs a test once under each of this many seeds, and returns what the last run returned.
+/// `#[convoke::test(seeds = …)]` calls it. If the variable [`SEED_VARIABLE`] is set, only that seed is run.
 ///
 /// # Panics
 ///
-/// If the test does under some seed, which is printed.
+/// Panics if the test panics under some seed; the seed is printed.
 pub fn run_seeds<F, Fut, T>(name: &str, seeds: u64, body: F) -> T
 where
     F: Fn() -> Fut,
@@ -45,11 +45,11 @@ where
     }
 }
 
-/// Runs a test twice under each of so many seeds, and counts the orders.
+/// Runs a test twice under each of this many seeds, and counts the different orders.
 ///
 /// # Panics
 ///
-/// If the test does under some seed, or if its two runs differ; the seed is printed.
+/// Panics if the test panics under some seed, or if the two runs of a seed differ; the seed is printed.
 pub fn explore<F, Fut>(name: &str, seeds: u64, body: F) -> Exploration
 where
     F: Fn() -> Fut,

@@ -14,19 +14,22 @@ thread_local! {
 /// How many failures the message of a test names.
 const SHOWN: usize = 5;
 
-/// Says that this listener, consumer or service, or all who hear this event, may fail in the test: that is looked at
-/// herewith, whenever and how often it happens.
+/// Allows this listener, consumer or service, or every listener of this event, to fail in the test. Such a failure
+/// counts as looked at, whenever and however often it happens.
 ///
-/// Under [`#[convoke::test]`](macro@crate::test) whatever else fails, or becomes a dead letter, has to be looked at before the test
-/// ends: its report is read ([`Report::failed`](crate::Report::failed), [`Report::ok`](crate::Report::ok)), or its letter
-/// ([`EventBus::dead_letters`](crate::EventBus::dead_letters), or a listener to [`DeadLetter`](crate::DeadLetter)). Of a
-/// consumer it is what [`consumed`](crate::Outcome::consumed) says; of a service that has panicked over no event, or has
-/// failed for good, its status.
+/// Under [`#[convoke::test]`](macro@crate::test) the test has to look at every other failure and every dead letter
+/// before it ends. It does so:
+///
+/// - for a listener: by reading the report ([`Report::failed`](crate::Report::failed),
+///   [`Report::ok`](crate::Report::ok)), or the dead letter ([`EventBus::dead_letters`](crate::EventBus::dead_letters),
+///   or a listener to [`DeadLetter`](crate::DeadLetter));
+/// - for a consumer: by reading [`consumed`](crate::Outcome::consumed);
+/// - for a service that panicked without an event, or has failed for good: by reading its status.
 pub fn expect_failure(name: impl Into<String>) {
     EXPECTED.with_borrow_mut(|expected| expected.push(name.into()));
 }
 
-/// Lets everything fail in this test: what `#[convoke::test(allow_failures)]` calls.
+/// Allows everything to fail in this test. `#[convoke::test(allow_failures)]` calls it.
 pub fn allow_failures() {
     ALLOWED.set(true);
 }

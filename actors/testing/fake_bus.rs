@@ -16,8 +16,8 @@ use crate::events::seats::Subscription;
 use crate::events::topics::Pattern;
 use crate::runtime;
 
-/// Stands in for a bus and all who listen to it: what code under test emits, publishes or requests is recorded, and
-/// nobody is called.
+/// A stand-in for a bus and all its listeners. It records what the code under test emits, publishes or requests, and
+/// calls no listener.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -45,11 +45,12 @@ use crate::runtime;
 /// # Ok::<(), PublishError>(())
 /// ```
 ///
-/// Listeners can be registered, and are not called; nothing is retained. An emission has an empty report, and a request
-/// fails with `NoAnswerer`, unless [`answering`](Self::answering) says what is answered. It needs no actix system.
+/// Listeners can be registered, and are not called. Nothing is retained. An emission returns an empty report, and a
+/// request fails with `NoAnswerer`, unless [`answering`](Self::answering) sets an answer. A fake bus needs no actix
+/// system.
 ///
 /// An assertion that fails panics at the line of the test, with a list of what was emitted. The last 10,000 events are
-/// kept, unless [`keeping`](Self::keeping) says another number.
+/// kept, unless [`keeping`](Self::keeping) sets another number.
 pub struct FakeBus {
     bus: EventBus,
     recorder: Arc<Recorder>,
@@ -57,31 +58,33 @@ pub struct FakeBus {
 }
 
 impl FakeBus {
-    /// Makes one.
+    /// Creates a fake bus.
     #[expect(clippy::new_without_default, reason = "a test says what it makes")]
     pub fn new() -> Self {
         Self::of(EventBus::default())
     }
 
-    /// Stands in for all who listen to this bus, from now on and for good: for a bus whose container is needed.
+    /// Stands in for all listeners of this bus, from now on and for good. Use it for a bus whose container the code
+    /// needs.
     pub fn of(bus: EventBus) -> Self {
         let recorder = Recorder::new(Filter::All, runtime::now(), true);
         bus.line().hub.tap(recorder.clone());
         Self { bus, recorder, answerers: Vec::new() }
     }
 
-    /// Sets how many events it keeps: of more, it forgets the oldest. The default is 10,000; zero counts as 1.
+    /// Sets how many events are kept. Beyond that number the oldest are forgotten. The default is 10,000; zero counts
+    /// as 1.
     pub fn keeping(self, events: usize) -> Self {
         self.recorder.set_limit(events);
         self
     }
 
-    /// Has requests answered so: `.answering(|asked: &PriceAsked| Answer(Quote(3)))`. From then on answerers are called
-    /// that are registered on its bus.
+    /// Answers requests with this answerer: `.answering(|asked: &PriceAsked| Answer(Quote(3)))`. From then on, other
+    /// answerers that are registered on the bus are called as well.
     ///
     /// # Panics
     ///
-    /// If there is no actix system on this thread, or something is asked for that is not provided.
+    /// Panics if this thread has no actix system, or the answerer needs something that is not provided.
     #[track_caller]
     #[expect(clippy::panic, reason = "this is how a test fails")]
     pub fn answering<E: Event, Out: IntoAnswer, Kind>(mut self, answerer: impl Function<E, Out, Kind>) -> Self {
@@ -97,26 +100,27 @@ impl FakeBus {
         self
     }
 
-    /// Returns the bus, for the code under test.
+    /// Returns the bus, to pass to the code under test.
     pub fn bus(&self) -> EventBus {
         self.bus.clone()
     }
 
-    /// Returns all that is recorded, requests too, in its order.
+    /// Returns everything that is recorded, requests too, in the order in which it came.
     pub fn seen(&self) -> Vec<Seen> {
         self.recorder.all()
     }
 
-    /// Returns the events of this type that were emitted or published, also as JSON on their topic.
+    /// Returns the events of this type that were emitted or published, including those that came as JSON on the type's
+    /// topic.
     pub fn emitted<E: Event>(&self) -> Vec<Arc<E>> {
         self.events().filter_map(|seen| seen.event()).collect()
     }
 
-    /// Returns the events that were emitted or published on a topic of this pattern; but no local ones.
+    /// Returns the events that were emitted or published on a topic of this pattern. Local events are not among them.
     ///
     /// # Panics
     ///
-    /// If it is no pattern.
+    /// Panics if the pattern is invalid.
     #[track_caller]
     pub fn emitted_on(&self, pattern: &str) -> Vec<Seen> {
         let pattern = pattern_of(pattern);
@@ -128,11 +132,11 @@ impl FakeBus {
         self.seen().iter().filter(|seen| seen.is_request()).filter_map(Seen::event).collect()
     }
 
-    /// Makes sure that an event of this type was emitted or published of which this is true.
+    /// Asserts that an event of this type for which the condition is true was emitted or published.
     ///
     /// # Panics
     ///
-    /// If none was.
+    /// Panics if there was none.
     #[track_caller]
     pub fn assert_emitted<E: Event>(&self, condition: impl Fn(&E) -> bool) {
         let of_type = |seen: &Seen| !seen.is_request() && seen.event::<E>().is_some();
@@ -140,22 +144,22 @@ impl FakeBus {
         self.assert_one(E::NAME, "emitted", of_type, true_of);
     }
 
-    /// Makes sure that an event was emitted or published on a topic of this pattern of which this is true.
+    /// Asserts that an event for which the condition is true was emitted or published on a topic of this pattern.
     ///
     /// # Panics
     ///
-    /// If none was; if it is no pattern.
+    /// Panics if there was none, or if the pattern is invalid.
     #[track_caller]
     pub fn assert_emitted_on(&self, pattern: &str, condition: impl Fn(&Seen) -> bool) {
         let on = pattern_of(pattern);
         self.assert_one(pattern, "emitted", |seen| !seen.is_request() && is_on(seen, &on), condition);
     }
 
-    /// Makes sure that an event of this type was requested of which this is true.
+    /// Asserts that an event of this type for which the condition is true was requested.
     ///
     /// # Panics
     ///
-    /// If none was.
+    /// Panics if there was none.
     #[track_caller]
     pub fn assert_requested<E: Event>(&self, condition: impl Fn(&E) -> bool) {
         let of_type = |seen: &Seen| seen.is_request() && seen.event::<E>().is_some();
@@ -163,32 +167,32 @@ impl FakeBus {
         self.assert_one(E::NAME, "requested", of_type, true_of);
     }
 
-    /// Makes sure that no event of this type was emitted or published.
+    /// Asserts that no event of this type was emitted or published.
     ///
     /// # Panics
     ///
-    /// If one was; if events are forgotten, because more came than are kept.
+    /// Panics if there was one, or if events were forgotten because more came than are kept.
     #[track_caller]
     pub fn assert_not_emitted<E: Event>(&self) {
         self.assert_none(E::NAME, |seen| !seen.is_request() && seen.event::<E>().is_some());
     }
 
-    /// Makes sure that no event was emitted or published on a topic of this pattern.
+    /// Asserts that no event was emitted or published on a topic of this pattern.
     ///
     /// # Panics
     ///
-    /// As for [`assert_not_emitted`](Self::assert_not_emitted); if it is no pattern.
+    /// Panics as [`assert_not_emitted`](Self::assert_not_emitted) does, and if the pattern is invalid.
     #[track_caller]
     pub fn assert_not_emitted_on(&self, pattern: &str) {
         let on = pattern_of(pattern);
         self.assert_none(pattern, |seen| !seen.is_request() && is_on(seen, &on));
     }
 
-    /// Makes sure that nothing at all was emitted, published or requested.
+    /// Asserts that nothing was emitted, published or requested.
     ///
     /// # Panics
     ///
-    /// If something was.
+    /// Panics if something was.
     #[track_caller]
     pub fn assert_nothing_emitted(&self) {
         if !self.seen().is_empty() {
@@ -196,7 +200,7 @@ impl FakeBus {
         }
     }
 
-    /// Forgets what is recorded, for the next step of a test.
+    /// Forgets everything that is recorded, for the next step of a test.
     pub fn clear(&self) {
         self.recorder.clear();
     }
@@ -252,7 +256,7 @@ fn is_on(seen: &Seen, pattern: &Pattern) -> bool {
     seen.has_json() && pattern.matches(&seen.topic())
 }
 
-/// Its bus may live on, and still calls nobody, but keeps nothing of what comes.
+/// Stops recording. The bus may live on: it still calls no listener, and keeps nothing of what comes.
 impl Drop for FakeBus {
     fn drop(&mut self) {
         self.recorder.close();

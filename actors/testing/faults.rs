@@ -7,7 +7,7 @@ use crate::rounds::Consumer;
 use crate::rounds::broker::Broker;
 use crate::rounds::emitter::Emitter;
 
-/// Makes a broker, an emitter or a consumer panic when it handles this.
+/// A message that makes a broker, an emitter or a consumer panic when it handles the message.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Crash;

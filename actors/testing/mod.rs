@@ -1,15 +1,15 @@
-//! Tests without sleeping: virtual time, a check for actors left behind, seeds for the order of events, and what a test
-//! looks at them with.
+//! Tests without sleeping: virtual time, a check for actors left behind, seeds for the order of events, and tools that
+//! look at what happens.
 //!
 //! `#[convoke::test] → run → your test → settle → who is still alive?`
 //!
-//! Under [`run`](run()) the clock stands still while anything is to be done and jumps to the next timer when nothing is:
-//! an hour's timeout passes at once, and exactly. It reaches one arbiter and no socket.
+//! Under [`run`](run()) the clock stands still while there is anything to do, and jumps to the next timer when there is
+//! not. A timeout of an hour passes at once, and exactly. Virtual time covers one arbiter and no socket.
 //!
-//! What fails meanwhile, and the test does not look at, fails it at its end: see [`expect_failure`].
+//! A failure that the test does not look at makes the test fail at its end: see [`expect_failure`].
 //!
-//! [`EventSynchronizer`] waits for events, [`Probe`] stands in for an actor, [`FakeBus`] for a bus; they work in real time
-//! as well.
+//! [`EventSynchronizer`] waits for events, [`Probe`] stands in for an actor, and [`FakeBus`] stands in for a bus. They
+//! work in real time as well.
 // For who changes it. In reading order:
 //
 // - `run`: one test in virtual time, and the check of what it leaves behind; `explore`: the same under many seeds; `failures`: what the test has to look at.

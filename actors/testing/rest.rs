@@ -16,7 +16,7 @@ const MOST_TURNS: usize = 1_000_000;
 /// How long is waited unless it is said.
 pub(crate) const LIMIT: Duration = Duration::from_secs(5);
 
-/// Waits until nothing is left to do but to wait for time to pass.
+/// Waits until nothing is left to do except to wait for time to pass.
 pub async fn settle() {
     comes_to_rest().await;
 }

@@ -18,13 +18,14 @@ use crate::services::supervision::keepers_here;
 /// How long what a test has let go of may live on, in virtual time.
 const LINGERING: Duration = Duration::from_secs(3);
 
-/// Runs a test in virtual time and fails it if an actor of ours is alive when it has ended, or something has failed that it has
-/// not [looked at](crate::testing::expect_failure): what
-/// [`#[convoke::test]`](macro@crate::test) calls.
+/// Runs a test in virtual time. Fails the test if an actor of Convoke is still alive when the test has ended, or if
+/// something failed that the test has not [looked at](crate::testing::expect_failure).
+/// [`#[convoke::test]`](macro@crate::test) calls it.
 ///
 /// # Panics
 ///
-/// If the test does, or if it leaves an actor behind; the message names both.
+/// Panics if the test panics, if it leaves an actor behind, or if it has not looked at a failure. The message names the
+/// test and what was left.
 pub fn run<F, Fut, T>(name: &str, body: F) -> T
 where
     F: FnOnce() -> Fut,

@@ -23,17 +23,17 @@ const SHOWN_PAYLOAD: usize = 80;
 /// What an event without a form as JSON is indexed as.
 static NULL: Value = Value::Null;
 
-/// An event that a test has seen: it is read as its payload, `seen["id"]`.
+/// An event that a test has seen. Indexing reads its payload: `seen["id"]`.
 ///
-/// Cloning it is cheap. An event that is `#[event(local)]` has no form as JSON and reads as `null`:
-/// [`event`](Self::event) returns it.
+/// Cloning it is cheap. An event that is `#[event(local)]` has no form as JSON, so its payload reads as `null`;
+/// [`event`](Self::event) returns the event itself.
 #[derive(Clone)]
 pub struct Seen {
     inner: Arc<Inner>,
 }
 
-/// An event of a type that a test has waited for: it is read as the event, `order.id`, and knows how it was
-/// [`seen`](Self::seen).
+/// An event of a known type that a test has waited for. It dereferences to the event, `order.id`, and
+/// [`seen`](Self::seen) returns how the event was recorded.
 pub struct SeenAs<E> {
     typed: Arc<E>,
     untyped: Seen,
@@ -46,17 +46,17 @@ impl<E: Event> SeenAs<E> {
 }
 
 impl<E> SeenAs<E> {
-    /// Returns when it was emitted, since the recording began.
+    /// Returns when the event was emitted, as the time since the recording began.
     pub fn at(&self) -> Duration {
         self.untyped.at()
     }
 
-    /// Returns the event as it was seen, with its topic, its metadata and its number.
+    /// Returns the event as it was recorded, with its topic, its metadata and its number.
     pub fn seen(&self) -> &Seen {
         &self.untyped
     }
 
-    /// Returns the event alone.
+    /// Returns the event itself, without the record of how it was seen.
     pub fn into_event(self) -> Arc<E> {
         self.typed
     }
@@ -96,32 +96,33 @@ impl Seen {
         Self { inner: Arc::new(Inner { number, at, asked, parcel, json: OnceLock::new() }) }
     }
 
-    /// Returns as which event it was recorded: the first is 1.
+    /// Returns the number of the event in the recording. The first is 1.
     pub fn number(&self) -> u64 {
         self.inner.number
     }
 
-    /// Returns when it was emitted, since the recording began.
+    /// Returns when the event was emitted, as the time since the recording began.
     pub fn at(&self) -> Duration {
         self.inner.at
     }
 
-    /// Returns the event's name: that of its type, or its topic if it was emitted as JSON.
+    /// Returns the name of the event: that of its type, or its topic if it was emitted as JSON.
     pub fn name(&self) -> String {
         self.inner.parcel.name().to_string()
     }
 
-    /// Returns where it travelled.
+    /// Returns the topic on which the event was emitted.
     pub fn topic(&self) -> String {
         self.inner.parcel.topic().to_string()
     }
 
-    /// Returns its payload; `null` for one that has no form as JSON. Personal data is not hidden here.
+    /// Returns the payload of the event as JSON; `null` if it has no form as JSON. Personal data is not hidden here.
     pub fn payload(&self) -> &Value {
         self.json().map_or(&NULL, |json| json.event.payload())
     }
 
-    /// Returns the event, if it is of this type, or came as JSON on its topic and has its form.
+    /// Returns the event as this type. Returns `None` if it is of another type, unless it came as JSON on the topic of
+    /// this type and has the form of this type.
     pub fn event<E: Event>(&self) -> Option<Arc<E>> {
         if let Ok(event) = self.inner.parcel.event().downcast() {
             return Some(event);
@@ -132,12 +133,12 @@ impl Seen {
         Some(self.json().ok()?.form::<E>().ok()?.event.clone())
     }
 
-    /// Returns what is known of its emission.
+    /// Returns the metadata of the emission.
     pub fn metadata(&self) -> &Metadata {
         self.inner.parcel.metadata()
     }
 
-    /// Whether it was requested, and not emitted or published.
+    /// Returns whether the event was requested, rather than emitted or published.
     pub fn is_request(&self) -> bool {
         self.inner.asked
     }
@@ -198,7 +199,7 @@ impl Deref for Seen {
     }
 }
 
-/// One line of a list: as which, when, where, what.
+/// Writes one line of a list: the number, the time, the topic and the payload.
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, topic) = (self.name(), self.topic());

@@ -13,7 +13,7 @@ mod words;
 
 use proc_macro::TokenStream;
 
-/// Makes a test of an `async fn`, run by `convoke::testing` in virtual time: an hour's timeout passes at once.
+/// Makes a test of an `async fn`. `convoke::testing` runs it in virtual time: a timeout of an hour passes at once.
 ///
 /// ```text
 /// #[convoke::test]
@@ -25,31 +25,33 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// It comes with the feature `testing`, which belongs under `[dev-dependencies]`.
+/// The macro comes with the feature `testing`, which belongs under `[dev-dependencies]`.
 ///
 /// The test has a `System` of its own, with one arbiter and no sockets. It fails, and names the actor, when an actor of
-/// Convoke is still alive at its end. The function may return a `Result`, as any test may; other attributes
-/// (`#[should_panic]`, `#[ignore]`, `#[cfg(…)]`) keep their meaning.
+/// Convoke is still alive at its end. It also fails when something has failed that the test has not looked at: see
+/// `testing::expect_failure`. The function may return a `Result`, as any test may. Other attributes (`#[should_panic]`,
+/// `#[ignore]`, `#[cfg(…)]`) keep their meaning.
 ///
 /// # Arguments
 ///
-/// - `allow_failures`: what fails in it fails it not; without that, a listener or handler that panics or fails, and any dead
-///   letter, has to be looked at (`report.ok()`, `report.failed()`, `bus.dead_letters()`, `testing::expect_failure("name")`).
-/// - `seeds = 1000`: the test is run once for each of so many seeds, and each seed is another order in which the actors
-///   get their turn. A failure names its seed; the environment variable `CONVOKE_SEED` replays that one. Without this
-///   argument the test is run once.
-/// - `crate = "framework::convoke"`: where Convoke is found, for a crate that re-exports it; `::convoke` by default.
+/// - `allow_failures`: failures in the test do not make it fail. Without this argument, the test has to look at every
+///   listener or handler that panics or fails, and at every dead letter (`report.ok()`, `report.failed()`,
+///   `bus.dead_letters()`, `testing::expect_failure("name")`).
+/// - `seeds = 1000`: runs the test once for each of this many seeds. Each seed is another order in which the actors get
+///   their turn. A failure names its seed; the environment variable `CONVOKE_SEED` replays that one. By default the
+///   test runs once.
+/// - `crate = "framework::convoke"`: the path of Convoke, for a crate that re-exports it. The default is `::convoke`.
 ///
 /// # Errors
 ///
-/// It is a compile error, at the place concerned, when the function is not `async`, has parameters or generics or a
-/// second `#[test]`, and when an argument is unknown, given twice, or no positive number of seeds.
+/// Reports a compile error, at the place concerned, when the function is not `async`, has parameters or generics or a
+/// second `#[test]`, and when an argument is unknown, given twice, or not a positive number of seeds.
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     test::expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
 }
 
-/// Makes an event of a struct or an enum: data that listeners hear.
+/// Implements `Event` for a struct or an enum: data that listeners hear.
 ///
 /// ```text
 /// #[derive(Event, Serialize, Deserialize)]
@@ -60,40 +62,43 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// The type needs `Serialize` and `Deserialize` beside it, unless it is `#[event(local)]`.
+/// The type also needs `Serialize` and `Deserialize`, unless it is `#[event(local)]`.
 ///
 /// # Keys
 ///
-/// They stand in `#[event(…)]` over the type, in any order.
+/// You write the keys in `#[event(…)]` above the type, in any order.
 ///
-/// - `topic = "orders/placed"`: where it travels, segments between slashes without wildcards; its name by default.
-/// - `name = "OrderPlaced"`: by which services elsewhere know it; the name of the type by default.
-/// - `entity = "Order"`: what it is about; by default the name without its last word, and the name itself if it has only
-///   one. A word begins with a capital or after a sign; digits and a version (`V2`) belong to the word before them.
-/// - `entity_id = id`: the field that says which one it is about, shown with its `Display` in the event's metadata; none
-///   by default. `entity_id = 0` is the first field of a tuple. In an enum every variant has the field.
-/// - `version = 2`: the version of its shape; 1 by default.
-/// - `contains_personal_data`: its payload is shown in no log, error or `Debug` of Convoke. The id of its entity is no part
-///   of the payload.
-/// - `retained`: the bus keeps the last one for those who subscribe later.
-/// - `local`: it never leaves the process, and needs no serde.
-/// - `crate = "framework::convoke"`: where Convoke is found, for a crate that re-exports it; `::convoke` by default.
+/// - `topic = "orders/placed"`: the topic on which the event travels, in segments between slashes, without wildcards.
+///   The default is the name of the event.
+/// - `name = "OrderPlaced"`: the name by which services elsewhere know the event. The default is the name of the type.
+/// - `entity = "Order"`: the kind of thing that the event is about. The default is the name without its last word, or
+///   the name itself if it has only one word. A word begins with a capital or after a sign; digits and a version (`V2`)
+///   belong to the word before them.
+/// - `entity_id = id`: the field that identifies the thing that the event is about. The event's metadata shows it with
+///   its `Display`. `entity_id = 0` is the first field of a tuple. In an enum every variant has the field. By default
+///   there is none.
+/// - `version = 2`: the version of the event's shape. The default is 1.
+/// - `contains_personal_data`: hides the payload in every log, error and `Debug` of Convoke. The id of the entity is
+///   not part of the payload.
+/// - `retained`: the bus keeps the last event for those who subscribe later.
+/// - `local`: the event never leaves the process, and needs no serde.
+/// - `crate = "framework::convoke"`: the path of Convoke, for a crate that re-exports it. The default is `::convoke`.
 ///
-/// A generic type is one event with one topic, whatever it is generic over: `Stored<User>` and `Stored<Order>` have the
-/// same name.
+/// A generic type is one event with one topic, whatever its type arguments are: `Stored<User>` and `Stored<Order>` have
+/// the same name.
 ///
 /// # Errors
 ///
-/// It is a compile error, at the place concerned, when a key is unknown, given twice or of the wrong form; when a topic
-/// has no segments, an empty one, a wildcard, a control character, whitespace at an end, more than 256 bytes or more than
-/// 32 segments; when `#[event(…)]` stands on a field or a variant; and when the type is a union, borrows, or cannot be
-/// sent to another thread.
+/// Reports a compile error, at the place concerned, when a key is unknown, given twice or of the wrong form; when a
+/// topic has no segments, an empty segment, a wildcard, a control character, whitespace at an end, more than 256 bytes
+/// or more than 32 segments; when `#[event(…)]` stands on a field or a variant; and when the type is a union, borrows,
+/// or cannot be sent to another thread.
 #[proc_macro_derive(Event, attributes(event))]
 pub fn event(item: TokenStream) -> TokenStream {
     beside_stand_in(event::expand(item.clone().into()), || event::stand_in(item.into()))
 }
 
-/// Makes a service of a struct or an enum: an actix actor with a lifecycle.
+/// Implements `BaseService` for a struct or an enum: an actix actor with a lifecycle.
 ///
 /// ```text
 /// #[derive(BaseService)]
@@ -103,29 +108,30 @@ pub fn event(item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// It implements `BaseService`, and `Actor` with `Context<Self>`; the handlers are the user's.
+/// The macro implements `BaseService`, and `Actor` with `Context<Self>`. You write the handlers.
 ///
 /// # Keys
 ///
-/// They stand in `#[service(…)]` over the type, in any order.
+/// You write the keys in `#[service(…)]` above the type, in any order.
 ///
-/// - `on(OrderPlaced, OrderClosed)`: the types of events it hears, and handles as `Heard<OrderPlaced>`.
-/// - `topics("stock/*")`: the topics it hears, and handles as `Heard<JsonEvent>`.
-/// - `start = open`: `async fn open(&mut self)`, awaited before it is an actor and before it subscribes. It returns nothing
-///   or a `Handled`, that is a `Result<(), E>`, as `close` does; neither has to be async.
-/// - `begin = tick`: `fn tick(&mut self, ctx: &mut Context<Self>)`, called when it is an actor, for its timers.
-/// - `stop = close`: `fn close(&mut self) -> impl Future<Output = Handled> + use<>`, awaited after its last event. The
+/// - `on(OrderPlaced, OrderClosed)`: the types of events that the service hears, and handles as `Heard<OrderPlaced>`.
+/// - `topics("stock/*")`: the topics that the service hears, and handles as `Heard<JsonEvent>`.
+/// - `start = open`: `async fn open(&mut self)`, awaited before the service is an actor and before it subscribes. It
+///   returns nothing or a `Handled`, which is a `Result<(), E>`, and so does `close`. Neither has to be async.
+/// - `begin = tick`: `fn tick(&mut self, ctx: &mut Context<Self>)`, called when the service is an actor, for its
+///   timers.
+/// - `stop = close`: `fn close(&mut self) -> impl Future<Output = Handled> + use<>`, awaited after the last event. The
 ///   future owns what it needs: by then the service belongs to actix, and cannot be borrowed for longer than a call.
-/// - `needs(Ledger)`: the services that have to run before it, where `Services` starts many.
-/// - `name = "billing"`: what it is called; the name of the type by default.
+/// - `needs(Ledger)`: the services that have to run before this one, where `Services` starts them.
+/// - `name = "billing"`: the name of the service. The default is the name of the type.
 /// - `own_actor`: the type has its own `impl Actor`, with `Context<Self>`.
-/// - `crate = "framework::convoke"`: where Convoke is found, for a crate that re-exports it; `::convoke` by default.
+/// - `crate = "framework::convoke"`: the path of Convoke, for a crate that re-exports it. The default is `::convoke`.
 ///
 /// # Errors
 ///
-/// It is a compile error, at the place concerned, when a key is unknown, given twice or of the wrong form; when a pattern
-/// is none; when the service does not handle what it declares to hear; when `#[service(…)]` stands on a field or a variant;
-/// and when `begin` stands beside `own_actor`.
+/// Reports a compile error, at the place concerned, when a key is unknown, given twice or of the wrong form; when a
+/// pattern is invalid; when the service does not handle what it declares to hear; when `#[service(…)]` stands on a
+/// field or a variant; and when `begin` stands beside `own_actor`.
 #[proc_macro_derive(BaseService, attributes(service))]
 pub fn base_service(item: TokenStream) -> TokenStream {
     beside_stand_in(service::expand(item.clone().into()), || service::stand_in(item.into()))
@@ -149,24 +155,27 @@ fn beside_stand_in(
 /// }
 /// ```
 ///
-/// It comes with the feature `discover`. The function stays what it is, and may be called or registered by hand as well,
-/// which has it called once more for each event.
-/// Only what is linked is discovered: a crate that holds nothing but listeners is named where the bus is built, as by
-/// `use receipts as _;`.
+/// The macro comes with the feature `discover`. The function stays as it is: you may also call it. If you register it
+/// by hand as well, it is called once more for each event.
+///
+/// Only a crate that is linked is discovered. Name a crate that holds nothing but listeners where you build the bus,
+/// for example with `use receipts as _;`.
 ///
 /// # Arguments
 ///
-/// - `name = "receipts"`: by which reports and the log know it; the name of the function by default.
-/// - `priority = 3`: it is called before those of a lower priority; 0 by default.
-/// - `once`: it hears one event only.
-/// - `topics("orders/*", "**/late")`: it hears what travels on these, instead of the events of its type.
-/// - `crate = "framework::convoke"`: where Convoke is found, for a crate that re-exports it; `::convoke` by default.
+/// - `name = "receipts"`: the name of the listener in reports and the log. The default is the name of the function.
+/// - `priority = 3`: listeners with a higher priority are called first. The default is 0.
+/// - `once`: the listener hears one event only.
+/// - `topics("orders/*", "**/late")`: the listener hears what travels on these topics, instead of the events of its
+///   type.
+/// - `crate = "framework::convoke"`: the path of Convoke, for a crate that re-exports it. The default is `::convoke`.
 ///
 /// # Errors
 ///
-/// It is a compile error, at the place concerned, when the function has a `self` or generics, has no parameter to hear
-/// with, is `const` or `unsafe`, or cannot listen; when an argument is unknown, given twice or of the wrong form; and when
-/// the feature `discover` is off. What it needs and the bus does not have is told by `EventBus::discover`.
+/// Reports a compile error, at the place concerned, when the function has a `self` or generics, has no parameter for
+/// the event, is `const` or `unsafe`, or cannot listen; when an argument is unknown, given twice or of the wrong form;
+/// and when the feature `discover` is off. `EventBus::discover` returns an error if the listener needs something that
+/// the bus does not have.
 #[proc_macro_attribute]
 pub fn listener(arguments: TokenStream, item: TokenStream) -> TokenStream {
     // Also beside an error the function stays: whoever calls it by hand has no fault of his own.

@@ -20,11 +20,11 @@ use crate::rounds::round::{Abort, Close, LateJoin, OnLost, OnTimeout, Release, R
 use crate::rounds::{BrokerError, BrokerId, ConfigError, PastRound};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
 
-/// Coordinates rounds. An actor: give it its rules, start it, and let emitters and consumers join its address.
+/// The actor that coordinates rounds. You set its rules, start it, and let emitters and consumers join its address.
 ///
-/// It lives as long as an address of it exists; an [`EmitterHandle`](crate::EmitterHandle) and a
-/// [`ConsumerHandle`](crate::ConsumerHandle) hold one, a [`Membership`](crate::Membership) does not. When it stops, its
-/// open rounds are cancelled with [`Cause::BrokerStopped`](crate::Cause::BrokerStopped).
+/// A broker lives as long as an address of it exists. An [`EmitterHandle`](crate::EmitterHandle) and a
+/// [`ConsumerHandle`](crate::ConsumerHandle) hold an address; a [`Membership`](crate::Membership) does not. When the
+/// broker stops, its open rounds are cancelled with [`Cause::BrokerStopped`](crate::Cause::BrokerStopped).
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -95,12 +95,12 @@ impl Limits {
     }
 }
 
-/// # Rules, given before it starts
+/// # Rules, which you set before the broker starts
 impl<P: Payload> Broker<P> {
-    /// Makes a broker whose rounds are open for at most this long.
+    /// Creates a broker whose rounds are open for at most this time.
     ///
-    /// A timeout of zero is an error: whoever joins hears [`ConfigError::ZeroTimeout`], and so does
-    /// [`try_start`](Self::try_start).
+    /// A timeout of zero is an error. Every attempt to join the broker fails with [`ConfigError::ZeroTimeout`], and so
+    /// does [`try_start`](Self::try_start).
     pub fn new(timeout: Duration) -> Self {
         let limits = Limits {
             open: 100_000,
@@ -142,34 +142,37 @@ impl<P: Payload> Broker<P> {
         self
     }
 
-    /// Gives the broker an id or a name, by which the log, the outcomes and [`Brokers`](crate::Brokers) know it. The
-    /// default is a new UUID v7.
+    /// Sets the id or name of the broker, which the log, the outcomes and [`Brokers`](crate::Brokers) show. The default
+    /// is a new UUID v7.
     pub fn named(mut self, id: impl Into<BrokerId>) -> Self {
         self.id = id.into();
         self
     }
 
-    /// Sets when a round has what it needs. The default is [`Release::all`].
+    /// Sets when a round has the signals that it needs. The default is [`Release::all`].
     pub fn release(self, release: Release<P>) -> Self {
         self.rule(|rules| rules.release = release.0)
     }
 
-    /// Names those who have to be there, in the round of every key. Until then a round waits for all who have joined, and for
-    /// nobody else.
+    /// Sets the names that have to be present in every round, whatever its key. Without this, a round waits for all
+    /// emitters that have joined, and for nobody else.
     ///
-    /// A name that nobody bears owes its signal, as a member does: until the deadline, when a round that needs everyone
-    /// ([`Release::all`]) is cancelled with [`Cause::NoMember`](crate::Cause::NoMember); at once under
-    /// [`LateJoin::NextRound`] and [`LateJoin::Rejected`], since nobody can join that round any more. One that was borne and is
-    /// lost follows [`on_lost`](Self::on_lost); one whose bearer has left is borne by nobody. Who joins under another name takes
-    /// part as well.
+    /// An expected name that no member has owes a signal, as a member does. If the name still has no member at the
+    /// deadline, a round that needs everyone ([`Release::all`]) is cancelled with
+    /// [`Cause::NoMember`](crate::Cause::NoMember). Under [`LateJoin::NextRound`] and [`LateJoin::Rejected`] such a
+    /// round is cancelled at once, since nobody can join it any more. If the member with an expected name is lost,
+    /// [`on_lost`](Self::on_lost) applies. If that member leaves, the name has no member. Emitters with other names
+    /// take part as well.
     ///
-    /// A name may be borne by several, as by a pool: each is asked, the first signal counts for all of them, and those of the
-    /// others are repeats, by the policy [`repeat_emit`](Self::repeat_emit). The name is lost with the last of them. See
+    /// Several members may have the same expected name, as the members of a pool do. Each of them is asked. The first
+    /// signal counts for all of them; the signals of the others are repeats, to which
+    /// [`repeat_emit`](Self::repeat_emit) applies. The name is lost when its last member is lost. See
     /// [`unique_names`](Self::unique_names).
     ///
-    /// This says who is in, and [`Release::required`] who suffices: with another release than `all` a name that nobody bears
-    /// keeps no round open, but is told in [`Outcome::unfilled`](crate::Outcome::unfilled), and counts in
-    /// [`Gathered::owing`](crate::Gathered::owing). No name at all, an empty one and one that is doubled are a [`ConfigError`].
+    /// `expects` sets who takes part; [`Release::required`] sets whose signals suffice. With a release other than
+    /// `all`, an expected name without a member keeps no round open. It is listed in
+    /// [`Outcome::unfilled`](crate::Outcome::unfilled) and counts in [`Gathered::owing`](crate::Gathered::owing). An
+    /// empty list, an empty name, and the same name twice are a [`ConfigError`].
     ///
     /// ```
     /// # extern crate convoke_actors as convoke;
@@ -190,8 +193,9 @@ impl<P: Payload> Broker<P> {
         self.rule(|rules| rules.expected = names.into_iter().map(Into::into).collect())
     }
 
-    /// Lets no two members bear the same name at the same time: the second is
-    /// [`JoinError::DuplicateName`](crate::JoinError::DuplicateName). The default is that a name may be borne by several.
+    /// Requires that no two members have the same name at the same time. The second member cannot join: it gets
+    /// [`JoinError::DuplicateName`](crate::JoinError::DuplicateName). By default several members may have the same
+    /// name.
     pub fn unique_names(mut self) -> Self {
         self.unique_names = true;
         self
@@ -202,77 +206,88 @@ impl<P: Payload> Broker<P> {
         self.rule(|rules| rules.close = close)
     }
 
-    /// Sets what an emitter takes part in that joins while rounds are open. The default is [`LateJoin::ThisRound`].
+    /// Sets in which round an emitter takes part that joins while rounds are open. The default is
+    /// [`LateJoin::ThisRound`].
     pub fn late_join(self, late_join: LateJoin) -> Self {
         self.rule(|rules| rules.late_join = late_join)
     }
 
-    /// Sets what becomes of a second signal in one round. The default is [`RepeatEmit::Rejected`].
+    /// Sets what happens to a second signal of an emitter in one round. The default is [`RepeatEmit::Rejected`].
     pub fn repeat_emit(self, repeat: RepeatEmit) -> Self {
         self.rule(|rules| rules.repeat = repeat)
     }
 
-    /// Sets what becomes of a round whose time is over. The default is [`OnTimeout::Cancel`].
+    /// Sets what happens to a round that is not released in time. The default is [`OnTimeout::Cancel`].
     pub fn on_timeout(self, on_timeout: OnTimeout) -> Self {
         self.rule(|rules| rules.on_timeout = on_timeout)
     }
 
-    /// Sets what becomes of a round that loses an emitter. The default is [`OnLost::Cancel`].
+    /// Sets what happens to a round when an emitter that owes it a signal is lost. The default is [`OnLost::Cancel`].
     pub fn on_lost(self, on_lost: OnLost) -> Self {
         self.rule(|rules| rules.on_lost = on_lost)
     }
 
-    /// Ends a round as well when no signal has come for so long. The default is no such end.
+    /// Ends a round also when no signal has come for this time. By default there is no idle timeout. Zero is
+    /// [`ConfigError::ZeroTimeout`].
     pub fn idle_timeout(self, idle: Duration) -> Self {
         self.rule(|rules| rules.idle = Some(idle))
     }
 
-    /// Sets how many rounds may be open, or closed with consumers at work, at once; a signal that would open one more
-    /// is [`EmitError::TooManyRounds`](crate::EmitError::TooManyRounds). The default is 100,000.
+    /// Sets how many rounds may exist at once: open ones, and closed ones whose consumers are still at work. A signal
+    /// that would open one more is refused with [`EmitError::TooManyRounds`](crate::EmitError::TooManyRounds). The
+    /// default is 100,000; zero is [`ConfigError::ZeroLimit`].
     pub fn max_open(mut self, rounds: usize) -> Self {
         self.limits.open = rounds;
         self
     }
 
-    /// Sets how many signals may wait for this broker; one more is [`EmitError::Busy`](crate::EmitError::Busy). The default is 1,048,576.
+    /// Sets how many signals may wait for this broker. One more is refused with
+    /// [`EmitError::Busy`](crate::EmitError::Busy). The default is 1,048,576; zero is [`ConfigError::ZeroLimit`].
     pub fn max_waiting(mut self, signals: usize) -> Self {
         self.limits.waiting = signals;
         self.door = Arc::new(Inbox::new(signals));
         self
     }
 
-    /// Sets how many emitters, and how many consumers, may be members; one more is [`JoinError::Full`](crate::JoinError::Full). The default
-    /// is 10,000 each.
+    /// Sets how many emitters, and how many consumers, may be members. One more is refused with
+    /// [`JoinError::Full`](crate::JoinError::Full). The default is 10,000 of each; zero is [`ConfigError::ZeroLimit`].
     pub fn max_members(mut self, members: usize) -> Self {
         self.limits.members = members;
         self
     }
 
-    /// Sets how many outcomes the snapshot remembers. The default is 32.
+    /// Sets how many outcomes a snapshot contains. The default is 32.
     pub fn history(mut self, outcomes: usize) -> Self {
         self.limits.history = outcomes;
         self
     }
 
-    /// Sets how long a consumer may take over a round before it is named as timed out. The default is 30 s.
+    /// Sets how long a consumer may work on a round before it is reported as timed out. The default is 30 s; zero is
+    /// [`ConfigError::ZeroTimeout`].
     pub fn consumer_timeout(mut self, limit: Duration) -> Self {
         self.limits.consumer_timeout = limit;
         self
     }
 
-    /// Sets how long after a round the signal that it went without counts as late for it; a later one opens a new
-    /// round. The default is the timeout of the rounds; zero means that no signal is late once the round is over.
+    /// Sets how long after the end of a round a signal that the round did not get counts as late. A signal that comes
+    /// after this time opens a new round. The default is the timeout of the rounds. With zero, no signal is late once
+    /// the round is over.
     pub fn late_window(mut self, window: Duration) -> Self {
         self.limits.late_window = Some(window);
         self
     }
 
-    /// Sets how many closed rounds that went without a signal are remembered within the [late window](Self::late_window); a
-    /// round of more than 64 emitters counts as one for every 64. Beyond it, whoever owed one that had to be forgotten opens
-    /// no round for the rest of the window: its signals are [`EmitError::Late`](crate::EmitError::Late), unless the last
-    /// round of their key is remembered or another emitter has opened one. The default is as many as can run out of time
-    /// within the window: [`max_open`](Self::max_open) for each timeout that the window is long, of which ten count, and
-    /// 16,384 at least.
+    /// Sets how many closed rounds the broker remembers, within the [late window](Self::late_window), because they went
+    /// without a signal. A round of more than 64 emitters counts as one for every 64 of them. Zero is
+    /// [`ConfigError::ZeroLimit`].
+    ///
+    /// Beyond this limit the broker forgets the oldest of these rounds. An emitter that owed a signal to a forgotten
+    /// round opens no round for the rest of the window: its signals are refused with
+    /// [`EmitError::Late`](crate::EmitError::Late), unless the last round of their key is remembered or another emitter
+    /// has opened one.
+    ///
+    /// The default is the number of rounds that can time out within the window: [`max_open`](Self::max_open) for each
+    /// timeout that fits into the window, for at most ten timeouts, and no less than 16,384.
     pub fn max_late(mut self, rounds: usize) -> Self {
         self.limits.late = Some(rounds);
         self
@@ -294,21 +309,22 @@ impl<P: Payload> Broker<P> {
 
     /// Starts the broker on this arbiter.
     ///
-    /// Rules by which no round could go are told to whoever joins; [`try_start`](Self::try_start) tells them here.
+    /// An error in the rules is reported to everybody who joins; [`try_start`](Self::try_start) returns it instead.
     ///
     /// # Panics
     ///
-    /// Outside an actix system, as `Actor::start` of actix does.
+    /// Panics outside an actix system, as `Actor::start` of actix does.
     #[track_caller]
     pub fn start(self) -> Addr<Self> {
         runtime::start(|ctx| self.settle_in(ctx))
     }
 
-    /// Starts the broker on this arbiter, if its rules make sense.
+    /// Starts the broker on this arbiter, if its rules contain no error.
     ///
     /// # Errors
     ///
-    /// `Config` with what is wrong with the rules, `NoArbiter` outside an actix system.
+    /// Returns [`BrokerError::Config`] with the error in the rules, and [`BrokerError::NoArbiter`] outside an actix
+    /// system.
     pub fn try_start(self) -> Result<Addr<Self>, BrokerError> {
         self.check()?;
         if !runtime::is_arbiter() {
@@ -317,11 +333,11 @@ impl<P: Payload> Broker<P> {
         Ok(self.start())
     }
 
-    /// Starts the broker on another arbiter; `make` builds it there.
+    /// Starts a broker on another arbiter, where `make` builds it.
     ///
     /// # Errors
     ///
-    /// `Gone` if that arbiter has stopped.
+    /// Returns [`BrokerError::Gone`] if that arbiter has stopped.
     pub async fn start_in_arbiter<F>(arbiter: &ArbiterHandle, make: F) -> Result<Addr<Self>, BrokerError>
     where
         F: FnOnce() -> Self + Send + 'static,

@@ -16,7 +16,7 @@ use crate::rounds::round::{LateJoin, Needed, OnLost, Place, Slot, Terms};
 use crate::rounds::{ConfigError, EmitterId, EmitterStats, JoinError};
 use crate::runtime::Inbox;
 
-/// Who an emitter of your own is: a name, and, if you like, an id and a deadline.
+/// The name of an emitter that is an actor of your own, and optionally its id and its deadline.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -34,19 +34,20 @@ pub struct EmitterSpec {
 }
 
 impl EmitterSpec {
-    /// Names the emitter.
+    /// Creates a specification with this name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self { id: None, name: name.into(), deadline: None }
     }
 
-    /// Gives it an id, under which it can come back after it was lost. The default is a new UUID v7.
+    /// Sets the id of the emitter. With this id the emitter can come back after it was lost. The default is a new UUID
+    /// v7.
     pub fn with_id(mut self, id: impl Into<EmitterId>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// Sets its own deadline, as [`Emitter::deadline`](crate::Emitter::deadline) does. The default is the timeout of the
-    /// round alone.
+    /// Sets the emitter's own deadline, as [`Emitter::deadline`](crate::Emitter::deadline) does. By default only the
+    /// timeout of the round applies.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self

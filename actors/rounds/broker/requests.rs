@@ -16,8 +16,8 @@ use crate::rounds::room::{Link, ToSession};
 use crate::rounds::{BrokerError, BrokerSnapshot, Collector, ConfigError, DESCRIBED_ROUNDS, RoundKey, round};
 use crate::runtime::{Executor, LocalContext};
 
-/// Asks a broker how it is: open rounds and whom each waits for, the last outcomes, how each emitter kept its
-/// promises.
+/// A message that asks a broker for a [`BrokerSnapshot`]: the open rounds and the emitters that each waits for, the
+/// last outcomes, and how each emitter has kept its promises.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "BrokerSnapshot")]
 pub struct Inspect;
@@ -78,17 +78,17 @@ impl<P: Payload> Broker<P> {
     }
 }
 
-/// Tells a broker to cancel an open round for everyone.
+/// A message that tells a broker to cancel an open round for everyone.
 ///
 /// # Errors
 ///
-/// `NoRound` if no round of this key is open.
+/// Returns [`BrokerError::NoRound`] if no round of this key is open.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<(), BrokerError>")]
 pub struct Abort {
-    /// What the round is about; `None` for the round without a key.
+    /// The key of the round; `None` for the round without a key.
     pub key: Option<RoundKey>,
-    /// Why, as the outcome will say.
+    /// The reason, which the outcome shows.
     pub reason: Arc<str>,
 }
 
@@ -105,11 +105,11 @@ impl<P: Payload> Handler<Abort> for Broker<P> {
     }
 }
 
-/// Tells a broker the timeout of the rounds that open from now on; open rounds keep theirs.
+/// A message that sets the timeout of the rounds that a broker opens from now on. Rounds that are open keep theirs.
 ///
 /// # Errors
 ///
-/// `Config` for a timeout of zero.
+/// Returns [`BrokerError::Config`] for a timeout of zero.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<(), BrokerError>")]
 pub struct SetTimeout(pub Duration);
@@ -127,7 +127,7 @@ impl<P: Payload> Handler<SetTimeout> for Broker<P> {
     }
 }
 
-/// Tells a broker to stop, which cancels its open rounds for everyone.
+/// A message that tells a broker to stop. The broker's open rounds are cancelled for everyone.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Stop;

@@ -24,12 +24,12 @@ use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
 /// dropped, and the log says so.
 const WAITING: usize = 1 << 20;
 
-/// An emitter's promise that was kept in time: the round has its signal.
+/// A promise that was kept in time: the round has the emitter's signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// The round.
+    /// The number of the round.
     pub round: RoundId,
-    /// What the round is about.
+    /// What the round is about; `None` for a round without a key.
     pub key: Option<RoundKey>,
     /// The time since the round opened.
     pub at: Duration,
@@ -38,14 +38,14 @@ pub struct Kept {
 /// What is left to do for a pledge when the closure has returned.
 type Work = Option<Pin<Box<dyn Future<Output = ()>>>>;
 
-/// What the closure of [`Emitter::on_summons`] may return: nothing, or a future of nothing. `Kind` only tells the compiler
-/// which of them it is.
+/// The return type of the closure of [`Emitter::on_summons`]: nothing, or a future of nothing. The parameter `Kind`
+/// only tells the compiler which of them it is.
 #[diagnostic::on_unimplemented(
     message = "`on_summons` takes a closure that returns nothing, or a future of nothing",
     label = "`{Self}` is neither"
 )]
 pub trait Answering<Kind> {
-    /// Returns what is left to do.
+    /// Returns the future that is left to run, if there is one.
     #[doc(hidden)]
     fn into_work(self) -> Option<Pin<Box<dyn Future<Output = ()>>>>;
 }
@@ -95,9 +95,10 @@ impl<F: Future<Output = ()> + 'static> Answering<Later> for F {
     }
 }
 
-/// The ready-made emitter. An actor: it joins one broker at a time, and owes each of its rounds a signal.
+/// The ready-made emitter: an actor that joins one broker at a time and owes each of the broker's rounds a signal.
 ///
-/// With [`on_summons`](Self::on_summons) it is asked when somebody else opens a round; without, it emits by itself.
+/// With [`on_summons`](Self::on_summons) the emitter is asked for its signal when another emitter opens a round.
+/// Without it, you emit through the emitter's [handle](EmitterHandle).
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -129,7 +130,7 @@ pub struct Emitter<P: Payload> {
 }
 
 impl<P: Payload> Emitter<P> {
-    /// Makes an emitter of this name.
+    /// Creates an emitter with this name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self {
             id: None,
@@ -145,26 +146,32 @@ impl<P: Payload> Emitter<P> {
         }
     }
 
-    /// Gives it an id, under which it can come back after it was lost. The default is a new UUID v7.
+    /// Sets the id of the emitter. With this id the emitter can come back after it was lost. The default is a new UUID
+    /// v7.
     pub fn with_id(mut self, id: impl Into<EmitterId>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// Sets its own deadline, from the opening of a round, or from its joining if that came later. The default is
-    /// the timeout of the round alone; zero is an error. A round that can do without this emitter goes on after it, and
-    /// under [`LateJoin::ThisRound`](crate::LateJoin::ThisRound) any but one of `Release::all` may: somebody may join.
+    /// Sets the emitter's own deadline. It counts from the opening of a round, or from the time when the emitter joined
+    /// if that was later. By default only the timeout of the round applies. Zero is an error.
+    ///
+    /// After this deadline, a round that can do without the emitter goes on. Under
+    /// [`LateJoin::ThisRound`](crate::LateJoin::ThisRound) every round goes on unless its release is `Release::all`,
+    /// because another emitter may still join.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Answers when a session asks for the signal: keep the pledge, veto it, move it elsewhere to keep it later, or
-    /// drop it, which loses the round its signal at once.
+    /// Sets the closure that answers when a round asks for the emitter's signal. The closure gets a [`Pledge`], and
+    /// keeps it, vetoes it, moves it elsewhere to keep it later, or drops it. When the pledge is dropped, the round
+    /// loses the signal at once.
     ///
-    /// It may be asynchronous: a closure that returns a future, or an async closure. The futures of several rounds run beside
-    /// each other, on the emitter's arbiter, and end with the emitter. [`Pledge::closed`] tells when one is not wanted any
-    /// more. A panic in one is as one in the closure: the emitter is lost.
+    /// The closure may be asynchronous: an async closure, or one that returns a future. The futures of several rounds
+    /// run at the same time on the emitter's arbiter, and end with the emitter. [`Pledge::closed`] tells a future when
+    /// its result is no longer needed. A panic in a future has the effect of a panic in the closure: the emitter is
+    /// lost.
     ///
     /// ```
     /// # extern crate convoke_actors as convoke;
@@ -184,23 +191,24 @@ impl<P: Payload> Emitter<P> {
         self
     }
 
-    /// Calls back when a promise is kept: a round has taken its signal in time.
+    /// Sets a callback that is called when the emitter has kept a promise: a round has taken its signal in time.
     pub fn on_kept(mut self, callback: impl FnMut(Kept) + 'static) -> Self {
         self.on_kept = Some(Box::new(callback));
         self
     }
 
-    /// Calls back with the outcome of every round of its broker.
+    /// Sets a callback that is called with the outcome of every round of the emitter's broker.
     pub fn on_outcome(mut self, callback: impl FnMut(Outcome<P>) + 'static) -> Self {
         self.on_outcome = Some(Box::new(callback));
         self
     }
 
-    /// Starts the emitter on this arbiter, a member of no broker yet; [`EmitterExt::join`](crate::EmitterExt::join) makes it one.
+    /// Starts the emitter on this arbiter. It is not a member of a broker until you call
+    /// [`EmitterExt::join`](crate::EmitterExt::join).
     ///
     /// # Panics
     ///
-    /// Outside an actix system, as `Actor::start` of actix does.
+    /// Panics outside an actix system, as `Actor::start` of actix does.
     #[track_caller]
     pub fn start(self) -> Addr<Self> {
         runtime::start(|ctx| {
@@ -209,11 +217,11 @@ impl<P: Payload> Emitter<P> {
         })
     }
 
-    /// Starts the emitter on another arbiter; `make` builds it there.
+    /// Starts an emitter on another arbiter, where `make` builds it.
     ///
     /// # Errors
     ///
-    /// `EmitterGone` if that arbiter has stopped.
+    /// Returns [`JoinError::EmitterGone`] if that arbiter has stopped.
     pub async fn start_in_arbiter<F>(arbiter: &ArbiterHandle, make: F) -> Result<Addr<Self>, JoinError>
     where
         F: FnOnce() -> Self + Send + 'static,
@@ -225,12 +233,12 @@ impl<P: Payload> Emitter<P> {
         address.await.map_err(|_| JoinError::EmitterGone)
     }
 
-    /// Starts an emitter, given by its name or built with [`new`](Self::new), and lets it join this broker. Once
-    /// this returns, the broker knows it.
+    /// Starts an emitter and joins it to this broker. The emitter is a name, or is built with [`new`](Self::new). Once
+    /// the future is done, the broker knows the emitter.
     ///
     /// # Errors
     ///
-    /// Every variant of [`JoinError`] but `AlreadyJoined`.
+    /// Returns any [`JoinError`] except `AlreadyJoined`.
     pub fn join<E: Into<Self>>(
         broker: &Addr<Broker<P>>,
         emitter: E,
@@ -340,9 +348,9 @@ impl<P: Payload> fmt::Debug for Emitter<P> {
     }
 }
 
-/// The guard of an emitter that has joined: it emits, and when it is dropped the emitter is lost to its broker.
+/// A handle to an emitter that has joined a broker. You emit with it. Dropping it makes the emitter lost to its broker.
 ///
-/// It is a [`Membership`] with the address of its actor.
+/// A handle is a [`Membership`] together with the address of the emitter.
 #[must_use = "dropping it ends the membership, and so does `let _ =`: give it a name, or hand it over with `.forever()`"]
 pub struct EmitterHandle<P: Payload> {
     membership: Membership<P>,
@@ -356,12 +364,14 @@ impl<P: Payload> EmitterHandle<P> {
         &self.address
     }
 
-    /// Leaves the broker in order: open rounds no longer wait for this emitter; what it has emitted stays.
+    /// Leaves the broker in an orderly way: open rounds no longer wait for this emitter, and its earlier signals still
+    /// count.
     pub fn leave(self) {
         self.membership.seat().give_up(false);
     }
 
-    /// Hands the emitter to its broker, to be a member as long as that lives, and returns its address.
+    /// Hands the emitter over to its broker: it stays a member for as long as the broker lives. Returns the emitter's
+    /// address.
     pub fn forever(self) -> Addr<Emitter<P>> {
         let Self { membership, address, broker } = self;
         let (slot, generation) = (membership.seat().slot, membership.seat().generation);

@@ -16,11 +16,11 @@ use crate::rounds::outcome::{EmitterRef, Outcome};
 use crate::rounds::{EmitError, JoinError, RoundKey};
 use crate::runtime::LocalContext;
 
-/// Tells an emitter to join a broker; the answer is who it is there.
+/// A message that tells an emitter to join a broker. The answer is the emitter's id and name at the broker.
 ///
 /// # Errors
 ///
-/// Every variant of [`JoinError`] but `NoArbiter`.
+/// Returns any [`JoinError`] except `NoArbiter`.
 #[derive(Debug)]
 pub struct Join<P: Payload> {
     /// The broker to join.
@@ -39,20 +39,21 @@ impl<P: Payload> Handler<Join<P>> for Emitter<P> {
     }
 }
 
-/// Tells an emitter to emit; the answer is the outcome of the round, once it has closed.
+/// A message that tells an emitter to emit. The answer is the outcome of the round, which comes when the round has
+/// closed.
 ///
 /// # Errors
 ///
-/// Every variant of [`EmitError`] but `NoRound`.
+/// Returns any [`EmitError`] except `NoRound`.
 #[derive(Clone)]
 pub struct Emit<P> {
-    /// What the round is about; `None` for the round without a key.
+    /// The key of the round; `None` for the round without a key.
     pub key: Option<RoundKey>,
-    /// What is emitted.
+    /// The payload that is emitted.
     pub payload: P,
 }
 
-/// Not what is emitted: that may be personal.
+/// Omits the payload, which may be personal.
 impl<P> fmt::Debug for Emit<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Emit").field("key", &self.key).finish_non_exhaustive()
@@ -63,11 +64,11 @@ impl<P: Payload> Message for Emit<P> {
     type Result = Result<Outcome<P>, EmitError>;
 }
 
-/// Tells an emitter to refuse an open round; the answer is the outcome of the round, which is cancelled.
+/// A message that tells an emitter to veto an open round. The answer is the outcome of the round, which is cancelled.
 ///
 /// # Errors
 ///
-/// `NoRound`, `NotJoined`, `BrokerGone`, `Busy`.
+/// Returns `NoRound`, `NotJoined`, `BrokerGone` or `Busy`: see [`EmitError`].
 #[derive(Clone, Debug)]
 pub struct Veto<P> {
     key: Option<RoundKey>,
@@ -76,12 +77,12 @@ pub struct Veto<P> {
 }
 
 impl<P> Veto<P> {
-    /// Refuses the round without a key.
+    /// Creates a veto against the open round without a key.
     pub fn new(reason: impl Into<Arc<str>>) -> Self {
         Self { key: None, reason: reason.into(), payload: std::marker::PhantomData }
     }
 
-    /// Refuses the round of this key.
+    /// Creates a veto against the open round of this key.
     pub fn of(key: impl Into<RoundKey>, reason: impl Into<Arc<str>>) -> Self {
         Self { key: Some(key.into()), ..Self::new(reason) }
     }
@@ -91,7 +92,8 @@ impl<P: Payload> Message for Veto<P> {
     type Result = Result<Outcome<P>, EmitError>;
 }
 
-/// Tells an emitter to leave its broker in order.
+/// A message that tells an emitter to leave its broker in an orderly way. See
+/// [`Membership::leave`](crate::Membership::leave).
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Leave;
@@ -155,49 +157,51 @@ impl<P: Payload> Handler<Leave> for Emitter<P> {
     }
 }
 
-/// The messages of an emitter as methods of its address. To emit without waiting for the outcome, use the guard's
-/// [`do_emit`](crate::Membership::do_emit), or `do_send` the message [`Emit`] where nothing else bounds the mailbox.
+/// The messages of an emitter as methods of its address.
+///
+/// To emit without waiting for the outcome, use [`do_emit`](crate::Membership::do_emit) of the emitter's handle.
+/// Sending the message [`Emit`] with `do_send` works as well, but nothing bounds the mailbox then.
 pub trait EmitterExt<P: Payload> {
     /// Joins a broker. See [`Join`].
     ///
     /// # Errors
     ///
-    /// Every variant of [`JoinError`] but `NoArbiter`.
+    /// Returns any [`JoinError`] except `NoArbiter`.
     fn join(&self, broker: &Addr<Broker<P>>) -> impl Future<Output = Result<EmitterRef, JoinError>> + use<Self, P>;
 
-    /// Emits. See [`Membership::emit`](crate::Membership::emit).
+    /// Emits a signal. See [`Membership::emit`](crate::Membership::emit).
     ///
     /// # Errors
     ///
-    /// Every variant of [`EmitError`] but `NoRound`.
+    /// Returns any [`EmitError`] except `NoRound`.
     fn emit(&self, payload: P) -> impl Future<Output = Result<Outcome<P>, EmitError>> + use<Self, P>;
 
-    /// Emits into the round of a key. See [`Membership::emit_for`](crate::Membership::emit_for).
+    /// Emits a signal into the round of this key. See [`Membership::emit_for`](crate::Membership::emit_for).
     ///
     /// # Errors
     ///
-    /// As [`emit`](Self::emit).
+    /// Returns the same errors as [`emit`](Self::emit).
     fn emit_for<K: Into<RoundKey>>(
         &self,
         key: K,
         payload: P,
     ) -> impl Future<Output = Result<Outcome<P>, EmitError>> + use<Self, P, K>;
 
-    /// Refuses the open round without a key. See [`Membership::veto`](crate::Membership::veto).
+    /// Vetoes the open round without a key. See [`Membership::veto`](crate::Membership::veto).
     ///
     /// # Errors
     ///
-    /// `NoRound`, `NotJoined`, `BrokerGone`, `EmitterGone`, `Busy`.
+    /// Returns `NoRound`, `NotJoined`, `BrokerGone`, `EmitterGone` or `Busy`: see [`EmitError`].
     fn veto<R: Into<Arc<str>>>(
         &self,
         reason: R,
     ) -> impl Future<Output = Result<Outcome<P>, EmitError>> + use<Self, P, R>;
 
-    /// Leaves the broker in order. See [`Membership::leave`](crate::Membership::leave).
+    /// Leaves the broker in an orderly way. See [`Membership::leave`](crate::Membership::leave).
     ///
     /// # Errors
     ///
-    /// `EmitterGone`.
+    /// Returns [`EmitError::EmitterGone`] if the emitter has stopped.
     fn leave(&self) -> impl Future<Output = Result<(), EmitError>> + use<Self, P>;
 }
 

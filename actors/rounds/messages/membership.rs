@@ -85,12 +85,12 @@ impl<P: 'static> Seat<P> {
     }
 }
 
-/// An emitter's membership of a broker: the guard that an actor of your own keeps in a field.
+/// The membership of an emitter in a broker: a guard that an actor of your own keeps in a field.
 ///
-/// [`BrokerExt::add_emitter`](crate::BrokerExt::add_emitter) returns it. When it is dropped, by a panic of its actor
-/// too, the emitter is off the roster, and lost to every open round that it still owes a signal: what that means is
-/// the broker's [`OnLost`](crate::OnLost) policy. [`leave`](Self::leave) is the orderly way out: open rounds go on
-/// without it.
+/// [`BrokerExt::add_emitter`](crate::BrokerExt::add_emitter) returns it. Dropping it, also through a panic of the
+/// actor, removes the emitter from the broker and makes it lost to every open round that it still owes a signal. The
+/// broker's policy [`OnLost`](crate::OnLost) sets what happens to such a round. To leave in an orderly way, call
+/// [`leave`](Self::leave): open rounds go on without the emitter.
 #[must_use = "dropping a membership ends it, and so does `let _ =`: keep it in a field of the actor"]
 pub struct Membership<P: 'static> {
     seat: Arc<Seat<P>>,
@@ -126,65 +126,69 @@ impl<P: 'static> Membership<P> {
         &self.seat.broker
     }
 
-    /// Emits into the round that is open, or opens one; the answer is the round's outcome, once it has closed.
+    /// Emits a signal into the open round, or opens a round with it. The returned future resolves to the outcome of the
+    /// round once the round has closed.
     ///
-    /// The signal is on its way when this returns, whether or not the answer is awaited. Signals from one thread keep
-    /// their order; those from different threads have none, even if one was emitted before the other.
+    /// The signal is on its way when this method returns, whether or not you await the future. Signals from one thread
+    /// keep their order. Signals from different threads have no order, even if one was emitted before the other.
     ///
     /// # Errors
     ///
-    /// Every variant of [`EmitError`] but `NoRound` and `EmitterGone`.
+    /// The future returns any [`EmitError`] except `NoRound` and `EmitterGone`.
     pub fn emit(&self, payload: P) -> Emission<P> {
         Emission::of(|reply| self.seat.emit(None, payload, Some(reply)))
     }
 
-    /// Emits into the round of this key; see [`emit`](Self::emit).
+    /// Emits a signal into the round of this key. See [`emit`](Self::emit).
     ///
     /// # Errors
     ///
-    /// As [`emit`](Self::emit).
+    /// Returns the same errors as [`emit`](Self::emit).
     pub fn emit_for(&self, key: impl Into<RoundKey>, payload: P) -> Emission<P> {
         Emission::of(|reply| self.seat.emit(Some(key.into()), payload, Some(reply)))
     }
 
-    /// Emits and does not wait for the outcome, as `do_send` does for a message.
+    /// Emits a signal and does not wait for the outcome, as `do_send` does for a message.
     ///
     /// # Errors
     ///
-    /// What is known at once: `NotJoined`, `BrokerGone`, `Busy`. What the broker finds out later is counted in its
-    /// snapshot.
+    /// Returns the errors that are known at once: `NotJoined`, `BrokerGone` and `Busy`. What goes wrong later at the
+    /// broker is counted in the broker's snapshot.
     pub fn do_emit(&self, payload: P) -> Result<(), EmitError> {
         self.seat.emit(None, payload, None)
     }
 
-    /// Emits into the round of this key and does not wait for the outcome; see [`do_emit`](Self::do_emit).
+    /// Emits a signal into the round of this key and does not wait for the outcome. See [`do_emit`](Self::do_emit).
     ///
     /// # Errors
     ///
-    /// As [`do_emit`](Self::do_emit).
+    /// Returns the same errors as [`do_emit`](Self::do_emit).
     pub fn do_emit_for(&self, key: impl Into<RoundKey>, payload: P) -> Result<(), EmitError> {
         self.seat.emit(Some(key.into()), payload, None)
     }
 
-    /// Refuses the open round without a key, which is cancelled for everyone; the answer is its outcome.
+    /// Vetoes the open round without a key: the round is cancelled for everyone. The returned future resolves to the
+    /// outcome of the round.
     ///
     /// # Errors
     ///
-    /// `NoRound` if none is open, `NotJoined`, `BrokerGone`, `Busy`.
+    /// The future returns [`EmitError::NoRound`] if no such round is open; otherwise `NotJoined`, `BrokerGone` or
+    /// `Busy`.
     pub fn veto(&self, reason: impl Into<Arc<str>>) -> Emission<P> {
         Emission::of(|reply| self.seat.veto(None, reason.into(), Some(reply)))
     }
 
-    /// Refuses the open round of this key; see [`veto`](Self::veto).
+    /// Vetoes the open round of this key. See [`veto`](Self::veto).
     ///
     /// # Errors
     ///
-    /// As [`veto`](Self::veto).
+    /// Returns the same errors as [`veto`](Self::veto).
     pub fn veto_for(&self, key: impl Into<RoundKey>, reason: impl Into<Arc<str>>) -> Emission<P> {
         Emission::of(|reply| self.seat.veto(Some(key.into()), reason.into(), Some(reply)))
     }
 
-    /// Leaves the broker in order: open rounds no longer wait for this emitter; what it has emitted stays.
+    /// Leaves the broker in an orderly way: open rounds no longer wait for this emitter, and its earlier signals still
+    /// count.
     pub fn leave(self) {
         self.seat.give_up(false);
     }

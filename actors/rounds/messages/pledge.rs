@@ -14,7 +14,7 @@ use super::to_broker::{Seated, ToBroker};
 use crate::rounds::{RoundId, RoundKey};
 use crate::runtime::{self, Refused};
 
-/// Asks an emitter for its signal: the message that any actor handles to be one.
+/// A message that asks an emitter for its signal. Any actor that handles it can be an emitter.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -44,7 +44,7 @@ use crate::runtime::{self, Refused};
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Summons<P: 'static> {
-    /// What the emitter owes the round.
+    /// The promise of this emitter to the round.
     pub pledge: Pledge<P>,
 }
 
@@ -54,7 +54,7 @@ impl<P> fmt::Debug for Summons<P> {
     }
 }
 
-/// One emitter's promise to one round: kept, vetoed, or, when it is dropped, lost at once.
+/// The promise of one emitter to one round. It is kept, vetoed, or dropped, which loses it at once.
 #[must_use = "dropping a pledge loses the round its signal: keep it or veto it"]
 pub struct Pledge<P: 'static> {
     call: Arc<Call<P>>,
@@ -77,19 +77,20 @@ impl<P: 'static> Pledge<P> {
         self.call.key.as_ref()
     }
 
-    /// Returns how much time is left until the round's deadline, not the emitter's own; zero when it is past.
+    /// Returns the time left until the deadline of the round, not the emitter's own deadline; zero when it has passed.
     pub fn left(&self) -> Duration {
         self.call.deadline.saturating_duration_since(runtime::now())
     }
 
-    /// Whether the round is still open: whether it makes sense to work for it.
+    /// Returns whether the round is still open, so that work for it still makes sense.
     pub fn is_open(&self) -> bool {
         !self.call.end.is_over()
     }
 
-    /// Waits until the round is over, however it ends: what has been begun for it is not wanted any more.
+    /// Waits until the round is over, however it ends. Work that was begun for the round is no longer needed then.
     ///
-    /// It does not break the promise, which can be dropped then. It is at once if the round is over already.
+    /// This method does not break the promise; you can drop the pledge afterwards. It returns at once if the round is
+    /// already over.
     ///
     /// ```
     /// # extern crate convoke_actors as convoke;
@@ -116,10 +117,10 @@ impl<P: 'static> Pledge<P> {
         self.call.end.wait().await;
     }
 
-    /// Returns what the round is about: a clone of what its opener has emitted; `None` once the round is over.
+    /// Returns what the round is about: a clone of the payload that opened it; `None` once the round is over.
     ///
-    /// It is the first signal of the round. Where a second signal replaces the first
-    /// ([`RepeatEmit::Replaces`](crate::RepeatEmit::Replaces)), it is that of whoever has been in the round longest.
+    /// That payload is the first signal of the round. Where a second signal replaces the first
+    /// ([`RepeatEmit::Replaces`](crate::RepeatEmit::Replaces)), it is the signal that has been in the round longest.
     pub fn subject(&self) -> Option<P>
     where
         P: Clone,
@@ -127,7 +128,7 @@ impl<P: 'static> Pledge<P> {
         self.call.board.lock().first().cloned()
     }
 
-    /// Returns clones of what was emitted so far, in the order of emission; nothing once the round is over.
+    /// Returns clones of the payloads emitted so far, in the order of emission; an empty list once the round is over.
     pub fn so_far(&self) -> Vec<P>
     where
         P: Clone,
@@ -135,16 +136,17 @@ impl<P: 'static> Pledge<P> {
         self.call.board.lock().to_vec()
     }
 
-    /// Keeps the promise and does not wait for the outcome. A signal that comes too late is counted as such.
+    /// Keeps the promise and does not wait for the outcome. A signal that comes too late is counted as late.
     pub fn keep(mut self, payload: P) {
         self.send_kept(payload, None);
     }
 
-    /// Keeps the promise; the answer is the round's outcome, once it has closed.
+    /// Keeps the promise. The returned future resolves to the outcome of the round once the round has closed.
     ///
     /// # Errors
     ///
-    /// `Late` if the round was over, `AlreadyKept` if the emitter has emitted in it otherwise, `BrokerGone`.
+    /// The future returns [`EmitError::Late`](crate::EmitError::Late) if the round was over, `AlreadyKept` if the
+    /// emitter has emitted in the round in another way, and `BrokerGone` if the broker has stopped.
     pub fn keep_and_wait(mut self, payload: P) -> Emission<P> {
         Emission::of(|reply| {
             self.send_kept(payload, Some(reply));
@@ -152,7 +154,7 @@ impl<P: 'static> Pledge<P> {
         })
     }
 
-    /// Refuses: the round is cancelled for everyone, for this reason.
+    /// Vetoes the round: it is cancelled for everyone, with this reason.
     pub fn veto(mut self, reason: impl Into<Arc<str>>) {
         self.open = false;
         // A round that is over needs no veto.

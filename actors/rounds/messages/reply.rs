@@ -22,7 +22,8 @@ pub(crate) fn answer<P>(reply: Option<Reply<P>>, answer: Result<Outcome<P>, Emit
     }
 }
 
-/// A signal on its way: awaited, it answers with the outcome of its round.
+/// A future that resolves to the outcome of a round. You get it when you emit a signal, keep a pledge, or veto the
+/// round.
 ///
 /// Dropping it does not take the signal back.
 #[must_use = "the signal is under way; await its outcome, or say `do_emit` if nobody waits for it"]

@@ -12,12 +12,12 @@ use crate::base::{Shown, joined};
 use crate::rounds::round::{Abort, Kept, Slot, Verdict};
 use crate::rounds::{BrokerId, EmitterId, RoundId, RoundKey, Title};
 
-/// Who an emitter is.
+/// The id and the name of an emitter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct EmitterRef {
-    /// Its id.
+    /// The id of the emitter.
     pub id: EmitterId,
-    /// Its name, by which people know it.
+    /// The name of the emitter, by which people know it.
     pub name: Arc<str>,
 }
 
@@ -37,41 +37,43 @@ pub(crate) struct Directory {
     pub(crate) consumers: Vec<Arc<str>>,
 }
 
-/// Why a round was cancelled.
+/// The reason why a round was cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Cause {
-    /// Its time was over, or that of an emitter it could not do without.
+    /// The time of the round was over, or that of an emitter that the round could not do without.
     TimedOut {
-        /// The names of those who had not kept their promise, and then those that nobody bore.
+        /// The names of the emitters that had not kept their promise, then the expected and required names that no
+        /// member had.
         missing: Vec<Arc<str>>,
     },
-    /// No signal came for the idle timeout.
+    /// No signal came within the idle timeout.
     Idle {
-        /// As those of `TimedOut`.
+        /// The same names as in `TimedOut`.
         missing: Vec<Arc<str>>,
     },
-    /// An emitter was lost that still owed its signal.
+    /// This emitter was lost while it still owed its signal.
     Lost(EmitterRef),
-    /// An emitter refused.
+    /// An emitter vetoed the round.
     Vetoed {
-        /// Who refused.
+        /// The emitter that vetoed.
         by: EmitterRef,
-        /// Why, in the emitter's words.
+        /// The reason that the emitter gave.
         reason: Arc<str>,
     },
-    /// Nobody bore these names, which the broker [expects](crate::Broker::expects): not until the time was over, or not when
-    /// nobody could join the round any more.
+    /// No member had these names, which the broker [expects](crate::Broker::expects): either until the time of the
+    /// round was over, or when nobody could join the round any more.
     NoMember(Vec<Arc<str>>),
-    /// Whoever was left could not release it any more, such as a quorum larger than the roster.
+    /// The remaining emitters could not release the round any more, for example because the quorum is larger than the
+    /// roster.
     OutOfReach {
-        /// As those of `TimedOut`.
+        /// The same names as in `TimedOut`.
         missing: Vec<Arc<str>>,
     },
-    /// Somebody asked the broker to abort it, for this reason.
+    /// The round was aborted by a request to the broker, for this reason.
     Aborted(Arc<str>),
-    /// The broker was stopped or has panicked.
+    /// The broker was stopped or panicked.
     BrokerStopped,
     /// The session was lost: a predicate panicked, or its arbiter was stopped.
     SessionLost,

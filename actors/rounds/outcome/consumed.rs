@@ -14,17 +14,17 @@ use crate::base::Shown;
 use crate::rounds::ConsumerError;
 use crate::runtime::Home;
 
-/// How the consumers of one round fared.
+/// How the consumers of one round fared with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Consumed {
-    /// How many consumers there were.
+    /// The number of consumers.
     pub consumers: usize,
-    /// Those that did not do it, by name.
+    /// The consumers that failed to handle the round.
     pub failed: Vec<FailedConsumer>,
 }
 
 impl Consumed {
-    /// Whether every consumer has done its work.
+    /// Returns whether every consumer has handled the round.
     pub fn is_ok(&self) -> bool {
         self.failed.is_empty()
     }
@@ -41,12 +41,12 @@ impl fmt::Display for Consumed {
     }
 }
 
-/// A consumer that did not do its work.
+/// A consumer that failed to handle a round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FailedConsumer {
-    /// Its name.
+    /// The name of the consumer.
     pub consumer: Arc<str>,
-    /// What went wrong.
+    /// The error: what went wrong.
     pub error: ConsumerError,
 }
 

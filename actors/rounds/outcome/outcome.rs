@@ -15,35 +15,37 @@ use crate::base::{Handled, joined};
 use crate::rounds::round::Verdict;
 use crate::rounds::{BrokerId, RoundId, RoundKey};
 
-/// How a round ended: everyone who took part hears the same.
+/// The end of a round. Everyone who took part gets the same outcome.
 ///
-/// It is a message as well: an actor that handles it can be a consumer, and so for [`Resolved`] and [`Cancelled`].
+/// An outcome is also a message: an actor that handles it can be a consumer. The same is true of [`Resolved`] and
+/// [`Cancelled`].
 #[derive(Message)]
 #[rtype(result = "Handled")]
 pub enum Outcome<P> {
-    /// The promises were kept in time.
+    /// The promises that the round needed were kept in time.
     Resolved(Resolved<P>),
-    /// They were not, or somebody said no.
+    /// The promises were not kept in time, or the round was vetoed or ended otherwise: see [`Cause`].
     Cancelled(Cancelled<P>),
 }
 
-/// A round whose promises were kept: who, what, in which order, how long. Cloning it is cheap.
+/// A round whose promises were kept: its signals, their emitters, their order, and how long it took. Cloning it is
+/// cheap.
 #[derive(Message)]
 #[rtype(result = "Handled")]
 pub struct Resolved<P>(pub(crate) Arc<Account<P>>);
 
-/// A round that was cancelled: why, who is missing, and what had been gathered. Cloning it is cheap.
+/// A round that was cancelled: the cause, the missing emitters, and the signals gathered so far. Cloning it is cheap.
 #[derive(Message)]
 #[rtype(result = "Handled")]
 pub struct Cancelled<P>(pub(crate) Arc<Account<P>>);
 
-/// One signal of a round.
+/// A signal of a round.
 pub struct Signal<'a, P> {
-    /// Who emitted it.
+    /// The emitter of the signal.
     pub emitter: &'a EmitterRef,
-    /// The time since the round opened.
+    /// The time from the opening of the round to the signal.
     pub at: Duration,
-    /// What was emitted.
+    /// The payload that was emitted.
     pub payload: &'a P,
 }
 
@@ -55,7 +57,7 @@ macro_rules! accounts {
                 self.0.round
             }
 
-            /// Returns the broker of the round.
+            /// Returns the id of the round's broker.
             pub fn broker(&self) -> &BrokerId {
                 &self.0.directory.broker
             }
@@ -75,31 +77,32 @@ macro_rules! accounts {
                 &self.0.payloads
             }
 
-            /// Returns what the emitter of this name has emitted, the first if several bear it; `None` if it has not.
+            /// Returns the payload of the emitter with this name; the first one if several emitters have that name,
+            /// `None` if none has emitted.
             pub fn payload(&self, emitter: &str) -> Option<&P> {
                 self.0.payload(emitter)
             }
 
-            /// Returns the signals in the order of emission: who, when, what.
+            /// Returns the signals in the order of emission, each with its emitter, its time and its payload.
             pub fn signals(&self) -> impl ExactSizeIterator<Item = Signal<'_, P>> {
                 self.0.signals()
             }
 
-            /// Returns those who owed a signal when the round closed and had not kept their promise; whoever vetoed is
-            /// not among them.
+            /// Returns the emitters that owed a signal when the round closed and had not kept their promise. An emitter
+            /// that vetoed is not among them.
             pub fn missing(&self) -> impl ExactSizeIterator<Item = &EmitterRef> {
                 self.0.missing()
             }
 
-            /// Returns the names that the broker expects or its release requires, and that no member of the round bore.
+            /// Returns the names that the broker expects or its release requires, and that no member of the round had.
             pub fn unfilled(&self) -> &[Arc<str>] {
                 &self.0.unfilled
             }
 
-            /// Waits until every consumer is done with the round, or its time for that is over, and returns how each
-            /// of them fared.
+            /// Waits until every consumer has finished with the round or run out of time, and returns how the consumers
+            /// fared.
             ///
-            /// `emit` answers when the round closes; a slow consumer does not hold it up.
+            /// `emit` returns when the round closes; a slow consumer does not delay it.
             pub async fn consumed(&self) -> Consumed {
                 match &self.0.deliveries {
                     Some(deliveries) => deliveries.done(&self.0.directory.consumers).await,
@@ -119,7 +122,8 @@ macro_rules! accounts {
 accounts!(Resolved, Cancelled);
 
 impl<P> Resolved<P> {
-    /// Whether the time was over before all promises were kept, and the policy is to deliver what there is.
+    /// Returns whether the time was over before all promises were kept, and the broker's policy delivered what there
+    /// was.
     pub fn is_partial(&self) -> bool {
         self.0.verdict == Verdict::Resolved { partial: true }
     }
@@ -147,12 +151,12 @@ impl<P> Outcome<P> {
         }
     }
 
-    /// Whether the promises were kept.
+    /// Returns whether the round was resolved.
     pub fn is_resolved(&self) -> bool {
         matches!(self, Self::Resolved(_))
     }
 
-    /// Whether the round was cancelled.
+    /// Returns whether the round was cancelled.
     pub fn is_cancelled(&self) -> bool {
         !self.is_resolved()
     }
@@ -177,23 +181,24 @@ impl<P> Outcome<P> {
         &self.account().payloads
     }
 
-    /// Returns what the emitter of this name has emitted, the first if several bear it; `None` if it has not.
+    /// Returns the payload of the emitter with this name; the first one if several emitters have that name, `None` if
+    /// none has emitted.
     pub fn payload(&self, emitter: &str) -> Option<&P> {
         self.account().payload(emitter)
     }
 
-    /// Returns the signals in the order of emission: who, when, what.
+    /// Returns the signals in the order of emission, each with its emitter, its time and its payload.
     pub fn signals(&self) -> impl ExactSizeIterator<Item = Signal<'_, P>> {
         self.account().signals()
     }
 
-    /// Returns those who owed a signal when the round closed and had not kept their promise; whoever vetoed is not
-    /// among them.
+    /// Returns the emitters that owed a signal when the round closed and had not kept their promise. An emitter that
+    /// vetoed is not among them.
     pub fn missing(&self) -> impl ExactSizeIterator<Item = &EmitterRef> {
         self.account().missing()
     }
 
-    /// Returns the names that the broker expects or its release requires, and that no member of the round bore.
+    /// Returns the names that the broker expects or its release requires, and that no member of the round had.
     pub fn unfilled(&self) -> &[Arc<str>] {
         &self.account().unfilled
     }
@@ -203,11 +208,11 @@ impl<P> Outcome<P> {
         self.is_cancelled().then(|| self.account().cause())
     }
 
-    /// Returns the resolved round, or the cancelled one as an error, for `?`.
+    /// Converts the outcome into a `Result`, for use with `?`.
     ///
     /// # Errors
     ///
-    /// The cancelled round, which says why and who is missing.
+    /// Returns the cancelled round, with its cause and the missing emitters.
     pub fn into_result(self) -> Result<Resolved<P>, Cancelled<P>> {
         match self {
             Self::Resolved(resolved) => Ok(resolved),
@@ -215,7 +220,7 @@ impl<P> Outcome<P> {
         }
     }
 
-    /// Returns the resolved round, or `None`.
+    /// Returns the resolved round; `None` if the round was cancelled.
     pub fn resolved(self) -> Option<Resolved<P>> {
         match self {
             Self::Resolved(resolved) => Some(resolved),
@@ -223,7 +228,7 @@ impl<P> Outcome<P> {
         }
     }
 
-    /// Returns the cancelled round, or `None`.
+    /// Returns the cancelled round; `None` if the round was resolved.
     pub fn cancelled(self) -> Option<Cancelled<P>> {
         match self {
             Self::Resolved(_) => None,
@@ -231,8 +236,7 @@ impl<P> Outcome<P> {
         }
     }
 
-    /// Waits until every consumer is done with the round, or its time for that is over, and returns how each of them
-    /// fared.
+    /// Waits until every consumer has finished with the round or run out of time, and returns how the consumers fared.
     pub async fn consumed(&self) -> Consumed {
         match self {
             Self::Resolved(resolved) => resolved.consumed().await,
@@ -274,7 +278,7 @@ impl<P> fmt::Debug for Resolved<P> {
     }
 }
 
-/// An error as well, and shown as one.
+/// Shows it as an error, which it also is.
 impl<P> fmt::Debug for Cancelled<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -342,17 +346,17 @@ impl<P> fmt::Display for Outcome<P> {
     }
 }
 
-/// Not what was emitted: that may be personal.
+/// Omits the payload, which may be personal.
 impl<P> fmt::Debug for Signal<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at {:?}", self.emitter, self.at)
     }
 }
 
-/// An outcome, or one kind of it: what a consumer may ask for.
+/// The types in which a consumer can take an outcome.
 ///
-/// A consumer of [`Resolved`] hears only of resolved rounds, one of [`Cancelled`] only of cancelled ones, one of
-/// [`Outcome`] of all.
+/// A consumer of [`Resolved`] hears only of resolved rounds, a consumer of [`Cancelled`] only of cancelled ones, and a
+/// consumer of [`Outcome`] of all.
 pub trait FromOutcome<P>: Sized {
     /// Returns the outcome in this form, or `None` if it is not of this kind.
     fn from_outcome(outcome: &Outcome<P>) -> Option<Self>;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::rounds::ConfigError;
 
-/// When a round has what it needs: made by one of its functions.
+/// The condition under which a round has the signals that it needs. You create one with an associated function.
 ///
 /// ```
 /// use convoke_actors::{Broker, Release};
@@ -40,30 +40,30 @@ impl<P> When<P> {
 }
 
 impl<P> Release<P> {
-    /// All who have joined have kept their promise, and every name that the broker [`expects`](crate::Broker::expects). The
-    /// default.
+    /// Requires a signal of every emitter that has joined, and of every name that the broker
+    /// [`expects`](crate::Broker::expects). This is the default.
     ///
-    /// Without names a round waits for nobody who has not joined, or who is gone: a party whose actor has panicked before
-    /// the round opened is not missed.
+    /// Without expected names, a round does not wait for an emitter that has not joined or is gone. An emitter whose
+    /// actor panicked before the round opened is not missed.
     pub fn all() -> Self {
         Self(Needed::All)
     }
 
-    /// So many emitters have kept theirs, whichever they are. Zero is [`ConfigError::ZeroQuorum`].
+    /// Requires signals of this number of emitters, whichever they are. Zero is [`ConfigError::ZeroQuorum`].
     pub fn at_least(emitters: usize) -> Self {
         Self(Needed::AtLeast(emitters))
     }
 
-    /// At least one emitter of each of these names has kept its promise; who else has does not matter. No name is
-    /// [`ConfigError::NothingRequired`].
+    /// Requires a signal of at least one emitter for each of these names. Signals of other emitters do not matter. An
+    /// empty list is [`ConfigError::NothingRequired`].
     pub fn required<S: Into<Arc<str>>>(names: impl IntoIterator<Item = S>) -> Self {
         let mut seen = HashSet::new();
         let names = names.into_iter().map(Into::into);
         Self(Needed::Names(names.filter(|name| seen.insert(name.clone())).collect()))
     }
 
-    /// The predicate says so. It runs in the session after each signal; when it panics, the session is lost and the round is
-    /// cancelled. It must not wait for the round itself, nor look at a pledge of it.
+    /// Requires that this predicate returns `true`. It runs in the session after each signal. If it panics, the session
+    /// is lost and the round is cancelled. It must not wait for the round itself, nor look at a pledge of the round.
     ///
     /// ```
     /// # extern crate convoke_actors as convoke;
@@ -111,7 +111,7 @@ impl<P> Clone for Needed<P> {
     }
 }
 
-/// As it is written.
+/// Shows the release as you write it in code.
 impl<P> fmt::Debug for Release<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -123,7 +123,7 @@ impl<P> fmt::Debug for Release<P> {
     }
 }
 
-/// A round on its way, as the predicate of [`Release::when`](crate::Release::when) sees it.
+/// A round in progress, as the predicate of [`Release::when`] sees it.
 pub struct Gathered<'a, P> {
     payloads: &'a [P],
     owing: usize,
@@ -135,13 +135,13 @@ impl<'a, P> Gathered<'a, P> {
         Self { payloads, owing, elapsed }
     }
 
-    /// Returns the payloads so far, in the order of emission.
+    /// Returns the payloads emitted so far, in the order of emission.
     pub fn payloads(&self) -> &'a [P] {
         self.payloads
     }
 
-    /// Returns how many have not kept their promise yet: emitters, and [expected](crate::Broker::expects) names, each of which
-    /// counts once.
+    /// Returns the number of promises that are not kept yet: those of emitters and those of
+    /// [expected](crate::Broker::expects) names, each of which counts once.
     pub fn owing(&self) -> usize {
         self.owing
     }
@@ -152,66 +152,66 @@ impl<'a, P> Gathered<'a, P> {
     }
 }
 
-/// Not what was emitted, only how much: it may be personal.
+/// Omits the payloads, which may be personal, and shows only their number.
 impl<P> fmt::Debug for Gathered<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gathered").field("payloads", &self.payloads.len()).field("owing", &self.owing).finish()
     }
 }
 
-/// When a released round closes.
+/// The time at which a released round closes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Close {
-    /// As soon as it is released. The default.
+    /// The round closes as soon as it is released. The default.
     #[default]
     Released,
-    /// At its deadline, so that further signals still count.
+    /// The round closes at its deadline, so that signals which come after its release still count.
     Deadline,
 }
 
-/// What an emitter that joins while rounds are open takes part in.
+/// The rounds in which an emitter takes part that joins while rounds are open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LateJoin {
-    /// The open rounds, which wait for it as well. The default.
+    /// The emitter takes part in the open rounds, which wait for it as well. The default.
     #[default]
     ThisRound,
-    /// The next round; what it emits before waits for that.
+    /// The emitter takes part from the next round on. A signal that it emits before waits for that round.
     NextRound,
-    /// None: joining while a round is open is an error.
+    /// The emitter cannot join: joining while a round is open is an error.
     Rejected,
 }
 
-/// What becomes of an emitter's second signal in one round.
+/// The treatment of an emitter's second signal in one round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RepeatEmit {
-    /// It is an error; the first stays. The default.
+    /// The second signal is refused with an error; the first one stays. The default.
     #[default]
     Rejected,
-    /// It takes the place of the first, and its turn in the order is now.
+    /// The second signal replaces the first one, and becomes the last in the order of emission.
     Replaces,
-    /// It waits and opens the next round.
+    /// The second signal waits and opens the next round.
     NextRound,
 }
 
-/// What becomes of a round whose time is over before it is released.
+/// The treatment of a round whose time is over before it is released.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnTimeout {
-    /// It is cancelled, naming who is missing. The default.
+    /// The round is cancelled. The cause names the missing emitters. The default.
     #[default]
     Cancel,
-    /// What was gathered is delivered, marked as partial.
+    /// The signals gathered so far are delivered as a resolved round that is marked as partial.
     DeliverPartial,
 }
 
-/// What becomes of a round when an emitter is lost that still owes it a signal.
+/// The treatment of a round when an emitter that still owes it a signal is lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnLost {
-    /// It is cancelled at once. The default.
+    /// The round is cancelled at once. The default.
     #[default]
     Cancel,
-    /// It goes on without that emitter.
+    /// The round goes on without that emitter.
     Shrink,
-    /// It waits until its deadline: an emitter that joins with the same id takes up the promise.
+    /// The round waits until its deadline. An emitter that joins with the same id takes over the promise.
     Wait,
 }
 

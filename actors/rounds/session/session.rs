@@ -21,8 +21,8 @@ use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
 /// So close to a deadline a session looks at the clock for each input.
 const NEAR: Duration = Duration::from_millis(10);
 
-/// The actor of one round. A broker starts it with the first signal; it ends when the round is closed and its
-/// consumers are done.
+/// The actor of one round. A broker starts it with the first signal of the round. It ends when the round is closed and
+/// its consumers have finished.
 pub struct Session<P: Payload> {
     pub(crate) room: Rc<Room<P>>,
     pub(crate) link: Rc<Link<P>>,

@@ -12,12 +12,14 @@ use serde::Serialize;
 use crate::runtime::{self, quietly};
 use crate::services::standing::{Pulse, Record, ServiceState, ServiceStatus, is_ready};
 
-/// How an application is, for a probe: cheap to clone, and to be asked from any thread.
+/// The health of an application, for the endpoints that a probe asks. It is cheap to clone, and you may ask it from any
+/// thread.
 ///
-/// *Live* is about the process: its arbiter answers within a bound, 5 s unless it was
-/// [told](crate::Services::live_within). A handler that blocks the arbiter is noticed by a watchdog, a thread of its own,
-/// and named in the log. *Ready* is about its services: all are running, or degraded. One that has failed for good is
-/// so no longer *ready*; it is *live* all the same, unless [`live_needs`](crate::Services::live_needs) names that service.
+/// *Live* is about the process: its arbiter answers within a bound, which is 5 s unless
+/// [`live_within`](crate::Services::live_within) sets another. A watchdog on a thread of its own notices a handler that
+/// blocks the arbiter, and names the service of that handler in the log. *Ready* is about the services: every one is
+/// running or degraded. When a service has failed for good, the application is no longer *ready*. It is still *live*,
+/// unless [`live_needs`](crate::Services::live_needs) names that service.
 #[derive(Clone)]
 pub struct Health {
     records: Arc<[Arc<Record>]>,
@@ -26,15 +28,15 @@ pub struct Health {
     needed: Arc<[Arc<Record>]>,
 }
 
-/// How an application is, in one answer.
+/// The health of an application at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HealthReport {
-    /// Whether its arbiter answers, and no service has failed without which it is not live.
+    /// Whether the arbiter answers, and no service has failed that liveness needs.
     pub live: bool,
-    /// Whether all services run.
+    /// Whether all services are running or degraded.
     pub ready: bool,
-    /// How each of them is.
+    /// The status of each service.
     pub services: Vec<ServiceStatus>,
 }
 
@@ -43,23 +45,24 @@ impl Health {
         Self { records: records.into(), pulse: Arc::default(), needed: needed.into() }
     }
 
-    /// Whether the arbiter answers: not when it is blocked, or has ended before it was shut down. In virtual time it always
-    /// does. Nor is it live if a service has failed that it [needs for that](crate::Services::live_needs).
+    /// Returns whether the arbiter answers. It does not when it is blocked, or has ended before it was shut down; in
+    /// virtual time it always does. Also returns `false` if a service has failed that
+    /// [liveness needs](crate::Services::live_needs).
     pub fn is_live(&self) -> bool {
         self.pulse.is_live() && self.needed.iter().all(|record| record.state() != ServiceState::Failed)
     }
 
-    /// Whether all services are running, or degraded.
+    /// Returns whether all services are running or degraded.
     pub fn is_ready(&self) -> bool {
         is_ready(&self.statuses())
     }
 
-    /// Returns how each service is, in the order in which they were added.
+    /// Returns the status of each service, in the order in which the services were added.
     pub fn statuses(&self) -> Vec<ServiceStatus> {
         self.records.iter().map(|record| record.seen()).collect()
     }
 
-    /// Returns all of it.
+    /// Returns liveness, readiness and the statuses in one report.
     pub fn report(&self) -> HealthReport {
         let services = self.statuses();
         HealthReport { live: self.is_live(), ready: is_ready(&services), services }

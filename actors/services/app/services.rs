@@ -20,24 +20,24 @@ use crate::services::life::Child;
 use crate::services::standing::{Record, ServiceStatus, StartError};
 use crate::services::supervision::{IntoChild, Keeper, Keeping, Strategy};
 
-/// What becomes of an application when a service of it has failed for good.
+/// What an application does when one of its services has failed for good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnFailed {
-    /// It ends, as if it had been told to.
+    /// The application ends, as if it had been told to.
     #[default]
     End,
-    /// It goes on without that service.
+    /// The application goes on without that service.
     GoOn,
 }
 
-/// The services of an application: awaited, they start.
+/// The services of an application. Awaiting it starts them.
 ///
-/// Each starts when what it [needs](crate::BaseService::NEEDS) is running; those that need nothing of each other start
-/// at the same time. If one does not start, those that have are stopped again.
+/// Each service starts when the services that it [needs](crate::BaseService::NEEDS) are running. Services that do not
+/// need each other start at the same time. If a service does not start, those that have started are stopped again.
 ///
-/// A service that has failed for good is the end of the application: [`run_until`](Self::run_until) shuts down
-/// ([`on_failed`](Self::on_failed) has it go on), it is no longer [ready](Health::is_ready), and what is published to that
-/// service becomes dead letters.
+/// When a service has failed for good, the application ends: [`run_until`](Self::run_until) shuts it down, unless
+/// [`on_failed`](Self::on_failed) sets that it goes on. The application is then no longer [ready](Health::is_ready),
+/// and events published to that service become dead letters.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -78,7 +78,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// Makes an application without services.
+    /// Creates an application without services.
     pub fn new(bus: &EventBus) -> Self {
         Self {
             bus: bus.clone(),
@@ -92,58 +92,60 @@ impl Services {
         }
     }
 
-    /// Adds a service, or a supervisor of several.
+    /// Adds a service, or a supervisor of several services.
     #[expect(clippy::should_implement_trait, reason = "nobody adds two applications with a `+`")]
     pub fn add(mut self, child: impl IntoChild) -> Self {
         self.children.push(child.into_child().0);
         self
     }
 
-    /// Sets how long it may take until all have started. The default is 60 s.
+    /// Sets how long the start of all services may take. The default is 60 s.
     pub fn start_timeout(mut self, limit: Duration) -> Self {
         self.start_timeout = limit;
         self
     }
 
-    /// Sets how long a shutdown waits for what is queued and under way on the bus: once before the services stop, and once
-    /// after. The default is 10 s.
+    /// Sets how long a shutdown waits for the events that are queued or in progress on the bus. It waits once before
+    /// the services stop, and once after. The default is 10 s for each wait.
     pub fn drain_timeout(mut self, limit: Duration) -> Self {
         self.drain_timeout = limit;
         self
     }
 
-    /// Sets how long a shutdown waits until all have stopped. The default is 30 s.
+    /// Sets how long a shutdown waits for all services to stop. The default is 30 s.
     pub fn stop_timeout(mut self, limit: Duration) -> Self {
         self.stop_timeout = limit;
         self
     }
 
-    /// Sets after how long an arbiter that does not answer is taken for blocked. The default is 5 s.
+    /// Sets after which time an arbiter that does not answer counts as blocked. The default is 5 s.
     pub fn live_within(mut self, limit: Duration) -> Self {
         self.live_within = limit;
         self
     }
 
-    /// Has [`Health::is_live`] say no once this service has failed for good, so that whoever asks starts the process anew.
-    /// The default is that it says so of none: it is about the arbiter alone.
+    /// Makes [`Health::is_live`] return `false` once this service has failed for good, so that the system that probes
+    /// the application can restart the process. By default no service does this: liveness is about the arbiter alone.
     pub fn live_needs(mut self, service: impl Into<Name>) -> Self {
         self.live_needs.push(service.into());
         self
     }
 
-    /// Sets what becomes of the application when a service has failed for good: beyond its restarts, and those of the
-    /// supervisors above it. The default is that [`run_until`](Self::run_until) ends.
+    /// Sets what the application does when a service has failed for good, which is beyond its own restarts and those of
+    /// the supervisors above it. The default is [`OnFailed::End`]: [`run_until`](Self::run_until) ends.
     pub fn on_failed(mut self, policy: OnFailed) -> Self {
         self.on_failed = policy;
         self
     }
 
-    /// Starts them, waits for this signal, and shuts down, as [`ServicesHandle::run_until`] does. A signal that comes while
-    /// they start is heard at once: what has started is stopped, and what has not does not.
+    /// Starts the services, waits for this signal, and shuts down as [`ServicesHandle::run_until`] does.
+    ///
+    /// A signal that comes during the start takes effect at once: services that have started are stopped, and the
+    /// others do not start.
     ///
     /// # Errors
     ///
-    /// Those of a start.
+    /// Returns the errors of a start: see [`ServicesError`].
     pub async fn run_until(self, signal: impl Shutdown) -> Result<ShutdownReport, ServicesError> {
         let (shutdown, hurry) = signal.into_signals();
         let mut shutdown = std::pin::pin!(shutdown);
@@ -252,7 +254,7 @@ struct Kept {
     is_source: bool,
 }
 
-/// The services of an application that runs: when it is dropped, they stop.
+/// A handle to the running services of an application. Dropping it stops them.
 #[must_use = "dropping it stops the services, and so does `let _ =`: give it a name, and `run_until` its end"]
 pub struct ServicesHandle {
     bus: EventBus,
@@ -269,20 +271,23 @@ pub struct ServicesHandle {
 }
 
 impl ServicesHandle {
-    /// Waits for the end, or until a service has failed for good (unless it was [told](Services::on_failed) to go on without
-    /// it), and shuts down: what is queued and under way is handled, the services stop in the reverse of their
-    /// order, and what they have emitted meanwhile is handled.
+    /// Waits for the signal, or until a service has failed for good, and then shuts down. [`Services::on_failed`] can
+    /// set that a failed service does not end the wait.
     ///
-    /// Whoever brings in new work is stopped before: a `Worker` is, if it was added, and a web server by its handle. Every
-    /// phase has its deadline, and what is not done then is left and reported: a listener that hangs holds up nobody.
+    /// A shutdown handles the events that are queued or in progress, stops the services in the reverse of their start
+    /// order, and handles the events that the services have emitted meanwhile. Sources of new work stop first: a
+    /// `Worker` that was added does so by itself; stop a web server by its own handle.
+    ///
+    /// Every phase has a deadline. Work that is not done by then is left and reported, so a listener that hangs delays
+    /// the shutdown only until the deadline.
     pub async fn run_until(self, signal: impl Shutdown) -> ShutdownReport {
         let (shutdown, hurry) = signal.into_signals();
         let ended_by = self.until(shutdown).await;
         self.shut_down(hurry, true, ended_by).await
     }
 
-    /// Waits until one that was added, a service or a supervisor, has failed for good, and returns how it is: at once if one
-    /// has. For a loop of the application's own, as beside that of a web server.
+    /// Waits until a service or supervisor that you added has failed for good, and returns its status. Returns at once
+    /// if one has failed already. Use it in a loop of your own, for example beside that of a web server.
     pub async fn failed(&self) -> ServiceStatus {
         let failing = self.own.iter().map(|record| {
             let failing: Pin<Box<dyn Future<Output = ServiceStatus> + '_>> = Box::pin(record.failed());
@@ -312,7 +317,7 @@ impl ServicesHandle {
         }
     }
 
-    /// Shuts down, as [`run_until`](Self::run_until) does.
+    /// Shuts down at once, as [`run_until`](Self::run_until) does after its signal.
     pub async fn shutdown(self) -> ShutdownReport {
         self.shut_down(pending(), true, None).await
     }
@@ -403,12 +408,12 @@ impl ServicesHandle {
         level.iter().map(|kept| kept.name.clone()).filter(|name| !over(name)).collect()
     }
 
-    /// Returns how all services are, in the order in which they were added.
+    /// Returns the status of each service, in the order in which the services were added.
     pub fn statuses(&self) -> Vec<ServiceStatus> {
         self.health.statuses()
     }
 
-    /// Returns what a probe asks, from any thread.
+    /// Returns the health of the application, which a probe can ask from any thread.
     pub fn health(&self) -> Health {
         self.health.clone()
     }

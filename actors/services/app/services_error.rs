@@ -5,47 +5,47 @@ use std::time::Duration;
 
 use crate::services::standing::StartError;
 
-/// Why an application does not run. What had started is stopped again.
+/// An error returned when an application does not start. The services that had started are stopped again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServicesError {
     /// A service did not start.
     Start {
-        /// Which one.
+        /// The name of the service.
         service: String,
-        /// Why not.
+        /// The reason why it did not start.
         error: Box<StartError>,
     },
-    /// Not all had started in time.
+    /// The services had not all started in time.
     TimedOut {
-        /// Those that had not.
+        /// The names of the services that had not started.
         waiting: Vec<String>,
-        /// The time.
+        /// The time limit.
         after: Duration,
     },
-    /// A service needs one that was not added.
+    /// A service needs another one that was not added.
     Missing {
-        /// Which one needs it.
+        /// The name of the service that needs it.
         service: String,
-        /// What it needs.
+        /// The name of the service that is needed.
         needs: String,
     },
-    /// Services need each other.
+    /// Some services need each other.
     Cycle {
-        /// In the order in which each needs the next, and the last the first.
+        /// The names of the services: each needs the next one, and the last needs the first.
         services: Vec<String>,
     },
-    /// What it is live with was not added.
+    /// [`live_needs`](crate::Services::live_needs) names a service that was not added.
     Unknown {
-        /// The name that [`live_needs`](crate::Services::live_needs) was given.
+        /// The name that was given.
         name: String,
     },
-    /// Two have the same name.
+    /// Two services have the same name.
     Twice {
-        /// The name.
+        /// The name that both services have.
         name: String,
     },
-    /// This thread has no actix system, so there is no place for them.
+    /// This thread has no actix system, so the services cannot run here.
     NoArbiter,
 }
 

@@ -12,7 +12,8 @@ use serde::Serialize;
 use crate::base::Shown;
 use crate::services::standing::ServiceStatus;
 
-/// What ends an application: any future, as whose end it begins to shut down; or a signal that can be given twice.
+/// The signal that ends an application: any future, whose end begins the shutdown, or a signal that can be given twice.
+/// The second time it hurries the shutdown.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` ends nothing",
     label = "not what begins a shutdown",
@@ -49,29 +50,29 @@ impl<F: Future<Output = ()>> Hurry<F> {
     }
 }
 
-/// What a shutdown came to.
+/// The result of a shutdown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Whether all that had been emitted or published was handled.
+    /// Whether all events that had been emitted or published were handled.
     pub drained: bool,
-    /// How many events still waited for a listener, or were under way, when the time was over: they are lost with the
-    /// process. What a route could not deliver is among them.
+    /// The number of events that still waited for a listener, or were in progress, when the time was over. They are
+    /// lost with the process. Events that a route could not deliver are among them.
     pub left: usize,
-    /// The service that had failed for good, if that was what ended the application.
+    /// The service that had failed for good, if that ended the application.
     pub ended_by: Option<String>,
-    /// Whether it was told to hurry.
+    /// Whether the shutdown was told to hurry.
     pub hurried: bool,
-    /// The services that had not stopped when the time was over.
+    /// The names of the services that had not stopped when the time was over.
     pub late: Vec<String>,
-    /// How each service was at the end.
+    /// The status of each service at the end.
     pub services: Vec<ServiceStatus>,
-    /// How long it took.
+    /// How long the shutdown took.
     pub took: Duration,
 }
 
 impl ShutdownReport {
-    /// Whether nothing was left undone: all was drained, and every service has stopped without an error.
+    /// Returns whether nothing was left undone: all events were handled, and every service stopped without an error.
     pub fn is_clean(&self) -> bool {
         self.drained && self.late.is_empty() && self.services.iter().all(|status| status.error.is_none())
     }

@@ -13,17 +13,17 @@ use crate::events::verdict::ListenerError;
 use crate::runtime::Home;
 use crate::services::standing::{ServiceState, Standing, work_at};
 
-/// What happens when a handler of a service returns an error for an event, or takes too long for it.
+/// What a service does when one of its handlers returns an error for an event, or takes too long for it.
 ///
-/// Whatever happens, the error is counted and told on `service/status`, and the event becomes a dead letter.
+/// In each case the error is counted and published on `service/status`, and the event becomes a dead letter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnError {
     /// The service goes on.
     #[default]
     GoOn,
-    /// The service is degraded, until it [recovers](crate::ServiceContext::recover) or is built anew.
+    /// The service is degraded until it [recovers](crate::ServiceContext::recover) or is rebuilt.
     Degrade,
-    /// The service is built anew, as after a panic.
+    /// The service is rebuilt, as after a panic.
     Restart,
 }
 

@@ -5,13 +5,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// After which end a service is built anew.
+/// The ends after which a service is rebuilt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Restart {
-    /// After every end that nobody has ordered: a panic, an error, or a stop of its own.
+    /// After every end that was not ordered: a panic, an error, or a stop of the service's own.
     #[default]
     Always,
-    /// After a panic or an error; when it stops by itself, it has done its work.
+    /// After a panic or an error. A service that stops by itself has done its work, and is not rebuilt.
     OnFailure,
     /// Never.
     Never,
@@ -28,12 +28,13 @@ impl Restart {
     }
 }
 
-/// How long a service waits before it is built anew: twice as long after each restart that is still counted, up to a
-/// longest wait, of which chance takes up to a half, so that many that fell together do not come back together.
+/// The time that a service waits before it is rebuilt. The wait doubles with each restart that still counts, up to a
+/// longest wait. A random part of up to one half is taken off, so that services that failed together do not come back
+/// together.
 ///
-/// The n-th wait is between a half and the whole of `first × 2ⁿ⁻¹`: "equal jitter" of [Exponential Backoff and
-/// Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). The default is a first wait of
-/// 100 ms and a longest of 30 s.
+/// The n-th wait is between one half and the whole of `first × 2ⁿ⁻¹`: the "equal jitter" of
+/// [Exponential Backoff and Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). The
+/// default is a first wait of 100 ms and a longest wait of 30 s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     first: Duration,
@@ -47,17 +48,17 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Makes one with this first wait; the longest stays 30 s, or the first if that is longer.
+    /// Creates a backoff with this first wait. The longest wait is 30 s, or the first wait if that is longer.
     pub fn exponential(first: Duration) -> Self {
         Self { first, max_delay: Self::default().max_delay.max(first) }
     }
 
-    /// Makes one that waits so long each time, of which chance takes up to a half as well.
+    /// Creates a backoff that waits for the same time before each restart, less a random part of up to one half.
     pub fn fixed(wait: Duration) -> Self {
         Self { first: wait, max_delay: wait }
     }
 
-    /// Makes one that does not wait.
+    /// Creates a backoff that does not wait.
     pub fn none() -> Self {
         Self { first: Duration::ZERO, max_delay: Duration::ZERO }
     }
@@ -80,10 +81,11 @@ impl Backoff {
     }
 }
 
-/// How often a service may be built anew within some time of running: beyond it, it has failed.
+/// The number of times that a service may be rebuilt within a certain time of running. A service that exceeds it has
+/// failed.
 ///
-/// The time counts while the service runs, so that one which never comes to run is ended by its budget too, however long
-/// each attempt takes. The default is 5 restarts within 60 s.
+/// Only time in which the service runs counts. So a service that never comes to run exhausts its budget too, however
+/// long each attempt takes. The default is 5 restarts within 60 s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     restarts: u32,
@@ -97,17 +99,17 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Allows so many restarts within so much time of running.
+    /// Creates a budget of this many restarts within this time of running.
     pub fn new(restarts: u32, within: Duration) -> Self {
         Self { restarts, within }
     }
 
-    /// Returns how many restarts are allowed.
+    /// Returns the number of restarts that are allowed.
     pub fn restarts(&self) -> u32 {
         self.restarts
     }
 
-    /// Returns within how much time of running.
+    /// Returns the time of running within which the restarts count.
     pub fn within(&self) -> Duration {
         self.within
     }

@@ -14,27 +14,27 @@ use crate::events::bus::EventBus;
 use crate::events::listener::ListenError;
 use crate::services::life::{Living, Oversight, ServiceSeat, Terms};
 
-/// An actix actor that subscribes when it starts, cleans up when it stops, comes back when it fails, and says how it
-/// is. Derived, with `#[derive(BaseService)]`.
+/// An actix actor that subscribes when it starts, cleans up when it stops, comes back when it fails, and reports its
+/// state. You derive the trait, with `#[derive(BaseService)]`.
 ///
-/// Its handlers are those of any actor, with `Context<Self>`; it hears events as [`Heard<E>`](crate::Heard). What it declares
-/// stands over the struct, in `#[service(…)]`:
+/// The handlers of a service are those of any actor with `Context<Self>`. A service hears events as
+/// [`Heard<E>`](crate::Heard). You declare the rest above the struct, in `#[service(…)]`:
 ///
 /// | | |
 /// |---|---|
-/// | `on(OrderPlaced, OrderClosed)` | the types of events that it hears |
-/// | `topics("stock/*")` | the topics that it hears, as `Heard<JsonEvent>` |
-/// | `start = open` | `async fn open(&mut self) -> Handled`: before it is an actor, and before it subscribes |
+/// | `on(OrderPlaced, OrderClosed)` | the types of events that the service hears |
+/// | `topics("stock/*")` | the topics that the service hears, as `Heard<JsonEvent>` |
+/// | `start = open` | `async fn open(&mut self) -> Handled`: before the service is an actor, and before it subscribes |
 /// | `begin = tick` | `fn tick(&mut self, ctx: &mut Context<Self>)`: when it is an actor, for timers and streams |
-/// | `stop = close` | `fn close(&mut self) -> impl Future<Output = Handled> + use<>`: after its last event |
-/// | `needs(Ledger)` | the services that have to run before it, where [`Services`](crate::Services) starts many |
-/// | `name = "billing"` | what it is called; the name of the type, unless given |
-/// | `own_actor` | the type has its own `impl Actor`, with `Context<Self>`; `begin` is then its `started` |
-/// | `crate = "path::to::convoke"` | `::convoke` unless given |
+/// | `stop = close` | `fn close(&mut self) -> impl Future<Output = Handled> + use<>`: after the last event |
+/// | `needs(Ledger)` | the services that have to run before this one, where [`Services`](crate::Services) starts them |
+/// | `name = "billing"` | the name of the service; by default the name of the type |
+/// | `own_actor` | the type has its own `impl Actor`, with `Context<Self>`; its `started` takes the place of `begin` |
+/// | `crate = "path::to::convoke"` | the path of Convoke; by default `::convoke` |
 ///
-/// `start` and `stop` return nothing or a [`Handled`], at once or by a future. `begin` neither waits nor fails. While it stops
-/// it is an actor, whose future cannot borrow it: `stop` is no `async fn`, but takes out what it needs, and returns a future
-/// that owns that.
+/// `start` and `stop` return nothing or a [`Handled`], at once or by a future. `begin` neither waits nor fails. `stop`
+/// is no `async fn`: the service is still an actor then, and a future of an actor cannot borrow it. So `stop` takes out
+/// of the service what it needs, and returns a future that owns that.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -84,50 +84,51 @@ use crate::services::life::{Living, Oversight, ServiceSeat, Terms};
     note = "write `#[derive(BaseService)]` over the struct"
 )]
 pub trait BaseService: Actor<Context = Context<Self>> {
-    /// What it is called, unless it is [named](Supervised::named) otherwise.
+    /// The name of the service, unless [`named`](Supervised::named) sets another.
     const NAME: &'static str;
 
-    /// The names of the services that have to run before it.
+    /// The names of the services that have to run before this one.
     const NEEDS: &'static [&'static str] = &[];
 
-    /// Declares what it hears.
+    /// Subscribes the service to the events that it hears.
     ///
     /// # Errors
     ///
-    /// What [`EventBus::subscribe`] says.
+    /// Returns the errors of [`EventBus::subscribe`].
     fn subscribe(subscriptions: &mut Subscriptions<'_, Self>) -> Result<(), ListenError> {
         let _ = subscriptions;
         Ok(())
     }
 
-    /// Prepares it: before it is an actor and before it subscribes. It does not run if this fails, panics, or takes longer
-    /// than its [start timeout](Supervised::start_timeout).
+    /// Prepares the service, before it is an actor and before it subscribes. The service does not run if this method
+    /// fails, panics, or takes longer than the [start timeout](Supervised::start_timeout).
     ///
-    /// What is emitted here is not heard by the service itself, which does not run yet; when it is built anew, that waits
-    /// for it. So do not await here an event that it hears: publish it.
+    /// An event that you emit here is not heard by the service itself, which does not run yet. When the service is
+    /// being rebuilt, such an event waits for it. So publish an event that the service itself hears, and do not await
+    /// it here.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from starting.
+    /// Returns the error that keeps the service from starting.
     fn start(&mut self) -> impl Future<Output = Handled> {
         async { Ok(()) }
     }
 
-    /// Lets go of what it has: when it is told to stop, after the last event that waited for it. It is no longer subscribed
-    /// then. After a panic nothing is called but its `Drop`.
+    /// Cleans up. It is called when the service is told to stop, after the last event that waited for it. The service
+    /// is no longer subscribed then. After a panic this method is not called; only the `Drop` of the service runs.
     ///
     /// # Errors
     ///
-    /// Whatever went wrong; it stops nevertheless, and the error stands in its status.
+    /// Returns what went wrong. The service stops nevertheless, and its status shows the error.
     fn stop(&mut self, ctx: &mut Context<Self>) -> ResponseFuture<Handled> {
         let _ = ctx;
         Box::pin(async { Ok(()) })
     }
 
-    /// Starts the service on this arbiter and keeps it alive. It is built by `factory`, anew for each start: a closure of
-    /// the bus that returns the service, or a `Result` of it.
+    /// Starts the service on this arbiter and keeps it alive. The `factory` builds the service, once for each start. It
+    /// is a closure that takes the bus and returns the service, or a `Result` of it.
     ///
-    /// What is returned has the options, and is awaited: it is ready when the service is running.
+    /// The returned value has the options. Await it: it is ready when the service is running.
     ///
     /// ```text
     /// let billing = Billing::supervised(&bus, |bus| Billing { bus }).backoff(Backoff::none()).await?;

@@ -14,10 +14,11 @@ use crate::runtime;
 use crate::services::life::{InFlight, Shared};
 use crate::services::standing::{ServiceError, ServiceStatus};
 
-/// The stable address of a service: whichever actor it is at present, and from any thread.
+/// The stable address of a service. It reaches the service's present actor, from any thread.
 ///
-/// What is sent while the service restarts waits for it: up to its capacity, 1,024 messages unless it was told, and for
-/// at most its patience, 30 s unless it was told. It does not keep the service alive.
+/// A message that you send while the service restarts waits for it. At most as many messages wait as the
+/// [capacity](crate::Supervised::capacity), 1,024 by default, and for at most the
+/// [patience](crate::Supervised::patience), 30 s by default. The address does not keep the service alive.
 pub struct ServiceAddr<A: BaseService> {
     shared: Arc<Shared<A>>,
 }
@@ -27,13 +28,15 @@ impl<A: BaseService> ServiceAddr<A> {
         Self { shared: shared.clone() }
     }
 
-    /// Sends a message and waits for its answer.
+    /// Sends a message to the service and waits for the answer.
     ///
     /// # Errors
     ///
-    /// `Stopped`, `Failed`; `Busy` and `TimedOut` while it restarts, the latter also if there is no answer within its
-    /// patience; `Restarting` in a handler of a service that is started again together with it; `Lost` if it ends with the
-    /// message.
+    /// - `Stopped` if the service is stopping, has stopped or was not started; `Failed` if it has failed for good.
+    /// - `Busy` while the service restarts, if its capacity of waiting messages is used up.
+    /// - `TimedOut` if the service does not come back, or does not answer, within its patience.
+    /// - `Restarting` in a handler of a service that is being restarted together with this one.
+    /// - `Lost` if the service ends while it has the message.
     pub async fn send<M>(&self, message: M) -> Result<M::Result, ServiceError>
     where
         A: Handler<M>,
@@ -57,11 +60,12 @@ impl<A: BaseService> ServiceAddr<A> {
         }
     }
 
-    /// Sends a message without an answer, if there is an actor that takes it now.
+    /// Sends a message without waiting for an answer, if an actor can take it now.
     ///
     /// # Errors
     ///
-    /// `Stopped`, `Failed`; `Busy` while it restarts or if its mailbox is full.
+    /// Returns `Stopped` if the service is stopping, has stopped or was not started, `Failed` if it has failed for
+    /// good, `Busy` while it restarts or if its mailbox is full, and `Lost` if its actor ends at that moment.
     pub fn try_send<M>(&self, message: M) -> Result<(), ServiceError>
     where
         A: Handler<M>,
@@ -76,11 +80,11 @@ impl<A: BaseService> ServiceAddr<A> {
         })
     }
 
-    /// Waits until the service runs: at once if it does.
+    /// Waits until the service is running. Returns at once if it is.
     ///
     /// # Errors
     ///
-    /// Those of [`send`](Self::send).
+    /// Returns the same errors as [`send`](Self::send).
     pub async fn running(&self) -> Result<(), ServiceError> {
         let shared = &self.shared;
         match runtime::within(shared.patience, shared.arrived()).await {
@@ -89,12 +93,12 @@ impl<A: BaseService> ServiceAddr<A> {
         }
     }
 
-    /// Returns the address of the present actor, if there is one. It ends with that actor.
+    /// Returns the address of the present actor; `None` if there is no actor. That address ends with that actor.
     pub fn present(&self) -> Option<Addr<A>> {
         self.shared.here().ok()
     }
 
-    /// Returns how the service is.
+    /// Returns the status of the service.
     pub fn status(&self) -> ServiceStatus {
         self.shared.record.seen()
     }

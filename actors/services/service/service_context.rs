@@ -8,17 +8,17 @@ use super::service::BaseService;
 use crate::services::life::with_current;
 use crate::services::standing::ServiceState;
 
-/// What a service says of itself, in its handlers, timers and futures: `ctx.degrade("no prices")`.
+/// What a service reports about itself, in its handlers, timers and futures: `ctx.degrade("no prices")`.
 ///
-/// In an actor that nobody supervises, as in a test of one handler, these do nothing.
+/// In an actor that is not supervised, for example in a test of one handler, these methods do nothing.
 pub trait ServiceContext {
-    /// Says that the service does not work as it should: it is degraded.
+    /// Marks the service as degraded: it runs, but does not work as it should. Its status shows the reason.
     fn degrade(&self, why: impl Into<String>);
 
-    /// Says that the service is well again: it is running.
+    /// Marks the service as running again, after [`degrade`](Self::degrade).
     fn recover(&self);
 
-    /// Has the service built anew, as after a panic: this actor ends with the present message or event.
+    /// Ends this actor with the present message or event, and has the service rebuilt as after a panic.
     fn restart(&mut self, why: impl Into<String>);
 }
 

@@ -20,7 +20,7 @@ use crate::events::seats::{AnySeat, Options, Subscription};
 use crate::events::topics::Patterns;
 use crate::services::life::{Oversight, ServiceSeat, Terms};
 
-/// What a service hears of: [`BaseService::subscribe`] fills it.
+/// The subscriptions of a service, which [`BaseService::subscribe`] makes.
 pub struct Subscriptions<'a, A: BaseService> {
     oversight: &'a Rc<Oversight>,
     terms: &'a Terms,
@@ -38,11 +38,11 @@ impl<'a, A: BaseService> Subscriptions<'a, A> {
         Ok(made.seats)
     }
 
-    /// Subscribes it to events of one type, which it handles as [`Heard<E>`](Heard).
+    /// Subscribes the service to events of one type, which it handles as [`Heard<E>`](Heard).
     ///
     /// # Errors
     ///
-    /// `Full`.
+    /// Returns [`ListenError::Full`] if the bus has as many listeners as it may.
     #[track_caller]
     pub fn on<E: Event>(&mut self) -> Result<(), ListenError>
     where
@@ -54,11 +54,11 @@ impl<'a, A: BaseService> Subscriptions<'a, A> {
         self.seat::<E>(typed::<E>(), E::CONTAINS_PERSONAL_DATA, Location::caller(), Box::new(refuse))
     }
 
-    /// Subscribes it to topics, which it handles as `Heard<JsonEvent>`.
+    /// Subscribes the service to topics, which it handles as `Heard<JsonEvent>`.
     ///
     /// # Errors
     ///
-    /// `Pattern`, `NoPattern`, `Full`.
+    /// Returns `Pattern`, `NoPattern` or `Full`: see [`ListenError`].
     #[track_caller]
     pub fn topics(&mut self, patterns: impl Patterns) -> Result<(), ListenError>
     where

@@ -21,7 +21,7 @@ use crate::services::life::{Backoff, Budget, Life, OnError, Options, Restart, Sh
 use crate::services::standing::{Record, ServiceStatus, StartError};
 use crate::services::supervision::{IntoChild, Keeper, Keeping, Kept, Strategy};
 
-/// What a factory may return: the service, or a `Result` of it.
+/// The return type of a factory: the service, or a `Result` of it.
 #[diagnostic::on_unimplemented(
     message = "a factory cannot return `{Self}`",
     label = "neither the service nor a `Result` of it",
@@ -30,7 +30,7 @@ use crate::services::supervision::{IntoChild, Keeper, Keeping, Kept, Strategy};
     note = "it is not async: what takes time belongs into the service's `start`"
 )]
 pub trait IntoService<A> {
-    /// Returns the service.
+    /// Returns the service, or the error of its factory.
     #[doc(hidden)]
     fn into_service(self) -> Result<A, Failure>;
 }
@@ -47,7 +47,7 @@ impl<A: BaseService, E: Into<Failure>> IntoService<A> for Result<A, E> {
     }
 }
 
-/// A service with its options: awaited, it starts.
+/// A service with its options. Awaiting it starts the service.
 #[must_use = "the service starts when this is awaited, or when the supervisor or the services are started to which it was added"]
 pub struct Supervised<A: BaseService> {
     bus: EventBus,
@@ -79,89 +79,92 @@ impl<A: BaseService> Supervised<A> {
         Self { bus: bus.clone(), factory: Box::new(move |bus| factory(bus).into_service()), options, shared: None }
     }
 
-    /// Gives it a name, by which its status, errors and the log know it. The default is that of its type.
+    /// Sets the name of the service, which its status, its errors and the log show. The default is the name of the
+    /// type.
     ///
-    /// Said before [`addr`](Self::addr) is asked for.
+    /// Call it before [`addr`](Self::addr).
     pub fn named(mut self, name: impl Into<Name>) -> Self {
         self.options.name = name.into();
         self
     }
 
-    /// Sets after which end it is built anew. The default is always.
+    /// Sets after which ends the service is rebuilt. The default is [`Restart::Always`].
     pub fn restart(mut self, restart: Restart) -> Self {
         self.options.restart = restart;
         self
     }
 
-    /// Sets how long it waits before it is built anew. The default is [`Backoff::default`]: 100 ms, doubled up to 30 s.
+    /// Sets how long the service waits before it is rebuilt. The default is [`Backoff::default`]: 100 ms, doubled up to
+    /// 30 s.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.options.backoff = backoff;
         self
     }
 
-    /// Sets how often it is built anew before it has failed. The default is [`Budget::default`]: 5 times within 60 s of
-    /// running.
+    /// Sets how often the service is rebuilt before it counts as failed. The default is [`Budget::default`]: 5 times
+    /// within 60 s of running.
     pub fn budget(mut self, restarts: u32, within: Duration) -> Self {
         self.options.budget = Budget::new(restarts, within);
         self
     }
 
-    /// Sets what happens when a handler of an event fails. The default is to go on.
+    /// Sets what happens when a handler of an event fails. The default is [`OnError::GoOn`]: the service goes on.
     pub fn on_error(mut self, policy: OnError) -> Self {
         self.options.on_error = policy;
         self
     }
 
-    /// Sets how long its `start` may take. The default is 30 s.
+    /// Sets how long the service's `start` may take. The default is 30 s.
     pub fn start_timeout(mut self, limit: Duration) -> Self {
         self.options.start_timeout = limit;
         self
     }
 
-    /// Sets how long it may handle what has come before it stops; what is left then becomes dead letters. The default is
-    /// 10 s.
+    /// Sets how long the service may go on handling waiting events before it stops. Events that are left then become
+    /// dead letters. The default is 10 s.
     pub fn drain_timeout(mut self, limit: Duration) -> Self {
         self.options.drain_timeout = limit;
         self
     }
 
-    /// Sets how long its `stop` may take, after that. The default is 10 s.
+    /// Sets how long the service's `stop` may take, after the waiting events. The default is 10 s.
     pub fn stop_timeout(mut self, limit: Duration) -> Self {
         self.options.stop_timeout = limit;
         self
     }
 
-    /// Sets how many published events may wait for it in each of its subscriptions, and how many messages of its
-    /// [`ServiceAddr`] while it restarts. The default is that of the bus for events, and 1,024 for messages; zero counts
-    /// as 1.
+    /// Sets how many published events may wait for the service in each of its subscriptions, and how many messages may
+    /// wait at its [`ServiceAddr`] while it restarts. The default is that of the bus for events, and 1,024 for
+    /// messages. Zero counts as 1.
     pub fn capacity(mut self, most: usize) -> Self {
         self.options.terms.capacity = Some(most.max(1));
         self.options.capacity = most.max(1);
         self
     }
 
-    /// Sets what happens with an event when that many wait. The default is that of the bus, to
-    /// [refuse](Overflow::Refuse) more unless it was told. A service refuses for itself alone: all others have the event, and its
-    /// own is a dead letter, to be given back when it has room.
+    /// Sets what happens to an event when as many events wait as the [`capacity`](Self::capacity) allows. The default
+    /// is that of the bus: to [refuse](Overflow::Refuse) the event, unless you set another. A service refuses for
+    /// itself alone. All other listeners get the event, and the event of this service becomes a dead letter, which you
+    /// can redrive when there is room.
     pub fn overflow(mut self, policy: Overflow) -> Self {
         self.options.terms.overflow = Some(policy);
         self
     }
 
-    /// Sets how long a handler may take for an event. The default is that of the bus, 30 s unless it was told.
+    /// Sets how long a handler may take for an event. The default is that of the bus: 30 s, unless you set another.
     pub fn handler_timeout(mut self, limit: Duration) -> Self {
         self.options.terms.timeout = Some(limit);
         self
     }
 
-    /// Sets how long a message waits for it while it restarts, and for an answer. The default is 30 s.
+    /// Sets how long a message waits in all: for the service while it restarts, and for an answer. The default is 30 s.
     pub fn patience(mut self, limit: Duration) -> Self {
         self.options.patience = limit;
         self
     }
 
-    /// Says that it brings in work for the others: where [`Services`](crate::Services) start many, it starts after them and
-    /// stops before anything else does.
+    /// Marks the service as one that brings in work for others. [`Services`](crate::Services) starts such a service
+    /// after all others, and stops it before them.
     #[doc(hidden)]
     pub fn brings_in_work(mut self) -> Self {
         self.options.is_source = true;
@@ -173,7 +176,7 @@ impl<A: BaseService> Supervised<A> {
         self.shared.get_or_insert_with(|| Shared::new(Record::new(name.clone()), *capacity, *patience))
     }
 
-    /// Returns its stable address, also before it is started: for those that are built with it.
+    /// Returns the stable address of the service, even before it starts, so that you can build other services with it.
     pub fn addr(&mut self) -> ServiceAddr<A> {
         ServiceAddr::new(self.shared())
     }
@@ -219,9 +222,9 @@ impl<A: BaseService> fmt::Debug for Supervised<A> {
     }
 }
 
-/// The handle of a service that somebody has started: when it is dropped, the service stops.
+/// A handle to a running service. Dropping it stops the service.
 ///
-/// It is read as the service's [`ServiceAddr`]: `billing.send(…)`, `billing.status()`.
+/// It dereferences to the service's [`ServiceAddr`]: `billing.send(…)`, `billing.status()`.
 #[must_use = "dropping it stops the service, and so does `let _ =`: give it a name, or hand it over with `.forever()`"]
 pub struct ServiceHandle<A: BaseService> {
     addr: ServiceAddr<A>,
@@ -230,15 +233,15 @@ pub struct ServiceHandle<A: BaseService> {
 }
 
 impl<A: BaseService> ServiceHandle<A> {
-    /// Stops the service: no further event finds it, those that wait are handled, its `stop` is awaited. Returns how it was
-    /// then, with what went wrong.
+    /// Stops the service: no further event reaches it, events that wait are handled, and its `stop` is awaited. Returns
+    /// the status of the service after that, with the error if something went wrong.
     pub async fn stop(mut self) -> ServiceStatus {
         self.armed = false;
         self.keeper.stop().await;
         self.addr.status()
     }
 
-    /// Lets the service run as long as its arbiter.
+    /// Lets the service run for as long as its arbiter does. Returns its stable address.
     pub fn forever(mut self) -> ServiceAddr<A> {
         self.armed = false;
         self.addr.clone()

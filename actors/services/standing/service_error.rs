@@ -5,42 +5,42 @@ use std::time::Duration;
 
 use crate::base::Shown;
 
-/// What a service did not do with a message.
+/// An error returned when a service does not handle a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// It is stopping, or has stopped, or was not started.
+    /// The service is stopping, has stopped, or was not started.
     Stopped {
-        /// What it is called.
+        /// The name of the service.
         service: String,
     },
-    /// It has failed for good.
+    /// The service has failed for good.
     Failed {
-        /// What it is called.
+        /// The name of the service.
         service: String,
-        /// What went wrong.
+        /// The error with which it failed.
         error: String,
     },
-    /// It is being built anew and as many messages wait for it as may, or its mailbox is full.
+    /// The service is being rebuilt and the queue of messages that wait for it is full, or its mailbox is full.
     Busy {
-        /// What it is called.
+        /// The name of the service.
         service: String,
     },
-    /// It is being built anew together with who asks: if that one waited, neither would come back.
+    /// The service is being rebuilt together with the sender. If the sender waited for it, neither would come back.
     Restarting {
-        /// What it is called.
+        /// The name of the service.
         service: String,
     },
-    /// It did not come back in time, or did not answer in time.
+    /// The service did not come back in time, or did not answer in time.
     TimedOut {
-        /// What it is called.
+        /// The name of the service.
         service: String,
-        /// The time.
+        /// The time limit.
         after: Duration,
     },
-    /// It ended while it had the message: whether it has handled it is not known.
+    /// The service ended while it had the message. It is not known whether the message was handled.
     Lost {
-        /// What it is called.
+        /// The name of the service.
         service: String,
     },
 }

@@ -6,32 +6,33 @@ use std::time::Duration;
 use crate::base::Shown;
 use crate::events::listener::ListenError;
 
-/// Why a service does not run.
+/// An error returned when a service does not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Its factory returned an error, or panicked; this is the text.
+    /// The factory of the service returned an error, or panicked. The text is that of the error or the panic.
     NotBuilt(String),
-    /// Its `start` returned an error, or it or `begin` panicked; this is the text.
+    /// The service's `start` returned an error, or `start` or `begin` panicked. The text is that of the error or the
+    /// panic.
     Failed(String),
-    /// Its `start` was not done in time.
+    /// The service's `start` did not finish within this time.
     TimedOut(Duration),
-    /// What it declares cannot be subscribed.
+    /// A subscription that the service declares cannot be made.
     Subscriptions(ListenError),
-    /// It was told to stop before it ran.
+    /// The service was told to stop before it was running.
     Stopped,
-    /// It needs one that is kept together with it and stands after it.
+    /// The service needs another one that the same supervisor keeps, but starts later.
     Order {
-        /// What it needs.
+        /// The name of the service that is needed.
         needs: String,
     },
-    /// This thread has no actix system, so there is no place for it.
+    /// This thread has no actix system, so the service cannot run here.
     NoArbiter,
-    /// It is one of several, and another did not start.
+    /// The service is one of several that start together, and another one did not start.
     Neighbour {
-        /// Which one.
+        /// The name of that other service.
         service: String,
-        /// Why not.
+        /// The reason why that one did not start.
         error: Box<StartError>,
     },
 }

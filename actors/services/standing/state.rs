@@ -4,32 +4,32 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a service is doing.
+/// The state of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceState {
-    /// It is being built, prepared and subscribed.
+    /// The service is being built, prepared and subscribed.
     Starting,
-    /// It hears and handles.
+    /// The service hears and handles events and messages.
     Running,
-    /// It hears and handles, but not as it should: it says so itself, or a handler of it has failed.
+    /// The service hears and handles, but not as it should: it has reported this itself, or a handler has failed.
     Degraded,
-    /// It has ended and waits for its next start. What is sent to it is kept.
+    /// The service has ended and waits for its next start. Events and messages for it are kept.
     Restarting,
-    /// It handles what it still has, and lets go.
+    /// The service handles what still waits for it, and cleans up.
     Stopping,
-    /// It has ended, and does not come back by itself.
+    /// The service has ended, and does not come back by itself.
     Stopped,
-    /// It has ended for good by what went wrong.
+    /// The service has ended for good, because of an error.
     Failed,
 }
 
 impl ServiceState {
-    /// Every state.
+    /// All states.
     pub const ALL: [Self; 7] =
         [Self::Starting, Self::Running, Self::Degraded, Self::Restarting, Self::Stopping, Self::Stopped, Self::Failed];
 
-    /// Returns the states that may follow this one: the table of all transitions.
+    /// Returns the states that may follow this one. Together they are the table of all transitions.
     pub const fn next(self) -> &'static [Self] {
         match self {
             // A start that fails is repeated if it is a restart. One that is interrupted stops.
@@ -45,17 +45,17 @@ impl ServiceState {
         }
     }
 
-    /// Whether it may be followed by that one.
+    /// Returns whether the state `next` may follow this one.
     pub fn may_become(self, next: Self) -> bool {
         self.next().contains(&next)
     }
 
-    /// Whether it hears and handles: running, or degraded.
+    /// Returns whether the service hears and handles: it is running or degraded.
     pub fn is_up(self) -> bool {
         matches!(self, Self::Running | Self::Degraded)
     }
 
-    /// Whether it has ended and does not come back by itself: stopped, or failed.
+    /// Returns whether the service has ended and does not come back by itself: it has stopped or failed.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Stopped | Self::Failed)
     }

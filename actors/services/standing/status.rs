@@ -12,22 +12,23 @@ use super::state::ServiceState;
 use crate::base::Shown;
 use crate::events::event::{Event, Name, read_date, write_date};
 
-/// How a service is: an event on `service/status` at each change, and the answer to who asks.
+/// The status of a service. It is published as an event on `service/status` at each change, and returned when you ask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ServiceStatus {
-    /// What it is called.
+    /// The name of the service.
     pub service: Name,
-    /// What it is doing.
+    /// The state of the service.
     pub state: ServiceState,
-    /// Since when it has been doing that.
+    /// The time since which the service has been in this state.
     #[serde(serialize_with = "write_date", deserialize_with = "read_date")]
     pub since: SystemTime,
-    /// What went wrong last, if that has led to this state, or a handler has failed in it.
+    /// The last error, if it has led to this state or a handler has failed in this state.
     pub error: Option<String>,
-    /// How often it was started again.
+    /// The number of times the service was started again.
     pub restarts: u32,
-    /// How many of its calls have failed: handlers that returned an error or took too long, and what was lost with it.
+    /// The number of failed calls: handlers that returned an error or took too long, and calls lost when the service
+    /// ended.
     pub errors: u64,
 }
 

@@ -15,15 +15,15 @@ use crate::runtime::{self, Either, either, quietly, sleep};
 use crate::services::life::{Budget, Child, End, Ledger};
 use crate::services::standing::StartError;
 
-/// Which children are started again with one that has fallen.
+/// The children that a supervisor restarts when one of them has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Strategy {
-    /// That one alone.
+    /// Only the child that has ended.
     #[default]
     OneForOne,
-    /// All of them: the others are stopped first, in the reverse of their order.
+    /// All children. The others are stopped first, in the reverse of their order.
     OneForAll,
-    /// It and those that stand after it.
+    /// The child that has ended, and the children that were added after it.
     RestForOne,
 }
 

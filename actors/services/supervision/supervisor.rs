@@ -18,14 +18,15 @@ use crate::runtime;
 use crate::services::life::{Backoff, Budget, Child, Restart};
 use crate::services::standing::{Record, ServiceStatus, StartError};
 
-/// What a supervisor keeps alive, and what [`Services`](crate::Services) start: a service, or a supervisor of several.
+/// A child that a supervisor keeps alive, and that [`Services`](crate::Services) starts: a service, or a supervisor of
+/// several.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what a supervisor keeps alive",
     label = "neither a service nor a supervisor",
     note = "write `Billing::supervised(&bus, |bus| Billing {{ bus }})`, without `.await`: who keeps it starts it"
 )]
 pub trait IntoChild {
-    /// Returns it.
+    /// Returns the child.
     #[doc(hidden)]
     fn into_child(self) -> Kept;
 }
@@ -46,12 +47,14 @@ impl IntoChild for Supervisor {
     }
 }
 
-/// Keeps several services alive together, and starts and stops them in their order.
+/// A group of services that are kept alive together, and started and stopped in their order.
 ///
-/// When one falls, its strategy says which others are started again with it: they are stopped first, the last one first,
-/// without losing what waits for them. A service that is beyond its budget, or all of them beyond that of the supervisor,
-/// is the end of all: they stop, the supervisor has failed, and the one above it, if there is one, starts it anew. One
-/// whose services have all done their work, and do not come back, goes on running.
+/// When a service ends by itself and is restarted, the supervisor's strategy decides which other services are restarted
+/// with it. These are stopped first, last one first; what waits for them is not lost.
+///
+/// If a service exceeds its own budget, or all services together exceed that of the supervisor, then all services stop
+/// and the supervisor has failed. The supervisor above it, if there is one, starts it again. A supervisor whose
+/// services have all done their work, and do not come back, goes on running.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -88,22 +91,22 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Makes one that starts again what has fallen, and nothing else.
+    /// Creates a supervisor that restarts only the service that has ended.
     pub fn one_for_one(bus: &EventBus, name: impl Into<Name>) -> Self {
         Self::new(bus, name, Strategy::OneForOne)
     }
 
-    /// Makes one that starts all again when one has fallen.
+    /// Creates a supervisor that restarts all its services when one has ended.
     pub fn one_for_all(bus: &EventBus, name: impl Into<Name>) -> Self {
         Self::new(bus, name, Strategy::OneForAll)
     }
 
-    /// Makes one that starts again what has fallen, and those that were added after it.
+    /// Creates a supervisor that restarts the service that has ended, and those that were added after it.
     pub fn rest_for_one(bus: &EventBus, name: impl Into<Name>) -> Self {
         Self::new(bus, name, Strategy::RestForOne)
     }
 
-    /// Makes one with this strategy.
+    /// Creates a supervisor with this strategy.
     pub fn new(bus: &EventBus, name: impl Into<Name>, strategy: Strategy) -> Self {
         Self {
             bus: bus.clone(),
@@ -116,27 +119,28 @@ impl Supervisor {
         }
     }
 
-    /// Adds a service, or another supervisor. They start in the order in which they were added, and stop in the reverse.
+    /// Adds a service, or another supervisor. Children start in the order in which you add them, and stop in the
+    /// reverse order.
     #[expect(clippy::should_implement_trait, reason = "nobody adds two supervisors with a `+`")]
     pub fn add(mut self, child: impl IntoChild) -> Self {
         self.children.push(child.into_child().0);
         self
     }
 
-    /// Sets how often all of its services together may be built anew before it has failed. The default is 5 times within
-    /// 60 s of running. Each service has a budget of its own beside it.
+    /// Sets how often all services of the supervisor together may be rebuilt before the supervisor has failed. The
+    /// default is 5 times within 60 s of running. Each service has a budget of its own as well.
     pub fn budget(mut self, restarts: u32, within: Duration) -> Self {
         self.budget = Budget::new(restarts, within);
         self
     }
 
-    /// Sets how long the supervisor above it waits before it starts this one anew. The default is [`Backoff::default`].
+    /// Sets how long the supervisor above waits before it starts this one again. The default is [`Backoff::default`].
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
     }
 
-    /// Sets whether the supervisor above it starts this one anew when it has failed. The default is always.
+    /// Sets whether the supervisor above starts this one again when it has failed. The default is [`Restart::Always`].
     pub fn restart(mut self, restart: Restart) -> Self {
         self.restart = restart;
         self
@@ -176,7 +180,7 @@ impl fmt::Debug for Supervisor {
     }
 }
 
-/// The handle of a supervisor that somebody has started: when it is dropped, all that it keeps stops.
+/// A handle to a running supervisor. Dropping it stops all that the supervisor keeps alive.
 #[must_use = "dropping it stops the services, and so does `let _ =`: give it a name, or hand it over with `.forever()`"]
 pub struct SupervisorHandle {
     records: Vec<Arc<Record>>,
@@ -185,7 +189,7 @@ pub struct SupervisorHandle {
 }
 
 impl SupervisorHandle {
-    /// Stops the services, the last one first, each as [`ServiceHandle::stop`](crate::ServiceHandle::stop) does; returns
+    /// Stops the services, last one first, each as [`ServiceHandle::stop`](crate::ServiceHandle::stop) does. Returns
     /// their statuses.
     pub async fn stop(mut self) -> Vec<ServiceStatus> {
         self.armed = false;
@@ -193,18 +197,19 @@ impl SupervisorHandle {
         self.statuses()
     }
 
-    /// Lets the services run as long as their arbiter.
+    /// Lets the services run for as long as their arbiter does.
     pub fn forever(mut self) {
         self.armed = false;
     }
 
-    /// Returns how the supervisor itself is.
+    /// Returns the status of the supervisor itself.
     pub fn status(&self) -> ServiceStatus {
         // Its own is the first.
         self.records[0].seen()
     }
 
-    /// Returns how it and all that it keeps are: itself first, then its children in their order, and theirs.
+    /// Returns the statuses of the supervisor and of all that it keeps alive: its own first, then those of its children
+    /// in their order, each followed by those beneath it.
     pub fn statuses(&self) -> Vec<ServiceStatus> {
         self.records.iter().map(|record| record.seen()).collect()
     }

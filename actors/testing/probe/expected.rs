@@ -2,20 +2,20 @@
 
 use std::fmt;
 
-/// What a message has to be: a value that it is equal to, or a condition that is true of it.
+/// The message that a probe expects: a value that the message has to equal, or a condition that has to be true of it.
 ///
-/// It is implemented for both; `Kind` only tells the compiler which of them it is.
+/// The trait is implemented for both. The parameter `Kind` only tells the compiler which of them it is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be expected of a probe of `{M}`",
     label = "neither a message nor a condition",
     note = "expect values of the message, which needs `PartialEq` and `Debug`, or conditions: `|message: &{M}| …`"
 )]
 pub trait Expected<M, Kind> {
-    /// Whether this message is it.
+    /// Returns whether this message is the expected one.
     #[doc(hidden)]
     fn is_met(&self, message: &M) -> bool;
 
-    /// What a failure calls it.
+    /// Returns the text with which a failure describes what was expected.
     #[doc(hidden)]
     fn describe(&self) -> String;
 }

@@ -32,8 +32,8 @@ type Answering<M> = dyn FnMut(&M) -> <M as Message>::Result;
 
 type Taking<M> = dyn FnMut(M) -> <M as Message>::Result;
 
-/// An actor that stands in for another in a test: it notes what it is sent and answers as it is told.
-/// [`start`](Self::start) gives the handle, with which the test expects messages.
+/// An actor that stands in for another one in a test. It records the messages that it receives, and answers as you set.
+/// [`start`](Self::start) returns the handle with which the test expects messages.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -54,14 +54,15 @@ type Taking<M> = dyn FnMut(M) -> <M as Message>::Result;
 /// # }).unwrap();
 /// ```
 ///
-/// It is whatever handles its message: the emitter of a round (`Probe<Summons<P>>`), a consumer
-/// (`Probe<Resolved<P>>`, `Probe<Outcome<P>>`), a listener (`Probe<Heard<E>>`), or what is provided to somebody as a
-/// `Recipient<M>`.
+/// A probe can be any actor that handles its message: the emitter of a round (`Probe<Summons<P>>`), a consumer
+/// (`Probe<Resolved<P>>`, `Probe<Outcome<P>>`), a listener (`Probe<Heard<E>>`), or the `Recipient<M>` that your code
+/// asks for.
 ///
-/// Unless it is told how, it answers `()`, or `Ok(())` for [`Handled`]. A message of another answer is noted and not
-/// answered: whoever has sent it gets a `MailboxError`.
+/// Unless you set an answer, a probe answers `()`, or `Ok(())` for [`Handled`]. A message with another type of answer
+/// is recorded and not answered: its sender gets a `MailboxError`.
 ///
-/// It keeps the last 10,000 messages that the test has not taken, unless [`keeping`](Self::keeping) says another number.
+/// A probe keeps the last 10,000 messages that the test has not taken, unless [`keeping`](Self::keeping) sets another
+/// number.
 pub struct Probe<M: Message> {
     answer: Answer<M>,
     show: fn(&M) -> String,
@@ -70,7 +71,7 @@ pub struct Probe<M: Message> {
 }
 
 impl<M: Message<Result: Send> + Send + 'static> Probe<M> {
-    /// Makes one of messages that have `Debug`, by which a failure shows them.
+    /// Creates a probe for messages that implement `Debug`, by which a failure shows them.
     #[expect(clippy::new_without_default, reason = "a default would need `Debug` too, and nobody asks for one")]
     pub fn new() -> Self
     where
@@ -79,7 +80,7 @@ impl<M: Message<Result: Send> + Send + 'static> Probe<M> {
         Self::showing(|message| shortened(&format!("{message:?}")))
     }
 
-    /// Makes one of messages that have no `Debug`: a failure shows when they came, and not what they were.
+    /// Creates a probe for messages without `Debug`. A failure shows when they came, but not their contents.
     pub fn opaque() -> Self {
         Self::showing(|_| "(without `Debug`)".to_owned())
     }
@@ -88,14 +89,15 @@ impl<M: Message<Result: Send> + Send + 'static> Probe<M> {
         Self { answer: Answer::UnlessTold, show, limit: LIMIT, received: Rc::new(Received::new(KEPT)) }
     }
 
-    /// Answers so. If it panics, as by an assertion, the test hears that from the next expectation.
+    /// Answers each message with this closure. If the closure panics, for example in an assertion, the next expectation
+    /// of the test panics as well.
     pub fn answering(mut self, answer: impl FnMut(&M) -> M::Result + 'static) -> Self {
         self.answer = Answer::Answering(Box::new(answer));
         self
     }
 
-    /// Answers so, and uses the message up, as one has to that keeps a pledge. The test cannot take it any more; it is
-    /// counted and shown.
+    /// Answers each message with this closure, which consumes the message, for example to keep a pledge. The test can
+    /// then not take the message; it is still counted and shown.
     pub fn taking(mut self, answer: impl FnMut(M) -> M::Result + 'static) -> Self {
         self.answer = Answer::Taking(Box::new(answer));
         self
@@ -107,18 +109,18 @@ impl<M: Message<Result: Send> + Send + 'static> Probe<M> {
         self
     }
 
-    /// Sets how many messages it keeps that the test has not taken: of more, it forgets the oldest. The default is
-    /// 10,000; zero counts as 1.
+    /// Sets how many messages are kept that the test has not taken. Beyond that number the oldest are forgotten. The
+    /// default is 10,000; zero counts as 1.
     pub fn keeping(self, messages: usize) -> Self {
         self.received.set_limit(messages.max(1));
         self
     }
 
-    /// Starts it on this arbiter.
+    /// Starts the probe on this arbiter.
     ///
     /// # Panics
     ///
-    /// Outside an actix system, as `Actor::start` of actix does.
+    /// Panics outside an actix system, as `Actor::start` of actix does.
     #[track_caller]
     pub fn start(self) -> ProbeHandle<M> {
         let (received, limit) = (self.received.clone(), self.limit);
@@ -146,12 +148,12 @@ impl<M: Message<Result: Send> + Send + 'static> Probe<M> {
 }
 
 impl<E: Event> Probe<Heard<E>> {
-    /// Starts it as a subscriber to events of this type, which hears them in its own context, until its handle is dropped.
-    /// See [`EventBus::subscribe`].
+    /// Starts the probe as a subscriber to events of this type. It hears them in its own context until its handle is
+    /// dropped. See [`EventBus::subscribe`].
     ///
     /// # Errors
     ///
-    /// `NoArbiter`, `Full`.
+    /// Returns `NoArbiter` or `Full`: see [`ListenError`].
     #[track_caller]
     pub fn subscribe(self, bus: &EventBus) -> Result<ProbeHandle<Heard<E>>, ListenError> {
         self.start_within(|ctx| bus.subscribe::<E, Self>(ctx))
@@ -159,11 +161,11 @@ impl<E: Event> Probe<Heard<E>> {
 }
 
 impl Probe<Heard<JsonEvent>> {
-    /// Starts it as a subscriber to topics. See [`EventBus::subscribe_topic`].
+    /// Starts the probe as a subscriber to topics. See [`EventBus::subscribe_topic`].
     ///
     /// # Errors
     ///
-    /// `Pattern`, `NoPattern`, `NoArbiter`, `Full`.
+    /// Returns `Pattern`, `NoPattern`, `NoArbiter` or `Full`: see [`ListenError`].
     #[track_caller]
     pub fn subscribe_topic(
         self,

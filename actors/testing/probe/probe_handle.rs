@@ -17,10 +17,10 @@ use super::received::Received;
 use crate::events::seats::Subscription;
 use crate::testing::in_time;
 
-/// A [`Probe`] that was started: with this a test expects what it is sent. It is on the thread of its probe.
+/// A handle to a running [`Probe`], with which a test expects messages. It stays on the thread of its probe.
 ///
-/// What is not as expected panics, with a text that names the line of the test and lists what has come. Every
-/// expectation waits for 5 s, unless [`Probe::timeout`] has said another time.
+/// An expectation that is not met panics, with a text that names the line of the test and lists the messages that came.
+/// Every expectation waits for 5 s, unless [`Probe::timeout`] sets another time.
 #[must_use = "the probe ends with its last address, and its subscription with this handle: give it a name"]
 pub struct ProbeHandle<M: Message<Result: Send> + Send + 'static> {
     addr: Addr<Probe<M>>,
@@ -39,40 +39,40 @@ impl<M: Message<Result: Send> + Send + 'static> ProbeHandle<M> {
         Self { addr, received, limit, _subscription: subscription }
     }
 
-    /// Returns its address.
+    /// Returns the address of the probe.
     pub fn addr(&self) -> Addr<Probe<M>> {
         self.addr.clone()
     }
 
-    /// Returns its recipient: what is given to whoever is to send it something.
+    /// Returns the recipient of the probe, to pass to the code that sends messages to it.
     pub fn recipient(&self) -> Recipient<M> {
         self.addr.clone().recipient()
     }
 
-    /// Takes the next message: the oldest that was not taken yet, or the one that comes next.
+    /// Takes the next message: the oldest one that was not taken yet, or else the next one to come.
     ///
     /// # Panics
     ///
-    /// If none comes in time, or the probe's answer has panicked.
+    /// Panics if none comes in time, or if the probe's answer has panicked.
     #[track_caller]
     pub fn expect_msg(&self) -> impl Future<Output = M> {
         let what = "no message came";
         self.expect(Location::caller(), what, || self.received.next())
     }
 
-    /// Takes the first message of which this is true; those before it can still be taken.
+    /// Takes the first message for which the condition is true. You can still take the messages before it.
     ///
     /// # Panics
     ///
-    /// As for [`expect_msg`](Self::expect_msg).
+    /// Panics as [`expect_msg`](Self::expect_msg) does.
     #[track_caller]
     pub fn expect_msg_where(&self, mut condition: impl FnMut(&M) -> bool) -> impl Future<Output = M> {
         let what = "no message came of which the condition is true";
         self.expect(Location::caller(), what, move || self.received.take_where(&mut condition))
     }
 
-    /// Takes the next messages, which have to be these, in this order and with nothing in between: values to which
-    /// they are equal, or conditions. All of them together have the time of one expectation.
+    /// Takes the next messages, which have to be these, in this order and with no others in between. Each is given as a
+    /// value that the message has to equal, or as a condition. All of them together have the time of one expectation.
     ///
     /// ```
     /// # extern crate convoke_actors as convoke;
@@ -96,7 +96,7 @@ impl<M: Message<Result: Send> + Send + 'static> ProbeHandle<M> {
     ///
     /// # Panics
     ///
-    /// As soon as another one comes; and as for [`expect_msg`](Self::expect_msg).
+    /// Panics as soon as another message comes, and as [`expect_msg`](Self::expect_msg) does.
     #[track_caller]
     pub fn expect_in_order<X: Expected<M, Kind>, Kind>(
         &self,
@@ -133,11 +133,11 @@ impl<M: Message<Result: Send> + Send + 'static> ProbeHandle<M> {
         }
     }
 
-    /// Makes sure that no message is left and that none comes for so long.
+    /// Asserts that no message is left and that none comes within this time.
     ///
     /// # Panics
     ///
-    /// As soon as one comes.
+    /// Panics as soon as one comes.
     #[track_caller]
     pub fn expect_no_msg(&self, time: Duration) -> impl Future<Output = ()> {
         let caller = Location::caller();

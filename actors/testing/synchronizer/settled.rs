@@ -12,7 +12,7 @@ use crate::events::hub::Hub;
 use crate::runtime::{self, Executor};
 use crate::testing::{LIMIT, Recorder, settle};
 
-/// A wait until nothing is in flight: see [`EventSynchronizer::settled`](super::EventSynchronizer::settled).
+/// A wait until nothing is in flight. [`EventSynchronizer::settled`](super::EventSynchronizer::settled) returns it.
 #[must_use = "nothing is waited for before it is awaited"]
 pub struct Settled<'a> {
     hub: &'a Arc<Hub>,
@@ -20,9 +20,9 @@ pub struct Settled<'a> {
     limit: Duration,
 }
 
-/// Something is still in flight. Its text has a line for each thing.
+/// An error returned when something is still in flight. Its text has a line for each thing.
 ///
-/// `Debug` prints that text too: `.unwrap()` shows it, and a person reads it.
+/// `Debug` prints the same text, so `.unwrap()` shows it readably.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Unsettled(String);
 
@@ -31,7 +31,7 @@ impl<'a> Settled<'a> {
         Self { hub, recorder, limit: LIMIT }
     }
 
-    /// Sets how long it waits, from when it is awaited. The default is 5 s.
+    /// Sets how long to wait, counted from the time when you await it. The default is 5 s.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self

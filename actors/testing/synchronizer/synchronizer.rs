@@ -19,8 +19,9 @@ use crate::events::topics::{Pattern, Patterns, TopicError};
 use crate::runtime;
 use crate::testing::{Filter, Recorder, Seen};
 
-/// Waits for the events of a bus, instead of sleeping: it records what is emitted and published from its creation on,
-/// so that an event which comes before somebody waits for it is not missed.
+/// A recorder of the events of a bus, with which a test waits for events instead of sleeping. It records the events
+/// that are emitted and published from its creation on, so that an event which comes before you wait for it is not
+/// missed.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -44,17 +45,18 @@ use crate::testing::{Filter, Recorder, Seen};
 /// # }).unwrap();
 /// ```
 ///
-/// - **What counts** is that an event is emitted or published, on whatever thread, by type or as JSON: it is recorded
-///   before anybody hears it. For what it causes, wait for that; or let everything come to rest with
-///   [`settled`](Self::settled). What is requested is shown in lists, and meets no wait.
-/// - **Waits follow each other.** Each goes on behind the last event that an earlier one has taken, so a test reads as
-///   what happens: this, and then that. What has no order belongs into one [`wait_for_events`](Self::wait_for_events),
-///   or into a part of its own: [`watch`](Self::watch). [`rewind`](Self::rewind) goes back to the beginning.
-/// - **By topic** an event is seen as JSON, and a local one is not; **by type** every event of the type is, and what
-///   came as JSON on its topic and has its form.
-/// - **It is no listener**: reports, `bus.subscriptions()` and middleware are the same with it as without, and it does
-///   not hold the bus. When it is dropped nothing is left of it.
-/// - **Its record is bounded**: the last 10,000 events, unless [`keeping`](Self::keeping) says another number.
+/// - **What counts** is that an event is emitted or published, on any thread, by type or as JSON. The event is recorded
+///   before any listener hears it. To see what the event causes, wait for that; or let everything come to rest with
+///   [`settled`](Self::settled). A request is shown in lists, and meets no wait.
+/// - **Waits follow each other.** Each wait goes on behind the last event that an earlier wait has taken, so a test
+///   reads in the order of what happens. Events without a fixed order belong into one
+///   [`wait_for_events`](Self::wait_for_events), or into a part of their own: [`watch`](Self::watch).
+///   [`rewind`](Self::rewind) goes back to the beginning.
+/// - **By topic** you see events as JSON, and no local events. **By type** you see every event of the type, and events
+///   that came as JSON on the type's topic and have the type's form.
+/// - **It is no listener**: reports, `bus.subscriptions()` and middleware are the same with and without it, and it does
+///   not keep the bus alive. Dropping it removes it without a trace.
+/// - **Its record is bounded**: it keeps the last 10,000 events, unless [`keeping`](Self::keeping) sets another number.
 #[must_use = "it records from now on until it is dropped: give it a name"]
 pub struct EventSynchronizer {
     hub: Arc<Hub>,
@@ -64,7 +66,7 @@ pub struct EventSynchronizer {
 }
 
 impl EventSynchronizer {
-    /// Makes one that records every event of this bus from now on.
+    /// Creates a synchronizer that records every event of this bus from now on.
     pub fn new(bus: &EventBus) -> Self {
         Self::recording(&bus.line().hub, Recorder::new(Filter::All, runtime::now(), false))
     }
@@ -74,18 +76,19 @@ impl EventSynchronizer {
         Self { hub: hub.clone(), recorder, taken: 0 }
     }
 
-    /// Sets how many events it keeps: of more, it forgets the oldest. The default is 10,000; zero counts as 1.
+    /// Sets how many events are kept. Beyond that number the oldest are forgotten. The default is 10,000; zero counts
+    /// as 1.
     pub fn keeping(self, events: usize) -> Self {
         self.recorder.set_limit(events);
         self
     }
 
-    /// Returns a part that records what comes on these topics from now on, with waits of its own: what one of them
-    /// takes, the other has still before it. It counts time from when this one was made.
+    /// Returns a part that records the events on these topics from now on, and has waits of its own. An event that a
+    /// wait of one takes is still ahead of the other. The part counts time from the creation of this synchronizer.
     ///
     /// # Errors
     ///
-    /// If one of them is no pattern.
+    /// Returns an error if one of the patterns is invalid.
     pub fn watch(&self, patterns: impl Patterns) -> Result<Self, TopicError> {
         Ok(self.part(Filter::Topics(patterns.patterns()?)))
     }
@@ -99,77 +102,78 @@ impl EventSynchronizer {
         Self::recording(&self.hub, Recorder::new(filter, self.recorder.began, false))
     }
 
-    /// Waits for an event on a topic of this pattern, which is seen as JSON: `sync.wait_for_event("orders/*").await?`.
+    /// Waits for an event on a topic of this pattern, which you see as JSON: `sync.wait_for_event("orders/*").await?`.
     ///
     /// # Errors
     ///
-    /// What was awaited and what came instead, after 5 s or what [`timeout`](WaitForEvent::timeout) says; if it is
-    /// no pattern.
+    /// Returns [`Unmet`], with what was awaited and what came instead, after 5 s or the time that
+    /// [`timeout`](WaitForEvent::timeout) sets; and at once if the pattern is invalid.
     pub fn wait_for_event<'a>(&'a mut self, pattern: &str) -> WaitForEvent<'a> {
         let want = by_topic(pattern).map(|want| vec![want]);
         WaitForEvent(Wait::new(self, want))
     }
 
-    /// Waits for an event of this type: `sync.wait_for::<OrderPlaced>().when(|order| order.id == 7).await?`. What comes is
-    /// read as the event, and says when it was emitted: `order.at()`.
+    /// Waits for an event of this type: `sync.wait_for::<OrderPlaced>().when(|order| order.id == 7).await?`. The result
+    /// dereferences to the event, and returns when it was emitted: `order.at()`.
     ///
     /// # Errors
     ///
-    /// As for [`wait_for_event`](Self::wait_for_event).
+    /// Returns the same errors as [`wait_for_event`](Self::wait_for_event).
     pub fn wait_for<E: Event>(&mut self) -> WaitFor<'_, E> {
         WaitFor::new(Wait::new(self, Ok(vec![by_type::<E>()])))
     }
 
-    /// Waits for an event of each of these patterns, in any order unless
-    /// [`in_order`](WaitForEvents::in_order) is said, and returns them in the order of the patterns. Each event meets one
-    /// pattern, so the same pattern twice waits for two.
+    /// Waits for an event of each of these patterns, and returns the events in the order of the patterns. The events
+    /// may come in any order, unless you call [`in_order`](WaitForEvents::in_order). Each event meets one pattern, so
+    /// the same pattern twice waits for two events.
     ///
     /// # Errors
     ///
-    /// As for [`wait_for_event`](Self::wait_for_event).
+    /// Returns the same errors as [`wait_for_event`](Self::wait_for_event).
     pub fn wait_for_events<'a>(&'a mut self, patterns: impl Patterns) -> WaitForEvents<'a> {
         let patterns = patterns.patterns().map_err(no_pattern);
         let wants = patterns.map(|patterns| patterns.into_iter().map(on_topics_of).collect());
         WaitForEvents(Wait::new(self, wants))
     }
 
-    /// Makes sure that no event comes on these topics: neither since what the last wait has taken, nor
-    /// [`within`](ExpectNone::within) the time that is given. It takes nothing.
+    /// Asserts that no event comes on these topics: neither since the last event that a wait has taken, nor within the
+    /// time that [`within`](ExpectNone::within) sets. It takes no event.
     ///
     /// # Errors
     ///
-    /// As soon as one comes; if it is no pattern.
+    /// Returns [`Unmet`] as soon as an event comes, or if a pattern is invalid.
     pub fn expect_none(&mut self, patterns: impl Patterns) -> ExpectNone<'_> {
         let patterns = patterns.patterns().map_err(no_pattern);
         let wants = patterns.map(|patterns| patterns.into_iter().map(on_topics_of).collect());
         ExpectNone(Wait::new(self, wants))
     }
 
-    /// Makes sure that no event of this type comes. See [`expect_none`](Self::expect_none).
+    /// Asserts that no event of this type comes. See [`expect_none`](Self::expect_none).
     ///
     /// # Errors
     ///
-    /// As soon as one comes.
+    /// Returns [`Unmet`] as soon as an event comes.
     pub fn expect_none_of<E: Event>(&mut self) -> ExpectNone<'_> {
         ExpectNone(Wait::new(self, Ok(vec![by_type::<E>()])))
     }
 
-    /// Waits until nothing is in flight: no event is queued, no call of a listener is under way, and no actor of ours
-    /// on this arbiter has anything left to do but to wait for time to pass.
+    /// Waits until nothing is in flight: no event is queued, no call of a listener is in progress, and no actor of
+    /// Convoke on this arbiter has anything left to do except to wait for time to pass.
     ///
     /// # Errors
     ///
-    /// What is still in flight, after 5 s or what [`timeout`](Settled::timeout) says.
+    /// Returns [`Unsettled`](super::Unsettled), with what is still in flight, after 5 s or the time that
+    /// [`timeout`](Settled::timeout) sets.
     pub fn settled(&self) -> Settled<'_> {
         Settled::new(&self.hub, &self.recorder)
     }
 
-    /// Returns all that it has recorded and still keeps, in the order in which it came.
+    /// Returns all recorded events that are still kept, in the order in which they came.
     pub fn seen(&self) -> Vec<Seen> {
         self.recorder.all()
     }
 
-    /// Has the next wait look at everything again that is still kept.
+    /// Makes the next wait look again at all events that are still kept.
     pub fn rewind(&mut self) {
         self.taken = 0;
     }

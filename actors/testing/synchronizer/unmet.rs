@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::fmt;
 
-/// A wait of an [`EventSynchronizer`](super::EventSynchronizer) was not met. Its text has several lines: what is
-/// missing, and what came instead.
+/// An error returned when a wait of an [`EventSynchronizer`](super::EventSynchronizer) was not met. Its text has
+/// several lines: what is missing, and what came instead.
 ///
-/// `Debug` prints that text too: `.unwrap()` shows it, and what it shows is read by a person whose test has failed.
+/// `Debug` prints the same text, so `.unwrap()` shows it readably.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Unmet {
     text: String,
@@ -18,7 +18,8 @@ impl Unmet {
         Self { text, missing }
     }
 
-    /// Returns what is missing: patterns, or names of events. It is empty if something came that was not to come.
+    /// Returns what is missing: patterns, or names of events. The slice is empty if an event came that should not have
+    /// come.
     pub fn missing(&self) -> &[String] {
         &self.missing
     }

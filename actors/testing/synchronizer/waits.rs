@@ -13,13 +13,14 @@ use crate::testing::{Seen, SeenAs};
 macro_rules! limits {
     ($($wait:ident<$($of:tt),*>),*) => {$(
         impl<$($of),*> $wait<$($of),*> {
-            /// Sets how long it waits, from when it is awaited. The default is 5 s.
+            /// Sets how long to wait, counted from the time when you await it. The default is 5 s.
             pub fn timeout(mut self, limit: Duration) -> Self {
                 self.0.limit = limit;
                 self
             }
 
-            /// Lets everything settle for so long, once the wait is met, before it returns. The default is not at all.
+            /// Sets how long the wait lets everything settle, after it is met and before it returns. The default is
+            /// zero.
             pub fn grace(mut self, grace: Duration) -> Self {
                 self.0.grace = grace;
                 self
@@ -30,13 +31,14 @@ macro_rules! limits {
 
 limits!(WaitForEvent<'a>, WaitFor<'a, E>, WaitForEvents<'a>);
 
-/// A wait for an event by its topic: see [`EventSynchronizer::wait_for_event`](super::EventSynchronizer::wait_for_event).
+/// A wait for an event by its topic. [`EventSynchronizer::wait_for_event`](super::EventSynchronizer::wait_for_event)
+/// returns it.
 #[derive(Debug)]
 #[must_use = "nothing is waited for before it is awaited"]
 pub struct WaitForEvent<'a>(pub(crate) Wait<'a>);
 
 impl<'a> WaitForEvent<'a> {
-    /// Waits for one of which this is true; said again, of which both are.
+    /// Waits for an event for which the condition is true. If you call it again, both conditions have to be true.
     pub fn when(mut self, condition: impl Fn(&Seen) -> bool + 'a) -> Self {
         self.0.when(condition);
         self
@@ -52,7 +54,7 @@ impl<'a> IntoFuture for WaitForEvent<'a> {
     }
 }
 
-/// A wait for an event by its type: see [`EventSynchronizer::wait_for`](super::EventSynchronizer::wait_for).
+/// A wait for an event by its type. [`EventSynchronizer::wait_for`](super::EventSynchronizer::wait_for) returns it.
 #[derive(Debug)]
 #[must_use = "nothing is waited for before it is awaited"]
 pub struct WaitFor<'a, E>(Wait<'a>, PhantomData<fn() -> E>);
@@ -62,7 +64,7 @@ impl<'a, E: Event> WaitFor<'a, E> {
         Self(wait, PhantomData)
     }
 
-    /// Waits for one of which this is true; said again, of which both are.
+    /// Waits for an event for which the condition is true. If you call it again, both conditions have to be true.
     pub fn when(mut self, condition: impl Fn(&E) -> bool + 'a) -> Self {
         self.0.when(move |seen| seen.event::<E>().is_some_and(|event| condition(&event)));
         self
@@ -78,13 +80,14 @@ impl<'a, E: Event> IntoFuture for WaitFor<'a, E> {
     }
 }
 
-/// A wait for several events: see [`EventSynchronizer::wait_for_events`](super::EventSynchronizer::wait_for_events).
+/// A wait for several events. [`EventSynchronizer::wait_for_events`](super::EventSynchronizer::wait_for_events) returns
+/// it.
 #[derive(Debug)]
 #[must_use = "nothing is waited for before it is awaited"]
 pub struct WaitForEvents<'a>(pub(crate) Wait<'a>);
 
 impl WaitForEvents<'_> {
-    /// Asks for them in the order of the patterns. Others may come in between.
+    /// Requires that the events come in the order of the patterns. Other events may come in between.
     pub fn in_order(mut self) -> Self {
         self.0.in_order = true;
         self
@@ -100,13 +103,14 @@ impl<'a> IntoFuture for WaitForEvents<'a> {
     }
 }
 
-/// A look whether an event stays away: see [`EventSynchronizer::expect_none`](super::EventSynchronizer::expect_none).
+/// A check that an event stays away. [`EventSynchronizer::expect_none`](super::EventSynchronizer::expect_none) returns
+/// it.
 #[derive(Debug)]
 #[must_use = "nothing is looked at before it is awaited"]
 pub struct ExpectNone<'a>(pub(crate) Wait<'a>);
 
 impl ExpectNone<'_> {
-    /// Sets how long it looks. The default is 5 s.
+    /// Sets how long to watch for the event. The default is 5 s.
     pub fn within(mut self, time: Duration) -> Self {
         self.0.limit = time;
         self
