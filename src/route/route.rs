@@ -124,8 +124,8 @@ impl<P: Patterns> Route<P> {
         self
     }
 
-    /// Has the server deliver events of the same key in the order in which they left. The server needs the ability
-    /// [`order`](crate::transport::Abilities::order).
+    /// Keeps the order of events with the same key: the server delivers them in the order in which they left. The server
+    /// needs the ability [`order`](crate::transport::Abilities::order).
     pub fn ordered_by(mut self, key: impl Fn(&Envelope) -> Option<String> + 'static) -> Self {
         self.key = Some(Box::new(key));
         self
@@ -138,7 +138,7 @@ impl<P: Patterns> Route<P> {
         self
     }
 
-    /// Has the server hold each event back for this time. The server needs the ability
+    /// Delays each event: the server holds it back for this time. The server needs the ability
     /// [`delay`](crate::transport::Abilities::delay).
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
