@@ -165,7 +165,7 @@ impl<S: Source> Worker<S> {
     /// its key. If the server cannot, [`start`](Self::start) fails. The server keeps the order of the keys that events
     /// were published with ([`Route::ordered_by`](crate::Route::ordered_by)): publish by the same key as here, or by a
     /// coarser one. If a packet has no key, or packets of one key here have several keys there, their order is not
-    /// kept, and a warning says so once.
+    /// kept, and a warning names the event once.
     pub fn ordered_by(mut self, key: impl Fn(&Envelope) -> Option<String> + 'static) -> Self {
         self.options.key = Some(Arc::new(move |envelope| {
             catch_unwind(AssertUnwindSafe(|| key(envelope))).unwrap_or_else(|_| {
