@@ -124,8 +124,8 @@ impl<P: Patterns> Route<P> {
         self
     }
 
-    /// Keeps the order of events with the same key: the server delivers them in the order in which they left. The server
-    /// needs the ability [`order`](crate::transport::Abilities::order).
+    /// Keeps the order of events with the same key: the server delivers them in the order in which they left. The
+    /// server needs the ability [`order`](crate::transport::Abilities::order).
     pub fn ordered_by(mut self, key: impl Fn(&Envelope) -> Option<String> + 'static) -> Self {
         self.key = Some(Box::new(key));
         self
