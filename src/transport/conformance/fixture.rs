@@ -50,7 +50,7 @@ pub struct Wants {
 }
 
 impl Wants {
-    /// Wants a channel of this name, with a lease of 30 s and nothing else.
+    /// Describes a channel of this name, with a lease of 30 s and nothing else.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), lease: Duration::from_secs(30), order: false, fan_out: false, priority: 0 }
     }

@@ -70,8 +70,9 @@ pub trait Receipt: Send + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// Marks the delivery at the server: its listeners are about to be called, and no others. A later lending of the
-    /// same packet then [is marked](Delivery::is_marked). Returns `false` if the server cannot remember a mark.
+    /// Marks the delivery at the server as about to be handled alone: no other delivery is handled at the same time. A
+    /// later lending of the same packet then [is marked](Delivery::is_marked). Returns `false` if the server cannot
+    /// remember a mark.
     ///
     /// A worker marks a delivery that was lent more often than it has attempts, because a process died before those
     /// attempts ended. If the process dies again, the worker knows which of its deliveries it died of.
@@ -156,8 +157,8 @@ impl Delivery {
         self.marked
     }
 
-    /// Marks the delivery at the server: its listeners are about to be called, and no others. Returns `false` if the
-    /// server cannot remember a mark.
+    /// Marks the delivery at the server as about to be handled alone: no other delivery is handled at the same time.
+    /// Returns `false` if the server cannot remember a mark.
     ///
     /// # Errors
     ///

@@ -108,9 +108,9 @@ impl SqsBuilder {
         self
     }
 
-    /// Has SQS itself move a packet to the dead-letter queue after it was received `max_receives` times and not
-    /// deleted. This helps when workers die before they can say so. The policy is set only when the queue is created.
-    /// The default is no policy.
+    /// Sets a redrive policy: SQS itself moves a packet to the dead-letter queue after it was received `max_receives`
+    /// times and not deleted. This helps when workers die before they can say so. The policy is set only when the queue
+    /// is created. The default is no policy.
     ///
     /// SQS counts receipts, not attempts. If a policy that was set by this method is lower than the attempts of a
     /// worker and ten more, the worker raises it to that. It warns of any other policy that is lower.

@@ -54,7 +54,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 ///
 /// A worker is healthy if it makes progress: within its [`progress_within`](crate::Worker::progress_within) it has
 /// heard from the server, even if only that nothing waits, or it has settled a delivery. Listeners that hang, a server
-/// that is gone, and a loop that stands still all make it unhealthy. A paused worker is healthy.
+/// that is gone, and a loop that stands still all make it unhealthy. Being paused does not.
 ///
 /// A server that is asked and says nothing makes the worker unhealthy sooner: within 15 s, or, for a server that
 /// answers after a wait of its own, as SQS does, 10 s after that wait. A timeout in this process does not count as an
