@@ -43,13 +43,15 @@ pub(super) const ATTRIBUTES: [&str; 17] = [
     "eventunnamed",
 ];
 
-/// Writes events as CloudEvents 1.0: for consumers that speak this standard.
+/// A codec that writes events as CloudEvents 1.0, for consumers that speak this standard.
 ///
-/// *Structured* is the JSON format: the body is the whole event, and beside it stand `content-type` and the three names
-/// that [`Wire`](struct@super::Wire) writes, for servers to filter by. *Binary* has the payload alone as its body; the event's
-/// attributes are the packet's, which servers can filter by, and there may be 17 of them: more than SNS and SQS take.
+/// In *structured* mode, the JSON format, the body is the whole event. The attributes of the packet are `content-type`
+/// and the three names that [`Wire`](struct@super::Wire) writes, so that servers can filter by them.
 ///
-/// | attribute | is | left out |
+/// In *binary* mode the body is the payload alone. The attributes of the event are attributes of the packet, and
+/// servers can filter by them. There may be 17 of them: more than SNS and SQS take.
+///
+/// | attribute | contains | left out |
 /// |---|---|---|
 /// | `id` | the id | |
 /// | `source` | the publisher: after a `/`, and with escapes, unless it is a URI | never: `/` if it is empty |
@@ -65,12 +67,16 @@ pub(super) const ATTRIBUTES: [&str; 17] = [
 /// | `containspersonaldata` | `true` | if it does not |
 /// | `authorization` | the authorization | if there is none |
 ///
-/// From `traceparent` on they are extensions. [`read`](super::read) knows all of these, of whatever producer. What it does
-/// not know it ignores; what is missing has the defaults of [`Metadata`]. An `id` that is no UUID becomes one, the same
-/// for the same `source` and `id`. `time` may be a number too, as a header of AMQP has it: seconds since 1970, or
-/// milliseconds if it is too large for those. `data` are the payload as they are. Those in `data_base64`, and a body in binary mode,
-/// are JSON if their content type says so, or if there is none and they are; otherwise the payload is text, as Base64
-/// unless they are UTF-8.
+/// The attributes from `traceparent` on are extensions. [`read`](super::read) understands all of these attributes, from
+/// any producer. It ignores attributes that it does not know, and gives a missing one the default of [`Metadata`].
+///
+/// - An `id` that is not a UUID becomes one: always the same UUID for the same `source` and `id`.
+/// - `time` may also be a number, as in a header of AMQP: seconds since 1970, or milliseconds if the number is too
+///   large for seconds.
+/// - `data` is the payload as it is.
+/// - `data_base64`, and a body in binary mode, are read as JSON if their content type says so, or if they have no
+///   content type and are valid JSON. Otherwise the payload is text: the bytes as UTF-8, or their Base64 if they are
+///   not UTF-8.
 ///
 /// ```
 /// use convoke::codec::{self, CloudEvents, Codec};
@@ -92,22 +98,27 @@ pub struct CloudEvents {
     binary: Option<Binding>,
 }
 
-/// How attributes are written in binary mode: CloudEvents has a protocol binding for each way. All of them are read.
+/// How attributes are written in binary mode. CloudEvents has a protocol binding for each way, and
+/// [`read`](super::read) reads all of them.
 ///
-/// Two of them have one prefix, and only one of these escapes: whose text it is, nobody can tell by looking. So an attribute
-/// of ours, `convoke-binding`, stands beside what is written for RabbitMQ, and what a stranger has sent over RabbitMQ is read as
-/// its binding has it. Who can choose takes the structured mode over RabbitMQ: there each text has one form.
+/// HTTP and RabbitMQ use the same prefix, but only HTTP escapes values, and a value does not show whether it is
+/// escaped. So this crate writes an attribute of its own, `convoke-binding`, beside the attributes for RabbitMQ. What
+/// another producer sends over RabbitMQ is read as the RabbitMQ binding has it. If you can choose, take the structured
+/// mode over RabbitMQ: there each text has only one form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Binding {
-    /// As for HTTP and NATS: `ce-type`, and `%XX` for what may not stand in a header. Any server can carry this.
+    /// As for HTTP and NATS: the prefix `ce-`, as in `ce-type`, and `%XX` for characters that a header may not have.
+    /// Any server can carry this.
     #[default]
     Http,
-    /// As for Kafka: `ce_type`, and the value as it is.
+    /// As for Kafka: the prefix `ce_`, as in `ce_type`, and values that are not escaped.
     Kafka,
-    /// As for RabbitMQ: `ce-type`, and the value as it is; with one attribute of ours more than the others have.
+    /// As for RabbitMQ: the prefix `ce-`, as in `ce-type`, and values that are not escaped. This binding has one
+    /// attribute more than the others: `convoke-binding`.
     RabbitMq,
-    /// As for AMQP 1.0: `cloudEvents:type`, and the value as it is. `cloudEvents_type` is read too.
+    /// As for AMQP 1.0: the prefix `cloudEvents:`, as in `cloudEvents:type`, and values that are not escaped. The
+    /// prefix `cloudEvents_` is read too.
     Amqp,
 }
 
@@ -123,17 +134,19 @@ impl Binding {
 }
 
 impl CloudEvents {
-    /// Writes the whole event into the body.
+    /// Returns a codec for the structured mode: it writes the whole event into the body.
     pub const fn structured() -> Self {
         Self { binary: None }
     }
 
-    /// Writes the payload into the body, and all else into attributes, as the binding for HTTP has it.
+    /// Returns a codec for the binary mode: it writes the payload into the body and everything else into attributes, as
+    /// the binding for HTTP has it.
     pub const fn binary() -> Self {
         Self::binary_as(Binding::Http)
     }
 
-    /// Writes the payload into the body, and all else into attributes, as this binding has it.
+    /// Returns a codec for the binary mode: it writes the payload into the body and everything else into attributes, as
+    /// this binding has it.
     pub const fn binary_as(binding: Binding) -> Self {
         Self { binary: Some(binding) }
     }

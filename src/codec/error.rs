@@ -4,42 +4,42 @@ use std::fmt;
 
 use crate::EnvelopeError;
 
-/// A packet is no event. What it says is in no message, for it may be personal.
+/// The reason why a packet is no event. No message quotes the packet, because it may be personal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// Its body is no envelope, is no JSON, or is beyond a limit.
+    /// The body is no envelope, is no JSON, or exceeds a limit.
     Envelope(EnvelopeError),
     /// The body and the attributes together are too large.
     TooLarge {
-        /// How many bytes they have.
+        /// The size of the packet in bytes.
         bytes: usize,
-        /// How many they may have.
+        /// The largest size allowed, in bytes.
         limit: usize,
     },
-    /// There are too many attributes.
+    /// The packet has too many attributes.
     TooManyAttributes {
-        /// How many there may be.
+        /// The number of attributes allowed.
         limit: usize,
     },
-    /// It is a CloudEvent, of a version that is not 1.0.
+    /// The packet is a CloudEvent of a version other than 1.0.
     Version,
-    /// It is a CloudEvent, or several, in a format that is not the JSON of one.
+    /// The packet is a CloudEvent, or a batch of them, in a format other than the JSON of one event.
     Format,
-    /// It is said to be a CloudEvent, but has no `specversion`.
+    /// The packet declares itself a CloudEvent, but has no `specversion`.
     NoEvent,
-    /// An attribute of a CloudEvent does not hold what it should.
+    /// An attribute of a CloudEvent has a wrong value.
     WrongAttribute {
-        /// Its name, without a prefix.
+        /// The name of the attribute, without a prefix.
         name: &'static str,
-        /// What it should hold.
+        /// What the attribute should contain.
         wants: &'static str,
     },
-    /// The data of a CloudEvent are no JSON, but are said to be.
+    /// The data of a CloudEvent is declared as JSON, but is not.
     DataNotJson {
-        /// The line of the first fault in them; the first line is 1.
+        /// The line of the first fault in the data; the first line is 1.
         line: usize,
-        /// Its column in bytes.
+        /// The column of that fault, in bytes.
         column: usize,
     },
     /// A CloudEvent has both `data` and `data_base64`.

@@ -1,19 +1,21 @@
-//! How an event becomes bytes and attributes, and back.
+//! Codecs: how an event becomes bytes and attributes, and how it is read back.
 //!
 //! `Envelope → Codec → Packet → transport/`, `transport/ → Packet → read → Envelope → worker/`
 //!
-//! | codec | what others see |
+//! | codec | what other programs see |
 //! |---|---|
 //! | [`Wire`](struct@Wire) | `{"metadata": {…}, "payload": …}`, with three attributes |
 //! | [`CloudEvents::structured`] | the JSON format of CloudEvents 1.0, with four attributes |
 //! | [`CloudEvents::binary`] | the payload alone; everything else is an attribute of CloudEvents 1.0 |
 //!
-//! Who writes chooses one; who reads gets any of them by [`read`], from us or from others.
+//! You choose a codec to write with. To read you need none: [`read`] recognizes every one of these forms, whether this
+//! crate or another producer has written it.
 //!
-//! In reading order: `write` is the trait, by which `wire` and `cloud_events` write; `read` recognizes every form by its `mode`
-//! and its `fields`, `cloud_event` is one as it is read, `percent` how a text stands in a header, and `error` why it is no event.
+//! In reading order: `write` is the trait that `wire` and `cloud_events` implement. `read` recognizes every form by its
+//! `mode` and its `fields`. `cloud_event` reads a CloudEvent, `percent` escapes and unescapes texts for headers, and
+//! `error` says why a packet is no event.
 //!
-//! What is written is read to the letter, and no error quotes what was read.
+//! An event that is written is read back unchanged, and no error quotes what was read.
 
 mod write;
 mod wire;

@@ -10,23 +10,27 @@ use super::mode::{Mode, mode};
 use crate::transport::Packet;
 use crate::{Envelope, EnvelopeError, EnvelopeLimits};
 
-/// Reads an event, in whichever of our forms it is.
+/// Reads an event from a packet, in any form that this crate knows.
+///
+/// The form is recognized by the first rule that applies:
 ///
 /// 1. A `content-type` of `application/cloudevents+json` says that the body is a CloudEvent.
-/// 2. An attribute `specversion` with one of the prefixes of a [`Binding`](super::Binding) says that the attributes are one.
-/// 3. A body with an object `metadata` is an [`Envelope`]: in a CloudEvent no attribute is an object.
+/// 2. An attribute `specversion` with one of the prefixes of a [`Binding`](super::Binding) says that the attributes are
+///    a CloudEvent.
+/// 3. A body with an object `metadata` is an [`Envelope`]: no attribute of a CloudEvent is an object.
 /// 4. A body with a `specversion` is a CloudEvent.
 ///
-/// An event whose id is no UUID has one made of its publisher and of what it has: the same whenever it is read, so that it is
-/// known again. One without an id has that of the packet. If that has none either, as in a message to RabbitMQ without a
-/// `message_id`, the event has a new id each time, and is never taken for one that was done.
+/// An event whose id is not a UUID gets one that is derived from its publisher and the id that it has. The derived id
+/// is the same whenever the event is read, so that duplicates are recognized. An event without an id takes the id of
+/// the packet. If the packet has no id either, as a message to RabbitMQ without a `message_id`, the event gets a new id
+/// each time it is read, and is never recognized as a duplicate.
 ///
-/// Attributes that are none of the event's are left alone: they are still in the packet. `bytes` of the limits holds for
-/// the body and all attributes together, `keys` for the attributes too.
+/// Attributes of the packet that do not belong to the event are ignored: you still find them in the packet. The limit
+/// `bytes` holds for the body and all attributes together, and the limit `keys` also for the number of attributes.
 ///
 /// # Errors
 ///
-/// If the packet is beyond a limit, or is no event. No error quotes what was read.
+/// Returns an error if the packet exceeds a limit or is no event. No error quotes what was read.
 pub fn read(packet: &Packet, limits: EnvelopeLimits) -> Result<Envelope, CodecError> {
     check_attributes(packet, limits)?;
     match mode(&packet.attributes)? {

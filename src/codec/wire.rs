@@ -11,17 +11,18 @@ use crate::{Envelope, Metadata};
 /// How many names stand beside a body.
 pub(super) const NAMES: usize = 3;
 
-/// The form that services of this kind speak: the body is the [`Envelope`], and the attributes `entityName`,
-/// `publisherName` and `eventName` stand beside it, each unless it is empty.
+/// The default codec, for services that use the same envelope: the body is the [`Envelope`], and the attributes
+/// `entityName`, `publisherName` and `eventName` stand beside it, each unless it is empty.
 ///
-/// The keys of the envelope and of its metadata are written in one of three cases; the payload is always as it is, and so
-/// are the names of the attributes, by which servers filter. [`read`](super::read) takes all three, mixed too.
+/// The keys of the envelope and of its metadata are written in one of three cases. The payload is written as it is, and
+/// the names of the attributes, by which servers filter, are the same in each case. [`read`](super::read) accepts all
+/// three cases, even mixed.
 ///
-/// | | for whom | `eventName` is |
+/// | | for | `eventName` is written as |
 /// |---|---|---|
-/// | [`Wire::camel`], the default | Convoke, and services that keep to what is documented of the envelope | `eventName` |
-/// | [`Wire::snake`] | the Python package that the envelope was made for: it reads snake and Pascal case alone | `event_name` |
-/// | [`Wire::pascal`] | the same, and services that expect what that package writes | `EventName` |
+/// | [`Wire::camel`], the default | Convoke, and services that follow the documentation of the envelope | `eventName` |
+/// | [`Wire::snake`] | the Python package that the envelope was made for: it reads snake and Pascal case only | `event_name` |
+/// | [`Wire::pascal`] | that package too, and services that expect what it writes | `EventName` |
 ///
 /// ```
 /// use convoke::codec::{self, Codec, Wire};
@@ -41,22 +42,22 @@ pub struct Wire {
     case: Case,
 }
 
-/// [`Wire::camel()`](struct@Wire), the default: short for those who need no other.
+/// [`Wire::camel()`](struct@Wire), the default, as a constant.
 #[expect(non_upper_case_globals, reason = "it stands for the one value that the type had")]
 pub const Wire: Wire = Wire::camel();
 
 impl Wire {
-    /// Writes keys in camel case, as in `eventName`.
+    /// Returns a codec that writes keys in camel case, as in `eventName`.
     pub const fn camel() -> Self {
         Self { case: Case::Camel }
     }
 
-    /// Writes keys in snake case, as in `event_name`.
+    /// Returns a codec that writes keys in snake case, as in `event_name`.
     pub const fn snake() -> Self {
         Self { case: Case::Snake }
     }
 
-    /// Writes keys in Pascal case, as in `EventName`.
+    /// Returns a codec that writes keys in Pascal case, as in `EventName`.
     pub const fn pascal() -> Self {
         Self { case: Case::Pascal }
     }

@@ -5,15 +5,15 @@
 use crate::Envelope;
 use crate::transport::Packet;
 
-/// Writes events for other processes. [`Wire`](struct@super::Wire) is the default.
+/// A codec writes events for other processes. [`Wire`](struct@super::Wire) is the default.
 ///
-/// What a route adds, such as attributes to filter by, a key or a delay, it adds to the packet afterwards: no codec takes
-/// attributes away.
+/// A route adds its attributes, its key and its delay to the packet after the codec has written it. A codec therefore
+/// cannot take them away.
 pub trait Codec: Send + Sync + 'static {
-    /// Makes a packet of an event: its body, its attributes, its id and its topic.
+    /// Writes an event as a packet, with its body, attributes, id and topic.
     fn write(&self, envelope: &Envelope) -> Packet;
 
-    /// Returns how many attributes it gives to a packet at most, so that whoever joins it to a server can tell whether
-    /// there is room.
+    /// Returns the largest number of attributes that this codec gives to a packet. A [`Route`](crate::Route) uses it to
+    /// check that the server has room for them.
     fn max_attributes(&self) -> usize;
 }

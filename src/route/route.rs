@@ -22,18 +22,21 @@ type AttributeOf = Box<dyn Fn(&Envelope) -> Option<Attribute>>;
 type KeyOf = Box<dyn Fn(&Envelope) -> Option<String>>;
 type PriorityOf = Box<dyn Fn(&Envelope) -> u8>;
 
-/// Has events of a bus leave the process, those whose `publisher/event` matches a pattern.
+/// Sends events of a bus to a server: those whose `publisher/event` matches a pattern.
 ///
-/// The publisher is the name that the bus was [built](crate::EventBusBuilder::publisher) with, and the event its name, as
-/// in `UserService/UserRegistered`; an event that was emitted as JSON has its topic for a name. The patterns are those of
-/// [topics](Pattern): `UserService/*`, `*/OrderPlaced`, `**`. An event that matches several routes leaves by each of them.
-/// What has come from outside does not leave again, nor does what is local.
+/// The publisher is the name that the bus was [built](crate::EventBusBuilder::publisher) with, and the event is the
+/// event's name, as in `UserService/UserRegistered`. An event that was emitted as JSON has its topic as its name. The
+/// patterns are those of [topics](Pattern): `UserService/*`, `*/OrderPlaced`, `**`. An event that matches several
+/// routes leaves by each of them. Events that came from outside do not leave again, and local events never leave.
 ///
-/// A route is a listener. Who emits waits until the server has the event, and finds in the report if it does not; what is
-/// published waits in the route's queue, which is bounded and [refuses more](Self::overflow), and goes in batches. While the server is away a
-/// route tries again, each event for as long as its [`timeout`](Self::timeout) from when its turn has come: so a route outlives
-/// a restart of its server. What it has to give up becomes a [dead letter](EventBus::dead_letters) of the bus, and what it
-/// still holds when an application has to end is counted in the report of that.
+/// A route is a listener. An `emit` waits until the server has the event, and its report names the error if the server
+/// does not take it. A published event waits in the queue of the route, which is bounded and [refuses
+/// more](Self::overflow); events leave the queue in batches.
+///
+/// While the server is away, the route tries again: each event for the [`timeout`](Self::timeout), counted from when
+/// its turn has come. So a route outlives a restart of its server. An event that the route has to give up becomes a
+/// [dead letter](EventBus::dead_letters) of the bus. The report of a shutdown counts the events that a route still
+/// holds when the application has to end.
 ///
 /// ```
 /// use convoke::Route;
@@ -74,7 +77,7 @@ pub struct Route<P> {
 }
 
 impl<P: Patterns> Route<P> {
-    /// Makes a route for what matches one of these patterns, to this publisher.
+    /// Creates a route that sends the events that match one of these patterns to this publisher.
     pub fn new(patterns: P, publisher: impl Publisher) -> Self {
         Self {
             patterns,
@@ -93,22 +96,25 @@ impl<P: Patterns> Route<P> {
         }
     }
 
-    /// Sets the form in which events leave. The default is [`Wire`](struct@Wire).
+    /// Sets the codec that writes the events. The default is [`Wire`](struct@Wire).
     pub fn codec(mut self, codec: impl Codec) -> Self {
         self.codec = Arc::new(codec);
         self
     }
 
-    /// Sets how large and how deep an event may be that leaves, with how many attributes: that of the
-    /// [workers](crate::Worker::limits) which are to read it, who would make a dead letter of what is beyond. The default is
-    /// theirs, [`EnvelopeLimits::default`]: 1 MiB. What is beyond fails at once, for who emits it.
+    /// Sets how large and how deep an event may be, and how many attributes it may have. The default is
+    /// [`EnvelopeLimits::default`], 1 MiB, which is also the default of the [workers](crate::Worker::limits).
+    ///
+    /// Use the limits of the workers that are to read the event: a worker makes a dead letter of an event that exceeds
+    /// its own. An event that exceeds the limits here fails at once, and its `emit` reports the error.
     pub fn limits(mut self, limits: EnvelopeLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Adds a routing key: an attribute beside the names of the event, which servers can filter by. `None` leaves it out of
-    /// that event. Of all attributes there may be ten with SNS and SQS, three of which are names.
+    /// Adds an attribute that servers can filter by, a routing key, beside the names of the event. If the function
+    /// returns `None`, the event has no such attribute. SNS and SQS take ten attributes in all, and three of them are
+    /// names.
     pub fn attribute<A: Into<Attribute>>(
         mut self,
         name: impl Into<String>,
@@ -118,68 +124,78 @@ impl<P: Patterns> Route<P> {
         self
     }
 
-    /// Has the server deliver events of one key in the order in which they left. The server has to be able to.
+    /// Keeps the order of events with the same key: the server delivers them in the order in which they left. The
+    /// server needs the ability [`order`](crate::transport::Abilities::order).
     pub fn ordered_by(mut self, key: impl Fn(&Envelope) -> Option<String> + 'static) -> Self {
         self.key = Some(Box::new(key));
         self
     }
 
-    /// Gives each event a priority, up to `highest`: the higher, the sooner. The server has to be able to.
+    /// Gives each event a priority from 0 to `highest`: the server delivers higher priorities first. The server needs
+    /// the ability [`priority`](crate::transport::Abilities::priority).
     pub fn priority(mut self, highest: u8, priority: impl Fn(&Envelope) -> u8 + 'static) -> Self {
         self.priority = Some((highest, Box::new(priority)));
         self
     }
 
-    /// Has the server hold each event back for so long. The server has to be able to.
+    /// Delays each event: the server holds it back for this time. The server needs the ability
+    /// [`delay`](crate::transport::Abilities::delay).
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// Sets how often a server that cannot be reached is tried, and after which waits. The default is to try until the
-    /// [`timeout`](Self::timeout), with waits of up to 100 ms, 200 ms and so on to 2 s. What comes meanwhile waits behind, so
-    /// that nothing is overtaken.
+    /// Sets how often the route tries a server that it cannot reach, and how long it waits between attempts. The
+    /// default is to try until the [`timeout`](Self::timeout), with waits of up to 100 ms, 200 ms and so on to 2 s.
+    /// Later events wait behind an event that is tried again, so that none overtakes another.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Sets how long it may take until the server has an event, with all attempts, from when it is its turn: 256 have theirs
-    /// at the same time, and what is published waits behind them without a limit of its own. The default is 30 s.
+    /// Sets how long it may take until the server has an event, all attempts included. The default is 30 s.
+    ///
+    /// The time of an event starts when its turn has come. 256 events may have their turn at the same time. Published
+    /// events wait behind them without a limit of their own.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// Sets how many published events may wait here. The default is that of the bus, 1,024 unless it was told.
+    /// Sets how many published events may wait in the queue of this route. The default is the capacity of the bus,
+    /// which is 1,024 unless you set it.
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = Some(events);
         self
     }
 
-    /// Sets what happens when that many wait. The default is to refuse more, whatever that of the bus: the listeners here have
-    /// the event, for the route it is a dead letter, and whoever publishes is told by
-    /// [`Refused`](crate::PublishError::Refused).
+    /// Sets what happens to a published event when the queue is full. The default is to refuse it, whatever the bus
+    /// does by default: the listeners in this process get the event, the route makes a dead letter of it, and `publish`
+    /// returns [`Refused`](crate::PublishError::Refused).
     pub fn overflow(mut self, policy: Overflow) -> Self {
         self.overflow = policy;
         self.all_or_none = false;
         self
     }
 
-    /// Has it refuse for all: if it has no room, nobody here has the event either, which is no dead letter and can be published
-    /// again. See [`Listening::all_or_none`](crate::Listening::all_or_none).
+    /// Refuses an event for all listeners if the route has no room for it: then no listener in this process has the
+    /// event either, it is no dead letter, and you can publish it again. See
+    /// [`Listening::all_or_none`](crate::Listening::all_or_none).
     pub fn all_or_none(mut self) -> Self {
         self.overflow = Overflow::Refuse;
         self.all_or_none = true;
         self
     }
 
-    /// Opens it: from now on every event that matches leaves, until the guard is dropped.
+    /// Opens the route: every event that matches leaves from now on. Dropping the returned guard closes the route.
     ///
     /// # Errors
     ///
-    /// `Pattern`; `NoPublisher` if the bus has no name; `NothingMatches` if no event of this bus can match; `Transport` if
-    /// the server cannot do what was asked of it; `Listen` as for every listener.
+    /// - `Pattern` if a pattern is not valid.
+    /// - `NoPublisher` if the bus has no publisher name.
+    /// - `NothingMatches` if no event of this bus can match.
+    /// - `Transport` if the server cannot do what the route asks for.
+    /// - `Listen` for the same reasons as with every listener.
     #[track_caller]
     pub fn open(self, bus: &EventBus) -> Result<Subscription, RouteError> {
         let patterns = self.patterns.patterns()?;
@@ -298,24 +314,24 @@ impl<P: fmt::Debug> fmt::Debug for Route<P> {
     }
 }
 
-/// A route was not opened.
+/// The reason why a route was not opened.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RouteError {
-    /// One of its patterns is none.
+    /// One of the patterns is not valid.
     Pattern(TopicError),
-    /// The bus does not say who publishes.
+    /// The bus has no publisher name.
     NoPublisher,
-    /// No event of this bus has a name that one of the patterns matches.
+    /// No event of this bus can match this pattern.
     NothingMatches {
-        /// The first of them.
+        /// The first such pattern.
         pattern: Pattern,
-        /// Who publishes on this bus.
+        /// The publisher name of the bus.
         publisher: String,
     },
-    /// The server cannot do what was asked of it.
+    /// The server cannot do what the route asks for.
     Transport(TransportError),
-    /// Its listener could not be registered.
+    /// The listener of the route could not be registered.
     Listen(ListenError),
 }
 

@@ -11,10 +11,11 @@ use std::time::Duration;
 use super::ear;
 use crate::Shutdown;
 
-/// Returns what hears SIGTERM and SIGINT, and on Windows Ctrl-C, Ctrl-Break and the close of the console; from now on,
-/// and not only once it is awaited.
+/// Returns a future that waits for SIGTERM or SIGINT, and on Windows for Ctrl-C, Ctrl-Break, the close of the console
+/// or the shutdown of the system. Signals are caught from this call on, even before you await it.
 ///
-/// If the system does not let it listen, that is logged, the signals do what they did before, and it waits for ever.
+/// If the system does not let the process listen for signals, this logs an error. The signals then do what they did
+/// before, and the future waits forever.
 pub fn shutdown_signal() -> ShutdownSignal {
     let added = ear::lock().add();
     let id = added.map_err(|error| {
@@ -23,19 +24,20 @@ pub fn shutdown_signal() -> ShutdownSignal {
     ShutdownSignal { id: id.ok() }
 }
 
-/// The signal of the system that an application is to end, made by [`shutdown_signal`].
+/// A future that is ready when the system signals the application to end. Created by [`shutdown_signal`].
 ///
 /// | signal | what it does |
 /// |---|---|
-/// | the first | begins the shutdown: this is ready |
-/// | the second | hurries [`run_until`](crate::ServicesHandle::run_until): it waits for no event and no service any more. If nobody can be told, as after a plain `shutdown_signal().await`, it ends the process |
+/// | the first | begins the shutdown: this future is ready |
+/// | the second | hurries [`run_until`](crate::ServicesHandle::run_until), which no longer waits for any event or service. If nothing can hear it, as after a plain `shutdown_signal().await`, it ends the process |
 /// | the third | ends the process |
 ///
-/// The process also ends if it is still there 60 s after the first signal, or [another time](Self::or_exit_after). It
-/// ends with code 1, after a line in the log, and from another thread: no listener that blocks its own can hold it.
+/// The process also ends if it is still running 60 s after the first signal, or after the time set by
+/// [`or_exit_after`](Self::or_exit_after). It ends with code 1, after a line in the log, and from another thread: no
+/// listener that blocks its own thread can prevent that.
 ///
-/// When this is dropped, as `run_until` does when all is shut down, nothing of that holds any more, and when the last one
-/// is dropped, signals do again what they do by default.
+/// All of this holds until the `ShutdownSignal` is dropped, which `run_until` does when everything is shut down. When
+/// the last `ShutdownSignal` is dropped, signals do again what they do by default.
 ///
 /// ```no_run
 /// use convoke::prelude::*;
@@ -62,20 +64,20 @@ pub struct ShutdownSignal {
 impl ShutdownSignal {
     /// Sets how long the process may live after the first signal. The default is 60 s.
     ///
-    /// It should be longer than all phases of the shutdown together may take, and shorter than the patience of whoever has
-    /// sent the signal: Kubernetes kills after 30 s, systemd after 90 s.
+    /// The time should be longer than all phases of the shutdown together may take, and shorter than the patience of
+    /// the program that sent the signal: Kubernetes kills after 30 s, systemd after 90 s.
     pub fn or_exit_after(self, limit: Duration) -> Self {
         self.set_limit(Some(limit));
         self
     }
 
-    /// Has it never end the process, however long that lives and however often it is signalled.
+    /// Never ends the process, however long it lives after the first signal and however many signals follow.
     pub fn never_exit(self) -> Self {
         self.set_limit(None);
         self
     }
 
-    /// Waits for the first signal, and keeps this, for what has to end before the services.
+    /// Waits for the first signal and keeps the `ShutdownSignal`, for work that has to end before the services.
     ///
     /// ```no_run
     /// # use convoke::{ServicesHandle, shutdown_signal};
@@ -112,7 +114,8 @@ impl ShutdownSignal {
     }
 }
 
-/// Is ready at the first signal. What follows has its time, and a second signal ends the process.
+/// The future is ready at the first signal. What you do after it is limited by the time of
+/// [`or_exit_after`](ShutdownSignal::or_exit_after), and a second signal ends the process.
 impl IntoFuture for ShutdownSignal {
     type Output = ();
     type IntoFuture = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publisher, Pulse, Source, TransportError};
 
-/// A queue of whichever server a URL names.
+/// A queue of the server that a URL names, for a program that learns its server when it starts.
 ///
 /// | URL | server | feature |
 /// |---|---|---|
 /// | `sqlite:orders.db` | a file | `sqlite` |
 /// | `redis://localhost`, `rediss://…` | Redis, a stream with the group of its name | `redis` |
 /// | `amqp://localhost`, `amqps://…` | RabbitMQ | `rabbitmq` |
-/// | `sqs:` | Amazon SQS, by the standard chain of the AWS SDK | `sqs` |
-/// | `http://localhost:4566`, `https://…` | what speaks its protocol there | `sqs` |
+/// | `sqs:` | Amazon SQS, found by the standard chain of the AWS SDK | `sqs` |
+/// | `http://localhost:4566`, `https://…` | a server at this address that speaks the protocol of SQS | `sqs` |
 ///
-/// Clones are subscribers of their own to the same queue.
+/// Each clone is another subscriber to the same queue.
 pub struct AnyQueue {
     publisher: Arc<dyn Publisher>,
     subscribe: Arc<dyn Fn() -> Box<dyn Source> + Send + Sync>,
@@ -26,12 +26,12 @@ pub struct AnyQueue {
 }
 
 impl AnyQueue {
-    /// Opens a queue, and makes it if it is not there, with a queue of its own for dead letters: the one of its name with
-    /// `-dead` behind, which can be opened by that name.
+    /// Opens a queue and creates it if it is missing, together with a queue for its dead letters. That queue has the
+    /// name with `-dead` behind it, and you can open it by that name.
     ///
     /// # Errors
     ///
-    /// `Unsupported` if no feature of this build knows such URLs; those of the server's own type.
+    /// `Unsupported` if no feature of this build knows such a URL, and the errors of the server's own type.
     pub async fn open(url: &str, name: &str) -> Result<Self, TransportError> {
         let scheme = url.split(':').next().unwrap_or_default();
         match scheme {
@@ -70,12 +70,12 @@ impl AnyQueue {
         self.source.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns what it is called in logs, errors and metrics.
+    /// Returns the name of the queue in logs, errors and metrics.
     pub fn name(&self) -> &str {
         self.publisher.name()
     }
 
-    /// Returns what it can do.
+    /// Returns what the server can do.
     pub fn abilities(&self) -> Abilities {
         self.publisher.abilities()
     }

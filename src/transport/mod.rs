@@ -1,10 +1,11 @@
-//! The road of an event to other processes and back: the contract that every server is reached by, and the servers.
+//! Transports: how events reach other processes and come back. The module has the contract that every server is used
+//! through, and the servers themselves.
 //!
 //! `bus → codec → Packet → Publisher → a server`, `a server → Source → Delivery → worker → bus`
 //!
-//! A [`Publisher`] hands packets to a server and says of each whether the server has taken it. A [`Source`] lends
-//! deliveries, each of which is settled exactly once. What a server can do beyond that stands in its [`Abilities`], and
-//! who asks for more is told when it is set up.
+//! A [`Publisher`] hands packets to a server and reports for each packet whether the server has taken it. A [`Source`]
+//! lends deliveries, and each delivery is settled exactly once. [`Abilities`] name what a server can do beyond that. If
+//! you ask a server for more, you get an error when you set it up.
 //!
 //! | feature | type | a queue is |
 //! |---|---|---|
@@ -16,19 +17,20 @@
 //! | `sns` | `Sns` | a topic of Amazon SNS, to which queues of SQS subscribe |
 //! | any | [`AnyQueue`] | whichever of these a URL names |
 //!
-//! Delivery is *at least once* with every server: who must not do a thing twice recognizes the event by its id, or has
-//! the worker do so.
+//! Delivery is *at least once* with every server. If you must not handle an event twice, recognize it by its id, or
+//! have the worker do so with an [`Inbox`](crate::Inbox).
 //!
-//! In reading order: `contract/` is what they all keep, `memory/` the simplest that does, then one folder for each server;
-//! `any` opens a queue of whichever server a URL names, and `conformance/` is the suite that each has to pass.
+//! In reading order: `contract/` is what all transports keep, and `memory/` is the simplest one that does. Then comes
+//! one folder for each server. `any` opens a queue of the server that a URL names, and `conformance/` is the suite that
+//! each transport has to pass.
 //!
-//! What all transports share is in the contract. No transport knows another, with one exception: `sns` subscribes queues of
-//! `sqs`, and what these two share is in `aws/`.
+//! What all transports share is in the contract. No transport knows another, with one exception: `sns` subscribes
+//! queues of `sqs`, and what these two share is in `aws/`.
 //!
-//! A new server is a folder here with a file for each of its parts: how a queue is described, what users hold, what its clones
-//! share, how it publishes, receives and settles, and what its errors mean. It has a feature, a row above, and a scheme in
-//! `any`. With it come its fixture and its tests in `tests/transports/<name>/`, how its server is started in
-//! `tests/transports/servers/<name>.rs`, and its file in `benches/src/transports/`.
+//! A new server is a folder here with a file for each of its parts: how a queue is described, what users hold, what its
+//! clones share, how it publishes, receives and settles, and what its errors mean. It has a feature, a row above, and a
+//! scheme in `any`. Its fixture and its tests are in `tests/transports/<name>/`, its server is started in
+//! `tests/transports/servers/<name>.rs`, and its benchmark is in `benches/src/transports/`.
 
 pub(crate) mod contract;
 

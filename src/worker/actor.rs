@@ -16,7 +16,8 @@ use super::engine::{Engine, Order};
 use crate::Shutdown;
 use crate::transport::Source;
 
-/// The actor of a worker, on the arbiter that started it. It stops when its [`WorkerHandle`] is dropped, as a drain does.
+/// The actor of a worker, on the arbiter that started it. It stops after a drain, or when its [`WorkerHandle`] is
+/// dropped, which drains it too.
 pub struct WorkerActor {
     orders: watch::Sender<Order>,
     stats: Arc<Stats>,
@@ -74,7 +75,7 @@ pub(crate) fn start<S: Source>(engine: Engine<S>) -> WorkerHandle {
     WorkerHandle { addr: actor.start(), stats, end }
 }
 
-/// Whoever has started a worker holds this. Dropped, the worker drains by itself.
+/// A handle to a running worker. Dropping it drains the worker in the background.
 #[must_use = "dropping it ends the worker, and so does `let _ =`: give it a name"]
 pub struct WorkerHandle {
     addr: Addr<WorkerActor>,
@@ -83,56 +84,58 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
-    /// Has it take nothing new until it is [resumed](Self::resume). What is being heard is finished, and what waits here is
-    /// given back: within a second others get it.
+    /// Pauses the worker: it takes nothing new until you [resume](Self::resume) it. Deliveries whose listeners are
+    /// running are finished. Deliveries that wait are given back, and other subscribers get them within a second.
     ///
     /// # Errors
     ///
-    /// `Gone`.
+    /// `Gone` if the worker has panicked, or its arbiter has ended.
     pub async fn pause(&self) -> Result<(), WorkerError> {
         self.tell(Order::Pause).await
     }
 
-    /// Has it go on.
+    /// Resumes a paused worker.
     ///
     /// # Errors
     ///
-    /// `Gone`.
+    /// `Gone` if the worker has panicked, or its arbiter has ended.
     pub async fn resume(&self) -> Result<(), WorkerError> {
         self.tell(Order::Run).await
     }
 
-    /// Returns how it is.
+    /// Returns the health of the worker.
     pub fn health(&self) -> WorkerHealth {
         self.stats.health()
     }
 
-    /// Returns what it has done so far.
+    /// Returns what the worker has done so far.
     pub fn report(&self) -> WorkerReport {
         self.stats.report(Drained { whole: true, took: Duration::ZERO })
     }
 
-    /// Returns what tells how it is from any thread, for a probe, for as long as that wants.
+    /// Returns a function that tells the health of the worker from any thread, for a probe. You may keep it after the
+    /// handle is gone.
     pub fn probe(&self) -> impl Fn() -> WorkerHealth + Clone + Send + Sync + 'static {
         let stats = self.stats.clone();
         move || stats.health()
     }
 
-    /// Has it take nothing new, give back what waits here, and finish what is being heard, within its drain timeout; ready
-    /// when it has ended.
+    /// Drains the worker: it takes nothing new, gives back the deliveries that wait, and finishes those whose listeners
+    /// are running, within its drain timeout. The future is ready when the worker has ended.
     ///
     /// # Errors
     ///
-    /// `Gone` if it has panicked, or its arbiter has ended.
+    /// `Gone` if the worker has panicked, or its arbiter has ended.
     pub async fn drain(self) -> Result<WorkerReport, WorkerError> {
         self.run_until(async {}).await
     }
 
-    /// Lets it work until this signal, and then [drains](Self::drain) it; a second signal ends that at once.
+    /// Lets the worker run until this signal, and then [drains](Self::drain) it. A second signal ends the drain at
+    /// once.
     ///
     /// # Errors
     ///
-    /// `Gone` if it has panicked, or its arbiter has ended.
+    /// `Gone` if the worker has panicked, or its arbiter has ended.
     pub async fn run_until(self, shutdown: impl Shutdown) -> Result<WorkerReport, WorkerError> {
         let (signal, hurry) = shutdown.into_signals();
         self.run(signal, hurry).await

@@ -9,16 +9,16 @@ use super::reader::Codec;
 use crate::transport::Publisher;
 use crate::{Envelope, EnvelopeLimits, Inbox, Retry};
 
-/// What becomes of an event that nobody here listens to.
+/// What a worker does with an event that has no listener here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnUnknown {
-    /// It is a dead letter: somebody has sent it here for a reason.
+    /// The event becomes a dead letter: somebody has sent it here for a reason.
     #[default]
     DeadLetter,
-    /// It is acknowledged, and so forgotten: for a queue that gets more than this worker wants.
+    /// The event is acknowledged, and so lost: for a queue that gets more than this worker wants.
     Ignore,
-    /// It is tried again later, as if a listener had failed: for a deployment in which listeners come and go.
+    /// The event is tried again later, as if a listener had failed: for a deployment in which listeners come and go.
     Retry,
 }
 

@@ -83,10 +83,13 @@ impl<S: Source> fmt::Debug for WorkerService<S> {
     }
 }
 
-/// Among the [`Services`](crate::Services) of an application, or in a [`Supervisor`](crate::Supervisor), a worker is a
-/// service like others, called as its source is, or as it was [named](Worker::named). It starts after all that are no
-/// workers, and drains before anything else stops; one that does not start is a start that has failed; a server that says
-/// nothing makes it [degraded](crate::ServiceState::Degraded), and a panic of the worker itself is its end for good.
+/// A worker can be one of the [`Services`](crate::Services) of an application, or a child of a
+/// [`Supervisor`](crate::Supervisor).
+///
+/// Its name is the name of its source, or the one that you [gave](Worker::named) it. It starts after all services that
+/// are no workers, and drains before any other service stops. A worker that does not start makes the start of the
+/// application fail. A server that says nothing makes the worker [degraded](crate::ServiceState::Degraded). A panic of
+/// the worker itself ends it for good.
 ///
 /// ```
 /// use convoke::prelude::*;

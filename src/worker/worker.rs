@@ -18,35 +18,46 @@ use super::reader;
 use crate::transport::{Demand, ErrorKind, Packet, Publisher, Source, TransportError};
 use crate::{Envelope, EnvelopeLimits, EventBus, Inbox, Retry, Shutdown};
 
-/// Takes deliveries from a server and has the listeners of a bus hear them: at least once each.
+/// Takes deliveries from a server and calls the listeners of a bus with them, at least once for each delivery.
 ///
-/// A delivery is acknowledged when every listener is done with it. If one fails, all of it comes again after a wait, and
-/// once its attempts are used up it goes to the dead letters, as it does at once for an error that is
-/// [`Permanent`](crate::Permanent), for bytes that are no event, and for an event that nobody listens to. The wait, the
-/// count of attempts and the dead letters are kept by the server, so that nothing is lost with this process.
+/// A delivery is acknowledged when every listener is done with it. If a listener fails, the whole delivery comes again
+/// after a wait. When its attempts are used up, it becomes a dead letter. It becomes a dead letter at once for an error
+/// that is [`Permanent`](crate::Permanent), for bytes that are no event, and for an event without a listener. The
+/// server keeps the wait, the count of attempts and the dead letters, so that nothing is lost when this process ends.
 ///
-/// | delivery | what the server is told |
+/// | delivery | what the worker tells the server |
 /// |---|---|
 /// | every listener is done | ack |
-/// | it was [done before](Self::deduplicate) | ack |
-/// | a listener failed, panicked or hung, and attempts are left | retry after a wait, by [`Retry`] |
-/// | and no attempts are left; or all that failed are [`Permanent`](crate::Permanent), or cannot read the payload | dead letter |
-/// | nobody listens to it | dead letter, or as [`on_unknown`](Self::on_unknown) says |
-/// | it is no event, or beyond the [limits](Self::limits) | dead letter |
-/// | it waits here when the worker is paused or drains | release |
+/// | the event was [handled before](Self::deduplicate) | ack |
+/// | a listener failed, panicked or timed out, and attempts are left | retry after a wait, by [`Retry`] |
+/// | the same, and no attempts are left; or every failed listener failed [permanently](crate::Permanent), or could not read the payload | dead letter |
+/// | the event has no listener | dead letter, or as [`on_unknown`](Self::on_unknown) says |
+/// | the packet is no event, or exceeds the [limits](Self::limits) | dead letter |
+/// | the delivery waits in the worker when it is paused or drains | release |
 ///
-/// A verdict that the server does not take, for its queue of dead letters is gone or it refuses, stands: the delivery is held
-/// here and that is tried again until it is taken, or it is given back and the verdict is remembered for when it comes again.
-/// Nobody here hears it for that. A worker remembers 1,000, until its own end.
+/// # When the server refuses a verdict
 ///
-/// While a delivery is here, its lease is extended, so that listeners may take longer than it lasts.
+/// A server may refuse an ack or a dead letter, for instance because its queue of dead letters is gone. The verdict
+/// stands: no listener is called again for it. The worker holds the delivery and tries again until the server takes the
+/// verdict, or it gives the delivery back and remembers the verdict for when the delivery comes again. A worker
+/// remembers 1,000 verdicts, until its own end.
 ///
-/// An attempt is what was heard. A delivery that was lent more often than it has attempts, and of which nobody has said how
-/// that ended, was here when a process died: of it, or of another one. It is heard once more, *alone*: all that waits here is
-/// given back first, what is being heard is finished, and the server notes it before the listeners are called. If the process
-/// dies of it again, it is a dead letter, and those that were fetched with it are done. Where a server has no place for
-/// that note, a delivery is heard alone for 10 lendings more
+/// # Leases
+///
+/// While the worker has a delivery, it extends its lease, so that listeners may take longer than the lease.
+///
+/// # A delivery that kills the process
+///
+/// An attempt counts when listeners were called. A delivery may have been lent more often than it has attempts, without
+/// any of these lendings being settled. Then a process died while it had this delivery, from this one or from another.
+///
+/// Such a delivery is handled once more, *alone*: the worker gives back all deliveries that wait, finishes those whose
+/// listeners are running, and has the server note the delivery before its listeners are called. If the process dies
+/// again, the delivery is a dead letter, and the deliveries that were fetched with it are handled as usual. If a server
+/// has no place for that note, the worker handles the delivery alone for 10 lendings more
 /// ([`UNHEARD_ATTEMPTS`](crate::transport::UNHEARD_ATTEMPTS)).
+///
+/// # Examples
 ///
 /// ```no_run
 /// use convoke::prelude::*;
@@ -75,7 +86,7 @@ pub struct Worker<S> {
 }
 
 impl<S: Source> Worker<S> {
-    /// Makes a worker that hands what this source lends to the listeners of this bus.
+    /// Creates a worker that calls the listeners of this bus with what this source lends.
     pub fn new(source: S, bus: &EventBus) -> Self {
         let options = Options {
             name: None,
@@ -97,61 +108,64 @@ impl<S: Source> Worker<S> {
         Self { source, bus: bus.clone(), options }
     }
 
-    /// Names it, where it is one of the [`Services`](crate::Services) of an application. The default is the name of its source.
+    /// Sets the name of the worker among the [`Services`](crate::Services) of an application. The default is the name
+    /// of its source.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.options.name = Some(name.into());
         self
     }
 
-    /// Sets how many deliveries are heard at the same time. The default is 16; zero counts as 1.
+    /// Sets how many deliveries are handled at the same time. The default is 16; zero counts as 1.
     pub fn concurrency(mut self, deliveries: usize) -> Self {
         self.options.concurrency = deliveries.max(1);
         self
     }
 
-    /// Sets how many more are fetched ahead, so that nobody waits for the server. The default is as many as are heard at
-    /// the same time. Zero is right where one takes long, and other workers are free.
+    /// Sets how many more deliveries are fetched ahead, so that no listener waits for the server. The default is as
+    /// many as [`concurrency`](Self::concurrency). Choose zero if a delivery takes long and other workers are free.
     pub fn prefetch(mut self, deliveries: usize) -> Self {
         self.options.prefetch = Some(deliveries);
         self
     }
 
-    /// Sets how often a delivery is tried, and after which waits. The default is [`Retry::default`]: 15 attempts, waits of
-    /// up to an hour.
+    /// Sets how many attempts a delivery has, and how long it waits between them. The default is [`Retry::default`]: 15
+    /// attempts, with waits of up to an hour.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options.retry = retry;
         self
     }
 
-    /// Sets where dead letters go. The default is the source's own queue for them, if it has one.
+    /// Sets where dead letters go. The default is the source's own queue for dead letters, if it has one.
     pub fn dead_letter(mut self, publisher: impl Publisher) -> Self {
         self.options.dead_letters = Some(Arc::new(publisher));
         self
     }
 
-    /// Sets what becomes of an event that nobody listens to. The default is that it is a dead letter.
+    /// Sets what happens to an event without a listener. The default is [`OnUnknown::DeadLetter`].
     pub fn on_unknown(mut self, policy: OnUnknown) -> Self {
         self.options.on_unknown = policy;
         self
     }
 
-    /// Has an event that was done before, and comes once more, acknowledged without being heard: by its id, for as long as
-    /// the inbox remembers. The default is to hear whatever comes.
+    /// Acknowledges an event that was handled before, without calling its listeners. The inbox recognizes the event by
+    /// its id, for as long as it remembers it. By default every delivery is handled.
     ///
-    /// The worker marks an event after its listeners are done, and before it is acknowledged. A listener that marks it in
-    /// the same transaction as its work leaves no moment between the two.
+    /// The worker marks an event after its listeners are done and before it acknowledges the delivery. A crash between
+    /// the two has the event handled again. A listener that marks the event in the same transaction as its work closes
+    /// that gap.
     pub fn deduplicate(mut self, inbox: impl Inbox) -> Self {
         self.options.inbox = Some(Arc::new(inbox));
         self
     }
 
-    /// Has deliveries of one key heard one after the other, in the order in which the server lends them, while those of
-    /// other keys go on. The key is made of the event; `None` is an event without order.
+    /// Handles deliveries of the same key one after the other, in the order in which the server lends them. Deliveries
+    /// of other keys go on meanwhile. You make the key from the event; an event without a key (`None`) has no order.
     ///
-    /// The server has to keep that order too, or this fails at the start: an event that is to be tried again holds back
-    /// those of its key. It keeps the order of *its* keys, those by which the event was published
-    /// ([`Route::ordered_by`](crate::Route::ordered_by)): publish by the same key, or by a coarser one. Of an event whose
-    /// packet has none, or has others, the order is nobody's, and a warning names it once.
+    /// The server has to keep this order too, because an event that is to be tried again holds back the later events of
+    /// its key. If the server cannot, [`start`](Self::start) fails. The server keeps the order of the keys that events
+    /// were published with ([`Route::ordered_by`](crate::Route::ordered_by)): publish by the same key as here, or by a
+    /// coarser one. If a packet has no key, or packets of one key here have several keys there, their order is not
+    /// kept, and a warning names the event once.
     pub fn ordered_by(mut self, key: impl Fn(&Envelope) -> Option<String> + 'static) -> Self {
         self.options.key = Some(Arc::new(move |envelope| {
             catch_unwind(AssertUnwindSafe(|| key(envelope))).unwrap_or_else(|_| {
@@ -163,16 +177,17 @@ impl<S: Source> Worker<S> {
         self
     }
 
-    /// Sets how long all listeners together may take for one delivery. The default is no limit but that of each
+    /// Sets how long all listeners together may take for one delivery. The default is no limit beyond that of each
     /// [listener](crate::Listening::timeout).
     ///
-    /// What they have begun goes on: a second attempt may overlap with the first.
+    /// Work that a listener has begun goes on after the timeout: a second attempt may overlap with the first.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.options.timeout = Some(limit);
         self
     }
 
-    /// Lets so many deliveries begin within so much time at the most, evenly spaced. The default is no limit.
+    /// Limits how many deliveries begin: at most `deliveries` within each time span `within`, evenly spaced. The
+    /// default is no limit.
     pub fn rate_limit(mut self, deliveries: u32, within: Duration) -> Self {
         self.options.rate = Some((deliveries.max(1), within));
         self
@@ -184,9 +199,12 @@ impl<S: Source> Worker<S> {
         self
     }
 
-    /// Has packets read by this, and not by [`codec::read`](crate::codec::read): for a form that is none of ours. Its error is
-    /// what the dead letter says, so it should quote nothing that may be personal. What is beyond the bytes of the
-    /// [limits](Self::limits) it does not see; what else they bound is up to it.
+    /// Reads packets with this function instead of [`codec::read`](crate::codec::read), for a form that this crate does
+    /// not know.
+    ///
+    /// The error of the function becomes the text of the dead letter, so it should quote nothing that may be personal.
+    /// The function never gets a packet that exceeds the bytes of the [limits](Self::limits). The other limits are up
+    /// to the function.
     ///
     /// ```no_run
     /// # use convoke::prelude::*;
@@ -207,11 +225,12 @@ impl<S: Source> Worker<S> {
         self
     }
 
-    /// Sets how many bytes may be here: of packets as they came, and as much again of what is made of those that are heard,
-    /// which in JSON may be a hundred times as large. The default is 64 MiB each.
+    /// Sets how many bytes of packets the worker may hold, and as many again for the events that are made of the
+    /// packets being handled: JSON may take a hundred times as much in memory. The default is 64 MiB each.
     ///
-    /// Beyond it the worker asks the server for nothing, or has less heard at the same time than it may. One delivery always
-    /// passes, however large. What one request to the server brings may go beyond it, if it is larger than what came before.
+    /// Beyond the limit, the worker asks the server for nothing, or handles fewer deliveries at the same time. One
+    /// delivery always passes, however large. An answer of the server may exceed the limit if its packets are larger
+    /// than those that came before.
     pub fn max_bytes_here(mut self, bytes: usize) -> Self {
         self.options.max_bytes_here = bytes;
         self
@@ -219,26 +238,27 @@ impl<S: Source> Worker<S> {
 
     /// Sets how long a shutdown may take in all. The default is 20 s, well under the 30 s after which Kubernetes kills.
     ///
-    /// What is being heard may go on until a fifth of it is left, 5 s at most: in that, what has not ended is given back, and
-    /// the connection closed.
+    /// Listeners that are running may go on until a fifth of this time is left, which is at most 5 s. In that rest, the
+    /// worker gives back the deliveries that have not ended and closes the connection.
     pub fn drain_timeout(mut self, limit: Duration) -> Self {
         self.options.drain_timeout = limit;
         self
     }
 
-    /// Sets after which time without any progress it counts as unhealthy. The default is 60 s; it should be longer than the
-    /// slowest listener may take, and than the 20 s for which a server may let a receive wait.
+    /// Sets how long the worker may make no progress before it counts as unhealthy. The default is 60 s. Choose more
+    /// than the slowest listener may take, and more than the 20 s for which a server may let a receive wait.
     pub fn progress_within(mut self, limit: Duration) -> Self {
         self.options.progress_within = limit;
         self
     }
 
-    /// Starts it as an actor on this arbiter: once this returns, it is connected and takes deliveries.
+    /// Starts the worker as an actor on this arbiter. When this returns, the worker is connected and takes deliveries.
     ///
     /// # Errors
     ///
-    /// `NoArbiter`; `NoDeadLetters` if they have no queue; `Transport` if the server cannot do what was asked of it, or
-    /// cannot be reached.
+    /// - `NoArbiter` outside of an actix arbiter.
+    /// - `NoDeadLetters` if dead letters have no queue.
+    /// - `Transport` if the server cannot do what the worker asks for, or cannot be reached.
     pub async fn start(self) -> Result<WorkerHandle, WorkerError> {
         Ok(start(self.into_engine().await?))
     }
@@ -253,13 +273,14 @@ impl<S: Source> Worker<S> {
         Ok(Engine::new(self.source, self.bus, self.options))
     }
 
-    /// Works until this signal. Then it takes nothing new, gives back what waits here, so that others get it at once, and
-    /// finishes what is being heard, for as long as its [drain timeout](Self::drain_timeout); a second signal ends that at
-    /// once. A signal that comes while it starts ends that at once.
+    /// Runs the worker until this signal, and then drains it: the worker takes nothing new, gives back the deliveries
+    /// that wait, so that others get them at once, and finishes those whose listeners are running. A drain takes at
+    /// most the [drain timeout](Self::drain_timeout), and a second signal ends it at once. A signal that comes while
+    /// the worker starts ends it at once.
     ///
     /// # Errors
     ///
-    /// Those of [`start`](Self::start). A server that is lost later is waited for.
+    /// The same as [`start`](Self::start). If the server is lost later, the worker waits for it.
     pub async fn run_until(self, shutdown: impl Shutdown) -> Result<WorkerReport, WorkerError> {
         let (signal, hurry) = shutdown.into_signals();
         let mut signal = pin!(signal);

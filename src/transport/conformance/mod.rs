@@ -1,12 +1,13 @@
-//! One suite that every transport has to pass: give it a [`Fixture`], and it says of each case whether that holds.
+//! A suite of cases that every transport has to pass: give it a [`Fixture`], and it reports for each case whether it
+//! holds.
 //!
 //! `Fixture → Suite → cases, a few at once → Table: passed | failed, and why | not applicable, and for want of what`
 //!
 //! # For the author of a transport
 //!
-//! A fixture says how to make a channel that nobody else uses, and the suite does the rest. The cases go by the
-//! [`Abilities`](super::Abilities) that publisher and source state: one that needs more is not applicable, and the table
-//! names what is missing. None is left out in silence.
+//! A fixture says how to create a channel that nobody else uses, and the suite does the rest. The cases depend on the
+//! [`Abilities`](super::Abilities) that the publisher and the source state. A case that needs more is not applicable,
+//! and the table names what is missing. No case is left out silently.
 //!
 //! ```
 //! use convoke::transport::conformance::{Channel, Fixture, Suite, Wants};
@@ -41,14 +42,14 @@
 //! # actix::System::new().block_on(run);
 //! ```
 //!
-//! A transport whose server the suite may kill gives it out by [`Fixture::server`].
+//! If the suite may kill the server of your transport, return it from [`Fixture::server`].
 //!
 //! # In this folder
 //!
-//! In reading order: `fixture` is what a transport gives, `suite` runs the `cases/` on a `scale` and puts what came of them
-//! into the `table`. A `case` works in a `lab`, with a `crew` of subscribers, and ends with a `verdict`.
+//! In reading order: `fixture` is what a transport provides. `suite` runs the `cases/` on a `scale` and puts the
+//! results into the `table`. A `case` works in a `lab`, with a `crew` of subscribers, and ends with a `verdict`.
 //!
-//! No case waits without a deadline, none knows another, and none is left out without a word.
+//! No case waits without a deadline, none knows another, and none is left out silently.
 
 mod fixture;
 mod suite;

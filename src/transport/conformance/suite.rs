@@ -17,10 +17,10 @@ use super::scale::Scale;
 use super::table::{Outcome, Row, Table};
 use super::verdict::{Fault, Verdict, text};
 
-/// What a transport has to pass.
+/// The suite of cases that a transport has to pass.
 ///
-/// It runs in real time within an actix system, or in virtual time under `#[convoke::test]`. A case that panics or does not
-/// end in time has failed, and the others go on.
+/// It runs in real time within an actix system, or in virtual time under `#[convoke::test]`. A case that panics or does
+/// not end in time has failed, and the other cases go on.
 #[derive(Clone, Debug)]
 #[must_use = "it does nothing until it is run"]
 pub struct Suite {
@@ -37,41 +37,42 @@ impl Default for Suite {
 }
 
 impl Suite {
-    /// Makes one of all cases, on a small scale.
+    /// Creates a suite of all cases, on the small scale.
     pub fn new() -> Self {
         Self { scale: Scale::Small, only: None, at_once: 4, deadline: None }
     }
 
-    /// Sets how much is sent. The default is [`Scale::Small`].
+    /// Sets how many packets the cases send. The default is [`Scale::Small`].
     pub fn scale(mut self, scale: Scale) -> Self {
         self.scale = scale;
         self
     }
 
-    /// Runs no case but those whose name contains this.
+    /// Runs only the cases whose name contains `part`.
     pub fn only(mut self, part: impl Into<String>) -> Self {
         self.only = Some(part.into());
         self
     }
 
-    /// Sets how many cases run at once. The default is 4; those that kill the server always run alone.
+    /// Sets how many cases run at once. The default is 4. Cases that kill the server always run alone.
     pub fn at_once(mut self, cases: usize) -> Self {
         self.at_once = cases.max(1);
         self
     }
 
-    /// Sets after how long a case that has not ended has failed. The default is 3 minutes, and 15 on the full scale.
+    /// Sets the time after which a case that has not ended has failed. The default is 3 minutes, and 15 minutes on the
+    /// full scale.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Returns the names of the cases: each is a sentence that is true if it passes.
+    /// Returns the names of the cases. Each name is a sentence that is true if the case passes.
     pub fn cases() -> impl Iterator<Item = &'static str> {
         all().map(|case| case.name)
     }
 
-    /// Runs the cases, and returns what came of each, in the order of their subjects.
+    /// Runs the cases and returns the result of each, in the order of their subjects.
     pub async fn run(&self, fixture: &dyn Fixture) -> Table {
         let chosen = all().enumerate().filter(|(_, case)| self.is_chosen(case.name));
         let (alone, together): (Vec<_>, Vec<_>) = chosen.partition(|(_, case)| case.kills);

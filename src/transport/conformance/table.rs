@@ -5,28 +5,28 @@
 use std::fmt;
 use std::time::Duration;
 
-/// What came of one case with one transport.
+/// The outcome of one case with one transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It holds.
+    /// The case holds.
     Passed {
-        /// What is worth knowing, as the number of deliveries that came twice; or nothing.
+        /// Something worth knowing, such as the number of deliveries that came twice; may be empty.
         note: String,
     },
-    /// It does not hold, has panicked, or did not end.
+    /// The case does not hold, has panicked, or did not end.
     Failed {
         /// What went wrong.
         why: String,
     },
-    /// It could not be tried.
+    /// The case could not be tried.
     NotApplicable {
-        /// What is missing for it.
+        /// What is missing to try it.
         missing: String,
     },
 }
 
-/// One case with one transport.
+/// The result of one case with one transport.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Row {
@@ -34,13 +34,14 @@ pub struct Row {
     pub transport: String,
     /// What should hold.
     pub case: String,
-    /// Whether it does.
+    /// Whether it holds.
     pub outcome: Outcome,
-    /// How long that took.
+    /// How long the case took.
     pub took: Duration,
 }
 
-/// What came of the cases, with one transport or several. `Display` shows all of it, and why of what did not pass.
+/// The results of the cases, with one transport or several. `Display` shows all of them, and the reasons of those that
+/// did not pass.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     rows: Vec<Row>,
@@ -48,7 +49,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Makes one without rows.
+    /// Creates a table without rows.
     pub fn new() -> Self {
         Self::default()
     }
@@ -57,12 +58,12 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// Says that nothing could be tried with this transport, and why.
+    /// Notes that no case could be tried with this transport, and why.
     pub fn add_absent(&mut self, transport: impl Into<String>, why: impl Into<String>) {
         self.absent.push((transport.into(), why.into()));
     }
 
-    /// Adds what came of another run; what is there of the same transport and case is replaced.
+    /// Adds the results of another run. They replace the rows of the same transport and case.
     pub fn merge(&mut self, other: &Self) {
         for row in &other.rows {
             match self.rows.iter_mut().find(|old| (&old.transport, &old.case) == (&row.transport, &row.case)) {
@@ -73,26 +74,26 @@ impl Table {
         self.absent.extend(other.absent.iter().cloned());
     }
 
-    /// Returns all of it, a transport after the other.
+    /// Iterates over all rows, one transport after the other.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter()
     }
 
-    /// Returns what did not hold.
+    /// Iterates over the rows of the cases that failed.
     pub fn failures(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| matches!(row.outcome, Outcome::Failed { .. }))
     }
 
-    /// Whether all holds that could be tried, and anything was.
+    /// Returns whether at least one case was tried and all cases that were tried hold.
     pub fn is_passed(&self) -> bool {
         self.failures().next().is_none() && self.rows.iter().any(|row| matches!(row.outcome, Outcome::Passed { .. }))
     }
 
-    /// Makes a test fail that should have passed.
+    /// Panics unless the table [is passed](Self::is_passed), to fail a test.
     ///
     /// # Panics
     ///
-    /// With the table, unless it [is passed](Self::is_passed).
+    /// Panics with the table as its message unless the table [is passed](Self::is_passed).
     #[track_caller]
     #[expect(clippy::panic, reason = "it is what makes a test fail")]
     pub fn assert_passed(&self) {

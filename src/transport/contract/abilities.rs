@@ -8,38 +8,39 @@ use std::time::Duration;
 use super::error::{ErrorKind, TransportError};
 use super::packet::Packet;
 
-/// What a transport can do. The default is one that can do nothing beyond the contract, without limits.
+/// What a transport can do beyond the contract. The default can do nothing beyond it, and has no limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Abilities {
-    /// The longest time that a packet can be held back when it is published; `None` if it cannot be.
+    /// The longest time for which the server can hold a packet back when it is published; `None` if it cannot.
     pub delay: Option<Duration>,
-    /// The longest time after which a delivery can come again; `None` if it cannot be held back, and comes at once.
+    /// The longest wait before a delivery comes again; `None` if the server cannot hold it back, and it comes again at
+    /// once.
     pub retry_after: Option<Duration>,
-    /// Whether packets of one key are delivered one after the other, in the order in which one publisher handed them over:
-    /// nothing of a key follows before what came first is settled for good.
+    /// Whether packets of the same key are delivered one after the other, in the order in which one publisher handed
+    /// them over. The next packet of a key then follows only when the one before it is settled for good.
     pub order: bool,
-    /// Whether one [`publish`](super::Publisher::publish) takes no packet behind one of its key that it could not take for now,
-    /// as one does that takes all or none. Where this is not so, a route hands over the next of a key when the server has
-    /// the one before.
+    /// Whether one [`publish`](super::Publisher::publish) never takes a packet after it has failed for now to take an
+    /// earlier one of the same key. A server that takes all packets of a call or none has this ability. If a server
+    /// does not, a route hands over the next packet of a key only when the server has the one before.
     pub takes_in_order: bool,
-    /// Whether several groups of subscribers each get everything.
+    /// Whether the server supports several groups of subscribers, of which each gets every packet.
     pub fan_out: bool,
-    /// The highest priority; 0 if there are none.
+    /// The highest priority that the server knows; 0 if it knows none.
     pub priority: u8,
-    /// How many bytes a packet may have, as [`Packet::bytes`] counts.
+    /// The largest size of a packet in bytes, as [`Packet::bytes`] counts.
     pub max_bytes: usize,
-    /// How many attributes a packet may have.
+    /// The largest number of attributes of a packet.
     pub max_attributes: usize,
-    /// How many packets go in one request; more are several.
+    /// The largest number of packets in one request. More packets take several requests.
     pub max_batch: usize,
-    /// Whether what was confirmed is still there after the server was killed.
+    /// Whether confirmed packets survive when the server is killed.
     pub durable: bool,
-    /// Whether a packet whose id was there a moment ago is taken, and not delivered again.
+    /// Whether the server accepts a packet whose id it has had a moment ago, and does not deliver it again.
     pub deduplicates: bool,
-    /// For how long a delivery is lent before it comes again; `None` if for as long as the connection lives.
+    /// How long a delivery is lent before it comes again; `None` if it is lent for as long as the connection lives.
     pub lease: Option<Duration>,
-    /// Whether a delivery that is dead has a queue to go to, without the worker naming one.
+    /// Whether dead deliveries have a queue to go to, even if the worker names none.
     pub dead_letters: bool,
 }
 
@@ -63,21 +64,21 @@ impl Default for Abilities {
     }
 }
 
-/// Something that not every server can do.
+/// An ability that not every server has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Demand {
-    /// Packets are held back for up to this long.
+    /// Hold packets back for up to this time.
     Delay(Duration),
-    /// A delivery that failed comes again after up to this long.
+    /// Deliver a failed delivery again after up to this time.
     RetryAfter(Duration),
-    /// Packets of one key come in order.
+    /// Deliver packets of the same key in order.
     Order,
-    /// Several groups each get everything.
+    /// Give every packet to each of several groups.
     FanOut,
-    /// Packets have priorities up to this one.
+    /// Order packets by priorities up to this one.
     Priority(u8),
-    /// What is dead has a queue to go to.
+    /// Keep dead deliveries in a queue.
     DeadLetters,
 }
 
@@ -95,7 +96,7 @@ impl fmt::Display for Demand {
 }
 
 impl Abilities {
-    /// Whether this is among them.
+    /// Returns whether the abilities include this demand.
     pub fn include(&self, demand: Demand) -> bool {
         match demand {
             Demand::Delay(by) => by.is_zero() || self.delay.is_some_and(|longest| by <= longest),
@@ -107,11 +108,12 @@ impl Abilities {
         }
     }
 
-    /// Asks the transport of this name for something.
+    /// Checks that a transport with these abilities can do what you demand. `name` is the name of the transport in the
+    /// error.
     ///
     /// # Errors
     ///
-    /// `Unsupported` if it cannot do it; the text says what it can.
+    /// `Unsupported` if the transport cannot do it. The text names what it can do instead.
     pub fn demand(&self, name: &str, demand: Demand) -> Result<(), TransportError> {
         if self.include(demand) {
             return Ok(());
@@ -131,12 +133,13 @@ impl Abilities {
         Err(TransportError::new(ErrorKind::Unsupported, name, text))
     }
 
-    /// Looks whether the transport of this name takes a packet, before it is sent.
+    /// Checks that a transport with these abilities takes a packet, before it is sent. `name` is the name of the
+    /// transport in the error.
     ///
     /// # Errors
     ///
-    /// `TooLarge` for its bytes or attributes, `Unsupported` for its delay or priority. A key where there is no order is
-    /// none: it is only not kept.
+    /// `TooLarge` for the size or the number of attributes, `Unsupported` for the delay or the priority. A key is never
+    /// an error: a transport without order only ignores it.
     pub fn check(&self, name: &str, packet: &Packet) -> Result<(), TransportError> {
         self.demand(name, Demand::Delay(packet.delay))?;
         self.demand(name, Demand::Priority(packet.priority))?;

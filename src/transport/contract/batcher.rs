@@ -15,11 +15,11 @@ use crate::__private::{Shown, catch};
 type Run<T, R> = Arc<dyn Fn(Vec<T>) -> BoxFuture<'static, Vec<R>> + Send + Sync>;
 type Item<T, R> = (T, Option<oneshot::Sender<R>>);
 
-/// Gathers what is asked for one by one into batches. Nothing waits for a batch to fill: the first goes at once, and what
-/// comes until its answer is there goes together in the next.
+/// Gathers single requests into batches. No request waits for a batch to fill: the first one goes at once, and the
+/// requests that come before its answer go together in the next batch.
 ///
-/// What waits here has no bound of its own, and is done though nobody waits for it any more. Whoever wants to take it back
-/// pushes what can be taken out of, as a route does.
+/// The queue of a batcher has no bound, and an item in it is processed even if nothing awaits its result any more. If
+/// you want to withdraw an item, push one that can be emptied, as a route does.
 pub struct Batcher<T, R> {
     most: usize,
     run: Run<T, R>,
@@ -27,16 +27,17 @@ pub struct Batcher<T, R> {
 }
 
 impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
-    /// Makes one whose batches have at most `most` items; `run` returns a result for each item, in their order.
+    /// Creates a batcher whose batches have at most `most` items. `run` returns a result for each item, in their order.
     pub fn new(most: usize, run: impl Fn(Vec<T>) -> BoxFuture<'static, Vec<R>> + Send + Sync + 'static) -> Self {
         Self { most: most.max(1), run: Arc::new(run), door: Mutex::default() }
     }
 
-    /// Adds an item to the next batch; ready with its result, or with `None` if there is none: the runtime in which it ran is
-    /// gone, or `run` has panicked or returned too few, which is in the log and no harm to the next batch.
+    /// Adds an item to the next batch. The returned future is ready with the result of the item, or with `None` if it
+    /// has none: because the runtime of the batch has ended, or because `run` has panicked or has returned too few
+    /// results. A panic is logged, and the next batch goes on as usual.
     ///
-    /// It is added at once, not when the future is polled, so that items go in the order of these calls. It has to be
-    /// called within a tokio runtime, in which a system of actix runs too.
+    /// The item is added by the call, not when the future is polled, so that items go in the order of the calls. Call
+    /// it within a tokio runtime in which an actix system runs too.
     pub fn push(&self, item: T) -> impl Future<Output = Option<R>> + Send + use<T, R> {
         let (answer, result) = oneshot::channel();
         self.add((item, Some(answer)));

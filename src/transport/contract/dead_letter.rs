@@ -14,7 +14,7 @@ use super::publisher::Publisher;
 use super::source::Source;
 use crate::__private::Shown;
 
-/// The attribute in which a dead letter carries its record, as JSON.
+/// The name of the attribute in which a dead letter carries its [record](DeadLetterRecord), as JSON.
 pub const DEAD_LETTER: &str = "convokeDeadLetter";
 
 /// How many errors a record names, and how many bytes of each: enough for a chain of causes, and small beside what servers
@@ -31,20 +31,20 @@ const REDRIVE_BATCH: usize = 10;
 /// How many that the server does not take are held back meanwhile, so that those behind them have their turn.
 const MOST_KEPT: usize = 90;
 
-/// Why a delivery is dead.
+/// The reason why a delivery is dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum DeadReason {
-    /// As many attempts have failed as there may be.
+    /// All attempts of the delivery have failed.
     Exhausted,
-    /// An error that another attempt would not change.
+    /// The delivery failed with an error that another attempt would not change.
     Permanent,
-    /// Nobody here knows the event.
+    /// No listener knows the event.
     Unknown,
     /// The bytes are no event.
     Broken,
-    /// The application said so.
+    /// The application rejected the delivery.
     Rejected,
 }
 
@@ -60,21 +60,21 @@ impl fmt::Display for DeadReason {
     }
 }
 
-/// What is written down of a dead letter, beside what it was.
+/// The record of a dead letter: why it died, when and where.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct DeadLetterRecord {
-    /// Why it is dead.
+    /// Why the delivery is dead.
     pub reason: DeadReason,
-    /// What went wrong at the last attempt, the outermost error first; at most 16, of 1 KiB each.
+    /// The errors of the last attempt, the outermost first; at most 16, of 1 KiB each.
     #[serde(default)]
     pub errors: Vec<String>,
-    /// How many attempts there were.
+    /// The number of attempts.
     pub attempts: u32,
-    /// Where it came from.
+    /// The name of the source that the delivery came from.
     pub source: String,
-    /// When it died, in milliseconds since 1970.
+    /// When the delivery died, in milliseconds since 1970.
     pub time: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<String>,
@@ -93,7 +93,7 @@ fn is_zero(priority: &u8) -> bool {
 }
 
 impl DeadLetterRecord {
-    /// Writes down that this packet of the source of that name is dead, now.
+    /// Creates the record of a packet that has just died. `source` is the name of the source that the packet came from.
     pub fn new(source: &str, packet: &Packet, attempts: u32, reason: DeadReason, errors: Vec<String>) -> Self {
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
@@ -109,7 +109,7 @@ impl DeadLetterRecord {
         }
     }
 
-    /// Reads the record of a dead letter, if it has one of at most 1 MiB.
+    /// Reads the record of a dead letter. Returns `None` if the packet has no record, or one of more than 1 MiB.
     pub fn of(packet: &Packet) -> Option<Self> {
         let text = packet.attributes.text(DEAD_LETTER).filter(|text| text.len() <= MAX_RECORD_BYTES)?;
         let record: Self = serde_json::from_str(text).ok()?;
@@ -117,8 +117,9 @@ impl DeadLetterRecord {
         Some(Self { errors: few(record.errors), ..record })
     }
 
-    /// Makes the dead letter: the packet with this record as an attribute, within what the server takes. If there is no
-    /// room for all, the errors go first, and then the record: the packet itself stays whole.
+    /// Makes the dead letter: the packet with this record as an attribute, within the limits of the server. If the
+    /// server has no room for everything, the errors are left out first, and then the record. The packet itself stays
+    /// whole.
     pub fn bury(mut self, mut packet: Packet, max_attributes: usize, max_bytes: usize) -> Packet {
         packet.delay = std::time::Duration::ZERO;
         // A letter that dies once more: its first record says less than this one.
@@ -141,7 +142,7 @@ impl DeadLetterRecord {
         whole
     }
 
-    /// Makes of a dead letter what it was before it died; any other packet stays what it is.
+    /// Turns a dead letter back into the packet that it was. Any other packet stays as it is.
     pub fn revive(mut packet: Packet) -> Packet {
         if let Some(record) = Self::of(&packet) {
             packet.attributes.remove(DEAD_LETTER);
@@ -160,7 +161,7 @@ impl DeadLetterRecord {
     }
 }
 
-/// Of the attributes that it keeps the names alone, and not the key, as for a packet.
+/// Shows only the names of the attributes that the record keeps, and not the key, as with a packet.
 impl fmt::Debug for DeadLetterRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.attributes.iter().map(|(name, ..)| Shown::name(name)).collect();
@@ -192,27 +193,31 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// What came of a [`redrive`].
+/// The result of a [`redrive`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Redriven {
-    /// How many dead letters are back where they can be worked on, as new packets: their attempts count from 1.
+    /// How many dead letters were moved back. They are new packets there: their attempts count from 1.
     pub moved: usize,
-    /// How many stayed, because the server did not take them.
+    /// How many dead letters stayed, because the server did not take them.
     pub kept: usize,
 }
 
-/// Gives dead letters another chance: moves up to `most` of them from a dead-letter queue to where they came from, and
-/// returns when there are no more, when the server is away, or when it has refused 90 or more. That there are no more it
-/// knows from a [`receive`](Source::receive) which has waited in vain: a second with memory, 9 s with SQS.
+/// Gives dead letters another chance: moves up to `most` of them from a dead-letter queue back to the queue that they
+/// came from.
 ///
-/// One at which this is interrupted may be in both. A server that de-duplicates gets each under a new [id](Packet::id), or it
-/// would deliver none that was there a moment ago; the event in it keeps its own.
+/// This returns when there are no more letters, when the server is away, or when the server has refused 90 letters. It
+/// learns that there are no more from a [`receive`](Source::receive) that returns nothing, which takes a second with
+/// memory and 9 s with SQS.
+///
+/// If the redrive is interrupted at a letter, that letter may be in both queues. If the server de-duplicates, each
+/// letter gets a new [packet id](Packet::id): with the old one, the server would not deliver a letter that it has had a
+/// moment ago. The event in the letter keeps its own id.
 ///
 /// # Errors
 ///
-/// If the dead-letter queue cannot be opened or read. What was moved until then is moved. `Unsupported` if both are the same
-/// queue, by their names: what is published there would come again and again.
+/// - An error of the dead-letter queue if it cannot be opened or read. Letters that were moved before stay moved.
+/// - `Unsupported` if both queues have the same name, because a letter would come again and again.
 pub async fn redrive(
     dead: &mut (impl Source + ?Sized),
     to: &(impl Publisher + ?Sized),

@@ -17,35 +17,40 @@ use super::publisher::BoxFuture;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Settlement {
-    /// It is done: the server forgets it.
+    /// The delivery is done: the server forgets it.
     Ack,
-    /// It comes again after this time, as another attempt; at once if the server cannot hold it back.
+    /// The delivery comes again after this time, as another attempt. It comes again at once if the server cannot hold
+    /// it back.
     RetryAfter(Duration),
-    /// It goes to the dead-letter queue, with this record, and does not come again.
+    /// The delivery goes to the dead-letter queue with this record, and does not come again.
     DeadLetter(DeadLetterRecord),
-    /// It is given back untouched: it comes again soon, to whoever asks. Where the server lets us, this is no attempt.
+    /// The delivery is given back untouched, and soon goes to any subscriber that asks. Where the server allows it,
+    /// this does not count as an attempt.
     Release,
 }
 
-/// How a transport settles what it has lent. It is the transport's side of a [`Delivery`], and is called at most once.
+/// The transport's side of a [`Delivery`], which settles it at the server. A receipt settles at most once.
 ///
-/// One that is dropped without a call gives the delivery back, at the latest when its lease ends.
+/// A receipt that is dropped without being settled gives the delivery back, at the latest when its lease ends.
 pub trait Receipt: Send + 'static {
-    /// Tells the server how the delivery ended; ready when the server has confirmed it. Where its
-    /// [`Abilities`](super::Abilities) name no dead letters, a worker never tells it of one: it publishes the letter elsewhere,
-    /// and acknowledges.
+    /// Tells the server how the delivery ended. The future is ready when the server has confirmed it.
+    ///
+    /// If the [`Abilities`](super::Abilities) of the transport have no dead letters, a worker never settles with
+    /// [`Settlement::DeadLetter`]: it publishes the letter elsewhere and acknowledges the delivery.
     ///
     /// # Errors
     ///
-    /// `Lost` if it is no longer ours: it comes again, or has.
+    /// `Lost` if the delivery is no longer lent to this receipt: it comes again, or has already.
     fn settle(self: Box<Self>, how: Settlement) -> BoxFuture<'static, Result<(), TransportError>>;
 
-    /// Settles it as [`settle`](Self::settle) does, with the packet that is in hand: for a transport whose server may have
-    /// lost what it lent. A delivery ends by this; the default lets the packet go.
+    /// Settles the delivery as [`settle`](Self::settle) does, and gets the packet too, for a transport whose server may
+    /// have lost what it lent. A [`Delivery`] always ends by this method. The default drops the packet and calls
+    /// `settle`.
     ///
     /// # Errors
     ///
-    /// `Lost` if it is no longer ours: it comes again, or has; or, as the text then says, if it is gone.
+    /// `Lost` if the delivery is no longer lent to this receipt: it comes again, or has already. It is also `Lost` if
+    /// the packet is gone, and the text then says so.
     fn settle_in_hand(
         self: Box<Self>,
         how: Settlement,
@@ -55,31 +60,33 @@ pub trait Receipt: Send + 'static {
         self.settle(how)
     }
 
-    /// Has the lease last so long from now. A transport without leases has nothing to do.
+    /// Extends the lease to end after this time, counted from now. A transport without leases does nothing.
     ///
     /// # Errors
     ///
-    /// `Lost` if it is no longer ours.
+    /// `Lost` if the delivery is no longer lent to this receipt.
     fn extend(&mut self, by: Duration) -> BoxFuture<'_, Result<(), TransportError>> {
         let _ = by;
         Box::pin(async { Ok(()) })
     }
 
-    /// Has the server remember that listeners are about to be called with this delivery, and with nothing else: a later
-    /// lending of the same packet then says so ([`Delivery::is_marked`]). `false` if the server cannot keep that.
+    /// Marks the delivery at the server as about to be handled alone: no other delivery is handled at the same time. A
+    /// later lending of the same packet then [is marked](Delivery::is_marked). Returns `false` if the server cannot
+    /// remember a mark.
     ///
-    /// A worker asks for it before it hears a delivery that has come more often than it may and whose attempts nobody has
-    /// ended, because a process died meanwhile: so that it knows the next time which of all that were there it died of.
+    /// A worker marks a delivery that was lent more often than it has attempts, because a process died before those
+    /// attempts ended. If the process dies again, the worker knows which of its deliveries it died of.
     ///
     /// # Errors
     ///
-    /// `Lost` if it is no longer ours; `Unreachable`.
+    /// `Lost` if the delivery is no longer lent to this receipt; `Unreachable`.
     fn mark(&mut self) -> BoxFuture<'_, Result<bool, TransportError>> {
         Box::pin(async { Ok(false) })
     }
 }
 
-/// A packet that a server has lent us. It is settled once, by a method that takes it; dropped, it is released.
+/// A packet that a server has lent to this process. You settle it once, by a method that consumes it. A delivery that
+/// is dropped is released.
 #[must_use = "a delivery that is not settled comes again"]
 pub struct Delivery {
     packet: Packet,
@@ -92,8 +99,8 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Makes a delivery of the source of this name, received now; `attempt` counts from 1, by the server or in the
-    /// packet, so that no restart of ours sets it back.
+    /// Creates a delivery of the source of this name, received now. `attempt` counts from 1. It has to be counted by
+    /// the server or in the packet, so that a restart of the process does not reset it.
     pub fn new(source: impl Into<std::sync::Arc<str>>, packet: Packet, attempt: u32, receipt: impl Receipt) -> Self {
         let receipt: Option<Box<dyn Receipt>> = Some(Box::new(receipt));
         Self {
@@ -107,13 +114,13 @@ impl Delivery {
         }
     }
 
-    /// Says for how long it is lent, from now.
+    /// Sets how long the delivery is lent, from now on.
     pub fn with_lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
         self
     }
 
-    /// Says whether an earlier lending of it was [marked](Receipt::mark), which nobody has ended.
+    /// Sets whether an earlier lending of the packet was [marked](Receipt::mark) and never settled.
     pub fn with_mark(mut self, marked: bool) -> Self {
         self.marked = marked;
         self
@@ -124,7 +131,7 @@ impl Delivery {
         &self.packet
     }
 
-    /// Returns which attempt this is; the first is 1.
+    /// Returns the number of this attempt; the first is 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
@@ -134,26 +141,28 @@ impl Delivery {
         &self.source
     }
 
-    /// Returns for how long it was lent when it came; `None` if for as long as the connection lives.
+    /// Returns how long the delivery was lent when it came; `None` if it is lent for as long as the connection lives.
     pub fn lease(&self) -> Option<Duration> {
         self.lease
     }
 
-    /// Returns how long ago it came.
+    /// Returns how long ago the delivery came.
     pub fn age(&self) -> Duration {
         self.received.elapsed()
     }
 
-    /// Whether it was heard before, alone, and nobody has said how that ended: the process died meanwhile.
+    /// Returns whether the packet was [marked](Self::mark) at an earlier lending and never settled since: the process
+    /// died meanwhile.
     pub fn is_marked(&self) -> bool {
         self.marked
     }
 
-    /// Has the server remember that this is about to be heard alone; `false` if it cannot.
+    /// Marks the delivery at the server as about to be handled alone: no other delivery is handled at the same time.
+    /// Returns `false` if the server cannot remember a mark.
     ///
     /// # Errors
     ///
-    /// `Lost` if it is no longer ours; `Unreachable`.
+    /// `Lost` if the delivery is no longer lent to this process; `Unreachable`.
     pub async fn mark(&mut self) -> Result<bool, TransportError> {
         match &mut self.receipt {
             Some(receipt) => receipt.mark().await,
@@ -161,11 +170,11 @@ impl Delivery {
         }
     }
 
-    /// Has its lease last so long from now.
+    /// Extends the lease to end after this time, counted from now.
     ///
     /// # Errors
     ///
-    /// `Lost` if it is no longer ours; `Unreachable`.
+    /// `Lost` if the delivery is no longer lent to this process; `Unreachable`.
     pub async fn extend(&mut self, by: Duration) -> Result<(), TransportError> {
         match &mut self.receipt {
             Some(receipt) => receipt.extend(by).await,
@@ -173,53 +182,54 @@ impl Delivery {
         }
     }
 
-    /// Says that it is done.
+    /// Acknowledges the delivery: the server forgets it.
     ///
     /// # Errors
     ///
-    /// `Lost` if it was no longer ours, `Unreachable` if nobody knows: in both cases it may come again.
+    /// `Lost` if the delivery was no longer lent to this process, `Unreachable` if the server has not confirmed it. In
+    /// both cases it may come again.
     pub async fn ack(self) -> Result<(), TransportError> {
         self.settle(Settlement::Ack).await
     }
 
-    /// Has it come again after this time, as another attempt.
+    /// Gives the delivery back, to come again after this time as another attempt.
     ///
     /// # Errors
     ///
-    /// Those of [`ack`](Self::ack).
+    /// The same as [`ack`](Self::ack).
     pub async fn retry_after(self, delay: Duration) -> Result<(), TransportError> {
         self.settle(Settlement::RetryAfter(delay)).await
     }
 
-    /// Puts it into the dead-letter queue, with the reason and its errors, the outermost first.
+    /// Moves the delivery to the dead-letter queue, with this reason and these errors, the outermost first.
     ///
     /// # Errors
     ///
-    /// Those of [`ack`](Self::ack). It is not lost: it comes again.
+    /// The same as [`ack`](Self::ack). The delivery is not lost: it comes again.
     pub async fn dead_letter(self, reason: DeadReason, errors: Vec<String>) -> Result<(), TransportError> {
         let record = self.record(reason, errors);
         self.settle(Settlement::DeadLetter(record)).await
     }
 
-    /// Gives it back untouched.
+    /// Gives the delivery back untouched.
     ///
     /// # Errors
     ///
-    /// Those of [`ack`](Self::ack).
+    /// The same as [`ack`](Self::ack).
     pub async fn release(self) -> Result<(), TransportError> {
         self.settle(Settlement::Release).await
     }
 
-    /// Makes the record of its death, for who puts it into a queue of dead letters.
+    /// Creates the record of this delivery as a dead letter, for code that puts the letter into a queue itself.
     pub fn record(&self, reason: DeadReason, errors: Vec<String>) -> DeadLetterRecord {
         DeadLetterRecord::new(&self.source, &self.packet, self.attempt, reason, errors)
     }
 
-    /// Ends it so.
+    /// Settles the delivery in this way.
     ///
     /// # Errors
     ///
-    /// Those of [`ack`](Self::ack).
+    /// The same as [`ack`](Self::ack).
     pub async fn settle(mut self, how: Settlement) -> Result<(), TransportError> {
         match self.receipt.take() {
             Some(receipt) => receipt.settle_in_hand(how, std::mem::take(&mut self.packet)).await,
@@ -228,7 +238,7 @@ impl Delivery {
     }
 }
 
-/// Who drops a delivery, by a panic too, gives it back; without a runtime at hand it comes again after its lease.
+/// Gives the delivery back, also after a panic. Without a runtime, the delivery comes again after its lease.
 impl Drop for Delivery {
     fn drop(&mut self) {
         let Some(receipt) = self.receipt.take() else { return };

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::__private::Shown;
 
-/// Something did not go right between us and a server.
+/// An error between this process and a server.
 ///
-/// Its text never has a password or a payload in it: a transport quotes of its client's errors only what is neither.
+/// The text never contains a password or a payload: of the errors of its client, a transport quotes only what contains
+/// neither.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportError {
     kind: ErrorKind,
@@ -15,48 +16,48 @@ pub struct TransportError {
     text: String,
 }
 
-/// What kind of thing went wrong, which says what can be done.
+/// The kind of a [`TransportError`], which tells you what you can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The server could not be reached, did not answer in time, or is busy: try again later.
+    /// The server could not be reached, did not answer in time, or is busy. Try again later.
     Unreachable,
-    /// The server has said no, and will again: credentials, rights, a queue of another kind.
+    /// The server has refused, and will refuse again: because of credentials, rights, or a queue of another kind.
     Refused,
-    /// There is no such queue, topic, stream or exchange.
+    /// The queue, topic, stream or exchange does not exist.
     Missing,
-    /// No queue gets what is published there.
+    /// The packet was published to a place from which no queue gets it.
     Unroutable,
     /// The packet is larger than the server takes, or has more attributes.
     TooLarge,
-    /// It was asked for something that the server cannot do.
+    /// The server cannot do what it was asked for.
     Unsupported,
-    /// The delivery is no longer lent to us: its lease has run out, or the connection has, and it comes again.
+    /// The delivery is no longer lent to this process, because its lease or its connection has ended. It comes again.
     Lost,
-    /// What the server sent makes no sense.
+    /// The server sent something that cannot be understood.
     Protocol,
     /// The transport was closed.
     Closed,
 }
 
 impl TransportError {
-    /// Makes one of this kind, at the publisher or source of that name. The text names what was tried and what to do,
-    /// lowercase and without a full stop.
+    /// Creates an error of this kind, at the publisher or source of the name `at`. The text names what was tried and
+    /// what to do, in lowercase and without a full stop.
     pub fn new(kind: ErrorKind, at: impl Into<Arc<str>>, text: impl Into<String>) -> Self {
         Self { kind, at: at.into(), text: text.into() }
     }
 
-    /// Returns what kind of thing went wrong.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Returns the name of the publisher or the source.
+    /// Returns the name of the publisher or source.
     pub fn at(&self) -> &str {
         &self.at
     }
 
-    /// Whether another attempt may go well.
+    /// Returns whether another attempt may succeed.
     pub fn is_temporary(&self) -> bool {
         matches!(self.kind, ErrorKind::Unreachable | ErrorKind::Lost | ErrorKind::Protocol)
     }

@@ -12,24 +12,24 @@ use tokio::time::Instant;
 use super::error::TransportError;
 use super::publisher::BoxFuture;
 
-/// Remembers which events were done, each by its [identity](crate::Metadata::identity), for a window of time.
+/// Remembers for a window of time which events were handled, each by its [identity](crate::Metadata::identity).
 ///
-/// Servers deliver at least once; who asks this before and marks after it does most events once. The mark comes after the
-/// work, so that a crash between the two has the event done twice: only a mark in the same transaction as the work, as
-/// `SqliteInbox` can, closes that gap.
+/// Servers deliver at least once. If you ask the inbox before you handle an event and mark it afterwards, most events
+/// are handled once. The mark comes after the work: after a crash between the two, the event is handled twice. Only a
+/// mark in the same transaction as the work, as `SqliteInbox` can write it, closes that gap.
 pub trait Inbox: Send + Sync + 'static {
-    /// Whether this event was marked within the window.
+    /// Returns whether this event was marked within the window.
     ///
     /// # Errors
     ///
-    /// `Unreachable` if that cannot be found out now.
+    /// `Unreachable` if the inbox cannot be asked now.
     fn seen<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, TransportError>>;
 
-    /// Marks this event as done, and returns whether it was not yet. Doing it again changes nothing.
+    /// Marks this event as handled. Returns `true` if it was not marked before. Marking an event again changes nothing.
     ///
     /// # Errors
     ///
-    /// `Unreachable` if nobody knows whether it is marked now.
+    /// `Unreachable` if it is unknown whether the event is marked now.
     fn mark<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, TransportError>>;
 }
 
@@ -43,7 +43,7 @@ impl<I: Inbox + ?Sized> Inbox for Arc<I> {
     }
 }
 
-/// An [`Inbox`] in the memory of this process, which its end empties. Its clones are one and the same.
+/// An [`Inbox`] in the memory of this process, which is lost when the process ends. Its clones share the same memory.
 #[derive(Clone)]
 pub struct MemoryInbox {
     window: Duration,
@@ -52,27 +52,27 @@ pub struct MemoryInbox {
 }
 
 impl MemoryInbox {
-    /// How many events it remembers, unless it is told otherwise.
+    /// The default of [`most`](Self::most): how many events the inbox remembers.
     pub const MOST: usize = 100_000;
 
-    /// Makes one that remembers an event for so long.
+    /// Creates an inbox that remembers an event for this window of time.
     pub fn new(window: Duration) -> Self {
         Self { window, most: Self::MOST, marks: Arc::default() }
     }
 
-    /// Sets how many events it remembers; with more, it forgets the oldest before its time. The default is
-    /// [`MOST`](Self::MOST), about 10 MB.
+    /// Sets how many events the inbox remembers. With more, it forgets the oldest before its time. The default is
+    /// [`MOST`](Self::MOST), which takes about 10 MB.
     pub fn most(mut self, most: usize) -> Self {
         self.most = most.max(1);
         self
     }
 
-    /// Returns how many it remembers.
+    /// Returns how many events the inbox remembers.
     pub fn len(&self) -> usize {
         self.marks().by_id.len()
     }
 
-    /// Whether it remembers none.
+    /// Returns whether the inbox remembers no event.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

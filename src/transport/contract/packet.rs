@@ -23,44 +23,44 @@ impl fmt::Debug for Hidden {
     }
 }
 
-/// An event as a server takes it and gives it back.
+/// An event in the form in which a server takes it and gives it back.
 ///
-/// Every transport carries `body` and `attributes` to the letter. The others say how the packet wants to travel; on the
-/// way back they are there if the server has a place for them.
+/// Every transport carries `body` and `attributes` unchanged. The other fields say how the packet is to travel. On the
+/// way back, they are set if the server has a place for them.
 #[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Packet {
-    /// Which event it is. A server that de-duplicates does so by this.
+    /// The id of the event. A server that de-duplicates does so by this id.
     pub id: String,
-    /// The bytes that the codec has made.
+    /// The bytes that the codec has written.
     pub body: Vec<u8>,
-    /// What stands beside the body, and servers may filter by.
+    /// Values beside the body, by which servers may filter.
     pub attributes: Attributes,
     /// The topic of the event, by which a server may route it.
     pub topic: String,
-    /// What is delivered in order: packets of one key come one after the other, where the server keeps an order.
+    /// The key of the order: a server that keeps an order delivers packets of the same key one after the other.
     pub key: Option<String>,
-    /// How long the server holds it back.
+    /// How long the server holds the packet back.
     pub delay: Duration,
-    /// The higher, the sooner, where the server knows priorities; 0 is the least.
+    /// The priority: where the server knows priorities, it delivers higher ones first. 0 is the lowest.
     pub priority: u8,
 }
 
 impl Packet {
-    /// Makes a packet without attributes, without delay, of the least priority.
+    /// Creates a packet without attributes and without delay, of the lowest priority.
     pub fn new(id: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
         Self { id: id.into(), body: body.into(), ..Self::default() }
     }
 
-    /// Returns how many bytes it counts for: those of the body and of the attributes with their names and types, as SNS
-    /// and SQS count.
+    /// Returns the size of the packet in bytes, as SNS and SQS count: the body, and the attributes with their names and
+    /// types.
     pub fn bytes(&self) -> usize {
         let attributes = self.attributes.iter();
         self.body.len() + attributes.map(|(name, value)| name.len() + value.kind().len() + value.bytes()).sum::<usize>()
     }
 }
 
-/// Neither the body nor the key nor the attributes' values: any of them may be personal.
+/// Shows neither the body nor the key nor the values of attributes, because each of them may be personal.
 impl fmt::Debug for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Packet")
@@ -73,19 +73,19 @@ impl fmt::Debug for Packet {
     }
 }
 
-/// One value that stands beside a body, of the three types that SNS filters by. `Debug` shows its type and how long it is.
+/// A value beside a body, of one of the three types that SNS filters by. `Debug` shows only its type and length.
 #[derive(Clone, PartialEq)]
 pub enum Attribute {
-    /// `String`.
+    /// A text; SNS and SQS call the type `String`.
     Text(String),
-    /// `Number`.
+    /// A number; SNS and SQS call the type `Number`.
     Number(Number),
-    /// `String.Array`: texts, numbers, `true`, `false` and `null`.
+    /// A list of texts, numbers, `true`, `false` and `null`; SNS and SQS call the type `String.Array`.
     List(Vec<Value>),
 }
 
 impl Attribute {
-    /// Returns its type as SNS and SQS name it: `String`, `Number` or `String.Array`.
+    /// Returns the type as SNS and SQS name it: `String`, `Number` or `String.Array`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Text(_) => "String",
@@ -94,7 +94,7 @@ impl Attribute {
         }
     }
 
-    /// Returns its value as text: a list as JSON.
+    /// Returns the value as text; a list as JSON.
     pub fn text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -111,7 +111,7 @@ impl Attribute {
         }
     }
 
-    /// Reads one from its type and its value as text. What is not of its type is text.
+    /// Reads an attribute from its type and its value as text. A value that does not fit its type becomes a text.
     pub fn read(kind: &str, text: &str) -> Self {
         let read = match kind {
             "Number" => serde_json::from_str(text).ok().map(Self::Number),
@@ -164,22 +164,22 @@ impl From<Vec<String>> for Attribute {
     }
 }
 
-/// What stands beside a body, by name. `Debug` shows the names alone.
+/// The attributes of a packet, by name. `Debug` shows only the names.
 #[derive(Clone, Default, PartialEq)]
 pub struct Attributes(BTreeMap<String, Attribute>);
 
 impl Attributes {
-    /// Sets one, and returns what was there before under its name.
+    /// Sets an attribute and returns the one that had this name before.
     pub fn insert(&mut self, name: impl Into<String>, value: impl Into<Attribute>) -> Option<Attribute> {
         self.0.insert(name.into(), value.into())
     }
 
-    /// Returns one.
+    /// Returns the attribute of this name.
     pub fn get(&self, name: &str) -> Option<&Attribute> {
         self.0.get(name)
     }
 
-    /// Returns the text of one, if it is text.
+    /// Returns the text of the attribute of this name, or `None` if the attribute is missing or no text.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.0.get(name) {
             Some(Attribute::Text(text)) => Some(text),
@@ -187,22 +187,22 @@ impl Attributes {
         }
     }
 
-    /// Takes one out.
+    /// Removes the attribute of this name and returns it.
     pub fn remove(&mut self, name: &str) -> Option<Attribute> {
         self.0.remove(name)
     }
 
-    /// Returns all, in the order of their names.
+    /// Iterates over all attributes, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Attribute)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Returns how many there are.
+    /// Returns the number of attributes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no attributes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -10,30 +10,35 @@ use super::abilities::Abilities;
 use super::error::TransportError;
 use super::packet::Packet;
 
-/// A future on the heap, as the contract's methods return it, so that transports can be kept as `dyn`.
+/// A boxed future, which the methods of the contract return so that transports can be used as `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Hands packets to a server: to a queue, a topic, a stream or an exchange, which this stands for.
+/// Hands packets to a server. A publisher stands for one queue, topic, stream or exchange.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` publishes to no server",
     label = "not a publisher",
     note = "a builder such as `Sns::topic(…)` or `Redis::stream(…)` is one when it is awaited: write `.await?` behind it"
 )]
 pub trait Publisher: Send + Sync + 'static {
-    /// Returns what it is called in logs, errors and metrics, as in `sqs:orders`: never with a password.
+    /// Returns the name of the publisher in logs, errors and metrics, as in `sqs:orders`. It never contains a password.
     fn name(&self) -> &str;
 
-    /// Returns what it can do.
+    /// Returns what the server can do.
     fn abilities(&self) -> Abilities;
 
-    /// Hands these to the server, in this order, in as few requests as that takes, and returns for each whether the
-    /// server has it, in the same order. `Ok` means that the server has confirmed it, as durably as it keeps anything.
+    /// Hands packets to the server in this order, in as few requests as possible. Returns a result for each packet, in
+    /// the same order. `Ok` means that the server has confirmed the packet, and keeps it as durably as it keeps
+    /// anything.
     ///
-    /// One that fails fails alone if the server can take the others. A packet beyond the [`Abilities`] is an error of
-    /// its own, before anything is sent of it: [`Abilities::check`] looks for that. It waits for no longer than its own
-    /// deadline. Of packets of one key, see [`Abilities::takes_in_order`].
+    /// An implementation has to keep these rules:
     ///
-    /// Dropped before it is ready, any of them may have been taken or not.
+    /// - A packet that fails does not fail the others, if the server can take them.
+    /// - A packet that exceeds the [`Abilities`] fails by itself, before anything of it is sent: [`Abilities::check`]
+    ///   checks that.
+    /// - The call waits no longer than its own deadline.
+    /// - For packets of the same key, see [`Abilities::takes_in_order`].
+    ///
+    /// If the future is dropped before it is ready, the server may have taken any of the packets, or none.
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>>;
 }
 

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// When the server behind a [`Source`](super::Source) last said anything. Clones share it.
+/// Records when the server behind a [`Source`](super::Source) last sent anything. Clones share the record.
 ///
-/// A source has one for as long as it lives, beats it whenever it has read something that the server has sent, be it that
-/// nothing waits, a heartbeat, or the answer to a settlement, and never for a time-out of its own. While a worker has
-/// room and the server says nothing for longer than it may be silent, the worker is not healthy.
+/// A source has one pulse for as long as it lives. It calls [`beat`](Self::beat) whenever it has read something from
+/// the server, be it that nothing waits, a heartbeat, or the answer to a settlement. It never does so for a timeout of
+/// its own. A worker is unhealthy if it has room for deliveries and the server is silent for longer than
+/// [`silence`](Self::silence).
 #[derive(Clone, Debug)]
 pub struct Pulse(Arc<Beats>);
 
@@ -26,8 +27,9 @@ struct Beats {
 }
 
 impl Pulse {
-    /// Makes one of a server that owes a word within this time from when it is asked for deliveries: 15 s for one that is
-    /// asked again and again, and its wait and 10 s for one that answers after a wait of its own.
+    /// Creates a pulse for a server that has to send something within this time after it was asked for deliveries. Use
+    /// 15 s for a server that is asked again and again. For a server that answers after a wait of its own, use that
+    /// wait and 10 s more.
     pub fn new(silence: Duration) -> Self {
         let beats = Beats { began: Instant::now(), last: AtomicU64::new(0), silence: AtomicU64::new(0) };
         let pulse = Self(Arc::new(beats));
@@ -35,23 +37,23 @@ impl Pulse {
         pulse
     }
 
-    /// Says that the server has just said something.
+    /// Records that the server has just sent something.
     pub fn beat(&self) {
         self.0.last.fetch_max(millis(self.0.began.elapsed()), Ordering::Relaxed);
     }
 
-    /// Returns how long ago the server said something; if it never has, how long ago this was made.
+    /// Returns how long ago the server last sent something, or how long ago the pulse was created if it never has.
     pub fn since(&self) -> Duration {
         let last = Duration::from_millis(self.0.last.load(Ordering::Relaxed));
         self.0.began.elapsed().saturating_sub(last)
     }
 
-    /// Returns how long the server may be silent while it is asked.
+    /// Returns how long the server may be silent after it was asked.
     pub fn silence(&self) -> Duration {
         Duration::from_millis(self.0.silence.load(Ordering::Relaxed))
     }
 
-    /// Sets how long the server may be silent while it is asked, for a source that learns its wait later.
+    /// Sets how long the server may be silent after it was asked, for a source that learns its wait later.
     pub fn set_silence(&self, silence: Duration) {
         self.0.silence.store(millis(silence), Ordering::Relaxed);
     }

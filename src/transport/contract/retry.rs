@@ -6,13 +6,14 @@ use std::time::Duration;
 
 /// How often a delivery is tried, and how long it waits before it comes again.
 ///
-/// The wait before the n-th retry is anything up to `first × 2ⁿ⁻¹`, and never more than the longest: "full jitter" of
-/// [Exponential Backoff and Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), so that
-/// many that failed together do not come back together. The server keeps the wait and counts the attempts, so that no
-/// restart of a worker loses either.
+/// The wait before the n-th retry is a random time up to `first × 2ⁿ⁻¹`, and never longer than the longest wait. This
+/// is the "full jitter" of
+/// [Exponential Backoff and Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/):
+/// deliveries that failed together do not come back together. The server keeps the wait and counts the attempts, so
+/// that a restart of a worker loses neither.
 ///
-/// The default is 15 attempts, a first wait of up to a second and a longest of an hour: the last attempt is made after some
-/// two hours and a half, or half of that by chance.
+/// The default is 15 attempts, a first wait of up to a second, and a longest wait of an hour. The waits then add up to
+/// at most 3 h 8 min, and on average to half of that.
 ///
 /// ```
 /// use convoke::Retry;
@@ -37,39 +38,41 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// Makes one whose first wait is up to this long, each further one up to twice as long.
+    /// Creates a policy whose first wait is up to `first`, and whose further waits are each up to twice as long as the
+    /// one before.
     pub fn exponential(first: Duration) -> Self {
         Self { first, ..Self::default() }
     }
 
-    /// Makes one that always waits so long.
+    /// Creates a policy whose waits are all exactly `delay`.
     pub fn fixed(delay: Duration) -> Self {
         Self { first: delay, max_delay: Duration::MAX, grows: false, ..Self::default() }
     }
 
-    /// Makes one that tries once.
+    /// Creates a policy with a single attempt.
     pub fn never() -> Self {
         Self { attempts: 1, ..Self::default() }
     }
 
-    /// Sets how often a delivery is tried in all; zero counts as 1.
+    /// Sets how many attempts a delivery has in all; zero counts as 1. The default is 15, and 1 for
+    /// [`never`](Self::never).
     #[must_use]
     pub fn attempts(self, attempts: u32) -> Self {
         Self { attempts: attempts.max(1), ..self }
     }
 
-    /// Sets how long a wait may be at most. The default is an hour, and for `fixed` no limit.
+    /// Sets the longest wait. The default is an hour; [`fixed`](Self::fixed) has no limit by default.
     #[must_use]
     pub fn max_delay(self, limit: Duration) -> Self {
         Self { max_delay: limit, ..self }
     }
 
-    /// Returns how often a delivery is tried in all.
+    /// Returns how many attempts a delivery has in all.
     pub fn max_attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// Returns how long the wait after this attempt may be; the first attempt is 1.
+    /// Returns the longest wait after this attempt; the first attempt is 1.
     pub fn limit(&self, attempt: u32) -> Duration {
         if !self.grows {
             return self.first.min(self.max_delay);
@@ -78,8 +81,8 @@ impl Retry {
         self.first.saturating_mul(factor).min(self.max_delay)
     }
 
-    /// Returns the wait after this attempt, which is the part of its limit that `chance` is of `u64::MAX`, and of a `fixed`
-    /// one the whole.
+    /// Returns the wait after this attempt: the share `chance / u64::MAX` of its [`limit`](Self::limit), or the whole
+    /// limit for a [`fixed`](Self::fixed) policy.
     pub fn wait(&self, attempt: u32, chance: u64) -> Duration {
         if !self.grows {
             return self.limit(attempt);

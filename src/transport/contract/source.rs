@@ -8,83 +8,92 @@ use super::error::TransportError;
 use super::publisher::BoxFuture;
 use super::pulse::Pulse;
 
-/// How many lendings beyond its attempts a packet may have had that nobody ended, before it is a dead letter unheard: where a
-/// server cannot [remember](crate::transport::Receipt::mark) that it was heard alone, and in the limits that servers keep by themselves.
+/// The number of lendings that a packet may have beyond its attempts without being settled. After them the packet is a
+/// dead letter, and its listeners are not called again.
+///
+/// The number applies where a server cannot [remember](crate::transport::Receipt::mark) that a delivery was handled
+/// alone, and in the limits that servers keep by themselves.
 pub const UNHEARD_ATTEMPTS: u32 = 10;
 
-/// Lends deliveries from a server. Each value is one subscriber: who wants another one, clones what it is made of.
+/// Lends deliveries from a server. Each value is one subscriber. To get another subscriber, clone what the source is
+/// made of.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` lends no deliveries",
     label = "not a source",
     note = "a builder such as `Sqs::queue(…)` or `Redis::stream(…)` is one when it is awaited: write `.await?` behind it"
 )]
 pub trait Source: Send + 'static {
-    /// Returns what it is called in logs, errors and metrics, as in `sqs:orders`: never with a password.
+    /// Returns the name of the source in logs, errors and metrics, as in `sqs:orders`. It never contains a password.
     fn name(&self) -> &str;
 
-    /// Returns what it can do.
+    /// Returns what the server can do.
     fn abilities(&self) -> Abilities;
 
-    /// Says how often a delivery is to be heard at most before it is a dead letter. A worker calls it before
-    /// [`open`](Self::open).
+    /// Sets how many attempts a delivery has before it is a dead letter. A worker calls this before
+    /// [`open`](Self::open). The default does nothing.
     ///
-    /// A server that counts by itself how often it has lent a packet, and takes out what it has lent too often, counts more
-    /// than was heard: what a process that died had fetched ahead, for one. Its own limit has to be this and
-    /// [`UNHEARD_ATTEMPTS`] or higher; a transport whose `open` makes the queue sets it so, and one that finds a lower limit
-    /// says so in the log. The default does nothing.
+    /// Some servers count by themselves how often they have lent a packet, and remove a packet that they have lent too
+    /// often. Such a count is higher than the number of attempts: it includes what a process had fetched ahead when it
+    /// died. The limit of such a server has to be `most` plus [`UNHEARD_ATTEMPTS`] or higher. A transport whose `open`
+    /// creates the queue sets it so, and a transport that finds a lower limit logs it.
     fn attempts(&mut self, most: u32) {
         let _ = most;
     }
 
-    /// Connects, looks whether what it reads from is there, and says how many deliveries may be lent at once. It is
-    /// called before the first [`receive`](Self::receive), and again after an error of which the connection has died.
+    /// Connects, and checks that the queue is there. `prefetch` is how many deliveries may be lent at once.
+    ///
+    /// It is called before the first [`receive`](Self::receive), and again after an error that has ended the
+    /// connection.
     ///
     /// # Errors
     ///
-    /// `Missing` if there is no such queue, `Unreachable`, `Refused`.
+    /// `Missing` if there is no such queue; `Unreachable` or `Refused`.
     fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>>;
 
-    /// Waits for deliveries and returns some: at least one, but for none after a wait that the transport chooses and that
-    /// is never longer than 20 s; never more than `most`.
+    /// Waits for deliveries and returns at least one and at most `most`. Returns none if nothing has come after a wait
+    /// that the transport chooses, which is never longer than 20 s.
     ///
-    /// Dropped while it waits it loses nothing: what it had received comes again, at once or after its lease.
+    /// Dropping the future while it waits loses nothing: what it had received comes again, at once or after its lease.
     ///
     /// # Errors
     ///
-    /// `Unreachable` and others for which the caller waits a while and opens it again.
+    /// `Unreachable` and others, after which the caller waits a while and opens the source again.
     fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<Delivery>, TransportError>>;
 
-    /// Has the server lend nothing more to this subscriber until the next [`receive`](Self::receive), and gives back what it
-    /// has lent and no `receive` has returned: once this is ready, others get it within a second. What `receive` has returned
-    /// stays lent and can be settled. A worker calls this when it is paused, and when it begins to drain.
+    /// Stops the server from lending to this subscriber until the next [`receive`](Self::receive), and gives back what
+    /// was lent but not yet returned by a `receive`. When the future is ready, other subscribers get those packets
+    /// within a second. Deliveries that `receive` has returned stay lent, and can be settled. A worker calls this when
+    /// it is paused, and when it begins to drain.
     ///
-    /// Who fetches ahead of `receive`, or leaves a request open at the server when a `receive` is dropped, has to do something
-    /// here; the default does nothing.
+    /// Implement it if your source fetches ahead of `receive`, or leaves a request open at the server when a `receive`
+    /// is dropped. The default does nothing.
     ///
     /// # Errors
     ///
-    /// `Unreachable` and others: what was lent comes again after its lease.
+    /// `Unreachable` and others; what was lent then comes again after its lease.
     fn stop_lending(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
         Box::pin(async { Ok(()) })
     }
 
-    /// Returns what tells when the server last said anything, on any thread and while a `receive` is open; always the same
-    /// one. A worker asks for it once, when this is open, and is not healthy while the server is silent for too long.
+    /// Returns the [`Pulse`] of this source, always the same one. It records when the server last sent anything, and
+    /// can be read on any thread, also while a `receive` is open. A worker asks for it once, after `open`, and is
+    /// unhealthy while the server is silent for too long.
     ///
-    /// By default there is none, and the server counts as having said something whenever a `receive` has brought no error,
-    /// which it has to within 30 s.
+    /// The default is `None`. The server then counts as responsive whenever a `receive` returns without an error, which
+    /// has to happen within 30 s.
     fn pulse(&self) -> Option<Pulse> {
         None
     }
 
-    /// Returns how many deliveries wait on the server, if it can tell.
+    /// Returns how many deliveries wait on the server, or `None` if the server cannot tell.
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {
         Box::pin(async { Ok(None) })
     }
 
-    /// Ends the subscriber: the server lends it nothing more, and a [`receive`](Self::receive) is `Closed` or brings nothing
-    /// until it is opened again. What is still lent can be settled until this returns. One that does nothing here, as this
-    /// default, lends on.
+    /// Ends the subscriber: the server lends it nothing more. Until it is opened again, a [`receive`](Self::receive)
+    /// fails as `Closed` or returns nothing. Deliveries that are still lent can be settled until this returns.
+    ///
+    /// The default does nothing: such a source goes on lending.
     fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
         Box::pin(async { Ok(()) })
     }

@@ -4,10 +4,10 @@
 
 use super::queue::MemoryQueue;
 
-/// Makes queues that live in this process and end with it.
+/// Creates queues that live in this process and end with it.
 ///
-/// They can do all that any transport here can, so that one of them stands in for a server in a test; restricted by
-/// [`with_abilities`](MemoryQueue::with_abilities), it refuses what that server would.
+/// They can do everything that any transport of this crate can, so that one of them can stand in for a server in a
+/// test. Restricted by [`with_abilities`](MemoryQueue::with_abilities), a queue refuses what that server would refuse.
 ///
 /// ```
 /// # use std::error::Error;
@@ -31,28 +31,28 @@ use super::queue::MemoryQueue;
 /// # }
 /// ```
 ///
-/// # What becomes of a delivery
+/// # What happens to a delivery
 ///
-/// | settled by | it |
+/// | you call | the delivery |
 /// |---|---|
 /// | `ack` | is forgotten |
-/// | `retry_after` | comes again after that time, behind those who have waited longer |
+/// | `retry_after` | comes again after that time, behind deliveries that have waited longer |
 /// | `dead_letter` | goes to the group's [`dead_letters`](MemoryQueue::dead_letters) in the same step |
-/// | `release`, or dropped | is back in its place at once, and this was no attempt |
+/// | `release`, or drop it | is back in its place at once, without counting as an attempt |
 /// | nothing | comes again when its lease ends, or when its subscriber is closed, as another attempt |
 ///
-/// Nothing of a key is lent while an earlier packet of that key is lent, waits for its retry or is held back. A receipt
-/// whose lease has run out gives `Lost`, and changes nothing.
+/// A packet is not lent while an earlier packet of its key is lent, waits for its retry or is held back. If the lease
+/// of a delivery has ended, settling it fails with `Lost` and changes nothing.
 ///
 /// # When not to use it
 ///
-/// To have work survive the end of the process, or reach another one: it can do neither.
+/// Do not use it for work that has to survive the end of the process or reach another process.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Memory;
 
 impl Memory {
-    /// Makes a queue that nobody else has; two of the same name are two queues. Clones of what this returns share it.
+    /// Creates a queue. Two queues of the same name are separate; only clones of the returned handle share one queue.
     pub fn queue(name: impl AsRef<str>) -> MemoryQueue {
         MemoryQueue::new(name.as_ref())
     }

@@ -15,8 +15,8 @@ use crate::transport::{
     TransportError,
 };
 
-/// A queue in this process, made by [`Memory::queue`](super::Memory::queue). Clones share it, and each one that is opened
-/// is a subscriber of its own.
+/// A queue in this process, created by [`Memory::queue`](super::Memory::queue). Clones share the queue, and each clone
+/// that is opened is another subscriber.
 pub struct MemoryQueue {
     store: Arc<Store>,
     group: usize,
@@ -49,40 +49,40 @@ impl MemoryQueue {
         Self { store, group, name, desk: None, pulse: Pulse::new(SILENCE[1]) }
     }
 
-    /// Returns a handle that subscribes as this group: each group gets everything that is published from then on. A group
-    /// that is made later begins with what the default group still has, as first attempts.
+    /// Returns a handle that subscribes as this group. Each group gets everything that is published after it was
+    /// created. A new group begins with the packets that the default group still has, as first attempts.
     ///
-    /// The default group is there from the start. While nobody reads it and there are others, it holds up nobody: when it
-    /// is full it forgets its oldest.
+    /// The default group exists from the start. While it has no subscriber and other groups exist, it does not limit
+    /// the queue: when it is full, it forgets its oldest packet.
     pub fn group(&self, name: &str) -> Self {
         let group = self.store.lock().group(name);
         Self::of(self.store.clone(), group)
     }
 
-    /// Returns the queue of what this group has given up on, named as in `orders-dead`.
+    /// Returns the queue with the dead letters of this group, named as in `orders-dead`.
     pub fn dead_letters(&self) -> Self {
         let dead = self.store.lock().dead(self.group);
         Self::of(dead, 0)
     }
 
-    /// Sets how long a delivery is lent. The default is 30 s; it is at least 1 ms.
+    /// Sets how long a delivery is lent. The default is 30 s, and the least is 1 ms.
     pub fn lease(self, lease: Duration) -> Self {
         self.set(|state| state.abilities.lease = Some(lease.max(Duration::from_millis(1))))
     }
 
-    /// Sets how many packets each group may have, those that are lent among them; a publish beyond it is `Unreachable`.
+    /// Sets how many packets each group may have, lent ones included. Publishing beyond that fails with `Unreachable`.
     /// The default is 100,000.
     pub fn capacity(self, packets: usize) -> Self {
         self.set(|state| state.capacity = packets.max(1))
     }
 
-    /// Sets how long a receive waits before it returns nothing; 20 s at most. The default is 1 s.
+    /// Sets how long a receive waits before it returns nothing, 20 s at most. The default is 1 s.
     pub fn wait(self, wait: Duration) -> Self {
         self.set(|state| state.wait = wait.min(Duration::from_secs(20)))
     }
 
-    /// Has a packet whose id was published less than this ago be taken, and not delivered again; one that became a dead
-    /// letter since then may come again. By default nothing is de-duplicated.
+    /// Accepts a packet whose id was published within this time, but does not deliver it again. A packet that has
+    /// become a dead letter since may be delivered again. By default the queue does not de-duplicate.
     pub fn deduplicate(self, window: Duration) -> Self {
         self.set(|state| {
             state.abilities.deduplicates = true;
@@ -90,12 +90,12 @@ impl MemoryQueue {
         })
     }
 
-    /// Lets it do no more than another server, whose abilities these are. What it is asked for beyond them is refused as
-    /// there: by `open`, by `publish`, or by the delivery.
+    /// Restricts the queue to the abilities of another server. It then refuses what that server would refuse: in
+    /// `open`, in `publish`, or when a delivery is settled.
     ///
-    /// Without `order`, keys mean nothing; without `lease`, a delivery is lent until its subscriber is closed or dropped;
-    /// `durable` says whether it keeps what it has when it is [killed](Self::kill). De-duplication is by ids of the last
-    /// 5 minutes, unless [told otherwise](Self::deduplicate).
+    /// Without `order`, keys have no effect. Without `lease`, a delivery is lent until its subscriber is closed or
+    /// dropped. `durable` says whether the queue keeps its packets when it is [killed](Self::kill). De-duplication
+    /// remembers the ids of the last 5 minutes, unless you [set another time](Self::deduplicate).
     pub fn with_abilities(self, abilities: Abilities) -> Self {
         self.set(|state| state.abilities = abilities)
     }
@@ -106,24 +106,24 @@ impl MemoryQueue {
         self
     }
 
-    /// Plays an outage: until it is reachable again, whatever is asked of it is `Unreachable`. It keeps what it has, and
-    /// leases run on.
+    /// Simulates an outage: while the queue is not reachable, every call fails with `Unreachable`. The queue keeps its
+    /// packets, and leases run on.
     pub fn set_reachable(&self, reachable: bool) {
         self.store.set_reachable(reachable, false);
     }
 
-    /// Plays the end of the server: what is lent is lent no more, all that it has is gone unless its abilities say that it
-    /// is durable, and it is unreachable until [`set_reachable`](Self::set_reachable).
+    /// Simulates the end of the server: all leases end, and all packets are lost unless the abilities say that the
+    /// queue is durable. The queue is unreachable until you call [`set_reachable`](Self::set_reachable).
     pub fn kill(&self) {
         self.store.set_reachable(false, true);
     }
 
-    /// Has the next packets that are published, so many, be refused as `Unreachable`.
+    /// Makes the next `packets` packets that are published fail with `Unreachable`.
     pub fn fail_next(&self, packets: usize) {
         self.store.lock().failing = packets;
     }
 
-    /// Returns how many packets this group has that are not lent, those that are held back among them.
+    /// Returns how many packets of this group are not lent, including those that are held back.
     pub fn waiting(&self) -> usize {
         self.store.lock().line(self.group).waiting()
     }
@@ -133,12 +133,12 @@ impl MemoryQueue {
         self.store.lock().line(self.group).lent()
     }
 
-    /// Returns how many packets the queue has taken since it was made, but those that it recognized.
+    /// Returns how many packets the queue has taken since it was created, without the duplicates that it recognized.
     pub fn published(&self) -> u64 {
         self.store.lock().published
     }
 
-    /// Returns copies of what waits in this group, in the order in which it was published.
+    /// Returns copies of the packets that wait in this group, in the order in which they were published.
     pub fn packets(&self) -> Vec<Packet> {
         self.store.lock().line(self.group).packets().cloned().collect()
     }
@@ -286,7 +286,7 @@ impl Source for MemoryQueue {
     }
 }
 
-/// A handle of its own, which is no subscriber until it is opened.
+/// The clone is a handle to the same queue. It is no subscriber until it is opened.
 impl Clone for MemoryQueue {
     fn clone(&self) -> Self {
         let (store, name, pulse) = (self.store.clone(), self.name.clone(), Pulse::new(SILENCE[1]));

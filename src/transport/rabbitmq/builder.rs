@@ -37,7 +37,7 @@ const MAX_NAME: usize = 230;
 /// For how long an unused delay queue of a classic queue stays beyond its delay.
 const IDLE: Duration = Duration::from_secs(60 * 60);
 
-/// A queue of RabbitMQ that is not looked for yet: `.await` does so, and gives a [`RabbitMq`].
+/// Describes a queue of RabbitMQ. Awaiting the builder finds or creates the queue, and returns a [`RabbitMq`].
 #[must_use = "it does nothing until it is awaited"]
 pub struct RabbitMqBuilder {
     name: String,
@@ -70,77 +70,82 @@ impl RabbitMqBuilder {
         }
     }
 
-    /// Says where the server is, as in `amqp://user:password@host:5672/vhost`. Without this it is where `AMQP_URL` or else
-    /// `RABBITMQ_URL` says, or on this machine.
+    /// Sets the URL of the server, as in `amqp://user:password@host:5672/vhost`. The default is the URL in `AMQP_URL`,
+    /// or else in `RABBITMQ_URL`, or else the server on this machine.
     pub fn at(mut self, url: &str) -> Self {
         self.server = Some(RabbitMqServer::at(url));
         self
     }
 
-    /// Shares the connections of this server with others.
+    /// Uses the connections of this server, which other handles may share.
     pub fn on(mut self, server: &RabbitMqServer) -> Self {
         self.server = Some(Ok(server.clone()));
         self
     }
 
-    /// Makes what is missing: the queue, its queue of dead letters, and the topic exchanges that it is bound to. What is
-    /// there is left as it is, and what somebody deletes later is made again when it is needed. A quorum queue is made with
-    /// `x-delivery-limit` 110, so that the server itself ends what comes back again and again; a worker ends it sooner.
+    /// Creates what is missing: the queue, its queue of dead letters, and the topic exchanges that the queue is bound
+    /// to. What exists is left as it is. What somebody deletes later is created again when it is needed.
+    ///
+    /// A quorum queue is created with `x-delivery-limit` 110, so that the server itself ends a delivery that comes back
+    /// again and again. A worker ends such a delivery sooner.
     pub fn create_if_missing(mut self) -> Self {
         self.create = true;
         self
     }
 
-    /// Says that it is a classic queue, on one server, and not a quorum queue, of which several servers have a copy.
+    /// Uses a classic queue, which is on one server, instead of a quorum queue, of which several servers have a copy.
     pub fn classic(mut self) -> Self {
         self.kind = QueueKind::Classic;
         self
     }
 
-    /// Has it deliver the higher priorities first, from 0 to this. A [`classic`](Self::classic) queue has as many as it was made
-    /// with, as `x-max-priority`: up to 10 is wise. A quorum queue has 0 to 31 from RabbitMQ 4.3 on, and takes what somebody
-    /// publishes without one for a 4; before that it has none.
+    /// Delivers higher priorities first, from 0 to `highest`.
+    ///
+    /// A [`classic`](Self::classic) queue has the priorities that it was created with, as `x-max-priority`; up to 10 is
+    /// wise. A quorum queue has priorities from 0 to 31 with RabbitMQ 4.3 or later, and treats a message without a
+    /// priority as 4. Before that release, a quorum queue has none.
     pub fn priorities(mut self, highest: u8) -> Self {
         self.priorities = highest;
         self
     }
 
-    /// Binds it to an exchange, for the topics that a pattern chooses: `*` is one segment, `**` any number. It may be called
-    /// several times; nothing is ever unbound.
+    /// Binds the queue to an exchange, for the topics that a pattern matches: `*` is one segment, and `**` any number
+    /// of them. You may call it several times. No binding is ever removed.
     pub fn bound_to(mut self, exchange: impl Into<String>, pattern: impl Into<String>) -> Self {
         self.bindings.push((exchange.into(), pattern.into()));
         self
     }
 
-    /// Names the queue of its dead letters; `<name>-dead` by default, and none for a queue whose name ends so. It has to be there, or to be made with
-    /// [`create_if_missing`](Self::create_if_missing).
+    /// Sets the queue of the dead letters. The default is `<name>-dead`, and none for a queue whose own name ends in
+    /// `-dead`. The queue has to exist, unless [`create_if_missing`](Self::create_if_missing) creates it.
     pub fn dead_letter_queue(mut self, name: impl Into<String>) -> Self {
         self.dead = Some(name.into());
         self
     }
 
-    /// Sets how long it waits for an answer of the server, to a window of packets as to anything else, and for how long it tries
-    /// to publish while the server cannot be reached; 5 s and 30 s by default. A call that waits behind another may take twice
-    /// as long.
+    /// Sets how long a call waits for an answer of the server, to a window of packets as to anything else, and how long
+    /// it tries to publish while the server cannot be reached. The defaults are 5 s and 30 s. A call that waits behind
+    /// another one may take twice as long.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Sets how many packets are on their way to the server at once; 256 by default.
+    /// Sets how many packets may be on their way to the server at once. The default is 256.
     pub fn in_flight(mut self, packets: usize) -> Self {
         self.window = packets.max(1);
         self
     }
 
-    /// Sets how many bytes the server takes in a message: its `max_message_size`, 16 MiB by default.
+    /// Sets the largest size of a message in bytes that the server takes: its `max_message_size`. The default is 16
+    /// MiB.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// Sets after how long an unused delay queue of a [`classic`](Self::classic) queue is deleted, beyond its delay; an hour
-    /// by default, and at least a second. Those of a quorum queue stay.
+    /// Sets the time after which an unused delay queue of a [`classic`](Self::classic) queue is deleted, beyond its
+    /// delay. The default is an hour, and the least is a second. Delay queues of a quorum queue stay.
     pub fn delay_queues_expire_after(mut self, idle: Duration) -> Self {
         self.idle = idle;
         self
@@ -282,7 +287,7 @@ impl IntoFuture for RabbitMqBuilder {
     type Output = Result<RabbitMq, TransportError>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
-    /// Connects, and looks for the queue or makes it.
+    /// Connects, and finds the queue or creates it.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.connect())
     }

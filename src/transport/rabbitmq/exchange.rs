@@ -15,8 +15,10 @@ use super::queue::DEADLINE;
 use super::{declare, message, routing_key};
 use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, TransportError};
 
-/// An exchange of a RabbitMQ server: every queue that is [`bound_to`](super::RabbitMqBuilder::bound_to) it for the topic of
-/// a packet gets it, and a packet that no queue gets is an error, `Unroutable`.
+/// An exchange of a RabbitMQ server, as a publisher.
+///
+/// Every queue that is [`bound_to`](super::RabbitMqBuilder::bound_to) the exchange for the topic of a packet gets the
+/// packet. A packet that no queue gets is an error, `Unroutable`.
 ///
 /// The routing key is the topic, with its segments as words: `orders/placed` is `orders.placed`. A `.`, `%`, `#` or `*`
 /// within a segment is written as `%2E`, `%25`, `%23` or `%2A`, so that different topics have different keys.
@@ -37,8 +39,8 @@ use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, Trans
 /// # }
 /// ```
 ///
-/// It cannot hold back a packet: a delay is for a queue. A packet is in all of its queues or in none when the server
-/// confirms it.
+/// An exchange cannot hold a packet back: only a queue supports a delay. When the server confirms a packet, it is in
+/// all of its queues or in none.
 #[derive(Clone)]
 pub struct RabbitMqExchange {
     at: Arc<str>,
@@ -106,7 +108,8 @@ impl fmt::Debug for RabbitMqExchange {
     }
 }
 
-/// An exchange of RabbitMQ that is not looked for yet: `.await` does so, and gives a [`RabbitMqExchange`].
+/// Describes an exchange of RabbitMQ. Awaiting the builder finds or creates the exchange, and returns a
+/// [`RabbitMqExchange`].
 #[must_use = "it does nothing until it is awaited"]
 pub struct RabbitMqExchangeBuilder {
     name: String,
@@ -123,47 +126,48 @@ impl RabbitMqExchangeBuilder {
         Self { name, server: None, create: false, deadline: None, window: WINDOW, max_bytes: MAX_BYTES, priorities: 0 }
     }
 
-    /// Says where the server is, as in `amqp://user:password@host:5672/vhost`. Without this it is where `AMQP_URL` or else
-    /// `RABBITMQ_URL` says, or on this machine.
+    /// Sets the URL of the server, as in `amqp://user:password@host:5672/vhost`. The default is the URL in `AMQP_URL`,
+    /// or else in `RABBITMQ_URL`, or else the server on this machine.
     pub fn at(mut self, url: &str) -> Self {
         self.server = Some(RabbitMqServer::at(url));
         self
     }
 
-    /// Shares the connections of this server with others.
+    /// Uses the connections of this server, which other handles may share.
     pub fn on(mut self, server: &RabbitMqServer) -> Self {
         self.server = Some(Ok(server.clone()));
         self
     }
 
-    /// Makes a durable topic exchange if there is none of this name. One that is there is left as it is, of whichever
-    /// type.
+    /// Creates a durable topic exchange if there is none of this name. An existing exchange is left as it is, whatever
+    /// its type.
     pub fn create_if_missing(mut self) -> Self {
         self.create = true;
         self
     }
 
-    /// Says that the queues bound to it have priorities, from 0 to this.
+    /// Sets the priorities of the queues that are bound to the exchange: from 0 to `highest`.
     pub fn priorities(mut self, highest: u8) -> Self {
         self.priorities = highest;
         self
     }
 
-    /// Sets how long it waits for an answer of the server, to a window of packets as to anything else, and for how long it tries
-    /// to publish while the server cannot be reached; 5 s and 30 s by default. A call that waits behind another may take twice
-    /// as long.
+    /// Sets how long a call waits for an answer of the server, to a window of packets as to anything else, and how long
+    /// it tries to publish while the server cannot be reached. The defaults are 5 s and 30 s. A call that waits behind
+    /// another one may take twice as long.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Sets how many packets are on their way to the server at once; 256 by default.
+    /// Sets how many packets may be on their way to the server at once. The default is 256.
     pub fn in_flight(mut self, packets: usize) -> Self {
         self.window = packets.max(1);
         self
     }
 
-    /// Sets how many bytes the server takes in a message: its `max_message_size`, 16 MiB by default.
+    /// Sets the largest size of a message in bytes that the server takes: its `max_message_size`. The default is 16
+    /// MiB.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
@@ -186,7 +190,7 @@ impl IntoFuture for RabbitMqExchangeBuilder {
     type Output = Result<RabbitMqExchange, TransportError>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
-    /// Connects, and looks for the exchange or makes it.
+    /// Connects, and finds the exchange or creates it.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.connect())
     }

@@ -17,7 +17,7 @@ use crate::transport::{
     Abilities, BoxFuture, ErrorKind, Packet, Publisher, Pulse, Source, TransportError, UNHEARD_ATTEMPTS,
 };
 
-/// A queue of a RabbitMQ server, over AMQP 0-9-1, from 3.10 on.
+/// A queue of a RabbitMQ server, over AMQP 0-9-1. It needs RabbitMQ 3.10 or later.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -44,9 +44,9 @@ use crate::transport::{
 /// # }
 /// ```
 ///
-/// # In the words of the server
+/// # The words of the server
 ///
-/// | here | RabbitMQ |
+/// | this crate | RabbitMQ |
 /// |---|---|
 /// | publish | `basic.publish`, persistent and mandatory, and its confirm |
 /// | ack | `basic.ack`, `multiple` where that is exact |
@@ -59,37 +59,44 @@ use crate::transport::{
 ///
 /// # Guarantees
 ///
-/// - What was confirmed is kept when the server is killed. What was acknowledged a moment before may come again, because
-///   the server does not confirm an acknowledgement. A retry or a dead letter that the server is killed at, or this
-///   process, may be there twice.
-/// - There is no order: what is retried or released falls behind, and several subscribers share a queue.
-/// - A publish that cannot reach the server is tried for 30 s, or as long as the [`deadline`](RabbitMqBuilder::deadline) says.
-/// - A server that says nothing for 3 s is asked whether it is there, and given up when it does not answer within 6 s.
-/// - A delivery is lent for as long as the connection lives. What is not settled for 30 minutes (the server's
-///   `consumer_timeout`) the server takes back, with all that was lent on the channel: to settle it is `Lost`.
-/// - Attempts are counted in a header by who retries. A delivery that comes back because the process died, the connection, or
-///   the patience of the server, is another attempt: a quorum queue counts these. A classic queue knows only that it came
-///   back, so it is published again with the next attempt, and heard after that. What is released is no attempt: so that the
-///   server does not take it for one, it is published again. Both cost it its place in the queue.
-/// - A worker ends what kills each process that hears it: what came more often than it may is heard alone, and a note of that is
-///   kept in the queue `<queue>.marks` until it is settled. So does a quorum queue by its `x-delivery-limit`, which is 110 where
-///   we make the queue; a worker whose attempts and ten are more than the queue has says so in the log.
-/// - A delay is rounded up to 50, 100, 200 or 500 ms, 1, 2, 5, 10, 20 or 30 s or min, 1, 2, 5 or 12 h, 1, 2, 4 or 7 days,
-///   for each of which there is a queue, made when it is needed first. Those of a quorum queue are quorum queues that hand
-///   over at least once, and stay: the server would expire them with what waits in them. Those of a classic queue are
-///   deleted when they have not been used for an hour, and hand over at most once: what waits in them when the server is
-///   killed may be gone.
+/// - A confirmed packet is kept when the server is killed. A delivery that was acknowledged a moment before may come
+///   again, because the server does not confirm acknowledgements. If the server or this process is killed during a
+///   retry or a dead letter, the packet may be there twice.
+/// - There is no order: a delivery that is retried or released falls behind, and several subscribers share a queue.
+/// - A publish that cannot reach the server is tried for 30 s, or for the [`deadline`](RabbitMqBuilder::deadline) that
+///   you set.
+/// - A server that sends nothing for 3 s is asked whether it is there. If it does not answer within 6 s, the connection
+///   is given up.
+/// - A delivery is lent for as long as the connection lives. The server takes back a delivery that is not settled for
+///   30 minutes (its `consumer_timeout`), with everything that was lent on the channel. Settling such a delivery fails
+///   with `Lost`.
+/// - Attempts are counted in a header, which a retry sets. A delivery that comes back because the process, the
+///   connection or the patience of the server has ended is another attempt. A quorum queue counts these. A classic
+///   queue only knows that the delivery came back, so this crate publishes it again with the next attempt, and it is
+///   handled after that. A release is no attempt: the delivery is published again, so that the server does not count
+///   one. In both cases the delivery loses its place in the queue.
+/// - A worker ends a delivery that kills each process that handles it. A delivery that came more often than it has
+///   attempts is handled alone, and a note of that is kept in the queue `<queue>.marks` until it is settled. A quorum
+///   queue ends such a delivery too, by its `x-delivery-limit`, which is 110 where this crate creates the queue. If the
+///   attempts of a worker and ten more exceed that limit, the worker logs it.
+/// - A delay is rounded up to 50, 100, 200 or 500 ms, 1, 2, 5, 10, 20 or 30 s or min, 1, 2, 5 or 12 h, 1, 2, 4 or 7
+///   days. There is a queue for each of these delays, created when it is first needed.
+/// - The delay queues of a quorum queue are quorum queues too. They hand over at least once, and stay, because the
+///   server would expire them together with what waits in them.
+/// - The delay queues of a classic queue hand over at most once: what waits in them when the server is killed may be
+///   lost. They are deleted when they have not been used for an hour.
 ///
 /// # When not to use it
 ///
-/// Where order per key matters, where a delivery is worked on for more than half an hour (or `consumer_timeout` is to be set), or where what was read should be
-/// read again by others later: that is a log, not a queue. A queue that nobody reads fills memory and disk of the server.
+/// Do not use it where the order of a key matters, where a delivery takes more than half an hour (unless you raise
+/// `consumer_timeout`), or where others have to read again later what was read before: that needs a log, not a queue. A
+/// queue without a subscriber fills the memory and the disk of the server.
 ///
 /// # Logs
 ///
 /// The client logs each message that the server returns as unroutable, with its body in numbers, as a warning under
-/// `lapin::returned_messages`; at trace level it logs whole frames, the user and the password too. `lapin=error` as a
-/// filter keeps both out.
+/// `lapin::returned_messages`. At trace level it logs whole frames, including the user and the password. The filter
+/// `lapin=error` keeps both out.
 pub struct RabbitMq {
     pub(super) desk: Arc<Desk>,
     pub(super) server: RabbitMqServer,
@@ -126,17 +133,17 @@ impl RabbitMq {
         }
     }
 
-    /// Begins with a queue of this name; awaited, it connects and looks whether it is there.
+    /// Describes the queue of this name. Awaiting the builder connects, and finds the queue.
     pub fn queue(name: impl Into<String>) -> RabbitMqBuilder {
         RabbitMqBuilder::new(name.into())
     }
 
-    /// Begins with an exchange of this name, to publish to; awaited, it connects and looks whether it is there.
+    /// Describes the exchange of this name, to publish to. Awaiting the builder connects, and finds the exchange.
     pub fn exchange(name: impl Into<String>) -> RabbitMqExchangeBuilder {
         RabbitMqExchangeBuilder::new(name.into())
     }
 
-    /// Begins with the queue of dead letters, on the same server; `None` if there is none.
+    /// Describes the queue of the dead letters, on the same server. Returns `None` if there is none.
     pub fn dead_letters(&self) -> Option<RabbitMqBuilder> {
         let dead = self.desk.recipe.dead.as_ref()?;
         Some(Self::queue(dead.as_str()).on(&self.server).deadline(self.desk.deadline))
@@ -291,7 +298,7 @@ impl Source for RabbitMq {
     }
 }
 
-/// Another subscriber to the same queue, over the same connections.
+/// The clone is another subscriber to the same queue, over the same connections.
 impl Clone for RabbitMq {
     fn clone(&self) -> Self {
         let (desk, server) = (self.desk.clone(), self.server.clone());

@@ -18,7 +18,8 @@ use crate::transport::{BoxFuture, ErrorKind, TransportError};
 const DEADLINE: Duration = Duration::from_secs(5);
 const PUBLISH_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Says how a stream is used; `.await` connects, and looks whether it is there. Made by [`Redis::stream`].
+/// Describes a [`Redis`] stream before it is used. Created by [`Redis::stream`]; awaiting it connects, and checks that
+/// the stream is there.
 #[derive(Clone)]
 #[must_use = "nothing is connected before it is awaited"]
 pub struct RedisBuilder {
@@ -50,60 +51,61 @@ impl RedisBuilder {
         }
     }
 
-    /// Names the consumer group, whose subscribers share what comes. Each group gets everything. The default is one that
-    /// is called like the stream.
+    /// Sets the consumer group. The subscribers of one group share its packets, and each group gets every packet. The
+    /// default is a group with the name of the stream.
     pub fn group(mut self, group: impl Into<String>) -> Self {
         self.group = Some(group.into());
         self
     }
 
-    /// Says where the server is: `redis://user:password@host:port/database`, `rediss://` with TLS, or
-    /// `redis+unix:///path`. The default is the environment's `REDIS_URL`, or else `redis://127.0.0.1:6379`.
+    /// Sets the URL of the server: `redis://user:password@host:port/database`, `rediss://` with TLS, or
+    /// `redis+unix:///path`. The default is the `REDIS_URL` of the environment, or else `redis://127.0.0.1:6379`.
     pub fn at(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
     }
 
-    /// Creates the stream and the group if they are missing, again if they go. A group that is new gets what is in the
-    /// stream already.
+    /// Creates the stream and the group if they are missing, and again if they are deleted later. A new group gets the
+    /// packets that the stream already has.
     pub fn create_if_missing(mut self) -> Self {
         self.create = true;
         self
     }
 
-    /// Names the stream that dead letters go to. The default is the name of the stream with `-dead` behind it.
+    /// Sets the stream that dead letters go to. The default is the name of the stream with `-dead` behind it.
     pub fn dead_letter_queue(mut self, stream: impl Into<String>) -> Self {
         self.dead = Some(stream.into());
         self
     }
 
-    /// Says for how long a delivery is lent: 30 s by default, from 100 ms to a day. All subscribers of a group need the same.
+    /// Sets how long a delivery is lent, from 100 ms to a day. The default is 30 s. All subscribers of a group need the
+    /// same lease.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// Says how long to try when the server does not answer or cannot be reached, which includes connecting again. The
+    /// Sets how long a call tries when the server does not answer or cannot be reached, connecting again included. The
     /// default is 5 s, and 30 s for a publish, so that it outlives a restart of the server.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Keeps what every group is done with. By default it is deleted, for a stream grows for ever otherwise.
+    /// Keeps entries that every group is done with. By default they are deleted, because the stream would grow forever.
     pub fn keep_history(mut self) -> Self {
         self.keep = true;
         self
     }
 
-    /// Says whether what the server has confirmed outlives it. By default the server is asked: it does with
-    /// `appendonly yes` and `appendfsync always`. Where that may not be asked, the answer is no.
+    /// Sets whether the server keeps what it has confirmed when it is killed. By default the server is asked: it keeps
+    /// it with `appendonly yes` and `appendfsync always`. If the server does not allow the question, the answer is no.
     pub fn durable(mut self, durable: bool) -> Self {
         self.durable = Some(durable);
         self
     }
 
-    /// Says how many bytes a packet may have: 16 MiB by default, at most 512 MiB.
+    /// Sets the largest size of a packet in bytes. The default is 16 MiB, and the most is 512 MiB.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes.min(512 << 20);
         self
@@ -163,18 +165,19 @@ impl IntoFuture for RedisBuilder {
     type Output = Result<Redis, TransportError>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
-    /// Connects.
+    /// Connects to the server.
     ///
     /// # Errors
     ///
-    /// `Unreachable` after the deadline; `Refused` for credentials, for a url that cannot be read, and if a key of this
-    /// name is no stream; `Missing` if there is no such stream, unless it may be created.
+    /// - `Unreachable` after the deadline.
+    /// - `Refused` for credentials, for a URL that cannot be read, and if the key of this name is no stream.
+    /// - `Missing` if there is no such stream, unless it may be created.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.connect())
     }
 }
 
-/// Never the url: it may have a password.
+/// Does not show the URL, because it may contain a password.
 impl fmt::Debug for RedisBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisBuilder").field("stream", &self.stream).field("group", &self.group).finish_non_exhaustive()

@@ -61,7 +61,7 @@ use self::script::BACKLOG;
 use self::subscriber::Subscriber;
 use super::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publisher, Pulse, Source, TransportError};
 
-/// A Redis stream, as publisher and as source.
+/// A Redis stream, as a publisher and as a source.
 #[doc = include_str!("guide.md")]
 pub struct Redis {
     core: Arc<Core>,
@@ -76,13 +76,13 @@ impl Redis {
 }
 
 impl Redis {
-    /// Names a stream; `.await` connects. See [`RedisBuilder`] for what can be set.
+    /// Describes the stream of this name. Awaiting the builder connects; [`RedisBuilder`] shows what you can set.
     pub fn stream(stream: impl Into<String>) -> RedisBuilder {
         RedisBuilder::new(stream.into())
     }
 
-    /// Returns its queue of dead letters, which all groups of the stream share, over the same connection. It is created if it
-    /// is missing.
+    /// Returns the queue of the dead letters, over the same connection. All groups of the stream share it. It is
+    /// created if it is missing.
     pub fn dead_letters(&self) -> Self {
         Self { core: Arc::new(self.core.of_dead()), subscriber: Mutex::default() }
     }
@@ -164,7 +164,8 @@ impl Source for Redis {
     }
 }
 
-/// Another handle to the same stream, over the same connection; opened, it is a subscriber of its own.
+/// The clone is another handle to the same stream, over the same connection. When it is opened, it is another
+/// subscriber.
 impl Clone for Redis {
     fn clone(&self) -> Self {
         Self { core: self.core.clone(), subscriber: Mutex::default() }

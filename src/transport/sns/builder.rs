@@ -22,12 +22,16 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 /// How many hundreds of topics are looked through for a name: an account has at most 1,000 of them.
 const MAX_PAGES: usize = 1_001;
 
-/// How a [topic](Sns::topic) is found, or made; awaited it is an [`Sns`].
+/// Describes a [topic](Sns::topic) of SNS. Awaiting the builder finds or creates the topic, and returns an [`Sns`].
 ///
 /// # Errors
 ///
-/// Awaited: `Missing` if there is no such topic and nothing was said of creating it, `Refused` without credentials or
-/// rights, `Unreachable`, `Unsupported` for settings that contradict each other.
+/// When you await it:
+///
+/// - `Missing` if there is no such topic, unless you call [`create_if_missing`](Self::create_if_missing).
+/// - `Refused` without credentials or rights.
+/// - `Unreachable` if the server cannot be reached.
+/// - `Unsupported` for settings that contradict each other.
 #[must_use = "nothing happens before it is awaited"]
 #[derive(Clone)]
 pub struct SnsBuilder {
@@ -53,58 +57,58 @@ impl SnsBuilder {
         }
     }
 
-    /// Creates the topic if there is none. A topic that is there stays as it is.
+    /// Creates the topic if it is missing. An existing topic stays as it is.
     pub fn create_if_missing(mut self) -> Self {
         self.create = true;
         self
     }
 
-    /// Takes a FIFO topic: adds `.fifo` to the name, unless it is there.
+    /// Uses a FIFO topic: adds `.fifo` to the name, unless it ends in it.
     pub fn fifo(mut self) -> Self {
         self.fifo = true;
         self
     }
 
-    /// Puts all packets into this group of the FIFO topic, so that all are in one order. The default is the key of each
-    /// packet, and for one without a key a group of its own.
+    /// Puts all packets into this group of the FIFO topic, so that all of them are in one order. By default, the group
+    /// is the key of the packet, and a packet without a key is a group of its own.
     pub fn group_id(mut self, group: impl Into<String>) -> Self {
         self.group = Some(group.into());
         self
     }
 
-    /// Sets how long a request may take, with its repetitions. The default is 10 s; for a publish while the server refuses
-    /// connections, as one does that is being restarted, 30 s.
+    /// Sets how long a request may take, repetitions included. The default is 10 s, and 30 s for a publish while the
+    /// server refuses connections, as it does during a restart.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Sets the endpoint, instead of that of AWS or of `AWS_ENDPOINT_URL`.
+    /// Sets the endpoint, instead of AWS or the one in `AWS_ENDPOINT_URL`.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.connection.endpoint = Some(url.into());
         self
     }
 
-    /// Sets the region, instead of that of the environment or the profile.
+    /// Sets the region, instead of the one in the environment or the profile.
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.connection.region = Some(region.into());
         self
     }
 
-    /// Sets the profile in `~/.aws`, instead of that of `AWS_PROFILE`.
+    /// Sets the profile in `~/.aws`, instead of the one in `AWS_PROFILE`.
     pub fn profile(mut self, profile: impl Into<String>) -> Self {
         self.connection.profile = Some(profile.into());
         self
     }
 
-    /// Takes this configuration of the SDK, instead of loading one: for several queues and topics that share it, or for
-    /// credentials from elsewhere. Its timeouts and its retries are ours.
+    /// Uses this configuration of the SDK instead of loading one, so that several queues and topics share it, or for
+    /// credentials from elsewhere. Timeouts and retries of the configuration are replaced by those of this crate.
     pub fn config(mut self, config: &SdkConfig) -> Self {
         self.connection.config = Some(config.clone());
         self
     }
 
-    /// Says whether the server keeps what it has confirmed: SNS does, what stands in for it in tests does not.
+    /// Sets whether the server keeps what it has confirmed. SNS does; a server that stands in for it in tests does not.
     #[doc(hidden)]
     pub fn assume_durable(mut self, durable: bool) -> Self {
         self.durable = durable;

@@ -14,8 +14,9 @@ use crate::transport::{BoxFuture, ErrorKind, Sqs, TransportError};
 /// How many hundreds of subscriptions of a topic are looked through.
 const MAX_PAGES: usize = 1_000;
 
-/// How a queue [subscribes](Sns::subscribe) to a topic; awaited it is a [`Subscription`]. To say it again changes what is
-/// said, and makes no second subscription.
+/// Describes how a queue [subscribes](Sns::subscribe) to a topic. Awaiting it makes the subscription and returns a
+/// [`Subscription`]. If the queue is subscribed already, awaiting it changes that subscription to these settings, and
+/// makes no second one.
 #[must_use = "nothing happens before it is awaited"]
 #[derive(Clone)]
 pub struct Subscribe {
@@ -26,40 +27,42 @@ pub struct Subscribe {
     filter: Map<String, Value>,
 }
 
-/// A queue that is subscribed to a topic. It stays so until somebody ends it: dropping this changes nothing.
+/// A queue that is subscribed to a topic. Dropping this does not end the subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     arn: String,
 }
 
 impl Subscription {
-    /// Returns its ARN.
+    /// Returns the ARN of the subscription.
     pub fn arn(&self) -> &str {
         &self.arn
     }
 }
 
 impl Sns {
-    /// Subscribes a queue to this topic, and lets the topic send to it; nothing happens before it is awaited. Without a
-    /// filter the queue gets everything.
+    /// Subscribes a queue to this topic and allows the topic to send to the queue. Nothing happens before you await the
+    /// returned builder. Without a filter the queue gets every packet.
     ///
-    /// It needs the rights to list, make and change subscriptions, and to read and write the policy of the queue. A FIFO
-    /// topic needs a FIFO queue if order is to be kept.
+    /// You need the rights to list, create and change subscriptions, and to read and write the policy of the queue. A
+    /// FIFO topic needs a FIFO queue to keep the order.
     pub fn subscribe(&self, queue: &Sqs) -> Subscribe {
         Subscribe { topic: self.clone(), queue: queue.clone(), raw: None, filter: Map::new() }
     }
 }
 
 impl Subscribe {
-    /// Sets whether the queue gets packets as they were published, or in the JSON that SNS puts around them. Both are read
-    /// here. The default is raw, which is smaller, and needs no second parse; a subscription that is there stays as it is in
-    /// this, unless it is said. Who reads the queue with anything else may know only one of the two.
+    /// Sets whether the queue gets packets as they were published (raw), or wrapped in the JSON of SNS. The default is
+    /// raw, which is smaller and needs no second parse. An existing subscription keeps its form unless you call this.
+    ///
+    /// This crate reads both forms. Other readers of the queue may know only one of them.
     pub fn raw(mut self, raw: bool) -> Self {
         self.raw = Some(raw);
         self
     }
 
-    /// Lets through only what has one of these values in this attribute. Several attributes all have to match.
+    /// Lets through only packets whose attribute `attribute` has one of these values. If you filter by several
+    /// attributes, all of them have to match.
     pub fn filter<V: Into<Value>>(mut self, attribute: impl Into<String>, values: impl IntoIterator<Item = V>) -> Self {
         let there = self.filter.entry(attribute).or_insert_with(|| Value::Array(Vec::new()));
         match there {
@@ -69,11 +72,12 @@ impl Subscribe {
         self
     }
 
-    /// Sets the whole filter policy on attributes, in the language of SNS, as in `{"price": [{"numeric": [">=", 100]}]}`.
+    /// Sets the whole filter policy on attributes, in the language of SNS, as in
+    /// `{"price": [{"numeric": [">=", 100]}]}`.
     ///
     /// # Errors
     ///
-    /// `Unsupported` if it is no JSON object.
+    /// `Unsupported` if the policy is no JSON object.
     pub fn filter_policy(mut self, policy: &str) -> Result<Self, TransportError> {
         self.filter = serde_json::from_str(policy).map_err(|_| {
             let text = "a filter policy is a JSON object of attributes and lists of what they may be: write it so";

@@ -19,7 +19,8 @@ use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, Trans
 
 type Answer = Result<(), TransportError>;
 
-/// A topic of Amazon SNS: a publisher. What is published to it is read from the [queues](crate::transport::Sqs) that subscribe to it.
+/// A topic of Amazon SNS, as a publisher. The packets are read from the [queues](crate::transport::Sqs) that subscribe
+/// to the topic.
 ///
 /// ```no_run
 /// # #[cfg(feature = "sqs")]
@@ -41,25 +42,26 @@ type Answer = Result<(), TransportError>;
 /// # }
 /// ```
 ///
-/// Region, credentials, profile and endpoint come from the standard chain, as with [`Sqs`](crate::transport::Sqs), whose page also
-/// says how to keep what the SDK logs out of the log.
+/// Region, credentials, profile and endpoint come from the standard chain, as with [`Sqs`](crate::transport::Sqs). The
+/// page of `Sqs` also says how to keep the logs of the SDK out of your log.
 ///
-/// # What holds
+/// # Guarantees
 ///
-/// SNS keeps what it has confirmed until each subscribed queue has it, and delivers at least once, in no order. From a FIFO
-/// topic to FIFO queues the packets of a key stay in order, and what has the id of another one of the last five minutes is
-/// dropped; a FIFO queue that de-duplicates does so by the same id.
+/// SNS keeps a packet that it has confirmed until each subscribed queue has it. It delivers at least once, and in no
+/// order. From a FIFO topic to FIFO queues, the packets of a key stay in order, and a packet with the id of another one
+/// of the last five minutes is dropped. A FIFO queue de-duplicates by the same id.
 ///
-/// A packet for which nobody subscribes, or whose attributes no filter policy lets through, is gone: SNS says nothing of
-/// it, and this publisher does not either. A queue whose policy does not let the topic send gets nothing; `subscribe`
-/// writes that policy.
+/// A packet is lost if no queue subscribes to the topic, or if no filter policy lets its attributes through. SNS does
+/// not report that, and neither does this publisher. A queue gets nothing if its policy does not let the topic send to
+/// it; `subscribe` writes that policy.
 ///
-/// Attributes are what filter policies see, as `String`, `Number` and `String.Array`. One that is empty or has control
-/// characters in it travels as JSON, with the type `String.Json`, and filters see that.
+/// Filter policies see the attributes as `String`, `Number` and `String.Array`. An attribute that is empty or has
+/// control characters travels as JSON, and filters see it with the type `String.Json`.
 ///
-/// # When not
+/// # When not to use it
 ///
-/// With one subscriber: send to its queue. For packets that wait (SNS knows no delay) or are over 256 KiB.
+/// Do not use it with a single subscriber: publish to its queue. Do not use it for packets that have to wait, because
+/// SNS knows no delay, or for packets over 256 KiB.
 #[derive(Clone)]
 pub struct Sns {
     pub(super) topic: Arc<Topic>,
@@ -79,11 +81,11 @@ pub(super) struct Topic {
 }
 
 impl Sns {
-    /// Looks for the topic of this name, or of this ARN; nothing happens before it is awaited. A name that ends in `.fifo`
-    /// is that of a FIFO topic.
+    /// Describes the topic of this name or ARN. Nothing happens before you await the builder. A name that ends in
+    /// `.fifo` is that of a FIFO topic.
     ///
-    /// SNS has no way to look for a name: all topics of the account are listed for it. An ARN is quicker, and needs no
-    /// right to list them.
+    /// SNS cannot look up a name: all topics of the account are listed to find it. An ARN is quicker, and needs no
+    /// right to list topics.
     pub fn topic(name: impl Into<String>) -> SnsBuilder {
         SnsBuilder::new(name.into())
     }

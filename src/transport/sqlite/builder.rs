@@ -33,8 +33,8 @@ const MOST_MAX_BYTES: usize = 256 * 1024 * 1024;
 
 const MAX_NAME: usize = 80;
 
-/// A queue in a file, as [`Sqlite::queue`] begins it. Awaited, it is opened; what is missing is made: the file, the tables,
-/// the group.
+/// Describes a [`Sqlite`] queue before it is opened. Created by [`Sqlite::queue`]. When you await the builder, it opens
+/// the queue and creates what is missing: the file, the tables and the group.
 #[derive(Clone)]
 #[must_use = "it is opened when it is awaited"]
 pub struct SqliteBuilder {
@@ -68,79 +68,81 @@ impl SqliteBuilder {
         }
     }
 
-    /// Sets the file. It may hold several queues, and tables of the application. The default is `convoke.db` in the
-    /// current directory. `sqlite:` and `sqlite://` before the path are left out.
+    /// Sets the file. One file may hold several queues, and tables of the application. The default is `convoke.db` in
+    /// the current directory. A prefix `sqlite:` or `sqlite://` of the path is ignored.
     pub fn at(mut self, file: impl AsRef<Path>) -> Self {
         self.place = Place::File(without_scheme(file.as_ref()));
         self
     }
 
-    /// Takes a pool of the application instead of a file, so that both write by the same connections. Its settings hold:
-    /// it should have the write-ahead log on, a busy timeout below the [deadline](Self::deadline), and two connections or
-    /// more.
+    /// Uses a pool of the application instead of a file, so that both write over the same connections. The settings of
+    /// the pool apply. It should have the write-ahead log on, a busy timeout below the [deadline](Self::deadline), and
+    /// at least two connections.
     pub fn pool(mut self, pool: &SqlitePool) -> Self {
         self.place = Place::Pool(pool.clone());
         self
     }
 
-    /// Names the group of subscribers that this belongs to. Each group of a queue gets everything that is published after
-    /// the group was first opened here; those of one group share it. What was published before there was any group waits
-    /// for the first that comes.
+    /// Sets the group of subscribers that this handle belongs to. The subscribers of one group share its packets. Each
+    /// group of a queue gets every packet that is published after the group was first opened in this file. Packets that
+    /// were published before there was any group wait for the first group.
     ///
-    /// The default is a group without a name, which is there from when somebody first receives in it.
+    /// The default is a group without a name, which exists from when somebody first receives in it.
     pub fn group(mut self, group: impl Into<String>) -> Self {
         self.group = group.into();
         self
     }
 
-    /// Names the queue of dead letters, in the same file. The default is the name of the queue with `-dead` behind it.
+    /// Sets the queue of dead letters, in the same file. The default is the name of the queue with `-dead` behind it.
     pub fn dead_letter_queue(mut self, queue: impl Into<String>) -> Self {
         self.dead = Some(queue.into());
         self
     }
 
-    /// Sets for how long a delivery is lent before it comes again. The default is 30 s; it is at least 1 ms.
+    /// Sets how long a delivery is lent before it comes again. The default is 30 s, and the least is 1 ms.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease.clamp(Duration::from_millis(1), FOREVER);
         self
     }
 
-    /// Sets how long anything may take before it fails as `Unreachable`, because somebody else keeps the file locked. The
-    /// default is 10 s, and 30 s for a publish; it is at most a day.
+    /// Sets how long a call may take while another connection keeps the file locked, before it fails with
+    /// `Unreachable`. The default is 10 s, and 30 s for a publish. The most is a day.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline.min(MAX_DEADLINE));
         self
     }
 
-    /// Sets how often who waits looks for what other processes have published. What this process publishes is seen at
-    /// once. The default is 100 ms; it is at least 1 ms.
+    /// Sets how often a waiting receive looks for packets of other processes. It sees packets of this process at once.
+    /// The default is 100 ms, and the least is 1 ms.
     pub fn poll_every(mut self, poll: Duration) -> Self {
         self.poll = poll.clamp(Duration::from_millis(1), FOREVER);
         self
     }
 
-    /// Sets how long a receive waits before it returns with nothing. The default is 1 s; it is at most 20 s.
+    /// Sets how long a receive waits before it returns nothing. The default is 1 s, and the most is 20 s.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait.min(MAX_WAIT);
         self
     }
 
-    /// Takes a packet whose id was published within this time, and does not deliver it again. By default each is
-    /// delivered. A letter that died may be published again at once; one without an id is never left out.
+    /// Accepts a packet whose id was published within this time, but does not deliver it again. By default every packet
+    /// is delivered. A dead letter may be published again at once, and a packet without an id is always delivered.
     pub fn deduplicate(mut self, window: Duration) -> Self {
         self.deduplicate = Some(window);
         self
     }
 
-    /// Sets how many bytes a packet may have. The default is 16 MiB; it is at most 256 MiB.
+    /// Sets the largest size of a packet in bytes. The default is 16 MiB, and the most is 256 MiB.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes.min(MOST_MAX_BYTES);
         self
     }
 
-    /// Waits with each confirmation until the disk has it, so that it survives a power cut too; a publish takes as long
-    /// as the disk. By default it survives the death of every process, and a power cut may take what came last. The
-    /// settings of a [pool](Self::pool) are its own.
+    /// Confirms a packet only when the disk has it, so that it survives a power cut too. A publish then takes as long
+    /// as the disk.
+    ///
+    /// By default, a confirmed packet survives the death of every process, but a power cut may lose the latest ones.
+    /// This setting has no effect on a [pool](Self::pool), which has its own.
     pub fn survive_power_cut(mut self) -> Self {
         self.synchronous = SqliteSynchronous::Full;
         self
@@ -188,12 +190,14 @@ impl SqliteBuilder {
     }
 }
 
-/// Opens it.
+/// Opens the queue.
 ///
 /// # Errors
 ///
-/// `Refused` for a file that cannot be opened or written to, is damaged, no database of SQLite, or of a newer version of
-/// this crate; `Unreachable` if it stays locked; `Unsupported` for a name that cannot be one, or a database in memory.
+/// - `Refused` if the file cannot be opened or written to, is damaged, is no database of SQLite, or was written by a
+///   newer version of this crate.
+/// - `Unreachable` if the file stays locked.
+/// - `Unsupported` for a name that is not valid, or for a database in memory.
 impl IntoFuture for SqliteBuilder {
     type Output = Result<Sqlite, TransportError>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
@@ -203,7 +207,7 @@ impl IntoFuture for SqliteBuilder {
     }
 }
 
-/// The pool's own `Debug` would show the file's options at length.
+/// Does not show the options of the pool's file, which are long.
 impl fmt::Debug for SqliteBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteBuilder")

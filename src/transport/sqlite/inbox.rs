@@ -27,10 +27,11 @@ const MARK: &str = "INSERT INTO convoke_inbox (inbox, event, until) VALUES (?1, 
 const PRUNE: &str = "DELETE FROM convoke_inbox WHERE (inbox, event) IN \
     (SELECT inbox, event FROM convoke_inbox WHERE until <= ?1 ORDER BY until LIMIT 8)";
 
-/// Remembers by their [identities](crate::Metadata::identity) which events were done, in a table of a file of SQLite, for a [window](SqliteInboxBuilder::window).
+/// An inbox in a table of a SQLite file: it remembers for a [window](SqliteInboxBuilder::window) of time which events
+/// were handled, by their [identities](crate::Metadata::identity).
 ///
-/// A handler that writes to the same file marks the event in its own transaction. Then the work and the mark are there
-/// together or not at all, and however often the event comes, the work is in the file once:
+/// A handler that writes to the same file can mark the event in its own transaction. Then the work and the mark are
+/// both written or both not. However often the event comes, its work is in the file once:
 ///
 /// ```no_run
 /// use convoke::transport::SqliteInbox;
@@ -60,18 +61,18 @@ pub struct SqliteInbox {
 }
 
 impl SqliteInbox {
-    /// Begins to describe an inbox in the database of the application; awaited, it is opened.
+    /// Describes an inbox in the database of the application. Awaiting the builder opens the inbox.
     #[expect(clippy::new_ret_no_self, reason = "it is opened when it is awaited")]
     pub fn new(pool: &SqlitePool) -> SqliteInboxBuilder {
         SqliteInboxBuilder::new(Place::Pool(pool.clone()))
     }
 
-    /// Begins to describe an inbox in this file; awaited, it is opened, and made if it is not there.
+    /// Describes an inbox in this file. Awaiting the builder opens the inbox and creates the file if it is missing.
     pub fn at(file: impl AsRef<Path>) -> SqliteInboxBuilder {
         SqliteInboxBuilder::new(Place::File(without_scheme(file.as_ref())))
     }
 
-    /// Whether this event was marked within the window.
+    /// Returns whether this event was marked within the window.
     ///
     /// # Errors
     ///
@@ -86,11 +87,11 @@ impl SqliteInbox {
         self.in_time(seen).await
     }
 
-    /// Marks this event as done, and returns whether it was not yet.
+    /// Marks this event as handled. Returns `true` if it was not marked before.
     ///
     /// # Errors
     ///
-    /// `Unreachable` if there is no answer within the deadline: then it may be marked or not.
+    /// `Unreachable` if there is no answer within the deadline. The event may then be marked or not.
     pub async fn mark(&self, id: &str) -> Result<bool, TransportError> {
         let (store, at) = (&self.store, &self.at);
         let mark = async {
@@ -100,11 +101,11 @@ impl SqliteInbox {
         timeout(store.deadline, mark).await.unwrap_or_else(|_| Err(late(at, store.deadline)))
     }
 
-    /// Marks this event as done within a transaction, and returns whether it was not yet. If the transaction is rolled
-    /// back, it is not marked.
+    /// Marks this event as handled within your transaction. Returns `true` if it was not marked before. If the
+    /// transaction is rolled back, the event is not marked.
     ///
-    /// The transaction has to be one of the same file, and is best begun with `BEGIN IMMEDIATE`: another that has read
-    /// before may find that it cannot write any more.
+    /// The transaction has to be one of the same file, and should begin with `BEGIN IMMEDIATE`: a transaction that has
+    /// only read before may find that it cannot write any more.
     ///
     /// # Errors
     ///
@@ -142,7 +143,8 @@ impl fmt::Debug for SqliteInbox {
     }
 }
 
-/// An inbox, as [`SqliteInbox::new`] and [`SqliteInbox::at`] begin it. Awaited, it is opened.
+/// Describes a [`SqliteInbox`] before it is opened. Created by [`SqliteInbox::new`] and [`SqliteInbox::at`]; awaiting
+/// it opens the inbox.
 #[must_use = "it is opened when it is awaited"]
 pub struct SqliteInboxBuilder {
     place: Place,
@@ -156,20 +158,21 @@ impl SqliteInboxBuilder {
         Self { place, name: String::new(), window: WINDOW, deadline: DEADLINE }
     }
 
-    /// Names it. Workers that each have to do every event need an inbox of another name each; the default is no name.
+    /// Sets the name of the inbox. The default is no name. Workers that each have to handle every event need inboxes of
+    /// different names.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Sets for how long it remembers an event: longer than the longest time between two deliveries of it. The default is 7
-    /// days.
+    /// Sets how long the inbox remembers an event. Choose more than the longest time between two deliveries of the same
+    /// event. The default is 7 days.
     pub fn window(mut self, window: Duration) -> Self {
         self.window = window;
         self
     }
 
-    /// Sets how long an answer may take. The default is 10 s; it is at most a day.
+    /// Sets how long a call may take. The default is 10 s, and the most is a day.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline.min(MAX_DEADLINE);
         self
@@ -182,11 +185,11 @@ impl SqliteInboxBuilder {
     }
 }
 
-/// Opens it.
+/// Opens the inbox.
 ///
 /// # Errors
 ///
-/// Those of opening a [`SqliteBuilder`](super::SqliteBuilder).
+/// The same as with a [`SqliteBuilder`](super::SqliteBuilder).
 impl IntoFuture for SqliteInboxBuilder {
     type Output = Result<SqliteInbox, TransportError>;
     type IntoFuture = BoxFuture<'static, Self::Output>;

@@ -15,7 +15,8 @@ use super::queue::{Core, Queue};
 use super::subscriber::Subscriber;
 use crate::transport::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publisher, Pulse, Source, TransportError};
 
-/// A queue in a file of SQLite. Any number of threads and processes of one machine publish to it and receive from it.
+/// A queue in a file of SQLite. Any number of threads and processes of one machine can publish to it and receive from
+/// it.
 ///
 /// ```no_run
 /// use convoke::transport::{Packet, Publisher, Source, Sqlite};
@@ -39,42 +40,44 @@ use crate::transport::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publis
 ///
 /// # What happens in the file
 ///
-/// | here | there |
+/// | you | in the file |
 /// |---|---|
 /// | publish | rows are inserted, all of one call in one transaction (of at most 256 packets or 8 MiB) |
-/// | receive | rows are marked as lent until the end of the lease, and their attempts counted |
+/// | receive | rows are marked as lent until the end of the lease, and their attempts are counted |
 /// | ack | the row is deleted |
 /// | retry | the row is held back until then |
 /// | dead letter | the row moves to `<name>-dead`, in one transaction with its removal here |
 /// | release | the row is ready again, and the attempt is not counted |
-/// | redrive | it is published anew to where it died: with several groups, to [`for_this_group`](Self::for_this_group) |
+/// | redrive | the letter is published anew to the queue that it died in: with several groups, publish to [`for_this_group`](Self::for_this_group) |
 ///
-/// Files that are used like this stay as large as they once were: what is deleted makes room for what comes, and `VACUUM`
-/// gives it back. The tables are named `convoke_…`; nothing but this crate should write them.
+/// Such a file stays as large as it once was. New packets use the room of deleted ones, and `VACUUM` gives the room
+/// back to the system. The tables are named `convoke_…`. Only this crate should write to them.
 ///
 /// # What is kept
 ///
-/// - **When a process is killed**, everything that was confirmed, settled or not. What it had been lent comes again after
-///   the lease, as another attempt.
-/// - **When the power fails**, the file stays whole, but what was confirmed in the last moments may be gone, and what was
-///   acknowledged then may come again; with [`survive_power_cut`](super::SqliteBuilder::survive_power_cut) neither.
-/// - **At least once.** A delivery whose lease ran out while it was worked on comes twice; who comes late with its
-///   acknowledgement is told `Lost`, unless nobody else has got it yet.
-/// - **Order.** Packets with a key come in the order in which they were inserted, one at a time within each group: the next
-///   is lent when the one before is acknowledged or dead. Without a key, what is ready comes by priority, then in order.
+/// - **When a process is killed**, everything that was confirmed is kept, settled or not. What the process had been
+///   lent comes again after the lease, as another attempt.
+/// - **When the power fails**, the file stays whole. Packets that were confirmed in the last moments may be lost, and
+///   deliveries that were acknowledged then may come again. With
+///   [`survive_power_cut`](super::SqliteBuilder::survive_power_cut), neither happens.
+/// - **At least once.** A delivery comes twice if its lease ends while it is being handled. An acknowledgement after
+///   that fails with `Lost`, unless nobody else has got the delivery yet.
+/// - **Order.** Packets with a key come in the order in which they were inserted, one at a time within each group: the
+///   next packet is lent when the one before is acknowledged or dead. Packets without a key come by priority, and then
+///   in order.
 /// - **Attempts** are counted in the file.
-/// - **The file** is looked at, by device and inode: one that was deleted, moved or replaced is `Unreachable`, and opened anew;
-///   what was lent from the one that is gone is `Lost`.
-/// - **Time** is that of the machine's clock, in milliseconds, for all processes alike: leases, delays and windows move with
-///   it when it is set.
+/// - **The file** is recognized by its device and inode. If it was deleted, moved or replaced, calls fail with
+///   `Unreachable`, and it is opened anew. Deliveries from the old file are `Lost`.
+/// - **Time** is the clock of the machine, in milliseconds, for all processes alike. When the clock is set, leases,
+///   delays and windows move with it.
 ///
 /// # When not to use it
 ///
-/// The file has to be on a local disk: over a network file system locks and the write-ahead log do not work. One process
-/// writes at a time, so that more of them share what the disk gives. Several machines need a server.
+/// The file has to be on a local disk, because locks and the write-ahead log do not work over a network file system.
+/// Only one process writes at a time, so more processes share what the disk can do. Several machines need a server.
 ///
-/// A handler that keeps a transaction of its own open on the same file keeps everybody else from writing, its own lease
-/// among them: begin it late, with `BEGIN IMMEDIATE`, and end it soon.
+/// A handler that keeps its own transaction open on the same file stops everybody else from writing, and also its own
+/// lease from being extended. Begin such a transaction late, with `BEGIN IMMEDIATE`, and end it soon.
 pub struct Sqlite {
     pub(super) queue: Arc<Queue>,
     pub(super) alone: bool,
@@ -82,8 +85,8 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Begins to describe the queue of this name; awaited, it is opened. A name has 1 to 80 bytes: letters, digits, `-`,
-    /// `_`, `.` and `:`.
+    /// Describes the queue of this name. Nothing is opened before you await the builder. A name has 1 to 80 bytes:
+    /// letters, digits, `-`, `_`, `.` and `:`.
     pub fn queue(name: impl Into<String>) -> SqliteBuilder {
         SqliteBuilder::new(name.into())
     }
@@ -92,7 +95,7 @@ impl Sqlite {
         Self { queue: Arc::new(queue), alone: false, subscriber: None }
     }
 
-    /// Returns its queue of dead letters: those that died in this group.
+    /// Returns the queue of dead letters: those that died in this group.
     pub fn dead_letters(&self) -> Self {
         let core = &self.queue.core;
         let at = match core.group.as_str() {
@@ -110,25 +113,25 @@ impl Sqlite {
         }))
     }
 
-    /// Returns a publisher that reaches this group alone, as a redrive of its dead letters wants it. It does not
-    /// de-duplicate.
+    /// Returns a publisher that reaches only this group, as you need it to redrive the group's dead letters. It does
+    /// not de-duplicate.
     pub fn for_this_group(&self) -> Self {
         Self { alone: true, ..self.clone() }
     }
 
-    /// Ends this group: nothing is kept for it any more, and what waits for it is gone. It is there again when it is opened
-    /// the next time.
+    /// Removes this group: nothing is kept for it any more, and what waits for it is deleted. The group exists again
+    /// when it is opened the next time.
     ///
     /// # Errors
     ///
-    /// `Unreachable` and `Refused`; what was removed until then is.
+    /// `Unreachable` and `Refused`. What was removed before the error stays removed.
     pub async fn remove_group(&self) -> Result<(), TransportError> {
         let core = &self.queue.core;
         let removed = timeout(core.store.deadline, lend::remove_lane(core)).await;
         removed.map_err(|_| late(&core.at, core.store.deadline))?.map_err(|error| describe(&core.at, &error))
     }
 
-    /// Returns the pool by which the file is used, for the tables of the application, and a
+    /// Returns the pool of connections to the file, for the tables of the application and for a
     /// [`SqliteInbox`](crate::SqliteInbox) in the same file.
     pub fn pool(&self) -> &SqlitePool {
         &self.queue.core.store.pool

@@ -36,12 +36,16 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the server may take beyond its wait.
 const DEFAULT_DELAY: Duration = Duration::from_secs(5);
 
-/// How a [queue](Sqs::queue) is found, or made; awaited it is an [`Sqs`].
+/// Describes a [queue](Sqs::queue) of SQS. Awaiting the builder finds or creates the queue, and returns an [`Sqs`].
 ///
 /// # Errors
 ///
-/// Awaited: `Missing` if there is no such queue and nothing was said of creating it, `Refused` without credentials or
-/// rights, `Unreachable`, `Unsupported` for settings that contradict each other.
+/// When you await it:
+///
+/// - `Missing` if there is no such queue, unless you call [`create_if_missing`](Self::create_if_missing).
+/// - `Refused` without credentials or rights.
+/// - `Unreachable` if the server cannot be reached.
+/// - `Unsupported` for settings that contradict each other.
 #[must_use = "nothing happens before it is awaited"]
 #[derive(Clone)]
 pub struct SqsBuilder {
@@ -75,92 +79,95 @@ impl SqsBuilder {
         }
     }
 
-    /// Creates the queue if there is none, and its dead-letter queue: `<queue>-dead`, unless one was
-    /// [named](Self::dead_letter_queue), or the queue has a redrive policy that names one. A queue that is there stays as it
-    /// is.
+    /// Creates the queue if it is missing. Its dead-letter queue is created too: the one that you
+    /// [named](Self::dead_letter_queue), or `<queue>-dead` if the queue has no redrive policy that names one. An
+    /// existing queue stays as it is.
     pub fn create_if_missing(mut self) -> Self {
         self.create = true;
         self
     }
 
-    /// Takes a FIFO queue: adds `.fifo` to the name, and to that of the dead-letter queue, unless it is there.
+    /// Uses a FIFO queue: adds `.fifo` to the names of the queue and of its dead-letter queue, unless they end in it.
     pub fn fifo(mut self) -> Self {
         self.fifo = true;
         self
     }
 
-    /// Puts all packets into this group of the FIFO queue, so that all are in one order. The default is the key of each
-    /// packet, and for one without a key a group of its own.
+    /// Puts all packets into this group of the FIFO queue, so that all of them are in one order. By default, the group
+    /// is the key of the packet, and a packet without a key is a group of its own.
     pub fn group_id(mut self, group: impl Into<String>) -> Self {
         self.group = Some(group.into());
         self
     }
 
-    /// Sends dead letters to the queue of this name or URL. The default is the one in the queue's redrive policy, or else
-    /// `<queue>-dead` if there is one or it may be [created](Self::create_if_missing), with `.fifo` where the queue has it;
-    /// what is called `…-dead` has none.
+    /// Sets the name or URL of the queue that dead letters go to. The default is the queue in the redrive policy, or
+    /// else `<queue>-dead` if it exists or may be [created](Self::create_if_missing), with `.fifo` behind it where the
+    /// queue has it. A queue named `…-dead` has no dead-letter queue.
     pub fn dead_letter_queue(mut self, name: impl Into<String>) -> Self {
         self.dead = Some(name.into());
         self
     }
 
-    /// Has SQS itself move to the dead-letter queue what was received so often and not deleted, for workers that die before
-    /// they can say so. It is only said when the queue is created; the default is no such policy.
+    /// Sets a redrive policy: SQS itself moves a packet to the dead-letter queue after it was received `max_receives`
+    /// times and not deleted. This helps when workers die before they can say so. The policy is set only when the queue
+    /// is created. The default is no policy.
     ///
-    /// SQS counts what was received, and not what was heard: a worker sets a policy that was made by this to ten more than its
-    /// attempts, if it is lower, and warns of any other that is.
+    /// SQS counts receipts, not attempts. If a policy that was set by this method is lower than the attempts of a
+    /// worker and ten more, the worker raises it to that. It warns of any other policy that is lower.
     pub fn redrive_policy(mut self, max_receives: u32) -> Self {
         self.max_receives = Some(max_receives);
         self
     }
 
-    /// Sets for how long a delivery is lent, in whole seconds from one up to 12 h. The default is 30 s.
+    /// Sets how long a delivery is lent, in whole seconds from 1 s to 12 h. The default is 30 s.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// Sets for how long a receive waits on the server, in whole seconds up to 20. The default is 9 s: a longer one costs
-    /// fewer requests where nothing comes, and takes longer to notice a connection that is dead, and to
-    /// [close](crate::transport::Source::close): the receive that is open ends first.
+    /// Sets how long a receive waits on the server, in whole seconds up to 20 s. The default is 9 s.
+    ///
+    /// A longer wait takes fewer requests where nothing comes. It also takes longer to notice a dead connection and to
+    /// [close](crate::transport::Source::close), because the open receive has to end first.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self
     }
 
-    /// Sets how long a request may take, with its repetitions; for a receive beyond its wait. The default is 10 s; for a
-    /// receive 5 s, and for a publish while the server refuses connections, as one does that is being restarted, 30 s.
+    /// Sets how long a request may take, repetitions included; for a receive, the time beyond its wait. The default is
+    /// 10 s. It is 5 s for a receive, and 30 s for a publish while the server refuses connections, as it does during a
+    /// restart.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Sets the endpoint, instead of that of AWS or of `AWS_ENDPOINT_URL`.
+    /// Sets the endpoint, instead of AWS or the one in `AWS_ENDPOINT_URL`.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.connection.endpoint = Some(url.into());
         self
     }
 
-    /// Sets the region, instead of that of the environment or the profile.
+    /// Sets the region, instead of the one in the environment or the profile.
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.connection.region = Some(region.into());
         self
     }
 
-    /// Sets the profile in `~/.aws`, instead of that of `AWS_PROFILE`.
+    /// Sets the profile in `~/.aws`, instead of the one in `AWS_PROFILE`.
     pub fn profile(mut self, profile: impl Into<String>) -> Self {
         self.connection.profile = Some(profile.into());
         self
     }
 
-    /// Takes this configuration of the SDK, instead of loading one: for several queues and topics that share it, or for
-    /// credentials from elsewhere. Its timeouts and its retries are ours.
+    /// Uses this configuration of the SDK instead of loading one, so that several queues and topics share it, or for
+    /// credentials from elsewhere. Timeouts and retries of the configuration are replaced by those of this crate.
     pub fn config(mut self, config: &SdkConfig) -> Self {
         self.connection.config = Some(config.clone());
         self
     }
 
-    /// Says whether the server keeps what it has confirmed: SQS does, what stands in for it in tests does not.
+    /// Sets whether the server keeps what it has confirmed. SQS does; a server that stands in for it in tests does not.
     #[doc(hidden)]
     pub fn assume_durable(mut self, durable: bool) -> Self {
         self.durable = durable;

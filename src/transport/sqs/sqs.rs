@@ -20,7 +20,7 @@ use crate::transport::{ErrorKind, Pulse, TransportError};
 /// How much longer than it may take to answer a receive the server may be silent.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// A queue of Amazon SQS: publisher and source.
+/// A queue of Amazon SQS, as a publisher and as a source.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -49,45 +49,49 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// # }
 /// ```
 ///
-/// Region, credentials, profile and endpoint come from the standard chain: the environment, `~/.aws`, the role of the
-/// machine, the container or the function. Each can be set on the [builder](SqsBuilder) instead.
+/// Region, credentials, profile and endpoint come from the standard chain: the environment, `~/.aws`, or the role of
+/// the machine, the container or the function. The [builder](SqsBuilder) can set each of them instead.
 ///
-/// # What SQS calls it
+/// # The words of SQS
 ///
-/// | here | there |
+/// | this crate | SQS |
 /// |---|---|
 /// | lease, extend | visibility timeout, `ChangeMessageVisibility` |
 /// | attempt | `ApproximateReceiveCount` |
 /// | ack | `DeleteMessageBatch` |
-/// | retry after | `ChangeMessageVisibilityBatch` to that time, rounded up to a second; in all at most 12 h after the receipt |
+/// | retry after | `ChangeMessageVisibilityBatch` to that time, rounded up to a second; at most 12 h in all after the receipt |
 /// | dead letter | `SendMessage` to the dead-letter queue, then `DeleteMessageBatch` |
 /// | release | visibility 0 |
 /// | key | message group id, with FIFO |
 /// | id | message de-duplication id, with FIFO |
 ///
-/// # What holds
+/// # Guarantees
 ///
-/// SQS keeps what it has confirmed, delivers at least once, and in no order; a FIFO queue delivers the packets of a key in
-/// the order in which they were published, and drops what has the id of another one of the last five minutes. Packets
-/// without a key are in no order: [`group_id`](SqsBuilder::group_id) puts all into one. A delivery that ends in anything
-/// but an ack holds up the rest of its key.
+/// SQS keeps packets that it has confirmed. It delivers at least once, and in no order. A FIFO queue delivers the
+/// packets of a key in the order in which they were published, and drops a packet with the id of another one of the
+/// last five minutes. Packets without a key have no order: [`group_id`](SqsBuilder::group_id) puts all packets into
+/// one. A delivery that ends in anything but an ack holds up the rest of its key.
 ///
-/// SQS counts each receipt. A release is a receipt too: this handle and its clones do not count it as an attempt, but
-/// another process does, and so does the redrive policy, which a worker has leave room for ten more than its attempts. A
-/// dead letter goes to the dead-letter queue before it is deleted:
-/// if that is interrupted, it is in both.
+/// SQS counts each receipt of a packet. A released delivery counts as a receipt too. This handle and its clones do not
+/// count it as an attempt, but another process does, and so does the redrive policy. A worker therefore raises a
+/// redrive policy of this crate to its attempts and ten more.
 ///
-/// Bodies and attributes arrive as they were sent. What SQS does not take is written in another way: a body that is empty
-/// or no text as base64, beside an attribute `convokeBody`; an attribute that is empty or has control characters in it as
-/// JSON, with the type `String.Json`. Other readers see these forms. What SNS delivers is read raw and in its wrapping.
-/// Its signature is not checked: who may send to the queue is said by the queue's policy.
+/// A dead letter goes to the dead-letter queue before it is deleted. If that is interrupted, it is in both queues.
 ///
-/// # When not
+/// Bodies and attributes arrive as they were sent. What SQS does not take is written in another form, which other
+/// readers see: a body that is empty or no text becomes Base64, with an attribute `convokeBody`; an attribute that is
+/// empty or has control characters becomes JSON, with the type `String.Json`. Messages from SNS are read both raw and
+/// in their wrapping. Their signature is not checked, because the policy of the queue says who may send to it.
 ///
-/// Where nothing of yours runs at AWS; for packets over 256 KiB; for a lease of over 12 h or a delay of over 15 minutes.
+/// # When not to use it
 ///
-/// The SDK logs whole requests at the level `trace`, by the targets `aws_*`: leave these at `info` or above, as in
-/// `RUST_LOG=trace,aws_smithy_runtime=info,aws_sdk_sqs=info,aws_runtime=info,hyper=info`.
+/// Do not use it if nothing of yours runs at AWS, for packets over 256 KiB, for a lease of over 12 h, or for a delay of
+/// over 15 minutes.
+///
+/// # Logs
+///
+/// The SDK logs whole requests at the level `trace`, under the targets `aws_*`. Keep these targets at `info` or above,
+/// as in `RUST_LOG=trace,aws_smithy_runtime=info,aws_sdk_sqs=info,aws_runtime=info,hyper=info`.
 pub struct Sqs {
     pub(super) queue: Arc<Queue>,
     /// There while it is open.
@@ -104,8 +108,8 @@ impl Sqs {
         Self { queue, subscriber: None, pulse, attempts: None }
     }
 
-    /// Looks for the queue of this name, or of this URL; nothing happens before it is awaited. A name that ends in `.fifo`
-    /// is that of a FIFO queue.
+    /// Describes the queue of this name or URL. Nothing happens before you await the builder. A name that ends in
+    /// `.fifo` is that of a FIFO queue.
     pub fn queue(name: impl Into<String>) -> SqsBuilder {
         SqsBuilder::new(name.into())
     }
@@ -114,7 +118,7 @@ impl Sqs {
     ///
     /// # Errors
     ///
-    /// `Refused` without the right to `sqs:GetQueueAttributes`, `Missing`, `Unreachable`.
+    /// `Refused` without the right to `sqs:GetQueueAttributes`; `Missing` or `Unreachable`.
     pub async fn arn(&self) -> Result<String, TransportError> {
         let known = self.queue.arn.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(arn) = known {
@@ -129,8 +133,8 @@ impl Sqs {
         Ok(arn)
     }
 
-    /// Returns the queue of its dead letters, with the settings of this one. If it has none, what is asked of that is
-    /// `Missing`.
+    /// Returns the queue of the dead letters, with the settings of this queue. If there is none, calls on the returned
+    /// queue fail with `Missing`.
     pub fn dead_letters(&self) -> Self {
         let queue = &self.queue;
         let none = || Dead::beside(&queue.label, &queue.url, queue.create.is_some());
@@ -161,14 +165,14 @@ impl Sqs {
     }
 }
 
-/// Another subscriber to the same queue, which is not open yet.
+/// The clone is another subscriber to the same queue, which is not open yet.
 impl Clone for Sqs {
     fn clone(&self) -> Self {
         Self::of(self.queue.clone())
     }
 }
 
-/// Neither the URL, which may have a password in it, nor any credentials.
+/// Shows neither the URL, which may contain a password, nor any credentials.
 impl fmt::Debug for Sqs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sqs")

@@ -4,20 +4,20 @@ use std::fmt;
 
 use crate::transport::TransportError;
 
-/// A worker did not start, or is gone.
+/// The reason why a worker did not start, or is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkerError {
-    /// It was started where no actor can be.
+    /// The worker was started where no actor can run.
     NoArbiter,
-    /// Its dead letters have nowhere to go.
+    /// The dead letters of the worker have no queue.
     NoDeadLetters {
-        /// The source.
+        /// The name of the source.
         source: String,
     },
-    /// The server cannot do what was asked of it, or did not.
+    /// The server cannot do what it was asked for, or failed to.
     Transport(TransportError),
-    /// Its arbiter has ended, or it has panicked: what it had comes again.
+    /// The worker has panicked, or its arbiter has ended. The deliveries that it had come again.
     Gone,
 }
 

@@ -50,33 +50,34 @@ pub(crate) struct Stats {
 /// How long a server may be silent whose source cannot tell when it spoke: a receive waits for 20 s at most.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// How a worker is.
+/// The health of a worker.
 ///
-/// It is healthy if it makes progress: it has heard from the server, even that nothing waits, or has settled a delivery,
-/// within its [`progress_within`](crate::Worker::progress_within). Listeners that hang, a server that is gone, and a loop
-/// that stands still are all the same to it; being paused is no fault.
+/// A worker is healthy if it makes progress: within its [`progress_within`](crate::Worker::progress_within) it has
+/// heard from the server, even if only that nothing waits, or it has settled a delivery. Listeners that hang, a server
+/// that is gone, and a loop that stands still all make it unhealthy. Being paused does not.
 ///
-/// A server that is asked and says nothing is sooner found out: within 15 s, or for one that answers after a wait of its own,
-/// as SQS does, 10 s after that. A time-out of our own is no word of the server. While there is no room here for more,
-/// nobody asks it, and its silence is no fault.
+/// A server that is asked and says nothing makes the worker unhealthy sooner: within 15 s, or, for a server that
+/// answers after a wait of its own, as SQS does, 10 s after that wait. A timeout in this process does not count as an
+/// answer. While the worker has no room for more deliveries, it does not ask the server, and a silent server does not
+/// make it unhealthy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct WorkerHealth {
-    /// The name of its source.
+    /// The name of the worker's source.
     pub source: String,
-    /// Whether there was progress within the bound.
+    /// Whether the worker has made progress in time.
     pub healthy: bool,
-    /// Whether the server answered when it was asked last.
+    /// Whether the server answered the last request.
     pub connected: bool,
-    /// Whether it was told to pause.
+    /// Whether the worker is paused.
     pub paused: bool,
-    /// Whether it has ended.
+    /// Whether the worker has ended.
     pub ended: bool,
-    /// How long ago there was progress.
+    /// How long ago the worker last made progress.
     pub since_progress: Duration,
-    /// How many deliveries are being heard.
+    /// The number of deliveries whose listeners are running.
     pub in_flight: u64,
-    /// How many are here, those that are being heard among them.
+    /// The number of deliveries that the worker has, including those whose listeners are running.
     pub here: u64,
 }
 

@@ -5,34 +5,38 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// What a worker has done since its start. Each delivery counts once: `received` is the sum of all that follow, but for those
-/// that are still here, and for `kept`.
+/// What a worker has done since its start.
+///
+/// Each delivery counts once: `received` is the sum of the following counts and of the deliveries that the worker still
+/// has. `kept` is not part of that sum.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct WorkerReport {
-    /// The name of its source.
+    /// The name of the worker's source.
     pub source: String,
-    /// How many deliveries it was lent.
+    /// The number of deliveries that the worker was lent.
     pub received: u64,
-    /// Those of which every listener was done.
+    /// The number of deliveries that every listener was done with.
     pub done: u64,
-    /// Those that were [done before](crate::Worker::deduplicate).
+    /// The number of deliveries whose event was [handled before](crate::Worker::deduplicate).
     pub duplicates: u64,
-    /// Those that nobody listened to, which were to be [ignored](crate::OnUnknown::Ignore).
+    /// The number of deliveries without a listener that were [ignored](crate::OnUnknown::Ignore).
     pub ignored: u64,
-    /// Those that come again after a wait.
+    /// The number of deliveries that come again after a wait.
     pub retried: u64,
-    /// Those that are dead letters.
+    /// The number of deliveries that became dead letters.
     pub dead: u64,
-    /// Those that were given back untouched.
+    /// The number of deliveries that were given back untouched.
     pub released: u64,
-    /// Those that come again because their lease or the connection was lost, or their end could not be told.
+    /// The number of deliveries that come again because their lease or the connection was lost, or because the server
+    /// could not be told how they ended.
     pub lost: u64,
-    /// How often a verdict could not be stored, and was kept until it could: those are counted above too, as they ended.
+    /// How often the server did not take a verdict at first, and the worker kept it until the server did. These
+    /// deliveries are counted above too, by how they ended.
     pub kept: u64,
-    /// Whether all that was being heard was finished in time when it ended; true until then.
+    /// Whether all running listeners finished in time when the worker ended; `true` until then.
     pub drained: bool,
-    /// How long it took to end; none until then.
+    /// How long the worker took to end; zero until then.
     pub took: Duration,
 }
 

@@ -19,9 +19,9 @@ const DEFAULT_URL: &str = "amqp://localhost:5672";
 /// The variables in which a URL is looked for, in this order.
 const VARIABLES: [&str; 2] = ["AMQP_URL", "RABBITMQ_URL"];
 
-/// A RabbitMQ server, and up to two connections to it, which all handles made on it share: one publishes, one consumes.
+/// A RabbitMQ server, with up to two connections that all its handles share: one publishes, and one consumes.
 ///
-/// Making one connects to nothing; the connections are made when they are needed, and again when they are gone.
+/// Creating a value does not connect. The connections are made when they are needed, and again when they are lost.
 ///
 /// ```
 /// use convoke::transport::RabbitMqServer;
@@ -44,13 +44,13 @@ struct Lines {
 }
 
 impl RabbitMqServer {
-    /// Names a server by its URL, as in `amqp://user:password@host:5672/vhost`; `amqps` is the same over TLS, with the
-    /// certificates that the machine trusts. Without a virtual host it is `/`. The URL may have `heartbeat` and
-    /// `frame_max`; the heartbeat is 5 s by default, so that a server that is silent for 10 s is given up.
+    /// Describes a server by its URL, as in `amqp://user:password@host:5672/vhost`. `amqps` is the same over TLS, with
+    /// the certificates that the machine trusts. The default virtual host is `/`. The URL may set `heartbeat` and
+    /// `frame_max`. The default heartbeat is 5 s, so that a server that is silent for 10 s is given up.
     ///
     /// # Errors
     ///
-    /// `Refused` if it is no such URL. The error does not quote it.
+    /// `Refused` if the URL is not valid. The error does not quote it.
     pub fn at(url: &str) -> Result<Self, TransportError> {
         let refused = |text: &str| TransportError::new(ErrorKind::Refused, "rabbitmq", text);
         let mut uri: AMQPUri = url
@@ -75,12 +75,12 @@ impl RabbitMqServer {
         Ok(Self { lines: Arc::new(lines) })
     }
 
-    /// Names the server that `AMQP_URL` or else `RABBITMQ_URL` has the URL of, and the one on this machine if neither is
-    /// set.
+    /// Describes the server whose URL is in `AMQP_URL`, or else in `RABBITMQ_URL`. If neither is set, it is the one on
+    /// this machine.
     ///
     /// # Errors
     ///
-    /// Those of [`at`](Self::at).
+    /// The same as [`at`](Self::at).
     pub fn from_env() -> Result<Self, TransportError> {
         let url = VARIABLES.iter().find_map(|name| std::env::var(name).ok().filter(|url| !url.is_empty()));
         Self::at(url.as_deref().unwrap_or(DEFAULT_URL))
@@ -101,7 +101,7 @@ impl RabbitMqServer {
     }
 }
 
-/// Without user and password.
+/// Shows the URL without user and password.
 impl fmt::Debug for RabbitMqServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("RabbitMqServer").field(&self.lines.shown).finish()
