@@ -1,4 +1,4 @@
-//! Work, counted: what a test of cost looks at instead of a clock, which would measure the machine and its neighbours.
+//! Work, counted: what a test of cost looks at instead of a clock, which would measure the machine and its neighbors.
 //!
 //! `loop or comparison → step → steps ← test`
 //!

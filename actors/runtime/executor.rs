@@ -376,7 +376,7 @@ impl Executor {
             Err(panic) => {
                 quietly(|| {
                     log::error!(
-                        target: "convoke::runtime", "{} panicked and is gone; its neighbours go on", label(&*task)
+                        target: "convoke::runtime", "{} panicked and is gone; its neighbors go on", label(&*task)
                     );
                 });
                 drop_quietly(panic);
@@ -451,13 +451,13 @@ impl State {
     }
 }
 
-/// Drops a value of the user's, whose panic must not take the neighbours along.
+/// Drops a value of the user's, whose panic must not take the neighbors along.
 pub(crate) fn drop_quietly<T>(value: T) {
     let mut value = Some(value);
     quietly_erased(&mut || drop(value.take()));
 }
 
-/// Runs code of the user's, such as a `Drop`, a waker or the log, whose panic must not take the neighbours along.
+/// Runs code of the user's, such as a `Drop`, a waker or the log, whose panic must not take the neighbors along.
 pub(crate) fn quietly(run: impl FnOnce()) {
     let mut run = Some(run);
     quietly_erased(&mut || {

@@ -6,7 +6,7 @@
 //! tokio mpsc + timeout   ████████ 1.75×
 //! ```
 //!
-//! Longer is better. Ours stand out; a thin line marks the baseline. It draws itself in dark colours
+//! Longer is better. Ours stand out; a thin line marks the baseline. It draws itself in dark colors
 //! where the page is dark.
 
 use std::fmt::Write;

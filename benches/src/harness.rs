@@ -5,7 +5,7 @@
 //! ```
 //!
 //! What is measured is CPU time, not the time on the wall: on a shared machine the latter says more about
-//! the neighbours. It is that of the thread, or, where two threads do the work, of the process.
+//! the neighbors. It is that of the thread, or, where two threads do the work, of the process.
 //! Contestants are interleaved, sample by sample, so that a slow minute of the machine falls on all of
 //! them. One work weighs memory instead.
 
@@ -122,7 +122,7 @@ pub(crate) fn interleave(work: &Work, plan: &Plan) -> Result<Vec<Row>, Failure> 
         progress(sample, plan.samples);
         let count = cells.len();
         for turn in 0..count {
-            // Another one begins each time, so that nobody always follows the same neighbour.
+            // Another one begins each time, so that nobody always follows the same neighbor.
             cells[(turn + sample) % count].take_sample(work, plan)?;
         }
     }
@@ -185,7 +185,7 @@ impl Cell {
     }
 }
 
-/// The value below which `part` of the sorted samples lie, interpolated between neighbours.
+/// The value below which `part` of the sorted samples lie, interpolated between neighbors.
 pub(crate) fn quantile(sorted: &[f64], part: f64) -> f64 {
     let place = part * sorted.len().saturating_sub(1) as f64;
     let (low, high) = (place.floor() as usize, place.ceil() as usize);

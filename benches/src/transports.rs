@@ -9,7 +9,7 @@
 //!
 //! Both encode and decode every message with the same codec, and go in batches of the same size. What is compared is the
 //! CPU time of this process per message: the clients' own threads are in it, the servers are not. Throughput stands
-//! beside it; on a shared machine it says more about the neighbours. Every sample has a queue of its own, and the two take
+//! beside it; on a shared machine it says more about the neighbors. Every sample has a queue of its own, and the two take
 //! turns.
 //!
 //! A server that is missing is a line that says so, and no failure.

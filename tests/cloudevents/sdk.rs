@@ -168,7 +168,7 @@ fn we_read_what_the_reference_writes() {
             .ty("com.github.pull_request.opened")
             .subject("123 é")
             .time("2018-04-05T17:31:00.25Z")
-            .extension("colour", "red")
+            .extension("color", "red")
             .extension("containspersonaldata", true)
             .extension("eventversion", 7);
         let event = match data {

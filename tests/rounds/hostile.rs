@@ -138,10 +138,10 @@ async fn a_waker_that_panics_costs_nobody_else_the_outcome_and_leaves_no_dead_ke
 }
 
 #[convoke::test]
-async fn what_a_panic_throws_may_panic_in_its_drop_and_harms_no_neighbour() {
-    let (broker, neighbour) = (broker(), broker());
+async fn what_a_panic_throws_may_panic_in_its_drop_and_harms_no_neighbor() {
+    let (broker, neighbor) = (broker(), broker());
     let [one] = join_all(&broker, ["one"]).await;
-    let [other] = join_all(&neighbour, ["other"]).await;
+    let [other] = join_all(&neighbor, ["other"]).await;
     let asked = Emitter::<u32>::new("asked").on_summons(|_| std::panic::panic_any(Bomb));
     let _asked = Emitter::join(&broker, asked).await.unwrap();
     let _consumer = Consumer::join(&broker, |_: Outcome<u32>| -> () { std::panic::panic_any(Bomb) }).await.unwrap();

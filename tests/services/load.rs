@@ -129,9 +129,9 @@ impl Handler<Heard<Job>> for Worker {
 /// A service that nothing befalls.
 #[derive(BaseService)]
 #[service(on(Job))]
-struct Neighbour(Rc<Cell<u64>>);
+struct Neighbor(Rc<Cell<u64>>);
 
-impl Handler<Heard<Job>> for Neighbour {
+impl Handler<Heard<Job>> for Neighbor {
     type Result = Handled;
 
     fn handle(&mut self, _: Heard<Job>, _: &mut Context<Self>) -> Handled {
@@ -159,7 +159,7 @@ fn a_thousand_services_of_which_a_tenth_always_falls_account_for_everything() {
                     .unwrap();
                 let near = Rc::new(Cell::new(0));
                 let count = near.clone();
-                let neighbour = Neighbour::supervised(&bus, move |_| Neighbour(count.clone())).await.unwrap();
+                let neighbor = Neighbor::supervised(&bus, move |_| Neighbor(count.clone())).await.unwrap();
                 let counts = Counts::default();
                 let mut services = Vec::new();
                 for place in 0..SERVICES {
@@ -201,7 +201,7 @@ fn a_thousand_services_of_which_a_tenth_always_falls_account_for_everything() {
                     let status = stop.await;
                     assert_eq!(status.state, ServiceState::Stopped, "{status}");
                 }
-                let status = neighbour.stop().await;
+                let status = neighbor.stop().await;
                 assert_eq!((status.restarts, status.errors, status.error), (0, 0, None));
                 assert_eq!(counts.built.get(), counts.dropped.get(), "each that was built was dropped");
                 drop(listener);

@@ -177,7 +177,7 @@ fn a_service_whose_arbiter_ends_is_stopped_and_nobody_waits_for_it() {
             let stopped = ServiceError::Stopped { service: "Worker".to_owned() };
             assert_eq!(soon(addr.send(Ask(1))).await, Err(stopped), "restarting {restarting}");
             assert!(soon(bus.emit(Job(1)).into_future()).await.is_ok());
-            assert!(soon(here.send(Ask(1))).await.is_ok(), "its neighbour is unharmed");
+            assert!(soon(here.send(Ask(1))).await.is_ok(), "its neighbor is unharmed");
             assert_eq!(soon(here.stop()).await.state, ServiceState::Stopped);
             assert!(bus.subscriptions().is_empty());
         }

@@ -385,15 +385,15 @@ async fn as_a_subscriber_it_hears_events_from_within() {
 
 #[convoke::test]
 async fn as_a_dependency_it_is_what_a_listener_sends_to() {
-    async fn ship_it(order: Arc<OrderPlaced>, harbour: Inject<Recipient<Ship>>) -> Result<(), MailboxError> {
-        harbour.send(Ship { order: order.id }).await
+    async fn ship_it(order: Arc<OrderPlaced>, harbor: Inject<Recipient<Ship>>) -> Result<(), MailboxError> {
+        harbor.send(Ship { order: order.id }).await
     }
 
-    let harbour = Probe::<Ship>::new().start();
-    let bus = EventBus::builder().provide(harbour.recipient()).build();
+    let harbor = Probe::<Ship>::new().start();
+    let bus = EventBus::builder().provide(harbor.recipient()).build();
     let _ship = bus.on(ship_it).unwrap();
     at_once(bus.emit(OrderPlaced { id: 7 })).await.ok().unwrap();
-    assert_eq!(harbour.received(), [ship(7)]);
+    assert_eq!(harbor.received(), [ship(7)]);
 }
 
 #[test]

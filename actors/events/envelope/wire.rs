@@ -278,7 +278,7 @@ pub(crate) mod tests {
             "causationId",
         ];
         let nulls = names.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
-        for keys in [json!({}), Value::Object(nulls), json!({"colour": "red", "tags": [1, {"a": null}]})] {
+        for keys in [json!({}), Value::Object(nulls), json!({"color": "red", "tags": [1, {"a": null}]})] {
             let read = read_json(keys).unwrap();
             assert_eq!([&*read.event, &*read.entity, &*read.publisher, &*read.topic], [""; 4]);
             assert_eq!((read.entity_id, read.causation, read.version), (None, None, 1));

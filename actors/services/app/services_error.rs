@@ -53,7 +53,7 @@ impl fmt::Display for ServicesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Start { service, error } => match &**error {
-                StartError::Neighbour { service: inner, error } => {
+                StartError::Neighbor { service: inner, error } => {
                     write!(f, "the service `{inner}` of `{service}` {error}")
                 }
                 error => write!(f, "the service `{service}` {error}"),

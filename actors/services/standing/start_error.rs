@@ -29,7 +29,7 @@ pub enum StartError {
     /// This thread has no actix system, so the service cannot run here.
     NoArbiter,
     /// The service is one of several that start together, and another one did not start.
-    Neighbour {
+    Neighbor {
         /// The name of that other service.
         service: String,
         /// The reason why that one did not start.
@@ -49,7 +49,7 @@ impl fmt::Display for StartError {
             Self::NoArbiter => f.write_str(
                 "no actix system on this thread: start services under #[actix::main] or inside System::new().block_on(…)",
             ),
-            Self::Neighbour { service, error } => write!(f, "`{service}` {error}"),
+            Self::Neighbor { service, error } => write!(f, "`{service}` {error}"),
         }
     }
 }
@@ -58,7 +58,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Subscriptions(error) => Some(error),
-            Self::Neighbour { error, .. } => Some(error),
+            Self::Neighbor { error, .. } => Some(error),
             _ => None,
         }
     }

@@ -38,7 +38,7 @@ impl ServiceState {
             Self::Running => &[Self::Degraded, Self::Restarting, Self::Stopping, Self::Stopped, Self::Failed],
             Self::Degraded => &[Self::Running, Self::Restarting, Self::Stopping, Self::Stopped, Self::Failed],
             Self::Restarting => &[Self::Starting, Self::Stopping, Self::Stopped, Self::Failed],
-            // A neighbour's restart stops a service in order to start it again. What panics while it stops has stopped.
+            // A neighbor's restart stops a service in order to start it again. What panics while it stops has stopped.
             Self::Stopping => &[Self::Stopped, Self::Restarting],
             // The supervisor above it may start it again.
             Self::Stopped | Self::Failed => &[Self::Starting],

@@ -65,7 +65,7 @@ impl Group {
             let misplaced = |need: &Name| later.iter().any(|other| other.answers_to(need));
             if let Some(needs) = child.needs().into_iter().find(misplaced) {
                 let error = Box::new(StartError::Order { needs: needs.to_string() });
-                return Err(StartError::Neighbour { service: child.name().to_string(), error });
+                return Err(StartError::Neighbor { service: child.name().to_string(), error });
             }
         }
         Ok(())
@@ -95,8 +95,8 @@ impl Group {
             if let Err(error) = started {
                 self.stop_children().await;
                 return Err(match error {
-                    StartError::Stopped | StartError::Neighbour { .. } => error,
-                    error if alone => StartError::Neighbour { service: named.to_string(), error: Box::new(error) },
+                    StartError::Stopped | StartError::Neighbor { .. } => error,
+                    error if alone => StartError::Neighbor { service: named.to_string(), error: Box::new(error) },
                     error => error,
                 });
             }

@@ -152,7 +152,7 @@ impl Keeping {
                 }
                 return Err(match self.children.len() {
                     1 => error,
-                    _ => StartError::Neighbour { service: child.name().to_string(), error: Box::new(error) },
+                    _ => StartError::Neighbor { service: child.name().to_string(), error: Box::new(error) },
                 });
             }
         }
@@ -268,12 +268,12 @@ impl Keeping {
         child.away(text);
         down[place] = true;
         for other in self.strategy.affected(place, down.len()).rev() {
-            let neighbour = self.children[other].clone();
-            if down[other] || neighbour.is_over() {
+            let neighbor = self.children[other].clone();
+            if down[other] || neighbor.is_over() {
                 continue;
             }
             down[other] = true;
-            let pause = self.mail.during(neighbour.pause(), || {});
+            let pause = self.mail.during(neighbor.pause(), || {});
             while_expiring(&those(&self.children, down), since, pause).await;
         }
         After::Wait(backoff.wait(nth, runtime::random()))
@@ -299,7 +299,7 @@ struct Fallen {
 
 /// What comes after a fall.
 enum After {
-    /// It and its neighbours are started again, after this wait; whoever else was to be, with them.
+    /// It and its neighbors are started again, after this wait; whoever else was to be, with them.
     Wait(Duration),
     /// It does not come back.
     Settled,
@@ -329,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_strategy_has_its_neighbours() {
+    fn each_strategy_has_its_neighbors() {
         assert_eq!(Strategy::OneForOne.affected(1, 4), 1..2);
         assert_eq!(Strategy::OneForAll.affected(1, 4), 0..4);
         assert_eq!(Strategy::RestForOne.affected(1, 4), 1..4);

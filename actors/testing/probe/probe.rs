@@ -47,9 +47,9 @@ type Taking<M> = dyn FnMut(M) -> <M as Message>::Result;
 /// }
 ///
 /// # System::new().block_on(async {
-/// let harbour = Probe::<Ship>::new().answering(|ship| if ship.order < 100 { 1 } else { 2 }).start();
-/// assert_eq!(harbour.recipient().send(Ship { order: 7 }).await?, 1);
-/// assert_eq!(harbour.expect_msg().await.order, 7);
+/// let harbor = Probe::<Ship>::new().answering(|ship| if ship.order < 100 { 1 } else { 2 }).start();
+/// assert_eq!(harbor.recipient().send(Ship { order: 7 }).await?, 1);
+/// assert_eq!(harbor.expect_msg().await.order, 7);
 /// # Ok::<(), MailboxError>(())
 /// # }).unwrap();
 /// ```

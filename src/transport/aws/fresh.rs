@@ -1,5 +1,5 @@
 //! A client whose connections are given up together once one of them has fallen silent: a NAT that has forgotten one has
-//! forgotten its neighbours too, and each that waits in the pool would cost a deadline of its own.
+//! forgotten its neighbors too, and each that waits in the pool would cost a deadline of its own.
 //!
 //! `ask → the client of this generation → a request → no answer in time → the next generation, with other connections`
 

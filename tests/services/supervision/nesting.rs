@@ -59,7 +59,7 @@ async fn beyond_the_root_all_has_failed_and_nobody_waits() {
         stage.publish("b", Act::Panic);
         settled().await;
         assert_eq!(all.status().state, ServiceState::Running);
-        // `y` is away with its neighbour, and comes back with it.
+        // `y` is away with its neighbor, and comes back with it.
         assert_eq!(addr.send(Number).await, Ok(2));
         settled().await;
         stage.publish("b", Act::Panic);

@@ -20,7 +20,7 @@ async fn a_stop_or_a_drop_at_any_moment_ends_all() {
         ("in the backoff", "", Act::Panic, SECOND),
         ("in a start that hangs", "start", Act::Hang, 200 * SECOND),
         ("in a start that takes long", "start", Act::Take(20 * SECOND), 200 * SECOND),
-        ("while a neighbour stops", "stop", Act::Take(3 * SECOND), SECOND),
+        ("while a neighbor stops", "stop", Act::Take(3 * SECOND), SECOND),
     ];
     for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
         for (moment, hook, act, wait) in moments {

@@ -68,7 +68,7 @@ async fn what_waits_for_those_that_are_taken_along_is_kept_and_handled_once_in_i
 }
 
 #[convoke::test]
-async fn a_message_to_a_neighbour_that_is_taken_along_waits_for_it() {
+async fn a_message_to_a_neighbor_that_is_taken_along_waits_for_it() {
     expect_failure("a");
     let stage = Stage::new();
     let mut b = stage.member("b");
@@ -226,7 +226,7 @@ async fn one_that_fails_in_a_restart_and_does_not_come_back_leaves_the_others_to
 }
 
 #[convoke::test]
-async fn who_awaits_a_neighbour_waits_no_longer_than_a_call_may_take_while_others_stop() {
+async fn who_awaits_a_neighbor_waits_no_longer_than_a_call_may_take_while_others_stop() {
     expect_failure("b");
     let stage = Stage::new();
     let all = Supervisor::one_for_all(&stage.bus, "all")

@@ -17,7 +17,7 @@ struct OrderPaid {
 
 /// What is tested: an actor that hears of orders, and has them shipped.
 struct Dispatcher {
-    harbour: Recipient<Ship>,
+    harbor: Recipient<Ship>,
     _orders: Subscription,
 }
 
@@ -29,21 +29,21 @@ impl Handler<Heard<OrderPaid>> for Dispatcher {
     type Result = Handled;
 
     fn handle(&mut self, order: Heard<OrderPaid>, _: &mut Context<Self>) -> Handled {
-        Ok(self.harbour.try_send(Ship { order: order.id })?)
+        Ok(self.harbor.try_send(Ship { order: order.id })?)
     }
 }
 
 #[convoke::test]
 async fn a_paid_order_is_shipped_once() {
     let bus = EventBus::default();
-    let harbour = Probe::<Ship>::new().start();
-    let recipient = harbour.recipient();
+    let harbor = Probe::<Ship>::new().start();
+    let recipient = harbor.recipient();
     let _dispatcher = Dispatcher::create(|ctx| {
         let orders = bus.subscribe::<OrderPaid, Dispatcher>(ctx).unwrap();
-        Dispatcher { harbour: recipient, _orders: orders }
+        Dispatcher { harbor: recipient, _orders: orders }
     });
 
     bus.publish(OrderPaid { id: 7 }).unwrap();
-    assert_eq!(harbour.expect_msg().await, Ship { order: 7 });
-    harbour.expect_no_msg(Duration::from_secs(60)).await;
+    assert_eq!(harbor.expect_msg().await, Ship { order: 7 });
+    harbor.expect_no_msg(Duration::from_secs(60)).await;
 }

@@ -25,8 +25,8 @@ fn wait_faultily<F: Future + Unpin>(mut what: F) -> F {
 #[convoke::test]
 async fn a_waker_that_panics_harms_nobody_but_who_waits_with_it() {
     let bus = EventBus::default();
-    let neighbour = Notes::new();
-    let _neighbour = bus.on(note(&neighbour)).unwrap();
+    let neighbor = Notes::new();
+    let _neighbor = bus.on(note(&neighbor)).unwrap();
     let slow = async |_: Arc<JsonEvent>| sleep(ms(10)).await;
     let _slow = bus.on_topic("hostile/slow", slow.capacity(1)).unwrap();
     let _answers = bus.answer(async |tick: Arc<Tick>| {
@@ -38,7 +38,7 @@ async fn a_waker_that_panics_harms_nobody_but_who_waits_with_it() {
     let question = wait_faultily(bus.request::<u64>(Tick(1)).into_future());
     let drain = wait_faultily(Box::pin(bus.drain()));
     sleep(ms(10)).await;
-    hears(&bus, &neighbour).await;
+    hears(&bus, &neighbor).await;
     assert!(at_once(emission).await.is_ok());
     assert_eq!(at_once(question).await.unwrap(), 1);
     at_once(drain).await;
@@ -94,7 +94,7 @@ fn a_log_that_panics_harms_no_listener() {
         log::set_max_level(log::LevelFilter::Trace);
         convoke::testing::run("a log that panics", async || {
             let bus = EventBus::default();
-            let neighbour = Notes::new();
+            let neighbor = Notes::new();
             let _fails = bus.on_topic("hostile/fails", |_: &JsonEvent| Err::<(), _>("no")).unwrap();
             let _later = bus.on_topic("hostile/fails", async |_: Arc<JsonEvent>| {
                 sleep(ms(1)).await;
@@ -102,7 +102,7 @@ fn a_log_that_panics_harms_no_listener() {
             });
             let small =
                 bus.on_topic("hostile/small", (|_: &JsonEvent| ()).capacity(1).overflow(Overflow::DropOldest)).unwrap();
-            let _neighbour = bus.on(note(&neighbour)).unwrap();
+            let _neighbor = bus.on(note(&neighbor)).unwrap();
             let report = bus.emit_json("hostile/fails", json!(1)).unwrap().await;
             assert_eq!(report.failed().count(), 2, "{report}");
             bus.publish_json("hostile/fails", json!(1)).unwrap();
@@ -111,7 +111,7 @@ fn a_log_that_panics_harms_no_listener() {
             });
             sleep(ms(2)).await;
             assert_eq!((small.info().dropped, bus.dead_letters().total()), (2, 6));
-            hears(&bus, &neighbour).await;
+            hears(&bus, &neighbor).await;
         });
     });
 }

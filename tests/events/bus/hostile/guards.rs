@@ -84,8 +84,8 @@ async fn what_a_dropped_listener_has_captured_may_use_the_bus() {
     }
 
     let bus = EventBus::default();
-    let neighbour = Notes::new();
-    let _neighbour = bus.on(note(&neighbour)).unwrap();
+    let neighbor = Notes::new();
+    let _neighbor = bus.on(note(&neighbor)).unwrap();
     let farewell = Farewell(bus.clone(), None);
     let guard = bus
         .on(move |_: &Tick| {
@@ -95,7 +95,7 @@ async fn what_a_dropped_listener_has_captured_may_use_the_bus() {
     assert!(at_once(bus.emit(Tick(1))).await.is_ok());
     drop(guard);
     settled().await;
-    assert_eq!(neighbour.take(), [1, 7]);
+    assert_eq!(neighbor.take(), [1, 7]);
     assert_eq!(bus.subscriptions().len(), 1);
 }
 

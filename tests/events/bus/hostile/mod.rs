@@ -43,17 +43,17 @@ fn note(notes: &Notes<u64>) -> impl Fn(&Tick) + 'static {
     move |tick| notes.add(tick.0)
 }
 
-/// Asserts that a neighbour hears of the next tick, emitted and published.
+/// Asserts that a neighbor hears of the next tick, emitted and published.
 #[track_caller]
-fn hears(bus: &EventBus, neighbour: &Notes<u64>) -> impl Future<Output = ()> {
+fn hears(bus: &EventBus, neighbor: &Notes<u64>) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();
-    let (bus, neighbour) = (bus.clone(), neighbour.clone());
+    let (bus, neighbor) = (bus.clone(), neighbor.clone());
     async move {
-        neighbour.take();
+        neighbor.take();
         let report = at_once(bus.emit(Tick(100))).await;
         assert!(report.is_ok(), "{caller}: {report}");
         bus.publish(Tick(101)).unwrap();
         settled().await;
-        assert_eq!(neighbour.take(), [100, 101], "{caller}: the neighbour is deaf");
+        assert_eq!(neighbor.take(), [100, 101], "{caller}: the neighbor is deaf");
     }
 }

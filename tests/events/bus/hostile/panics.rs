@@ -24,8 +24,8 @@ impl<'de> Deserialize<'de> for Unwritable {
 #[convoke::test]
 async fn an_event_whose_serialize_panics_is_a_failure_of_those_who_see_json_and_of_nobody_else() {
     let bus = EventBus::default();
-    let (neighbour, typed, late) = (Notes::new(), Notes::new(), Notes::new());
-    let _neighbour = bus.on(note(&neighbour)).unwrap();
+    let (neighbor, typed, late) = (Notes::new(), Notes::new(), Notes::new());
+    let _neighbor = bus.on(note(&neighbor)).unwrap();
     let (heard, later) = (typed.clone(), late.clone());
     let _first = bus.on(move |_: &Unwritable| heard.add("first")).unwrap();
     let _json = bus.on_topic("hostile/unwritable", (|_: &JsonEvent| ()).named("json")).unwrap();
@@ -40,14 +40,14 @@ async fn an_event_whose_serialize_panics_is_a_failure_of_those_who_see_json_and_
     settled().await;
     assert_eq!((typed.take(), late.take()), (vec!["first"], vec!["last"]));
     assert_eq!(bus.dead_letters().len(), 2);
-    hears(&bus, &neighbour).await;
+    hears(&bus, &neighbor).await;
 }
 
 #[convoke::test]
 async fn a_payload_whose_deserialize_panics_is_a_failure_of_those_who_want_the_type_and_of_nobody_else() {
     let bus = EventBus::default();
-    let (neighbour, heard) = (Notes::new(), Notes::new());
-    let _neighbour = bus.on(note(&neighbour)).unwrap();
+    let (neighbor, heard) = (Notes::new(), Notes::new());
+    let _neighbor = bus.on(note(&neighbor)).unwrap();
     let _typed = bus.on((|_: &Unwritable| ()).named("typed")).unwrap();
     let notes = heard.clone();
     let _json = bus.on_topic("**", move |event: &JsonEvent| notes.add(event.topic().to_owned())).unwrap();
@@ -60,7 +60,7 @@ async fn a_payload_whose_deserialize_panics_is_a_failure_of_those_who_want_the_t
     assert_eq!(heard.take().len(), 2);
     assert_eq!(bus.dead_letters().len(), 2);
     heard.take();
-    hears(&bus, &neighbour).await;
+    hears(&bus, &neighbor).await;
 }
 
 #[convoke::test]
@@ -102,20 +102,20 @@ struct Charged(#[allow(dead_code, reason = "it is dropped")] Bomb);
 #[convoke::test]
 async fn an_event_whose_drop_panics_leaves_the_listeners_and_the_bus_well() {
     let bus = EventBus::default();
-    let (neighbour, heard) = (Notes::new(), Notes::new());
-    let _neighbour = bus.on(note(&neighbour)).unwrap();
+    let (neighbor, heard) = (Notes::new(), Notes::new());
+    let _neighbor = bus.on(note(&neighbor)).unwrap();
     let notes = heard.clone();
     let charged = bus.on(move |_: &Charged| notes.add(())).unwrap();
     bus.publish(Charged(Bomb)).unwrap();
     settled().await;
     assert_eq!(heard.take().len(), 1);
-    hears(&bus, &neighbour).await;
+    hears(&bus, &neighbor).await;
 
     let later = bus.on(async |_: Arc<Charged>| sleep(ms(1)).await).unwrap();
     bus.publish(Charged(Bomb)).unwrap();
     sleep(ms(2)).await;
     assert_eq!((heard.take().len(), later.info().done), (1, 1));
-    hears(&bus, &neighbour).await;
+    hears(&bus, &neighbor).await;
     drop((charged, later));
 }
 
@@ -123,8 +123,8 @@ async fn an_event_whose_drop_panics_leaves_the_listeners_and_the_bus_well() {
 async fn an_event_whose_drop_panics_may_overflow() {
     expect_failure("Charged");
     let bus = EventBus::builder().dead_letters(0).build();
-    let (neighbour, heard) = (Notes::new(), Notes::new());
-    let _neighbour = bus.on(note(&neighbour)).unwrap();
+    let (neighbor, heard) = (Notes::new(), Notes::new());
+    let _neighbor = bus.on(note(&neighbor)).unwrap();
     let notes = heard.clone();
     let charged = bus.on((move |_: &Charged| notes.add(())).capacity(1).overflow(Overflow::DropOldest)).unwrap();
     bus.publish(Charged(Bomb)).unwrap();
@@ -132,14 +132,14 @@ async fn an_event_whose_drop_panics_may_overflow() {
     assert!(published.is_ok(), "the drop of somebody else's event came out of `publish`");
     settled().await;
     assert_eq!((heard.take().len(), charged.info().dropped), (1, 1));
-    hears(&bus, &neighbour).await;
+    hears(&bus, &neighbor).await;
 }
 
 #[convoke::test]
 async fn what_a_listener_has_captured_may_panic_when_it_is_dropped_by_its_guard() {
     let bus = EventBus::default();
-    let neighbour = Notes::new();
-    let _neighbour = bus.on(note(&neighbour)).unwrap();
+    let neighbor = Notes::new();
+    let _neighbor = bus.on(note(&neighbor)).unwrap();
     let bomb = Bomb;
     let guard = bus
         .on(move |_: &Tick| {
@@ -147,7 +147,7 @@ async fn what_a_listener_has_captured_may_panic_when_it_is_dropped_by_its_guard(
         })
         .unwrap();
     drop(guard);
-    hears(&bus, &neighbour).await;
+    hears(&bus, &neighbor).await;
 }
 
 /// Registers a listener that ends itself when it is called, with a bomb.
@@ -165,31 +165,31 @@ fn suicidal(bus: &EventBus) {
 async fn what_a_listener_has_captured_may_panic_when_it_ends_itself_while_an_event_is_emitted() {
     let bus = EventBus::default();
     suicidal(&bus);
-    let neighbour = Notes::new();
-    let _neighbour = bus.on(note(&neighbour)).unwrap();
+    let neighbor = Notes::new();
+    let _neighbor = bus.on(note(&neighbor)).unwrap();
     assert!(at_once(bus.emit(Tick(1))).await.is_ok());
-    assert_eq!(neighbour.take(), [1]);
-    hears(&bus, &neighbour).await;
+    assert_eq!(neighbor.take(), [1]);
+    hears(&bus, &neighbor).await;
 }
 
 #[convoke::test]
 async fn what_a_listener_has_captured_may_panic_when_it_ends_itself_while_it_takes_from_its_queue() {
     let bus = EventBus::default();
     suicidal(&bus);
-    let neighbour = Notes::new();
-    let _neighbour = bus.on(note(&neighbour)).unwrap();
+    let neighbor = Notes::new();
+    let _neighbor = bus.on(note(&neighbor)).unwrap();
     bus.publish(Tick(1)).unwrap();
     settled().await;
-    assert_eq!(neighbour.take(), [1]);
-    hears(&bus, &neighbour).await;
+    assert_eq!(neighbor.take(), [1]);
+    hears(&bus, &neighbor).await;
 }
 
 #[convoke::test]
 async fn what_an_async_listener_holds_may_panic_when_its_time_is_over() {
     expect_failure("hangs");
     let bus = EventBus::default();
-    let neighbour = Notes::new();
-    let _neighbour = bus.on(note(&neighbour)).unwrap();
+    let neighbor = Notes::new();
+    let _neighbor = bus.on(note(&neighbor)).unwrap();
     let hangs = async |_: Arc<Tick>| {
         let _bomb = Bomb;
         std::future::pending::<()>().await;
@@ -202,13 +202,13 @@ async fn what_an_async_listener_holds_may_panic_when_its_time_is_over() {
     sleep(ms(10)).await;
     assert_eq!(hangs.info().failed, 2);
     drop(hangs);
-    hears(&bus, &neighbour).await;
+    hears(&bus, &neighbor).await;
 }
 
 #[convoke::test]
 async fn what_a_panic_throws_may_panic_when_it_is_dropped() {
     let bus = EventBus::default();
-    let neighbour = Notes::new();
+    let neighbor = Notes::new();
     let sync = |_: &Tick| -> () { std::panic::panic_any(Bomb) };
     let sync = bus.on(sync.named("sync")).unwrap();
     let later = async |_: Arc<Tick>| -> () {
@@ -218,19 +218,19 @@ async fn what_a_panic_throws_may_panic_when_it_is_dropped() {
     let later = bus.on(later.named("later")).unwrap();
     let condition = (|_: &Tick| ()).named("condition").when(|_| std::panic::panic_any(Bomb));
     let condition = bus.on(condition).unwrap();
-    let _neighbour = bus.on(note(&neighbour)).unwrap();
+    let _neighbor = bus.on(note(&neighbor)).unwrap();
     let report = bus.emit(Tick(1)).await;
     assert_eq!(report.failed().map(|(name, _)| name).collect::<Vec<_>>(), ["sync", "later", "condition"]);
     bus.publish(Tick(2)).unwrap();
     sleep(ms(2)).await;
-    assert_eq!(neighbour.take(), [1, 2]);
+    assert_eq!(neighbor.take(), [1, 2]);
     assert_eq!(bus.dead_letters().len(), 6);
     drop((sync, later, condition));
-    hears(&bus, &neighbour).await;
+    hears(&bus, &neighbor).await;
 }
 
 #[convoke::test]
-async fn an_entity_id_that_panics_harms_no_neighbour() {
+async fn an_entity_id_that_panics_harms_no_neighbor() {
     #[derive(Serialize, Deserialize)]
     struct Unspeakable;
 
@@ -247,8 +247,8 @@ async fn an_entity_id_that_panics_harms_no_neighbour() {
     }
 
     let bus = EventBus::default();
-    let (neighbour, heard) = (Notes::new(), Notes::new());
-    let _neighbour = bus.on(note(&neighbour)).unwrap();
+    let (neighbor, heard) = (Notes::new(), Notes::new());
+    let _neighbor = bus.on(note(&neighbor)).unwrap();
     let _fails = bus.on((|_: &Named| Err::<(), _>("no")).named("fails")).unwrap();
     let _sees = bus.on((|_: &Named, _: Metadata| ()).named("sees")).unwrap();
     let notes = heard.clone();
@@ -260,14 +260,14 @@ async fn an_entity_id_that_panics_harms_no_neighbour() {
     settled().await;
     assert_eq!(heard.take().len(), 2);
     assert_eq!(bus.dead_letters().len(), 2);
-    hears(&bus, &neighbour).await;
+    hears(&bus, &neighbor).await;
 }
 
 #[convoke::test]
 async fn an_event_whose_drop_panics_is_emitted_without_harm() {
     let bus = EventBus::default();
-    let (neighbour, heard) = (Notes::new(), Notes::new());
-    let _neighbour = bus.on(note(&neighbour)).unwrap();
+    let (neighbor, heard) = (Notes::new(), Notes::new());
+    let _neighbor = bus.on(note(&neighbor)).unwrap();
     let notes = heard.clone();
     let charged = bus.on(move |_: &Charged| notes.add(())).unwrap();
     assert!(at_once(bus.emit(Charged(Bomb))).await.is_ok());
@@ -280,5 +280,5 @@ async fn an_event_whose_drop_panics_is_emitted_without_harm() {
     let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(letters)));
     assert!(dropped.is_err());
     drop((charged, fails));
-    hears(&bus, &neighbour).await;
+    hears(&bus, &neighbor).await;
 }

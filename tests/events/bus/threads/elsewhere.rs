@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_panic_in_what_an_event_from_another_thread_is_made_of_harms_no_neighbour() {
+fn a_panic_in_what_an_event_from_another_thread_is_made_of_harms_no_neighbor() {
     #[derive(Event)]
     #[event(topic = "threads/unwritable")]
     struct Unwritable;
@@ -22,7 +22,7 @@ fn a_panic_in_what_an_event_from_another_thread_is_made_of_harms_no_neighbour() 
 
     system(async {
         let (arbiter, bus, log) = (Arbiter::new(), EventBus::default(), Log::new());
-        let neighbour = listen(&arbiter, &bus, &log).await;
+        let neighbor = listen(&arbiter, &bus, &log).await;
         let to = bus.clone();
         let guards = on(&arbiter, async move || {
             let json = to.on_topic("threads/unwritable", (|_: &JsonEvent| ()).named("json")).unwrap();
@@ -42,7 +42,7 @@ fn a_panic_in_what_an_event_from_another_thread_is_made_of_harms_no_neighbour() 
         bus.drain().await;
         assert_eq!(log.take(), [1, 2]);
         assert_eq!(bus.subscriptions().len(), 3);
-        drop((neighbour, guards));
+        drop((neighbor, guards));
         stop(arbiter);
     });
 }
@@ -162,7 +162,7 @@ fn a_waker_that_panics_harms_no_listener_of_another_arbiter() {
 
     system(async {
         let (arbiter, bus, log) = (Arbiter::new(), EventBus::default(), Log::new());
-        let (neighbour, other) = (listen(&arbiter, &bus, &log).await, listen(&arbiter, &bus, &log).await);
+        let (neighbor, other) = (listen(&arbiter, &bus, &log).await, listen(&arbiter, &bus, &log).await);
         let waker = Waker::from(Arc::new(Faulty));
         let to = bus.clone();
         let here = async move || {
@@ -184,9 +184,9 @@ fn a_waker_that_panics_harms_no_listener_of_another_arbiter() {
         assert!(bus.emit(tick(2)).await.is_ok());
         bus.publish(tick(3)).unwrap();
         bus.drain().await;
-        assert_eq!(log.take(), [2, 3], "the neighbour is deaf");
-        assert!(neighbour.is_active());
-        drop(neighbour);
+        assert_eq!(log.take(), [2, 3], "the neighbor is deaf");
+        assert!(neighbor.is_active());
+        drop(neighbor);
         stop(arbiter);
     });
 }

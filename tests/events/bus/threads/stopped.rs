@@ -139,7 +139,7 @@ fn an_event_that_panics_when_it_is_dropped_leaves_no_listener_behind_of_an_arbit
                 std::future::pending::<()>().await;
             });
             let hangs = async |_: Arc<Fragile>| std::future::pending::<()>().await;
-            [to.on(hangs.named("hangs")).unwrap(), to.on((|_: &Tick| ()).named("neighbour")).unwrap()]
+            [to.on(hangs.named("hangs")).unwrap(), to.on((|_: &Tick| ()).named("neighbor")).unwrap()]
         })
         .await;
         // One is called, and the others wait in the queue.
