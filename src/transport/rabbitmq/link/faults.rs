@@ -53,7 +53,7 @@ fn told(error: &Error) -> (ErrorKind, String) {
         Cause::MissingHeartbeatError => {
             (ErrorKind::Unreachable, "the server has gone silent: try again later".to_owned())
         }
-        Cause::ParsingError(_) | Cause::SerializationError(_) | Cause::InvalidProtocolVersion(_) => {
+        Cause::ParsingError(_) | Cause::SerialisationError(_) | Cause::InvalidProtocolVersion(_) => {
             (ErrorKind::Protocol, "the other end does not speak AMQP 0-9-1: check host and port".to_owned())
         }
         _ => (ErrorKind::Unreachable, "the connection is closed: try again later".to_owned()),
