@@ -5,6 +5,7 @@
 //!
 //! - `payload` — what a round may gather.
 //! - `failure` — an error of any kind, and what a handler or a closure of the user's may return.
+//! - `debug` — how an error is shown by `Debug`.
 //! - `shown` — text that may have come from outside, as a person may see it.
 //! - `unseen`, `living` — what a test has not looked at, and what it leaves behind.
 //!
@@ -12,11 +13,13 @@
 
 mod payload;
 mod failure;
+mod debug;
 mod shown;
 #[cfg(feature = "testing")]
 mod unseen;
 mod living;
 
+pub(crate) use debug::debug_is_display;
 pub use failure::{Failure, Handled, IntoHandled};
 pub use living::Living;
 #[cfg(feature = "testing")]

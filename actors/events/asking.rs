@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::base::debug_is_display;
 use crate::base::{Failure, Shown};
 use crate::events::bus::{Emitting, EventBus};
 use crate::events::event::{Address, BadPayload, Event, JsonEvent, Kind, Name, Subject};
@@ -28,7 +29,7 @@ use crate::runtime;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The error of a [`request`](EventBus::request) that got no answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum AskError {
     /// No answerer is registered for this event and this type of answer.
@@ -65,6 +66,8 @@ impl std::error::Error for AskError {
         }
     }
 }
+
+debug_is_display!(AskError);
 
 /// An event and the answers to it.
 pub(crate) struct Asked<E, R> {

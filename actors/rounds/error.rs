@@ -9,7 +9,7 @@ use actix::MailboxError;
 use serde::Serialize;
 
 use super::id::{BrokerId, EmitterId, RoundId, RoundKey, Title};
-use crate::base::Shown;
+use crate::base::{Shown, debug_is_display};
 
 /// An error in the rules that a broker was given: no round could run by them.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -332,16 +332,5 @@ impl fmt::Display for ConsumerError {
 }
 
 impl StdError for ConsumerError {}
-
-/// As `main` prints it: an error is shown by `Debug` as it is by `Display`.
-macro_rules! debug_is_display {
-    ($($error:ident),*) => {$(
-        impl fmt::Debug for $error {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
-            }
-        }
-    )*};
-}
 
 debug_is_display!(ConfigError, JoinError, EmitError, BrokerError, ConsumerError);

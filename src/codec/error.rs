@@ -3,9 +3,10 @@
 use std::fmt;
 
 use crate::EnvelopeError;
+use crate::transport::contract::debug_is_display;
 
 /// The reason why a packet is no event. No message quotes the packet, because it may be personal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CodecError {
     /// The body is no envelope, is no JSON, or exceeds a limit.
@@ -88,6 +89,8 @@ impl std::error::Error for CodecError {
         }
     }
 }
+
+debug_is_display!(CodecError);
 
 impl From<EnvelopeError> for CodecError {
     fn from(error: EnvelopeError) -> Self {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::fit;
 use super::leaving::{Leaving, MAX_BATCH};
 use crate::codec::{Codec, Wire};
+use crate::transport::contract::debug_is_display;
 use crate::transport::{Attribute, Demand, ErrorKind, Packet, Publisher, TransportError};
 use crate::{
     Envelope, EnvelopeLimits, EventBus, Handled, JsonEvent, Listen, ListenError, Metadata, Overflow, Pattern, Patterns,
@@ -315,7 +316,7 @@ impl<P: fmt::Debug> fmt::Debug for Route<P> {
 }
 
 /// The reason why a route was not opened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum RouteError {
     /// One of the patterns is not valid.
@@ -363,6 +364,8 @@ impl std::error::Error for RouteError {
         }
     }
 }
+
+debug_is_display!(RouteError);
 
 impl From<TopicError> for RouteError {
     fn from(error: TopicError) -> Self {

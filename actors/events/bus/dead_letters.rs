@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::{Arc, MutexGuard};
 
 use super::publishing::queue_for;
+use crate::base::debug_is_display;
 use crate::events::hub::{DeadLetter, Hub, Ring};
 use crate::events::parcel::current;
 use crate::runtime::drop_quietly;
@@ -211,7 +212,7 @@ impl fmt::Debug for DeadLetters {
 }
 
 /// The error of giving a dead letter back to the bus.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RedriveError {
     /// No dead letter with this number is kept, or it is no longer kept.
@@ -242,3 +243,5 @@ impl fmt::Display for RedriveError {
 }
 
 impl std::error::Error for RedriveError {}
+
+debug_is_display!(RedriveError);

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use actix::System;
 
 use super::bus::EventBus;
+use crate::base::debug_is_display;
 use crate::events::event::Event;
 use crate::events::listener::Report;
 
@@ -19,7 +20,7 @@ fn buses() -> MutexGuard<'static, Option<HashMap<usize, EventBus>>> {
 }
 
 /// The error of installing a bus, or of dispatching an event to the installed bus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DispatchError {
     /// The current thread belongs to no actix system.
@@ -41,6 +42,8 @@ impl fmt::Display for DispatchError {
 }
 
 impl std::error::Error for DispatchError {}
+
+debug_is_display!(DispatchError);
 
 /// The guard of an installed bus: dropping it uninstalls the bus. It keeps the bus open.
 #[must_use = "dropping it uninstalls the bus, and so does `let _ =`: give it a name"]

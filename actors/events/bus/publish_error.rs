@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::debug_is_display;
 use crate::base::joined;
 use crate::events::topics::TopicError;
 use crate::events::verdict::TooDeep;
 
 /// The error of publishing an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishError {
     /// Some listeners have no room and [refuse](crate::Overflow::Refuse) the event, or too many events are on their way
@@ -73,6 +74,8 @@ impl std::error::Error for PublishError {
         }
     }
 }
+
+debug_is_display!(PublishError);
 
 impl From<TopicError> for PublishError {
     fn from(error: TopicError) -> Self {

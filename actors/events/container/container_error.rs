@@ -6,10 +6,12 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::panic::Location;
 
+use crate::base::debug_is_display;
+
 /// The error of getting a value from a [`Container`](crate::Container), or of building the container.
 ///
 /// Types are named as by [`std::any::type_name`]. The message shortens `app::mail::Mailer` to `Mailer`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContainerError {
     /// The type is not provided.
@@ -97,6 +99,8 @@ impl fmt::Display for ContainerError {
 }
 
 impl StdError for ContainerError {}
+
+debug_is_display!(ContainerError);
 
 fn write_needed_by(f: &mut fmt::Formatter<'_>, needed_by: &[&'static str]) -> fmt::Result {
     if needed_by.is_empty() {

@@ -13,6 +13,7 @@ use super::case::{self, Case};
 use super::cased::Cased;
 use super::envelope_limits::EnvelopeLimits;
 use super::wire::{self, WrongKey};
+use crate::base::debug_is_display;
 use crate::events::event::{Carrier, Metadata};
 
 /// An event with its metadata, in the form in which it leaves the process: `{"metadata": {…}, "payload": …}`.
@@ -129,7 +130,7 @@ impl fmt::Debug for Envelope {
 /// The error of bytes that are not an envelope.
 ///
 /// No message quotes the bytes, because they may contain personal data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EnvelopeError {
     /// The body is larger than the limit.
@@ -195,6 +196,8 @@ impl fmt::Display for EnvelopeError {
 }
 
 impl StdError for EnvelopeError {}
+
+debug_is_display!(EnvelopeError);
 
 impl From<WrongKey> for EnvelopeError {
     fn from(WrongKey { key, wants }: WrongKey) -> Self {

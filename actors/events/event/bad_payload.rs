@@ -1,9 +1,10 @@
 //! JSON that is not of the type that it is to be.
 
 use crate::base::Shown;
+use crate::base::debug_is_display;
 
 /// The error of a payload that does not have the form of the event type on its topic, or that has no form as JSON.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct BadPayload {
     /// The event's name.
     pub event: String,
@@ -22,3 +23,5 @@ impl std::fmt::Display for BadPayload {
 }
 
 impl std::error::Error for BadPayload {}
+
+debug_is_display!(BadPayload);

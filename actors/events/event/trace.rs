@@ -10,6 +10,7 @@ use std::num::{NonZeroU64, NonZeroU128};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::base::debug_is_display;
 use crate::runtime;
 
 /// How many characters a `traceparent` of version 00 has, and of a later version at least.
@@ -199,7 +200,7 @@ fn is_value(value: &[u8]) -> bool {
 }
 
 /// The error of parsing a text that is not a `traceparent`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TraceError {
     /// The text does not have the form of a `traceparent`: 2, 32, 16 and 2 hexadecimal digits in lower case, separated
@@ -222,6 +223,8 @@ impl fmt::Display for TraceError {
 }
 
 impl StdError for TraceError {}
+
+debug_is_display!(TraceError);
 
 #[cfg(test)]
 mod tests {

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::base::debug_is_display;
 use crate::events::container::ContainerError;
 use crate::events::topics::TopicError;
 
 /// The error of registering a listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ListenError {
     /// An argument that the listener takes is not provided, or could not be built.
@@ -63,6 +64,8 @@ impl std::error::Error for ListenError {
         }
     }
 }
+
+debug_is_display!(ListenError);
 
 impl From<TopicError> for ListenError {
     fn from(error: TopicError) -> Self {

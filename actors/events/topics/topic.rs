@@ -9,6 +9,7 @@ use std::str::{FromStr, Split};
 use std::sync::Arc;
 
 use crate::base::Shown;
+use crate::base::debug_is_display;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// Takes exactly one segment.
@@ -160,7 +161,7 @@ impl Serialize for Pattern {
 }
 
 /// The error of a text that is not a valid topic, or not a valid pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TopicError {
     /// The text is empty.
@@ -244,6 +245,8 @@ impl fmt::Display for TopicError {
 }
 
 impl StdError for TopicError {}
+
+debug_is_display!(TopicError);
 
 /// Checks that the text is a topic: what a pattern may be, but without wildcards.
 pub(crate) fn check_topic(topic: &str) -> Result<(), TopicError> {

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::base::debug_is_display;
 use crate::base::{Failure, Shown};
 use crate::events::event::BadPayload;
 use crate::runtime::{drop_quietly, panic_text};
 
 /// The reason for which a listener did not handle an event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ListenerError {
@@ -50,6 +51,8 @@ impl fmt::Display for ListenerError {
 }
 
 impl std::error::Error for ListenerError {}
+
+debug_is_display!(ListenerError);
 
 impl From<Failure> for ListenerError {
     fn from(failure: Failure) -> Self {

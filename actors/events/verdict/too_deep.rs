@@ -4,12 +4,12 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::base::joined;
+use crate::base::{debug_is_display, joined};
 
 /// The error of events that cause each other more deeply than the bus allows.
 ///
 /// An event that a listener emits is one deeper than the event that the listener hears.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct TooDeep {
     /// The maximum depth that the bus allows.
     pub limit: u32,
@@ -34,3 +34,5 @@ impl fmt::Display for TooDeep {
 }
 
 impl std::error::Error for TooDeep {}
+
+debug_is_display!(TooDeep);

@@ -175,7 +175,10 @@ impl Services {
         let mut needed = Vec::new();
         for name in self.live_needs {
             let record = records.iter().find(|record| record.status().service == name);
-            needed.push(record.cloned().ok_or_else(|| ServicesError::Unknown { name: name.to_string() })?);
+            needed.push(record.cloned().ok_or_else(|| ServicesError::Unknown {
+                name: name.to_string(),
+                added: records.iter().map(|record| record.status().service.to_string()).collect(),
+            })?);
         }
         let mut handle = ServicesHandle {
             bus: self.bus,

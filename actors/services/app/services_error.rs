@@ -3,10 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::base::debug_is_display;
 use crate::services::standing::StartError;
 
 /// An error returned when an application does not start. The services that had started are stopped again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServicesError {
     /// A service did not start.
@@ -39,6 +40,8 @@ pub enum ServicesError {
     Unknown {
         /// The name that was given.
         name: String,
+        /// The names of those that were added.
+        added: Vec<String>,
     },
     /// Two services have the same name.
     Twice {
@@ -67,8 +70,9 @@ impl fmt::Display for ServicesError {
             Self::Cycle { services } => {
                 write!(f, "services need each other: {} → {}; break the cycle", services.join(" → "), services[0])
             }
-            Self::Unknown { name } => {
-                write!(f, "`live_needs` names `{name}`, which was not added: add it, or name it so")
+            Self::Unknown { name, added } => {
+                let added: Vec<_> = added.iter().map(|name| format!("`{name}`")).collect();
+                write!(f, "`live_needs` names `{name}`, which was not added: there are {}", added.join(", "))
             }
             Self::Twice { name } => {
                 write!(f, "two services are called `{name}`: give one another name with `.named(…)`")
@@ -86,3 +90,5 @@ impl std::error::Error for ServicesError {
         }
     }
 }
+
+debug_is_display!(ServicesError);

@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::base::Shown;
+use crate::base::debug_is_display;
 
 /// An error returned when a service does not handle a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServiceError {
     /// The service is stopping, has stopped, or was not started.
@@ -70,3 +71,5 @@ impl fmt::Display for ServiceError {
 }
 
 impl std::error::Error for ServiceError {}
+
+debug_is_display!(ServiceError);

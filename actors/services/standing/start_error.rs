@@ -4,10 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::base::Shown;
+use crate::base::debug_is_display;
 use crate::events::listener::ListenError;
 
 /// An error returned when a service does not start.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartError {
     /// The factory of the service returned an error, or panicked. The text is that of the error or the panic.
@@ -63,3 +64,5 @@ impl std::error::Error for StartError {
         }
     }
 }
+
+debug_is_display!(StartError);

@@ -5,11 +5,23 @@ use std::sync::Arc;
 
 use crate::__private::Shown;
 
+/// Has `Debug` of an error say what its `Display` does: `main` prints an error by `Debug`, and so does `unwrap`.
+macro_rules! debug_is_display {
+    ($($error:ident),*) => {$(
+        impl std::fmt::Debug for $error {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(self, f)
+            }
+        }
+    )*};
+}
+pub(crate) use debug_is_display;
+
 /// An error between this process and a server.
 ///
 /// The text never contains a password or a payload: of the errors of its client, a transport quotes only what contains
 /// neither.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TransportError {
     kind: ErrorKind,
     at: Arc<str>,
@@ -70,3 +82,5 @@ impl fmt::Display for TransportError {
 }
 
 impl std::error::Error for TransportError {}
+
+debug_is_display!(TransportError);

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use crate::transport::TransportError;
+use crate::transport::contract::debug_is_display;
 
 /// The reason why a worker did not start, or is gone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkerError {
     /// The worker was started where no actor can run.
@@ -45,6 +46,8 @@ impl std::error::Error for WorkerError {
         }
     }
 }
+
+debug_is_display!(WorkerError);
 
 impl From<TransportError> for WorkerError {
     fn from(error: TransportError) -> Self {

@@ -6,7 +6,7 @@ use std::future::ready;
 use std::sync::Arc;
 use std::{error, fmt};
 
-use crate::base::{Failure, Handled, Shown};
+use crate::base::{Failure, Handled, Shown, debug_is_display};
 
 use super::super::{Call, Handling, Middleware, Next};
 
@@ -103,7 +103,7 @@ impl<E: Into<Failure>> Allows for Result<(), E> {
 }
 
 /// The error of a call that [`Authorize`] refuses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Unauthorized {
     /// The name of the listener.
     pub listener: Arc<str>,
@@ -136,3 +136,5 @@ impl fmt::Display for Unauthorized {
 }
 
 impl error::Error for Unauthorized {}
+
+debug_is_display!(Unauthorized);

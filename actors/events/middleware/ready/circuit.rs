@@ -7,6 +7,7 @@ use std::{error, fmt};
 
 use tokio::time::Instant;
 
+use crate::base::debug_is_display;
 use crate::events::verdict::ListenerError;
 
 /// Every change of its state but the counting of failures begins another turn, so that a run which belongs to an earlier
@@ -80,7 +81,7 @@ impl Circuit {
 }
 
 /// The error of a call that a [`CircuitBreaker`](super::CircuitBreaker) refuses because the listener kept failing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CircuitOpen {
     /// The number of failures in a row that open the circuit.
     pub failures: u32,
@@ -106,3 +107,5 @@ impl error::Error for CircuitOpen {
         Some(&self.last)
     }
 }
+
+debug_is_display!(CircuitOpen);

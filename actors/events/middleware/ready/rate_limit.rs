@@ -8,6 +8,7 @@ use std::{error, fmt};
 
 use super::super::{Call, Handling, Middleware, Next, PerListener};
 use super::gate::Gate;
+use crate::base::debug_is_display;
 
 /// How long a call waits for its place unless it is told: a third of what a listener has by default.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -130,7 +131,7 @@ impl Middleware for RateLimit {
 }
 
 /// The error of a call that exceeds a [`RateLimit`] and could not wait, or not any longer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RateLimited {
     /// The number of calls that are allowed in each period.
     pub calls: u32,
@@ -147,3 +148,5 @@ impl fmt::Display for RateLimited {
 }
 
 impl error::Error for RateLimited {}
+
+debug_is_display!(RateLimited);
