@@ -3,7 +3,7 @@
 //!
 //! | chapter | answers |
 //! |---|---|
-//! | [`rounds`] | who has to be there, what a round goes by, keys, vetoes, actors as parties |
+//! | [`rounds`] | who has to be there, policies and limits, keys, vetoes, actors as parties |
 //! | [`events`] | emit or publish, listeners and their arguments, middleware, dead letters, questions |
 //! | [`topics`] | wildcards, JSON, retained events |
 //! | [`services`] | lifecycle, restarts, budgets, supervision |
@@ -13,7 +13,7 @@
 //! | [`testing`] | virtual time, waiting for events, probes, fakes, seeds |
 //! | [`production`] | logs, metrics, health, limits and defaults, speed |
 //! | [`trouble`] | you see this, because of that: do this |
-//! | [`coming_from`] | Celery, Laravel, Akka, actix-broker: how you say it here |
+//! | [`coming_from`] | Celery, Laravel, Akka, actix-broker, tokio's channels: how you say it here |
 //!
 //! The module exists in the documentation alone: no program compiles it.
 
