@@ -62,7 +62,7 @@ async fn a_letter_says_what_for_whom_why_and_when() {
     assert_eq!(letter.to_string(), "dead letter 1: MailSent: `mail` failed: no stamps");
     assert_eq!(
         format!("{letter:?}"),
-        "DeadLetter { id: 1, event: \"MailSent\", listener: Some(\"mail\"), reason: Failed(Failed(\"no stamps\")), .. }"
+        "DeadLetter { id: 1, event: \"MailSent\", listener: Some(\"mail\"), reason: Failed(failed: no stamps), .. }"
     );
     assert_eq!(serde_json::to_value(&letter.reason).unwrap(), json!({ "failed": { "failed": "no stamps" } }));
     assert_eq!(format!("{letters:?}"), "DeadLetters { kept: 1, total: 1, forgotten: 0 }");

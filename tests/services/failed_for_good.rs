@@ -260,3 +260,16 @@ async fn a_worker_that_drains_long_takes_of_the_time_in_which_all_have_to_stop()
     drop(hangs);
     convoke::testing::expect_failure("hangs");
 }
+
+#[convoke::test]
+async fn what_is_retained_was_handled_and_is_no_dead_letter_of_a_service_that_fails_later() {
+    let bus = EventBus::default();
+    let service = billing(&bus).await.unwrap();
+    bus.publish_retained("stock/low", serde_json::json!({ "left": 3 })).unwrap();
+    bus.drain().await;
+    fail(&bus).await;
+    let letters = bus.dead_letters().take_all();
+    let events: Vec<_> = letters.iter().map(|letter| letter.event.as_str()).collect();
+    assert_eq!(events, ["OrderPlaced"]);
+    drop(service);
+}

@@ -52,6 +52,21 @@ fn a_listener_that_failed_or_panicked_fails_the_test_by_name() {
 }
 
 #[test]
+fn a_report_is_looked_at_whole_and_what_is_expected_hides_nobody() {
+    let both = OrderPlaced { id: 666 };
+    assert_eq!(end_of(async |bus| drop(bus.emit(both).await.ok().unwrap_err())), Ok(()));
+    let end = end_of(async |bus| {
+        testing::expect_failure("mail");
+        for _ in 0..1001 {
+            drop(bus.emit(ORDER).await);
+        }
+        drop(bus.emit(OrderPlaced { id: 666 }).await);
+    });
+    let end = end.unwrap_err();
+    assert!(end.contains("`log` on OrderPlaced: panicked: ") && !end.contains("`mail`"), "{end}");
+}
+
+#[test]
 fn what_was_looked_at_fails_nothing() {
     type Test = fn(EventBus) -> std::pin::Pin<Box<dyn Future<Output = ()>>>;
     let tests: [(&str, Test); 7] = [

@@ -145,7 +145,7 @@ impl DeadLetters {
     /// Gives all dead letters back to the bus, and returns how many the bus has taken. The others stay.
     pub fn redrive_all(&self) -> usize {
         let mut redrive =
-            Redrive { letters: self, left: std::mem::take(&mut self.ring().letters), kept: VecDeque::new() };
+            Redrive { letters: self, left: std::mem::take(&mut self.seen().letters), kept: VecDeque::new() };
         let mut count = 0;
         while let Some(letter) = redrive.left.pop_front() {
             if self.give_back(&letter) {

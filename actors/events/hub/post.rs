@@ -184,7 +184,7 @@ impl Post {
             return None;
         }
         let overflow = match (self.overflow, room) {
-            (Overflow::Refuse, Room::Pushed) => Overflow::DropOldest,
+            (Overflow::Refuse | Overflow::DropNewest, Room::Pushed) => Overflow::DropOldest,
             (overflow, _) => overflow,
         };
         // Who drops minds only what is here already.

@@ -141,7 +141,8 @@ impl Report {
     /// Returns whether no listener failed. This is also `true` if no listener was called, unless the event was stopped
     /// as [too deep](Self::too_deep).
     pub fn is_ok(&self) -> bool {
-        self.rest.is_none() || self.too_deep().is_none() && self.failed().next().is_none()
+        // Goes through all of them: each is looked at then.
+        self.rest.is_none() || self.too_deep().is_none() && self.failed().count() == 0
     }
 
     /// Returns how many listeners were called.

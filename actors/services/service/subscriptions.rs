@@ -50,7 +50,8 @@ impl<'a, A: BaseService> Subscriptions<'a, A> {
         <A as Handler<Heard<E>>>::Result: 'static,
     {
         let (bus, name) = (self.oversight.standing.bus().clone(), self.terms.name.clone());
-        let refuse = move |why: String| bus.on((move |_: &E| Err::<(), _>(why.clone())).named(name.clone()));
+        let refuse =
+            move |why: String| bus.on((move |_: &E| Err::<(), _>(why.clone())).named(name.clone()).skip_retained());
         self.seat::<E>(typed::<E>(), E::CONTAINS_PERSONAL_DATA, Location::caller(), Box::new(refuse))
     }
 
@@ -68,7 +69,9 @@ impl<'a, A: BaseService> Subscriptions<'a, A> {
         let patterns = patterns.patterns()?;
         let (bus, name, refused) = (self.oversight.standing.bus().clone(), self.terms.name.clone(), patterns.clone());
         let refuse = move |why: String| {
-            bus.on_topic(refused.clone(), (move |_: &JsonEvent| Err::<(), _>(why.clone())).named(name.clone()))
+            let refuses = (move |_: &JsonEvent| Err::<(), _>(why.clone())).named(name.clone());
+            // What is kept was handled before, or became a dead letter then.
+            bus.on_topic(refused.clone(), refuses.skip_retained())
         };
         self.seat::<JsonEvent>(topics(patterns)?, false, Location::caller(), Box::new(refuse))
     }

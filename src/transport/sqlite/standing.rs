@@ -19,7 +19,7 @@ const CLOSING_PAUSE: Duration = Duration::from_millis(5);
 const FRESH: Duration = Duration::from_millis(10);
 
 /// What tells a file from another one of its name: device and inode, where there are such.
-type Identity = (u64, u64);
+pub(super) type Identity = (u64, u64);
 
 /// The path does not lead to what is open any more.
 #[derive(Debug)]
@@ -169,6 +169,11 @@ impl Standing {
     /// Returns which file this is, of those that there were at this path.
     pub(super) fn generation(&self) -> u64 {
         self.state().generation
+    }
+
+    /// Returns which file is at the path now.
+    pub(super) fn file_at_path(&self) -> Option<Identity> {
+        identity(&self.path).ok()
     }
 
     /// Has no connection used any more that was opened before now.

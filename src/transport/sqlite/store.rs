@@ -161,6 +161,9 @@ impl Store {
         let path = self.standing.path().display();
         log::warn!(target: "convoke::transport", "{path} was deleted, moved or replaced, and is opened anew");
         let all = self.hub.let_go().await?;
+        // Makes the file, if there is none. What is opened from here on is this one, or all of it is done again.
+        self.pool.acquire().await?.close().await?;
+        let file = self.standing.file_at_path();
         let mut connection = self.pool.acquire().await?;
         if !self.foreign {
             write_ahead(&mut connection).await?;
@@ -169,16 +172,20 @@ impl Store {
             SchemaError::Sql(error) => error,
             SchemaError::Newer(_) => Moved.into(),
         })?;
+        let mut opened = vec![&self.standing];
         for other in all.iter().filter(|other| !Arc::ptr_eq(other, &self.standing)) {
-            match renew(other).await {
-                Ok(()) => {}
+            match open_log(other).await {
+                Ok(()) => opened.push(other),
                 // It opens anew by itself when it is used, if it ever is.
                 Err(error) => {
                     log::debug!(target: "convoke::transport", "{path}: one handle is not opened anew: {error}")
                 }
             }
         }
-        self.standing.renew();
+        if file.is_none() || self.standing.file_at_path() != file {
+            return Err(Moved.into());
+        }
+        opened.iter().for_each(|standing| standing.renew());
         Ok(())
     }
 
@@ -202,12 +209,11 @@ impl Store {
     }
 }
 
-/// Has another handle open what is at the path now. The log is there for as long as somebody has it open, so who looks at it has.
-async fn renew(standing: &Standing) -> Result<(), sqlx::Error> {
+/// Has another handle open what is at the path now: the log is there for as long as somebody has it open.
+async fn open_log(standing: &Standing) -> Result<(), sqlx::Error> {
     if let Some(pool) = standing.own_pool() {
         write_ahead(&mut *pool.acquire().await?).await?;
     }
-    standing.renew();
     Ok(())
 }
 

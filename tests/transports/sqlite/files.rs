@@ -229,3 +229,35 @@ async fn a_handle_that_is_opened_when_the_file_is_gone_shares_it_with_those_that
     drop((old, new));
     assert_eq!(found(&file).await, ["a", "b", "c"]);
 }
+
+#[actix_rt::test]
+async fn handles_get_over_a_file_that_is_deleted_again_while_it_is_opened_anew() {
+    for round in 0..12 {
+        let folder = folder();
+        let file = folder.file("orders.db");
+        let handles = [queue(&folder).await, queue(&folder).await, queue(&folder).await];
+        let all = handles.clone();
+        let busy = actix_rt::spawn(async move {
+            for id in 0..20 {
+                for queue in &all {
+                    let _ = queue.publish(&[packet(id)]).await;
+                }
+                actix_rt::time::sleep(2 * MS).await;
+            }
+        });
+        for again in 0..3 {
+            let _ = std::fs::remove_file(&file);
+            actix_rt::time::sleep((1 + (round * 7 + again * 5) % 13) * MS).await;
+        }
+        busy.await.unwrap();
+        // One error may tell that the last of these files is gone; from then on it is there.
+        for queue in &handles {
+            let _ = queue.publish(&[packet("perhaps")]).await;
+        }
+        for queue in &handles {
+            publish(queue, &[packet("there")]).await;
+        }
+        let there = found(&file).await;
+        assert_eq!(there.iter().filter(|id| *id == "there").count(), 3, "{there:?}");
+    }
+}
