@@ -1,6 +1,7 @@
 //! Runs a test under many seeds: each is one order in which actors, messages and timers take their turns.
 
 use std::collections::HashSet;
+use std::fmt::Debug;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
@@ -24,20 +25,71 @@ pub struct Exploration {
     pub longest: u64,
 }
 
-/// Runs a test once under each of this many seeds, and returns what the last run returned.
-/// `#[convoke::test(seeds = …)]` calls it. If the variable [`SEED_VARIABLE`] is set, only that seed is run.
+/// The return type of a test that runs under many seeds: nothing, or a `Result`.
+#[diagnostic::on_unimplemented(message = "a test with `seeds` returns nothing or a `Result`, not `{Self}`")]
+pub trait Ending {
+    /// Returns the text of the error, if the test failed.
+    fn failure(&self) -> Option<String>;
+}
+
+impl Ending for () {
+    fn failure(&self) -> Option<String> {
+        None
+    }
+}
+
+impl<T: Ending, E: Debug> Ending for Result<T, E> {
+    fn failure(&self) -> Option<String> {
+        match self {
+            Ok(ending) => ending.failure(),
+            Err(error) => Some(format!("{error:?}")),
+        }
+    }
+}
+
+/// Runs a function once under each of this many seeds, and returns what the last run returned. If the variable
+/// [`SEED_VARIABLE`] is set, only that seed is run.
 ///
 /// # Panics
 ///
-/// Panics if the test panics under some seed; the seed is printed.
+/// Panics if the function panics under some seed; the seed is printed.
 pub fn run_seeds<F, Fut, T>(name: &str, seeds: u64, body: F) -> T
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = T>,
+{
+    each_seed(name, seeds, body, |_, _| {})
+}
+
+/// Runs a test as [`run_seeds`] does. `#[convoke::test(seeds = …)]` calls it.
+///
+/// # Panics
+///
+/// Panics if the test panics or returns an error under some seed; the seed is printed.
+#[expect(clippy::panic, reason = "this is how a test fails")]
+pub fn run_test_under_seeds<F, Fut, T>(name: &str, seeds: u64, body: F) -> T
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = T>,
+    T: Ending,
+{
+    each_seed(name, seeds, body, |seed, ending| {
+        if let Some(error) = ending.failure() {
+            panic!("{name} failed under seed {seed}: {error}; {SEED_VARIABLE}={seed} replays it");
+        }
+    })
+}
+
+fn each_seed<F, Fut, T>(name: &str, seeds: u64, body: F, check: impl Fn(u64, &T)) -> T
 where
     F: Fn() -> Fut,
     Fut: Future<Output = T>,
 {
     let mut last = None;
     for seed in chosen(seeds) {
-        last = Some(under(name, seed, true, &body).0);
+        let result = under(name, seed, true, &body).0;
+        check(seed, &result);
+        last = Some(result);
     }
     match last {
         Some(last) => last,

@@ -39,7 +39,7 @@ mod faults;
 
 pub use arbiter::{alive, live_count, spawn, start, steps};
 pub use by_hand::{Promise, Promised};
-pub use explore::{Exploration, SEED_VARIABLE, explore, run_seeds};
+pub use explore::{Ending, Exploration, SEED_VARIABLE, explore, run_seeds, run_test_under_seeds};
 pub use failures::{allow_failures, expect_failure};
 pub use fake_bus::FakeBus;
 pub use faults::Crash;

@@ -52,6 +52,18 @@ fn a_listener_that_failed_or_panicked_fails_the_test_by_name() {
 }
 
 #[test]
+fn an_error_under_one_of_many_seeds_fails_the_test_and_names_it() {
+    let runs = std::cell::Cell::new(0);
+    let body = || {
+        runs.set(runs.get() + 1);
+        std::future::ready(if runs.get() == 2 { Err("in the second") } else { Ok(()) })
+    };
+    let panic = catch_unwind(AssertUnwindSafe(|| testing::run_test_under_seeds("this test", 3, body))).unwrap_err();
+    let text = panic.downcast_ref::<String>().unwrap();
+    assert_eq!(text, "this test failed under seed 1: \"in the second\"; CONVOKE_SEED=1 replays it");
+}
+
+#[test]
 fn a_report_is_looked_at_whole_and_what_is_expected_hides_nobody() {
     let both = OrderPlaced { id: 666 };
     assert_eq!(end_of(async |bus| drop(bus.emit(both).await.ok().unwrap_err())), Ok(()));

@@ -107,7 +107,7 @@ fn rewrite(given: Arguments, mut function: ItemFn) -> TokenStream {
     };
     let run = match given.seeds {
         None => quote!(#root::testing::run(#path, #test)),
-        Some(seeds) => quote!(#root::testing::run_seeds(#path, #seeds, #test)),
+        Some(seeds) => quote!(#root::testing::run_test_under_seeds(#path, #seeds, #test)),
     };
     function.block = parse_quote!({
         #written #body
@@ -190,7 +190,7 @@ mod tests {
     fn seeds_are_handed_on() {
         let expanded = expanded(quote!(seeds = 20_000), works());
         assert!(
-            expanded.contains(":: convoke :: testing :: run_seeds (") && expanded.contains(", 20000u64 ,"),
+            expanded.contains(":: convoke :: testing :: run_test_under_seeds (") && expanded.contains(", 20000u64 ,"),
             "{expanded}"
         );
     }
