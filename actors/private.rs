@@ -17,6 +17,7 @@ pub use serde_json::{Error as JsonError, Value};
 pub use crate::__discover as discover;
 use crate::base::{Handled, IntoHandled};
 pub use crate::base::{Living, Shown};
+pub use crate::debug_is_display;
 #[cfg(feature = "discover")]
 pub use crate::events::bus::Discovered;
 pub use crate::events::envelope::Case;

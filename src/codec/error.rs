@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::__private::debug_is_display;
 use crate::EnvelopeError;
-use crate::transport::contract::debug_is_display;
 
 /// The reason why a packet is no event. No message quotes the packet, because it may be personal.
 #[derive(Clone, PartialEq, Eq)]

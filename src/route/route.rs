@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::fit;
 use super::leaving::{Leaving, MAX_BATCH};
+use crate::__private::debug_is_display;
 use crate::codec::{Codec, Wire};
-use crate::transport::contract::debug_is_display;
 use crate::transport::{Attribute, Demand, ErrorKind, Packet, Publisher, TransportError};
 use crate::{
     Envelope, EnvelopeLimits, EventBus, Handled, JsonEvent, Listen, ListenError, Metadata, Overflow, Pattern, Patterns,

@@ -3,19 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::__private::Shown;
-
-/// Has `Debug` of an error say what its `Display` does: `main` prints an error by `Debug`, and so does `unwrap`.
-macro_rules! debug_is_display {
-    ($($error:ident),*) => {$(
-        impl std::fmt::Debug for $error {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                std::fmt::Display::fmt(self, f)
-            }
-        }
-    )*};
-}
-pub(crate) use debug_is_display;
+use crate::__private::{Shown, debug_is_display};
 
 /// An error between this process and a server.
 ///

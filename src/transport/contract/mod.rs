@@ -28,7 +28,6 @@ pub use batcher::Batcher;
 pub(crate) use batcher::caught;
 pub use dead_letter::{DEAD_LETTER, DeadLetterRecord, DeadReason, Redriven, redrive};
 pub use delivery::{Delivery, Receipt, Settlement};
-pub(crate) use error::debug_is_display;
 pub use error::{ErrorKind, TransportError};
 pub use inbox::{Inbox, MemoryInbox};
 #[cfg(any(feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqlite", feature = "sqs"))]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::__private::debug_is_display;
 use crate::transport::TransportError;
-use crate::transport::contract::debug_is_display;
 
 /// The reason why a worker did not start, or is gone.
 #[derive(Clone, PartialEq, Eq)]
