@@ -4,10 +4,12 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use super::clock::{after, now};
+use super::counted::step;
 use super::executor::{Task, Turn, drop_quietly};
 use super::starting::executor_here;
 
@@ -81,30 +83,81 @@ pub(crate) async fn either<A, B>(first: impl Future<Output = A>, second: impl Fu
 }
 
 /// Waits for all, or until one gives what is enough to know; returns what they have given, in their order. They begin in
-/// that order.
+/// that order; after that each is polled only if it was woken, so that many who end one after the other cost no more each than
+/// few.
 pub(crate) async fn all<T>(
     futures: Vec<Pin<Box<dyn Future<Output = T> + '_>>>,
     is_enough: impl Fn(&T) -> bool,
 ) -> Vec<T> {
+    let together = Arc::new(Together::default());
     let mut waiting: Vec<_> = futures.into_iter().map(Some).collect();
     let mut done: Vec<Option<T>> = waiting.iter().map(|_| None).collect();
+    let wakers: Vec<_> =
+        (0..waiting.len()).map(|place| Waker::from(Arc::new(One { place, together: together.clone() }))).collect();
+    let (mut left, mut enough) = (waiting.len(), false);
+    together.lock().0.extend(0..left);
     std::future::poll_fn(|cx| {
-        for (future, done) in waiting.iter_mut().zip(&mut done) {
-            if let Some(running) = future
-                && let Poll::Ready(output) = running.as_mut().poll(cx)
-            {
-                *done = Some(output);
-                *future = None;
+        for place in together.take_woken(cx.waker()) {
+            let Some(running) = &mut waiting[place] else { continue };
+            step();
+            if let Poll::Ready(output) = running.as_mut().poll(&mut Context::from_waker(&wakers[place])) {
+                enough |= is_enough(&output);
+                done[place] = Some(output);
+                waiting[place] = None;
+                left -= 1;
             }
         }
-        if waiting.iter().all(Option::is_none) || done.iter().flatten().any(&is_enough) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if left == 0 || enough { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
     done.into_iter().flatten().collect()
+}
+
+/// Who of those that are [awaited together](all) was woken, and who is to be told of it.
+#[derive(Default)]
+struct Together(Mutex<(Vec<usize>, Option<Waker>)>);
+
+impl Together {
+    fn lock(&self) -> MutexGuard<'_, (Vec<usize>, Option<Waker>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes those who were woken, in their order, and tells this waker of the next.
+    fn take_woken(&self, waker: &Waker) -> Vec<usize> {
+        let mut woken = {
+            let mut known = self.lock();
+            if !known.1.as_ref().is_some_and(|known| known.will_wake(waker)) {
+                known.1 = Some(waker.clone());
+            }
+            std::mem::take(&mut known.0)
+        };
+        woken.sort_unstable();
+        woken.dedup();
+        woken
+    }
+}
+
+/// One of them.
+struct One {
+    place: usize,
+    together: Arc<Together>,
+}
+
+impl Wake for One {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let waker = {
+            let mut known = self.together.lock();
+            known.0.push(self.place);
+            known.1.clone()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
 }
 
 /// Waits for so long.

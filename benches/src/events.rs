@@ -22,6 +22,8 @@ pub(crate) mod memory;
 mod place;
 mod tally;
 
+pub(crate) use driver::on_arbiter;
+
 use crate::harness::Work;
 
 /// The tables of `events`, in order.

@@ -7,6 +7,7 @@
 //! cargo run --release -p convoke-bench -- events              the tables of all that is done with events
 //! cargo run --release -p convoke-bench -- events-burst        one of them
 //! cargo run --release -p convoke-bench -- transports          ours over each server, and the bare clients
+//! cargo run --release -p convoke-bench -- scale               what one thing costs among many others
 //! ```
 //!
 //! What is done is a [work](harness::Work), who does it is a contestant. To add a contestant to a
@@ -37,6 +38,7 @@ mod harness;
 mod options;
 mod report;
 mod rounds;
+mod scale;
 mod transports;
 
 use std::process::ExitCode;
@@ -56,6 +58,15 @@ fn main() -> ExitCode {
         Ok(Request::Run(options)) => options,
         Ok(Request::Transports { plan, json }) => {
             return match transports::run(&plan, json) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => {
+                    eprintln!("{failure}");
+                    ExitCode::FAILURE
+                }
+            };
+        }
+        Ok(Request::Scale { plan, json }) => {
+            return match scale::run(&plan, json) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(failure) => {
                     eprintln!("{failure}");

@@ -17,6 +17,11 @@ pub(crate) enum Request {
         plan: Plan,
         json: bool,
     },
+    /// The subject "scale", likewise.
+    Scale {
+        plan: Plan,
+        json: bool,
+    },
     Help,
 }
 
@@ -39,7 +44,7 @@ pub(crate) fn usage() -> String {
     let parts: Vec<_> = several.flat_map(|(_, works)| *works).map(|work| work.name).collect();
     format!(
         "\
-usage: convoke-bench {}|transports [OPTION]...
+usage: convoke-bench {}|transports|scale [OPTION]...
    or for one table alone: {}
 
   --json         one line of JSON per row instead of the table
@@ -49,7 +54,8 @@ usage: convoke-bench {}|transports [OPTION]...
   --rounds K     rounds in a sample (by default some 30 ms of them)
   --samples K    samples of which to take the median (by default 11)
 
-of transports, --only names a server, and --n is how many messages a sample has",
+of transports, --only names a server, and --n is how many messages a sample has;
+of scale, --only names a row, and --n is one of its sizes",
         subjects.join("|"),
         parts.join(", ")
     )
@@ -66,7 +72,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
     let mut plan = Plan { only: None, n: None, rounds: None, samples: 11 };
     let mut json = false;
     let mut svg = None;
-    let mut transports = false;
+    let (mut transports, mut scale) = (false, false);
 
     while let Some(arg) = args.next() {
         let Some(name) = arg.to_str() else {
@@ -82,6 +88,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
             "--rounds" => plan.rounds = Some(positive(name, value()?)?),
             "--samples" => plan.samples = positive(name, value()?)?,
             "transports" if works.is_none() => transports = true,
+            "scale" if works.is_none() => scale = true,
             _ => match find(name) {
                 Some(found) if works.is_none() => works = Some(found),
                 Some(_) => return Err(format!("one work at a time: {name} is the second")),
@@ -93,6 +100,12 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
         return match (works, svg, plan.rounds) {
             (None, None, None) => Ok(Request::Transports { plan, json }),
             _ => Err("transports go by themselves, without --svg and --rounds".into()),
+        };
+    }
+    if scale {
+        return match (works, svg) {
+            (None, None) => Ok(Request::Scale { plan, json }),
+            _ => Err("scale goes by itself, without --svg".into()),
         };
     }
     let works = works.ok_or("which work?")?;

@@ -232,7 +232,7 @@ impl EventBus {
     /// Ends the registration with this id, and returns whether there was one. The effect is that of dropping the
     /// registration's [guard](crate::Subscription).
     pub fn unregister(&self, id: SubscriptionId) -> bool {
-        let post = self.line.hub.posts().into_iter().find(|post| post.id == id.0);
+        let post = self.line.hub.registry.find(id.0);
         post.inspect(|post| seats::end(&self.line.hub, post, None)).is_some()
     }
 

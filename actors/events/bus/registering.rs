@@ -110,10 +110,7 @@ impl EventBus {
                 let hears = |of_kept: TypeId| of_kept == *of || (*json && of_kept == TypeId::of::<JsonEvent>());
                 kept.of(topic).into_iter().filter(|parcel| hears(parcel.subject())).collect()
             }
-            Hearing::Topics(patterns) => {
-                let wanted = |topic: &str| patterns.iter().any(|pattern| pattern.matches(topic));
-                kept.all().filter(|parcel| parcel.has_json() && wanted(&parcel.topic())).cloned().collect()
-            }
+            Hearing::Topics(patterns) => kept.matching(patterns).filter(|parcel| parcel.has_json()).cloned().collect(),
             Hearing::Names(patterns) => {
                 let wanted = |name: &str| {
                     let subject = subject(&hub.given.publisher, name);

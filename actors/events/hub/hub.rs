@@ -38,7 +38,7 @@ pub(crate) struct Hub {
     pub(crate) letters: Letters,
     unheard: AtomicU64,
     retained: Mutex<Retained>,
-    nobody: Arc<[Arc<Post>]>,
+    nobody: Arc<Vec<Arc<Post>>>,
     pub(crate) waiters: Waiters,
     open: Mutex<Weak<Open>>,
     tell: Tell,
@@ -74,7 +74,7 @@ impl Hub {
             letters: Letters::new(limits.dead_letters),
             unheard: AtomicU64::new(0),
             retained: Mutex::new(Retained::new(limits.retained)),
-            nobody: Arc::new([]),
+            nobody: Arc::default(),
             waiters: Waiters::default(),
             open: Mutex::default(),
             tell,
@@ -114,7 +114,7 @@ impl Hub {
     }
 
     /// The listeners of an event that nobody hears.
-    pub(crate) fn nobody(&self) -> Arc<[Arc<Post>]> {
+    pub(crate) fn nobody(&self) -> Arc<Vec<Arc<Post>>> {
         self.nobody.clone()
     }
 

@@ -3,7 +3,8 @@
 //! `bus.on → Post → Registry → Route (one for each type or topic) → Group (one for each arbiter) → Freight → Door`
 //!
 //! In reading order: `hub`, all of it; `limits`, its bounds; `hearing`, what a listener hears of; `post`, what every thread
-//! knows of a listener; `registry`, who is registered; `route`, who hears an event; `door`, the way to the listeners of one
+//! knows of a listener; `registry`, who is registered; `watched`, the routes that threads use, and `changes`, who has come and gone for each of them;
+//! `route`, who hears an event; `door`, the way to the listeners of one
 //! arbiter; `freight`, what goes through it; `dead_letter`, one event that was not delivered, with its reason; `letters`, the ring
 //! in which the bus keeps them (`bus/dead_letters` shows it to users); `retained`, the last event of a topic; `waiters`, who
 //! waits for room.
@@ -17,6 +18,8 @@ mod limits;
 mod hearing;
 mod post;
 mod registry;
+mod watched;
+mod changes;
 mod route;
 mod door;
 mod freight;
@@ -25,6 +28,7 @@ mod letters;
 mod retained;
 mod waiters;
 
+pub(crate) use changes::{Change, Rank};
 pub use dead_letter::DeadLetter;
 pub(crate) use door::{Door, ToStation};
 pub(crate) use freight::{Errand, Freight, Reserved};
@@ -34,5 +38,5 @@ pub(crate) use letters::Ring;
 pub(crate) use limits::Limits;
 pub use post::SubscriptionInfo;
 pub(crate) use post::{Post, Vacancy};
-pub(crate) use route::{Group, Route};
+pub(crate) use route::{Group, Place, Route, by_arbiter};
 pub(crate) use waiters::Waiter;

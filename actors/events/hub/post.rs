@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::Notify;
 
+use super::changes::Rank;
 use super::door::Door;
 use super::hearing::Hearing;
 use crate::events::verdict::{Overflow, Reason, Room, Sign, SubscriptionId};
@@ -165,6 +166,11 @@ impl Post {
 
     pub(crate) fn refuses(&self) -> bool {
         self.overflow == Overflow::Refuse
+    }
+
+    /// Its place among those who hear the same.
+    pub(crate) fn rank(&self) -> Rank {
+        Rank::new(self.priority, self.id)
     }
 
     /// Whether what it refuses nobody takes.

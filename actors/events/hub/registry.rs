@@ -4,13 +4,14 @@
 
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::changes::Change;
 use super::door::Door;
 use super::hearing::{Hearing, subject};
 use super::post::Post;
 use super::route::Route;
+use super::watched::Watched;
 use crate::events::event::Name;
 use crate::events::parcel::Taps;
 use crate::events::topics::PatternIndex;
@@ -32,14 +33,13 @@ struct Table {
     /// The same by the names of their events.
     typed_names: HashMap<Name, BTreeSet<Id>>,
     doors: Vec<Arc<Door>>,
+    watched: Watched<Post>,
     /// Those who listen in for a test: none, but under the feature `testing`.
     taps: Option<Arc<Taps>>,
 }
 
 /// Who is registered on a bus.
 pub(crate) struct Registry {
-    /// Counts every change; routes that threads have looked up are true for one of them.
-    version: AtomicU64,
     table: Mutex<Table>,
     publisher: Arc<str>,
     max_listeners: usize,
@@ -47,12 +47,7 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) fn new(publisher: Arc<str>, max_listeners: usize) -> Self {
-        Self { version: AtomicU64::new(1), table: Mutex::default(), publisher, max_listeners }
-    }
-
-    #[inline]
-    pub(crate) fn version(&self) -> u64 {
-        self.version.load(Ordering::Acquire)
+        Self { table: Mutex::default(), publisher, max_listeners }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -90,7 +85,7 @@ impl Registry {
                 table.names.insert(id);
             }
         }
-        self.version.fetch_add(1, Ordering::AcqRel);
+        table.watched.note(&post.hearing, &self.publisher, &Change::Came(Arc::downgrade(post)));
     }
 
     /// Lets no emission find a listener any more, which still hears what is on its way.
@@ -114,12 +109,17 @@ impl Registry {
                 table.names.remove(&id);
             }
         }
-        self.version.fetch_add(1, Ordering::AcqRel);
+        table.watched.note(&post.hearing, &self.publisher, &Change::Went(post.rank()));
         Some(struck)
     }
 
     pub(crate) fn posts(&self) -> Vec<Arc<Post>> {
         self.table().posts.values().cloned().collect()
+    }
+
+    /// The listener of this id.
+    pub(crate) fn find(&self, id: u64) -> Option<Arc<Post>> {
+        self.table().posts.get(&Counted(id)).cloned()
     }
 
     /// This listener if it is still registered, or else one of its name that hears the same.
@@ -130,24 +130,26 @@ impl Registry {
     }
 
     /// Who hears events of this type, which travel on this topic.
-    pub(crate) fn route_of(&self, of: TypeId, public: Option<(&str, &str)>) -> Arc<Route> {
-        let table = self.table();
+    pub(crate) fn route_of(&self, of: TypeId, public: Option<(&str, &str)>) -> Route {
+        let mut table = self.table();
         let mut ids: Vec<_> = table.types.get(&of).into_iter().flatten().copied().collect();
         if let Some((topic, name)) = public {
             table.topics.for_each_match(topic, |id| ids.push(*id));
             ids.extend(table.of_name(&self.publisher, name));
         }
-        table.route(ids)
+        let changes = table.watched.of_type(of, public);
+        Route::new(table.those(ids), table.taps.clone(), changes)
     }
 
     /// Who hears JSON on this topic.
-    pub(crate) fn route_of_topic(&self, topic: &str) -> Arc<Route> {
-        let table = self.table();
+    pub(crate) fn route_of_topic(&self, topic: &str) -> Route {
+        let mut table = self.table();
         let mut ids: Vec<_> = table.typed_topics.get(topic).into_iter().flatten().copied().collect();
         table.topics.for_each_match(topic, |id| ids.push(*id));
         // It has no other name; what came from outside has, and does not leave again.
         ids.extend(table.of_name(&self.publisher, topic));
-        table.route(ids)
+        let changes = table.watched.of_topic(topic);
+        Route::new(table.those(ids), table.taps.clone(), changes)
     }
 
     /// Where events of this name travel, as the first says that listens to them.
@@ -173,7 +175,7 @@ impl Registry {
         let mut table = self.table();
         let taps = change(table.taps.as_deref().unwrap_or(&Taps::default()));
         let before = std::mem::replace(&mut table.taps, (!taps.is_empty()).then(|| Arc::new(taps)));
-        self.version.fetch_add(1, Ordering::AcqRel);
+        table.watched.note_all();
         drop(table);
         drop(before);
     }
@@ -213,9 +215,8 @@ impl Table {
         self.names.iter().filter(|id| self.posts.get(id).is_some_and(hears)).copied().collect()
     }
 
-    fn route(&self, ids: Vec<Id>) -> Arc<Route> {
-        let posts = ids.iter().filter_map(|id| self.posts.get(id).cloned()).collect();
-        Arc::new(Route::new(posts, self.taps.clone()))
+    fn those(&self, ids: Vec<Id>) -> Vec<Arc<Post>> {
+        ids.iter().filter_map(|id| self.posts.get(id).cloned()).collect()
     }
 }
 

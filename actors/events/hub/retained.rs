@@ -2,15 +2,16 @@
 //!
 //! `emit, publish → Retained → who subscribes later`
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::events::parcel::AnyParcel;
+use crate::events::topics::{Pattern, TopicTree};
 
 /// The last event of each retained topic.
 #[derive(Debug)]
 pub(crate) struct Retained {
-    by_topic: HashMap<String, Kept>,
+    by_topic: TopicTree<Kept>,
     /// The topics in the order in which they came: so they are told.
     order: BTreeMap<u64, String>,
     /// The same in the order of their last events, by their places in the other: so they are forgotten, or a topic that is
@@ -33,7 +34,7 @@ struct Kept {
 impl Retained {
     pub(crate) fn new(limit: usize) -> Self {
         let (order, use_order) = (BTreeMap::new(), BTreeMap::new());
-        Self { by_topic: HashMap::new(), order, use_order, came: 0, limit, forgotten: None }
+        Self { by_topic: TopicTree::default(), order, use_order, came: 0, limit, forgotten: None }
     }
 
     /// Keeps an event instead of the last of its topic; answers with what is no longer kept.
@@ -48,7 +49,7 @@ impl Retained {
             return Some(std::mem::replace(&mut kept.parcel, parcel));
         }
         let topic = topic.as_str().to_owned();
-        self.by_topic.insert(topic.clone(), Kept { parcel, first: came, last: came });
+        self.by_topic.insert(&topic, Kept { parcel, first: came, last: came });
         self.order.insert(came, topic);
         self.use_order.insert(came, came);
         if self.order.len() <= self.limit {
@@ -73,6 +74,15 @@ impl Retained {
     /// All that are kept, the longest known topic first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<dyn AnyParcel>> {
         self.order.values().filter_map(|topic| self.by_topic.get(topic)).map(|kept| &kept.parcel)
+    }
+
+    /// Those on topics that match one of these patterns, each once, the longest known topic first.
+    pub(crate) fn matching(&self, patterns: &[Pattern]) -> impl Iterator<Item = &Arc<dyn AnyParcel>> {
+        let mut found = BTreeMap::new();
+        for pattern in patterns {
+            self.by_topic.for_each_match(pattern, |kept| _ = found.insert(kept.first, &kept.parcel));
+        }
+        found.into_values()
     }
 
     pub(crate) fn forget(&mut self, topic: &str) -> Option<Arc<dyn AnyParcel>> {

@@ -44,7 +44,7 @@ use crate::runtime::step;
 #[derive(Clone)]
 pub struct Report {
     event: Name,
-    posts: Arc<[Arc<Post>]>,
+    posts: Arc<Vec<Arc<Post>>>,
     /// What there is to say beyond that all are done.
     rest: Option<Box<Rest>>,
 }
@@ -79,11 +79,11 @@ impl fmt::Display for ListenerResult {
 }
 
 impl Report {
-    pub(crate) fn new(event: Name, posts: Arc<[Arc<Post>]>) -> Self {
+    pub(crate) fn new(event: Name, posts: Arc<Vec<Arc<Post>>>) -> Self {
         Self { event, posts, rest: None }
     }
 
-    pub(crate) fn stopped(event: Name, nobody: Arc<[Arc<Post>]>, too_deep: TooDeep) -> Self {
+    pub(crate) fn stopped(event: Name, nobody: Arc<Vec<Arc<Post>>>, too_deep: TooDeep) -> Self {
         Self { rest: Some(Box::new(Rest { too_deep: Some(too_deep), ..Rest::default() })), ..Self::new(event, nobody) }
     }
 
@@ -159,7 +159,7 @@ impl Report {
     /// Returns the listeners that were called, in the order of the calls, each with its result.
     pub fn iter(&self) -> impl Iterator<Item = ListenerResult> {
         let (mut others, mut times) = (self.others().iter().peekable(), self.times().iter().peekable());
-        (0..).zip(&*self.posts).filter_map(move |(place, post)| {
+        (0..).zip(self.posts.iter()).filter_map(move |(place, post)| {
             let took = said_of(place, &mut times).copied();
             let error = match said_of(place, &mut others) {
                 Some(Verdict::Skipped) => return None,

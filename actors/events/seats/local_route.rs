@@ -1,8 +1,12 @@
 //! Who hears an event, as one thread reaches them.
 //!
 //! `Route → LocalRoute → near (called or queued here), far (by their doors)`
+//!
+//! Who comes or goes is let in or out where the route lies, because to look up all others again would cost more than to call
+//! them.
 
-use std::cell::Cell;
+use std::any::Any;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,17 +14,20 @@ use std::sync::Arc;
 use super::hearer::Hearer;
 use super::station::Station;
 use crate::events::event::Subject;
-use crate::events::hub::{Group, Route};
+use crate::events::hub::{Change, Group, Place, Post, Rank, Route, by_arbiter};
 use crate::events::parcel::{Held, Parcel};
+use crate::runtime::drop_quietly;
 
 /// Who hears an event, as this thread reaches them.
 pub(crate) struct LocalRoute<S> {
-    pub(crate) route: Arc<Route>,
+    pub(crate) route: Route,
     /// The station of those who are near.
     station: Option<Rc<Station>>,
     near: Vec<Near<S>>,
     /// Those of other arbiters.
     far: Vec<Arc<Group>>,
+    /// All of them, for when another arbiter of this thread runs.
+    everywhere: OnceCell<Vec<Arc<Group>>>,
     /// Where a parcel lies while it is called with.
     held: Rc<Held<S>>,
     /// The last parcel, for the next event: most are of no more than a few numbers, and half of what their emission
@@ -34,24 +41,103 @@ pub(crate) struct Near<S> {
     pub(crate) seat: Hearer<S>,
 }
 
-impl<S: Subject> LocalRoute<S> {
-    pub(crate) fn new(route: Arc<Route>, station: Option<Rc<Station>>) -> Self {
-        let mut near = Vec::new();
-        let mut far = Vec::new();
-        for group in &route.groups {
-            match &station {
-                Some(station) if Arc::ptr_eq(station.door(), &group.door) => {
-                    near.extend(
-                        group
-                            .places
-                            .iter()
-                            .filter_map(|place| Some(Near { place: place.place, seat: station.hears(&place.post)? })),
-                    );
-                }
-                _ => far.push(group.clone()),
+/// A route, whatever it is a route of.
+pub(crate) trait AnyRoute: Any {
+    /// Whether nobody has come or gone since.
+    fn is_current(&self) -> bool;
+
+    /// Lets those in who have come, and those go who have gone; `false` if the route has to be looked up anew. `here` is the
+    /// station of those who are near now.
+    fn catch_up(&mut self, here: Option<&Rc<Station>>) -> bool;
+}
+
+impl<S: Subject> AnyRoute for LocalRoute<S> {
+    #[inline]
+    fn is_current(&self) -> bool {
+        self.route.is_current()
+    }
+
+    fn catch_up(&mut self, here: Option<&Rc<Station>>) -> bool {
+        if self.station.as_ref().map(Rc::as_ptr) != here.map(Rc::as_ptr) {
+            return false;
+        }
+        let Some(missed) = self.route.take_missed() else { return false };
+        for change in missed {
+            match change {
+                Change::Came(post) => post.upgrade().into_iter().for_each(|post| self.let_in(post)),
+                Change::Went(rank) => self.let_out(rank),
             }
         }
-        Self { route, station, near, far, held: Held::new(None), spare: Cell::new(None) }
+        self.everywhere.take();
+        true
+    }
+}
+
+impl<S: Subject> LocalRoute<S> {
+    pub(crate) fn new(route: Route, station: Option<Rc<Station>>) -> Self {
+        let mut near = Vec::new();
+        let is_near = |place: &Place| station.as_ref().is_some_and(|here| Arc::ptr_eq(here.door(), place.post.door()));
+        if let Some(station) = &station {
+            let places = route.places().filter(is_near);
+            near.extend(places.filter_map(|Place { place, post }| Some(Near { place, seat: station.hears(&post)? })));
+        }
+        let far = by_arbiter(route.places().filter(|place| !is_near(place)));
+        Self { route, station, near, far, everywhere: OnceCell::new(), held: Held::new(None), spare: Cell::new(None) }
+    }
+
+    fn let_in(&mut self, post: Arc<Post>) {
+        let Some(place) = self.route.add(&post) else { return };
+        if place as usize + 1 < self.route.posts.len() {
+            self.shift(place, |place| *place += 1);
+        }
+        match &self.station {
+            Some(station) if Arc::ptr_eq(station.door(), post.door()) => {
+                if let Some(seat) = station.hears(&post) {
+                    let at = self.near.partition_point(|near| near.place < place);
+                    self.near.insert(at, Near { place, seat });
+                }
+            }
+            _ => match self.far.iter_mut().find(|group| Arc::ptr_eq(&group.door, post.door())) {
+                Some(group) => {
+                    let places = &mut Arc::make_mut(group).places;
+                    let at = places.partition_point(|other| other.place < place);
+                    places.insert(at, Place { place, post });
+                }
+                None => {
+                    let group = Group { door: post.door().clone(), places: vec![Place { place, post }] };
+                    self.far.push(Arc::new(group));
+                }
+            },
+        }
+    }
+
+    fn let_out(&mut self, rank: Rank) {
+        let Some(place) = self.route.remove(rank) else { return };
+        if let Ok(at) = self.near.binary_search_by_key(&place, |near| near.place) {
+            drop_quietly(self.near.remove(at).seat);
+        } else {
+            for group in &mut self.far {
+                if let Ok(at) = group.places.binary_search_by_key(&place, |other| other.place) {
+                    Arc::make_mut(group).places.remove(at);
+                }
+            }
+            self.far.retain(|group| !group.places.is_empty());
+        }
+        if (place as usize) < self.route.posts.len() {
+            self.shift(place, |place| *place -= 1);
+        }
+    }
+
+    /// Changes the places of those who stand at this one or behind it.
+    fn shift(&mut self, from: u32, change: impl Fn(&mut u32)) {
+        let at = self.near.partition_point(|near| near.place < from);
+        self.near[at..].iter_mut().for_each(|near| change(&mut near.place));
+        for group in &mut self.far {
+            let at = group.places.partition_point(|other| other.place < from);
+            if at < group.places.len() {
+                Arc::make_mut(group).places[at..].iter_mut().for_each(|other| change(&mut other.place));
+            }
+        }
     }
 
     /// Packs an event of which nobody sees more than itself.
@@ -93,10 +179,10 @@ impl<S: Subject> LocalRoute<S> {
     #[expect(clippy::type_complexity, reason = "three things that are taken apart at once")]
     pub(crate) fn reach(&self) -> (Option<&Rc<Station>>, &[Near<S>], &[Arc<Group>]) {
         match &self.station {
-            None => (None, &[], &self.route.groups),
+            None => (None, &[], &self.far),
             Some(station) if station.is_here() => (Some(station), &self.near, &self.far),
             // Another arbiter of this thread runs.
-            Some(_) => (None, &[], &self.route.groups),
+            Some(_) => (None, &[], self.everywhere.get_or_init(|| by_arbiter(self.route.places()))),
         }
     }
 }

@@ -14,7 +14,7 @@ use slab::Slab;
 use tokio::sync::oneshot;
 
 use super::arrival::arrive;
-use super::desk::{forget_routes, leave};
+use super::desk::{leave, let_go};
 use super::hearer::{AnySeat, Hearer, Reader, Seated, Viewer};
 use crate::events::event::{JsonEvent, Subject};
 use crate::events::hub::{Door, Hub, Post, ToStation};
@@ -174,7 +174,7 @@ impl Station {
         };
         let Some(row) = row else { return };
         row.seat.end();
-        forget_routes(&self.hub);
+        let_go(&self.hub, &post.hearing);
         // What it has captured may hold other guards, which end other registrations.
         drop_quietly(row);
         self.executor.wake(self.task);

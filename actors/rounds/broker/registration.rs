@@ -167,7 +167,7 @@ impl<P: Payload> Handler<Attend<P>> for Broker<P> {
         let ticket = self.next_ticket;
         let name = attend.name.unwrap_or_else(|| format!("consumer {}", ticket + 1).into());
         room.consumers.borrow_mut().push(Listed { ticket, name: name.clone(), route: attend.route });
-        room.name_consumers();
+        room.roster.borrow_mut().name_consumer(name.clone());
         self.next_ticket += 1;
         log::debug!(target: "convoke::broker", "broker {}: consumer `{}` joined", self.id, Shown::name(&name));
         Ok(ConsumerSeat::new(self.door.clone(), name, ticket))

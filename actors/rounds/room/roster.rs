@@ -83,6 +83,11 @@ impl<P: Payload> Roster<P> {
         Arc::make_mut(&mut self.directory).consumers = names;
     }
 
+    /// Adds the name of a consumer that has joined behind all others.
+    pub(crate) fn name_consumer(&mut self, name: Arc<str>) {
+        Arc::make_mut(&mut self.directory).consumers.push(name);
+    }
+
     /// The member in this slot, whether it is present or has gone while a round still knows it.
     pub(crate) fn slot(&self, slot: Slot) -> Option<&Member<P>> {
         self.members.get(slot as usize)

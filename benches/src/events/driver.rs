@@ -55,7 +55,7 @@ pub(super) const fn contestant<C: Contestant, K: Course>() -> harness::Contestan
 }
 
 /// Runs this as a task of an actix `System`.
-pub(super) fn on_arbiter<T: 'static>(driver: impl Future<Output = Result<T, Failure>> + 'static) -> Result<T, Failure> {
+pub(crate) fn on_arbiter<T: 'static>(driver: impl Future<Output = Result<T, Failure>> + 'static) -> Result<T, Failure> {
     System::new().block_on(async move { actix::spawn(driver).await? })
 }
 

@@ -16,5 +16,7 @@ mod threads;
 mod standstill;
 /// The bus under thousands of seeds.
 mod seeds;
+/// Listeners that come and go, in any order and any number.
+mod comings;
 /// Much of a bus: memory that is given back, work that does not grow with those who have nothing to do.
 mod load;
