@@ -12,7 +12,7 @@ use super::published::Taken;
 use crate::base::Shown;
 use crate::events::event::{Event, Subject};
 use crate::events::hub::{DeadLetter, Errand, Freight, Group, Hub, Post, Reserved, Waiter};
-use crate::events::parcel::{AnyParcel, Given, Parcel, Taps, Waiting, current};
+use crate::events::parcel::{AnyParcel, Given, Parcel, Taps, current};
 use crate::events::seats::{Desk, LocalRoute, arrive, station_here};
 use crate::events::verdict::{Overflow, Queued, Room, SHOWN_CHAIN, TooDeep};
 use crate::runtime::{self, drop_quietly};
@@ -77,8 +77,10 @@ pub(crate) fn pack<S: Subject>(
     let seen = route.route.sees || !Arc::ptr_eq(given, &hub.given);
     let parcel = if seen || cause.is_some() {
         Arc::new(Parcel::new(Arc::new(event), cause, seen.then_some(given)))
-    } else {
+    } else if reserved == Reserved::Nobody {
         route.pack(event)
+    } else {
+        route.pack_for_queues(event)
     };
     if let Some(taps) = &route.route.taps {
         return note(hub, &taps.clone(), Packed { route, parcel }, reserved);
@@ -165,15 +167,18 @@ fn keeps_before(reserved: Reserved, post: &Post) -> bool {
 }
 
 /// Has the listeners keep a place for an event, all or none of them.
+#[inline]
 fn reserve<S: Subject>(hub: &Hub, route: &LocalRoute<S>, reserved: Reserved) -> Result<(), PublishError> {
     let wanted = match reserved {
         Reserved::Nobody | Reserved::Pushing => false,
         Reserved::Refusing => route.route.all_or_none,
         Reserved::Everybody => true,
     };
-    if !wanted {
-        return Ok(());
-    }
+    if wanted { reserve_each(hub, route, reserved) } else { Ok(()) }
+}
+
+#[inline(never)]
+fn reserve_each<S: Subject>(hub: &Hub, route: &LocalRoute<S>, reserved: Reserved) -> Result<(), PublishError> {
     let places = || route.route.posts.iter().filter(|post| keeps_before(reserved, post));
     // Looked at first, so that one who is refused takes nothing from others meanwhile.
     if let Some(full) = places().find(|post| !post.has_room()) {
@@ -213,7 +218,7 @@ pub(crate) fn send<S: Subject>(hub: &Arc<Hub>, packed: Packed<S>, reserved: Rese
     if let Some(station) = station
         && !near.is_empty()
     {
-        let parcel = Rc::new(Waiting(parcel));
+        let parcel = route.lay(parcel);
         let by_policy = if reserved == Reserved::Pushing { Room::Pushed } else { Room::ByPolicy };
         let any_kept = reserved == Reserved::Everybody || (reserved == Reserved::Refusing && route.route.all_or_none);
         for near in near {
@@ -229,6 +234,7 @@ pub(crate) fn send<S: Subject>(hub: &Arc<Hub>, packed: Packed<S>, reserved: Rese
                 hub.made_room();
             }
         }
+        route.keep(parcel);
     }
     // The last of a listener that has ended itself, with what it has captured.
     drop_quietly(route);

@@ -55,8 +55,9 @@ impl<E: Subject> Parcel<E> {
     }
 
     /// Puts another event into a [bare](Self::is_bare) parcel that nobody else has; hands it back if somebody has.
-    pub(crate) fn reuse(mut spare: Arc<Self>, event: E) -> Result<Arc<Self>, E> {
-        let Some(parcel) = Arc::get_mut(&mut spare) else { return Err(event) };
+    #[inline]
+    pub(crate) fn reuse(spare: &mut Arc<Self>, event: E) -> Result<(), E> {
+        let Some(parcel) = Arc::get_mut(spare) else { return Err(event) };
         let Some(place) = Arc::get_mut(&mut parcel.event) else { return Err(event) };
         *place = event;
         // Who had it until now may have looked for what it was bare of.
@@ -64,7 +65,7 @@ impl<E: Subject> Parcel<E> {
             parcel.metadata.take();
             parcel.forms.take();
         }
-        Ok(spare)
+        Ok(())
     }
 
     /// Packs an event that came with its metadata.

@@ -6,7 +6,8 @@
 //! them.
 
 use std::any::Any;
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::hearer::Hearer;
 use super::station::Station;
 use crate::events::event::Subject;
 use crate::events::hub::{Change, Group, Place, Post, Rank, Route, by_arbiter};
-use crate::events::parcel::{Held, Parcel};
+use crate::events::parcel::{Held, Parcel, Waiting};
 use crate::runtime::drop_quietly;
 
 /// Who hears an event, as this thread reaches them.
@@ -33,7 +34,14 @@ pub(crate) struct LocalRoute<S> {
     /// The last parcel, for the next event: most are of no more than a few numbers, and half of what their emission
     /// costs would be to allocate them.
     spare: Cell<Option<Arc<Parcel<S>>>>,
+    /// The same of what was published, oldest first: each is free for another event as soon as no queue has it.
+    queued: RefCell<VecDeque<Rc<Waiting<S>>>>,
+    /// The one of them that is about to be queued again.
+    laid: Cell<Option<Rc<Waiting<S>>>>,
 }
+
+/// How many published parcels are kept for later events.
+const KEPT: usize = 64;
 
 /// A listener of this arbiter, with its place in the report.
 pub(crate) struct Near<S> {
@@ -82,7 +90,17 @@ impl<S: Subject> LocalRoute<S> {
             near.extend(places.filter_map(|Place { place, post }| Some(Near { place, seat: station.hears(&post)? })));
         }
         let far = by_arbiter(route.places().filter(|place| !is_near(place)));
-        Self { route, station, near, far, everywhere: OnceCell::new(), held: Held::new(None), spare: Cell::new(None) }
+        Self {
+            route,
+            station,
+            near,
+            far,
+            everywhere: OnceCell::new(),
+            held: Held::new(None),
+            spare: Cell::new(None),
+            queued: RefCell::default(),
+            laid: Cell::new(None),
+        }
     }
 
     fn let_in(&mut self, post: Arc<Post>) {
@@ -144,13 +162,57 @@ impl<S: Subject> LocalRoute<S> {
     #[inline]
     pub(crate) fn pack(&self, event: S) -> Arc<Parcel<S>> {
         let event = match self.spare.take() {
-            Some(spare) => match Parcel::reuse(spare, event) {
-                Ok(parcel) => return parcel,
+            Some(mut spare) => match Parcel::reuse(&mut spare, event) {
+                Ok(()) => return spare,
                 Err(event) => event,
             },
             None => event,
         };
-        Arc::new(Parcel::new(Arc::new(event), None, None))
+        pack_anew(event)
+    }
+
+    /// Packs an event for queues; as with [`pack`](Self::pack), nobody sees more of it than itself.
+    // Or the packing of what is emitted becomes slower.
+    #[inline(never)]
+    pub(crate) fn pack_for_queues(&self, event: S) -> Arc<Parcel<S>> {
+        let free = {
+            let mut queued = self.queued.borrow_mut();
+            let is_free = queued.front().is_some_and(|waiting| Rc::strong_count(waiting) == 1);
+            if is_free { queued.pop_front() } else { None }
+        };
+        let Some(mut waiting) = free else { return pack_anew(event) };
+        let renewed = match Rc::get_mut(&mut waiting) {
+            Some(Waiting(parcel)) => Parcel::reuse(parcel, event),
+            None => Err(event),
+        };
+        match renewed {
+            Ok(()) => {
+                let parcel = waiting.0.clone();
+                self.laid.set(Some(waiting));
+                parcel
+            }
+            Err(event) => pack_anew(event),
+        }
+    }
+
+    /// A parcel as it lies in queues.
+    #[inline]
+    pub(crate) fn lay(&self, parcel: Arc<Parcel<S>>) -> Rc<Waiting<S>> {
+        match self.laid.take() {
+            Some(waiting) if Arc::ptr_eq(&waiting, &parcel) => waiting,
+            _ => Rc::new(Waiting(parcel)),
+        }
+    }
+
+    /// Keeps a parcel that has been queued for a later event, if there is nothing in it to drop.
+    #[inline]
+    pub(crate) fn keep(&self, waiting: Rc<Waiting<S>>) {
+        if !std::mem::needs_drop::<S>() && waiting.is_bare() {
+            let mut queued = self.queued.borrow_mut();
+            if queued.len() < KEPT {
+                queued.push_back(waiting);
+            }
+        }
     }
 
     /// Holds a parcel while it is called with.
@@ -185,6 +247,10 @@ impl<S: Subject> LocalRoute<S> {
             Some(_) => (None, &[], self.everywhere.get_or_init(|| by_arbiter(self.route.places()))),
         }
     }
+}
+
+fn pack_anew<S: Subject>(event: S) -> Arc<Parcel<S>> {
+    Arc::new(Parcel::new(Arc::new(event), None, None))
 }
 
 impl<S> fmt::Debug for LocalRoute<S> {

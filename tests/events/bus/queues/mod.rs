@@ -9,6 +9,8 @@ mod bound;
 mod defaults;
 /// Waiting for room.
 mod room;
+/// The memory of their events.
+mod reused;
 /// Their end.
 mod end;
 
