@@ -50,7 +50,7 @@ async fn what_a_listener_keeps_or_is_at_work_on_is_not_overwritten_by_a_later_ev
     assert_eq!(kept, (3..1_000).step_by(3).collect::<Vec<_>>());
     assert!(worked.borrow().iter().all(|(begun, ended)| begun == ended), "an event changed while it was handled");
     assert_eq!(worked.borrow().len(), 1_000 + 20);
-    assert_eq!(heard.get(), (0..1_000).sum());
+    assert_eq!(heard.get(), (0..1_000).sum::<u64>());
 }
 
 #[convoke::test]
