@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::base::Payload;
 use crate::rounds::broker::{Broker, Enlist, Keep};
-use crate::rounds::messages::{Ask, Membership, Pledge, Seat, ToEmitter, Wants};
+use crate::rounds::messages::{Ask, Farewell, Membership, Pledge, Seat, ToEmitter, Wants};
 use crate::rounds::outcome::Outcome;
 use crate::rounds::{EmitterId, JoinError, RoundId, RoundKey};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
@@ -337,7 +337,9 @@ impl<P: Payload> Player for Emitter<P> {
 impl<P: Payload> Drop for Emitter<P> {
     fn drop(&mut self) {
         // Before the summons that wait: the emitter is lost as a whole, and by this.
-        self.membership = None;
+        if let Some(membership) = self.membership.take() {
+            membership.seat().give_up(Farewell::Gone);
+        }
         self.inbox.close();
     }
 }
@@ -367,7 +369,7 @@ impl<P: Payload> EmitterHandle<P> {
     /// Leaves the broker in an orderly way: open rounds no longer wait for this emitter, and its earlier signals still
     /// count.
     pub fn leave(self) {
-        self.membership.seat().give_up(false);
+        self.membership.seat().give_up(Farewell::Left);
     }
 
     /// Hands the emitter over to its broker: it stays a member for as long as the broker lives. Returns the emitter's

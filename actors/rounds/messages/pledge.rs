@@ -146,7 +146,8 @@ impl<P: 'static> Pledge<P> {
     /// # Errors
     ///
     /// The future returns [`EmitError::Late`](crate::EmitError::Late) if the round was over, `AlreadyKept` if the
-    /// emitter has emitted in the round in another way, and `BrokerGone` if the broker has stopped.
+    /// emitter has emitted in the round in another way, `NotJoined` or `EmitterGone` if the emitter is no member any more,
+    /// and `BrokerGone` if the broker has stopped.
     pub fn keep_and_wait(mut self, payload: P) -> Emission<P> {
         Emission::of(|reply| {
             self.send_kept(payload, Some(reply));

@@ -180,7 +180,7 @@ impl<P: Payload> Session<P> {
                 }
                 EmitError::Late { round: self.link.round, key: self.link.key.clone() }
             }
-            Decision::Refused(_, Refusal::Gone) => EmitError::NotJoined,
+            Decision::Refused(_, Refusal::Gone) => self.room.roster.borrow().refusal(slot, None),
             _ => EmitError::Busy { limit: self.room.max_deferred },
         };
         let name = self.room.roster.borrow().directory().emitters[slot as usize].name.clone();
@@ -194,7 +194,10 @@ impl<P: Payload> Session<P> {
         let present = |by: Seated| self.room.roster.borrow().holds(by.slot, by.generation);
         match pledged {
             Pledged::Kept { by, payload, reply } if present(by) => self.signal(t, by.slot, payload, reply),
-            Pledged::Kept { reply, .. } => answer(reply, Err(EmitError::NotJoined)),
+            Pledged::Kept { by, reply, .. } => {
+                let refusal = self.room.roster.borrow().refusal(by.slot, Some(by.generation));
+                answer(reply, Err(refusal));
+            }
             Pledged::Vetoed { by, reason } if present(by) => {
                 self.round.handle(t, Input::Veto(by.slot, reason));
             }
