@@ -175,7 +175,10 @@ pub enum EmitError {
     /// The broker has stopped or panicked.
     BrokerGone,
     /// The emitter has stopped or panicked.
-    EmitterGone,
+    EmitterGone {
+        /// The emitter's name; `None` if it was sent a message at its address, which does not know the name.
+        name: Option<Arc<str>>,
+    },
 }
 
 impl fmt::Display for EmitError {
@@ -203,7 +206,10 @@ impl fmt::Display for EmitError {
             Self::NoRound => f.write_str("no round is open that could be vetoed: a round opens with the first signal"),
             Self::Config(error) => error.fmt(f),
             Self::BrokerGone => f.write_str("the broker is gone: hold its address as long as it is needed"),
-            Self::EmitterGone => f.write_str("the emitter is gone: it was stopped or has panicked"),
+            Self::EmitterGone { name: None } => f.write_str("the emitter is gone: it was stopped or has panicked"),
+            Self::EmitterGone { name: Some(name) } => {
+                write!(f, "the emitter `{}` is gone: it was stopped or has panicked", Shown::name(name))
+            }
         }
     }
 }

@@ -35,6 +35,11 @@ pub trait Player: Actor<Context = LocalContext<Self>> {
     /// Whether the actor still has something to do; `connected` while an address of it exists.
     fn is_needed(&self, connected: bool) -> bool;
 
+    /// Whether it lives on for the futures that it has spawned when it is not needed any more.
+    fn lives_for_its_futures(&self) -> bool {
+        true
+    }
+
     /// What a person calls it.
     fn label(&self) -> String;
 }
@@ -357,7 +362,7 @@ impl<A: Player> Task for Stage<A> {
         if self.ctx.state == ActorState::Running && !left {
             let connected = self.ctx.connected();
             let idle = self.futures.is_empty() && self.ctx.spawned.is_empty() && self.ctx.waits.is_empty();
-            if idle && !self.actor.is_needed(connected) {
+            if !self.actor.is_needed(connected) && (idle || !self.actor.lives_for_its_futures()) {
                 self.ctx.state = ActorState::Stopping;
             }
         }

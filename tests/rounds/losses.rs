@@ -175,12 +175,43 @@ async fn an_emitter_that_crashes_is_lost_at_once() {
     let outcome = at_once(pending).await.unwrap().unwrap().unwrap();
     assert_eq!(kept_by(&outcome), ["two", "three", "one"], "what it emitted stays, and it hears the outcome");
 
-    assert_eq!(at_once(two.emit(2)).await.unwrap_err(), EmitError::NotJoined);
-    assert_eq!(at_once(two.addr().emit(2)).await.unwrap_err(), EmitError::EmitterGone);
-    assert_eq!(at_once(two.addr().veto("no")).await.unwrap_err(), EmitError::EmitterGone);
-    assert_eq!(at_once(EmitterExt::leave(two.addr())).await.unwrap_err(), EmitError::EmitterGone);
+    let gone = EmitError::EmitterGone { name: Some("two".into()) };
+    assert_eq!(gone.to_string(), "the emitter `two` is gone: it was stopped or has panicked");
+    assert_eq!(at_once(two.emit(2)).await.unwrap_err(), gone);
+    assert_eq!(at_once(two.veto_for("a", "no")).await.unwrap_err(), gone);
+    assert_eq!(two.do_emit(2), Err(gone));
+    // An address knows no name.
+    let gone = EmitError::EmitterGone { name: None };
+    assert_eq!(gone.to_string(), "the emitter is gone: it was stopped or has panicked");
+    assert_eq!(at_once(two.addr().emit(2)).await.unwrap_err(), gone);
+    assert_eq!(at_once(two.addr().veto("no")).await.unwrap_err(), gone);
+    assert_eq!(at_once(EmitterExt::leave(two.addr())).await.unwrap_err(), gone);
     let error = at_once(two.addr().join(&broker)).await.unwrap_err();
     assert_eq!(error.to_string(), "the emitter is gone: it was stopped or has panicked");
+}
+
+#[convoke::test]
+async fn a_pledge_that_is_kept_when_its_emitter_has_crashed_is_of_one_that_is_gone_and_not_of_one_that_has_left() {
+    for left in [false, true] {
+        let broker = rules().on_lost(OnLost::Shrink).start();
+        let [one, _two] = join_all(&broker, ["one", "two"]).await;
+        let pledges = Notes::new();
+        let notes = pledges.clone();
+        let emitter = Emitter::new("asked").on_summons(move |pledge| notes.add(pledge));
+        let asked = Emitter::join(&broker, emitter).await.unwrap();
+        let _first = one.emit(1);
+        settled().await;
+        let refused = if left {
+            asked.leave();
+            EmitError::NotJoined
+        } else {
+            asked.addr().do_send(Crash);
+            EmitError::EmitterGone { name: Some("asked".into()) }
+        };
+        settled().await;
+        assert_eq!(at_once(pledges.pop().unwrap().keep_and_wait(2)).await.unwrap_err(), refused);
+        broker.stop();
+    }
 }
 
 #[convoke::test]

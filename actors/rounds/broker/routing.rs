@@ -38,7 +38,7 @@ impl<P: Payload> Broker<P> {
                 Some(link) if self.room().roster.borrow().holds(slot, generation) => {
                     link.push(&self.room().executor, ToSession::Veto { slot, reason, reply });
                 }
-                Some(_) => answer(reply, Err(EmitError::NotJoined)),
+                Some(_) => answer(reply, Err(self.room().roster.borrow().refusal(slot, Some(generation)))),
                 None => answer(reply, Err(EmitError::NoRound)),
             },
             ToBroker::PledgeLate { by: Seated { slot, generation }, round, key, reply } => {
@@ -69,7 +69,8 @@ impl<P: Payload> Broker<P> {
     ) {
         let room = self.room();
         if !room.roster.borrow().holds(slot, generation) {
-            answer(reply, Err(EmitError::NotJoined));
+            let refusal = room.roster.borrow().refusal(slot, Some(generation));
+            answer(reply, Err(refusal));
         } else if let Some(link) = self.open.by_key(key.as_ref()) {
             link.push(&room.executor, ToSession::Signal { slot, payload, reply });
         } else {

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::base::Payload;
 use crate::rounds::broker::{Broker, Enlist, Keep};
-use crate::rounds::messages::{Ask, Membership, Pledge, Seat, ToEmitter, Wants};
+use crate::rounds::messages::{Ask, Farewell, Membership, Pledge, Seat, ToEmitter, Wants};
 use crate::rounds::outcome::Outcome;
 use crate::rounds::{EmitterId, JoinError, RoundId, RoundKey};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
@@ -121,6 +121,8 @@ pub struct Emitter<P: Payload> {
     name: Arc<str>,
     deadline: Option<Duration>,
     on_summons: Option<Box<dyn FnMut(Pledge<P>) -> Work>>,
+    /// The rounds for which a future of `on_summons` has not ended.
+    working: Vec<RoundId>,
     on_kept: Option<Box<dyn FnMut(Kept)>>,
     on_outcome: Option<Box<dyn FnMut(Outcome<P>)>>,
     inbox: Arc<Inbox<ToEmitter<P>>>,
@@ -137,6 +139,7 @@ impl<P: Payload> Emitter<P> {
             name: name.into(),
             deadline: None,
             on_summons: None,
+            working: Vec::new(),
             on_kept: None,
             on_outcome: None,
             inbox: Arc::new(Inbox::new(WAITING)),
@@ -169,9 +172,14 @@ impl<P: Payload> Emitter<P> {
     /// loses the signal at once.
     ///
     /// The closure may be asynchronous: an async closure, or one that returns a future. The futures of several rounds
-    /// run at the same time on the emitter's arbiter, and end with the emitter. [`Pledge::closed`] tells a future when
-    /// its result is no longer needed. A panic in a future has the effect of a panic in the closure: the emitter is
-    /// lost.
+    /// run at the same time on the emitter's arbiter. [`Pledge::closed`] tells a future when its result is no longer
+    /// needed. A panic in a future has the effect of a panic in the closure: the emitter is lost.
+    ///
+    /// A future runs until it finishes. The end of its round does not stop it, so that it can undo what it has begun. The
+    /// end of the emitter does: when the emitter's [handle](EmitterHandle) and all its addresses have been dropped, the
+    /// futures that still run are dropped where they wait. After [`forever`](EmitterHandle::forever) that is the end of
+    /// the broker. To let them finish, hold [`addr`](EmitterHandle::addr) until then, or run the work in a future that you
+    /// spawn yourself.
     ///
     /// ```
     /// # extern crate convoke_actors as convoke;
@@ -284,6 +292,16 @@ impl<P: Payload> Emitter<P> {
         }))
     }
 
+    /// Has the future run, and keeps in mind for which round it does.
+    fn work(&mut self, round: RoundId, work: Pin<Box<dyn Future<Output = ()>>>, ctx: &mut LocalContext<Self>) {
+        self.working.push(round);
+        ctx.spawn(wrap_future::<_, Self>(work).map(move |(), emitter, _| {
+            if let Some(place) = emitter.working.iter().position(|other| *other == round) {
+                emitter.working.remove(place);
+            }
+        }));
+    }
+
     pub(crate) fn seat(&self) -> Option<Arc<Seat<P>>> {
         self.membership.as_ref().map(|membership| membership.seat().clone())
     }
@@ -305,8 +323,9 @@ impl<P: Payload> Player for Emitter<P> {
         for handled in 0..budget {
             match self.batch.next(&self.inbox) {
                 Some(ToEmitter::Summons(pledge)) => {
+                    let round = pledge.round();
                     if let Some(work) = self.on_summons.as_mut().and_then(|answer| answer(pledge)) {
-                        ctx.spawn(wrap_future(work));
+                        self.work(round, work, ctx);
                     }
                 }
                 Some(ToEmitter::Kept { round, key, at }) => {
@@ -329,15 +348,31 @@ impl<P: Payload> Player for Emitter<P> {
         connected
     }
 
+    /// Work that never ends would keep it alive when its guard is dropped.
+    fn lives_for_its_futures(&self) -> bool {
+        false
+    }
+
     fn label(&self) -> String {
-        format!("the emitter `{}`", self.name)
+        let mut label = format!("the emitter `{}`", self.name);
+        match *self.working {
+            [] => {}
+            [round] => label += &format!(" (`on_summons` has not ended for round {round})"),
+            [first, ..] => {
+                let count = self.working.len();
+                label += &format!(" (`on_summons` has not ended for {count} rounds, the first of them {first})");
+            }
+        }
+        label
     }
 }
 
 impl<P: Payload> Drop for Emitter<P> {
     fn drop(&mut self) {
         // Before the summons that wait: the emitter is lost as a whole, and by this.
-        self.membership = None;
+        if let Some(membership) = self.membership.take() {
+            membership.seat().give_up(Farewell::Gone);
+        }
         self.inbox.close();
     }
 }
@@ -367,7 +402,7 @@ impl<P: Payload> EmitterHandle<P> {
     /// Leaves the broker in an orderly way: open rounds no longer wait for this emitter, and its earlier signals still
     /// count.
     pub fn leave(self) {
-        self.membership.seat().give_up(false);
+        self.membership.seat().give_up(Farewell::Left);
     }
 
     /// Hands the emitter over to its broker: it stays a member for as long as the broker lives. Returns the emitter's

@@ -213,7 +213,7 @@ impl<P: Payload> EmitterExt<P> for Addr<Emitter<P>> {
 
     fn emit(&self, payload: P) -> impl Future<Output = Result<Outcome<P>, EmitError>> + use<P> {
         let request = self.send(Emit { key: None, payload });
-        async move { request.await.unwrap_or(Err(EmitError::EmitterGone)) }
+        async move { request.await.unwrap_or(Err(EmitError::EmitterGone { name: None })) }
     }
 
     fn emit_for<K: Into<RoundKey>>(
@@ -222,16 +222,16 @@ impl<P: Payload> EmitterExt<P> for Addr<Emitter<P>> {
         payload: P,
     ) -> impl Future<Output = Result<Outcome<P>, EmitError>> + use<P, K> {
         let request = self.send(Emit { key: Some(key.into()), payload });
-        async move { request.await.unwrap_or(Err(EmitError::EmitterGone)) }
+        async move { request.await.unwrap_or(Err(EmitError::EmitterGone { name: None })) }
     }
 
     fn veto<R: Into<Arc<str>>>(&self, reason: R) -> impl Future<Output = Result<Outcome<P>, EmitError>> + use<P, R> {
         let request = self.send(Veto::new(reason));
-        async move { request.await.unwrap_or(Err(EmitError::EmitterGone)) }
+        async move { request.await.unwrap_or(Err(EmitError::EmitterGone { name: None })) }
     }
 
     fn leave(&self) -> impl Future<Output = Result<(), EmitError>> + use<P> {
         let request = self.send(Leave);
-        async move { request.await.map_err(|_| EmitError::EmitterGone) }
+        async move { request.await.map_err(|_| EmitError::EmitterGone { name: None }) }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! `session → Call → each Pledge; Pledged → inbox → session; payloads so far → Board → Pledge::so_far; End → Pledge::closed`
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,15 @@ pub(crate) struct Call<P> {
     pub(crate) deadline: Instant,
     pub(crate) board: Board<P>,
     pub(crate) end: End,
+}
+
+impl<P> Call<P> {
+    /// Takes the payloads off the board for a turn of the session: the caller swaps them for the empty list that is there.
+    #[inline]
+    pub(crate) fn take_board(&self) -> Taken<'_, P> {
+        let payloads = self.board.lock();
+        Taken { payloads, end: &self.end, before: TAKEN.replace(self.board.place()), is_back: false }
+    }
 }
 
 /// What became of a pledge.
@@ -48,38 +58,95 @@ impl<P> Board<P> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Vec<P>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Locks it for a pledge; `what` the pledge was asked for.
+    ///
+    /// The user's code that runs in a turn of the session, a predicate above all, would wait here for itself: it panics, and
+    /// the session is lost, which everyone is told.
+    #[expect(clippy::panic, reason = "in place of a thread that hangs; the session catches it")]
+    #[track_caller]
+    pub(crate) fn look(&self, what: &str) -> MutexGuard<'_, Vec<P>> {
+        if TAKEN.get() == self.place() {
+            panic!(
+                "`Pledge::{what}` was called while its own round decides, as in a predicate of `Release::when`: look at \
+                 `gathered.payloads()` there"
+            );
+        }
+        self.lock()
+    }
+
+    fn place(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
 }
 
-const OPEN: u8 = 0;
+thread_local! {
+    /// The place of the board that is taken for the turn of a session on this thread; zero is none.
+    static TAKEN: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The board of a round, taken for a turn of its session.
+pub(crate) struct Taken<'a, P> {
+    pub(crate) payloads: MutexGuard<'a, Vec<P>>,
+    end: &'a End,
+    before: usize,
+    is_back: bool,
+}
+
+impl<P> Taken<'_, P> {
+    /// Lets the pledges see the payloads, which the caller has swapped back.
+    #[inline]
+    pub(crate) fn put_back(mut self) {
+        self.is_back = true;
+    }
+}
+
+impl<P> Drop for Taken<'_, P> {
+    #[inline]
+    fn drop(&mut self) {
+        TAKEN.set(self.before);
+        // A predicate has panicked, and the board is empty: no pledge finds it so while the round is open.
+        if !self.is_back {
+            self.end.close();
+        }
+    }
+}
+
 /// Somebody waits for the end, or has.
 const AWAITED: u8 = 1;
 const OVER: u8 = 2;
 
-/// The end of a round, for those who work for it.
+/// The end of a round, for those who work for it: `close`, then the board is empty, then `tell`.
 #[derive(Default)]
 pub(crate) struct End {
+    /// Of the two above.
     state: AtomicU8,
     told: Notify,
 }
 
 impl End {
+    /// The round is over, for whoever asks.
+    #[inline]
+    pub(crate) fn close(&self) {
+        self.state.fetch_or(OVER, Ordering::AcqRel);
+    }
+
     /// The round is over; wakes whoever waits for that.
     pub(crate) fn tell(&self) {
-        if self.state.swap(OVER, Ordering::AcqRel) == AWAITED {
+        if self.state.swap(OVER, Ordering::AcqRel) & AWAITED != 0 {
             self.told.notify_waiters();
         }
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.state.load(Ordering::Acquire) == OVER
+        self.state.load(Ordering::Acquire) & OVER != 0
     }
 
     pub(crate) async fn wait(&self) {
         // Listens before it says so, and is told if it has said so before the end.
         let mut told = pin!(self.told.notified());
         told.as_mut().enable();
-        let before = self.state.compare_exchange(OPEN, AWAITED, Ordering::AcqRel, Ordering::Acquire);
-        if before != Err(OVER) {
+        if self.state.fetch_or(AWAITED, Ordering::AcqRel) & OVER == 0 {
             told.await;
         }
     }

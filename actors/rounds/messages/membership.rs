@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::reply::{Emission, Reply, answer};
 use super::to_broker::ToBroker;
@@ -21,8 +21,23 @@ pub(crate) struct Seat<P> {
     pub(crate) slot: Slot,
     /// Tells this emitter from an earlier one in the same slot.
     pub(crate) generation: u32,
-    given_up: AtomicBool,
+    /// `HELD`, or the farewell by which it was given up.
+    given_up: AtomicU8,
 }
+
+/// How a seat is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Farewell {
+    /// In order.
+    Left = 1,
+    /// Its guard was dropped.
+    Lost = 2,
+    /// Its emitter was stopped or has panicked: lost as well, and whoever holds the guard may ask why.
+    Gone = 3,
+}
+
+const HELD: u8 = 0;
 
 impl<P: 'static> Seat<P> {
     pub(crate) fn new(
@@ -32,7 +47,7 @@ impl<P: 'static> Seat<P> {
         slot: Slot,
         generation: u32,
     ) -> Self {
-        Self { door, broker, who, slot, generation, given_up: AtomicBool::new(false) }
+        Self { door, broker, who, slot, generation, given_up: AtomicU8::new(HELD) }
     }
 
     /// Whether it is still somebody's, and the broker is there.
@@ -41,7 +56,17 @@ impl<P: 'static> Seat<P> {
     }
 
     pub(crate) fn is_given_up(&self) -> bool {
-        self.given_up.load(Ordering::Acquire)
+        self.given_up.load(Ordering::Acquire) != HELD
+    }
+
+    /// What a signal hears when the seat is nobody's any more.
+    #[cold]
+    pub(crate) fn refusal(&self) -> EmitError {
+        if self.given_up.load(Ordering::Acquire) == Farewell::Gone as u8 {
+            EmitError::EmitterGone { name: Some(self.who.name.clone()) }
+        } else {
+            EmitError::NotJoined
+        }
     }
 
     pub(crate) fn emit(&self, key: Option<RoundKey>, payload: P, reply: Option<Reply<P>>) -> Result<(), EmitError> {
@@ -61,7 +86,7 @@ impl<P: 'static> Seat<P> {
 
     fn push(&self, input: ToBroker<P>) -> Result<(), EmitError> {
         let (error, input) = if self.is_given_up() {
-            (EmitError::NotJoined, input)
+            (self.refusal(), input)
         } else {
             match self.door.push(input) {
                 Ok(()) => return Ok(()),
@@ -75,10 +100,11 @@ impl<P: 'static> Seat<P> {
         Err(error)
     }
 
-    /// Gives the seat up: in order, or lost. Only the first call counts.
-    pub(crate) fn give_up(&self, lost: bool) {
-        if !self.given_up.swap(true, Ordering::AcqRel) {
+    /// Gives the seat up. Only the first call counts.
+    pub(crate) fn give_up(&self, by: Farewell) {
+        if self.given_up.compare_exchange(HELD, by as u8, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             let Self { slot, generation, .. } = *self;
+            let lost = by != Farewell::Left;
             // One farewell for each member, and the number of members is bounded.
             self.door.push_always(ToBroker::GiveUp { slot, generation, lost });
         }
@@ -134,7 +160,8 @@ impl<P: 'static> Membership<P> {
     ///
     /// # Errors
     ///
-    /// The future returns any [`EmitError`] except `NoRound` and `EmitterGone`.
+    /// The future returns any [`EmitError`] except `NoRound`. It is `EmitterGone` if the membership is that of an
+    /// [`EmitterHandle`](crate::EmitterHandle) whose emitter was stopped or has panicked.
     pub fn emit(&self, payload: P) -> Emission<P> {
         Emission::of(|reply| self.seat.emit(None, payload, Some(reply)))
     }
@@ -152,7 +179,7 @@ impl<P: 'static> Membership<P> {
     ///
     /// # Errors
     ///
-    /// Returns the errors that are known at once: `NotJoined`, `BrokerGone` and `Busy`. What goes wrong later at the
+    /// Returns the errors that are known at once: `NotJoined`, `EmitterGone`, `BrokerGone` and `Busy`. What goes wrong later at the
     /// broker is counted in the broker's snapshot.
     pub fn do_emit(&self, payload: P) -> Result<(), EmitError> {
         self.seat.emit(None, payload, None)
@@ -172,8 +199,8 @@ impl<P: 'static> Membership<P> {
     ///
     /// # Errors
     ///
-    /// The future returns [`EmitError::NoRound`] if no such round is open; otherwise `NotJoined`, `BrokerGone` or
-    /// `Busy`.
+    /// The future returns [`EmitError::NoRound`] if no such round is open; otherwise `NotJoined`, `EmitterGone`,
+    /// `BrokerGone` or `Busy`.
     pub fn veto(&self, reason: impl Into<Arc<str>>) -> Emission<P> {
         Emission::of(|reply| self.seat.veto(None, reason.into(), Some(reply)))
     }
@@ -190,14 +217,14 @@ impl<P: 'static> Membership<P> {
     /// Leaves the broker in an orderly way: open rounds no longer wait for this emitter, and its earlier signals still
     /// count.
     pub fn leave(self) {
-        self.seat.give_up(false);
+        self.seat.give_up(Farewell::Left);
     }
 }
 
 impl<P: 'static> Drop for Membership<P> {
     fn drop(&mut self) {
         if self.armed {
-            self.seat.give_up(true);
+            self.seat.give_up(Farewell::Lost);
         }
     }
 }

@@ -24,7 +24,7 @@ mod to_consumer;
 
 pub(crate) use call::{Board, Call, End, Pledged};
 pub use membership::Membership;
-pub(crate) use membership::Seat;
+pub(crate) use membership::{Farewell, Seat};
 pub use pledge::{Pledge, Summons};
 pub use reply::Emission;
 pub(crate) use reply::{Reply, answer};

@@ -121,19 +121,32 @@ impl<P: 'static> Pledge<P> {
     ///
     /// That payload is the first signal of the round. Where a second signal replaces the first
     /// ([`RepeatEmit::Replaces`](crate::RepeatEmit::Replaces)), it is the signal that has been in the round longest.
+    ///
+    /// On any thread: once this method has returned `None`, [`is_open`](Self::is_open) returns `false`.
+    ///
+    /// # Panics
+    ///
+    /// Panics in the predicate of [`Release::when`](crate::Release::when) of the pledge's own round, which would wait for
+    /// itself. The round is then cancelled with [`Cause::SessionLost`](crate::Cause::SessionLost).
+    #[track_caller]
     pub fn subject(&self) -> Option<P>
     where
         P: Clone,
     {
-        self.call.board.lock().first().cloned()
+        self.call.board.look("subject").first().cloned()
     }
 
     /// Returns clones of the payloads emitted so far, in the order of emission; an empty list once the round is over.
+    ///
+    /// # Panics
+    ///
+    /// Panics where [`subject`](Self::subject) does.
+    #[track_caller]
     pub fn so_far(&self) -> Vec<P>
     where
         P: Clone,
     {
-        self.call.board.lock().to_vec()
+        self.call.board.look("so_far").to_vec()
     }
 
     /// Keeps the promise and does not wait for the outcome. A signal that comes too late is counted as late.
@@ -146,7 +159,8 @@ impl<P: 'static> Pledge<P> {
     /// # Errors
     ///
     /// The future returns [`EmitError::Late`](crate::EmitError::Late) if the round was over, `AlreadyKept` if the
-    /// emitter has emitted in the round in another way, and `BrokerGone` if the broker has stopped.
+    /// emitter has emitted in the round in another way, `NotJoined` or `EmitterGone` if the emitter is no member any more,
+    /// and `BrokerGone` if the broker has stopped.
     pub fn keep_and_wait(mut self, payload: P) -> Emission<P> {
         Emission::of(|reply| {
             self.send_kept(payload, Some(reply));

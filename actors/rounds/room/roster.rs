@@ -7,7 +7,7 @@ use crate::base::Payload;
 use crate::rounds::messages::{Ask, Keeper, Seat, ToEmitter, Wants};
 use crate::rounds::outcome::{Directory, EmitterRef};
 use crate::rounds::round::{Slot, Standing, Terms};
-use crate::rounds::{BrokerId, EmitterId, EmitterStats, RoundId};
+use crate::rounds::{BrokerId, EmitError, EmitterId, EmitterStats, RoundId};
 use crate::runtime::Inbox;
 
 /// Below this many vacated slots it is not worth looking whether one can be used again.
@@ -100,6 +100,17 @@ impl<P: Payload> Roster<P> {
     /// Whether this very emitter is present.
     pub(crate) fn holds(&self, slot: Slot, generation: u32) -> bool {
         self.generations.get(slot as usize) == Some(&generation)
+    }
+
+    /// What a signal of an emitter hears that is not present: the one of this generation, or whoever had the slot last.
+    #[cold]
+    pub(crate) fn refusal(&self, slot: Slot, generation: Option<u32>) -> EmitError {
+        match self.slot(slot) {
+            Some(Member { seat, .. }) if generation.is_none_or(|generation| generation == seat.generation) => {
+                seat.refusal()
+            }
+            _ => EmitError::NotJoined,
+        }
     }
 
     pub(crate) fn find(&self, id: EmitterId) -> Option<&Member<P>> {

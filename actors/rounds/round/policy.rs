@@ -63,7 +63,10 @@ impl<P> Release<P> {
     }
 
     /// Requires that this predicate returns `true`. It runs in the session after each signal. If it panics, the session
-    /// is lost and the round is cancelled. It must not wait for the round itself, nor look at a pledge of the round.
+    /// is lost and the round is cancelled. It must not wait for the round itself.
+    ///
+    /// It sees what the pledges of the round see. [`Pledge::subject`](crate::Pledge::subject) and
+    /// [`so_far`](crate::Pledge::so_far) of such a pledge panic in it.
     ///
     /// ```
     /// # extern crate convoke_actors as convoke;

@@ -72,11 +72,13 @@ impl<P: Payload> Session<P> {
         }
         let unfilled = self.unfilled();
         let (kept, mut payloads, standing) = self.round.take_parts();
-        // Between turns they are on the board; a predicate that has panicked had them.
-        if let Some(call) = &self.call
-            && payloads.is_empty()
-        {
-            payloads = std::mem::take(&mut call.board.lock());
+        if let Some(call) = &self.call {
+            // Before the board is empty: a pledge in another thread finds no round that is open and about nothing.
+            call.end.close();
+            // Between turns they are on the board; a predicate that has panicked had them.
+            if payloads.is_empty() {
+                payloads = std::mem::take(&mut call.board.lock());
+            }
         }
         // Whoever vetoed has answered, and is not missing.
         let refused = match &verdict {

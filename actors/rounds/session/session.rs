@@ -180,7 +180,7 @@ impl<P: Payload> Session<P> {
                 }
                 EmitError::Late { round: self.link.round, key: self.link.key.clone() }
             }
-            Decision::Refused(_, Refusal::Gone) => EmitError::NotJoined,
+            Decision::Refused(_, Refusal::Gone) => self.room.roster.borrow().refusal(slot, None),
             _ => EmitError::Busy { limit: self.room.max_deferred },
         };
         let name = self.room.roster.borrow().directory().emitters[slot as usize].name.clone();
@@ -194,7 +194,10 @@ impl<P: Payload> Session<P> {
         let present = |by: Seated| self.room.roster.borrow().holds(by.slot, by.generation);
         match pledged {
             Pledged::Kept { by, payload, reply } if present(by) => self.signal(t, by.slot, payload, reply),
-            Pledged::Kept { reply, .. } => answer(reply, Err(EmitError::NotJoined)),
+            Pledged::Kept { by, reply, .. } => {
+                let refusal = self.room.roster.borrow().refusal(by.slot, Some(by.generation));
+                answer(reply, Err(refusal));
+            }
             Pledged::Vetoed { by, reason } if present(by) => {
                 self.round.handle(t, Input::Veto(by.slot, reason));
             }
@@ -217,14 +220,15 @@ impl<P: Payload> Session<P> {
     }
 
     /// Does this with what was emitted so far in the round, off the board on which the pledges see it. No code of others may
-    /// run meanwhile but a predicate: it might look at the board.
+    /// run meanwhile but a predicate: it might look at the board, which is a panic there.
     #[inline]
     fn with_payloads<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
         let Some(call) = self.call.clone() else { return work(self) };
-        let mut board = call.board.lock();
-        self.round.swap_payloads(&mut board);
+        let mut board = call.take_board();
+        self.round.swap_payloads(&mut board.payloads);
         let result = work(self);
-        self.round.swap_payloads(&mut board);
+        self.round.swap_payloads(&mut board.payloads);
+        board.put_back();
         result
     }
 
@@ -283,7 +287,7 @@ impl<P: Payload> Session<P> {
         let is_first = self.call.is_none();
         let call = self.call(roster.asked()).clone();
         // Whoever is asked first may look at once, and sees what there is by then.
-        let board = is_first.then(|| call.board.lock());
+        let board = is_first.then(|| call.take_board());
         for slot in slots {
             if !self.round.standing_of(slot).owes() {
                 continue;
@@ -309,7 +313,8 @@ impl<P: Payload> Session<P> {
             }
         }
         if let Some(mut board) = board {
-            self.round.swap_payloads(&mut board);
+            self.round.swap_payloads(&mut board.payloads);
+            board.put_back();
         }
     }
 

@@ -12,7 +12,7 @@ use convoke::testing::{self, Crash, Exploration, SEED_VARIABLE};
 use convoke::{Emission, RoundId};
 use tokio::sync::oneshot;
 
-use crate::common::{Clerk, SECOND, join_all, ms, sleep};
+use crate::common::{Clerk, SECOND, cause, join_all, ms, sleep, timed_out};
 
 const SEEDS: u64 = 20_000;
 
@@ -235,7 +235,7 @@ fn a_signal_exactly_at_the_deadline_is_in_time_or_late_as_the_order_has_it() {
             }
             Err(error) => {
                 assert_eq!(error, EmitError::Late { round: first.round(), key: None });
-                assert!(matches!(first.cancelled().unwrap().cause(), Cause::TimedOut { .. }));
+                assert_eq!(cause(&first), timed_out(["two"]));
                 verdicts.borrow_mut()[1] += 1;
             }
         }

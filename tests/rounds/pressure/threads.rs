@@ -218,7 +218,7 @@ fn stopping_the_arbiter_of_an_emitter_loses_it_at_once() {
         testing::settle().await;
         stop(arbiter);
         assert_lost(&first.await.unwrap(), "remote");
-        assert_eq!(EmitterExt::emit(&remote, 2).await.unwrap_err(), EmitError::EmitterGone);
+        assert_eq!(EmitterExt::emit(&remote, 2).await.unwrap_err(), EmitError::EmitterGone { name: None });
     });
 }
 
