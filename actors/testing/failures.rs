@@ -41,9 +41,8 @@ pub(super) fn begin() {
     ALLOWED.set(false);
 }
 
-/// A test has ended.
-#[expect(clippy::panic, reason = "this is how a test fails")]
-pub(super) fn assert_none_unseen(name: &str) {
+/// A test has ended: what is said of the failures that it has not looked at.
+pub(super) fn unseen(name: &str) -> Option<String> {
     let (mut unseen, expected, allowed) = (take_unseen(), EXPECTED.take(), ALLOWED.take());
     let is_expected = |one: &Unseen| {
         let listener = one.listener.as_deref();
@@ -51,18 +50,18 @@ pub(super) fn assert_none_unseen(name: &str) {
     };
     unseen.retain(|one| !is_expected(one));
     if unseen.is_empty() || allowed {
-        return;
+        return None;
     }
     let mut told: Vec<_> = unseen.iter().take(SHOWN).map(told).collect();
     if unseen.len() > SHOWN {
         told.push(format!("and {} more", unseen.len() - SHOWN));
     }
-    panic!(
+    Some(format!(
         "{name} did not look at what has failed: {}; look at its report (`ok()`, `failed()`), its dead letter, the round's \
          `consumed()` or the service's status, name it with `convoke::testing::expect_failure(…)`, or write \
          `#[convoke::test(allow_failures)]`",
         told.join("; ")
-    );
+    ))
 }
 
 fn told(unseen: &Unseen) -> String {

@@ -49,7 +49,7 @@ pub use rest::settle;
 pub(crate) use rest::{LIMIT, in_time};
 #[cfg(test)]
 pub(crate) use run::in_virtual_time;
-pub use run::run;
+pub use run::{run, run_test};
 pub(crate) use seen::shortened;
 pub use seen::{Seen, SeenAs};
 pub use synchronizer::{
