@@ -4,11 +4,14 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::noted::Noted;
 use crate::runtime::is_virtual;
 
 /// A failure that nobody has looked at.
 pub(crate) struct Unseen {
+    noted: Noted,
     /// The bus and the number of the dead letter, if it made one.
     letter: Option<(u64, u64)>,
     /// The service that was built anew over it, or no more.
@@ -32,19 +35,32 @@ thread_local! {
     static UNSEEN: RefCell<Vec<Unseen>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Another number for each, on whichever thread: what was returned by one test is nothing to the next.
+fn next() -> Noted {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    Noted(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+}
+
 /// Notes the failure of a listener, which may have made a dead letter, or of a consumer.
-pub(crate) fn note(letter: Option<(u64, u64)>, listener: Option<&Arc<str>>, event: &str, why: impl FnOnce() -> String) {
-    if is_virtual() {
-        let (listener, event) = (listener.cloned(), event.to_owned());
-        keep(Unseen { letter, service: None, listener, event, why: why() });
+pub(crate) fn note(
+    letter: Option<(u64, u64)>,
+    listener: Option<&Arc<str>>,
+    event: &str,
+    why: impl FnOnce() -> String,
+) -> Noted {
+    if !is_virtual() {
+        return Noted::default();
     }
+    let (noted, listener, event) = (next(), listener.cloned(), event.to_owned());
+    keep(Unseen { noted, letter, service: None, listener, event, why: why() });
+    noted
 }
 
 /// Notes the end of an actor of this service that came of no event.
 pub(crate) fn note_service(id: u64, name: &str, why: &str) {
     if is_virtual() {
         let (listener, event) = (Some(name.into()), String::new());
-        keep(Unseen { letter: None, service: Some(id), listener, event, why: why.to_owned() });
+        keep(Unseen { noted: next(), letter: None, service: Some(id), listener, event, why: why.to_owned() });
     }
 }
 
@@ -78,19 +94,11 @@ pub(crate) fn saw_service(id: u64) {
     forget(|unseen| unseen.service == Some(id));
 }
 
-/// A report was looked at that says this of a listener: of one of its failures.
-pub(crate) fn saw_report(listener: &str, why: impl FnOnce() -> String) {
-    let _ = UNSEEN.try_with(|known| {
-        let mut known = known.borrow_mut();
-        if known.is_empty() {
-            return;
-        }
-        let why = why();
-        let same = |unseen: &Unseen| unseen.listener.as_deref() == Some(listener) && unseen.why == why;
-        if let Some(place) = known.iter().position(same) {
-            known.remove(place);
-        }
-    });
+/// What was noted as this was looked at.
+pub(super) fn saw(noted: Noted) {
+    if noted != Noted::default() {
+        forget(|unseen| unseen.noted == noted);
+    }
 }
 
 /// Takes those that nobody has looked at.

@@ -156,7 +156,7 @@ impl EventBus {
     }
 
     fn queue<S: Subject>(&self, event: S, reserved: Reserved) -> Result<Published, PublishError> {
-        match pack(&self.line.hub, &self.line.given, event, reserved)? {
+        match pack(&self.line.hub, &self.line.given, event, reserved).map_err(|stopped| stopped.error)? {
             Some(packed) => send(&self.line.hub, packed, reserved).into_result(),
             None => Ok(Published::default()),
         }

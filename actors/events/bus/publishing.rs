@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use super::publish_error::PublishError;
 use super::published::Taken;
-use crate::base::Shown;
+use crate::base::{Noted, Shown};
 use crate::events::event::{Event, Subject};
 use crate::events::hub::{DeadLetter, Errand, Freight, Group, Hub, Post, Reserved, Waiter};
 use crate::events::parcel::{AnyParcel, Given, Parcel, Taps, Waiting, current};
@@ -17,20 +17,33 @@ use crate::events::seats::{Desk, LocalRoute, arrive, station_here};
 use crate::events::verdict::{Overflow, Queued, Room, SHOWN_CHAIN, TooDeep};
 use crate::runtime::{self, drop_quietly};
 
+/// Why an event has nobody to go to.
+pub(crate) struct NotPacked {
+    pub(crate) error: PublishError,
+    /// Its dead letter, for whoever is told in another way.
+    pub(crate) noted: Noted,
+}
+
+impl From<PublishError> for NotPacked {
+    fn from(error: PublishError) -> Self {
+        Self { error, noted: Noted::default() }
+    }
+}
+
 /// What causes an event that is emitted here, unless it is one too many: then it is a dead letter.
 fn causing<S: Subject>(
     hub: &Arc<Hub>,
     given: &Arc<Given>,
     event: S,
-) -> Result<(S, Option<Arc<dyn AnyParcel>>), PublishError> {
+) -> Result<(S, Option<Arc<dyn AnyParcel>>), NotPacked> {
     let cause = current();
     let limit = hub.limits().max_depth;
     match &cause {
         Some(cause) if cause.depth() + 1 >= limit => {
             let error = TooDeep { limit, chain: chain(cause, event.name().to_string()) };
             let parcel = Parcel::new(Arc::new(event), Some(cause.clone()), Some(given));
-            hub.too_deep(Arc::new(parcel), &error, again::<S>);
-            Err(PublishError::TooDeep(error))
+            let noted = hub.too_deep(Arc::new(parcel), &error, again::<S>);
+            Err(NotPacked { error: PublishError::TooDeep(error), noted })
         }
         _ => Ok((event, cause)),
     }
@@ -63,10 +76,10 @@ pub(crate) fn pack<S: Subject>(
     given: &Arc<Given>,
     event: S,
     reserved: Reserved,
-) -> Result<Option<Packed<S>>, PublishError> {
+) -> Result<Option<Packed<S>>, NotPacked> {
     let (event, cause) = causing(hub, given, event)?;
     if event.is_retained() {
-        return address(hub, Arc::new(Parcel::new(Arc::new(event), cause, Some(given))), reserved);
+        return Ok(address(hub, Arc::new(Parcel::new(Arc::new(event), cause, Some(given))), reserved)?);
     }
     let route = Desk::of(hub).route(hub, &event);
     if route.route.posts.is_empty() && route.route.taps.is_none() {
@@ -81,7 +94,7 @@ pub(crate) fn pack<S: Subject>(
         route.pack(event)
     };
     if let Some(taps) = &route.route.taps {
-        return note(hub, &taps.clone(), Packed { route, parcel }, reserved);
+        return Ok(note(hub, &taps.clone(), Packed { route, parcel }, reserved)?);
     }
     reserve(hub, &route, reserved)?;
     Ok(Some(Packed { route, parcel }))
@@ -277,7 +290,7 @@ pub(crate) fn send_when_room<E: Event>(
     let caused = causing(&hub, given, event);
     let parcel = caused.map(|(event, cause)| Arc::new(Parcel::new(Arc::new(event), cause, Some(given))));
     async move {
-        let parcel = parcel?;
+        let parcel = parcel.map_err(|stopped: NotPacked| stopped.error)?;
         let limit = hub.limits().room_timeout;
         let (mut full, mut waiter) = (None, Waiter::new(&hub.waiters));
         let sent = poll_fn(|cx| {
