@@ -31,5 +31,5 @@ pub use shown::Shown;
 pub(crate) use shown::joined;
 #[cfg(feature = "testing")]
 pub(crate) use unseen::{
-    Unseen, note as note_unseen, note_service, saw_letter, saw_letters, saw_service, take as take_unseen,
+    CRASH, Of, Unseen, next as next_noted, note, note_as, saw_all, saw_emitter, saw_until, take as take_unseen,
 };

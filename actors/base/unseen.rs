@@ -1,6 +1,6 @@
 //! What has failed in a test and nobody has looked at yet: on this thread, in virtual time.
 //!
-//! `a dead letter, a consumer, a service ─ note → Unseen ← it is read or was expected; what is left fails the test`
+//! `a dead letter, a consumer, an emitter, a service ─ note → Unseen ← it is read or was expected; what is left fails the test`
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -9,17 +9,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::noted::Noted;
 use crate::runtime::is_virtual;
 
+/// What panics by this has been told to by a test, which knows of it.
+pub(crate) const CRASH: &str = "crashed on demand";
+
 /// A failure that nobody has looked at.
 pub(crate) struct Unseen {
-    noted: Noted,
-    /// The bus and the number of the dead letter, if it made one.
-    letter: Option<(u64, u64)>,
-    /// The service that was built anew over it, or no more.
-    service: Option<u64>,
+    number: u64,
+    of: Of,
     pub(crate) listener: Option<Arc<str>>,
     /// What it was about, if anything.
     pub(crate) event: String,
     pub(crate) why: String,
+}
+
+/// Who can be looked at besides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// Nobody: what tells of the failure is all there is.
+    Itself,
+    /// The bus that has a dead letter of it.
+    Bus(u64),
+    /// The service that was built anew over it, or no more.
+    Service(u64),
+    /// The emitter that was lost by it.
+    Emitter(u128),
 }
 
 /// Who fails so often is known by the first of them.
@@ -27,7 +40,8 @@ const MOST: usize = 1000;
 
 impl Unseen {
     fn is_of_same(&self, other: &Self) -> bool {
-        (&self.listener, &self.event, self.service) == (&other.listener, &other.event, other.service)
+        let service = |one: &Self| matches!(one.of, Of::Service(_)).then_some(one.of);
+        (&self.listener, &self.event) == (&other.listener, &other.event) && service(self) == service(other)
     }
 }
 
@@ -35,36 +49,26 @@ thread_local! {
     static UNSEEN: RefCell<Vec<Unseen>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Another number for each, on whichever thread: what was returned by one test is nothing to the next.
-fn next() -> Noted {
+/// By which the next failure is known, if it has to be looked at: another number for each, on whichever thread, so that
+/// what one test has returned is nothing to the next.
+pub(crate) fn next() -> Noted {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    Noted(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    if is_virtual() { Noted(LAST.fetch_add(1, Ordering::Relaxed) + 1) } else { Noted::default() }
 }
 
-/// Notes the failure of a listener, which may have made a dead letter, or of a consumer.
-pub(crate) fn note(
-    letter: Option<(u64, u64)>,
-    listener: Option<&Arc<str>>,
-    event: &str,
-    why: impl FnOnce() -> String,
-) -> Noted {
-    if !is_virtual() {
-        return Noted::default();
-    }
-    let (noted, listener, event) = (next(), listener.cloned(), event.to_owned());
-    keep(Unseen { noted, letter, service: None, listener, event, why: why() });
+/// Notes a failure of this listener, consumer, emitter or service.
+pub(crate) fn note(of: Of, listener: Option<&Arc<str>>, event: &str, why: impl FnOnce() -> String) -> Noted {
+    let noted = next();
+    note_as(noted, of, listener, event, why);
     noted
 }
 
-/// Notes the end of an actor of this service that came of no event.
-pub(crate) fn note_service(id: u64, name: &str, why: &str) {
-    if is_virtual() {
-        let (listener, event) = (Some(name.into()), String::new());
-        keep(Unseen { noted: next(), letter: None, service: Some(id), listener, event, why: why.to_owned() });
+/// The same, of what tells already as which failure it is known.
+pub(crate) fn note_as(noted: Noted, of: Of, listener: Option<&Arc<str>>, event: &str, why: impl FnOnce() -> String) {
+    if is_none(noted) {
+        return;
     }
-}
-
-fn keep(unseen: Unseen) {
+    let unseen = Unseen { number: noted.0, of, listener: listener.cloned(), event: event.to_owned(), why: why() };
     let _ = UNSEEN.try_with(|known| {
         let mut known = known.borrow_mut();
         // One that a test expects, again and again, does not hide another.
@@ -75,29 +79,39 @@ fn keep(unseen: Unseen) {
     });
 }
 
+fn is_none(noted: Noted) -> bool {
+    noted.0 == 0
+}
+
 fn forget(seen: impl Fn(&Unseen) -> bool) {
     let _ = UNSEEN.try_with(|known| known.borrow_mut().retain(|unseen| !seen(unseen)));
 }
 
-/// This dead letter was looked at.
-pub(crate) fn saw_letter(letter: (u64, u64)) {
-    forget(|unseen| unseen.letter == Some(letter));
-}
-
-/// Those of a bus were.
-pub(crate) fn saw_letters(bus: u64) {
-    forget(|unseen| unseen.letter.is_some_and(|(of, _)| of == bus));
-}
-
-/// It was looked at how this service is.
-pub(crate) fn saw_service(id: u64) {
-    forget(|unseen| unseen.service == Some(id));
-}
-
-/// What was noted as this was looked at.
+/// What tells of this failure was looked at.
 pub(super) fn saw(noted: Noted) {
-    if noted != Noted::default() {
-        forget(|unseen| unseen.noted == noted);
+    if !is_none(noted) {
+        forget(|unseen| unseen.number == noted.0);
+    }
+}
+
+/// The dead letters of a bus were looked at, a service or an emitter, as they are now.
+pub(crate) fn saw_all(of: Of) {
+    forget(|unseen| unseen.of == of);
+}
+
+/// An emitter of this name was: it is missing.
+pub(crate) fn saw_emitter(name: &str) {
+    forget(|unseen| matches!(unseen.of, Of::Emitter(_)) && unseen.listener.as_deref() == Some(name));
+}
+
+/// It was looked at how a service was once it had failed like this.
+pub(crate) fn saw_until(noted: Noted) {
+    if is_none(noted) {
+        return;
+    }
+    let find = |known: &RefCell<Vec<Unseen>>| Some(known.borrow().iter().find(|one| one.number == noted.0)?.of);
+    if let Ok(Some(of)) = UNSEEN.try_with(find) {
+        forget(|unseen| unseen.of == of && unseen.number <= noted.0);
     }
 }
 

@@ -24,6 +24,7 @@ use super::clock::now;
 use super::counted::step;
 use super::driver::Driver;
 use super::gap::gap;
+use super::guarded::panic_text;
 use super::inbox::Refused;
 use super::seed::Seed;
 use super::timers::Timers;
@@ -52,6 +53,9 @@ pub(crate) trait Task {
 
     /// What a person calls it, for the leak check and the log.
     fn label(&self) -> String;
+
+    /// It has panicked with this message, and is about to be dropped.
+    fn panicked(&self, _why: &str) {}
 }
 
 /// One poll as the polled task sees it.
@@ -379,6 +383,7 @@ impl Executor {
                         target: "convoke::runtime", "{} panicked and is gone; its neighbors go on", label(&*task)
                     );
                 });
+                quietly(|| task.panicked(&panic_text(&*panic)));
                 drop_quietly(panic);
                 self.remove(id, task);
             }

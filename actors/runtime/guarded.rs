@@ -135,9 +135,13 @@ impl Task for Named {
     }
 }
 
+/// What a future is called that has no name.
+#[cfg(feature = "testing")]
+pub(crate) const SPAWNED: &str = "a spawned future";
+
 /// Spawns a plain future beside the actors.
 #[cfg(feature = "testing")]
 #[track_caller]
 pub(crate) fn spawn_future(future: impl Future<Output = ()> + 'static) {
-    spawn_named(|| "a spawned future".to_owned(), future);
+    spawn_named(|| SPAWNED.to_owned(), future);
 }

@@ -353,7 +353,7 @@ pub(crate) fn publish_letter(hub: &Arc<Hub>, letter: DeadLetter) {
     let route = Desk::of(hub).route(hub, &letter);
     #[cfg(feature = "testing")]
     if !route.route.posts.is_empty() {
-        crate::base::saw_letter((hub.id(), letter.id));
+        letter.noted.seen();
     }
     let unheard = route.route.posts.is_empty() && route.route.taps.is_none();
     if unheard || cause.depth() + 1 >= hub.limits().max_depth {

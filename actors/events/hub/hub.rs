@@ -13,10 +13,12 @@ use super::post::Post;
 use super::registry::Registry;
 use super::retained::Retained;
 use super::waiters::Waiters;
-#[cfg(feature = "testing")]
-use crate::base::note_unseen;
 use crate::base::{Noted, Shown};
+#[cfg(feature = "testing")]
+use crate::base::{Of, next_noted, note_as};
 use crate::events::container::Container;
+#[cfg(feature = "testing")]
+use crate::events::event::Event;
 use crate::events::middleware::Middleware;
 #[cfg(feature = "testing")]
 use crate::events::parcel::Tap;
@@ -237,16 +239,22 @@ impl Hub {
         reason: Reason,
         again: Option<Again>,
     ) -> Noted {
-        #[cfg_attr(not(feature = "testing"), expect(unused_mut, reason = "a test is told of it"))]
-        let mut noted = Noted::default();
-        if let Some(letter) = self.letters.keep(&self.given, parcel, post, reason, again) {
-            #[cfg(feature = "testing")]
-            if letter.reason != Reason::Ended {
-                let why = || letter.reason.to_string();
-                noted = note_unseen(Some((self.id, letter.id)), letter.listener.as_ref(), &letter.event, why);
-            }
-            quietly(|| (self.tell)(self, letter));
+        #[cfg(feature = "testing")]
+        let noted = next_noted();
+        #[cfg(not(feature = "testing"))]
+        let noted = Noted::default();
+        #[cfg(feature = "testing")]
+        if let (Reason::Failed(error), true) = (&reason, DeadLetter::is_in(&*parcel)) {
+            // It makes no dead letter, and has failed nevertheless.
+            note_as(noted, Of::Itself, post.map(|post| post.name()), DeadLetter::NAME, || error.to_string());
         }
+        let Some(letter) = self.letters.keep(&self.given, parcel, post, reason, again, noted) else { return noted };
+        #[cfg(feature = "testing")]
+        if letter.reason != Reason::Ended {
+            let why = || letter.reason.to_string();
+            note_as(noted, Of::Bus(self.id), letter.listener.as_ref(), &letter.event, why);
+        }
+        quietly(|| (self.tell)(self, letter));
         noted
     }
 }

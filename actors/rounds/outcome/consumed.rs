@@ -126,7 +126,7 @@ impl Deliveries {
         if let Err(error) = result {
             // Before those are told who wait for it.
             #[cfg(feature = "testing")]
-            let noted = crate::base::note_unseen(None, names.get(place), "a round", || error.to_string());
+            let noted = crate::base::note(crate::base::Of::Itself, names.get(place), "a round", || error.to_string());
             #[cfg(not(feature = "testing"))]
             let noted = Noted::default();
             state.failed.push((place, error, noted));
