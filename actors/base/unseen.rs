@@ -2,7 +2,7 @@
 //!
 //! `a dead letter, a consumer, an emitter, a service ─ note → Unseen ← it is read or was expected; what is left fails the test`
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -46,6 +46,8 @@ impl Unseen {
 }
 
 thread_local! {
+    /// The file in which the test stands that runs.
+    static FILE: Cell<&'static str> = const { Cell::new("") };
     static UNSEEN: RefCell<Vec<Unseen>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -113,6 +115,17 @@ pub(crate) fn saw_until(noted: Noted) {
     if let Ok(Some(of)) = UNSEEN.try_with(find) {
         forget(|unseen| unseen.of == of && unseen.number <= noted.0);
     }
+}
+
+/// A test begins that stands in this file.
+pub(crate) fn begin_in(file: &'static str) {
+    take();
+    FILE.set(file);
+}
+
+/// Whether the test that runs stands in this file.
+pub(crate) fn is_in_test(file: &str) -> bool {
+    is_virtual() && FILE.with(Cell::get) == file
 }
 
 /// Takes those that nobody has looked at.

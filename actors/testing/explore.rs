@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use super::failures::{begin, unseen};
 use super::rest::settle;
-use super::run::{Erased, fail, in_virtual_time_erased, left_behind, run_with, still_alive, told};
+use super::run::{Erased, fail, here, in_virtual_time_erased, left_behind, run_with, still_alive, told};
 use crate::runtime::{Executor, Seed};
 
 /// The name of the environment variable that replays one seed.
@@ -77,6 +77,7 @@ impl Ending for <fn() -> ! as Returns>::What {
 /// # Panics
 ///
 /// Panics if the function panics under some seed; the seed is printed.
+#[track_caller]
 pub fn run_seeds<F, Fut, T>(name: &str, seeds: u64, body: F) -> T
 where
     F: Fn() -> Fut,
@@ -90,6 +91,7 @@ where
 /// # Panics
 ///
 /// Panics if the test panics or returns an error under some seed; the seed is printed.
+#[track_caller]
 pub fn run_test_under_seeds<F, Fut, T>(name: &str, seeds: u64, body: F) -> T
 where
     F: Fn() -> Fut,
@@ -99,6 +101,7 @@ where
     each_seed(name, seeds, body, T::failure)
 }
 
+#[track_caller]
 fn each_seed<F, Fut, T>(name: &str, seeds: u64, body: F, failure: impl Fn(&T) -> Option<String>) -> T
 where
     F: Fn() -> Fut,
@@ -110,7 +113,7 @@ where
     }
     match last {
         Some(last) => last,
-        None => run_with(name, body, failure),
+        None => run_with(name, here(), body, failure),
     }
 }
 
@@ -119,6 +122,7 @@ where
 /// # Panics
 ///
 /// Panics if the test panics under some seed, or if the two runs of a seed differ; the seed is printed.
+#[track_caller]
 pub fn explore<F, Fut>(name: &str, seeds: u64, body: F) -> Exploration
 where
     F: Fn() -> Fut,
@@ -147,6 +151,7 @@ fn chosen(seeds: u64) -> std::ops::Range<u64> {
     }
 }
 
+#[track_caller]
 fn under<F, Fut, T>(
     name: &str,
     seed: u64,
@@ -158,7 +163,7 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = T>,
 {
-    let mut trace = Default::default();
+    let (file, mut trace) = (here(), Default::default());
     let result = told(|done| {
         let mut test = pin!(async {
             let ending = body().await;
@@ -167,7 +172,7 @@ where
             done(ending);
             failure
         });
-        replayable(name, seed, &mut || trace = under_erased(name, looks, test.as_mut()));
+        replayable(name, seed, &mut || trace = under_erased(name, file, looks, test.as_mut()));
     });
     (result, trace)
 }
@@ -186,9 +191,9 @@ fn replayable(name: &str, seed: u64, run: &mut dyn FnMut()) {
 }
 
 /// What does not know the test, as `run_erased`; returns the order that the seed came to.
-fn under_erased(name: &str, looks: bool, test: Erased<'_>) -> (u64, u64) {
+fn under_erased(name: &str, file: &'static str, looks: bool, test: Erased<'_>) -> (u64, u64) {
     let (mut trace, mut own, mut alive) = Default::default();
-    begin();
+    begin(file);
     in_virtual_time_erased(pin!(async {
         own = test.await;
         settle().await;

@@ -4,7 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::base::{Shown, Unseen, take_unseen};
+use crate::base::{Shown, Unseen, begin_in, take_unseen};
 
 thread_local! {
     static EXPECTED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
@@ -34,9 +34,9 @@ pub fn allow_failures() {
     ALLOWED.set(true);
 }
 
-/// A test begins.
-pub(super) fn begin() {
-    take_unseen();
+/// A test begins that stands in this file.
+pub(super) fn begin(file: &'static str) {
+    begin_in(file);
     EXPECTED.take();
     ALLOWED.set(false);
 }

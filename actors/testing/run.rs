@@ -3,6 +3,7 @@
 //! `#[convoke::test] → run → the test → what it let go of ends → who is still alive?`
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -26,12 +27,13 @@ const LINGERING: Duration = Duration::from_secs(3);
 ///
 /// Panics if the test panics, if it leaves an actor behind, or if it has not looked at a failure. The message names the
 /// test and what was left.
+#[track_caller]
 pub fn run<F, Fut, T>(name: &str, body: F) -> T
 where
     F: FnOnce() -> Fut,
     Fut: Future<Output = T>,
 {
-    run_with(name, body, |_| None)
+    run_with(name, here(), body, |_| None)
 }
 
 /// Runs a test as [`run`](run()) does. If the test has returned an error and is to fail for another reason as well, the
@@ -40,16 +42,28 @@ where
 /// # Panics
 ///
 /// Panics as [`run`](run()) does.
+#[track_caller]
 pub fn run_test<F, Fut, T>(name: &str, body: F) -> T
 where
     F: FnOnce() -> Fut,
     Fut: Future<Output = T>,
     T: Ending,
 {
-    run_with(name, body, T::failure)
+    run_with(name, here(), body, T::failure)
 }
 
-pub(super) fn run_with<F, Fut, T>(name: &str, body: F, failure: impl FnOnce(&T) -> Option<String>) -> T
+/// The file of whoever runs a test.
+#[track_caller]
+pub(super) fn here() -> &'static str {
+    Location::caller().file()
+}
+
+pub(super) fn run_with<F, Fut, T>(
+    name: &str,
+    file: &'static str,
+    body: F,
+    failure: impl FnOnce(&T) -> Option<String>,
+) -> T
 where
     F: FnOnce() -> Fut,
     Fut: Future<Output = T>,
@@ -61,7 +75,7 @@ where
             done(ending);
             failure
         });
-        run_erased(name, test);
+        run_erased(name, file, test);
     })
 }
 
@@ -69,9 +83,9 @@ where
 pub(super) type Erased<'a> = Pin<&'a mut dyn Future<Output = Option<String>>>;
 
 /// What does not know the test: compiled once, and not for each test, with all of a runtime in it.
-fn run_erased(name: &str, test: Erased<'_>) {
+fn run_erased(name: &str, file: &'static str, test: Erased<'_>) {
     let (mut own, mut alive) = (None, Vec::new());
-    begin();
+    begin(file);
     in_virtual_time_erased(pin!(async {
         own = test.await;
         alive = left_behind().await;

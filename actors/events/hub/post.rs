@@ -37,6 +37,10 @@ pub(crate) struct Post {
     capacity: usize,
     overflow: Overflow,
     all_or_none: bool,
+    /// It may not want an event that it hears of: only its own arbiter knows.
+    selective: bool,
+    /// A test has it collect dead letters.
+    collects: bool,
     /// Who finds fewer in its queue has room, and nothing is to be told: a half of what may wait, until that has been told.
     ease: AtomicUsize,
     timeout: Duration,
@@ -91,6 +95,8 @@ pub(crate) struct Vacancy {
     pub(crate) capacity: usize,
     pub(crate) overflow: Overflow,
     pub(crate) all_or_none: bool,
+    pub(crate) selective: bool,
+    pub(crate) collects: bool,
     pub(crate) timeout: Duration,
     pub(crate) rest: Option<Arc<Notify>>,
 }
@@ -109,6 +115,8 @@ impl Post {
             capacity,
             overflow,
             all_or_none,
+            selective,
+            collects,
             timeout,
             rest,
         } = vacancy;
@@ -124,6 +132,8 @@ impl Post {
             capacity,
             overflow,
             all_or_none,
+            selective,
+            collects,
             ease: AtomicUsize::new(if capacity < SMALL { capacity } else { capacity.div_ceil(2) - 1 }),
             timeout,
             abandoned: AtomicBool::new(false),
@@ -165,6 +175,23 @@ impl Post {
 
     pub(crate) fn refuses(&self) -> bool {
         self.overflow == Overflow::Refuse
+    }
+
+    /// Whether it keeps a place for what comes from another arbiter, or says no at once. Who may not want the event says
+    /// so where it is: what it does not want is not refused.
+    pub(crate) fn decides_afar(&self) -> bool {
+        self.refuses() && (self.all_or_none || !self.selective)
+    }
+
+    /// Whether it may not want an event that it hears of.
+    pub(crate) fn is_selective(&self) -> bool {
+        self.selective
+    }
+
+    /// Whether a test has it collect dead letters, and it has room for one more.
+    #[cfg(feature = "testing")]
+    pub(crate) fn collects_one_more(&self) -> bool {
+        self.collects && (self.overflow == Overflow::DropOldest || self.has_room())
     }
 
     /// Whether what it refuses nobody takes.
