@@ -2,6 +2,14 @@
 
 /// What a test says that fails for more than one reason.
 mod said;
+/// A look at a failure, which is one at that failure and at no other.
+mod looks;
+/// A dead letter that somebody hears.
+mod letters;
+/// What an emitter, or a future of the test's, has panicked in.
+mod callbacks;
+/// How a service begins, and how it stops.
+mod services;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,6 +24,8 @@ struct OrderPlaced {
 }
 
 const ORDER: OrderPlaced = OrderPlaced { id: 7 };
+
+type Look<T> = fn(T);
 
 /// What a test says in the end, if it fails.
 fn end_of<F: AsyncFnOnce(EventBus)>(test: F) -> Result<(), String> {

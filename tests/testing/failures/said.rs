@@ -46,6 +46,11 @@ fn who_is_left_behind_hides_no_failure() {
     assert!(end.contains("\nthis test left behind: the broker `orders`; drop its guard"), "{end}");
 }
 
+/// What an application has, which hears every dead letter: it stands in another file than its tests.
+pub(super) fn wire(bus: &EventBus) {
+    bus.on(|letter: &DeadLetter| log::error!("{letter}")).unwrap().forever();
+}
+
 #[convoke::test]
 async fn a_test_may_return_an_exit_code() -> std::process::ExitCode {
     std::process::ExitCode::SUCCESS
