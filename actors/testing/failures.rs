@@ -22,9 +22,14 @@ const SHOWN: usize = 5;
 ///
 /// - for a listener: by reading the report ([`Report::failed`](crate::Report::failed),
 ///   [`Report::ok`](crate::Report::ok)), or the dead letter ([`EventBus::dead_letters`](crate::EventBus::dead_letters),
-///   or a listener to [`DeadLetter`](crate::DeadLetter));
+///   a wait for a [`DeadLetter`](crate::DeadLetter), or a listener to it that is registered in the file of the test and
+///   is called with it);
 /// - for a consumer: by reading [`consumed`](crate::Outcome::consumed);
-/// - for a service that panicked without an event, or has failed for good: by reading its status.
+/// - for an emitter: by reading why the round was cancelled, or who is missing;
+/// - for a service that panicked without an event, did not stop well, or has failed for good: by reading its status,
+///   but not the one that `stop` returns.
+///
+/// A future that [`spawn`](crate::testing::spawn) has spawned is named `a spawned future`.
 pub fn expect_failure(name: impl Into<String>) {
     EXPECTED.with_borrow_mut(|expected| expected.push(name.into()));
 }

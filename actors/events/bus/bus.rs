@@ -141,7 +141,8 @@ impl EventBus {
     ///
     /// Returns [`PublishError::Refused`] with the names of the listeners that had no room. For them the event is a dead
     /// letter, which you can [redrive](DeadLetters::redrive). All other listeners have the event, so do not publish it
-    /// again.
+    /// again. A listener on another arbiter that has a [condition](crate::Listening::when) is not among them: what it
+    /// refuses is only a dead letter.
     ///
     /// Returns [`PublishError::Full`] if a listener without room refuses
     /// [for all](crate::Listening::all_or_none): no listener has the event. Returns [`PublishError::TooDeep`] if events

@@ -184,6 +184,16 @@ fn keeps_before(reserved: Reserved, post: &Post) -> bool {
     reserved == Reserved::Everybody || (reserved == Reserved::Refusing && post.is_all_or_none())
 }
 
+/// Whether somebody keeps a place before anybody is told.
+#[inline]
+fn reserves<S>(route: &LocalRoute<S>, reserved: Reserved) -> bool {
+    match reserved {
+        Reserved::Nobody | Reserved::Pushing => false,
+        Reserved::Refusing => route.route.all_or_none,
+        Reserved::Everybody => true,
+    }
+}
+
 /// Has the listeners keep a place for an event, all or none of them.
 fn reserve<S: Subject>(
     hub: &Hub,
@@ -191,6 +201,9 @@ fn reserve<S: Subject>(
     parcel: &Arc<Parcel<S>>,
     reserved: Reserved,
 ) -> Result<(), PublishError> {
+    if !reserves(route, reserved) {
+        return Ok(());
+    }
     let mut declining = Vec::new();
     while let Some(full) = keep_places(hub, route, reserved, &declining) {
         decline(route, parcel, full.clone(), &mut declining)?;
@@ -229,12 +242,7 @@ fn keep_places<'a, S: Subject>(
     reserved: Reserved,
     declining: &[Arc<Post>],
 ) -> Option<&'a Arc<Post>> {
-    let wanted = match reserved {
-        Reserved::Nobody | Reserved::Pushing => false,
-        Reserved::Refusing => route.route.all_or_none,
-        Reserved::Everybody => true,
-    };
-    if !wanted {
+    if !reserves(route, reserved) {
         return None;
     }
     let places = || route.route.posts.iter().filter(|post| keeps_before(reserved, post));
