@@ -1,12 +1,16 @@
 //! Futures of the user's and around them: one whose panic is an answer, one of two, and one that lives as a task.
 
 use std::any::Any;
+#[cfg(feature = "testing")]
+use std::cell::RefCell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+#[cfg(feature = "testing")]
+use super::clock::is_virtual;
 use super::clock::{after, now};
 use super::executor::{Task, Turn, drop_quietly};
 use super::starting::executor_here;
@@ -133,6 +137,35 @@ impl Task for Named {
     fn label(&self) -> String {
         (self.label)()
     }
+}
+
+/// How many panics of a `Drop` are kept for a test.
+#[cfg(feature = "testing")]
+const DROPS: usize = 100;
+
+#[cfg(feature = "testing")]
+thread_local! {
+    static DROPPED_BADLY: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A value has panicked while it was dropped: a test looks at that when it ends.
+#[cold]
+pub(crate) fn dropped_badly(_why: String) {
+    #[cfg(feature = "testing")]
+    if is_virtual() {
+        let _ = DROPPED_BADLY.try_with(|known| {
+            let mut known = known.borrow_mut();
+            if known.len() < DROPS {
+                known.push(_why);
+            }
+        });
+    }
+}
+
+/// Takes what values have panicked with while they were dropped.
+#[cfg(feature = "testing")]
+pub(crate) fn take_dropped_badly() -> Vec<String> {
+    DROPPED_BADLY.take()
 }
 
 /// What a future is called that has no name.

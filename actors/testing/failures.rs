@@ -5,11 +5,15 @@
 use std::cell::{Cell, RefCell};
 
 use crate::base::{Shown, Unseen, begin_in, take_unseen};
+use crate::runtime::take_dropped_badly;
 
 thread_local! {
     static EXPECTED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     static ALLOWED: Cell<bool> = const { Cell::new(false) };
 }
+
+/// What a `Drop` is called that has panicked, of whatever value.
+const DROP: &str = "a drop";
 
 /// How many failures the message of a test names.
 const SHOWN: usize = 5;
@@ -29,7 +33,8 @@ const SHOWN: usize = 5;
 /// - for a service that panicked without an event, did not stop well, or has failed for good: by reading its status,
 ///   but not the one that `stop` returns.
 ///
-/// A future that [`spawn`](crate::testing::spawn) has spawned is named `a spawned future`.
+/// A future that [`spawn`](crate::testing::spawn) has spawned is named `a spawned future`, and a value that panicked when
+/// Convoke dropped it `a drop`.
 pub fn expect_failure(name: impl Into<String>) {
     EXPECTED.with_borrow_mut(|expected| expected.push(name.into()));
 }
@@ -42,30 +47,36 @@ pub fn allow_failures() {
 /// A test begins that stands in this file.
 pub(super) fn begin(file: &'static str) {
     begin_in(file);
+    take_dropped_badly();
     EXPECTED.take();
     ALLOWED.set(false);
 }
 
 /// A test has ended: what is said of the failures that it has not looked at.
 pub(super) fn unseen(name: &str) -> Option<String> {
-    let (mut unseen, expected, allowed) = (take_unseen(), EXPECTED.take(), ALLOWED.take());
+    let (unseen, drops) = (take_unseen(), take_dropped_badly());
+    let (expected, allowed) = (EXPECTED.take(), ALLOWED.take());
     let is_expected = |one: &Unseen| {
         let listener = one.listener.as_deref();
         expected.iter().any(|name| *name == one.event || Some(name.as_str()) == listener)
     };
-    unseen.retain(|one| !is_expected(one));
-    if unseen.is_empty() || allowed {
+    let mut left: Vec<_> = unseen.iter().filter(|one| !is_expected(one)).map(told).collect();
+    if !expected.iter().any(|name| name == DROP) {
+        left.extend(drops.iter().map(|why| format!("`{DROP}`: panicked: {why}")));
+    }
+    if left.is_empty() || allowed {
         return None;
     }
-    let mut told: Vec<_> = unseen.iter().take(SHOWN).map(told).collect();
-    if unseen.len() > SHOWN {
-        told.push(format!("and {} more", unseen.len() - SHOWN));
+    let more = left.len().saturating_sub(SHOWN);
+    left.truncate(SHOWN);
+    if more > 0 {
+        left.push(format!("and {more} more"));
     }
     Some(format!(
         "{name} did not look at what has failed: {}; look at its report (`ok()`, `failed()`), its dead letter, the round's \
          `consumed()` or the service's status, name it with `convoke::testing::expect_failure(…)`, or write \
          `#[convoke::test(allow_failures)]`",
-        told.join("; ")
+        left.join("; ")
     ))
 }
 

@@ -10,6 +10,52 @@ use convoke::{Cause, OnLost};
 use super::{Look, end_of, red_until};
 use crate::common::{SECOND, settled, sleep};
 
+/// A value that panics when it is dropped, unless something else does already.
+struct Bad;
+
+impl Drop for Bad {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "in its drop");
+    }
+}
+
+#[derive(Event)]
+#[event(local)]
+struct BadEvent(#[allow(dead_code, reason = "it is there to be dropped")] Bad);
+
+#[test]
+fn a_drop_that_panics_where_it_harms_nobody_is_seen() {
+    let event = async |bus: EventBus| {
+        let _listener = bus.on(|_: &BadEvent| ()).unwrap();
+        bus.publish(BadEvent(Bad)).unwrap();
+        bus.drain().await;
+    };
+    let emitted = async |bus: EventBus| {
+        let _listener = bus.on(|_: &BadEvent| ()).unwrap();
+        bus.emit(BadEvent(Bad)).await.ok().unwrap();
+    };
+    let listener = async |bus: EventBus| {
+        let bad = Bad;
+        let listens = move |_: &BadEvent| assert!(!std::ptr::eq(&bad, std::ptr::null()));
+        drop(bus.on(listens).unwrap());
+        settled().await;
+    };
+    let text = "`a drop`: panicked: in its drop";
+    let expecting = || expect_failure("a drop");
+    red_until(text, event, async |bus| {
+        expecting();
+        event(bus).await;
+    });
+    red_until(text, emitted, async |bus| {
+        expecting();
+        emitted(bus).await;
+    });
+    red_until(text, listener, async |bus| {
+        expecting();
+        listener(bus).await;
+    });
+}
+
 /// Has a round of `payment` and `stock`, and returns its outcome.
 async fn round(broker: &Addr<Broker<u32>>, payment: Emitter<u32>) -> Outcome<u32> {
     let _payment = Emitter::join(broker, payment).await.unwrap();
