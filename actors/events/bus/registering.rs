@@ -94,6 +94,7 @@ impl EventBus {
             overflow: listening.options.overflow.unwrap_or(hub.limits().overflow),
             all_or_none: listening.options.all_or_none,
             selective: listening.options.when.is_some(),
+            #[cfg(feature = "testing")]
             collects: collects(&hearing, place),
             timeout: listening.options.timeout.unwrap_or(hub.limits().listener_timeout),
             rest: listening.options.rest.clone(),
@@ -143,13 +144,10 @@ impl EventBus {
 }
 
 /// Whether a test collects its dead letters by this: it is registered where the test stands.
-#[cfg_attr(not(feature = "testing"), expect(unused_variables, reason = "only a test looks at dead letters"))]
+#[cfg(feature = "testing")]
 fn collects(hearing: &Hearing, place: &Location<'_>) -> bool {
-    #[cfg(feature = "testing")]
-    if let Hearing::Type { of, .. } = hearing {
-        return *of == TypeId::of::<DeadLetter>() && crate::base::is_in_test(place.file());
-    }
-    false
+    let of_letters = matches!(hearing, Hearing::Type { of, .. } if *of == TypeId::of::<DeadLetter>());
+    of_letters && crate::base::is_in_test(place.file())
 }
 
 /// What a listener to events of this type hears.

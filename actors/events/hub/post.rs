@@ -40,6 +40,7 @@ pub(crate) struct Post {
     /// It may not want an event that it hears of: only its own arbiter knows.
     selective: bool,
     /// A test has it collect dead letters.
+    #[cfg(feature = "testing")]
     collects: bool,
     /// Who finds fewer in its queue has room, and nothing is to be told: a half of what may wait, until that has been told.
     ease: AtomicUsize,
@@ -96,6 +97,7 @@ pub(crate) struct Vacancy {
     pub(crate) overflow: Overflow,
     pub(crate) all_or_none: bool,
     pub(crate) selective: bool,
+    #[cfg(feature = "testing")]
     pub(crate) collects: bool,
     pub(crate) timeout: Duration,
     pub(crate) rest: Option<Arc<Notify>>,
@@ -116,6 +118,7 @@ impl Post {
             overflow,
             all_or_none,
             selective,
+            #[cfg(feature = "testing")]
             collects,
             timeout,
             rest,
@@ -133,6 +136,7 @@ impl Post {
             overflow,
             all_or_none,
             selective,
+            #[cfg(feature = "testing")]
             collects,
             ease: AtomicUsize::new(if capacity < SMALL { capacity } else { capacity.div_ceil(2) - 1 }),
             timeout,
