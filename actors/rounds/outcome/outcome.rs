@@ -298,7 +298,10 @@ impl<P> StdError for Cancelled<P> {}
 
 impl<P> fmt::Display for Resolved<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.look();
+        // Otherwise it names nobody.
+        if self.is_partial() {
+            self.0.look();
+        }
         self.show(f)
     }
 }

@@ -237,7 +237,7 @@ impl<A: BaseService> ServiceHandle<A> {
     /// the status of the service after that, with the error if something went wrong.
     ///
     /// To a test the returned status is no look at a failure, because most callers drop it: see
-    /// [`expect_failure`](crate::testing::expect_failure).
+    /// `convoke::testing::expect_failure`.
     pub async fn stop(mut self) -> ServiceStatus {
         self.armed = false;
         self.keeper.stop().await;

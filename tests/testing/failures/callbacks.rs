@@ -78,6 +78,8 @@ fn who_panics_at_a_summons_is_seen_under_shrink_too() {
     let run = async || {
         let outcome = round(&shrinking(), payment().on_summons(|_| panic!("at the summons"))).await;
         assert_eq!(outcome.payloads(), [3]);
+        assert!(outcome.is_resolved() && !outcome.is_cancelled() && outcome.cause().is_none());
+        assert!(!outcome.to_string().contains("payment"), "{outcome}");
     };
     red_until(
         "`payment`: panicked: at the summons",
