@@ -7,7 +7,7 @@
 //! - `failure` — an error of any kind, and what a handler or a closure of the user's may return.
 //! - `debug` — how an error is shown by `Debug`.
 //! - `shown` — text that may have come from outside, as a person may see it.
-//! - `unseen`, `living` — what a test has not looked at, and what it leaves behind.
+//! - `noted`, `unseen`, `living` — by what a failure is known, what a test has not looked at, and what it leaves behind.
 //!
 //! What must hold: no text from outside reaches a log, an error or a report but as it is shown here.
 
@@ -15,6 +15,7 @@ mod payload;
 mod failure;
 mod debug;
 mod shown;
+mod noted;
 #[cfg(feature = "testing")]
 mod unseen;
 mod living;
@@ -24,10 +25,12 @@ pub use failure::{Failure, Handled, IntoHandled};
 pub use living::Living;
 #[cfg(feature = "testing")]
 pub(crate) use living::what_lives;
+pub(crate) use noted::Noted;
 pub use payload::Payload;
 pub use shown::Shown;
 pub(crate) use shown::joined;
 #[cfg(feature = "testing")]
 pub(crate) use unseen::{
-    Unseen, note as note_unseen, note_service, saw_letter, saw_letters, saw_report, saw_service, take as take_unseen,
+    CRASH, Of, Unseen, begin_in, is_in_test, next as next_noted, note, note_as, saw_all, saw_emitter, saw_until,
+    take as take_unseen,
 };

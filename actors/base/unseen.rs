@@ -1,22 +1,38 @@
 //! What has failed in a test and nobody has looked at yet: on this thread, in virtual time.
 //!
-//! `a dead letter, a consumer, a service ─ note → Unseen ← it is read or was expected; what is left fails the test`
+//! `a dead letter, a consumer, an emitter, a service ─ note → Unseen ← it is read or was expected; what is left fails the test`
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::noted::Noted;
 use crate::runtime::is_virtual;
+
+/// What panics by this has been told to by a test, which knows of it.
+pub(crate) const CRASH: &str = "crashed on demand";
 
 /// A failure that nobody has looked at.
 pub(crate) struct Unseen {
-    /// The bus and the number of the dead letter, if it made one.
-    letter: Option<(u64, u64)>,
-    /// The service that was built anew over it, or no more.
-    service: Option<u64>,
+    number: u64,
+    of: Of,
     pub(crate) listener: Option<Arc<str>>,
     /// What it was about, if anything.
     pub(crate) event: String,
     pub(crate) why: String,
+}
+
+/// Who can be looked at besides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// Nobody: what tells of the failure is all there is.
+    Itself,
+    /// The bus that has a dead letter of it.
+    Bus(u64),
+    /// The service that was built anew over it, or no more.
+    Service(u64),
+    /// The emitter that was lost by it.
+    Emitter(u128),
 }
 
 /// Who fails so often is known by the first of them.
@@ -24,31 +40,37 @@ const MOST: usize = 1000;
 
 impl Unseen {
     fn is_of_same(&self, other: &Self) -> bool {
-        (&self.listener, &self.event, self.service) == (&other.listener, &other.event, other.service)
+        let service = |one: &Self| matches!(one.of, Of::Service(_)).then_some(one.of);
+        (&self.listener, &self.event) == (&other.listener, &other.event) && service(self) == service(other)
     }
 }
 
 thread_local! {
+    /// The file in which the test stands that runs.
+    static FILE: Cell<&'static str> = const { Cell::new("") };
     static UNSEEN: RefCell<Vec<Unseen>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Notes the failure of a listener, which may have made a dead letter, or of a consumer.
-pub(crate) fn note(letter: Option<(u64, u64)>, listener: Option<&Arc<str>>, event: &str, why: impl FnOnce() -> String) {
-    if is_virtual() {
-        let (listener, event) = (listener.cloned(), event.to_owned());
-        keep(Unseen { letter, service: None, listener, event, why: why() });
-    }
+/// By which the next failure is known, if it has to be looked at: another number for each, on whichever thread, so that
+/// what one test has returned is nothing to the next.
+pub(crate) fn next() -> Noted {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    if is_virtual() { Noted(LAST.fetch_add(1, Ordering::Relaxed) + 1) } else { Noted::default() }
 }
 
-/// Notes the end of an actor of this service that came of no event.
-pub(crate) fn note_service(id: u64, name: &str, why: &str) {
-    if is_virtual() {
-        let (listener, event) = (Some(name.into()), String::new());
-        keep(Unseen { letter: None, service: Some(id), listener, event, why: why.to_owned() });
-    }
+/// Notes a failure of this listener, consumer, emitter or service.
+pub(crate) fn note(of: Of, listener: Option<&Arc<str>>, event: &str, why: impl FnOnce() -> String) -> Noted {
+    let noted = next();
+    note_as(noted, of, listener, event, why);
+    noted
 }
 
-fn keep(unseen: Unseen) {
+/// The same, of what tells already as which failure it is known.
+pub(crate) fn note_as(noted: Noted, of: Of, listener: Option<&Arc<str>>, event: &str, why: impl FnOnce() -> String) {
+    if is_none(noted) {
+        return;
+    }
+    let unseen = Unseen { number: noted.0, of, listener: listener.cloned(), event: event.to_owned(), why: why() };
     let _ = UNSEEN.try_with(|known| {
         let mut known = known.borrow_mut();
         // One that a test expects, again and again, does not hide another.
@@ -59,38 +81,51 @@ fn keep(unseen: Unseen) {
     });
 }
 
+fn is_none(noted: Noted) -> bool {
+    noted.0 == 0
+}
+
 fn forget(seen: impl Fn(&Unseen) -> bool) {
     let _ = UNSEEN.try_with(|known| known.borrow_mut().retain(|unseen| !seen(unseen)));
 }
 
-/// This dead letter was looked at.
-pub(crate) fn saw_letter(letter: (u64, u64)) {
-    forget(|unseen| unseen.letter == Some(letter));
+/// What tells of this failure was looked at.
+pub(super) fn saw(noted: Noted) {
+    if !is_none(noted) {
+        forget(|unseen| unseen.number == noted.0);
+    }
 }
 
-/// Those of a bus were.
-pub(crate) fn saw_letters(bus: u64) {
-    forget(|unseen| unseen.letter.is_some_and(|(of, _)| of == bus));
+/// The dead letters of a bus were looked at, a service or an emitter, as they are now.
+pub(crate) fn saw_all(of: Of) {
+    forget(|unseen| unseen.of == of);
 }
 
-/// It was looked at how this service is.
-pub(crate) fn saw_service(id: u64) {
-    forget(|unseen| unseen.service == Some(id));
+/// An emitter of this name was: it is missing.
+pub(crate) fn saw_emitter(name: &str) {
+    forget(|unseen| matches!(unseen.of, Of::Emitter(_)) && unseen.listener.as_deref() == Some(name));
 }
 
-/// A report was looked at that says this of a listener: of one of its failures.
-pub(crate) fn saw_report(listener: &str, why: impl FnOnce() -> String) {
-    let _ = UNSEEN.try_with(|known| {
-        let mut known = known.borrow_mut();
-        if known.is_empty() {
-            return;
-        }
-        let why = why();
-        let same = |unseen: &Unseen| unseen.listener.as_deref() == Some(listener) && unseen.why == why;
-        if let Some(place) = known.iter().position(same) {
-            known.remove(place);
-        }
-    });
+/// It was looked at how a service was once it had failed like this.
+pub(crate) fn saw_until(noted: Noted) {
+    if is_none(noted) {
+        return;
+    }
+    let find = |known: &RefCell<Vec<Unseen>>| Some(known.borrow().iter().find(|one| one.number == noted.0)?.of);
+    if let Ok(Some(of)) = UNSEEN.try_with(find) {
+        forget(|unseen| unseen.of == of && unseen.number <= noted.0);
+    }
+}
+
+/// A test begins that stands in this file.
+pub(crate) fn begin_in(file: &'static str) {
+    take();
+    FILE.set(file);
+}
+
+/// Whether the test that runs stands in this file.
+pub(crate) fn is_in_test(file: &str) -> bool {
+    is_virtual() && FILE.with(Cell::get) == file
 }
 
 /// Takes those that nobody has looked at.

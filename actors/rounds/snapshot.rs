@@ -108,8 +108,8 @@ pub struct PastRound {
 impl PastRound {
     pub(crate) fn new<P>(outcome: &Outcome<P>) -> Self {
         let (cause, partial, missing) = match outcome {
-            Outcome::Resolved(round) => (None, round.is_partial(), round.missing().cloned().collect()),
-            Outcome::Cancelled(round) => (Some(round.cause()), false, round.missing().cloned().collect()),
+            Outcome::Resolved(round) => (None, round.is_partial(), round.0.missing().cloned().collect()),
+            Outcome::Cancelled(round) => (Some(round.0.cause()), false, round.0.missing().cloned().collect()),
         };
         Self {
             round: outcome.round(),

@@ -42,6 +42,9 @@ pub trait Player: Actor<Context = LocalContext<Self>> {
 
     /// What a person calls it.
     fn label(&self) -> String;
+
+    /// The actor has panicked with this message, and is about to be dropped.
+    fn panicked(&self, _why: &str) {}
 }
 
 type Spawned<A> = (SpawnHandle, Pin<Box<dyn ActorFuture<A, Output = ()>>>);
@@ -383,6 +386,10 @@ impl<A: Player> Task for Stage<A> {
 
     fn label(&self) -> String {
         self.actor.label()
+    }
+
+    fn panicked(&self, why: &str) {
+        self.actor.panicked(why);
     }
 }
 

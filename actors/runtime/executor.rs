@@ -24,6 +24,7 @@ use super::clock::now;
 use super::counted::step;
 use super::driver::Driver;
 use super::gap::gap;
+use super::guarded::{dropped_badly, panic_text};
 use super::inbox::Refused;
 use super::seed::Seed;
 use super::timers::Timers;
@@ -52,6 +53,9 @@ pub(crate) trait Task {
 
     /// What a person calls it, for the leak check and the log.
     fn label(&self) -> String;
+
+    /// It has panicked with this message, and is about to be dropped.
+    fn panicked(&self, _why: &str) {}
 }
 
 /// One poll as the polled task sees it.
@@ -379,6 +383,7 @@ impl Executor {
                         target: "convoke::runtime", "{} panicked and is gone; its neighbors go on", label(&*task)
                     );
                 });
+                quietly(|| task.panicked(&panic_text(&*panic)));
                 drop_quietly(panic);
                 self.remove(id, task);
             }
@@ -454,22 +459,25 @@ impl State {
 /// Drops a value of the user's, whose panic must not take the neighbors along.
 pub(crate) fn drop_quietly<T>(value: T) {
     let mut value = Some(value);
-    quietly_erased(&mut || drop(value.take()));
+    if let Some(why) = quietly_erased(&mut || drop(value.take())) {
+        dropped_badly(why);
+    }
 }
 
 /// Runs code of the user's, such as a `Drop`, a waker or the log, whose panic must not take the neighbors along.
 pub(crate) fn quietly(run: impl FnOnce()) {
     let mut run = Some(run);
-    quietly_erased(&mut || {
+    let _ = quietly_erased(&mut || {
         if let Some(run) = run.take() {
             run();
         }
     });
 }
 
-/// What is compiled once, of all that is run or dropped quietly.
-fn quietly_erased(run: &mut dyn FnMut()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+/// What is compiled once, of all that is run or dropped quietly; says what it has panicked with.
+fn quietly_erased(run: &mut dyn FnMut()) -> Option<String> {
+    catch_unwind(AssertUnwindSafe(run)).err().map(|panic| {
+        let why = panic_text(&*panic);
         let log = || log::error!(target: "convoke::runtime", "a value panicked while it was dropped with its actor");
         for panic in [Some(panic), catch_unwind(AssertUnwindSafe(log)).err()].into_iter().flatten() {
             // What was thrown may panic when it is dropped; what that throws is left, or it would never end.
@@ -477,7 +485,8 @@ fn quietly_erased(run: &mut dyn FnMut()) {
                 std::mem::forget(again);
             }
         }
-    }
+        why
+    })
 }
 
 fn label(task: &dyn Task) -> String {

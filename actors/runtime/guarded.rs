@@ -1,6 +1,8 @@
 //! Futures of the user's and around them: one whose panic is an answer, one of two, and one that lives as a task.
 
 use std::any::Any;
+#[cfg(feature = "testing")]
+use std::cell::RefCell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -8,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+#[cfg(feature = "testing")]
+use super::clock::is_virtual;
 use super::clock::{after, now};
 use super::counted::step;
 use super::executor::{Task, Turn, drop_quietly};
@@ -188,9 +192,42 @@ impl Task for Named {
     }
 }
 
+/// How many panics of a `Drop` are kept for a test.
+#[cfg(feature = "testing")]
+const DROPS: usize = 100;
+
+#[cfg(feature = "testing")]
+thread_local! {
+    static DROPPED_BADLY: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A value has panicked while it was dropped: a test looks at that when it ends.
+#[cold]
+pub(crate) fn dropped_badly(_why: String) {
+    #[cfg(feature = "testing")]
+    if is_virtual() {
+        let _ = DROPPED_BADLY.try_with(|known| {
+            let mut known = known.borrow_mut();
+            if known.len() < DROPS {
+                known.push(_why);
+            }
+        });
+    }
+}
+
+/// Takes what values have panicked with while they were dropped.
+#[cfg(feature = "testing")]
+pub(crate) fn take_dropped_badly() -> Vec<String> {
+    DROPPED_BADLY.take()
+}
+
+/// What a future is called that has no name.
+#[cfg(feature = "testing")]
+pub(crate) const SPAWNED: &str = "a spawned future";
+
 /// Spawns a plain future beside the actors.
 #[cfg(feature = "testing")]
 #[track_caller]
 pub(crate) fn spawn_future(future: impl Future<Output = ()> + 'static) {
-    spawn_named(|| "a spawned future".to_owned(), future);
+    spawn_named(|| SPAWNED.to_owned(), future);
 }

@@ -45,9 +45,9 @@ pub use context::{LocalContext, Player};
 pub(crate) use counted::steps;
 pub(crate) use counted::{Counted, step};
 pub(crate) use executor::{Executor, TURN, Task, TaskId, Turn, drop_quietly, is_arbiter, quietly};
+pub(crate) use guarded::{Either, Guarded, all, catch, dropped_badly, either, panic_text, sleep, spawn_named};
 #[cfg(feature = "testing")]
-pub(crate) use guarded::spawn_future;
-pub(crate) use guarded::{Either, Guarded, all, catch, either, panic_text, sleep, spawn_named};
+pub(crate) use guarded::{SPAWNED, spawn_future, take_dropped_badly};
 pub(crate) use inbox::{Inbox, Intake, Refused};
 #[cfg(feature = "testing")]
 pub(crate) use seed::Seed;

@@ -4,8 +4,8 @@ use std::future::Future;
 
 use actix::{Actor, Addr, AsyncContext, Context};
 
-use crate::base::what_lives;
-use crate::runtime::{self, Executor};
+use crate::base::{Of, note, what_lives};
+use crate::runtime::{self, Executor, Guarded, SPAWNED};
 
 /// Returns the names of everything alive on this arbiter: actors of Convoke and, in virtual time, workers.
 pub fn alive() -> Vec<String> {
@@ -27,9 +27,17 @@ pub fn steps() -> u64 {
 }
 
 /// Spawns a future on the executor of Convoke's actors, so that it interleaves with them under a seed. Outside a test
-/// with seeds it runs like a future spawned with `actix_rt::spawn`.
+/// with seeds it runs like a future spawned with `actix_rt::spawn`. If the future panics, the test fails at its end, unless
+/// it expects that: `expect_failure("a spawned future")`.
+#[track_caller]
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
-    runtime::spawn_future(future);
+    let guarded = Guarded::new(future);
+    runtime::spawn_future(async move {
+        if let Err(why) = guarded.await {
+            log::error!(target: "convoke::runtime", "{SPAWNED} panicked and is gone: {why}");
+            note(Of::Itself, Some(&SPAWNED.into()), "", || format!("panicked: {why}"));
+        }
+    });
 }
 
 /// Starts an actor of your own on the executor of Convoke's actors. So it interleaves with them under a seed, and the

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::fmt::Debug;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
+use std::process::ExitCode;
 
-use super::failures::{assert_none_unseen, begin};
+use super::failures::{begin, unseen};
 use super::rest::settle;
-use super::run::{assert_none_alive, in_virtual_time_erased, left_behind, run, told};
+use super::run::{Erased, fail, here, in_virtual_time_erased, left_behind, run_with, still_alive, told};
 use crate::runtime::{Executor, Seed};
 
 /// The name of the environment variable that replays one seed.
@@ -25,8 +26,8 @@ pub struct Exploration {
     pub longest: u64,
 }
 
-/// The return type of a test that runs under many seeds: nothing, or a `Result`.
-#[diagnostic::on_unimplemented(message = "a test with `seeds` returns nothing or a `Result`, not `{Self}`")]
+/// The return type of a test: nothing, or a `Result`. `ExitCode` and `!` do as well.
+#[diagnostic::on_unimplemented(message = "a test returns nothing or a `Result`, not `{Self}`")]
 pub trait Ending {
     /// Returns the text of the error, if the test failed.
     fn failure(&self) -> Option<String>;
@@ -47,18 +48,42 @@ impl<T: Ending, E: Debug> Ending for Result<T, E> {
     }
 }
 
+impl Ending for ExitCode {
+    fn failure(&self) -> Option<String> {
+        (*self != Self::SUCCESS).then(|| format!("{self:?}"))
+    }
+}
+
+/// Gives `!` a name, which it has nowhere else on a stable compiler.
+#[doc(hidden)]
+pub trait Returns {
+    /// What the function returns.
+    type What;
+}
+
+impl<R> Returns for fn() -> R {
+    type What = R;
+}
+
+impl Ending for <fn() -> ! as Returns>::What {
+    fn failure(&self) -> Option<String> {
+        *self
+    }
+}
+
 /// Runs a function once under each of this many seeds, and returns what the last run returned. If the variable
 /// [`SEED_VARIABLE`] is set, only that seed is run.
 ///
 /// # Panics
 ///
 /// Panics if the function panics under some seed; the seed is printed.
+#[track_caller]
 pub fn run_seeds<F, Fut, T>(name: &str, seeds: u64, body: F) -> T
 where
     F: Fn() -> Fut,
     Fut: Future<Output = T>,
 {
-    each_seed(name, seeds, body, |_, _| {})
+    each_seed(name, seeds, body, |_| None)
 }
 
 /// Runs a test as [`run_seeds`] does. `#[convoke::test(seeds = …)]` calls it.
@@ -66,34 +91,29 @@ where
 /// # Panics
 ///
 /// Panics if the test panics or returns an error under some seed; the seed is printed.
-#[expect(clippy::panic, reason = "this is how a test fails")]
+#[track_caller]
 pub fn run_test_under_seeds<F, Fut, T>(name: &str, seeds: u64, body: F) -> T
 where
     F: Fn() -> Fut,
     Fut: Future<Output = T>,
     T: Ending,
 {
-    each_seed(name, seeds, body, |seed, ending| {
-        if let Some(error) = ending.failure() {
-            panic!("{name} failed under seed {seed}: {error}; {SEED_VARIABLE}={seed} replays it");
-        }
-    })
+    each_seed(name, seeds, body, T::failure)
 }
 
-fn each_seed<F, Fut, T>(name: &str, seeds: u64, body: F, check: impl Fn(u64, &T)) -> T
+#[track_caller]
+fn each_seed<F, Fut, T>(name: &str, seeds: u64, body: F, failure: impl Fn(&T) -> Option<String>) -> T
 where
     F: Fn() -> Fut,
     Fut: Future<Output = T>,
 {
     let mut last = None;
     for seed in chosen(seeds) {
-        let result = under(name, seed, true, &body).0;
-        check(seed, &result);
-        last = Some(result);
+        last = Some(under(name, seed, true, &body, &failure).0);
     }
     match last {
         Some(last) => last,
-        None => run(name, body),
+        None => run_with(name, here(), body, failure),
     }
 }
 
@@ -102,6 +122,7 @@ where
 /// # Panics
 ///
 /// Panics if the test panics under some seed, or if the two runs of a seed differ; the seed is printed.
+#[track_caller]
 pub fn explore<F, Fut>(name: &str, seeds: u64, body: F) -> Exploration
 where
     F: Fn() -> Fut,
@@ -110,8 +131,8 @@ where
     let mut traces = HashSet::new();
     let (mut count, mut longest) = (0, 0);
     for seed in chosen(seeds) {
-        let ((), first) = under(name, seed, false, &body);
-        let ((), second) = under(name, seed, false, &body);
+        let ((), first) = under(name, seed, false, &body, |()| None);
+        let ((), second) = under(name, seed, false, &body, |()| None);
         assert_eq!(first, second, "{name}: two runs of seed {seed} differ; {SEED_VARIABLE}={seed} replays it");
         traces.insert(first);
         count += 1;
@@ -130,15 +151,28 @@ fn chosen(seeds: u64) -> std::ops::Range<u64> {
     }
 }
 
-fn under<F, Fut, T>(name: &str, seed: u64, looks: bool, body: &F) -> (T, (u64, u64))
+#[track_caller]
+fn under<F, Fut, T>(
+    name: &str,
+    seed: u64,
+    looks: bool,
+    body: &F,
+    failure: impl Fn(&T) -> Option<String>,
+) -> (T, (u64, u64))
 where
     F: Fn() -> Fut,
     Fut: Future<Output = T>,
 {
-    let mut trace = Default::default();
+    let (file, mut trace) = (here(), Default::default());
     let result = told(|done| {
-        let run = &mut || trace = under_erased(name, looks, pin!(async { done(body().await) }));
-        replayable(name, seed, run);
+        let mut test = pin!(async {
+            let ending = body().await;
+            let said = |error| format!("{name} failed under seed {seed}: {error}; {SEED_VARIABLE}={seed} replays it");
+            let failure = failure(&ending).map(said);
+            done(ending);
+            failure
+        });
+        replayable(name, seed, &mut || trace = under_erased(name, file, looks, test.as_mut()));
     });
     (result, trace)
 }
@@ -157,19 +191,17 @@ fn replayable(name: &str, seed: u64, run: &mut dyn FnMut()) {
 }
 
 /// What does not know the test, as `run_erased`; returns the order that the seed came to.
-fn under_erased(name: &str, looks: bool, test: Pin<&mut dyn Future<Output = ()>>) -> (u64, u64) {
-    let (mut trace, mut alive) = Default::default();
-    begin();
+fn under_erased(name: &str, file: &'static str, looks: bool, test: Erased<'_>) -> (u64, u64) {
+    let (mut trace, mut own, mut alive) = Default::default();
+    begin(file);
     in_virtual_time_erased(pin!(async {
-        test.await;
+        own = test.await;
         settle().await;
         trace = Executor::here().and_then(|executor| executor.trace()).unwrap_or_default();
         alive = left_behind().await;
     }));
-    assert_none_alive(name, &alive);
     // An exploration is about the order of things, and looks at what it wants.
-    if looks {
-        assert_none_unseen(name);
-    }
+    let unseen = if looks { unseen(name) } else { None };
+    fail(own, unseen.into_iter().chain(still_alive(name, &alive)).collect());
     trace
 }

@@ -4,12 +4,16 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::base::{Shown, Unseen, take_unseen};
+use crate::base::{Shown, Unseen, begin_in, take_unseen};
+use crate::runtime::take_dropped_badly;
 
 thread_local! {
     static EXPECTED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     static ALLOWED: Cell<bool> = const { Cell::new(false) };
 }
+
+/// What a `Drop` is called that has panicked, of whatever value.
+const DROP: &str = "a drop";
 
 /// How many failures the message of a test names.
 const SHOWN: usize = 5;
@@ -22,9 +26,15 @@ const SHOWN: usize = 5;
 ///
 /// - for a listener: by reading the report ([`Report::failed`](crate::Report::failed),
 ///   [`Report::ok`](crate::Report::ok)), or the dead letter ([`EventBus::dead_letters`](crate::EventBus::dead_letters),
-///   or a listener to [`DeadLetter`](crate::DeadLetter));
+///   a wait for a [`DeadLetter`](crate::DeadLetter), or a listener to it that is registered in the file of the test and
+///   is called with it);
 /// - for a consumer: by reading [`consumed`](crate::Outcome::consumed);
-/// - for a service that panicked without an event, or has failed for good: by reading its status.
+/// - for an emitter: by reading why the round was cancelled, or who is missing;
+/// - for a service that panicked without an event, did not stop well, or has failed for good: by reading its status,
+///   but not the one that `stop` returns.
+///
+/// A future that [`spawn`](crate::testing::spawn) has spawned is named `a spawned future`, and a value that panicked when
+/// Convoke dropped it `a drop`.
 pub fn expect_failure(name: impl Into<String>) {
     EXPECTED.with_borrow_mut(|expected| expected.push(name.into()));
 }
@@ -34,35 +44,40 @@ pub fn allow_failures() {
     ALLOWED.set(true);
 }
 
-/// A test begins.
-pub(super) fn begin() {
-    take_unseen();
+/// A test begins that stands in this file.
+pub(super) fn begin(file: &'static str) {
+    begin_in(file);
+    take_dropped_badly();
     EXPECTED.take();
     ALLOWED.set(false);
 }
 
-/// A test has ended.
-#[expect(clippy::panic, reason = "this is how a test fails")]
-pub(super) fn assert_none_unseen(name: &str) {
-    let (mut unseen, expected, allowed) = (take_unseen(), EXPECTED.take(), ALLOWED.take());
+/// A test has ended: what is said of the failures that it has not looked at.
+pub(super) fn unseen(name: &str) -> Option<String> {
+    let (unseen, drops) = (take_unseen(), take_dropped_badly());
+    let (expected, allowed) = (EXPECTED.take(), ALLOWED.take());
     let is_expected = |one: &Unseen| {
         let listener = one.listener.as_deref();
         expected.iter().any(|name| *name == one.event || Some(name.as_str()) == listener)
     };
-    unseen.retain(|one| !is_expected(one));
-    if unseen.is_empty() || allowed {
-        return;
+    let mut left: Vec<_> = unseen.iter().filter(|one| !is_expected(one)).map(told).collect();
+    if !expected.iter().any(|name| name == DROP) {
+        left.extend(drops.iter().map(|why| format!("`{DROP}`: panicked: {why}")));
     }
-    let mut told: Vec<_> = unseen.iter().take(SHOWN).map(told).collect();
-    if unseen.len() > SHOWN {
-        told.push(format!("and {} more", unseen.len() - SHOWN));
+    if left.is_empty() || allowed {
+        return None;
     }
-    panic!(
+    let more = left.len().saturating_sub(SHOWN);
+    left.truncate(SHOWN);
+    if more > 0 {
+        left.push(format!("and {more} more"));
+    }
+    Some(format!(
         "{name} did not look at what has failed: {}; look at its report (`ok()`, `failed()`), its dead letter, the round's \
          `consumed()` or the service's status, name it with `convoke::testing::expect_failure(…)`, or write \
          `#[convoke::test(allow_failures)]`",
-        told.join("; ")
-    );
+        left.join("; ")
+    ))
 }
 
 fn told(unseen: &Unseen) -> String {

@@ -2,7 +2,7 @@
 
 use actix::{Handler, Message};
 
-use crate::base::Payload;
+use crate::base::{CRASH, Payload};
 use crate::rounds::Consumer;
 use crate::rounds::broker::Broker;
 use crate::rounds::emitter::Emitter;
@@ -18,7 +18,7 @@ macro_rules! crash {
             type Result = ();
 
             fn handle(&mut self, _: Crash, _: &mut Self::Context) {
-                panic!("crashed on demand");
+                panic!("{CRASH}");
             }
         }
     )*};

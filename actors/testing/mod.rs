@@ -49,9 +49,9 @@ pub use rest::settle;
 pub(crate) use rest::{LIMIT, in_time};
 #[cfg(test)]
 pub(crate) use run::in_virtual_time;
-pub use run::run;
-pub(crate) use seen::shortened;
+pub use run::{run, run_test};
 pub use seen::{Seen, SeenAs};
+pub(crate) use seen::{look, shortened};
 pub use synchronizer::{
     EventSynchronizer, ExpectNone, Settled, Unmet, Unsettled, WaitFor, WaitForEvent, WaitForEvents,
 };

@@ -3,13 +3,15 @@
 //! `#[convoke::test] → run → the test → what it let go of ends → who is still alive?`
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use actix::System;
 
 use super::arbiter::{alive, live_count};
-use super::failures::{assert_none_unseen, begin};
+use super::explore::Ending;
+use super::failures::{begin, unseen};
 use super::rest::{comes_to_rest, restless, settle};
 use crate::events::bus::buses_here;
 use crate::runtime::{Either, VirtualDate, either};
@@ -19,34 +21,89 @@ use crate::services::supervision::keepers_here;
 const LINGERING: Duration = Duration::from_secs(3);
 
 /// Runs a test in virtual time. Fails the test if an actor of Convoke is still alive when the test has ended, or if
-/// something failed that the test has not [looked at](crate::testing::expect_failure).
-/// [`#[convoke::test]`](macro@crate::test) calls it.
+/// something failed that the test has not [looked at](crate::testing::expect_failure). What the test returns is returned.
 ///
 /// # Panics
 ///
 /// Panics if the test panics, if it leaves an actor behind, or if it has not looked at a failure. The message names the
 /// test and what was left.
+#[track_caller]
 pub fn run<F, Fut, T>(name: &str, body: F) -> T
 where
     F: FnOnce() -> Fut,
     Fut: Future<Output = T>,
 {
+    run_with(name, here(), body, |_| None)
+}
+
+/// Runs a test as [`run`](run()) does. If the test has returned an error and is to fail for another reason as well, the
+/// message says the error first. [`#[convoke::test]`](macro@crate::test) calls it.
+///
+/// # Panics
+///
+/// Panics as [`run`](run()) does.
+#[track_caller]
+pub fn run_test<F, Fut, T>(name: &str, body: F) -> T
+where
+    F: FnOnce() -> Fut,
+    Fut: Future<Output = T>,
+    T: Ending,
+{
+    run_with(name, here(), body, T::failure)
+}
+
+/// The file of whoever runs a test.
+#[track_caller]
+pub(super) fn here() -> &'static str {
+    Location::caller().file()
+}
+
+pub(super) fn run_with<F, Fut, T>(
+    name: &str,
+    file: &'static str,
+    body: F,
+    failure: impl FnOnce(&T) -> Option<String>,
+) -> T
+where
+    F: FnOnce() -> Fut,
+    Fut: Future<Output = T>,
+{
     told(|done| {
-        let test = pin!(async { done(body().await) });
-        run_erased(name, test);
+        let test = pin!(async {
+            let ending = body().await;
+            let failure = failure(&ending);
+            done(ending);
+            failure
+        });
+        run_erased(name, file, test);
     })
 }
 
+/// A test whose type nobody knows; it gives the text of the error that it has returned.
+pub(super) type Erased<'a> = Pin<&'a mut dyn Future<Output = Option<String>>>;
+
 /// What does not know the test: compiled once, and not for each test, with all of a runtime in it.
-fn run_erased(name: &str, test: Pin<&mut dyn Future<Output = ()>>) {
-    let mut alive = Vec::new();
-    begin();
+fn run_erased(name: &str, file: &'static str, test: Erased<'_>) {
+    let (mut own, mut alive) = (None, Vec::new());
+    begin(file);
     in_virtual_time_erased(pin!(async {
-        test.await;
+        own = test.await;
         alive = left_behind().await;
     }));
-    assert_none_alive(name, &alive);
-    assert_none_unseen(name);
+    let others: Vec<_> = unseen(name).into_iter().chain(still_alive(name, &alive)).collect();
+    // An error alone is for the harness, which knows what was returned.
+    if !others.is_empty() {
+        fail(own.map(|error| format!("{name} failed: {error}")), others);
+    }
+}
+
+/// Fails a test: with its own error first, which the others may come of.
+#[expect(clippy::panic, reason = "this is how a test fails")]
+pub(super) fn fail(own: Option<String>, others: Vec<String>) {
+    let all: Vec<_> = own.into_iter().chain(others).collect();
+    if !all.is_empty() {
+        panic!("{}", all.join("\n"));
+    }
 }
 
 /// Returns what `run` has handed over: the result of a test whose type nobody on the way knows.
@@ -57,14 +114,15 @@ pub(crate) fn told<T>(run: impl FnOnce(&mut dyn FnMut(T))) -> T {
     result.expect("the test has ended")
 }
 
-#[expect(clippy::panic, reason = "this is how a test fails")]
-pub(crate) fn assert_none_alive(name: &str, alive: &[String]) {
-    if !alive.is_empty() {
-        panic!(
+/// What is said of those who still live when a test has ended.
+pub(super) fn still_alive(name: &str, alive: &[String]) -> Option<String> {
+    let text = || {
+        format!(
             "{name} left behind: {}; drop its guard or address before the test ends, await what it is at, or stop what of yours holds it",
             alive.join(", ")
-        );
-    }
+        )
+    };
+    (!alive.is_empty()).then(text)
 }
 
 #[cfg(test)]

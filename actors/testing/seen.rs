@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::base::Shown;
+use crate::base::{Shown, saw_until};
 use crate::events::event::{Event, HIDDEN, JsonEvent, Metadata};
 use crate::events::hub::DeadLetter;
+use crate::events::listener::Heard;
 use crate::events::parcel::{AnyParcel, Parcel};
 use crate::rounds::outcome::Brief;
 use crate::services::standing::ServiceStatus;
@@ -163,6 +164,11 @@ impl Seen {
         json.as_ref().map_err(String::as_str)
     }
 
+    /// A test has waited for it: a dead letter, or how a service is, was looked at by that.
+    pub(crate) fn look(&self) {
+        look(&*self.inner.parcel.event());
+    }
+
     /// What a list shows of it.
     pub(crate) fn brief(&self) -> String {
         let event: &dyn Any = &*self.inner.parcel.event();
@@ -183,6 +189,19 @@ impl Seen {
             Ok(json) => shortened(&json.event.payload().to_string()),
             Err(error) => format!("(no form as JSON: it {})", shortened(error)),
         }
+    }
+}
+
+/// A test looks at what has come: what has failed by this is seen.
+pub(crate) fn look(what: &dyn Any) {
+    if let Some(letter) = what.downcast_ref::<DeadLetter>() {
+        letter.noted.seen();
+    } else if let Some(status) = what.downcast_ref::<ServiceStatus>() {
+        saw_until(status.noted);
+    } else if let Some(heard) = what.downcast_ref::<Heard<DeadLetter>>() {
+        look(&**heard.event());
+    } else if let Some(heard) = what.downcast_ref::<Heard<ServiceStatus>>() {
+        look(&**heard.event());
     }
 }
 

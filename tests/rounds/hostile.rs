@@ -139,6 +139,7 @@ async fn a_waker_that_panics_costs_nobody_else_the_outcome_and_leaves_no_dead_ke
 
 #[convoke::test]
 async fn what_a_panic_throws_may_panic_in_its_drop_and_harms_no_neighbor() {
+    convoke::testing::expect_failure("a drop");
     let (broker, neighbor) = (broker(), broker());
     let [one] = join_all(&broker, ["one"]).await;
     let [other] = join_all(&neighbor, ["other"]).await;

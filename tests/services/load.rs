@@ -148,6 +148,7 @@ fn a_thousand_services_of_which_a_tenth_always_falls_account_for_everything() {
         || {
             std::panic::set_hook(Box::new(|_| {}));
             testing::run("a thousand services", async || {
+                testing::allow_failures();
                 let began = Instant::now();
                 let bus = EventBus::builder().capacity(1 << 20).dead_letters(100).build();
                 let plain = Rc::new(Cell::new(0));

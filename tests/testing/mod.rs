@@ -8,6 +8,8 @@ mod page;
 mod virtual_time;
 /// What has failed and was not looked at fails a test.
 mod green_over_a_panic;
+/// The same, case by case: what is red, what is said of it, and what is a look.
+mod failures;
 /// Waiting for events, and what is said when they do not come.
 mod synchronizer;
 /// An actor that notes what it is sent: as emitter, consumer, listener and dependency; summonses and outcomes by hand.

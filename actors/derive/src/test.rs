@@ -106,7 +106,7 @@ fn rewrite(given: Arguments, mut function: ItemFn) -> TokenStream {
         }),
     };
     let run = match given.seeds {
-        None => quote!(#root::testing::run(#path, #test)),
+        None => quote!(#root::testing::run_test(#path, #test)),
         Some(seeds) => quote!(#root::testing::run_test_under_seeds(#path, #seeds, #test)),
     };
     function.block = parse_quote!({
@@ -149,7 +149,7 @@ mod tests {
             #[::core::prelude::v1::test]
             fn works() {
                 async fn works() { step().await }
-                ::convoke::testing::run(
+                ::convoke::testing::run_test(
                     ::core::concat!(::core::module_path!(), "::", ::core::stringify!(works)),
                     works
                 )
@@ -177,7 +177,7 @@ mod tests {
             pub(crate) fn works() -> io::Result<()> {
                 #![allow(unused)]
                 async fn works() -> io::Result<()> { Ok(()) }
-                ::convoke::testing::run(
+                ::convoke::testing::run_test(
                     ::core::concat!(::core::module_path!(), "::", ::core::stringify!(works)),
                     works
                 )
@@ -204,8 +204,8 @@ mod tests {
     #[test]
     fn a_re_export_is_found() {
         for (root, expected) in [
-            ("crate", "crate :: testing :: run ("),
-            ("::framework::convoke", ":: framework :: convoke :: testing :: run ("),
+            ("crate", "crate :: testing :: run_test ("),
+            ("::framework::convoke", ":: framework :: convoke :: testing :: run_test ("),
         ] {
             let expanded = expanded(quote!(crate = #root,), works());
             assert!(expanded.contains(expected), "{expanded}");

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::hearings::Hearings;
 use super::overseer::Overseer;
+use crate::base::Noted;
 use crate::events::bus::EventBus;
 use crate::events::event::{JsonEvent, Subject};
 use crate::events::hub::{Hearing, Hub, Post};
@@ -264,7 +265,7 @@ impl<S: Subject, O: Overseer> ActorSeat<S, O> {
 
     fn failed(&self, parcel: &Arc<Parcel<S>>, error: ListenerError) -> Verdict {
         match self.ringed {
-            true => Verdict::Failed(error),
+            true => Verdict::Failed(error, Noted::default()),
             false => self.hub.failed(&self.post, parcel.clone(), error),
         }
     }

@@ -141,7 +141,8 @@ impl EventBus {
     ///
     /// Returns [`PublishError::Refused`] with the names of the listeners that had no room. For them the event is a dead
     /// letter, which you can [redrive](DeadLetters::redrive). All other listeners have the event, so do not publish it
-    /// again.
+    /// again. A listener on another arbiter that has a [condition](crate::Listening::when) is not among them: what it
+    /// refuses is only a dead letter.
     ///
     /// Returns [`PublishError::Full`] if a listener without room refuses
     /// [for all](crate::Listening::all_or_none): no listener has the event. Returns [`PublishError::TooDeep`] if events
@@ -156,7 +157,7 @@ impl EventBus {
     }
 
     fn queue<S: Subject>(&self, event: S, reserved: Reserved) -> Result<Published, PublishError> {
-        match pack(&self.line.hub, &self.line.given, event, reserved)? {
+        match pack(&self.line.hub, &self.line.given, event, reserved).map_err(|stopped| stopped.error)? {
             Some(packed) => send(&self.line.hub, packed, reserved).into_result(),
             None => Ok(Published::default()),
         }

@@ -65,7 +65,7 @@ impl DeadLetters {
     /// The letters, which are looked at.
     fn seen(&self) -> MutexGuard<'_, Ring> {
         #[cfg(feature = "testing")]
-        crate::base::saw_letters(self.hub.id());
+        crate::base::saw_all(crate::base::Of::Bus(self.hub.id()));
         self.ring()
     }
 
@@ -107,9 +107,9 @@ impl DeadLetters {
         if ring.letters.get(place)?.id != id {
             return None;
         }
-        #[cfg(feature = "testing")]
-        crate::base::saw_letter((self.hub.id(), id));
-        ring.letters.remove(place)
+        let letter = ring.letters.remove(place)?;
+        letter.noted.seen();
+        Some(letter)
     }
 
     /// Takes out all dead letters.

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use super::giving_up::give_up;
 use super::line::Line;
 use super::publish_error::PublishError;
-use super::publishing::{Packed, pack};
+use super::publishing::{NotPacked, Packed, pack};
 use crate::events::event::{Name, Subject};
 use crate::events::hub::{Errand, Freight, Hub, Reserved};
 use crate::events::listener::Report;
@@ -57,7 +57,9 @@ fn begin<S: Subject>(line: &Line, event: S, timed: bool) -> (Report, Option<Arc<
         Ok(Some(packed)) => call(&line.hub, name, packed, timed),
         Ok(None) => (Report::new(name, line.hub.nobody()), None),
         // No place is asked for, so that nothing else can go wrong.
-        Err(PublishError::TooDeep(error)) => (Report::stopped(name, line.hub.nobody(), error), None),
+        Err(NotPacked { error: PublishError::TooDeep(error), noted }) => {
+            (Report::stopped(name, line.hub.nobody(), error, noted), None)
+        }
         Err(_) => (Report::new(name, line.hub.nobody()), None),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::base::Noted;
 use crate::events::hub::Hub;
 use crate::events::listener::Report;
 use crate::events::parcel::{AnyParcel, Away, Board, GivenUp};
@@ -46,7 +47,7 @@ pub(crate) fn give_up(away: &mut Away, hub: &Arc<Hub>, board: &Board, report: &m
 fn verdict(hub: &Arc<Hub>, parcel: &Arc<dyn AnyParcel>, report: &Report, one: &GivenUp) -> Verdict {
     let post = report.post(one.place);
     let error = ListenerError::TimedOut(post.map(|post| post.timeout()).unwrap_or_default());
-    let mut verdict = Verdict::Failed(error.clone());
+    let mut verdict = Verdict::Failed(error.clone(), Noted::default());
     match post {
         // The arbiter that calls it counts how that ends.
         Some(post) if one.called => quietly(|| {

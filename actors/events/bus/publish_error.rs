@@ -15,7 +15,7 @@ use crate::events::verdict::TooDeep;
 pub enum PublishError {
     /// Some listeners have no room and [refuse](crate::Overflow::Refuse) the event, or too many events are on their way
     /// to their arbiter. For these listeners the event is a dead letter. All other listeners have the event, so do not
-    /// publish it again.
+    /// publish it again. Listeners on other arbiters that have a [condition](crate::Listening::when) are not named.
     Refused {
         /// The names of the listeners that do not have the event.
         listeners: Vec<Arc<str>>,

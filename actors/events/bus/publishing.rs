@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use super::publish_error::PublishError;
 use super::published::Taken;
-use crate::base::Shown;
+use crate::base::{Noted, Shown};
 use crate::events::event::{Event, Subject};
 use crate::events::hub::{DeadLetter, Errand, Freight, Group, Hub, Post, Reserved, Waiter};
 use crate::events::parcel::{AnyParcel, Given, Parcel, Taps, current};
@@ -17,20 +17,33 @@ use crate::events::seats::{Desk, LocalRoute, arrive, station_here};
 use crate::events::verdict::{Overflow, Queued, Room, SHOWN_CHAIN, TooDeep};
 use crate::runtime::{self, drop_quietly};
 
+/// Why an event has nobody to go to.
+pub(crate) struct NotPacked {
+    pub(crate) error: PublishError,
+    /// Its dead letter, for whoever is told in another way.
+    pub(crate) noted: Noted,
+}
+
+impl From<PublishError> for NotPacked {
+    fn from(error: PublishError) -> Self {
+        Self { error, noted: Noted::default() }
+    }
+}
+
 /// What causes an event that is emitted here, unless it is one too many: then it is a dead letter.
 fn causing<S: Subject>(
     hub: &Arc<Hub>,
     given: &Arc<Given>,
     event: S,
-) -> Result<(S, Option<Arc<dyn AnyParcel>>), PublishError> {
+) -> Result<(S, Option<Arc<dyn AnyParcel>>), NotPacked> {
     let cause = current();
     let limit = hub.limits().max_depth;
     match &cause {
         Some(cause) if cause.depth() + 1 >= limit => {
             let error = TooDeep { limit, chain: chain(cause, event.name().to_string()) };
             let parcel = Parcel::new(Arc::new(event), Some(cause.clone()), Some(given));
-            hub.too_deep(Arc::new(parcel), &error, again::<S>);
-            Err(PublishError::TooDeep(error))
+            let noted = hub.too_deep(Arc::new(parcel), &error, again::<S>);
+            Err(NotPacked { error: PublishError::TooDeep(error), noted })
         }
         _ => Ok((event, cause)),
     }
@@ -63,10 +76,10 @@ pub(crate) fn pack<S: Subject>(
     given: &Arc<Given>,
     event: S,
     reserved: Reserved,
-) -> Result<Option<Packed<S>>, PublishError> {
+) -> Result<Option<Packed<S>>, NotPacked> {
     let (event, cause) = causing(hub, given, event)?;
     if event.is_retained() {
-        return address(hub, Arc::new(Parcel::new(Arc::new(event), cause, Some(given))), reserved);
+        return Ok(address(hub, Arc::new(Parcel::new(Arc::new(event), cause, Some(given))), reserved)?);
     }
     let route = Desk::of(hub).route(hub, &event);
     if route.route.posts.is_empty() && route.route.taps.is_none() {
@@ -83,9 +96,9 @@ pub(crate) fn pack<S: Subject>(
         route.pack_for_queues(event)
     };
     if let Some(taps) = &route.route.taps {
-        return note(hub, &taps.clone(), Packed { route, parcel }, reserved);
+        return Ok(note(hub, &taps.clone(), Packed { route, parcel }, reserved)?);
     }
-    reserve(hub, &route, reserved)?;
+    reserve(hub, &route, &parcel, reserved)?;
     Ok(Some(Packed { route, parcel }))
 }
 
@@ -101,7 +114,7 @@ fn note<S: Subject>(
         taps.note_sent(&packed.parcel);
         return Ok(None);
     }
-    reserve(hub, &packed.route, reserved)?;
+    reserve(hub, &packed.route, &packed.parcel, reserved)?;
     taps.note_sent(&packed.parcel);
     if packed.route.route.posts.is_empty() {
         hub.unheard();
@@ -123,18 +136,25 @@ fn address<S: Subject>(
 ) -> Result<Option<Packed<S>>, PublishError> {
     let desk = Desk::of(hub);
     let (route, before) = if parcel.event.is_retained() {
-        // Kept and looked up in one: who registers meanwhile hears it once, either way.
-        let mut kept = hub.retained();
-        let route = desk.route(hub, &*parcel.event);
-        if let Some(taps) = standing_in(&route) {
+        let mut declining = Vec::new();
+        let (route, before, forgotten) = loop {
+            // Kept and looked up in one: who registers meanwhile hears it once, either way.
+            let mut kept = hub.retained();
+            let route = desk.route(hub, &*parcel.event);
+            if let Some(taps) = standing_in(&route) {
+                drop(kept);
+                taps.note_sent(&parcel);
+                return Ok(None);
+            }
+            let Some(full) = keep_places(hub, &route, reserved, &declining).cloned() else {
+                let before = kept.keep(parcel.clone());
+                let forgotten = kept.take_forgotten();
+                break (route, before, forgotten);
+            };
+            // What is asked now is the user's code.
             drop(kept);
-            taps.note_sent(&parcel);
-            return Ok(None);
-        }
-        reserve(hub, &route, reserved)?;
-        let before = kept.keep(parcel.clone());
-        let forgotten = kept.take_forgotten();
-        drop(kept);
+            decline(&route, &parcel, full, &mut declining)?;
+        };
         if let Some(topic) = forgotten {
             let limit = hub.limits().retained;
             let topic = Shown::name(&topic);
@@ -147,7 +167,7 @@ fn address<S: Subject>(
             taps.note_sent(&parcel);
             return Ok(None);
         }
-        reserve(hub, &route, reserved)?;
+        reserve(hub, &route, &parcel, reserved)?;
         (route, None)
     };
     drop_quietly(before);
@@ -166,33 +186,92 @@ fn keeps_before(reserved: Reserved, post: &Post) -> bool {
     reserved == Reserved::Everybody || (reserved == Reserved::Refusing && post.is_all_or_none())
 }
 
-/// Has the listeners keep a place for an event, all or none of them.
+/// Whether somebody keeps a place before anybody is told.
 #[inline]
-fn reserve<S: Subject>(hub: &Hub, route: &LocalRoute<S>, reserved: Reserved) -> Result<(), PublishError> {
-    let wanted = match reserved {
+fn reserves<S>(route: &LocalRoute<S>, reserved: Reserved) -> bool {
+    match reserved {
         Reserved::Nobody | Reserved::Pushing => false,
         Reserved::Refusing => route.route.all_or_none,
         Reserved::Everybody => true,
-    };
-    if wanted { reserve_each(hub, route, reserved) } else { Ok(()) }
+    }
+}
+
+/// Has the listeners keep a place for an event, all or none of them.
+#[inline]
+fn reserve<S: Subject>(
+    hub: &Hub,
+    route: &LocalRoute<S>,
+    parcel: &Arc<Parcel<S>>,
+    reserved: Reserved,
+) -> Result<(), PublishError> {
+    if reserves(route, reserved) { reserve_each(hub, route, parcel, reserved) } else { Ok(()) }
 }
 
 #[inline(never)]
-fn reserve_each<S: Subject>(hub: &Hub, route: &LocalRoute<S>, reserved: Reserved) -> Result<(), PublishError> {
+fn reserve_each<S: Subject>(
+    hub: &Hub,
+    route: &LocalRoute<S>,
+    parcel: &Arc<Parcel<S>>,
+    reserved: Reserved,
+) -> Result<(), PublishError> {
+    let mut declining = Vec::new();
+    while let Some(full) = keep_places(hub, route, reserved, &declining) {
+        decline(route, parcel, full.clone(), &mut declining)?;
+    }
+    Ok(())
+}
+
+/// One that has no room for an event says whether it wants it: if not, it is none of those whose room counts. On another
+/// arbiter it cannot be asked.
+#[cold]
+fn decline<S: Subject>(
+    route: &LocalRoute<S>,
+    parcel: &Arc<Parcel<S>>,
+    full: Arc<Post>,
+    declining: &mut Vec<Arc<Post>>,
+) -> Result<(), PublishError> {
+    if !(full.is_selective() && declines(route, parcel, &full)) {
+        return Err(full_error(&full));
+    }
+    declining.push(full);
+    Ok(())
+}
+
+/// Whether a listener of this arbiter does not want an event.
+fn declines<S: Subject>(route: &LocalRoute<S>, parcel: &Arc<Parcel<S>>, post: &Arc<Post>) -> bool {
+    let is_of = |place: u32| route.route.posts.get(place as usize).is_some_and(|other| Arc::ptr_eq(other, post));
+    let (_, near, _) = route.reach();
+    near.iter().any(|near| is_of(near.place) && near.seat.declines(parcel))
+}
+
+/// Has the listeners keep places, unless one has no room, which is returned: then none does. Those who decline the event
+/// take one until it has come to them, as the others do.
+fn keep_places<'a, S: Subject>(
+    hub: &Hub,
+    route: &'a LocalRoute<S>,
+    reserved: Reserved,
+    declining: &[Arc<Post>],
+) -> Option<&'a Arc<Post>> {
+    if !reserves(route, reserved) {
+        return None;
+    }
     let places = || route.route.posts.iter().filter(|post| keeps_before(reserved, post));
+    let declines = |post: &Arc<Post>| declining.iter().any(|other| Arc::ptr_eq(other, post));
     // Looked at first, so that one who is refused takes nothing from others meanwhile.
-    if let Some(full) = places().find(|post| !post.has_room()) {
-        return Err(full_error(full));
+    if let Some(full) = places().find(|post| !post.has_room() && !declines(post)) {
+        return Some(full);
     }
     for (taken, post) in places().enumerate() {
-        if !post.reserve() {
+        if declines(post) {
+            post.reserve_beyond();
+        } else if !post.reserve() {
             places().take(taken).for_each(|post| post.unreserve());
             // Somebody may have looked in between.
             hub.made_room();
-            return Err(full_error(post));
+            return Some(post);
         }
     }
-    Ok(())
+    None
 }
 
 #[cold]
@@ -263,6 +342,8 @@ fn ask<'a, S: Subject>(
         let post = &place.post;
         match post.refuses() {
             true if reserved != Reserved::Refusing || post.is_all_or_none() => {}
+            // It says there whether it wants the event, and only then whether it has room.
+            true if post.is_selective() => {}
             true if post.reserve() => {}
             true => {
                 taken.refused.push(post.clone());
@@ -283,7 +364,7 @@ pub(crate) fn send_when_room<E: Event>(
     let caused = causing(&hub, given, event);
     let parcel = caused.map(|(event, cause)| Arc::new(Parcel::new(Arc::new(event), cause, Some(given))));
     async move {
-        let parcel = parcel?;
+        let parcel = parcel.map_err(|stopped: NotPacked| stopped.error)?;
         let limit = hub.limits().room_timeout;
         let (mut full, mut waiter) = (None, Waiter::new(&hub.waiters));
         let sent = poll_fn(|cx| {
@@ -344,23 +425,31 @@ pub(crate) fn queue_for(hub: &Arc<Hub>, parcel: Arc<dyn AnyParcel>, post: &Arc<P
 pub(crate) fn publish_letter(hub: &Arc<Hub>, letter: DeadLetter) {
     let cause = letter.parcel.clone();
     let route = Desk::of(hub).route(hub, &letter);
-    #[cfg(feature = "testing")]
-    if !route.route.posts.is_empty() {
-        crate::base::saw_letter((hub.id(), letter.id));
-    }
     let unheard = route.route.posts.is_empty() && route.route.taps.is_none();
     if unheard || cause.depth() + 1 >= hub.limits().max_depth {
         return;
     }
     let parcel = Arc::new(Parcel::new(Arc::new(letter), Some(cause), Some(&hub.given)));
+    #[cfg(feature = "testing")]
+    let is_collected = collectors(&route).any(|post| !declines(&route, &parcel, post));
     if let Some(taps) = standing_in(&route) {
         return taps.note_sent(&parcel);
     }
     // Who refuses it has it in the ring.
-    if reserve(hub, &route, Reserved::Refusing).is_ok() {
+    if reserve(hub, &route, &parcel, Reserved::Refusing).is_ok() {
+        #[cfg(feature = "testing")]
+        if is_collected {
+            parcel.event.noted.seen();
+        }
         if let Some(taps) = &route.route.taps {
             taps.note_sent(&parcel);
         }
         send(hub, Packed { route, parcel }, Reserved::Refusing);
     }
+}
+
+/// Those by whom a test collects its dead letters.
+#[cfg(feature = "testing")]
+fn collectors<S>(route: &LocalRoute<S>) -> impl Iterator<Item = &Arc<Post>> {
+    route.route.posts.iter().filter(|post| post.collects_one_more())
 }

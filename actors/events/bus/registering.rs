@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use super::bus::EventBus;
 use crate::events::event::{Event, JsonEvent, Subject};
+#[cfg(feature = "testing")]
+use crate::events::hub::DeadLetter;
 use crate::events::hub::{Errand, Freight, Group, Hearing, Post, Reserved, Vacancy, subject};
 use crate::events::listener::{Listen, ListenError, Listening};
 use crate::events::seats::{Seating, Subscription, arrive, settle};
@@ -91,6 +93,9 @@ impl EventBus {
             capacity: listening.options.capacity.unwrap_or(hub.limits().capacity),
             overflow: listening.options.overflow.unwrap_or(hub.limits().overflow),
             all_or_none: listening.options.all_or_none,
+            selective: listening.options.when.is_some(),
+            #[cfg(feature = "testing")]
+            collects: collects(&hearing, place),
             timeout: listening.options.timeout.unwrap_or(hub.limits().listener_timeout),
             rest: listening.options.rest.clone(),
         }));
@@ -125,13 +130,21 @@ impl EventBus {
         let group = Arc::new(Group::of_one(post.clone()));
         for parcel in retained {
             // There are no more of them than topics that the bus keeps, and nobody who published them could be told of one.
-            if post.refuses() {
+            let reserved = if post.refuses() { Reserved::Everybody } else { Reserved::Refusing };
+            if reserved.by(&post) {
                 post.reserve_beyond();
             }
-            arrive(Freight::new(hub, parcel, &group, Errand::Queue { reserved: Reserved::Refusing }), &station);
+            arrive(Freight::new(hub, parcel, &group, Errand::Queue { reserved }), &station);
         }
         Ok(Subscription::new(hub.clone(), post))
     }
+}
+
+/// Whether a test collects its dead letters by this: it is registered where the test stands.
+#[cfg(feature = "testing")]
+fn collects(hearing: &Hearing, place: &Location<'_>) -> bool {
+    let of_letters = matches!(hearing, Hearing::Type { of, .. } if *of == TypeId::of::<DeadLetter>());
+    of_letters && crate::base::is_in_test(place.file())
 }
 
 /// What a listener to events of this type hears.

@@ -1,5 +1,6 @@
 //! An event that was not delivered, or that a listener has failed on, with its reason.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -8,9 +9,9 @@ use serde_json::Value;
 
 use super::hub::Hub;
 use super::post::Post;
-use crate::base::Shown;
+use crate::base::{Noted, Shown};
 use crate::events::event::{Event, Metadata};
-use crate::events::parcel::AnyParcel;
+use crate::events::parcel::{AnyParcel, Parcel};
 use crate::events::verdict::Reason;
 
 /// Gives an event to the bus once more, for whoever hears it now; says whether that took it.
@@ -41,10 +42,17 @@ pub struct DeadLetter {
     pub(crate) post: Option<Arc<Post>>,
     /// Publishes it again, if nobody was called with it.
     pub(crate) again: Option<Again>,
+    /// As which failure it is known to a test.
+    pub(crate) noted: Noted,
     pub(crate) parcel: Arc<dyn AnyParcel>,
 }
 
 impl DeadLetter {
+    /// Whether this is one that is told of.
+    pub(crate) fn is_in(parcel: &dyn AnyParcel) -> bool {
+        (parcel as &dyn Any).is::<Parcel<Self>>()
+    }
+
     /// Returns the event, if it is of type `E`.
     pub fn downcast<E: Event>(&self) -> Option<Arc<E>> {
         self.parcel.event().downcast().ok()

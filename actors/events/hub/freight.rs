@@ -26,7 +26,7 @@ pub(crate) enum Reserved {
     Nobody,
     /// Nobody, and who has no room loses the oldest for it.
     Pushing,
-    /// Those who would rather refuse than lose one.
+    /// Those who would rather refuse than lose one, and know that they want it.
     Refusing,
     Everybody,
 }
@@ -35,7 +35,7 @@ impl Reserved {
     pub(crate) fn by(self, post: &Post) -> bool {
         match self {
             Self::Nobody | Self::Pushing => false,
-            Self::Refusing => post.refuses(),
+            Self::Refusing => post.decides_afar(),
             Self::Everybody => true,
         }
     }

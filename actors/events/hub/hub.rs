@@ -13,10 +13,12 @@ use super::post::Post;
 use super::registry::Registry;
 use super::retained::Retained;
 use super::waiters::Waiters;
-use crate::base::Shown;
+use crate::base::{Noted, Shown};
 #[cfg(feature = "testing")]
-use crate::base::note_unseen;
+use crate::base::{Of, next_noted, note_as};
 use crate::events::container::Container;
+#[cfg(feature = "testing")]
+use crate::events::event::Event;
 use crate::events::middleware::Middleware;
 #[cfg(feature = "testing")]
 use crate::events::parcel::Tap;
@@ -181,8 +183,8 @@ impl Hub {
         quietly(|| {
             log::warn!(target: "convoke::listener", "{}: listener `{}` {error}", Shown::name(&name), post.name());
         });
-        self.bury(parcel, Some(post), Reason::Failed(error.clone()), None);
-        Verdict::Failed(error)
+        let noted = self.bury(parcel, Some(post), Reason::Failed(error.clone()), None);
+        Verdict::Failed(error, noted)
     }
 
     /// A listener is not told of an event that was published to it.
@@ -223,10 +225,10 @@ impl Hub {
 
     /// Events cause each other without end; `again` gives this one to the bus once more.
     #[cold]
-    pub(crate) fn too_deep(self: &Arc<Self>, parcel: Arc<dyn AnyParcel>, error: &TooDeep, again: Again) {
+    pub(crate) fn too_deep(self: &Arc<Self>, parcel: Arc<dyn AnyParcel>, error: &TooDeep, again: Again) -> Noted {
         let name = parcel.name();
         quietly(|| log::warn!(target: "convoke::bus", "{}: {error}", Shown::name(&name)));
-        self.bury(parcel, None, Reason::TooDeep(error.clone()), Some(again));
+        self.bury(parcel, None, Reason::TooDeep(error.clone()), Some(again))
     }
 
     /// Keeps what was not delivered, and tells those who listen to dead letters.
@@ -236,15 +238,24 @@ impl Hub {
         post: Option<&Arc<Post>>,
         reason: Reason,
         again: Option<Again>,
-    ) {
-        if let Some(letter) = self.letters.keep(&self.given, parcel, post, reason, again) {
-            #[cfg(feature = "testing")]
-            if letter.reason != Reason::Ended {
-                let why = || letter.reason.to_string();
-                note_unseen(Some((self.id, letter.id)), letter.listener.as_ref(), &letter.event, why);
-            }
-            quietly(|| (self.tell)(self, letter));
+    ) -> Noted {
+        #[cfg(feature = "testing")]
+        let noted = next_noted();
+        #[cfg(not(feature = "testing"))]
+        let noted = Noted::default();
+        #[cfg(feature = "testing")]
+        if let (Reason::Failed(error), true) = (&reason, DeadLetter::is_in(&*parcel)) {
+            // It makes no dead letter, and has failed nevertheless.
+            note_as(noted, Of::Itself, post.map(|post| post.name()), DeadLetter::NAME, || error.to_string());
         }
+        let Some(letter) = self.letters.keep(&self.given, parcel, post, reason, again, noted) else { return noted };
+        #[cfg(feature = "testing")]
+        if letter.reason != Reason::Ended {
+            let why = || letter.reason.to_string();
+            note_as(noted, Of::Bus(self.id), letter.listener.as_ref(), &letter.event, why);
+        }
+        quietly(|| (self.tell)(self, letter));
+        noted
     }
 }
 

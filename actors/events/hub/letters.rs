@@ -2,13 +2,13 @@
 //!
 //! `Hub::failed, dropped, too_deep → Letters → DeadLetters (look, take, redrive)`
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::dead_letter::{Again, DeadLetter};
 use super::post::Post;
-use crate::events::parcel::{AnyParcel, Given, Parcel};
+use crate::base::Noted;
+use crate::events::parcel::{AnyParcel, Given};
 use crate::events::verdict::Reason;
 use crate::runtime::{self, Counted, drop_quietly};
 
@@ -56,10 +56,11 @@ impl Letters {
         post: Option<&Arc<Post>>,
         reason: Reason,
         again: Option<Again>,
+        noted: Noted,
     ) -> Option<DeadLetter> {
         // A dead letter that is not delivered makes no other. What somebody outside still has is not dead: it comes again,
         // and given back from here it would be done twice.
-        if (&*parcel as &dyn Any).is::<Parcel<DeadLetter>>() || parcel.is_held() {
+        if DeadLetter::is_in(&*parcel) || parcel.is_held() {
             drop_quietly(parcel);
             return None;
         }
@@ -78,6 +79,7 @@ impl Letters {
                 metadata,
                 post: post.cloned(),
                 again,
+                noted,
                 parcel,
             };
             ring.letters.push_back(Arc::new(letter.clone()));

@@ -38,6 +38,11 @@ pub(crate) struct Post {
     capacity: usize,
     overflow: Overflow,
     all_or_none: bool,
+    /// It may not want an event that it hears of: only its own arbiter knows.
+    selective: bool,
+    /// A test has it collect dead letters.
+    #[cfg(feature = "testing")]
+    collects: bool,
     /// Who finds fewer in its queue has room, and nothing is to be told: a half of what may wait, until that has been told.
     ease: AtomicUsize,
     timeout: Duration,
@@ -92,6 +97,9 @@ pub(crate) struct Vacancy {
     pub(crate) capacity: usize,
     pub(crate) overflow: Overflow,
     pub(crate) all_or_none: bool,
+    pub(crate) selective: bool,
+    #[cfg(feature = "testing")]
+    pub(crate) collects: bool,
     pub(crate) timeout: Duration,
     pub(crate) rest: Option<Arc<Notify>>,
 }
@@ -110,6 +118,9 @@ impl Post {
             capacity,
             overflow,
             all_or_none,
+            selective,
+            #[cfg(feature = "testing")]
+            collects,
             timeout,
             rest,
         } = vacancy;
@@ -125,6 +136,9 @@ impl Post {
             capacity,
             overflow,
             all_or_none,
+            selective,
+            #[cfg(feature = "testing")]
+            collects,
             ease: AtomicUsize::new(if capacity < SMALL { capacity } else { capacity.div_ceil(2) - 1 }),
             timeout,
             abandoned: AtomicBool::new(false),
@@ -171,6 +185,23 @@ impl Post {
     /// Its place among those who hear the same.
     pub(crate) fn rank(&self) -> Rank {
         Rank::new(self.priority, self.id)
+    }
+
+    /// Whether it keeps a place for what comes from another arbiter, or says no at once. Who may not want the event says
+    /// so where it is: what it does not want is not refused.
+    pub(crate) fn decides_afar(&self) -> bool {
+        self.refuses() && (self.all_or_none || !self.selective)
+    }
+
+    /// Whether it may not want an event that it hears of.
+    pub(crate) fn is_selective(&self) -> bool {
+        self.selective
+    }
+
+    /// Whether a test has it collect dead letters, and it has room for one more.
+    #[cfg(feature = "testing")]
+    pub(crate) fn collects_one_more(&self) -> bool {
+        self.collects && (self.overflow == Overflow::DropOldest || self.has_room())
     }
 
     /// Whether what it refuses nobody takes.

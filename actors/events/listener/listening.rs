@@ -82,6 +82,10 @@ impl<S: Subject> Listening<S> {
     /// have to return `true`.
     ///
     /// A condition that panics counts as a failure of the listener.
+    ///
+    /// An event that the condition declines needs no room: a full listener does not refuse it. The condition is called on
+    /// the listener's own arbiter. So `publish` on another arbiter does not say whether the listener has room: if it has
+    /// none for an event that it wants, the event becomes a dead letter.
     pub fn when(mut self, condition: impl Fn(&S) -> bool + 'static) -> Self {
         self.options.when = Some(match self.options.when.take() {
             None => Box::new(condition),
@@ -118,6 +122,9 @@ impl<S: Subject> Listening<S> {
 
     /// Makes the listener refuse for all: if it has no room, no listener gets the event, and the event does not become
     /// a dead letter.
+    ///
+    /// An event that the listener's [condition](Self::when) declines needs no room, if it is published on the listener's
+    /// arbiter. On another arbiter the condition cannot be asked, so a full listener refuses the event.
     ///
     /// `publish` then returns [`Full`](crate::PublishError::Full), and you can publish the event again. A later
     /// [`overflow`](Self::overflow) undoes this setting.

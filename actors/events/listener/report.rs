@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::base::Shown;
+use crate::base::{Noted, Shown};
 use crate::events::event::Name;
 use crate::events::hub::Post;
 use crate::events::parcel::Board;
@@ -55,7 +55,7 @@ struct Rest {
     /// All who are not named here are done. In the order of their places, as the times are.
     others: Vec<(u32, Verdict)>,
     times: Vec<(u32, Duration)>,
-    too_deep: Option<TooDeep>,
+    too_deep: Option<(TooDeep, Noted)>,
 }
 
 /// The result of one listener in a [`Report`].
@@ -83,8 +83,11 @@ impl Report {
         Self { event, posts, rest: None }
     }
 
-    pub(crate) fn stopped(event: Name, nobody: Arc<Vec<Arc<Post>>>, too_deep: TooDeep) -> Self {
-        Self { rest: Some(Box::new(Rest { too_deep: Some(too_deep), ..Rest::default() })), ..Self::new(event, nobody) }
+    pub(crate) fn stopped(event: Name, nobody: Arc<Vec<Arc<Post>>>, too_deep: TooDeep, noted: Noted) -> Self {
+        Self {
+            rest: Some(Box::new(Rest { too_deep: Some((too_deep, noted)), ..Rest::default() })),
+            ..Self::new(event, nobody)
+        }
     }
 
     fn rest(&mut self) -> &mut Rest {
@@ -163,9 +166,8 @@ impl Report {
             let took = said_of(place, &mut times).copied();
             let error = match said_of(place, &mut others) {
                 Some(Verdict::Skipped) => return None,
-                Some(Verdict::Failed(error)) => {
-                    #[cfg(feature = "testing")]
-                    crate::base::saw_report(post.name(), || error.to_string());
+                Some(Verdict::Failed(error, noted)) => {
+                    noted.seen();
                     Some(error.clone())
                 }
                 None => None,
@@ -177,9 +179,8 @@ impl Report {
     /// Returns the listeners that failed, each with its error.
     pub fn failed(&self) -> impl Iterator<Item = (&str, &ListenerError)> {
         self.others().iter().filter_map(|(place, verdict)| match verdict {
-            Verdict::Failed(error) => self.posts.get(*place as usize).map(|post| {
-                #[cfg(feature = "testing")]
-                crate::base::saw_report(post.name(), || error.to_string());
+            Verdict::Failed(error, noted) => self.posts.get(*place as usize).map(|post| {
+                noted.seen();
                 (&**post.name(), error)
             }),
             Verdict::Skipped => None,
@@ -188,7 +189,9 @@ impl Report {
 
     /// Returns the error if no listener was called because events caused each other more deeply than the bus allows.
     pub fn too_deep(&self) -> Option<&TooDeep> {
-        self.rest.as_ref()?.too_deep.as_ref()
+        let (too_deep, noted) = self.rest.as_ref()?.too_deep.as_ref()?;
+        noted.seen();
+        Some(too_deep)
     }
 
     /// Converts the report into a `Result`, for use with `?`.

@@ -7,6 +7,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::away::Away;
+use crate::base::Noted;
 use crate::events::verdict::{ListenerError, Verdict};
 use crate::runtime::quietly;
 
@@ -176,7 +177,7 @@ impl Board {
     /// What went wrong with one of them.
     pub(crate) fn error(&self) -> Option<ListenerError> {
         self.lock().others.iter().find_map(|(_, verdict)| match verdict {
-            Verdict::Failed(error) => Some(error.clone()),
+            Verdict::Failed(error, _) => Some(error.clone()),
             Verdict::Skipped => None,
         })
     }
@@ -223,7 +224,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(board) = self.board.take() {
-            board.finish(self.place, Some(Verdict::Failed(ListenerError::Gone)), None);
+            board.finish(self.place, Some(Verdict::Failed(ListenerError::Gone, Noted::default())), None);
         }
     }
 }

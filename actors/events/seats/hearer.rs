@@ -22,6 +22,11 @@ pub(crate) trait Hears<S> {
     /// Puts a published event into the listener's queue. One for which a place was kept pushes out no other: two threads that
     /// keep places at the same moment may together have kept one too many.
     fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, room: Room) -> Queued;
+
+    /// Whether this event would take no place in the queue, because it is not wanted.
+    fn declines(&self, _: &Arc<Parcel<S>>) -> bool {
+        false
+    }
 }
 
 /// A seat as its station knows it.
@@ -51,6 +56,11 @@ pub(crate) trait AnySeat {
 
     /// Puts a published event into the listener's queue, which came as JSON.
     fn queue_json(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, room: Room) -> Queued;
+
+    /// Whether this event would take no place in the queue, which came as JSON.
+    fn declines_json(&self, _: &Arc<Parcel<JsonEvent>>) -> bool {
+        false
+    }
 }
 
 /// What is said of calls that are not simply done: a verdict, or a place on the board, which is made for the first.
@@ -112,6 +122,14 @@ impl<S: Subject> Hearer<S> {
             Self::Other(other) => other.queue(parcel, station, room),
         }
     }
+
+    #[cold]
+    pub(crate) fn declines(&self, parcel: &Arc<Parcel<S>>) -> bool {
+        match self {
+            Self::Seat(seat) => seat.declines(parcel),
+            Self::Other(other) => other.declines(parcel),
+        }
+    }
 }
 
 /// A listener in its seat, as it hears events of its own type, and as it hears any.
@@ -148,6 +166,10 @@ impl<S: Subject> Hears<S> for Viewer {
             Err(bad) => self.hub.unfit(&self.post, (**parcel).clone(), bad),
         }
     }
+
+    fn declines(&self, parcel: &Arc<Parcel<S>>) -> bool {
+        parcel.form().is_ok_and(|json| self.seat.declines(&json))
+    }
 }
 
 /// A typed seat that hears of JSON.
@@ -160,5 +182,9 @@ impl Hears<JsonEvent> for Reader {
 
     fn queue(&self, parcel: &Rc<Waiting<JsonEvent>>, station: &Station, room: Room) -> Queued {
         self.0.queue_json(parcel, station, room)
+    }
+
+    fn declines(&self, parcel: &Arc<Parcel<JsonEvent>>) -> bool {
+        self.0.declines_json(parcel)
     }
 }

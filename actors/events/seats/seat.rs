@@ -273,6 +273,10 @@ impl<S: Subject> Hears<S> for Seat<S> {
         }
         self.queue_slowly(parcel, station, room)
     }
+
+    fn declines(&self, parcel: &Arc<Parcel<S>>) -> bool {
+        matches!(self.wants(parcel), Ok(false))
+    }
 }
 
 impl<S: Subject> AnySeat for Seat<S> {
@@ -337,5 +341,9 @@ impl<S: Subject> AnySeat for Seat<S> {
             Ok(event) => self.queue(&Rc::new(Waiting(event)), station, room),
             Err(bad) => self.hub.unfit(&self.post, (**parcel).clone(), bad),
         }
+    }
+
+    fn declines_json(&self, parcel: &Arc<Parcel<JsonEvent>>) -> bool {
+        parcel.form().is_ok_and(|event| self.declines(&event))
     }
 }

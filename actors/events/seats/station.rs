@@ -19,7 +19,7 @@ use super::hearer::{AnySeat, Hearer, Reader, Seated, Viewer};
 use crate::events::event::{JsonEvent, Subject};
 use crate::events::hub::{Door, Hub, Post, ToStation};
 use crate::events::verdict::panicked;
-use crate::runtime::{self, Executor, Intake, Task, TaskId, Turn, drop_quietly, quietly};
+use crate::runtime::{self, Executor, Intake, Task, TaskId, Turn, drop_quietly, dropped_badly, panic_text, quietly};
 
 /// How many events one listener takes before the next has its turn.
 const VISIT: usize = 64;
@@ -228,7 +228,9 @@ impl Station {
         self.door.count();
         // What it calls is guarded; what may panic here is the `Drop` of an event.
         let ran = catch_unwind(AssertUnwindSafe(|| seat.run(self, budget))).unwrap_or_else(|panic| {
-            log::error!(target: "convoke::bus", "an event for `{}` {} when it was dropped", seat.post().name(), panicked(panic));
+            dropped_badly(panic_text(&*panic));
+            let (name, why) = (seat.post().name(), panicked(panic));
+            log::error!(target: "convoke::bus", "an event for `{name}` {why} when it was dropped");
             self.list(seat.post());
             1
         });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::base::debug_is_display;
-use crate::base::{Failure, Shown};
+use crate::base::{Failure, Noted, Shown};
 use crate::events::event::BadPayload;
 use crate::runtime::{drop_quietly, panic_text};
 
@@ -119,5 +119,6 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> ListenerError {
 pub(crate) enum Verdict {
     /// It did not want the event, by its condition, or had ended by then.
     Skipped,
-    Failed(ListenerError),
+    /// For this reason, and noted as this for a test.
+    Failed(ListenerError, Noted),
 }

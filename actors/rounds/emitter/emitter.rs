@@ -14,6 +14,8 @@ use actix::{Actor, Addr, ArbiterHandle, AsyncContext, Handler, Message, Response
 use tokio::sync::oneshot;
 
 use crate::base::Payload;
+#[cfg(feature = "testing")]
+use crate::base::{CRASH, Of, note};
 use crate::rounds::broker::{Broker, Enlist, Keep};
 use crate::rounds::messages::{Ask, Farewell, Membership, Pledge, Seat, ToEmitter, Wants};
 use crate::rounds::outcome::Outcome;
@@ -364,6 +366,15 @@ impl<P: Payload> Player for Emitter<P> {
             }
         }
         label
+    }
+
+    /// Which may end no round, and be seen by nobody.
+    #[cfg(feature = "testing")]
+    fn panicked(&self, why: &str) {
+        if why != CRASH {
+            let of = self.id.map_or(Of::Itself, |id| Of::Emitter(id.as_uuid().as_u128()));
+            note(of, Some(&self.name), "", || format!("panicked: {why}"));
+        }
     }
 }
 

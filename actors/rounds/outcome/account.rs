@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use super::consumed::Deliveries;
 use super::outcome::Signal;
+#[cfg(feature = "testing")]
+use crate::base::{Of, saw_all, saw_emitter};
 use crate::base::{Shown, joined};
 use crate::rounds::round::{Abort, Kept, Slot, Verdict};
 use crate::rounds::{BrokerId, EmitterId, RoundId, RoundKey, Title};
@@ -150,6 +152,20 @@ impl<P> Account<P> {
 
     fn missing_names(&self) -> Vec<Arc<str>> {
         self.missing().map(|emitter| emitter.name.clone()).chain(self.unfilled.iter().cloned()).collect()
+    }
+
+    /// Somebody reads why it ended as it did: those whom it names as lost or missing were looked at.
+    #[inline]
+    pub(crate) fn look(&self) {
+        #[cfg(feature = "testing")]
+        {
+            let lost = match &self.verdict {
+                Verdict::Lost(slot) => Some(self.emitter(*slot)),
+                _ => None,
+            };
+            self.missing().chain(lost).for_each(|one| saw_all(Of::Emitter(one.id.as_uuid().as_u128())));
+            self.unfilled.iter().for_each(|name| saw_emitter(name));
+        }
     }
 
     pub(crate) fn title(&self) -> Title<'_> {

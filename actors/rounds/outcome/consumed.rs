@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::outcome::Outcome;
-use crate::base::Shown;
+use crate::base::{Noted, Shown};
 use crate::rounds::ConsumerError;
 use crate::runtime::Home;
 
@@ -71,7 +71,7 @@ struct State {
     /// One bit for each of the first 64 places that is done, and those for the rest.
     done: u64,
     more_done: Vec<u64>,
-    failed: Vec<(usize, ConsumerError)>,
+    failed: Vec<(usize, ConsumerError, Noted)>,
     waiters: Vec<Waker>,
 }
 
@@ -94,10 +94,7 @@ impl Deliveries {
             let mut state = self.lock();
             if state.left == 0 {
                 let failed = state.failed(names);
-                #[cfg(feature = "testing")]
-                for one in &failed {
-                    crate::base::saw_report(&one.consumer, || one.error.to_string());
-                }
+                state.failed.iter().for_each(|(_, _, noted)| noted.seen());
                 return Poll::Ready(Consumed { consumers: self.consumers, failed });
             }
             if !state.waiters.iter().any(|waiter| waiter.will_wake(cx.waker())) {
@@ -129,8 +126,10 @@ impl Deliveries {
         if let Err(error) = result {
             // Before those are told who wait for it.
             #[cfg(feature = "testing")]
-            crate::base::note_unseen(None, names.get(place), "a round", || error.to_string());
-            state.failed.push((place, error));
+            let noted = crate::base::note(crate::base::Of::Itself, names.get(place), "a round", || error.to_string());
+            #[cfg(not(feature = "testing"))]
+            let noted = Noted::default();
+            state.failed.push((place, error, noted));
         }
         if state.left == 0 {
             let waiters = std::mem::take(&mut state.waiters);
@@ -147,7 +146,7 @@ impl Deliveries {
 
 impl State {
     fn failed(&self, names: &[Arc<str>]) -> Vec<FailedConsumer> {
-        let named = |(place, error): &(usize, ConsumerError)| {
+        let named = |(place, error, _): &(usize, ConsumerError, Noted)| {
             Some(FailedConsumer { consumer: names.get(*place)?.clone(), error: error.clone() })
         };
         self.failed.iter().filter_map(named).collect()

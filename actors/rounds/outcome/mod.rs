@@ -18,4 +18,5 @@ pub(crate) use account::{Account, Directory};
 pub use account::{Cause, EmitterRef};
 pub use consumed::{Consumed, FailedConsumer};
 pub(crate) use consumed::{Deliveries, Delivery};
+pub(crate) use outcome::Logged;
 pub use outcome::{Cancelled, FromOutcome, Outcome, Resolved, Signal};

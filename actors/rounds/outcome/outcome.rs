@@ -91,11 +91,13 @@ macro_rules! accounts {
             /// Returns the emitters that owed a signal when the round closed and had not kept their promise. An emitter
             /// that vetoed is not among them.
             pub fn missing(&self) -> impl ExactSizeIterator<Item = &EmitterRef> {
+                self.0.look();
                 self.0.missing()
             }
 
             /// Returns the names that the broker expects or its release requires, and that no member of the round had.
             pub fn unfilled(&self) -> &[Arc<str>] {
+                self.0.look();
                 &self.0.unfilled
             }
 
@@ -132,6 +134,7 @@ impl<P> Resolved<P> {
 impl<P> Cancelled<P> {
     /// Returns why the round was cancelled.
     pub fn cause(&self) -> Cause {
+        self.0.look();
         self.0.cause()
     }
 }
@@ -158,7 +161,11 @@ impl<P> Outcome<P> {
 
     /// Returns whether the round was cancelled.
     pub fn is_cancelled(&self) -> bool {
-        !self.is_resolved()
+        let cancelled = !self.is_resolved();
+        if cancelled {
+            self.account().look();
+        }
+        cancelled
     }
 
     /// Returns the number of the round.
@@ -195,11 +202,13 @@ impl<P> Outcome<P> {
     /// Returns the emitters that owed a signal when the round closed and had not kept their promise. An emitter that
     /// vetoed is not among them.
     pub fn missing(&self) -> impl ExactSizeIterator<Item = &EmitterRef> {
+        self.account().look();
         self.account().missing()
     }
 
     /// Returns the names that the broker expects or its release requires, and that no member of the round had.
     pub fn unfilled(&self) -> &[Arc<str>] {
+        self.account().look();
         &self.account().unfilled
     }
 
@@ -289,6 +298,16 @@ impl<P> StdError for Cancelled<P> {}
 
 impl<P> fmt::Display for Resolved<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Otherwise it names nobody.
+        if self.is_partial() {
+            self.0.look();
+        }
+        self.show(f)
+    }
+}
+
+impl<P> Resolved<P> {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Account { elapsed, kept, .. } = &*self.0;
         let title = self.0.title();
         let (count, s) = (kept.len(), if kept.len() == 1 { "" } else { "s" });
@@ -310,9 +329,16 @@ impl<P> fmt::Display for Resolved<P> {
 
 impl<P> fmt::Display for Cancelled<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.look();
+        self.show(f)
+    }
+}
+
+impl<P> Cancelled<P> {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Account { elapsed, missing, unfilled, kept, quorum, .. } = &*self.0;
         let title = self.0.title();
-        let cause = self.cause();
+        let cause = self.0.cause();
         write!(f, "{title} cancelled after {}: ", Brief(*elapsed))?;
         cause.why(f)?;
         if let (Some(quorum), Cause::TimedOut { .. } | Cause::Idle { .. } | Cause::OutOfReach { .. }) = (quorum, &cause)
@@ -342,6 +368,18 @@ impl<P> fmt::Display for Outcome<P> {
         match self {
             Self::Resolved(resolved) => resolved.fmt(f),
             Self::Cancelled(cancelled) => cancelled.fmt(f),
+        }
+    }
+}
+
+/// An outcome as it is logged, which is no look of a test.
+pub(crate) struct Logged<'a, P>(pub(crate) &'a Outcome<P>);
+
+impl<P> fmt::Display for Logged<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Outcome::Resolved(resolved) => resolved.show(f),
+            Outcome::Cancelled(cancelled) => cancelled.show(f),
         }
     }
 }

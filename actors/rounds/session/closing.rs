@@ -12,7 +12,7 @@ use super::session::Session;
 use crate::base::{Handled, Payload, Shown};
 use crate::rounds::ConsumerError;
 use crate::rounds::messages::{Pledged, Route, ToBroker, ToConsumer, ToEmitter};
-use crate::rounds::outcome::{Account, Deliveries, Delivery, Outcome};
+use crate::rounds::outcome::{Account, Deliveries, Delivery, Logged, Outcome};
 use crate::rounds::room::FromSession;
 use crate::rounds::round::{Needed, Slot, Standing, Verdict};
 use crate::runtime::{self, Inbox, LocalContext, Refused};
@@ -116,7 +116,7 @@ impl<P: Payload> Session<P> {
         }
         returned.extend(self.link.inbox.borrow_mut().drain(..));
         self.room.tell_broker(FromSession::Closed { place: self.place, account, standing, returned });
-        log::debug!(target: "convoke::round", "broker {}: {outcome}", self.room.id);
+        log::debug!(target: "convoke::round", "broker {}: {}", self.room.id, Logged(&outcome));
         self.tell_waiters();
         if let Some(call) = &self.call {
             call.end.tell();

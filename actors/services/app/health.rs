@@ -62,6 +62,11 @@ impl Health {
         self.records.iter().map(|record| record.seen()).collect()
     }
 
+    /// The same, which nobody looks at.
+    pub(crate) fn unlooked(&self) -> Vec<ServiceStatus> {
+        self.records.iter().map(|record| record.status()).collect()
+    }
+
     /// Returns liveness, readiness and the statuses in one report.
     pub fn report(&self) -> HealthReport {
         let services = self.statuses();

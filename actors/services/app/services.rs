@@ -406,7 +406,7 @@ impl ServicesHandle {
 
     /// Those of a level that have not stopped.
     fn late(&self, level: &[Kept]) -> Vec<String> {
-        let statuses = self.statuses();
+        let statuses = self.health.unlooked();
         let over = |name: &str| statuses.iter().any(|status| *status.service == *name && status.state.is_over());
         level.iter().map(|kept| kept.name.clone()).filter(|name| !over(name)).collect()
     }

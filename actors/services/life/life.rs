@@ -61,6 +61,8 @@ pub(crate) struct Life<A: Living> {
     keeper: RefCell<Option<ToKeeper>>,
     /// How often an actor of it was started: tells news of one from news of an earlier.
     run: Cell<u64>,
+    /// It was running once. A first start that fails is told to whoever awaits it.
+    has_run: Cell<bool>,
     ran: Cell<Duration>,
     running_since: Cell<Option<Instant>>,
     is_interrupted: Cell<bool>,
@@ -93,6 +95,7 @@ impl<A: Living> Life<A> {
             addr: RefCell::default(),
             keeper: RefCell::default(),
             run: Cell::new(0),
+            has_run: Cell::new(false),
             ran: Cell::new(Duration::ZERO),
             running_since: Cell::new(None),
             is_interrupted: Cell::new(false),
@@ -271,14 +274,20 @@ impl<A: Living> Life<A> {
             None => {
                 reins.kill();
                 reins.ended().await;
-                return Some(match self.hurried.get() {
+                let why = match self.hurried.get() {
                     true => "had to hurry: its `stop` was cut short".to_owned(),
                     false => format!("had not stopped after {limit:?}"),
-                });
+                };
+                self.standing().unseen(&why);
+                return Some(why);
             }
         };
         drop(addr);
-        end.error()
+        let error = end.error();
+        if let (End::Told(_), Some(error)) = (&end, &error) {
+            self.standing().unseen(error);
+        }
+        error
     }
 
     /// What is published to it becomes dead letters, from now on.
@@ -370,6 +379,7 @@ impl<A: Living> Child for Life<A> {
             };
             match &started {
                 Ok(()) => {
+                    self.has_run.set(true);
                     self.enter(ServiceState::Running, None);
                     self.oversight.resume();
                 }
@@ -447,7 +457,7 @@ impl<A: Living> Child for Life<A> {
     fn settle(&self, error: Option<String>, failed: bool) {
         self.reins.take();
         self.addr.take();
-        if failed && self.run.get() > 0 {
+        if failed && self.has_run.get() {
             self.oversight.unseen(error.as_deref().unwrap_or("has failed"));
         }
         self.over(if failed { ServiceState::Failed } else { ServiceState::Stopped }, error);

@@ -102,6 +102,11 @@ impl<A: BaseService> ServiceAddr<A> {
     pub fn status(&self) -> ServiceStatus {
         self.shared.record.seen()
     }
+
+    /// The same, which nobody looks at.
+    pub(crate) fn unlooked(&self) -> ServiceStatus {
+        self.shared.record.status()
+    }
 }
 
 impl<A: BaseService> Clone for ServiceAddr<A> {

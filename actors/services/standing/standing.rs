@@ -51,7 +51,7 @@ impl Record {
     /// How it is, which somebody looks at.
     pub(crate) fn seen(&self) -> ServiceStatus {
         #[cfg(feature = "testing")]
-        crate::base::saw_service(self.id);
+        crate::base::saw_all(crate::base::Of::Service(self.id));
         self.status()
     }
 
@@ -100,7 +100,12 @@ impl Standing {
     #[cfg_attr(not(feature = "testing"), expect(unused_variables, reason = "a test is told of it"))]
     pub(crate) fn unseen(&self, why: &str) {
         #[cfg(feature = "testing")]
-        crate::base::note_service(self.record.id(), &self.record.status().service, why);
+        {
+            let mut status = self.record.lock();
+            let (of, name) = (crate::base::Of::Service(self.record.id()), Arc::from(&*status.service));
+            // Every status that is told from now on tells of it.
+            status.noted = crate::base::note(of, Some(&name), "", || why.to_owned());
+        }
     }
 
     /// Enters a state and tells it; nothing if it may not follow the present one.

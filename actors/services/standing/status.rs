@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::state::ServiceState;
-use crate::base::Shown;
+use crate::base::{Noted, Shown};
 use crate::events::event::{Event, Name, read_date, write_date};
 
 /// The status of a service. It is published as an event on `service/status` at each change, and returned when you ask.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ServiceStatus {
     /// The name of the service.
@@ -30,6 +30,22 @@ pub struct ServiceStatus {
     /// The number of failed calls: handlers that returned an error or took too long, and calls lost when the service
     /// ended.
     pub errors: u64,
+    /// The last failure that it tells of, as that is known to a test.
+    #[serde(skip)]
+    pub(crate) noted: Noted,
+}
+
+impl fmt::Debug for ServiceStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceStatus")
+            .field("service", &self.service)
+            .field("state", &self.state)
+            .field("since", &self.since)
+            .field("error", &self.error)
+            .field("restarts", &self.restarts)
+            .field("errors", &self.errors)
+            .finish()
+    }
 }
 
 impl Event for ServiceStatus {
@@ -52,7 +68,15 @@ impl Event for ServiceStatus {
 
 impl ServiceStatus {
     pub(crate) fn new(service: Name, now: SystemTime) -> Self {
-        Self { service, state: ServiceState::Stopped, since: now, error: None, restarts: 0, errors: 0 }
+        Self {
+            service,
+            state: ServiceState::Stopped,
+            since: now,
+            error: None,
+            restarts: 0,
+            errors: 0,
+            noted: Noted::default(),
+        }
     }
 
     /// Enters a state, if the table has it; says whether it has. A state that is followed by itself is none.

@@ -194,7 +194,8 @@ impl SupervisorHandle {
     pub async fn stop(mut self) -> Vec<ServiceStatus> {
         self.armed = false;
         self.keeper.stop().await;
-        self.statuses()
+        // As with a single service.
+        self.records.iter().map(|record| record.status()).collect()
     }
 
     /// Lets the services run for as long as their arbiter does.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::rounds::outcome::Brief;
 use crate::runtime::{self, drop_quietly, quietly};
+use crate::testing::look;
 
 /// How many lines are kept.
 const LISTED: usize = 20;
@@ -38,7 +39,7 @@ struct Line {
     taken: bool,
 }
 
-impl<M> Received<M> {
+impl<M: 'static> Received<M> {
     pub(crate) fn new(limit: usize) -> Self {
         let state = State {
             waiting: VecDeque::new(),
@@ -101,7 +102,11 @@ impl<M> Received<M> {
 
     /// The oldest message that is left, with its number.
     pub(crate) fn next(&self) -> Option<(u64, M)> {
-        self.state.borrow_mut().waiting.pop_front()
+        let next = self.state.borrow_mut().waiting.pop_front();
+        if let Some((_, message)) = &next {
+            look(message);
+        }
+        next
     }
 
     /// Takes the first message of which this is true; the others stay as they are.
@@ -113,13 +118,19 @@ impl<M> Received<M> {
         let mut state = self.state.borrow_mut();
         looked.append(&mut state.waiting);
         state.waiting = looked;
+        if let Some((_, message)) = &found {
+            look(message);
+        }
         found
     }
 
     /// Takes all that are left.
     pub(crate) fn take_all(&self) -> Vec<M> {
         let all = std::mem::take(&mut self.state.borrow_mut().waiting);
-        all.iter().for_each(|(number, _)| self.taken(*number));
+        all.iter().for_each(|(number, message)| {
+            self.taken(*number);
+            look(message);
+        });
         all.into_iter().map(|(_, message)| message).collect()
     }
 

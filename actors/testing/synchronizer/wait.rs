@@ -90,6 +90,7 @@ impl<'a> Wait<'a> {
             return Err(unmet(&recorder, taken, &wants, &plan, self.in_order, self.limit));
         }
         let seen = plan.into_seen(|one, other| wants[one].name == wants[other].name);
+        seen.iter().for_each(Seen::look);
         self.sync.taken = seen.iter().map(Seen::number).fold(taken, u64::max);
         if !self.grace.is_zero() {
             in_time(self.grace, std::future::pending()).await;

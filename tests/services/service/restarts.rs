@@ -156,6 +156,7 @@ async fn it_says_of_itself_that_it_is_degraded_and_well_again() {
 
 #[convoke::test]
 async fn a_stop_that_fails_or_hangs_is_told_and_ends() {
+    convoke::testing::expect_failure("Clerk");
     for (act, expected, wait) in [
         (Act::Fail, "its stop failed: as told", ms(0)),
         (Act::Panic, "its stop panicked: as told", ms(0)),

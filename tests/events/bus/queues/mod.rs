@@ -7,6 +7,8 @@ mod order;
 mod bound;
 /// What happens when nothing was said of it.
 mod defaults;
+/// Who does not want the event.
+mod conditions;
 /// Waiting for room.
 mod room;
 /// The memory of their events.

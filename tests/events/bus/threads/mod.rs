@@ -8,6 +8,8 @@ mod anywhere;
 mod comings;
 /// The order, the bound and the end of what is queued for another arbiter.
 mod queues;
+/// Listeners that do not want every event.
+mod conditions;
 /// Arbiters that stop, and listeners that end before their event has come.
 mod stopped;
 /// Panics, JSON, answers and dependencies across arbiters.
