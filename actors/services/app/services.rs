@@ -218,7 +218,7 @@ impl Services {
             let failed = match started {
                 Some(started) => started.into_iter().flatten().next(),
                 None => {
-                    waiting.iter().for_each(|child| child.interrupt());
+                    waiting.iter().for_each(|child| child.interrupt(false));
                     let waiting = waiting.iter().filter(|child| !child.is_up());
                     let waiting = waiting.map(|child| child.name().to_string()).collect();
                     Some(ServicesError::TimedOut { waiting, after: self.start_timeout })
