@@ -31,6 +31,11 @@ pub fn is_arbiter() -> bool {
     crate::runtime::is_arbiter()
 }
 
+/// Whether a service is being polled that is about to be started again: its `stop` is called for no more than a pause.
+pub fn is_pausing() -> bool {
+    crate::services::life::is_pausing()
+}
+
 /// Whether a test runs on this thread in virtual time.
 pub fn is_virtual() -> bool {
     crate::runtime::is_virtual()
