@@ -128,7 +128,8 @@ impl Services {
     }
 
     /// Makes [`Health::is_live`] return `false` once this service, or a supervisor above it, has failed for good, so that
-    /// the system that probes the application can restart the process. By default no service does this: liveness is about the arbiter alone.
+    /// the system that probes the application can restart the process. By default no service does this: liveness is
+    /// about the arbiter alone.
     pub fn live_needs(mut self, service: impl Into<Name>) -> Self {
         self.live_needs.push(service.into());
         self
@@ -371,7 +372,7 @@ impl ServicesHandle {
         has_started: bool,
         ended_by: Option<String>,
     ) -> ShutdownReport {
-        let began = runtime::now();
+        let (began, letters) = (runtime::now(), self.bus.dead_letters().counted());
         let mut hurry = Hurry::new(hurry);
         // What brings in work ends first, or it would never be drained.
         let mut time = self.stop_timeout;
@@ -385,7 +386,9 @@ impl ServicesHandle {
         let hurried = hurry.has_come;
         let left = if drained { 0 } else { self.bus.count_left() };
         let took = runtime::now() - began;
-        let report = ShutdownReport { drained, left, ended_by, hurried, late, services: self.statuses(), took };
+        let dead_letters = self.bus.dead_letters().counted() - letters;
+        let services = self.statuses();
+        let report = ShutdownReport { drained, left, dead_letters, ended_by, hurried, late, services, took };
         match report.is_clean() {
             true => log::debug!(target: "convoke::service", "{report}"),
             false => log::warn!(target: "convoke::service", "{report}"),

@@ -194,6 +194,26 @@ async fn every_phase_of_a_shutdown_has_its_deadline() {
 }
 
 #[convoke::test]
+async fn what_becomes_a_dead_letter_meanwhile_is_counted_and_what_was_one_before_is_not() {
+    let stage = Stage::new();
+    stage.say("Cache", "mark", [Act::Fail, Act::Fail, Act::Well]);
+    let application = four(&stage).await.unwrap();
+    stage.mark(1);
+    settled().await;
+    assert_eq!(stage.bus.dead_letters().len(), 1);
+    stage.mark(2);
+    let report = at_once(application.shutdown()).await;
+    assert_eq!((report.dead_letters, report.drained, report.is_clean()), (1, true, false));
+    assert_eq!(stage.bus.dead_letters().total(), 2);
+    assert_eq!(report.to_string(), "4 of 4 services stopped after 0ns, 1 dead letter");
+    let application = four(&stage).await.unwrap();
+    stage.mark(3);
+    let report = at_once(application.shutdown()).await;
+    assert!(report.is_clean() && report.dead_letters == 0, "{report}");
+    assert_gone(&stage);
+}
+
+#[convoke::test]
 async fn one_that_does_not_stop_in_time_is_late_and_holds_up_nobody() {
     let stage = Stage::new();
     stage.say("Cache", "stop", [Act::Hang]);
