@@ -213,6 +213,19 @@ pub trait Begun {}
 
 impl Begun for () {}
 
+/// Says so in the log if a service begins that nobody keeps: it was started as a plain actor.
+pub fn kept(service: &str) {
+    if !crate::services::life::is_kept() {
+        crate::runtime::quietly(|| {
+            log::warn!(
+                target: "convoke::service",
+                "`{service}` was started as a plain actor: it hears no event, its `start` and `stop` are not called, and nobody \
+                 restarts it; write `supervised(&bus, …).await?`"
+            );
+        });
+    }
+}
+
 /// Takes what `begin` of a service has returned.
 pub fn begun(_: impl Begun) {}
 

@@ -28,7 +28,7 @@ pub(crate) use instance::End;
 pub(crate) use life::{Life, Options};
 pub(crate) use living::{Living, ServiceSeat, Terms};
 pub use oversight::OnError;
-pub(crate) use oversight::{Oversight, is_pausing, with_current};
+pub(crate) use oversight::{Oversight, is_kept, is_pausing, with_current};
 pub(crate) use presence::{InFlight, Shared};
 pub(crate) use restart::Ledger;
 pub use restart::{Backoff, Budget, Restart};
