@@ -31,6 +31,11 @@ pub fn is_arbiter() -> bool {
     crate::runtime::is_arbiter()
 }
 
+/// Whether a service is being polled that is about to be started again: its `stop` is called for no more than a pause.
+pub fn is_pausing() -> bool {
+    crate::services::life::is_pausing()
+}
+
 /// Whether a test runs on this thread in virtual time.
 pub fn is_virtual() -> bool {
     crate::runtime::is_virtual()
@@ -207,6 +212,19 @@ where
 pub trait Begun {}
 
 impl Begun for () {}
+
+/// Says so in the log if a service begins that nobody keeps: it was started as a plain actor.
+pub fn kept(service: &str) {
+    if !crate::services::life::is_kept() {
+        crate::runtime::quietly(|| {
+            log::warn!(
+                target: "convoke::service",
+                "`{service}` was started as a plain actor: it hears no event, its `start` and `stop` are not called, and nobody \
+                 restarts it; write `supervised(&bus, …).await?`"
+            );
+        });
+    }
+}
 
 /// Takes what `begin` of a service has returned.
 pub fn begun(_: impl Begun) {}

@@ -25,7 +25,7 @@ const LAST_DEEDS: Duration = Duration::from_secs(5);
 /// A wait that does not end.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-static EAR: Mutex<Ear> = Mutex::new(Ear { waiting: Vec::new(), last_id: 0, changed: None });
+static EAR: Mutex<Ear> = Mutex::new(Ear { waiting: Vec::new(), last_id: 0, signals: 0, said: 0, changed: None });
 
 /// Whether nobody waits, so that a signal does what it does by default.
 static NOBODY: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool::new(true)));
@@ -38,6 +38,10 @@ pub(crate) fn lock() -> MutexGuard<'static, Ear> {
 pub(crate) struct Ear {
     waiting: Vec<Waiting>,
     last_id: u64,
+    /// How many signals have come.
+    signals: u64,
+    /// Of which of them somebody has written to the log: each is told once, however many look.
+    said: u64,
     /// `None` while there is no thread.
     changed: Option<Arc<Notify>>,
 }
@@ -55,6 +59,8 @@ struct Waiting {
     left: bool,
     /// For the first, and for the second.
     wakers: [Option<Waker>; 2],
+    /// Which of all signals those were.
+    numbers: [u64; 2],
 }
 
 impl Waiting {
@@ -85,7 +91,8 @@ impl Ear {
         self.last_id += 1;
         let id = self.last_id;
         let limit = Some(EXIT_AFTER);
-        self.waiting.push(Waiting { id, heard: 0, signal: "", since: None, limit, left: false, wakers: [None, None] });
+        let (wakers, numbers) = ([None, None], [0, 0]);
+        self.waiting.push(Waiting { id, heard: 0, signal: "", since: None, limit, left: false, wakers, numbers });
         id
     }
 
@@ -104,6 +111,15 @@ impl Ear {
             return Ok(waiting.signal);
         }
         Err(waiting.wakers[usize::from(count > 1)].replace(waker))
+    }
+
+    /// Whether nobody has written to the log yet of the signal that was the first or the second for this one. Now somebody
+    /// does.
+    pub(crate) fn is_news(&mut self, id: u64, count: u32) -> bool {
+        let number = self.find(id).map_or(0, |waiting| waiting.numbers[usize::from(count > 1)]);
+        let is_news = number > self.said;
+        self.said = self.said.max(number);
+        is_news
     }
 
     pub(crate) fn set_limit(&mut self, id: u64, limit: Option<Duration>) {
@@ -144,7 +160,11 @@ impl Ear {
     /// A signal has come.
     fn hear(&mut self, signal: &'static str, now: Instant) -> Heard {
         let mut heard = Heard { wakers: Vec::new(), ends: true };
+        self.signals += 1;
         for waiting in &mut self.waiting {
+            if let Some(number) = waiting.numbers.get_mut(waiting.heard as usize) {
+                *number = self.signals;
+            }
             waiting.heard = waiting.heard.saturating_add(1);
             waiting.signal = signal;
             waiting.since.get_or_insert(now);
@@ -302,7 +322,7 @@ mod tests {
     use super::*;
 
     fn ear<const N: usize>() -> (Ear, [u64; N]) {
-        let mut ear = Ear { waiting: Vec::new(), last_id: 0, changed: None };
+        let mut ear = Ear { waiting: Vec::new(), last_id: 0, signals: 0, said: 0, changed: None };
         let ids = std::array::from_fn(|_| ear.push());
         (ear, ids)
     }
@@ -335,6 +355,18 @@ mod tests {
             assert_eq!(ear.hear("SIGTERM", Instant::now()).wakers.len(), 1);
         }
         assert_eq!(ear.hear("SIGTERM", Instant::now()).wakers.len(), 0);
+    }
+
+    #[test]
+    fn each_signal_is_told_once_however_many_look() {
+        let (mut ear, [one, two]) = ear();
+        assert!(!ear.is_news(one, 1), "none has come");
+        let _ = ear.hear("SIGTERM", Instant::now());
+        let late = ear.push();
+        assert_eq!([ear.is_news(one, 1), ear.is_news(one, 1), ear.is_news(two, 1)], [true, false, false]);
+        let _ = ear.hear("SIGINT", Instant::now());
+        assert_eq!([ear.is_news(one, 1), ear.is_news(two, 2), ear.is_news(one, 2)], [false, true, false]);
+        assert!(!ear.is_news(late, 1), "that was the second, of which it is told");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn shutdown_signal() -> ShutdownSignal {
 /// | signal | what it does |
 /// |---|---|
 /// | the first | begins the shutdown: this future is ready |
-/// | the second | hurries [`run_until`](crate::ServicesHandle::run_until), which no longer waits for any event or service. If nothing can hear it, as after a plain `shutdown_signal().await`, it ends the process |
+/// | the second | hurries [`run_until`](crate::ServicesHandle::run_until), which no longer waits for any event or service, and whoever waits for it by [`wait_again`](Self::wait_again). If nothing can hear it, as after a plain `shutdown_signal().await`, it ends the process |
 /// | the third | ends the process |
 ///
 /// The process also ends if it is still running 60 s after the first signal, or after the time set by
@@ -85,12 +85,21 @@ impl ShutdownSignal {
     /// # async fn run(services: ServicesHandle) {
     /// let mut signal = shutdown_signal();
     /// signal.wait().await;
-    /// stop_web_server().await;
+    /// tokio::select! {
+    ///     () = stop_web_server() => {}
+    ///     () = signal.wait_again() => {} // a second signal hurries this too
+    /// }
     /// services.run_until(signal).await; // at once, and a second signal hurries it
     /// # }
     /// ```
     pub async fn wait(&mut self) {
         poll_fn(|cx| self.reached(1, cx)).await;
+    }
+
+    /// Waits for the second signal and keeps the `ShutdownSignal`, so that it hurries work that has to end before the
+    /// services. Returns at once if the second signal has come already. [`wait`](Self::wait) shows it.
+    pub async fn wait_again(&mut self) {
+        poll_fn(|cx| self.reached(2, cx)).await;
     }
 
     /// A method, because a closure that reads a field takes along that field alone.
@@ -155,10 +164,18 @@ fn reached(id: Option<u64>, count: u32, cx: &mut Context<'_>) -> Poll<()> {
     let Some(id) = id else { return Poll::Pending };
     // What a waker does when it is cloned or dropped is not ours to know: it is done outside the lock.
     let waker = cx.waker().clone();
-    let looked = ear::lock().look(id, count, waker);
+    let (looked, is_news) = {
+        let mut ear = ear::lock();
+        let looked = ear.look(id, count, waker);
+        let is_news = looked.is_ok() && ear.is_news(id, count);
+        (looked, is_news)
+    };
     match looked {
         Ok(signal) => {
-            log::debug!(target: "convoke::shutdown", "{signal} has come: {}", if count > 1 { "hurry" } else { "shut down" });
+            if is_news {
+                let then = if count > 1 { "hurry" } else { "shut down" };
+                log::debug!(target: "convoke::shutdown", "{signal} has come: {then}");
+            }
             Poll::Ready(())
         }
         Err(_replaced) => Poll::Pending,

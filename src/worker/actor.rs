@@ -70,7 +70,7 @@ impl Handler<Tell> for WorkerActor {
 pub(crate) fn start<S: Source>(engine: Engine<S>) -> WorkerHandle {
     let (ended, end) = oneshot::channel();
     let (orders, stats) = (engine.orders(), engine.stats());
-    let engine: Pin<Box<dyn Future<Output = WorkerReport>>> = Box::pin(engine.run());
+    let engine: Pin<Box<dyn Future<Output = WorkerReport>>> = Box::pin(async { engine.run().await.0 });
     let actor = WorkerActor { orders, stats: stats.clone(), engine: Some(engine), ended: Some(ended) };
     WorkerHandle { addr: actor.start(), stats, end }
 }

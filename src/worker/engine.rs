@@ -132,8 +132,8 @@ impl<S: Source> Engine<S> {
         self.orders.clone()
     }
 
-    /// Works until it is told to drain, and has.
-    pub(crate) async fn run(self) -> WorkerReport {
+    /// Works until it is told to drain, and has. Returns the source too, which can be opened again.
+    pub(crate) async fn run(self) -> (WorkerReport, S) {
         let Self { mut source, shared, orders } = self;
         let _living = Living::new(|| format!("the worker of `{}`", Shown::name(&shared.name)));
         // Whoever gives orders holds the other end: when all are gone, it drains.
@@ -147,7 +147,7 @@ impl<S: Source> Engine<S> {
             log::warn!(target: "convoke::worker", "{}: the server did not say goodbye in time", shared.name);
         }
         shared.stats.end();
-        shared.stats.report(Drained { whole, took: shared.stats.draining_for() })
+        (shared.stats.report(Drained { whole, took: shared.stats.draining_for() }), source)
     }
 }
 

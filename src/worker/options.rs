@@ -25,6 +25,7 @@ pub enum OnUnknown {
 pub(super) type KeyOf = Arc<dyn Fn(&Envelope) -> Option<String>>;
 
 /// What a worker goes by.
+#[derive(Clone)]
 pub(crate) struct Options {
     pub(super) name: Option<String>,
     pub(super) concurrency: usize,

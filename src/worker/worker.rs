@@ -259,18 +259,24 @@ impl<S: Source> Worker<S> {
     /// - `NoArbiter` outside of an actix arbiter.
     /// - `NoDeadLetters` if dead letters have no queue.
     /// - `Transport` if the server cannot do what the worker asks for, or cannot be reached.
-    pub async fn start(self) -> Result<WorkerHandle, WorkerError> {
-        Ok(start(self.into_engine().await?))
+    pub async fn start(mut self) -> Result<WorkerHandle, WorkerError> {
+        self.open().await?;
+        Ok(start(self.into_engine()))
     }
 
-    /// Connects, and is ready to run.
-    pub(crate) async fn into_engine(mut self) -> Result<Engine<S>, WorkerError> {
+    /// Connects.
+    pub(crate) async fn open(&mut self) -> Result<(), WorkerError> {
         self.check()?;
         self.options.prefetch.get_or_insert(self.options.concurrency);
         self.source.attempts(self.options.retry.max_attempts());
         self.source.open(self.options.total()).await?;
         log::debug!(target: "convoke::worker", "{}: a worker starts", self.source.name());
-        Ok(Engine::new(self.source, self.bus, self.options))
+        Ok(())
+    }
+
+    /// What runs, once it has connected.
+    pub(crate) fn into_engine(self) -> Engine<S> {
+        Engine::new(self.source, self.bus, self.options)
     }
 
     /// Runs the worker until this signal, and then drains it: the worker takes nothing new, gives back the deliveries

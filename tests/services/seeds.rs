@@ -1,7 +1,7 @@
 //! Services under thousands of seeds, each another order and other accidents. `CONVOKE_SEED=17` runs that one alone.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::Poll;
@@ -325,8 +325,10 @@ const FATES: [Fate; 12] = [
 ];
 
 /// Who publishes and emits jobs for some services, and notes which of them each was given to.
-async fn work(bus: EventBus, dice: Dice, first: u32, given: Notes<(usize, u32)>) {
+async fn work(bus: EventBus, dice: Dice, first: u32, given: Notes<(usize, u32)>, always: bool) {
     for id in first..first + 8 {
+        // Whatever falls, and whether or not it comes back.
+        assert!(!always || hearers(&bus).iter().collect::<BTreeSet<_>>().len() == 3, "{:?}", hearers(&bus));
         let job = Job { id, whom: dice.below(3) as usize, fate: dice.one_of(&FATES) };
         hearers(&bus).into_iter().for_each(|who| given.add((who, id)));
         match dice.below(3) {
@@ -381,7 +383,7 @@ async fn services_alone(dice: Dice) {
     };
     let mut parties: Vec<std::pin::Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
     for first in [0, 100] {
-        parties.push(Box::pin(party(work(bus.clone(), dice.clone(), first, given.clone()))));
+        parties.push(Box::pin(party(work(bus.clone(), dice.clone(), first, given.clone(), false))));
     }
     parties.push(Box::pin(party(asks(addrs.0.clone(), dice.clone()))));
     parties.push(Box::pin(party(asks(addrs.1.clone(), dice.clone()))));
@@ -408,7 +410,8 @@ async fn services_alone(dice: Dice) {
     bus.clear();
 }
 
-async fn services_together(dice: Dice) {
+/// Within one supervisor, or within several above each other, where each may be started again by the next.
+async fn services_together(dice: Dice, nested: bool) {
     let bus = bus(&dice);
     let (seen, done, given) = (watch(&bus), Done::new(), Notes::new());
     let hooks = dice.below(2) == 0;
@@ -424,16 +427,33 @@ async fn services_together(dice: Dice) {
     let mut prompt = options(Prompt::supervised(&bus, move |_| Prompt(prompt())), 0, &dice);
     let mut slow = options(Slow::supervised(&bus, move |_| Slow(slow())), 1, &dice);
     let mut third = options(Slow::supervised(&bus, move |_| Slow(third())), 2, &dice);
+    if nested {
+        // Or one that has done its work hears no more.
+        (prompt, slow, third) =
+            (prompt.restart(Restart::Always), slow.restart(Restart::Always), third.restart(Restart::Always));
+    }
     let addrs = (prompt.addr(), slow.addr(), third.addr());
     let statuses = {
         let addrs = addrs.clone();
         move || [addrs.0.status(), addrs.1.status(), addrs.2.status()]
     };
-    let strategy = dice.one_of(&[Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne]);
-    let all = Supervisor::new(&bus, "all", strategy).budget(dice.one_of(&[1, 5, 100]), SECOND);
-    let all = all.add(prompt).add(slow).add(third).await.unwrap();
+    let supervisor = |name: &'static str, budgets: &[u32]| {
+        let strategy = dice.one_of(&[Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne]);
+        let wait = dice.one_of(&[ms(0), ms(1), ms(30)]);
+        let restart = if dice.below(9) == 0 { Restart::Never } else { Restart::Always };
+        let backoff = Backoff::exponential(wait).max_delay(wait);
+        Supervisor::new(&bus, name, strategy).budget(dice.one_of(budgets), SECOND).backoff(backoff).restart(restart)
+    };
+    let all = if nested {
+        let inner = supervisor("inner", &[0, 1, 5]).add(slow).add(third);
+        let outer = supervisor("outer", &[0, 1, 5]).add(inner).add(prompt);
+        supervisor("top", &[0, 1, 100]).add(outer)
+    } else {
+        supervisor("all", &[1, 5, 100]).add(prompt).add(slow).add(third)
+    };
+    let all = all.await.unwrap();
     let parties: [std::pin::Pin<Box<dyn Future<Output = ()>>>; 3] = [
-        Box::pin(party(work(bus.clone(), dice.clone(), 0, given.clone()))),
+        Box::pin(party(work(bus.clone(), dice.clone(), 0, given.clone(), nested))),
         Box::pin(party(asks(addrs.0.clone(), dice.clone()))),
         Box::pin(party(asks(addrs.2.clone(), dice.clone()))),
     ];
@@ -462,5 +482,10 @@ fn services_alone_account_for_all_that_they_were_given() {
 
 #[test]
 fn services_together_account_for_all_that_they_were_given() {
-    explore("services together", SEEDS, services_together);
+    explore("services together", SEEDS, async |dice| services_together(dice, false).await);
+}
+
+#[test]
+fn services_beneath_several_supervisors_account_for_all_that_was_published() {
+    explore("services nested", SEEDS, async |dice| services_together(dice, true).await);
 }

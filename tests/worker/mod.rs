@@ -14,5 +14,7 @@ mod bounds;
 mod pause;
 /// A worker whose server says nothing, though it is asked.
 mod silence;
+/// Inside a supervisor: it is started again with those that fall.
+mod together;
 /// How it ends when the server is away, and what its report says of what it had.
 mod end;

@@ -170,17 +170,22 @@ fn implementation(item: &DeriveInput, keys: Keys) -> TokenStream {
     let needs = keys
         .needs
         .map(|needs| quote!(const NEEDS: &'static [&'static str] = &[#(<#needs as #root::BaseService>::NAME),*];));
+    // What it declares does nothing in an actor that nobody keeps.
+    let declares = keys.on.is_some() || keys.topics.is_some() || keys.start.is_some() || keys.stop.is_some();
     let start = keys.start.map(|hook| start(&root, &hook));
     let stop = keys.stop.map(|hook| stop(&root, &hook));
     let subscribe = subscribe(&root, &keys.on.unwrap_or_default(), keys.topics.as_deref().unwrap_or_default());
     let actor = keys.own_actor.is_none().then(|| {
-        let started = keys.begin.map(|hook| {
+        let kept = declares.then(|| quote!(#root::__private::kept(<Self as #root::BaseService>::NAME);));
+        let begin = keys.begin.map(|hook| {
             // An `async fn` would be a future that nobody awaits.
             let at = span_at(hook.span());
             let here = spanned(quote!(#root), at);
-            let call = quote_spanned!(at=> #here::__private::begun(Self::#hook(self, ctx)));
-            quote!(fn started(&mut self, ctx: &mut Self::Context) { #call })
+            quote_spanned!(at=> #here::__private::begun(Self::#hook(self, ctx)))
         });
+        let ctx = if begin.is_some() { quote!(ctx) } else { quote!(_) };
+        let started = (kept.is_some() || begin.is_some())
+            .then(|| quote!(fn started(&mut self, #ctx: &mut Self::Context) { #kept #begin }));
         quote! {
             #[automatically_derived]
             impl #parameters #root::__private::actix::Actor for #ident #arguments #bounds {
@@ -343,7 +348,10 @@ mod tests {
             impl<T: Clone> framework::convoke::__private::actix::Actor for Billing<T> where T: Ord {
                 type Context = framework::convoke::__private::actix::Context<Self>;
 
-                fn started(&mut self, ctx: &mut Self::Context) { framework::convoke::__private::begun(Self::tick(self, ctx)) }
+                fn started(&mut self, ctx: &mut Self::Context) {
+                    framework::convoke::__private::kept(<Self as framework::convoke::BaseService>::NAME);
+                    framework::convoke::__private::begun(Self::tick(self, ctx))
+                }
             }
         };
         assert_eq!(expanded(item), expected.to_string());

@@ -19,12 +19,13 @@ use crate::services::standing::{Pulse, Record, ServiceState, ServiceStatus, is_r
 /// [`live_within`](crate::Services::live_within) sets another. A watchdog on a thread of its own notices a handler that
 /// blocks the arbiter, and names the service of that handler in the log. *Ready* is about the services: every one is
 /// running or degraded. When a service has failed for good, the application is no longer *ready*. It is still *live*,
-/// unless [`live_needs`](crate::Services::live_needs) names that service.
+/// unless [`live_needs`](crate::Services::live_needs) names that service. A service that a supervisor above it starts
+/// again has not failed for good: it is restarting.
 #[derive(Clone)]
 pub struct Health {
     records: Arc<[Arc<Record>]>,
     pulse: Arc<Pulse>,
-    /// Those without which it is not live.
+    /// Those without which it is not live, and the supervisors above them.
     needed: Arc<[Arc<Record>]>,
 }
 
@@ -71,6 +72,10 @@ impl Health {
     pub fn report(&self) -> HealthReport {
         let services = self.statuses();
         HealthReport { live: self.is_live(), ready: is_ready(&services), services }
+    }
+
+    pub(super) fn records(&self) -> &[Arc<Record>] {
+        &self.records
     }
 
     /// The service whose actor is being polled.

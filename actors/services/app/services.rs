@@ -2,11 +2,11 @@
 //!
 //! `Services::new(&bus).add(…).add(…) → .await → ServicesHandle → run_until(signal): drain, stop, drain → ShutdownReport`
 
+use std::collections::HashSet;
 use std::fmt;
 use std::future::{Future, IntoFuture, pending};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::health::{Health, Watch};
@@ -37,7 +37,10 @@ pub enum OnFailed {
 ///
 /// When a service has failed for good, the application ends: [`run_until`](Self::run_until) shuts it down, unless
 /// [`on_failed`](Self::on_failed) sets that it goes on. The application is then no longer [ready](Health::is_ready),
-/// and events published to that service become dead letters.
+/// and events published to that service become dead letters. This holds for the services inside a supervisor too. A
+/// service that its supervisor, or one above, starts again has not failed for good.
+///
+/// All services and supervisors have different names, including those inside supervisors.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -124,8 +127,9 @@ impl Services {
         self
     }
 
-    /// Makes [`Health::is_live`] return `false` once this service has failed for good, so that the system that probes
-    /// the application can restart the process. By default no service does this: liveness is about the arbiter alone.
+    /// Makes [`Health::is_live`] return `false` once this service, or a supervisor above it, has failed for good, so that
+    /// the system that probes the application can restart the process. By default no service does this: liveness is
+    /// about the arbiter alone.
     pub fn live_needs(mut self, service: impl Into<Name>) -> Self {
         self.live_needs.push(service.into());
         self
@@ -141,7 +145,8 @@ impl Services {
     /// Starts the services, waits for this signal, and shuts down as [`ServicesHandle::run_until`] does.
     ///
     /// A signal that comes during the start takes effect at once: services that have started are stopped, and the
-    /// others do not start.
+    /// others do not start. A service that fails for good during the start does the same, unless
+    /// [`on_failed`](Self::on_failed) sets that the application goes on.
     ///
     /// # Errors
     ///
@@ -149,42 +154,48 @@ impl Services {
     pub async fn run_until(self, signal: impl Shutdown) -> Result<ShutdownReport, ServicesError> {
         let (shutdown, hurry) = signal.into_signals();
         let mut shutdown = std::pin::pin!(shutdown);
-        let (handle, has_started) = self.start_unless(shutdown.as_mut()).await?;
-        let ended_by = if has_started { handle.until(shutdown).await } else { None };
-        Ok(handle.shut_down(hurry, has_started, ended_by).await)
+        let (handle, begun) = self.start_unless(shutdown.as_mut()).await?;
+        let ended_by = match &begun {
+            Begun::All => handle.until(shutdown).await,
+            Begun::Ended => None,
+            Begun::Failed(status) => Some(handle.ended_by(status)),
+        };
+        Ok(handle.shut_down(hurry, matches!(begun, Begun::All), ended_by).await)
     }
 
     async fn start(self) -> Result<ServicesHandle, ServicesError> {
-        Ok(self.start_unless(pending()).await?.0)
+        let (mut handle, begun) = self.start_unless(pending()).await?;
+        let Begun::Failed(status) = begun else { return Ok(handle) };
+        handle.undo().await;
+        let error = status.error.unwrap_or_else(|| "without a reason".to_owned());
+        Err(ServicesError::Failed { service: status.service.to_string(), error })
     }
 
-    /// Starts them, and returns whether all have before this came.
-    async fn start_unless(self, shutdown: impl Future<Output = ()>) -> Result<(ServicesHandle, bool), ServicesError> {
+    /// Starts them, and returns whether all have before this came, or one that ran has failed for good.
+    async fn start_unless(self, shutdown: impl Future<Output = ()>) -> Result<(ServicesHandle, Begun), ServicesError> {
         if !runtime::is_arbiter() {
             return Err(ServicesError::NoArbiter);
         }
         let levels = levels(&self.children)?;
         let mut records = Vec::new();
-        let mut own = Vec::new();
-        for child in &self.children {
-            // Its own is the first, before those of whom it keeps.
-            let first = records.len();
-            child.records(&mut records);
-            own.extend(records.get(first).cloned());
+        self.children.iter().for_each(|child| child.records(&mut records));
+        let mut names = HashSet::new();
+        if let Some(twice) =
+            records.iter().map(|record| record.status().service).find(|name| !names.insert(name.clone()))
+        {
+            return Err(ServicesError::Twice { name: twice.to_string() });
         }
         let mut needed = Vec::new();
         for name in self.live_needs {
-            let record = records.iter().find(|record| record.status().service == name);
-            needed.push(record.cloned().ok_or_else(|| ServicesError::Unknown {
-                name: name.to_string(),
-                added: records.iter().map(|record| record.status().service.to_string()).collect(),
-            })?);
+            if !self.children.iter().any(|child| child.line(&name, &mut needed)) {
+                let added = records.iter().map(|record| record.status().service.to_string()).collect();
+                return Err(ServicesError::Unknown { name: name.to_string(), added });
+            }
         }
         let mut handle = ServicesHandle {
             bus: self.bus,
             keepers: Vec::new(),
             health: Health::new(records, needed),
-            own,
             on_failed: self.on_failed,
             watch: None,
             drain_timeout: self.drain_timeout,
@@ -211,28 +222,38 @@ impl Services {
             handle.keepers.push(keepers);
             let left = deadline.saturating_duration_since(runtime::now());
             let started = runtime::within(left, all(starting, Option::is_some));
-            let started = match either(started, shutdown.as_mut()).await {
+            let ended = either(shutdown.as_mut(), handle.failed_since());
+            let started = match either(started, ended).await {
                 Either::First(started) => started,
-                Either::Second(()) => return Ok((handle, false)),
+                Either::Second(Either::First(())) => return Ok((handle, Begun::Ended)),
+                Either::Second(Either::Second(status)) => return Ok((handle, Begun::Failed(status))),
             };
             let failed = match started {
                 Some(started) => started.into_iter().flatten().next(),
                 None => {
-                    waiting.iter().for_each(|child| child.interrupt());
+                    waiting.iter().for_each(|child| child.interrupt(false));
                     let waiting = waiting.iter().filter(|child| !child.is_up());
                     let waiting = waiting.map(|child| child.name().to_string()).collect();
                     Some(ServicesError::TimedOut { waiting, after: self.start_timeout })
                 }
             };
             if let Some(error) = failed {
-                let mut time = handle.stop_timeout;
-                handle.stop(&mut Hurry::new(pending()), &mut time, false).await;
+                handle.undo().await;
                 return Err(error);
             }
         }
         handle.watch = Some(Watch::begin(&handle.health, self.live_within));
-        Ok((handle, true))
+        Ok((handle, Begun::All))
     }
+}
+
+/// How the start of all services has ended, if none of them has failed to start.
+enum Begun {
+    All,
+    /// It was to end before.
+    Ended,
+    /// This one ran, and has failed for good before.
+    Failed(ServiceStatus),
 }
 
 impl IntoFuture for Services {
@@ -264,8 +285,6 @@ pub struct ServicesHandle {
     /// By level.
     keepers: Vec<Vec<Kept>>,
     health: Health,
-    /// Of those that were added, without those within.
-    own: Vec<Arc<Record>>,
     on_failed: OnFailed,
     watch: Option<Watch>,
     drain_timeout: Duration,
@@ -289,11 +308,24 @@ impl ServicesHandle {
         self.shut_down(hurry, true, ended_by).await
     }
 
-    /// Waits until a service or supervisor that you added has failed for good, and returns its status. Returns at once
-    /// if one has failed already. Use it in a loop of your own, for example beside that of a web server.
+    /// Waits until a service or supervisor has failed for good, also one inside a supervisor, and returns its status.
+    /// Returns at once if one has failed already. Use it in a loop of your own, for example beside that of a web server.
     pub async fn failed(&self) -> ServiceStatus {
-        let failing = self.own.iter().map(|record| {
-            let failing: Pin<Box<dyn Future<Output = ServiceStatus> + '_>> = Box::pin(record.failed());
+        self.first_failed(|_| true).await
+    }
+
+    /// The same, for who still starts them: one that did not start is told otherwise, and one that may be missing is not
+    /// told.
+    async fn failed_since(&self) -> ServiceStatus {
+        match self.on_failed {
+            OnFailed::End => self.first_failed(Record::has_run).await,
+            OnFailed::GoOn => pending().await,
+        }
+    }
+
+    async fn first_failed(&self, matters: fn(&Record) -> bool) -> ServiceStatus {
+        let failing = self.health.records().iter().map(|record| {
+            let failing: Pin<Box<dyn Future<Output = ServiceStatus> + '_>> = Box::pin(record.failed_if(matters));
             failing
         });
         match all(failing.collect(), |_| true).await.into_iter().next() {
@@ -310,14 +342,23 @@ impl ServicesHandle {
         }
         match either(shutdown, self.failed()).await {
             Either::First(()) => None,
-            Either::Second(status) => {
-                log::error!(
-                    target: "convoke::service",
-                    "{status}; so the application ends: `on_failed(OnFailed::GoOn)` would have it go on"
-                );
-                Some(status.service.to_string())
-            }
+            Either::Second(status) => Some(self.ended_by(&status)),
         }
+    }
+
+    /// Says that this ends the application; returns its name.
+    fn ended_by(&self, status: &ServiceStatus) -> String {
+        log::error!(
+            target: "convoke::service",
+            "{status}; so the application ends: `on_failed(OnFailed::GoOn)` would have it go on"
+        );
+        status.service.to_string()
+    }
+
+    /// Stops what has started, as not all do.
+    async fn undo(&mut self) {
+        let mut time = self.stop_timeout;
+        self.stop(&mut Hurry::new(pending()), &mut time, false).await;
     }
 
     /// Shuts down at once, as [`run_until`](Self::run_until) does after its signal.
@@ -331,7 +372,7 @@ impl ServicesHandle {
         has_started: bool,
         ended_by: Option<String>,
     ) -> ShutdownReport {
-        let began = runtime::now();
+        let (began, letters) = (runtime::now(), self.bus.dead_letters().counted());
         let mut hurry = Hurry::new(hurry);
         // What brings in work ends first, or it would never be drained.
         let mut time = self.stop_timeout;
@@ -345,7 +386,9 @@ impl ServicesHandle {
         let hurried = hurry.has_come;
         let left = if drained { 0 } else { self.bus.count_left() };
         let took = runtime::now() - began;
-        let report = ShutdownReport { drained, left, ended_by, hurried, late, services: self.statuses(), took };
+        let dead_letters = self.bus.dead_letters().counted() - letters;
+        let services = self.statuses();
+        let report = ShutdownReport { drained, left, dead_letters, ended_by, hurried, late, services, took };
         match report.is_clean() {
             true => log::debug!(target: "convoke::service", "{report}"),
             false => log::warn!(target: "convoke::service", "{report}"),

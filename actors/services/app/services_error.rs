@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::debug_is_display;
+use crate::base::{Shown, debug_is_display};
 use crate::services::standing::StartError;
 
 /// An error returned when an application does not start. The services that had started are stopped again.
@@ -16,6 +16,13 @@ pub enum ServicesError {
         service: String,
         /// The reason why it did not start.
         error: Box<StartError>,
+    },
+    /// A service that was running has failed for good while others were still starting.
+    Failed {
+        /// The name of the service.
+        service: String,
+        /// The error with which it failed.
+        error: String,
     },
     /// The services had not all started in time.
     TimedOut {
@@ -43,9 +50,9 @@ pub enum ServicesError {
         /// The names of those that were added.
         added: Vec<String>,
     },
-    /// Two services have the same name.
+    /// Two services or supervisors have the same name. This includes those inside supervisors.
     Twice {
-        /// The name that both services have.
+        /// The name that both have.
         name: String,
     },
     /// This thread has no actix system, so the services cannot run here.
@@ -61,6 +68,10 @@ impl fmt::Display for ServicesError {
                 }
                 error => write!(f, "the service `{service}` {error}"),
             },
+            Self::Failed { service, error } => {
+                let error = Shown::text(error);
+                write!(f, "the service `{service}` has failed, while others were still starting: {error}")
+            }
             Self::TimedOut { waiting, after } => {
                 write!(f, "not started after {after:?}: {}; raise `start_timeout`, or start less", waiting.join(", "))
             }

@@ -59,6 +59,10 @@ pub struct ShutdownReport {
     /// The number of events that still waited for a listener, or were in progress, when the time was over. They are
     /// lost with the process. Events that a route could not deliver are among them.
     pub left: usize,
+    /// The number of events that became dead letters during the shutdown: a listener failed on them, or nobody heard
+    /// them. Those of [`bus.dead_letters()`](crate::EventBus::dead_letters) that are older are not counted. What a worker
+    /// has brought in is not counted either, as its server keeps it.
+    pub dead_letters: u64,
     /// The service that had failed for good, if that ended the application.
     pub ended_by: Option<String>,
     /// Whether the shutdown was told to hurry.
@@ -72,9 +76,18 @@ pub struct ShutdownReport {
 }
 
 impl ShutdownReport {
-    /// Returns whether nothing was left undone: all events were handled, and every service stopped without an error.
+    /// Returns whether nothing was left undone. This is `true` if
+    ///
+    /// - all events that had been emitted or published were handled in time (`drained`);
+    /// - no event became a dead letter during the shutdown (`dead_letters`);
+    /// - every service stopped in time (`late`), and the [status](ServiceStatus::error) of none shows an error. So it is
+    ///   `false` if a service had failed for good.
+    ///
+    /// Dead letters from before the shutdown do not matter here. They end with the process, so look at
+    /// [`bus.dead_letters()`](crate::EventBus::dead_letters) before that.
     pub fn is_clean(&self) -> bool {
-        self.drained && self.late.is_empty() && self.services.iter().all(|status| status.error.is_none())
+        let stopped = self.late.is_empty() && self.services.iter().all(|status| status.error.is_none());
+        self.drained && self.dead_letters == 0 && stopped
     }
 }
 
@@ -90,6 +103,11 @@ impl fmt::Display for ShutdownReport {
         }
         if self.left > 0 {
             write!(f, ", {} of them are lost", self.left)?;
+        }
+        match self.dead_letters {
+            0 => {}
+            1 => f.write_str(", 1 dead letter")?,
+            letters => write!(f, ", {letters} dead letters")?,
         }
         if !self.late.is_empty() {
             write!(f, ", too late: {}", self.late.join(", "))?;

@@ -25,6 +25,9 @@ pub(crate) trait Child {
     /// Adds the statuses of all services in it.
     fn records(&self, into: &mut Vec<Arc<Record>>);
 
+    /// Adds the status of the one that is called so, and of those above it in here; says whether there is such a one.
+    fn line(&self, name: &Name, into: &mut Vec<Arc<Record>>) -> bool;
+
     /// The names of the services that have to run before it.
     fn needs(&self) -> Vec<Name>;
 
@@ -51,11 +54,18 @@ pub(crate) trait Child {
     /// Starts it; it is subscribed and running when this is done.
     fn start(&self) -> LocalFuture<'_, Result<(), StartError>>;
 
-    /// Has a start that is under way end soon, with an error.
-    fn interrupt(&self);
+    /// Has a start that is under way end soon, with an error; for a pause, what had started stays subscribed.
+    fn interrupt(&self, pausing: bool);
 
     /// It has ended by this, and comes back.
     fn away(&self, why: String);
+
+    /// Why it has ended by itself, while it is away for that.
+    fn fell(&self) -> Option<String>;
+
+    /// Says why what comes for it once it has stopped becomes a dead letter: its supervisor has failed for good. `None` takes
+    /// that back.
+    fn bereave(&self, why: Option<&str>);
 
     /// Ends its actors, in order to start it again: it stays subscribed.
     fn pause(&self) -> LocalFuture<'_, ()>;
@@ -79,17 +89,29 @@ pub(crate) trait Child {
 
 pub(crate) type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// The way of a child to its keeper: what it tells of its end.
+/// The way of a child to its keeper: what it tells of its end, and what it may expect then.
 #[derive(Clone)]
-pub(crate) struct ToKeeper(Rc<dyn Fn(u64, End)>);
+pub(crate) struct ToKeeper {
+    tell: Rc<dyn Fn(u64, End)>,
+    brings_back: Rc<dyn Fn(bool, Duration) -> bool>,
+}
 
 impl ToKeeper {
-    pub(crate) fn new(tell: impl Fn(u64, End) + 'static) -> Self {
-        Self(Rc::new(tell))
+    pub(crate) fn new(
+        tell: impl Fn(u64, End) + 'static,
+        brings_back: impl Fn(bool, Duration) -> bool + 'static,
+    ) -> Self {
+        Self { tell: Rc::new(tell), brings_back: Rc::new(brings_back) }
     }
 
     /// It has ended, in this of its runs.
     pub(crate) fn ended(&self, run: u64, end: End) {
-        self.0(run, end);
+        (self.tell)(run, end);
+    }
+
+    /// Whether it would be started again, by this keeper or one above, if it failed now: whether it is one that comes back,
+    /// and how long it has run in all.
+    pub(crate) fn brings_back(&self, restarts: bool, ran: Duration) -> bool {
+        (self.brings_back)(restarts, ran)
     }
 }

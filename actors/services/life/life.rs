@@ -17,13 +17,14 @@ use super::instance::{End, Instance, Reins};
 use super::living::{Living, ServiceSeat, Terms};
 use super::oversight::{OnError, Oversight};
 use super::presence::Shared;
+use super::refusals::Refusals;
 use super::restart::{Backoff, Budget, Restart};
 use crate::base::Failure;
 use crate::events::bus::EventBus;
 use crate::events::event::Name;
 use crate::events::hub::ToStation;
-use crate::events::seats::{Subscription, settle};
-use crate::runtime::{self, Either, Guarded, catch, drop_quietly, either, quietly};
+use crate::events::seats::settle;
+use crate::runtime::{self, Either, Guarded, catch, drop_quietly, either};
 use crate::services::standing::{Record, ServiceState, Standing, StartError};
 
 /// What is said about a service before it starts.
@@ -53,8 +54,9 @@ pub(crate) struct Life<A: Living> {
     oversight: Rc<Oversight>,
     factory: RefCell<Option<Factory<A>>>,
     seats: RefCell<Vec<Box<dyn ServiceSeat<A>>>>,
-    /// After it has failed: they make a dead letter of what is published to it.
-    refusals: RefCell<Vec<Subscription>>,
+    refusals: Refusals,
+    /// Why it has ended by itself, while it is away for that.
+    fell: RefCell<Option<String>>,
     reins: RefCell<Option<Rc<Reins>>>,
     /// Keeps the actor alive until its `stop` is done: actix ends one that has neither an address nor a future.
     addr: RefCell<Option<Addr<A>>>,
@@ -90,7 +92,8 @@ impl<A: Living> Life<A> {
             oversight: Rc::new(oversight),
             factory: RefCell::new(Some(factory)),
             seats: RefCell::default(),
-            refusals: RefCell::default(),
+            refusals: Refusals::default(),
+            fell: RefCell::default(),
             reins: RefCell::default(),
             addr: RefCell::default(),
             keeper: RefCell::default(),
@@ -164,7 +167,7 @@ impl<A: Living> Life<A> {
             let made = made.map_err(|text| StartError::Failed(format!("panicked: {text}")))?;
             *self.seats.borrow_mut() = made.map_err(StartError::Subscriptions)?;
         }
-        drop(self.refusals.take());
+        self.refusals.end();
         let Some(service) = prepared.0.take() else { return Err(StartError::Stopped) };
         let mut ctx = Context::new();
         let addr = ctx.address();
@@ -290,27 +293,14 @@ impl<A: Living> Life<A> {
         error
     }
 
-    /// What is published to it becomes dead letters, from now on.
-    fn refuse(&self, error: Option<&str>) {
-        let why = format!("the service `{}` has failed: {}", self.options.name, error.unwrap_or("without a reason"));
-        let refusals = self.seats.borrow().iter().map(|seat| seat.refuse(&why)).collect::<Result<Vec<_>, _>>();
-        match refusals {
-            Ok(refusals) => *self.refusals.borrow_mut() = refusals,
-            Err(error) => {
-                let name = &self.options.name;
-                quietly(
-                    || log::warn!(target: "convoke::service", "what is published to `{name}` is not kept: {error}"),
-                );
-            }
-        }
-    }
-
     fn over(&self, state: ServiceState, error: Option<String>) {
-        drop(self.refusals.take());
-        if state == ServiceState::Failed {
-            self.refuse(error.as_deref());
+        let name = &self.options.name;
+        match state {
+            ServiceState::Failed => self.refusals.failed(name, &self.seats.borrow(), error.as_deref()),
+            _ => self.refusals.stopped(name, &self.seats.borrow()),
         }
         self.unsubscribe();
+        self.fell.take();
         self.enter(state, error);
         // After the state, which those who wait are told.
         self.shared.end();
@@ -328,6 +318,12 @@ impl<A: Living> Child for Life<A> {
 
     fn records(&self, into: &mut Vec<Arc<Record>>) {
         into.push(self.shared.record.clone());
+    }
+
+    fn line(&self, name: &Name, into: &mut Vec<Arc<Record>>) -> bool {
+        let is_it = self.options.name == *name;
+        into.extend(is_it.then(|| self.shared.record.clone()));
+        is_it
     }
 
     fn is_over(&self) -> bool {
@@ -365,6 +361,7 @@ impl<A: Living> Child for Life<A> {
     fn start(&self) -> LocalFuture<'_, Result<(), StartError>> {
         Box::pin(async {
             self.is_interrupted.set(false);
+            self.fell.take();
             self.enter(ServiceState::Starting, None);
             self.shared.leave();
             let interrupted = async {
@@ -389,7 +386,7 @@ impl<A: Living> Child for Life<A> {
         })
     }
 
-    fn interrupt(&self) {
+    fn interrupt(&self, _: bool) {
         self.is_interrupted.set(true);
         self.interrupted.notify_one();
     }
@@ -397,8 +394,17 @@ impl<A: Living> Child for Life<A> {
     fn away(&self, why: String) {
         self.reins.take();
         self.addr.take();
+        *self.fell.borrow_mut() = Some(why.clone());
         self.enter(ServiceState::Restarting, Some(why));
         self.shared.leave();
+    }
+
+    fn fell(&self) -> Option<String> {
+        self.fell.borrow().clone()
+    }
+
+    fn bereave(&self, why: Option<&str>) {
+        self.refusals.bereave(why);
     }
 
     fn pause(&self) -> LocalFuture<'_, ()> {
@@ -427,6 +433,7 @@ impl<A: Living> Child for Life<A> {
             self.shared.end();
             let mut left = None;
             if self.reins.borrow().is_some() {
+                self.refusals.stopped(&self.options.name, &self.seats.borrow());
                 self.retire();
                 let limit = self.options.drain_timeout;
                 if self.within(limit, self.drained()).await.is_none() {
@@ -441,7 +448,7 @@ impl<A: Living> Child for Life<A> {
     fn hurry(&self) {
         self.hurried.set(true);
         self.hurry.notify_one();
-        self.interrupt();
+        self.interrupt(false);
     }
 
     fn is_up(&self) -> bool {

@@ -8,6 +8,7 @@
 //! - `oversight`: what its seats, its actor and its keeper know of each other.
 //! - `instance`: one actor, polled where its panic can be caught.
 //! - `presence`: where the present actor is, for every thread.
+//! - `refusals`: what becomes of what is published to one that does not come back.
 //! - `life`: all of it: built, prepared, subscribed, run, paused, stopped.
 //!
 //! What must always hold: at most one actor lives at a time; nobody sends to one that has not begun or has ended; what is
@@ -19,6 +20,7 @@ mod living;
 mod oversight;
 mod instance;
 mod presence;
+mod refusals;
 mod life;
 
 pub(crate) use child::{Child, LocalFuture, ToKeeper};
@@ -26,7 +28,7 @@ pub(crate) use instance::End;
 pub(crate) use life::{Life, Options};
 pub(crate) use living::{Living, ServiceSeat, Terms};
 pub use oversight::OnError;
-pub(crate) use oversight::{Oversight, with_current};
+pub(crate) use oversight::{Oversight, is_kept, is_pausing, with_current};
 pub(crate) use presence::{InFlight, Shared};
 pub(crate) use restart::Ledger;
 pub use restart::{Backoff, Budget, Restart};

@@ -226,6 +226,11 @@ pub(crate) fn is_pausing() -> bool {
     CURRENT.with_borrow(|current| current.as_ref().is_some_and(|current| current.is_paused()))
 }
 
+/// Whether a service is being polled, and not an actor that nobody keeps.
+pub(crate) fn is_kept() -> bool {
+    CURRENT.with_borrow(Option::is_some)
+}
+
 pub(crate) fn with_current(run: impl FnOnce(&Oversight)) {
     let current = CURRENT.with_borrow(Clone::clone);
     match current {

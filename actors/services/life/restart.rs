@@ -127,12 +127,17 @@ impl Ledger {
         Self { budget, spent: VecDeque::new() }
     }
 
-    /// Spends a restart after having run so long in all; returns how many count with it, or `None` beyond the budget.
-    pub(crate) fn spend(&mut self, ran: Duration) -> Option<u32> {
+    /// Whether there is one to be spent after having run so long in all.
+    pub(crate) fn has_one(&mut self, ran: Duration) -> bool {
         while self.spent.front().is_some_and(|then| ran.saturating_sub(*then) > self.budget.within) {
             self.spent.pop_front();
         }
-        if self.spent.len() >= self.budget.restarts as usize {
+        self.spent.len() < self.budget.restarts as usize
+    }
+
+    /// Spends a restart after having run so long in all; returns how many count with it, or `None` beyond the budget.
+    pub(crate) fn spend(&mut self, ran: Duration) -> Option<u32> {
+        if !self.has_one(ran) {
             return None;
         }
         self.spent.push_back(ran);

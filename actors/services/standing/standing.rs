@@ -3,7 +3,7 @@
 //! `Standing::enter → the table in state.rs → Record → service/status`
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -22,13 +22,16 @@ pub(crate) struct Record {
     status: Mutex<ServiceStatus>,
     /// Tells those who wait that it has failed.
     failed: Notify,
+    /// Whether it has run: what has not, and has failed, is told to who starts it.
+    has_run: AtomicBool,
 }
 
 impl Record {
     pub(crate) fn new(service: Name) -> Arc<Self> {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let id = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-        Arc::new(Self { id, status: Mutex::new(ServiceStatus::new(service, date())), failed: Notify::new() })
+        let status = Mutex::new(ServiceStatus::new(service, date()));
+        Arc::new(Self { id, status, failed: Notify::new(), has_run: AtomicBool::new(false) })
     }
 
     /// Tells it from every other; 0 is none.
@@ -55,13 +58,18 @@ impl Record {
         self.status()
     }
 
-    /// Waits until it has failed: at once if it has.
-    pub(crate) async fn failed(&self) -> ServiceStatus {
+    /// Whether it has run, since it was made.
+    pub(crate) fn has_run(&self) -> bool {
+        self.has_run.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it has failed and that matters: at once if it has.
+    pub(crate) async fn failed_if(&self, matters: fn(&Self) -> bool) -> ServiceStatus {
         loop {
             let mut told = pin!(self.failed.notified());
             // Before the look, or what happens between the two would be missed.
             told.as_mut().enable();
-            if self.state() == ServiceState::Failed {
+            if self.state() == ServiceState::Failed && matters(self) {
                 return self.seen();
             }
             told.await;
@@ -115,6 +123,9 @@ impl Standing {
             if status.enter(state, error, date()) { Some(status.clone()) } else { None }
         };
         let Some(status) = entered else { return false };
+        if state.is_up() {
+            self.record.has_run.store(true, Ordering::Relaxed);
+        }
         if state == ServiceState::Failed {
             self.record.failed.notify_waiters();
         }

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::allowance::Shared;
 use super::keeper::Keeper;
-use super::supervision::{Keeping, Shared, Strategy};
+use super::supervision::{Keeping, Strategy};
 use super::supervisor::Supervisor;
 use crate::events::event::Name;
 use crate::runtime::{self, spawn_named};
@@ -30,6 +31,14 @@ pub(crate) struct Group {
     ran: Cell<Duration>,
     since: Cell<Option<Instant>>,
     hurried: Cell<bool>,
+    /// Whether its start was interrupted, and if so, whether for a pause.
+    interrupted: Cell<Option<bool>>,
+    /// Why it fails, with the run in which it does.
+    failure: RefCell<Option<(u64, String)>>,
+    /// Why it has ended by itself, while it is away for that.
+    fell: RefCell<Option<String>>,
+    /// That a supervisor above has failed for good, and why.
+    bereft: RefCell<Option<String>>,
 }
 
 impl Group {
@@ -46,6 +55,10 @@ impl Group {
             ran: Cell::new(Duration::ZERO),
             since: Cell::new(None),
             hurried: Cell::new(false),
+            interrupted: Cell::new(None),
+            failure: RefCell::default(),
+            fell: RefCell::default(),
+            bereft: RefCell::default(),
         })
     }
 
@@ -53,9 +66,29 @@ impl Group {
         self.standing.enter(state, error);
         if self.standing.state().is_up() {
             self.since.set(Some(runtime::now()));
-        } else if let Some(since) = self.since.take() {
+        } else {
+            self.rest();
+        }
+    }
+
+    /// It does not run any more, as far as its budgets go.
+    fn rest(&self) {
+        if let Some(since) = self.since.take() {
             self.ran.set(self.ran.get() + (runtime::now() - since));
         }
+    }
+
+    /// Whether the keeper above starts it again if it fails now.
+    fn comes_back(&self) -> bool {
+        let above = self.above.borrow();
+        let restarts = self.plan.restart.follows(true);
+        above.as_ref().is_some_and(|above| above.brings_back(restarts, self.ran()))
+    }
+
+    /// It has failed for good.
+    fn bereave_children(&self, why: &str) {
+        let why = format!("its supervisor `{}` has failed: {why}", self.plan.name);
+        self.plan.children.iter().for_each(|child| child.bereave(Some(&why)));
     }
 
     /// They start one after the other, so what one needs stands before it.
@@ -76,16 +109,21 @@ impl Group {
         self.runs.set(self.runs.get() + 1);
         let run = self.runs.get();
         self.keepers.take();
-        let me = self.me.clone();
-        let ran = Box::new(move || me.upgrade().map_or(Duration::ZERO, |group| group.ran()));
-        let ledger = Rc::new(Shared { ledger: RefCell::new(Ledger::new(self.plan.budget)), ran });
+        let bereft = self.bereft.borrow().clone();
+        self.plan.children.iter().for_each(|child| child.bereave(bereft.as_deref()));
+        let (me, myself) = (self.me.clone(), self.me.clone());
+        let ledger = Rc::new(Shared {
+            ledger: RefCell::new(Ledger::new(self.plan.budget)),
+            ran: Box::new(move || me.upgrade().map_or(Duration::ZERO, |group| group.ran())),
+            comes_back: Box::new(move || myself.upgrade().is_some_and(|group| group.comes_back())),
+        });
         let sets: Vec<Vec<_>> = match self.plan.strategy {
             Strategy::OneForOne => self.plan.children.iter().map(|child| vec![child.clone()]).collect(),
             _ => vec![self.plan.children.clone()],
         };
         for children in sets.into_iter().filter(|children| !children.is_empty()) {
             let me = self.me.clone();
-            let on_failed = Box::new(move |why| Self::failed(&me, run, why));
+            let on_failed = Box::new(move |why, comes_back| Self::failed(&me, run, why, comes_back));
             let named = children[0].name();
             let alone = children.len() == 1;
             let (keeper, started) =
@@ -93,8 +131,16 @@ impl Group {
             self.keepers.borrow_mut().push(keeper);
             let started = started.await.map_err(|_| StartError::Stopped).and_then(|started| started);
             if let Err(error) = started {
-                self.stop_children().await;
+                let failure =
+                    self.failure.borrow().as_ref().filter(|(failed, _)| *failed == run).map(|(_, why)| why.clone());
+                let pauses = self.interrupted.get().unwrap_or_else(|| self.comes_back());
+                if !pauses && self.interrupted.get().is_none() {
+                    self.bereave_children(failure.as_ref().unwrap_or(&error.to_string()));
+                }
+                self.end_children(pauses).await;
                 return Err(match error {
+                    // One that had started has failed since, and that has ended the start of this one.
+                    StartError::Stopped if failure.is_some() => StartError::Failed(failure.unwrap_or_default()),
                     StartError::Stopped | StartError::Neighbor { .. } => error,
                     error if alone => StartError::Neighbor { service: named.to_string(), error: Box::new(error) },
                     error => error,
@@ -104,27 +150,42 @@ impl Group {
         Ok(())
     }
 
-    async fn stop_children(&self) {
+    /// Has them pause until they are started again, or stop.
+    async fn end_children(&self, pausing: bool) {
+        let run = self.runs.get();
         // They stay listed until they have ended: somebody else may wait for the same.
         let keepers = self.keepers.borrow().clone();
         for keeper in keepers.into_iter().rev() {
             if self.hurried.get() {
                 keeper.hurry();
             }
-            keeper.stop().await;
+            match pausing {
+                true => keeper.pause().await,
+                false => keeper.stop().await,
+            }
         }
-        // Those that were paused have no keeper.
-        for child in self.plan.children.iter().rev().filter(|child| !child.is_over()) {
-            child.stop().await;
+        // Those that were paused have no keeper. They may have been started again meanwhile.
+        for child in self.plan.children.iter().rev().filter(|_| !pausing) {
+            if self.runs.get() == run && !child.is_over() {
+                child.stop().await;
+            }
         }
     }
 
-    /// A child is beyond the budget: the others stop, and whoever is above is told.
-    fn failed(me: &Weak<Self>, run: u64, why: String) {
+    /// A child is beyond the budget: the others pause, or stop if nobody starts them again, and whoever is above is told.
+    fn failed(me: &Weak<Self>, run: u64, why: String, comes_back: bool) {
         let Some(group) = me.upgrade().filter(|group| group.runs.get() == run) else { return };
+        if group.failure.borrow().as_ref().is_some_and(|(failed, _)| *failed == run) {
+            return;
+        }
+        *group.failure.borrow_mut() = Some((run, why.clone()));
+        group.rest();
+        if !comes_back {
+            group.bereave_children(&why);
+        }
         let label = format!("the end of the supervisor `{}`", group.plan.name);
         spawn_named(move || label.clone(), async move {
-            group.stop_children().await;
+            group.end_children(comes_back).await;
             let above = group.above.borrow().clone();
             if let Some(above) = above {
                 above.ended(run, End::Failed(why));
@@ -145,6 +206,12 @@ impl Child for Group {
     fn records(&self, into: &mut Vec<Arc<Record>>) {
         into.push(self.record.clone());
         self.plan.children.iter().for_each(|child| child.records(into));
+    }
+
+    fn line(&self, name: &Name, into: &mut Vec<Arc<Record>>) -> bool {
+        let is_in_it = self.plan.name == *name || self.plan.children.iter().any(|child| child.line(name, into));
+        into.extend(is_in_it.then(|| self.record.clone()));
+        is_in_it
     }
 
     fn needs(&self) -> Vec<Name> {
@@ -182,6 +249,8 @@ impl Child for Group {
 
     fn start(&self) -> LocalFuture<'_, Result<(), StartError>> {
         Box::pin(async {
+            self.interrupted.set(None);
+            self.fell.take();
             self.enter(ServiceState::Starting, None);
             let started = self.start_children().await;
             if started.is_ok() {
@@ -191,21 +260,29 @@ impl Child for Group {
         })
     }
 
-    fn interrupt(&self) {
-        self.keepers.borrow().iter().for_each(Keeper::ask_to_stop);
+    fn interrupt(&self, pausing: bool) {
+        self.interrupted.set(Some(pausing));
+        self.keepers.borrow().iter().for_each(if pausing { Keeper::ask_to_pause } else { Keeper::ask_to_stop });
     }
 
     fn away(&self, why: String) {
+        *self.fell.borrow_mut() = Some(why.clone());
         self.enter(ServiceState::Restarting, Some(why));
+    }
+
+    fn fell(&self) -> Option<String> {
+        self.fell.borrow().clone()
+    }
+
+    fn bereave(&self, why: Option<&str>) {
+        *self.bereft.borrow_mut() = why.map(str::to_owned);
+        self.plan.children.iter().for_each(|child| child.bereave(why));
     }
 
     fn pause(&self) -> LocalFuture<'_, ()> {
         Box::pin(async {
             self.enter(ServiceState::Stopping, None);
-            let keepers = self.keepers.borrow().clone();
-            for keeper in keepers.into_iter().rev() {
-                keeper.pause().await;
-            }
+            self.end_children(true).await;
             self.enter(ServiceState::Restarting, None);
         })
     }
@@ -216,7 +293,7 @@ impl Child for Group {
                 return;
             }
             self.enter(ServiceState::Stopping, None);
-            self.stop_children().await;
+            self.end_children(false).await;
             self.enter(ServiceState::Stopped, None);
         })
     }
@@ -236,6 +313,16 @@ impl Child for Group {
     }
 
     fn settle(&self, error: Option<String>, failed: bool) {
+        if failed {
+            self.bereave_children(error.as_deref().unwrap_or("without a reason"));
+        }
+        // Those that were to be started again with it are not.
+        for child in self.plan.children.iter().rev().filter(|child| !child.is_over()) {
+            let fell = child.fell().filter(|_| failed);
+            let has_fallen = fell.is_some();
+            child.settle(fell, has_fallen);
+        }
+        self.fell.take();
         self.enter(if failed { ServiceState::Failed } else { ServiceState::Stopped }, error);
     }
 }

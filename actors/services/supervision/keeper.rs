@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::allowance::Allowance;
 use crate::runtime::{Either, either, sleep};
 use crate::services::life::{Child, End, ToKeeper};
 
@@ -38,14 +39,16 @@ pub(crate) struct Mail {
 }
 
 impl Mail {
-    /// Opens the way to the keeper of these, and tells them of it.
-    pub(crate) fn open(children: &[Rc<dyn Child>]) -> (Keeper, Self) {
+    /// Opens the way to the keeper of these, which has these restarts left, and tells them of it.
+    pub(super) fn open(children: &[Rc<dyn Child>], allowance: &Rc<Allowance>) -> (Keeper, Self) {
         let (to_keeper, news) = mpsc::unbounded_channel();
         for (place, child) in children.iter().enumerate() {
             let news = to_keeper.clone();
-            child.keep(ToKeeper::new(move |run, end| {
+            let tell = move |run, end| {
                 let _ = news.send(News::Ended { child: place, run, end });
-            }));
+            };
+            let allowance = allowance.clone();
+            child.keep(ToKeeper::new(tell, move |restarts, ran| allowance.brings_back(place, restarts, ran)));
         }
         let keeper = Keeper(to_keeper);
         #[cfg(feature = "testing")]
@@ -116,13 +119,14 @@ impl Mail {
         }
     }
 
-    /// Waits for what is under way, and keeps what is told meanwhile. If it is to stop, `interrupt` is called, once.
-    pub(crate) async fn during<T>(&mut self, work: impl Future<Output = T>, interrupt: impl Fn()) -> T {
+    /// Waits for what is under way, and keeps what is told meanwhile. If it is to stop, `interrupt` is called, once, and told
+    /// whether that is no more than a pause.
+    pub(crate) async fn during<T>(&mut self, work: impl Future<Output = T>, interrupt: impl Fn(bool)) -> T {
         let mut work = std::pin::pin!(work);
         let mut interrupted = false;
         loop {
             if self.stop.is_some() && !std::mem::replace(&mut interrupted, true) {
-                interrupt();
+                interrupt(self.pausing);
             }
             match either(work.as_mut(), self.news.recv()).await {
                 Either::First(done) => return done,
@@ -195,5 +199,10 @@ impl Keeper {
     /// Orders the end.
     pub(crate) fn ask_to_stop(&self) {
         let _ = self.0.send(News::Stop { told: None, pausing: false });
+    }
+
+    /// Orders a pause.
+    pub(crate) fn ask_to_pause(&self) {
+        let _ = self.0.send(News::Stop { told: None, pausing: true });
     }
 }

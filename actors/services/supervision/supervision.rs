@@ -2,7 +2,6 @@
 //!
 //! `life.rs, group.rs ─ ToKeeper → keeper.rs → Keeping ─ start, pause, stop → life.rs, group.rs`
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,9 +9,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::allowance::{Allowance, Shared};
 use super::keeper::{Keeper, Mail, News};
 use crate::runtime::{self, Either, either, quietly, sleep};
-use crate::services::life::{Budget, Child, End, Ledger};
+use crate::services::life::{Child, End};
 use crate::services::standing::StartError;
 
 /// The children that a supervisor restarts when one of them has ended.
@@ -38,28 +38,22 @@ impl Strategy {
     }
 }
 
-/// The restarts that a supervisor allows to all of its children together.
-pub(crate) struct Shared {
-    pub(crate) ledger: RefCell<Ledger>,
-    /// How long the supervisor has run.
-    pub(crate) ran: Box<dyn Fn() -> Duration>,
-}
-
 /// Who keeps some children alive. Those of a strategy are kept together; where each is kept for itself, each has a
 /// keeper.
 pub(crate) struct Keeping {
     children: Vec<Rc<dyn Child>>,
     strategy: Strategy,
-    ledgers: Vec<Ledger>,
-    /// The budget of the supervisor.
-    shared: Option<Rc<Shared>>,
+    allowance: Rc<Allowance>,
     mail: Mail,
     /// Nobody is above it: what falls stays down, or has been kept by those beneath.
     root: bool,
-    on_failed: Option<Box<dyn FnOnce(String)>>,
+    on_failed: Option<OnGivenUp>,
     /// A group holds its children beyond their keepers.
     is_grouped: bool,
 }
+
+/// Told why a keeper gives up, and whether its children come back with their supervisor.
+pub(crate) type OnGivenUp = Box<dyn FnOnce(String, bool)>;
 
 impl Keeping {
     /// Begins to keep these, on this arbiter. The receiver hears when all are running, or which has not started.
@@ -68,22 +62,14 @@ impl Keeping {
         strategy: Strategy,
         shared: Option<Rc<Shared>>,
         root: bool,
-        on_failed: Option<Box<dyn FnOnce(String)>>,
+        on_failed: Option<OnGivenUp>,
     ) -> (Keeper, oneshot::Receiver<Result<(), StartError>>) {
-        let (keeper, mail) = Mail::open(&children);
+        let allowance = Allowance::new(children.iter().map(|child| child.restart().2), shared);
+        let (keeper, mail) = Mail::open(&children, &allowance);
         let (told, started) = oneshot::channel();
         let names: Vec<_> = children.iter().map(|child| format!("`{}`", child.name())).collect();
         let names = names.join(", ");
-        let keeping = Self {
-            ledgers: children.iter().map(|child| Ledger::new(child.restart().2)).collect(),
-            mail,
-            children,
-            strategy,
-            shared,
-            root,
-            is_grouped: on_failed.is_some(),
-            on_failed,
-        };
+        let keeping = Self { mail, children, strategy, allowance, root, is_grouped: on_failed.is_some(), on_failed };
         let label = move || format!("the keeper of {names}");
         runtime::spawn_named(label, keeping.keep(told));
         (keeper, started)
@@ -92,6 +78,9 @@ impl Keeping {
     async fn keep(mut self, told: oneshot::Sender<Result<(), StartError>>) {
         let started = self.start_all().await;
         let runs = started.is_ok();
+        if runs && !self.root {
+            self.allowance.begin();
+        }
         let heard = told.send(started).is_ok();
         if runs && heard {
             self.run().await;
@@ -110,7 +99,8 @@ impl Keeping {
                 News::Hurry => {}
                 News::Stop { .. } => return self.stop_all().await,
                 News::Ended { child, run, end } => {
-                    if run == self.children[child].runs() && !self.recover(child, &end).await {
+                    let kept = &self.children[child];
+                    if run == kept.runs() && !kept.is_over() && !self.recover(child, &end).await {
                         return;
                     }
                 }
@@ -143,12 +133,22 @@ impl Keeping {
             self.mail.look();
             let started = match self.mail.is_to_stop() {
                 true => Err(StartError::Stopped),
-                false => self.mail.during(child.start(), || child.interrupt()).await,
+                false => self.mail.during(child.start(), |pausing| child.interrupt(pausing)).await,
             };
             if let Err(error) = started {
-                child.settle(Some(error.to_string()), error != StartError::Stopped);
+                let ordered = self.mail.is_to_stop();
+                let comes_back = if ordered { self.mail.is_pausing() } else { self.allowance.all_come_back() };
+                match comes_back {
+                    true if ordered => child.pause().await,
+                    true => child.away(error.to_string()),
+                    false => child.settle(Some(error.to_string()), error != StartError::Stopped),
+                }
+                let why = format!("`{}` {error}", child.name());
                 for other in self.children[..place].iter().rev() {
-                    other.stop().await;
+                    if !comes_back && !ordered {
+                        other.bereave(Some(&why));
+                    }
+                    self.mail.during(if comes_back { other.pause() } else { other.stop() }, |_| {}).await;
                 }
                 return Err(match self.children.len() {
                     1 => error,
@@ -163,33 +163,11 @@ impl Keeping {
         for child in self.children.iter().rev() {
             let ending = child.clone();
             if self.mail.is_pausing() && !ending.is_over() {
-                self.mail.during(ending.pause(), || {}).await;
+                self.mail.during(ending.pause(), |_| {}).await;
             } else {
-                self.mail.during(ending.stop(), || {}).await;
+                self.mail.during(ending.stop(), |_| {}).await;
             }
         }
-    }
-
-    /// Spends a restart of a child, and of all; returns which of its own it is, or why there is none left.
-    fn spend(&mut self, child: usize) -> Result<u32, String> {
-        let ran = self.children[child].ran();
-        let ledger = &mut self.ledgers[child];
-        let beyond = |whose: &str, budget: Budget| {
-            let within = budget.within();
-            match budget.restarts() {
-                0 => format!("{whose}no restart is allowed"),
-                1 => format!("{whose}1 restart within {within:?} of running is the most"),
-                restarts => format!("{whose}{restarts} restarts within {within:?} of running are the most"),
-            }
-        };
-        let nth = ledger.spend(ran).ok_or_else(|| beyond("", ledger.budget()))?;
-        if let Some(shared) = &self.shared {
-            let ran = (shared.ran)();
-            let mut ledger = shared.ledger.borrow_mut();
-            let budget = ledger.budget();
-            ledger.spend(ran).ok_or_else(|| beyond("of its supervisor, ", budget))?;
-        }
-        Ok(nth)
     }
 
     /// Builds anew what has fallen, and what the strategy says; says whether there is still something to keep.
@@ -234,7 +212,7 @@ impl Keeping {
                     continue;
                 }
                 let starting = self.children[place].clone();
-                let start = self.mail.during(starting.start(), || starting.interrupt());
+                let start = self.mail.during(starting.start(), |pausing| starting.interrupt(pausing));
                 let started = while_expiring(&those(&self.children, &down), since, start).await;
                 if self.mail.is_to_stop() {
                     return true;
@@ -258,10 +236,10 @@ impl Keeping {
             return After::Settled;
         }
         let text = why.unwrap_or_else(|| "it stopped by itself".to_owned());
-        let nth = match self.spend(place) {
+        let nth = match self.allowance.spend(place, child.ran()) {
             Ok(nth) => nth,
             Err(beyond) => {
-                self.give_up(place, format!("{text}; {beyond}")).await;
+                self.give_up(place, format!("{text}; {beyond}"), since).await;
                 return After::GivenUp;
             }
         };
@@ -273,19 +251,30 @@ impl Keeping {
                 continue;
             }
             down[other] = true;
-            let pause = self.mail.during(neighbor.pause(), || {});
+            let pause = self.mail.during(neighbor.pause(), |_| {});
             while_expiring(&those(&self.children, down), since, pause).await;
         }
         After::Wait(backoff.wait(nth, runtime::random()))
     }
 
-    /// There is no budget for this one: it has failed, and those that are kept together with it stop.
-    async fn give_up(&mut self, fallen: usize, why: String) {
+    /// There is no budget for this one. If all of them are started again from above, they pause until then: what is published
+    /// to them waits. Otherwise it has failed, and those that are kept together with it stop.
+    async fn give_up(&mut self, fallen: usize, why: String, since: Instant) {
         let child = self.children[fallen].clone();
-        child.settle(Some(why.clone()), true);
-        self.stop_all().await;
+        let comes_back = self.allowance.all_come_back();
+        match comes_back {
+            true => child.away(why.clone()),
+            false => child.settle(Some(why.clone()), true),
+        }
         if let Some(on_failed) = self.on_failed.take() {
-            on_failed(format!("`{}` {why}", child.name()));
+            on_failed(format!("`{}` {why}", child.name()), comes_back);
+        }
+        if !comes_back {
+            return self.stop_all().await;
+        }
+        for other in self.children.clone().into_iter().rev().filter(|other| !other.is_over()) {
+            let pause = self.mail.during(other.pause(), |_| {});
+            while_expiring(&self.children, since, pause).await;
         }
     }
 }

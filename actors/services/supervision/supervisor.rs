@@ -52,9 +52,11 @@ impl IntoChild for Supervisor {
 /// When a service ends by itself and is restarted, the supervisor's strategy decides which other services are restarted
 /// with it. These are stopped first, last one first; what waits for them is not lost.
 ///
-/// If a service exceeds its own budget, or all services together exceed that of the supervisor, then all services stop
-/// and the supervisor has failed. The supervisor above it, if there is one, starts it again. A supervisor whose
-/// services have all done their work, and do not come back, goes on running.
+/// If a service exceeds its own budget, or all services together exceed that of the supervisor, then the supervisor
+/// gives up. The supervisor above it, or the [`Services`](crate::Services) that it was added to, start it again. Until
+/// then it and its services are *restarting*, and what is published to them waits. If nobody starts it again, then it
+/// and the service that ended have failed for good, and its other services stop; events published to any of them become
+/// dead letters. A supervisor whose services have all done their work, and do not come back, goes on running.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;

@@ -95,7 +95,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         () = signal.wait() => {}
         failed = services.failed() => println!("{failed}"),
     }
-    web.stop(true).await; // requests in flight are answered, and no more come
+    tokio::select! {
+        () = web.stop(true) => {}         // requests in flight are answered, and no more come
+        () = signal.wait_again() => {}    // a second signal does not wait for them
+    }
     println!("{}", services.run_until(signal).await); // what they have published is billed
     Ok(())
 }

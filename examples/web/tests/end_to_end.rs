@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -99,6 +99,29 @@ fn orders_are_billed_and_probes_answered() {
     let (code, said) = running.end();
     assert_eq!(code, Some(0), "{said:?}");
     assert!(said.last().unwrap().starts_with("2 of 2 services stopped after"), "{said:?}");
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_who_never_ends_his_request() {
+    let mut running = Running::start();
+    let mut stream = TcpStream::connect(&running.address).unwrap();
+    let head = "POST /orders HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
+    stream.write_all(head.as_bytes()).unwrap();
+    // What comes after it is answered, so it is in flight.
+    assert_eq!(order(&running.address, 7), Some(202));
+    let since = Instant::now();
+    running.signal();
+    // Until nobody is listened to any more, a second signal would be the first.
+    while TcpStream::connect(&running.address).is_ok() {
+        thread::yield_now();
+    }
+    assert!(running.process.try_wait().unwrap().is_none(), "it waits for the request");
+    running.signal();
+    let (code, said) = running.end();
+    assert!(since.elapsed() < Duration::from_secs(5), "the time of the web server: {said:?}");
+    assert_eq!(code, Some(0), "{said:?}");
+    assert!(said.last().unwrap().starts_with("2 of 2 services stopped after"), "{said:?}");
+    drop(stream);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::schema::SchemaError;
-use super::standing::{Moved, is_moved};
+use super::standing::moved;
 use crate::transport::{ErrorKind, TransportError, in_vain};
 
 // Primary result codes, https://www.sqlite.org/rescode.html.
@@ -32,8 +32,10 @@ pub(super) fn is_busy(error: &sqlx::Error) -> bool {
 
 /// Nothing of the error's own text is in it: what a trigger of the application says may be personal.
 pub(super) fn describe(at: &Arc<str>, error: &sqlx::Error) -> TransportError {
+    if let Some(moved) = moved(error) {
+        return TransportError::new(ErrorKind::Unreachable, at.clone(), moved.to_string());
+    }
     let (kind, text) = match error {
-        error if is_moved(error) => (ErrorKind::Unreachable, Moved.to_string()),
         sqlx::Error::Database(_) => of_code(code(error).unwrap_or_default()),
         sqlx::Error::PoolTimedOut => in_vain(
             ErrorKind::Unreachable,

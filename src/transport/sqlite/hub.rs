@@ -6,20 +6,17 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::standing::{Moved, Standing};
+use super::standing::{CLOSING, Moved, Standing};
 
 /// Wakes those who wait for deliveries of one group.
 pub(super) type Bell = Arc<Notify>;
 
 /// At most so many are woken by one publish: each that finds a full hand wakes the next.
 const MOST_WOKEN: usize = 32;
-
-/// How long is waited for connections to a file that is gone.
-const CLOSING: Duration = Duration::from_secs(1);
 
 static HUBS: Mutex<Option<HashMap<PathBuf, Weak<Hub>>>> = Mutex::new(None);
 
@@ -68,7 +65,7 @@ impl Hub {
         let end = Instant::now() + CLOSING;
         for standing in &all {
             if !standing.close(end).await {
-                return Err(Moved);
+                return Err(Moved::Held);
             }
         }
         all.iter().for_each(|standing| standing.end_connections());

@@ -57,7 +57,7 @@ pub(super) async fn lend(core: &Core, (lane, generation): (i64, u64), most: usiz
     let mut writer = core.store.write().await?;
     // It may just have been opened anew, and there is another lane of this number.
     if core.store.generation() != generation {
-        return Err(Moved.into());
+        return Err(Moved::Gone.into());
     }
     let now = now();
     let lend = sqlx::query(LEND).bind(lane).bind(now).bind(after(now, core.lease)).bind(most).bind(fastrand::i64(..));

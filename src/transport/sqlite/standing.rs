@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection, SqliteConnection, SqlitePool};
 
+/// How long is waited for connections to a file that is gone.
+pub(super) const CLOSING: Duration = Duration::from_secs(1);
+
 /// How often is looked whether a connection to a file that is gone is free.
 const CLOSING_PAUSE: Duration = Duration::from_millis(5);
 
@@ -22,15 +25,25 @@ const FRESH: Duration = Duration::from_millis(10);
 pub(super) type Identity = (u64, u64);
 
 /// The path does not lead to what is open any more.
-#[derive(Debug)]
-pub(super) struct Moved;
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Moved {
+    /// What comes next opens what is there.
+    Gone,
+    /// A connection to what is gone is not given back to its pool: nothing may be made at the path before.
+    Held,
+}
 
 impl fmt::Display for Moved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "its file was deleted, moved or replaced, and what was in it is there no more: it is opened anew; leave the \
-             files of a database alone while it is in use",
-        )
+        f.write_str("its file was deleted, moved or replaced, and what was in it is there no more: ")?;
+        match self {
+            Self::Gone => f.write_str("it is opened anew; leave the files of a database alone while it is in use"),
+            Self::Held => write!(
+                f,
+                "it is opened anew once a connection to the old file is back in its pool, from which this process has it for \
+                 longer than {CLOSING:?}; end its transaction, or drop it"
+            ),
+        }
     }
 }
 
@@ -42,9 +55,12 @@ impl From<Moved> for sqlx::Error {
     }
 }
 
-/// Whether this error says that the file has moved.
-pub(super) fn is_moved(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Configuration(error) if error.is::<Moved>())
+/// What this error says of a file that has moved, if it does.
+pub(super) fn moved(error: &sqlx::Error) -> Option<Moved> {
+    match error {
+        sqlx::Error::Configuration(error) => error.downcast_ref().copied(),
+        _ => None,
+    }
 }
 
 /// What one handle has open.
@@ -108,7 +124,7 @@ impl Standing {
         state.replaced |= !is(&self.path, state.file);
         state.moved |= state.replaced || !is(&self.log, state.log);
         state.checked = Instant::now();
-        if state.moved { Err(Moved) } else { Ok(()) }
+        if state.moved { Err(Moved::Gone) } else { Ok(()) }
     }
 
     /// The same, unless somebody has looked a moment ago.

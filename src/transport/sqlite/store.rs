@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 use super::error::{describe, is_busy, late, of_schema};
 use super::hub::Hub;
 use super::schema::{self, SchemaError};
-use super::standing::{Closed, Moved, Standing};
+use super::standing::{Closed, Moved, Standing, moved};
 use crate::transport::{ErrorKind, TransportError};
 
 /// One writes, the others read.
@@ -151,7 +151,7 @@ impl Store {
         }
         self.reopen().await.map_err(|error| {
             log::debug!(target: "convoke::transport", "{}: not opened anew: {error}", self.standing.path().display());
-            Moved.into()
+            moved(&error).unwrap_or(Moved::Gone).into()
         })
     }
 
@@ -159,8 +159,8 @@ impl Store {
     /// a connection that is closed last takes the log at the path away, whoever has made it.
     async fn reopen(&self) -> Result<(), sqlx::Error> {
         let path = self.standing.path().display();
-        log::warn!(target: "convoke::transport", "{path} was deleted, moved or replaced, and is opened anew");
         let all = self.hub.let_go().await?;
+        log::warn!(target: "convoke::transport", "{path} was deleted, moved or replaced, and is opened anew");
         // Makes the file, if there is none. What is opened from here on is this one, or all of it is done again.
         self.pool.acquire().await?.close().await?;
         let file = self.standing.file_at_path();
@@ -170,7 +170,7 @@ impl Store {
         }
         schema::prepare(&mut connection).await.map_err(|error| match error {
             SchemaError::Sql(error) => error,
-            SchemaError::Newer(_) => Moved.into(),
+            SchemaError::Newer(_) => Moved::Gone.into(),
         })?;
         let mut opened = vec![&self.standing];
         for other in all.iter().filter(|other| !Arc::ptr_eq(other, &self.standing)) {
@@ -183,7 +183,7 @@ impl Store {
             }
         }
         if file.is_none() || self.standing.file_at_path() != file {
-            return Err(Moved.into());
+            return Err(Moved::Gone.into());
         }
         opened.iter().for_each(|standing| standing.renew());
         Ok(())

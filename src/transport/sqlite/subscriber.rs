@@ -176,7 +176,7 @@ async fn find(
     let sql = |error| describe(&core.at, &error);
     // There may be another lane of this number in another file.
     if core.store.generation() != generation {
-        return Err(sql(Moved.into()));
+        return Err(sql(Moved::Gone.into()));
     }
     if !busy {
         let next = look(core, lane).await.map_err(sql)?;

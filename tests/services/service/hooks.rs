@@ -1,6 +1,9 @@
 //! `start` and `stop` of a service, in each form that they may have.
 
+use std::sync::Mutex;
+
 use super::*;
+use crate::common::in_a_process_of_its_own;
 
 #[derive(BaseService)]
 #[service(start = open, stop = close)]
@@ -52,3 +55,59 @@ async fn the_actor_alone_is_started_by_its_name() {
     assert!(actor.connected());
     assert_eq!(notes.take(), [""; 0], "it is no service");
 }
+
+/// What was logged of services in this process.
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Log;
+
+impl log::Log for Log {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target() == "convoke::service" && metadata.level() == log::Level::Warn
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            LINES.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// In a process of its own, because a process has one logger.
+#[test]
+fn a_service_that_is_started_as_a_plain_actor_is_warned_of() {
+    in_a_process_of_its_own(
+        "services::service::hooks::a_service_that_is_started_as_a_plain_actor_is_warned_of",
+        || {
+            log::set_logger(&Log).unwrap();
+            log::set_max_level(log::LevelFilter::Warn);
+            convoke::testing::run("plain", async || {
+                let told = || {
+                    let mut lines = std::mem::take(&mut *LINES.lock().unwrap());
+                    lines.retain(|line| line.contains("plain actor"));
+                    lines
+                };
+                let bus = EventBus::default();
+                let kept = Plain::supervised(&bus, |_| Plain(Notes::new())).await.unwrap();
+                kept.stop().await;
+                assert_eq!(told(), [""; 0]);
+                let warned = "`Plain` was started as a plain actor: it hears no event, its `start` and `stop` are not called, and \
+                              nobody restarts it; write `supervised(&bus, …).await?`";
+                let actor = Actor::start(Plain(Notes::new()));
+                settled().await;
+                assert_eq!(told(), [warned]);
+                let supervised = actix::Supervisor::start(|_| Quiet);
+                settled().await;
+                assert_eq!(told(), [""; 0], "it declares nothing that it would miss");
+                drop((actor, supervised));
+            });
+        },
+    );
+}
+
+#[derive(BaseService)]
+struct Quiet;
+
+impl actix::Supervised for Quiet {}

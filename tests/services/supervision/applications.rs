@@ -2,7 +2,7 @@
 
 use super::*;
 use convoke::testing::expect_failure;
-use convoke::{Services, ServicesHandle, Shutdown};
+use convoke::{OnFailed, Services, ServicesError, ServicesHandle, Shutdown};
 
 /// A service of an application, which notes and does in its hooks what the stage says.
 macro_rules! part {
@@ -194,6 +194,26 @@ async fn every_phase_of_a_shutdown_has_its_deadline() {
 }
 
 #[convoke::test]
+async fn what_becomes_a_dead_letter_meanwhile_is_counted_and_what_was_one_before_is_not() {
+    let stage = Stage::new();
+    stage.say("Cache", "mark", [Act::Fail, Act::Fail, Act::Well]);
+    let application = four(&stage).await.unwrap();
+    stage.mark(1);
+    settled().await;
+    assert_eq!(stage.bus.dead_letters().len(), 1);
+    stage.mark(2);
+    let report = at_once(application.shutdown()).await;
+    assert_eq!((report.dead_letters, report.drained, report.is_clean()), (1, true, false));
+    assert_eq!(stage.bus.dead_letters().total(), 2);
+    assert_eq!(report.to_string(), "4 of 4 services stopped after 0ns, 1 dead letter");
+    let application = four(&stage).await.unwrap();
+    stage.mark(3);
+    let report = at_once(application.shutdown()).await;
+    assert!(report.is_clean() && report.dead_letters == 0, "{report}");
+    assert_gone(&stage);
+}
+
+#[convoke::test]
 async fn one_that_does_not_stop_in_time_is_late_and_holds_up_nobody() {
     let stage = Stage::new();
     stage.say("Cache", "stop", [Act::Hang]);
@@ -314,6 +334,86 @@ async fn it_is_ready_as_long_as_all_run() {
     assert_gone(&stage);
 }
 
+#[convoke::test]
+async fn one_that_is_never_started_again_ends_the_application_from_within_a_supervisor() {
+    for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
+        let stage = Stage::new();
+        let all = Supervisor::new(&stage.bus, "all", strategy).add(stage.member("a"));
+        let all = all.add(stage.member("b").restart(Restart::Never));
+        let top = Supervisor::one_for_one(&stage.bus, "top").add(all);
+        let running = Services::new(&stage.bus).add(top).live_needs("b").await.unwrap();
+        stage.publish("b", Act::Panic);
+        settled().await;
+        assert!(!running.health().is_live() && !running.health().is_ready());
+        assert_eq!(at_once(running.failed()).await.to_string(), "b has failed: panicked: as told");
+        stage.bus.dead_letters().take_all();
+        let report = at_once(running.run_until(std::future::pending())).await;
+        assert_eq!(report.ended_by.as_deref(), Some("b"));
+    }
+}
+
+#[convoke::test]
+async fn one_whose_supervisor_has_failed_for_good_is_missing_for_a_probe() {
+    expect_failure("b");
+    let stage = Stage::new();
+    let inner = three(&stage, Strategy::OneForOne).budget(0, SECOND).restart(Restart::Never);
+    let running = Services::new(&stage.bus).add(inner).live_needs("a").await.unwrap();
+    assert!(running.health().is_live());
+    stage.publish("b", Act::Panic);
+    settled().await;
+    assert_eq!(states(&running.statuses()), "all failed, a stopped, b failed, c stopped");
+    assert!(!running.health().is_live(), "nobody starts `a` again");
+    running.shutdown().await;
+}
+
+#[derive(BaseService)]
+#[service(needs(Member), start = open)]
+struct Late;
+
+impl Late {
+    async fn open(&mut self) {
+        sleep(20 * SECOND).await;
+    }
+}
+
+#[convoke::test]
+async fn one_that_fails_while_others_still_start_is_seen() {
+    expect_failure("b");
+    for inside in [false, true] {
+        let stage = Stage::new();
+        let start = || {
+            let b = stage.member("b").restart(Restart::Never);
+            let late = Late::supervised(&stage.bus, |_| Late);
+            let services = Services::new(&stage.bus).add(late);
+            if inside { services.add(Supervisor::one_for_one(&stage.bus, "all").add(b)) } else { services.add(b) }
+        };
+        let fail = || {
+            let stage = stage.clone();
+            convoke::testing::spawn(async move {
+                sleep(SECOND).await;
+                stage.publish("b", Act::Panic);
+            })
+        };
+        fail();
+        let error = after(SECOND, start().into_future()).await.unwrap_err();
+        assert!(matches!(&error, ServicesError::Failed { service, .. } if service == "b"), "{error}");
+        let expected = "the service `b` has failed, while others were still starting: panicked: as told";
+        assert_eq!(error.to_string(), expected);
+        settled().await;
+        assert!(stage.bus.subscriptions().is_empty());
+
+        fail();
+        let report = after(SECOND, start().run_until(std::future::pending())).await.unwrap();
+        assert_eq!(report.ended_by.as_deref(), Some("b"));
+        assert!(stage.bus.subscriptions().is_empty());
+
+        fail();
+        let running = after(20 * SECOND, start().on_failed(OnFailed::GoOn).into_future()).await.unwrap();
+        assert_eq!(at_once(running.failed()).await.service, "b");
+        running.shutdown().await;
+    }
+}
+
 #[test]
 fn without_an_arbiter_nothing_starts() {
     let stage = Stage::new();
@@ -325,4 +425,23 @@ fn without_an_arbiter_nothing_starts() {
         other => panic!("{other:?}"),
     }
     stage.noted("");
+}
+
+#[convoke::test]
+async fn a_name_is_borne_once_inside_supervisors_too() {
+    let stage = Stage::new();
+    let inside = || Supervisor::one_for_one(&stage.bus, "all").add(stage.member("a")).add(stage.member("b"));
+    let named = |error: ServicesError| match error {
+        ServicesError::Twice { name } => name,
+        other => panic!("{other}"),
+    };
+    let of = async |services: Services| named(at_once(services.into_future()).await.unwrap_err());
+    let services = || Services::new(&stage.bus);
+    assert_eq!(of(services().add(inside()).add(stage.member("a"))).await, "a");
+    assert_eq!(of(services().add(stage.member("b")).add(inside())).await, "b");
+    assert_eq!(of(services().add(inside()).add(stage.member("all"))).await, "all");
+    assert_eq!(of(services().add(inside().add(stage.member("a")))).await, "a");
+    assert_eq!(of(services().add(inside().add(Supervisor::one_for_one(&stage.bus, "b")))).await, "b");
+    stage.noted("");
+    assert!(stage.bus.subscriptions().is_empty());
 }

@@ -4,6 +4,8 @@
 mod strategies;
 /// How often it may come back.
 mod budgets;
+/// Those that give up: what is published meanwhile, and who is told.
+mod given_up;
 /// Supervisors of supervisors.
 mod nesting;
 /// In which order, and within which deadline, they stop.

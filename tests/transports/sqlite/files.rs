@@ -133,6 +133,26 @@ async fn nothing_is_confirmed_into_a_log_that_was_deleted() {
 }
 
 #[actix_rt::test]
+async fn who_holds_a_connection_to_the_file_that_is_gone_is_said_to_be_waited_for() {
+    let folder = folder();
+    let queue = queue(&folder).await;
+    let other = super::queue(&folder).await;
+    let held = other.pool().acquire().await.unwrap();
+    std::fs::remove_file(folder.file("orders.db")).unwrap();
+    refused(&queue, "refused").await;
+    for queue in [&queue, &other] {
+        let error = queue.publish(&[packet("refused")]).await.remove(0).unwrap_err();
+        let waited_for = "it is opened anew once a connection to the old file is back in its pool, from which this process has \
+                          it for longer than 1s; end its transaction, or drop it";
+        assert_eq!(error.kind(), ErrorKind::Unreachable);
+        assert!(error.to_string().ends_with(waited_for), "{error}");
+    }
+    drop(held);
+    publish(&queue, &[packet("there")]).await;
+    assert_eq!(found(&folder.file("orders.db")).await, ["there"]);
+}
+
+#[actix_rt::test]
 async fn a_directory_that_is_gone_is_unreachable_until_it_is_back() {
     let folder = folder();
     let inner = folder.file("inner");

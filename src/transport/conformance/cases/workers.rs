@@ -234,8 +234,9 @@ fn mortal(
         let _listens = bus.on_topic(TOPIC, listens).map_err(|error| fault(&error))?;
         let source = Mortal { source, life: life.clone() };
         let retry = Retry::never().attempts(ATTEMPTS);
-        let worker = Worker::new(source, &bus).concurrency(concurrency).retry(retry).dead_letter(letters.clone());
-        let engine = worker.into_engine().await.map_err(|error| fault(&error))?;
+        let mut worker = Worker::new(source, &bus).concurrency(concurrency).retry(retry).dead_letter(letters.clone());
+        worker.open().await.map_err(|error| fault(&error))?;
+        let engine = worker.into_engine();
         let stats = engine.stats();
         let orders = engine.orders();
         let quiet = async {
