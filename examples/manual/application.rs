@@ -71,7 +71,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         () = signal.wait() => {}
         failed = services.failed() => println!("{failed}"), // a service that has failed for good
     }
-    web.stop(true).await; // requests in flight are answered, and no more come; a second signal does not hurry this
+    tokio::select! {
+        () = web.stop(true) => {} // requests in flight are answered, and no more come
+        () = signal.wait_again() => {} // a second signal does not wait for them
+    }
     let report = services.run_until(signal).await; // what they have published is billed
     println!("{report}");
     match report.ended_by {

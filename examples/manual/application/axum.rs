@@ -46,7 +46,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         failed = services.failed() => println!("{failed}"),
     }
     let _ = stop.send(()); // no more come, and requests in flight are answered, for five seconds at most
-    let _ = actix::clock::timeout(Duration::from_secs(5), server).await;
+    tokio::select! {
+        _ = actix::clock::timeout(Duration::from_secs(5), server) => {}
+        () = signal.wait_again() => {} // a second signal does not wait for them
+    }
     let report = services.run_until(signal).await;
     println!("{report}");
     match report.ended_by {

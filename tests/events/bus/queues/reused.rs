@@ -17,7 +17,7 @@ async fn what_a_listener_keeps_or_is_at_work_on_is_not_overwritten_by_a_later_ev
     // Every third is kept, so that those between them are free.
     let _keeps = bus
         .on(move |count: Arc<Count>| {
-            if count.0 % 3 == 0 {
+            if count.0.is_multiple_of(3) {
                 keep.borrow_mut().push(count);
             }
         })
@@ -40,7 +40,7 @@ async fn what_a_listener_keeps_or_is_at_work_on_is_not_overwritten_by_a_later_ev
             _ => {}
         }
         // One that is emitted in between takes its memory from elsewhere.
-        if count % 50 == 0 {
+        if count.is_multiple_of(50) {
             assert!(bus.emit(Count(0)).await.is_ok());
         }
     }
