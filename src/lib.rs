@@ -227,8 +227,8 @@ pub mod events {
     pub use convoke_actors::{
         Answer, AskError, BadPayload, DeadLetter, DeadLetters, DispatchError, Emitting, EventBus, EventBusBuilder,
         Heard, Installed, Listen, ListenError, Listener, ListenerError, ListenerResult, Listening, Overflow, Permanent,
-        PublishError, Published, Reason, RedriveError, Report, Request, RequestAll, Subscription, SubscriptionId,
-        SubscriptionInfo, TooDeep, dispatch, listener,
+        PublishError, Published, Reason, RedriveError, Report, Request, RequestAll, Requesting, RequestingAll,
+        Subscription, SubscriptionId, SubscriptionInfo, TooDeep, dispatch, listener,
     };
 
     // What listeners are given, and what stands around them.

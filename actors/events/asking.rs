@@ -5,14 +5,16 @@
 use std::any::TypeId;
 use std::borrow::Cow;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::time::Sleep;
 
 use crate::base::debug_is_display;
 use crate::base::{Failure, Shown};
@@ -82,18 +84,32 @@ impl<E, R> fmt::Debug for Asked<E, R> {
 }
 
 /// The answers that have come, until whoever asked takes them.
-pub(crate) struct Answers<R>(Mutex<(Vec<R>, Option<Waker>)>);
+pub(crate) struct Answers<R>(Mutex<Come<R>>);
+
+struct Come<R> {
+    /// By itself, because most questions have no other.
+    first: Option<R>,
+    others: Vec<R>,
+    waker: Option<Waker>,
+}
 
 impl<R> Answers<R> {
-    fn lock(&self) -> MutexGuard<'_, (Vec<R>, Option<Waker>)> {
+    fn new() -> Self {
+        Self(Mutex::new(Come { first: None, others: Vec::new(), waker: None }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Come<R>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn give(&self, answer: R) {
         let waker = {
-            let mut answers = self.lock();
-            answers.0.push(answer);
-            answers.1.take()
+            let mut come = self.lock();
+            match &come.first {
+                None => come.first = Some(answer),
+                Some(_) => come.others.push(answer),
+            }
+            come.waker.take()
         };
         if let Some(waker) = waker {
             runtime::quietly(|| waker.wake());
@@ -271,10 +287,18 @@ impl EventBus {
     }
 
     fn ask<E: Event, R: Send + 'static>(&self, event: E, all: bool) -> Request<R> {
-        let answers = Arc::new(Answers(Mutex::default()));
+        let answers = Arc::new(Answers::new());
         let asked = Asked { event: Arc::new(event), answers: answers.clone() };
         let emitting = Emitting::new(self.line().clone(), asked);
-        Request { answers, emitting: Box::pin(emitting), event: E::NAME, deadline: DEADLINE, all }
+        Request {
+            answers,
+            emitting: Box::pin(emitting),
+            report: None,
+            timer: None,
+            event: E::NAME,
+            deadline: DEADLINE,
+            all,
+        }
     }
 }
 
@@ -288,6 +312,10 @@ fn asked<E: Event, R: 'static>() -> Hearing {
 pub struct Request<R> {
     answers: Arc<Answers<R>>,
     emitting: Pin<Box<dyn Future<Output = Report> + Send>>,
+    /// Once the emission is done.
+    report: Option<Report>,
+    /// Armed when there is something to wait for.
+    timer: Option<Pin<Box<Sleep>>>,
     event: &'static str,
     deadline: Duration,
     all: bool,
@@ -300,42 +328,85 @@ impl<R: Send + 'static> Request<R> {
         self
     }
 
-    async fn answered(mut self) -> Result<Vec<R>, AskError> {
-        let mut report = None;
-        let asking = poll_fn(|cx| {
-            self.answers.lock().1 = Some(cx.waker().clone());
-            if report.is_none()
-                && let Poll::Ready(done) = self.emitting.as_mut().poll(cx)
-            {
-                report = Some(done);
-            }
-            let enough = !self.all && !self.answers.lock().0.is_empty();
-            if report.is_some() || enough { Poll::Ready(()) } else { Poll::Pending }
-        });
-        let in_time = runtime::within(self.deadline, asking).await;
-        let answers = std::mem::take(&mut self.answers.lock().0);
-        match report {
-            _ if !answers.is_empty() => Ok(answers),
-            _ if in_time.is_none() => Err(AskError::TimedOut(self.deadline)),
-            Some(report) if report.is_empty() && report.too_deep().is_none() => {
-                Err(AskError::NoAnswerer { event: self.event.to_owned(), answer: std::any::type_name::<R>() })
-            }
-            Some(report) => Err(AskError::Failed(report)),
-            None => Err(AskError::TimedOut(self.deadline)),
+    /// Whether there is no more to wait for; `waker` hears of the next answer.
+    fn poll_enough(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.report.is_none()
+            && let Poll::Ready(report) = self.emitting.as_mut().poll(cx)
+        {
+            self.report = Some(report);
         }
+        if self.report.is_some() || (!self.all && self.answers.lock().first.is_some()) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// Polls until there is an answer, all have answered, or the deadline is over.
+    fn poll_answered(&mut self, cx: &mut Context<'_>) -> Poll<Result<(R, Vec<R>), AskError>> {
+        // Most are answered here: nobody has to be told then, and no timer is armed.
+        let mut in_time = self.timer.is_none() && self.poll_enough(cx).is_ready();
+        if !in_time {
+            self.answers.lock().waker = Some(cx.waker().clone());
+            // Again, because an answer may have come before it was known whom to tell.
+            in_time = self.poll_enough(cx).is_ready();
+        }
+        if !in_time {
+            let Some(timer) = self.timer() else { return Poll::Pending };
+            ready!(timer.poll(cx));
+        }
+        let (first, others) = {
+            let mut come = self.answers.lock();
+            (come.first.take(), std::mem::take(&mut come.others))
+        };
+        Poll::Ready(match (first, self.report.take()) {
+            (Some(first), _) => Ok((first, others)),
+            (None, Some(report)) if in_time => Err(self.unanswered(report)),
+            (None, _) => Err(AskError::TimedOut(self.deadline)),
+        })
+    }
+
+    /// The timer of the deadline. Outside a runtime with a clock there is none.
+    fn timer(&mut self) -> Option<Pin<&mut Sleep>> {
+        if self.timer.is_none() && Handle::try_current().is_ok() {
+            let deadline = runtime::after(runtime::now(), self.deadline);
+            self.timer = Some(Box::pin(tokio::time::sleep_until(deadline)));
+        }
+        self.timer.as_mut().map(Pin::as_mut)
+    }
+
+    #[cold]
+    fn unanswered(&self, report: Report) -> AskError {
+        if report.is_empty() && report.too_deep().is_none() {
+            return AskError::NoAnswerer { event: self.event.to_owned(), answer: std::any::type_name::<R>() };
+        }
+        AskError::Failed(report)
     }
 }
 
+/// The future of a [`Request`].
+#[must_use = "nobody is asked before it is awaited"]
+pub struct Requesting<R>(Request<R>);
+
 impl<R: Send + 'static> IntoFuture for Request<R> {
     type Output = Result<R, AskError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+    type IntoFuture = Requesting<R>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let deadline = self.deadline;
-            // There is one: without any it is an error.
-            self.answered().await?.into_iter().next().ok_or(AskError::TimedOut(deadline))
-        })
+    fn into_future(self) -> Requesting<R> {
+        Requesting(self)
+    }
+}
+
+impl<R: Send + 'static> Future for Requesting<R> {
+    type Output = Result<R, AskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_answered(cx).map_ok(|(first, _)| first)
+    }
+}
+
+impl<R> fmt::Debug for Requesting<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Requesting").field(&self.0).finish()
     }
 }
 
@@ -357,11 +428,30 @@ impl<R: Send + 'static> RequestAll<R> {
     }
 }
 
+/// The future of a [`RequestAll`].
+#[must_use = "nobody is asked before it is awaited"]
+#[derive(Debug)]
+pub struct RequestingAll<R>(Request<R>);
+
 impl<R: Send + 'static> IntoFuture for RequestAll<R> {
     type Output = Result<Vec<R>, AskError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+    type IntoFuture = RequestingAll<R>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.0.answered())
+    fn into_future(self) -> RequestingAll<R> {
+        RequestingAll(self.0)
     }
 }
+
+impl<R: Send + 'static> Future for RequestingAll<R> {
+    type Output = Result<Vec<R>, AskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_answered(cx).map_ok(|(first, mut others)| {
+            others.insert(0, first);
+            others
+        })
+    }
+}
+
+/// What is polled is the emission, which is pinned elsewhere.
+impl<R> Unpin for Request<R> {}

@@ -38,4 +38,4 @@ pub(crate) mod bus;
 pub(crate) mod actor;
 mod asking;
 
-pub use asking::{Answer, AskError, IntoAnswer, Request, RequestAll};
+pub use asking::{Answer, AskError, IntoAnswer, Request, RequestAll, Requesting, RequestingAll};

@@ -1,6 +1,6 @@
 //! `convoke::dispatch(event)`, for where there is no bus at hand: it emits on the bus installed for the running system.
 //!
-//! `bus.install → Installed (by system) → dispatch`
+//! `bus.install → Installed (by system) → EventBus::installed, dispatch`
 
 use std::collections::HashMap;
 use std::fmt;
@@ -79,6 +79,18 @@ impl EventBus {
         buses.insert(system, self.clone());
         Ok(Installed { system })
     }
+
+    /// Returns the bus that is [installed](Self::install) for the running system. An actor publishes on it without keeping
+    /// a bus in a field, which would keep the bus open.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`DispatchError::NoSystem`] if the current thread belongs to no actix system, and
+    /// [`DispatchError::NotInstalled`] if no bus is installed for the running system.
+    pub fn installed() -> Result<Self, DispatchError> {
+        let system = System::try_current().ok_or(DispatchError::NoSystem)?.id();
+        buses().as_ref().and_then(|buses| buses.get(&system).cloned()).ok_or(DispatchError::NotInstalled)
+    }
 }
 
 /// Emits an event on the bus that is [installed](EventBus::install) for the running system, as [`EventBus::emit`] does.
@@ -111,7 +123,5 @@ impl EventBus {
 /// Returns [`DispatchError::NoSystem`] if the current thread belongs to no actix system, and
 /// [`DispatchError::NotInstalled`] if no bus is installed for the running system.
 pub async fn dispatch<E: Event>(event: E) -> Result<Report, DispatchError> {
-    let system = System::try_current().ok_or(DispatchError::NoSystem)?.id();
-    let bus = buses().as_ref().and_then(|buses| buses.get(&system).cloned()).ok_or(DispatchError::NotInstalled)?;
-    Ok(bus.emit(event).await)
+    Ok(EventBus::installed()?.emit(event).await)
 }

@@ -17,7 +17,7 @@ use crate::events::event::{Name, Subject};
 use crate::events::hub::{Errand, Freight, Hub, Reserved};
 use crate::events::listener::Report;
 use crate::events::parcel::{Away, Board, Parcel, Within};
-use crate::events::seats::{Near, Tickets};
+use crate::events::seats::{Near, Tickets, let_go};
 use crate::events::verdict::{Verdict, panicked};
 use crate::runtime::{self, drop_quietly};
 
@@ -101,8 +101,10 @@ fn call<S: Subject>(hub: &Arc<Hub>, name: Name, packed: Packed<S>, timed: bool) 
         }
     }
     // The last of an event, or of a listener that has ended itself: both are the user's code.
-    drop_quietly(route.let_go(held));
-    drop_quietly(route);
+    if let Some(last) = route.let_go(held) {
+        drop_quietly(last);
+    }
+    let_go(route);
     (report, board)
 }
 

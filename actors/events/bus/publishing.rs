@@ -13,7 +13,7 @@ use crate::base::{Noted, Shown};
 use crate::events::event::{Event, Subject};
 use crate::events::hub::{DeadLetter, Errand, Freight, Group, Hub, Post, Reserved, Waiter};
 use crate::events::parcel::{AnyParcel, Given, Parcel, Taps, current};
-use crate::events::seats::{Desk, LocalRoute, arrive, station_here};
+use crate::events::seats::{Desk, LocalRoute, arrive, let_go, station_here};
 use crate::events::verdict::{Overflow, Queued, Room, SHOWN_CHAIN, TooDeep};
 use crate::runtime::{self, drop_quietly};
 
@@ -315,8 +315,7 @@ pub(crate) fn send<S: Subject>(hub: &Arc<Hub>, packed: Packed<S>, reserved: Rese
         }
         route.keep(parcel);
     }
-    // The last of a listener that has ended itself, with what it has captured.
-    drop_quietly(route);
+    let_go(route);
     taken
 }
 

@@ -249,6 +249,15 @@ impl<S: Subject> LocalRoute<S> {
     }
 }
 
+/// Drops a route that was in use. It may hold the last of a listener that has ended itself meanwhile, with what that has
+/// captured.
+#[inline]
+pub(crate) fn let_go<S: Subject>(route: Rc<LocalRoute<S>>) {
+    if Rc::strong_count(&route) == 1 {
+        drop_quietly(route);
+    }
+}
+
 fn pack_anew<S: Subject>(event: S) -> Arc<Parcel<S>> {
     Arc::new(Parcel::new(Arc::new(event), None, None))
 }

@@ -29,7 +29,7 @@ pub(crate) use desk::{Desk, rest, settle, station_here};
 #[cfg(feature = "testing")]
 pub(crate) use desk::{forget_routes, hubs_here};
 pub(crate) use hearer::{AnySeat, Hearer, Hears, Seated, Tickets};
-pub(crate) use local_route::{LocalRoute, Near};
+pub(crate) use local_route::{LocalRoute, Near, let_go};
 pub(crate) use options::Options;
 pub(crate) use seating::Seating;
 pub(crate) use station::Station;

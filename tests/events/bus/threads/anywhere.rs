@@ -172,9 +172,13 @@ fn one_bus_at_a_time_is_installed_for_a_system() {
         // The guard holds the bus.
         drop(second);
         assert_eq!(convoke::dispatch(tick(2)).await.unwrap().len(), 1);
+        EventBus::installed().unwrap().publish(tick(4)).unwrap();
+        testing::settle().await;
+        assert_eq!(elsewhere(|| EventBus::installed().unwrap_err()).await, DispatchError::NoSystem);
         drop(installed);
+        assert_eq!(EventBus::installed().unwrap_err(), DispatchError::NotInstalled);
         testing::settle().await;
         assert_eq!(convoke::dispatch(tick(3)).await.unwrap_err(), DispatchError::NotInstalled);
-        assert_eq!(log.take(), [2]);
+        assert_eq!(log.take(), [2, 4]);
     });
 }
