@@ -2,6 +2,7 @@
 //!
 //! `life.rs, group.rs ─ ToKeeper → keeper.rs → Keeping ─ start, pause, stop → life.rs, group.rs`
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 
 use super::allowance::{Allowance, Shared};
 use super::keeper::{Keeper, Mail, News};
-use crate::runtime::{self, Either, either, quietly, sleep};
+use crate::runtime::{self, Either, either, quietly, sleep, step};
 use crate::services::life::{Child, End};
 use crate::services::standing::StartError;
 
@@ -41,7 +42,7 @@ impl Strategy {
 /// Who keeps some children alive. Those of a strategy are kept together; where each is kept for itself, each has a
 /// keeper.
 pub(crate) struct Keeping {
-    children: Vec<Rc<dyn Child>>,
+    children: Rc<[Rc<dyn Child>]>,
     strategy: Strategy,
     allowance: Rc<Allowance>,
     mail: Mail,
@@ -69,6 +70,7 @@ impl Keeping {
         let (told, started) = oneshot::channel();
         let names: Vec<_> = children.iter().map(|child| format!("`{}`", child.name())).collect();
         let names = names.join(", ");
+        let children = children.into();
         let keeping = Self { mail, children, strategy, allowance, root, is_grouped: on_failed.is_some(), on_failed };
         let label = move || format!("the keeper of {names}");
         runtime::spawn_named(label, keeping.keep(told));
@@ -173,7 +175,8 @@ impl Keeping {
     /// Builds anew what has fallen, and what the strategy says; says whether there is still something to keep.
     async fn recover(&mut self, child: usize, end: &End) -> bool {
         let since = runtime::now();
-        let mut down = vec![false; self.children.len()];
+        // Those that are down, by their places: what a restart costs depends on them, and not on how many there are.
+        let mut down = BTreeSet::new();
         let mut ready = since;
         let mut fallen = Some(Fallen { child, failed: *end != End::Stopped, why: end.error() });
         loop {
@@ -184,13 +187,12 @@ impl Keeping {
                     After::GivenUp => return false,
                 }
             }
-            if !down.contains(&true) {
+            if down.is_empty() {
                 return self.children.iter().any(|child| !child.is_over());
             }
             // One that is up may fall meanwhile, and take others along.
-            let runs: Vec<_> = self.children.iter().map(|child| child.runs()).collect();
-            let up = down.clone();
-            let matters = move |news: &News| matches!(news, News::Ended { child, run, .. } if !up[*child] && *run == runs[*child]);
+            let (up, children) = (down.clone(), self.children.clone());
+            let matters = move |news: &News| matches!(news, News::Ended { child, run, .. } if !up.contains(child) && *run == children[*child].runs());
             let wait = ready.saturating_duration_since(runtime::now());
             let passed = while_expiring(&those(&self.children, &down), since, self.mail.wait(wait, &matters)).await;
             if self.mail.is_to_stop() {
@@ -203,13 +205,11 @@ impl Keeping {
                 }
                 continue;
             }
-            for place in 0..down.len() {
+            for place in down.clone() {
+                step();
                 self.mail.look();
                 if self.mail.is_to_stop() {
                     return true;
-                }
-                if !down[place] {
-                    continue;
                 }
                 let starting = self.children[place].clone();
                 let start = self.mail.during(starting.start(), |pausing| starting.interrupt(pausing));
@@ -217,7 +217,7 @@ impl Keeping {
                 if self.mail.is_to_stop() {
                     return true;
                 }
-                down[place] = false;
+                down.remove(&place);
                 if let Err(error) = started {
                     fallen = Some(Fallen { child: place, failed: true, why: Some(error.to_string()) });
                     break;
@@ -227,7 +227,7 @@ impl Keeping {
     }
 
     /// One has fallen: it does not come back, or it is to be started again with those that the strategy says.
-    async fn fell(&mut self, fallen: Fallen, down: &mut [bool], since: Instant) -> After {
+    async fn fell(&mut self, fallen: Fallen, down: &mut BTreeSet<usize>, since: Instant) -> After {
         let Fallen { child: place, failed, why } = fallen;
         let child = self.children[place].clone();
         let (restart, backoff, _) = child.restart();
@@ -244,13 +244,13 @@ impl Keeping {
             }
         };
         child.away(text);
-        down[place] = true;
-        for other in self.strategy.affected(place, down.len()).rev() {
+        down.insert(place);
+        for other in self.strategy.affected(place, self.children.len()).rev() {
             let neighbor = self.children[other].clone();
-            if down[other] || neighbor.is_over() {
+            if down.contains(&other) || neighbor.is_over() {
                 continue;
             }
-            down[other] = true;
+            down.insert(other);
             let pause = self.mail.during(neighbor.pause(), |_| {});
             while_expiring(&those(&self.children, down), since, pause).await;
         }
@@ -272,7 +272,7 @@ impl Keeping {
         if !comes_back {
             return self.stop_all().await;
         }
-        for other in self.children.clone().into_iter().rev().filter(|other| !other.is_over()) {
+        for other in self.children.clone().iter().rev().filter(|other| !other.is_over()) {
             let pause = self.mail.during(other.pause(), |_| {});
             while_expiring(&self.children, since, pause).await;
         }
@@ -296,9 +296,9 @@ enum After {
     GivenUp,
 }
 
-/// Those that are marked.
-fn those(children: &[Rc<dyn Child>], marked: &[bool]) -> Vec<Rc<dyn Child>> {
-    children.iter().zip(marked).filter(|(_, marked)| **marked).map(|(child, _)| child.clone()).collect()
+/// Those at these places.
+fn those(children: &[Rc<dyn Child>], places: &BTreeSet<usize>) -> Vec<Rc<dyn Child>> {
+    places.iter().inspect(|_| step()).filter_map(|place| children.get(*place).cloned()).collect()
 }
 
 /// Does this, and meanwhile lets nobody wait for those that are down longer than a call may take.
