@@ -24,10 +24,12 @@ fn calls() -> u64 {
     if std::env::var_os("CONVOKE_FULL").is_some() { 10 * CALLS } else { CALLS }
 }
 
-/// The resident memory of this process in bytes, where the system tells.
+/// The memory of this process in bytes that is backed by no file, where the system tells. What is backed by one grows with the
+/// parts of the program that have run.
 fn resident() -> Option<usize> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
-    statm.split(' ').nth(1)?.parse::<usize>().ok().map(|pages| pages * 4096)
+    let mut pages = statm.split(' ').skip(1).map_while(|field| field.parse::<usize>().ok());
+    Some((pages.next()?.checked_sub(pages.next()?)?) * 4096)
 }
 
 /// All services hear it.
