@@ -116,7 +116,7 @@ impl fmt::Display for JoinError {
             Self::BrokerGone => f.write_str("the broker is gone: hold its address as long as it is needed"),
             Self::EmitterGone => f.write_str("the emitter is gone: it was stopped or has panicked"),
             Self::NoArbiter => f.write_str(
-                "no actix system on this thread: join under #[actix::main] or inside System::new().block_on(…)",
+                "no actix system on this thread: join under #[actix::main], #[convoke::test] or inside System::new().block_on(…)",
             ),
         }
     }
@@ -274,7 +274,7 @@ impl fmt::Display for BrokerError {
             Self::Join(error) => error.fmt(f),
             Self::Gone => f.write_str("the broker is gone: hold its address as long as it is needed"),
             Self::NoArbiter => f.write_str(
-                "no actix system on this thread: start brokers under #[actix::main] or inside System::new().block_on(…)",
+                "no actix system on this thread: start brokers under #[actix::main], #[convoke::test] or inside System::new().block_on(…)",
             ),
         }
     }

@@ -40,7 +40,7 @@ pub(crate) fn executor_here() -> Rc<Executor> {
         Some(executor) => executor,
         #[expect(clippy::panic, reason = "there is no actor and no answer without a system; actix panics here too")]
         None => panic!(
-            "no actix system on this thread: start actors under #[actix::main] or inside System::new().block_on(…)"
+            "no actix system on this thread: start actors under #[actix::main], #[convoke::test] or inside System::new().block_on(…)"
         ),
     }
 }

@@ -233,7 +233,7 @@ async fn a_signal_of_a_round_that_is_over() {
 #[test]
 fn no_arbiter() {
     let error = Broker::<u32>::new(SECOND).try_start().unwrap_err();
-    let place = "under #[actix::main] or inside System::new().block_on(…)";
+    let place = "under #[actix::main], #[convoke::test] or inside System::new().block_on(…)";
     assert_eq!(error.to_string(), format!("no actix system on this thread: start brokers {place}"));
     assert_eq!(Brokers::<u32>::new().create("orders", SECOND).unwrap_err(), BrokerError::NoArbiter);
 
@@ -253,7 +253,7 @@ fn no_arbiter() {
 }
 
 #[test]
-#[should_panic = "no actix system on this thread: start actors under #[actix::main] or inside System::new().block_on(…)"]
+#[should_panic = "no actix system on this thread: start actors under #[actix::main], #[convoke::test] or inside System::new().block_on(…)"]
 fn starting_a_broker_outside_a_system_panics_as_actix_does() {
     let _ = Broker::<u32>::new(SECOND).start();
 }

@@ -43,7 +43,7 @@ impl fmt::Display for ListenError {
         match self {
             Self::Container { listener, hears, error } => write!(f, "`{listener}` cannot listen to {hears}: {error}"),
             Self::NoArbiter => f.write_str(
-                "no actix system on this thread: register under #[actix::main] or inside System::new().block_on(…)",
+                "no actix system on this thread: register under #[actix::main], #[convoke::test] or inside System::new().block_on(…)",
             ),
             Self::Pattern(error) => error.fmt(f),
             Self::NoPattern => f.write_str("no pattern is given: name at least one, or `**` for every topic"),

@@ -64,7 +64,9 @@ pub trait Listener<E: Subject>: Sized + 'static {
             up to 8 of `Inject<T>`, `Metadata` and `EventBus`, returning `()` or a `Result<(), E>` with an error that is \
             `Send + Sync`",
     note = "the usual causes: the argument has no type (`|event: &YourEvent| …`), the event has no `#[derive(Event)]` or is \
-            taken by value, a dependency is `Arc<T>` instead of `Inject<T>` or is not `Send + Sync`"
+            taken by value, a dependency is `Arc<T>` instead of `Inject<T>` or is not `Send + Sync`, the error is a \
+            `Box<dyn Error>`: return `convoke::Handled`, for which `?` takes any error that is `Send + Sync`",
+    note = "an actor that handles `Heard<YourEvent>` is registered by `addr.recipient::<Heard<YourEvent>>()`"
 )]
 pub trait Listen<E: Subject, Kind>: Sized + 'static {
     /// Wraps the listener in a [`Listening`], on which options can be set.

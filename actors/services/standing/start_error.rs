@@ -48,7 +48,7 @@ impl fmt::Display for StartError {
             Self::Stopped => f.write_str("was told to stop before it ran"),
             Self::Order { needs } => write!(f, "needs `{needs}`, which stands after it: add that first"),
             Self::NoArbiter => f.write_str(
-                "no actix system on this thread: start services under #[actix::main] or inside System::new().block_on(…)",
+                "no actix system on this thread: start services under #[actix::main], #[convoke::test] or inside System::new().block_on(…)",
             ),
             Self::Neighbor { service, error } => write!(f, "`{service}` {error}"),
         }

@@ -22,7 +22,7 @@ fn a_thread_without_an_arbiter_cannot_listen_and_is_told_what_to_do() {
     let bus = EventBus::default();
     let error = bus.on(|_: &Tick| ()).unwrap_err();
     assert_eq!(error, ListenError::NoArbiter);
-    let text = "no actix system on this thread: register under #[actix::main] or inside System::new().block_on(…)";
+    let text = "no actix system on this thread: register under #[actix::main], #[convoke::test] or inside System::new().block_on(…)";
     assert_eq!(error.to_string(), text);
     assert_eq!(bus.on_topic("**", |_: &JsonEvent| ()).unwrap_err(), ListenError::NoArbiter);
     assert_eq!(bus.answer(|_: &Tick| Answer(1)).unwrap_err(), ListenError::NoArbiter);
