@@ -104,8 +104,10 @@ impl Envelope {
     /// Returns it as JSON whose keys are in this case; the payload is as it is.
     #[doc(hidden)]
     pub fn to_vec_in(&self, case: Case) -> Vec<u8> {
-        match serde_json::to_vec(&Cased(self, case)) {
-            Ok(bytes) => bytes,
+        // The metadata alone take some 400 bytes.
+        let mut bytes = Vec::with_capacity(512);
+        match serde_json::to_writer(&mut bytes, &Cased(self, case)) {
+            Ok(()) => bytes,
             Err(_) => {
                 unreachable!("a `Value` has only text as keys, metadata always have a form, and a `Vec` takes it")
             }
