@@ -31,6 +31,6 @@ pub use shown::Shown;
 pub(crate) use shown::joined;
 #[cfg(feature = "testing")]
 pub(crate) use unseen::{
-    CRASH, Of, Unseen, begin_in, is_in_test, next as next_noted, note, note_as, saw_all, saw_emitter, saw_until,
-    take as take_unseen,
+    CRASH, Of, Unseen, begin_in, is_in_test, last as last_noted, last_of, next as next_noted, note, note_as, saw_all,
+    saw_emitter, saw_emitters_named, saw_until, take as take_unseen,
 };

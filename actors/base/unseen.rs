@@ -33,6 +33,8 @@ pub(crate) enum Of {
     Service(u64),
     /// The emitter that was lost by it.
     Emitter(u128),
+    /// The round that was lost by it.
+    Predicate,
 }
 
 /// Who fails so often is known by the first of them.
@@ -45,6 +47,8 @@ impl Unseen {
     }
 }
 
+static LAST: AtomicU64 = AtomicU64::new(0);
+
 thread_local! {
     /// The file in which the test stands that runs.
     static FILE: Cell<&'static str> = const { Cell::new("") };
@@ -54,7 +58,6 @@ thread_local! {
 /// By which the next failure is known, if it has to be looked at: another number for each, on whichever thread, so that
 /// what one test has returned is nothing to the next.
 pub(crate) fn next() -> Noted {
-    static LAST: AtomicU64 = AtomicU64::new(0);
     if is_virtual() { Noted(LAST.fetch_add(1, Ordering::Relaxed) + 1) } else { Noted::default() }
 }
 
@@ -96,14 +99,31 @@ pub(super) fn saw(noted: Noted) {
     }
 }
 
-/// The dead letters of a bus were looked at, a service or an emitter, as they are now.
+/// The dead letters of a bus were looked at, or a service, as they are now.
 pub(crate) fn saw_all(of: Of) {
     forget(|unseen| unseen.of == of);
 }
 
-/// An emitter of this name was: it is missing.
-pub(crate) fn saw_emitter(name: &str) {
-    forget(|unseen| matches!(unseen.of, Of::Emitter(_)) && unseen.listener.as_deref() == Some(name));
+/// The last failure that was noted, on whichever thread.
+pub(crate) fn last() -> Noted {
+    if is_virtual() { Noted(LAST.load(Ordering::Relaxed)) } else { Noted::default() }
+}
+
+/// The last failure of these that nobody has looked at.
+pub(crate) fn last_of(of: Of) -> Noted {
+    let find = |known: &RefCell<Vec<Unseen>>| Some(known.borrow().iter().rfind(|one| one.of == of)?.number);
+    Noted(UNSEEN.try_with(find).ok().flatten().unwrap_or_default())
+}
+
+/// An emitter was looked at, as it was until this failure.
+pub(crate) fn saw_emitter(id: u128, until: Noted) {
+    forget(|unseen| unseen.of == Of::Emitter(id) && unseen.number <= until.0);
+}
+
+/// The emitters of this name were, because they are missing.
+pub(crate) fn saw_emitters_named(name: &str, until: Noted) {
+    let is_one = |unseen: &Unseen| matches!(unseen.of, Of::Emitter(_)) && unseen.listener.as_deref() == Some(name);
+    forget(|unseen| is_one(unseen) && unseen.number <= until.0);
 }
 
 /// It was looked at how a service was once it had failed like this.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::Payload;
+use crate::base::{Noted, Payload};
 use crate::rounds::messages::{Board, Call, End, Pledge, Pledged, Seated, Summons};
 use crate::rounds::outcome::{Account, Cancelled, Cause, Directory, EmitterRef, Resolved};
 use crate::rounds::round::{Abort, Kept, Slot, Verdict};
@@ -138,6 +138,8 @@ impl Cast {
                 consumers: Vec::new(),
             }),
             deliveries: None,
+            noted: Noted::default(),
+            predicate: Noted::default(),
         })
     }
 }

@@ -98,8 +98,19 @@ pub(crate) fn pack<S: Subject>(
     if let Some(taps) = &route.route.taps {
         return Ok(note(hub, &taps.clone(), Packed { route, parcel }, reserved)?);
     }
-    reserve(hub, &route, &parcel, reserved)?;
-    Ok(Some(Packed { route, parcel }))
+    match reserve(hub, &route, &parcel, reserved) {
+        Ok(()) => Ok(Some(Packed { route, parcel })),
+        Err(error) => Err(refused(route, parcel, error).into()),
+    }
+}
+
+/// Lets go of what a listener has refused: this may be the last of the event, or of a listener that its own condition has
+/// ended, and both are the user's code.
+#[cold]
+fn refused<S: Subject>(route: Rc<LocalRoute<S>>, parcel: Arc<Parcel<S>>, error: PublishError) -> PublishError {
+    let_go(route);
+    drop_quietly(parcel);
+    error
 }
 
 /// Has those who listen in for a test note an event, unless a listener refuses it.
@@ -114,7 +125,9 @@ fn note<S: Subject>(
         taps.note_sent(&packed.parcel);
         return Ok(None);
     }
-    reserve(hub, &packed.route, &packed.parcel, reserved)?;
+    if let Err(error) = reserve(hub, &packed.route, &packed.parcel, reserved) {
+        return Err(refused(packed.route, packed.parcel, error));
+    }
     taps.note_sent(&packed.parcel);
     if packed.route.route.posts.is_empty() {
         hub.unheard();
@@ -153,7 +166,10 @@ fn address<S: Subject>(
             };
             // What is asked now is the user's code.
             drop(kept);
-            decline(&route, &parcel, full, &mut declining)?;
+            if let Err(error) = decline(&route, &parcel, full, &mut declining) {
+                return Err(refused(route, parcel, error));
+            }
+            let_go(route);
         };
         if let Some(topic) = forgotten {
             let limit = hub.limits().retained;
@@ -167,7 +183,9 @@ fn address<S: Subject>(
             taps.note_sent(&parcel);
             return Ok(None);
         }
-        reserve(hub, &route, &parcel, reserved)?;
+        if let Err(error) = reserve(hub, &route, &parcel, reserved) {
+            return Err(refused(route, parcel, error));
+        }
         (route, None)
     };
     drop_quietly(before);

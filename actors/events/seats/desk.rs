@@ -196,7 +196,8 @@ impl Desk {
         let route =
             route.unwrap_or_else(|| Rc::new(LocalRoute::new(hub.registry.route_of_topic(topic), self.station())));
         if self.topics.borrow().len() >= TOPICS {
-            drop(std::mem::take(&mut *self.topics.borrow_mut()));
+            let gone = std::mem::take(&mut *self.topics.borrow_mut());
+            drop_quietly(gone);
         }
         let before = self.topics.borrow_mut().insert(topic.into(), route.clone());
         drop_quietly(before);

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::consumed::Deliveries;
 use super::outcome::Signal;
 #[cfg(feature = "testing")]
-use crate::base::{Of, saw_all, saw_emitter};
+use crate::base::{Noted, saw_emitter, saw_emitters_named};
 use crate::base::{Shown, joined};
 use crate::rounds::round::{Abort, Kept, Slot, Verdict};
 use crate::rounds::{BrokerId, EmitterId, RoundId, RoundKey, Title};
@@ -127,6 +127,12 @@ pub(crate) struct Account<P> {
     pub(crate) directory: Arc<Directory>,
     /// Absent when nobody consumes.
     pub(crate) deliveries: Option<Deliveries>,
+    /// The last failure before it closed: who looks at the round looks at none that came later.
+    #[cfg(feature = "testing")]
+    pub(crate) noted: Noted,
+    /// The panic of the predicate that has ended it, if that is why.
+    #[cfg(feature = "testing")]
+    pub(crate) predicate: Noted,
 }
 
 impl<P> Account<P> {
@@ -163,8 +169,9 @@ impl<P> Account<P> {
                 Verdict::Lost(slot) => Some(self.emitter(*slot)),
                 _ => None,
             };
-            self.missing().chain(lost).for_each(|one| saw_all(Of::Emitter(one.id.as_uuid().as_u128())));
-            self.unfilled.iter().for_each(|name| saw_emitter(name));
+            self.missing().chain(lost).for_each(|one| saw_emitter(one.id.as_uuid().as_u128(), self.noted));
+            self.unfilled.iter().for_each(|name| saw_emitters_named(name, self.noted));
+            self.predicate.seen();
         }
     }
 

@@ -156,16 +156,16 @@ impl<P> Outcome<P> {
 
     /// Returns whether the round was resolved.
     pub fn is_resolved(&self) -> bool {
-        matches!(self, Self::Resolved(_))
+        let resolved = matches!(self, Self::Resolved(_));
+        if !resolved {
+            self.account().look();
+        }
+        resolved
     }
 
     /// Returns whether the round was cancelled.
     pub fn is_cancelled(&self) -> bool {
-        let cancelled = !self.is_resolved();
-        if cancelled {
-            self.account().look();
-        }
-        cancelled
+        !self.is_resolved()
     }
 
     /// Returns the number of the round.

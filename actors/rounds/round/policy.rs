@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "testing")]
+use crate::base::{Of, note};
 use crate::rounds::ConfigError;
 
 /// The condition under which a round has the signals that it needs. You create one with an associated function.
@@ -35,7 +37,24 @@ type Predicate<P> = dyn Fn(&Gathered<'_, P>) -> bool + Send + Sync;
 
 impl<P> When<P> {
     pub(super) fn call(&self, gathered: &Gathered<'_, P>) -> bool {
+        #[cfg(feature = "testing")]
+        let _noted = NotedIfPanicking;
         (self.0)(gathered)
+    }
+}
+
+/// Notes for a test that a predicate has panicked.
+#[cfg(feature = "testing")]
+struct NotedIfPanicking;
+
+#[cfg(feature = "testing")]
+impl Drop for NotedIfPanicking {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            note(Of::Predicate, Some(&"a predicate".into()), "", || {
+                "the predicate of `Release::when` panicked".to_owned()
+            });
+        }
     }
 }
 

@@ -10,10 +10,14 @@ use actix::{ActorContext, AsyncContext, Message, WeakRecipient};
 
 use super::session::Session;
 use crate::base::{Handled, Payload, Shown};
+#[cfg(feature = "testing")]
+use crate::base::{Noted, Of, last_noted, last_of};
 use crate::rounds::ConsumerError;
 use crate::rounds::messages::{Pledged, Route, ToBroker, ToConsumer, ToEmitter};
 use crate::rounds::outcome::{Account, Deliveries, Delivery, Logged, Outcome};
 use crate::rounds::room::FromSession;
+#[cfg(feature = "testing")]
+use crate::rounds::round::Abort;
 use crate::rounds::round::{Needed, Slot, Standing, Verdict};
 use crate::runtime::{self, Inbox, LocalContext, Refused};
 
@@ -95,6 +99,11 @@ impl<P: Payload> Session<P> {
         let consumers = directory.consumers.len();
         // Without a context the session is being dropped, and nobody waits for the consumers.
         let deliveries = ctx.as_ref().filter(|_| consumers > 0).map(|ctx| Deliveries::new(consumers, ctx.home()));
+        #[cfg(feature = "testing")]
+        let predicate = match &verdict {
+            Verdict::Aborted(Abort::SessionLost) => last_of(Of::Predicate),
+            _ => Noted::default(),
+        };
         let account = Arc::new(Account {
             round: self.link.round,
             key: self.link.key.clone(),
@@ -107,6 +116,10 @@ impl<P: Payload> Session<P> {
             quorum,
             directory,
             deliveries,
+            #[cfg(feature = "testing")]
+            noted: last_noted(),
+            #[cfg(feature = "testing")]
+            predicate,
         });
         let outcome = Outcome::new(account.clone());
         self.outcome = Some(outcome.clone());

@@ -8,6 +8,8 @@ mod looks;
 mod letters;
 /// What an emitter, or a future of the test's, has panicked in.
 mod callbacks;
+/// What has ended a round, and what came after it.
+mod rounds;
 /// How a service begins, and how it stops.
 mod services;
 

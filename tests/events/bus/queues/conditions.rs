@@ -1,5 +1,7 @@
 //! A listener that refuses for all, or is waited for, and does not want the event: its room does not count.
 
+use std::cell::Cell;
+
 use super::*;
 
 /// A full listener to what is below 100, which refuses for all.
@@ -87,4 +89,50 @@ async fn a_condition_that_panics_while_it_is_asked_refuses() {
     bus.publish(Tick(1)).unwrap();
     assert!(matches!(bus.publish(Tick(100)), Err(PublishError::Full { .. })));
     bus.drain().await;
+}
+
+/// What a listener has captured, whose `Drop` panics.
+struct Bad;
+
+impl Drop for Bad {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "in its drop");
+    }
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(topic = "queues/kept", retained)]
+struct Kept(u64);
+
+/// A full listener that refuses for all, and whose condition drops its guard when it is asked again: the route in use then holds
+/// the last of it.
+fn ends_itself<E: Event>(bus: &EventBus) {
+    let (bad, asked) = (Bad, Cell::new(0));
+    let guard = Rc::new(RefCell::new(None::<Subscription>));
+    let own = guard.clone();
+    let listens =
+        (move |_: &E| assert!(!std::ptr::eq(&bad, std::ptr::null()))).capacity(1).all_or_none().when(move |_| {
+            asked.set(asked.get() + 1);
+            if asked.get() > 1 {
+                let _ = own.borrow_mut().take();
+            }
+            true
+        });
+    *guard.borrow_mut() = Some(bus.on(listens).unwrap());
+}
+
+#[convoke::test]
+async fn a_drop_that_panics_in_whoever_has_refused_stays_out_of_publish() {
+    convoke::testing::allow_failures();
+    let bus = EventBus::new();
+    ends_itself::<Tick>(&bus);
+    bus.publish(Tick(1)).unwrap();
+    assert!(matches!(bus.publish(Tick(2)), Err(PublishError::Full { .. })));
+    ends_itself::<Tick>(&bus);
+    bus.publish(Tick(3)).unwrap();
+    let _ = bus.publish_wait(Tick(4)).await;
+    ends_itself::<Kept>(&bus);
+    bus.publish(Kept(1)).unwrap();
+    assert!(matches!(bus.publish(Kept(2)), Err(PublishError::Full { .. })));
+    bus.publish(Kept(3)).unwrap();
 }
