@@ -40,11 +40,11 @@ fn a_look_at_a_round_is_none_at_what_panicked_after_it() {
     let rounds = async |again: bool| {
         let broker = Broker::new(SECOND).on_lost(OnLost::Shrink).start();
         let stock = Emitter::join(&broker, "stock").await.unwrap();
-        let (mut asked, mut held) = (0, None);
+        let (mut asked, mut held) = (0, Vec::new());
         let payment = Emitter::new("payment").on_summons(move |pledge: Pledge<u32>| {
             asked += 1;
             assert!(asked < 2, "at the second summons");
-            held = Some(pledge);
+            held.push(pledge);
         });
         let _payment = Emitter::join(&broker, payment).await.unwrap();
         let first = stock.emit(1).await.unwrap();
