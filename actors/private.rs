@@ -78,6 +78,14 @@ pub fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     crate::runtime::catch(run)
 }
 
+/// Notes for a test that a function of the user's has panicked, of which nothing else tells.
+pub fn note_panic(of: &str, event: &str, why: &str) {
+    #[cfg(feature = "testing")]
+    crate::base::note(crate::base::Of::Itself, Some(&of.into()), event, || format!("panicked: {}", Shown::text(why)));
+    #[cfg(not(feature = "testing"))]
+    let _ = (of, event, why);
+}
+
 /// A random number, for jitter: under a seed one that the seed determines.
 pub fn random() -> u64 {
     crate::runtime::random()

@@ -3,7 +3,6 @@
 //! `Worker::new(source, bus) → its options → start: is the server able? → engine.rs`
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,7 +167,8 @@ impl<S: Source> Worker<S> {
     /// kept, and a warning names the event once.
     pub fn ordered_by(mut self, key: impl Fn(&Envelope) -> Option<String> + 'static) -> Self {
         self.options.key = Some(Arc::new(move |envelope| {
-            catch_unwind(AssertUnwindSafe(|| key(envelope))).unwrap_or_else(|_| {
+            crate::__private::catch(|| key(envelope)).unwrap_or_else(|why| {
+                crate::__private::note_panic("ordered_by", &envelope.metadata.event, &why);
                 let event = crate::__private::Shown::name(&envelope.metadata.event);
                 log::warn!(target: "convoke::worker", "`ordered_by` panicked: {event} has no order");
                 None

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use actix::Addr;
 use convoke::prelude::*;
 use convoke::testing::{self, Crash, expect_failure};
+use convoke::transport::Memory;
 use convoke::{Cause, OnLost};
 
-use super::{Look, end_of, red_until};
+use super::{Look, ORDER, OrderPlaced, end_of, red_until};
 use crate::common::{SECOND, settled, sleep};
 
 /// A value that panics when it is dropped, unless something else does already.
@@ -168,4 +169,21 @@ fn a_spawned_future_that_panics_is_seen() {
         settled().await;
     });
     assert_eq!((end, Arc::strong_count(&kept)), (Ok(()), 1), "one that ends is as before");
+}
+
+#[test]
+fn a_key_of_a_worker_that_panics_is_seen() {
+    let work = async |bus: EventBus| {
+        let queue = Memory::queue("orders");
+        let shop = EventBus::builder().publisher("Shop").build();
+        let _out = Route::new("Shop/*", queue.clone()).open(&shop).unwrap();
+        shop.emit(ORDER).await.ok().unwrap();
+        let _heard = bus.on(|_: &OrderPlaced| ()).unwrap();
+        let worker = Worker::new(queue, &bus).ordered_by(|_| panic!("as told"));
+        assert_eq!(worker.run_until(sleep(SECOND)).await.unwrap().done, 1);
+    };
+    red_until("`ordered_by` on OrderPlaced: panicked: as told", work, async |bus| {
+        expect_failure("ordered_by");
+        work(bus).await;
+    });
 }

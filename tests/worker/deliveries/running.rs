@@ -234,6 +234,7 @@ async fn a_listener_that_panics_costs_an_attempt_and_nothing_else() {
     let (queue, bus) = (Memory::queue("orders"), EventBus::default());
     let _panics = bus.on((|order: &OrderPlaced| assert!(order.id != 3, "as told")).named("panics"));
     put(&queue, (0..6).map(order)).await;
+    convoke::testing::expect_failure("ordered_by");
     let worker = worker(&queue, &bus).retry(retry(2)).ordered_by(|_| panic!("as told")).start().await.unwrap();
     emptied(&queue).await;
     let report = worker.drain().await.unwrap();
