@@ -2,11 +2,11 @@
 
 use std::future::pending;
 
-use convoke::Failure;
 use convoke::prelude::*;
 use convoke::testing::expect_failure;
+use convoke::{Failure, Services, ShutdownReport};
 
-use super::{end_of, red_until};
+use super::{Look, end_of, red_until};
 use crate::common::{SECOND, settled, sleep};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,4 +92,22 @@ fn a_stop_that_fails_panics_or_hangs_is_seen() {
         assert!(end.contains(text), "{end}");
     }
     assert_eq!(end_of(async |bus| drop(started(&bus, Act::Go).await.stop().await)), Ok(()));
+}
+
+#[test]
+fn a_report_of_a_shutdown_is_a_look_once_it_is_read() {
+    let shut_down = async |bus: &EventBus| {
+        let ledger = Ledger::supervised(bus, |_| Ledger { begin: Act::Go, stop: Act::Fail });
+        Services::new(bus).add(ledger).await.unwrap().shutdown().await
+    };
+    let looks: [Look<ShutdownReport>; 3] =
+        [|report| assert!(!report.is_clean()), |report| drop(report.to_string()), |report| drop(format!("{report:?}"))];
+    for look in looks {
+        red_until(
+            "`ledger`: its stop failed: as told",
+            // Nobody can tell that a field is read.
+            async |bus| assert!(shut_down(&bus).await.services[0].error.is_some()),
+            async |bus| look(shut_down(&bus).await),
+        );
+    }
 }
