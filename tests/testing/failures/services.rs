@@ -165,6 +165,45 @@ impl Handler<Close> for Till {
     }
 }
 
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Jam;
+
+impl Handler<Jam> for Till {
+    type Result = ();
+
+    fn handle(&mut self, _: Jam, _: &mut Context<Self>) {
+        panic!("over a message");
+    }
+}
+
+#[test]
+fn what_ends_an_application_is_looked_at_once_its_report_is_read() {
+    let ends = async |bus: &EventBus| {
+        let mut till = Till::supervised(bus, |_| Ok::<_, Failure>(Till(Next::Works))).restart(Restart::Never);
+        let addr = till.addr();
+        let running = Services::new(bus).add(till).await.unwrap();
+        addr.try_send(Jam).unwrap();
+        running.run_until(pending::<()>()).await
+    };
+    red_until(
+        "`till`: panicked: over a message",
+        async |bus| drop(ends(&bus).await),
+        async |bus| {
+            assert!(!ends(&bus).await.is_clean());
+        },
+    );
+    let told = async |bus: EventBus| {
+        let mut till = Till::supervised(&bus, |_| Ok::<_, Failure>(Till(Next::Works))).restart(Restart::Never);
+        let addr = till.addr();
+        let running = Services::new(&bus).add(till).await.unwrap();
+        addr.try_send(Jam).unwrap();
+        assert_eq!(running.failed().await.state, ServiceState::Failed);
+        drop(running.shutdown().await);
+    };
+    assert_eq!(end_of(told), Ok(()), "it was told of to who waits for it");
+}
+
 /// One whose first works, whose second does this, and whose others do that.
 async fn till(bus: &EventBus, second: Next, others: Next) -> ServiceHandle<Till> {
     let built = Cell::new(0);
