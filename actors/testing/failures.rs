@@ -30,8 +30,9 @@ const SHOWN: usize = 5;
 ///   is called with it);
 /// - for a consumer: by reading [`consumed`](crate::Outcome::consumed);
 /// - for an emitter: by reading why the round was cancelled, or who is missing;
-/// - for a service that panicked without an event, did not stop well, or has failed for good: by reading its status,
-///   but not the one that `stop` returns.
+/// - for a service that panicked without an event, did not start again or stop well, or has failed for good: by reading
+///   its status, but not the one that `stop` returns, or by reading the report of a shutdown
+///   ([`ShutdownReport::is_clean`](crate::ShutdownReport::is_clean) or its text).
 ///
 /// A future that [`spawn`](crate::testing::spawn) has spawned is named `a spawned future`, and a value that panicked when
 /// Convoke dropped it `a drop`.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::base::{Shown, saw_until};
+use crate::base::Shown;
 use crate::events::event::{Event, HIDDEN, JsonEvent, Metadata};
 use crate::events::hub::DeadLetter;
 use crate::events::listener::Heard;
@@ -197,7 +197,7 @@ pub(crate) fn look(what: &dyn Any) {
     if let Some(letter) = what.downcast_ref::<DeadLetter>() {
         letter.noted.seen();
     } else if let Some(status) = what.downcast_ref::<ServiceStatus>() {
-        saw_until(status.noted);
+        status.look();
     } else if let Some(heard) = what.downcast_ref::<Heard<DeadLetter>>() {
         look(&**heard.event());
     } else if let Some(heard) = what.downcast_ref::<Heard<ServiceStatus>>() {

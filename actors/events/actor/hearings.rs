@@ -18,6 +18,7 @@ use super::actor_seat::ActorSeat;
 use super::overseer::Overseer;
 use crate::base::Handled;
 use crate::events::event::Subject;
+use crate::events::hub::DeadLetter;
 use crate::events::listener::Heard;
 use crate::events::parcel::{Ticket, Waiting, Within};
 use crate::events::seats::{self, AnySeat};
@@ -124,6 +125,7 @@ where
             within.next(parcel.clone());
             let heard = Heard::new((*parcel).clone());
             this.began = ticket.as_ref().filter(|ticket| ticket.timed).map(|_| runtime::now());
+            DeadLetter::comes_to(&this.seat.post, &*heard);
             this.at = Some((parcel, ticket));
             this.calling = true;
             let response = actor.handle(heard, ctx);

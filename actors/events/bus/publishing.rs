@@ -447,26 +447,14 @@ pub(crate) fn publish_letter(hub: &Arc<Hub>, letter: DeadLetter) {
         return;
     }
     let parcel = Arc::new(Parcel::new(Arc::new(letter), Some(cause), Some(&hub.given)));
-    #[cfg(feature = "testing")]
-    let is_collected = collectors(&route).any(|post| !declines(&route, &parcel, post));
     if let Some(taps) = standing_in(&route) {
         return taps.note_sent(&parcel);
     }
     // Who refuses it has it in the ring.
     if reserve(hub, &route, &parcel, Reserved::Refusing).is_ok() {
-        #[cfg(feature = "testing")]
-        if is_collected {
-            parcel.event.noted.seen();
-        }
         if let Some(taps) = &route.route.taps {
             taps.note_sent(&parcel);
         }
         send(hub, Packed { route, parcel }, Reserved::Refusing);
     }
-}
-
-/// Those by whom a test collects its dead letters.
-#[cfg(feature = "testing")]
-fn collectors<S>(route: &LocalRoute<S>) -> impl Iterator<Item = &Arc<Post>> {
-    route.route.posts.iter().filter(|post| post.collects_one_more())
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::hub::Hub;
 use super::post::Post;
 use crate::base::{Noted, Shown};
-use crate::events::event::{Event, Metadata};
+use crate::events::event::{Event, Metadata, Subject};
 use crate::events::parcel::{AnyParcel, Parcel};
 use crate::events::verdict::Reason;
 
@@ -51,6 +51,19 @@ impl DeadLetter {
     /// Whether this is one that is told of.
     pub(crate) fn is_in(parcel: &dyn AnyParcel) -> bool {
         (parcel as &dyn Any).is::<Parcel<Self>>()
+    }
+
+    /// The listener of this post is called with this now. If it is a letter, and a test has that listener collect them, the
+    /// test has looked at it.
+    #[inline]
+    #[cfg_attr(not(feature = "testing"), expect(unused_variables, reason = "only a test looks"))]
+    pub(crate) fn comes_to<S: Subject>(post: &Post, event: &S) {
+        #[cfg(feature = "testing")]
+        if post.collects()
+            && let Some(letter) = (event as &dyn Any).downcast_ref::<Self>()
+        {
+            letter.noted.seen();
+        }
     }
 
     /// Returns the event, if it is of type `E`.

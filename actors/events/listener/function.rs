@@ -111,6 +111,7 @@ macro_rules! functions {
                 Ok(seating.seat(SyncCall(move |scope: &Scope<'_, S>| {
                     $(let $argument = $argument::take(&$argument, scope)?;)*
                     let event = W::event(scope.parcel);
+                    scope.begins();
                     let out = (*function.try_borrow_mut().map_err(|_| entered())?)(event, $($argument),*);
                     W::finish(W::keep(scope.parcel), out)
                 })))
@@ -133,6 +134,7 @@ macro_rules! functions {
                 Ok(seating.seat(SyncCall(move |scope: &Scope<'_, S>| {
                     $(let $argument = $argument::take(&$argument, scope)?;)*
                     let event = W::event(scope.parcel).clone();
+                    scope.begins();
                     let out = (*function.try_borrow_mut().map_err(|_| entered())?)(event, $($argument),*);
                     W::finish(W::keep(scope.parcel), out)
                 })))
@@ -155,6 +157,7 @@ macro_rules! functions {
                 Ok(seating.seat(AsyncCall::new(move |scope: &Scope<'_, S>| {
                     $(let $argument = $argument::take(&$argument, scope)?;)*
                     let event = W::event(scope.parcel).clone();
+                    scope.begins();
                     let (function, kept) = (function.clone(), W::keep(scope.parcel));
                     Ok(async move { W::finish(kept, (*function)(event, $($argument),*).await) })
                 })))

@@ -157,6 +157,7 @@ impl<E: Subject, L: Listener<E>> Listen<E, Struct> for L {
         Listening::new::<L>(true, move |seating| {
             let listener = Rc::new(self);
             Ok(seating.seat(AsyncCall::new(move |scope: &Scope<'_, E>| {
+                scope.begins();
                 let (listener, event) = (listener.clone(), Heard::new(scope.parcel.clone()));
                 Ok(async move { listener.hear(event).await.map_err(ListenerError::from) })
             })))
@@ -173,6 +174,7 @@ impl<E: Subject> Listen<E, ByActor> for Recipient<Heard<E>> {
     fn listening(self) -> Listening<E> {
         Listening::new::<Self>(true, move |seating| {
             Ok(seating.seat(AsyncCall::new(move |scope: &Scope<'_, E>| {
+                scope.begins();
                 let answer = self.send(Heard::new(scope.parcel.clone()));
                 Ok(async move { answer.await.map_err(|_| ListenerError::Gone)?.map_err(ListenerError::from) })
             })))

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use super::seat::Seat;
 use super::station::Station;
 use crate::events::event::Subject;
-use crate::events::hub::{Hub, Post};
+use crate::events::hub::{DeadLetter, Hub, Post};
 use crate::events::parcel::{Parcel, Within};
 use crate::events::verdict::{ListenerError, panicked};
 
@@ -45,6 +45,14 @@ pub struct Scope<'a, S> {
     pub(crate) parcel: &'a Arc<Parcel<S>>,
     pub(crate) hub: &'a Arc<Hub>,
     pub(crate) post: &'a Arc<Post>,
+}
+
+impl<S: Subject> Scope<'_, S> {
+    /// The listener itself is called now, whatever stands around it.
+    #[inline]
+    pub(crate) fn begins(&self) {
+        DeadLetter::comes_to(self.post, &*self.parcel.event);
+    }
 }
 
 impl<S> fmt::Debug for Scope<'_, S> {

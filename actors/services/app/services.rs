@@ -167,6 +167,7 @@ impl Services {
         let (mut handle, begun) = self.start_unless(pending()).await?;
         let Begun::Failed(status) = begun else { return Ok(handle) };
         handle.undo().await;
+        status.look();
         let error = status.error.unwrap_or_else(|| "without a reason".to_owned());
         Err(ServicesError::Failed { service: status.service.to_string(), error })
     }
@@ -311,7 +312,9 @@ impl ServicesHandle {
     /// Waits until a service or supervisor has failed for good, also one inside a supervisor, and returns its status.
     /// Returns at once if one has failed already. Use it in a loop of your own, for example beside that of a web server.
     pub async fn failed(&self) -> ServiceStatus {
-        self.first_failed(|_| true).await
+        let status = self.first_failed(|_| true).await;
+        status.look();
+        status
     }
 
     /// The same, for who still starts them: one that did not start is told otherwise, and one that may be missing is not
@@ -340,7 +343,7 @@ impl ServicesHandle {
             shutdown.await;
             return None;
         }
-        match either(shutdown, self.failed()).await {
+        match either(shutdown, self.first_failed(|_| true)).await {
             Either::First(()) => None,
             Either::Second(status) => Some(self.ended_by(&status)),
         }
@@ -387,12 +390,9 @@ impl ServicesHandle {
         let left = if drained { 0 } else { self.bus.count_left() };
         let took = runtime::now() - began;
         let dead_letters = self.bus.dead_letters().counted() - letters;
-        let services = self.statuses();
+        let services = self.health.unlooked();
         let report = ShutdownReport { drained, left, dead_letters, ended_by, hurried, late, services, took };
-        match report.is_clean() {
-            true => log::debug!(target: "convoke::service", "{report}"),
-            false => log::warn!(target: "convoke::service", "{report}"),
-        }
+        report.log();
         report
     }
 

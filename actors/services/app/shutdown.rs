@@ -51,7 +51,7 @@ impl<F: Future<Output = ()>> Hurry<F> {
 }
 
 /// The result of a shutdown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ShutdownReport {
     /// Whether all events that had been emitted or published were handled.
@@ -83,36 +83,85 @@ impl ShutdownReport {
     /// - every service stopped in time (`late`), and the [status](ServiceStatus::error) of none shows an error. So it is
     ///   `false` if a service had failed for good.
     ///
+    /// A test under `#[convoke::test]` that calls this, or shows the report, has looked at what has failed in each service.
+    /// To read a field is no look.
+    ///
     /// Dead letters from before the shutdown do not matter here. They end with the process, so look at
     /// [`bus.dead_letters()`](crate::EventBus::dead_letters) before that.
     pub fn is_clean(&self) -> bool {
+        self.look();
+        self.left_nothing()
+    }
+
+    fn left_nothing(&self) -> bool {
         let stopped = self.late.is_empty() && self.services.iter().all(|status| status.error.is_none());
         self.drained && self.dead_letters == 0 && stopped
+    }
+
+    /// A test looks at it, and so at what has failed in each service.
+    fn look(&self) {
+        self.services.iter().for_each(ServiceStatus::look);
+    }
+
+    /// Tells the log of it, which is no look.
+    pub(super) fn log(&self) {
+        let text = Text(self);
+        match self.left_nothing() {
+            true => log::debug!(target: "convoke::service", "{text}"),
+            false => log::warn!(target: "convoke::service", "{text}"),
+        }
     }
 }
 
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stopped = self.services.iter().filter(|status| status.state.is_over()).count();
-        write!(f, "{stopped} of {} services stopped after {:?}", self.services.len(), self.took)?;
-        if let Some(service) = &self.ended_by {
+        self.look();
+        Text(self).fmt(f)
+    }
+}
+
+impl fmt::Debug for ShutdownReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.look();
+        f.debug_struct("ShutdownReport")
+            .field("drained", &self.drained)
+            .field("left", &self.left)
+            .field("dead_letters", &self.dead_letters)
+            .field("ended_by", &self.ended_by)
+            .field("hurried", &self.hurried)
+            .field("late", &self.late)
+            .field("services", &self.services)
+            .field("took", &self.took)
+            .finish()
+    }
+}
+
+/// The text of a report.
+struct Text<'a>(&'a ShutdownReport);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(report) = self;
+        let stopped = report.services.iter().filter(|status| status.state.is_over()).count();
+        write!(f, "{stopped} of {} services stopped after {:?}", report.services.len(), report.took)?;
+        if let Some(service) = &report.ended_by {
             write!(f, ", because `{}` has failed", Shown::name(service))?;
         }
-        if !self.drained {
+        if !report.drained {
             f.write_str(", not all events were handled")?;
         }
-        if self.left > 0 {
-            write!(f, ", {} of them are lost", self.left)?;
+        if report.left > 0 {
+            write!(f, ", {} of them are lost", report.left)?;
         }
-        match self.dead_letters {
+        match report.dead_letters {
             0 => {}
             1 => f.write_str(", 1 dead letter")?,
             letters => write!(f, ", {letters} dead letters")?,
         }
-        if !self.late.is_empty() {
-            write!(f, ", too late: {}", self.late.join(", "))?;
+        if !report.late.is_empty() {
+            write!(f, ", too late: {}", report.late.join(", "))?;
         }
-        for status in self.services.iter().filter(|status| status.error.is_some()) {
+        for status in report.services.iter().filter(|status| status.error.is_some()) {
             write!(f, "; {status}")?;
         }
         Ok(())

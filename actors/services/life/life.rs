@@ -362,6 +362,7 @@ impl<A: Living> Child for Life<A> {
         Box::pin(async {
             self.is_interrupted.set(false);
             self.fell.take();
+            self.oversight.start();
             self.enter(ServiceState::Starting, None);
             self.shared.leave();
             let interrupted = async {
@@ -380,7 +381,13 @@ impl<A: Living> Child for Life<A> {
                     self.enter(ServiceState::Running, None);
                     self.oversight.resume();
                 }
-                Err(_) => drop(self.reins.take()),
+                Err(error) => {
+                    drop(self.reins.take());
+                    // A first start that fails is told to whoever awaits it, and one that was told to stop is none.
+                    if self.has_run.get() && *error != StartError::Stopped {
+                        self.oversight.unseen(&error.to_string());
+                    }
+                }
             }
             started
         })

@@ -56,7 +56,7 @@ pub(crate) struct Oversight {
     doom: RefCell<Option<String>>,
     /// What it has panicked with.
     panic: RefCell<Option<String>>,
-    /// Why the present actor ends is told by a dead letter.
+    /// Why the present actor ends, or none comes after it, is told: by a dead letter, or by what was noted for a test.
     has_letter: Cell<bool>,
     /// Its events are left to the next actor.
     paused: Cell<bool>,
@@ -80,12 +80,16 @@ impl Oversight {
         }
     }
 
+    /// Another is to be started: what was told of the one before tells nothing of this.
+    pub(crate) fn start(&self) {
+        self.has_letter.set(false);
+    }
+
     /// An actor begins, in this task. It hears nothing before it is [running](Self::resume).
     pub(crate) fn begin(&self, home: Home) {
         *self.home.borrow_mut() = Some(home);
         self.doom.take();
         self.panic.take();
-        self.has_letter.set(false);
         self.paused.set(true);
     }
 

@@ -63,14 +63,14 @@ impl Record {
         self.has_run.load(Ordering::Relaxed)
     }
 
-    /// Waits until it has failed and that matters: at once if it has.
+    /// Waits until it has failed and that matters: at once if it has. Nobody looks at what is returned.
     pub(crate) async fn failed_if(&self, matters: fn(&Self) -> bool) -> ServiceStatus {
         loop {
             let mut told = pin!(self.failed.notified());
             // Before the look, or what happens between the two would be missed.
             told.as_mut().enable();
             if self.state() == ServiceState::Failed && matters(self) {
-                return self.seen();
+                return self.status();
             }
             told.await;
         }

@@ -79,6 +79,12 @@ impl ServiceStatus {
         }
     }
 
+    /// A test looks at it, and so at the failure that it tells of.
+    pub(crate) fn look(&self) {
+        #[cfg(feature = "testing")]
+        crate::base::saw_until(self.noted);
+    }
+
     /// Enters a state, if the table has it; says whether it has. A state that is followed by itself is none.
     pub(crate) fn enter(&mut self, state: ServiceState, error: Option<String>, now: SystemTime) -> bool {
         if !self.state.may_become(state) {
