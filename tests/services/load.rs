@@ -17,7 +17,7 @@ const CALLS: u64 = 1_000_000;
 
 /// The bound on what the memory may have grown by once all services are gone: what the allocator keeps for itself, and
 /// the last letters.
-const MOST_KEPT: usize = 16 << 20;
+const MOST_KEPT: usize = 8 << 20;
 
 /// How many calls all services get together.
 fn calls() -> u64 {
