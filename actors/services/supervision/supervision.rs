@@ -191,8 +191,11 @@ impl Keeping {
                 return self.children.iter().any(|child| !child.is_over());
             }
             // One that is up may fall meanwhile, and take others along.
-            let (up, children) = (down.clone(), self.children.clone());
-            let matters = move |news: &News| matches!(news, News::Ended { child, run, .. } if !up.contains(child) && *run == children[*child].runs());
+            let (down_now, children) = (down.clone(), self.children.clone());
+            let matters = move |news: &News| match news {
+                News::Ended { child, run, .. } => !down_now.contains(child) && *run == children[*child].runs(),
+                _ => false,
+            };
             let wait = ready.saturating_duration_since(runtime::now());
             let passed = while_expiring(&those(&self.children, &down), since, self.mail.wait(wait, &matters)).await;
             if self.mail.is_to_stop() {
