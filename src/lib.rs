@@ -143,6 +143,8 @@ mod shutdown;
 // An event outside of the process: route → codec → transport → worker.
 pub mod codec;
 mod route;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod sql;
 pub mod transport;
 mod worker;
 

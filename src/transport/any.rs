@@ -1,6 +1,6 @@
 //! A queue of whichever server a URL names: for a program that is told at its start, such as an example or a tool.
 //!
-//! `URL → Sqlite, Redis, RabbitMq, Sqs → AnyQueue`
+//! `URL → Sqlite, Postgres, Redis, RabbitMq, Sqs → AnyQueue`
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +12,7 @@ use super::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publisher, Pulse,
 /// | URL | server | feature |
 /// |---|---|---|
 /// | `sqlite:orders.db` | a file | `sqlite` |
+/// | `postgres://localhost/shop`, `postgresql://…` | PostgreSQL; the tables are made if they are missing | `postgres` |
 /// | `redis://localhost`, `rediss://…` | Redis, a stream with the group of its name | `redis` |
 /// | `amqp://localhost`, `amqps://…` | RabbitMQ | `rabbitmq` |
 /// | `sqs:` | Amazon SQS, found by the standard chain of the AWS SDK | `sqs` |
@@ -37,6 +38,8 @@ impl AnyQueue {
         match scheme {
             #[cfg(feature = "sqlite")]
             "sqlite" => Ok(Self::of(super::Sqlite::queue(name).at(url).await?)),
+            #[cfg(feature = "postgres")]
+            "postgres" | "postgresql" => Ok(Self::of(super::Postgres::queue(name).at(url).create_if_missing().await?)),
             #[cfg(feature = "redis")]
             "redis" | "rediss" => Ok(Self::of(super::Redis::stream(name).at(url).create_if_missing().await?)),
             #[cfg(feature = "rabbitmq")]
@@ -85,6 +88,7 @@ impl AnyQueue {
 fn unknown(scheme: &str) -> String {
     let of_another = match scheme {
         "sqlite" => Some("sqlite"),
+        "postgres" | "postgresql" => Some("postgres"),
         "redis" | "rediss" => Some("redis"),
         "amqp" | "amqps" => Some("rabbitmq"),
         "sqs" | "http" | "https" => Some("sqs"),
@@ -92,7 +96,10 @@ fn unknown(scheme: &str) -> String {
     };
     match of_another {
         Some(feature) => format!("this build cannot reach such a server: enable the feature `{feature}` of convoke"),
-        None => "there is no such URL: it begins with `sqlite:`, `redis://`, `amqp://`, `sqs:` or `http://`".to_owned(),
+        None => {
+            "there is no such URL: it begins with `sqlite:`, `postgres://`, `redis://`, `amqp://`, `sqs:` or `http://`"
+                .to_owned()
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 //! |---|---|---|
 //! | (always) | [`Memory`] | a list in this process, for tests |
 //! | `sqlite` | `Sqlite` | rows in a file, for one machine without a server |
+//! | `postgres` | `Postgres` | rows in a PostgreSQL, for an application that has one |
 //! | `redis` | `Redis` | a stream, read by consumer groups |
 //! | `rabbitmq` | `RabbitMq` | a queue of RabbitMQ, quorum or classic |
 //! | `sqs` | `Sqs` | a queue of Amazon SQS, standard or FIFO |
@@ -37,6 +38,8 @@ pub(crate) mod contract;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "rabbitmq")]
@@ -52,10 +55,19 @@ mod any;
 #[cfg(feature = "testing")]
 pub mod conformance;
 
+#[cfg(feature = "postgres")]
+pub use crate::sql::{PostgresDatabase, PostgresDatabaseBuilder};
 pub use any::AnyQueue;
-#[cfg(any(feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqlite", feature = "sqs"))]
+#[cfg(any(
+    feature = "postgres",
+    feature = "rabbitmq",
+    feature = "redis",
+    feature = "sns",
+    feature = "sqlite",
+    feature = "sqs"
+))]
 pub(crate) use contract::in_vain;
-#[cfg(any(feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqs"))]
+#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqs"))]
 pub(crate) use contract::sockets;
 pub use contract::{
     Abilities, Attribute, Attributes, Batcher, BoxFuture, DEAD_LETTER, DeadLetterRecord, DeadReason, Delivery, Demand,
@@ -64,6 +76,8 @@ pub use contract::{
 };
 pub(crate) use contract::{BINDING, caught};
 pub use memory::{Memory, MemoryQueue};
+#[cfg(feature = "postgres")]
+pub use postgres::{Postgres, PostgresBuilder, PostgresInbox, PostgresInboxBuilder};
 #[cfg(feature = "rabbitmq")]
 pub use rabbitmq::{RabbitMq, RabbitMqBuilder, RabbitMqExchange, RabbitMqExchangeBuilder, RabbitMqServer};
 #[cfg(feature = "redis")]

@@ -23,6 +23,8 @@ mod killed;
 mod memory;
 /// Workers in processes of their own that die of one event.
 mod poisoned;
+/// PostgreSQL.
+mod postgres;
 /// RabbitMQ.
 mod rabbitmq;
 /// Redis.

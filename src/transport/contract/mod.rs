@@ -15,7 +15,14 @@ mod source;
 mod delivery;
 mod abilities;
 mod error;
-#[cfg(any(feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqlite", feature = "sqs"))]
+#[cfg(any(
+    feature = "postgres",
+    feature = "rabbitmq",
+    feature = "redis",
+    feature = "sns",
+    feature = "sqlite",
+    feature = "sqs"
+))]
 mod no_time;
 mod dead_letter;
 mod retry;
@@ -30,9 +37,16 @@ pub use dead_letter::{DEAD_LETTER, DeadLetterRecord, DeadReason, Redriven, redri
 pub use delivery::{Delivery, Receipt, Settlement};
 pub use error::{ErrorKind, TransportError};
 pub use inbox::{Inbox, MemoryInbox};
-#[cfg(any(feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqlite", feature = "sqs"))]
+#[cfg(any(
+    feature = "postgres",
+    feature = "rabbitmq",
+    feature = "redis",
+    feature = "sns",
+    feature = "sqlite",
+    feature = "sqs"
+))]
 pub(crate) use no_time::in_vain;
-#[cfg(any(feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqs"))]
+#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqs"))]
 pub(crate) use no_time::sockets;
 pub(crate) use packet::BINDING;
 pub use packet::{Attribute, Attributes, Packet};

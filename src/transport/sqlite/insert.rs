@@ -2,17 +2,16 @@
 //!
 //! `Sqlite::publish → Parcel → Batcher → insert → convoke_message → (trigger) → convoke_delivery`
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use serde::{Serialize, Serializer};
 use sqlx::{AssertSqlSafe, Connection, SqlSafeStr, SqlStr, SqliteConnection};
 use tokio::time::Instant;
 
 use super::error::{describe, late};
 use super::queue::Core;
 use super::store::{after, now};
-use crate::transport::{Attribute, Attributes, Packet, TransportError};
+use crate::sql::write_attributes;
+use crate::transport::{Packet, TransportError};
 
 /// So many packets, or bytes, are one transaction; whoever else writes waits for as long as it takes.
 pub(super) const MAX_PACKETS: usize = 256;
@@ -223,27 +222,4 @@ pub(super) async fn lane_of(
     let find = "SELECT id FROM convoke_lane WHERE queue = ?1 AND grp = ?2 AND implicit <= ?3";
     let query = sqlx::query_scalar(find).bind(queue.to_owned()).bind(group.to_owned()).bind(implicit);
     query.fetch_optional(connection).await
-}
-
-/// As JSON: names to type and text. `None` if there are none.
-pub(super) fn write_attributes(attributes: &Attributes) -> Option<String> {
-    if attributes.is_empty() {
-        return None;
-    }
-    serde_json::to_string(&Written(attributes)).ok()
-}
-
-struct Written<'a>(&'a Attributes);
-
-impl Serialize for Written<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, (value.kind(), value.text()))))
-    }
-}
-
-/// Reads what [`write_attributes`] has written; what is of another form is none.
-pub(super) fn read_attributes(json: Option<&str>) -> Attributes {
-    let read: Option<BTreeMap<String, (String, String)>> = json.and_then(|json| serde_json::from_str(json).ok());
-    let read = read.unwrap_or_default().into_iter();
-    read.map(|(name, (kind, text))| (name, Attribute::read(&kind, &text))).collect()
 }

@@ -5,10 +5,11 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row as _, SqliteConnection};
 
-use super::insert::{lane_of, read_attributes};
+use super::insert::lane_of;
 use super::queue::Core;
 use super::standing::Moved;
 use super::store::{after, now};
+use crate::sql::read_attributes;
 use crate::transport::Packet;
 
 // States of a delivery.

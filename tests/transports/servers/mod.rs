@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 pub(crate) mod aws;
+pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod rabbitmq;
 pub(crate) mod redis;

@@ -1,0 +1,202 @@
+//! Who waits for a row is woken: in this process at once, and in others by a notification of the server.
+//!
+//! `ring → Bell → who waits`, `ring → (one NOTIFY for all of a moment) → the server → LISTEN → Bell → who waits elsewhere`
+//!
+//! A notification is a hint and no more: it may be lost, and whoever waits looks by itself now and then. It never stands in
+//! a transaction with anything else, because its commit takes a lock for the whole database.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use sqlx::postgres::PgListener;
+use sqlx::{AssertSqlSafe, PgPool};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::session::quoted;
+
+/// Wakes those who wait for what one name has for one group.
+pub(crate) type Bell = Arc<Notify>;
+
+/// At most so many are woken by one publish: each that finds a full hand wakes the next.
+const MOST_WOKEN: usize = 32;
+/// What is rung within this time after a notification goes together in the next.
+const MOMENT: Duration = Duration::from_millis(2);
+/// A notification that takes longer is given up.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// After so long without a notification the connection is asked whether it is still there.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How long it waits before it connects again; at most eight times as long.
+const AGAIN: Duration = Duration::from_millis(250);
+
+pub(crate) struct Bells(Arc<Inner>);
+
+struct Inner {
+    pool: PgPool,
+    channel: String,
+    /// Tells what this process has rung from what others have.
+    me: String,
+    /// By name and group.
+    bells: Mutex<HashMap<String, HashMap<String, Bell>>>,
+    /// What other processes have to be told, and how much of it; `None` while nobody is at it.
+    to_tell: Mutex<Option<BTreeMap<String, usize>>>,
+    listening: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Bells {
+    pub(super) fn new(pool: PgPool, schema: &str) -> Self {
+        Self(Arc::new(Inner {
+            pool,
+            channel: format!("convoke.{schema}"),
+            me: format!("{:016x}", fastrand::u64(..)),
+            bells: Mutex::default(),
+            to_tell: Mutex::default(),
+            listening: Mutex::default(),
+        }))
+    }
+
+    /// Returns the bell of a group.
+    pub(crate) fn bell(&self, name: &str, group: &str) -> Bell {
+        let mut bells = lock(&self.0.bells);
+        bells.entry(name.to_owned()).or_default().entry(group.to_owned()).or_default().clone()
+    }
+
+    /// Wakes every group of a name in this process, and tells other processes. It has to be called within a runtime.
+    pub(crate) fn ring(&self, name: &str, count: usize) {
+        self.0.ring_here(name, count);
+        let mut to_tell = lock(&self.0.to_tell);
+        if let Some(names) = &mut *to_tell {
+            *names.entry(name.to_owned()).or_default() += count;
+            return;
+        }
+        *to_tell = Some(BTreeMap::from([(name.to_owned(), count)]));
+        tokio::spawn(tell(Telling { inner: self.0.clone(), is_over: false }));
+    }
+
+    /// Listens to other processes, unless it does. The task ends with its runtime, so whoever waits asks now and then.
+    pub(crate) fn listen(&self) {
+        let mut listening = lock(&self.0.listening);
+        if listening.as_ref().is_none_or(JoinHandle::is_finished) {
+            let (pool, channel) = (self.0.pool.clone(), self.0.channel.clone());
+            *listening = Some(tokio::spawn(listen(Arc::downgrade(&self.0), pool, channel)));
+        }
+    }
+}
+
+impl Drop for Bells {
+    fn drop(&mut self) {
+        if let Some(listening) = lock(&self.0.listening).take() {
+            listening.abort();
+        }
+    }
+}
+
+impl Inner {
+    fn ring_here(&self, name: &str, count: usize) {
+        if let Some(bells) = lock(&self.bells).get(name) {
+            for bell in bells.values() {
+                (0..count.min(MOST_WOKEN)).for_each(|_| bell.notify_one());
+            }
+        }
+    }
+
+    fn ring_all(&self) {
+        lock(&self.bells).values().flat_map(HashMap::values).for_each(|bell| bell.notify_one());
+    }
+
+    /// What others have rung: the process, how much, and the name.
+    fn heard(&self, payload: &str) {
+        let mut parts = payload.splitn(3, ' ');
+        let (process, count, name) = (parts.next(), parts.next(), parts.next());
+        if let (Some(process), Some(count), Some(name)) = (process, count.and_then(|count| count.parse().ok()), name)
+            && process != self.me
+        {
+            self.ring_here(name, count);
+        }
+    }
+}
+
+/// That somebody tells other processes; if the runtime ends meanwhile, the next who rings begins anew.
+struct Telling {
+    inner: Arc<Inner>,
+    is_over: bool,
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        if !self.is_over {
+            *lock(&self.inner.to_tell) = None;
+        }
+    }
+}
+
+async fn tell(mut telling: Telling) {
+    let inner = telling.inner.clone();
+    loop {
+        let names = match &mut *lock(&inner.to_tell) {
+            Some(names) if !names.is_empty() => std::mem::take(names),
+            // With the lock held, so that nobody adds to what nobody sends.
+            to_tell => {
+                *to_tell = None;
+                telling.is_over = true;
+                return;
+            }
+        };
+        let notify = |(name, count): (&String, &usize)| {
+            let payload = quoted(&format!("{} {count} {name}", inner.me));
+            format!("pg_notify({}, {payload})", quoted(&inner.channel))
+        };
+        let sql = format!("SELECT {}", names.iter().map(notify).collect::<Vec<_>>().join(", "));
+        let told = timeout(PATIENCE, sqlx::raw_sql(AssertSqlSafe(sql)).execute(&inner.pool)).await;
+        if !matches!(told, Ok(Ok(_))) {
+            log::debug!(target: "convoke::sql", "a notification was not sent: others find out by themselves");
+        }
+        sleep(MOMENT).await;
+    }
+}
+
+async fn listen(inner: Weak<Inner>, pool: PgPool, channel: String) {
+    let mut wait = AGAIN;
+    loop {
+        if let Ok(mut listener) = PgListener::connect_with(&pool).await
+            && listener.listen(&channel).await.is_ok()
+        {
+            wait = AGAIN;
+            hear(&inner, &mut listener).await;
+        }
+        if inner.strong_count() == 0 || pool.is_closed() {
+            return;
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(AGAIN * 8);
+    }
+}
+
+/// Hears what comes until the connection ends.
+async fn hear(inner: &Weak<Inner>, listener: &mut PgListener) {
+    // What was rung before nobody has heard.
+    if let Some(inner) = inner.upgrade() {
+        inner.ring_all();
+    }
+    loop {
+        match timeout(SILENCE, listener.try_recv()).await {
+            Ok(Ok(Some(notification))) => match inner.upgrade() {
+                Some(inner) => inner.heard(notification.payload()),
+                None => return,
+            },
+            Ok(_) => return,
+            Err(_) => {
+                let asked = timeout(PATIENCE, sqlx::raw_sql("SELECT 1").execute(&mut *listener)).await;
+                if !matches!(asked, Ok(Ok(_))) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,169 @@
+//! How a database is described before it is connected.
+//!
+//! `Postgres::connect(url) | Postgres::over(pool) → PostgresDatabaseBuilder → await → PostgresDatabase`
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgPool};
+
+use super::database::{Core, PostgresDatabase};
+use super::fault::{describe, late};
+use crate::transport::{BoxFuture, ErrorKind, TransportError, sockets};
+
+/// What stands in errors of the database itself.
+const AT: &str = "postgres";
+const SCHEMA: &str = "public";
+/// As many as PostgreSQL takes of a name, less what may stand before it in the name of a channel.
+const MAX_SCHEMA: usize = 48;
+const CONNECTIONS: u32 = 10;
+const DEADLINE: Duration = Duration::from_secs(10);
+const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
+/// A connection that has rested for longer is asked whether it is still there before it is used.
+const RESTED: Duration = Duration::from_secs(1);
+
+#[derive(Clone)]
+enum Place {
+    Url(String),
+    Pool(PgPool),
+}
+
+/// Describes a [`PostgresDatabase`] before it is connected. Created by [`Postgres::connect`](crate::transport::Postgres::connect)
+/// and [`Postgres::over`](crate::transport::Postgres::over); awaiting it connects.
+#[derive(Clone)]
+#[must_use = "nothing is connected before it is awaited"]
+pub struct PostgresDatabaseBuilder {
+    place: Place,
+    schema: String,
+    connections: u32,
+    deadline: Duration,
+}
+
+impl PostgresDatabaseBuilder {
+    pub(crate) fn connect(url: String) -> Self {
+        Self { place: Place::Url(url), schema: SCHEMA.into(), connections: CONNECTIONS, deadline: DEADLINE }
+    }
+
+    pub(crate) fn over(pool: &PgPool) -> Self {
+        Self { place: Place::Pool(pool.clone()), ..Self::connect(String::new()) }
+    }
+
+    /// Sets the schema of PostgreSQL in which the tables stand. The default is `public`. A schema has 1 to 48
+    /// characters: a lowercase letter or `_`, and then also digits.
+    pub fn schema(mut self, schema: impl Into<String>) -> Self {
+        self.schema = schema.into();
+        self
+    }
+
+    /// Sets how many connections the pool may have. The default is 10, and the least is 2. This setting has no effect
+    /// on a pool of the application.
+    pub fn connections(mut self, connections: u32) -> Self {
+        self.connections = connections.max(2);
+        self
+    }
+
+    /// Sets how long a call may take before it fails with `Unreachable`. The default is 10 s, and the most is a day.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline.min(MAX_DEADLINE);
+        self
+    }
+
+    async fn open(self) -> Result<PostgresDatabase, TransportError> {
+        let at: Arc<str> = AT.into();
+        if !is_identifier(&self.schema) {
+            let text = format!(
+                "a schema is named by 1 to {MAX_SCHEMA} characters: a lowercase letter or `_`, and then also digits"
+            );
+            return Err(TransportError::new(ErrorKind::Unsupported, at, text));
+        }
+        sockets(AT)?;
+        let (pool, deadline) = (self.pool(&at)?, self.deadline);
+        let database = PostgresDatabase::new(Core::new(at.clone(), pool, self.schema, deadline));
+        let connected = async {
+            let mut connection = database.pool().acquire().await.map_err(|error| describe(&at, &error))?;
+            connection.ping().await.map_err(|error| describe(&at, &error))
+        };
+        tokio::time::timeout(deadline, connected).await.unwrap_or_else(|_| Err(late(&at, deadline)))?;
+        Ok(database)
+    }
+
+    fn pool(&self, at: &Arc<str>) -> Result<PgPool, TransportError> {
+        let url = match &self.place {
+            Place::Pool(pool) => return Ok(pool.clone()),
+            Place::Url(url) => url,
+        };
+        let Ok(options) = PgConnectOptions::from_str(url) else {
+            let text = "the URL cannot be read: write `postgres://user:password@host:5432/database`";
+            return Err(TransportError::new(ErrorKind::Unsupported, at.clone(), text));
+        };
+        // A pooler refuses a parameter that it does not know.
+        let options = options.statement_cache_capacity(0).extra_float_digits(None).disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(self.connections.max(2))
+            .acquire_timeout(self.deadline)
+            .test_before_acquire(false)
+            .before_acquire(|connection, about| {
+                Box::pin(async move {
+                    if about.idle_for > RESTED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            });
+        Ok(pool.connect_lazy_with(options))
+    }
+}
+
+/// Connects.
+///
+/// # Errors
+///
+/// - `Unreachable` if the server does not answer within the deadline.
+/// - `Refused` if it refuses the user, the password or the certificate.
+/// - `Missing` if there is no such database.
+/// - `Unsupported` for a URL or a schema that is not valid.
+impl IntoFuture for PostgresDatabaseBuilder {
+    type Output = Result<PostgresDatabase, TransportError>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.open())
+    }
+}
+
+/// Does not show the URL, which may have a password.
+impl fmt::Debug for PostgresDatabaseBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresDatabaseBuilder")
+            .field("schema", &self.schema)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether this may stand in a statement as it is: it is the one name that no value can carry.
+fn is_identifier(name: &str) -> bool {
+    let mut letters = name.bytes();
+    letters.next().is_some_and(|first| first.is_ascii_lowercase() || first == b'_')
+        && letters.all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'_')
+        && name.len() <= MAX_SCHEMA
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_identifier;
+
+    #[test]
+    fn a_schema_is_an_identifier_that_needs_no_quotes() {
+        for good in ["public", "_", "shop_2", "a".repeat(48).as_str()] {
+            assert!(is_identifier(good), "{good}");
+        }
+        for bad in ["", "2shop", "Shop", "shop-2", "a b", "a;--", "\"a\"", "é", "a'", "a.b", "a".repeat(49).as_str()] {
+            assert!(!is_identifier(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The handle of a PostgreSQL: what has a pool, a schema and a deadline, and brings every statement of ours to the server.
+//!
+//! `URL or pool → builder → PostgresDatabase → session → a connection → the server`
+//!
+//! In reading order: `builder` says what is wanted, `database` is what users hold. `session` runs a statement within a
+//! deadline, and again where the server asks for that; `fault` says what went wrong. `schema` makes the tables, by
+//! `schema-1.sql` and a file for each later version. `bells` wakes who waits for a row, in this process and others,
+//! and `held` says who keeps vacuum back.
+//!
+//! What has to hold behind a pooler that gives each transaction another connection: no statement has a name, no session has
+//! a state, and what has parameters is in a transaction. A statement whose values are all numbers is one simple query. What
+//! is late is closed with its connection, which nobody else gets.
+
+mod builder;
+mod database;
+mod session;
+mod fault;
+mod schema;
+mod bells;
+mod held;
+
+pub(crate) use bells::Bell;
+pub use builder::PostgresDatabaseBuilder;
+pub use database::PostgresDatabase;
+pub(crate) use fault::{describe, late};
+pub(crate) use session::quoted;

@@ -1,0 +1,278 @@
+-- What a queue, and an inbox, is in PostgreSQL. `{schema}` is an identifier that needs no quotes. Each change after a release
+-- is a step of its own, in schema.rs; a function that changes gets another name, for older processes go on with theirs.
+
+-- A lane is what one group of subscribers gets of one queue. An implicit one was made by who published before there was any;
+-- the first group that comes takes it over.
+CREATE TABLE {schema}.convoke_lane (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    queue    text COLLATE "C" NOT NULL,
+    grp      text COLLATE "C" NOT NULL,
+    implicit boolean NOT NULL,
+    UNIQUE (queue, grp)
+);
+
+-- What a lane still owes: one row for each packet and lane, which is inserted, lent by one update, and deleted. `state` is 0
+-- ready, 1 held back, 2 lent, 3 behind another of its key. `due` is when it is ready, where it is held back or lent. `lent`
+-- counts how often it was lent: together with the id it says whose it is. A key counts by its hash, so that a long one can
+-- be looked for: two of one hash go one after the other too.
+CREATE TABLE {schema}.convoke_delivery (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    due        timestamptz NOT NULL,
+    lane       bigint NOT NULL,
+    key_hash   bigint,
+    lent       integer NOT NULL DEFAULT 0,
+    attempt    integer NOT NULL DEFAULT 0,
+    rank       smallint NOT NULL,
+    state      smallint NOT NULL,
+    marked     boolean NOT NULL DEFAULT false,
+    packet     text NOT NULL,
+    topic      text NOT NULL,
+    key        text,
+    attributes text,
+    body       bytea NOT NULL
+) WITH (
+    -- A queue is where dead rows are made: they go soon, and nobody waits for the table to be cut.
+    autovacuum_vacuum_scale_factor = 0.02,
+    autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_cost_delay = 0,
+    autovacuum_analyze_scale_factor = 0.5,
+    autovacuum_analyze_threshold = 20000,
+    vacuum_truncate = off
+);
+CREATE INDEX convoke_delivery_ready ON {schema}.convoke_delivery (lane, rank, id) WHERE state = 0;
+CREATE INDEX convoke_delivery_waits ON {schema}.convoke_delivery (lane, due) WHERE state IN (1, 2);
+CREATE INDEX convoke_delivery_key ON {schema}.convoke_delivery (lane, key_hash, id) WHERE key_hash IS NOT NULL;
+
+-- Ids that a queue has taken, where it de-duplicates, by their hashes.
+CREATE TABLE {schema}.convoke_taken (
+    queue  text COLLATE "C" NOT NULL,
+    packet bytea NOT NULL,
+    until  timestamptz NOT NULL,
+    PRIMARY KEY (queue, packet)
+);
+CREATE INDEX convoke_taken_until ON {schema}.convoke_taken (until);
+
+-- Ids of events that a worker has done, by their hashes.
+CREATE TABLE {schema}.convoke_inbox (
+    inbox text COLLATE "C" NOT NULL,
+    event bytea NOT NULL,
+    until timestamptz NOT NULL,
+    PRIMARY KEY (inbox, event)
+);
+CREATE INDEX convoke_inbox_until ON {schema}.convoke_inbox (until);
+
+-- The plans of these are the same with a million rows as with none: statistics are old where rows come and go.
+
+-- Returns the lane of a group, and makes it if it is not there. Who makes one holds a lock of the queue, so that what was
+-- published before there was any group waits for the first that comes, and for no other.
+CREATE FUNCTION {schema}.convoke_lane_1(p_queue text, p_group text) RETURNS bigint
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    found_lane bigint;
+BEGIN
+    SELECT id INTO found_lane FROM {schema}.convoke_lane WHERE queue = p_queue AND grp = p_group AND NOT implicit;
+    IF found_lane IS NOT NULL THEN
+        RETURN found_lane;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('convoke lanes of {schema} ' || p_queue, 0));
+    UPDATE {schema}.convoke_lane SET grp = p_group, implicit = false WHERE queue = p_queue AND implicit
+        RETURNING id INTO found_lane;
+    IF found_lane IS NULL THEN
+        INSERT INTO {schema}.convoke_lane (queue, grp, implicit) VALUES (p_queue, p_group, false)
+            ON CONFLICT (queue, grp) DO NOTHING RETURNING id INTO found_lane;
+    END IF;
+    IF found_lane IS NULL THEN
+        SELECT id INTO found_lane FROM {schema}.convoke_lane WHERE queue = p_queue AND grp = p_group;
+    END IF;
+    RETURN found_lane;
+END $$;
+
+-- Inserts packets in their order, into all lanes of a queue, or into that of one group. Keys are locked until the commit, so
+-- that the order of ids is that of commits; in the order of their hashes, so that two do not wait for each other. With a
+-- window (ms), what was taken within it is taken, and not inserted.
+CREATE FUNCTION {schema}.convoke_publish_1(
+    p_queue text, p_group text, p_window float8,
+    p_packets text[], p_topics text[], p_keys text[], p_ranks smallint[], p_delays float8[], p_attributes text[],
+    p_bodies bytea[]
+) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    lanes bigint[];
+    fresh boolean[];
+    moment timestamptz := clock_timestamp();
+BEGIN
+    IF p_group IS NOT NULL THEN
+        lanes := ARRAY[{schema}.convoke_lane_1(p_queue, p_group)];
+    ELSE
+        SELECT array_agg(id) INTO lanes FROM {schema}.convoke_lane WHERE queue = p_queue;
+        IF lanes IS NULL THEN
+            PERFORM pg_advisory_xact_lock(hashtextextended('convoke lanes of {schema} ' || p_queue, 0));
+            SELECT array_agg(id) INTO lanes FROM {schema}.convoke_lane WHERE queue = p_queue;
+        END IF;
+        IF lanes IS NULL THEN
+            INSERT INTO {schema}.convoke_lane (queue, grp, implicit) VALUES (p_queue, '', true) RETURNING ARRAY[id] INTO lanes;
+        END IF;
+    END IF;
+    IF p_window IS NOT NULL THEN
+        FOR i IN 1 .. cardinality(p_packets) LOOP
+            fresh[i] := p_packets[i] = '';
+            IF NOT fresh[i] THEN
+                INSERT INTO {schema}.convoke_taken AS taken (queue, packet, until)
+                    VALUES (p_queue, sha256(convert_to(p_packets[i], 'UTF8')), moment + p_window * interval '1 ms')
+                    ON CONFLICT (queue, packet) DO UPDATE SET until = excluded.until WHERE taken.until <= moment;
+                fresh[i] := FOUND;
+            END IF;
+        END LOOP;
+        DELETE FROM {schema}.convoke_taken AS taken USING (
+            SELECT queue, packet FROM {schema}.convoke_taken WHERE until <= moment ORDER BY until LIMIT 100
+            FOR UPDATE SKIP LOCKED
+        ) AS old WHERE taken.queue = old.queue AND taken.packet = old.packet;
+    END IF;
+    IF array_length(array_remove(p_keys, NULL), 1) > 0 THEN
+        PERFORM pg_advisory_xact_lock(hash) FROM (
+            SELECT DISTINCT hashtextextended('convoke ' || p_queue || ' ' || key, 1) AS hash
+            FROM unnest(p_keys) AS key WHERE key IS NOT NULL ORDER BY 1
+        ) AS hashes;
+    END IF;
+    INSERT INTO {schema}.convoke_delivery (lane, state, due, rank, packet, topic, key, key_hash, attributes, body)
+        SELECT lane, CASE WHEN delay > 0 THEN 1 ELSE 0 END, moment + delay * interval '1 ms', rank, packet, topic, key,
+            hashtextextended(key, 0), attributes, body
+        FROM unnest(p_packets, p_topics, p_keys, p_ranks, p_delays, p_attributes, p_bodies)
+            WITH ORDINALITY AS packets (packet, topic, key, rank, delay, attributes, body, place)
+        CROSS JOIN unnest(lanes) AS lane
+        WHERE p_window IS NULL OR fresh[place]
+        ORDER BY place;
+END $$;
+
+-- Lends the first that are ready, for so many ms, and returns them. What is behind another of its key is set aside: first
+-- the rows are locked, and only then, by another snapshot, it is looked who is before them; whoever takes the one before
+-- away waits for that lock, and sets it free again. It begins behind (p_rank, p_id), if these are given. `took` is how many
+-- ms it took to find the first: dead rows that vacuum may not take away make it long.
+CREATE FUNCTION {schema}.convoke_lend_1(p_lane bigint, p_most integer, p_lease float8, p_rank smallint, p_id bigint)
+RETURNS TABLE (
+    id bigint, lent integer, attempt integer, rank smallint, marked boolean, packet text, topic text, key text,
+    attributes text, body bytea, took float8
+)
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+    ids bigint[];
+    has_keys boolean;
+    blocked integer;
+    taken integer;
+    rest integer := p_most;
+    width integer := p_most;
+    start timestamptz := clock_timestamp();
+    scan float8;
+    after_rank smallint := coalesce(p_rank, (-1)::smallint);
+    after_id bigint := coalesce(p_id, 0);
+BEGIN
+    LOOP
+        SELECT array_agg(picked.id), coalesce(bool_or(picked.key_hash IS NOT NULL), false) INTO ids, has_keys FROM (
+            SELECT d.id, d.key_hash FROM {schema}.convoke_delivery AS d
+            WHERE d.lane = p_lane AND d.state = 0 AND (d.rank, d.id) > (after_rank, after_id)
+            ORDER BY d.rank, d.id LIMIT width FOR NO KEY UPDATE SKIP LOCKED
+        ) AS picked;
+        EXIT WHEN ids IS NULL;
+        scan := coalesce(scan, extract(epoch FROM clock_timestamp() - start) * 1000);
+        blocked := 0;
+        IF has_keys THEN
+            UPDATE {schema}.convoke_delivery AS d SET state = 3 WHERE d.id = ANY (ids) AND d.key_hash IS NOT NULL
+                AND EXISTS (
+                    SELECT 1 FROM {schema}.convoke_delivery AS earlier
+                    WHERE earlier.lane = p_lane AND earlier.key_hash = d.key_hash AND earlier.id < d.id
+                );
+            GET DIAGNOSTICS blocked = ROW_COUNT;
+            IF blocked > 0 THEN
+                SELECT array_agg(picked.id) INTO ids FROM (
+                    SELECT d.id FROM {schema}.convoke_delivery AS d WHERE d.id = ANY (ids) AND d.state = 0
+                    ORDER BY d.rank, d.id LIMIT rest
+                ) AS picked;
+            END IF;
+        END IF;
+        ids := ids[1 : rest];
+        RETURN QUERY UPDATE {schema}.convoke_delivery AS d SET
+                state = 2, due = clock_timestamp() + p_lease * interval '1 ms', attempt = d.attempt + 1, lent = d.lent + 1
+            WHERE d.id = ANY (ids)
+            RETURNING d.id, d.lent, d.attempt, d.rank, d.marked, d.packet, d.topic, d.key, d.attributes, d.body, scan;
+        GET DIAGNOSTICS taken = ROW_COUNT;
+        rest := rest - taken;
+        EXIT WHEN rest <= 0 OR blocked = 0;
+        -- A key with many rows is set aside in few steps.
+        width := greatest(rest, 256);
+    END LOOP;
+END $$;
+
+-- Makes ready what was held back or lent until now, so many at a time, and returns whether anything is ready, and otherwise
+-- in how many ms something will be.
+CREATE FUNCTION {schema}.convoke_wake_1(p_lane bigint, OUT is_ready boolean, OUT next float8)
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    moment timestamptz := clock_timestamp();
+    first_due timestamptz;
+BEGIN
+    SELECT due INTO first_due FROM {schema}.convoke_delivery
+        WHERE lane = p_lane AND state IN (1, 2) ORDER BY due LIMIT 1;
+    IF first_due <= moment THEN
+        WITH over AS MATERIALIZED (
+            SELECT id FROM {schema}.convoke_delivery WHERE lane = p_lane AND state IN (1, 2) AND due <= moment
+            ORDER BY due LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED
+        )
+        UPDATE {schema}.convoke_delivery AS d SET state = 0 FROM over WHERE d.id = over.id;
+    END IF;
+    is_ready := EXISTS (SELECT 1 FROM {schema}.convoke_delivery WHERE lane = p_lane AND state = 0);
+    next := extract(epoch FROM first_due - clock_timestamp()) * 1000;
+END $$;
+
+-- Deletes those that are still lent as they were, returns them, and sets free the next of their keys: first the next of each
+-- is locked, and only then it is looked whether it was set aside.
+CREATE FUNCTION {schema}.convoke_done_1(p_ids bigint[], p_lents integer[]) RETURNS bigint[]
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    done bigint[];
+    lanes bigint[];
+    hashes bigint[];
+    followers bigint[];
+BEGIN
+    WITH gone AS (
+        DELETE FROM {schema}.convoke_delivery AS d USING unnest(p_ids, p_lents) AS asked (id, lent)
+        WHERE d.id = asked.id AND d.lent = asked.lent RETURNING d.id, d.lane, d.key_hash
+    )
+    SELECT array_agg(id), array_agg(lane) FILTER (WHERE key_hash IS NOT NULL),
+        array_agg(key_hash) FILTER (WHERE key_hash IS NOT NULL)
+        INTO done, lanes, hashes FROM gone;
+    IF hashes IS NOT NULL THEN
+        SELECT array_agg(picked.id) INTO followers FROM (
+            SELECT d.id FROM (
+                SELECT DISTINCT (
+                    SELECT follower.id FROM {schema}.convoke_delivery AS follower
+                    WHERE follower.lane = keys.lane AND follower.key_hash = keys.hash ORDER BY follower.id LIMIT 1
+                ) AS id FROM unnest(lanes, hashes) AS keys (lane, hash)
+            ) AS heads JOIN {schema}.convoke_delivery AS d ON d.id = heads.id
+            ORDER BY d.id FOR NO KEY UPDATE OF d
+        ) AS picked;
+        UPDATE {schema}.convoke_delivery AS d SET state = 0 WHERE d.id = ANY (followers) AND d.state = 3;
+    END IF;
+    RETURN done;
+END $$;
+
+-- Gives those that are still lent as they were another state, due in so many ms, and changes how often they were tried.
+-- Returns them.
+CREATE FUNCTION {schema}.convoke_change_1(
+    p_ids bigint[], p_lents integer[], p_states smallint[], p_waits float8[], p_attempts integer[]
+) RETURNS bigint[]
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    changed bigint[];
+BEGIN
+    WITH there AS (
+        UPDATE {schema}.convoke_delivery AS d SET
+            state = asked.state, due = clock_timestamp() + asked.wait * interval '1 ms',
+            attempt = greatest(d.attempt + asked.attempts, 0), marked = d.marked AND asked.state = 2
+        FROM unnest(p_ids, p_lents, p_states, p_waits, p_attempts) AS asked (id, lent, state, wait, attempts)
+        WHERE d.id = asked.id AND d.lent = asked.lent RETURNING d.id
+    )
+    SELECT array_agg(id) INTO changed FROM there;
+    RETURN changed;
+END $$;

@@ -1,0 +1,94 @@
+//! How a statement gets to the server: on a connection of the pool, within a deadline, and again where the server asks for
+//! that.
+//!
+//! `in_time(deadline, work) → acquire → work → { done | again | closed }`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgConnection};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::database::PostgresDatabase;
+use super::fault::{describe, is_broken, is_worth_another, late};
+use crate::transport::{BoxFuture, TransportError};
+
+/// How often a statement is sent that the server has undone for somebody else's sake.
+const TRIES: u32 = 5;
+/// The longest wait before the first of these; each is twice as long as the one before.
+const PAUSE: Duration = Duration::from_millis(5);
+
+impl PostgresDatabase {
+    /// Has something done on a connection. It may be done again, if the server has undone it: it begins its own
+    /// transaction, if it needs one, and ends it.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` after the deadline. The connection is closed then, so that the server ends what is under way.
+    pub(crate) async fn in_time<T>(
+        &self,
+        at: &Arc<str>,
+        deadline: Duration,
+        mut work: impl for<'c> FnMut(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send,
+    ) -> Result<T, TransportError> {
+        let end = Instant::now() + deadline;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let Ok(acquired) = timeout_at(end, self.pool().acquire()).await else { return Err(late(at, deadline)) };
+            let mut connection = acquired.map_err(|error| describe(at, &error))?;
+            let error = match timeout_at(end, work(&mut connection)).await {
+                Ok(Ok(done)) => return Ok(done),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    // Nobody else may get it: an answer is still under way.
+                    drop(connection.detach());
+                    return Err(late(at, deadline));
+                }
+            };
+            if is_broken(&error) {
+                drop(connection.detach());
+            }
+            if !is_worth_another(&error) || tries == TRIES {
+                return Err(describe(at, &error));
+            }
+            let longest = PAUSE.saturating_mul(1 << (tries - 1));
+            sleep(longest.mul_f64(fastrand::f64())).await;
+        }
+    }
+
+    /// Sends one statement whose values stand in it, which may only be numbers and names of ours.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`in_time`](Self::in_time).
+    pub(crate) async fn rows(
+        &self,
+        at: &Arc<str>,
+        deadline: Duration,
+        sql: &str,
+    ) -> Result<Vec<PgRow>, TransportError> {
+        self.in_time(at, deadline, |connection| {
+            let query = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+            Box::pin(async move { query.fetch_all(connection).await })
+        })
+        .await
+    }
+}
+
+/// A text as a literal of SQL, however the server reads backslashes.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn nothing_in_a_text_ends_the_literal() {
+        assert_eq!(quoted("orders"), "E'orders'");
+        assert_eq!(quoted("a'b\\c\\'"), r"E'a''b\\c\\'''");
+    }
+}

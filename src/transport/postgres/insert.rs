@@ -1,0 +1,170 @@
+//! How packets get into the table: as few statements as that takes, in one transaction.
+//!
+//! `Postgres::publish → Parcel → Batcher → insert_all → convoke_publish_1 → convoke_delivery`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::time::Instant;
+
+use super::builder::FOREVER;
+use super::queue::Core;
+use crate::sql::{late, write_attributes};
+use crate::transport::{Packet, TransportError};
+
+/// So many packets, or bytes, are one transaction.
+pub(super) const MAX_PACKETS: usize = 256;
+pub(super) const MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// A packet as a row.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    packet: String,
+    topic: String,
+    key: Option<String>,
+    rank: i16,
+    /// In ms.
+    delay: f64,
+    attributes: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Row {
+    pub(super) fn of(packet: &Packet) -> Self {
+        Self {
+            packet: packet.id.clone(),
+            topic: packet.topic.clone(),
+            key: packet.key.clone(),
+            rank: i16::from(u8::MAX - packet.priority),
+            delay: millis(packet.delay),
+            attributes: write_attributes(&packet.attributes),
+            body: packet.body.clone(),
+        }
+    }
+}
+
+/// A time in ms, of which a century is the longest.
+pub(super) fn millis(time: Duration) -> f64 {
+    time.min(FOREVER).as_secs_f64() * 1000.0
+}
+
+/// What one publish hands over, or a part of it; it is taken whole or not at all.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) rows: Vec<Row>,
+    pub(super) bytes: usize,
+    /// Whether it is for one group alone.
+    pub(super) alone: bool,
+    /// Nobody waits for it after this.
+    pub(super) until: Instant,
+}
+
+/// Publishes parcels, in their order, and returns a result for each.
+pub(super) async fn insert_all(core: Arc<Core>, mut parcels: Vec<Parcel>) -> Vec<Result<(), TransportError>> {
+    let mut results = Vec::with_capacity(parcels.len());
+    while let Some(first) = parcels.first() {
+        let (alone, mut packets, mut bytes) = (first.alone, 0, 0);
+        let together = parcels.iter().take_while(|parcel| {
+            packets += parcel.rows.len();
+            bytes += parcel.bytes;
+            packets <= MAX_PACKETS && bytes <= MAX_BYTES && parcel.alone == alone
+        });
+        // One parcel goes, however large it is.
+        let rest = parcels.split_off(together.count().max(1));
+        results.extend(insert_some(&core, std::mem::replace(&mut parcels, rest)).await);
+    }
+    results
+}
+
+async fn insert_some(core: &Core, mut parcels: Vec<Parcel>) -> Vec<Result<(), TransportError>> {
+    // It may have taken long to get here: who was told that it failed does not want it any more.
+    let start = Instant::now();
+    let in_time: Vec<bool> = parcels.iter().map(|parcel| parcel.until > start).collect();
+    parcels.retain(|parcel| parcel.until > start);
+    let result = insert(core, parcels).await;
+    let late = || Err(late(&core.at, core.publish_deadline));
+    in_time.into_iter().map(|in_time| if in_time { result.clone() } else { late() }).collect()
+}
+
+async fn insert(core: &Core, parcels: Vec<Parcel>) -> Result<(), TransportError> {
+    let (Some(last), alone) = (parcels.iter().map(|parcel| parcel.until).max(), parcels.iter().any(|it| it.alone))
+    else {
+        return Ok(());
+    };
+    let deadline = last.saturating_duration_since(Instant::now());
+    let count = parcels.iter().map(|parcel| parcel.rows.len()).sum();
+    let group = alone.then_some(core.group.as_str());
+    let call = Call::new(core.database.schema(), &core.queue, group, core.deduplicate.filter(|_| !alone));
+    let columns = Arc::new(Columns::of(parcels.into_iter().flat_map(|parcel| parcel.rows)));
+    core.database
+        .in_time(&core.at, deadline, |connection| {
+            let (call, columns) = (call.clone(), columns.clone());
+            Box::pin(async move {
+                // What has parameters needs more than one message, between which a pooler must not take the server away.
+                let mut transaction = connection.begin().await?;
+                call.publish(&mut transaction, &columns).await?;
+                transaction.commit().await
+            })
+        })
+        .await?;
+    core.database.bells().ring(&core.queue, count);
+    Ok(())
+}
+
+/// Into which queue, and for whom.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    sql: String,
+    queue: String,
+    group: Option<String>,
+    window: Option<f64>,
+}
+
+impl Call {
+    pub(super) fn new(schema: &str, queue: &str, group: Option<&str>, window: Option<Duration>) -> Self {
+        Self {
+            sql: format!("SELECT {schema}.convoke_publish_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"),
+            queue: queue.to_owned(),
+            group: group.map(str::to_owned),
+            window: window.map(millis),
+        }
+    }
+
+    /// Inserts them within the transaction of this connection.
+    pub(super) async fn publish(&self, connection: &mut PgConnection, columns: &Columns) -> Result<(), sqlx::Error> {
+        let query = sqlx::query(AssertSqlSafe(self.sql.clone())).persistent(false);
+        let query = query.bind(&self.queue).bind(&self.group).bind(self.window);
+        let query = query.bind(&columns.packets).bind(&columns.topics).bind(&columns.keys).bind(&columns.ranks);
+        let query = query.bind(&columns.delays).bind(&columns.attributes).bind(&columns.bodies);
+        query.execute(connection).await.map(drop)
+    }
+}
+
+/// Rows as columns: one array is one value of a statement.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    packets: Vec<String>,
+    topics: Vec<String>,
+    keys: Vec<Option<String>>,
+    ranks: Vec<i16>,
+    delays: Vec<f64>,
+    attributes: Vec<Option<String>>,
+    bodies: Vec<Vec<u8>>,
+}
+
+impl Columns {
+    pub(super) fn of(rows: impl Iterator<Item = Row>) -> Self {
+        let mut columns = Self::default();
+        for row in rows {
+            columns.packets.push(row.packet);
+            columns.topics.push(row.topic);
+            columns.keys.push(row.key);
+            columns.ranks.push(row.rank);
+            columns.delays.push(row.delay);
+            columns.attributes.push(row.attributes);
+            columns.bodies.push(row.body);
+        }
+        columns
+    }
+}

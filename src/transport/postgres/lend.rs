@@ -1,0 +1,181 @@
+//! How deliveries are lent: the first that are ready, by one statement, in the order in which they stand.
+//!
+//! `Subscriber → lend → convoke_lend_1 → convoke_delivery (ready → lent) → Packet`
+//!
+//! Where vacuum is kept back, the dead rows of what was done stand before what is ready, and each look steps over all of
+//! them. Then it begins where the last one ended, and only now and then from the start.
+
+use std::time::Duration;
+
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use tokio::time::Instant;
+
+use super::insert::millis;
+use super::queue::Core;
+use crate::sql::{describe, quoted, read_attributes};
+use crate::transport::{Packet, TransportError};
+
+// States of a delivery.
+pub(super) const READY: i16 = 0;
+pub(super) const HELD: i16 = 1;
+pub(super) const LENT: i16 = 2;
+
+/// To find the first takes longer only if there are many dead rows before it.
+const SLOW: Duration = Duration::from_millis(20);
+/// How much of the time may go into looking from the start: one part of so many.
+const SHARE: u32 = 20;
+
+/// A packet that is lent.
+#[derive(Debug)]
+pub(super) struct Loan {
+    pub(super) id: i64,
+    pub(super) lent: i32,
+    rank: i16,
+    pub(super) attempt: u32,
+    /// Whether it was heard alone, and nobody has said how that ended.
+    pub(super) marked: bool,
+    pub(super) packet: Packet,
+}
+
+/// Where a subscriber begins to look.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Start {
+    First,
+    /// Behind this rank and id, until that time.
+    Behind((i16, i64), Instant),
+}
+
+/// Lends up to `most` of a lane.
+pub(super) async fn lend(core: &Core, lane: i64, most: usize, start: &mut Start) -> Result<Vec<Loan>, TransportError> {
+    if let Start::Behind(place, until) = *start
+        && Instant::now() < until
+    {
+        let (loans, _) = lend_behind(core, lane, most, Some(place)).await?;
+        if loans.len() == most {
+            *start = Start::Behind(last(&loans).unwrap_or(place), until);
+            return Ok(loans);
+        }
+        *start = Start::First;
+        if !loans.is_empty() {
+            return Ok(loans);
+        }
+    }
+    let (loans, took) = lend_behind(core, lane, most, None).await?;
+    *start = match last(&loans) {
+        Some(last) if took > SLOW => {
+            core.database.warn_of_held_snapshots(&core.at);
+            Start::Behind(last, Instant::now() + took * SHARE)
+        }
+        _ => Start::First,
+    };
+    Ok(loans)
+}
+
+fn last(loans: &[Loan]) -> Option<(i16, i64)> {
+    loans.last().map(|loan| (loan.rank, loan.id))
+}
+
+async fn lend_behind(
+    core: &Core,
+    lane: i64,
+    most: usize,
+    place: Option<(i16, i64)>,
+) -> Result<(Vec<Loan>, Duration), TransportError> {
+    let (schema, lease) = (core.database.schema(), millis(core.lease));
+    let behind = match place {
+        Some((rank, id)) => format!("{rank}::smallint, {id}"),
+        None => "NULL, NULL".to_owned(),
+    };
+    // A simple query is one message, and its rows are texts: bytes in hexadecimal, whatever the server's setting.
+    let sql = format!(
+        "SET LOCAL bytea_output = hex; SELECT * FROM {schema}.convoke_lend_1({lane}, {most}, {lease}, {behind})"
+    );
+    let rows = core.database.rows(&core.at, core.deadline, &sql).await?;
+    let took = match rows.first() {
+        Some(first) => first.try_get::<f64, _>(10).map_err(|error| describe(&core.at, &error))?,
+        None => 0.0,
+    };
+    let loans: Result<Vec<_>, _> = rows.iter().map(loan_of).collect();
+    let mut loans = loans.map_err(|error| describe(&core.at, &error))?;
+    loans.sort_unstable_by_key(|loan| (loan.rank, loan.id));
+    Ok((loans, Duration::try_from_secs_f64(took / 1000.0).unwrap_or_default()))
+}
+
+fn loan_of(row: &PgRow) -> Result<Loan, sqlx::Error> {
+    let mut packet = Packet::new(row.try_get::<String, _>(5)?, row.try_get::<Vec<u8>, _>(9)?);
+    let rank: i16 = row.try_get(3)?;
+    packet.topic = row.try_get(6)?;
+    packet.key = row.try_get(7)?;
+    packet.priority = u8::try_from(i16::from(u8::MAX) - rank).unwrap_or(0);
+    packet.attributes = read_attributes(row.try_get(8)?);
+    Ok(Loan {
+        id: row.try_get(0)?,
+        lent: row.try_get(1)?,
+        rank,
+        attempt: row.try_get::<i32, _>(2)?.try_into().unwrap_or(u32::MAX),
+        marked: row.try_get(4)?,
+        packet,
+    })
+}
+
+/// What there will be in a lane.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Prospect {
+    pub(super) is_ready: bool,
+    /// When something is held back or lent until then.
+    pub(super) next: Option<Duration>,
+}
+
+/// Makes ready what was held back or lent until now, and looks what there is.
+pub(super) async fn wake(core: &Core, lane: i64) -> Result<Prospect, TransportError> {
+    let sql = format!("SELECT is_ready, next FROM {}.convoke_wake_1({lane})", core.database.schema());
+    let rows = core.database.rows(&core.at, core.deadline, &sql).await?;
+    let prospect = rows.first().map(|row| {
+        let next: Option<f64> = row.try_get(1)?;
+        let next = next.map(|next| Duration::try_from_secs_f64(next / 1000.0).unwrap_or_default());
+        Ok(Prospect { is_ready: row.try_get(0)?, next })
+    });
+    let prospect = prospect.unwrap_or(Ok(Prospect { is_ready: false, next: None }));
+    prospect.map_err(|error: sqlx::Error| describe(&core.at, &error))
+}
+
+/// Returns the lane of the group, and makes it if it is not there.
+pub(super) async fn lane(core: &Core) -> Result<i64, TransportError> {
+    let (schema, queue, group) = (core.database.schema(), quoted(&core.queue), quoted(&core.group));
+    let sql = format!("SELECT {schema}.convoke_lane_1({queue}, {group})");
+    let rows = core.database.rows(&core.at, core.deadline, &sql).await?;
+    let lane = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| row.try_get(0));
+    lane.map_err(|error| describe(&core.at, &error))
+}
+
+/// Returns how many wait; for a group that is not there yet, none.
+pub(super) async fn count(core: &Core) -> Result<u64, TransportError> {
+    let (schema, queue, group) = (core.database.schema(), quoted(&core.queue), quoted(&core.group));
+    let sql = format!(
+        "SELECT count(*) FROM {schema}.convoke_delivery WHERE state <> {LENT} AND lane = \
+         (SELECT id FROM {schema}.convoke_lane WHERE queue = {queue} AND grp = {group})"
+    );
+    let rows = core.database.rows(&core.at, core.deadline, &sql).await?;
+    let count = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| row.try_get::<i64, _>(0));
+    count.map(|count| count.try_into().unwrap_or(0)).map_err(|error| describe(&core.at, &error))
+}
+
+/// Removes the lane of a group and what it still owes, some at a time.
+pub(super) async fn remove_lane(core: &Core) -> Result<(), TransportError> {
+    const SOME: usize = 1000;
+    let (schema, queue, group) = (core.database.schema(), quoted(&core.queue), quoted(&core.group));
+    let find = format!("SELECT id FROM {schema}.convoke_lane WHERE queue = {queue} AND grp = {group}");
+    let rows = core.database.rows(&core.at, core.deadline, &find).await?;
+    let Some(lane) = rows.first().map(|row| row.try_get::<i64, _>(0)) else { return Ok(()) };
+    let lane = lane.map_err(|error| describe(&core.at, &error))?;
+    let some = format!(
+        "WITH some AS MATERIALIZED (SELECT id FROM {schema}.convoke_delivery WHERE lane = {lane} LIMIT {SOME}) \
+         DELETE FROM {schema}.convoke_delivery AS d USING some WHERE d.id = some.id RETURNING d.id"
+    );
+    // First nobody finds the lane any more; what was published at the same moment goes with the rest.
+    let lane = format!("DELETE FROM {schema}.convoke_lane WHERE id = {lane}");
+    core.database.rows(&core.at, core.deadline, &lane).await?;
+    while core.database.rows(&core.at, core.deadline, &some).await?.len() == SOME {}
+    Ok(())
+}

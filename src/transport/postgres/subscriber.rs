@@ -1,0 +1,193 @@
+//! Who receives: lends no more at once than it may, waits for a bell or the clock, and loses nothing when it is dropped.
+//!
+//! `Postgres::receive → Subscriber → (a task) lend → Delivery with its PostgresReceipt`
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use super::lend::{self, Start};
+use super::queue::Queue;
+use super::settle::PostgresReceipt;
+use crate::sql::{Bell, late};
+use crate::transport::{Delivery, ErrorKind, TransportError};
+
+/// So many are lent in one go; more are several.
+const MAX_LENT: usize = 512;
+
+/// What a subscriber knows of its lane.
+#[derive(Clone, Copy, Debug)]
+struct View {
+    lane: i64,
+    start: Start,
+    /// Whether there was something the last time, so that there may be more.
+    busy: bool,
+    /// When it is looked what has become due, however much is ready.
+    wake: Instant,
+}
+
+/// What came of a look into the table.
+#[derive(Debug)]
+struct Found {
+    deliveries: Vec<Delivery>,
+    /// When there will be something, if that is known.
+    next: Option<Duration>,
+    view: View,
+}
+
+/// One subscriber. What it has asked for goes on in a task, so that a receive that is dropped takes nothing with it.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    view: View,
+    bell: Bell,
+    /// How many more may be lent.
+    room: Arc<Semaphore>,
+    asked: Option<oneshot::Receiver<Result<Found, TransportError>>>,
+    /// Behind a lock that nobody shares: a handle is `Sync`, a delivery is not.
+    found: Mutex<VecDeque<Delivery>>,
+}
+
+impl Subscriber {
+    /// Finds the lane of the group, or makes it.
+    pub(super) async fn open(queue: &Queue, prefetch: usize) -> Result<Self, TransportError> {
+        let core = &queue.core;
+        let view = View { lane: lend::lane(core).await?, start: Start::First, busy: true, wake: Instant::now() };
+        let room = Arc::new(Semaphore::new(prefetch.clamp(1, Semaphore::MAX_PERMITS)));
+        let bell = core.database.bells().bell(&core.queue, &core.group);
+        Ok(Self { view, bell, room, asked: None, found: Mutex::default() })
+    }
+
+    /// Waits until something is there, or for as long as a receive takes.
+    pub(super) async fn receive(&mut self, queue: &Arc<Queue>, most: usize) -> Result<Vec<Delivery>, TransportError> {
+        let core = &queue.core;
+        let over = Instant::now() + core.wait;
+        let most = most.clamp(1, MAX_LENT);
+        loop {
+            let found = self.found();
+            // What has lain here for so long that its lease may end is given back: nobody has worked on it.
+            found.retain(|delivery| delivery.age() < core.lease / 2);
+            if !found.is_empty() {
+                return Ok(found.drain(..most.min(found.len())).collect());
+            }
+            if self.asked.is_none() {
+                // What is lent may be worked on for long.
+                let Ok(Some(room)) = timeout_at(over, room_for(&self.room, most)).await else { return Ok(Vec::new()) };
+                self.ask(queue, room);
+            }
+            let Some(asked) = &mut self.asked else { continue };
+            // Who is late is asked again by the next receive.
+            let Ok(answer) = timeout(core.deadline, asked).await else { return Err(late(&core.at, core.deadline)) };
+            self.asked = None;
+            // The runtime in which it ran may be gone.
+            let found = answer.unwrap_or_else(|_| Err(late(&core.at, core.deadline)))?;
+            queue.pulse.beat();
+            self.view = found.view;
+            if !found.deliveries.is_empty() {
+                self.found().extend(found.deliveries);
+                continue;
+            }
+            if Instant::now() >= over {
+                return Ok(Vec::new());
+            }
+            core.database.bells().listen();
+            // Many that wait do not all look at the same moment.
+            let poll = core.poll.mul_f64(0.75 + fastrand::f64() / 2.0);
+            let until = over.min(Instant::now() + found.next.map_or(poll, |next| next.min(poll)));
+            tokio::select! {
+                biased;
+                () = self.bell.notified() => self.view.busy = true,
+                () = sleep_until(until) => {}
+            }
+        }
+    }
+
+    fn ask(&mut self, queue: &Arc<Queue>, room: OwnedSemaphorePermit) {
+        let (answer, asked) = oneshot::channel();
+        let (queue, view, bell) = (queue.clone(), self.view, self.bell.clone());
+        // If nobody is there any more, the deliveries are dropped, and given back.
+        tokio::spawn(async move { answer.send(find(&queue, view, &bell, room).await) });
+        self.asked = Some(asked);
+    }
+
+    /// Gives back what was asked for and what nobody has received.
+    pub(super) async fn stop_lending(&mut self, queue: &Queue) -> Result<(), TransportError> {
+        let core = &queue.core;
+        if let Some(asked) = &mut self.asked {
+            let answer = timeout(core.deadline, asked).await.map_err(|_| late(&core.at, core.deadline))?;
+            self.asked = None;
+            // One that has failed has brought nothing, and one whose runtime is gone has given it back.
+            if let Ok(Ok(found)) = answer {
+                self.found().extend(found.deliveries);
+            }
+        }
+        let back: Vec<_> = self.found().drain(..).map(Delivery::release).collect();
+        for released in futures_util::future::join_all(back).await {
+            // What others have got meanwhile is where it belongs.
+            released.or_else(|error| if error.kind() == ErrorKind::Lost { Ok(()) } else { Err(error) })?;
+        }
+        Ok(())
+    }
+
+    fn found(&mut self) -> &mut VecDeque<Delivery> {
+        self.found.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Registers the group of a queue, so that it gets what is published from now on.
+pub(super) async fn create_group(queue: &Queue) -> Result<(), TransportError> {
+    lend::lane(&queue.core).await.map(drop)
+}
+
+/// Waits for room for one, and takes as much as there is.
+async fn room_for(room: &Arc<Semaphore>, most: usize) -> Option<OwnedSemaphorePermit> {
+    let mut first = room.clone().acquire_owned().await.ok()?;
+    let more = room.available_permits().min(most - 1);
+    if let Ok(more) = room.clone().try_acquire_many_owned(more.try_into().unwrap_or(u32::MAX)) {
+        first.merge(more);
+    }
+    Some(first)
+}
+
+/// Lends as many as there is room for. Who found nothing before looks first: to look takes no lock.
+async fn find(
+    queue: &Arc<Queue>,
+    mut view: View,
+    bell: &Bell,
+    mut room: OwnedSemaphorePermit,
+) -> Result<Found, TransportError> {
+    let core = &queue.core;
+    if !view.busy || Instant::now() >= view.wake {
+        let prospect = lend::wake(core, view.lane).await?;
+        view.wake = Instant::now() + core.poll;
+        if !prospect.is_ready {
+            view.busy = false;
+            return Ok(Found { deliveries: Vec::new(), next: prospect.next, view });
+        }
+    }
+    let most = room.num_permits();
+    let loans = lend::lend(core, view.lane, most, &mut view.start).await?;
+    view.busy = !loans.is_empty();
+    if loans.is_empty() {
+        let prospect = lend::wake(core, view.lane).await?;
+        view.wake = Instant::now() + core.poll;
+        return Ok(Found { deliveries: Vec::new(), next: prospect.next, view });
+    }
+    if loans.len() == most {
+        // There may be more, for somebody else.
+        bell.notify_one();
+    }
+    let lent = loans.into_iter().map(|loan| {
+        let receipt = PostgresReceipt {
+            queue: queue.clone(),
+            loan: (loan.id, loan.lent),
+            keyed: loan.packet.key.is_some(),
+            bell: bell.clone(),
+            _room: room.split(1),
+        };
+        Delivery::new(core.at.clone(), loan.packet, loan.attempt, receipt).with_lease(core.lease).with_mark(loan.marked)
+    });
+    Ok(Found { deliveries: lent.collect(), next: None, view })
+}
