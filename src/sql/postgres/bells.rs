@@ -3,14 +3,15 @@
 //! `ring → Bell → who waits`, `ring → (one NOTIFY for all of a moment) → the server → LISTEN → Bell → who waits elsewhere`
 //!
 //! A notification is a hint and no more: it may be lost, and whoever waits looks by itself now and then. It never stands in
-//! a transaction with anything else, because its commit takes a lock for the whole database.
+//! a transaction with anything else, because its commit takes a lock for the whole database. Nobody listens behind a pooler
+//! that gives each transaction another connection: what it hears would come to somebody else, whose client may fail over it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use sqlx::postgres::PgListener;
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, PgPool, Row};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -30,6 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(15);
 /// How long it waits before it connects again; at most eight times as long.
 const AGAIN: Duration = Duration::from_millis(250);
+/// How long it waits where a pooler stands between: it may be taken away.
+const POOLED: Duration = Duration::from_secs(300);
+/// How often it is looked whether there is one. Under load it shows by the first or second look.
+const LOOKS: usize = 10;
 
 pub(crate) struct Bells(Arc<Inner>);
 
@@ -160,11 +165,22 @@ async fn tell(mut telling: Telling) {
 async fn listen(inner: Weak<Inner>, pool: PgPool, channel: String) {
     let mut wait = AGAIN;
     loop {
-        if let Ok(mut listener) = PgListener::connect_with(&pool).await
-            && listener.listen(&channel).await.is_ok()
-        {
-            wait = AGAIN;
-            hear(&inner, &mut listener).await;
+        if let Ok(mut listener) = PgListener::connect_with(&pool).await {
+            match has_session(&mut listener, &pool).await {
+                Ok(true) if listener.listen(&channel).await.is_ok() => {
+                    wait = AGAIN;
+                    hear(&inner, &mut listener).await;
+                }
+                Ok(true) | Err(_) => {}
+                Ok(false) => {
+                    log::debug!(
+                        target: "convoke::sql",
+                        "a pooler gives each transaction another connection: nobody is notified, and queues are polled"
+                    );
+                    drop(listener);
+                    sleep(POOLED).await;
+                }
+            }
         }
         if inner.strong_count() == 0 || pool.is_closed() {
             return;
@@ -172,6 +188,23 @@ async fn listen(inner: Weak<Inner>, pool: PgPool, channel: String) {
         sleep(wait).await;
         wait = (wait * 2).min(AGAIN * 8);
     }
+}
+
+/// Looks whether this connection has a process of the server for itself. A pooler without sessions shows when the process
+/// changes from one statement to the next, or is that of another connection too: it gives out first what came back last.
+async fn has_session(listener: &mut PgListener, pool: &PgPool) -> Result<bool, sqlx::Error> {
+    const PROCESS: &str = "SELECT pg_backend_pid()";
+    let mut mine = None;
+    for _ in 0..LOOKS {
+        let before: i32 = sqlx::raw_sql(PROCESS).fetch_one(&mut *listener).await?.try_get(0)?;
+        let mut other = pool.acquire().await?;
+        let others: i32 = sqlx::raw_sql(PROCESS).fetch_one(&mut *other).await?.try_get(0)?;
+        if before == others || mine.is_some_and(|mine| mine != before) {
+            return Ok(false);
+        }
+        mine = Some(before);
+    }
+    Ok(true)
 }
 
 /// Hears what comes until the connection ends.

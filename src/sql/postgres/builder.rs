@@ -81,17 +81,13 @@ impl PostgresDatabaseBuilder {
             return Err(TransportError::new(ErrorKind::Unsupported, at, text));
         }
         sockets(AT)?;
-        let (pool, deadline) = (self.pool(&at)?, self.deadline);
-        let database = PostgresDatabase::new(Core::new(at.clone(), pool, self.schema, deadline));
-        let connected = async {
-            let mut connection = database.pool().acquire().await.map_err(|error| describe(&at, &error))?;
-            connection.ping().await.map_err(|error| describe(&at, &error))
-        };
-        tokio::time::timeout(deadline, connected).await.unwrap_or_else(|_| Err(late(&at, deadline)))?;
-        Ok(database)
+        let deadline = self.deadline;
+        let connected = tokio::time::timeout(deadline, self.pool(&at));
+        let pool = connected.await.unwrap_or_else(|_| Err(late(&at, deadline)))?;
+        Ok(PostgresDatabase::new(Core::new(at, pool, self.schema, deadline)))
     }
 
-    fn pool(&self, at: &Arc<str>) -> Result<PgPool, TransportError> {
+    async fn pool(&self, at: &Arc<str>) -> Result<PgPool, TransportError> {
         let url = match &self.place {
             Place::Pool(pool) => return Ok(pool.clone()),
             Place::Url(url) => url,
@@ -114,6 +110,10 @@ impl PostgresDatabaseBuilder {
                     Ok(true)
                 })
             });
+        // By itself, for a pool would try again until its deadline, and not say why.
+        let first = options.connect().await.map_err(|error| describe(at, &error))?;
+        // That it does not close well is no fault of the address.
+        let _ = first.close().await;
         Ok(pool.connect_lazy_with(options))
     }
 }

@@ -30,6 +30,15 @@ pub(super) fn is_broken(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether no connection came about because the server is not there, or has no room: it may be in a moment.
+pub(super) fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+        // too_many_connections, cannot_connect_now and those around them.
+        _ => code(error).is_some_and(|code| code == "53300" || code.starts_with("57P")),
+    }
+}
+
 pub(crate) fn describe(at: &Arc<str>, error: &sqlx::Error) -> TransportError {
     let (kind, text) = match error {
         sqlx::Error::Database(_) => of_code(&code(error).unwrap_or_default()),

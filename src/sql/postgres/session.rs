@@ -11,13 +11,15 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::database::PostgresDatabase;
-use super::fault::{describe, is_broken, is_worth_another, late};
+use super::fault::{describe, is_away, is_broken, is_worth_another, late};
 use crate::transport::{BoxFuture, TransportError};
 
 /// How often a statement is sent that the server has undone for somebody else's sake.
 const TRIES: u32 = 5;
 /// The longest wait before the first of these; each is twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(5);
+/// How long it waits, more or less, before it looks again whether the server is there.
+const AWAY: Duration = Duration::from_millis(100);
 
 impl PostgresDatabase {
     /// Has something done on a connection. It may be done again, if the server has undone it: it begins its own
@@ -35,9 +37,17 @@ impl PostgresDatabase {
         let end = Instant::now() + deadline;
         let mut tries = 0;
         loop {
-            tries += 1;
             let Ok(acquired) = timeout_at(end, self.pool().acquire()).await else { return Err(late(at, deadline)) };
-            let mut connection = acquired.map_err(|error| describe(at, &error))?;
+            let mut connection = match acquired {
+                Ok(connection) => connection,
+                // Nothing was sent: a server that is started again is waited for.
+                Err(error) if is_away(&error) && Instant::now() < end => {
+                    sleep(AWAY.mul_f64(0.5 + fastrand::f64())).await;
+                    continue;
+                }
+                Err(error) => return Err(describe(at, &error)),
+            };
+            tries += 1;
             let error = match timeout_at(end, work(&mut connection)).await {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(error)) => error,

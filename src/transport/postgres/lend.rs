@@ -170,8 +170,8 @@ pub(super) async fn remove_lane(core: &Core) -> Result<(), TransportError> {
     let Some(lane) = rows.first().map(|row| row.try_get::<i64, _>(0)) else { return Ok(()) };
     let lane = lane.map_err(|error| describe(&core.at, &error))?;
     let some = format!(
-        "WITH some AS MATERIALIZED (SELECT id FROM {schema}.convoke_delivery WHERE lane = {lane} LIMIT {SOME}) \
-         DELETE FROM {schema}.convoke_delivery AS d USING some WHERE d.id = some.id RETURNING d.id"
+        "WITH batch AS MATERIALIZED (SELECT id FROM {schema}.convoke_delivery WHERE lane = {lane} LIMIT {SOME}) \
+         DELETE FROM {schema}.convoke_delivery AS d USING batch WHERE d.id = batch.id RETURNING d.id"
     );
     // First nobody finds the lane any more; what was published at the same moment goes with the rest.
     let lane = format!("DELETE FROM {schema}.convoke_lane WHERE id = {lane}");

@@ -1,12 +1,21 @@
 //! PostgreSQL: the fixture of the suite, and what only PostgreSQL does: tables that have to be made, a pooler, snapshots
 //! that keep vacuum back, an inbox in the handler's transaction, backends that are terminated.
 
+/// Tables that are missing, too new or made twice, names that are wrong, and an address where nobody is.
+mod tables;
+/// Order, de-duplication, groups, and who is woken.
+mod queues;
+/// A server that goes away, a network that falls silent, a pool without room, a pooler between.
+mod outages;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use convoke::transport::conformance::{Channel, Fixture, GROUPS, Server, Wants};
-use convoke::transport::{BoxFuture, Postgres, PostgresDatabase, Source, TransportError};
+use convoke::transport::{
+    BoxFuture, Delivery, ErrorKind, Packet, Postgres, PostgresDatabase, Publisher, Source, TransportError,
+};
 use tokio::sync::OnceCell;
 
 use crate::transports::servers::Unavailable;
@@ -75,3 +84,82 @@ fn conforms() {
 }
 
 const LONG: Duration = Duration::from_secs(60);
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn server() -> PostgresServer {
+    PostgresServer::own(&[]).await.unwrap()
+}
+
+/// The address of another database of the server.
+fn other_database(server: &PostgresServer, name: &str) -> String {
+    format!("{}{name}", server.url().trim_end_matches("postgres"))
+}
+
+/// A schema of its own in the server, with its tables.
+async fn database(server: &PostgresServer, schema: &str) -> PostgresDatabase {
+    let database = Postgres::connect(server.url()).schema(schema).await.unwrap();
+    database.migrate().await.unwrap();
+    database
+}
+
+async fn opened(queue: &Postgres) -> Postgres {
+    let mut subscriber = queue.clone();
+    subscriber.open(100).await.unwrap();
+    subscriber
+}
+
+fn packet(id: impl ToString) -> Packet {
+    Packet::new(id.to_string(), format!("body of {}", id.to_string()))
+}
+
+fn keyed(id: impl ToString, key: &str) -> Packet {
+    let mut packet = packet(id);
+    packet.key = Some(key.to_owned());
+    packet
+}
+
+async fn publish(queue: &Postgres, packets: &[Packet]) {
+    for taken in queue.publish(packets).await {
+        taken.unwrap();
+    }
+}
+
+/// Receives until there are so many.
+async fn receive(subscriber: &mut Postgres, count: usize) -> Vec<Delivery> {
+    let all = async {
+        let mut all = Vec::new();
+        while all.len() < count {
+            all.extend(subscriber.receive(count - all.len()).await.unwrap());
+        }
+        all
+    };
+    tokio::time::timeout(LONG, all).await.expect("it never came")
+}
+
+async fn nothing(subscriber: &mut Postgres) {
+    assert_eq!(ids(&subscriber.receive(100).await.unwrap()), [""; 0]);
+}
+
+fn ids(deliveries: &[Delivery]) -> Vec<String> {
+    deliveries.iter().map(|delivery| delivery.packet().id.clone()).collect()
+}
+
+async fn ack(deliveries: Vec<Delivery>) {
+    for delivery in deliveries {
+        delivery.ack().await.unwrap();
+    }
+}
+
+fn kind<T: std::fmt::Debug>(result: Result<T, TransportError>) -> ErrorKind {
+    result.unwrap_err().kind()
+}
+
+async fn run(database: &PostgresDatabase, sql: &str) {
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(database.pool()).await.unwrap();
+}
+
+async fn count(database: &PostgresDatabase, what: &str) -> i64 {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {what}"));
+    sqlx::query_scalar(sql).persistent(false).fetch_one(database.pool()).await.unwrap()
+}

@@ -1,0 +1,234 @@
+//! Order, de-duplication, groups and who is woken, where PostgreSQL has its own ways.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use convoke::transport::{DeadReason, Delivery, ErrorKind, Postgres, Source, redrive};
+use sqlx::Connection;
+use tokio::time::Instant;
+
+use super::{
+    LONG, SECOND, ack, count, database, ids, keyed, nothing, opened, other_database, packet, publish, receive, run,
+    server,
+};
+
+#[tokio::test]
+async fn many_publishers_and_subscribers_keep_the_order_of_each_key_and_nothing_waits_for_ever() {
+    const KEYS: usize = 7;
+    const EACH: usize = 60;
+    let server = server().await;
+    let db = database(&server, "shop").await;
+    let queue = db.queue("orders").await.unwrap();
+    let mut publishers = Vec::new();
+    for publisher in 0..4 {
+        let queue = queue.clone();
+        publishers.push(tokio::spawn(async move {
+            for number in 0..EACH {
+                let packets: Vec<_> =
+                    (0..KEYS).map(|key| keyed(format!("{publisher}.{key}.{number:03}"), &format!("k{key}"))).collect();
+                publish(&queue, &packets).await;
+            }
+        }));
+    }
+    let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let mut subscribers = Vec::new();
+    for _ in 0..4 {
+        let (queue, heard) = (queue.clone(), heard.clone());
+        subscribers.push(tokio::spawn(async move {
+            let mut subscriber = opened(&queue).await;
+            loop {
+                for delivery in subscriber.receive(9).await.unwrap() {
+                    let id = delivery.packet().id.clone();
+                    if fastrand::u8(..) < 20 {
+                        delivery.retry_after(Duration::from_millis(5)).await.unwrap();
+                    } else {
+                        // Before the acknowledgement: whoever comes next of this key comes after it.
+                        heard.send(id).unwrap();
+                        delivery.ack().await.unwrap();
+                    }
+                }
+            }
+        }));
+    }
+    let mut last: BTreeMap<(String, String), String> = BTreeMap::new();
+    for _ in 0..4 * KEYS * EACH {
+        let id = tokio::time::timeout(LONG, hears.recv()).await.expect("one waits for ever").unwrap();
+        let (publisher, key) = (id[..1].to_owned(), id[2..3].to_owned());
+        let before = last.insert((publisher, key), id.clone());
+        assert!(before.as_ref().is_none_or(|before| *before < id), "{before:?} came before {id}");
+    }
+    for publisher in publishers {
+        publisher.await.unwrap();
+    }
+    tokio::time::sleep(SECOND / 2).await;
+    subscribers.iter().for_each(tokio::task::JoinHandle::abort);
+    assert_eq!(count(&db, "shop.convoke_delivery").await, 0);
+}
+
+#[tokio::test]
+async fn one_key_with_thousands_does_not_hold_up_the_others() {
+    let server = server().await;
+    let db = database(&server, "shop").await;
+    let queue = db.queue("orders").await.unwrap();
+    let hot: Vec<_> = (0..3000).map(|number| keyed(number, "hot")).collect();
+    publish(&queue, &hot).await;
+    publish(&queue, &[packet("free"), keyed("other", "cool")]).await;
+    let mut subscriber = opened(&queue).await;
+    let lent = receive(&mut subscriber, 3).await;
+    assert_eq!(ids(&lent), ["0", "free", "other"]);
+    ack(lent).await;
+    assert_eq!(ids(&receive(&mut subscriber, 1).await), ["1"]);
+}
+
+#[tokio::test]
+async fn a_row_that_others_have_a_share_lock_on_is_lent_and_one_that_is_being_changed_is_left_alone() {
+    let server = server().await;
+    let db = database(&server, "shop").await;
+    let queue = db.queue("orders").await.unwrap();
+    publish(&queue, &[packet(1), packet(2), packet(3)]).await;
+    let mut shares = db.begin().await.unwrap();
+    // As the check of a foreign key does for a child that is not committed yet.
+    let share = "SELECT 1 FROM shop.convoke_delivery WHERE packet = '1' FOR KEY SHARE";
+    sqlx::raw_sql(share).execute(&mut *shares).await.unwrap();
+    let mut changes = db.begin().await.unwrap();
+    let change = "SELECT 1 FROM shop.convoke_delivery WHERE packet = '2' FOR UPDATE";
+    sqlx::raw_sql(change).execute(&mut *changes).await.unwrap();
+    let mut subscriber = opened(&queue).await;
+    assert_eq!(ids(&receive(&mut subscriber, 2).await), ["1", "3"]);
+    changes.rollback().await.unwrap();
+    shares.rollback().await.unwrap();
+    assert_eq!(ids(&receive(&mut subscriber, 1).await), ["2"]);
+}
+
+#[tokio::test]
+async fn what_was_published_before_there_was_a_group_waits_for_the_first() {
+    let server = server().await;
+    let db = database(&server, "shop").await;
+    publish(&db.queue("orders").await.unwrap(), &[packet(1)]).await;
+    let first = db.queue("orders").group("billing").await.unwrap();
+    let second = db.queue("orders").group("shipping").await.unwrap();
+    publish(&db.queue("orders").await.unwrap(), &[packet(2)]).await;
+    let mut first = opened(&first).await;
+    assert_eq!(ids(&receive(&mut first, 2).await), ["1", "2"]);
+    let mut shipping = opened(&second).await;
+    ack(receive(&mut shipping, 1).await).await;
+    nothing(&mut shipping).await;
+    publish(&second.for_this_group(), &[packet(3)]).await;
+    assert_eq!(ids(&receive(&mut shipping, 1).await), ["3"]);
+    second.remove_group().await.unwrap();
+    assert_eq!(count(&db, "shop.convoke_lane WHERE grp = 'shipping'").await, 0);
+    assert_eq!(count(&db, "shop.convoke_delivery").await, 2);
+}
+
+#[tokio::test]
+async fn what_was_taken_a_moment_ago_is_taken_again_and_not_delivered_but_a_letter_may_be() {
+    let server = server().await;
+    let db = database(&server, "shop").await;
+    let queue = db.queue("orders").deduplicate(SECOND * 60).await.unwrap();
+    publish(&queue, &[packet(1), packet(1), packet(""), packet("")]).await;
+    publish(&queue, &[packet(1)]).await;
+    let mut subscriber = opened(&queue).await;
+    let mut lent = receive(&mut subscriber, 3).await;
+    assert_eq!(ids(&lent), ["1", "", ""]);
+    lent.remove(0).dead_letter(DeadReason::Rejected, vec!["no".to_owned()]).await.unwrap();
+    ack(lent).await;
+    let mut dead = queue.dead_letters();
+    dead.open(10).await.unwrap();
+    let redriven = redrive(&mut dead, &queue, 10).await.unwrap();
+    assert_eq!(redriven.moved, 1);
+    assert_eq!(receive(&mut subscriber, 1).await[0].packet().body, packet(1).body);
+
+    let short = db.queue("short").deduplicate(Duration::from_millis(1)).await.unwrap();
+    publish(&short, &[packet(1)]).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    publish(&short, &[packet(1)]).await;
+    assert_eq!(count(&db, "shop.convoke_delivery WHERE packet = '1'").await, 2);
+}
+
+#[tokio::test]
+async fn who_waits_in_another_process_is_woken_without_polling() {
+    let server = server().await;
+    let here = database(&server, "shop").await.queue("orders").await.unwrap();
+    // Another handle of the database is what another process has.
+    let there = database(&server, "shop").await.queue("orders").poll_every(LONG).wait(SECOND * 20).await.unwrap();
+    let mut there = opened(&there).await;
+    // It listens from its first wait on.
+    let waits = tokio::spawn(async move {
+        let first = receive(&mut there, 1).await;
+        let (heard, at) = (ids(&first), Instant::now());
+        ack(first).await;
+        (heard, at, there)
+    });
+    tokio::time::sleep(SECOND * 2).await;
+    let start = Instant::now();
+    publish(&here, &[packet(1)]).await;
+    let (heard, at, _there) = waits.await.unwrap();
+    assert_eq!(heard, ["1"]);
+    // Well before it looks by itself.
+    assert!(at - start < SECOND * 10, "it was woken after {:?}", at - start);
+}
+
+#[tokio::test]
+async fn where_vacuum_is_kept_back_a_queue_goes_on_and_says_who_does_so() {
+    const ROWS: usize = 4000;
+    let server = server().await;
+    let db = database(&server, "shop").await;
+    let queue = db.queue("orders").await.unwrap();
+    let mut open = sqlx::PgConnection::connect(server.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").execute(&mut open).await.unwrap();
+    let mut subscriber = opened(&queue).await;
+    for round in 0..ROWS / 100 {
+        let packets: Vec<_> = (0..100).map(|number| packet(round * 100 + number)).collect();
+        publish(&queue, &packets).await;
+        let lent = receive(&mut subscriber, 100).await;
+        assert_eq!(lent.len(), 100);
+        for settled in futures_util::future::join_all(lent.into_iter().map(Delivery::ack)).await {
+            settled.unwrap();
+        }
+    }
+    run(&db, "VACUUM shop.convoke_delivery").await;
+    assert_eq!(count(&db, "shop.convoke_delivery").await, 0);
+    // A row that came back stands before what is ready, and is found all the same.
+    publish(&queue, &[packet("a"), packet("b")]).await;
+    let mut lent = receive(&mut subscriber, 2).await;
+    lent.remove(0).release().await.unwrap();
+    assert_eq!(ids(&receive(&mut subscriber, 1).await), ["a"]);
+}
+
+#[tokio::test]
+async fn an_inbox_marks_in_the_transaction_of_the_handler() {
+    let server = server().await;
+    let db = database(&server, "shop").await;
+    let inbox = db.inbox("billing").await.unwrap();
+    let mut undone = db.begin().await.unwrap();
+    assert!(inbox.mark_in(&mut undone, "1").await.unwrap());
+    undone.rollback().await.unwrap();
+    assert!(!inbox.seen("1").await.unwrap());
+
+    let mut done = db.begin().await.unwrap();
+    assert!(inbox.mark_in(&mut done, "1").await.unwrap());
+    assert!(!inbox.mark_in(&mut done, "1").await.unwrap());
+    // Who marks the same at the same time waits, and finds it marked.
+    let second = tokio::spawn({
+        let inbox = inbox.clone();
+        async move { inbox.mark("1").await.unwrap() }
+    });
+    tokio::time::sleep(SECOND / 5).await;
+    assert!(!second.is_finished());
+    done.commit().await.unwrap();
+    assert!(!second.await.unwrap());
+    assert!(inbox.seen("1").await.unwrap());
+    assert!(!db.inbox("shipping").await.unwrap().seen("1").await.unwrap());
+
+    let short = db.inbox("short").window(Duration::from_millis(1)).await.unwrap();
+    assert!(short.mark("1").await.unwrap());
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!short.seen("1").await.unwrap());
+    assert!(short.mark("1").await.unwrap());
+
+    // A transaction of a database that has no such tables.
+    run(&db, "CREATE DATABASE other").await;
+    let other = Postgres::connect(other_database(&server, "other")).await.unwrap();
+    let mut wrong = other.begin().await.unwrap();
+    assert_eq!(inbox.mark_in(&mut wrong, "2").await.unwrap_err().kind(), ErrorKind::Missing);
+}
