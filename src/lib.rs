@@ -6,7 +6,7 @@
 //! | events | listeners hear what has happened, and are given what they need; topics with wildcards and JSON | [`guide::events`], [`guide::topics`] | [`events`] |
 //! | services | actors that subscribe when they start, clean up when they stop, and come back when they fail | [`guide::services`], [`guide::application`] | [`services`] |
 //! | delivery | routes and workers: the road of an event to other processes and back | [`guide::leaving`] | [`delivery`] |
-//! | servers | SNS and SQS, RabbitMQ, Redis, SQLite, memory; and what a server of your own has to keep | [`guide::servers`] | [`transport`], [`codec`] |
+//! | servers | SNS and SQS, RabbitMQ, Redis, PostgreSQL, SQLite, memory; and what a server of your own has to keep | [`guide::servers`] | [`transport`], [`codec`] |
 //! | tests | virtual time, a check for what is left behind, tools that wait for events | [`guide::testing`] | `testing` |
 //!
 //! Every type also stands at the root of the crate, and what most uses need in the [`prelude`].
@@ -99,8 +99,8 @@
 //! - `discover`: [`#[listener]`](macro@listener), which marks a function that `EventBus::discover` registers.
 //! - `rate-limit`: the middleware `RateLimit`.
 //! - `metrics`: the middleware `Measure`, and what a [`Worker`] measures.
-//! - `sqlite`, `redis`, `rabbitmq`, `sqs`, `sns`: the [transports](transport) of these names. `sqlite`, `sqs` and `sns` need
-//!   Rust 1.94.1, the rest 1.88.
+//! - `sqlite`, `postgres`, `redis`, `rabbitmq`, `sqs`, `sns`: the [transports](transport) of these names. All but
+//!   `redis` and `rabbitmq` need Rust 1.94.1, the rest 1.88.
 //!
 //! # Logging
 //!
@@ -290,6 +290,9 @@ pub mod delivery {
     pub use crate::route::{Route, RouteError};
     #[doc(inline)]
     pub use crate::transport::contract::{Inbox, MemoryInbox, Retry};
+    #[cfg(feature = "postgres")]
+    #[doc(inline)]
+    pub use crate::transport::{PostgresInbox, PostgresInboxBuilder};
     #[cfg(feature = "sqlite")]
     #[doc(inline)]
     pub use crate::transport::{SqliteInbox, SqliteInboxBuilder};

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! servers.rs      finds or starts each server
-//! contestant.rs   ours, over any transport; redis.rs, rabbitmq.rs, sqlite.rs, sqs.rs: the bare clients
+//! contestant.rs   ours, over any transport; postgres.rs, redis.rs, rabbitmq.rs, sqlite.rs, sqs.rs: the
+//!                 bare clients
 //! drain.rs        the worker, and celery.py; apalis.rs
 //! ```
 //!
@@ -19,6 +20,8 @@ mod apalis;
 mod contestant;
 mod drain;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
 #[cfg(feature = "redis")]
@@ -73,6 +76,14 @@ const WORKS: &[Work] = &[
         ],
         messages: 6_400,
         batch: 64,
+    },
+    #[cfg(feature = "postgres")]
+    Work {
+        server: "postgres",
+        ours: |url, name, batch| Box::pin(postgres::ours(url, name, batch)),
+        beside: &[("a table by hand", |url, name, batch| Box::pin(postgres::by_hand(url, name, batch)))],
+        messages: 10_000,
+        batch: 100,
     },
     #[cfg(feature = "redis")]
     Work {
@@ -190,6 +201,8 @@ pub(crate) fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
 
 async fn server(name: &str) -> Result<servers::Server, Missing> {
     match name {
+        #[cfg(feature = "postgres")]
+        "postgres" => servers::postgres().await,
         "redis" => servers::redis().await,
         "rabbitmq" => servers::rabbitmq().await,
         "sqs" => servers::aws().await,
@@ -246,6 +259,11 @@ async fn drains(work: &Work, url: &str) -> Result<Vec<Result<Row, Missing>>, Fai
             #[cfg(feature = "sqlite")]
             "sqlite" => {
                 let queue = convoke::transport::Sqlite::queue(name).at(format!("{url}-drain")).await?;
+                drain::ours(queue.clone(), queue, concurrency).await?
+            }
+            #[cfg(feature = "postgres")]
+            "postgres" => {
+                let queue = convoke::transport::Postgres::queue(name).at(url).create_if_missing().await?;
                 drain::ours(queue.clone(), queue, concurrency).await?
             }
             "memory" => {

@@ -43,7 +43,7 @@ impl Message {
 }
 
 /// Decodes as a bare consumer does.
-#[cfg(any(feature = "rabbitmq", feature = "redis", feature = "sqlite", feature = "sqs"))]
+#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis", feature = "sqlite", feature = "sqs"))]
 pub(crate) fn decode(body: &[u8]) -> Result<(), Failure> {
     std::hint::black_box(Envelope::from_slice(body)?);
     Ok(())

@@ -44,6 +44,45 @@ pub(crate) async fn redis() -> Result<Server, Missing> {
     Ok(Server { url: format!("redis://127.0.0.1:{port}"), _own: Some(own) })
 }
 
+/// A PostgreSQL with the settings that it has by default.
+#[cfg(feature = "postgres")]
+pub(crate) async fn postgres() -> Result<Server, Missing> {
+    if let Ok(url) = std::env::var("CONVOKE_TEST_POSTGRES_URL") {
+        return Ok(Server { url, _own: None });
+    }
+    let hint = "PostgreSQL cannot be started: install it, or set CONVOKE_TEST_POSTGRES_URL";
+    let versions = fs::read_dir("/usr/lib/postgresql").map_err(|_| hint)?.flatten();
+    let programs = versions.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").is_file()).max();
+    let programs = programs.ok_or(hint)?;
+    let (port, mut own) = Own::new("postgres")?;
+    // It refuses to run as root.
+    let command = |name: &str| {
+        let program = programs.join(name);
+        if !rustix::process::geteuid().is_root() {
+            return Command::new(program);
+        }
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(program);
+        command
+    };
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    fs::set_permissions(&own.folder, open).map_err(|error| format!("{hint}: {error}"))?;
+    let data = own.folder.join("data");
+    let mut initdb = command("initdb");
+    initdb.arg("-D").arg(&data).args(["-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C"]);
+    let made = initdb.current_dir("/").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !made.is_ok_and(|status| status.success()) {
+        return Err(hint.to_owned());
+    }
+    let mut server = command("postgres");
+    server.arg("-D").arg(&data).args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
+    server.args(["-c", "unix_socket_directories="]);
+    own.start(server, hint, port, b"\0\0\0\x08\x04\xd2\x16\x2f", b"N").await?;
+    // It answers that it has no TLS before it takes connections.
+    sleep(Duration::from_secs(1)).await;
+    Ok(Server { url: format!("postgres://postgres@127.0.0.1:{port}/postgres"), _own: Some(own) })
+}
+
 /// ministack, which stands in for SQS: if the environment says where the program is.
 pub(crate) async fn aws() -> Result<Server, Missing> {
     if let Ok(url) = std::env::var("CONVOKE_TEST_AWS_URL") {

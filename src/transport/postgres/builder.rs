@@ -15,6 +15,8 @@ use super::subscriber::create_group;
 use crate::sql::{PostgresDatabase, PostgresDatabaseBuilder};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
+/// Whose value names the server, if nothing else does, and what is taken without it.
+const VARIABLE: &str = "DATABASE_URL";
 const URL: &str = "postgres://localhost";
 const LEASE: Duration = Duration::from_secs(30);
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -33,6 +35,7 @@ pub(super) const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 6
 /// Where the database is.
 #[derive(Clone)]
 enum Place {
+    OfEnvironment,
     New(PostgresDatabaseBuilder),
     There(PostgresDatabase),
 }
@@ -61,7 +64,7 @@ impl PostgresBuilder {
             queue,
             group: String::new(),
             dead: None,
-            place: Place::New(PostgresDatabaseBuilder::connect(URL.to_owned())),
+            place: Place::OfEnvironment,
             create: false,
             lease: LEASE,
             deadline: None,
@@ -72,8 +75,9 @@ impl PostgresBuilder {
         }
     }
 
-    /// Sets the URL of the database, as in `postgres://user:password@host:5432/shop`. The default is
-    /// `postgres://localhost`. `?sslmode=verify-full` has the certificate of the server checked.
+    /// Sets the URL of the database, as in `postgres://user:password@host:5432/shop`. The default is the environment
+    /// variable `DATABASE_URL`, or else `postgres://localhost`. `?sslmode=verify-full` has the certificate of the
+    /// server checked.
     pub fn at(mut self, url: impl Into<String>) -> Self {
         self.place = Place::New(PostgresDatabaseBuilder::connect(url.into()));
         self
@@ -169,11 +173,18 @@ impl PostgresBuilder {
             let text = "a queue cannot be its own queue of dead letters: give that another name";
             return Err(TransportError::new(ErrorKind::Unsupported, at, text));
         }
-        let database = match self.place {
-            Place::There(database) => database,
-            Place::New(database) => match self.deadline {
-                Some(deadline) => database.deadline(deadline).await?,
-                None => database.await?,
+        let new = match self.place {
+            Place::There(database) => Err(database),
+            Place::New(new) => Ok(new),
+            Place::OfEnvironment => {
+                Ok(PostgresDatabaseBuilder::connect(std::env::var(VARIABLE).unwrap_or_else(|_| URL.to_owned())))
+            }
+        };
+        let database = match new {
+            Err(there) => there,
+            Ok(new) => match self.deadline {
+                Some(deadline) => new.deadline(deadline).await?,
+                None => new.await?,
             },
         };
         if self.create {

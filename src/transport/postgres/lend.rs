@@ -22,9 +22,9 @@ pub(super) const HELD: i16 = 1;
 pub(super) const LENT: i16 = 2;
 
 /// To find the first takes longer only if there are many dead rows before it.
-const SLOW: Duration = Duration::from_millis(20);
+pub(super) const SLOW: Duration = Duration::from_millis(20);
 /// How much of the time may go into looking from the start: one part of so many.
-const SHARE: u32 = 20;
+pub(super) const SHARE: u32 = 20;
 
 /// A packet that is lent.
 #[derive(Debug)]

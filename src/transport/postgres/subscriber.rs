@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::lend::{self, Start};
-use super::queue::Queue;
+use super::lend::{self, Prospect, SHARE, SLOW, Start};
+use super::queue::{Core, Queue};
 use super::settle::PostgresReceipt;
 use crate::sql::{Bell, late};
 use crate::transport::{Delivery, ErrorKind, TransportError};
@@ -27,6 +27,19 @@ struct View {
     busy: bool,
     /// When it is looked what has become due, however much is ready.
     wake: Instant,
+    /// How long it waits between two such looks: longer where each takes long, over dead rows that vacuum may not take away.
+    pause: Duration,
+}
+
+impl View {
+    async fn wake(&mut self, core: &Core) -> Result<Prospect, TransportError> {
+        let start = Instant::now();
+        let prospect = lend::wake(core, self.lane).await?;
+        let took = start.elapsed();
+        self.pause = if took > SLOW { core.poll.max(took * SHARE) } else { core.poll };
+        self.wake = Instant::now() + self.pause;
+        Ok(prospect)
+    }
 }
 
 /// What came of a look into the table.
@@ -54,7 +67,13 @@ impl Subscriber {
     /// Finds the lane of the group, or makes it.
     pub(super) async fn open(queue: &Queue, prefetch: usize) -> Result<Self, TransportError> {
         let core = &queue.core;
-        let view = View { lane: lend::lane(core).await?, start: Start::First, busy: true, wake: Instant::now() };
+        let view = View {
+            lane: lend::lane(core).await?,
+            start: Start::First,
+            busy: true,
+            wake: Instant::now(),
+            pause: core.poll,
+        };
         let room = Arc::new(Semaphore::new(prefetch.clamp(1, Semaphore::MAX_PERMITS)));
         let bell = core.database.bells().bell(&core.queue, &core.group);
         Ok(Self { view, bell, room, asked: None, found: Mutex::default() })
@@ -94,7 +113,7 @@ impl Subscriber {
             }
             core.database.bells().listen();
             // Many that wait do not all look at the same moment.
-            let poll = core.poll.mul_f64(0.75 + fastrand::f64() / 2.0);
+            let poll = self.view.pause.mul_f64(0.75 + fastrand::f64() / 2.0);
             let until = over.min(Instant::now() + found.next.map_or(poll, |next| next.min(poll)));
             tokio::select! {
                 biased;
@@ -160,8 +179,7 @@ async fn find(
 ) -> Result<Found, TransportError> {
     let core = &queue.core;
     if !view.busy || Instant::now() >= view.wake {
-        let prospect = lend::wake(core, view.lane).await?;
-        view.wake = Instant::now() + core.poll;
+        let prospect = view.wake(core).await?;
         if !prospect.is_ready {
             view.busy = false;
             return Ok(Found { deliveries: Vec::new(), next: prospect.next, view });
@@ -171,8 +189,7 @@ async fn find(
     let loans = lend::lend(core, view.lane, most, &mut view.start).await?;
     view.busy = !loans.is_empty();
     if loans.is_empty() {
-        let prospect = lend::wake(core, view.lane).await?;
-        view.wake = Instant::now() + core.poll;
+        let prospect = view.wake(core).await?;
         return Ok(Found { deliveries: Vec::new(), next: prospect.next, view });
     }
     if loans.len() == most {
