@@ -56,7 +56,9 @@ mod any;
 pub mod conformance;
 
 #[cfg(feature = "postgres")]
-pub use crate::sql::{PostgresDatabase, PostgresDatabaseBuilder};
+pub use crate::sql::postgres::{PostgresDatabase, PostgresDatabaseBuilder};
+#[cfg(feature = "sqlite")]
+pub use crate::sql::sqlite::{SqliteDatabase, SqliteDatabaseBuilder};
 pub use any::AnyQueue;
 #[cfg(any(
     feature = "postgres",

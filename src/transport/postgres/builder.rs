@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use super::postgres::Postgres;
 use super::queue::{Core, Queue};
 use super::subscriber::create_group;
-use crate::sql::{PostgresDatabase, PostgresDatabaseBuilder};
+use crate::sql::postgres::{PostgresDatabase, PostgresDatabaseBuilder};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
 /// Whose value names the server, if nothing else does, and what is taken without it.

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use super::builder::FOREVER;
 use super::insert::millis;
 use crate::Inbox;
-use crate::sql::{PostgresDatabase, describe};
+use crate::sql::postgres::{PostgresDatabase, describe};
 use crate::transport::{BoxFuture, TransportError};
 
 const WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use super::builder::FOREVER;
 use super::queue::Core;
-use crate::sql::{late, write_attributes};
+use crate::sql::postgres::late;
+use crate::sql::write_attributes;
 use crate::transport::{Packet, TransportError};
 
 /// So many packets, or bytes, are one transaction.

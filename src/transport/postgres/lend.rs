@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use super::insert::millis;
 use super::queue::Core;
-use crate::sql::{describe, quoted, read_attributes};
+use crate::sql::postgres::{describe, quoted};
+use crate::sql::read_attributes;
 use crate::transport::{Packet, TransportError};
 
 // States of a delivery.

@@ -11,7 +11,7 @@ use super::builder::PostgresBuilder;
 use super::lend;
 use super::queue::{Core, Queue};
 use super::subscriber::Subscriber;
-use crate::sql::{PostgresDatabase, PostgresDatabaseBuilder};
+use crate::sql::postgres::{PostgresDatabase, PostgresDatabaseBuilder};
 use crate::transport::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publisher, Pulse, Source, TransportError};
 
 /// A queue in tables of a PostgreSQL, version 14 or later. Any number of processes can publish to it and receive from

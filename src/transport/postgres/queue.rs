@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::builder::FOREVER;
 use super::insert::{self, MAX_BYTES, MAX_PACKETS, Parcel, Row};
 use super::settle::{self, Ask};
-use crate::sql::{PostgresDatabase, late};
+use crate::sql::postgres::{PostgresDatabase, late};
 use crate::transport::{Abilities, Batcher, ErrorKind, Packet, Pulse, TransportError};
 
 /// How many publishers, or receipts, are served by one batch.

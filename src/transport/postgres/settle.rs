@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::insert::{Call, Columns, Row, millis};
 use super::lend::{HELD, LENT, READY};
 use super::queue::{Core, MAX_ATTRIBUTES, Queue};
-use crate::sql::{Bell, describe};
+use crate::sql::postgres::{Bell, describe};
 use crate::transport::{BoxFuture, DeadLetterRecord, ErrorKind, Packet, Receipt, Settlement, TransportError};
 
 /// A dead letter may be so much larger than a packet: its record has to find room.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use super::lend::{self, Prospect, SHARE, SLOW, Start};
 use super::queue::{Core, Queue};
 use super::settle::PostgresReceipt;
-use crate::sql::{Bell, late};
+use crate::sql::postgres::{Bell, late};
 use crate::transport::{Delivery, ErrorKind, TransportError};
 
 /// So many are lent in one go; more are several.

@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::future::IntoFuture;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use sqlx::sqlite::SqliteSynchronous;
 
 use super::queue::{Core, Queue};
 use super::sqlite::Sqlite;
-use super::store::{FOREVER, Place, Store};
 use super::subscriber::create_group;
+use crate::sql::sqlite::{FOREVER, Place, SqliteDatabase, Store};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
 const FILE: &str = "convoke.db";
@@ -33,6 +33,13 @@ const MOST_MAX_BYTES: usize = 256 * 1024 * 1024;
 
 const MAX_NAME: usize = 80;
 
+/// Where the tables are.
+#[derive(Clone)]
+enum At {
+    Place(Place),
+    Database(SqliteDatabase),
+}
+
 /// Describes a [`Sqlite`] queue before it is opened. Created by [`Sqlite::queue`]. When you await the builder, it opens
 /// the queue and creates what is missing: the file, the tables and the group.
 #[derive(Clone)]
@@ -41,7 +48,7 @@ pub struct SqliteBuilder {
     queue: String,
     group: String,
     dead: Option<String>,
-    place: Place,
+    place: At,
     synchronous: SqliteSynchronous,
     lease: Duration,
     deadline: Option<Duration>,
@@ -57,7 +64,7 @@ impl SqliteBuilder {
             queue,
             group: String::new(),
             dead: None,
-            place: Place::File(FILE.into()),
+            place: At::Place(Place::File(FILE.into())),
             synchronous: SqliteSynchronous::Normal,
             lease: LEASE,
             deadline: None,
@@ -71,7 +78,7 @@ impl SqliteBuilder {
     /// Sets the file. One file may hold several queues, and tables of the application. The default is `convoke.db` in
     /// the current directory. A prefix `sqlite:` or `sqlite://` of the path is ignored.
     pub fn at(mut self, file: impl AsRef<Path>) -> Self {
-        self.place = Place::File(without_scheme(file.as_ref()));
+        self.place = At::Place(Place::file(file.as_ref()));
         self
     }
 
@@ -79,7 +86,13 @@ impl SqliteBuilder {
     /// the pool apply. It should have the write-ahead log on, a busy timeout below the [deadline](Self::deadline), and
     /// at least two connections.
     pub fn pool(mut self, pool: &SqlitePool) -> Self {
-        self.place = Place::Pool(pool.clone());
+        self.place = At::Place(Place::Pool(pool.clone()));
+        self
+    }
+
+    /// Uses a database that is open, as [`SqliteDatabase::queue`] does.
+    pub fn on(mut self, database: &SqliteDatabase) -> Self {
+        self.place = At::Database(database.clone());
         self
     }
 
@@ -163,12 +176,15 @@ impl SqliteBuilder {
             let text = "a queue cannot be its own queue of dead letters: give that another name";
             return Err(TransportError::new(ErrorKind::Unsupported, at, text));
         }
-        if let Place::File(file) = &self.place {
-            check_file(&at, file)?;
-        }
         let (deadline, publish_deadline) =
             (self.deadline.unwrap_or(DEADLINE), self.deadline.unwrap_or(PUBLISH_DEADLINE));
-        let store = Store::open(self.place, deadline, publish_deadline, self.synchronous, &at).await?;
+        let store = match self.place {
+            At::Database(database) => database.checked(&at).await?.within(deadline),
+            At::Place(place) => {
+                place.check(&at)?;
+                Store::open(place, deadline, publish_deadline, self.synchronous, true, &at).await?
+            }
+        };
         let named = !self.group.is_empty();
         let queue = Queue::new(Core {
             at,
@@ -187,6 +203,14 @@ impl SqliteBuilder {
             create_group(&queue).await?;
         }
         Ok(Sqlite::new(queue))
+    }
+}
+
+impl SqliteDatabase {
+    /// Describes a queue of this name in the database. Nothing is opened before you await the builder. Whether it
+    /// survives a power cut is said of the database.
+    pub fn queue(&self, name: impl Into<String>) -> SqliteBuilder {
+        SqliteBuilder::new(name.into()).on(self)
     }
 }
 
@@ -218,22 +242,6 @@ impl fmt::Debug for SqliteBuilder {
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }
-}
-
-pub(super) fn without_scheme(file: &Path) -> PathBuf {
-    let path = file.to_str().and_then(|text| text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")));
-    path.map_or_else(|| file.to_owned(), PathBuf::from)
-}
-
-/// A path that would be read as something else.
-fn check_file(at: &Arc<str>, file: &Path) -> Result<(), TransportError> {
-    let text = match file.to_str() {
-        Some("") => "it names no file: write `sqlite:orders.db`",
-        Some(":memory:") => "a database in memory is lost with its connection: give it a file, or take `Memory`",
-        Some(path) if path.contains('?') => "a path has no options: leave out the `?` and what is behind it",
-        _ => return Ok(()),
-    };
-    Err(TransportError::new(ErrorKind::Unsupported, at.clone(), text))
 }
 
 /// A name stands in errors, logs and metrics, so it is plain.

@@ -12,10 +12,9 @@ use sqlx::sqlite::SqliteSynchronous;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::time::timeout;
 
-use super::builder::{MAX_DEADLINE, without_scheme};
-use super::error::{describe, late};
-use super::store::{Place, Store, after, now};
+use super::builder::MAX_DEADLINE;
 use crate::Inbox;
+use crate::sql::sqlite::{Place, SqliteDatabase, Store, after, describe, late, now};
 use crate::transport::{BoxFuture, TransportError};
 
 const WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -60,16 +59,29 @@ pub struct SqliteInbox {
     window: Duration,
 }
 
+/// Where its table is.
+enum At {
+    Place(Place),
+    Database(SqliteDatabase),
+}
+
+impl SqliteDatabase {
+    /// Describes an inbox of this name. Workers that each have to handle every event need inboxes of different names.
+    pub fn inbox(&self, name: impl Into<String>) -> SqliteInboxBuilder {
+        SqliteInboxBuilder::new(At::Database(self.clone())).named(name)
+    }
+}
+
 impl SqliteInbox {
     /// Describes an inbox in the database of the application. Awaiting the builder opens the inbox.
     #[expect(clippy::new_ret_no_self, reason = "it is opened when it is awaited")]
     pub fn new(pool: &SqlitePool) -> SqliteInboxBuilder {
-        SqliteInboxBuilder::new(Place::Pool(pool.clone()))
+        SqliteInboxBuilder::new(At::Place(Place::Pool(pool.clone())))
     }
 
     /// Describes an inbox in this file. Awaiting the builder opens the inbox and creates the file if it is missing.
     pub fn at(file: impl AsRef<Path>) -> SqliteInboxBuilder {
-        SqliteInboxBuilder::new(Place::File(without_scheme(file.as_ref())))
+        SqliteInboxBuilder::new(At::Place(Place::file(file.as_ref())))
     }
 
     /// Returns whether this event was marked within the window.
@@ -147,14 +159,14 @@ impl fmt::Debug for SqliteInbox {
 /// it opens the inbox.
 #[must_use = "it is opened when it is awaited"]
 pub struct SqliteInboxBuilder {
-    place: Place,
+    place: At,
     name: String,
     window: Duration,
     deadline: Duration,
 }
 
 impl SqliteInboxBuilder {
-    fn new(place: Place) -> Self {
+    fn new(place: At) -> Self {
         Self { place, name: String::new(), window: WINDOW, deadline: DEADLINE }
     }
 
@@ -180,7 +192,11 @@ impl SqliteInboxBuilder {
 
     async fn open(self) -> Result<SqliteInbox, TransportError> {
         let at: Arc<str> = "sqlite inbox".into();
-        let store = Store::open(self.place, self.deadline, self.deadline, SqliteSynchronous::Normal, &at).await?;
+        let (deadline, normal) = (self.deadline, SqliteSynchronous::Normal);
+        let store = match self.place {
+            At::Database(database) => database.checked(&at).await?.within(deadline),
+            At::Place(place) => Store::open(place, deadline, deadline, normal, true, &at).await?,
+        };
         Ok(SqliteInbox { store, at, name: self.name.into(), window: self.window })
     }
 }

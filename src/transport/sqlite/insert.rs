@@ -7,9 +7,8 @@ use std::sync::{Arc, LazyLock};
 use sqlx::{AssertSqlSafe, Connection, SqlSafeStr, SqlStr, SqliteConnection};
 use tokio::time::Instant;
 
-use super::error::{describe, late};
 use super::queue::Core;
-use super::store::{after, now};
+use crate::sql::sqlite::{after, describe, late, now};
 use crate::sql::write_attributes;
 use crate::transport::{Packet, TransportError};
 

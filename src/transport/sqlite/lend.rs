@@ -7,9 +7,8 @@ use sqlx::{Connection, Row as _, SqliteConnection};
 
 use super::insert::lane_of;
 use super::queue::Core;
-use super::standing::Moved;
-use super::store::{after, now};
 use crate::sql::read_attributes;
+use crate::sql::sqlite::{Moved, after, now};
 use crate::transport::Packet;
 
 // States of a delivery.
@@ -136,7 +135,7 @@ mod tests {
     use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
     use super::{COUNT, LEND, LOOK};
-    use crate::transport::sqlite::schema::prepare;
+    use crate::sql::sqlite::prepare;
     use crate::transport::sqlite::settle::{DELETE, DELETE_ALL, MARK, UPDATE};
 
     /// What SQLite does for each statement, with a million rows as with ten: statistics are never gathered.

@@ -2,27 +2,20 @@
 //!
 //! `publish → insert.rs → the file → lend.rs → Delivery → settle.rs → the file`
 //!
-//! In reading order: `builder` says what is wanted, `sqlite` is what users hold, `queue` what its clones share; `store` has the
-//! file open, `schema` makes its tables, by `schema.sql` and a file for each later version, such as `schema-2.sql`. `hub` is
-//! what all handles of one file share in this process: it lets one write at a time, and wakes who waits. `insert`, `subscriber`,
-//! `lend` and `settle` are what happens to rows. `standing` says whether the file that is open is still the one at its path; if
-//! it is not, `hub` has all handles let go of it. `inbox` says which events were done, `error` what SQLite says.
+//! In reading order: `builder` says what is wanted, `sqlite` is what users hold, `queue` what its clones share. `insert`,
+//! `subscriber`, `lend` and `settle` are what happens to rows. `inbox` says which events were done. The file itself, its
+//! tables, and what all handles of it share in this process is `crate::sql`.
 //!
 //! Whatever is several rows is one transaction. What is confirmed is in the file, and what is lent comes again after its lease.
 
 mod builder;
 mod sqlite;
 mod queue;
-mod store;
-mod schema;
-mod hub;
 mod insert;
 mod subscriber;
 mod lend;
 mod settle;
-mod standing;
 mod inbox;
-mod error;
 
 pub use builder::SqliteBuilder;
 pub use inbox::{SqliteInbox, SqliteInboxBuilder};

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::error::late;
 use super::insert::{self, MAX_BYTES, MAX_PACKETS, Parcel, Row};
 use super::settle::{self, Ask};
-use super::store::{FOREVER, Store, now};
+use crate::sql::sqlite::{FOREVER, Store, late, now};
 use crate::transport::{Abilities, Batcher, Packet, Pulse, TransportError};
 
 /// How many publishers, or receipts, are served by one batch.

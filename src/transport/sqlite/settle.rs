@@ -10,12 +10,10 @@ use std::time::Duration;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::error::{describe, late};
-use super::hub::Bell;
 use super::insert::{Row, insert_rows, register};
 use super::lend::{self, HELD, LENT, READY};
 use super::queue::{Core, MAX_ATTRIBUTES, Queue};
-use super::store::{after, now};
+use crate::sql::sqlite::{Bell, after, describe, late, now};
 use crate::transport::{BoxFuture, DeadLetterRecord, ErrorKind, Receipt, Settlement, TransportError};
 
 /// A dead letter may be so much larger than a packet: its record has to find room.

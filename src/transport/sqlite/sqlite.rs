@@ -3,16 +3,17 @@
 //! `Sqlite::queue(name).at(file) → Sqlite → insert.rs, subscriber.rs`
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use sqlx::SqlitePool;
 use tokio::time::timeout;
 
 use super::builder::SqliteBuilder;
-use super::error::{describe, late};
 use super::lend;
 use super::queue::{Core, Queue};
 use super::subscriber::Subscriber;
+use crate::sql::sqlite::{SqliteDatabaseBuilder, describe, late};
 use crate::transport::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publisher, Pulse, Source, TransportError};
 
 /// A queue in a file of SQLite. Any number of threads and processes of one machine can publish to it and receive from
@@ -89,6 +90,18 @@ impl Sqlite {
     /// letters, digits, `-`, `_`, `.` and `:`.
     pub fn queue(name: impl Into<String>) -> SqliteBuilder {
         SqliteBuilder::new(name.into())
+    }
+
+    /// Describes the database in this file, from which queues and inboxes come. A prefix `sqlite:` or `sqlite://` of the
+    /// path is ignored.
+    pub fn open(file: impl AsRef<Path>) -> SqliteDatabaseBuilder {
+        SqliteDatabaseBuilder::open(file)
+    }
+
+    /// Describes a database that the application has a pool of. The settings of the pool apply. It should have the
+    /// write-ahead log on, a busy timeout below the deadlines, and at least two connections.
+    pub fn over(pool: &SqlitePool) -> SqliteDatabaseBuilder {
+        SqliteDatabaseBuilder::over(pool)
     }
 
     pub(super) fn new(queue: Queue) -> Self {

@@ -10,14 +10,11 @@ use sqlx::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::error::{describe, late};
-use super::hub::Bell;
 use super::insert::{lane_of, register};
 use super::lend::{lend, look};
 use super::queue::Queue;
 use super::settle::SqliteReceipt;
-use super::standing::Moved;
-use super::store::now;
+use crate::sql::sqlite::{Bell, Moved, describe, late, now};
 use crate::transport::{Delivery, ErrorKind, TransportError};
 
 /// So many are lent in one go; more are several.

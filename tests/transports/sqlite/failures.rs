@@ -82,7 +82,7 @@ async fn what_is_wrong_with_a_file_is_said() {
 
     // One that is newer than we are.
     let queue = open("newer.db").await.unwrap();
-    sqlx::query("UPDATE convoke_schema SET version = 99").execute(queue.pool()).await.unwrap();
+    sqlx::query("UPDATE convoke_schema SET version = 99, oldest = 98").execute(queue.pool()).await.unwrap();
     refused(open("newer.db").await, "version 99");
 
     // One that may not be written to, and one that may not grow.

@@ -5,6 +5,8 @@
 mod queues;
 /// A file that is locked, new or wrong, and secrets.
 mod failures;
+/// One handle, from which queues and inboxes come.
+mod databases;
 /// Which events were done.
 mod inbox;
 

@@ -26,7 +26,7 @@ pub(super) type Identity = (u64, u64);
 
 /// The path does not lead to what is open any more.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Moved {
+pub(crate) enum Moved {
     /// What comes next opens what is there.
     Gone,
     /// A connection to what is gone is not given back to its pool: nothing may be made at the path before.

@@ -10,7 +10,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
-use super::error::{describe, is_busy, late, of_schema};
+use super::fault::{describe, is_busy, late, of_schema};
 use super::hub::Hub;
 use super::schema::{self, SchemaError};
 use super::standing::{Closed, Moved, Standing, moved};
@@ -29,39 +29,61 @@ const ROWS: usize = 512;
 const WAL_PAUSE: Duration = Duration::from_millis(20);
 
 /// Waits beyond this are waits for ever: a century.
-pub(super) const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+pub(crate) const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Where the file is.
 #[derive(Clone, Debug)]
-pub(super) enum Place {
+pub(crate) enum Place {
     File(PathBuf),
     Pool(SqlitePool),
 }
 
+impl Place {
+    /// The file at this path, which may begin as a URL does.
+    pub(crate) fn file(file: &Path) -> Self {
+        let path =
+            file.to_str().and_then(|text| text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")));
+        Self::File(path.map_or_else(|| file.to_owned(), PathBuf::from))
+    }
+
+    /// Looks whether its path would be read as something else.
+    pub(crate) fn check(&self, at: &Arc<str>) -> Result<(), TransportError> {
+        let Self::File(file) = self else { return Ok(()) };
+        let text = match file.to_str() {
+            Some("") => "it names no file: write `sqlite:orders.db`",
+            Some(":memory:") => "a database in memory is lost with its connection: give it a file, or take `Memory`",
+            Some(path) if path.contains('?') => "a path has no options: leave out the `?` and what is behind it",
+            _ => return Ok(()),
+        };
+        Err(TransportError::new(ErrorKind::Unsupported, at.clone(), text))
+    }
+}
+
 /// An open file.
 #[derive(Clone, Debug)]
-pub(super) struct Store {
-    pub(super) pool: SqlitePool,
-    pub(super) hub: Arc<Hub>,
-    pub(super) deadline: Duration,
+pub(crate) struct Store {
+    pub(crate) pool: SqlitePool,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) deadline: Duration,
     standing: Arc<Standing>,
     /// Whether the pool is the application's.
     foreign: bool,
 }
 
 /// A connection, while nobody else in this process writes to the file.
-pub(super) struct Writer<'a> {
-    pub(super) connection: PoolConnection<sqlx::Sqlite>,
+pub(crate) struct Writer<'a> {
+    pub(crate) connection: PoolConnection<sqlx::Sqlite>,
     _gate: tokio::sync::MutexGuard<'a, ()>,
 }
 
 impl Store {
-    /// Opens the file, and makes it and its tables if they are not there.
-    pub(super) async fn open(
+    /// Opens the file, and makes it if it is not there, and its tables if that is wanted.
+    pub(crate) async fn open(
         place: Place,
         deadline: Duration,
         longest: Duration,
         synchronous: SqliteSynchronous,
+        make: bool,
         at: &Arc<str>,
     ) -> Result<Self, TransportError> {
         let closed = Arc::<Closed>::default();
@@ -87,7 +109,9 @@ impl Store {
             };
             let mut connection = pool.acquire().await.map_err(|error| describe(at, &error))?;
             let file = file_of(&mut connection, at).await?;
-            schema::prepare(&mut connection).await.map_err(|error| of_schema(at, &error))?;
+            if make {
+                schema::prepare(&mut connection).await.map_err(|error| of_schema(at, &error))?;
+            }
             let hub = Hub::of(&file);
             let standing = Arc::new(Standing::new(named.unwrap_or(file), pool.clone(), foreign, closed));
             hub.enter(&standing);
@@ -96,8 +120,13 @@ impl Store {
         tokio::time::timeout(deadline, open).await.unwrap_or_else(|_| Err(late(at, deadline)))
     }
 
+    /// The same file with another deadline.
+    pub(crate) fn within(&self, deadline: Duration) -> Self {
+        Self { deadline, ..self.clone() }
+    }
+
     /// Returns a connection for something that only reads.
-    pub(super) async fn read(&self) -> Result<PoolConnection<sqlx::Sqlite>, sqlx::Error> {
+    pub(crate) async fn read(&self) -> Result<PoolConnection<sqlx::Sqlite>, sqlx::Error> {
         if self.standing.has_moved() {
             let _gate = self.hub.gate.lock().await;
             self.stand().await?;
@@ -121,7 +150,7 @@ impl Store {
     /// # Errors
     ///
     /// Says that it was deleted or replaced. Then it is opened anew by what comes next.
-    pub(super) fn check(&self) -> Result<(), sqlx::Error> {
+    pub(crate) fn check(&self) -> Result<(), sqlx::Error> {
         Ok(self.standing().check()?)
     }
 
@@ -130,7 +159,7 @@ impl Store {
     /// # Errors
     ///
     /// Those of [`check`](Self::check), and its own.
-    pub(super) fn verified<T>(&self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+    pub(crate) fn verified<T>(&self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         self.check().and(result)
     }
 
@@ -140,7 +169,7 @@ impl Store {
     }
 
     /// Returns which file this is, of those that there were at its path.
-    pub(super) fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.standing.generation()
     }
 
@@ -170,7 +199,7 @@ impl Store {
         }
         schema::prepare(&mut connection).await.map_err(|error| match error {
             SchemaError::Sql(error) => error,
-            SchemaError::Newer(_) => Moved::Gone.into(),
+            SchemaError::Unfit(_) | SchemaError::Missing => Moved::Gone.into(),
         })?;
         let mut opened = vec![&self.standing];
         for other in all.iter().filter(|other| !Arc::ptr_eq(other, &self.standing)) {
@@ -191,7 +220,7 @@ impl Store {
 
     /// Returns a connection for something that writes. What is done with it has to be one statement or one transaction
     /// that is begun with the lock.
-    pub(super) async fn write(&self) -> Result<Writer<'_>, sqlx::Error> {
+    pub(crate) async fn write(&self) -> Result<Writer<'_>, sqlx::Error> {
         let gate = self.hub.gate.lock().await;
         self.stand().await?;
         loop {
@@ -291,12 +320,12 @@ fn followed(path: &Path) -> PathBuf {
 }
 
 /// The date in milliseconds since 1970, by the clock that all processes on this machine share.
-pub(super) fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     millis(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
 /// The date after so long; never before it, and at the latest in a century.
-pub(super) fn after(start: i64, wait: Duration) -> i64 {
+pub(crate) fn after(start: i64, wait: Duration) -> i64 {
     let wait = wait.min(FOREVER);
     let part = i64::from(!wait.subsec_nanos().is_multiple_of(1_000_000));
     start.saturating_add(millis(wait)).saturating_add(part)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::schema::SchemaError;
 use super::standing::moved;
+use crate::sql::Unfit;
 use crate::transport::{ErrorKind, TransportError, in_vain};
 
 // Primary result codes, https://www.sqlite.org/rescode.html.
@@ -31,7 +32,7 @@ pub(super) fn is_busy(error: &sqlx::Error) -> bool {
 }
 
 /// Nothing of the error's own text is in it: what a trigger of the application says may be personal.
-pub(super) fn describe(at: &Arc<str>, error: &sqlx::Error) -> TransportError {
+pub(crate) fn describe(at: &Arc<str>, error: &sqlx::Error) -> TransportError {
     if let Some(moved) = moved(error) {
         return TransportError::new(ErrorKind::Unreachable, at.clone(), moved.to_string());
     }
@@ -78,17 +79,23 @@ fn of_code(code: i32) -> (ErrorKind, String) {
 
 pub(super) fn of_schema(at: &Arc<str>, error: &SchemaError) -> TransportError {
     match error {
-        SchemaError::Newer(version) => TransportError::new(
-            ErrorKind::Refused,
-            at.clone(),
-            format!("its tables are of version {version}, which this program does not know: update it"),
-        ),
+        SchemaError::Unfit(unfit) => {
+            let kind = match unfit {
+                Unfit::Newer(_) => ErrorKind::Refused,
+                Unfit::Older { .. } => ErrorKind::Missing,
+            };
+            TransportError::new(kind, at.clone(), unfit.to_string())
+        }
+        SchemaError::Missing => {
+            let text = "its tables are not there: call `migrate()` of the database once";
+            TransportError::new(ErrorKind::Missing, at.clone(), text)
+        }
         SchemaError::Sql(error) => describe(at, error),
     }
 }
 
 /// Nobody has answered within the deadline.
-pub(super) fn late(at: &Arc<str>, deadline: Duration) -> TransportError {
+pub(crate) fn late(at: &Arc<str>, deadline: Duration) -> TransportError {
     let text = format!("there was no answer within {deadline:?}: look who keeps the file locked, or has the disk busy");
     let (kind, text) = in_vain(ErrorKind::Unreachable, text);
     TransportError::new(kind, at.clone(), text)

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::standing::{CLOSING, Moved, Standing};
 
 /// Wakes those who wait for deliveries of one group.
-pub(super) type Bell = Arc<Notify>;
+pub(crate) type Bell = Arc<Notify>;
 
 /// At most so many are woken by one publish: each that finds a full hand wakes the next.
 const MOST_WOKEN: usize = 32;
@@ -23,7 +23,7 @@ static HUBS: Mutex<Option<HashMap<PathBuf, Weak<Hub>>>> = Mutex::new(None);
 /// One file within this process. SQLite lets one write at a time, and who has to wait there waits by sleeping longer and
 /// longer; here they wait in a row.
 #[derive(Debug, Default)]
-pub(super) struct Hub {
+pub(crate) struct Hub {
     pub(super) gate: tokio::sync::Mutex<()>,
     /// By queue and group.
     bells: Mutex<HashMap<String, HashMap<String, Bell>>>,
@@ -77,13 +77,13 @@ impl Hub {
         lock(&self.standings).iter().filter_map(Weak::upgrade).collect()
     }
 
-    pub(super) fn bell(&self, queue: &str, group: &str) -> Bell {
+    pub(crate) fn bell(&self, queue: &str, group: &str) -> Bell {
         let mut bells = lock(&self.bells);
         bells.entry(queue.to_owned()).or_default().entry(group.to_owned()).or_default().clone()
     }
 
     /// Tells every group of a queue that so much more is there.
-    pub(super) fn ring(&self, queue: &str, count: usize) {
+    pub(crate) fn ring(&self, queue: &str, count: usize) {
         if let Some(bells) = lock(&self.bells).get(queue) {
             for bell in bells.values() {
                 (0..count.min(MOST_WOKEN)).for_each(|_| bell.notify_one());

@@ -1,0 +1,42 @@
+//! One handle of a file, from which queues and inboxes come.
+
+use super::*;
+
+#[actix_rt::test]
+async fn queues_and_inboxes_of_one_handle_share_its_file_and_its_transactions() {
+    let folder = folder();
+    let db = Sqlite::open(folder.file("shop.db")).await.unwrap();
+    let (orders, inbox) = (db.queue("orders").await.unwrap(), db.inbox("billing").await.unwrap());
+    publish(&orders, &[packet(1)]).await;
+    // A handle by the short form sees the same.
+    let other = Sqlite::queue("orders").at(folder.file("shop.db")).await.unwrap();
+    ack(receive(&mut subscriber(&other).await, 1).await).await;
+
+    let mut transaction = db.begin().await.unwrap();
+    // What has read may write all the same, for it holds the lock.
+    sqlx::query("SELECT count(*) FROM convoke_inbox").fetch_one(&mut *transaction).await.unwrap();
+    assert!(inbox.mark_in(&mut transaction, "7").await.unwrap());
+    transaction.rollback().await.unwrap();
+    assert!(!inbox.seen("7").await.unwrap());
+    assert!(inbox.mark("7").await.unwrap());
+    assert!(!db.inbox("shipping").await.unwrap().seen("7").await.unwrap());
+    db.migrate().await.unwrap();
+}
+
+#[actix_rt::test]
+async fn a_pool_of_the_application_gets_tables_when_it_is_asked_for_them() {
+    let folder = folder();
+    let options = SqliteConnectOptions::new().filename(folder.file("shop.db")).create_if_missing(true);
+    let pool = SqlitePoolOptions::new().connect_with(options.pragma("journal_mode", "WAL")).await.unwrap();
+    let db = Sqlite::over(&pool).await.unwrap();
+    for missing in [db.queue("orders").await.map(drop), db.inbox("billing").await.map(drop)] {
+        let missing = missing.unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::Missing);
+        assert!(missing.to_string().contains("call `migrate()`"), "{missing}");
+    }
+    let (one, two) = tokio::join!(db.migrate(), db.migrate());
+    one.and(two).unwrap();
+    publish(&db.queue("orders").await.unwrap(), &[packet(1)]).await;
+    assert_eq!(kind(Sqlite::open("").await), ErrorKind::Unsupported);
+    assert_eq!(kind(Sqlite::open(":memory:").await), ErrorKind::Unsupported);
+}
