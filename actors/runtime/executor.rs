@@ -41,7 +41,7 @@ thread_local! {
 }
 
 /// One row of the table; the generation tells it from an earlier actor in the same row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TaskId {
     row: u32,
     generation: u32,
