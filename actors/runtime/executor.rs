@@ -415,15 +415,6 @@ impl Executor {
         self.timers.borrow_mut().next(|id| state.lives(id))
     }
 
-    /// Takes over the wakes from other threads; says whether the alarm has rung.
-    pub(super) fn take_remote(&self) -> bool {
-        let Some((woken, rang)) = self.remote.take() else { return false };
-        for (id, all) in woken {
-            if all { self.wake_all_of(id) } else { self.wake(id) }
-        }
-        rang
-    }
-
     /// Whether a task is ready.
     pub(super) fn is_ready(&self) -> bool {
         !self.state.borrow().ready.is_empty()

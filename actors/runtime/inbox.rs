@@ -161,10 +161,8 @@ impl<T: 'static> Inbox<T> {
 
     /// Moves what was pushed on the actor's own thread into `batch`, which is empty.
     fn take_near(&self, batch: &mut VecDeque<T>) {
-        if let Some(home) = self.home.get()
-            && let Some(executor) = home.executor()
-        {
-            executor.take(home.id(), batch);
+        if let Some(home) = self.home.get() {
+            home.here(|executor| executor.take(home.id(), batch));
         }
     }
 
@@ -179,7 +177,7 @@ impl<T: 'static> Inbox<T> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        let here = |home: &Home| home.executor().is_some_and(|executor| executor.has_input::<T>(home.id()));
+        let here = |home: &Home| home.here(|executor| executor.has_input::<T>(home.id())).unwrap_or(false);
         !self.home.get().is_some_and(here) && !self.waiting.load(Ordering::Acquire)
     }
 
@@ -240,7 +238,7 @@ mod tests {
         inbox.attach(Home::new(remote.clone(), TaskId::default()));
         for input in 0..3 {
             inbox.push(input).unwrap();
-            remote.take();
+            remote.take(&mut Vec::new());
             inbox.take_far(&mut VecDeque::new());
         }
         inbox.push_behind_others(3);
