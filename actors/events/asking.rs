@@ -20,7 +20,7 @@ use crate::base::debug_is_display;
 use crate::base::{Failure, Shown};
 use crate::events::bus::{Emitting, EventBus};
 use crate::events::event::{Address, BadPayload, Event, JsonEvent, Kind, Name, Subject};
-use crate::events::hub::Hearing;
+use crate::events::hub::{EventType, Hearing};
 use crate::events::listener::{Function, ListenError, Listening, Report, Returned, Way};
 use crate::events::parcel::Parcel;
 use crate::events::seats::Subscription;
@@ -304,7 +304,7 @@ impl EventBus {
 
 fn asked<E: Event, R: 'static>() -> Hearing {
     let of = TypeId::of::<Asked<E, R>>();
-    Hearing::Type { of, name: E::NAME.into(), topic: E::TOPIC.into(), json: false }
+    Hearing::Type { of, event: const { &EventType { name: E::NAME, topic: E::TOPIC, json: false } } }
 }
 
 /// A pending request: awaiting it resolves to the first answer.

@@ -89,6 +89,7 @@ impl<S: Subject> LocalRoute<S> {
             let places = route.places().filter(is_near);
             near.extend(places.filter_map(|Place { place, post }| Some(Near { place, seat: station.hears(&post)? })));
         }
+        near.shrink_to_fit();
         let far = by_arbiter(route.places().filter(|place| !is_near(place)));
         Self {
             route,
