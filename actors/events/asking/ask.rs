@@ -82,3 +82,32 @@ impl EventBus {
         Request::new(E::NAME, answers, Box::pin(Emitting::new(self.line().clone(), asked)), all)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix::System;
+
+    use super::*;
+    use crate::events::asking::Answer;
+
+    #[derive(crate::Event)]
+    #[event(local)]
+    struct Asked;
+
+    #[test]
+    fn the_place_of_a_question_is_used_again_and_nothing_that_was_answered_lies_in_it() {
+        System::new().block_on(async {
+            let (bus, kept) = (EventBus::default(), Arc::new(()));
+            let (one, other) = (kept.clone(), kept.clone());
+            let _one = bus.answer(move |_: &Asked| Answer(one.clone())).unwrap();
+            let _other = bus.answer(move |_: &Asked| Answer(other.clone())).unwrap();
+            for _ in 0..3 {
+                let answer = bus.request::<Arc<()>>(Asked).await.unwrap();
+                assert_eq!(Arc::strong_count(&kept), 4, "the one that was taken");
+                drop(answer);
+                assert_eq!(bus.request_all::<Arc<()>>(Asked).await.unwrap().len(), 2);
+                assert_eq!(Arc::strong_count(&kept), 3);
+            }
+        });
+    }
+}

@@ -173,3 +173,21 @@ pub(super) fn asked<E: Event, R: 'static>() -> Hearing {
     let of = TypeId::of::<Asked<E, R>>();
     Hearing::Type { of, event: const { &EventType { name: E::NAME, topic: E::TOPIC, json: false } } }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_answered_goes_with_whoever_asked_and_what_comes_later_at_once() {
+        let (answers, kept) = (Answers::default(), Arc::new(()));
+        (0..3).for_each(|_| answers.give(kept.clone()));
+        assert!(answers.has_one());
+        assert_eq!(Arc::strong_count(&kept), 4);
+        answers.let_go();
+        assert_eq!(Arc::strong_count(&kept), 1);
+        answers.give(kept.clone());
+        assert!(!answers.has_one());
+        assert_eq!(Arc::strong_count(&kept), 1);
+    }
+}
