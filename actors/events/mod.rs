@@ -18,8 +18,7 @@
 //! | `listener` | what can be called, and the report of it |
 //! | `bus` | who registers, emits and publishes |
 //! | `actor` | an actor that hears in its own context |
-//!
-//! and `asking`, a question, which is an event that is answered.
+//! | `asking` | a question, which is an event that is answered |
 //!
 //! What must hold: nothing goes through a central actor; a listener runs where it was registered; a failure of one stops no
 //! other; nothing vanishes silently. Nobody here knows rounds or services.

@@ -279,7 +279,12 @@ impl<A: Player> Stage<A> {
         left
     }
 
+    #[inline]
     fn poll_waits(&mut self, turn: &Turn<'_>) -> bool {
+        !self.ctx.waits.is_empty() && self.poll_each_wait(turn)
+    }
+
+    fn poll_each_wait(&mut self, turn: &Turn<'_>) -> bool {
         while self.ctx.state.alive()
             && let Some((handle, mut future)) = self.ctx.waits.pop_front()
         {

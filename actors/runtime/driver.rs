@@ -8,12 +8,15 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::time::{Instant, Sleep};
 
-use super::executor::Executor;
+use super::executor::{Executor, TaskId};
 use super::gap::gap;
 use super::wake::Alarm;
 
 /// How many polls the executor makes before it lets the other tasks of the arbiter run.
 const POLLS: usize = 128;
+
+/// How many wakes from other threads have room without an allocation.
+const WAKES: usize = 1024;
 
 /// The executor's own task in tokio.
 pub(super) struct Driver {
@@ -23,6 +26,8 @@ pub(super) struct Driver {
     armed: Option<Instant>,
     /// The last poll left something to do, so that time may have passed without an alarm.
     overdue: bool,
+    /// Empty, with room for the wakes from other threads.
+    woken: Vec<(TaskId, bool)>,
 }
 
 impl Future for Driver {
@@ -34,7 +39,7 @@ impl Future for Driver {
         executor.settle_in();
         self.know(cx.waker());
         gap();
-        let rang = executor.take_remote();
+        let rang = self.take_remote();
         gap();
         if rang {
             self.armed = None;
@@ -65,7 +70,18 @@ impl Future for Driver {
 impl Driver {
     pub(super) fn new(executor: Rc<Executor>) -> Self {
         let alarm = Waker::from(Arc::new(Alarm(executor.remote.clone())));
-        Self { executor, alarm, sleep: None, armed: None, overdue: true }
+        Self { executor, alarm, sleep: None, armed: None, overdue: true, woken: Vec::new() }
+    }
+
+    /// Takes over the wakes from other threads; says whether the alarm has rung.
+    fn take_remote(&mut self) -> bool {
+        let rang = self.executor.remote.take(&mut self.woken);
+        for (id, all) in self.woken.drain(..) {
+            if all { self.executor.wake_all_of(id) } else { self.executor.wake(id) }
+        }
+        // After a flood it is given back.
+        self.woken.shrink_to(WAKES);
+        rang
     }
 
     /// Lets everyone know whom to wake, if that is news.

@@ -41,7 +41,7 @@ thread_local! {
 }
 
 /// One row of the table; the generation tells it from an earlier actor in the same row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TaskId {
     row: u32,
     generation: u32,
@@ -413,15 +413,6 @@ impl Executor {
     pub(super) fn next_timer(&self) -> Option<Instant> {
         let state = self.state.borrow();
         self.timers.borrow_mut().next(|id| state.lives(id))
-    }
-
-    /// Takes over the wakes from other threads; says whether the alarm has rung.
-    pub(super) fn take_remote(&self) -> bool {
-        let Some((woken, rang)) = self.remote.take() else { return false };
-        for (id, all) in woken {
-            if all { self.wake_all_of(id) } else { self.wake(id) }
-        }
-        rang
     }
 
     /// Whether a task is ready.

@@ -150,9 +150,10 @@ impl<T: 'static> Inbox<T> {
             return Err(Refused::Full(input));
         }
         queue.inputs.push_back(input);
-        if !self.waiting.swap(true, Ordering::AcqRel)
-            && let Some(home) = self.home.get()
-        {
+        let first = !self.waiting.swap(true, Ordering::AcqRel);
+        // Before it is woken: it takes the same lock first thing, and would sleep again until it is free.
+        drop(queue);
+        if first && let Some(home) = self.home.get() {
             home.wake_from_afar(false);
         }
         Ok(())
@@ -160,10 +161,8 @@ impl<T: 'static> Inbox<T> {
 
     /// Moves what was pushed on the actor's own thread into `batch`, which is empty.
     fn take_near(&self, batch: &mut VecDeque<T>) {
-        if let Some(home) = self.home.get()
-            && let Some(executor) = home.executor()
-        {
-            executor.take(home.id(), batch);
+        if let Some(home) = self.home.get() {
+            home.here(|executor| executor.take(home.id(), batch));
         }
     }
 
@@ -178,7 +177,7 @@ impl<T: 'static> Inbox<T> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        let here = |home: &Home| home.executor().is_some_and(|executor| executor.has_input::<T>(home.id()));
+        let here = |home: &Home| home.here(|executor| executor.has_input::<T>(home.id())).unwrap_or(false);
         !self.home.get().is_some_and(here) && !self.waiting.load(Ordering::Acquire)
     }
 
@@ -203,5 +202,47 @@ impl<T: 'static> Inbox<T> {
 
     fn lock(&self) -> MutexGuard<'_, Queue<T>> {
         self.from_afar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::{Wake, Waker};
+
+    use super::super::executor::TaskId;
+    use super::super::wake::Remote;
+    use super::*;
+
+    /// An arbiter that looks into the inbox while it is woken, as one may that is fast.
+    struct Fast {
+        inbox: Arc<Inbox<u8>>,
+        woken: AtomicUsize,
+        kept_out: AtomicUsize,
+    }
+
+    impl Wake for Fast {
+        fn wake(self: Arc<Self>) {
+            self.woken.fetch_add(1, Ordering::Relaxed);
+            self.kept_out.fetch_add(usize::from(self.inbox.from_afar.try_lock().is_err()), Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn an_arbiter_that_is_woken_finds_the_inbox_unlocked() {
+        let inbox = Arc::new(Inbox::new(8));
+        let fast = Arc::new(Fast { inbox: inbox.clone(), woken: AtomicUsize::new(0), kept_out: AtomicUsize::new(0) });
+        let remote = Arc::new(Remote::default());
+        remote.lock().driver = Some(Waker::from(fast.clone()));
+        inbox.attach(Home::new(remote.clone(), TaskId::default()));
+        for input in 0..3 {
+            inbox.push(input).unwrap();
+            remote.take(&mut Vec::new());
+            inbox.take_far(&mut VecDeque::new());
+        }
+        inbox.push_behind_others(3);
+        assert_eq!(fast.woken.load(Ordering::Relaxed), 4);
+        assert_eq!(fast.kept_out.load(Ordering::Relaxed), 0);
     }
 }

@@ -30,15 +30,18 @@ impl Remote {
         self.wakes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what there is, if there is anything: the woken tasks, and whether the alarm has rung.
-    pub(super) fn take(&self) -> Option<(Vec<(TaskId, bool)>, bool)> {
+    /// Takes what there is, if there is anything: the woken tasks, into this list, which is empty; says whether the alarm has
+    /// rung.
+    pub(super) fn take(&self, woken: &mut Vec<(TaskId, bool)>) -> bool {
         // Looked at before it is written to, which costs ten times as much.
         if !self.has_any() || !self.any.swap(false, Ordering::AcqRel) {
-            return None;
+            return false;
         }
         gap();
         let mut wakes = self.lock();
-        Some((std::mem::take(&mut wakes.woken), std::mem::take(&mut wakes.rang)))
+        // Both keep their room: a list of another thread's is dear to allocate, and to free here.
+        std::mem::swap(&mut wakes.woken, woken);
+        std::mem::take(&mut wakes.rang)
     }
 
     pub(super) fn has_any(&self) -> bool {
@@ -77,6 +80,16 @@ pub(crate) struct Home {
 impl Home {
     pub(super) fn new(remote: Arc<Remote>, id: TaskId) -> Self {
         Self { remote, id }
+    }
+
+    /// Does this with the executor of the task, if this is its thread; nothing of others may be called in it.
+    #[inline]
+    pub(super) fn here<R>(&self, work: impl FnOnce(&Executor) -> R) -> Option<R> {
+        let here = HERE.try_with(|here| {
+            let here = here.try_borrow().ok()?;
+            here.as_ref().filter(|here| Arc::ptr_eq(&here.remote, &self.remote)).map(|here| work(here))
+        });
+        here.ok().flatten()
     }
 
     /// The executor of the task, if this is its thread.

@@ -5,6 +5,7 @@
 //! An actix mailbox costs two allocations for each message and the wake of a task; this costs a push, and wakes the
 //! actor once for a burst.
 
+use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -36,7 +37,7 @@ pub(crate) fn seat_of<S: Subject, A, O: Overseer>(
     bus: &EventBus,
     hearing: Hearing,
     personal: bool,
-    place: &Location<'_>,
+    place: &'static Location<'static>,
     options: impl FnOnce(&mut Options<S>),
     oversight: Option<Rc<O>>,
 ) -> Result<(Subscription, Rc<ActorSeat<S, O>>), ListenError> {
@@ -44,11 +45,10 @@ pub(crate) fn seat_of<S: Subject, A, O: Overseer>(
     let slot = made.clone();
     let mut listening = Listening::new::<A>(true, move |seating| {
         let ringed = !seating.hub.middleware().is_empty();
-        let timeout = seating.options.timeout.unwrap_or(seating.hub.limits().listener_timeout);
-        let seat = Rc::new(ActorSeat::new(timeout, seating.hub.clone(), seating.post.clone(), ringed, oversight));
+        let seat = Rc::new(ActorSeat::new(seating.hub.clone(), seating.post.clone(), ringed, oversight));
         let _ = slot.set(seat.clone());
         if !ringed {
-            return Ok(Seated { own: Hearer::Other(seat.clone()), any: seat });
+            return Ok(Seated::new(seat));
         }
         // What stands around a listener stands around a function that has the actor called and awaits it.
         let actor = Ringed(seat);
@@ -68,7 +68,6 @@ pub(crate) struct ActorSeat<S, O> {
     pub(crate) post: Arc<Post>,
     pub(crate) ended: Cell<bool>,
     pub(crate) busy: Cell<bool>,
-    pub(crate) timeout: Duration,
     /// What was published.
     queue: RefCell<VecDeque<Rc<Waiting<S>>>>,
     /// How many have left that queue, in whichever way.
@@ -102,9 +101,8 @@ impl<S: Subject, O: Overseer> Drop for Ringed<S, O> {
 }
 
 impl<S: Subject, O: Overseer> ActorSeat<S, O> {
-    fn new(timeout: Duration, hub: Arc<Hub>, post: Arc<Post>, ringed: bool, oversight: Option<Rc<O>>) -> Self {
+    fn new(hub: Arc<Hub>, post: Arc<Post>, ringed: bool, oversight: Option<Rc<O>>) -> Self {
         Self {
-            timeout,
             ringed,
             oversight,
             hub,
@@ -322,6 +320,10 @@ impl<S: Subject, O: Overseer> Hears<S> for ActorSeat<S, O> {
 impl<S: Subject, O: Overseer> AnySeat for ActorSeat<S, O> {
     fn post(&self) -> &Arc<Post> {
         &self.post
+    }
+
+    fn offer(self: Rc<Self>, slot: &mut dyn Any) {
+        Hearer::Other(self).put(slot);
     }
 
     fn run(&self, _: &Rc<Station>, _: usize) -> usize {

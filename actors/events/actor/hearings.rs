@@ -133,7 +133,7 @@ where
             match at_once(response) {
                 Ok(handled) => this.finish(handled.map_err(ListenerError::from)),
                 Err(response) => {
-                    let timeout = this.seat.timeout;
+                    let timeout = this.seat.post.timeout();
                     let deadline = runtime::after(runtime::now(), timeout);
                     let by = answering(response, ctx);
                     this.answer = Some(Answer { by, deadline: Box::pin(tokio::time::sleep_until(deadline)), timeout });

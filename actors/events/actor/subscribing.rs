@@ -98,7 +98,7 @@ impl EventBus {
         ctx: &mut A::Context,
         hearing: Hearing,
         personal: bool,
-        place: &Location<'_>,
+        place: &'static Location<'static>,
     ) -> Result<Subscription, ListenError>
     where
         S: Subject,

@@ -66,7 +66,7 @@ impl EventBus {
 
     fn topic_of(&self, event: &Name) -> Result<Name, TopicError> {
         match self.hub().registry.topic_of_name(event) {
-            Some(topic) => Ok(topic),
+            Some(topic) => Ok(Name::constant(topic)),
             None => check_topic(event).map(|()| event.clone()),
         }
     }

@@ -10,7 +10,7 @@ use super::bus::EventBus;
 use crate::events::event::{Event, JsonEvent, Subject};
 #[cfg(feature = "testing")]
 use crate::events::hub::DeadLetter;
-use crate::events::hub::{Errand, Freight, Group, Hearing, Post, Reserved, Vacancy, subject};
+use crate::events::hub::{Errand, EventType, Freight, Group, Hearing, Post, Reserved, Vacancy, subject};
 use crate::events::listener::{Listen, ListenError, Listening};
 use crate::events::seats::{Seating, Subscription, arrive, settle};
 use crate::events::topics::{Pattern, Patterns};
@@ -67,14 +67,14 @@ impl EventBus {
         listening: Listening<S>,
         hearing: Hearing,
         personal: bool,
-        place: &Location<'_>,
+        place: &'static Location<'static>,
     ) -> Result<Subscription, ListenError> {
-        let name = listening.name_at(place);
+        let naming = listening.naming_at(place);
         if !runtime::is_arbiter() {
             return Err(ListenError::NoArbiter);
         }
         if listening.options.timeout.unwrap_or(self.hub().limits().listener_timeout).is_zero() {
-            return Err(ListenError::ZeroTimeout { listener: name });
+            return Err(ListenError::ZeroTimeout { listener: naming.name() });
         }
         let hub = self.hub();
         let id = hub.registry.next_id().ok_or(ListenError::Full { limit: hub.limits().max_listeners })?;
@@ -83,7 +83,7 @@ impl EventBus {
         let skip_retained = listening.options.skip_retained;
         let post = Arc::new(Post::new(Vacancy {
             id,
-            name: name.clone(),
+            naming,
             hearing: hearing.clone(),
             priority: listening.options.priority,
             sees: listening.sees || !hub.middleware().is_empty() || !listening.options.middleware.is_empty(),
@@ -104,16 +104,20 @@ impl EventBus {
             Ok(seated) => station.seat(row, seated),
             Err(error) => {
                 station.give_back_row(row);
-                return Err(ListenError::Container { listener: name, hears: hearing.to_string(), error });
+                return Err(ListenError::Container {
+                    listener: post.name().clone(),
+                    hears: hearing.to_string(),
+                    error,
+                });
             }
         }
         let kept = hub.retained();
         hub.registry.register(&post);
         let retained: Vec<_> = match &hearing {
             _ if skip_retained => Vec::new(),
-            Hearing::Type { of, topic, json, .. } => {
-                let hears = |of_kept: TypeId| of_kept == *of || (*json && of_kept == TypeId::of::<JsonEvent>());
-                kept.of(topic).into_iter().filter(|parcel| hears(parcel.subject())).collect()
+            Hearing::Type { of, event } => {
+                let hears = |of_kept: TypeId| of_kept == *of || (event.json && of_kept == TypeId::of::<JsonEvent>());
+                kept.of(event.topic).into_iter().filter(|parcel| hears(parcel.subject())).collect()
             }
             Hearing::Topics(patterns) => kept.matching(patterns).filter(|parcel| parcel.has_json()).cloned().collect(),
             Hearing::Names(patterns) => {
@@ -149,7 +153,8 @@ fn collects(hearing: &Hearing, place: &Location<'_>) -> bool {
 
 /// What a listener to events of this type hears.
 pub(crate) fn typed<E: Event>() -> Hearing {
-    Hearing::Type { of: TypeId::of::<E>(), name: E::NAME.into(), topic: E::TOPIC.into(), json: !E::LOCAL }
+    let event = const { &EventType { name: E::NAME, topic: E::TOPIC, json: !E::LOCAL } };
+    Hearing::Type { of: TypeId::of::<E>(), event }
 }
 
 /// What a listener to topics hears.

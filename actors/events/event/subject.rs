@@ -23,6 +23,9 @@ pub trait Subject: Send + Sync + Sized + 'static {
     /// Whether it is a question.
     const ASKED: bool = false;
 
+    /// Whether nothing of the user's is dropped with it, so that its place may wait for another event.
+    const OWNS_NOTHING: bool = !std::mem::needs_drop::<Self>();
+
     /// What whoever listens in for a test sees of it: itself, or the event that is asked.
     type Noted: Subject;
 

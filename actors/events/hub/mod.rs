@@ -34,7 +34,7 @@ pub(crate) use changes::{Change, Rank};
 pub use dead_letter::DeadLetter;
 pub(crate) use door::{Door, ToStation};
 pub(crate) use freight::{Errand, Freight, Reserved};
-pub(crate) use hearing::{Hearing, subject};
+pub(crate) use hearing::{EventType, Hearing, subject};
 pub(crate) use hub::{Hub, Open};
 pub(crate) use letters::Ring;
 pub(crate) use limits::Limits;

@@ -3,8 +3,8 @@
 //! `bus.on → Post (in the registry) → Subscription (with the caller)`
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::changes::Rank;
 use super::door::Door;
 use super::hearing::Hearing;
-use crate::events::verdict::{Overflow, Reason, Room, Sign, SubscriptionId};
+use crate::events::verdict::{Found, Naming, Overflow, Reason, Room, Sign, SubscriptionId};
 use crate::runtime::quietly;
 
 /// A queue of fewer may well be half full.
@@ -27,7 +27,10 @@ const LOST: u8 = 3;
 /// What every thread knows of one listener.
 pub(crate) struct Post {
     pub(crate) id: u64,
-    sign: Arc<Sign>,
+    /// What it is called if nobody has said so.
+    found: Option<Found>,
+    /// By what it is known: made when somebody asks, unless it was given a name.
+    sign: OnceLock<Arc<Sign>>,
     pub(crate) hearing: Hearing,
     pub(crate) priority: i32,
     pub(crate) sees: bool,
@@ -45,17 +48,18 @@ pub(crate) struct Post {
     collects: bool,
     /// Who finds fewer in its queue has room, and nothing is to be told: a half of what may wait, until that has been told.
     ease: AtomicUsize,
-    timeout: Duration,
+    /// In nanoseconds, of which there are enough for centuries, and which take half of the room.
+    timeout: u64,
     /// Its arbiter did not answer to its end in time, and nobody waits for that any more.
     abandoned: AtomicBool,
     state: AtomicU8,
     /// How many events wait in its queue: written by its own thread alone.
     waiting: AtomicUsize,
     /// How many are on their way from other threads, of those that were given a place beforehand.
-    coming: AtomicUsize,
+    coming: AtomicU32,
     pub(crate) counts: Counts,
     /// How many of its calls are under way as works: written by its own thread alone.
-    at_work: AtomicUsize,
+    at_work: AtomicU32,
     /// Who is told when one has ended: the keeper of a service.
     rest: Option<Arc<Notify>>,
 }
@@ -87,7 +91,7 @@ impl Counts {
 /// How a post is filled.
 pub(crate) struct Vacancy {
     pub(crate) id: u64,
-    pub(crate) name: Arc<str>,
+    pub(crate) naming: Naming,
     pub(crate) hearing: Hearing,
     pub(crate) priority: i32,
     pub(crate) sees: bool,
@@ -108,7 +112,7 @@ impl Post {
     pub(crate) fn new(vacancy: Vacancy) -> Self {
         let Vacancy {
             id,
-            name,
+            naming,
             hearing,
             priority,
             sees,
@@ -124,9 +128,14 @@ impl Post {
             timeout,
             rest,
         } = vacancy;
+        let (found, sign) = match naming {
+            Naming::Given(name) => (None, OnceLock::from(Arc::new(Sign { id: SubscriptionId(id), name }))),
+            Naming::Found(found) => (Some(found), OnceLock::new()),
+        };
         Self {
             id,
-            sign: Arc::new(Sign { id: SubscriptionId(id), name }),
+            found,
+            sign,
             hearing,
             priority,
             sees,
@@ -140,24 +149,31 @@ impl Post {
             #[cfg(feature = "testing")]
             collects,
             ease: AtomicUsize::new(if capacity < SMALL { capacity } else { capacity.div_ceil(2) - 1 }),
-            timeout,
+            timeout: u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX),
             abandoned: AtomicBool::new(false),
             state: AtomicU8::new(ACTIVE),
             waiting: AtomicUsize::new(0),
-            coming: AtomicUsize::new(0),
+            coming: AtomicU32::new(0),
             counts: Counts::default(),
-            at_work: AtomicUsize::new(0),
+            at_work: AtomicU32::new(0),
             rest,
         }
     }
 
     pub(crate) fn name(&self) -> &Arc<str> {
-        &self.sign.name
+        &self.sign().name
+    }
+
+    pub(crate) fn id(&self) -> SubscriptionId {
+        SubscriptionId(self.id)
     }
 
     /// By what it is known.
     pub(crate) fn sign(&self) -> &Arc<Sign> {
-        &self.sign
+        self.sign.get_or_init(|| {
+            let name = self.found.map(Found::name).unwrap_or_default();
+            Arc::new(Sign { id: self.id(), name })
+        })
     }
 
     pub(crate) fn door(&self) -> &Arc<Door> {
@@ -175,7 +191,7 @@ impl Post {
 
     /// How long one call of it may take.
     pub(crate) fn timeout(&self) -> Duration {
-        self.timeout
+        Duration::from_nanos(self.timeout)
     }
 
     pub(crate) fn refuses(&self) -> bool {
@@ -212,12 +228,12 @@ impl Post {
     /// Whether one more that finds so many waiting has room, and nothing is to be told of that.
     #[inline]
     pub(crate) fn is_at_ease(&self, waiting: usize) -> bool {
-        waiting + self.coming.load(Ordering::Acquire) < self.ease.load(Ordering::Relaxed)
+        waiting + self.coming() < self.ease.load(Ordering::Relaxed)
     }
 
     /// What happens to one more when so many wait already.
     pub(crate) fn room_for(&self, waiting: usize, room: Room) -> Option<Overflow> {
-        if waiting + self.coming.load(Ordering::Acquire) < self.capacity || room == Room::Kept {
+        if waiting + self.coming() < self.capacity || room == Room::Kept {
             return None;
         }
         let overflow = match (self.overflow, room) {
@@ -243,6 +259,12 @@ impl Post {
         });
     }
 
+    /// How many are on their way: no more than the doors of all arbiters let through.
+    #[inline]
+    fn coming(&self) -> usize {
+        self.coming.load(Ordering::Acquire) as usize
+    }
+
     /// Takes a place whether or not there is room.
     pub(crate) fn reserve_beyond(&self) {
         self.coming.fetch_add(1, Ordering::AcqRel);
@@ -255,12 +277,12 @@ impl Post {
 
     /// A call of it has become a work.
     pub(crate) fn began_work(&self) {
-        self.at_work.store(self.at_work().wrapping_add(1), Ordering::Relaxed);
+        self.at_work.store(self.at_work.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
     /// One has ended.
     pub(crate) fn ended_work(&self) {
-        self.at_work.store(self.at_work().wrapping_sub(1), Ordering::Relaxed);
+        self.at_work.store(self.at_work.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
         if let Some(rest) = &self.rest {
             rest.notify_one();
         }
@@ -272,18 +294,20 @@ impl Post {
     }
 
     pub(crate) fn at_work(&self) -> usize {
-        self.at_work.load(Ordering::Relaxed)
+        self.at_work.load(Ordering::Relaxed) as usize
     }
 
     /// Whether one more event has room, with those that are on their way.
     pub(crate) fn has_room(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) + self.coming.load(Ordering::Acquire) < self.capacity
+        self.waiting.load(Ordering::Acquire) + self.coming() < self.capacity
     }
 
     /// Takes a place for an event that comes from another thread; several threads may together take a few too many, which
     /// have their place nevertheless.
     pub(crate) fn reserve(&self) -> bool {
-        let free = |coming| (self.waiting.load(Ordering::Acquire) + coming < self.capacity).then_some(coming + 1);
+        let free = |coming: u32| {
+            (self.waiting.load(Ordering::Acquire) + (coming as usize) < self.capacity).then_some(coming + 1)
+        };
         self.coming.fetch_update(Ordering::AcqRel, Ordering::Acquire, free).is_ok()
     }
 
@@ -334,13 +358,13 @@ impl Post {
 
     pub(crate) fn info(&self) -> SubscriptionInfo {
         SubscriptionInfo {
-            id: self.sign.id,
+            id: self.id(),
             listener: self.name().clone(),
             hears: self.hearing.to_string(),
             priority: self.priority,
             capacity: self.capacity,
             overflow: self.overflow,
-            waiting: self.waiting.load(Ordering::Acquire) + self.coming.load(Ordering::Acquire),
+            waiting: self.waiting.load(Ordering::Acquire) + self.coming(),
             done: self.counts.done.load(Ordering::Relaxed),
             failed: self.counts.failed.load(Ordering::Relaxed),
             dropped: self.counts.dropped.load(Ordering::Relaxed),
@@ -378,4 +402,17 @@ pub struct SubscriptionInfo {
     pub failed: u64,
     /// How many events the listener did not get, because too many waited or because the registration ended.
     pub dropped: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There is one for each listener, on a bus of a hundred thousand.
+    #[test]
+    fn what_every_thread_knows_of_a_listener_is_small() {
+        let size = size_of::<Post>();
+        println!("figure: {size} bytes of a post");
+        assert!(size <= 168, "{size} bytes");
+    }
 }

@@ -12,7 +12,6 @@ use super::hearing::{Hearing, subject};
 use super::post::Post;
 use super::route::Route;
 use super::watched::Watched;
-use crate::events::event::Name;
 use crate::events::parcel::Taps;
 use crate::events::topics::PatternIndex;
 use crate::runtime::Counted;
@@ -29,9 +28,9 @@ struct Table {
     /// Those of names: few, as there are few ways out of a process.
     names: BTreeSet<Id>,
     /// Those of typed events that also come as JSON, by topic.
-    typed_topics: HashMap<Name, BTreeSet<Id>>,
+    typed_topics: HashMap<&'static str, BTreeSet<Id>>,
     /// The same by the names of their events.
-    typed_names: HashMap<Name, BTreeSet<Id>>,
+    typed_names: HashMap<&'static str, BTreeSet<Id>>,
     doors: Vec<Arc<Door>>,
     watched: Watched<Post>,
     /// Those who listen in for a test: none, but under the feature `testing`.
@@ -69,11 +68,11 @@ impl Registry {
         let (mut table, id) = (self.table(), Counted(post.id));
         table.posts.insert(id, post.clone());
         match &post.hearing {
-            Hearing::Type { of, topic, json, name } => {
+            Hearing::Type { of, event } => {
                 table.types.entry(*of).or_default().insert(id);
-                if *json {
-                    table.typed_names.entry(name.clone()).or_default().insert(id);
-                    table.typed_topics.entry(topic.clone()).or_default().insert(id);
+                if event.json {
+                    table.typed_names.entry(event.name).or_default().insert(id);
+                    table.typed_topics.entry(event.topic).or_default().insert(id);
                 }
             }
             Hearing::Topics(patterns) => {
@@ -93,11 +92,11 @@ impl Registry {
         let (mut table, id) = (self.table(), Counted(post.id));
         let struck = table.posts.remove(&id)?;
         match &post.hearing {
-            Hearing::Type { of, topic, json, name } => {
+            Hearing::Type { of, event } => {
                 forget(&mut table.types, of, id);
-                if *json {
-                    forget(&mut table.typed_names, name, id);
-                    forget(&mut table.typed_topics, topic, id);
+                if event.json {
+                    forget(&mut table.typed_names, &event.name, id);
+                    forget(&mut table.typed_topics, &event.topic, id);
                 }
             }
             Hearing::Topics(patterns) => {
@@ -153,11 +152,11 @@ impl Registry {
     }
 
     /// Where events of this name travel, as the first says that listens to them.
-    pub(crate) fn topic_of_name(&self, name: &str) -> Option<Name> {
+    pub(crate) fn topic_of_name(&self, name: &str) -> Option<&'static str> {
         let table = self.table();
         let first = table.typed_names.get(name)?.first()?;
         match &table.posts.get(first)?.hearing {
-            Hearing::Type { topic, .. } => Some(topic.clone()),
+            Hearing::Type { event, .. } => Some(event.topic),
             Hearing::Topics(_) | Hearing::Names(_) => None,
         }
     }

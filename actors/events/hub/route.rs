@@ -75,6 +75,7 @@ impl Route {
     pub(crate) fn new(mut posts: Vec<Arc<Post>>, taps: Option<Arc<Taps>>, changes: Arc<Changes<Post>>) -> Self {
         posts.sort_by_key(|post| (std::cmp::Reverse(post.priority), post.id));
         posts.dedup_by_key(|post| post.id);
+        posts.shrink_to_fit();
         let mut route = Self {
             known: changes.count(),
             changes,

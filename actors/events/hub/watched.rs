@@ -74,10 +74,10 @@ impl<T> Watched<T> {
             }
         };
         match hearing {
-            Hearing::Type { of, topic, json, .. } => {
+            Hearing::Type { of, event } => {
                 self.types.get(of).into_iter().for_each(|typed| tell(&typed.changes));
-                if *json {
-                    self.topics.get(topic.as_str()).into_iter().for_each(tell);
+                if event.json {
+                    self.topics.get(event.topic).into_iter().for_each(tell);
                 }
             }
             Hearing::Topics(patterns) => {

@@ -4,6 +4,7 @@
 
 use std::any::type_name;
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::events::container::ContainerError;
 use crate::events::event::Subject;
 use crate::events::middleware::Middleware;
 use crate::events::seats::{Options, Seated, Seating};
-use crate::events::verdict::Overflow;
+use crate::events::verdict::{Found, Naming, Overflow};
 
 /// What seats a listener once its post is known.
 type Make<S> = Box<dyn FnOnce(Seating<S>) -> Result<Seated<S>, ContainerError>>;
@@ -20,7 +21,7 @@ type Make<S> = Box<dyn FnOnce(Seating<S>) -> Result<Seated<S>, ContainerError>>;
 pub struct Listening<S> {
     pub(crate) options: Options<S>,
     pub(crate) make: Make<S>,
-    pub(crate) type_name: &'static str,
+    pub(crate) type_name: fn() -> &'static str,
     /// Whether it may look at the event's metadata.
     pub(crate) sees: bool,
 }
@@ -44,7 +45,7 @@ impl<S: Subject> Listening<S> {
             skip_retained: false,
             rest: None,
         };
-        Self { options, make: Box::new(make), type_name: type_name::<L>(), sees }
+        Self { options, make: Box::new(make), type_name: type_name::<L>, sees }
     }
 
     /// Sets the name that reports, errors and the log show. The default is the name of the function, or the place at
@@ -158,24 +159,17 @@ impl<S: Subject> Listening<S> {
         self
     }
 
-    /// The name it is to have: as given, that of the function, or the place where it was registered.
-    pub(crate) fn name_at(&self, place: &std::panic::Location<'_>) -> Arc<str> {
-        if let Some(name) = &self.options.name {
-            return name.clone();
-        }
-        // A closure is named by its place, also in a generic function, whose own arguments hold paths too.
-        let closure = self.type_name.ends_with('}');
-        let path = self.type_name.split('<').next().filter(|_| !closure).unwrap_or_default();
-        match path.rsplit("::").next() {
-            // A recipient does not say of whom it is.
-            Some(name) if !name.is_empty() && !name.starts_with('{') && name != "Recipient" => name.into(),
-            _ => format!("{}:{}", place.file(), place.line()).into(),
+    /// What it is to be called, registered at this place.
+    pub(crate) fn naming_at(&self, place: &'static Location<'static>) -> Naming {
+        match &self.options.name {
+            Some(name) => Naming::Given(name.clone()),
+            None => Naming::Found(Found { type_name: self.type_name, place }),
         }
     }
 }
 
 impl<S> fmt::Debug for Listening<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listening").field("type", &self.type_name).finish_non_exhaustive()
+        f.debug_struct("Listening").field("type", &(self.type_name)()).finish_non_exhaustive()
     }
 }

@@ -219,10 +219,10 @@ impl Desk {
     /// Lets go of a listener of this hearing, which has gone: the routes hold it until they catch up.
     fn let_go(&self, hearing: &Hearing) {
         match hearing {
-            Hearing::Type { of, topic, json, .. } => {
+            Hearing::Type { of, event } => {
                 self.renew_type(*of);
-                if *json {
-                    self.renew_topic(topic);
+                if event.json {
+                    self.renew_topic(event.topic);
                 }
             }
             Hearing::Topics(_) | Hearing::Names(_) => {

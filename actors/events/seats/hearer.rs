@@ -2,7 +2,9 @@
 //!
 //! `LocalRoute → Hearer → Seat, ActorSeat`, `arrival.rs → AnySeat → Seat, ActorSeat`
 
+use std::any::Any;
 use std::fmt;
+use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -32,6 +34,9 @@ pub(crate) trait Hears<S> {
 /// A seat as its station knows it.
 pub(crate) trait AnySeat {
     fn post(&self) -> &Arc<Post>;
+
+    /// Puts itself into the slot, an `Option<Hearer<S>>`, if it is a seat for this subject.
+    fn offer(self: Rc<Self>, slot: &mut dyn Any);
 
     /// Takes up to so many events from the queue and calls the listener with them; says how many.
     fn run(&self, station: &Rc<Station>, budget: usize) -> usize;
@@ -107,6 +112,20 @@ impl<S> Clone for Hearer<S> {
 }
 
 impl<S: Subject> Hearer<S> {
+    /// A seat as it hears this subject, if that is its own.
+    pub(crate) fn of(seat: &Rc<dyn AnySeat>) -> Option<Self> {
+        let mut own: Option<Self> = None;
+        seat.clone().offer(&mut own);
+        own
+    }
+
+    /// Puts a seat of this subject into the slot, if that is for such a one.
+    pub(crate) fn put(self, slot: &mut dyn Any) {
+        if let Some(slot) = slot.downcast_mut() {
+            *slot = Some(self);
+        }
+    }
+
     #[inline]
     pub(crate) fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
         match self {
@@ -132,11 +151,17 @@ impl<S: Subject> Hearer<S> {
     }
 }
 
-/// A listener in its seat, as it hears events of its own type, and as it hears any.
+/// A listener of such events in its seat.
 #[doc(hidden)]
 pub struct Seated<S> {
-    pub(crate) own: Hearer<S>,
     pub(crate) any: Rc<dyn AnySeat>,
+    of: PhantomData<S>,
+}
+
+impl<S> Seated<S> {
+    pub(crate) fn new(any: Rc<dyn AnySeat>) -> Self {
+        Self { any, of: PhantomData }
+    }
 }
 
 impl<S> fmt::Debug for Seated<S> {

@@ -89,6 +89,7 @@ impl<S: Subject> LocalRoute<S> {
             let places = route.places().filter(is_near);
             near.extend(places.filter_map(|Place { place, post }| Some(Near { place, seat: station.hears(&post)? })));
         }
+        near.shrink_to_fit();
         let far = by_arbiter(route.places().filter(|place| !is_near(place)));
         Self {
             route,
@@ -207,7 +208,7 @@ impl<S: Subject> LocalRoute<S> {
     /// Keeps a parcel that has been queued for a later event, if there is nothing in it to drop.
     #[inline]
     pub(crate) fn keep(&self, waiting: Rc<Waiting<S>>) {
-        if !std::mem::needs_drop::<S>() && waiting.is_bare() {
+        if S::OWNS_NOTHING && waiting.is_bare() {
             let mut queued = self.queued.borrow_mut();
             if queued.len() < KEPT {
                 queued.push_back(waiting);
@@ -229,7 +230,7 @@ impl<S: Subject> LocalRoute<S> {
     #[inline]
     pub(crate) fn let_go(&self, held: Rc<Held<S>>) -> Option<Arc<Parcel<S>>> {
         let parcel = held.take()?;
-        if !std::mem::needs_drop::<S>() && parcel.is_bare() {
+        if S::OWNS_NOTHING && parcel.is_bare() {
             self.spare.set(Some(parcel));
             return None;
         }

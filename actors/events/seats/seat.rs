@@ -2,18 +2,18 @@
 //!
 //! `emit → call`, `publish → queue → run (in its turn) → call`
 
+use std::any::Any;
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::arrival::Brought;
 use super::call::{Call, Ran, Scope, Step};
 use super::desk::station_here;
-use super::hearer::{AnySeat, Hears, Tickets};
+use super::hearer::{AnySeat, Hearer, Hears, Tickets};
 use super::options::{Condition, Options};
 use super::station::Station;
 use super::work::Work;
@@ -30,29 +30,35 @@ pub(crate) struct Seat<S> {
     post: Arc<Post>,
     /// Neither a condition nor a number of times.
     plain: Cell<bool>,
-    when: Option<Condition<S>>,
-    left: Cell<u64>,
+    /// Absent for those that hear whatever comes, for as long as they are registered, as most do.
+    limits: Option<Box<Limits<S>>>,
     ended: Cell<bool>,
     concurrency: usize,
     running: Cell<usize>,
     /// It is in its station's list of those that have something to do.
     listed: Cell<bool>,
-    timeout: Duration,
     queue: RefCell<VecDeque<Rc<Waiting<S>>>>,
     call: Box<dyn Call<S>>,
 }
 
+/// Which events a listener wants, and how many.
+struct Limits<S> {
+    when: Option<Condition<S>>,
+    left: Cell<u64>,
+}
+
 impl<S: Subject> Seat<S> {
     pub(crate) fn new(options: Options<S>, hub: Arc<Hub>, post: Arc<Post>, call: Box<dyn Call<S>>) -> Self {
+        let limited = options.when.is_some() || options.times != u64::MAX;
+        let limits = Limits { when: options.when, left: Cell::new(options.times) };
+        let limits = limited.then(|| Box::new(limits));
         Self {
-            plain: Cell::new(options.when.is_none() && options.times == u64::MAX),
-            when: options.when,
-            left: Cell::new(options.times),
+            plain: Cell::new(limits.is_none()),
+            limits,
             ended: Cell::new(false),
             concurrency: options.concurrency,
             running: Cell::new(0),
             listed: Cell::new(false),
-            timeout: options.timeout.unwrap_or(hub.limits().listener_timeout),
             queue: RefCell::new(VecDeque::new()),
             hub,
             post,
@@ -67,10 +73,10 @@ impl<S: Subject> Seat<S> {
 
     /// Whether the listener wants this event.
     fn wants(&self, parcel: &Arc<Parcel<S>>) -> Result<bool, ListenerError> {
-        if self.left.get() == 0 {
+        if self.is_spent() {
             return Ok(false);
         }
-        if let Some(when) = &self.when {
+        if let Some(when) = self.limits.as_ref().and_then(|limits| limits.when.as_ref()) {
             let wants = catch_unwind(AssertUnwindSafe(|| when(&parcel.event)));
             if !wants.map_err(panicked)? {
                 return Ok(false);
@@ -79,21 +85,26 @@ impl<S: Subject> Seat<S> {
         Ok(true)
     }
 
+    /// It has heard as many as it may.
+    #[inline]
+    fn is_spent(&self) -> bool {
+        self.limits.as_ref().is_some_and(|limits| limits.left.get() == 0)
+    }
+
     /// It hears one more; the last that it wants ends its registration.
     #[inline]
     fn count_one(&self) {
-        if self.left.get() != u64::MAX {
-            self.left.set(self.left.get() - 1);
-            if self.left.get() == 0 {
-                self.post.spend();
-                self.hub.strike(&self.post);
-            }
+        let Some(limits) = self.limits.as_ref().filter(|limits| limits.left.get() != u64::MAX) else { return };
+        limits.left.set(limits.left.get() - 1);
+        if self.is_spent() {
+            self.post.spend();
+            self.hub.strike(&self.post);
         }
     }
 
     /// Its last event is through.
     fn end_if_spent(&self, station: &Station) {
-        if self.left.get() == 0 && self.queue.borrow().is_empty() {
+        if self.is_spent() && self.queue.borrow().is_empty() {
             station.end(&self.post);
         }
     }
@@ -203,7 +214,7 @@ impl<S: Subject> Seat<S> {
             Err(error) => return tickets.give(self.hub.failed(&self.post, parcel.clone(), error)),
         }
         let done = self.call_now(parcel, place, tickets);
-        if self.left.get() == 0
+        if self.is_spent()
             && let Some(station) = station_here(&self.hub, self.post.door())
         {
             self.end_if_spent(&station);
@@ -234,7 +245,7 @@ impl<S: Subject> Seat<S> {
     #[inline(never)]
     pub(crate) fn begin_queued(&self, parcel: &Arc<Parcel<S>>, future: Pin<Box<dyn Step>>) {
         self.running.set(self.running.get() + 1);
-        Work::begin(&self.hub, &self.post, parcel.clone(), future, self.timeout, None);
+        Work::begin(&self.hub, &self.post, parcel.clone(), future, self.post.timeout(), None);
     }
 
     #[cold]
@@ -244,7 +255,14 @@ impl<S: Subject> Seat<S> {
             Ran::Done(Ok(())) => true,
             Ran::Done(Err(error)) => tickets.give(self.hub.failed(&self.post, parcel.clone(), error)),
             Ran::Later(future) => {
-                Work::begin(&self.hub, &self.post, parcel.clone(), future, self.timeout, Some(tickets.take(place)));
+                Work::begin(
+                    &self.hub,
+                    &self.post,
+                    parcel.clone(),
+                    future,
+                    self.post.timeout(),
+                    Some(tickets.take(place)),
+                );
                 true
             }
         }
@@ -282,6 +300,10 @@ impl<S: Subject> Hears<S> for Seat<S> {
 impl<S: Subject> AnySeat for Seat<S> {
     fn post(&self) -> &Arc<Post> {
         &self.post
+    }
+
+    fn offer(self: Rc<Self>, slot: &mut dyn Any) {
+        Hearer::Seat(self).put(slot);
     }
 
     fn run(&self, station: &Rc<Station>, budget: usize) -> usize {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::call::Call;
-use super::hearer::{Hearer, Seated};
+use super::hearer::Seated;
 use super::options::Options;
 use super::ringed::Ringed;
 use super::seat::Seat;
@@ -44,7 +44,6 @@ impl<S: Subject> Seating<S> {
         if !middleware.is_empty() {
             call = Box::new(Ringed::new(middleware, call));
         }
-        let seat = Rc::new(Seat::new(self.options, self.hub, self.post, call));
-        Seated { own: Hearer::Seat(seat.clone()), any: seat }
+        Seated::new(Rc::new(Seat::new(self.options, self.hub, self.post, call)))
     }
 }

@@ -24,12 +24,6 @@ use crate::runtime::{self, Executor, Intake, Task, TaskId, Turn, drop_quietly, d
 /// How many events one listener takes before the next has its turn.
 const VISIT: usize = 64;
 
-struct Row {
-    seat: Rc<dyn AnySeat>,
-    /// A `Hearer<S>` of the seat's own subject.
-    own: Box<dyn Any>,
-}
-
 /// The listeners of a bus on one arbiter.
 pub(crate) struct Station {
     pub(crate) hub: Arc<Hub>,
@@ -37,7 +31,7 @@ pub(crate) struct Station {
     executor: Rc<Executor>,
     task: TaskId,
     /// A row is empty while its listener is being made.
-    rows: RefCell<Slab<Option<Row>>>,
+    rows: RefCell<Slab<Option<Rc<dyn AnySeat>>>>,
     /// Those that have something in their queue and may take it.
     ready: RefCell<VecDeque<u32>>,
     /// Calls that are under way.
@@ -103,26 +97,26 @@ impl Station {
 
     pub(crate) fn seat<S: Subject>(&self, row: u32, seated: Seated<S>) {
         if let Some(row) = self.rows.borrow_mut().get_mut(row as usize) {
-            *row = Some(Row { seat: seated.any, own: Box::new(seated.own) });
+            *row = Some(seated.any);
         }
     }
 
     /// The seat of a post, as it hears parcels of `S`.
     pub(crate) fn hears<S: Subject>(&self, post: &Arc<Post>) -> Option<Hearer<S>> {
         let rows = self.rows.borrow();
-        let row = rows.get(post.row as usize)?.as_ref().filter(|row| Arc::ptr_eq(row.seat.post(), post))?;
+        let seat = rows.get(post.row as usize)?.as_ref().filter(|seat| Arc::ptr_eq(seat.post(), post))?;
         if post.is_abandoned() {
             return None;
         }
-        if let Some(own) = row.own.downcast_ref::<Hearer<S>>() {
-            return Some(own.clone());
+        if let Some(own) = Hearer::of(seat) {
+            return Some(own);
         }
-        if let Some(seat) = row.own.downcast_ref::<Hearer<JsonEvent>>() {
-            let viewer = Viewer { seat: seat.clone(), hub: self.hub.clone(), post: post.clone() };
+        if let Some(seat) = Hearer::of(seat) {
+            let viewer = Viewer { seat, hub: self.hub.clone(), post: post.clone() };
             return Some(Hearer::Other(Rc::new(viewer)));
         }
         // A parcel of JSON for a typed seat: `S` is `JsonEvent`.
-        let reader: Hearer<JsonEvent> = Hearer::Other(Rc::new(Reader(row.seat.clone())));
+        let reader: Hearer<JsonEvent> = Hearer::Other(Rc::new(Reader(seat.clone())));
         (&reader as &dyn Any).downcast_ref::<Hearer<S>>().cloned()
     }
 
@@ -156,7 +150,7 @@ impl Station {
     pub(crate) fn seat_of(&self, post: &Arc<Post>) -> Option<Rc<dyn AnySeat>> {
         let rows = self.rows.borrow();
         let row = rows.get(post.row as usize)?.as_ref()?;
-        Arc::ptr_eq(row.seat.post(), post).then(|| row.seat.clone())
+        Arc::ptr_eq(row.post(), post).then(|| row.clone())
     }
 
     /// The same, unless nothing comes to it any more.
@@ -169,11 +163,11 @@ impl Station {
         let row = {
             let mut rows = self.rows.borrow_mut();
             let row = rows.get(post.row as usize).and_then(Option::as_ref);
-            let there = row.is_some_and(|row| Arc::ptr_eq(row.seat.post(), post));
+            let there = row.is_some_and(|seat| Arc::ptr_eq(seat.post(), post));
             if there { rows.try_remove(post.row as usize).flatten() } else { None }
         };
         let Some(row) = row else { return };
-        row.seat.end();
+        row.end();
         let_go(&self.hub, &post.hearing);
         // What it has captured may hold other guards, which end other registrations.
         drop_quietly(row);
@@ -184,7 +178,7 @@ impl Station {
         self.running.get() == 0
             && self.ready.borrow().is_empty()
             && self.door.inbox().is_empty()
-            && self.rows.borrow().iter().filter_map(|(_, row)| row.as_ref()).all(|row| row.seat.is_idle())
+            && self.rows.borrow().iter().filter_map(|(_, row)| row.as_ref()).all(|seat| seat.is_idle())
     }
 
     fn take_in(self: &Rc<Self>, what: ToStation) {
@@ -223,7 +217,7 @@ impl Station {
                 }
             }
         };
-        let seat = self.rows.borrow().get(row as usize).and_then(|row| Some(row.as_ref()?.seat.clone()));
+        let seat = self.rows.borrow().get(row as usize).and_then(Clone::clone);
         let Some(seat) = seat else { return Some(0) };
         self.door.count();
         // What it calls is guarded; what may panic here is the `Drop` of an event.
@@ -309,7 +303,7 @@ impl Task for Keeper {
     fn label(&self) -> String {
         let rows = self.station.rows.borrow();
         let names = rows.iter().filter_map(|(_, row)| row.as_ref());
-        let names: Vec<_> = names.map(|row| format!("`{}`", row.seat.post().name())).collect();
+        let names: Vec<_> = names.map(|row| format!("`{}`", row.post().name())).collect();
         format!("an event bus that listeners hold, or hold open: {}", names.join(", "))
     }
 }
@@ -317,7 +311,7 @@ impl Task for Keeper {
 impl Drop for Keeper {
     fn drop(&mut self) {
         let station = &self.station;
-        let posts = |row: &Row| row.seat.post().clone();
+        let posts = |seat: &Rc<dyn AnySeat>| seat.post().clone();
         let posts: Vec<_> = station.rows.borrow().iter().filter_map(|(_, row)| row.as_ref().map(posts)).collect();
         posts.iter().for_each(|post| post.lose());
         station.door.close();
@@ -329,9 +323,9 @@ impl Drop for Keeper {
         }
         station.resting.take().into_iter().for_each(drop_quietly);
         quietly(|| leave(station));
-        let rows: Vec<Row> = station.rows.borrow_mut().drain().flatten().collect();
+        let rows: Vec<Rc<dyn AnySeat>> = station.rows.borrow_mut().drain().flatten().collect();
         for row in rows {
-            quietly(|| row.seat.end());
+            quietly(|| row.end());
             drop_quietly(row);
         }
         station.hub.registry.left(&station.door);

@@ -35,7 +35,7 @@ impl Subscription {
 
     /// Returns the id of the registration, unique within its bus.
     pub fn id(&self) -> SubscriptionId {
-        self.post.sign().id
+        self.post.id()
     }
 
     /// Returns the name of the listener.

@@ -18,7 +18,7 @@ pub(crate) use listener_error::{Verdict, panicked};
 pub use overflow::Overflow;
 pub(crate) use overflow::{Queued, Room};
 pub use reason::Reason;
-pub(crate) use sign::Sign;
 pub use sign::SubscriptionId;
+pub(crate) use sign::{Found, Naming, Sign};
 pub(crate) use too_deep::SHOWN_CHAIN;
 pub use too_deep::TooDeep;

@@ -62,7 +62,7 @@ pub struct Broker<P: Payload> {
     pub(crate) cancelled: u64,
     pub(crate) history: VecDeque<PastRound>,
     pub(crate) spare: Vec<Vec<Standing>>,
-    pub(crate) spare_inboxes: Vec<Vec<ToSession<P>>>,
+    pub(crate) spare_inboxes: Vec<VecDeque<ToSession<P>>>,
     pub(crate) warm: bool,
     pub(crate) opened_since: bool,
     /// Consumers that were handed over for ever.

@@ -256,7 +256,7 @@ impl<P: Payload> Broker<P> {
             }
         }
         if self.spare_inboxes.len() < SPARE && inputs.capacity() <= SPARE_CAPACITY {
-            self.spare_inboxes.push(inputs.into());
+            self.spare_inboxes.push(inputs);
         }
     }
 

@@ -49,12 +49,17 @@ pub(crate) struct Link<P: Payload> {
     pub(crate) key: Option<RoundKey>,
     pub(crate) opened: Instant,
     pub(crate) task: Cell<Option<TaskId>>,
-    pub(crate) inbox: RefCell<Vec<ToSession<P>>>,
+    pub(crate) inbox: RefCell<VecDeque<ToSession<P>>>,
 }
 
 impl<P: Payload> Link<P> {
     /// Makes the way to a new session, with an empty queue of an earlier one.
-    pub(crate) fn new(round: RoundId, key: Option<RoundKey>, opened: Instant, inbox: Vec<ToSession<P>>) -> Rc<Self> {
+    pub(crate) fn new(
+        round: RoundId,
+        key: Option<RoundKey>,
+        opened: Instant,
+        inbox: VecDeque<ToSession<P>>,
+    ) -> Rc<Self> {
         Rc::new(Self { round, key, opened, task: Cell::new(None), inbox: RefCell::new(inbox) })
     }
 
@@ -66,7 +71,7 @@ impl<P: Payload> Link<P> {
     #[inline]
     pub(crate) fn push(&self, executor: &Executor, input: ToSession<P>) {
         let mut inbox = self.inbox.borrow_mut();
-        inbox.push(input);
+        inbox.push_back(input);
         // While something waits here, the session has a turn coming.
         if inbox.len() == 1
             && let Some(task) = self.task.get()

@@ -337,7 +337,16 @@ impl<P> Round<P> {
     }
 
     /// Lets every deadline pass that lies before `t`, and with a tick the one at `t`, in the order of time.
+    #[inline]
     fn pass_deadlines(&mut self, t: Duration, tick: bool) {
+        // Most rounds have no other deadline but their timeout.
+        if t < self.rules.timeout && self.own.is_none() && self.rules.idle.is_none() {
+            return;
+        }
+        self.pass_each_deadline(t, tick);
+    }
+
+    fn pass_each_deadline(&mut self, t: Duration, tick: bool) {
         while self.verdict.is_none() {
             let (when, deadline) = self.next();
             if when > t || when == t && !tick {
@@ -448,6 +457,11 @@ impl<P> Round<P> {
     #[inline]
     pub(crate) fn swap_payloads(&mut self, payloads: &mut Vec<P>) {
         std::mem::swap(&mut self.payloads, payloads);
+    }
+
+    /// Whether everyone who takes part has kept the promise: nobody is missing.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.kept.len() == self.standing.len()
     }
 
     /// What was gathered, leaving the round empty, and how each emitter stands.

@@ -75,6 +75,7 @@ impl<P: Payload> Session<P> {
             return;
         }
         let unfilled = self.unfilled();
+        let is_complete = self.round.is_complete();
         let (kept, mut payloads, standing) = self.round.take_parts();
         if let Some(call) = &self.call {
             // Before the board is empty: a pledge in another thread finds no round that is open and about nothing.
@@ -90,7 +91,10 @@ impl<P: Payload> Session<P> {
             _ => None,
         };
         let missing = |(slot, standing): &(Slot, &Standing)| standing.is_missing() && Some(*slot) != refused;
-        let missing = (0..).zip(&standing).filter(missing).map(|(slot, _)| slot).collect();
+        let missing = match is_complete {
+            true => Vec::new(),
+            false => (0..).zip(&standing).filter(missing).map(|(slot, _)| slot).collect(),
+        };
         let quorum = match self.rules.release {
             Needed::AtLeast(quorum) => Some(quorum),
             _ => None,
@@ -127,7 +131,7 @@ impl<P: Payload> Session<P> {
         for input in self.deferred.drain(..).rev() {
             returned.push_front(input);
         }
-        returned.extend(self.link.inbox.borrow_mut().drain(..));
+        returned.append(&mut self.link.inbox.borrow_mut());
         self.room.tell_broker(FromSession::Closed { place: self.place, account, standing, returned });
         log::debug!(target: "convoke::round", "broker {}: {}", self.room.id, Logged(&outcome));
         self.tell_waiters();

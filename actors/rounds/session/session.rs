@@ -94,8 +94,7 @@ impl<P: Payload> Session<P> {
     fn next_input(&mut self) -> Option<ToSession<P>> {
         if self.batch.is_empty() {
             // Both keep their room.
-            let room = Vec::from(std::mem::take(&mut self.batch));
-            self.batch = self.link.inbox.replace(room).into();
+            std::mem::swap(&mut self.batch, &mut *self.link.inbox.borrow_mut());
         }
         self.batch.pop_front()
     }
@@ -237,11 +236,12 @@ impl<P: Payload> Session<P> {
     fn take_inputs(&mut self, t: &mut Duration, budget: usize) -> usize {
         // One look at the clock for a turn of bounded length, far shorter than NEAR; close to a deadline one for each
         // input. A predicate is the user's and may take its time.
-        let each = matches!(self.rules.release, Needed::When(_));
+        let mut each = matches!(self.rules.release, Needed::When(_)) || self.is_near_deadline(*t);
         let mut handled = 0;
         while handled < budget && self.round.verdict().is_none() {
-            if handled > 0 && (each || handled == 1 && !self.asked || self.is_near_deadline(*t)) {
+            if handled > 0 && (each || handled == 1 && !self.asked) {
                 *t = self.since_opening();
+                each |= self.is_near_deadline(*t);
             }
             self.answers_first = !self.answers_first;
             if self.answers_first
@@ -250,8 +250,12 @@ impl<P: Payload> Session<P> {
                 self.pledged(*t, answer);
             } else if let Some(input) = self.next_input() {
                 match input {
+                    // A signal brings no deadline nearer.
                     ToSession::Signal { slot, payload, reply } => self.signal(*t, slot, payload, reply),
-                    input => self.input(*t, input),
+                    input => {
+                        self.input(*t, input);
+                        each |= self.is_near_deadline(*t);
+                    }
                 }
             } else if let Some(answer) = self.next_answer() {
                 self.pledged(*t, answer);

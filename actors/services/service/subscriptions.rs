@@ -80,7 +80,7 @@ impl<'a, A: BaseService> Subscriptions<'a, A> {
         &mut self,
         hearing: Hearing,
         personal: bool,
-        place: &Location<'_>,
+        place: &'static Location<'static>,
         refuse: Refuse,
     ) -> Result<(), ListenError>
     where

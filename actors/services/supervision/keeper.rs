@@ -6,13 +6,14 @@
 #[cfg(feature = "testing")]
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::future::{Future, pending};
+use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::allowance::Allowance;
+use super::letterbox::{Letterbox, Way};
 use crate::runtime::{Either, either, sleep};
 use crate::services::life::{Child, End, ToKeeper};
 
@@ -28,24 +29,24 @@ pub(crate) enum News {
 
 /// What a keeper has been told and not heeded yet.
 pub(crate) struct Mail {
-    news: mpsc::UnboundedReceiver<News>,
+    news: Letterbox<News>,
     kept: VecDeque<News>,
     /// Those who wait for the end, once somebody has ordered it.
     stop: Option<Vec<oneshot::Sender<()>>>,
     /// It is no more than a pause.
     pausing: bool,
     /// Those who are told to hurry.
-    children: Vec<Rc<dyn Child>>,
+    children: Rc<[Rc<dyn Child>]>,
 }
 
 impl Mail {
     /// Opens the way to the keeper of these, which has these restarts left, and tells them of it.
-    pub(super) fn open(children: &[Rc<dyn Child>], allowance: &Rc<Allowance>) -> (Keeper, Self) {
-        let (to_keeper, news) = mpsc::unbounded_channel();
+    pub(super) fn open(children: &Rc<[Rc<dyn Child>]>, allowance: &Rc<Allowance>) -> (Keeper, Self) {
+        let (to_keeper, news) = Letterbox::new();
         for (place, child) in children.iter().enumerate() {
             let news = to_keeper.clone();
             let tell = move |run, end| {
-                let _ = news.send(News::Ended { child: place, run, end });
+                news.push(News::Ended { child: place, run, end });
             };
             let allowance = allowance.clone();
             child.keep(ToKeeper::new(tell, move |restarts, ran| allowance.brings_back(place, restarts, ran)));
@@ -58,7 +59,7 @@ impl Mail {
                 keepers.push(keeper.clone());
             });
         }
-        let mail = Self { news, kept: VecDeque::new(), stop: None, pausing: false, children: children.to_vec() };
+        let mail = Self { news, kept: VecDeque::new(), stop: None, pausing: false, children: children.clone() };
         (keeper, mail)
     }
 
@@ -93,17 +94,14 @@ impl Mail {
             if let Some(news) = self.kept.pop_front() {
                 return news;
             }
-            match self.news.recv().await {
-                Some(news) => self.keep(news),
-                // The children hold a way here.
-                None => pending().await,
-            }
+            let news = self.news.next().await;
+            self.keep(news);
         }
     }
 
     /// Takes in what has been told.
     pub(crate) fn look(&mut self) {
-        while let Ok(news) = self.news.try_recv() {
+        while let Some(news) = self.news.take() {
             self.keep(news);
         }
     }
@@ -128,10 +126,9 @@ impl Mail {
             if self.stop.is_some() && !std::mem::replace(&mut interrupted, true) {
                 interrupt(self.pausing);
             }
-            match either(work.as_mut(), self.news.recv()).await {
+            match either(work.as_mut(), self.news.next()).await {
                 Either::First(done) => return done,
-                Either::Second(Some(news)) => self.keep(news),
-                Either::Second(None) => return work.await,
+                Either::Second(news) => self.keep(news),
             }
         }
     }
@@ -144,13 +141,9 @@ impl Mail {
             if self.stop.is_some() || self.kept.iter().any(matters) {
                 return false;
             }
-            match either(passed.as_mut(), self.news.recv()).await {
+            match either(passed.as_mut(), self.news.next()).await {
                 Either::First(()) => return true,
-                Either::Second(Some(news)) => self.keep(news),
-                Either::Second(None) => {
-                    passed.await;
-                    return true;
-                }
+                Either::Second(news) => self.keep(news),
             }
         }
     }
@@ -170,7 +163,7 @@ pub(crate) fn keepers_here() -> Vec<Keeper> {
 
 /// How a keeper is reached.
 #[derive(Clone)]
-pub(crate) struct Keeper(mpsc::UnboundedSender<News>);
+pub(crate) struct Keeper(Way<News>);
 
 impl Keeper {
     /// Orders the end and waits for it.
@@ -185,24 +178,24 @@ impl Keeper {
 
     async fn end(&self, pausing: bool) {
         let (told, ended) = oneshot::channel();
-        // An error means that it has ended.
-        if self.0.send(News::Stop { told: Some(told), pausing }).is_ok() {
+        // One that takes no news has ended.
+        if self.0.push(News::Stop { told: Some(told), pausing }) {
             let _ = ended.await;
         }
     }
 
     /// Has an end that was ordered wait for nothing.
     pub(crate) fn hurry(&self) {
-        let _ = self.0.send(News::Hurry);
+        self.0.push(News::Hurry);
     }
 
     /// Orders the end.
     pub(crate) fn ask_to_stop(&self) {
-        let _ = self.0.send(News::Stop { told: None, pausing: false });
+        self.0.push(News::Stop { told: None, pausing: false });
     }
 
     /// Orders a pause.
     pub(crate) fn ask_to_pause(&self) {
-        let _ = self.0.send(News::Stop { told: None, pausing: true });
+        self.0.push(News::Stop { told: None, pausing: true });
     }
 }

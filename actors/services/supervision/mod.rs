@@ -3,6 +3,7 @@
 //! `a child ends ─ ToKeeper → Keeping ─ is there budget? → start it, and those that the strategy says`,
 //! `no budget → give up ─ ToKeeper → the keeper above`
 //!
+//! - `letterbox`: a queue of one reader, which is small.
 //! - `keeper`: the way to a keeper: its handle, and its mail, which has the ends that `ToKeeper` tells, and orders from above.
 //! - `allowance`: the restarts that a keeper has left.
 //! - `supervision`: the keeper itself (`Keeping`), and the strategies (`Strategy`): it starts in order, builds anew what has
@@ -14,6 +15,7 @@
 //! has failed for good stays down; and nobody is said to have failed for good, or is unsubscribed, whom a keeper above starts
 //! again.
 
+mod letterbox;
 mod keeper;
 mod allowance;
 mod supervision;

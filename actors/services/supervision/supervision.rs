@@ -66,18 +66,22 @@ impl Keeping {
         on_failed: Option<OnGivenUp>,
     ) -> (Keeper, oneshot::Receiver<Result<(), StartError>>) {
         let allowance = Allowance::new(children.iter().map(|child| child.restart().2), shared);
+        let children: Rc<[_]> = children.into();
         let (keeper, mail) = Mail::open(&children, &allowance);
         let (told, started) = oneshot::channel();
-        let names: Vec<_> = children.iter().map(|child| format!("`{}`", child.name())).collect();
-        let names = names.join(", ");
-        let children = children.into();
-        let keeping = Self { mail, children, strategy, allowance, root, is_grouped: on_failed.is_some(), on_failed };
-        let label = move || format!("the keeper of {names}");
-        runtime::spawn_named(label, keeping.keep(told));
+        let named = children.clone();
+        let label = move || {
+            let names: Vec<_> = named.iter().map(|child| format!("`{}`", child.name())).collect();
+            format!("the keeper of {}", names.join(", "))
+        };
+        let is_grouped = on_failed.is_some();
+        let mut keeping = Self { mail, children, strategy, allowance, root, is_grouped, on_failed };
+        // A block holds what it has taken once, and a function twice.
+        runtime::spawn_named(label, async move { keeping.keep(told).await });
         (keeper, started)
     }
 
-    async fn keep(mut self, told: oneshot::Sender<Result<(), StartError>>) {
+    async fn keep(&mut self, told: oneshot::Sender<Result<(), StartError>>) {
         let started = self.start_all().await;
         let runs = started.is_ok();
         if runs && !self.root {
@@ -102,7 +106,8 @@ impl Keeping {
                 News::Stop { .. } => return self.stop_all().await,
                 News::Ended { child, run, end } => {
                     let kept = &self.children[child];
-                    if run == kept.runs() && !kept.is_over() && !self.recover(child, &end).await {
+                    // In a place of its own, which is large: most of the time a keeper waits.
+                    if run == kept.runs() && !kept.is_over() && !Box::pin(self.recover(child, end)).await {
                         return;
                     }
                 }
@@ -120,7 +125,7 @@ impl Keeping {
     }
 
     /// Tells those who wait for the end.
-    fn told(mut self) {
+    fn told(&mut self) {
         for told in self.mail.close() {
             quietly(|| {
                 let _ = told.send(());
@@ -130,55 +135,59 @@ impl Keeping {
 
     async fn start_all(&mut self) -> Result<(), StartError> {
         for place in 0..self.children.len() {
-            let child = self.children[place].clone();
             // Also if it came while the one before was in its last steps.
             self.mail.look();
             let started = match self.mail.is_to_stop() {
                 true => Err(StartError::Stopped),
-                false => self.mail.during(child.start(), |pausing| child.interrupt(pausing)).await,
+                false => {
+                    let child = &self.children[place];
+                    self.mail.during(child.start(), |pausing| child.interrupt(pausing)).await
+                }
             };
             if let Err(error) = started {
-                let ordered = self.mail.is_to_stop();
-                let comes_back = if ordered { self.mail.is_pausing() } else { self.allowance.all_come_back() };
-                match comes_back {
-                    true if ordered => child.pause().await,
-                    true => child.away(error.to_string()),
-                    false => child.settle(Some(error.to_string()), error != StartError::Stopped),
-                }
-                let why = format!("`{}` {error}", child.name());
-                for other in self.children[..place].iter().rev() {
-                    if !comes_back && !ordered {
-                        other.bereave(Some(&why));
-                    }
-                    self.mail.during(if comes_back { other.pause() } else { other.stop() }, |_| {}).await;
-                }
-                return Err(match self.children.len() {
-                    1 => error,
-                    _ => StartError::Neighbor { service: child.name().to_string(), error: Box::new(error) },
-                });
+                return Err(Box::pin(self.start_no_more(place, error)).await);
             }
         }
         Ok(())
     }
 
+    /// The one at this place has not started: ends those before it, and returns what all of them are told.
+    async fn start_no_more(&mut self, place: usize, error: StartError) -> StartError {
+        let child = self.children[place].clone();
+        let ordered = self.mail.is_to_stop();
+        let comes_back = if ordered { self.mail.is_pausing() } else { self.allowance.all_come_back() };
+        match comes_back {
+            true if ordered => child.pause().await,
+            true => child.away(error.to_string()),
+            false => child.settle(Some(error.to_string()), error != StartError::Stopped),
+        }
+        let why = format!("`{}` {error}", child.name());
+        for other in self.children[..place].iter().rev() {
+            if !comes_back && !ordered {
+                other.bereave(Some(&why));
+            }
+            self.mail.during(if comes_back { other.pause() } else { other.stop() }, |_| {}).await;
+        }
+        match self.children.len() {
+            1 => error,
+            _ => StartError::Neighbor { service: child.name().to_string(), error: Box::new(error) },
+        }
+    }
+
     async fn stop_all(&mut self) {
         for child in self.children.iter().rev() {
-            let ending = child.clone();
-            if self.mail.is_pausing() && !ending.is_over() {
-                self.mail.during(ending.pause(), |_| {}).await;
-            } else {
-                self.mail.during(ending.stop(), |_| {}).await;
-            }
+            let pausing = self.mail.is_pausing() && !child.is_over();
+            self.mail.during(if pausing { child.pause() } else { child.stop() }, |_| {}).await;
         }
     }
 
     /// Builds anew what has fallen, and what the strategy says; says whether there is still something to keep.
-    async fn recover(&mut self, child: usize, end: &End) -> bool {
+    async fn recover(&mut self, child: usize, end: End) -> bool {
         let since = runtime::now();
         // Those that are down, by their places: what a restart costs depends on them, and not on how many there are.
         let mut down = BTreeSet::new();
         let mut ready = since;
-        let mut fallen = Some(Fallen { child, failed: *end != End::Stopped, why: end.error() });
+        let mut fallen = Some(Fallen { child, failed: end != End::Stopped, why: end.error() });
         loop {
             if let Some(fallen) = fallen.take() {
                 match self.fell(fallen, &mut down, since).await {
@@ -326,5 +335,20 @@ mod tests {
         assert_eq!(Strategy::OneForAll.affected(1, 4), 0..4);
         assert_eq!(Strategy::RestForOne.affected(1, 4), 1..4);
         assert_eq!(Strategy::default(), Strategy::OneForOne);
+    }
+
+    /// A service is kept for as long as the application runs, and nearly always its keeper waits.
+    #[test]
+    fn what_keeps_a_service_is_small() {
+        let allowance = Allowance::new([].into_iter(), None);
+        let children: Rc<[Rc<dyn Child>]> = Rc::new([]);
+        let (_keeper, mail) = Mail::open(&children, &allowance);
+        let strategy = Strategy::default();
+        let mut keeping =
+            Keeping { children, strategy, allowance, mail, root: true, on_failed: None, is_grouped: false };
+        let (told, _started) = oneshot::channel();
+        let size = size_of::<Keeping>() + size_of_val(&keeping.keep(told));
+        println!("figure: {size} bytes of a keeper that waits");
+        assert!(size <= 700, "{size} bytes");
     }
 }

@@ -15,7 +15,7 @@ mod recipient;
 
 pub(super) use self::actix_broker::ActixBroker;
 pub(super) use self::broadcast::Broadcast;
-pub(super) use self::convoke::{Actors, Async, Emitted, Published, Sync};
+pub(super) use self::convoke::{Actors, Async, Emitted, Published, Services, Sync};
 pub(super) use self::kameo::PubSub;
 pub(super) use self::plain::PlainArc;
 pub(super) use self::ractor::Port;

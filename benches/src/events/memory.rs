@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use super::driver::{Contestant, on_arbiter};
 use super::fan_out::{
-    ActixBroker, Actors, Async, Broadcast, Emitted, PlainArc, Port, PubSub, Published, Recipients, Sync,
+    ActixBroker, Actors, Async, Broadcast, Emitted, PlainArc, Port, PubSub, Published, Recipients, Services, Sync,
 };
 use super::place::Place;
 use super::tally::{Due, Tally, Tick};
@@ -35,6 +35,7 @@ pub(super) const WORK: Work = Work {
         apart::<Emitted<Async>>(),
         apart::<Published<Async>>(),
         apart::<Published<Actors>>(),
+        apart::<Published<Services>>(),
         apart::<ActixBroker>(),
         apart::<Recipients>(),
         apart::<PubSub>(),
@@ -61,6 +62,7 @@ pub(crate) const HERE: Work = Work {
         here::<Emitted<Async>>(),
         here::<Published<Async>>(),
         here::<Published<Actors>>(),
+        here::<Published<Services>>(),
         here::<ActixBroker>(),
         here::<Recipients>(),
         here::<PubSub>(),

@@ -166,6 +166,39 @@ impl Handler<IsSubscribed> for Subscriber {
     }
 }
 
+/// A service, with all that keeps it alive.
+pub(in super::super) struct Services;
+
+impl Hearer for Services {
+    const EMITTED: &'static str = "convoke, services, emitted";
+    const PUBLISHED: &'static str = "convoke, services";
+
+    async fn register(bus: &EventBus, ear: Ear) -> Result<(), Failure> {
+        let mut ear = Some(ear);
+        let shop = Shop::supervised(bus, move |_| match ear.take() {
+            Some(ear) => Ok(Shop { ear }),
+            None => Err(std::io::Error::other("it was to run once")),
+        });
+        shop.await?.forever();
+        Ok(())
+    }
+}
+
+#[derive(BaseService)]
+#[service(on(Tick))]
+struct Shop {
+    ear: Ear,
+}
+
+impl Handler<Heard<Tick>> for Shop {
+    type Result = Handled;
+
+    fn handle(&mut self, tick: Heard<Tick>, _: &mut Context<Self>) -> Handled {
+        self.ear.hear(&tick);
+        Ok(())
+    }
+}
+
 /// An actor that cannot be changed, and is registered by its recipient: each event goes through its mailbox.
 pub(in super::super) struct Recipients;
 
