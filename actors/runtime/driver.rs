@@ -32,6 +32,7 @@ impl Future for Driver {
         let executor = self.executor.clone();
         executor.busy.set(true);
         executor.settle_in();
+        executor.begin_turn();
         self.know(cx.waker());
         gap();
         let rang = executor.take_remote();
@@ -49,6 +50,7 @@ impl Future for Driver {
                 break;
             }
         }
+        executor.end_turn();
         self.overdue = executor.is_ready();
         gap();
         if self.overdue {

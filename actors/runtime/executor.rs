@@ -101,6 +101,10 @@ pub(crate) struct Executor {
     timers: RefCell<Timers>,
     /// The driver is running or will be: nobody has to wake it.
     pub(super) busy: Cell<bool>,
+    /// Twice the number of the driver's turns so far, and one more while it has one.
+    turns: Cell<u64>,
+    /// Those who are woken for the turn after this one, or after the next if there is none now.
+    behind: RefCell<Vec<TaskId>>,
     pub(super) driver: RefCell<Option<Waker>>,
     pub(super) remote: Arc<Remote>,
 }
@@ -140,6 +144,8 @@ impl Executor {
             }),
             timers: RefCell::new(Timers::default()),
             busy: Cell::new(true),
+            turns: Cell::new(0),
+            behind: RefCell::default(),
             driver: RefCell::new(None),
             remote: Arc::new(Remote::default()),
         })
@@ -220,6 +226,40 @@ impl Executor {
             drop(state);
             self.rouse();
         }
+    }
+
+    /// Polls this task once whoever of the arbiter is awake now has had a turn, be it a task of tokio's or of ours; returns the
+    /// [turn](Self::turn) in which it is polled.
+    pub(crate) fn wake_behind(&self, id: TaskId) -> u64 {
+        self.behind.borrow_mut().push(id);
+        self.rouse();
+        self.turn_behind()
+    }
+
+    /// The turn in which those are polled who are [woken behind](Self::wake_behind) all others now.
+    #[inline]
+    pub(crate) fn turn_behind(&self) -> u64 {
+        (self.turns.get() | 1) + 2
+    }
+
+    /// The driver's turn.
+    #[inline]
+    pub(crate) fn turn(&self) -> u64 {
+        self.turns.get()
+    }
+
+    pub(super) fn begin_turn(&self) {
+        self.turns.set(self.turns.get() + 1);
+    }
+
+    /// Wakes those whose turn is the next one.
+    pub(super) fn end_turn(&self) {
+        self.turns.set(self.turns.get() + 1);
+        if self.behind.borrow().is_empty() {
+            return;
+        }
+        let behind = std::mem::take(&mut *self.behind.borrow_mut());
+        behind.iter().for_each(|id| self.wake(*id));
     }
 
     /// Pushes an input to the task's inbox and wakes the task.
@@ -341,7 +381,7 @@ impl Executor {
     /// Whether nothing is ready: what lives waits for a message, a timer, or another thread.
     #[cfg(feature = "testing")]
     pub(crate) fn is_idle(&self) -> bool {
-        !self.is_ready() && !self.remote.has_any()
+        !self.is_ready() && !self.remote.has_any() && self.behind.borrow().is_empty()
     }
 
     pub(super) fn poll_next(self: &Rc<Self>) -> bool {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::seat::Seat;
+use super::sent::Sends;
 use super::station::Station;
 use crate::events::event::Subject;
 use crate::events::hub::{DeadLetter, Hub, Post};
@@ -22,6 +23,8 @@ use crate::events::verdict::{ListenerError, panicked};
 pub(crate) enum Ran {
     Done(Result<(), ListenerError>),
     Later(Pin<Box<dyn Step>>),
+    /// A message was sent to an actor, and what [sends](Call::sends) knows it.
+    Sent,
 }
 
 /// A call under way.
@@ -65,6 +68,11 @@ impl<S> fmt::Debug for Scope<'_, S> {
 pub(crate) trait Call<S>: 'static {
     fn call(&self, scope: &Scope<'_, S>) -> Ran;
 
+    /// What sends a message to an actor instead of calling.
+    fn sends(&self) -> Option<&dyn Sends<S>> {
+        None
+    }
+
     /// Calls it with what waits in its seat, so many at the most, and returns how many. It is the only loop that is compiled for
     /// each listener, so that the listener is inlined into it.
     fn run(&self, seat: &Seat<S>, station: &Rc<Station>, budget: usize) -> usize
@@ -79,6 +87,7 @@ pub(crate) trait Call<S>: 'static {
                 Ok(Ran::Done(Ok(()))) => seat.done(),
                 Ok(Ran::Done(Err(error))) => seat.failed_queued(&parcel, error),
                 Ok(Ran::Later(future)) => seat.begin_queued(&parcel, future),
+                Ok(Ran::Sent) => seat.await_queued(parcel, station),
                 Err(panic) => seat.failed_queued(&parcel, panicked(panic)),
             }
         }

@@ -15,11 +15,12 @@ use super::call::{Call, Ran, Scope, Step};
 use super::desk::station_here;
 use super::hearer::{AnySeat, Hears, Tickets};
 use super::options::{Condition, Options};
+use super::sent::{Kept, Looked};
 use super::station::Station;
 use super::work::Work;
 use crate::events::event::{JsonEvent, Subject};
 use crate::events::hub::{Hub, Post};
-use crate::events::parcel::{Parcel, Waiting};
+use crate::events::parcel::{Parcel, Ticket, Waiting};
 use crate::events::verdict::{ListenerError, Overflow, Queued, Room, Verdict, panicked};
 use crate::runtime::{self, drop_quietly};
 
@@ -237,6 +238,61 @@ impl<S: Subject> Seat<S> {
         Work::begin(&self.hub, &self.post, parcel.clone(), future, self.timeout, None);
     }
 
+    /// One that had waited was sent to an actor.
+    pub(crate) fn await_queued(&self, parcel: Rc<Waiting<S>>, station: &Rc<Station>) {
+        self.running.set(self.running.get() + 1);
+        self.await_answer(parcel, None, station);
+    }
+
+    /// Has the answer looked at to what was just sent to an actor.
+    fn await_answer(&self, parcel: Rc<Waiting<S>>, ticket: Option<Ticket>, station: &Rc<Station>) {
+        let Some(sends) = self.call.sends() else { return };
+        // The seed chooses when it is answered, and a time that is measured ends with the answer.
+        if station.door().is_seeded() || ticket.as_ref().is_some_and(|ticket| ticket.timed) {
+            if let Some(future) = sends.take() {
+                Work::begin(&self.hub, &self.post, (*parcel).clone(), future, self.timeout, ticket);
+            }
+            return;
+        }
+        station.began();
+        self.post.began_work();
+        sends.keep(Kept { parcel, ticket, began: runtime::now() });
+        station.list_answer(&self.post);
+    }
+
+    /// An actor has answered.
+    fn answered(&self, kept: Kept<S>, result: Result<(), ListenerError>, station: &Station) {
+        let Kept { parcel, ticket, .. } = kept;
+        let queued = ticket.is_none();
+        let verdict = match result {
+            Ok(()) => {
+                self.post.counts.done();
+                None
+            }
+            Err(error) => Some(self.hub.failed(&self.post, (*parcel).clone(), error)),
+        };
+        if let Some(ticket) = ticket {
+            ticket.finish(verdict, None);
+        }
+        if Rc::strong_count(&parcel) == 1 {
+            drop_quietly(parcel);
+        }
+        self.post.ended_work();
+        station.ended_answer();
+        if queued {
+            self.ended_one(station);
+        }
+    }
+
+    /// What was sent to an actor goes on by itself.
+    #[cold]
+    #[inline(never)]
+    fn go_on(&self, kept: Kept<S>, future: Pin<Box<dyn Step>>) {
+        let Kept { parcel, ticket, began } = kept;
+        Work::go_on(&self.hub, &self.post, (*parcel).clone(), future, (began, self.timeout), ticket);
+        drop_quietly(parcel);
+    }
+
     #[cold]
     #[inline(never)]
     fn otherwise(&self, ran: Ran, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
@@ -245,6 +301,13 @@ impl<S: Subject> Seat<S> {
             Ran::Done(Err(error)) => tickets.give(self.hub.failed(&self.post, parcel.clone(), error)),
             Ran::Later(future) => {
                 Work::begin(&self.hub, &self.post, parcel.clone(), future, self.timeout, Some(tickets.take(place)));
+                true
+            }
+            Ran::Sent => {
+                let (ticket, parcel) = (tickets.take(place), tickets.waiting(parcel));
+                if let Some(station) = station_here(&self.hub, self.post.door()) {
+                    self.await_answer(parcel, Some(ticket), &station);
+                }
                 true
             }
         }
@@ -297,10 +360,22 @@ impl<S: Subject> AnySeat for Seat<S> {
         }
     }
 
+    fn look(&self, station: &Rc<Station>) {
+        match self.call.sends().and_then(|sends| sends.look()) {
+            Some((kept, Looked::Done(result))) => self.answered(kept, result, station),
+            Some((kept, Looked::Later(future))) => self.go_on(kept, future),
+            None => {}
+        }
+    }
+
     fn end(&self) {
         self.ended.set(true);
         self.plain.set(false);
         self.post.end();
+        // What was sent is under way, and outlives the seat.
+        while let Some((kept, future)) = self.call.sends().and_then(|sends| sends.take_kept()) {
+            self.go_on(kept, future);
+        }
         let waiting = std::mem::take(&mut *self.queue.borrow_mut());
         self.post.set_waiting(0);
         self.hub.made_room();

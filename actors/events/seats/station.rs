@@ -40,6 +40,8 @@ pub(crate) struct Station {
     rows: RefCell<Slab<Option<Row>>>,
     /// Those that have something in their queue and may take it.
     ready: RefCell<VecDeque<u32>>,
+    /// Whose answer is looked at, and in which turn of the executor.
+    answers: RefCell<VecDeque<(u32, u64)>>,
     /// Calls that are under way.
     running: Cell<usize>,
     resting: RefCell<Vec<oneshot::Sender<u64>>>,
@@ -59,6 +61,7 @@ impl Station {
                 task,
                 rows: RefCell::default(),
                 ready: RefCell::default(),
+                answers: RefCell::default(),
                 running: Cell::new(0),
                 resting: RefCell::default(),
                 closing: Cell::new(false),
@@ -137,6 +140,42 @@ impl Station {
         self.executor.wake(self.task);
     }
 
+    /// A seat has sent a message to an actor, and looks at the answer when that has had its turn.
+    pub(crate) fn list_answer(&self, post: &Post) {
+        let mut answers = self.answers.borrow_mut();
+        // Who sends before the others have had their turn wakes nobody anew.
+        let turn = self.executor.turn_behind();
+        if answers.back().is_none_or(|(_, last)| *last != turn) {
+            self.executor.wake_behind(self.task);
+        }
+        answers.push_back((post.row, turn));
+    }
+
+    /// The next whose answer is to be looked at.
+    fn next_answer(&self) -> Option<u32> {
+        if !self.has_answers() {
+            return None;
+        }
+        Some(self.answers.borrow_mut().pop_front()?.0)
+    }
+
+    fn has_answers(&self) -> bool {
+        self.answers.borrow().front().is_some_and(|(_, turn)| *turn <= self.executor.turn())
+    }
+
+    /// Has those look at answers whose actors have had their turn.
+    fn look_at_answers(self: &Rc<Self>, budget: usize) {
+        for _ in 0..budget {
+            let Some(row) = self.next_answer() else { return };
+            let seat = self.rows.borrow().get(row as usize).and_then(|row| Some(row.as_ref()?.seat.clone()));
+            let Some(seat) = seat else { continue };
+            quietly(|| seat.look(self));
+            if Rc::strong_count(&seat) == 1 {
+                drop_quietly(seat);
+            }
+        }
+    }
+
     pub(crate) fn began(&self) {
         self.running.set(self.running.get() + 1);
     }
@@ -147,6 +186,16 @@ impl Station {
         if queued && let Some(seat) = self.seat_of(post) {
             seat.ended_one(self);
         }
+        if self.running.get() == 0 {
+            self.executor.wake(self.task);
+        }
+    }
+
+    /// The same of a call whose answer was looked at.
+    #[inline]
+    pub(crate) fn ended_answer(&self) {
+        self.running.set(self.running.get() - 1);
+        self.door.count();
         if self.running.get() == 0 {
             self.executor.wake(self.task);
         }
@@ -252,6 +301,7 @@ impl Keeper {
     /// Says whether something is left to do.
     fn work(&mut self, budget: usize) -> bool {
         let Self { station, intake } = self;
+        station.look_at_answers(budget);
         let inbox = station.door.inbox();
         if !inbox.is_empty() {
             // Before it is taken out, or for a moment it would be nowhere for whoever looks from another thread.
@@ -280,7 +330,7 @@ impl Keeper {
             let Some(taken) = station.visit_one(left.min(VISIT)) else { break };
             left -= taken.clamp(1, left);
         }
-        !intake.is_empty() || intake.is_behind() || !station.ready.borrow().is_empty()
+        !intake.is_empty() || intake.is_behind() || !station.ready.borrow().is_empty() || station.has_answers()
     }
 }
 

@@ -8,6 +8,8 @@ mod names;
 mod actors;
 /// Actors, by their recipient.
 mod recipients;
+/// Actors, by messages to their mailbox.
+mod mailboxes;
 
 use std::cell::Cell;
 use std::io;
