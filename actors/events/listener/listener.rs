@@ -53,8 +53,8 @@ pub trait Listener<E: Subject>: Sized + 'static {
 /// A value that the bus can call with an event of type `E`.
 ///
 /// This is a function or closure whose arguments say what it needs, a [`Listener`], or an actor by its
-/// `Recipient<Heard<E>>` or its `Addr<A>`, each with or without options. The trait is implemented for all of them. The parameter `Kind` only tells the compiler
-/// which kind of value it is.
+/// `Recipient<Heard<E>>`, by its `Addr<A>`, or [`Unheeded`](crate::Unheeded), each with or without options. The trait is
+/// implemented for all of them. The parameter `Kind` only tells the compiler which kind of value it is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot listen to this event",
     label = "not a listener",

@@ -22,6 +22,7 @@ mod listen_error;
 mod report;
 
 pub use argument::Argument;
+pub use by_message::Unheeded;
 pub(crate) use function::{Function, Returned, Way};
 pub use heard::Heard;
 pub use listen_error::ListenError;

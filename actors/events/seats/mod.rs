@@ -5,7 +5,7 @@
 //! In reading order: `desk`, what a thread keeps of a bus; `local_route`, who hears an event from here; `station`, what comes
 //! from other threads, and whose turn it is; `arrival`, how it comes to its listeners; `hearer`, a seat as others know it;
 //! `seat`, a listener with its queue; `options`, what was said of it; `call`, how it is called; `sent`, a
-//! call by a message to an actor; `work`, a call that goes on;
+//! call by a message to an actor; `unheeded`, one that nobody heeds; `work`, a call that goes on;
 //! `ringed`, a call with middleware around it; `seating`, how it takes its seat; `subscription`, the guard of whoever put it there.
 //!
 //! All of it stays on its thread, without locks. A listener takes what is published in its order, and no more at once than its
@@ -20,6 +20,7 @@ mod seat;
 mod options;
 mod call;
 mod sent;
+mod unheeded;
 mod work;
 mod ringed;
 mod seating;
@@ -38,3 +39,4 @@ pub(crate) use sent::SentCall;
 pub(crate) use station::Station;
 pub use subscription::Subscription;
 pub(crate) use subscription::end;
+pub(crate) use unheeded::Mailbox;

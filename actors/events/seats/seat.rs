@@ -223,6 +223,23 @@ impl<S: Subject> Seat<S> {
         }
     }
 
+    /// Whether what is published may be called with at once: nothing waits, and nothing is asked of the listener first.
+    #[inline]
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.plain.get() && self.running.get() == 0 && self.queue.borrow().is_empty()
+    }
+
+    /// Calls with what was published, and would be the first in the queue.
+    #[inline]
+    pub(crate) fn call_queued(&self, parcel: &Rc<Waiting<S>>) {
+        match self.call.call(&self.scope(parcel)) {
+            Ran::Done(Ok(())) => self.done(),
+            Ran::Done(Err(error)) => self.failed_queued(parcel, error),
+            Ran::Later(future) => self.begin_queued(parcel, future),
+            Ran::Sent => {}
+        }
+    }
+
     /// The call of one that had waited has failed.
     #[cold]
     #[inline(never)]

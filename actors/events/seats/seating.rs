@@ -11,6 +11,7 @@ use super::hearer::{Hearer, Seated};
 use super::options::Options;
 use super::ringed::Ringed;
 use super::seat::Seat;
+use super::unheeded::{Mailbox, Straight, UnheededCall};
 use crate::events::container::Container;
 use crate::events::event::Subject;
 use crate::events::hub::{Hub, Post};
@@ -36,6 +37,16 @@ impl<S: Subject> Seating<S> {
 
     pub(crate) fn seat(self, call: impl Call<S>) -> Seated<S> {
         self.seat_boxed(Box::new(call))
+    }
+
+    /// Seats one that is not heeded, and so need not wait for a turn.
+    pub(crate) fn seat_unheeded(self, call: impl Mailbox<S>) -> Seated<S> {
+        let ringed = !self.options.middleware.is_empty() || !self.hub.middleware().is_empty();
+        let Seated { own, any } = self.seat(UnheededCall::new(call));
+        match own {
+            Hearer::Seat(seat) if !ringed => Seated { own: Hearer::Other(Rc::new(Straight(seat))), any },
+            own => Seated { own, any },
+        }
     }
 
     fn seat_boxed(mut self, mut call: Box<dyn Call<S>>) -> Seated<S> {

@@ -10,6 +10,8 @@ mod actors;
 mod recipients;
 /// Actors, by messages to their mailbox.
 mod mailboxes;
+/// Actors that are sent what they hear, and not heeded.
+mod unheeded;
 
 use std::cell::Cell;
 use std::io;
