@@ -24,7 +24,7 @@ use super::clock::now;
 use super::counted::step;
 use super::driver::Driver;
 use super::gap::gap;
-use super::guarded::{dropped_badly, panic_text};
+use super::guarded::{drop_quietly, panic_text, quietly};
 use super::inbox::Refused;
 use super::seed::Seed;
 use super::timers::Timers;
@@ -255,11 +255,9 @@ impl Executor {
     /// Wakes those whose turn is the next one.
     pub(super) fn end_turn(&self) {
         self.turns.set(self.turns.get() + 1);
-        if self.behind.borrow().is_empty() {
-            return;
+        if !self.behind.borrow().is_empty() {
+            self.behind.take().iter().for_each(|id| self.wake(*id));
         }
-        let behind = std::mem::take(&mut *self.behind.borrow_mut());
-        behind.iter().for_each(|id| self.wake(*id));
     }
 
     /// Pushes an input to the task's inbox and wakes the task.
@@ -494,39 +492,6 @@ impl State {
     fn lives(&self, id: TaskId) -> bool {
         self.table.get(id.row as usize).is_some_and(|row| row.generation == id.generation)
     }
-}
-
-/// Drops a value of the user's, whose panic must not take the neighbors along.
-pub(crate) fn drop_quietly<T>(value: T) {
-    let mut value = Some(value);
-    if let Some(why) = quietly_erased(&mut || drop(value.take())) {
-        dropped_badly(why);
-    }
-}
-
-/// Runs code of the user's, such as a `Drop`, a waker or the log, whose panic must not take the neighbors along.
-pub(crate) fn quietly(run: impl FnOnce()) {
-    let mut run = Some(run);
-    let _ = quietly_erased(&mut || {
-        if let Some(run) = run.take() {
-            run();
-        }
-    });
-}
-
-/// What is compiled once, of all that is run or dropped quietly; says what it has panicked with.
-fn quietly_erased(run: &mut dyn FnMut()) -> Option<String> {
-    catch_unwind(AssertUnwindSafe(run)).err().map(|panic| {
-        let why = panic_text(&*panic);
-        let log = || log::error!(target: "convoke::runtime", "a value panicked while it was dropped with its actor");
-        for panic in [Some(panic), catch_unwind(AssertUnwindSafe(log)).err()].into_iter().flatten() {
-            // What was thrown may panic when it is dropped; what that throws is left, or it would never end.
-            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-                std::mem::forget(again);
-            }
-        }
-        why
-    })
 }
 
 fn label(task: &dyn Task) -> String {

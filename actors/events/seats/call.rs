@@ -1,4 +1,4 @@
-//! A call of a listener with what is heard: done at once, or a future.
+//! A call of a listener with what is heard: done at once, a future, or a message to an actor.
 //!
 //! `seat → Call → Ran (done, or a Step for work.rs)`
 
@@ -11,12 +11,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use tokio::time::Instant;
+
 use super::seat::Seat;
-use super::sent::Sends;
 use super::station::Station;
 use crate::events::event::Subject;
 use crate::events::hub::{DeadLetter, Hub, Post};
-use crate::events::parcel::{Parcel, Within};
+use crate::events::parcel::{Parcel, Ticket, Waiting, Within};
 use crate::events::verdict::{ListenerError, panicked};
 
 /// How a call ended, or that it has not yet.
@@ -94,6 +95,39 @@ pub(crate) trait Call<S>: 'static {
         seat.goes_on(station);
         budget
     }
+}
+
+/// What is known of a message that was sent.
+pub(crate) struct Kept<S> {
+    pub(crate) parcel: Rc<Waiting<S>>,
+    /// Who waits for it; a call from the queue has nobody.
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) began: Instant,
+}
+
+/// What an answer is when it is looked at.
+pub(crate) enum Looked {
+    Done(Result<(), ListenerError>),
+    /// The actor has not answered yet.
+    Later(Pin<Box<dyn Step>>),
+}
+
+/// A message that was kept, as a call that goes on.
+pub(crate) type Taken<S> = (Kept<S>, Pin<Box<dyn Step>>);
+
+/// Something that sends messages to an actor, and waits for the answers.
+pub(crate) trait Sends<S> {
+    /// The message that was sent last, as a call that goes on.
+    fn take(&self) -> Option<Pin<Box<dyn Step>>>;
+
+    /// Keeps the message that was sent last until its answer is looked at.
+    fn keep(&self, kept: Kept<S>);
+
+    /// Looks at the answer to the message that was kept first.
+    fn look(&self) -> Option<(Kept<S>, Looked)>;
+
+    /// Hands over the message that was kept first.
+    fn take_kept(&self) -> Option<Taken<S>>;
 }
 
 /// A sync function.

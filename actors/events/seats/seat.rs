@@ -11,11 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::arrival::Brought;
-use super::call::{Call, Ran, Scope, Step};
+use super::call::{Call, Kept, Looked, Ran, Scope, Step};
 use super::desk::station_here;
 use super::hearer::{AnySeat, Hears, Tickets};
 use super::options::{Condition, Options};
-use super::sent::{Kept, Looked};
 use super::station::Station;
 use super::work::Work;
 use crate::events::event::{JsonEvent, Subject};

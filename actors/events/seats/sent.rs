@@ -9,47 +9,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use tokio::time::Instant;
-
-use super::call::{Call, Ran, Scope, Step};
-use crate::events::parcel::{Ticket, Waiting};
+use super::call::{Call, Kept, Looked, Ran, Scope, Sends, Step, Taken};
 use crate::events::verdict::ListenerError;
-
-/// What is known of a message that was sent.
-pub(crate) struct Kept<S> {
-    pub(crate) parcel: Rc<Waiting<S>>,
-    /// Who waits for it; a call from the queue has nobody.
-    pub(crate) ticket: Option<Ticket>,
-    pub(crate) began: Instant,
-}
-
-/// What an answer is when it is looked at.
-pub(crate) enum Looked {
-    Done(Result<(), ListenerError>),
-    /// The actor has not answered yet.
-    Later(Pin<Box<dyn Step>>),
-}
-
-/// A message that was kept, as a call that goes on.
-type Taken<S> = (Kept<S>, Pin<Box<dyn Step>>);
-
-/// Something that sends messages to an actor, and waits for the answers.
-pub(crate) trait Sends<S> {
-    /// The message that was sent last, as a call that goes on.
-    fn take(&self) -> Option<Pin<Box<dyn Step>>>;
-
-    /// Keeps the message that was sent last until its answer is looked at.
-    fn keep(&self, kept: Kept<S>);
-
-    /// Looks at the answer to the message that was kept first.
-    fn look(&self) -> Option<(Kept<S>, Looked)>;
-
-    /// Hands over the message that was kept first.
-    fn take_kept(&self) -> Option<Taken<S>>;
-}
 
 /// The place of an answer.
 type Place<Fut> = Pin<Box<Option<Fut>>>;
