@@ -6,12 +6,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use actix::dev::ToEnvelope;
-use actix::{Actor, Addr, Handler, MailboxError, Recipient};
+use actix::{Actor, Addr, Handler, Recipient};
 
 use super::heard::Heard;
 use super::listener::Listen;
 use super::listening::Listening;
-use crate::base::Handled;
 use crate::events::event::Subject;
 use crate::events::parcel::Parcel;
 use crate::events::seats::{Mailbox, Scope, SentCall};
@@ -30,7 +29,7 @@ impl<E: Subject> Listen<E, ByActor> for Recipient<Heard<E>> {
                 scope.begins();
                 let heard = Heard::new(scope.parcel.clone());
                 // One that has not been answered yet may have parked this sender, which then refuses another and wakes nobody.
-                answered(if scope.post.at_work() == 0 { self.send(heard) } else { self.clone().send(heard) })
+                if scope.post.at_work() == 0 { self.send(heard) } else { self.clone().send(heard) }
             })))
         })
     }
@@ -46,15 +45,10 @@ where
             Ok(seating.seat(SentCall::new(move |scope: &Scope<'_, E>| {
                 scope.begins();
                 let heard = Heard::new(scope.parcel.clone());
-                answered(if scope.post.at_work() == 0 { self.send(heard) } else { self.clone().send(heard) })
+                if scope.post.at_work() == 0 { self.send(heard) } else { self.clone().send(heard) }
             })))
         })
     }
-}
-
-/// What an actor answers to an event.
-async fn answered(answer: impl Future<Output = Result<Handled, MailboxError>>) -> Result<(), ListenerError> {
-    answer.await.map_err(|_| ListenerError::Gone)?.map_err(ListenerError::from)
 }
 
 /// An actor that is sent each event and not heeded: what its handler returns is nobody's.
@@ -118,16 +112,16 @@ impl<E: Subject> Listen<E, ByActor> for Unheeded<Recipient<Heard<E>>> {
 
 impl<E: Subject> Mailbox<E> for Unheeded<Recipient<Heard<E>>> {
     #[inline]
-    fn post(&self, parcel: &Arc<Parcel<E>>, mark: Option<Arc<()>>) -> bool {
+    fn post(&self, parcel: Arc<Parcel<E>>) -> bool {
         let is_there = self.0.connected();
         if is_there {
-            runtime::post(&self.0, Heard::marked(parcel.clone(), mark));
+            runtime::post(&self.0, Heard::new(parcel));
         }
         is_there
     }
 
-    fn send(&self, parcel: &Arc<Parcel<E>>) -> impl Future<Output = Result<(), ListenerError>> + 'static {
-        let sent = self.0.clone().send(Heard::new(parcel.clone()));
+    fn send(&self, parcel: Arc<Parcel<E>>) -> impl Future<Output = Result<(), ListenerError>> + 'static {
+        let sent = self.0.clone().send(Heard::new(parcel));
         async move { sent.await.map(drop).map_err(|_| ListenerError::Gone) }
     }
 }

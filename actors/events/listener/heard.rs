@@ -15,18 +15,11 @@ use crate::events::parcel::Parcel;
 /// It dereferences to the event, as in `order.id`. An actor's handler returns [`Handled`], or a future of it.
 pub struct Heard<E> {
     parcel: Arc<Parcel<E>>,
-    /// Goes when the actor has taken the event.
-    #[expect(dead_code, reason = "whoever posted it sees that it is gone")]
-    mark: Option<Arc<()>>,
 }
 
 impl<E: Subject> Heard<E> {
     pub(crate) fn new(parcel: Arc<Parcel<E>>) -> Self {
-        Self { parcel, mark: None }
-    }
-
-    pub(crate) fn marked(parcel: Arc<Parcel<E>>, mark: Option<Arc<()>>) -> Self {
-        Self { parcel, mark }
+        Self { parcel }
     }
 
     /// Creates a `Heard` by hand, for a unit test of a handler.
@@ -55,7 +48,7 @@ impl<E> Deref for Heard<E> {
 
 impl<E> Clone for Heard<E> {
     fn clone(&self) -> Self {
-        Self { parcel: self.parcel.clone(), mark: None }
+        Self { parcel: self.parcel.clone() }
     }
 }
 

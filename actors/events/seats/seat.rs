@@ -19,7 +19,7 @@ use super::station::Station;
 use super::work::Work;
 use crate::events::event::{JsonEvent, Subject};
 use crate::events::hub::{Hub, Post};
-use crate::events::parcel::{Parcel, Ticket, Waiting};
+use crate::events::parcel::{Parcel, Ticket, Waiting, Within};
 use crate::events::verdict::{ListenerError, Overflow, Queued, Room, Verdict, panicked};
 use crate::runtime::{self, drop_quietly};
 
@@ -272,12 +272,14 @@ impl<S: Subject> Seat<S> {
         }
         station.began();
         self.post.began_work();
-        sends.keep(Kept { parcel, ticket, began: runtime::now() });
+        // What is published is called with in a turn of the station, which knows the time.
+        let began = if ticket.is_none() { station.now() } else { runtime::now() };
+        sends.keep(Kept { parcel, ticket, began });
         station.list_answer(&self.post);
     }
 
     /// An actor has answered.
-    fn answered(&self, kept: Kept<S>, result: Result<(), ListenerError>, station: &Station) {
+    fn answered(&self, kept: Kept<S>, result: Result<(), ListenerError>, station: &Rc<Station>) {
         let Kept { parcel, ticket, .. } = kept;
         let queued = ticket.is_none();
         let verdict = match result {
@@ -294,10 +296,29 @@ impl<S: Subject> Seat<S> {
             drop_quietly(parcel);
         }
         self.post.ended_work();
-        station.ended_answer();
         if queued {
-            self.ended_one(station);
+            self.send_next(station);
         }
+        station.ended_answer();
+    }
+
+    /// Sends what waits behind one that was answered.
+    fn send_next(&self, station: &Rc<Station>) {
+        self.running.set(self.running.get() - 1);
+        if self.listed.get() || self.ended.get() {
+            return self.end_if_spent(station);
+        }
+        let Some(parcel) = self.take(station) else { return };
+        let _within = Within::call_of(parcel.clone());
+        match catch_unwind(AssertUnwindSafe(|| self.call.call(&self.scope(&parcel)))) {
+            Ok(Ran::Sent) => return self.await_queued(parcel, station),
+            Ok(Ran::Done(Ok(()))) => self.done(),
+            Ok(Ran::Done(Err(error))) => self.failed_queued(&parcel, error),
+            Ok(Ran::Later(future)) => self.begin_queued(&parcel, future),
+            Err(panic) => self.failed_queued(&parcel, panicked(panic)),
+        }
+        // More may wait, and no answer brings it on.
+        self.list_if_idle(station);
     }
 
     /// What was sent to an actor goes on by itself.

@@ -42,9 +42,10 @@ impl<S: Subject> Seating<S> {
     /// Seats one that is not heeded, and so need not wait for a turn.
     pub(crate) fn seat_unheeded(self, call: impl Mailbox<S>) -> Seated<S> {
         let ringed = !self.options.middleware.is_empty() || !self.hub.middleware().is_empty();
-        let Seated { own, any } = self.seat(UnheededCall::new(call));
+        let call = Rc::new(UnheededCall::new(call));
+        let Seated { own, any } = self.seat(call.clone());
         match own {
-            Hearer::Seat(seat) if !ringed => Seated { own: Hearer::Other(Rc::new(Straight(seat))), any },
+            Hearer::Seat(seat) if !ringed => Seated { own: Hearer::Other(Rc::new(Straight { seat, call })), any },
             own => Seated { own, any },
         }
     }

@@ -11,11 +11,17 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use actix::MailboxError;
+
 use super::call::{Call, Kept, Looked, Ran, Scope, Sends, Step, Taken};
+use crate::base::Handled;
 use crate::events::verdict::ListenerError;
 
-/// The place of an answer.
+/// The place of an answer, which is used again for the next.
 type Place<Fut> = Pin<Box<Option<Fut>>>;
+
+/// An answer as it came through the mailbox.
+type Answer = Result<Handled, MailboxError>;
 
 /// A call that sends a message to an actor: `make` sends it, and its future is the answer.
 pub(crate) struct SentCall<S, M, Fut> {
@@ -35,19 +41,35 @@ where
     }
 }
 
+fn poll_answer<Fut: Future<Output = Answer>>(
+    place: &mut Place<Fut>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), ListenerError>> {
+    let Some(answer) = place.as_mut().as_pin_mut() else { return Poll::Ready(Ok(())) };
+    answer.poll(cx).map(|answer| answer.map_err(|_| ListenerError::Gone)?.map_err(ListenerError::from))
+}
+
+/// An answer that is awaited.
+struct Awaited<Fut>(Place<Fut>);
+
+impl<Fut: Future<Output = Answer>> Step for Awaited<Fut> {
+    fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ListenerError>> {
+        poll_answer(&mut self.get_mut().0, cx)
+    }
+}
+
 impl<S: 'static, M, Fut> Call<S> for SentCall<S, M, Fut>
 where
     M: Fn(&Scope<'_, S>) -> Fut + 'static,
-    Fut: Future<Output = Result<(), ListenerError>> + 'static,
+    Fut: Future<Output = Answer> + 'static,
 {
     fn call(&self, scope: &Scope<'_, S>) -> Ran {
-        let answer = (self.make)(scope);
         let place = match self.place.take() {
             Some(mut place) => {
-                place.set(Some(answer));
+                place.set(Some((self.make)(scope)));
                 place
             }
-            None => Box::pin(Some(answer)),
+            None => Box::pin(Some((self.make)(scope))),
         };
         self.last.set(Some(place));
         Ran::Sent
@@ -61,10 +83,10 @@ where
 impl<S: 'static, M, Fut> Sends<S> for SentCall<S, M, Fut>
 where
     M: Fn(&Scope<'_, S>) -> Fut + 'static,
-    Fut: Future<Output = Result<(), ListenerError>> + 'static,
+    Fut: Future<Output = Answer> + 'static,
 {
     fn take(&self) -> Option<Pin<Box<dyn Step>>> {
-        Some(self.last.take()?)
+        Some(Box::pin(Awaited(self.last.take()?)))
     }
 
     fn keep(&self, kept: Kept<S>) {
@@ -76,19 +98,19 @@ where
     fn look(&self) -> Option<(Kept<S>, Looked)> {
         let (kept, mut place) = self.kept.borrow_mut().pop_front()?;
         // If it is not there, it is polled again with a waker of its own, which is then the one that counts.
-        let looked = match place.as_mut().step(&mut Context::from_waker(Waker::noop())) {
+        let looked = match poll_answer(&mut place, &mut Context::from_waker(Waker::noop())) {
             Poll::Ready(result) => {
                 place.set(None);
                 self.place.set(Some(place));
                 Looked::Done(result)
             }
-            Poll::Pending => Looked::Later(place),
+            Poll::Pending => Looked::Later(Box::pin(Awaited(place))),
         };
         Some((kept, looked))
     }
 
     fn take_kept(&self) -> Option<Taken<S>> {
         let (kept, place) = self.kept.borrow_mut().pop_front()?;
-        Some((kept, place))
+        Some((kept, Box::pin(Awaited(place))))
     }
 }

@@ -12,6 +12,7 @@ use std::task::Poll;
 
 use slab::Slab;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::arrival::arrive;
 use super::desk::{leave, let_go};
@@ -42,6 +43,8 @@ pub(crate) struct Station {
     ready: RefCell<VecDeque<u32>>,
     /// Whose answer is looked at, and in which turn of the executor.
     answers: RefCell<VecDeque<(u32, u64)>>,
+    /// The time of its turn, once somebody has asked for it.
+    time: Cell<Option<Instant>>,
     /// Calls that are under way.
     running: Cell<usize>,
     resting: RefCell<Vec<oneshot::Sender<u64>>>,
@@ -62,6 +65,7 @@ impl Station {
                 rows: RefCell::default(),
                 ready: RefCell::default(),
                 answers: RefCell::default(),
+                time: Cell::new(None),
                 running: Cell::new(0),
                 resting: RefCell::default(),
                 closing: Cell::new(false),
@@ -149,6 +153,16 @@ impl Station {
             self.executor.wake_behind(self.task);
         }
         answers.push_back((post.row, turn));
+    }
+
+    /// The time of its turn.
+    #[inline]
+    pub(crate) fn now(&self) -> Instant {
+        self.time.get().unwrap_or_else(|| {
+            let now = runtime::now();
+            self.time.set(Some(now));
+            now
+        })
     }
 
     /// The next whose answer is to be looked at.
@@ -301,6 +315,7 @@ impl Keeper {
     /// Says whether something is left to do.
     fn work(&mut self, budget: usize) -> bool {
         let Self { station, intake } = self;
+        station.time.set(None);
         station.look_at_answers(budget);
         let inbox = station.door.inbox();
         if !inbox.is_empty() {

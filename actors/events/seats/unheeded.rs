@@ -14,29 +14,31 @@ use super::station::Station;
 use crate::events::event::Subject;
 use crate::events::parcel::{Parcel, Waiting};
 use crate::events::verdict::{ListenerError, Queued, Room};
+use crate::runtime::drop_quietly;
 
 /// How many events lie in an actor's mailbox before one more waits until the actor has taken it.
 const AHEAD: u64 = 256;
 
 /// The way to an actor.
 pub(crate) trait Mailbox<S>: 'static {
-    /// Puts an event into the mailbox; `false` if the actor has stopped. The mark goes when the actor has taken it.
-    fn post(&self, parcel: &Arc<Parcel<S>>, mark: Option<Arc<()>>) -> bool;
+    /// Puts an event into the mailbox; `false` if the actor has stopped.
+    fn post(&self, parcel: Arc<Parcel<S>>) -> bool;
 
     /// The same, and is done when the actor has taken it. Dropped before that, it takes the event back.
-    fn send(&self, parcel: &Arc<Parcel<S>>) -> impl Future<Output = Result<(), ListenerError>> + 'static;
+    fn send(&self, parcel: Arc<Parcel<S>>) -> impl Future<Output = Result<(), ListenerError>> + 'static;
 }
 
-/// A call that posts an event. A mark on every so many tells how many have been taken.
-pub(crate) struct UnheededCall<M> {
+/// A call that posts an event. One of every so many is in a parcel of its own, which goes when the actor has taken it: by that it
+/// is known how many have been taken.
+pub(crate) struct UnheededCall<S, M> {
     to: M,
     posted: Cell<u64>,
     taken: Rc<Cell<u64>>,
-    /// The number of the one that is marked.
-    mark: RefCell<Option<(u64, Arc<()>)>>,
+    /// The number of that one, and its parcel.
+    mark: RefCell<Option<(u64, Arc<Parcel<S>>)>>,
 }
 
-impl<M> UnheededCall<M> {
+impl<S: Subject, M: Mailbox<S>> UnheededCall<S, M> {
     pub(crate) fn new(to: M) -> Self {
         Self { to, posted: Cell::new(0), taken: Rc::default(), mark: RefCell::default() }
     }
@@ -44,71 +46,87 @@ impl<M> UnheededCall<M> {
     /// So many were in the mailbox, of which the actor may have taken some.
     #[cold]
     #[inline(never)]
-    fn call_slowly<S>(&self, parcel: &Arc<Parcel<S>>) -> Ran
-    where
-        M: Mailbox<S>,
-    {
-        let mut mark = self.mark.borrow_mut();
-        if let Some((number, _)) = mark.take_if(|(_, mark)| Arc::strong_count(mark) == 1) {
-            self.taken.set(self.taken.get().max(number));
-        }
+    fn call_slowly(&self, parcel: &Arc<Parcel<S>>) -> Ran {
         let number = self.posted.get() + 1;
+        let passed = {
+            let taken = self.taken.get();
+            // The actor may keep what it has heard; then it is one that was awaited behind it which tells.
+            let is_taken = |(marked, mark): &mut (u64, _)| *marked <= taken || Arc::strong_count(mark) == 1;
+            self.mark.borrow_mut().take_if(is_taken)
+        };
+        if let Some((marked, last)) = passed {
+            self.taken.set(self.taken.get().max(marked));
+            drop_quietly(last);
+        }
         if number - self.taken.get() > AHEAD {
             self.posted.set(number);
-            let (taken, sent) = (self.taken.clone(), self.to.send(parcel));
+            let (taken, sent) = (self.taken.clone(), self.to.send(parcel.clone()));
             return Ran::Later(Box::pin(Some(async move {
                 sent.await?;
                 taken.set(taken.get().max(number));
                 Ok(())
             })));
         }
-        let new = if mark.is_none() { Some(mark.insert((number, Arc::default())).1.clone()) } else { None };
-        drop(mark);
-        self.post(parcel, number, new)
+        if self.mark.borrow().is_some() {
+            return self.post(parcel.clone());
+        }
+        let mark = parcel.twin();
+        *self.mark.borrow_mut() = Some((number, mark.clone()));
+        self.post(mark)
     }
 
     #[inline]
-    fn post<S>(&self, parcel: &Arc<Parcel<S>>, number: u64, mark: Option<Arc<()>>) -> Ran
-    where
-        M: Mailbox<S>,
-    {
-        if !self.to.post(parcel, mark) {
+    fn post(&self, parcel: Arc<Parcel<S>>) -> Ran {
+        if !self.to.post(parcel) {
             return Ran::Done(Err(ListenerError::Gone));
         }
-        self.posted.set(number);
+        self.posted.set(self.posted.get() + 1);
         Ran::Done(Ok(()))
+    }
+
+    /// Whether as many may be in the mailbox as are posted without a look.
+    #[inline]
+    fn is_at_ease(&self) -> bool {
+        self.posted.get() - self.taken.get() < AHEAD / 2
     }
 }
 
-impl<S: Subject, M: Mailbox<S>> Call<S> for UnheededCall<M> {
+impl<S: Subject, M: Mailbox<S>> Call<S> for Rc<UnheededCall<S, M>> {
     #[inline]
     fn call(&self, scope: &Scope<'_, S>) -> Ran {
         scope.begins();
-        let number = self.posted.get() + 1;
-        if number - self.taken.get() >= AHEAD / 2 {
-            return self.call_slowly(scope.parcel);
-        }
-        self.post(scope.parcel, number, None)
+        if self.is_at_ease() { self.post(scope.parcel.clone()) } else { self.call_slowly(scope.parcel) }
     }
 }
 
 /// The seat of one that is not heeded: what is published goes straight into the mailbox, unless something waits.
-pub(crate) struct Straight<S>(pub(crate) Rc<Seat<S>>);
+pub(crate) struct Straight<S, M> {
+    pub(crate) seat: Rc<Seat<S>>,
+    pub(crate) call: Rc<UnheededCall<S, M>>,
+}
 
-impl<S: Subject> Hears<S> for Straight<S> {
+impl<S: Subject, M: Mailbox<S>> Hears<S> for Straight<S, M> {
     fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
-        self.0.call(parcel, place, tickets)
+        self.seat.call(parcel, place, tickets)
     }
 
     fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, room: Room) -> Queued {
-        if !self.0.is_at_rest() {
-            return self.0.queue(parcel, station, room);
+        if !self.seat.is_at_rest() {
+            return self.seat.queue(parcel, station, room);
         }
-        self.0.call_queued(parcel);
+        if self.call.is_at_ease() {
+            self.seat.scope(parcel).begins();
+            if self.call.to.post((**parcel).clone()) {
+                self.call.posted.set(self.call.posted.get() + 1);
+                self.seat.done();
+                return Queued::Taken;
+            }
+        }
+        self.seat.call_queued(parcel);
         Queued::Taken
     }
 
     fn declines(&self, parcel: &Arc<Parcel<S>>) -> bool {
-        self.0.declines(parcel)
+        self.seat.declines(parcel)
     }
 }
