@@ -74,6 +74,8 @@ pub(crate) struct Tickets<'a> {
     /// One was taken.
     pub(crate) taken: bool,
     pub(crate) verdict: Option<Verdict>,
+    /// Only one is called: it writes on the board by itself.
+    alone: bool,
     /// Of those on this arbiter, unless others on another write on the board as well.
     tally: Option<Rc<Tally>>,
     /// The parcel as it waits in queues: made for the first, and shared by the others.
@@ -81,8 +83,8 @@ pub(crate) struct Tickets<'a> {
 }
 
 impl<'a> Tickets<'a> {
-    pub(crate) fn new(board: &'a mut Option<Arc<Board>>, timed: bool) -> Self {
-        Self { board, timed, taken: false, verdict: None, tally: None, waiting: None }
+    pub(crate) fn new(board: &'a mut Option<Arc<Board>>, timed: bool, alone: bool) -> Self {
+        Self { board, timed, alone, taken: false, verdict: None, tally: None, waiting: None }
     }
 
     pub(crate) fn take(&mut self, place: u32) -> Ticket {
@@ -91,7 +93,7 @@ impl<'a> Tickets<'a> {
             return Ticket::near(tally, place, self.timed);
         }
         let board = self.board.get_or_insert_with(|| Arc::new(Board::new()));
-        if board.is_far() {
+        if board.is_far() || self.alone {
             board.expect(1);
             return Ticket::new(board.clone(), place, self.timed);
         }

@@ -17,6 +17,9 @@ use super::call::{Call, Kept, Looked, Ran, Scope, Sends, Step, Taken};
 use crate::base::Handled;
 use crate::events::verdict::ListenerError;
 
+/// How many places are kept for later answers.
+const PLACES: usize = 16;
+
 /// The place of an answer, which is used again for the next.
 type Place<Fut> = Pin<Box<Option<Fut>>>;
 
@@ -26,8 +29,8 @@ type Answer = Result<Handled, MailboxError>;
 /// A call that sends a message to an actor: `make` sends it, and its future is the answer.
 pub(crate) struct SentCall<S, M, Fut> {
     make: M,
-    /// In which the last answer was.
-    place: Cell<Option<Place<Fut>>>,
+    /// In which the last answers were.
+    places: RefCell<Vec<Place<Fut>>>,
     last: Cell<Option<Place<Fut>>>,
     kept: RefCell<VecDeque<(Kept<S>, Place<Fut>)>>,
 }
@@ -37,7 +40,7 @@ where
     M: Fn(&Scope<'_, S>) -> Fut + 'static,
 {
     pub(crate) fn new(make: M) -> Self {
-        Self { make, place: Cell::new(None), last: Cell::new(None), kept: RefCell::default() }
+        Self { make, places: RefCell::default(), last: Cell::new(None), kept: RefCell::default() }
     }
 }
 
@@ -64,7 +67,8 @@ where
     Fut: Future<Output = Answer> + 'static,
 {
     fn call(&self, scope: &Scope<'_, S>) -> Ran {
-        let place = match self.place.take() {
+        let place = self.places.borrow_mut().pop();
+        let place = match place {
             Some(mut place) => {
                 place.set(Some((self.make)(scope)));
                 place
@@ -101,7 +105,10 @@ where
         let looked = match poll_answer(&mut place, &mut Context::from_waker(Waker::noop())) {
             Poll::Ready(result) => {
                 place.set(None);
-                self.place.set(Some(place));
+                let mut places = self.places.borrow_mut();
+                if places.len() < PLACES {
+                    places.push(place);
+                }
                 Looked::Done(result)
             }
             Poll::Pending => Looked::Later(Box::pin(Awaited(place))),
