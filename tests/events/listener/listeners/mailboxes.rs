@@ -133,7 +133,8 @@ async fn what_was_sent_goes_on_when_its_registration_ends() {
     let (bus, notes) = (EventBus::default(), Notes::new());
     let guard = bus.on(Swift::start_with(&notes).named("swift")).unwrap();
     let mut emission = pin!(bus.emit(user(9)).into_future());
-    poll_fn(|cx| Poll::Ready(assert!(emission.as_mut().poll(cx).is_pending()))).await;
+    let is_pending = poll_fn(|cx| Poll::Ready(emission.as_mut().poll(cx).is_pending())).await;
+    assert!(is_pending);
     // It lies in the mailbox, and nobody has looked whether it is answered.
     drop(guard);
     assert_eq!(failures(&at_once(emission).await), ["swift failed: nine"]);
