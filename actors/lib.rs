@@ -54,7 +54,7 @@ pub use events::listener::Heard;
 pub use events::listener::ListenError;
 pub use events::listener::Listening;
 pub use events::listener::{Listen, Listener};
-pub use events::listener::{ListenerResult, Report};
+pub use events::listener::{ListenerResult, Report, Unheeded};
 pub use events::middleware::{Call, Handling, Middleware, Next};
 pub use events::seats::Subscription;
 pub use events::topics::Patterns;

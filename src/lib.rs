@@ -230,7 +230,7 @@ pub mod events {
         Answer, AskError, BadPayload, DeadLetter, DeadLetters, DispatchError, Emitting, EventBus, EventBusBuilder,
         Heard, Installed, Listen, ListenError, Listener, ListenerError, ListenerResult, Listening, Overflow, Permanent,
         PublishError, Published, Reason, RedriveError, Report, Request, RequestAll, Requesting, RequestingAll,
-        Subscription, SubscriptionId, SubscriptionInfo, TooDeep, dispatch, listener,
+        Subscription, SubscriptionId, SubscriptionInfo, TooDeep, Unheeded, dispatch, listener,
     };
 
     // What listeners are given, and what stands around them.

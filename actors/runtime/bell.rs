@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::clock::FOREVER;
-use super::executor::{drop_quietly, quietly};
+use super::guarded::{drop_quietly, quietly};
 
 /// So many alarms hang before it is looked for those that nobody waits for any more.
 const SWEEP: usize = 1024;

@@ -37,6 +37,7 @@ impl Future for Driver {
         let executor = self.executor.clone();
         executor.busy.set(true);
         executor.settle_in();
+        executor.begin_turn();
         self.know(cx.waker());
         gap();
         let rang = self.take_remote();
@@ -54,6 +55,7 @@ impl Future for Driver {
                 break;
             }
         }
+        executor.end_turn();
         self.overdue = executor.is_ready();
         gap();
         if self.overdue {

@@ -24,7 +24,7 @@ use super::clock::now;
 use super::counted::step;
 use super::driver::Driver;
 use super::gap::gap;
-use super::guarded::{dropped_badly, panic_text};
+use super::guarded::{drop_quietly, panic_text, quietly};
 use super::inbox::Refused;
 use super::seed::Seed;
 use super::timers::Timers;
@@ -101,6 +101,10 @@ pub(crate) struct Executor {
     timers: RefCell<Timers>,
     /// The driver is running or will be: nobody has to wake it.
     pub(super) busy: Cell<bool>,
+    /// Twice the number of the driver's turns so far, and one more while it has one.
+    turns: Cell<u64>,
+    /// Those who are woken for the turn after this one, or after the next if there is none now.
+    behind: RefCell<Vec<TaskId>>,
     pub(super) driver: RefCell<Option<Waker>>,
     pub(super) remote: Arc<Remote>,
 }
@@ -140,6 +144,8 @@ impl Executor {
             }),
             timers: RefCell::new(Timers::default()),
             busy: Cell::new(true),
+            turns: Cell::new(0),
+            behind: RefCell::default(),
             driver: RefCell::new(None),
             remote: Arc::new(Remote::default()),
         })
@@ -219,6 +225,38 @@ impl Executor {
             ready.push_back(id);
             drop(state);
             self.rouse();
+        }
+    }
+
+    /// Polls this task once whoever of the arbiter is awake now has had a turn, be it a task of tokio's or of ours; returns the
+    /// [turn](Self::turn) in which it is polled.
+    pub(crate) fn wake_behind(&self, id: TaskId) -> u64 {
+        self.behind.borrow_mut().push(id);
+        self.rouse();
+        self.turn_behind()
+    }
+
+    /// The turn in which those are polled who are [woken behind](Self::wake_behind) all others now.
+    #[inline]
+    pub(crate) fn turn_behind(&self) -> u64 {
+        (self.turns.get() | 1) + 2
+    }
+
+    /// The driver's turn.
+    #[inline]
+    pub(crate) fn turn(&self) -> u64 {
+        self.turns.get()
+    }
+
+    pub(super) fn begin_turn(&self) {
+        self.turns.set(self.turns.get() + 1);
+    }
+
+    /// Wakes those whose turn is the next one.
+    pub(super) fn end_turn(&self) {
+        self.turns.set(self.turns.get() + 1);
+        if !self.behind.borrow().is_empty() {
+            self.behind.take().iter().for_each(|id| self.wake(*id));
         }
     }
 
@@ -341,7 +379,7 @@ impl Executor {
     /// Whether nothing is ready: what lives waits for a message, a timer, or another thread.
     #[cfg(feature = "testing")]
     pub(crate) fn is_idle(&self) -> bool {
-        !self.is_ready() && !self.remote.has_any()
+        !self.is_ready() && !self.remote.has_any() && self.behind.borrow().is_empty()
     }
 
     pub(super) fn poll_next(self: &Rc<Self>) -> bool {
@@ -445,39 +483,6 @@ impl State {
     fn lives(&self, id: TaskId) -> bool {
         self.table.get(id.row as usize).is_some_and(|row| row.generation == id.generation)
     }
-}
-
-/// Drops a value of the user's, whose panic must not take the neighbors along.
-pub(crate) fn drop_quietly<T>(value: T) {
-    let mut value = Some(value);
-    if let Some(why) = quietly_erased(&mut || drop(value.take())) {
-        dropped_badly(why);
-    }
-}
-
-/// Runs code of the user's, such as a `Drop`, a waker or the log, whose panic must not take the neighbors along.
-pub(crate) fn quietly(run: impl FnOnce()) {
-    let mut run = Some(run);
-    let _ = quietly_erased(&mut || {
-        if let Some(run) = run.take() {
-            run();
-        }
-    });
-}
-
-/// What is compiled once, of all that is run or dropped quietly; says what it has panicked with.
-fn quietly_erased(run: &mut dyn FnMut()) -> Option<String> {
-    catch_unwind(AssertUnwindSafe(run)).err().map(|panic| {
-        let why = panic_text(&*panic);
-        let log = || log::error!(target: "convoke::runtime", "a value panicked while it was dropped with its actor");
-        for panic in [Some(panic), catch_unwind(AssertUnwindSafe(log)).err()].into_iter().flatten() {
-            // What was thrown may panic when it is dropped; what that throws is left, or it would never end.
-            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-                std::mem::forget(again);
-            }
-        }
-        why
-    })
 }
 
 fn label(task: &dyn Task) -> String {

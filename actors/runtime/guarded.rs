@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::clock::is_virtual;
 use super::clock::{after, now};
 use super::counted::step;
-use super::executor::{Task, Turn, drop_quietly};
+use super::executor::{Task, Turn};
 use super::starting::executor_here;
 
 /// The message of a panic, as `panic!` leaves it.
@@ -32,6 +32,39 @@ pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
         let text = panic_text(&*panic);
         drop_quietly(panic);
         text
+    })
+}
+
+/// Drops a value of the user's, whose panic must not take the neighbors along.
+pub(crate) fn drop_quietly<T>(value: T) {
+    let mut value = Some(value);
+    if let Some(why) = quietly_erased(&mut || drop(value.take())) {
+        dropped_badly(why);
+    }
+}
+
+/// Runs code of the user's, such as a `Drop`, a waker or the log, whose panic must not take the neighbors along.
+pub(crate) fn quietly(run: impl FnOnce()) {
+    let mut run = Some(run);
+    let _ = quietly_erased(&mut || {
+        if let Some(run) = run.take() {
+            run();
+        }
+    });
+}
+
+/// What is compiled once, of all that is run or dropped quietly; says what it has panicked with.
+fn quietly_erased(run: &mut dyn FnMut()) -> Option<String> {
+    catch_unwind(AssertUnwindSafe(run)).err().map(|panic| {
+        let why = panic_text(&*panic);
+        let log = || log::error!(target: "convoke::runtime", "a value panicked while it was dropped with its actor");
+        for panic in [Some(panic), catch_unwind(AssertUnwindSafe(log)).err()].into_iter().flatten() {
+            // What was thrown may panic when it is dropped; what that throws is left, or it would never end.
+            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+                std::mem::forget(again);
+            }
+        }
+        why
     })
 }
 

@@ -10,8 +10,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::executor::drop_quietly;
 use super::gap::gap;
+use super::guarded::drop_quietly;
 use super::wake::Home;
 
 /// Why an inbox did not take an input; the input is handed back.

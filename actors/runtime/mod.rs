@@ -11,7 +11,7 @@
 //! - `context`, `inbox` — what an actor of ours runs in, and its own way in.
 //! - `executor`, `driver`, `timers`, `wake` — one executor on each arbiter: who has a turn, when, and who wakes it. `gap` and
 //!   `interleavings` — the same under every order of a few pushes.
-//! - `guarded` — the user's futures: a panic is an answer, and a limit holds.
+//! - `guarded` — what is the user's: the panic of a future is an answer, that of a drop is logged, and a limit holds.
 //! - `bell` — an alarm for who waits for another thread, by the real clock.
 //! - `counted` — work, counted for the tests of cost.
 //!
@@ -44,8 +44,10 @@ pub use context::{LocalContext, Player};
 #[cfg(feature = "testing")]
 pub(crate) use counted::steps;
 pub(crate) use counted::{Counted, step};
-pub(crate) use executor::{Executor, TURN, Task, TaskId, Turn, drop_quietly, is_arbiter, quietly};
-pub(crate) use guarded::{Either, Guarded, all, catch, dropped_badly, either, panic_text, sleep, spawn_named};
+pub(crate) use executor::{Executor, TURN, Task, TaskId, Turn, is_arbiter};
+pub(crate) use guarded::{
+    Either, Guarded, all, catch, drop_quietly, dropped_badly, either, panic_text, quietly, sleep, spawn_named,
+};
 #[cfg(feature = "testing")]
 pub(crate) use guarded::{SPAWNED, spawn_future, take_dropped_badly};
 pub(crate) use inbox::{Inbox, Intake, Refused};

@@ -47,7 +47,7 @@ pub(crate) fn executor_here() -> Rc<Executor> {
 
 /// Posts a message past the bound of an actix mailbox: here and in the next function alone. What is under way is
 /// bounded by a counter of the callers': one summons for each emitter, and one outcome for each consumer, of the rounds
-/// that a broker counts.
+/// that a broker counts; the events of which a listener counts how many its actor may not have taken.
 pub(crate) fn post<M>(to: &Recipient<M>, message: M)
 where
     M: Message + Send + 'static,

@@ -68,18 +68,45 @@ pub(crate) struct ActorSeat<S, O> {
     pub(crate) post: Arc<Post>,
     pub(crate) ended: Cell<bool>,
     pub(crate) busy: Cell<bool>,
-    /// What was published.
-    queue: RefCell<VecDeque<Rc<Waiting<S>>>>,
-    /// How many have left that queue, in whichever way.
-    left: Cell<u64>,
-    /// What is awaited, which is not dropped for want of room, each with how many were published before it. In a queue of
-    /// its own, so that the oldest of the other is found at once, and those of many actors are no larger than they must be.
-    awaited: RefCell<VecDeque<Awaited<S>>>,
+    lines: RefCell<Lines<S>>,
+    /// How many stand in them.
+    waiting: Cell<usize>,
     pub(crate) waker: RefCell<Option<Waker>>,
     /// Middleware stands around it, and another seat in its place: that one counts and reports.
     pub(crate) ringed: bool,
     /// The actor is a service: its seat outlives it, for the next that is built.
     pub(crate) oversight: Option<Rc<O>>,
+}
+
+/// What waits for an actor.
+struct Lines<S> {
+    /// What was published.
+    published: VecDeque<Rc<Waiting<S>>>,
+    /// How many have left that line, in whichever way.
+    left: u64,
+    /// What is awaited, which is not dropped for want of room, each with how many were published before it. In a line of
+    /// its own, so that the oldest of the other is found at once, and those of many actors are no larger than they must be.
+    awaited: VecDeque<Awaited<S>>,
+}
+
+impl<S> Lines<S> {
+    #[inline]
+    fn next(&mut self) -> Option<(Rc<Waiting<S>>, Option<Ticket>)> {
+        if let Some(first) = self.awaited.front()
+            && first.behind <= Counted(self.left)
+            && let Some(Awaited { parcel, ticket, .. }) = self.awaited.pop_front()
+        {
+            return Some((parcel, Some(ticket)));
+        }
+        Some((self.next_published()?, None))
+    }
+
+    #[inline]
+    fn next_published(&mut self) -> Option<Rc<Waiting<S>>> {
+        let parcel = self.published.pop_front()?;
+        self.left += 1;
+        Some(parcel)
+    }
 }
 
 /// An event whose emitter waits for the end of the call.
@@ -109,9 +136,8 @@ impl<S: Subject, O: Overseer> ActorSeat<S, O> {
             post,
             ended: Cell::new(false),
             busy: Cell::new(false),
-            queue: RefCell::default(),
-            left: Cell::new(0),
-            awaited: RefCell::default(),
+            lines: RefCell::new(Lines { published: VecDeque::new(), left: 0, awaited: VecDeque::new() }),
+            waiting: Cell::new(0),
             waker: RefCell::default(),
         }
     }
@@ -138,14 +164,14 @@ impl<S: Subject, O: Overseer> ActorSeat<S, O> {
         let due = |one: &Awaited<S>| runtime::after(one.since.unwrap_or(away_since), limit);
         let mut expired = Vec::new();
         let next = {
-            let mut awaited = self.awaited.borrow_mut();
+            let awaited = &mut self.lines.borrow_mut().awaited;
             // They stand in the order in which they came.
             while awaited.front().is_some_and(|first| due(first) <= now) {
                 expired.extend(awaited.pop_front());
             }
             awaited.front().map(due)
         };
-        self.set_waiting(self.waiting());
+        self.set_waiting(self.waiting() - expired.len());
         for Awaited { parcel, ticket, .. } in expired {
             self.finish(&parcel, Some(ticket), None, Err(ListenerError::TimedOut(limit)));
             drop_quietly(parcel);
@@ -173,12 +199,13 @@ impl<S: Subject, O: Overseer> ActorSeat<S, O> {
     /// How many wait.
     #[inline]
     pub(crate) fn waiting(&self) -> usize {
-        self.queue.borrow().len() + self.awaited.borrow().len()
+        self.waiting.get()
     }
 
     /// How many wait is known of the seat that is in the report.
     #[inline]
     fn set_waiting(&self, events: usize) {
+        self.waiting.set(events);
         if !self.ringed {
             self.post.set_waiting(events);
         }
@@ -186,17 +213,18 @@ impl<S: Subject, O: Overseer> ActorSeat<S, O> {
 
     #[inline]
     fn push(&self, parcel: Rc<Waiting<S>>, ticket: Option<Ticket>) {
-        let mut queue = self.queue.borrow_mut();
-        match ticket {
-            None => queue.push_back(parcel),
-            Some(ticket) => {
-                let behind = Counted(self.left.get() + queue.len() as u64);
-                let since = self.is_away().then(runtime::now);
-                self.awaited.borrow_mut().push_back(Awaited { behind, parcel, ticket, since });
+        {
+            let mut lines = self.lines.borrow_mut();
+            match ticket {
+                None => lines.published.push_back(parcel),
+                Some(ticket) => {
+                    let behind = Counted(lines.left + lines.published.len() as u64);
+                    let since = self.is_away().then(runtime::now);
+                    lines.awaited.push_back(Awaited { behind, parcel, ticket, since });
+                }
             }
         }
-        drop(queue);
-        let waiting = self.waiting();
+        let waiting = self.waiting() + 1;
         self.set_waiting(waiting);
         // What is pushed to others that wait wakes nobody anew.
         if waiting == 1 && !self.busy.get() {
@@ -212,25 +240,16 @@ impl<S: Subject, O: Overseer> ActorSeat<S, O> {
 
     #[inline]
     pub(crate) fn pop(&self) -> Option<(Rc<Waiting<S>>, Option<Ticket>)> {
-        let awaited = {
-            let mut awaited = self.awaited.borrow_mut();
-            let left = Counted(self.left.get());
-            if awaited.front().is_some_and(|first| first.behind <= left) { awaited.pop_front() } else { None }
-        };
-        let next = match awaited {
-            Some(Awaited { parcel, ticket, .. }) => (parcel, Some(ticket)),
-            None => (self.pop_published()?, None),
-        };
-        self.set_waiting(self.waiting());
+        let next = self.lines.borrow_mut().next()?;
+        self.set_waiting(self.waiting() - 1);
         Some(next)
     }
 
     /// Takes the oldest that nobody waits for: what is emitted is not bounded by the queue, but by its emitters.
-    #[inline]
     fn pop_published(&self) -> Option<Rc<Waiting<S>>> {
-        let parcel = self.queue.borrow_mut().pop_front()?;
-        self.left.set(self.left.get() + 1);
-        Some(parcel)
+        let oldest = self.lines.borrow_mut().next_published()?;
+        self.set_waiting(self.waiting() - 1);
+        Some(oldest)
     }
 
     #[inline]
@@ -286,7 +305,7 @@ impl<S: Subject, O: Overseer> Hears<S> for ActorSeat<S, O> {
         if self.is_full_and_away() {
             return tickets.give(self.failed(parcel, ListenerError::Busy));
         }
-        self.push(Rc::new(Waiting(parcel.clone())), Some(tickets.take(place)));
+        self.push(tickets.waiting(parcel), Some(tickets.take(place)));
         true
     }
 

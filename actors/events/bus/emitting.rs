@@ -116,7 +116,7 @@ fn call_each<S: Subject>(
     report: &mut Report,
     board: &mut Option<Arc<Board>>,
 ) {
-    let mut tickets = Tickets::new(board, false);
+    let mut tickets = Tickets::new(board, false, near.len() == 1);
     while let Some(listener) = near.get(*next) {
         *next += 1;
         if !listener.seat.call(parcel, listener.place, &mut tickets)
@@ -136,7 +136,7 @@ fn call_timed<S: Subject>(
 ) {
     while let Some(listener) = near.get(*next) {
         *next += 1;
-        let mut tickets = Tickets::new(board, true);
+        let mut tickets = Tickets::new(board, true, true);
         let began = runtime::now();
         listener.seat.call(parcel, listener.place, &mut tickets);
         if !tickets.taken && tickets.verdict != Some(Verdict::Skipped) {

@@ -94,6 +94,7 @@ impl EventBus {
             overflow: listening.options.overflow.unwrap_or(hub.limits().overflow),
             all_or_none: listening.options.all_or_none,
             selective: listening.options.when.is_some(),
+            heeded: listening.heeded,
             #[cfg(feature = "testing")]
             collects: collects(&hearing, place),
             timeout: listening.options.timeout.unwrap_or(hub.limits().listener_timeout),

@@ -43,6 +43,8 @@ pub(crate) struct Post {
     all_or_none: bool,
     /// It may not want an event that it hears of: only its own arbiter knows.
     selective: bool,
+    /// Whether what it returns is known.
+    heeded: bool,
     /// A test has it collect dead letters.
     #[cfg(feature = "testing")]
     collects: bool,
@@ -102,6 +104,7 @@ pub(crate) struct Vacancy {
     pub(crate) overflow: Overflow,
     pub(crate) all_or_none: bool,
     pub(crate) selective: bool,
+    pub(crate) heeded: bool,
     #[cfg(feature = "testing")]
     pub(crate) collects: bool,
     pub(crate) timeout: Duration,
@@ -123,6 +126,7 @@ impl Post {
             overflow,
             all_or_none,
             selective,
+            heeded,
             #[cfg(feature = "testing")]
             collects,
             timeout,
@@ -146,6 +150,7 @@ impl Post {
             overflow,
             all_or_none,
             selective,
+            heeded,
             #[cfg(feature = "testing")]
             collects,
             ease: AtomicUsize::new(if capacity < SMALL { capacity } else { capacity.div_ceil(2) - 1 }),
@@ -212,6 +217,11 @@ impl Post {
     /// Whether it may not want an event that it hears of.
     pub(crate) fn is_selective(&self) -> bool {
         self.selective
+    }
+
+    /// Whether what it returns is known.
+    pub(crate) fn is_heeded(&self) -> bool {
+        self.heeded
     }
 
     /// Whether a test has it collect dead letters.

@@ -6,8 +6,6 @@ use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::Recipient;
-
 use super::function::{Function, Returned, Telling};
 use super::heard::Heard;
 use super::listening::Listening;
@@ -54,9 +52,9 @@ pub trait Listener<E: Subject>: Sized + 'static {
 
 /// A value that the bus can call with an event of type `E`.
 ///
-/// This is a function or closure whose arguments say what it needs, a [`Listener`], or a `Recipient<Heard<E>>`, each
-/// with or without options. The trait is implemented for all of them. The parameter `Kind` only tells the compiler
-/// which kind of value it is.
+/// This is a function or closure whose arguments say what it needs, a [`Listener`], or an actor by its
+/// `Recipient<Heard<E>>`, by its `Addr<A>`, or [`Unheeded`](crate::Unheeded), each with or without options. The trait is
+/// implemented for all of them. The parameter `Kind` only tells the compiler which kind of value it is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot listen to this event",
     label = "not a listener",
@@ -66,7 +64,7 @@ pub trait Listener<E: Subject>: Sized + 'static {
     note = "the usual causes: the argument has no type (`|event: &YourEvent| …`), the event has no `#[derive(Event)]` or is \
             taken by value, a dependency is `Arc<T>` instead of `Inject<T>` or is not `Send + Sync`, the error is a \
             `Box<dyn Error>`: return `convoke::Handled`, for which `?` takes any error that is `Send + Sync`",
-    note = "an actor that handles `Heard<YourEvent>` is registered by `addr.recipient::<Heard<YourEvent>>()`"
+    note = "an actor that handles `Heard<YourEvent>` is registered by its `Addr`, or by `addr.recipient::<Heard<YourEvent>>()`"
 )]
 pub trait Listen<E: Subject, Kind>: Sized + 'static {
     /// Wraps the listener in a [`Listening`], on which options can be set.
@@ -160,23 +158,6 @@ impl<E: Subject, L: Listener<E>> Listen<E, Struct> for L {
                 scope.begins();
                 let (listener, event) = (listener.clone(), Heard::new(scope.parcel.clone()));
                 Ok(async move { listener.hear(event).await.map_err(ListenerError::from) })
-            })))
-        })
-    }
-}
-
-/// Marks an actor.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct ByActor;
-
-impl<E: Subject> Listen<E, ByActor> for Recipient<Heard<E>> {
-    fn listening(self) -> Listening<E> {
-        Listening::new::<Self>(true, move |seating| {
-            Ok(seating.seat(AsyncCall::new(move |scope: &Scope<'_, E>| {
-                scope.begins();
-                let answer = self.send(Heard::new(scope.parcel.clone()));
-                Ok(async move { answer.await.map_err(|_| ListenerError::Gone)?.map_err(ListenerError::from) })
             })))
         })
     }

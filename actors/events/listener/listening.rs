@@ -24,6 +24,8 @@ pub struct Listening<S> {
     pub(crate) type_name: fn() -> &'static str,
     /// Whether it may look at the event's metadata.
     pub(crate) sees: bool,
+    /// Whether what it returns is known.
+    pub(crate) heeded: bool,
 }
 
 impl<S: Subject> Listening<S> {
@@ -45,7 +47,7 @@ impl<S: Subject> Listening<S> {
             skip_retained: false,
             rest: None,
         };
-        Self { options, make: Box::new(make), type_name: type_name::<L>, sees }
+        Self { options, make: Box::new(make), type_name: type_name::<L>, sees, heeded: true }
     }
 
     /// Sets the name that reports, errors and the log show. The default is the name of the function, or the place at

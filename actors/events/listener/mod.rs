@@ -2,7 +2,8 @@
 //!
 //! `function, struct, recipient → Listen → Listening (options) → a seat → Report`
 //!
-//! In reading order: `listener`, what can listen; `function`, a function by its arguments; `argument`, what it may ask for;
+//! In reading order: `listener`, what can listen; `function`, a function by its arguments; `by_message`, an
+//! actor by its mailbox; `argument`, what it may ask for;
 //! `heard`, an event with its metadata; `listening`, a listener with its options; `listen_error`, why it is not registered;
 //! `report`, what became of one emission.
 //!
@@ -13,6 +14,7 @@
 
 mod listener;
 mod function;
+mod by_message;
 mod argument;
 mod heard;
 mod listening;
@@ -20,6 +22,7 @@ mod listen_error;
 mod report;
 
 pub use argument::Argument;
+pub use by_message::Unheeded;
 pub(crate) use function::{Function, Returned, Way};
 pub use heard::Heard;
 pub use listen_error::ListenError;

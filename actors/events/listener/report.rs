@@ -65,6 +65,9 @@ pub struct ListenerResult {
     pub listener: Arc<str>,
     /// The error of the listener; `None` if it succeeded.
     pub error: Option<ListenerError>,
+    /// Whether the result is known. It is not if the listener is [`Unheeded`](crate::Unheeded): then there is no error once
+    /// the event is in the actor's mailbox.
+    pub heeded: bool,
     /// How long the call took, if the emission was [timed](crate::Emitting::timed).
     pub took: Option<Duration>,
 }
@@ -73,7 +76,8 @@ impl fmt::Display for ListenerResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.error {
             Some(error) => write!(f, "`{}` {error}", self.listener),
-            None => write!(f, "`{}` is done", self.listener),
+            None if self.heeded => write!(f, "`{}` is done", self.listener),
+            None => write!(f, "`{}` was sent it", self.listener),
         }
     }
 }
@@ -159,6 +163,16 @@ impl Report {
         self.len() == 0
     }
 
+    /// Returns how many of the listeners that were called are [`Unheeded`](crate::Unheeded): it is not known whether they
+    /// failed.
+    pub fn unheeded(&self) -> usize {
+        let heedless = self.posts.iter().filter(|post| !post.is_heeded()).count();
+        let skipped = |(place, verdict): &&(u32, Verdict)| {
+            *verdict == Verdict::Skipped && self.post(*place).is_some_and(|post| !post.is_heeded())
+        };
+        heedless - self.others().iter().filter(skipped).count()
+    }
+
     /// Returns the listeners that were called, in the order of the calls, each with its result.
     pub fn iter(&self) -> impl Iterator<Item = ListenerResult> {
         let (mut others, mut times) = (self.others().iter().peekable(), self.times().iter().peekable());
@@ -172,7 +186,7 @@ impl Report {
                 }
                 None => None,
             };
-            Some(ListenerResult { listener: post.name().clone(), error, took })
+            Some(ListenerResult { listener: post.name().clone(), error, heeded: post.is_heeded(), took })
         })
     }
 
@@ -220,7 +234,12 @@ impl fmt::Display for Report {
         }
         let listeners = self.len();
         let s = if listeners == 1 { "" } else { "s" };
-        write!(f, "{}: {listeners} listener{s}, {} failed", Shown::name(&self.event), self.failed().count())?;
+        write!(f, "{}: {listeners} listener{s}", Shown::name(&self.event))?;
+        let unheeded = self.unheeded();
+        if unheeded > 0 {
+            write!(f, " ({unheeded} unheeded)")?;
+        }
+        write!(f, ", {} failed", self.failed().count())?;
         for (place, (listener, error)) in self.failed().enumerate() {
             write!(f, "{}`{listener}` {error}", if place == 0 { ": " } else { "; " })?;
         }

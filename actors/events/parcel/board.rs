@@ -2,17 +2,16 @@
 //!
 //! `listener ends (on any arbiter) → Ticket → Board → Report`
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::away::Away;
-use crate::base::Noted;
 use crate::events::verdict::{ListenerError, Verdict};
 use crate::runtime::quietly;
 
 /// What is said of some, by their places.
-type Said<T> = Vec<(u32, T)>;
+pub(super) type Said<T> = Vec<(u32, T)>;
 
 pub(crate) struct Board {
     state: Mutex<BoardState>,
@@ -90,7 +89,7 @@ impl Board {
     }
 
     /// Whether one more ticket of this place counts; one that was given up has been told of already.
-    fn hand_out(&self, place: u32, expected: bool) -> bool {
+    pub(super) fn hand_out(&self, place: u32, expected: bool) -> bool {
         if !self.far {
             return true;
         }
@@ -112,7 +111,26 @@ impl Board {
         }
     }
 
-    fn finish(&self, place: u32, verdict: Option<Verdict>, took: Option<Duration>) {
+    /// Whether some of them are on other arbiters.
+    pub(crate) fn is_far(&self) -> bool {
+        self.far
+    }
+
+    /// Those of one arbiter are done, for whom [one](Self::expect) was expected.
+    pub(super) fn finish_all(&self, others: Said<Verdict>, times: Said<Duration>) {
+        let waiter = {
+            let mut state = self.lock();
+            state.left -= 1;
+            state.others.extend(others);
+            state.times.extend(times);
+            if state.left == 0 { state.waiter.take() } else { None }
+        };
+        if let Some(waiter) = waiter {
+            quietly(|| waiter.wake());
+        }
+    }
+
+    pub(super) fn finish(&self, place: u32, verdict: Option<Verdict>, took: Option<Duration>) {
         let waiter = {
             let mut state = self.lock();
             match state.far.get_mut(place as usize) {
@@ -192,39 +210,5 @@ impl Board {
             state.waiter = Some(waker.clone());
         }
         false
-    }
-}
-
-/// One listener's place on a board; dropped before it is used, the listener counts as gone.
-pub(crate) struct Ticket {
-    board: Option<Arc<Board>>,
-    place: u32,
-    pub(crate) timed: bool,
-}
-
-impl Ticket {
-    /// For one more that the board was told to [expect](Board::expect).
-    pub(crate) fn new(board: Arc<Board>, place: u32, timed: bool) -> Self {
-        let counts = board.hand_out(place, true);
-        Self { board: counts.then_some(board), place, timed }
-    }
-
-    /// For one on whose arbiter the event has come; none if it was given up before.
-    pub(crate) fn on_arrival(board: &Arc<Board>, place: u32, timed: bool) -> Option<Self> {
-        board.hand_out(place, false).then(|| Self { board: Some(board.clone()), place, timed })
-    }
-
-    pub(crate) fn finish(mut self, verdict: Option<Verdict>, took: Option<Duration>) {
-        if let Some(board) = self.board.take() {
-            board.finish(self.place, verdict, took);
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if let Some(board) = self.board.take() {
-            board.finish(self.place, Some(Verdict::Failed(ListenerError::Gone, Noted::default())), None);
-        }
     }
 }

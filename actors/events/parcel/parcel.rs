@@ -160,6 +160,16 @@ impl<E: Subject> Parcel<E> {
         }
     }
 
+    /// The same emission in a parcel that nobody else has.
+    pub(crate) fn twin(self: &Arc<Self>) -> Arc<Self> {
+        Arc::new(Self {
+            origin: Some(self.clone()),
+            depth: self.depth,
+            cause: self.cause.clone(),
+            ..Self::new(self.event.clone(), None, None)
+        })
+    }
+
     fn convert<T: Subject>(&self) -> Result<T, BadPayload> {
         let bad = |reason: String| BadPayload {
             event: self.event.name().to_string(),

@@ -88,7 +88,7 @@ fn call(brought: &Brought, group: &Group, station: &Rc<Station>, board: &Arc<Boa
         };
         let began = timed.then(runtime::now);
         let mut later = Some(board.clone());
-        let mut tickets = Tickets::new(&mut later, timed);
+        let mut tickets = Tickets::new(&mut later, timed, true);
         let called = catch_unwind(AssertUnwindSafe(|| seat.call_brought(brought, place.place, &mut tickets)));
         let verdict = match called {
             Ok(_) => tickets.verdict.take(),

@@ -1,4 +1,4 @@
-//! A call of a listener with what is heard: done at once, or a future.
+//! A call of a listener with what is heard: done at once, a future, or a message to an actor.
 //!
 //! `seat → Call → Ran (done, or a Step for work.rs)`
 
@@ -11,17 +11,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use tokio::time::Instant;
+
 use super::seat::Seat;
 use super::station::Station;
 use crate::events::event::Subject;
 use crate::events::hub::{DeadLetter, Hub, Post};
-use crate::events::parcel::{Parcel, Within};
+use crate::events::parcel::{Parcel, Ticket, Waiting, Within};
 use crate::events::verdict::{ListenerError, panicked};
 
 /// How a call ended, or that it has not yet.
 pub(crate) enum Ran {
     Done(Result<(), ListenerError>),
     Later(Pin<Box<dyn Step>>),
+    /// A message was sent to an actor, and what [sends](Call::sends) knows it.
+    Sent,
 }
 
 /// A call under way.
@@ -65,6 +69,11 @@ impl<S> fmt::Debug for Scope<'_, S> {
 pub(crate) trait Call<S>: 'static {
     fn call(&self, scope: &Scope<'_, S>) -> Ran;
 
+    /// What sends a message to an actor instead of calling.
+    fn sends(&self) -> Option<&dyn Sends<S>> {
+        None
+    }
+
     /// Calls it with what waits in its seat, so many at the most, and returns how many. It is the only loop that is compiled for
     /// each listener, so that the listener is inlined into it.
     fn run(&self, seat: &Seat<S>, station: &Rc<Station>, budget: usize) -> usize
@@ -79,12 +88,46 @@ pub(crate) trait Call<S>: 'static {
                 Ok(Ran::Done(Ok(()))) => seat.done(),
                 Ok(Ran::Done(Err(error))) => seat.failed_queued(&parcel, error),
                 Ok(Ran::Later(future)) => seat.begin_queued(&parcel, future),
+                Ok(Ran::Sent) => seat.await_queued(parcel, station),
                 Err(panic) => seat.failed_queued(&parcel, panicked(panic)),
             }
         }
         seat.goes_on(station);
         budget
     }
+}
+
+/// What is known of a message that was sent.
+pub(crate) struct Kept<S> {
+    pub(crate) parcel: Rc<Waiting<S>>,
+    /// Who waits for it; a call from the queue has nobody.
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) began: Instant,
+}
+
+/// What an answer is when it is looked at.
+pub(crate) enum Looked {
+    Done(Result<(), ListenerError>),
+    /// The actor has not answered yet.
+    Later(Pin<Box<dyn Step>>),
+}
+
+/// A message that was kept, as a call that goes on.
+pub(crate) type Taken<S> = (Kept<S>, Pin<Box<dyn Step>>);
+
+/// Something that sends messages to an actor, and waits for the answers.
+pub(crate) trait Sends<S> {
+    /// The message that was sent last, as a call that goes on.
+    fn take(&self) -> Option<Pin<Box<dyn Step>>>;
+
+    /// Keeps the message that was sent last until its answer is looked at.
+    fn keep(&self, kept: Kept<S>);
+
+    /// Looks at the answer to the message that was kept first.
+    fn look(&self) -> Option<(Kept<S>, Looked)>;
+
+    /// Hands over the message that was kept first.
+    fn take_kept(&self) -> Option<Taken<S>>;
 }
 
 /// A sync function.

@@ -13,7 +13,7 @@ use super::seat::Seat;
 use super::station::Station;
 use crate::events::event::{JsonEvent, Subject};
 use crate::events::hub::{Hub, Post};
-use crate::events::parcel::{Board, Parcel, Ticket, Waiting};
+use crate::events::parcel::{Board, Parcel, Tally, Ticket, Waiting};
 use crate::events::verdict::{Queued, Room, Verdict};
 
 /// A seat as it hears events of one subject.
@@ -43,6 +43,9 @@ pub(crate) trait AnySeat {
 
     /// A call from the queue has ended.
     fn ended_one(&self, station: &Station);
+
+    /// Looks at the answer of the actor to whom it has sent a message first.
+    fn look(&self, _: &Rc<Station>) {}
 
     /// Hears no more from now on; what waits is dropped.
     fn end(&self);
@@ -75,18 +78,44 @@ pub(crate) struct Tickets<'a> {
     /// One was taken.
     pub(crate) taken: bool,
     pub(crate) verdict: Option<Verdict>,
+    /// Only one is called: it writes on the board by itself.
+    alone: bool,
+    /// Of those on this arbiter, unless others on another write on the board as well.
+    tally: Option<Rc<Tally>>,
+    /// The parcel as it waits in queues: made for the first, and shared by the others.
+    waiting: Option<Rc<dyn Any>>,
 }
 
 impl<'a> Tickets<'a> {
-    pub(crate) fn new(board: &'a mut Option<Arc<Board>>, timed: bool) -> Self {
-        Self { board, timed, taken: false, verdict: None }
+    pub(crate) fn new(board: &'a mut Option<Arc<Board>>, timed: bool, alone: bool) -> Self {
+        Self { board, timed, alone, taken: false, verdict: None, tally: None, waiting: None }
     }
 
     pub(crate) fn take(&mut self, place: u32) -> Ticket {
         self.taken = true;
+        if let Some(tally) = &self.tally {
+            return Ticket::near(tally, place, self.timed);
+        }
         let board = self.board.get_or_insert_with(|| Arc::new(Board::new()));
-        board.expect(1);
-        Ticket::new(board.clone(), place, self.timed)
+        if board.is_far() || self.alone {
+            board.expect(1);
+            return Ticket::new(board.clone(), place, self.timed);
+        }
+        let tally = self.tally.insert(Tally::new(board.clone()));
+        Ticket::near(tally, place, self.timed)
+    }
+
+    /// The parcel of this emission, for those who are not done with it at once.
+    pub(crate) fn waiting<S: Subject>(&mut self, parcel: &Arc<Parcel<S>>) -> Rc<Waiting<S>> {
+        if let Some(waiting) = &self.waiting
+            && let Ok(waiting) = waiting.clone().downcast::<Waiting<S>>()
+            && Arc::ptr_eq(&waiting, parcel)
+        {
+            return waiting;
+        }
+        let waiting = Rc::new(Waiting(parcel.clone()));
+        self.waiting = Some(waiting.clone());
+        waiting
     }
 
     #[cold]

@@ -79,6 +79,7 @@ impl<S: Subject> Future for Innermost<S> {
                 match self.call.call(&scope) {
                     Ran::Done(result) => return Poll::Ready(result),
                     Ran::Later(future) => self.under_way = Some(future),
+                    Ran::Sent => self.under_way = self.call.sends().and_then(|sends| sends.take()),
                 }
             }
             match &mut self.under_way {

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::arrival::Brought;
-use super::call::{Call, Ran, Scope, Step};
+use super::call::{Call, Kept, Looked, Ran, Scope, Step};
 use super::desk::station_here;
 use super::hearer::{AnySeat, Hearer, Hears, Tickets};
 use super::options::{Condition, Options};
@@ -19,7 +19,7 @@ use super::station::Station;
 use super::work::Work;
 use crate::events::event::{JsonEvent, Subject};
 use crate::events::hub::{Hub, Post};
-use crate::events::parcel::{Parcel, Waiting};
+use crate::events::parcel::{Parcel, Ticket, Waiting, Within};
 use crate::events::verdict::{ListenerError, Overflow, Queued, Room, Verdict, panicked};
 use crate::runtime::{self, drop_quietly};
 
@@ -233,6 +233,23 @@ impl<S: Subject> Seat<S> {
         }
     }
 
+    /// Whether what is published may be called with at once: nothing waits, and nothing is asked of the listener first.
+    #[inline]
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.plain.get() && self.running.get() == 0 && self.queue.borrow().is_empty()
+    }
+
+    /// Calls with what was published, and would be the first in the queue.
+    #[inline]
+    pub(crate) fn call_queued(&self, parcel: &Rc<Waiting<S>>) {
+        match self.call.call(&self.scope(parcel)) {
+            Ran::Done(Ok(())) => self.done(),
+            Ran::Done(Err(error)) => self.failed_queued(parcel, error),
+            Ran::Later(future) => self.begin_queued(parcel, future),
+            Ran::Sent => {}
+        }
+    }
+
     /// The call of one that had waited has failed.
     #[cold]
     #[inline(never)]
@@ -246,6 +263,82 @@ impl<S: Subject> Seat<S> {
     pub(crate) fn begin_queued(&self, parcel: &Arc<Parcel<S>>, future: Pin<Box<dyn Step>>) {
         self.running.set(self.running.get() + 1);
         Work::begin(&self.hub, &self.post, parcel.clone(), future, self.post.timeout(), None);
+    }
+
+    /// One that had waited was sent to an actor.
+    pub(crate) fn await_queued(&self, parcel: Rc<Waiting<S>>, station: &Rc<Station>) {
+        self.running.set(self.running.get() + 1);
+        self.await_answer(parcel, None, station);
+    }
+
+    /// Has the answer looked at to what was just sent to an actor.
+    fn await_answer(&self, parcel: Rc<Waiting<S>>, ticket: Option<Ticket>, station: &Rc<Station>) {
+        let Some(sends) = self.call.sends() else { return };
+        // The seed chooses when it is answered, and a time that is measured ends with the answer.
+        if station.door().is_seeded() || ticket.as_ref().is_some_and(|ticket| ticket.timed) {
+            if let Some(future) = sends.take() {
+                Work::begin(&self.hub, &self.post, (*parcel).clone(), future, self.post.timeout(), ticket);
+            }
+            return;
+        }
+        station.began();
+        self.post.began_work();
+        // What is published is called with in a turn of the station, which knows the time.
+        let began = if ticket.is_none() { station.now() } else { runtime::now() };
+        sends.keep(Kept { parcel, ticket, began });
+        station.list_answer(&self.post);
+    }
+
+    /// An actor has answered.
+    fn answered(&self, kept: Kept<S>, result: Result<(), ListenerError>, station: &Rc<Station>) {
+        let Kept { parcel, ticket, .. } = kept;
+        let queued = ticket.is_none();
+        let verdict = match result {
+            Ok(()) => {
+                self.post.counts.done();
+                None
+            }
+            Err(error) => Some(self.hub.failed(&self.post, (*parcel).clone(), error)),
+        };
+        if let Some(ticket) = ticket {
+            ticket.finish(verdict, None);
+        }
+        if Rc::strong_count(&parcel) == 1 {
+            drop_quietly(parcel);
+        }
+        self.post.ended_work();
+        if queued {
+            self.send_next(station);
+        }
+        station.ended_answer();
+    }
+
+    /// Sends what waits behind one that was answered.
+    fn send_next(&self, station: &Rc<Station>) {
+        self.running.set(self.running.get() - 1);
+        if self.listed.get() || self.ended.get() {
+            return self.end_if_spent(station);
+        }
+        let Some(parcel) = self.take(station) else { return };
+        let _within = Within::call_of(parcel.clone());
+        match catch_unwind(AssertUnwindSafe(|| self.call.call(&self.scope(&parcel)))) {
+            Ok(Ran::Sent) => return self.await_queued(parcel, station),
+            Ok(Ran::Done(Ok(()))) => self.done(),
+            Ok(Ran::Done(Err(error))) => self.failed_queued(&parcel, error),
+            Ok(Ran::Later(future)) => self.begin_queued(&parcel, future),
+            Err(panic) => self.failed_queued(&parcel, panicked(panic)),
+        }
+        // More may wait, and no answer brings it on.
+        self.list_if_idle(station);
+    }
+
+    /// What was sent to an actor goes on by itself.
+    #[cold]
+    #[inline(never)]
+    fn go_on(&self, kept: Kept<S>, future: Pin<Box<dyn Step>>) {
+        let Kept { parcel, ticket, began } = kept;
+        Work::go_on(&self.hub, &self.post, (*parcel).clone(), future, (began, self.post.timeout()), ticket);
+        drop_quietly(parcel);
     }
 
     #[cold]
@@ -263,6 +356,13 @@ impl<S: Subject> Seat<S> {
                     self.post.timeout(),
                     Some(tickets.take(place)),
                 );
+                true
+            }
+            Ran::Sent => {
+                let (ticket, parcel) = (tickets.take(place), tickets.waiting(parcel));
+                if let Some(station) = station_here(&self.hub, self.post.door()) {
+                    self.await_answer(parcel, Some(ticket), &station);
+                }
                 true
             }
         }
@@ -319,10 +419,22 @@ impl<S: Subject> AnySeat for Seat<S> {
         }
     }
 
+    fn look(&self, station: &Rc<Station>) {
+        match self.call.sends().and_then(|sends| sends.look()) {
+            Some((kept, Looked::Done(result))) => self.answered(kept, result, station),
+            Some((kept, Looked::Later(future))) => self.go_on(kept, future),
+            None => {}
+        }
+    }
+
     fn end(&self) {
         self.ended.set(true);
         self.plain.set(false);
         self.post.end();
+        // What was sent is under way, and outlives the seat.
+        while let Some((kept, future)) = self.call.sends().and_then(|sends| sends.take_kept()) {
+            self.go_on(kept, future);
+        }
         let waiting = std::mem::take(&mut *self.queue.borrow_mut());
         self.post.set_waiting(0);
         self.hub.made_room();

@@ -11,6 +11,7 @@ use super::hearer::Seated;
 use super::options::Options;
 use super::ringed::Ringed;
 use super::seat::Seat;
+use super::unheeded::{Mailbox, Straight, UnheededCall};
 use crate::events::container::Container;
 use crate::events::event::Subject;
 use crate::events::hub::{Hub, Post};
@@ -36,6 +37,17 @@ impl<S: Subject> Seating<S> {
 
     pub(crate) fn seat(self, call: impl Call<S>) -> Seated<S> {
         self.seat_boxed(Box::new(call))
+    }
+
+    /// Seats one that is not heeded, and so need not wait for a turn.
+    pub(crate) fn seat_unheeded(self, call: impl Mailbox<S>) -> Seated<S> {
+        let ringed = !self.options.middleware.is_empty() || !self.hub.middleware().is_empty();
+        let call = Rc::new(UnheededCall::new(call));
+        if ringed {
+            return self.seat(call);
+        }
+        let seat = Seat::new(self.options, self.hub, self.post, Box::new(call.clone()));
+        Seated::new(Rc::new(Straight { seat, call }))
     }
 
     fn seat_boxed(mut self, mut call: Box<dyn Call<S>>) -> Seated<S> {

@@ -12,6 +12,7 @@ use std::task::Poll;
 
 use slab::Slab;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::arrival::arrive;
 use super::desk::{leave, let_go};
@@ -34,6 +35,10 @@ pub(crate) struct Station {
     rows: RefCell<Slab<Option<Rc<dyn AnySeat>>>>,
     /// Those that have something in their queue and may take it.
     ready: RefCell<VecDeque<u32>>,
+    /// Whose answer is looked at, and in which turn of the executor.
+    answers: RefCell<VecDeque<(u32, u64)>>,
+    /// The time of its turn, once somebody has asked for it.
+    time: Cell<Option<Instant>>,
     /// Calls that are under way.
     running: Cell<usize>,
     resting: RefCell<Vec<oneshot::Sender<u64>>>,
@@ -53,6 +58,8 @@ impl Station {
                 task,
                 rows: RefCell::default(),
                 ready: RefCell::default(),
+                answers: RefCell::default(),
+                time: Cell::new(None),
                 running: Cell::new(0),
                 resting: RefCell::default(),
                 closing: Cell::new(false),
@@ -131,6 +138,52 @@ impl Station {
         self.executor.wake(self.task);
     }
 
+    /// A seat has sent a message to an actor, and looks at the answer when that has had its turn.
+    pub(crate) fn list_answer(&self, post: &Post) {
+        let mut answers = self.answers.borrow_mut();
+        // Who sends before the others have had their turn wakes nobody anew.
+        let turn = self.executor.turn_behind();
+        if answers.back().is_none_or(|(_, last)| *last != turn) {
+            self.executor.wake_behind(self.task);
+        }
+        answers.push_back((post.row, turn));
+    }
+
+    /// The time of its turn.
+    #[inline]
+    pub(crate) fn now(&self) -> Instant {
+        self.time.get().unwrap_or_else(|| {
+            let now = runtime::now();
+            self.time.set(Some(now));
+            now
+        })
+    }
+
+    /// The next whose answer is to be looked at.
+    fn next_answer(&self) -> Option<u32> {
+        if !self.has_answers() {
+            return None;
+        }
+        Some(self.answers.borrow_mut().pop_front()?.0)
+    }
+
+    fn has_answers(&self) -> bool {
+        self.answers.borrow().front().is_some_and(|(_, turn)| *turn <= self.executor.turn())
+    }
+
+    /// Has those look at answers whose actors have had their turn.
+    fn look_at_answers(self: &Rc<Self>, budget: usize) {
+        for _ in 0..budget {
+            let Some(row) = self.next_answer() else { return };
+            let seat = self.rows.borrow().get(row as usize).and_then(Clone::clone);
+            let Some(seat) = seat else { continue };
+            quietly(|| seat.look(self));
+            if Rc::strong_count(&seat) == 1 {
+                drop_quietly(seat);
+            }
+        }
+    }
+
     pub(crate) fn began(&self) {
         self.running.set(self.running.get() + 1);
     }
@@ -141,6 +194,16 @@ impl Station {
         if queued && let Some(seat) = self.seat_of(post) {
             seat.ended_one(self);
         }
+        if self.running.get() == 0 {
+            self.executor.wake(self.task);
+        }
+    }
+
+    /// The same of a call whose answer was looked at.
+    #[inline]
+    pub(crate) fn ended_answer(&self) {
+        self.running.set(self.running.get() - 1);
+        self.door.count();
         if self.running.get() == 0 {
             self.executor.wake(self.task);
         }
@@ -246,6 +309,8 @@ impl Keeper {
     /// Says whether something is left to do.
     fn work(&mut self, budget: usize) -> bool {
         let Self { station, intake } = self;
+        station.time.set(None);
+        station.look_at_answers(budget);
         let inbox = station.door.inbox();
         if !inbox.is_empty() {
             // Before it is taken out, or for a moment it would be nowhere for whoever looks from another thread.
@@ -274,7 +339,7 @@ impl Keeper {
             let Some(taken) = station.visit_one(left.min(VISIT)) else { break };
             left -= taken.clamp(1, left);
         }
-        !intake.is_empty() || intake.is_behind() || !station.ready.borrow().is_empty()
+        !intake.is_empty() || intake.is_behind() || !station.ready.borrow().is_empty() || station.has_answers()
     }
 }
 

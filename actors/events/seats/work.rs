@@ -47,17 +47,31 @@ impl Work {
         let Some(station) = station_here(hub, post.door()) else { return };
         station.began();
         post.began_work();
+        Self::go_on(hub, post, parcel, future, (runtime::now(), timeout), ticket);
+    }
+
+    /// The same of a call that is counted already, and began at that time.
+    pub(crate) fn go_on(
+        hub: &Arc<Hub>,
+        post: &Arc<Post>,
+        parcel: Arc<dyn AnyParcel>,
+        future: Pin<Box<dyn Step>>,
+        (began, timeout): (Instant, Duration),
+        ticket: Option<Ticket>,
+    ) {
         let work = Self {
             hub: hub.clone(),
             post: post.clone(),
             parcel: Rc::new(parcel),
             future: Some(future),
-            began: runtime::now(),
+            began,
             timeout,
             queued: ticket.is_none(),
             overdue: false,
             ticket,
         };
+        // Its arbiter goes, and the call with it.
+        let Some(station) = station_here(hub, post.door()) else { return drop_quietly(work) };
         let deadline = runtime::after(work.began, timeout);
         let executor = station.executor();
         let id = executor.spawn(|_| Box::new(work));

@@ -77,7 +77,7 @@ impl Course for AcrossBurst {
 }
 
 /// Those on one arbiter, in the order of the table.
-const fn together<C: Course>() -> [harness::Contestant; 15] {
+const fn together<C: Course>() -> [harness::Contestant; 18] {
     [
         contestant::<Emitted<Sync>, C>(),
         contestant::<Published<Sync>, C>(),
@@ -87,6 +87,9 @@ const fn together<C: Course>() -> [harness::Contestant; 15] {
         contestant::<Published<Actors>, C>(),
         contestant::<Emitted<Actors>, C>(),
         contestant::<Published<convoke::Recipients>, C>(),
+        contestant::<Published<convoke::Addresses>, C>(),
+        contestant::<Published<convoke::AddressesAhead>, C>(),
+        contestant::<Published<convoke::Unheeded>, C>(),
         contestant::<ActixBroker, C>(),
         contestant::<Recipients, C>(),
         contestant::<PubSub, C>(),

@@ -212,6 +212,45 @@ impl Hearer for Recipients {
     }
 }
 
+/// The same by its address.
+pub(in super::super) struct Addresses;
+
+impl Hearer for Addresses {
+    const EMITTED: &'static str = "convoke, addresses, emitted";
+    const PUBLISHED: &'static str = "convoke, addresses";
+
+    async fn register(bus: &EventBus, ear: Ear) -> Result<(), Failure> {
+        bus.on(Bystander { ear }.start())?.forever();
+        Ok(())
+    }
+}
+
+/// The same, with more than one event in its mailbox.
+pub(in super::super) struct AddressesAhead;
+
+impl Hearer for AddressesAhead {
+    const EMITTED: &'static str = "convoke, addresses, 16 ahead, emitted";
+    const PUBLISHED: &'static str = "convoke, addresses, 16 ahead";
+
+    async fn register(bus: &EventBus, ear: Ear) -> Result<(), Failure> {
+        bus.on(Bystander { ear }.start().concurrency(16))?.forever();
+        Ok(())
+    }
+}
+
+/// The same, sent and not heeded, which is what the peers that send to actors promise.
+pub(in super::super) struct Unheeded;
+
+impl Hearer for Unheeded {
+    const EMITTED: &'static str = "convoke, unheeded, emitted";
+    const PUBLISHED: &'static str = "convoke, unheeded";
+
+    async fn register(bus: &EventBus, ear: Ear) -> Result<(), Failure> {
+        bus.on(convoke::Unheeded(Bystander { ear }.start().recipient::<Heard<Tick>>()))?.forever();
+        Ok(())
+    }
+}
+
 struct Bystander {
     ear: Ear,
 }

@@ -8,6 +8,10 @@ mod names;
 mod actors;
 /// Actors, by their recipient.
 mod recipients;
+/// Actors, by messages to their mailbox.
+mod mailboxes;
+/// Actors that are sent what they hear, and not heeded.
+mod unheeded;
 
 use std::cell::Cell;
 use std::io;

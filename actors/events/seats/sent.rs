@@ -1,0 +1,123 @@
+//! A call by a message to an actor, whose answer is looked at once the actor has had its turn.
+//!
+//! `Seat → SentCall (sends) → Kept → Station (after the actors' turn) → done, or a Work`
+//!
+//! To wait for each answer by a task of its own, with a waker and a timer, costs several times what the message does; and
+//! most actors have answered when they had their turn.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use actix::MailboxError;
+
+use super::call::{Call, Kept, Looked, Ran, Scope, Sends, Step, Taken};
+use crate::base::Handled;
+use crate::events::verdict::ListenerError;
+
+/// How many places are kept for later answers.
+const PLACES: usize = 16;
+
+/// The place of an answer, which is used again for the next.
+type Place<Fut> = Pin<Box<Option<Fut>>>;
+
+/// An answer as it came through the mailbox.
+type Answer = Result<Handled, MailboxError>;
+
+/// A call that sends a message to an actor: `make` sends it, and its future is the answer.
+pub(crate) struct SentCall<S, M, Fut> {
+    make: M,
+    /// In which the last answers were.
+    places: RefCell<Vec<Place<Fut>>>,
+    last: Cell<Option<Place<Fut>>>,
+    kept: RefCell<VecDeque<(Kept<S>, Place<Fut>)>>,
+}
+
+impl<S, M, Fut> SentCall<S, M, Fut>
+where
+    M: Fn(&Scope<'_, S>) -> Fut + 'static,
+{
+    pub(crate) fn new(make: M) -> Self {
+        Self { make, places: RefCell::default(), last: Cell::new(None), kept: RefCell::default() }
+    }
+}
+
+fn poll_answer<Fut: Future<Output = Answer>>(
+    place: &mut Place<Fut>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), ListenerError>> {
+    let Some(answer) = place.as_mut().as_pin_mut() else { return Poll::Ready(Ok(())) };
+    answer.poll(cx).map(|answer| answer.map_err(|_| ListenerError::Gone)?.map_err(ListenerError::from))
+}
+
+/// An answer that is awaited.
+struct Awaited<Fut>(Place<Fut>);
+
+impl<Fut: Future<Output = Answer>> Step for Awaited<Fut> {
+    fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ListenerError>> {
+        poll_answer(&mut self.get_mut().0, cx)
+    }
+}
+
+impl<S: 'static, M, Fut> Call<S> for SentCall<S, M, Fut>
+where
+    M: Fn(&Scope<'_, S>) -> Fut + 'static,
+    Fut: Future<Output = Answer> + 'static,
+{
+    fn call(&self, scope: &Scope<'_, S>) -> Ran {
+        let place = self.places.borrow_mut().pop();
+        let place = match place {
+            Some(mut place) => {
+                place.set(Some((self.make)(scope)));
+                place
+            }
+            None => Box::pin(Some((self.make)(scope))),
+        };
+        self.last.set(Some(place));
+        Ran::Sent
+    }
+
+    fn sends(&self) -> Option<&dyn Sends<S>> {
+        Some(self)
+    }
+}
+
+impl<S: 'static, M, Fut> Sends<S> for SentCall<S, M, Fut>
+where
+    M: Fn(&Scope<'_, S>) -> Fut + 'static,
+    Fut: Future<Output = Answer> + 'static,
+{
+    fn take(&self) -> Option<Pin<Box<dyn Step>>> {
+        Some(Box::pin(Awaited(self.last.take()?)))
+    }
+
+    fn keep(&self, kept: Kept<S>) {
+        if let Some(place) = self.last.take() {
+            self.kept.borrow_mut().push_back((kept, place));
+        }
+    }
+
+    fn look(&self) -> Option<(Kept<S>, Looked)> {
+        let (kept, mut place) = self.kept.borrow_mut().pop_front()?;
+        // If it is not there, it is polled again with a waker of its own, which is then the one that counts.
+        let looked = match poll_answer(&mut place, &mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => {
+                place.set(None);
+                let mut places = self.places.borrow_mut();
+                if places.len() < PLACES {
+                    places.push(place);
+                }
+                Looked::Done(result)
+            }
+            Poll::Pending => Looked::Later(Box::pin(Awaited(place))),
+        };
+        Some((kept, looked))
+    }
+
+    fn take_kept(&self) -> Option<Taken<S>> {
+        let (kept, place) = self.kept.borrow_mut().pop_front()?;
+        Some((kept, Box::pin(Awaited(place))))
+    }
+}
