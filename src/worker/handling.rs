@@ -72,14 +72,15 @@ pub(crate) struct Arrived {
     /// Nothing else is to be heard at the same time.
     pub(crate) alone: Option<Alone>,
     pub(crate) tally: Tally,
+    pub(crate) waits: Waits,
 }
 
 /// Handles one delivery. Its room here is taken until it is settled, and that of all others while it is heard alone.
 pub(crate) async fn handle(shared: Rc<Shared>, arrived: Arrived) {
-    let Arrived { delivery, look, mut turn, mut copy, room: _room, alone, tally } = arrived;
+    let Arrived { delivery, look, mut turn, mut copy, room: _room, alone, tally, waits } = arrived;
     let mut about = About::new(&delivery);
     let mut held = Held::new(delivery);
-    let verdict = judge(&shared, &mut held, look, (&mut turn, &mut copy), alone.as_ref(), &mut about).await;
+    let verdict = judge(&shared, &mut held, look, (&mut turn, &mut copy), (alone.as_ref(), waits), &mut about).await;
     let verdict = match verdict {
         Verdict::Retry(errors) if held.delivery.attempt() >= shared.options.retry.max_attempts() => {
             Verdict::Dead(DeadReason::Exhausted, errors)
@@ -153,6 +154,22 @@ impl Drop for Tally {
     }
 }
 
+/// Counts one that waits here until it begins, or is given back.
+pub(crate) struct Waits(Rc<Shared>);
+
+impl Waits {
+    pub(crate) fn begin(shared: &Rc<Shared>) -> Self {
+        shared.ahead.arrives();
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.ahead.begins();
+    }
+}
+
 /// What the log says of a delivery.
 pub(crate) struct About {
     source: String,
@@ -189,7 +206,7 @@ async fn judge(
     held: &mut Held,
     look: Look,
     (turn, copy): (&mut Turn, &mut Turn),
-    alone: Option<&Alone>,
+    (alone, waits): (Option<&Alone>, Waits),
     about: &mut About,
 ) -> Verdict {
     let doom = suspects::doom(shared, &held.delivery);
@@ -215,6 +232,7 @@ async fn judge(
         Ok(place) => place,
         Err(verdict) => return verdict,
     };
+    drop(waits);
     let doom = match alone {
         None => doom,
         Some(_) => match suspects::mark(shared, &mut held.delivery).await {

@@ -37,6 +37,8 @@ pub(crate) struct Subscriber {
     attempts: u32,
     /// What the server sends; nothing while it is to lend nothing.
     feed: Option<Arc<Feed>>,
+    /// What a consumer has left to the next one.
+    unlent: Vec<Message>,
 }
 
 impl Subscriber {
@@ -48,8 +50,7 @@ impl Subscriber {
         (prefetch, attempts): (usize, u32),
         pulse: Pulse,
     ) -> Result<Self, TransportError> {
-        // Without a limit the server would send everything.
-        let prefetch = prefetch.clamp(1, usize::from(u16::MAX)).try_into().unwrap_or(u16::MAX);
+        let prefetch = bounded(prefetch);
         let (lane, feed) = match consume_anew(&desk, line, prefetch).await {
             Err(error) if error.kind() == ErrorKind::Missing && desk.make_again().await => {
                 consume_anew(&desk, line, prefetch).await?
@@ -59,7 +60,7 @@ impl Subscriber {
         pulse.beat();
         let acks = Arc::new(Acks::new(desk.clone(), lane));
         acks.watch(&feed);
-        Ok(Self { desk, acks, line: line.clone(), pulse, prefetch, attempts, feed: Some(feed) })
+        Ok(Self { desk, acks, line: line.clone(), pulse, prefetch, attempts, feed: Some(feed), unlent: Vec::new() })
     }
 
     pub(crate) fn lives(&self) -> bool {
@@ -123,14 +124,10 @@ impl Subscriber {
     /// has received. What was lent can be settled all the same. What a quorum queue has lent at this moment and not sent yet, it
     /// takes back by itself, and counts; there is no helping it.
     pub(crate) async fn stop(&mut self) -> Result<(), TransportError> {
-        let Some(feed) = self.feed.clone() else { return Ok(()) };
         if self.lives() {
-            let (at, deadline) = (&self.desk.at, self.desk.deadline);
-            let cancel = self.acks.lane().channel().basic_cancel(feed.stop(), BasicCancelOptions::default());
-            within(at, "stop to consume", deadline, cancel).await?;
-            // It ends once the server has agreed.
-            let unlent = timeout(deadline, feed.rest()).await.unwrap_or_else(|_| feed.take());
+            self.cancel().await?;
             // Each by itself, for whoever stops us may not wait for the end of it.
+            let unlent = std::mem::take(&mut self.unlent);
             let given_back: Vec<_> = unlent.into_iter().map(|message| tokio::spawn(self.give_back(message))).collect();
             for one in given_back {
                 // It comes again in any case.
@@ -141,9 +138,25 @@ impl Subscriber {
         Ok(())
     }
 
+    /// Has the server end the consumer, and keeps what it has sent and nobody has received.
+    async fn cancel(&mut self) -> Result<(), TransportError> {
+        let Some(feed) = self.feed.clone() else { return Ok(()) };
+        let (at, deadline) = (&self.desk.at, self.desk.deadline);
+        let cancel = self.acks.lane().channel().basic_cancel(feed.stop(), BasicCancelOptions::default());
+        within(at, "stop to consume", deadline, cancel).await?;
+        // It ends once the server has agreed.
+        let unlent = timeout(deadline, feed.rest()).await.unwrap_or_else(|_| feed.take());
+        self.unlent.extend(unlent);
+        self.feed = None;
+        Ok(())
+    }
+
     /// As [`stop`](Self::stop), where nobody can wait.
     pub(crate) fn leave(mut self) {
-        if self.feed.is_some() && self.lives() && tokio::runtime::Handle::try_current().is_ok() {
+        if (self.feed.is_some() || !self.unlent.is_empty())
+            && self.lives()
+            && tokio::runtime::Handle::try_current().is_ok()
+        {
             tokio::spawn(async move {
                 // What it keeps comes again when its channel closes.
                 let _ = self.stop().await;
@@ -151,8 +164,23 @@ impl Subscriber {
         }
     }
 
+    /// Has the server lend so many from now on. A consumer that there is keeps the limit that it began with, so another one
+    /// begins behind it.
+    pub(crate) async fn lend_up_to(&mut self, prefetch: usize) -> Result<(), TransportError> {
+        self.prefetch = bounded(prefetch);
+        if self.feed.as_ref().is_none_or(|feed| feed.is_stopping()) || !self.lives() {
+            return Ok(());
+        }
+        self.cancel().await?;
+        self.consume().await.map(drop)
+    }
+
     async fn consume(&mut self) -> Result<Arc<Feed>, TransportError> {
+        let (at, lane) = (&self.desk.at, self.acks.lane());
+        let limit = lane.channel().basic_qos(self.prefetch, BasicQosOptions::default());
+        within(at, "set the prefetch", self.desk.deadline, limit).await?;
         let feed = consume(&self.desk, self.acks.lane()).await?;
+        feed.begin_with(std::mem::take(&mut self.unlent));
         self.acks.watch(&feed);
         self.feed = Some(feed.clone());
         Ok(feed)
