@@ -96,7 +96,8 @@ impl Subscriber {
             if attempt.is_uncounted {
                 // The server can tell no more of it than that it came back. So that a packet that kills whoever hears it is not
                 // heard for ever, the attempt is written down before it is heard again.
-                tokio::spawn(self.receipt(message, attempt.number).count());
+                let (receipt, body) = self.receipt(message, attempt.number);
+                tokio::spawn(receipt.count(body));
                 continue;
             }
             if attempt.number > self.attempts {
@@ -203,33 +204,34 @@ impl Subscriber {
         answered
     }
 
-    fn receipt(&self, message: Message, attempt: u32) -> RabbitMqReceipt {
+    /// Returns what settles a message, and its body, which is then only in the packet.
+    fn receipt(&self, message: Message, attempt: u32) -> (RabbitMqReceipt, Vec<u8>) {
         let Message { delivery_tag, properties, data, .. } = message;
         let (desk, acks) = (self.desk.clone(), self.acks.clone());
-        RabbitMqReceipt {
-            desk,
-            acks,
-            tag: delivery_tag,
-            attempt,
-            properties,
-            body: data,
-            marked: attempt > self.attempts,
-        }
+        let marked = attempt > self.attempts;
+        (RabbitMqReceipt { desk, acks, tag: delivery_tag, attempt, properties, marked }, data)
     }
 
     fn give_back(&self, message: Message) -> impl Future<Output = ()> + Send + use<> {
         let attempt = message::which_attempt(&message.properties, message.redelivered, self.desk.recipe.kind);
-        let receipt = Box::new(self.receipt(message, attempt.number));
+        let (receipt, body) = self.receipt(message, attempt.number);
         async move {
+            let (packet, _) = message::read(&receipt.properties, body);
             // It comes again in any case.
-            let _ = receipt.settle(Settlement::Release).await;
+            let _ = Box::new(receipt).settle_in_hand(Settlement::Release, packet).await;
         }
     }
 
     fn lend(&self, message: Message, attempt: u32) -> Delivery {
-        let (packet, _) = message::read(&message.properties, message.data.clone());
-        Delivery::new(self.desk.at.clone(), packet, attempt, self.receipt(message, attempt))
+        let (receipt, body) = self.receipt(message, attempt);
+        let (packet, _) = message::read(&receipt.properties, body);
+        Delivery::new(self.desk.at.clone(), packet, attempt, receipt)
     }
+}
+
+/// Without a limit the server would send everything.
+fn bounded(prefetch: usize) -> u16 {
+    prefetch.clamp(1, usize::from(u16::MAX)).try_into().unwrap_or(u16::MAX)
 }
 
 async fn consume_anew(desk: &Arc<Desk>, line: &Line, prefetch: u16) -> Result<(Lane, Arc<Feed>), TransportError> {
