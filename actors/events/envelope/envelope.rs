@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::case::{self, Case};
 use super::cased::Cased;
 use super::envelope_limits::EnvelopeLimits;
+use super::quick;
 use super::wire::{self, WrongKey};
 use crate::base::debug_is_display;
 use crate::events::event::{Carrier, Metadata};
@@ -75,13 +76,16 @@ impl Envelope {
     #[doc(hidden)]
     pub fn from_carrier(bytes: &[u8], limits: EnvelopeLimits, carrier: Carrier<'_>) -> Result<Self, EnvelopeError> {
         limits.check(bytes)?;
+        if let Some((metadata, payload)) = quick::read(bytes, carrier) {
+            return Ok(Self { metadata, payload });
+        }
         // A `Value` takes any JSON, so this fails only for what is none, and where is all that is told.
         let body = serde_json::from_slice(bytes)
             .map_err(|error| EnvelopeError::NotJson { line: error.line(), column: error.column() })?;
         Self::from_value(body, carrier)
     }
 
-    fn from_value(body: Value, carrier: Carrier<'_>) -> Result<Self, EnvelopeError> {
+    pub(super) fn from_value(body: Value, carrier: Carrier<'_>) -> Result<Self, EnvelopeError> {
         let Value::Object(mut body) = body else { return Err(EnvelopeError::NoMetadata) };
         let keys = match body.remove("metadata") {
             Some(Value::Object(keys)) => keys,
