@@ -203,7 +203,7 @@ fn arrive(shared: &Rc<Shared>, arrival: Arrival, lanes: &mut Lanes, copies: &mut
     let waits = Waits::begin(shared);
     let mut look = Look::at(delivery.packet(), shared);
     let (turn, copy) = (lanes.enter(look.key.take()), copies.enter(look.id.take()));
-    Arrived { delivery, look, turn, copy, room, alone, tally, waits }
+    Arrived { delivery: Box::new(delivery), look, turn, copy, room, alone, tally, waits }
 }
 
 /// Ready when the time to drain is over, or a second signal has come.

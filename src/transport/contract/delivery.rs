@@ -152,6 +152,10 @@ impl Delivery {
         &self.source
     }
 
+    pub(crate) fn source_in_common(&self) -> std::sync::Arc<str> {
+        self.source.clone()
+    }
+
     /// Returns how long the delivery was lent when it came; `None` if it is lent for as long as the connection lives.
     pub fn lease(&self) -> Option<Duration> {
         self.lease

@@ -174,17 +174,19 @@ mod tests {
     async fn what_does_not_begin_is_no_longer_fetched_ahead_for_a_while() {
         tokio::time::pause();
         let ahead = Ahead::new(1, None);
+        // The clock of tokio counts whole milliseconds.
+        let late = PATIENCE + Duration::from_millis(1);
         ahead.arrives();
         assert!(ahead.stalls().now_or_never().is_none());
-        advance(PATIENCE).await;
+        advance(late).await;
         assert!(ahead.stalls().now_or_never().is_none(), "few may wait for as long as it takes");
         ahead.begins();
         ahead.set(16);
         pass(&ahead, 20);
         ahead.arrives();
-        advance(PATIENCE).await;
+        advance(late).await;
         assert!(ahead.stalls().now_or_never().is_none(), "what has come since is not late yet");
-        advance(PATIENCE).await;
+        advance(late).await;
         assert!(ahead.stalls().now_or_never().is_some());
         ahead.shrink();
         ahead.begins();
