@@ -139,9 +139,7 @@ pub(crate) fn read(properties: &BasicProperties, body: Vec<u8>) -> (Packet, u32)
             }
         }
     }
-    for (name, attribute) in others.iter() {
-        packet.attributes.insert(name, attribute.clone());
-    }
+    packet.attributes.extend(others);
     // What stands in the packet says nothing more than what it was made with.
     if packet.attributes.text(BINDING) == Some(HTTP) {
         packet.attributes.remove(BINDING);
