@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::Value;
 
 use super::case::{self, Case};
-use super::cased::Cased;
+use super::cased;
 use super::envelope_limits::EnvelopeLimits;
 use super::quick;
 use super::wire::{self, WrongKey};
@@ -108,10 +108,8 @@ impl Envelope {
     /// Returns it as JSON whose keys are in this case; the payload is as it is.
     #[doc(hidden)]
     pub fn to_vec_in(&self, case: Case) -> Vec<u8> {
-        // The metadata alone take some 400 bytes.
-        let mut bytes = Vec::with_capacity(512);
-        match serde_json::to_writer(&mut bytes, &Cased(self, case)) {
-            Ok(()) => bytes,
+        match cased::to_vec(self, case) {
+            Ok(bytes) => bytes,
             Err(_) => {
                 unreachable!("a `Value` has only text as keys, metadata always have a form, and a `Vec` takes it")
             }

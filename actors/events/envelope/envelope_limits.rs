@@ -2,6 +2,7 @@
 //!
 //! `bytes from outside → check → serde_json`
 
+use super::bytes::marks;
 use super::case::means;
 use super::envelope::EnvelopeError;
 
@@ -151,13 +152,6 @@ fn string_end(body: &[u8], mut at: usize) -> usize {
         }
     }
     body.len()
-}
-
-/// Sets the highest bit of the first of eight bytes that is this one; of those behind it others may be set too.
-fn marks(eight: u64, byte: u8) -> u64 {
-    const EACH: u64 = u64::from_le_bytes([1; 8]);
-    let zeros = eight ^ (EACH * u64::from(byte));
-    zeros.wrapping_sub(EACH) & !zeros & (EACH << 7)
 }
 
 /// Whether this string, with its quotes, is the key of the metadata, in any case. It may be written with escapes.

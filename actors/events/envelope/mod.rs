@@ -4,7 +4,7 @@
 //!
 //! In reading order: `envelope`, what it is; `envelope_limits`, what is looked at before anything is parsed; `case`, the keys
 //! in camel, snake and Pascal case; `cased`, an envelope in one of them; `wire`, what each key means and how much of what others
-//! send is let pass; `quick` reads what is written as we write it.
+//! send is let pass; `quick` reads what is written as we write it, and `bytes` looks at eight of them together.
 //!
 //! Bytes from outside are bounded before they are read, and no error quotes them: they may be personal. Written and read
 //! again, an envelope is equal to itself.
@@ -15,6 +15,7 @@ mod case;
 mod cased;
 mod wire;
 mod quick;
+mod bytes;
 
 pub use case::Case;
 pub use envelope::{Envelope, EnvelopeError};
