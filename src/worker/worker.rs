@@ -127,8 +127,9 @@ impl<S: Source> Worker<S> {
     /// are quick: as many as began within the last 100 ms, up to 16 times the concurrency and up to 256. What is
     /// fetched ahead is lent to this worker as all else is: its lease is extended, and it is given back by a pause and
     /// a drain. If what is here does not begin for a second or two, because a delivery takes long, the worker gives
-    /// back all that waits, which costs no attempt, and fetches no more than its concurrency ahead for a minute. So
-    /// another worker waits no longer than that for what it could begin itself.
+    /// back all that waits, and fetches no more than its concurrency ahead for a minute. So another worker waits no
+    /// longer than that for what it could begin itself. To be given back costs a delivery no attempt; over RabbitMQ it
+    /// costs its place in the queue.
     pub fn prefetch(mut self, deliveries: usize) -> Self {
         self.options.prefetch = Some(deliveries);
         self

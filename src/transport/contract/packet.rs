@@ -182,6 +182,14 @@ impl Attributes {
         self.set(Cow::Borrowed(name), value.into());
     }
 
+    /// Sets an attribute whose name was read: one that each of ours has takes no memory.
+    #[cfg(feature = "rabbitmq")]
+    pub(crate) fn insert_read(&mut self, name: &str, value: Attribute) {
+        const OURS: [&str; 3] = ["entityName", "eventName", "publisherName"];
+        let constant = OURS.into_iter().find(|ours| *ours == name);
+        self.set(constant.map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed), value);
+    }
+
     /// They are in the order of their names, in which most of them come.
     fn set(&mut self, name: Name, value: Attribute) -> Option<Attribute> {
         if self.0.last().is_none_or(|(last, _)| *last < name) {

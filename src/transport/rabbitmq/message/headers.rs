@@ -134,7 +134,7 @@ pub(crate) fn read(properties: &BasicProperties, body: Vec<u8>) -> (Packet, u32)
             name if BY_THE_SERVER.contains(&name) => {}
             name => {
                 if let Some(attribute) = attribute(value) {
-                    packet.attributes.insert(name, attribute);
+                    packet.attributes.insert_read(name, attribute);
                 }
             }
         }
