@@ -1,11 +1,11 @@
 //! The subject "transports": what our contract costs over each server, beside the bare client in the same run; and how
-//! fast a worker drains, beside Celery.
+//! fast a worker drains, beside Celery, apalis and BullMQ.
 //!
 //! ```text
 //! servers.rs      finds or starts each server
-//! contestant.rs   ours, over any transport; postgres.rs, redis.rs, rabbitmq.rs, sqlite.rs, sqs.rs: the
-//!                 bare clients
-//! drain.rs        the worker, and celery.py; apalis.rs
+//! contestant.rs   ours, over any transport; postgres.rs, redis.rs, rabbitmq.rs, sqlite.rs, sqs.rs: the bare
+//!                 clients
+//! drain.rs        the worker, celery.py and bullmq.js; apalis.rs
 //! ```
 //!
 //! Both encode and decode every message with the same codec, and go in batches of the same size. What is compared is the
@@ -238,8 +238,8 @@ async fn measure(work: &Work, url: &str, plan: &Plan) -> Result<Vec<Row>, Failur
     Ok(rows)
 }
 
-/// The worker drains what waits, one at a time and sixteen at a time, beside those who know the server: apalis, and Celery
-/// one at a time. Beside each stands how many times as many ours does in a second, as many at a time.
+/// The worker drains what waits, one at a time and sixteen at a time, beside those who know the server: apalis, BullMQ, and
+/// Celery one at a time. Beside each stands how many times as many ours does in a second, as many at a time.
 async fn drains(work: &Work, url: &str) -> Result<Vec<Result<Row, Missing>>, Failure> {
     const CONCURRENCIES: [usize; 2] = [1, 16];
     let mut rows = Vec::new();
@@ -282,6 +282,17 @@ async fn drains(work: &Work, url: &str) -> Result<Vec<Result<Row, Missing>>, Fai
             let drained = apalis::drain(url, &name, concurrency).await?;
             let row = drained.row(work.server, format!("apalis, {concurrency} at a time"));
             rows.push(Ok(Row { ratio: Some(ours / row.per_second), ..row }));
+        }
+    }
+    if work.server == "redis" {
+        for (concurrency, ours) in CONCURRENCIES.into_iter().zip(&ours) {
+            rows.push(match drain::bullmq(url, concurrency).await {
+                Ok(drained) => {
+                    let row = drained.row(work.server, format!("bullmq, {concurrency} at a time"));
+                    Ok(Row { ratio: Some(ours / row.per_second), ..row })
+                }
+                Err(missing) => Err(format!("{:<10}bullmq skipped: {missing}", work.server)),
+            });
         }
     }
     if let "redis" | "rabbitmq" = work.server {

@@ -66,7 +66,7 @@ impl Wire {
 impl Codec for Wire {
     fn write(&self, envelope: &Envelope) -> Packet {
         let mut packet = Packet::new(envelope.metadata.id.to_string(), envelope.to_vec_in(self.case));
-        packet.topic = envelope.metadata.topic.to_string();
+        packet.topic = envelope.metadata.topic.as_str().to_owned();
         packet.attributes = names(&envelope.metadata);
         packet
     }
@@ -78,11 +78,15 @@ impl Codec for Wire {
 
 /// What servers filter by.
 pub(super) fn names(metadata: &Metadata) -> Attributes {
-    let names = [
+    let names: [_; NAMES] = [
         ("entityName", metadata.entity.as_str()),
-        ("publisherName", &*metadata.publisher),
         ("eventName", metadata.event.as_str()),
+        ("publisherName", &*metadata.publisher),
     ];
+    let mut attributes = Attributes::default();
     // SQS refuses a text that is empty.
-    names.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    for (name, value) in names.into_iter().filter(|(_, value)| !value.is_empty()) {
+        attributes.insert_constant(name, value);
+    }
+    attributes
 }

@@ -145,6 +145,10 @@ impl Source for AnyQueue {
         self.source().open(prefetch)
     }
 
+    fn lend_up_to(&mut self, deliveries: usize) -> BoxFuture<'_, Result<bool, TransportError>> {
+        self.source().lend_up_to(deliveries)
+    }
+
     fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<Delivery>, TransportError>> {
         self.source().receive(most)
     }

@@ -15,11 +15,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::account::{Drained, Meter, Stats, WorkerReport};
 use super::fetch::{Arrival, Orders, fetch};
-use super::handling::{Arrived, Tally, handle};
+use super::handling::{Arrived, Tally, Waits, handle};
 use super::kept::Kept;
 use super::options::Options;
 use super::reading::Look;
-use super::turns::{Gate, Keys, Lanes, Load, Pace};
+use super::turns::{Ahead, Gate, Keys, Lanes, Load, Pace};
 use crate::__private::{Living, Shown};
 use crate::EventBus;
 use crate::transport::Source;
@@ -53,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) meter: Meter,
     pub(crate) keys: Keys,
     pub(crate) load: Rc<Load>,
+    pub(crate) ahead: Ahead,
     /// Verdicts that the server could not be told.
     pub(crate) kept: Kept,
     /// How many dead letters that nobody takes may wait here: so many that others come through.
@@ -114,6 +115,7 @@ impl<S: Source> Engine<S> {
             keys: Keys::default(),
             gate: Rc::new(Gate::new(options.total())),
             load: Rc::new(Load::new(options.max_bytes_here)),
+            ahead: Ahead::new(options.concurrency, options.prefetch),
             kept: Kept::default(),
             // As many as are fetched at a time find room beside them.
             graves: Semaphore::new((options.concurrency - 1).min(options.total() / 2).min(Semaphore::MAX_PERMITS)),
@@ -198,9 +200,10 @@ async fn work(
 fn arrive(shared: &Rc<Shared>, arrival: Arrival, lanes: &mut Lanes, copies: &mut Lanes) -> Arrived {
     let Arrival { delivery, room, alone } = arrival;
     let tally = Tally::begin(shared);
+    let waits = Waits::begin(shared);
     let mut look = Look::at(delivery.packet(), shared);
     let (turn, copy) = (lanes.enter(look.key.take()), copies.enter(look.id.take()));
-    Arrived { delivery, look, turn, copy, room, alone, tally }
+    Arrived { delivery: Box::new(delivery), look, turn, copy, room, alone, tally, waits }
 }
 
 /// Ready when the time to drain is over, or a second signal has come.

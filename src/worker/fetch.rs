@@ -1,6 +1,6 @@
 //! Fetches deliveries as long as there is room for them, stops the server when it may not, and reconnects when it was lost.
 //!
-//! `room → Source::receive → engine.rs`, `a pause, a suspect → Source::stop_lending → Gate`, `error → wait → Source::open`
+//! `room → Source::receive → engine.rs`, `a pause, a suspect, a crowd → Source::stop_lending → Gate`, `error → wait → Source::open`
 
 use std::pin::pin;
 use std::time::Duration;
@@ -86,6 +86,7 @@ async fn while_told<S: Source>(source: &mut S, shared: &Shared, arrivals: Unboun
             }
             continue;
         }
+        shared.gate.set_crowded(false);
         shared.gate.set_lending(true);
         let got = select! {
             biased;
@@ -93,7 +94,20 @@ async fn while_told<S: Source>(source: &mut S, shared: &Shared, arrivals: Unboun
                 Ok(()) => continue,
                 Err(_) => return,
             },
-            got = some(source, shared, careful, &mut trouble) => got,
+            got = some(source, shared, careful, &mut trouble) => Some(got),
+            // What waits here for one that takes long, others may be free for.
+            () = shared.ahead.stalls() => None,
+        };
+        let got = match got {
+            Some(got) => got,
+            None => select! {
+                biased;
+                changed = orders.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
+                shrunk = shrink(source, shared) => shrunk.map(|()| Vec::new()),
+            },
         };
         match got {
             Ok(lent) => {
@@ -140,6 +154,36 @@ async fn stop<S: Source>(source: &mut S, shared: &Shared) {
     shared.gate.set_lending(false);
 }
 
+/// Gives back what waits here, and has fewer fetched ahead from now on.
+async fn shrink<S: Source>(source: &mut S, shared: &Shared) -> Result<(), TransportError> {
+    let Shared { gate, ahead, options, .. } = shared;
+    log::debug!(
+        target: "convoke::worker",
+        "{}: what was fetched ahead does not begin: it is given back, and {} are fetched ahead for a while",
+        shared.name, ahead.least()
+    );
+    shared.stats.rest();
+    gate.set_crowded(true);
+    stop(source, shared).await;
+    source.lend_up_to(options.total()).await?;
+    gate.narrow(ahead.now() - ahead.least()).await;
+    ahead.shrink();
+    Ok(())
+}
+
+/// Has more fetched ahead, if those before have begun soon and the source can.
+async fn grow<S: Source>(source: &mut S, shared: &Shared) -> Result<(), TransportError> {
+    let Shared { gate, ahead, options, .. } = shared;
+    let Some(wish) = ahead.grows(options.concurrency) else { return Ok(()) };
+    if source.lend_up_to(options.concurrency.saturating_add(wish)).await? {
+        gate.widen(wish - ahead.now());
+        ahead.set(wish);
+    } else {
+        ahead.stays();
+    }
+    Ok(())
+}
+
 /// Waits for room and for deliveries; after an error for a while, and until the source is open again.
 async fn some<S: Source>(
     source: &mut S,
@@ -147,12 +191,13 @@ async fn some<S: Source>(
     careful: u32,
     trouble: &mut Trouble,
 ) -> Result<Vec<Arrival>, TransportError> {
-    let prefetch = shared.options.prefetch.unwrap_or_default();
-    let total = shared.gate.places;
     if trouble.errors > 0 {
         tokio::time::sleep(trouble.wait()).await;
-        source.open(total).await?;
+        source.open(shared.gate.places()).await?;
+    } else if careful == 0 {
+        grow(source, shared).await?;
     }
+    let (prefetch, total) = (shared.ahead.now(), shared.gate.places());
     // Many at a time: that is what servers and clients are fast at.
     // But not before one can begin, where others might be given back for it.
     let least = if careful > 0 { prefetch.saturating_add(1).min(total) } else { prefetch.clamp(1, total) };

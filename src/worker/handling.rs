@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::SemaphorePermit;
@@ -21,7 +22,7 @@ use super::turns::{Alone, Before, Turn};
 use super::{suspects, turns};
 use crate::__private::Shown;
 use crate::transport::{DeadReason, Delivery, ErrorKind, TransportError};
-use crate::{Envelope, ListenerError, Metadata, Report};
+use crate::{Envelope, ListenerError, Metadata, Name, Report, Uuid};
 
 /// How long those behind one, in its lane, wait for its dead letter to be taken; they hold room here meanwhile.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -62,7 +63,7 @@ impl Verdict {
 
 /// One delivery that has come.
 pub(crate) struct Arrived {
-    pub(crate) delivery: Delivery,
+    pub(crate) delivery: Box<Delivery>,
     pub(crate) look: Look,
     /// Behind those of its key, and behind its copies.
     pub(crate) turn: Turn,
@@ -72,14 +73,15 @@ pub(crate) struct Arrived {
     /// Nothing else is to be heard at the same time.
     pub(crate) alone: Option<Alone>,
     pub(crate) tally: Tally,
+    pub(crate) waits: Waits,
 }
 
 /// Handles one delivery. Its room here is taken until it is settled, and that of all others while it is heard alone.
 pub(crate) async fn handle(shared: Rc<Shared>, arrived: Arrived) {
-    let Arrived { delivery, look, mut turn, mut copy, room: _room, alone, tally } = arrived;
+    let Arrived { delivery, look, mut turn, mut copy, room: _room, alone, tally, waits } = arrived;
     let mut about = About::new(&delivery);
     let mut held = Held::new(delivery);
-    let verdict = judge(&shared, &mut held, look, (&mut turn, &mut copy), alone.as_ref(), &mut about).await;
+    let verdict = judge(&shared, &mut held, look, (&mut turn, &mut copy), (alone.as_ref(), waits), &mut about).await;
     let verdict = match verdict {
         Verdict::Retry(errors) if held.delivery.attempt() >= shared.options.retry.max_attempts() => {
             Verdict::Dead(DeadReason::Exhausted, errors)
@@ -153,33 +155,56 @@ impl Drop for Tally {
     }
 }
 
+/// Counts one that waits here until it begins, or is given back.
+pub(crate) struct Waits(Rc<Shared>);
+
+impl Waits {
+    pub(crate) fn begin(shared: &Rc<Shared>) -> Self {
+        shared.ahead.arrives();
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.ahead.begins();
+    }
+}
+
 /// What the log says of a delivery.
 pub(crate) struct About {
-    source: String,
-    what: String,
+    /// None if nobody reads the log.
+    source: Option<Arc<str>>,
+    packet: String,
+    event: Option<(Name, Uuid)>,
     attempt: u32,
 }
 
 impl About {
     fn new(delivery: &Delivery) -> Self {
         if !log::log_enabled!(target: "convoke::worker", log::Level::Warn) {
-            return Self { source: String::new(), what: String::new(), attempt: 0 };
+            return Self { source: None, packet: String::new(), event: None, attempt: 0 };
         }
-        let what = format!("packet {}", Shown::name(&delivery.packet().id));
-        Self { source: delivery.source().to_owned(), what, attempt: delivery.attempt() }
+        let (source, packet) = (delivery.source_in_common(), delivery.packet().id.clone());
+        Self { source: Some(source), packet, event: None, attempt: delivery.attempt() }
     }
 
     /// It is this event.
     fn is(&mut self, metadata: &Metadata) {
-        if !self.source.is_empty() {
-            self.what = format!("{} {}", Shown::name(&metadata.event), metadata.id);
+        if self.source.is_some() {
+            self.event = Some((metadata.event.clone(), metadata.id));
         }
     }
 }
 
 impl std::fmt::Display for About {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}, attempt {}", self.source, self.what, self.attempt)
+        write!(f, "{}: ", self.source.as_deref().unwrap_or_default())?;
+        match &self.event {
+            Some((event, id)) => write!(f, "{} {id}", Shown::name(event))?,
+            None => write!(f, "packet {}", Shown::name(&self.packet))?,
+        }
+        write!(f, ", attempt {}", self.attempt)
     }
 }
 
@@ -189,7 +214,7 @@ async fn judge(
     held: &mut Held,
     look: Look,
     (turn, copy): (&mut Turn, &mut Turn),
-    alone: Option<&Alone>,
+    (alone, waits): (Option<&Alone>, Waits),
     about: &mut About,
 ) -> Verdict {
     let doom = suspects::doom(shared, &held.delivery);
@@ -215,15 +240,17 @@ async fn judge(
         Ok(place) => place,
         Err(verdict) => return verdict,
     };
+    drop(waits);
     let doom = match alone {
         None => doom,
-        Some(_) => match suspects::mark(shared, &mut held.delivery).await {
+        Some(_) => match Box::pin(suspects::mark(shared, &mut held.delivery)).await {
             Ok(doom) => doom,
             Err(verdict) => return verdict,
         },
     };
     let envelope = match look.open(held.delivery.packet(), shared) {
-        Ok(envelope) => envelope,
+        // In a place of its own: each future that it is given to has room for it.
+        Ok(envelope) => Box::new(envelope),
         Err(error) => return Verdict::Dead(DeadReason::Broken, vec![error]),
     };
     about.is(&envelope.metadata);
@@ -248,10 +275,10 @@ async fn judge(
 }
 
 /// Has the listeners hear it, unless it was done before or has come too often.
-async fn hear(shared: &Shared, envelope: Envelope, doom: Option<String>) -> Verdict {
+async fn hear(shared: &Shared, envelope: Box<Envelope>, doom: Option<String>) -> Verdict {
     let done = shared.options.inbox.as_ref().map(|inbox| (inbox, envelope.metadata.identity()));
     if let Some((inbox, id)) = &done {
-        match guarded("inbox", async { inbox.seen(id).await }).await {
+        match Box::pin(guarded("inbox", async { inbox.seen(id).await })).await {
             Ok(false) => {}
             Ok(true) => return Verdict::Duplicate,
             Err(error) => return Verdict::Retry(vec![format!("the inbox could not be asked: {error}")]),
@@ -263,21 +290,21 @@ async fn hear(shared: &Shared, envelope: Envelope, doom: Option<String>) -> Verd
     }
     shared.meter.lag(&envelope.metadata);
     // The server has it until it is settled, so the bus buries nothing of it.
-    let emission = match crate::__private::emit_held(&shared.bus, envelope) {
+    let emission = match crate::__private::emit_held(&shared.bus, *envelope) {
         Ok(emission) => emission,
         Err(error) => return unknown(shared, format!("nobody can know it, its metadata have no topic: {error}")),
     };
     let _heard = Heard::begin(shared);
     let report = match shared.options.timeout {
         None => emission.await,
-        Some(limit) => match timeout(limit, emission).await {
+        Some(limit) => match Box::pin(timeout(limit, emission)).await {
             Ok(report) => report,
             Err(_) => return Verdict::Retry(vec![format!("its listeners were not done after {limit:?}")]),
         },
     };
     let verdict = verdict_of(shared, &report);
     if let (Verdict::Done, Some((inbox, id))) = (&verdict, &done)
-        && let Err(error) = guarded("inbox", async { inbox.mark(id).await }).await
+        && let Err(error) = Box::pin(guarded("inbox", async { inbox.mark(id).await })).await
     {
         log::warn!(target: "convoke::worker", "{}: {id} is done and not marked, so a copy would be done too: {error}", shared.name);
     }
@@ -290,12 +317,12 @@ type Place<'a> = (SemaphorePermit<'a>, SemaphorePermit<'a>);
 /// Waits until it may begin.
 async fn place<'a>(shared: &'a Shared, alone: Option<&Alone>, bytes: usize) -> Option<Place<'a>> {
     if let Some(alone) = alone {
-        alone.wait().await;
+        Box::pin(alone.wait()).await;
     }
     // There is none if there are no slots any more, which never happens.
     let slot = shared.slots.acquire().await.ok()?;
     if let Some(pace) = &shared.pace {
-        pace.turn().await;
+        Box::pin(pace.turn()).await;
     }
     Some((slot, shared.load.parse(bytes).await?))
 }
@@ -381,5 +408,20 @@ impl Drop for Heard<'_> {
     fn drop(&mut self) {
         self.shared.stats.finish();
         self.shared.meter.finish(self.began.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a call returns takes, in bytes.
+    fn size<T>(_: impl FnOnce(Rc<Shared>, Arrived) -> T) -> usize {
+        size_of::<T>()
+    }
+
+    #[test]
+    fn a_delivery_that_is_here_takes_little_beside_its_packet() {
+        assert!(size(handle) <= 4_096, "{} bytes", size(handle));
     }
 }

@@ -13,7 +13,8 @@ use crate::transport::{Delivery, ErrorKind};
 
 /// A delivery whose lease is kept.
 pub(crate) struct Held {
-    pub(crate) delivery: Delivery,
+    /// In a place of its own: it is moved from future to future.
+    pub(crate) delivery: Box<Delivery>,
     /// Since when its lease runs.
     since: Instant,
 }
@@ -28,7 +29,7 @@ pub(crate) enum Through<T> {
 }
 
 impl Held {
-    pub(crate) fn new(delivery: Delivery) -> Self {
+    pub(crate) fn new(delivery: Box<Delivery>) -> Self {
         // Its lease runs from when the server has lent it, a little before it was here.
         let now = Instant::now();
         Self { since: now.checked_sub(delivery.age()).unwrap_or(now), delivery }

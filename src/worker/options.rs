@@ -45,8 +45,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// How many may be here.
+    /// How many may be here at first.
     pub(super) fn total(&self) -> usize {
-        self.concurrency.saturating_add(self.prefetch.unwrap_or_default())
+        self.concurrency.saturating_add(self.prefetch.unwrap_or(self.concurrency))
     }
 }

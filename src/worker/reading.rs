@@ -18,7 +18,7 @@ pub(crate) struct Look {
     /// What its copies are known by.
     pub(crate) id: Option<String>,
     /// If it is small, or no event.
-    read: Option<Result<Envelope, String>>,
+    read: Option<Box<Result<Envelope, String>>>,
 }
 
 impl Look {
@@ -37,11 +37,14 @@ impl Look {
         });
         let id = options.inbox.as_ref().and(read.as_ref().ok()).map(|envelope| envelope.metadata.identity());
         let keeps = read.is_err() || turns::parsed(packet) <= SMALL;
-        Self { key, id, read: keeps.then_some(read) }
+        Self { key, id, read: keeps.then(|| Box::new(read)) }
     }
 
     /// Reads it, unless that was done.
     pub(crate) fn open(self, packet: &Packet, shared: &Shared) -> Result<Envelope, String> {
-        self.read.unwrap_or_else(|| (shared.options.codec)(packet, shared.options.limits))
+        match self.read {
+            Some(read) => *read,
+            None => (shared.options.codec)(packet, shared.options.limits),
+        }
     }
 }

@@ -23,13 +23,31 @@ const HELD_WITHOUT: Duration = Duration::from_secs(20 * 60);
 /// What is given back because its verdict was not taken is held back for as long as this at least.
 const HELD_BACK: Duration = Duration::from_secs(1);
 
-/// Stores a verdict. Of a dead letter first the letter and then the acknowledgement, so that it is in one place at least
+/// Stores a verdict. Most are done and are taken at once, which needs little room while so many wait for the server.
+pub(crate) async fn store(shared: &Shared, held: Held, verdict: Final, about: &About) -> Result<(), TransportError> {
+    if !matches!(verdict.what, What::Done) || verdict.due.is_some() {
+        return Box::pin(store_at_length(shared, held, verdict, about)).await;
+    }
+    let packet = held.delivery.packet();
+    // What the server refuses is gone from here: of what has no id there is a copy, should the verdict have to be kept.
+    let known = if packet.id.is_empty() { Err(Box::new(packet.clone())) } else { Ok(known_by(shared, packet)) };
+    let attempt = held.delivery.attempt();
+    let settled = held.delivery.settle(Settlement::Ack).await;
+    if let Err(error) = &settled {
+        let mut verdict = verdict;
+        note(shared, &mut verdict, error, about);
+        keep_by(shared, known.unwrap_or_else(|nameless| known_by(shared, &nameless)), attempt, verdict);
+    }
+    settled
+}
+
+/// Stores a verdict, however often that has to be tried. Of a dead letter first the letter and then the acknowledgement, so that it is in one place at least
 /// whatever happens.
 ///
 /// As long as the server does not take it, the delivery is held here and that is tried again. If too many are, or the worker
 /// ends, it is given back, and its verdict is kept for when it comes again; but not that of a packet that has no id, nor its
 /// event, which is heard again.
-pub(crate) async fn store(
+async fn store_at_length(
     shared: &Shared,
     mut held: Held,
     mut verdict: Final,

@@ -8,6 +8,8 @@ mod attempts;
 mod verdicts;
 /// Under a worker the server settles what fails, and the bus keeps no dead letter of it.
 mod final_letters;
+/// How many deliveries it fetches ahead where nobody has said.
+mod ahead;
 /// How much memory it takes for what waits and for what is heard.
 mod bounds;
 /// What others get while it is paused or drains.

@@ -10,8 +10,9 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::Value;
 
 use super::case::{self, Case};
-use super::cased::Cased;
+use super::cased;
 use super::envelope_limits::EnvelopeLimits;
+use super::quick;
 use super::wire::{self, WrongKey};
 use crate::base::debug_is_display;
 use crate::events::event::{Carrier, Metadata};
@@ -75,13 +76,16 @@ impl Envelope {
     #[doc(hidden)]
     pub fn from_carrier(bytes: &[u8], limits: EnvelopeLimits, carrier: Carrier<'_>) -> Result<Self, EnvelopeError> {
         limits.check(bytes)?;
+        if let Some((metadata, payload)) = quick::read(bytes, carrier) {
+            return Ok(Self { metadata, payload });
+        }
         // A `Value` takes any JSON, so this fails only for what is none, and where is all that is told.
         let body = serde_json::from_slice(bytes)
             .map_err(|error| EnvelopeError::NotJson { line: error.line(), column: error.column() })?;
         Self::from_value(body, carrier)
     }
 
-    fn from_value(body: Value, carrier: Carrier<'_>) -> Result<Self, EnvelopeError> {
+    pub(super) fn from_value(body: Value, carrier: Carrier<'_>) -> Result<Self, EnvelopeError> {
         let Value::Object(mut body) = body else { return Err(EnvelopeError::NoMetadata) };
         let keys = match body.remove("metadata") {
             Some(Value::Object(keys)) => keys,
@@ -104,10 +108,8 @@ impl Envelope {
     /// Returns it as JSON whose keys are in this case; the payload is as it is.
     #[doc(hidden)]
     pub fn to_vec_in(&self, case: Case) -> Vec<u8> {
-        // The metadata alone take some 400 bytes.
-        let mut bytes = Vec::with_capacity(512);
-        match serde_json::to_writer(&mut bytes, &Cased(self, case)) {
-            Ok(()) => bytes,
+        match cased::to_vec(self, case) {
+            Ok(bytes) => bytes,
             Err(_) => {
                 unreachable!("a `Value` has only text as keys, metadata always have a form, and a `Vec` takes it")
             }

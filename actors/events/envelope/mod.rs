@@ -3,7 +3,8 @@
 //! `Envelope → to_vec → a server → from_slice → envelope_limits → case, wire → Envelope → a bus`
 //!
 //! In reading order: `envelope`, what it is; `envelope_limits`, what is looked at before anything is parsed; `case`, the keys
-//! in camel, snake and Pascal case; `cased`, an envelope in one of them; `wire`, what each key means and how much of what others send is let pass.
+//! in camel, snake and Pascal case; `cased`, an envelope in one of them; `wire`, what each key means and how much of what others
+//! send is let pass; `quick` reads what is written as we write it, and `bytes` looks at eight of them together.
 //!
 //! Bytes from outside are bounded before they are read, and no error quotes them: they may be personal. Written and read
 //! again, an envelope is equal to itself.
@@ -13,6 +14,8 @@ mod envelope_limits;
 mod case;
 mod cased;
 mod wire;
+mod quick;
+mod bytes;
 
 pub use case::Case;
 pub use envelope::{Envelope, EnvelopeError};

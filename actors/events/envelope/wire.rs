@@ -1,16 +1,18 @@
 //! The wire form of metadata: the keys that services elsewhere speak, and how much of what they send is let pass.
 //!
-//! `Metadata → keys and dates → JSON`, `JSON → Value → what each key means → Metadata`
+//! `Metadata → keys and dates → JSON`, `JSON → Keys → what each key means → Metadata`
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use uuid::Uuid;
 
-use super::case::{self, Case, Keys};
+use super::case::{self, Case, Keys as Names};
 use crate::events::event::{Carrier, Metadata, Name, PublishDate, Secret, TraceContext, derived, whole_micros};
 use crate::runtime;
 
@@ -34,7 +36,7 @@ impl Serialize for Metadata {
 }
 
 /// Writes metadata under these keys.
-pub(crate) fn write<S: Serializer>(metadata: &Metadata, keys: &Keys, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn write<S: Serializer>(metadata: &Metadata, keys: &Names, serializer: S) -> Result<S::Ok, S::Error> {
     let mut to = serializer.serialize_struct("Metadata", 13 + usize::from(metadata.causation.is_some()))?;
     to.serialize_field(keys.contains_personal_data, &metadata.contains_personal_data)?;
     to.serialize_field(keys.tracestate, metadata.trace.state())?;
@@ -67,20 +69,20 @@ impl<'de> Deserialize<'de> for Metadata {
 }
 
 /// Reads metadata as the table over [`Metadata`] says, out of this packet.
-pub(crate) fn read(keys: Map<String, Value>, carrier: Carrier<'_>) -> Result<Metadata, WrongKey> {
-    let mut keys = Found(keys);
+pub(crate) fn read<'a>(keys: impl Keys<'a>, carrier: Carrier<'_>) -> Result<Metadata, WrongKey> {
+    let mut keys = Taken(keys);
     let publisher = keys.text("publisherName")?;
     let id = keys.id(&publisher).or_else(|| carrier.event_id(&publisher)).unwrap_or_else(runtime::new_id);
     Ok(Metadata {
-        event: keys.text("eventName")?.into(),
-        entity: keys.text("entityName")?.into(),
+        event: name(keys.text("eventName")?),
+        entity: name(keys.text("entityName")?),
         entity_id: keys.entity_id()?,
         publisher: publisher.into(),
         time: keys.date("publishDate")?,
         trace: keys.trace(),
-        authorization: Secret::from(keys.text("authorization")?),
+        authorization: Secret::from(keys.text("authorization")?.into_owned()),
         contains_personal_data: keys.flag("containsPersonalData"),
-        topic: keys.own_text("topic").unwrap_or_default().into(),
+        topic: name(keys.own_text("topic").unwrap_or_default()),
         version: keys.version().unwrap_or(1),
         correlation: keys.uuid("correlationId").unwrap_or(id),
         causation: keys.uuid("causationId"),
@@ -88,18 +90,53 @@ pub(crate) fn read(keys: Map<String, Value>, carrier: Carrier<'_>) -> Result<Met
     })
 }
 
-/// The keys that came, in whichever case.
-struct Found(Map<String, Value>);
+/// What a key holds; `null` counts as missing.
+pub(crate) enum Found<'a> {
+    Text(Cow<'a, str>),
+    Number(Number),
+    Flag(bool),
+    /// An object or an array.
+    Other,
+}
 
-impl Found {
-    fn take(&mut self, key: &'static str) -> Option<Value> {
-        case::take(&mut self.0, key)
+/// The keys that came, by their names in camel case.
+pub(crate) trait Keys<'a> {
+    /// Takes what this key holds; once more what another one holds that means the same.
+    fn take(&mut self, key: &'static str) -> Option<Found<'a>>;
+}
+
+/// In whichever case.
+impl<'a> Keys<'a> for Map<String, Value> {
+    fn take(&mut self, key: &'static str) -> Option<Found<'a>> {
+        Some(match case::take(self, key)? {
+            Value::String(text) => Found::Text(text.into()),
+            Value::Number(number) => Found::Number(number),
+            Value::Bool(flag) => Found::Flag(flag),
+            Value::Null | Value::Array(_) | Value::Object(_) => Found::Other,
+        })
+    }
+}
+
+/// A name that came from outside: one that is empty takes no memory.
+fn name(text: Cow<'_, str>) -> Name {
+    match text {
+        Cow::Borrowed("") => Name::default(),
+        Cow::Borrowed(text) => Arc::<str>::from(text).into(),
+        Cow::Owned(text) => text.into(),
+    }
+}
+
+struct Taken<K>(K);
+
+impl<'a, K: Keys<'a>> Taken<K> {
+    fn take(&mut self, key: &'static str) -> Option<Found<'a>> {
+        self.0.take(key)
     }
 
-    fn text(&mut self, key: &'static str) -> Result<String, WrongKey> {
+    fn text(&mut self, key: &'static str) -> Result<Cow<'a, str>, WrongKey> {
         match self.take(key) {
-            None => Ok(String::new()),
-            Some(Value::String(text)) => Ok(text),
+            None => Ok(Cow::default()),
+            Some(Found::Text(text)) => Ok(text),
             Some(_) => Err(WrongKey { key, wants: "text" }),
         }
     }
@@ -108,25 +145,25 @@ impl Found {
         let key = "entityId";
         let id = match self.take(key) {
             None => return Ok(None),
-            Some(Value::String(id)) => id,
+            Some(Found::Text(id)) => id,
             // An id from a database is a number in many a service.
-            Some(Value::Number(id)) => id.to_string(),
+            Some(Found::Number(id)) => id.to_string().into(),
             Some(_) => return Err(WrongKey { key, wants: "text or a number" }),
         };
-        Ok((!id.is_empty()).then(|| id.into()))
+        Ok((!id.is_empty()).then(|| name(id)))
     }
 
     fn date(&mut self, key: &'static str) -> Result<SystemTime, WrongKey> {
         match self.take(key) {
             None => Some(whole_micros(runtime::wall_clock())),
-            Some(Value::String(text)) => PublishDate::read(&text),
+            Some(Found::Text(text)) => PublishDate::read(&text),
             Some(_) => None,
         }
         .ok_or(WrongKey { key, wants: "a date like 2026-01-02T03:04:05+00:00" })
     }
 
     fn flag(&mut self, key: &'static str) -> bool {
-        let is_set = |value: Value| value != Value::Bool(false);
+        let is_set = |found| !matches!(found, Found::Flag(false));
         // As long as one says so, in whichever case.
         std::iter::from_fn(|| self.take(key)).any(is_set)
     }
@@ -140,9 +177,9 @@ impl Found {
         }
     }
 
-    fn own_text(&mut self, key: &'static str) -> Option<String> {
+    fn own_text(&mut self, key: &'static str) -> Option<Cow<'a, str>> {
         match self.take(key) {
-            Some(Value::String(text)) => Some(text),
+            Some(Found::Text(text)) => Some(text),
             _ => None,
         }
     }
@@ -150,8 +187,8 @@ impl Found {
     /// Whatever the publisher knows the event by: a UUID is it, and another text or a number becomes one.
     fn id(&mut self, publisher: &str) -> Option<Uuid> {
         let text = match self.take("id")? {
-            Value::String(text) => text,
-            Value::Number(number) => number.to_string(),
+            Found::Text(text) => text,
+            Found::Number(number) => number.to_string().into(),
             _ => return None,
         };
         let made = || derived(publisher, text.as_bytes());
@@ -163,7 +200,10 @@ impl Found {
     }
 
     fn version(&mut self) -> Option<u32> {
-        self.take("version")?.as_u64()?.try_into().ok()
+        match self.take("version")? {
+            Found::Number(version) => version.as_u64()?.try_into().ok(),
+            _ => None,
+        }
     }
 }
 

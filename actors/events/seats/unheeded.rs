@@ -8,8 +8,8 @@ use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::call::{Call, Ran, Scope};
 use super::arrival::Brought;
+use super::call::{Call, Ran, Scope};
 use super::hearer::{AnySeat, Hearer, Hears, Tickets};
 use super::seat::Seat;
 use super::station::Station;

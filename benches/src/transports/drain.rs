@@ -1,8 +1,9 @@
-//! Deliveries into a listener that does nothing: a worker drains what waits, beside Celery over the same server.
+//! Deliveries into a listener that does nothing: a worker drains what waits, beside Celery and BullMQ over the same server.
 //!
 //! ```text
-//! publish 5,000 ── Worker, one at a time ──> bus ──> listener        wall clock from its start to its drain
+//! publish 5,000 ── Worker, with its defaults ──> bus ──> listener    wall clock from its start to its drain
 //! celery.py: publish 5,000 ── celery worker --pool solo ──> task     wall clock from the first task to the last
+//! bullmq.js: add 5,000 ── Worker ──> a function                      wall clock from its start to the last job
 //! ```
 
 use std::process::{Command, Stdio};
@@ -24,9 +25,6 @@ use crate::harness::Failure;
 pub(super) const WAITING: usize = 5_000;
 
 const BATCH: usize = 100;
-
-/// How many are fetched ahead for each that is heard at a time: as many as Celery does.
-const PREFETCH: usize = 4;
 
 /// After so long without an end something hangs.
 pub(super) const DEADLINE: Duration = Duration::from_secs(120);
@@ -64,7 +62,7 @@ pub(super) async fn ours(
         }
     })?;
     let (idle, start, cpu) = (memory(), Instant::now(), process_cpu_time());
-    let worker = Worker::new(source, &bus).concurrency(concurrency).prefetch(PREFETCH * concurrency).start().await?;
+    let worker = Worker::new(source, &bus).concurrency(concurrency).start().await?;
     timeout(DEADLINE, all.notified()).await.map_err(|_| "the worker hangs")?;
     let loaded = memory();
     let report = worker.drain().await?;
@@ -85,15 +83,31 @@ pub(super) async fn celery(url: &str) -> Result<Drained, Failure> {
         .map_err(|_| "set CONVOKE_CELERY to a Python that has it: pip install 'celery[redis]' in a venv")?;
     let mut command = tokio::process::Command::from(Command::new(python));
     command.arg("-c").arg(include_str!("celery.py")).arg(url).arg(WAITING.to_string());
+    figure(command, "Celery").await
+}
+
+/// Has BullMQ do the same: the folder that has it is named by `CONVOKE_BULLMQ`.
+pub(super) async fn bullmq(url: &str, concurrency: usize) -> Result<Drained, Failure> {
+    let folder = std::env::var("CONVOKE_BULLMQ")
+        .map_err(|_| "set CONVOKE_BULLMQ to a folder that has it: npm install bullmq@6.7.0 ioredis@6.0.0")?;
+    let mut command = tokio::process::Command::from(Command::new("node"));
+    command.current_dir(folder).arg("-e").arg(include_str!("bullmq.js"));
+    command.args([url, &WAITING.to_string(), &concurrency.to_string()]);
+    figure(command, "BullMQ").await
+}
+
+/// What another program says that its drain took.
+async fn figure(mut command: tokio::process::Command, name: &str) -> Result<Drained, Failure> {
     command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let output = timeout(DEADLINE, command.output()).await.map_err(|_| "Celery hangs")??;
+    let output = timeout(DEADLINE, command.output()).await.map_err(|_| format!("{name} hangs"))??;
     let text = String::from_utf8_lossy(&output.stdout);
-    let line = text.lines().rev().find_map(|line| line.strip_prefix("figure: ")).ok_or("Celery has no figure")?;
+    let line = text.lines().rev().find_map(|line| line.strip_prefix("figure: "));
+    let line = line.ok_or_else(|| format!("{name} has no figure"))?;
     let mut numbers = line.split_whitespace().map(str::parse::<f64>);
     match (numbers.next(), numbers.next()) {
         (Some(Ok(wall)), Some(Ok(cpu))) => {
             Ok(Drained { wall: Duration::from_secs_f64(wall), cpu: Duration::from_secs_f64(cpu), memory: None })
         }
-        _ => Err("Celery's figure is none".into()),
+        _ => Err(format!("{name}'s figure is none").into()),
     }
 }

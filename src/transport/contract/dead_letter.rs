@@ -146,11 +146,11 @@ impl DeadLetterRecord {
     pub fn revive(mut packet: Packet) -> Packet {
         if let Some(record) = Self::of(&packet) {
             packet.attributes.remove(DEAD_LETTER);
-            for (name, kind, text) in record.attributes {
-                if name != DEAD_LETTER && packet.attributes.get(&name).is_none() {
-                    packet.attributes.insert(name, Attribute::read(&kind, &text));
-                }
-            }
+            let there = std::mem::take(&mut packet.attributes);
+            // Of several of one name the first counts, and before it what is there.
+            let recorded = record.attributes.into_iter().rev().filter(|(name, ..)| name != DEAD_LETTER);
+            packet.attributes = recorded.map(|(name, kind, text)| (name, Attribute::read(&kind, &text))).collect();
+            packet.attributes.extend(there);
             packet.key = packet.key.or(record.key);
             packet.priority = packet.priority.max(record.priority);
             if packet.topic.is_empty() {

@@ -83,6 +83,17 @@ pub trait Receipt: Send + 'static {
     fn mark(&mut self) -> BoxFuture<'_, Result<bool, TransportError>> {
         Box::pin(async { Ok(false) })
     }
+
+    /// Marks the delivery as [`mark`](Self::mark) does, and gets the packet too, for a transport whose server knows a
+    /// packet by what it holds. A [`Delivery`] is always marked by this method. The default calls `mark`.
+    ///
+    /// # Errors
+    ///
+    /// `Lost` if the delivery is no longer lent to this receipt; `Unreachable`.
+    fn mark_in_hand<'a>(&'a mut self, packet: &'a Packet) -> BoxFuture<'a, Result<bool, TransportError>> {
+        let _ = packet;
+        self.mark()
+    }
 }
 
 /// A packet that a server has lent to this process. You settle it once, by a method that consumes it. A delivery that
@@ -141,6 +152,10 @@ impl Delivery {
         &self.source
     }
 
+    pub(crate) fn source_in_common(&self) -> std::sync::Arc<str> {
+        self.source.clone()
+    }
+
     /// Returns how long the delivery was lent when it came; `None` if it is lent for as long as the connection lives.
     pub fn lease(&self) -> Option<Duration> {
         self.lease
@@ -165,7 +180,7 @@ impl Delivery {
     /// `Lost` if the delivery is no longer lent to this process; `Unreachable`.
     pub async fn mark(&mut self) -> Result<bool, TransportError> {
         match &mut self.receipt {
-            Some(receipt) => receipt.mark().await,
+            Some(receipt) => receipt.mark_in_hand(&self.packet).await,
             None => Ok(false),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! `Envelope → codec → Packet → a server → Packet → codec → Envelope`
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -166,22 +166,78 @@ impl From<Vec<String>> for Attribute {
 
 /// The attributes of a packet, by name. `Debug` shows only the names.
 #[derive(Clone, Default, PartialEq)]
-pub struct Attributes(BTreeMap<String, Attribute>);
+pub struct Attributes(Vec<(Name, Attribute)>);
+
+/// Most names are constants.
+type Name = Cow<'static, str>;
 
 impl Attributes {
     /// Sets an attribute and returns the one that had this name before.
     pub fn insert(&mut self, name: impl Into<String>, value: impl Into<Attribute>) -> Option<Attribute> {
-        self.0.insert(name.into(), value.into())
+        self.set(Cow::Owned(name.into()), value.into())
+    }
+
+    /// Sets an attribute whose name is a constant.
+    pub(crate) fn insert_constant(&mut self, name: &'static str, value: impl Into<Attribute>) {
+        self.set(Cow::Borrowed(name), value.into());
+    }
+
+    /// Sets an attribute whose name was read: one that each of ours has takes no memory.
+    #[cfg(feature = "rabbitmq")]
+    pub(crate) fn insert_read(&mut self, name: &str, value: Attribute) {
+        const OURS: [&str; 3] = ["entityName", "eventName", "publisherName"];
+        let constant = OURS.into_iter().find(|ours| *ours == name);
+        self.set(constant.map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed), value);
+    }
+
+    /// They are in the order of their names, in which most of them come.
+    fn set(&mut self, name: Name, value: Attribute) -> Option<Attribute> {
+        if self.0.last().is_none_or(|(last, _)| *last < name) {
+            self.0.push((name, value));
+            return None;
+        }
+        match self.find(&name) {
+            Ok(at) => self.0.get_mut(at).map(|(_, there)| std::mem::replace(there, value)),
+            Err(at) => {
+                self.0.insert(at, (name, value));
+                None
+            }
+        }
+    }
+
+    /// Sets all of these.
+    pub(crate) fn extend(&mut self, others: Self) {
+        let mut all = std::mem::take(&mut self.0);
+        all.extend(others.0);
+        *self = Self::of(all);
+    }
+
+    /// Of several of one name the last counts. They may be many, and in any order, if they come from outside.
+    fn of(mut all: Vec<(Name, Attribute)>) -> Self {
+        all.sort_by(|(name, _), (other, _)| name.cmp(other));
+        all.dedup_by(|(name, value), (before, there)| {
+            let is_again = name == before;
+            if is_again {
+                std::mem::swap(value, there);
+            }
+            is_again
+        });
+        Self(all)
+    }
+
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(there, _)| (**there).cmp(name))
     }
 
     /// Returns the attribute of this name.
     pub fn get(&self, name: &str) -> Option<&Attribute> {
-        self.0.get(name)
+        let (_, value) = self.0.get(self.find(name).ok()?)?;
+        Some(value)
     }
 
     /// Returns the text of the attribute of this name, or `None` if the attribute is missing or no text.
     pub fn text(&self, name: &str) -> Option<&str> {
-        match self.0.get(name) {
+        match self.get(name) {
             Some(Attribute::Text(text)) => Some(text),
             _ => None,
         }
@@ -189,12 +245,13 @@ impl Attributes {
 
     /// Removes the attribute of this name and returns it.
     pub fn remove(&mut self, name: &str) -> Option<Attribute> {
-        self.0.remove(name)
+        let (_, value) = self.0.remove(self.find(name).ok()?);
+        Some(value)
     }
 
     /// Iterates over all attributes, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Attribute)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
+        self.0.iter().map(|(name, value)| (&**name, value))
     }
 
     /// Returns the number of attributes.
@@ -210,12 +267,57 @@ impl Attributes {
 
 impl<N: Into<String>, V: Into<Attribute>> FromIterator<(N, V)> for Attributes {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(all: I) -> Self {
-        Self(all.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        Self::of(all.into_iter().map(|(name, value)| (Cow::Owned(name.into()), value.into())).collect())
     }
 }
 
 impl fmt::Debug for Attributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys().map(|name| Shown::name(name))).finish()
+        f.debug_set().entries(self.iter().map(|(name, _)| Shown::name(name))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn attributes_are_a_map_in_the_order_of_its_names() {
+        for seed in 0..300_u64 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut any = || (random.u64(0..12).to_string(), random.u64(0..1_000));
+            let (mut ours, mut map) = (Attributes::default(), BTreeMap::new());
+            for round in 0..30 {
+                let (name, value) = any();
+                match round % 5 {
+                    0 => assert_eq!(ours.remove(&name), map.remove(&name).map(Attribute::from)),
+                    1 => {
+                        let more: Vec<_> = (0..4).map(|_| any()).collect();
+                        ours.extend(more.iter().cloned().collect());
+                        map.extend(more);
+                    }
+                    _ => assert_eq!(ours.insert(name.as_str(), value), map.insert(name, value).map(Attribute::from)),
+                }
+                assert_eq!((ours.len(), ours.is_empty()), (map.len(), map.is_empty()));
+                assert!(
+                    ours.iter()
+                        .map(|(name, value)| (name.to_owned(), value.clone()))
+                        .eq(map.iter().map(|(name, value)| (name.clone(), Attribute::from(*value))))
+                );
+                assert!(map.iter().all(|(name, value)| ours.get(name) == Some(&Attribute::from(*value))));
+                assert_eq!(ours.get("none"), None);
+                assert_eq!(ours, map.iter().rev().map(|(name, value)| (name.as_str(), *value)).collect());
+            }
+        }
+    }
+
+    #[test]
+    fn many_attributes_in_the_worst_order_take_no_time() {
+        let all = (0..200_000).rev().map(|number| (format!("{number:06}"), "value"));
+        let mut attributes: Attributes = all.collect();
+        attributes.extend((0..200_000).map(|number| (format!("{number:06}x"), "value")).collect());
+        assert_eq!(attributes.len(), 400_000);
     }
 }

@@ -50,6 +50,21 @@ pub trait Source: Send + 'static {
     /// `Missing` if there is no such queue; `Unreachable` or `Refused`.
     fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>>;
 
+    /// Changes how many deliveries may be lent at once, from the prefetch that it was opened with. Returns whether it
+    /// does. Deliveries that are lent already stay so, also if they are more.
+    ///
+    /// A worker whose [prefetch](crate::Worker::prefetch) you have not set asks for more while deliveries are handled
+    /// quickly, and for fewer again after it has given back what waited. Return `true` only if giving back costs a
+    /// delivery no attempt. The default changes nothing and returns `false`.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` and others, after which the caller waits a while and opens the source again.
+    fn lend_up_to(&mut self, deliveries: usize) -> BoxFuture<'_, Result<bool, TransportError>> {
+        let _ = deliveries;
+        Box::pin(async { Ok(false) })
+    }
+
     /// Waits for deliveries and returns at least one and at most `most`. Returns none if nothing has come after a wait
     /// that the transport chooses, which is never longer than 20 s.
     ///
@@ -114,6 +129,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>> {
         (**self).open(prefetch)
+    }
+
+    fn lend_up_to(&mut self, deliveries: usize) -> BoxFuture<'_, Result<bool, TransportError>> {
+        (**self).lend_up_to(deliveries)
     }
 
     fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<Delivery>, TransportError>> {

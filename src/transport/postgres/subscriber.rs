@@ -58,6 +58,9 @@ pub(super) struct Subscriber {
     bell: Bell,
     /// How many more may be lent.
     room: Arc<Semaphore>,
+    /// How many may be lent in all, and how many that shall be: what is lent stays so.
+    size: usize,
+    wanted: usize,
     asked: Option<oneshot::Receiver<Result<Found, TransportError>>>,
     /// Behind a lock that nobody shares: a handle is `Sync`, a delivery is not.
     found: Mutex<VecDeque<Delivery>>,
@@ -74,9 +77,25 @@ impl Subscriber {
             wake: Instant::now(),
             pause: core.poll,
         };
-        let room = Arc::new(Semaphore::new(prefetch.clamp(1, Semaphore::MAX_PERMITS)));
+        let size = prefetch.clamp(1, Semaphore::MAX_PERMITS);
+        let room = Arc::new(Semaphore::new(size));
         let bell = core.database.bells().bell(&core.queue, &core.group);
-        Ok(Self { view, bell, room, asked: None, found: Mutex::default() })
+        Ok(Self { view, bell, room, size, wanted: size, asked: None, found: Mutex::default() })
+    }
+
+    /// Changes how many may be lent from now on.
+    pub(super) fn lend_up_to(&mut self, deliveries: usize) {
+        self.wanted = deliveries.clamp(1, Semaphore::MAX_PERMITS);
+    }
+
+    /// Makes the room as large as it shall be, as far as what is lent lets it.
+    fn resize(&mut self) {
+        if self.size > self.wanted {
+            self.size -= self.room.forget_permits(self.size - self.wanted);
+        } else if self.size < self.wanted {
+            self.room.add_permits(self.wanted - self.size);
+            self.size = self.wanted;
+        }
     }
 
     /// Waits until something is there, or for as long as a receive takes.
@@ -92,6 +111,7 @@ impl Subscriber {
                 return Ok(found.drain(..most.min(found.len())).collect());
             }
             if self.asked.is_none() {
+                self.resize();
                 // What is lent may be worked on for long.
                 let Ok(Some(room)) = timeout_at(over, room_for(&self.room, most)).await else { return Ok(Vec::new()) };
                 self.ask(queue, room);

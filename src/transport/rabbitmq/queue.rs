@@ -55,7 +55,7 @@ use crate::transport::{
 /// | release | published with confirm as it was, then `basic.ack`; `basic.nack` with `requeue` if it is not taken |
 /// | stop lending | `basic.cancel`; what was sent and not received is released |
 /// | redrive | [`redrive`](super::super::redrive) from [`dead_letters`](Self::dead_letters) |
-/// | prefetch | `basic.qos` |
+/// | prefetch | `basic.qos`; to change it, `basic.cancel` and `basic.consume` |
 ///
 /// # Guarantees
 ///
@@ -243,6 +243,16 @@ impl Source for RabbitMq {
 
     fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>> {
         Box::pin(self.reopen(prefetch))
+    }
+
+    fn lend_up_to(&mut self, deliveries: usize) -> BoxFuture<'_, Result<bool, TransportError>> {
+        Box::pin(async move {
+            self.prefetch = Some(deliveries);
+            if let Some(subscriber) = &mut self.subscriber {
+                subscriber.lend_up_to(deliveries).await?;
+            }
+            Ok(true)
+        })
     }
 
     fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<crate::transport::Delivery>, TransportError>> {

@@ -25,10 +25,8 @@ impl Hand {
         }
     }
 
-    pub(super) fn drop(&self, entry: &str) {
-        if let Some(id) = id(entry) {
-            self.held().remove(&id);
-        }
+    pub(super) fn drop(&self, id: Id) {
+        self.held().remove(&id);
     }
 
     /// Returns those that are in hand.

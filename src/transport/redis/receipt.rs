@@ -11,7 +11,7 @@ use super::answer::entries;
 use super::core::{Core, LONGEST_DELAY, MAX_PIPELINE, millis};
 use super::entry;
 use super::fault::Fault;
-use super::hand::Hand;
+use super::hand::{Hand, Id, id};
 use super::link::Answer;
 use super::script::{ACK, BURY, EXTEND, LATER, MARK};
 use crate::transport::{
@@ -280,14 +280,17 @@ impl Receipt for EntryReceipt {
 
     fn settle_in_hand(self: Box<Self>, how: Settlement, packet: Packet) -> BoxFuture<'static, Settled> {
         let Self { lender, lent } = *self;
-        let held = Held { lender, id: lent.id.clone() };
+        let held = Held { lender, id: id(&lent.id) };
+        if how == Settlement::Ack {
+            // Most end so, and need little room while they wait.
+            return Box::pin(async move {
+                let settled = held.lender.ack(lent).await;
+                held.end(settled)
+            });
+        }
         Box::pin(async move {
             let settled = Self::end(&held.lender, lent, how, packet).await;
-            if settled.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unreachable) {
-                // Nobody knows whether it is settled: it comes again after its lease, and not sooner.
-                held.stays();
-            }
-            settled
+            held.end(settled)
         })
     }
 
@@ -306,17 +309,23 @@ impl Receipt for EntryReceipt {
 /// An entry in hand until this is gone, also if nobody waits for the end of its settlement.
 struct Held {
     lender: Arc<Lender>,
-    id: String,
+    id: Option<Id>,
 }
 
 impl Held {
-    fn stays(mut self) {
-        self.id.clear();
+    fn end(mut self, settled: Settled) -> Settled {
+        if settled.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unreachable) {
+            // Nobody knows whether it is settled: it comes again after its lease, and not sooner.
+            self.id = None;
+        }
+        settled
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.lender.hand.drop(&self.id);
+        if let Some(id) = self.id {
+            self.lender.hand.drop(id);
+        }
     }
 }

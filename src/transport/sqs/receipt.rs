@@ -25,8 +25,6 @@ pub(super) struct SqsReceipt {
     pub(super) received: Instant,
     /// When its lease ends. SQS may take an old handle for that of whoever has it by then.
     pub(super) until: Instant,
-    /// For the dead-letter queue, if there is one.
-    pub(super) letter: Option<Packet>,
     /// In a FIFO queue.
     pub(super) turn: Option<Turn>,
 }
@@ -61,8 +59,32 @@ impl SqsReceipt {
         answer
     }
 
-    async fn bury(&mut self, record: DeadLetterRecord) -> Result<(), TransportError> {
-        let Some(letter) = self.letter.take() else {
+    async fn end(mut self: Box<Self>, how: Settlement, packet: Option<Packet>) -> Result<(), TransportError> {
+        self.check()?;
+        let (settled, for_good) = match how {
+            Settlement::Ack => (self.acknowledge().await, true),
+            Settlement::RetryAfter(time) => (self.hold_back(time).await, false),
+            Settlement::DeadLetter(record) => (self.bury(record, packet).await, true),
+            Settlement::Release => {
+                let released = self.hold_back(Duration::ZERO).await;
+                if released.is_ok() {
+                    self.queue.unseen.note(&self.message);
+                }
+                (released, false)
+            }
+        };
+        // Dropped without a word, it has those who wait for it go back too.
+        if let Some(turn) = self.turn.take()
+            && for_good
+            && settled.is_ok()
+        {
+            turn.pass();
+        }
+        settled
+    }
+
+    async fn bury(&self, record: DeadLetterRecord, letter: Option<Packet>) -> Result<(), TransportError> {
+        let Some(letter) = letter.filter(|_| self.queue.dead.is_some()) else {
             let text = "there is no queue for dead letters: say `.dead_letter_queue(..)`, or give the worker one";
             return Err(TransportError::new(ErrorKind::Unsupported, self.queue.name.clone(), text));
         };
@@ -72,30 +94,17 @@ impl SqsReceipt {
 }
 
 impl Receipt for SqsReceipt {
-    fn settle(mut self: Box<Self>, how: Settlement) -> BoxFuture<'static, Result<(), TransportError>> {
-        Box::pin(async move {
-            self.check()?;
-            let (settled, for_good) = match how {
-                Settlement::Ack => (self.acknowledge().await, true),
-                Settlement::RetryAfter(time) => (self.hold_back(time).await, false),
-                Settlement::DeadLetter(record) => (self.bury(record).await, true),
-                Settlement::Release => {
-                    let released = self.hold_back(Duration::ZERO).await;
-                    if released.is_ok() {
-                        self.queue.unseen.note(&self.message);
-                    }
-                    (released, false)
-                }
-            };
-            // Dropped without a word, it has those who wait for it go back too.
-            if let Some(turn) = self.turn.take()
-                && for_good
-                && settled.is_ok()
-            {
-                turn.pass();
-            }
-            settled
-        })
+    /// Without the packet there is no dead letter.
+    fn settle(self: Box<Self>, how: Settlement) -> BoxFuture<'static, Result<(), TransportError>> {
+        Box::pin(self.end(how, None))
+    }
+
+    fn settle_in_hand(
+        self: Box<Self>,
+        how: Settlement,
+        packet: Packet,
+    ) -> BoxFuture<'static, Result<(), TransportError>> {
+        Box::pin(self.end(how, Some(packet)))
     }
 
     fn extend(&mut self, by: Duration) -> BoxFuture<'_, Result<(), TransportError>> {

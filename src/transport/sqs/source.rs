@@ -119,11 +119,9 @@ impl Subscriber {
         let queue = self.queue.clone();
         let (left, until, attempt) = (lent.left(), lent.until, queue.unseen.attempt(&lent.message, lent.receipts));
         let turn = lent.group.map(|group| Turn::new(queue.clone(), self.groups.clone(), group, lent.line));
-        // Who has no queue for dead letters needs no second copy.
-        let letter = queue.dead.is_some().then(|| lent.packet.clone());
         let name = queue.name.clone();
         let (handle, message, received, pulse) = (lent.handle, lent.message, lent.received, self.pulse.clone());
-        let receipt = SqsReceipt { queue, pulse, handle, message, received, until, letter, turn };
+        let receipt = SqsReceipt { queue, pulse, handle, message, received, until, turn };
         Delivery::new(name, lent.packet, attempt, receipt).with_lease(left)
     }
 

@@ -14,12 +14,14 @@ pub(crate) struct Gate {
     is_draining: Cell<bool>,
     /// Somebody is heard alone, or waits for that.
     is_taken: Cell<bool>,
+    /// More is here than is heard soon.
+    is_crowded: Cell<bool>,
     /// The source may have deliveries come: what is given back now might be lent to us again.
     is_lending: Cell<bool>,
     news: Notify,
     /// Of those that may be here, and how many that are.
     pub(crate) room: Arc<Semaphore>,
-    pub(crate) places: usize,
+    places: Cell<usize>,
 }
 
 impl Gate {
@@ -30,15 +32,42 @@ impl Gate {
             is_paused: Cell::new(false),
             is_draining: Cell::new(false),
             is_taken: Cell::new(false),
+            is_crowded: Cell::new(false),
             is_lending: Cell::new(true),
             news: Notify::new(),
             room: Arc::new(Semaphore::new(places)),
-            places,
+            places: Cell::new(places),
         }
     }
 
     pub(crate) fn set_paused(&self, paused: bool) {
         self.set(&self.is_paused, paused);
+    }
+
+    /// Has what waits here given back, once nothing more is lent, or lets it begin again.
+    pub(crate) fn set_crowded(&self, crowded: bool) {
+        self.set(&self.is_crowded, crowded);
+    }
+
+    /// Returns how many may be here.
+    pub(crate) fn places(&self) -> usize {
+        self.places.get()
+    }
+
+    /// Makes room for so many more.
+    pub(crate) fn widen(&self, places: usize) {
+        let more = places.min(Semaphore::MAX_PERMITS.min(u32::MAX as usize) - self.places.get());
+        self.places.set(self.places.get() + more);
+        self.room.add_permits(more);
+    }
+
+    /// Takes away room for so many, as soon as it is free; there has to be more than that.
+    pub(crate) async fn narrow(&self, places: usize) {
+        // The semaphore is never closed.
+        if let Ok(room) = self.room.acquire_many(places.try_into().unwrap_or(u32::MAX)).await {
+            self.places.set(self.places.get() - room.num_permits());
+            room.forget();
+        }
     }
 
     pub(crate) fn drain(&self) {
@@ -87,7 +116,7 @@ impl Gate {
 
     /// Whether one may not begin; who is to be alone is kept out by nobody.
     pub(crate) fn is_closed(&self, is_alone: bool) -> bool {
-        self.is_paused.get() || self.is_draining.get() || (self.is_taken.get() && !is_alone)
+        self.is_paused.get() || self.is_draining.get() || ((self.is_taken.get() || self.is_crowded.get()) && !is_alone)
     }
 
     /// Ready when it is closed.
@@ -128,7 +157,7 @@ impl Alone {
     /// Ready when nothing else is here and nothing else comes.
     pub(crate) async fn wait(&self) {
         self.gate.until(|| !self.gate.is_lending.get()).await;
-        let others = u32::try_from(self.gate.places - 1).unwrap_or(u32::MAX);
+        let others = u32::try_from(self.gate.places() - 1).unwrap_or(u32::MAX);
         // The semaphore is never closed.
         self.room.set(self.gate.room.clone().acquire_many_owned(others).await.ok());
     }

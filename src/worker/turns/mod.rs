@@ -1,9 +1,10 @@
 //! Who may begin, and when.
 //!
-//! `a delivery is here → load.rs: is there room for its bytes? → lanes.rs: is it first of its key? → gate.rs → pace.rs → heard`
+//! `ahead.rs: how many may be here? → load.rs: is there room for their bytes? → lanes.rs: is it first of its key? → gate.rs → pace.rs → heard`
 //!
 //! In reading order: `keys` says what a delivery is ordered by, `lanes` has those of one key go one after the other, `gate`
-//! lets everybody, nobody or one alone begin, `pace` says how fast, and `load` how many bytes may be here.
+//! lets everybody, nobody or one alone begin, `pace` says how fast, `load` how many bytes may be here, and `ahead` how many
+//! deliveries.
 //!
 //! Of one key nobody overtakes, and one delivery always passes, however large.
 
@@ -12,7 +13,9 @@ mod lanes;
 mod gate;
 mod pace;
 mod load;
+mod ahead;
 
+pub(crate) use ahead::Ahead;
 pub(crate) use gate::{Alone, Gate};
 pub(crate) use keys::Keys;
 pub(crate) use lanes::{Before, Lanes, Turn};

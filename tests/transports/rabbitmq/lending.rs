@@ -63,3 +63,38 @@ async fn a_stop_that_nobody_waits_for_loses_nothing() {
     assert!(!all.contains("id-0"));
     nothing_comes(&mut orders).await;
 }
+
+#[tokio::test]
+async fn a_subscriber_may_be_lent_more_and_fewer_than_it_was_opened_with() {
+    let server = server().await;
+    for builder in [queue(server, &fresh("elastic")), queue(server, &fresh("elastic")).classic()] {
+        let orders = builder.await.unwrap();
+        publish(&orders, &packets(100)).await;
+        let (mut one, mut other) = (orders.clone(), orders.clone());
+        one.open(2).await.unwrap();
+        let held = next(&mut one).await;
+        assert!(one.lend_up_to(10).await.unwrap());
+        // What the first limit has let through and nobody has received is not lost by it.
+        let mut more = vec![held];
+        until(async || {
+            more.append(&mut one.receive(100).await.unwrap());
+            more.len() >= 10
+        })
+        .await;
+        let first: Vec<_> = more.iter().map(|delivery| delivery.packet().id.clone()).collect();
+        assert_eq!(first[..10], (0..10).map(|id| format!("id-{id}")).collect::<Vec<_>>());
+        assert!(more.iter().all(|delivery| delivery.attempt() == 1));
+        for delivery in more {
+            delivery.ack().await.unwrap();
+        }
+        one.stop_lending().await.unwrap();
+        assert!(one.lend_up_to(1).await.unwrap());
+        let held = next(&mut one).await;
+        other.open(100).await.unwrap();
+        let rest = drain(&mut other, 99 - first.len()).await;
+        nothing_comes(&mut other).await;
+        assert!(!rest.contains(&held.packet().id));
+        held.ack().await.unwrap();
+        assert_eq!(orders.clone().backlog().await.unwrap(), Some(0));
+    }
+}

@@ -45,6 +45,14 @@ impl Feed {
         Self { inner: Mutex::new(inner) }
     }
 
+    /// Puts before all that comes what another consumer was sent and nobody has received.
+    pub(crate) fn begin_with(&self, unlent: Vec<Delivery>) {
+        let mut inner = self.lock();
+        for delivery in unlent.into_iter().rev() {
+            inner.unlent.push_front(delivery);
+        }
+    }
+
     /// Waits until there is something, and takes up to so many: fewer, or none, once it has ended.
     pub(crate) async fn next(&self, most: usize) -> Vec<Delivery> {
         poll_fn(|context| {

@@ -37,6 +37,8 @@ pub(crate) struct Subscriber {
     attempts: u32,
     /// What the server sends; nothing while it is to lend nothing.
     feed: Option<Arc<Feed>>,
+    /// What a consumer has left to the next one.
+    unlent: Vec<Message>,
 }
 
 impl Subscriber {
@@ -48,8 +50,7 @@ impl Subscriber {
         (prefetch, attempts): (usize, u32),
         pulse: Pulse,
     ) -> Result<Self, TransportError> {
-        // Without a limit the server would send everything.
-        let prefetch = prefetch.clamp(1, usize::from(u16::MAX)).try_into().unwrap_or(u16::MAX);
+        let prefetch = bounded(prefetch);
         let (lane, feed) = match consume_anew(&desk, line, prefetch).await {
             Err(error) if error.kind() == ErrorKind::Missing && desk.make_again().await => {
                 consume_anew(&desk, line, prefetch).await?
@@ -59,7 +60,7 @@ impl Subscriber {
         pulse.beat();
         let acks = Arc::new(Acks::new(desk.clone(), lane));
         acks.watch(&feed);
-        Ok(Self { desk, acks, line: line.clone(), pulse, prefetch, attempts, feed: Some(feed) })
+        Ok(Self { desk, acks, line: line.clone(), pulse, prefetch, attempts, feed: Some(feed), unlent: Vec::new() })
     }
 
     pub(crate) fn lives(&self) -> bool {
@@ -95,7 +96,8 @@ impl Subscriber {
             if attempt.is_uncounted {
                 // The server can tell no more of it than that it came back. So that a packet that kills whoever hears it is not
                 // heard for ever, the attempt is written down before it is heard again.
-                tokio::spawn(self.receipt(message, attempt.number).count());
+                let (receipt, body) = self.receipt(message, attempt.number);
+                tokio::spawn(receipt.count(body));
                 continue;
             }
             if attempt.number > self.attempts {
@@ -123,14 +125,10 @@ impl Subscriber {
     /// has received. What was lent can be settled all the same. What a quorum queue has lent at this moment and not sent yet, it
     /// takes back by itself, and counts; there is no helping it.
     pub(crate) async fn stop(&mut self) -> Result<(), TransportError> {
-        let Some(feed) = self.feed.clone() else { return Ok(()) };
         if self.lives() {
-            let (at, deadline) = (&self.desk.at, self.desk.deadline);
-            let cancel = self.acks.lane().channel().basic_cancel(feed.stop(), BasicCancelOptions::default());
-            within(at, "stop to consume", deadline, cancel).await?;
-            // It ends once the server has agreed.
-            let unlent = timeout(deadline, feed.rest()).await.unwrap_or_else(|_| feed.take());
+            self.cancel().await?;
             // Each by itself, for whoever stops us may not wait for the end of it.
+            let unlent = std::mem::take(&mut self.unlent);
             let given_back: Vec<_> = unlent.into_iter().map(|message| tokio::spawn(self.give_back(message))).collect();
             for one in given_back {
                 // It comes again in any case.
@@ -141,9 +139,25 @@ impl Subscriber {
         Ok(())
     }
 
+    /// Has the server end the consumer, and keeps what it has sent and nobody has received.
+    async fn cancel(&mut self) -> Result<(), TransportError> {
+        let Some(feed) = self.feed.clone() else { return Ok(()) };
+        let (at, deadline) = (&self.desk.at, self.desk.deadline);
+        let cancel = self.acks.lane().channel().basic_cancel(feed.stop(), BasicCancelOptions::default());
+        within(at, "stop to consume", deadline, cancel).await?;
+        // It ends once the server has agreed.
+        let unlent = timeout(deadline, feed.rest()).await.unwrap_or_else(|_| feed.take());
+        self.unlent.extend(unlent);
+        self.feed = None;
+        Ok(())
+    }
+
     /// As [`stop`](Self::stop), where nobody can wait.
     pub(crate) fn leave(mut self) {
-        if self.feed.is_some() && self.lives() && tokio::runtime::Handle::try_current().is_ok() {
+        if (self.feed.is_some() || !self.unlent.is_empty())
+            && self.lives()
+            && tokio::runtime::Handle::try_current().is_ok()
+        {
             tokio::spawn(async move {
                 // What it keeps comes again when its channel closes.
                 let _ = self.stop().await;
@@ -151,8 +165,23 @@ impl Subscriber {
         }
     }
 
+    /// Has the server lend so many from now on. A consumer that there is keeps the limit that it began with, so another one
+    /// begins behind it.
+    pub(crate) async fn lend_up_to(&mut self, prefetch: usize) -> Result<(), TransportError> {
+        self.prefetch = bounded(prefetch);
+        if self.feed.as_ref().is_none_or(|feed| feed.is_stopping()) || !self.lives() {
+            return Ok(());
+        }
+        self.cancel().await?;
+        self.consume().await.map(drop)
+    }
+
     async fn consume(&mut self) -> Result<Arc<Feed>, TransportError> {
+        let (at, lane) = (&self.desk.at, self.acks.lane());
+        let limit = lane.channel().basic_qos(self.prefetch, BasicQosOptions::default());
+        within(at, "set the prefetch", self.desk.deadline, limit).await?;
         let feed = consume(&self.desk, self.acks.lane()).await?;
+        feed.begin_with(std::mem::take(&mut self.unlent));
         self.acks.watch(&feed);
         self.feed = Some(feed.clone());
         Ok(feed)
@@ -175,33 +204,34 @@ impl Subscriber {
         answered
     }
 
-    fn receipt(&self, message: Message, attempt: u32) -> RabbitMqReceipt {
+    /// Returns what settles a message, and its body, which is then only in the packet.
+    fn receipt(&self, message: Message, attempt: u32) -> (RabbitMqReceipt, Vec<u8>) {
         let Message { delivery_tag, properties, data, .. } = message;
         let (desk, acks) = (self.desk.clone(), self.acks.clone());
-        RabbitMqReceipt {
-            desk,
-            acks,
-            tag: delivery_tag,
-            attempt,
-            properties,
-            body: data,
-            marked: attempt > self.attempts,
-        }
+        let marked = attempt > self.attempts;
+        (RabbitMqReceipt { desk, acks, tag: delivery_tag, attempt, properties, marked }, data)
     }
 
     fn give_back(&self, message: Message) -> impl Future<Output = ()> + Send + use<> {
         let attempt = message::which_attempt(&message.properties, message.redelivered, self.desk.recipe.kind);
-        let receipt = Box::new(self.receipt(message, attempt.number));
+        let (receipt, body) = self.receipt(message, attempt.number);
         async move {
+            let (packet, _) = message::read(&receipt.properties, body);
             // It comes again in any case.
-            let _ = receipt.settle(Settlement::Release).await;
+            let _ = Box::new(receipt).settle_in_hand(Settlement::Release, packet).await;
         }
     }
 
     fn lend(&self, message: Message, attempt: u32) -> Delivery {
-        let (packet, _) = message::read(&message.properties, message.data.clone());
-        Delivery::new(self.desk.at.clone(), packet, attempt, self.receipt(message, attempt))
+        let (receipt, body) = self.receipt(message, attempt);
+        let (packet, _) = message::read(&receipt.properties, body);
+        Delivery::new(self.desk.at.clone(), packet, attempt, receipt)
     }
+}
+
+/// Without a limit the server would send everything.
+fn bounded(prefetch: usize) -> u16 {
+    prefetch.clamp(1, usize::from(u16::MAX)).try_into().unwrap_or(u16::MAX)
 }
 
 async fn consume_anew(desk: &Arc<Desk>, line: &Line, prefetch: u16) -> Result<(Lane, Arc<Feed>), TransportError> {

@@ -134,14 +134,12 @@ pub(crate) fn read(properties: &BasicProperties, body: Vec<u8>) -> (Packet, u32)
             name if BY_THE_SERVER.contains(&name) => {}
             name => {
                 if let Some(attribute) = attribute(value) {
-                    packet.attributes.insert(name, attribute);
+                    packet.attributes.insert_read(name, attribute);
                 }
             }
         }
     }
-    for (name, attribute) in others.iter() {
-        packet.attributes.insert(name, attribute.clone());
-    }
+    packet.attributes.extend(others);
     // What stands in the packet says nothing more than what it was made with.
     if packet.attributes.text(BINDING) == Some(HTTP) {
         packet.attributes.remove(BINDING);
