@@ -123,8 +123,9 @@ impl<S: Source> Worker<S> {
     /// Sets how many more deliveries are fetched ahead, so that no listener waits for the server. Choose zero if a
     /// delivery takes long and other workers are free.
     ///
-    /// The default is as many as [`concurrency`](Self::concurrency), and over PostgreSQL, Redis and RabbitMQ more while deliveries
-    /// are quick: as many as began within the last 100 ms, up to 16 times the concurrency and up to 256. What is
+    /// The default is as many as [`concurrency`](Self::concurrency), and over SQLite, PostgreSQL, Redis and RabbitMQ
+    /// more while deliveries are quick: as many as began within the last 100 ms, up to 16 times the concurrency and up
+    /// to 256. What is
     /// fetched ahead is lent to this worker as all else is: its lease is extended, and it is given back by a pause and
     /// a drain. If what is here does not begin for a second or two, because a delivery takes long, the worker gives
     /// back all that waits, and fetches no more than its concurrency ahead for a minute. So another worker waits no

@@ -6,12 +6,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::lend::{self, Prospect, SHARE, SLOW, Start};
 use super::queue::{Core, Queue};
 use super::settle::PostgresReceipt;
+use crate::sql::Room;
 use crate::sql::postgres::{Bell, late};
 use crate::transport::{Delivery, ErrorKind, TransportError};
 
@@ -56,11 +57,7 @@ struct Found {
 pub(super) struct Subscriber {
     view: View,
     bell: Bell,
-    /// How many more may be lent.
-    room: Arc<Semaphore>,
-    /// How many may be lent in all, and how many that shall be: what is lent stays so.
-    size: usize,
-    wanted: usize,
+    room: Room,
     asked: Option<oneshot::Receiver<Result<Found, TransportError>>>,
     /// Behind a lock that nobody shares: a handle is `Sync`, a delivery is not.
     found: Mutex<VecDeque<Delivery>>,
@@ -77,25 +74,14 @@ impl Subscriber {
             wake: Instant::now(),
             pause: core.poll,
         };
-        let size = prefetch.clamp(1, Semaphore::MAX_PERMITS);
-        let room = Arc::new(Semaphore::new(size));
+        let room = Room::new(prefetch);
         let bell = core.database.bells().bell(&core.queue, &core.group);
-        Ok(Self { view, bell, room, size, wanted: size, asked: None, found: Mutex::default() })
+        Ok(Self { view, bell, room, asked: None, found: Mutex::default() })
     }
 
     /// Changes how many may be lent from now on.
     pub(super) fn lend_up_to(&mut self, deliveries: usize) {
-        self.wanted = deliveries.clamp(1, Semaphore::MAX_PERMITS);
-    }
-
-    /// Makes the room as large as it shall be, as far as what is lent lets it.
-    fn resize(&mut self) {
-        if self.size > self.wanted {
-            self.size -= self.room.forget_permits(self.size - self.wanted);
-        } else if self.size < self.wanted {
-            self.room.add_permits(self.wanted - self.size);
-            self.size = self.wanted;
-        }
+        self.room.resize(deliveries);
     }
 
     /// Waits until something is there, or for as long as a receive takes.
@@ -111,9 +97,8 @@ impl Subscriber {
                 return Ok(found.drain(..most.min(found.len())).collect());
             }
             if self.asked.is_none() {
-                self.resize();
                 // What is lent may be worked on for long.
-                let Ok(Some(room)) = timeout_at(over, room_for(&self.room, most)).await else { return Ok(Vec::new()) };
+                let Some(room) = self.room.take(most, over).await else { return Ok(Vec::new()) };
                 self.ask(queue, room);
             }
             let Some(asked) = &mut self.asked else { continue };
@@ -178,16 +163,6 @@ impl Subscriber {
 /// Registers the group of a queue, so that it gets what is published from now on.
 pub(super) async fn create_group(queue: &Queue) -> Result<(), TransportError> {
     lend::lane(&queue.core).await.map(drop)
-}
-
-/// Waits for room for one, and takes as much as there is.
-async fn room_for(room: &Arc<Semaphore>, most: usize) -> Option<OwnedSemaphorePermit> {
-    let mut first = room.clone().acquire_owned().await.ok()?;
-    let more = room.available_permits().min(most - 1);
-    if let Ok(more) = room.clone().try_acquire_many_owned(more.try_into().unwrap_or(u32::MAX)) {
-        first.merge(more);
-    }
-    Some(first)
 }
 
 /// Lends as many as there is room for. Who found nothing before looks first: to look takes no lock.

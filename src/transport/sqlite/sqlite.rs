@@ -197,6 +197,13 @@ impl Source for Sqlite {
         })
     }
 
+    fn lend_up_to(&mut self, deliveries: usize) -> BoxFuture<'_, Result<bool, TransportError>> {
+        if let Some(subscriber) = &mut self.subscriber {
+            subscriber.lend_up_to(deliveries);
+        }
+        Box::pin(async { Ok(true) })
+    }
+
     fn receive(&mut self, most: usize) -> BoxFuture<'_, Result<Vec<Delivery>, TransportError>> {
         Box::pin(async move {
             match &mut self.subscriber {

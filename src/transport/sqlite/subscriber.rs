@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::Connection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::insert::{lane_of, register};
 use super::lend::{lend, look};
 use super::queue::Queue;
 use super::settle::SqliteReceipt;
+use crate::sql::Room;
 use crate::sql::sqlite::{Bell, Moved, describe, late, now};
 use crate::transport::{Delivery, ErrorKind, TransportError};
 
@@ -35,8 +36,7 @@ pub(super) struct Subscriber {
     /// In which file.
     generation: u64,
     bell: Bell,
-    /// How many more may be lent.
-    room: Arc<Semaphore>,
+    room: Room,
     asked: Option<oneshot::Receiver<Result<Found, TransportError>>>,
     /// Behind a lock that nobody shares: a handle is `Sync`, a delivery is not.
     found: Mutex<VecDeque<Delivery>>,
@@ -50,9 +50,14 @@ impl Subscriber {
         let core = &queue.core;
         let lane = timeout(core.store.deadline, lane(queue)).await;
         let lane = lane.unwrap_or_else(|_| Err(late(&core.at, core.store.deadline)))?;
-        let room = Arc::new(Semaphore::new(prefetch.clamp(1, Semaphore::MAX_PERMITS)));
+        let room = Room::new(prefetch);
         let (bell, generation) = (core.store.hub.bell(&core.queue, &core.group), core.store.generation());
         Ok(Self { lane, generation, bell, room, asked: None, found: Mutex::default(), busy: true })
+    }
+
+    /// Changes how many may be lent from now on.
+    pub(super) fn lend_up_to(&mut self, deliveries: usize) {
+        self.room.resize(deliveries);
     }
 
     /// Waits until something is there, or for as long as a receive takes.
@@ -69,7 +74,7 @@ impl Subscriber {
             }
             if self.asked.is_none() {
                 // What is lent may be worked on for long.
-                let Ok(Some(room)) = timeout_at(over, room_for(&self.room, most)).await else { return Ok(Vec::new()) };
+                let Some(room) = self.room.take(most, over).await else { return Ok(Vec::new()) };
                 self.ask(queue, room);
             }
             let Some(asked) = &mut self.asked else { continue };
@@ -149,16 +154,6 @@ async fn lane(queue: &Queue) -> Result<i64, TransportError> {
 /// Registers the group of a queue, so that it gets what is published from now on.
 pub(super) async fn create_group(queue: &Queue) -> Result<(), TransportError> {
     Subscriber::open(queue, 1).await.map(drop)
-}
-
-/// Waits for room for one, and takes as much as there is.
-async fn room_for(room: &Arc<Semaphore>, most: usize) -> Option<OwnedSemaphorePermit> {
-    let mut first = room.clone().acquire_owned().await.ok()?;
-    let more = room.available_permits().min(most - 1);
-    if let Ok(more) = room.clone().try_acquire_many_owned(more.try_into().unwrap_or(u32::MAX)) {
-        first.merge(more);
-    }
-    Some(first)
 }
 
 /// Lends as many as there is room for. One that found nothing before looks first: who only looks waits for nobody.
