@@ -12,8 +12,8 @@ use crate::events::listener::{Function, ListenError, Listening};
 use crate::events::seats::Subscription;
 
 impl EventBus {
-    /// Registers an answerer: a function of an event, like a listener, that returns [`Answer(value)`](Answer) or a
-    /// `Result` of the value.
+    /// Registers an answerer: a function of an event, like a listener, that returns [`Answer(value)`](crate::Answer) or
+    /// a `Result` of the value.
     ///
     /// The answerer is called only for a [`request`](Self::request) or a [`request_all`](Self::request_all), and not
     /// for events that are emitted or published.
@@ -58,8 +58,9 @@ impl EventBus {
     ///
     /// # Errors
     ///
-    /// Resolves to [`AskError::NoAnswerer`] if no answerer is registered, to [`AskError::Failed`] if all answerers have
-    /// failed, and to [`AskError::TimedOut`] if no answer has arrived by the deadline.
+    /// Resolves to [`AskError::NoAnswerer`](crate::AskError::NoAnswerer) if no answerer is registered, to
+    /// [`AskError::Failed`](crate::AskError::Failed) if all answerers have failed, and to
+    /// [`AskError::TimedOut`](crate::AskError::TimedOut) if no answer has arrived by the deadline.
     pub fn request<R: Send + 'static>(&self, event: impl Event) -> Request<R> {
         self.ask(event, false)
     }

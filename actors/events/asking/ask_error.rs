@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::{Shown, debug_is_display};
 use crate::events::listener::Report;
 
-/// The error of a [`request`](EventBus::request) that got no answer.
+/// The error of a [`request`](crate::EventBus::request) that got no answer.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum AskError {
