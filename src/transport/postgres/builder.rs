@@ -77,13 +77,14 @@ impl PostgresBuilder {
 
     /// Sets the URL of the database, as in `postgres://user:password@host:5432/shop`. The default is the environment
     /// variable `DATABASE_URL`, or else `postgres://localhost`. `?sslmode=verify-full` has the certificate of the
-    /// server checked.
+    /// server checked. Each queue that is opened so has a pool of its own: for several, connect the database once.
     pub fn at(mut self, url: impl Into<String>) -> Self {
         self.place = Place::New(PostgresDatabaseBuilder::connect(url.into()));
         self
     }
 
-    /// Uses a pool of the application. It should have at least three connections: one of them listens.
+    /// Uses a pool of the application. It should have at least three connections: one of them listens, for each queue
+    /// that is opened so. For several, take [`Postgres::over`] once.
     pub fn pool(mut self, pool: &PgPool) -> Self {
         self.place = Place::New(PostgresDatabaseBuilder::over(pool));
         self
