@@ -318,7 +318,7 @@ pub mod prelude {
     #[doc(no_inline)]
     pub use crate::events::{
         Answer, Call, DeadLetter, DispatchError, Event, EventBus, Heard, Inject, JsonEvent, Listen, ListenError,
-        Listener, Metadata, Next, Overflow, PublishError, Report, Subscription,
+        Listener, Metadata, Next, Overflow, PublishError, Report, Subscription, Unheeded,
     };
     #[doc(no_inline)]
     pub use crate::rounds::{

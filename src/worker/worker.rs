@@ -143,7 +143,8 @@ impl<S: Source> Worker<S> {
         self
     }
 
-    /// Sets where dead letters go. The default is the source's own queue for dead letters, if it has one.
+    /// Sets where dead letters go. The default is the source's own queue for dead letters, if it has one. A publisher
+    /// with the name of the source is refused when the worker starts.
     pub fn dead_letter(mut self, publisher: impl Publisher) -> Self {
         self.options.dead_letters = Some(Arc::new(publisher));
         self
@@ -320,6 +321,11 @@ impl<S: Source> Worker<S> {
             abilities.demand(name, Demand::Order)?;
         }
         abilities.demand(name, Demand::RetryAfter(self.options.retry.longest_wait()))?;
+        // Each letter would come again, and die again, without end.
+        if self.options.dead_letters.as_ref().is_some_and(|dead| dead.name() == name) {
+            let text = "a queue cannot be its own queue of dead letters: give `dead_letter` another";
+            return Err(WorkerError::Transport(TransportError::new(ErrorKind::Unsupported, name, text)));
+        }
         if self.options.dead_letters.is_none() && !abilities.dead_letters {
             return Err(WorkerError::NoDeadLetters { source: name.to_owned() });
         }

@@ -224,3 +224,10 @@ async fn an_envelope_that_is_emitted_by_hand_has_its_letters() {
     assert!(bus.dead_letters().is_empty());
     after(ms(0), bus.drain()).await;
 }
+
+#[convoke::test]
+async fn a_queue_is_not_its_own_queue_of_dead_letters() {
+    let (bus, queue) = (EventBus::default(), Memory::queue("orders"));
+    let error = Worker::new(queue.clone(), &bus).dead_letter(queue).start().await.unwrap_err();
+    assert!(error.to_string().contains("cannot be its own queue of dead letters"), "{error}");
+}

@@ -33,6 +33,8 @@ const SILENCE: Duration = Duration::from_secs(15);
 const AGAIN: Duration = Duration::from_millis(250);
 /// How long it waits where a pooler stands between: it may be taken away.
 const POOLED: Duration = Duration::from_secs(300);
+/// A pool with fewer connections has none to listen with.
+const FEWEST: u32 = 3;
 /// How often it is looked whether there is one. Under load it shows by the first or second look.
 const LOOKS: usize = 10;
 
@@ -82,6 +84,10 @@ impl Bells {
 
     /// Listens to other processes, unless it does. The task ends with its runtime, so whoever waits asks now and then.
     pub(crate) fn listen(&self) {
+        // One connection would be gone for good: of two, none would be left while the other is at work.
+        if self.0.pool.options().get_max_connections() < FEWEST {
+            return;
+        }
         let mut listening = lock(&self.0.listening);
         if listening.as_ref().is_none_or(JoinHandle::is_finished) {
             let (pool, channel) = (self.0.pool.clone(), self.0.channel.clone());

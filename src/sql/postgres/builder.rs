@@ -92,8 +92,10 @@ impl PostgresDatabaseBuilder {
             Place::Pool(pool) => return Ok(pool.clone()),
             Place::Url(url) => url,
         };
-        let Ok(options) = PgConnectOptions::from_str(url) else {
-            let text = "the URL cannot be read: write `postgres://user:password@host:5432/database`";
+        let is_ours = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        let Some(options) = is_ours.then(|| PgConnectOptions::from_str(url).ok()).flatten() else {
+            let text = "the URL cannot be read: write `postgres://user:password@host:5432/database`, with what is special \
+                as %40, and behind it at most `?sslmode=` and disable, allow, prefer, require, verify-ca or verify-full";
             return Err(TransportError::new(ErrorKind::Unsupported, at.clone(), text));
         };
         // A pooler refuses a parameter that it does not know.

@@ -66,7 +66,10 @@ fn of_io(kind: io::ErrorKind) -> (ErrorKind, String) {
     let text = match kind {
         io::ErrorKind::ConnectionRefused => "nothing listens at its address: look whether the server runs".into(),
         io::ErrorKind::NotFound => "there is no such socket or certificate: look at the URL".into(),
-        kind => format!("the connection has ended ({kind:?})"),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            "the server has ended the connection".into()
+        }
+        kind => format!("no connection comes about ({kind:?}): look at the host of the URL, and the network"),
     };
     (ErrorKind::Unreachable, text)
 }
@@ -83,7 +86,11 @@ fn of_code(code: &str) -> (ErrorKind, String) {
         "28P01" | "28000" => {
             (ErrorKind::Refused, "the server refuses the user or the password: correct the URL or `pg_hba.conf`".into())
         }
-        "42501" => (ErrorKind::Refused, "the user has no right to its tables: grant it".into()),
+        "42501" => (
+            ErrorKind::Refused,
+            "the user has no right to its tables: grant it, and for `migrate()` the right to create in the schema"
+                .into(),
+        ),
         "22021" | "22P05" => {
             (ErrorKind::Refused, "PostgreSQL keeps no such text: leave out characters of the code 0".into())
         }

@@ -37,6 +37,11 @@ pub(crate) fn describe(at: &Arc<str>, error: &sqlx::Error) -> TransportError {
         return TransportError::new(ErrorKind::Unreachable, at.clone(), moved.to_string());
     }
     let (kind, text) = match error {
+        // Only the beginning of the text is looked at, which is SQLite's own.
+        sqlx::Error::Database(error) if error.message().starts_with("no such table: convoke_") => (
+            ErrorKind::Missing,
+            "its tables are not there: call `migrate()`, or look whether it is another file".into(),
+        ),
         sqlx::Error::Database(_) => of_code(code(error).unwrap_or_default()),
         sqlx::Error::PoolTimedOut => in_vain(
             ErrorKind::Unreachable,

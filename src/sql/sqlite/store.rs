@@ -52,6 +52,9 @@ impl Place {
         let text = match file.to_str() {
             Some("") => "it names no file: write `sqlite:orders.db`",
             Some(":memory:") => "a database in memory is lost with its connection: give it a file, or take `Memory`",
+            Some(path) if path.contains("://") => {
+                "it is the URL of another server: name a file, as in `sqlite:orders.db`"
+            }
             Some(path) if path.contains('?') => "a path has no options: leave out the `?` and what is behind it",
             _ => return Ok(()),
         };
@@ -92,6 +95,8 @@ impl Store {
             Place::Pool(_) => (true, None),
         };
         let at = &match &place {
+            // What looks like a password is none of an error's business.
+            Place::File(path) if path.to_string_lossy().contains('@') => at.clone(),
             Place::File(path) => format!("{at} in {}", path.display()).into(),
             Place::Pool(_) => at.clone(),
         };

@@ -195,7 +195,10 @@ impl SqliteInboxBuilder {
         let (deadline, normal) = (self.deadline, SqliteSynchronous::Normal);
         let store = match self.place {
             At::Database(database) => database.checked(&at).await?.within(deadline),
-            At::Place(place) => Store::open(place, deadline, deadline, normal, true, &at).await?,
+            At::Place(place) => {
+                place.check(&at)?;
+                Store::open(place, deadline, deadline, normal, true, &at).await?
+            }
         };
         Ok(SqliteInbox { store, at, name: self.name.into(), window: self.window })
     }

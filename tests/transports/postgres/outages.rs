@@ -135,6 +135,13 @@ async fn a_pool_without_a_free_connection_is_an_error_that_says_so() {
     assert_eq!(refused.kind(), ErrorKind::Unreachable);
     drop((one, two));
     publish(&queue, &[packet(2)]).await;
+    // One of a single connection has none to listen with, and works all the same.
+    let single = sqlx::postgres::PgPoolOptions::new().max_connections(1).connect(server.url()).await.unwrap();
+    let queue = Postgres::over(&single).schema("shop").await.unwrap().queue("single").await.unwrap();
+    let mut subscriber = opened(&queue).await;
+    assert!(subscriber.receive(1).await.unwrap().is_empty());
+    publish(&queue, &[packet(3)]).await;
+    ack(receive(&mut subscriber, 1).await).await;
 }
 
 /// Debian's, on a port of its own: each transaction may get another connection, and a session has no state.

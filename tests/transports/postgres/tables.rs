@@ -63,7 +63,16 @@ async fn a_wrong_name_address_or_right_is_an_error_that_says_so_and_no_secret() 
         assert_eq!(kind(db.queue(queue).await), ErrorKind::Unsupported, "{queue}");
     }
     assert_eq!(kind(db.queue("orders").dead_letter_queue("orders").await), ErrorKind::Unsupported);
-    assert_eq!(kind(Postgres::connect("orders.db").await), ErrorKind::Unsupported);
+    for url in
+        ["orders.db", "mysql://bob:geheim@localhost/shop", "localhost:5432/shop", "postgres://localhost?sslmode=yes"]
+    {
+        let error = Postgres::connect(url).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(
+            error.to_string().contains("postgres://user:password@host") && !error.to_string().contains("geheim"),
+            "{error}"
+        );
+    }
 
     let nowhere = format!("postgres://user:geheim@127.0.0.1:{}/shop", free_port());
     let nobody = Postgres::connect(nowhere.as_str()).await.unwrap_err();
@@ -76,7 +85,11 @@ async fn a_wrong_name_address_or_right_is_an_error_that_says_so_and_no_secret() 
     let guest = Postgres::connect(server.url().replace("postgres@", "guest@")).schema("shop").await.unwrap();
     let refused = guest.queue("orders").await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Refused);
-    for error in [nobody, no_database, refused] {
+    assert_eq!(kind(guest.migrate().await), ErrorKind::Refused);
+    let no_host = Postgres::connect("postgres://user:geheim@no-such-host.invalid/shop").await.unwrap_err();
+    assert_eq!(no_host.kind(), ErrorKind::Unreachable);
+    assert!(no_host.to_string().contains("look at the host of the URL"), "{no_host}");
+    for error in [nobody, no_database, refused, no_host] {
         assert!(!format!("{error} {error:?}").contains("geheim"), "{error}");
     }
     let shown = format!("{:?} {:?}", Postgres::queue("orders").at(nowhere), db);

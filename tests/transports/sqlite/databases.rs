@@ -39,4 +39,15 @@ async fn a_pool_of_the_application_gets_tables_when_it_is_asked_for_them() {
     publish(&db.queue("orders").await.unwrap(), &[packet(1)]).await;
     assert_eq!(kind(Sqlite::open("").await), ErrorKind::Unsupported);
     assert_eq!(kind(Sqlite::open(":memory:").await), ErrorKind::Unsupported);
+    for url in ["postgres://bob:geheim@localhost/shop", "sqlite://bob:geheim@localhost/shop"] {
+        let queue = Sqlite::queue("orders").at(url).await.map(drop).unwrap_err();
+        let inbox = SqliteInbox::at(url).await.map(drop).unwrap_err();
+        for error in [Sqlite::open(url).await.map(drop).unwrap_err(), queue, inbox] {
+            assert!(!format!("{error} {error:?}").contains("geheim"), "{error}");
+        }
+    }
+    // A transaction of another file.
+    let inbox = db.inbox("billing").await.unwrap();
+    let other = SqlitePoolOptions::new().connect("sqlite::memory:").await.unwrap();
+    assert_eq!(kind(inbox.mark_in(&mut *other.acquire().await.unwrap(), "7").await), ErrorKind::Missing);
 }
