@@ -64,7 +64,8 @@ pub trait Listener<E: Subject>: Sized + 'static {
     note = "the usual causes: the argument has no type (`|event: &YourEvent| …`), the event has no `#[derive(Event)]` or is \
             taken by value, a dependency is `Arc<T>` instead of `Inject<T>` or is not `Send + Sync`, the error is a \
             `Box<dyn Error>`: return `convoke::Handled`, for which `?` takes any error that is `Send + Sync`",
-    note = "an actor that handles `Heard<YourEvent>` is registered by its `Addr`, or by `addr.recipient::<Heard<YourEvent>>()`"
+    note = "an actor that handles `Heard<YourEvent>` is registered by its `Addr`, or by `addr.recipient::<Heard<YourEvent>>()`",
+    note = "a `Route` listens once it is opened: `route.open(&bus)?`"
 )]
 pub trait Listen<E: Subject, Kind>: Sized + 'static {
     /// Wraps the listener in a [`Listening`], on which options can be set.
