@@ -38,6 +38,12 @@ const FEWEST: u32 = 3;
 /// How often it is looked whether there is one. Under load it shows by the first or second look.
 const LOOKS: usize = 10;
 
+/// By the address of the pool and the schema.
+type All = HashMap<(usize, String), Weak<Inner>>;
+
+static ALL: Mutex<Option<All>> = Mutex::new(None);
+
+#[derive(Clone)]
 pub(crate) struct Bells(Arc<Inner>);
 
 struct Inner {
@@ -53,15 +59,26 @@ struct Inner {
 }
 
 impl Bells {
+    /// Returns those of the pool and schema, for one connection listens for all that share a pool.
     pub(super) fn new(pool: PgPool, schema: &str) -> Self {
-        Self(Arc::new(Inner {
+        let mut all = lock(&ALL);
+        let all = all.get_or_insert_default();
+        all.retain(|_, inner| inner.strong_count() > 0);
+        // While somebody has them, their pool is there, and no other has its address.
+        let of = (std::ptr::from_ref(pool.options()).addr(), schema.to_owned());
+        if let Some(inner) = all.get(&of).and_then(Weak::upgrade) {
+            return Self(inner);
+        }
+        let inner = Arc::new(Inner {
             pool,
             channel: format!("convoke.{schema}"),
             me: format!("{:016x}", fastrand::u64(..)),
             bells: Mutex::default(),
             to_tell: Mutex::default(),
             listening: Mutex::default(),
-        }))
+        });
+        all.insert(of, Arc::downgrade(&inner));
+        Self(inner)
     }
 
     /// Returns the bell of a group.
@@ -96,9 +113,9 @@ impl Bells {
     }
 }
 
-impl Drop for Bells {
+impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(listening) = lock(&self.0.listening).take() {
+        if let Some(listening) = lock(&self.listening).take() {
             listening.abort();
         }
     }

@@ -24,7 +24,7 @@ const CONNECTIONS: u32 = 10;
 const DEADLINE: Duration = Duration::from_secs(10);
 const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 /// A connection that has rested for longer is asked whether it is still there before it is used.
-const RESTED: Duration = Duration::from_secs(1);
+const RESTED: Duration = Duration::from_millis(100);
 
 #[derive(Clone)]
 enum Place {

@@ -101,7 +101,7 @@ fn of_code(code: &str) -> (ErrorKind, String) {
         "25006" => unreachable("the server only reads, as a standby does: connect to the primary"),
         "57014" => unreachable("the server has cancelled the statement: look at its `statement_timeout`"),
         "40001" | "40P01" => unreachable("others have changed the same rows again and again: try again"),
-        "57P01" | "57P02" | "57P03" => unreachable("the server goes down or starts: it is tried again"),
+        "57P01" | "57P02" | "57P03" => unreachable("the server goes down or starts: try again"),
         code if code.starts_with("08") => unreachable("the connection has ended"),
         code => (
             ErrorKind::Refused,

@@ -23,4 +23,4 @@ pub(crate) use bells::Bell;
 pub use builder::PostgresDatabaseBuilder;
 pub use database::PostgresDatabase;
 pub(crate) use fault::{describe, late};
-pub(crate) use session::quoted;
+pub(crate) use session::{BEGIN, Failed, quoted};

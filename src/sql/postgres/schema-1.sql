@@ -66,7 +66,7 @@ CREATE INDEX convoke_inbox_until ON {schema}.convoke_inbox (until);
 -- Returns the lane of a group, and makes it if it is not there. Who makes one holds a lock of the queue, so that what was
 -- published before there was any group waits for the first that comes, and for no other.
 CREATE FUNCTION {schema}.convoke_lane_1(p_queue text, p_group text) RETURNS bigint
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off AS $$
 DECLARE
     found_lane bigint;
 BEGIN
@@ -95,26 +95,33 @@ CREATE FUNCTION {schema}.convoke_publish_1(
     p_packets text[], p_topics text[], p_keys text[], p_ranks smallint[], p_delays float8[], p_attributes text[],
     p_bodies bytea[]
 ) RETURNS void
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off AS $$
 DECLARE
     lanes bigint[];
     fresh boolean[];
+    i integer;
     moment timestamptz := clock_timestamp();
 BEGIN
     IF p_group IS NOT NULL THEN
         lanes := ARRAY[{schema}.convoke_lane_1(p_queue, p_group)];
     ELSE
-        SELECT array_agg(id) INTO lanes FROM {schema}.convoke_lane WHERE queue = p_queue;
+        -- Locked, so that a lane is not removed before what is published into it is there.
+        SELECT array_agg(id) INTO lanes FROM (
+            SELECT id FROM {schema}.convoke_lane WHERE queue = p_queue ORDER BY id FOR KEY SHARE
+        ) AS found;
         IF lanes IS NULL THEN
             PERFORM pg_advisory_xact_lock(hashtextextended('convoke lanes of {schema} ' || p_queue, 0));
-            SELECT array_agg(id) INTO lanes FROM {schema}.convoke_lane WHERE queue = p_queue;
+            SELECT array_agg(id) INTO lanes FROM (
+                SELECT id FROM {schema}.convoke_lane WHERE queue = p_queue ORDER BY id FOR KEY SHARE
+            ) AS found;
         END IF;
         IF lanes IS NULL THEN
             INSERT INTO {schema}.convoke_lane (queue, grp, implicit) VALUES (p_queue, '', true) RETURNING ARRAY[id] INTO lanes;
         END IF;
     END IF;
     IF p_window IS NOT NULL THEN
-        FOR i IN 1 .. cardinality(p_packets) LOOP
+        -- In the order of the ids, so that two publishers do not wait for each other.
+        FOR i IN SELECT place FROM unnest(p_packets) WITH ORDINALITY AS packets (packet, place) ORDER BY packet, place LOOP
             fresh[i] := p_packets[i] = '';
             IF NOT fresh[i] THEN
                 INSERT INTO {schema}.convoke_taken AS taken (queue, packet, until)
@@ -144,23 +151,31 @@ BEGIN
         ORDER BY place;
 END $$;
 
--- Lends the first that are ready, for so many ms, and returns them. What is behind another of its key is set aside: first
--- the rows are locked, and only then, by another snapshot, it is looked who is before them; whoever takes the one before
--- away waits for that lock, and sets it free again. It begins behind (p_rank, p_id), if these are given. `took` is how many
--- ms it took to find the first: dead rows that vacuum may not take away make it long.
-CREATE FUNCTION {schema}.convoke_lend_1(p_lane bigint, p_most integer, p_lease float8, p_rank smallint, p_id bigint)
+-- Lends the first that are ready, for so many ms and with no more bytes than these beyond the first, and returns them. What
+-- is behind another of its key is set aside: only if the first of the key is locked, so that whoever takes that one away waits
+-- for this, and then finds what was set aside and sets it free. If the first is just being taken away, what is behind it is
+-- left as it is. It begins behind (p_rank, p_id), if these are given. `took` is how many ms it took to find the first: dead
+-- rows that vacuum may not take away make it long.
+CREATE FUNCTION {schema}.convoke_lend_1(
+    p_lane bigint, p_most integer, p_bytes bigint, p_lease float8, p_rank smallint, p_id bigint
+)
 RETURNS TABLE (
     id bigint, lent integer, attempt integer, rank smallint, marked boolean, packet text, topic text, key text,
     attributes text, body bytea, took float8
 )
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     ids bigint[];
+    sizes bigint[];
+    heads bigint[];
+    hashes bigint[];
     has_keys boolean;
     blocked integer;
     taken integer;
+    passes integer := 0;
+    bytes bigint := 0;
     rest integer := p_most;
     width integer := p_most;
     start timestamptz := clock_timestamp();
@@ -169,45 +184,65 @@ DECLARE
     after_id bigint := coalesce(p_id, 0);
 BEGIN
     LOOP
-        SELECT array_agg(picked.id), coalesce(bool_or(picked.key_hash IS NOT NULL), false) INTO ids, has_keys FROM (
-            SELECT d.id, d.key_hash FROM {schema}.convoke_delivery AS d
+        SELECT array_agg(picked.id), array_agg(picked.size), coalesce(bool_or(picked.key_hash IS NOT NULL), false)
+            INTO ids, sizes, has_keys FROM (
+            SELECT d.id, d.key_hash, octet_length(d.body) AS size FROM {schema}.convoke_delivery AS d
             WHERE d.lane = p_lane AND d.state = 0 AND (d.rank, d.id) > (after_rank, after_id)
             ORDER BY d.rank, d.id LIMIT width FOR NO KEY UPDATE SKIP LOCKED
         ) AS picked;
         EXIT WHEN ids IS NULL;
         scan := coalesce(scan, extract(epoch FROM clock_timestamp() - start) * 1000);
         blocked := 0;
+        heads := '{}';
         IF has_keys THEN
-            UPDATE {schema}.convoke_delivery AS d SET state = 3 WHERE d.id = ANY (ids) AND d.key_hash IS NOT NULL
-                AND EXISTS (
-                    SELECT 1 FROM {schema}.convoke_delivery AS earlier
-                    WHERE earlier.lane = p_lane AND earlier.key_hash = d.key_hash AND earlier.id < d.id
-                );
+            SELECT array_agg(held.id), array_agg(held.key_hash) INTO heads, hashes FROM (
+                SELECT d.id, d.key_hash FROM (
+                    SELECT (
+                        SELECT first.id FROM {schema}.convoke_delivery AS first
+                        WHERE first.lane = p_lane AND first.key_hash = keys.hash ORDER BY first.id LIMIT 1
+                    ) AS id FROM (
+                        SELECT DISTINCT d.key_hash AS hash FROM {schema}.convoke_delivery AS d
+                        WHERE d.id = ANY (ids) AND d.key_hash IS NOT NULL
+                    ) AS keys
+                ) AS firsts JOIN {schema}.convoke_delivery AS d ON d.id = firsts.id
+                FOR KEY SHARE OF d SKIP LOCKED
+            ) AS held;
+            UPDATE {schema}.convoke_delivery AS d SET state = 3 FROM unnest(heads, hashes) AS head (id, hash)
+                WHERE d.id = ANY (ids) AND d.key_hash = head.hash AND d.id > head.id;
             GET DIAGNOSTICS blocked = ROW_COUNT;
-            IF blocked > 0 THEN
-                SELECT array_agg(picked.id) INTO ids FROM (
-                    SELECT d.id FROM {schema}.convoke_delivery AS d WHERE d.id = ANY (ids) AND d.state = 0
-                    ORDER BY d.rank, d.id LIMIT rest
-                ) AS picked;
-            END IF;
         END IF;
-        ids := ids[1 : rest];
+        -- They stay in their order.
+        SELECT array_agg(picked.id), array_agg(picked.size) INTO ids, sizes FROM (
+            SELECT all_ids.id, all_ids.size FROM unnest(ids, sizes) AS all_ids (id, size)
+            WHERE NOT has_keys OR (
+                SELECT d.key_hash IS NULL OR d.id = ANY (heads) FROM {schema}.convoke_delivery AS d WHERE d.id = all_ids.id
+            ) LIMIT rest
+        ) AS picked;
+        FOR place IN 1 .. coalesce(cardinality(ids), 0) LOOP
+            bytes := bytes + sizes[place];
+            IF bytes > p_bytes AND (place > 1 OR rest < p_most) THEN
+                ids := ids[1 : place - 1];
+                rest := cardinality(ids);
+                EXIT;
+            END IF;
+        END LOOP;
         RETURN QUERY UPDATE {schema}.convoke_delivery AS d SET
                 state = 2, due = clock_timestamp() + p_lease * interval '1 ms', attempt = d.attempt + 1, lent = d.lent + 1
             WHERE d.id = ANY (ids)
             RETURNING d.id, d.lent, d.attempt, d.rank, d.marked, d.packet, d.topic, d.key, d.attributes, d.body, scan;
         GET DIAGNOSTICS taken = ROW_COUNT;
         rest := rest - taken;
-        EXIT WHEN rest <= 0 OR blocked = 0;
+        passes := passes + 1;
+        EXIT WHEN rest <= 0 OR blocked = 0 OR passes >= 32;
         -- A key with many rows is set aside in few steps.
         width := greatest(rest, 256);
     END LOOP;
 END $$;
 
 -- Makes ready what was held back or lent until now, so many at a time, and returns whether anything is ready, and otherwise
--- in how many ms something will be.
-CREATE FUNCTION {schema}.convoke_wake_1(p_lane bigint, OUT is_ready boolean, OUT next float8)
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
+-- in how many ms something will be; and whether there is such a lane at all.
+CREATE FUNCTION {schema}.convoke_wake_1(p_lane bigint, OUT is_ready boolean, OUT next float8, OUT is_there boolean)
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     moment timestamptz := clock_timestamp();
     first_due timestamptz;
@@ -223,12 +258,13 @@ BEGIN
     END IF;
     is_ready := EXISTS (SELECT 1 FROM {schema}.convoke_delivery WHERE lane = p_lane AND state = 0);
     next := extract(epoch FROM first_due - clock_timestamp()) * 1000;
+    is_there := EXISTS (SELECT 1 FROM {schema}.convoke_lane WHERE id = p_lane);
 END $$;
 
 -- Deletes those that are still lent as they were, returns them, and sets free the next of their keys: first the next of each
 -- is locked, and only then it is looked whether it was set aside.
 CREATE FUNCTION {schema}.convoke_done_1(p_ids bigint[], p_lents integer[]) RETURNS bigint[]
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     done bigint[];
     lanes bigint[];
@@ -262,7 +298,7 @@ END $$;
 CREATE FUNCTION {schema}.convoke_change_1(
     p_ids bigint[], p_lents integer[], p_states smallint[], p_waits float8[], p_attempts integer[]
 ) RETURNS bigint[]
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     changed bigint[];
 BEGIN

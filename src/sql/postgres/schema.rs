@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use super::database::Core;
 use super::fault::describe;
+use super::session::BEGIN;
 use crate::sql::{Step, Steps, Unfit, Version};
 use crate::transport::{ErrorKind, TransportError};
 
@@ -18,7 +19,7 @@ const STEPS: Steps = Steps(&[Step { sql: include_str!("schema-1.sql"), older_go_
 pub(super) async fn migrate(core: &Core) -> Result<(), TransportError> {
     let sql = |error: sqlx::Error| describe(&core.at, &error);
     let mut connection = core.pool.acquire().await.map_err(sql)?;
-    let mut transaction = connection.begin().await.map_err(sql)?;
+    let mut transaction = connection.begin_with(BEGIN).await.map_err(sql)?;
     let schema = &core.schema;
     let lock = format!("SELECT pg_advisory_xact_lock(hashtextextended('convoke migrates {schema}', 0))");
     run(&mut transaction, lock).await.map_err(sql)?;

@@ -21,6 +21,27 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// How long it waits, more or less, before it looks again whether the server is there.
 const AWAY: Duration = Duration::from_millis(100);
 
+/// What failed on a connection.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    error: sqlx::Error,
+    /// Whether nothing of it is in the database, also if nobody knows how the connection has ended.
+    is_undone: bool,
+}
+
+impl Failed {
+    /// In a transaction whose commit was not sent.
+    pub(crate) fn undone(error: sqlx::Error) -> Self {
+        Self { error, is_undone: true }
+    }
+}
+
+impl From<sqlx::Error> for Failed {
+    fn from(error: sqlx::Error) -> Self {
+        Self { error, is_undone: false }
+    }
+}
+
 impl PostgresDatabase {
     /// Has something done on a connection. It may be done again, if the server has undone it: it begins its own
     /// transaction, if it needs one, and ends it.
@@ -32,7 +53,7 @@ impl PostgresDatabase {
         &self,
         at: &Arc<str>,
         deadline: Duration,
-        mut work: impl for<'c> FnMut(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send,
+        mut work: impl for<'c> FnMut(&'c mut PgConnection) -> BoxFuture<'c, Result<T, Failed>> + Send,
     ) -> Result<T, TransportError> {
         let end = Instant::now() + deadline;
         let mut tries = 0;
@@ -48,22 +69,24 @@ impl PostgresDatabase {
                 Err(error) => return Err(describe(at, &error)),
             };
             tries += 1;
-            let error = match timeout_at(end, work(&mut connection)).await {
+            let Failed { error, is_undone } = match timeout_at(end, work(&mut connection)).await {
                 Ok(Ok(done)) => return Ok(done),
-                Ok(Err(error)) => error,
+                Ok(Err(failed)) => failed,
                 Err(_) => {
                     // Nobody else may get it: an answer is still under way.
                     drop(connection.detach());
                     return Err(late(at, deadline));
                 }
             };
-            if is_broken(&error) {
+            let broken = is_broken(&error);
+            if broken {
                 drop(connection.detach());
             }
-            if !is_worth_another(&error) || tries == TRIES {
+            let again = is_worth_another(&error) && tries < TRIES || broken && is_undone;
+            if !again || Instant::now() >= end {
                 return Err(describe(at, &error));
             }
-            let longest = PAUSE.saturating_mul(1 << (tries - 1));
+            let longest = PAUSE.saturating_mul(1 << tries.min(TRIES));
             sleep(longest.mul_f64(fastrand::f64())).await;
         }
     }
@@ -80,12 +103,16 @@ impl PostgresDatabase {
         sql: &str,
     ) -> Result<Vec<PgRow>, TransportError> {
         self.in_time(at, deadline, |connection| {
-            let query = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
-            Box::pin(async move { query.fetch_all(connection).await })
+            // One message, which is a transaction: our functions look again, and must see what was committed meanwhile.
+            let query = sqlx::raw_sql(AssertSqlSafe(format!("SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {sql}")));
+            Box::pin(async move { Ok(query.fetch_all(connection).await?) })
         })
         .await
     }
 }
+
+/// How a transaction of ours begins, whatever the default of the server or of the user is.
+pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// A text as a literal of SQL, however the server reads backslashes.
 pub(crate) fn quoted(text: &str) -> String {

@@ -83,8 +83,7 @@ impl PostgresBuilder {
         self
     }
 
-    /// Uses a pool of the application. It should have at least three connections: one of them listens, for each queue
-    /// that is opened so. For several, take [`Postgres::over`] once.
+    /// Uses a pool of the application. It should have at least three connections: one of them listens.
     pub fn pool(mut self, pool: &PgPool) -> Self {
         self.place = Place::New(PostgresDatabaseBuilder::over(pool));
         self

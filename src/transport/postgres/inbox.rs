@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use super::builder::FOREVER;
 use super::insert::millis;
 use crate::Inbox;
-use crate::sql::postgres::{PostgresDatabase, describe};
+use crate::sql::postgres::{BEGIN, Failed, PostgresDatabase, describe};
 use crate::transport::{BoxFuture, TransportError};
 
 const WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -76,10 +76,10 @@ impl PostgresInbox {
             .in_time(&self.at, self.database.deadline(), |connection| {
                 let (sql, name, id) = (sql.clone(), name.to_string(), id.to_string());
                 Box::pin(async move {
-                    let mut transaction = connection.begin().await?;
+                    let mut transaction = connection.begin_with(BEGIN).await.map_err(Failed::undone)?;
                     let query = sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false).bind(name).bind(id);
-                    let seen = query.fetch_one(&mut *transaction).await?;
-                    transaction.commit().await?;
+                    let seen = query.fetch_one(&mut *transaction).await.map_err(Failed::undone)?;
+                    transaction.commit().await.map_err(Failed::undone)?;
                     Ok(seen)
                 })
             })
@@ -97,8 +97,8 @@ impl PostgresInbox {
             .in_time(&self.at, self.database.deadline(), |connection| {
                 let (inbox, id) = (self.clone(), id.clone());
                 Box::pin(async move {
-                    let mut transaction = connection.begin().await?;
-                    let new = inbox.write(&mut transaction, &id).await?;
+                    let mut transaction = connection.begin_with(BEGIN).await.map_err(Failed::undone)?;
+                    let new = inbox.write(&mut transaction, &id).await.map_err(Failed::undone)?;
                     transaction.commit().await?;
                     Ok(new)
                 })

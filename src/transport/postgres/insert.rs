@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::builder::FOREVER;
 use super::queue::Core;
-use crate::sql::postgres::late;
+use crate::sql::postgres::{BEGIN, Failed, late};
 use crate::sql::write_attributes;
 use crate::transport::{Packet, TransportError};
 
@@ -103,9 +103,9 @@ async fn insert(core: &Core, parcels: Vec<Parcel>) -> Result<(), TransportError>
             let (call, columns) = (call.clone(), columns.clone());
             Box::pin(async move {
                 // What has parameters needs more than one message, between which a pooler must not take the server away.
-                let mut transaction = connection.begin().await?;
-                call.publish(&mut transaction, &columns).await?;
-                transaction.commit().await
+                let mut transaction = connection.begin_with(BEGIN).await.map_err(Failed::undone)?;
+                call.publish(&mut transaction, &columns).await.map_err(Failed::undone)?;
+                Ok(transaction.commit().await?)
             })
         })
         .await?;

@@ -11,11 +11,11 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tokio::time::Instant;
 
-use super::insert::millis;
+use super::insert::{MAX_BYTES, millis};
 use super::queue::Core;
 use crate::sql::postgres::{describe, quoted};
 use crate::sql::read_attributes;
-use crate::transport::{Packet, TransportError};
+use crate::transport::{ErrorKind, Packet, TransportError};
 
 // States of a delivery.
 pub(super) const READY: i16 = 0;
@@ -90,7 +90,7 @@ async fn lend_behind(
     };
     // A simple query is one message, and its rows are texts: bytes in hexadecimal, whatever the server's setting.
     let sql = format!(
-        "SET LOCAL bytea_output = hex; SELECT * FROM {schema}.convoke_lend_1({lane}, {most}, {lease}, {behind})"
+        "SET LOCAL bytea_output = hex; SELECT * FROM {schema}.convoke_lend_1({lane}, {most}, {MAX_BYTES}, {lease}, {behind})"
     );
     let rows = core.database.rows(&core.at, core.deadline, &sql).await?;
     let took = match rows.first() {
@@ -158,15 +158,21 @@ pub(super) struct Prospect {
 
 /// Makes ready what was held back or lent until now, and looks what there is.
 pub(super) async fn wake(core: &Core, lane: i64) -> Result<Prospect, TransportError> {
-    let sql = format!("SELECT is_ready, next FROM {}.convoke_wake_1({lane})", core.database.schema());
+    let sql = format!("SELECT is_ready, next, is_there FROM {}.convoke_wake_1({lane})", core.database.schema());
     let rows = core.database.rows(&core.at, core.deadline, &sql).await?;
     let prospect = rows.first().map(|row| {
         let next: Option<f64> = row.try_get(1)?;
         let next = next.map(|next| Duration::try_from_secs_f64(next / 1000.0).unwrap_or_default());
-        Ok(Prospect { is_ready: row.try_get(0)?, next })
+        Ok((Prospect { is_ready: row.try_get(0)?, next }, row.try_get(2)?))
     });
-    let prospect = prospect.unwrap_or(Ok(Prospect { is_ready: false, next: None }));
-    prospect.map_err(|error: sqlx::Error| describe(&core.at, &error))
+    let prospect = prospect.unwrap_or(Err(sqlx::Error::RowNotFound));
+    match prospect.map_err(|error: sqlx::Error| describe(&core.at, &error))? {
+        (prospect, true) => Ok(prospect),
+        (_, false) => {
+            let text = "its group was removed: open it again, and it gets what is published from then on";
+            Err(TransportError::new(ErrorKind::Missing, core.at.clone(), text))
+        }
+    }
 }
 
 /// Returns the lane of the group, and makes it if it is not there.

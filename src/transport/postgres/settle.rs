@@ -2,7 +2,7 @@
 //!
 //! `Delivery → PostgresReceipt → Ask → Batcher → settle_all → convoke_done_1, convoke_change_1`
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::insert::{Call, Columns, Row, millis};
 use super::lend::{HELD, LENT, READY};
 use super::queue::{Core, MAX_ATTRIBUTES, Queue};
-use crate::sql::postgres::{Bell, describe};
+use crate::sql::postgres::{BEGIN, Bell, Failed, describe};
 use crate::transport::{BoxFuture, DeadLetterRecord, ErrorKind, Packet, Receipt, Settlement, TransportError};
 
 /// A dead letter may be so much larger than a packet: its record has to find room.
@@ -59,11 +59,17 @@ pub(super) async fn settle_all(core: Arc<Core>, asks: Vec<Ask>) -> Vec<Result<()
     // Each is by itself: what fails of one kind is not undone of another.
     let (done, changed) = (done_with(&core, &done).await, change(&core, &changed).await);
     let mut results = Vec::with_capacity(asks.len());
+    // Of one row the last lending counts, whoever else still has a receipt.
+    let mut last: HashMap<i64, i32> = HashMap::with_capacity(asks.len());
+    for (id, lent) in asks.iter().map(|ask| ask.loan) {
+        last.entry(id).and_modify(|last| *last = lent.max(*last)).or_insert(lent);
+    }
+    let is_last = |(id, lent): Loan| last.get(&id) == Some(&lent);
     for ask in asks {
         let settled = match &ask.what {
-            What::Done { .. } => done.clone().map(|done| done.contains(&ask.loan.0)),
+            What::Done { .. } => done.clone().map(|done| done.contains(&ask.loan.0) && is_last(ask.loan)),
             What::Dead(letter) => bury(&core, ask.loan, letter).await,
-            _ => changed.clone().map(|changed| changed.contains(&ask.loan.0)),
+            _ => changed.clone().map(|changed| changed.contains(&ask.loan.0) && is_last(ask.loan)),
         };
         // Something is there again.
         if settled == Ok(true) && !matches!(ask.what, What::Done { keyed: false } | What::Extend(_)) {
@@ -155,16 +161,16 @@ async fn move_over(
     (queue, packet): &(String, String),
     call: &Call,
     row: &Columns,
-) -> Result<bool, sqlx::Error> {
-    let mut transaction = connection.begin().await?;
-    let gone = sqlx::raw_sql(AssertSqlSafe(done)).fetch_one(&mut *transaction).await?;
+) -> Result<bool, Failed> {
+    let mut transaction = connection.begin_with(BEGIN).await.map_err(Failed::undone)?;
+    let gone = sqlx::raw_sql(AssertSqlSafe(done)).fetch_one(&mut *transaction).await.map_err(Failed::undone)?;
     if gone.try_get::<Option<Vec<i64>>, _>(0)?.is_none() {
         transaction.rollback().await?;
         return Ok(false);
     }
     let forget = sqlx::query(AssertSqlSafe(forget)).persistent(false).bind(queue).bind(packet);
-    forget.execute(&mut *transaction).await?;
-    call.publish(&mut transaction, row).await?;
+    forget.execute(&mut *transaction).await.map_err(Failed::undone)?;
+    call.publish(&mut transaction, row).await.map_err(Failed::undone)?;
     transaction.commit().await?;
     Ok(true)
 }

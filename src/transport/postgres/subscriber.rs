@@ -18,6 +18,8 @@ use crate::transport::{Delivery, ErrorKind, TransportError};
 
 /// So many are lent in one go; more are several.
 const MAX_LENT: usize = 512;
+/// How soon it is looked again for what others are just at.
+const MOMENT: Duration = Duration::from_millis(5);
 
 /// What a subscriber knows of its lane.
 #[derive(Clone, Copy, Debug)]
@@ -185,7 +187,9 @@ async fn find(
     view.busy = !loans.is_empty();
     if loans.is_empty() {
         let prospect = view.wake(core).await?;
-        return Ok(Found { deliveries: Vec::new(), next: prospect.next, view });
+        // What is ready all the same stands behind one that is just being taken away, or others are at it.
+        let next = if prospect.is_ready { Some(MOMENT) } else { prospect.next };
+        return Ok(Found { deliveries: Vec::new(), next, view });
     }
     if loans.len() == most {
         // There may be more, for somebody else.

@@ -49,5 +49,5 @@ async fn a_pool_of_the_application_gets_tables_when_it_is_asked_for_them() {
     // A transaction of another file.
     let inbox = db.inbox("billing").await.unwrap();
     let other = SqlitePoolOptions::new().connect("sqlite::memory:").await.unwrap();
-    assert_eq!(kind(inbox.mark_in(&mut *other.acquire().await.unwrap(), "7").await), ErrorKind::Missing);
+    assert_eq!(kind(inbox.mark_in(&mut other.acquire().await.unwrap(), "7").await), ErrorKind::Missing);
 }
