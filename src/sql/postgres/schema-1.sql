@@ -169,10 +169,11 @@ SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     ids bigint[];
     sizes bigint[];
+    ranks smallint[];
     heads bigint[];
     hashes bigint[];
     has_keys boolean;
-    blocked integer;
+    picked_rows integer;
     taken integer;
     passes integer := 0;
     bytes bigint := 0;
@@ -184,15 +185,18 @@ DECLARE
     after_id bigint := coalesce(p_id, 0);
 BEGIN
     LOOP
-        SELECT array_agg(picked.id), array_agg(picked.size), coalesce(bool_or(picked.key_hash IS NOT NULL), false)
-            INTO ids, sizes, has_keys FROM (
-            SELECT d.id, d.key_hash, octet_length(d.body) AS size FROM {schema}.convoke_delivery AS d
+        SELECT array_agg(picked.id), array_agg(picked.size), array_agg(picked.rank),
+            coalesce(bool_or(picked.key_hash IS NOT NULL), false)
+            INTO ids, sizes, ranks, has_keys FROM (
+            SELECT d.id, d.rank, d.key_hash, octet_length(d.body) AS size FROM {schema}.convoke_delivery AS d
             WHERE d.lane = p_lane AND d.state = 0 AND (d.rank, d.id) > (after_rank, after_id)
             ORDER BY d.rank, d.id LIMIT width FOR NO KEY UPDATE SKIP LOCKED
         ) AS picked;
         EXIT WHEN ids IS NULL;
         scan := coalesce(scan, extract(epoch FROM clock_timestamp() - start) * 1000);
-        blocked := 0;
+        picked_rows := cardinality(ids);
+        after_rank := ranks[picked_rows];
+        after_id := ids[picked_rows];
         heads := '{}';
         IF has_keys THEN
             SELECT array_agg(held.id), array_agg(held.key_hash) INTO heads, hashes FROM (
@@ -209,7 +213,6 @@ BEGIN
             ) AS held;
             UPDATE {schema}.convoke_delivery AS d SET state = 3 FROM unnest(heads, hashes) AS head (id, hash)
                 WHERE d.id = ANY (ids) AND d.key_hash = head.hash AND d.id > head.id;
-            GET DIAGNOSTICS blocked = ROW_COUNT;
         END IF;
         -- They stay in their order.
         SELECT array_agg(picked.id), array_agg(picked.size) INTO ids, sizes FROM (
@@ -233,8 +236,8 @@ BEGIN
         GET DIAGNOSTICS taken = ROW_COUNT;
         rest := rest - taken;
         passes := passes + 1;
-        EXIT WHEN rest <= 0 OR blocked = 0 OR passes >= 32;
-        -- A key with many rows is set aside in few steps.
+        EXIT WHEN rest <= 0 OR picked_rows < width OR passes >= 32;
+        -- A key with many rows is set aside in few steps, and what nobody knows of yet holds up nobody.
         width := greatest(rest, 256);
     END LOOP;
 END $$;

@@ -50,7 +50,7 @@ impl Fixture for PostgresFixture {
 
     fn channel(&self, wants: Wants) -> BoxFuture<'_, Result<Channel, TransportError>> {
         Box::pin(async move {
-            let builder = self.database().await?.queue(&wants.name).lease(wants.lease).deadline(LONG);
+            let builder = self.database().await?.queue(&wants.name).lease(wants.lease).deadline(15 * SECOND);
             let queue = builder.clone().await?;
             let mut groups = BTreeMap::new();
             for group in GROUPS.into_iter().filter(|_| wants.fan_out) {

@@ -68,6 +68,54 @@ async fn many_publishers_and_subscribers_keep_the_order_of_each_key_and_nothing_
 }
 
 #[tokio::test]
+async fn what_is_published_while_the_one_before_it_is_just_being_taken_away_waits_for_nobody_else() {
+    let server = server().await;
+    let db = database(&server, "shop").await;
+    let queue = db.queue("orders").await.unwrap();
+    let mut subscriber = opened(&queue).await;
+    publish(&queue, &[keyed("a", "k")]).await;
+    let first = receive(&mut subscriber, 1).await;
+    // An acknowledgement whose commit takes its time.
+    let mut slow = db.begin().await.unwrap();
+    let done = "SELECT shop.convoke_done_1(array_agg(id), array_agg(lent)) FROM shop.convoke_delivery";
+    sqlx::raw_sql(done).execute(&mut *slow).await.unwrap();
+    publish(&queue, &[keyed("b", "k"), packet("free")]).await;
+    let free = receive(&mut subscriber, 1).await;
+    assert_eq!(ids(&free), ["free"]);
+    slow.commit().await.unwrap();
+    let second = receive(&mut subscriber, 1).await;
+    assert_eq!(ids(&second), ["b"]);
+    assert_eq!(first.into_iter().next().unwrap().ack().await.unwrap_err().kind(), ErrorKind::Lost);
+    ack(free).await;
+    ack(second).await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_published_to_all_the_time_goes_on_also_where_transactions_are_serializable() {
+    let server = server().await;
+    let db = database(&server, "shop").await;
+    run(&db, "ALTER ROLE postgres SET default_transaction_isolation = 'serializable'").await;
+    let db = database(&server, "shop").await;
+    let queue = db.queue("orders").await.unwrap();
+    publish(&queue, &(0..500).map(|number| keyed(number, "hot")).collect::<Vec<_>>()).await;
+    let publishing = {
+        let queue = queue.clone();
+        tokio::spawn(async move {
+            for number in 500.. {
+                publish(&queue, &[keyed(number, "hot")]).await;
+            }
+        })
+    };
+    let mut subscriber = opened(&queue).await;
+    for number in 0..600 {
+        let lent = receive(&mut subscriber, 1).await;
+        assert_eq!(ids(&lent), [number.to_string()]);
+        ack(lent).await;
+    }
+    publishing.abort();
+}
+
+#[tokio::test]
 async fn one_key_with_thousands_does_not_hold_up_the_others() {
     let server = server().await;
     let db = database(&server, "shop").await;
@@ -121,6 +169,12 @@ async fn what_was_published_before_there_was_a_group_waits_for_the_first() {
     publish(&second.for_this_group(), &[packet(3)]).await;
     assert_eq!(ids(&receive(&mut shipping, 1).await), ["3"]);
     second.remove_group().await.unwrap();
+    let removed = loop {
+        if let Err(error) = shipping.receive(1).await {
+            break error;
+        }
+    };
+    assert_eq!(removed.kind(), ErrorKind::Missing);
     assert_eq!(count(&db, "shop.convoke_lane WHERE grp = 'shipping'").await, 0);
     assert_eq!(count(&db, "shop.convoke_delivery").await, 2);
 }
