@@ -24,6 +24,11 @@ const ENDED: u8 = 1;
 const SPENT: u8 = 2;
 const LOST: u8 = 3;
 
+/// It may not want an event that it hears of: only its own arbiter knows.
+const SELECTIVE: u8 = 1;
+/// What it returns is known.
+const HEEDED: u8 = 2;
+
 /// What every thread knows of one listener.
 pub(crate) struct Post {
     pub(crate) id: u64,
@@ -41,10 +46,8 @@ pub(crate) struct Post {
     capacity: usize,
     overflow: Overflow,
     all_or_none: bool,
-    /// It may not want an event that it hears of: only its own arbiter knows.
-    selective: bool,
-    /// Whether what it returns is known.
-    heeded: bool,
+    /// [`SELECTIVE`] and [`HEEDED`], in one byte: another would make it eight larger.
+    nature: u8,
     /// A test has it collect dead letters.
     #[cfg(feature = "testing")]
     collects: bool,
@@ -149,8 +152,7 @@ impl Post {
             capacity,
             overflow,
             all_or_none,
-            selective,
-            heeded,
+            nature: (u8::from(selective) * SELECTIVE) | (u8::from(heeded) * HEEDED),
             #[cfg(feature = "testing")]
             collects,
             ease: AtomicUsize::new(if capacity < SMALL { capacity } else { capacity.div_ceil(2) - 1 }),
@@ -211,17 +213,17 @@ impl Post {
     /// Whether it keeps a place for what comes from another arbiter, or says no at once. Who may not want the event says
     /// so where it is: what it does not want is not refused.
     pub(crate) fn decides_afar(&self) -> bool {
-        self.refuses() && (self.all_or_none || !self.selective)
+        self.refuses() && (self.all_or_none || !self.is_selective())
     }
 
     /// Whether it may not want an event that it hears of.
     pub(crate) fn is_selective(&self) -> bool {
-        self.selective
+        self.nature & SELECTIVE != 0
     }
 
     /// Whether what it returns is known.
     pub(crate) fn is_heeded(&self) -> bool {
-        self.heeded
+        self.nature & HEEDED != 0
     }
 
     /// Whether a test has it collect dead letters.
