@@ -1,0 +1,153 @@
+//! What an outbox needs of a database: rows that stand in the transaction of the application, and leave after its commit.
+//!
+//! `Outbox::publish → OutboxDatabase::insert → rows → Rows::take → the relay → Rows::{take (done), bury, park}`
+
+use std::collections::HashSet;
+use std::fmt;
+use std::time::Duration;
+
+use crate::Uuid;
+use crate::transport::{BoxFuture, Packet, TransportError};
+
+/// Into how many lanes the rows of an outbox are divided, by the hash of their key: a key stays in its lane, and a lane is
+/// one relay's at a time. Rows without a key are in any of them.
+pub(crate) const LANES: u16 = 16;
+
+/// A database that can keep an outbox: [`SqliteDatabase`](crate::transport::SqliteDatabase),
+/// [`PostgresDatabase`](crate::transport::PostgresDatabase) and [`MemoryDatabase`](crate::transport::MemoryDatabase).
+pub trait OutboxDatabase: sealed::Keeps + Clone + fmt::Debug + Send + Sync + 'static {
+    /// What stands for a transaction of the application: a `Transaction` of sqlx derefs to it.
+    type Connection: Send;
+}
+
+pub(crate) mod sealed {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// What the database does for an outbox, which nobody outside may implement or call.
+    pub trait Keeps: Sized {
+        /// What a transaction derefs to; [`OutboxDatabase::Connection`](super::OutboxDatabase::Connection) is the same.
+        type Connection: Send;
+
+        /// Opens the rows of the outbox of this name: looks whether the tables are there, and of a version that this program
+        /// knows.
+        ///
+        /// # Errors
+        ///
+        /// Those of a queue of this database.
+        fn open<'a>(&'a self, outbox: Arc<str>) -> BoxFuture<'a, Result<Arc<dyn Keeping<Self::Connection>>, TransportError>>;
+    }
+
+    /// An outbox that is open.
+    pub trait Keeping<C>: Rows {
+        /// Inserts packets in their order, within the transaction of this connection, in as few statements as possible. Of
+        /// a packet id, body, attributes, topic and key are kept.
+        ///
+        /// On a server where transactions commit in any order, keys are locked until the commit before a position is drawn,
+        /// so that the order of positions of a key is that of commits; several in one order.
+        ///
+        /// # Errors
+        ///
+        /// - `Missing` if the connection is one of another database, or there are no tables.
+        /// - `Refused` if there is no transaction on it, or it has failed or ended: the row would be there by itself.
+        /// - `Unreachable`.
+        fn insert<'a>(
+            &'a self,
+            packets: Vec<Packet>,
+            transaction: &'a mut C,
+        ) -> BoxFuture<'a, Result<(), TransportError>>;
+    }
+
+    /// The rows of one outbox, as the relay and who repairs see them. All is done on connections of its own.
+    ///
+    /// A row is *ready*, *dead* (a server has refused it for good) or *parked* (behind a dead one of its key). Within a lane
+    /// rows come in the order of their positions. What is taken stays as it is until it is done, buried or parked: it is the
+    /// lane that is lent, not the row, so a relay that ends loses nothing.
+    pub trait Rows: Send + Sync + 'static {
+        /// As in `postgres outbox Shop`.
+        fn name(&self) -> &Arc<str>;
+
+        /// Renews what this relay has, for so long by the clock of the database, and shares the lanes with the other relays
+        /// that are alive: it takes some that are free or over, and gives back what is beyond its share, except those that
+        /// are `busy`. Returns the lanes that it has now.
+        fn lanes<'a>(
+            &'a self,
+            relay: Uuid,
+            lease: Duration,
+            busy: &'a [u16],
+        ) -> BoxFuture<'a, Result<Vec<u16>, TransportError>>;
+
+        /// Gives all lanes of a relay back.
+        fn leave<'a>(&'a self, relay: Uuid) -> BoxFuture<'a, Result<(), TransportError>>;
+
+        /// Deletes what has left, and returns the first rows that are ready in these lanes, each lane in its order: at most
+        /// so many, and of at most so many bytes beyond the first.
+        fn take<'a>(
+            &'a self,
+            done: &'a [i64],
+            lanes: &'a [u16],
+            most: usize,
+            bytes: usize,
+        ) -> BoxFuture<'a, Result<Vec<Taken>, TransportError>>;
+
+        /// Returns the keys in these lanes of which a row is dead.
+        fn dead_keys<'a>(&'a self, lanes: &'a [u16]) -> BoxFuture<'a, Result<HashSet<String>, TransportError>>;
+
+        /// Marks rows as dead, with the reason, if they are still there and ready.
+        fn bury<'a>(&'a self, dead: &'a [(i64, String)]) -> BoxFuture<'a, Result<(), TransportError>>;
+
+        /// Parks rows of which the key has a dead row, and returns the positions of those whose key has none (any more):
+        /// these stay ready. A redrive that comes between is seen either by this, or by what it returns.
+        fn park<'a>(&'a self, positions: &'a [i64]) -> BoxFuture<'a, Result<Vec<i64>, TransportError>>;
+
+        /// Returns how it stands, without counting beyond `most` rows of a kind.
+        fn figures<'a>(&'a self, most: u64) -> BoxFuture<'a, Result<Figures, TransportError>>;
+
+        /// Returns dead rows behind this position, in their order, at most so many.
+        fn dead<'a>(&'a self, after: i64, most: usize) -> BoxFuture<'a, Result<Vec<Dead>, TransportError>>;
+
+        /// Makes a dead row ready again, and, if it was the last dead one of its key, those that are parked behind it: in
+        /// one transaction, so that they leave in their order. Returns how many rows these were; 0 if there is none.
+        fn redrive<'a>(&'a self, position: i64) -> BoxFuture<'a, Result<u64, TransportError>>;
+
+        /// Deletes a dead row, and makes those ready that were parked behind it alone. Returns how many were made ready, or
+        /// `None` if there is no such row.
+        fn discard<'a>(&'a self, position: i64) -> BoxFuture<'a, Result<Option<u64>, TransportError>>;
+
+        /// Waits until something may be there that was not: until somebody in this process has published, or, where the
+        /// server tells, in another one. It is only a hint; a transaction that is open has rung before there is anything.
+        fn rung(&self) -> BoxFuture<'_, ()>;
+    }
+}
+
+/// A row that a relay is to have published.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) position: i64,
+    pub(crate) lane: u16,
+    pub(crate) packet: Packet,
+    /// For how long it has been there, by the clock of the database.
+    pub(crate) age: Duration,
+}
+
+/// How an outbox stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Figures {
+    pub(crate) ready: u64,
+    pub(crate) dead: u64,
+    pub(crate) parked: u64,
+    /// For how long the oldest that is ready has been there.
+    pub(crate) oldest: Option<Duration>,
+}
+
+/// A row that a server has refused for good.
+#[derive(Debug)]
+pub(crate) struct Dead {
+    pub(crate) position: i64,
+    pub(crate) packet: Packet,
+    pub(crate) reason: String,
+    pub(crate) age: Duration,
+    /// How many are parked behind it.
+    pub(crate) parked: u64,
+}
