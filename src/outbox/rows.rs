@@ -6,12 +6,28 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
+use super::statement::Statement;
 use crate::Uuid;
 use crate::transport::{BoxFuture, Packet, TransportError};
 
 /// Into how many lanes the rows of an outbox are divided, by the hash of their key: a key stays in its lane, and a lane is
 /// one relay's at a time. Rows without a key are in any of them.
 pub(crate) const LANES: u16 = 16;
+
+/// The lane of a key, the same in every process and every release; of a row without one, any.
+pub(crate) fn lane_of(key: Option<&str>) -> u16 {
+    let hash = match key {
+        // FNV-1a: what the standard library hashes by may change.
+        Some(key) => key.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        }),
+        None => crate::__private::random(),
+    };
+    // The upper half: the lowest bits of this hash are those of the last byte alone.
+    u16::try_from((hash >> 32) % u64::from(LANES)).unwrap_or_default()
+}
 
 /// A database that can keep an outbox: [`SqliteDatabase`](crate::transport::SqliteDatabase),
 /// [`PostgresDatabase`](crate::transport::PostgresDatabase) and [`MemoryDatabase`](crate::transport::MemoryDatabase).
@@ -57,6 +73,9 @@ pub(crate) mod sealed {
             packets: Vec<Packet>,
             transaction: &'a mut C,
         ) -> BoxFuture<'a, Result<(), TransportError>>;
+
+        /// Returns the statement that inserts this packet, for a client that is not ours.
+        fn statement(&self, packet: Packet) -> Statement;
     }
 
     /// The rows of one outbox, as the relay and who repairs see them. All is done on connections of its own.
@@ -70,19 +89,26 @@ pub(crate) mod sealed {
 
         /// Renews what this relay has, for so long by the clock of the database, and shares the lanes with the other relays
         /// that are alive: it takes some that are free or over, and gives back what is beyond its share, except those that
-        /// are `busy`. Returns the lanes that it has now.
+        /// are `busy`. Returns the lanes that it has now, and its share: a relay that is never idle learns by that how many
+        /// to keep free, so that it gives them back the next time.
         fn lanes<'a>(
             &'a self,
             relay: Uuid,
             lease: Duration,
             busy: &'a [u16],
-        ) -> BoxFuture<'a, Result<Vec<u16>, TransportError>>;
+        ) -> BoxFuture<'a, Result<Lanes, TransportError>>;
 
         /// Gives all lanes of a relay back.
         fn leave<'a>(&'a self, relay: Uuid) -> BoxFuture<'a, Result<(), TransportError>>;
 
-        /// Deletes what has left, and returns the first rows that are ready in these lanes, each lane in its order: at most
-        /// so many, and of at most so many bytes beyond the first.
+        /// Deletes what has left, if it is still ready, and returns the first rows that are ready in these lanes, each lane in
+        /// its order, the lanes in the order given: at most so many, and of at most so many bytes beyond the first. With no
+        /// lanes it only deletes; with nothing to delete it only reads, and waits for nobody who writes.
+        ///
+        /// # Errors
+        ///
+        /// `Lost` from this and all that follow, if what was taken is of a database that is no longer there: the relay forgets
+        /// what it has, and asks for lanes anew.
         fn take<'a>(
             &'a self,
             done: &'a [i64],
@@ -94,12 +120,18 @@ pub(crate) mod sealed {
         /// Returns the keys in these lanes of which a row is dead.
         fn dead_keys<'a>(&'a self, lanes: &'a [u16]) -> BoxFuture<'a, Result<HashSet<String>, TransportError>>;
 
-        /// Marks rows as dead, with the reason, if they are still there and ready.
-        fn bury<'a>(&'a self, dead: &'a [(i64, String)]) -> BoxFuture<'a, Result<(), TransportError>>;
+        /// Marks rows as dead, with the reason, if they are still there and ready, and their lanes are this relay's: who comes
+        /// too late would bury what another one has sent, and what follows that would be parked for ever.
+        fn bury<'a>(
+            &'a self,
+            relay: Uuid,
+            dead: &'a [(i64, String)],
+        ) -> BoxFuture<'a, Result<(), TransportError>>;
 
-        /// Parks rows of which the key has a dead row, and returns the positions of those whose key has none (any more):
-        /// these stay ready. A redrive that comes between is seen either by this, or by what it returns.
-        fn park<'a>(&'a self, positions: &'a [i64]) -> BoxFuture<'a, Result<Vec<i64>, TransportError>>;
+        /// Parks those of these rows that are ready, whose key has a dead row, and whose lane is this relay's. Returns the
+        /// positions of those whose key has none (any more): these stay ready. A redrive that comes between is seen either by
+        /// this, or by what it returns.
+        fn park<'a>(&'a self, relay: Uuid, positions: &'a [i64]) -> BoxFuture<'a, Result<Vec<i64>, TransportError>>;
 
         /// Returns how it stands, without counting beyond `most` rows of a kind.
         fn figures<'a>(&'a self, most: u64) -> BoxFuture<'a, Result<Figures, TransportError>>;
@@ -115,10 +147,21 @@ pub(crate) mod sealed {
         /// `None` if there is no such row.
         fn discard<'a>(&'a self, position: i64) -> BoxFuture<'a, Result<Option<u64>, TransportError>>;
 
-        /// Waits until something may be there that was not: until somebody in this process has published, or, where the
-        /// server tells, in another one. It is only a hint; a transaction that is open has rung before there is anything.
-        fn rung(&self) -> BoxFuture<'_, ()>;
+        /// What changes when something may be there that was not: when somebody in this process has published or redriven, or,
+        /// where the server tells, in another one. It is only a hint: who publishes rings before the commit.
+        fn bell(&self) -> watch::Receiver<()>;
+
+        /// How soon after it has rung a look is worth its cost; each that finds nothing is followed by a wait twice as long.
+        fn first_look(&self) -> Duration;
     }
+}
+
+/// What a relay has of an outbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lanes {
+    pub(crate) held: Vec<u16>,
+    /// How many it may have, now that so many relays are alive.
+    pub(crate) share: usize,
 }
 
 /// A row that a relay is to have published.
