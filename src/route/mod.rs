@@ -17,5 +17,5 @@ mod lines;
 pub(crate) use fit::check as check_fit;
 pub(crate) use lines::Lines;
 pub(crate) use outward::Outward;
-pub use route::{Route, RouteError};
 pub(crate) use route::Terms;
+pub use route::{Route, RouteError};

@@ -60,6 +60,27 @@ impl Outward {
         Ok(())
     }
 
+    /// Whether an event of this name, `publisher/event`, leaves by it.
+    pub(crate) fn matches(&self, name: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(name))
+    }
+
+    /// Whether it makes of an event what [`Wire`](struct@Wire) has made of it before.
+    pub(crate) fn passes_on(&self) -> bool {
+        self.codec.is_none() && self.attributes.is_empty() && self.key.is_none() && self.priority.is_none()
+    }
+
+    /// Makes a packet of one that [passes](Self::passes_on) and that [`Wire`](struct@Wire) has written.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge` if no worker with these limits would read it.
+    pub(crate) fn pass_on(&self, mut packet: Packet) -> Result<Packet, TransportError> {
+        packet.delay = self.delay;
+        fit::check_written(self.publisher.name(), &packet, self.limits)?;
+        Ok(packet)
+    }
+
     /// Makes a packet of an event that leaves by this route.
     ///
     /// # Errors
