@@ -2,6 +2,8 @@
 //!
 //! `Outbox::statement(event) → Statement → tokio-postgres, diesel, rusqlite → a row`
 
+use std::borrow::Cow;
+
 /// The statement that publishes an event, for a transaction of a client other than sqlx: its text, and the values of its
 /// parameters in their order. Created by [`Outbox::statement`](super::Outbox::statement).
 ///
@@ -10,14 +12,14 @@
 #[non_exhaustive]
 pub struct Statement {
     /// The text, with the parameters as the database writes them: `?1` for SQLite, `$1` for PostgreSQL.
-    pub sql: &'static str,
+    pub sql: Cow<'static, str>,
     /// The values, the first for the first parameter.
     pub values: Vec<SqlValue>,
 }
 
 impl Statement {
-    pub(crate) fn new(sql: &'static str, values: Vec<SqlValue>) -> Self {
-        Self { sql, values }
+    pub(crate) fn new(sql: impl Into<Cow<'static, str>>, values: Vec<SqlValue>) -> Self {
+        Self { sql: sql.into(), values }
     }
 }
 
