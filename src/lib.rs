@@ -142,6 +142,7 @@ mod shutdown;
 
 // An event outside of the process: route → codec → transport → worker.
 pub mod codec;
+mod outbox;
 mod route;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
