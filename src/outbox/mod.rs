@@ -6,5 +6,5 @@ mod rows;
 mod statement;
 
 pub use rows::OutboxDatabase;
-pub(crate) use rows::{Dead, Figures, Lanes, Taken, lane_of, sealed};
+pub(crate) use rows::{Dead, Figures, LANES, Lanes, Taken, lane_of, sealed};
 pub use statement::{SqlValue, Statement};

@@ -52,7 +52,10 @@ pub(crate) mod sealed {
         /// # Errors
         ///
         /// Those of a queue of this database.
-        fn open<'a>(&'a self, outbox: Arc<str>) -> BoxFuture<'a, Result<Arc<dyn Keeping<Self::Connection>>, TransportError>>;
+        fn open<'a>(
+            &'a self,
+            outbox: Arc<str>,
+        ) -> BoxFuture<'a, Result<Arc<dyn Keeping<Self::Connection>>, TransportError>>;
     }
 
     /// An outbox that is open.
@@ -122,11 +125,7 @@ pub(crate) mod sealed {
 
         /// Marks rows as dead, with the reason, if they are still there and ready, and their lanes are this relay's: who comes
         /// too late would bury what another one has sent, and what follows that would be parked for ever.
-        fn bury<'a>(
-            &'a self,
-            relay: Uuid,
-            dead: &'a [(i64, String)],
-        ) -> BoxFuture<'a, Result<(), TransportError>>;
+        fn bury<'a>(&'a self, relay: Uuid, dead: &'a [(i64, String)]) -> BoxFuture<'a, Result<(), TransportError>>;
 
         /// Parks those of these rows that are ready, whose key has a dead row, and whose lane is this relay's. Returns the
         /// positions of those whose key has none (any more): these stay ready. A redrive that comes between is seen either by

@@ -10,6 +10,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 use tokio::sync::watch;
 
+use super::starts::Starts;
 use super::{insert, take};
 use crate::Uuid;
 use crate::outbox::sealed::{Keeping, Keeps, Rows};
@@ -29,6 +30,7 @@ pub(super) struct PostgresOutbox {
     pub(super) outbox: Arc<str>,
     /// Which database it is, as that says of itself.
     id: Mutex<Arc<str>>,
+    pub(super) starts: Starts,
     bell: watch::Receiver<()>,
 }
 
@@ -44,7 +46,14 @@ impl Keeps for PostgresDatabase {
             let at: Arc<str> = format!("postgres outbox {outbox}").into();
             self.check(&at).await?;
             let bell = self.bells().watch(&bell(&outbox));
-            let open = PostgresOutbox { database: self.clone(), at, outbox, id: Mutex::new("".into()), bell };
+            let open = PostgresOutbox {
+                database: self.clone(),
+                at,
+                outbox,
+                id: Mutex::new("".into()),
+                starts: Starts::default(),
+                bell,
+            };
             open.learn_id().await?;
             Ok(Arc::new(open) as Arc<dyn Keeping<PgConnection>>)
         })
@@ -101,6 +110,7 @@ impl PostgresOutbox {
         let rows = self.rows(&format!("SELECT {schema}.convoke_outbox_free_1({name}, {position}, {delete})")).await?;
         let freed: Option<i64> = self.value(&rows)?;
         if freed.is_some_and(|freed| freed > 0) {
+            self.starts.forget();
             self.ring();
         }
         Ok(freed.map(|freed| freed.try_into().unwrap_or_default()))
@@ -120,7 +130,8 @@ impl PostgresOutbox {
         let held: Vec<i16> = self.value(&rows)?;
         let share: i32 =
             rows.first().map_or(Ok(0), |row| row.try_get(1)).map_err(|error| describe(&self.at, &error))?;
-        let held = held.into_iter().filter_map(|lane| lane.try_into().ok()).collect();
+        let held: Vec<u16> = held.into_iter().filter_map(|lane| lane.try_into().ok()).collect();
+        self.starts.held(relay, &held);
         Ok(Lanes { held, share: share.try_into().unwrap_or_default() })
     }
 
@@ -183,7 +194,10 @@ impl Rows for PostgresOutbox {
     fn leave<'a>(&'a self, relay: Uuid) -> BoxFuture<'a, Result<(), TransportError>> {
         let (schema, name) = (self.database.schema(), quoted(&self.outbox));
         let sql = format!("SELECT {schema}.convoke_outbox_leave_1({name}, '{relay}')");
-        Box::pin(async move { self.rows(&sql).await.map(drop) })
+        Box::pin(async move {
+            self.starts.left(relay);
+            self.rows(&sql).await.map(drop)
+        })
     }
 
     fn take<'a>(
@@ -212,7 +226,12 @@ impl Rows for PostgresOutbox {
         let arguments = format!("'{relay}', '{}'", array(positions.iter()));
         Box::pin(async move {
             let rows = self.call("park", &arguments).await?;
-            Ok(self.value::<Option<Vec<i64>>>(&rows)?.unwrap_or_default())
+            let ready = self.value::<Option<Vec<i64>>>(&rows)?.unwrap_or_default();
+            if !ready.is_empty() {
+                // Somebody has made ready what is before them.
+                self.starts.forget();
+            }
+            Ok(ready)
         })
     }
 

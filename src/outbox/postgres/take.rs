@@ -8,6 +8,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use super::outbox::PostgresOutbox;
+use super::starts;
 use crate::outbox::{Dead, Taken};
 use crate::sql::postgres::{array, bytes_of, describe, quoted};
 use crate::sql::read_attributes;
@@ -21,7 +22,8 @@ pub(super) async fn take(
     bytes: usize,
 ) -> Result<Vec<Taken>, TransportError> {
     let (schema, id, name) = (outbox.database.schema(), quoted(&outbox.id()), quoted(&outbox.outbox));
-    let (lanes, starts) = (array(lanes.iter()), array(lanes.iter().map(|_| 0)));
+    let look = outbox.starts.begin(lanes);
+    let (lanes, starts) = (array(lanes.iter()), array(look.starts.iter()));
     let most = if lanes == "{}" { 0 } else { i32::try_from(most).unwrap_or(i32::MAX) };
     let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
     // In one order, so that two that delete the same do not wait for each other.
@@ -34,9 +36,15 @@ pub(super) async fn take(
          ({id}, {name}, '{done}', '{lanes}', '{starts}', {most}, {bytes})"
     );
     let mut rows = outbox.rows(&sql).await?;
-    // The last says how long it took.
-    rows.pop();
-    rows.iter().map(taken_of).collect::<Result<_, _>>().map_err(|error| describe(&outbox.at, &error))
+    let took = rows.pop().map_or(Ok(0.0), |last| last.try_get(2)).map(millis);
+    let took = took.map_err(|error| describe(&outbox.at, &error))?;
+    let taken =
+        rows.iter().map(taken_of).collect::<Result<Vec<_>, _>>().map_err(|error| describe(&outbox.at, &error))?;
+    if most > 0 {
+        outbox.starts.end(&look, &taken, took);
+        starts::after(outbox, took).await;
+    }
+    Ok(taken)
 }
 
 fn taken_of(row: &PgRow) -> Result<Taken, sqlx::Error> {
