@@ -25,8 +25,9 @@ pub(crate) fn lane_of(key: Option<&str>) -> u16 {
         }),
         None => crate::__private::random(),
     };
-    // The upper half: the lowest bits of this hash are those of the last byte alone.
-    u16::try_from((hash >> 32) % u64::from(LANES)).unwrap_or_default()
+    // The last bytes have reached few of its bits: this mixes them, so that "1", "2" and "3" are not all in one lane.
+    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    u16::try_from((mixed >> 33) % u64::from(LANES)).unwrap_or_default()
 }
 
 /// A database that can keep an outbox: [`SqliteDatabase`](crate::transport::SqliteDatabase),
@@ -192,4 +193,17 @@ pub(crate) struct Dead {
     pub(crate) age: Duration,
     /// How many are parked behind it.
     pub(crate) parked: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_differ_little_are_in_many_lanes() {
+        let lanes = |keys: u32| (0..keys).map(|key| lane_of(Some(&key.to_string()))).collect::<HashSet<_>>().len();
+        assert_eq!(lanes(1000), usize::from(LANES));
+        assert!(lanes(10) > 4, "{}", lanes(10));
+        assert_eq!(lane_of(Some("customer-7")), lane_of(Some("customer-7")));
+    }
 }
