@@ -34,13 +34,13 @@ CREATE INDEX convoke_outbox_dead ON {schema}.convoke_outbox (outbox, position) W
 CREATE INDEX convoke_outbox_key ON {schema}.convoke_outbox (outbox, key_hash, position) WHERE state > 0;
 
 -- Relays that are alive until then, and who has which lane; that of a relay that is not is free.
-CREATE TABLE {schema}.convoke_relay (
+CREATE TABLE {schema}.convoke_outbox_relay (
     outbox text COLLATE "C" NOT NULL,
     relay  text COLLATE "C" NOT NULL,
     until  timestamptz NOT NULL,
     PRIMARY KEY (outbox, relay)
 );
-CREATE TABLE {schema}.convoke_relay_lane (
+CREATE TABLE {schema}.convoke_outbox_lane (
     outbox text COLLATE "C" NOT NULL,
     lane   smallint NOT NULL,
     relay  text COLLATE "C" NOT NULL,
@@ -100,24 +100,24 @@ BEGIN
     PERFORM {schema}.convoke_same_1(p_database);
     PERFORM pg_advisory_xact_lock(hashtextextended('convoke outbox lanes of {schema} ' || p_outbox, 0));
     moment := clock_timestamp();
-    INSERT INTO {schema}.convoke_relay AS there (outbox, relay, until)
+    INSERT INTO {schema}.convoke_outbox_relay AS there (outbox, relay, until)
         VALUES (p_outbox, p_relay, moment + p_lease * interval '1 ms')
         ON CONFLICT (outbox, relay) DO UPDATE SET until = excluded.until;
-    DELETE FROM {schema}.convoke_relay WHERE outbox = p_outbox AND until <= moment;
+    DELETE FROM {schema}.convoke_outbox_relay WHERE outbox = p_outbox AND until <= moment;
     SELECT 16 / count(*) + CASE WHEN count(*) FILTER (WHERE relay < p_relay) < 16 % count(*) THEN 1 ELSE 0 END INTO share
-        FROM {schema}.convoke_relay WHERE outbox = p_outbox;
-    DELETE FROM {schema}.convoke_relay_lane WHERE outbox = p_outbox AND lane IN (
-        SELECT lane FROM {schema}.convoke_relay_lane WHERE outbox = p_outbox AND relay = p_relay
+        FROM {schema}.convoke_outbox_relay WHERE outbox = p_outbox;
+    DELETE FROM {schema}.convoke_outbox_lane WHERE outbox = p_outbox AND lane IN (
+        SELECT lane FROM {schema}.convoke_outbox_lane WHERE outbox = p_outbox AND relay = p_relay
         ORDER BY lane = ANY (p_busy) DESC, lane OFFSET share
     ) AND lane <> ALL (p_busy);
     SELECT coalesce(array_agg(lane ORDER BY lane), '{}') INTO held
-        FROM {schema}.convoke_relay_lane WHERE outbox = p_outbox AND relay = p_relay;
+        FROM {schema}.convoke_outbox_lane WHERE outbox = p_outbox AND relay = p_relay;
     IF cardinality(held) < share THEN
         WITH taken AS (
-            INSERT INTO {schema}.convoke_relay_lane AS there (outbox, lane, relay)
+            INSERT INTO {schema}.convoke_outbox_lane AS there (outbox, lane, relay)
                 SELECT p_outbox, free, p_relay FROM generate_series(0, 15) AS free
                 WHERE NOT EXISTS (
-                    SELECT 1 FROM {schema}.convoke_relay_lane AS lent JOIN {schema}.convoke_relay AS alive USING (outbox, relay)
+                    SELECT 1 FROM {schema}.convoke_outbox_lane AS lent JOIN {schema}.convoke_outbox_relay AS alive USING (outbox, relay)
                     WHERE lent.outbox = p_outbox AND lent.lane = free
                 )
                 ORDER BY free LIMIT share - cardinality(held)
@@ -133,8 +133,8 @@ CREATE FUNCTION {schema}.convoke_outbox_leave_1(p_outbox text, p_relay text) RET
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('convoke outbox lanes of {schema} ' || p_outbox, 0));
-    DELETE FROM {schema}.convoke_relay_lane WHERE outbox = p_outbox AND relay = p_relay;
-    DELETE FROM {schema}.convoke_relay WHERE outbox = p_outbox AND relay = p_relay;
+    DELETE FROM {schema}.convoke_outbox_lane WHERE outbox = p_outbox AND relay = p_relay;
+    DELETE FROM {schema}.convoke_outbox_relay WHERE outbox = p_outbox AND relay = p_relay;
 END $$;
 
 -- Deletes what has left, and returns the first rows that are ready in these lanes, behind the start of each: lane after lane, each
@@ -184,7 +184,7 @@ DECLARE
 BEGIN
     PERFORM {schema}.convoke_same_1(p_database);
     SELECT array_agg(mine.lane) INTO lanes FROM (
-        SELECT lane FROM {schema}.convoke_relay_lane WHERE outbox = p_outbox AND relay = p_relay ORDER BY lane FOR SHARE
+        SELECT lane FROM {schema}.convoke_outbox_lane WHERE outbox = p_outbox AND relay = p_relay ORDER BY lane FOR SHARE
     ) AS mine;
     UPDATE {schema}.convoke_outbox AS o SET state = 1, reason = asked.reason
         FROM unnest(p_positions, p_reasons) AS asked (position, reason)
@@ -204,7 +204,7 @@ BEGIN
     PERFORM {schema}.convoke_same_1(p_database);
     PERFORM pg_advisory_xact_lock_shared(hashtextextended('convoke outbox parks of {schema} ' || p_outbox, 0));
     SELECT array_agg(mine.lane) INTO lanes FROM (
-        SELECT lane FROM {schema}.convoke_relay_lane WHERE outbox = p_outbox AND relay = p_relay ORDER BY lane FOR SHARE
+        SELECT lane FROM {schema}.convoke_outbox_lane WHERE outbox = p_outbox AND relay = p_relay ORDER BY lane FOR SHARE
     ) AS mine;
     UPDATE {schema}.convoke_outbox AS o SET state = 2
         WHERE o.position = ANY (p_positions) AND o.outbox = p_outbox AND o.state = 0 AND o.lane = ANY (lanes) AND EXISTS (
