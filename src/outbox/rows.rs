@@ -32,9 +32,11 @@ pub(crate) fn lane_of(key: Option<&str>) -> u16 {
 
 /// A database that can keep an outbox: [`SqliteDatabase`](crate::transport::SqliteDatabase),
 /// [`PostgresDatabase`](crate::transport::PostgresDatabase) and [`MemoryDatabase`](crate::transport::MemoryDatabase).
-pub trait OutboxDatabase: sealed::Keeps + Clone + fmt::Debug + Send + Sync + 'static {
+pub trait OutboxDatabase:
+    sealed::Keeps<<Self as OutboxDatabase>::Connection> + Clone + fmt::Debug + Send + Sync + 'static
+{
     /// What stands for a transaction of the application: a `Transaction` of sqlx derefs to it.
-    type Connection: Send;
+    type Connection: Send + 'static;
 }
 
 pub(crate) mod sealed {
@@ -43,21 +45,18 @@ pub(crate) mod sealed {
     use super::*;
 
     /// What the database does for an outbox, which nobody outside may implement or call.
-    pub trait Keeps: Sized {
-        /// What a transaction derefs to; [`OutboxDatabase::Connection`](super::OutboxDatabase::Connection) is the same.
-        type Connection: Send;
-
+    pub trait Keeps<C>: Sized {
         /// Opens the rows of the outbox of this name: looks whether the tables are there, and of a version that this program
         /// knows.
         ///
         /// # Errors
         ///
         /// Those of a queue of this database.
-        fn open<'a>(
-            &'a self,
-            outbox: Arc<str>,
-        ) -> BoxFuture<'a, Result<Arc<dyn Keeping<Self::Connection>>, TransportError>>;
+        fn open(&self, outbox: Arc<str>) -> BoxFuture<'_, Opened<C>>;
     }
+
+    /// What comes of opening an outbox.
+    pub(crate) type Opened<C> = Result<Arc<dyn Keeping<C>>, TransportError>;
 
     /// An outbox that is open.
     pub trait Keeping<C>: Rows {
@@ -134,7 +133,7 @@ pub(crate) mod sealed {
         fn park<'a>(&'a self, relay: Uuid, positions: &'a [i64]) -> BoxFuture<'a, Result<Vec<i64>, TransportError>>;
 
         /// Returns how it stands, without counting beyond `most` rows of a kind.
-        fn figures<'a>(&'a self, most: u64) -> BoxFuture<'a, Result<Figures, TransportError>>;
+        fn figures<'a>(&'a self, most: u64) -> BoxFuture<'a, Result<OutboxFigures, TransportError>>;
 
         /// Returns dead rows behind this position, in their order, at most so many.
         fn dead<'a>(&'a self, after: i64, most: usize) -> BoxFuture<'a, Result<Vec<Dead>, TransportError>>;
@@ -158,7 +157,7 @@ pub(crate) mod sealed {
 
 /// What a relay has of an outbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Lanes {
+pub struct Lanes {
     pub(crate) held: Vec<u16>,
     /// How many it may have, now that so many relays are alive.
     pub(crate) share: usize,
@@ -166,7 +165,7 @@ pub(crate) struct Lanes {
 
 /// A row that a relay is to have published.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub struct Taken {
     pub(crate) position: i64,
     pub(crate) lane: u16,
     pub(crate) packet: Packet,
@@ -174,19 +173,23 @@ pub(crate) struct Taken {
     pub(crate) age: Duration,
 }
 
-/// How an outbox stands.
+/// How an outbox stands, at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Figures {
-    pub(crate) ready: u64,
-    pub(crate) dead: u64,
-    pub(crate) parked: u64,
-    /// For how long the oldest that is ready has been there.
-    pub(crate) oldest: Option<Duration>,
+#[non_exhaustive]
+pub struct OutboxFigures {
+    /// How many events wait for a relay.
+    pub ready: u64,
+    /// How many are [dead letters](super::Outbox::dead_letters).
+    pub dead: u64,
+    /// How many are parked behind a dead letter of their key.
+    pub parked: u64,
+    /// For how long the oldest event that waits has been there: the lag.
+    pub oldest: Option<Duration>,
 }
 
 /// A row that a server has refused for good.
 #[derive(Debug)]
-pub(crate) struct Dead {
+pub struct Dead {
     pub(crate) position: i64,
     pub(crate) packet: Packet,
     pub(crate) reason: String,

@@ -7,9 +7,9 @@
 use std::error::Error;
 use std::time::Duration;
 
-use convoke::{Route, SqlValue, Statement, Worker};
 use convoke::prelude::*;
 use convoke::transport::{Memory, Postgres};
+use convoke::{Route, SqlValue, Statement, Worker};
 use diesel::result::Error as DieselError;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bytea, Nullable, Text};

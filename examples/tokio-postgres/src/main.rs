@@ -7,9 +7,9 @@
 use std::error::Error;
 use std::time::Duration;
 
-use convoke::{Route, SqlValue, Statement, Worker};
 use convoke::prelude::*;
 use convoke::transport::{Memory, Postgres};
+use convoke::{Route, SqlValue, Statement, Worker};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, Transaction};

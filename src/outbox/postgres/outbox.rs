@@ -13,8 +13,9 @@ use tokio::sync::watch;
 use super::starts::Starts;
 use super::{insert, take};
 use crate::Uuid;
-use crate::outbox::sealed::{Keeping, Keeps, Rows};
-use crate::outbox::{Dead, Figures, Lanes, OutboxDatabase, Statement, Taken};
+use crate::outbox::{
+    Dead, Keeping, Keeps, Lanes, Opened, OutboxBuilder, OutboxDatabase, OutboxFigures, Rows, Statement, Taken,
+};
 use crate::sql::postgres::{PostgresDatabase, array, describe, quoted};
 use crate::transport::{BoxFuture, ErrorKind, Packet, TransportError};
 
@@ -34,14 +35,31 @@ pub(super) struct PostgresOutbox {
     bell: watch::Receiver<()>,
 }
 
+impl PostgresDatabase {
+    /// Describes the outbox of this name, which is the name of the publisher of its events. See
+    /// [`Outbox`](crate::Outbox).
+    ///
+    /// To publish is one statement. An event with a key takes a lock of it, by `pg_advisory_xact_lock`, before it has its
+    /// place among the events of that key, and the lock is held until the transaction ends: another transaction that
+    /// publishes with the same key waits until then, for no longer than the deadline of the database or its own
+    /// `lock_timeout`. So transactions should be short, or publish last. The order holds under every isolation, also
+    /// `REPEATABLE READ` and `SERIALIZABLE`. An event without a key locks nothing. Each key of a transaction is a lock of
+    /// the server's table of locks, for which `max_locks_per_transaction` makes room.
+    ///
+    /// The transaction has to be begun through sqlx: of a `BEGIN` that was sent as text, sqlx does not know. A relay looks
+    /// as soon as something is published in its process, and elsewhere by a `NOTIFY`, which is never sent in your
+    /// transaction; behind a pooler in transaction mode it is [polled](crate::Relay::poll_every).
+    pub fn outbox(&self, name: impl Into<String>) -> OutboxBuilder<Self> {
+        OutboxBuilder::new(self, name.into())
+    }
+}
+
 impl OutboxDatabase for PostgresDatabase {
     type Connection = PgConnection;
 }
 
-impl Keeps for PostgresDatabase {
-    type Connection = PgConnection;
-
-    fn open<'a>(&'a self, outbox: Arc<str>) -> BoxFuture<'a, Result<Arc<dyn Keeping<PgConnection>>, TransportError>> {
+impl Keeps<PgConnection> for PostgresDatabase {
+    fn open(&self, outbox: Arc<str>) -> BoxFuture<'_, Opened<PgConnection>> {
         Box::pin(async move {
             let at: Arc<str> = format!("postgres outbox {outbox}").into();
             self.check(&at).await?;
@@ -135,14 +153,14 @@ impl PostgresOutbox {
         Ok(Lanes { held, share: share.try_into().unwrap_or_default() })
     }
 
-    async fn counts(&self, most: u64) -> Result<Figures, TransportError> {
+    async fn counts(&self, most: u64) -> Result<OutboxFigures, TransportError> {
         let (schema, name) = (self.database.schema(), quoted(&self.outbox));
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let rows = self.rows(&format!("SELECT * FROM {schema}.convoke_outbox_figures_1({name}, {most})")).await?;
         let figures = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| {
             let count = |column: usize| Ok::<u64, sqlx::Error>(row.try_get::<i64, _>(column)?.try_into().unwrap_or(0));
             let oldest = row.try_get::<Option<f64>, _>(3)?.map(take::millis);
-            Ok(Figures { ready: count(0)?, dead: count(1)?, parked: count(2)?, oldest })
+            Ok(OutboxFigures { ready: count(0)?, dead: count(1)?, parked: count(2)?, oldest })
         });
         figures.map_err(|error| describe(&self.at, &error))
     }
@@ -235,7 +253,7 @@ impl Rows for PostgresOutbox {
         })
     }
 
-    fn figures<'a>(&'a self, most: u64) -> BoxFuture<'a, Result<Figures, TransportError>> {
+    fn figures<'a>(&'a self, most: u64) -> BoxFuture<'a, Result<OutboxFigures, TransportError>> {
         Box::pin(self.counts(most))
     }
 

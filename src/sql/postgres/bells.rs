@@ -177,7 +177,7 @@ impl Inner {
     }
 
     fn ring_all(&self) {
-        lock(&self.watched).values().for_each(|watched| drop(watched.send_replace(())));
+        lock(&self.watched).values().for_each(|watched| watched.send_replace(()));
         lock(&self.bells).values().flat_map(HashMap::values).for_each(|bell| bell.notify_one());
     }
 

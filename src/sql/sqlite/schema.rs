@@ -10,6 +10,7 @@ use crate::sql::{Step, Steps, Unfit, Version};
 const STEPS: Steps = Steps(&[
     Step { sql: include_str!("schema.sql"), older_go_on: false },
     Step { sql: include_str!("schema-2.sql"), older_go_on: false },
+    Step { sql: include_str!("schema-3.sql"), older_go_on: true },
 ]);
 
 /// What is wrong with the tables of a file.
@@ -112,15 +113,28 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_file_of_the_last_release_has_no_column_for_the_oldest_and_is_left_as_it_is() {
+    async fn a_file_that_has_no_column_for_the_oldest_is_left_as_it_is_if_nothing_is_missing() {
         let mut file = file().await;
         prepare(&mut file).await.unwrap();
         written(&mut file, "DROP TABLE convoke_schema; CREATE TABLE convoke_schema (version INTEGER NOT NULL)").await;
-        written(&mut file, "INSERT INTO convoke_schema VALUES (2)").await;
+        written(&mut file, "INSERT INTO convoke_schema VALUES (3)").await;
         prepare(&mut file).await.unwrap();
         assert!(!has_oldest(&mut file).await.unwrap());
-        written(&mut file, "UPDATE convoke_schema SET version = 3").await;
+        written(&mut file, "UPDATE convoke_schema SET version = 4").await;
         assert!(matches!(prepare(&mut file).await, Err(SchemaError::Unfit(Unfit::Newer(_)))));
+    }
+
+    #[actix_rt::test]
+    async fn a_file_of_the_last_release_gets_an_outbox_and_that_release_goes_on() {
+        let mut file = file().await;
+        for step in &STEPS.0[..2] {
+            written(&mut file, step.sql).await;
+        }
+        written(&mut file, "CREATE TABLE convoke_schema (version INTEGER NOT NULL)").await;
+        written(&mut file, "INSERT INTO convoke_schema VALUES (2)").await;
+        prepare(&mut file).await.unwrap();
+        assert_eq!(version(&mut file).await.unwrap(), Some(Version { number: 3, oldest: 2 }));
+        written(&mut file, "INSERT INTO convoke_outbox_name (id, name) VALUES (7, 'Shop')").await;
     }
 
     #[actix_rt::test]
@@ -132,7 +146,7 @@ mod tests {
         prepare(&mut file).await.unwrap();
         check(&mut file).await.unwrap();
         assert_eq!(version(&mut file).await.unwrap(), Some(Version { number: 9, oldest: 2 }));
-        written(&mut file, "UPDATE convoke_schema SET oldest = 3").await;
+        written(&mut file, "UPDATE convoke_schema SET oldest = 4").await;
         assert!(matches!(prepare(&mut file).await, Err(SchemaError::Unfit(Unfit::Newer(_)))));
         assert!(matches!(check(&mut file).await, Err(SchemaError::Unfit(Unfit::Newer(_)))));
     }

@@ -12,7 +12,7 @@ use convoke::prelude::*;
 use convoke::transport::{
     Abilities, BoxFuture, ErrorKind, Memory, MemoryQueue, Packet, Postgres, Publisher, Sqlite, TransportError,
 };
-use convoke::{Route, Worker};
+use convoke::{Envelope, Route, Worker};
 use futures_util::future::join_all;
 use tokio::time::sleep;
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use convoke::Route;
 use convoke::Relay;
+use convoke::Route;
 use convoke::prelude::*;
 use convoke::transport::{Abilities, BoxFuture, Packet, Publisher, TransportError};
 
@@ -39,16 +39,8 @@ pub(super) enum Step {
 }
 
 impl Step {
-    pub(super) const ALL: [Self; 8] = [
-        Self::Begin,
-        Self::Insert,
-        Self::Commit,
-        Self::Claim,
-        Self::Take,
-        Self::Publish,
-        Self::Confirm,
-        Self::Delete,
-    ];
+    pub(super) const ALL: [Self; 8] =
+        [Self::Begin, Self::Insert, Self::Commit, Self::Claim, Self::Take, Self::Publish, Self::Confirm, Self::Delete];
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -2,17 +2,92 @@
 //! woken, snapshots that keep vacuum back.
 
 use std::process::Command;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use convoke::{Outbox, OutboxBuilder, OutboxError, Route, SqlValue, Statement};
 use convoke::prelude::*;
 use convoke::transport::{ErrorKind, Memory, MemoryQueue, Postgres, PostgresDatabase, Source};
+use convoke::{Envelope, Outbox, OutboxBuilder, OutboxError, Route, SqlValue, Statement};
 use serde::{Deserialize, Serialize};
-use sqlx::{Connection, PgConnection};
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Transaction};
+use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
+use super::{Base, all_over};
 use crate::transports::servers::is_ci;
 use crate::transports::servers::postgres::PostgresServer;
+
+/// A database of its own in a server that all tests share which run at the same time.
+pub(crate) struct Database {
+    db: PostgresDatabase,
+    _server: Arc<PostgresServer>,
+}
+
+/// Returns the server, which ends with the last who has it.
+async fn shared() -> Arc<PostgresServer> {
+    static SERVER: Mutex<Weak<PostgresServer>> = Mutex::const_new(Weak::new());
+    let mut there = SERVER.lock().await;
+    if let Some(server) = there.upgrade() {
+        return server;
+    }
+    let server = Arc::new(PostgresServer::own(&["fsync=off", "max_connections=300"]).await.unwrap());
+    *there = Arc::downgrade(&server);
+    server
+}
+
+impl Base for Database {
+    type Database = PostgresDatabase;
+    type Transaction = Transaction<'static, sqlx::Postgres>;
+    type Plain = PoolConnection<sqlx::Postgres>;
+
+    async fn new() -> Self {
+        let server = shared().await;
+        let name = format!("test_{:x}", fastrand::u64(..));
+        let mut connection = PgConnection::connect(server.url()).await.unwrap();
+        let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        sqlx::raw_sql(create).execute(&mut connection).await.unwrap();
+        let url = format!("{}{name}", server.url().trim_end_matches("postgres"));
+        let db = Postgres::connect(url).await.unwrap();
+        db.migrate().await.unwrap();
+        Self { db, _server: server }
+    }
+
+    fn outbox(&self, name: &str) -> OutboxBuilder<PostgresDatabase> {
+        self.db.outbox(name)
+    }
+
+    async fn begin(&self) -> Self::Transaction {
+        self.db.begin().await.unwrap()
+    }
+
+    async fn commit(transaction: Self::Transaction) {
+        transaction.commit().await.unwrap();
+    }
+
+    async fn rollback(transaction: Self::Transaction) {
+        transaction.rollback().await.unwrap();
+    }
+
+    async fn plain(&self) -> Self::Plain {
+        self.db.pool().acquire().await.unwrap()
+    }
+
+    async fn run(transaction: &mut Self::Transaction, statement: Statement) {
+        let mut query = sqlx::query(AssertSqlSafe(statement.sql.into_owned())).persistent(false);
+        for value in statement.values {
+            query = match value {
+                SqlValue::Text(text) => query.bind(text),
+                SqlValue::Integer(number) => query.bind(number),
+                SqlValue::Bytes(bytes) => query.bind(bytes),
+                _ => unreachable!("a type that is new"),
+            };
+        }
+        query.execute(&mut **transaction).await.unwrap();
+    }
+}
+
+all_over! { [actix_rt::test] Database }
 
 const LONG: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
@@ -39,7 +114,8 @@ async fn database(server: &PostgresServer) -> PostgresDatabase {
 }
 
 async fn outbox(db: &PostgresDatabase) -> Outbox<PostgresDatabase> {
-    let key = |envelope: &Envelope| envelope.payload.get("key")?.as_str().filter(|key| !key.is_empty()).map(str::to_owned);
+    let key =
+        |envelope: &Envelope| envelope.payload.get("key")?.as_str().filter(|key| !key.is_empty()).map(str::to_owned);
     db.outbox("Shop").ordered_by(key).await.unwrap()
 }
 
@@ -85,7 +161,7 @@ async fn a_key_is_locked_until_the_commit_under_every_isolation() {
     let _relay = outbox.relay(Route::new("Shop/*", queue.clone())).supervised(&bus).await.unwrap();
     for (first, isolation) in ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"].into_iter().enumerate() {
         let first = first as i64 * 10;
-        let begin = || db.pool().begin_with(sqlx::AssertSqlSafe(format!("BEGIN ISOLATION LEVEL {isolation}")));
+        let begin = || db.pool().begin_with(AssertSqlSafe(format!("BEGIN ISOLATION LEVEL {isolation}")));
         let (mut one, mut two, mut other) = (begin().await.unwrap(), begin().await.unwrap(), begin().await.unwrap());
         // Their snapshots are older than all that is written here.
         for tx in [&mut one, &mut two, &mut other] {
@@ -127,17 +203,14 @@ async fn keys_in_another_order_may_deadlock_and_one_call_with_all_of_them_does_n
     let (mut one, mut two) = (db.begin().await.unwrap(), db.begin().await.unwrap());
     outbox.publish(&mut one, placed("a", 1)).await.unwrap();
     outbox.publish(&mut two, placed("b", 2)).await.unwrap();
-    let both = futures_util::future::join(
-        outbox.publish(&mut one, placed("b", 3)),
-        async {
-            let result = outbox.publish(&mut two, placed("a", 4)).await;
-            // Who was undone gives the other its key.
-            if result.is_err() {
-                two.rollback().await.unwrap();
-            }
-            result
-        },
-    );
+    let both = futures_util::future::join(outbox.publish(&mut one, placed("b", 3)), async {
+        let result = outbox.publish(&mut two, placed("a", 4)).await;
+        // Who was undone gives the other its key.
+        if result.is_err() {
+            two.rollback().await.unwrap();
+        }
+        result
+    });
     let (one, two) = timeout(LONG, both).await.unwrap();
     let undone = one.err().or(two.err()).expect("one of them is undone");
     assert!(undone.to_string().contains("begin it again"), "{undone}");
@@ -279,7 +352,10 @@ async fn looks_stay_short_while_somebody_keeps_vacuum_back() {
         let sql = "SELECT n_dead_tup FROM pg_stat_all_tables WHERE schemaname = 'shop' AND relname = 'convoke_outbox'";
         sqlx::query_scalar(sql).persistent(false).fetch_one(db.pool()).await.unwrap()
     };
-    println!("figure: with {dead} dead rows that vacuum may not take away, from commit to reader {:?} p50, {:?} p95", waits[10], waits[18]);
+    println!(
+        "figure: with {dead} dead rows that vacuum may not take away, from commit to reader {:?} p50, {:?} p95",
+        waits[10], waits[18]
+    );
     assert!(waits[10] < SECOND, "each look steps over all that is gone");
     drop(idle);
 }

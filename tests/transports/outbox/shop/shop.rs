@@ -2,9 +2,9 @@
 //!
 //! `sell → begin → counter → publish → order → commit | rollback`
 
-use convoke::{Outbox, OutboxDatabase};
 use convoke::prelude::*;
 use convoke::transport::{Postgres, PostgresDatabase, Sqlite, SqliteDatabase};
+use convoke::{Envelope, Outbox, OutboxDatabase};
 use serde::{Deserialize, Serialize};
 
 use super::child::{Killer, Step};
