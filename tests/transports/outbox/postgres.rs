@@ -165,7 +165,7 @@ async fn a_key_is_locked_until_the_commit_under_every_isolation() {
         let (mut one, mut two, mut other) = (begin().await.unwrap(), begin().await.unwrap(), begin().await.unwrap());
         // Their snapshots are older than all that is written here.
         for tx in [&mut one, &mut two, &mut other] {
-            sqlx::raw_sql("SELECT count(*) FROM shop.convoke_outbox").execute(&mut **tx).await.unwrap();
+            sqlx::raw_sql("SELECT count(*) FROM shop.convoke_schema").execute(&mut **tx).await.unwrap();
         }
         outbox.publish(&mut one, placed("a", first + 1)).await.unwrap();
         // Another key waits for nobody, nor does who has none.

@@ -180,7 +180,7 @@ async fn live<S: Shop>(plan: Plan, file: &Path, place: &str) {
 
 /// Sells one, or begins to.
 pub(super) async fn sell<S: Shop>(shop: &S, killer: &Killer) -> Result<(), Box<dyn std::error::Error>> {
-    shop.sell(fastrand::i64(..KEYS), fastrand::u8(..4) > 0, killer).await?;
+    shop.sell(fastrand::i64(0..KEYS), fastrand::u8(..4) > 0, killer).await?;
     if fastrand::bool() {
         tokio::time::sleep(Duration::from_micros(fastrand::u64(..500))).await;
     }

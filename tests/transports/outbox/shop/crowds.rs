@@ -126,7 +126,7 @@ async fn crowd(name: &str, shop: &impl Shop) {
         let (mut numbers, mut random) = (BTreeMap::new(), fastrand::Rng::new());
         for _ in 0..events / PUBLISHERS / TOGETHER as i64 {
             let sell = |_| {
-                let key = random.i64(..keys / PUBLISHERS) * PUBLISHERS + publisher;
+                let key = random.i64(0..keys / PUBLISHERS) * PUBLISHERS + publisher;
                 let number = numbers.entry(key).or_insert(0);
                 *number += 1;
                 Sold { key, number: *number }

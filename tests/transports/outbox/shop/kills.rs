@@ -64,7 +64,6 @@ async fn play<S: Shop>(test: &str, place: &str, file: &Path) {
             let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(signal, Some(9), "{plan:?} was not killed: {said}");
-            // In place of the 10 s for which the lanes of the dead are kept.
             shop.free_lanes().await;
             verdict.check(&shop).await;
         }

@@ -36,11 +36,11 @@ async fn storm(what: &str, shop: &PostgresShop, watch: &PostgresShop, file: &Pat
             assert!(failed < 100_000);
         }
     };
-    let mut tills = std::pin::pin!(futures_util::future::join(till(), till()));
+    // What a till is just at ends with it.
     tokio::select! {
         biased;
         () = trouble => {}
-        _ = &mut tills => {}
+        _ = futures_util::future::join(till(), till()) => {}
     }
     let calm = Instant::now();
     child::until_empty(watch, 30 * SECOND).await;

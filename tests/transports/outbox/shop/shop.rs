@@ -44,11 +44,12 @@ pub(super) trait Shop: Sized + 'static {
     async fn counters(&self) -> Vec<(i64, i64)>;
     /// Forgets the orders of a key up to this number.
     async fn forget(&self, key: i64, number: i64);
+    /// Has the lanes of the dead free at once, in place of the 10 s for which they are kept.
     async fn free_lanes(&self);
 }
 
 macro_rules! shop {
-    ($name:ident, $database:ty, $place:ident => $open:expr, $id:literal) => {
+    ($name:ident, $database:ty, $place:ident => $open:expr, $busy:expr) => {
         pub(super) struct $name {
             db: $database,
             outbox: Outbox<$database>,
@@ -71,7 +72,7 @@ macro_rules! shop {
                 }
                 for key in 0..KEYS {
                     let counter = "INSERT INTO counters (key, number) VALUES ($1, 0) ON CONFLICT DO NOTHING";
-                    sqlx::query(counter).bind(key).execute(db.pool()).await.unwrap();
+                    sqlx::query(counter).persistent(false).bind(key).execute(db.pool()).await.unwrap();
                 }
                 let outbox = db.outbox("Shop").ordered_by(key_of).await.unwrap();
                 Self { db, outbox }
@@ -85,10 +86,10 @@ macro_rules! shop {
                 killer.at(Step::Begin);
                 let mut tx = self.db.begin().await?;
                 let count = "UPDATE counters SET number = number + 1 WHERE key = $1 RETURNING number";
-                let number: i64 = sqlx::query_scalar(count).bind(key).fetch_one(&mut *tx).await?;
+                let number: i64 = sqlx::query_scalar(count).persistent(false).bind(key).fetch_one(&mut *tx).await?;
                 killer.at(Step::Insert);
                 let id = self.outbox.publish(&mut tx, Sold { key, number }).await?;
-                let order = sqlx::query("INSERT INTO orders (id, key, number) VALUES ($1, $2, $3)");
+                let order = sqlx::query("INSERT INTO orders (id, key, number) VALUES ($1, $2, $3)").persistent(false);
                 order.bind(id.to_string()).bind(key).bind(number).execute(&mut *tx).await?;
                 killer.at(Step::Commit);
                 match keep {
@@ -105,22 +106,37 @@ macro_rules! shop {
             }
 
             async fn tables(&self) -> Tables {
-                let all = concat!("SELECT id, key, number FROM orders UNION ALL SELECT ", $id, ", -1, -1 FROM convoke_outbox");
-                let all: Vec<(String, i64, i64)> = sqlx::query_as(all).fetch_all(self.db.pool()).await.unwrap();
+                let sql = "SELECT id, key, number FROM orders UNION ALL SELECT packet, -1, -1 FROM convoke_outbox";
+                let mut tries = 0;
+                let all: Vec<(String, i64, i64)> = loop {
+                    tries += 1;
+                    match sqlx::query_as(sql).persistent(false).fetch_all(self.db.pool()).await {
+                        Ok(all) => break all,
+                        // Its connection may have been one of those that were ended.
+                        Err(error) => assert!(tries < 20, "{error}"),
+                    }
+                };
                 let (rows, orders): (Vec<_>, Vec<_>) = all.into_iter().partition(|row| row.1 == -1);
                 Tables { orders, rows: rows.into_iter().map(|row| row.0).collect() }
             }
 
             async fn counters(&self) -> Vec<(i64, i64)> {
-                sqlx::query_as("SELECT key, number FROM counters").fetch_all(self.db.pool()).await.unwrap()
+                sqlx::query_as("SELECT key, number FROM counters").persistent(false).fetch_all(self.db.pool()).await.unwrap()
             }
 
             async fn forget(&self, key: i64, number: i64) {
-                let forget = sqlx::query("DELETE FROM orders WHERE key = $1 AND number <= $2");
+                let forget = sqlx::query("DELETE FROM orders WHERE key = $1 AND number <= $2").persistent(false);
                 forget.bind(key).bind(number).execute(self.db.pool()).await.unwrap();
             }
 
             async fn free_lanes(&self) {
+                let busy: Option<&'static str> = $busy;
+                while let Some(busy) = busy {
+                    let busy: i64 = sqlx::query_scalar(busy).persistent(false).fetch_one(self.db.pool()).await.unwrap();
+                    if busy == 0 {
+                        break;
+                    }
+                }
                 sqlx::raw_sql("DELETE FROM convoke_outbox_relay").execute(self.db.pool()).await.unwrap();
             }
         }
@@ -131,5 +147,11 @@ fn key_of(envelope: &Envelope) -> Option<String> {
     Some(envelope.payload.get("key")?.to_string())
 }
 
-shop!(SqliteShop, SqliteDatabase, place => Sqlite::open(place), "packet");
-shop!(PostgresShop, PostgresDatabase, place => Postgres::connect(place).connections(4), "packet");
+shop!(SqliteShop, SqliteDatabase, place => Sqlite::open(place), None);
+// Its server may still be at what the dead have asked for.
+shop!(
+    PostgresShop,
+    PostgresDatabase,
+    place => Postgres::connect(place).connections(4),
+    Some("SELECT count(*) FROM pg_stat_activity WHERE state <> 'idle' AND pid <> pg_backend_pid()")
+);
