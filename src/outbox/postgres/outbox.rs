@@ -16,7 +16,7 @@ use crate::Uuid;
 use crate::outbox::{
     Dead, Keeping, Keeps, Lanes, Opened, OutboxBuilder, OutboxDatabase, OutboxFigures, Rows, Statement, Taken,
 };
-use crate::sql::postgres::{PostgresDatabase, array, describe, quoted};
+use crate::sql::postgres::{Form, PostgresDatabase, array, describe, quoted};
 use crate::transport::{BoxFuture, ErrorKind, Packet, TransportError};
 
 /// How soon a look is worth it after a publish, whose commit needs a round trip at least.
@@ -32,6 +32,8 @@ pub(super) struct PostgresOutbox {
     /// Which database it is, as that says of itself.
     id: Mutex<Arc<str>>,
     pub(super) starts: Starts,
+    /// How bodies are to be written, by what was taken before.
+    form: Mutex<Form>,
     bell: watch::Receiver<()>,
 }
 
@@ -70,6 +72,7 @@ impl Keeps<PgConnection> for PostgresDatabase {
                 outbox,
                 id: Mutex::new("".into()),
                 starts: Starts::default(),
+                form: Mutex::default(),
                 bell,
             };
             open.learn_id().await?;
@@ -90,6 +93,14 @@ impl PostgresOutbox {
 
     fn lock(&self) -> MutexGuard<'_, Arc<str>> {
         self.id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn form(&self) -> Form {
+        *self.form.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_form(&self, form: Form) {
+        *self.form.lock().unwrap_or_else(PoisonError::into_inner) = form;
     }
 
     async fn learn_id(&self) -> Result<(), TransportError> {

@@ -10,7 +10,7 @@ use sqlx::postgres::PgRow;
 use super::outbox::PostgresOutbox;
 use super::starts;
 use crate::outbox::{Dead, Taken};
-use crate::sql::postgres::{array, bytes_of, describe, quoted};
+use crate::sql::postgres::{Form, array, body_of, describe, quoted};
 use crate::sql::read_attributes;
 use crate::transport::{Packet, TransportError};
 
@@ -30,16 +30,20 @@ pub(super) async fn take(
     let mut done = done.to_vec();
     done.sort_unstable();
     let done = array(done.iter());
-    // A simple query is one message, and its rows are texts: bytes in hexadecimal, whatever the server's setting.
+    // A simple query is one message, and its rows are texts.
     let sql = format!(
-        "SET LOCAL bytea_output = hex; SELECT * FROM {schema}.convoke_outbox_take_1\
-         ({id}, {name}, '{done}', '{lanes}', '{starts}', {most}, {bytes})"
+        "SET LOCAL bytea_output = {}; SELECT * FROM {schema}.convoke_outbox_take_1\
+         ({id}, {name}, '{done}', '{lanes}', '{starts}', {most}, {bytes})",
+        outbox.form().name()
     );
     let mut rows = outbox.rows(&sql).await?;
     let took = rows.pop().map_or(Ok(0.0), |last| last.try_get(2)).map(millis);
     let took = took.map_err(|error| describe(&outbox.at, &error))?;
     let taken =
         rows.iter().map(taken_of).collect::<Result<Vec<_>, _>>().map_err(|error| describe(&outbox.at, &error))?;
+    if !taken.is_empty() {
+        outbox.set_form(Form::of(taken.iter().map(|row| row.packet.body.as_slice())));
+    }
     if most > 0 {
         outbox.starts.end(&look, &taken, took);
         starts::after(outbox, took).await;
@@ -58,7 +62,7 @@ fn taken_of(row: &PgRow) -> Result<Taken, sqlx::Error> {
 
 /// Reads the columns of a packet, which begin at this one.
 fn packet_of(row: &PgRow, first: usize) -> Result<Packet, sqlx::Error> {
-    let mut packet = Packet::new(row.try_get::<String, _>(first)?, bytes_of(row, first + 4)?);
+    let mut packet = Packet::new(row.try_get::<String, _>(first)?, body_of(row, first + 4)?);
     packet.topic = row.try_get(first + 1)?;
     packet.key = row.try_get(first + 2)?;
     packet.attributes = read_attributes(row.try_get(first + 3)?);

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::insert::{MAX_BYTES, millis};
 use super::queue::Core;
-use crate::sql::postgres::{bytes_of, describe, quoted};
+use crate::sql::postgres::{Form, body_of, describe, quoted};
 use crate::sql::read_attributes;
 use crate::transport::{ErrorKind, Packet, TransportError};
 
@@ -47,12 +47,18 @@ pub(super) enum Start {
     Behind((i16, i64), Instant),
 }
 
-/// Lends up to `most` of a lane.
-pub(super) async fn lend(core: &Core, lane: i64, most: usize, start: &mut Start) -> Result<Vec<Loan>, TransportError> {
+/// Lends up to `most` of a lane. The form of bodies is changed for the next time, if the other one is shorter.
+pub(super) async fn lend(
+    core: &Core,
+    lane: i64,
+    most: usize,
+    start: &mut Start,
+    form: &mut Form,
+) -> Result<Vec<Loan>, TransportError> {
     if let Start::Behind(place, until) = *start
         && Instant::now() < until
     {
-        let (loans, _) = lend_behind(core, lane, most, Some(place)).await?;
+        let (loans, _) = lend_behind(core, lane, most, Some(place), form).await?;
         if loans.len() == most {
             *start = Start::Behind(last(&loans).unwrap_or(place), until);
             return Ok(loans);
@@ -62,7 +68,7 @@ pub(super) async fn lend(core: &Core, lane: i64, most: usize, start: &mut Start)
             return Ok(loans);
         }
     }
-    let (loans, took) = lend_behind(core, lane, most, None).await?;
+    let (loans, took) = lend_behind(core, lane, most, None, form).await?;
     *start = match last(&loans) {
         Some(last) if took > SLOW => {
             core.database.warn_of_held_snapshots(&core.at);
@@ -82,15 +88,16 @@ async fn lend_behind(
     lane: i64,
     most: usize,
     place: Option<(i16, i64)>,
+    form: &mut Form,
 ) -> Result<(Vec<Loan>, Duration), TransportError> {
     let (schema, lease) = (core.database.schema(), millis(core.lease));
     let behind = match place {
         Some((rank, id)) => format!("{rank}::smallint, {id}"),
         None => "NULL, NULL".to_owned(),
     };
-    // A simple query is one message, and its rows are texts: bytes in hexadecimal, whatever the server's setting.
     let sql = format!(
-        "SET LOCAL bytea_output = hex; SELECT * FROM {schema}.convoke_lend_1({lane}, {most}, {MAX_BYTES}, {lease}, {behind})"
+        "SET LOCAL bytea_output = {}; SELECT * FROM {schema}.convoke_lend_1({lane}, {most}, {MAX_BYTES}, {lease}, {behind})",
+        form.name()
     );
     let rows = core.database.rows(&core.at, core.deadline, &sql).await?;
     let took = match rows.first() {
@@ -100,11 +107,14 @@ async fn lend_behind(
     let loans: Result<Vec<_>, _> = rows.iter().map(loan_of).collect();
     let mut loans = loans.map_err(|error| describe(&core.at, &error))?;
     loans.sort_unstable_by_key(|loan| (loan.rank, loan.id));
+    if !loans.is_empty() {
+        *form = Form::of(loans.iter().map(|loan| loan.packet.body.as_slice()));
+    }
     Ok((loans, Duration::try_from_secs_f64(took / 1000.0).unwrap_or_default()))
 }
 
 fn loan_of(row: &PgRow) -> Result<Loan, sqlx::Error> {
-    let mut packet = Packet::new(row.try_get::<String, _>(5)?, bytes_of(row, 9)?);
+    let mut packet = Packet::new(row.try_get::<String, _>(5)?, body_of(row, 9)?);
     let rank: i16 = row.try_get(3)?;
     packet.topic = row.try_get(6)?;
     packet.key = row.try_get(7)?;
