@@ -18,6 +18,10 @@ mod letters;
 mod services;
 /// SQLite.
 mod sqlite;
+/// PostgreSQL.
+mod postgres;
+/// An application, and what happens to it.
+mod shop;
 /// A publisher that does what a test tells it.
 mod taker;
 
