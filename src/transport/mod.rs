@@ -73,10 +73,10 @@ pub(crate) use contract::in_vain;
 pub(crate) use contract::sockets;
 pub use contract::{
     Abilities, Attribute, Attributes, Batcher, BoxFuture, DEAD_LETTER, DeadLetterRecord, DeadReason, Delivery, Demand,
-    ErrorKind, Packet, Publisher, Pulse, Receipt, Redriven, Settlement, Source, TransportError, UNHEARD_ATTEMPTS,
-    redrive,
+    ErrorKind, LetterInPlace, Packet, Parking, ParkingFigures, Parks, Publisher, Pulse, Receipt, Redriven, Settlement,
+    Source, TransportError, UNHEARD_ATTEMPTS, redrive,
 };
-pub(crate) use contract::{BINDING, caught};
+pub(crate) use contract::{BINDING, MOST_COUNTED, caught};
 pub use memory::{Memory, MemoryQueue};
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresBuilder, PostgresInbox, PostgresInboxBuilder};

@@ -4,7 +4,7 @@
 //!
 //! In reading order: `packet` is what travels, `publisher` hands it over, `source` lends it as a `delivery`, `abilities` says
 //! what a server can do beyond that, and `error` what went wrong, of which `no_time` is what a test sees. `dead_letter` has the record of one, and brings it back;
-//! `retry` says when a delivery comes again, and `inbox` which events were done. `pulse` and `batcher` are for those who
+//! `parking` has those that stay in their places. `retry` says when a delivery comes again, and `inbox` which events were done. `pulse` and `batcher` are for those who
 //! write a transport.
 //!
 //! A delivery is settled once. What is confirmed is kept by the server; who is not told so may send again.
@@ -25,6 +25,7 @@ mod error;
 ))]
 mod no_time;
 mod dead_letter;
+mod parking;
 mod retry;
 mod inbox;
 mod pulse;
@@ -50,6 +51,8 @@ pub(crate) use no_time::in_vain;
 pub(crate) use no_time::sockets;
 pub(crate) use packet::BINDING;
 pub use packet::{Attribute, Attributes, Packet};
+pub(crate) use parking::MOST_COUNTED;
+pub use parking::{LetterInPlace, Parking, ParkingFigures, Parks};
 pub use publisher::{BoxFuture, Publisher};
 pub use pulse::Pulse;
 pub use retry::Retry;

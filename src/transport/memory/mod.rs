@@ -3,7 +3,7 @@
 //! `MemoryQueue → Store → Line (one for each group) → Delivery → Loan → Store`
 //!
 //! In reading order: `memory` makes queues, `queue` is what users hold, `store` what all its clones share, `line` what waits
-//! for one group.
+//! for one group, and `parking` what is dead there and stays in its place.
 //!
 //! It keeps the whole contract, so it is the place to look at before another transport is written.
 
@@ -11,6 +11,7 @@ mod memory;
 mod queue;
 mod store;
 mod line;
+mod parking;
 
 pub use memory::Memory;
 pub use queue::MemoryQueue;

@@ -9,10 +9,11 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::line::{Desk, Lent, after};
+use super::parking::{MemoryParking, counted};
 use super::store::{Loan, State, Store};
 use crate::transport::{
-    Abilities, BoxFuture, Delivery, Demand, ErrorKind, Packet, Publisher, Pulse, Receipt, Settlement, Source,
-    TransportError,
+    Abilities, BoxFuture, DeadLetterRecord, Delivery, Demand, ErrorKind, Packet, Parking, Publisher, Pulse, Receipt,
+    Settlement, Source, TransportError,
 };
 
 /// A queue in this process, created by [`Memory::queue`](super::Memory::queue). Clones share the queue, and each clone
@@ -39,6 +40,7 @@ impl MemoryQueue {
             priority: u8::MAX,
             lease: Some(Duration::from_secs(30)),
             dead_letters: true,
+            park: true,
             ..Abilities::default()
         };
         Self::of(Store::new(name, abilities), 0)
@@ -123,7 +125,8 @@ impl MemoryQueue {
         self.store.lock().failing = packets;
     }
 
-    /// Returns how many packets of this group are not lent, including those that are held back.
+    /// Returns how many packets of this group wait: those that are held back or parked too, but not dead letters in
+    /// their [places](Source::parking).
     pub fn waiting(&self) -> usize {
         self.store.lock().line(self.group).waiting()
     }
@@ -276,6 +279,11 @@ impl Source for MemoryQueue {
         })
     }
 
+    fn parking(&self) -> Option<Parking> {
+        let (store, name) = (self.store.clone(), self.name.clone());
+        Some(Parking::new(MemoryParking { store, group: self.group, name }))
+    }
+
     fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
         Box::pin(async {
             if let Some(desk) = self.desk.take() {
@@ -321,6 +329,11 @@ impl Receipt for MemoryReceipt {
     fn settle(self: Box<Self>, how: Settlement) -> BoxFuture<'static, Result<(), TransportError>> {
         let settled = self.store.settle(&self.loan, how);
         Box::pin(async { settled })
+    }
+
+    fn park(self: Box<Self>, record: DeadLetterRecord, _: Packet) -> BoxFuture<'static, Result<u64, TransportError>> {
+        let parked = self.store.park(&self.loan, record);
+        Box::pin(async { parked.map(counted) })
     }
 
     fn extend(&mut self, by: Duration) -> BoxFuture<'_, Result<(), TransportError>> {

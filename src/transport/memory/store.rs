@@ -147,6 +147,17 @@ impl Store {
         })
     }
 
+    /// Ends a loan by a dead letter that stays in its place, and returns how many are behind it.
+    pub(super) fn park(&self, at: &Loan, record: DeadLetterRecord) -> Result<usize, TransportError> {
+        let now = Instant::now();
+        let mut wake = Wake::default();
+        let mut state = self.lock();
+        let parked = state.check(at, now, &mut wake).and_then(|()| state.park(at, record, &mut wake));
+        drop(state);
+        wake.now();
+        parked
+    }
+
     /// Does this with what is still lent.
     fn with(&self, at: &Loan, what: impl FnOnce(&mut Line, Instant) -> Calls) -> Result<(), TransportError> {
         let now = Instant::now();
@@ -243,6 +254,12 @@ impl State {
 
     pub(super) fn line(&self, group: usize) -> &Line {
         &self.groups[group].line
+    }
+
+    pub(super) fn change<T>(&mut self, group: usize, change: impl FnOnce(&mut Line) -> (T, Calls)) -> (T, Wake) {
+        let group = &mut self.groups[group];
+        let (changed, calls) = change(&mut group.line);
+        (changed, Wake(vec![(group.bell.clone(), calls)]))
     }
 
     pub(super) fn bell(&self, group: usize) -> Arc<Notify> {
@@ -374,6 +391,18 @@ impl State {
         group.line.set_marked(at.number, back == Back::Untouched && at.was_marked);
         wake.0.push((group.bell.clone(), group.line.settle(at.number, back, now)));
         result
+    }
+
+    fn park(&mut self, at: &Loan, record: DeadLetterRecord, wake: &mut Wake) -> Result<usize, TransportError> {
+        self.abilities.demand(&at.name, Demand::Park)?;
+        let group = &mut self.groups[at.group];
+        let Some((behind, calls)) = group.line.park(at.number, record) else {
+            let text = "it has no key, so nothing can be parked behind it: it was published before its order was kept";
+            return Err(TransportError::new(ErrorKind::Unsupported, at.name.clone(), text));
+        };
+        group.line.set_marked(at.number, false);
+        wake.0.push((group.bell.clone(), calls));
+        Ok(behind)
     }
 
     fn bury(
