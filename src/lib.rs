@@ -143,7 +143,6 @@ mod shutdown;
 // An event outside of the process: route → codec → transport → worker.
 pub mod codec;
 mod route;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
 pub mod transport;
 mod worker;

@@ -55,6 +55,7 @@ mod any;
 #[cfg(feature = "testing")]
 pub mod conformance;
 
+pub use crate::sql::memory::{MemoryConnection, MemoryDatabase, MemoryTransaction};
 #[cfg(feature = "postgres")]
 pub use crate::sql::postgres::{PostgresDatabase, PostgresDatabaseBuilder};
 #[cfg(feature = "sqlite")]
@@ -77,7 +78,7 @@ pub use contract::{
     Source, TransportError, UNHEARD_ATTEMPTS, redrive,
 };
 pub(crate) use contract::{BINDING, MOST_COUNTED, caught};
-pub use memory::{Memory, MemoryQueue};
+pub use memory::{Memory, MemoryDatabaseInbox, MemoryQueue};
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresBuilder, PostgresInbox, PostgresInboxBuilder};
 #[cfg(feature = "rabbitmq")]

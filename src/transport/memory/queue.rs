@@ -32,7 +32,12 @@ const SILENCE: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(15)
 
 impl MemoryQueue {
     pub(super) fn new(name: &str) -> Self {
-        let abilities = Abilities {
+        Self::of(Store::new(name, Self::all_abilities()), 0)
+    }
+
+    /// All that a server can do.
+    pub(super) fn all_abilities() -> Abilities {
+        Abilities {
             delay: Some(Duration::MAX),
             retry_after: Some(Duration::MAX),
             order: true,
@@ -42,11 +47,16 @@ impl MemoryQueue {
             dead_letters: true,
             park: true,
             ..Abilities::default()
-        };
-        Self::of(Store::new(name, abilities), 0)
+        }
     }
 
-    fn of(store: Arc<Store>, group: usize) -> Self {
+    /// The names of the queue and of the group.
+    pub(super) fn names(&self) -> (Arc<str>, Arc<str>) {
+        let state = self.store.lock();
+        (state.name.clone(), state.group_name(self.group))
+    }
+
+    pub(super) fn of(store: Arc<Store>, group: usize) -> Self {
         let name = store.lock().full_name(group);
         Self { store, group, name, desk: None, pulse: Pulse::new(SILENCE[1]) }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::database::{Home, store_of_letters};
 use super::line::{Back, Calls, Desk, Lent, Line, after};
 use crate::transport::{Abilities, DeadLetterRecord, Demand, ErrorKind, Packet, Settlement, TransportError};
 
@@ -29,6 +30,8 @@ pub(super) struct Store {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) name: Arc<str>,
+    /// In which database it is, if it is in one.
+    home: Home,
     pub(super) abilities: Abilities,
     pub(super) capacity: usize,
     pub(super) wait: Duration,
@@ -79,8 +82,14 @@ impl Wake {
 
 impl Store {
     pub(super) fn new(name: &str, abilities: Abilities) -> Arc<Self> {
+        Self::new_in(Home::new(), name, abilities)
+    }
+
+    /// One that is in this database.
+    pub(super) fn new_in(home: Home, name: &str, abilities: Abilities) -> Arc<Self> {
         let state = State {
             name: name.into(),
+            home,
             abilities,
             capacity: CAPACITY,
             wait: WAIT,
@@ -252,6 +261,10 @@ impl State {
         format!("memory:{}", name_of(&self.name, &self.groups[group].name)).into()
     }
 
+    pub(super) fn group_name(&self, group: usize) -> Arc<str> {
+        self.groups[group].name.clone()
+    }
+
     pub(super) fn line(&self, group: usize) -> &Line {
         &self.groups[group].line
     }
@@ -275,7 +288,8 @@ impl State {
         let (capacity, wait, reachable) = (self.capacity, self.wait, self.reachable);
         let group = &mut self.groups[group];
         let make = || {
-            let store = Store::new(&dead_name(&name_of(&self.name, &group.name)), self.abilities);
+            let name = dead_name(&name_of(&self.name, &group.name));
+            let store = store_of_letters(&self.home, &name, self.abilities);
             let mut state = store.lock();
             (state.capacity, state.wait, state.reachable) = (capacity, wait, reachable);
             drop(state);
