@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::event::Event;
 use super::name::Name;
 use super::publish_date::{PublishDate, whole_micros};
-use super::secret::{HIDDEN, Secret};
+use super::secret::{Hidden, Secret};
 use super::trace::TraceContext;
 use crate::base::Shown;
 use crate::runtime;
@@ -120,11 +120,10 @@ impl Metadata {
 
 impl fmt::Debug for Metadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hidden: &dyn fmt::Debug = &format_args!("{HIDDEN}");
         // Which one it happened to may say who that is.
         let entity_id = self.entity_id.as_deref().map(Shown::name);
         let entity_id = match &entity_id {
-            Some(_) if self.contains_personal_data => Some(hidden),
+            Some(_) if self.contains_personal_data => Some(&Hidden as &dyn fmt::Debug),
             Some(id) => Some(id as &dyn fmt::Debug),
             None => None,
         };

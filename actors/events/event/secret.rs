@@ -6,6 +6,15 @@ use std::sync::Arc;
 /// What stands where personal data would.
 pub(crate) const HIDDEN: &str = "(hidden: personal data)";
 
+/// The same, for who shows a field.
+pub(super) struct Hidden;
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HIDDEN)
+    }
+}
+
 /// Text that no `Debug` of this library shows. The default is no text.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Option<Arc<str>>);

@@ -49,12 +49,36 @@ pub(super) enum Start {
     Behind((i16, i64), Instant),
 }
 
-/// Lends up to `most` of a lane.
-pub(super) async fn lend(core: &Core, lane: i64, most: usize, start: &mut Start) -> Result<Vec<Loan>, TransportError> {
+/// How the server is to write the bytes of bodies, for a simple query is one message whose rows are texts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As they are, but for those that are no ASCII: of JSON that is half the size.
+    #[default]
+    Escape,
+    Hex,
+}
+
+impl Form {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Escape => "escape",
+            Self::Hex => "hex",
+        }
+    }
+}
+
+/// Lends up to `most` of a lane. The form of bodies is changed for the next time, if the other one is shorter.
+pub(super) async fn lend(
+    core: &Core,
+    lane: i64,
+    most: usize,
+    start: &mut Start,
+    form: &mut Form,
+) -> Result<Vec<Loan>, TransportError> {
     if let Start::Behind(place, until) = *start
         && Instant::now() < until
     {
-        let (loans, _) = lend_behind(core, lane, most, Some(place)).await?;
+        let (loans, _) = lend_behind(core, lane, most, Some(place), form).await?;
         if loans.len() == most {
             *start = Start::Behind(last(&loans).unwrap_or(place), until);
             return Ok(loans);
@@ -64,7 +88,7 @@ pub(super) async fn lend(core: &Core, lane: i64, most: usize, start: &mut Start)
             return Ok(loans);
         }
     }
-    let (loans, took) = lend_behind(core, lane, most, None).await?;
+    let (loans, took) = lend_behind(core, lane, most, None, form).await?;
     *start = match last(&loans) {
         Some(last) if took > SLOW => {
             core.database.warn_of_held_snapshots(&core.at);
@@ -84,15 +108,16 @@ async fn lend_behind(
     lane: i64,
     most: usize,
     place: Option<(i16, i64)>,
+    form: &mut Form,
 ) -> Result<(Vec<Loan>, Duration), TransportError> {
     let (schema, lease) = (core.database.schema(), millis(core.lease));
     let behind = match place {
         Some((rank, id)) => format!("{rank}::smallint, {id}"),
         None => "NULL, NULL".to_owned(),
     };
-    // A simple query is one message, and its rows are texts: bytes in hexadecimal, whatever the server's setting.
     let sql = format!(
-        "SET LOCAL bytea_output = hex; SELECT * FROM {schema}.convoke_lend_1({lane}, {most}, {MAX_BYTES}, {lease}, {behind})"
+        "SET LOCAL bytea_output = {}; SELECT * FROM {schema}.convoke_lend_1({lane}, {most}, {MAX_BYTES}, {lease}, {behind})",
+        form.name()
     );
     let rows = core.database.rows(&core.at, core.deadline, &sql).await?;
     let took = match rows.first() {
@@ -102,7 +127,21 @@ async fn lend_behind(
     let loans: Result<Vec<_>, _> = rows.iter().map(loan_of).collect();
     let mut loans = loans.map_err(|error| describe(&core.at, &error))?;
     loans.sort_unstable_by_key(|loan| (loan.rank, loan.id));
+    if !loans.is_empty() {
+        *form = shorter(loans.iter().map(|loan| loan.packet.body.as_slice()));
+    }
     Ok((loans, Duration::try_from_secs_f64(took / 1000.0).unwrap_or_default()))
+}
+
+/// In which form these bytes would have been the shorter.
+fn shorter<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> Form {
+    let (mut all, mut escaped) = (0, 0);
+    for body in bodies {
+        all += body.len();
+        escaped += body.iter().filter(|byte| !byte.is_ascii() || byte.is_ascii_control()).count();
+    }
+    // Four characters in place of one, or two for each.
+    if escaped * 3 > all { Form::Hex } else { Form::Escape }
 }
 
 fn loan_of(row: &PgRow) -> Result<Loan, sqlx::Error> {
@@ -124,10 +163,38 @@ fn loan_of(row: &PgRow) -> Result<Loan, sqlx::Error> {
 
 /// Reads bytes as the text that they are: the client would take ten times as long to.
 pub(super) fn body_of(row: &PgRow, column: usize) -> Result<Vec<u8>, sqlx::Error> {
-    row.try_get_raw(column)?.as_bytes().ok().and_then(from_hex).ok_or_else(|| sqlx::Error::ColumnDecode {
+    row.try_get_raw(column)?.as_str().ok().and_then(read_bytes).ok_or_else(|| sqlx::Error::ColumnDecode {
         index: "body".to_owned(),
-        source: "it is not in hexadecimal".into(),
+        source: "it is in neither form of bytes".into(),
     })
+}
+
+/// Reads bytes as the server writes them, in either form: a backslash and `x` is the beginning of the second alone.
+fn read_bytes(text: &str) -> Option<Vec<u8>> {
+    match text.strip_prefix("\\x") {
+        Some(digits) => from_hex(digits.as_bytes()),
+        None => from_escaped(text),
+    }
+}
+
+/// Bytes as they are, but for a backslash, which is two, and for those that are no ASCII: a backslash and three octal digits.
+fn from_escaped(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, escaped)) = rest.split_once('\\') {
+        bytes.extend_from_slice(before.as_bytes());
+        let (byte, length) = match escaped.as_bytes() {
+            [b'\\', ..] => (b'\\', 1),
+            [high @ b'0'..=b'3', middle @ b'0'..=b'7', low @ b'0'..=b'7', ..] => {
+                ((high - b'0') << 6 | (middle - b'0') << 3 | (low - b'0'), 3)
+            }
+            _ => return None,
+        };
+        bytes.push(byte);
+        rest = escaped.get(length..)?;
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    Some(bytes)
 }
 
 /// The value of each digit, and 255 for what is none.
@@ -140,10 +207,9 @@ const DIGITS: [u8; 256] = {
     digits
 };
 
-/// Reads bytes as the server writes them: `\x`, and two digits for each.
-fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
-    let digits = text.strip_prefix(b"\\x")?;
-    let mut wrong = digits.len() % 2 != 0;
+/// Two digits for each.
+fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
+    let mut wrong = !digits.len().is_multiple_of(2);
     let byte = |pair: &[u8]| {
         let (high, low) = (DIGITS[usize::from(pair[0])], DIGITS[usize::from(pair[1])]);
         wrong |= (high | low) > 15;
@@ -222,17 +288,35 @@ pub(super) async fn remove_lane(core: &Core) -> Result<(), TransportError> {
 
 #[cfg(test)]
 mod tests {
-    use super::from_hex;
+    use super::{Form, read_bytes, shorter};
 
     #[test]
     fn bytes_are_read_as_the_server_writes_them() {
-        assert_eq!(from_hex(b"\\x").unwrap(), b"");
-        assert_eq!(from_hex(b"\\x00ff7f80a9").unwrap(), [0, 255, 127, 128, 169]);
+        assert_eq!(read_bytes("\\x").unwrap(), b"");
+        assert_eq!(read_bytes("\\x00ff7f80a9").unwrap(), [0, 255, 127, 128, 169]);
         let all: Vec<u8> = (0..=255).collect();
         let text: String = all.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(from_hex(format!("\\x{text}").as_bytes()).unwrap(), all);
-        for wrong in ["", "00", "\\x0", "\\x0g", "\\xF0", "\\x\u{e9}", "x00"] {
-            assert_eq!(from_hex(wrong.as_bytes()), None, "{wrong}");
+        assert_eq!(read_bytes(&format!("\\x{text}")).unwrap(), all);
+        for wrong in ["\\x0", "\\x0g", "\\xF0", "\\x\u{e9}"] {
+            assert_eq!(read_bytes(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn bytes_are_read_where_those_are_escaped_that_are_no_text() {
+        assert_eq!(read_bytes("").unwrap(), b"");
+        assert_eq!(read_bytes(r#"{"a": "\\n\303\244"}"#).unwrap(), "{\"a\": \"\\nä\"}".as_bytes());
+        assert_eq!(read_bytes(r"\\x00\000\177\377").unwrap(), *b"\\x00\x00\x7f\xff");
+        for wrong in ["\\", "a\\", "\\y", "\\12", "\\400", "\\18a", "\\\\\\"] {
+            assert_eq!(read_bytes(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_form_is_the_one_in_which_what_came_was_shorter() {
+        let form = |bodies: &[&[u8]]| shorter(bodies.iter().copied());
+        assert_eq!(form(&[b"{\"id\": 7}", "ä".as_bytes()]), Form::Escape);
+        assert_eq!(form(&[&[0; 8], b"a"]), Form::Hex);
+        assert_eq!(form(&["да".as_bytes()]), Form::Hex);
     }
 }

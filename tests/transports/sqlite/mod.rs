@@ -29,6 +29,8 @@ mod files;
 mod kills;
 mod lending;
 mod model;
+/// Files of older releases.
+mod releases;
 
 /// All channels are queues of one file. There is no server to kill: `kills` kills processes instead.
 pub(crate) struct SqliteFixture {

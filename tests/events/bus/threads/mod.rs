@@ -12,6 +12,9 @@ mod queues;
 mod conditions;
 /// Arbiters that stop, and listeners that end before their event has come.
 mod stopped;
+/// How often threads wait for each other.
+#[cfg(target_os = "linux")]
+mod switches;
 /// Panics, JSON, answers and dependencies across arbiters.
 mod elsewhere;
 
