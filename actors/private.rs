@@ -21,9 +21,12 @@ pub use crate::debug_is_display;
 #[cfg(feature = "discover")]
 pub use crate::events::bus::Discovered;
 pub use crate::events::envelope::Case;
+use crate::events::event::Event;
+pub use crate::events::event::Subject;
 pub use crate::events::event::{Carrier, PublishDate, derived};
-use crate::events::event::{Event, Subject};
 use crate::events::listener::Heard;
+pub use crate::events::parcel::{Stamp, Unstamped};
+pub use crate::events::topics::check_topic;
 pub use crate::services::supervision::Kept;
 
 /// Whether an actor may be started here.

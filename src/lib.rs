@@ -124,6 +124,8 @@
 //! | `convoke::shutdown` | debug | a signal has come |
 //! | | error | signals cannot be heard; the process is ended, because it had not shut down in time |
 //! | `convoke::route` | warn | events could not leave, and are tried again |
+//! | `convoke::relay` | warn | events of an outbox are dead letters; a server or the database is away, or is back |
+//! | | debug | what is tried again |
 //! | `convoke::worker` | debug | a worker starts; a delivery is tried again |
 //! | | warn | a dead letter; a lease was lost; the server was lost, or is back |
 //! | `convoke::transport` | debug, warn | what a transport does beneath: a connection is lost or there again |
@@ -140,8 +142,9 @@ pub mod guide;
 
 mod shutdown;
 
-// An event outside of the process: route → codec → transport → worker.
+// An event outside of the process: route → codec → transport → worker; or in a transaction outbox → route → codec.
 pub mod codec;
+mod outbox;
 mod route;
 mod sql;
 pub mod transport;
@@ -277,6 +280,7 @@ pub mod services {
 /// | for | see |
 /// |---|---|
 /// | an event that leaves the process | [`Route`] |
+/// | an event that leaves if, and only if, a transaction commits | [`Outbox`], [`Relay`] |
 /// | what comes from outside | [`Worker`], [`OnUnknown`] |
 /// | when a delivery is tried again | [`Retry`] |
 /// | an event that must not be handled twice | [`Inbox`] |
@@ -285,6 +289,11 @@ pub mod services {
 ///
 /// The manual: [events that leave](crate::guide::leaving), [servers](crate::guide::servers).
 pub mod delivery {
+    #[doc(inline)]
+    pub use crate::outbox::{
+        Leaves, Outbox, OutboxBuilder, OutboxDatabase, OutboxError, OutboxFigures, OutboxLetter, Outgoing, Relay,
+        RelayHealth, RelayProbe, RelayService, SqlValue, Statement,
+    };
     #[doc(inline)]
     pub use crate::route::{Route, RouteError};
     #[doc(inline)]

@@ -19,10 +19,22 @@ pub(crate) fn check(at: &str, packet: &Packet, payload: &Value, limits: Envelope
         limit if is_deeper(payload, limit.saturating_sub(1)) => Err(EnvelopeError::TooDeep { limit }.into()),
         _ => Ok(()),
     });
-    read.map_err(|error: CodecError| {
-        let text = format!("no worker with these limits would read it: {error} of the route and of its workers");
-        TransportError::new(ErrorKind::TooLarge, at, text)
-    })
+    read.map_err(|error| unreadable(at, &error))
+}
+
+/// The same of a packet that was written before, by its bytes alone.
+///
+/// # Errors
+///
+/// Those of [`check`].
+pub(crate) fn check_written(at: &str, packet: &Packet, limits: EnvelopeLimits) -> Result<(), TransportError> {
+    let read = check_attributes(packet, limits).and_then(|()| Ok(limits.check(&packet.body)?));
+    read.map_err(|error| unreadable(at, &error))
+}
+
+fn unreadable(at: &str, error: &CodecError) -> TransportError {
+    let text = format!("no worker with these limits would read it: {error} of the route and of its workers");
+    TransportError::new(ErrorKind::TooLarge, at, text)
 }
 
 /// Whether more objects and arrays than these stand in one another.

@@ -2,7 +2,6 @@
 //!
 //! `Route → Waiting → Leaving (a Batcher) → lines (by key) → Publisher, again while the server is away → each its own result`
 
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::lines::Lines;
 use crate::Retry;
 use crate::transport::{Batcher, BoxFuture, ErrorKind, Packet, Publisher, TransportError, caught};
 use crate::{Failure, Handled, Permanent};
@@ -176,7 +176,10 @@ impl<'a> Batch<'a> {
         let mut lines = Lines::default();
         // Who tries once never sends one behind what it has sent after it.
         if has_keys && retry.max_attempts() > 1 && !way.publisher.abilities().takes_in_order {
-            (packets, leavers, lines) = Lines::of(packets, leavers);
+            let both = packets.into_iter().zip(leavers).collect();
+            let (all, there) = Lines::of(both, |(packet, _): &(Packet, _)| packet.key.as_deref());
+            (packets, leavers) = all.into_iter().unzip();
+            lines = there;
         }
         Self { way, retry, packets, leavers, lines }
     }
@@ -184,7 +187,7 @@ impl<'a> Batch<'a> {
     /// Publishes them; those that could not be reached the server with again, in their order, until nobody waits for them.
     /// Of a line the next goes when the one before is taken, or has failed for good.
     async fn leave(mut self) {
-        let mut round: Vec<usize> = (0..self.lines.first.unwrap_or(self.packets.len())).collect();
+        let mut round: Vec<usize> = (0..self.lines.first(self.packets.len())).collect();
         let (mut left, mut error, mut attempt) = (Vec::new(), None, 1);
         while !round.is_empty() {
             let Some(results) = self.publish(&round).await else {
@@ -289,50 +292,6 @@ impl<'a> Batch<'a> {
         }
         place
     }
-}
-
-/// Which packet goes after which: those of a key, where the publisher may take one and not the one before. None by default.
-#[derive(Default)]
-struct Lines {
-    /// How many are the first of their line, at the beginning; `None` is all.
-    first: Option<usize>,
-    next: Vec<Option<usize>>,
-}
-
-impl Lines {
-    /// Arranges packets so that the first of all lines come first, then all second ones, and so on: a round is a slice.
-    fn of(packets: Vec<Packet>, leavers: Vec<Leaver>) -> (Vec<Packet>, Vec<Leaver>, Self) {
-        let mut counts = HashMap::new();
-        let turns: Vec<usize> = packets.iter().map(|packet| turn(&mut counts, packet)).collect();
-        let first = turns.iter().filter(|turn| **turn == 0).count();
-        if first == packets.len() {
-            return (packets, leavers, Self::default());
-        }
-        let mut all: Vec<_> = turns.into_iter().zip(packets.into_iter().zip(leavers)).collect();
-        all.sort_by_key(|(turn, _)| *turn);
-        let (packets, leavers): (Vec<Packet>, Vec<_>) = all.into_iter().map(|(_, both)| both).unzip();
-        let mut next = vec![None; packets.len()];
-        let mut last = HashMap::new();
-        for (place, packet) in packets.iter().enumerate() {
-            let before = packet.key.as_deref().and_then(|key| last.insert(key, place));
-            if let Some(before) = before.and_then(|before| next.get_mut(before)) {
-                *before = Some(place);
-            }
-        }
-        (packets, leavers, Self { first: Some(first), next })
-    }
-
-    fn next(&self, place: usize) -> Option<usize> {
-        self.next.get(place).copied().flatten()
-    }
-}
-
-/// How many of its key come before this packet.
-fn turn<'a>(counts: &mut HashMap<&'a str, usize>, packet: &'a Packet) -> usize {
-    let Some(key) = packet.key.as_deref() else { return 0 };
-    let count = counts.entry(key).or_default();
-    *count += 1;
-    *count - 1
 }
 
 /// Awaits something for as long as somebody waits for a packet, and so long at least: what hangs longer would hold up all that

@@ -1,14 +1,21 @@
 //! How an event leaves the process.
 //!
-//! `bus → route.rs: does publisher/event match? → a codec → fit.rs: can it be read there? → leaving.rs → Publisher → a server`
+//! `bus → route.rs: does publisher/event match? → outward.rs: a codec → fit.rs: can it be read there? → leaving.rs → Publisher → a server`
 //!
-//! In reading order: `route` is a listener that hands on what it hears, `fit` looks whether a worker could read it, and
-//! `leaving` sends many at a time, and again while the server is away.
+//! In reading order: `route` is a listener that hands on what it hears, `outward` makes a packet of it, `fit` looks whether a
+//! worker could read it, and `leaving` sends many at a time, and again while the server is away, of a key one after the other
+//! by its `lines`.
 //!
 //! What a route cannot get rid of is a dead letter of the bus, never gone; what has come from outside does not leave again.
 
 mod route;
+mod outward;
 mod fit;
 mod leaving;
+mod lines;
 
+pub(crate) use fit::check as check_fit;
+pub(crate) use lines::Lines;
+pub(crate) use outward::Outward;
+pub(crate) use route::Terms;
 pub use route::{Route, RouteError};

@@ -6,11 +6,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fit;
 use super::leaving::{Leaving, MAX_BATCH};
+use super::outward::{AttributeOf, KeyOf, Outward, PriorityOf};
 use crate::__private::debug_is_display;
-use crate::codec::{Codec, Wire};
-use crate::transport::{Attribute, Demand, ErrorKind, Packet, Publisher, TransportError};
+use crate::codec::Codec;
+use crate::transport::{Attribute, Publisher, TransportError};
 use crate::{
     Envelope, EnvelopeLimits, EventBus, Handled, JsonEvent, Listen, ListenError, Metadata, Overflow, Pattern, Patterns,
     Permanent, Retry, Subscription, TopicError,
@@ -18,10 +18,6 @@ use crate::{
 
 /// How much longer than its time a call may take, so that it ends with what the server said, and not without a reason.
 const GRACE: Duration = Duration::from_secs(1);
-
-type AttributeOf = Box<dyn Fn(&Envelope) -> Option<Attribute>>;
-type KeyOf = Box<dyn Fn(&Envelope) -> Option<String>>;
-type PriorityOf = Box<dyn Fn(&Envelope) -> u8>;
 
 /// Sends events of a bus to a server: those whose `publisher/event` matches a pattern.
 ///
@@ -64,14 +60,20 @@ type PriorityOf = Box<dyn Fn(&Envelope) -> u8>;
 pub struct Route<P> {
     patterns: P,
     publisher: Arc<dyn Publisher>,
-    codec: Arc<dyn Codec>,
+    codec: Option<Arc<dyn Codec>>,
     limits: EnvelopeLimits,
     attributes: Vec<(String, AttributeOf)>,
     key: Option<KeyOf>,
     priority: Option<(u8, PriorityOf)>,
     delay: Duration,
-    retry: Retry,
-    timeout: Duration,
+    terms: Terms,
+}
+
+/// How what it has made leaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) retry: Retry,
+    pub(crate) timeout: Duration,
     capacity: Option<usize>,
     overflow: Overflow,
     all_or_none: bool,
@@ -83,23 +85,27 @@ impl<P: Patterns> Route<P> {
         Self {
             patterns,
             publisher: Arc::new(publisher),
-            codec: Arc::new(Wire),
+            codec: None,
             limits: EnvelopeLimits::default(),
             attributes: Vec::new(),
             key: None,
             priority: None,
             delay: Duration::ZERO,
-            retry: Retry::exponential(Duration::from_millis(100)).max_delay(Duration::from_secs(2)).attempts(u32::MAX),
-            timeout: Duration::from_secs(30),
-            capacity: None,
-            overflow: Overflow::Refuse,
-            all_or_none: false,
+            terms: Terms {
+                retry: Retry::exponential(Duration::from_millis(100))
+                    .max_delay(Duration::from_secs(2))
+                    .attempts(u32::MAX),
+                timeout: Duration::from_secs(30),
+                capacity: None,
+                overflow: Overflow::Refuse,
+                all_or_none: false,
+            },
         }
     }
 
-    /// Sets the codec that writes the events. The default is [`Wire`](struct@Wire).
+    /// Sets the codec that writes the events. The default is [`Wire`](struct@crate::codec::Wire).
     pub fn codec(mut self, codec: impl Codec) -> Self {
-        self.codec = Arc::new(codec);
+        self.codec = Some(Arc::new(codec));
         self
     }
 
@@ -150,7 +156,7 @@ impl<P: Patterns> Route<P> {
     /// default is to try until the [`timeout`](Self::timeout), with waits of up to 100 ms, 200 ms and so on to 2 s.
     /// Later events wait behind an event that is tried again, so that none overtakes another.
     pub fn retry(mut self, retry: Retry) -> Self {
-        self.retry = retry;
+        self.terms.retry = retry;
         self
     }
 
@@ -159,14 +165,14 @@ impl<P: Patterns> Route<P> {
     /// The time of an event starts when its turn has come. 256 events may have their turn at the same time. Published
     /// events wait behind them without a limit of their own.
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout = limit;
+        self.terms.timeout = limit;
         self
     }
 
     /// Sets how many published events may wait in the queue of this route. The default is the capacity of the bus,
     /// which is 1,024 unless you set it.
     pub fn capacity(mut self, events: usize) -> Self {
-        self.capacity = Some(events);
+        self.terms.capacity = Some(events);
         self
     }
 
@@ -174,8 +180,8 @@ impl<P: Patterns> Route<P> {
     /// does by default: the listeners in this process get the event, the route makes a dead letter of it, and `publish`
     /// returns [`Refused`](crate::PublishError::Refused).
     pub fn overflow(mut self, policy: Overflow) -> Self {
-        self.overflow = policy;
-        self.all_or_none = false;
+        self.terms.overflow = policy;
+        self.terms.all_or_none = false;
         self
     }
 
@@ -183,8 +189,8 @@ impl<P: Patterns> Route<P> {
     /// event either, it is no dead letter, and you can publish it again. See
     /// [`Listening::all_or_none`](crate::Listening::all_or_none).
     pub fn all_or_none(mut self) -> Self {
-        self.overflow = Overflow::Refuse;
-        self.all_or_none = true;
+        self.terms.overflow = Overflow::Refuse;
+        self.terms.all_or_none = true;
         self
     }
 
@@ -199,110 +205,52 @@ impl<P: Patterns> Route<P> {
     /// - `Listen` for the same reasons as with every listener.
     #[track_caller]
     pub fn open(self, bus: &EventBus) -> Result<Subscription, RouteError> {
-        let patterns = self.patterns.patterns()?;
-        let name = self.publisher.name().to_owned();
         if bus.publisher().is_empty() {
+            // What else is wrong is said first where it can be.
+            self.patterns.patterns()?;
             return Err(RouteError::NoPublisher);
         }
-        let Some(first) = patterns.first() else { return Err(ListenError::NoPattern.into()) };
-        // Some may be for other services, where all share one list.
-        if !patterns.iter().any(|pattern| may_match(pattern, bus.publisher())) {
-            return Err(RouteError::NothingMatches { pattern: first.clone(), publisher: bus.publisher().to_owned() });
+        let (outward, terms) = self.divide()?;
+        outward.check(bus.publisher())?;
+        let (name, patterns) = (outward.publisher.name().to_owned(), outward.patterns.clone());
+        let leaving = Leaving::by(outward.publisher.clone(), terms.timeout, terms.retry);
+        let both = std::rc::Rc::new((outward, leaving));
+        let leave = async move |event: Arc<JsonEvent>, metadata: Metadata| -> Handled {
+            let (outward, leaving) = &*both;
+            let packet = outward.pack(Envelope::new(metadata, event.payload().clone())).map_err(Permanent::new)?;
+            // It takes its place before anything is awaited, so that events leave in their order.
+            leaving.push(packet).await
+        };
+        // Zero is refused as for every listener.
+        let limit = if terms.timeout.is_zero() { terms.timeout } else { terms.timeout.saturating_add(GRACE) };
+        let mut listening = leave
+            .when(|event: &JsonEvent| !event.is_foreign())
+            .named(format!("route to {name}"))
+            .concurrency(MAX_BATCH)
+            .timeout(limit)
+            .overflow(terms.overflow);
+        if terms.all_or_none {
+            listening = listening.all_or_none();
         }
-        let abilities = self.publisher.abilities();
-        abilities.demand(&name, Demand::Delay(self.delay))?;
-        abilities.demand(&name, Demand::Priority(self.priority.as_ref().map_or(0, |(highest, _)| *highest)))?;
-        if self.key.is_some() {
-            abilities.demand(&name, Demand::Order)?;
+        if let Some(capacity) = terms.capacity {
+            listening = listening.capacity(capacity);
         }
-        let there = self.codec.max_attributes() + self.attributes.len();
-        let limit = abilities.max_attributes.min(self.limits.max_keys());
-        if there > limit {
-            let or = if limit < abilities.max_attributes {
-                ", or raise `keys` of the limits here and of the workers"
-            } else {
-                ""
-            };
-            let text = format!(
-                "events would have {there} attributes, and {limit} are allowed: take fewer routing keys, or another codec{or}"
-            );
-            return Err(TransportError::new(ErrorKind::Unsupported, name, text).into());
-        }
+        Ok(crate::__private::on_names(bus, patterns, listening)?)
+    }
+
+    /// What it makes of an event, and how that leaves.
+    pub(crate) fn divide(self) -> Result<(Outward, Terms), RouteError> {
         let outward = Outward {
-            name: name.clone(),
+            patterns: self.patterns.patterns()?,
+            publisher: self.publisher,
             codec: self.codec,
             limits: self.limits,
             attributes: self.attributes,
             key: self.key,
             priority: self.priority,
             delay: self.delay,
-            leaving: Leaving::by(self.publisher, self.timeout, self.retry),
         };
-        let outward = std::rc::Rc::new(outward);
-        let leave = async move |event: Arc<JsonEvent>, metadata: Metadata| -> Handled {
-            let packet = outward.pack(Envelope::new(metadata, event.payload().clone()));
-            fit::check(&outward.name, &packet, event.payload(), outward.limits).map_err(Permanent::new)?;
-            // It takes its place before anything is awaited, so that events leave in their order.
-            outward.leaving.push(packet).await
-        };
-        // Zero is refused as for every listener.
-        let limit = if self.timeout.is_zero() { self.timeout } else { self.timeout.saturating_add(GRACE) };
-        let mut listening = leave
-            .when(|event: &JsonEvent| !event.is_foreign())
-            .named(format!("route to {name}"))
-            .concurrency(MAX_BATCH)
-            .timeout(limit)
-            .overflow(self.overflow);
-        if self.all_or_none {
-            listening = listening.all_or_none();
-        }
-        if let Some(capacity) = self.capacity {
-            listening = listening.capacity(capacity);
-        }
-        Ok(crate::__private::on_names(bus, patterns, listening)?)
-    }
-}
-
-/// Whether an event of this publisher can have a name that a pattern matches.
-fn may_match(pattern: &Pattern, publisher: &str) -> bool {
-    let mut wanted = pattern.as_str().split('/');
-    for segment in publisher.split('/') {
-        match wanted.next() {
-            Some("**") => return true,
-            Some("*") => {}
-            Some(other) if other == segment => {}
-            _ => return false,
-        }
-    }
-    // The event's name is still to come.
-    wanted.next().is_some()
-}
-
-/// What a route does with an event.
-struct Outward {
-    /// That of the publisher.
-    name: String,
-    codec: Arc<dyn Codec>,
-    limits: EnvelopeLimits,
-    attributes: Vec<(String, AttributeOf)>,
-    key: Option<KeyOf>,
-    priority: Option<(u8, PriorityOf)>,
-    delay: Duration,
-    leaving: Leaving,
-}
-
-impl Outward {
-    fn pack(&self, envelope: Envelope) -> Packet {
-        let mut packet = self.codec.write(&envelope);
-        for (name, value) in &self.attributes {
-            if let Some(value) = value(&envelope) {
-                packet.attributes.insert(name.clone(), value);
-            }
-        }
-        packet.key = self.key.as_ref().and_then(|key| key(&envelope));
-        packet.priority = self.priority.as_ref().map_or(0, |(highest, priority)| priority(&envelope).min(*highest));
-        packet.delay = self.delay;
-        packet
+        Ok((outward, self.terms))
     }
 }
 

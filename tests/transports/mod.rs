@@ -10,7 +10,7 @@ use convoke::transport::conformance::{Fixture, Scale, Suite, Table};
 /// Routes whose server is killed and started again.
 mod away;
 /// How servers are started, killed, started again and ended: a file for each.
-mod servers;
+pub(crate) mod servers;
 /// SNS and SQS, over what stands in for them.
 mod aws;
 /// CloudEvents in binary mode over RabbitMQ.
@@ -21,6 +21,8 @@ mod logged;
 mod killed;
 /// The queue in this process.
 mod memory;
+/// Outboxes: one suite over each database.
+mod outbox;
 /// Workers in processes of their own that die of one event.
 mod poisoned;
 /// PostgreSQL.

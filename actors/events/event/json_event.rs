@@ -108,6 +108,10 @@ impl JsonEvent {
         &self.payload
     }
 
+    pub(crate) fn into_payload(self) -> Value {
+        self.payload
+    }
+
     /// Returns whether the event came from another process, by
     /// [`EventBus::emit_envelope`](crate::EventBus::emit_envelope). Leave such events out if you forward events to
     /// other processes, or they would circulate forever.

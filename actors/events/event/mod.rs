@@ -33,5 +33,6 @@ pub use publish_date::PublishDate;
 pub(crate) use publish_date::{read_date, whole_micros, write_date};
 pub(crate) use secret::HIDDEN;
 pub use secret::Secret;
-pub(crate) use subject::{Address, Kind, Subject};
+pub use subject::Subject;
+pub(crate) use subject::{Address, Kind};
 pub use trace::{TraceContext, TraceError};

@@ -3,7 +3,7 @@
 //! `emit, publish → Parcel → a listener (within) → the next parcel`, `Parcel → Ticket → Board → a report`
 //!
 //! In reading order: `parcel`, the event with where it came from and the forms in which it is seen; `given`, what whoever
-//! emits says of it; `within`, what is emitted while a listener runs; `board`, where listeners that are not done at once write;
+//! emits says of it; `stamp`, the same for who sends it on without a bus; `within`, what is emitted while a listener runs; `board`, where listeners that are not done at once write;
 //! `ticket`, the place of each of them there; `away`, those on other arbiters; `tap`, who listens in for a test.
 //!
 //! Each form of an event is made once, and what nobody can see is not computed. A ticket that is dropped says so on its board,
@@ -11,6 +11,7 @@
 
 mod parcel;
 mod given;
+mod stamp;
 mod within;
 mod board;
 mod ticket;
@@ -21,6 +22,7 @@ pub(crate) use away::Away;
 pub(crate) use board::{Board, GivenUp};
 pub(crate) use given::Given;
 pub(crate) use parcel::{AnyParcel, Parcel};
+pub use stamp::{Stamp, Unstamped};
 #[cfg(feature = "testing")]
 pub(crate) use tap::Tap;
 pub(crate) use tap::Taps;

@@ -8,6 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
+use serde_json::Value;
+
 use super::given::Given;
 use crate::base::Shown;
 use crate::events::event::{BadPayload, HIDDEN, JsonEvent, Kind, Metadata, Name, Subject, whole_micros};
@@ -168,6 +170,15 @@ impl<E: Subject> Parcel<E> {
             cause: self.cause.clone(),
             ..Self::new(self.event.clone(), None, None)
         })
+    }
+
+    /// The event with all that is known of it, for somebody who sends it on.
+    ///
+    /// A panic of the user's `Serialize` is an error.
+    pub(crate) fn into_json(self) -> Result<(Metadata, Value), ListenerError> {
+        let json = catch_unwind(AssertUnwindSafe(|| self.convert::<JsonEvent>()));
+        let json = json.map_err(panicked)??;
+        Ok((self.make_metadata(), json.into_payload()))
     }
 
     fn convert<T: Subject>(&self) -> Result<T, BadPayload> {

@@ -13,7 +13,7 @@ mod topic_index;
 mod topic_tree;
 
 pub use patterns::Patterns;
-pub(crate) use topic::check_topic;
+pub use topic::check_topic;
 pub use topic::{Pattern, TopicError};
 pub(crate) use topic_index::PatternIndex;
 pub(crate) use topic_tree::TopicTree;

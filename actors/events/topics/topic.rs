@@ -249,7 +249,7 @@ impl StdError for TopicError {}
 debug_is_display!(TopicError);
 
 /// Checks that the text is a topic: what a pattern may be, but without wildcards.
-pub(crate) fn check_topic(topic: &str) -> Result<(), TopicError> {
+pub fn check_topic(topic: &str) -> Result<(), TopicError> {
     check(topic, false)
 }
 

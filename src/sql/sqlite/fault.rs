@@ -21,6 +21,9 @@ const CANNOT_OPEN: i32 = 14;
 const TOO_BIG: i32 = 18;
 const NOT_A_DATABASE: i32 = 26;
 
+/// One of the extended codes of BUSY: what was read is old, and cannot be written on.
+const BUSY_SNAPSHOT: i32 = 517;
+
 /// The result code of SQLite, with what it has above the lowest byte.
 fn code(error: &sqlx::Error) -> Option<i32> {
     error.as_database_error()?.code()?.parse().ok()
@@ -60,6 +63,12 @@ pub(crate) fn describe(at: &Arc<str>, error: &sqlx::Error) -> TransportError {
 
 fn of_code(code: i32) -> (ErrorKind, String) {
     match code & 0xff {
+        _ if code == BUSY_SNAPSHOT => (
+            ErrorKind::Unreachable,
+            "somebody has written since this transaction has read, and it cannot write any more: roll it back, and begin with \
+             `db.begin()`, which takes the lock at once"
+                .into(),
+        ),
         BUSY | LOCKED => (ErrorKind::Unreachable, "the file stays locked: keep other transactions on it short".into()),
         FULL => (ErrorKind::Unreachable, "the disk is full: make room".into()),
         IO => (ErrorKind::Unreachable, format!("the disk has failed (SQLite's code {code}): look at its health")),

@@ -173,6 +173,13 @@ impl Store {
         &self.standing
     }
 
+    /// Whether a connection, which need not be of this pool, has this file open.
+    pub(crate) async fn is_behind(&self, connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+        let list = "SELECT file FROM pragma_database_list WHERE name = 'main'";
+        let file: Option<String> = sqlx::query_scalar(list).fetch_one(connection).await?;
+        Ok(file.is_some_and(|file| followed(Path::new(&file)) == followed(self.standing.path())))
+    }
+
     /// Returns which file this is, of those that there were at its path.
     pub(crate) fn generation(&self) -> u64 {
         self.standing.generation()

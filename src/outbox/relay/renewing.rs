@@ -1,0 +1,69 @@
+//! How a relay keeps its lanes, and gives others their share.
+//!
+//! `every 3 s, or when a lane can be given back → Rows::lanes → dead keys of new lanes → Holding::renewed`
+
+use std::time::Duration;
+
+use tokio::select;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::engine::Shared;
+use crate::transport::TransportError;
+
+/// For how long lanes are lent.
+const LEASE: Duration = Duration::from_secs(10);
+
+/// How often the lease is renewed.
+const RENEWED: Duration = Duration::from_secs(3);
+
+/// So long before its lease ends a relay stops: what it has sent is under way for some time.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// How soon it tries again when that has failed.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// Renews until nobody is at work any more. It ends behind a call and not within one: a renewal that comes after all lanes were
+/// given back would take them again.
+pub(super) async fn renew(shared: &Shared, mut ended: watch::Receiver<bool>) {
+    let mut back = shared.holding.back();
+    while !*ended.borrow_and_update() {
+        back.mark_unchanged();
+        let pause = match renew_once(shared).await {
+            Ok(()) => RENEWED,
+            Err(error) => {
+                shared.stats.lost_database(&error);
+                AGAIN
+            }
+        };
+        if shared.holding.is_over() {
+            shared.holding.lose();
+        }
+        select! {
+            () = sleep(pause) => {}
+            _ = ended.changed() => {}
+            _ = back.changed(), if pause == RENEWED => {}
+        }
+    }
+}
+
+async fn renew_once(shared: &Shared) -> Result<(), TransportError> {
+    let (rows, holding) = (&shared.rows, &shared.holding);
+    let kept = holding.kept();
+    // From before it was sent: the database may have got it at once, and counts from then.
+    let asked = Instant::now();
+    let lanes = rows.lanes(LEASE, kept).await?;
+    if holding.is_over() {
+        // Others may have had them meanwhile: what was taken from them is not this relay's any more.
+        holding.lose();
+    }
+    let new: Vec<u16> = lanes.held.iter().copied().filter(|lane| !holding.has(*lane)).collect();
+    if !new.is_empty() {
+        // Behind a dead row nothing goes, whoever has buried it.
+        holding.add_dead(rows.dead_keys(new).await?);
+    }
+    holding.renewed(&lanes.held, lanes.share, asked + LEASE.saturating_sub(MARGIN));
+    shared.stats.lanes(holding.len());
+    shared.stats.has_database();
+    Ok(())
+}

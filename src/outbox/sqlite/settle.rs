@@ -1,0 +1,121 @@
+//! What is dead, what is parked behind it, and how both come back.
+//!
+//! `bury: ready → dead`, `park: ready → parked, while its key has a dead row`, `redrive, discard → ready`
+
+use std::collections::HashSet;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, Row, SqliteConnection};
+
+use super::rows::SqliteRows;
+use super::take::{age, packet, written};
+use crate::Uuid;
+use crate::outbox::Dead;
+use crate::sql::sqlite::now;
+use crate::transport::TransportError;
+
+/// A relay that has lost a lane changes nothing in it.
+const BURY: &str = "UPDATE convoke_outbox SET state = 1, reason = dead.value ->> 1 FROM json_each(?1) AS dead \
+    WHERE position = dead.value ->> 0 AND state = 0 AND EXISTS (SELECT 1 FROM convoke_outbox_lane AS l \
+        WHERE l.outbox = convoke_outbox.outbox AND l.lane = convoke_outbox.lane AND l.relay = ?2)";
+const PARK: &str = "UPDATE convoke_outbox SET state = 2 \
+    WHERE position IN (SELECT value FROM json_each(?1)) AND state = 0 \
+    AND EXISTS (SELECT 1 FROM convoke_outbox_lane AS l \
+        WHERE l.outbox = convoke_outbox.outbox AND l.lane = convoke_outbox.lane AND l.relay = ?2) \
+    AND EXISTS (SELECT 1 FROM convoke_outbox AS dead \
+        WHERE dead.outbox = convoke_outbox.outbox AND dead.state = 1 AND dead.state > 0 AND dead.key = convoke_outbox.key)";
+const NOT_PARKED: &str = "SELECT position FROM convoke_outbox AS o \
+    WHERE position IN (SELECT value FROM json_each(?1)) AND state = 0 \
+    AND NOT EXISTS (SELECT 1 FROM convoke_outbox AS dead \
+        WHERE dead.outbox = o.outbox AND dead.state = 1 AND dead.state > 0 AND dead.key = o.key)";
+const DEAD_KEYS: &str = "SELECT DISTINCT key FROM convoke_outbox WHERE outbox = ?1 AND state = 1 AND key IS NOT NULL \
+    AND lane IN (SELECT value FROM json_each(?2))";
+const DEAD: &str = "SELECT position, published, reason, \
+    (SELECT count(*) FROM convoke_outbox AS p \
+        WHERE p.outbox = o.outbox AND p.state = 2 AND p.state > 0 AND p.key = o.key), \
+    packet, topic, key, attributes, body \
+    FROM convoke_outbox AS o WHERE outbox = ?1 AND state = 1 AND position > ?2 ORDER BY position LIMIT ?3";
+const REVIVE: &str = "UPDATE convoke_outbox SET state = 0, reason = NULL \
+    WHERE position = ?1 AND outbox = ?2 AND state = 1 RETURNING key";
+const DISCARD: &str = "DELETE FROM convoke_outbox WHERE position = ?1 AND outbox = ?2 AND state = 1 RETURNING key";
+/// Nothing goes on behind a key of which another row is dead.
+const UNPARK: &str = "UPDATE convoke_outbox SET state = 0 WHERE outbox = ?1 AND state = 2 AND state > 0 AND key = ?2 \
+    AND NOT EXISTS (SELECT 1 FROM convoke_outbox AS dead \
+        WHERE dead.outbox = ?1 AND dead.state = 1 AND dead.state > 0 AND dead.key = ?2)";
+
+pub(super) async fn dead_keys(rows: &SqliteRows, lanes: &[u16]) -> Result<HashSet<String>, TransportError> {
+    let lanes: Vec<i64> = lanes.iter().copied().map(i64::from).collect();
+    let query = sqlx::query_scalar(DEAD_KEYS).bind(rows.id()).bind(written(&lanes));
+    let mut reader = rows.read().await?;
+    let keys: Vec<String> = query.fetch_all(&mut *reader).await.map_err(|error| rows.error(&error))?;
+    Ok(keys.into_iter().collect())
+}
+
+pub(super) async fn bury(rows: &SqliteRows, relay: Uuid, dead: &[(i64, String)]) -> Result<(), TransportError> {
+    // Positions and texts can always be written.
+    let dead = serde_json::to_string(dead).unwrap_or_default();
+    let query = sqlx::query(BURY).bind(dead).bind(relay.to_string());
+    rows.write(async |connection| query.execute(connection).await).await?;
+    Ok(())
+}
+
+pub(super) async fn park(rows: &SqliteRows, relay: Uuid, positions: &[i64]) -> Result<Vec<i64>, TransportError> {
+    let positions = written(positions);
+    rows.write(async |connection| {
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query(PARK).bind(positions.clone()).bind(relay.to_string()).execute(&mut *transaction).await?;
+        let not_parked = sqlx::query_scalar(NOT_PARKED).bind(positions).fetch_all(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(not_parked)
+    })
+    .await
+}
+
+pub(super) async fn dead(rows: &SqliteRows, after: i64, most: usize) -> Result<Vec<Dead>, TransportError> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let query = sqlx::query(DEAD).bind(rows.id()).bind(after).bind(most);
+    let mut reader = rows.read().await?;
+    let there = query.fetch_all(&mut *reader).await.map_err(|error| rows.error(&error))?;
+    let now = now();
+    let dead: Result<Vec<Dead>, sqlx::Error> = there.iter().map(|row| read(row, now)).collect();
+    dead.map_err(|error| rows.error(&error))
+}
+
+fn read(row: &SqliteRow, now: i64) -> Result<Dead, sqlx::Error> {
+    Ok(Dead {
+        position: row.try_get(0)?,
+        age: age(row.try_get(1)?, now),
+        reason: row.try_get::<Option<String>, _>(2)?.unwrap_or_default(),
+        parked: row.try_get::<i64, _>(3)?.try_into().unwrap_or_default(),
+        packet: packet(row, 4)?,
+    })
+}
+
+pub(super) async fn redrive(rows: &SqliteRows, position: i64) -> Result<u64, TransportError> {
+    let id = rows.id();
+    let redriven = rows.write(async |connection| end(connection, REVIVE, id, position).await).await?;
+    Ok(redriven.map_or(0, |behind| behind + 1))
+}
+
+pub(super) async fn discard(rows: &SqliteRows, position: i64) -> Result<Option<u64>, TransportError> {
+    let id = rows.id();
+    rows.write(async |connection| end(connection, DISCARD, id, position).await).await
+}
+
+/// Ends that a row is dead; returns how many are ready that were parked behind it, or `None` if it is not dead.
+async fn end(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+    outbox: i64,
+    position: i64,
+) -> Result<Option<u64>, sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let ended = sqlx::query_scalar(sql).bind(position).bind(outbox).fetch_optional(&mut *transaction).await?;
+    let Some(key): Option<Option<String>> = ended else { return Ok(None) };
+    let behind = match key {
+        Some(key) => sqlx::query(UNPARK).bind(outbox).bind(key).execute(&mut *transaction).await?.rows_affected(),
+        None => 0,
+    };
+    transaction.commit().await?;
+    Ok(Some(behind))
+}

@@ -1,0 +1,144 @@
+//! How a relay reads on: what has left is deleted, and the first rows that are ready are read, lane by lane.
+//!
+//! `done, lanes → DELETE; SELECT → Taken`
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Row, SqlSafeStr, SqlStr};
+
+use super::rows::SqliteRows;
+use crate::outbox::{LANES, OutboxFigures, Taken};
+use crate::sql::read_attributes;
+use crate::sql::sqlite::now;
+use crate::transport::{Packet, TransportError};
+
+const DELETE: &str = "DELETE FROM convoke_outbox WHERE position IN (SELECT value FROM json_each(?1)) AND state = 0";
+
+/// For each number of lanes: what only reads.
+static TAKES: LazyLock<Vec<SqlStr>> = LazyLock::new(|| {
+    let sql = |lanes| AssertSqlSafe(take_sql(lanes)).into_sql_str();
+    (0..=usize::from(LANES)).map(sql).collect()
+});
+
+/// The same behind what deletes: one request, because each costs as much as many rows.
+static DELETES: LazyLock<Vec<SqlStr>> = LazyLock::new(|| {
+    let sql = |lanes| AssertSqlSafe(format!("{DELETE}; {}", take_sql(lanes))).into_sql_str();
+    (0..=usize::from(LANES)).map(sql).collect()
+});
+
+/// Each lane by itself, in its order, so that nothing is sorted; then as many as are not too large. `?2` is the outbox,
+/// `?3` how many, `?4` how many bytes, and the lanes are behind that.
+fn take_sql(lanes: usize) -> String {
+    let lane = |lane: usize| {
+        format!(
+            "SELECT * FROM (SELECT position, length(body) AS size FROM convoke_outbox \
+             WHERE outbox = ?2 AND lane = ?{} AND state = 0 ORDER BY position LIMIT ?3)",
+            lane + 5
+        )
+    };
+    let all: Vec<_> = (0..lanes.max(1)).map(lane).collect();
+    format!(
+        "SELECT o.position, o.lane, o.published, o.packet, o.topic, o.key, o.attributes, o.body FROM \
+         (SELECT position, size, sum(size) OVER (ROWS UNBOUNDED PRECEDING) AS total FROM ({} LIMIT ?3)) AS first \
+         CROSS JOIN convoke_outbox AS o ON o.position = first.position WHERE total <= ?4 OR total = size",
+        all.join(" UNION ALL ")
+    )
+}
+
+pub(super) async fn take(
+    rows: &SqliteRows,
+    done: &[i64],
+    lanes: &[u16],
+    most: usize,
+    bytes: usize,
+) -> Result<Vec<Taken>, TransportError> {
+    let all = if done.is_empty() { &TAKES } else { &DELETES };
+    let Some(sql) = all.get(lanes.len()) else { return Ok(Vec::new()) };
+    let sql = if lanes.is_empty() { AssertSqlSafe(DELETE).into_sql_str() } else { sql.clone() };
+    let mut query = sqlx::query(sql).bind(written(done));
+    if !lanes.is_empty() {
+        query = query.bind(rows.id()).bind(i64::try_from(most).unwrap_or(i64::MAX));
+        query = query.bind(i64::try_from(bytes).unwrap_or(i64::MAX));
+        for lane in lanes {
+            query = query.bind(i64::from(*lane));
+        }
+    }
+    let there = match done {
+        [] => {
+            let mut reader = rows.read().await?;
+            let there = query.fetch_all(&mut *reader).await;
+            rows.store.verified(there).map_err(|error| rows.error(&error))?
+        }
+        _ => rows.write(async |connection| query.fetch_all(connection).await).await?,
+    };
+    let now = now();
+    let taken: Result<Vec<Taken>, sqlx::Error> = there.into_iter().map(|row| read(row, now)).collect();
+    let mut taken = taken.map_err(|error| rows.error(&error))?;
+    taken.sort_unstable_by_key(|row| row.position);
+    Ok(taken)
+}
+
+fn read(row: SqliteRow, now: i64) -> Result<Taken, sqlx::Error> {
+    let lane: i64 = row.try_get(1)?;
+    Ok(Taken {
+        position: row.try_get(0)?,
+        lane: lane.try_into().unwrap_or_default(),
+        age: age(row.try_get(2)?, now),
+        packet: packet(&row, 3)?,
+    })
+}
+
+/// The packet of a row, from this column on.
+pub(super) fn packet(row: &SqliteRow, from: usize) -> Result<Packet, sqlx::Error> {
+    let mut packet = Packet::new(row.try_get::<String, _>(from)?, row.try_get::<Vec<u8>, _>(from + 4)?);
+    packet.topic = row.try_get(from + 1)?;
+    packet.key = row.try_get(from + 2)?;
+    packet.attributes = read_attributes(row.try_get(from + 3)?);
+    Ok(packet)
+}
+
+pub(super) fn age(published: i64, now: i64) -> Duration {
+    Duration::from_millis(now.saturating_sub(published).try_into().unwrap_or_default())
+}
+
+/// As a list of JSON.
+pub(super) fn written(numbers: &[i64]) -> String {
+    let mut written = String::with_capacity(2 + numbers.len() * 8);
+    written.push('[');
+    for (place, number) in numbers.iter().enumerate() {
+        if place > 0 {
+            written.push(',');
+        }
+        written.push_str(&number.to_string());
+    }
+    written.push(']');
+    written
+}
+
+const FIGURES: &str = "SELECT \
+    (SELECT count(*) FROM (SELECT 1 FROM convoke_outbox WHERE outbox = ?1 AND state = 0 LIMIT ?2)), \
+    (SELECT count(*) FROM (SELECT 1 FROM convoke_outbox WHERE outbox = ?1 AND state = 1 LIMIT ?2)), \
+    (SELECT count(*) FROM (SELECT 1 FROM convoke_outbox WHERE outbox = ?1 AND state = 2 AND state > 0 LIMIT ?2)), \
+    (SELECT published FROM convoke_outbox WHERE position = (SELECT min( \
+        (SELECT position FROM convoke_outbox WHERE outbox = ?1 AND lane = value AND state = 0 ORDER BY position LIMIT 1) \
+    ) FROM json_each(?3)))";
+
+pub(super) async fn figures(rows: &SqliteRows, most: u64) -> Result<OutboxFigures, TransportError> {
+    let lanes: Vec<i64> = (0..i64::from(LANES)).collect();
+    let query = sqlx::query_as::<_, (i64, i64, i64, Option<i64>)>(FIGURES)
+        .bind(rows.id())
+        .bind(i64::try_from(most).unwrap_or(i64::MAX))
+        .bind(written(&lanes));
+    let mut reader = rows.read().await?;
+    let (ready, dead, parked, oldest) = query.fetch_one(&mut *reader).await.map_err(|error| rows.error(&error))?;
+    let count = |count: i64| count.try_into().unwrap_or_default();
+    let now = now();
+    Ok(OutboxFigures {
+        ready: count(ready),
+        dead: count(dead),
+        parked: count(parked),
+        oldest: oldest.map(|published| age(published, now)),
+    })
+}
