@@ -12,7 +12,6 @@
 //! What is built on a database knows this room; this room knows none of it. No statement of ours stands in a transaction
 //! of the application unless the application hands it over.
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod attributes;
 pub(crate) mod memory;
 #[cfg(feature = "postgres")]
@@ -24,7 +23,6 @@ mod room;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod steps;
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use attributes::{read_attributes, write_attributes};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use room::Room;

@@ -28,6 +28,8 @@ struct Work {
     id: u64,
     /// What changes when it commits, in this order.
     changes: Vec<Step>,
+    /// What is done behind that.
+    after: Vec<Step>,
     /// What it has written down for itself.
     notes: HashSet<String>,
     /// A deadlock, or a wait that was too long, has undone it.
@@ -39,7 +41,7 @@ impl MemoryConnection {
         Self { core, work: None }
     }
 
-    pub(super) fn core(&self) -> &Arc<Core> {
+    pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
     }
 
@@ -79,10 +81,26 @@ impl MemoryConnection {
         Err(TransportError::new(ErrorKind::Unreachable, at.clone(), failed))
     }
 
+    /// Looks whether there is a transaction, and whether it is well.
+    ///
+    /// # Errors
+    ///
+    /// `Refused`.
+    pub(crate) fn check(&self, at: &Arc<str>) -> Result<(), TransportError> {
+        self.work(at).map(drop)
+    }
+
     /// Has this done when the transaction commits.
     pub(crate) fn stage(&mut self, change: impl FnOnce() + Send + 'static) {
         if let Some(work) = &mut self.work {
             work.changes.push(Box::new(change));
+        }
+    }
+
+    /// Has this done once it has committed.
+    pub(crate) fn afterwards(&mut self, step: impl FnOnce() + Send + 'static) {
+        if let Some(work) = &mut self.work {
+            work.after.push(Box::new(step));
         }
     }
 
@@ -147,7 +165,8 @@ pub struct MemoryTransaction {
 
 impl MemoryTransaction {
     pub(super) fn begin(core: Arc<Core>) -> Self {
-        let work = Work { id: core.next(), changes: Vec::new(), notes: HashSet::new(), has_failed: false };
+        let work =
+            Work { id: core.next(), changes: Vec::new(), after: Vec::new(), notes: HashSet::new(), has_failed: false };
         Self { connection: MemoryConnection { core, work: Some(work) } }
     }
 
@@ -162,13 +181,14 @@ impl MemoryTransaction {
         let gate = core.gate();
         // The locks are held until all is there.
         let work = self.connection.work.take();
-        let (id, changes) = match work {
-            Some(work) => (work.id, work.changes),
+        let (id, changes, after) = match work {
+            Some(work) => (work.id, work.changes, work.after),
             None => return Ok(()),
         };
         changes.into_iter().for_each(|change| change());
         drop(gate);
         core.locks().release(id);
+        after.into_iter().for_each(|step| step());
         Ok(())
     }
 

@@ -18,6 +18,8 @@ mod letters;
 mod services;
 /// SQLite.
 mod sqlite;
+/// A database in memory.
+mod memory;
 /// A publisher that does what a test tells it.
 mod taker;
 
