@@ -5,7 +5,7 @@
 //! In reading order: `packet` is what travels, `publisher` hands it over, `source` lends it as a `delivery`, `abilities` says
 //! what a server can do beyond that, and `error` what went wrong, of which `no_time` is what a test sees. `dead_letter` has the record of one, and brings it back;
 //! `parking` has those that stay in their places. `retry` says when a delivery comes again, and `inbox` which events were done. `pulse` and `batcher` are for those who
-//! write a transport.
+//! write a transport, and `name` says which names are valid in a database.
 //!
 //! A delivery is settled once. What is confirmed is kept by the server; who is not told so may send again.
 
@@ -30,6 +30,7 @@ mod retry;
 mod inbox;
 mod pulse;
 mod batcher;
+mod name;
 
 pub use abilities::{Abilities, Demand};
 pub use batcher::Batcher;
@@ -38,6 +39,7 @@ pub use dead_letter::{DEAD_LETTER, DeadLetterRecord, DeadReason, Redriven, redri
 pub use delivery::{Delivery, Receipt, Settlement};
 pub use error::{ErrorKind, TransportError};
 pub use inbox::{Inbox, MemoryInbox};
+pub(crate) use name::{check_name, check_name_if_any};
 #[cfg(any(
     feature = "postgres",
     feature = "rabbitmq",

@@ -8,9 +8,7 @@ use std::sync::{Arc, Weak};
 use super::queue::MemoryQueue;
 use super::store::Store;
 use crate::sql::memory::{Core, MemoryDatabase};
-use crate::transport::{Abilities, ErrorKind, TransportError};
-
-const MAX_NAME: usize = 80;
+use crate::transport::{Abilities, TransportError, check_name, check_name_if_any};
 
 /// The database that a queue is in. It does not keep that alive, for the database keeps the queue.
 pub(super) type Home = Weak<Core>;
@@ -54,17 +52,7 @@ impl IntoFuture for MemoryQueue {
         let at: Arc<str> = crate::transport::Publisher::name(&self).into();
         let (queue, group) = self.names();
         let checked = check_name(&at, "a queue", &queue);
-        let checked = checked.and_then(|()| if group.is_empty() { Ok(()) } else { check_name(&at, "a group", &group) });
+        let checked = checked.and_then(|()| check_name_if_any(&at, "a group", &group));
         ready(checked.map(|()| self))
     }
-}
-
-/// A name stands in errors, logs and metrics, so it is plain.
-pub(super) fn check_name(at: &Arc<str>, what: &str, name: &str) -> Result<(), TransportError> {
-    let plain = |letter: char| letter.is_alphanumeric() || "-_.:".contains(letter);
-    if !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(plain) {
-        return Ok(());
-    }
-    let text = format!("{what} is named by 1 to {MAX_NAME} bytes of letters, digits, `-`, `_`, `.` and `:`");
-    Err(TransportError::new(ErrorKind::Unsupported, at.clone(), text))
 }

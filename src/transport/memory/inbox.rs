@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::database::check_name;
 use super::line::after;
 use crate::sql::memory::{MemoryConnection, MemoryDatabase};
 use crate::transport::contract::Inbox;
-use crate::transport::{BoxFuture, TransportError};
+use crate::transport::{BoxFuture, TransportError, check_name_if_any};
 
 const WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -152,9 +151,7 @@ impl IntoFuture for MemoryDatabaseInbox {
     type IntoFuture = Ready<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        // One without a name is one too.
-        let checked = if self.name.is_empty() { Ok(()) } else { check_name(&self.at, "an inbox", &self.name) };
-        ready(checked.map(|()| self))
+        ready(check_name_if_any(&self.at, "an inbox", &self.name).map(|()| self))
     }
 }
 
