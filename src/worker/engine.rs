@@ -13,7 +13,7 @@ use tokio::select;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
-use super::account::{Drained, Meter, Stats, WorkerReport};
+use super::account::{Copies, Drained, Meter, Stats, WorkerReport};
 use super::fetch::{Arrival, Orders, fetch};
 use super::handling::{Arrived, Tally, Waits, handle};
 use super::kept::Kept;
@@ -56,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) ahead: Ahead,
     /// What it holds back for dead letters, if it does.
     pub(crate) parking: Option<Parking>,
+    pub(crate) copies: Copies,
     /// Verdicts that the server could not be told.
     pub(crate) kept: Kept,
     /// How many dead letters that nobody takes may wait here: so many that others come through.
@@ -119,6 +120,7 @@ impl<S: Source> Engine<S> {
             load: Rc::new(Load::new(options.max_bytes_here)),
             ahead: Ahead::new(options.concurrency, options.prefetch),
             parking: source.parking().filter(|_| options.parks),
+            copies: Copies::default(),
             kept: Kept::default(),
             // As many as are fetched at a time find room beside them.
             graves: Semaphore::new((options.concurrency - 1).min(options.total() / 2).min(Semaphore::MAX_PERMITS)),

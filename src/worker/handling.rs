@@ -97,6 +97,11 @@ pub(crate) async fn handle(shared: Rc<Shared>, arrived: Arrived) {
         Verdict::Done | Verdict::Duplicate | Verdict::Ignored | Verdict::Dead(..) | Verdict::Kept(_) => Before::Settled,
         Verdict::Retry(_) | Verdict::Release | Verdict::Lost => Before::HeldBack,
     };
+    match (&verdict, about.attempt) {
+        (Verdict::Done, 1) => shared.copies.done(),
+        (Verdict::Duplicate, 1) => shared.copies.before(&shared.name),
+        _ => {}
+    }
     let name = verdict.name();
     let mut settling = pin!(settle(&shared, held, verdict, &about));
     let mut settled = None;
