@@ -121,7 +121,7 @@ impl<'a> Track<'a> {
                 }
                 Took::Nothing => {}
                 Took::NoLanes => select! {
-                    _ = news.changed() => {}
+                    () = shared.holding.hunger(&mut news) => {}
                     () = shared.stopping() => {}
                 },
                 Took::Failed => shared.pause(AGAIN).await,
@@ -162,6 +162,7 @@ impl<'a> Track<'a> {
                 shared.stats.has_database();
                 self.done.clear();
                 let mut lanes: Vec<u16> = taken.iter().map(|row| row.lane).collect();
+                lanes.sort_unstable();
                 lanes.dedup();
                 self.claim.keep(&lanes);
                 if taken.is_empty() {
