@@ -8,6 +8,7 @@
 //! cargo run --release -p convoke-bench -- events-burst        one of them
 //! cargo run --release -p convoke-bench -- transports          ours over each server, and the bare clients
 //! cargo run --release -p convoke-bench -- scale               what one thing costs among many others
+//! cargo run --release -p convoke-bench -- outbox              a relay from a database to a server, and SQL by hand
 //! ```
 //!
 //! What is done is a [work](harness::Work), who does it is a contestant. To add a contestant to a
@@ -36,6 +37,14 @@ mod events;
 mod figure;
 mod harness;
 mod options;
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod outbox;
+#[cfg(not(all(feature = "postgres", feature = "redis", feature = "sqlite")))]
+mod outbox {
+    pub(crate) fn run(_: &crate::harness::Plan, _: bool) -> Result<(), crate::harness::Failure> {
+        Err("the outbox needs the features `postgres`, `redis` and `sqlite`".into())
+    }
+}
 mod report;
 mod rounds;
 mod scale;
@@ -56,24 +65,9 @@ const SUBJECTS: &[(&str, &[Work])] = &[
 fn main() -> ExitCode {
     let options = match options::parse(std::env::args_os().skip(1)) {
         Ok(Request::Run(options)) => options,
-        Ok(Request::Transports { plan, json }) => {
-            return match transports::run(&plan, json) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(failure) => {
-                    eprintln!("{failure}");
-                    ExitCode::FAILURE
-                }
-            };
-        }
-        Ok(Request::Scale { plan, json }) => {
-            return match scale::run(&plan, json) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(failure) => {
-                    eprintln!("{failure}");
-                    ExitCode::FAILURE
-                }
-            };
-        }
+        Ok(Request::Transports { plan, json }) => return ended(transports::run(&plan, json)),
+        Ok(Request::Scale { plan, json }) => return ended(scale::run(&plan, json)),
+        Ok(Request::Outbox { plan, json }) => return ended(outbox::run(&plan, json)),
         Ok(Request::Help) => {
             println!("{}", options::usage());
             return ExitCode::SUCCESS;
@@ -83,7 +77,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(&options) {
+    ended(run(&options))
+}
+
+fn ended(result: Result<(), Failure>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");

@@ -22,6 +22,11 @@ pub(crate) enum Request {
         plan: Plan,
         json: bool,
     },
+    /// The subject "outbox", likewise.
+    Outbox {
+        plan: Plan,
+        json: bool,
+    },
     Help,
 }
 
@@ -44,7 +49,7 @@ pub(crate) fn usage() -> String {
     let parts: Vec<_> = several.flat_map(|(_, works)| *works).map(|work| work.name).collect();
     format!(
         "\
-usage: convoke-bench {}|transports|scale [OPTION]...
+usage: convoke-bench {}|transports|scale|outbox [OPTION]...
    or for one table alone: {}
 
   --json         one line of JSON per row instead of the table
@@ -55,7 +60,8 @@ usage: convoke-bench {}|transports|scale [OPTION]...
   --samples K    samples of which to take the median (by default 11)
 
 of transports, --only names a server, and --n is how many messages a sample has;
-of scale, --only names a row, and --n is one of its sizes",
+of scale, --only names a row, and --n is one of its sizes;
+of outbox, --only names a database, and --n is how many events a sample has",
         subjects.join("|"),
         parts.join(", ")
     )
@@ -72,7 +78,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
     let mut plan = Plan { only: None, n: None, rounds: None, samples: 11 };
     let mut json = false;
     let mut svg = None;
-    let (mut transports, mut scale) = (false, false);
+    let (mut transports, mut scale, mut outbox) = (false, false, false);
 
     while let Some(arg) = args.next() {
         let Some(name) = arg.to_str() else {
@@ -89,6 +95,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
             "--samples" => plan.samples = positive(name, value()?)?,
             "transports" if works.is_none() => transports = true,
             "scale" if works.is_none() => scale = true,
+            "outbox" if works.is_none() => outbox = true,
             _ => match find(name) {
                 Some(found) if works.is_none() => works = Some(found),
                 Some(_) => return Err(format!("one work at a time: {name} is the second")),
@@ -106,6 +113,12 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
         return match (works, svg) {
             (None, None) => Ok(Request::Scale { plan, json }),
             _ => Err("scale goes by itself, without --svg".into()),
+        };
+    }
+    if outbox {
+        return match (works, svg, plan.rounds) {
+            (None, None, None) => Ok(Request::Outbox { plan, json }),
+            _ => Err("outbox goes by itself, without --svg and --rounds".into()),
         };
     }
     let works = works.ok_or("which work?")?;
@@ -184,6 +197,7 @@ mod tests {
             ("", "which work?"),
             ("rounds rounds", "one work at a time: rounds is the second"),
             ("transports --svg a", "transports go by themselves, without --svg and --rounds"),
+            ("outbox --rounds 2", "outbox goes by itself, without --svg and --rounds"),
             ("rounds --fast", "unknown argument --fast"),
             ("rounds --n", "--n needs a value"),
             ("rounds --n 0", "--n needs a whole number from 1 on, not 0"),

@@ -4,12 +4,15 @@
 //! scale/events.rs     listeners that come and go, buses, retained topics
 //! scale/rounds.rs     consumers that join, open rounds that are looked at
 //! scale/services.rs   services that start one after the other, and one that restarts among many
+//! scale/queues.rs     what is taken from a queue in a database, while many wait or were done
 //! ```
 //!
 //! Nobody else stands beside them: each row is compared with itself at its smallest size. What grows with the size is
 //! printed as a ratio, so that a row which ought to be flat can be seen to be.
 
 mod events;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod queues;
 mod rounds;
 mod services;
 
@@ -42,7 +45,11 @@ struct Row {
 
 /// All rows, in the order of the table.
 fn rows() -> impl Iterator<Item = &'static Growth> {
-    [events::ROWS, rounds::ROWS, services::ROWS].into_iter().flatten()
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    let queues = queues::ROWS;
+    #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
+    let queues = &[];
+    [events::ROWS, rounds::ROWS, services::ROWS, queues].into_iter().flatten()
 }
 
 /// Measures what the plan asks for, and prints it row by row. `--only` names a row.

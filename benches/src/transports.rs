@@ -17,8 +17,8 @@
 
 #[cfg(feature = "redis")]
 mod apalis;
-mod contestant;
-mod drain;
+pub(crate) mod contestant;
+pub(crate) mod drain;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -26,7 +26,7 @@ mod postgres;
 mod rabbitmq;
 #[cfg(feature = "redis")]
 mod redis;
-mod servers;
+pub(crate) mod servers;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "sqs")]

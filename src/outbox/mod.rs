@@ -8,7 +8,8 @@
 //!
 //! In reading order: `outbox` is what users hold, by its `builder`; `outgoing` is what it takes, `statement` what a client that
 //! is not ours runs, `letters` what was refused for good, `error` what goes wrong. `rows` is what an outbox needs of a database,
-//! of which `sqlite/` is one, and `memory/` one for tests; `bell` wakes who waits in this process. `relay/` has events leave.
+//! of which `sqlite/` and `postgres/` are two, and `memory/` is one for tests; `bell` wakes who waits in this process. `relay/` has
+//! events leave.
 //!
 //! An event leaves if and only if its transaction has committed. Of a key nothing overtakes: rows of a key are in one lane,
 //! which one relay has at a time, and what stands behind a dead row is parked.
@@ -22,6 +23,8 @@ mod error;
 mod rows;
 mod bell;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod relay;

@@ -31,12 +31,12 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// What a drain took.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Drained {
-    pub(super) wall: Duration,
+pub(crate) struct Drained {
+    pub(crate) wall: Duration,
     /// Of the process that works.
-    pub(super) cpu: Duration,
+    pub(crate) cpu: Duration,
     /// The memory that it holds before and at the end, in bytes.
-    pub(super) memory: Option<(u64, u64)>,
+    pub(crate) memory: Option<(u64, u64)>,
 }
 
 /// Fills the queue and has a worker drain it.
@@ -97,7 +97,7 @@ pub(super) async fn bullmq(url: &str, concurrency: usize) -> Result<Drained, Fai
 }
 
 /// What another program says that its drain took.
-async fn figure(mut command: tokio::process::Command, name: &str) -> Result<Drained, Failure> {
+pub(crate) async fn figure(mut command: tokio::process::Command, name: &str) -> Result<Drained, Failure> {
     command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let output = timeout(DEADLINE, command.output()).await.map_err(|_| format!("{name} hangs"))??;
     let text = String::from_utf8_lossy(&output.stdout);

@@ -18,7 +18,15 @@ const READY: Duration = Duration::from_secs(120);
 /// A server that answers.
 pub(crate) struct Server {
     pub(crate) url: String,
-    _own: Option<Own>,
+    own: Option<Own>,
+}
+
+impl Server {
+    /// Returns the process of one that was started here.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn pid(&self) -> Option<u32> {
+        Some(self.own.as_ref()?.children.first()?.id())
+    }
 }
 
 /// Processes of ours and their folder, which end with this value.
@@ -33,7 +41,7 @@ pub(crate) type Missing = String;
 /// A redis-server that writes an append-only file.
 pub(crate) async fn redis() -> Result<Server, Missing> {
     if let Ok(url) = std::env::var("CONVOKE_TEST_REDIS_URL") {
-        return Ok(Server { url, _own: None });
+        return Ok(Server { url, own: None });
     }
     let (port, mut own) = Own::new("redis")?;
     let mut command = Command::new("redis-server");
@@ -41,14 +49,14 @@ pub(crate) async fn redis() -> Result<Server, Missing> {
     command.args(["--appendonly", "yes", "--appendfsync", "everysec", "--dir"]).arg(&own.folder);
     let hint = "redis-server cannot be started: install it, or set CONVOKE_TEST_REDIS_URL";
     own.start(command, hint, port, b"PING\r\n", b"+PONG").await?;
-    Ok(Server { url: format!("redis://127.0.0.1:{port}"), _own: Some(own) })
+    Ok(Server { url: format!("redis://127.0.0.1:{port}"), own: Some(own) })
 }
 
 /// A PostgreSQL with the settings that it has by default.
 #[cfg(feature = "postgres")]
 pub(crate) async fn postgres() -> Result<Server, Missing> {
     if let Ok(url) = std::env::var("CONVOKE_TEST_POSTGRES_URL") {
-        return Ok(Server { url, _own: None });
+        return Ok(Server { url, own: None });
     }
     let hint = "PostgreSQL cannot be started: install it, or set CONVOKE_TEST_POSTGRES_URL";
     let versions = fs::read_dir("/usr/lib/postgresql").map_err(|_| hint)?.flatten();
@@ -80,13 +88,13 @@ pub(crate) async fn postgres() -> Result<Server, Missing> {
     own.start(server, hint, port, b"\0\0\0\x08\x04\xd2\x16\x2f", b"N").await?;
     // It answers that it has no TLS before it takes connections.
     sleep(Duration::from_secs(1)).await;
-    Ok(Server { url: format!("postgres://postgres@127.0.0.1:{port}/postgres"), _own: Some(own) })
+    Ok(Server { url: format!("postgres://postgres@127.0.0.1:{port}/postgres"), own: Some(own) })
 }
 
 /// ministack, which stands in for SQS: if the environment says where the program is.
 pub(crate) async fn aws() -> Result<Server, Missing> {
     if let Ok(url) = std::env::var("CONVOKE_TEST_AWS_URL") {
-        return Ok(Server { url, _own: None });
+        return Ok(Server { url, own: None });
     }
     let hint = "set CONVOKE_MINISTACK to the program ministack, or CONVOKE_TEST_AWS_URL";
     let program = std::env::var("CONVOKE_MINISTACK").map_err(|_| hint.to_owned())?;
@@ -96,13 +104,13 @@ pub(crate) async fn aws() -> Result<Server, Missing> {
     command.env("LOG_LEVEL", "WARNING");
     let ask = b"GET /_ministack/health HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n";
     own.start(command, hint, port, ask, b"HTTP/1.1 200").await?;
-    Ok(Server { url: format!("http://127.0.0.1:{port}"), _own: Some(own) })
+    Ok(Server { url: format!("http://127.0.0.1:{port}"), own: Some(own) })
 }
 
 /// A rabbitmq-server.
 pub(crate) async fn rabbitmq() -> Result<Server, Missing> {
     if let Ok(url) = std::env::var("CONVOKE_TEST_RABBITMQ_URL") {
-        return Ok(Server { url, _own: None });
+        return Ok(Server { url, own: None });
     }
     let hint = "rabbitmq-server cannot be started: install it, or set CONVOKE_TEST_RABBITMQ_URL";
     let releases = fs::read_dir("/usr/lib/rabbitmq/lib").map_err(|_| hint)?.flatten();
@@ -136,13 +144,13 @@ pub(crate) async fn rabbitmq() -> Result<Server, Missing> {
         .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-setcookie bench +sbwt none +sbwtdcpu none +sbwtdio none");
     own.spawn(epmd, hint)?;
     own.start(command, hint, port, b"AMQP\0\0\x09\x01", b"\x01").await?;
-    Ok(Server { url: format!("amqp://guest:guest@127.0.0.1:{port}/%2f"), _own: Some(own) })
+    Ok(Server { url: format!("amqp://guest:guest@127.0.0.1:{port}/%2f"), own: Some(own) })
 }
 
 /// No server, but a file in a folder that goes with this value.
 pub(crate) fn file() -> Result<Server, Missing> {
     let (_, own) = Own::new("file")?;
-    Ok(Server { url: own.folder.join("bench.db").display().to_string(), _own: Some(own) })
+    Ok(Server { url: own.folder.join("bench.db").display().to_string(), own: Some(own) })
 }
 
 fn free_port() -> Result<u16, Missing> {

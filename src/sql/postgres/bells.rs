@@ -6,13 +6,15 @@
 //! a transaction with anything else, because its commit takes a lock for the whole database. Nobody listens behind a pooler
 //! that gives each transaction another connection: what it hears would come to somebody else, whose client may fail over it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use sqlx::postgres::PgListener;
 use sqlx::{AssertSqlSafe, PgPool, Row};
-use tokio::sync::Notify;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -25,6 +27,8 @@ pub(crate) type Bell = Arc<Notify>;
 const MOST_WOKEN: usize = 32;
 /// What is rung within this time after a notification goes together in the next.
 const MOMENT: Duration = Duration::from_millis(2);
+/// What is hinted at within this time after a hint goes together in the next.
+const HINTS: Duration = Duration::from_millis(50);
 /// A notification that takes longer is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// After so long without a notification the connection is asked whether it is still there.
@@ -53,6 +57,10 @@ struct Inner {
     me: String,
     /// By name and group.
     bells: Mutex<HashMap<String, HashMap<String, Bell>>>,
+    /// By name, for those who look however often it rings.
+    watched: Mutex<HashMap<String, watch::Sender<()>>>,
+    /// The names of which other processes were just told, and whether more was hinted at since.
+    hinted: Mutex<HashMap<String, bool>>,
     /// What other processes have to be told, and how much of it; `None` while nobody is at it.
     to_tell: Mutex<Option<BTreeMap<String, usize>>>,
     listening: Mutex<Option<JoinHandle<()>>>,
@@ -74,6 +82,8 @@ impl Bells {
             channel: format!("convoke.{schema}"),
             me: format!("{:016x}", fastrand::u64(..)),
             bells: Mutex::default(),
+            watched: Mutex::default(),
+            hinted: Mutex::default(),
             to_tell: Mutex::default(),
             listening: Mutex::default(),
         });
@@ -87,9 +97,42 @@ impl Bells {
         bells.entry(name.to_owned()).or_default().entry(group.to_owned()).or_default().clone()
     }
 
+    /// Returns what changes whenever it rings for a name.
+    pub(crate) fn watch(&self, name: &str) -> watch::Receiver<()> {
+        lock(&self.0.watched).entry(name.to_owned()).or_default().subscribe()
+    }
+
     /// Wakes every group of a name in this process, and tells other processes. It has to be called within a runtime.
     pub(crate) fn ring(&self, name: &str, count: usize) {
         self.0.ring_here(name, count);
+        self.tell(name, count);
+    }
+
+    /// Wakes those who watch a name in this process, and tells other processes now and then: for who rings before there is
+    /// anything, however often. Outside of a runtime nobody else is told.
+    pub(crate) fn hint(&self, name: &str) {
+        self.0.ring_here(name, 1);
+        let Ok(runtime) = Handle::try_current() else { return };
+        match lock(&self.0.hinted).entry(name.to_owned()) {
+            Entry::Occupied(mut entry) => {
+                entry.insert(true);
+                return;
+            }
+            Entry::Vacant(entry) => entry.insert(false),
+        };
+        self.tell(name, 1);
+        let sparing = Sparing { bells: self.clone(), name: name.to_owned() };
+        runtime.spawn(async move {
+            while {
+                sleep(HINTS).await;
+                sparing.is_hinted()
+            } {
+                sparing.bells.tell(&sparing.name, 1);
+            }
+        });
+    }
+
+    fn tell(&self, name: &str, count: usize) {
         let mut to_tell = lock(&self.0.to_tell);
         if let Some(names) = &mut *to_tell {
             *names.entry(name.to_owned()).or_default() += count;
@@ -128,9 +171,13 @@ impl Inner {
                 (0..count.min(MOST_WOKEN)).for_each(|_| bell.notify_one());
             }
         }
+        if let Some(watched) = lock(&self.watched).get(name) {
+            watched.send_replace(());
+        }
     }
 
     fn ring_all(&self) {
+        lock(&self.watched).values().for_each(|watched| watched.send_replace(()));
         lock(&self.bells).values().flat_map(HashMap::values).for_each(|bell| bell.notify_one());
     }
 
@@ -143,6 +190,30 @@ impl Inner {
         {
             self.ring_here(name, count);
         }
+    }
+}
+
+/// That other processes are spared the hints of a name for a while; if the runtime ends meanwhile, the next tells them at once.
+struct Sparing {
+    bells: Bells,
+    name: String,
+}
+
+impl Sparing {
+    /// Returns whether more was hinted at meanwhile.
+    fn is_hinted(&self) -> bool {
+        let mut hinted = lock(&self.bells.0.hinted);
+        let more = hinted.get_mut(&self.name).is_some_and(std::mem::take);
+        if !more {
+            hinted.remove(&self.name);
+        }
+        more
+    }
+}
+
+impl Drop for Sparing {
+    fn drop(&mut self) {
+        lock(&self.bells.0.hinted).remove(&self.name);
     }
 }
 

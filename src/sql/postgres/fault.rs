@@ -91,10 +91,24 @@ fn of_code(code: &str) -> (ErrorKind, String) {
             "the user has no right to its tables: grant it, and for `migrate()` the right to create in the schema"
                 .into(),
         ),
+        // These two are our own, of schema-2.sql.
+        "ZC001" => (
+            ErrorKind::Missing,
+            "the transaction is of another database than the outbox: begin it there, or open the outbox again if its \
+             database was replaced"
+                .into(),
+        ),
+        "ZC002" => (ErrorKind::Lost, "the database was replaced by another one: what was taken is not there".into()),
+        "25P01" => (ErrorKind::Refused, "there is no transaction: begin one".into()),
+        "25P02" => (
+            ErrorKind::Refused,
+            "a statement of this transaction has failed before: roll it back, and begin another".into(),
+        ),
         "22021" | "22P05" => {
             (ErrorKind::Refused, "PostgreSQL keeps no such text: leave out characters of the code 0".into())
         }
         "54000" | "22001" => (ErrorKind::TooLarge, "PostgreSQL takes no row of this size: send a reference".into()),
+        "55P03" => unreachable("another transaction holds a lock for longer than `lock_timeout`: end it sooner"),
         "53300" => unreachable("the server has no connection left: give it more, or the pools fewer"),
         "53100" => unreachable("the disk of the server is full: make room"),
         "53200" => unreachable("the server has no memory or no lock left: raise `max_locks_per_transaction`"),

@@ -3,17 +3,18 @@
 //! `URL or pool → builder → PostgresDatabase → session → a connection → the server`
 //!
 //! In reading order: `builder` says what is wanted, `database` is what users hold. `session` runs a statement within a
-//! deadline, and again where the server asks for that; `fault` says what went wrong. `schema` makes the tables, by
-//! `schema-1.sql` and a file for each later version. `bells` wakes who waits for a row, in this process and others,
-//! and `held` says who keeps vacuum back.
+//! deadline, and again where the server asks for that, `bytes` reads those of what it returns, and `fault` says what went wrong.
+//! `schema` makes the tables, by `schema-1.sql` and a file for each later version. `bells` wakes who waits for a row, in this
+//! process and others, and `held` says who keeps vacuum back.
 //!
-//! What has to hold behind a pooler that gives each transaction another connection: no statement has a name, no session has
-//! a state, and what has parameters is in a transaction. A statement whose values are all numbers is one simple query. What
-//! is late is closed with its connection, which nobody else gets.
+//! What has to hold behind a pooler that gives each transaction another connection: no statement of ours has a name, no session
+//! has a state, and what has parameters is in a transaction. A statement whose values are numbers and texts of ours is one simple
+//! query. What is late is closed with its connection, which nobody else gets.
 
 mod builder;
 mod database;
 mod session;
+mod bytes;
 mod fault;
 mod schema;
 mod bells;
@@ -21,6 +22,7 @@ mod held;
 
 pub(crate) use bells::Bell;
 pub use builder::PostgresDatabaseBuilder;
+pub(crate) use bytes::{Form, body_of};
 pub use database::PostgresDatabase;
 pub(crate) use fault::{describe, late};
-pub(crate) use session::{BEGIN, Failed, quoted};
+pub(crate) use session::{BEGIN, Failed, array, quoted};

@@ -15,6 +15,7 @@ use crate::transport::{ErrorKind, TransportError};
 /// `{schema}` stands for the schema in all of them.
 const STEPS: Steps = Steps(&[
     Step { sql: include_str!("schema-1.sql"), older_go_on: false },
+    Step { sql: include_str!("schema-2.sql"), older_go_on: true },
     // An older program lends no row of a state that it does not know, nor one behind it.
     Step { sql: include_str!("schema-3.sql"), older_go_on: true },
 ]);

@@ -3,6 +3,7 @@
 //!
 //! `in_time(deadline, work) → acquire → work → { done | again | closed }`
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,6 +118,19 @@ pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// A text as a literal of SQL, however the server reads backslashes.
 pub(crate) fn quoted(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// Numbers as the text of an array.
+pub(crate) fn array<T: Display>(numbers: impl Iterator<Item = T>) -> String {
+    let mut text = String::from("{");
+    for (place, number) in numbers.enumerate() {
+        if place > 0 {
+            text.push(',');
+        }
+        text += &number.to_string();
+    }
+    text.push('}');
+    text
 }
 
 #[cfg(test)]

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection, Row as _};
 
-use super::lend::body_of;
 use super::queue::Core;
 use super::settle::lost;
-use crate::sql::postgres::{BEGIN, Failed, describe, quoted};
+use crate::sql::postgres::{BEGIN, Failed, body_of, describe, quoted};
 use crate::sql::read_attributes;
 use crate::transport::{
     BoxFuture, DeadLetterRecord, LetterInPlace, MOST_COUNTED, Packet, ParkingFigures, Parks, TransportError,

@@ -3,7 +3,6 @@
 //! `Delivery → PostgresReceipt → Ask → Batcher → settle_all → convoke_done_1, convoke_change_1`
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use super::insert::{Call, Columns, Row, millis};
 use super::lend::{HELD, LENT, READY};
 use super::parking::park;
 use super::queue::{Core, MAX_ATTRIBUTES, Queue};
-use crate::sql::postgres::{BEGIN, Bell, Failed, describe};
+use crate::sql::postgres::{BEGIN, Bell, Failed, array, describe};
 use crate::transport::{BoxFuture, DeadLetterRecord, ErrorKind, Packet, Receipt, Settlement, TransportError};
 
 /// A dead letter may be so much larger than a packet: its record has to find room.
@@ -112,19 +111,6 @@ async fn change(core: &Core, changes: &[(Loan, i16, f64, i32)]) -> Result<Ids, T
     let sql =
         format!("SELECT {schema}.convoke_change_1('{ids_asked}', '{lents}', '{states}', '{waits}', '{attempts}')");
     ids(core, &core.database.rows(&core.at, core.deadline, &sql).await?)
-}
-
-/// Numbers as the text of an array.
-fn array<T: Display>(numbers: impl Iterator<Item = T>) -> String {
-    let mut text = String::from("{");
-    for (place, number) in numbers.enumerate() {
-        if place > 0 {
-            text.push(',');
-        }
-        text += &number.to_string();
-    }
-    text.push('}');
-    text
 }
 
 fn ids(core: &Core, rows: &[PgRow]) -> Result<Ids, TransportError> {

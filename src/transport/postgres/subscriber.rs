@@ -9,11 +9,11 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::lend::{self, Form, Prospect, SHARE, SLOW, Start};
+use super::lend::{self, Prospect, SHARE, SLOW, Start};
 use super::queue::{Core, Queue};
 use super::settle::PostgresReceipt;
 use crate::sql::Room;
-use crate::sql::postgres::{Bell, late};
+use crate::sql::postgres::{Bell, Form, late};
 use crate::transport::{Delivery, ErrorKind, TransportError};
 
 /// So many are lent in one go; more are several.

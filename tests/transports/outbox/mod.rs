@@ -18,6 +18,10 @@ mod letters;
 mod services;
 /// SQLite.
 mod sqlite;
+/// PostgreSQL.
+mod postgres;
+/// An application, and what happens to it.
+mod shop;
 /// A database in memory.
 mod memory;
 /// A publisher that does what a test tells it.

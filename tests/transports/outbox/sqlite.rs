@@ -45,7 +45,7 @@ impl Base for File {
     }
 
     async fn run(transaction: &mut Self::Transaction, statement: Statement) {
-        let mut query = sqlx::query(AssertSqlSafe(statement.sql));
+        let mut query = sqlx::query(AssertSqlSafe(statement.sql.into_owned()));
         for value in statement.values {
             query = match value {
                 SqlValue::Text(text) => query.bind(text),
@@ -78,7 +78,7 @@ async fn a_statement_in_another_file_fails_by_its_text() {
     let (outbox, _elsewhere) = (shop(&base).await, shop(&other).await);
     let statement = outbox.statement(moved(1, 1)).unwrap();
     let mut transaction = other.begin().await;
-    let mut query = sqlx::query(AssertSqlSafe(statement.sql));
+    let mut query = sqlx::query(AssertSqlSafe(statement.sql.into_owned()));
     for value in statement.values {
         query = match value {
             SqlValue::Text(text) => query.bind(text),

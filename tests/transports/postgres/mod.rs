@@ -10,6 +10,8 @@ mod parking;
 /// A server that goes away, a network that falls silent, a pool without room, a pooler between.
 mod outages;
 
+pub(crate) use outages::pooler;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

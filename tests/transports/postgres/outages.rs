@@ -145,13 +145,19 @@ async fn a_pool_without_a_free_connection_is_an_error_that_says_so() {
 }
 
 /// Debian's, on a port of its own: each transaction may get another connection, and a session has no state.
-struct Pooler {
+pub(crate) struct Pooler {
     url: String,
     _process: Process,
     _folder: TempDir,
 }
 
-async fn pooler(server: &str) -> Option<Pooler> {
+impl Pooler {
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+pub(crate) async fn pooler(server: &str) -> Option<Pooler> {
     let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().find(|file| Path::new(file).is_file())?;
     let (folder, port) = (TempDir::new("pgbouncer"), free_port());
     let server_port = server.trim_end_matches("/postgres").rsplit(':').next().unwrap();

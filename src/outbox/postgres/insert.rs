@@ -1,0 +1,118 @@
+//! What stands in a transaction of the application: events as rows, and the lock of their keys.
+//!
+//! `publish → is there a transaction? → convoke_outbox_1 → rows that nobody sees before the commit`
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use super::outbox::PostgresOutbox;
+use crate::outbox::{SqlValue, Statement, lane_of};
+use crate::sql::postgres::{describe, late};
+use crate::sql::write_attributes;
+use crate::transport::{ErrorKind, Packet, TransportError};
+
+/// Inserts packets in their order.
+pub(super) async fn insert(
+    outbox: &PostgresOutbox,
+    packets: Vec<Packet>,
+    connection: &mut PgConnection,
+) -> Result<(), TransportError> {
+    if packets.is_empty() {
+        return Ok(());
+    }
+    if !connection.is_in_transaction() {
+        let text = "there is no transaction, so the event would not be there by what else it writes: begin one, as by \
+            `db.begin()`, and publish before its commit";
+        return Err(TransportError::new(ErrorKind::Refused, outbox.at.clone(), text));
+    }
+    let sql = format!("SELECT {}.convoke_outbox_1($1, $2, $3, $4, $5, $6, $7, $8)", outbox.database.schema());
+    // A statement with a name stays on the server for as long as its connection, so only a pool that keeps some gets another.
+    let query = sqlx::query(AssertSqlSafe(sql)).persistent(connection.cached_statements_size() > 0);
+    let columns = Columns::of(packets);
+    let query = query.bind(outbox.id().to_string()).bind(outbox.outbox.to_string());
+    let query = query.bind(columns.lanes).bind(columns.packets).bind(columns.topics).bind(columns.keys);
+    let query = query.bind(columns.attributes).bind(columns.bodies);
+    let deadline = outbox.database.deadline();
+    let inserted = tokio::time::timeout(deadline, query.execute(connection)).await;
+    match inserted {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(describe_within(&outbox.at, &error)),
+        Err(_) => Err(late(&outbox.at, deadline)),
+    }
+}
+
+/// What went wrong in a transaction that is not ours, which only its owner can begin again.
+fn describe_within(at: &Arc<str>, error: &sqlx::Error) -> TransportError {
+    let code = error.as_database_error().and_then(|error| error.code());
+    let (kind, text) = match code.as_deref() {
+        Some("42883" | "42P01" | "3F000") => (
+            ErrorKind::Missing,
+            "the transaction is of a database that has no outbox: begin it in the outbox's own, or call `migrate()` there",
+        ),
+        Some("40P01") => (
+            ErrorKind::Unreachable,
+            "two transactions waited for the keys of each other, and the server has undone this one: begin it again; \
+             `publish_all` locks several keys in one order",
+        ),
+        Some("40001") => {
+            (ErrorKind::Unreachable, "the server has undone the transaction for the sake of another: begin it again")
+        }
+        _ => return describe(at, error),
+    };
+    TransportError::new(kind, at.clone(), text)
+}
+
+/// Packets as columns: one array is one value of a statement.
+#[derive(Default)]
+struct Columns {
+    lanes: Vec<i16>,
+    packets: Vec<String>,
+    topics: Vec<String>,
+    keys: Vec<Option<String>>,
+    attributes: Vec<Option<String>>,
+    bodies: Vec<Vec<u8>>,
+}
+
+impl Columns {
+    fn of(packets: Vec<Packet>) -> Self {
+        let mut columns = Self::default();
+        for packet in packets {
+            columns.lanes.push(lane(&packet));
+            columns.packets.push(packet.id);
+            columns.topics.push(packet.topic);
+            columns.attributes.push(write_attributes(&packet.attributes));
+            columns.keys.push(packet.key);
+            columns.bodies.push(packet.body);
+        }
+        columns
+    }
+}
+
+fn lane(packet: &Packet) -> i16 {
+    i16::try_from(lane_of(packet.key.as_deref())).unwrap_or_default()
+}
+
+/// The text of the statement for a client that is not ours: its values are of types that every client has.
+pub(super) fn sql(schema: &str) -> String {
+    format!(
+        "SELECT {schema}.convoke_outbox_1($1::text, $2::text, ARRAY[$3::bigint]::smallint[], ARRAY[$4::text], ARRAY[$5::text], \
+         ARRAY[$6::text], ARRAY[$7::text], ARRAY[$8::bytea])"
+    )
+}
+
+/// The statement for a client that is not ours.
+pub(super) fn statement(outbox: &PostgresOutbox, packet: Packet) -> Statement {
+    let values = vec![
+        SqlValue::Text(Some(outbox.id().to_string())),
+        SqlValue::Text(Some(outbox.outbox.to_string())),
+        SqlValue::Integer(lane(&packet).into()),
+        SqlValue::Text(Some(packet.id)),
+        SqlValue::Text(Some(packet.topic)),
+        SqlValue::Text(packet.key),
+        SqlValue::Text(write_attributes(&packet.attributes)),
+        SqlValue::Bytes(packet.body),
+    ];
+    Statement::new(Cow::Owned(sql(outbox.database.schema())), values)
+}

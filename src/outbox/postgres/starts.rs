@@ -1,0 +1,156 @@
+//! Where a look begins, while dead rows that vacuum may not take away stand before what is ready.
+//!
+//! `a look that took long → who writes now? → they have ended → what is gone up to there stays gone → Starts → the next look`
+//!
+//! A position that is behind one that has been seen may still come about: by a transaction that has drawn it and is open. So
+//! a look begins behind a position only once all who wrote when it had been seen have ended, and a later look has found nothing
+//! ready up to there. What is made ready again there has a look begin at the first.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sqlx::Row as _;
+use tokio::time::Instant;
+
+use super::outbox::PostgresOutbox;
+use crate::Uuid;
+use crate::outbox::{LANES, Taken};
+
+/// A look takes longer only if there are many dead rows before what is ready.
+const SLOW: Duration = Duration::from_millis(20);
+/// How much of the time may go into looks from the first row: one part of so many.
+const SHARE: u32 = 20;
+
+#[derive(Debug, Default)]
+pub(super) struct Starts(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Up to which position nothing is ready in a lane.
+    of_lanes: [i64; LANES as usize],
+    /// How often it was begun anew.
+    generation: u64,
+    /// The last position that was seen.
+    seen: i64,
+    /// Up to which position all who drew one have ended.
+    settled: i64,
+    /// A position that had been seen when these transactions wrote.
+    awaited: Option<(i64, HashSet<String>)>,
+    /// When a look from the first row is worth its time.
+    first: Option<Instant>,
+    held: HashMap<Uuid, Vec<u16>>,
+}
+
+/// A look that has begun.
+#[derive(Debug)]
+pub(super) struct Look {
+    /// For each lane, behind which position.
+    pub(super) starts: Vec<i64>,
+    lanes: Vec<u16>,
+    settled: i64,
+    generation: u64,
+}
+
+impl Starts {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn begin(&self, lanes: &[u16]) -> Look {
+        let mut state = self.lock();
+        if state.first.is_some_and(|first| first <= Instant::now()) {
+            state.of_lanes = Default::default();
+            state.first = None;
+        }
+        let starts = lanes.iter().map(|lane| state.of_lanes.get(usize::from(*lane)).copied().unwrap_or(0)).collect();
+        Look { starts, lanes: lanes.to_vec(), settled: state.settled, generation: state.generation }
+    }
+
+    /// Notes what a look has found, in the order of its lanes.
+    pub(super) fn end(&self, look: &Look, taken: &[Taken], took: Duration) {
+        let mut state = self.lock();
+        state.seen = taken.iter().map(|row| row.position).fold(state.seen, i64::max);
+        if took <= SLOW && look.starts.iter().all(|start| *start == 0) {
+            // What is short needs no start.
+            (state.settled, state.awaited) = (0, None);
+            return;
+        }
+        if look.settled == 0 || look.generation != state.generation {
+            return;
+        }
+        // Other processes may make something ready as well.
+        let next = Instant::now() + took.max(SLOW) * SHARE;
+        if look.starts.contains(&0) || state.first.is_none() {
+            state.first = Some(next);
+        }
+        // Behind the last lane of which there is a row it may not have looked.
+        let last = taken.last().map(|row| row.lane);
+        let seen = look.lanes.iter().position(|lane| Some(*lane) == last).map_or(look.lanes.len(), |at| at + 1);
+        for lane in look.lanes.iter().take(seen) {
+            let first = taken.iter().find(|row| row.lane == *lane).map_or(i64::MAX, |row| row.position);
+            if let Some(start) = state.of_lanes.get_mut(usize::from(*lane)) {
+                *start = look.settled.min(first - 1).max(*start);
+            }
+        }
+    }
+
+    /// Has the next looks begin at the first row: something was made ready again.
+    pub(super) fn forget(&self) {
+        let mut state = self.lock();
+        state.of_lanes = Default::default();
+        state.generation += 1;
+    }
+
+    /// Notes which lanes a relay has; what was known of one that it did not have before may not be so any more.
+    pub(super) fn held(&self, relay: Uuid, lanes: &[u16]) {
+        let mut state = self.lock();
+        let before = state.held.insert(relay, lanes.to_vec()).unwrap_or_default();
+        for lane in lanes.iter().filter(|lane| !before.contains(lane)) {
+            state.generation += 1;
+            if let Some(start) = state.of_lanes.get_mut(usize::from(*lane)) {
+                *start = 0;
+            }
+        }
+    }
+
+    pub(super) fn left(&self, relay: Uuid) {
+        self.lock().held.remove(&relay);
+    }
+}
+
+/// After a look that took long: says who keeps vacuum back, and finds out up to where all who wrote have ended.
+pub(super) async fn after(outbox: &PostgresOutbox, took: Duration) {
+    if took <= SLOW {
+        return;
+    }
+    outbox.database.warn_of_held_snapshots(&outbox.at);
+    let seen = outbox.starts.lock().seen;
+    let Some(writers) = writers(outbox).await else { return };
+    let mut state = outbox.starts.lock();
+    if let Some((position, awaited)) = state.awaited.take() {
+        if awaited.is_disjoint(&writers) {
+            state.settled = state.settled.max(position);
+        } else {
+            state.awaited = Some((position, awaited));
+            return;
+        }
+    }
+    if seen > state.settled {
+        match writers.is_empty() {
+            true => state.settled = seen,
+            false => state.awaited = Some((seen, writers)),
+        }
+    }
+}
+
+/// The transactions that have written to the table and are open; who has ended is seen by each look from then on.
+async fn writers(outbox: &PostgresOutbox) -> Option<HashSet<String>> {
+    let sql = format!(
+        "SELECT DISTINCT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' \
+             AND relation = '{}.convoke_outbox'::regclass AND pid IS DISTINCT FROM pg_backend_pid() \
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        outbox.database.schema()
+    );
+    outbox.rows(&sql).await.ok()?.iter().map(|row| row.try_get(0).ok()).collect()
+}
