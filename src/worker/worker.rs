@@ -193,7 +193,7 @@ impl<S: Source> Worker<S> {
     /// Deliveries of other keys go on meanwhile. By default a dead letter holds up nobody.
     ///
     /// The dead letter stays in its place in the queue, whoever is the reason that it died: it is listed by
-    /// [`parking`](crate::transport::Source::parking) of the queue, and not in the queue of dead letters. There go only
+    /// [`parking`](crate::transport::Parking) of the queue, and not in the queue of dead letters. There go only
     /// deliveries without a key, as [`ordered_by`](Self::ordered_by) and the server see it. A packet that is no event
     /// has the key that it was published with. A key is parked for all workers of the queue and group, also for those that
     /// do not park.

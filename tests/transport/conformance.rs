@@ -146,7 +146,7 @@ impl Source for End {
     }
 
     fn parking(&self) -> Option<Parking> {
-        self.queue.parking()
+        Source::parking(&self.queue)
     }
 
     fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {

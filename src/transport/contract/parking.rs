@@ -74,7 +74,7 @@ impl ParkingFigures {
 ///     assert_eq!(delivery.park(DeadReason::Permanent, vec!["no such book".to_owned()]).await?, 1);
 /// }
 ///
-/// let parking = orders.parking().expect("a queue in memory parks");
+/// let parking = orders.parking();
 /// for letter in parking.letters(10).await? {
 ///     println!("{:?}: {}, {} behind it", letter.packet.key, letter.record.reason, letter.parked);
 ///     parking.redrive(letter.position).await?; // 1 comes again, and then 2

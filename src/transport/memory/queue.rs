@@ -77,6 +77,13 @@ impl MemoryQueue {
         Self::of(dead, 0)
     }
 
+    /// Returns the dead letters of this group that stay in their places, and what is parked behind them: to list, redrive
+    /// and discard them.
+    pub fn parking(&self) -> Parking {
+        let (store, name) = (self.store.clone(), self.name.clone());
+        Parking::new(MemoryParking { store, group: self.group, name })
+    }
+
     /// Sets how long a delivery is lent. The default is 30 s, and the least is 1 ms.
     pub fn lease(self, lease: Duration) -> Self {
         self.set(|state| state.abilities.lease = Some(lease.max(Duration::from_millis(1))))
@@ -136,7 +143,7 @@ impl MemoryQueue {
     }
 
     /// Returns how many packets of this group wait: those that are held back or parked too, but not dead letters in
-    /// their [places](Source::parking).
+    /// their [places](Self::parking).
     pub fn waiting(&self) -> usize {
         self.store.lock().line(self.group).waiting()
     }
@@ -290,8 +297,7 @@ impl Source for MemoryQueue {
     }
 
     fn parking(&self) -> Option<Parking> {
-        let (store, name) = (self.store.clone(), self.name.clone());
-        Some(Parking::new(MemoryParking { store, group: self.group, name }))
+        Some(self.parking())
     }
 
     fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {

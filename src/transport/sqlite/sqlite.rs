@@ -130,6 +130,12 @@ impl Sqlite {
         }))
     }
 
+    /// Returns the dead letters of this group that stay in their places, and what is parked behind them: to list, redrive
+    /// and discard them.
+    pub fn parking(&self) -> Parking {
+        Parking::new(SqliteParking(self.queue.core.clone()))
+    }
+
     /// Returns a publisher that reaches only this group, as you need it to redrive the group's dead letters. It does
     /// not de-duplicate.
     pub fn for_this_group(&self) -> Self {
@@ -241,7 +247,7 @@ impl Source for Sqlite {
     }
 
     fn parking(&self) -> Option<Parking> {
-        Some(Parking::new(SqliteParking(self.queue.core.clone())))
+        Some(self.parking())
     }
 
     fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {

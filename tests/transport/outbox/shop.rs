@@ -136,7 +136,7 @@ async fn an_hour_without_a_server_costs_no_order_and_bills_none_twice() -> Resul
     billed.sort_unstable();
     assert_eq!(billed, (3..=50).map(|id| (id, 10)).collect::<Vec<_>>());
 
-    let parking = convoke::transport::Source::parking(&orders).ok_or("it parks")?;
+    let parking = orders.parking();
     let letters = parking.letters(10).await?;
     assert_eq!((letters.len(), letters[0].parked), (1, 1));
     assert!(letters[0].record.errors[0].contains("nothing to pay"), "{:?}", letters[0].record.errors);

@@ -34,7 +34,7 @@ async fn what_is_parked_behind_a_letter_is_touched_once_however_often_that_is_re
     assert_eq!(behind, BEHIND as u64);
     // All of them are set aside by who looks for work: once.
     nothing(&mut subscriber).await;
-    let parking = queue.parking().unwrap();
+    let parking = queue.parking();
     let letter = parking.letters(2).await.unwrap().remove(0);
     subscriber.close().await.unwrap();
 
@@ -97,7 +97,7 @@ async fn a_program_that_does_not_know_letters_in_their_places_leaves_them_and_wh
     }
     transaction.commit().await.unwrap();
     nothing(&mut subscriber).await;
-    queue.parking().unwrap().redrive_all().await.unwrap();
+    queue.parking().redrive_all().await.unwrap();
     let first = receive(&mut subscriber, 1).await;
     assert_eq!(ids(&first), ["1"]);
     ack(first).await;

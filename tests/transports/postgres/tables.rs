@@ -49,7 +49,7 @@ async fn in_a_rolling_deploy_an_older_program_goes_on_until_a_step_forbids_it() 
     run(&db, "UPDATE shop.convoke_schema SET version = 0, oldest = 0").await;
     let older = db.queue("orders").await.unwrap_err();
     assert_eq!(older.kind(), ErrorKind::Missing);
-    assert!(older.to_string().contains("this program needs version 2: call `migrate()`"), "{older}");
+    assert!(older.to_string().contains("this program needs version 3: call `migrate()`"), "{older}");
 }
 
 #[tokio::test]
