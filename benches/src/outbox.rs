@@ -85,7 +85,7 @@ async fn measure(database: &'static str, url: &str, redis: &str, plan: &Plan, js
     let (mut ours, mut hand, mut waits) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
     for sample in 0..plan.samples {
         let place = |who: &str| {
-            let name = format!("bench_{}_{sample}_{who}", std::process::id());
+            let name = format!("bench_{database}_{}_{sample}_{who}", std::process::id());
             Place { database, url, redis, name }
         };
         ours.push(ours::relay(&place("ours"), count).await?);
