@@ -23,7 +23,7 @@ const POLL_EVERY: Duration = Duration::from_millis(200);
 const LAG_WITHIN: Duration = Duration::from_secs(60);
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Hands the events of an [`Outbox`](super::Outbox) to servers, after their transactions have committed, and deletes them
+/// Hands the events of an [`Outbox`](crate::Outbox) to servers, after their transactions have committed, and deletes them
 /// once they are confirmed. It is a service: await [`supervised`](Self::supervised), or add it to the
 /// [`Services`](crate::Services) of an application or to a [`Supervisor`](crate::Supervisor).
 ///
@@ -56,7 +56,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// |---|---|
 /// | the server has confirmed it | deleted |
 /// | the server is away, busy or panics | stays, is tried again, and holds up what comes behind it |
-/// | the server refuses it for good, or it is too large for it | a [dead letter](super::Outbox::dead_letters) |
+/// | the server refuses it for good, or it is too large for it | a [dead letter](crate::Outbox::dead_letters) |
 /// | no route matches | a dead letter |
 /// | the one before it, of its key, is dead | parked, until that is redriven or discarded |
 ///
