@@ -19,7 +19,7 @@ use crate::transport::ErrorKind;
 const BYTES: usize = 8 * 1024 * 1024;
 
 /// How soon it looks again when something was there a moment ago.
-const SOON: Duration = Duration::from_millis(1);
+const SOON: Duration = Duration::from_millis(2);
 
 /// How soon it tries again when the database has failed.
 const AGAIN: Duration = Duration::from_millis(250);
