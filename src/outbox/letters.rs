@@ -34,6 +34,19 @@ impl From<Dead> for OutboxLetter {
     }
 }
 
+/// # Dead letters
+///
+/// ```no_run
+/// # use convoke::Outbox;
+/// # use convoke::transport::SqliteDatabase;
+/// # async fn look(outbox: Outbox<SqliteDatabase>) -> Result<(), Box<dyn std::error::Error>> {
+/// for letter in outbox.dead_letters(0, 100).await? {
+///     println!("{}: {} ({} behind it)", letter.packet.id, letter.reason, letter.parked);
+///     outbox.redrive(letter.position).await?; // or `discard`
+/// }
+/// # Ok(())
+/// # }
+/// ```
 impl<D: OutboxDatabase> Outbox<D> {
     /// Returns dead letters behind this position, in their order, at most so many. Begin with 0.
     ///

@@ -96,7 +96,10 @@ impl<D: OutboxDatabase> Outbox<D> {
     /// Publishes an event with this transaction: the event leaves after the commit, and never if the transaction is
     /// rolled back. Returns the id of the event.
     ///
-    /// The transaction has to be one of the same database: a `Transaction` of sqlx, or a connection that is in one.
+    /// The transaction has to be one of the same database: a `Transaction` of sqlx, or a connection that is in one. sqlx
+    /// has to know of it: one that a text such as `BEGIN` has begun is for a [statement](Self::statement). If a statement
+    /// of your own fails in the transaction, roll it back before you publish: SQLite ends a transaction by itself when
+    /// the disk is full.
     /// With SQLite, begin it with [`SqliteDatabase::begin`](crate::transport::SqliteDatabase::begin): what `pool.begin()`
     /// begins is deferred, and after it has read, it may find that it cannot write any more.
     ///

@@ -47,6 +47,30 @@ pub(super) mod sealed {
 type Press = Box<dyn FnOnce(&Stamp) -> Result<Envelope, OutboxError> + Send>;
 
 /// An event of any type, so that [`publish_all`](super::Outbox::publish_all) takes events of several types.
+///
+/// ```no_run
+/// # use convoke::prelude::*;
+/// # use convoke::transport::SqliteDatabase;
+/// # use convoke::{Outbox, Outgoing};
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Event, Serialize, Deserialize)]
+/// struct OrderPlaced {
+///     id: u64,
+/// }
+///
+/// #[derive(Event, Serialize, Deserialize)]
+/// struct StockReserved {
+///     items: u32,
+/// }
+///
+/// # async fn place(db: SqliteDatabase, outbox: Outbox<SqliteDatabase>) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut tx = db.begin().await?;
+/// let events = [Outgoing::new(OrderPlaced { id: 7 }), Outgoing::new(StockReserved { items: 3 })];
+/// outbox.publish_all(&mut tx, events).await?;
+/// tx.commit().await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Outgoing(Press);
 
 impl Outgoing {

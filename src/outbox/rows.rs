@@ -104,9 +104,9 @@ pub(crate) mod sealed {
         /// Gives all lanes of a relay back.
         fn leave<'a>(&'a self, relay: Uuid) -> BoxFuture<'a, Result<(), TransportError>>;
 
-        /// Deletes what has left, if it is still ready, and returns the first rows that are ready in these lanes, each lane in
-        /// its order, the lanes in the order given: at most so many, and of at most so many bytes beyond the first. With no
-        /// lanes it only deletes; with nothing to delete it only reads, and waits for nobody who writes.
+        /// Deletes what has left, if it is still ready, and returns the first rows that are ready in these lanes, in the order
+        /// of their positions: at most so many, and of at most so many bytes beyond the first. With no lanes it only deletes;
+        /// with nothing to delete it only reads, and waits for nobody who writes.
         ///
         /// # Errors
         ///

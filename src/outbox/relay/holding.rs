@@ -19,6 +19,8 @@ pub(super) struct Holding {
     serial: Cell<u64>,
     /// Keys of which a row is dead. One that is no more is found out when a row is to be parked.
     dead: RefCell<HashSet<String>>,
+    /// How many tracks wait for a lane.
+    hungry: Cell<usize>,
     /// Changes when a lane has come or is free.
     news: watch::Sender<()>,
     /// Changes when a lane can be given back.
@@ -41,6 +43,7 @@ impl Holding {
             next: Cell::new(0),
             serial: Cell::new(0),
             dead: RefCell::default(),
+            hungry: Cell::new(0),
             news: watch::Sender::new(()),
             back: watch::Sender::new(()),
         }
@@ -114,6 +117,13 @@ impl Holding {
         self.news.subscribe()
     }
 
+    /// Waits for a lane; whoever has several leaves some meanwhile.
+    pub(super) async fn hunger(&self, news: &mut watch::Receiver<()>) {
+        let _hungry = Hungry::new(&self.hungry);
+        // Whoever would tell is as old as this.
+        let _ = news.changed().await;
+    }
+
     /// What changes when a lane can be given back.
     pub(super) fn back(&self) -> watch::Receiver<()> {
         self.back.subscribe()
@@ -160,12 +170,17 @@ impl Claim<'_> {
         self.lanes.rotate_left(first);
     }
 
-    /// Those from which more may be taken: not those that others are to have.
+    /// Those from which more may be taken: not those that other relays are to have, nor more than half while somebody here has
+    /// none.
     pub(super) fn to_take_from(&self) -> Vec<u16> {
         let lanes = self.holding.lanes.borrow();
         let is_open =
             |(lane, serial): &&(u16, u64)| lanes.get(lane).is_some_and(|lane| lane.serial == *serial && !lane.leaving);
-        self.lanes.iter().filter(is_open).map(|(lane, _)| *lane).collect()
+        let mut open: Vec<u16> = self.lanes.iter().filter(is_open).map(|(lane, _)| *lane).collect();
+        if self.holding.hungry.get() > 0 {
+            open.truncate(open.len().div_ceil(2));
+        }
+        open
     }
 
     /// Whether all of them are still this relay's.
@@ -205,5 +220,21 @@ impl Drop for Claim<'_> {
     fn drop(&mut self) {
         let lanes = std::mem::take(&mut self.lanes);
         self.free(&lanes);
+    }
+}
+
+/// One more who waits for a lane.
+struct Hungry<'a>(&'a Cell<usize>);
+
+impl<'a> Hungry<'a> {
+    fn new(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for Hungry<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }

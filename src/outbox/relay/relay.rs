@@ -32,6 +32,24 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// event that matches several routes leaves by each of them, and stays in the outbox until all have confirmed it; if one
 /// of them refuses it for good, a redrive sends it by all again.
 ///
+/// ```no_run
+/// use convoke::prelude::*;
+/// use convoke::transport::{Memory, SqliteDatabase};
+///
+/// # async fn start(db: SqliteDatabase) -> Result<(), Box<dyn std::error::Error>> {
+/// let bus = EventBus::default();
+/// let outbox = db.outbox("Shop").await?;
+/// let mut relay = outbox
+///     .relay(Route::new("Shop/OrderPlaced", Memory::queue("orders")))
+///     .and(Route::new("Shop/**", Memory::queue("audit")));
+/// let probe = relay.probe(); // for a page of yours, on any thread
+/// let services = Services::new(&bus).add(relay.supervised(&bus)).await?;
+/// println!("{}", probe.health());
+/// services.run_until(shutdown_signal()).await;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # What becomes of an event
 ///
 /// | event | in the outbox |
@@ -147,7 +165,9 @@ impl Relay {
     }
 }
 
-/// Its name is `relay of Shop`, with the name of the outbox, or the one that you [gave](Relay::named) it.
+/// Its name is `relay of Shop`, with the name of the outbox, or the one that you [gave](Relay::named) it. Its state is in
+/// the statuses and the health of the application; for a bus that is told of each change, add
+/// [`supervised(&bus)`](Relay::supervised) instead.
 impl IntoChild for Relay {
     fn into_child(self) -> Kept {
         self.supervised(&EventBus::default()).into_child()

@@ -19,7 +19,7 @@ use crate::transport::ErrorKind;
 const BYTES: usize = 8 * 1024 * 1024;
 
 /// How soon it looks again when something was there a moment ago.
-const SOON: Duration = Duration::from_millis(1);
+const SOON: Duration = Duration::from_millis(2);
 
 /// How soon it tries again when the database has failed.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -121,7 +121,7 @@ impl<'a> Track<'a> {
                 }
                 Took::Nothing => {}
                 Took::NoLanes => select! {
-                    _ = news.changed() => {}
+                    () = shared.holding.hunger(&mut news) => {}
                     () = shared.stopping() => {}
                 },
                 Took::Failed => shared.pause(AGAIN).await,
@@ -162,6 +162,7 @@ impl<'a> Track<'a> {
                 shared.stats.has_database();
                 self.done.clear();
                 let mut lanes: Vec<u16> = taken.iter().map(|row| row.lane).collect();
+                lanes.sort_unstable();
                 lanes.dedup();
                 self.claim.keep(&lanes);
                 if taken.is_empty() {

@@ -95,3 +95,7 @@ pub(super) async fn leave(rows: &SqliteRows, relay: Uuid) -> Result<(), Transpor
     rows.write(async |connection| query.execute(connection).await).await?;
     Ok(())
 }
+
+/// Every statement of this file that looks for rows.
+#[cfg(test)]
+pub(super) const ALL_OF_THEM: [&str; 5] = [BURY, COUNT, FREE, ALL, GIVE_BACK];

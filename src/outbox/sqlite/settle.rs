@@ -23,25 +23,25 @@ const PARK: &str = "UPDATE convoke_outbox SET state = 2 \
     AND EXISTS (SELECT 1 FROM convoke_outbox_lane AS l \
         WHERE l.outbox = convoke_outbox.outbox AND l.lane = convoke_outbox.lane AND l.relay = ?2) \
     AND EXISTS (SELECT 1 FROM convoke_outbox AS dead \
-        WHERE dead.outbox = convoke_outbox.outbox AND dead.state = 1 AND dead.state > 0 AND dead.key = convoke_outbox.key)";
+        WHERE dead.outbox = convoke_outbox.outbox AND dead.state = 1 AND dead.state <> 0 AND dead.key = convoke_outbox.key)";
 const NOT_PARKED: &str = "SELECT position FROM convoke_outbox AS o \
     WHERE position IN (SELECT value FROM json_each(?1)) AND state = 0 \
     AND NOT EXISTS (SELECT 1 FROM convoke_outbox AS dead \
-        WHERE dead.outbox = o.outbox AND dead.state = 1 AND dead.state > 0 AND dead.key = o.key)";
+        WHERE dead.outbox = o.outbox AND dead.state = 1 AND dead.state <> 0 AND dead.key = o.key)";
 const DEAD_KEYS: &str = "SELECT DISTINCT key FROM convoke_outbox WHERE outbox = ?1 AND state = 1 AND key IS NOT NULL \
     AND lane IN (SELECT value FROM json_each(?2))";
 const DEAD: &str = "SELECT position, published, reason, \
     (SELECT count(*) FROM convoke_outbox AS p \
-        WHERE p.outbox = o.outbox AND p.state = 2 AND p.state > 0 AND p.key = o.key), \
+        WHERE p.outbox = o.outbox AND p.state = 2 AND p.state <> 0 AND p.key = o.key), \
     packet, topic, key, attributes, body \
     FROM convoke_outbox AS o WHERE outbox = ?1 AND state = 1 AND position > ?2 ORDER BY position LIMIT ?3";
 const REVIVE: &str = "UPDATE convoke_outbox SET state = 0, reason = NULL \
     WHERE position = ?1 AND outbox = ?2 AND state = 1 RETURNING key";
 const DISCARD: &str = "DELETE FROM convoke_outbox WHERE position = ?1 AND outbox = ?2 AND state = 1 RETURNING key";
 /// Nothing goes on behind a key of which another row is dead.
-const UNPARK: &str = "UPDATE convoke_outbox SET state = 0 WHERE outbox = ?1 AND state = 2 AND state > 0 AND key = ?2 \
+const UNPARK: &str = "UPDATE convoke_outbox SET state = 0 WHERE outbox = ?1 AND state = 2 AND state <> 0 AND key = ?2 \
     AND NOT EXISTS (SELECT 1 FROM convoke_outbox AS dead \
-        WHERE dead.outbox = ?1 AND dead.state = 1 AND dead.state > 0 AND dead.key = ?2)";
+        WHERE dead.outbox = ?1 AND dead.state = 1 AND dead.state <> 0 AND dead.key = ?2)";
 
 pub(super) async fn dead_keys(rows: &SqliteRows, lanes: &[u16]) -> Result<HashSet<String>, TransportError> {
     let lanes: Vec<i64> = lanes.iter().copied().map(i64::from).collect();
@@ -118,4 +118,37 @@ async fn end(
     };
     transaction.commit().await?;
     Ok(Some(behind))
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::AssertSqlSafe;
+
+    use super::*;
+    use crate::outbox::sqlite::{lanes, take};
+    use crate::sql::sqlite::prepare;
+
+    #[actix_rt::test]
+    async fn nothing_that_is_done_for_a_row_reads_a_whole_table_or_sorts_one() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        prepare(&mut connection).await.unwrap();
+        let of_takes = take::all();
+        let of_settling = [BURY, PARK, NOT_PARKED, DEAD_KEYS, DEAD, REVIVE, DISCARD, UNPARK];
+        let all = of_takes.iter().map(String::as_str).chain(of_settling).chain(lanes::ALL_OF_THEM);
+        for sql in all {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let rows = sqlx::query(explain).fetch_all(&mut connection).await.unwrap();
+            let plan: String = rows.iter().map(|row| row.get::<String, _>("detail") + "\n").collect();
+            assert!(plan.contains("SEARCH"), "{sql}\n{plan}");
+            for line in plan.lines() {
+                let of_table = ["convoke_", "dead ", "o ", "p ", "l "]
+                    .iter()
+                    .any(|name| format!("{line} ").contains(&format!("SCAN {name}")));
+                // What is given as a list is short, and is called `dead` where it is buried.
+                let of_list = line.contains("VIRTUAL TABLE");
+                assert!(!of_table || of_list, "it reads a whole table: {line}\n{sql}\n{plan}");
+                assert!(!line.contains("TEMP B-TREE") || sql.contains("DISTINCT"), "it sorts: {line}\n{sql}\n{plan}");
+            }
+        }
+    }
 }

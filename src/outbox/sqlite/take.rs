@@ -1,4 +1,4 @@
-//! How a relay reads on: what has left is deleted, and the first rows that are ready are read, lane by lane.
+//! How a relay reads on: what has left is deleted, and the first rows that are ready are read.
 //!
 //! `done, lanes → DELETE; SELECT → Taken`
 
@@ -28,20 +28,21 @@ static DELETES: LazyLock<Vec<SqlStr>> = LazyLock::new(|| {
     (0..=usize::from(LANES)).map(sql).collect()
 });
 
-/// Each lane by itself, in its order, so that nothing is sorted; then as many as are not too large. `?2` is the outbox,
-/// `?3` how many, `?4` how many bytes, and the lanes are behind that.
+/// The lanes are merged, so that nothing is sorted, and rows that stand on one page leave it together: one that is written for
+/// a row of each lane costs as much as all of its rows. Then as many as are not too large. `?2` is the outbox, `?3` how many,
+/// `?4` how many bytes, and the lanes are behind that.
 fn take_sql(lanes: usize) -> String {
     let lane = |lane: usize| {
         format!(
-            "SELECT * FROM (SELECT position, length(body) AS size FROM convoke_outbox \
-             WHERE outbox = ?2 AND lane = ?{} AND state = 0 ORDER BY position LIMIT ?3)",
+            "SELECT position, length(body) AS size FROM convoke_outbox WHERE outbox = ?2 AND lane = ?{} AND state = 0",
             lane + 5
         )
     };
     let all: Vec<_> = (0..lanes.max(1)).map(lane).collect();
     format!(
         "SELECT o.position, o.lane, o.published, o.packet, o.topic, o.key, o.attributes, o.body FROM \
-         (SELECT position, size, sum(size) OVER (ROWS UNBOUNDED PRECEDING) AS total FROM ({} LIMIT ?3)) AS first \
+         (SELECT position, size, sum(size) OVER (ROWS UNBOUNDED PRECEDING) AS total FROM \
+         ({} ORDER BY position LIMIT ?3)) AS first \
          CROSS JOIN convoke_outbox AS o ON o.position = first.position WHERE total <= ?4 OR total = size",
         all.join(" UNION ALL ")
     )
@@ -120,7 +121,7 @@ pub(super) fn written(numbers: &[i64]) -> String {
 const FIGURES: &str = "SELECT \
     (SELECT count(*) FROM (SELECT 1 FROM convoke_outbox WHERE outbox = ?1 AND state = 0 LIMIT ?2)), \
     (SELECT count(*) FROM (SELECT 1 FROM convoke_outbox WHERE outbox = ?1 AND state = 1 LIMIT ?2)), \
-    (SELECT count(*) FROM (SELECT 1 FROM convoke_outbox WHERE outbox = ?1 AND state = 2 AND state > 0 LIMIT ?2)), \
+    (SELECT count(*) FROM (SELECT 1 FROM convoke_outbox WHERE outbox = ?1 AND state = 2 AND state <> 0 LIMIT ?2)), \
     (SELECT published FROM convoke_outbox WHERE position = (SELECT min( \
         (SELECT position FROM convoke_outbox WHERE outbox = ?1 AND lane = value AND state = 0 ORDER BY position LIMIT 1) \
     ) FROM json_each(?3)))";
@@ -141,4 +142,10 @@ pub(super) async fn figures(rows: &SqliteRows, most: u64) -> Result<OutboxFigure
         parked: count(parked),
         oldest: oldest.map(|published| age(published, now)),
     })
+}
+
+/// Every statement of this file.
+#[cfg(test)]
+pub(super) fn all() -> Vec<String> {
+    [DELETE, FIGURES].into_iter().map(str::to_owned).chain((1..=usize::from(LANES)).map(take_sql)).collect()
 }

@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS convoke_outbox (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS convoke_outbox_ready ON convoke_outbox (outbox, lane) WHERE state = 0;
 CREATE INDEX IF NOT EXISTS convoke_outbox_dead ON convoke_outbox (outbox) WHERE state = 1;
-CREATE INDEX IF NOT EXISTS convoke_outbox_held ON convoke_outbox (outbox, state, key) WHERE state > 0;
+CREATE INDEX IF NOT EXISTS convoke_outbox_held ON convoke_outbox (outbox, state, key) WHERE state <> 0;
 CREATE TRIGGER IF NOT EXISTS convoke_outbox_known BEFORE INSERT ON convoke_outbox
 WHEN NOT EXISTS (SELECT 1 FROM convoke_outbox_name WHERE id = NEW.outbox) BEGIN
     SELECT RAISE(ABORT, 'convoke_outbox: this is another database than that of the outbox');

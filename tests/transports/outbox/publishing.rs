@@ -1,10 +1,11 @@
 //! What gets into an outbox, and what does not.
 
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use convoke::prelude::*;
 use convoke::transport::ErrorKind;
-use convoke::{Envelope, EnvelopeLimits, Outbox, OutboxError, Outgoing, TraceContext, Uuid};
+use convoke::{Envelope, EnvelopeLimits, OutboxError, Outgoing, TraceContext, Uuid};
 use serde_json::json;
 
 use super::{Base, Closed, Inside, Moved, Taker, moved, relay, shop, until};
@@ -55,27 +56,26 @@ pub(crate) async fn metadata_are_those_that_a_bus_makes<B: Base>() {
 
     // An event is caused by the one whose metadata are given, and by the one that a listener hears.
     let bus = EventBus::default();
-    let both: Arc<(Outbox<B::Database>, Mutex<Vec<Metadata>>)> = Arc::new((outbox, Mutex::default()));
-    let (base, heard) = (std::rc::Rc::new(base), both.clone());
-    let of_listener = base.clone();
+    let causes = Arc::new(Mutex::new(vec![two.metadata.clone()]));
+    let (base, outbox) = (Rc::new(base), Rc::new(outbox));
+    let (of_listener, published, heard) = (base.clone(), outbox.clone(), causes.clone());
     let listen = async move |event: Arc<Closed>, metadata: Metadata| {
         let mut transaction = of_listener.begin().await;
-        let (outbox, causes) = &*heard;
-        outbox.publish(&mut transaction, moved(1, 2)).await.unwrap();
-        outbox.caused_by(&causes.lock().unwrap()[0]).publish(&mut transaction, moved(1, 3)).await.unwrap();
+        published.publish(&mut transaction, moved(1, 2)).await.unwrap();
+        let other = published.caused_by(&heard.lock().unwrap()[0]);
+        other.publish(&mut transaction, moved(1, 3)).await.unwrap();
         B::commit(transaction).await;
         assert_eq!(event.text, "");
-        causes.lock().unwrap().push(metadata);
+        heard.lock().unwrap().push(metadata);
     };
-    both.1.lock().unwrap().push(two.metadata.clone());
     let _listener = bus.on(listen).unwrap();
     bus.emit(Closed { text: String::new() }).await.ok().unwrap();
     let mut transaction = base.begin().await;
-    both.0.caused_by(&two.metadata).publish(&mut transaction, moved(1, 4)).await.unwrap();
+    outbox.caused_by(&two.metadata).publish(&mut transaction, moved(1, 4)).await.unwrap();
     B::commit(transaction).await;
     taker.has(5).await;
     let sent = taker.envelopes();
-    let cause = both.1.lock().unwrap()[1].clone();
+    let cause = causes.lock().unwrap()[1].clone();
     assert_eq!((sent[2].metadata.causation, sent[2].metadata.correlation), (Some(cause.id), cause.correlation));
     assert_eq!(sent[2].metadata.trace.trace_id(), cause.trace.trace_id());
     assert_eq!(sent[3].metadata.causation, Some(cause.id));

@@ -118,7 +118,7 @@ impl Publisher for Taker {
             let take = |packet: &Packet| {
                 let error = |kind| Err(TransportError::new(kind, "taker", "as it was told"));
                 state.random = state.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                if mode == Mode::Away || (mode == Mode::Moody && (state.random >> 33) % 3 == 0) {
+                if mode == Mode::Away || (mode == Mode::Moody && (state.random >> 33).is_multiple_of(3)) {
                     return error(ErrorKind::Unreachable);
                 }
                 let step = codec::read(packet, EnvelopeLimits::default()).ok();
