@@ -146,7 +146,6 @@ mod shutdown;
 pub mod codec;
 mod outbox;
 mod route;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
 pub mod transport;
 mod worker;

@@ -66,8 +66,8 @@ pub(crate) fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
                 return Ok(());
             }
         };
-        for database in DATABASES.iter().filter(asked) {
-            let server = match *database {
+        for database in DATABASES.into_iter().filter(asked) {
+            let server = match database {
                 "postgres" => servers::postgres().await,
                 _ => servers::file(),
             };

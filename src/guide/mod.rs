@@ -9,6 +9,7 @@
 //! | [`services`] | lifecycle, restarts, budgets, supervision |
 //! | [`application`] | a web server, services, workers and shutdown as one |
 //! | [`leaving`] | routes, workers, wire forms, retries, dead letters, de-duplication |
+//! | [`outbox`] | an event and its row, or neither: outbox, relay, order of commits, parking, other clients |
 //! | [`servers`] | order, delays, leases, limits and losses by server |
 //! | [`testing`] | virtual time, waiting for events, probes, fakes, seeds |
 //! | [`production`] | logs, metrics, health, limits and defaults, speed |
@@ -38,6 +39,9 @@ pub mod application {}
 #[cfg_attr(not(all(feature = "sqlite", feature = "testing")), allow(rustdoc::broken_intra_doc_links))]
 #[doc = include_str!("leaving.md")]
 pub mod leaving {}
+
+#[doc = include_str!("outbox.md")]
+pub mod outbox {}
 
 #[cfg_attr(
     not(all(feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqlite", feature = "sqs")),

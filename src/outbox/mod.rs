@@ -8,7 +8,8 @@
 //!
 //! In reading order: `outbox` is what users hold, by its `builder`; `outgoing` is what it takes, `statement` what a client that
 //! is not ours runs, `letters` what was refused for good, `error` what goes wrong. `rows` is what an outbox needs of a database,
-//! of which `sqlite/` and `postgres/` are two; `bell` wakes who waits in this process. `relay/` has events leave.
+//! of which `sqlite/` and `postgres/` are two, and `memory/` is one for tests; `bell` wakes who waits in this process. `relay/` has
+//! events leave.
 //!
 //! An event leaves if and only if its transaction has committed. Of a key nothing overtakes: rows of a key are in one lane,
 //! which one relay has at a time, and what stands behind a dead row is parked.
@@ -21,13 +22,13 @@ mod letters;
 mod error;
 mod rows;
 mod bell;
+mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod relay;
 
-#[cfg(feature = "sqlite")]
 pub(crate) use bell::Bell;
 pub use builder::OutboxBuilder;
 pub use error::OutboxError;
@@ -35,11 +36,7 @@ pub use letters::OutboxLetter;
 pub use outbox::Outbox;
 pub use outgoing::{Leaves, Outgoing};
 pub use relay::{Relay, RelayHealth, RelayProbe, RelayService};
-pub(crate) use rows::sealed::Rows;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use rows::sealed::{Keeping, Keeps, Opened};
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use rows::{Dead, LANES, lane_of};
-pub(crate) use rows::{Lanes, Taken};
+pub(crate) use rows::sealed::{Keeping, Keeps, Opened, Rows};
+pub(crate) use rows::{Dead, LANES, Lanes, Taken, lane_of};
 pub use rows::{OutboxDatabase, OutboxFigures};
 pub use statement::{SqlValue, Statement};

@@ -1,24 +1,30 @@
 //! What the databases have in common that keep events: how a database is reached, how its tables come about, and how who
 //! waits for a row is woken.
 //!
-//! `path, URL or pool → SqliteDatabase | PostgresDatabase → { queue, inbox } → convoke_… (tables)`
+//! `path, URL or pool → SqliteDatabase | PostgresDatabase → { queue, inbox } → convoke_… (tables)`,
+//! `Memory::database() → MemoryDatabase → { queue, inbox }`
 //!
 //! In reading order: `steps` says which steps of a schema are missing, and who may go on without them; `attributes` writes
 //! what stands beside a body as one text; `room` says how many a subscriber may have been lent. `sqlite/` and `postgres/`
 //! are the handles of the databases, each alike: a builder, the database, how it is reached, its schema, and what it says
-//! of a fault.
+//! of a fault; `memory/` is a database for tests, without tables.
 //!
 //! What is built on a database knows this room; this room knows none of it. No statement of ours stands in a transaction
 //! of the application unless the application hands it over.
 
 mod attributes;
+pub(crate) mod memory;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod room;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod steps;
 
 pub(crate) use attributes::{read_attributes, write_attributes};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use room::Room;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use steps::{Step, Steps, Unfit, Version};

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publisher, Pulse, Source, TransportError};
+use super::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Parking, Publisher, Pulse, Source, TransportError};
 
 /// A queue of the server that a URL names, for a program that learns its server when it starts.
 ///
@@ -159,6 +159,10 @@ impl Source for AnyQueue {
 
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {
         self.source().backlog()
+    }
+
+    fn parking(&self) -> Option<Parking> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner).parking()
     }
 
     fn stop_lending(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {

@@ -55,6 +55,7 @@ mod any;
 #[cfg(feature = "testing")]
 pub mod conformance;
 
+pub use crate::sql::memory::{MemoryConnection, MemoryDatabase, MemoryTransaction};
 #[cfg(feature = "postgres")]
 pub use crate::sql::postgres::{PostgresDatabase, PostgresDatabaseBuilder};
 #[cfg(feature = "sqlite")]
@@ -73,11 +74,11 @@ pub(crate) use contract::in_vain;
 pub(crate) use contract::sockets;
 pub use contract::{
     Abilities, Attribute, Attributes, Batcher, BoxFuture, DEAD_LETTER, DeadLetterRecord, DeadReason, Delivery, Demand,
-    ErrorKind, Packet, Publisher, Pulse, Receipt, Redriven, Settlement, Source, TransportError, UNHEARD_ATTEMPTS,
-    redrive,
+    ErrorKind, LetterInPlace, Packet, Parking, ParkingFigures, Parks, Publisher, Pulse, Receipt, Redriven, Settlement,
+    Source, TransportError, UNHEARD_ATTEMPTS, redrive,
 };
-pub(crate) use contract::{BINDING, caught};
-pub use memory::{Memory, MemoryQueue};
+pub(crate) use contract::{BINDING, MOST_COUNTED, caught, check_name, check_name_if_any};
+pub use memory::{Memory, MemoryDatabaseInbox, MemoryQueue};
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresBuilder, PostgresInbox, PostgresInboxBuilder};
 #[cfg(feature = "rabbitmq")]

@@ -13,7 +13,7 @@ use tokio::select;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
-use super::account::{Drained, Meter, Stats, WorkerReport};
+use super::account::{Copies, Drained, Meter, Stats, WorkerReport};
 use super::fetch::{Arrival, Orders, fetch};
 use super::handling::{Arrived, Tally, Waits, handle};
 use super::kept::Kept;
@@ -22,7 +22,7 @@ use super::reading::Look;
 use super::turns::{Ahead, Gate, Keys, Lanes, Load, Pace};
 use crate::__private::{Living, Shown};
 use crate::EventBus;
-use crate::transport::Source;
+use crate::transport::{Parking, Source};
 
 /// How long it may take in the end to give back what is here and to say goodbye to the server; less, if a fifth of the time
 /// to drain is.
@@ -54,6 +54,9 @@ pub(crate) struct Shared {
     pub(crate) keys: Keys,
     pub(crate) load: Rc<Load>,
     pub(crate) ahead: Ahead,
+    /// What it holds back for dead letters, if it does.
+    pub(crate) parking: Option<Parking>,
+    pub(crate) copies: Copies,
     /// Verdicts that the server could not be told.
     pub(crate) kept: Kept,
     /// How many dead letters that nobody takes may wait here: so many that others come through.
@@ -116,6 +119,8 @@ impl<S: Source> Engine<S> {
             gate: Rc::new(Gate::new(options.total())),
             load: Rc::new(Load::new(options.max_bytes_here)),
             ahead: Ahead::new(options.concurrency, options.prefetch),
+            parking: source.parking().filter(|_| options.parks),
+            copies: Copies::default(),
             kept: Kept::default(),
             // As many as are fetched at a time find room beside them.
             graves: Semaphore::new((options.concurrency - 1).min(options.total() / 2).min(Semaphore::MAX_PERMITS)),

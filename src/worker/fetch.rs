@@ -10,13 +10,13 @@ use tokio::select;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::engine::{Order, Shared};
 use super::suspects::{CAREFUL, is_suspect};
 use super::turns::{Alone, Weight};
 use crate::Retry;
-use crate::transport::{Delivery, Source, TransportError};
+use crate::transport::{Delivery, Parking, Source, TransportError};
 
 /// The first wait after an error, and the longest: a server that comes back is found within half a minute.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -28,6 +28,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(3);
 /// How often the server is asked how much waits there, if somebody measures.
 #[cfg(feature = "metrics")]
 const ASK_BACKLOG: Duration = Duration::from_secs(15);
+
+/// How often it is asked what is parked there.
+const ASK_PARKED: Duration = Duration::from_secs(15);
 
 /// A delivery, and the room that it takes here.
 pub(crate) struct Arrival {
@@ -57,6 +60,7 @@ async fn while_told<S: Source>(source: &mut S, shared: &Shared, arrivals: Unboun
     let mut trouble = Trouble::default();
     // How many are still fetched one by one: a process before this one may have died of the first.
     let mut careful = 1_u32;
+    let mut asked = None;
     loop {
         let order = *orders.borrow_and_update();
         shared.gate.set_paused(order == Order::Pause);
@@ -129,6 +133,16 @@ async fn while_told<S: Source>(source: &mut S, shared: &Shared, arrivals: Unboun
             biased;
             changed = orders.changed() => if changed.is_err() { return },
             () = measure_backlog(source, shared) => {}
+        }
+        if let Some(parking) = &shared.parking
+            && asked.is_none_or(|asked: Instant| asked.elapsed() >= ASK_PARKED)
+        {
+            asked = Some(Instant::now());
+            select! {
+                biased;
+                changed = orders.changed() => if changed.is_err() { return },
+                () = measure_parked(parking, shared) => {}
+            }
         }
     }
 }
@@ -272,6 +286,14 @@ async fn measure_backlog<S: Source>(source: &mut S, shared: &Shared) {
         && let Ok(Ok(Some(waiting))) = timeout(Duration::from_secs(5), source.backlog()).await
     {
         shared.meter.backlog(waiting);
+    }
+}
+
+/// Whoever cannot be asked will be, next time: that the server is away, others notice.
+async fn measure_parked(parking: &Parking, shared: &Shared) {
+    if let Ok(Ok(figures)) = timeout(Duration::from_secs(5), parking.figures()).await {
+        shared.stats.set_parked(figures);
+        shared.meter.parked(figures);
     }
 }
 

@@ -80,7 +80,7 @@ pub(crate) struct Arrived {
 pub(crate) async fn handle(shared: Rc<Shared>, arrived: Arrived) {
     let Arrived { delivery, look, mut turn, mut copy, room: _room, alone, tally, waits } = arrived;
     let mut about = About::new(&delivery);
-    let mut held = Held::new(delivery);
+    let mut held = Held::new(delivery, look.parks);
     let verdict = judge(&shared, &mut held, look, (&mut turn, &mut copy), (alone.as_ref(), waits), &mut about).await;
     let verdict = match verdict {
         Verdict::Retry(errors) if held.delivery.attempt() >= shared.options.retry.max_attempts() => {
@@ -97,6 +97,11 @@ pub(crate) async fn handle(shared: Rc<Shared>, arrived: Arrived) {
         Verdict::Done | Verdict::Duplicate | Verdict::Ignored | Verdict::Dead(..) | Verdict::Kept(_) => Before::Settled,
         Verdict::Retry(_) | Verdict::Release | Verdict::Lost => Before::HeldBack,
     };
+    match (&verdict, about.attempt) {
+        (Verdict::Done, 1) => shared.copies.done(),
+        (Verdict::Duplicate, 1) => shared.copies.before(&shared.name),
+        _ => {}
+    }
     let name = verdict.name();
     let mut settling = pin!(settle(&shared, held, verdict, &about));
     let mut settled = None;
@@ -263,7 +268,7 @@ async fn judge(
             let verdict = hearing.await;
             let what = match verdict {
                 Verdict::Done => Some(What::Done),
-                Verdict::Dead(reason, errors) => Some(dead(shared, &held.delivery, reason, errors)),
+                Verdict::Dead(reason, errors) => Some(dead(shared, held, reason, errors)),
                 _ => None,
             };
             if let Some(what) = what {
@@ -366,7 +371,7 @@ async fn settle(shared: &Shared, held: Held, verdict: Verdict, about: &About) ->
         }
         Verdict::Dead(reason, errors) => {
             log::warn!(target: "convoke::worker", "{about}: {reason}: {}; it is a dead letter", errors.join("; "));
-            let what = dead(shared, delivery, reason, errors);
+            let what = dead(shared, &held, reason, errors);
             store(shared, held, Final::new(what), about).await
         }
         Verdict::Kept(verdict) => store(shared, held, verdict, about).await,
@@ -375,10 +380,10 @@ async fn settle(shared: &Shared, held: Held, verdict: Verdict, about: &About) ->
 }
 
 /// It has had no more attempts than it may, however often it was lent.
-fn dead(shared: &Shared, delivery: &Delivery, reason: DeadReason, errors: Vec<String>) -> What {
-    let mut record = delivery.record(reason, errors);
+fn dead(shared: &Shared, held: &Held, reason: DeadReason, errors: Vec<String>) -> What {
+    let mut record = held.delivery.record(reason, errors);
     record.attempts = record.attempts.min(shared.options.retry.max_attempts());
-    What::Dead(Box::new(record))
+    if held.parks { What::Parked(Box::new(record)) } else { What::Dead(Box::new(record)) }
 }
 
 /// What is not ours may panic, as a listener may: that costs an attempt, and not the worker.

@@ -15,6 +15,8 @@ use crate::transport::{Delivery, ErrorKind};
 pub(crate) struct Held {
     /// In a place of its own: it is moved from future to future.
     pub(crate) delivery: Box<Delivery>,
+    /// Whether it stays in its place should it die.
+    pub(crate) parks: bool,
     /// Since when its lease runs.
     since: Instant,
 }
@@ -29,10 +31,10 @@ pub(crate) enum Through<T> {
 }
 
 impl Held {
-    pub(crate) fn new(delivery: Box<Delivery>) -> Self {
+    pub(crate) fn new(delivery: Box<Delivery>, parks: bool) -> Self {
         // Its lease runs from when the server has lent it, a little before it was here.
         let now = Instant::now();
-        Self { since: now.checked_sub(delivery.age()).unwrap_or(now), delivery }
+        Self { since: now.checked_sub(delivery.age()).unwrap_or(now), delivery, parks }
     }
 
     /// Keeps the lease while this is waited for that comes before it is heard. How it is to end instead, if it may not begin:

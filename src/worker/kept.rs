@@ -37,6 +37,8 @@ pub(crate) enum What {
     Done,
     /// It is to be a dead letter. Its record is made once, so that whoever gets the letter twice sees that it is one.
     Dead(Box<DeadLetterRecord>),
+    /// It is to be a dead letter in its place, and what follows it is parked.
+    Parked(Box<DeadLetterRecord>),
     /// It is a dead letter, and the server is to be told.
     Buried,
 }

@@ -39,6 +39,8 @@ pub(crate) struct Options {
     pub(super) codec: Codec,
     pub(super) max_bytes_here: usize,
     pub(super) key: Option<KeyOf>,
+    /// What follows a dead letter with the same key is parked.
+    pub(super) parks: bool,
     pub(super) rate: Option<(u32, Duration)>,
     pub(super) dead_letters: Option<Arc<dyn Publisher>>,
     pub(super) inbox: Option<Arc<dyn Inbox>>,

@@ -15,6 +15,8 @@ const SMALL: usize = 16 * 1024;
 pub(crate) struct Look {
     /// What it is ordered by.
     pub(crate) key: Option<String>,
+    /// Whether it has a key behind which others can be parked.
+    pub(crate) parks: bool,
     /// What its copies are known by.
     pub(crate) id: Option<String>,
     /// If it is small, or no event.
@@ -36,8 +38,10 @@ impl Look {
             Some(key)
         });
         let id = options.inbox.as_ref().and(read.as_ref().ok()).map(|envelope| envelope.metadata.identity());
+        // Of what is no event nobody knows the key but the server.
+        let parks = options.parks && packet.key.is_some() && (key.is_some() || read.is_err());
         let keeps = read.is_err() || turns::parsed(packet) <= SMALL;
-        Self { key, id, read: keeps.then(|| Box::new(read)) }
+        Self { key, parks, id, read: keeps.then(|| Box::new(read)) }
     }
 
     /// Reads it, unless that was done.

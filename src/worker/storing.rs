@@ -54,7 +54,11 @@ async fn store_at_length(
     about: &About,
 ) -> Result<(), TransportError> {
     let mut place = None;
-    let is_letter = matches!(verdict.what, What::Dead(_)) && shared.options.dead_letters.is_none();
+    let is_letter = match verdict.what {
+        What::Dead(_) => shared.options.dead_letters.is_none(),
+        What::Parked(_) => true,
+        What::Done | What::Buried => false,
+    };
     // What the server refuses is gone from here: of what has no id there is a copy, should the verdict have to be kept.
     let packet = held.delivery.packet();
     let (id, nameless) = match is_letter || !packet.id.is_empty() {
@@ -78,8 +82,9 @@ async fn store_at_length(
         }
         let attempt = held.delivery.attempt();
         let settlement = match (&verdict.what, &shared.options.dead_letters) {
-            (What::Done | What::Buried, _) => Settlement::Ack,
-            (What::Dead(record), None) => Settlement::DeadLetter((**record).clone()),
+            (What::Done | What::Buried, _) => How::Settled(Settlement::Ack),
+            (What::Parked(record), _) => How::Parked((**record).clone()),
+            (What::Dead(record), None) => How::Settled(Settlement::DeadLetter((**record).clone())),
             (What::Dead(record), Some(publisher)) => {
                 let letter = letter(&**publisher, record, held.delivery.packet().clone());
                 let mut published = pin!(publish(&**publisher, &letter));
@@ -101,7 +106,7 @@ async fn store_at_length(
                     continue;
                 }
                 verdict.what = What::Buried;
-                Settlement::Ack
+                How::Settled(Settlement::Ack)
             }
         };
         // What the server refuses, it may lend again before it has told us: its verdict is there by then.
@@ -110,7 +115,7 @@ async fn store_at_length(
             again.failed();
             keep_by(shared, id, attempt, again);
         }
-        let settled = held.delivery.settle(settlement).await;
+        let settled = settlement.tell(shared, *held.delivery, about).await;
         match &settled {
             Ok(()) if is_letter => {
                 if let Some(id) = id {
@@ -133,6 +138,29 @@ async fn store_at_length(
             }
         }
         return settled;
+    }
+}
+
+/// How the server is told.
+enum How {
+    Settled(Settlement),
+    Parked(DeadLetterRecord),
+}
+
+impl How {
+    async fn tell(self, shared: &Shared, delivery: Delivery, about: &About) -> Result<(), TransportError> {
+        match self {
+            Self::Settled(settlement) => delivery.settle(settlement).await,
+            Self::Parked(record) => {
+                let behind = delivery.park_with(record).await?;
+                shared.stats.parked();
+                log::warn!(
+                    target: "convoke::worker",
+                    "{about}: its key is held back, and {behind} behind it are parked, until it is redriven or discarded"
+                );
+                Ok(())
+            }
+        }
     }
 }
 
@@ -189,7 +217,7 @@ async fn publish(publisher: &dyn Publisher, letter: &Packet) -> Result<(), Trans
 fn note(shared: &Shared, verdict: &mut Final, error: &TransportError, about: &About) {
     if verdict.failed() {
         shared.stats.kept();
-        let what = if matches!(verdict.what, What::Dead(_)) {
+        let what = if matches!(verdict.what, What::Dead(_) | What::Parked(_)) {
             "its dead letter was not taken"
         } else {
             "that it is done could not be told"

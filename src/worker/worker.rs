@@ -100,6 +100,7 @@ impl<S: Source> Worker<S> {
             codec: reader::any(),
             max_bytes_here: 64 * 1024 * 1024,
             key: None,
+            parks: false,
             rate: None,
             dead_letters: None,
             inbox: None,
@@ -184,6 +185,34 @@ impl<S: Source> Worker<S> {
                 None
             })
         }));
+        self
+    }
+
+    /// Parks what follows a dead letter with the same key: such a delivery is not lent to anybody and not overtaken, until
+    /// you [redrive or discard](crate::transport::Parking) the dead letter. Then what was parked comes in its order.
+    /// Deliveries of other keys go on meanwhile. By default a dead letter holds up nobody.
+    ///
+    /// The dead letter stays in its place in the queue, whoever is the reason that it died: it is listed by
+    /// [`parking`](crate::transport::Parking) of the queue, and not in the queue of dead letters. There go only
+    /// deliveries without a key, as [`ordered_by`](Self::ordered_by) and the server see it. A packet that is no event
+    /// has the key that it was published with. A key is parked for all workers of the queue and group, also for those that
+    /// do not park.
+    ///
+    /// Memory, SQLite and PostgreSQL can do this. [`start`](Self::start) fails for any other server, and without
+    /// [`ordered_by`](Self::ordered_by).
+    ///
+    /// ```
+    /// # use convoke::prelude::*;
+    /// # use convoke::transport::Memory;
+    /// # use convoke::Worker;
+    /// # let bus = EventBus::default();
+    /// let orders = Memory::queue("orders");
+    /// let worker = Worker::new(orders, &bus)
+    ///     .ordered_by(|envelope| envelope.payload["customer"].as_str().map(str::to_owned))
+    ///     .park();
+    /// ```
+    pub fn park(mut self) -> Self {
+        self.options.parks = true;
         self
     }
 
@@ -319,6 +348,17 @@ impl<S: Source> Worker<S> {
         let (name, abilities) = (self.source.name(), self.source.abilities());
         if self.options.key.is_some() {
             abilities.demand(name, Demand::Order)?;
+        }
+        if self.options.parks {
+            let unable = |text| TransportError::new(ErrorKind::Unsupported, name, text);
+            if self.options.key.is_none() {
+                return Err(unable("`park` needs to know what has the same key: give `ordered_by` too").into());
+            }
+            abilities.demand(name, Demand::Park)?;
+            if self.source.parking().is_none() {
+                let text = "it says that it parks, and has no `parking`: nobody could redrive what is parked";
+                return Err(unable(text).into());
+            }
         }
         abilities.demand(name, Demand::RetryAfter(self.options.retry.longest_wait()))?;
         // Each letter would come again, and die again, without end.

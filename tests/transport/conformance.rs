@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use convoke::transport::conformance::{Channel, Fixture, Outcome, Suite, Table, Wants};
 use convoke::transport::{
-    Abilities, BoxFuture, Delivery, ErrorKind, Memory, MemoryQueue, Packet, Publisher, Receipt, Settlement, Source,
-    TransportError,
+    Abilities, BoxFuture, DeadLetterRecord, Delivery, ErrorKind, Memory, MemoryQueue, Packet, Parking, Publisher,
+    Receipt, Settlement, Source, TransportError,
 };
 
 /// What is wrong with a transport.
@@ -145,6 +145,10 @@ impl Source for End {
         })
     }
 
+    fn parking(&self) -> Option<Parking> {
+        Source::parking(&self.queue)
+    }
+
     fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
         self.queue.close()
     }
@@ -157,6 +161,15 @@ impl Receipt for Warped {
         let how = if self.1 == Wrong::DropsReleases && how == Settlement::Release { Settlement::Ack } else { how };
         let delivery = self.0.take().unwrap();
         Box::pin(delivery.settle(how))
+    }
+
+    fn park(
+        mut self: Box<Self>,
+        record: DeadLetterRecord,
+        _: Packet,
+    ) -> BoxFuture<'static, Result<u64, TransportError>> {
+        let delivery = self.0.take().unwrap();
+        Box::pin(delivery.park(record.reason, record.errors))
     }
 
     fn extend(&mut self, by: Duration) -> BoxFuture<'_, Result<(), TransportError>> {

@@ -4,3 +4,5 @@
 mod memory;
 /// The suite that every transport has to pass, over transports that are wrong.
 mod conformance;
+/// Events that leave with a transaction of a database in memory.
+mod outbox;

@@ -18,5 +18,7 @@ mod pause;
 mod silence;
 /// Inside a supervisor: it is started again with those that fall.
 mod together;
+/// What it gives up stays in its place, and what follows with the same key waits behind it.
+mod parking;
 /// How it ends when the server is away, and what its report says of what it had.
 mod end;

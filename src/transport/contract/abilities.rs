@@ -42,6 +42,9 @@ pub struct Abilities {
     pub lease: Option<Duration>,
     /// Whether dead deliveries have a queue to go to, even if the worker names none.
     pub dead_letters: bool,
+    /// Whether a dead letter can stay in its place, so that what follows it with the same key is [parked](super::Parking)
+    /// behind it. It needs `order`.
+    pub park: bool,
 }
 
 impl Default for Abilities {
@@ -60,6 +63,7 @@ impl Default for Abilities {
             deduplicates: false,
             lease: None,
             dead_letters: false,
+            park: false,
         }
     }
 }
@@ -80,6 +84,8 @@ pub enum Demand {
     Priority(u8),
     /// Keep dead deliveries in a queue.
     DeadLetters,
+    /// Park what follows a dead delivery with the same key.
+    Park,
 }
 
 impl fmt::Display for Demand {
@@ -91,6 +97,7 @@ impl fmt::Display for Demand {
             Self::FanOut => f.write_str("give each of several groups everything"),
             Self::Priority(to) => write!(f, "tell priorities up to {to} apart"),
             Self::DeadLetters => f.write_str("keep dead letters of its own"),
+            Self::Park => f.write_str("park what follows a dead letter with the same key"),
         }
     }
 }
@@ -105,6 +112,7 @@ impl Abilities {
             Demand::FanOut => self.fan_out,
             Demand::Priority(to) => to <= self.priority,
             Demand::DeadLetters => self.dead_letters,
+            Demand::Park => self.park && self.order,
         }
     }
 

@@ -111,10 +111,21 @@ impl DeadLetterRecord {
 
     /// Reads the record of a dead letter. Returns `None` if the packet has no record, or one of more than 1 MiB.
     pub fn of(packet: &Packet) -> Option<Self> {
-        let text = packet.attributes.text(DEAD_LETTER).filter(|text| text.len() <= MAX_RECORD_BYTES)?;
-        let record: Self = serde_json::from_str(text).ok()?;
+        Self::read(packet.attributes.text(DEAD_LETTER))
+    }
+
+    /// Reads a record from where it stands by itself.
+    pub(crate) fn read(text: Option<&str>) -> Option<Self> {
+        let record: Self = serde_json::from_str(text.filter(|text| text.len() <= MAX_RECORD_BYTES)?).ok()?;
         // Somebody else may have written it.
         Some(Self { errors: few(record.errors), ..record })
+    }
+
+    /// What is said of a letter whose record nobody can read.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn unread(source: &str, packet: &Packet) -> Self {
+        let errors = vec!["its record cannot be read".to_owned()];
+        Self { time: 0, ..Self::new(source, packet, 0, DeadReason::Broken, errors) }
     }
 
     /// Makes the dead letter: the packet with this record as an attribute, within the limits of the server. If the

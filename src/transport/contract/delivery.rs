@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::abilities::Demand;
 use super::dead_letter::{DeadLetterRecord, DeadReason};
-use super::error::TransportError;
+use super::error::{ErrorKind, TransportError};
 use super::packet::Packet;
 use super::publisher::BoxFuture;
 
@@ -58,6 +59,26 @@ pub trait Receipt: Send + 'static {
     ) -> BoxFuture<'static, Result<(), TransportError>> {
         drop(packet);
         self.settle(how)
+    }
+
+    /// Settles the delivery as a dead letter that stays in its place: what follows it with the same key is not lent until
+    /// somebody [redrives or discards](super::Parking) the letter. Returns how many packets are behind it by now. The
+    /// packet has a key; without one, a [`Delivery`] is a dead letter as any other.
+    ///
+    /// Implement it if the [`Abilities`](super::Abilities) of your transport have `park`. The default settles nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Lost` if the delivery is no longer lent to this receipt; `Unsupported` if the server cannot do it.
+    fn park(
+        self: Box<Self>,
+        record: DeadLetterRecord,
+        packet: Packet,
+    ) -> BoxFuture<'static, Result<u64, TransportError>> {
+        drop(packet);
+        let text = format!("it cannot {}", Demand::Park);
+        let error = TransportError::new(ErrorKind::Unsupported, record.source, text);
+        Box::pin(async { Err(error) })
     }
 
     /// Extends the lease to end after this time, counted from now. A transport without leases does nothing.
@@ -224,6 +245,30 @@ impl Delivery {
     pub async fn dead_letter(self, reason: DeadReason, errors: Vec<String>) -> Result<(), TransportError> {
         let record = self.record(reason, errors);
         self.settle(Settlement::DeadLetter(record)).await
+    }
+
+    /// Makes the delivery a dead letter that stays in its place, with this reason and these errors, the outermost first.
+    /// What follows it with the same key is parked until the letter is [redriven or discarded](super::Parking). Returns
+    /// how many packets that are by now, counted up to 10,000. A delivery without a key goes to the dead-letter queue.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`ack`](Self::ack), and `Unsupported` if the server cannot park. The delivery is not lost: it comes
+    /// again.
+    pub async fn park(self, reason: DeadReason, errors: Vec<String>) -> Result<u64, TransportError> {
+        let record = self.record(reason, errors);
+        self.park_with(record).await
+    }
+
+    /// The same with a record that was made before.
+    pub(crate) async fn park_with(mut self, record: DeadLetterRecord) -> Result<u64, TransportError> {
+        if self.packet.key.is_none() {
+            return self.settle(Settlement::DeadLetter(record)).await.map(|()| 0);
+        }
+        match self.receipt.take() {
+            Some(receipt) => receipt.park(record, std::mem::take(&mut self.packet)).await,
+            None => Ok(0),
+        }
     }
 
     /// Gives the delivery back untouched.

@@ -4,8 +4,8 @@
 //!
 //! In reading order: `packet` is what travels, `publisher` hands it over, `source` lends it as a `delivery`, `abilities` says
 //! what a server can do beyond that, and `error` what went wrong, of which `no_time` is what a test sees. `dead_letter` has the record of one, and brings it back;
-//! `retry` says when a delivery comes again, and `inbox` which events were done. `pulse` and `batcher` are for those who
-//! write a transport.
+//! `parking` has those that stay in their places. `retry` says when a delivery comes again, and `inbox` which events were done. `pulse` and `batcher` are for those who
+//! write a transport, and `name` says which names are valid in a database.
 //!
 //! A delivery is settled once. What is confirmed is kept by the server; who is not told so may send again.
 
@@ -25,10 +25,12 @@ mod error;
 ))]
 mod no_time;
 mod dead_letter;
+mod parking;
 mod retry;
 mod inbox;
 mod pulse;
 mod batcher;
+mod name;
 
 pub use abilities::{Abilities, Demand};
 pub use batcher::Batcher;
@@ -37,6 +39,7 @@ pub use dead_letter::{DEAD_LETTER, DeadLetterRecord, DeadReason, Redriven, redri
 pub use delivery::{Delivery, Receipt, Settlement};
 pub use error::{ErrorKind, TransportError};
 pub use inbox::{Inbox, MemoryInbox};
+pub(crate) use name::{check_name, check_name_if_any};
 #[cfg(any(
     feature = "postgres",
     feature = "rabbitmq",
@@ -50,6 +53,8 @@ pub(crate) use no_time::in_vain;
 pub(crate) use no_time::sockets;
 pub(crate) use packet::BINDING;
 pub use packet::{Attribute, Attributes, Packet};
+pub(crate) use parking::MOST_COUNTED;
+pub use parking::{LetterInPlace, Parking, ParkingFigures, Parks};
 pub use publisher::{BoxFuture, Publisher};
 pub use pulse::Pulse;
 pub use retry::Retry;

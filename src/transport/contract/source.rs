@@ -5,6 +5,7 @@
 use super::abilities::Abilities;
 use super::delivery::Delivery;
 use super::error::TransportError;
+use super::parking::Parking;
 use super::publisher::BoxFuture;
 use super::pulse::Pulse;
 
@@ -105,6 +106,12 @@ pub trait Source: Send + 'static {
         Box::pin(async { Ok(None) })
     }
 
+    /// Returns the dead letters that stay in their places in this queue and group. Return them if the
+    /// [`Abilities`] have `park`. The default is `None`.
+    fn parking(&self) -> Option<Parking> {
+        None
+    }
+
     /// Ends the subscriber: the server lends it nothing more. Until it is opened again, a [`receive`](Self::receive)
     /// fails as `Closed` or returns nothing. Deliveries that are still lent can be settled until this returns.
     ///
@@ -149,6 +156,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {
         (**self).backlog()
+    }
+
+    fn parking(&self) -> Option<Parking> {
+        (**self).parking()
     }
 
     fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::transport::Packet;
+use crate::transport::{DeadLetterRecord, Packet};
 
 /// Waits beyond this are waits for ever: a century, which no clock here overflows on.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -52,6 +52,8 @@ enum Place {
     Held(Instant),
     /// With a subscriber; in `later` too, if the lease ends.
     Lent { until: Option<Instant>, ticket: u64, desk: Arc<Desk> },
+    /// In `dead`: a dead letter, which holds back its key.
+    Dead(Box<DeadLetterRecord>),
 }
 
 #[derive(Debug)]
@@ -113,13 +115,14 @@ pub(super) struct Line {
     /// Of each key that is kept in order what is not settled for good, the oldest first: only that may be lent.
     keys: HashMap<Arc<str>, VecDeque<u64>>,
     loans: BTreeSet<u64>,
+    dead: BTreeSet<u64>,
     next: u64,
 }
 
 impl Line {
-    /// How many are not lent.
+    /// How many are neither lent nor dead.
     pub(super) fn waiting(&self) -> usize {
-        self.items.len() - self.loans.len()
+        self.items.len() - self.loans.len() - self.dead.len()
     }
 
     pub(super) fn lent(&self) -> usize {
@@ -139,9 +142,12 @@ impl Line {
         *self = Self { next: self.next, ..Self::default() };
     }
 
-    /// What is not lent, in the order in which it came.
+    /// What is neither lent nor dead, in the order in which it came.
     pub(super) fn packets(&self) -> impl Iterator<Item = &Packet> {
-        self.items.values().filter(|item| !matches!(item.place, Place::Lent { .. })).map(|item| &*item.packet)
+        self.items
+            .values()
+            .filter(|item| !matches!(item.place, Place::Lent { .. } | Place::Dead(_)))
+            .map(|item| &*item.packet)
     }
 
     /// When something changes by itself.
@@ -281,6 +287,50 @@ impl Line {
         calls
     }
 
+    /// Makes one that is lent a dead letter in its place. Returns how many are behind it; `None` if it has no key.
+    pub(super) fn park(&mut self, number: u64, record: DeadLetterRecord) -> Option<(usize, Calls)> {
+        self.items.get(&number)?.key.as_ref()?;
+        let calls = self.take_back(number);
+        if let Some(item) = self.items.get_mut(&number) {
+            item.place = Place::Dead(Box::new(record));
+            self.dead.insert(number);
+        }
+        Some((self.behind(number), calls))
+    }
+
+    /// The dead letters behind this one, in the order in which they came.
+    pub(super) fn letters(&self, after: u64) -> impl Iterator<Item = u64> {
+        self.dead.range(after.saturating_add(1)..).copied()
+    }
+
+    pub(super) fn letter(&self, number: u64) -> Option<(&Packet, &DeadLetterRecord)> {
+        match self.items.get(&number)? {
+            Item { packet, place: Place::Dead(record), .. } => Some((packet, record)),
+            _ => None,
+        }
+    }
+
+    /// How many of its key are behind the first one.
+    pub(super) fn behind(&self, number: u64) -> usize {
+        let key = self.items.get(&number).and_then(|item| item.key.as_ref());
+        key.and_then(|key| self.keys.get(key)).map_or(0, |line| line.len().saturating_sub(1))
+    }
+
+    /// Gives a dead letter another chance, as one that was never lent, where it was. `None` if there is no such letter.
+    pub(super) fn redrive(&mut self, number: u64, now: Instant) -> Option<Calls> {
+        if !self.dead.remove(&number) {
+            return None;
+        }
+        let item = self.items.get_mut(&number)?;
+        (item.attempts, item.is_marked, item.not_before, item.turn) = (0, false, None, number);
+        Some(self.admit(number, now))
+    }
+
+    /// Forgets a dead letter, and lets the one behind it be lent. `None` if there is no such letter.
+    pub(super) fn discard(&mut self, number: u64, now: Instant) -> Option<Calls> {
+        self.dead.contains(&number).then(|| self.remove(number, now))
+    }
+
     fn retry(&mut self, number: u64, not_before: Option<Instant>, now: Instant) -> Calls {
         let turn = self.number();
         if let Some(item) = self.items.get_mut(&number) {
@@ -308,6 +358,10 @@ impl Line {
             }
             Place::Ready => {
                 self.ready.remove(&(Reverse(item.packet.priority), item.turn, number));
+                Calls::default()
+            }
+            Place::Dead(_) => {
+                self.dead.remove(&number);
                 Calls::default()
             }
             Place::Behind => Calls::default(),

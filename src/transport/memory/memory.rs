@@ -1,8 +1,9 @@
 //! Where queues in memory begin.
 //!
-//! `Memory::queue(name) → MemoryQueue`
+//! `Memory::queue(name) → MemoryQueue`, `Memory::database() → MemoryDatabase`
 
 use super::queue::MemoryQueue;
+use crate::sql::memory::MemoryDatabase;
 
 /// Creates queues that live in this process and end with it.
 ///
@@ -55,5 +56,11 @@ impl Memory {
     /// Creates a queue. Two queues of the same name are separate; only clones of the returned handle share one queue.
     pub fn queue(name: impl AsRef<str>) -> MemoryQueue {
         MemoryQueue::new(name.as_ref())
+    }
+
+    /// Creates a database that lives in this process and ends with its last handle: for a test, in place of SQLite or
+    /// PostgreSQL. It has queues, inboxes and outboxes. Two databases are separate; clones share one.
+    pub fn database() -> MemoryDatabase {
+        MemoryDatabase::new()
     }
 }

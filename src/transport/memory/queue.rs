@@ -9,10 +9,11 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::line::{Desk, Lent, after};
+use super::parking::{MemoryParking, counted};
 use super::store::{Loan, State, Store};
 use crate::transport::{
-    Abilities, BoxFuture, Delivery, Demand, ErrorKind, Packet, Publisher, Pulse, Receipt, Settlement, Source,
-    TransportError,
+    Abilities, BoxFuture, DeadLetterRecord, Delivery, Demand, ErrorKind, Packet, Parking, Publisher, Pulse, Receipt,
+    Settlement, Source, TransportError,
 };
 
 /// A queue in this process, created by [`Memory::queue`](super::Memory::queue). Clones share the queue, and each clone
@@ -31,7 +32,12 @@ const SILENCE: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(15)
 
 impl MemoryQueue {
     pub(super) fn new(name: &str) -> Self {
-        let abilities = Abilities {
+        Self::of(Store::new(name, Self::all_abilities()), 0)
+    }
+
+    /// All that a server can do.
+    pub(super) fn all_abilities() -> Abilities {
+        Abilities {
             delay: Some(Duration::MAX),
             retry_after: Some(Duration::MAX),
             order: true,
@@ -39,12 +45,18 @@ impl MemoryQueue {
             priority: u8::MAX,
             lease: Some(Duration::from_secs(30)),
             dead_letters: true,
+            park: true,
             ..Abilities::default()
-        };
-        Self::of(Store::new(name, abilities), 0)
+        }
     }
 
-    fn of(store: Arc<Store>, group: usize) -> Self {
+    /// The names of the queue and of the group.
+    pub(super) fn names(&self) -> (Arc<str>, Arc<str>) {
+        let state = self.store.lock();
+        (state.name.clone(), state.group_name(self.group))
+    }
+
+    pub(super) fn of(store: Arc<Store>, group: usize) -> Self {
         let name = store.lock().full_name(group);
         Self { store, group, name, desk: None, pulse: Pulse::new(SILENCE[1]) }
     }
@@ -63,6 +75,13 @@ impl MemoryQueue {
     pub fn dead_letters(&self) -> Self {
         let dead = self.store.lock().dead(self.group);
         Self::of(dead, 0)
+    }
+
+    /// Returns the dead letters of this group that stay in their places, and what is parked behind them: to list, redrive
+    /// and discard them.
+    pub fn parking(&self) -> Parking {
+        let (store, name) = (self.store.clone(), self.name.clone());
+        Parking::new(MemoryParking { store, group: self.group, name })
     }
 
     /// Sets how long a delivery is lent. The default is 30 s, and the least is 1 ms.
@@ -123,7 +142,8 @@ impl MemoryQueue {
         self.store.lock().failing = packets;
     }
 
-    /// Returns how many packets of this group are not lent, including those that are held back.
+    /// Returns how many packets of this group wait: those that are held back or parked too, but not dead letters in
+    /// their [places](Self::parking).
     pub fn waiting(&self) -> usize {
         self.store.lock().line(self.group).waiting()
     }
@@ -276,6 +296,10 @@ impl Source for MemoryQueue {
         })
     }
 
+    fn parking(&self) -> Option<Parking> {
+        Some(self.parking())
+    }
+
     fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {
         Box::pin(async {
             if let Some(desk) = self.desk.take() {
@@ -321,6 +345,11 @@ impl Receipt for MemoryReceipt {
     fn settle(self: Box<Self>, how: Settlement) -> BoxFuture<'static, Result<(), TransportError>> {
         let settled = self.store.settle(&self.loan, how);
         Box::pin(async { settled })
+    }
+
+    fn park(self: Box<Self>, record: DeadLetterRecord, _: Packet) -> BoxFuture<'static, Result<u64, TransportError>> {
+        let parked = self.store.park(&self.loan, record);
+        Box::pin(async { parked.map(counted) })
     }
 
     fn extend(&mut self, by: Duration) -> BoxFuture<'_, Result<(), TransportError>> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::database::{Home, store_of_letters};
 use super::line::{Back, Calls, Desk, Lent, Line, after};
 use crate::transport::{Abilities, DeadLetterRecord, Demand, ErrorKind, Packet, Settlement, TransportError};
 
@@ -29,6 +30,8 @@ pub(super) struct Store {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) name: Arc<str>,
+    /// In which database it is, if it is in one.
+    home: Home,
     pub(super) abilities: Abilities,
     pub(super) capacity: usize,
     pub(super) wait: Duration,
@@ -79,8 +82,14 @@ impl Wake {
 
 impl Store {
     pub(super) fn new(name: &str, abilities: Abilities) -> Arc<Self> {
+        Self::new_in(Home::new(), name, abilities)
+    }
+
+    /// One that is in this database.
+    pub(super) fn new_in(home: Home, name: &str, abilities: Abilities) -> Arc<Self> {
         let state = State {
             name: name.into(),
+            home,
             abilities,
             capacity: CAPACITY,
             wait: WAIT,
@@ -145,6 +154,17 @@ impl Store {
             line.set_marked(at.number, true);
             Calls::default()
         })
+    }
+
+    /// Ends a loan by a dead letter that stays in its place, and returns how many are behind it.
+    pub(super) fn park(&self, at: &Loan, record: DeadLetterRecord) -> Result<usize, TransportError> {
+        let now = Instant::now();
+        let mut wake = Wake::default();
+        let mut state = self.lock();
+        let parked = state.check(at, now, &mut wake).and_then(|()| state.park(at, record, &mut wake));
+        drop(state);
+        wake.now();
+        parked
     }
 
     /// Does this with what is still lent.
@@ -241,8 +261,18 @@ impl State {
         format!("memory:{}", name_of(&self.name, &self.groups[group].name)).into()
     }
 
+    pub(super) fn group_name(&self, group: usize) -> Arc<str> {
+        self.groups[group].name.clone()
+    }
+
     pub(super) fn line(&self, group: usize) -> &Line {
         &self.groups[group].line
+    }
+
+    pub(super) fn change<T>(&mut self, group: usize, change: impl FnOnce(&mut Line) -> (T, Calls)) -> (T, Wake) {
+        let group = &mut self.groups[group];
+        let (changed, calls) = change(&mut group.line);
+        (changed, Wake(vec![(group.bell.clone(), calls)]))
     }
 
     pub(super) fn bell(&self, group: usize) -> Arc<Notify> {
@@ -258,7 +288,8 @@ impl State {
         let (capacity, wait, reachable) = (self.capacity, self.wait, self.reachable);
         let group = &mut self.groups[group];
         let make = || {
-            let store = Store::new(&dead_name(&name_of(&self.name, &group.name)), self.abilities);
+            let name = dead_name(&name_of(&self.name, &group.name));
+            let store = store_of_letters(&self.home, &name, self.abilities);
             let mut state = store.lock();
             (state.capacity, state.wait, state.reachable) = (capacity, wait, reachable);
             drop(state);
@@ -374,6 +405,18 @@ impl State {
         group.line.set_marked(at.number, back == Back::Untouched && at.was_marked);
         wake.0.push((group.bell.clone(), group.line.settle(at.number, back, now)));
         result
+    }
+
+    fn park(&mut self, at: &Loan, record: DeadLetterRecord, wake: &mut Wake) -> Result<usize, TransportError> {
+        self.abilities.demand(&at.name, Demand::Park)?;
+        let group = &mut self.groups[at.group];
+        let Some((behind, calls)) = group.line.park(at.number, record) else {
+            let text = "it has no key, so nothing can be parked behind it: it was published before its order was kept";
+            return Err(TransportError::new(ErrorKind::Unsupported, at.name.clone(), text));
+        };
+        group.line.set_marked(at.number, false);
+        wake.0.push((group.bell.clone(), calls));
+        Ok(behind)
     }
 
     fn bury(

@@ -13,7 +13,7 @@ use super::postgres::Postgres;
 use super::queue::{Core, Queue};
 use super::subscriber::create_group;
 use crate::sql::postgres::{PostgresDatabase, PostgresDatabaseBuilder};
-use crate::transport::{BoxFuture, ErrorKind, TransportError};
+use crate::transport::{BoxFuture, ErrorKind, TransportError, check_name, check_name_if_any};
 
 /// Whose value names the server, if nothing else does, and what is taken without it.
 const VARIABLE: &str = "DATABASE_URL";
@@ -28,7 +28,6 @@ const MAX_WAIT: Duration = Duration::from_secs(20);
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// PostgreSQL takes no value beyond 1 GB, and what is read travels as text, which is twice as long.
 const MOST_MAX_BYTES: usize = 256 * 1024 * 1024;
-const MAX_NAME: usize = 80;
 /// Waits beyond this are waits for ever: a century.
 pub(super) const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
@@ -166,9 +165,7 @@ impl PostgresBuilder {
         let dead = self.dead.unwrap_or_else(|| format!("{}-dead", self.queue));
         check_name(&at, "a queue", &self.queue)?;
         check_name(&at, "a queue of dead letters", &dead)?;
-        if !self.group.is_empty() {
-            check_name(&at, "a group", &self.group)?;
-        }
+        check_name_if_any(&at, "a group", &self.group)?;
         if dead == self.queue {
             let text = "a queue cannot be its own queue of dead letters: give that another name";
             return Err(TransportError::new(ErrorKind::Unsupported, at, text));
@@ -249,14 +246,4 @@ impl fmt::Debug for PostgresBuilder {
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }
-}
-
-/// A name stands in errors, logs and metrics, so it is plain.
-fn check_name(at: &Arc<str>, what: &str, name: &str) -> Result<(), TransportError> {
-    let plain = |letter: char| letter.is_alphanumeric() || "-_.:".contains(letter);
-    if !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(plain) {
-        return Ok(());
-    }
-    let text = format!("{what} is named by 1 to {MAX_NAME} bytes of letters, digits, `-`, `_`, `.` and `:`");
-    Err(TransportError::new(ErrorKind::Unsupported, at.clone(), text))
 }

@@ -13,7 +13,7 @@ use super::builder::FOREVER;
 use super::insert::millis;
 use crate::Inbox;
 use crate::sql::postgres::{BEGIN, Failed, PostgresDatabase, describe};
-use crate::transport::{BoxFuture, TransportError};
+use crate::transport::{BoxFuture, TransportError, check_name_if_any};
 
 const WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -53,7 +53,8 @@ pub struct PostgresInbox {
 }
 
 impl PostgresDatabase {
-    /// Describes an inbox of this name. Workers that each have to handle every event need inboxes of different names.
+    /// Describes an inbox of this name: at most 80 bytes of letters, digits, `-`, `_`, `.` and `:`. Workers that each have to
+    /// handle every event need inboxes of different names.
     pub fn inbox(&self, name: impl Into<String>) -> PostgresInboxBuilder {
         PostgresInboxBuilder { database: self.clone(), name: name.into(), window: WINDOW }
     }
@@ -174,6 +175,7 @@ impl PostgresInboxBuilder {
 
     async fn open(self) -> Result<PostgresInbox, TransportError> {
         let at: Arc<str> = "postgres inbox".into();
+        check_name_if_any(&at, "an inbox", &self.name)?;
         self.database.check(&at).await?;
         Ok(PostgresInbox { database: self.database, at, name: self.name.into(), window: self.window })
     }

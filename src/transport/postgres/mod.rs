@@ -3,7 +3,8 @@
 //! `publish → insert.rs → convoke_delivery → lend.rs → Delivery → settle.rs → convoke_delivery`
 //!
 //! In reading order: `builder` says what is wanted, `postgres` is what users hold, `queue` what its clones share. `insert`,
-//! `subscriber`, `lend` and `settle` are what happens to rows. `inbox` says which events were done. The database itself, its
+//! `subscriber`, `lend` and `settle` are what happens to rows. `parking` has the dead ones that stay in their places. `inbox` says which
+//! events were done. The database itself, its
 //! tables and the functions that change them, is `crate::sql`.
 //!
 //! On the good way a packet is one row that is inserted, updated once and deleted, many of them by one statement. What is
@@ -18,6 +19,7 @@ mod insert;
 mod subscriber;
 mod lend;
 mod settle;
+mod parking;
 mod inbox;
 
 pub use builder::PostgresBuilder;

@@ -9,10 +9,13 @@ use sqlx::PgPool;
 
 use super::builder::PostgresBuilder;
 use super::lend;
+use super::parking::PostgresParking;
 use super::queue::{Core, Queue};
 use super::subscriber::Subscriber;
 use crate::sql::postgres::{PostgresDatabase, PostgresDatabaseBuilder};
-use crate::transport::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publisher, Pulse, Source, TransportError};
+use crate::transport::{
+    Abilities, BoxFuture, Delivery, ErrorKind, Packet, Parking, Publisher, Pulse, Source, TransportError,
+};
 
 /// A queue in tables of a PostgreSQL, version 14 or later. Any number of processes can publish to it and receive from
 /// it.
@@ -49,6 +52,7 @@ use crate::transport::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publis
 /// | ack | the row is deleted, with others that are acknowledged at the same time |
 /// | retry | the row is held back until then |
 /// | dead letter | the row moves to `<name>-dead`, in one transaction with its removal here |
+/// | [park](Delivery::park) | the row stays and is dead, and the rows of its key behind it stay too |
 /// | release | the row is ready again, and the attempt is not counted |
 /// | redrive | the letter is published anew to the queue that it died in: with several groups, publish to [`for_this_group`](Self::for_this_group) |
 ///
@@ -117,6 +121,12 @@ impl Postgres {
             deduplicate: None,
             ..*core
         }))
+    }
+
+    /// Returns the dead letters of this group that stay in their places, and what is parked behind them: to list, redrive
+    /// and discard them.
+    pub fn parking(&self) -> Parking {
+        Parking::new(PostgresParking(self.queue.core.clone()))
     }
 
     /// Returns a publisher that reaches only this group, as you need it to redrive the group's dead letters. It does
@@ -219,6 +229,10 @@ impl Source for Postgres {
 
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {
         Box::pin(async move { lend::count(self.core()).await.map(Some) })
+    }
+
+    fn parking(&self) -> Option<Parking> {
+        Some(self.parking())
     }
 
     fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {

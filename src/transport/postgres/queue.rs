@@ -58,6 +58,7 @@ impl Core {
             deduplicates: self.deduplicate.is_some(),
             lease: Some(self.lease),
             dead_letters: true,
+            park: true,
         }
     }
 

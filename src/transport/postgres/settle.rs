@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::insert::{Call, Columns, Row, millis};
 use super::lend::{HELD, LENT, READY};
+use super::parking::park;
 use super::queue::{Core, MAX_ATTRIBUTES, Queue};
 use crate::sql::postgres::{BEGIN, Bell, Failed, array, describe};
 use crate::transport::{BoxFuture, DeadLetterRecord, ErrorKind, Packet, Receipt, Settlement, TransportError};
@@ -79,7 +80,7 @@ pub(super) async fn settle_all(core: Arc<Core>, asks: Vec<Ask>) -> Vec<Result<()
     results
 }
 
-fn lost(core: &Core) -> TransportError {
+pub(super) fn lost(core: &Core) -> TransportError {
     let text = "the delivery is no longer ours, its lease has run out: extend it in time, or set a longer one";
     TransportError::new(ErrorKind::Lost, core.at.clone(), text)
 }
@@ -217,6 +218,10 @@ impl Receipt for PostgresReceipt {
             Settlement::Release => What::Release,
         };
         Box::pin(async move { self.queue.settle(self.ask(what)).await })
+    }
+
+    fn park(self: Box<Self>, record: DeadLetterRecord, _: Packet) -> BoxFuture<'static, Result<u64, TransportError>> {
+        Box::pin(async move { park(&self.queue.core, self.loan, &record).await })
     }
 
     fn extend(&mut self, by: Duration) -> BoxFuture<'_, Result<(), TransportError>> {

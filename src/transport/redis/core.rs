@@ -111,6 +111,7 @@ impl Core {
             deduplicates: false,
             lease: Some(self.lease),
             dead_letters: true,
+            park: false,
         }
     }
 

@@ -15,7 +15,7 @@ use super::queue::{Core, Queue};
 use super::sqlite::Sqlite;
 use super::subscriber::create_group;
 use crate::sql::sqlite::{FOREVER, Place, SqliteDatabase, Store};
-use crate::transport::{BoxFuture, ErrorKind, TransportError};
+use crate::transport::{BoxFuture, ErrorKind, TransportError, check_name, check_name_if_any};
 
 const FILE: &str = "convoke.db";
 const LEASE: Duration = Duration::from_secs(30);
@@ -30,8 +30,6 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// SQLite takes no row beyond a billion bytes; far below that a reference is better.
 const MOST_MAX_BYTES: usize = 256 * 1024 * 1024;
-
-const MAX_NAME: usize = 80;
 
 /// Where the tables are.
 #[derive(Clone)]
@@ -169,9 +167,7 @@ impl SqliteBuilder {
         let dead = self.dead.unwrap_or_else(|| format!("{}-dead", self.queue));
         check_name(&at, "a queue", &self.queue)?;
         check_name(&at, "a queue of dead letters", &dead)?;
-        if !self.group.is_empty() {
-            check_name(&at, "a group", &self.group)?;
-        }
+        check_name_if_any(&at, "a group", &self.group)?;
         if dead == self.queue {
             let text = "a queue cannot be its own queue of dead letters: give that another name";
             return Err(TransportError::new(ErrorKind::Unsupported, at, text));
@@ -242,14 +238,4 @@ impl fmt::Debug for SqliteBuilder {
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }
-}
-
-/// A name stands in errors, logs and metrics, so it is plain.
-fn check_name(at: &Arc<str>, what: &str, name: &str) -> Result<(), TransportError> {
-    let plain = |letter: char| letter.is_alphanumeric() || "-_.:".contains(letter);
-    if !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(plain) {
-        return Ok(());
-    }
-    let text = format!("{what} is named by 1 to {MAX_NAME} bytes of letters, digits, `-`, `_`, `.` and `:`");
-    Err(TransportError::new(ErrorKind::Unsupported, at.clone(), text))
 }

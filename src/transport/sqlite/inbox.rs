@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::builder::MAX_DEADLINE;
 use crate::Inbox;
 use crate::sql::sqlite::{Place, SqliteDatabase, Store, after, describe, late, now};
-use crate::transport::{BoxFuture, TransportError};
+use crate::transport::{BoxFuture, TransportError, check_name_if_any};
 
 const WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -170,7 +170,7 @@ impl SqliteInboxBuilder {
         Self { place, name: String::new(), window: WINDOW, deadline: DEADLINE }
     }
 
-    /// Sets the name of the inbox. The default is no name. Workers that each have to handle every event need inboxes of
+    /// Sets the name of the inbox: at most 80 bytes of letters, digits, `-`, `_`, `.` and `:`. The default is no name. Workers that each have to handle every event need inboxes of
     /// different names.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
@@ -192,6 +192,7 @@ impl SqliteInboxBuilder {
 
     async fn open(self) -> Result<SqliteInbox, TransportError> {
         let at: Arc<str> = "sqlite inbox".into();
+        check_name_if_any(&at, "an inbox", &self.name)?;
         let (deadline, normal) = (self.deadline, SqliteSynchronous::Normal);
         let store = match self.place {
             At::Database(database) => database.checked(&at).await?.within(deadline),

@@ -15,6 +15,7 @@ use crate::transport::Packet;
 pub(super) const READY: i64 = 0;
 pub(super) const HELD: i64 = 1;
 pub(super) const LENT: i64 = 2;
+// 3 is behind another of its key, and 4 dead in its place.
 
 /// Makes ready what was held back or lent until now, so many at a time that others can write between; lends the first that
 /// are ready; and reads those, in the order in which they stand. The first two are transactions by themselves; they are
@@ -136,6 +137,7 @@ mod tests {
 
     use super::{COUNT, LEND, LOOK};
     use crate::sql::sqlite::prepare;
+    use crate::transport::sqlite::parking;
     use crate::transport::sqlite::settle::{DELETE, DELETE_ALL, MARK, UPDATE};
 
     /// What SQLite does for each statement, with a million rows as with ten: statistics are never gathered.
@@ -148,7 +150,16 @@ mod tests {
     async fn nothing_that_is_done_for_a_delivery_reads_a_whole_table_or_sorts_one() {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         prepare(&mut connection).await.unwrap();
-        for sql in LEND.split(';').chain([LOOK, COUNT, DELETE_ALL, DELETE, UPDATE, MARK]) {
+        let parks = [
+            parking::PARK,
+            parking::BEHIND,
+            parking::LETTERS,
+            parking::FIGURES,
+            parking::REDRIVE,
+            parking::REDRIVE_SOME,
+            parking::DISCARD,
+        ];
+        for sql in LEND.split(';').chain([LOOK, COUNT, DELETE_ALL, DELETE, UPDATE, MARK]).chain(parks) {
             let plan = plan(&mut connection, sql).await;
             assert!(plan.contains("SEARCH"), "{sql}\n{plan}");
             for line in plan.lines() {

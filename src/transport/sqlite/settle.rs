@@ -12,9 +12,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::insert::{Row, insert_rows, register};
 use super::lend::{self, HELD, LENT, READY};
+use super::parking::park;
 use super::queue::{Core, MAX_ATTRIBUTES, Queue};
 use crate::sql::sqlite::{Bell, after, describe, late, now};
-use crate::transport::{BoxFuture, DeadLetterRecord, ErrorKind, Receipt, Settlement, TransportError};
+use crate::transport::{BoxFuture, DeadLetterRecord, ErrorKind, Packet, Receipt, Settlement, TransportError};
 
 /// A dead letter may be so much larger than a packet: its record has to find room.
 const ROOM_FOR_RECORD: usize = 64 * 1024;
@@ -89,7 +90,8 @@ pub(super) async fn settle_all(core: Arc<Core>, asks: Vec<Ask>) -> Vec<Result<()
     }
 }
 
-const LOST: &str = "the delivery is no longer ours, its lease has run out: extend it in time, or set a longer one";
+pub(super) const LOST: &str =
+    "the delivery is no longer ours, its lease has run out: extend it in time, or set a longer one";
 
 /// Settles those that can be, and says of which file they are: what was lent from one that is gone is none of them.
 async fn try_all(core: &Core, asks: &[Ask]) -> Result<(HashSet<Loan>, u64), sqlx::Error> {
@@ -249,6 +251,10 @@ impl Receipt for SqliteReceipt {
             Settlement::Release => What::Release,
         };
         Box::pin(async move { self.queue.settle(self.ask(what)).await })
+    }
+
+    fn park(self: Box<Self>, record: DeadLetterRecord, _: Packet) -> BoxFuture<'static, Result<u64, TransportError>> {
+        Box::pin(async move { park(&self.queue.core, self.loan, self.generation, &record).await })
     }
 
     fn extend(&mut self, by: Duration) -> BoxFuture<'_, Result<(), TransportError>> {

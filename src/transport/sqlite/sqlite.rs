@@ -11,10 +11,13 @@ use tokio::time::timeout;
 
 use super::builder::SqliteBuilder;
 use super::lend;
+use super::parking::SqliteParking;
 use super::queue::{Core, Queue};
 use super::subscriber::Subscriber;
 use crate::sql::sqlite::{SqliteDatabaseBuilder, describe, late};
-use crate::transport::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publisher, Pulse, Source, TransportError};
+use crate::transport::{
+    Abilities, BoxFuture, Delivery, ErrorKind, Packet, Parking, Publisher, Pulse, Source, TransportError,
+};
 
 /// A queue in a file of SQLite. Any number of threads and processes of one machine can publish to it and receive from
 /// it.
@@ -48,6 +51,7 @@ use crate::transport::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Publis
 /// | ack | the row is deleted |
 /// | retry | the row is held back until then |
 /// | dead letter | the row moves to `<name>-dead`, in one transaction with its removal here |
+/// | [park](Delivery::park) | the row stays and is dead, and the rows of its key behind it stay too |
 /// | release | the row is ready again, and the attempt is not counted |
 /// | redrive | the letter is published anew to the queue that it died in: with several groups, publish to [`for_this_group`](Self::for_this_group) |
 ///
@@ -124,6 +128,12 @@ impl Sqlite {
             deduplicate: None,
             ..**core
         }))
+    }
+
+    /// Returns the dead letters of this group that stay in their places, and what is parked behind them: to list, redrive
+    /// and discard them.
+    pub fn parking(&self) -> Parking {
+        Parking::new(SqliteParking(self.queue.core.clone()))
     }
 
     /// Returns a publisher that reaches only this group, as you need it to redrive the group's dead letters. It does
@@ -234,6 +244,10 @@ impl Source for Sqlite {
             let count = count.map_err(|_| late(&core.at, core.store.deadline))?;
             count.map(Some).map_err(|error| describe(&core.at, &error))
         })
+    }
+
+    fn parking(&self) -> Option<Parking> {
+        Some(self.parking())
     }
 
     fn close(&mut self) -> BoxFuture<'_, Result<(), TransportError>> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::report::WorkerReport;
-use crate::transport::Pulse;
+use crate::transport::{ParkingFigures, Pulse};
 
 /// What became of the drain: whether all that was being heard was finished, and how long that took.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,11 @@ pub(crate) struct Stats {
     released: AtomicU64,
     lost: AtomicU64,
     kept: AtomicU64,
+    in_place: AtomicU64,
     heard: AtomicU64,
+    /// What the server has said last: how many dead letters are in their places, and how many are parked behind them.
+    letters: AtomicU64,
+    parked: AtomicU64,
 }
 
 /// How long a server may be silent whose source cannot tell when it spoke: a receive waits for 20 s at most.
@@ -79,6 +83,11 @@ pub struct WorkerHealth {
     pub in_flight: u64,
     /// The number of deliveries that the worker has, including those whose listeners are running.
     pub here: u64,
+    /// The number of dead letters that hold back their keys at the server, for a worker that [parks](crate::Worker::park).
+    /// The server is asked every 15 s, and answers up to 10,000.
+    pub dead_in_place: u64,
+    /// The number of deliveries that are parked behind those, as the server has answered last, up to 10,000.
+    pub parked: u64,
 }
 
 impl fmt::Display for WorkerHealth {
@@ -90,7 +99,11 @@ impl fmt::Display for WorkerHealth {
             Self { connected: false, .. } => "waits for the server",
             _ => "is working",
         };
-        write!(f, "{} {state}: {} in flight, {} here", self.source, self.in_flight, self.here)
+        write!(f, "{} {state}: {} in flight, {} here", self.source, self.in_flight, self.here)?;
+        if self.dead_in_place > 0 {
+            write!(f, ", {} dead in their places, {} parked behind them", self.dead_in_place, self.parked)?;
+        }
+        Ok(())
     }
 }
 
@@ -116,7 +129,10 @@ impl Stats {
             released: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             kept: AtomicU64::new(0),
+            in_place: AtomicU64::new(0),
             heard: AtomicU64::new(0),
+            letters: AtomicU64::new(0),
+            parked: AtomicU64::new(0),
         }
     }
 
@@ -202,6 +218,17 @@ impl Stats {
         self.kept.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A dead letter stays in its place.
+    pub(crate) fn parked(&self) {
+        self.in_place.fetch_add(1, Ordering::Relaxed);
+        self.letters.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_parked(&self, figures: ParkingFigures) {
+        self.letters.store(figures.letters, Ordering::Relaxed);
+        self.parked.store(figures.parked, Ordering::Relaxed);
+    }
+
     pub(crate) fn drain(&self) {
         self.draining.store(self.millis() + 1, Ordering::Relaxed);
     }
@@ -240,6 +267,8 @@ impl Stats {
             since_progress,
             in_flight,
             here,
+            dead_in_place: get(&self.letters),
+            parked: get(&self.parked),
         }
     }
 
@@ -256,6 +285,7 @@ impl Stats {
             released: get(&self.released),
             lost: get(&self.lost),
             kept: get(&self.kept),
+            in_place: get(&self.in_place),
             drained: drained.whole,
             took: drained.took,
         }

@@ -7,6 +7,8 @@
 //! | `convoke_worker_in_flight` | gauge | `source` |
 //! | `convoke_worker_lag_seconds` | histogram | `source`: from when the event was published to when it is heard |
 //! | `convoke_worker_backlog` | gauge | `source`: how many wait on the server, asked every 15 s |
+//! | `convoke_worker_dead_in_place` | gauge | `source`: how many dead letters hold back their keys, asked every 15 s |
+//! | `convoke_worker_parked` | gauge | `source`: how many are parked behind them |
 
 #[cfg(feature = "metrics")]
 mod recorded {
@@ -18,12 +20,15 @@ mod recorded {
     use tokio::time::Instant;
 
     use crate::Metadata;
+    use crate::transport::ParkingFigures;
 
     const DELIVERIES: &str = "convoke_worker_deliveries_total";
     const DURATION: &str = "convoke_worker_duration_seconds";
     const IN_FLIGHT: &str = "convoke_worker_in_flight";
     const LAG: &str = "convoke_worker_lag_seconds";
     const BACKLOG: &str = "convoke_worker_backlog";
+    const DEAD_IN_PLACE: &str = "convoke_worker_dead_in_place";
+    const PARKED: &str = "convoke_worker_parked";
 
     /// The handles of one worker, looked up once.
     pub(crate) struct Meter {
@@ -93,6 +98,14 @@ mod recorded {
         pub(crate) fn backlog(&self, waiting: u64) {
             self.backlog.set(waiting as f64);
         }
+
+        /// Only of workers that park.
+        pub(crate) fn parked(&self, figures: ParkingFigures) {
+            metrics::describe_gauge!(DEAD_IN_PLACE, "Dead letters that hold back their keys");
+            metrics::describe_gauge!(PARKED, "Deliveries that are parked behind dead letters");
+            metrics::gauge!(DEAD_IN_PLACE, "source" => self.source.clone()).set(figures.letters as f64);
+            metrics::gauge!(PARKED, "source" => self.source.clone()).set(figures.parked as f64);
+        }
     }
 }
 
@@ -103,6 +116,7 @@ mod recorded {
     use tokio::time::Instant;
 
     use crate::Metadata;
+    use crate::transport::ParkingFigures;
 
     /// Measures nothing.
     pub(crate) struct Meter;
@@ -123,6 +137,8 @@ mod recorded {
         pub(crate) fn settled(&self, _result: &'static str) {}
 
         pub(crate) fn lag(&self, _metadata: &Metadata) {}
+
+        pub(crate) fn parked(&self, _figures: ParkingFigures) {}
     }
 }
 

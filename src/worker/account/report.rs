@@ -8,7 +8,7 @@ use serde::Serialize;
 /// What a worker has done since its start.
 ///
 /// Each delivery counts once: `received` is the sum of the following counts and of the deliveries that the worker still
-/// has. `kept` is not part of that sum.
+/// has. `kept` and `in_place` are not part of that sum.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct WorkerReport {
@@ -34,6 +34,8 @@ pub struct WorkerReport {
     /// How often the server did not take a verdict at first, and the worker kept it until the server did. These
     /// deliveries are counted above too, by how they ended.
     pub kept: u64,
+    /// How many of the `dead` stay in their places and hold back their keys, because the worker [parks](crate::Worker::park).
+    pub in_place: u64,
     /// Whether all running listeners finished in time when the worker ended; `true` until then.
     pub drained: bool,
     /// How long the worker took to end; zero until then.
@@ -54,6 +56,7 @@ impl WorkerReport {
             released: 0,
             lost: 0,
             kept: 0,
+            in_place: 0,
             drained: true,
             took: Duration::ZERO,
         }
@@ -70,6 +73,7 @@ impl fmt::Display for WorkerReport {
             (self.released, "given back"),
             (self.lost, "lost"),
             (self.kept, "kept meanwhile"),
+            (self.in_place, "of the dead in their places"),
         ] {
             if count > 0 {
                 write!(f, ", {count} {what}")?;

@@ -4,6 +4,8 @@
 mod lending;
 /// Faults of a server that a test can play, and the load.
 mod faults;
+/// Queues and inboxes of a database in this process, and its transactions.
+mod database;
 
 use std::time::Duration;
 

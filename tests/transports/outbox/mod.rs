@@ -22,6 +22,8 @@ mod sqlite;
 mod postgres;
 /// An application, and what happens to it.
 mod shop;
+/// A database in memory.
+mod memory;
 /// A publisher that does what a test tells it.
 mod taker;
 

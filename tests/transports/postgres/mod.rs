@@ -5,6 +5,8 @@
 mod tables;
 /// Order, de-duplication, groups, and who is woken.
 mod queues;
+/// Dead letters in their places.
+mod parking;
 /// A server that goes away, a network that falls silent, a pool without room, a pooler between.
 mod outages;
 

@@ -49,7 +49,7 @@ async fn in_a_rolling_deploy_an_older_program_goes_on_until_a_step_forbids_it() 
     run(&db, "UPDATE shop.convoke_schema SET version = 0, oldest = 0").await;
     let older = db.queue("orders").await.unwrap_err();
     assert_eq!(older.kind(), ErrorKind::Missing);
-    assert!(older.to_string().contains("this program needs version 2: call `migrate()`"), "{older}");
+    assert!(older.to_string().contains("this program needs version 3: call `migrate()`"), "{older}");
 }
 
 #[tokio::test]
@@ -63,6 +63,10 @@ async fn a_wrong_name_address_or_right_is_an_error_that_says_so_and_no_secret() 
         assert_eq!(kind(db.queue(queue).await), ErrorKind::Unsupported, "{queue}");
     }
     assert_eq!(kind(db.queue("orders").dead_letter_queue("orders").await), ErrorKind::Unsupported);
+    for inbox in ["two words", &"x".repeat(81)] {
+        assert_eq!(kind(db.inbox(inbox).await), ErrorKind::Unsupported, "{inbox}");
+    }
+    db.inbox("").await.unwrap();
     for url in
         ["orders.db", "mysql://bob:geheim@localhost/shop", "localhost:5432/shop", "postgres://localhost?sslmode=yes"]
     {

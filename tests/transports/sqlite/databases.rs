@@ -37,6 +37,10 @@ async fn a_pool_of_the_application_gets_tables_when_it_is_asked_for_them() {
     let (one, two) = tokio::join!(db.migrate(), db.migrate());
     one.and(two).unwrap();
     publish(&db.queue("orders").await.unwrap(), &[packet(1)]).await;
+    for inbox in ["two words", &"x".repeat(81)] {
+        assert_eq!(kind(db.inbox(inbox).await), ErrorKind::Unsupported, "{inbox}");
+    }
+    db.inbox("").await.unwrap();
     assert_eq!(kind(Sqlite::open("").await), ErrorKind::Unsupported);
     assert_eq!(kind(Sqlite::open(":memory:").await), ErrorKind::Unsupported);
     for url in ["postgres://bob:geheim@localhost/shop", "sqlite://bob:geheim@localhost/shop"] {

@@ -94,7 +94,11 @@ async fn a_file_of_the_first_version_gets_what_is_missing() {
     let file = folder.file("orders.db");
     let old = Sqlite::queue("orders").at(&file).await.unwrap();
     publish(&old, &[packet("a")]).await;
-    for step in ["ALTER TABLE convoke_delivery DROP COLUMN marked", "UPDATE convoke_schema SET version = 1"] {
+    for step in [
+        "ALTER TABLE convoke_delivery DROP COLUMN marked",
+        "ALTER TABLE convoke_delivery DROP COLUMN record",
+        "UPDATE convoke_schema SET version = 1",
+    ] {
         sqlx::query(step).execute(old.pool()).await.unwrap();
     }
     old.pool().close().await;

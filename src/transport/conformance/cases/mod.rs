@@ -6,6 +6,7 @@
 //! - `retry`: what fails comes again. `leases`: what is lent is lent for a time.
 //! - `dead_letters`: what is given up on is kept. `deleted`: what somebody deletes at the server is gone.
 //! - `groups`: each gets everything. `order`: of one key, in its order.
+//! - `parking`: what is dead in its place, and what is parked behind it.
 //! - `limits`: what a transport cannot do, it refuses. `pauses`: who lends no more leaves the rest to others.
 //! - `workers`, `verdicts`: workers over the transport; the second, those whose verdicts cannot be stored at once.
 //! - `servers`: the server dies and comes back.
@@ -23,6 +24,7 @@ mod dead_letters;
 mod deleted;
 mod groups;
 mod order;
+mod parking;
 mod limits;
 mod pauses;
 mod workers;
@@ -30,7 +32,7 @@ mod verdicts;
 mod servers;
 
 /// All of them, in the order of their subjects.
-pub(crate) const ALL: [&[Case]; 13] = [
+pub(crate) const ALL: [&[Case]; 14] = [
     delivery::CASES,
     crowds::CASES,
     retry::CASES,
@@ -39,6 +41,7 @@ pub(crate) const ALL: [&[Case]; 13] = [
     deleted::CASES,
     groups::CASES,
     order::CASES,
+    parking::CASES,
     limits::CASES,
     pauses::CASES,
     workers::CASES,
