@@ -152,6 +152,7 @@ impl PostgresOutbox {
         let rows = match self.call("lanes", &format!("'{relay}', {lease}, '{busy}'")).await {
             Err(error) if error.kind() == ErrorKind::Lost => {
                 self.learn_id().await?;
+                self.starts.begin_anew();
                 return Err(error);
             }
             rows => rows?,

@@ -67,7 +67,7 @@ impl Starts {
         Look { starts, lanes: lanes.to_vec(), settled: state.settled, generation: state.generation }
     }
 
-    /// Notes what a look has found, in the order of its lanes.
+    /// Notes what a look has found, in the order of positions.
     pub(super) fn end(&self, look: &Look, taken: &[Taken], took: Duration) {
         let mut state = self.lock();
         state.seen = taken.iter().map(|row| row.position).fold(state.seen, i64::max);
@@ -84,13 +84,12 @@ impl Starts {
         if look.starts.contains(&0) || state.first.is_none() {
             state.first = Some(next);
         }
-        // Behind the last lane of which there is a row it may not have looked.
-        let last = taken.last().map(|row| row.lane);
-        let seen = look.lanes.iter().position(|lane| Some(*lane) == last).map_or(look.lanes.len(), |at| at + 1);
-        for lane in look.lanes.iter().take(seen) {
-            let first = taken.iter().find(|row| row.lane == *lane).map_or(i64::MAX, |row| row.position);
+        // Of the other lanes nothing stands before what was taken last.
+        let last = taken.last().map_or(i64::MAX, |row| row.position);
+        for lane in &look.lanes {
+            let first = taken.iter().find(|row| row.lane == *lane).map_or(last, |row| row.position - 1);
             if let Some(start) = state.of_lanes.get_mut(usize::from(*lane)) {
-                *start = look.settled.min(first - 1).max(*start);
+                *start = look.settled.min(first).max(*start);
             }
         }
     }
@@ -100,6 +99,13 @@ impl Starts {
         let mut state = self.lock();
         state.of_lanes = Default::default();
         state.generation += 1;
+    }
+
+    /// Forgets all: these are the positions of another database.
+    pub(super) fn begin_anew(&self) {
+        let mut state = self.lock();
+        let generation = state.generation + 1;
+        *state = State { generation, ..State::default() };
     }
 
     /// Notes which lanes a relay has; what was known of one that it did not have before may not be so any more.

@@ -100,6 +100,7 @@ impl PostgresDatabaseBuilder {
         };
         // A pooler refuses a parameter that it does not know.
         let options = options.statement_cache_capacity(0).extra_float_digits(None).disable_statement_logging();
+        let deadline = self.deadline;
         let pool = PgPoolOptions::new()
             .max_connections(self.connections.max(2))
             .acquire_timeout(self.deadline)
@@ -108,6 +109,17 @@ impl PostgresDatabaseBuilder {
                 Box::pin(async move {
                     if about.idle_for > RESTED {
                         connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .after_release(move |connection, _| {
+                Box::pin(async move {
+                    // A transaction that was dropped is rolled back here. The pool itself would wait for ever for a server
+                    // that does not answer, and be one connection smaller until then.
+                    if connection.should_flush() {
+                        let rolled_back = tokio::time::timeout(deadline, connection.ping()).await;
+                        rolled_back.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
                     }
                     Ok(true)
                 })

@@ -137,9 +137,17 @@ BEGIN
     DELETE FROM {schema}.convoke_outbox_relay WHERE outbox = p_outbox AND relay = p_relay;
 END $$;
 
--- Deletes what has left, and returns the first rows that are ready in these lanes, behind the start of each: lane after lane, each
--- in its order, and with no more bytes than these beyond the first. A last row without a position says how many ms it took:
--- dead rows that vacuum may not take away make it long.
+-- The first rows that are ready in a lane. It becomes a part of the statement that calls it, so it has no settings.
+CREATE FUNCTION {schema}.convoke_outbox_firsts_1(p_outbox text, p_lane smallint, p_start bigint, p_most integer)
+RETURNS SETOF {schema}.convoke_outbox LANGUAGE sql STABLE AS $$
+    SELECT * FROM {schema}.convoke_outbox WHERE outbox = p_outbox AND state = 0 AND lane = p_lane AND position > p_start
+    ORDER BY position LIMIT p_most
+$$;
+
+-- Deletes what has left, and returns the first rows that are ready in these lanes, behind the start of each, in the order of their
+-- positions, and with no more bytes than these beyond the first. A last row without a position says how many ms it took: dead rows
+-- that vacuum may not take away make it long. Lanes are merged as they stand in the index, so that no more is read than
+-- returned; one that is not given has no row.
 CREATE FUNCTION {schema}.convoke_outbox_take_1(
     p_database text, p_outbox text, p_done bigint[], p_lanes smallint[], p_starts bigint[], p_most integer, p_bytes bigint
 )
@@ -157,19 +165,34 @@ BEGIN
         DELETE FROM {schema}.convoke_outbox WHERE position = ANY (p_done) AND state = 0;
     END IF;
     moment := clock_timestamp();
-    RETURN QUERY SELECT
-            sized.position, sized.lane, extract(epoch FROM moment - sized.created)::float8 * 1000, sized.packet,
-            sized.topic, sized.key, sized.attributes, sized.body
-        FROM (
-            SELECT firsts.*, sum(octet_length(firsts.body)) OVER (ROWS UNBOUNDED PRECEDING) AS bytes FROM (
-                SELECT of_lane.* FROM unnest(p_lanes, p_starts) AS asked (lane, start) CROSS JOIN LATERAL (
-                    SELECT o.* FROM {schema}.convoke_outbox AS o
-                    WHERE o.outbox = p_outbox AND o.lane = asked.lane AND o.state = 0 AND o.position > asked.start
-                    ORDER BY o.position LIMIT p_most
-                ) AS of_lane LIMIT p_most
-            ) AS firsts
-        ) AS sized
-        WHERE sized.bytes <= p_bytes OR sized.bytes = octet_length(sized.body);
+    IF p_most > 0 THEN
+        RETURN QUERY SELECT
+                sized.position, sized.lane, extract(epoch FROM moment - sized.created)::float8 * 1000, sized.packet,
+                sized.topic, sized.key, sized.attributes, sized.body
+            FROM (
+                SELECT firsts.*, sum(octet_length(firsts.body)) OVER (ORDER BY firsts.position ROWS UNBOUNDED PRECEDING) AS bytes
+                FROM (
+                SELECT * FROM {schema}.convoke_outbox_firsts_1(p_outbox, p_lanes[1], p_starts[1], p_most)
+                UNION ALL SELECT * FROM {schema}.convoke_outbox_firsts_1(p_outbox, p_lanes[2], p_starts[2], p_most)
+                UNION ALL SELECT * FROM {schema}.convoke_outbox_firsts_1(p_outbox, p_lanes[3], p_starts[3], p_most)
+                UNION ALL SELECT * FROM {schema}.convoke_outbox_firsts_1(p_outbox, p_lanes[4], p_starts[4], p_most)
+                UNION ALL SELECT * FROM {schema}.convoke_outbox_firsts_1(p_outbox, p_lanes[5], p_starts[5], p_most)
+                UNION ALL SELECT * FROM {schema}.convoke_outbox_firsts_1(p_outbox, p_lanes[6], p_starts[6], p_most)
+                UNION ALL SELECT * FROM {schema}.convoke_outbox_firsts_1(p_outbox, p_lanes[7], p_starts[7], p_most)
+                UNION ALL SELECT * FROM {schema}.convoke_outbox_firsts_1(p_outbox, p_lanes[8], p_starts[8], p_most)
+                UNION ALL SELECT * FROM {schema}.convoke_outbox_firsts_1(p_outbox, p_lanes[9], p_starts[9], p_most)
+                UNION ALL SELECT * FROM {schema}.convoke_outbox_firsts_1(p_outbox, p_lanes[10], p_starts[10], p_most)
+                UNION ALL SELECT * FROM {schema}.convoke_outbox_firsts_1(p_outbox, p_lanes[11], p_starts[11], p_most)
+                UNION ALL SELECT * FROM {schema}.convoke_outbox_firsts_1(p_outbox, p_lanes[12], p_starts[12], p_most)
+                UNION ALL SELECT * FROM {schema}.convoke_outbox_firsts_1(p_outbox, p_lanes[13], p_starts[13], p_most)
+                UNION ALL SELECT * FROM {schema}.convoke_outbox_firsts_1(p_outbox, p_lanes[14], p_starts[14], p_most)
+                UNION ALL SELECT * FROM {schema}.convoke_outbox_firsts_1(p_outbox, p_lanes[15], p_starts[15], p_most)
+                UNION ALL SELECT * FROM {schema}.convoke_outbox_firsts_1(p_outbox, p_lanes[16], p_starts[16], p_most)
+                ORDER BY position LIMIT p_most
+                ) AS firsts
+            ) AS sized
+            WHERE sized.bytes <= p_bytes OR sized.bytes = octet_length(sized.body);
+    END IF;
     RETURN QUERY SELECT NULL::bigint, NULL::smallint, extract(epoch FROM clock_timestamp() - moment)::float8 * 1000,
         NULL::text, NULL::text, NULL::text, NULL::text, NULL::bytea;
 END $$;

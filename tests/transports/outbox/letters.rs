@@ -17,6 +17,8 @@ pub(crate) async fn what_is_refused_is_dead_and_what_follows_is_parked_and_redri
     until("it is parked", async || outbox.figures().await.unwrap().parked == 3).await;
     taker.has(2).await;
     assert_eq!((&taker.steps()[&1][..], &taker.steps()[&9][..]), (&[1][..], &[1][..]));
+    // What has left is deleted a moment later.
+    empty::<B>(&outbox).await;
     let figures = outbox.figures().await.unwrap();
     assert_eq!((figures.ready, figures.dead, figures.parked), (0, 1, 3));
     let letters = outbox.dead_letters(0, 10).await.unwrap();

@@ -6,6 +6,7 @@ use convoke::prelude::*;
 use convoke::transport::{Postgres, PostgresDatabase, Sqlite, SqliteDatabase};
 use convoke::{Envelope, Outbox, OutboxDatabase};
 use serde::{Deserialize, Serialize};
+use sqlx::AssertSqlSafe;
 
 use super::child::{Killer, Step};
 
@@ -70,10 +71,10 @@ macro_rules! shop {
                 ] {
                     sqlx::raw_sql(sql).execute(db.pool()).await.unwrap();
                 }
-                for key in 0..KEYS {
-                    let counter = "INSERT INTO counters (key, number) VALUES ($1, 0) ON CONFLICT DO NOTHING";
-                    sqlx::query(counter).persistent(false).bind(key).execute(db.pool()).await.unwrap();
-                }
+                // Without parameters, so that a pooler may stand between.
+                let keys: Vec<_> = (0..KEYS).map(|key| format!("({key}, 0)")).collect();
+                let seed = format!("INSERT INTO counters (key, number) VALUES {} ON CONFLICT DO NOTHING", keys.join(", "));
+                sqlx::raw_sql(AssertSqlSafe(seed)).execute(db.pool()).await.unwrap();
                 let outbox = db.outbox("Shop").ordered_by(key_of).await.unwrap();
                 Self { db, outbox }
             }
@@ -155,3 +156,14 @@ shop!(
     place => Postgres::connect(place).connections(4),
     Some("SELECT count(*) FROM pg_stat_activity WHERE state <> 'idle' AND pid <> pg_backend_pid()")
 );
+
+impl PostgresShop {
+    /// What the server is at, and who has which lane.
+    pub(super) async fn activity(&self) -> Vec<String> {
+        let sql = "SELECT concat_ws(' ', pid, state, wait_event, xact_start, left(query, 100)) FROM pg_stat_activity \
+            UNION ALL SELECT concat_ws(' ', 'relay', relay, until) FROM convoke_outbox_relay \
+            UNION ALL SELECT concat_ws(' ', 'lane', lane, relay) FROM convoke_outbox_lane \
+            UNION ALL SELECT concat_ws(' ', 'row', position, lane, state, key) FROM convoke_outbox";
+        sqlx::query_scalar(sql).persistent(false).fetch_all(self.db.pool()).await.unwrap()
+    }
+}
