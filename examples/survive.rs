@@ -1,4 +1,5 @@
 //! An order that was answered survives `kill -9`: `cargo run --features sqlite --example survive`.
+#![allow(clippy::print_stdout, reason = "an example shows what happens")]
 use convoke::transport::{Sqlite, SqliteDatabase, SqliteInbox};
 use convoke::{Outbox, Services, prelude::*};
 use serde::{Deserialize, Serialize};
