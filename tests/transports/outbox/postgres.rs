@@ -326,7 +326,7 @@ async fn looks_stay_short_while_somebody_keeps_vacuum_back() {
     let mut idle = PgConnection::connect(server.url()).await.unwrap();
     sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").execute(&mut idle).await.unwrap();
     let _relay = outbox.relay(Route::new("Shop/*", queue.clone())).supervised(&bus).await.unwrap();
-    let mut numbers = vec![0; 10];
+    let mut numbers = [0; 10];
     for round in 0..EVENTS / 1000 {
         let mut tx = db.begin().await.unwrap();
         let all = (0..1000).map(|place| placed(&format!("k{}", place % 10), round * 100 + place / 10));

@@ -184,11 +184,13 @@ async fn until_nothing_is_ready(shop: &impl Shop) -> convoke::OutboxFigures {
 async fn heard_all(heard: &Mutex<Heard>, events: i64) -> Vec<(i64, i64, i64)> {
     let all = async {
         loop {
-            let there = heard.lock().unwrap();
-            if there.count - there.again as i64 >= events {
-                return there.disordered.clone();
+            let heard_all = || {
+                let there = heard.lock().unwrap();
+                (there.count - there.again as i64 >= events).then(|| there.disordered.clone())
+            };
+            if let Some(disordered) = heard_all() {
+                return disordered;
             }
-            drop(there);
             sleep(Duration::from_millis(20)).await;
         }
     };
