@@ -100,7 +100,7 @@ impl<D: OutboxDatabase> Outbox<D> {
     /// has to know of it: one that a text such as `BEGIN` has begun is for a [statement](Self::statement). If a statement
     /// of your own fails in the transaction, roll it back before you publish: SQLite ends a transaction by itself when
     /// the disk is full.
-    /// With SQLite, begin it with [`SqliteDatabase::begin`](crate::transport::SqliteDatabase::begin): what `pool.begin()`
+    /// With SQLite, begin it with `SqliteDatabase::begin`: what `pool.begin()`
     /// begins is deferred, and after it has read, it may find that it cannot write any more.
     ///
     /// Where transactions commit in any order, as on PostgreSQL, an event with a key waits for open transactions that

@@ -30,8 +30,8 @@ pub(crate) fn lane_of(key: Option<&str>) -> u16 {
     u16::try_from((mixed >> 33) % u64::from(LANES)).unwrap_or_default()
 }
 
-/// A database that can keep an outbox: [`SqliteDatabase`](crate::transport::SqliteDatabase),
-/// [`PostgresDatabase`](crate::transport::PostgresDatabase) and [`MemoryDatabase`](crate::transport::MemoryDatabase).
+/// A database that can keep an outbox: `SqliteDatabase`,
+/// `PostgresDatabase` and [`MemoryDatabase`](crate::transport::MemoryDatabase).
 pub trait OutboxDatabase:
     sealed::Keeps<<Self as OutboxDatabase>::Connection> + Clone + fmt::Debug + Send + Sync + 'static
 {
