@@ -129,6 +129,7 @@
 //! | `convoke::worker` | debug | a worker starts; a delivery is tried again |
 //! | | warn | a dead letter; a lease was lost; the server was lost, or is back |
 //! | `convoke::transport` | debug, warn | what a transport does beneath: a connection is lost or there again |
+//! | `convoke::sql` | debug, warn | who keeps vacuum of a PostgreSQL back; notifications that are not heard |
 //! | `convoke::runtime` | error | an actor of this crate panicked and is gone |
 #![forbid(unsafe_code)]
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::outbox::{KeyOf, Outbox};
 use super::rows::OutboxDatabase;
+use crate::__private::Shown;
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 use crate::{Envelope, EnvelopeLimits};
 
@@ -87,5 +88,5 @@ fn check_name(name: &str) -> Result<(), TransportError> {
         return Ok(());
     }
     let text = format!("an outbox is named by 1 to {MAX_NAME} bytes of letters, digits, `-`, `_`, `.` and `:`");
-    Err(TransportError::new(ErrorKind::Unsupported, "outbox", text))
+    Err(TransportError::new(ErrorKind::Unsupported, format!("outbox `{}`", Shown::name(name)), text))
 }

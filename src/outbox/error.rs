@@ -71,6 +71,8 @@ impl std::error::Error for OutboxError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Local { .. } | Self::Foreign { .. } | Self::NotJson { .. } => None,
+            // What it says of a bus is said of the outbox here.
+            Self::Route(RouteError::NothingMatches { .. }) => None,
             Self::Topic(error) => Some(error),
             Self::Route(error) => Some(error),
             Self::Transport(error) => Some(error),

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -12,6 +13,9 @@ use crate::outbox::{SqlValue, Statement, lane_of};
 use crate::sql::postgres::{describe, late};
 use crate::sql::write_attributes;
 use crate::transport::{ErrorKind, Packet, TransportError};
+
+/// How long the server waits for a key, unless `lock_timeout` is set: `convoke_outbox_1` says it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Inserts packets in their order.
 pub(super) async fn insert(
@@ -34,7 +38,8 @@ pub(super) async fn insert(
     let query = query.bind(outbox.id().to_string()).bind(outbox.outbox.to_string());
     let query = query.bind(columns.lanes).bind(columns.packets).bind(columns.topics).bind(columns.keys);
     let query = query.bind(columns.attributes).bind(columns.bodies);
-    let deadline = outbox.database.deadline();
+    // Longer than the server waits for a key: what it still does when nobody listens any more may be committed.
+    let deadline = outbox.database.deadline().saturating_add(PATIENCE);
     let inserted = tokio::time::timeout(deadline, query.execute(connection)).await;
     match inserted {
         Ok(Ok(_)) => Ok(()),
@@ -55,6 +60,11 @@ fn describe_within(at: &Arc<str>, error: &sqlx::Error) -> TransportError {
             ErrorKind::Unreachable,
             "two transactions waited for the keys of each other, and the server has undone this one: begin it again; \
              `publish_all` locks several keys in one order",
+        ),
+        Some("55P03") => (
+            ErrorKind::Unreachable,
+            "another transaction that is still open has published an event with the same key, and was waited for: end it \
+             sooner, roll this one back, and try again",
         ),
         Some("40001") => {
             (ErrorKind::Unreachable, "the server has undone the transaction for the sake of another: begin it again")

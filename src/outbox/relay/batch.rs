@@ -187,10 +187,12 @@ impl<'a> Batch<'a> {
             _ => None,
         });
         let dead: Vec<_> = dead.collect();
-        if let Some((_, reason)) = dead.first() {
+        if let Some((position, reason)) = dead.first() {
             log::warn!(
                 target: "convoke::relay",
-                "{}: {} events are dead letters now, the first because {reason}", shared.rows.name(), dead.len()
+                "{}: {} events are dead letters now, the first at position {position} because {reason}; what follows with \
+                 the same key is parked: see `dead_letters` of the outbox, and redrive or discard them",
+                shared.rows.name(), dead.len()
             );
             let count = dead.len();
             shared.rows.bury(dead).await?;

@@ -50,7 +50,7 @@ impl fmt::Display for RelayHealth {
         let state = match self {
             Self { ended: true, .. } => "does not run",
             Self { healthy: false, .. } => "lags behind",
-            Self { connected: false, .. } => "waits for a server",
+            Self { connected: false, .. } => "waits for the database or a server",
             _ => "is working",
         };
         write!(f, "{} {state}: events wait for up to {:?}", self.outbox, self.lag)?;

@@ -92,7 +92,7 @@ impl<'a> Load<'a> {
                         next.extend(lines.next(place));
                     }
                     // Those behind it in its line wait, in both cases.
-                    Err(error) if error.is_temporary() => _ = trouble.get_or_insert(error),
+                    Err(error) if may_pass(&error) => _ = trouble.get_or_insert(error),
                     Err(error) => set(&mut left, place, Left::Refused(error.to_string())),
                 }
             }
@@ -144,6 +144,11 @@ impl<'a> Load<'a> {
     fn error(&self, text: &str) -> TransportError {
         TransportError::new(ErrorKind::Protocol, self.way.name(), text)
     }
+}
+
+/// Whether somebody may mend it while the event waits: it says something of the server, and nothing of the event.
+fn may_pass(error: &TransportError) -> bool {
+    error.is_temporary() || matches!(error.kind(), ErrorKind::Missing | ErrorKind::Closed)
 }
 
 fn set(left: &mut [Option<Left>], place: usize, how: Left) {

@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use sqlx::{AssertSqlSafe, Connection, SqlSafeStr, SqlStr, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr, SqliteConnection};
 
 use super::rows::SqliteRows;
 use crate::outbox::lane_of;
@@ -35,7 +35,8 @@ pub(super) async fn insert(
     packets: Vec<Packet>,
     connection: &mut SqliteConnection,
 ) -> Result<(), TransportError> {
-    if !connection.is_in_transaction() {
+    let is_open = rows.store.is_in_transaction(connection).await.map_err(|error| rows.error(&error))?;
+    if !is_open {
         let text = "there is no transaction on this connection, and the event would be there by itself: begin one with \
             `db.begin()`, and commit it behind the event";
         return Err(TransportError::new(ErrorKind::Refused, rows.at.clone(), text));

@@ -107,13 +107,20 @@ impl SqliteRows {
         Ok(())
     }
 
+    /// Finds the outbox again in a file that was replaced, for who asks how it stands.
+    async fn return_to_it(&self) -> Result<(), TransportError> {
+        // What reads has a file opened anew that was found gone.
+        drop(self.store.read().await.map_err(|error| self.error(&error))?);
+        if self.is_elsewhere() { self.register().await } else { Ok(()) }
+    }
+
     /// What was taken from another file is nothing in this one.
     fn same(&self) -> Result<(), TransportError> {
         match self.is_elsewhere() {
             true => Err(TransportError::new(
                 ErrorKind::Lost,
                 self.at.clone(),
-                "its file was replaced, and what was taken from it is there no more",
+                "its file was replaced, and what was taken from it is there no more: look at `dead_letters` again",
             )),
             false => Ok(()),
         }
@@ -209,11 +216,17 @@ impl Rows for SqliteRows {
     }
 
     fn figures<'a>(&'a self, most: u64) -> BoxFuture<'a, Result<OutboxFigures, TransportError>> {
-        Box::pin(self.in_time(take::figures(self, most)))
+        Box::pin(self.in_time(async move {
+            self.return_to_it().await?;
+            take::figures(self, most).await
+        }))
     }
 
     fn dead<'a>(&'a self, after: i64, most: usize) -> BoxFuture<'a, Result<Vec<Dead>, TransportError>> {
-        Box::pin(self.in_time(settle::dead(self, after, most)))
+        Box::pin(self.in_time(async move {
+            self.return_to_it().await?;
+            settle::dead(self, after, most).await
+        }))
     }
 
     fn redrive<'a>(&'a self, position: i64) -> BoxFuture<'a, Result<u64, TransportError>> {

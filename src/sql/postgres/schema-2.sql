@@ -56,23 +56,38 @@ CREATE FUNCTION {schema}.convoke_outbox_1(
     p_attributes text[], p_bodies bytea[]
 ) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+    patience text;
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM {schema}.convoke_database WHERE id = p_database) THEN
         RAISE EXCEPTION 'the outbox is one of another database than the transaction' USING ERRCODE = 'ZC001';
     END IF;
     IF cardinality(p_packets) = 1 THEN
-        IF p_keys[1] IS NOT NULL THEN
+        IF p_keys[1] IS NOT NULL AND NOT pg_try_advisory_xact_lock(
+            hashtextextended('convoke outbox {schema} ' || p_outbox || ' ' || p_keys[1], 0)
+        ) THEN
+            -- It is the server that gives up: a client that does so leaves a statement behind which may still be done.
+            patience := current_setting('lock_timeout');
+            IF patience = '0' THEN
+                PERFORM set_config('lock_timeout', '10s', true);
+            END IF;
             PERFORM pg_advisory_xact_lock(hashtextextended('convoke outbox {schema} ' || p_outbox || ' ' || p_keys[1], 0));
+            PERFORM set_config('lock_timeout', patience, true);
         END IF;
         INSERT INTO {schema}.convoke_outbox (lane, key_hash, outbox, packet, topic, key, attributes, body)
             VALUES (p_lanes[1], hashtextextended(p_keys[1], 0), p_outbox, p_packets[1], p_topics[1], p_keys[1],
                 p_attributes[1], p_bodies[1]);
         RETURN;
     END IF;
+    patience := current_setting('lock_timeout');
+    IF patience = '0' THEN
+        PERFORM set_config('lock_timeout', '10s', true);
+    END IF;
     PERFORM pg_advisory_xact_lock(hash) FROM (
         SELECT DISTINCT hashtextextended('convoke outbox {schema} ' || p_outbox || ' ' || key, 0) AS hash
         FROM unnest(p_keys) AS key WHERE key IS NOT NULL ORDER BY 1
     ) AS hashes;
+    PERFORM set_config('lock_timeout', patience, true);
     INSERT INTO {schema}.convoke_outbox (lane, key_hash, outbox, packet, topic, key, attributes, body)
         SELECT lane, hashtextextended(key, 0), p_outbox, packet, topic, key, attributes, body
         FROM unnest(p_lanes, p_packets, p_topics, p_keys, p_attributes, p_bodies)

@@ -173,6 +173,20 @@ impl Store {
         &self.standing
     }
 
+    /// Whether a connection is in a transaction, as SQLite says and not as the client remembers: SQLite rolls back by itself
+    /// where the disk is full or a statement says `OR ROLLBACK`, and what is written next would be there by itself.
+    pub(crate) async fn is_in_transaction(&self, connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+        // Within a transaction none can begin: there is no other question that asks for it.
+        match sqlx::raw_sql("BEGIN").execute(&mut *connection).await {
+            Ok(_) => {
+                sqlx::raw_sql("ROLLBACK").execute(connection).await?;
+                Ok(false)
+            }
+            Err(sqlx::Error::Database(said)) if said.message().contains("within a transaction") => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether a connection, which need not be of this pool, has this file open.
     pub(crate) async fn is_behind(&self, connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
         let list = "SELECT file FROM pragma_database_list WHERE name = 'main'";

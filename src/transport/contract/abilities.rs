@@ -20,8 +20,9 @@ pub struct Abilities {
     /// Whether packets of the same key are delivered one after the other, in the order in which one publisher handed
     /// them over. The next packet of a key then follows only when the one before it is settled for good.
     pub order: bool,
-    /// Whether one [`publish`](super::Publisher::publish) never takes a packet after it has failed for now to take an
-    /// earlier one of the same key. A server that takes all packets of a call or none has this ability. If a server
+    /// Whether one [`publish`](super::Publisher::publish) never takes a packet after it has failed to take an earlier one
+    /// of the same key, for now or for good; but for what [`check`](Self::check) refuses, which a route and a relay ask
+    /// before. A server that takes all packets of a call or none has this ability. If a server
     /// does not, a route hands over the next packet of a key only when the server has the one before.
     pub takes_in_order: bool,
     /// Whether the server supports several groups of subscribers, of which each gets every packet.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::error::TransportError;
+use super::error::{ErrorKind, TransportError};
 use super::publisher::BoxFuture;
 
 /// Remembers for a window of time which events were handled, each by its [identity](crate::Metadata::identity).
@@ -31,6 +31,13 @@ pub trait Inbox: Send + Sync + 'static {
     ///
     /// `Unreachable` if it is unknown whether the event is marked now.
     fn mark<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, TransportError>>;
+}
+
+/// The error of a mark that was to share a transaction, and would be there by itself.
+pub(crate) fn no_transaction(at: &Arc<str>) -> TransportError {
+    let text = "there is no transaction on this connection, and the mark would stay if the work fails: begin one with \
+        `db.begin()`, or mark it by itself with `mark`";
+    TransportError::new(ErrorKind::Refused, at.clone(), text)
 }
 
 impl<I: Inbox + ?Sized> Inbox for Arc<I> {

@@ -38,6 +38,7 @@ pub(crate) use batcher::caught;
 pub use dead_letter::{DEAD_LETTER, DeadLetterRecord, DeadReason, Redriven, redrive};
 pub use delivery::{Delivery, Receipt, Settlement};
 pub use error::{ErrorKind, TransportError};
+pub(crate) use inbox::no_transaction;
 pub use inbox::{Inbox, MemoryInbox};
 pub(crate) use name::{check_name, check_name_if_any};
 #[cfg(any(

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::line::after;
 use crate::sql::memory::{MemoryConnection, MemoryDatabase};
 use crate::transport::contract::Inbox;
-use crate::transport::{BoxFuture, TransportError, check_name_if_any};
+use crate::transport::{BoxFuture, TransportError, check_name_if_any, no_transaction};
 
 const WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -105,11 +105,11 @@ impl MemoryDatabaseInbox {
     ///
     /// - `Missing` if the transaction is of another database.
     /// - `Unreachable` if the other transaction does not end within the deadline, or waits for this one.
-    /// - `Refused` if the transaction has failed before.
+    /// - `Refused` if there is no transaction on the connection, or it has failed before.
     pub async fn mark_in(&self, transaction: &mut MemoryConnection, id: &str) -> Result<bool, TransportError> {
         self.database.check(&self.at, transaction)?;
         if !transaction.is_in_transaction() {
-            return Box::pin(self.mark(id)).await;
+            return Err(no_transaction(&self.at));
         }
         let lock = format!("inbox {} {id}", self.name);
         transaction.lock(&self.at, &lock).await?;

@@ -13,7 +13,7 @@ use super::builder::FOREVER;
 use super::insert::millis;
 use crate::Inbox;
 use crate::sql::postgres::{BEGIN, Failed, PostgresDatabase, describe};
-use crate::transport::{BoxFuture, TransportError, check_name_if_any};
+use crate::transport::{BoxFuture, TransportError, check_name_if_any, no_transaction};
 
 const WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -112,9 +112,13 @@ impl PostgresInbox {
     ///
     /// # Errors
     ///
-    /// `Missing` if the transaction is of a database that has no such tables, `Unreachable` if its connection has
-    /// ended.
+    /// - `Refused` if there is no transaction on the connection, as far as sqlx knows: the mark would be there by itself.
+    /// - `Missing` if the transaction is of a database that has no such tables.
+    /// - `Unreachable` if its connection has ended.
     pub async fn mark_in(&self, connection: &mut PgConnection, id: &str) -> Result<bool, TransportError> {
+        if !connection.is_in_transaction() {
+            return Err(no_transaction(&self.at));
+        }
         self.write(connection, id).await.map_err(|error| describe(&self.at, &error))
     }
 

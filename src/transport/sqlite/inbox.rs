@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::builder::MAX_DEADLINE;
 use crate::Inbox;
 use crate::sql::sqlite::{Place, SqliteDatabase, Store, after, describe, late, now};
-use crate::transport::{BoxFuture, TransportError, check_name_if_any};
+use crate::transport::{BoxFuture, ErrorKind, TransportError, check_name_if_any, no_transaction};
 
 const WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -108,7 +108,7 @@ impl SqliteInbox {
         let (store, at) = (&self.store, &self.at);
         let mark = async {
             let mut writer = store.write().await.map_err(|error| describe(at, &error))?;
-            self.mark_in(&mut writer.connection, id).await
+            self.write(&mut writer.connection, id).await
         };
         timeout(store.deadline, mark).await.unwrap_or_else(|_| Err(late(at, store.deadline)))
     }
@@ -121,8 +121,24 @@ impl SqliteInbox {
     ///
     /// # Errors
     ///
-    /// `Unreachable` if the file is locked for longer than the connection waits.
+    /// - `Refused` if there is no transaction on the connection, or it has ended: the mark would be there by itself.
+    /// - `Missing` if the transaction is of another file.
+    /// - `Unreachable` if the file is locked for longer than the connection waits.
     pub async fn mark_in(&self, connection: &mut SqliteConnection, id: &str) -> Result<bool, TransportError> {
+        let is_open = self.store.is_in_transaction(connection).await.map_err(|error| describe(&self.at, &error))?;
+        if !is_open {
+            return Err(no_transaction(&self.at));
+        }
+        let is_ours = self.store.is_behind(connection).await.map_err(|error| describe(&self.at, &error))?;
+        if !is_ours {
+            let text = "the transaction is of another file, in which nobody looks for the mark: begin it with `begin()` of the \
+                database that the inbox is from";
+            return Err(TransportError::new(ErrorKind::Missing, self.at.clone(), text));
+        }
+        self.write(connection, id).await
+    }
+
+    async fn write(&self, connection: &mut SqliteConnection, id: &str) -> Result<bool, TransportError> {
         let (now, sql) = (now(), |error| describe(&self.at, &error));
         let mark = sqlx::query(MARK).bind(self.name.to_string()).bind(id.to_owned());
         let mark = mark.bind(after(now, self.window)).bind(now);

@@ -1,5 +1,6 @@
 //! The tests that the chapter on testing shows, each in a file of its own, word for word, and the text of the failure there.
 
+mod a_database;
 mod a_fake_bus;
 mod by_hand;
 mod events;
@@ -27,6 +28,7 @@ fn the_page_shows_these_tests_word_for_word() {
         include_str!("probes.rs"),
         include_str!("a_fake_bus.rs"),
         include_str!("by_hand.rs"),
+        include_str!("a_database.rs"),
         include_str!("seeds.rs"),
     ];
     assert_eq!(shown, tested);

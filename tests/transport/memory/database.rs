@@ -45,9 +45,9 @@ async fn a_mark_is_there_when_its_transaction_commits_and_never_when_it_is_rolle
     assert!(inbox.seen("7").await.unwrap() && inbox.seen("8").await.unwrap());
     assert!(!Inbox::mark(&inbox, "7").await.unwrap());
     assert!(!db.inbox("shipping").seen("7").await.unwrap(), "by another name");
-    // On a connection without a transaction it is there at once.
-    assert!(inbox.mark_in(&mut db.connection(), "9").await.unwrap());
-    assert!(db.inbox("billing").seen("9").await.unwrap());
+    let alone = inbox.mark_in(&mut db.connection(), "9").await.unwrap_err();
+    assert_eq!(alone.kind(), ErrorKind::Refused);
+    assert!(!inbox.seen("9").await.unwrap(), "without a transaction it would stay if the work fails");
 }
 
 #[convoke::test]

@@ -110,3 +110,23 @@ async fn a_file_that_is_replaced_is_found_again() {
     .await;
     taker.has(2).await;
 }
+
+#[actix_rt::test]
+async fn a_transaction_that_sqlite_has_rolled_back_by_itself_takes_neither_event_nor_mark() {
+    let base = File::new().await;
+    let (outbox, inbox) = (shop(&base).await, base.db.inbox("billing").await.unwrap());
+    sqlx::query("CREATE TABLE orders (id INTEGER PRIMARY KEY)").execute(base.db.pool()).await.unwrap();
+    for end in ["INSERT OR ROLLBACK INTO orders VALUES (1)", "ROLLBACK"] {
+        let mut transaction = base.begin().await;
+        sqlx::query("INSERT INTO orders VALUES (1)").execute(&mut *transaction).await.unwrap();
+        // The client does not know what became of it.
+        let _ = sqlx::query(end).execute(&mut *transaction).await;
+        let refused = outbox.publish(&mut transaction, moved(1, 1)).await.unwrap_err();
+        assert!(refused.to_string().contains("no transaction"), "{refused}");
+        let refused = inbox.mark_in(&mut transaction, "7").await.unwrap_err();
+        assert!(refused.to_string().contains("no transaction"), "{refused}");
+        drop(transaction);
+        assert_eq!(outbox.figures().await.unwrap().ready, 0);
+        assert!(!inbox.seen("7").await.unwrap());
+    }
+}

@@ -14,6 +14,8 @@ use super::{Moved, until};
 pub(crate) enum Mode {
     Take,
     Away,
+    /// It is there, and its queue is not.
+    Missing,
     Panic,
     /// Waits until it has another mode.
     Hang,
@@ -120,6 +122,9 @@ impl Publisher for Taker {
                 state.random = state.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 if mode == Mode::Away || (mode == Mode::Moody && (state.random >> 33).is_multiple_of(3)) {
                     return error(ErrorKind::Unreachable);
+                }
+                if mode == Mode::Missing {
+                    return error(ErrorKind::Missing);
                 }
                 let step = codec::read(packet, EnvelopeLimits::default()).ok();
                 let step = step.and_then(|envelope| envelope.payload.get("step")?.as_u64());

@@ -306,4 +306,7 @@ async fn an_inbox_marks_in_the_transaction_of_the_handler() {
     let other = Postgres::connect(other_database(&server, "other")).await.unwrap();
     let mut wrong = other.begin().await.unwrap();
     assert_eq!(inbox.mark_in(&mut wrong, "2").await.unwrap_err().kind(), ErrorKind::Missing);
+    let mut alone = db.pool().acquire().await.unwrap();
+    assert_eq!(inbox.mark_in(&mut alone, "2").await.unwrap_err().kind(), ErrorKind::Refused);
+    assert!(!inbox.seen("2").await.unwrap());
 }

@@ -50,8 +50,12 @@ async fn a_pool_of_the_application_gets_tables_when_it_is_asked_for_them() {
             assert!(!format!("{error} {error:?}").contains("geheim"), "{error}");
         }
     }
-    // A transaction of another file.
+    // A transaction of another file, which has such a table too, or none; and no transaction, whose mark would stay.
     let inbox = db.inbox("billing").await.unwrap();
     let other = SqlitePoolOptions::new().connect("sqlite::memory:").await.unwrap();
-    assert_eq!(kind(inbox.mark_in(&mut other.acquire().await.unwrap(), "7").await), ErrorKind::Missing);
+    assert_eq!(kind(inbox.mark_in(&mut other.begin().await.unwrap(), "7").await), ErrorKind::Missing);
+    let other = Sqlite::open(folder.file("other.db")).await.unwrap();
+    assert_eq!(kind(inbox.mark_in(&mut other.begin().await.unwrap(), "7").await), ErrorKind::Missing);
+    assert_eq!(kind(inbox.mark_in(&mut pool.acquire().await.unwrap(), "7").await), ErrorKind::Refused);
+    assert!(!inbox.seen("7").await.unwrap() && !other.inbox("billing").await.unwrap().seen("7").await.unwrap());
 }

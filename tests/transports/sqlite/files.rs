@@ -193,9 +193,9 @@ async fn a_pool_of_the_application_is_looked_after_too() {
     let inbox = SqliteInbox::new(&pool).await.unwrap();
     publish(&queue, &[packet("gone")]).await;
     std::fs::remove_file(&file).unwrap();
-    let mut connection = pool.acquire().await.unwrap();
-    assert_eq!(kind(inbox.mark_in(&mut connection, "1").await), ErrorKind::Unreachable);
-    drop(connection);
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    assert_eq!(kind(inbox.mark_in(&mut transaction, "1").await), ErrorKind::Unreachable);
+    drop(transaction);
     refused(&queue, "refused").await;
     publish(&queue, &[packet("there")]).await;
     assert_eq!(found(&file).await, ["there"]);
