@@ -70,7 +70,7 @@ pub use any::AnyQueue;
     feature = "sqs"
 ))]
 pub(crate) use contract::in_vain;
-#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqs"))]
+#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "sns", feature = "sqs"))]
 pub(crate) use contract::sockets;
 pub use contract::{
     Abilities, Attribute, Attributes, Batcher, BoxFuture, DEAD_LETTER, DeadLetterRecord, DeadReason, Delivery, Demand,

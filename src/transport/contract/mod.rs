@@ -50,7 +50,7 @@ pub(crate) use name::{check_name, check_name_if_any};
     feature = "sqs"
 ))]
 pub(crate) use no_time::in_vain;
-#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqs"))]
+#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "sns", feature = "sqs"))]
 pub(crate) use no_time::sockets;
 pub(crate) use packet::BINDING;
 pub use packet::{Attribute, Attributes, Packet};

@@ -3,7 +3,7 @@
 //! `a transport that waited in vain, or is about to open a socket → NO_TIME → TransportError`
 
 use super::error::ErrorKind;
-#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqs"))]
+#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "sns", feature = "sqs"))]
 use super::error::TransportError;
 
 /// What is wrong then.
@@ -19,7 +19,7 @@ pub(crate) fn in_vain(kind: ErrorKind, text: impl Into<String>) -> (ErrorKind, S
 }
 
 /// Whether a socket may be opened here: under `#[convoke::test]` there are none.
-#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqs"))]
+#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "sns", feature = "sqs"))]
 pub(crate) fn sockets(at: &str) -> Result<(), TransportError> {
     match crate::__private::is_virtual() {
         true => Err(TransportError::new(ErrorKind::Unsupported, at, NO_TIME)),

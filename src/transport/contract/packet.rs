@@ -183,7 +183,6 @@ impl Attributes {
     }
 
     /// Sets an attribute whose name was read: one that each of ours has takes no memory.
-    #[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "sqlite"))]
     pub(crate) fn insert_read(&mut self, name: &str, value: Attribute) {
         const OURS: [&str; 3] = ["entityName", "eventName", "publisherName"];
         let constant = OURS.into_iter().find(|ours| *ours == name);
