@@ -117,6 +117,11 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// Whether it has ended, and what it said then.
+    pub(crate) fn ended(&mut self) -> Option<String> {
+        matches!(self.child.try_wait(), Ok(Some(_))).then(|| self.said())
+    }
+
     /// Asks until it answers.
     ///
     /// # Panics

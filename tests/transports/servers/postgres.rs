@@ -7,12 +7,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use convoke::transport::BoxFuture;
 use convoke::transport::conformance::Server;
 use sqlx::{Connection, PgConnection};
 
-use super::{Process, TempDir, Unavailable, free_port, given};
+use super::{Process, STARTUP, TempDir, Unavailable, free_port, given};
 
 const MISSING: &str = "PostgreSQL is not installed: apt-get install -y --no-install-recommends postgresql, or set \
                        CONVOKE_TEST_POSTGRES_URL";
@@ -124,9 +125,21 @@ impl Own {
         for setting in &self.settings {
             command.args(["-c", setting]);
         }
-        let mut process = Process::start("postgres", &mut command, self.folder.path()).unwrap();
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
-        process.wait_until_ready(async move || answers(&url).await).await;
+        let (mut tries, end) = (0..100, Instant::now() + STARTUP);
+        let process = loop {
+            let mut process = Process::start("postgres", &mut command, self.folder.path()).unwrap();
+            // What one that was killed has left runs for a moment longer, and lets no other begin meanwhile.
+            while process.ended().is_none() && !answers(&url).await {
+                assert!(Instant::now() < end, "PostgreSQL has not answered in {STARTUP:?}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            match process.ended() {
+                None => break process,
+                Some(said) => assert!(tries.next().is_some(), "PostgreSQL does not start:\n{said}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
         *self.process.lock().unwrap() = Some(process);
     }
 }
