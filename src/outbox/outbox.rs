@@ -15,7 +15,7 @@ use super::rows::{OutboxDatabase, OutboxFigures};
 use super::statement::Statement;
 use crate::__private::{Shown, Stamp, catch, check_topic};
 use crate::codec::{Codec, Wire};
-use crate::route::check_fit;
+use crate::route::check_kept;
 use crate::transport::{Packet, TransportError};
 use crate::{Envelope, EnvelopeLimits, JsonEvent, Metadata, Patterns, Route, Secret, TraceContext, Uuid};
 
@@ -226,7 +226,7 @@ impl<D: OutboxDatabase> Outbox<D> {
         let envelope = event.press(&self.stamp)?;
         check_topic(&envelope.metadata.topic)?;
         let mut packet = Wire.write(&envelope);
-        check_fit(&self.at, &packet, &envelope.payload, self.limits)?;
+        check_kept(&self.at, &packet, &envelope.payload, self.limits)?;
         if let Some(key) = &self.key {
             packet.key = catch(|| key(&envelope)).map_err(|why| OutboxError::NotJson {
                 event: envelope.metadata.event.to_string(),

@@ -14,12 +14,22 @@ use crate::{EnvelopeError, EnvelopeLimits};
 ///
 /// `TooLarge` for its bytes, its attributes or its depth: a worker would make a dead letter of it.
 pub(crate) fn check(at: &str, packet: &Packet, payload: &Value, limits: EnvelopeLimits) -> Result<(), TransportError> {
-    let read = check_attributes(packet, limits).and_then(|()| match limits.max_depth() {
-        // The body is the first of them; codecs that have no body around the payload allow for one more.
-        limit if is_deeper(payload, limit.saturating_sub(1)) => Err(EnvelopeError::TooDeep { limit }.into()),
-        _ => Ok(()),
-    });
-    read.map_err(|error| unreadable(at, &error))
+    within(packet, payload, limits).map_err(|error| unreadable(at, "of the route and of its workers", &error))
+}
+
+/// The same of an event that an outbox is to keep until it leaves by a route.
+///
+/// # Errors
+///
+/// Those of [`check`].
+pub(crate) fn check_kept(
+    at: &str,
+    packet: &Packet,
+    payload: &Value,
+    limits: EnvelopeLimits,
+) -> Result<(), TransportError> {
+    within(packet, payload, limits)
+        .map_err(|error| unreadable(at, "of the outbox, of its routes and of their workers", &error))
 }
 
 /// The same of a packet that was written before, by its bytes alone.
@@ -29,11 +39,21 @@ pub(crate) fn check(at: &str, packet: &Packet, payload: &Value, limits: Envelope
 /// Those of [`check`].
 pub(crate) fn check_written(at: &str, packet: &Packet, limits: EnvelopeLimits) -> Result<(), TransportError> {
     let read = check_attributes(packet, limits).and_then(|()| Ok(limits.check(&packet.body)?));
-    read.map_err(|error| unreadable(at, &error))
+    read.map_err(|error| unreadable(at, "of the route and of its workers", &error))
 }
 
-fn unreadable(at: &str, error: &CodecError) -> TransportError {
-    let text = format!("no worker with these limits would read it: {error} of the route and of its workers");
+fn within(packet: &Packet, payload: &Value, limits: EnvelopeLimits) -> Result<(), CodecError> {
+    check_attributes(packet, limits)?;
+    match limits.max_depth() {
+        // The body is the first of them; codecs that have no body around the payload allow for one more.
+        limit if is_deeper(payload, limit.saturating_sub(1)) => Err(EnvelopeError::TooDeep { limit }.into()),
+        _ => Ok(()),
+    }
+}
+
+/// `whose` limits would have to be raised.
+fn unreadable(at: &str, whose: &str, error: &CodecError) -> TransportError {
+    let text = format!("no worker with these limits would read it: {error} {whose}");
     TransportError::new(ErrorKind::TooLarge, at, text)
 }
 

@@ -14,7 +14,7 @@ mod fit;
 mod leaving;
 mod lines;
 
-pub(crate) use fit::check as check_fit;
+pub(crate) use fit::check_kept;
 pub(crate) use lines::Lines;
 pub(crate) use outward::Outward;
 pub(crate) use route::Terms;

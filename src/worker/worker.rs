@@ -346,19 +346,20 @@ impl<S: Source> Worker<S> {
             return Err(WorkerError::NoArbiter);
         }
         let (name, abilities) = (self.source.name(), self.source.abilities());
-        if self.options.key.is_some() {
-            abilities.demand(name, Demand::Order)?;
-        }
         if self.options.parks {
             let unable = |text| TransportError::new(ErrorKind::Unsupported, name, text);
+            // First: where nothing can park, a key would not help.
+            abilities.demand(name, Demand::Park)?;
             if self.options.key.is_none() {
                 return Err(unable("`park` needs to know what has the same key: give `ordered_by` too").into());
             }
-            abilities.demand(name, Demand::Park)?;
             if self.source.parking().is_none() {
                 let text = "it says that it parks, and has no `parking`: nobody could redrive what is parked";
                 return Err(unable(text).into());
             }
+        }
+        if self.options.key.is_some() {
+            abilities.demand(name, Demand::Order)?;
         }
         abilities.demand(name, Demand::RetryAfter(self.options.retry.longest_wait()))?;
         // Each letter would come again, and die again, without end.

@@ -115,6 +115,7 @@ pub(crate) async fn what_is_too_large_is_an_error_before_anything_is_written<B: 
     let mut transaction = base.begin().await;
     let large = Closed { text: "x".repeat(2_000) };
     let error = outbox.publish_all(&mut transaction, [Closed { text: "ok".into() }, large]).await.unwrap_err();
+    assert!(error.to_string().contains("of the outbox, of its routes"), "{error}");
     assert!(matches!(&error, OutboxError::Transport(error) if error.kind() == ErrorKind::TooLarge), "{error}");
     let deep = outbox.publish_json(&mut transaction, "deep", json!([[[[[[1]]]]]])).await.unwrap_err();
     assert!(matches!(&deep, OutboxError::Transport(error) if error.kind() == ErrorKind::TooLarge), "{deep}");
