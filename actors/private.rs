@@ -89,6 +89,11 @@ pub fn note_panic(of: &str, event: &str, why: &str) {
     let _ = (of, event, why);
 }
 
+/// The date, as tests may set it.
+pub fn wall_clock() -> std::time::SystemTime {
+    crate::runtime::wall_clock()
+}
+
 /// A random number, for jitter: under a seed one that the seed determines.
 pub fn random() -> u64 {
     crate::runtime::random()

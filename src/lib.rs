@@ -148,6 +148,7 @@ pub mod codec;
 mod outbox;
 mod route;
 mod sql;
+mod store;
 pub mod transport;
 mod worker;
 
@@ -282,6 +283,7 @@ pub mod services {
 /// |---|---|
 /// | an event that leaves the process | [`Route`] |
 /// | an event that leaves if, and only if, a transaction commits | [`Outbox`], [`Relay`] |
+/// | events that are kept, in order, and read again | [`Store`], [`Position`], [`nothing_since`] |
 /// | what comes from outside | [`Worker`], [`OnUnknown`] |
 /// | when a delivery is tried again | [`Retry`] |
 /// | an event that must not be handled twice | [`Inbox`] |
@@ -291,12 +293,19 @@ pub mod services {
 /// The manual: [events that leave](crate::guide::leaving), [servers](crate::guide::servers).
 pub mod delivery {
     #[doc(inline)]
+    pub use crate::codec::{Leaves, Outgoing};
+    #[doc(inline)]
     pub use crate::outbox::{
-        Leaves, Outbox, OutboxBuilder, OutboxDatabase, OutboxError, OutboxFigures, OutboxLetter, Outgoing, Relay,
-        RelayHealth, RelayProbe, RelayService, SqlValue, Statement,
+        Outbox, OutboxBuilder, OutboxDatabase, OutboxError, OutboxFigures, OutboxLetter, Relay, RelayHealth,
+        RelayProbe, RelayService, SqlValue, Statement,
     };
     #[doc(inline)]
     pub use crate::route::{Route, RouteError};
+    #[doc(inline)]
+    pub use crate::store::{
+        Append, Condition, NoPosition, Position, Read, Reading, Recorded, Store, StoreBuilder, StoreDatabase,
+        StoreError, nothing_since,
+    };
     #[doc(inline)]
     pub use crate::transport::contract::{Inbox, MemoryInbox, Retry};
     #[cfg(feature = "postgres")]

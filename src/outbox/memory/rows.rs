@@ -11,11 +11,10 @@ use tokio::sync::watch;
 use super::table::Table;
 use crate::Uuid;
 use crate::outbox::{
-    Bell, Dead, Keeping, Keeps, Lanes, Opened, OutboxBuilder, OutboxDatabase, OutboxFigures, Rows, SqlValue, Statement,
-    Taken,
+    Dead, Keeping, Keeps, Lanes, Opened, OutboxBuilder, OutboxDatabase, OutboxFigures, Rows, SqlValue, Statement, Taken,
 };
 use crate::sql::memory::{MemoryConnection, MemoryDatabase};
-use crate::sql::{read_attributes, write_attributes};
+use crate::sql::{Bell, read_attributes, write_attributes};
 use crate::transport::{BoxFuture, ErrorKind, Packet, TransportError};
 
 /// It rings behind the commit: what it rings for is there.

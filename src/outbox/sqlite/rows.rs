@@ -14,11 +14,11 @@ use tokio::time::timeout;
 
 use super::{insert, lanes, settle, take};
 use crate::Uuid;
-use crate::outbox::Bell;
 use crate::outbox::OutboxBuilder;
 use crate::outbox::Statement;
 use crate::outbox::{Dead, Lanes, OutboxDatabase, OutboxFigures, Taken};
 use crate::outbox::{Keeping, Keeps, Opened, Rows};
+use crate::sql::Bell;
 use crate::sql::sqlite::{SqliteDatabase, Store, describe, late};
 use crate::transport::{BoxFuture, ErrorKind, Packet, TransportError};
 

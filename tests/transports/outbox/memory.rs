@@ -1,7 +1,7 @@
 //! The outbox in a database of this process, in virtual time.
 
 use convoke::transport::{Memory, MemoryConnection, MemoryDatabase, MemoryTransaction};
-use convoke::{OutboxBuilder, Statement};
+use convoke::{OutboxBuilder, Statement, StoreBuilder};
 
 use super::{Base, all_over};
 
@@ -35,6 +35,10 @@ impl Base for Here {
 
     fn outbox(&self, name: &str) -> OutboxBuilder<MemoryDatabase> {
         self.0.outbox(name)
+    }
+
+    fn store(&self, name: &str) -> StoreBuilder<MemoryDatabase> {
+        self.0.store(name)
     }
 
     async fn begin(&self) -> MemoryTransaction {

@@ -17,13 +17,13 @@ mod letters;
 /// A relay among the services of an application.
 mod services;
 /// SQLite.
-mod sqlite;
+pub(crate) mod sqlite;
 /// PostgreSQL.
-mod postgres;
+pub(crate) mod postgres;
 /// An application, and what happens to it.
 mod shop;
 /// A database in memory.
-mod memory;
+pub(crate) mod memory;
 /// A publisher that does what a test tells it.
 mod taker;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use convoke::prelude::*;
 use convoke::transport::{ErrorKind, Memory, MemoryQueue, Postgres, PostgresDatabase, Source};
-use convoke::{Envelope, Outbox, OutboxBuilder, OutboxError, Route, SqlValue, Statement};
+use convoke::{Envelope, Outbox, OutboxBuilder, OutboxError, Route, SqlValue, Statement, StoreBuilder};
 use serde::{Deserialize, Serialize};
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Transaction};
@@ -20,7 +20,7 @@ use crate::transports::servers::postgres::PostgresServer;
 
 /// A database of its own in a server that all tests share which run at the same time.
 pub(crate) struct Database {
-    db: PostgresDatabase,
+    pub(crate) db: PostgresDatabase,
     _server: Arc<PostgresServer>,
 }
 
@@ -55,6 +55,10 @@ impl Base for Database {
 
     fn outbox(&self, name: &str) -> OutboxBuilder<PostgresDatabase> {
         self.db.outbox(name)
+    }
+
+    fn store(&self, name: &str) -> StoreBuilder<PostgresDatabase> {
+        self.db.store(name)
     }
 
     async fn begin(&self) -> Self::Transaction {
