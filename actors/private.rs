@@ -71,6 +71,11 @@ pub fn emit_held(
     bus.emit_held(envelope)
 }
 
+/// Another bus with what this one provides, but without its listeners.
+pub fn beside(bus: &crate::events::bus::EventBus) -> crate::events::bus::EventBus {
+    crate::events::bus::EventBusBuilder::beside(bus)
+}
+
 /// A future of the user's, whose panic is an answer.
 pub async fn guarded<F: Future>(future: F) -> Result<F::Output, String> {
     crate::runtime::Guarded::new(future).await

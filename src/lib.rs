@@ -224,7 +224,7 @@ pub mod events {
     // An event, and what is known of it.
     #[doc(inline)]
     pub use convoke_actors::{
-        Envelope, EnvelopeError, EnvelopeLimits, Event, JsonEvent, Metadata, Name, Pattern, Secret, TopicError,
+        Envelope, EnvelopeError, EnvelopeLimits, Event, JsonEvent, Metadata, Name, Pattern, Replay, Secret, TopicError,
         TraceContext, TraceError,
     };
 
@@ -303,8 +303,9 @@ pub mod delivery {
     pub use crate::route::{Route, RouteError};
     #[doc(inline)]
     pub use crate::store::{
-        Append, Condition, NoPosition, Position, Read, Reading, Recorded, Store, StoreBuilder, StoreDatabase,
-        StoreError, nothing_since,
+        Append, Condition, Edition, NoPosition, Position, Progress, Project, Projection, ProjectionBuilder,
+        ProjectionDatabase, ProjectionError, ProjectionFault, ProjectionService, Read, Reading, Recorded, ReplayError,
+        ReplayFault, Replayed, Replaying, Store, StoreBuilder, StoreDatabase, StoreError, nothing_since,
     };
     #[doc(inline)]
     pub use crate::transport::contract::{Inbox, MemoryInbox, Retry};

@@ -21,6 +21,9 @@ mod position;
 mod append;
 mod condition;
 mod reading;
+mod replaying;
+mod projecting;
+mod publishing;
 mod error;
 mod records;
 mod row;
@@ -35,6 +38,10 @@ pub use builder::StoreBuilder;
 pub use condition::{Condition, nothing_since};
 pub use error::StoreError;
 pub use position::{NoPosition, Position};
+pub use projecting::{
+    Edition, Project, Projection, ProjectionBuilder, ProjectionDatabase, ProjectionError, ProjectionFault,
+    ProjectionService,
+};
 pub use reading::{Read, Reading, Recorded};
 pub(crate) use records::LAST_POSITION;
 pub use records::StoreDatabase;
@@ -42,6 +49,7 @@ pub use records::StoreDatabase;
 pub(crate) use records::Wanted;
 pub(crate) use records::sealed::{KeepingRecords, KeepsRecords, OpenedRecords, Records};
 pub(crate) use records::{Appended, Batch, Page, Span, matches_any};
+pub use replaying::{Progress, ReplayError, ReplayFault, Replayed, Replaying};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use row::chain;
 pub(crate) use row::{Entry, Row, checksum, entity_of};

@@ -61,6 +61,11 @@ pub(crate) mod sealed {
         /// As in `postgres store orders`.
         fn name(&self) -> &Arc<str>;
 
+        /// Whether what was appended survives the end of this process.
+        fn is_durable(&self) -> bool {
+            true
+        }
+
         /// Which store this is, of all that there are: drawn when it was made, so that a position of another one is known.
         fn tag(&self) -> u32;
 

@@ -13,12 +13,13 @@ use super::position::Position;
 use super::reading::{Lens, Read};
 use super::records::StoreDatabase;
 use super::records::sealed::{KeepingRecords, Records};
+use super::replaying::Replaying;
 use super::row::Entry;
 use crate::__private::{Stamp, check_topic};
 use crate::codec::Leaves;
 use crate::route::check_kept;
 use crate::transport::Packet;
-use crate::{Envelope, JsonEvent, Metadata, Patterns, Secret, TraceContext, Uuid};
+use crate::{Envelope, EnvelopeLimits, JsonEvent, Metadata, Patterns, Secret, TraceContext, Uuid};
 
 /// Keeps events for ever, in the order in which they were appended, and reads them again.
 ///
@@ -130,6 +131,11 @@ impl<D: StoreDatabase> Store<D> {
         Read::new(records, self.name.clone(), self.lens.clone(), topics.patterns())
     }
 
+    /// Tells events once more whose topic matches one of these patterns: to a bus, to a listener, or to a server. See [`Replaying`].
+    pub fn replay(&self, topics: impl Patterns) -> Replaying {
+        self.read(topics).replay()
+    }
+
     /// Returns the position of the last record; [`Position::START`] if there is none.
     ///
     /// # Errors
@@ -185,6 +191,10 @@ impl<D: StoreDatabase> Store<D> {
 
     fn stamped(&self, stamp: Stamp) -> Self {
         Self { stamp, ..self.clone() }
+    }
+
+    pub(super) fn limits(&self) -> EnvelopeLimits {
+        self.lens.limits
     }
 
     pub(super) fn records(&self) -> &Arc<dyn KeepingRecords<D::Connection>> {

@@ -28,6 +28,18 @@ CREATE TABLE {schema}.convoke_record (
 );
 CREATE INDEX convoke_record_entity ON {schema}.convoke_record (store, entity, position) WHERE entity IS NOT NULL;
 
+-- How far a projection is, in an edition of its rows: one is present, and another may be built beside it. `store` is the tag of the
+-- store that it is made from.
+CREATE TABLE {schema}.convoke_projection (
+    position bigint NOT NULL,
+    store    bigint NOT NULL,
+    edition  bigint NOT NULL,
+    present  boolean NOT NULL,
+    name     text COLLATE "C" NOT NULL,
+    PRIMARY KEY (name, edition)
+) WITH (fillfactor = 50);
+CREATE UNIQUE INDEX convoke_projection_present ON {schema}.convoke_projection (name) WHERE present;
+
 -- Adds records, in their order, unless something has happened since a position: a record behind it whose topic matches, and of
 -- this entity. Returns the last position, and the first such record if there is one; -1 if the position is behind the last; or
 -- nothing if there is no such store here. `p_topic` is a regular expression of a topic with a `/` before it, or null for all.

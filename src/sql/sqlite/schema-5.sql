@@ -21,3 +21,15 @@ CREATE TABLE IF NOT EXISTS convoke_record (
     body     BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS convoke_record_entity ON convoke_record (entity) WHERE entity IS NOT NULL;
+
+-- How far a projection is, in an edition of its rows: one is present, and another may be built beside it. `store` is the tag of the
+-- store that it is made from.
+CREATE TABLE IF NOT EXISTS convoke_projection (
+    name     TEXT NOT NULL,
+    edition  INTEGER NOT NULL,
+    present  INTEGER NOT NULL,
+    store    INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (name, edition)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS convoke_projection_present ON convoke_projection (name) WHERE present = 1;

@@ -176,6 +176,10 @@ impl Records for MemoryRecords {
         &self.at
     }
 
+    fn is_durable(&self) -> bool {
+        false
+    }
+
     fn tag(&self) -> u32 {
         self.tag
     }

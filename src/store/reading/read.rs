@@ -6,6 +6,8 @@ use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::sync::watch;
+
 use super::reading::Reading;
 use super::recorded::{Lens, Recorded};
 use crate::store::{LAST_POSITION, Position, Records, StoreError, entity_of};
@@ -134,11 +136,40 @@ impl Read {
     ///
     /// Those of [`Reading::next`].
     pub async fn all(self) -> Result<Vec<Recorded>, StoreError> {
-        let (mut reading, mut all) = (Self { follow: false, ..self }.start(), Vec::new());
+        let (mut reading, mut all) = (self.once().start(), Vec::new());
         while let Some(record) = reading.next().await? {
             all.push(record);
         }
         Ok(all)
+    }
+
+    /// The same, to the end that there is now.
+    pub(crate) fn once(self) -> Self {
+        Self { follow: false, ..self }
+    }
+
+    /// Behind which position it begins.
+    pub(crate) fn begins_after(&self) -> Position {
+        self.after
+    }
+
+    /// Which store it reads.
+    pub(crate) fn tag(&self) -> u32 {
+        self.lens.tag
+    }
+
+    pub(crate) fn store(&self) -> &str {
+        &self.name
+    }
+
+    /// What changes when something may have been appended.
+    pub(crate) fn bell(&self) -> watch::Receiver<()> {
+        self.records.bell()
+    }
+
+    /// The last record of the store.
+    pub(crate) async fn head(&self) -> Result<Position, StoreError> {
+        Ok(Position::new(self.lens.tag, self.records.head().await?))
     }
 
     /// From which record to which it reads, forward: empty if the first is behind the last.

@@ -5,7 +5,7 @@ use convoke::{OutboxBuilder, Statement, StoreBuilder};
 
 use super::{Base, all_over};
 
-pub(crate) struct Here(MemoryDatabase);
+pub(crate) struct Here(pub(crate) MemoryDatabase);
 
 /// What is in no transaction.
 pub(crate) struct Plain(MemoryConnection);

@@ -34,7 +34,7 @@ use convoke::transport::Publisher;
 use convoke::{Outbox, Outgoing, RelayService};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use base::Base;
+pub(crate) use base::{Base, Connection};
 pub(crate) use taker::{Mode, Taker};
 
 /// Whoever waits for longer has failed.

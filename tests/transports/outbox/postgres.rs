@@ -21,6 +21,8 @@ use crate::transports::servers::postgres::PostgresServer;
 /// A database of its own in a server that all tests share which run at the same time.
 pub(crate) struct Database {
     pub(crate) db: PostgresDatabase,
+    /// Where it is.
+    pub(crate) url: String,
     _server: Arc<PostgresServer>,
 }
 
@@ -48,9 +50,9 @@ impl Base for Database {
         let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
         sqlx::raw_sql(create).execute(&mut connection).await.unwrap();
         let url = format!("{}{name}", server.url().trim_end_matches("postgres"));
-        let db = Postgres::connect(url).await.unwrap();
+        let db = Postgres::connect(&url).await.unwrap();
         db.migrate().await.unwrap();
-        Self { db, _server: server }
+        Self { db, url, _server: server }
     }
 
     fn outbox(&self, name: &str) -> OutboxBuilder<PostgresDatabase> {

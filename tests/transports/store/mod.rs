@@ -1,6 +1,7 @@
 //! Stores: one suite over each database, and what only one of them does.
 //!
-//! `Base (a database) → suite! → appending, reading, conditions, within`, `damage, crowds: SQLite and PostgreSQL`
+//! `Base (a database) → suite! → appending, reading, conditions, within, replaying, projecting, versions`, `damage, crowds, killed:
+//! SQLite and PostgreSQL`
 
 /// What gets into a store, and what does not.
 mod appending;
@@ -12,6 +13,12 @@ mod conditions;
 mod within;
 /// Old versions of events.
 mod versions;
+/// What is told once more.
+mod replaying;
+/// Rows that follow from it.
+mod projecting;
+/// Projections in processes that are killed.
+mod killed;
 /// What somebody has changed or deleted.
 mod damage;
 /// Many who append, and many who read.
@@ -134,6 +141,22 @@ macro_rules! all_over {
                 a_reader_waits_for_no_open_transaction,
                 a_transaction_has_to_be_there_and_of_the_same_database,
                 a_transaction_sees_its_own_events,
+            },
+            replaying::{
+                a_bus_hears_what_was_appended_in_order_and_knows_that_it_is_a_replay,
+                what_a_listener_fails_on_ends_it_and_it_is_taken_up_behind_the_last_that_was_done,
+                one_listener_hears_it_alone_with_what_the_bus_provides,
+                a_server_is_handed_it_in_order,
+                a_rate_is_kept_and_what_was_interrupted_is_taken_up,
+                an_old_version_without_an_upcaster_is_an_error_of_the_listener,
+                a_route_ends_in_a_store,
+            },
+            projecting::{
+                it_catches_up_and_each_record_counts_once,
+                what_it_fails_on_is_named_and_what_was_before_stays,
+                it_is_rebuilt_beside_the_present_one_and_switched,
+                a_service_follows_degrades_and_recovers,
+                one_of_another_store_is_an_error,
             },
             versions::{
                 an_old_version_is_lifted_when_it_is_read,
