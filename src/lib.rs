@@ -6,6 +6,7 @@
 //! | events | listeners hear what has happened, and are given what they need; topics with wildcards and JSON | [`guide::events`], [`guide::topics`] | [`events`] |
 //! | services | actors that subscribe when they start, clean up when they stop, and come back when they fail | [`guide::services`], [`guide::application`] | [`services`] |
 //! | delivery | routes and workers: the road of an event to other processes and back | [`guide::leaving`] | [`delivery`] |
+//! | store | events that are kept, in order: conditions, replay, projections | [`guide::store`] | [`delivery`] |
 //! | servers | SNS and SQS, RabbitMQ, Redis, PostgreSQL, SQLite, memory; and what a server of your own has to keep | [`guide::servers`] | [`transport`], [`codec`] |
 //! | tests | virtual time, a check for what is left behind, tools that wait for events | [`guide::testing`] | `testing` |
 //!
@@ -143,7 +144,7 @@ pub mod guide;
 
 mod shutdown;
 
-// An event outside of the process: route → codec → transport → worker; or in a transaction outbox → route → codec.
+// An event outside of the process: route → codec → transport → worker; or in a transaction outbox → route → codec; or kept, store → codec.
 pub mod codec;
 mod outbox;
 mod route;
@@ -283,14 +284,16 @@ pub mod services {
 /// |---|---|
 /// | an event that leaves the process | [`Route`] |
 /// | an event that leaves if, and only if, a transaction commits | [`Outbox`], [`Relay`] |
-/// | events that are kept, in order, and read again | [`Store`], [`Position`], [`nothing_since`] |
+/// | events that are kept, in order, and read or told again | [`Store`], [`Position`], [`nothing_since`], [`Replaying`] |
+/// | rows that follow from them | [`Project`], [`Projection`] |
 /// | what comes from outside | [`Worker`], [`OnUnknown`] |
 /// | when a delivery is tried again | [`Retry`] |
 /// | an event that must not be handled twice | [`Inbox`] |
 /// | dead letters of a server | [`transport::redrive`] |
 /// | the servers | [`transport`] |
 ///
-/// The manual: [events that leave](crate::guide::leaving), [servers](crate::guide::servers).
+/// The manual: [events that leave](crate::guide::leaving), [an event and its row](crate::guide::outbox), [what has happened,
+/// again](crate::guide::store), [servers](crate::guide::servers).
 pub mod delivery {
     #[doc(inline)]
     pub use crate::codec::{Leaves, Outgoing};

@@ -34,7 +34,7 @@ pub struct ProjectionService {
 
 impl<D: StoreDatabase, P: Project<D::Connection>> Projection<D, P> {
     /// Starts a service of this bus that catches up whenever something was appended, also by another process. It is degraded while
-    /// it cannot, and tries again after 0.25 s at first and 30 s at most. When it stops, what it is applying is finished.
+    /// it cannot, and tries again after 0.5 s at first and 30 s at most. When it stops, what it is applying is finished.
     ///
     /// Returns once it runs, which is before it has caught up.
     ///
