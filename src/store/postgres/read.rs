@@ -12,17 +12,20 @@ use super::records::PostgresRecords;
 use super::text::regex_of;
 use crate::sql::postgres::{BEGIN, Failed, describe};
 use crate::store::{Page, Row, Span};
-use crate::transport::TransportError;
+use crate::transport::{ErrorKind, TransportError};
 
 pub(super) async fn head(records: &PostgresRecords) -> Result<u64, TransportError> {
+    let (schema, id, tag) = (records.database.schema(), records.id, records.tag);
     let last = format!(
-        "SELECT position FROM {}.convoke_record WHERE store = {} ORDER BY position DESC LIMIT 1",
-        records.database.schema(),
-        records.id
+        "SELECT coalesce((SELECT position FROM {schema}.convoke_record WHERE store = {id} ORDER BY position DESC LIMIT 1), 0) \
+         FROM {schema}.convoke_store WHERE id = {id} AND tag = {tag}"
     );
     let rows = records.database.rows(&records.at, records.database.deadline(), &last).await?;
-    let last = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0));
-    last.map(i64::cast_unsigned).map_err(|error| describe(&records.at, &error))
+    let Some(row) = rows.first() else {
+        let text = "the database was replaced, and is another store: open it again, and read it from the beginning";
+        return Err(TransportError::new(ErrorKind::Missing, records.at.clone(), text));
+    };
+    row.try_get::<i64, _>(0).map(i64::cast_unsigned).map_err(|error| describe(&records.at, &error))
 }
 
 pub(super) async fn time_at(records: &PostgresRecords, position: u64) -> Result<Option<(u64, i64)>, TransportError> {

@@ -46,7 +46,7 @@ impl<D: ProjectionDatabase, P: Project<D::Connection>> ProjectionBuilder<D, P> {
         }
         let name: Arc<str> = self.name.into();
         let editions = self.database.editions(name.clone()).await?;
-        Ok(Projection { name, editions, records: self.records.once(), project: Rc::new(self.project) })
+        Ok(Projection { name, editions, records: self.records.whole(), project: Rc::new(self.project) })
     }
 }
 
@@ -96,7 +96,8 @@ impl<D, P> fmt::Debug for ProjectionBuilder<D, P> {
 /// ```
 ///
 /// A transaction applies up to 200 records and moves the position with them, unless another process has moved it. So each record is
-/// applied once to an edition, whatever is killed when. The rows may be in another database than the store.
+/// applied once to an edition, whatever is killed when. The rows may be in another database than the store. Of what is read, topics,
+/// thing and time count; it is read forward and whole.
 pub struct Projection<D: StoreDatabase, P> {
     name: Arc<str>,
     editions: Arc<dyn Editions<D::Connection>>,

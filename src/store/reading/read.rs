@@ -143,6 +143,11 @@ impl Read {
         Ok(all)
     }
 
+    /// The same from its first record to its last, however many these are.
+    pub(crate) fn whole(self) -> Self {
+        Self { follow: false, backward: false, limit: u64::MAX, ..self }
+    }
+
     /// The same, to the end that there is now.
     pub(crate) fn once(self) -> Self {
         Self { follow: false, ..self }

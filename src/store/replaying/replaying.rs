@@ -43,9 +43,9 @@ pub struct Replaying {
 }
 
 impl Read {
-    /// Tells what it reads once more. See [`Replaying`].
+    /// Tells what it reads once more, forward and whole. See [`Replaying`].
     pub fn replay(self) -> Replaying {
-        Replaying::new(self.once())
+        Replaying::new(self.whole())
     }
 }
 
@@ -98,13 +98,17 @@ impl Replaying {
         self
     }
 
+    pub(super) fn begins_after(&self) -> Position {
+        self.read.begins_after()
+    }
+
     pub(super) fn goes_on(&self) -> bool {
         self.keep_going
     }
 
     /// Begins it.
     pub(super) async fn begin(self) -> Result<Course, ReplayError> {
-        let position = self.read.begins_after();
+        let position = self.begins_after();
         let fault = |fault| ReplayError { position, told: 0, fault: ReplayFault::Store(fault) };
         let last = self.read.head().await.map_err(fault)?;
         let course = Course {

@@ -4,7 +4,6 @@ use super::error::{ReplayError, ReplayFault};
 use super::progress::Replayed;
 use super::replaying::Replaying;
 use crate::__private::{beside, emit_held};
-use crate::store::Position;
 use crate::{EventBus, ListenError, ListenerError, Report, Subscription};
 
 impl Replaying {
@@ -61,10 +60,10 @@ impl Replaying {
         bus: &EventBus,
         register: impl FnOnce(&EventBus) -> Result<Subscription, ListenError>,
     ) -> Result<Replayed, ReplayError> {
-        let alone = beside(bus);
+        let (alone, after) = (beside(bus), self.begins_after());
         match register(&alone) {
             Ok(_hears) => self.to(&alone).await,
-            Err(error) => Err(ReplayError { position: Position::START, told: 0, fault: ReplayFault::Listen(error) }),
+            Err(error) => Err(ReplayError { position: after, told: 0, fault: ReplayFault::Listen(error) }),
         }
     }
 }

@@ -105,7 +105,7 @@ impl SqliteRecords {
 
     pub(super) fn gone(&self) -> TransportError {
         let text = "its file was replaced, and is another store: open it again, and read it from the beginning";
-        TransportError::new(ErrorKind::Lost, self.at.clone(), text)
+        TransportError::new(ErrorKind::Missing, self.at.clone(), text)
     }
 
     /// A connection for something that only reads.
