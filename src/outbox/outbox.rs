@@ -71,7 +71,7 @@ const COUNTED: u64 = 100_000;
 /// - **Order.** With [`ordered_by`](super::OutboxBuilder::ordered_by), events of the same key leave in the order of their
 ///   commits, one after the other is confirmed. Events without a key have no order.
 /// - **Dead letters.** What a server refuses for good, and what no route matches, stays in the outbox as a
-///   [dead letter](Self::dead_letters). Later events of the same key are parked behind it.
+///   [dead letter](Self::dead_letters). Who is not let in by a server has its events wait, until somebody has mended that. Later events of the same key are parked behind it.
 ///
 /// Clones share the outbox. A clone with a trace, correlation, causation or authorization of its own has the same rows.
 pub struct Outbox<D: OutboxDatabase> {
@@ -111,8 +111,8 @@ impl<D: OutboxDatabase> Outbox<D> {
     ///
     /// - [`OutboxError::Local`], [`OutboxError::Foreign`] and [`OutboxError::NotJson`] for an event that cannot leave.
     /// - [`OutboxError::Transport`], with `TooLarge` if the event exceeds the limits; `Missing` if the transaction is of
-    ///   another database, or there are no tables; `Refused` if there is no transaction, or it has ended; `Unreachable`
-    ///   if the database is away or stays locked.
+    ///   another database, or there are no tables; `Refused` if there is no transaction, or it has ended; `Denied`
+    ///   if the user may not write to the outbox; `Unreachable` if the database is away or stays locked.
     pub async fn publish(&self, transaction: &mut D::Connection, event: impl Leaves) -> Result<Uuid, OutboxError> {
         let (id, packet) = self.pack(event)?;
         self.rows.insert(vec![packet], transaction).await?;

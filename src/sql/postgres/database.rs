@@ -68,7 +68,7 @@ impl PostgresDatabase {
     ///
     /// # Errors
     ///
-    /// `Refused` if the user may not create tables, or the tables are too new for this program; `Unreachable`.
+    /// `Denied` if the user may not create tables; `Refused` if the tables are too new for this program; `Unreachable`.
     pub async fn migrate(&self) -> Result<(), TransportError> {
         let core = &self.core;
         timeout(core.deadline, schema::migrate(core)).await.unwrap_or_else(|_| Err(late(&core.at, core.deadline)))

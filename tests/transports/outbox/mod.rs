@@ -14,6 +14,8 @@ mod relaying;
 mod order;
 /// What a server has refused for good.
 mod letters;
+/// A relay that may not publish.
+mod denied;
 /// A relay among the services of an application.
 mod services;
 /// SQLite.
