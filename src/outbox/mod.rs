@@ -37,6 +37,6 @@ pub use outbox::Outbox;
 pub use outgoing::{Leaves, Outgoing};
 pub use relay::{Relay, RelayHealth, RelayProbe, RelayService};
 pub(crate) use rows::sealed::{Keeping, Keeps, Opened, Rows};
-pub(crate) use rows::{Dead, LANES, Lanes, Taken, lane_of};
+pub(crate) use rows::{Dead, FirstDead, LANES, Lanes, Taken, lane_of};
 pub use rows::{OutboxDatabase, OutboxFigures};
 pub use statement::{SqlValue, Statement};

@@ -2,7 +2,6 @@
 //!
 //! `db.outbox("Shop") → SqliteRows::open → insert.rs, take.rs, lanes.rs, settle.rs`
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use crate::Uuid;
 use crate::outbox::Bell;
 use crate::outbox::OutboxBuilder;
 use crate::outbox::Statement;
-use crate::outbox::{Dead, Lanes, OutboxDatabase, OutboxFigures, Taken};
+use crate::outbox::{Dead, FirstDead, Lanes, OutboxDatabase, OutboxFigures, Taken};
 use crate::outbox::{Keeping, Keeps, Opened, Rows};
 use crate::sql::sqlite::{SqliteDatabase, Store, describe, late};
 use crate::transport::{BoxFuture, ErrorKind, Packet, TransportError};
@@ -203,8 +202,12 @@ impl Rows for SqliteRows {
         Box::pin(self.in_time(take::take(self, done, lanes, most, bytes)))
     }
 
-    fn dead_keys<'a>(&'a self, lanes: &'a [u16]) -> BoxFuture<'a, Result<HashSet<String>, TransportError>> {
-        Box::pin(self.in_time(settle::dead_keys(self, lanes)))
+    fn dead_keys<'a>(&'a self, lanes: &'a [u16], most: usize) -> BoxFuture<'a, Result<FirstDead, TransportError>> {
+        Box::pin(self.in_time(settle::dead_keys(self, lanes, most)))
+    }
+
+    fn first_dead<'a>(&'a self, positions: &'a [i64]) -> BoxFuture<'a, Result<FirstDead, TransportError>> {
+        Box::pin(self.in_time(settle::first_dead(self, positions)))
     }
 
     fn bury<'a>(&'a self, relay: Uuid, dead: &'a [(i64, String)]) -> BoxFuture<'a, Result<(), TransportError>> {
@@ -229,15 +232,15 @@ impl Rows for SqliteRows {
         }))
     }
 
-    fn redrive<'a>(&'a self, position: i64) -> BoxFuture<'a, Result<u64, TransportError>> {
+    fn redrive(&self, from: i64, to: i64, most: usize) -> BoxFuture<'_, Result<Vec<i64>, TransportError>> {
         Box::pin(self.in_time(async move {
-            let redriven = settle::redrive(self, position).await?;
+            let redriven = settle::redrive(self, from, to, most).await?;
             self.ring();
             Ok(redriven)
         }))
     }
 
-    fn discard<'a>(&'a self, position: i64) -> BoxFuture<'a, Result<Option<u64>, TransportError>> {
+    fn discard(&self, position: i64) -> BoxFuture<'_, Result<bool, TransportError>> {
         Box::pin(self.in_time(async move {
             let discarded = settle::discard(self, position).await?;
             self.ring();

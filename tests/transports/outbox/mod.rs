@@ -152,6 +152,9 @@ macro_rules! all_over {
                 what_no_route_matches_is_a_dead_letter,
                 what_a_server_cannot_take_is_dead_before_it_is_sent,
                 a_relay_that_comes_later_parks_too,
+                the_first_of_two_dead_ones_of_a_key_does_not_wait_for_the_second,
+                the_second_of_two_dead_ones_of_a_key_waits_for_the_first,
+                of_two_dead_ones_of_a_key_each_counts_once,
                 all_dead_letters_are_redriven,
             },
             services::{
