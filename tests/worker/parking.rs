@@ -201,3 +201,40 @@ async fn a_key_is_parked_for_a_worker_too_that_does_not_park() {
     assert_eq!(dead(&queue).await.len(), 1);
     worker.drain().await.unwrap();
 }
+
+/// One worker cannot park what it has judged, another one parks it, and it is redriven: nobody has judged that.
+#[convoke::test]
+async fn what_is_redriven_is_heard_by_whoever_remembers_how_it_ended_before() {
+    let (queue, bus) = (Memory::queue("orders"), EventBus::default());
+    let (heard, fails) = (Heard::default(), Heard::new(RefCell::new(vec![1])));
+    let _hears = bus.on({
+        let (hears, queue, heard) = (hears(&heard, &fails), queue.clone(), heard.clone());
+        move |order: &OrderPlaced| {
+            queue.set_reachable(!heard.borrow().is_empty());
+            hears(order)
+        }
+    });
+    put(&queue, [order_of(1, 7), order_of(2, 7)]).await;
+    let remembers = by_customer(Worker::new(queue.clone(), &bus)).park().start().await.unwrap();
+    while remembers.report().kept == 0 {
+        sleep(SECOND).await;
+    }
+    remembers.pause().await.unwrap();
+    let mut other = queue.clone();
+    queue.set_reachable(true);
+    other.open(1).await.unwrap();
+    let lent = loop {
+        if let Some(lent) = other.receive(1).await.unwrap().pop() {
+            break lent;
+        }
+    };
+    lent.park(DeadReason::Permanent, Vec::new()).await.unwrap();
+    other.close().await.unwrap();
+    fails.borrow_mut().clear();
+    queue.parking().redrive_all().await.unwrap();
+    remembers.resume().await.unwrap();
+    sleep(120 * SECOND).await;
+    assert_eq!(*heard.borrow(), [1, 1, 2]);
+    assert_eq!(queue.parking().figures().await.unwrap().dead, 0);
+    remembers.drain().await.unwrap();
+}
