@@ -8,7 +8,7 @@
 //!
 //! In reading order: `outbox` is what users hold, by its `builder`; `outgoing` is what it takes, `statement` what a client that
 //! is not ours runs, `letters` what was refused for good, `error` what goes wrong. `rows` is what an outbox needs of a database,
-//! of which `sqlite/` and `postgres/` are two, and `memory/` is one for tests; `bell` wakes who waits in this process. `relay/` has
+//! of which `sqlite/` and `postgres/` are two, and `memory/` is one for tests; `bell` wakes who waits in this process, and `rule` is how events have keys in it. `relay/` has
 //! events leave.
 //!
 //! An event leaves if and only if its transaction has committed. Of a key nothing overtakes: rows of a key are in one lane,
@@ -22,6 +22,7 @@ mod letters;
 mod error;
 mod rows;
 mod bell;
+mod rule;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -39,4 +40,5 @@ pub use relay::{Relay, RelayHealth, RelayProbe, RelayService};
 pub(crate) use rows::sealed::{Keeping, Keeps, Opened, Rows};
 pub(crate) use rows::{Dead, FirstDead, LANES, Lanes, Taken, lane_of};
 pub use rows::{OutboxDatabase, OutboxFigures};
+pub(crate) use rule::Rules;
 pub use statement::{SqlValue, Statement};

@@ -17,9 +17,7 @@ use crate::__private::{Shown, Stamp, catch, check_topic};
 use crate::codec::{Codec, Wire};
 use crate::route::check_kept;
 use crate::transport::{Packet, TransportError};
-use crate::{Envelope, EnvelopeLimits, JsonEvent, Metadata, Patterns, Route, Secret, TraceContext, Uuid};
-
-pub(super) type KeyOf = Arc<dyn Fn(&Envelope) -> Option<String> + Send + Sync>;
+use crate::{EnvelopeLimits, JsonEvent, Metadata, Patterns, Route, Secret, TraceContext, Uuid};
 
 /// Beyond so many rows of a kind nobody counts.
 const COUNTED: u64 = 100_000;
@@ -79,25 +77,20 @@ pub struct Outbox<D: OutboxDatabase> {
     /// For errors.
     at: Arc<str>,
     stamp: Stamp,
-    key: Option<KeyOf>,
     limits: EnvelopeLimits,
 }
 
 impl<D: OutboxDatabase> Outbox<D> {
-    pub(super) fn new(
-        rows: Arc<dyn Keeping<D::Connection>>,
-        name: &str,
-        key: Option<KeyOf>,
-        limits: EnvelopeLimits,
-    ) -> Self {
-        Self { at: rows.name().clone(), rows, stamp: Stamp::of(name), key, limits }
+    pub(super) fn new(rows: Arc<dyn Keeping<D::Connection>>, name: &str, limits: EnvelopeLimits) -> Self {
+        Self { at: rows.name().clone(), rows, stamp: Stamp::of(name), limits }
     }
 
     /// Publishes an event with this transaction: the event leaves after the commit, and never if the transaction is
     /// rolled back. Returns the id of the event.
     ///
     /// The transaction has to be one of the same database: a `Transaction` of sqlx, or a connection that is in one. sqlx
-    /// has to know of it: one that a text such as `BEGIN` has begun is for a [statement](Self::statement). If a statement
+    /// has to know of it: one that a text such as `BEGIN` has begun is for a [statement](Self::statement). One that a text
+    /// such as `ROLLBACK` has ended is none. If a statement
     /// of your own fails in the transaction, roll it back before you publish: SQLite ends a transaction by itself when
     /// the disk is full.
     /// With SQLite, begin it with `SqliteDatabase::begin`: what `pool.begin()`
@@ -227,8 +220,8 @@ impl<D: OutboxDatabase> Outbox<D> {
         check_topic(&envelope.metadata.topic)?;
         let mut packet = Wire.write(&envelope);
         check_kept(&self.at, &packet, &envelope.payload, self.limits)?;
-        if let Some(key) = &self.key {
-            packet.key = catch(|| key(&envelope)).map_err(|why| OutboxError::NotJson {
+        if let Some(rule) = self.rows.rules().get() {
+            packet.key = catch(|| rule.key(&envelope)).map_err(|why| OutboxError::NotJson {
                 event: envelope.metadata.event.to_string(),
                 reason: format!("`ordered_by` panicked: {}", Shown::text(&why)),
             })?;
@@ -239,8 +232,8 @@ impl<D: OutboxDatabase> Outbox<D> {
 
 impl<D: OutboxDatabase> Clone for Outbox<D> {
     fn clone(&self) -> Self {
-        let Self { rows, at, stamp, key, limits } = self;
-        Self { rows: rows.clone(), at: at.clone(), stamp: stamp.clone(), key: key.clone(), limits: *limits }
+        let Self { rows, at, stamp, limits } = self;
+        Self { rows: rows.clone(), at: at.clone(), stamp: stamp.clone(), limits: *limits }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::rule::Rules;
 use super::statement::Statement;
 use crate::Uuid;
 use crate::transport::{BoxFuture, Packet, TransportError};
@@ -75,6 +76,9 @@ pub(crate) mod sealed {
             packets: Vec<Packet>,
             transaction: &'a mut C,
         ) -> BoxFuture<'a, Result<(), TransportError>>;
+
+        /// Returns by what events have their keys, for all who have this outbox open.
+        fn rules(&self) -> &Rules;
 
         /// Returns the statement that inserts this packet, for a client that is not ours.
         fn statement(&self, packet: Packet) -> Statement;

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use super::table::Table;
 use crate::Uuid;
 use crate::outbox::{
-    Bell, Dead, FirstDead, Keeping, Keeps, Lanes, Opened, OutboxBuilder, OutboxDatabase, OutboxFigures, Rows, SqlValue,
-    Statement, Taken,
+    Bell, Dead, FirstDead, Keeping, Keeps, Lanes, Opened, OutboxBuilder, OutboxDatabase, OutboxFigures, Rows, Rules,
+    SqlValue, Statement, Taken,
 };
 use crate::sql::memory::{MemoryConnection, MemoryDatabase};
 use crate::sql::{read_attributes, write_attributes};
@@ -86,6 +86,7 @@ struct MemoryRows {
     /// Read and changed only by whoever holds the gate of the database.
     table: Arc<Mutex<Table>>,
     bell: Arc<Bell>,
+    rules: Arc<Rules>,
 }
 
 impl MemoryRows {
@@ -94,6 +95,7 @@ impl MemoryRows {
             at: format!("memory outbox {outbox}").into(),
             outbox: outbox.into(),
             table: database.shared(outbox, Mutex::<Table>::default),
+            rules: Rules::of(format!("memory {:p} {outbox}", Arc::as_ptr(database.core()))),
             bell: Bell::of(&format!("memory {:p} {outbox}", Arc::as_ptr(database.core()))),
             database: database.clone(),
         }
@@ -133,6 +135,10 @@ impl Keeping<MemoryConnection> for MemoryRows {
         transaction: &'a mut MemoryConnection,
     ) -> BoxFuture<'a, Result<(), TransportError>> {
         Box::pin(self.insert(packets, transaction))
+    }
+
+    fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     fn statement(&self, packet: Packet) -> Statement {

@@ -13,8 +13,8 @@ use super::starts::Starts;
 use super::{insert, take};
 use crate::Uuid;
 use crate::outbox::{
-    Dead, FirstDead, Keeping, Keeps, Lanes, Opened, OutboxBuilder, OutboxDatabase, OutboxFigures, Rows, Statement,
-    Taken,
+    Dead, FirstDead, Keeping, Keeps, Lanes, Opened, OutboxBuilder, OutboxDatabase, OutboxFigures, Rows, Rules,
+    Statement, Taken,
 };
 use crate::sql::postgres::{Form, PostgresDatabase, array, describe, quoted};
 use crate::transport::{BoxFuture, ErrorKind, Packet, TransportError};
@@ -31,6 +31,7 @@ pub(super) struct PostgresOutbox {
     pub(super) outbox: Arc<str>,
     /// Which database it is, as that says of itself.
     id: Mutex<Arc<str>>,
+    rules: Arc<Rules>,
     pub(super) starts: Starts,
     /// How bodies are to be written, by what was taken before.
     form: Mutex<Form>,
@@ -48,7 +49,9 @@ impl PostgresDatabase {
     /// `REPEATABLE READ` and `SERIALIZABLE`. An event without a key locks nothing. Each key of a transaction is a lock of
     /// the server's table of locks, for which `max_locks_per_transaction` makes room.
     ///
-    /// The transaction has to be begun through sqlx: of a `BEGIN` that was sent as text, sqlx does not know. A relay looks
+    /// The transaction has to be begun through sqlx: of a `BEGIN` that was sent as text, sqlx does not know. One that a text
+    /// has ended is refused: whether it has is known at once in a transaction of [`begin`](Self::begin), and in one that has
+    /// written something; in any other the server is asked, which is two round trips more for its first event. A relay looks
     /// as soon as something is published in its process, and elsewhere by a `NOTIFY`, which is never sent in your
     /// transaction; behind a pooler in transaction mode it is [polled](crate::Relay::poll_every).
     pub fn outbox(&self, name: impl Into<String>) -> OutboxBuilder<Self> {
@@ -66,19 +69,29 @@ impl Keeps<PgConnection> for PostgresDatabase {
             let at: Arc<str> = format!("postgres outbox {outbox}").into();
             self.check(&at).await?;
             let bell = self.bells().watch(&bell(&outbox));
+            let id = id_of(self, &at).await?;
+            let rules = Rules::of(format!("postgres {id} {} {outbox}", self.schema()));
             let open = PostgresOutbox {
                 database: self.clone(),
                 at,
                 outbox,
-                id: Mutex::new("".into()),
+                id: Mutex::new(id),
+                rules,
                 starts: Starts::default(),
                 form: Mutex::default(),
                 bell,
             };
-            open.learn_id().await?;
             Ok(Arc::new(open) as Arc<dyn Keeping<PgConnection>>)
         })
     }
+}
+
+/// Which database it is, as that says of itself.
+async fn id_of(database: &PostgresDatabase, at: &Arc<str>) -> Result<Arc<str>, TransportError> {
+    let sql = format!("SELECT id FROM {}.convoke_database", database.schema());
+    let rows = database.rows(at, database.deadline(), &sql).await?;
+    let id = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| row.try_get::<String, _>(0));
+    id.map(Into::into).map_err(|error| describe(at, &error))
 }
 
 /// The name by which it rings, which no queue can have.
@@ -109,9 +122,8 @@ impl PostgresOutbox {
     }
 
     async fn learn_id(&self) -> Result<(), TransportError> {
-        let sql = format!("SELECT id FROM {}.convoke_database", self.database.schema());
-        let id: String = self.value(&self.rows(&sql).await?)?;
-        *self.lock() = id.into();
+        let id = id_of(&self.database, &self.at).await?;
+        *self.lock() = id;
         Ok(())
     }
 
@@ -233,6 +245,10 @@ impl Keeping<PgConnection> for PostgresOutbox {
             self.ring();
             Ok(())
         })
+    }
+
+    fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     fn statement(&self, packet: Packet) -> Statement {

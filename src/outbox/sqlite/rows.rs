@@ -17,7 +17,7 @@ use crate::outbox::Bell;
 use crate::outbox::OutboxBuilder;
 use crate::outbox::Statement;
 use crate::outbox::{Dead, FirstDead, Lanes, OutboxDatabase, OutboxFigures, Taken};
-use crate::outbox::{Keeping, Keeps, Opened, Rows};
+use crate::outbox::{Keeping, Keeps, Opened, Rows, Rules};
 use crate::sql::sqlite::{SqliteDatabase, Store, describe, late};
 use crate::transport::{BoxFuture, ErrorKind, Packet, TransportError};
 
@@ -41,8 +41,10 @@ impl Keeps<SqliteConnection> for SqliteDatabase {
         Box::pin(async move {
             let at: Arc<str> = format!("sqlite outbox {outbox}").into();
             let store = self.checked(&at).await?.clone();
-            let bell = Bell::of(&format!("sqlite {:p} {outbox}", Arc::as_ptr(&store.hub)));
-            let rows = SqliteRows { at, outbox, id: AtomicI64::new(0), generation: AtomicU64::new(0), store, bell };
+            let name = format!("sqlite {:p} {outbox}", Arc::as_ptr(&store.hub));
+            let (bell, rules) = (Bell::of(&name), Rules::of(name));
+            let (id, generation) = (AtomicI64::new(0), AtomicU64::new(0));
+            let rows = SqliteRows { at, outbox, id, generation, store, bell, rules };
             rows.in_time(rows.register()).await?;
             let rows: Arc<dyn Keeping<SqliteConnection>> = Arc::new(rows);
             Ok(rows)
@@ -60,6 +62,7 @@ pub(super) struct SqliteRows {
     generation: AtomicU64,
     pub(super) store: Store,
     bell: Arc<Bell>,
+    rules: Arc<Rules>,
 }
 
 impl SqliteRows {
@@ -161,6 +164,10 @@ impl Keeping<SqliteConnection> for SqliteRows {
         transaction: &'a mut SqliteConnection,
     ) -> BoxFuture<'a, Result<(), TransportError>> {
         Box::pin(insert::insert(self, packets, transaction))
+    }
+
+    fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     fn statement(&self, packet: Packet) -> Statement {

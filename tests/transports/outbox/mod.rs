@@ -129,6 +129,7 @@ macro_rules! all_over {
                 what_is_too_large_is_an_error_before_anything_is_written,
                 a_transaction_has_to_be_there_and_of_the_same_database,
                 a_statement_does_the_same_in_any_client,
+                an_outbox_has_one_rule_for_its_keys_whoever_opens_it,
                 events_of_several_types_are_published_by_one_call,
             },
             relaying::{
