@@ -11,8 +11,6 @@ struct OrderPlaced {
     id: i64,
 }
 
-type Billing = (SqliteDatabase, SqliteInbox);
-
 /// What a web handler does before it answers 202: the order and its event are both there, or neither.
 async fn place(db: &SqliteDatabase, outbox: &Outbox<SqliteDatabase>) -> Result<i64, Failure> {
     let mut tx = db.begin().await?;
@@ -23,7 +21,7 @@ async fn place(db: &SqliteDatabase, outbox: &Outbox<SqliteDatabase>) -> Result<i
 }
 
 /// However often the event comes, the order is billed once: the mark and the bill are one transaction.
-async fn bill(order: Arc<OrderPlaced>, event: Metadata, on: Inject<Billing>) -> Handled {
+async fn bill(order: Arc<OrderPlaced>, event: Metadata, on: Inject<(SqliteDatabase, SqliteInbox)>) -> Handled {
     let mut tx = on.0.begin().await?;
     if on.1.mark_in(&mut tx, &event.identity()).await? {
         sqlx::query("UPDATE orders SET billed = billed + 1 WHERE id = ?1").bind(order.id).execute(&mut *tx).await?;
@@ -39,9 +37,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if env::args().nth(1).as_deref() == Some("shop") {
         loop {
             println!("202: order {}", place(&db, &outbox).await?);
+            actix::clock::sleep(Duration::from_millis(2)).await;
         }
     }
-    let bus = EventBus::builder().provide::<Billing>((db.clone(), db.inbox("billing").await?)).build();
+    let bus = EventBus::builder().provide((db.clone(), db.inbox("billing").await?)).build();
     let _bill = bus.on(bill)?;
     let relay = outbox.relay(Route::new("Shop/*", queue.clone())); // what was committed leaves by this
     let services = Services::new(&bus).add(relay).add(Worker::new(queue, &bus)).await?;
@@ -52,6 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let (left, mut orders) = ("SELECT count(*), coalesce(sum(billed <> 1), 0) FROM orders", (0_i64, 1_i64));
     while orders.1 > 0 {
+        actix::clock::sleep(Duration::from_millis(10)).await;
         orders = sqlx::query_as(left).fetch_one(db.pool()).await?;
     }
     println!("{} orders were placed, and each of them is billed once", orders.0);

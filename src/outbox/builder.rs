@@ -4,10 +4,10 @@
 
 use std::fmt;
 use std::future::IntoFuture;
-use std::sync::Arc;
 
-use super::outbox::{KeyOf, Outbox};
+use super::outbox::Outbox;
 use super::rows::OutboxDatabase;
+use super::rule::Rule;
 use crate::__private::Shown;
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 use crate::{Envelope, EnvelopeLimits};
@@ -20,13 +20,13 @@ const MAX_NAME: usize = 80;
 pub struct OutboxBuilder<D> {
     database: D,
     name: String,
-    key: Option<KeyOf>,
+    rule: Option<Rule>,
     limits: EnvelopeLimits,
 }
 
 impl<D: OutboxDatabase> OutboxBuilder<D> {
     pub(crate) fn new(database: &D, name: String) -> Self {
-        Self { database: database.clone(), name, key: None, limits: EnvelopeLimits::default() }
+        Self { database: database.clone(), name, rule: None, limits: EnvelopeLimits::default() }
     }
 
     /// Keeps the order of events with the same key: they leave in the order in which their transactions commit. You make
@@ -37,9 +37,12 @@ impl<D: OutboxDatabase> OutboxBuilder<D> {
     /// go on.
     ///
     /// A route hands the key on to its server, unless it has a [key of its own](crate::Route::ordered_by). All processes
-    /// that publish by this outbox should make the same key.
+    /// that publish by this outbox should make the same key. In one process there is one rule for an outbox: it holds for
+    /// handles that are opened without one too, and to open it with another function is an error for as long as one of them
+    /// is there. Of a PostgreSQL and a file of SQLite all handles count, whoever has made them.
+    #[track_caller]
     pub fn ordered_by(mut self, key: impl Fn(&Envelope) -> Option<String> + Send + Sync + 'static) -> Self {
-        self.key = Some(Arc::new(key));
+        self.rule = Some(Rule::new(key));
         self
     }
 
@@ -54,7 +57,16 @@ impl<D: OutboxDatabase> OutboxBuilder<D> {
     async fn open(self) -> Result<Outbox<D>, TransportError> {
         check_name(&self.name)?;
         let rows = self.database.open(self.name.as_str().into()).await?;
-        Ok(Outbox::new(rows, &self.name, self.key, self.limits))
+        if let Some(rule) = self.rule
+            && let Err(other) = rows.rules().set(rule)
+        {
+            let text = format!(
+                "it is open with another function of `ordered_by`, which {other} has given, and events of a key would have no \
+                 order between the two: give both the same function"
+            );
+            return Err(TransportError::new(ErrorKind::Unsupported, rows.name().clone(), text));
+        }
+        Ok(Outbox::new(rows, &self.name, self.limits))
     }
 }
 
@@ -65,7 +77,8 @@ impl<D: OutboxDatabase> OutboxBuilder<D> {
 /// - `Missing` if the tables are not there, or older than this program needs: call `migrate()` of the database.
 /// - `Refused` if the tables are too new for this program.
 /// - `Unreachable` if there is no answer within the deadline.
-/// - `Unsupported` for a name that is not valid: it has 1 to 80 bytes of letters, digits, `-`, `_`, `.` and `:`.
+/// - `Unsupported` for a name that is not valid: it has 1 to 80 bytes of letters, digits, `-`, `_`, `.` and `:`; and for
+///   another [`ordered_by`](OutboxBuilder::ordered_by) than that with which this process has it open.
 impl<D: OutboxDatabase> IntoFuture for OutboxBuilder<D> {
     type Output = Result<Outbox<D>, TransportError>;
     type IntoFuture = BoxFuture<'static, Self::Output>;

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use super::outbox::Outbox;
 use super::rows::{Dead, OutboxDatabase};
-use crate::transport::{Packet, Redriven, TransportError};
+use crate::transport::{Packet, TransportError};
 
-/// How many are read at a time where all are meant.
-const PAGE: usize = 100;
+/// So many are redriven in one transaction where all are meant.
+const SOME: usize = 500;
 
 /// A dead letter of an outbox: an event that a server has refused for good, or that no route matches.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct OutboxLetter {
     /// The place of the event in the outbox, by which it is redriven or discarded.
-    pub position: i64,
+    pub position: u64,
     /// The event, as it was to be sent: [`codec::read`](crate::codec::read) reads it.
     pub packet: Packet,
     /// Why it is dead.
@@ -30,7 +30,7 @@ pub struct OutboxLetter {
 impl From<Dead> for OutboxLetter {
     fn from(dead: Dead) -> Self {
         let Dead { position, packet, reason, age, parked } = dead;
-        Self { position, packet, reason, age, parked }
+        Self { position: position.try_into().unwrap_or_default(), packet, reason, age, parked }
     }
 }
 
@@ -40,7 +40,7 @@ impl From<Dead> for OutboxLetter {
 /// # use convoke::Outbox;
 /// # use convoke::transport::SqliteDatabase;
 /// # async fn look(outbox: Outbox<SqliteDatabase>) -> Result<(), Box<dyn std::error::Error>> {
-/// for letter in outbox.dead_letters(0, 100).await? {
+/// for letter in outbox.dead_letters(100).await? {
 ///     println!("{}: {} ({} behind it)", letter.packet.id, letter.reason, letter.parked);
 ///     outbox.redrive(letter.position).await?; // or `discard`
 /// }
@@ -48,57 +48,71 @@ impl From<Dead> for OutboxLetter {
 /// # }
 /// ```
 impl<D: OutboxDatabase> Outbox<D> {
-    /// Returns dead letters behind this position, in their order, at most so many. Begin with 0.
+    /// Returns up to `most` dead letters, those of the lowest positions first.
     ///
     /// # Errors
     ///
-    /// `Unreachable` if there is no answer within the deadline.
-    pub async fn dead_letters(&self, after: i64, most: usize) -> Result<Vec<OutboxLetter>, TransportError> {
-        let dead = self.rows().dead(after, most).await?;
+    /// `Unreachable` if there is no answer within the deadline; others of the database.
+    pub async fn dead_letters(&self, most: usize) -> Result<Vec<OutboxLetter>, TransportError> {
+        self.dead_letters_after(0, most).await
+    }
+
+    /// Returns up to `most` dead letters behind this position, to read them page by page.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`dead_letters`](Self::dead_letters).
+    pub async fn dead_letters_after(&self, position: u64, most: usize) -> Result<Vec<OutboxLetter>, TransportError> {
+        let dead = self.rows().dead(place(position), most).await?;
         Ok(dead.into_iter().map(OutboxLetter::from).collect())
     }
 
     /// Gives the dead letter at this position another chance: it leaves again, and then those of its key that are parked
-    /// behind it, in their order. Returns how many events that are; 0 if there is no such dead letter.
+    /// behind it, in their order. Returns `false` if there is no dead letter at this position.
     ///
-    /// If several events of a key are dead, those that are parked wait for the last of them.
+    /// If several events of a key are dead, they leave in their order too: one that is behind another dead letter of its key
+    /// is parked, until that is redriven or discarded; and what is parked behind the next dead letter waits for that one.
     ///
     /// # Errors
     ///
-    /// `Unreachable` if there is no answer within the deadline.
-    pub async fn redrive(&self, position: i64) -> Result<u64, TransportError> {
-        self.rows().redrive(position).await
+    /// The same as [`dead_letters`](Self::dead_letters).
+    pub async fn redrive(&self, position: u64) -> Result<bool, TransportError> {
+        Ok(!self.rows().redrive(place(position), place(position), 1).await?.is_empty())
     }
 
-    /// Gives all dead letters another chance that are there now, in their order. In what it returns, `moved` counts those
-    /// that were parked too.
+    /// Gives all dead letters another chance that are there now, in their order, and what is parked behind them. Returns how
+    /// many dead letters these were. One that dies again meanwhile stays.
+    ///
+    /// Up to 500 are redriven in one transaction, with what is parked behind them.
     ///
     /// # Errors
     ///
-    /// `Unreachable` if there is no answer within the deadline. What was redriven before stays so.
-    pub async fn redrive_all(&self) -> Result<Redriven, TransportError> {
-        let mut redriven = Redriven::default();
-        let mut after = 0;
+    /// The same as [`dead_letters`](Self::dead_letters). What was redriven before stays so.
+    pub async fn redrive_all(&self) -> Result<u64, TransportError> {
+        let (mut all, mut from) = (0, 0);
         loop {
-            let dead = self.rows().dead(after, PAGE).await?;
-            for dead in &dead {
-                after = after.max(dead.position);
-                let moved = self.rows().redrive(dead.position).await?;
-                redriven.moved += usize::try_from(moved).unwrap_or(usize::MAX);
-            }
-            if dead.len() < PAGE {
-                return Ok(redriven);
+            // Onwards: what dies again meanwhile is behind us.
+            let some = self.rows().redrive(from, i64::MAX, SOME).await?;
+            all += some.len() as u64;
+            match some.last() {
+                Some(last) => from = last.saturating_add(1),
+                None => return Ok(all),
             }
         }
     }
 
-    /// Deletes the dead letter at this position. Those of its key that were parked behind it leave, in their order.
-    /// Returns how many these are, or `None` if there is no such dead letter.
+    /// Deletes the dead letter at this position. Those of its key that were parked behind it alone leave, in their order.
+    /// Returns `false` if there is no dead letter at this position.
     ///
     /// # Errors
     ///
-    /// `Unreachable` if there is no answer within the deadline.
-    pub async fn discard(&self, position: i64) -> Result<Option<u64>, TransportError> {
-        self.rows().discard(position).await
+    /// The same as [`dead_letters`](Self::dead_letters).
+    pub async fn discard(&self, position: u64) -> Result<bool, TransportError> {
+        self.rows().discard(place(position)).await
     }
+}
+
+/// A position as the databases know it; there is none beyond the last.
+fn place(position: u64) -> i64 {
+    position.try_into().unwrap_or(i64::MAX)
 }

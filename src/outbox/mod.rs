@@ -8,7 +8,7 @@
 //!
 //! In reading order: `outbox` is what users hold, by its `builder`; `statement` is what a client that
 //! is not ours runs, `letters` what was refused for good, `error` what goes wrong. `rows` is what an outbox needs of a database,
-//! of which `sqlite/` and `postgres/` are two, and `memory/` is one for tests. `relay/` has
+//! of which `sqlite/` and `postgres/` are two, and `memory/` is one for tests, and `rule` is how events have keys in this process. `relay/` has
 //! events leave.
 //!
 //! An event leaves if and only if its transaction has committed. Of a key nothing overtakes: rows of a key are in one lane,
@@ -20,6 +20,7 @@ mod statement;
 mod letters;
 mod error;
 mod rows;
+mod rule;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -33,6 +34,7 @@ pub use letters::OutboxLetter;
 pub use outbox::Outbox;
 pub use relay::{Relay, RelayHealth, RelayProbe, RelayService};
 pub(crate) use rows::sealed::{Keeping, Keeps, Opened, Rows};
-pub(crate) use rows::{Dead, LANES, Lanes, Taken, lane_of};
+pub(crate) use rows::{Dead, FirstDead, LANES, Lanes, Taken, lane_of};
 pub use rows::{OutboxDatabase, OutboxFigures};
+pub(crate) use rule::Rules;
 pub use statement::{SqlValue, Statement};

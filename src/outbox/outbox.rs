@@ -16,9 +16,7 @@ use crate::__private::{Shown, Stamp, catch, check_topic};
 use crate::codec::{Codec, Leaves, Wire};
 use crate::route::check_kept;
 use crate::transport::{Packet, TransportError};
-use crate::{Envelope, EnvelopeLimits, JsonEvent, Metadata, Patterns, Route, Secret, TraceContext, Uuid};
-
-pub(super) type KeyOf = Arc<dyn Fn(&Envelope) -> Option<String> + Send + Sync>;
+use crate::{EnvelopeLimits, JsonEvent, Metadata, Patterns, Route, Secret, TraceContext, Uuid};
 
 /// Whose limits those of an event are.
 const WHOSE: &str = "of the outbox, of its routes and of their workers";
@@ -73,7 +71,7 @@ const COUNTED: u64 = 100_000;
 /// - **Order.** With [`ordered_by`](super::OutboxBuilder::ordered_by), events of the same key leave in the order of their
 ///   commits, one after the other is confirmed. Events without a key have no order.
 /// - **Dead letters.** What a server refuses for good, and what no route matches, stays in the outbox as a
-///   [dead letter](Self::dead_letters). Later events of the same key are parked behind it.
+///   [dead letter](Self::dead_letters). Who is not let in by a server has its events wait, until somebody has mended that. Later events of the same key are parked behind it.
 ///
 /// Clones share the outbox. A clone with a trace, correlation, causation or authorization of its own has the same rows.
 pub struct Outbox<D: OutboxDatabase> {
@@ -81,25 +79,20 @@ pub struct Outbox<D: OutboxDatabase> {
     /// For errors.
     at: Arc<str>,
     stamp: Stamp,
-    key: Option<KeyOf>,
     limits: EnvelopeLimits,
 }
 
 impl<D: OutboxDatabase> Outbox<D> {
-    pub(super) fn new(
-        rows: Arc<dyn Keeping<D::Connection>>,
-        name: &str,
-        key: Option<KeyOf>,
-        limits: EnvelopeLimits,
-    ) -> Self {
-        Self { at: rows.name().clone(), rows, stamp: Stamp::of(name), key, limits }
+    pub(super) fn new(rows: Arc<dyn Keeping<D::Connection>>, name: &str, limits: EnvelopeLimits) -> Self {
+        Self { at: rows.name().clone(), rows, stamp: Stamp::of(name), limits }
     }
 
     /// Publishes an event with this transaction: the event leaves after the commit, and never if the transaction is
     /// rolled back. Returns the id of the event.
     ///
     /// The transaction has to be one of the same database: a `Transaction` of sqlx, or a connection that is in one. sqlx
-    /// has to know of it: one that a text such as `BEGIN` has begun is for a [statement](Self::statement). If a statement
+    /// has to know of it: one that a text such as `BEGIN` has begun is for a [statement](Self::statement). One that a text
+    /// such as `ROLLBACK` has ended is none. If a statement
     /// of your own fails in the transaction, roll it back before you publish: SQLite ends a transaction by itself when
     /// the disk is full.
     /// With SQLite, begin it with `SqliteDatabase::begin`: what `pool.begin()`
@@ -113,8 +106,8 @@ impl<D: OutboxDatabase> Outbox<D> {
     ///
     /// - [`OutboxError::Local`], [`OutboxError::Foreign`] and [`OutboxError::NotJson`] for an event that cannot leave.
     /// - [`OutboxError::Transport`], with `TooLarge` if the event exceeds the limits; `Missing` if the transaction is of
-    ///   another database, or there are no tables; `Refused` if there is no transaction, or it has ended; `Unreachable`
-    ///   if the database is away or stays locked.
+    ///   another database, or there are no tables; `Refused` if there is no transaction, or it has ended; `Denied`
+    ///   if the user may not write to the outbox; `Unreachable` if the database is away or stays locked.
     pub async fn publish(&self, transaction: &mut D::Connection, event: impl Leaves) -> Result<Uuid, OutboxError> {
         let (id, packet) = self.pack(event)?;
         self.rows.insert(vec![packet], transaction).await?;
@@ -229,8 +222,8 @@ impl<D: OutboxDatabase> Outbox<D> {
         check_topic(&envelope.metadata.topic)?;
         let mut packet = Wire.write(&envelope);
         check_kept(&self.at, &packet, &envelope.payload, self.limits, WHOSE)?;
-        if let Some(key) = &self.key {
-            packet.key = catch(|| key(&envelope)).map_err(|why| OutboxError::NotJson {
+        if let Some(rule) = self.rows.rules().get() {
+            packet.key = catch(|| rule.key(&envelope)).map_err(|why| OutboxError::NotJson {
                 event: envelope.metadata.event.to_string(),
                 reason: format!("`ordered_by` panicked: {}", Shown::text(&why)),
             })?;
@@ -241,8 +234,8 @@ impl<D: OutboxDatabase> Outbox<D> {
 
 impl<D: OutboxDatabase> Clone for Outbox<D> {
     fn clone(&self) -> Self {
-        let Self { rows, at, stamp, key, limits } = self;
-        Self { rows: rows.clone(), at: at.clone(), stamp: stamp.clone(), key: key.clone(), limits: *limits }
+        let Self { rows, at, stamp, limits } = self;
+        Self { rows: rows.clone(), at: at.clone(), stamp: stamp.clone(), limits: *limits }
     }
 }
 

@@ -2,12 +2,12 @@
 //!
 //! `Outbox::publish → OutboxDatabase::insert → rows → Rows::take → the relay → Rows::{take (done), bury, park}`
 
-use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::rule::Rules;
 use super::statement::Statement;
 use crate::Uuid;
 use crate::transport::{BoxFuture, Packet, TransportError};
@@ -77,6 +77,9 @@ pub(crate) mod sealed {
             transaction: &'a mut C,
         ) -> BoxFuture<'a, Result<(), TransportError>>;
 
+        /// Returns by what events have their keys, for all who have this outbox open.
+        fn rules(&self) -> &Rules;
+
         /// Returns the statement that inserts this packet, for a client that is not ours.
         fn statement(&self, packet: Packet) -> Statement;
     }
@@ -120,16 +123,19 @@ pub(crate) mod sealed {
             bytes: usize,
         ) -> BoxFuture<'a, Result<Vec<Taken>, TransportError>>;
 
-        /// Returns the keys in these lanes of which a row is dead.
-        fn dead_keys<'a>(&'a self, lanes: &'a [u16]) -> BoxFuture<'a, Result<HashSet<String>, TransportError>>;
+        /// Returns the keys in these lanes of which a row is dead, each with the first such position; at most so many.
+        fn dead_keys<'a>(&'a self, lanes: &'a [u16], most: usize) -> BoxFuture<'a, Result<FirstDead, TransportError>>;
+
+        /// Returns the keys of these rows of which a row is dead, each with the first such position; some perhaps more than once.
+        fn first_dead<'a>(&'a self, positions: &'a [i64]) -> BoxFuture<'a, Result<FirstDead, TransportError>>;
 
         /// Marks rows as dead, with the reason, if they are still there and ready, and their lanes are this relay's: who comes
         /// too late would bury what another one has sent, and what follows that would be parked for ever.
         fn bury<'a>(&'a self, relay: Uuid, dead: &'a [(i64, String)]) -> BoxFuture<'a, Result<(), TransportError>>;
 
-        /// Parks those of these rows that are ready, whose key has a dead row, and whose lane is this relay's. Returns the
-        /// positions of those whose key has none (any more): these stay ready. A redrive that comes between is seen either by
-        /// this, or by what it returns.
+        /// Parks those of these rows that are ready, that are behind a dead row of their key, and whose lane is this relay's.
+        /// Returns the positions of those that are behind none (any more): these stay ready. A redrive that comes between is
+        /// seen either by this, or by what it returns.
         fn park<'a>(&'a self, relay: Uuid, positions: &'a [i64]) -> BoxFuture<'a, Result<Vec<i64>, TransportError>>;
 
         /// Returns how it stands, without counting beyond `most` rows of a kind.
@@ -138,13 +144,13 @@ pub(crate) mod sealed {
         /// Returns dead rows behind this position, in their order, at most so many.
         fn dead<'a>(&'a self, after: i64, most: usize) -> BoxFuture<'a, Result<Vec<Dead>, TransportError>>;
 
-        /// Makes a dead row ready again, and, if it was the last dead one of its key, those that are parked behind it: in
-        /// one transaction, so that they leave in their order. Returns how many rows these were; 0 if there is none.
-        fn redrive<'a>(&'a self, position: i64) -> BoxFuture<'a, Result<u64, TransportError>>;
+        /// Ends that the first of the rows between these, both included, are dead, at most so many. In the same transaction
+        /// all rows become ready that are parked behind no other dead row of their key. One that was dead and is behind another
+        /// is parked. Returns the positions of those that were dead, in their order.
+        fn redrive(&self, from: i64, to: i64, most: usize) -> BoxFuture<'_, Result<Vec<i64>, TransportError>>;
 
-        /// Deletes a dead row, and makes those ready that were parked behind it alone. Returns how many were made ready, or
-        /// `None` if there is no such row.
-        fn discard<'a>(&'a self, position: i64) -> BoxFuture<'a, Result<Option<u64>, TransportError>>;
+        /// Deletes a dead row, and makes those ready that were parked behind it alone. Returns whether there was one.
+        fn discard(&self, position: i64) -> BoxFuture<'_, Result<bool, TransportError>>;
 
         /// What changes when something may be there that was not: when somebody in this process has published or redriven, or,
         /// where the server tells, in another one. It is only a hint: who publishes rings before the commit.
@@ -187,6 +193,9 @@ pub struct OutboxFigures {
     pub oldest: Option<Duration>,
 }
 
+/// Keys, each with the position of its first dead row: what is behind that is not to leave.
+pub(crate) type FirstDead = Vec<(String, i64)>;
+
 /// A row that a server has refused for good.
 #[derive(Debug)]
 pub struct Dead {
@@ -200,6 +209,8 @@ pub struct Dead {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]

@@ -160,19 +160,22 @@ impl Kept {
     }
 
     /// Takes out the verdict on this packet. A copy that counts its attempts for itself, as one that was redriven does, has
-    /// none.
+    /// none. Where dead letters stay in their places each loan is another attempt: one that has as many as when it was judged
+    /// was redriven, for somebody else has parked it.
     pub(crate) fn take(&self, packet: &Packet, attempt: u32) -> Option<Final> {
         if self.all.borrow().is_empty() {
             return None;
         }
         let entry = self.all.borrow_mut().remove(&self.fingerprint(packet))?;
-        (attempt >= entry.attempt && entry.since.elapsed() < KEPT_FOR).then_some(entry.verdict)
+        let first = entry.attempt.saturating_add(u32::from(matches!(entry.verdict.what, What::Parked(_))));
+        (attempt >= first && entry.since.elapsed() < KEPT_FOR).then_some(entry.verdict)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::DeadReason;
 
     #[actix::test]
     async fn the_oldest_is_forgotten_and_only_when_there_are_too_many() {
@@ -189,6 +192,16 @@ mod tests {
         assert!(kept.take(&packet(1), 1).is_none(), "the oldest is gone");
         assert!(kept.take(&packet(0), 1).is_some() && kept.take(&packet(2), 1).is_some());
         assert!(kept.take(&packet(2), 1).is_none(), "once");
+    }
+
+    #[actix::test]
+    async fn what_was_parked_and_is_lent_as_the_same_attempt_was_redriven() {
+        let (kept, packet) = (Kept::default(), Packet::new("1", "body"));
+        let record = DeadLetterRecord::new("orders", &packet, 1, DeadReason::Permanent, Vec::new());
+        for (judged, lent, has) in [(1, 1, false), (1, 2, true), (3, 1, false), (3, 3, false), (3, 4, true)] {
+            kept.keep(kept.fingerprint(&packet), judged, Final::new(What::Parked(Box::new(record.clone()))));
+            assert_eq!(kept.take(&packet, lent).is_some(), has, "{judged}, {lent}");
+        }
     }
 
     #[actix::test]

@@ -38,7 +38,7 @@ async fn what_it_gives_up_holds_back_its_key_alone_and_comes_first_when_it_is_re
     sleep(SECOND).await;
     assert_eq!(std::mem::take(&mut *heard.borrow_mut()), [1, 3, 5]);
     let parking = queue.parking();
-    let letters = parking.letters(10).await.unwrap();
+    let letters = parking.dead_letters(10).await.unwrap();
     let said: Vec<_> =
         letters.iter().map(|letter| (letter.packet.key.as_deref(), letter.record.reason, letter.parked)).collect();
     assert_eq!(said, [(Some("7"), DeadReason::Permanent, 1), (Some("8"), DeadReason::Permanent, 1)]);
@@ -86,7 +86,7 @@ async fn what_is_no_event_and_what_nobody_knows_stay_in_their_places_too() {
     put(&queue, [broken, order_of(1, 7), order_of(2, 8), order_of(3, 8)]).await;
     let worker = by_customer(Worker::new(queue.clone(), &bus)).park().start().await.unwrap();
     sleep(SECOND).await;
-    let letters = queue.parking().letters(10).await.unwrap();
+    let letters = queue.parking().dead_letters(10).await.unwrap();
     let said: Vec<_> = letters.iter().map(|letter| (letter.record.reason, letter.parked)).collect();
     assert_eq!(said, [(DeadReason::Broken, 1), (DeadReason::Unknown, 1)]);
     assert_eq!(worker.drain().await.unwrap().in_place, 2);
@@ -107,7 +107,7 @@ async fn after_its_last_attempt_it_stays_and_a_redrive_gives_it_all_of_them_agai
     let worker = by_customer(Worker::new(queue.clone(), &bus)).park().retry(retry(3)).start().await.unwrap();
     sleep(60 * SECOND).await;
     let parking = queue.parking();
-    let letter = parking.letters(1).await.unwrap().remove(0);
+    let letter = parking.dead_letters(1).await.unwrap().remove(0);
     assert_eq!((letter.record.reason, letter.record.attempts), (DeadReason::Exhausted, 3));
     assert!(letter.record.errors[0].ends_with("failed: no connection"), "{:?}", letter.record.errors);
     parking.redrive_all().await.unwrap();
@@ -133,7 +133,7 @@ async fn while_the_server_is_away_it_is_kept_dead_and_nobody_hears_it_again() {
     sleep(60 * SECOND).await;
     queue.set_reachable(true);
     sleep(90 * SECOND).await;
-    let letters = queue.parking().letters(10).await.unwrap();
+    let letters = queue.parking().dead_letters(10).await.unwrap();
     assert_eq!((letters.len(), letters[0].parked), (1, 1));
     assert_eq!(*heard.borrow(), [1]);
     let report = worker.drain().await.unwrap();
@@ -200,4 +200,41 @@ async fn a_key_is_parked_for_a_worker_too_that_does_not_park() {
     assert_eq!(*heard.borrow(), [1, 4, 1, 2, 3]);
     assert_eq!(dead(&queue).await.len(), 1);
     worker.drain().await.unwrap();
+}
+
+/// One worker cannot park what it has judged, another one parks it, and it is redriven: nobody has judged that.
+#[convoke::test]
+async fn what_is_redriven_is_heard_by_whoever_remembers_how_it_ended_before() {
+    let (queue, bus) = (Memory::queue("orders"), EventBus::default());
+    let (heard, fails) = (Heard::default(), Heard::new(RefCell::new(vec![1])));
+    let _hears = bus.on({
+        let (hears, queue, heard) = (hears(&heard, &fails), queue.clone(), heard.clone());
+        move |order: &OrderPlaced| {
+            queue.set_reachable(!heard.borrow().is_empty());
+            hears(order)
+        }
+    });
+    put(&queue, [order_of(1, 7), order_of(2, 7)]).await;
+    let remembers = by_customer(Worker::new(queue.clone(), &bus)).park().start().await.unwrap();
+    while remembers.report().kept == 0 {
+        sleep(SECOND).await;
+    }
+    remembers.pause().await.unwrap();
+    let mut other = queue.clone();
+    queue.set_reachable(true);
+    other.open(1).await.unwrap();
+    let lent = loop {
+        if let Some(lent) = other.receive(1).await.unwrap().pop() {
+            break lent;
+        }
+    };
+    lent.park(DeadReason::Permanent, Vec::new()).await.unwrap();
+    other.close().await.unwrap();
+    fails.borrow_mut().clear();
+    queue.parking().redrive_all().await.unwrap();
+    remembers.resume().await.unwrap();
+    sleep(120 * SECOND).await;
+    assert_eq!(*heard.borrow(), [1, 1, 2]);
+    assert_eq!(queue.parking().figures().await.unwrap().dead, 0);
+    remembers.drain().await.unwrap();
 }

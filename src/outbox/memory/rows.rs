@@ -2,7 +2,7 @@
 //!
 //! `db.outbox("Shop") → MemoryRows → lock the keys, stage → commit → Table`
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use super::table::Table;
 use crate::Uuid;
 use crate::outbox::{
-    Dead, Keeping, Keeps, Lanes, Opened, OutboxBuilder, OutboxDatabase, OutboxFigures, Rows, SqlValue, Statement, Taken,
+    Dead, FirstDead, Keeping, Keeps, Lanes, Opened, OutboxBuilder, OutboxDatabase, OutboxFigures, Rows, Rules,
+    SqlValue, Statement, Taken,
 };
 use crate::sql::memory::{MemoryConnection, MemoryDatabase};
 use crate::sql::{Bell, read_attributes, write_attributes};
@@ -85,6 +86,7 @@ struct MemoryRows {
     /// Read and changed only by whoever holds the gate of the database.
     table: Arc<Mutex<Table>>,
     bell: Arc<Bell>,
+    rules: Arc<Rules>,
 }
 
 impl MemoryRows {
@@ -93,6 +95,7 @@ impl MemoryRows {
             at: format!("memory outbox {outbox}").into(),
             outbox: outbox.into(),
             table: database.shared(outbox, Mutex::<Table>::default),
+            rules: Rules::of(format!("memory {:p} {outbox}", Arc::as_ptr(database.core()))),
             bell: Bell::of(&format!("memory {:p} {outbox}", Arc::as_ptr(database.core()))),
             database: database.clone(),
         }
@@ -132,6 +135,10 @@ impl Keeping<MemoryConnection> for MemoryRows {
         transaction: &'a mut MemoryConnection,
     ) -> BoxFuture<'a, Result<(), TransportError>> {
         Box::pin(self.insert(packets, transaction))
+    }
+
+    fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     fn statement(&self, packet: Packet) -> Statement {
@@ -180,8 +187,12 @@ impl Rows for MemoryRows {
         })
     }
 
-    fn dead_keys<'a>(&'a self, lanes: &'a [u16]) -> BoxFuture<'a, Result<HashSet<String>, TransportError>> {
-        Box::pin(async move { self.with(|table| table.dead_keys(lanes)) })
+    fn dead_keys<'a>(&'a self, lanes: &'a [u16], most: usize) -> BoxFuture<'a, Result<FirstDead, TransportError>> {
+        Box::pin(async move { self.with(|table| table.dead_keys(lanes, most)) })
+    }
+
+    fn first_dead<'a>(&'a self, positions: &'a [i64]) -> BoxFuture<'a, Result<FirstDead, TransportError>> {
+        Box::pin(async move { self.with(|table| table.first_dead(positions)) })
     }
 
     fn bury<'a>(&'a self, relay: Uuid, dead: &'a [(i64, String)]) -> BoxFuture<'a, Result<(), TransportError>> {
@@ -200,15 +211,15 @@ impl Rows for MemoryRows {
         Box::pin(async move { self.with(|table| table.dead(after, most)) })
     }
 
-    fn redrive<'a>(&'a self, position: i64) -> BoxFuture<'a, Result<u64, TransportError>> {
+    fn redrive(&self, from: i64, to: i64, most: usize) -> BoxFuture<'_, Result<Vec<i64>, TransportError>> {
         Box::pin(async move {
-            let redriven = self.with(|table| table.redrive(position))?;
+            let redriven = self.with(|table| table.redrive(from, to, most))?;
             self.bell.ring();
             Ok(redriven)
         })
     }
 
-    fn discard<'a>(&'a self, position: i64) -> BoxFuture<'a, Result<Option<u64>, TransportError>> {
+    fn discard(&self, position: i64) -> BoxFuture<'_, Result<bool, TransportError>> {
         Box::pin(async move {
             let discarded = self.with(|table| table.discard(position))?;
             self.bell.ring();

@@ -2,13 +2,13 @@
 //!
 //! `insert → ready → take → done | bury → dead → redrive, discard`, `park: ready → parked, while its key has a dead row`
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::Uuid;
-use crate::outbox::{Dead, LANES, Lanes, OutboxFigures, Taken, lane_of};
+use crate::outbox::{Dead, FirstDead, LANES, Lanes, OutboxFigures, Taken, lane_of};
 use crate::transport::Packet;
 
 #[derive(Debug, Default)]
@@ -91,11 +91,16 @@ impl Table {
         ready.filter_map(|(_, position)| Some((*position, self.rows.get(position)?)))
     }
 
-    /// The keys of dead rows in these lanes.
-    pub(super) fn dead_keys(&self, lanes: &[u16]) -> HashSet<String> {
-        let dead = self.dead.iter().filter_map(|position| self.rows.get(position));
-        let keys = dead.filter(|row| lanes.contains(&row.lane)).filter_map(|row| row.packet.key.clone());
-        keys.collect()
+    /// The keys of dead rows in these lanes, with the first of each.
+    pub(super) fn dead_keys(&self, lanes: &[u16], most: usize) -> FirstDead {
+        let keys = self.keys.iter().filter(|(key, _)| lanes.contains(&lane_of(Some(key))));
+        keys.filter_map(|(key, fate)| Some((key.clone(), *fate.dead.first()?))).take(most).collect()
+    }
+
+    /// The first dead row of the key of each of these.
+    pub(super) fn first_dead(&self, positions: &[i64]) -> FirstDead {
+        let keys = positions.iter().filter_map(|position| self.rows.get(position)?.packet.key.as_ref());
+        keys.filter_map(|key| Some((key.clone(), *self.keys.get(key)?.dead.first()?))).collect()
     }
 
     /// Has rows be dead that are ready in lanes of this relay.
@@ -114,13 +119,13 @@ impl Table {
         }
     }
 
-    /// Parks rows that are ready in lanes of this relay, and returns those whose key has no dead row.
+    /// Parks rows that are ready in lanes of this relay, and returns those that are behind no dead row of their key.
     pub(super) fn park(&mut self, relay: Uuid, positions: &[i64]) -> Vec<i64> {
         let mut free = Vec::new();
         for position in positions {
             let Some(row) = self.rows.get_mut(position).filter(|row| row.state == State::Ready) else { continue };
             let fate = row.packet.key.as_ref().and_then(|key| self.keys.get_mut(key));
-            let Some(fate) = fate else {
+            let Some(fate) = fate.filter(|fate| fate.dead.first().is_some_and(|first| first < position)) else {
                 free.push(*position);
                 continue;
             };
@@ -156,53 +161,69 @@ impl Table {
                 packet: row.packet.clone(),
                 reason: if let State::Dead(reason) = &row.state { reason.clone() } else { String::new() },
                 age: row.published.elapsed(),
-                parked: fate.map_or(0, |fate| fate.parked.len() as u64),
+                parked: fate.map_or(0, |fate| fate.parked.range(position..).count() as u64),
             }
         };
         dead.map(read).collect()
     }
 
-    /// Has a dead row, and what is parked behind it alone, be ready. Returns how many these are.
-    pub(super) fn redrive(&mut self, position: i64) -> u64 {
-        let Some((lane, key)) = self.dies_no_more(position) else { return 0 };
-        self.ready.insert((lane, position));
-        if let Some(row) = self.rows.get_mut(&position) {
-            row.state = State::Ready;
+    /// Ends that rows between these are dead, at most so many, and returns which these were.
+    pub(super) fn redrive(&mut self, from: i64, to: i64, most: usize) -> Vec<i64> {
+        let first = (from <= to).then(|| self.dead.range(from..=to).take(most));
+        let redriven: Vec<i64> = first.into_iter().flatten().copied().collect();
+        let mut keys = BTreeSet::new();
+        for position in &redriven {
+            self.dead.remove(position);
+            let Some(row) = self.rows.get_mut(position) else { continue };
+            match row.packet.key.clone() {
+                // It may be behind another dead row, until that is looked at.
+                Some(key) => {
+                    row.state = State::Parked;
+                    self.parked += 1;
+                    let fate = self.keys.entry(key.clone()).or_default();
+                    fate.dead.remove(position);
+                    fate.parked.insert(*position);
+                    keys.insert(key);
+                }
+                None => {
+                    row.state = State::Ready;
+                    self.ready.insert((row.lane, *position));
+                }
+            }
         }
-        1 + self.unpark(position, key)
+        keys.into_iter().for_each(|key| self.unpark(key));
+        redriven
     }
 
-    /// Deletes a dead row. Returns how many are ready that were parked behind it alone; `None` if there is no such row.
-    pub(super) fn discard(&mut self, position: i64) -> Option<u64> {
-        let (_, key) = self.dies_no_more(position)?;
-        self.rows.remove(&position);
-        Some(self.unpark(position, key))
-    }
-
-    fn dies_no_more(&mut self, position: i64) -> Option<(u16, Option<String>)> {
+    /// Deletes a dead row, and says whether there was one.
+    pub(super) fn discard(&mut self, position: i64) -> bool {
         if !self.dead.remove(&position) {
-            return None;
+            return false;
         }
-        self.rows.get(&position).map(|row| (row.lane, row.packet.key.clone()))
+        if let Some(key) = self.rows.remove(&position).and_then(|row| row.packet.key) {
+            if let Some(fate) = self.keys.get_mut(&key) {
+                fate.dead.remove(&position);
+            }
+            self.unpark(key);
+        }
+        true
     }
 
-    fn unpark(&mut self, position: i64, key: Option<String>) -> u64 {
-        let Some((key, fate)) = key.and_then(|key| self.keys.get_mut(&key).map(|fate| (key, fate))) else { return 0 };
-        fate.dead.remove(&position);
-        if !fate.dead.is_empty() {
-            return 0;
+    /// Has those be ready that are behind no dead row of this key.
+    fn unpark(&mut self, key: String) {
+        let Some(fate) = self.keys.get_mut(&key) else { return };
+        let behind = fate.dead.first().map(|first| fate.parked.split_off(first)).unwrap_or_default();
+        let freed = std::mem::replace(&mut fate.parked, behind);
+        if fate.dead.is_empty() {
+            self.keys.remove(&key);
         }
-        let parked = std::mem::take(&mut fate.parked);
-        self.keys.remove(&key);
-        let count = parked.len() as u64;
-        for position in parked {
+        self.parked -= freed.len() as u64;
+        for position in freed {
             if let Some(row) = self.rows.get_mut(&position) {
                 row.state = State::Ready;
                 self.ready.insert((row.lane, position));
             }
         }
-        self.parked -= count;
-        count
     }
 
     /// Renews what a relay has, and shares the lanes with the others that are alive.

@@ -1,6 +1,6 @@
 //! What stands in a transaction of the application: events as rows, and the lock of their keys.
 //!
-//! `publish → is there a transaction? → convoke_outbox_1 → rows that nobody sees before the commit`
+//! `publish → is there a transaction, to sqlx and to the server? → convoke_outbox_1 → rows that nobody sees before the commit`
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::outbox::PostgresOutbox;
 use crate::outbox::{SqlValue, Statement, lane_of};
-use crate::sql::postgres::{describe, late};
+use crate::sql::postgres::{WITHIN, describe, is_within, late};
 use crate::sql::write_attributes;
 use crate::transport::{ErrorKind, Packet, TransportError};
 
@@ -27,25 +27,46 @@ pub(super) async fn insert(
         return Ok(());
     }
     if !connection.is_in_transaction() {
-        let text = "there is no transaction, so the event would not be there by what else it writes: begin one, as by \
-            `db.begin()`, and publish before its commit";
-        return Err(TransportError::new(ErrorKind::Refused, outbox.at.clone(), text));
+        return Err(no_transaction(&outbox.at));
     }
-    let sql = format!("SELECT {}.convoke_outbox_1($1, $2, $3, $4, $5, $6, $7, $8)", outbox.database.schema());
-    // A statement with a name stays on the server for as long as its connection, so only a pool that keeps some gets another.
-    let query = sqlx::query(AssertSqlSafe(sql)).persistent(connection.cached_statements_size() > 0);
-    let columns = Columns::of(packets);
-    let query = query.bind(outbox.id().to_string()).bind(outbox.outbox.to_string());
-    let query = query.bind(columns.lanes).bind(columns.packets).bind(columns.topics).bind(columns.keys);
-    let query = query.bind(columns.attributes).bind(columns.bodies);
     // Longer than the server waits for a key: what it still does when nobody listens any more may be committed.
     let deadline = outbox.database.deadline().saturating_add(PATIENCE);
-    let inserted = tokio::time::timeout(deadline, query.execute(connection)).await;
-    match inserted {
-        Ok(Ok(_)) => Ok(()),
+    let inserted = tokio::time::timeout(deadline, async {
+        let columns = Columns::of(packets);
+        if write(outbox, &columns, WITHIN, connection).await? {
+            return Ok(true);
+        }
+        Ok(is_within(connection).await? && write(outbox, &columns, "true", connection).await?)
+    });
+    match inserted.await {
+        Ok(Ok(true)) => Ok(()),
+        Ok(Ok(false)) => Err(no_transaction(&outbox.at)),
         Ok(Err(error)) => Err(describe_within(&outbox.at, &error)),
         Err(_) => Err(late(&outbox.at, deadline)),
     }
+}
+
+fn no_transaction(at: &Arc<str>) -> TransportError {
+    let text = "there is no transaction, so the event would not be there by what else it writes: begin one, as by \
+        `db.begin()`, and publish before its commit";
+    TransportError::new(ErrorKind::Refused, at.clone(), text)
+}
+
+/// Writes rows if this holds, and says whether it did.
+async fn write(
+    outbox: &PostgresOutbox,
+    columns: &Columns,
+    holds: &str,
+    connection: &mut PgConnection,
+) -> Result<bool, sqlx::Error> {
+    let schema = outbox.database.schema();
+    let sql = format!("SELECT {schema}.convoke_outbox_1($1, $2, $3, $4, $5, $6, $7, $8) WHERE {holds}");
+    // A statement with a name stays on the server for as long as its connection, so only a pool that keeps some gets another.
+    let query = sqlx::query(AssertSqlSafe(sql)).persistent(connection.cached_statements_size() > 0);
+    let query = query.bind(outbox.id().to_string()).bind(outbox.outbox.to_string());
+    let query = query.bind(&columns.lanes).bind(&columns.packets).bind(&columns.topics).bind(&columns.keys);
+    let query = query.bind(&columns.attributes).bind(&columns.bodies);
+    Ok(query.execute(connection).await?.rows_affected() > 0)
 }
 
 /// What went wrong in a transaction that is not ours, which only its owner can begin again.

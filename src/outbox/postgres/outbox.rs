@@ -2,7 +2,6 @@
 //!
 //! `PostgresDatabase::outbox → open → PostgresOutbox → { insert, take, lanes, bury, park, redrive } → a function of the schema`
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +13,8 @@ use super::starts::Starts;
 use super::{insert, take};
 use crate::Uuid;
 use crate::outbox::{
-    Dead, Keeping, Keeps, Lanes, Opened, OutboxBuilder, OutboxDatabase, OutboxFigures, Rows, Statement, Taken,
+    Dead, FirstDead, Keeping, Keeps, Lanes, Opened, OutboxBuilder, OutboxDatabase, OutboxFigures, Rows, Rules,
+    Statement, Taken,
 };
 use crate::sql::postgres::{Form, PostgresDatabase, array, describe, quoted};
 use crate::transport::{BoxFuture, ErrorKind, Packet, TransportError};
@@ -31,6 +31,7 @@ pub(super) struct PostgresOutbox {
     pub(super) outbox: Arc<str>,
     /// Which database it is, as that says of itself.
     id: Mutex<Arc<str>>,
+    rules: Arc<Rules>,
     pub(super) starts: Starts,
     /// How bodies are to be written, by what was taken before.
     form: Mutex<Form>,
@@ -48,7 +49,9 @@ impl PostgresDatabase {
     /// `REPEATABLE READ` and `SERIALIZABLE`. An event without a key locks nothing. Each key of a transaction is a lock of
     /// the server's table of locks, for which `max_locks_per_transaction` makes room.
     ///
-    /// The transaction has to be begun through sqlx: of a `BEGIN` that was sent as text, sqlx does not know. A relay looks
+    /// The transaction has to be begun through sqlx: of a `BEGIN` that was sent as text, sqlx does not know. One that a text
+    /// has ended is refused: whether it has is known at once in a transaction of [`begin`](Self::begin), and in one that has
+    /// written something; in any other the server is asked, which is two round trips more for its first event. A relay looks
     /// as soon as something is published in its process, and elsewhere by a `NOTIFY`, which is never sent in your
     /// transaction; behind a pooler in transaction mode it is [polled](crate::Relay::poll_every).
     pub fn outbox(&self, name: impl Into<String>) -> OutboxBuilder<Self> {
@@ -66,24 +69,39 @@ impl Keeps<PgConnection> for PostgresDatabase {
             let at: Arc<str> = format!("postgres outbox {outbox}").into();
             self.check(&at).await?;
             let bell = self.bells().watch(&bell(&outbox));
+            let id = id_of(self, &at).await?;
+            let rules = Rules::of(format!("postgres {id} {} {outbox}", self.schema()));
             let open = PostgresOutbox {
                 database: self.clone(),
                 at,
                 outbox,
-                id: Mutex::new("".into()),
+                id: Mutex::new(id),
+                rules,
                 starts: Starts::default(),
                 form: Mutex::default(),
                 bell,
             };
-            open.learn_id().await?;
             Ok(Arc::new(open) as Arc<dyn Keeping<PgConnection>>)
         })
     }
 }
 
+/// Which database it is, as that says of itself.
+async fn id_of(database: &PostgresDatabase, at: &Arc<str>) -> Result<Arc<str>, TransportError> {
+    let sql = format!("SELECT id FROM {}.convoke_database", database.schema());
+    let rows = database.rows(at, database.deadline(), &sql).await?;
+    let id = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| row.try_get::<String, _>(0));
+    id.map(Into::into).map_err(|error| describe(at, &error))
+}
+
 /// The name by which it rings, which no queue can have.
 fn bell(outbox: &str) -> String {
     format!("outbox {outbox}")
+}
+
+/// A number as a `LIMIT`.
+fn written(most: usize) -> i64 {
+    most.try_into().unwrap_or(i64::MAX)
 }
 
 impl PostgresOutbox {
@@ -104,9 +122,8 @@ impl PostgresOutbox {
     }
 
     async fn learn_id(&self) -> Result<(), TransportError> {
-        let sql = format!("SELECT id FROM {}.convoke_database", self.database.schema());
-        let id: String = self.value(&self.rows(&sql).await?)?;
-        *self.lock() = id.into();
+        let id = id_of(&self.database, &self.at).await?;
+        *self.lock() = id;
         Ok(())
     }
 
@@ -133,16 +150,26 @@ impl PostgresOutbox {
         value.map_err(|error| describe(&self.at, &error))
     }
 
-    /// Frees a dead row, and what is parked behind it; `None` if there is none.
-    async fn free(&self, position: i64, delete: bool) -> Result<Option<u64>, TransportError> {
-        let (schema, name) = (self.database.schema(), quoted(&self.outbox));
-        let rows = self.rows(&format!("SELECT {schema}.convoke_outbox_free_1({name}, {position}, {delete})")).await?;
-        let freed: Option<i64> = self.value(&rows)?;
-        if freed.is_some_and(|freed| freed > 0) {
+    async fn redrive_some(&self, from: i64, to: i64, most: usize) -> Result<Vec<i64>, TransportError> {
+        let (schema, name, most) = (self.database.schema(), quoted(&self.outbox), written(most));
+        let sql = format!("SELECT {schema}.convoke_outbox_redrive_1({name}, {from}, {to}, {most})");
+        let redriven = self.value::<Option<Vec<i64>>>(&self.rows(&sql).await?)?.unwrap_or_default();
+        if !redriven.is_empty() {
             self.starts.forget();
             self.ring();
         }
-        Ok(freed.map(|freed| freed.try_into().unwrap_or_default()))
+        Ok(redriven)
+    }
+
+    async fn delete_dead(&self, position: i64) -> Result<bool, TransportError> {
+        let (schema, name) = (self.database.schema(), quoted(&self.outbox));
+        let sql = format!("SELECT {schema}.convoke_outbox_discard_1({name}, {position})");
+        let was_there = self.value(&self.rows(&sql).await?)?;
+        if was_there {
+            self.starts.forget();
+            self.ring();
+        }
+        Ok(was_there)
     }
 
     async fn share(&self, relay: Uuid, lease: Duration, busy: &[u16]) -> Result<Lanes, TransportError> {
@@ -177,14 +204,33 @@ impl PostgresOutbox {
         figures.map_err(|error| describe(&self.at, &error))
     }
 
-    async fn keys_that_are_dead(&self, lanes: &[u16]) -> Result<HashSet<String>, TransportError> {
+    async fn keys_that_are_dead(&self, lanes: &[u16], most: usize) -> Result<FirstDead, TransportError> {
         let (schema, name, lanes) = (self.database.schema(), quoted(&self.outbox), array(lanes.iter()));
-        let sql = format!(
-            "SET LOCAL enable_seqscan = off; SELECT DISTINCT key FROM {schema}.convoke_outbox \
-             WHERE outbox = {name} AND state = 1 AND lane = ANY ('{lanes}'::smallint[]) AND key IS NOT NULL"
-        );
-        let rows = self.rows(&sql).await?;
-        rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| describe(&self.at, &error))
+        self.firsts(&format!(
+            "SET LOCAL enable_seqscan = off; SELECT key, min(position) FROM {schema}.convoke_outbox \
+             WHERE outbox = {name} AND state = 1 AND lane = ANY ('{lanes}'::smallint[]) AND key IS NOT NULL \
+             GROUP BY key LIMIT {}",
+            written(most)
+        ))
+        .await
+    }
+
+    async fn dead_before(&self, positions: &[i64]) -> Result<FirstDead, TransportError> {
+        let (schema, positions) = (self.database.schema(), array(positions.iter()));
+        self.firsts(&format!(
+            "SET LOCAL enable_seqscan = off; SELECT o.key, dead.position FROM {schema}.convoke_outbox AS o \
+             CROSS JOIN LATERAL ( \
+                 SELECT d.position FROM {schema}.convoke_outbox AS d WHERE d.outbox = o.outbox \
+                     AND d.key_hash = o.key_hash AND d.state = 1 AND d.key = o.key ORDER BY d.position LIMIT 1 \
+             ) AS dead WHERE o.position = ANY ('{positions}'::bigint[])"
+        ))
+        .await
+    }
+
+    async fn firsts(&self, sql: &str) -> Result<FirstDead, TransportError> {
+        let rows = self.rows(sql).await?;
+        let first = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
+        rows.iter().map(first).collect::<Result<_, _>>().map_err(|error| describe(&self.at, &error))
     }
 }
 
@@ -199,6 +245,10 @@ impl Keeping<PgConnection> for PostgresOutbox {
             self.ring();
             Ok(())
         })
+    }
+
+    fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     fn statement(&self, packet: Packet) -> Statement {
@@ -240,8 +290,12 @@ impl Rows for PostgresOutbox {
         Box::pin(take::take(self, done, lanes, most, bytes))
     }
 
-    fn dead_keys<'a>(&'a self, lanes: &'a [u16]) -> BoxFuture<'a, Result<HashSet<String>, TransportError>> {
-        Box::pin(self.keys_that_are_dead(lanes))
+    fn dead_keys<'a>(&'a self, lanes: &'a [u16], most: usize) -> BoxFuture<'a, Result<FirstDead, TransportError>> {
+        Box::pin(self.keys_that_are_dead(lanes, most))
+    }
+
+    fn first_dead<'a>(&'a self, positions: &'a [i64]) -> BoxFuture<'a, Result<FirstDead, TransportError>> {
+        Box::pin(self.dead_before(positions))
     }
 
     fn bury<'a>(&'a self, relay: Uuid, dead: &'a [(i64, String)]) -> BoxFuture<'a, Result<(), TransportError>> {
@@ -273,12 +327,12 @@ impl Rows for PostgresOutbox {
         Box::pin(take::dead(self, after, most))
     }
 
-    fn redrive<'a>(&'a self, position: i64) -> BoxFuture<'a, Result<u64, TransportError>> {
-        Box::pin(async move { Ok(self.free(position, false).await?.unwrap_or_default()) })
+    fn redrive(&self, from: i64, to: i64, most: usize) -> BoxFuture<'_, Result<Vec<i64>, TransportError>> {
+        Box::pin(self.redrive_some(from, to, most))
     }
 
-    fn discard<'a>(&'a self, position: i64) -> BoxFuture<'a, Result<Option<u64>, TransportError>> {
-        Box::pin(self.free(position, true))
+    fn discard(&self, position: i64) -> BoxFuture<'_, Result<bool, TransportError>> {
+        Box::pin(self.delete_dead(position))
     }
 
     fn bell(&self) -> watch::Receiver<()> {

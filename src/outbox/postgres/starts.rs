@@ -19,6 +19,8 @@ use crate::outbox::{LANES, Taken};
 
 /// A look takes longer only if there are many dead rows before what is ready.
 const SLOW: Duration = Duration::from_millis(20);
+/// The same while looks have a start: it is to follow soon what is gone behind it.
+const SLOW_BEHIND: Duration = Duration::from_micros(2_500);
 /// How much of the time may go into looks from the first row: one part of so many.
 const SHARE: u32 = 20;
 
@@ -71,9 +73,8 @@ impl Starts {
     pub(super) fn end(&self, look: &Look, taken: &[Taken], took: Duration) {
         let mut state = self.lock();
         state.seen = taken.iter().map(|row| row.position).fold(state.seen, i64::max);
+        // What is short needs no start. What is settled stays so: another look, of other lanes, may need it.
         if took <= SLOW && look.starts.iter().all(|start| *start == 0) {
-            // What is short needs no start.
-            (state.settled, state.awaited) = (0, None);
             return;
         }
         if look.settled == 0 || look.generation != state.generation {
@@ -92,6 +93,12 @@ impl Starts {
                 *start = look.settled.min(first).max(*start);
             }
         }
+    }
+
+    /// Whether a look took so long that a start, or one further behind, is worth its cost.
+    fn is_long(&self, took: Duration) -> bool {
+        let has_start = self.lock().of_lanes.iter().any(|start| *start > 0);
+        took > if has_start { SLOW_BEHIND } else { SLOW }
     }
 
     /// Has the next looks begin at the first row: something was made ready again.
@@ -127,7 +134,7 @@ impl Starts {
 
 /// After a look that took long: says who keeps vacuum back, and finds out up to where all who wrote have ended.
 pub(super) async fn after(outbox: &PostgresOutbox, took: Duration) {
-    if took <= SLOW {
+    if !outbox.starts.is_long(took) {
         return;
     }
     outbox.database.warn_of_held_snapshots(&outbox.at);
@@ -159,4 +166,36 @@ async fn writers(outbox: &PostgresOutbox) -> Option<HashSet<String>> {
         outbox.database.schema()
     );
     outbox.rows(&sql).await.ok()?.iter().map(|row| row.try_get(0).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::Packet;
+
+    fn row(position: i64, lane: u16) -> Taken {
+        Taken { position, lane, packet: Packet::new("1", "body"), age: Duration::ZERO }
+    }
+
+    #[tokio::test]
+    async fn a_short_look_at_other_lanes_leaves_the_start_of_a_long_one() {
+        let (starts, long) = (Starts::default(), SLOW * 5);
+        starts.end(&starts.begin(&[3]), &[row(1_000, 3)], long);
+        // All who wrote then have ended.
+        starts.lock().settled = 1_000;
+        starts.end(&starts.begin(&[1, 2]), &[], Duration::ZERO);
+        let look = starts.begin(&[3]);
+        assert_eq!((look.settled, &look.starts[..]), (1_000, &[0][..]));
+        starts.end(&look, &[row(1_001, 3)], long);
+        assert_eq!(starts.begin(&[2, 3]).starts, [0, 1_000]);
+        // It is kept from one look to the next, and goes on.
+        starts.end(&starts.begin(&[1, 2]), &[], Duration::ZERO);
+        starts.lock().settled = 1_500;
+        starts.end(&starts.begin(&[3]), &[row(1_501, 3)], Duration::ZERO);
+        assert_eq!(starts.begin(&[3]).starts, [1_500]);
+        assert!(starts.is_long(SLOW_BEHIND * 2));
+        starts.forget();
+        assert_eq!(starts.begin(&[3]).starts, [0]);
+        assert!(!starts.is_long(SLOW_BEHIND * 2) && starts.is_long(long));
+    }
 }

@@ -80,7 +80,7 @@ pub(super) async fn dead(outbox: &PostgresOutbox, after: i64, most: usize) -> Re
         "SET LOCAL bytea_output = hex; SET LOCAL enable_seqscan = off; \
          SELECT d.position, coalesce(d.reason, ''), extract(epoch FROM clock_timestamp() - d.created)::float8 * 1000, \
              (SELECT count(*) FROM {schema}.convoke_outbox AS behind WHERE behind.outbox = d.outbox AND behind.state = 2 \
-                 AND behind.key_hash = d.key_hash AND behind.key = d.key), \
+                 AND behind.key_hash = d.key_hash AND behind.key = d.key AND behind.position > d.position), \
              d.packet, d.topic, d.key, d.attributes, d.body \
          FROM {schema}.convoke_outbox AS d WHERE d.outbox = {name} AND d.state = 1 AND d.position > {after} \
          ORDER BY d.position LIMIT {most}"

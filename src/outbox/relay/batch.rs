@@ -3,6 +3,7 @@
 //! `Taken → ways → loads → (again, while a server is away) → done | Rows::bury | Rows::park`
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -11,7 +12,9 @@ use tokio::select;
 use super::engine::Shared;
 use super::holding::Claim;
 use super::load::{Attempt, Left, Load};
-use crate::outbox::Taken;
+use super::way::Matched;
+use crate::__private::Shown;
+use crate::outbox::{FirstDead, Taken};
 use crate::transport::{ErrorKind, Packet, TransportError};
 
 /// How soon a settlement is tried again, at first and at last.
@@ -22,6 +25,8 @@ const LAST_PAUSE: Duration = Duration::from_secs(2);
 struct Row {
     position: i64,
     key: Option<String>,
+    /// What it is, if it was to leave.
+    event: Option<Rc<Matched>>,
     state: State,
 }
 
@@ -46,34 +51,43 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(shared: &'a Shared, taken: Vec<Taken>) -> Self {
+    /// A batch of these rows. `dead` are first dead rows that the relay does not remember.
+    pub(super) fn new(shared: &'a Shared, taken: Vec<Taken>, dead: FirstDead) -> Self {
+        let beside: HashMap<String, i64> = dead.into_iter().collect();
         let loads = shared.ways.all.iter().map(Load::new).collect();
         let mut batch = Self { shared, rows: Vec::with_capacity(taken.len()), loads };
         // Keys of which a row before, in this batch, cannot leave.
         let mut dead = HashSet::new();
         for (place, Taken { position, packet, .. }) in taken.into_iter().enumerate() {
             let key = packet.key.clone();
-            let is_behind = |key: &String| dead.contains(key) || shared.holding.is_dead(key);
-            let state = if key.as_ref().is_some_and(is_behind) {
-                State::Parked
+            let is_behind = |key: &String| {
+                let is_beside = || beside.get(key).is_some_and(|first| *first < position);
+                dead.contains(key) || shared.holding.dead().is_before(key, position) || is_beside()
+            };
+            let (event, state) = if key.as_ref().is_some_and(is_behind) {
+                (None, State::Parked)
             } else {
-                match batch.load(place, packet) {
+                let event = shared.ways.of(&packet);
+                let state = match batch.load(place, packet, &event) {
                     Ok(ways) => State::Leaving(ways),
                     Err(reason) => {
                         dead.extend(key.clone());
                         State::Dead(reason)
                     }
-                }
+                };
+                (Some(event), state)
             };
-            batch.rows.push(Row { position, key, state });
+            batch.rows.push(Row { position, key, event, state });
         }
         batch
     }
 
     /// Has a row leave by all ways that match; returns how many these are, or why it cannot leave.
-    fn load(&mut self, row: usize, packet: Packet) -> Result<usize, String> {
-        let ways = self.shared.ways.of(&packet);
-        let Some((last, others)) = ways.split_last() else { return Err(self.shared.ways.unmatched(&packet)) };
+    fn load(&mut self, row: usize, packet: Packet, event: &Matched) -> Result<usize, String> {
+        let Matched { name, ways } = event;
+        let Some((last, others)) = ways.split_last() else {
+            return Err(format!("no route of the relay matches `{}`: add one, and redrive it", Shown::name(name)));
+        };
         let (all, key, mut read) = (&self.shared.ways.all, packet.key.clone(), None);
         let make = |way: usize, packet, read: &mut _| match all.get(way) {
             Some(there) => Ok((way, there.packet(packet, read)?)),
@@ -183,22 +197,23 @@ impl<'a> Batch<'a> {
     async fn settle_once(&mut self) -> Result<(), TransportError> {
         let shared = self.shared;
         let dead = self.rows.iter().filter_map(|row| match &row.state {
-            State::Dead(reason) => Some((row.position, reason.clone())),
+            State::Dead(reason) => Some((row, reason)),
             _ => None,
         });
         let dead: Vec<_> = dead.collect();
-        if let Some((position, reason)) = dead.first() {
+        if let Some((row, reason)) = dead.first() {
+            let event = row.event.as_ref().map_or("an event", |event| &event.name);
             log::warn!(
                 target: "convoke::relay",
-                "{}: {} events are dead letters now, the first at position {position} because {reason}; what follows with \
-                 the same key is parked: see `dead_letters` of the outbox, and redrive or discard them",
-                shared.rows.name(), dead.len()
+                "{}: {} events are dead letters now, the first `{}` at position {} because {reason}; what follows with the \
+                 same key is parked: see `dead_letters` of the outbox, and redrive or discard them",
+                shared.rows.name(), dead.len(), Shown::name(event), row.position
             );
             let count = dead.len();
-            shared.rows.bury(dead).await?;
+            shared.rows.bury(dead.into_iter().map(|(row, reason)| (row.position, reason.clone())).collect()).await?;
             for row in self.rows.iter_mut().filter(|row| matches!(row.state, State::Dead(_))) {
                 row.state = State::Settled;
-                shared.holding.add_dead(row.key.clone());
+                shared.holding.dead().add(row.key.clone().map(|key| (key, row.position)));
             }
             shared.stats.dead(count);
         }
@@ -206,15 +221,19 @@ impl<'a> Batch<'a> {
             self.rows.iter().filter(|row| row.state == State::Parked).map(|row| row.position).collect();
         let count = parked.len();
         if !parked.is_empty() {
-            let not_parked: HashSet<i64> = shared.rows.park(parked).await?.into_iter().collect();
-            for row in self.rows.iter_mut().filter(|row| row.state == State::Parked) {
-                row.state = State::Settled;
-                // Somebody has redriven what was before it: all of them are read again, in their order.
-                if let Some(key) = row.key.as_ref().filter(|_| not_parked.contains(&row.position)) {
-                    shared.holding.remove_dead(key);
-                }
+            let not_parked = shared.rows.park(parked).await?;
+            let not_parked_count = not_parked.len().min(count);
+            if !not_parked.is_empty() {
+                // Somebody has redriven what was before them: all are read again, in their order. Nobody else can bury one of
+                // these keys meanwhile, because their lanes are claimed.
+                let dead = shared.rows.first_dead(not_parked.clone()).await?;
+                let not_parked: HashSet<i64> = not_parked.into_iter().collect();
+                let rows = self.rows.iter().filter(|row| not_parked.contains(&row.position));
+                rows.filter_map(|row| row.key.as_ref()).for_each(|key| shared.holding.dead().remove(key));
+                shared.holding.dead().add(dead);
             }
-            shared.stats.parked(count - not_parked.len().min(count));
+            self.rows.iter_mut().filter(|row| row.state == State::Parked).for_each(|row| row.state = State::Settled);
+            shared.stats.parked(count - not_parked_count);
         }
         Ok(())
     }

@@ -3,14 +3,13 @@
 //!
 //! `track.rs, batch.rs, renewing.rs → Desk → a task → rows.rs`
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::Uuid;
-use crate::outbox::{Lanes, OutboxFigures, Rows, Taken};
+use crate::outbox::{FirstDead, Lanes, OutboxFigures, Rows, Taken};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
 /// The rows of an outbox, as one relay sees them.
@@ -72,8 +71,12 @@ impl Desk {
         self.take(done, Vec::new(), 0, 0).await.map(drop)
     }
 
-    pub(super) async fn dead_keys(&self, lanes: Vec<u16>) -> Result<HashSet<String>, TransportError> {
-        self.done(move |rows, _| Box::pin(async move { rows.dead_keys(&lanes).await })).await
+    pub(super) async fn dead_keys(&self, lanes: Vec<u16>, most: usize) -> Result<FirstDead, TransportError> {
+        self.done(move |rows, _| Box::pin(async move { rows.dead_keys(&lanes, most).await })).await
+    }
+
+    pub(super) async fn first_dead(&self, positions: Vec<i64>) -> Result<FirstDead, TransportError> {
+        self.done(move |rows, _| Box::pin(async move { rows.first_dead(&positions).await })).await
     }
 
     pub(super) async fn bury(&self, dead: Vec<(i64, String)>) -> Result<(), TransportError> {

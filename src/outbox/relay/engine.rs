@@ -27,7 +27,7 @@ const TRACKS: usize = 2;
 const COUNT: Duration = Duration::from_secs(15);
 
 /// Beyond so many rows of a kind nobody counts.
-const COUNTED: u64 = 10_000;
+pub(super) const COUNTED: u64 = 10_000;
 
 /// How long it may take in the end to give the lanes back; else others wait for the end of the lease.
 const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::engine::COUNTED;
 use super::meter::Meter;
 use crate::outbox::OutboxFigures;
 use crate::transport::TransportError;
@@ -35,9 +36,9 @@ pub struct RelayHealth {
     pub lanes: usize,
     /// How many events wait, counted every 15 s up to 10,000.
     pub ready: u64,
-    /// How many events are dead letters, counted in the same way.
+    /// How many events are dead letters, counted in the same way; one that this relay makes counts at once.
     pub dead: u64,
-    /// How many events are parked behind them, counted in the same way.
+    /// How many events are parked behind them, counted in the same way as the dead letters.
     pub parked: u64,
     /// How many events this relay has had confirmed.
     pub sent: u64,
@@ -166,12 +167,17 @@ impl Stats {
         }
     }
 
+    /// So many have died: they count at once, and not only when all are counted again.
     pub(super) fn dead(&self, events: usize) {
         self.meter.dead(events);
+        let figures = &mut self.seen().figures;
+        figures.dead = COUNTED.min(figures.dead.saturating_add(events as u64));
     }
 
     pub(super) fn parked(&self, events: usize) {
         self.meter.parked(events);
+        let figures = &mut self.seen().figures;
+        figures.parked = COUNTED.min(figures.parked.saturating_add(events as u64));
     }
 
     pub(super) fn counted(&self, figures: OutboxFigures) {

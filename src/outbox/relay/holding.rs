@@ -2,11 +2,13 @@
 //!
 //! `renewing.rs → Holding::renewed → Holding::claim → Claim (track.rs) → dropped: free again`
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashSet};
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::BTreeMap;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
+
+use super::dead::DeadKeys;
 
 /// What a relay has of an outbox, on its one thread.
 pub(super) struct Holding {
@@ -17,8 +19,7 @@ pub(super) struct Holding {
     next: Cell<u16>,
     /// Of lanes that were taken.
     serial: Cell<u64>,
-    /// Keys of which a row is dead. One that is no more is found out when a row is to be parked.
-    dead: RefCell<HashSet<String>>,
+    dead: RefCell<DeadKeys>,
     /// How many tracks wait for a lane.
     hungry: Cell<usize>,
     /// Changes when a lane has come or is free.
@@ -134,16 +135,14 @@ impl Holding {
         Claim { holding: self, lanes: Vec::new() }
     }
 
-    pub(super) fn is_dead(&self, key: &str) -> bool {
-        self.dead.borrow().contains(key)
+    /// Which keys have a dead row.
+    pub(super) fn dead(&self) -> RefMut<'_, DeadKeys> {
+        self.dead.borrow_mut()
     }
 
-    pub(super) fn add_dead(&self, keys: impl IntoIterator<Item = String>) {
-        self.dead.borrow_mut().extend(keys);
-    }
-
-    pub(super) fn remove_dead(&self, key: &str) {
-        self.dead.borrow_mut().remove(key);
+    /// All that are here.
+    pub(super) fn all(&self) -> Vec<u16> {
+        self.lanes.borrow().keys().copied().collect()
     }
 }
 

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! In reading order: `relay` is what users set up, `service` how it is kept alive. `engine` has what all parts share and runs
-//! them, and `desk` has the database do what it is to do: `renewing` keeps the lease of lanes, `holding` knows which these are and who is at work on which, and a `track` takes
+//! them, and `desk` has the database do what it is to do: `renewing` keeps the lease of lanes, `holding` knows which these are and who is at work on which, and by `dead` what does not leave, and a `track` takes
 //! rows from some and sees to it that each of them leaves, dies or is parked. `batch` decides what becomes of rows that were
 //! taken together, `load` is what of them leaves by one `way`. `wait` is for less than a millisecond. `health` and `meter` say
 //! how that goes.
@@ -22,6 +22,7 @@ mod engine;
 mod desk;
 mod renewing;
 mod holding;
+mod dead;
 mod track;
 mod batch;
 mod load;

@@ -8,6 +8,7 @@ use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::dead::DeadKeys;
 use super::engine::Shared;
 use crate::transport::TransportError;
 
@@ -60,10 +61,22 @@ async fn renew_once(shared: &Shared) -> Result<(), TransportError> {
     let new: Vec<u16> = lanes.held.iter().copied().filter(|lane| !holding.has(*lane)).collect();
     if !new.is_empty() {
         // Behind a dead row nothing goes, whoever has buried it.
-        holding.add_dead(rows.dead_keys(new).await?);
+        let dead = rows.dead_keys(new, DeadKeys::TO_READ).await?;
+        holding.dead().add(dead);
     }
     holding.renewed(&lanes.held, lanes.share, asked + LEASE.saturating_sub(MARGIN));
     shared.stats.lanes(holding.len());
     shared.stats.has_database();
+    if holding.dead().may_return(shared.stats.health().dead) {
+        holding.dead().begin_to_return();
+        let dead = rows.dead_keys(holding.all(), DeadKeys::TO_READ).await;
+        match dead {
+            Ok(dead) => holding.dead().returned(dead),
+            Err(error) => {
+                holding.dead().not_returned();
+                return Err(error);
+            }
+        }
+    }
     Ok(())
 }

@@ -12,8 +12,8 @@ use super::batch::Batch;
 use super::engine::Shared;
 use super::holding::Claim;
 use super::wait::wait;
-use crate::outbox::Taken;
-use crate::transport::ErrorKind;
+use crate::outbox::{FirstDead, Taken};
+use crate::transport::{ErrorKind, TransportError};
 
 /// At most so many bytes are taken at a time.
 const BYTES: usize = 8 * 1024 * 1024;
@@ -78,7 +78,8 @@ fn jittered(pause: Duration) -> Duration {
 
 /// What came of a look.
 enum Took {
-    Some(Vec<Taken>),
+    /// Rows, and what the relay does not remember of their keys.
+    Some(Vec<Taken>, FirstDead),
     Nothing,
     /// All lanes are others', or somebody else is at work on them.
     NoLanes,
@@ -112,9 +113,9 @@ impl<'a> Track<'a> {
                 took => took,
             };
             match took {
-                Took::Some(rows) => {
+                Took::Some(rows, dead) => {
                     shared.stats.working(self.number, rows.iter().map(|row| row.age).max());
-                    self.done = Batch::new(shared, rows).run(&self.claim).await;
+                    self.done = Batch::new(shared, rows, dead).run(&self.claim).await;
                     if !self.claim.holds() {
                         self.forget();
                     }
@@ -169,17 +170,29 @@ impl<'a> Track<'a> {
                     shared.stats.idle(self.number);
                     return Took::Nothing;
                 }
-                Took::Some(taken)
+                self.dead_before(&taken).await.map_or_else(|error| self.failed(&error), |dead| Took::Some(taken, dead))
             }
-            Err(error) => {
-                shared.stats.lost_database(&error);
-                if error.kind() == ErrorKind::Lost {
-                    shared.holding.lose();
-                    self.forget();
-                }
-                Took::Failed
-            }
+            Err(error) => self.failed(&error),
         }
+    }
+
+    /// The first dead rows of the keys of these, if the relay does not remember all.
+    async fn dead_before(&self, taken: &[Taken]) -> Result<FirstDead, TransportError> {
+        let shared = self.shared;
+        let positions: Vec<i64> = taken.iter().filter(|row| row.packet.key.is_some()).map(|row| row.position).collect();
+        if shared.holding.dead().is_whole() || positions.is_empty() {
+            return Ok(FirstDead::new());
+        }
+        shared.rows.first_dead(positions).await
+    }
+
+    fn failed(&mut self, error: &TransportError) -> Took {
+        self.shared.stats.lost_database(error);
+        if error.kind() == ErrorKind::Lost {
+            self.shared.holding.lose();
+            self.forget();
+        }
+        Took::Failed
     }
 
     /// What it has is another relay's now.

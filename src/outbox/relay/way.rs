@@ -16,6 +16,13 @@ use crate::{Envelope, EnvelopeLimits};
 /// So many names of events are remembered with their ways.
 const REMEMBERED: usize = 1024;
 
+/// An event of a name, and by which ways it leaves.
+pub(super) struct Matched {
+    /// As in `Shop/OrderPlaced`.
+    pub(super) name: String,
+    pub(super) ways: Vec<usize>,
+}
+
 /// A route, as a relay uses it.
 pub(super) struct Way {
     pub(super) outward: Outward,
@@ -67,7 +74,7 @@ pub(super) struct Ways {
     pub(super) all: Vec<Way>,
     publisher: Arc<str>,
     /// Which match, by the name of the event.
-    known: RefCell<HashMap<String, Rc<[usize]>>>,
+    known: RefCell<HashMap<String, Rc<Matched>>>,
 }
 
 impl Ways {
@@ -76,27 +83,22 @@ impl Ways {
     }
 
     /// Returns by which of them a packet leaves.
-    pub(super) fn of(&self, packet: &Packet) -> Rc<[usize]> {
+    pub(super) fn of(&self, packet: &Packet) -> Rc<Matched> {
         // As the default codec has written it.
         let event = packet.attributes.text("eventName").unwrap_or_default();
         let mut known = self.known.borrow_mut();
-        if let Some(ways) = known.get(event) {
-            return ways.clone();
+        if let Some(matched) = known.get(event) {
+            return matched.clone();
         }
         let name = format!("{}/{event}", self.publisher);
         let matching = self.all.iter().enumerate().filter(|(_, way)| way.outward.matches(&name));
-        let ways: Rc<[usize]> = matching.map(|(place, _)| place).collect();
+        let ways = matching.map(|(place, _)| place).collect();
+        let matched = Rc::new(Matched { name, ways });
         if known.len() >= REMEMBERED {
             known.clear();
         }
-        known.insert(event.to_owned(), ways.clone());
-        ways
-    }
-
-    /// Why a packet that matches none does not leave.
-    pub(super) fn unmatched(&self, packet: &Packet) -> String {
-        let event = packet.attributes.text("eventName").unwrap_or_default();
-        format!("no route of the relay matches `{}/{}`: add one, and redrive it", self.publisher, Shown::name(event))
+        known.insert(event.to_owned(), matched.clone());
+        matched
     }
 
     /// How many rows are published at a time.

@@ -2,7 +2,6 @@
 //!
 //! `db.outbox("Shop") → SqliteRows::open → insert.rs, take.rs, lanes.rs, settle.rs`
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,8 +15,8 @@ use super::{insert, lanes, settle, take};
 use crate::Uuid;
 use crate::outbox::OutboxBuilder;
 use crate::outbox::Statement;
-use crate::outbox::{Dead, Lanes, OutboxDatabase, OutboxFigures, Taken};
-use crate::outbox::{Keeping, Keeps, Opened, Rows};
+use crate::outbox::{Dead, FirstDead, Lanes, OutboxDatabase, OutboxFigures, Taken};
+use crate::outbox::{Keeping, Keeps, Opened, Rows, Rules};
 use crate::sql::Bell;
 use crate::sql::sqlite::{SqliteDatabase, Store, describe, late};
 use crate::transport::{BoxFuture, ErrorKind, Packet, TransportError};
@@ -42,8 +41,10 @@ impl Keeps<SqliteConnection> for SqliteDatabase {
         Box::pin(async move {
             let at: Arc<str> = format!("sqlite outbox {outbox}").into();
             let store = self.checked(&at).await?.clone();
-            let bell = Bell::of(&format!("sqlite {:p} {outbox}", Arc::as_ptr(&store.hub)));
-            let rows = SqliteRows { at, outbox, id: AtomicI64::new(0), generation: AtomicU64::new(0), store, bell };
+            let name = format!("sqlite {:p} {outbox}", Arc::as_ptr(&store.hub));
+            let (bell, rules) = (Bell::of(&name), Rules::of(name));
+            let (id, generation) = (AtomicI64::new(0), AtomicU64::new(0));
+            let rows = SqliteRows { at, outbox, id, generation, store, bell, rules };
             rows.in_time(rows.register()).await?;
             let rows: Arc<dyn Keeping<SqliteConnection>> = Arc::new(rows);
             Ok(rows)
@@ -61,6 +62,7 @@ pub(super) struct SqliteRows {
     generation: AtomicU64,
     pub(super) store: Store,
     bell: Arc<Bell>,
+    rules: Arc<Rules>,
 }
 
 impl SqliteRows {
@@ -164,6 +166,10 @@ impl Keeping<SqliteConnection> for SqliteRows {
         Box::pin(insert::insert(self, packets, transaction))
     }
 
+    fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     fn statement(&self, packet: Packet) -> Statement {
         self.ring();
         insert::statement(self.id(), packet)
@@ -203,8 +209,12 @@ impl Rows for SqliteRows {
         Box::pin(self.in_time(take::take(self, done, lanes, most, bytes)))
     }
 
-    fn dead_keys<'a>(&'a self, lanes: &'a [u16]) -> BoxFuture<'a, Result<HashSet<String>, TransportError>> {
-        Box::pin(self.in_time(settle::dead_keys(self, lanes)))
+    fn dead_keys<'a>(&'a self, lanes: &'a [u16], most: usize) -> BoxFuture<'a, Result<FirstDead, TransportError>> {
+        Box::pin(self.in_time(settle::dead_keys(self, lanes, most)))
+    }
+
+    fn first_dead<'a>(&'a self, positions: &'a [i64]) -> BoxFuture<'a, Result<FirstDead, TransportError>> {
+        Box::pin(self.in_time(settle::first_dead(self, positions)))
     }
 
     fn bury<'a>(&'a self, relay: Uuid, dead: &'a [(i64, String)]) -> BoxFuture<'a, Result<(), TransportError>> {
@@ -229,15 +239,15 @@ impl Rows for SqliteRows {
         }))
     }
 
-    fn redrive<'a>(&'a self, position: i64) -> BoxFuture<'a, Result<u64, TransportError>> {
+    fn redrive(&self, from: i64, to: i64, most: usize) -> BoxFuture<'_, Result<Vec<i64>, TransportError>> {
         Box::pin(self.in_time(async move {
-            let redriven = settle::redrive(self, position).await?;
+            let redriven = settle::redrive(self, from, to, most).await?;
             self.ring();
             Ok(redriven)
         }))
     }
 
-    fn discard<'a>(&'a self, position: i64) -> BoxFuture<'a, Result<Option<u64>, TransportError>> {
+    fn discard(&self, position: i64) -> BoxFuture<'_, Result<bool, TransportError>> {
         Box::pin(self.in_time(async move {
             let discarded = settle::discard(self, position).await?;
             self.ring();

@@ -136,8 +136,8 @@ impl PostgresDatabaseBuilder {
 ///
 /// # Errors
 ///
-/// - `Unreachable` if the server does not answer within the deadline.
-/// - `Refused` if it refuses the user, the password or the certificate.
+/// - `Unreachable` if the server does not answer within the deadline, or no TLS comes about.
+/// - `Denied` if it refuses the user or the password.
 /// - `Missing` if there is no such database.
 /// - `Unsupported` for a URL or a schema that is not valid.
 impl IntoFuture for PostgresDatabaseBuilder {

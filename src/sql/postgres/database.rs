@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::bells::Bells;
 use super::fault::{describe, late};
 use super::schema;
+use super::within::BEGIN_WITHIN;
 use crate::transport::TransportError;
 
 /// A handle of a PostgreSQL, from which queues and inboxes come. Its clones share one pool.
@@ -68,7 +69,7 @@ impl PostgresDatabase {
     ///
     /// # Errors
     ///
-    /// `Refused` if the user may not create tables, or the tables are too new for this program; `Unreachable`.
+    /// `Denied` if the user may not create tables; `Refused` if the tables are too new for this program; `Unreachable`.
     pub async fn migrate(&self) -> Result<(), TransportError> {
         let core = &self.core;
         timeout(core.deadline, schema::migrate(core)).await.unwrap_or_else(|_| Err(late(&core.at, core.deadline)))
@@ -87,7 +88,9 @@ impl PostgresDatabase {
     /// `Unreachable` if no connection is to be had within the deadline.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, TransportError> {
         let core = &self.core;
-        let begun = timeout(core.deadline, core.pool.begin()).await.map_err(|_| late(&core.at, core.deadline))?;
+        let begun = timeout(core.deadline, core.pool.begin_with(BEGIN_WITHIN))
+            .await
+            .map_err(|_| late(&core.at, core.deadline))?;
         begun.map_err(|error| describe(&core.at, &error))
     }
 

@@ -50,7 +50,7 @@ pub(crate) fn describe(at: &Arc<str>, error: &sqlx::Error) -> TransportError {
         sqlx::Error::PoolClosed => (ErrorKind::Closed, "the pool is closed: open another".into()),
         sqlx::Error::Io(error) => of_io(error.kind()),
         sqlx::Error::Tls(_) => (
-            ErrorKind::Refused,
+            ErrorKind::Unreachable,
             "no TLS comes about: look at the certificate of the server and `sslmode` of the URL".into(),
         ),
         sqlx::Error::Configuration(_) => (ErrorKind::Unsupported, "the URL asks for what is not there".into()),
@@ -83,11 +83,13 @@ fn of_code(code: &str) -> (ErrorKind, String) {
             "its tables are not there: call `migrate()` of the database once, and look at its `schema`".into(),
         ),
         "3D000" => (ErrorKind::Missing, "there is no such database: create it, or correct the URL".into()),
-        "28P01" | "28000" => {
-            (ErrorKind::Refused, "the server refuses the user or the password: correct the URL or `pg_hba.conf`".into())
+        // invalid_authorization_specification, invalid_password, invalid_role_specification.
+        "28P01" | "28000" | "0P000" => {
+            (ErrorKind::Denied, "the server refuses the user or the password: correct the URL or `pg_hba.conf`".into())
         }
+        // insufficient_privilege.
         "42501" => (
-            ErrorKind::Refused,
+            ErrorKind::Denied,
             "the user has no right to its tables: grant it, and for `migrate()` the right to create in the schema"
                 .into(),
         ),

@@ -3,7 +3,7 @@
 //! `URL or pool → builder → PostgresDatabase → session → a connection → the server`
 //!
 //! In reading order: `builder` says what is wanted, `database` is what users hold. `session` runs a statement within a
-//! deadline, and again where the server asks for that, `bytes` reads those of what it returns, and `fault` says what went wrong.
+//! deadline, and again where the server asks for that, `within` knows whether one of the application's is in a transaction, `bytes` reads those of what it returns, and `fault` says what went wrong.
 //! `schema` makes the tables, by `schema-1.sql` and a file for each later version. `bells` wakes who waits for a row, in this
 //! process and others, and `held` says who keeps vacuum back.
 //!
@@ -14,6 +14,7 @@
 mod builder;
 mod database;
 mod session;
+mod within;
 mod bytes;
 mod fault;
 mod schema;
@@ -26,3 +27,4 @@ pub(crate) use bytes::{Form, body_of};
 pub use database::PostgresDatabase;
 pub(crate) use fault::{describe, late};
 pub(crate) use session::{BEGIN, Failed, array, quoted};
+pub(crate) use within::{WITHIN, is_within};

@@ -229,7 +229,7 @@ BEGIN
         WHERE o.position = asked.position AND o.outbox = p_outbox AND o.state = 0 AND o.lane = ANY (lanes);
 END $$;
 
--- Parks those of these rows that are ready, in a lane of this relay, and of a key of which one is dead. Returns the others that
+-- Parks those of these rows that are ready, in a lane of this relay, and behind a dead one of their key. Returns the others that
 -- are ready. Who makes a dead row ready waits for this, or this for him: then he finds what was parked, or this that none is
 -- dead any more.
 CREATE FUNCTION {schema}.convoke_outbox_park_1(p_database text, p_outbox text, p_relay text, p_positions bigint[])
@@ -247,43 +247,71 @@ BEGIN
     UPDATE {schema}.convoke_outbox AS o SET state = 2
         WHERE o.position = ANY (p_positions) AND o.outbox = p_outbox AND o.state = 0 AND o.lane = ANY (lanes) AND EXISTS (
             SELECT 1 FROM {schema}.convoke_outbox AS dead
-            WHERE dead.outbox = p_outbox AND dead.key_hash = o.key_hash AND dead.state = 1 AND dead.key = o.key
+            WHERE dead.outbox = p_outbox AND dead.key_hash = o.key_hash AND dead.position < o.position AND dead.state = 1
+                AND dead.key = o.key
         );
     SELECT array_agg(o.position ORDER BY o.position) INTO ready FROM {schema}.convoke_outbox AS o
         WHERE o.position = ANY (p_positions) AND o.outbox = p_outbox AND o.state = 0;
     RETURN ready;
 END $$;
 
--- Makes a dead row ready again, or deletes it, and, if no other of its key is dead, makes those ready that are parked behind it.
--- Returns how many were made ready; null if there is no such dead row.
-CREATE FUNCTION {schema}.convoke_outbox_free_1(p_outbox text, p_position bigint, p_delete boolean) RETURNS bigint
+-- Makes what is parked of these keys ready, as far as it is behind no dead row of its key (any more).
+CREATE FUNCTION {schema}.convoke_outbox_unpark_1(p_outbox text, p_hashes bigint[], p_keys text[]) RETURNS void
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    WITH freed AS MATERIALIZED (
+        SELECT of_keys.hash, of_keys.key, (
+            SELECT min(dead.position) FROM {schema}.convoke_outbox AS dead
+            WHERE dead.outbox = p_outbox AND dead.key_hash = of_keys.hash AND dead.state = 1 AND dead.key = of_keys.key
+        ) AS first
+        FROM (
+            SELECT DISTINCT hash, key FROM unnest(p_hashes, p_keys) AS all_of_them (hash, key) WHERE key IS NOT NULL
+        ) AS of_keys
+    )
+    UPDATE {schema}.convoke_outbox AS o SET state = 0 FROM freed
+        WHERE o.outbox = p_outbox AND o.key_hash = freed.hash AND o.state = 2 AND o.key = freed.key
+            AND o.position < coalesce(freed.first, 9223372036854775807);
+END $$;
+
+-- Ends that rows between these are dead, at most so many, and makes ready what they alone held up, which they may be
+-- themselves: one that is behind another dead row of its key is parked. Returns the positions of those that were dead.
+CREATE FUNCTION {schema}.convoke_outbox_redrive_1(p_outbox text, p_from bigint, p_to bigint, p_limit bigint)
+RETURNS bigint[]
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-    freed_hash bigint;
-    freed_key text;
-    freed bigint := 0;
+    redriven bigint[];
+    hashes bigint[];
+    keys text[];
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('convoke outbox parks of {schema} ' || p_outbox, 0));
-    IF p_delete THEN
-        DELETE FROM {schema}.convoke_outbox WHERE position = p_position AND outbox = p_outbox AND state = 1
-            RETURNING key_hash, key INTO freed_hash, freed_key;
-    ELSE
-        UPDATE {schema}.convoke_outbox SET state = 0, reason = NULL
-            WHERE position = p_position AND outbox = p_outbox AND state = 1
-            RETURNING key_hash, key INTO freed_hash, freed_key;
-    END IF;
+    WITH dead AS MATERIALIZED (
+        SELECT position FROM {schema}.convoke_outbox
+        WHERE outbox = p_outbox AND state = 1 AND position BETWEEN p_from AND p_to ORDER BY position LIMIT p_limit
+    ), there AS (
+        UPDATE {schema}.convoke_outbox AS o SET state = CASE WHEN o.key IS NULL THEN 0 ELSE 2 END, reason = NULL
+        FROM dead WHERE o.position = dead.position AND o.state = 1 RETURNING o.position, o.key_hash, o.key
+    )
+    SELECT array_agg(position ORDER BY position), array_agg(key_hash), array_agg(key) INTO redriven, hashes, keys FROM there;
+    PERFORM {schema}.convoke_outbox_unpark_1(p_outbox, hashes, keys);
+    RETURN redriven;
+END $$;
+
+-- Deletes a dead row, and makes ready what it alone held up. Returns whether there was one.
+CREATE FUNCTION {schema}.convoke_outbox_discard_1(p_outbox text, p_position bigint) RETURNS boolean
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    its_hash bigint;
+    its_key text;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('convoke outbox parks of {schema} ' || p_outbox, 0));
+    DELETE FROM {schema}.convoke_outbox WHERE position = p_position AND outbox = p_outbox AND state = 1
+        RETURNING key_hash, key INTO its_hash, its_key;
     IF NOT FOUND THEN
-        RETURN NULL;
+        RETURN false;
     END IF;
-    IF freed_key IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM {schema}.convoke_outbox
-        WHERE outbox = p_outbox AND key_hash = freed_hash AND state = 1 AND key = freed_key
-    ) THEN
-        UPDATE {schema}.convoke_outbox SET state = 0
-            WHERE outbox = p_outbox AND key_hash = freed_hash AND state = 2 AND key = freed_key;
-        GET DIAGNOSTICS freed = ROW_COUNT;
-    END IF;
-    RETURN freed + CASE WHEN p_delete THEN 0 ELSE 1 END;
+    PERFORM {schema}.convoke_outbox_unpark_1(p_outbox, ARRAY[its_hash], ARRAY[its_key]);
+    RETURN true;
 END $$;
 
 -- Counts what is ready, dead and parked, each up to so many, and for how many ms the oldest that is ready has been there: the

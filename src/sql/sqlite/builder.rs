@@ -72,7 +72,8 @@ impl SqliteDatabaseBuilder {
 ///
 /// # Errors
 ///
-/// - `Refused` if the file cannot be opened or written to, is damaged, is no database of SQLite, or was written by a
+/// - `Denied` if the file cannot be opened or written to.
+/// - `Refused` if it is damaged, is no database of SQLite, or was written by a
 ///   newer version of this crate that lets no older one use it.
 /// - `Unreachable` if the file stays locked.
 /// - `Unsupported` for a path that names no file, or for a database in memory.

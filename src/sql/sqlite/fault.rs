@@ -11,6 +11,7 @@ use crate::sql::Unfit;
 use crate::transport::{ErrorKind, TransportError, in_vain};
 
 // Primary result codes, https://www.sqlite.org/rescode.html.
+const PERMISSION: i32 = 3;
 const BUSY: i32 = 5;
 const LOCKED: i32 = 6;
 const READ_ONLY: i32 = 8;
@@ -19,6 +20,7 @@ const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
 const CANNOT_OPEN: i32 = 14;
 const TOO_BIG: i32 = 18;
+const AUTHORIZATION: i32 = 23;
 const NOT_A_DATABASE: i32 = 26;
 
 /// One of the extended codes of BUSY: what was read is old, and cannot be written on.
@@ -72,12 +74,13 @@ fn of_code(code: i32) -> (ErrorKind, String) {
         BUSY | LOCKED => (ErrorKind::Unreachable, "the file stays locked: keep other transactions on it short".into()),
         FULL => (ErrorKind::Unreachable, "the disk is full: make room".into()),
         IO => (ErrorKind::Unreachable, format!("the disk has failed (SQLite's code {code}): look at its health")),
-        READ_ONLY => (
-            ErrorKind::Refused,
+        READ_ONLY | PERMISSION => (
+            ErrorKind::Denied,
             "the file may not be written to: give this process the right to the file and its directory".into(),
         ),
+        AUTHORIZATION => (ErrorKind::Denied, "an authorizer of the application forbids it: let it through".into()),
         CANNOT_OPEN => (
-            ErrorKind::Refused,
+            ErrorKind::Denied,
             "the file cannot be opened: look whether its directory is there, and may be written to".into(),
         ),
         CORRUPT => {

@@ -30,7 +30,7 @@ where
             return TransportError::new(kind, at, format!("could not {what}: {text}"));
         }
         SdkError::DispatchFailure(failed) => match failed.as_connector_error() {
-            Some(error) if is_about(error, "credential") => (ErrorKind::Refused, NO_CREDENTIALS),
+            Some(error) if is_about(error, "credential") => (ErrorKind::Denied, NO_CREDENTIALS),
             Some(error) if is_about(error, "region") => (ErrorKind::Refused, "no region is known: set AWS_REGION"),
             _ => (
                 ErrorKind::Unreachable,
@@ -100,7 +100,8 @@ pub(in crate::transport) fn refusal(at: &str, what: &str, code: &str, message: O
         ErrorKind::Unreachable => ": try again later",
         ErrorKind::TooLarge => ": send less at once",
         ErrorKind::Lost => ": it comes again",
-        _ => ": look at the credentials and their rights, and at how it was set up",
+        ErrorKind::Denied => ": look at the credentials and their rights",
+        _ => ": look at what it was given, and at how it was set up",
     });
     TransportError::new(kind, at, text)
 }
@@ -132,8 +133,34 @@ pub(in crate::transport) fn kind_of(code: &str) -> ErrorKind {
         | "QueueDeletedRecently"
         | "RequestTimeout"
         | "SlowDown" => ErrorKind::Unreachable,
+        code if is_denial(code) => ErrorKind::Denied,
         _ => ErrorKind::Refused,
     }
+}
+
+/// Whether the server does not know who asks, or does not let it. The protocols end the same codes differently.
+fn is_denial(code: &str) -> bool {
+    const DENIALS: [&str; 17] = [
+        "AccessDenied",
+        "AuthFailure",
+        "AuthorizationError",
+        "ExpiredToken",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSecurity",
+        "InvalidSignature",
+        "KMSAccessDenied",
+        "KMSOptInRequired",
+        "MissingAuthenticationToken",
+        "NotAuthorized",
+        "OptInRequired",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClient",
+    ];
+    let name = code.strip_suffix("Exception").unwrap_or(code);
+    DENIALS.iter().any(|denial| name.eq_ignore_ascii_case(denial))
 }
 
 #[cfg(test)]
@@ -143,7 +170,7 @@ mod tests {
     #[test]
     fn a_signature_is_never_quoted() {
         let error = refusal("sqs:orders", "publish", "SignatureDoesNotMatch", Some("x-amz-security-token:canary"));
-        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert_eq!(error.kind(), ErrorKind::Denied);
         assert!(!error.to_string().contains("canary"), "{error}");
     }
 
@@ -160,6 +187,29 @@ mod tests {
         }
         assert_eq!(kind_of("com.amazonaws.sqs#x.ReceiptHandleIsInvalid"), ErrorKind::Lost);
         assert_eq!(kind_of("ThrottlingException"), ErrorKind::Unreachable);
+    }
+
+    #[test]
+    fn who_is_not_let_in_has_sent_nothing_wrong() {
+        for code in [
+            "AccessDenied",
+            "AccessDeniedException",
+            "AuthorizationError",
+            "AuthorizationErrorException",
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "InvalidClientTokenId",
+            "KmsAccessDenied",
+            "KMSAccessDeniedException",
+            "SignatureDoesNotMatch",
+            "UnrecognizedClientException",
+            "com.amazonaws.sqs#x.InvalidSecurity",
+        ] {
+            assert_eq!(kind_of(code), ErrorKind::Denied, "{code}");
+        }
+        for code in ["InvalidMessageContents", "InvalidParameterValue", "KmsNotFound", "UnsupportedOperation"] {
+            assert_eq!(kind_of(code), ErrorKind::Refused, "{code}");
+        }
     }
 
     #[test]

@@ -22,8 +22,11 @@ pub struct TransportError {
 pub enum ErrorKind {
     /// The server could not be reached, did not answer in time, or is busy. Try again later.
     Unreachable,
-    /// The server has refused, and will refuse again: because of credentials, rights, or a queue of another kind.
+    /// The server has refused, and will refuse again: because of what it was given, or a queue of another kind.
     Refused,
+    /// The server does not know who asks, or does not let it: because of the user, the password, or their rights. That says
+    /// nothing of an event: mend the account, and what waits is tried again.
+    Denied,
     /// The queue, topic, stream or exchange does not exist.
     Missing,
     /// The packet was published to a place from which no queue gets it.
@@ -57,9 +60,9 @@ impl TransportError {
         &self.at
     }
 
-    /// Returns whether another attempt may succeed.
+    /// Returns whether another attempt may succeed, if only when somebody has mended the account.
     pub fn is_temporary(&self) -> bool {
-        matches!(self.kind, ErrorKind::Unreachable | ErrorKind::Lost | ErrorKind::Protocol)
+        matches!(self.kind, ErrorKind::Unreachable | ErrorKind::Denied | ErrorKind::Lost | ErrorKind::Protocol)
     }
 }
 

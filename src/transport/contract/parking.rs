@@ -39,15 +39,15 @@ impl LetterInPlace {
 #[non_exhaustive]
 pub struct ParkingFigures {
     /// The number of dead letters, and so of keys that are held back.
-    pub letters: u64,
+    pub dead: u64,
     /// The number of packets that are parked behind them.
     pub parked: u64,
 }
 
 impl ParkingFigures {
     /// Creates figures, for the author of a transport.
-    pub fn new(letters: u64, parked: u64) -> Self {
-        Self { letters, parked }
+    pub fn new(dead: u64, parked: u64) -> Self {
+        Self { dead, parked }
     }
 }
 
@@ -75,11 +75,11 @@ impl ParkingFigures {
 /// }
 ///
 /// let parking = orders.parking();
-/// for letter in parking.letters(10).await? {
+/// for letter in parking.dead_letters(10).await? {
 ///     println!("{:?}: {}, {} behind it", letter.packet.key, letter.record.reason, letter.parked);
 ///     parking.redrive(letter.position).await?; // 1 comes again, and then 2
 /// }
-/// # assert_eq!(parking.figures().await?.letters, 0);
+/// # assert_eq!(parking.figures().await?.dead, 0);
 /// # Ok(())
 /// # }
 /// ```
@@ -104,24 +104,24 @@ impl Parking {
     /// # Errors
     ///
     /// `Unreachable` and others of the queue.
-    pub async fn letters(&self, most: usize) -> Result<Vec<LetterInPlace>, TransportError> {
-        self.letters_after(0, most).await
+    pub async fn dead_letters(&self, most: usize) -> Result<Vec<LetterInPlace>, TransportError> {
+        self.dead_letters_after(0, most).await
     }
 
     /// Returns up to `most` dead letters behind this position, to read them page by page.
     ///
     /// # Errors
     ///
-    /// The same as [`letters`](Self::letters).
-    pub async fn letters_after(&self, position: u64, most: usize) -> Result<Vec<LetterInPlace>, TransportError> {
-        self.parks.letters(position, most).await
+    /// The same as [`dead_letters`](Self::dead_letters).
+    pub async fn dead_letters_after(&self, position: u64, most: usize) -> Result<Vec<LetterInPlace>, TransportError> {
+        self.parks.dead_letters(position, most).await
     }
 
     /// Returns how many there are.
     ///
     /// # Errors
     ///
-    /// The same as [`letters`](Self::letters).
+    /// The same as [`dead_letters`](Self::dead_letters).
     pub async fn figures(&self) -> Result<ParkingFigures, TransportError> {
         self.parks.figures().await
     }
@@ -131,7 +131,7 @@ impl Parking {
     ///
     /// # Errors
     ///
-    /// The same as [`letters`](Self::letters).
+    /// The same as [`dead_letters`](Self::dead_letters).
     pub async fn redrive(&self, position: u64) -> Result<bool, TransportError> {
         self.parks.redrive(position).await
     }
@@ -141,7 +141,7 @@ impl Parking {
     ///
     /// # Errors
     ///
-    /// The same as [`letters`](Self::letters). Letters that were redriven before the error stay so.
+    /// The same as [`dead_letters`](Self::dead_letters). Letters that were redriven before the error stay so.
     pub async fn redrive_all(&self) -> Result<u64, TransportError> {
         self.parks.redrive_all().await
     }
@@ -151,7 +151,7 @@ impl Parking {
     ///
     /// # Errors
     ///
-    /// The same as [`letters`](Self::letters).
+    /// The same as [`dead_letters`](Self::dead_letters).
     pub async fn discard(&self, position: u64) -> Result<bool, TransportError> {
         self.parks.discard(position).await
     }
@@ -173,33 +173,33 @@ pub trait Parks: Send + Sync + 'static {
     /// # Errors
     ///
     /// `Unreachable` and others of the queue, here and below.
-    fn letters(&self, after: u64, most: usize) -> BoxFuture<'_, Result<Vec<LetterInPlace>, TransportError>>;
+    fn dead_letters(&self, after: u64, most: usize) -> BoxFuture<'_, Result<Vec<LetterInPlace>, TransportError>>;
 
     /// Counts them, as far as that is cheap.
     ///
     /// # Errors
     ///
-    /// The same as [`letters`](Self::letters).
+    /// The same as [`dead_letters`](Self::dead_letters).
     fn figures(&self) -> BoxFuture<'_, Result<ParkingFigures, TransportError>>;
 
     /// Has one be lent again, before those behind it.
     ///
     /// # Errors
     ///
-    /// The same as [`letters`](Self::letters).
+    /// The same as [`dead_letters`](Self::dead_letters).
     fn redrive(&self, position: u64) -> BoxFuture<'_, Result<bool, TransportError>>;
 
     /// Has all of them be lent again that are there now; each of them once.
     ///
     /// # Errors
     ///
-    /// The same as [`letters`](Self::letters).
+    /// The same as [`dead_letters`](Self::dead_letters).
     fn redrive_all(&self) -> BoxFuture<'_, Result<u64, TransportError>>;
 
     /// Deletes one, and lets the next of its key be lent.
     ///
     /// # Errors
     ///
-    /// The same as [`letters`](Self::letters).
+    /// The same as [`dead_letters`](Self::dead_letters).
     fn discard(&self, position: u64) -> BoxFuture<'_, Result<bool, TransportError>>;
 }

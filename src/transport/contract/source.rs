@@ -48,7 +48,7 @@ pub trait Source: Send + 'static {
     ///
     /// # Errors
     ///
-    /// `Missing` if there is no such queue; `Unreachable` or `Refused`.
+    /// `Missing` if there is no such queue; `Unreachable`, `Denied` or `Refused`.
     fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>>;
 
     /// Changes how many deliveries may be lent at once, from the prefetch that it was opened with. Returns whether it

@@ -56,7 +56,7 @@ impl Parks for MemoryParking {
         &self.name
     }
 
-    fn letters(&self, after: u64, most: usize) -> BoxFuture<'_, Result<Vec<LetterInPlace>, TransportError>> {
+    fn dead_letters(&self, after: u64, most: usize) -> BoxFuture<'_, Result<Vec<LetterInPlace>, TransportError>> {
         let letters = self.look(|line| {
             let letters = line.letters(after).take(most);
             let letter = |position| {

@@ -222,9 +222,9 @@ impl PostgresDatabase {
 /// # Errors
 ///
 /// - `Missing` if the tables are not there, or of an older version: [`PostgresDatabase::migrate`] makes them.
-/// - `Refused` if the server refuses the user, or a newer version of this crate has made tables that this one may not
+/// - `Denied` if the server refuses the user; `Refused` if a newer version of this crate has made tables that this one may not
 ///   use.
-/// - `Unreachable` if the server does not answer.
+/// - `Unreachable` if the server does not answer, or no TLS comes about.
 /// - `Unsupported` for a name or a URL that is not valid.
 impl IntoFuture for PostgresBuilder {
     type Output = Result<Postgres, TransportError>;

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use super::builder::FOREVER;
 use super::insert::millis;
 use crate::Inbox;
-use crate::sql::postgres::{BEGIN, Failed, PostgresDatabase, describe};
+use crate::sql::postgres::{BEGIN, Failed, PostgresDatabase, WITHIN, describe, is_within};
 use crate::transport::{BoxFuture, TransportError, check_name_if_any, no_transaction};
 
 const WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -99,9 +99,9 @@ impl PostgresInbox {
                 let (inbox, id) = (self.clone(), id.clone());
                 Box::pin(async move {
                     let mut transaction = connection.begin_with(BEGIN).await.map_err(Failed::undone)?;
-                    let new = inbox.write(&mut transaction, &id).await.map_err(Failed::undone)?;
+                    let new = inbox.write(&mut transaction, &id, "true").await.map_err(Failed::undone)?;
                     transaction.commit().await?;
-                    Ok(new)
+                    Ok(new.unwrap_or_default())
                 })
             })
             .await
@@ -112,34 +112,46 @@ impl PostgresInbox {
     ///
     /// # Errors
     ///
-    /// - `Refused` if there is no transaction on the connection, as far as sqlx knows: the mark would be there by itself.
+    /// - `Refused` if there is no transaction on the connection, or it has ended: the mark would be there by itself.
     /// - `Missing` if the transaction is of a database that has no such tables.
     /// - `Unreachable` if its connection has ended.
     pub async fn mark_in(&self, connection: &mut PgConnection, id: &str) -> Result<bool, TransportError> {
         if !connection.is_in_transaction() {
             return Err(no_transaction(&self.at));
         }
-        self.write(connection, id).await.map_err(|error| describe(&self.at, &error))
+        let mark = async {
+            let marked = self.write(connection, id, WITHIN).await?;
+            if marked.is_none() && is_within(connection).await? {
+                return self.write(connection, id, "true").await;
+            }
+            Ok(marked)
+        };
+        let marked = mark.await.map_err(|error| describe(&self.at, &error))?;
+        marked.ok_or_else(|| no_transaction(&self.at))
     }
 
-    /// Each mark is taken over what is too old, and removes up to 8 marks of that kind.
-    async fn write(&self, connection: &mut PgConnection, id: &str) -> Result<bool, sqlx::Error> {
+    /// Each mark is taken over what is too old, and removes up to 8 marks of that kind. Nothing is marked unless this holds,
+    /// and then there is no answer.
+    async fn write(&self, connection: &mut PgConnection, id: &str, holds: &str) -> Result<Option<bool>, sqlx::Error> {
         let schema = self.database.schema();
         let mark = format!(
-            "WITH old AS MATERIALIZED ( \
+            "WITH within AS MATERIALIZED (SELECT {holds} AS holds), old AS MATERIALIZED ( \
                  SELECT inbox, event FROM {schema}.convoke_inbox WHERE until <= now() AND event <> \
                      sha256(convert_to($2, 'UTF8')) ORDER BY until LIMIT 8 FOR UPDATE SKIP LOCKED \
              ), pruned AS ( \
                  DELETE FROM {schema}.convoke_inbox AS mark USING old \
-                 WHERE mark.inbox = old.inbox AND mark.event = old.event \
-             ) \
-             INSERT INTO {schema}.convoke_inbox AS mark (inbox, event, until) \
-             VALUES ($1, sha256(convert_to($2, 'UTF8')), clock_timestamp() + $3 * interval '1 ms') \
-             ON CONFLICT (inbox, event) DO UPDATE SET until = excluded.until WHERE mark.until <= clock_timestamp()"
+                 WHERE mark.inbox = old.inbox AND mark.event = old.event AND (SELECT holds FROM within) \
+             ), marked AS ( \
+                 INSERT INTO {schema}.convoke_inbox AS mark (inbox, event, until) \
+                 SELECT $1, sha256(convert_to($2, 'UTF8')), clock_timestamp() + $3 * interval '1 ms' \
+                 FROM within WHERE within.holds \
+                 ON CONFLICT (inbox, event) DO UPDATE SET until = excluded.until WHERE mark.until <= clock_timestamp() \
+                 RETURNING 1 \
+             ) SELECT CASE WHEN holds THEN EXISTS (SELECT 1 FROM marked) END FROM within"
         );
-        let query = sqlx::query(AssertSqlSafe(mark)).persistent(false);
+        let query = sqlx::query_scalar(AssertSqlSafe(mark)).persistent(false);
         let query = query.bind(self.name.to_string()).bind(id.to_owned()).bind(millis(self.window));
-        Ok(query.execute(connection).await?.rows_affected() > 0)
+        query.fetch_one(connection).await
     }
 }
 

@@ -81,7 +81,7 @@ impl Parks for PostgresParking {
         &self.0.at
     }
 
-    fn letters(&self, after: u64, most: usize) -> BoxFuture<'_, Result<Vec<LetterInPlace>, TransportError>> {
+    fn dead_letters(&self, after: u64, most: usize) -> BoxFuture<'_, Result<Vec<LetterInPlace>, TransportError>> {
         Box::pin(async move {
             let most = i64::try_from(most).unwrap_or(i64::MAX);
             let rest = format!("{}, {most}, {MOST_COUNTED}", id(after));

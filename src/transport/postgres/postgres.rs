@@ -140,7 +140,7 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// `Unreachable` and `Refused`. What was removed before the error stays removed.
+    /// `Unreachable`, `Denied` and `Refused`. What was removed before the error stays removed.
     pub async fn remove_group(&self) -> Result<(), TransportError> {
         lend::remove_lane(self.core()).await
     }

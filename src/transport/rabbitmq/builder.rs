@@ -265,7 +265,7 @@ impl RabbitMqBuilder {
             return Ok(false);
         }
         match recipe.queue(at, line, deadline).await {
-            Err(error) if error.is_temporary() => Err(error),
+            Err(error) if error.is_temporary() && error.kind() != ErrorKind::Denied => Err(error),
             Err(error) => Ok(TELL.iter().any(|argument| error.to_string().contains(argument))),
             Ok(()) => Ok(false),
         }

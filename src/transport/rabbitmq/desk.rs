@@ -195,7 +195,7 @@ impl Desk {
         let lane = self.line.lane(&self.at, self.deadline).await?;
         match declare::queue(&self.at, &lane, &name, arguments, self.deadline).await {
             // Another application has made it, with another time after which it goes: to ask for it renews that too.
-            Err(error) if error.kind() == ErrorKind::Refused => {
+            Err(error) if matches!(error.kind(), ErrorKind::Refused | ErrorKind::Denied) => {
                 declare::find(&self.at, &self.line, &name, self.deadline).await?.ok_or(error)?
             }
             declared => declared?,

@@ -170,7 +170,8 @@ impl IntoFuture for RedisBuilder {
     /// # Errors
     ///
     /// - `Unreachable` after the deadline.
-    /// - `Refused` for credentials, for a URL that cannot be read, and if the key of this name is no stream.
+    /// - `Denied` for credentials and rights.
+    /// - `Refused` for a URL that cannot be read, and if the key of this name is no stream.
     /// - `Missing` if there is no such stream, unless it may be created.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.connect())

@@ -63,7 +63,7 @@ impl Fault {
             ClientError::InvalidClientConfig => {
                 Self::broken(ErrorKind::Unreachable, "its address cannot be used: check the host in the url")
             }
-            ClientError::AuthenticationFailed => Self::refused("AUTH"),
+            ClientError::AuthenticationFailed => Self::denied("AUTH"),
             ClientError::Server(_) | ClientError::Extension => match error.code() {
                 Some(code) => Self::of_code(code),
                 None => Self::new(ErrorKind::Protocol, "the server has refused a command"),
@@ -82,14 +82,14 @@ impl Fault {
         Self { read_only: true, ..Self::broken(ErrorKind::Unreachable, text) }
     }
 
-    fn refused(code: &str) -> Self {
+    fn denied(code: &str) -> Self {
         let text = format!("the server does not let us in ({code}): check user, password and rights");
-        Self::broken(ErrorKind::Refused, text)
+        Self::broken(ErrorKind::Denied, text)
     }
 
     fn of_code(code: &str) -> Self {
         match code {
-            "NOAUTH" | "WRONGPASS" | "NOPERM" => Self::refused(code),
+            "NOAUTH" | "WRONGPASS" | "NOPERM" => Self::denied(code),
             "WRONGTYPE" => Self::new(ErrorKind::Refused, "a key of this name is no stream: take another name"),
             "NOSCRIPT" => Self { no_script: true, ..Self::new(ErrorKind::Protocol, "a script is not known") },
             "NOGROUP" | "UNBLOCKED" => {

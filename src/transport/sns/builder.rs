@@ -29,7 +29,7 @@ const MAX_PAGES: usize = 1_001;
 /// When you await it:
 ///
 /// - `Missing` if there is no such topic, unless you call [`create_if_missing`](Self::create_if_missing).
-/// - `Refused` without credentials or rights.
+/// - `Denied` without credentials or rights.
 /// - `Unreachable` if the server cannot be reached.
 /// - `Unsupported` for settings that contradict each other.
 #[must_use = "nothing happens before it is awaited"]
@@ -151,7 +151,7 @@ async fn look(client: &Fresh<Client>, name: &str, arn: &str) -> Result<(), Trans
     match client.ask(|client| client.get_topic_attributes().topic_arn(arn).send()).await {
         Ok(_) => Ok(()),
         Err(error) => match failure(name, "find the topic", &error) {
-            error if error.kind() == ErrorKind::Refused && error.to_string().contains("AuthorizationError") => {
+            error if error.kind() == ErrorKind::Denied && error.to_string().contains("AuthorizationError") => {
                 log::debug!(target: "convoke::transport", "{error}");
                 Ok(())
             }

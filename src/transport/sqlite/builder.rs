@@ -214,7 +214,8 @@ impl SqliteDatabase {
 ///
 /// # Errors
 ///
-/// - `Refused` if the file cannot be opened or written to, is damaged, is no database of SQLite, or was written by a
+/// - `Denied` if the file cannot be opened or written to.
+/// - `Refused` if it is damaged, is no database of SQLite, or was written by a
 ///   newer version of this crate.
 /// - `Unreachable` if the file stays locked.
 /// - `Unsupported` for a name that is not valid, or for a database in memory.

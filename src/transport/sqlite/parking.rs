@@ -132,7 +132,7 @@ impl Parks for SqliteParking {
         &self.0.at
     }
 
-    fn letters(&self, after: u64, most: usize) -> BoxFuture<'_, Result<Vec<LetterInPlace>, TransportError>> {
+    fn dead_letters(&self, after: u64, most: usize) -> BoxFuture<'_, Result<Vec<LetterInPlace>, TransportError>> {
         let (after, most) = (i64::try_from(after).unwrap_or(i64::MAX), i64::try_from(most).unwrap_or(i64::MAX));
         Box::pin(in_time(&self.0, async move {
             let Some(lane) = self.lane().await? else { return Ok(Vec::new()) };

@@ -147,7 +147,7 @@ impl Sqlite {
     ///
     /// # Errors
     ///
-    /// `Unreachable` and `Refused`. What was removed before the error stays removed.
+    /// `Unreachable`, `Denied` and `Refused`. What was removed before the error stays removed.
     pub async fn remove_group(&self) -> Result<(), TransportError> {
         let core = &self.queue.core;
         let removed = timeout(core.store.deadline, lend::remove_lane(core)).await;

@@ -43,7 +43,7 @@ const DEFAULT_DELAY: Duration = Duration::from_secs(5);
 /// When you await it:
 ///
 /// - `Missing` if there is no such queue, unless you call [`create_if_missing`](Self::create_if_missing).
-/// - `Refused` without credentials or rights.
+/// - `Denied` without credentials or rights.
 /// - `Unreachable` if the server cannot be reached.
 /// - `Unsupported` for settings that contradict each other.
 #[must_use = "nothing happens before it is awaited"]

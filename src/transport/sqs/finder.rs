@@ -69,7 +69,7 @@ impl Finder<'_> {
                 Ok((there.remove(&QueueArn), there.remove(&RedrivePolicy).and_then(|policy| Redrive::read(&policy))))
             }
             Err(error) => match failure(self.name, "ask about the queue", &error) {
-                error if error.kind() == ErrorKind::Refused && error.to_string().contains("AccessDenied") => {
+                error if error.kind() == ErrorKind::Denied && error.to_string().contains("AccessDenied") => {
                     log::debug!(target: "convoke::transport", "{error}");
                     Ok((None, None))
                 }
@@ -107,7 +107,10 @@ impl Finder<'_> {
         match self.dead(&dead).await {
             Ok(dead) => Ok(Some(dead)),
             // Who did not ask for it need not have the right to look.
-            Err(error) if !self.create && matches!(error.kind(), ErrorKind::Missing | ErrorKind::Refused) => {
+            Err(error)
+                if !self.create
+                    && matches!(error.kind(), ErrorKind::Missing | ErrorKind::Refused | ErrorKind::Denied) =>
+            {
                 log::debug!(target: "convoke::transport", "{error}");
                 Ok(None)
             }

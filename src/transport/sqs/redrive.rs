@@ -88,7 +88,7 @@ impl Queue {
         });
         match change.await.map_err(|error| failure(&self.name, "set the redrive policy", &error)) {
             Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::Refused => {
+            Err(error) if matches!(error.kind(), ErrorKind::Refused | ErrorKind::Denied) => {
                 log::debug!(target: "convoke::transport", "{error}");
                 Ok(false)
             }

@@ -230,7 +230,7 @@ impl Source for Sqs {
                         queue.redrive.clone()
                     }
                     // Who may receive need not have the right to ask.
-                    (ErrorKind::Refused, _) if error.to_string().contains("AccessDenied") => {
+                    (ErrorKind::Denied, _) if error.to_string().contains("AccessDenied") => {
                         log::debug!(target: "convoke::transport", "{error}");
                         None
                     }

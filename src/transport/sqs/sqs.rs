@@ -118,7 +118,7 @@ impl Sqs {
     ///
     /// # Errors
     ///
-    /// `Refused` without the right to `sqs:GetQueueAttributes`; `Missing` or `Unreachable`.
+    /// `Denied` without the right to `sqs:GetQueueAttributes`; `Missing` or `Unreachable`.
     pub async fn arn(&self) -> Result<String, TransportError> {
         let known = self.queue.arn.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(arn) = known {

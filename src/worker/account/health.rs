@@ -225,7 +225,7 @@ impl Stats {
     }
 
     pub(crate) fn set_parked(&self, figures: ParkingFigures) {
-        self.letters.store(figures.letters, Ordering::Relaxed);
+        self.letters.store(figures.dead, Ordering::Relaxed);
         self.parked.store(figures.parked, Ordering::Relaxed);
     }
 

@@ -103,7 +103,7 @@ mod recorded {
         pub(crate) fn parked(&self, figures: ParkingFigures) {
             metrics::describe_gauge!(DEAD_IN_PLACE, "Dead letters that hold back their keys");
             metrics::describe_gauge!(PARKED, "Deliveries that are parked behind dead letters");
-            metrics::gauge!(DEAD_IN_PLACE, "source" => self.source.clone()).set(figures.letters as f64);
+            metrics::gauge!(DEAD_IN_PLACE, "source" => self.source.clone()).set(figures.dead as f64);
             metrics::gauge!(PARKED, "source" => self.source.clone()).set(figures.parked as f64);
         }
     }

@@ -14,7 +14,7 @@ use actix::Arbiter;
 use convoke::prelude::*;
 use convoke::{ListenerError, Reason, Report};
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::common::{ms, on, on_a_system};
 
@@ -230,21 +230,33 @@ fn a_drain_waits_for_an_arbiter_that_goes_on_however_long_that_takes() {
     on_a_system(async {
         let arbiter = Arbiter::new();
         let bus = EventBus::builder().listener_timeout(ms(20)).build();
-        let heard = Arc::new(AtomicU64::new(0));
-        let (there, count) = (bus.clone(), heard.clone());
+        let (heard, goes_on) = (Arc::new(AtomicU64::new(0)), Arc::new(Semaphore::new(0)));
+        let (there, count, wait) = (bus.clone(), heard.clone(), goes_on.clone());
         let far = on(&arbiter, async move || {
             let hear = async move |_: Arc<Tick>| {
-                tokio::time::sleep(ms(10)).await;
+                wait.acquire().await.unwrap().forget();
                 count.fetch_add(1, Ordering::SeqCst);
             };
             there.on(hear.named("far").timeout(PATIENCE)).unwrap()
         });
         let _far = far.await;
-        (0..20).for_each(|number| {
+        (0..10).for_each(|number| {
             bus.publish(Tick(number)).unwrap();
         });
-        promptly(bus.drain()).await;
-        assert_eq!(heard.load(Ordering::SeqCst), 20);
+        let mut drain = pin!(bus.drain());
+        // Whoever waits looks only when the arbiter has had its turn, however late that is, and longer than the limit after it
+        // has looked last: so often that one event takes longer than the limit, and none waits for a clock.
+        while drain.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            tokio::time::sleep(ms(25)).await;
+            goes_on.add_permits(1);
+            let turns = async || {
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            promptly(on(&arbiter, turns)).await;
+        }
+        assert_eq!(heard.load(Ordering::SeqCst), 10);
         stop(arbiter);
     });
 }

@@ -137,7 +137,7 @@ async fn an_hour_without_a_server_costs_no_order_and_bills_none_twice() -> Resul
     assert_eq!(billed, (3..=50).map(|id| (id, 10)).collect::<Vec<_>>());
 
     let parking = orders.parking();
-    let letters = parking.letters(10).await?;
+    let letters = parking.dead_letters(10).await?;
     assert_eq!((letters.len(), letters[0].parked), (1, 1));
     assert!(letters[0].record.errors[0].contains("nothing to pay"), "{:?}", letters[0].record.errors);
     assert!(parking.discard(letters[0].position).await?);

@@ -179,7 +179,7 @@ async fn no_credentials_and_no_region_are_said_so() {
     for error in
         [Sqs::queue("orders").config(&none).await.unwrap_err(), Sns::topic("events").config(&none).await.unwrap_err()]
     {
-        assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
         assert!(error.to_string().contains("AWS_ACCESS_KEY_ID"), "{error}");
     }
 }

@@ -1,9 +1,12 @@
 //! The outbox in a database of this process, in virtual time.
 
+use std::time::Duration;
+
+use convoke::prelude::*;
 use convoke::transport::{Memory, MemoryConnection, MemoryDatabase, MemoryTransaction};
 use convoke::{OutboxBuilder, Statement, StoreBuilder};
 
-use super::{Base, all_over};
+use super::{Base, Taker, all_over, empty, moved, publish, quick, relay, shop, until};
 
 pub(crate) struct Here(pub(crate) MemoryDatabase);
 
@@ -63,3 +66,44 @@ impl Base for Here {
 }
 
 all_over! { [convoke::test] Here }
+
+#[convoke::test]
+async fn a_dead_letter_is_in_the_health_at_once() {
+    let (base, taker) = (Here::new().await, Taker::new());
+    let outbox = shop(&base).await;
+    taker.refuse([1]);
+    let mut relay = outbox.relay(Route::new("Shop/**", taker.clone()).retry(quick()));
+    let probe = relay.probe();
+    let _relay = relay.supervised(&EventBus::default()).await.unwrap();
+    // It has counted once, and does so again after 15 s.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    publish(&base, &outbox, [moved(1, 1), moved(1, 2)]).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let health = probe.health();
+    assert_eq!((health.dead, health.parked), (1, 1));
+}
+
+/// More keys than a relay remembers.
+#[convoke::test]
+async fn of_more_dead_keys_than_are_remembered_nothing_is_overtaken_either() {
+    const KEYS: u32 = 10_050;
+    let (base, taker) = (Here::new().await, Taker::new());
+    let outbox = shop(&base).await;
+    taker.refuse([1]);
+    publish(&base, &outbox, (0..KEYS).map(|key| moved(key, 1))).await;
+    let _relay = relay::<Here>(&outbox, &taker).await;
+    until("all are dead", async || outbox.figures().await.unwrap().dead == u64::from(KEYS)).await;
+    publish(&base, &outbox, (0..KEYS).map(|key| moved(key, 2)).chain([moved(KEYS, 2)])).await;
+    until("all are parked", async || outbox.figures().await.unwrap().parked == u64::from(KEYS)).await;
+    taker.has(1).await;
+    taker.refuse([]);
+    assert_eq!(outbox.redrive_all().await.unwrap(), u64::from(KEYS));
+    taker.has(2 * KEYS as usize + 1).await;
+    assert!(taker.steps().iter().all(|(key, steps)| *steps == [1, 2] || *key == KEYS));
+    empty::<Here>(&outbox).await;
+    // They are few again, and are remembered again.
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    taker.refuse([3]);
+    publish(&base, &outbox, (0..10).flat_map(|key| [moved(key, 3), moved(key, 4)])).await;
+    until("these are parked too", async || outbox.figures().await.unwrap().parked == 10).await;
+}

@@ -14,6 +14,8 @@ mod relaying;
 mod order;
 /// What a server has refused for good.
 mod letters;
+/// A relay that may not publish.
+mod denied;
 /// A relay among the services of an application.
 mod services;
 /// SQLite.
@@ -127,6 +129,7 @@ macro_rules! all_over {
                 what_is_too_large_is_an_error_before_anything_is_written,
                 a_transaction_has_to_be_there_and_of_the_same_database,
                 a_statement_does_the_same_in_any_client,
+                an_outbox_has_one_rule_for_its_keys_whoever_opens_it,
                 events_of_several_types_are_published_by_one_call,
             },
             relaying::{
@@ -150,6 +153,9 @@ macro_rules! all_over {
                 what_no_route_matches_is_a_dead_letter,
                 what_a_server_cannot_take_is_dead_before_it_is_sent,
                 a_relay_that_comes_later_parks_too,
+                the_first_of_two_dead_ones_of_a_key_does_not_wait_for_the_second,
+                the_second_of_two_dead_ones_of_a_key_waits_for_the_first,
+                of_two_dead_ones_of_a_key_each_counts_once,
                 all_dead_letters_are_redriven,
             },
             services::{

@@ -8,7 +8,7 @@ use convoke::transport::ErrorKind;
 use convoke::{Envelope, EnvelopeLimits, OutboxError, Outgoing, TraceContext, Uuid};
 use serde_json::json;
 
-use super::{Base, Closed, Inside, Moved, Taker, moved, relay, shop, until};
+use super::{Base, Closed, Inside, Moved, Taker, moved, publish, relay, shop, until};
 
 pub(crate) async fn what_is_committed_leaves_and_what_is_rolled_back_never_does<B: Base>() {
     let (base, taker) = (B::new().await, Taker::new());
@@ -178,4 +178,28 @@ pub(crate) async fn events_of_several_types_are_published_by_one_call<B: Base>()
     B::commit(transaction).await;
     taker.has(3).await;
     until("all ids", async || ids.iter().all(|id| taker.packets().iter().any(|sent| sent.id == id.to_string()))).await;
+}
+
+pub(crate) async fn an_outbox_has_one_rule_for_its_keys_whoever_opens_it<B: Base>() {
+    let base = B::new().await;
+    let before = base.outbox("Shop").await.unwrap();
+    let ordered = shop(&base).await;
+    // The same function once more, and another one.
+    shop(&base).await;
+    let other = base.outbox("Shop").ordered_by(|_| None).await.unwrap_err();
+    assert_eq!(other.kind(), ErrorKind::Unsupported);
+    assert!(
+        other.to_string().contains("another function of `ordered_by`") && other.to_string().contains("mod.rs:"),
+        "{other}"
+    );
+    base.outbox("Other").ordered_by(|_| None).await.unwrap();
+    // It holds for those without one too, also for those from before.
+    let after = base.outbox("Shop").await.unwrap();
+    let taker = Taker::new();
+    taker.refuse([1]);
+    let _relay = relay::<B>(&ordered, &taker).await;
+    for (outbox, step) in [(&before, 1), (&after, 2), (&ordered, 3)] {
+        publish(&base, outbox, [moved(7, step)]).await;
+    }
+    until("they are parked", async || ordered.figures().await.unwrap().parked == 2).await;
 }

@@ -43,12 +43,14 @@ pub(crate) async fn a_server_that_is_away_holds_up_and_loses_nothing<B: Base>() 
     taker.asked().await;
     until("it says so", async || !probe.health().connected && probe.health().trouble.is_some()).await;
     assert_eq!(outbox.figures().await.unwrap().ready, 20);
-    // A queue that is not there is no fault of the event.
-    taker.set(Mode::Missing);
-    taker.asked().await;
-    taker.asked().await;
-    let figures = outbox.figures().await.unwrap();
-    assert_eq!((figures.ready, figures.dead), (20, 0));
+    // A queue that is not there is no fault of the event, and neither is a right that we do not have.
+    for mode in [Mode::Missing, Mode::Denied] {
+        taker.set(mode);
+        taker.asked().await;
+        taker.asked().await;
+        let figures = outbox.figures().await.unwrap();
+        assert_eq!((figures.ready, figures.dead), (20, 0), "{mode:?}");
+    }
     taker.set(Mode::Take);
     taker.has(20).await;
     assert!(taker.steps().values().all(|steps| *steps == [0, 1, 2, 3, 4]));

@@ -16,6 +16,8 @@ pub(crate) enum Mode {
     Away,
     /// It is there, and its queue is not.
     Missing,
+    /// It does not let us in.
+    Denied,
     Panic,
     /// Waits until it has another mode.
     Hang,
@@ -125,6 +127,9 @@ impl Publisher for Taker {
                 }
                 if mode == Mode::Missing {
                     return error(ErrorKind::Missing);
+                }
+                if mode == Mode::Denied {
+                    return error(ErrorKind::Denied);
                 }
                 let step = codec::read(packet, EnvelopeLimits::default()).ok();
                 let step = step.and_then(|envelope| envelope.payload.get("step")?.as_u64());

@@ -35,7 +35,7 @@ async fn what_is_parked_behind_a_letter_is_touched_once_however_often_that_is_re
     // All of them are set aside by who looks for work: once.
     nothing(&mut subscriber).await;
     let parking = queue.parking();
-    let letter = parking.letters(2).await.unwrap().remove(0);
+    let letter = parking.dead_letters(2).await.unwrap().remove(0);
     subscriber.close().await.unwrap();
 
     let mut transaction = db.begin().await.unwrap();

@@ -309,4 +309,10 @@ async fn an_inbox_marks_in_the_transaction_of_the_handler() {
     let mut alone = db.pool().acquire().await.unwrap();
     assert_eq!(inbox.mark_in(&mut alone, "2").await.unwrap_err().kind(), ErrorKind::Refused);
     assert!(!inbox.seen("2").await.unwrap());
+    // One that a text has ended, of which sqlx knows nothing.
+    let mut ended = db.begin().await.unwrap();
+    assert!(inbox.mark_in(&mut ended, "3").await.unwrap());
+    sqlx::query("ROLLBACK").execute(&mut *ended).await.unwrap();
+    assert_eq!(inbox.mark_in(&mut ended, "3").await.unwrap_err().kind(), ErrorKind::Refused);
+    assert!(!inbox.seen("3").await.unwrap());
 }

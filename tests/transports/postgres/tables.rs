@@ -88,8 +88,8 @@ async fn a_wrong_name_address_or_right_is_an_error_that_says_so_and_no_secret() 
     run(&db, "CREATE ROLE guest LOGIN").await;
     let guest = Postgres::connect(server.url().replace("postgres@", "guest@")).schema("shop").await.unwrap();
     let refused = guest.queue("orders").await.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Refused);
-    assert_eq!(kind(guest.migrate().await), ErrorKind::Refused);
+    assert_eq!(refused.kind(), ErrorKind::Denied);
+    assert_eq!(kind(guest.migrate().await), ErrorKind::Denied);
     let no_host = Postgres::connect("postgres://user:geheim@no-such-host.invalid/shop").await.unwrap_err();
     assert_eq!(no_host.kind(), ErrorKind::Unreachable);
     assert!(no_host.to_string().contains("look at the host of the URL"), "{no_host}");

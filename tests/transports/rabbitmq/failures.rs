@@ -13,8 +13,8 @@ async fn what_cannot_be_reached_says_why_and_never_the_password() {
     drop(nobody);
     let good = server.url().trim_end_matches("/%2f");
     let cases = [
-        (format!("amqp://guest:{CANARY}@{address}"), ErrorKind::Refused),
-        (format!("{good}/no-such-vhost?{CANARY}"), ErrorKind::Refused),
+        (format!("amqp://guest:{CANARY}@{address}"), ErrorKind::Denied),
+        (format!("{good}/no-such-vhost?{CANARY}"), ErrorKind::Denied),
         (format!("amqp://guest:{CANARY}@{closed}"), ErrorKind::Unreachable),
         (format!("amqp://guest:{CANARY}@no.such.host.invalid"), ErrorKind::Unreachable),
         (format!("http://guest:{CANARY}@{address}"), ErrorKind::Refused),

@@ -236,9 +236,9 @@ async fn passwords_and_payloads_are_in_no_error() {
         shown.push_str(&format!("{error} {error:?}"));
         assert_eq!(error.kind(), kind, "{error}");
     };
-    failed(server.url().to_owned(), ErrorKind::Refused).await;
-    failed(format!("redis://:wrong-{CANARY}@{address}"), ErrorKind::Refused).await;
-    failed(format!("redis://{CANARY}:{CANARY}@{address}"), ErrorKind::Refused).await;
+    failed(server.url().to_owned(), ErrorKind::Denied).await;
+    failed(format!("redis://:wrong-{CANARY}@{address}"), ErrorKind::Denied).await;
+    failed(format!("redis://{CANARY}:{CANARY}@{address}"), ErrorKind::Denied).await;
     failed(format!("redis://:{CANARY}@no-such-host.invalid"), ErrorKind::Unreachable).await;
     failed(format!("redis://:{CANARY}@127.0.0.1:1"), ErrorKind::Unreachable).await;
     failed(format!("redis://:{CANARY}@127.0.0.1:notaport"), ErrorKind::Refused).await;
@@ -270,7 +270,7 @@ async fn passwords_and_payloads_are_in_no_error() {
     let _: Value = cmd("ACL").arg("SETUSER").arg("default").arg("-xadd").query_async(&mut connection).await.unwrap();
     for error in redis.publish(std::slice::from_ref(&packet)).await {
         shown.push_str(&format!("{error:?}"));
-        assert_eq!(error.unwrap_err().kind(), ErrorKind::Refused);
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Denied);
     }
     assert!(
         shown.contains("redis:orders") && !shown.contains(CANARY),

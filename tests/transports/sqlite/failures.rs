@@ -58,14 +58,15 @@ async fn a_transaction_that_sqlite_has_ended_by_itself_keeps_nobody_from_the_nex
 async fn what_is_wrong_with_a_file_is_said() {
     let folder = folder();
     let open = |name: &str| Sqlite::queue("orders").at(folder.file(name)).deadline(SECOND).into_future();
-    let refused = |result: Result<Sqlite, TransportError>, text: &str| {
+    let failed = |result: Result<Sqlite, TransportError>, kind: ErrorKind, text: &str| {
         let error = result.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+        assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(text), "{error}");
     };
+    let refused = |result, text: &str| failed(result, ErrorKind::Refused, text);
     std::fs::create_dir(folder.file("folder")).unwrap();
-    refused(open("folder").await, "cannot be opened");
-    refused(open("missing/orders.db").await, "cannot be opened");
+    failed(open("folder").await, ErrorKind::Denied, "cannot be opened");
+    failed(open("missing/orders.db").await, ErrorKind::Denied, "cannot be opened");
     std::fs::write(folder.file("text"), "no database, ".repeat(1000)).unwrap();
     refused(open("text").await, "no database of SQLite");
 
@@ -97,7 +98,7 @@ async fn what_is_wrong_with_a_file_is_said() {
     let read_only = pool(SqliteConnectOptions::new().read_only(true)).await;
     let queue = Sqlite::queue("orders").pool(&read_only).await.unwrap();
     let error = queue.publish(&[packet(1)]).await.remove(0).unwrap_err();
-    assert!(error.kind() == ErrorKind::Refused && error.to_string().contains("may not be written"), "{error}");
+    assert!(error.kind() == ErrorKind::Denied && error.to_string().contains("may not be written"), "{error}");
     let full = pool(SqliteConnectOptions::new().pragma("max_page_count", "30")).await;
     let queue = Sqlite::queue("orders").pool(&full).await.unwrap();
     let large = Packet::new("1", vec![0; 1_000_000]);

@@ -58,7 +58,7 @@ async fn parked(delivery: Delivery, behind: u64) -> Result<(), Fault> {
 }
 
 async fn the_letter(parking: &Parking) -> Result<LetterInPlace, Fault> {
-    let mut letters = parking.letters(10).await?;
+    let mut letters = parking.dead_letters(10).await?;
     match (letters.pop(), letters.len()) {
         (Some(letter), 0) => Ok(letter),
         (_, others) => failed(format!("there was to be one letter, and there are {others} others")),
@@ -156,7 +156,7 @@ async fn a_discarded_letter_lets_the_next_of_its_key_come(lab: &Lab<'_>) -> Verd
     parked(subscriber.expect("a2").await?, 2).await?;
     let next = the_letter(&parking).await?.position;
     ensure(next > position, || format!("{next} is not behind {position}"))?;
-    ensure_eq(&parking.letters_after(next, 10).await?.len(), &0, "letters behind the last")?;
+    ensure_eq(&parking.dead_letters_after(next, 10).await?.len(), &0, "letters behind the last")?;
     ensure(parking.discard(next).await?, || "it was not discarded".to_owned())?;
     come(&mut subscriber, &["a3", "a4"]).await?;
     subscriber.expect_nothing(A_WHILE).await?;
@@ -174,7 +174,7 @@ async fn what_comes_while_a_letter_is_redriven_comes_behind_it(lab: &Lab<'_>) ->
     for _ in 0..KEYS {
         parked(subscriber.next().await?, 0).await?;
     }
-    ensure_eq(&parking.figures().await?.letters, &(KEYS as u64), "letters")?;
+    ensure_eq(&parking.figures().await?.dead, &(KEYS as u64), "letters")?;
     let publish = async {
         for number in 1..=5 {
             channel.send(&each(number).collect::<Vec<_>>()).await?;

@@ -72,9 +72,10 @@ fn kind_of(error: &AMQPError) -> ErrorKind {
         AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => ErrorKind::Missing,
         AMQPErrorKind::Soft(AMQPSoftError::NOROUTE) => ErrorKind::Unroutable,
         AMQPErrorKind::Soft(AMQPSoftError::CONTENTTOOLARGE) => ErrorKind::TooLarge,
-        AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED | AMQPHardError::INVALIDPATH) => {
-            ErrorKind::Refused
-        }
+        // `NOT_ALLOWED` says that there is no such virtual host, or that the user may not enter it.
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
+        | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED | AMQPHardError::INVALIDPATH) => ErrorKind::Denied,
+        AMQPErrorKind::Soft(_) => ErrorKind::Refused,
         AMQPErrorKind::Hard(
             AMQPHardError::CONNECTIONFORCED | AMQPHardError::RESOURCEERROR | AMQPHardError::INTERNALERROR,
         ) => ErrorKind::Unreachable,
@@ -85,8 +86,28 @@ fn kind_of(error: &AMQPError) -> ErrorKind {
 fn advice(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Missing => ": create it, or say `create_if_missing`",
-        ErrorKind::Refused => ": check user, password, virtual host and rights, and what kind of queue it is",
+        ErrorKind::Denied => ": check user, password, virtual host and rights",
+        ErrorKind::Refused => ": check what kind of queue it is, and with what it was made",
         ErrorKind::Unreachable => ": check that the server runs, and try again later",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_let_in_has_sent_nothing_wrong() {
+        let of = |kind| kind_of(&AMQPError::new(kind, "as it says".into()));
+        for denied in [
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED),
+            AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED),
+            AMQPErrorKind::Hard(AMQPHardError::INVALIDPATH),
+        ] {
+            assert_eq!(of(denied), ErrorKind::Denied);
+        }
+        assert_eq!(of(AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED)), ErrorKind::Refused);
+        assert_eq!(of(AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)), ErrorKind::Missing);
     }
 }
