@@ -147,6 +147,8 @@ mod shutdown;
 pub mod codec;
 mod outbox;
 mod route;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod sql;
 pub mod transport;
 mod worker;
