@@ -2,6 +2,8 @@
 //!
 //! `old, new → shape.rs → objects.rs, numbers.rs, variants.rs → changes`
 
+use std::cell::Cell;
+
 use jsonschema::Draft;
 use serde_json::Value;
 
@@ -11,8 +13,8 @@ use super::objects::objects;
 use super::shape::{Shape, Types, shape};
 use super::variants::variants;
 
-/// How many places are compared at the most.
-const PLACES: usize = 20_000;
+/// How many schemas are looked at at the most.
+const SCHEMAS: usize = 20_000;
 
 /// How deep one place may be in another.
 const DEPTH: usize = 64;
@@ -24,16 +26,18 @@ pub(super) struct Comparison<'a> {
     /// What references point into.
     pub(super) old: &'a Value,
     pub(super) new: &'a Value,
-    pub(super) changes: Vec<Change>,
+    changes: Vec<Change>,
     /// References that are being compared: what is in itself is compared once.
     open: Vec<(Vec<String>, Vec<String>)>,
     depth: usize,
-    left: usize,
+    pub(super) left: Cell<usize>,
 }
 
 impl<'a> Comparison<'a> {
     pub(super) fn new(event: &'a str, version: u32, old: &'a Value, new: &'a Value) -> Self {
-        Self { event, version, old, new, changes: Vec::new(), open: Vec::new(), depth: 0, left: PLACES }
+        // The whole is open: what is in itself by `#` is.
+        let open = vec![(vec!["#".to_owned()], vec!["#".to_owned()])];
+        Self { event, version, old, new, changes: Vec::new(), open, depth: 0, left: Cell::new(SCHEMAS) }
     }
 
     /// Notes a change.
@@ -61,20 +65,14 @@ impl<'a> Comparison<'a> {
 
     /// Compares what may stand in one place.
     pub(super) fn schemas(&mut self, path: &str, old: &Value, new: &Value) {
-        if self.is_same(old, new) || self.left == 0 {
+        if self.is_same(old, new) || self.left.get() == 0 {
             return;
         }
-        self.left -= 1;
-        if self.left == 0 || self.depth == DEPTH {
-            self.note(
-                path,
-                What::NotUnderstood,
-                Breaks::Unknown,
-                "the schemas are too large or too deep to be compared",
-            );
+        if self.depth == DEPTH {
+            self.note(path, What::NotUnderstood, Breaks::Unknown, "it is too deep to be compared");
             return;
         }
-        let (old, new) = (shape(old, self.old), shape(new, self.new));
+        let (old, new) = (shape(old, self.old, &self.left), shape(new, self.new, &self.left));
         let references = (old.references.clone(), new.references.clone());
         let refers = !references.0.is_empty() && !references.1.is_empty();
         if refers && self.open.contains(&references) {
@@ -89,6 +87,23 @@ impl<'a> Comparison<'a> {
         if refers {
             self.open.pop();
         }
+    }
+
+    /// Whether two schemas allow the same, as far as that can be said.
+    pub(super) fn is_equal(&mut self, old: &Value, new: &Value) -> bool {
+        let before = self.changes.len();
+        self.schemas("", old, new);
+        let is_equal = self.changes.len() == before && self.left.get() > 0;
+        self.changes.truncate(before);
+        is_equal
+    }
+
+    /// What has been found.
+    pub(super) fn finish(mut self) -> Vec<Change> {
+        if self.left.get() == 0 {
+            self.note("", What::NotUnderstood, Breaks::Unknown, "it is too large to be compared");
+        }
+        self.changes
     }
 
     /// Whether two schemas are the same, and what they name as well.

@@ -39,7 +39,7 @@ use crate::schema::{Document, EventSchema};
 ///   as another number.
 /// - `#[serde(alias = "…")]` is not in a schema: what reads a field by two names is said to break as if it were renamed.
 ///
-/// It looks at 20,000 places of an event, 64 deep; beyond that it says `Unknown`.
+/// It looks at 20,000 schemas inside an event, 64 deep; beyond that it says `Unknown`.
 ///
 /// # Examples
 ///
@@ -120,7 +120,7 @@ fn is_same(one: &EventSchema, other: &EventSchema) -> bool {
     on_topic(one) == on_topic(other) && {
         let mut changes = Comparison::new(&one.name, one.version, &one.schema, &other.schema);
         changes.schemas("", &one.schema, &other.schema);
-        changes.changes.is_empty()
+        changes.finish().is_empty()
     }
 }
 
@@ -136,7 +136,7 @@ fn events(old: &EventSchema, new: &EventSchema, changes: &mut Vec<Change>) {
     }
     let mut comparison = Comparison::new(&old.name, old.version, &old.schema, &new.schema);
     comparison.schemas("", &old.schema, &new.schema);
-    changes.append(&mut comparison.changes);
+    changes.append(&mut comparison.finish());
 }
 
 /// What the service does with an event that is in both documents.

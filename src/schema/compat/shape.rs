@@ -8,10 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::schema::unsegment;
 
-/// How many schemas are looked at for one place: its own, those that it names, and its variants.
-const STEPS: usize = 1_000;
-
-/// How many of these may be in each other.
+/// How many schemas that name each other are followed from one place.
 const DEPTH: usize = 64;
 
 /// What says nothing of which values are allowed.
@@ -32,7 +29,7 @@ const ANNOTATIONS: [&str; 13] = [
 ];
 
 /// What is compared.
-const UNDERSTOOD: [&str; 24] = [
+const UNDERSTOOD: [&str; 25] = [
     "additionalItems",
     "additionalProperties",
     "anyOf",
@@ -57,6 +54,7 @@ const UNDERSTOOD: [&str; 24] = [
     "prefixItems",
     "properties",
     "required",
+    "uniqueItems",
 ];
 
 /// The types of JSON but `null`, as a set.
@@ -182,9 +180,10 @@ impl Shape {
     }
 }
 
-/// What a schema says, in the document that is `root`.
-pub(super) fn shape(schema: &Value, root: &Value) -> Shape {
-    within(schema, root, &Cell::new(STEPS), 0)
+/// What a schema says, in the document that is `root`. Each schema that has to be looked at for that is one less that is
+/// left.
+pub(super) fn shape(schema: &Value, root: &Value, left: &Cell<usize>) -> Shape {
+    within(schema, root, left, 0)
 }
 
 fn within(schema: &Value, root: &Value, left: &Cell<usize>, depth: usize) -> Shape {

@@ -2,6 +2,8 @@
 //!
 //! `oneOf, anyOf → a key for each variant (its tag, its name, its type) → added, removed, or compared`
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
 use super::change::{Breaks, What};
@@ -30,7 +32,7 @@ struct Variant {
 
 /// Compares variants; who has none is one variant itself.
 pub(super) fn variants(to: &mut Comparison<'_>, path: &str, old: &Shape, new: &Shape) {
-    let ((old, old_exclusive), (new, new_exclusive)) = (of(old, to.old), of(new, to.new));
+    let ((old, old_exclusive), (new, new_exclusive)) = (of(old, to.old, &to.left), of(new, to.new, &to.left));
     let (old_values, mut old) = divided(old);
     let (new_values, mut new) = divided(new);
     for value in new_values.iter().filter(|value| !old_values.contains(value)) {
@@ -41,7 +43,13 @@ pub(super) fn variants(to: &mut Comparison<'_>, path: &str, old: &Shape, new: &S
     }
     // By their keys, then those that are the same, and what is left if it is one of each.
     pair(to, path, &mut old, &mut new, |one, other| one.key != Key::Other && one.key == other.key);
-    pair(to, path, &mut old, &mut new, |one, other| one.schema == other.schema);
+    old.retain(|one| match new.iter().position(|other| to.is_equal(&one.schema, &other.schema)) {
+        Some(place) => {
+            new.remove(place);
+            false
+        }
+        None => true,
+    });
     let is_number = |key: &Key| matches!(key, Key::Type(types) if types.has(Types::INTEGER));
     pair(to, path, &mut old, &mut new, |one, other| is_number(&one.key) && is_number(&other.key));
     if let ([_], [_]) = (&old[..], &new[..]) {
@@ -101,12 +109,12 @@ fn pair(
 }
 
 /// The variants of a shape, and whether exactly one has to fit.
-fn of(shape_of: &Shape, root: &Value) -> (Vec<Variant>, bool) {
+fn of(shape_of: &Shape, root: &Value, left: &Cell<usize>) -> (Vec<Variant>, bool) {
     let (schemas, exclusive) = match &shape_of.variants {
         Some((schemas, exclusive)) => (schemas.clone(), *exclusive),
         None => (vec![shape_of.to_schema()], false),
     };
-    let mut variants: Vec<_> = schemas.into_iter().map(|schema| variant(schema, root)).collect();
+    let mut variants: Vec<_> = schemas.into_iter().map(|schema| variant(schema, root, left)).collect();
     // A type is no key if several have it.
     let keys: Vec<_> = variants.iter().map(|variant| variant.key.clone()).collect();
     for variant in &mut variants {
@@ -120,13 +128,13 @@ fn of(shape_of: &Shape, root: &Value) -> (Vec<Variant>, bool) {
     (variants, exclusive)
 }
 
-fn variant(schema: Value, root: &Value) -> Variant {
-    let shape = shape(&schema, root);
-    let key = key(&shape, root);
+fn variant(schema: Value, root: &Value, left: &Cell<usize>) -> Variant {
+    let shape = shape(&schema, root, left);
+    let key = key(&shape, root, left);
     Variant { key, schema, values: shape.values }
 }
 
-fn key(of: &Shape, root: &Value) -> Key {
+fn key(of: &Shape, root: &Value, left: &Cell<usize>) -> Key {
     if of.variants.is_some() || of.types.is_empty() || of.types == Types::ALL {
         return Key::Other;
     }
@@ -137,7 +145,7 @@ fn key(of: &Shape, root: &Value) -> Key {
     let required = of.keywords.get("required").and_then(Value::as_array);
     let required: Vec<_> = required.into_iter().flatten().filter_map(Value::as_str).collect();
     let tag = fields.iter().filter(|(name, _)| required.contains(&name.as_str())).find_map(|(name, schema)| {
-        let mut values = shape(schema, root).values?;
+        let mut values = shape(schema, root, left).values?;
         if values.len() == 1 { Some(Key::Tagged(name.clone(), values.remove(0))) } else { None }
     });
     if let Some(tag) = tag {

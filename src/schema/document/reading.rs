@@ -157,18 +157,13 @@ fn event(
 /// A schema of the document with all that it names under `definitions`, as one that was made of a type; or what it names
 /// that is not there.
 fn whole(key: &str, schemas: &Named<'_>) -> Result<Value, String> {
-    let mut schema = part(key, key, schemas)?;
-    let (mut definitions, mut left) = (Map::new(), names_in(&mut schema));
-    while let Some(name) = left.pop() {
-        if !definitions.contains_key(&name) {
-            let full = if schemas.contains_key(format!("{key}.{name}").as_str()) {
-                format!("{key}.{name}")
-            } else {
-                name.clone()
-            };
-            let mut part = part(&full, key, schemas)?;
-            left.extend(names_in(&mut part));
-            definitions.insert(name, part);
+    let (mut schema, mut left) = part(key, key, schemas)?;
+    let mut definitions = Map::new();
+    while let Some((own, full)) = left.pop() {
+        if !definitions.contains_key(&own) {
+            let (part, names) = part(&full, key, schemas)?;
+            left.extend(names);
+            definitions.insert(own, part);
         }
     }
     if let Value::Object(keywords) = &mut schema {
@@ -181,29 +176,26 @@ fn whole(key: &str, schemas: &Named<'_>) -> Result<Value, String> {
     Ok(schema)
 }
 
-/// One schema, which names others as the schema of a type does.
-fn part(name: &str, key: &str, schemas: &Named<'_>) -> Result<Value, String> {
-    let mut part = Value::clone(schemas.get(name).ok_or(name)?);
+/// One schema, which names others as the schema of a type does; and those, by the names that they have there and here.
+fn part(full: &str, key: &str, schemas: &Named<'_>) -> Result<(Value, Vec<(String, String)>), String> {
+    let mut part = Value::clone(schemas.get(full).ok_or(full)?);
+    let mut names = Vec::new();
     each_schema(&mut part, &mut |keywords| {
         if let Some(Value::String(reference)) = keywords.get_mut("$ref")
-            && let Some(name) = reference.strip_prefix(SCHEMAS).and_then(unsegment)
+            && let Some(full) = reference.strip_prefix(SCHEMAS).and_then(unsegment)
         {
-            *reference = match name.strip_prefix(key) {
-                Some("") => "#".to_owned(),
-                Some(own) if own.starts_with('.') => format!("{DEFINITIONS}{}", segment(&own[1..])),
-                _ => format!("{DEFINITIONS}{}", segment(&name)),
+            let own = match full.strip_prefix(key) {
+                Some("") => {
+                    *reference = "#".to_owned();
+                    return;
+                }
+                Some(own) if own.starts_with('.') => own[1..].to_owned(),
+                // It belongs to no event, or to another one.
+                _ => format!("_.{full}"),
             };
+            *reference = format!("{DEFINITIONS}{}", segment(&own));
+            names.push((own, full));
         }
     });
-    Ok(part)
-}
-
-/// The names of the parts that a schema names.
-fn names_in(schema: &mut Value) -> Vec<String> {
-    let mut names = Vec::new();
-    each_schema(schema, &mut |keywords| {
-        let reference = keywords.get("$ref").and_then(Value::as_str);
-        names.extend(reference.and_then(|reference| reference.strip_prefix(DEFINITIONS)).and_then(unsegment));
-    });
-    names
+    Ok((part, names))
 }

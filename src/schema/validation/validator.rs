@@ -9,19 +9,19 @@ use jsonschema::{Draft, PatternOptions};
 
 use super::misfit::{Misfit, Rules};
 use crate::__private::Shown;
-use crate::Envelope;
 use crate::schema::EventSchema;
 use crate::schema::Registry;
 use crate::schema::SchemaError;
 use crate::schema::properties;
+use crate::{Envelope, Uuid};
 
 /// Compiled schemas, by which events are validated.
 ///
 /// An event is known by its topic, as it is on a bus, or else by its name. Of an event that is known the version has to be
 /// in the registry, and the payload has to fit the schema of that version. An event that is not known fits.
 ///
-/// `format` is checked for the formats of JSON Schema, such as `date-time` and `uuid`; those that only say of which type
-/// a number is, such as `uint64`, are not. A `pattern` takes time in proportion to the text, so it cannot look around or
+/// `format` is checked for `uuid` and the formats of draft 7, such as `date-time` and `email`; those that only say of which
+/// type a number is, such as `uint64`, are not. A `pattern` takes time in proportion to the text, so it cannot look around or
 /// refer back.
 ///
 /// ```
@@ -100,6 +100,8 @@ pub(super) fn compiled(schema: &EventSchema) -> Result<Rules, SchemaError> {
         .with_draft(Draft::Draft7)
         .offline()
         .should_validate_formats(true)
+        // It came after draft 7, and is what an id has.
+        .with_format("uuid", |text: &str| text.len() == 36 && Uuid::try_parse(text).is_ok())
         // In time that is linear to the text, which comes from outside.
         .with_pattern_options(PatternOptions::regex())
         .build(&schema.schema);
