@@ -1,5 +1,8 @@
 //! The examples of events, and those of the README and of `examples/`.
 
+use std::fs;
+use std::path::Path;
+
 use convoke::Event;
 use convoke::schema::{Document, check};
 use schemars::JsonSchema;
@@ -83,39 +86,78 @@ fn events_without_an_example_are_named() {
 }
 
 /// The events of the README and of `examples/`, as they stand there, with an example of each.
-mod shown {
-    use super::*;
+macro_rules! shown {
+    ($($place:ident: $(#[$event:meta])* { $($event_type:tt)+ } => $example:expr, $json:expr;)+) => {
+        $(mod $place {
+            use super::*;
 
-    macro_rules! shown {
-        ($($(#[$event:meta])* $name:ident $fields:tt $(;)? => $example:expr, $json:expr;)+) => {
-            $(
-                #[derive(Event, JsonSchema, Serialize, Deserialize)]
-                $(#[$event])*
-                #[event(example = $example)]
-                struct $name $fields
-            )+
+            #[derive(Event, JsonSchema, Serialize, Deserialize)]
+            $(#[$event])*
+            #[event(example = $example)]
+            pub(super) $($event_type)+
+        })+
 
-            /// A document of each, and what its example is as JSON.
-            pub(super) fn documents() -> Vec<(Document, Value)> {
-                vec![$((Document::builder("shown", "1").publishes::<$name>().build().unwrap(), $json)),+]
-            }
-        };
-    }
+        /// Each with its text.
+        fn shown() -> Vec<(&'static str, Document, Value)> {
+            vec![$({
+                let document = Document::builder("shown", "1").publishes::<shown!(@name $place $($event_type)+)>();
+                (stringify!($($event_type)+), document.build().unwrap(), $json)
+            }),+]
+        }
+    };
+    (@name $place:ident struct $name:ident $($rest:tt)*) => { $place::$name };
+}
 
-    shown! {
-        #[event(topic = "orders/placed")] OrderPlaced { id: u64 } => Self { id: 7 }, json!({"id": 7});
-        #[event(topic = "orders/placed", name = "OrderTotalled")] Totalled { id: u64, total: u32 }
-            => Self { id: 7, total: 40 }, json!({"id": 7, "total": 40});
-        #[event(name = "UserRegistered")] Registered { id: u64 } => Self { id: 1 }, json!({"id": 1});
-    }
+shown! {
+    readme: #[event(topic = "orders/placed")] { struct OrderPlaced { id: u64 } } => Self { id: 7 }, json!({"id": 7});
+    survive: #[event(topic = "orders/placed")] { struct OrderPlaced { id: i64 } } => Self { id: 7 }, json!({"id": 7});
+    topics: #[event(topic = "orders/placed")] { struct OrderPlaced { id: u64, total: u32 } } => Self { id: 7, total: 40 },
+        json!({"id": 7, "total": 40});
+    events: #[event(topic = "users/registered")] { struct UserRegistered { email: String } }
+        => Self { email: "ada@example.com".into() }, json!({"email": "ada@example.com"});
+    filter: { struct UserRegistered(u64); } => Self(1), json!(1);
+    renamed: { struct UserRenamed(u64); } => Self(1), json!(1);
+    placed: { struct OrderPlaced(u64); } => Self(7), json!(7);
+    paid: { struct OrderPaid(u64); } => Self(7), json!(7);
+    supervision: { struct Fault { at: String } } => Self { at: "noon".into() }, json!({"at": "noon"});
 }
 
 #[test]
-fn the_events_of_the_readme_are_documents_and_their_examples_fit() {
-    for (document, json) in shown::documents() {
-        assert_eq!(check(&document).unwrap().examples(), 1);
+fn the_events_of_the_readme_and_of_the_examples_are_documents_and_their_examples_fit() {
+    for (text, document, json) in shown() {
+        assert_eq!(check(&document).unwrap().examples(), 1, "{text}");
         let schema = document.registry().iter().next().unwrap();
         assert_eq!(schema.example(), Some(&json));
         assert_eq!(Document::from_asyncapi(&document.to_asyncapi()).unwrap(), document);
     }
+}
+
+/// A type without what may stand between its words.
+fn packed(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).collect::<String>().replace(",}", "}")
+}
+
+#[test]
+fn no_event_of_the_readme_and_of_the_examples_is_missing() {
+    let mut files = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")];
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    files.extend(fs::read_dir(examples).unwrap().map(|entry| entry.unwrap().path()));
+    // It makes documents itself.
+    files.retain(|file| file.extension().is_some_and(|ext| ext == "rs" || ext == "md") && !file.ends_with("schema.rs"));
+    let known: Vec<_> = shown().into_iter().map(|(text, ..)| packed(text)).collect();
+    let mut found = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for event in text.split("#[derive(Event").skip(1) {
+            let (attributes, event) = event.split_once("struct ").unwrap();
+            if attributes.contains("local") {
+                continue;
+            }
+            let end = event.find(['}', ';']).unwrap();
+            let event = packed(&format!("struct {}", &event[..=end]));
+            assert!(known.contains(&event), "{}: {event} has no document in this test", file.display());
+            found.push(event);
+        }
+    }
+    assert!(found.len() >= known.len(), "{found:?}");
 }

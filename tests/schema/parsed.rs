@@ -60,11 +60,8 @@ fn the_parser_of_asyncapi_has_nothing_against_our_documents() {
         Told { name: "a.b_c", version: 9, topic: "a.b", ..Told::new(json!({"type": "string"})) },
     ]);
     assert_eq!(parsed(&folder, &odd.to_asyncapi()), "2 messages");
-    // It would say so.
+    // It would say so. (Of examples it says nothing: `check` does.)
     let mut wrong: Value = text.parse().unwrap();
-    wrong["components"]["messages"]["OrderPlaced.2"]["examples"][0]["payload"]["payload"]["id"] = json!("seven");
-    let said = parsed(&folder, &wrong.to_string());
-    assert!(said.contains("examples/0/payload/payload/id"), "{said}");
     wrong["components"]["schemas"].as_object_mut().unwrap().remove("OrderPlaced.2");
     assert!(parsed(&folder, &wrong.to_string()).contains("no document"));
 }

@@ -4,13 +4,12 @@
 
 use std::cell::Cell;
 
-use jsonschema::Draft;
 use serde_json::Value;
 
 use super::change::{Breaks, Change, What};
 use super::numbers::numbers;
 use super::objects::objects;
-use super::shape::{Shape, Types, shape};
+use super::shape::{Shape, Types, compiled, shape};
 use super::variants::variants;
 
 /// How many schemas are looked at at the most.
@@ -248,15 +247,7 @@ impl<'a> Comparison<'a> {
 
 /// Whether all these values fit.
 fn fit(values: &[Value], shape: &Shape, root: &Value) -> bool {
-    let mut schema = shape.to_schema();
-    for parts in ["definitions", "$defs"] {
-        if let Some(definitions) = root.get(parts) {
-            schema[parts] = definitions.clone();
-        }
-    }
-    let compiled =
-        jsonschema::options().with_draft(Draft::Draft7).offline().should_validate_formats(true).build(&schema);
-    compiled.is_ok_and(|schema| values.iter().all(|value| schema.is_valid(value)))
+    compiled(&shape.to_schema(), root).is_some_and(|schema| values.iter().all(|value| schema.is_valid(value)))
 }
 
 /// The schemas of the first items, and that of the rest.

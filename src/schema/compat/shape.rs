@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 
+use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value};
 
 use crate::schema::unsegment;
@@ -109,7 +110,7 @@ impl Types {
         match value {
             Value::Null => Self::NONE,
             Value::Bool(_) => Self::BOOLEAN,
-            Value::Number(number) if number.is_f64() => Self::NUMBER,
+            Value::Number(number) if number.as_f64().is_some_and(|number| number.fract() != 0.0) => Self::NUMBER,
             Value::Number(_) => Self::INTEGER,
             Value::String(_) => Self::STRING,
             Value::Array(_) => Self::ARRAY,
@@ -300,7 +301,7 @@ impl Reading<'_> {
         };
         if let Some(values) = &mut values {
             nullable &= values.contains(&Value::Null);
-            values.retain(|value| !value.is_null());
+            values.retain(|value| !value.is_null() && types.has(Types::of(value)));
             types = types.in_common(values.iter().fold(Types::NONE, |types, value| types.with(Types::of(value))));
         }
         let (any, one) = (keywords.remove("anyOf"), keywords.remove("oneOf"));
@@ -320,6 +321,15 @@ impl Reading<'_> {
                 self.unknown.push(bound.to_owned());
             }
         }
+        // Of values that are told one by one, what else is said leaves some.
+        if let Some(values) = &mut values
+            && !keywords.is_empty()
+        {
+            match compiled(&Value::Object(keywords.clone()), self.root) {
+                Some(schema) => values.retain(|value| schema.is_valid(value)),
+                None => self.unknown.push("enum".to_owned()),
+            }
+        }
         let Self { root, references, unknown, left, depth } = self;
         let shape = Shape { types, nullable, values, variants: None, keywords, references, unknown };
         match variants {
@@ -335,8 +345,11 @@ impl Shape {
         let before = variants.len();
         variants.retain(|variant| !is_null(variant));
         if before > 0 {
-            let others_null = variants.iter().any(|variant| shape(variant).nullable);
-            self.nullable &= before > variants.len() || others_null;
+            let null = before - variants.len() + variants.iter().filter(|variant| shape(variant).nullable).count();
+            self.nullable &= null > 0;
+            if exclusive && null > 1 {
+                self.unknown.push("oneOf".to_owned());
+            }
         }
         if let [only] = &variants[..]
             && self.is_bare()
@@ -351,6 +364,10 @@ impl Shape {
             let shapes: Vec<_> = variants.iter().map(|variant| shape(variant)).collect();
             if !shapes.is_empty() && shapes.iter().all(|shape| shape.values.is_some() && shape.unknown.is_empty()) {
                 let values: Vec<_> = shapes.into_iter().flat_map(|shape| shape.values.unwrap_or_default()).collect();
+                let is_twice = |(place, value): (usize, &Value)| values[..place].contains(value);
+                if exclusive && values.iter().enumerate().any(is_twice) {
+                    self.unknown.push("oneOf".to_owned());
+                }
                 let types = values.iter().fold(Types::NONE, |types, value| types.with(Types::of(value)));
                 self.types = self.types.in_common(types);
                 self.values = Some(values);
@@ -360,6 +377,17 @@ impl Shape {
         self.variants = Some((variants, exclusive));
         self
     }
+}
+
+/// A schema that can be asked, with the parts that it names; none if it is no schema.
+pub(super) fn compiled(schema: &Value, root: &Value) -> Option<Validator> {
+    let mut schema = schema.clone();
+    for parts in ["definitions", "$defs"] {
+        if let Some(definitions) = root.get(parts) {
+            schema[parts] = definitions.clone();
+        }
+    }
+    jsonschema::options().with_draft(Draft::Draft7).offline().should_validate_formats(true).build(&schema).ok()
 }
 
 fn is_null(schema: &Value) -> bool {

@@ -25,6 +25,7 @@ enum Key {
 
 struct Variant {
     key: Key,
+    types: Types,
     schema: Value,
     /// The values that it is, if it is some.
     values: Option<Vec<Value>>,
@@ -32,7 +33,15 @@ struct Variant {
 
 /// Compares variants; who has none is one variant itself.
 pub(super) fn variants(to: &mut Comparison<'_>, path: &str, old: &Shape, new: &Shape) {
-    let ((old, old_exclusive), (new, new_exclusive)) = (of(old, to.old, &to.left), of(new, to.new, &to.left));
+    let ((mut old, old_exclusive), (mut new, new_exclusive)) = (of(old, to.old, &to.left), of(new, to.new, &to.left));
+    // Where exactly one has to fit, one that allows less may have the whole allow more.
+    if old_exclusive && !are_apart(&old) || new_exclusive && !are_apart(&new) {
+        equal(to, &mut old, &mut new);
+        if !old.is_empty() || !new.is_empty() || old_exclusive != new_exclusive {
+            to.note(path, What::NotUnderstood, Breaks::Unknown, "`oneOf` with variants that may fit at the same time");
+        }
+        return;
+    }
     let (old_values, mut old) = divided(old);
     let (new_values, mut new) = divided(new);
     for value in new_values.iter().filter(|value| !old_values.contains(value)) {
@@ -43,6 +52,22 @@ pub(super) fn variants(to: &mut Comparison<'_>, path: &str, old: &Shape, new: &S
     }
     // By their keys, then those that are the same, and what is left if it is one of each.
     pair(to, path, &mut old, &mut new, |one, other| one.key != Key::Other && one.key == other.key);
+    equal(to, &mut old, &mut new);
+    let is_number = |key: &Key| matches!(key, Key::Type(types) if types.has(Types::INTEGER));
+    pair(to, path, &mut old, &mut new, |one, other| is_number(&one.key) && is_number(&other.key));
+    if let ([_], [_]) = (&old[..], &new[..]) {
+        pair(to, path, &mut old, &mut new, |one, other| one.key == Key::Other && other.key == Key::Other);
+    }
+    for variant in new {
+        to.note(path, What::VariantAdded, Breaks::Readers, called(&variant));
+    }
+    for variant in old {
+        to.note(path, What::VariantRemoved, Breaks::Writers, called(&variant));
+    }
+}
+
+/// Takes out those that allow the same.
+fn equal(to: &mut Comparison<'_>, old: &mut Vec<Variant>, new: &mut Vec<Variant>) {
     old.retain(|one| match new.iter().position(|other| to.is_equal(&one.schema, &other.schema)) {
         Some(place) => {
             new.remove(place);
@@ -50,27 +75,27 @@ pub(super) fn variants(to: &mut Comparison<'_>, path: &str, old: &Shape, new: &S
         }
         None => true,
     });
-    let is_number = |key: &Key| matches!(key, Key::Type(types) if types.has(Types::INTEGER));
-    pair(to, path, &mut old, &mut new, |one, other| is_number(&one.key) && is_number(&other.key));
-    if let ([_], [_]) = (&old[..], &new[..]) {
-        pair(to, path, &mut old, &mut new, |one, other| one.key == Key::Other && other.key == Key::Other);
-    }
-    for variant in new {
-        lonely(to, path, &variant, What::VariantAdded, old_exclusive || new_exclusive);
-    }
-    for variant in old {
-        lonely(to, path, &variant, What::VariantRemoved, old_exclusive || new_exclusive);
-    }
 }
 
-/// A variant that the other side does not have. Where exactly one has to fit, it may also take from the others what fits both.
-fn lonely(to: &mut Comparison<'_>, path: &str, variant: &Variant, what: What, exclusive: bool) {
-    let breaks = match (&variant.key, what) {
-        (Key::Other, _) if exclusive => Breaks::Unknown,
-        (_, What::VariantAdded) => Breaks::Readers,
-        _ => Breaks::Writers,
-    };
-    to.note(path, what, breaks, called(variant));
+/// Whether no value fits two of them.
+fn are_apart(variants: &[Variant]) -> bool {
+    let mut pairs =
+        variants.iter().enumerate().flat_map(|(place, one)| variants[..place].iter().map(move |other| (one, other)));
+    pairs.all(|(one, other)| match (&one.values, &other.values) {
+        (Some(one), Some(other)) => !one.iter().any(|value| other.contains(value)),
+        (Some(_), None) | (None, Some(_)) | (None, None) => {
+            one.types.in_common(other.types).is_empty() || {
+                match (&one.key, &other.key) {
+                    (Key::Named(one), Key::Named(other)) => one != other,
+                    (Key::Tagged(field, one), Key::Tagged(other_field, other)) => field == other_field && one != other,
+                    (Key::Named(name), Key::Tagged(field, _)) | (Key::Tagged(field, _), Key::Named(name)) => {
+                        name != field
+                    }
+                    _ => false,
+                }
+            }
+        }
+    })
 }
 
 fn called(variant: &Variant) -> String {
@@ -115,14 +140,15 @@ fn of(shape_of: &Shape, root: &Value, left: &Cell<usize>) -> (Vec<Variant>, bool
         None => (vec![shape_of.to_schema()], false),
     };
     let mut variants: Vec<_> = schemas.into_iter().map(|schema| variant(schema, root, left)).collect();
-    // A type is no key if several have it.
+    // What several have is no key.
     let keys: Vec<_> = variants.iter().map(|variant| variant.key.clone()).collect();
     for variant in &mut variants {
-        if let Key::Type(types) = variant.key {
-            let shares = |key: &&Key| matches!(key, Key::Type(other) if !other.in_common(types).is_empty());
-            if keys.iter().filter(shares).count() > 1 {
-                variant.key = Key::Other;
-            }
+        let shares = |key: &&Key| match (&variant.key, key) {
+            (Key::Type(one), Key::Type(other)) => !one.in_common(*other).is_empty(),
+            (one, other) => one == *other,
+        };
+        if keys.iter().filter(shares).count() > 1 {
+            variant.key = Key::Other;
         }
     }
     (variants, exclusive)
@@ -131,7 +157,7 @@ fn of(shape_of: &Shape, root: &Value, left: &Cell<usize>) -> (Vec<Variant>, bool
 fn variant(schema: Value, root: &Value, left: &Cell<usize>) -> Variant {
     let shape = shape(&schema, root, left);
     let key = key(&shape, root, left);
-    Variant { key, schema, values: shape.values }
+    Variant { key, types: shape.types, schema, values: shape.values }
 }
 
 fn key(of: &Shape, root: &Value, left: &Cell<usize>) -> Key {

@@ -119,6 +119,10 @@ fn values() -> Vec<Row> {
         "enum becomes short text": {"enum": ["a", "long"]} => {"type": "string", "maxLength": 2},
             Both ["" TypeChanged] old "long" new "x" both ["a"];
         "enum becomes numbers": {"enum": ["a"]} => {"type": "integer"}, Both ["" TypeChanged] old "a" new 1;
+        "enum beside another type": {"allOf": [{"enum": ["a"]}, {"type": "boolean"}]} => {"enum": ["a"]},
+            Readers ["" ValueAdded] new "a";
+        "enum beside a bound": {"enum": ["a", "long"], "maxLength": 1} => {"enum": ["a", "long"]},
+            Readers ["" ValueAdded] new "long" both ["a"];
         "nothing becomes something": false => {"type": "string"}, Readers ["" TypeWidened] new "x";
     }
 }
@@ -268,7 +272,9 @@ fn strange() -> Vec<Row> {
         "untagged variant in oneOf": {"oneOf": [{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}]}
             => {"oneOf": [{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
                 {"type": "object", "properties": {"b": {"type": "integer"}}, "required": ["b"]}]},
-            Unknown ["" VariantAdded] old {"a": 1, "b": 1} new {"b": 1} both [{"a": 1}];
+            Unknown ["" NotUnderstood] old {"a": 1, "b": 1} new {"b": 1} both [{"a": 1}];
+        "a value that fits twice": {"oneOf": [{"enum": ["a"]}, {"type": "string"}]} => {"oneOf": [{"enum": ["a", "b"]}, {"type": "string"}]},
+            Unknown ["" NotUnderstood] old "b" both ["c"];
         "a format of a number": {"type": "integer", "format": "percent"} => {"type": "integer", "format": "permille"},
             Unknown ["" FormatChanged] both [1];
     }

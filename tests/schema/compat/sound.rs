@@ -54,13 +54,19 @@ fn schema(depth: u32) -> BoxedStrategy<Value> {
         most.into_iter().for_each(|most| schema["maxItems"] = most.into());
         schema
     });
-    let variants = prop::collection::vec((prop::sample::select(vec!["x", "y", "z"]), inner(), any::<bool>()), 1..4);
-    let variants = variants.prop_map(|variants| {
-        let of = |(tag, inner, tagged): (&str, Value, bool)| match tagged {
-            true => json!({"type": "object", "properties": {"kind": {"const": tag}, "a": inner}, "required": ["kind", "a"], "additionalProperties": false}),
-            false => json!({"type": "object", "properties": {tag: inner}, "required": [tag], "additionalProperties": false}),
+    let one = (prop::sample::select(vec!["x", "y", "z"]), inner(), 0_u8..4);
+    let variants = (prop::collection::vec(one, 1..4), any::<bool>()).prop_map(|(variants, exclusive)| {
+        let of = |(tag, inner, how): (&str, Value, u8)| match how {
+            0 => {
+                let fields = json!({"kind": {"const": tag}, "a": inner});
+                json!({"type": "object", "properties": fields, "required": ["kind", "a"], "additionalProperties": false})
+            }
+            1 => json!({"type": "object", "properties": {tag: inner}, "required": [tag], "additionalProperties": false}),
+            2 => json!({"enum": [tag, "a"]}),
+            _ => inner,
         };
-        json!({"anyOf": variants.into_iter().map(of).collect::<Vec<_>>()})
+        let variants: Vec<_> = variants.into_iter().map(of).collect();
+        if exclusive { json!({"oneOf": variants}) } else { json!({"anyOf": variants}) }
     });
     let nullable = inner().prop_map(|inner| json!({"anyOf": [inner, {"type": "null"}]}));
     let all = (inner(), inner()).prop_map(|(one, other)| json!({"allOf": [one, other]}));
@@ -90,7 +96,7 @@ fn replace(schema: &mut Value, other: &Value, left: &mut usize) -> bool {
         ("properties", Value::Object(fields)) => {
             fields.iter_mut().any(|(name, field)| name != "kind" && replace(field, other, left))
         }
-        ("anyOf" | "allOf", Value::Array(all)) => all.iter_mut().any(|one| replace(one, other, left)),
+        ("anyOf" | "allOf" | "oneOf", Value::Array(all)) => all.iter_mut().any(|one| replace(one, other, left)),
         ("items" | "additionalProperties", inner @ Value::Object(_)) => replace(inner, other, left),
         _ => false,
     })
@@ -134,8 +140,12 @@ fn both(schema: Value) -> (Document, Validator) {
     (document, validator)
 }
 
+fn cases() -> u32 {
+    if std::env::var_os("CONVOKE_FULL").is_some() { 50_000 } else { 1_500 }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("CONVOKE_FULL").is_some() { 20_000 } else { 1_500 }))]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nobody_is_broken_of_whom_it_was_not_said((old, new) in pair(), values in prop::collection::vec(value(3), 60)) {
