@@ -7,6 +7,7 @@
 //! | services | actors that subscribe when they start, clean up when they stop, and come back when they fail | [`guide::services`], [`guide::application`] | [`services`] |
 //! | delivery | routes and workers: the road of an event to other processes and back | [`guide::leaving`] | [`delivery`] |
 //! | store | events that are kept, in order: conditions, replay, projections | [`guide::store`] | [`delivery`] |
+//! | schemas | what events look like, kept as a document, and whom a change breaks | [`guide::schema`] | `schema` |
 //! | servers | SNS and SQS, RabbitMQ, Redis, PostgreSQL, SQLite, memory; and what a server of your own has to keep | [`guide::servers`] | [`transport`], [`codec`] |
 //! | tests | virtual time, a check for what is left behind, tools that wait for events | [`guide::testing`] | `testing` |
 //!
@@ -100,6 +101,7 @@
 //! - `discover`: [`#[listener]`](macro@listener), which marks a function that `EventBus::discover` registers.
 //! - `rate-limit`: the middleware `RateLimit`.
 //! - `metrics`: the middleware `Measure`, and what a [`Worker`] measures.
+//! - `schema`: the module `convoke::schema`, with documents of events, validation, and what a change breaks.
 //! - `sqlite`, `postgres`, `redis`, `rabbitmq`, `sqs`, `sns`: the [transports](transport) of these names. All but
 //!   `redis` and `rabbitmq` need Rust 1.94.1, the rest 1.88.
 //!
@@ -148,6 +150,8 @@ mod shutdown;
 pub mod codec;
 mod outbox;
 mod route;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod sql;
 mod store;
 pub mod transport;
