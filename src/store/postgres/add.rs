@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::records::{Asked, PostgresRecords};
 use super::text;
-use crate::sql::postgres::{body_of, describe, late};
+use crate::sql::postgres::{WITHIN, body_of, describe, is_within, late};
 use crate::store::{Appended, Batch, Entry, Wanted, chain};
 use crate::transport::{ErrorKind, TransportError};
 
@@ -126,14 +126,8 @@ pub(super) async fn add_within(
     connection: &mut PgConnection,
 ) -> Result<Appended, TransportError> {
     if !connection.is_in_transaction() {
-        let text = "there is no transaction, and the event would be there by itself: begin one, as by `db.begin()`, and append \
-            before its commit";
-        return Err(TransportError::new(ErrorKind::Refused, records.at.clone(), text));
+        return Err(no_transaction(&records.at));
     }
-    let sql = format!(
-        "SELECT * FROM {}.convoke_append_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        records.database.schema()
-    );
     let mut columns = Columns::default();
     for Entry { topic, entity, earlier, digest, body } in batch.entries {
         columns.topics.push(topic);
@@ -143,23 +137,48 @@ pub(super) async fn add_within(
         columns.bodies.push(body);
     }
     let wanted = batch.condition.as_ref();
-    // A statement with a name stays on the server for as long as its connection, so only a pool that keeps some gets another.
-    let query = sqlx::query(AssertSqlSafe(sql)).persistent(connection.cached_statements_size() > 0);
-    let query = query.bind(records.id).bind(i64::from(records.tag)).bind(columns.topics).bind(columns.entities);
-    let query = query.bind(columns.earlier).bind(columns.digests).bind(columns.bodies);
-    let query = query.bind(wanted.map(|wanted| wanted.since.cast_signed()));
-    let query = query.bind(wanted.and_then(|wanted| text::regex_of(&wanted.patterns)));
-    let query = query.bind(wanted.and_then(|wanted| wanted.entity.clone()));
     // Longer than the server waits for the lock: what it still does when nobody listens any more may be committed.
     let deadline = records.database.deadline().saturating_add(PATIENCE);
-    let row = match tokio::time::timeout(deadline, query.fetch_one(connection)).await {
-        Ok(Ok(row)) => row,
+    let added = tokio::time::timeout(deadline, async {
+        match call(records, &columns, wanted, WITHIN, connection).await? {
+            None if is_within(connection).await? => call(records, &columns, wanted, "true", connection).await,
+            row => Ok(row),
+        }
+    });
+    let row = match added.await {
+        Ok(Ok(Some(row))) => row,
+        Ok(Ok(None)) => return Err(no_transaction(&records.at)),
         Ok(Err(error)) => return Err(describe_within(&records.at, &error)),
         Err(_) => return Err(late(&records.at, deadline)),
     };
     let appended = told(&records.at, &row, wanted)?;
     records.hint();
     Ok(appended)
+}
+
+fn no_transaction(at: &Arc<str>) -> TransportError {
+    let text = "there is no transaction, and the event would be there by itself: begin one, as by `db.begin()`, and append \
+        before its commit";
+    TransportError::new(ErrorKind::Refused, at.clone(), text)
+}
+
+/// Calls the function if this holds; nothing comes back if it does not.
+async fn call(
+    records: &PostgresRecords,
+    columns: &Columns,
+    wanted: Option<&Wanted>,
+    holds: &str,
+    connection: &mut PgConnection,
+) -> Result<Option<PgRow>, sqlx::Error> {
+    let schema = records.database.schema();
+    let sql = format!("SELECT * FROM {schema}.convoke_append_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) WHERE {holds}");
+    // A statement with a name stays on the server for as long as its connection, so only a pool that keeps some gets another.
+    let query = sqlx::query(AssertSqlSafe(sql)).persistent(connection.cached_statements_size() > 0);
+    let query = query.bind(records.id).bind(i64::from(records.tag)).bind(&columns.topics).bind(&columns.entities);
+    let query = query.bind(&columns.earlier).bind(&columns.digests).bind(&columns.bodies);
+    let query = query.bind(wanted.map(|wanted| wanted.since.cast_signed()));
+    let query = query.bind(wanted.and_then(|wanted| text::regex_of(&wanted.patterns)));
+    query.bind(wanted.and_then(|wanted| wanted.entity.clone())).fetch_optional(connection).await
 }
 
 /// How long the server waits for the lock of a store, unless `lock_timeout` is set: `convoke_append_1` says it.

@@ -76,3 +76,20 @@ async fn what_is_not_migrated_says_so() {
     let error = bare.store("orders").await.unwrap_err();
     assert!(error.to_string().contains("migrate()"), "{error}");
 }
+
+#[actix_rt::test]
+async fn a_transaction_that_a_text_has_ended_appends_nothing() {
+    let base = Database::new().await;
+    let store = filled(&base, 1, 1).await;
+    for end in ["ROLLBACK", "COMMIT"] {
+        let mut transaction = base.db.pool().begin().await.unwrap();
+        sqlx::raw_sql(end).execute(&mut *transaction).await.unwrap();
+        let error = store.append(moved(1, 1)).within(&mut transaction).await.unwrap_err();
+        assert!(error.to_string().contains("no transaction"), "{end}: {error}");
+        drop(transaction);
+        assert_eq!(store.head().await.unwrap().number(), 1, "{end}");
+    }
+    let mut transaction = base.db.pool().begin().await.unwrap();
+    assert_eq!(store.append(moved(1, 1)).within(&mut transaction).await.unwrap().number(), 2);
+    transaction.commit().await.unwrap();
+}
