@@ -160,7 +160,7 @@ async fn eventsourcing(place: &Place<'_>) -> Result<Sample, Failure> {
         |_| "set CONVOKE_EVENTSOURCING to a Python that has it: pip install 'eventsourcing[postgres]==9.5.6'",
     )?;
     let mut command = tokio::process::Command::new(python);
-    command.arg("-c").arg(include_str!("store/eventsourcing_store.py"));
+    command.arg("-c").arg(include_str!("eventsourcing_store.py"));
     let at = if place.database == "sqlite" { format!("{}-{}", place.url, place.name) } else { place.url.to_owned() };
     command.args([at, place.single.to_string(), place.many.to_string()]);
     let output = command.output().await?;

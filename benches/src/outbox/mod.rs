@@ -193,7 +193,7 @@ async fn faststream(postgres: &str, redis: &str, count: usize, workers: usize) -
         "set CONVOKE_FASTSTREAM to a Python that has it: pip install faststream-outbox==0.19.0 'faststream[redis]' asyncpg"
     })?;
     let mut command = tokio::process::Command::new(python);
-    command.arg("-c").arg(include_str!("outbox/faststream_relay.py"));
+    command.arg("-c").arg(include_str!("faststream_relay.py"));
     command.args([postgres, redis, &count.to_string(), &workers.to_string()]);
     drain::figure(command, "faststream-outbox").await
 }
