@@ -4,5 +4,7 @@
 mod routes;
 /// Routes whose server is away: for how long they try, and where what waits is afterwards.
 mod away;
+/// Routes that may not publish.
+mod denied;
 /// What leaves by a route can be read by a worker: size, depth and attributes.
 mod fitting;
