@@ -46,7 +46,7 @@ pub use events::event::BadPayload;
 pub use events::event::Event;
 pub use events::event::JsonEvent;
 pub use events::event::Name;
-pub use events::event::{Metadata, Secret};
+pub use events::event::{Metadata, Replay, Secret};
 pub use events::event::{TraceContext, TraceError};
 pub use events::hub::{DeadLetter, SubscriptionInfo};
 pub use events::listener::Argument;

@@ -71,6 +71,11 @@ pub fn emit_held(
     bus.emit_held(envelope)
 }
 
+/// Another bus with what this one provides, but without its listeners.
+pub fn beside(bus: &crate::events::bus::EventBus) -> crate::events::bus::EventBus {
+    crate::events::bus::EventBusBuilder::beside(bus)
+}
+
 /// A future of the user's, whose panic is an answer.
 pub async fn guarded<F: Future>(future: F) -> Result<F::Output, String> {
     crate::runtime::Guarded::new(future).await
@@ -105,6 +110,11 @@ pub fn saw_letters(number: u64) {
     crate::base::saw_all(crate::base::Of::Outside(number));
     #[cfg(not(feature = "testing"))]
     let _ = number;
+}
+
+/// The date, as tests may set it.
+pub fn wall_clock() -> std::time::SystemTime {
+    crate::runtime::wall_clock()
 }
 
 /// A random number, for jitter: under a seed one that the seed determines.

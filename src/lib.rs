@@ -6,6 +6,8 @@
 //! | events | listeners hear what has happened, and are given what they need; topics with wildcards and JSON | [`guide::events`], [`guide::topics`] | [`events`] |
 //! | services | actors that subscribe when they start, clean up when they stop, and come back when they fail | [`guide::services`], [`guide::application`] | [`services`] |
 //! | delivery | routes and workers: the road of an event to other processes and back | [`guide::leaving`] | [`delivery`] |
+//! | store | events that are kept, in order: conditions, replay, projections | [`guide::store`] | [`delivery`] |
+//! | schemas | what events look like, kept as a document, and whom a change breaks | [`guide::schema`] | `schema` |
 //! | servers | SNS and SQS, RabbitMQ, Redis, PostgreSQL, SQLite, memory; and what a server of your own has to keep | [`guide::servers`] | [`transport`], [`codec`] |
 //! | tests | virtual time, a check for what is left behind, tools that wait for events | [`guide::testing`] | `testing` |
 //!
@@ -99,6 +101,7 @@
 //! - `discover`: [`#[listener]`](macro@listener), which marks a function that `EventBus::discover` registers.
 //! - `rate-limit`: the middleware `RateLimit`.
 //! - `metrics`: the middleware `Measure`, and what a [`Worker`] measures.
+//! - `schema`: the module `convoke::schema`, with documents of events, validation, and what a change breaks.
 //! - `sqlite`, `postgres`, `redis`, `rabbitmq`, `sqs`, `sns`: the [transports](transport) of these names. All but
 //!   `redis` and `rabbitmq` need Rust 1.94.1, the rest 1.88.
 //!
@@ -143,11 +146,14 @@ pub mod guide;
 
 mod shutdown;
 
-// An event outside of the process: route → codec → transport → worker; or in a transaction outbox → route → codec.
+// An event outside of the process: route → codec → transport → worker; or in a transaction outbox → route → codec; or kept, store → codec.
 pub mod codec;
 mod outbox;
 mod route;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod sql;
+mod store;
 pub mod transport;
 mod worker;
 
@@ -223,7 +229,7 @@ pub mod events {
     // An event, and what is known of it.
     #[doc(inline)]
     pub use convoke_actors::{
-        Envelope, EnvelopeError, EnvelopeLimits, Event, JsonEvent, Metadata, Name, Pattern, Secret, TopicError,
+        Envelope, EnvelopeError, EnvelopeLimits, Event, JsonEvent, Metadata, Name, Pattern, Replay, Secret, TopicError,
         TraceContext, TraceError,
     };
 
@@ -282,21 +288,32 @@ pub mod services {
 /// |---|---|
 /// | an event that leaves the process | [`Route`] |
 /// | an event that leaves if, and only if, a transaction commits | [`Outbox`], [`Relay`] |
+/// | events that are kept, in order, and read or told again | [`Store`], [`Position`], [`nothing_since`], [`Replaying`] |
+/// | rows that follow from them | [`Project`], [`Projection`] |
 /// | what comes from outside | [`Worker`], [`OnUnknown`] |
 /// | when a delivery is tried again | [`Retry`] |
 /// | an event that must not be handled twice | [`Inbox`] |
 /// | dead letters of a server | [`transport::redrive`] |
 /// | the servers | [`transport`] |
 ///
-/// The manual: [events that leave](crate::guide::leaving), [servers](crate::guide::servers).
+/// The manual: [events that leave](crate::guide::leaving), [an event and its row](crate::guide::outbox), [what has happened,
+/// again](crate::guide::store), [servers](crate::guide::servers).
 pub mod delivery {
     #[doc(inline)]
+    pub use crate::codec::{Leaves, Outgoing};
+    #[doc(inline)]
     pub use crate::outbox::{
-        Leaves, Outbox, OutboxBuilder, OutboxDatabase, OutboxError, OutboxFigures, OutboxLetter, Outgoing, Relay,
-        RelayHealth, RelayProbe, RelayService, SqlValue, Statement,
+        Outbox, OutboxBuilder, OutboxDatabase, OutboxError, OutboxFigures, OutboxLetter, Relay, RelayHealth,
+        RelayProbe, RelayService, SqlValue, Statement,
     };
     #[doc(inline)]
     pub use crate::route::{Route, RouteError};
+    #[doc(inline)]
+    pub use crate::store::{
+        Append, Condition, Edition, NoPosition, Position, Progress, Project, Projection, ProjectionBuilder,
+        ProjectionDatabase, ProjectionError, ProjectionFault, ProjectionService, Read, Reading, Recorded, ReplayError,
+        ReplayFault, Replayed, Replaying, Store, StoreBuilder, StoreDatabase, StoreError, nothing_since,
+    };
     #[doc(inline)]
     pub use crate::transport::contract::{Inbox, MemoryInbox, Retry};
     #[cfg(feature = "postgres")]

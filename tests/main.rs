@@ -14,13 +14,14 @@ mod events;
 mod services;
 /// `convoke::testing`, and what README.md and the chapter on testing show of it.
 mod testing;
-/// Our prelude beside the one of actix.
-mod prelude;
 
 // An event outside of the process.
 
 /// What it is written as, and read from.
 mod codec;
+/// What it looks like: documents, validation, and whom a change breaks.
+#[cfg(feature = "schema")]
+mod schema;
 /// How it leaves.
 mod route;
 /// The queue in memory, and the suite that every transport has to pass.

@@ -9,6 +9,7 @@
 //! cargo run --release -p convoke-bench -- transports          ours over each server, and the bare clients
 //! cargo run --release -p convoke-bench -- scale               what one thing costs among many others
 //! cargo run --release -p convoke-bench -- outbox              a relay from a database to a server, and SQL by hand
+//! cargo run --release -p convoke-bench -- store               events that are kept and read again, and SQL by hand
 //! ```
 //!
 //! What is done is a [work](harness::Work), who does it is a contestant. To add a contestant to a
@@ -48,6 +49,14 @@ mod outbox {
 mod report;
 mod rounds;
 mod scale;
+#[cfg(all(feature = "postgres", feature = "sqlite"))]
+mod store;
+#[cfg(not(all(feature = "postgres", feature = "sqlite")))]
+mod store {
+    pub(crate) fn run(_: &crate::harness::Plan, _: bool) -> Result<(), crate::harness::Failure> {
+        Err("the store needs the features `postgres` and `sqlite`".into())
+    }
+}
 mod transports;
 
 use std::process::ExitCode;
@@ -68,6 +77,7 @@ fn main() -> ExitCode {
         Ok(Request::Transports { plan, json }) => return ended(transports::run(&plan, json)),
         Ok(Request::Scale { plan, json }) => return ended(scale::run(&plan, json)),
         Ok(Request::Outbox { plan, json }) => return ended(outbox::run(&plan, json)),
+        Ok(Request::Store { plan, json }) => return ended(store::run(&plan, json)),
         Ok(Request::Help) => {
             println!("{}", options::usage());
             return ExitCode::SUCCESS;

@@ -27,6 +27,11 @@ pub(crate) enum Request {
         plan: Plan,
         json: bool,
     },
+    /// The subject "store", likewise.
+    Store {
+        plan: Plan,
+        json: bool,
+    },
     Help,
 }
 
@@ -49,7 +54,7 @@ pub(crate) fn usage() -> String {
     let parts: Vec<_> = several.flat_map(|(_, works)| *works).map(|work| work.name).collect();
     format!(
         "\
-usage: convoke-bench {}|transports|scale|outbox [OPTION]...
+usage: convoke-bench {}|transports|scale|outbox|store [OPTION]...
    or for one table alone: {}
 
   --json         one line of JSON per row instead of the table
@@ -61,7 +66,7 @@ usage: convoke-bench {}|transports|scale|outbox [OPTION]...
 
 of transports, --only names a server, and --n is how many messages a sample has;
 of scale, --only names a row, and --n is one of its sizes;
-of outbox, --only names a database, and --n is how many events a sample has",
+of outbox and store, --only names a database, and --n is how many events a sample has",
         subjects.join("|"),
         parts.join(", ")
     )
@@ -78,7 +83,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
     let mut plan = Plan { only: None, n: None, rounds: None, samples: 11 };
     let mut json = false;
     let mut svg = None;
-    let (mut transports, mut scale, mut outbox) = (false, false, false);
+    let (mut transports, mut scale, mut outbox, mut store) = (false, false, false, false);
 
     while let Some(arg) = args.next() {
         let Some(name) = arg.to_str() else {
@@ -96,6 +101,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
             "transports" if works.is_none() => transports = true,
             "scale" if works.is_none() => scale = true,
             "outbox" if works.is_none() => outbox = true,
+            "store" if works.is_none() => store = true,
             _ => match find(name) {
                 Some(found) if works.is_none() => works = Some(found),
                 Some(_) => return Err(format!("one work at a time: {name} is the second")),
@@ -119,6 +125,12 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
         return match (works, svg, plan.rounds) {
             (None, None, None) => Ok(Request::Outbox { plan, json }),
             _ => Err("outbox goes by itself, without --svg and --rounds".into()),
+        };
+    }
+    if store {
+        return match (works, svg, plan.rounds) {
+            (None, None, None) => Ok(Request::Store { plan, json }),
+            _ => Err("store goes by itself, without --svg and --rounds".into()),
         };
     }
     let works = works.ok_or("which work?")?;
@@ -198,6 +210,7 @@ mod tests {
             ("rounds rounds", "one work at a time: rounds is the second"),
             ("transports --svg a", "transports go by themselves, without --svg and --rounds"),
             ("outbox --rounds 2", "outbox goes by itself, without --svg and --rounds"),
+            ("store --svg a", "store goes by itself, without --svg and --rounds"),
             ("rounds --fast", "unknown argument --fast"),
             ("rounds --n", "--n needs a value"),
             ("rounds --n 0", "--n needs a whole number from 1 on, not 0"),

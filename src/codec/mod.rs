@@ -13,7 +13,7 @@
 //!
 //! In reading order: `write` is the trait that `wire` and `cloud_events` implement. `read` recognizes every form by its
 //! `mode` and its `fields`. `cloud_event` reads a CloudEvent, `percent` escapes and unescapes texts for headers, and
-//! `error` says why a packet is no event.
+//! `error` says why a packet is no event. `leaves` is what leaves without a bus, with all that is known of it.
 //!
 //! An event that is written is read back unchanged, and no error quotes what was read.
 
@@ -26,9 +26,12 @@ mod fields;
 mod cloud_event;
 mod percent;
 mod error;
+mod leaves;
 
 pub use cloud_events::{Binding, CloudEvents};
 pub use error::CodecError;
+pub(crate) use leaves::Unpressed;
+pub use leaves::{Leaves, Outgoing};
 pub(crate) use read::check_attributes;
 pub use read::read;
 pub use wire::Wire;

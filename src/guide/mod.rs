@@ -10,6 +10,8 @@
 //! | [`application`] | a web server, services, workers and shutdown as one |
 //! | [`leaving`] | routes, workers, wire forms, retries, dead letters, de-duplication |
 //! | [`outbox`] | an event and its row, or neither: outbox, relay, order of commits, parking, other clients |
+//! | [`store`] | what has happened, again: positions, conditions, replay, projections, old versions |
+//! | [`schema`] | documents of events, validation, and whom a change breaks |
 //! | [`servers`] | order, delays, leases, limits and losses by server |
 //! | [`testing`] | virtual time, waiting for events, probes, fakes, seeds |
 //! | [`production`] | logs, metrics, health, limits and defaults, speed |
@@ -42,6 +44,13 @@ pub mod leaving {}
 
 #[doc = include_str!("outbox.md")]
 pub mod outbox {}
+
+#[doc = include_str!("store.md")]
+pub mod store {}
+
+#[cfg_attr(not(feature = "schema"), allow(rustdoc::broken_intra_doc_links))]
+#[doc = include_str!("schema.md")]
+pub mod schema {}
 
 #[cfg_attr(
     not(all(feature = "rabbitmq", feature = "redis", feature = "sns", feature = "sqlite", feature = "sqs")),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::__private::{Shown, Unstamped, debug_is_display};
+use crate::codec::Unpressed;
 use crate::transport::TransportError;
 use crate::{RouteError, TopicError};
 
@@ -82,8 +83,8 @@ impl std::error::Error for OutboxError {
 
 debug_is_display!(OutboxError);
 
-impl OutboxError {
-    pub(super) fn unstamped(event: String, why: Unstamped) -> Self {
+impl From<Unpressed> for OutboxError {
+    fn from(Unpressed { event, why }: Unpressed) -> Self {
         match why {
             Unstamped::Local => Self::Local { event },
             Unstamped::Foreign => Self::Foreign { event },

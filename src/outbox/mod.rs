@@ -1,14 +1,14 @@
 //! The outbox: events that stand in the application's own transaction, and leave after its commit.
 //!
 //! ```text
-//! publish    outbox.rs ─▶ outgoing.rs ─▶ codec/wire.rs ─▶ rows.rs: insert ─▶ a database, in a transaction that is the user's
+//! publish    outbox.rs ─▶ codec/leaves.rs, wire.rs ─▶ rows.rs: insert ─▶ a database, in a transaction that is the user's
 //!
 //! relay/     rows.rs: take ─▶ which routes? ─▶ Publisher ─▶ rows.rs: what has left is deleted, what is refused is dead
 //! ```
 //!
-//! In reading order: `outbox` is what users hold, by its `builder`; `outgoing` is what it takes, `statement` what a client that
+//! In reading order: `outbox` is what users hold, by its `builder`; `statement` is what a client that
 //! is not ours runs, `letters` what was refused for good, `error` what goes wrong. `rows` is what an outbox needs of a database,
-//! of which `sqlite/` and `postgres/` are two, and `memory/` is one for tests; `bell` wakes who waits in this process, and `rule` is how events have keys in it. `relay/` has
+//! of which `sqlite/` and `postgres/` are two, and `memory/` is one for tests, and `rule` is how events have keys in this process. `relay/` has
 //! events leave.
 //!
 //! An event leaves if and only if its transaction has committed. Of a key nothing overtakes: rows of a key are in one lane,
@@ -16,12 +16,10 @@
 
 mod outbox;
 mod builder;
-mod outgoing;
 mod statement;
 mod letters;
 mod error;
 mod rows;
-mod bell;
 mod rule;
 mod memory;
 #[cfg(feature = "postgres")]
@@ -30,12 +28,10 @@ mod postgres;
 mod sqlite;
 mod relay;
 
-pub(crate) use bell::Bell;
 pub use builder::OutboxBuilder;
 pub use error::OutboxError;
 pub use letters::OutboxLetter;
 pub use outbox::Outbox;
-pub use outgoing::{Leaves, Outgoing};
 pub use relay::{Relay, RelayHealth, RelayProbe, RelayService};
 pub(crate) use rows::sealed::{Keeping, Keeps, Opened, Rows};
 pub(crate) use rows::{Dead, FirstDead, LANES, Lanes, Taken, lane_of};

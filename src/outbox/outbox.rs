@@ -8,16 +8,18 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::error::OutboxError;
-use super::outgoing::Leaves;
 use super::relay::Relay;
 use super::rows::sealed::{Keeping, Rows};
 use super::rows::{OutboxDatabase, OutboxFigures};
 use super::statement::Statement;
 use crate::__private::{Shown, Stamp, catch, check_topic};
-use crate::codec::{Codec, Wire};
+use crate::codec::{Codec, Leaves, Wire};
 use crate::route::check_kept;
 use crate::transport::{Packet, TransportError};
 use crate::{EnvelopeLimits, JsonEvent, Metadata, Patterns, Route, Secret, TraceContext, Uuid};
+
+/// Whose limits those of an event are.
+const WHOSE: &str = "of the outbox, of its routes and of their workers";
 
 /// Beyond so many rows of a kind nobody counts.
 const COUNTED: u64 = 100_000;
@@ -127,7 +129,7 @@ impl<D: OutboxDatabase> Outbox<D> {
     }
 
     /// Publishes several events with this transaction, in their order, in as few statements as that takes. Returns their
-    /// ids. Events of different types are each an [`Outgoing`](super::Outgoing).
+    /// ids. Events of different types are each an [`Outgoing`](crate::Outgoing).
     ///
     /// Keys are locked in one order, whatever the order of the events: two transactions that publish all their events by
     /// one call each do not deadlock.
@@ -221,7 +223,7 @@ impl<D: OutboxDatabase> Outbox<D> {
         let envelope = event.press(&self.stamp)?;
         check_topic(&envelope.metadata.topic)?;
         let mut packet = Wire.write(&envelope);
-        check_kept(&self.at, &packet, &envelope.payload, self.limits)?;
+        check_kept(&self.at, &packet, &envelope.payload, self.limits, WHOSE)?;
         if let Some(rule) = self.rows.rules().get() {
             packet.key = catch(|| rule.key(&envelope)).map_err(|why| OutboxError::NotJson {
                 event: envelope.metadata.event.to_string(),

@@ -17,7 +17,7 @@ pub(crate) fn check(at: &str, packet: &Packet, payload: &Value, limits: Envelope
     within(packet, payload, limits).map_err(|error| unreadable(at, "of the route and of its workers", &error))
 }
 
-/// The same of an event that an outbox is to keep until it leaves by a route.
+/// The same of an event that is kept before anybody reads it; `whose` limits these are.
 ///
 /// # Errors
 ///
@@ -27,9 +27,9 @@ pub(crate) fn check_kept(
     packet: &Packet,
     payload: &Value,
     limits: EnvelopeLimits,
+    whose: &str,
 ) -> Result<(), TransportError> {
-    within(packet, payload, limits)
-        .map_err(|error| unreadable(at, "of the outbox, of its routes and of their workers", &error))
+    within(packet, payload, limits).map_err(|error| unreadable(at, whose, &error))
 }
 
 /// The same of a packet that was written before, by its bytes alone.

@@ -5,7 +5,7 @@
 //! `Memory::database() → MemoryDatabase → { queue, inbox }`
 //!
 //! In reading order: `steps` says which steps of a schema are missing, and who may go on without them; `attributes` writes
-//! what stands beside a body as one text; `room` says how many a subscriber may have been lent. `sqlite/` and `postgres/`
+//! what stands beside a body as one text; `bell` wakes who waits in this process; `room` says how many a subscriber may have been lent. `sqlite/` and `postgres/`
 //! are the handles of the databases, each alike: a builder, the database, how it is reached, its schema, and what it says
 //! of a fault; `memory/` is a database for tests, without tables.
 //!
@@ -13,6 +13,7 @@
 //! of the application unless the application hands it over.
 
 mod attributes;
+mod bell;
 pub(crate) mod memory;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
@@ -24,6 +25,7 @@ mod room;
 mod steps;
 
 pub(crate) use attributes::{read_attributes, write_attributes};
+pub(crate) use bell::Bell;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use room::Room;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

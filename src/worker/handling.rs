@@ -259,6 +259,11 @@ async fn judge(
         Err(error) => return Verdict::Dead(DeadReason::Broken, vec![error]),
     };
     about.is(&envelope.metadata);
+    if let Some(check) = &shared.options.check
+        && let Err(misfit) = check(&envelope)
+    {
+        return Verdict::Dead(DeadReason::Permanent, vec![misfit]);
+    }
     let mut hearing = pin!(hear(shared, envelope, doom));
     match held.through(shared, hearing.as_mut()).await {
         Through::Done(verdict) => verdict,

@@ -22,6 +22,9 @@ pub enum OnUnknown {
     Retry,
 }
 
+/// Says what a dead letter says of an event whose payload is not allowed.
+pub(super) type Check = Arc<dyn Fn(&Envelope) -> Result<(), String>>;
+
 pub(super) type KeyOf = Arc<dyn Fn(&Envelope) -> Option<String>>;
 
 /// What a worker goes by.
@@ -37,6 +40,7 @@ pub(crate) struct Options {
     pub(super) on_unknown: OnUnknown,
     pub(super) limits: EnvelopeLimits,
     pub(super) codec: Codec,
+    pub(super) check: Option<Check>,
     pub(super) max_bytes_here: usize,
     pub(super) key: Option<KeyOf>,
     /// What follows a dead letter with the same key is parked.

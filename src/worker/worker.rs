@@ -32,6 +32,7 @@ use crate::{Envelope, EnvelopeLimits, EventBus, Inbox, Retry, Shutdown};
 /// | the same, and no attempts are left; or every failed listener failed [permanently](crate::Permanent), or could not read the payload | dead letter |
 /// | the event has no listener | dead letter, or as [`on_unknown`](Self::on_unknown) says |
 /// | the packet is no event, or exceeds the [limits](Self::limits) | dead letter |
+/// | the payload does not fit its schema, if the worker [validates](crate::guide::schema) | dead letter |
 /// | the delivery waits in the worker when it is paused or drains | release |
 ///
 /// # When the server refuses a verdict
@@ -98,6 +99,7 @@ impl<S: Source> Worker<S> {
             on_unknown: OnUnknown::default(),
             limits: EnvelopeLimits::default(),
             codec: reader::any(),
+            check: None,
             max_bytes_here: 64 * 1024 * 1024,
             key: None,
             parks: false,
@@ -262,6 +264,42 @@ impl<S: Source> Worker<S> {
     ) -> Self {
         self.options.codec = reader::of(read);
         self
+    }
+
+    /// Validates the payload of each event before its listeners are called, by the schemas of a
+    /// [registry](crate::schema::Registry) or a [document](crate::schema::Document). By default a payload has only to be
+    /// what its listeners can read.
+    ///
+    /// An event that does not fit becomes a dead letter at once. Its text names the fields and the rules that they break,
+    /// at most 8, and quotes no value. [`Validator`](crate::schema::Validator) says which events are validated: those that
+    /// the registry knows by their topic or name. Of these it has to know the version, too.
+    ///
+    /// ```no_run
+    /// # use convoke::prelude::*;
+    /// # use convoke::transport::Memory;
+    /// # use convoke::{Worker, schema::Registry};
+    /// # use schemars::JsonSchema;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Event, JsonSchema, Serialize, Deserialize)]
+    /// # struct OrderPlaced { id: u64 }
+    /// # let bus = EventBus::default();
+    /// let registry = Registry::new().with::<OrderPlaced>()?;
+    /// let worker = Worker::new(Memory::queue("orders"), &bus).validate(&registry)?;
+    /// # Ok::<(), convoke::schema::SchemaError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns `NoSchema` for a schema that cannot be used; see [`Validator::new`](crate::schema::Validator::new).
+    #[cfg(feature = "schema")]
+    pub fn validate(
+        mut self,
+        registry: impl AsRef<crate::schema::Registry>,
+    ) -> Result<Self, crate::schema::SchemaError> {
+        let validator = crate::schema::Validator::new(registry)?;
+        self.options.check =
+            Some(Arc::new(move |envelope| validator.validate(envelope).map_err(|misfit| misfit.to_string())));
+        Ok(self)
     }
 
     /// Sets how many bytes of packets the worker may hold, and as many again for the events that are made of the

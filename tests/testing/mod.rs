@@ -1,5 +1,7 @@
 //! How to test with it.
 
+/// Our prelude beside the one of actix.
+mod prelude;
 /// The test that the README shows, word for word.
 mod without_sleeping;
 /// Those that the chapter on testing shows, and the texts of failures there.

@@ -33,6 +33,8 @@ mod rabbitmq;
 mod redis;
 /// SQLite.
 mod sqlite;
+/// Stores: one suite over each database.
+mod store;
 /// What is said of a server or a file under virtual time.
 mod virtual_time;
 

@@ -93,6 +93,13 @@ fn rewrite(keys: Keys, item: &DeriveInput) -> Result<TokenStream> {
     let topic = keys.topic.unwrap_or_else(|| name.clone());
     let entity = keys.entity.unwrap_or_else(|| LitStr::new(words::without_last(&name.value()), name.span()));
     let version = keys.version.map(|version| quote!(const VERSION: u32 = #version;));
+    let example = keys.example.map(|example| {
+        quote! {
+            fn example() -> ::core::option::Option<Self> {
+                ::core::option::Option::Some(#example)
+            }
+        }
+    });
     let flags = [("CONTAINS_PERSONAL_DATA", keys.personal), ("RETAINED", keys.retained), ("LOCAL", keys.local)];
     let flags = flags.into_iter().filter_map(|(flag, given)| given.map(|()| format_ident!("{flag}")));
     let entity_id = keys.entity_id.map(|field| entity_id::method(&field, &item.data, &root)).transpose()?;
@@ -109,6 +116,7 @@ fn rewrite(keys: Keys, item: &DeriveInput) -> Result<TokenStream> {
             #version
             #(const #flags: bool = true;)*
             #entity_id
+            #example
 
             fn to_json(&self) -> ::core::result::Result<#root::__private::Value, #root::__private::JsonError> {
                 #to_json
@@ -208,7 +216,7 @@ mod tests {
             #[event(local, version = 2, crate = "framework::convoke")]
             #[event(entity = "Sale", name = "SaleMade", topic = "sales/made", entity_id = id,)]
             #[event()]
-            #[event(retained, contains_personal_data)]
+            #[event(retained, contains_personal_data, example = Self::Now { id: 7 })]
             enum OrderPlaced { Now { id: u64 } }
         };
         let expected = quote! {
@@ -226,6 +234,10 @@ mod tests {
                     ::core::option::Option::Some(match self {
                         Self::Now { id: shown, .. } => framework::convoke::__private::show(shown),
                     })
+                }
+
+                fn example() -> ::core::option::Option<Self> {
+                    ::core::option::Option::Some(Self::Now { id: 7 })
                 }
 
                 fn to_json(

@@ -3,13 +3,13 @@
 //! `#[event(topic = "orders/placed", retained)] → Keys → event.rs`
 
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, Error, LitInt, LitStr, Member, Meta, Path, Result};
+use syn::{Attribute, Error, Expr, LitInt, LitStr, Member, Meta, Path, Result};
 
 use crate::arguments::{flag, keyed, root, set, value};
 use crate::topic::{self, Grammar};
 
 const UNKNOWN: &str = "unknown key: use `topic = \"orders/placed\"`, `name`, `entity`, `entity_id`, `version`, \
-                       `contains_personal_data`, `retained`, `local` or `crate`";
+                       `example`, `contains_personal_data`, `retained`, `local` or `crate`";
 
 /// What stands in the parentheses of all the `#[event(…)]`.
 #[derive(Default)]
@@ -21,6 +21,7 @@ pub(crate) struct Keys {
     pub(crate) entity: Option<LitStr>,
     pub(crate) entity_id: Option<Member>,
     pub(crate) version: Option<u32>,
+    pub(crate) example: Option<Expr>,
     pub(crate) personal: Option<()>,
     pub(crate) retained: Option<()>,
     pub(crate) local: Option<()>,
@@ -68,6 +69,11 @@ impl Keys {
                 set(&mut self.entity_id, argument, field)
             }
             "version" => set(&mut self.version, argument, version(argument)?),
+            "example" => {
+                let example =
+                    value(argument, "not an example: write `example = Self { … }`, or a function that is called")?;
+                set(&mut self.example, argument, example)
+            }
             "contains_personal_data" => flag(argument).and_then(|()| set(&mut self.personal, argument, ())),
             "retained" => flag(argument).and_then(|()| set(&mut self.retained, argument, ())),
             "local" => flag(argument).and_then(|()| set(&mut self.local, argument, ())),
@@ -107,6 +113,7 @@ mod tests {
         let entity = "not an entity: write `entity = \"Order\"`";
         let field = "not a field: write `entity_id = id`, or `entity_id = 0` for the first";
         let version = "not a version: write `version = 2`";
+        let example = "not an example: write `example = Self { … }`, or a function that is called";
         let alone = "takes no value: write the word alone, or leave it out";
         let twice = "given twice: remove one of the two";
         for (keys, expected) in [
@@ -127,6 +134,9 @@ mod tests {
             (quote!(version = 4294967296), version),
             (quote!(version), version),
             (quote!(version = 0), "no version: the first is 1"),
+            (quote!(example), example),
+            (quote!(example(Self)), example),
+            (quote!(example = Self, example = Self), twice),
             (quote!(retained = true), alone),
             (quote!(local(true)), alone),
             (quote!(contains_personal_data = "email"), alone),

@@ -78,6 +78,7 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///   its `Display`. `entity_id = 0` is the first field of a tuple. In an enum every variant has the field. By default
 ///   there is none.
 /// - `version = 2`: the version of the event's shape. The default is 1.
+/// - `example = Self { … }`: an event as an example, for documents and tests. By default there is none.
 /// - `contains_personal_data`: hides the payload in every log, error and `Debug` of Convoke. The id of the entity is
 ///   not part of the payload.
 /// - `retained`: the bus keeps the last event for those who subscribe later.

@@ -186,6 +186,14 @@ impl EventBusBuilder {
         EventBus::of(&Arc::new(Hub::new(container, self.middleware.0, self.publisher, self.limits, publish_letter)))
     }
 
+    /// Builds another bus, with what this one provides, what stands around its listeners and its limits, but no listener.
+    pub(crate) fn beside(bus: &EventBus) -> EventBus {
+        let hub = bus.hub();
+        let (middleware, publisher) = (hub.middleware().to_vec(), bus.publisher().into());
+        let beside = Hub::new(hub.container().clone(), middleware, publisher, *hub.limits(), publish_letter);
+        EventBus::of(&Arc::new(beside))
+    }
+
     /// Builds the bus and every value that is provided to its listeners.
     ///
     /// # Errors

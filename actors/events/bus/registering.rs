@@ -93,7 +93,7 @@ impl EventBus {
             capacity: listening.options.capacity.unwrap_or(hub.limits().capacity),
             overflow: listening.options.overflow.unwrap_or(hub.limits().overflow),
             all_or_none: listening.options.all_or_none,
-            selective: listening.options.when.is_some(),
+            selective: listening.options.when.is_some() || listening.options.unless_replayed,
             heeded: listening.heeded,
             #[cfg(feature = "testing")]
             collects: collects(&hearing, place),

@@ -13,7 +13,7 @@ use serde_json::{Map, Number, Value};
 use uuid::Uuid;
 
 use super::case::{self, Case, Keys as Names};
-use crate::events::event::{Carrier, Metadata, Name, PublishDate, Secret, TraceContext, derived, whole_micros};
+use crate::events::event::{Carrier, Metadata, Name, PublishDate, Replay, Secret, TraceContext, derived, whole_micros};
 use crate::runtime;
 
 /// A key of the metadata does not hold what it should. Its value may be secret, so nobody is told.
@@ -82,6 +82,7 @@ pub(crate) fn read<'a>(keys: impl Keys<'a>, carrier: Carrier<'_>) -> Result<Meta
         trace: keys.trace(),
         authorization: Secret::from(keys.text("authorization")?.into_owned()),
         contains_personal_data: keys.flag("containsPersonalData"),
+        replay: Replay::default(),
         topic: name(keys.own_text("topic").unwrap_or_default()),
         version: keys.version().unwrap_or(1),
         correlation: keys.uuid("correlationId").unwrap_or(id),

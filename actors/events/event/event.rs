@@ -16,6 +16,7 @@ use serde_json::Value;
 /// | `entity = "Order"` | the name without its last word; the name itself if it has only one |
 /// | `entity_id = field` | none; the field is shown with its `Display` |
 /// | `version = 2` | 1 |
+/// | `example = Self { … }` | none; if set, what [`example`](Self::example) returns |
 /// | `contains_personal_data` | off; if set, this library shows the payload in no log, error or `Debug` |
 /// | `retained` | off; if set, the bus keeps the last event of this type for later subscribers |
 /// | `local` | off; if set, the event needs no serde, no topic subscriber sees it, and it never leaves the process |
@@ -51,6 +52,11 @@ pub trait Event: Send + Sync + Sized + 'static {
 
     /// Returns the id of the thing that the event is about, for the event's metadata. The default is none.
     fn entity_id(&self) -> Option<String> {
+        None
+    }
+
+    /// Returns an event as an example, for documents and tests. The default is none.
+    fn example() -> Option<Self> {
         None
     }
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::event::Event;
 use super::name::Name;
 use super::publish_date::{PublishDate, whole_micros};
+use super::replay::Replay;
 use super::secret::{Hidden, Secret};
 use super::trace::TraceContext;
 use crate::base::Shown;
@@ -74,6 +75,8 @@ pub struct Metadata {
     pub causation: Option<Uuid>,
     /// Whether the payload is kept out of every log and every error.
     pub contains_personal_data: bool,
+    /// Whether the event is told once more from a store. It is known in this process alone.
+    pub replay: Replay,
 }
 
 impl Metadata {
@@ -95,6 +98,7 @@ impl Metadata {
             correlation: id,
             causation: None,
             contains_personal_data: false,
+            replay: Replay::default(),
         }
     }
 

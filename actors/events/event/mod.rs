@@ -4,7 +4,7 @@
 //!
 //! In reading order: `event`, a fact of a type; `name`, what it is called; `json_event`, what a topic subscriber sees;
 //! `finite`, how the one becomes the other; `bad_payload`, when it cannot; `subject`, what may travel at all; `metadata`, what
-//! travels with it, with its `publish_date`, its `trace` and its `secret`s; `identity`, by what its copies are known.
+//! travels with it, with its `publish_date`, its `trace` and its `secret`s, and whether it is a `replay`; `identity`, by what its copies are known.
 //!
 //! It knows no bus. Personal data is in no `Debug` and no error of these types, and neither is an authorization.
 
@@ -18,6 +18,7 @@ mod metadata;
 mod publish_date;
 mod trace;
 mod secret;
+mod replay;
 mod identity;
 
 pub use bad_payload::BadPayload;
@@ -31,6 +32,7 @@ pub use name::Name;
 pub(crate) use publish_date::FIRST;
 pub use publish_date::PublishDate;
 pub(crate) use publish_date::{read_date, whole_micros, write_date};
+pub use replay::Replay;
 pub(crate) use secret::HIDDEN;
 pub use secret::Secret;
 pub use subject::Subject;

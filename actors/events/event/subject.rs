@@ -122,6 +122,16 @@ impl<E: Event> Subject for E {
 
     fn from_json(json: Cow<'_, JsonEvent>) -> Option<Result<Self, BadPayload>> {
         (!E::LOCAL).then(|| {
+            // What happened long ago may have had another shape by the same names; what comes now may have more than is known.
+            if json.kind().version != E::VERSION && json.came_with().is_some_and(|metadata| metadata.replay.is_replay())
+            {
+                let (found, wanted) = (json.kind().version, E::VERSION);
+                return Err(BadPayload {
+                    event: E::NAME.into(),
+                    topic: json.topic().into(),
+                    reason: format!("it has version {found}, and the type has {wanted}: add an upcaster to the store"),
+                });
+            }
             E::from_json(&json).map_err(|error| BadPayload {
                 event: E::NAME.into(),
                 topic: json.topic().into(),

@@ -3,16 +3,16 @@
 //! `registration → Source (looked up once) → Argument (taken for each call)`
 
 use crate::events::container::{Container, ContainerError, Inject, Source};
-use crate::events::event::{Metadata, Subject};
+use crate::events::event::{Metadata, Replay, Subject};
 use crate::events::seats::Scope;
 use crate::events::verdict::ListenerError;
 
-/// An argument that a listener can take beside its event: [`Inject<T>`](Inject), [`Metadata`] or
+/// An argument that a listener can take beside its event: [`Inject<T>`](Inject), [`Metadata`], [`Replay`] or
 /// [`EventBus`](crate::EventBus).
 #[diagnostic::on_unimplemented(
     message = "a listener cannot be given `{Self}`",
     label = "not something a listener can ask for",
-    note = "after the event, a listener asks for `Inject<T>`, `Metadata` or `EventBus`, up to 8 of them"
+    note = "after the event, a listener asks for `Inject<T>`, `Metadata`, `Replay` or `EventBus`, up to 8 of them"
 )]
 pub trait Argument: Sized + 'static {
     /// What is looked up once, when the listener is registered.
@@ -55,5 +55,17 @@ impl Argument for Metadata {
 
     fn take<S: Subject>(_: &(), scope: &Scope<'_, S>) -> Result<Self, ListenerError> {
         Ok(Self::clone(scope.parcel.metadata()))
+    }
+}
+
+impl Argument for Replay {
+    type Source = ();
+
+    fn prepare(_: &Container) -> Result<(), ContainerError> {
+        Ok(())
+    }
+
+    fn take<S: Subject>(_: &(), scope: &Scope<'_, S>) -> Result<Self, ListenerError> {
+        Ok(scope.parcel.replay().cloned().unwrap_or_default())
     }
 }

@@ -128,6 +128,11 @@ pub trait Listen<E: Subject, Kind>: Sized + 'static {
         self.listening().skip_retained()
     }
 
+    /// Skips events that are told once more from a store. See [`Listening::unless_replayed`].
+    fn unless_replayed(self) -> Listening<E> {
+        self.listening().unless_replayed()
+    }
+
     /// Adds a middleware around the listener. See [`Listening::with`].
     fn with(self, middleware: impl Middleware) -> Listening<E> {
         self.listening().with(middleware)

@@ -45,6 +45,7 @@ impl<S: Subject> Listening<S> {
             timeout: None,
             middleware: Vec::new(),
             skip_retained: false,
+            unless_replayed: false,
             rest: None,
         };
         Self { options, make: Box::new(make), type_name: type_name::<L>, sees, heeded: true }
@@ -158,6 +159,13 @@ impl<S: Subject> Listening<S> {
     /// listener hears that event once it is registered.
     pub fn skip_retained(mut self) -> Self {
         self.options.skip_retained = true;
+        self
+    }
+
+    /// Skips events that are told once more from a store, so that a mail is not sent twice. A listener that should only know
+    /// may ask for [`Replay`](crate::Replay) instead.
+    pub fn unless_replayed(mut self) -> Self {
+        self.options.unless_replayed = true;
         self
     }
 

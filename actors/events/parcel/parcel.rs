@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::given::Given;
 use crate::base::Shown;
-use crate::events::event::{BadPayload, HIDDEN, JsonEvent, Kind, Metadata, Name, Subject, whole_micros};
+use crate::events::event::{BadPayload, HIDDEN, JsonEvent, Kind, Metadata, Name, Replay, Subject, whole_micros};
 use crate::events::verdict::{ListenerError, panicked};
 use crate::runtime;
 
@@ -85,6 +85,14 @@ impl<E: Subject> Parcel<E> {
             Some(metadata) => metadata.clone(),
             None => Arc::new(self.make_metadata()),
         })
+    }
+
+    /// What is told once more says so. What happens now has come with nothing, and nothing is made to see that.
+    pub(crate) fn replay(&self) -> Option<&Replay> {
+        match &self.origin {
+            Some(origin) => origin.replay(),
+            None => self.event.came_with().map(|metadata| &metadata.replay),
+        }
     }
 
     fn make_metadata(&self) -> Metadata {
@@ -214,6 +222,7 @@ pub(crate) trait AnyParcel: Any + Send + Sync + std::fmt::Debug {
     fn depth(&self) -> u32;
     fn cause(&self) -> Option<&Arc<dyn AnyParcel>>;
     fn metadata(&self) -> &Arc<Metadata>;
+    fn replay(&self) -> Option<&Replay>;
     /// The payload as JSON, if it has that form.
     fn json(self: Arc<Self>) -> Result<Arc<Parcel<JsonEvent>>, ListenerError>;
     /// The type of its subject.
@@ -251,6 +260,10 @@ impl<E: Subject> AnyParcel for Parcel<E> {
 
     fn metadata(&self) -> &Arc<Metadata> {
         Parcel::metadata(self)
+    }
+
+    fn replay(&self) -> Option<&Replay> {
+        Parcel::replay(self)
     }
 
     fn subject(&self) -> TypeId {

@@ -24,6 +24,7 @@ pub(crate) struct Options<S> {
     pub(crate) timeout: Option<Duration>,
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
     pub(crate) skip_retained: bool,
+    pub(crate) unless_replayed: bool,
     /// Who is told when a call of it has ended.
     pub(crate) rest: Option<Arc<Notify>>,
 }

@@ -17,7 +17,7 @@ use super::hearer::{AnySeat, Hearer, Hears, Tickets};
 use super::options::{Condition, Options};
 use super::station::Station;
 use super::work::Work;
-use crate::events::event::{JsonEvent, Subject};
+use crate::events::event::{JsonEvent, Replay, Subject};
 use crate::events::hub::{Hub, Post};
 use crate::events::parcel::{Parcel, Ticket, Waiting, Within};
 use crate::events::verdict::{ListenerError, Overflow, Queued, Room, Verdict, panicked};
@@ -28,7 +28,7 @@ use crate::runtime::{self, drop_quietly};
 pub(crate) struct Seat<S> {
     hub: Arc<Hub>,
     post: Arc<Post>,
-    /// Neither a condition nor a number of times.
+    /// Neither a condition nor a number of times, and what is told once more too.
     plain: Cell<bool>,
     /// Absent for those that hear whatever comes, for as long as they are registered, as most do.
     limits: Option<Box<Limits<S>>>,
@@ -44,13 +44,16 @@ pub(crate) struct Seat<S> {
 /// Which events a listener wants, and how many.
 struct Limits<S> {
     when: Option<Condition<S>>,
+    /// None that is told once more.
+    unless_replayed: bool,
     left: Cell<u64>,
 }
 
 impl<S: Subject> Seat<S> {
     pub(crate) fn new(options: Options<S>, hub: Arc<Hub>, post: Arc<Post>, call: Box<dyn Call<S>>) -> Self {
-        let limited = options.when.is_some() || options.times != u64::MAX;
-        let limits = Limits { when: options.when, left: Cell::new(options.times) };
+        let limited = options.when.is_some() || options.times != u64::MAX || options.unless_replayed;
+        let unless_replayed = options.unless_replayed;
+        let limits = Limits { when: options.when, unless_replayed, left: Cell::new(options.times) };
         let limits = limited.then(|| Box::new(limits));
         Self {
             plain: Cell::new(limits.is_none()),
@@ -74,6 +77,10 @@ impl<S: Subject> Seat<S> {
     /// Whether the listener wants this event.
     fn wants(&self, parcel: &Arc<Parcel<S>>) -> Result<bool, ListenerError> {
         if self.is_spent() {
+            return Ok(false);
+        }
+        let unless_replayed = self.limits.as_ref().is_some_and(|limits| limits.unless_replayed);
+        if unless_replayed && parcel.replay().is_some_and(Replay::is_replay) {
             return Ok(false);
         }
         if let Some(when) = self.limits.as_ref().and_then(|limits| limits.when.as_ref()) {

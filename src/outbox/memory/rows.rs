@@ -12,11 +12,11 @@ use super::table::Table;
 use crate::__private::{note_letter, saw_letters};
 use crate::Uuid;
 use crate::outbox::{
-    Bell, Dead, FirstDead, Keeping, Keeps, Lanes, Opened, OutboxBuilder, OutboxDatabase, OutboxFigures, Rows, Rules,
+    Dead, FirstDead, Keeping, Keeps, Lanes, Opened, OutboxBuilder, OutboxDatabase, OutboxFigures, Rows, Rules,
     SqlValue, Statement, Taken,
 };
 use crate::sql::memory::{MemoryConnection, MemoryDatabase};
-use crate::sql::{read_attributes, write_attributes};
+use crate::sql::{Bell, read_attributes, write_attributes};
 use crate::transport::{BoxFuture, ErrorKind, Packet, TransportError};
 
 /// It rings behind the commit: what it rings for is there.

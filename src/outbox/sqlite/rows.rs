@@ -13,11 +13,11 @@ use tokio::time::timeout;
 
 use super::{insert, lanes, settle, take};
 use crate::Uuid;
-use crate::outbox::Bell;
 use crate::outbox::OutboxBuilder;
 use crate::outbox::Statement;
 use crate::outbox::{Dead, FirstDead, Lanes, OutboxDatabase, OutboxFigures, Taken};
 use crate::outbox::{Keeping, Keeps, Opened, Rows, Rules};
+use crate::sql::Bell;
 use crate::sql::sqlite::{SqliteDatabase, Store, describe, late};
 use crate::transport::{BoxFuture, ErrorKind, Packet, TransportError};
 

@@ -97,6 +97,12 @@ impl MemoryConnection {
         }
     }
 
+    /// Has this done when the transaction commits, together with what else it changes; never if it is rolled back. It stands for a
+    /// write to a table of the application, which a database in memory has not. Nothing is done if there is no transaction.
+    pub fn on_commit(&mut self, change: impl FnOnce() + Send + 'static) {
+        self.stage(change);
+    }
+
     /// Has this done once it has committed.
     pub(crate) fn afterwards(&mut self, step: impl FnOnce() + Send + 'static) {
         if let Some(work) = &mut self.work {

@@ -13,6 +13,7 @@ const STEPS: Steps = Steps(&[
     Step { sql: include_str!("schema-3.sql"), older_go_on: true },
     // An older program lends no row of a state that it does not know, nor one behind it.
     Step { sql: include_str!("schema-4.sql"), older_go_on: true },
+    Step { sql: include_str!("schema-5.sql"), older_go_on: true },
 ]);
 
 /// What is wrong with the tables of a file.
@@ -95,8 +96,14 @@ mod tests {
         SqliteConnection::connect("sqlite::memory:").await.unwrap()
     }
 
-    async fn written(connection: &mut SqliteConnection, sql: &'static str) {
-        sqlx::raw_sql(sql).execute(connection).await.unwrap();
+    /// The version that this program makes, and the one behind it.
+    fn present() -> (i64, i64) {
+        let number = STEPS.after_all().number;
+        (number, number + 1)
+    }
+
+    async fn written(connection: &mut SqliteConnection, sql: impl AsRef<str>) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.as_ref().to_owned())).execute(connection).await.unwrap();
     }
 
     #[actix_rt::test]
@@ -119,10 +126,11 @@ mod tests {
         let mut file = file().await;
         prepare(&mut file).await.unwrap();
         written(&mut file, "DROP TABLE convoke_schema; CREATE TABLE convoke_schema (version INTEGER NOT NULL)").await;
-        written(&mut file, "INSERT INTO convoke_schema VALUES (4)").await;
+        let (present, next) = present();
+        written(&mut file, format!("INSERT INTO convoke_schema VALUES ({present})")).await;
         prepare(&mut file).await.unwrap();
         assert!(!has_oldest(&mut file).await.unwrap());
-        written(&mut file, "UPDATE convoke_schema SET version = 5").await;
+        written(&mut file, format!("UPDATE convoke_schema SET version = {next}")).await;
         assert!(matches!(prepare(&mut file).await, Err(SchemaError::Unfit(Unfit::Newer(_)))));
     }
 
@@ -135,7 +143,7 @@ mod tests {
         written(&mut file, "CREATE TABLE convoke_schema (version INTEGER NOT NULL)").await;
         written(&mut file, "INSERT INTO convoke_schema VALUES (2)").await;
         prepare(&mut file).await.unwrap();
-        assert_eq!(version(&mut file).await.unwrap(), Some(Version { number: 4, oldest: 2 }));
+        assert_eq!(version(&mut file).await.unwrap(), Some(Version { number: present().0, oldest: 2 }));
         written(&mut file, "INSERT INTO convoke_outbox_name (id, name) VALUES (7, 'Shop')").await;
     }
 
@@ -148,7 +156,7 @@ mod tests {
         prepare(&mut file).await.unwrap();
         check(&mut file).await.unwrap();
         assert_eq!(version(&mut file).await.unwrap(), Some(Version { number: 9, oldest: 2 }));
-        written(&mut file, "UPDATE convoke_schema SET oldest = 5").await;
+        written(&mut file, format!("UPDATE convoke_schema SET oldest = {}", present().1)).await;
         assert!(matches!(prepare(&mut file).await, Err(SchemaError::Unfit(Unfit::Newer(_)))));
         assert!(matches!(check(&mut file).await, Err(SchemaError::Unfit(Unfit::Newer(_)))));
     }

@@ -51,7 +51,7 @@ fn what_does_not_fit_is_told_as_serde_tells_it() {
 
 #[derive(Event, Serialize, Deserialize, Debug, PartialEq)]
 #[event(topic = "sales/made", name = "SaleMade", entity = "Shop", entity_id = shop, version = 2)]
-#[event(contains_personal_data, retained)]
+#[event(contains_personal_data, retained, example = Self { shop: "north".into() })]
 struct EveryKey {
     shop: Arc<str>,
 }
@@ -62,6 +62,8 @@ fn every_key_is_heard() {
     assert_eq!(described::<EveryKey>(), (2, [true, true, false]));
     assert_eq!(EveryKey { shop: "north".into() }.entity_id().as_deref(), Some("north"));
     assert_json(EveryKey { shop: "north".into() }, json!({ "shop": "north" }));
+    assert_eq!(EveryKey::example(), Some(EveryKey { shop: "north".into() }));
+    assert_eq!(OrderPlaced::example(), None);
 }
 
 #[derive(Event, Serialize, Deserialize, Debug, PartialEq)]

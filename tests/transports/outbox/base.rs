@@ -2,14 +2,14 @@
 
 use std::ops::DerefMut;
 
-use convoke::{OutboxBuilder, OutboxDatabase, Statement};
+use convoke::{OutboxBuilder, OutboxDatabase, Statement, StoreBuilder, StoreDatabase};
 
 /// What stands for a transaction of a database.
 pub(crate) type Connection<B> = <<B as Base>::Database as OutboxDatabase>::Connection;
 
 /// A database that was made for a test.
 pub(crate) trait Base: Sized + 'static {
-    type Database: OutboxDatabase;
+    type Database: OutboxDatabase + StoreDatabase<Connection = Connection<Self>>;
     type Transaction: DerefMut<Target = Connection<Self>>;
     /// What is in no transaction.
     type Plain: DerefMut<Target = Connection<Self>>;
@@ -18,6 +18,8 @@ pub(crate) trait Base: Sized + 'static {
     async fn new() -> Self;
 
     fn outbox(&self, name: &str) -> OutboxBuilder<Self::Database>;
+
+    fn store(&self, name: &str) -> StoreBuilder<Self::Database>;
 
     async fn begin(&self) -> Self::Transaction;
 

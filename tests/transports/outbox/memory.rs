@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use convoke::prelude::*;
 use convoke::transport::{Memory, MemoryConnection, MemoryDatabase, MemoryTransaction};
-use convoke::{OutboxBuilder, Statement};
+use convoke::{OutboxBuilder, Statement, StoreBuilder};
 
 use super::{Base, Taker, all_over, empty, moved, publish, quick, relay, shop, until};
 
-pub(crate) struct Here(MemoryDatabase);
+pub(crate) struct Here(pub(crate) MemoryDatabase);
 
 /// What is in no transaction.
 pub(crate) struct Plain(MemoryConnection);
@@ -39,6 +39,10 @@ impl Base for Here {
 
     fn outbox(&self, name: &str) -> OutboxBuilder<MemoryDatabase> {
         self.0.outbox(name)
+    }
+
+    fn store(&self, name: &str) -> StoreBuilder<MemoryDatabase> {
+        self.0.store(name)
     }
 
     async fn begin(&self) -> MemoryTransaction {

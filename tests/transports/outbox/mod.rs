@@ -19,13 +19,13 @@ mod denied;
 /// A relay among the services of an application.
 mod services;
 /// SQLite.
-mod sqlite;
+pub(crate) mod sqlite;
 /// PostgreSQL.
-mod postgres;
+pub(crate) mod postgres;
 /// An application, and what happens to it.
 mod shop;
 /// A database in memory.
-mod memory;
+pub(crate) mod memory;
 /// A publisher that does what a test tells it.
 mod taker;
 
@@ -36,7 +36,7 @@ use convoke::transport::Publisher;
 use convoke::{Outbox, Outgoing, RelayService};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use base::Base;
+pub(crate) use base::{Base, Connection};
 pub(crate) use taker::{Mode, Taker};
 
 /// Whoever waits for longer has failed.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use convoke::prelude::*;
 use convoke::transport::{ErrorKind, Memory, MemoryQueue, Postgres, PostgresDatabase, Source};
-use convoke::{Envelope, Outbox, OutboxBuilder, OutboxError, Outgoing, Route, SqlValue, Statement};
+use convoke::{Envelope, Outbox, OutboxBuilder, OutboxError, Outgoing, Route, SqlValue, Statement, StoreBuilder};
 use serde::{Deserialize, Serialize};
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Transaction};
@@ -20,7 +20,9 @@ use crate::transports::servers::postgres::PostgresServer;
 
 /// A database of its own in a server that all tests share which run at the same time.
 pub(crate) struct Database {
-    db: PostgresDatabase,
+    pub(crate) db: PostgresDatabase,
+    /// Where it is.
+    pub(crate) url: String,
     _server: Arc<PostgresServer>,
 }
 
@@ -48,13 +50,17 @@ impl Base for Database {
         let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
         sqlx::raw_sql(create).execute(&mut connection).await.unwrap();
         let url = format!("{}{name}", server.url().trim_end_matches("postgres"));
-        let db = Postgres::connect(url).await.unwrap();
+        let db = Postgres::connect(&url).await.unwrap();
         db.migrate().await.unwrap();
-        Self { db, _server: server }
+        Self { db, url, _server: server }
     }
 
     fn outbox(&self, name: &str) -> OutboxBuilder<PostgresDatabase> {
         self.db.outbox(name)
+    }
+
+    fn store(&self, name: &str) -> StoreBuilder<PostgresDatabase> {
+        self.db.store(name)
     }
 
     async fn begin(&self) -> Self::Transaction {

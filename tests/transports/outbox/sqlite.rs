@@ -1,7 +1,7 @@
 //! The outbox in a file of SQLite.
 
-use convoke::OutboxBuilder;
 use convoke::transport::{Sqlite, SqliteDatabase};
+use convoke::{OutboxBuilder, StoreBuilder};
 use convoke::{OutboxError, SqlValue, Statement};
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Transaction};
@@ -10,8 +10,8 @@ use super::{Base, Taker, all_over, moved, publish, relay, shop, until};
 use crate::transports::servers::sqlite::Folder;
 
 pub(crate) struct File {
-    db: SqliteDatabase,
-    folder: Folder,
+    pub(crate) db: SqliteDatabase,
+    pub(crate) folder: Folder,
 }
 
 impl Base for File {
@@ -26,6 +26,10 @@ impl Base for File {
 
     fn outbox(&self, name: &str) -> OutboxBuilder<SqliteDatabase> {
         self.db.outbox(name)
+    }
+
+    fn store(&self, name: &str) -> StoreBuilder<SqliteDatabase> {
+        self.db.store(name)
     }
 
     async fn begin(&self) -> Self::Transaction {

@@ -35,6 +35,18 @@ struct Assigned;
 #[event(local, crate = convoke)]
 struct Root;
 
+#[derive(Event)]
+#[event(local, version = 0)]
+struct Zeroth;
+
+#[derive(Event)]
+#[event(local, version = "2")]
+struct VersionAsText;
+
+#[derive(Event)]
+#[event(local, version = 4294967296)]
+struct VersionTooHigh;
+
 /// Whoever uses one of them has no fault of his own.
 async fn use_them(bus: &EventBus) -> Result<(), Box<dyn std::error::Error>> {
     let _listener = bus.on(|_: &Unknown| ())?;

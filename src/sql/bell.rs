@@ -1,6 +1,6 @@
 //! Who is told within this process that something was published.
 //!
-//! `publish → ring → the relays of this outbox`
+//! `publish → ring → the relays of this outbox`, `append → ring → who follows this store`
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -9,21 +9,21 @@ use tokio::sync::watch;
 
 static BELLS: Mutex<Option<HashMap<String, Weak<Bell>>>> = Mutex::new(None);
 
-/// The bell of one outbox, for all who have it open in this process.
+/// The bell of one outbox or store, for all who have it open in this process.
 #[derive(Debug)]
 pub(crate) struct Bell(watch::Sender<()>);
 
 impl Bell {
-    /// Returns the one of this outbox, by what no other has.
-    pub(crate) fn of(outbox: &str) -> Arc<Self> {
+    /// Returns the one of this name, which no other has.
+    pub(crate) fn of(name: &str) -> Arc<Self> {
         let mut bells = BELLS.lock().unwrap_or_else(PoisonError::into_inner);
         let bells = bells.get_or_insert_default();
-        if let Some(bell) = bells.get(outbox).and_then(Weak::upgrade) {
+        if let Some(bell) = bells.get(name).and_then(Weak::upgrade) {
             return bell;
         }
         bells.retain(|_, bell| bell.strong_count() > 0);
         let bell = Arc::new(Self(watch::Sender::new(())));
-        bells.insert(outbox.to_owned(), Arc::downgrade(&bell));
+        bells.insert(name.to_owned(), Arc::downgrade(&bell));
         bell
     }
 

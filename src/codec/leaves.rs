@@ -1,16 +1,16 @@
-//! What an outbox takes: an event of a type, an event as JSON, or several of different types.
+//! What leaves without a bus, for an outbox or a store: an event of a type, an event as JSON, or several of different types.
 //!
 //! `OrderPlaced | JsonEvent | Outgoing → Leaves → Stamp → Envelope`
 
 use std::fmt;
 
-use super::error::OutboxError;
-use crate::__private::{Stamp, Subject};
+use crate::__private::{Stamp, Subject, Unstamped};
 use crate::{Envelope, JsonEvent};
 
-/// What an [`Outbox`](super::Outbox) takes: every [`Event`](crate::Event), a [`JsonEvent`], and an [`Outgoing`].
+/// What an [`Outbox`](crate::Outbox) and a [`Store`](crate::Store) take: every [`Event`](crate::Event), a [`JsonEvent`], and an
+/// [`Outgoing`].
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an event that an outbox takes",
+    message = "`{Self}` is not an event that an outbox or a store takes",
     label = "not an event",
     note = "write `#[derive(Event, Serialize, Deserialize)]` over the type"
 )]
@@ -19,34 +19,41 @@ pub trait Leaves: sealed::Pressed {}
 impl<S: Subject> Leaves for S {}
 impl Leaves for Outgoing {}
 
-pub(super) mod sealed {
+pub(crate) mod sealed {
     use super::*;
 
     pub trait Pressed: Send {
         /// With all that is known of it.
-        fn press(self, stamp: &Stamp) -> Result<Envelope, OutboxError>;
+        fn press(self, stamp: &Stamp) -> Result<Envelope, Unpressed>;
     }
 
     impl<S: Subject> Pressed for S {
-        fn press(self, stamp: &Stamp) -> Result<Envelope, OutboxError> {
+        fn press(self, stamp: &Stamp) -> Result<Envelope, Unpressed> {
             let name = self.name();
             match stamp.press(self) {
                 Ok((metadata, payload)) => Ok(Envelope::new(metadata, payload)),
-                Err(why) => Err(OutboxError::unstamped(name.to_string(), why)),
+                Err(why) => Err(Unpressed { event: name.to_string(), why }),
             }
         }
     }
 
     impl Pressed for Outgoing {
-        fn press(self, stamp: &Stamp) -> Result<Envelope, OutboxError> {
+        fn press(self, stamp: &Stamp) -> Result<Envelope, Unpressed> {
             (self.0)(stamp)
         }
     }
 }
 
-type Press = Box<dyn FnOnce(&Stamp) -> Result<Envelope, OutboxError> + Send>;
+/// Which event does not leave, and why.
+#[derive(Debug)]
+pub struct Unpressed {
+    pub(crate) event: String,
+    pub(crate) why: Unstamped,
+}
 
-/// An event of any type, so that [`publish_all`](super::Outbox::publish_all) takes events of several types.
+type Press = Box<dyn FnOnce(&Stamp) -> Result<Envelope, Unpressed> + Send>;
+
+/// An event of any type, so that [`publish_all`](crate::Outbox::publish_all) takes events of several types.
 ///
 /// ```no_run
 /// # use convoke::prelude::*;

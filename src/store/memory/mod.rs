@@ -1,0 +1,3 @@
+//! A store in memory, for tests.
+
+mod records;

@@ -1,0 +1,91 @@
+//! Why a projection goes no further.
+
+use std::fmt;
+
+use crate::__private::{Shown, debug_is_display};
+use crate::store::{Position, StoreError};
+use crate::transport::TransportError;
+
+/// The reason why a projection goes no further. What was committed before stays.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ProjectionError {
+    /// The name of the projection.
+    pub projection: String,
+    /// What is wrong.
+    pub fault: ProjectionFault,
+}
+
+/// What is wrong with a projection.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ProjectionFault {
+    /// The store cannot be read, or a record of it; or the projection was made from another store.
+    Store(StoreError),
+    /// [`apply`](super::Project::apply) has failed or panicked on a record.
+    Apply {
+        /// The record.
+        position: Position,
+        /// Why.
+        reason: String,
+    },
+    /// [`prepare`](super::Project::prepare) or [`retire`](super::Project::retire) has failed or panicked.
+    Tables(String),
+    /// The database of its rows refused, or could not be reached.
+    Database(TransportError),
+}
+
+impl ProjectionError {
+    /// Returns whether another attempt may succeed.
+    pub fn is_temporary(&self) -> bool {
+        match &self.fault {
+            ProjectionFault::Store(error) => error.is_temporary(),
+            ProjectionFault::Database(error) => error.is_temporary(),
+            ProjectionFault::Apply { .. } | ProjectionFault::Tables(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for ProjectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "projection `{}`: {}", Shown::name(&self.projection), self.fault)
+    }
+}
+
+impl fmt::Display for ProjectionFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Apply { position, reason } => {
+                write!(f, "it does not get beyond the record at {position}: {}", Shown::text(reason))
+            }
+            Self::Tables(reason) => write!(f, "its rows are not made or removed: {}", Shown::text(reason)),
+            Self::Database(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ProjectionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.fault {
+            ProjectionFault::Store(error) => Some(error),
+            ProjectionFault::Database(error) => Some(error),
+            ProjectionFault::Apply { .. } | ProjectionFault::Tables(_) => None,
+        }
+    }
+}
+
+debug_is_display!(ProjectionError);
+debug_is_display!(ProjectionFault);
+
+impl From<StoreError> for ProjectionFault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<TransportError> for ProjectionFault {
+    fn from(error: TransportError) -> Self {
+        Self::Database(error)
+    }
+}

@@ -1,0 +1,99 @@
+//! What users write: how a record changes their rows.
+
+use std::fmt;
+
+use crate::Handled;
+use crate::store::Recorded;
+
+/// Folds records into rows of a database, whose transactions are of type `C`: `sqlx::SqliteConnection`, `sqlx::PgConnection` or
+/// [`MemoryConnection`](crate::transport::MemoryConnection).
+///
+/// ```no_run
+/// # #[cfg(feature = "sqlite")]
+/// # mod totals {
+/// # use convoke::prelude::*;
+/// # use serde::{Deserialize, Serialize};
+/// use convoke::{Edition, Project, Recorded};
+/// use sqlx::SqliteConnection;
+///
+/// # #[derive(Event, Serialize, Deserialize)]
+/// # struct OrderPlaced { customer: i64, total: i64 }
+/// struct Totals;
+///
+/// impl Project<SqliteConnection> for Totals {
+///     async fn prepare(&self, tx: &mut SqliteConnection, edition: Edition) -> Handled {
+///         let table = edition.table("totals"); // totals_1, and totals_2 when it is rebuilt
+///         let create = format!("CREATE TABLE {table} (customer INTEGER PRIMARY KEY, total INTEGER NOT NULL)");
+///         sqlx::query(sqlx::AssertSqlSafe(create)).execute(tx).await?;
+///         Ok(())
+///     }
+///
+///     async fn apply(&self, tx: &mut SqliteConnection, record: &Recorded, edition: Edition) -> Handled {
+///         let OrderPlaced { customer, total } = record.event()?;
+///         let table = edition.table("totals");
+///         let add = format!("INSERT INTO {table} VALUES (?, ?) ON CONFLICT (customer) DO UPDATE SET total = total + excluded.total");
+///         sqlx::query(sqlx::AssertSqlSafe(add)).bind(customer).bind(total).execute(tx).await?;
+///         Ok(())
+///     }
+///
+///     async fn retire(&self, tx: &mut SqliteConnection, edition: Edition) -> Handled {
+///         let drop = format!("DROP TABLE {}", edition.table("totals"));
+///         sqlx::query(sqlx::AssertSqlSafe(drop)).execute(tx).await?;
+///         Ok(())
+///     }
+/// }
+/// # }
+/// ```
+///
+/// All that it writes belongs into the transaction that it is given, which commits with the position. It may be called for a record
+/// again, if that transaction was rolled back; so it sends no mails.
+pub trait Project<C>: 'static {
+    /// Makes the rows of a new edition, before its first record: most often its tables. The default makes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Any error: then there is no such edition.
+    fn prepare(&self, tx: &mut C, edition: Edition) -> impl Future<Output = Handled> {
+        let _ = (tx, edition);
+        async { Ok(()) }
+    }
+
+    /// Applies a record to the rows of an edition.
+    ///
+    /// # Errors
+    ///
+    /// Any error, and a panic: nothing of the transaction is there then, and the projection stays before this record.
+    fn apply(&self, tx: &mut C, record: &Recorded, edition: Edition) -> impl Future<Output = Handled>;
+
+    /// Removes the rows of an edition that another one has replaced. The default leaves them.
+    ///
+    /// # Errors
+    ///
+    /// Any error: then nothing is replaced.
+    fn retire(&self, tx: &mut C, edition: Edition) -> impl Future<Output = Handled> {
+        let _ = (tx, edition);
+        async { Ok(()) }
+    }
+}
+
+/// Which rows of a projection these are: 1 at first, and 2 when it was rebuilt once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Edition(pub(super) i64);
+
+impl Edition {
+    /// Returns its number, from 1.
+    pub fn number(self) -> i64 {
+        self.0
+    }
+
+    /// Returns the name of a table of this edition: `totals_1` for `totals`.
+    pub fn table(self, name: &str) -> String {
+        format!("{name}_{}", self.0)
+    }
+}
+
+impl fmt::Display for Edition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

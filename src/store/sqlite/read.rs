@@ -1,0 +1,144 @@
+//! How records are read from a file, on a connection that waits for nobody who writes.
+//!
+//! `Span → SELECT → Row`
+
+use futures_util::TryStreamExt;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::add;
+use super::records::SqliteRecords;
+use crate::Pattern;
+use crate::store::{LAST_POSITION, Page, Row, Span};
+use crate::transport::{ErrorKind, TransportError};
+
+pub(super) async fn head(records: &SqliteRecords) -> Result<u64, TransportError> {
+    let sql = |error: sqlx::Error| records.error(&error);
+    let mut reader = records.read().await?;
+    let head = add::head(&mut reader, records.id).await.map_err(sql)?;
+    if head > 0 {
+        return Ok(head);
+    }
+    // SQLite reads what was cut off as zeros, and finds no last row in a page of them.
+    let (first, last) = bounds(records.id, 0, LAST_POSITION);
+    let any = sqlx::query_scalar::<_, i64>("SELECT id FROM convoke_record WHERE id > ? AND id <= ? LIMIT 1");
+    match any.bind(first).bind(last).fetch_optional(&mut *reader).await.map_err(sql)? {
+        None => Ok(0),
+        Some(_) => {
+            let text =
+                "the file is damaged at its end: recover it with `sqlite3 … .recover`, or restore it from a copy";
+            Err(TransportError::new(ErrorKind::Refused, records.at.clone(), text))
+        }
+    }
+}
+
+pub(super) async fn time_at(records: &SqliteRecords, position: u64) -> Result<Option<(u64, i64)>, TransportError> {
+    let mut reader = records.read().await?;
+    let (first, last) = bounds(records.id, position, LAST_POSITION);
+    let found = sqlx::query_as::<_, (i64, i64)>(
+        "SELECT id, at FROM convoke_record WHERE id >= ? AND id <= ? ORDER BY id LIMIT 1",
+    );
+    let found = found.bind(first).bind(last).fetch_optional(&mut *reader).await;
+    let found = found.map_err(|error| records.error(&error))?;
+    Ok(found.map(|(id, at)| (id.cast_unsigned() & LAST_POSITION, at)))
+}
+
+pub(super) async fn page(records: &SqliteRecords, span: &Span) -> Result<Page, TransportError> {
+    let sql = |error: sqlx::Error| records.error(&error);
+    let mut reader = records.read().await?;
+    let (first, last) = bounds(records.id, span.first, span.last);
+    let mut page = Page { is_last: true, ..Page::default() };
+    if !span.patterns.is_empty() {
+        let count = "SELECT count(*) FROM convoke_record WHERE id >= ? AND id <= ?";
+        let counted = sqlx::query_scalar::<_, i64>(count).bind(first).bind(last).fetch_one(&mut *reader).await;
+        page.counted = Some(counted.map_err(sql)?.cast_unsigned());
+    }
+    let order = if span.backward { "DESC" } else { "ASC" };
+    let entity = if span.entity.is_some() { "AND entity = ?" } else { "" };
+    let topics = match span.patterns.len() {
+        0 => String::new(),
+        count => format!("AND ({})", vec!["topic GLOB ?"; count].join(" OR ")),
+    };
+    let text = format!(
+        "SELECT id, at, before, checksum, topic, entity, body FROM convoke_record \
+         WHERE id >= ? AND id <= ? {entity} {topics} ORDER BY id {order} LIMIT ?"
+    );
+    let mut query = sqlx::query(AssertSqlSafe(text)).bind(first).bind(last);
+    if let Some(entity) = &span.entity {
+        query = query.bind(entity.clone());
+    }
+    for pattern in &span.patterns {
+        query = query.bind(glob_of(pattern));
+    }
+    let most = span.most.saturating_add(1);
+    let mut rows = query.bind(i64::try_from(most).unwrap_or(i64::MAX)).fetch(&mut *reader);
+    let mut bytes = 0;
+    while let Some(row) = rows.try_next().await.map_err(sql)? {
+        if page.rows.len() >= span.most || bytes > span.bytes {
+            page.is_last = false;
+            break;
+        }
+        let row = read_row(&row).map_err(sql)?;
+        bytes += row.body.len();
+        page.rows.push(row);
+    }
+    Ok(page)
+}
+
+/// What matches at least what the pattern does: who reads looks again.
+fn glob_of(pattern: &Pattern) -> String {
+    let mut glob = String::new();
+    // Behind `**` no slash is sure, for it may stand for nothing.
+    let mut is_sure = false;
+    for segment in pattern.as_str().split('/') {
+        if segment == "**" {
+            glob.push('*');
+            is_sure = false;
+            continue;
+        }
+        if std::mem::replace(&mut is_sure, true) {
+            glob.push('/');
+        }
+        for letter in segment.chars() {
+            match letter {
+                '[' | '?' => glob.extend(['[', letter, ']']),
+                letter => glob.push(letter),
+            }
+        }
+    }
+    glob
+}
+
+/// From which row to which, of a store.
+fn bounds(id: i64, first: u64, last: u64) -> (i64, i64) {
+    let base = id << 40;
+    (base + first.min(LAST_POSITION).cast_signed(), base + last.min(LAST_POSITION).cast_signed())
+}
+
+fn read_row(row: &SqliteRow) -> Result<Row, sqlx::Error> {
+    Ok(Row {
+        position: row.try_get::<i64, _>(0)?.cast_unsigned() & LAST_POSITION,
+        at: row.try_get(1)?,
+        before: row.try_get::<i64, _>(2)?.cast_unsigned(),
+        checksum: row.try_get(3)?,
+        topic: row.try_get(4)?,
+        entity: row.try_get(5)?,
+        body: row.try_get(6)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glob_lets_everything_through_that_the_pattern_matches() {
+        let of = |pattern: &str| glob_of(&Pattern::new(pattern).unwrap());
+        assert_eq!(of("orders/*"), "orders/*");
+        assert_eq!(of("orders/**"), "orders*");
+        assert_eq!(of("**/late"), "*late");
+        assert_eq!(of("a/**/b/*"), "a*b/*");
+        assert_eq!(of("a[1]/b?"), "a[[]1]/b[?]");
+        assert_eq!(of("**"), "*");
+    }
+}

@@ -1,0 +1,92 @@
+//! What must not have happened, so that something is appended.
+
+use convoke::{Condition, Position, StoreError, nothing_since};
+
+use super::{Base, Moved, elsewhere, filled, moved, noted, orders};
+
+pub(super) async fn nothing_may_have_happened_since<B: Base>() {
+    let base = B::new().await;
+    let store = orders(&base).await;
+    let first = store.append(moved(1, 1)).when(nothing_since(Position::START)).await.unwrap();
+    let error = store.append(moved(1, 2)).when(nothing_since(Position::START)).await.unwrap_err();
+    assert_eq!(error, StoreError::Conflict { position: first, event: "Moved".into() });
+    assert_eq!(store.head().await.unwrap(), first, "nothing was appended");
+    let second = store.append_all([moved(1, 2), moved(1, 3)]).when(nothing_since(first)).await.unwrap();
+    assert_eq!(second.number(), 3);
+    let error = store.append(moved(1, 4)).when(nothing_since(first)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Conflict { position, .. } if position.number() == 2), "the first: {error}");
+    assert_eq!(store.verify().await.unwrap(), second);
+}
+
+pub(super) async fn only_what_matches_topic_and_entity_is_in_the_way<B: Base>() {
+    let base = B::new().await;
+    let store = filled(&base, 3, 1).await;
+    let head = store.head().await.unwrap();
+    store.append(moved(1, 1)).await.unwrap();
+    store.append(noted("between")).await.unwrap();
+    let free: [Condition; 6] = [
+        nothing_since(head).about("Order", 2),
+        nothing_since(head).about("Orders", 1),
+        nothing_since(head).of("orders/*/late"),
+        nothing_since(head).of("payments/**"),
+        nothing_since(head).of("notes/*").about("Order", 1),
+        nothing_since(head).of(["payments/*", "x"]).about("Order", 1),
+    ];
+    for (place, condition) in free.into_iter().enumerate() {
+        let appended = store.append(moved(100 + place as u32, 1)).when(condition).await;
+        assert!(appended.is_ok(), "{place}: {appended:?}");
+    }
+    let taken: [(Condition, u64); 6] = [
+        (nothing_since(head), 4),
+        (nothing_since(head).about("Order", 1), 4),
+        (nothing_since(head).of("notes/*"), 5),
+        (nothing_since(head).of("**/taken"), 5),
+        (nothing_since(head).of("orders/**").about("Order", 1), 4),
+        (nothing_since(head).of(["payments/*", "notes/taken"]), 5),
+    ];
+    let before = store.head().await.unwrap();
+    for (place, (condition, expected)) in taken.into_iter().enumerate() {
+        match store.append(moved(1, 2)).when(condition).await {
+            Err(StoreError::Conflict { position, .. }) => assert_eq!(position.number(), expected, "{place}"),
+            other => panic!("{place}: {other:?}"),
+        }
+    }
+    assert_eq!(store.head().await.unwrap(), before);
+    let wrong = store.append(moved(1, 2)).when(nothing_since(head).of("a//b")).await.unwrap_err();
+    assert!(matches!(wrong, StoreError::Topic(_)), "{wrong}");
+    // Far behind the position, where the first is not among the first that are looked at.
+    store.append_all((0..700).map(|step| moved(9, step))).await.unwrap();
+    store.append(noted("far")).await.unwrap();
+    let error = store.append(moved(1, 2)).when(nothing_since(before).of("notes/*")).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Conflict { event, .. } if event == "Noted"), "{error}");
+}
+
+pub(super) async fn of_two_that_have_decided_by_the_same_only_one_appends<B: Base>() {
+    let base = B::new().await;
+    let store = orders(&base).await;
+    for round in 0..10 {
+        let decided = store.head().await.unwrap();
+        let attempts =
+            (0..8).map(|step| store.append(moved(round, step)).when(nothing_since(decided).about("Order", round)));
+        let attempts = futures_util::future::join_all(attempts.map(IntoFuture::into_future)).await;
+        let appended = attempts.iter().filter(|attempt| attempt.is_ok()).count();
+        let conflicts = attempts.iter().filter(|attempt| matches!(attempt, Err(StoreError::Conflict { .. }))).count();
+        assert_eq!((appended, conflicts), (1, 7), "{attempts:?}");
+    }
+    let all = store.read("**").all().await.unwrap();
+    let rounds: Vec<_> = all.iter().map(|record| record.event::<Moved>().unwrap().order).collect();
+    assert_eq!(rounds, (0..10).collect::<Vec<_>>());
+}
+
+pub(super) async fn a_condition_on_a_position_that_is_none_is_an_error<B: Base>() {
+    let base = B::new().await;
+    let store = filled(&base, 1, 2).await;
+    let other = elsewhere(&base).await;
+    let error = store.append(moved(1, 3)).when(nothing_since(other)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Elsewhere { .. }), "{error}");
+    let head = store.head().await.unwrap();
+    let ahead: Position = head.to_string().replace("2@", "7@").parse().unwrap();
+    let error = store.append(moved(1, 3)).when(nothing_since(ahead)).await.unwrap_err();
+    assert_eq!(error, StoreError::Ahead { position: ahead, last: head });
+    assert_eq!(store.head().await.unwrap(), head);
+}

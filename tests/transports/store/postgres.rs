@@ -1,0 +1,95 @@
+//! A store in PostgreSQL: isolation, locks that are held for long.
+
+use convoke::transport::Postgres;
+use convoke::{StoreError, nothing_since};
+use sqlx::Connection;
+
+use super::{Base, all_over, filled, moved};
+use crate::transports::outbox::postgres::Database;
+
+all_over! { [actix_rt::test] crate::transports::outbox::postgres::Database }
+
+#[actix_rt::test]
+async fn under_every_isolation_a_position_is_drawn_once_and_a_conflict_is_seen() {
+    let base = Database::new().await;
+    let store = filled(&base, 1, 1).await;
+    let first = store.head().await.unwrap();
+    for isolation in ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"] {
+        let before = store.head().await.unwrap();
+        let mut connection = base.db.pool().acquire().await.unwrap();
+        let begin = sqlx::AssertSqlSafe(format!("BEGIN ISOLATION LEVEL {isolation}"));
+        let mut transaction = connection.begin_with(begin).await.unwrap();
+        // Its snapshot is taken here.
+        sqlx::raw_sql("SELECT count(*) FROM convoke_record").fetch_one(&mut *transaction).await.unwrap();
+        store.append(moved(7, 1)).await.unwrap();
+        let appended = store.append(moved(7, 2)).when(nothing_since(before).about("Order", 7)).within(&mut transaction);
+        match appended.await.unwrap_err() {
+            StoreError::Conflict { position, .. } if isolation == "READ COMMITTED" => {
+                assert_eq!(position.number(), before.number() + 1);
+            }
+            error => {
+                assert!(isolation != "READ COMMITTED" && error.is_temporary(), "{isolation}: {error}");
+                assert!(error.to_string().contains("begin it again"), "{error}");
+            }
+        }
+    }
+    assert_eq!(store.verify().await.unwrap().number(), first.number() + 3);
+}
+
+#[actix_rt::test]
+async fn who_appends_waits_for_who_has_appended_and_says_so_when_that_is_too_long() {
+    let base = Database::new().await;
+    let store = filled(&base, 1, 1).await;
+    let mut open = base.begin().await;
+    store.append(moved(1, 1)).within(&mut open).await.unwrap();
+    let mut other = base.begin().await;
+    sqlx::raw_sql("SET LOCAL lock_timeout = '50ms'").execute(&mut *other).await.unwrap();
+    let error = store.append(moved(1, 2)).within(&mut other).await.unwrap_err();
+    assert!(error.to_string().contains("another transaction that is still open has appended"), "{error}");
+    Database::commit(open).await;
+    assert_eq!(store.append(moved(1, 2)).await.unwrap().number(), 3);
+}
+
+#[actix_rt::test]
+async fn bytes_of_every_kind_are_stored_as_they_are() {
+    let base = Database::new().await;
+    let store = filled(&base, 1, 1).await;
+    for text in
+        ["it's", "back\\slash \\x41 \\\\", "tab\t\u{1}\u{7f}", "Grüße 漢字 🦀", "'; DROP TABLE x; --", "\u{fffd}"]
+    {
+        store.append(super::noted(text)).await.unwrap();
+        let mut transaction = base.begin().await;
+        store.append(super::noted(text)).within(&mut transaction).await.unwrap();
+        Database::commit(transaction).await;
+    }
+    let texts = store.read("notes/*").all().await.unwrap();
+    let texts: Vec<_> = texts.iter().map(|record| record.event::<super::Noted>().unwrap().text).collect();
+    assert_eq!(texts.len(), 12);
+    assert!(texts.chunks(2).all(|pair| pair[0] == pair[1]), "{texts:?}");
+    assert_eq!(texts[6], "Grüße 漢字 🦀");
+}
+
+#[actix_rt::test]
+async fn what_is_not_migrated_says_so() {
+    let base = Database::new().await;
+    let bare = Postgres::over(base.db.pool()).schema("elsewhere").await.unwrap();
+    let error = bare.store("orders").await.unwrap_err();
+    assert!(error.to_string().contains("migrate()"), "{error}");
+}
+
+#[actix_rt::test]
+async fn a_transaction_that_a_text_has_ended_appends_nothing() {
+    let base = Database::new().await;
+    let store = filled(&base, 1, 1).await;
+    for end in ["ROLLBACK", "COMMIT"] {
+        let mut transaction = base.db.pool().begin().await.unwrap();
+        sqlx::raw_sql(end).execute(&mut *transaction).await.unwrap();
+        let error = store.append(moved(1, 1)).within(&mut transaction).await.unwrap_err();
+        assert!(error.to_string().contains("no transaction"), "{end}: {error}");
+        drop(transaction);
+        assert_eq!(store.head().await.unwrap().number(), 1, "{end}");
+    }
+    let mut transaction = base.db.pool().begin().await.unwrap();
+    assert_eq!(store.append(moved(1, 1)).within(&mut transaction).await.unwrap().number(), 2);
+    transaction.commit().await.unwrap();
+}
