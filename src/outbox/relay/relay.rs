@@ -59,7 +59,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// | event | in the outbox |
 /// |---|---|
 /// | the server has confirmed it | deleted |
-/// | the server is away, busy or panics | stays, is tried again, and holds up what comes behind it |
+/// | the server is away, busy or panics, or does not let the relay in | stays, is tried again, and holds up what comes behind it |
 /// | the server refuses it for good, or it is too large for it | a [dead letter](crate::Outbox::dead_letters) |
 /// | no route matches | a dead letter |
 /// | the one before it, of its key, is dead | parked, until that is redriven or discarded |
@@ -69,6 +69,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Relays of one outbox, in one or in many processes, share its events: each has some of 16 lanes, which it holds by a
 /// lease of 10 s. All events of a key are in one lane. A relay that is gone without a word is missed when its lease ends.
 /// All relays of an outbox should have the same routes.
+///
+/// A relay remembers up to 10,000 keys that have a dead letter. If there are more, it asks the database for each batch.
 ///
 /// A relay has all the routes of its outbox: a server that is away holds up those of the others, so that no event
 /// overtakes. Give a server whose outage nobody else is to wait for an outbox of its own.
