@@ -94,6 +94,24 @@ pub fn note_panic(of: &str, event: &str, why: &str) {
     let _ = (of, event, why);
 }
 
+/// Notes for a test that there is a dead letter outside of any bus: with what is called so, and has this number.
+pub fn note_letter(number: u64, of: &str, event: &str, why: &str) {
+    #[cfg(feature = "testing")]
+    crate::base::note(crate::base::Of::Outside(number), Some(&of.into()), event, || {
+        format!("dead: {}", Shown::text(why))
+    });
+    #[cfg(not(feature = "testing"))]
+    let _ = (number, of, event, why);
+}
+
+/// The dead letters of what has this number were looked at.
+pub fn saw_letters(number: u64) {
+    #[cfg(feature = "testing")]
+    crate::base::saw_all(crate::base::Of::Outside(number));
+    #[cfg(not(feature = "testing"))]
+    let _ = number;
+}
+
 /// The date, as tests may set it.
 pub fn wall_clock() -> std::time::SystemTime {
     crate::runtime::wall_clock()

@@ -29,6 +29,8 @@ pub(crate) enum Of {
     Itself,
     /// The bus that has a dead letter of it.
     Bus(u64),
+    /// What keeps a dead letter of it outside of any bus, by its own number.
+    Outside(u64),
     /// The service that was built anew over it, or no more.
     Service(u64),
     /// The emitter that was lost by it.

@@ -64,6 +64,7 @@ impl<D: OutboxDatabase> Outbox<D> {
     /// The same as [`dead_letters`](Self::dead_letters).
     pub async fn dead_letters_after(&self, position: u64, most: usize) -> Result<Vec<OutboxLetter>, TransportError> {
         let dead = self.rows().dead(place(position), most).await?;
+        self.rows().look();
         Ok(dead.into_iter().map(OutboxLetter::from).collect())
     }
 
@@ -77,6 +78,7 @@ impl<D: OutboxDatabase> Outbox<D> {
     ///
     /// The same as [`dead_letters`](Self::dead_letters).
     pub async fn redrive(&self, position: u64) -> Result<bool, TransportError> {
+        self.rows().look();
         Ok(!self.rows().redrive(place(position), place(position), 1).await?.is_empty())
     }
 
@@ -89,6 +91,7 @@ impl<D: OutboxDatabase> Outbox<D> {
     ///
     /// The same as [`dead_letters`](Self::dead_letters). What was redriven before stays so.
     pub async fn redrive_all(&self) -> Result<u64, TransportError> {
+        self.rows().look();
         let (mut all, mut from) = (0, 0);
         loop {
             // Onwards: what dies again meanwhile is behind us.
@@ -108,6 +111,7 @@ impl<D: OutboxDatabase> Outbox<D> {
     ///
     /// The same as [`dead_letters`](Self::dead_letters).
     pub async fn discard(&self, position: u64) -> Result<bool, TransportError> {
+        self.rows().look();
         self.rows().discard(place(position)).await
     }
 }

@@ -173,7 +173,9 @@ impl<D: OutboxDatabase> Outbox<D> {
     ///
     /// `Unreachable` if there is no answer within the deadline.
     pub async fn figures(&self) -> Result<OutboxFigures, TransportError> {
-        self.rows.figures(COUNTED).await
+        let figures = self.rows.figures(COUNTED).await;
+        self.rows.look();
+        figures
     }
 
     /// Returns the name of the outbox, under which its events are published.

@@ -149,6 +149,9 @@ pub(crate) mod sealed {
         /// is parked. Returns the positions of those that were dead, in their order.
         fn redrive(&self, from: i64, to: i64, most: usize) -> BoxFuture<'_, Result<Vec<i64>, TransportError>>;
 
+        /// A test looks at the dead rows, as they are now.
+        fn look(&self) {}
+
         /// Deletes a dead row, and makes those ready that were parked behind it alone. Returns whether there was one.
         fn discard(&self, position: i64) -> BoxFuture<'_, Result<bool, TransportError>>;
 

@@ -12,9 +12,11 @@ use crate::Envelope;
 
 static ALL: Mutex<Option<HashMap<String, Weak<Rules>>>> = Mutex::new(None);
 
+type KeyOf = Box<dyn Fn(&Envelope) -> Option<String> + Send + Sync>;
+
 /// A rule, and where it was given.
 pub(super) struct Rule {
-    key: Box<dyn Fn(&Envelope) -> Option<String> + Send + Sync>,
+    key: KeyOf,
     /// The function's own type: that of another one is another.
     function: TypeId,
     at: &'static Location<'static>,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use convoke::prelude::*;
 use convoke::testing::expect_failure;
 use convoke::transport::{Abilities, BoxFuture, ErrorKind, Memory, MemoryQueue, Packet, Publisher, TransportError};
-use convoke::{Envelope, ListenerError, Reason, Retry, Route, Services};
+use convoke::{Envelope, Reason, Retry, Route, Services};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -107,42 +107,6 @@ async fn a_refused_connection_is_tried_until_the_deadline_and_not_five_times() {
     let _thrice = Route::new("**", gone.clone()).retry(Retry::exponential(ms(10)).attempts(3)).open(&bus).unwrap();
     assert!(!bus.emit(OrderPlaced { id: 3 }).await.is_ok());
     assert_eq!(gone.0.load(Ordering::Relaxed), 3, "who asked for three attempts gets three");
-}
-
-/// Takes nothing, for the reason that it is given, and counts how often it was asked.
-#[derive(Clone)]
-struct Says(ErrorKind, Arc<AtomicUsize>);
-
-impl Publisher for Says {
-    fn name(&self) -> &str {
-        "guarded"
-    }
-
-    fn abilities(&self) -> Abilities {
-        Abilities::default()
-    }
-
-    fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        let error = || Err(TransportError::new(self.0, "guarded", "as it was told"));
-        Box::pin(async move { packets.iter().map(|_| error()).collect() })
-    }
-}
-
-#[convoke::test]
-async fn who_is_not_let_in_tries_again_and_what_is_refused_is_not_sent_twice() {
-    expect_failure("route to guarded");
-    let bus = shop();
-    for (kind, asked, permanent) in [(ErrorKind::Denied, 3, false), (ErrorKind::Refused, 1, true)] {
-        let guarded = Says(kind, Arc::default());
-        let _out = Route::new("**", guarded.clone()).retry(Retry::exponential(ms(10)).attempts(3)).open(&bus).unwrap();
-        let report = bus.emit(OrderPlaced { id: 1 }).await;
-        assert_eq!(guarded.1.load(Ordering::Relaxed), asked, "{kind:?}");
-        assert!(
-            report.failed().all(|(_, error)| matches!(error, ListenerError::Permanent(_)) == permanent),
-            "{kind:?}: {report}"
-        );
-    }
 }
 
 #[convoke::test]

@@ -6,5 +6,7 @@ mod routes;
 mod away;
 /// Routes whose publisher does not do what it should.
 mod moody;
+/// Routes that may not publish.
+mod denied;
 /// What leaves by a route can be read by a worker: size, depth and attributes.
 mod fitting;

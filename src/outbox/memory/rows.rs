@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::table::Table;
+use crate::__private::{note_letter, saw_letters};
 use crate::Uuid;
 use crate::outbox::{
     Dead, FirstDead, Keeping, Keeps, Lanes, Opened, OutboxBuilder, OutboxDatabase, OutboxFigures, Rows, Rules,
@@ -99,6 +100,11 @@ impl MemoryRows {
             bell: Bell::of(&format!("memory {:p} {outbox}", Arc::as_ptr(database.core()))),
             database: database.clone(),
         }
+    }
+
+    /// By which a test knows it.
+    fn number(&self) -> u64 {
+        Arc::as_ptr(&self.table).addr() as u64
     }
 
     fn with<T>(&self, what: impl FnOnce(&mut Table) -> T) -> Result<T, TransportError> {
@@ -196,7 +202,12 @@ impl Rows for MemoryRows {
     }
 
     fn bury<'a>(&'a self, relay: Uuid, dead: &'a [(i64, String)]) -> BoxFuture<'a, Result<(), TransportError>> {
-        Box::pin(async move { self.with(|table| table.bury(relay, dead)) })
+        Box::pin(async move {
+            for (event, reason) in self.with(|table| table.bury(relay, dead))? {
+                note_letter(self.number(), &self.outbox, &event, &reason);
+            }
+            Ok(())
+        })
     }
 
     fn park<'a>(&'a self, relay: Uuid, positions: &'a [i64]) -> BoxFuture<'a, Result<Vec<i64>, TransportError>> {
@@ -225,6 +236,10 @@ impl Rows for MemoryRows {
             self.bell.ring();
             Ok(discarded)
         })
+    }
+
+    fn look(&self) {
+        saw_letters(self.number());
     }
 
     fn bell(&self) -> watch::Receiver<()> {

@@ -103,20 +103,25 @@ impl Table {
         keys.filter_map(|key| Some((key.clone(), *self.keys.get(key)?.dead.first()?))).collect()
     }
 
-    /// Has rows be dead that are ready in lanes of this relay.
-    pub(super) fn bury(&mut self, relay: Uuid, dead: &[(i64, String)]) {
+    /// Has rows be dead that are ready in lanes of this relay. Returns of each the name of its event, and why it is dead.
+    pub(super) fn bury(&mut self, relay: Uuid, dead: &[(i64, String)]) -> Vec<(String, String)> {
+        let mut buried = Vec::with_capacity(dead.len());
         for (position, reason) in dead {
             let Some(row) = self.rows.get_mut(position).filter(|row| row.state == State::Ready) else { continue };
             if self.lanes.get(&row.lane) != Some(&relay) {
                 continue;
             }
             row.state = State::Dead(reason.clone());
+            // As the default codec has written it.
+            let event = row.packet.attributes.text("eventName").unwrap_or_default();
+            buried.push((event.to_owned(), reason.clone()));
             self.ready.remove(&(row.lane, *position));
             self.dead.insert(*position);
             if let Some(key) = &row.packet.key {
                 self.keys.entry(key.clone()).or_default().dead.insert(*position);
             }
         }
+        buried
     }
 
     /// Parks rows that are ready in lanes of this relay, and returns those that are behind no dead row of their key.

@@ -14,7 +14,10 @@ use super::way::{Way, Ways};
 use crate::__private::Kept;
 use crate::outbox::OutboxError;
 use crate::outbox::Rows;
-use crate::{BaseService, EventBus, IntoChild, Patterns, Route, Supervised, Uuid};
+use crate::{
+    BaseService, EventBus, IntoChild, Patterns, Route, ServiceHandle, Services, ServicesError, Shutdown,
+    ShutdownReport, StartError, Supervised, Uuid,
+};
 
 /// How many rows are taken at a time, at the most.
 const BATCH: usize = 1_000;
@@ -25,7 +28,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Hands the events of an [`Outbox`](crate::Outbox) to servers, after their transactions have committed, and deletes them
 /// once they are confirmed. It is a service: await [`supervised`](Self::supervised), or add it to the
-/// [`Services`](crate::Services) of an application or to a [`Supervisor`](crate::Supervisor).
+/// [`Services`] of an application or to a [`Supervisor`](crate::Supervisor). By itself it is [started](Self::start) or
+/// [run](Self::run_until) as a worker is.
 ///
 /// Of a [`Route`], a relay uses the patterns, the publisher, the codec, the attributes, the key, the priority, the delay
 /// and the limits. Of its [`retry`](Route::retry) it uses the waits: a relay tries for as long as a server is away. An
@@ -55,7 +59,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// | event | in the outbox |
 /// |---|---|
 /// | the server has confirmed it | deleted |
-/// | the server is away, busy or panics | stays, is tried again, and holds up what comes behind it |
+/// | the server is away, busy or panics, or does not let the relay in | stays, is tried again, and holds up what comes behind it |
 /// | the server refuses it for good, or it is too large for it | a [dead letter](crate::Outbox::dead_letters) |
 /// | no route matches | a dead letter |
 /// | the one before it, of its key, is dead | parked, until that is redriven or discarded |
@@ -66,9 +70,11 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// lease of 10 s. All events of a key are in one lane. A relay that is gone without a word is missed when its lease ends.
 /// All relays of an outbox should have the same routes.
 ///
+/// A relay remembers up to 10,000 keys that have a dead letter. If there are more, it asks the database for each batch.
+///
 /// A relay has all the routes of its outbox: a server that is away holds up those of the others, so that no event
 /// overtakes. Give a server whose outage nobody else is to wait for an outbox of its own.
-#[must_use = "nothing leaves before it is started: await `supervised(&bus)`, or add it to the services of an application"]
+#[must_use = "nothing leaves before it is started: await `start()` or `supervised(&bus)`, or add it to the services of an application"]
 pub struct Relay {
     rows: Arc<dyn Rows>,
     publisher: Arc<str>,
@@ -141,6 +147,31 @@ impl Relay {
     fn stats(&mut self) -> &Arc<Stats> {
         let (name, lag_within) = (self.rows.name(), self.lag_within);
         self.stats.get_or_insert_with(|| Arc::new(Stats::new(name, lag_within)))
+    }
+
+    /// Starts the relay by itself. When this returns, it takes what has committed. The handle stops it, and so does its
+    /// drop. The state of the relay is in the handle and the [probe](Self::probe) alone; have a bus told of it with
+    /// [`supervised`](Self::supervised).
+    ///
+    /// # Errors
+    ///
+    /// - `Failed` if a route cannot be opened, for the reasons of [`Route::open`].
+    /// - `NoArbiter` outside of an actix arbiter.
+    pub async fn start(self) -> Result<ServiceHandle<RelayService>, StartError> {
+        self.supervised(&EventBus::default()).await
+    }
+
+    /// Runs the relay until this signal, as [`Services::run_until`] does with it alone, and then stops it: it finishes what
+    /// is at a server, deletes what has left, and gives its lanes back. That takes at most its
+    /// [stop timeout](Self::stop_timeout), and a second signal ends it at once. For a process that does nothing else.
+    ///
+    /// # Errors
+    ///
+    /// `ServicesError` if it does not start, for the reasons of [`start`](Self::start). If a database or a server is lost
+    /// later, the relay waits for it.
+    pub async fn run_until(self, shutdown: impl Shutdown) -> Result<ShutdownReport, ServicesError> {
+        let limit = self.stop_timeout;
+        Services::new(&EventBus::default()).stop_timeout(limit).add(self).run_until(shutdown).await
     }
 
     /// Makes a service of the relay that this bus is told of: await it, or give it to others that keep services.

@@ -1,5 +1,6 @@
 //! The outbox in a database of this process, in virtual time.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use convoke::prelude::*;
@@ -81,6 +82,7 @@ async fn a_dead_letter_is_in_the_health_at_once() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let health = probe.health();
     assert_eq!((health.dead, health.parked), (1, 1));
+    assert_eq!(outbox.dead_letters(10).await.unwrap().len(), 1);
 }
 
 /// More keys than a relay remembers.
@@ -106,4 +108,33 @@ async fn of_more_dead_keys_than_are_remembered_nothing_is_overtaken_either() {
     taker.refuse([3]);
     publish(&base, &outbox, (0..10).flat_map(|key| [moved(key, 3), moved(key, 4)])).await;
     until("these are parked too", async || outbox.figures().await.unwrap().parked == 10).await;
+}
+
+/// What a test says in the end, if it fails.
+fn end_of(test: impl Future<Output = ()>) -> Option<String> {
+    let run = AssertUnwindSafe(|| convoke::testing::run("this test", || test));
+    catch_unwind(run).err().map(|panic| panic.downcast_ref::<String>().cloned().unwrap_or_default())
+}
+
+#[test]
+fn a_dead_letter_that_nobody_has_looked_at_fails_the_test() {
+    async fn one_dies(looks: bool) {
+        let (base, taker) = (Here::new().await, Taker::new());
+        let outbox = shop(&base).await;
+        taker.refuse([1]);
+        let _relay = relay::<Here>(&outbox, &taker).await;
+        publish(&base, &outbox, [moved(1, 1)]).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if looks {
+            assert_eq!(outbox.figures().await.unwrap().dead, 1);
+        }
+    }
+    let said = end_of(one_dies(false)).unwrap();
+    assert!(said.contains("did not look at what has failed: `Shop` on Moved: dead: taker: as it was told"), "{said}");
+    assert_eq!(end_of(one_dies(true)), None);
+    let expected = async {
+        convoke::testing::expect_failure("Shop");
+        one_dies(false).await;
+    };
+    assert_eq!(end_of(expected), None);
 }

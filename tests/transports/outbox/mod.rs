@@ -160,6 +160,7 @@ macro_rules! all_over {
             },
             services::{
                 a_relay_is_one_of_the_services_of_an_application,
+                a_relay_runs_by_itself_too_as_a_worker_does,
                 a_route_by_which_nothing_leaves_does_not_start,
                 what_lags_behind_is_degraded_and_recovers,
             },

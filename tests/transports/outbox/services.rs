@@ -19,6 +19,27 @@ pub(crate) async fn a_relay_is_one_of_the_services_of_an_application<B: Base>() 
     assert_eq!(outbox.figures().await.unwrap().ready, 0);
 }
 
+pub(crate) async fn a_relay_runs_by_itself_too_as_a_worker_does<B: Base>() {
+    let (base, taker) = (B::new().await, Taker::new());
+    let outbox = shop(&base).await;
+    let relay = || outbox.relay(Route::new("Shop/*", taker.clone()));
+    let started = relay().start().await.unwrap();
+    publish(&base, &outbox, [moved(1, 1)]).await;
+    taker.has(1).await;
+    assert_eq!(started.stop().await.error, None);
+    publish(&base, &outbox, [moved(1, 2)]).await;
+    let report = relay().run_until(taker.has(2)).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(outbox.figures().await.unwrap().ready, 0);
+    // A signal that is there already, and a route by which nothing would leave.
+    assert!(relay().run_until(async {}).await.unwrap().is_clean());
+    let nowhere = || outbox.relay(Route::new("orders/*", taker.clone()));
+    let error = nowhere().start().await.unwrap_err().to_string();
+    assert!(error.contains("`Shop/<event>`"), "{error}");
+    let error = nowhere().run_until(std::future::pending::<()>()).await.unwrap_err().to_string();
+    assert!(error.contains("`Shop/<event>`"), "{error}");
+}
+
 pub(crate) async fn a_route_by_which_nothing_leaves_does_not_start<B: Base>() {
     let (base, taker) = (B::new().await, Taker::new());
     let outbox = shop(&base).await;
