@@ -47,7 +47,7 @@ impl Registry {
         Ok(self)
     }
 
-    /// Adds the schemas of another registry or of a [`Document`](super::Document), for instance that of an older release,
+    /// Adds the schemas of another registry or of a [`Document`](crate::schema::Document), for instance that of an older release,
     /// whose versions are still in queues.
     ///
     /// # Errors

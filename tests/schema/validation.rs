@@ -181,7 +181,7 @@ fn a_schema_that_cannot_be_used_is_an_error_by_name() {
         let error = Validator::new(told(schema.clone())).unwrap_err().to_string();
         assert!(error.starts_with(why), "{schema}: {error}");
         let worker = Worker::new(Memory::queue("q"), &EventBus::default());
-        assert!(worker.validate(&told(schema)).is_err());
+        assert!(worker.validate(told(schema)).is_err());
     }
 }
 

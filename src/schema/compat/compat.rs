@@ -50,7 +50,9 @@ use crate::schema::{Document, EventSchema};
 /// use serde::{Deserialize, Serialize};
 ///
 /// mod before {
-/// #   use super::*;
+/// #   use convoke::prelude::*;
+/// #   use schemars::JsonSchema;
+/// #   use serde::{Deserialize, Serialize};
 ///     #[derive(Event, JsonSchema, Serialize, Deserialize)]
 ///     pub struct OrderPlaced {
 ///         id: u64,

@@ -169,8 +169,7 @@ impl Shape {
             keywords.insert("enum".to_owned(), Value::Array(values.clone()));
         }
         if self.types != Types::ALL {
-            let types = self.types.text();
-            keywords.insert("type".to_owned(), types.split(" or ").map(Value::from).collect());
+            keywords.insert("type".to_owned(), to_type(self.types, false));
         }
         Value::Object(keywords)
     }
@@ -268,17 +267,10 @@ impl Reading<'_> {
                         one.insert(name, schema);
                     }
                 }
-                // A type may be said in full beside its own narrowing.
-                (Some(one), other) if keyword == "type" => match (types(one), types(&other)) {
-                    ((one_types, one_null), (other_types, other_null))
-                        if one_types.has(other_types) && (one_null || !other_null) =>
-                    {
-                        *one = other;
-                    }
-                    ((one_types, one_null), (other_types, other_null)) => {
-                        fits &= other_types.has(one_types) && (other_null || !one_null);
-                    }
-                },
+                (Some(one), other) if keyword == "type" => {
+                    let ((one_types, one_null), (other_types, other_null)) = (types(one), types(&other));
+                    *one = to_type(one_types.in_common(other_types), one_null && other_null);
+                }
                 _ => fits = false,
             }
         }
@@ -301,7 +293,7 @@ impl Reading<'_> {
         };
         if let Some(values) = &mut values {
             nullable &= values.contains(&Value::Null);
-            values.retain(|value| !value.is_null() && types.has(Types::of(value)));
+            values.retain(|value| !value.is_null());
             types = types.in_common(values.iter().fold(Types::NONE, |types, value| types.with(Types::of(value))));
         }
         let (any, one) = (keywords.remove("anyOf"), keywords.remove("oneOf"));
@@ -321,60 +313,78 @@ impl Reading<'_> {
                 self.unknown.push(bound.to_owned());
             }
         }
-        // Of values that are told one by one, what else is said leaves some.
-        if let Some(values) = &mut values
-            && !keywords.is_empty()
-        {
-            match compiled(&Value::Object(keywords.clone()), self.root) {
-                Some(schema) => values.retain(|value| schema.is_valid(value)),
-                None => self.unknown.push("enum".to_owned()),
-            }
-        }
         let Self { root, references, unknown, left, depth } = self;
-        let shape = Shape { types, nullable, values, variants: None, keywords, references, unknown };
+        let mut shape = Shape { types, nullable, values, variants: None, keywords, references, unknown };
+        shape.choose(root);
         match variants {
-            Some(variants) => shape.with_variants(variants, exclusive, &|schema| within(schema, root, left, depth + 1)),
+            Some(variants) => {
+                shape.with_variants(root, variants, exclusive, &|schema| within(schema, root, left, depth + 1))
+            }
             None => shape,
         }
     }
 }
 
 impl Shape {
-    /// `null` among the variants says that this may be null, and variants that are values are values.
-    fn with_variants(mut self, mut variants: Vec<Value>, exclusive: bool, shape: &dyn Fn(&Value) -> Self) -> Self {
-        let before = variants.len();
-        variants.retain(|variant| !is_null(variant));
-        if before > 0 {
-            let null = before - variants.len() + variants.iter().filter(|variant| shape(variant).nullable).count();
-            self.nullable &= null > 0;
-            if exclusive && null > 1 {
-                self.unknown.push("oneOf".to_owned());
+    /// Of values that are told one by one, what else is said leaves some.
+    fn choose(&mut self, root: &Value) {
+        let Some(values) = &mut self.values else { return };
+        values.retain(|value| self.types.has(Types::of(value)));
+        if !self.keywords.is_empty() {
+            match compiled(&Value::Object(self.keywords.clone()), root) {
+                Some(schema) => values.retain(|value| schema.is_valid(value)),
+                None => self.unknown.push("enum".to_owned()),
             }
         }
-        if let [only] = &variants[..]
+    }
+
+    /// `null` among the variants says that this may be null, and variants that are values are values.
+    fn with_variants(
+        mut self,
+        root: &Value,
+        mut variants: Vec<Value>,
+        exclusive: bool,
+        shape: &dyn Fn(&Value) -> Self,
+    ) -> Self {
+        let before = variants.len();
+        variants.retain(|variant| !is_null(variant));
+        let null = before - variants.len();
+        let mut shapes: Vec<_> = variants.into_iter().map(|variant| (shape(&variant), variant)).collect();
+        // What nothing fits is no variant.
+        let is_empty = |shape: &Self| shape.types.is_empty() && !shape.nullable && shape.unknown.is_empty();
+        shapes.retain(|(shape, _)| !is_empty(shape));
+        let nullable: Vec<_> = shapes.iter().map(|(shape, _)| shape).filter(|shape| shape.nullable).collect();
+        self.nullable &= null + nullable.len() > 0;
+        // It may be said where that is not understood.
+        if null == 0 && !nullable.is_empty() && nullable.iter().all(|shape| !shape.unknown.is_empty()) {
+            self.unknown.push("anyOf".to_owned());
+        }
+        if exclusive && null + nullable.len() > 1 {
+            self.unknown.push("oneOf".to_owned());
+        }
+        if shapes.len() == 1
             && self.is_bare()
+            && let Some((mut only, _)) = shapes.pop()
         {
-            let mut only = shape(only);
             only.nullable = self.nullable;
             only.references.splice(0..0, self.references);
             only.unknown.extend(self.unknown);
             return only;
         }
-        if self.values.is_none() {
-            let shapes: Vec<_> = variants.iter().map(|variant| shape(variant)).collect();
-            if !shapes.is_empty() && shapes.iter().all(|shape| shape.values.is_some() && shape.unknown.is_empty()) {
-                let values: Vec<_> = shapes.into_iter().flat_map(|shape| shape.values.unwrap_or_default()).collect();
-                let is_twice = |(place, value): (usize, &Value)| values[..place].contains(value);
-                if exclusive && values.iter().enumerate().any(is_twice) {
-                    self.unknown.push("oneOf".to_owned());
-                }
-                let types = values.iter().fold(Types::NONE, |types, value| types.with(Types::of(value)));
-                self.types = self.types.in_common(types);
-                self.values = Some(values);
-                return self;
+        let is_values = |shape: &Self| shape.values.is_some() && shape.unknown.is_empty();
+        if self.values.is_none() && !shapes.is_empty() && shapes.iter().all(|(shape, _)| is_values(shape)) {
+            let values: Vec<_> = shapes.into_iter().flat_map(|(shape, _)| shape.values.unwrap_or_default()).collect();
+            let is_twice = |(place, value): (usize, &Value)| values[..place].contains(value);
+            if exclusive && values.iter().enumerate().any(is_twice) {
+                self.unknown.push("oneOf".to_owned());
             }
+            let types = values.iter().fold(Types::NONE, |types, value| types.with(Types::of(value)));
+            self.types = self.types.in_common(types);
+            self.values = Some(values);
+            self.choose(root);
+            return self;
         }
-        self.variants = Some((variants, exclusive));
+        self.variants = Some((shapes.into_iter().map(|(_, variant)| variant).collect(), exclusive));
         self
     }
 }
@@ -404,6 +414,18 @@ fn types(said: &Value) -> (Types, bool) {
     };
     let types = names.iter().filter_map(|name| Types::named(name));
     (types.fold(Types::NONE, Types::with), names.contains(&"null"))
+}
+
+/// What `types` reads.
+fn to_type(types: Types, nullable: bool) -> Value {
+    let mut names: Vec<Value> = match types {
+        Types::NONE => Vec::new(),
+        // In words it would be anything.
+        Types::ALL => ["array", "boolean", "number", "object", "string"].map(Value::from).to_vec(),
+        types => types.text().split(" or ").map(Value::from).collect(),
+    };
+    names.extend(nullable.then(|| "null".into()));
+    Value::Array(names)
 }
 
 /// A pointer in a URI as one that is not; none if it is neither the whole nor begins with a slash.

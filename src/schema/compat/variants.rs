@@ -155,8 +155,12 @@ fn of(shape_of: &Shape, root: &Value, left: &Cell<usize>) -> (Vec<Variant>, bool
 }
 
 fn variant(schema: Value, root: &Value, left: &Cell<usize>) -> Variant {
-    let shape = shape(&schema, root, left);
-    let key = key(&shape, root, left);
+    let mut shape = shape(&schema, root, left);
+    let mut key = key(&shape, root, left);
+    // It may allow less than it seems to.
+    if !shape.unknown.is_empty() {
+        (key, shape.values) = (Key::Other, None);
+    }
     Variant { key, types: shape.types, schema, values: shape.values }
 }
 

@@ -21,7 +21,7 @@ use crate::schema::{EventSchema, Registry};
 /// It is written as [AsyncAPI 3.1](https://www.asyncapi.com/docs/reference/specification/v3.1.0), or as plain JSON
 /// Schema (draft 7), with the same bytes every time: keys are in order, and neither a time nor a path is in it. So it
 /// can be kept beside the source, and a change of it is seen where changes are reviewed. What a change means for those
-/// who read and for those who write, [`compat`](super::compat()) says.
+/// who read and for those who write, [`compat`](crate::schema::compat()) says.
 ///
 /// ```
 /// use convoke::prelude::*;
@@ -51,7 +51,7 @@ use crate::schema::{EventSchema, Registry};
 /// # What is in it
 ///
 /// Each topic is a channel, and each version of an event a message, with the payload inside our envelope as
-/// [`Wire::camel`](crate::codec::Wire) writes it: the metadata are part of the message's payload, and the attributes that
+/// [`Wire::camel`](struct@crate::codec::Wire) writes it: the metadata are part of the message's payload, and the attributes that
 /// stand beside the body are its headers. `x-event-version`, `x-entity` and `x-contains-personal-data` say what AsyncAPI
 /// has no word for.
 #[derive(Clone, Debug, PartialEq)]

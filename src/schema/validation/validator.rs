@@ -53,7 +53,7 @@ pub struct Validator {
 }
 
 impl Validator {
-    /// Compiles the schemas of a registry, or of a [`Document`](super::Document).
+    /// Compiles the schemas of a registry, or of a [`Document`](crate::schema::Document).
     ///
     /// # Errors
     ///

@@ -275,6 +275,12 @@ fn strange() -> Vec<Row> {
             Unknown ["" NotUnderstood] old {"a": 1, "b": 1} new {"b": 1} both [{"a": 1}];
         "a value that fits twice": {"oneOf": [{"enum": ["a"]}, {"type": "string"}]} => {"oneOf": [{"enum": ["a", "b"]}, {"type": "string"}]},
             Unknown ["" NotUnderstood] old "b" both ["c"];
+        "values in variants that fit twice": {"enum": ["a", "z"]}
+            => {"anyOf": [{"oneOf": [{"enum": ["a", "z"]}, {"enum": ["a", "x"]}]}, {"type": "object", "required": ["k"]}]},
+            Both ["" ValueRemoved, "" ValueRemoved, "" VariantAdded, "" VariantAdded] old "a" new "x" both ["z"];
+        "null that is taken back": {"anyOf": [{"type": "object"}, {"type": "null"}]}
+            => {"anyOf": [{"type": "object"}, {"allOf": [{"type": ["null"]}, {"type": "number"}]}]},
+            Writers ["" NullForbidden] old null both [{}];
         "a format of a number": {"type": "integer", "format": "percent"} => {"type": "integer", "format": "permille"},
             Unknown ["" FormatChanged] both [1];
     }

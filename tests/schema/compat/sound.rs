@@ -141,7 +141,7 @@ fn both(schema: Value) -> (Document, Validator) {
 }
 
 fn cases() -> u32 {
-    if std::env::var_os("CONVOKE_FULL").is_some() { 50_000 } else { 1_500 }
+    if std::env::var_os("CONVOKE_FULL").is_some() { 20_000 } else { 1_000 }
 }
 
 proptest! {
