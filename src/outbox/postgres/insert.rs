@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::outbox::PostgresOutbox;
 use crate::outbox::{SqlValue, Statement, lane_of};
-use crate::sql::postgres::{describe, late};
+use crate::sql::postgres::{describe, is_text, late};
 use crate::sql::write_attributes;
 use crate::transport::{ErrorKind, Packet, TransportError};
 
@@ -31,13 +31,13 @@ pub(super) async fn insert(
             `db.begin()`, and publish before its commit";
         return Err(TransportError::new(ErrorKind::Refused, outbox.at.clone(), text));
     }
-    let sql = format!("SELECT {}.convoke_outbox_1($1, $2, $3, $4, $5, $6, $7, $8)", outbox.database.schema());
+    let sql = format!("SELECT {}.convoke_outbox_1($1, $2, $3, $4, $5, $6, $7, $8, $9)", outbox.database.schema());
     // A statement with a name stays on the server for as long as its connection, so only a pool that keeps some gets another.
     let query = sqlx::query(AssertSqlSafe(sql)).persistent(connection.cached_statements_size() > 0);
     let columns = Columns::of(packets);
     let query = query.bind(outbox.id().to_string()).bind(outbox.outbox.to_string());
     let query = query.bind(columns.lanes).bind(columns.packets).bind(columns.topics).bind(columns.keys);
-    let query = query.bind(columns.attributes).bind(columns.bodies);
+    let query = query.bind(columns.attributes).bind(columns.bodies).bind(columns.are_texts);
     // Longer than the server waits for a key: what it still does when nobody listens any more may be committed.
     let deadline = outbox.database.deadline().saturating_add(PATIENCE);
     let inserted = tokio::time::timeout(deadline, query.execute(connection)).await;
@@ -83,6 +83,7 @@ struct Columns {
     keys: Vec<Option<String>>,
     attributes: Vec<Option<String>>,
     bodies: Vec<Vec<u8>>,
+    are_texts: Vec<bool>,
 }
 
 impl Columns {
@@ -94,6 +95,7 @@ impl Columns {
             columns.topics.push(packet.topic);
             columns.attributes.push(write_attributes(&packet.attributes));
             columns.keys.push(packet.key);
+            columns.are_texts.push(is_text(&packet.body));
             columns.bodies.push(packet.body);
         }
         columns
