@@ -6,6 +6,8 @@
 //! contestant.rs   ours, over any transport; postgres.rs, redis.rs, rabbitmq.rs, sqlite.rs, sqs.rs: the bare
 //!                 clients
 //! drain.rs        the worker, celery.py and bullmq.js; apalis.rs
+//! counted.rs      commits and round trips of a drain over PostgreSQL
+//! idle.rs         how soon a queue in a database that is idle hands on what is published
 //! ```
 //!
 //! Both encode and decode every message with the same codec, and go in batches of the same size. What is compared is the
@@ -18,7 +20,11 @@
 #[cfg(feature = "redis")]
 mod apalis;
 pub(crate) mod contestant;
+#[cfg(feature = "postgres")]
+pub(crate) mod counted;
 pub(crate) mod drain;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod idle;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -122,6 +128,8 @@ struct Row {
     /// How many times as cheap as the other one.
     ratio: Option<f64>,
     memory: Option<(u64, u64)>,
+    /// Commits and round trips for each message.
+    asked: Option<(f64, f64)>,
 }
 
 /// The samples of one contestant at one thing.
@@ -144,7 +152,7 @@ impl Samples {
         let contestant = contestant.to_owned();
         let cpu_us = median(&self.cpu) * 1e6 / messages as f64;
         let per_second = messages as f64 / median(&self.wall);
-        Row { server, what, contestant, messages, cpu_us, per_second, ratio: None, memory: None }
+        Row { server, what, contestant, messages, cpu_us, per_second, ratio: None, memory: None, asked: None }
     }
 }
 
@@ -184,6 +192,9 @@ pub(crate) fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
                 Ok(server) => {
                     for row in measure(work, &server.url, plan).await? {
                         print!("{}", if json { row.json() } else { row.line() });
+                    }
+                    for line in idle(work, &server.url, plan, json).await? {
+                        println!("{line}");
                     }
                     for row in drains(work, &server.url).await? {
                         match row {
@@ -263,8 +274,10 @@ async fn drains(work: &Work, url: &str) -> Result<Vec<Result<Row, Missing>>, Fai
             }
             #[cfg(feature = "postgres")]
             "postgres" => {
-                let queue = convoke::transport::Postgres::queue(name).at(url).create_if_missing().await?;
-                drain::ours(queue.clone(), queue, concurrency).await?
+                let queue = convoke::transport::Postgres::queue(&name).at(url).create_if_missing().await?;
+                let drained = drain::ours(queue.clone(), queue, concurrency).await?;
+                let asked = counted_drain(url, &format!("{name}-counted"), concurrency).await?;
+                Drained { asked: Some(asked), ..drained }
             }
             "memory" => {
                 let queue = convoke::transport::Memory::queue(name);
@@ -307,6 +320,53 @@ async fn drains(work: &Work, url: &str) -> Result<Vec<Result<Row, Missing>>, Fai
     Ok(rows)
 }
 
+/// How soon what is published is there: half of them at the latest after so long, and all but one in a hundred.
+async fn idle(work: &Work, url: &str, plan: &Plan, json: bool) -> Result<Vec<String>, Failure> {
+    let (mut ours, mut hand) = (Vec::new(), Vec::new());
+    for sample in 0..plan.samples {
+        let name = format!("bench-{}-idle-{sample}", std::process::id());
+        match work.server {
+            #[cfg(feature = "sqlite")]
+            "sqlite" => {
+                let file = format!("{url}-idle-{sample}");
+                let queue = || convoke::transport::Sqlite::queue(&name).at(&file);
+                ours.extend(idle::ours(queue().await?, queue().await?).await?);
+                hand.extend(idle::sqlite(&file).await?);
+            }
+            #[cfg(feature = "postgres")]
+            "postgres" => {
+                let queue = || convoke::transport::Postgres::queue(&name).at(url).create_if_missing();
+                ours.extend(idle::ours(queue().await?, queue().await?).await?);
+                hand.extend(idle::postgres(url).await?);
+            }
+            _ => return Ok(Vec::new()),
+        }
+    }
+    let line = |(who, times): (&str, &mut Vec<f64>)| {
+        times.sort_by(f64::total_cmp);
+        let (half, most) = (quantile(times, 0.5) * 1e3, quantile(times, 0.99) * 1e3);
+        if json {
+            let (server, n) = (work.server, times.len());
+            return format!(
+                r#"{{"work": "transports-idle", "server": "{server}", "contestant": "{who}", "n": {n}, "p50_ms": {half:.3}, "p99_ms": {most:.3}}}"#
+            );
+        }
+        format!("{:<10}{:<9}{who:<26}{:>12} p50 {half:.2} ms, p99 {most:.2} ms", work.server, "idle", "")
+    };
+    Ok([("convoke", &mut ours), ("a table by hand", &mut hand)].map(line).into())
+}
+
+/// Commits and round trips for each message of a drain, whose time is not taken: who counts stands in between.
+#[cfg(feature = "postgres")]
+async fn counted_drain(url: &str, name: &str, concurrency: usize) -> Result<(f64, f64), Failure> {
+    drain::fill(&convoke::transport::Postgres::queue(name).at(url).create_if_missing().await?).await?;
+    let counted = counted::Counted::before(url).await?;
+    let before = counted.commits().await?;
+    drain::emptied(convoke::transport::Postgres::queue(name).at(&counted.url).await?, concurrency).await?;
+    let (trips, commits) = (counted.trips(), counted.commits().await? - before);
+    Ok((commits as f64 / WAITING as f64, trips as f64 / WAITING as f64))
+}
+
 impl Drained {
     fn row(&self, server: &'static str, contestant: String) -> Row {
         Row {
@@ -318,6 +378,7 @@ impl Drained {
             per_second: WAITING as f64 / self.wall.as_secs_f64(),
             ratio: None,
             memory: self.memory,
+            asked: self.asked,
         }
     }
 }
@@ -340,6 +401,9 @@ impl Row {
         if let Some((idle, loaded)) = self.memory {
             let _ = write!(line, "   {:.1} MB before, {:.1} MB after", idle as f64 / 1e6, loaded as f64 / 1e6);
         }
+        if let Some((commits, trips)) = self.asked {
+            let _ = write!(line, "   {commits:.3} commits, {trips:.3} round trips");
+        }
         line.push('\n');
         line
     }
@@ -347,16 +411,19 @@ impl Row {
     fn json(&self) -> String {
         let ratio = self.ratio.map(|ratio| format!(r#", "ratio": {ratio:.3}"#)).unwrap_or_default();
         let memory = self.memory.map(|(idle, loaded)| format!(r#", "bytes_idle": {idle}, "bytes_loaded": {loaded}"#));
+        let asked =
+            self.asked.map(|(commits, trips)| format!(r#", "commits": {commits:.4}, "round_trips": {trips:.4}"#));
         format!(
             "{{\"work\": \"transports-{}\", \"server\": \"{}\", \"contestant\": \"{}\", \"n\": {}, \"cpu_ns\": {:.1}, \
-             \"per_second\": {:.1}{ratio}{}}}\n",
+             \"per_second\": {:.1}{ratio}{}{}}}\n",
             self.what,
             self.server,
             self.contestant,
             self.messages,
             self.cpu_us * 1e3,
             self.per_second,
-            memory.unwrap_or_default()
+            memory.unwrap_or_default(),
+            asked.unwrap_or_default()
         )
     }
 }

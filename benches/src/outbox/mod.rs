@@ -169,7 +169,7 @@ impl Reader {
             Ok::<_, Failure>(())
         };
         tokio::time::timeout(DEADLINE, all).await.map_err(|_| "not all has left")??;
-        Ok(Drained { wall: start.0.elapsed(), cpu: process_cpu_time() - start.1, memory: None })
+        Ok(Drained { wall: start.0.elapsed(), cpu: process_cpu_time() - start.1, memory: None, asked: None })
     }
 
     /// Waits for the next entry.

@@ -50,5 +50,5 @@ pub(super) async fn drain(url: &str, name: &str, concurrency: usize) -> Result<D
         }
     };
     timeout(DEADLINE, all).await.map_err(|_| "apalis hangs")??;
-    Ok(Drained { wall: start.elapsed(), cpu: process_cpu_time() - cpu, memory: None })
+    Ok(Drained { wall: start.elapsed(), cpu: process_cpu_time() - cpu, memory: None, asked: None })
 }

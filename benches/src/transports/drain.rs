@@ -37,6 +37,8 @@ pub(crate) struct Drained {
     pub(crate) cpu: Duration,
     /// The memory that it holds before and at the end, in bytes.
     pub(crate) memory: Option<(u64, u64)>,
+    /// Commits and round trips for each message, if they were counted.
+    pub(crate) asked: Option<(f64, f64)>,
 }
 
 /// Fills the queue and has a worker drain it.
@@ -45,12 +47,22 @@ pub(super) async fn ours(
     source: impl Source,
     concurrency: usize,
 ) -> Result<Drained, Failure> {
+    fill(&publisher).await?;
+    emptied(source, concurrency).await
+}
+
+pub(super) async fn fill(publisher: &impl Publisher) -> Result<(), Failure> {
     let message = Message::new();
     for size in batches(WAITING, BATCH) {
         for taken in publisher.publish(&message.packets(size)).await {
             taken?;
         }
     }
+    Ok(())
+}
+
+/// Has a worker drain what waits.
+pub(super) async fn emptied(source: impl Source, concurrency: usize) -> Result<Drained, Failure> {
     let bus = EventBus::default();
     let (heard, all) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
     let _listener = bus.on_topic("**", {
@@ -66,7 +78,8 @@ pub(super) async fn ours(
     timeout(DEADLINE, all.notified()).await.map_err(|_| "the worker hangs")?;
     let loaded = memory();
     let report = worker.drain().await?;
-    let drained = Drained { wall: start.elapsed(), cpu: process_cpu_time() - cpu, memory: idle.zip(loaded) };
+    let drained =
+        Drained { wall: start.elapsed(), cpu: process_cpu_time() - cpu, memory: idle.zip(loaded), asked: None };
     if report.done < WAITING as u64 { Err("not all was acknowledged".into()) } else { Ok(drained) }
 }
 
@@ -105,9 +118,12 @@ pub(crate) async fn figure(mut command: tokio::process::Command, name: &str) -> 
     let line = line.ok_or_else(|| format!("{name} has no figure"))?;
     let mut numbers = line.split_whitespace().map(str::parse::<f64>);
     match (numbers.next(), numbers.next()) {
-        (Some(Ok(wall)), Some(Ok(cpu))) => {
-            Ok(Drained { wall: Duration::from_secs_f64(wall), cpu: Duration::from_secs_f64(cpu), memory: None })
-        }
+        (Some(Ok(wall)), Some(Ok(cpu))) => Ok(Drained {
+            wall: Duration::from_secs_f64(wall),
+            cpu: Duration::from_secs_f64(cpu),
+            memory: None,
+            asked: None,
+        }),
         _ => Err(format!("{name}'s figure is none").into()),
     }
 }

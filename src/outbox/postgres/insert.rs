@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::outbox::PostgresOutbox;
 use crate::outbox::{SqlValue, Statement, lane_of};
-use crate::sql::postgres::{WITHIN, describe, is_within, late};
+use crate::sql::postgres::{WITHIN, describe, is_text, is_within, late};
 use crate::sql::write_attributes;
 use crate::transport::{ErrorKind, Packet, TransportError};
 
@@ -60,12 +60,12 @@ async fn write(
     connection: &mut PgConnection,
 ) -> Result<bool, sqlx::Error> {
     let schema = outbox.database.schema();
-    let sql = format!("SELECT {schema}.convoke_outbox_1($1, $2, $3, $4, $5, $6, $7, $8) WHERE {holds}");
+    let sql = format!("SELECT {schema}.convoke_outbox_1($1, $2, $3, $4, $5, $6, $7, $8, $9) WHERE {holds}");
     // A statement with a name stays on the server for as long as its connection, so only a pool that keeps some gets another.
     let query = sqlx::query(AssertSqlSafe(sql)).persistent(connection.cached_statements_size() > 0);
     let query = query.bind(outbox.id().to_string()).bind(outbox.outbox.to_string());
     let query = query.bind(&columns.lanes).bind(&columns.packets).bind(&columns.topics).bind(&columns.keys);
-    let query = query.bind(&columns.attributes).bind(&columns.bodies);
+    let query = query.bind(&columns.attributes).bind(&columns.bodies).bind(&columns.are_texts);
     Ok(query.execute(connection).await?.rows_affected() > 0)
 }
 
@@ -104,6 +104,7 @@ struct Columns {
     keys: Vec<Option<String>>,
     attributes: Vec<Option<String>>,
     bodies: Vec<Vec<u8>>,
+    are_texts: Vec<bool>,
 }
 
 impl Columns {
@@ -115,6 +116,7 @@ impl Columns {
             columns.topics.push(packet.topic);
             columns.attributes.push(write_attributes(&packet.attributes));
             columns.keys.push(packet.key);
+            columns.are_texts.push(is_text(&packet.body));
             columns.bodies.push(packet.body);
         }
         columns

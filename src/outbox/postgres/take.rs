@@ -41,8 +41,10 @@ pub(super) async fn take(
     let took = took.map_err(|error| describe(&outbox.at, &error))?;
     let taken =
         rows.iter().map(taken_of).collect::<Result<Vec<_>, _>>().map_err(|error| describe(&outbox.at, &error))?;
-    if !taken.is_empty() {
-        outbox.set_form(Form::of(taken.iter().map(|row| row.packet.body.as_slice())));
+    let are_bytes = |row: &&PgRow| matches!(row.try_get::<Option<&str>, _>(8), Ok(None));
+    if rows.iter().any(|row| are_bytes(&row)) {
+        let bytes = rows.iter().zip(&taken).filter(|(row, _)| are_bytes(row));
+        outbox.set_form(Form::of(bytes.map(|(_, taken)| taken.packet.body.as_slice())));
     }
     if most > 0 {
         outbox.starts.end(&look, &taken, took);
@@ -56,13 +58,20 @@ fn taken_of(row: &PgRow) -> Result<Taken, sqlx::Error> {
         position: row.try_get(0)?,
         lane: row.try_get::<i16, _>(1)?.try_into().unwrap_or_default(),
         age: millis(row.try_get(2)?),
-        packet: packet_of(row, 3)?,
+        packet: match row.try_get::<Option<&str>, _>(8)? {
+            Some(text) => with_body(row, 3, text.as_bytes().to_vec())?,
+            None => packet_of(row, 3)?,
+        },
     })
 }
 
 /// Reads the columns of a packet, which begin at this one.
 fn packet_of(row: &PgRow, first: usize) -> Result<Packet, sqlx::Error> {
-    let mut packet = Packet::new(row.try_get::<String, _>(first)?, body_of(row, first + 4)?);
+    with_body(row, first, body_of(row, first + 4)?)
+}
+
+fn with_body(row: &PgRow, first: usize, body: Vec<u8>) -> Result<Packet, sqlx::Error> {
+    let mut packet = Packet::new(row.try_get::<String, _>(first)?, body);
     packet.topic = row.try_get(first + 1)?;
     packet.key = row.try_get(first + 2)?;
     packet.attributes = read_attributes(row.try_get(first + 3)?);

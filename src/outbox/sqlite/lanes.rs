@@ -8,10 +8,9 @@ use std::time::Duration;
 use sqlx::{Connection, SqliteConnection};
 
 use super::rows::SqliteRows;
-use super::take::written;
 use crate::Uuid;
 use crate::outbox::{LANES, Lanes};
-use crate::sql::sqlite::{after, now};
+use crate::sql::sqlite::{after, now, written};
 use crate::transport::TransportError;
 
 const BURY: &str = "DELETE FROM convoke_outbox_relay WHERE outbox = ?1 AND until <= ?2 AND relay <> ?3";

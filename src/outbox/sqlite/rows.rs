@@ -18,7 +18,7 @@ use crate::outbox::Statement;
 use crate::outbox::{Dead, FirstDead, Lanes, OutboxDatabase, OutboxFigures, Taken};
 use crate::outbox::{Keeping, Keeps, Opened, Rows, Rules};
 use crate::sql::Bell;
-use crate::sql::sqlite::{SqliteDatabase, Store, describe, late};
+use crate::sql::sqlite::{Reader, SqliteDatabase, Store, describe, late};
 use crate::transport::{BoxFuture, ErrorKind, Packet, TransportError};
 
 /// How soon after a publish its commit may be there.
@@ -131,6 +131,13 @@ impl SqliteRows {
     /// A connection for something that only reads.
     pub(super) async fn read(&self) -> Result<PoolConnection<Sqlite>, TransportError> {
         let reader = self.store.read().await.map_err(|error| self.error(&error))?;
+        self.same()?;
+        Ok(reader)
+    }
+
+    /// The same for what is over at once.
+    pub(super) async fn glance(&self) -> Result<Reader<'_>, TransportError> {
+        let reader = self.store.glance().await.map_err(|error| self.error(&error))?;
         self.same()?;
         Ok(reader)
     }

@@ -8,10 +8,10 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row};
 
 use super::rows::SqliteRows;
-use super::take::{age, packet, written};
+use super::take::{age, packet};
 use crate::Uuid;
 use crate::outbox::{Dead, FirstDead};
-use crate::sql::sqlite::now;
+use crate::sql::sqlite::{now, written};
 use crate::transport::TransportError;
 
 /// A relay that has lost a lane changes nothing in it.

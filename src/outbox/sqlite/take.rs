@@ -5,13 +5,13 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row, SqlSafeStr, SqlStr};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{AssertSqlSafe, Row, SqlSafeStr, SqlStr, Sqlite, SqliteConnection};
 
 use super::rows::SqliteRows;
 use crate::outbox::{LANES, OutboxFigures, Taken};
 use crate::sql::read_attributes;
-use crate::sql::sqlite::now;
+use crate::sql::sqlite::{Joined, joined_columns, now, written};
 use crate::transport::{Packet, TransportError};
 
 const DELETE: &str = "DELETE FROM convoke_outbox WHERE position IN (SELECT value FROM json_each(?1)) AND state = 0";
@@ -40,13 +40,17 @@ fn take_sql(lanes: usize) -> String {
     };
     let all: Vec<_> = (0..lanes.max(1)).map(lane).collect();
     format!(
-        "SELECT o.position, o.lane, o.published, o.packet, o.topic, o.key, o.attributes, o.body FROM \
-         (SELECT position, size, sum(size) OVER (ROWS UNBOUNDED PRECEDING) AS total FROM \
+        "SELECT {} FROM (SELECT position, size, sum(size) OVER (ROWS UNBOUNDED PRECEDING) AS total FROM \
          ({} ORDER BY position LIMIT ?3)) AS first \
-         CROSS JOIN convoke_outbox AS o ON o.position = first.position WHERE total <= ?4 OR total = size",
+         CROSS JOIN convoke_outbox AS m ON m.position = first.position WHERE total <= ?4 OR total = size",
+        joined_columns("m.position", "m.lane, m.published, m.packet, m.topic, m.key, m.attributes"),
         all.join(" UNION ALL ")
     )
 }
+
+/// Those that are large, one by one.
+const LARGE: &str = "SELECT o.position, o.lane, o.published, o.packet, o.topic, o.key, o.attributes, o.body \
+    FROM json_each(?1) AS large CROSS JOIN convoke_outbox AS o ON o.position = large.value";
 
 pub(super) async fn take(
     rows: &SqliteRows,
@@ -57,7 +61,7 @@ pub(super) async fn take(
 ) -> Result<Vec<Taken>, TransportError> {
     let all = if done.is_empty() { &TAKES } else { &DELETES };
     let Some(sql) = all.get(lanes.len()) else { return Ok(Vec::new()) };
-    let sql = if lanes.is_empty() { AssertSqlSafe(DELETE).into_sql_str() } else { sql.clone() };
+    let sql = if lanes.is_empty() { DELETE.into_sql_str() } else { sql.clone() };
     let mut query = sqlx::query(sql).bind(written(done));
     if !lanes.is_empty() {
         query = query.bind(rows.id()).bind(i64::try_from(most).unwrap_or(i64::MAX));
@@ -66,19 +70,54 @@ pub(super) async fn take(
             query = query.bind(i64::from(*lane));
         }
     }
-    let there = match done {
+    if lanes.is_empty() {
+        rows.write(async |connection| query.execute(connection).await).await?;
+        return Ok(Vec::new());
+    }
+    let (joined, larger) = match done {
         [] => {
-            let mut reader = rows.read().await?;
-            let there = query.fetch_all(&mut *reader).await;
+            let mut reader = rows.glance().await?;
+            let there = first_ones(query, &mut reader.connection).await;
             rows.store.verified(there).map_err(|error| rows.error(&error))?
         }
-        _ => rows.write(async |connection| query.fetch_all(connection).await).await?,
+        _ => rows.write(async |connection| first_ones(query, connection).await).await?,
     };
     let now = now();
-    let taken: Result<Vec<Taken>, sqlx::Error> = there.into_iter().map(|row| read(row, now)).collect();
-    let mut taken = taken.map_err(|error| rows.error(&error))?;
+    let larger: Result<Vec<Taken>, sqlx::Error> = larger.into_iter().map(|row| read(row, now)).collect();
+    let mut taken = larger.map_err(|error| rows.error(&error))?;
+    taken.extend(joined.small.into_iter().map(|(position, columns, body)| of_columns(position, columns, body, now)));
     taken.sort_unstable_by_key(|row| row.position);
     Ok(taken)
+}
+
+type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
+
+async fn first_ones(
+    query: Query,
+    connection: &mut SqliteConnection,
+) -> Result<(Joined<Columns>, Vec<SqliteRow>), sqlx::Error> {
+    let joined = Joined::read(&query.fetch_one(&mut *connection).await?)?;
+    let larger = match joined.large.as_slice() {
+        [] => Vec::new(),
+        large => sqlx::query(LARGE).bind(written(large)).fetch_all(connection).await?,
+    };
+    Ok((joined, larger))
+}
+
+/// What stands beside a position and a body.
+type Columns = (u16, i64, String, String, Option<String>, Option<String>);
+
+fn of_columns(
+    position: i64,
+    (lane, published, name, topic, key, attributes): Columns,
+    body: Vec<u8>,
+    now: i64,
+) -> Taken {
+    let mut packet = Packet::new(name, body);
+    packet.topic = topic;
+    packet.key = key;
+    packet.attributes = read_attributes(attributes.as_deref());
+    Taken { position, lane, age: age(published, now), packet }
 }
 
 fn read(row: SqliteRow, now: i64) -> Result<Taken, sqlx::Error> {
@@ -102,20 +141,6 @@ pub(super) fn packet(row: &SqliteRow, from: usize) -> Result<Packet, sqlx::Error
 
 pub(super) fn age(published: i64, now: i64) -> Duration {
     Duration::from_millis(now.saturating_sub(published).try_into().unwrap_or_default())
-}
-
-/// As a list of JSON.
-pub(super) fn written(numbers: &[i64]) -> String {
-    let mut written = String::with_capacity(2 + numbers.len() * 8);
-    written.push('[');
-    for (place, number) in numbers.iter().enumerate() {
-        if place > 0 {
-            written.push(',');
-        }
-        written.push_str(&number.to_string());
-    }
-    written.push(']');
-    written
 }
 
 const FIGURES: &str = "SELECT \
@@ -147,5 +172,5 @@ pub(super) async fn figures(rows: &SqliteRows, most: u64) -> Result<OutboxFigure
 /// Every statement of this file.
 #[cfg(test)]
 pub(super) fn all() -> Vec<String> {
-    [DELETE, FIGURES].into_iter().map(str::to_owned).chain((1..=usize::from(LANES)).map(take_sql)).collect()
+    [DELETE, LARGE, FIGURES].into_iter().map(str::to_owned).chain((1..=usize::from(LANES)).map(take_sql)).collect()
 }

@@ -34,6 +34,12 @@ impl Form {
     }
 }
 
+/// Whether PostgreSQL may write them as the text that they are, which takes a tenth of the time. It keeps no text with a
+/// character of the code 0.
+pub(crate) fn is_text(body: &[u8]) -> bool {
+    std::str::from_utf8(body).is_ok_and(|text| !text.contains('\0'))
+}
+
 /// Reads a column of bytes as the text that it is: the client would take ten times as long to read it.
 pub(crate) fn body_of(row: &PgRow, column: usize) -> Result<Vec<u8>, sqlx::Error> {
     row.try_get_raw(column)?.as_str().ok().and_then(read_bytes).ok_or_else(|| sqlx::Error::ColumnDecode {

@@ -23,7 +23,7 @@ mod held;
 
 pub(crate) use bells::Bell;
 pub use builder::PostgresDatabaseBuilder;
-pub(crate) use bytes::{Form, body_of};
+pub(crate) use bytes::{Form, body_of, is_text};
 pub use database::PostgresDatabase;
 pub(crate) use fault::{describe, late};
 pub(crate) use session::{BEGIN, Failed, array, quoted};

@@ -14,7 +14,8 @@ CREATE TABLE {schema}.convoke_lane (
 -- What a lane still owes: one row for each packet and lane, which is inserted, lent by one update, and deleted. `state` is 0
 -- ready, 1 held back, 2 lent, 3 behind another of its key. `due` is when it is ready, where it is held back or lent. `lent`
 -- counts how often it was lent: together with the id it says whose it is. A key counts by its hash, so that a long one can
--- be looked for: two of one hash go one after the other too.
+-- be looked for: two of one hash go one after the other too. `is_text` is set where the body is a text of the database's
+-- encoding, which is UTF-8: to write that into an answer takes a tenth of the time that bytes take.
 CREATE TABLE {schema}.convoke_delivery (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     due        timestamptz NOT NULL,
@@ -25,6 +26,7 @@ CREATE TABLE {schema}.convoke_delivery (
     rank       smallint NOT NULL,
     state      smallint NOT NULL,
     marked     boolean NOT NULL DEFAULT false,
+    is_text    boolean NOT NULL DEFAULT false,
     packet     text NOT NULL,
     topic      text NOT NULL,
     key        text,
@@ -93,7 +95,7 @@ END $$;
 CREATE FUNCTION {schema}.convoke_publish_1(
     p_queue text, p_group text, p_window float8,
     p_packets text[], p_topics text[], p_keys text[], p_ranks smallint[], p_delays float8[], p_attributes text[],
-    p_bodies bytea[]
+    p_are_texts boolean[], p_bodies bytea[]
 ) RETURNS void
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off AS $$
 DECLARE
@@ -101,6 +103,7 @@ DECLARE
     fresh boolean[];
     i integer;
     moment timestamptz := clock_timestamp();
+    is_utf8 boolean := getdatabaseencoding() = 'UTF8';
 BEGIN
     IF p_group IS NOT NULL THEN
         lanes := ARRAY[{schema}.convoke_lane_1(p_queue, p_group)];
@@ -141,11 +144,11 @@ BEGIN
             FROM unnest(p_keys) AS key WHERE key IS NOT NULL ORDER BY 1
         ) AS hashes;
     END IF;
-    INSERT INTO {schema}.convoke_delivery (lane, state, due, rank, packet, topic, key, key_hash, attributes, body)
+    INSERT INTO {schema}.convoke_delivery (lane, state, due, rank, packet, topic, key, key_hash, attributes, is_text, body)
         SELECT lane, CASE WHEN delay > 0 THEN 1 ELSE 0 END, moment + delay * interval '1 ms', rank, packet, topic, key,
-            hashtextextended(key, 0), attributes, body
-        FROM unnest(p_packets, p_topics, p_keys, p_ranks, p_delays, p_attributes, p_bodies)
-            WITH ORDINALITY AS packets (packet, topic, key, rank, delay, attributes, body, place)
+            hashtextextended(key, 0), attributes, is_text AND is_utf8, body
+        FROM unnest(p_packets, p_topics, p_keys, p_ranks, p_delays, p_attributes, p_are_texts, p_bodies)
+            WITH ORDINALITY AS packets (packet, topic, key, rank, delay, attributes, is_text, body, place)
         CROSS JOIN unnest(lanes) AS lane
         WHERE p_window IS NULL OR fresh[place]
         ORDER BY place;
@@ -155,13 +158,13 @@ END $$;
 -- is behind another of its key is set aside: only if the first of the key is locked, so that whoever takes that one away waits
 -- for this, and then finds what was set aside and sets it free. If the first is just being taken away, what is behind it is
 -- left as it is. It begins behind (p_rank, p_id), if these are given. `took` is how many ms it took to find the first: dead
--- rows that vacuum may not take away make it long.
+-- rows that vacuum may not take away make it long. Of `body` and `body_text` one has what is in a row.
 CREATE FUNCTION {schema}.convoke_lend_1(
     p_lane bigint, p_most integer, p_bytes bigint, p_lease float8, p_rank smallint, p_id bigint
 )
 RETURNS TABLE (
     id bigint, lent integer, attempt integer, rank smallint, marked boolean, packet text, topic text, key text,
-    attributes text, body bytea, took float8
+    attributes text, body bytea, took float8, body_text text
 )
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 SET plan_cache_mode = force_generic_plan AS $$
@@ -177,6 +180,7 @@ DECLARE
     taken integer;
     passes integer := 0;
     bytes bigint := 0;
+    picked_bytes bigint;
     rest integer := p_most;
     width integer := p_most;
     start timestamptz := clock_timestamp();
@@ -186,8 +190,8 @@ DECLARE
 BEGIN
     LOOP
         SELECT array_agg(picked.id), array_agg(picked.size), array_agg(picked.rank),
-            coalesce(bool_or(picked.key_hash IS NOT NULL), false)
-            INTO ids, sizes, ranks, has_keys FROM (
+            coalesce(bool_or(picked.key_hash IS NOT NULL), false), sum(picked.size)
+            INTO ids, sizes, ranks, has_keys, picked_bytes FROM (
             SELECT d.id, d.rank, d.key_hash, octet_length(d.body) AS size FROM {schema}.convoke_delivery AS d
             WHERE d.lane = p_lane AND d.state = 0 AND (d.rank, d.id) > (after_rank, after_id)
             ORDER BY d.rank, d.id LIMIT width FOR NO KEY UPDATE SKIP LOCKED
@@ -214,25 +218,30 @@ BEGIN
             UPDATE {schema}.convoke_delivery AS d SET state = 3 FROM unnest(heads, hashes) AS head (id, hash)
                 WHERE d.id = ANY (ids) AND d.key_hash = head.hash AND d.id > head.id;
         END IF;
-        -- They stay in their order.
-        SELECT array_agg(picked.id), array_agg(picked.size) INTO ids, sizes FROM (
-            SELECT all_ids.id, all_ids.size FROM unnest(ids, sizes) AS all_ids (id, size)
-            WHERE NOT has_keys OR (
-                SELECT d.key_hash IS NULL OR d.id = ANY (heads) FROM {schema}.convoke_delivery AS d WHERE d.id = all_ids.id
-            ) LIMIT rest
-        ) AS picked;
-        FOR place IN 1 .. coalesce(cardinality(ids), 0) LOOP
-            bytes := bytes + sizes[place];
-            IF bytes > p_bytes AND (place > 1 OR rest < p_most) THEN
-                ids := ids[1 : place - 1];
-                rest := cardinality(ids);
-                EXIT;
-            END IF;
-        END LOOP;
+        IF NOT has_keys AND picked_rows <= rest AND bytes + picked_bytes <= p_bytes THEN
+            bytes := bytes + picked_bytes;
+        ELSE
+            -- They stay in their order.
+            SELECT array_agg(picked.id), array_agg(picked.size) INTO ids, sizes FROM (
+                SELECT all_ids.id, all_ids.size FROM unnest(ids, sizes) AS all_ids (id, size)
+                WHERE NOT has_keys OR (
+                    SELECT d.key_hash IS NULL OR d.id = ANY (heads) FROM {schema}.convoke_delivery AS d WHERE d.id = all_ids.id
+                ) LIMIT rest
+            ) AS picked;
+            FOR place IN 1 .. coalesce(cardinality(ids), 0) LOOP
+                bytes := bytes + sizes[place];
+                IF bytes > p_bytes AND (place > 1 OR rest < p_most) THEN
+                    ids := ids[1 : place - 1];
+                    rest := cardinality(ids);
+                    EXIT;
+                END IF;
+            END LOOP;
+        END IF;
         RETURN QUERY UPDATE {schema}.convoke_delivery AS d SET
                 state = 2, due = clock_timestamp() + p_lease * interval '1 ms', attempt = d.attempt + 1, lent = d.lent + 1
             WHERE d.id = ANY (ids)
-            RETURNING d.id, d.lent, d.attempt, d.rank, d.marked, d.packet, d.topic, d.key, d.attributes, d.body, scan;
+            RETURNING d.id, d.lent, d.attempt, d.rank, d.marked, d.packet, d.topic, d.key, d.attributes,
+                CASE WHEN NOT d.is_text THEN d.body END, scan, CASE WHEN d.is_text THEN convert_from(d.body, 'UTF8') END;
         GET DIAGNOSTICS taken = ROW_COUNT;
         rest := rest - taken;
         passes := passes + 1;

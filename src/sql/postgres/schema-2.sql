@@ -7,12 +7,14 @@ INSERT INTO {schema}.convoke_database (id) VALUES (gen_random_uuid()::text);
 
 -- One row for each event, which is inserted and deleted. `state` is 0 ready, 1 dead (a server has refused it for good), 2 parked
 -- (behind a dead one of its key). The lane is lent, never the row: 0 to 15, by the hash of the key, or any without a key.
+-- `is_text` is set where the body is known to be a text of the database's encoding, which is UTF-8.
 CREATE TABLE {schema}.convoke_outbox (
     position   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     created    timestamptz NOT NULL DEFAULT clock_timestamp(),
     key_hash   bigint,
     lane       smallint NOT NULL,
     state      smallint NOT NULL DEFAULT 0,
+    is_text    boolean NOT NULL DEFAULT false,
     outbox     text COLLATE "C" NOT NULL,
     packet     text NOT NULL,
     topic      text NOT NULL,
@@ -53,11 +55,12 @@ CREATE TABLE {schema}.convoke_outbox_lane (
 -- has no settings of its own, each of which would cost as much as the row.
 CREATE FUNCTION {schema}.convoke_outbox_1(
     p_database text, p_outbox text, p_lanes smallint[], p_packets text[], p_topics text[], p_keys text[],
-    p_attributes text[], p_bodies bytea[]
+    p_attributes text[], p_bodies bytea[], p_are_texts boolean[] DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     patience text;
+    is_utf8 boolean := getdatabaseencoding() = 'UTF8';
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM {schema}.convoke_database WHERE id = p_database) THEN
         RAISE EXCEPTION 'the outbox is one of another database than the transaction' USING ERRCODE = 'ZC001';
@@ -74,9 +77,9 @@ BEGIN
             PERFORM pg_advisory_xact_lock(hashtextextended('convoke outbox {schema} ' || p_outbox || ' ' || p_keys[1], 0));
             PERFORM set_config('lock_timeout', patience, true);
         END IF;
-        INSERT INTO {schema}.convoke_outbox (lane, key_hash, outbox, packet, topic, key, attributes, body)
+        INSERT INTO {schema}.convoke_outbox (lane, key_hash, outbox, packet, topic, key, attributes, is_text, body)
             VALUES (p_lanes[1], hashtextextended(p_keys[1], 0), p_outbox, p_packets[1], p_topics[1], p_keys[1],
-                p_attributes[1], p_bodies[1]);
+                p_attributes[1], is_utf8 AND coalesce(p_are_texts[1], false), p_bodies[1]);
         RETURN;
     END IF;
     patience := current_setting('lock_timeout');
@@ -88,10 +91,11 @@ BEGIN
         FROM unnest(p_keys) AS key WHERE key IS NOT NULL ORDER BY 1
     ) AS hashes;
     PERFORM set_config('lock_timeout', patience, true);
-    INSERT INTO {schema}.convoke_outbox (lane, key_hash, outbox, packet, topic, key, attributes, body)
-        SELECT lane, hashtextextended(key, 0), p_outbox, packet, topic, key, attributes, body
-        FROM unnest(p_lanes, p_packets, p_topics, p_keys, p_attributes, p_bodies)
-            WITH ORDINALITY AS packets (lane, packet, topic, key, attributes, body, place)
+    INSERT INTO {schema}.convoke_outbox (lane, key_hash, outbox, packet, topic, key, attributes, is_text, body)
+        SELECT lane, hashtextextended(key, 0), p_outbox, packet, topic, key, attributes,
+            is_utf8 AND coalesce(is_text, false), body
+        FROM unnest(p_lanes, p_packets, p_topics, p_keys, p_attributes, p_are_texts, p_bodies)
+            WITH ORDINALITY AS packets (lane, packet, topic, key, attributes, is_text, body, place)
         ORDER BY place;
 END $$;
 
@@ -167,7 +171,8 @@ CREATE FUNCTION {schema}.convoke_outbox_take_1(
     p_database text, p_outbox text, p_done bigint[], p_lanes smallint[], p_starts bigint[], p_most integer, p_bytes bigint
 )
 RETURNS TABLE (
-    "position" bigint, lane smallint, age float8, packet text, topic text, key text, attributes text, body bytea
+    "position" bigint, lane smallint, age float8, packet text, topic text, key text, attributes text, body bytea,
+    body_text text
 )
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 SET plan_cache_mode = force_generic_plan AS $$
@@ -183,7 +188,8 @@ BEGIN
     IF p_most > 0 THEN
         RETURN QUERY SELECT
                 sized.position, sized.lane, extract(epoch FROM moment - sized.created)::float8 * 1000, sized.packet,
-                sized.topic, sized.key, sized.attributes, sized.body
+                sized.topic, sized.key, sized.attributes, CASE WHEN NOT sized.is_text THEN sized.body END,
+                CASE WHEN sized.is_text THEN convert_from(sized.body, 'UTF8') END
             FROM (
                 SELECT firsts.*, sum(octet_length(firsts.body)) OVER (ORDER BY firsts.position ROWS UNBOUNDED PRECEDING) AS bytes
                 FROM (
@@ -209,7 +215,7 @@ BEGIN
             WHERE sized.bytes <= p_bytes OR sized.bytes = octet_length(sized.body);
     END IF;
     RETURN QUERY SELECT NULL::bigint, NULL::smallint, extract(epoch FROM clock_timestamp() - moment)::float8 * 1000,
-        NULL::text, NULL::text, NULL::text, NULL::text, NULL::bytea;
+        NULL::text, NULL::text, NULL::text, NULL::text, NULL::bytea, NULL::text;
 END $$;
 
 -- Marks rows as dead, with the reasons, if they are ready and their lanes are this relay's; no other gets these meanwhile.

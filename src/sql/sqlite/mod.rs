@@ -5,7 +5,8 @@
 //! In reading order: `builder` says what is wanted, `database` is what users hold. `store` has the file open, `schema` makes
 //! its tables, by `schema.sql` and a file for each later version, such as `schema-2.sql`. `hub` is what all handles of one
 //! file share in this process: it lets one write at a time, and wakes who waits. `standing` says whether the file that is
-//! open is still the one at its path; if it is not, `hub` has all handles let go of it. `fault` is what SQLite says.
+//! open is still the one at its path; if it is not, `hub` has all handles let go of it. `kept` is the connection that writes, and `joined` reads many
+//! packets as one row. `fault` is what SQLite says.
 //!
 //! Whatever is several rows is one transaction, begun with the lock.
 
@@ -15,13 +16,16 @@ mod store;
 mod schema;
 mod hub;
 mod standing;
+mod kept;
+mod joined;
 mod fault;
 
 pub use builder::SqliteDatabaseBuilder;
 pub use database::SqliteDatabase;
 pub(crate) use fault::{describe, late};
 pub(crate) use hub::Bell;
+pub(crate) use joined::{Joined, joined_columns, written};
 #[cfg(test)]
 pub(crate) use schema::prepare;
 pub(crate) use standing::Moved;
-pub(crate) use store::{FOREVER, Place, Store, after, now};
+pub(crate) use store::{FOREVER, Place, Reader, Store, after, now};

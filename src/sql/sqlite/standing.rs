@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection, SqliteConnection, SqlitePool};
 
+use super::kept::{Kept, Lent};
+
 /// How long is waited for connections to a file that is gone.
 pub(super) const CLOSING: Duration = Duration::from_secs(1);
 
@@ -67,6 +69,8 @@ pub(super) fn moved(error: &sqlx::Error) -> Option<Moved> {
 #[derive(Debug)]
 pub(super) struct Standing {
     pool: SqlitePool,
+    /// Beside a pool that we have opened.
+    kept: Kept,
     /// Whether the pool is the application's.
     foreign: bool,
     closed: Arc<Closed>,
@@ -110,7 +114,7 @@ impl Standing {
             replaced: false,
             generation: 0,
         };
-        Self { pool, foreign, closed, path, log, state: Mutex::new(state) }
+        Self { pool, kept: Kept::default(), foreign, closed, path, log, state: Mutex::new(state) }
     }
 
     /// Looks whether it is still there: two questions to the system, about two microseconds each.
@@ -153,6 +157,7 @@ impl Standing {
     /// Closes the connections to the file that is gone, and returns whether there is none left. A pool of the application may
     /// have opened others meanwhile, or be at work for long: what it has is not waited for beyond this date.
     pub(super) async fn close(&self, end: Instant) -> bool {
+        self.kept.close().await;
         while self.pool.size() > 0 {
             if let Some(mut connection) = self.pool.try_acquire() {
                 // If it was moved, what is only in the log has to be where the file is now.
@@ -167,6 +172,22 @@ impl Standing {
             }
         }
         true
+    }
+
+    /// Lends the connection that is kept.
+    pub(super) async fn lend(&self) -> Result<Lent<'_>, sqlx::Error> {
+        self.kept.lend(&self.pool, || self.note_closed()).await
+    }
+
+    /// Closes what is kept when the pool is closed: nobody uses it any more.
+    pub(super) fn close_with_pool(standing: &Arc<Self>) {
+        let (closed, standing) = (standing.pool.close_event(), Arc::downgrade(standing));
+        tokio::spawn(async move {
+            closed.await;
+            if let Some(standing) = standing.upgrade() {
+                standing.kept.close().await;
+            }
+        });
     }
 
     /// Returns the pool, unless it is the application's.

@@ -1,6 +1,6 @@
 //! One file of SQLite: how it is opened, and how it is written to.
 //!
-//! `SqliteBuilder → Store::open → WAL, tables → a pool`, `Store::write → the hub's gate → a connection`
+//! `SqliteBuilder → Store::open → WAL, tables → a pool`, `Store::write → the hub's gate → the connection that is kept`
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,11 +12,12 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 use super::fault::{describe, is_busy, late, of_schema};
 use super::hub::Hub;
+use super::kept::Lent;
 use super::schema::{self, SchemaError};
 use super::standing::{Closed, Moved, Standing, moved};
 use crate::transport::{ErrorKind, TransportError};
 
-/// One writes, the others read.
+/// Those that read, and those of the application. The one that writes for queues and outboxes is beside them.
 const CONNECTIONS: u32 = 4;
 
 /// Beyond this the log of SQLite is cut when it starts anew.
@@ -75,8 +76,14 @@ pub(crate) struct Store {
 
 /// A connection, while nobody else in this process writes to the file.
 pub(crate) struct Writer<'a> {
-    pub(crate) connection: PoolConnection<sqlx::Sqlite>,
+    pub(crate) connection: Lent<'a>,
     _gate: tokio::sync::MutexGuard<'a, ()>,
+}
+
+/// A connection that only reads. It may be the one that is kept, and then nobody else in this process writes meanwhile.
+pub(crate) struct Reader<'a> {
+    pub(crate) connection: Lent<'a>,
+    _gate: Option<tokio::sync::MutexGuard<'a, ()>>,
 }
 
 impl Store {
@@ -120,6 +127,9 @@ impl Store {
             let hub = Hub::of(&file);
             let standing = Arc::new(Standing::new(named.unwrap_or(file), pool.clone(), foreign, closed));
             hub.enter(&standing);
+            if !foreign {
+                Standing::close_with_pool(&standing);
+            }
             Ok(Self { pool, hub, deadline, standing, foreign })
         };
         tokio::time::timeout(deadline, open).await.unwrap_or_else(|_| Err(late(at, deadline)))
@@ -141,13 +151,27 @@ impl Store {
         self.acquire().await
     }
 
+    /// The same for what is over at once: that waits for nobody, but whoever writes waits for it.
+    pub(crate) async fn glance(&self) -> Result<Reader<'_>, sqlx::Error> {
+        if !self.foreign
+            && !self.standing.has_moved()
+            && let Ok(gate) = self.hub.gate.try_lock()
+        {
+            self.check()?;
+            return Ok(Reader { connection: self.kept().await?, _gate: Some(gate) });
+        }
+        Ok(Reader { connection: Lent::Pooled(self.read().await?), _gate: None })
+    }
+
     /// Returns a connection. One that is opened now may meet a log that is gone, which others still have open: what SQLite
     /// calls a failure of the disk then is none.
     async fn acquire(&self) -> Result<PoolConnection<sqlx::Sqlite>, sqlx::Error> {
-        match self.pool.acquire().await {
-            Ok(connection) => Ok(connection),
-            Err(error) => Err(self.check().err().unwrap_or(error)),
-        }
+        self.pool.acquire().await.map_err(|error| self.check().err().unwrap_or(error))
+    }
+
+    /// Returns the connection that is kept. The gate has to be held.
+    async fn kept(&self) -> Result<Lent<'_>, sqlx::Error> {
+        self.standing.lend().await.map_err(|error| self.check().err().unwrap_or(error))
     }
 
     /// Looks whether the file is still the one that is open. What has written looks behind it too: only then it is written.
@@ -246,13 +270,18 @@ impl Store {
 
     /// Returns a connection for something that writes. What is done with it has to be one statement or one transaction
     /// that is begun with the lock.
+    ///
+    /// It is the one that is kept, and of a pool of the application one of those: only its pool knows how to open another.
     pub(crate) async fn write(&self) -> Result<Writer<'_>, sqlx::Error> {
         let gate = self.hub.gate.lock().await;
         self.stand().await?;
+        if !self.foreign {
+            return Ok(Writer { connection: self.kept().await?, _gate: gate });
+        }
         loop {
             let connection = self.acquire().await?;
             if !connection.is_in_transaction() {
-                return Ok(Writer { connection, _gate: gate });
+                return Ok(Writer { connection: Lent::Pooled(connection), _gate: gate });
             }
             // SQLite has rolled back by itself, as it does when the disk is full, and the client does not know: it would
             // never begin another transaction on this connection.

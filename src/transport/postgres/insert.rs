@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::builder::FOREVER;
 use super::queue::Core;
-use crate::sql::postgres::{BEGIN, Failed, late};
+use crate::sql::postgres::{BEGIN, Failed, is_text, late};
 use crate::sql::write_attributes;
 use crate::transport::{Packet, TransportError};
 
@@ -28,6 +28,7 @@ pub(super) struct Row {
     /// In ms.
     delay: f64,
     attributes: Option<String>,
+    is_text: bool,
     body: Vec<u8>,
 }
 
@@ -40,6 +41,7 @@ impl Row {
             rank: i16::from(u8::MAX - packet.priority),
             delay: millis(packet.delay),
             attributes: write_attributes(&packet.attributes),
+            is_text: is_text(&packet.body),
             body: packet.body.clone(),
         }
     }
@@ -125,7 +127,7 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn new(schema: &str, queue: &str, group: Option<&str>, window: Option<Duration>) -> Self {
         Self {
-            sql: format!("SELECT {schema}.convoke_publish_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"),
+            sql: format!("SELECT {schema}.convoke_publish_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"),
             queue: queue.to_owned(),
             group: group.map(str::to_owned),
             window: window.map(millis),
@@ -137,7 +139,8 @@ impl Call {
         let query = sqlx::query(AssertSqlSafe(self.sql.clone())).persistent(false);
         let query = query.bind(&self.queue).bind(&self.group).bind(self.window);
         let query = query.bind(&columns.packets).bind(&columns.topics).bind(&columns.keys).bind(&columns.ranks);
-        let query = query.bind(&columns.delays).bind(&columns.attributes).bind(&columns.bodies);
+        let query = query.bind(&columns.delays).bind(&columns.attributes).bind(&columns.are_texts);
+        let query = query.bind(&columns.bodies);
         query.execute(connection).await.map(drop)
     }
 }
@@ -151,6 +154,7 @@ pub(super) struct Columns {
     ranks: Vec<i16>,
     delays: Vec<f64>,
     attributes: Vec<Option<String>>,
+    are_texts: Vec<bool>,
     bodies: Vec<Vec<u8>>,
 }
 
@@ -164,6 +168,7 @@ impl Columns {
             columns.ranks.push(row.rank);
             columns.delays.push(row.delay);
             columns.attributes.push(row.attributes);
+            columns.are_texts.push(row.is_text);
             columns.bodies.push(row.body);
         }
         columns

@@ -38,6 +38,7 @@ pub(super) struct Loan {
     pub(super) attempt: u32,
     /// Whether it was heard alone, and nobody has said how that ended.
     pub(super) marked: bool,
+    is_text: bool,
     pub(super) packet: Packet,
 }
 
@@ -109,14 +110,17 @@ async fn lend_behind(
     let loans: Result<Vec<_>, _> = rows.iter().map(loan_of).collect();
     let mut loans = loans.map_err(|error| describe(&core.at, &error))?;
     loans.sort_unstable_by_key(|loan| (loan.rank, loan.id));
-    if !loans.is_empty() {
-        *form = Form::of(loans.iter().map(|loan| loan.packet.body.as_slice()));
+    if loans.iter().any(|loan| !loan.is_text) {
+        *form = Form::of(loans.iter().filter(|loan| !loan.is_text).map(|loan| loan.packet.body.as_slice()));
     }
     Ok((loans, Duration::try_from_secs_f64(took / 1000.0).unwrap_or_default()))
 }
 
 fn loan_of(row: &PgRow) -> Result<Loan, sqlx::Error> {
-    let mut packet = Packet::new(row.try_get::<String, _>(5)?, body_of(row, 9)?);
+    let text: Option<&str> = row.try_get(11)?;
+    let body = text.map_or_else(|| body_of(row, 9), |text| Ok(text.as_bytes().to_vec()))?;
+    let is_text = text.is_some();
+    let mut packet = Packet::new(row.try_get::<String, _>(5)?, body);
     let rank: i16 = row.try_get(3)?;
     packet.topic = row.try_get(6)?;
     packet.key = row.try_get(7)?;
@@ -128,6 +132,7 @@ fn loan_of(row: &PgRow) -> Result<Loan, sqlx::Error> {
         rank,
         attempt: row.try_get::<i32, _>(2)?.try_into().unwrap_or(u32::MAX),
         marked: row.try_get(4)?,
+        is_text,
         packet,
     })
 }

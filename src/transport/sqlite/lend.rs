@@ -2,13 +2,15 @@
 //!
 //! `Subscriber → lend → convoke_delivery (ready → lent) → convoke_message → Packet`
 
+use std::sync::LazyLock;
+
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection, Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Row as _, SqlSafeStr, SqlStr, SqliteConnection};
 
 use super::insert::lane_of;
 use super::queue::Core;
 use crate::sql::read_attributes;
-use crate::sql::sqlite::{Moved, after, now};
+use crate::sql::sqlite::{Joined, Moved, after, joined_columns, now, written};
 use crate::transport::Packet;
 
 // States of a delivery.
@@ -17,20 +19,38 @@ pub(super) const HELD: i64 = 1;
 pub(super) const LENT: i64 = 2;
 // 3 is behind another of its key, and 4 dead in its place.
 
-/// Makes ready what was held back or lent until now, so many at a time that others can write between; lends the first that
-/// are ready; and reads those, in the order in which they stand. The first two are transactions by themselves; they are
-/// one request, because each costs as much as many rows.
-pub(super) const LEND: &str = "UPDATE convoke_delivery SET state = 0, sort = rank WHERE id IN ( \
+/// Makes ready what was held back or lent until now, so many at a time that others can write between.
+pub(super) const WAKE: &str = "UPDATE convoke_delivery SET state = 0, sort = rank WHERE id IN ( \
         SELECT * FROM (SELECT id FROM convoke_delivery WHERE lane = ?1 AND state = 1 AND sort <= ?2 ORDER BY sort LIMIT 500) \
         UNION ALL \
         SELECT * FROM (SELECT id FROM convoke_delivery WHERE lane = ?1 AND state = 2 AND sort <= ?2 ORDER BY sort LIMIT 500) \
-    ); \
-    UPDATE convoke_delivery SET state = 2, sort = ?3, ticket = ?5, attempt = attempt + 1, lent = lent + 1 WHERE id IN ( \
-        SELECT id FROM convoke_delivery WHERE lane = ?1 AND state = 0 ORDER BY sort, id LIMIT ?4 \
-    ); \
-    SELECT d.id, d.lent, d.attempt, m.packet, m.topic, m.key, m.priority, m.attributes, m.body, d.marked \
-    FROM convoke_delivery AS d CROSS JOIN convoke_message AS m ON m.id = d.message \
-    WHERE d.lane = ?1 AND d.state = 2 AND d.sort = ?3 AND d.ticket = ?5 ORDER BY d.rank, d.id";
+    )";
+
+/// Lends the first that are ready, and reads them. Each of these is a transaction by itself; they are one request, because
+/// each request costs as much as many rows.
+pub(super) static LEND: LazyLock<SqlStr> = LazyLock::new(|| AssertSqlSafe(lend_sql()).into_sql_str());
+
+/// The same behind what makes ready.
+static WAKE_AND_LEND: LazyLock<SqlStr> =
+    LazyLock::new(|| AssertSqlSafe(format!("{WAKE}; {}", lend_sql())).into_sql_str());
+
+fn lend_sql() -> String {
+    let columns = "d.lent, d.attempt, d.marked, d.rank, m.packet, m.topic, m.key, m.priority, m.attributes";
+    format!(
+        "UPDATE convoke_delivery SET state = 2, sort = ?3, ticket = ?5, attempt = attempt + 1, lent = lent + 1 WHERE id IN ( \
+            SELECT id FROM convoke_delivery WHERE lane = ?1 AND state = 0 ORDER BY sort, id LIMIT ?4 \
+        ); \
+        SELECT {} FROM convoke_delivery AS d CROSS JOIN convoke_message AS m ON m.id = d.message \
+        WHERE d.lane = ?1 AND d.state = 2 AND d.sort = ?3 AND d.ticket = ?5",
+        joined_columns("d.id", columns)
+    )
+}
+
+/// Those that are large, one by one.
+pub(super) const LARGE: &str = "SELECT d.id, d.lent, d.attempt, m.packet, m.topic, m.key, m.priority, m.attributes, m.body, \
+        d.marked, d.rank \
+    FROM json_each(?1) AS large CROSS JOIN convoke_delivery AS d ON d.id = large.value \
+    CROSS JOIN convoke_message AS m ON m.id = d.message";
 
 /// Whether something is ready, and when the next is.
 pub(super) const LOOK: &str = "SELECT \
@@ -47,13 +67,20 @@ pub(super) struct Loan {
     pub(super) id: i64,
     pub(super) lent: i64,
     pub(super) attempt: u32,
+    rank: i64,
     /// Whether it was heard alone, and nobody has said how that ended.
     pub(super) marked: bool,
     pub(super) packet: Packet,
 }
 
 /// Lends up to `most` of a lane in this file, of those that there were at its path.
-pub(super) async fn lend(core: &Core, (lane, generation): (i64, u64), most: usize) -> Result<Vec<Loan>, sqlx::Error> {
+/// Before that it makes ready what has become due, if asked to.
+pub(super) async fn lend(
+    core: &Core,
+    (lane, generation): (i64, u64),
+    most: usize,
+    wakes: bool,
+) -> Result<Vec<Loan>, sqlx::Error> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let mut writer = core.store.write().await?;
     // It may just have been opened anew, and there is another lane of this number.
@@ -61,17 +88,43 @@ pub(super) async fn lend(core: &Core, (lane, generation): (i64, u64), most: usiz
         return Err(Moved::Gone.into());
     }
     let now = now();
-    let lend = sqlx::query(LEND).bind(lane).bind(now).bind(after(now, core.lease)).bind(most).bind(fastrand::i64(..));
-    let rows = core.store.verified(lend.fetch_all(&mut *writer.connection).await)?;
+    let sql = if wakes { WAKE_AND_LEND.clone() } else { LEND.clone() };
+    let lend = sqlx::query(sql).bind(lane).bind(now).bind(after(now, core.lease)).bind(most);
+    let lent = lend.bind(fastrand::i64(..)).fetch_one(&mut *writer.connection).await;
+    let Joined { small, large } = Joined::read(&core.store.verified(lent)?)?;
+    let mut loans: Vec<_> = small.into_iter().map(|(id, columns, body)| loan(id, columns, body)).collect();
+    if !large.is_empty() {
+        let rows = sqlx::query(LARGE).bind(written(&large)).fetch_all(&mut *writer.connection).await;
+        for row in core.store.verified(rows)? {
+            loans.push(loan_of(&row)?);
+        }
+    }
     drop(writer);
-    rows.iter().map(loan_of).collect()
+    loans.sort_unstable_by_key(|loan| (loan.rank, loan.id));
+    Ok(loans)
+}
+
+/// What stands beside an id and a body.
+type Columns = (i64, i64, u8, i64, String, String, Option<String>, u8, Option<String>);
+
+fn loan(
+    id: i64,
+    (lent, attempt, marked, rank, name, topic, key, priority, attributes): Columns,
+    body: Vec<u8>,
+) -> Loan {
+    let mut packet = Packet::new(name, body);
+    packet.topic = topic;
+    packet.key = key;
+    packet.priority = priority;
+    packet.attributes = read_attributes(attributes.as_deref());
+    Loan { id, lent, attempt: attempt.try_into().unwrap_or(u32::MAX), rank, marked: marked > 0, packet }
 }
 
 /// Returns when there will be something, in ms since 1970: 0 if there is, `None` if nobody knows.
 pub(super) async fn look(core: &Core, lane: i64) -> Result<Option<i64>, sqlx::Error> {
     let look = sqlx::query_as::<_, (bool, Option<i64>, Option<i64>)>(LOOK).bind(lane);
-    let mut connection = core.store.read().await?;
-    let (ready, held, lent) = look.fetch_one(&mut *connection).await?;
+    let mut reader = core.store.glance().await?;
+    let (ready, held, lent) = look.fetch_one(&mut *reader.connection).await?;
     Ok(if ready { Some(0) } else { held.into_iter().chain(lent).min() })
 }
 
@@ -110,7 +163,7 @@ pub(super) async fn packet(
     id: i64,
     lent: i64,
 ) -> Result<Option<Packet>, sqlx::Error> {
-    let read = "SELECT d.id, d.lent, d.attempt, m.packet, m.topic, m.key, m.priority, m.attributes, m.body, d.marked \
+    let read = "SELECT d.id, d.lent, d.attempt, m.packet, m.topic, m.key, m.priority, m.attributes, m.body, d.marked, d.rank \
         FROM convoke_delivery AS d JOIN convoke_message AS m ON m.id = d.message WHERE d.id = ?1 AND d.lent = ?2";
     let row = sqlx::query(read).bind(id).bind(lent).fetch_optional(connection).await?;
     row.map(|row| Ok(loan_of(&row)?.packet)).transpose()
@@ -127,6 +180,7 @@ fn loan_of(row: &SqliteRow) -> Result<Loan, sqlx::Error> {
         lent: row.try_get(1)?,
         attempt: row.try_get::<i64, _>(2)?.try_into().unwrap_or(u32::MAX),
         marked: row.try_get(9)?,
+        rank: row.try_get(10)?,
         packet,
     })
 }
@@ -135,7 +189,7 @@ fn loan_of(row: &SqliteRow) -> Result<Loan, sqlx::Error> {
 mod tests {
     use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
-    use super::{COUNT, LEND, LOOK};
+    use super::{COUNT, LARGE, LEND, LOOK, WAKE};
     use crate::sql::sqlite::prepare;
     use crate::transport::sqlite::parking;
     use crate::transport::sqlite::settle::{DELETE, DELETE_ALL, MARK, UPDATE};
@@ -159,14 +213,15 @@ mod tests {
             parking::REDRIVE_SOME,
             parking::DISCARD,
         ];
-        for sql in LEND.split(';').chain([LOOK, COUNT, DELETE_ALL, DELETE, UPDATE, MARK]).chain(parks) {
+        for sql in
+            LEND.as_str().split(';').chain([WAKE, LOOK, LARGE, COUNT, DELETE_ALL, DELETE, UPDATE, MARK]).chain(parks)
+        {
             let plan = plan(&mut connection, sql).await;
             assert!(plan.contains("SEARCH"), "{sql}\n{plan}");
             for line in plan.lines() {
                 let of_table = line.contains("SCAN convoke_") || line.contains("SCAN d") || line.contains("SCAN m");
                 assert!(!of_table, "it reads a whole table: {line}\n{sql}\n{plan}");
-                // What was lent may be sorted: it is as much as was asked for.
-                let sorts = line.contains("TEMP B-TREE") && !sql.contains("ORDER BY d.rank");
+                let sorts = line.contains("TEMP B-TREE");
                 assert!(!sorts, "it sorts: {line}\n{sql}\n{plan}");
             }
         }

@@ -208,9 +208,10 @@ mod tests {
     }
 
     async fn lend(connection: &mut SqliteConnection) -> Vec<(i64, i64)> {
-        let lend = sqlx::query(LEND).bind(LANE).bind(1).bind(2).bind(100).bind(fastrand::i64(..));
-        let lent = lend.fetch_all(connection).await.unwrap();
-        lent.iter().map(|row| (sqlx::Row::get(row, 0), sqlx::Row::get(row, 1))).collect()
+        let lend = sqlx::query_scalar(LEND.clone()).bind(LANE).bind(1).bind(2).bind(100).bind(fastrand::i64(..));
+        let lent: String = lend.fetch_one(connection).await.unwrap();
+        let lent: Vec<(i64, (i64, serde::de::IgnoredAny), i64)> = serde_json::from_str(&lent).unwrap();
+        lent.into_iter().map(|(id, (lent, _), _)| (id, lent)).collect()
     }
 
     async fn park(connection: &mut SqliteConnection, (id, lent): (i64, i64)) {

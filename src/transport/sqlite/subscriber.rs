@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::insert::{lane_of, register};
 use super::lend::{lend, look};
-use super::queue::Queue;
+use super::queue::{Core, Queue};
 use super::settle::SqliteReceipt;
 use crate::sql::Room;
 use crate::sql::sqlite::{Bell, Moved, describe, late, now};
@@ -21,27 +21,49 @@ use crate::transport::{Delivery, ErrorKind, TransportError};
 /// So many are lent in one go; more are several.
 const MAX_LENT: usize = 512;
 
+/// How often what has become due is made ready, however much is ready already.
+const WAKE: Duration = Duration::from_millis(100);
+
+/// What a subscriber knows of its lane.
+#[derive(Clone, Copy, Debug)]
+struct View {
+    lane: i64,
+    /// In which file.
+    generation: u64,
+    /// Whether there was something the last time, so that there may be more.
+    busy: bool,
+    /// Until when nothing becomes due, as far as is known.
+    wake: Instant,
+}
+
+impl View {
+    /// Looks when there will be something, in ms since 1970, if that is known.
+    async fn look(&mut self, core: &Core) -> Result<Option<i64>, sqlx::Error> {
+        let next = look(core, self.lane).await?;
+        let wait = next.map_or(WAKE, |next| Duration::from_millis((next - now()).try_into().unwrap_or(0)));
+        self.wake = Instant::now() + wait.min(WAKE);
+        Ok(next)
+    }
+}
+
 /// What came of a look into the file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Found {
     deliveries: Vec<Delivery>,
     /// When there will be something, in ms since 1970, if that is known.
     next: Option<i64>,
+    view: View,
 }
 
 /// One subscriber. What it has asked for goes on in a task, so that a receive that is dropped takes nothing with it.
 #[derive(Debug)]
 pub(super) struct Subscriber {
-    lane: i64,
-    /// In which file.
-    generation: u64,
+    view: View,
     bell: Bell,
     room: Room,
     asked: Option<oneshot::Receiver<Result<Found, TransportError>>>,
     /// Behind a lock that nobody shares: a handle is `Sync`, a delivery is not.
     found: Mutex<VecDeque<Delivery>>,
-    /// Whether there was something the last time, so that there may be more.
-    busy: bool,
 }
 
 impl Subscriber {
@@ -51,8 +73,9 @@ impl Subscriber {
         let lane = timeout(core.store.deadline, lane(queue)).await;
         let lane = lane.unwrap_or_else(|_| Err(late(&core.at, core.store.deadline)))?;
         let room = Room::new(prefetch);
-        let (bell, generation) = (core.store.hub.bell(&core.queue, &core.group), core.store.generation());
-        Ok(Self { lane, generation, bell, room, asked: None, found: Mutex::default(), busy: true })
+        let view = View { lane, generation: core.store.generation(), busy: true, wake: Instant::now() };
+        let bell = core.store.hub.bell(&core.queue, &core.group);
+        Ok(Self { view, bell, room, asked: None, found: Mutex::default() })
     }
 
     /// Changes how many may be lent from now on.
@@ -86,8 +109,8 @@ impl Subscriber {
             // The runtime in which it ran may be gone.
             let found = answer.unwrap_or_else(|_| Err(late(&core.at, core.store.deadline)))?;
             queue.pulse.beat();
-            self.busy = !found.deliveries.is_empty();
-            if self.busy {
+            self.view = found.view;
+            if !found.deliveries.is_empty() {
                 self.found().extend(found.deliveries);
                 continue;
             }
@@ -98,7 +121,7 @@ impl Subscriber {
             let until = over.min(Instant::now() + wait.map_or(core.poll, |wait| wait.min(core.poll)));
             tokio::select! {
                 biased;
-                () = self.bell.notified() => self.busy = true,
+                () = self.bell.notified() => self.view.busy = true,
                 () = sleep_until(until) => {}
             }
         }
@@ -106,9 +129,9 @@ impl Subscriber {
 
     fn ask(&mut self, queue: &Arc<Queue>, room: OwnedSemaphorePermit) {
         let (answer, asked) = oneshot::channel();
-        let (queue, lane, bell, busy) = (queue.clone(), (self.lane, self.generation), self.bell.clone(), self.busy);
+        let (queue, view, bell) = (queue.clone(), self.view, self.bell.clone());
         // If nobody is there any more, the deliveries are dropped, and given back.
-        tokio::spawn(async move { answer.send(find(&queue, lane, &bell, busy, room).await) });
+        tokio::spawn(async move { answer.send(find(&queue, view, &bell, room).await) });
         self.asked = Some(asked);
     }
 
@@ -159,27 +182,31 @@ pub(super) async fn create_group(queue: &Queue) -> Result<(), TransportError> {
 /// Lends as many as there is room for. One that found nothing before looks first: who only looks waits for nobody.
 async fn find(
     queue: &Arc<Queue>,
-    (lane, generation): (i64, u64),
+    mut view: View,
     bell: &Bell,
-    busy: bool,
     mut room: OwnedSemaphorePermit,
 ) -> Result<Found, TransportError> {
-    let core = &queue.core;
+    let (core, generation) = (&queue.core, view.generation);
     let sql = |error| describe(&core.at, &error);
     // There may be another lane of this number in another file.
     if core.store.generation() != generation {
         return Err(sql(Moved::Gone.into()));
     }
-    if !busy {
-        let next = look(core, lane).await.map_err(sql)?;
+    if !view.busy {
+        let next = view.look(core).await.map_err(sql)?;
         if next.is_none_or(|next| next > now()) {
-            return Ok(Found { deliveries: Vec::new(), next });
+            return Ok(Found { deliveries: Vec::new(), next, view });
         }
     }
-    let most = room.num_permits();
-    let loans = lend(core, (lane, generation), most).await.map_err(sql)?;
+    let (most, wakes) = (room.num_permits(), Instant::now() >= view.wake);
+    let loans = lend(core, (view.lane, generation), most, wakes).await.map_err(sql)?;
+    view.busy = !loans.is_empty();
+    if wakes {
+        view.wake = Instant::now() + WAKE;
+    }
     if loans.is_empty() {
-        return Ok(Found { deliveries: Vec::new(), next: look(core, lane).await.map_err(sql)? });
+        let next = view.look(core).await.map_err(sql)?;
+        return Ok(Found { deliveries: Vec::new(), next, view });
     }
     if loans.len() == most {
         // There may be more, for somebody else.
@@ -196,5 +223,5 @@ async fn find(
         };
         Delivery::new(core.at.clone(), loan.packet, loan.attempt, receipt).with_lease(core.lease).with_mark(loan.marked)
     });
-    Ok(Found { deliveries: lent.collect(), next: None })
+    Ok(Found { deliveries: lent.collect(), next: None, view })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use convoke::transport::{DeadReason, ErrorKind, Postgres, Source, redrive};
+use convoke::transport::{DeadReason, ErrorKind, Packet, Postgres, Source, redrive};
 use sqlx::{Connection, Row};
 use tokio::time::Instant;
 
@@ -315,4 +315,34 @@ async fn an_inbox_marks_in_the_transaction_of_the_handler() {
     sqlx::query("ROLLBACK").execute(&mut *ended).await.unwrap();
     assert_eq!(inbox.mark_in(&mut ended, "3").await.unwrap_err().kind(), ErrorKind::Refused);
     assert!(!inbox.seen("3").await.unwrap());
+}
+
+/// A body that is a text is sent as one.
+#[actix_rt::test]
+async fn bodies_come_as_they_are_whether_texts_or_bytes() {
+    let server = server().await;
+    let db = database(&server, "bodies").await;
+    let queue = db.queue("orders").await.unwrap();
+    let mut subscriber = opened(&queue).await;
+    let bodies: [&[u8]; 8] = [
+        b"",
+        "{\"name\": \"\\\\x41 ü\"}".as_bytes(),
+        b"\\x41",
+        b"a\0b",
+        b"\xff\xfe",
+        b"\n\t\x01",
+        b"\\",
+        "\u{1f600}".as_bytes(),
+    ];
+    let packets: Vec<_> =
+        bodies.iter().enumerate().map(|(place, body)| Packet::new(place.to_string(), body.to_vec())).collect();
+    // Once in either form of bytes.
+    for _ in 0..2 {
+        publish(&queue, &packets).await;
+        let came = receive(&mut subscriber, packets.len()).await;
+        for (came, packet) in came.iter().zip(&packets) {
+            assert_eq!((&came.packet().id, &came.packet().body), (&packet.id, &packet.body));
+        }
+        ack(came).await;
+    }
 }

@@ -59,3 +59,69 @@ async fn a_pool_of_the_application_gets_tables_when_it_is_asked_for_them() {
     assert_eq!(kind(inbox.mark_in(&mut pool.acquire().await.unwrap(), "7").await), ErrorKind::Refused);
     assert!(!inbox.seen("7").await.unwrap() && !other.inbox("billing").await.unwrap().seen("7").await.unwrap());
 }
+
+#[actix_rt::test]
+async fn what_is_small_and_what_is_large_come_as_they_were_and_in_their_order() {
+    let folder = folder();
+    for encoding in ["UTF-8", "UTF-16"] {
+        let file = folder.file(&format!("{encoding}.db"));
+        let options = SqliteConnectOptions::new().filename(file).create_if_missing(true).pragma("encoding", encoding);
+        let pool = SqlitePoolOptions::new().connect_with(options.pragma("journal_mode", "WAL")).await.unwrap();
+        let db = Sqlite::over(&pool).await.unwrap();
+        db.migrate().await.unwrap();
+        let queue = db.queue("orders").await.unwrap();
+        let mut subscriber = subscriber(&queue).await;
+        let packets: Vec<Packet> = [10, 20_000, 0, 16_000, 100_000, 1]
+            .into_iter()
+            .enumerate()
+            .map(|(place, bytes)| {
+                let body = (0..bytes).map(|byte| u8::try_from((byte + place) % 256).unwrap()).collect::<Vec<_>>();
+                let mut packet = Packet::new(format!("{place} \"ä\u{0}"), body);
+                packet.topic = "orders/placed".to_owned();
+                packet.attributes.insert("color", "blue \"\u{1f600}\"");
+                packet
+            })
+            .collect();
+        publish(&queue, &packets).await;
+        let came = receive(&mut subscriber, packets.len()).await;
+        for (came, packet) in came.iter().zip(&packets) {
+            let came = came.packet();
+            assert_eq!((&came.id, &came.topic, &came.body), (&packet.id, &packet.topic, &packet.body), "{encoding}");
+            assert_eq!(came.attributes, packet.attributes, "{encoding}");
+        }
+        ack(came).await;
+    }
+}
+
+#[actix_rt::test]
+async fn a_pool_that_is_closed_is_closed_for_what_writes_too() {
+    let folder = folder();
+    let (file, log) = (folder.file("shop.db"), folder.file("shop.db-wal"));
+    let db = Sqlite::open(&file).await.unwrap();
+    let queue = db.queue("orders").await.unwrap();
+    publish(&queue, &[packet(1)]).await;
+    db.pool().close().await;
+    assert_eq!(kind(queue.publish(&[packet(2)]).await.remove(0)), ErrorKind::Closed);
+    // Nobody has the file open any more: SQLite takes its log away with the last connection.
+    let gone = async {
+        while std::path::Path::new(&log).exists() {
+            tokio::time::sleep(MS).await;
+        }
+    };
+    tokio::time::timeout(SECOND, gone).await.unwrap();
+    let mut subscriber = subscriber(&Sqlite::queue("orders").at(&file).await.unwrap()).await;
+    assert_eq!(receive(&mut subscriber, 1).await.len(), 1);
+}
+
+#[actix_rt::test]
+async fn what_is_written_needs_no_connection_of_the_pool() {
+    let folder = folder();
+    let db = Sqlite::open(folder.file("shop.db")).await.unwrap();
+    let queue = db.queue("orders").await.unwrap();
+    let mut all = Vec::new();
+    while let Ok(Ok(connection)) = tokio::time::timeout(SECOND / 4, db.pool().acquire()).await {
+        all.push(connection);
+    }
+    assert_eq!(all.len(), 4);
+    publish(&queue, &[packet(1)]).await;
+}
