@@ -107,8 +107,9 @@ DECLARE
 BEGIN
     IF p_group IS NOT NULL THEN
         lanes := ARRAY[{schema}.convoke_lane_1(p_queue, p_group)];
+        PERFORM 1 FROM {schema}.convoke_lane WHERE id = lanes[1] FOR KEY SHARE;
     ELSE
-        -- Locked, so that a lane is not removed before what is published into it is there.
+        -- Locked, so that a lane is not removed before what is published into it is there, and no floor is drawn above it.
         SELECT array_agg(id) INTO lanes FROM (
             SELECT id FROM {schema}.convoke_lane WHERE queue = p_queue ORDER BY id FOR KEY SHARE
         ) AS found;
@@ -158,9 +159,9 @@ END $$;
 -- is behind another of its key is set aside: only if the first of the key is locked, so that whoever takes that one away waits
 -- for this, and then finds what was set aside and sets it free. If the first is just being taken away, what is behind it is
 -- left as it is. It begins behind (p_rank, p_id), if these are given. `took` is how many ms it took to find the first: dead
--- rows that vacuum may not take away make it long. Of `body` and `body_text` one has what is in a row.
+-- rows that vacuum may not take away make it long. Below `p_floor` there is nothing in the lane. Of `body` and `body_text` one has what is in a row.
 CREATE FUNCTION {schema}.convoke_lend_1(
-    p_lane bigint, p_most integer, p_bytes bigint, p_lease float8, p_rank smallint, p_id bigint
+    p_lane bigint, p_most integer, p_bytes bigint, p_lease float8, p_rank smallint, p_id bigint, p_floor bigint DEFAULT 0
 )
 RETURNS TABLE (
     id bigint, lent integer, attempt integer, rank smallint, marked boolean, packet text, topic text, key text,
@@ -207,7 +208,8 @@ BEGIN
                 SELECT d.id, d.key_hash FROM (
                     SELECT (
                         SELECT first.id FROM {schema}.convoke_delivery AS first
-                        WHERE first.lane = p_lane AND first.key_hash = keys.hash ORDER BY first.id LIMIT 1
+                        WHERE first.lane = p_lane AND first.key_hash = keys.hash AND first.id >= p_floor
+                        ORDER BY first.id LIMIT 1
                     ) AS id FROM (
                         SELECT DISTINCT d.key_hash AS hash FROM {schema}.convoke_delivery AS d
                         WHERE d.id = ANY (ids) AND d.key_hash IS NOT NULL
@@ -251,6 +253,37 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Returns the last id that was drawn, when nobody is just publishing into a lane: whoever does holds a lock of it until the commit,
+-- so in this lane nobody has drawn an id up to there that is not seen. NULL if somebody is at it for too long.
+CREATE FUNCTION {schema}.convoke_drawn_1(p_lane bigint) RETURNS bigint
+LANGUAGE plpgsql SET lock_timeout = '200ms' AS $$
+BEGIN
+    PERFORM 1 FROM {schema}.convoke_lane WHERE id = p_lane FOR UPDATE;
+    RETURN pg_sequence_last_value(pg_get_serial_sequence('{schema}.convoke_delivery', 'id')::regclass);
+EXCEPTION WHEN lock_not_available THEN
+    RETURN NULL;
+END $$;
+
+-- Returns an id, no higher than one that was drawn before, below which nothing is in a lane, nor ever will be: who looks from there
+-- on for the first of a key steps over no more than the dead rows that are above. It steps itself over each once, and over so many
+-- rows of other lanes at a time.
+CREATE FUNCTION {schema}.convoke_floor_1(p_lane bigint, p_floor bigint, p_drawn bigint) RETURNS bigint
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
+SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    first_id bigint;
+    last_seen bigint;
+    seen bigint;
+BEGIN
+    SELECT min(id) FILTER (WHERE lane = p_lane), max(id), count(*) INTO first_id, last_seen, seen FROM (
+        SELECT id, lane FROM {schema}.convoke_delivery WHERE id >= p_floor ORDER BY id LIMIT 20000
+    ) AS firsts;
+    IF seen < 20000 THEN
+        last_seen := p_drawn;
+    END IF;
+    RETURN greatest(p_floor, least(p_drawn, coalesce(first_id, last_seen)));
+END $$;
+
 -- Makes ready what was held back or lent until now, so many at a time, and returns whether anything is ready, and otherwise
 -- in how many ms something will be; and whether there is such a lane at all.
 CREATE FUNCTION {schema}.convoke_wake_1(p_lane bigint, OUT is_ready boolean, OUT next float8, OUT is_there boolean)
@@ -274,13 +307,15 @@ BEGIN
 END $$;
 
 -- Deletes those that are still lent as they were, returns them, and sets free the next of their keys: first the next of each
--- is locked, and only then it is looked whether it was set aside.
+-- is locked, and only then it is looked whether it was set aside. What is lent is the first of its key, and the next is behind it:
+-- before it are the dead rows of the key alone, which vacuum may have to leave.
 CREATE FUNCTION {schema}.convoke_done_1(p_ids bigint[], p_lents integer[]) RETURNS bigint[]
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     done bigint[];
     lanes bigint[];
     hashes bigint[];
+    firsts bigint[];
     followers bigint[];
 BEGIN
     WITH gone AS (
@@ -288,15 +323,16 @@ BEGIN
         WHERE d.id = asked.id AND d.lent = asked.lent RETURNING d.id, d.lane, d.key_hash
     )
     SELECT array_agg(id), array_agg(lane) FILTER (WHERE key_hash IS NOT NULL),
-        array_agg(key_hash) FILTER (WHERE key_hash IS NOT NULL)
-        INTO done, lanes, hashes FROM gone;
+        array_agg(key_hash) FILTER (WHERE key_hash IS NOT NULL), array_agg(id) FILTER (WHERE key_hash IS NOT NULL)
+        INTO done, lanes, hashes, firsts FROM gone;
     IF hashes IS NOT NULL THEN
         SELECT array_agg(picked.id) INTO followers FROM (
             SELECT d.id FROM (
                 SELECT DISTINCT (
                     SELECT follower.id FROM {schema}.convoke_delivery AS follower
-                    WHERE follower.lane = keys.lane AND follower.key_hash = keys.hash ORDER BY follower.id LIMIT 1
-                ) AS id FROM unnest(lanes, hashes) AS keys (lane, hash)
+                    WHERE follower.lane = keys.lane AND follower.key_hash = keys.hash AND follower.id > keys.first
+                    ORDER BY follower.id LIMIT 1
+                ) AS id FROM unnest(lanes, hashes, firsts) AS keys (lane, hash, first)
             ) AS heads JOIN {schema}.convoke_delivery AS d ON d.id = heads.id
             ORDER BY d.id FOR NO KEY UPDATE OF d
         ) AS picked;

@@ -28,6 +28,8 @@ pub(super) const DEAD: i16 = 4;
 pub(super) const SLOW: Duration = Duration::from_millis(20);
 /// How much of the time may go into looking from the start: one part of so many.
 pub(super) const SHARE: u32 = 20;
+/// How often it is looked at most below which id nothing is.
+const FLOORS: Duration = Duration::from_millis(250);
 
 /// A packet that is lent.
 #[derive(Debug)]
@@ -50,18 +52,76 @@ pub(super) enum Start {
     Behind((i16, i64), Instant),
 }
 
+/// Below which id nothing is in a lane, and when it may be asked for again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Floor {
+    id: i64,
+    next: Instant,
+}
+
+impl Floor {
+    pub(super) fn unknown() -> Self {
+        Self { id: 0, next: Instant::now() }
+    }
+
+    /// Asks for it, if that was not done a moment ago. What it costs is that it steps over what has died since.
+    async fn rise(&mut self, core: &Core, lane: i64) -> Result<(), TransportError> {
+        let start = Instant::now();
+        if start < self.next {
+            return Ok(());
+        }
+        let schema = core.database.schema();
+        // By itself, for whoever publishes waits for it.
+        let drawn: Option<i64> = one(core, &format!("SELECT {schema}.convoke_drawn_1({lane})")).await?;
+        if let Some(drawn) = drawn {
+            let sql = format!("SELECT {schema}.convoke_floor_1({lane}, {}, {drawn})", self.id);
+            self.id = one(core, &sql).await?.unwrap_or(self.id);
+        }
+        self.next = Instant::now() + (start.elapsed() * SHARE).max(FLOORS);
+        Ok(())
+    }
+}
+
+/// The one number that a statement returns.
+async fn one(core: &Core, sql: &str) -> Result<Option<i64>, TransportError> {
+    let rows = core.database.rows(&core.at, core.deadline, sql).await?;
+    let number = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| row.try_get(0));
+    number.map_err(|error| describe(&core.at, &error))
+}
+
 /// Lends up to `most` of a lane. The form of bodies is changed for the next time, if the other one is shorter.
 pub(super) async fn lend(
     core: &Core,
     lane: i64,
     most: usize,
     start: &mut Start,
+    floor: &mut Floor,
+    form: &mut Form,
+) -> Result<Vec<Loan>, TransportError> {
+    if floor.id == 0 {
+        floor.rise(core, lane).await?;
+    }
+    let begun = Instant::now();
+    let loans = lend_from(core, lane, most, start, floor.id, form).await?;
+    // The first of a key is looked for among all that were there of it, also those that vacuum may not take away.
+    if begun.elapsed() > SLOW && loans.iter().any(|loan| loan.packet.key.is_some()) {
+        floor.rise(core, lane).await?;
+    }
+    Ok(loans)
+}
+
+async fn lend_from(
+    core: &Core,
+    lane: i64,
+    most: usize,
+    start: &mut Start,
+    floor: i64,
     form: &mut Form,
 ) -> Result<Vec<Loan>, TransportError> {
     if let Start::Behind(place, until) = *start
         && Instant::now() < until
     {
-        let (loans, _) = lend_behind(core, lane, most, Some(place), form).await?;
+        let (loans, _) = lend_behind(core, lane, most, (Some(place), floor), form).await?;
         if loans.len() == most {
             *start = Start::Behind(last(&loans).unwrap_or(place), until);
             return Ok(loans);
@@ -71,7 +131,7 @@ pub(super) async fn lend(
             return Ok(loans);
         }
     }
-    let (loans, took) = lend_behind(core, lane, most, None, form).await?;
+    let (loans, took) = lend_behind(core, lane, most, (None, floor), form).await?;
     *start = match last(&loans) {
         Some(last) if took > SLOW => {
             core.database.warn_of_held_snapshots(&core.at);
@@ -90,7 +150,7 @@ async fn lend_behind(
     core: &Core,
     lane: i64,
     most: usize,
-    place: Option<(i16, i64)>,
+    (place, floor): (Option<(i16, i64)>, i64),
     form: &mut Form,
 ) -> Result<(Vec<Loan>, Duration), TransportError> {
     let (schema, lease) = (core.database.schema(), millis(core.lease));
@@ -99,7 +159,7 @@ async fn lend_behind(
         None => "NULL, NULL".to_owned(),
     };
     let sql = format!(
-        "SET LOCAL bytea_output = {}; SELECT * FROM {schema}.convoke_lend_1({lane}, {most}, {MAX_BYTES}, {lease}, {behind})",
+        "SET LOCAL bytea_output = {}; SELECT * FROM {schema}.convoke_lend_1({lane}, {most}, {MAX_BYTES}, {lease}, {behind}, {floor})",
         form.name()
     );
     let rows = core.database.rows(&core.at, core.deadline, &sql).await?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::lend::{self, Prospect, SHARE, SLOW, Start};
+use super::lend::{self, Floor, Prospect, SHARE, SLOW, Start};
 use super::queue::{Core, Queue};
 use super::settle::PostgresReceipt;
 use crate::sql::Room;
@@ -26,6 +26,7 @@ const MOMENT: Duration = Duration::from_millis(5);
 struct View {
     lane: i64,
     start: Start,
+    floor: Floor,
     form: Form,
     /// Whether there was something the last time, so that there may be more.
     busy: bool,
@@ -73,6 +74,7 @@ impl Subscriber {
         let view = View {
             lane: lend::lane(core).await?,
             start: Start::First,
+            floor: Floor::unknown(),
             form: Form::default(),
             busy: true,
             wake: Instant::now(),
@@ -185,7 +187,7 @@ async fn find(
         }
     }
     let most = room.num_permits();
-    let loans = lend::lend(core, view.lane, most, &mut view.start, &mut view.form).await?;
+    let loans = lend::lend(core, view.lane, most, &mut view.start, &mut view.floor, &mut view.form).await?;
     view.busy = !loans.is_empty();
     if loans.is_empty() {
         let prospect = view.wake(core).await?;

@@ -9,6 +9,8 @@ mod queues;
 mod parking;
 /// A server that goes away, a network that falls silent, a pool without room, a pooler between.
 mod outages;
+/// Half an hour of a transaction that stays open.
+mod soak;
 
 pub(crate) use outages::pooler;
 

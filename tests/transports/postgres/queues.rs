@@ -346,3 +346,47 @@ async fn bodies_come_as_they_are_whether_texts_or_bytes() {
         ack(came).await;
     }
 }
+
+/// The dead rows of a key stand before what is alive of it, and vacuum may not take them away: nobody steps over all of them
+/// for each delivery.
+#[actix_rt::test]
+async fn a_key_goes_on_while_vacuum_is_kept_back() {
+    const ROUNDS: usize = 40;
+    let server = server().await;
+    let db = database(&server, "shop").await;
+    let queue = db.queue("orders").await.unwrap();
+    let mut subscriber = opened(&queue).await;
+    let mut idle = sqlx::PgConnection::connect(server.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT txid_current()").execute(&mut idle).await.unwrap();
+    for round in 0..ROUNDS {
+        let packets: Vec<_> = (0..100).map(|number| keyed(format!("{round}.{number}"), "k")).collect();
+        publish(&queue, &packets).await;
+        for packet in &packets {
+            let came = receive(&mut subscriber, 1).await;
+            assert_eq!(ids(&came), [packet.id.as_str()]);
+            ack(came).await;
+        }
+    }
+    // One that is published while it is looked how far all is done is no less in its place.
+    let floor = |drawn: i64| {
+        let db = db.clone();
+        async move {
+            let sql = format!(
+                "SELECT shop.convoke_floor_1((SELECT id FROM shop.convoke_lane WHERE queue = 'orders'), 0, {drawn})"
+            );
+            sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(sql)).persistent(false).fetch_one(db.pool()).await.unwrap()
+        }
+    };
+    publish(&queue, &[keyed("last", "k")]).await;
+    let last: i64 = sqlx::query_scalar("SELECT max(id) FROM shop.convoke_delivery")
+        .persistent(false)
+        .fetch_one(db.pool())
+        .await
+        .unwrap();
+    assert_eq!(floor(last).await, last);
+    assert_eq!(floor(last - 7).await, last - 7, "what was drawn later may not be seen yet");
+    assert_eq!(floor(last + 7).await, last);
+    ack(receive(&mut subscriber, 1).await).await;
+    assert_eq!(floor(last + 7).await, last + 7);
+    drop(idle);
+}
