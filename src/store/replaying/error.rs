@@ -16,7 +16,7 @@ pub struct ReplayError {
     /// How many records were told and done.
     pub told: u64,
     /// What is wrong.
-    pub fault: ReplayFault,
+    pub fault: Box<ReplayFault>,
 }
 
 /// What is wrong with a replay.
@@ -42,6 +42,12 @@ pub enum ReplayFault {
     Transport(TransportError),
 }
 
+impl ReplayError {
+    pub(super) fn new(position: Position, told: u64, fault: ReplayFault) -> Self {
+        Self { position, told, fault: Box::new(fault) }
+    }
+}
+
 impl fmt::Display for ReplayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { position, told, fault } = self;
@@ -65,7 +71,7 @@ impl fmt::Display for ReplayFault {
 
 impl std::error::Error for ReplayError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.fault {
+        match &*self.fault {
             ReplayFault::Store(error) => Some(error),
             ReplayFault::Listener { error, .. } => Some(error),
             ReplayFault::Listen(error) => Some(error),

@@ -109,7 +109,7 @@ impl Replaying {
     /// Begins it.
     pub(super) async fn begin(self) -> Result<Course, ReplayError> {
         let position = self.begins_after();
-        let fault = |fault| ReplayError { position, told: 0, fault: ReplayFault::Store(fault) };
+        let fault = |error| ReplayError::new(position, 0, ReplayFault::Store(error));
         let last = self.read.head().await.map_err(fault)?;
         let course = Course {
             pace: self.rate.map(|rate| Pace { rate, start: Instant::now(), told: 0 }),
@@ -189,7 +189,7 @@ impl Course {
 
     pub(super) fn fails(&self, fault: ReplayFault) -> ReplayError {
         self.tell_progress();
-        ReplayError { position: self.position, told: self.told, fault }
+        ReplayError::new(self.position, self.told, fault)
     }
 
     fn tell_progress(&self) {

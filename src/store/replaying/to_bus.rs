@@ -63,7 +63,7 @@ impl Replaying {
         let (alone, after) = (beside(bus), self.begins_after());
         match register(&alone) {
             Ok(_hears) => self.to(&alone).await,
-            Err(error) => Err(ReplayError { position: after, told: 0, fault: ReplayFault::Listen(error) }),
+            Err(error) => Err(ReplayError::new(after, 0, ReplayFault::Listen(error))),
         }
     }
 }

@@ -10,9 +10,12 @@ use convoke::{Position, Replay, ReplayFault, StoreError, codec};
 
 use super::{Base, Moved, filled, moved, noted, orders};
 
-/// A bus whose listener notes what it hears, and whether that was told once more.
-fn listens(bus: &EventBus) -> (Rc<RefCell<Vec<(u32, u32, Option<String>)>>>, Subscription) {
-    let heard = Rc::<RefCell<Vec<_>>>::default();
+/// What was heard: the order, the step, and the position if it was told once more.
+type Heard = Rc<RefCell<Vec<(u32, u32, Option<String>)>>>;
+
+/// A listener that notes what it hears.
+fn listens(bus: &EventBus) -> (Heard, Subscription) {
+    let heard = Heard::default();
     let notes = heard.clone();
     let listener = move |order: Arc<Moved>, replay: Replay| {
         notes.borrow_mut().push((order.order, order.step, replay.position().map(str::to_owned)));
@@ -62,7 +65,7 @@ pub(super) async fn what_a_listener_fails_on_ends_it_and_it_is_taken_up_behind_t
     let replay = store.replay("**").on_progress(move |progress| reports.borrow_mut().push(progress));
     let error = replay.to(&bus).await.unwrap_err();
     assert_eq!((error.told, error.position.number()), (6, 6));
-    assert!(matches!(&error.fault, ReplayFault::Listener { listener, position, .. }
+    assert!(matches!(&*error.fault, ReplayFault::Listener { listener, position, .. }
         if listener == "fussy" && position.number() == 7));
     let last = reported.borrow().last().copied().unwrap();
     assert_eq!((last.position, last.told, last.left()), (error.position, 6, 4));
@@ -91,7 +94,7 @@ pub(super) async fn one_listener_hears_it_alone_with_what_the_bus_provides<B: Ba
     assert_eq!((replayed.told, alone.get(), heard.borrow().len()), (6, 6, 0));
     let missing = |_: Arc<Moved>, _: Inject<u8>| {};
     let error = store.replay("**").to_listener(&bus, |bus| bus.on(missing)).await.unwrap_err();
-    assert!(matches!(error.fault, ReplayFault::Listen(_)), "{error}");
+    assert!(matches!(*error.fault, ReplayFault::Listen(_)), "{error}");
 }
 
 pub(super) async fn a_server_is_handed_it_in_order<B: Base>() {
@@ -113,7 +116,7 @@ pub(super) async fn a_server_is_handed_it_in_order<B: Base>() {
     queue.fail_next(1);
     let error = store.replay("**").to_publisher(&queue).await.unwrap_err();
     assert_eq!((error.told, error.position), (0, Position::START));
-    assert!(matches!(error.fault, ReplayFault::Transport(_)), "{error}");
+    assert!(matches!(*error.fault, ReplayFault::Transport(_)), "{error}");
 }
 
 pub(super) async fn a_rate_is_kept_and_what_was_interrupted_is_taken_up<B: Base>() {
@@ -157,7 +160,7 @@ pub(super) async fn an_old_version_without_an_upcaster_is_an_error_of_the_listen
     assert!(heard.borrow().is_empty());
     let ahead: Position = store.head().await.unwrap().to_string().replace("1@", "2@").parse().unwrap();
     let error = store.replay("**").after(ahead).to(&bus).await.unwrap_err();
-    assert!(matches!(error.fault, ReplayFault::Store(StoreError::Ahead { .. })), "{error}");
+    assert!(matches!(*error.fault, ReplayFault::Store(StoreError::Ahead { .. })), "{error}");
 }
 
 pub(super) async fn a_route_ends_in_a_store<B: Base>() {
