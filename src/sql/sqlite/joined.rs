@@ -85,8 +85,8 @@ mod tests {
         );
         sqlx::raw_sql(AssertSqlSafe(table)).execute(&mut file).await.unwrap();
         for body in bodies {
-            let insert = "INSERT INTO m (packet, topic, body) VALUES ('a\"b\u{0}ä', 'orders', ?1)";
-            sqlx::query(insert).bind(body.clone()).execute(&mut file).await.unwrap();
+            let insert = "INSERT INTO m (packet, topic, body) VALUES (?1, 'orders', ?2)";
+            sqlx::query(insert).bind("a\"b\u{0}ä").bind(body.clone()).execute(&mut file).await.unwrap();
         }
         let sql = format!("SELECT {} FROM m", joined_columns("m.id", "m.packet"));
         let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut file).await.unwrap();

@@ -210,8 +210,8 @@ mod tests {
     async fn lend(connection: &mut SqliteConnection) -> Vec<(i64, i64)> {
         let lend = sqlx::query_scalar(LEND.clone()).bind(LANE).bind(1).bind(2).bind(100).bind(fastrand::i64(..));
         let lent: String = lend.fetch_one(connection).await.unwrap();
-        let lent: Vec<(i64, (i64, serde::de::IgnoredAny), i64)> = serde_json::from_str(&lent).unwrap();
-        lent.into_iter().map(|(id, (lent, _), _)| (id, lent)).collect()
+        let lent: Vec<(i64, Vec<serde_json::Value>, i64)> = serde_json::from_str(&lent).unwrap();
+        lent.into_iter().map(|(id, columns, _)| (id, columns[0].as_i64().unwrap())).collect()
     }
 
     async fn park(connection: &mut SqliteConnection, (id, lent): (i64, i64)) {
