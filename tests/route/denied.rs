@@ -40,7 +40,7 @@ impl Publisher for Says {
 #[convoke::test]
 async fn who_is_not_let_in_tries_again_and_what_is_refused_is_not_sent_twice() {
     expect_failure("route to guarded");
-    let bus = EventBus::default();
+    let bus = EventBus::builder().publisher("Shop").build();
     for (kind, asked, permanent) in [(ErrorKind::Denied, 3, false), (ErrorKind::Refused, 1, true)] {
         let guarded = Says(kind, Arc::default());
         let _out = Route::new("**", guarded.clone()).retry(Retry::exponential(ms(10)).attempts(3)).open(&bus).unwrap();

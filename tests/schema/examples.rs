@@ -119,6 +119,10 @@ shown! {
     renamed: { struct UserRenamed(u64); } => Self(1), json!(1);
     placed: { struct OrderPlaced(u64); } => Self(7), json!(7);
     paid: { struct OrderPaid(u64); } => Self(7), json!(7);
+    seats: #[event(topic = "seats/taken", entity = "Seat", entity_id = seat)] { struct SeatTaken { seat: u32 } }
+        => Self { seat: 7 }, json!({"seat": 7});
+    replay: #[event(topic = "seats/taken", entity = "Seat", entity_id = seat)] { struct SeatTaken { seat: u32, by: String } }
+        => Self { seat: 7, by: "Ada".into() }, json!({"seat": 7, "by": "Ada"});
     supervision: { struct Fault { at: String } } => Self { at: "noon".into() }, json!({"at": "noon"});
 }
 
