@@ -6,7 +6,6 @@ use futures_util::TryStreamExt;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::add;
 use super::records::SqliteRecords;
 use crate::Pattern;
 use crate::store::{LAST_POSITION, Page, Row, Span};
@@ -15,16 +14,17 @@ use crate::transport::{ErrorKind, TransportError};
 pub(super) async fn head(records: &SqliteRecords) -> Result<u64, TransportError> {
     let sql = |error: sqlx::Error| records.error(&error);
     let mut reader = records.read().await?;
-    let head = add::head(&mut reader, records.id).await.map_err(sql)?;
-    if head > 0 {
-        return Ok(head);
-    }
-    // SQLite reads what was cut off as zeros, and finds no last row in a page of them.
+    // Both of one moment: others append meanwhile.
+    let ends = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(
+        "SELECT (SELECT max(id) FROM convoke_record WHERE id > ?1 AND id <= ?2), \
+         (SELECT id FROM convoke_record WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT 1)",
+    );
     let (first, last) = bounds(records.id, 0, LAST_POSITION);
-    let any = sqlx::query_scalar::<_, i64>("SELECT id FROM convoke_record WHERE id > ? AND id <= ? LIMIT 1");
-    match any.bind(first).bind(last).fetch_optional(&mut *reader).await.map_err(sql)? {
-        None => Ok(0),
-        Some(_) => {
+    match ends.bind(first).bind(last).fetch_one(&mut *reader).await.map_err(sql)? {
+        (Some(last), _) => Ok(last.cast_unsigned() & LAST_POSITION),
+        (None, None) => Ok(0),
+        // SQLite reads what was cut off as zeros, and finds no last row in a page of them.
+        (None, Some(_)) => {
             let text =
                 "the file is damaged at its end: recover it with `sqlite3 … .recover`, or restore it from a copy";
             Err(TransportError::new(ErrorKind::Refused, records.at.clone(), text))

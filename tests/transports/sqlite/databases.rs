@@ -65,7 +65,10 @@ async fn what_is_small_and_what_is_large_come_as_they_were_and_in_their_order() 
     let folder = folder();
     for encoding in ["UTF-8", "UTF-16"] {
         let file = folder.file(&format!("{encoding}.db"));
-        let options = SqliteConnectOptions::new().filename(file).create_if_missing(true).pragma("encoding", encoding);
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .pragma("encoding", format!("'{encoding}'"));
         let pool = SqlitePoolOptions::new().connect_with(options.pragma("journal_mode", "WAL")).await.unwrap();
         let db = Sqlite::over(&pool).await.unwrap();
         db.migrate().await.unwrap();
