@@ -10,9 +10,14 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row as _};
 
 use super::records::PostgresRecords;
 use super::text::regex_of;
-use crate::sql::postgres::{BEGIN, Failed, describe};
+use crate::sql::postgres::{Failed, describe};
 use crate::store::{Page, Row, Span};
 use crate::transport::{ErrorKind, TransportError};
+
+/// Where nobody has counted yet how many records there are, the server would read all that is behind a position, and sort it for
+/// each page: 15 ms in place of 0.4 with 20,000 of them.
+const BEGIN_BY_INDEX: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_seqscan = off; \
+    SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off";
 
 pub(super) async fn head(records: &PostgresRecords) -> Result<u64, TransportError> {
     let (schema, id, tag) = (records.database.schema(), records.id, records.tag);
@@ -53,7 +58,7 @@ pub(super) async fn page(records: &PostgresRecords, span: &Span) -> Result<Page,
         let (sql, count, span) = (sql.clone(), count.clone(), span.clone());
         Box::pin(async move {
             // What has parameters needs more than one message, between which a pooler must not take the server away.
-            let mut transaction = connection.begin_with(BEGIN).await.map_err(Failed::undone)?;
+            let mut transaction = connection.begin_with(BEGIN_BY_INDEX).await.map_err(Failed::undone)?;
             let mut page = read(&mut transaction, id, &sql, &span).await.map_err(Failed::undone)?;
             if let Some(count) = count {
                 let counted = sqlx::raw_sql(AssertSqlSafe(count.to_string())).fetch_one(&mut *transaction).await;
