@@ -146,7 +146,8 @@ pub mod guide;
 
 mod shutdown;
 
-// An event outside of the process: route → codec → transport → worker; or in a transaction outbox → route → codec; or kept, store → codec.
+// An event outside of the process: route → codec → transport → worker; or in a transaction outbox → route → codec; or kept,
+// store → codec.
 pub mod codec;
 mod outbox;
 mod route;

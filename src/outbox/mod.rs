@@ -6,9 +6,9 @@
 //! relay/     rows.rs: take ─▶ which routes? ─▶ Publisher ─▶ rows.rs: what has left is deleted, what is refused is dead
 //! ```
 //!
-//! In reading order: `outbox` is what users hold, by its `builder`; `statement` is what a client that
-//! is not ours runs, `letters` what was refused for good, `error` what goes wrong. `rows` is what an outbox needs of a database,
-//! of which `sqlite/` and `postgres/` are two, and `memory/` is one for tests, and `rule` is how events have keys in this process. `relay/` has
+//! In reading order: `outbox` is what users hold, by its `builder`; `rule` is how its events have keys in this process,
+//! `statement` what a client that is not ours runs, `letters` what was refused for good, `error` what goes wrong. `rows` is what
+//! an outbox needs of a database, of which `sqlite/` and `postgres/` are two, and `memory/` is one for tests. `relay/` has
 //! events leave.
 //!
 //! An event leaves if and only if its transaction has committed. Of a key nothing overtakes: rows of a key are in one lane,

@@ -5,9 +5,9 @@
 //! `Memory::database() → MemoryDatabase → { queue, inbox }`
 //!
 //! In reading order: `steps` says which steps of a schema are missing, and who may go on without them; `attributes` writes
-//! what stands beside a body as one text; `bell` wakes who waits in this process; `room` says how many a subscriber may have been lent. `sqlite/` and `postgres/`
-//! are the handles of the databases, each alike: a builder, the database, how it is reached, its schema, and what it says
-//! of a fault; `memory/` is a database for tests, without tables.
+//! what stands beside a body as one text; `bell` wakes who waits in this process; `room` says how many a subscriber may have
+//! been lent. `sqlite/` and `postgres/` are the handles of the databases, each alike: a builder, the database, how it is
+//! reached, its schema, and what it says of a fault; `memory/` is a database for tests, without tables.
 //!
 //! What is built on a database knows this room; this room knows none of it. No statement of ours stands in a transaction
 //! of the application unless the application hands it over.

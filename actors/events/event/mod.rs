@@ -4,7 +4,8 @@
 //!
 //! In reading order: `event`, a fact of a type; `name`, what it is called; `json_event`, what a topic subscriber sees;
 //! `finite`, how the one becomes the other; `bad_payload`, when it cannot; `subject`, what may travel at all; `metadata`, what
-//! travels with it, with its `publish_date`, its `trace` and its `secret`s, and whether it is a `replay`; `identity`, by what its copies are known.
+//! travels with it, with its `publish_date`, its `trace` and its `secret`s, and whether it is a `replay`; `identity`, by what
+//! its copies are known.
 //!
 //! It knows no bus. Personal data is in no `Debug` and no error of these types, and neither is an authorization.
 

@@ -3,9 +3,10 @@
 //! `URL or pool → builder → PostgresDatabase → session → a connection → the server`
 //!
 //! In reading order: `builder` says what is wanted, `database` is what users hold. `session` runs a statement within a
-//! deadline, and again where the server asks for that, `within` knows whether one of the application's is in a transaction, `bytes` reads those of what it returns, and `fault` says what went wrong.
-//! `schema` makes the tables, by `schema-1.sql` and a file for each later version. `bells` wakes who waits for a row, in this
-//! process and others, and `held` says who keeps vacuum back.
+//! deadline, and again where the server asks for that, `bytes` reads those of what it returns, and `fault` says what went
+//! wrong. `within` knows whether a connection of the application is in a transaction. `schema` makes the tables, by
+//! `schema-1.sql` and a file for each later version. `bells` wakes who waits for a row, in this process and others, and `held`
+//! says who keeps vacuum back.
 //!
 //! What has to hold behind a pooler that gives each transaction another connection: no statement of ours has a name, no session
 //! has a state, and what has parameters is in a transaction. A statement whose values are numbers and texts of ours is one simple
