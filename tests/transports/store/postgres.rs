@@ -1,11 +1,14 @@
 //! A store in PostgreSQL: isolation, locks that are held for long.
 
+use std::time::Duration;
+
 use convoke::transport::Postgres;
 use convoke::{StoreError, nothing_since};
 use sqlx::Connection;
 
 use super::{Base, all_over, filled, moved};
 use crate::transports::outbox::postgres::Database;
+use crate::transports::servers::postgres::PostgresServer;
 
 all_over! { [actix_rt::test] crate::transports::outbox::postgres::Database }
 
@@ -92,4 +95,43 @@ async fn a_transaction_that_a_text_has_ended_appends_nothing() {
     let mut transaction = base.db.pool().begin().await.unwrap();
     assert_eq!(store.append(moved(1, 1)).within(&mut transaction).await.unwrap().number(), 2);
     transaction.commit().await.unwrap();
+}
+
+#[actix_rt::test]
+async fn a_server_that_was_killed_is_said_and_gone_on_with() {
+    let server = PostgresServer::own(&["fsync=off"]).await.unwrap();
+    let Some(ours) = server.ours() else { return };
+    let db = Postgres::connect(server.url()).deadline(Duration::from_secs(2)).await.unwrap();
+    db.migrate().await.unwrap();
+    let store = db.store("orders").await.unwrap();
+    store.append_all((0..1500).map(|step| moved(1, step))).await.unwrap();
+    let mut reading = store.read("**").start();
+    assert_eq!(reading.next().await.unwrap().unwrap().position().number(), 1);
+    ours.kill().await;
+    for error in [
+        store.append(moved(1, 1500)).await.unwrap_err(),
+        store.head().await.unwrap_err(),
+        store.read("**").all().await.unwrap_err(),
+    ] {
+        assert!(error.is_temporary(), "{error}");
+    }
+    // A page was here; what comes behind it waits for the server, and nothing is left out.
+    let (mut read, mut failed) = (1, 0);
+    while read < 1500 {
+        match reading.next().await {
+            Ok(record) => {
+                read += 1;
+                assert_eq!(record.unwrap().position().number(), read);
+            }
+            Err(error) => {
+                assert!(error.is_temporary(), "{error}");
+                failed += 1;
+                ours.start().await;
+            }
+        }
+    }
+    assert!(failed > 0 && reading.next().await.unwrap().is_none());
+    // The one that was said to be unreachable may have been appended; the next has no gap before it.
+    let next = store.append(moved(1, 1501)).await.unwrap();
+    assert_eq!(store.verify().await.unwrap(), next);
 }
