@@ -155,6 +155,7 @@ mod route;
 pub mod schema;
 mod sql;
 mod store;
+mod tasks;
 pub mod transport;
 mod worker;
 
