@@ -85,7 +85,7 @@ pub(crate) mod sealed {
     /// What does not need to know of what type a connection is.
     ///
     /// A job is *waiting* (due, or not yet), *running* (lent to a worker, until its lease ends) or *over* (done, failed or
-    /// canceled: kept for as long as its ending says, so that somebody may ask). Its number is never used again.
+    /// cancelled: kept for as long as its ending says, so that somebody may ask). Its number is never used again.
     pub trait Jobs: Send + Sync + 'static {
         /// As in `postgres tasks`.
         fn name(&self) -> &Arc<str>;
@@ -109,7 +109,7 @@ pub(crate) mod sealed {
         /// renews its lease. Returns how the job was, or nothing if there is none.
         fn cancel(&self, job: i64) -> BoxFuture<'_, Result<Option<State>, TransportError>>;
 
-        /// Has a job that has failed or was canceled wait once more, with its attempts anew. Returns whether it was so.
+        /// Has a job that has failed or was cancelled wait once more, with its attempts anew. Returns whether it was so.
         fn retry(&self, job: i64) -> BoxFuture<'_, Result<bool, TransportError>>;
 
         /// Returns what is known of a job.
@@ -260,7 +260,7 @@ pub struct Loan {
     /// Since when it was due.
     pub(crate) waited: Duration,
     /// Whether it was asked to end.
-    pub(crate) is_canceled: bool,
+    pub(crate) is_cancelled: bool,
     pub(crate) is_expired: bool,
     /// Why the attempt before this has failed, if it said so.
     pub(crate) reason: Option<String>,
@@ -271,7 +271,7 @@ pub struct Loan {
 pub enum Held {
     Still,
     /// It was asked to end.
-    Canceled,
+    Cancelled,
     /// Somebody else has it, or it is over.
     Lost,
 }
@@ -309,7 +309,7 @@ pub enum State {
     /// It has failed for good.
     Failed,
     /// It was asked to end, and has.
-    Canceled,
+    Cancelled,
 }
 
 /// How far a job is.
@@ -327,7 +327,7 @@ pub struct Row {
     pub(crate) task: String,
     pub(crate) queue: String,
     pub(crate) state: State,
-    pub(crate) is_canceled: bool,
+    pub(crate) is_cancelled: bool,
     pub(crate) attempt: u32,
     pub(crate) attempts: u32,
     pub(crate) payload: String,
@@ -357,7 +357,7 @@ pub struct TaskFigures {
 impl State {
     /// Whether the job has ended.
     pub fn is_over(self) -> bool {
-        matches!(self, Self::Done | Self::Failed | Self::Canceled)
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
     }
 }
 
@@ -368,7 +368,7 @@ impl fmt::Display for State {
             Self::Running => "running",
             Self::Done => "done",
             Self::Failed => "failed",
-            Self::Canceled => "canceled",
+            Self::Cancelled => "cancelled",
         })
     }
 }

@@ -58,7 +58,7 @@ pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// - `id`: what the task was about, as the field `id` of the task; the number of the job if there is no such field.
     /// - `task`: the name of the task; `job`: the number of the job.
     /// - `detail`: why the last attempt has failed.
-    /// - `code`: `failed`, `panicked`, `timed_out`, `expired`, `canceled`, `crashed` or `unreadable`, or what the error says of
+    /// - `code`: `failed`, `panicked`, `timed_out`, `expired`, `cancelled`, `crashed` or `unreadable`, or what the error says of
     ///   itself.
     /// - `origin`: where that comes from, if the error says so; else `null`.
     /// - `data`: what the error has added; else `null`.
