@@ -219,6 +219,20 @@ impl<D: OutboxDatabase> Outbox<D> {
         &self.rows
     }
 
+    /// For who inserts what [`packet`](Self::packet) has made, in a transaction of his own.
+    pub(crate) fn keeping(&self) -> &dyn Keeping<D::Connection> {
+        &*self.rows
+    }
+
+    /// Makes of an event what stands in a row.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`publish`](Self::publish) that come before anything is written.
+    pub(crate) fn packet(&self, event: impl Leaves) -> Result<Packet, OutboxError> {
+        self.pack(event).map(|(_, packet)| packet)
+    }
+
     fn pack(&self, event: impl Leaves) -> Result<(Uuid, Packet), OutboxError> {
         let envelope = event.press(&self.stamp)?;
         check_topic(&envelope.metadata.topic)?;

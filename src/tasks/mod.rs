@@ -1,9 +1,36 @@
-//! Tasks: what shall be done later, by whom, and how it ended.
+//! Tasks: what shall be done later, by a function, and how it ended, which is an event.
+//!
+//! ```text
+//! enqueue   queue/: TaskQueue::enqueue(task) ─▶ rows.rs: a row, in a transaction of the user's or its own
+//!
+//! running/  rows.rs: lend ─▶ function/: the function of the task ─▶ rows.rs: settle, and in the same transaction its event in the outbox
+//! ```
+//!
+//! In reading order: `task` is a type of jobs, and `terms` its rules; `tasks` is set up by users, and does what `queue/` enqueues.
+//! `function/` is what does a task, and what it may ask for; `fault` is why it has failed, and `error` what goes wrong before.
+//! `running/` is the worker. `rows` is what tasks need of a database, of which `sqlite/` and `postgres/` are two, and `memory/` is one
+//! for tests.
+//!
+//! A job that was enqueued ends once, as done, failed or cancelled, and the event that says how is in the outbox by the transaction
+//! that ends it. Who has a job is known by the number of its attempt: whoever comes with an earlier one changes nothing.
 
 mod task;
 mod terms;
+mod tasks;
+mod queue;
+mod function;
+mod fault;
+mod error;
+mod running;
 mod rows;
+mod memory;
 
-pub use rows::{TaskDatabase, TaskFigures};
+pub use error::TaskError;
+pub use fault::{Explain, Fault, TaskFailed};
+pub use function::{Attempt, CancelToken, Cancelling, Ends, Steps, TaskArgument, TaskFunction, TaskProgress, Tx};
+pub use queue::{Enqueue, EnqueueAll, Enqueued, FailedJob, Job, JobId, JobStatus, OpenTasks, TaskQueue};
+pub use rows::{State as JobState, TaskDatabase, TaskFigures};
+pub use running::{TasksHealth, TasksProbe, TasksService};
 pub use task::{AsReturned, Task};
+pub use tasks::{Tasks, TasksHandle};
 pub use terms::TaskTerms;

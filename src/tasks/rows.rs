@@ -109,7 +109,8 @@ pub(crate) mod sealed {
         /// renews its lease. Returns how the job was, or nothing if there is none.
         fn cancel(&self, job: i64) -> BoxFuture<'_, Result<Option<State>, TransportError>>;
 
-        /// Has a job that has failed or was cancelled wait once more, with its attempts anew. Returns whether it was so.
+        /// Has a job that has failed or was cancelled wait once more, with its attempts anew, and without a time by which it had to
+        /// begin. Returns whether it was so; false, too, if another job has its unique key.
         fn retry(&self, job: i64) -> BoxFuture<'_, Result<bool, TransportError>>;
 
         /// Returns what is known of a job.

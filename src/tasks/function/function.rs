@@ -1,0 +1,241 @@
+//! A function or closure that does a task: by its arguments it says what it needs.
+//!
+//! `.on(function) → TaskFunction → Does, under the name of the task → Call → Told, or a Fault`
+
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::argument::TaskArgument;
+use super::call::{Call, TaskCall};
+use super::returned::{Ends, Told};
+use crate::tasks::{Fault, Task, TaskDatabase, TaskError, TaskTerms};
+use crate::{Container, Event, Outgoing};
+
+/// What comes of an attempt.
+pub(in crate::tasks) type Done = Result<Told, Fault>;
+
+type Attempting = Pin<Box<dyn Future<Output = Done>>>;
+
+/// What does the jobs of one task.
+pub(in crate::tasks) trait Does<D: TaskDatabase> {
+    fn task(&self) -> &'static str;
+
+    fn terms(&self) -> TaskTerms;
+
+    /// Begins an attempt. It has taken all it needs of the call when this returns.
+    fn attempt(&self, call: &Call<D>, keeps: bool) -> Attempting;
+
+    /// What a job was about, by its payload.
+    fn about(&self, payload: &str) -> Option<Value>;
+
+    /// The event that tells of a failure.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made of this.
+    fn fails(&self, failure: &Value) -> Result<Outgoing, serde_json::Error>;
+}
+
+/// A function or closure, sync or async, of an `Arc` of a task and up to 8 [arguments](TaskArgument); a sync one takes a reference
+/// as well. What it may return, [`Ends`] says.
+///
+/// It is implemented for functions and closures; `Kind` only tells the compiler which of them it is.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does no task",
+    label = "not a function of a task",
+    note = "it is `async fn(task: Arc<T>, …)` of a type with `#[derive(Task)]`, behind which stands what it asks for"
+)]
+pub trait TaskFunction<D: TaskDatabase, T, Kind>: 'static {
+    /// Looks whether there is what it needs, and makes of it what does the task.
+    #[doc(hidden)]
+    fn register(self, container: &Container) -> Result<Registered<D>, TaskError>;
+}
+
+/// A function that is registered.
+#[doc(hidden)]
+pub struct Registered<D: TaskDatabase>(pub(in crate::tasks) Rc<dyn Does<D>>);
+
+impl<D: TaskDatabase> std::fmt::Debug for Registered<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Registered").field(&self.0.task()).finish()
+    }
+}
+
+struct Doing<T, F> {
+    attempt: F,
+    task: PhantomData<T>,
+}
+
+impl<D: TaskDatabase, T: Task, F: Fn(Arc<T>, &Call<D>, bool) -> Attempting> Does<D> for Doing<T, F> {
+    fn task(&self) -> &'static str {
+        T::NAME
+    }
+
+    fn terms(&self) -> TaskTerms {
+        T::TERMS
+    }
+
+    fn attempt(&self, call: &Call<D>, keeps: bool) -> Attempting {
+        match serde_json::from_str(&call.loan.payload) {
+            Ok(task) => (self.attempt)(Arc::new(task), call, keeps),
+            Err(error) => {
+                // Not what stands there: nobody has said that it may be seen.
+                let text = format!("its payload is none of `{}` as this program knows it: {}", T::NAME, unquoted(&error));
+                Box::pin(std::future::ready(Err(Fault::coded("unreadable", text))))
+            }
+        }
+    }
+
+    fn about(&self, payload: &str) -> Option<Value> {
+        serde_json::from_str::<T>(payload).ok()?.id()
+    }
+
+    fn fails(&self, failure: &Value) -> Result<Outgoing, serde_json::Error> {
+        T::Fails::from_json(failure).map(Outgoing::new)
+    }
+}
+
+/// Where the fault is, and of what kind.
+fn unquoted(error: &serde_json::Error) -> String {
+    let kind = match error.classify() {
+        serde_json::error::Category::Data => "a field is missing, or of another type",
+        _ => "it is no JSON",
+    };
+    format!("{kind}, at column {}", error.column())
+}
+
+/// Looks whether all that has to leave can.
+fn check<D: TaskDatabase, T: Task>(
+    local: Option<&'static str>,
+    checks: &[Result<(), crate::ContainerError>],
+) -> Result<(), TaskError> {
+    if let Some(Err(error)) = checks.iter().find(|check| check.is_err()) {
+        return Err(TaskError::Container { task: T::NAME.into(), error: error.clone() });
+    }
+    if let Some(event) = local.or_else(|| T::Fails::LOCAL.then_some(T::Fails::NAME)) {
+        return Err(TaskError::Outbox(crate::OutboxError::Local { event: event.into() }));
+    }
+    // What a failure would be told by, of an id as a number and as a text.
+    let tried = [Value::from(7), Value::from("7")].map(|id| T::Fails::from_json(&super::super::running::failure(id, T::NAME, 7, &Fault::new("it failed"))));
+    match tried {
+        [Err(error), Err(_)] => {
+            Err(TaskError::Fails { task: T::NAME.into(), event: T::Fails::NAME.into(), reason: error.to_string() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Marks a sync function of `&T`.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ByRef;
+
+/// Marks a sync function of `Arc<T>`.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ByArc;
+
+/// Marks an async function of `Arc<T>`.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Later;
+
+fn registered<D: TaskDatabase, T: Task>(
+    attempt: impl Fn(Arc<T>, &Call<D>, bool) -> Attempting + 'static,
+) -> Registered<D> {
+    Registered(Rc::new(Doing { attempt, task: PhantomData }))
+}
+
+macro_rules! functions {
+    ($($argument:ident)*) => {
+        #[allow(non_snake_case, unused_variables, reason = "the arguments are called as their types are")]
+        impl<D, T, Out, Kind, F, $($argument),*> TaskFunction<D, T, (ByRef, Kind, Out, $($argument,)*)> for F
+        where
+            D: TaskDatabase,
+            T: Task,
+            Kind: 'static,
+            Out: Ends<T, Kind> + 'static,
+            F: Fn(&T, $($argument),*) -> Out + 'static,
+            $($argument: TaskArgument<D>,)*
+        {
+            fn register(self, container: &Container) -> Result<Registered<D>, TaskError> {
+                check::<D, T>(Out::local(), &[$($argument::check(container)),*])?;
+                let function = Rc::new(self);
+                Ok(registered(move |task: Arc<T>, call: &Call<D>, keeps| {
+                    let call = TaskCall(call);
+                    $(let $argument = match $argument::take(&call) {
+                        Ok(argument) => argument,
+                        Err(fault) => return Box::pin(std::future::ready(Err(fault))),
+                    };)*
+                    let function = function.clone();
+                    // Not before it is polled: its panic is the attempt's.
+                    Box::pin(async move { function(&task, $($argument),*).told(keeps).map(|ended| ended.0) })
+                }))
+            }
+        }
+
+        #[allow(non_snake_case, unused_variables, reason = "the arguments are called as their types are")]
+        impl<D, T, Out, Kind, F, $($argument),*> TaskFunction<D, T, (ByArc, Kind, Out, $($argument,)*)> for F
+        where
+            D: TaskDatabase,
+            T: Task,
+            Kind: 'static,
+            Out: Ends<T, Kind> + 'static,
+            F: Fn(Arc<T>, $($argument),*) -> Out + 'static,
+            $($argument: TaskArgument<D>,)*
+        {
+            fn register(self, container: &Container) -> Result<Registered<D>, TaskError> {
+                check::<D, T>(Out::local(), &[$($argument::check(container)),*])?;
+                let function = Rc::new(self);
+                Ok(registered(move |task: Arc<T>, call: &Call<D>, keeps| {
+                    let call = TaskCall(call);
+                    $(let $argument = match $argument::take(&call) {
+                        Ok(argument) => argument,
+                        Err(fault) => return Box::pin(std::future::ready(Err(fault))),
+                    };)*
+                    let function = function.clone();
+                    Box::pin(async move { function(task, $($argument),*).told(keeps).map(|ended| ended.0) })
+                }))
+            }
+        }
+
+        #[allow(non_snake_case, unused_variables, reason = "the arguments are called as their types are")]
+        impl<D, T, Out, Kind, F, $($argument),*> TaskFunction<D, T, (Later, Kind, Out, $($argument,)*)> for F
+        where
+            D: TaskDatabase,
+            T: Task,
+            Kind: 'static,
+            Out: Ends<T, Kind> + 'static,
+            F: AsyncFn(Arc<T>, $($argument),*) -> Out + 'static,
+            $($argument: TaskArgument<D>,)*
+        {
+            fn register(self, container: &Container) -> Result<Registered<D>, TaskError> {
+                check::<D, T>(Out::local(), &[$($argument::check(container)),*])?;
+                let function = Rc::new(self);
+                Ok(registered(move |task: Arc<T>, call: &Call<D>, keeps| {
+                    let call = TaskCall(call);
+                    $(let $argument = match $argument::take(&call) {
+                        Ok(argument) => argument,
+                        Err(fault) => return Box::pin(std::future::ready(Err(fault))),
+                    };)*
+                    let function = function.clone();
+                    Box::pin(async move { (*function)(task, $($argument),*).await.told(keeps).map(|ended| ended.0) })
+                }))
+            }
+        }
+    };
+}
+
+functions!();
+functions!(A1);
+functions!(A1 A2);
+functions!(A1 A2 A3);
+functions!(A1 A2 A3 A4);
+functions!(A1 A2 A3 A4 A5);
+functions!(A1 A2 A3 A4 A5 A6);
+functions!(A1 A2 A3 A4 A5 A6 A7);
+functions!(A1 A2 A3 A4 A5 A6 A7 A8);

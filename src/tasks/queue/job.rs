@@ -1,0 +1,250 @@
+//! A job that was enqueued.
+//!
+//! `Enqueued | TaskQueue::job(id) → Job → status, cancel, retry, wait`
+
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::__private::debug_is_display;
+use crate::tasks::rows::sealed::Jobs;
+use crate::tasks::rows::{Row, State};
+use crate::transport::TransportError;
+
+/// How long who waits for a job waits before he looks again, at first and at most.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
+
+/// The number of a job, by which it is known in every process. No number is used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(i64);
+
+impl JobId {
+    /// What no job has, and what is before all that have one.
+    pub const START: Self = Self(0);
+
+    pub(in crate::tasks) fn new(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number.
+    pub fn number(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+debug_is_display!(JobId);
+
+impl FromStr for JobId {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        text.parse().map(Self)
+    }
+}
+
+/// A handle of a job, in this process or another.
+///
+/// What has ended is [kept](crate::Tasks::keep) for a while, so that it can be asked. After that there is no such job.
+#[derive(Clone)]
+pub struct Job {
+    jobs: Arc<dyn Jobs>,
+    id: i64,
+}
+
+impl Job {
+    pub(super) fn new(jobs: Arc<dyn Jobs>, id: i64) -> Self {
+        Self { jobs, id }
+    }
+
+    /// Returns its number.
+    pub fn id(&self) -> JobId {
+        JobId(self.id)
+    }
+
+    /// Returns how the job is, or `None` if there is none: it has ended, and is not kept any more, or its transaction was rolled
+    /// back.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` if there is no answer within the deadline.
+    pub async fn status(&self) -> Result<Option<JobStatus>, TransportError> {
+        Ok(self.jobs.look(self.id).await?.map(|row| JobStatus { row }))
+    }
+
+    /// Asks the job to end. One that waits ends as soon as a worker finds it. A function that runs is told by its
+    /// [`CancelToken`](crate::CancelToken); if it goes on, it is dropped where it waits, after a [grace](crate::Tasks::grace).
+    /// The failure of the job is told, with the code `cancelled`.
+    ///
+    /// Returns how the job was: one that has [ended](crate::JobState::is_over) stays as it is. `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` if there is no answer within the deadline.
+    pub async fn cancel(&self) -> Result<Option<State>, TransportError> {
+        self.jobs.cancel(self.id).await
+    }
+
+    /// Has a job that has failed for good, or was cancelled, wait once more, with all its attempts. Returns whether it was one.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` if there is no answer within the deadline.
+    pub async fn retry(&self) -> Result<bool, TransportError> {
+        self.jobs.retry(self.id).await
+    }
+
+    /// Waits until the job has ended, for at most so long, and returns how it is then. `None` if there is no such job any more.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` if there is no answer within the deadline.
+    pub async fn wait(&self, limit: Duration) -> Result<Option<JobStatus>, TransportError> {
+        let end = Instant::now() + limit;
+        let mut bell = self.jobs.bell();
+        let mut pause = FIRST_LOOK;
+        loop {
+            bell.mark_unchanged();
+            let status = self.status().await?;
+            if status.as_ref().is_none_or(|status| status.state().is_over()) || Instant::now() >= end {
+                return Ok(status);
+            }
+            let next = end.min(Instant::now() + pause);
+            // Whoever settles rings, in this process; elsewhere there is the pause.
+            let _ = timeout(next.duration_since(Instant::now()), bell.changed()).await;
+            sleep_until(next.min(Instant::now() + FIRST_LOOK)).await;
+            pause = (pause * 2).min(LONGEST_LOOK);
+        }
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("id", &self.id).field("at", self.jobs.name()).finish()
+    }
+}
+
+/// How a job is, at a moment.
+#[derive(Clone, PartialEq)]
+pub struct JobStatus {
+    row: Row,
+}
+
+impl JobStatus {
+    /// Returns whether it waits, runs or has ended.
+    pub fn state(&self) -> State {
+        self.row.state
+    }
+
+    /// Returns whether it was asked to end.
+    pub fn is_cancelled(&self) -> bool {
+        self.row.is_cancelled
+    }
+
+    /// Returns the name of its task.
+    pub fn task(&self) -> &str {
+        &self.row.task
+    }
+
+    /// Returns in which queue it is.
+    pub fn queue(&self) -> &str {
+        &self.row.queue
+    }
+
+    /// Returns how many attempts have begun.
+    pub fn attempt(&self) -> u32 {
+        self.row.attempt
+    }
+
+    /// Returns how many there may be.
+    pub fn attempts(&self) -> u32 {
+        self.row.attempts
+    }
+
+    /// Returns in how long it is due, if it waits for that.
+    pub fn due_in(&self) -> Option<Duration> {
+        self.row.due_in
+    }
+
+    /// Returns why its last attempt has failed, if one has.
+    pub fn reason(&self) -> Option<&str> {
+        self.row.text.as_deref().filter(|_| self.row.state != State::Done)
+    }
+
+    /// Returns what its function has last said of its [progress](crate::TaskProgress): a text, and a number from 0 to 1.
+    pub fn progress(&self) -> (Option<&str>, Option<f64>) {
+        (self.row.progress.text.as_deref(), self.row.progress.fraction)
+    }
+
+    /// Reads the event by which it has ended well. `None` if it has not, or if there was none.
+    ///
+    /// # Errors
+    ///
+    /// If the event is not of this form.
+    pub fn result<R: DeserializeOwned>(&self) -> Result<Option<R>, serde_json::Error> {
+        match &self.row.text {
+            Some(text) if self.row.state == State::Done => serde_json::from_str(text).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// As in `RegisterUser is running, attempt 2 of 15`.
+impl fmt::Display for JobStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Row { task, state, attempt, attempts, .. } = &self.row;
+        write!(f, "{} is {state}, attempt {attempt} of {attempts}", crate::__private::Shown::name(task))
+    }
+}
+
+impl fmt::Debug for JobStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the payload: nobody has said that it may be seen.
+        f.debug_struct("JobStatus").field("job", &self.row.id).field("status", &format_args!("{self}")).finish_non_exhaustive()
+    }
+}
+
+/// A job that has failed for good, or was cancelled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FailedJob {
+    id: i64,
+    status: JobStatus,
+}
+
+impl FailedJob {
+    pub(super) fn new(row: Row) -> Self {
+        Self { id: row.id, status: JobStatus { row } }
+    }
+
+    /// Returns its number.
+    pub fn id(&self) -> JobId {
+        JobId(self.id)
+    }
+
+    /// Returns how it is.
+    pub fn status(&self) -> &JobStatus {
+        &self.status
+    }
+
+    /// Reads its payload.
+    ///
+    /// # Errors
+    ///
+    /// If it is not of this form.
+    pub fn payload<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(&self.status.row.payload)
+    }
+}

@@ -1,0 +1,153 @@
+//! What becomes of an attempt that has ended.
+//!
+//! `Told | Fault → Ending: over, or once more; its event → a packet for the outbox`
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Shared;
+use crate::__private::Shown;
+use crate::tasks::function::{Does, Told};
+use crate::tasks::queue::Cause;
+use crate::tasks::rows::{Ending, How, Loan, State};
+use crate::tasks::{Fault, TaskDatabase, TaskFailed, TaskTerms};
+use crate::transport::Packet;
+use crate::{Outgoing, Outbox};
+
+/// What tells of a failure, as the event of a task is made of it.
+pub(in crate::tasks) fn failure(id: Value, task: &str, job: i64, fault: &Fault) -> Value {
+    let Fault { detail, code, origin, data, .. } = fault;
+    let code = code.as_deref().unwrap_or("failed");
+    json!({ "id": id, "task": task, "job": job, "detail": detail, "code": code, "origin": origin, "data": data })
+}
+
+/// An attempt that was done.
+///
+/// # Errors
+///
+/// If its event cannot leave.
+pub(super) fn done<D: TaskDatabase>(shared: &Shared<D>, loan: &Loan, told: Told) -> Result<Ending, Fault> {
+    let outbox = Cause::read(loan.cause.as_deref()).outbox(&shared.outbox);
+    let event = match told.event {
+        Some(event) => Some(outbox.packet(event).map_err(|error| {
+            Fault::coded("untold", format!("what it has returned cannot leave: {error}")).permanent()
+        })?),
+        None => None,
+    };
+    let how = How::Over { state: State::Done, text: told.text, keep: shared.options.keep };
+    Ok(Ending { job: loan.id, attempt: loan.attempt, how, event })
+}
+
+/// An attempt that has failed: there is another, or its failure is told.
+pub(super) fn failed<D: TaskDatabase>(shared: &Shared<D>, does: &dyn Does<D>, loan: &Loan, fault: &Fault) -> Ending {
+    let terms = does.terms();
+    if !fault.permanent && loan.attempt < loan.attempts {
+        let after = fault.retry_after.unwrap_or_else(|| wait(&terms, loan.attempt));
+        log::debug!(
+            target: "convoke::tasks",
+            "{} {} is tried again in {after:?}, after attempt {} of {}: {}",
+            Shown::name(&loan.task),
+            loan.id,
+            loan.attempt,
+            loan.attempts,
+            Shown::text(&fault.detail)
+        );
+        let how = How::Again { after, reason: fault.detail.clone() };
+        return Ending { job: loan.id, attempt: loan.attempt, how, event: None };
+    }
+    over(shared, does, loan, State::Failed, fault)
+}
+
+/// A job that has failed for good, or was cancelled.
+pub(super) fn over<D: TaskDatabase>(
+    shared: &Shared<D>,
+    does: &dyn Does<D>,
+    loan: &Loan,
+    state: State,
+    fault: &Fault,
+) -> Ending {
+    log::warn!(
+        target: "convoke::tasks",
+        "{} {} {} after {} attempts: {}",
+        Shown::name(&loan.task),
+        loan.id,
+        if state == State::Cancelled { "was cancelled" } else { "has failed for good" },
+        loan.attempt.min(loan.attempts),
+        Shown::text(&fault.detail)
+    );
+    let how = How::Over { state, text: Some(fault.detail.clone()), keep: shared.options.keep_failed };
+    let event = tell(shared, does, loan, fault);
+    Ending { job: loan.id, attempt: loan.attempt, how, event }
+}
+
+/// The event of a failure. If the one of the task cannot be made or cannot leave, ours tells of it.
+fn tell<D: TaskDatabase>(shared: &Shared<D>, does: &dyn Does<D>, loan: &Loan, fault: &Fault) -> Option<Packet> {
+    let outbox = Cause::read(loan.cause.as_deref()).outbox(&shared.outbox);
+    let id = crate::__private::catch(|| does.about(&loan.payload)).ok().flatten();
+    let told = failure(id.unwrap_or_else(|| loan.id.into()), &loan.task, loan.id, fault);
+    let made = crate::__private::catch(|| does.fails(&told));
+    let wrong = match made {
+        Ok(Ok(event)) => match outbox.packet(event) {
+            Ok(packet) => return Some(packet),
+            Err(error) => error.to_string(),
+        },
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => format!("it panicked: {panic}"),
+    };
+    log::error!(
+        target: "convoke::tasks",
+        "the event that tells that {} {} has failed cannot be made, and `TaskFailed` tells it: {}",
+        Shown::name(&loan.task),
+        loan.id,
+        Shown::text(&wrong)
+    );
+    plain(&outbox, loan, fault)
+}
+
+fn plain<D: TaskDatabase>(outbox: &Outbox<D>, loan: &Loan, fault: &Fault) -> Option<Packet> {
+    let event = TaskFailed {
+        id: loan.id.into(),
+        task: loan.task.clone(),
+        job: loan.id,
+        detail: fault.detail.clone(),
+        code: fault.code.clone().unwrap_or_else(|| "failed".to_owned()),
+        origin: fault.origin.clone(),
+        data: Value::Null,
+    };
+    match outbox.packet(Outgoing::new(event)) {
+        Ok(packet) => Some(packet),
+        Err(error) => {
+            log::error!(target: "convoke::tasks", "{} {}: nobody is told of its failure: {error}", Shown::name(&loan.task), loan.id);
+            None
+        }
+    }
+}
+
+/// A random time up to the first wait, which is doubled after each failure: those that failed together do not come again together.
+fn wait(terms: &TaskTerms, attempt: u32) -> Duration {
+    let doubled = terms.first_wait.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
+    let most = doubled.min(terms.longest_wait);
+    let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
+    if micros == 0 {
+        return Duration::ZERO;
+    }
+    Duration::from_micros(crate::__private::random() % micros.saturating_add(1).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_up_to_the_longest_and_are_random() {
+        let terms = TaskTerms::new().waits(Duration::from_secs(1), Duration::from_secs(60));
+        for (attempt, most) in [(1, 1), (2, 2), (5, 16), (7, 60), (40, 60), (u32::MAX, 60)] {
+            let waits: Vec<_> = (0..200).map(|_| wait(&terms, attempt)).collect();
+            assert!(waits.iter().all(|wait| *wait <= Duration::from_secs(most)), "{attempt}: {waits:?}");
+            assert!(waits.iter().any(|wait| *wait > Duration::from_secs(most) / 2), "{attempt}: {waits:?}");
+            assert!(waits.iter().any(|wait| *wait < Duration::from_secs(most) / 2), "{attempt}: {waits:?}");
+        }
+        assert_eq!(wait(&TaskTerms::new().waits(Duration::ZERO, Duration::MAX), 3), Duration::ZERO);
+    }
+}

@@ -1,0 +1,186 @@
+//! How a worker of tasks is, for a probe on any thread.
+//!
+//! `engine.rs, attempt.rs → Stats → TasksProbe → TasksHealth`
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::tasks::TaskFigures;
+use crate::transport::TransportError;
+
+/// How long a worker may be without an answer of the database.
+const SILENCE: Duration = Duration::from_secs(25);
+
+/// How long a function may keep its thread.
+const STUCK: Duration = Duration::from_secs(5);
+
+/// The health of a worker of tasks.
+///
+/// It is healthy if it has asked the database for jobs within 25 s, or had no room for more, and if no function has kept its
+/// thread for longer than 5 s.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TasksHealth {
+    /// Whether jobs are fetched in time.
+    pub healthy: bool,
+    /// Whether the database answered when it was last asked.
+    pub connected: bool,
+    /// Whether the worker has ended, or has not begun yet.
+    pub ended: bool,
+    /// Which job keeps the thread of the worker, and for how long: a function that does not wait where it should, and that nobody
+    /// can stop.
+    pub stuck: Option<String>,
+    /// How many jobs are due and wait, counted every 15 s up to 10,000.
+    pub waiting: u64,
+    /// How many have failed for good and are kept, counted in the same way.
+    pub failed: u64,
+    /// For how long the oldest has been due that waits, when it was last counted.
+    pub oldest: Option<Duration>,
+    /// How many jobs this worker was lent, and how many of them it has settled.
+    pub lent: u64,
+    /// See [`lent`](Self::lent).
+    pub settled: u64,
+    /// What the database said last, if that was an error.
+    pub trouble: Option<String>,
+}
+
+impl fmt::Display for TasksHealth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(stuck) = &self.stuck {
+            return write!(f, "the worker of tasks stands still: {stuck}");
+        }
+        let state = match self {
+            Self { ended: true, .. } => "does not run",
+            Self { healthy: false, .. } => "fetches nothing",
+            Self { connected: false, .. } => "waits for the database",
+            _ => "is working",
+        };
+        write!(f, "the worker of tasks {state}")?;
+        match &self.trouble {
+            Some(trouble) => write!(f, ": {trouble}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Tells how a worker of tasks is, on any thread. Created by [`Tasks::probe`](crate::Tasks::probe).
+#[derive(Clone)]
+pub struct TasksProbe(pub(in crate::tasks) Arc<Stats>);
+
+impl TasksProbe {
+    /// Returns how the worker is now.
+    pub fn health(&self) -> TasksHealth {
+        self.0.health()
+    }
+}
+
+impl fmt::Debug for TasksProbe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TasksProbe").field(&self.health()).finish()
+    }
+}
+
+/// What a worker of tasks counts.
+#[derive(Debug, Default)]
+pub(in crate::tasks) struct Stats {
+    running: AtomicBool,
+    lent: AtomicU64,
+    settled: AtomicU64,
+    seen: Mutex<Seen>,
+    /// The function that is being polled, its job, and since when.
+    inside: Mutex<Option<(&'static str, i64, std::time::Instant)>>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// When the database last answered, or there was no room for more.
+    answered: Option<Instant>,
+    trouble: Option<String>,
+    figures: TaskFigures,
+}
+
+impl Stats {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Option<(&'static str, i64, std::time::Instant)>> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn begin(&self) {
+        *self.seen() = Seen { answered: Some(Instant::now()), ..Seen::default() };
+        self.running.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        self.running.store(false, Ordering::Relaxed);
+    }
+
+    /// A function is polled.
+    pub(super) fn enters(&self, task: &'static str, job: i64) {
+        *self.inside() = Some((task, job, std::time::Instant::now()));
+    }
+
+    pub(super) fn leaves(&self) {
+        *self.inside() = None;
+    }
+
+    pub(super) fn lent(&self, jobs: usize) {
+        self.lent.fetch_add(jobs as u64, Ordering::Relaxed);
+        let mut seen = self.seen();
+        seen.answered = Some(Instant::now());
+        if seen.trouble.take().is_some() {
+            log::warn!(target: "convoke::tasks", "the database is back");
+        }
+    }
+
+    /// There is no room for more.
+    pub(super) fn full(&self) {
+        self.seen().answered = Some(Instant::now());
+    }
+
+    pub(super) fn done(&self, jobs: usize) {
+        self.settled.fetch_add(jobs as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn lost(&self, error: &TransportError) {
+        let mut seen = self.seen();
+        if seen.trouble.is_none() {
+            log::warn!(target: "convoke::tasks", "{error}; it is tried again");
+        }
+        seen.trouble = Some(error.to_string());
+    }
+
+    pub(super) fn counted(&self, figures: TaskFigures) {
+        self.seen().figures = figures;
+    }
+
+    pub(in crate::tasks) fn health(&self) -> TasksHealth {
+        let inside = *self.inside();
+        let stuck = inside.and_then(|(task, job, since)| {
+            let time = since.elapsed();
+            (time >= STUCK).then(|| format!("{task} {job} has kept its thread for {} s", time.as_secs()))
+        });
+        let seen = self.seen();
+        let running = self.running.load(Ordering::Relaxed);
+        let silent = seen.answered.is_none_or(|answered| answered.elapsed() >= SILENCE);
+        TasksHealth {
+            healthy: running && !silent && stuck.is_none(),
+            connected: running && seen.trouble.is_none(),
+            ended: !running,
+            stuck,
+            waiting: seen.figures.waiting,
+            failed: seen.figures.failed,
+            oldest: seen.figures.oldest,
+            lent: self.lent.load(Ordering::Relaxed),
+            settled: self.settled.load(Ordering::Relaxed),
+            trouble: seen.trouble.clone(),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What a worker has of jobs: those that wait here for room, and those that run.
+
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::tasks::function::Cancelling;
+use crate::tasks::rows::{Held, Loan};
+
+/// For how long work is taken ahead.
+const AHEAD: Duration = Duration::from_millis(50);
+
+/// How many jobs at most.
+const MOST_AHEAD: usize = 256;
+
+/// What is here and has not begun goes back after that: somebody else may be idle.
+const STALE: Duration = Duration::from_secs(1);
+
+/// Tells a function that it is to end.
+pub(super) type Canceller = Rc<watch::Sender<Option<Cancelling>>>;
+
+/// The jobs of a worker.
+#[derive(Default)]
+pub(super) struct Holding {
+    /// Those that have not begun, and when each was lent.
+    ready: VecDeque<(Instant, Loan)>,
+    /// Those that run, by their number: the attempt, and how it is told to end.
+    running: HashMap<i64, (u32, Canceller)>,
+    /// How long a job takes, of late.
+    takes: Option<f64>,
+}
+
+impl Holding {
+    pub(super) fn lent(&mut self, loans: Vec<Loan>) {
+        let now = Instant::now();
+        self.ready.extend(loans.into_iter().map(|loan| (now, loan)));
+    }
+
+    /// The next that may begin.
+    pub(super) fn begin(&mut self) -> Option<(Loan, Canceller)> {
+        let (_, loan) = self.ready.pop_front()?;
+        let canceller = Rc::new(watch::Sender::new(None));
+        self.running.insert(loan.id, (loan.attempt, canceller.clone()));
+        Some((loan, canceller))
+    }
+
+    pub(super) fn ended(&mut self, job: i64, attempt: u32, took: Duration) {
+        if self.running.get(&job).is_some_and(|(there, _)| *there == attempt) {
+            self.running.remove(&job);
+        }
+        let took = took.as_secs_f64();
+        self.takes = Some(self.takes.map_or(took, |takes| takes * 0.9 + took * 0.1));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.running.is_empty()
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// How many more may be lent: for the room there is, and some ahead if jobs are short.
+    pub(super) fn wants(&self, concurrency: usize) -> usize {
+        let ahead = match self.takes {
+            None => 0,
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is bounded, and not negative")]
+            Some(takes) => (AHEAD.as_secs_f64() / takes.max(1e-6) * concurrency as f64).min(MOST_AHEAD as f64) as usize,
+        };
+        let there = self.ready.len() + self.running.len();
+        let wants = (concurrency + ahead).saturating_sub(there);
+        // Few at a time cost as much as many.
+        if there >= concurrency && wants < ahead / 2 { 0 } else { wants }
+    }
+
+    /// Those whose leases are to be renewed.
+    pub(super) fn leases(&self) -> Vec<(i64, u32)> {
+        let running = self.running.iter().map(|(job, (attempt, _))| (*job, *attempt));
+        self.ready.iter().map(|(_, loan)| (loan.id, loan.attempt)).chain(running).collect()
+    }
+
+    /// What came of renewing them.
+    pub(super) fn renewed(&mut self, leases: &[(i64, u32)], how: &[Held]) {
+        for ((job, attempt), how) in leases.iter().zip(how) {
+            if *how == Held::Still {
+                continue;
+            }
+            if let Some((there, canceller)) = self.running.get(job)
+                && there == attempt
+            {
+                let reason = if *how == Held::Lost { Cancelling::Lost } else { Cancelling::Cancelled };
+                cancel(canceller, reason);
+                continue;
+            }
+            match how {
+                Held::Lost => self.ready.retain(|(_, loan)| (loan.id, loan.attempt) != (*job, *attempt)),
+                _ => {
+                    let waits = self.ready.iter_mut().filter(|(_, loan)| (loan.id, loan.attempt) == (*job, *attempt));
+                    waits.for_each(|(_, loan)| loan.is_cancelled = true);
+                }
+            }
+        }
+    }
+
+    /// Tells all that run that they are to end.
+    pub(super) fn cancel_all(&self, reason: Cancelling) {
+        self.running.values().for_each(|(_, canceller)| cancel(canceller, reason));
+    }
+
+    /// Takes out what has not begun, to be given back: all of it, or what has been here for too long.
+    pub(super) fn give_back(&mut self, all: bool) -> Vec<Loan> {
+        let now = Instant::now();
+        let stale = |(lent, _): &(Instant, Loan)| all || now.duration_since(*lent) >= STALE;
+        if !self.ready.front().is_some_and(stale) {
+            return Vec::new();
+        }
+        // How long jobs take is what it was not: none is taken ahead until that is known better.
+        self.takes = None;
+        self.ready.drain(..).map(|(_, loan)| loan).collect()
+    }
+}
+
+/// The first reason stays.
+pub(super) fn cancel(canceller: &Canceller, reason: Cancelling) {
+    canceller.send_if_modified(|there| {
+        let is_first = there.is_none() || reason == Cancelling::Lost;
+        if is_first {
+            *there = Some(reason);
+        }
+        is_first
+    });
+}

@@ -1,0 +1,50 @@
+//! A worker of tasks: jobs are lent, their functions run, and what ends goes back together with its events.
+//!
+//! ```text
+//! engine.rs: lend ─▶ attempt.rs: cancelled? expired? else the function ─▶ ending.rs: done, again, failed ─▶ engine.rs: settle
+//!                    leases are renewed, wishes to cancel heard         its event ─▶ the outbox ─▶ to_bus.rs | a relay of the user's
+//! ```
+//!
+//! In reading order: `options` is what it goes by; `engine` is its one task, and `held` what it has; `attempt` runs a function, and
+//! `ending` says what becomes of that. `health` and `service` are as with a worker; `to_bus` has the bus of this process hear how
+//! jobs have ended.
+//!
+//! An attempt ends by one statement that is fenced by its number, in one transaction with its event. What is not settled comes
+//! again when its lease ends.
+
+mod options;
+mod engine;
+mod held;
+mod attempt;
+mod ending;
+mod health;
+mod service;
+mod to_bus;
+
+pub(super) use ending::failure;
+pub use health::{TasksHealth, TasksProbe};
+pub(super) use health::Stats;
+pub(super) use options::Options;
+pub use service::TasksService;
+pub(super) use service::Parts;
+pub(super) use to_bus::ToBus;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::function::Does;
+use super::{TaskDatabase, TaskQueue};
+use crate::{EventBus, Outbox, Uuid};
+
+/// What the parts of a worker have in common, on its one thread.
+pub(super) struct Shared<D: TaskDatabase> {
+    pub(super) worker: Uuid,
+    pub(super) queue: TaskQueue<D>,
+    pub(super) outbox: Outbox<D>,
+    pub(super) bus: EventBus,
+    /// By the name of the task.
+    pub(super) functions: Rc<HashMap<&'static str, Rc<dyn Does<D>>>>,
+    pub(super) options: Options,
+    pub(super) stats: Arc<Stats>,
+}
