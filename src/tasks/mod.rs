@@ -6,6 +6,15 @@
 //! running/  rows.rs: lend ─▶ function/: the function of the task ─▶ rows.rs: settle, and in the same transaction its event in the outbox
 //! ```
 //!
+//! | for | see |
+//! |---|---|
+//! | what shall be done, and its rules | [`Task`], [`TaskTerms`] |
+//! | who does it | [`Tasks`], [`TasksHandle`] |
+//! | asking for it: later, with a transaction, many at once | [`TaskQueue`], [`Enqueue`] |
+//! | what a function may ask for, and return | [`TaskArgument`], [`Ends`], [`Tx`], [`Steps`], [`TaskProgress`], [`CancelToken`] |
+//! | how a job is, and asking it to end | [`Job`], [`JobStatus`] |
+//! | failures | [`Fault`], [`Explain`], [`TaskFailed`] |
+//!
 //! In reading order: `task` is a type of jobs, and `terms` its rules; `tasks` is set up by users, and does what `queue/` enqueues.
 //! `function/` is what does a task, and what it may ask for; `fault` is why it has failed, and `error` what goes wrong before.
 //! `running/` is the worker. `rows` is what tasks need of a database, of which `sqlite/` and `postgres/` are two, and `memory/` is one

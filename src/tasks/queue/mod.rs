@@ -14,5 +14,4 @@ mod cause;
 pub(super) use cause::Cause;
 pub use enqueue::{Enqueue, EnqueueAll, Enqueued};
 pub use job::{FailedJob, Job, JobId, JobStatus};
-pub(super) use packing::pack;
 pub use queue::{OpenTasks, TaskQueue};

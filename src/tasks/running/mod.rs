@@ -27,7 +27,6 @@ pub(super) use health::Stats;
 pub(super) use options::Options;
 pub use service::TasksService;
 pub(super) use service::Parts;
-pub(super) use to_bus::ToBus;
 
 use std::collections::HashMap;
 use std::rc::Rc;
