@@ -302,6 +302,8 @@ pub mod tasking {
         TaskFigures, TaskFunction, TaskProgress, TaskQueue, TaskTerms, Tasks, TasksHandle, TasksHealth, TasksProbe,
         TasksService, Tx,
     };
+    #[doc(inline)]
+    pub use convoke_derive::Task;
 }
 
 /// Delivery: a route has events leave the process by a server, and a worker has what comes from a server heard.
@@ -358,6 +360,11 @@ pub use convoke_actors::{Failure, Handled, IntoHandled, LocalContext, Uuid};
 #[doc(hidden)]
 pub use convoke_actors::__private;
 
+/// What the expansion of `#[derive(Task)]` names.
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __tasks;
+
 /// What most uses need: `use convoke::prelude::*;` beside `use actix::prelude::*;`, with which it shares no name. So
 /// [`Supervisor`] is not in it: actix has one too, and `use convoke::Supervisor;` takes ours.
 pub mod prelude {
@@ -380,6 +387,8 @@ pub mod prelude {
         ServiceHandle, ServiceState, ServiceStatus, Services, ServicesError, ServicesHandle, StartError,
         shutdown_signal,
     };
+    #[doc(no_inline)]
+    pub use crate::tasking::Task;
     #[doc(no_inline)]
     pub use crate::{Failure, Handled};
     #[doc(hidden)]
