@@ -28,3 +28,5 @@ mod route;
 mod transport;
 /// What becomes of a delivery.
 mod worker;
+/// What shall be done later: the derive, schedules, and jobs.
+mod tasks;

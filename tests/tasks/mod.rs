@@ -1,0 +1,4 @@
+//! Tasks.
+
+/// What `#[derive(Task)]` makes of a type.
+mod derived;
