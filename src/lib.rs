@@ -338,6 +338,11 @@ pub use convoke_actors::{Failure, Handled, IntoHandled, LocalContext, Uuid};
 #[doc(hidden)]
 pub use convoke_actors::__private;
 
+/// What the expansion of `#[derive(Task)]` names.
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __tasks;
+
 /// What most uses need: `use convoke::prelude::*;` beside `use actix::prelude::*;`, with which it shares no name. So
 /// [`Supervisor`] is not in it: actix has one too, and `use convoke::Supervisor;` takes ours.
 pub mod prelude {
@@ -360,6 +365,8 @@ pub mod prelude {
         ServiceHandle, ServiceState, ServiceStatus, Services, ServicesError, ServicesHandle, StartError,
         shutdown_signal,
     };
+    #[doc(no_inline)]
+    pub use crate::tasking::Task;
     #[doc(no_inline)]
     pub use crate::{Failure, Handled};
     #[doc(hidden)]

@@ -34,6 +34,8 @@ mod running;
 mod rows;
 mod memory;
 
+#[doc(inline)]
+pub use convoke_derive::Task;
 pub use error::TaskError;
 pub use fault::{Explain, Fault, TaskFailed};
 pub use function::{Attempt, CancelToken, Cancelling, Ends, Steps, TaskArgument, TaskFunction, TaskProgress, Tx};

@@ -14,3 +14,5 @@ mod stopped;
 mod arguments;
 /// What is wrong before anything is done.
 mod wiring;
+/// What `#[derive(Task)]` makes of a type.
+mod derived;
