@@ -24,6 +24,10 @@ mod error;
 mod running;
 mod rows;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 pub use error::TaskError;
 pub use fault::{Explain, Fault, TaskFailed};
