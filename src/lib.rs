@@ -366,7 +366,7 @@ pub mod prelude {
         shutdown_signal,
     };
     #[doc(no_inline)]
-    pub use crate::tasking::Task;
+    pub use crate::tasks::Task;
     #[doc(no_inline)]
     pub use crate::{Failure, Handled};
     #[doc(hidden)]

@@ -33,6 +33,10 @@ mod error;
 mod running;
 mod rows;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 #[doc(inline)]
 pub use convoke_derive::Task;

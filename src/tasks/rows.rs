@@ -116,15 +116,11 @@ pub(crate) mod sealed {
         /// Returns what is known of a job.
         fn look(&self, job: i64) -> BoxFuture<'_, Result<Option<Row>, TransportError>>;
 
-        /// Returns jobs that have failed, behind this one, in their order, at most so many.
+        /// Returns jobs that have failed or were cancelled, behind this one, in their order, at most so many.
         fn failed(&self, after: i64, most: usize) -> BoxFuture<'_, Result<Vec<Row>, TransportError>>;
 
         /// Notes how far a job is, if it is still lent by this number of its attempt. Says whether it was.
-        fn progress<'a>(
-            &'a self,
-            job: (i64, u32),
-            progress: &'a Noted,
-        ) -> BoxFuture<'a, Result<bool, TransportError>>;
+        fn progress<'a>(&'a self, job: (i64, u32), progress: &'a Noted) -> BoxFuture<'a, Result<bool, TransportError>>;
 
         /// Returns the results of steps that were finished.
         fn steps(&self, job: i64) -> BoxFuture<'_, Result<Vec<(String, String)>, TransportError>>;

@@ -63,7 +63,8 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
     }
     if spent {
         let last = loan.reason.as_deref().map(|reason| format!("; before that: {reason}")).unwrap_or_default();
-        let text = format!("its process has ended, or was not heard of, in the last of {} attempts{last}", loan.attempts);
+        let text =
+            format!("its process has ended, or was not heard of, in the last of {} attempts{last}", loan.attempts);
         return What::Settle(over(shared, does, &loan, State::Failed, &Fault::coded("crashed", text)));
     }
     if loan.is_expired {

@@ -18,9 +18,9 @@ use tokio::time::{Instant, sleep_until};
 use super::Shared;
 use super::attempt::{Finish, What, release, run};
 use super::held::Holding;
+use crate::tasks::TaskDatabase;
 use crate::tasks::function::Cancelling;
 use crate::tasks::rows::{Ending, Held, Limit, Loans, Wanted};
-use crate::tasks::TaskDatabase;
 use crate::transport::TransportError;
 
 /// How many jobs are lent at a time, at the most.
@@ -95,8 +95,7 @@ impl<D: TaskDatabase> Engine<D> {
         tasks.sort_unstable();
         let limited = terms.iter().filter(|(_, terms)| terms.limit != Limit::default());
         let limits = limited.map(|(task, terms)| ((*task).into(), terms.limit)).collect();
-        let wanted =
-            Wanted { worker: shared.worker, queues, tasks, limits, most: MOST, lease: shared.options.lease };
+        let wanted = Wanted { worker: shared.worker, queues, tasks, limits, most: MOST, lease: shared.options.lease };
         Self { shared, wanted, orders: watch::Sender::new(Order::Work) }
     }
 
@@ -148,7 +147,11 @@ impl<D: TaskDatabase> Running<D> {
             let is_draining = drain_until.is_some();
             if is_draining {
                 self.give_back(true);
-                if self.holding.is_empty() && self.ended.is_empty() && self.settle.is_terminated() && self.lend.is_terminated() {
+                if self.holding.is_empty()
+                    && self.ended.is_empty()
+                    && self.settle.is_terminated()
+                    && self.lend.is_terminated()
+                {
                     return given_back;
                 }
             } else {
