@@ -57,11 +57,12 @@ async fn progress_is_seen_by_who_has_the_job() {
 #[convoke::test]
 async fn a_function_enqueues_others_and_emits() {
     let lab = Lab::new();
-    let register = async move |_: Arc<Register>, queue: TaskQueue<MemoryDatabase>, bus: EventBus| -> Result<(), Fault> {
-        let _ = queue.enqueue(Sweep { tenant: 1 }).await?;
-        bus.emit_json("users/seen", serde_json::json!({})).map_err(Fault::of)?.await;
-        Ok(())
-    };
+    let register =
+        async move |_: Arc<Register>, queue: TaskQueue<MemoryDatabase>, bus: EventBus| -> Result<(), Fault> {
+            let _ = queue.enqueue(Sweep { tenant: 1 }).await?;
+            bus.emit_json("users/seen", serde_json::json!({})).map_err(Fault::of)?.await;
+            Ok(())
+        };
     let swept = Rc::new(Cell::new(false));
     let done = swept.clone();
     let tasks = lab.tasks().on(register).unwrap().on(move |_: &Sweep| done.set(true)).unwrap().await.unwrap();
