@@ -294,13 +294,14 @@ pub mod services {
 /// | what a function may ask for, and return | [`TaskArgument`], [`Ends`], [`Tx`], [`Steps`], [`TaskProgress`], [`CancelToken`] |
 /// | how a job is, and asking it to end | [`Job`], [`JobStatus`] |
 /// | failures | [`Fault`], [`Explain`], [`TaskFailed`] |
+/// | again and again | [`Schedule`], [`Missed`] |
 pub mod tasking {
     #[doc(inline)]
     pub use crate::tasks::{
         AsReturned, Attempt, CancelToken, Cancelling, Ends, Enqueue, EnqueueAll, Enqueued, Explain, FailedJob, Fault,
-        Job, JobId, JobState, JobStatus, OpenTasks, Steps, Task, TaskArgument, TaskDatabase, TaskError, TaskFailed,
-        TaskFigures, TaskFunction, TaskProgress, TaskQueue, TaskTerms, Tasks, TasksHandle, TasksHealth, TasksProbe,
-        TasksService, Tx,
+        Job, JobId, JobState, JobStatus, Missed, OpenTasks, Schedule, ScheduleError, Steps, Task, TaskArgument,
+        TaskDatabase, TaskError, TaskFailed, TaskFigures, TaskFunction, TaskProgress, TaskQueue, TaskTerms, Tasks,
+        TasksHandle, TasksHealth, TasksProbe, TasksService, Tx,
     };
     #[doc(inline)]
     pub use convoke_derive::Task;

@@ -8,8 +8,8 @@
 //!
 //! In reading order: `task` is a type of jobs, and `terms` its rules; `tasks` is set up by users, and does what `queue/` enqueues.
 //! `function/` is what does a task, and what it may ask for; `fault` is why it has failed, and `error` what goes wrong before.
-//! `running/` is the worker. `rows` is what tasks need of a database, of which `sqlite/` and `postgres/` are two, and `memory/` is one
-//! for tests.
+//! `cron/` is when a task is due again and again. `running/` is the worker. `rows` is what tasks need of a database, of which
+//! `sqlite/` and `postgres/` are two, and `memory/` is one for tests.
 //!
 //! A job that was enqueued ends once, as done, failed or cancelled, and the event that says how is in the outbox by the transaction
 //! that ends it. Who has a job is known by the number of its attempt: whoever comes with an earlier one changes nothing.
@@ -21,10 +21,12 @@ mod queue;
 mod function;
 mod fault;
 mod error;
+mod cron;
 mod running;
 mod rows;
 mod memory;
 
+pub use cron::{Missed, Schedule, ScheduleError};
 pub use error::TaskError;
 pub use fault::{Explain, Fault, TaskFailed};
 pub use function::{Attempt, CancelToken, Cancelling, Ends, Steps, TaskArgument, TaskFunction, TaskProgress, Tx};
