@@ -28,6 +28,8 @@ mod memory;
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(test)]
+mod contract;
 
 pub use error::TaskError;
 pub use fault::{Explain, Fault, TaskFailed};
