@@ -6,10 +6,20 @@
 //! running/  rows.rs: lend ─▶ function/: the function of the task ─▶ rows.rs: settle, and in the same transaction its event in the outbox
 //! ```
 //!
+//! | for | see |
+//! |---|---|
+//! | what shall be done, and its rules | [`Task`], [`TaskTerms`] |
+//! | who does it | [`Tasks`], [`TasksHandle`] |
+//! | asking for it: later, with a transaction, many at once | [`TaskQueue`], [`Enqueue`] |
+//! | what a function may ask for, and return | [`TaskArgument`], [`Ends`], [`Tx`], [`Steps`], [`TaskProgress`], [`CancelToken`] |
+//! | how a job is, and asking it to end | [`Job`], [`JobStatus`] |
+//! | failures | [`Fault`], [`Explain`], [`TaskFailed`] |
+//! | again and again | [`Schedule`], [`Missed`] |
+//!
 //! In reading order: `task` is a type of jobs, and `terms` its rules; `tasks` is set up by users, and does what `queue/` enqueues.
 //! `function/` is what does a task, and what it may ask for; `fault` is why it has failed, and `error` what goes wrong before.
-//! `running/` is the worker. `rows` is what tasks need of a database, of which `sqlite/` and `postgres/` are two, and `memory/` is one
-//! for tests.
+//! `cron/` is when a task is due again and again. `running/` is the worker. `rows` is what tasks need of a database, of which
+//! `sqlite/` and `postgres/` are two, and `memory/` is one for tests.
 //!
 //! A job that was enqueued ends once, as done, failed or cancelled, and the event that says how is in the outbox by the transaction
 //! that ends it. Who has a job is known by the number of its attempt: whoever comes with an earlier one changes nothing.
@@ -21,6 +31,7 @@ mod queue;
 mod function;
 mod fault;
 mod error;
+mod cron;
 mod running;
 mod rows;
 mod memory;
@@ -31,6 +42,9 @@ mod sqlite;
 #[cfg(test)]
 mod contract;
 
+#[doc(inline)]
+pub use convoke_derive::Task;
+pub use cron::{Missed, Schedule, ScheduleError};
 pub use error::TaskError;
 pub use fault::{Explain, Fault, TaskFailed};
 pub use function::{Attempt, CancelToken, Cancelling, Ends, Steps, TaskArgument, TaskFunction, TaskProgress, Tx};

@@ -160,6 +160,11 @@ pub(crate) mod sealed {
         /// What changes when something may be there that was not: a job, or a wish that one ends. It is only a hint: who adds a
         /// job in a transaction rings before the commit.
         fn bell(&self) -> watch::Receiver<()>;
+
+        /// Whether the bell rings for all that is added by whomever, so that nobody need look without it.
+        fn tells_all(&self) -> bool {
+            false
+        }
     }
 }
 
@@ -197,7 +202,7 @@ pub(crate) enum Due {
 
 /// For how long a unique key is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
+pub(crate) struct Hold {
     /// The key, with the name of the task in it.
     pub(crate) key: String,
     /// How long from when the job was added, also if it is over by then; without it, until it is over.
@@ -229,7 +234,7 @@ pub struct Wanted {
 
 /// What holds for each key of a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limit {
+pub(crate) struct Limit {
     /// How many may run at the same time.
     pub(crate) at_once: Option<u32>,
     /// How many may begin in such a time.
@@ -246,7 +251,7 @@ pub struct Loans {
 
 /// A job that was lent.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Loan {
+pub(crate) struct Loan {
     pub(crate) id: i64,
     /// From 1. It says who has it: whoever comes with an earlier one has lost it.
     pub(crate) attempt: u32,
@@ -284,7 +289,7 @@ pub struct Ending {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum How {
+pub(crate) enum How {
     /// It is over. Kept for so long, so that it can be asked how; deleted at once if that is zero.
     Over { state: State, text: Option<String>, keep: Duration },
     /// It waits for another attempt.

@@ -11,7 +11,7 @@ use crate::arguments::has_key;
 use crate::event_keys::{Keys, is_ours};
 use crate::spans::{span_at, spanned};
 use crate::topic::{self, Grammar};
-use crate::{entity_id, words};
+use crate::{fields, words};
 
 pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     let item: DeriveInput = syn::parse2(item)?;
@@ -102,7 +102,7 @@ fn rewrite(keys: Keys, item: &DeriveInput) -> Result<TokenStream> {
     });
     let flags = [("CONTAINS_PERSONAL_DATA", keys.personal), ("RETAINED", keys.retained), ("LOCAL", keys.local)];
     let flags = flags.into_iter().filter_map(|(flag, given)| given.map(|()| format_ident!("{flag}")));
-    let entity_id = keys.entity_id.map(|field| entity_id::method(&field, &item.data, &root)).transpose()?;
+    let entity_id = keys.entity_id.map(|field| fields::method(&field, &item.data, &root)).transpose()?;
     let generics = bounded(item.generics.clone(), &root, keys.local.is_some());
     let (parameters, arguments, bounds) = generics.split_for_impl();
     let (to_json, from_json) = json(&root, keys.local.is_some(), span_at(ident.span()));

@@ -157,7 +157,7 @@ mod tests {
             ),
             (
                 quote!(name = "orders/placed"),
-                "a slash: this is one word, and only `topic` has segments between slashes",
+                "a slash: this is one word, and only a topic has segments between slashes",
             ),
             (quote!(entity = ""), "empty: write a word, or leave it out"),
         ] {

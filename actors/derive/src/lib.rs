@@ -1,13 +1,17 @@
 //! The macros of Convoke. Use them from the crate `convoke`, which re-exports them: they expand to `::convoke` paths.
 
 mod arguments;
-mod entity_id;
+
 mod event;
 mod event_keys;
+mod fields;
 mod listener;
 mod service;
 mod spans;
+mod task;
+mod task_keys;
 mod test;
+mod times;
 mod topic;
 mod words;
 
@@ -97,6 +101,62 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Event, attributes(event))]
 pub fn event(item: TokenStream) -> TokenStream {
     beside_stand_in(event::expand(item.clone().into()), || event::stand_in(item.into()))
+}
+
+/// Implements `Task` for a struct or an enum: what shall be done, by a function that takes it.
+///
+/// ```text
+/// #[derive(Task, Serialize, Deserialize)]
+/// #[task(attempts = 5, timeout = "30s", unique(id), per_key(tenant, at_once = 1))]
+/// struct RegisterUser {
+///     id: u64,
+///     tenant: u32,
+/// }
+/// ```
+///
+/// The type also needs `Serialize` and `Deserialize`.
+///
+/// # Keys
+///
+/// You write the keys in `#[task(…)]` above the type, in any order. A time is a whole number and its unit: `250ms`, `30s`,
+/// `15m`, `2h` or `7d`, from 1 ms to 36,500 days.
+///
+/// - `name = "RegisterUser"`: the name under which jobs are kept. The default is the name of the type.
+/// - `queue = "mail"`: the queue in which jobs wait. The default is `default`.
+/// - `attempts = 5`: how often a job is tried, from 1. The default is 15.
+/// - `first_wait = "1s"`, `longest_wait = "1h"`: the wait after a failure is a random time up to the first wait, which
+///   doubles with each failure, up to the longest. The defaults are 1 s and 1 h.
+/// - `timeout = "30s"`: how long an attempt may take. The default is 15 min.
+/// - `priority = 2`: how urgent a job is, from -9 to 9. The default is 0.
+/// - `expires = "1d"`: how long a job may be due before it begins. A job that waits for longer fails. The default is
+///   for ever.
+/// - `unique`, `unique(id, tenant)`: there is at most one unfinished job with equal values of these fields, or of all
+///   fields if none is named. With `for = "1h"`, there is one for so long after it was enqueued, also if it is over by
+///   then; with `while = "waiting"`, another may be enqueued as soon as it runs. By default there may be any number.
+///   The values are compared as JSON, where an object is the same in whatever order its keys are; a set is an array, so
+///   name none whose order is left to chance, such as a `HashSet`.
+/// - `per_key(tenant, at_once = 1)`: of the jobs with an equal value of this field, shown with its `Display`, so many
+///   run at the same time. With `rate = "10/1m"`, so many of them begin in such a time. By default any number does.
+/// - `id = user`: the field that says what the job is about. It stands in the event of its failure. The default is the
+///   field `id`, if there is one.
+/// - `succeeds = UserRegistered`: the event that is made of what the function returns. By default the function returns
+///   the event.
+/// - `fails = UserRegistrationFailed`: the event that tells that the job has failed for good. The default is
+///   `TaskFailed`.
+/// - `crate = "framework::convoke"`: the path of Convoke, for a crate that re-exports it. The default is `::convoke`.
+///
+/// In an enum, a field that is named in `unique`, `per_key` or `id` is in every variant.
+///
+/// A generic type is one task with one name, whatever its type arguments are.
+///
+/// # Errors
+///
+/// Reports a compile error, at the place concerned, when a key is unknown, given twice or of the wrong form; when a
+/// number or a time is 0 or too large; when a field is not there; when the first wait is longer than the longest; when
+/// `#[task(…)]` stands on a field or a variant; and when the type is a union, borrows, or has no serde.
+#[proc_macro_derive(Task, attributes(task))]
+pub fn task(item: TokenStream) -> TokenStream {
+    beside_stand_in(task::expand(item.clone().into()), || task::stand_in(item.into()))
 }
 
 /// Implements `BaseService` for a struct or an enum: an actix actor with a lifecycle.

@@ -38,7 +38,7 @@ fn fault(text: &str, grammar: Grammar) -> Option<String> {
         return Some(format!("{} bytes, and {MAX_BYTES} are the most: shorten it", text.len()));
     }
     if grammar == Grammar::Segment && text.contains('/') {
-        return Some("a slash: this is one word, and only `topic` has segments between slashes".into());
+        return Some("a slash: this is one word, and only a topic has segments between slashes".into());
     }
     let segments = text.split('/').count();
     if segments > MAX_SEGMENTS {
@@ -104,7 +104,7 @@ mod tests {
             (Topic, &long, "257 bytes, and 256 are the most: shorten it"),
             (Segment, &long, "257 bytes, and 256 are the most: shorten it"),
             (Topic, &deep, "33 segments, and 32 are the most: use fewer"),
-            (Segment, "a/b", "a slash: this is one word, and only `topic` has segments between slashes"),
+            (Segment, "a/b", "a slash: this is one word, and only a topic has segments between slashes"),
             (Topic, "/", slash),
             (Topic, "/orders", slash),
             (Topic, "orders/", slash),

@@ -15,7 +15,6 @@ mod steps;
 mod tx;
 
 pub use argument::{Attempt, TaskArgument};
-pub use call::TaskCall;
 pub(super) use call::{Call, Slot};
 pub use cancel_token::{CancelToken, Cancelling};
 pub use function::TaskFunction;

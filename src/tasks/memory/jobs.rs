@@ -268,6 +268,10 @@ impl Jobs for MemoryJobs {
     fn bell(&self) -> watch::Receiver<()> {
         self.bell.listen()
     }
+
+    fn tells_all(&self) -> bool {
+        true
+    }
 }
 
 impl Work<MemoryConnection> for MemoryTransaction {

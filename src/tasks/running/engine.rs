@@ -30,6 +30,9 @@ const MOST: usize = 500;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// How often it is looked where all is told of.
+const LONGEST_POLL: Duration = Duration::from_secs(60);
+
 /// How often jobs are deleted that have been kept for long enough, and how many at a time.
 const PRUNE_EVERY: Duration = Duration::from_secs(10);
 const PRUNED: usize = 1_000;
@@ -159,7 +162,7 @@ impl<D: TaskDatabase> Running<D> {
             self.settle();
             self.renew();
             self.tend();
-            let wake = self.wake(drain_until.flatten());
+            let wake = self.wake(is_draining, drain_until.flatten());
             select! {
                 biased;
                 Some(finish) = self.attempts.next(), if !self.attempts.is_empty() => {
@@ -202,9 +205,9 @@ impl<D: TaskDatabase> Running<D> {
     }
 
     /// When it has to look again, whatever happens.
-    fn wake(&self, drain_until: Option<Instant>) -> Instant {
+    fn wake(&self, is_draining: bool, drain_until: Option<Instant>) -> Instant {
         let lend = self.lend.is_terminated().then_some(self.lend_from);
-        let lend = lend.filter(|_| drain_until.is_none() && self.wants() > 0);
+        let lend = lend.filter(|_| !is_draining && self.wants() > 0);
         let settle = (self.settle.is_terminated() && !self.ended.is_empty()).then_some(self.settle_from);
         let stale = self.holding.is_ready().then(|| Instant::now() + Duration::from_millis(250));
         let renew = self.renew.is_terminated().then_some(self.renew_from);
@@ -249,7 +252,10 @@ impl<D: TaskDatabase> Running<D> {
             Ok(loans) => {
                 self.lend_pause = FIRST_PAUSE;
                 self.shared.stats.lent(loans.jobs.len());
-                let poll = self.shared.options.poll_every;
+                let poll = match self.shared.queue.jobs().tells_all() {
+                    true => LONGEST_POLL,
+                    false => self.shared.options.poll_every,
+                };
                 // What is due next is looked for then; what others add, when it rings or when it is polled.
                 let next = loans.next.map_or(poll, |next| next.min(poll));
                 let full = loans.jobs.len() >= self.wanted.most;

@@ -27,7 +27,6 @@ pub use health::{TasksHealth, TasksProbe};
 pub(super) use options::Options;
 pub(super) use service::Parts;
 pub use service::TasksService;
-pub(super) use to_bus::ToBus;
 
 use std::collections::HashMap;
 use std::rc::Rc;

@@ -1,13 +1,13 @@
-//! `entity_id = field`: the method that shows a field of an event, and what is said when there is no such field.
+//! Fields that are named over a type, as by `entity_id = field`: what reads one, and what is said when there is no such field.
 //!
-//! `event.rs → method → fn entity_id(&self)`
+//! `event.rs → method → fn entity_id(&self)`; `task.rs → read → fn id, unique_key, limit_key`
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Data, Error, Field, Fields, Index, Member, Path, Result};
+use syn::{Data, Error, Field, Fields, Index, Member, Path, Result, Type};
 
-use crate::spans::span_at;
+use crate::spans::{span_at, spanned};
 
 /// Makes the method. An enum needs the field in every variant.
 pub(crate) fn method(field: &Member, data: &Data, root: &Path) -> Result<TokenStream> {
@@ -21,11 +21,18 @@ pub(crate) fn method(field: &Member, data: &Data, root: &Path) -> Result<TokenSt
 
 /// The field with its `Display`. That it has none is told where the field is named.
 fn shown(field: &Member, data: &Data, root: &Path) -> Result<TokenStream> {
+    read(field, data, "the event", &quote!(#root::__private::show))
+}
+
+/// The field, handed to a function: a reference to it. An enum needs it in every variant. What it lacks for the function is told
+/// where the field is named.
+pub(crate) fn read(field: &Member, data: &Data, owner: &str, by: &TokenStream) -> Result<TokenStream> {
     let at = span_at(field.span());
+    let by = spanned(by.clone(), at);
     match data {
         Data::Struct(data) => {
-            expect(field, &data.fields, "the event")?;
-            Ok(quote_spanned!(at=> #root::__private::show(&self.#field)))
+            expect(field, &data.fields, owner)?;
+            Ok(quote_spanned!(at=> #by(&self.#field)))
         }
         Data::Enum(data) if data.variants.is_empty() => {
             Err(Error::new_spanned(field, "no variant, no field: remove this"))
@@ -36,7 +43,7 @@ fn shown(field: &Member, data: &Data, root: &Path) -> Result<TokenStream> {
                 let ident = &variant.ident;
                 expect(field, &variant.fields, &format!("the variant `{ident}`"))?;
                 arms.extend(quote_spanned! {at=>
-                    Self::#ident { #field: shown, .. } => #root::__private::show(shown),
+                    Self::#ident { #field: shown, .. } => #by(shown),
                 });
             }
             Ok(quote!(match self { #arms }))
@@ -44,6 +51,17 @@ fn shown(field: &Member, data: &Data, root: &Path) -> Result<TokenStream> {
         // An error of its own.
         Data::Union(_) => Ok(TokenStream::new()),
     }
+}
+
+/// The types of this field, of each variant that has it.
+pub(crate) fn types<'a>(field: &Member, data: &'a Data) -> Vec<&'a Type> {
+    let all: Vec<&Fields> = match data {
+        Data::Struct(data) => vec![&data.fields],
+        Data::Enum(data) => data.variants.iter().map(|variant| &variant.fields).collect(),
+        Data::Union(_) => Vec::new(),
+    };
+    let all = all.into_iter().flat_map(|fields| fields.iter().enumerate());
+    all.filter(|(place, one)| member((*place, *one)) == *field).map(|(_, one)| &one.ty).collect()
 }
 
 fn expect(field: &Member, fields: &Fields, owner: &str) -> Result<()> {
