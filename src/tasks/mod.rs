@@ -39,6 +39,8 @@ mod memory;
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(test)]
+mod contract;
 
 #[doc(inline)]
 pub use convoke_derive::Task;

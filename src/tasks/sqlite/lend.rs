@@ -210,14 +210,15 @@ async fn in_turn(
         // By chance where there is no whole number, so that one that is wanted at a time is any of them in turn.
         rest = (share + fastrand::f64()) as usize;
     }
-    let (mut ids, mut room) = (Vec::new(), None);
+    let (mut ids, mut keys, mut room) = (Vec::new(), Vec::new(), None);
     let mut turning = turning.to_vec();
     fastrand::shuffle(&mut turning);
     for (place, lane) in turning.iter().enumerate() {
         let share = rest.div_ceil(turning.len() - place);
-        let taken = turns::take(jobs, connection, lane, share).await?;
+        let taken = turns::take(jobs, connection, lane, share, &keys).await?;
         rest -= taken.ids.len().min(rest);
         ids.extend(taken.ids);
+        keys.extend(taken.keys);
         room = room.into_iter().chain(taken.room).min();
     }
     let (mut lent, mut queries) = (Vec::new(), Vec::new());
@@ -292,7 +293,7 @@ pub(super) fn text_of(payload: Vec<u8>) -> Result<String, sqlx::Error> {
 /// Those that are still lent, with whether they were asked to end.
 pub(super) const RENEW: &str = "UPDATE convoke_job AS j SET at = ?2 FROM json_each(?1) AS held \
     WHERE j.id = held.value ->> 0 AND j.attempt = held.value ->> 1 AND j.state = 3 \
-    RETURNING j.id, j.attempt, j.cancelled";
+    RETURNING id, attempt, cancelled";
 
 pub(super) async fn renew(
     jobs: &SqliteJobs,
