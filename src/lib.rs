@@ -155,7 +155,7 @@ mod route;
 pub mod schema;
 mod sql;
 mod store;
-mod tasks;
+pub mod tasks;
 pub mod transport;
 mod worker;
 
@@ -284,29 +284,6 @@ pub mod services {
     pub use convoke_actors::{IntoChild, IntoService};
 }
 
-/// Tasks: what shall be done later, by a function, and how it ended, which is an event.
-///
-/// | for | see |
-/// |---|---|
-/// | what shall be done, and its rules | [`Task`], [`TaskTerms`] |
-/// | who does it | [`Tasks`], [`TasksHandle`] |
-/// | asking for it: later, with a transaction, many at once | [`TaskQueue`], [`Enqueue`] |
-/// | what a function may ask for, and return | [`TaskArgument`], [`Ends`], [`Tx`], [`Steps`], [`TaskProgress`], [`CancelToken`] |
-/// | how a job is, and asking it to end | [`Job`], [`JobStatus`] |
-/// | failures | [`Fault`], [`Explain`], [`TaskFailed`] |
-/// | again and again | [`Schedule`], [`Missed`] |
-pub mod tasking {
-    #[doc(inline)]
-    pub use crate::tasks::{
-        AsReturned, Attempt, CancelToken, Cancelling, Ends, Enqueue, EnqueueAll, Enqueued, Explain, FailedJob, Fault,
-        Job, JobId, JobState, JobStatus, Missed, OpenTasks, Schedule, ScheduleError, Steps, Task, TaskArgument,
-        TaskDatabase, TaskError, TaskFailed, TaskFigures, TaskFunction, TaskProgress, TaskQueue, TaskTerms, Tasks,
-        TasksHandle, TasksHealth, TasksProbe, TasksService, Tx,
-    };
-    #[doc(inline)]
-    pub use convoke_derive::Task;
-}
-
 /// Delivery: a route has events leave the process by a server, and a worker has what comes from a server heard.
 ///
 /// | for | see |
@@ -352,7 +329,7 @@ pub mod delivery {
 }
 
 #[doc(no_inline)]
-pub use {delivery::*, events::*, rounds::*, services::*, tasking::*};
+pub use {delivery::*, events::*, rounds::*, services::*, tasks::*};
 
 // What all subjects use.
 #[doc(inline)]
@@ -389,7 +366,7 @@ pub mod prelude {
         shutdown_signal,
     };
     #[doc(no_inline)]
-    pub use crate::tasking::Task;
+    pub use crate::tasks::Task;
     #[doc(no_inline)]
     pub use crate::{Failure, Handled};
     #[doc(hidden)]

@@ -22,11 +22,12 @@ mod codec;
 /// What it looks like: documents, validation, and whom a change breaks.
 #[cfg(feature = "schema")]
 mod schema;
-/// How it leaves.
-mod route;
-/// The queue in memory, and the suite that every transport has to pass.
+/// How it leaves; the queue in memory, and the suite that every transport has to pass.
 mod transport;
 /// What becomes of a delivery.
 mod worker;
-/// What shall be done later: the derive, schedules, and jobs.
+
+// Work that is kept.
+
+/// What is done later by a function, and how it ended.
 mod tasks;

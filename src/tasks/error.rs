@@ -81,11 +81,9 @@ impl fmt::Display for TaskError {
                 "two functions are registered for the task `{}`: remove one, or give the second a task of its own",
                 Shown::name(task)
             ),
-            Self::Nobody { task } => write!(
-                f,
-                "nobody does the task `{}`: register its function with `.on(…)` before",
-                Shown::name(task)
-            ),
+            Self::Nobody { task } => {
+                write!(f, "nobody does the task `{}`: register its function with `.on(…)` before", Shown::name(task))
+            }
             Self::Container { task, error } => write!(f, "the function of the task `{}`: {error}", Shown::name(task)),
             Self::Fails { task, event, reason } => write!(
                 f,

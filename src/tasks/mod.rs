@@ -6,6 +6,18 @@
 //! running/  rows.rs: lend ─▶ function/: the function of the task ─▶ rows.rs: settle, and in the same transaction its event in the outbox
 //! ```
 //!
+//! | for | see |
+//! |---|---|
+//! | what shall be done, and its rules | [`Task`], [`TaskTerms`] |
+//! | who does it | [`Tasks`], [`TasksHandle`] |
+//! | asking for it: later, with a transaction, many at once | [`TaskQueue`], [`Enqueue`] |
+//! | what a function may ask for, and return | [`TaskArgument`], [`Ends`], [`Tx`], [`Steps`], [`TaskProgress`], [`CancelToken`] |
+//! | how a job is, and asking it to end | [`Job`], [`JobStatus`] |
+//! | failures | [`Fault`], [`Explain`], [`TaskFailed`] |
+//! | again and again | [`Schedule`], [`Missed`] |
+//!
+//! The manual: [tasks](crate::guide::tasks).
+//!
 //! In reading order: `task` is a type of jobs, and `terms` its rules; `tasks` is set up by users, and does what `queue/` enqueues.
 //! `function/` is what does a task, and what it may ask for; `fault` is why it has failed, and `error` what goes wrong before.
 //! `cron/` is when a task is due again and again. `running/` is the worker. `rows` is what tasks need of a database, of which
@@ -25,7 +37,13 @@ mod cron;
 mod running;
 mod rows;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
+#[doc(inline)]
+pub use convoke_derive::Task;
 pub use cron::{Missed, Schedule, ScheduleError};
 pub use error::TaskError;
 pub use fault::{Explain, Fault, TaskFailed};

@@ -116,15 +116,11 @@ pub(crate) mod sealed {
         /// Returns what is known of a job.
         fn look(&self, job: i64) -> BoxFuture<'_, Result<Option<Row>, TransportError>>;
 
-        /// Returns jobs that have failed, behind this one, in their order, at most so many.
+        /// Returns jobs that have failed or were cancelled, behind this one, in their order, at most so many.
         fn failed(&self, after: i64, most: usize) -> BoxFuture<'_, Result<Vec<Row>, TransportError>>;
 
         /// Notes how far a job is, if it is still lent by this number of its attempt. Says whether it was.
-        fn progress<'a>(
-            &'a self,
-            job: (i64, u32),
-            progress: &'a Noted,
-        ) -> BoxFuture<'a, Result<bool, TransportError>>;
+        fn progress<'a>(&'a self, job: (i64, u32), progress: &'a Noted) -> BoxFuture<'a, Result<bool, TransportError>>;
 
         /// Returns the results of steps that were finished.
         fn steps(&self, job: i64) -> BoxFuture<'_, Result<Vec<(String, String)>, TransportError>>;
@@ -164,6 +160,11 @@ pub(crate) mod sealed {
         /// What changes when something may be there that was not: a job, or a wish that one ends. It is only a hint: who adds a
         /// job in a transaction rings before the commit.
         fn bell(&self) -> watch::Receiver<()>;
+
+        /// Whether the bell rings for all that is added by whomever, so that nobody need look without it.
+        fn tells_all(&self) -> bool {
+            false
+        }
     }
 }
 
@@ -201,7 +202,7 @@ pub(crate) enum Due {
 
 /// For how long a unique key is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
+pub(crate) struct Hold {
     /// The key, with the name of the task in it.
     pub(crate) key: String,
     /// How long from when the job was added, also if it is over by then; without it, until it is over.
@@ -233,7 +234,7 @@ pub struct Wanted {
 
 /// What holds for each key of a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limit {
+pub(crate) struct Limit {
     /// How many may run at the same time.
     pub(crate) at_once: Option<u32>,
     /// How many may begin in such a time.
@@ -250,7 +251,7 @@ pub struct Loans {
 
 /// A job that was lent.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Loan {
+pub(crate) struct Loan {
     pub(crate) id: i64,
     /// From 1. It says who has it: whoever comes with an earlier one has lost it.
     pub(crate) attempt: u32,
@@ -288,7 +289,7 @@ pub struct Ending {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum How {
+pub(crate) enum How {
     /// It is over. Kept for so long, so that it can be asked how; deleted at once if that is zero.
     Over { state: State, text: Option<String>, keep: Duration },
     /// It waits for another attempt.

@@ -61,8 +61,9 @@ impl TaskTerms {
         self
     }
 
-    /// Sets how urgent a job is, from -9 to 9. Each step is a head start of 10 s: a job goes before those of a lower priority
-    /// that became due up to 10 s before it, and so never keeps another waiting for ever. The default is 0.
+    /// Sets how urgent a job is, from -9 to 9. The default is 0. A priority is a head start: of 1 s at priority 1, and each step
+    /// doubles it, up to 256 s at 9; below 0 it is as much of a delay, when others wait. A job goes before those without one that
+    /// became due up to so long before it, and so keeps no job waiting for longer than that.
     pub const fn priority(mut self, priority: i8) -> Self {
         self.priority = priority;
         self

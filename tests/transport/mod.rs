@@ -4,5 +4,7 @@
 mod memory;
 /// The suite that every transport has to pass, over transports that are wrong.
 mod conformance;
+/// How an event leaves by a route.
+mod route;
 /// Events that leave with a transaction of a database in memory.
 mod outbox;

@@ -19,6 +19,7 @@ const STEPS: Steps = Steps(&[
     // An older program lends no row of a state that it does not know, nor one behind it.
     Step { sql: include_str!("schema-3.sql"), older_go_on: true },
     Step { sql: include_str!("schema-4.sql"), older_go_on: true },
+    Step { sql: concat!(include_str!("schema-5.sql"), include_str!("schema-5-lend.sql")), older_go_on: true },
 ]);
 
 /// Makes what is missing. Two that start at once wait for each other: the second finds it done.

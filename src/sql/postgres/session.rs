@@ -56,6 +56,16 @@ impl PostgresDatabase {
         deadline: Duration,
         mut work: impl for<'c> FnMut(&'c mut PgConnection) -> BoxFuture<'c, Result<T, Failed>> + Send,
     ) -> Result<T, TransportError> {
+        self.in_time_with(at, deadline, |connection, _| work(connection)).await
+    }
+
+    /// The same of what borrows for `'a`, which is longer than a connection is lent: nothing else is said by [`Longer`].
+    pub(crate) async fn in_time_with<'a, T>(
+        &self,
+        at: &Arc<str>,
+        deadline: Duration,
+        mut work: impl for<'c> FnMut(&'c mut PgConnection, Longer<'c, 'a>) -> BoxFuture<'c, Result<T, Failed>> + Send,
+    ) -> Result<T, TransportError> {
         let end = Instant::now() + deadline;
         let mut tries = 0;
         loop {
@@ -70,7 +80,7 @@ impl PostgresDatabase {
                 Err(error) => return Err(describe(at, &error)),
             };
             tries += 1;
-            let Failed { error, is_undone } = match timeout_at(end, work(&mut connection)).await {
+            let Failed { error, is_undone } = match timeout_at(end, work(&mut connection, [])).await {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(failed)) => failed,
                 Err(_) => {
@@ -111,6 +121,9 @@ impl PostgresDatabase {
         .await
     }
 }
+
+/// That `'a` is longer than `'c`.
+pub(crate) type Longer<'c, 'a> = [&'c &'a (); 0];
 
 /// How a transaction of ours begins, whatever the default of the server or of the user is.
 pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";

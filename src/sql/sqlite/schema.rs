@@ -14,6 +14,7 @@ const STEPS: Steps = Steps(&[
     // An older program lends no row of a state that it does not know, nor one behind it.
     Step { sql: include_str!("schema-4.sql"), older_go_on: true },
     Step { sql: include_str!("schema-5.sql"), older_go_on: true },
+    Step { sql: include_str!("schema-6.sql"), older_go_on: true },
 ]);
 
 /// What is wrong with the tables of a file.

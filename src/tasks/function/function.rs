@@ -84,7 +84,8 @@ impl<D: TaskDatabase, T: Task, F: Fn(Arc<T>, &Call<D>, bool) -> Attempting> Does
             Ok(task) => (self.attempt)(Arc::new(task), call, keeps),
             Err(error) => {
                 // Not what stands there: nobody has said that it may be seen.
-                let text = format!("its payload is none of `{}` as this program knows it: {}", T::NAME, unquoted(&error));
+                let text =
+                    format!("its payload is none of `{}` as this program knows it: {}", T::NAME, unquoted(&error));
                 Box::pin(std::future::ready(Err(Fault::coded("unreadable", text))))
             }
         }
@@ -120,7 +121,8 @@ fn check<D: TaskDatabase, T: Task>(
         return Err(TaskError::Outbox(crate::OutboxError::Local { event: event.into() }));
     }
     // What a failure would be told by, of an id as a number and as a text.
-    let tried = [Value::from(7), Value::from("7")].map(|id| T::Fails::from_json(&super::super::running::failure(id, T::NAME, 7, &Fault::new("it failed"))));
+    let tried = [Value::from(7), Value::from("7")]
+        .map(|id| T::Fails::from_json(&super::super::running::failure(id, T::NAME, 7, &Fault::new("it failed"))));
     match tried {
         [Err(error), Err(_)] => {
             Err(TaskError::Fails { task: T::NAME.into(), event: T::Fails::NAME.into(), reason: error.to_string() })

@@ -15,11 +15,10 @@ mod steps;
 mod tx;
 
 pub use argument::{Attempt, TaskArgument};
-pub use call::TaskCall;
 pub(super) use call::{Call, Slot};
 pub use cancel_token::{CancelToken, Cancelling};
-pub(super) use function::{Does, Done};
 pub use function::TaskFunction;
+pub(super) use function::{Does, Done};
 pub use progress::TaskProgress;
 pub use returned::Ends;
 pub(super) use returned::Told;

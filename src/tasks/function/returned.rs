@@ -35,7 +35,7 @@ fn untold<E: Event>(why: &str) -> Fault {
     message = "the function of the task `{T}` cannot return `{Self}`",
     label = "neither nothing, nor an event, nor a `Result` of either",
     note = "it returns `()`, `Result<(), E>`, `Result<Event, E>`, or, where the task says `succeeds = Event`, a `Result` of what \
-            that is `From<&…>`"
+            that is `From<&…>`; a closure that only panics needs `-> ()`"
 )]
 pub trait Ends<T, Kind> {
     /// Takes what was returned.

@@ -71,15 +71,20 @@ impl Steps {
         let known = known.get_or_insert_default();
         let faulty = |text: String| Fault::coded("step", format!("step `{}`: {text}", Shown::name(name)));
         if let Some(kept) = known.get(name) {
-            return serde_json::from_str(kept).map_err(|error| faulty(format!("what is kept of it cannot be read: {error}")));
+            return serde_json::from_str(kept)
+                .map_err(|error| faulty(format!("what is kept of it cannot be read: {error}")));
         }
         if name.len() > LONGEST_NAME {
-            return Err(faulty(format!("its name has {} bytes, and {LONGEST_NAME} are the most", name.len())).permanent());
+            return Err(
+                faulty(format!("its name has {} bytes, and {LONGEST_NAME} are the most", name.len())).permanent()
+            );
         }
         let result = future.await.map_err(Into::into)?;
         let text = serde_json::to_string(&result).map_err(|error| faulty(error.to_string()))?;
         if text.len() > MOST_BYTES {
-            return Err(faulty(format!("its result has {} bytes, and {MOST_BYTES} are the most", text.len())).permanent());
+            return Err(
+                faulty(format!("its result has {} bytes, and {MOST_BYTES} are the most", text.len())).permanent()
+            );
         }
         if !self.jobs.step(self.job, name, &text).await? {
             return Err(faulty("another worker has the job".to_owned()));

@@ -45,7 +45,10 @@ struct MemoryJobs {
 
 impl MemoryJobs {
     /// What is done at once, and cannot fail.
-    fn with<T: Send + 'static>(&self, what: impl FnOnce(&mut Table) -> T) -> BoxFuture<'static, Result<T, TransportError>> {
+    fn with<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&mut Table) -> T,
+    ) -> BoxFuture<'static, Result<T, TransportError>> {
         let _gate = self.database.gate();
         let done = what(&mut lock(&self.table));
         Box::pin(async move { Ok(done) })
@@ -54,7 +57,8 @@ impl MemoryJobs {
     async fn stage(&self, jobs: Vec<NewJob>, tx: &mut MemoryConnection) -> Result<Vec<Added>, TransportError> {
         self.database.check(&self.at, tx)?;
         tx.check(&self.at)?;
-        let mut keys: Vec<_> = jobs.iter().filter_map(|job| Some(format!("job {}", job.unique.as_ref()?.key))).collect();
+        let mut keys: Vec<_> =
+            jobs.iter().filter_map(|job| Some(format!("job {}", job.unique.as_ref()?.key))).collect();
         keys.sort_unstable();
         for key in keys {
             tx.lock(&self.at, &key).await?;
@@ -108,7 +112,8 @@ impl MemoryJobs {
         for mut ending in endings {
             // Two that end the same attempt: the second finds it ended.
             tx.lock(&self.at, &format!("job {} ends", ending.job)).await?;
-            let is_lent = lock(&self.table).is_lent(ending.job, ending.attempt) && tx.note(&format!("job {} ends", ending.job));
+            let is_lent =
+                lock(&self.table).is_lent(ending.job, ending.attempt) && tx.note(&format!("job {} ends", ending.job));
             ended.push(is_lent);
             if is_lent {
                 packets.extend(ending.event.take());
@@ -210,11 +215,7 @@ impl Jobs for MemoryJobs {
         self.with(|table| table.failed(after, most))
     }
 
-    fn progress<'a>(
-        &'a self,
-        job: (i64, u32),
-        progress: &'a Noted,
-    ) -> BoxFuture<'a, Result<bool, TransportError>> {
+    fn progress<'a>(&'a self, job: (i64, u32), progress: &'a Noted) -> BoxFuture<'a, Result<bool, TransportError>> {
         self.with(|table| table.progress(job, progress))
     }
 
@@ -260,16 +261,16 @@ impl Jobs for MemoryJobs {
         self.with(|table| table.prune(most))
     }
 
-    fn figures<'a>(
-        &'a self,
-        queues: &'a [Arc<str>],
-        most: u64,
-    ) -> BoxFuture<'a, Result<TaskFigures, TransportError>> {
+    fn figures<'a>(&'a self, queues: &'a [Arc<str>], most: u64) -> BoxFuture<'a, Result<TaskFigures, TransportError>> {
         self.with(|table| table.figures(queues, most))
     }
 
     fn bell(&self) -> watch::Receiver<()> {
         self.bell.listen()
+    }
+
+    fn tells_all(&self) -> bool {
+        true
     }
 }
 

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::tasks::rows::{
-    Due, Ending, Held, How, Limit, Loan, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted,
-};
+use crate::tasks::rows::{Due, Ending, Held, How, Limit, Loan, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted};
 
 /// A task and a key of it.
 type TaskKey = (String, String);
@@ -306,7 +304,8 @@ impl Table {
         if hold.as_ref().and_then(|hold| self.holder(&hold.key)).is_some_and(|other| other != id) {
             return false;
         }
-        let Some(job) = self.jobs.get_mut(&id).filter(|job| matches!(job.state, State::Failed | State::Cancelled)) else {
+        let Some(job) = self.jobs.get_mut(&id).filter(|job| matches!(job.state, State::Failed | State::Cancelled))
+        else {
             return false;
         };
         (job.state, job.attempt, job.is_cancelled, job.due) = (State::Waiting, 0, false, now);

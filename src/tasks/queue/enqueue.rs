@@ -14,11 +14,11 @@ use crate::tasks::rows::{Added, Due, NewJob};
 use crate::tasks::{TaskDatabase, TaskError};
 use crate::transport::BoxFuture;
 
-/// How much earlier a job goes for each step of its priority.
-const STEP: Duration = Duration::from_secs(10);
+/// The head start of priority 1; each step doubles it.
+const FIRST_STEP: Duration = Duration::from_secs(1);
 
-/// The lowest and the highest priority.
-const PRIORITIES: (i8, i8) = (-9, 9);
+/// The highest priority; the lowest is its opposite.
+const HIGHEST: i8 = 9;
 
 /// A job that is about to be enqueued. Created by [`TaskQueue::enqueue`](super::TaskQueue::enqueue); awaiting it enqueues it.
 ///
@@ -127,9 +127,10 @@ type Packed<D> = (Arc<dyn KeepingJobs<<D as crate::OutboxDatabase>::Connection>>
 
 /// How much earlier a job of this priority goes than one of the lowest.
 pub(super) fn head_start(priority: i8) -> Duration {
-    let (lowest, highest) = PRIORITIES;
-    let steps = priority.clamp(lowest, highest).saturating_sub(lowest);
-    STEP.saturating_mul(u32::try_from(steps).unwrap_or_default())
+    let start = |steps: u8| if steps == 0 { Duration::ZERO } else { FIRST_STEP * (1 << (steps - 1)) };
+    let (most, priority) = (start(HIGHEST.unsigned_abs()), priority.clamp(-HIGHEST, HIGHEST));
+    let steps = start(priority.unsigned_abs());
+    if priority < 0 { most - steps } else { most + steps }
 }
 
 fn only<C: 'static>(jobs: Arc<dyn KeepingJobs<C>>, added: Vec<Added>) -> Result<Enqueued, TaskError> {

@@ -213,7 +213,10 @@ impl fmt::Display for JobStatus {
 impl fmt::Debug for JobStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the payload: nobody has said that it may be seen.
-        f.debug_struct("JobStatus").field("job", &self.row.id).field("status", &format_args!("{self}")).finish_non_exhaustive()
+        f.debug_struct("JobStatus")
+            .field("job", &self.row.id)
+            .field("status", &format_args!("{self}"))
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,16 +3,21 @@
 //! `db.tasks() → TaskQueue → enqueue(task) → Enqueue: after, at, within → Enqueued → Job: status, cancel, wait`
 //!
 //! In reading order: `queue` is what users hold; `enqueue` is a job on its way, and `packing` makes its row; `job` is one that was
-//! enqueued; `cause` is what is known of who has asked for it.
+//! enqueued; `cause` is what is known of who has asked for it. `lanes` is by what a database finds jobs.
 
 mod queue;
 mod enqueue;
 mod packing;
 mod job;
 mod cause;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod lanes;
 
 pub(super) use cause::Cause;
 pub use enqueue::{Enqueue, EnqueueAll, Enqueued};
 pub use job::{FailedJob, Job, JobId, JobStatus};
-pub(super) use packing::pack;
+#[cfg(feature = "postgres")]
+pub(super) use lanes::time_of;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) use lanes::{Lane, key_of, lane_of, micros, wakes};
 pub use queue::{OpenTasks, TaskQueue};

@@ -63,7 +63,8 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
     }
     if spent {
         let last = loan.reason.as_deref().map(|reason| format!("; before that: {reason}")).unwrap_or_default();
-        let text = format!("its process has ended, or was not heard of, in the last of {} attempts{last}", loan.attempts);
+        let text =
+            format!("its process has ended, or was not heard of, in the last of {} attempts{last}", loan.attempts);
         return What::Settle(over(shared, does, &loan, State::Failed, &Fault::coded("crashed", text)));
     }
     if loan.is_expired {
@@ -135,7 +136,7 @@ async fn perform<D: TaskDatabase>(
     let mut noted = progress.watch();
     let mut end = Instant::now() + does.terms().timeout.min(FAR);
     let mut is_told = false;
-    let mut note_from = Instant::now();
+    let (mut note_from, mut has_news) = (Instant::now(), false);
     loop {
         select! {
             biased;
@@ -158,14 +159,14 @@ async fn perform<D: TaskDatabase>(
                 let code = if reason == Cancelling::TimedOut { "timed_out" } else { "cancelled" };
                 return Err(Fault::coded(code, format!("{reason}, and was dropped where it waited")));
             }
-            () = sleep_until(note_from), if noted.has_changed().unwrap_or(false) => {
-                note_from = Instant::now() + PROGRESS;
+            () = sleep_until(note_from), if has_news => {
+                (note_from, has_news) = (Instant::now() + PROGRESS, false);
                 let now = noted.borrow_and_update().clone();
                 if let Err(error) = shared.queue.jobs().progress((id, attempt), &now).await {
                     log::debug!(target: "convoke::tasks", "how far {name} {id} is, is not kept: {error}");
                 }
             }
-            Ok(()) = noted.changed() => noted.mark_changed(),
+            Ok(()) = noted.changed(), if !has_news => has_news = true,
         }
     }
 }

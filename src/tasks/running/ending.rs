@@ -13,7 +13,7 @@ use crate::tasks::queue::Cause;
 use crate::tasks::rows::{Ending, How, Loan, State};
 use crate::tasks::{Fault, TaskDatabase, TaskFailed, TaskTerms};
 use crate::transport::Packet;
-use crate::{Outgoing, Outbox};
+use crate::{Outbox, Outgoing};
 
 /// What tells of a failure, as the event of a task is made of it.
 pub(in crate::tasks) fn failure(id: Value, task: &str, job: i64, fault: &Fault) -> Value {

@@ -18,9 +18,9 @@ use tokio::time::{Instant, sleep_until};
 use super::Shared;
 use super::attempt::{Finish, What, release, run};
 use super::held::Holding;
+use crate::tasks::TaskDatabase;
 use crate::tasks::function::Cancelling;
 use crate::tasks::rows::{Ending, Held, Limit, Loans, Wanted};
-use crate::tasks::TaskDatabase;
 use crate::transport::TransportError;
 
 /// How many jobs are lent at a time, at the most.
@@ -29,6 +29,9 @@ const MOST: usize = 500;
 /// How long it waits after an error, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How often it is looked where all is told of.
+const LONGEST_POLL: Duration = Duration::from_secs(60);
 
 /// How often jobs are deleted that have been kept for long enough, and how many at a time.
 const PRUNE_EVERY: Duration = Duration::from_secs(10);
@@ -92,8 +95,7 @@ impl<D: TaskDatabase> Engine<D> {
         tasks.sort_unstable();
         let limited = terms.iter().filter(|(_, terms)| terms.limit != Limit::default());
         let limits = limited.map(|(task, terms)| ((*task).into(), terms.limit)).collect();
-        let wanted =
-            Wanted { worker: shared.worker, queues, tasks, limits, most: MOST, lease: shared.options.lease };
+        let wanted = Wanted { worker: shared.worker, queues, tasks, limits, most: MOST, lease: shared.options.lease };
         Self { shared, wanted, orders: watch::Sender::new(Order::Work) }
     }
 
@@ -145,7 +147,11 @@ impl<D: TaskDatabase> Running<D> {
             let is_draining = drain_until.is_some();
             if is_draining {
                 self.give_back(true);
-                if self.holding.is_empty() && self.ended.is_empty() && self.settle.is_terminated() && self.lend.is_terminated() {
+                if self.holding.is_empty()
+                    && self.ended.is_empty()
+                    && self.settle.is_terminated()
+                    && self.lend.is_terminated()
+                {
                     return given_back;
                 }
             } else {
@@ -156,7 +162,7 @@ impl<D: TaskDatabase> Running<D> {
             self.settle();
             self.renew();
             self.tend();
-            let wake = self.wake(drain_until.flatten());
+            let wake = self.wake(is_draining, drain_until.flatten());
             select! {
                 biased;
                 Some(finish) = self.attempts.next(), if !self.attempts.is_empty() => {
@@ -199,9 +205,9 @@ impl<D: TaskDatabase> Running<D> {
     }
 
     /// When it has to look again, whatever happens.
-    fn wake(&self, drain_until: Option<Instant>) -> Instant {
+    fn wake(&self, is_draining: bool, drain_until: Option<Instant>) -> Instant {
         let lend = self.lend.is_terminated().then_some(self.lend_from);
-        let lend = lend.filter(|_| drain_until.is_none() && self.wants() > 0);
+        let lend = lend.filter(|_| !is_draining && self.wants() > 0);
         let settle = (self.settle.is_terminated() && !self.ended.is_empty()).then_some(self.settle_from);
         let stale = self.holding.is_ready().then(|| Instant::now() + Duration::from_millis(250));
         let renew = self.renew.is_terminated().then_some(self.renew_from);
@@ -246,7 +252,10 @@ impl<D: TaskDatabase> Running<D> {
             Ok(loans) => {
                 self.lend_pause = FIRST_PAUSE;
                 self.shared.stats.lent(loans.jobs.len());
-                let poll = self.shared.options.poll_every;
+                let poll = match self.shared.queue.jobs().tells_all() {
+                    true => LONGEST_POLL,
+                    false => self.shared.options.poll_every,
+                };
                 // What is due next is looked for then; what others add, when it rings or when it is polled.
                 let next = loans.next.map_or(poll, |next| next.min(poll));
                 let full = loans.jobs.len() >= self.wanted.most;

@@ -67,7 +67,11 @@ impl Holding {
     pub(super) fn wants(&self, concurrency: usize) -> usize {
         let ahead = match self.takes {
             None => 0,
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is bounded, and not negative")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it is bounded, and not negative"
+            )]
             Some(takes) => (AHEAD.as_secs_f64() / takes.max(1e-6) * concurrency as f64).min(MOST_AHEAD as f64) as usize,
         };
         let there = self.ready.len() + self.running.len();

@@ -22,12 +22,11 @@ mod service;
 mod to_bus;
 
 pub(super) use ending::failure;
-pub use health::{TasksHealth, TasksProbe};
 pub(super) use health::Stats;
+pub use health::{TasksHealth, TasksProbe};
 pub(super) use options::Options;
-pub use service::TasksService;
 pub(super) use service::Parts;
-pub(super) use to_bus::ToBus;
+pub use service::TasksService;
 
 use std::collections::HashMap;
 use std::rc::Rc;

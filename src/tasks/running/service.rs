@@ -57,7 +57,8 @@ impl<D: TaskDatabase> TasksService<D> {
             None => {
                 let outbox = OutboxBuilder::new(&parts.database, parts.publisher.clone()).await?;
                 let route = Route::new(format!("{}/**", parts.publisher), ToBus(parts.bus.clone()));
-                self.relay = Some(outbox.relay(route).start().await?);
+                let poll = if queue.jobs().tells_all() { LOOK } else { parts.options.poll_every };
+                self.relay = Some(outbox.relay(route).poll_every(poll).start().await?);
                 outbox
             }
         };

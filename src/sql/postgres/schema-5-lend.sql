@@ -1,0 +1,336 @@
+-- How jobs are lent and end, of the step that schema-5.sql begins.
+
+-- Makes ready what is due, and what was lent for a time that is over; so many of each. What was lost with its worker says nothing
+-- of why it failed.
+CREATE FUNCTION {schema}.convoke_job_wake_1(p_moment bigint, p_most integer) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    ids bigint[];
+BEGIN
+    SELECT array_agg(due.id) INTO ids FROM (
+        SELECT j.id FROM {schema}.convoke_job AS j WHERE j.state = 2 AND j.at <= p_moment ORDER BY j.at LIMIT p_most
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) AS due;
+    IF ids IS NOT NULL THEN
+        UPDATE {schema}.convoke_job AS j SET state = CASE WHEN j.key IS NULL OR j.cancelled THEN 0 ELSE 1 END
+            WHERE j.id = ANY (ids);
+    END IF;
+    SELECT array_agg(lost.id) INTO ids FROM (
+        SELECT j.id FROM {schema}.convoke_job AS j WHERE j.state = 3 AND j.at <= p_moment ORDER BY j.at LIMIT p_most
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) AS lost;
+    IF ids IS NOT NULL THEN
+        UPDATE {schema}.convoke_job AS j SET state = CASE WHEN j.key IS NULL OR j.cancelled THEN 0 ELSE 1 END, text = NULL
+            WHERE j.id = ANY (ids);
+    END IF;
+END $$;
+
+-- Locks up to `p_most` jobs of a lane whose keys have a limit, which are to be lent in this transaction. Keys take turns: the walk
+-- begins behind the cursor, finds each key by the index however many jobs it has, and takes a first job of each that has room, then
+-- a second, and so on. A key has room for no more than `p_at_once` less those that run, and than its rate has left: `p_burst` at
+-- once, and one more in each `p_each` µs. Whoever else lends of this task waits meanwhile. `p_beyond` keys may be without room.
+CREATE FUNCTION {schema}.convoke_job_turns_1(
+    p_lane bigint, p_task bigint, p_most integer, p_at_once bigint, p_burst bigint, p_each bigint, p_cursor bigint, p_beyond integer,
+    OUT ids bigint[], OUT cursor bigint, OUT room bigint
+)
+LANGUAGE plpgsql AS $$
+DECLARE
+    moment bigint;
+    from_key bigint := p_cursor;
+    to_key bigint := 9223372036854775807;
+    second boolean := false;
+    seen integer := 0;
+    width integer;
+    rest integer;
+    walked integer;
+    reached bigint;
+    found bigint[];
+    found_keys bigint[];
+    keys bigint[] := '{}';
+    free_at bigint;
+BEGIN
+    ids := '{}';
+    cursor := p_cursor;
+    PERFORM pg_advisory_xact_lock(hashtextextended('convoke turns of {schema}', p_task));
+    moment := {schema}.convoke_micros_1();
+    LOOP
+        rest := p_most - cardinality(ids);
+        EXIT WHEN rest <= 0 OR seen > p_most + p_beyond;
+        width := greatest(rest, 16);
+        WITH RECURSIVE walk (key, place) AS (
+            SELECT (
+                SELECT j.key FROM {schema}.convoke_job AS j WHERE j.lane = p_lane AND j.state = 1 AND j.key > from_key AND j.key <= to_key
+                ORDER BY j.key LIMIT 1
+            ), 1
+            UNION ALL
+            SELECT (
+                SELECT j.key FROM {schema}.convoke_job AS j WHERE j.lane = p_lane AND j.state = 1 AND j.key > walk.key AND j.key <= to_key
+                ORDER BY j.key LIMIT 1
+            ), walk.place + 1
+            FROM walk WHERE walk.key IS NOT NULL AND walk.place < width
+        ), rates (key, place, running, until) AS MATERIALIZED (
+            SELECT walk.key, walk.place,
+                CASE WHEN p_at_once IS NULL THEN 0 ELSE (
+                    SELECT count(*) FROM {schema}.convoke_job AS r WHERE r.state = 3 AND r.key = walk.key
+                ) END,
+                CASE WHEN p_each IS NULL THEN 0 ELSE greatest(
+                    moment, (SELECT r.until FROM {schema}.convoke_job_rate AS r WHERE r.key = walk.key)
+                ) END
+            FROM walk WHERE walk.key IS NOT NULL
+        ), rooms (key, place, room) AS MATERIALIZED (
+            SELECT rates.key, rates.place, least(
+                rest, coalesce(p_at_once - rates.running, rest),
+                CASE WHEN p_each IS NULL THEN rest ELSE (moment + p_burst * p_each - rates.until) / p_each END
+            ) FROM rates
+        ), turns (id, key, rank, turn, room) AS (
+            SELECT first.id, rooms.key, first.rank, 1, rooms.room FROM rooms CROSS JOIN LATERAL (
+                SELECT j.id, j.rank FROM {schema}.convoke_job AS j WHERE j.lane = p_lane AND j.state = 1 AND j.key = rooms.key
+                ORDER BY j.rank, j.id LIMIT 1
+            ) AS first WHERE rooms.room > 0
+            UNION ALL
+            SELECT next.id, turns.key, next.rank, turns.turn + 1, turns.room FROM turns CROSS JOIN LATERAL (
+                SELECT j.id, j.rank FROM {schema}.convoke_job AS j WHERE j.lane = p_lane AND j.state = 1 AND j.key = turns.key
+                    AND (j.rank, j.id) > (turns.rank, turns.id)
+                ORDER BY j.rank, j.id LIMIT 1
+            ) AS next WHERE turns.turn < turns.room
+        ), taken AS MATERIALIZED (SELECT turns.id, turns.key FROM turns LIMIT rest)
+        SELECT (SELECT array_agg(taken.id) FROM taken), (SELECT array_agg(taken.key) FROM taken), count(*), max(rates.key),
+            min(rates.until - (p_burst - 1) * p_each) FILTER (WHERE rates.until - (p_burst - 1) * p_each > moment)
+            INTO found, found_keys, walked, reached, free_at FROM rates;
+        room := least(room, free_at);
+        IF cardinality(found) >= rest THEN
+            -- A key that was not reached any more has its turn first the next time.
+            SELECT max(key) INTO reached FROM unnest(found_keys) AS key;
+        END IF;
+        ids := ids || coalesce(found, '{}');
+        keys := keys || coalesce(found_keys, '{}');
+        seen := seen + walked;
+        from_key := coalesce(reached, from_key);
+        cursor := coalesce(reached, cursor);
+        IF walked < width THEN
+            EXIT WHEN second;
+            second := true;
+            from_key := -9223372036854775808;
+            to_key := p_cursor;
+        END IF;
+    END LOOP;
+    IF cardinality(ids) > 0 THEN
+        -- Somebody may be cancelling one just now.
+        SELECT coalesce(array_agg(held.id), '{}') INTO ids FROM (
+            SELECT j.id FROM {schema}.convoke_job AS j WHERE j.id = ANY (ids) AND j.state = 1 FOR NO KEY UPDATE SKIP LOCKED
+        ) AS held;
+        IF p_each IS NOT NULL THEN
+            INSERT INTO {schema}.convoke_job_rate AS r (key, until)
+                SELECT key, moment + count(*) * p_each FROM unnest(keys) AS key GROUP BY key ORDER BY key
+                ON CONFLICT (key) DO UPDATE SET until = greatest(r.until, moment) + excluded.until - moment;
+        END IF;
+    ELSIF seen > p_most + p_beyond THEN
+        -- There are more than were looked at: the next look begins behind them.
+        room := moment;
+    END IF;
+END $$;
+
+-- Lends the first of these lanes, for so many µs. `p_looks` says whether it is looked what has become due; where less is ready than
+-- is wanted, that is done anyway. Those in `p_turns` are walked over for jobs of keys, with the limit and the cursor of each. Of
+-- more than one lane with something it is first found out how many of each are among the first, for whoever locks more than it
+-- lends is in the way of others. The last row has no id: its `waited` is in how many µs there is more, and `cursors` where the
+-- walks ended.
+CREATE FUNCTION {schema}.convoke_job_lend_1(
+    p_database text, p_lanes bigint[], p_most integer, p_lease bigint, p_wakes integer, p_looks boolean,
+    p_turns bigint[], p_tasks bigint[], p_at_once bigint[], p_bursts bigint[], p_eaches bigint[], p_cursors bigint[]
+)
+RETURNS TABLE (
+    id bigint, rank bigint, attempt integer, attempts integer, task text, payload text, cause text, waited bigint,
+    is_cancelled boolean, is_expired boolean, reason text, cursors bigint[]
+)
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+    moment bigint;
+    rest integer := p_most;
+    looks boolean := p_looks;
+    turning integer;
+    share integer;
+    lane bigint;
+    quota integer;
+    lanes bigint[];
+    quotas integer[];
+    picked bigint[];
+    ids bigint[];
+    walk record;
+    room bigint;
+    next_at bigint;
+    place integer;
+BEGIN
+    PERFORM {schema}.convoke_same_1(p_database);
+    cursors := p_cursors;
+    LOOP
+        moment := {schema}.convoke_micros_1();
+        IF looks THEN
+            PERFORM {schema}.convoke_job_wake_1(moment, p_wakes);
+        END IF;
+        ids := '{}';
+        turning := 0;
+        IF cardinality(p_turns) > 0 THEN
+            SELECT count(*) INTO turning FROM unnest(p_turns) AS l (number) WHERE EXISTS (
+                SELECT 1 FROM {schema}.convoke_job AS j WHERE j.lane = l.number AND j.state = 1
+            );
+        END IF;
+        IF cardinality(p_lanes) > 1 OR turning > 0 THEN
+            SELECT coalesce(array_agg(l.number), '{}') INTO lanes FROM unnest(p_lanes) AS l (number) WHERE EXISTS (
+                SELECT 1 FROM {schema}.convoke_job AS j WHERE j.lane = l.number AND j.state = 0
+            );
+        ELSE
+            lanes := p_lanes;
+        END IF;
+        IF turning > 0 THEN
+            -- Keys have a share, as their lanes are a share of all that have something; by chance where that is no whole number.
+            share := CASE WHEN cardinality(lanes) = 0 THEN rest
+                ELSE floor(rest * turning::float8 / (turning + cardinality(lanes)) + random()) END;
+            -- In one order, so that two who lend do not wait for each other.
+            FOR place IN SELECT l.place FROM unnest(p_turns, p_tasks) WITH ORDINALITY AS l (number, task, place)
+                WHERE EXISTS (SELECT 1 FROM {schema}.convoke_job AS j WHERE j.lane = l.number AND j.state = 1)
+                ORDER BY l.task, l.number
+            LOOP
+                quota := ceil(share::float8 / greatest(turning, 1));
+                IF quota > 0 THEN
+                    SELECT * INTO walk FROM {schema}.convoke_job_turns_1(
+                        p_turns[place], p_tasks[place], quota, p_at_once[place], p_bursts[place], p_eaches[place], cursors[place], 256
+                    );
+                    ids := ids || walk.ids;
+                    share := share - cardinality(walk.ids);
+                    cursors[place] := walk.cursor;
+                    room := least(room, walk.room);
+                END IF;
+                turning := turning - 1;
+            END LOOP;
+        END IF;
+        rest := rest - cardinality(ids);
+        IF rest > 0 AND cardinality(lanes) > 0 THEN
+            quotas := ARRAY[rest];
+            IF cardinality(lanes) > 1 THEN
+                SELECT array_agg(counted.number), array_agg(counted.quota) INTO lanes, quotas FROM (
+                    SELECT firsts.number, count(*)::integer AS quota FROM (
+                        SELECT l.number FROM unnest(lanes) AS l (number) CROSS JOIN LATERAL (
+                            SELECT j.rank, j.id FROM {schema}.convoke_job AS j WHERE j.lane = l.number AND j.state = 0
+                            ORDER BY j.rank, j.id LIMIT rest
+                        ) AS first ORDER BY first.rank, first.id LIMIT rest
+                    ) AS firsts GROUP BY firsts.number
+                ) AS counted;
+            END IF;
+            FOR place IN 1 .. coalesce(cardinality(lanes), 0) LOOP
+                lane := lanes[place];
+                quota := quotas[place];
+                SELECT array_agg(first.id) INTO picked FROM (
+                    SELECT j.id FROM {schema}.convoke_job AS j WHERE j.lane = lane AND j.state = 0
+                    ORDER BY j.rank, j.id LIMIT quota FOR NO KEY UPDATE SKIP LOCKED
+                ) AS first;
+                ids := ids || coalesce(picked, '{}');
+                rest := rest - coalesce(cardinality(picked), 0);
+            END LOOP;
+        END IF;
+        IF cardinality(ids) > 0 THEN
+            moment := {schema}.convoke_micros_1();
+            RETURN QUERY UPDATE {schema}.convoke_job AS j SET
+                    state = 3, at = moment + p_lease, attempt = j.attempt + 1,
+                    hold = CASE WHEN j.hold = 2 AND coalesce(j.held_until, 0) <= moment THEN -2 ELSE j.hold END
+                WHERE j.id = ANY (ids)
+                RETURNING j.id, j.rank, j.attempt, j.attempts + j.spared, j.task, j.payload, j.cause, moment - j.due, j.cancelled,
+                    j.expires IS NOT NULL AND j.attempt - j.spared = 1 AND j.due + j.expires < moment, j.text, NULL::bigint[];
+        END IF;
+        EXIT WHEN looks OR rest <= 0;
+        looks := true;
+    END LOOP;
+    next_at := NULL;
+    IF rest > 0 THEN
+        next_at := least(
+            room,
+            (SELECT j.at FROM {schema}.convoke_job AS j WHERE j.state = 2 ORDER BY j.at LIMIT 1),
+            (SELECT j.at FROM {schema}.convoke_job AS j WHERE j.state = 3 ORDER BY j.at LIMIT 1)
+        );
+    END IF;
+    RETURN QUERY SELECT NULL::bigint, NULL::bigint, NULL::integer, NULL::integer, NULL::text, NULL::text, NULL::text,
+        greatest(0, next_at - {schema}.convoke_micros_1()), NULL::boolean, NULL::boolean, NULL::text, cursors;
+END $$;
+
+-- Extends leases by so many µs, and returns how each is: 0 still lent, 1 and asked to end, 2 lost.
+CREATE FUNCTION {schema}.convoke_job_renew_1(p_ids bigint[], p_attempts integer[], p_lease bigint) RETURNS smallint[]
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    moment bigint := {schema}.convoke_micros_1();
+    held bigint[];
+    cancelled bigint[];
+BEGIN
+    WITH renewed AS (
+        UPDATE {schema}.convoke_job AS j SET at = moment + p_lease
+        FROM (SELECT * FROM unnest(p_ids, p_attempts) AS asked (id, attempt) ORDER BY asked.id) AS asked
+        WHERE j.id = asked.id AND j.attempt = asked.attempt AND j.state = 3
+        RETURNING j.id, j.cancelled
+    )
+    SELECT array_agg(renewed.id), array_agg(renewed.id) FILTER (WHERE renewed.cancelled) INTO held, cancelled FROM renewed;
+    RETURN ARRAY(
+        SELECT CASE WHEN asked.id = ANY (cancelled) THEN 1 WHEN asked.id = ANY (held) THEN 0 ELSE 2 END
+        FROM unnest(p_ids) WITH ORDINALITY AS asked (id, place) ORDER BY asked.place
+    );
+END $$;
+
+-- Ends attempts, each only if its job is still lent by this number, and returns which these were. `p_hows` is 0 to delete; 4, 5 or 6
+-- for a state in which it is kept for so many µs; 1 to wait for so many µs; and 2 if it was given back: then it is in its old place,
+-- and the attempt does not count. Its number stays, for it says who has the job. One that is to be deleted, and whose unique key is
+-- taken for longer, is kept until then by `p_states`.
+CREATE FUNCTION {schema}.convoke_job_settle_1(
+    p_database text, p_ids bigint[], p_attempts integer[], p_hows smallint[], p_states smallint[], p_times bigint[], p_texts text[]
+) RETURNS bigint[]
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    moment bigint := {schema}.convoke_micros_1();
+    deleted bigint[];
+    changed bigint[];
+    gone bigint[];
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM {schema}.convoke_database WHERE id = p_database) THEN
+        RAISE EXCEPTION 'the tasks are of another database than the transaction' USING ERRCODE = 'ZC001';
+    END IF;
+    IF 0 = ANY (p_hows) THEN
+        WITH ended AS (
+            DELETE FROM {schema}.convoke_job AS j
+            USING (SELECT * FROM unnest(p_ids, p_attempts, p_hows) AS asked (id, attempt, how) WHERE asked.how = 0 ORDER BY asked.id) AS asked
+            WHERE j.id = asked.id AND j.attempt = asked.attempt AND j.state = 3 AND (j.hold <= 0 OR coalesce(j.held_until, 0) <= moment)
+            RETURNING j.id
+        )
+        SELECT array_agg(ended.id) INTO deleted FROM ended;
+    END IF;
+    IF coalesce(cardinality(deleted), 0) < cardinality(p_ids) THEN
+        WITH ended AS (
+            UPDATE {schema}.convoke_job AS j SET
+                state = CASE asked.how
+                    WHEN 0 THEN asked.state
+                    WHEN 1 THEN CASE WHEN asked.time > 0 THEN 2 WHEN j.key IS NULL OR j.cancelled THEN 0 ELSE 1 END
+                    WHEN 2 THEN CASE WHEN j.key IS NULL OR j.cancelled THEN 0 ELSE 1 END
+                    ELSE asked.state END,
+                at = CASE WHEN asked.how IN (1, 2) THEN moment + asked.time ELSE greatest(moment + asked.time, j.held_until) END,
+                -- The head start stays what it was.
+                rank = CASE WHEN asked.how = 1 THEN moment + asked.time - (j.due - j.rank) ELSE j.rank END,
+                due = CASE WHEN asked.how = 1 THEN moment + asked.time ELSE j.due END,
+                spared = CASE WHEN asked.how = 2 THEN j.spared + 1 ELSE j.spared END,
+                text = CASE WHEN asked.how = 2 THEN j.text ELSE asked.text END,
+                note = NULL,
+                fraction = NULL,
+                hold = CASE
+                    WHEN asked.how NOT IN (1, 2) AND j.hold > 0 AND coalesce(j.held_until, 0) <= moment THEN -j.hold ELSE j.hold END
+            FROM (
+                SELECT DISTINCT ON (asked.id) * FROM unnest(p_ids, p_attempts, p_hows, p_states, p_times, p_texts) WITH ORDINALITY
+                    AS asked (id, attempt, how, state, time, text, place) ORDER BY asked.id, asked.attempt DESC, asked.place
+            ) AS asked
+            WHERE j.id = asked.id AND j.attempt = asked.attempt AND j.state = 3
+            RETURNING j.id, asked.how
+        )
+        SELECT array_agg(ended.id), array_agg(ended.id) FILTER (WHERE ended.how NOT IN (1, 2)) INTO changed, gone FROM ended;
+    END IF;
+    IF EXISTS (SELECT 1 FROM {schema}.convoke_job_step) THEN
+        DELETE FROM {schema}.convoke_job_step WHERE job = ANY (deleted || gone);
+    END IF;
+    RETURN coalesce(deleted, '{}') || coalesce(changed, '{}');
+END $$;

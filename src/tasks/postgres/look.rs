@@ -1,0 +1,112 @@
+//! How a job is, for who asks; and what is asked of one that is not in hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+
+use super::add::texts;
+use super::jobs::{AHEAD, CANCELLED, DONE, FAILED, PostgresJobs};
+use crate::tasks::queue::time_of;
+use crate::tasks::rows::{Noted, Row, State, TaskFigures};
+use crate::transport::TransportError;
+
+/// What is read of a job; `{schema}` is the schema.
+const COLUMNS: &str = "id, task, queue, state, cancelled, attempt - spared, attempts, payload, at - {schema}.convoke_micros_1(), text, note, \
+    fraction";
+
+fn columns(jobs: &PostgresJobs) -> String {
+    COLUMNS.replace("{schema}", jobs.database.schema())
+}
+
+pub(super) async fn look(jobs: &PostgresJobs, job: i64) -> Result<Option<Row>, TransportError> {
+    let schema = jobs.database.schema();
+    // What has been kept for long enough is gone, whether or not it was deleted yet.
+    let sql = format!(
+        "SELECT {} FROM {schema}.convoke_job WHERE id = {job} AND (state < 4 OR at > {schema}.convoke_micros_1())",
+        columns(jobs)
+    );
+    let rows = jobs.rows(&sql).await?;
+    rows.first().map(read).transpose().map_err(|error| jobs.error(&error))
+}
+
+pub(super) async fn failed(jobs: &PostgresJobs, after: i64, most: usize) -> Result<Vec<Row>, TransportError> {
+    let (schema, most) = (jobs.database.schema(), i64::try_from(most).unwrap_or(i64::MAX));
+    let sql = format!(
+        "SET LOCAL enable_seqscan = off; SELECT {} FROM {schema}.convoke_job WHERE state >= 5 AND id > {after} ORDER BY id LIMIT {most}",
+        columns(jobs)
+    );
+    jobs.rows(&sql).await?.iter().map(read).collect::<Result<_, _>>().map_err(|error| jobs.error(&error))
+}
+
+fn read(row: &PgRow) -> Result<Row, sqlx::Error> {
+    let (number, wait): (i16, i64) = (row.try_get(3)?, row.try_get(8)?);
+    Ok(Row {
+        id: row.try_get(0)?,
+        task: row.try_get(1)?,
+        queue: row.try_get(2)?,
+        state: state_of(number),
+        is_cancelled: row.try_get(4)?,
+        attempt: row.try_get::<i32, _>(5)?.try_into().unwrap_or_default(),
+        attempts: row.try_get::<i32, _>(6)?.try_into().unwrap_or_default(),
+        payload: row.try_get(7)?,
+        due_in: (number == AHEAD && wait > 0).then(|| time_of(wait)),
+        text: row.try_get(9)?,
+        progress: Noted { text: row.try_get(10)?, fraction: row.try_get(11)? },
+    })
+}
+
+/// How a job is, by its state in a row.
+fn state_of(number: i16) -> State {
+    match number {
+        ..=AHEAD => State::Waiting,
+        DONE => State::Done,
+        FAILED => State::Failed,
+        CANCELLED => State::Cancelled,
+        _ => State::Running,
+    }
+}
+
+pub(super) async fn cancel(jobs: &PostgresJobs, job: i64) -> Result<Option<State>, TransportError> {
+    let rows = jobs.rows(&format!("SELECT {}.convoke_job_cancel_1({job})", jobs.database.schema())).await?;
+    let was = jobs.value::<Option<i16>>(&rows)?.map(state_of);
+    jobs.ring(1);
+    Ok(was)
+}
+
+pub(super) async fn retry(jobs: &PostgresJobs, job: i64) -> Result<bool, TransportError> {
+    let rows = jobs.rows(&format!("SELECT {}.convoke_job_retry_1({job})", jobs.database.schema())).await?;
+    let retried = jobs.value(&rows)?;
+    if retried {
+        jobs.ring(1);
+    }
+    Ok(retried)
+}
+
+pub(super) async fn prune(jobs: &PostgresJobs, most: usize) -> Result<u64, TransportError> {
+    let most = i32::try_from(most).unwrap_or(i32::MAX);
+    let rows = jobs.rows(&format!("SELECT {}.convoke_job_prune_1({most})", jobs.database.schema())).await?;
+    Ok(jobs.value::<i64>(&rows)?.try_into().unwrap_or_default())
+}
+
+pub(super) async fn figures(
+    jobs: &PostgresJobs,
+    queues: &[Arc<str>],
+    most: u64,
+) -> Result<TaskFigures, TransportError> {
+    let queues = match queues.is_empty() {
+        true => "NULL".to_owned(),
+        false => texts(queues.iter().map(|queue| Some(&**queue))),
+    };
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let sql = format!("SELECT * FROM {}.convoke_job_figures_1({queues}, {most})", jobs.database.schema());
+    let rows = jobs.rows(&sql).await?;
+    let figures = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| {
+        let count =
+            |column: usize| Ok::<u64, sqlx::Error>(row.try_get::<i64, _>(column)?.try_into().unwrap_or_default());
+        let oldest = row.try_get::<Option<i64>, _>(4)?.map(|oldest| time_of(oldest).max(Duration::ZERO));
+        Ok(TaskFigures { waiting: count(0)?, scheduled: count(1)?, running: count(2)?, failed: count(3)?, oldest })
+    });
+    figures.map_err(|error| jobs.error(&error))
+}
