@@ -131,6 +131,9 @@
 //! | | debug | what is tried again |
 //! | `convoke::worker` | debug | a worker starts; a delivery is tried again |
 //! | | warn | a dead letter; a lease was lost; the server was lost, or is back |
+//! | `convoke::tasks` | debug | a job is tried again |
+//! | | warn | a job has failed for good, or was cancelled; another worker has it; the database was lost, or is back |
+//! | | error | the event that tells of a failure cannot be made |
 //! | `convoke::transport` | debug, warn | what a transport does beneath: a connection is lost or there again |
 //! | `convoke::sql` | debug, warn | who keeps vacuum of a PostgreSQL back; notifications that are not heard |
 //! | `convoke::runtime` | error | an actor of this crate panicked and is gone |

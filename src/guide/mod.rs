@@ -11,6 +11,7 @@
 //! | [`leaving`] | routes, workers, wire forms, retries, dead letters, de-duplication |
 //! | [`outbox`] | an event and its row, or neither: outbox, relay, order of commits, parking, other clients |
 //! | [`store`] | what has happened, again: positions, conditions, replay, projections, old versions |
+//! | [`tasks`] | what is to be done later: jobs, attempts, failures, schedules, limits, cancelling |
 //! | [`schema`] | documents of events, validation, and whom a change breaks |
 //! | [`servers`] | order, delays, leases, limits and losses by server |
 //! | [`testing`] | virtual time, waiting for events, probes, fakes, seeds |
@@ -47,6 +48,9 @@ pub mod outbox {}
 
 #[doc = include_str!("store.md")]
 pub mod store {}
+
+#[doc = include_str!("tasks.md")]
+pub mod tasks {}
 
 #[cfg_attr(not(feature = "schema"), allow(rustdoc::broken_intra_doc_links))]
 #[doc = include_str!("schema.md")]

