@@ -321,15 +321,19 @@ BEGIN
 END $$;
 
 -- Counts what is ready, dead and parked, each up to so many, and for how many ms the oldest that is ready has been there: the
--- first of one of the lanes.
+-- first of one of the lanes. Of each lane, from 0 on, nothing is ready up to its start.
 CREATE FUNCTION {schema}.convoke_outbox_figures_1(
-    p_outbox text, p_most bigint, OUT ready bigint, OUT dead bigint, OUT parked bigint, OUT oldest float8
+    p_outbox text, p_most bigint, p_starts bigint[], OUT ready bigint, OUT dead bigint, OUT parked bigint, OUT oldest float8
 )
-LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
-SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_memoize = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     SELECT count(*) INTO ready FROM (
-        SELECT 1 FROM {schema}.convoke_outbox WHERE outbox = p_outbox AND state = 0 LIMIT p_most
+        SELECT 1 FROM generate_series(0, 15) AS lane CROSS JOIN LATERAL (
+            SELECT 1 FROM {schema}.convoke_outbox AS o
+            WHERE o.outbox = p_outbox AND o.lane <= lane::smallint AND o.state = 0
+                AND (o.lane, o.position) > (lane::smallint, p_starts[lane + 1])
+        ) AS of_lane LIMIT p_most
     ) AS first_ones;
     SELECT count(*) INTO dead FROM (
         SELECT 1 FROM {schema}.convoke_outbox WHERE outbox = p_outbox AND state = 1 LIMIT p_most
@@ -340,6 +344,8 @@ BEGIN
     SELECT extract(epoch FROM clock_timestamp() - min(first.created)) * 1000 INTO oldest
         FROM generate_series(0, 15) AS lane CROSS JOIN LATERAL (
             SELECT o.created FROM {schema}.convoke_outbox AS o
-            WHERE o.outbox = p_outbox AND o.lane = lane::smallint AND o.state = 0 ORDER BY o.position LIMIT 1
+            WHERE o.outbox = p_outbox AND o.lane <= lane::smallint AND o.state = 0
+                AND (o.lane, o.position) > (lane::smallint, p_starts[lane + 1])
+            ORDER BY o.lane, o.position LIMIT 1
         ) AS first;
 END $$;
