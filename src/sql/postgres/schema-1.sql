@@ -135,10 +135,13 @@ BEGIN
                 fresh[i] := FOUND;
             END IF;
         END LOOP;
-        DELETE FROM {schema}.convoke_taken AS taken USING (
-            SELECT queue, packet FROM {schema}.convoke_taken WHERE until <= moment ORDER BY until LIMIT 100
-            FOR UPDATE SKIP LOCKED
-        ) AS old WHERE taken.queue = old.queue AND taken.packet = old.packet;
+        -- Many now and then, for each look steps over those that were removed and that vacuum may have to leave.
+        IF random() < 0.05 THEN
+            DELETE FROM {schema}.convoke_taken AS taken USING (
+                SELECT queue, packet FROM {schema}.convoke_taken WHERE until <= moment ORDER BY until LIMIT 2000
+                FOR UPDATE SKIP LOCKED
+            ) AS old WHERE taken.queue = old.queue AND taken.packet = old.packet;
+        END IF;
     END IF;
     IF array_length(array_remove(p_keys, NULL), 1) > 0 THEN
         PERFORM pg_advisory_xact_lock(hash) FROM (
