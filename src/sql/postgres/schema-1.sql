@@ -65,7 +65,7 @@ CREATE INDEX convoke_inbox_until ON {schema}.convoke_inbox (until);
 
 -- The plans of these are the same with a million rows as with none: statistics are old where rows come and go. What is looked for
 -- among the rows of one rank, or of one key, is in the order of rank or key and id: by the order of the ids alone, the primary key
--- would do as well for a server that takes the table for empty.
+-- would do as well for a server that takes the table for empty. What is known by its id is asked for by that alone.
 
 -- Returns the lane of a group, and makes it if it is not there. Who makes one holds a lock of the queue, so that what was
 -- published before there was any group waits for the first that comes, and for no other.
@@ -183,6 +183,7 @@ DECLARE
     ranks smallint[];
     heads bigint[];
     hashes bigint[];
+    key_hashes bigint[];
     has_keys boolean;
     picked_rows integer;
     taken integer;
@@ -198,9 +199,9 @@ DECLARE
 BEGIN
     LOOP
         IF p_is_kept_back THEN
-            SELECT array_agg(picked.id), array_agg(picked.size), array_agg(picked.rank),
+            SELECT array_agg(picked.id), array_agg(picked.size), array_agg(picked.rank), array_agg(picked.key_hash),
                 coalesce(bool_or(picked.key_hash IS NOT NULL), false), sum(picked.size)
-                INTO ids, sizes, ranks, has_keys, picked_bytes FROM (
+                INTO ids, sizes, ranks, key_hashes, has_keys, picked_bytes FROM (
                 SELECT of_rank.* FROM generate_series(greatest(after_rank, 0), 255) AS ranks (rank) CROSS JOIN LATERAL (
                     SELECT d.id, d.rank, d.key_hash, octet_length(d.body) AS size FROM {schema}.convoke_delivery AS d
                     WHERE d.lane = p_lane AND d.state = 0 AND d.rank <= ranks.rank::smallint AND (d.rank, d.id) > (
@@ -211,9 +212,9 @@ BEGIN
                 ) AS of_rank LIMIT width
             ) AS picked;
         ELSE
-            SELECT array_agg(picked.id), array_agg(picked.size), array_agg(picked.rank),
+            SELECT array_agg(picked.id), array_agg(picked.size), array_agg(picked.rank), array_agg(picked.key_hash),
                 coalesce(bool_or(picked.key_hash IS NOT NULL), false), sum(picked.size)
-                INTO ids, sizes, ranks, has_keys, picked_bytes FROM (
+                INTO ids, sizes, ranks, key_hashes, has_keys, picked_bytes FROM (
                 SELECT d.id, d.rank, d.key_hash, octet_length(d.body) AS size FROM {schema}.convoke_delivery AS d
                 WHERE d.lane = p_lane AND d.state = 0 AND (d.rank, d.id) > (after_rank, after_id)
                 ORDER BY d.rank, d.id LIMIT width FOR NO KEY UPDATE SKIP LOCKED
@@ -234,24 +235,23 @@ BEGIN
                             AND (first.key_hash, first.id) >= (keys.hash, p_floor)
                         ORDER BY first.key_hash, first.id LIMIT 1
                     ) AS id FROM (
-                        SELECT DISTINCT d.key_hash AS hash FROM {schema}.convoke_delivery AS d
-                        WHERE d.id = ANY (ids) AND d.key_hash IS NOT NULL
+                        SELECT DISTINCT hash FROM unnest(key_hashes) AS all_hashes (hash) WHERE hash IS NOT NULL
                     ) AS keys
                 ) AS firsts JOIN {schema}.convoke_delivery AS d ON d.id = firsts.id
                 FOR KEY SHARE OF d SKIP LOCKED
             ) AS held;
-            UPDATE {schema}.convoke_delivery AS d SET state = 3 FROM unnest(heads, hashes) AS head (id, hash)
-                WHERE d.id = ANY (ids) AND d.key_hash = head.hash AND d.id > head.id;
+            UPDATE {schema}.convoke_delivery AS d SET state = 3 FROM (
+                SELECT all_ids.id FROM unnest(ids, key_hashes) AS all_ids (id, hash)
+                JOIN unnest(heads, hashes) AS head (id, hash) ON all_ids.hash = head.hash AND all_ids.id > head.id
+            ) AS behind WHERE d.id = behind.id;
         END IF;
         IF NOT has_keys AND picked_rows <= rest AND bytes + picked_bytes <= p_bytes THEN
             bytes := bytes + picked_bytes;
         ELSE
             -- They stay in their order.
             SELECT array_agg(picked.id), array_agg(picked.size) INTO ids, sizes FROM (
-                SELECT all_ids.id, all_ids.size FROM unnest(ids, sizes) AS all_ids (id, size)
-                WHERE NOT has_keys OR (
-                    SELECT d.key_hash IS NULL OR d.id = ANY (heads) FROM {schema}.convoke_delivery AS d WHERE d.id = all_ids.id
-                ) LIMIT rest
+                SELECT all_ids.id, all_ids.size FROM unnest(ids, sizes, key_hashes) AS all_ids (id, size, hash)
+                WHERE all_ids.hash IS NULL OR all_ids.id = ANY (heads) LIMIT rest
             ) AS picked;
             FOR place IN 1 .. coalesce(cardinality(ids), 0) LOOP
                 bytes := bytes + sizes[place];

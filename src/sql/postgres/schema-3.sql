@@ -12,7 +12,7 @@ DECLARE
     its_hash bigint;
 BEGIN
     UPDATE {schema}.convoke_delivery SET state = 4, lent = lent + 1, marked = false, record = p_record
-        WHERE id = p_id AND lent = p_lent AND key_hash IS NOT NULL RETURNING lane, key_hash INTO its_lane, its_hash;
+        WHERE id = p_id AND lent = p_lent AND (key_hash IS NULL) IS FALSE RETURNING lane, key_hash INTO its_lane, its_hash;
     IF its_lane IS NULL THEN
         RETURN NULL;
     END IF;
@@ -71,7 +71,7 @@ BEGIN
         ORDER BY id LIMIT p_limit FOR NO KEY UPDATE
     ), there AS (
         UPDATE {schema}.convoke_delivery AS d SET state = 0, attempt = 0, lent = d.lent + 1, record = NULL
-        FROM dead WHERE d.id = dead.id AND d.state = 4 RETURNING d.id
+        FROM dead WHERE d.id = dead.id AND d.state + 0 = 4 RETURNING d.id
     )
     SELECT array_agg(id ORDER BY id) INTO redriven FROM there;
     RETURN redriven;
