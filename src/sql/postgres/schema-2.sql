@@ -331,10 +331,10 @@ LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = 
 SET enable_memoize = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     SELECT count(*) INTO ready FROM (
-        SELECT 1 FROM generate_series(0, 15) AS lane CROSS JOIN LATERAL (
+        SELECT 1 FROM generate_series(0, 15) AS lanes (number) CROSS JOIN LATERAL (
             SELECT 1 FROM {schema}.convoke_outbox AS o
-            WHERE o.outbox = p_outbox AND o.lane <= lane::smallint AND o.state = 0
-                AND (o.lane, o.position) > (lane::smallint, p_starts[lane + 1])
+            WHERE o.outbox = p_outbox AND o.lane <= lanes.number::smallint AND o.state = 0
+                AND (o.lane, o.position) > (lanes.number::smallint, p_starts[lanes.number + 1])
         ) AS of_lane LIMIT p_most
     ) AS first_ones;
     SELECT count(*) INTO dead FROM (
@@ -344,10 +344,10 @@ BEGIN
         SELECT 1 FROM {schema}.convoke_outbox WHERE outbox = p_outbox AND state = 2 LIMIT p_most
     ) AS first_ones;
     SELECT extract(epoch FROM clock_timestamp() - min(first.created)) * 1000 INTO oldest
-        FROM generate_series(0, 15) AS lane CROSS JOIN LATERAL (
+        FROM generate_series(0, 15) AS lanes (number) CROSS JOIN LATERAL (
             SELECT o.created FROM {schema}.convoke_outbox AS o
-            WHERE o.outbox = p_outbox AND o.lane <= lane::smallint AND o.state = 0
-                AND (o.lane, o.position) > (lane::smallint, p_starts[lane + 1])
+            WHERE o.outbox = p_outbox AND o.lane <= lanes.number::smallint AND o.state = 0
+                AND (o.lane, o.position) > (lanes.number::smallint, p_starts[lanes.number + 1])
             ORDER BY o.lane, o.position LIMIT 1
         ) AS first;
 END $$;

@@ -159,8 +159,7 @@ pub(super) struct Prospect {
 /// Makes ready what was held back or lent until now, and looks what there is, and what there will be within this time.
 pub(super) async fn wake(core: &Core, lane: i64, within: Duration, floor: &Floor) -> Result<Prospect, TransportError> {
     let (schema, within, floor) = (core.database.schema(), millis(within), floor.of_all());
-    let sql =
-        format!("SELECT is_ready, next, is_there, took FROM {schema}.convoke_wake_1({lane}, {within}, {floor})");
+    let sql = format!("SELECT is_ready, next, is_there, took FROM {schema}.convoke_wake_1({lane}, {within}, {floor})");
     let rows = core.database.rows(&core.at, core.deadline, &sql).await?;
     let prospect = rows.first().map(|row| {
         let next = row.try_get::<Option<f64>, _>(1)?.map(time);

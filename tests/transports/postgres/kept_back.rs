@@ -29,7 +29,11 @@ async fn a_key_goes_on_while_vacuum_is_kept_back() {
         async move {
             let lane = "(SELECT id FROM shop.convoke_lane WHERE queue = 'orders')";
             let sql = format!("SELECT floor, since FROM shop.convoke_floor_1({lane}, 0, 0, {drawn}, {moment})");
-            sqlx::query_as::<_, (i64, i64)>(sqlx::AssertSqlSafe(sql)).persistent(false).fetch_one(db.pool()).await.unwrap()
+            sqlx::query_as::<_, (i64, i64)>(sqlx::AssertSqlSafe(sql))
+                .persistent(false)
+                .fetch_one(db.pool())
+                .await
+                .unwrap()
         }
     };
     publish(&queue, &[keyed("last", "k")]).await;
@@ -115,7 +119,9 @@ async fn a_look_above_the_floor_costs_the_same_however_many_rows_are_dead() {
             read_by(&mut connection, &lend(&format!(", {of_ids}"))).await,
         ]);
     }
-    println!("figure: entries that a look reads after 200 and after 2200 (wake, lend, and both above the floor): {found:?}");
+    println!(
+        "figure: entries that a look reads after 200 and after 2200 (wake, lend, and both above the floor): {found:?}"
+    );
     let (first, last) = (&found[0], &found[1]);
     assert!(last[0] >= 2200 && last[1] >= 2200, "vacuum was not kept back: {found:?}");
     assert_eq!((first[2], first[3]), (last[2], last[3]), "{found:?}");
@@ -165,10 +171,10 @@ async fn a_look_above_the_floor_lends_the_same() {
         for (rest, rest_of_wake) in [(String::new(), String::new()), (format!(", {of_ids}"), format!(", {of_all}"))] {
             let mut transaction = connection.begin().await.unwrap();
             let is_ready: bool =
-                one(&mut transaction, format!("SELECT is_ready FROM shop.convoke_wake_1({lane}, 1000{rest_of_wake})")).await;
-            let lend = format!(
-                "SELECT array_agg(id) FROM shop.convoke_lend_1({lane}, 7, 9999, 30000, NULL, NULL{rest})"
-            );
+                one(&mut transaction, format!("SELECT is_ready FROM shop.convoke_wake_1({lane}, 1000{rest_of_wake})"))
+                    .await;
+            let lend =
+                format!("SELECT array_agg(id) FROM shop.convoke_lend_1({lane}, 7, 9999, 30000, NULL, NULL{rest})");
             let ids: Option<Vec<i64>> = one(&mut transaction, lend).await;
             transaction.rollback().await.unwrap();
             let mut ids = ids.unwrap_or_default();

@@ -139,7 +139,9 @@ async fn measure(database: &str, test: &str, place: &str, copy: impl AsyncFnOnce
     let most = wait_for("most ");
     assert!(child.wait().unwrap().success());
     let more = most.saturating_sub(idle);
-    println!("figure: {database}: a relay with {rows} rows waiting had at most {more} KiB more than idle, which were {idle} KiB");
+    println!(
+        "figure: {database}: a relay with {rows} rows waiting had at most {more} KiB more than idle, which were {idle} KiB"
+    );
     assert!(more <= MOST_KIB, "{more} KiB more than idle");
 }
 
