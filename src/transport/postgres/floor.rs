@@ -7,13 +7,13 @@
 //! nothing is due before its moment. Both can be wrong after the database was restored, or its clock was set back. So it is in use
 //! only for a while, and then a look without it says whether it still has to be.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Row as _;
 use tokio::time::Instant;
 
-use super::queue::Core;
-use crate::sql::postgres::{Settling, describe};
+use crate::sql::postgres::{PostgresDatabase, Settling, describe};
 use crate::transport::TransportError;
 
 /// A look takes longer only if there are many dead rows before what is there.
@@ -64,34 +64,34 @@ impl Floor {
     }
 
     /// Notes how long a look took.
-    pub(super) async fn note(&mut self, core: &Core, lane: i64, took: Duration) {
+    pub(super) async fn note(&mut self, database: &PostgresDatabase, at: &Arc<str>, lane: i64, took: Duration) {
         if !self.is_in_use() && took > SLOW {
-            core.database.warn_of_held_snapshots(&core.at);
+            database.warn_of_held_snapshots(at);
             self.until = Some(Instant::now() + (took * SHARE_WITHOUT).max(SHORTEST));
-            self.rise(core, lane).await;
+            self.rise(database, at, lane).await;
         } else if took > SLOW_ABOVE {
-            self.rise(core, lane).await;
+            self.rise(database, at, lane).await;
         }
     }
 
     /// Has it be as high as it can be, if it is in use and that was not done a moment ago. This steps over what has died since.
     /// What fails is no fault of a look: it is done again after another one.
-    pub(super) async fn rise(&mut self, core: &Core, lane: i64) {
+    pub(super) async fn rise(&mut self, database: &PostgresDatabase, at: &Arc<str>, lane: i64) {
         let start = Instant::now();
         if !self.is_in_use() || self.next.is_some_and(|next| start < next) {
             return;
         }
-        if let Err(error) = self.find(core, lane).await {
-            log::debug!(target: "convoke::transport", "{}: where looks may begin is not known: {error}", core.at);
+        if let Err(error) = self.find(database, at, lane).await {
+            log::debug!(target: "convoke::transport", "{at}: where looks may begin is not known: {error}");
         }
         self.next = Some(Instant::now() + (start.elapsed() * SHARE).max(PAUSE));
     }
 
-    async fn find(&mut self, core: &Core, lane: i64) -> Result<(), TransportError> {
-        let schema = core.database.schema();
+    async fn find(&mut self, database: &PostgresDatabase, at: &Arc<str>, lane: i64) -> Result<(), TransportError> {
+        let schema = database.schema();
         // First what is there, and only then who writes.
-        let (drawn, moment) = pair(core, &format!("SELECT * FROM {schema}.convoke_drawn_1()")).await?;
-        let writers = core.database.writers(&core.at, "convoke_delivery").await?;
+        let (drawn, moment) = pair(database, at, &format!("SELECT * FROM {schema}.convoke_drawn_1()")).await?;
+        let writers = database.writers(at, "convoke_delivery").await?;
         if drawn < self.id || moment < self.since {
             *self = Self { until: self.until, ..Self::default() };
         }
@@ -99,15 +99,15 @@ impl Floor {
         if let Some((drawn, moment)) = self.settling.settled() {
             let (id, since) = (self.id, self.since);
             let sql = format!("SELECT * FROM {schema}.convoke_floor_1({lane}, {id}, {since}, {drawn}, {moment})");
-            (self.id, self.since) = pair(core, &sql).await?;
+            (self.id, self.since) = pair(database, at, &sql).await?;
         }
         Ok(())
     }
 }
 
 /// The two numbers that a statement returns.
-async fn pair(core: &Core, sql: &str) -> Result<(i64, i64), TransportError> {
-    let rows = core.database.rows(&core.at, core.deadline, sql).await?;
+async fn pair(database: &PostgresDatabase, at: &Arc<str>, sql: &str) -> Result<(i64, i64), TransportError> {
+    let rows = database.rows(at, database.deadline(), sql).await?;
     let numbers = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
-    numbers.map_err(|error| describe(&core.at, &error))
+    numbers.map_err(|error| describe(at, &error))
 }

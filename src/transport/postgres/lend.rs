@@ -81,7 +81,7 @@ pub(super) async fn lend(
     if loans.iter().any(|loan| loan.packet.key.is_some()) {
         took = took.max(begun.elapsed());
     }
-    floor.note(core, lane, took).await;
+    floor.note(&core.database, &core.at, lane, took).await;
     Ok(loans)
 }
 

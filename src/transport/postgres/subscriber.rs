@@ -43,10 +43,10 @@ impl View {
         let took = prospect.took;
         self.pause = if took > SLOW { core.poll.max(took * SHARE) } else { core.poll };
         self.wake = Instant::now() + self.pause;
-        self.floor.note(core, self.lane, took).await;
+        self.floor.note(&core.database, &core.at, self.lane, took).await;
         if !prospect.is_ready {
             // Nobody waits for it now.
-            self.floor.rise(core, self.lane).await;
+            self.floor.rise(&core.database, &core.at, self.lane).await;
         }
         Ok(prospect)
     }
