@@ -109,6 +109,11 @@ pub(crate) fn entity_of(kind: &str, id: &str) -> String {
     format!("{BETWEEN}{of_kind:016x}{of_id:016x}{both:016x}")
 }
 
+/// The kind of an entity; none if only its digest is kept.
+pub(crate) fn kind_of(entity: &str) -> Option<&str> {
+    entity.split_once(BETWEEN).map(|(kind, _)| kind).filter(|kind| !kind.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +182,10 @@ mod tests {
             assert!(one.len() <= MAX_ENTITY && !one.contains('\0'), "{one}");
             assert!(all[..place].iter().all(|other| other != one), "{one}");
         }
+        assert_eq!(
+            all.iter().map(|one| kind_of(one)).collect::<Vec<_>>()[..4],
+            [Some("Order"), Some("Order7"), Some("Ord"), None]
+        );
     }
 
     #[test]

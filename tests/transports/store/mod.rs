@@ -135,6 +135,8 @@ macro_rules! all_over {
                 only_what_matches_topic_and_entity_is_in_the_way,
                 of_two_that_have_decided_by_the_same_only_one_appends,
                 a_condition_on_a_position_that_is_none_is_an_error,
+                a_condition_about_what_no_event_is_about_is_an_error,
+                several_are_appended_under_a_condition_or_none,
             },
             within::{
                 what_is_committed_is_there_and_what_is_rolled_back_leaves_no_gap,
