@@ -29,10 +29,12 @@ CREATE TABLE {schema}.convoke_record (
 CREATE INDEX convoke_record_entity ON {schema}.convoke_record (store, entity, position) WHERE entity IS NOT NULL;
 
 -- How far a projection is, in an edition of its rows: one is present, and another may be built beside it. `store` is the tag of the
--- store that it is made from.
+-- store that it is made from, `reads` a digest of what it
+-- reads of that.
 CREATE TABLE {schema}.convoke_projection (
     position bigint NOT NULL,
     store    bigint NOT NULL,
+    reads    bigint NOT NULL,
     edition  bigint NOT NULL,
     present  boolean NOT NULL,
     name     text COLLATE "C" NOT NULL,

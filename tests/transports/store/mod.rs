@@ -159,6 +159,8 @@ macro_rules! all_over {
                 it_is_rebuilt_beside_the_present_one_and_switched,
                 a_service_follows_degrades_and_recovers,
                 one_of_another_store_is_an_error,
+                one_that_reads_something_else_has_to_be_rebuilt,
+                one_begins_and_ends_nowhere,
             },
             versions::{
                 an_old_version_is_lifted_when_it_is_read,
