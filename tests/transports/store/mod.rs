@@ -1,6 +1,6 @@
 //! Stores: one suite over each database, and what only one of them does.
 //!
-//! `Base (a database) → suite! → appending, reading, conditions, within, replaying, projecting, versions`, `damage, crowds, killed:
+//! `Base (a database) → suite! → appending, reading, conditions, within, replaying, projecting, versions`, `damage, crowds, killed, lean:
 //! SQLite and PostgreSQL`
 
 /// What gets into a store, and what does not.
@@ -19,6 +19,8 @@ mod replaying;
 mod projecting;
 /// Projections in processes that are killed.
 mod killed;
+/// How much memory a replay takes.
+mod lean;
 /// What somebody has changed or deleted.
 mod damage;
 /// Many who append, and many who read.
