@@ -63,7 +63,7 @@ fn is_child() -> bool {
     true
 }
 
-async fn play<B: Base>(test: &str, base: B, place: &str) {
+async fn play<B: Base>(database: &str, test: &str, base: B, place: &str) {
     filled(&base, ORDERS, steps()).await;
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test.split_once("::").unwrap().1, "--nocapture"]).env(CHILD, place);
@@ -75,7 +75,7 @@ async fn play<B: Base>(test: &str, base: B, place: &str) {
     let (idle, most): (u64, u64) = (idle.parse().unwrap(), most.parse().unwrap());
     let more = most - idle;
     println!(
-        "figure: {} KiB beyond the {idle} of an idle process, to replay {} events: {place:.8}",
+        "figure: {} KiB beyond the {idle} of an idle process, to replay {} events over {database}",
         more,
         ORDERS * steps()
     );
@@ -91,7 +91,7 @@ fn a_replay_over_sqlite_takes_no_more_memory_however_long_it_is() {
     actix_rt::System::new().block_on(async {
         let base = File::new().await;
         let place = base.folder.file("shop.db").display().to_string();
-        play(test, base, &place).await;
+        play("SQLite", test, base, &place).await;
     });
 }
 
@@ -104,6 +104,6 @@ fn a_replay_over_postgres_takes_no_more_memory_however_long_it_is() {
     actix_rt::System::new().block_on(async {
         let base = Database::new().await;
         let place = base.url.clone();
-        play(test, base, &place).await;
+        play("PostgreSQL", test, base, &place).await;
     });
 }
