@@ -50,6 +50,11 @@ use crate::store::Recorded;
 ///
 /// All that it writes belongs into the transaction that it is given, which commits with the position. It may be called for a record
 /// again, if that transaction was rolled back; so it sends no mails.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` makes no rows over `{C}`",
+    note = "write `impl Project<…>` for the connection of the database that `projection` is called of: `SqliteConnection` or `PgConnection` \
+        of sqlx, or `MemoryConnection`"
+)]
 pub trait Project<C>: 'static {
     /// Makes the rows of a new edition, before its first record: most often its tables. The default makes nothing.
     ///
