@@ -5,7 +5,7 @@
 //! In reading order: `builder` says what is wanted, `database` is what users hold. `session` runs a statement within a
 //! deadline, and again where the server asks for that, `bytes` reads those of what it returns, and `fault` says what went
 //! wrong. `within` knows whether a connection of the application is in a transaction. `schema` makes the tables, by
-//! `schema-1.sql` and a file for each later version. `bells` wakes who waits for a row, in this process and others, `held`
+//! `steps/1.sql` and a file for each later version. `bells` wakes who waits for a row, in this process and others, `held`
 //! says who keeps vacuum back, and `writers` who is writing.
 //!
 //! What has to hold behind a pooler that gives each transaction another connection: no statement of ours has a name, no session

@@ -2,7 +2,7 @@
 
 use super::room::{Elsewhere, Room, job, numbers, payloads, wanted};
 use crate::tasks::TaskDatabase;
-use crate::tasks::rows::{Added, NewJob};
+use crate::tasks::{Added, NewJob};
 use crate::transport::ErrorKind;
 
 pub(super) async fn many_are_added_in_their_order<D: TaskDatabase>(room: &Room<D>) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::room::{HOUR, Room, again, done, job, numbers, over, payloads, released, wanted};
 use crate::tasks::TaskDatabase;
-use crate::tasks::rows::{State, Wanted};
+use crate::tasks::{State, Wanted};
 
 pub(super) async fn what_is_done_is_gone_and_its_event_is_there<D: TaskDatabase>(room: &Room<D>) {
     assert!(room.settle([]).await.is_empty());

@@ -8,7 +8,7 @@ use super::room::{
     HOUR, Room, at_once, done, job, later, limited, numbers, of_key, of_task, over, payloads, unique, wanted,
 };
 use crate::tasks::TaskDatabase;
-use crate::tasks::rows::{Held, NewJob, Noted, State, Wanted};
+use crate::tasks::{Held, NewJob, Noted, State, Wanted};
 
 pub(super) async fn one_that_waits_and_is_cancelled_is_due<D: TaskDatabase>(room: &Room<D>) {
     let ahead = room.add_one(later("ahead", HOUR)).await;

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use super::room::{HOUR, Room, again, done, job, later, of_task, payloads, wanted};
 use crate::tasks::TaskDatabase;
-use crate::tasks::rows::{Due, Held, NewJob, State, Wanted};
+use crate::tasks::{Due, Held, NewJob, State, Wanted};
 
 const SHORT: Duration = Duration::from_millis(20);
 

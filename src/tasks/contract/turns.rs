@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::room::{HOUR, Room, at_once, done, limited, of_key, of_task, payloads, wanted};
 use crate::tasks::TaskDatabase;
-use crate::tasks::rows::{Limit, Loan, NewJob, Wanted};
+use crate::tasks::{Limit, Loan, NewJob, Wanted};
 
 /// How many there are of each key, by what stands before the space.
 fn by_key(loans: &[Loan]) -> BTreeMap<String, usize> {

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::room::{HOUR, Room, again, done, job, numbers, over, unique, wanted};
 use crate::tasks::TaskDatabase;
-use crate::tasks::rows::{Added, Hold, NewJob, State};
+use crate::tasks::{Added, Hold, NewJob, State};
 
 fn held(key: &str, time: Option<Duration>, running: bool) -> NewJob {
     NewJob { unique: Some(Hold { key: key.into(), time, running }), ..job(key) }

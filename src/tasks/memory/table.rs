@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::tasks::rows::{Due, Ending, Held, How, Limit, Loan, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted};
+use crate::tasks::{Due, Ending, Held, How, Limit, Loan, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted};
 
 /// A task and a key of it.
 type TaskKey = (String, String);

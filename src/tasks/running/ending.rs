@@ -10,7 +10,7 @@ use super::Shared;
 use crate::__private::Shown;
 use crate::tasks::function::{Does, Told};
 use crate::tasks::queue::Cause;
-use crate::tasks::rows::{Ending, How, Loan, State};
+use crate::tasks::{Ending, How, Loan, State};
 use crate::tasks::{Fault, TaskDatabase, TaskFailed, TaskTerms};
 use crate::transport::Packet;
 use crate::{Outbox, Outgoing};

@@ -21,7 +21,7 @@ use super::held::Holding;
 use super::ticker::tick_all;
 use crate::tasks::TaskDatabase;
 use crate::tasks::function::Cancelling;
-use crate::tasks::rows::{Ending, Held, Limit, Loans, Wanted};
+use crate::tasks::{Ending, Held, Limit, Loans, Wanted};
 use crate::transport::TransportError;
 
 /// How many jobs are lent at a time, at the most.
@@ -174,7 +174,7 @@ impl<D: TaskDatabase> Running<D> {
             select! {
                 biased;
                 Some(finish) = self.attempts.next(), if !self.attempts.is_empty() => {
-                    given_back += usize::from(is_draining && matches!(&finish.what, What::Settle(ending) if ending.how == crate::tasks::rows::How::Released));
+                    given_back += usize::from(is_draining && matches!(&finish.what, What::Settle(ending) if ending.how == crate::tasks::How::Released));
                     self.finished(finish);
                 }
                 settled = &mut self.settle => self.settled(settled),

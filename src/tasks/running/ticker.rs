@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::Shared;
 use crate::__private::Shown;
 use crate::tasks::cron::{MOST, Missed, Schedule, due};
-use crate::tasks::rows::{Due, NewJob};
+use crate::tasks::{Due, NewJob};
 use crate::tasks::{TaskDatabase, TaskError};
 
 /// How long it waits at most before it asks for the time again: the clock of the database may be set.

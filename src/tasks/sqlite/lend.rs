@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use super::jobs::SqliteJobs;
 use super::turns;
-use crate::sql::sqlite::{Joined, after, joined, now, written};
+use crate::sql::sqlite::{Joined, after, join, now, written};
 use crate::tasks::queue::{Lane, wakes};
-use crate::tasks::rows::{Held, Loan, Loans, Wanted};
+use crate::tasks::{Held, Loan, Loans, Wanted};
 use crate::transport::TransportError;
 
 /// While there is more than is wanted, it is not looked more often what else there is.
@@ -50,7 +50,7 @@ fn read_sql() -> String {
         expires IS NOT NULL AND attempt - spared = 1 AND due + expires < ?1, text";
     format!(
         "SELECT {} FROM convoke_job WHERE state = 3 AND state > 1 AND at = ?3 AND ticket = ?4",
-        joined("id", columns, "payload", &["task", "cause", "text"])
+        join("id", columns, "payload", &["task", "cause", "text"])
     )
 }
 

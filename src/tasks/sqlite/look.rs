@@ -10,7 +10,7 @@ use super::jobs::{AHEAD, SqliteJobs};
 use super::lend::text_of;
 use super::settle::state_of;
 use crate::sql::sqlite::now;
-use crate::tasks::rows::{Noted, Row, State, TaskFigures};
+use crate::tasks::{Noted, Row, State, TaskFigures};
 use crate::transport::TransportError;
 
 const COLUMNS: &str =

@@ -12,7 +12,7 @@ use sqlx::SqliteConnection;
 use super::jobs::{AHEAD, CANCELLED, DONE, FAILED, READY, SqliteJobs};
 use crate::outbox::Keeping;
 use crate::sql::sqlite::{after, now, written};
-use crate::tasks::rows::{Ending, How, State};
+use crate::tasks::{Ending, How, State};
 use crate::transport::TransportError;
 
 /// All of them, or none if one is not lent by this number or has its key for longer: what most of the time is true takes no
