@@ -9,7 +9,7 @@ use crate::Uuid;
 use crate::outbox::{Outbox, OutboxBuilder};
 use crate::sql::memory::MemoryDatabase;
 use crate::tasks::TaskDatabase;
-use crate::tasks::rows::sealed::{KeepingJobs, KeepsJobs};
+use crate::tasks::rows::sealed::KeepingJobs;
 use crate::tasks::rows::{Added, Due, Ending, Hold, How, Limit, Loan, Loans, NewJob, State, Wanted};
 use crate::transport::Packet;
 

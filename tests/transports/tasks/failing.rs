@@ -23,7 +23,7 @@ pub(super) async fn what_fails_is_tried_again_and_told_once<B: Base>() {
     assert_eq!(status.reason(), Some("the crm is away"));
     let expected = serde_json::json!({"id": 7, "detail": "the crm is away", "code": "away"});
     assert_eq!(shop.hears(1).await, [("RegistrationFailed".to_owned(), expected)]);
-    let failed = tasks.failed(Default::default(), 10).await.unwrap();
+    let failed = tasks.failed("0".parse().unwrap(), 10).await.unwrap();
     assert_eq!(failed.iter().map(|job| job.id()).collect::<Vec<_>>(), [job.id()]);
     tasks.stop().await;
     assert_eq!(shop.heard().len(), 1);
