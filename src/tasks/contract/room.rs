@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep};
 use crate::Uuid;
 use crate::outbox::{Outbox, OutboxBuilder};
 use crate::sql::memory::MemoryDatabase;
-use crate::tasks::TaskDatabase;
-use crate::tasks::{Added, Due, Ending, Hold, How, Limit, Loan, Loans, NewJob, State, Wanted};
-use crate::tasks::{KeepingJobs, KeepsJobs};
+use crate::tasks::{
+    TaskDatabase, Added, Due, Ending, Hold, How, KeepingJobs, Limit, Loan, Loans, NewJob, State, Wanted,
+};
 use crate::transport::Packet;
 
 /// Whoever waits for longer has failed.

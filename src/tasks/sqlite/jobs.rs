@@ -24,7 +24,7 @@ use crate::transport::{BoxFuture, ErrorKind, TransportError};
 pub(super) const READY: i64 = 0;
 pub(super) const TURN: i64 = 1;
 pub(super) const AHEAD: i64 = 2;
-pub(super) const RUNNING: i64 = 3;
+// 3 is running.
 pub(super) const DONE: i64 = 4;
 pub(super) const FAILED: i64 = 5;
 pub(super) const CANCELLED: i64 = 6;

@@ -23,7 +23,7 @@ pub(super) async fn what_fails_is_tried_again_and_told_once<B: Base>() {
     assert_eq!(status.reason(), Some("the crm is away"));
     let expected = serde_json::json!({"id": 7, "detail": "the crm is away", "code": "away"});
     assert_eq!(shop.hears(1).await, [("RegistrationFailed".to_owned(), expected)]);
-    let failed = tasks.failed(Default::default(), 10).await.unwrap();
+    let failed = tasks.failed("0".parse().unwrap(), 10).await.unwrap();
     assert_eq!(failed.iter().map(|job| job.id()).collect::<Vec<_>>(), [job.id()]);
     tasks.stop().await;
     assert_eq!(shop.heard().len(), 1);
@@ -122,6 +122,7 @@ pub(super) async fn what_has_waited_too_long_has_failed<B: Base>() {
 }
 
 pub(super) async fn what_is_stopped_is_given_back<B: Base>() {
+    convoke::testing::expect_failure("Tasks");
     let shop = Shop::<B>::new().await;
     let polite = async |_: Arc<Register>, token: CancelToken| {
         token.cancelled().await;
@@ -133,7 +134,8 @@ pub(super) async fn what_is_stopped_is_given_back<B: Base>() {
     let job = queue.enqueue(Register { id: 7 }).await.unwrap();
     until("it runs", async || job.status().await.unwrap().is_some_and(|status| status.state() == JobState::Running))
         .await;
-    tasks.stop().await;
+    let status = tasks.stop().await;
+    assert!(status.to_string().contains("1 jobs were not done in time"), "{status}");
     let status = job.status().await.unwrap().unwrap();
     assert_eq!((status.state(), status.attempt(), status.attempts()), (JobState::Waiting, 0, 2));
     let tasks = shop.tasks().on(register).unwrap().await.unwrap();

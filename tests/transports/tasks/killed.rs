@@ -176,7 +176,7 @@ async fn play<B: Base>(test: &str, base: B, place: &str) {
     drop(relay);
     let mut ended = BTreeMap::<u64, u32>::new();
     for envelope in taker.envelopes() {
-        let worked: Worked = serde_json::from_value(envelope.payload().clone()).unwrap();
+        let worked: Worked = serde_json::from_value(envelope.payload.clone()).unwrap();
         *ended.entry(worked.id).or_default() += 1;
     }
     assert_eq!(ended, (0..jobs()).map(|id| (id, 1)).collect());
