@@ -43,12 +43,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = env::temp_dir().join(format!("convoke-users-{}", process::id()));
     fs::create_dir(&folder)?;
     let db = Sqlite::open(folder.join("users.db")).await?;
-    let table = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, registered INT DEFAULT 0)";
-    sqlx::query(table).execute(db.pool()).await?;
+    sqlx::query("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, registered INT DEFAULT 0)")
+        .execute(db.pool())
+        .await?;
     let (bus, (heard, mut hears)) = (EventBus::default(), tokio::sync::mpsc::unbounded_channel());
     let _welcome =
         bus.on(move |user: &UserRegistered| drop(heard.send(format!("welcome, {} {}", user.name, user.id))))?;
-
     let tasks = Tasks::new(&db, &bus).on(register)?.await?;
     let job = tasks.job(sign_up(&db, &tasks, "Ada").await?);
     println!("{}", hears.recv().await.unwrap_or_default());
