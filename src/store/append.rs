@@ -57,6 +57,9 @@ impl<D: StoreDatabase> Append<D> {
         let mut entries = self.entries?;
         chain(&mut entries);
         let (tag, name) = (self.store.records().tag(), self.store.name());
+        if let Some(condition) = &self.condition {
+            condition.check(&entries)?;
+        }
         let condition = self.condition.map(|condition| condition.wanted(tag, name)).transpose()?;
         let since = Position::new(tag, condition.as_ref().map_or(0, |wanted| wanted.since));
         Ok((self.store, since, Batch { entries, condition }))

@@ -86,6 +86,9 @@ impl<D: StoreDatabase> StoreBuilder<D> {
     ) -> Self {
         let event = event.into();
         let shown = Shown::name(&event).to_string();
+        if from == 0 {
+            self.wrong = Some(format!("no event has version 0: the upcaster for `{shown}` begins at 1 or later"));
+        }
         if !self.upcasts.add(event, from, upcast) {
             self.wrong = Some(format!("there are two upcasters for `{shown}` from version {from}: leave one out"));
         }
@@ -117,7 +120,7 @@ impl<D: StoreDatabase> StoreBuilder<D> {
 /// - `Refused` if the tables are too new for this program.
 /// - `Unreachable` if there is no answer within the deadline.
 /// - `Unsupported` for a name that is not valid: it has 1 to 80 bytes of letters, digits, `-`, `_`, `.` and `:`; and for two
-///   upcasters that say the same.
+///   upcasters that say the same, or one from version 0.
 impl<D: StoreDatabase> IntoFuture for StoreBuilder<D> {
     type Output = Result<Store<D>, TransportError>;
     type IntoFuture = BoxFuture<'static, Self::Output>;

@@ -21,6 +21,13 @@ pub enum StoreError {
         /// The name of its event.
         event: String,
     },
+    /// The condition is about a thing that none of the appended events is about, so that nothing would ever be in its way.
+    NotAbout {
+        /// The kind of the thing that the condition names.
+        entity: String,
+        /// The kinds of those that the events are about; nothing if they are about none.
+        found: String,
+    },
     /// The position is one of another store, or of a store that was deleted and made again.
     Elsewhere {
         /// The position.
@@ -109,6 +116,17 @@ impl fmt::Display for StoreError {
             Self::Conflict { position, event } => {
                 write!(f, "`{}` has happened meanwhile, at {position}: read it, and decide again", Shown::name(event))
             }
+            Self::NotAbout { entity, found } => {
+                let entity = Shown::name(entity);
+                write!(f, "the condition is about a `{entity}`, and no event that is appended is about it")?;
+                if !found.is_empty() {
+                    write!(f, ", but about: {}", Shown::text(found))?;
+                }
+                write!(
+                    f,
+                    "; write `#[event(entity = \"{entity}\", entity_id = …)]` over its type, or `about_other` if that is meant"
+                )
+            }
             Self::Elsewhere { position, store } => write!(
                 f,
                 "{position} is no position of the store `{}`: it is one of another store, or of one that was deleted and made \
@@ -126,6 +144,12 @@ impl fmt::Display for StoreError {
             Self::Unreadable { position, reason } => {
                 write!(f, "the record at {position} cannot be read as an event: {}", Shown::text(reason))
             }
+            Self::Version { position, event, found, wanted } if found > wanted => write!(
+                f,
+                "`{}` at {position} has version {found}, and the type has {wanted}: a newer program has appended it, so deploy \
+                 this one anew, or read it by a type of that version",
+                Shown::name(event)
+            ),
             Self::Version { position, event, found, wanted } => write!(
                 f,
                 "`{}` at {position} has version {found}, and the type has {wanted}: add `.upcast(\"{}\", {found}, …)` to the \

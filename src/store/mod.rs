@@ -52,5 +52,5 @@ pub(crate) use records::{Appended, Batch, Page, Span, matches_any};
 pub use replaying::{Progress, ReplayError, ReplayFault, Replayed, Replaying};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use row::chain;
-pub(crate) use row::{Entry, Row, checksum, entity_of};
+pub(crate) use row::{Entry, Row, checksum, digest_of, entity_of};
 pub use store::Store;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::error::StoreError;
 use super::records::LAST_POSITION;
+use crate::__private::debug_is_display;
 
 /// The place of a record in a store: 1, 2, 3 and so on, without a gap.
 ///
@@ -25,7 +26,7 @@ use super::records::LAST_POSITION;
 /// assert_eq!(Position::START.to_string(), "0");
 /// # Ok::<(), convoke::NoPosition>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Position {
     number: u64,
     /// 0 with the number 0, which is before the first record of every store.
@@ -61,6 +62,8 @@ impl Position {
         }
     }
 }
+
+debug_is_display!(Position);
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -78,6 +78,12 @@ pub(crate) mod sealed {
         /// Reads records that others have committed, and waits for nobody who writes.
         fn page<'a>(&'a self, span: &'a Span) -> BoxFuture<'a, Result<Page, TransportError>>;
 
+        /// Reads the first page of an entity, where that can be done without asking for the end of the store before: how far it
+        /// goes is what there is at that moment. None where it cannot.
+        fn first_page<'a>(&'a self, _: &'a Span) -> BoxFuture<'a, Result<Option<Page>, TransportError>> {
+            Box::pin(async { Ok(None) })
+        }
+
         /// The time of the first record at or behind this position, and its position.
         fn time_at(&self, position: u64) -> BoxFuture<'_, Result<Option<(u64, i64)>, TransportError>>;
 

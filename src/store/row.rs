@@ -98,6 +98,11 @@ fn digest(tag: u32, topic: &str, entity: Option<&str>, body: &[u8]) -> i64 {
     (xxh3_64_with_seed(body, hash) >> (64 - DIGEST_BITS)).cast_signed()
 }
 
+/// Of several texts, each in its place. The same in every process and every release: it is written.
+pub(crate) fn digest_of<const N: usize>(texts: [&str; N]) -> i64 {
+    texts.iter().fold(0, |hash, text| xxh3_64_with_seed(text.as_bytes(), hash)).cast_signed()
+}
+
 /// The entity in the column by which it is found: no more than an index takes, and no character that PostgreSQL refuses.
 pub(crate) fn entity_of(kind: &str, id: &str) -> String {
     let is_plain = |text: &str| !text.contains(['\0', BETWEEN]);
@@ -107,6 +112,11 @@ pub(crate) fn entity_of(kind: &str, id: &str) -> String {
     let (of_kind, of_id) = (xxh3_64_with_seed(kind.as_bytes(), 0), xxh3_64_with_seed(id.as_bytes(), 1));
     let both = xxh3_64_with_seed(id.as_bytes(), of_kind);
     format!("{BETWEEN}{of_kind:016x}{of_id:016x}{both:016x}")
+}
+
+/// The kind of an entity; none if only its digest is kept.
+pub(crate) fn kind_of(entity: &str) -> Option<&str> {
+    entity.split_once(BETWEEN).map(|(kind, _)| kind).filter(|kind| !kind.is_empty())
 }
 
 #[cfg(test)]
@@ -157,6 +167,7 @@ mod tests {
     #[test]
     fn a_digest_stays_as_it_is() {
         assert_eq!(digest(9, "orders/placed", None, b"body"), 378_470_400_262_240_278);
+        assert_eq!(digest_of(["orders/*", ""]), -1_299_834_682_383_609_815);
         assert_eq!(digest(9, "orders/placed", Some("Order\u{1f}7"), b"body"), 1_585_812_836_788_786_516);
     }
 
@@ -177,6 +188,10 @@ mod tests {
             assert!(one.len() <= MAX_ENTITY && !one.contains('\0'), "{one}");
             assert!(all[..place].iter().all(|other| other != one), "{one}");
         }
+        assert_eq!(
+            all.iter().map(|one| kind_of(one)).collect::<Vec<_>>()[..4],
+            [Some("Order"), Some("Order7"), Some("Ord"), None]
+        );
     }
 
     #[test]

@@ -88,7 +88,8 @@ impl<D: StoreDatabase> Store<D> {
     ///
     /// # Errors
     ///
-    /// - [`StoreError::Conflict`], [`StoreError::Elsewhere`] and [`StoreError::Ahead`] by its condition.
+    /// - [`StoreError::Conflict`], [`StoreError::Elsewhere`], [`StoreError::Ahead`] and [`StoreError::NotAbout`] by its
+    ///   condition.
     /// - [`StoreError::Local`], [`StoreError::Foreign`] and [`StoreError::NotJson`] for an event that cannot be stored.
     /// - [`StoreError::Transport`], with `TooLarge` if the event exceeds the limits, `Missing` if there are no tables,
     ///   `Unreachable` if the database is away, or another transaction appends for longer than the deadline. After

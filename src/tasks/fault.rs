@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Event, Failure, Permanent};
 
@@ -145,6 +145,13 @@ impl Fault {
 
     pub(super) fn coded(code: &str, detail: impl Into<String>) -> Self {
         Self::new(detail).code(code)
+    }
+
+    /// What tells of it, as the event of a task is made of it.
+    pub(super) fn told(&self, id: Value, task: &str, job: i64) -> Value {
+        let Self { detail, code, origin, data, .. } = self;
+        let code = code.as_deref().unwrap_or("failed");
+        json!({ "id": id, "task": task, "job": job, "detail": detail, "code": code, "origin": origin, "data": data })
     }
 
     /// A fault that was boxed on its way stays what it is.

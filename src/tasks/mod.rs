@@ -41,6 +41,8 @@ mod memory;
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(test)]
+mod contract;
 
 #[doc(inline)]
 pub use convoke_derive::Task;
@@ -49,6 +51,8 @@ pub use error::TaskError;
 pub use fault::{Explain, Fault, TaskFailed};
 pub use function::{Attempt, CancelToken, Cancelling, Ends, Steps, TaskArgument, TaskFunction, TaskProgress, Tx};
 pub use queue::{Enqueue, EnqueueAll, Enqueued, FailedJob, Job, JobId, JobStatus, OpenTasks, TaskQueue};
+pub(crate) use rows::sealed::{Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
+pub(crate) use rows::{Added, Due, Ending, Held, Hold, How, Limit, Loan, Loans, NewJob, Noted, Row, State, Wanted};
 pub use rows::{State as JobState, TaskDatabase, TaskFigures};
 pub use running::{TasksHealth, TasksProbe, TasksService};
 pub use task::{AsReturned, Task};

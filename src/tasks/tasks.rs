@@ -11,10 +11,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cron::{Missed, Schedule, ScheduleError};
 use super::error::TaskError;
 use super::function::{Does, TaskFunction};
+use super::queue::pack;
 use super::rows::TaskDatabase;
-use super::running::{Options, Parts, Stats, TasksProbe, TasksService};
+use super::running::{Every, Options, Parts, Stats, TasksProbe, TasksService};
 use super::{Task, TaskQueue};
 use crate::__private::Kept;
 use crate::{
@@ -95,6 +97,7 @@ pub struct Tasks<D: TaskDatabase> {
     options: Options,
     name: Option<String>,
     stats: Arc<Stats>,
+    schedules: Vec<Every>,
 }
 
 impl<D: TaskDatabase> Tasks<D> {
@@ -108,6 +111,7 @@ impl<D: TaskDatabase> Tasks<D> {
             options: Options::default(),
             name: None,
             stats: Arc::default(),
+            schedules: Vec::new(),
         }
     }
 
@@ -125,6 +129,58 @@ impl<D: TaskDatabase> Tasks<D> {
             None => Ok(self),
             Some(_) => Err(TaskError::Twice { task: T::NAME.into() }),
         }
+    }
+
+    /// Enqueues a job again and again, at the times of a [`Schedule`]: `"0 3 * * *"` is every night at three, by the clock of UTC.
+    /// Each time is enqueued once, however many processes do so: where the schedule stands is a row. It is one schedule for as
+    /// long as its text, its zone, its task and the payload stay the same.
+    ///
+    /// ```no_run
+    /// use convoke::{Missed, Schedule, Tasks};
+    /// # use convoke::prelude::*;
+    /// # use convoke::transport::SqliteDatabase;
+    /// # use serde::{Deserialize, Serialize};
+    /// # use std::sync::Arc;
+    ///
+    /// # #[derive(Task, Serialize, Deserialize)]
+    /// # struct CleanUp {}
+    /// # async fn clean_up(_: Arc<CleanUp>) {}
+    /// # async fn start(db: SqliteDatabase, bus: EventBus) -> Result<(), Box<dyn std::error::Error>> {
+    /// let tasks = Tasks::new(&db, &bus)
+    ///     .on(clean_up)?
+    ///     .every(Schedule::parse("0 3 * * *")?.in_zone("Europe/Berlin")?, CleanUp {})?
+    ///     .missed(Missed::Once)
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Schedule`] if the schedule is wrong, or is there already with the same task; [`TaskError::NotJson`] and
+    /// [`TaskError::TooLarge`] for the task. It does not start if no function does the task.
+    pub fn every<T: Task, S>(mut self, schedule: S, task: T) -> Result<Self, TaskError>
+    where
+        S: TryInto<Schedule, Error: Into<ScheduleError>> + fmt::Display,
+    {
+        let text = schedule.to_string();
+        let wrong = |reason: String| TaskError::Schedule { schedule: text.clone(), reason };
+        let schedule = schedule.try_into().map_err(|error| wrong(error.into().to_string()))?;
+        let every = Every::new(schedule, pack(&task)?);
+        if self.schedules.iter().any(|other| other.name == every.name) {
+            return Err(wrong(format!("there is one for `{}` already: leave one out", T::NAME)));
+        }
+        self.schedules.push(every);
+        Ok(self)
+    }
+
+    /// Sets what becomes of times of the last [schedule](Self::every) at which no process was there. The default is
+    /// [`Missed::Skip`].
+    pub fn missed(mut self, missed: Missed) -> Self {
+        if let Some(every) = self.schedules.last_mut() {
+            every.missed = missed;
+        }
+        self
     }
 
     /// Sets the outbox that gets the events, with your own transactions or without. You relay it. The default is one of its own,
@@ -227,6 +283,7 @@ impl<D: TaskDatabase> Tasks<D> {
             functions: Rc::new(self.functions),
             options: self.options,
             stats: self.stats,
+            schedules: self.schedules.into(),
         });
         let service = TasksService::supervised(&bus, move |_| TasksService::new(&parts));
         service.named(name).stop_timeout(stop_timeout).brings_in_work()

@@ -13,8 +13,6 @@ mod away;
 mod servers;
 /// SNS and SQS, over what stands in for them.
 mod aws;
-/// CloudEvents in binary mode over RabbitMQ.
-mod bindings;
 /// One log for all tests of the binary.
 mod logged;
 /// Workers in processes of their own, killed with `kill -9`.
@@ -35,6 +33,8 @@ mod redis;
 mod sqlite;
 /// Stores: one suite over each database.
 mod store;
+/// Tasks: one suite over each database.
+mod tasks;
 /// What is said of a server or a file under virtual time.
 mod virtual_time;
 

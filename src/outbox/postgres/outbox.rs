@@ -195,7 +195,9 @@ impl PostgresOutbox {
     async fn counts(&self, most: u64) -> Result<OutboxFigures, TransportError> {
         let (schema, name) = (self.database.schema(), quoted(&self.outbox));
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let rows = self.rows(&format!("SELECT * FROM {schema}.convoke_outbox_figures_1({name}, {most})")).await?;
+        let starts = array(self.starts.all().iter());
+        let sql = format!("SELECT * FROM {schema}.convoke_outbox_figures_1({name}, {most}, '{starts}')");
+        let rows = self.rows(&sql).await?;
         let figures = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| {
             let count = |column: usize| Ok::<u64, sqlx::Error>(row.try_get::<i64, _>(column)?.try_into().unwrap_or(0));
             let oldest = row.try_get::<Option<f64>, _>(3)?.map(take::millis);

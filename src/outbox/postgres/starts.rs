@@ -6,16 +6,16 @@
 //! a look begins behind a position only once all who wrote when it had been seen have ended, and a later look has found nothing
 //! ready up to there. What is made ready again there has a look begin at the first.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::Row as _;
 use tokio::time::Instant;
 
 use super::outbox::PostgresOutbox;
 use crate::Uuid;
 use crate::outbox::{LANES, Taken};
+use crate::sql::postgres::Settling;
 
 /// A look takes longer only if there are many dead rows before what is ready.
 const SLOW: Duration = Duration::from_millis(20);
@@ -36,9 +36,7 @@ struct State {
     /// The last position that was seen.
     seen: i64,
     /// Up to which position all who drew one have ended.
-    settled: i64,
-    /// A position that had been seen when these transactions wrote.
-    awaited: Option<(i64, HashSet<String>)>,
+    settling: Settling<i64>,
     /// When a look from the first row is worth its time.
     first: Option<Instant>,
     held: HashMap<Uuid, Vec<u16>>,
@@ -50,7 +48,7 @@ pub(super) struct Look {
     /// For each lane, behind which position.
     pub(super) starts: Vec<i64>,
     lanes: Vec<u16>,
-    settled: i64,
+    settled: Option<i64>,
     generation: u64,
 }
 
@@ -66,7 +64,12 @@ impl Starts {
             state.first = None;
         }
         let starts = lanes.iter().map(|lane| state.of_lanes.get(usize::from(*lane)).copied().unwrap_or(0)).collect();
-        Look { starts, lanes: lanes.to_vec(), settled: state.settled, generation: state.generation }
+        Look { starts, lanes: lanes.to_vec(), settled: state.settling.settled(), generation: state.generation }
+    }
+
+    /// Up to which position nothing is ready in each of the lanes.
+    pub(super) fn all(&self) -> [i64; LANES as usize] {
+        self.lock().of_lanes
     }
 
     /// Notes what a look has found, in the order of positions.
@@ -77,9 +80,7 @@ impl Starts {
         if took <= SLOW && look.starts.iter().all(|start| *start == 0) {
             return;
         }
-        if look.settled == 0 || look.generation != state.generation {
-            return;
-        }
+        let Some(settled) = look.settled.filter(|_| look.generation == state.generation) else { return };
         // Other processes may make something ready as well.
         let next = Instant::now() + took.max(SLOW) * SHARE;
         if look.starts.contains(&0) || state.first.is_none() {
@@ -90,7 +91,7 @@ impl Starts {
         for lane in &look.lanes {
             let first = taken.iter().find(|row| row.lane == *lane).map_or(last, |row| row.position - 1);
             if let Some(start) = state.of_lanes.get_mut(usize::from(*lane)) {
-                *start = look.settled.min(first).max(*start);
+                *start = settled.min(first).max(*start);
             }
         }
     }
@@ -139,37 +140,19 @@ pub(super) async fn after(outbox: &PostgresOutbox, took: Duration) {
     }
     outbox.database.warn_of_held_snapshots(&outbox.at);
     let seen = outbox.starts.lock().seen;
-    let Some(writers) = writers(outbox).await else { return };
-    let mut state = outbox.starts.lock();
-    if let Some((position, awaited)) = state.awaited.take() {
-        if awaited.is_disjoint(&writers) {
-            state.settled = state.settled.max(position);
-        } else {
-            state.awaited = Some((position, awaited));
-            return;
-        }
+    if seen == 0 {
+        return;
     }
-    if seen > state.settled {
-        match writers.is_empty() {
-            true => state.settled = seen,
-            false => state.awaited = Some((seen, writers)),
-        }
+    // What is not known now is asked for again after the next look.
+    if let Ok(writers) = outbox.database.writers(&outbox.at, "convoke_outbox").await {
+        outbox.starts.lock().settling.note(seen, writers);
     }
-}
-
-/// The transactions that have written to the table and are open; who has ended is seen by each look from then on.
-async fn writers(outbox: &PostgresOutbox) -> Option<HashSet<String>> {
-    let sql = format!(
-        "SELECT DISTINCT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' \
-             AND relation = '{}.convoke_outbox'::regclass AND pid IS DISTINCT FROM pg_backend_pid() \
-             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-        outbox.database.schema()
-    );
-    outbox.rows(&sql).await.ok()?.iter().map(|row| row.try_get(0).ok()).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::transport::Packet;
 
@@ -182,15 +165,15 @@ mod tests {
         let (starts, long) = (Starts::default(), SLOW * 5);
         starts.end(&starts.begin(&[3]), &[row(1_000, 3)], long);
         // All who wrote then have ended.
-        starts.lock().settled = 1_000;
+        starts.lock().settling.note(1_000, HashSet::new());
         starts.end(&starts.begin(&[1, 2]), &[], Duration::ZERO);
         let look = starts.begin(&[3]);
-        assert_eq!((look.settled, &look.starts[..]), (1_000, &[0][..]));
+        assert_eq!((look.settled, &look.starts[..]), (Some(1_000), &[0][..]));
         starts.end(&look, &[row(1_001, 3)], long);
         assert_eq!(starts.begin(&[2, 3]).starts, [0, 1_000]);
         // It is kept from one look to the next, and goes on.
         starts.end(&starts.begin(&[1, 2]), &[], Duration::ZERO);
-        starts.lock().settled = 1_500;
+        starts.lock().settling.note(1_500, HashSet::new());
         starts.end(&starts.begin(&[3]), &[row(1_501, 3)], Duration::ZERO);
         assert_eq!(starts.begin(&[3]).starts, [1_500]);
         assert!(starts.is_long(SLOW_BEHIND * 2));

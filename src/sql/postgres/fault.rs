@@ -93,7 +93,7 @@ fn of_code(code: &str) -> (ErrorKind, String) {
             "the user has no right to its tables: grant it, and for `migrate()` the right to create in the schema"
                 .into(),
         ),
-        // These two are our own, of schema-2.sql.
+        // These two are our own, of steps/2.sql.
         "ZC001" => (
             ErrorKind::Missing,
             "the transaction is of another database than the outbox: begin it there, or open the outbox again if its \

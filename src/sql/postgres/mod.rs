@@ -5,8 +5,8 @@
 //! In reading order: `builder` says what is wanted, `database` is what users hold. `session` runs a statement within a
 //! deadline, and again where the server asks for that, `bytes` reads those of what it returns, and `fault` says what went
 //! wrong. `within` knows whether a connection of the application is in a transaction. `schema` makes the tables, by
-//! `schema-1.sql` and a file for each later version. `bells` wakes who waits for a row, in this process and others, and `held`
-//! says who keeps vacuum back.
+//! `steps/1.sql` and a file for each later version. `bells` wakes who waits for a row, in this process and others, `held`
+//! says who keeps vacuum back, and `writers` who is writing.
 //!
 //! What has to hold behind a pooler that gives each transaction another connection: no statement of ours has a name, no session
 //! has a state, and what has parameters is in a transaction. A statement whose values are numbers and texts of ours is one simple
@@ -21,6 +21,7 @@ mod fault;
 mod schema;
 mod bells;
 mod held;
+mod writers;
 
 pub(crate) use bells::Bell;
 pub use builder::PostgresDatabaseBuilder;
@@ -29,3 +30,4 @@ pub use database::PostgresDatabase;
 pub(crate) use fault::{describe, late};
 pub(crate) use session::{BEGIN, Failed, array, quoted};
 pub(crate) use within::{WITHIN, is_within};
+pub(crate) use writers::Settling;

@@ -14,12 +14,12 @@ use crate::transport::{ErrorKind, TransportError};
 
 /// `{schema}` stands for the schema in all of them.
 const STEPS: Steps = Steps(&[
-    Step { sql: include_str!("schema-1.sql"), older_go_on: false },
-    Step { sql: include_str!("schema-2.sql"), older_go_on: true },
+    Step { sql: include_str!("steps/1.sql"), older_go_on: false },
+    Step { sql: include_str!("steps/2.sql"), older_go_on: true },
     // An older program lends no row of a state that it does not know, nor one behind it.
-    Step { sql: include_str!("schema-3.sql"), older_go_on: true },
-    Step { sql: include_str!("schema-4.sql"), older_go_on: true },
-    Step { sql: concat!(include_str!("schema-5.sql"), include_str!("schema-5-lend.sql")), older_go_on: true },
+    Step { sql: include_str!("steps/3.sql"), older_go_on: true },
+    Step { sql: include_str!("steps/4.sql"), older_go_on: true },
+    Step { sql: concat!(include_str!("steps/5.sql"), include_str!("steps/5-lend.sql")), older_go_on: true },
 ]);
 
 /// Makes what is missing. Two that start at once wait for each other: the second finds it done.

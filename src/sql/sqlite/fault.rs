@@ -113,7 +113,10 @@ pub(super) fn of_schema(at: &Arc<str>, error: &SchemaError) -> TransportError {
 
 /// Nobody has answered within the deadline.
 pub(crate) fn late(at: &Arc<str>, deadline: Duration) -> TransportError {
-    let text = format!("there was no answer within {deadline:?}: look who keeps the file locked, or has the disk busy");
+    let text = format!(
+        "there was no answer within {deadline:?}: look who keeps the file locked, which may be a transaction of your own, or has \
+         the disk busy"
+    );
     let (kind, text) = in_vain(ErrorKind::Unreachable, text);
     TransportError::new(kind, at.clone(), text)
 }

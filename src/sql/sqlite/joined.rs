@@ -26,11 +26,11 @@ pub(crate) struct Joined<T> {
 ///
 /// A text of another encoding than UTF-8 is converted where bodies are joined: then none is small.
 pub(crate) fn joined_columns(id: &str, columns: &str) -> String {
-    joined(id, columns, "m.body", &["m.packet", "m.topic", "m.key", "m.attributes"])
+    join(id, columns, "m.body", &["m.packet", "m.topic", "m.key", "m.attributes"])
 }
 
 /// The same of other rows: `body` is a column of bytes, and `beside` are those of `columns` that may be large.
-pub(crate) fn joined(id: &str, columns: &str, body: &str, beside: &[&str]) -> String {
+pub(crate) fn join(id: &str, columns: &str, body: &str, beside: &[&str]) -> String {
     let beside: String = beside.iter().map(|column| format!(" + coalesce(length({column}), 0)")).collect();
     let small = format!("length(CAST('a' AS BLOB)) = 1 AND length({body}){beside} <= {SMALL}");
     format!(

@@ -24,7 +24,7 @@ pub use builder::SqliteDatabaseBuilder;
 pub use database::SqliteDatabase;
 pub(crate) use fault::{describe, late};
 pub(crate) use hub::Bell;
-pub(crate) use joined::{Joined, joined, joined_columns, written};
+pub(crate) use joined::{Joined, join, joined_columns, written};
 #[cfg(test)]
 pub(crate) use schema::prepare;
 pub(crate) use standing::Moved;

@@ -23,12 +23,14 @@ CREATE TABLE IF NOT EXISTS convoke_record (
 CREATE INDEX IF NOT EXISTS convoke_record_entity ON convoke_record (entity) WHERE entity IS NOT NULL;
 
 -- How far a projection is, in an edition of its rows: one is present, and another may be built beside it. `store` is the tag of the
--- store that it is made from.
+-- store that it is made from, `reads` a digest of what it
+-- reads of that.
 CREATE TABLE IF NOT EXISTS convoke_projection (
     name     TEXT NOT NULL,
     edition  INTEGER NOT NULL,
     present  INTEGER NOT NULL,
     store    INTEGER NOT NULL,
+    reads    INTEGER NOT NULL,
     position INTEGER NOT NULL,
     PRIMARY KEY (name, edition)
 ) WITHOUT ROWID;

@@ -3,6 +3,7 @@
 //! `Asked, Asked → those without a condition together → convoke_append_1 → convoke_record`
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row as _};
@@ -10,13 +11,16 @@ use tokio::time::Instant;
 
 use super::records::{Asked, PostgresRecords};
 use super::text;
-use crate::sql::postgres::{WITHIN, body_of, describe, is_within, late};
+use crate::sql::postgres::{BEGIN, Failed, WITHIN, body_of, describe, is_within, late};
 use crate::store::{Appended, Batch, Entry, Wanted, chain};
 use crate::transport::{ErrorKind, TransportError};
 
 /// So many appends, or bytes, are one transaction.
 pub(super) const MOST: usize = 256;
 const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+/// Beyond so many bytes it takes the server longer to read them in a text than to be asked three times more.
+const LARGE: usize = 32 * 1024;
 
 /// Appends that are one call: those without a condition, that follow each other, or one.
 struct Call {
@@ -52,16 +56,24 @@ pub(super) async fn add_all(records: &PostgresRecords, asked: Vec<Asked>) -> Vec
 
 async fn add_some(
     records: &PostgresRecords,
-    calls: Vec<Call>,
+    mut calls: Vec<Call>,
     until: Instant,
 ) -> Vec<Result<Appended, TransportError>> {
-    let database = &records.database;
-    let texts: Vec<_> = calls
-        .iter()
-        .map(|call| text::call(database.schema(), records.id, records.tag, &call.entries, call.condition.as_ref()))
-        .collect();
     let deadline = until.saturating_duration_since(Instant::now());
-    let rows = database.rows(&records.at, deadline, &texts.join("; ")).await;
+    let rows = match &mut *calls {
+        [one] if one.entries.iter().map(|entry| entry.body.len()).sum::<usize>() > LARGE => {
+            add_large(records, one, deadline).await.map(|row| vec![row])
+        }
+        calls => {
+            let text = |call: &Call| {
+                let known = records.known.of(&call.entries);
+                let schema = records.database.schema();
+                text::call(schema, records.id, records.tag, &call.entries, known, call.condition.as_ref())
+            };
+            let texts: Vec<_> = calls.iter().map(text).collect();
+            records.database.rows(&records.at, deadline, &texts.join("; ")).await
+        }
+    };
     let mut rows = match rows {
         Ok(rows) => rows.into_iter(),
         Err(error) => return calls.iter().flat_map(|call| vec![Err(error.clone()); call.ends.len()]).collect(),
@@ -73,6 +85,9 @@ async fn add_some(
             Some(row) => told(&records.at, &row, call.condition.as_ref()),
             None => Err(late(&records.at, deadline)),
         };
+        if let Ok(Appended::At(last)) = &appended {
+            records.known.learn(&call.entries, *last);
+        }
         let count = call.entries.len() as u64;
         results.extend(call.ends.into_iter().map(|end| match &appended {
             Ok(Appended::At(last)) => {
@@ -86,6 +101,21 @@ async fn add_some(
         records.ring(added);
     }
     results
+}
+
+/// Adds much: values as bytes need more than one message, so it is a transaction that is begun and ended.
+async fn add_large(records: &PostgresRecords, call: &mut Call, deadline: Duration) -> Result<PgRow, TransportError> {
+    let given = Arc::new(Given::of(records, &mut call.entries, call.condition.clone()));
+    let added = records.database.in_time(&records.at, deadline, |connection| {
+        let given = given.clone();
+        Box::pin(async move {
+            let mut transaction = connection.begin_with(BEGIN).await.map_err(Failed::undone)?;
+            let row = given.call("true", &mut transaction).await.map_err(Failed::undone)?;
+            transaction.commit().await?;
+            Ok(row)
+        })
+    });
+    added.await?.ok_or_else(|| describe(&records.at, &sqlx::Error::RowNotFound))
 }
 
 /// What the function has returned.
@@ -122,26 +152,18 @@ fn body(row: &PgRow) -> Result<Vec<u8>, sqlx::Error> {
 /// Adds within the transaction of the application.
 pub(super) async fn add_within(
     records: &PostgresRecords,
-    batch: Batch,
+    mut batch: Batch,
     connection: &mut PgConnection,
 ) -> Result<Appended, TransportError> {
     if !connection.is_in_transaction() {
         return Err(no_transaction(&records.at));
     }
-    let mut columns = Columns::default();
-    for Entry { topic, entity, earlier, digest, body } in batch.entries {
-        columns.topics.push(topic);
-        columns.entities.push(entity);
-        columns.earlier.push(i32::try_from(earlier).unwrap_or_default());
-        columns.digests.push(digest);
-        columns.bodies.push(body);
-    }
-    let wanted = batch.condition.as_ref();
+    let given = Given::of(records, &mut batch.entries, batch.condition);
     // Longer than the server waits for the lock: what it still does when nobody listens any more may be committed.
     let deadline = records.database.deadline().saturating_add(PATIENCE);
     let added = tokio::time::timeout(deadline, async {
-        match call(records, &columns, wanted, WITHIN, connection).await? {
-            None if is_within(connection).await? => call(records, &columns, wanted, "true", connection).await,
+        match given.call(WITHIN, connection).await? {
+            None if is_within(connection).await? => given.call("true", connection).await,
             row => Ok(row),
         }
     });
@@ -151,7 +173,7 @@ pub(super) async fn add_within(
         Ok(Err(error)) => return Err(describe_within(&records.at, &error)),
         Err(_) => return Err(late(&records.at, deadline)),
     };
-    let appended = told(&records.at, &row, wanted)?;
+    let appended = told(&records.at, &row, given.wanted.as_ref())?;
     records.hint();
     Ok(appended)
 }
@@ -162,27 +184,8 @@ fn no_transaction(at: &Arc<str>) -> TransportError {
     TransportError::new(ErrorKind::Refused, at.clone(), text)
 }
 
-/// Calls the function if this holds; nothing comes back if it does not.
-async fn call(
-    records: &PostgresRecords,
-    columns: &Columns,
-    wanted: Option<&Wanted>,
-    holds: &str,
-    connection: &mut PgConnection,
-) -> Result<Option<PgRow>, sqlx::Error> {
-    let schema = records.database.schema();
-    let sql = format!("SELECT * FROM {schema}.convoke_append_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) WHERE {holds}");
-    // A statement with a name stays on the server for as long as its connection, so only a pool that keeps some gets another.
-    let query = sqlx::query(AssertSqlSafe(sql)).persistent(connection.cached_statements_size() > 0);
-    let query = query.bind(records.id).bind(i64::from(records.tag)).bind(&columns.topics).bind(&columns.entities);
-    let query = query.bind(&columns.earlier).bind(&columns.digests).bind(&columns.bodies);
-    let query = query.bind(wanted.map(|wanted| wanted.since.cast_signed()));
-    let query = query.bind(wanted.and_then(|wanted| text::regex_of(&wanted.patterns)));
-    query.bind(wanted.and_then(|wanted| wanted.entity.clone())).fetch_optional(connection).await
-}
-
 /// How long the server waits for the lock of a store, unless `lock_timeout` is set: `convoke_append_1` says it.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What went wrong in a transaction that is not ours, which only its owner can begin again.
 fn describe_within(at: &Arc<str>, error: &sqlx::Error) -> TransportError {
@@ -211,12 +214,50 @@ fn describe_within(at: &Arc<str>, error: &sqlx::Error) -> TransportError {
     TransportError::new(kind, at.clone(), text)
 }
 
-/// One array is one value of a statement.
-#[derive(Default)]
-struct Columns {
+/// What the function is given, as values of a statement: an array is one.
+struct Given {
+    schema: String,
+    store: i32,
+    tag: i64,
     topics: Vec<String>,
     entities: Vec<Option<String>>,
     earlier: Vec<i32>,
+    known: Vec<i64>,
     digests: Vec<i64>,
     bodies: Vec<Vec<u8>>,
+    wanted: Option<Wanted>,
+}
+
+impl Given {
+    /// Takes what is large out of the entries.
+    fn of(records: &PostgresRecords, entries: &mut [Entry], wanted: Option<Wanted>) -> Self {
+        Self {
+            schema: records.database.schema().to_owned(),
+            store: records.id,
+            tag: records.tag.into(),
+            known: records.known.of(entries),
+            entities: entries.iter().map(|entry| entry.entity.clone()).collect(),
+            earlier: entries.iter().map(|entry| i32::try_from(entry.earlier).unwrap_or_default()).collect(),
+            digests: entries.iter().map(|entry| entry.digest).collect(),
+            topics: entries.iter_mut().map(|entry| std::mem::take(&mut entry.topic)).collect(),
+            bodies: entries.iter_mut().map(|entry| std::mem::take(&mut entry.body)).collect(),
+            wanted,
+        }
+    }
+
+    /// Calls the function if this holds; nothing comes back if it does not.
+    async fn call(&self, holds: &str, connection: &mut PgConnection) -> Result<Option<PgRow>, sqlx::Error> {
+        let schema = &self.schema;
+        let sql = format!(
+            "SELECT * FROM {schema}.convoke_append_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) WHERE {holds}"
+        );
+        let wanted = self.wanted.as_ref();
+        // A statement with a name stays on the server for as long as its connection, so only a pool that keeps some gets another.
+        let query = sqlx::query(AssertSqlSafe(sql)).persistent(connection.cached_statements_size() > 0);
+        let query = query.bind(self.store).bind(self.tag).bind(&self.topics).bind(&self.entities);
+        let query = query.bind(&self.earlier).bind(&self.known).bind(&self.digests).bind(&self.bodies);
+        let query = query.bind(wanted.map(|wanted| wanted.since.cast_signed()));
+        let query = query.bind(wanted.and_then(|wanted| text::regex_of(&wanted.patterns)));
+        query.bind(wanted.and_then(|wanted| wanted.entity.clone())).fetch_optional(connection).await
+    }
 }

@@ -8,6 +8,7 @@ use sqlx::{PgConnection, Row as _};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::known::Known;
 use super::{add, read};
 use crate::sql::postgres::{PostgresDatabase, describe, late, quoted};
 use crate::store::{
@@ -63,6 +64,7 @@ pub(super) struct PostgresRecords {
     pub(super) database: PostgresDatabase,
     /// The name by which it rings, which no queue can have.
     bell: String,
+    pub(super) known: Known,
     batcher: Batcher<Asked, Result<Appended, TransportError>>,
 }
 
@@ -87,7 +89,7 @@ impl PostgresRecords {
                     }
                 })
             });
-            Self { at, id, tag, database, bell: format!("store {store}"), batcher }
+            Self { at, id, tag, database, bell: format!("store {store}"), known: Known::default(), batcher }
         })
     }
 
@@ -133,6 +135,10 @@ impl Records for PostgresRecords {
 
     fn page<'a>(&'a self, span: &'a Span) -> BoxFuture<'a, Result<Page, TransportError>> {
         Box::pin(read::page(self, span))
+    }
+
+    fn first_page<'a>(&'a self, span: &'a Span) -> BoxFuture<'a, Result<Option<Page>, TransportError>> {
+        Box::pin(async move { read::page(self, span).await.map(Some) })
     }
 
     fn time_at(&self, position: u64) -> BoxFuture<'_, Result<Option<(u64, i64)>, TransportError>> {

@@ -9,7 +9,14 @@ use crate::sql::postgres::{Form, array, quoted};
 use crate::store::{Entry, Wanted};
 
 /// The call that appends these to a store.
-pub(super) fn call(schema: &str, store: i32, tag: u32, entries: &[Entry], condition: Option<&Wanted>) -> String {
+pub(super) fn call(
+    schema: &str,
+    store: i32,
+    tag: u32,
+    entries: &[Entry],
+    known: Vec<i64>,
+    condition: Option<&Wanted>,
+) -> String {
     let length: usize = entries.iter().map(|entry| entry.body.len() + entry.topic.len() + 64).sum();
     let mut sql = String::with_capacity(length + 256);
     let _ = write!(sql, "SELECT * FROM {schema}.convoke_append_1({store}, {tag}, ARRAY[");
@@ -20,8 +27,9 @@ pub(super) fn call(schema: &str, store: i32, tag: u32, entries: &[Entry], condit
         None => sql.push_str("NULL"),
     });
     let earlier = array(entries.iter().map(|entry| entry.earlier));
+    let known = array(known.into_iter());
     let digests = array(entries.iter().map(|entry| entry.digest));
-    let _ = write!(sql, "]::text[], '{earlier}', '{digests}', ARRAY[");
+    let _ = write!(sql, "]::text[], '{earlier}', '{known}', '{digests}', ARRAY[");
     let form = Form::of(entries.iter().map(|entry| &*entry.body));
     list(&mut sql, entries, |sql, entry| write_bytes(sql, &entry.body, form));
     sql.push_str("]::bytea[], ");
@@ -57,13 +65,22 @@ fn write_bytes(sql: &mut String, bytes: &[u8], form: Form) {
         }
         Form::Escape => {
             sql.push_str("E'");
-            for byte in bytes {
+            // Most of it stands as it is: what is between two that do not is copied at once.
+            let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'\'' | b'\\');
+            let mut rest = bytes;
+            loop {
+                let plain = rest.iter().position(|byte| !is_plain(byte)).unwrap_or(rest.len());
+                let (before, behind) = rest.split_at(plain);
+                sql.push_str(str::from_utf8(before).unwrap_or_default());
+                let Some((byte, behind)) = behind.split_first() else { break };
                 match byte {
                     b'\'' => sql.push_str("''"),
                     b'\\' => sql.push_str("\\\\\\\\"),
-                    b' '..=b'~' => sql.push(char::from(*byte)),
-                    byte => drop(write!(sql, "\\\\{byte:03o}")),
+                    byte => {
+                        let _ = write!(sql, "\\\\{byte:03o}");
+                    }
                 }
+                rest = behind;
             }
         }
     }

@@ -23,6 +23,11 @@ pub(crate) mod sealed {
 
     /// The editions of one projection. What has a connection is done in its transaction.
     pub trait Editions<C>: Send + Sync {
+        /// Whether rows are in tables. What else there may be is not written before the commit.
+        fn has_tables(&self) -> bool {
+            true
+        }
+
         /// Begins a transaction.
         fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Work<C>>, TransportError>>;
 
@@ -63,5 +68,7 @@ pub struct Built {
     pub(super) is_present: bool,
     /// The tag of the store.
     pub(super) store: u32,
+    /// Of which records its rows are, see [`Read::reads`](crate::store::Read).
+    pub(super) reads: i64,
     pub(super) position: u64,
 }

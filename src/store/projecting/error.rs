@@ -29,6 +29,12 @@ pub enum ProjectionFault {
         /// Why.
         reason: String,
     },
+    /// Its rows were made of other records than it reads now: its topics, its thing or its time were changed. What was applied
+    /// before is not applied again, so [rebuild](super::Projection::rebuild) it.
+    OtherRecords,
+    /// The edition that was to be built beside the present one has the rows of the present one, as neither
+    /// [`prepare`](super::Project::prepare) nor [`apply`](super::Project::apply) asks which edition it is. Nothing was applied.
+    SharedRows,
     /// [`prepare`](super::Project::prepare) or [`retire`](super::Project::retire) has failed or panicked.
     Tables(String),
     /// The database of its rows refused, or could not be reached.
@@ -41,7 +47,7 @@ impl ProjectionError {
         match &self.fault {
             ProjectionFault::Store(error) => error.is_temporary(),
             ProjectionFault::Database(error) => error.is_temporary(),
-            ProjectionFault::Apply { .. } | ProjectionFault::Tables(_) => false,
+            _ => false,
         }
     }
 }
@@ -59,6 +65,13 @@ impl fmt::Display for ProjectionFault {
             Self::Apply { position, reason } => {
                 write!(f, "it does not get beyond the record at {position}: {}", Shown::text(reason))
             }
+            Self::OtherRecords => f.write_str(
+                "its rows were made of other topics, of another thing or of another time than it reads now: call `rebuild()`",
+            ),
+            Self::SharedRows => f.write_str(
+                "neither `prepare` nor `apply` asks which edition it is, so that what is built beside the present rows would be \
+                 added to them: name tables by `edition.table(…)`, or have `edition.number()` in a column",
+            ),
             Self::Tables(reason) => write!(f, "its rows are not made or removed: {}", Shown::text(reason)),
             Self::Database(error) => error.fmt(f),
         }
@@ -70,7 +83,7 @@ impl std::error::Error for ProjectionError {
         match &self.fault {
             ProjectionFault::Store(error) => Some(error),
             ProjectionFault::Database(error) => Some(error),
-            ProjectionFault::Apply { .. } | ProjectionFault::Tables(_) => None,
+            _ => None,
         }
     }
 }

@@ -60,6 +60,10 @@ impl MemoryEditions {
 }
 
 impl Editions<MemoryConnection> for MemoryEditions {
+    fn has_tables(&self) -> bool {
+        false
+    }
+
     fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Work<MemoryConnection>>, TransportError>> {
         Box::pin(async {
             let begun: Box<dyn Work<MemoryConnection>> = Box::new(self.database.begin().await?);

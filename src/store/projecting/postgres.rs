@@ -43,15 +43,16 @@ struct PostgresEditions {
 impl PostgresEditions {
     async fn read(&self, connection: &mut PgConnection, lock: &str) -> Result<Vec<Built>, sqlx::Error> {
         let sql = format!(
-            "SELECT edition, present, store, position FROM {}.convoke_projection WHERE name = $1 ORDER BY edition {lock}",
+            "SELECT edition, present, store, reads, position FROM {}.convoke_projection WHERE name = $1 ORDER BY edition {lock}",
             self.database.schema()
         );
         let query = sqlx::query_as(AssertSqlSafe(sql)).persistent(false).bind(self.name.to_string());
-        let rows: Vec<(i64, bool, i64, i64)> = query.fetch_all(connection).await?;
-        let built = |(edition, is_present, store, position): (i64, bool, i64, i64)| Built {
+        let rows: Vec<(i64, bool, i64, i64, i64)> = query.fetch_all(connection).await?;
+        let built = |(edition, is_present, store, reads, position): (i64, bool, i64, i64, i64)| Built {
             edition,
             is_present,
             store: store.try_into().unwrap_or_default(),
+            reads,
             position: position.cast_unsigned(),
         };
         Ok(rows.into_iter().map(built).collect())
@@ -92,9 +93,10 @@ impl Editions<PgConnection> for PostgresEditions {
     }
 
     fn insert<'a>(&'a self, tx: &'a mut PgConnection, built: Built) -> BoxFuture<'a, Result<bool, TransportError>> {
-        let insert = "INSERT INTO {table} (name, edition, present, store, position) VALUES ($1, $2, $3 = 1, $4, $5) \
+        let insert = "INSERT INTO {table} (name, edition, present, store, reads, position) VALUES ($1, $2, $3 = 1, $4, $5, $6) \
             ON CONFLICT DO NOTHING";
-        let values = [built.edition, built.is_present.into(), built.store.into(), built.position.cast_signed()];
+        let Built { edition, is_present, store, reads, position } = built;
+        let values = [edition, is_present.into(), store.into(), reads, position.cast_signed()];
         Box::pin(async move { Ok(self.changed(tx, insert, &values).await? == 1) })
     }
 

@@ -1,6 +1,9 @@
 //! What users write: how a record changes their rows.
 
+use std::cell::Cell;
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
 
 use crate::Handled;
 use crate::store::Recorded;
@@ -47,6 +50,11 @@ use crate::store::Recorded;
 ///
 /// All that it writes belongs into the transaction that it is given, which commits with the position. It may be called for a record
 /// again, if that transaction was rolled back; so it sends no mails.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` makes no rows over `{C}`",
+    note = "write `impl Project<…>` for the connection of the database that `projection` is called of: `SqliteConnection` or `PgConnection` \
+        of sqlx, or `MemoryConnection`"
+)]
 pub trait Project<C>: 'static {
     /// Makes the rows of a new edition, before its first record: most often its tables. The default makes nothing.
     ///
@@ -80,20 +88,38 @@ pub trait Project<C>: 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Edition(pub(super) i64);
 
+thread_local! {
+    /// Whether an edition was asked for its number since this was last looked at.
+    static ASKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What a future returns, and whether an edition was asked for its number where it ran.
+pub(super) async fn noting<T>(future: impl Future<Output = T>) -> (T, bool) {
+    let (mut future, mut asked) = (pin!(future), false);
+    let value = poll_fn(|cx| {
+        let before = ASKED.replace(false);
+        let polled = future.as_mut().poll(cx);
+        asked |= ASKED.replace(before);
+        polled
+    });
+    (value.await, asked)
+}
+
 impl Edition {
     /// Returns its number, from 1.
     pub fn number(self) -> i64 {
+        ASKED.set(true);
         self.0
     }
 
     /// Returns the name of a table of this edition: `totals_1` for `totals`.
     pub fn table(self, name: &str) -> String {
-        format!("{name}_{}", self.0)
+        format!("{name}_{}", self.number())
     }
 }
 
 impl fmt::Display for Edition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.number().fmt(f)
     }
 }

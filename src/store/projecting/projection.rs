@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::editions::sealed::Editions;
 use super::editions::{Built, ProjectionDatabase};
 use super::error::{ProjectionError, ProjectionFault};
-use super::project::{Edition, Project};
+use super::project::{Edition, Project, noting};
 use crate::__private::{Shown, guarded};
 use crate::Handled;
 use crate::store::{Position, Progress, Read, Recorded, StoreDatabase, StoreError};
@@ -44,6 +44,12 @@ impl<D: ProjectionDatabase, P: Project<D::Connection>> ProjectionBuilder<D, P> {
             let at = format!("projection `{}`", Shown::name(&self.name));
             return Err(TransportError::new(ErrorKind::Unsupported, at, text));
         }
+        if !self.records.is_whole() {
+            let text = "a projection reads all records of its topics, thing and time, from the first to the last and what comes \
+                then: leave out `after`, `until`, `backward`, `follow` and `limit`";
+            let at = format!("projection `{}`", Shown::name(&self.name));
+            return Err(TransportError::new(ErrorKind::Unsupported, at, text));
+        }
         let name: Arc<str> = self.name.into();
         let editions = self.database.editions(name.clone()).await?;
         Ok(Projection { name, editions, records: self.records.whole(), project: Rc::new(self.project) })
@@ -57,7 +63,8 @@ impl<D: ProjectionDatabase, P: Project<D::Connection>> ProjectionBuilder<D, P> {
 /// - `Missing` if the tables of the database are not there, or older than this program needs: call `migrate()` of it.
 /// - `Refused` if they are too new for this program.
 /// - `Unreachable` if there is no answer within the deadline.
-/// - `Unsupported` for a name that is not valid: it has 1 to 80 bytes of letters, digits, `-`, `_`, `.` and `:`.
+/// - `Unsupported` for a name that is not valid: it has 1 to 80 bytes of letters, digits, `-`, `_`, `.` and `:`; and for records
+///   that begin or end somewhere, or go backward: only topics, thing and time may be chosen.
 impl<D: ProjectionDatabase, P: Project<D::Connection>> IntoFuture for ProjectionBuilder<D, P> {
     type Output = Result<Projection<D, P>, TransportError>;
     type IntoFuture = std::pin::Pin<Box<dyn Future<Output = Self::Output>>>;
@@ -96,8 +103,8 @@ impl<D, P> fmt::Debug for ProjectionBuilder<D, P> {
 /// ```
 ///
 /// A transaction applies up to 200 records and moves the position with them, unless another process has moved it. So each record is
-/// applied once to an edition, whatever is killed when. The rows may be in another database than the store. Of what is read, topics,
-/// thing and time count; it is read forward and whole.
+/// applied once to an edition, whatever is killed when. The rows may be in another database than the store. Which topics, thing and
+/// time it reads is kept beside the position: where that is changed, it has to be [rebuilt](Self::rebuild).
 pub struct Projection<D: StoreDatabase, P> {
     name: Arc<str>,
     editions: Arc<dyn Editions<D::Connection>>,
@@ -121,6 +128,7 @@ impl<D: StoreDatabase, P: Project<D::Connection>> Projection<D, P> {
     /// - [`ProjectionFault::Apply`] for the first record that [`apply`](Project::apply) fails or panics on, and
     ///   [`ProjectionFault::Tables`] if the first edition cannot be prepared.
     /// - [`ProjectionFault::Store`] for a record that cannot be read, and if the projection was made from another store.
+    /// - [`ProjectionFault::OtherRecords`] if its rows were made of other topics, or of another thing or time.
     /// - [`ProjectionFault::Database`] if the database of its rows fails.
     ///
     /// What was committed before stays; the next call goes on there.
@@ -135,7 +143,10 @@ impl<D: StoreDatabase, P: Project<D::Connection>> Projection<D, P> {
                 self.make(1, true).await?;
                 continue;
             };
-            if let Some(progress) = self.advance(present, head, &|_| {}).await? {
+            if present.store == self.records.tag() && present.reads != self.records.reads() {
+                return Err(ProjectionFault::OtherRecords);
+            }
+            if let Some(progress) = self.advance(present, head, &|_| {}, false).await? {
                 return Ok(progress);
             }
         }
@@ -149,7 +160,7 @@ impl<D: StoreDatabase, P: Project<D::Connection>> Projection<D, P> {
     ///
     /// # Errors
     ///
-    /// Those of [`catch_up`](Self::catch_up). The present edition stays as it is then.
+    /// Those of [`catch_up`](Self::catch_up), and [`ProjectionFault::SharedRows`]. The present edition stays as it is then.
     pub async fn rebuild(&self) -> Result<Edition, ProjectionError> {
         self.rebuild_with(|_| {}).await
     }
@@ -164,6 +175,7 @@ impl<D: StoreDatabase, P: Project<D::Connection>> Projection<D, P> {
     }
 
     async fn rebuild_beside(&self, report: &dyn Fn(Progress)) -> Result<Edition, ProjectionFault> {
+        let mut must_ask = false;
         loop {
             let there = self.editions.list().await?;
             let Some(present) = there.iter().find(|built| built.is_present) else {
@@ -174,12 +186,24 @@ impl<D: StoreDatabase, P: Project<D::Connection>> Projection<D, P> {
             };
             let next = there.iter().map(|built| built.edition).max().unwrap_or_default() + 1;
             let Some(beside) = there.iter().find(|built| !built.is_present) else {
-                self.make(next, false).await?;
+                must_ask = self.make(next, false).await? == Some(false) && self.editions.has_tables();
                 continue;
             };
-            let head = self.records.head().await?;
-            if self.advance(*beside, head, report).await?.is_none() {
+            if beside.reads != self.records.reads() {
+                // It was begun by a program that reads something else.
+                self.give_up(*present, beside.edition, true).await?;
                 continue;
+            }
+            let head = self.records.head().await?;
+            match self.advance(*beside, head, report, must_ask).await {
+                Ok(Some(_)) => {}
+                Ok(None) => continue,
+                Err(fault) => {
+                    if fault == ProjectionFault::SharedRows {
+                        self.give_up(*present, beside.edition, false).await?;
+                    }
+                    return Err(fault);
+                }
             }
             if self.switch(*present, beside.edition).await? {
                 return Ok(Edition(beside.edition));
@@ -203,24 +227,45 @@ impl<D: StoreDatabase, P: Project<D::Connection>> Projection<D, P> {
         Ok(true)
     }
 
-    /// Makes an edition, unless somebody else does.
-    async fn make(&self, edition: i64, is_present: bool) -> Result<(), ProjectionFault> {
-        let built = Built { edition, is_present, store: self.records.tag(), position: 0 };
+    /// Forgets an edition that is not the present one. Its rows are removed, if it has some of its own.
+    async fn give_up(&self, present: Built, beside: i64, has_rows: bool) -> Result<(), ProjectionFault> {
         let mut work = self.editions.begin().await?;
-        if self.editions.insert(work.connection(), built).await? {
-            let prepared = self.project.prepare(work.connection(), Edition(edition));
-            told(prepared).await.map_err(ProjectionFault::Tables)?;
-            work.commit().await?;
+        let there = self.editions.lock(work.connection()).await?;
+        let is = |edition: i64, present: bool| there.iter().any(|of| of.edition == edition && of.is_present == present);
+        if !is(present.edition, true) || !is(beside, false) {
+            return Ok(());
         }
-        Ok(())
+        if has_rows {
+            let retired = self.project.retire(work.connection(), Edition(beside));
+            told(retired).await.map_err(ProjectionFault::Tables)?;
+        }
+        self.editions.switch(work.connection(), beside, present.edition).await?;
+        Ok(work.commit().await?)
     }
 
-    /// Applies what an edition has not seen, up to this position. `None` if somebody else has moved it meanwhile.
+    /// Makes an edition, unless somebody else does. Returns whether it was asked which one it is.
+    async fn make(&self, edition: i64, is_present: bool) -> Result<Option<bool>, ProjectionFault> {
+        let (store, reads) = (self.records.tag(), self.records.reads());
+        let built = Built { edition, is_present, store, reads, position: 0 };
+        let mut work = self.editions.begin().await?;
+        if !self.editions.insert(work.connection(), built).await? {
+            return Ok(None);
+        }
+        let prepared = self.project.prepare(work.connection(), Edition(edition));
+        let (prepared, asked) = noting(told(prepared)).await;
+        prepared.map_err(ProjectionFault::Tables)?;
+        work.commit().await?;
+        Ok(Some(asked))
+    }
+
+    /// Applies what an edition has not seen, up to this position. `None` if somebody else has moved it meanwhile. `must_ask` says
+    /// that nobody has asked yet which edition it is, and somebody has to with the first records.
     async fn advance(
         &self,
         built: Built,
         head: Position,
         report: &dyn Fn(Progress),
+        mut must_ask: bool,
     ) -> Result<Option<Progress>, ProjectionFault> {
         let position = Position::new(built.store, built.position);
         if built.store != self.records.tag() {
@@ -256,9 +301,10 @@ impl<D: StoreDatabase, P: Project<D::Connection>> Projection<D, P> {
             // Behind the last record of its topics there is nothing for it up to the end.
             let to = if is_over { Some(head) } else { last };
             if let Some(to) = to {
-                if !self.apply(built.edition, at, to, &records).await? {
+                if !self.apply(built.edition, at, to, &records, must_ask).await? {
                     return Ok(None);
                 }
+                must_ask &= records.is_empty();
                 at = to;
                 told += records.len() as u64;
                 report(Progress { position: at, last: head, told });
@@ -281,23 +327,30 @@ impl<D: StoreDatabase, P: Project<D::Connection>> Projection<D, P> {
         from: Position,
         to: Position,
         records: &[Recorded],
+        must_ask: bool,
     ) -> Result<bool, ProjectionFault> {
         let mut work = self.editions.begin().await?;
         if !self.editions.advance(work.connection(), edition, from.number(), to.number()).await? {
             return Ok(false);
         }
+        let mut is_asked = !must_ask || records.is_empty();
         for (place, record) in records.iter().enumerate() {
-            let applied = told(self.project.apply(work.connection(), record, Edition(edition))).await;
+            let applied = told(self.project.apply(work.connection(), record, Edition(edition)));
+            let (applied, asked) = noting(applied).await;
+            is_asked |= asked;
             let Err(reason) = applied else { continue };
             drop(work);
             let before = &records[..place];
             if let Some(last) = before.last() {
-                let again = Box::pin(self.apply(edition, from, last.position(), before)).await?;
+                let again = Box::pin(self.apply(edition, from, last.position(), before, must_ask)).await?;
                 if !again {
                     return Ok(false);
                 }
             }
             return Err(ProjectionFault::Apply { position: record.position(), reason });
+        }
+        if !is_asked {
+            return Err(ProjectionFault::SharedRows);
         }
         work.commit().await?;
         Ok(true)

@@ -12,7 +12,8 @@ use crate::store::ProjectionBuilder;
 use crate::store::{Project, Read};
 use crate::transport::{BoxFuture, TransportError};
 
-const LIST: &str = "SELECT edition, present, store, position FROM convoke_projection WHERE name = ? ORDER BY edition";
+const LIST: &str =
+    "SELECT edition, present, store, reads, position FROM convoke_projection WHERE name = ? ORDER BY edition";
 
 impl SqliteDatabase {
     /// Describes the projection of this name, whose rows are in this database. See [`Projection`](crate::Projection).
@@ -44,7 +45,7 @@ struct SqliteEditions {
 
 impl SqliteEditions {
     async fn read(&self, connection: &mut SqliteConnection) -> Result<Vec<Built>, sqlx::Error> {
-        let rows: Vec<(i64, bool, i64, i64)> =
+        let rows: Vec<(i64, bool, i64, i64, i64)> =
             sqlx::query_as(LIST).bind(self.name.to_string()).fetch_all(connection).await?;
         Ok(rows.into_iter().map(Built::from).collect())
     }
@@ -64,9 +65,15 @@ impl SqliteEditions {
     }
 }
 
-impl From<(i64, bool, i64, i64)> for Built {
-    fn from((edition, is_present, store, position): (i64, bool, i64, i64)) -> Self {
-        Self { edition, is_present, store: store.try_into().unwrap_or_default(), position: position.cast_unsigned() }
+impl From<(i64, bool, i64, i64, i64)> for Built {
+    fn from((edition, is_present, store, reads, position): (i64, bool, i64, i64, i64)) -> Self {
+        Self {
+            edition,
+            is_present,
+            store: store.try_into().unwrap_or_default(),
+            reads,
+            position: position.cast_unsigned(),
+        }
     }
 }
 
@@ -92,9 +99,10 @@ impl Editions<SqliteConnection> for SqliteEditions {
     }
 
     fn insert<'a>(&'a self, tx: &'a mut SqliteConnection, built: Built) -> BoxFuture<'a, Result<bool, TransportError>> {
-        let insert = "INSERT INTO convoke_projection (name, edition, present, store, position) VALUES (?, ?, ?, ?, ?) \
+        let insert = "INSERT INTO convoke_projection (name, edition, present, store, reads, position) VALUES (?, ?, ?, ?, ?, ?) \
             ON CONFLICT DO NOTHING";
-        let values = [built.edition, built.is_present.into(), built.store.into(), built.position.cast_signed()];
+        let Built { edition, is_present, store, reads, position } = built;
+        let values = [edition, is_present.into(), store.into(), reads, position.cast_signed()];
         Box::pin(async move { Ok(self.changed(tx, insert, &values).await? == 1) })
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::reading::Reading;
 use super::recorded::{Lens, Recorded};
-use crate::store::{LAST_POSITION, Position, Records, StoreError, entity_of};
+use crate::store::{LAST_POSITION, Position, Records, StoreError, digest_of, entity_of};
 use crate::{Pattern, TopicError};
 
 /// Says which records are read, from the first to the last unless it is told otherwise. Created by
@@ -146,6 +146,22 @@ impl Read {
     /// The same from its first record to its last, however many these are.
     pub(crate) fn whole(self) -> Self {
         Self { follow: false, backward: false, limit: u64::MAX, ..self }
+    }
+
+    /// What is asked beside topics, thing and time: where it begins and ends, and in which order it goes.
+    pub(crate) fn is_whole(&self) -> bool {
+        let Self { after, until, backward, follow, limit, .. } = self;
+        *after == Position::START && until.is_none() && !backward && !follow && *limit == u64::MAX
+    }
+
+    /// A digest of which records these are: topics, thing and time. The same in every process and every release: it is written.
+    pub(crate) fn reads(&self) -> i64 {
+        let mut topics: Vec<_> = self.patterns.iter().flatten().map(|pattern| pattern.as_str()).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        let time = |time: Option<SystemTime>| time.map_or(0, micros).to_string();
+        let entity = self.entity.as_deref().unwrap_or_default();
+        digest_of([topics.join(" ").as_str(), entity, &time(self.since), &time(self.before)])
     }
 
     /// The same, to the end that there is now.

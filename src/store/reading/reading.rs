@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::read::Read;
 use super::recorded::Recorded;
-use crate::store::{Page, Position, Row, Span, StoreError, matches_any};
+use crate::store::{LAST_POSITION, Page, Position, Row, Span, StoreError, matches_any};
 
 /// How many records one page has at most, and of how many bytes beyond the first.
 const PAGE: usize = 1000;
@@ -117,7 +117,10 @@ impl Reading {
                     return Ok(());
                 }
             },
-            None => self.begin().await?,
+            None => match self.begin_with_page().await? {
+                true => return Ok(()),
+                false => self.begin().await?,
+            },
         };
         self.rest = Some(rest);
         if rest.is_empty() {
@@ -132,6 +135,27 @@ impl Reading {
     fn goes_on(&self) -> bool {
         let Read { follow, backward, until, before, .. } = &self.read;
         *follow && !backward && until.is_none() && before.is_none()
+    }
+
+    /// Reads the first page of an entity by one question, where the database can do that. Returns whether it has: what is not
+    /// there may be behind the end of the store, which has to be known then.
+    async fn begin_with_page(&mut self) -> Result<bool, StoreError> {
+        let read = &self.read;
+        let is_whole = read.until.is_none() && read.since.is_none() && read.before.is_none() && !read.follow;
+        if read.entity.is_none() || !is_whole || read.patterns.is_err() {
+            return Ok(false);
+        }
+        let first = read.after.number_in(read.lens.tag, &read.name)? + 1;
+        let mut rest = Rest { first, last: LAST_POSITION, width: PAGE as u64, entity: None, all_until: None };
+        let span = self.span(rest);
+        let page = read.records.first_page(&span).await?;
+        let Some(page) = page.filter(|page| !page.rows.is_empty()) else { return Ok(false) };
+        let is_enough = page.is_last || read.backward || !self.is_choosy() && page.rows.len() as u64 >= read.limit;
+        if !is_enough {
+            rest.last = read.records.head().await?;
+        }
+        self.take(rest, &span, page);
+        Ok(true)
     }
 
     async fn begin(&mut self) -> Result<Rest, StoreError> {

@@ -16,5 +16,5 @@ mod times;
 
 pub use error::ScheduleError;
 pub use missed::Missed;
-pub(crate) use missed::due;
+pub(crate) use missed::{MOST, due};
 pub use schedule::Schedule;

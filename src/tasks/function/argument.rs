@@ -66,7 +66,7 @@ impl<D: TaskDatabase> TaskArgument<D> for TaskProgress {
 
 impl<D: TaskDatabase> TaskArgument<D> for Steps {
     fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault> {
-        let jobs: std::sync::Arc<dyn crate::tasks::rows::sealed::Jobs> = call.0.queue.jobs().clone();
+        let jobs: std::sync::Arc<dyn crate::tasks::Jobs> = call.0.queue.jobs().clone();
         Ok(Self::new(jobs, (call.0.loan.id, call.0.loan.attempt)))
     }
 }

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use super::cancel_token::{CancelToken, Cancelling};
 use super::progress::TaskProgress;
 use crate::EventBus;
-use crate::tasks::rows::Loan;
-use crate::tasks::rows::sealed::Work;
+use crate::tasks::Loan;
+use crate::tasks::Work;
 use crate::tasks::{TaskDatabase, TaskQueue};
 
 /// Where a function leaves the transaction that it has begun.

@@ -121,8 +121,8 @@ fn check<D: TaskDatabase, T: Task>(
         return Err(TaskError::Outbox(crate::OutboxError::Local { event: event.into() }));
     }
     // What a failure would be told by, of an id as a number and as a text.
-    let tried = [Value::from(7), Value::from("7")]
-        .map(|id| T::Fails::from_json(&super::super::running::failure(id, T::NAME, 7, &Fault::new("it failed"))));
+    let fault = Fault::new("it failed");
+    let tried = [Value::from(7), Value::from("7")].map(|id| T::Fails::from_json(&fault.told(id, T::NAME, 7)));
     match tried {
         [Err(error), Err(_)] => {
             Err(TaskError::Fails { task: T::NAME.into(), event: T::Fails::NAME.into(), reason: error.to_string() })

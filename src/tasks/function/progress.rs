@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::tasks::rows::Noted;
+use crate::tasks::Noted;
 
 /// Tells how far the function of a task is, as an argument of it. It is kept with the job, at most once a second, and whoever has
 /// the [job](crate::Job::status) can see it. It can be sent to other threads.

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::__private::Shown;
 use crate::tasks::Fault;
-use crate::tasks::rows::sealed::Jobs;
+use crate::tasks::Jobs;
 
 /// How many bytes the result of a step may have as JSON.
 const MOST_BYTES: usize = 64 << 10;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::call::Slot;
 use crate::OutboxDatabase;
 use crate::tasks::TaskDatabase;
-use crate::tasks::rows::sealed::{KeepingJobs, Work};
+use crate::tasks::{KeepingJobs, Work};
 use crate::transport::{ErrorKind, TransportError};
 
 /// The transaction that will end the job, as an argument of the function of a task: what the function writes in it, its event and

@@ -12,8 +12,8 @@ use crate::outbox::Keeping;
 use crate::sql::Bell;
 use crate::sql::memory::{MemoryConnection, MemoryDatabase, MemoryTransaction};
 use crate::tasks::OpenTasks;
-use crate::tasks::rows::sealed::{Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
-use crate::tasks::rows::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted};
+use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted};
+use crate::tasks::{Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
 use crate::transport::{BoxFuture, TransportError};
 
 impl MemoryDatabase {

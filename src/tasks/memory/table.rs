@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::tasks::rows::{Due, Ending, Held, How, Limit, Loan, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted};
+use crate::tasks::{Due, Ending, Held, How, Limit, Loan, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted};
 
 /// A task and a key of it.
 type TaskKey = (String, String);
@@ -36,7 +36,10 @@ struct Kept {
     job: NewJob,
     state: State,
     is_cancelled: bool,
+    /// It only rises, for it says who has the job.
     attempt: u32,
+    /// How many attempts do not count.
+    spared: u32,
     due: i64,
     /// Until when it is lent; of one that is over, until when it is kept.
     until: i64,
@@ -53,7 +56,9 @@ impl Kept {
     }
 
     fn expired(&self, now: i64) -> bool {
-        self.job.expires.is_some_and(|limit| self.attempt == 0 && now > self.due.saturating_add(micros(limit)))
+        self.job
+            .expires
+            .is_some_and(|limit| self.attempt == self.spared && now > self.due.saturating_add(micros(limit)))
     }
 
     fn task_key(&self) -> Option<TaskKey> {
@@ -116,6 +121,7 @@ impl Table {
             state: State::Waiting,
             is_cancelled: false,
             attempt: 0,
+            spared: 0,
             due,
             until: 0,
             held_until,
@@ -156,7 +162,8 @@ impl Table {
             let mut first = None;
             for (place, (_, id)) in ready.iter().enumerate() {
                 let Some(job) = self.jobs.get(id) else { continue };
-                let key = job.task_key().filter(|_| limits.contains_key(&*job.job.task));
+                // One that is only to be ended waits for no turn.
+                let key = job.task_key().filter(|_| limits.contains_key(&*job.job.task) && !job.is_cancelled);
                 let Some(key) = key else {
                     first = first.or(Some(place));
                     continue;
@@ -177,7 +184,7 @@ impl Table {
                 },
             };
             let Some((_, id)) = ready.get(place).copied() else { break };
-            let key = self.jobs.get(&id).and_then(Kept::task_key);
+            let key = self.jobs.get(&id).filter(|job| !job.is_cancelled).and_then(Kept::task_key);
             let limit = self.jobs.get(&id).and_then(|job| limits.get(&*job.job.task)).copied();
             if let (Some(key), Some(limit)) = (&key, limit) {
                 let free = limit.at_once.is_none_or(|most| running.get(key).copied().unwrap_or_default() < most);
@@ -210,13 +217,17 @@ impl Table {
     fn lend_one(&mut self, id: i64, now: i64, lease: Duration) -> Option<Loan> {
         let job = self.jobs.get_mut(&id)?;
         let (is_expired, waited) = (job.expired(now), since(job.due, now));
+        // What was lost with its worker says nothing of why it failed.
+        if job.state == State::Running {
+            job.text = None;
+        }
         job.attempt += 1;
         job.state = State::Running;
         job.until = now.saturating_add(micros(lease));
         Some(Loan {
             id,
             attempt: job.attempt,
-            attempts: job.job.attempts,
+            attempts: job.job.attempts.saturating_add(job.spared),
             task: job.job.task.to_string(),
             payload: job.job.payload.clone(),
             cause: job.job.cause.clone(),
@@ -269,7 +280,7 @@ impl Table {
                 job.due = now.saturating_add(micros(*after));
             }
             How::Released => {
-                (job.state, job.attempt) = (State::Waiting, job.attempt.saturating_sub(1));
+                (job.state, job.spared) = (State::Waiting, job.spared + 1);
                 job.due = job.due.min(now);
             }
         }
@@ -308,7 +319,8 @@ impl Table {
         else {
             return false;
         };
-        (job.state, job.attempt, job.is_cancelled, job.due) = (State::Waiting, 0, false, now);
+        (job.state, job.spared, job.is_cancelled, job.due) = (State::Waiting, job.attempt, false, now);
+        job.text = None;
         job.job.expires = None;
         self.open.insert(id, ());
         if let Some(hold) = hold {
@@ -329,7 +341,7 @@ impl Table {
             queue: job.job.queue.to_string(),
             state: job.state,
             is_cancelled: job.is_cancelled,
-            attempt: job.attempt,
+            attempt: job.attempt.saturating_sub(job.spared),
             attempts: job.job.attempts,
             payload: job.job.payload.clone(),
             due_in: (job.state == State::Waiting && job.due > now).then(|| since(now, job.due)),

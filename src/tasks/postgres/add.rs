@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::jobs::PostgresJobs;
 use crate::sql::postgres::{WITHIN, array, is_within, late, quoted};
 use crate::tasks::queue::{key_of, lane_of, micros};
-use crate::tasks::rows::{Added, Due, NewJob};
+use crate::tasks::{Added, Due, NewJob};
 use crate::transport::TransportError;
 
 /// How long the server waits for a unique key, unless `lock_timeout` is set: `convoke_job_add_1` says it.

@@ -16,8 +16,8 @@ use super::{add, lend, look, note, settle};
 use crate::outbox::Keeping;
 use crate::sql::postgres::{PostgresDatabase, describe};
 use crate::tasks::OpenTasks;
-use crate::tasks::rows::sealed::{Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
-use crate::tasks::rows::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted};
+use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted};
+use crate::tasks::{Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
 // States of a job.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::jobs::PostgresJobs;
 use crate::sql::postgres::{array, quoted};
 use crate::tasks::queue::{Lane, micros, time_of, wakes};
-use crate::tasks::rows::{Held, Loan, Loans, Wanted};
+use crate::tasks::{Held, Loan, Loans, Wanted};
 use crate::transport::{ErrorKind, TransportError};
 
 /// While there is more than is wanted, it is not looked more often what has become due: dead rows that vacuum may not take

@@ -9,7 +9,7 @@ use sqlx::postgres::PgRow;
 use super::add::texts;
 use super::jobs::{AHEAD, CANCELLED, DONE, FAILED, PostgresJobs};
 use crate::tasks::queue::time_of;
-use crate::tasks::rows::{Noted, Row, State, TaskFigures};
+use crate::tasks::{Noted, Row, State, TaskFigures};
 use crate::transport::TransportError;
 
 /// What is read of a job; `{schema}` is the schema.

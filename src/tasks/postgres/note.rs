@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use super::add::Columns;
 use super::jobs::PostgresJobs;
 use crate::sql::postgres::quoted;
-use crate::tasks::rows::{NewJob, Noted};
+use crate::tasks::{NewJob, Noted};
 use crate::transport::TransportError;
 
 pub(super) async fn progress(

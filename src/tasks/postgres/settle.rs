@@ -12,7 +12,7 @@ use super::jobs::{CANCELLED, DONE, FAILED, PostgresJobs};
 use crate::outbox::Keeping;
 use crate::sql::postgres::{BEGIN, Failed, WITHIN, is_within, late};
 use crate::tasks::queue::micros;
-use crate::tasks::rows::{Ending, How, State};
+use crate::tasks::{Ending, How, State};
 use crate::transport::{Packet, TransportError};
 
 /// Longer than the server waits for the key of an event.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::job::Job;
-use crate::tasks::rows::sealed::{Jobs, KeepingJobs};
-use crate::tasks::rows::{Added, Due, NewJob};
+use crate::tasks::{Added, Due, NewJob};
+use crate::tasks::{Jobs, KeepingJobs};
 use crate::tasks::{TaskDatabase, TaskError};
 use crate::transport::BoxFuture;
 

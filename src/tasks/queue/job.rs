@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::__private::debug_is_display;
-use crate::tasks::rows::sealed::Jobs;
-use crate::tasks::rows::{Row, State};
+use crate::tasks::Jobs;
+use crate::tasks::{Row, State};
 use crate::transport::TransportError;
 
 /// How long who waits for a job waits before he looks again, at first and at most.

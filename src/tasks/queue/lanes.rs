@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::tasks::rows::{Due, Limit, Wanted};
+use crate::tasks::{Due, Limit, Wanted};
 
 /// The longest wait, and what stands for ever: a century.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);

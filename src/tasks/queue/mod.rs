@@ -20,4 +20,5 @@ pub use job::{FailedJob, Job, JobId, JobStatus};
 pub(super) use lanes::time_of;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) use lanes::{Lane, key_of, lane_of, micros, wakes};
+pub(super) use packing::pack;
 pub use queue::{OpenTasks, TaskQueue};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::cause::Cause;
 use super::enqueue::head_start;
-use crate::tasks::rows::{Due, Hold, NewJob};
+use crate::tasks::{Due, Hold, NewJob};
 use crate::tasks::{Task, TaskError};
 
 /// How many bytes the payload of a job may have as JSON.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::enqueue::{Enqueue, EnqueueAll};
 use super::job::{FailedJob, Job, JobId};
 use super::packing::pack;
-use crate::tasks::rows::sealed::{Jobs, KeepingJobs};
+use crate::tasks::{Jobs, KeepingJobs};
 use crate::tasks::{Task, TaskDatabase, TaskFigures};
 use crate::transport::{BoxFuture, TransportError};
 

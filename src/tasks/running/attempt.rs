@@ -16,7 +16,7 @@ use super::held::{Canceller, cancel};
 use crate::__private::guarded;
 use crate::tasks::function::{Call, Cancelling, Does, Done, Slot};
 use crate::tasks::queue::Cause;
-use crate::tasks::rows::{Ending, How, Loan, State};
+use crate::tasks::{Ending, How, Loan, State};
 use crate::tasks::{Fault, TaskDatabase, TaskProgress};
 
 /// How often progress is kept, at most.

@@ -4,23 +4,16 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Shared;
 use crate::__private::Shown;
 use crate::tasks::function::{Does, Told};
 use crate::tasks::queue::Cause;
-use crate::tasks::rows::{Ending, How, Loan, State};
+use crate::tasks::{Ending, How, Loan, State};
 use crate::tasks::{Fault, TaskDatabase, TaskFailed, TaskTerms};
 use crate::transport::Packet;
 use crate::{Outbox, Outgoing};
-
-/// What tells of a failure, as the event of a task is made of it.
-pub(in crate::tasks) fn failure(id: Value, task: &str, job: i64, fault: &Fault) -> Value {
-    let Fault { detail, code, origin, data, .. } = fault;
-    let code = code.as_deref().unwrap_or("failed");
-    json!({ "id": id, "task": task, "job": job, "detail": detail, "code": code, "origin": origin, "data": data })
-}
 
 /// An attempt that was done.
 ///
@@ -85,7 +78,7 @@ pub(super) fn over<D: TaskDatabase>(
 fn tell<D: TaskDatabase>(shared: &Shared<D>, does: &dyn Does<D>, loan: &Loan, fault: &Fault) -> Option<Packet> {
     let outbox = Cause::read(loan.cause.as_deref()).outbox(&shared.outbox);
     let id = crate::__private::catch(|| does.about(&loan.payload)).ok().flatten();
-    let told = failure(id.unwrap_or_else(|| loan.id.into()), &loan.task, loan.id, fault);
+    let told = fault.told(id.unwrap_or_else(|| loan.id.into()), &loan.task, loan.id);
     let made = crate::__private::catch(|| does.fails(&told));
     let wrong = match made {
         Ok(Ok(event)) => match outbox.packet(event) {

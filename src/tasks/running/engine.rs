@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::{Fuse, FusedFuture, FutureExt, LocalBoxFuture};
+use futures_util::future::{Fuse, FusedFuture, FutureExt, LocalBoxFuture, join};
 use futures_util::stream::FuturesUnordered;
 use tokio::select;
 use tokio::sync::watch;
@@ -18,9 +18,10 @@ use tokio::time::{Instant, sleep_until};
 use super::Shared;
 use super::attempt::{Finish, What, release, run};
 use super::held::Holding;
+use super::ticker::tick_all;
 use crate::tasks::TaskDatabase;
 use crate::tasks::function::Cancelling;
-use crate::tasks::rows::{Ending, Held, Limit, Loans, Wanted};
+use crate::tasks::{Ending, Held, Limit, Loans, Wanted};
 use crate::transport::TransportError;
 
 /// How many jobs are lent at a time, at the most.
@@ -107,8 +108,15 @@ impl<D: TaskDatabase> Engine<D> {
     pub(super) async fn run(self) -> usize {
         let stats = self.shared.stats.clone();
         stats.begin();
-        let orders = self.orders.subscribe();
-        let given_back = Running::new(self.shared, self.wanted).run(orders).await;
+        let (orders, mut ends) = (self.orders.subscribe(), self.orders.subscribe());
+        let shared = self.shared.clone();
+        let ticking = async move {
+            select! {
+                () = tick_all(shared.clone()) => {}
+                order = ends.wait_for(|order| *order == Order::Drain) => drop(order),
+            }
+        };
+        let (given_back, ()) = join(Running::new(self.shared, self.wanted).run(orders), ticking).await;
         stats.end();
         given_back
     }
@@ -166,7 +174,7 @@ impl<D: TaskDatabase> Running<D> {
             select! {
                 biased;
                 Some(finish) = self.attempts.next(), if !self.attempts.is_empty() => {
-                    given_back += usize::from(is_draining && matches!(&finish.what, What::Settle(ending) if ending.how == crate::tasks::rows::How::Released));
+                    given_back += usize::from(is_draining && matches!(&finish.what, What::Settle(ending) if ending.how == crate::tasks::How::Released));
                     self.finished(finish);
                 }
                 settled = &mut self.settle => self.settled(settled),

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::tasks::function::Cancelling;
-use crate::tasks::rows::{Held, Loan};
+use crate::tasks::{Held, Loan};
 
 /// For how long work is taken ahead.
 const AHEAD: Duration = Duration::from_millis(50);

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! In reading order: `options` is what it goes by; `engine` is its one task, and `held` what it has; `attempt` runs a function, and
-//! `ending` says what becomes of that. `health` and `service` are as with a worker; `to_bus` has the bus of this process hear how
+//! `ending` says what becomes of that; `ticker` enqueues what is due again and again. `health` and `service` are as with a worker; `to_bus` has the bus of this process hear how
 //! jobs have ended.
 //!
 //! An attempt ends by one statement that is fenced by its number, in one transaction with its event. What is not settled comes
@@ -19,14 +19,15 @@ mod attempt;
 mod ending;
 mod health;
 mod service;
+mod ticker;
 mod to_bus;
 
-pub(super) use ending::failure;
 pub(super) use health::Stats;
 pub use health::{TasksHealth, TasksProbe};
 pub(super) use options::Options;
 pub(super) use service::Parts;
 pub use service::TasksService;
+pub(super) use ticker::Every;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -46,4 +47,5 @@ pub(super) struct Shared<D: TaskDatabase> {
     pub(super) functions: Rc<HashMap<&'static str, Rc<dyn Does<D>>>>,
     pub(super) options: Options,
     pub(super) stats: Arc<Stats>,
+    pub(super) schedules: Rc<[Every]>,
 }

@@ -13,10 +13,10 @@ use tokio::sync::{oneshot, watch};
 
 use super::engine::{Engine, Order};
 use super::to_bus::ToBus;
-use super::{Options, Shared, Stats};
+use super::{Every, Options, Shared, Stats};
 use crate::outbox::{OutboxBuilder, RelayService};
 use crate::tasks::function::Does;
-use crate::tasks::{TaskDatabase, TaskQueue};
+use crate::tasks::{TaskDatabase, TaskError, TaskQueue};
 use crate::{BaseService, EventBus, Failure, Handled, Outbox, Route, ServiceContext, ServiceHandle, Uuid};
 
 /// How often it is looked at whether it gets on.
@@ -33,6 +33,7 @@ pub(in crate::tasks) struct Parts<D: TaskDatabase> {
     pub(in crate::tasks) functions: Rc<HashMap<&'static str, Rc<dyn Does<D>>>>,
     pub(in crate::tasks) options: Options,
     pub(in crate::tasks) stats: Arc<Stats>,
+    pub(in crate::tasks) schedules: Rc<[Every]>,
 }
 
 /// The actor of [`Tasks`](crate::Tasks), which is kept alive.
@@ -51,6 +52,10 @@ impl<D: TaskDatabase> TasksService<D> {
 
     async fn open(&mut self) -> Result<(), Failure> {
         let parts = &self.parts;
+        let nobody = parts.schedules.iter().find(|every| !parts.functions.contains_key(&*every.job.task));
+        if let Some(every) = nobody {
+            return Err(TaskError::Nobody { task: every.job.task.to_string() }.into());
+        }
         let queue = TaskQueue::open(&parts.database).await?;
         let outbox = match &parts.outbox {
             Some(outbox) => outbox.clone(),
@@ -70,6 +75,7 @@ impl<D: TaskDatabase> TasksService<D> {
             functions: parts.functions.clone(),
             options: parts.options,
             stats: parts.stats.clone(),
+            schedules: parts.schedules.clone(),
         };
         self.engine = Some(Engine::new(Rc::new(shared)));
         Ok(())

@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr, SqlStr, Sqlite, SqliteConnection
 use super::jobs::{AHEAD, READY, SqliteJobs, TURN};
 use crate::sql::sqlite::now;
 use crate::tasks::queue::{key_of, lane_of, micros};
-use crate::tasks::rows::{Added, NewJob};
+use crate::tasks::{Added, NewJob};
 use crate::transport::TransportError;
 
 /// How many rows one statement inserts: few sizes, so that each is prepared once.

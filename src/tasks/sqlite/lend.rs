@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use super::jobs::SqliteJobs;
 use super::turns;
-use crate::sql::sqlite::{Joined, after, joined, now, written};
+use crate::sql::sqlite::{Joined, after, join, now, written};
 use crate::tasks::queue::{Lane, wakes};
-use crate::tasks::rows::{Held, Loan, Loans, Wanted};
+use crate::tasks::{Held, Loan, Loans, Wanted};
 use crate::transport::TransportError;
 
 /// While there is more than is wanted, it is not looked more often what else there is.
@@ -50,7 +50,7 @@ fn read_sql() -> String {
         expires IS NOT NULL AND attempt - spared = 1 AND due + expires < ?1, text";
     format!(
         "SELECT {} FROM convoke_job WHERE state = 3 AND state > 1 AND at = ?3 AND ticket = ?4",
-        joined("id", columns, "payload", &["task", "cause", "text"])
+        join("id", columns, "payload", &["task", "cause", "text"])
     )
 }
 
@@ -210,14 +210,15 @@ async fn in_turn(
         // By chance where there is no whole number, so that one that is wanted at a time is any of them in turn.
         rest = (share + fastrand::f64()) as usize;
     }
-    let (mut ids, mut room) = (Vec::new(), None);
+    let (mut ids, mut keys, mut room) = (Vec::new(), Vec::new(), None);
     let mut turning = turning.to_vec();
     fastrand::shuffle(&mut turning);
     for (place, lane) in turning.iter().enumerate() {
         let share = rest.div_ceil(turning.len() - place);
-        let taken = turns::take(jobs, connection, lane, share).await?;
+        let taken = turns::take(jobs, connection, lane, share, &keys).await?;
         rest -= taken.ids.len().min(rest);
         ids.extend(taken.ids);
+        keys.extend(taken.keys);
         room = room.into_iter().chain(taken.room).min();
     }
     let (mut lent, mut queries) = (Vec::new(), Vec::new());
@@ -292,7 +293,7 @@ pub(super) fn text_of(payload: Vec<u8>) -> Result<String, sqlx::Error> {
 /// Those that are still lent, with whether they were asked to end.
 pub(super) const RENEW: &str = "UPDATE convoke_job AS j SET at = ?2 FROM json_each(?1) AS held \
     WHERE j.id = held.value ->> 0 AND j.attempt = held.value ->> 1 AND j.state = 3 \
-    RETURNING j.id, j.attempt, j.cancelled";
+    RETURNING id, attempt, cancelled";
 
 pub(super) async fn renew(
     jobs: &SqliteJobs,

@@ -10,7 +10,7 @@ use super::jobs::{AHEAD, SqliteJobs};
 use super::lend::text_of;
 use super::settle::state_of;
 use crate::sql::sqlite::now;
-use crate::tasks::rows::{Noted, Row, State, TaskFigures};
+use crate::tasks::{Noted, Row, State, TaskFigures};
 use crate::transport::TransportError;
 
 const COLUMNS: &str =
@@ -201,4 +201,36 @@ pub(super) async fn figures(jobs: &SqliteJobs, queues: &[Arc<str>], most: u64) -
         failed: count(failed),
         oldest: oldest.map(|due| Duration::from_millis(now.saturating_sub(due).try_into().unwrap_or_default())),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection, SqliteConnection};
+
+    use super::*;
+    use crate::sql::sqlite::prepare;
+    use crate::tasks::sqlite::{add, lend, settle, turns};
+
+    #[actix_rt::test]
+    async fn nothing_that_is_done_for_a_job_reads_a_whole_table_or_sorts_one() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        prepare(&mut connection).await.unwrap();
+        let of_these = [CANCEL, RETRY, PRUNE, PRUNE_RATES, FIGURES, add::FREE, add::HOLDERS, turns::WALK, turns::TAKE];
+        let all = of_these.into_iter().chain(settle::ALL).map(str::to_owned).chain(lend::all());
+        for sql in all.chain([failed_sql()]) {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let rows = sqlx::query(explain).fetch_all(&mut connection).await.unwrap();
+            let plan: String = rows.iter().map(|row| row.get::<String, _>("detail") + "\n").collect();
+            for line in plan.lines() {
+                // What is read from its beginning by an index is not read to its end.
+                let whole = ["SCAN convoke_", "SCAN j", "SCAN o"].iter().any(|scan| line.contains(scan));
+                let is_first = line.contains("USING") && line.contains("INDEX");
+                assert!(
+                    !whole || is_first || line.contains("VIRTUAL TABLE"),
+                    "it reads a whole table: {line}\n{sql}\n{plan}"
+                );
+                assert!(!line.contains("TEMP B-TREE FOR ORDER BY"), "it sorts: {line}\n{sql}\n{plan}");
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@ use sqlx::{Connection, SqliteConnection};
 use super::add::insert;
 use super::jobs::SqliteJobs;
 use crate::sql::sqlite::now;
-use crate::tasks::rows::{NewJob, Noted};
+use crate::tasks::{NewJob, Noted};
 use crate::transport::TransportError;
 
 const PROGRESS: &str = "UPDATE convoke_job SET note = ?3, fraction = ?4 WHERE id = ?1 AND attempt = ?2 AND state = 3";

@@ -12,7 +12,7 @@ use sqlx::SqliteConnection;
 use super::jobs::{AHEAD, CANCELLED, DONE, FAILED, READY, SqliteJobs};
 use crate::outbox::Keeping;
 use crate::sql::sqlite::{after, now, written};
-use crate::tasks::rows::{Ending, How, State};
+use crate::tasks::{Ending, How, State};
 use crate::transport::TransportError;
 
 /// All of them, or none if one is not lent by this number or has its key for longer: what most of the time is true takes no
@@ -22,7 +22,7 @@ pub(super) const DELETE_ALL: &str = "DELETE FROM convoke_job WHERE id IN (SELECT
         WHERE j.attempt = ask.value ->> 1 AND j.state = 3 AND (j.hold <= 0 OR coalesce(j.held_until, 0) <= ?3)) = ?2";
 
 /// Those that are still lent by these numbers, and until when each has its key.
-pub(super) const HELD: &str = "SELECT json_group_array(json_array(j.id, iif(j.hold > 0, coalesce(j.held_until, 0), 0))) \
+pub(super) const HELD: &str = "SELECT json_group_array(json_array(j.id, j.attempt, iif(j.hold > 0, coalesce(j.held_until, 0), 0))) \
     FROM json_each(?1) AS ask CROSS JOIN convoke_job AS j ON j.id = ask.value ->> 0 \
     WHERE j.attempt = ask.value ->> 1 AND j.state = 3";
 pub(super) const DELETE: &str = "DELETE FROM convoke_job WHERE id IN (SELECT value FROM json_each(?1))";
@@ -31,7 +31,7 @@ pub(super) const KEEP: &str = "UPDATE convoke_job AS j SET state = ask.value ->>
         text = ask.value ->> 3, note = NULL, fraction = NULL, hold = iif(hold > 0 AND coalesce(held_until, 0) <= ?2, -hold, hold) \
     FROM json_each(?1) AS ask WHERE j.id = ask.value ->> 0";
 /// The id, when it is due, whether that is now, and why it has failed. The head start stays what it was.
-pub(super) const AGAIN: &str = "UPDATE convoke_job AS j SET state = iif(ask.value ->> 2, iif(key IS NULL OR cancelled, 0, 1), 2), \
+pub(super) const AGAIN: &str = "UPDATE convoke_job AS j SET state = iif(ask.value ->> 2, iif(j.key IS NULL OR j.cancelled, 0, 1), 2), \
         rank = (ask.value ->> 1) - (due - rank), due = ask.value ->> 1, at = ask.value ->> 1, text = ask.value ->> 3, note = NULL, fraction = NULL \
     FROM json_each(?1) AS ask WHERE j.id = ask.value ->> 0";
 /// It is in its old place. The number of the attempt stays, for it says who has the job; but it does not count.
@@ -95,7 +95,8 @@ async fn change(connection: &mut SqliteConnection, endings: &[Ending]) -> Result
     // Numbers can always be written.
     let asked = serde_json::to_string(&asked).unwrap_or_default();
     let ids: Vec<i64> = endings.iter().map(|ending| ending.job).collect();
-    if endings.iter().all(|ending| matches!(ending.how, How::Over { keep: Duration::ZERO, .. })) {
+    let all_are_over = endings.iter().all(|ending| matches!(ending.how, How::Over { keep: Duration::ZERO, .. }));
+    if all_are_over && ids.iter().collect::<HashSet<_>>().len() == ids.len() {
         let count = i64::try_from(endings.len()).unwrap_or(i64::MAX);
         let delete = sqlx::query(DELETE_ALL).bind(asked.clone()).bind(count).bind(now);
         if delete.execute(&mut *connection).await?.rows_affected() == endings.len() as u64 {
@@ -105,16 +106,15 @@ async fn change(connection: &mut SqliteConnection, endings: &[Ending]) -> Result
     }
     let held: String = sqlx::query_scalar(HELD).bind(asked).fetch_one(&mut *connection).await?;
     // What SQLite has written can be read.
-    let held: HashMap<i64, i64> =
-        serde_json::from_str::<Vec<(i64, i64)>>(&held).unwrap_or_default().into_iter().collect();
+    let held = serde_json::from_str::<Vec<(i64, u32, i64)>>(&held).unwrap_or_default();
+    let mut held: HashMap<_, _> = held.into_iter().map(|(job, attempt, until)| ((job, attempt), until)).collect();
     let mut changes = Changes::default();
-    let mut seen = HashSet::new();
     let mut ended = Vec::with_capacity(endings.len());
     for ending in endings {
         // A job ends once, whatever is said of it in one go.
-        let held_until = held.get(&ending.job).filter(|_| seen.insert(ending.job));
+        let held_until = held.remove(&(ending.job, ending.attempt));
         if let Some(held_until) = held_until {
-            changes.push(ending, *held_until, now);
+            changes.push(ending, held_until, now);
         }
         ended.push(held_until.is_some());
     }

@@ -4,17 +4,18 @@
 
 use sqlx::SqliteConnection;
 
+use super::add::millis;
 use super::jobs::SqliteJobs;
-use crate::sql::sqlite::now;
+use crate::sql::sqlite::{now, written};
 use crate::tasks::queue::Lane;
 
 /// So many keys are looked at beyond those that are wanted: that is how many may have no room without being in the way.
 const BEYOND: usize = 256;
 
 /// Walks over the keys of lane ?1 behind ?2, up to ?3, and at most ?4 of them: each is found by the index, however many jobs it
-/// has. Of each it says how many may be lent: no more than ?5, than ?6 less those that run, and than its rate has left, of which
-/// ?7 are free at once and ?8 is the time of one in µs; ?9 is the time. Then it takes a first job of each that has room, a second, and so on.
-pub(super) const TURNS: &str = "WITH RECURSIVE \
+/// has. Of each it says how many may be lent: no more than ?5, than ?6 less those that run or are in ?10, and than its rate has left, of
+/// which ?7 are free at once and ?8 is the time of one in µs; ?9 is the time.
+pub(super) const WALK: &str = "WITH RECURSIVE \
     walk (key, place) AS ( \
         SELECT (SELECT key FROM convoke_job WHERE lane = ?1 AND state = 1 AND key > ?2 AND key <= ?3 ORDER BY key LIMIT 1), 1 \
         UNION ALL \
@@ -22,31 +23,33 @@ pub(super) const TURNS: &str = "WITH RECURSIVE \
             place + 1 \
         FROM walk WHERE key IS NOT NULL LIMIT ?4 \
     ), \
-    rates (key, place, running, until) AS MATERIALIZED ( \
-        SELECT key, place, \
-            iif(?6 IS NULL, 0, (SELECT count(*) FROM convoke_job WHERE state = 3 AND convoke_job.key = walk.key AND key IS NOT NULL)), \
+    rates (key, running, until) AS MATERIALIZED ( \
+        SELECT key, \
+            iif(?6 IS NULL, 0, (SELECT count(*) FROM convoke_job WHERE state = 3 AND convoke_job.key = walk.key AND key IS NOT NULL) \
+                + (SELECT count(*) FROM json_each(?10) AS taken WHERE taken.value = walk.key)), \
             iif(?8 IS NULL, 0, max(?9, coalesce((SELECT until FROM convoke_job_rate AS r WHERE r.key = walk.key), 0))) \
         FROM walk WHERE key IS NOT NULL \
     ), \
-    rooms (key, place, room) AS MATERIALIZED ( \
-        SELECT key, place, \
-            min(?5, coalesce(?6 - running, ?5), iif(?8 IS NULL, ?5, (?9 + ?7 * ?8 - until) / ?8)) \
-        FROM rates \
-    ), \
-    turns (id, key, rank, turn, room) AS ( \
-        SELECT j.id, j.key, j.rank, 1, rooms.room FROM rooms CROSS JOIN convoke_job AS j ON j.id = ( \
-            SELECT id FROM convoke_job WHERE lane = ?1 AND state = 1 AND key = rooms.key ORDER BY rank, id LIMIT 1 \
-        ) WHERE rooms.room > 0 \
+    rooms (key, room) AS MATERIALIZED ( \
+        SELECT key, min(?5, coalesce(?6 - running, ?5), iif(?8 IS NULL, ?5, (?9 + ?7 * ?8 - until) / ?8)) FROM rates \
+    ) \
+    SELECT coalesce((SELECT json_group_array(json_array(key, room)) FROM rooms WHERE room > 0), '[]'), \
+        (SELECT count(*) FROM rates), (SELECT max(key) FROM rates), \
+        (SELECT min(until - (?7 - 1) * ?8) FROM rates WHERE until - (?7 - 1) * ?8 > ?9)";
+
+/// Takes a first job of each of these keys of lane ?1, which are listed with their rooms, then a second, and so on; ?3 in all.
+pub(super) const TAKE: &str = "WITH RECURSIVE turns (id, key, rank, turn, room) AS ( \
+        SELECT j.id, j.key, j.rank, 1, asked.value ->> 1 FROM json_each(?2) AS asked CROSS JOIN convoke_job AS j ON j.id = ( \
+            SELECT id FROM convoke_job WHERE lane = ?1 AND state = 1 AND key = asked.value ->> 0 ORDER BY rank, id LIMIT 1 \
+        ) \
         UNION ALL \
         SELECT j.id, j.key, j.rank, turn + 1, turns.room FROM turns CROSS JOIN convoke_job AS j ON j.id = ( \
             SELECT id FROM convoke_job WHERE lane = ?1 AND state = 1 AND key = turns.key AND (rank, id) > (turns.rank, turns.id) \
             ORDER BY rank, id LIMIT 1 \
         ) WHERE turns.turn < turns.room \
-        LIMIT ?5 \
+        LIMIT ?3 \
     ) \
-    SELECT coalesce((SELECT json_group_array(json_array(id, key)) FROM turns), '[]'), \
-        (SELECT count(*) FROM rates), (SELECT max(key) FROM rates), \
-        (SELECT min(until - (?7 - 1) * ?8) FROM rates WHERE until - (?7 - 1) * ?8 > ?9)";
+    SELECT coalesce((SELECT json_group_array(json_array(id, key)) FROM turns), '[]')";
 
 /// What has begun of a key counts for its rate.
 pub(super) const COUNT: &str = "INSERT INTO convoke_job_rate (key, until) \
@@ -57,60 +60,66 @@ pub(super) const COUNT: &str = "INSERT INTO convoke_job_rate (key, until) \
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     pub(super) ids: Vec<i64>,
+    /// The key of each.
+    pub(super) keys: Vec<i64>,
     /// When a key has room again by its rate, in ms since 1970.
     pub(super) room: Option<i64>,
 }
 
-/// Takes up to `most` jobs of a lane, which are to be lent in this transaction.
+/// Takes up to `most` jobs of a lane, which are to be lent in this transaction beside others that have these keys.
 pub(super) async fn take(
     jobs: &SqliteJobs,
     connection: &mut SqliteConnection,
     lane: &Lane,
     most: usize,
+    beside: &[i64],
 ) -> Result<Taken, sqlx::Error> {
     let cursor = jobs.lending().cursors.get(&lane.number).copied().unwrap_or(i64::MAX);
-    let (mut taken, mut keys, mut seen) = (Taken::default(), Vec::new(), 0);
+    let (mut taken, mut rooms, mut seen) = (Taken::default(), Vec::<(i64, i64)>::new(), 0);
     let (mut from, mut to, mut is_second) = (cursor, i64::MAX, false);
-    if cursor == i64::MAX {
-        (from, to, is_second) = (i64::MIN, i64::MAX, true);
-    }
+    let mut reached = None;
     let now = now().saturating_mul(1000);
     let (burst, each) = lane.rate().unzip();
-    while taken.ids.len() < most && seen <= most.saturating_add(BEYOND) {
-        let rest = most - taken.ids.len();
-        let width = i64::try_from(rest.max(16)).unwrap_or(i64::MAX);
-        let query = sqlx::query_as::<_, (String, i64, Option<i64>, Option<i64>)>(TURNS);
-        let query = query.bind(lane.number).bind(from).bind(to).bind(width);
-        let query = query.bind(i64::try_from(rest).unwrap_or(i64::MAX)).bind(lane.at_once()).bind(burst).bind(each);
-        let (found, walked, last, room) = query.bind(now).fetch_one(&mut *connection).await?;
+    let rest = i64::try_from(most).unwrap_or(i64::MAX);
+    while rooms.len() < most && seen <= most.saturating_add(BEYOND) {
+        let width = i64::try_from((most - rooms.len()).max(16)).unwrap_or(i64::MAX);
+        let query = sqlx::query_as::<_, (String, i64, Option<i64>, Option<i64>)>(WALK);
+        let query = query.bind(lane.number).bind(from).bind(to).bind(width).bind(rest);
+        let query = query.bind(lane.at_once()).bind(burst).bind(each).bind(now).bind(written(beside));
+        let (found, walked, last, room) = query.fetch_one(&mut *connection).await?;
         // What SQLite has written can be read.
-        let found: Vec<(i64, i64)> = serde_json::from_str(&found).unwrap_or_default();
-        // A key that was not reached any more has its turn first the next time.
-        let reached = if found.len() < rest { last } else { found.iter().map(|(_, key)| *key).max() };
-        taken.ids.extend(found.iter().map(|(id, _)| *id));
-        keys.extend(found.iter().map(|(_, key)| *key));
-        taken.room = taken.room.into_iter().chain(room.map(|room| super::add::millis(room))).min();
+        rooms.extend(serde_json::from_str::<Vec<(i64, i64)>>(&found).unwrap_or_default());
+        taken.room = taken.room.into_iter().chain(room.map(millis)).min();
         seen = seen.saturating_add(usize::try_from(walked).unwrap_or_default());
-        if let Some(reached) = reached {
-            from = reached;
-            jobs.lending().cursors.insert(lane.number, reached);
-        }
+        reached = last.or(reached);
+        from = last.unwrap_or(from);
         if walked < width {
             if is_second {
                 break;
             }
+            // Once around.
             (from, to, is_second) = (i64::MIN, cursor, true);
         }
     }
-    if let Some(each) = each
-        && !keys.is_empty()
-    {
-        let keys = crate::sql::sqlite::written(&keys);
-        sqlx::query(COUNT).bind(keys).bind(now).bind(each).execute(connection).await?;
-    }
-    // There are more than were looked at: the next look begins behind them.
-    if taken.ids.is_empty() && seen > BEYOND {
+    if !rooms.is_empty() {
+        let rooms = serde_json::to_string(&rooms).unwrap_or_default();
+        let query = sqlx::query_scalar::<_, String>(TAKE).bind(lane.number).bind(rooms).bind(rest);
+        let found = query.fetch_one(&mut *connection).await?;
+        let found: Vec<(i64, i64)> = serde_json::from_str(&found).unwrap_or_default();
+        (taken.ids, taken.keys) = found.into_iter().unzip();
+        // Whoever is behind the last has the next turn.
+        reached = taken.keys.last().copied().or(reached);
+    } else if seen > BEYOND {
+        // There are more than were looked at: the next look begins behind them.
         taken.room = Some(0);
+    }
+    if let Some(reached) = reached {
+        jobs.lending().cursors.insert(lane.number, reached);
+    }
+    if let Some(each) = each
+        && !taken.keys.is_empty()
+    {
+        sqlx::query(COUNT).bind(written(&taken.keys)).bind(now).bind(each).execute(connection).await?;
     }
     Ok(taken)
 }

@@ -4,10 +4,11 @@
 
 use std::fmt;
 use std::future::IntoFuture;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::time::Instant;
 
 use super::builder::FOREVER;
 use super::insert::millis;
@@ -16,6 +17,9 @@ use crate::sql::postgres::{BEGIN, Failed, PostgresDatabase, WITHIN, describe, is
 use crate::transport::{BoxFuture, TransportError, check_name_if_any, no_transaction};
 
 const WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// For how long what was removed is taken for removed: whoever did so may have been rolled back.
+const FORGET: Duration = Duration::from_secs(300);
 
 /// An inbox in a table of a PostgreSQL: it remembers for a [window](PostgresInboxBuilder::window) of time which events
 /// were handled, by their [identities](crate::Metadata::identity).
@@ -50,6 +54,16 @@ pub struct PostgresInbox {
     at: Arc<str>,
     name: Arc<str>,
     window: Duration,
+    pruned: Arc<Mutex<Pruned>>,
+}
+
+/// Up to when marks have been removed, in µs since 1970. From there on it is looked for more: what was before may still be there as
+/// dead rows, which a transaction that is open keeps vacuum from.
+#[derive(Debug, Default)]
+struct Pruned {
+    until: i64,
+    /// Since when it is not looked at from the first on.
+    since: Option<Instant>,
 }
 
 impl PostgresDatabase {
@@ -133,11 +147,12 @@ impl PostgresInbox {
     /// Each mark is taken over what is too old, and removes up to 8 marks of that kind. Nothing is marked unless this holds,
     /// and then there is no answer.
     async fn write(&self, connection: &mut PgConnection, id: &str, holds: &str) -> Result<Option<bool>, sqlx::Error> {
-        let schema = self.database.schema();
+        let (schema, pruned) = (self.database.schema(), self.pruned());
         let mark = format!(
             "WITH within AS MATERIALIZED (SELECT {holds} AS holds), old AS MATERIALIZED ( \
-                 SELECT inbox, event FROM {schema}.convoke_inbox WHERE until <= now() AND event <> \
-                     sha256(convert_to($2, 'UTF8')) ORDER BY until LIMIT 8 FOR UPDATE SKIP LOCKED \
+                 SELECT inbox, event, until FROM {schema}.convoke_inbox \
+                 WHERE until >= 'epoch'::timestamptz + $4 * interval '1 us' AND until <= now() \
+                     AND event <> sha256(convert_to($2, 'UTF8')) ORDER BY until LIMIT 8 FOR UPDATE SKIP LOCKED \
              ), pruned AS ( \
                  DELETE FROM {schema}.convoke_inbox AS mark USING old \
                  WHERE mark.inbox = old.inbox AND mark.event = old.event AND (SELECT holds FROM within) \
@@ -147,11 +162,28 @@ impl PostgresInbox {
                  FROM within WHERE within.holds \
                  ON CONFLICT (inbox, event) DO UPDATE SET until = excluded.until WHERE mark.until <= clock_timestamp() \
                  RETURNING 1 \
-             ) SELECT CASE WHEN holds THEN EXISTS (SELECT 1 FROM marked) END FROM within"
+             ) SELECT CASE WHEN holds THEN EXISTS (SELECT 1 FROM marked) END, (extract(epoch FROM \
+                 coalesce((SELECT max(until) FROM old), now() - interval '1 min')) * 1000000)::bigint FROM within"
         );
-        let query = sqlx::query_scalar(AssertSqlSafe(mark)).persistent(false);
-        let query = query.bind(self.name.to_string()).bind(id.to_owned()).bind(millis(self.window));
-        query.fetch_one(connection).await
+        let query = sqlx::query_as::<_, (Option<bool>, i64)>(AssertSqlSafe(mark)).persistent(false);
+        let query = query.bind(self.name.to_string()).bind(id.to_owned()).bind(millis(self.window)).bind(pruned);
+        let (marked, pruned) = query.fetch_one(connection).await?;
+        let mut known = self.known();
+        known.until = known.until.max(pruned);
+        Ok(marked)
+    }
+
+    /// From when on it is looked for what is too old.
+    fn pruned(&self) -> i64 {
+        let mut known = self.known();
+        if known.since.is_none_or(|since| since.elapsed() > FORGET) {
+            *known = Pruned { until: 0, since: Some(Instant::now()) };
+        }
+        known.until
+    }
+
+    fn known(&self) -> MutexGuard<'_, Pruned> {
+        self.pruned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -193,7 +225,8 @@ impl PostgresInboxBuilder {
         let at: Arc<str> = "postgres inbox".into();
         check_name_if_any(&at, "an inbox", &self.name)?;
         self.database.check(&at).await?;
-        Ok(PostgresInbox { database: self.database, at, name: self.name.into(), window: self.window })
+        let (name, pruned) = (self.name.into(), Arc::default());
+        Ok(PostgresInbox { database: self.database, at, name, window: self.window, pruned })
     }
 }
 

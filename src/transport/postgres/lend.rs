@@ -3,7 +3,8 @@
 //! `Subscriber → lend → convoke_lend_1 → convoke_delivery (ready → lent) → Packet`
 //!
 //! Where vacuum is kept back, the dead rows of what was done stand before what is ready, and each look steps over all of
-//! them. Then it begins where the last one ended, and only now and then from the start.
+//! them. Then it begins at a [floor](Floor); and where that is low, because something below is held back for long, where the
+//! last look ended, and only now and then from the start.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tokio::time::Instant;
 
+use super::floor::{Floor, SHARE, SLOW};
 use super::insert::{MAX_BYTES, millis};
 use super::queue::Core;
 use crate::sql::postgres::{Form, body_of, describe, quoted};
@@ -23,13 +25,6 @@ pub(super) const HELD: i16 = 1;
 pub(super) const LENT: i16 = 2;
 // 3 is set aside behind another of its key.
 pub(super) const DEAD: i16 = 4;
-
-/// To find the first takes longer only if there are many dead rows before it.
-pub(super) const SLOW: Duration = Duration::from_millis(20);
-/// How much of the time may go into looking from the start: one part of so many.
-pub(super) const SHARE: u32 = 20;
-/// How often it is looked at most below which id nothing is.
-const FLOORS: Duration = Duration::from_millis(250);
 
 /// A packet that is lent.
 #[derive(Debug)]
@@ -52,43 +47,6 @@ pub(super) enum Start {
     Behind((i16, i64), Instant),
 }
 
-/// Below which id nothing is in a lane, and when it may be asked for again.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Floor {
-    id: i64,
-    next: Instant,
-}
-
-impl Floor {
-    pub(super) fn unknown() -> Self {
-        Self { id: 0, next: Instant::now() }
-    }
-
-    /// Asks for it, if that was not done a moment ago. What it costs is that it steps over what has died since.
-    async fn rise(&mut self, core: &Core, lane: i64) -> Result<(), TransportError> {
-        let start = Instant::now();
-        if start < self.next {
-            return Ok(());
-        }
-        let schema = core.database.schema();
-        // By itself, for whoever publishes waits for it.
-        let drawn: Option<i64> = one(core, &format!("SELECT {schema}.convoke_drawn_1({lane})")).await?;
-        if let Some(drawn) = drawn {
-            let sql = format!("SELECT {schema}.convoke_floor_1({lane}, {}, {drawn})", self.id);
-            self.id = one(core, &sql).await?.unwrap_or(self.id);
-        }
-        self.next = Instant::now() + (start.elapsed() * SHARE).max(FLOORS);
-        Ok(())
-    }
-}
-
-/// The one number that a statement returns.
-async fn one(core: &Core, sql: &str) -> Result<Option<i64>, TransportError> {
-    let rows = core.database.rows(&core.at, core.deadline, sql).await?;
-    let number = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| row.try_get(0));
-    number.map_err(|error| describe(&core.at, &error))
-}
-
 /// Lends up to `most` of a lane. The form of bodies is changed for the next time, if the other one is shorter.
 pub(super) async fn lend(
     core: &Core,
@@ -96,26 +54,6 @@ pub(super) async fn lend(
     most: usize,
     start: &mut Start,
     floor: &mut Floor,
-    form: &mut Form,
-) -> Result<Vec<Loan>, TransportError> {
-    if floor.id == 0 {
-        floor.rise(core, lane).await?;
-    }
-    let begun = Instant::now();
-    let loans = lend_from(core, lane, most, start, floor.id, form).await?;
-    // The first of a key is looked for among all that were there of it, also those that vacuum may not take away.
-    if begun.elapsed() > SLOW && loans.iter().any(|loan| loan.packet.key.is_some()) {
-        floor.rise(core, lane).await?;
-    }
-    Ok(loans)
-}
-
-async fn lend_from(
-    core: &Core,
-    lane: i64,
-    most: usize,
-    start: &mut Start,
-    floor: i64,
     form: &mut Form,
 ) -> Result<Vec<Loan>, TransportError> {
     if let Start::Behind(place, until) = *start
@@ -131,14 +69,19 @@ async fn lend_from(
             return Ok(loans);
         }
     }
-    let (loans, took) = lend_behind(core, lane, most, (None, floor), form).await?;
+    let begun = Instant::now();
+    let had_floor = floor.is_in_use();
+    let (loans, mut took) = lend_behind(core, lane, most, (None, floor), form).await?;
+    // Not before the floor is as high as it can be it is no help.
     *start = match last(&loans) {
-        Some(last) if took > SLOW => {
-            core.database.warn_of_held_snapshots(&core.at);
-            Start::Behind(last, Instant::now() + took * SHARE)
-        }
+        Some(last) if took > SLOW && had_floor => Start::Behind(last, Instant::now() + took * SHARE),
         _ => Start::First,
     };
+    // The first of a key is looked for among all that were there of it.
+    if loans.iter().any(|loan| loan.packet.key.is_some()) {
+        took = took.max(begun.elapsed());
+    }
+    floor.note(&core.database, &core.at, lane, took).await;
     Ok(loans)
 }
 
@@ -150,7 +93,7 @@ async fn lend_behind(
     core: &Core,
     lane: i64,
     most: usize,
-    (place, floor): (Option<(i16, i64)>, i64),
+    (place, floor): (Option<(i16, i64)>, &Floor),
     form: &mut Form,
 ) -> Result<(Vec<Loan>, Duration), TransportError> {
     let (schema, lease) = (core.database.schema(), millis(core.lease));
@@ -159,8 +102,9 @@ async fn lend_behind(
         None => "NULL, NULL".to_owned(),
     };
     let sql = format!(
-        "SET LOCAL bytea_output = {}; SELECT * FROM {schema}.convoke_lend_1({lane}, {most}, {MAX_BYTES}, {lease}, {behind}, {floor})",
-        form.name()
+        "SET LOCAL bytea_output = {}; SELECT * FROM {schema}.convoke_lend_1({lane}, {most}, {MAX_BYTES}, {lease}, {behind}, {})",
+        form.name(),
+        floor.of_ids()
     );
     let rows = core.database.rows(&core.at, core.deadline, &sql).await?;
     let took = match rows.first() {
@@ -173,7 +117,12 @@ async fn lend_behind(
     if loans.iter().any(|loan| !loan.is_text) {
         *form = Form::of(loans.iter().filter(|loan| !loan.is_text).map(|loan| loan.packet.body.as_slice()));
     }
-    Ok((loans, Duration::try_from_secs_f64(took / 1000.0).unwrap_or_default()))
+    Ok((loans, time(took)))
+}
+
+/// A time that the server has measured in ms.
+fn time(took: f64) -> Duration {
+    Duration::try_from_secs_f64(took / 1000.0).unwrap_or_default()
 }
 
 fn loan_of(row: &PgRow) -> Result<Loan, sqlx::Error> {
@@ -201,18 +150,20 @@ fn loan_of(row: &PgRow) -> Result<Loan, sqlx::Error> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Prospect {
     pub(super) is_ready: bool,
-    /// When something is held back or lent until then.
+    /// When something is held back or lent until then, if that is soon.
     pub(super) next: Option<Duration>,
+    /// How long it took the server to look.
+    pub(super) took: Duration,
 }
 
-/// Makes ready what was held back or lent until now, and looks what there is.
-pub(super) async fn wake(core: &Core, lane: i64) -> Result<Prospect, TransportError> {
-    let sql = format!("SELECT is_ready, next, is_there FROM {}.convoke_wake_1({lane})", core.database.schema());
+/// Makes ready what was held back or lent until now, and looks what there is, and what there will be within this time.
+pub(super) async fn wake(core: &Core, lane: i64, within: Duration, floor: &Floor) -> Result<Prospect, TransportError> {
+    let (schema, within, floor) = (core.database.schema(), millis(within), floor.of_all());
+    let sql = format!("SELECT is_ready, next, is_there, took FROM {schema}.convoke_wake_1({lane}, {within}, {floor})");
     let rows = core.database.rows(&core.at, core.deadline, &sql).await?;
     let prospect = rows.first().map(|row| {
-        let next: Option<f64> = row.try_get(1)?;
-        let next = next.map(|next| Duration::try_from_secs_f64(next / 1000.0).unwrap_or_default());
-        Ok((Prospect { is_ready: row.try_get(0)?, next }, row.try_get(2)?))
+        let next = row.try_get::<Option<f64>, _>(1)?.map(time);
+        Ok((Prospect { is_ready: row.try_get(0)?, next, took: time(row.try_get(3)?) }, row.try_get(2)?))
     });
     let prospect = prospect.unwrap_or(Err(sqlx::Error::RowNotFound));
     match prospect.map_err(|error: sqlx::Error| describe(&core.at, &error))? {

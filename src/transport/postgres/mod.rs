@@ -3,7 +3,7 @@
 //! `publish → insert.rs → convoke_delivery → lend.rs → Delivery → settle.rs → convoke_delivery`
 //!
 //! In reading order: `builder` says what is wanted, `postgres` is what users hold, `queue` what its clones share. `insert`,
-//! `subscriber`, `lend` and `settle` are what happens to rows. `parking` has the dead ones that stay in their places. `inbox` says which
+//! `subscriber`, `lend` and `settle` are what happens to rows, and `floor` is where a look begins. `parking` has the dead ones that stay in their places. `inbox` says which
 //! events were done. The database itself, its
 //! tables and the functions that change them, is `crate::sql`.
 //!
@@ -18,6 +18,7 @@ mod queue;
 mod insert;
 mod subscriber;
 mod lend;
+mod floor;
 mod settle;
 mod parking;
 mod inbox;

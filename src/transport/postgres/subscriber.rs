@@ -9,7 +9,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::lend::{self, Floor, Prospect, SHARE, SLOW, Start};
+use super::floor::{Floor, SHARE, SLOW};
+use super::lend::{self, Prospect, Start};
 use super::queue::{Core, Queue};
 use super::settle::PostgresReceipt;
 use crate::sql::Room;
@@ -22,7 +23,7 @@ const MAX_LENT: usize = 512;
 const MOMENT: Duration = Duration::from_millis(5);
 
 /// What a subscriber knows of its lane.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct View {
     lane: i64,
     start: Start,
@@ -38,11 +39,15 @@ struct View {
 
 impl View {
     async fn wake(&mut self, core: &Core) -> Result<Prospect, TransportError> {
-        let start = Instant::now();
-        let prospect = lend::wake(core, self.lane).await?;
-        let took = start.elapsed();
+        let prospect = lend::wake(core, self.lane, self.pause, &self.floor).await?;
+        let took = prospect.took;
         self.pause = if took > SLOW { core.poll.max(took * SHARE) } else { core.poll };
         self.wake = Instant::now() + self.pause;
+        self.floor.note(&core.database, &core.at, self.lane, took).await;
+        if !prospect.is_ready {
+            // Nobody waits for it now.
+            self.floor.rise(&core.database, &core.at, self.lane).await;
+        }
         Ok(prospect)
     }
 }
@@ -74,7 +79,7 @@ impl Subscriber {
         let view = View {
             lane: lend::lane(core).await?,
             start: Start::First,
-            floor: Floor::unknown(),
+            floor: Floor::default(),
             form: Form::default(),
             busy: true,
             wake: Instant::now(),
@@ -136,7 +141,7 @@ impl Subscriber {
 
     fn ask(&mut self, queue: &Arc<Queue>, room: OwnedSemaphorePermit) {
         let (answer, asked) = oneshot::channel();
-        let (queue, view, bell) = (queue.clone(), self.view, self.bell.clone());
+        let (queue, view, bell) = (queue.clone(), self.view.clone(), self.bell.clone());
         // If nobody is there any more, the deliveries are dropped, and given back.
         tokio::spawn(async move { answer.send(find(&queue, view, &bell, room).await) });
         self.asked = Some(asked);

@@ -2,14 +2,14 @@
 
 use std::ops::DerefMut;
 
-use convoke::{OutboxBuilder, OutboxDatabase, Statement, StoreBuilder, StoreDatabase};
+use convoke::{OpenTasks, OutboxBuilder, OutboxDatabase, Statement, StoreBuilder, StoreDatabase, TaskDatabase};
 
 /// What stands for a transaction of a database.
 pub(crate) type Connection<B> = <<B as Base>::Database as OutboxDatabase>::Connection;
 
 /// A database that was made for a test.
 pub(crate) trait Base: Sized + 'static {
-    type Database: OutboxDatabase + StoreDatabase<Connection = Connection<Self>>;
+    type Database: TaskDatabase + StoreDatabase<Connection = Connection<Self>>;
     type Transaction: DerefMut<Target = Connection<Self>>;
     /// What is in no transaction.
     type Plain: DerefMut<Target = Connection<Self>>;
@@ -20,6 +20,10 @@ pub(crate) trait Base: Sized + 'static {
     fn outbox(&self, name: &str) -> OutboxBuilder<Self::Database>;
 
     fn store(&self, name: &str) -> StoreBuilder<Self::Database>;
+
+    fn database(&self) -> &Self::Database;
+
+    fn tasks(&self) -> OpenTasks<Self::Database>;
 
     async fn begin(&self) -> Self::Transaction;
 

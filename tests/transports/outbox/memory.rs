@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use convoke::prelude::*;
 use convoke::transport::{Memory, MemoryConnection, MemoryDatabase, MemoryTransaction};
-use convoke::{OutboxBuilder, Statement, StoreBuilder};
+use convoke::{OpenTasks, OutboxBuilder, Statement, StoreBuilder};
 
 use super::{Base, Taker, all_over, empty, moved, publish, quick, relay, shop, until};
 
@@ -43,6 +43,14 @@ impl Base for Here {
 
     fn store(&self, name: &str) -> StoreBuilder<MemoryDatabase> {
         self.0.store(name)
+    }
+
+    fn database(&self) -> &MemoryDatabase {
+        &self.0
+    }
+
+    fn tasks(&self) -> OpenTasks<MemoryDatabase> {
+        self.0.tasks()
     }
 
     async fn begin(&self) -> MemoryTransaction {

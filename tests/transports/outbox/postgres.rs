@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use convoke::prelude::*;
 use convoke::transport::{ErrorKind, Memory, MemoryQueue, Postgres, PostgresDatabase, Source};
-use convoke::{Envelope, Outbox, OutboxBuilder, OutboxError, Outgoing, Route, SqlValue, Statement, StoreBuilder};
+use convoke::{
+    Envelope, OpenTasks, Outbox, OutboxBuilder, OutboxError, Outgoing, Route, SqlValue, Statement, StoreBuilder,
+};
 use serde::{Deserialize, Serialize};
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Transaction};
@@ -61,6 +63,14 @@ impl Base for Database {
 
     fn store(&self, name: &str) -> StoreBuilder<PostgresDatabase> {
         self.db.store(name)
+    }
+
+    fn database(&self) -> &PostgresDatabase {
+        &self.db
+    }
+
+    fn tasks(&self) -> OpenTasks<PostgresDatabase> {
+        self.db.tasks()
     }
 
     async fn begin(&self) -> Self::Transaction {

@@ -1,7 +1,7 @@
 //! The outbox in a file of SQLite.
 
 use convoke::transport::{Sqlite, SqliteDatabase};
-use convoke::{OutboxBuilder, StoreBuilder};
+use convoke::{OpenTasks, OutboxBuilder, StoreBuilder};
 use convoke::{OutboxError, SqlValue, Statement};
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Transaction};
@@ -30,6 +30,14 @@ impl Base for File {
 
     fn store(&self, name: &str) -> StoreBuilder<SqliteDatabase> {
         self.db.store(name)
+    }
+
+    fn database(&self) -> &SqliteDatabase {
+        &self.db
+    }
+
+    fn tasks(&self) -> OpenTasks<SqliteDatabase> {
+        self.db.tasks()
     }
 
     async fn begin(&self) -> Self::Transaction {

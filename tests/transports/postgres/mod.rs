@@ -9,7 +9,9 @@ mod queues;
 mod parking;
 /// A server that goes away, a network that falls silent, a pool without room, a pooler between.
 mod outages;
-/// Half an hour of a transaction that stays open.
+/// A transaction that stays open, and what a look costs then.
+mod kept_back;
+/// Half an hour of that.
 mod soak;
 
 pub(crate) use outages::pooler;

@@ -91,7 +91,7 @@ async fn a_program_that_does_not_know_letters_in_their_places_leaves_them_and_wh
         format!("SELECT shop.convoke_change_1('{{{id}}}', '{{{times}}}', '{{0}}', '{{0}}', '{{-1}}') IS NULL"),
         // It looks for work.
         format!("SELECT count(*) = 0 FROM shop.convoke_lend_1({lane}, 100, 1000000, 30000, NULL, NULL)"),
-        format!("SELECT NOT is_ready AND next IS NULL FROM shop.convoke_wake_1({lane})"),
+        format!("SELECT NOT is_ready AND next IS NULL FROM shop.convoke_wake_1({lane}, 1000)"),
     ] {
         assert!(one::<bool>(&mut transaction, late.clone()).await, "{late}");
     }

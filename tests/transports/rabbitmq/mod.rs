@@ -33,6 +33,8 @@ mod away;
 mod lending;
 /// What the server takes back.
 mod taken_back;
+/// CloudEvents in binary mode.
+mod bindings;
 
 /// Long enough for any machine.
 const LONG: Duration = Duration::from_secs(60);

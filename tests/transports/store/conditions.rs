@@ -2,7 +2,7 @@
 
 use convoke::{Condition, Position, StoreError, nothing_since};
 
-use super::{Base, Moved, elsewhere, filled, moved, noted, orders};
+use super::{Base, Moved, elsewhere, filled, moved, noted, numbers, orders};
 
 pub(super) async fn nothing_may_have_happened_since<B: Base>() {
     let base = B::new().await;
@@ -25,12 +25,12 @@ pub(super) async fn only_what_matches_topic_and_entity_is_in_the_way<B: Base>() 
     store.append(moved(1, 1)).await.unwrap();
     store.append(noted("between")).await.unwrap();
     let free: [Condition; 6] = [
-        nothing_since(head).about("Order", 2),
-        nothing_since(head).about("Orders", 1),
+        nothing_since(head).about_other("Order", 2),
+        nothing_since(head).about_other("Orders", 1),
         nothing_since(head).of("orders/*/late"),
         nothing_since(head).of("payments/**"),
-        nothing_since(head).of("notes/*").about("Order", 1),
-        nothing_since(head).of(["payments/*", "x"]).about("Order", 1),
+        nothing_since(head).of("notes/*").about_other("Order", 1),
+        nothing_since(head).of(["payments/*", "x"]).about_other("Order", 1),
     ];
     for (place, condition) in free.into_iter().enumerate() {
         let appended = store.append(moved(100 + place as u32, 1)).when(condition).await;
@@ -89,4 +89,60 @@ pub(super) async fn a_condition_on_a_position_that_is_none_is_an_error<B: Base>(
     let error = store.append(moved(1, 3)).when(nothing_since(ahead)).await.unwrap_err();
     assert_eq!(error, StoreError::Ahead { position: ahead, last: head });
     assert_eq!(store.head().await.unwrap(), head);
+}
+
+pub(super) async fn a_condition_about_what_no_event_is_about_is_an_error<B: Base>() {
+    let base = B::new().await;
+    let store = orders(&base).await;
+    for (kind, id) in [("Orders", 1), ("Order", 2)] {
+        let error = store.append(moved(1, 1)).when(nothing_since(Position::START).about(kind, id)).await.unwrap_err();
+        assert_eq!(error, StoreError::NotAbout { entity: kind.into(), found: "Order".into() });
+        assert!(error.to_string().contains("about_other"), "{error}");
+    }
+    let error = store.append(noted("")).when(nothing_since(Position::START).about("Order", 1)).await.unwrap_err();
+    assert!(matches!(&error, StoreError::NotAbout { found, .. } if found != "Order"), "{error}");
+    assert_eq!(store.head().await.unwrap(), Position::START);
+    let both = store.append_all([moved(2, 1), moved(1, 1)]).when(nothing_since(Position::START).about("Order", 1));
+    assert_eq!(both.await.unwrap().number(), 2, "one of them is enough");
+    let other = store.append(moved(3, 1)).when(nothing_since(Position::START).about_other("Order", 1)).await;
+    assert!(matches!(other, Err(StoreError::Conflict { position, .. }) if position.number() == 2), "{other:?}");
+}
+
+/// In as many statements as it takes, alone and within a transaction.
+pub(super) async fn several_are_appended_under_a_condition_or_none<B: Base>() {
+    let base = B::new().await;
+    let store = filled(&base, 2, 1).await;
+    let mut last = store.head().await.unwrap();
+    for count in [1, 2, 3, 4, 5, 16, 17, 120] {
+        let stale = last;
+        let before = store.head().await.unwrap().number();
+        for topics in [None, Some("orders/*")] {
+            let condition = |position| {
+                let condition = nothing_since(position).about("Order", 1);
+                topics.map_or(condition.clone(), |topics| condition.of(topics))
+            };
+            let moves = || (0..count).map(|step| moved(1, step));
+            last = store.append_all(moves()).when(condition(last)).await.unwrap();
+            let mut transaction = base.begin().await;
+            store.append_all(moves()).when(condition(last)).within(&mut transaction).await.unwrap();
+            B::commit(transaction).await;
+            let error = store.append_all(moves()).when(condition(stale)).await.unwrap_err();
+            assert!(
+                matches!(error, StoreError::Conflict { position, .. } if position.number() == before + 1),
+                "{error}"
+            );
+            // Of another topic: it may be in the way, and is not.
+            let free = nothing_since(stale).of("notes/*").about("Order", 1);
+            last = store.append(moved(1, 0)).when(free).await.unwrap();
+            // Of another order.
+            store.append(moved(0, 0)).await.unwrap();
+        }
+        assert_eq!(store.head().await.unwrap().number(), before + 2 * (2 * u64::from(count) + 2), "{count}");
+    }
+    store.verify().await.unwrap();
+    let of_one = store.read("**").about("Order", 1).all().await.unwrap();
+    let alone = numbers(&of_one);
+    let among = store.read("**").all().await.unwrap();
+    let among: Vec<_> = among.iter().filter(|record| record.event::<Moved>().unwrap().order == 1).cloned().collect();
+    assert_eq!(alone, numbers(&among));
 }

@@ -1,6 +1,6 @@
 //! Stores: one suite over each database, and what only one of them does.
 //!
-//! `Base (a database) → suite! → appending, reading, conditions, within, replaying, projecting, versions`, `damage, crowds, killed:
+//! `Base (a database) → suite! → appending, reading, conditions, within, replaying, projecting, versions`, `damage, crowds, killed, lean:
 //! SQLite and PostgreSQL`
 
 /// What gets into a store, and what does not.
@@ -19,6 +19,8 @@ mod replaying;
 mod projecting;
 /// Projections in processes that are killed.
 mod killed;
+/// How much memory a replay takes.
+mod lean;
 /// What somebody has changed or deleted.
 mod damage;
 /// Many who append, and many who read.
@@ -135,6 +137,8 @@ macro_rules! all_over {
                 only_what_matches_topic_and_entity_is_in_the_way,
                 of_two_that_have_decided_by_the_same_only_one_appends,
                 a_condition_on_a_position_that_is_none_is_an_error,
+                a_condition_about_what_no_event_is_about_is_an_error,
+                several_are_appended_under_a_condition_or_none,
             },
             within::{
                 what_is_committed_is_there_and_what_is_rolled_back_leaves_no_gap,
@@ -157,6 +161,8 @@ macro_rules! all_over {
                 it_is_rebuilt_beside_the_present_one_and_switched,
                 a_service_follows_degrades_and_recovers,
                 one_of_another_store_is_an_error,
+                one_that_reads_something_else_has_to_be_rebuilt,
+                one_begins_and_ends_nowhere,
             },
             versions::{
                 an_old_version_is_lifted_when_it_is_read,

@@ -135,3 +135,26 @@ async fn a_server_that_was_killed_is_said_and_gone_on_with() {
     let next = store.append(moved(1, 1501)).await.unwrap();
     assert_eq!(store.verify().await.unwrap(), next);
 }
+
+#[actix_rt::test]
+async fn what_was_known_of_an_entity_is_a_hint_and_no_more() {
+    let base = Database::new().await;
+    let store = filled(&base, 2, 3).await;
+    // The last record is gone, as after a server was restored: what is appended now is behind the one before it.
+    sqlx::raw_sql("DELETE FROM convoke_record WHERE position > 4").execute(base.db.pool()).await.unwrap();
+    for count in [1, 3] {
+        store.append_all((0..count).map(|step| moved(1, step))).await.unwrap();
+    }
+    assert_eq!(store.verify().await.unwrap().number(), 8);
+    let read = super::numbers(&store.read("**").about("Order", 1).all().await.unwrap());
+    assert_eq!(read, [2, 4, 5, 6, 7, 8]);
+    // Somebody else appends meanwhile, and all of a sudden much.
+    let other = Postgres::connect(&*base.url).await.unwrap().store("orders").await.unwrap();
+    other.append_all((0..500).map(|step| moved(step % 3, step))).await.unwrap();
+    store.append_all((0..500).map(|step| moved(step % 3, step))).await.unwrap();
+    for order in 0..3 {
+        let read = super::numbers(&store.read("**").about("Order", order).all().await.unwrap());
+        assert!(read.is_sorted() && read.len() > 300, "{read:?}");
+    }
+    assert_eq!(store.verify().await.unwrap().number(), 1008);
+}

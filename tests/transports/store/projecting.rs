@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use convoke::prelude::*;
-use convoke::transport::MemoryConnection;
+use convoke::transport::{MemoryConnection, TransportError};
 use convoke::{
-    Edition, Position, Project, Projection, ProjectionDatabase, ProjectionFault, Recorded, Store, StoreError,
+    Edition, Position, Project, Projection, ProjectionDatabase, ProjectionFault, Read, Recorded, Store, StoreError,
 };
 use sqlx::{AssertSqlSafe, PgConnection, SqliteConnection};
 
@@ -96,7 +96,15 @@ impl Project<MemoryConnection> for Sums {
 
 /// A database whose rows a projection makes.
 pub(super) trait Rows: Base<Database: ProjectionDatabase> {
-    async fn projection(&self, store: &Store<Self::Database>, sums: Sums) -> Projection<Self::Database, Sums>;
+    async fn projection_of(
+        &self,
+        records: Read,
+        sums: Sums,
+    ) -> Result<Projection<Self::Database, Sums>, TransportError>;
+
+    async fn projection(&self, store: &Store<Self::Database>, sums: Sums) -> Projection<Self::Database, Sums> {
+        self.projection_of(store.read("orders/*"), sums).await.unwrap()
+    }
 
     /// The sums of an edition.
     async fn sums(&self, sums: &Sums, edition: Edition) -> BTreeMap<u32, u64>;
@@ -105,8 +113,12 @@ pub(super) trait Rows: Base<Database: ProjectionDatabase> {
 macro_rules! rows_in_tables {
     ($base:ty) => {
         impl Rows for $base {
-            async fn projection(&self, store: &Store<Self::Database>, sums: Sums) -> Projection<Self::Database, Sums> {
-                self.db.projection("sums", store.read("orders/*"), sums).await.unwrap()
+            async fn projection_of(
+                &self,
+                records: Read,
+                sums: Sums,
+            ) -> Result<Projection<Self::Database, Sums>, TransportError> {
+                self.db.projection("sums", records, sums).await
             }
 
             async fn sums(&self, _: &Sums, edition: Edition) -> BTreeMap<u32, u64> {
@@ -121,8 +133,12 @@ rows_in_tables!(File);
 rows_in_tables!(Database);
 
 impl Rows for Here {
-    async fn projection(&self, store: &Store<Self::Database>, sums: Sums) -> Projection<Self::Database, Sums> {
-        self.0.projection("sums", store.read("orders/*"), sums).await.unwrap()
+    async fn projection_of(
+        &self,
+        records: Read,
+        sums: Sums,
+    ) -> Result<Projection<Self::Database, Sums>, TransportError> {
+        self.0.projection("sums", records, sums).await
     }
 
     async fn sums(&self, sums: &Sums, edition: Edition) -> BTreeMap<u32, u64> {
@@ -273,4 +289,76 @@ where
     let error = wrong.catch_up().await.unwrap_err();
     assert!(matches!(error.fault, ProjectionFault::Store(StoreError::Elsewhere { .. })), "{error}");
     assert_eq!(orders(&base).await.read("**").after(Position::START).all().await.unwrap().len(), 3);
+}
+
+pub(super) async fn one_that_reads_something_else_has_to_be_rebuilt<B: Rows>()
+where
+    Sums: Project<Connection<B>>,
+{
+    let base = B::new().await;
+    let store = filled(&base, 2, 5).await;
+    let sums = Sums::default();
+    base.projection(&store, sums.clone()).await.catch_up().await.unwrap();
+    let other = base.projection_of(store.read("orders/*").about("Order", 1), sums.clone()).await.unwrap();
+    for _ in 0..2 {
+        let error = other.catch_up().await.unwrap_err();
+        assert_eq!(error.fault, ProjectionFault::OtherRecords);
+        assert!(!error.is_temporary() && error.to_string().contains("rebuild()"), "{error}");
+    }
+    let edition = other.rebuild().await.unwrap();
+    assert_eq!(base.sums(&sums, edition).await, BTreeMap::from([(1, 10)]));
+    assert_eq!(other.catch_up().await.unwrap().told, 0);
+    // What one of them has begun to build is not taken up by the other.
+    let failing = Sums { memory: sums.memory.clone(), ..Sums::default() };
+    failing.fails_at.set(Some(4));
+    let first = base.projection(&store, failing).await;
+    assert!(matches!(first.rebuild().await.unwrap_err().fault, ProjectionFault::Apply { .. }));
+    let edition = other.rebuild().await.unwrap();
+    assert_eq!(base.sums(&sums, edition).await, BTreeMap::from([(1, 10)]));
+    let edition = base.projection(&store, sums.clone()).await.rebuild().await.unwrap();
+    assert_eq!(base.sums(&sums, edition).await, expected(2, 5, 1));
+}
+
+pub(super) async fn one_begins_and_ends_nowhere<B: Rows>()
+where
+    Sums: Project<Connection<B>>,
+{
+    let base = B::new().await;
+    let store = filled(&base, 1, 3).await;
+    let head = store.head().await.unwrap();
+    let all = || store.read("orders/*");
+    for part in [all().after(head), all().until(head), all().backward(), all().follow(), all().limit(2)] {
+        let error = base.projection_of(part, Sums::default()).await.unwrap_err();
+        assert!(error.to_string().contains("leave out `after`"), "{error}");
+    }
+    base.projection_of(all().since(std::time::UNIX_EPOCH), Sums::default()).await.unwrap();
+}
+
+/// One table for all editions, as one writes it first.
+struct OneTable;
+
+impl Project<SqliteConnection> for OneTable {
+    async fn prepare(&self, tx: &mut SqliteConnection, _: Edition) -> Handled {
+        Ok(run::<sqlx::Sqlite>(tx, "CREATE TABLE IF NOT EXISTS steps (total BIGINT NOT NULL)").await?)
+    }
+
+    async fn apply(&self, tx: &mut SqliteConnection, record: &Recorded, _: Edition) -> Handled {
+        let Moved { step, .. } = record.event()?;
+        Ok(run::<sqlx::Sqlite>(tx, format!("INSERT INTO steps VALUES ({step})")).await?)
+    }
+}
+
+#[actix_rt::test]
+async fn rows_that_two_editions_would_share_are_not_doubled() {
+    let base = File::new().await;
+    let store = filled(&base, 1, 5).await;
+    let projection = base.db.projection("steps", store.read("orders/*"), OneTable).await.unwrap();
+    projection.catch_up().await.unwrap();
+    for _ in 0..2 {
+        let error = projection.rebuild().await.unwrap_err();
+        assert_eq!(error.fault, ProjectionFault::SharedRows);
+        assert!(error.to_string().contains("edition.table("), "{error}");
+    }
+    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM steps").fetch_one(base.db.pool()).await.unwrap();
+    assert_eq!((count, projection.progress().await.unwrap().left()), (5, 0));
 }

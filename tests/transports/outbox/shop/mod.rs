@@ -14,3 +14,5 @@ mod kills;
 mod outages;
 /// Two relays, two workers, a thousand keys, and a server that refuses one event in a hundred.
 mod crowds;
+/// What a relay needs of memory while a million rows wait.
+mod backlog;

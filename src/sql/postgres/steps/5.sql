@@ -78,6 +78,20 @@ CREATE TABLE {schema}.convoke_job_tick (
 CREATE FUNCTION {schema}.convoke_micros_1() RETURNS bigint
 LANGUAGE sql VOLATILE AS $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint $$;
 
+-- The job that has a unique key, if one has. One that holds it no longer than a time which is past lets it go.
+CREATE FUNCTION {schema}.convoke_job_holder_1(p_hash bytea, p_moment bigint) RETURNS bigint
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+DECLARE
+    there bigint;
+BEGIN
+    UPDATE {schema}.convoke_job AS j SET hold = -j.hold WHERE j.hold > 0 AND j.unique_hash = p_hash
+        AND (j.state >= 4 OR j.hold = 2 AND j.state = 3) AND coalesce(j.held_until, 0) <= p_moment;
+    IF NOT FOUND THEN
+        SELECT j.id INTO there FROM {schema}.convoke_job AS j WHERE j.hold > 0 AND j.unique_hash = p_hash;
+    END IF;
+    RETURN there;
+END $$;
+
 -- Adds jobs in their order, within the transaction of whoever calls it. Returns their numbers; that of one which has the unique
 -- key of a job is negative. `p_dues` are in µs since 1970, or less than 0: then -1 is now, and -1 - n in n µs.
 --
@@ -136,17 +150,12 @@ BEGIN
                 moment + p_times[place], hashes[place], p_queues[place], p_tasks[place], p_causes[place], p_payloads[place]
             ) ON CONFLICT (unique_hash) WHERE hold > 0 DO NOTHING;
             EXIT WHEN FOUND;
-            -- A key is free that is held no longer than a time which is past.
-            UPDATE {schema}.convoke_job AS j SET hold = -j.hold WHERE j.hold > 0 AND j.unique_hash = hashes[place]
-                AND (j.state >= 4 OR j.hold = 2 AND j.state = 3) AND coalesce(j.held_until, 0) <= moment;
-            IF NOT FOUND THEN
-                SELECT -j.id INTO there FROM {schema}.convoke_job AS j WHERE j.hold > 0 AND j.unique_hash = hashes[place];
-                IF FOUND THEN
-                    numbers[place] := there;
-                    EXIT;
-                END IF;
-                -- It has ended meanwhile. A transaction that would not see that never gets here: its insert has failed.
+            there := {schema}.convoke_job_holder_1(hashes[place], moment);
+            IF there IS NOT NULL THEN
+                numbers[place] := -there;
+                EXIT;
             END IF;
+            -- It is free now. A transaction that would not see that never gets here: its insert has failed.
         END LOOP;
     END LOOP;
     PERFORM set_config('lock_timeout', patience, true);
@@ -155,7 +164,7 @@ END $$;
 
 -- Asks a job to end. One that waits is due now, in no turn, so that a worker ends it. Returns how it was.
 CREATE FUNCTION {schema}.convoke_job_cancel_1(p_id bigint) RETURNS smallint
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     moment bigint := {schema}.convoke_micros_1();
     was smallint;
@@ -175,7 +184,7 @@ END $$;
 -- Has a job that has failed or was cancelled wait once more: its attempts count from here on, it may begin at any time, and takes
 -- its unique key again. Returns whether it was so, and nobody else has the key.
 CREATE FUNCTION {schema}.convoke_job_retry_1(p_id bigint) RETURNS boolean
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     moment bigint := {schema}.convoke_micros_1();
 BEGIN

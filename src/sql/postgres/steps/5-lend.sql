@@ -25,13 +25,14 @@ BEGIN
     END IF;
 END $$;
 
--- Locks up to `p_most` jobs of a lane whose keys have a limit, which are to be lent in this transaction. Keys take turns: the walk
--- begins behind the cursor, finds each key by the index however many jobs it has, and takes a first job of each that has room, then
--- a second, and so on. A key has room for no more than `p_at_once` less those that run, and than its rate has left: `p_burst` at
--- once, and one more in each `p_each` µs. Whoever else lends of this task waits meanwhile. `p_beyond` keys may be without room.
+-- Locks up to `p_most` jobs of a lane whose keys have a limit, which are to be lent in this transaction beside others that have the
+-- keys `p_beside`. Keys take turns: the walk begins behind the cursor, and finds each key by the index however many jobs it has;
+-- then it takes a first job of each that has room, then a second, and so on. A key has room for no more than `p_at_once` less those
+-- that run, and than its rate has left: `p_burst` at once, and one more in each `p_each` µs. Whoever else lends of this task waits
+-- meanwhile. `p_beyond` keys may be without room.
 CREATE FUNCTION {schema}.convoke_job_turns_1(
     p_lane bigint, p_task bigint, p_most integer, p_at_once bigint, p_burst bigint, p_each bigint, p_cursor bigint, p_beyond integer,
-    OUT ids bigint[], OUT cursor bigint, OUT room bigint
+    p_beside bigint[], OUT ids bigint[], OUT keys bigint[], OUT cursor bigint, OUT room bigint
 )
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -41,22 +42,22 @@ DECLARE
     second boolean := false;
     seen integer := 0;
     width integer;
-    rest integer;
     walked integer;
     reached bigint;
     found bigint[];
-    found_keys bigint[];
-    keys bigint[] := '{}';
+    found_rooms bigint[];
+    with_room bigint[] := '{}';
+    rooms bigint[] := '{}';
     free_at bigint;
 BEGIN
     ids := '{}';
+    keys := '{}';
     cursor := p_cursor;
     PERFORM pg_advisory_xact_lock(hashtextextended('convoke turns of {schema}', p_task));
     moment := {schema}.convoke_micros_1();
     LOOP
-        rest := p_most - cardinality(ids);
-        EXIT WHEN rest <= 0 OR seen > p_most + p_beyond;
-        width := greatest(rest, 16);
+        EXIT WHEN cardinality(with_room) >= p_most OR seen > p_most + p_beyond;
+        width := greatest(p_most - cardinality(with_room), 16);
         WITH RECURSIVE walk (key, place) AS (
             SELECT (
                 SELECT j.key FROM {schema}.convoke_job AS j WHERE j.lane = p_lane AND j.state = 1 AND j.key > from_key AND j.key <= to_key
@@ -72,62 +73,66 @@ BEGIN
             SELECT walk.key, walk.place,
                 CASE WHEN p_at_once IS NULL THEN 0 ELSE (
                     SELECT count(*) FROM {schema}.convoke_job AS r WHERE r.state = 3 AND r.key = walk.key
-                ) END,
+                ) + cardinality(array_positions(p_beside, walk.key)) END,
                 CASE WHEN p_each IS NULL THEN 0 ELSE greatest(
                     moment, (SELECT r.until FROM {schema}.convoke_job_rate AS r WHERE r.key = walk.key)
                 ) END
             FROM walk WHERE walk.key IS NOT NULL
-        ), rooms (key, place, room) AS MATERIALIZED (
+        ), roomy (key, place, room) AS (
             SELECT rates.key, rates.place, least(
-                rest, coalesce(p_at_once - rates.running, rest),
-                CASE WHEN p_each IS NULL THEN rest ELSE (moment + p_burst * p_each - rates.until) / p_each END
+                p_most, coalesce(p_at_once - rates.running, p_most),
+                CASE WHEN p_each IS NULL THEN p_most ELSE (moment + p_burst * p_each - rates.until) / p_each END
             ) FROM rates
-        ), turns (id, key, rank, turn, room) AS (
-            SELECT first.id, rooms.key, first.rank, 1, rooms.room FROM rooms CROSS JOIN LATERAL (
-                SELECT j.id, j.rank FROM {schema}.convoke_job AS j WHERE j.lane = p_lane AND j.state = 1 AND j.key = rooms.key
-                ORDER BY j.rank, j.id LIMIT 1
-            ) AS first WHERE rooms.room > 0
-            UNION ALL
-            SELECT next.id, turns.key, next.rank, turns.turn + 1, turns.room FROM turns CROSS JOIN LATERAL (
-                SELECT j.id, j.rank FROM {schema}.convoke_job AS j WHERE j.lane = p_lane AND j.state = 1 AND j.key = turns.key
-                    AND (j.rank, j.id) > (turns.rank, turns.id)
-                ORDER BY j.rank, j.id LIMIT 1
-            ) AS next WHERE turns.turn < turns.room
-        ), taken AS MATERIALIZED (SELECT turns.id, turns.key FROM turns LIMIT rest)
-        SELECT (SELECT array_agg(taken.id) FROM taken), (SELECT array_agg(taken.key) FROM taken), count(*), max(rates.key),
+        )
+        SELECT (SELECT array_agg(roomy.key ORDER BY roomy.place) FROM roomy WHERE roomy.room > 0),
+            (SELECT array_agg(roomy.room ORDER BY roomy.place) FROM roomy WHERE roomy.room > 0), count(*), max(rates.key),
             min(rates.until - (p_burst - 1) * p_each) FILTER (WHERE rates.until - (p_burst - 1) * p_each > moment)
-            INTO found, found_keys, walked, reached, free_at FROM rates;
+            INTO found, found_rooms, walked, reached, free_at FROM rates;
         room := least(room, free_at);
-        IF cardinality(found) >= rest THEN
-            -- A key that was not reached any more has its turn first the next time.
-            SELECT max(key) INTO reached FROM unnest(found_keys) AS key;
-        END IF;
-        ids := ids || coalesce(found, '{}');
-        keys := keys || coalesce(found_keys, '{}');
+        with_room := with_room || coalesce(found, '{}');
+        rooms := rooms || coalesce(found_rooms, '{}');
         seen := seen + walked;
         from_key := coalesce(reached, from_key);
         cursor := coalesce(reached, cursor);
         IF walked < width THEN
             EXIT WHEN second;
+            -- Once around.
             second := true;
             from_key := -9223372036854775808;
             to_key := p_cursor;
         END IF;
     END LOOP;
-    IF cardinality(ids) > 0 THEN
-        -- Somebody may be cancelling one just now.
-        SELECT coalesce(array_agg(held.id), '{}') INTO ids FROM (
-            SELECT j.id FROM {schema}.convoke_job AS j WHERE j.id = ANY (ids) AND j.state = 1 FOR NO KEY UPDATE SKIP LOCKED
-        ) AS held;
-        IF p_each IS NOT NULL THEN
-            INSERT INTO {schema}.convoke_job_rate AS r (key, until)
-                SELECT key, moment + count(*) * p_each FROM unnest(keys) AS key GROUP BY key ORDER BY key
-                ON CONFLICT (key) DO UPDATE SET until = greatest(r.until, moment) + excluded.until - moment;
+    IF cardinality(with_room) = 0 THEN
+        IF seen > p_most + p_beyond THEN
+            -- There are more than were looked at: the next look begins behind them.
+            room := moment;
         END IF;
-    ELSIF seen > p_most + p_beyond THEN
-        -- There are more than were looked at: the next look begins behind them.
-        room := moment;
+        RETURN;
     END IF;
+    WITH RECURSIVE turns (id, key, rank, turn, room) AS (
+        SELECT first.id, asked.key, first.rank, 1, asked.room FROM unnest(with_room, rooms) AS asked (key, room) CROSS JOIN LATERAL (
+            SELECT j.id, j.rank FROM {schema}.convoke_job AS j WHERE j.lane = p_lane AND j.state = 1 AND j.key = asked.key
+            ORDER BY j.rank, j.id LIMIT 1
+        ) AS first
+        UNION ALL
+        SELECT next.id, turns.key, next.rank, turns.turn + 1, turns.room FROM turns CROSS JOIN LATERAL (
+            SELECT j.id, j.rank FROM {schema}.convoke_job AS j WHERE j.lane = p_lane AND j.state = 1 AND j.key = turns.key
+                AND (j.rank, j.id) > (turns.rank, turns.id)
+            ORDER BY j.rank, j.id LIMIT 1
+        ) AS next WHERE turns.turn < turns.room
+    ), taken AS MATERIALIZED (SELECT turns.id, turns.key FROM turns LIMIT p_most)
+    SELECT array_agg(taken.id), array_agg(taken.key) INTO ids, keys FROM taken;
+    -- Whoever is behind the last has the next turn.
+    cursor := keys[cardinality(keys)];
+    IF p_each IS NOT NULL THEN
+        INSERT INTO {schema}.convoke_job_rate AS r (key, until)
+            SELECT key, moment + count(*) * p_each FROM unnest(keys) AS key GROUP BY key ORDER BY key
+            ON CONFLICT (key) DO UPDATE SET until = greatest(r.until, moment) + excluded.until - moment;
+    END IF;
+    -- Somebody may be cancelling one just now.
+    SELECT coalesce(array_agg(held.id), '{}') INTO ids FROM (
+        SELECT j.id FROM {schema}.convoke_job AS j WHERE j.id = ANY (ids) AND j.state = 1 FOR NO KEY UPDATE SKIP LOCKED
+    ) AS held;
 END $$;
 
 -- Lends the first of these lanes, for so many µs. `p_looks` says whether it is looked what has become due; where less is ready than
@@ -144,7 +149,7 @@ RETURNS TABLE (
     is_cancelled boolean, is_expired boolean, reason text, cursors bigint[]
 )
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
-SET plan_cache_mode = force_generic_plan AS $$
+SET enable_sort = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     moment bigint;
@@ -152,12 +157,13 @@ DECLARE
     looks boolean := p_looks;
     turning integer;
     share integer;
-    lane bigint;
+    present bigint;
     quota integer;
     lanes bigint[];
     quotas integer[];
     picked bigint[];
     ids bigint[];
+    beside bigint[];
     walk record;
     room bigint;
     next_at bigint;
@@ -171,6 +177,7 @@ BEGIN
             PERFORM {schema}.convoke_job_wake_1(moment, p_wakes);
         END IF;
         ids := '{}';
+        beside := '{}';
         turning := 0;
         IF cardinality(p_turns) > 0 THEN
             SELECT count(*) INTO turning FROM unnest(p_turns) AS l (number) WHERE EXISTS (
@@ -196,9 +203,10 @@ BEGIN
                 quota := ceil(share::float8 / greatest(turning, 1));
                 IF quota > 0 THEN
                     SELECT * INTO walk FROM {schema}.convoke_job_turns_1(
-                        p_turns[place], p_tasks[place], quota, p_at_once[place], p_bursts[place], p_eaches[place], cursors[place], 256
+                        p_turns[place], p_tasks[place], quota, p_at_once[place], p_bursts[place], p_eaches[place], cursors[place], 256, beside
                     );
                     ids := ids || walk.ids;
+                    beside := beside || walk.keys;
                     share := share - cardinality(walk.ids);
                     cursors[place] := walk.cursor;
                     room := least(room, walk.room);
@@ -220,10 +228,10 @@ BEGIN
                 ) AS counted;
             END IF;
             FOR place IN 1 .. coalesce(cardinality(lanes), 0) LOOP
-                lane := lanes[place];
+                present := lanes[place];
                 quota := quotas[place];
                 SELECT array_agg(first.id) INTO picked FROM (
-                    SELECT j.id FROM {schema}.convoke_job AS j WHERE j.lane = lane AND j.state = 0
+                    SELECT j.id FROM {schema}.convoke_job AS j WHERE j.lane = present AND j.state = 0
                     ORDER BY j.rank, j.id LIMIT quota FOR NO KEY UPDATE SKIP LOCKED
                 ) AS first;
                 ids := ids || coalesce(picked, '{}');
@@ -260,18 +268,21 @@ LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_hashjoin = of
 DECLARE
     moment bigint := {schema}.convoke_micros_1();
     held bigint[];
+    numbers integer[];
     cancelled bigint[];
 BEGIN
     WITH renewed AS (
         UPDATE {schema}.convoke_job AS j SET at = moment + p_lease
         FROM (SELECT * FROM unnest(p_ids, p_attempts) AS asked (id, attempt) ORDER BY asked.id) AS asked
         WHERE j.id = asked.id AND j.attempt = asked.attempt AND j.state = 3
-        RETURNING j.id, j.cancelled
+        RETURNING j.id, j.attempt, j.cancelled
     )
-    SELECT array_agg(renewed.id), array_agg(renewed.id) FILTER (WHERE renewed.cancelled) INTO held, cancelled FROM renewed;
+    SELECT array_agg(renewed.id), array_agg(renewed.attempt), array_agg(renewed.id) FILTER (WHERE renewed.cancelled)
+        INTO held, numbers, cancelled FROM renewed;
     RETURN ARRAY(
-        SELECT CASE WHEN asked.id = ANY (cancelled) THEN 1 WHEN asked.id = ANY (held) THEN 0 ELSE 2 END
-        FROM unnest(p_ids) WITH ORDINALITY AS asked (id, place) ORDER BY asked.place
+        SELECT CASE WHEN numbers[array_position(held, asked.id)] IS DISTINCT FROM asked.attempt THEN 2
+            WHEN asked.id = ANY (cancelled) THEN 1 ELSE 0 END
+        FROM unnest(p_ids, p_attempts) WITH ORDINALITY AS asked (id, attempt, place) ORDER BY asked.place
     );
 END $$;
 

@@ -12,12 +12,14 @@ DECLARE
     its_hash bigint;
 BEGIN
     UPDATE {schema}.convoke_delivery SET state = 4, lent = lent + 1, marked = false, record = p_record
-        WHERE id = p_id AND lent = p_lent AND key_hash IS NOT NULL RETURNING lane, key_hash INTO its_lane, its_hash;
+        WHERE id = p_id AND lent = p_lent AND (key_hash IS NULL) IS FALSE RETURNING lane, key_hash INTO its_lane, its_hash;
     IF its_lane IS NULL THEN
         RETURN NULL;
     END IF;
     RETURN (SELECT count(*) FROM (
-        SELECT 1 FROM {schema}.convoke_delivery WHERE lane = its_lane AND key_hash = its_hash AND id > p_id LIMIT p_most
+        SELECT 1 FROM {schema}.convoke_delivery
+        WHERE lane = its_lane AND key_hash <= its_hash AND (key_hash, id) > (its_hash, p_id)
+        ORDER BY key_hash, id LIMIT p_most
     ) AS behind);
 END $$;
 
@@ -33,7 +35,8 @@ BEGIN
     RETURN QUERY SELECT d.id, d.rank, d.packet, d.topic, d.key, d.attributes, d.body, d.record, (
             SELECT count(*) FROM (
                 SELECT 1 FROM {schema}.convoke_delivery AS f
-                WHERE f.lane = d.lane AND f.key_hash = d.key_hash AND f.id > d.id LIMIT p_most
+                WHERE f.lane = d.lane AND f.key_hash <= d.key_hash AND (f.key_hash, f.id) > (d.key_hash, d.id)
+                ORDER BY f.key_hash, f.id LIMIT p_most
             ) AS behind
         ) FROM {schema}.convoke_delivery AS d WHERE d.lane = p_lane AND d.state = 4 AND d.id > p_after
         ORDER BY d.id LIMIT p_limit;
@@ -50,7 +53,8 @@ BEGIN
     SELECT count(*) INTO parked FROM (
         SELECT 1 FROM {schema}.convoke_delivery AS d CROSS JOIN LATERAL (
             SELECT 1 FROM {schema}.convoke_delivery AS f
-            WHERE f.lane = d.lane AND f.key_hash = d.key_hash AND f.id > d.id LIMIT p_most
+            WHERE f.lane = d.lane AND f.key_hash <= d.key_hash AND (f.key_hash, f.id) > (d.key_hash, d.id)
+            ORDER BY f.key_hash, f.id LIMIT p_most
         ) AS behind WHERE d.lane = p_lane AND d.state = 4 LIMIT p_most
     ) AS behind;
 END $$;
@@ -67,7 +71,7 @@ BEGIN
         ORDER BY id LIMIT p_limit FOR NO KEY UPDATE
     ), there AS (
         UPDATE {schema}.convoke_delivery AS d SET state = 0, attempt = 0, lent = d.lent + 1, record = NULL
-        FROM dead WHERE d.id = dead.id AND d.state = 4 RETURNING d.id
+        FROM dead WHERE d.id = dead.id AND d.state + 0 = 4 RETURNING d.id
     )
     SELECT array_agg(id ORDER BY id) INTO redriven FROM there;
     RETURN redriven;

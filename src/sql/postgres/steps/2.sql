@@ -31,6 +31,8 @@ CREATE TABLE {schema}.convoke_outbox (
     autovacuum_analyze_threshold = 20000,
     vacuum_truncate = off
 );
+-- Which rows are meant by their positions alone is written `state + 0`: an index of one state would do as well for a server that takes
+-- the table for empty, and then each position is looked for among all dead rows of that state.
 CREATE INDEX convoke_outbox_ready ON {schema}.convoke_outbox (outbox, lane, position) WHERE state = 0;
 CREATE INDEX convoke_outbox_dead ON {schema}.convoke_outbox (outbox, position) WHERE state = 1;
 CREATE INDEX convoke_outbox_key ON {schema}.convoke_outbox (outbox, key_hash, position) WHERE state > 0;
@@ -182,7 +184,7 @@ DECLARE
 BEGIN
     PERFORM {schema}.convoke_same_1(p_database);
     IF cardinality(p_done) > 0 THEN
-        DELETE FROM {schema}.convoke_outbox WHERE position = ANY (p_done) AND state = 0;
+        DELETE FROM {schema}.convoke_outbox WHERE position = ANY (p_done) AND state + 0 = 0;
     END IF;
     moment := clock_timestamp();
     IF p_most > 0 THEN
@@ -232,7 +234,7 @@ BEGIN
     ) AS mine;
     UPDATE {schema}.convoke_outbox AS o SET state = 1, reason = asked.reason
         FROM unnest(p_positions, p_reasons) AS asked (position, reason)
-        WHERE o.position = asked.position AND o.outbox = p_outbox AND o.state = 0 AND o.lane = ANY (lanes);
+        WHERE o.position = asked.position AND o.outbox = p_outbox AND o.state + 0 = 0 AND o.lane = ANY (lanes);
 END $$;
 
 -- Parks those of these rows that are ready, in a lane of this relay, and behind a dead one of their key. Returns the others that
@@ -251,13 +253,13 @@ BEGIN
         SELECT lane FROM {schema}.convoke_outbox_lane WHERE outbox = p_outbox AND relay = p_relay ORDER BY lane FOR SHARE
     ) AS mine;
     UPDATE {schema}.convoke_outbox AS o SET state = 2
-        WHERE o.position = ANY (p_positions) AND o.outbox = p_outbox AND o.state = 0 AND o.lane = ANY (lanes) AND EXISTS (
+        WHERE o.position = ANY (p_positions) AND o.outbox = p_outbox AND o.state + 0 = 0 AND o.lane = ANY (lanes) AND EXISTS (
             SELECT 1 FROM {schema}.convoke_outbox AS dead
             WHERE dead.outbox = p_outbox AND dead.key_hash = o.key_hash AND dead.position < o.position AND dead.state = 1
                 AND dead.key = o.key
         );
     SELECT array_agg(o.position ORDER BY o.position) INTO ready FROM {schema}.convoke_outbox AS o
-        WHERE o.position = ANY (p_positions) AND o.outbox = p_outbox AND o.state = 0;
+        WHERE o.position = ANY (p_positions) AND o.outbox = p_outbox AND o.state + 0 = 0;
     RETURN ready;
 END $$;
 
@@ -296,7 +298,7 @@ BEGIN
         WHERE outbox = p_outbox AND state = 1 AND position BETWEEN p_from AND p_to ORDER BY position LIMIT p_limit
     ), there AS (
         UPDATE {schema}.convoke_outbox AS o SET state = CASE WHEN o.key IS NULL THEN 0 ELSE 2 END, reason = NULL
-        FROM dead WHERE o.position = dead.position AND o.state = 1 RETURNING o.position, o.key_hash, o.key
+        FROM dead WHERE o.position = dead.position AND o.state + 0 = 1 RETURNING o.position, o.key_hash, o.key
     )
     SELECT array_agg(position ORDER BY position), array_agg(key_hash), array_agg(key) INTO redriven, hashes, keys FROM there;
     PERFORM {schema}.convoke_outbox_unpark_1(p_outbox, hashes, keys);
@@ -321,15 +323,19 @@ BEGIN
 END $$;
 
 -- Counts what is ready, dead and parked, each up to so many, and for how many ms the oldest that is ready has been there: the
--- first of one of the lanes.
+-- first of one of the lanes. Of each lane, from 0 on, nothing is ready up to its start.
 CREATE FUNCTION {schema}.convoke_outbox_figures_1(
-    p_outbox text, p_most bigint, OUT ready bigint, OUT dead bigint, OUT parked bigint, OUT oldest float8
+    p_outbox text, p_most bigint, p_starts bigint[], OUT ready bigint, OUT dead bigint, OUT parked bigint, OUT oldest float8
 )
-LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
-SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_memoize = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     SELECT count(*) INTO ready FROM (
-        SELECT 1 FROM {schema}.convoke_outbox WHERE outbox = p_outbox AND state = 0 LIMIT p_most
+        SELECT 1 FROM generate_series(0, 15) AS lanes (number) CROSS JOIN LATERAL (
+            SELECT 1 FROM {schema}.convoke_outbox AS o
+            WHERE o.outbox = p_outbox AND o.lane <= lanes.number::smallint AND o.state = 0
+                AND (o.lane, o.position) > (lanes.number::smallint, p_starts[lanes.number + 1])
+        ) AS of_lane LIMIT p_most
     ) AS first_ones;
     SELECT count(*) INTO dead FROM (
         SELECT 1 FROM {schema}.convoke_outbox WHERE outbox = p_outbox AND state = 1 LIMIT p_most
@@ -338,8 +344,10 @@ BEGIN
         SELECT 1 FROM {schema}.convoke_outbox WHERE outbox = p_outbox AND state = 2 LIMIT p_most
     ) AS first_ones;
     SELECT extract(epoch FROM clock_timestamp() - min(first.created)) * 1000 INTO oldest
-        FROM generate_series(0, 15) AS lane CROSS JOIN LATERAL (
+        FROM generate_series(0, 15) AS lanes (number) CROSS JOIN LATERAL (
             SELECT o.created FROM {schema}.convoke_outbox AS o
-            WHERE o.outbox = p_outbox AND o.lane = lane::smallint AND o.state = 0 ORDER BY o.position LIMIT 1
+            WHERE o.outbox = p_outbox AND o.lane <= lanes.number::smallint AND o.state = 0
+                AND (o.lane, o.position) > (lanes.number::smallint, p_starts[lanes.number + 1])
+            ORDER BY o.lane, o.position LIMIT 1
         ) AS first;
 END $$;

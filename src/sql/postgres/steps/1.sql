@@ -63,7 +63,9 @@ CREATE TABLE {schema}.convoke_inbox (
 );
 CREATE INDEX convoke_inbox_until ON {schema}.convoke_inbox (until);
 
--- The plans of these are the same with a million rows as with none: statistics are old where rows come and go.
+-- The plans of these are the same with a million rows as with none: statistics are old where rows come and go. What is looked for
+-- among the rows of one rank, or of one key, is in the order of rank or key and id: by the order of the ids alone, the primary key
+-- would do as well for a server that takes the table for empty. What is known by its id is asked for by that alone.
 
 -- Returns the lane of a group, and makes it if it is not there. Who makes one holds a lock of the queue, so that what was
 -- published before there was any group waits for the first that comes, and for no other.
@@ -107,9 +109,8 @@ DECLARE
 BEGIN
     IF p_group IS NOT NULL THEN
         lanes := ARRAY[{schema}.convoke_lane_1(p_queue, p_group)];
-        PERFORM 1 FROM {schema}.convoke_lane WHERE id = lanes[1] FOR KEY SHARE;
     ELSE
-        -- Locked, so that a lane is not removed before what is published into it is there, and no floor is drawn above it.
+        -- Locked, so that a lane is not removed before what is published into it is there.
         SELECT array_agg(id) INTO lanes FROM (
             SELECT id FROM {schema}.convoke_lane WHERE queue = p_queue ORDER BY id FOR KEY SHARE
         ) AS found;
@@ -134,10 +135,13 @@ BEGIN
                 fresh[i] := FOUND;
             END IF;
         END LOOP;
-        DELETE FROM {schema}.convoke_taken AS taken USING (
-            SELECT queue, packet FROM {schema}.convoke_taken WHERE until <= moment ORDER BY until LIMIT 100
-            FOR UPDATE SKIP LOCKED
-        ) AS old WHERE taken.queue = old.queue AND taken.packet = old.packet;
+        -- Many now and then, for each look steps over those that were removed and that vacuum may have to leave.
+        IF random() < 0.05 THEN
+            DELETE FROM {schema}.convoke_taken AS taken USING (
+                SELECT queue, packet FROM {schema}.convoke_taken WHERE until <= moment ORDER BY until LIMIT 2000
+                FOR UPDATE SKIP LOCKED
+            ) AS old WHERE taken.queue = old.queue AND taken.packet = old.packet;
+        END IF;
     END IF;
     IF array_length(array_remove(p_keys, NULL), 1) > 0 THEN
         PERFORM pg_advisory_xact_lock(hash) FROM (
@@ -146,7 +150,7 @@ BEGIN
         ) AS hashes;
     END IF;
     INSERT INTO {schema}.convoke_delivery (lane, state, due, rank, packet, topic, key, key_hash, attributes, is_text, body)
-        SELECT lane, CASE WHEN delay > 0 THEN 1 ELSE 0 END, moment + delay * interval '1 ms', rank, packet, topic, key,
+        SELECT lane, CASE WHEN delay > 0 THEN 1 ELSE 0 END, clock_timestamp() + delay * interval '1 ms', rank, packet, topic, key,
             hashtextextended(key, 0), attributes, is_text AND is_utf8, body
         FROM unnest(p_packets, p_topics, p_keys, p_ranks, p_delays, p_attributes, p_are_texts, p_bodies)
             WITH ORDINALITY AS packets (packet, topic, key, rank, delay, attributes, is_text, body, place)
@@ -159,16 +163,19 @@ END $$;
 -- is behind another of its key is set aside: only if the first of the key is locked, so that whoever takes that one away waits
 -- for this, and then finds what was set aside and sets it free. If the first is just being taken away, what is behind it is
 -- left as it is. It begins behind (p_rank, p_id), if these are given. `took` is how many ms it took to find the first: dead
--- rows that vacuum may not take away make it long. Below `p_floor` there is nothing in the lane. Of `body` and `body_text` one has what is in a row.
+-- rows that vacuum may not take away make it long. Below `p_floor` there is nothing in the lane. Where vacuum is kept back,
+-- `p_is_kept_back`, it looks from there on in each rank by itself: to step over the dead rows of a rank costs more than to ask
+-- for each of the ranks. Of `body` and `body_text` one has what is in a row.
 CREATE FUNCTION {schema}.convoke_lend_1(
-    p_lane bigint, p_most integer, p_bytes bigint, p_lease float8, p_rank smallint, p_id bigint, p_floor bigint DEFAULT 0
+    p_lane bigint, p_most integer, p_bytes bigint, p_lease float8, p_rank smallint, p_id bigint, p_floor bigint DEFAULT 0,
+    p_is_kept_back boolean DEFAULT false
 )
 RETURNS TABLE (
     id bigint, lent integer, attempt integer, rank smallint, marked boolean, packet text, topic text, key text,
     attributes text, body bytea, took float8, body_text text
 )
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
-SET plan_cache_mode = force_generic_plan AS $$
+SET enable_memoize = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     ids bigint[];
@@ -176,6 +183,7 @@ DECLARE
     ranks smallint[];
     heads bigint[];
     hashes bigint[];
+    key_hashes bigint[];
     has_keys boolean;
     picked_rows integer;
     taken integer;
@@ -190,13 +198,28 @@ DECLARE
     after_id bigint := coalesce(p_id, 0);
 BEGIN
     LOOP
-        SELECT array_agg(picked.id), array_agg(picked.size), array_agg(picked.rank),
-            coalesce(bool_or(picked.key_hash IS NOT NULL), false), sum(picked.size)
-            INTO ids, sizes, ranks, has_keys, picked_bytes FROM (
-            SELECT d.id, d.rank, d.key_hash, octet_length(d.body) AS size FROM {schema}.convoke_delivery AS d
-            WHERE d.lane = p_lane AND d.state = 0 AND (d.rank, d.id) > (after_rank, after_id)
-            ORDER BY d.rank, d.id LIMIT width FOR NO KEY UPDATE SKIP LOCKED
-        ) AS picked;
+        IF p_is_kept_back THEN
+            SELECT array_agg(picked.id), array_agg(picked.size), array_agg(picked.rank), array_agg(picked.key_hash),
+                coalesce(bool_or(picked.key_hash IS NOT NULL), false), sum(picked.size)
+                INTO ids, sizes, ranks, key_hashes, has_keys, picked_bytes FROM (
+                SELECT of_rank.* FROM generate_series(greatest(after_rank, 0), 255) AS ranks (rank) CROSS JOIN LATERAL (
+                    SELECT d.id, d.rank, d.key_hash, octet_length(d.body) AS size FROM {schema}.convoke_delivery AS d
+                    WHERE d.lane = p_lane AND d.state = 0 AND d.rank <= ranks.rank::smallint AND (d.rank, d.id) > (
+                            ranks.rank::smallint,
+                            greatest(p_floor - 1, CASE WHEN ranks.rank = after_rank THEN after_id END)
+                        )
+                    ORDER BY d.rank, d.id FOR NO KEY UPDATE SKIP LOCKED
+                ) AS of_rank LIMIT width
+            ) AS picked;
+        ELSE
+            SELECT array_agg(picked.id), array_agg(picked.size), array_agg(picked.rank), array_agg(picked.key_hash),
+                coalesce(bool_or(picked.key_hash IS NOT NULL), false), sum(picked.size)
+                INTO ids, sizes, ranks, key_hashes, has_keys, picked_bytes FROM (
+                SELECT d.id, d.rank, d.key_hash, octet_length(d.body) AS size FROM {schema}.convoke_delivery AS d
+                WHERE d.lane = p_lane AND d.state = 0 AND (d.rank, d.id) > (after_rank, after_id)
+                ORDER BY d.rank, d.id LIMIT width FOR NO KEY UPDATE SKIP LOCKED
+            ) AS picked;
+        END IF;
         EXIT WHEN ids IS NULL;
         scan := coalesce(scan, extract(epoch FROM clock_timestamp() - start) * 1000);
         picked_rows := cardinality(ids);
@@ -208,27 +231,27 @@ BEGIN
                 SELECT d.id, d.key_hash FROM (
                     SELECT (
                         SELECT first.id FROM {schema}.convoke_delivery AS first
-                        WHERE first.lane = p_lane AND first.key_hash = keys.hash AND first.id >= p_floor
-                        ORDER BY first.id LIMIT 1
+                        WHERE first.lane = p_lane AND first.key_hash <= keys.hash
+                            AND (first.key_hash, first.id) >= (keys.hash, p_floor)
+                        ORDER BY first.key_hash, first.id LIMIT 1
                     ) AS id FROM (
-                        SELECT DISTINCT d.key_hash AS hash FROM {schema}.convoke_delivery AS d
-                        WHERE d.id = ANY (ids) AND d.key_hash IS NOT NULL
+                        SELECT DISTINCT hash FROM unnest(key_hashes) AS all_hashes (hash) WHERE hash IS NOT NULL
                     ) AS keys
                 ) AS firsts JOIN {schema}.convoke_delivery AS d ON d.id = firsts.id
                 FOR KEY SHARE OF d SKIP LOCKED
             ) AS held;
-            UPDATE {schema}.convoke_delivery AS d SET state = 3 FROM unnest(heads, hashes) AS head (id, hash)
-                WHERE d.id = ANY (ids) AND d.key_hash = head.hash AND d.id > head.id;
+            UPDATE {schema}.convoke_delivery AS d SET state = 3 FROM (
+                SELECT all_ids.id FROM unnest(ids, key_hashes) AS all_ids (id, hash)
+                JOIN unnest(heads, hashes) AS head (id, hash) ON all_ids.hash = head.hash AND all_ids.id > head.id
+            ) AS behind WHERE d.id = behind.id;
         END IF;
         IF NOT has_keys AND picked_rows <= rest AND bytes + picked_bytes <= p_bytes THEN
             bytes := bytes + picked_bytes;
         ELSE
             -- They stay in their order.
             SELECT array_agg(picked.id), array_agg(picked.size) INTO ids, sizes FROM (
-                SELECT all_ids.id, all_ids.size FROM unnest(ids, sizes) AS all_ids (id, size)
-                WHERE NOT has_keys OR (
-                    SELECT d.key_hash IS NULL OR d.id = ANY (heads) FROM {schema}.convoke_delivery AS d WHERE d.id = all_ids.id
-                ) LIMIT rest
+                SELECT all_ids.id, all_ids.size FROM unnest(ids, sizes, key_hashes) AS all_ids (id, size, hash)
+                WHERE all_ids.hash IS NULL OR all_ids.id = ANY (heads) LIMIT rest
             ) AS picked;
             FOR place IN 1 .. coalesce(cardinality(ids), 0) LOOP
                 bytes := bytes + sizes[place];
@@ -253,21 +276,21 @@ BEGIN
     END LOOP;
 END $$;
 
--- Returns the last id that was drawn, when nobody is just publishing into a lane: whoever does holds a lock of it until the commit,
--- so in this lane nobody has drawn an id up to there that is not seen. NULL if somebody is at it for too long.
-CREATE FUNCTION {schema}.convoke_drawn_1(p_lane bigint) RETURNS bigint
-LANGUAGE plpgsql SET lock_timeout = '200ms' AS $$
+-- Returns the last id that was drawn, and what time it is, in µs since 1970.
+CREATE FUNCTION {schema}.convoke_drawn_1(OUT drawn bigint, OUT moment bigint)
+LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM 1 FROM {schema}.convoke_lane WHERE id = p_lane FOR UPDATE;
-    RETURN pg_sequence_last_value(pg_get_serial_sequence('{schema}.convoke_delivery', 'id')::regclass);
-EXCEPTION WHEN lock_not_available THEN
-    RETURN NULL;
+    drawn := coalesce(pg_sequence_last_value(pg_get_serial_sequence('{schema}.convoke_delivery', 'id')::regclass), 0);
+    moment := extract(epoch FROM clock_timestamp()) * 1000000;
 END $$;
 
--- Returns an id, no higher than one that was drawn before, below which nothing is in a lane, nor ever will be: who looks from there
--- on for the first of a key steps over no more than the dead rows that are above. It steps itself over each once, and over so many
--- rows of other lanes at a time.
-CREATE FUNCTION {schema}.convoke_floor_1(p_lane bigint, p_floor bigint, p_drawn bigint) RETURNS bigint
+-- Returns an id below which nothing is in a lane, and a moment (in µs since 1970) before which nothing in it is due that is held
+-- back or lent; nor ever will be, if all have ended who were writing when `p_drawn` was the last id that was drawn and
+-- `p_moment` was now. Both rise: who looks from there on steps over no more than the dead rows that are above. This itself steps
+-- over each once, and over so many rows of other lanes at a time.
+CREATE FUNCTION {schema}.convoke_floor_1(
+    p_lane bigint, p_floor bigint, p_since bigint, p_drawn bigint, p_moment bigint, OUT floor bigint, OUT since bigint
+)
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
@@ -275,35 +298,65 @@ DECLARE
     last_seen bigint;
     seen bigint;
 BEGIN
-    SELECT min(id) FILTER (WHERE lane = p_lane), max(id), count(*) INTO first_id, last_seen, seen FROM (
+    SELECT id INTO first_id FROM (
         SELECT id, lane FROM {schema}.convoke_delivery WHERE id >= p_floor ORDER BY id LIMIT 20000
-    ) AS firsts;
-    IF seen < 20000 THEN
-        last_seen := p_drawn;
+    ) AS firsts WHERE lane = p_lane LIMIT 1;
+    IF first_id IS NULL THEN
+        SELECT max(id), count(*) INTO last_seen, seen FROM (
+            SELECT id FROM {schema}.convoke_delivery WHERE id >= p_floor ORDER BY id LIMIT 20000
+        ) AS firsts;
+        IF seen < 20000 THEN
+            last_seen := p_drawn;
+        END IF;
     END IF;
-    RETURN greatest(p_floor, least(p_drawn, coalesce(first_id, last_seen)));
+    floor := greatest(p_floor, least(p_drawn, coalesce(first_id, last_seen)));
+    SELECT (extract(epoch FROM due) * 1000000)::bigint INTO since FROM {schema}.convoke_delivery
+        WHERE lane = p_lane AND state IN (1, 2) AND due >= 'epoch'::timestamptz + p_since * interval '1 us'
+            AND due < 'epoch'::timestamptz + p_moment * interval '1 us'
+        ORDER BY due LIMIT 1;
+    since := greatest(p_since, coalesce(since, p_moment));
 END $$;
 
 -- Makes ready what was held back or lent until now, so many at a time, and returns whether anything is ready, and otherwise
--- in how many ms something will be; and whether there is such a lane at all.
-CREATE FUNCTION {schema}.convoke_wake_1(p_lane bigint, OUT is_ready boolean, OUT next float8, OUT is_there boolean)
-LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
+-- in how many ms something will be, if that is within so many ms; whether there is such a lane at all; and how many ms it took.
+-- Nothing is there below the floor, and nothing is due before `p_since`.
+CREATE FUNCTION {schema}.convoke_wake_1(
+    p_lane bigint, p_within float8, p_floor bigint DEFAULT 0, p_since bigint DEFAULT 0, p_is_kept_back boolean DEFAULT false,
+    OUT is_ready boolean, OUT next float8, OUT is_there boolean, OUT took float8
+)
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_memoize = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     moment timestamptz := clock_timestamp();
+    since timestamptz := 'epoch'::timestamptz + p_since * interval '1 us';
     first_due timestamptz;
 BEGIN
     SELECT due INTO first_due FROM {schema}.convoke_delivery
-        WHERE lane = p_lane AND state IN (1, 2) ORDER BY due LIMIT 1;
+        WHERE lane = p_lane AND state IN (1, 2) AND due >= since AND due <= moment + p_within * interval '1 ms'
+        ORDER BY due LIMIT 1;
     IF first_due <= moment THEN
         WITH over AS MATERIALIZED (
-            SELECT id FROM {schema}.convoke_delivery WHERE lane = p_lane AND state IN (1, 2) AND due <= moment
+            SELECT id FROM {schema}.convoke_delivery
+            WHERE lane = p_lane AND state IN (1, 2) AND due >= since AND due <= moment
             ORDER BY due LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED
         )
         UPDATE {schema}.convoke_delivery AS d SET state = 0 FROM over WHERE d.id = over.id;
     END IF;
-    is_ready := EXISTS (SELECT 1 FROM {schema}.convoke_delivery WHERE lane = p_lane AND state = 0);
+    IF p_is_kept_back THEN
+        is_ready := EXISTS (
+            SELECT 1 FROM generate_series(0, 255) AS ranks (rank) CROSS JOIN LATERAL (
+                SELECT 1 FROM {schema}.convoke_delivery AS d
+                WHERE d.lane = p_lane AND d.state = 0 AND d.rank <= ranks.rank::smallint
+                    AND (d.rank, d.id) >= (ranks.rank::smallint, p_floor)
+                ORDER BY d.rank, d.id LIMIT 1
+            ) AS of_rank
+        );
+    ELSE
+        is_ready := EXISTS (SELECT 1 FROM {schema}.convoke_delivery WHERE lane = p_lane AND state = 0);
+    END IF;
     next := extract(epoch FROM first_due - clock_timestamp()) * 1000;
     is_there := EXISTS (SELECT 1 FROM {schema}.convoke_lane WHERE id = p_lane);
+    took := extract(epoch FROM clock_timestamp() - moment) * 1000;
 END $$;
 
 -- Deletes those that are still lent as they were, returns them, and sets free the next of their keys: first the next of each
@@ -330,8 +383,9 @@ BEGIN
             SELECT d.id FROM (
                 SELECT DISTINCT (
                     SELECT follower.id FROM {schema}.convoke_delivery AS follower
-                    WHERE follower.lane = keys.lane AND follower.key_hash = keys.hash AND follower.id > keys.first
-                    ORDER BY follower.id LIMIT 1
+                    WHERE follower.lane = keys.lane AND follower.key_hash <= keys.hash
+                        AND (follower.key_hash, follower.id) > (keys.hash, keys.first)
+                    ORDER BY follower.key_hash, follower.id LIMIT 1
                 ) AS id FROM unnest(lanes, hashes, firsts) AS keys (lane, hash, first)
             ) AS heads JOIN {schema}.convoke_delivery AS d ON d.id = heads.id
             ORDER BY d.id FOR NO KEY UPDATE OF d

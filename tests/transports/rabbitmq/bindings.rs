@@ -8,7 +8,7 @@ use lapin::options::BasicPublishOptions;
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::json;
 
-use super::rabbitmq::{fresh, next, publish, queue, server, stranger};
+use super::{fresh, next, publish, queue, server, stranger};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
