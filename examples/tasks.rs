@@ -13,7 +13,6 @@ struct RegisterUser {
 
 #[derive(Event, Serialize, Deserialize)]
 struct UserRegistered {
-    id: i64,
     name: String,
 }
 
@@ -35,7 +34,7 @@ async fn register(task: Arc<RegisterUser>, of: Attempt, mut tx: Tx<SqliteDatabas
     if of.number() == 1 {
         return Err(Fault::new("the registry is busy")); // and nothing was written
     }
-    Ok(UserRegistered { id: task.id, name })
+    Ok(UserRegistered { name })
 }
 
 #[actix::main]
@@ -47,8 +46,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .execute(db.pool())
         .await?;
     let (bus, (heard, mut hears)) = (EventBus::default(), tokio::sync::mpsc::unbounded_channel());
-    let _welcome =
-        bus.on(move |user: &UserRegistered| drop(heard.send(format!("welcome, {} {}", user.name, user.id))))?;
+    let _welcome = bus.on(move |user: &UserRegistered| drop(heard.send(format!("welcome, {}", user.name))))?;
     let tasks = Tasks::new(&db, &bus).on(register)?.await?;
     let job = tasks.job(sign_up(&db, &tasks, "Ada").await?);
     println!("{}", hears.recv().await.unwrap_or_default());
