@@ -3,7 +3,7 @@
 use convoke::transport::{Sqlite, SqliteDatabase};
 use convoke::{Attempt, Fault, JobId, TaskQueue, Tasks, Tx, prelude::*};
 use serde::{Deserialize, Serialize};
-use std::{env, process, sync::Arc, time::Duration};
+use std::{env, fs, process, sync::Arc, time::Duration};
 
 #[derive(Task, Serialize, Deserialize)]
 #[task(attempts = 5, timeout = "30s", first_wait = "10ms", unique(id))]
@@ -13,7 +13,6 @@ struct RegisterUser {
 
 #[derive(Event, Serialize, Deserialize)]
 struct UserRegistered {
-    id: i64,
     name: String,
 }
 
@@ -35,19 +34,19 @@ async fn register(task: Arc<RegisterUser>, of: Attempt, mut tx: Tx<SqliteDatabas
     if of.number() == 1 {
         return Err(Fault::new("the registry is busy")); // and nothing was written
     }
-    Ok(UserRegistered { id: task.id, name })
+    Ok(UserRegistered { name })
 }
 
 #[actix::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let file = env::temp_dir().join(format!("convoke-users-{}.db", process::id()));
-    let db = Sqlite::open(&file).await?;
-    let table = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, registered INT DEFAULT 0)";
-    sqlx::query(table).execute(db.pool()).await?;
+    let folder = env::temp_dir().join(format!("convoke-users-{}", process::id()));
+    fs::create_dir(&folder)?;
+    let db = Sqlite::open(folder.join("users.db")).await?;
+    sqlx::query("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, registered INT DEFAULT 0)")
+        .execute(db.pool())
+        .await?;
     let (bus, (heard, mut hears)) = (EventBus::default(), tokio::sync::mpsc::unbounded_channel());
-    let _welcome =
-        bus.on(move |user: &UserRegistered| drop(heard.send(format!("welcome, {} {}", user.name, user.id))))?;
-
+    let _welcome = bus.on(move |user: &UserRegistered| drop(heard.send(format!("welcome, {}", user.name))))?;
     let tasks = Tasks::new(&db, &bus).on(register)?.await?;
     let job = tasks.job(sign_up(&db, &tasks, "Ada").await?);
     println!("{}", hears.recv().await.unwrap_or_default());
@@ -55,5 +54,5 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (times,): (i64,) = sqlx::query_as("SELECT registered FROM users").fetch_one(db.pool()).await?;
     println!("registered {times} time");
     tasks.stop().await;
-    Ok(std::fs::remove_file(file)?)
+    Ok(fs::remove_dir_all(folder)?)
 }

@@ -262,7 +262,7 @@ mod tests {
 
     /// The errors of an attribute that must not be read.
     fn faults(attribute: Attribute) -> Vec<String> {
-        let fault = Keys::default().read(&attribute).err().expect("read");
+        let fault = Keys::default().read(&attribute).expect_err("read");
         fault.into_iter().map(|fault| fault.to_string()).collect()
     }
 
