@@ -9,7 +9,7 @@ use crate::Uuid;
 use crate::outbox::{Outbox, OutboxBuilder};
 use crate::sql::memory::MemoryDatabase;
 use crate::tasks::{
-    TaskDatabase, Added, Due, Ending, Hold, How, KeepingJobs, Limit, Loan, Loans, NewJob, State, Wanted,
+    Added, Due, Ending, Hold, How, KeepingJobs, Limit, Loan, Loans, NewJob, State, TaskDatabase, Wanted,
 };
 use crate::transport::Packet;
 
