@@ -335,13 +335,16 @@ BEGIN
             SELECT 1 FROM {schema}.convoke_outbox AS o
             WHERE o.outbox = p_outbox AND o.lane <= lanes.number::smallint AND o.state = 0
                 AND (o.lane, o.position) > (lanes.number::smallint, p_starts[lanes.number + 1])
+            ORDER BY o.lane, o.position
         ) AS of_lane LIMIT p_most
     ) AS first_ones;
     SELECT count(*) INTO dead FROM (
-        SELECT 1 FROM {schema}.convoke_outbox WHERE outbox = p_outbox AND state = 1 LIMIT p_most
+        SELECT 1 FROM {schema}.convoke_outbox
+        WHERE outbox <= p_outbox AND (outbox, position) > (p_outbox, 0) AND state = 1 ORDER BY outbox, position LIMIT p_most
     ) AS first_ones;
     SELECT count(*) INTO parked FROM (
-        SELECT 1 FROM {schema}.convoke_outbox WHERE outbox = p_outbox AND state = 2 LIMIT p_most
+        SELECT 1 FROM {schema}.convoke_outbox WHERE outbox = p_outbox AND state = 2
+        ORDER BY outbox, key_hash, position LIMIT p_most
     ) AS first_ones;
     SELECT extract(epoch FROM clock_timestamp() - min(first.created)) * 1000 INTO oldest
         FROM generate_series(0, 15) AS lanes (number) CROSS JOIN LATERAL (
