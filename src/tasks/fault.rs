@@ -87,7 +87,11 @@ impl Explain for sqlx::Error {}
 /// Why an attempt has failed: a text, and what the error says of itself. An error that says nothing is tried again as the task
 /// says, and its code is `failed`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fault {
+pub struct Fault(Box<Parts>);
+
+/// What is known of a fault.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Parts {
     pub(super) detail: String,
     pub(super) code: Option<String>,
     pub(super) origin: Option<String>,
@@ -99,8 +103,7 @@ pub struct Fault {
 impl Fault {
     /// Creates a fault from a text.
     pub fn new(detail: impl Into<String>) -> Self {
-        let detail = cut(detail.into());
-        Self { detail, code: None, origin: None, data: Value::Null, permanent: false, retry_after: None }
+        Self(Box::new(Parts { detail: cut(detail.into()), ..Parts::default() }))
     }
 
     /// Creates a fault from an error, with the texts of its sources.
@@ -111,36 +114,40 @@ impl Fault {
     /// Sets a word by which programs know it.
     #[must_use]
     pub fn code(mut self, code: impl Into<String>) -> Self {
-        self.code = Some(cut(code.into()));
+        self.0.code = Some(cut(code.into()));
         self
     }
 
     /// Sets where it comes from.
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
-        self.origin = Some(cut(origin.into()));
+        self.0.origin = Some(cut(origin.into()));
         self
     }
 
     /// Sets what else a program may want to know.
     #[must_use]
     pub fn data(mut self, data: Value) -> Self {
-        self.data = data;
+        self.0.data = data;
         self
     }
 
     /// Says that another attempt would fail as well: there is none.
     #[must_use]
     pub fn permanent(mut self) -> Self {
-        self.permanent = true;
+        self.0.permanent = true;
         self
     }
 
     /// Sets how long to wait before another attempt.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
+        self.0.retry_after = Some(wait);
         self
+    }
+
+    pub(super) fn parts(&self) -> &Parts {
+        &self.0
     }
 
     pub(super) fn coded(code: &str, detail: impl Into<String>) -> Self {
@@ -149,7 +156,7 @@ impl Fault {
 
     /// What tells of it, as the event of a task is made of it.
     pub(super) fn told(&self, id: Value, task: &str, job: i64) -> Value {
-        let Self { detail, code, origin, data, .. } = self;
+        let Parts { detail, code, origin, data, .. } = &*self.0;
         let code = code.as_deref().unwrap_or("failed");
         json!({ "id": id, "task": task, "job": job, "detail": detail, "code": code, "origin": origin, "data": data })
     }
@@ -168,21 +175,20 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.detail)
+        f.write_str(&self.0.detail)
     }
 }
 
 impl<E: Explain> From<E> for Fault {
     fn from(error: E) -> Self {
-        let fault = Self {
+        Self(Box::new(Parts {
+            detail: cut(chain(&error)),
             code: error.code().map(cut),
             origin: error.origin().map(cut),
             data: error.data().unwrap_or_default(),
             permanent: error.is_permanent(),
             retry_after: error.retry_after(),
-            ..Self::new("")
-        };
-        Self { detail: cut(chain(&error)), ..fault }
+        }))
     }
 }
 

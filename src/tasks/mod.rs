@@ -28,6 +28,7 @@
 
 mod task;
 mod terms;
+#[expect(clippy::module_inception, reason = "the room has the name of what users set up")]
 mod tasks;
 mod queue;
 mod function;

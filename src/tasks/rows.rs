@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::Uuid;
 use crate::outbox::{Keeping, OutboxDatabase};
 use crate::transport::{BoxFuture, Packet, TransportError};
 
@@ -223,7 +222,6 @@ pub enum Added {
 /// What a worker wants to be lent.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    pub(crate) worker: Uuid,
     pub(crate) queues: Vec<Arc<str>>,
     pub(crate) tasks: Vec<Arc<str>>,
     /// Of tasks whose keys have a limit.

@@ -30,12 +30,16 @@ struct RegisterUser {
     note: String,
 }
 
+/// What takes the event of a task.
+type Told<T> = fn(<T as Task>::Succeeds);
+type Untold<T> = fn(<T as Task>::Fails);
+
 #[test]
 fn what_is_not_said_is_left_to_the_trait() {
     let task = CleanUp {};
     assert_eq!((CleanUp::NAME, CleanUp::TERMS), ("CleanUp", TaskTerms::new()));
     assert_eq!((task.id(), task.unique_key().unwrap(), task.limit_key()), (None, None, None));
-    let _: (fn(<CleanUp as Task>::Succeeds), fn(<CleanUp as Task>::Fails)) = (|_: AsReturned| (), |_: TaskFailed| ());
+    let (_, _): (Told<CleanUp>, Untold<CleanUp>) = (|_: AsReturned| (), |_: TaskFailed| ());
 }
 
 #[test]
@@ -51,8 +55,7 @@ fn what_is_said_are_the_terms() {
         .at_once(2)
         .rate(10, Duration::from_secs(60));
     assert_eq!((RegisterUser::NAME, RegisterUser::TERMS), ("register", terms));
-    let _: (fn(<RegisterUser as Task>::Succeeds), fn(<RegisterUser as Task>::Fails)) =
-        (|_: Registered| (), |_: NotRegistered| ());
+    let (_, _): (Told<RegisterUser>, Untold<RegisterUser>) = (|_: Registered| (), |_: NotRegistered| ());
 }
 
 #[test]

@@ -170,7 +170,7 @@ async fn no_job_waits_for_much_longer_than_the_others() {
         sleep(Duration::from_millis((random >> 33) % 2_000)).await;
     }
     sleep(10 * MINUTE).await;
-    let waits = waits.borrow();
+    let waits = waits.borrow().clone();
     assert_eq!(waits.len(), 600);
     let mean = waits.iter().sum::<Duration>() / 600;
     let longest = waits.iter().max().unwrap();

@@ -127,14 +127,7 @@ pub(super) fn later(payload: &str, wait: Duration) -> NewJob {
 }
 
 pub(super) fn wanted(most: usize) -> Wanted {
-    Wanted {
-        worker: Uuid::now_v7(),
-        queues: vec!["default".into()],
-        tasks: vec!["mail".into()],
-        limits: Vec::new(),
-        most,
-        lease: HOUR,
-    }
+    Wanted { queues: vec!["default".into()], tasks: vec!["mail".into()], limits: Vec::new(), most, lease: HOUR }
 }
 
 /// The same where `mail` has a limit.

@@ -110,10 +110,7 @@ fn unquoted(error: &serde_json::Error) -> String {
 }
 
 /// Looks whether all that has to leave can.
-fn check<D: TaskDatabase, T: Task>(
-    local: Option<&'static str>,
-    checks: &[Result<(), crate::ContainerError>],
-) -> Result<(), TaskError> {
+fn check<T: Task>(local: Option<&'static str>, checks: &[Result<(), crate::ContainerError>]) -> Result<(), TaskError> {
     if let Some(Err(error)) = checks.iter().find(|check| check.is_err()) {
         return Err(TaskError::Container { task: T::NAME.into(), error: error.clone() });
     }
@@ -165,7 +162,7 @@ macro_rules! functions {
             $($argument: TaskArgument<D>,)*
         {
             fn register(self, container: &Container) -> Result<Registered<D>, TaskError> {
-                check::<D, T>(Out::local(), &[$($argument::check(container)),*])?;
+                check::<T>(Out::local(), &[$($argument::check(container)),*])?;
                 let function = Rc::new(self);
                 Ok(registered(move |task: Arc<T>, call: &Call<D>, keeps| {
                     let call = TaskCall(call);
@@ -191,7 +188,7 @@ macro_rules! functions {
             $($argument: TaskArgument<D>,)*
         {
             fn register(self, container: &Container) -> Result<Registered<D>, TaskError> {
-                check::<D, T>(Out::local(), &[$($argument::check(container)),*])?;
+                check::<T>(Out::local(), &[$($argument::check(container)),*])?;
                 let function = Rc::new(self);
                 Ok(registered(move |task: Arc<T>, call: &Call<D>, keeps| {
                     let call = TaskCall(call);
@@ -216,7 +213,7 @@ macro_rules! functions {
             $($argument: TaskArgument<D>,)*
         {
             fn register(self, container: &Container) -> Result<Registered<D>, TaskError> {
-                check::<D, T>(Out::local(), &[$($argument::check(container)),*])?;
+                check::<T>(Out::local(), &[$($argument::check(container)),*])?;
                 let function = Rc::new(self);
                 Ok(registered(move |task: Arc<T>, call: &Call<D>, keeps| {
                     let call = TaskCall(call);

@@ -86,7 +86,7 @@ fn told(asked: &[(i64, u32)], ended: &HashSet<i64>) -> Vec<bool> {
         let is_last = last.get(job) == Some(attempt) && ended.contains(job);
         is_last && last.remove(job).is_some()
     };
-    asked.iter().map(|one| tell(one)).collect()
+    asked.iter().map(&mut tell).collect()
 }
 
 pub(super) async fn settle(

@@ -32,11 +32,15 @@ pub(super) struct Finish {
 
 pub(super) enum What {
     /// It is to be settled.
-    Settle(Ending),
+    Settle(Box<Ending>),
     /// It was, with the transaction of the function.
     Settled,
     /// Somebody else has it.
     Lost,
+}
+
+fn settle(ending: Ending) -> What {
+    What::Settle(Box::new(ending))
 }
 
 /// Runs an attempt.
@@ -46,7 +50,7 @@ pub(super) async fn run<D: TaskDatabase>(shared: Rc<Shared<D>>, loan: Loan, canc
     let what = match shared.functions.get(&*loan.task).cloned() {
         Some(does) => judge(&shared, &*does, loan, &canceller).await,
         // Not asked for; whoever knows the task may do it.
-        None => What::Settle(release(&loan)),
+        None => settle(release(&loan)),
     };
     Finish { job, attempt, took: start.elapsed(), what }
 }
@@ -59,17 +63,17 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
     let spent = loan.attempt > loan.attempts;
     if loan.is_cancelled {
         let fault = Fault::coded("cancelled", "it was cancelled");
-        return What::Settle(over(shared, does, &loan, State::Cancelled, &fault));
+        return settle(over(shared, does, &loan, State::Cancelled, &fault));
     }
     if spent {
         let last = loan.reason.as_deref().map(|reason| format!("; before that: {reason}")).unwrap_or_default();
         let text =
             format!("its process has ended, or was not heard of, in the last of {} attempts{last}", loan.attempts);
-        return What::Settle(over(shared, does, &loan, State::Failed, &Fault::coded("crashed", text)));
+        return settle(over(shared, does, &loan, State::Failed, &Fault::coded("crashed", text)));
     }
     if loan.is_expired {
         let text = format!("it has waited for {:?}, and was to begin before", loan.waited);
-        return What::Settle(over(shared, does, &loan, State::Failed, &Fault::coded("expired", text)));
+        return settle(over(shared, does, &loan, State::Failed, &Fault::coded("expired", text)));
     }
     let slot = Slot::<D>::default();
     let progress = TaskProgress::new();
@@ -101,11 +105,11 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
     drop(slot.take());
     match reason {
         Some(Cancelling::Cancelled) => {
-            let fault = Fault { code: Some("cancelled".into()), ..fault };
-            What::Settle(over(shared, does, &loan, State::Cancelled, &fault))
+            let fault = fault.code("cancelled");
+            settle(over(shared, does, &loan, State::Cancelled, &fault))
         }
-        Some(Cancelling::Stopping) => What::Settle(release(&loan)),
-        _ => What::Settle(failed(shared, does, &loan, &fault)),
+        Some(Cancelling::Stopping) => settle(release(&loan)),
+        _ => settle(failed(shared, does, &loan, &fault)),
     }
 }
 
@@ -176,7 +180,7 @@ const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// Ends the job with the transaction that the function has begun, or hands the ending on if it has begun none.
 async fn end_within<D: TaskDatabase>(shared: &Rc<Shared<D>>, slot: &Slot<D>, ending: Ending) -> Result<What, Fault> {
-    let Some(mut work) = slot.take() else { return Ok(What::Settle(ending)) };
+    let Some(mut work) = slot.take() else { return Ok(settle(ending)) };
     let jobs = shared.queue.jobs();
     if !jobs.settle_within(ending, shared.outbox.keeping(), work.connection()).await? {
         work.rollback().await?;

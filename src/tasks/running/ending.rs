@@ -35,8 +35,8 @@ pub(super) fn done<D: TaskDatabase>(shared: &Shared<D>, loan: &Loan, told: Told)
 /// An attempt that has failed: there is another, or its failure is told.
 pub(super) fn failed<D: TaskDatabase>(shared: &Shared<D>, does: &dyn Does<D>, loan: &Loan, fault: &Fault) -> Ending {
     let terms = does.terms();
-    if !fault.permanent && loan.attempt < loan.attempts {
-        let after = fault.retry_after.unwrap_or_else(|| wait(&terms, loan.attempt));
+    if !fault.parts().permanent && loan.attempt < loan.attempts {
+        let after = fault.parts().retry_after.unwrap_or_else(|| wait(&terms, loan.attempt));
         log::debug!(
             target: "convoke::tasks",
             "{} {} is tried again in {after:?}, after attempt {} of {}: {}",
@@ -44,9 +44,9 @@ pub(super) fn failed<D: TaskDatabase>(shared: &Shared<D>, does: &dyn Does<D>, lo
             loan.id,
             loan.attempt,
             loan.attempts,
-            Shown::text(&fault.detail)
+            Shown::text(&fault.parts().detail)
         );
-        let how = How::Again { after, reason: fault.detail.clone() };
+        let how = How::Again { after, reason: fault.parts().detail.clone() };
         return Ending { job: loan.id, attempt: loan.attempt, how, event: None };
     }
     over(shared, does, loan, State::Failed, fault)
@@ -67,9 +67,9 @@ pub(super) fn over<D: TaskDatabase>(
         loan.id,
         if state == State::Cancelled { "was cancelled" } else { "has failed for good" },
         loan.attempt.min(loan.attempts),
-        Shown::text(&fault.detail)
+        Shown::text(&fault.parts().detail)
     );
-    let how = How::Over { state, text: Some(fault.detail.clone()), keep: shared.options.keep_failed };
+    let how = How::Over { state, text: Some(fault.parts().detail.clone()), keep: shared.options.keep_failed };
     let event = tell(shared, does, loan, fault);
     Ending { job: loan.id, attempt: loan.attempt, how, event }
 }
@@ -103,9 +103,9 @@ fn plain<D: TaskDatabase>(outbox: &Outbox<D>, loan: &Loan, fault: &Fault) -> Opt
         id: loan.id.into(),
         task: loan.task.clone(),
         job: loan.id,
-        detail: fault.detail.clone(),
-        code: fault.code.clone().unwrap_or_else(|| "failed".to_owned()),
-        origin: fault.origin.clone(),
+        detail: fault.parts().detail.clone(),
+        code: fault.parts().code.clone().unwrap_or_else(|| "failed".to_owned()),
+        origin: fault.parts().origin.clone(),
         data: Value::Null,
     };
     match outbox.packet(Outgoing::new(event)) {

@@ -53,6 +53,12 @@ pub(super) enum Order {
     Drain,
 }
 
+/// What was to be settled, and which of it was; nothing of that if nobody knows.
+type Settled = (Vec<Ending>, Vec<bool>);
+
+/// Whose leases were to be extended, and how each is.
+type Renewed = (Vec<(i64, u32)>, Vec<Held>);
+
 type Call<T> = Fuse<LocalBoxFuture<'static, Result<T, TransportError>>>;
 
 /// A worker that is ready to run.
@@ -71,9 +77,9 @@ struct Running<D: TaskDatabase> {
     /// What has ended and is not settled, with what is being settled now.
     ended: VecDeque<Ending>,
     settling: usize,
-    settle: Call<(Vec<Ending>, Vec<bool>)>,
+    settle: Call<Settled>,
     lend: Call<Loans>,
-    renew: Call<(Vec<(i64, u32)>, Vec<Held>)>,
+    renew: Call<Renewed>,
     tend: Call<()>,
     /// From when on each is due again.
     lend_from: Instant,
@@ -96,7 +102,7 @@ impl<D: TaskDatabase> Engine<D> {
         tasks.sort_unstable();
         let limited = terms.iter().filter(|(_, terms)| terms.limit != Limit::default());
         let limits = limited.map(|(task, terms)| ((*task).into(), terms.limit)).collect();
-        let wanted = Wanted { worker: shared.worker, queues, tasks, limits, most: MOST, lease: shared.options.lease };
+        let wanted = Wanted { queues, tasks, limits, most: MOST, lease: shared.options.lease };
         Self { shared, wanted, orders: watch::Sender::new(Order::Work) }
     }
 
@@ -281,7 +287,7 @@ impl<D: TaskDatabase> Running<D> {
     fn finished(&mut self, finish: Finish) {
         self.holding.ended(finish.job, finish.attempt, finish.took);
         match finish.what {
-            What::Settle(ending) => self.ended.push_back(ending),
+            What::Settle(ending) => self.ended.push_back(*ending),
             What::Settled => self.shared.stats.done(1),
             What::Lost => log::warn!(
                 target: "convoke::tasks",
@@ -320,7 +326,7 @@ impl<D: TaskDatabase> Running<D> {
         .fuse();
     }
 
-    fn settled(&mut self, settled: Result<(Vec<Ending>, Vec<bool>), TransportError>) {
+    fn settled(&mut self, settled: Result<Settled, TransportError>) {
         self.settling = 0;
         let Ok((endings, settled)) = settled else { return };
         if settled.is_empty() {
@@ -360,7 +366,7 @@ impl<D: TaskDatabase> Running<D> {
         .fuse();
     }
 
-    fn renewed(&mut self, renewed: Result<(Vec<(i64, u32)>, Vec<Held>), TransportError>) {
+    fn renewed(&mut self, renewed: Result<Renewed, TransportError>) {
         match renewed {
             Ok((leases, how)) => self.holding.renewed(&leases, &how),
             Err(error) => {

@@ -35,11 +35,10 @@ use std::sync::Arc;
 
 use super::function::Does;
 use super::{TaskDatabase, TaskQueue};
-use crate::{EventBus, Outbox, Uuid};
+use crate::{EventBus, Outbox};
 
 /// What the parts of a worker have in common, on its one thread.
 pub(super) struct Shared<D: TaskDatabase> {
-    pub(super) worker: Uuid,
     pub(super) queue: TaskQueue<D>,
     pub(super) outbox: Outbox<D>,
     pub(super) bus: EventBus,

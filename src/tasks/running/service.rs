@@ -17,7 +17,7 @@ use super::{Every, Options, Shared, Stats};
 use crate::outbox::{OutboxBuilder, RelayService};
 use crate::tasks::function::Does;
 use crate::tasks::{TaskDatabase, TaskError, TaskQueue};
-use crate::{BaseService, EventBus, Failure, Handled, Outbox, Route, ServiceContext, ServiceHandle, Uuid};
+use crate::{BaseService, EventBus, Failure, Handled, Outbox, Route, ServiceContext, ServiceHandle};
 
 /// How often it is looked at whether it gets on.
 const LOOK: Duration = Duration::from_secs(1);
@@ -68,7 +68,6 @@ impl<D: TaskDatabase> TasksService<D> {
             }
         };
         let shared = Shared {
-            worker: Uuid::now_v7(),
             queue,
             outbox,
             bus: parts.bus.clone(),

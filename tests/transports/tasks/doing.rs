@@ -30,7 +30,7 @@ async fn writes<B: Base>(
     queue: TaskQueue<B::Database>,
 ) -> Result<Registered, Fault> {
     let begun = tx.begin().await?;
-    queue.enqueue(Sweep { tenant: 1, place: 1 }).within(begun).await?;
+    let _ = queue.enqueue(Sweep { tenant: 1, place: 1 }).within(begun).await?;
     if user.id == 13 {
         return Err(Fault::new("an unlucky number").permanent());
     }

@@ -84,7 +84,7 @@ pub(super) async fn what_is_more_urgent_goes_first<B: Base>() {
     let shop = Shop::<B>::new().await;
     let queue = queue(&shop).await;
     for (id, priority) in [(1, -9), (2, 0), (3, 9), (4, 0)] {
-        queue.enqueue(Register { id }).priority(priority).await.unwrap();
+        let _ = queue.enqueue(Register { id }).priority(priority).await.unwrap();
     }
     let order = Arc::<Mutex<Vec<u64>>>::default();
     let noted = order.clone();

@@ -86,7 +86,7 @@ async fn work<D: TaskDatabase>(work: Arc<Work>, mut tx: Tx<D>, queue: TaskQueue<
     tokio::task::yield_now().await;
     if work.id.is_multiple_of(3) {
         let begun = tx.begin().await?;
-        queue.enqueue(Trace { id: work.id }).within(begun).await?;
+        let _ = queue.enqueue(Trace { id: work.id }).within(begun).await?;
     }
     if is_to_die("inside") {
         kill_me();
@@ -95,6 +95,7 @@ async fn work<D: TaskDatabase>(work: Arc<Work>, mut tx: Tx<D>, queue: TaskQueue<
         // Some time while what it returns is written.
         let wait = Duration::from_micros(fastrand::u64(0..2_000));
         std::thread::spawn(move || {
+            #[expect(clippy::disallowed_methods, reason = "no future runs on this thread")]
             std::thread::sleep(wait);
             kill_me();
         });

@@ -19,7 +19,7 @@ async fn a_transaction_that_a_text_has_ended_is_none() {
     let queue = shop.base.db.tasks().await.unwrap();
     for pool in [shop.base.db.pool().clone(), PgPool::connect(&shop.base.url).await.unwrap()] {
         let mut transaction = pool.begin().await.unwrap();
-        queue.enqueue(Register { id: 1 }).within(&mut transaction).await.unwrap();
+        let _ = queue.enqueue(Register { id: 1 }).within(&mut transaction).await.unwrap();
         sqlx::raw_sql("ROLLBACK").execute(&mut *transaction).await.unwrap();
         let error = queue.enqueue(Register { id: 2 }).within(&mut transaction).await.unwrap_err();
         assert!(error.to_string().contains("no transaction"), "{error}");
@@ -32,7 +32,7 @@ async fn a_transaction_that_waits_for_a_unique_key_says_so() {
     let shop = Shop::<Database>::new().await;
     let queue = shop.base.db.tasks().await.unwrap();
     let mut first = shop.base.db.begin().await.unwrap();
-    queue.enqueue(Register { id: 2_000 }).within(&mut first).await.unwrap();
+    let _ = queue.enqueue(Register { id: 2_000 }).within(&mut first).await.unwrap();
     let mut second = shop.base.db.begin().await.unwrap();
     sqlx::raw_sql("SET LOCAL lock_timeout = '50ms'").execute(&mut *second).await.unwrap();
     let error = queue.enqueue(Register { id: 2_000 }).within(&mut second).await.unwrap_err();
@@ -72,7 +72,7 @@ async fn other_processes_are_told_by_the_server() {
         Tasks::new(&other, &shop.bus).poll_every(Duration::from_secs(3600)).on(register).unwrap().await.unwrap();
     let queue = shop.base.db.tasks().await.unwrap();
     until("it is heard", async || {
-        queue.enqueue(Register { id: 1 }).await.unwrap();
+        let _ = queue.enqueue(Register { id: 1 }).await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
         !shop.heard().is_empty()
     })
