@@ -29,7 +29,7 @@ const LONGEST_NAME: usize = 200;
 /// # struct Order { id: u64 }
 /// # async fn charge(_: u64) -> Result<String, Fault> { Ok("r1".into()) }
 /// # async fn ship(_: u64, _: &str) -> Result<(), Fault> { Ok(()) }
-/// async fn fulfil(order: Arc<Order>, steps: Steps) -> Result<(), Fault> {
+/// async fn fulfill(order: Arc<Order>, steps: Steps) -> Result<(), Fault> {
 ///     let receipt = steps.step("charged", async { charge(order.id).await }).await?;
 ///     ship(order.id, &receipt).await // if this fails, the next attempt does not charge again
 /// }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
 use super::ending::{done, failed, over};
-use super::held::{Canceller, cancel};
+use super::held::{Teller, cancel};
 use crate::__private::guarded;
 use crate::tasks::function::{Call, Cancelling, Does, Done, Slot};
 use crate::tasks::queue::Cause;
@@ -44,11 +44,11 @@ fn settle(ending: Ending) -> What {
 }
 
 /// Runs an attempt.
-pub(super) async fn run<D: TaskDatabase>(shared: Rc<Shared<D>>, loan: Loan, canceller: Canceller) -> Finish {
+pub(super) async fn run<D: TaskDatabase>(shared: Rc<Shared<D>>, loan: Loan, teller: Teller) -> Finish {
     let (job, attempt) = (loan.id, loan.attempt);
     let start = Instant::now();
     let what = match shared.functions.get(&*loan.task).cloned() {
-        Some(does) => judge(&shared, &*does, loan, &canceller).await,
+        Some(does) => judge(&shared, &*does, loan, &teller).await,
         // Not asked for; whoever knows the task may do it.
         None => settle(release(&loan)),
     };
@@ -59,7 +59,7 @@ pub(super) fn release(loan: &Loan) -> Ending {
     Ending { job: loan.id, attempt: loan.attempt, how: How::Released, event: None }
 }
 
-async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan: Loan, canceller: &Canceller) -> What {
+async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan: Loan, teller: &Teller) -> What {
     let spent = loan.attempt > loan.attempts;
     if loan.is_cancelled {
         let fault = Fault::coded("cancelled", "it was cancelled");
@@ -81,13 +81,13 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
         bus: Cause::read(loan.cause.as_deref()).bus(&shared.bus),
         loan,
         queue: shared.queue.clone(),
-        cancel: canceller.subscribe(),
+        cancel: teller.subscribe(),
         progress: progress.clone(),
         slot: slot.clone(),
     };
-    let came = perform(shared, does, &call, canceller, &progress).await;
+    let came = perform(shared, does, &call, teller, &progress).await;
     let loan = call.loan;
-    let reason = *canceller.borrow();
+    let reason = *teller.borrow();
     if reason == Some(Cancelling::Lost) {
         return What::Lost;
     }
@@ -118,7 +118,7 @@ async fn perform<D: TaskDatabase>(
     shared: &Rc<Shared<D>>,
     does: &dyn Does<D>,
     call: &Call<D>,
-    canceller: &Canceller,
+    teller: &Teller,
     progress: &TaskProgress,
 ) -> Done {
     let keeps = !shared.options.keep.is_zero();
@@ -136,7 +136,7 @@ async fn perform<D: TaskDatabase>(
         stats.leaves();
         polled
     }));
-    let mut told = canceller.subscribe();
+    let mut told = teller.subscribe();
     let mut noted = progress.watch();
     let mut end = Instant::now() + does.terms().timeout.min(FAR);
     let mut is_told = false;
@@ -156,10 +156,10 @@ async fn perform<D: TaskDatabase>(
             }
             () = sleep_until(end) => {
                 if !is_told {
-                    cancel(canceller, Cancelling::TimedOut);
+                    cancel(teller, Cancelling::TimedOut);
                     continue;
                 }
-                let reason = canceller.borrow().unwrap_or(Cancelling::TimedOut);
+                let reason = teller.borrow().unwrap_or(Cancelling::TimedOut);
                 let code = if reason == Cancelling::TimedOut { "timed_out" } else { "cancelled" };
                 return Err(Fault::coded(code, format!("{reason}, and was dropped where it waited")));
             }

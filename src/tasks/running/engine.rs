@@ -242,8 +242,8 @@ impl<D: TaskDatabase> Running<D> {
     fn begin(&mut self) {
         let options = &self.shared.options;
         while self.attempts.len() < options.concurrency && self.unsettled() < options.gather {
-            let Some((loan, canceller)) = self.holding.begin() else { return };
-            self.attempts.push(Box::pin(run(self.shared.clone(), loan, canceller)));
+            let Some((loan, teller)) = self.holding.begin() else { return };
+            self.attempts.push(Box::pin(run(self.shared.clone(), loan, teller)));
         }
     }
 

@@ -20,7 +20,7 @@ const MOST_AHEAD: usize = 256;
 const STALE: Duration = Duration::from_secs(1);
 
 /// Tells a function that it is to end.
-pub(super) type Canceller = Rc<watch::Sender<Option<Cancelling>>>;
+pub(super) type Teller = Rc<watch::Sender<Option<Cancelling>>>;
 
 /// The jobs of a worker.
 #[derive(Default)]
@@ -28,7 +28,7 @@ pub(super) struct Holding {
     /// Those that have not begun, and when each was lent.
     ready: VecDeque<(Instant, Loan)>,
     /// Those that run, by their number: the attempt, and how it is told to end.
-    running: HashMap<i64, (u32, Canceller)>,
+    running: HashMap<i64, (u32, Teller)>,
     /// How long a job takes, of late.
     takes: Option<f64>,
 }
@@ -40,11 +40,11 @@ impl Holding {
     }
 
     /// The next that may begin.
-    pub(super) fn begin(&mut self) -> Option<(Loan, Canceller)> {
+    pub(super) fn begin(&mut self) -> Option<(Loan, Teller)> {
         let (_, loan) = self.ready.pop_front()?;
-        let canceller = Rc::new(watch::Sender::new(None));
-        self.running.insert(loan.id, (loan.attempt, canceller.clone()));
-        Some((loan, canceller))
+        let teller = Rc::new(watch::Sender::new(None));
+        self.running.insert(loan.id, (loan.attempt, teller.clone()));
+        Some((loan, teller))
     }
 
     pub(super) fn ended(&mut self, job: i64, attempt: u32, took: Duration) {
@@ -92,11 +92,11 @@ impl Holding {
             if *how == Held::Still {
                 continue;
             }
-            if let Some((there, canceller)) = self.running.get(job)
+            if let Some((there, teller)) = self.running.get(job)
                 && there == attempt
             {
                 let reason = if *how == Held::Lost { Cancelling::Lost } else { Cancelling::Cancelled };
-                cancel(canceller, reason);
+                cancel(teller, reason);
                 continue;
             }
             match how {
@@ -111,7 +111,7 @@ impl Holding {
 
     /// Tells all that run that they are to end.
     pub(super) fn cancel_all(&self, reason: Cancelling) {
-        self.running.values().for_each(|(_, canceller)| cancel(canceller, reason));
+        self.running.values().for_each(|(_, teller)| cancel(teller, reason));
     }
 
     /// Takes out what has not begun, to be given back: all of it, or what has been here for too long.
@@ -128,8 +128,8 @@ impl Holding {
 }
 
 /// The first reason stays.
-pub(super) fn cancel(canceller: &Canceller, reason: Cancelling) {
-    canceller.send_if_modified(|there| {
+pub(super) fn cancel(teller: &Teller, reason: Cancelling) {
+    teller.send_if_modified(|there| {
         let is_first = there.is_none() || reason == Cancelling::Lost;
         if is_first {
             *there = Some(reason);
