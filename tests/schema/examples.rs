@@ -115,6 +115,8 @@ shown! {
         json!({"id": 7, "total": 40});
     events: #[event(topic = "users/registered")] { struct UserRegistered { email: String } }
         => Self { email: "ada@example.com".into() }, json!({"email": "ada@example.com"});
+    done_later: { struct UserRegistered { id: u64 } } => Self { id: 7 }, json!({"id": 7});
+    tasks: { struct UserRegistered { name: String } } => Self { name: "Ada".into() }, json!({"name": "Ada"});
     filter: { struct UserRegistered(u64); } => Self(1), json!(1);
     renamed: { struct UserRenamed(u64); } => Self(1), json!(1);
     placed: { struct OrderPlaced(u64); } => Self(7), json!(7);

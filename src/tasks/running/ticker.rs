@@ -47,11 +47,22 @@ pub(super) async fn tick_all<D: TaskDatabase>(shared: Rc<Shared<D>>) {
 }
 
 async fn tick<D: TaskDatabase>(shared: &Shared<D>, every: &Every) {
+    let mut is_failing = false;
     loop {
         let wait = match step(shared, every).await {
-            Ok(wait) => wait,
+            Ok(wait) => {
+                if is_failing {
+                    log::warn!(target: "convoke::tasks", "the schedule `{}` goes on", Shown::name(&every.name));
+                }
+                is_failing = false;
+                wait
+            }
             Err(error) => {
-                log::debug!(target: "convoke::tasks", "the schedule `{}`: {error}; it is tried again", Shown::name(&every.name));
+                if !is_failing {
+                    let name = Shown::name(&every.name);
+                    log::warn!(target: "convoke::tasks", "the schedule `{name}`: {error}; it is tried again");
+                }
+                is_failing = true;
                 PAUSE
             }
         };
