@@ -316,7 +316,7 @@ impl<D: TaskDatabase> Running<D> {
             match settled {
                 Ok(settled) => Ok((endings, settled)),
                 Err(error) => {
-                    shared.stats.lost(&error);
+                    shared.stats.unsettled(&error);
                     // All of them once more, in their order: what was settled is not settled again.
                     Ok((endings, Vec::new()))
                 }
@@ -336,6 +336,7 @@ impl<D: TaskDatabase> Running<D> {
             return;
         }
         self.settle_pause = FIRST_PAUSE;
+        self.shared.stats.has_settled();
         self.shared.stats.done(settled.iter().filter(|settled| **settled).count());
         for (ending, _) in endings.iter().zip(&settled).filter(|(_, settled)| !**settled) {
             log::warn!(

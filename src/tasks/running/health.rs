@@ -21,8 +21,8 @@ const STUCK: Duration = Duration::from_secs(5);
 
 /// The health of a worker of tasks.
 ///
-/// It is healthy if it has asked the database for jobs within 25 s, or had no room for more, and if no function has kept its
-/// thread for longer than 5 s.
+/// It is healthy if it has asked the database for jobs within 25 s, or had no room for more, if what has ended is not kept from
+/// being settled for as long, and if no function has kept its thread for longer than 5 s.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TasksHealth {
@@ -100,6 +100,8 @@ pub(in crate::tasks) struct Stats {
 struct Seen {
     /// When the database last answered, or there was no room for more.
     answered: Option<Instant>,
+    /// Since when what has ended cannot be settled: then little that is lent can begin.
+    unsettled: Option<Instant>,
     trouble: Option<String>,
     figures: TaskFigures,
 }
@@ -135,7 +137,7 @@ impl Stats {
         self.lent.fetch_add(jobs as u64, Ordering::Relaxed);
         let mut seen = self.seen();
         seen.answered = Some(Instant::now());
-        if seen.trouble.take().is_some() {
+        if seen.unsettled.is_none() && seen.trouble.take().is_some() {
             log::warn!(target: "convoke::tasks", "the database is back");
         }
     }
@@ -157,6 +159,16 @@ impl Stats {
         seen.trouble = Some(error.to_string());
     }
 
+    /// What has ended could not be settled.
+    pub(super) fn unsettled(&self, error: &TransportError) {
+        self.lost(error);
+        self.seen().unsettled.get_or_insert_with(Instant::now);
+    }
+
+    pub(super) fn has_settled(&self) {
+        self.seen().unsettled = None;
+    }
+
     pub(super) fn counted(&self, figures: TaskFigures) {
         self.seen().figures = figures;
     }
@@ -169,7 +181,8 @@ impl Stats {
         });
         let seen = self.seen();
         let running = self.running.load(Ordering::Relaxed);
-        let silent = seen.answered.is_none_or(|answered| answered.elapsed() >= SILENCE);
+        let silent = seen.answered.is_none_or(|answered| answered.elapsed() >= SILENCE)
+            || seen.unsettled.is_some_and(|since| since.elapsed() >= SILENCE);
         TasksHealth {
             healthy: running && !silent && stuck.is_none(),
             connected: running && seen.trouble.is_none(),
