@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::{Fuse, FusedFuture, FutureExt, LocalBoxFuture};
 use tokio::select;
 use tokio::time::{Instant, sleep_until};
 
@@ -141,6 +142,8 @@ async fn perform<D: TaskDatabase>(
     let mut end = Instant::now() + does.terms().timeout.min(FAR);
     let mut is_told = false;
     let (mut note_from, mut has_news) = (Instant::now(), false);
+    // Beside the function, which waits for no database: one that hangs keeps the next from being written, and nothing else.
+    let mut noting: Fuse<LocalBoxFuture<'_, ()>> = Fuse::terminated();
     loop {
         select! {
             biased;
@@ -163,12 +166,17 @@ async fn perform<D: TaskDatabase>(
                 let code = if reason == Cancelling::TimedOut { "timed_out" } else { "cancelled" };
                 return Err(Fault::coded(code, format!("{reason}, and was dropped where it waited")));
             }
-            () = sleep_until(note_from), if has_news => {
+            () = &mut noting, if !noting.is_terminated() => {}
+            () = sleep_until(note_from), if has_news && noting.is_terminated() => {
                 (note_from, has_news) = (Instant::now() + PROGRESS, false);
                 let now = noted.borrow_and_update().clone();
-                if let Err(error) = shared.queue.jobs().progress((id, attempt), &now).await {
-                    log::debug!(target: "convoke::tasks", "how far {name} {id} is, is not kept: {error}");
+                noting = async move {
+                    if let Err(error) = shared.queue.jobs().progress((id, attempt), &now).await {
+                        log::debug!(target: "convoke::tasks", "how far {name} {id} is, is not kept: {error}");
+                    }
                 }
+                .boxed_local()
+                .fuse();
             }
             Ok(()) = noted.changed(), if !has_news => has_news = true,
         }
