@@ -113,7 +113,7 @@ impl<D: TaskDatabase> Engine<D> {
     /// Runs until it was told to drain, and all is settled or given back. Says how many jobs were given back while they ran.
     pub(super) async fn run(self) -> usize {
         let stats = self.shared.stats.clone();
-        stats.begin();
+        let _runs = stats.begin();
         let (orders, mut ends) = (self.orders.subscribe(), self.orders.subscribe());
         let shared = self.shared.clone();
         let ticking = async move {
@@ -123,7 +123,6 @@ impl<D: TaskDatabase> Engine<D> {
             }
         };
         let (given_back, ()) = join(Running::new(self.shared, self.wanted).run(orders), ticking).await;
-        stats.end();
         given_back
     }
 }
@@ -311,6 +310,7 @@ impl<D: TaskDatabase> Running<D> {
         let endings: Vec<_> = self.ended.drain(..self.ended.len().min(MOST)).collect();
         self.settling = endings.len();
         let shared = self.shared.clone();
+        shared.stats.settles();
         self.settle = async move {
             let settled = shared.queue.jobs().settle(endings.clone(), shared.outbox.keeping()).await;
             match settled {
