@@ -45,6 +45,7 @@ promises! {
         many_are_added_in_their_order,
         whatever_a_payload_says_it_comes_as_it_is,
         what_was_rolled_back_is_not_there,
+        a_number_that_was_rolled_back_is_not_given_again,
         nothing_is_lent_before_its_commit,
         without_a_transaction_nothing_is_added,
         in_a_transaction_of_another_database_nothing_is_added,
