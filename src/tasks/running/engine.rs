@@ -45,6 +45,9 @@ const COUNTED: u64 = 10_000;
 /// How soon leases are renewed once more, by which it is heard that a job is to end.
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
 
+/// How many are lent one by one after a job that ran alone: what was lost with its process may follow it, and each runs alone.
+const CAREFUL: u32 = 16;
+
 /// What a worker is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
@@ -74,6 +77,9 @@ struct Running<D: TaskDatabase> {
     wanted: Wanted,
     holding: Holding,
     attempts: FuturesUnordered<Pin<Box<dyn Future<Output = Finish>>>>,
+    /// The job that runs alone, if one does, and how many are still lent one by one.
+    alone: Option<i64>,
+    careful: u32,
     /// What has ended and is not settled, with what is being settled now.
     ended: VecDeque<Ending>,
     settling: usize,
@@ -137,6 +143,8 @@ impl<D: TaskDatabase> Running<D> {
             wanted,
             holding: Holding::default(),
             attempts: FuturesUnordered::new(),
+            alone: None,
+            careful: 0,
             ended: VecDeque::new(),
             settling: 0,
             settle: Fuse::terminated(),
@@ -235,13 +243,37 @@ impl<D: TaskDatabase> Running<D> {
     }
 
     fn wants(&self) -> usize {
-        self.holding.wants(self.shared.options.concurrency).min(MOST)
+        if self.alone.is_some() || self.holding.has_suspect() {
+            return 0;
+        }
+        let most = if self.careful > 0 { 1 } else { MOST };
+        self.holding.wants(self.shared.options.concurrency).min(most)
     }
 
     fn begin(&mut self) {
+        if self.alone.is_some() {
+            return;
+        }
         let options = &self.shared.options;
         while self.attempts.len() < options.concurrency && self.unsettled() < options.gather {
-            let Some((loan, teller)) = self.holding.begin() else { return };
+            let Some((loan, teller)) = self.holding.begin() else { break };
+            self.attempts.push(Box::pin(run(self.shared.clone(), loan, teller)));
+        }
+        if self.holding.has_suspect() {
+            self.begin_alone();
+        }
+    }
+
+    /// Begins one that may kill this process, once all else has ended, is settled or was given back.
+    fn begin_alone(&mut self) {
+        self.careful = CAREFUL;
+        self.ended.extend(self.holding.spare_suspects().iter().map(release));
+        let is_quiet = self.attempts.is_empty() && self.lend.is_terminated() && self.settle.is_terminated();
+        if is_quiet
+            && self.ended.is_empty()
+            && let Some((loan, teller)) = self.holding.begin_alone()
+        {
+            self.alone = Some(loan.id);
             self.attempts.push(Box::pin(run(self.shared.clone(), loan, teller)));
         }
     }
@@ -264,6 +296,7 @@ impl<D: TaskDatabase> Running<D> {
         match loans {
             Ok(loans) => {
                 self.lend_pause = FIRST_PAUSE;
+                self.careful = self.careful.saturating_sub(1);
                 self.shared.stats.lent(loans.jobs.len());
                 let poll = match self.shared.queue.jobs().tells_all() {
                     true => LONGEST_POLL,
@@ -285,6 +318,7 @@ impl<D: TaskDatabase> Running<D> {
 
     fn finished(&mut self, finish: Finish) {
         self.holding.ended(finish.job, finish.attempt, finish.took);
+        self.alone = self.alone.filter(|alone| *alone != finish.job);
         match finish.what {
             What::Settle(ending) => self.ended.push_back(*ending),
             What::Settled => self.shared.stats.done(1),

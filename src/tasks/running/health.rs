@@ -231,3 +231,29 @@ impl Drop for Runs {
         self.0.running.store(false, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Route;
+    use crate::transport::Memory;
+
+    #[actix_rt::test]
+    async fn a_relay_that_has_ended_is_in_the_health() {
+        let outbox = Memory::database().outbox("Tasks").await.unwrap();
+        let mut relay = outbox.relay(Route::new("Tasks/**", Memory::queue("told")));
+        let stats = Arc::<Stats>::default();
+        stats.relayed_by(relay.probe());
+        let runs = stats.begin();
+        let relay = relay.start().await.unwrap();
+        while !stats.health().healthy {
+            tokio::task::yield_now().await;
+        }
+        relay.stop().await;
+        let health = stats.health();
+        assert!(!health.healthy && !health.ended && health.relay.as_ref().is_some_and(|relay| relay.ended), "{health:?}");
+        assert!(health.to_string().contains("the relay of Tasks does not run"), "{health}");
+        drop(runs);
+        assert!(stats.health().ended);
+    }
+}
