@@ -102,6 +102,7 @@ promises! {
         who_has_a_job_notes_how_far_it_is,
         steps_outlive_the_attempt_and_end_with_the_job,
         a_schedule_moves_on_once,
+        ten_schedulers_enqueue_each_time_once,
         a_schedule_keeps_unique_keys,
         what_is_there_is_counted,
     },

@@ -61,7 +61,7 @@ impl fmt::Display for TasksHealth {
         }
         let silent = self.relay.as_ref().filter(|relay| !self.ended && !relay.healthy);
         if let Some(relay) = silent {
-            return write!(f, "the worker of tasks does not tell how jobs have ended: the relay of {relay}");
+            return write!(f, "the worker of tasks does not tell how jobs have ended: {relay}");
         }
         let state = match self {
             Self { ended: true, .. } => "does not run",
@@ -252,7 +252,7 @@ mod tests {
         relay.stop().await;
         let health = stats.health();
         assert!(!health.healthy && !health.ended && health.relay.as_ref().is_some_and(|relay| relay.ended), "{health:?}");
-        assert!(health.to_string().contains("the relay of Tasks does not run"), "{health}");
+        assert!(health.to_string().contains("Tasks does not run"), "{health}");
         drop(runs);
         assert!(stats.health().ended);
     }

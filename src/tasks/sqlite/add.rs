@@ -25,15 +25,22 @@ static UNIQUE: LazyLock<[SqlStr; 4]> = LazyLock::new(|| {
     SIZES.map(|rows| insert_sql(rows, "ON CONFLICT (unique_key) WHERE hold > 0 DO NOTHING RETURNING id, unique_key"))
 });
 
+/// How many there are beside the number.
+const COLUMNS: usize = 15;
+
 fn insert_sql(rows: usize, end: &str) -> SqlStr {
     let columns =
         "id, lane, state, rank, due, at, key, attempts, hold, expires, held_until, unique_key, queue, task, cause, payload";
-    let values = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    let mut all = format!("({FIRST}, {values}");
-    for _ in 1..rows {
+    let (mut all, mut value) = (String::new(), 2);
+    for row in 0..rows {
         // The next number, also if the one before it was not inserted.
-        all.push_str(", (NULL, ");
-        all.push_str(values);
+        all.push_str(if row == 0 { "(" } else { ", (NULL" });
+        all.push_str(if row == 0 { FIRST } else { "" });
+        for _ in 0..COLUMNS {
+            value += 1;
+            all.push_str(&format!(", ?{value}"));
+        }
+        all.push(')');
     }
     AssertSqlSafe(format!("INSERT INTO convoke_job ({columns}) VALUES {all} {end}")).into_sql_str()
 }

@@ -29,6 +29,7 @@ struct Own {
     port: u16,
     folder: TempDir,
     settings: Vec<String>,
+    variables: Vec<(String, String)>,
     process: Mutex<Option<Process>>,
 }
 
@@ -43,6 +44,11 @@ impl PostgresServer {
 
     /// Starts one with these settings, as in `max_connections=20`.
     pub(crate) async fn own(settings: &[&str]) -> Result<Self, Unavailable> {
+        Self::own_with(settings, &[]).await
+    }
+
+    /// The same, with variables of its environment.
+    pub(crate) async fn own_with(settings: &[&str], variables: &[(String, String)]) -> Result<Self, Unavailable> {
         let programs = programs().ok_or_else(|| Unavailable::new(MISSING))?;
         let (port, folder) = (free_port(), TempDir::new("postgres"));
         // Who runs the server is not who made the folder.
@@ -50,7 +56,7 @@ impl PostgresServer {
         let data = folder.path().join("data");
         copy(template(&programs)?, &data).map_err(Unavailable::new)?;
         let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let own = Own { programs, port, folder, settings, process: Mutex::default() };
+        let own = Own { programs, port, folder, settings, variables: variables.to_vec(), process: Mutex::default() };
         own.run().await;
         Ok(Self { url: format!("postgres://postgres@127.0.0.1:{port}/postgres"), own: Some(own) })
     }
@@ -125,6 +131,7 @@ impl Own {
         for setting in &self.settings {
             command.args(["-c", setting]);
         }
+        command.envs(self.variables.iter().cloned());
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
         let (mut tries, end) = (0..100, Instant::now() + STARTUP);
         let process = loop {
