@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use convoke::prelude::*;
 use tokio::time::{Instant, sleep};
 
 use super::lab::{Lab, MINUTE, Register, Registered};

@@ -27,6 +27,9 @@ pub(super) trait Place: Base {
 
     async fn open(place: &str) -> Self::Database;
 
+    /// The outbox that gets the events.
+    async fn shop(db: &Self::Database) -> Outbox<Self::Database>;
+
     async fn sql(&self, sql: &str);
 
     async fn number(&self, sql: &str) -> i64;
@@ -39,6 +42,10 @@ impl Place for File {
 
     async fn open(place: &str) -> SqliteDatabase {
         Sqlite::open(place).await.unwrap()
+    }
+
+    async fn shop(db: &SqliteDatabase) -> Outbox<SqliteDatabase> {
+        db.outbox("Shop").await.unwrap()
     }
 
     async fn sql(&self, sql: &str) {
@@ -57,6 +64,10 @@ impl Place for Database {
 
     async fn open(place: &str) -> PostgresDatabase {
         Postgres::connect(place).await.unwrap()
+    }
+
+    async fn shop(db: &PostgresDatabase) -> Outbox<PostgresDatabase> {
+        db.outbox("Shop").await.unwrap()
     }
 
     async fn sql(&self, sql: &str) {
@@ -151,10 +162,20 @@ pub(super) fn over<B: Place>(
     works: impl FnOnce(Tasks<B::Database>, &str) -> Tasks<B::Database>,
     plays: impl AsyncFnOnce(Crew<B>),
 ) {
+    over_one(test, B::new, works, plays);
+}
+
+/// The same over a database that is made for this test.
+pub(super) fn over_one<B: Place>(
+    test: &str,
+    makes: impl AsyncFnOnce() -> B,
+    works: impl FnOnce(Tasks<B::Database>, &str) -> Tasks<B::Database>,
+    plays: impl AsyncFnOnce(Crew<B>),
+) {
     let place = std::env::var(PLACE);
     actix_rt::System::new().block_on(async {
         let Ok(place) = place else {
-            let base = B::new().await;
+            let base = makes().await;
             let (queue, outbox) = (base.tasks().await.unwrap(), base.outbox("Shop").await.unwrap());
             return plays(Crew { base, queue, outbox, test: test.to_owned() }).await;
         };
@@ -163,8 +184,9 @@ pub(super) fn over<B: Place>(
             std::process::exit(3);
         });
         let part = std::env::var(PART).unwrap_or_default();
-        let (db, bus) = (B::open(&place).await, EventBus::default());
-        let tasks = works(quick(&db, &bus), &part);
+        let db = B::open(&place).await;
+        let (bus, outbox) = (EventBus::builder().provide(db.clone()).build(), B::shop(&db).await);
+        let tasks = works(quick(&db, &bus).outbox(&outbox), &part);
         let _tasks = tasks.await.unwrap();
         std::future::pending::<()>().await;
     });

@@ -131,8 +131,8 @@ const STEPS: u64 = 5;
 
 async fn step<D: TaskDatabase>(job: Arc<Stepping>, steps: Steps, queue: TaskQueue<D>) -> Result<Defused, Fault> {
     for step in 0..STEPS {
-        let is_new = Cell::new(false);
-        let done = steps.step(&step.to_string(), async {
+        let (name, is_new) = (step.to_string(), Cell::new(false));
+        let done = steps.step(&name, async {
             is_new.set(true);
             let _ = queue.enqueue(Trace { id: job.id, step }).await?;
             Ok::<_, Fault>(step)

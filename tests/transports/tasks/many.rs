@@ -39,7 +39,7 @@ pub(super) async fn a_thousand_that_are_cancelled_all_end_and_are_told<B: Base>(
     // Some wait for room, and some run: those end after the grace.
     let goes_on = async |user: Arc<Register>| {
         sleep(HOUR).await;
-        Registered { id: user.id }
+        Ok::<_, std::io::Error>(Registered { id: user.id })
     };
     let tasks = shop.tasks().outbox(&outbox).concurrency(400).grace(Duration::from_millis(20)).on(goes_on).unwrap();
     let tasks = tasks.await.unwrap();

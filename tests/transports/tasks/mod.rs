@@ -23,6 +23,8 @@ mod killed;
 mod children;
 /// Functions that take their process with them.
 mod crashing;
+/// What only shows with many jobs, or after a while.
+mod under_load;
 /// A database in memory.
 mod memory;
 /// SQLite.

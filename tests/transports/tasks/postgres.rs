@@ -10,7 +10,9 @@ use sqlx::PgPool;
 
 use super::children::Place;
 use super::shop::{Register, Registered, Shop, Sweep, ended, register};
-use super::{all_over, doing, failing};
+use super::all_over;
+use super::doing::a_function_goes_on_meanwhile;
+use super::who_cannot_settle_is_unhealthy;
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::until;
 use crate::transports::postgres::pooler;
@@ -96,7 +98,7 @@ async fn a_function_goes_on_while_its_row_is_locked() {
         sqlx::raw_sql("SELECT 1 FROM convoke_job FOR UPDATE").execute(&mut *other).await.unwrap();
         other
     };
-    doing::a_function_goes_on_meanwhile::<Database, _>(&patient, &shop.bus, locks).await;
+    a_function_goes_on_meanwhile::<Database, _>(&patient, &shop.bus, locks).await;
 }
 
 #[actix_rt::test]
@@ -105,7 +107,7 @@ async fn a_worker_whose_outbox_takes_nothing_is_unhealthy() {
     let breaks = "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$; \
         CREATE TRIGGER no BEFORE INSERT ON convoke_outbox FOR EACH ROW EXECUTE FUNCTION no()";
     let (breaks, mends) = (shop.base.sql(breaks), shop.base.sql("DROP TRIGGER no ON convoke_outbox"));
-    failing::who_cannot_settle_is_unhealthy(&shop, async || breaks.await, async || mends.await).await;
+    who_cannot_settle_is_unhealthy(&shop, async || breaks.await, async || mends.await).await;
 }
 
 /// A server that is killed forgets what a sequence has given to a transaction that has not committed.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use convoke::transport::Sqlite;
 
 use super::children::Place;
-use super::{all_over, doing, failing};
+use super::all_over;
+use super::doing::a_function_goes_on_meanwhile;
+use super::who_cannot_settle_is_unhealthy;
 use super::shop::{Register, Shop, ended, register};
 use crate::transports::outbox::sqlite::File;
 use crate::transports::outbox::until;
@@ -52,7 +54,7 @@ async fn a_function_goes_on_while_another_writes() {
     let patient = Sqlite::open(shop.base.folder.file("shop.db")).deadline(Duration::from_secs(600)).await.unwrap();
     let other = Sqlite::open(shop.base.folder.file("shop.db")).await.unwrap();
     // From now on until it is dropped there is one writer.
-    doing::a_function_goes_on_meanwhile::<File, _>(&patient, &shop.bus, async || other.begin().await.unwrap()).await;
+    a_function_goes_on_meanwhile::<File, _>(&patient, &shop.bus, async || other.begin().await.unwrap()).await;
 }
 
 #[actix_rt::test]
@@ -60,7 +62,7 @@ async fn a_worker_whose_outbox_takes_nothing_is_unhealthy() {
     let shop = Shop::<File>::new().await;
     let breaks = "CREATE TRIGGER no BEFORE INSERT ON convoke_outbox BEGIN SELECT RAISE(ABORT, 'no'); END";
     let (breaks, mends) = (shop.base.sql(breaks), shop.base.sql("DROP TRIGGER no"));
-    failing::who_cannot_settle_is_unhealthy(&shop, async || breaks.await, async || mends.await).await;
+    who_cannot_settle_is_unhealthy(&shop, async || breaks.await, async || mends.await).await;
 }
 
 #[actix_rt::test]
