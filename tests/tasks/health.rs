@@ -59,10 +59,26 @@ async fn a_worker_whose_events_are_not_heard_in_time_says_so() {
     }
     let health = probe.health();
     assert!(health.relay.as_ref().is_some_and(|relay| relay.lag > MINUTE && !relay.healthy), "{health:?}");
+    assert!(health.connected, "{health:?}");
     assert!(health.to_string().contains("does not tell how jobs have ended"), "{health}");
     assert_eq!(health.settled, 3, "it has done them");
     sleep(5 * MINUTE).await;
     assert!(probe.health().healthy, "{}", probe.health());
     sleep(5 * MINUTE).await;
+    tasks.stop().await;
+}
+
+#[convoke::test]
+async fn a_worker_that_has_nothing_to_do_is_well() {
+    let lab = Lab::new();
+    let tasks = lab.tasks().poll_every(60 * MINUTE).on(register).unwrap().await.unwrap();
+    let probe = tasks.probe();
+    for _ in 0..200 {
+        sleep(SECOND).await;
+        assert!(probe.health().healthy, "{:?}", probe.health());
+    }
+    let _ = tasks.enqueue(Register { id: 1 }).await.unwrap();
+    sleep(SECOND).await;
+    assert_eq!((probe.health().settled, probe.health().healthy), (1, true));
     tasks.stop().await;
 }

@@ -287,6 +287,7 @@ impl<D: TaskDatabase> Running<D> {
             return;
         }
         self.wanted.most = wants;
+        self.shared.stats.asks();
         let (jobs, wanted) = (self.shared.queue.jobs().clone(), self.wanted.clone());
         self.lend = async move { jobs.lend(&wanted).await }.boxed_local().fuse();
     }
@@ -297,7 +298,6 @@ impl<D: TaskDatabase> Running<D> {
             Ok(loans) => {
                 self.lend_pause = FIRST_PAUSE;
                 self.careful = self.careful.saturating_sub(1);
-                self.shared.stats.lent(loans.jobs.len());
                 let poll = match self.shared.queue.jobs().tells_all() {
                     true => LONGEST_POLL,
                     false => self.shared.options.poll_every,
@@ -306,6 +306,7 @@ impl<D: TaskDatabase> Running<D> {
                 let next = loans.next.map_or(poll, |next| next.min(poll));
                 let full = loans.jobs.len() >= self.wanted.most;
                 self.lend_from = if full { now } else { now + next.max(Duration::from_millis(1)) };
+                self.shared.stats.lent(loans.jobs.len(), self.lend_from);
                 self.holding.lent(loans.jobs);
             }
             Err(error) => {

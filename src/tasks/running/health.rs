@@ -109,8 +109,8 @@ pub(in crate::tasks) struct Stats {
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// When the database last answered, or there was no room for more.
-    answered: Option<Instant>,
+    /// Since when an answer of the database is missed: when it was asked, or is to be asked next. Later where there is no room for more.
+    missed: Option<Instant>,
     /// Since when something that has ended is being settled, or cannot be: then little that is lent can begin.
     settling: Option<Instant>,
     /// Whether the last of that has failed.
@@ -130,7 +130,7 @@ impl Stats {
 
     /// Says that it runs, until what this returns is dropped: by a panic as well, after which nobody may start it again.
     pub(super) fn begin(self: &Arc<Self>) -> Runs {
-        *self.seen() = Seen { answered: Some(Instant::now()), ..Seen::default() };
+        *self.seen() = Seen { missed: Some(Instant::now()), ..Seen::default() };
         self.running.store(true, Ordering::Relaxed);
         Runs(self.clone())
     }
@@ -149,10 +149,17 @@ impl Stats {
         *self.inside() = None;
     }
 
-    pub(super) fn lent(&self, jobs: usize) {
+    /// The database is asked for jobs.
+    pub(super) fn asks(&self) {
+        let mut seen = self.seen();
+        seen.missed = seen.missed.into_iter().chain([Instant::now()]).min();
+    }
+
+    /// It has lent so many, and is asked again at this time.
+    pub(super) fn lent(&self, jobs: usize, next: Instant) {
         self.lent.fetch_add(jobs as u64, Ordering::Relaxed);
         let mut seen = self.seen();
-        seen.answered = Some(Instant::now());
+        seen.missed = Some(next);
         if !seen.unsettled && seen.trouble.take().is_some() {
             log::warn!(target: "convoke::tasks", "the database is back");
         }
@@ -160,7 +167,7 @@ impl Stats {
 
     /// There is no room for more.
     pub(super) fn full(&self) {
-        self.seen().answered = Some(Instant::now());
+        self.seen().missed = Some(Instant::now());
     }
 
     pub(super) fn done(&self, jobs: usize) {
@@ -205,7 +212,7 @@ impl Stats {
         let tells = relay.as_ref().is_none_or(|relay| relay.healthy);
         let seen = self.seen();
         let running = self.running.load(Ordering::Relaxed);
-        let silent = seen.answered.is_none_or(|answered| answered.elapsed() >= SILENCE)
+        let silent = seen.missed.is_none_or(|missed| missed.elapsed() >= SILENCE)
             || seen.settling.is_some_and(|since| since.elapsed() >= SILENCE);
         TasksHealth {
             healthy: running && !silent && tells && stuck.is_none(),
