@@ -167,6 +167,8 @@ impl<D: TaskDatabase> Running<D> {
         loop {
             let is_draining = drain_until.is_some();
             if is_draining {
+                // Nothing is asked for any more.
+                self.shared.stats.full();
                 self.give_back(true);
                 if self.holding.is_empty()
                     && self.ended.is_empty()

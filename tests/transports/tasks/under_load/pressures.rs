@@ -119,14 +119,12 @@ async fn more_comes_than_is_done() {
     let begun = done().await;
     let mut id = first;
     let start = Instant::now();
-    let mut waits = Vec::new();
     while Instant::now() < end {
         // As many again as have been done, and some more.
         let was_done = done().await - begun;
         while id - first < was_done + 2_000 {
             enqueue(&queue, &mut id, 500).await;
         }
-        waits.push(id - first - was_done);
         sleep(Duration::from_millis(10)).await;
     }
     let ratio = (done().await - begun) as f64 / start.elapsed().as_secs_f64() / plant.before;
