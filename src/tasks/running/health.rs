@@ -258,7 +258,10 @@ mod tests {
         }
         relay.stop().await;
         let health = stats.health();
-        assert!(!health.healthy && !health.ended && health.relay.as_ref().is_some_and(|relay| relay.ended), "{health:?}");
+        assert!(
+            !health.healthy && !health.ended && health.relay.as_ref().is_some_and(|relay| relay.ended),
+            "{health:?}"
+        );
         assert!(health.to_string().contains("Tasks does not run"), "{health}");
         drop(runs);
         assert!(stats.health().ended);

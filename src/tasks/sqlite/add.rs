@@ -29,8 +29,7 @@ static UNIQUE: LazyLock<[SqlStr; 4]> = LazyLock::new(|| {
 const COLUMNS: usize = 15;
 
 fn insert_sql(rows: usize, end: &str) -> SqlStr {
-    let columns =
-        "id, lane, state, rank, due, at, key, attempts, hold, expires, held_until, unique_key, queue, task, cause, payload";
+    let columns = "id, lane, state, rank, due, at, key, attempts, hold, expires, held_until, unique_key, queue, task, cause, payload";
     let (mut all, mut value) = (String::new(), 2);
     for row in 0..rows {
         // The next number, also if the one before it was not inserted.

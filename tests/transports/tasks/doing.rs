@@ -79,7 +79,11 @@ pub(super) async fn how_far_it_is_can_be_seen<B: Base>() {
 }
 
 /// Of a database that does not take how far a function is, while `holds` has it so.
-pub(super) async fn a_function_goes_on_meanwhile<B: Base, H>(db: &B::Database, bus: &EventBus, holds: impl AsyncFnOnce() -> H) {
+pub(super) async fn a_function_goes_on_meanwhile<B: Base, H>(
+    db: &B::Database,
+    bus: &EventBus,
+    holds: impl AsyncFnOnce() -> H,
+) {
     let (begins, ends) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
     let beats = Arc::new(AtomicU32::new(0));
     let slow = {

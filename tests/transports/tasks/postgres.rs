@@ -8,10 +8,10 @@ use convoke::transport::{ErrorKind, Postgres, PostgresDatabase};
 use convoke::{Fault, Steps, TaskError, TaskProgress, Tasks, Tx};
 use sqlx::PgPool;
 
-use super::children::Place;
-use super::shop::{Register, Registered, Shop, Sweep, ended, register};
 use super::all_over;
+use super::children::Place;
 use super::doing::a_function_goes_on_meanwhile;
+use super::shop::{Register, Registered, Shop, Sweep, ended, register};
 use super::who_cannot_settle_is_unhealthy;
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::until;
@@ -171,7 +171,8 @@ async fn a_pooler_in_transaction_mode_may_stand_between() {
     first.stop().await;
     second.stop().await;
     let direct = PgPool::connect(server.url()).await.unwrap();
-    let named: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_prepared_statements").fetch_one(&direct).await.unwrap();
+    let named: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM pg_prepared_statements").fetch_one(&direct).await.unwrap();
     assert!(named <= 1, "{named} statements have names");
 }
 
@@ -208,7 +209,8 @@ async fn with_a_hundred_thousand_jobs_no_statement_reads_the_whole_table() {
     };
     let begun = std::fs::read_to_string(folder.file("plans")).unwrap().len();
     let tasks = Tasks::new(&db, &bus).outbox(&outbox).poll_every(Duration::from_millis(10)).on(does).unwrap();
-    let tasks = tasks.on(async |_: Arc<Sweep>| {}).unwrap().every("* * * * * *", Sweep { tenant: 9, place: 9 }).unwrap();
+    let tasks =
+        tasks.on(async |_: Arc<Sweep>| {}).unwrap().every("* * * * * *", Sweep { tenant: 9, place: 9 }).unwrap();
     let tasks = tasks.await.unwrap();
     let mut jobs = tasks.enqueue_all((0..200).map(|id| Register { id })).await.unwrap();
     jobs.extend(tasks.enqueue_all((2_000..2_050).map(|id| Register { id })).await.unwrap());

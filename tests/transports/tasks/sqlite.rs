@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use convoke::transport::Sqlite;
 
-use super::children::Place;
 use super::all_over;
+use super::children::Place;
 use super::doing::a_function_goes_on_meanwhile;
-use super::who_cannot_settle_is_unhealthy;
 use super::shop::{Register, Shop, ended, register};
+use super::who_cannot_settle_is_unhealthy;
 use crate::transports::outbox::sqlite::File;
 use crate::transports::outbox::until;
 

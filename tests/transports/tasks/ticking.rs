@@ -16,9 +16,9 @@ use tokio::time::sleep;
 use super::children::{Crew, Place, over};
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::sqlite::File;
+use crate::transports::servers::is_ci;
 use crate::transports::servers::postgres::PostgresServer;
 use crate::transports::servers::sqlite::Folder;
-use crate::transports::servers::is_ci;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -78,7 +78,10 @@ async fn ten_schedulers_enqueue_each_second_once<B: Place>() {
     }
     let jobs = base.number("SELECT count(*) FROM convoke_job").await;
     assert_eq!(base.number(BEGUN).await, begun, "{jobs} jobs");
-    println!("figure: {} times under 10 schedulers, {jobs} jobs in all: 0 twice, 0 missed", base.number(STANDS).await - stood);
+    println!(
+        "figure: {} times under 10 schedulers, {jobs} jobs in all: 0 twice, 0 missed",
+        base.number(STANDS).await - stood
+    );
 }
 
 #[actix_rt::test]
@@ -177,9 +180,13 @@ async fn the_clock_of_a_postgres_may_be_set() {
 #[test]
 fn the_clock_of_processes_with_a_file_may_be_set() {
     let test = concat!(module_path!(), "::the_clock_of_processes_with_a_file_may_be_set");
-    over(test, |tasks, _| every_second(tasks), async |crew: Crew<File>| {
-        let Some(clock) = Clock::new() else { return };
-        let _workers = [(); 3].map(|()| crew.worker_with("", &clock.variables()));
-        is_set(&clock, async |sql| crew.base.number(sql).await).await;
-    });
+    over(
+        test,
+        |tasks, _| every_second(tasks),
+        async |crew: Crew<File>| {
+            let Some(clock) = Clock::new() else { return };
+            let _workers = [(); 3].map(|()| crew.worker_with("", &clock.variables()));
+            is_set(&clock, async |sql| crew.base.number(sql).await).await;
+        },
+    );
 }

@@ -40,7 +40,11 @@ async fn moody(work: Arc<Work>) -> Result<Worked, Fault> {
 }
 
 fn works<D: TaskDatabase>(tasks: Tasks<D>, part: &str) -> Tasks<D> {
-    let tasks = tasks.on(moody).unwrap().on(async |_: Arc<Tick>, attempt: Attempt| Ticked { job: attempt.job().number() }).unwrap();
+    let tasks = tasks
+        .on(moody)
+        .unwrap()
+        .on(async |_: Arc<Tick>, attempt: Attempt| Ticked { job: attempt.job().number() })
+        .unwrap();
     match part {
         "schedules" => tasks.every("* * * * * *", Tick {}).unwrap().missed(Missed::All),
         _ => tasks,
@@ -68,7 +72,8 @@ async fn plays<B: Place>(crew: Crew<B>) {
         }
     }
     workers.iter_mut().for_each(|worker| worker.kill());
-    let (begun, end) = ("SELECT count(*) FROM convoke_job WHERE task = 'Tick'", "SELECT count(*) FROM convoke_job_tick");
+    let (begun, end) =
+        ("SELECT count(*) FROM convoke_job WHERE task = 'Tick'", "SELECT count(*) FROM convoke_job_tick");
     let (ticks, schedules) = (crew.base.number(begun).await, crew.base.number(end).await);
     let over = crew.base.number("SELECT count(*) FROM convoke_job WHERE task = 'Tick' AND state >= 4").await;
     assert_eq!(schedules, 1);
@@ -82,5 +87,8 @@ async fn plays<B: Place>(crew: Crew<B>) {
     }
     each_once(ids.into_iter(), jobs);
     assert_eq!(ticked.len() as i64, over, "each tick that has ended is told once");
-    println!("figure: {jobs} jobs, 4 workers, 2 schedulers, {kills} kills in {:?}: each has one event; {ticks} ticks", start.elapsed());
+    println!(
+        "figure: {jobs} jobs, 4 workers, 2 schedulers, {kills} kills in {:?}: each has one event; {ticks} ticks",
+        start.elapsed()
+    );
 }

@@ -98,7 +98,10 @@ async fn goes_on_after<B: Place>(crew: Crew<B>, what: &str, happens: impl AsyncF
     each_once(ids.iter().filter_map(|envelope| envelope.payload["id"].as_u64()).filter(|job| *job < id), id);
     let shown: Vec<_> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
     let ratio = median(ratios);
-    println!("figure: after {what} {ratio:.2} of the rate before ({}), {id} jobs, none lost, none twice", shown.join(", "));
+    println!(
+        "figure: after {what} {ratio:.2} of the rate before ({}), {id} jobs, none lost, none twice",
+        shown.join(", ")
+    );
     assert!(ratio > 0.5, "{ratio}");
 }
 

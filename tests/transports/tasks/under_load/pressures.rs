@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use convoke::prelude::*;
-use convoke::{TaskQueue, Tasks, TasksHandle};
 use convoke::transport::PostgresDatabase;
+use convoke::{TaskQueue, Tasks, TasksHandle};
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -33,7 +33,8 @@ struct Plant {
 impl Plant {
     async fn new() -> Self {
         let base = Database::alone(&["fsync=off", "autovacuum_naptime=1s"]).await;
-        let (bus, outbox, queue) = (EventBus::default(), base.outbox("Shop").await.unwrap(), base.tasks().await.unwrap());
+        let (bus, outbox, queue) =
+            (EventBus::default(), base.outbox("Shop").await.unwrap(), base.tasks().await.unwrap());
         let tasks = Tasks::new(base.database(), &bus).outbox(&outbox).on(work).unwrap().await.unwrap();
         let mut id = 0;
         rate(&queue, &mut id, JOBS).await;
@@ -61,7 +62,10 @@ impl Plant {
         let took = start.elapsed();
         assert_eq!(status.to_string(), "Tasks is stopped");
         let left = queue.figures().await.unwrap();
-        println!("figure: {what}: {ratio:.2} of the rate before; it stops in {took:.1?}, with {} jobs that wait", left.waiting);
+        println!(
+            "figure: {what}: {ratio:.2} of the rate before; it stops in {took:.1?}, with {} jobs that wait",
+            left.waiting
+        );
         assert!(took < Duration::from_secs(30), "{took:?}");
         assert!(ratio > 0.3, "{ratio}");
         assert_eq!(left.running, 0, "what it had is given back");

@@ -73,7 +73,13 @@ fn micros(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
-async fn worker(base: &Database, bus: &EventBus, name: &str, start: Instant, came: &Rc<RefCell<Came>>) -> TasksHandle<PostgresDatabase> {
+async fn worker(
+    base: &Database,
+    bus: &EventBus,
+    name: &str,
+    start: Instant,
+    came: &Rc<RefCell<Came>>,
+) -> TasksHandle<PostgresDatabase> {
     let came = came.clone();
     let send = async move |bill: Arc<Bill>, attempt: convoke::Attempt| {
         if attempt.number() == 1 {
