@@ -123,7 +123,16 @@ fn succeeded(output: std::io::Result<Output>) -> Result<(), String> {
 
 impl Own {
     async fn run(&self) {
-        let mut command = command(&self.programs.join("postgres"));
+        let program = self.programs.join("postgres");
+        let mut command = match self.variables.is_empty() {
+            true => command(&program),
+            // Not of who becomes another user before.
+            false => {
+                let mut command = command(Path::new("env"));
+                command.args(self.variables.iter().map(|(name, value)| format!("{name}={value}"))).arg(&program);
+                command
+            }
+        };
         command.current_dir("/").arg("-D").arg(self.folder.path().join("data")).args(["-p", &self.port.to_string()]);
         for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories="] {
             command.args(["-c", setting]);
@@ -131,7 +140,6 @@ impl Own {
         for setting in &self.settings {
             command.args(["-c", setting]);
         }
-        command.envs(self.variables.iter().cloned());
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
         let (mut tries, end) = (0..100, Instant::now() + STARTUP);
         let process = loop {
