@@ -12,7 +12,7 @@ use super::all_over;
 use super::children::Place;
 use super::doing::a_function_goes_on_meanwhile;
 use super::shop::{Register, Registered, Shop, Sweep, ended, register};
-use super::who_cannot_settle_is_unhealthy;
+use super::failing::who_cannot_settle_is_unhealthy;
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::until;
 use crate::transports::postgres::pooler;
