@@ -15,7 +15,7 @@ use sqlx::AssertSqlSafe;
 use super::Base;
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::sqlite::File;
-use crate::transports::outbox::{Taker, until};
+use crate::transports::outbox::Taker;
 
 /// Tells a child where its database is, and what it is to do.
 const PLACE: &str = "CONVOKE_TEST_TASKS_PLACE";
@@ -150,7 +150,11 @@ impl<B: Place> Crew<B> {
     pub(super) async fn told(&self) -> Vec<Envelope> {
         let taker = Taker::new();
         let relay = self.outbox.relay(Route::new("**", taker.clone())).start().await.unwrap();
-        until("all have left", async || self.outbox.figures().await.unwrap().ready == 0).await;
+        let start = std::time::Instant::now();
+        while self.outbox.figures().await.unwrap().ready > 0 {
+            assert!(start.elapsed() < Duration::from_secs(300), "they do not leave");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         relay.stop().await;
         taker.envelopes()
     }
