@@ -22,7 +22,7 @@ use crate::report::thousands;
 use crate::transports::servers;
 
 /// Events of a sample that are appended one by one, and in hundreds.
-const SINGLE: usize = 2_000;
+const SINGLE: usize = 20_000;
 const MANY: usize = 20_000;
 
 /// How many append at once.
