@@ -1,6 +1,7 @@
 //! Tasks: one suite over each database, and what only one of them does.
 //!
-//! `Base (a database) → Shop: a bus, what was heard → suite! → enqueuing, doing, failing, limits`, `killed: SQLite and PostgreSQL`
+//! `Base (a database) → Shop: a bus, what was heard → suite! → enqueuing, doing, failing, limits, many`,
+//! `Place (one with files) → in_processes! → a Crew of children → crashing, ticking`, `killed: SQLite and PostgreSQL`
 
 /// Tasks, a bus, and what was heard.
 mod shop;
@@ -12,8 +13,18 @@ mod doing;
 mod failing;
 /// Keys of which only some run, and more than one worker.
 mod limits;
+/// A thousand jobs that are to end.
+mod many;
+/// Schedules, and clocks that are set.
+mod ticking;
 /// Workers in processes that are killed.
 mod killed;
+/// Workers in processes of their own: no test.
+mod children;
+/// Functions that take their process with them.
+mod crashing;
+/// What only shows with many jobs, or after a while.
+mod under_load;
 /// A database in memory.
 mod memory;
 /// SQLite.
@@ -62,6 +73,10 @@ macro_rules! all_over {
                 a_key_with_many_jobs_keeps_no_other_waiting,
                 a_rate_is_kept,
                 a_limit_holds_over_two_workers,
+            },
+            many::{
+                a_thousand_that_are_cancelled_all_end_and_are_told,
+                a_thousand_that_take_too_long_all_end_and_are_told,
             },
         }
     };
