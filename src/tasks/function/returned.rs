@@ -14,7 +14,7 @@ pub(in crate::tasks) struct Told {
 }
 
 impl Told {
-    const NOTHING: Self = Self { event: None, text: None };
+    pub(super) const NOTHING: Self = Self { event: None, text: None };
 
     fn of<E: Event>(event: E, keeps: bool) -> Result<Self, Fault> {
         let text = match keeps {
