@@ -218,6 +218,18 @@ impl From<Fault> for Box<dyn std::error::Error + Send + Sync> {
     }
 }
 
+/// An error that the function of a task may return: a [`Fault`], or whatever `?` makes a [`Failure`] of.
+#[doc(hidden)]
+pub trait IntoFault {
+    fn into_fault(self) -> Fault;
+}
+
+impl<X: Into<Failure>> IntoFault for X {
+    fn into_fault(self) -> Fault {
+        Fault::from_failure(self.into())
+    }
+}
+
 /// The text of an error and of its sources.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();

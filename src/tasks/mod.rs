@@ -50,6 +50,7 @@ mod contract;
 pub use convoke_derive::Task;
 pub use cron::{Missed, Schedule, ScheduleError};
 pub use error::TaskError;
+pub(crate) use fault::IntoFault;
 pub use fault::{Explain, Fault, TaskFailed};
 pub use function::{
     Attempt, CancelToken, Cancelling, Delete, Ends, Find, Instance, Repository, Steps, TaskArgument, TaskFunction,

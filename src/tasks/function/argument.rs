@@ -4,6 +4,7 @@ use super::call::TaskCall;
 use super::cancel_token::CancelToken;
 use super::instance::{Asked, Instance};
 use super::progress::TaskProgress;
+use super::repository::Loaded;
 use super::steps::Steps;
 use super::tx::Tx;
 use crate::tasks::{Fault, JobId, TaskDatabase, TaskQueue};
@@ -97,8 +98,10 @@ impl<D: TaskDatabase, T: 'static> TaskArgument<D> for Instance<T> {
     }
 
     fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault> {
-        let loaded = call.0.instance.take().and_then(|instance| instance.downcast::<Self>().ok());
-        loaded.map(|loaded| *loaded).ok_or_else(|| Fault::coded("unprovided", "its instance was not loaded"))
+        let loaded = call.0.instance.take().and_then(|instance| instance.downcast::<Loaded<T>>().ok());
+        loaded
+            .map(|loaded| Self::from(*loaded))
+            .ok_or_else(|| Fault::coded("unprovided", "its instance was not loaded"))
     }
 }
 

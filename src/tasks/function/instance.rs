@@ -7,7 +7,8 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
-use super::repository::{AnyRepository, Look, Named, Repository, look};
+use super::repository::{AnyRepository, Loaded, Named, Repository};
+use super::task_instance::TaskInstance;
 use super::tx::Tx;
 use crate::Container;
 use crate::tasks::{Fault, State, Task, TaskDatabase, TaskError};
@@ -42,6 +43,12 @@ pub struct Instance<T> {
     from: Option<(Repository<T>, String)>,
 }
 
+impl<T> From<Loaded<T>> for Instance<T> {
+    fn from(Loaded { value, repository, id }: Loaded<T>) -> Self {
+        Self { value, from: Some((repository, id)) }
+    }
+}
+
 impl<T> Instance<T> {
     /// Creates an instance from a value, without a repository.
     pub fn new(value: T) -> Self {
@@ -55,10 +62,6 @@ impl<T> Instance<T> {
 }
 
 impl<T: 'static> Instance<T> {
-    pub(super) fn loaded(value: T, repository: Repository<T>, id: &str) -> Self {
-        Self { value, from: Some((repository, id.to_owned())) }
-    }
-
     /// Finds it anew, in the transaction that ends the job, which begins if it has not: so it is as what else is written in that
     /// transaction finds it. On PostgreSQL the row can still be changed by others, unless the repository locks it, as by
     /// `SELECT … FOR UPDATE`; on SQLite nobody else writes until the function returns. What brings a connection of its own is
@@ -99,44 +102,6 @@ impl<T> DerefMut for Instance<T> {
 impl<T: fmt::Debug> fmt::Debug for Instance<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Instance").field(&self.value).finish()
-    }
-}
-
-/// What a task is about, and what becomes of it when a job ends. `#[derive(Task)]` writes it.
-#[derive(Clone, Copy)]
-pub struct TaskInstance {
-    model: Named,
-    id: Named,
-    look: Look,
-    on_success: bool,
-    on_failure: bool,
-}
-
-impl TaskInstance {
-    /// Says that a task is about a `T`, whose id is an `Id`: the type of the field of the task that has it.
-    pub fn of<T: 'static, Id: 'static>() -> Self {
-        Self { model: Named::of::<T>(), id: Named::of::<Id>(), look: look::<T>, on_success: false, on_failure: false }
-    }
-
-    /// Says that it is deleted when a job is done, once the event that tells so is on its way. By default it stays.
-    pub fn delete_on_success(mut self) -> Self {
-        self.on_success = true;
-        self
-    }
-
-    /// Says that it is deleted when a job has failed for good, or was cancelled, once the event that tells so is on its way. By
-    /// default it stays.
-    pub fn delete_on_failure(mut self) -> Self {
-        self.on_failure = true;
-        self
-    }
-}
-
-impl fmt::Debug for TaskInstance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("TaskInstance");
-        shown.field("of", &format_args!("{}", self.model)).field("by", &format_args!("{}", self.id));
-        shown.field("delete_on_success", &self.on_success).field("delete_on_failure", &self.on_failure).finish()
     }
 }
 

@@ -10,13 +10,11 @@ use std::sync::Arc;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
-use super::instance::Instance;
-use super::returned::IntoFault;
-use crate::tasks::Fault;
+use crate::tasks::{Fault, IntoFault};
 use crate::{Container, ContainerError};
 
 /// Finds instances of `T` by their ids, and deletes them: what the function of a task asks for as an
-/// [`Instance<T>`](Instance) comes from here. The bus [provides](crate::events::EventBusBuilder::provide) it, as other values.
+/// [`Instance<T>`](crate::Instance) comes from here. The bus [provides](crate::events::EventBusBuilder::provide) it, as other values.
 ///
 /// It is made of functions. One that asks for a connection gets one of the database that has the jobs, and what it deletes is
 /// deleted by the transaction that ends the job. One that asks for none brings its own, of whatever database that is.
@@ -338,13 +336,20 @@ fn connection<C: 'static>(on: &mut dyn Any) -> Result<&mut C, Fault> {
     on.downcast_mut().ok_or_else(|| Fault::new(format!("there is no `{}`", short::<C>())))
 }
 
+/// What was found, and where.
+pub(super) struct Loaded<T> {
+    pub(super) value: T,
+    pub(super) repository: Repository<T>,
+    pub(super) id: String,
+}
+
 /// A repository, whatever it is of.
 pub(super) trait AnyRepository {
     fn place(&self) -> Place;
 
     fn deleting(&self) -> Option<Place>;
 
-    /// Loads an [`Instance`].
+    /// Finds it: a [`Loaded`].
     fn load<'a>(&'a self, id: &'a str, on: &'a mut dyn Any) -> LocalBoxFuture<'a, Result<Box<dyn Any>, Fault>>;
 
     fn delete<'a>(&'a self, id: &'a str, on: &'a mut dyn Any) -> LocalBoxFuture<'a, Result<(), Fault>>;
@@ -361,8 +366,8 @@ impl<T: 'static> AnyRepository for Repository<T> {
 
     fn load<'a>(&'a self, id: &'a str, on: &'a mut dyn Any) -> LocalBoxFuture<'a, Result<Box<dyn Any>, Fault>> {
         Box::pin(async move {
-            let loaded = Instance::loaded(self.find(id, on).await?, self.clone(), id);
-            Ok(Box::new(loaded) as Box<dyn Any>)
+            let value = self.find(id, on).await?;
+            Ok(Box::new(Loaded { value, repository: self.clone(), id: id.to_owned() }) as Box<dyn Any>)
         })
     }
 
