@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use super::{each_once, enqueue, is_left_out, median, nothing_waits, rate, work};
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::sqlite::File;
-use crate::transports::tasks::children::{Crew, Place, Worker, over, over_one};
+use crate::transports::tasks::processes::children::{Crew, Place, Worker, over, over_one};
 
 const ROUNDS: usize = 5;
 const JOBS: u64 = 5_000;
