@@ -5,10 +5,10 @@ use std::time::Duration;
 use convoke::transport::Sqlite;
 
 use super::all_over;
-use super::children::Place;
 use super::doing::a_function_goes_on_meanwhile;
+use super::failing::who_cannot_settle_is_unhealthy;
+use super::processes::children::Place;
 use super::shop::{Register, Shop, ended, register};
-use super::who_cannot_settle_is_unhealthy;
 use crate::transports::outbox::sqlite::File;
 use crate::transports::outbox::until;
 
