@@ -82,7 +82,8 @@ const LAST_STEPS: Duration = Duration::from_secs(25);
 ///   that has lost its job to another tells nothing.
 /// - **A failure is told once,** when there is no other attempt: after the last of them, for an error that is
 ///   [permanent](crate::Fault::permanent), and for a job that was cancelled.
-/// - **What kills its process** ends as failed as well, after its attempts.
+/// - **What kills its process** ends as failed as well, after its attempts. The last of them runs alone, so that it takes no other
+///   job along.
 ///
 /// # Where the events go
 ///

@@ -10,6 +10,8 @@ mod failures;
 mod enqueued;
 /// Jobs that are asked to end, take too long, or outlive their worker.
 mod stopped;
+/// How a worker says that it is.
+mod health;
 /// What a function asks for.
 mod arguments;
 /// What is wrong before anything is done.

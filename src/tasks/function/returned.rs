@@ -30,11 +30,12 @@ fn untold<E: Event>(why: &str) -> Fault {
 }
 
 /// What the function of a task `T` may return: nothing, an event that is published when the job has ended, or what the event of
-/// its task ([`succeeds`](trait@Task)) is made of; each alone or as a `Result`, with any error. See [`Fault`].
+/// its task ([`succeeds`](trait@Task)) is made of; the first two alone or as a `Result`, with any error, and the last as a `Result`. See
+/// [`Fault`].
 #[diagnostic::on_unimplemented(
     message = "the function of the task `{T}` cannot return `{Self}`",
     label = "neither nothing, nor an event, nor a `Result` of either",
-    note = "it returns `()`, `Result<(), E>`, `Result<Event, E>`, or, where the task says `succeeds = Event`, a `Result` of what \
+    note = "it returns `()`, an event, `Result<(), E>`, `Result<Event, E>`, or, where the task says `succeeds = Event`, a `Result` of what \
             that is `From<&…>`; a closure that only panics needs `-> ()`"
 )]
 pub trait Ends<T, Kind> {
@@ -69,6 +70,11 @@ pub struct Nothing;
 #[derive(Debug)]
 pub struct TheEvent;
 
+/// Marks one that cannot fail.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Surely;
+
 /// Marks one that returns what the event is made of.
 #[doc(hidden)]
 #[derive(Debug)]
@@ -83,6 +89,16 @@ impl<T> Ends<T, Nothing> for () {
 impl<T, X: IntoFault> Ends<T, Nothing> for Result<(), X> {
     fn told(self, _: bool) -> Result<Ended, Fault> {
         self.map(|()| Ended(Told::NOTHING)).map_err(IntoFault::into_fault)
+    }
+}
+
+impl<T, E: Event> Ends<T, Surely> for E {
+    fn told(self, keeps: bool) -> Result<Ended, Fault> {
+        Told::of(self, keeps).map(Ended)
+    }
+
+    fn local() -> Option<&'static str> {
+        E::LOCAL.then_some(E::NAME)
     }
 }
 

@@ -8,7 +8,9 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::{Fuse, FusedFuture, FutureExt};
 use tokio::select;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Shared;
@@ -238,6 +240,9 @@ async fn perform<D: TaskDatabase>(
     let mut end = Instant::now() + does.terms().timeout.min(FAR);
     let mut is_told = false;
     let (mut note_from, mut has_news) = (Instant::now(), false);
+    // Beside the function, which waits for no database: one that hangs keeps the next from being written, and nothing else. It goes
+    // on when the function has ended, for nobody else may get a connection whose answer is under way.
+    let mut noting: Fuse<JoinHandle<()>> = Fuse::terminated();
     loop {
         select! {
             biased;
@@ -260,12 +265,17 @@ async fn perform<D: TaskDatabase>(
                 let code = if reason == Cancelling::TimedOut { "timed_out" } else { "cancelled" };
                 return Err(Fault::coded(code, format!("{reason}, and was dropped where it waited")));
             }
-            () = sleep_until(note_from), if has_news => {
+            _ = &mut noting, if !noting.is_terminated() => {}
+            () = sleep_until(note_from), if has_news && noting.is_terminated() => {
                 (note_from, has_news) = (Instant::now() + PROGRESS, false);
                 let now = noted.borrow_and_update().clone();
-                if let Err(error) = shared.queue.jobs().progress((id, attempt), &now).await {
-                    log::debug!(target: "convoke::tasks", "how far {name} {id} is, is not kept: {error}");
-                }
+                let jobs = shared.queue.jobs().clone();
+                let note = async move {
+                    if let Err(error) = jobs.progress((id, attempt), &now).await {
+                        log::debug!(target: "convoke::tasks", "how far {name} {id} is, is not kept: {error}");
+                    }
+                };
+                noting = tokio::spawn(note).fuse();
             }
             Ok(()) = noted.changed(), if !has_news => has_news = true,
         }

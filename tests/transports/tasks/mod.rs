@@ -1,6 +1,7 @@
 //! Tasks: one suite over each database, and what only one of them does.
 //!
-//! `Base (a database) → Shop: a bus, what was heard → suite! → enqueuing, doing, failing, instances, limits`, `killed: SQLite and PostgreSQL`
+//! `Base (a database) → Shop: a bus, what was heard → suite! → enqueuing, doing, failing, instances, limits, many`, `processes, under_load: more
+//! of them than one, and many jobs`
 
 /// Tasks, a bus, and what was heard.
 mod shop;
@@ -16,8 +17,12 @@ mod instances;
 mod users;
 /// Keys of which only some run, and more than one worker.
 mod limits;
-/// Workers in processes that are killed.
-mod killed;
+/// A thousand jobs that are to end.
+mod many;
+/// Workers in processes of their own, which end as they like.
+mod processes;
+/// What only shows with many jobs, or after a while.
+mod under_load;
 /// A database in memory.
 mod memory;
 /// SQLite.
@@ -77,6 +82,10 @@ macro_rules! all_over {
                 a_key_with_many_jobs_keeps_no_other_waiting,
                 a_rate_is_kept,
                 a_limit_holds_over_two_workers,
+            },
+            many::{
+                a_thousand_that_are_cancelled_all_end_and_are_told,
+                a_thousand_that_take_too_long_all_end_and_are_told,
             },
         }
     };

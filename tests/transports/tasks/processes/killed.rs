@@ -15,10 +15,10 @@ use convoke::{Fault, Instance, Outbox, Repository, TaskDatabase, TaskQueue, Task
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, SqliteConnection};
 
-use super::Base;
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::sqlite::File;
 use crate::transports::outbox::{Taker, until};
+use crate::transports::tasks::Base;
 
 /// Tells a child where its database is, and when it is to be killed.
 const CHILD: &str = "CONVOKE_TEST_TASKS";
