@@ -9,10 +9,10 @@ use convoke::{Fault, Steps, TaskError, TaskProgress, Tasks, Tx};
 use sqlx::PgPool;
 
 use super::all_over;
-use super::children::Place;
 use super::doing::a_function_goes_on_meanwhile;
+use super::failing::who_cannot_settle_is_unhealthy;
+use super::processes::children::Place;
 use super::shop::{Register, Registered, Shop, Sweep, ended, register};
-use super::who_cannot_settle_is_unhealthy;
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::until;
 use crate::transports::postgres::pooler;

@@ -8,11 +8,11 @@ use convoke::transport::Sqlite;
 use convoke::{Fault, JobState, Tasks};
 
 use super::all_over;
-use super::children::Place;
 use super::doing::a_function_goes_on_meanwhile;
+use super::failing::who_cannot_settle_is_unhealthy;
+use super::processes::children::Place;
 use super::shop::{Register, Registered, Shop, ended, register};
 use super::users::{Dismiss, Users};
-use super::who_cannot_settle_is_unhealthy;
 use crate::transports::outbox::sqlite::File;
 use crate::transports::outbox::until;
 
