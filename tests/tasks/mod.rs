@@ -16,6 +16,8 @@ mod health;
 mod arguments;
 /// What is wrong before anything is done.
 mod wiring;
+/// What a task is about, and whether it can be had.
+mod instances;
 /// What `#[derive(Task)]` makes of a type.
 mod derived;
 /// When something is due again and again, also in the nights in which clocks are changed.

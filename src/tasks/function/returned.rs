@@ -2,8 +2,8 @@
 //!
 //! `() | Result<(), E> | Result<an event, E> | Result<a model, E> → Told: the event of its end, and what of it is kept`
 
-use crate::tasks::{Fault, Task};
-use crate::{Event, Failure, Outgoing};
+use crate::tasks::{Fault, IntoFault, Task};
+use crate::{Event, Outgoing};
 
 /// What was returned by a function that has done its task.
 pub(in crate::tasks) struct Told {
@@ -14,7 +14,7 @@ pub(in crate::tasks) struct Told {
 }
 
 impl Told {
-    const NOTHING: Self = Self { event: None, text: None };
+    pub(super) const NOTHING: Self = Self { event: None, text: None };
 
     fn of<E: Event>(event: E, keeps: bool) -> Result<Self, Fault> {
         let text = match keeps {
@@ -123,17 +123,5 @@ where
 
     fn local() -> Option<&'static str> {
         T::Succeeds::LOCAL.then_some(T::Succeeds::NAME)
-    }
-}
-
-/// An error that the function of a task may return: a [`Fault`], or whatever `?` makes a [`Failure`] of.
-#[doc(hidden)]
-pub trait IntoFault {
-    fn into_fault(self) -> Fault;
-}
-
-impl<X: Into<Failure>> IntoFault for X {
-    fn into_fault(self) -> Fault {
-        Fault::from_failure(self.into())
     }
 }

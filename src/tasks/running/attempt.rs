@@ -2,6 +2,7 @@
 //!
 //! `Loan → is it to begin at all? → the function, until it returns, panics, or is told to end and does not → ending.rs → Finish`
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -10,11 +11,12 @@ use std::time::Duration;
 use futures_util::future::{Fuse, FusedFuture, FutureExt};
 use tokio::select;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Shared;
-use super::ending::{done, failed, over};
+use super::ending::{again, done, over};
 use super::held::{Teller, cancel};
+use super::removing::{Begun, Undone, deletes, end, kept, put_off};
 use crate::__private::guarded;
 use crate::tasks::function::{Call, Cancelling, Does, Done, Slot};
 use crate::tasks::queue::Cause;
@@ -23,6 +25,10 @@ use crate::tasks::{Fault, TaskDatabase, TaskProgress};
 
 /// How often progress is kept, at most.
 const PROGRESS: Duration = Duration::from_secs(1);
+
+/// How long it waits before a job that ends by itself is ended again, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// An attempt that has ended.
 pub(super) struct Finish {
@@ -63,19 +69,25 @@ pub(super) fn release(loan: &Loan) -> Ending {
 
 async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan: Loan, teller: &Teller) -> What {
     let spent = loan.attempt > loan.attempts;
+    match kept(shared, does, &loan).await {
+        Ok(None) => {}
+        Ok(Some((state, fault))) => return fail(shared, does, &loan, (state, teller), &fault).await,
+        // Whoever can look it up goes on from there.
+        Err(_) => return settle(release(&loan)),
+    }
     if loan.is_cancelled {
         let fault = Fault::coded("cancelled", "it was cancelled");
-        return settle(over(shared, does, &loan, State::Cancelled, &fault));
+        return fail(shared, does, &loan, (State::Cancelled, teller), &fault).await;
     }
     if spent {
         let last = loan.reason.as_deref().map(|reason| format!("; before that: {reason}")).unwrap_or_default();
         let text =
             format!("its process has ended, or was not heard of, in the last of {} attempts{last}", loan.attempts);
-        return settle(over(shared, does, &loan, State::Failed, &Fault::coded("crashed", text)));
+        return fail(shared, does, &loan, (State::Failed, teller), &Fault::coded("crashed", text)).await;
     }
     if loan.is_expired {
         let text = format!("it has waited for {:?}, and was to begin before", loan.waited);
-        return settle(over(shared, does, &loan, State::Failed, &Fault::coded("expired", text)));
+        return fail(shared, does, &loan, (State::Failed, teller), &Fault::coded("expired", text)).await;
     }
     let slot = Slot::<D>::default();
     let progress = TaskProgress::new();
@@ -86,6 +98,7 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
         cancel: teller.subscribe(),
         progress: progress.clone(),
         slot: slot.clone(),
+        instance: Cell::default(),
     };
     let came = perform(shared, does, &call, teller, &progress).await;
     let loan = call.loan;
@@ -95,7 +108,7 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
     }
     let fault = match came {
         Ok(told) => match done(shared, &loan, told) {
-            Ok(ending) => match end_within(shared, &slot, ending).await {
+            Ok(ending) => match succeed(shared, does, &loan, (slot.take(), teller), ending).await {
                 Ok(what) => return what,
                 Err(fault) => fault,
             },
@@ -108,11 +121,96 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
     match reason {
         Some(Cancelling::Cancelled) => {
             let fault = fault.code("cancelled");
-            settle(over(shared, does, &loan, State::Cancelled, &fault))
+            fail(shared, does, &loan, (State::Cancelled, teller), &fault).await
         }
         Some(Cancelling::Stopping) => settle(release(&loan)),
-        _ => settle(failed(shared, does, &loan, &fault)),
+        _ => match again(does, &loan, &fault) {
+            Some(ending) => settle(ending),
+            None => fail(shared, does, &loan, (State::Failed, teller), &fault).await,
+        },
     }
+}
+
+/// An attempt that was done. It ends by itself if its function has begun a transaction, or if something is deleted with it;
+/// else with others.
+async fn succeed<D: TaskDatabase>(
+    shared: &Shared<D>,
+    does: &dyn Does<D>,
+    loan: &Loan,
+    (begun, teller): (Begun<D>, &Teller),
+    ending: Ending,
+) -> Result<What, Fault> {
+    match begun {
+        // What it has written is lost with its transaction, so it is not tried to end again.
+        Some(begun) => match end(shared, does, loan, Some(begun), ending).await? {
+            true => Ok(What::Settled),
+            false => Ok(What::Lost),
+        },
+        None if deletes(does, State::Done) => end_alone(shared, does, loan, ending, teller).await,
+        None => Ok(settle(ending)),
+    }
+}
+
+/// A job that has failed for good, or was cancelled.
+async fn fail<D: TaskDatabase>(
+    shared: &Shared<D>,
+    does: &dyn Does<D>,
+    loan: &Loan,
+    (state, teller): (State, &Teller),
+    fault: &Fault,
+) -> What {
+    let ending = over(shared, does, loan, state, fault);
+    if !deletes(does, state) {
+        return settle(ending);
+    }
+    match end_alone(shared, does, loan, ending, teller).await {
+        Ok(what) => what,
+        Err(why) => settle(put_off(shared, does, loan, (state, fault), &why).await),
+    }
+}
+
+/// Ends a job by itself: again and again while the database is away, as what ends with others.
+async fn end_alone<D: TaskDatabase>(
+    shared: &Shared<D>,
+    does: &dyn Does<D>,
+    loan: &Loan,
+    ending: Ending,
+    teller: &Teller,
+) -> Result<What, Fault> {
+    let mut told = teller.subscribe();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let error = match end(shared, does, loan, None, ending.clone()).await {
+            Ok(true) => break Ok(What::Settled),
+            Ok(false) => break Ok(What::Lost),
+            Err(Undone::Wrong(fault)) => break Err(fault),
+            Err(Undone::Away(error)) => error,
+        };
+        shared.stats.lost(&error);
+        select! {
+            biased;
+            reason = told.wait_for(|reason| matches!(reason, Some(Cancelling::Lost | Cancelling::Stopping))) => {
+                break Ok(match reason.ok().and_then(|reason| *reason) {
+                    Some(Cancelling::Stopping) => settle(release(loan)),
+                    _ => What::Lost,
+                });
+            }
+            () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+        }
+    }
+}
+
+/// Finds what the function asks for.
+async fn load<D: TaskDatabase>(shared: &Shared<D>, does: &dyn Does<D>, call: &Call<D>) -> Result<(), Fault> {
+    let Some(found) = does.found().filter(|found| found.is_asked_for()) else { return Ok(()) };
+    let id = does.instance_id(&call.loan.payload)?;
+    let loaded = match found.needs_connection() {
+        // In no transaction: nothing is locked, or kept from being vacuumed, while the function runs.
+        true => found.load(&id, &mut **shared.queue.jobs().connect().await?).await?,
+        false => found.load(&id, &mut ()).await?,
+    };
+    call.instance.set(Some(loaded));
+    Ok(())
 }
 
 /// Runs the function until it has ended, or was told to and has not.
@@ -126,11 +224,10 @@ async fn perform<D: TaskDatabase>(
     let keeps = !shared.options.keep.is_zero();
     let stats = &shared.stats;
     let (id, attempt, name) = (call.loan.id, call.loan.attempt, does.task());
-    let begun = match crate::__private::catch(|| does.attempt(call, keeps)) {
-        Ok(begun) => begun,
-        Err(panic) => return Err(Fault::coded("panicked", format!("it panicked: {panic}"))),
-    };
-    let mut function = pin!(guarded(begun));
+    let mut function = pin!(guarded(async {
+        load(shared, does, call).await?;
+        does.attempt(call, keeps).await
+    }));
     // Who asks from another thread sees what keeps this one.
     let mut function = pin!(poll_fn(move |context| {
         stats.enters(name, id);
@@ -187,15 +284,3 @@ async fn perform<D: TaskDatabase>(
 
 /// A wait for longer is one for ever.
 const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-
-/// Ends the job with the transaction that the function has begun, or hands the ending on if it has begun none.
-async fn end_within<D: TaskDatabase>(shared: &Rc<Shared<D>>, slot: &Slot<D>, ending: Ending) -> Result<What, Fault> {
-    let Some(mut work) = slot.take() else { return Ok(settle(ending)) };
-    let jobs = shared.queue.jobs();
-    if !jobs.settle_within(ending, shared.outbox.keeping(), work.connection()).await? {
-        work.rollback().await?;
-        return Ok(What::Lost);
-    }
-    work.commit().await?;
-    Ok(What::Settled)
-}

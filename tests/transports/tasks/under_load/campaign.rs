@@ -10,7 +10,7 @@ use convoke::{AsReturned, Attempt, Fault, Missed, Task, TaskDatabase, TaskFailed
 use serde::{Deserialize, Serialize};
 
 use super::{Work, Worked, each_once, enqueue, is_full};
-use crate::transports::tasks::children::{Crew, Place, in_processes};
+use crate::transports::tasks::processes::children::{Crew, Place, in_processes};
 
 in_processes! {
     of_thousands_of_jobs_under_workers_that_are_killed_each_ends_once: works, plays;

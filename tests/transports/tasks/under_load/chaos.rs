@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use super::{each_once, enqueue, is_left_out, median, nothing_waits, rate, work};
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::sqlite::File;
-use crate::transports::tasks::children::{Crew, Place, Worker, over, over_one};
+use crate::transports::tasks::processes::children::{Crew, Place, Worker, over, over_one};
 
 const ROUNDS: usize = 5;
 const JOBS: u64 = 5_000;
@@ -133,7 +133,9 @@ macro_rules! happening {
 
 fn postgres(test: &str, what: String, happens: impl AsyncFn(&Crew<Database>, &mut Kept)) {
     let alone = async || Database::alone(&["fsync=off"]).await;
-    over_one::<Database>(test, alone, works_on_postgres, async |crew: Crew<Database>| goes_on_after(crew, &what, happens).await);
+    over_one::<Database>(test, alone, works_on_postgres, async |crew: Crew<Database>| {
+        goes_on_after(crew, &what, happens).await
+    });
 }
 
 fn sqlite(test: &str, what: String, happens: impl AsyncFn(&Crew<File>, &mut Kept)) {

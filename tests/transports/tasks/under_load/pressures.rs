@@ -15,7 +15,7 @@ use super::{each_once, enqueue, is_left_out, median, nothing_waits, rate, work};
 use crate::transports::outbox::Taker;
 use crate::transports::outbox::postgres::Database;
 use crate::transports::tasks::Base;
-use crate::transports::tasks::children::Place;
+use crate::transports::tasks::processes::children::Place;
 
 const ROUNDS: usize = 5;
 const JOBS: u64 = 5_000;

@@ -17,7 +17,7 @@ use tokio::time::{interval, sleep};
 use super::nothing_waits;
 use crate::transports::outbox::postgres::Database;
 use crate::transports::tasks::Base;
-use crate::transports::tasks::children::Place;
+use crate::transports::tasks::processes::children::Place;
 
 /// Every so often so many are enqueued by one transaction.
 const EVERY: Duration = Duration::from_millis(100);

@@ -12,17 +12,17 @@ use convoke::transport::{Postgres, PostgresDatabase, Sqlite, SqliteDatabase};
 use convoke::{Envelope, Outbox, TaskDatabase, TaskQueue, Tasks};
 use sqlx::AssertSqlSafe;
 
-use super::Base;
+use crate::transports::outbox::Taker;
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::sqlite::File;
-use crate::transports::outbox::Taker;
+use crate::transports::tasks::Base;
 
 /// Tells a child where its database is, and what it is to do.
 const PLACE: &str = "CONVOKE_TEST_TASKS_PLACE";
 const PART: &str = "CONVOKE_TEST_TASKS_PART";
 
 /// A database that another process can open, and that can be asked.
-pub(super) trait Place: Base {
+pub(crate) trait Place: Base {
     fn place(&self) -> String;
 
     async fn open(place: &str) -> Self::Database;
@@ -80,24 +80,24 @@ impl Place for Database {
 }
 
 /// A database, and who works on it.
-pub(super) struct Crew<B: Place> {
-    pub(super) base: B,
-    pub(super) queue: TaskQueue<B::Database>,
-    pub(super) outbox: Outbox<B::Database>,
+pub(crate) struct Crew<B: Place> {
+    pub(crate) base: B,
+    pub(crate) queue: TaskQueue<B::Database>,
+    pub(crate) outbox: Outbox<B::Database>,
     test: String,
 }
 
 /// A child, which is killed when this is dropped.
-pub(super) struct Worker(Child);
+pub(crate) struct Worker(Child);
 
 impl Worker {
     /// How it has ended, if it has.
-    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().unwrap()
     }
 
     /// As `kill -9` does; it is gone when this returns.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -110,11 +110,11 @@ impl Drop for Worker {
 }
 
 impl<B: Place> Crew<B> {
-    pub(super) fn worker(&self, part: &str) -> Worker {
+    pub(crate) fn worker(&self, part: &str) -> Worker {
         self.worker_with(part, &[])
     }
 
-    pub(super) fn worker_with(&self, part: &str, variables: &[(String, String)]) -> Worker {
+    pub(crate) fn worker_with(&self, part: &str, variables: &[(String, String)]) -> Worker {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", self.test.split_once("::").unwrap().1, "--nocapture"]);
         command.env(PLACE, self.base.place()).env(PART, part).envs(variables.iter().cloned());
@@ -128,7 +128,7 @@ impl<B: Place> Crew<B> {
     }
 
     /// Waits until no job waits or runs.
-    pub(super) async fn all_end(&self, workers: &mut [Worker], part: &str, patience: Duration) -> u32 {
+    pub(crate) async fn all_end(&self, workers: &mut [Worker], part: &str, patience: Duration) -> u32 {
         let (start, mut deaths) = (std::time::Instant::now(), 0);
         loop {
             let figures = self.queue.figures().await.unwrap();
@@ -147,7 +147,7 @@ impl<B: Place> Crew<B> {
     }
 
     /// All that the outbox has.
-    pub(super) async fn told(&self) -> Vec<Envelope> {
+    pub(crate) async fn told(&self) -> Vec<Envelope> {
         let taker = Taker::new();
         let relay = self.outbox.relay(Route::new("**", taker.clone())).start().await.unwrap();
         let start = std::time::Instant::now();
@@ -161,7 +161,7 @@ impl<B: Place> Crew<B> {
 }
 
 /// In the parent plays, and in a child works until it is killed.
-pub(super) fn over<B: Place>(
+pub(crate) fn over<B: Place>(
     test: &str,
     works: impl FnOnce(Tasks<B::Database>, &str) -> Tasks<B::Database>,
     plays: impl AsyncFnOnce(Crew<B>),
@@ -170,7 +170,7 @@ pub(super) fn over<B: Place>(
 }
 
 /// The same over a database that is made for this test.
-pub(super) fn over_one<B: Place>(
+pub(crate) fn over_one<B: Place>(
     test: &str,
     makes: impl AsyncFnOnce() -> B,
     works: impl FnOnce(Tasks<B::Database>, &str) -> Tasks<B::Database>,
@@ -201,7 +201,7 @@ fn quick<D: TaskDatabase>(db: &D, bus: &EventBus) -> Tasks<D> {
 }
 
 /// As the tests of killed processes do.
-pub(super) fn kill_me() -> ! {
+pub(crate) fn kill_me() -> ! {
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     loop {
         std::thread::park();
@@ -214,7 +214,7 @@ macro_rules! in_processes {
         $(mod $name {
             use $crate::transports::outbox::postgres::Database;
             use $crate::transports::outbox::sqlite::File;
-            use $crate::transports::tasks::children::over;
+            use $crate::transports::tasks::processes::children::over;
 
             #[test]
             fn over_sqlite() {
@@ -228,4 +228,4 @@ macro_rules! in_processes {
         })*
     };
 }
-pub(super) use in_processes;
+pub(crate) use in_processes;
