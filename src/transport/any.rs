@@ -126,6 +126,10 @@ impl Publisher for AnyQueue {
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
         self.publisher.publish(packets)
     }
+
+    fn publish_in_hand<'a>(&'a self, packets: &'a mut [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
+        self.publisher.publish_in_hand(packets)
+    }
 }
 
 impl Source for AnyQueue {
