@@ -29,6 +29,7 @@ pub use identity::{Carrier, derived};
 pub use json_event::JsonEvent;
 pub use metadata::Metadata;
 pub use name::Name;
+pub(crate) use name::shared;
 #[cfg(test)]
 pub(crate) use publish_date::FIRST;
 pub use publish_date::PublishDate;
