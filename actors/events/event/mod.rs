@@ -24,7 +24,7 @@ mod identity;
 
 pub use bad_payload::BadPayload;
 pub use event::Event;
-pub(crate) use finite::to_value;
+pub(crate) use finite::{to_value, write_value};
 pub use identity::{Carrier, derived};
 pub use json_event::JsonEvent;
 pub use metadata::Metadata;
