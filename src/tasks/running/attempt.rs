@@ -181,12 +181,14 @@ async fn end_alone<D: TaskDatabase>(
     let mut pause = FIRST_PAUSE;
     loop {
         let error = match end(shared, does, loan, None, ending.clone()).await {
-            Ok(true) => break Ok(What::Settled),
-            Ok(false) => break Ok(What::Lost),
+            Ok(is_ended) => {
+                shared.stats.has_ended();
+                break Ok(if is_ended { What::Settled } else { What::Lost });
+            }
             Err(Undone::Wrong(fault)) => break Err(fault),
             Err(Undone::Away(error)) => error,
         };
-        shared.stats.lost(&error);
+        shared.stats.unended(&error);
         select! {
             biased;
             reason = told.wait_for(|reason| matches!(reason, Some(Cancelling::Lost | Cancelling::Stopping))) => {
