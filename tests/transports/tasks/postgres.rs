@@ -7,7 +7,7 @@ use convoke::{TaskError, Tasks};
 use sqlx::PgPool;
 
 use super::all_over;
-use super::shop::{Register, Shop, ended, register};
+use super::shop::{Register, Shop, Sweep, ended, register};
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::until;
 
@@ -102,4 +102,32 @@ async fn a_database_that_was_replaced_is_found_again() {
     until("jobs are taken again", async || tasks.enqueue(Register { id: 2 }).await.is_ok()).await;
     shop.hears(2).await;
     tasks.stop().await;
+}
+
+/// Jobs that are alike are inserted without a function of the server, whether the pool keeps statements or not, and also by a
+/// transaction that has written nothing before.
+#[actix_rt::test]
+async fn jobs_that_are_alike_are_inserted_in_their_order_by_every_pool() {
+    let shop = Shop::<Database>::new().await;
+    let queue = shop.base.db.tasks().await.unwrap();
+    let another = PgPool::connect(&shop.base.url).await.unwrap();
+    let mut numbers = Vec::new();
+    for (pool, count) in [(shop.base.db.pool(), 1), (shop.base.db.pool(), 40), (&another, 1), (&another, 40)] {
+        let mut transaction = pool.begin().await.unwrap();
+        let jobs = (0..count).map(|id| Register { id });
+        let enqueued = queue.enqueue_all(jobs).after(Duration::from_secs(60)).within(&mut transaction).await.unwrap();
+        assert_eq!(enqueued.len(), usize::try_from(count).unwrap());
+        transaction.commit().await.unwrap();
+        numbers.extend(enqueued.iter().map(|job| job.id()));
+        for (id, job) in enqueued.iter().enumerate() {
+            let payload: String = sqlx::query_scalar("SELECT payload FROM convoke_job WHERE id = $1")
+                .bind(job.id().number())
+                .fetch_one(&another)
+                .await
+                .unwrap();
+            assert_eq!(payload, format!("{{\"id\":{id}}}"));
+        }
+    }
+    assert_eq!(queue.figures().await.unwrap().scheduled, 82);
+    assert!(numbers.is_sorted(), "{numbers:?}");
 }
