@@ -131,3 +131,22 @@ async fn jobs_that_are_alike_are_inserted_in_their_order_by_every_pool() {
     assert_eq!(queue.figures().await.unwrap().scheduled, 82);
     assert!(numbers.is_sorted(), "{numbers:?}");
 }
+
+/// However many jobs wait for their turn: who lends ten of them reads what is of these.
+#[actix_rt::test]
+async fn of_many_that_wait_for_their_turn_few_are_read() {
+    let shop = Shop::<Database>::new().await;
+    let queue = shop.base.db.tasks().await.unwrap();
+    queue.enqueue_all((0..20_000).map(|place| Sweep { tenant: place % 1_000, place })).await.unwrap();
+    let mut transaction = shop.base.db.begin().await.unwrap();
+    let read = "SELECT sum(pg_stat_get_xact_blocks_fetched(indexrelid))::bigint FROM pg_index \
+        WHERE indrelid = 'convoke_job'::regclass";
+    let before: i64 = sqlx::query_scalar(read).fetch_one(&mut *transaction).await.unwrap();
+    let lend = "SELECT count(l.id) FROM (SELECT lane, id FROM convoke_job LIMIT 1) AS j, convoke_job_lend_1( \
+        (SELECT id FROM convoke_database), ARRAY[j.lane], 10, 30000000, 32, false, ARRAY[j.lane], ARRAY[1::bigint], ARRAY[1::bigint], \
+        ARRAY[NULL::bigint], ARRAY[NULL::bigint], ARRAY[9223372036854775807]) AS l";
+    let lent: i64 = sqlx::query_scalar(lend).fetch_one(&mut *transaction).await.unwrap();
+    let after: i64 = sqlx::query_scalar(read).fetch_one(&mut *transaction).await.unwrap();
+    assert_eq!(lent, 10);
+    assert!(after - before < 600, "{} pages of indexes are read", after - before);
+}
