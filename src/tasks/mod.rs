@@ -12,6 +12,7 @@
 //! | who does it | [`Tasks`], [`TasksHandle`] |
 //! | asking for it: later, with a transaction, many at once | [`TaskQueue`], [`Enqueue`] |
 //! | what a function may ask for, and return | [`TaskArgument`], [`Ends`], [`Tx`], [`Steps`], [`TaskProgress`], [`CancelToken`] |
+//! | what a task is about: found before, deleted behind | [`Instance`], [`Repository`], [`TaskInstance`] |
 //! | how a job is, and asking it to end | [`Job`], [`JobStatus`] |
 //! | failures | [`Fault`], [`Explain`], [`TaskFailed`] |
 //! | again and again | [`Schedule`], [`Missed`] |
@@ -49,10 +50,14 @@ mod contract;
 pub use convoke_derive::Task;
 pub use cron::{Missed, Schedule, ScheduleError};
 pub use error::TaskError;
+pub(crate) use fault::IntoFault;
 pub use fault::{Explain, Fault, TaskFailed};
-pub use function::{Attempt, CancelToken, Cancelling, Ends, Steps, TaskArgument, TaskFunction, TaskProgress, Tx};
+pub use function::{
+    Attempt, CancelToken, Cancelling, Delete, Ends, Find, Instance, Repository, Steps, TaskArgument, TaskFunction,
+    TaskInstance, TaskProgress, Tx,
+};
 pub use queue::{Enqueue, EnqueueAll, Enqueued, FailedJob, Job, JobId, JobStatus, OpenTasks, TaskQueue};
-pub(crate) use rows::sealed::{Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
+pub(crate) use rows::sealed::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
 pub(crate) use rows::{Added, Due, Ending, Held, Hold, How, Limit, Loan, Loans, NewJob, Noted, Row, State, Wanted};
 pub use rows::{State as JobState, TaskDatabase, TaskFigures};
 pub use running::{TasksHealth, TasksProbe, TasksService};

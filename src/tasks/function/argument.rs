@@ -2,19 +2,21 @@
 
 use super::call::TaskCall;
 use super::cancel_token::CancelToken;
+use super::instance::{Asked, Instance};
 use super::progress::TaskProgress;
+use super::repository::Loaded;
 use super::steps::Steps;
 use super::tx::Tx;
 use crate::tasks::{Fault, JobId, TaskDatabase, TaskQueue};
 use crate::{Container, ContainerError, EventBus, Inject};
 
 /// An argument that the function of a task can take beside the task, in a database `D`: [`Inject<T>`](Inject), [`EventBus`],
-/// [`Tx<D>`](Tx), [`TaskQueue<D>`](TaskQueue), [`CancelToken`], [`TaskProgress`], [`Steps`] and [`Attempt`].
+/// [`Tx<D>`](Tx), [`TaskQueue<D>`](TaskQueue), [`Instance<T>`](Instance), [`CancelToken`], [`TaskProgress`], [`Steps`] and [`Attempt`].
 #[diagnostic::on_unimplemented(
     message = "the function of a task cannot be given `{Self}`",
     label = "not something that the function of a task can ask for",
-    note = "behind the `Arc` of its task it asks for `Inject<T>`, `EventBus`, `Tx<D>`, `TaskQueue<D>`, `CancelToken`, \
-            `TaskProgress`, `Steps` or `Attempt`, up to 8 of them"
+    note = "behind the `Arc` of its task it asks for `Inject<T>`, `EventBus`, `Tx<D>`, `TaskQueue<D>`, `Instance<T>`, \
+            `CancelToken`, `TaskProgress`, `Steps` or `Attempt`, up to 8 of them"
 )]
 pub trait TaskArgument<D: TaskDatabase>: Sized + 'static {
     /// Looks whether it can be had, when the function is registered.
@@ -22,6 +24,12 @@ pub trait TaskArgument<D: TaskDatabase>: Sized + 'static {
     fn check(container: &Container) -> Result<(), ContainerError> {
         let _ = container;
         Ok(())
+    }
+
+    /// The instance that it is.
+    #[doc(hidden)]
+    fn asks() -> Option<Asked> {
+        None
     }
 
     /// Takes one for an attempt.
@@ -81,6 +89,19 @@ impl<D: TaskDatabase> TaskArgument<D> for Attempt {
     fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault> {
         let loan = &call.0.loan;
         Ok(Self { job: JobId::new(loan.id), number: loan.attempt, of: loan.attempts })
+    }
+}
+
+impl<D: TaskDatabase, T: 'static> TaskArgument<D> for Instance<T> {
+    fn asks() -> Option<Asked> {
+        Some(Asked::of::<T>())
+    }
+
+    fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault> {
+        let loaded = call.0.instance.take().and_then(|instance| instance.downcast::<Loaded<T>>().ok());
+        loaded
+            .map(|loaded| Self::from(*loaded))
+            .ok_or_else(|| Fault::coded("unprovided", "its instance was not loaded"))
     }
 }
 
