@@ -17,6 +17,9 @@ use crate::transports::servers::Server;
 /// How many are done before it is weighed.
 const DONE: usize = 5_000;
 
+/// A worker does some more until it stops.
+const BEYOND: usize = 2_000;
+
 /// How many wait, as a multiple of the jobs of a sample.
 const TIMES: usize = 200;
 
@@ -31,7 +34,7 @@ pub(super) async fn run(work: &Work<'_>, database: &'static str, server: &Server
     let mut weights = [0.0; 2];
     for (at, waiting) in [0, many].into_iter().enumerate() {
         let place = Place::new(database, server, &format!("memory_{at}")).await?;
-        fill(&place, waiting + DONE * work.samples()).await?;
+        fill(&place, waiting + (DONE + BEYOND) * work.samples()).await?;
         let mut sizes = Vec::new();
         for _ in 0..work.samples() {
             sizes.push(std::time::Duration::from_nanos(weigh(&place).await?));
