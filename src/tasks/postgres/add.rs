@@ -107,24 +107,18 @@ pub(super) async fn add(jobs: &PostgresJobs, new: Vec<NewJob>) -> Result<Vec<Add
         return Ok(Vec::new());
     }
     let count = new.len();
-    if let Some(alike) = Alike::of(&new) {
-        match jobs.rows(&alike.text(jobs.database.schema(), &jobs.id(), "true")).await {
-            Ok(rows) => {
-                if let Some(numbers) = jobs.value::<Option<Vec<i64>>>(&rows)? {
-                    jobs.ring(count);
-                    return Ok(added(numbers));
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::Missing => {}
-            Err(error) => return Err(error),
+    let call = || {
+        let (schema, id) = (jobs.database.schema(), jobs.id());
+        match Alike::of(&new) {
+            Some(alike) => alike.call(schema, &id),
+            None => Columns::of(new.clone()).call(schema, &id),
         }
-    }
-    let columns = Columns::of(new);
-    let mut rows = jobs.rows(&columns.call(jobs.database.schema(), &jobs.id())).await;
+    };
+    let mut rows = jobs.rows(&call()).await;
     if rows.as_ref().is_err_and(|error| error.kind() == ErrorKind::Missing) {
         // The database was replaced: what is added now is in the one that is there.
         jobs.learn_id().await?;
-        rows = jobs.rows(&columns.call(jobs.database.schema(), &jobs.id())).await;
+        rows = jobs.rows(&call()).await;
     }
     let numbers = jobs.value::<Option<Vec<i64>>>(&rows?)?.unwrap_or_default();
     jobs.ring(count);
@@ -146,17 +140,10 @@ pub(super) async fn add_within(
     let deadline = jobs.database.deadline().saturating_add(PATIENCE);
     let inserted = timeout(deadline, async {
         if let Some(alike) = Alike::of(&new) {
-            let mut numbers = alike.insert(jobs, WITHIN, connection).await?;
-            if numbers.is_none() {
-                if !is_within(connection).await? {
-                    return Ok(None);
-                }
-                numbers = alike.insert(jobs, "true", connection).await?;
-            }
-            if numbers.is_some() {
-                return Ok(numbers);
-            }
-            // Whoever calls the function is told why not.
+            return match alike.insert(jobs, WITHIN, connection).await? {
+                None if is_within(connection).await? => alike.insert(jobs, "true", connection).await,
+                numbers => Ok(numbers),
+            };
         }
         let columns = Columns::of(new);
         match insert(jobs, &columns, WITHIN, connection).await? {
