@@ -53,8 +53,8 @@ pub use error::TaskError;
 pub(crate) use fault::IntoFault;
 pub use fault::{Explain, Fault, TaskFailed};
 pub use function::{
-    Attempt, CancelToken, Cancelling, Delete, Ends, Find, Instance, Repository, Steps, TaskArgument, TaskFunction,
-    TaskInstance, TaskProgress, Tx,
+    Attempt, CancelToken, Cancelling, DeleteFunction, Ends, FindFunction, Instance, Repository, Steps, TaskArgument,
+    TaskFunction, TaskInstance, TaskProgress, Tx,
 };
 pub use queue::{Enqueue, EnqueueAll, Enqueued, FailedJob, Job, JobId, JobStatus, OpenTasks, TaskQueue};
 pub(crate) use rows::sealed::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};

@@ -28,7 +28,7 @@ pub use function::TaskFunction;
 pub(super) use function::{Does, Done};
 pub use instance::Instance;
 pub use progress::TaskProgress;
-pub use repository::{Delete, Find, Repository};
+pub use repository::{DeleteFunction, FindFunction, Repository};
 pub use returned::Ends;
 pub(super) use returned::Told;
 pub use steps::Steps;
