@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::engine::Shared;
 use super::fetch::Room;
+use super::handles::{self, Ended, tell};
 use super::held::{Held, Through};
 use super::kept::{Final, What};
 use super::options::OnUnknown;
@@ -37,6 +38,8 @@ pub(crate) enum Verdict {
     /// Nobody listens, and that is fine.
     Ignored,
     Retry(Vec<String>),
+    /// It comes again after this time, and not when the worker says.
+    Again(Duration, String),
     Dead(DeadReason, Vec<String>),
     /// It is given back, and nobody has heard of it.
     Release,
@@ -44,6 +47,8 @@ pub(crate) enum Verdict {
     Lost,
     /// It was found before, and the server could not be told.
     Kept(Final),
+    /// Somebody else is to be told before the server.
+    Ended(Box<Ended>),
 }
 
 impl Verdict {
@@ -53,9 +58,9 @@ impl Verdict {
             Self::Done => "done",
             Self::Duplicate | Self::Kept(Final { what: What::Done, .. }) => "duplicate",
             Self::Ignored => "ignored",
-            Self::Retry(_) => "retried",
+            Self::Retry(_) | Self::Again(..) => "retried",
             Self::Dead(..) | Self::Kept(_) => "dead",
-            Self::Release => "released",
+            Self::Release | Self::Ended(_) => "released",
             Self::Lost => "lost",
         }
     }
@@ -83,9 +88,10 @@ pub(crate) async fn handle(shared: Rc<Shared>, arrived: Arrived) {
     let mut held = Held::new(delivery, look.parks);
     let verdict = judge(&shared, &mut held, look, (&mut turn, &mut copy), (alone.as_ref(), waits), &mut about).await;
     let verdict = match verdict {
-        Verdict::Retry(errors) if held.delivery.attempt() >= shared.options.retry.max_attempts() => {
+        Verdict::Retry(errors) if held.delivery.attempt() >= shared.attempts(held.delivery.packet()) => {
             Verdict::Dead(DeadReason::Exhausted, errors)
         }
+        Verdict::Ended(ended) => Box::pin(tell(&shared, &mut held, *ended, &about)).await,
         verdict => verdict,
     };
     // The inbox knows by now whether it was done: its copies need not wait until the server knows it too.
@@ -95,7 +101,9 @@ pub(crate) async fn handle(shared: Rc<Shared>, arrived: Arrived) {
     let _alone = alone.filter(|_| !may_take_long);
     let end = match verdict {
         Verdict::Done | Verdict::Duplicate | Verdict::Ignored | Verdict::Dead(..) | Verdict::Kept(_) => Before::Settled,
-        Verdict::Retry(_) | Verdict::Release | Verdict::Lost => Before::HeldBack,
+        Verdict::Retry(_) | Verdict::Again(..) | Verdict::Release | Verdict::Lost | Verdict::Ended(_) => {
+            Before::HeldBack
+        }
     };
     match (&verdict, about.attempt) {
         (Verdict::Done, 1) => shared.copies.done(),
@@ -253,6 +261,9 @@ async fn judge(
             Err(verdict) => return verdict,
         },
     };
+    if let Some(handles) = &shared.options.handles {
+        return handles::hear(shared, held, handles, doom).await;
+    }
     let envelope = match look.open(held.delivery.packet(), shared) {
         // In a place of its own: each future that it is given to has room for it.
         Ok(envelope) => Box::new(envelope),
@@ -337,7 +348,7 @@ async fn place<'a>(shared: &'a Shared, alone: Option<&Alone>, bytes: usize) -> O
     Some((slot, shared.load.parse(bytes).await?))
 }
 
-fn unknown(shared: &Shared, text: String) -> Verdict {
+pub(super) fn unknown(shared: &Shared, text: String) -> Verdict {
     match shared.options.on_unknown {
         OnUnknown::DeadLetter => Verdict::Dead(DeadReason::Unknown, vec![text]),
         OnUnknown::Ignore => Verdict::Ignored,
@@ -374,20 +385,24 @@ async fn settle(shared: &Shared, held: Held, verdict: Verdict, about: &About) ->
             log::debug!(target: "convoke::worker", "{about}: {}; it comes again after {wait:?}", errors.join("; "));
             held.delivery.retry_after(wait).await
         }
+        Verdict::Again(wait, reason) => {
+            log::debug!(target: "convoke::worker", "{about}: {reason}; it comes again after {wait:?}");
+            held.delivery.retry_after(wait).await
+        }
         Verdict::Dead(reason, errors) => {
             log::warn!(target: "convoke::worker", "{about}: {reason}: {}; it is a dead letter", errors.join("; "));
             let what = dead(shared, &held, reason, errors);
             store(shared, held, Final::new(what), about).await
         }
         Verdict::Kept(verdict) => store(shared, held, verdict, about).await,
-        Verdict::Release | Verdict::Lost => held.delivery.release().await,
+        Verdict::Release | Verdict::Lost | Verdict::Ended(_) => held.delivery.release().await,
     }
 }
 
 /// It has had no more attempts than it may, however often it was lent.
 fn dead(shared: &Shared, held: &Held, reason: DeadReason, errors: Vec<String>) -> What {
     let mut record = held.delivery.record(reason, errors);
-    record.attempts = record.attempts.min(shared.options.retry.max_attempts());
+    record.attempts = record.attempts.min(shared.attempts(held.delivery.packet()));
     if held.parks { What::Parked(Box::new(record)) } else { What::Dead(Box::new(record)) }
 }
 
@@ -401,13 +416,13 @@ pub(crate) async fn guarded<T>(
 }
 
 /// Counts a delivery that is being heard, however that ends.
-struct Heard<'a> {
+pub(super) struct Heard<'a> {
     shared: &'a Shared,
     began: Cell<Option<tokio::time::Instant>>,
 }
 
 impl<'a> Heard<'a> {
-    fn begin(shared: &'a Shared) -> Self {
+    pub(super) fn begin(shared: &'a Shared) -> Self {
         shared.stats.begin();
         shared.meter.begin();
         Self { shared, began: Cell::new(shared.meter.now()) }

@@ -15,7 +15,7 @@ use super::held::{Held, Through};
 use super::kept::{Final, Fingerprint, MOST_KEPT, What};
 use crate::transport::{DeadLetterRecord, Delivery, ErrorKind, Packet, Publisher, Settlement, TransportError};
 
-/// How long a delivery is held at most: a server that lends for a time does not let that be made longer for ever (SQS: 12 h),
+/// How long it is held, of one with a lease and of one without: a server that lends for a time does not let that be made longer for ever (SQS: 12 h),
 /// and one that lends for as long as the connection lives ends that some time (RabbitMQ: 30 min).
 const HELD_WITH_LEASE: Duration = Duration::from_secs(6 * 60 * 60);
 const HELD_WITHOUT: Duration = Duration::from_secs(20 * 60);
@@ -174,7 +174,7 @@ async fn wait<'a>(
     if due <= Instant::now() {
         return Through::Done(true);
     }
-    let held_for = if held.delivery.lease().is_some() { HELD_WITH_LEASE } else { HELD_WITHOUT };
+    let held_for = held_for(&held.delivery);
     if place.is_none() && held.delivery.age() < held_for {
         *place = shared.graves.try_acquire().ok();
     }
@@ -191,6 +191,11 @@ async fn wait<'a>(
         }
     });
     held.through(shared, due).await
+}
+
+/// How long a delivery is held at most.
+pub(super) fn held_for(delivery: &Delivery) -> Duration {
+    if delivery.lease().is_some() { HELD_WITH_LEASE } else { HELD_WITHOUT }
 }
 
 fn letter(publisher: &dyn Publisher, record: &DeadLetterRecord, packet: Packet) -> Packet {
