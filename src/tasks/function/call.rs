@@ -34,6 +34,12 @@ pub struct Kit<D: TaskDatabase> {
     pub(in crate::tasks) slot: Slot<D>,
 }
 
+impl<D: TaskDatabase> fmt::Debug for Kit<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kit").field("queue", &self.queue).finish_non_exhaustive()
+    }
+}
+
 impl<D: TaskPlace> Call<D> {
     pub(super) fn token(&self) -> CancelToken {
         CancelToken::new(self.cancel.clone())

@@ -219,7 +219,7 @@ async fn what_a_job_tells_continues_what_it_was_asked_for_in() {
     let (noted, also) = (seen.clone(), seen.clone());
     let _asks = over.lab.bus.on(async move |_: Arc<Asked>, metadata: Metadata| {
         noted.borrow_mut().push(metadata);
-        drop(sender.enqueue(Register { id: 7 }).await.unwrap());
+        sender.enqueue(Register { id: 7 }).await.unwrap();
     });
     let _hears = over.lab.bus.on(move |_: &Registered, metadata: Metadata| also.borrow_mut().push(metadata)).unwrap();
     let (_, function) = done_at(1);

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use convoke::prelude::*;
 use convoke::transport::{Memory, MemoryQueue, Source};
 use convoke::{QueueTasks, Tasks};
 use tokio::time::sleep;

@@ -1,4 +1,4 @@
-//! Tasks: one suite over each database, and what only one of them does.
+//! Tasks: one suite over each database, one over each queue without one, and what only one of them does.
 //!
 //! `Base (a database) → Shop: a bus, what was heard → suite! → enqueuing, doing, failing, limits`, `killed: SQLite and PostgreSQL`
 
@@ -14,6 +14,8 @@ mod failing;
 mod limits;
 /// Workers in processes that are killed.
 mod killed;
+/// Queues without a database.
+mod over;
 /// A database in memory.
 mod memory;
 /// SQLite.
