@@ -36,6 +36,9 @@ pub(crate) trait Handles {
     /// How often this packet may be tried; `None` for as often as the worker says.
     fn attempts(&self, packet: &Packet) -> Option<u32>;
 
+    /// How often those may be tried that may be the least often.
+    fn fewest_attempts(&self) -> u32;
+
     /// How long what runs may go on once the worker drains, before it is told to stop.
     fn patience(&self) -> Duration;
 

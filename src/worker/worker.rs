@@ -354,6 +354,9 @@ impl<S: Source> Worker<S> {
     pub(crate) async fn open(&mut self) -> Result<(), WorkerError> {
         self.check()?;
         self.source.attempts(self.options.retry.max_attempts());
+        if let Some(handles) = &self.options.handles {
+            self.source.fewest_attempts(handles.fewest_attempts());
+        }
         self.source.open(self.options.total()).await?;
         log::debug!(target: "convoke::worker", "{}: a worker starts", self.source.name());
         Ok(())

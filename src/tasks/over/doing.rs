@@ -92,6 +92,10 @@ impl Handles for Doer {
         Some(self.functions.get(task(packet)?)?.terms().attempts)
     }
 
+    fn fewest_attempts(&self) -> u32 {
+        self.functions.values().map(|does| does.terms().attempts).min().unwrap_or(1)
+    }
+
     fn patience(&self) -> Duration {
         self.drain_timeout
     }

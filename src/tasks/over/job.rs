@@ -20,7 +20,7 @@ const MOST_BYTES: usize = 1 << 20;
 pub(super) struct QueuedJob {
     pub(super) task: String,
     pub(super) number: i64,
-    /// Since when it was due, by the clock of who has enqueued it.
+    /// Since when it was due, by the clock of who has enqueued it; nothing if it does not expire.
     pub(super) waited: Duration,
     pub(super) cause: Option<String>,
     pub(super) payload: String,
@@ -41,11 +41,13 @@ fn now() -> u64 {
 /// Writes a job that is due after this delay.
 pub(super) fn write(job: NewJob, number: i64, delay: Duration) -> Packet {
     let mut packet = Packet::new(number.to_string(), job.payload);
-    let due = now().saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
     if let Some(cause) = job.cause {
         packet.attributes.insert_constant(CAUSE, cause);
     }
-    packet.attributes.insert_constant(DUE, due);
+    if job.expires.is_some() {
+        let due = now().saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        packet.attributes.insert_constant(DUE, due);
+    }
     packet.attributes.insert_constant(JOB, packet.id.as_str());
     packet.topic = format!("tasks/{}", job.task);
     packet.attributes.insert_constant(TASK, &*job.task);
@@ -94,7 +96,7 @@ mod tests {
             attempts: 3,
             due: Due::After(Duration::ZERO),
             head_start: Duration::ZERO,
-            expires: None,
+            expires: Some(Duration::from_secs(60)),
             unique: None,
             key: None,
             cause: Some("{}".to_owned()),
