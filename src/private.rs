@@ -11,7 +11,7 @@ use serde_json::{Error, Map, Value};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not implement `Serialize`",
     label = "it has no form as JSON",
-    note = "`id` and `unique` of a task read a field as JSON: name a field that implements `Serialize`"
+    note = "`id`, `unique` and `instance` of a task read a field as JSON: name a field that implements `Serialize`"
 )]
 pub trait InJson: Serialize {}
 

@@ -43,6 +43,13 @@ pub enum TaskError {
         /// What is missing.
         error: ContainerError,
     },
+    /// The instance that a function asks for, or that a task deletes, does not fit its repository.
+    Instance {
+        /// The name of the task.
+        task: String,
+        /// What does not fit, and what to do.
+        reason: String,
+    },
     /// The event that tells of a failure cannot be made of `{"id", "task", "job", "detail", "code", "origin", "data"}`.
     Fails {
         /// The name of the task.
@@ -85,6 +92,9 @@ impl fmt::Display for TaskError {
                 write!(f, "nobody does the task `{}`: register its function with `.on(…)` before", Shown::name(task))
             }
             Self::Container { task, error } => write!(f, "the function of the task `{}`: {error}", Shown::name(task)),
+            Self::Instance { task, reason } => {
+                write!(f, "the function of the task `{}`: {}", Shown::name(task), Shown::text(reason))
+            }
             Self::Fails { task, event, reason } => write!(
                 f,
                 "`{}`, which tells that `{}` has failed, cannot be made of `id`, `task`, `job`, `detail`, `code`, `origin` and \

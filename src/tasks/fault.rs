@@ -154,6 +154,13 @@ impl Fault {
         Self::new(detail).code(code)
     }
 
+    /// What it went wrong with, before its text; and a code, if it has none.
+    pub(super) fn within(mut self, what: &str, code: &str) -> Self {
+        self.0.detail = cut(format!("{what}: {}", self.0.detail));
+        self.0.code.get_or_insert_with(|| code.to_owned());
+        self
+    }
+
     /// What tells of it, as the event of a task is made of it.
     pub(super) fn told(&self, id: Value, task: &str, job: i64) -> Value {
         let Parts { detail, code, origin, data, .. } = &*self.0;
@@ -211,6 +218,18 @@ impl From<Fault> for Box<dyn std::error::Error + Send + Sync> {
     }
 }
 
+/// An error that the function of a task may return: a [`Fault`], or whatever `?` makes a [`Failure`] of.
+#[doc(hidden)]
+pub trait IntoFault {
+    fn into_fault(self) -> Fault;
+}
+
+impl<X: Into<Failure>> IntoFault for X {
+    fn into_fault(self) -> Fault {
+        Fault::from_failure(self.into())
+    }
+}
+
 /// The text of an error and of its sources.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -249,8 +268,8 @@ pub struct TaskFailed {
     pub job: i64,
     /// Why the last attempt has failed.
     pub detail: String,
-    /// A word for that: `failed`, `panicked`, `timed_out`, `expired`, `cancelled`, `crashed` or `unreadable`, or what the error
-    /// says of itself.
+    /// A word for that: `failed`, `panicked`, `timed_out`, `expired`, `cancelled`, `crashed`, `unreadable`, `not_found` or
+    /// `undeleted`, or what the error says of itself.
     pub code: String,
     /// Where it comes from, if the error says so.
     pub origin: Option<String>,

@@ -13,6 +13,7 @@
 //! | asking for it: later, with a transaction, many at once | [`TaskQueue`], [`Enqueue`] |
 //! | the same over a queue of a server, without a database | [`QueueTasks`], [`TaskSender`] |
 //! | what a function may ask for, and return | [`TaskArgument`], [`Ends`], [`Tx`], [`Steps`], [`TaskProgress`], [`CancelToken`] |
+//! | what a task is about: found before, deleted behind | [`Instance`], [`Repository`], [`TaskInstance`] |
 //! | how a job is, and asking it to end | [`Job`], [`JobStatus`] |
 //! | failures | [`Fault`], [`Explain`], [`TaskFailed`] |
 //! | again and again | [`Schedule`], [`Missed`] |
@@ -52,13 +53,15 @@ mod contract;
 pub use convoke_derive::Task;
 pub use cron::{Missed, Schedule, ScheduleError};
 pub use error::TaskError;
+pub(crate) use fault::IntoFault;
 pub use fault::{Explain, Fault, TaskFailed};
 pub use function::{
-    Attempt, CancelToken, Cancelling, Ends, Queued, Steps, TaskArgument, TaskFunction, TaskPlace, TaskProgress, Tx,
+    Attempt, CancelToken, Cancelling, Delete, Ends, Find, Instance, Queued, Repository, Steps, TaskArgument,
+    TaskFunction, TaskInstance, TaskPlace, TaskProgress, Tx,
 };
 pub use over::{QueueTasks, QueueTasksHandle, Sending, SendingAll, TaskSender};
 pub use queue::{Enqueue, EnqueueAll, Enqueued, FailedJob, Job, JobId, JobStatus, OpenTasks, TaskQueue};
-pub(crate) use rows::sealed::{Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
+pub(crate) use rows::sealed::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
 pub(crate) use rows::{Added, Due, Ending, Held, Hold, How, Limit, Loan, Loans, NewJob, Noted, Row, State, Wanted};
 pub use rows::{State as JobState, TaskDatabase, TaskFigures};
 pub use running::{TasksHealth, TasksProbe, TasksService};

@@ -3,6 +3,7 @@
 //! `TaskQueue::enqueue → Jobs::add → a row → Jobs::lend → the function → Jobs::settle: the row ends, the event is in the outbox`
 
 use std::fmt;
+use std::ops::DerefMut;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,7 +71,13 @@ pub(crate) mod sealed {
 
         /// Begins a transaction, of a connection of the pool of the application.
         fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Work<C>>, TransportError>>;
+
+        /// Returns a connection of that pool, in no transaction.
+        fn connect(&self) -> BoxFuture<'_, Connected<C>>;
     }
+
+    /// What comes of asking for a connection.
+    pub(crate) type Connected<C> = Result<Box<dyn DerefMut<Target = C> + Send>, TransportError>;
 
     /// A transaction. Dropped, it is rolled back.
     pub trait Work<C>: Send {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::function::TaskInstance;
 use super::terms::TaskTerms;
 use crate::Event;
 
@@ -26,7 +27,9 @@ use crate::Event;
 /// | `unique(id, while = "waiting")` | another may be enqueued as soon as it is running | until it is over |
 /// | `per_key(tenant, at_once = 1)` | of each value of this field so many run at the same time, and the values take turns | any number |
 /// | `per_key(tenant, rate = "10/1m")` | of each value of this field so many begin in such a time | any number |
-/// | `id = user` | which field says what it is about; it stands in the event of its failure | the field `id`, if there is one |
+/// | `id = user` | which field says what it is about; it stands in the event of its failure | the field `id`, or else the one of `instance`, if there is one |
+/// | `instance(user: User)` | its function may ask for an [`Instance<User>`](crate::Instance), which is found by this field | none |
+/// | `delete_on_success`, `delete_on_failure` | the instance is deleted when the job is done; when it has failed for good, or was cancelled | it stays |
 /// | `succeeds = UserRegistered` | which event is made of what the function returns, by `From<&…>` | the event that is returned |
 /// | `fails = UserRegistrationFailed` | which event tells that it has failed for good: see [`Fails`](Self::Fails) | [`TaskFailed`](super::TaskFailed) |
 /// | `crate = "path::to::convoke"` | the path of Convoke | `::convoke` |
@@ -58,8 +61,8 @@ pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// - `id`: what the task was about, as the field `id` of the task; the number of the job if there is no such field.
     /// - `task`: the name of the task; `job`: the number of the job.
     /// - `detail`: why the last attempt has failed.
-    /// - `code`: `failed`, `panicked`, `timed_out`, `expired`, `cancelled`, `crashed` or `unreadable`, or what the error says of
-    ///   itself.
+    /// - `code`: `failed`, `panicked`, `timed_out`, `expired`, `cancelled`, `crashed`, `unreadable`, `not_found` or `undeleted`, or
+    ///   what the error says of itself.
     /// - `origin`: where that comes from, if the error says so; else `null`.
     /// - `data`: what the error has added; else `null`.
     ///
@@ -79,6 +82,20 @@ pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Returns what it is about.
     fn id(&self) -> Option<Value> {
         None
+    }
+
+    /// Returns of what type the instance is that it is about, and what becomes of that when a job ends.
+    fn instance() -> Option<TaskInstance> {
+        None
+    }
+
+    /// Returns the id of that instance, as JSON.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot become JSON.
+    fn instance_id(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(&self.id())
     }
 
     /// Returns what there shall be no second job of.

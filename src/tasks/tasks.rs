@@ -82,7 +82,8 @@ const LAST_STEPS: Duration = Duration::from_secs(25);
 ///   that has lost its job to another tells nothing.
 /// - **A failure is told once,** when there is no other attempt: after the last of them, for an error that is
 ///   [permanent](crate::Fault::permanent), and for a job that was cancelled.
-/// - **What kills its process** ends as failed as well, after its attempts.
+/// - **What kills its process** ends as failed as well, after its attempts. The last of them runs alone, so that it takes no other
+///   job along.
 ///
 /// # Where the events go
 ///
@@ -120,12 +121,20 @@ impl<D: TaskDatabase> Tasks<D> {
     ///
     /// # Errors
     ///
-    /// - [`TaskError::Container`] if nobody provides what it asks for, by name.
+    /// - [`TaskError::Container`] if nobody provides what it asks for, by name; also the [`Repository`](crate::Repository) of what
+    ///   it is about.
+    /// - [`TaskError::Instance`] if that repository does not fit.
     /// - [`TaskError::Twice`] if the task has a function.
     /// - [`TaskError::Fails`] if the event of a failure cannot be made, and [`TaskError::Outbox`] if an event is local.
     pub fn on<T: Task, Kind>(mut self, function: impl TaskFunction<D, T, Kind>) -> Result<Self, TaskError> {
-        let registered = function.register(self.bus.container())?;
-        match self.functions.insert(T::NAME, registered.0) {
+        let does = function.register(self.bus.container())?.0;
+        if let Some(found) = does.found() {
+            found.check::<D::Connection>(T::NAME)?;
+        }
+        if let Some(deleting) = does.deleting() {
+            self.functions.insert(deleting.task(), deleting);
+        }
+        match self.functions.insert(T::NAME, does) {
             None => Ok(self),
             Some(_) => Err(TaskError::Twice { task: T::NAME.into() }),
         }

@@ -11,10 +11,14 @@ mod failures;
 mod enqueued;
 /// Jobs that are asked to end, take too long, or outlive their worker.
 mod stopped;
+/// How a worker says that it is.
+mod health;
 /// What a function asks for.
 mod arguments;
 /// What is wrong before anything is done.
 mod wiring;
+/// What a task is about, and whether it can be had.
+mod instances;
 /// What `#[derive(Task)]` makes of a type.
 mod derived;
 /// When something is due again and again, also in the nights in which clocks are changed.

@@ -139,14 +139,18 @@ pub fn event(item: TokenStream) -> TokenStream {
 /// - `per_key(tenant, at_once = 1)`: of the jobs with an equal value of this field, shown with its `Display`, so many
 ///   run at the same time. With `rate = "10/1m"`, so many of them begin in such a time. By default any number does.
 /// - `id = user`: the field that says what the job is about. It stands in the event of its failure. The default is the
-///   field `id`, if there is one.
+///   field `id`, or else the one of `instance`, if there is one.
+/// - `instance(user: User)`: the function may ask for an `Instance<User>`, which the `Repository` of users finds by this
+///   field before each attempt.
+/// - `delete_on_success`, `delete_on_failure`: that instance is deleted when the job is done; when it has failed for good,
+///   or was cancelled. It goes only if the event that says so is on its way. By default it stays.
 /// - `succeeds = UserRegistered`: the event that is made of what the function returns. By default the function returns
 ///   the event.
 /// - `fails = UserRegistrationFailed`: the event that tells that the job has failed for good. The default is
 ///   `TaskFailed`.
 /// - `crate = "framework::convoke"`: the path of Convoke, for a crate that re-exports it. The default is `::convoke`.
 ///
-/// In an enum, a field that is named in `unique`, `per_key` or `id` is in every variant.
+/// In an enum, a field that is named in `unique`, `per_key`, `id` or `instance` is in every variant.
 ///
 /// A generic type is one task with one name, whatever its type arguments are.
 ///
@@ -154,6 +158,7 @@ pub fn event(item: TokenStream) -> TokenStream {
 ///
 /// Reports a compile error, at the place concerned, when a key is unknown, given twice or of the wrong form; when a
 /// number or a time is 0 or too large; when a field is not there; when the first wait is longer than the longest; when
+/// something is to be deleted that is not named; when
 /// `#[task(…)]` stands on a field or a variant; and when the type is a union, borrows, or has no serde.
 #[proc_macro_derive(Task, attributes(task))]
 pub fn task(item: TokenStream) -> TokenStream {

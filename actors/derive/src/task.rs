@@ -10,7 +10,7 @@ use syn::ext::IdentExt;
 use syn::{Attribute, Data, DeriveInput, Error, Fields, LitStr, Path, Result, parse_quote};
 
 use crate::arguments::has_key;
-use crate::task_fields::{bounded, id, limit_key, unique_key};
+use crate::task_fields::{bounded, id, instance, limit_key, unique_key, unnamed};
 use crate::task_keys::{Keys, Time, is_ours};
 use crate::times;
 use crate::topic::{self, Grammar};
@@ -26,6 +26,7 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
         faults.extend(keys.read(attribute).err());
     }
     faults.extend(waits(&keys).err());
+    faults.extend(unnamed(&keys).err());
     let all = faults.into_iter().reduce(|mut all, fault| {
         all.combine(fault);
         all
@@ -122,7 +123,8 @@ fn rewrite(keys: Keys, item: &DeriveInput) -> Result<TokenStream> {
     let succeeds = keys.succeeds.as_ref().map_or_else(|| quote!(#root::AsReturned), |event| quote!(#event));
     let fails = keys.fails.as_ref().map_or_else(|| quote!(#root::TaskFailed), |event| quote!(#event));
     let terms = terms(&keys, &root)?;
-    let id = id(keys.id.as_ref(), &item.data, &root)?;
+    let id = id(keys.id.as_ref(), keys.instance.as_ref(), &item.data, &root)?;
+    let instance = instance(&keys, &item.data, &root)?;
     let unique = match &keys.unique {
         Some(unique) => Some(unique_key(&unique.fields, &item.data, &root)?),
         None => None,
@@ -138,6 +140,7 @@ fn rewrite(keys: Keys, item: &DeriveInput) -> Result<TokenStream> {
             const NAME: &'static str = #name;
             #terms
             #id
+            #instance
             #unique
             #limit
         }

@@ -9,12 +9,13 @@ use syn::meta::ParseNestedMeta;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Error, Ident, LitInt, LitStr, Member, Meta, Path, Result, Token, Type, parenthesized, token};
 
-use crate::arguments::{keyed, root, set, value};
+use crate::arguments::{flag, keyed, root, set, value};
 use crate::times;
 use crate::topic::{self, Grammar};
 
 const UNKNOWN: &str = "unknown key: use `attempts = 5`, `timeout = \"30s\"`, `queue`, `priority`, `first_wait`, `longest_wait`, \
-                       `expires`, `unique(id)`, `per_key(tenant, at_once = 1)`, `id`, `succeeds`, `fails`, `name` or `crate`";
+                       `expires`, `unique(id)`, `per_key(tenant, at_once = 1)`, `id`, `instance(user: User)`, `delete_on_success`, \
+                       `delete_on_failure`, `succeeds`, `fails`, `name` or `crate`";
 
 const TWICE: &str = "given twice: remove one of the two";
 
@@ -34,6 +35,10 @@ pub(crate) struct Keys {
     pub(crate) unique: Option<Unique>,
     pub(crate) per_key: Option<PerKey>,
     pub(crate) id: Option<Member>,
+    pub(crate) instance: Option<Instance>,
+    /// Where it is said.
+    pub(crate) delete_on_success: Option<Path>,
+    pub(crate) delete_on_failure: Option<Path>,
     pub(crate) succeeds: Option<Type>,
     pub(crate) fails: Option<Type>,
 }
@@ -58,6 +63,13 @@ pub(crate) struct PerKey {
     pub(crate) field: Member,
     pub(crate) at_once: Option<u32>,
     pub(crate) rate: Option<(u32, Duration)>,
+}
+
+/// `instance(user: User)`.
+pub(crate) struct Instance {
+    /// What has its id.
+    pub(crate) field: Member,
+    pub(crate) model: Type,
 }
 
 /// Whether it is `#[task(…)]`.
@@ -96,6 +108,15 @@ impl Keys {
             "id" => {
                 let field = value(argument, "not a field: write `id = user`, or `id = 0` for the first")?;
                 set(&mut self.id, argument, field)
+            }
+            "instance" => set(&mut self.instance, argument, instance(argument)?),
+            "delete_on_success" => {
+                flag(argument)?;
+                set(&mut self.delete_on_success, argument, argument.path.clone())
+            }
+            "delete_on_failure" => {
+                flag(argument)?;
+                set(&mut self.delete_on_failure, argument, argument.path.clone())
             }
             "succeeds" => {
                 let event = value(argument, "not a type of events: write `succeeds = UserRegistered`")?;
@@ -253,6 +274,26 @@ fn per_key(argument: &ParseNestedMeta<'_>) -> Result<PerKey> {
     Ok(PerKey { field, at_once, rate })
 }
 
+fn instance(argument: &ParseNestedMeta<'_>) -> Result<Instance> {
+    const EXPECTED: &str = "not an instance: write `instance(user: User)`, the field that has its id, and its type";
+    if !argument.input.peek(token::Paren) {
+        return Err(argument.error(EXPECTED));
+    }
+    let inside;
+    parenthesized!(inside in argument.input);
+    let expected = |error: Error| Error::new(error.span(), EXPECTED);
+    let field = inside.parse().map_err(expected)?;
+    inside.parse::<Token![:]>().map_err(expected)?;
+    let model = inside.parse().map_err(expected)?;
+    if !inside.is_empty() {
+        inside.parse::<Token![,]>().map_err(expected)?;
+    }
+    if !inside.is_empty() {
+        return Err(inside.error("a second instance: a task is about one, so have its function find the other itself"));
+    }
+    Ok(Instance { field, model })
+}
+
 #[cfg(test)]
 mod tests {
     use quote::quote;
@@ -298,6 +339,7 @@ mod tests {
         let state = "not a state: write `while = \"waiting\"`, or leave it out if it holds until the job is over";
         let per_key = "not a key with its limit: write `per_key(tenant, at_once = 1)`, or `rate = \"10/1m\"` instead";
         let none = "none at all: the least is 1";
+        let instance = "not an instance: write `instance(user: User)`, the field that has its id, and its type";
         for (keys, expected) in [
             (quote!(retries = 5), UNKNOWN),
             (quote!(task::attempts = 5), UNKNOWN),
@@ -348,6 +390,23 @@ mod tests {
                 quote!(per_key(tenant, user, at_once = 1)),
                 "a second field: the key is one, so make one field of the two",
             ),
+            (quote!(instance), instance),
+            (quote!(instance = User), instance),
+            (quote!(instance()), instance),
+            (quote!(instance(user)), instance),
+            (quote!(instance(User: )), instance),
+            (quote!(instance("user": User)), instance),
+            (quote!(instance(user: User Account)), instance),
+            (
+                quote!(instance(user: User, account: Account)),
+                "a second instance: a task is about one, so have its function find the other itself",
+            ),
+            (quote!(instance(user: User), instance(user: User)), TWICE),
+            (
+                quote!(delete_on_success = true, instance(user: User)),
+                "takes no value: write the word alone, or leave it out",
+            ),
+            (quote!(delete_on_failure, delete_on_failure), TWICE),
             (quote!(id = "user"), "not a field: write `id = user`, or `id = 0` for the first"),
             (quote!(succeeds = "UserRegistered"), "not a type of events: write `succeeds = UserRegistered`"),
             (quote!(fails), "not a type of events: write `fails = UserRegistrationFailed`"),

@@ -1,10 +1,10 @@
 //! The subject "store": how many events are appended and read again, beside SQL that one writes by hand for the same client, with
-//! the same promise of positions, and eventsourcing (Python).
+//! the same promise of positions, and three libraries: eventsourcing (Python), emmett (TypeScript) and cqrs-es (Rust).
 //!
 //! ```text
 //! ours.rs      Store::append, append_all, read, when(nothing_since(…))
 //! by_hand.rs   one statement that draws the positions and inserts; SELECT of the next 1,000
-//! eventsourcing_store.py
+//! peers.rs     eventsourcing_store.py, emmett_store.mjs, and benches/cqrs-es, each a process
 //! ```
 //!
 //! Events are of 1 KiB. Each contestant has a table of its own in the same server. A server that is missing is a line that says
@@ -12,6 +12,7 @@
 
 mod by_hand;
 mod ours;
+mod peers;
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use crate::report::thousands;
 use crate::transports::servers;
 
 /// Events of a sample that are appended one by one, and in hundreds.
-const SINGLE: usize = 2_000;
+const SINGLE: usize = 20_000;
 const MANY: usize = 20_000;
 
 /// How many append at once.
@@ -86,7 +87,9 @@ pub(crate) fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
 async fn measure(database: &'static str, url: &str, plan: &Plan, json: bool) -> Result<(), Failure> {
     let many = plan.n.unwrap_or(MANY).div_ceil(100) * 100;
     let single = SINGLE.min(many);
-    let mut contestants = [("convoke", Vec::new()), ("by hand", Vec::new()), ("eventsourcing", Vec::new())];
+    let peers = peers::over(database);
+    let mut contestants = vec![("convoke", Vec::new()), ("by hand", Vec::new())];
+    contestants.extend(peers.iter().map(|peer| (peer.name, Vec::new())));
     for sample in 0..plan.samples {
         let place = |who: &str| {
             let name = format!("bench_{}_{sample}_{who}", std::process::id());
@@ -94,10 +97,12 @@ async fn measure(database: &'static str, url: &str, plan: &Plan, json: bool) -> 
         };
         contestants[0].1.push(ours::sample(&place("ours")).await?);
         contestants[1].1.push(by_hand::sample(&place("hand")).await?);
-        match eventsourcing(&place("python")).await {
-            Ok(sample) => contestants[2].1.push(sample),
-            Err(missing) if sample == 0 => println!("{missing}"),
-            Err(_) => {}
+        for (peer, (name, samples)) in peers.iter().zip(&mut contestants[2..]) {
+            match peer.sample(&place(name)).await {
+                Ok(of_peer) => samples.push(of_peer),
+                Err(missing) if sample == 0 => println!("{missing}"),
+                Err(_) => {}
+            }
         }
     }
     for (work, name) in WORKS.iter().enumerate() {
@@ -152,28 +157,6 @@ pub(super) async fn timed<T>(
 /// The text that makes an event 1 KiB.
 pub(super) fn text() -> String {
     "x".repeat(600)
-}
-
-/// The Python that has eventsourcing is named by `CONVOKE_EVENTSOURCING`.
-async fn eventsourcing(place: &Place<'_>) -> Result<Sample, Failure> {
-    let python = std::env::var("CONVOKE_EVENTSOURCING").map_err(
-        |_| "set CONVOKE_EVENTSOURCING to a Python that has it: pip install 'eventsourcing[postgres]==9.5.6'",
-    )?;
-    let mut command = tokio::process::Command::new(python);
-    command.arg("-c").arg(include_str!("eventsourcing_store.py"));
-    let at = if place.database == "sqlite" { format!("{}-{}", place.url, place.name) } else { place.url.to_owned() };
-    command.args([at, place.single.to_string(), place.many.to_string()]);
-    let output = command.output().await?;
-    if !output.status.success() {
-        return Err(format!("eventsourcing: {}", String::from_utf8_lossy(&output.stderr)).into());
-    }
-    let read: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    let of = |work: &str, count: usize| {
-        let figure = |place: usize| Some(read[work][place].as_f64()? / count as f64);
-        Some((figure(0)?, figure(1)?))
-    };
-    let (single, many) = (place.single, place.many);
-    Ok([of("one", single), of("hundreds", many), None, of("read", single + many), None, None])
 }
 
 pub(super) const fn writers() -> usize {

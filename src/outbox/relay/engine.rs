@@ -96,7 +96,7 @@ impl Engine {
     /// Runs until it is told to end.
     pub(super) async fn run(self) {
         let shared = &self.shared;
-        shared.stats.begin();
+        let _runs = Runs::begin(&shared.stats);
         let (end, ended) = watch::channel(false);
         let tracks = async {
             join_all((0..TRACKS).map(|number| Track::new(shared, number).run())).await;
@@ -115,7 +115,22 @@ impl Engine {
                 log::debug!(target: "convoke::relay", "{}: the lanes come free by themselves", shared.rows.name())
             }
         }
-        shared.stats.end();
+    }
+}
+
+/// Has the probe say that it runs, until this is dropped: by a panic as well, after which nobody may start it again.
+struct Runs<'a>(&'a Stats);
+
+impl<'a> Runs<'a> {
+    fn begin(stats: &'a Stats) -> Self {
+        stats.begin();
+        Self(stats)
+    }
+}
+
+impl Drop for Runs<'_> {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

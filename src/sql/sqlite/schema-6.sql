@@ -45,9 +45,8 @@ CREATE INDEX IF NOT EXISTS convoke_job_running ON convoke_job (key) WHERE state 
 CREATE INDEX IF NOT EXISTS convoke_job_failed ON convoke_job (id) WHERE state >= 5;
 CREATE UNIQUE INDEX IF NOT EXISTS convoke_job_unique ON convoke_job (unique_key) WHERE hold > 0;
 
--- The first number is drawn: what a worker has of a file that was replaced is none of the jobs of the next one.
-INSERT INTO sqlite_sequence (name, seq) SELECT 'convoke_job', random() & 1073741823
-    WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'convoke_job');
+-- The last number that was given. A number is the time at which it is given, in µs since 1970, or higher: see sqlite/numbers.rs.
+INSERT INTO sqlite_sequence (name, seq) SELECT 'convoke_job', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'convoke_job');
 
 -- Until when what has begun of a key counts for its rate, in µs since 1970: each that begins adds its part of the time.
 CREATE TABLE IF NOT EXISTS convoke_job_rate (key INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;

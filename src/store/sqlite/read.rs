@@ -1,15 +1,28 @@
 //! How records are read from a file, on a connection that waits for nobody who writes.
 //!
-//! `Span → SELECT → Row`
+//! `Span → SELECT: many records as one row, unless one of them is large → Row`
+
+use std::sync::LazyLock;
 
 use futures_util::TryStreamExt;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqliteConnection};
 
 use super::records::SqliteRecords;
 use crate::Pattern;
+use crate::sql::sqlite::{Joined, join};
 use crate::store::{LAST_POSITION, Page, Row, Span};
 use crate::transport::{ErrorKind, TransportError};
+
+/// So many records at most are one row: what is joined is small, so that they are some MiB.
+const JOINED: usize = 256;
+
+/// What is read beside the id and the body.
+type Beside = (i64, i64, i64, String, Option<String>);
+
+static JOIN: LazyLock<String> =
+    LazyLock::new(|| join("id", "at, before, checksum, topic, entity", "body", &["topic", "entity"]));
 
 pub(super) async fn head(records: &SqliteRecords) -> Result<u64, TransportError> {
     let sql = |error: sqlx::Error| records.error(&error);
@@ -53,25 +66,18 @@ pub(super) async fn page(records: &SqliteRecords, span: &Span) -> Result<Page, T
         let counted = sqlx::query_scalar::<_, i64>(count).bind(first).bind(last).fetch_one(&mut *reader).await;
         page.counted = Some(counted.map_err(sql)?.cast_unsigned());
     }
-    let order = if span.backward { "DESC" } else { "ASC" };
-    let entity = if span.entity.is_some() { "AND entity = ?" } else { "" };
-    let topics = match span.patterns.len() {
-        0 => String::new(),
-        count => format!("AND ({})", vec!["topic GLOB ?"; count].join(" OR ")),
-    };
-    let text = format!(
-        "SELECT id, at, before, checksum, topic, entity, body FROM convoke_record \
-         WHERE id >= ? AND id <= ? {entity} {topics} ORDER BY id {order} LIMIT ?"
-    );
-    let mut query = sqlx::query(AssertSqlSafe(text)).bind(first).bind(last);
-    if let Some(entity) = &span.entity {
-        query = query.bind(entity.clone());
+    let select = Select { span, first, last };
+    if records.joins() {
+        match select.joined(&mut reader).await.map_err(sql)? {
+            Some((rows, is_last)) if rows.iter().all(|row| row.is_whole(records.tag)) => {
+                return Ok(Page { rows, is_last, ..page });
+            }
+            // Something is large or damaged, and there may be more of it.
+            _ => records.pause_joins(),
+        }
     }
-    for pattern in &span.patterns {
-        query = query.bind(glob_of(pattern));
-    }
-    let most = span.most.saturating_add(1);
-    let mut rows = query.bind(i64::try_from(most).unwrap_or(i64::MAX)).fetch(&mut *reader);
+    let (columns, most) = ("id, at, before, checksum, topic, entity, body", span.most.saturating_add(1));
+    let mut rows = select.query(columns, "", most).fetch(&mut *reader);
     let mut bytes = 0;
     while let Some(row) = rows.try_next().await.map_err(sql)? {
         if page.rows.len() >= span.most || bytes > span.bytes {
@@ -83,6 +89,63 @@ pub(super) async fn page(records: &SqliteRecords, span: &Span) -> Result<Page, T
         page.rows.push(row);
     }
     Ok(page)
+}
+
+/// Which records, in which order.
+struct Select<'a> {
+    span: &'a Span,
+    first: i64,
+    last: i64,
+}
+
+impl Select<'_> {
+    /// Reads these columns of `most` of them; `outer` is what is made of all of them.
+    fn query(&self, columns: &str, outer: &str, most: usize) -> Query<'static, Sqlite, SqliteArguments> {
+        let span = self.span;
+        let order = if span.backward { "DESC" } else { "ASC" };
+        let entity = if span.entity.is_some() { "AND entity = ?" } else { "" };
+        let topics = match span.patterns.len() {
+            0 => String::new(),
+            count => format!("AND ({})", vec!["topic GLOB ?"; count].join(" OR ")),
+        };
+        let mut text = format!(
+            "SELECT {columns} FROM convoke_record WHERE id >= ? AND id <= ? {entity} {topics} ORDER BY id {order} LIMIT ?"
+        );
+        if !outer.is_empty() {
+            text = format!("SELECT {outer} FROM ({text})");
+        }
+        let mut query = sqlx::query(AssertSqlSafe(text)).bind(self.first).bind(self.last);
+        if let Some(entity) = &span.entity {
+            query = query.bind(entity.clone());
+        }
+        for pattern in &span.patterns {
+            query = query.bind(glob_of(pattern));
+        }
+        query.bind(i64::try_from(most).unwrap_or(i64::MAX))
+    }
+
+    /// Reads them as one row, and whether there is nothing behind them; none if one of them is large, or the file is not as
+    /// it was written, which is seen when they are read one by one.
+    async fn joined(&self, reader: &mut SqliteConnection) -> Result<Option<(Vec<Row>, bool)>, sqlx::Error> {
+        let most = self.span.most.min(JOINED);
+        let row = self.query("*", &JOIN, most.saturating_add(1)).fetch_one(reader).await?;
+        let Ok(Joined { mut small, large }) = Joined::<Beside>::read(&row) else { return Ok(None) };
+        if !large.is_empty() {
+            return Ok(None);
+        }
+        let is_last = small.len() <= most;
+        small.truncate(most);
+        let row = |(id, (at, before, checksum, topic, entity), body): (i64, Beside, Vec<u8>)| Row {
+            position: id.cast_unsigned() & LAST_POSITION,
+            at,
+            before: before.cast_unsigned(),
+            checksum,
+            topic,
+            entity,
+            body,
+        };
+        Ok(Some((small.into_iter().map(row).collect(), is_last)))
+    }
 }
 
 /// What matches at least what the pattern does: who reads looks again.

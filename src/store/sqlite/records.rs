@@ -2,6 +2,8 @@
 //!
 //! `db.store("orders") → SqliteRecords::open → add.rs, read.rs`
 
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
 use sqlx::pool::PoolConnection;
@@ -60,8 +62,13 @@ pub(super) struct SqliteRecords {
     generation: u64,
     pub(super) file: Store,
     bell: Arc<Bell>,
+    /// How many pages more are read record by record, because a record was large.
+    apart: AtomicU32,
     batcher: Batcher<Asked, Result<Appended, TransportError>>,
 }
+
+/// See [`SqliteRecords::pause_joins`].
+const APART: u32 = 16;
 
 /// An append that waits for its turn.
 pub(super) struct Asked {
@@ -83,7 +90,7 @@ impl SqliteRecords {
                     }
                 })
             });
-            Self { at, id, tag, generation, file, bell, batcher }
+            Self { at, id, tag, generation, file, bell, apart: AtomicU32::new(0), batcher }
         })
     }
 
@@ -113,6 +120,16 @@ impl SqliteRecords {
         let reader = self.file.read().await.map_err(|error| self.error(&error))?;
         self.same()?;
         Ok(reader)
+    }
+
+    /// Whether the next page is read as one row.
+    pub(super) fn joins(&self) -> bool {
+        self.apart.fetch_update(Relaxed, Relaxed, |pages| pages.checked_sub(1)).is_err()
+    }
+
+    /// To read many as one row, and then one by one, costs more than the latter alone.
+    pub(super) fn pause_joins(&self) {
+        self.apart.store(APART, Relaxed);
     }
 
     pub(super) fn ring(&self) {

@@ -1,6 +1,6 @@
 //! What gets in.
 
-use super::room::{Elsewhere, Room, job, numbers, payloads, wanted};
+use super::room::{Elsewhere, Room, job, numbers, payloads, unique, wanted};
 use crate::tasks::TaskDatabase;
 use crate::tasks::{Added, NewJob};
 use crate::transport::ErrorKind;
@@ -42,6 +42,30 @@ pub(super) async fn what_was_rolled_back_is_not_there<D: TaskDatabase>(room: &Ro
     drop(dropped);
     room.add_one(job("d")).await;
     assert_eq!(payloads(&room.lend(&wanted(10)).await), ["d"]);
+}
+
+pub(super) async fn a_number_that_was_rolled_back_is_not_given_again<D: TaskDatabase>(room: &Room<D>) {
+    let (another, mut given) = (room.another().await, std::collections::BTreeSet::new());
+    for round in 0..20 {
+        let name = |place: &str| format!("{round} {place}");
+        let of_both = |first: NewJob| vec![first, unique(&name("a")), job("b"), unique(&name("c")), job("d")];
+        for jobs in [&room.jobs, &another] {
+            let mut work = jobs.begin().await.unwrap();
+            let gone = jobs.add_within(vec![job("a"); round], work.connection()).await.unwrap();
+            let unique = jobs.add_within(of_both(job("e")), work.connection()).await.unwrap();
+            work.rollback().await.unwrap();
+            for number in numbers(&gone).into_iter().chain(numbers(&unique)) {
+                assert!(given.insert(number), "{number} comes again");
+            }
+        }
+        // The first of these is there already.
+        room.add_one(unique(&name("e"))).await;
+        let added = another.add(of_both(unique(&name("e")))).await.unwrap();
+        assert!(matches!(added[..], [Added::Existing(_), Added::New(_), Added::New(_), Added::New(_), Added::New(_)]));
+        for number in numbers(&added[1..]) {
+            assert!(given.insert(number), "{number} comes again");
+        }
+    }
 }
 
 pub(super) async fn nothing_is_lent_before_its_commit<D: TaskDatabase>(room: &Room<D>) {

@@ -1,5 +1,7 @@
 //! What is known of a job, and where schedules stand.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -8,6 +10,7 @@ use super::room::{
     HOUR, Room, at_once, done, job, later, limited, numbers, of_key, of_task, over, payloads, unique, wanted,
 };
 use crate::tasks::TaskDatabase;
+use crate::tasks::cron::{Missed, Schedule, due};
 use crate::tasks::{Held, NewJob, Noted, State, Wanted};
 
 pub(super) async fn one_that_waits_and_is_cancelled_is_due<D: TaskDatabase>(room: &Room<D>) {
@@ -144,6 +147,34 @@ pub(super) async fn a_schedule_moves_on_once<D: TaskDatabase>(room: &Room<D>) {
     // It may move on with nothing to do.
     assert!(room.jobs.tick("it's \\ night", Some(200), 250, Vec::new()).await.unwrap());
     assert!(room.lend(&wanted(10)).await.is_empty());
+}
+
+/// Ten thousand times, by clocks that go on by some seconds at a time.
+pub(super) async fn ten_schedulers_enqueue_each_time_once<D: TaskDatabase>(room: &Room<D>) {
+    const TIMES: i64 = 10_000;
+    let schedule = Schedule::parse("* * * * * *").unwrap();
+    let (another, times) = (room.another().await, RefCell::new(BTreeSet::new()));
+    assert!(room.jobs.tick("second", None, 0, Vec::new()).await.unwrap());
+    let ticking = (0..10).map(async |who| {
+        let (jobs, mut enqueued) = (if who % 2 == 0 { &room.jobs } else { &another }, 0);
+        loop {
+            let stands = jobs.ticked("second").await.unwrap().0.unwrap();
+            if stands == TIMES {
+                return enqueued;
+            }
+            let ticks = due(&schedule, Some(stands), TIMES.min(stands + fastrand::i64(1..30)), Missed::All);
+            let new = ticks.run.iter().map(|time| job(&time.to_string())).collect();
+            if jobs.tick("second", Some(stands), ticks.to, new).await.unwrap() {
+                enqueued += ticks.run.len();
+                ticks.run.into_iter().for_each(|time| assert!(times.borrow_mut().insert(time), "{time} comes twice"));
+            }
+        }
+    });
+    let each = join_all(ticking).await;
+    assert_eq!(each.iter().sum::<usize>(), times.borrow().len());
+    assert!(times.borrow().iter().copied().eq(1..=TIMES), "some are missing");
+    assert_eq!(room.jobs.figures(&[], 100_000).await.unwrap().waiting, TIMES.unsigned_abs());
+    println!("figure: {TIMES} times under 10 schedulers: 0 twice, 0 missed");
 }
 
 pub(super) async fn a_schedule_keeps_unique_keys<D: TaskDatabase>(room: &Room<D>) {

@@ -2,23 +2,26 @@
 
 use super::call::TaskCall;
 use super::cancel_token::CancelToken;
+use super::instance::{Asked, Instance};
 use super::place::{Queued, TaskPlace};
 use super::progress::TaskProgress;
+use super::repository::Loaded;
 use super::steps::Steps;
 use super::tx::Tx;
 use crate::tasks::{Fault, JobId, TaskDatabase, TaskQueue, TaskSender};
 use crate::{Container, ContainerError, EventBus, Inject};
 
 /// An argument that the function of a task can take beside the task, in a database `D`: [`Inject<T>`](Inject), [`EventBus`],
-/// [`Tx<D>`](Tx), [`TaskQueue<D>`](TaskQueue), [`CancelToken`], [`TaskProgress`], [`Steps`] and [`Attempt`].
+/// [`Tx<D>`](Tx), [`TaskQueue<D>`](TaskQueue), [`Instance<T>`](Instance), [`CancelToken`], [`TaskProgress`], [`Steps`] and [`Attempt`].
 ///
-/// [Over a queue](crate::Tasks::over) these are `Inject<T>`, `EventBus`, `CancelToken`, `Attempt` and [`TaskSender`]. A function
+/// [Over a queue](crate::Tasks::over) these are `Inject<T>`, `EventBus`, `Instance<T>` of a repository that brings its
+/// own connection, `CancelToken`, `Attempt` and [`TaskSender`]. A function
 /// that asks for one of the others is an error when it starts, by name.
 #[diagnostic::on_unimplemented(
     message = "the function of a task cannot be given `{Self}`",
     label = "not something that the function of a task can ask for",
-    note = "behind the `Arc` of its task it asks for `Inject<T>`, `EventBus`, `Tx<D>`, `TaskQueue<D>`, `CancelToken`, \
-            `TaskProgress`, `Steps` or `Attempt`, up to 8 of them"
+    note = "behind the `Arc` of its task it asks for `Inject<T>`, `EventBus`, `Tx<D>`, `TaskQueue<D>`, `Instance<T>`, \
+            `CancelToken`, `TaskProgress`, `Steps` or `Attempt`, up to 8 of them"
 )]
 pub trait TaskArgument<D: TaskPlace>: Sized + 'static {
     /// Looks whether it can be had, when the function is registered.
@@ -31,6 +34,12 @@ pub trait TaskArgument<D: TaskPlace>: Sized + 'static {
     /// What it is called, if there is none where the jobs are.
     #[doc(hidden)]
     fn lacks() -> Option<&'static str> {
+        None
+    }
+
+    /// The instance that it is.
+    #[doc(hidden)]
+    fn asks() -> Option<Asked> {
         None
     }
 
@@ -117,6 +126,19 @@ impl<D: TaskPlace> TaskArgument<D> for Attempt {
     fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault> {
         let loan = &call.0.loan;
         Ok(Self { job: JobId::new(loan.id), number: loan.attempt, of: loan.attempts })
+    }
+}
+
+impl<D: TaskPlace, T: 'static> TaskArgument<D> for Instance<T> {
+    fn asks() -> Option<Asked> {
+        Some(Asked::of::<T>())
+    }
+
+    fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault> {
+        let loaded = call.0.instance.take().and_then(|instance| instance.downcast::<Loaded<T>>().ok());
+        loaded
+            .map(|loaded| Self::from(*loaded))
+            .ok_or_else(|| Fault::coded("unprovided", "its instance was not loaded"))
     }
 }
 

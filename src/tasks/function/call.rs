@@ -1,6 +1,7 @@
 //! One attempt, as the arguments of its function see it.
 
-use std::cell::RefCell;
+use std::any::Any;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
@@ -25,6 +26,8 @@ pub(in crate::tasks) struct Call<D: TaskPlace> {
     pub(in crate::tasks) cancel: watch::Receiver<Option<Cancelling>>,
     /// What there is where the job was kept.
     pub(in crate::tasks) kit: D::Kit,
+    /// The one that was loaded, if the function asks for it.
+    pub(in crate::tasks) instance: Cell<Option<Box<dyn Any>>>,
 }
 
 /// What an attempt has of a database.

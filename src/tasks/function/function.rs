@@ -11,6 +11,8 @@ use serde_json::Value;
 
 use super::argument::TaskArgument;
 use super::call::{Call, TaskCall};
+use super::deletion::Deleting;
+use super::instance::{Found, wire};
 use super::place::TaskPlace;
 use super::returned::{Ends, Told};
 use crate::tasks::{Fault, Task, TaskError, TaskTerms};
@@ -19,7 +21,7 @@ use crate::{Container, Event, Outgoing};
 /// What comes of an attempt.
 pub(in crate::tasks) type Done = Result<Told, Fault>;
 
-type Attempting = Pin<Box<dyn Future<Output = Done>>>;
+pub(super) type Attempting = Pin<Box<dyn Future<Output = Done>>>;
 
 /// What does the jobs of one task.
 pub(in crate::tasks) trait Does<D: TaskPlace> {
@@ -28,13 +30,37 @@ pub(in crate::tasks) trait Does<D: TaskPlace> {
     fn terms(&self) -> TaskTerms;
 
     /// Whether there is one of some of its jobs.
-    fn is_unique(&self) -> bool;
+    fn is_unique(&self) -> bool {
+        false
+    }
 
     /// What it asks for that is not there.
-    fn lacks(&self) -> &[&'static str];
+    fn lacks(&self) -> &[&'static str] {
+        &[]
+    }
 
     /// Begins an attempt. It has taken all it needs of the call when this returns.
     fn attempt(&self, call: &Call<D>, keeps: bool) -> Attempting;
+
+    /// What it is about, if an attempt needs that or its end deletes it.
+    fn found(&self) -> Option<&Found> {
+        None
+    }
+
+    /// The id by which that is found, as JSON.
+    ///
+    /// # Errors
+    ///
+    /// If the payload cannot be read.
+    fn instance_id(&self, payload: &str) -> Result<String, Fault> {
+        let _ = payload;
+        Err(Fault::new("there is no instance"))
+    }
+
+    /// What deletes it, if no transaction that ends a job does.
+    fn deleting(&self) -> Option<Rc<dyn Does<D>>> {
+        None
+    }
 
     /// What a job was about, by its payload.
     fn about(&self, payload: &str) -> Option<Value>;
@@ -75,6 +101,7 @@ impl<D: TaskPlace> std::fmt::Debug for Registered<D> {
 struct Doing<T, F> {
     attempt: F,
     lacks: Vec<&'static str>,
+    found: Option<Rc<Found>>,
     task: PhantomData<T>,
 }
 
@@ -98,13 +125,22 @@ impl<D: TaskPlace, T: Task, F: Fn(Arc<T>, &Call<D>, bool) -> Attempting> Does<D>
     fn attempt(&self, call: &Call<D>, keeps: bool) -> Attempting {
         match serde_json::from_str(&call.loan.payload) {
             Ok(task) => (self.attempt)(Arc::new(task), call, keeps),
-            Err(error) => {
-                // Not what stands there: nobody has said that it may be seen.
-                let text =
-                    format!("its payload is none of `{}` as this program knows it: {}", T::NAME, unquoted(&error));
-                Box::pin(std::future::ready(Err(Fault::coded("unreadable", text))))
-            }
+            Err(error) => Box::pin(std::future::ready(Err(unreadable::<T>(&error)))),
         }
+    }
+
+    fn found(&self) -> Option<&Found> {
+        self.found.as_deref()
+    }
+
+    fn instance_id(&self, payload: &str) -> Result<String, Fault> {
+        let task: T = serde_json::from_str(payload).map_err(|error| unreadable::<T>(&error))?;
+        task.instance_id().map_err(|error| does_not_read("the id of its instance", &error))
+    }
+
+    fn deleting(&self) -> Option<Rc<dyn Does<D>>> {
+        let deleting = Deleting::of(T::NAME, T::TERMS, self.found.as_ref()?)?;
+        Some(Rc::new(deleting))
     }
 
     fn about(&self, payload: &str) -> Option<Value> {
@@ -114,6 +150,15 @@ impl<D: TaskPlace, T: Task, F: Fn(Arc<T>, &Call<D>, bool) -> Attempting> Does<D>
     fn fails(&self, failure: &Value) -> Result<Outgoing, serde_json::Error> {
         T::Fails::from_json(failure).map(Outgoing::new)
     }
+}
+
+fn unreadable<T: Task>(error: &serde_json::Error) -> Fault {
+    does_not_read(&format!("its payload is none of `{}` as this program knows it", T::NAME), error)
+}
+
+/// Not what stands there: nobody has said that it may be seen.
+pub(super) fn does_not_read(what: &str, error: &serde_json::Error) -> Fault {
+    Fault::coded("unreadable", format!("{what}: {}", unquoted(error)))
 }
 
 /// Where the fault is, and of what kind.
@@ -160,11 +205,11 @@ pub struct ByArc;
 pub struct Later;
 
 fn registered<D: TaskPlace, T: Task>(
-    lacks: Vec<Option<&'static str>>,
+    (found, lacks): (Option<Found>, Vec<Option<&'static str>>),
     attempt: impl Fn(Arc<T>, &Call<D>, bool) -> Attempting + 'static,
 ) -> Registered<D> {
-    let lacks = lacks.into_iter().flatten().collect();
-    Registered(Rc::new(Doing { attempt, lacks, task: PhantomData }))
+    let (found, lacks) = (found.map(Rc::new), lacks.into_iter().flatten().collect());
+    Registered(Rc::new(Doing { attempt, lacks, found, task: PhantomData }))
 }
 
 macro_rules! functions {
@@ -181,8 +226,9 @@ macro_rules! functions {
         {
             fn register(self, container: &Container) -> Result<Registered<D>, TaskError> {
                 check::<T>(Out::local(), &[$($argument::check(container)),*])?;
+                let found = wire::<T>(container, &[$($argument::asks()),*])?;
                 let function = Rc::new(self);
-                Ok(registered(vec![$($argument::lacks()),*], move |task: Arc<T>, call: &Call<D>, keeps| {
+                Ok(registered((found, vec![$($argument::lacks()),*]), move |task: Arc<T>, call: &Call<D>, keeps| {
                     let call = TaskCall(call);
                     $(let $argument = match $argument::take(&call) {
                         Ok(argument) => argument,
@@ -207,8 +253,9 @@ macro_rules! functions {
         {
             fn register(self, container: &Container) -> Result<Registered<D>, TaskError> {
                 check::<T>(Out::local(), &[$($argument::check(container)),*])?;
+                let found = wire::<T>(container, &[$($argument::asks()),*])?;
                 let function = Rc::new(self);
-                Ok(registered(vec![$($argument::lacks()),*], move |task: Arc<T>, call: &Call<D>, keeps| {
+                Ok(registered((found, vec![$($argument::lacks()),*]), move |task: Arc<T>, call: &Call<D>, keeps| {
                     let call = TaskCall(call);
                     $(let $argument = match $argument::take(&call) {
                         Ok(argument) => argument,
@@ -232,8 +279,9 @@ macro_rules! functions {
         {
             fn register(self, container: &Container) -> Result<Registered<D>, TaskError> {
                 check::<T>(Out::local(), &[$($argument::check(container)),*])?;
+                let found = wire::<T>(container, &[$($argument::asks()),*])?;
                 let function = Rc::new(self);
-                Ok(registered(vec![$($argument::lacks()),*], move |task: Arc<T>, call: &Call<D>, keeps| {
+                Ok(registered((found, vec![$($argument::lacks()),*]), move |task: Arc<T>, call: &Call<D>, keeps| {
                     let call = TaskCall(call);
                     $(let $argument = match $argument::take(&call) {
                         Ok(argument) => argument,

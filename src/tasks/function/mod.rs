@@ -4,7 +4,8 @@
 //!
 //! In reading order: `place` is where its jobs are kept, `function` what is registered, and `argument` what it may ask for; `call`
 //! is one attempt, as arguments see it; `returned` says what becomes of what it returns. `cancel_token`, `progress`, `steps` and
-//! `tx` are arguments of our own.
+//! `tx` are arguments of our own. So is `instance`, what a task is about: `task_instance` is what the task says of it, and
+//! `repository` finds it; `deletion` is the job that deletes it where no transaction can.
 
 mod place;
 mod function;
@@ -15,15 +16,23 @@ mod cancel_token;
 mod progress;
 mod steps;
 mod tx;
+mod instance;
+mod task_instance;
+mod repository;
+mod deletion;
 
 pub use argument::{Attempt, TaskArgument};
 pub(super) use call::{Call, Kit, Slot};
 pub use cancel_token::{CancelToken, Cancelling};
+pub(super) use deletion::owed;
 pub use function::TaskFunction;
 pub(super) use function::{Does, Done};
+pub use instance::Instance;
 pub use place::{Queued, TaskPlace};
 pub use progress::TaskProgress;
+pub use repository::{Delete, Find, Repository};
 pub use returned::Ends;
 pub(super) use returned::Told;
 pub use steps::Steps;
+pub use task_instance::TaskInstance;
 pub use tx::Tx;

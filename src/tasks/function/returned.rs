@@ -2,8 +2,8 @@
 //!
 //! `() | Result<(), E> | Result<an event, E> | Result<a model, E> → Told: the event of its end, and what of it is kept`
 
-use crate::tasks::{Fault, Task};
-use crate::{Event, Failure, Outgoing};
+use crate::tasks::{Fault, IntoFault, Task};
+use crate::{Event, Outgoing};
 
 /// What was returned by a function that has done its task.
 pub(in crate::tasks) struct Told {
@@ -14,7 +14,7 @@ pub(in crate::tasks) struct Told {
 }
 
 impl Told {
-    const NOTHING: Self = Self { event: None, text: None };
+    pub(super) const NOTHING: Self = Self { event: None, text: None };
 
     fn of<E: Event>(event: E, keeps: bool) -> Result<Self, Fault> {
         let text = match keeps {
@@ -30,11 +30,12 @@ fn untold<E: Event>(why: &str) -> Fault {
 }
 
 /// What the function of a task `T` may return: nothing, an event that is published when the job has ended, or what the event of
-/// its task ([`succeeds`](trait@Task)) is made of; each alone or as a `Result`, with any error. See [`Fault`].
+/// its task ([`succeeds`](trait@Task)) is made of; the first two alone or as a `Result`, with any error, and the last as a `Result`. See
+/// [`Fault`].
 #[diagnostic::on_unimplemented(
     message = "the function of the task `{T}` cannot return `{Self}`",
     label = "neither nothing, nor an event, nor a `Result` of either",
-    note = "it returns `()`, `Result<(), E>`, `Result<Event, E>`, or, where the task says `succeeds = Event`, a `Result` of what \
+    note = "it returns `()`, an event, `Result<(), E>`, `Result<Event, E>`, or, where the task says `succeeds = Event`, a `Result` of what \
             that is `From<&…>`; a closure that only panics needs `-> ()`"
 )]
 pub trait Ends<T, Kind> {
@@ -69,6 +70,11 @@ pub struct Nothing;
 #[derive(Debug)]
 pub struct TheEvent;
 
+/// Marks one that cannot fail.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Surely;
+
 /// Marks one that returns what the event is made of.
 #[doc(hidden)]
 #[derive(Debug)]
@@ -83,6 +89,16 @@ impl<T> Ends<T, Nothing> for () {
 impl<T, X: IntoFault> Ends<T, Nothing> for Result<(), X> {
     fn told(self, _: bool) -> Result<Ended, Fault> {
         self.map(|()| Ended(Told::NOTHING)).map_err(IntoFault::into_fault)
+    }
+}
+
+impl<T, E: Event> Ends<T, Surely> for E {
+    fn told(self, keeps: bool) -> Result<Ended, Fault> {
+        Told::of(self, keeps).map(Ended)
+    }
+
+    fn local() -> Option<&'static str> {
+        E::LOCAL.then_some(E::NAME)
     }
 }
 
@@ -107,17 +123,5 @@ where
 
     fn local() -> Option<&'static str> {
         T::Succeeds::LOCAL.then_some(T::Succeeds::NAME)
-    }
-}
-
-/// An error that the function of a task may return: a [`Fault`], or whatever `?` makes a [`Failure`] of.
-#[doc(hidden)]
-pub trait IntoFault {
-    fn into_fault(self) -> Fault;
-}
-
-impl<X: Into<Failure>> IntoFault for X {
-    fn into_fault(self) -> Fault {
-        Fault::from_failure(self.into())
     }
 }

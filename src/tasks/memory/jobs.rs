@@ -2,6 +2,7 @@
 //!
 //! `add → lock the unique key → stage → commit → Table`, `settle → stage: the row ends, the event is in the outbox`
 
+use std::ops::DerefMut;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::sql::Bell;
 use crate::sql::memory::{MemoryConnection, MemoryDatabase, MemoryTransaction};
 use crate::tasks::OpenTasks;
 use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted};
-use crate::tasks::{Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
+use crate::tasks::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
 use crate::transport::{BoxFuture, TransportError};
 
 impl MemoryDatabase {
@@ -166,6 +167,11 @@ impl KeepingJobs<MemoryConnection> for MemoryJobs {
             let begun: Box<dyn Work<MemoryConnection>> = Box::new(self.database.begin().await?);
             Ok(begun)
         })
+    }
+
+    fn connect(&self) -> BoxFuture<'_, Connected<MemoryConnection>> {
+        let connection = Box::new(self.database.connection());
+        Box::pin(async move { Ok(Box::new(connection) as Box<dyn DerefMut<Target = _> + Send>) })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! `Given → job.rs: read → the function, until it returns, panics, or is told to end and does not → Ended: its event, and then ack, retry, dead letter`
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::future::ready;
 use std::pin::pin;
@@ -18,7 +19,7 @@ use super::job::{QueuedJob, read, task};
 use super::lacks;
 use super::sender::TaskSender;
 use super::telling::Telling;
-use crate::__private::{Shown, catch, derived, guarded};
+use crate::__private::{Shown, derived, guarded};
 use crate::tasks::function::{Call, Cancelling, Does, Done, Queued, Told};
 use crate::tasks::queue::Cause;
 use crate::tasks::running::{tell, wait};
@@ -208,6 +209,7 @@ async fn attempt(
         loan,
         cancel: teller.0.subscribe(),
         kit: doer.sender.clone(),
+        instance: Cell::default(),
     };
     let came = perform(&*does, &call, &teller, doer.grace).await;
     let loan = call.loan;
@@ -222,11 +224,21 @@ async fn attempt(
     }
 }
 
+/// Finds what the function asks for, by a repository that has a connection of its own.
+async fn load(does: &dyn Does<Queued>, call: &Call<Queued>) -> Result<(), Fault> {
+    let Some(found) = does.found().filter(|found| found.is_asked_for()) else { return Ok(()) };
+    let loaded = found.load(&does.instance_id(&call.loan.payload)?, &mut ()).await?;
+    call.instance.set(Some(loaded));
+    Ok(())
+}
+
 /// Runs the function until it has ended, or was told to and has not.
 async fn perform(does: &dyn Does<Queued>, call: &Call<Queued>, teller: &Teller, grace: Duration) -> Done {
     let panicked = |panic: String| Fault::coded("panicked", format!("it panicked: {panic}"));
-    let begun = catch(|| does.attempt(call, false)).map_err(panicked)?;
-    let mut function = pin!(guarded(begun));
+    let mut function = pin!(guarded(async {
+        load(does, call).await?;
+        does.attempt(call, false).await
+    }));
     let mut told = teller.0.subscribe();
     let mut end = Instant::now() + does.terms().timeout.min(FAR);
     let mut is_told = false;

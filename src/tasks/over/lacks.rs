@@ -3,7 +3,7 @@
 //! `TaskTerms, arguments, Abilities → everything that is missing → one error`
 
 use crate::tasks::function::{Does, Queued};
-use crate::tasks::{NewJob, TaskTerms};
+use crate::tasks::{NewJob, State, TaskTerms};
 use crate::transport::{Abilities, Demand, ErrorKind, TransportError};
 
 /// What this server cannot do of what a task asks for, and what its function does.
@@ -14,6 +14,16 @@ pub(super) fn of(does: &dyn Does<Queued>, abilities: &Abilities) -> Vec<String> 
     if !abilities.include(Demand::RetryAfter(longest)) {
         let most = abilities.retry_after.map_or_else(String::new, |most| format!(", and {most:?} is the most"));
         lacks.push(format!("`longest_wait`, which is {longest:?}{most}"));
+    }
+    if let Some(found) = does.found() {
+        if found.needs_connection() {
+            lacks.push(format!("an instance of {} that is found on a connection of the database", found.model()));
+        }
+        for (state, key) in [(State::Done, "delete_on_success"), (State::Failed, "delete_on_failure")] {
+            if found.is_deleted(state) {
+                lacks.push(format!("`{key}`"));
+            }
+        }
     }
     lacks.extend(does.lacks().iter().map(|argument| format!("the argument `{argument}`")));
     lacks

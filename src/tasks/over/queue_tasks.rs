@@ -98,8 +98,9 @@ impl Tasks<MemoryDatabase> {
 /// # What only a database has
 ///
 /// A task with `unique` or `per_key`, and a function that asks for [`Tx`](crate::Tx), [`Steps`](crate::Steps),
-/// [`TaskProgress`](crate::TaskProgress) or [`TaskQueue`](crate::TaskQueue), is an error when it starts; so are a `priority` where
-/// the server knows none, and waits that are longer than it can. The error names all of them. There is no `.within(…)`, no handle
+/// [`TaskProgress`](crate::TaskProgress) or [`TaskQueue`](crate::TaskQueue), is an error when it starts; so are `delete_on_success`
+/// and `delete_on_failure`, an [`Instance`](crate::Instance) whose repository asks for a connection, a `priority` where the server
+/// knows none, and waits that are longer than it can. The error names all of them. There is no `.within(…)`, no handle
 /// that tells how a job is or cancels it, and no `.every(…)`:
 ///
 /// ```compile_fail

@@ -3,6 +3,7 @@
 //! `open_jobs → PostgresJobs → add.rs, lend.rs, settle.rs, look.rs, note.rs → a function of the schema`
 
 use std::collections::HashMap;
+use std::ops::DerefMut;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,14 +11,14 @@ use std::time::Duration;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, Row as _, Transaction};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{add, lend, look, note, settle};
 use crate::outbox::Keeping;
-use crate::sql::postgres::{PostgresDatabase, describe};
+use crate::sql::postgres::{PostgresDatabase, describe, late};
 use crate::tasks::OpenTasks;
 use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted};
-use crate::tasks::{Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
+use crate::tasks::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
 // States of a job.
@@ -197,6 +198,15 @@ impl KeepingJobs<PgConnection> for PostgresJobs {
         Box::pin(async {
             let transaction = self.database.begin().await?;
             Ok(Box::new(PostgresWork { at: self.at.clone(), transaction }) as Box<dyn Work<PgConnection>>)
+        })
+    }
+
+    fn connect(&self) -> BoxFuture<'_, Connected<PgConnection>> {
+        Box::pin(async {
+            let deadline = self.database.deadline();
+            let acquired = timeout(deadline, self.database.pool().acquire()).await;
+            let connection = acquired.map_err(|_| late(&self.at, deadline))?.map_err(|error| self.error(&error))?;
+            Ok(Box::new(connection) as Box<dyn DerefMut<Target = _> + Send>)
         })
     }
 }

@@ -21,7 +21,8 @@ use crate::transport::TransportError;
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
-/// The number of a job, by which it is known in every process. No number is used again.
+/// The number of a job, by which it is known in every process. No number is used again, not even that of a job whose transaction was
+/// rolled back. It has at most 16 digits, and those that are drawn later are higher.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobId(i64);

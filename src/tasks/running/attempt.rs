@@ -2,17 +2,21 @@
 //!
 //! `Loan → is it to begin at all? → the function, until it returns, panics, or is told to end and does not → ending.rs → Finish`
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::{Fuse, FusedFuture, FutureExt};
 use tokio::select;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
-use super::ending::{done, failed, over};
+use super::ending::{again, done, over};
 use super::held::{Teller, cancel};
+use super::removing::{Begun, deletes, end, kept, put_off};
 use crate::__private::guarded;
 use crate::tasks::function::{Call, Cancelling, Does, Done, Kit, Slot};
 use crate::tasks::queue::Cause;
@@ -61,19 +65,25 @@ pub(super) fn release(loan: &Loan) -> Ending {
 
 async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan: Loan, teller: &Teller) -> What {
     let spent = loan.attempt > loan.attempts;
+    match kept(shared, does, &loan).await {
+        Ok(None) => {}
+        Ok(Some((state, fault))) => return fail(shared, does, &loan, state, &fault).await,
+        // Whoever can look it up goes on from there.
+        Err(_) => return settle(release(&loan)),
+    }
     if loan.is_cancelled {
         let fault = Fault::coded("cancelled", "it was cancelled");
-        return settle(over(shared, does, &loan, State::Cancelled, &fault));
+        return fail(shared, does, &loan, State::Cancelled, &fault).await;
     }
     if spent {
         let last = loan.reason.as_deref().map(|reason| format!("; before that: {reason}")).unwrap_or_default();
         let text =
             format!("its process has ended, or was not heard of, in the last of {} attempts{last}", loan.attempts);
-        return settle(over(shared, does, &loan, State::Failed, &Fault::coded("crashed", text)));
+        return fail(shared, does, &loan, State::Failed, &Fault::coded("crashed", text)).await;
     }
     if loan.is_expired {
         let text = format!("it has waited for {:?}, and was to begin before", loan.waited);
-        return settle(over(shared, does, &loan, State::Failed, &Fault::coded("expired", text)));
+        return fail(shared, does, &loan, State::Failed, &Fault::coded("expired", text)).await;
     }
     let slot = Slot::<D>::default();
     let progress = TaskProgress::new();
@@ -82,6 +92,7 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
         loan,
         cancel: teller.subscribe(),
         kit: Kit { queue: shared.queue.clone(), progress: progress.clone(), slot: slot.clone() },
+        instance: Cell::default(),
     };
     let came = perform(shared, does, &call, teller, &progress).await;
     let loan = call.loan;
@@ -91,7 +102,7 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
     }
     let fault = match came {
         Ok(told) => match done(shared, &loan, told) {
-            Ok(ending) => match end_within(shared, &slot, ending).await {
+            Ok(ending) => match succeed(shared, does, &loan, slot.take(), ending).await {
                 Ok(what) => return what,
                 Err(fault) => fault,
             },
@@ -104,11 +115,61 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
     match reason {
         Some(Cancelling::Cancelled) => {
             let fault = fault.code("cancelled");
-            settle(over(shared, does, &loan, State::Cancelled, &fault))
+            fail(shared, does, &loan, State::Cancelled, &fault).await
         }
         Some(Cancelling::Stopping) => settle(release(&loan)),
-        _ => settle(failed(shared, does, &loan, &fault)),
+        _ => match again(does, &loan, &fault) {
+            Some(ending) => settle(ending),
+            None => fail(shared, does, &loan, State::Failed, &fault).await,
+        },
     }
+}
+
+/// An attempt that was done. It ends by itself if its function has begun a transaction, or if something is deleted with it;
+/// else with others.
+async fn succeed<D: TaskDatabase>(
+    shared: &Shared<D>,
+    does: &dyn Does<D>,
+    loan: &Loan,
+    begun: Begun<D>,
+    ending: Ending,
+) -> Result<What, Fault> {
+    if begun.is_none() && !deletes(does, State::Done) {
+        return Ok(settle(ending));
+    }
+    Ok(if end(shared, does, loan, begun, ending).await? { What::Settled } else { What::Lost })
+}
+
+/// A job that has failed for good, or was cancelled.
+async fn fail<D: TaskDatabase>(
+    shared: &Shared<D>,
+    does: &dyn Does<D>,
+    loan: &Loan,
+    state: State,
+    fault: &Fault,
+) -> What {
+    let ending = over(shared, does, loan, state, fault);
+    if !deletes(does, state) {
+        return settle(ending);
+    }
+    match end(shared, does, loan, None, ending).await {
+        Ok(true) => What::Settled,
+        Ok(false) => What::Lost,
+        Err(why) => settle(put_off(shared, does, loan, (state, fault), &why).await),
+    }
+}
+
+/// Finds what the function asks for.
+async fn load<D: TaskDatabase>(shared: &Shared<D>, does: &dyn Does<D>, call: &Call<D>) -> Result<(), Fault> {
+    let Some(found) = does.found().filter(|found| found.is_asked_for()) else { return Ok(()) };
+    let id = does.instance_id(&call.loan.payload)?;
+    let loaded = match found.needs_connection() {
+        // In no transaction: nothing is locked, or kept from being vacuumed, while the function runs.
+        true => found.load(&id, &mut **shared.queue.jobs().connect().await?).await?,
+        false => found.load(&id, &mut ()).await?,
+    };
+    call.instance.set(Some(loaded));
+    Ok(())
 }
 
 /// Runs the function until it has ended, or was told to and has not.
@@ -122,11 +183,10 @@ async fn perform<D: TaskDatabase>(
     let keeps = !shared.options.keep.is_zero();
     let stats = &shared.stats;
     let (id, attempt, name) = (call.loan.id, call.loan.attempt, does.task());
-    let begun = match crate::__private::catch(|| does.attempt(call, keeps)) {
-        Ok(begun) => begun,
-        Err(panic) => return Err(Fault::coded("panicked", format!("it panicked: {panic}"))),
-    };
-    let mut function = pin!(guarded(begun));
+    let mut function = pin!(guarded(async {
+        load(shared, does, call).await?;
+        does.attempt(call, keeps).await
+    }));
     // Who asks from another thread sees what keeps this one.
     let mut function = pin!(poll_fn(move |context| {
         stats.enters(name, id);
@@ -139,6 +199,9 @@ async fn perform<D: TaskDatabase>(
     let mut end = Instant::now() + does.terms().timeout.min(FAR);
     let mut is_told = false;
     let (mut note_from, mut has_news) = (Instant::now(), false);
+    // Beside the function, which waits for no database: one that hangs keeps the next from being written, and nothing else. It goes
+    // on when the function has ended, for nobody else may get a connection whose answer is under way.
+    let mut noting: Fuse<JoinHandle<()>> = Fuse::terminated();
     loop {
         select! {
             biased;
@@ -161,12 +224,17 @@ async fn perform<D: TaskDatabase>(
                 let code = if reason == Cancelling::TimedOut { "timed_out" } else { "cancelled" };
                 return Err(Fault::coded(code, format!("{reason}, and was dropped where it waited")));
             }
-            () = sleep_until(note_from), if has_news => {
+            _ = &mut noting, if !noting.is_terminated() => {}
+            () = sleep_until(note_from), if has_news && noting.is_terminated() => {
                 (note_from, has_news) = (Instant::now() + PROGRESS, false);
                 let now = noted.borrow_and_update().clone();
-                if let Err(error) = shared.queue.jobs().progress((id, attempt), &now).await {
-                    log::debug!(target: "convoke::tasks", "how far {name} {id} is, is not kept: {error}");
-                }
+                let jobs = shared.queue.jobs().clone();
+                let note = async move {
+                    if let Err(error) = jobs.progress((id, attempt), &now).await {
+                        log::debug!(target: "convoke::tasks", "how far {name} {id} is, is not kept: {error}");
+                    }
+                };
+                noting = tokio::spawn(note).fuse();
             }
             Ok(()) = noted.changed(), if !has_news => has_news = true,
         }
@@ -175,15 +243,3 @@ async fn perform<D: TaskDatabase>(
 
 /// A wait for longer is one for ever.
 const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-
-/// Ends the job with the transaction that the function has begun, or hands the ending on if it has begun none.
-async fn end_within<D: TaskDatabase>(shared: &Rc<Shared<D>>, slot: &Slot<D>, ending: Ending) -> Result<What, Fault> {
-    let Some(mut work) = slot.take() else { return Ok(settle(ending)) };
-    let jobs = shared.queue.jobs();
-    if !jobs.settle_within(ending, shared.outbox.keeping(), work.connection()).await? {
-        work.rollback().await?;
-        return Ok(What::Lost);
-    }
-    work.commit().await?;
-    Ok(What::Settled)
-}

@@ -32,24 +32,23 @@ pub(super) fn done<D: TaskDatabase>(shared: &Shared<D>, loan: &Loan, told: Told)
     Ok(Ending { job: loan.id, attempt: loan.attempt, how, event })
 }
 
-/// An attempt that has failed: there is another, or its failure is told.
-pub(super) fn failed<D: TaskDatabase>(shared: &Shared<D>, does: &dyn Does<D>, loan: &Loan, fault: &Fault) -> Ending {
-    let terms = does.terms();
-    if !fault.parts().permanent && loan.attempt < loan.attempts {
-        let after = fault.parts().retry_after.unwrap_or_else(|| wait(&terms, loan.attempt));
-        log::debug!(
-            target: "convoke::tasks",
-            "{} {} is tried again in {after:?}, after attempt {} of {}: {}",
-            Shown::name(&loan.task),
-            loan.id,
-            loan.attempt,
-            loan.attempts,
-            Shown::text(&fault.parts().detail)
-        );
-        let how = How::Again { after, reason: fault.parts().detail.clone() };
-        return Ending { job: loan.id, attempt: loan.attempt, how, event: None };
+/// An attempt that has failed, if there is another.
+pub(super) fn again<D: TaskDatabase>(does: &dyn Does<D>, loan: &Loan, fault: &Fault) -> Option<Ending> {
+    if fault.parts().permanent || loan.attempt >= loan.attempts {
+        return None;
     }
-    over(shared, does, loan, State::Failed, fault)
+    let after = fault.parts().retry_after.unwrap_or_else(|| wait(&does.terms(), loan.attempt));
+    log::debug!(
+        target: "convoke::tasks",
+        "{} {} is tried again in {after:?}, after attempt {} of {}: {}",
+        Shown::name(&loan.task),
+        loan.id,
+        loan.attempt,
+        loan.attempts,
+        Shown::text(&fault.parts().detail)
+    );
+    let how = How::Again { after, reason: fault.parts().detail.clone() };
+    Some(Ending { job: loan.id, attempt: loan.attempt, how, event: None })
 }
 
 /// A job that has failed for good, or was cancelled.

@@ -45,6 +45,9 @@ const COUNTED: u64 = 10_000;
 /// How soon leases are renewed once more, by which it is heard that a job is to end.
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
 
+/// How many are lent one by one after a job that ran alone: what was lost with its process may follow it, and each runs alone.
+const CAREFUL: u32 = 16;
+
 /// What a worker is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
@@ -74,6 +77,9 @@ struct Running<D: TaskDatabase> {
     wanted: Wanted,
     holding: Holding,
     attempts: FuturesUnordered<Pin<Box<dyn Future<Output = Finish>>>>,
+    /// The job that runs alone, if one does, and how many are still lent one by one.
+    alone: Option<i64>,
+    careful: u32,
     /// What has ended and is not settled, with what is being settled now.
     ended: VecDeque<Ending>,
     settling: usize,
@@ -113,7 +119,7 @@ impl<D: TaskDatabase> Engine<D> {
     /// Runs until it was told to drain, and all is settled or given back. Says how many jobs were given back while they ran.
     pub(super) async fn run(self) -> usize {
         let stats = self.shared.stats.clone();
-        stats.begin();
+        let _runs = stats.begin();
         let (orders, mut ends) = (self.orders.subscribe(), self.orders.subscribe());
         let shared = self.shared.clone();
         let ticking = async move {
@@ -123,7 +129,6 @@ impl<D: TaskDatabase> Engine<D> {
             }
         };
         let (given_back, ()) = join(Running::new(self.shared, self.wanted).run(orders), ticking).await;
-        stats.end();
         given_back
     }
 }
@@ -138,6 +143,8 @@ impl<D: TaskDatabase> Running<D> {
             wanted,
             holding: Holding::default(),
             attempts: FuturesUnordered::new(),
+            alone: None,
+            careful: 0,
             ended: VecDeque::new(),
             settling: 0,
             settle: Fuse::terminated(),
@@ -160,6 +167,8 @@ impl<D: TaskDatabase> Running<D> {
         loop {
             let is_draining = drain_until.is_some();
             if is_draining {
+                // Nothing is asked for any more.
+                self.shared.stats.full();
                 self.give_back(true);
                 if self.holding.is_empty()
                     && self.ended.is_empty()
@@ -236,13 +245,37 @@ impl<D: TaskDatabase> Running<D> {
     }
 
     fn wants(&self) -> usize {
-        self.holding.wants(self.shared.options.concurrency).min(MOST)
+        if self.alone.is_some() || self.holding.has_suspect() {
+            return 0;
+        }
+        let most = if self.careful > 0 { 1 } else { MOST };
+        self.holding.wants(self.shared.options.concurrency).min(most)
     }
 
     fn begin(&mut self) {
+        if self.alone.is_some() {
+            return;
+        }
         let options = &self.shared.options;
         while self.attempts.len() < options.concurrency && self.unsettled() < options.gather {
-            let Some((loan, teller)) = self.holding.begin() else { return };
+            let Some((loan, teller)) = self.holding.begin() else { break };
+            self.attempts.push(Box::pin(run(self.shared.clone(), loan, teller)));
+        }
+        if self.holding.has_suspect() {
+            self.begin_alone();
+        }
+    }
+
+    /// Begins one that may kill this process, once all else has ended, is settled or was given back.
+    fn begin_alone(&mut self) {
+        self.careful = CAREFUL;
+        self.ended.extend(self.holding.spare_suspects().iter().map(release));
+        let is_quiet = self.attempts.is_empty() && self.lend.is_terminated() && self.settle.is_terminated();
+        if is_quiet
+            && self.ended.is_empty()
+            && let Some((loan, teller)) = self.holding.begin_alone()
+        {
+            self.alone = Some(loan.id);
             self.attempts.push(Box::pin(run(self.shared.clone(), loan, teller)));
         }
     }
@@ -256,6 +289,7 @@ impl<D: TaskDatabase> Running<D> {
             return;
         }
         self.wanted.most = wants;
+        self.shared.stats.asks();
         let (jobs, wanted) = (self.shared.queue.jobs().clone(), self.wanted.clone());
         self.lend = async move { jobs.lend(&wanted).await }.boxed_local().fuse();
     }
@@ -265,7 +299,7 @@ impl<D: TaskDatabase> Running<D> {
         match loans {
             Ok(loans) => {
                 self.lend_pause = FIRST_PAUSE;
-                self.shared.stats.lent(loans.jobs.len());
+                self.careful = self.careful.saturating_sub(1);
                 let poll = match self.shared.queue.jobs().tells_all() {
                     true => LONGEST_POLL,
                     false => self.shared.options.poll_every,
@@ -274,6 +308,7 @@ impl<D: TaskDatabase> Running<D> {
                 let next = loans.next.map_or(poll, |next| next.min(poll));
                 let full = loans.jobs.len() >= self.wanted.most;
                 self.lend_from = if full { now } else { now + next.max(Duration::from_millis(1)) };
+                self.shared.stats.lent(loans.jobs.len(), self.lend_from);
                 self.holding.lent(loans.jobs);
             }
             Err(error) => {
@@ -286,6 +321,7 @@ impl<D: TaskDatabase> Running<D> {
 
     fn finished(&mut self, finish: Finish) {
         self.holding.ended(finish.job, finish.attempt, finish.took);
+        self.alone = self.alone.filter(|alone| *alone != finish.job);
         match finish.what {
             What::Settle(ending) => self.ended.push_back(*ending),
             What::Settled => self.shared.stats.done(1),
@@ -311,6 +347,7 @@ impl<D: TaskDatabase> Running<D> {
         let endings: Vec<_> = self.ended.drain(..self.ended.len().min(MOST)).collect();
         self.settling = endings.len();
         let shared = self.shared.clone();
+        shared.stats.settles();
         self.settle = async move {
             let settled = shared.queue.jobs().settle(endings.clone(), shared.outbox.keeping()).await;
             match settled {

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::tasks::TaskFigures;
 use crate::transport::TransportError;
+use crate::{RelayHealth, RelayProbe};
 
 /// How long a worker may be without an answer of the database.
 const SILENCE: Duration = Duration::from_secs(25);
@@ -22,11 +23,12 @@ const STUCK: Duration = Duration::from_secs(5);
 /// The health of a worker of tasks.
 ///
 /// It is healthy if it has asked the database for jobs within 25 s, or had no room for more, if what has ended is not kept from
-/// being settled for as long, and if no function has kept its thread for longer than 5 s.
+/// being settled for as long, if no function has kept its thread for longer than 5 s, and if the bus hears in time how jobs have
+/// ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TasksHealth {
-    /// Whether jobs are fetched in time.
+    /// Whether jobs are fetched in time, settled, and told of.
     pub healthy: bool,
     /// Whether the database answered when it was last asked.
     pub connected: bool,
@@ -47,6 +49,9 @@ pub struct TasksHealth {
     pub settled: u64,
     /// What the database said last, if that was an error.
     pub trouble: Option<String>,
+    /// How the relay is by which the bus hears how jobs have ended. `None` if the events go into an outbox of yours, and before the
+    /// worker has begun.
+    pub relay: Option<RelayHealth>,
 }
 
 impl fmt::Display for TasksHealth {
@@ -54,9 +59,13 @@ impl fmt::Display for TasksHealth {
         if let Some(stuck) = &self.stuck {
             return write!(f, "the worker of tasks stands still: {stuck}");
         }
+        let silent = self.relay.as_ref().filter(|relay| !self.ended && !relay.healthy);
+        if let Some(relay) = silent {
+            return write!(f, "the worker of tasks does not tell how jobs have ended: {relay}");
+        }
         let state = match self {
             Self { ended: true, .. } => "does not run",
-            Self { healthy: false, .. } => "fetches nothing",
+            Self { healthy: false, .. } => "fetches or settles nothing",
             Self { connected: false, .. } => "waits for the database",
             _ => "is working",
         };
@@ -92,16 +101,20 @@ pub(in crate::tasks) struct Stats {
     lent: AtomicU64,
     settled: AtomicU64,
     seen: Mutex<Seen>,
+    /// Of the relay that it has of its own.
+    relay: Mutex<Option<RelayProbe>>,
     /// The function that is being polled, its job, and since when.
     inside: Mutex<Option<(&'static str, i64, std::time::Instant)>>,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// When the database last answered, or there was no room for more.
-    answered: Option<Instant>,
-    /// Since when what has ended cannot be settled: then little that is lent can begin.
-    unsettled: Option<Instant>,
+    /// Since when an answer of the database is missed: when it was asked, or is to be asked next. Later where there is no room for more.
+    missed: Option<Instant>,
+    /// Since when something that has ended is being settled, or cannot be: then little that is lent can begin.
+    settling: Option<Instant>,
+    /// Whether the last of that has failed.
+    unsettled: bool,
     trouble: Option<String>,
     figures: TaskFigures,
 }
@@ -115,13 +128,16 @@ impl Stats {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn begin(&self) {
-        *self.seen() = Seen { answered: Some(Instant::now()), ..Seen::default() };
+    /// Says that it runs, until what this returns is dropped: by a panic as well, after which nobody may start it again.
+    pub(super) fn begin(self: &Arc<Self>) -> Runs {
+        *self.seen() = Seen { missed: Some(Instant::now()), ..Seen::default() };
         self.running.store(true, Ordering::Relaxed);
+        Runs(self.clone())
     }
 
-    pub(super) fn end(&self) {
-        self.running.store(false, Ordering::Relaxed);
+    /// It has this relay of its own.
+    pub(super) fn relayed_by(&self, relay: RelayProbe) {
+        *self.relay.lock().unwrap_or_else(PoisonError::into_inner) = Some(relay);
     }
 
     /// A function is polled.
@@ -133,18 +149,25 @@ impl Stats {
         *self.inside() = None;
     }
 
-    pub(super) fn lent(&self, jobs: usize) {
+    /// The database is asked for jobs.
+    pub(super) fn asks(&self) {
+        let mut seen = self.seen();
+        seen.missed = seen.missed.into_iter().chain([Instant::now()]).min();
+    }
+
+    /// It has lent so many, and is asked again at this time.
+    pub(super) fn lent(&self, jobs: usize, next: Instant) {
         self.lent.fetch_add(jobs as u64, Ordering::Relaxed);
         let mut seen = self.seen();
-        seen.answered = Some(Instant::now());
-        if seen.unsettled.is_none() && seen.trouble.take().is_some() {
+        seen.missed = Some(next);
+        if !seen.unsettled && seen.trouble.take().is_some() {
             log::warn!(target: "convoke::tasks", "the database is back");
         }
     }
 
     /// There is no room for more.
     pub(super) fn full(&self) {
-        self.seen().answered = Some(Instant::now());
+        self.seen().missed = Some(Instant::now());
     }
 
     pub(super) fn done(&self, jobs: usize) {
@@ -159,14 +182,20 @@ impl Stats {
         seen.trouble = Some(error.to_string());
     }
 
+    /// What has ended is about to be settled.
+    pub(super) fn settles(&self) {
+        self.seen().settling.get_or_insert_with(Instant::now);
+    }
+
     /// What has ended could not be settled.
     pub(super) fn unsettled(&self, error: &TransportError) {
         self.lost(error);
-        self.seen().unsettled.get_or_insert_with(Instant::now);
+        self.seen().unsettled = true;
     }
 
     pub(super) fn has_settled(&self) {
-        self.seen().unsettled = None;
+        let mut seen = self.seen();
+        (seen.settling, seen.unsettled) = (None, false);
     }
 
     pub(super) fn counted(&self, figures: TaskFigures) {
@@ -179,12 +208,14 @@ impl Stats {
             let time = since.elapsed();
             (time >= STUCK).then(|| format!("{task} {job} has kept its thread for {} s", time.as_secs()))
         });
+        let relay = self.relay.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(RelayProbe::health);
+        let tells = relay.as_ref().is_none_or(|relay| relay.healthy);
         let seen = self.seen();
         let running = self.running.load(Ordering::Relaxed);
-        let silent = seen.answered.is_none_or(|answered| answered.elapsed() >= SILENCE)
-            || seen.unsettled.is_some_and(|since| since.elapsed() >= SILENCE);
+        let silent = seen.missed.is_none_or(|missed| missed.elapsed() >= SILENCE)
+            || seen.settling.is_some_and(|since| since.elapsed() >= SILENCE);
         TasksHealth {
-            healthy: running && !silent && stuck.is_none(),
+            healthy: running && !silent && tells && stuck.is_none(),
             connected: running && seen.trouble.is_none(),
             ended: !running,
             stuck,
@@ -194,6 +225,45 @@ impl Stats {
             lent: self.lent.load(Ordering::Relaxed),
             settled: self.settled.load(Ordering::Relaxed),
             trouble: seen.trouble.clone(),
+            relay,
         }
+    }
+}
+
+/// Has the probe say that it runs.
+pub(super) struct Runs(Arc<Stats>);
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        self.0.running.store(false, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Route;
+    use crate::transport::Memory;
+
+    #[actix_rt::test]
+    async fn a_relay_that_has_ended_is_in_the_health() {
+        let outbox = Memory::database().outbox("Tasks").await.unwrap();
+        let mut relay = outbox.relay(Route::new("Tasks/**", Memory::queue("told")));
+        let stats = Arc::<Stats>::default();
+        stats.relayed_by(relay.probe());
+        let runs = stats.begin();
+        let relay = relay.start().await.unwrap();
+        while !stats.health().healthy {
+            tokio::task::yield_now().await;
+        }
+        relay.stop().await;
+        let health = stats.health();
+        assert!(
+            !health.healthy && !health.ended && health.relay.as_ref().is_some_and(|relay| relay.ended),
+            "{health:?}"
+        );
+        assert!(health.to_string().contains("Tasks does not run"), "{health}");
+        drop(runs);
+        assert!(stats.health().ended);
     }
 }

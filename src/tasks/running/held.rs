@@ -27,6 +27,8 @@ pub(super) type Teller = Rc<watch::Sender<Option<Cancelling>>>;
 pub(super) struct Holding {
     /// Those that have not begun, and when each was lent.
     ready: VecDeque<(Instant, Loan)>,
+    /// Those that are to run alone.
+    suspects: VecDeque<Loan>,
     /// Those that run, by their number: the attempt, and how it is told to end.
     running: HashMap<i64, (u32, Teller)>,
     /// How long a job takes, of late.
@@ -36,15 +38,43 @@ pub(super) struct Holding {
 impl Holding {
     pub(super) fn lent(&mut self, loans: Vec<Loan>) {
         let now = Instant::now();
-        self.ready.extend(loans.into_iter().map(|loan| (now, loan)));
+        for loan in loans {
+            match is_suspect(&loan) {
+                true => self.suspects.push_back(loan),
+                false => self.ready.push_back((now, loan)),
+            }
+        }
     }
 
-    /// The next that may begin.
+    /// The next that may begin beside others.
     pub(super) fn begin(&mut self) -> Option<(Loan, Teller)> {
         let (_, loan) = self.ready.pop_front()?;
+        Some(self.run(loan))
+    }
+
+    /// One that is to run alone, if there is nothing else here.
+    pub(super) fn begin_alone(&mut self) -> Option<(Loan, Teller)> {
+        if !self.running.is_empty() || !self.ready.is_empty() || self.suspects.len() != 1 {
+            return None;
+        }
+        let loan = self.suspects.pop_front()?;
+        Some(self.run(loan))
+    }
+
+    /// Whether one is here that is to run alone.
+    pub(super) fn has_suspect(&self) -> bool {
+        !self.suspects.is_empty()
+    }
+
+    /// Takes out all that are to run alone but one, to be given back.
+    pub(super) fn spare_suspects(&mut self) -> Vec<Loan> {
+        self.suspects.drain(1.min(self.suspects.len())..).collect()
+    }
+
+    fn run(&mut self, loan: Loan) -> (Loan, Teller) {
         let teller = Rc::new(watch::Sender::new(None));
         self.running.insert(loan.id, (loan.attempt, teller.clone()));
-        Some((loan, teller))
+        (loan, teller)
     }
 
     pub(super) fn ended(&mut self, job: i64, attempt: u32, took: Duration) {
@@ -56,7 +86,7 @@ impl Holding {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.running.is_empty()
+        self.ready.is_empty() && self.suspects.is_empty() && self.running.is_empty()
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -83,7 +113,8 @@ impl Holding {
     /// Those whose leases are to be renewed.
     pub(super) fn leases(&self) -> Vec<(i64, u32)> {
         let running = self.running.iter().map(|(job, (attempt, _))| (*job, *attempt));
-        self.ready.iter().map(|(_, loan)| (loan.id, loan.attempt)).chain(running).collect()
+        let waits = self.ready.iter().map(|(_, loan)| loan).chain(&self.suspects);
+        waits.map(|loan| (loan.id, loan.attempt)).chain(running).collect()
     }
 
     /// What came of renewing them.
@@ -100,10 +131,14 @@ impl Holding {
                 continue;
             }
             match how {
-                Held::Lost => self.ready.retain(|(_, loan)| (loan.id, loan.attempt) != (*job, *attempt)),
+                Held::Lost => {
+                    self.ready.retain(|(_, loan)| (loan.id, loan.attempt) != (*job, *attempt));
+                    self.suspects.retain(|loan| (loan.id, loan.attempt) != (*job, *attempt));
+                }
                 _ => {
-                    let waits = self.ready.iter_mut().filter(|(_, loan)| (loan.id, loan.attempt) == (*job, *attempt));
-                    waits.for_each(|(_, loan)| loan.is_cancelled = true);
+                    let waits = self.ready.iter_mut().map(|(_, loan)| loan).chain(&mut self.suspects);
+                    let waits = waits.filter(|loan| (loan.id, loan.attempt) == (*job, *attempt));
+                    waits.for_each(|loan| loan.is_cancelled = true);
                 }
             }
         }
@@ -118,13 +153,21 @@ impl Holding {
     pub(super) fn give_back(&mut self, all: bool) -> Vec<Loan> {
         let now = Instant::now();
         let stale = |(lent, _): &(Instant, Loan)| all || now.duration_since(*lent) >= STALE;
-        if !self.ready.front().is_some_and(stale) {
-            return Vec::new();
+        let mut given_back = if all { Vec::from(std::mem::take(&mut self.suspects)) } else { Vec::new() };
+        if self.ready.front().is_some_and(stale) {
+            // How long jobs take is what it was not: none is taken ahead until that is known better.
+            self.takes = None;
+            given_back.extend(self.ready.drain(..).map(|(_, loan)| loan));
         }
-        // How long jobs take is what it was not: none is taken ahead until that is known better.
-        self.takes = None;
-        self.ready.drain(..).map(|(_, loan)| loan).collect()
+        given_back
     }
+}
+
+/// Whether this is the last attempt at a job of which nothing was heard at the one before: its process has died of it, or of
+/// another job that it was lent with. Alone, it takes no other along, and no other takes it.
+fn is_suspect(loan: &Loan) -> bool {
+    let is_last = loan.attempt > 1 && loan.attempt == loan.attempts;
+    is_last && loan.reason.is_none() && !loan.is_cancelled && !loan.is_expired
 }
 
 /// The first reason stays.

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! In reading order: `options` is what it goes by; `engine` is its one task, and `held` what it has; `attempt` runs a function, and
-//! `ending` says what becomes of that; `ticker` enqueues what is due again and again. `health` and `service` are as with a worker; `to_bus` has the bus of this process hear how
+//! `ending` says what becomes of that, and `removing` ends what does not end with others; `ticker` enqueues what is due again and again. `health` and `service` are as with a worker; `to_bus` has the bus of this process hear how
 //! jobs have ended.
 //!
 //! An attempt ends by one statement that is fenced by its number, in one transaction with its event. What is not settled comes
@@ -17,6 +17,7 @@ mod engine;
 mod held;
 mod attempt;
 mod ending;
+mod removing;
 mod health;
 mod service;
 mod ticker;

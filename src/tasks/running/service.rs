@@ -63,7 +63,9 @@ impl<D: TaskDatabase> TasksService<D> {
                 let outbox = OutboxBuilder::new(&parts.database, parts.publisher.clone()).await?;
                 let route = Route::new(format!("{}/**", parts.publisher), ToBus(parts.bus.clone()));
                 let poll = if queue.jobs().tells_all() { LOOK } else { parts.options.poll_every };
-                self.relay = Some(outbox.relay(route).poll_every(poll).start().await?);
+                let mut relay = outbox.relay(route).poll_every(poll);
+                parts.stats.relayed_by(relay.probe());
+                self.relay = Some(relay.start().await?);
                 outbox
             }
         };

@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr, SqlStr, Sqlite, SqliteConnection};
 
 use super::jobs::{AHEAD, READY, SqliteJobs, TURN};
+use super::numbers::{self, FIRST};
 use crate::sql::sqlite::now;
 use crate::tasks::queue::{key_of, lane_of, micros};
 use crate::tasks::{Added, NewJob};
@@ -24,11 +25,23 @@ static UNIQUE: LazyLock<[SqlStr; 4]> = LazyLock::new(|| {
     SIZES.map(|rows| insert_sql(rows, "ON CONFLICT (unique_key) WHERE hold > 0 DO NOTHING RETURNING id, unique_key"))
 });
 
+/// How many there are beside the number.
+const COLUMNS: usize = 15;
+
 fn insert_sql(rows: usize, end: &str) -> SqlStr {
-    let columns =
-        "lane, state, rank, due, at, key, attempts, hold, expires, held_until, unique_key, queue, task, cause, payload";
-    let values = vec!["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"; rows].join(", ");
-    AssertSqlSafe(format!("INSERT INTO convoke_job ({columns}) VALUES {values} {end}")).into_sql_str()
+    let columns = "id, lane, state, rank, due, at, key, attempts, hold, expires, held_until, unique_key, queue, task, cause, payload";
+    let (mut all, mut value) = (String::new(), 2);
+    for row in 0..rows {
+        // The next number, also if the one before it was not inserted.
+        all.push_str(if row == 0 { "(" } else { ", (NULL" });
+        all.push_str(if row == 0 { FIRST } else { "" });
+        for _ in 0..COLUMNS {
+            value += 1;
+            all.push_str(&format!(", ?{value}"));
+        }
+        all.push(')');
+    }
+    AssertSqlSafe(format!("INSERT INTO convoke_job ({columns}) VALUES {all} {end}")).into_sql_str()
 }
 
 /// A key is free that is held no longer than a time which is past: by a job that is over, or that was lent and held it until then.
@@ -76,11 +89,12 @@ pub(super) async fn insert(connection: &mut SqliteConnection, jobs: Vec<NewJob>)
     let (now, mut jobs) = (now(), jobs.into_iter());
     for (size, sql) in SIZES.iter().zip(INSERTS.iter()) {
         while jobs.len() >= *size {
-            let mut query = sqlx::query(sql.clone());
+            let mut query = numbered(sql, *size);
             for job in jobs.by_ref().take(*size) {
                 query = bound(query, job, now);
             }
             let last = query.execute(&mut *connection).await?.last_insert_rowid();
+            numbers::note(last);
             let first = last - i64::try_from(*size).unwrap_or_default() + 1;
             added.extend((first..=last).map(Added::New));
         }
@@ -101,7 +115,7 @@ async fn insert_unique(
     let (mut inserted, mut jobs) = (Vec::<(i64, Option<String>)>::new(), jobs.into_iter());
     for (size, sql) in SIZES.iter().zip(UNIQUE.iter()) {
         while jobs.len() >= *size {
-            let mut query = sqlx::query(sql.clone());
+            let mut query = numbered(sql, *size);
             for job in jobs.by_ref().take(*size) {
                 query = bound(query, job, now);
             }
@@ -112,6 +126,9 @@ async fn insert_unique(
     }
     // Numbers are in the order of the jobs, and of a key the first is the one that was inserted.
     inserted.sort_unstable();
+    if let Some((last, _)) = inserted.last() {
+        numbers::note(*last);
+    }
     let mut inserted = inserted.into_iter().peekable();
     let mut added: Vec<_> =
         wanted.iter().map(|key| inserted.next_if(|(_, has)| has == key).map(|(id, _)| id)).collect();
@@ -132,6 +149,12 @@ async fn insert_unique(
 }
 
 type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
+
+/// A statement that inserts so many.
+fn numbered(sql: &SqlStr, size: usize) -> Query {
+    let (first, beyond) = numbers::draw(size);
+    sqlx::query(sql.clone()).bind(first).bind(beyond)
+}
 
 fn bound(query: Query, job: NewJob, now: i64) -> Query {
     let due = millis(job.due.from(now.saturating_mul(1000)));

@@ -3,6 +3,7 @@
 //! `open_jobs → SqliteJobs → add.rs, lend.rs, settle.rs, look.rs, note.rs`
 
 use std::collections::HashMap;
+use std::ops::DerefMut;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::sql::Bell;
 use crate::sql::sqlite::{Reader, SqliteDatabase, Store, describe, late};
 use crate::tasks::OpenTasks;
 use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted};
-use crate::tasks::{Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
+use crate::tasks::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
 // States of a job.
@@ -211,6 +212,14 @@ impl KeepingJobs<SqliteConnection> for SqliteJobs {
             let transaction = self.database.begin().await?;
             Ok(Box::new(SqliteWork { at: self.at.clone(), store: self.store.clone(), transaction }) as Box<dyn Work<_>>)
         })
+    }
+
+    fn connect(&self) -> BoxFuture<'_, Connected<SqliteConnection>> {
+        Box::pin(self.in_time(async {
+            let acquired = self.store.pool.acquire().await;
+            let connection = self.store.verified(acquired).map_err(|error| self.error(&error))?;
+            Ok(Box::new(connection) as Box<dyn DerefMut<Target = _> + Send>)
+        }))
     }
 }
 

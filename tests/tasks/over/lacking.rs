@@ -1,14 +1,18 @@
 //! What is asked for that a queue cannot do: an error by name, before anything is done.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use convoke::prelude::*;
-use convoke::transport::{Abilities, ErrorKind, Memory, MemoryDatabase, MemoryQueue};
+use convoke::transport::{Abilities, ErrorKind, Memory, MemoryConnection, MemoryDatabase, MemoryQueue};
 use convoke::{
-    Attempt, CancelToken, Fault, Steps, TaskError, TaskProgress, TaskQueue, TaskSender, Tasks, Tx, WorkerError,
+    Attempt, CancelToken, Fault, Instance, Repository, Steps, TaskError, TaskFailed, TaskProgress, TaskQueue,
+    TaskSender, Tasks, Tx, WorkerError,
 };
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use super::Over;
 use crate::common::SECOND;
@@ -179,4 +183,60 @@ async fn of_several_one_that_is_too_large_does_not_keep_the_others() {
     assert_eq!(over.queue.waiting(), 3);
     let error = Fault::from(enqueued[0].clone().unwrap_err());
     assert!(error.to_string().starts_with("memory:tasks"), "{error}");
+}
+
+struct User {
+    name: &'static str,
+}
+
+#[derive(Task, Serialize, Deserialize)]
+#[task(instance(user: User))]
+struct Greet {
+    user: i64,
+}
+
+#[derive(Task, Serialize, Deserialize)]
+#[task(instance(user: User), delete_on_failure, delete_on_success)]
+struct Dismiss {
+    user: i64,
+}
+
+async fn find(id: i64) -> Result<Option<User>, Fault> {
+    Ok((id == 7).then_some(User { name: "Ada" }))
+}
+
+async fn find_on(_: i64, _: &mut MemoryConnection) -> Result<Option<User>, Fault> {
+    Ok(None)
+}
+
+#[convoke::test]
+async fn an_instance_is_found_where_its_repository_brings_a_connection() {
+    let queue = Memory::queue("tasks");
+    let bus = EventBus::builder().provide(Repository::new(find)).build();
+    let failed = Rc::new(RefCell::new(Vec::new()));
+    let noted = failed.clone();
+    let _fails = bus.on(move |failed: &TaskFailed| noted.borrow_mut().push(failed.code.clone())).unwrap();
+    let greeted = Rc::new(RefCell::new(Vec::new()));
+    let names = greeted.clone();
+    let greet = async move |_: Arc<Greet>, user: Instance<User>| names.borrow_mut().push(user.name);
+    let tasks = Tasks::over(&queue, &bus).on(greet).unwrap().await.unwrap();
+    for user in [7, 8] {
+        tasks.enqueue(Greet { user }).await.unwrap();
+    }
+    sleep(SECOND).await;
+    assert_eq!((greeted.take(), failed.take()), (vec!["Ada"], vec!["not_found".to_owned()]));
+    tasks.stop().await.unwrap();
+}
+
+#[convoke::test]
+async fn an_instance_that_is_a_row_of_the_database_of_the_jobs_is_an_error() {
+    let bus = EventBus::builder().provide(Repository::new(find_on)).build();
+    let tasks = Tasks::over(&queue(), &bus).on(async |_: Arc<Greet>, _: Instance<User>| {}).unwrap();
+    let text = "`Greet`: an instance of `User` that is found on a connection of the database;";
+    assert!(unsupported(tasks.await.unwrap_err()).contains(text));
+    let delete = async |_: i64| Ok::<_, Fault>(());
+    let bus = EventBus::builder().provide(Repository::new(find).deletes(delete)).build();
+    let tasks = Tasks::over(&queue(), &bus).on(|_: &Dismiss| {}).unwrap();
+    let text = "`Dismiss`: `delete_on_success`, `delete_on_failure`;";
+    assert!(unsupported(tasks.await.unwrap_err()).contains(text));
 }

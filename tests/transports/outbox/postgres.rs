@@ -25,7 +25,22 @@ pub(crate) struct Database {
     pub(crate) db: PostgresDatabase,
     /// Where it is.
     pub(crate) url: String,
-    _server: Arc<PostgresServer>,
+    server: Arc<PostgresServer>,
+}
+
+impl Database {
+    /// In a server that no other test has, with these settings.
+    pub(crate) async fn alone(settings: &[&str]) -> Self {
+        let server = Arc::new(PostgresServer::own(settings).await.unwrap());
+        let url = server.url().to_owned();
+        let db = Postgres::connect(&url).await.unwrap();
+        db.migrate().await.unwrap();
+        Self { db, url, server }
+    }
+
+    pub(crate) fn server(&self) -> &PostgresServer {
+        &self.server
+    }
 }
 
 /// Returns the server, which ends with the last who has it.
@@ -54,7 +69,7 @@ impl Base for Database {
         let url = format!("{}{name}", server.url().trim_end_matches("postgres"));
         let db = Postgres::connect(&url).await.unwrap();
         db.migrate().await.unwrap();
-        Self { db, url, _server: server }
+        Self { db, url, server }
     }
 
     fn outbox(&self, name: &str) -> OutboxBuilder<PostgresDatabase> {

@@ -29,6 +29,7 @@ struct Own {
     port: u16,
     folder: TempDir,
     settings: Vec<String>,
+    variables: Vec<(String, String)>,
     process: Mutex<Option<Process>>,
 }
 
@@ -43,6 +44,11 @@ impl PostgresServer {
 
     /// Starts one with these settings, as in `max_connections=20`.
     pub(crate) async fn own(settings: &[&str]) -> Result<Self, Unavailable> {
+        Self::own_with(settings, &[]).await
+    }
+
+    /// The same, with variables of its environment.
+    pub(crate) async fn own_with(settings: &[&str], variables: &[(String, String)]) -> Result<Self, Unavailable> {
         let programs = programs().ok_or_else(|| Unavailable::new(MISSING))?;
         let (port, folder) = (free_port(), TempDir::new("postgres"));
         // Who runs the server is not who made the folder.
@@ -50,7 +56,7 @@ impl PostgresServer {
         let data = folder.path().join("data");
         copy(template(&programs)?, &data).map_err(Unavailable::new)?;
         let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let own = Own { programs, port, folder, settings, process: Mutex::default() };
+        let own = Own { programs, port, folder, settings, variables: variables.to_vec(), process: Mutex::default() };
         own.run().await;
         Ok(Self { url: format!("postgres://postgres@127.0.0.1:{port}/postgres"), own: Some(own) })
     }
@@ -117,7 +123,16 @@ fn succeeded(output: std::io::Result<Output>) -> Result<(), String> {
 
 impl Own {
     async fn run(&self) {
-        let mut command = command(&self.programs.join("postgres"));
+        let program = self.programs.join("postgres");
+        let mut command = match self.variables.is_empty() {
+            true => command(&program),
+            // Not of who becomes another user before.
+            false => {
+                let mut command = command(Path::new("env"));
+                command.args(self.variables.iter().map(|(name, value)| format!("{name}={value}"))).arg(&program);
+                command
+            }
+        };
         command.current_dir("/").arg("-D").arg(self.folder.path().join("data")).args(["-p", &self.port.to_string()]);
         for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories="] {
             command.args(["-c", setting]);

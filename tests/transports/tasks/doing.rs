@@ -78,6 +78,49 @@ pub(super) async fn how_far_it_is_can_be_seen<B: Base>() {
     tasks.stop().await;
 }
 
+/// Of a database that does not take how far a function is, while `holds` has it so.
+pub(super) async fn a_function_goes_on_meanwhile<B: Base, H>(
+    db: &B::Database,
+    bus: &EventBus,
+    holds: impl AsyncFnOnce() -> H,
+) {
+    let (begins, ends) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
+    let beats = Arc::new(AtomicU32::new(0));
+    let slow = {
+        let (begins, ends, beats) = (begins.clone(), ends.clone(), beats.clone());
+        async move |_: Arc<Register>, progress: TaskProgress| {
+            beats.store(1, Ordering::Relaxed);
+            begins.notified().await;
+            progress.fraction(0.5);
+            let beat = async {
+                loop {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    beats.fetch_add(1, Ordering::Relaxed);
+                }
+            };
+            tokio::select! {
+                () = ends.notified() => Ok::<_, std::io::Error>(Registered { id: 7 }),
+                () = beat => unreachable!(),
+            }
+        }
+    };
+    let tasks = convoke::Tasks::new(db, bus).on(slow).unwrap().await.unwrap();
+    let job = tasks.enqueue(Register { id: 7 }).await.unwrap();
+    until("it has begun", async || beats.load(Ordering::Relaxed) > 0).await;
+    let held = holds().await;
+    begins.notify_one();
+    // A second and more: what it says is being written since the first of these.
+    until("it goes on", async || beats.load(Ordering::Relaxed) > 150).await;
+    drop(held);
+    until("it is half way", async || {
+        job.status().await.is_ok_and(|status| status.is_some_and(|status| status.progress() == (None, Some(0.5))))
+    })
+    .await;
+    ends.notify_one();
+    assert_eq!(ended(&job).await.state(), JobState::Done);
+    tasks.stop().await;
+}
+
 pub(super) async fn a_step_is_done_once_however_often_it_is_tried<B: Base>() {
     let shop = Shop::<B>::new().await;
     let charged = Arc::new(AtomicU32::new(0));

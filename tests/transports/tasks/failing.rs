@@ -166,3 +166,32 @@ pub(super) async fn a_task_that_changed_its_type_fails_by_name<B: Base>() {
     assert_eq!(heard[0].1["code"], "unreadable", "{heard:?}");
     tasks.stop().await;
 }
+
+/// While the outbox takes nothing, jobs are lent as before. Takes some 25 s.
+pub(super) async fn who_cannot_settle_is_unhealthy<B: Base>(
+    shop: &Shop<B>,
+    breaks: impl AsyncFnOnce(),
+    mends: impl AsyncFnOnce(),
+) {
+    let tasks = shop.tasks().on(register).unwrap().await.unwrap();
+    let probe = tasks.probe();
+    until("it is well", async || probe.health().healthy).await;
+    breaks().await;
+    let (start, mut jobs) = (std::time::Instant::now(), 0);
+    while probe.health().healthy {
+        assert!(start.elapsed() < Duration::from_secs(120), "{}", probe.health());
+        let _ = tasks.enqueue(Register { id: jobs }).await.unwrap();
+        jobs += 1;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let health = probe.health();
+    assert!(start.elapsed() >= Duration::from_secs(24), "{health} after {:?}", start.elapsed());
+    assert!(health.lent > 10 && health.settled == 0 && !health.connected, "{health:?}");
+    assert!(health.trouble.is_some() && health.to_string().contains("settles nothing"), "{health}");
+    mends().await;
+    until("it is well again", async || probe.health().healthy).await;
+    let jobs = usize::try_from(jobs).unwrap();
+    assert_eq!(shop.hears(jobs).await.len(), jobs);
+    tasks.stop().await;
+    assert_eq!(shop.heard().len(), jobs);
+}

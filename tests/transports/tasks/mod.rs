@@ -1,6 +1,7 @@
 //! Tasks: one suite over each database, one over each queue without one, and what only one of them does.
 //!
-//! `Base (a database) → Shop: a bus, what was heard → suite! → enqueuing, doing, failing, limits`, `killed: SQLite and PostgreSQL`
+//! `Base (a database) → Shop: a bus, what was heard → suite! → enqueuing, doing, failing, instances, limits, many`, `processes, under_load: more
+//! of them than one, and many jobs`
 
 /// Tasks, a bus, and what was heard.
 mod shop;
@@ -10,10 +11,18 @@ mod enqueuing;
 mod doing;
 /// Attempts that fail, and jobs that are to end.
 mod failing;
+/// What a task is about.
+mod instances;
+/// Users, and where they are.
+mod users;
 /// Keys of which only some run, and more than one worker.
 mod limits;
-/// Workers in processes that are killed.
-mod killed;
+/// A thousand jobs that are to end.
+mod many;
+/// Workers in processes of their own, which end as they like.
+mod processes;
+/// What only shows with many jobs, or after a while.
+mod under_load;
 /// Queues without a database.
 mod over;
 /// A database in memory.
@@ -59,11 +68,26 @@ macro_rules! all_over {
                 what_has_waited_too_long_has_failed,
                 a_task_that_changed_its_type_fails_by_name,
             },
+            instances::{
+                an_instance_is_found_before_each_attempt,
+                what_is_not_there_has_failed_by_name,
+                an_instance_is_found_anew_in_the_transaction_that_ends_the_job,
+                it_is_deleted_when_the_job_is_done_and_only_then,
+                what_cannot_be_deleted_keeps_a_job_from_being_done,
+                it_is_deleted_when_the_job_has_failed_for_good_and_only_then,
+                what_was_cancelled_is_deleted_too,
+                what_cannot_be_deleted_keeps_a_job_from_having_failed,
+                what_is_elsewhere_is_deleted_behind_the_event_and_until_it_is_gone,
+            },
             limits::{
                 of_a_key_no_more_run_at_once_than_is_said,
                 a_key_with_many_jobs_keeps_no_other_waiting,
                 a_rate_is_kept,
                 a_limit_holds_over_two_workers,
+            },
+            many::{
+                a_thousand_that_are_cancelled_all_end_and_are_told,
+                a_thousand_that_take_too_long_all_end_and_are_told,
             },
         }
     };

@@ -1,15 +1,24 @@
 //! Tasks in a PostgreSQL.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use convoke::transport::ErrorKind;
-use convoke::{TaskError, Tasks};
+use convoke::prelude::*;
+use convoke::transport::{ErrorKind, Postgres, PostgresDatabase};
+use convoke::{Fault, Steps, TaskError, TaskProgress, Tasks, Tx};
 use sqlx::PgPool;
 
 use super::all_over;
-use super::shop::{Register, Shop, ended, register};
+use super::children::Place;
+use super::doing::a_function_goes_on_meanwhile;
+use super::shop::{Register, Registered, Shop, Sweep, ended, register};
+use super::who_cannot_settle_is_unhealthy;
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::until;
+use crate::transports::postgres::pooler;
+use crate::transports::servers::is_ci;
+use crate::transports::servers::postgres::PostgresServer;
+use crate::transports::servers::sqlite::Folder;
 
 all_over! { [actix_rt::test] crate::transports::outbox::postgres::Database }
 
@@ -78,6 +87,156 @@ async fn other_processes_are_told_by_the_server() {
     })
     .await;
     tasks.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_function_goes_on_while_its_row_is_locked() {
+    let shop = Shop::<Database>::new().await;
+    let patient = Postgres::connect(&shop.base.url).deadline(Duration::from_secs(600)).await.unwrap();
+    let locks = async || {
+        let mut other = shop.base.db.begin().await.unwrap();
+        sqlx::raw_sql("SELECT 1 FROM convoke_job FOR UPDATE").execute(&mut *other).await.unwrap();
+        other
+    };
+    a_function_goes_on_meanwhile::<Database, _>(&patient, &shop.bus, locks).await;
+}
+
+#[actix_rt::test]
+async fn a_worker_whose_outbox_takes_nothing_is_unhealthy() {
+    let shop = Shop::<Database>::new().await;
+    let breaks = "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$; \
+        CREATE TRIGGER no BEFORE INSERT ON convoke_outbox FOR EACH ROW EXECUTE FUNCTION no()";
+    let (breaks, mends) = (shop.base.sql(breaks), shop.base.sql("DROP TRIGGER no ON convoke_outbox"));
+    who_cannot_settle_is_unhealthy(&shop, async || breaks.await, async || mends.await).await;
+}
+
+/// A server that is killed forgets what a sequence has given to a transaction that has not committed.
+#[actix_rt::test]
+async fn a_handle_of_what_a_crash_has_undone_is_of_no_other_job() {
+    let server = PostgresServer::own(&[]).await.unwrap();
+    let db = Postgres::connect(server.url()).await.unwrap();
+    db.migrate().await.unwrap();
+    let queue = db.tasks().await.unwrap();
+    let mut transaction = db.begin().await.unwrap();
+    // More than a sequence writes down ahead.
+    let gone = queue.enqueue_all((0..200).map(|id| Register { id })).within(&mut transaction).await.unwrap();
+    server.ours().unwrap().kill().await;
+    drop(transaction);
+    server.ours().unwrap().start().await;
+    until("it is there again", async || queue.enqueue_all((0..300).map(|id| Register { id })).await.is_ok()).await;
+    let mut others = 0;
+    for job in &gone {
+        others += usize::from(job.status().await.unwrap().is_some());
+    }
+    // The numbers that it gives again have another end, but for one in 8,192.
+    assert!(others <= 2, "{others} of 200");
+}
+
+#[actix_rt::test]
+async fn a_pooler_in_transaction_mode_may_stand_between() {
+    let server = PostgresServer::own(&["fsync=off"]).await.unwrap();
+    let Some(pooler) = pooler(server.url()).await else {
+        assert!(!is_ci(), "pgbouncer is not installed, and under CI that is a failure");
+        return;
+    };
+    let db = Postgres::connect(pooler.url()).schema("shop").await.unwrap();
+    db.migrate().await.unwrap();
+    let (bus, outbox) = (EventBus::default(), db.outbox("Shop").await.unwrap());
+    let both = |name: &str| {
+        let tasks = Tasks::new(&db, &bus).named(name).outbox(&outbox).poll_every(Duration::from_millis(10));
+        let slow = async |user: Arc<Register>, progress: TaskProgress, steps: Steps, mut tx: Tx<PostgresDatabase>| {
+            progress.fraction(0.5);
+            let id = steps.step("looked up", async { Ok::<_, Fault>(user.id) }).await?;
+            sqlx::raw_sql("SELECT 1").execute(tx.begin().await?).await?;
+            Ok::<_, Fault>(Registered { id })
+        };
+        tasks.on(slow).unwrap().on(async |_: Arc<Sweep>| {}).unwrap()
+    };
+    let (first, second) = (both("first").await.unwrap(), both("second").await.unwrap());
+    for id in 0..100 {
+        let mut transaction = db.begin().await.unwrap();
+        let _ = first.enqueue(Register { id }).within(&mut transaction).await.unwrap();
+        let _ = first.enqueue(Register { id: 2_000 + id / 2 }).within(&mut transaction).await.unwrap();
+        let _ = first.enqueue(Sweep { tenant: 1, place: 1 }).within(&mut transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+    until("all have ended", async || {
+        let figures = first.figures().await.unwrap();
+        figures.waiting + figures.running + figures.scheduled == 0
+    })
+    .await;
+    let told = outbox.figures().await.unwrap().ready;
+    assert!((150..=200).contains(&told), "of a unique key there is one at a time: {told}");
+    assert!(first.probe().health().healthy && second.probe().health().healthy);
+    first.stop().await;
+    second.stop().await;
+    let direct = PgPool::connect(server.url()).await.unwrap();
+    let named: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM pg_prepared_statements").fetch_one(&direct).await.unwrap();
+    assert!(named <= 1, "{named} statements have names");
+}
+
+/// Each statement that jobs take is found in the log of a server that explains it, within functions too.
+#[actix_rt::test]
+async fn with_a_hundred_thousand_jobs_no_statement_reads_the_whole_table() {
+    let folder = Folder::new().unwrap();
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let place = format!("log_directory={}", folder.path().display());
+    let server = PostgresServer::own(&[
+        "fsync=off",
+        "session_preload_libraries=auto_explain",
+        "auto_explain.log_min_duration=0",
+        "auto_explain.log_nested_statements=on",
+        "logging_collector=on",
+        "log_filename=plans",
+        &place,
+    ])
+    .await
+    .unwrap();
+    let db = Postgres::connect(server.url()).await.unwrap();
+    db.migrate().await.unwrap();
+    let fill = "INSERT INTO convoke_job (lane, rank, due, at, key, attempts, state, hold, queue, task, payload) \
+        SELECT place % 7, place, place, place, CASE WHEN place % 3 = 1 THEN place END, 3, place % 7, 0, 'other', 'other', '{}' \
+        FROM generate_series(1, 100000) AS place WHERE place % 7 <> 3; \
+        INSERT INTO convoke_job_tick (schedule, at) SELECT 'other ' || place, 0 FROM generate_series(1, 1000) AS place; \
+        ANALYZE";
+    sqlx::raw_sql(fill).execute(db.pool()).await.unwrap();
+    let (bus, outbox) = (EventBus::default(), db.outbox("Shop").await.unwrap());
+    let does = async |user: Arc<Register>, progress: TaskProgress, steps: Steps| {
+        progress.fraction(0.5);
+        let id = steps.step("looked up", async { Ok::<_, Fault>(user.id) }).await?;
+        if id % 3 == 0 { Err(Fault::new("no")) } else { Ok(Registered { id }) }
+    };
+    let begun = std::fs::read_to_string(folder.file("plans")).unwrap().len();
+    let tasks = Tasks::new(&db, &bus).outbox(&outbox).poll_every(Duration::from_millis(10)).on(does).unwrap();
+    let tasks =
+        tasks.on(async |_: Arc<Sweep>| {}).unwrap().every("* * * * * *", Sweep { tenant: 9, place: 9 }).unwrap();
+    let tasks = tasks.await.unwrap();
+    let mut jobs = tasks.enqueue_all((0..200).map(|id| Register { id })).await.unwrap();
+    jobs.extend(tasks.enqueue_all((2_000..2_050).map(|id| Register { id })).await.unwrap());
+    tasks.enqueue_all((0..200).map(|place| Sweep { tenant: place % 20, place })).await.unwrap();
+    let later = tasks.enqueue(Register { id: 1 }).after(Duration::from_secs(3600)).await.unwrap();
+    later.cancel().await.unwrap();
+    for job in &jobs {
+        ended(job).await;
+        job.retry().await.unwrap();
+    }
+    tasks.failed("0".parse().unwrap(), 10).await.unwrap();
+    tasks.figures().await.unwrap();
+    // Some have been kept for long enough, which is looked for every 10 s, and so are leases.
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    tasks.stop().await;
+    let plans = std::fs::read_to_string(folder.file("plans")).unwrap();
+    let plans: Vec<_> = plans[begun..].split("Query Text: ").skip(1).collect();
+    let of_jobs: Vec<_> = plans.iter().filter(|plan| plan.contains("on convoke_job")).collect();
+    println!("figure: {} plans of statements on jobs, 100,000 in the table: none reads all of it", of_jobs.len());
+    assert!(of_jobs.len() > 100, "{}", of_jobs.len());
+    for (name, what) in [("lend", "state = 3, at = moment"), ("prune", "j.state = over"), ("turns", "turns")] {
+        assert!(of_jobs.iter().any(|plan| plan.contains(what)), "no plan of {name}");
+    }
+    for plan in of_jobs {
+        assert!(!plan.contains("Seq Scan on convoke_job"), "{plan}");
+    }
 }
 
 #[actix_rt::test]

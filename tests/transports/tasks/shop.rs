@@ -85,6 +85,12 @@ impl<B: Base> Shop<B> {
         Self { base: B::new().await, bus, heard, _all: all.unwrap() }
     }
 
+    /// What notes what is heard, for another bus.
+    pub(super) fn noted(&self) -> impl Fn(&Metadata, &JsonEvent) + 'static {
+        let noted = self.heard.clone();
+        move |metadata, event| noted.lock().unwrap().push((metadata.event.to_string(), event.payload().clone()))
+    }
+
     pub(super) fn tasks(&self) -> Tasks<B::Database> {
         Tasks::new(self.base.database(), &self.bus).poll_every(Duration::from_millis(10))
     }

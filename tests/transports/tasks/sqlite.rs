@@ -1,7 +1,14 @@
 //! Tasks in a file of SQLite.
 
+use std::time::Duration;
+
+use convoke::transport::Sqlite;
+
 use super::all_over;
+use super::children::Place;
+use super::doing::a_function_goes_on_meanwhile;
 use super::shop::{Register, Shop, ended, register};
+use super::who_cannot_settle_is_unhealthy;
 use crate::transports::outbox::sqlite::File;
 use crate::transports::outbox::until;
 
@@ -39,6 +46,39 @@ async fn a_transaction_that_a_text_has_ended_is_none() {
     sqlx::raw_sql("ROLLBACK").execute(&mut *transaction).await.unwrap();
     let error = queue.enqueue(Register { id: 1 }).within(&mut transaction).await.unwrap_err();
     assert!(error.to_string().contains("no transaction"), "{error}");
+}
+
+#[actix_rt::test]
+async fn a_function_goes_on_while_another_writes() {
+    let shop = Shop::<File>::new().await;
+    let patient = Sqlite::open(shop.base.folder.file("shop.db")).deadline(Duration::from_secs(600)).await.unwrap();
+    let other = Sqlite::open(shop.base.folder.file("shop.db")).await.unwrap();
+    // From now on until it is dropped there is one writer.
+    a_function_goes_on_meanwhile::<File, _>(&patient, &shop.bus, async || other.begin().await.unwrap()).await;
+}
+
+#[actix_rt::test]
+async fn a_worker_whose_outbox_takes_nothing_is_unhealthy() {
+    let shop = Shop::<File>::new().await;
+    let breaks = "CREATE TRIGGER no BEFORE INSERT ON convoke_outbox BEGIN SELECT RAISE(ABORT, 'no'); END";
+    let (breaks, mends) = (shop.base.sql(breaks), shop.base.sql("DROP TRIGGER no"));
+    who_cannot_settle_is_unhealthy(&shop, async || breaks.await, async || mends.await).await;
+}
+
+#[actix_rt::test]
+async fn a_handle_of_what_was_rolled_back_is_of_no_other_job() {
+    let shop = Shop::<File>::new().await;
+    let queue = shop.base.db.tasks().await.unwrap();
+    for round in 0..10 {
+        let mut transaction = shop.base.db.begin().await.unwrap();
+        let gone = queue.enqueue_all((0..=round).map(|id| Register { id })).within(&mut transaction).await.unwrap();
+        transaction.rollback().await.unwrap();
+        queue.enqueue_all((0..10).map(|id| Register { id })).await.unwrap();
+        for job in gone {
+            assert_eq!((job.status().await.unwrap(), job.cancel().await.unwrap()), (None, None));
+        }
+    }
+    assert_eq!(queue.figures().await.unwrap().waiting, 100);
 }
 
 #[actix_rt::test]

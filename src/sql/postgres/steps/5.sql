@@ -9,8 +9,15 @@
 -- `attempt` only rises, for it says who has the job. Attempts that do not count are `spared`. `hold` is 0 without a unique key; 1 if
 -- that is taken until the job is over, 2 until it is lent, and each no sooner than `held_until`; negative once it is free. A unique key
 -- counts by its hash, so that a long one can be looked for.
+CREATE SEQUENCE {schema}.convoke_job_number;
+-- The number of a job: those that are drawn later are higher. The end of it is drawn by chance, for what a sequence has given to a
+-- transaction that did not commit may be given again after a crash of the server: a handle from there shall not be one of another
+-- job. Below 2^53, so that it is a number in every language.
+CREATE FUNCTION {schema}.convoke_job_number_1() RETURNS bigint
+LANGUAGE sql VOLATILE AS $$ SELECT nextval('{schema}.convoke_job_number') * 8192 + floor(random() * 8192)::bigint $$;
+
 CREATE TABLE {schema}.convoke_job (
-    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id          bigint PRIMARY KEY DEFAULT {schema}.convoke_job_number_1(),
     lane        bigint NOT NULL,
     rank        bigint NOT NULL,
     due         bigint NOT NULL,
@@ -51,7 +58,7 @@ CREATE UNIQUE INDEX convoke_job_unique ON {schema}.convoke_job (unique_hash) WHE
 
 -- The first number is drawn: what a worker has of a database that was replaced is none of the jobs of the next one.
 DO $$ BEGIN
-    EXECUTE format('ALTER TABLE {schema}.convoke_job ALTER COLUMN id RESTART WITH %s', 1 + floor(random() * 1073741823)::bigint);
+    EXECUTE format('ALTER SEQUENCE {schema}.convoke_job_number RESTART WITH %s', 1 + floor(random() * 1073741823)::bigint);
 END $$;
 
 -- Until when what has begun of a key counts for its rate, in µs since 1970: each that begins adds its part of the time.
@@ -136,7 +143,7 @@ BEGIN
     IF patience = '0' THEN
         PERFORM set_config('lock_timeout', '10s', true);
     END IF;
-    SELECT array_agg(nextval(pg_get_serial_sequence('{schema}.convoke_job', 'id'))),
+    SELECT array_agg({schema}.convoke_job_number_1()),
         array_agg(CASE WHEN p_uniques[asked] IS NOT NULL THEN sha256(convert_to(p_uniques[asked], 'UTF8')) END ORDER BY asked)
         INTO numbers, hashes FROM generate_subscripts(p_lanes, 1) AS asked;
     FOR place IN SELECT asked FROM generate_subscripts(p_lanes, 1) AS asked ORDER BY hashes[asked], asked LOOP
@@ -144,7 +151,7 @@ BEGIN
         LOOP
             INSERT INTO {schema}.convoke_job (
                 id, lane, rank, due, at, key, expires, attempts, state, hold, held_until, unique_hash, queue, task, cause, payload
-            ) OVERRIDING SYSTEM VALUE VALUES (
+            ) VALUES (
                 numbers[place], p_lanes[place], due - p_heads[place], due, due, p_keys[place], p_expires[place], p_attempts[place],
                 CASE WHEN due > moment THEN 2 WHEN p_keys[place] IS NULL THEN 0 ELSE 1 END, p_holds[place],
                 moment + p_times[place], hashes[place], p_queues[place], p_tasks[place], p_causes[place], p_payloads[place]
