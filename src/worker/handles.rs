@@ -1,28 +1,14 @@
 //! What handles deliveries instead of the listeners of a bus: each by rules of its own.
 //!
-//! `handling.rs: it may begin → Handles::begin → Ended → told, until somebody has taken it → Verdict`
+//! `handling.rs: it may begin → Handles::begin → Ended → storing.rs: told, until somebody has taken it → a verdict`
 
-use std::convert::Infallible;
 use std::fmt;
-use std::future::pending;
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
-use tokio::select;
-use tokio::time::sleep;
 
-use super::engine::Shared;
-use super::handling::{About, Heard, Verdict, guarded, unknown};
-use super::held::{Held, Through};
-use super::storing::held_for;
-use crate::Retry;
-use crate::transport::{Abilities, DeadReason, ErrorKind, Packet, TransportError};
-
-/// The first wait before it is tried again to tell an end, and the longest.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+use crate::transport::{Abilities, DeadReason, Packet, TransportError};
 
 /// Handles deliveries.
 pub(crate) trait Handles {
@@ -101,90 +87,4 @@ pub(crate) enum Then {
     Unknown(String),
     /// It is given back.
     Release,
-}
-
-/// Has it handled, and says how it has ended; the verdict may have something to tell first.
-pub(super) async fn hear(shared: &Shared, held: &mut Held, handles: &Rc<dyn Handles>, doom: Option<String>) -> Verdict {
-    let given = Given { packet: held.delivery.packet(), attempt: held.delivery.attempt(), doom };
-    let Begun { work, stops } = handles.clone().begin(given);
-    let _heard = Heard::begin(shared);
-    let mut work = pin!(async {
-        let draining = async {
-            shared.gate.drains().await;
-            sleep(handles.patience()).await;
-            stops.stop(Stop::Drains);
-            pending::<Infallible>().await
-        };
-        select! {
-            biased;
-            ended = work => ended,
-            never = draining => match never {},
-        }
-    });
-    match held.through(shared, work.as_mut()).await {
-        Through::Done(Ended { tell: None, then }) => verdict_of(shared, then),
-        Through::Done(ended) => Verdict::Ended(Box::new(ended)),
-        Through::Hurried => Verdict::Release,
-        Through::Lost => {
-            stops.stop(Stop::Lost);
-            // Not dropped: what it has begun is not begun twice here.
-            drop(work.await);
-            Verdict::Lost
-        }
-    }
-}
-
-/// Tells how it has ended, for as long as nobody has taken it: it is not handled again meanwhile. If the worker ends before, it
-/// is given back, and so handled once more.
-pub(super) async fn tell(shared: &Shared, held: &mut Held, ended: Ended, about: &About) -> Verdict {
-    let Ended { tell, then } = ended;
-    let Some(tell) = tell else { return verdict_of(shared, then) };
-    let mut failures = 0_u32;
-    loop {
-        let mut telling = pin!(guarded(&shared.name, async { tell().await }));
-        let error = match held.through(shared, telling.as_mut()).await {
-            Through::Done(Ok(())) => return verdict_of(shared, then),
-            Through::Done(Err(error)) => error,
-            Through::Hurried => return Verdict::Release,
-            Through::Lost => return Verdict::Lost,
-        };
-        if matches!(error.kind(), ErrorKind::Refused | ErrorKind::TooLarge | ErrorKind::Unsupported) {
-            let text = format!("what tells how it has ended was refused: {error}");
-            return Verdict::Dead(DeadReason::Permanent, vec![text]);
-        }
-        failures = failures.saturating_add(1);
-        if failures == 1 {
-            shared.stats.kept();
-            log::warn!(target: "convoke::worker", "{about}: nobody takes what tells how it has ended, which is tried until somebody does: {error}");
-        }
-        if shared.gate.is_draining() || held.delivery.age() >= held_for(&held.delivery) {
-            log::warn!(target: "convoke::worker", "{about}: it comes again, for nobody has taken what tells how it has ended: {error}");
-            return Verdict::Release;
-        }
-        let retry = Retry::exponential(FIRST_WAIT).max_delay(LONGEST_WAIT);
-        // Never less than half of it, so that a server that refuses at once is not asked in a loop.
-        let wait = (retry.wait(failures, crate::__private::random()) + retry.limit(failures)) / 2;
-        let waits = pin!(async {
-            select! {
-                biased;
-                () = shared.gate.drains() => {}
-                () = sleep(wait) => {}
-            }
-        });
-        match held.through(shared, waits).await {
-            Through::Done(()) => {}
-            Through::Hurried => return Verdict::Release,
-            Through::Lost => return Verdict::Lost,
-        }
-    }
-}
-
-fn verdict_of(shared: &Shared, then: Then) -> Verdict {
-    match then {
-        Then::Done => Verdict::Done,
-        Then::Again(after, reason) => Verdict::Again(after, reason),
-        Then::Dead(reason, text) => Verdict::Dead(reason, vec![text]),
-        Then::Unknown(text) => unknown(shared, text),
-        Then::Release => Verdict::Release,
-    }
 }

@@ -3,22 +3,25 @@
 //! `wait for the turn and a slot → reading.rs → the bus (emit_held) → Verdict → settle`, and all the while its lease is extended
 
 use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::pending;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::select;
 use tokio::sync::SemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::engine::Shared;
 use super::fetch::Room;
-use super::handles::{self, Ended, tell};
+use super::handles::{Begun, Ended, Given, Handles, Stop, Then};
 use super::held::{Held, Through};
 use super::kept::{Final, What};
 use super::options::OnUnknown;
 use super::reading::Look;
-use super::storing::{keep, store};
+use super::storing::{keep, store, tell};
 use super::turns::{Alone, Before, Turn};
 use super::{suspects, turns};
 use crate::__private::Shown;
@@ -262,7 +265,7 @@ async fn judge(
         },
     };
     if let Some(handles) = &shared.options.handles {
-        return handles::hear(shared, held, handles, doom).await;
+        return handled_by(shared, held, handles, doom).await;
     }
     let envelope = match look.open(held.delivery.packet(), shared) {
         // In a place of its own: each future that it is given to has room for it.
@@ -292,6 +295,48 @@ async fn judge(
             }
             Verdict::Lost
         }
+    }
+}
+
+/// Has it handled, and says how it has ended; the verdict may have something to tell first.
+async fn handled_by(shared: &Shared, held: &mut Held, handles: &Rc<dyn Handles>, doom: Option<String>) -> Verdict {
+    let given = Given { packet: held.delivery.packet(), attempt: held.delivery.attempt(), doom };
+    let Begun { work, stops } = handles.clone().begin(given);
+    let _heard = Heard::begin(shared);
+    let mut work = pin!(async {
+        let draining = async {
+            shared.gate.drains().await;
+            sleep(handles.patience()).await;
+            stops.stop(Stop::Drains);
+            pending::<Infallible>().await
+        };
+        select! {
+            biased;
+            ended = work => ended,
+            never = draining => match never {},
+        }
+    });
+    match held.through(shared, work.as_mut()).await {
+        Through::Done(Ended { tell: None, then }) => ended(shared, then),
+        Through::Done(ended) => Verdict::Ended(Box::new(ended)),
+        Through::Hurried => Verdict::Release,
+        Through::Lost => {
+            stops.stop(Stop::Lost);
+            // Not dropped: what it has begun is not begun twice here.
+            drop(work.await);
+            Verdict::Lost
+        }
+    }
+}
+
+/// What the server is told of it.
+pub(super) fn ended(shared: &Shared, then: Then) -> Verdict {
+    match then {
+        Then::Done => Verdict::Done,
+        Then::Again(after, reason) => Verdict::Again(after, reason),
+        Then::Dead(reason, text) => Verdict::Dead(reason, vec![text]),
+        Then::Unknown(text) => unknown(shared, text),
+        Then::Release => Verdict::Release,
     }
 }
 
@@ -348,7 +393,7 @@ async fn place<'a>(shared: &'a Shared, alone: Option<&Alone>, bytes: usize) -> O
     Some((slot, shared.load.parse(bytes).await?))
 }
 
-pub(super) fn unknown(shared: &Shared, text: String) -> Verdict {
+fn unknown(shared: &Shared, text: String) -> Verdict {
     match shared.options.on_unknown {
         OnUnknown::DeadLetter => Verdict::Dead(DeadReason::Unknown, vec![text]),
         OnUnknown::Ignore => Verdict::Ignored,
@@ -416,13 +461,13 @@ pub(crate) async fn guarded<T>(
 }
 
 /// Counts a delivery that is being heard, however that ends.
-pub(super) struct Heard<'a> {
+struct Heard<'a> {
     shared: &'a Shared,
     began: Cell<Option<tokio::time::Instant>>,
 }
 
 impl<'a> Heard<'a> {
-    pub(super) fn begin(shared: &'a Shared) -> Self {
+    fn begin(shared: &'a Shared) -> Self {
         shared.stats.begin();
         shared.meter.begin();
         Self { shared, began: Cell::new(shared.meter.now()) }

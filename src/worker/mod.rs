@@ -7,7 +7,7 @@
 //! `service` among the services of an application; `engine` is its one task, which has a future of `handling` for each
 //! delivery; `fetch` gets them; `turns/` says who may begin; `reading` says by what a packet is read, and when it becomes
 //! an event; `handling` has one heard, or handled by what `handles` it instead, and `held` keeps its lease from when it is
-//! here. `storing` tries to store a verdict for as long as the server does not take it, and `kept` has those that could not
+//! here. `storing` tries to store a verdict for as long as the server does not take it, or to tell it, and `kept` has those that could not
 //! be stored, for when their deliveries come again. `suspects` are those that may have killed a process; `health` and
 //! `account/` say how it is and what it has done.
 //!

@@ -8,14 +8,14 @@ use super::progress::TaskProgress;
 use super::repository::Loaded;
 use super::steps::Steps;
 use super::tx::Tx;
-use crate::tasks::{Fault, JobId, TaskDatabase, TaskQueue, TaskSender};
+use crate::tasks::{Fault, JobId, TaskDatabase, TaskQueue};
 use crate::{Container, ContainerError, EventBus, Inject};
 
 /// An argument that the function of a task can take beside the task, in a database `D`: [`Inject<T>`](Inject), [`EventBus`],
 /// [`Tx<D>`](Tx), [`TaskQueue<D>`](TaskQueue), [`Instance<T>`](Instance), [`CancelToken`], [`TaskProgress`], [`Steps`] and [`Attempt`].
 ///
 /// [Over a queue](crate::Tasks::over) these are `Inject<T>`, `EventBus`, `Instance<T>` of a repository that brings its
-/// own connection, `CancelToken`, `Attempt` and [`TaskSender`]. A function
+/// own connection, `CancelToken`, `Attempt` and [`TaskSender`](crate::TaskSender). A function
 /// that asks for one of the others is an error when it starts, by name.
 #[diagnostic::on_unimplemented(
     message = "the function of a task cannot be given `{Self}`",
@@ -93,12 +93,6 @@ impl<D: TaskDatabase> TaskArgument<D> for Steps {
 impl<D: TaskDatabase> TaskArgument<D> for Tx<D> {
     fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault> {
         Ok(Self::new(call.0.kit.queue.jobs().clone(), call.0.kit.slot.clone()))
-    }
-}
-
-impl TaskArgument<Queued> for TaskSender {
-    fn take(call: &TaskCall<'_, Queued>) -> Result<Self, Fault> {
-        Ok(call.0.kit.clone())
     }
 }
 

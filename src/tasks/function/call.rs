@@ -52,6 +52,13 @@ impl<D: TaskPlace> Call<D> {
 /// What an [argument](super::TaskArgument) is taken from: one attempt. Nobody outside makes one.
 pub struct TaskCall<'a, D: TaskPlace>(pub(super) &'a Call<D>);
 
+impl<D: TaskPlace> TaskCall<'_, D> {
+    /// What there is where the job was kept.
+    pub(in crate::tasks) fn kit(&self) -> &D::Kit {
+        &self.0.kit
+    }
+}
+
 impl<D: TaskPlace> fmt::Debug for TaskCall<'_, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskCall").field("job", &self.0.loan.id).finish_non_exhaustive()

@@ -22,12 +22,13 @@ mod repository;
 mod deletion;
 
 pub use argument::{Attempt, TaskArgument};
-pub(super) use call::{Call, Kit, Slot};
+pub(super) use call::{Call, Kit, Slot, TaskCall};
 pub use cancel_token::{CancelToken, Cancelling};
 pub(super) use deletion::owed;
 pub use function::TaskFunction;
 pub(super) use function::{Does, Done};
 pub use instance::Instance;
+pub(super) use place::sealed::Equips;
 pub use place::{Queued, TaskPlace};
 pub use progress::TaskProgress;
 pub use repository::{Delete, Find, Repository};

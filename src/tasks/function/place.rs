@@ -3,7 +3,7 @@
 //! `Tasks::new(&db, …) | Tasks::over(&queue, …) → TaskPlace → what an attempt has there`
 
 use super::call::Kit;
-use crate::tasks::{TaskDatabase, TaskSender};
+use crate::tasks::TaskDatabase;
 
 /// Where the jobs of a function are kept: a [database](TaskDatabase), or [a queue](Queued).
 pub trait TaskPlace: sealed::Equips {}
@@ -15,7 +15,7 @@ impl<P: sealed::Equips> TaskPlace for P {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Queued {}
 
-mod sealed {
+pub(in crate::tasks) mod sealed {
     /// Nobody outside may say what is there.
     pub trait Equips: Sized + 'static {
         /// What arguments of a function are taken from.
@@ -25,8 +25,4 @@ mod sealed {
 
 impl<D: TaskDatabase> sealed::Equips for D {
     type Kit = Kit<D>;
-}
-
-impl sealed::Equips for Queued {
-    type Kit = TaskSender;
 }

@@ -7,7 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::sending::{Draft, Sending, SendingAll};
-use crate::tasks::{Task, TaskTerms};
+use crate::tasks::function::{Equips, Queued, TaskArgument, TaskCall};
+use crate::tasks::{Fault, Task, TaskTerms};
 use crate::transport::{ErrorKind, Publisher, TransportError};
 
 /// Enqueues jobs into a queue of a server: for a process that does none itself, and as an argument of a function of
@@ -91,6 +92,17 @@ impl TaskSender {
             TransportError::new(ErrorKind::Missing, "TaskSender", text)
         })
     }
+}
+
+/// What a function asks for that enqueues further jobs.
+impl TaskArgument<Queued> for TaskSender {
+    fn take(call: &TaskCall<'_, Queued>) -> Result<Self, Fault> {
+        Ok(call.kit().clone())
+    }
+}
+
+impl Equips for Queued {
+    type Kit = TaskSender;
 }
 
 impl fmt::Debug for TaskSender {
