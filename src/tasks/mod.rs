@@ -56,8 +56,8 @@ pub use error::TaskError;
 pub(crate) use fault::IntoFault;
 pub use fault::{Explain, Fault, TaskFailed};
 pub use function::{
-    Attempt, CancelToken, Cancelling, Delete, Ends, Find, Instance, Queued, Repository, Steps, TaskArgument,
-    TaskFunction, TaskInstance, TaskPlace, TaskProgress, Tx,
+    Attempt, CancelToken, Cancelling, DeleteFunction, Ends, FindFunction, Instance, Queued, Repository, Steps,
+    TaskArgument, TaskFunction, TaskInstance, TaskPlace, TaskProgress, Tx,
 };
 pub use over::{QueueTasks, QueueTasksHandle, Sending, SendingAll, TaskSender};
 pub use queue::{Enqueue, EnqueueAll, Enqueued, FailedJob, Job, JobId, JobStatus, OpenTasks, TaskQueue};

@@ -31,7 +31,7 @@ pub use instance::Instance;
 pub(super) use place::sealed::Equips;
 pub use place::{Queued, TaskPlace};
 pub use progress::TaskProgress;
-pub use repository::{Delete, Find, Repository};
+pub use repository::{DeleteFunction, FindFunction, Repository};
 pub use returned::Ends;
 pub(super) use returned::Told;
 pub use steps::Steps;

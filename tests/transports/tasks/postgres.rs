@@ -9,10 +9,10 @@ use convoke::{Fault, Steps, TaskError, TaskProgress, Tasks, Tx};
 use sqlx::PgPool;
 
 use super::all_over;
-use super::children::Place;
 use super::doing::a_function_goes_on_meanwhile;
+use super::failing::who_cannot_settle_is_unhealthy;
+use super::processes::children::Place;
 use super::shop::{Register, Registered, Shop, Sweep, ended, register};
-use super::who_cannot_settle_is_unhealthy;
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::until;
 use crate::transports::postgres::pooler;
@@ -199,6 +199,7 @@ async fn with_a_hundred_thousand_jobs_no_statement_reads_the_whole_table() {
         SELECT place % 7, place, place, place, CASE WHEN place % 3 = 1 THEN place END, 3, place % 7, 0, 'other', 'other', '{}' \
         FROM generate_series(1, 100000) AS place WHERE place % 7 <> 3; \
         INSERT INTO convoke_job_tick (schedule, at) SELECT 'other ' || place, 0 FROM generate_series(1, 1000) AS place; \
+        INSERT INTO convoke_job_step (job, name, result) SELECT id, 'other', '1' FROM convoke_job; \
         ANALYZE";
     sqlx::raw_sql(fill).execute(db.pool()).await.unwrap();
     let (bus, outbox) = (EventBus::default(), db.outbox("Shop").await.unwrap());

@@ -133,11 +133,13 @@ macro_rules! happening {
 
 fn postgres(test: &str, what: String, happens: impl AsyncFn(&Crew<Database>, &mut Kept)) {
     let alone = async || Database::alone(&["fsync=off"]).await;
-    over_one(test, alone, works_on_postgres, async |crew| goes_on_after(crew, &what, happens).await);
+    over_one::<Database>(test, alone, works_on_postgres, async |crew: Crew<Database>| {
+        goes_on_after(crew, &what, happens).await
+    });
 }
 
 fn sqlite(test: &str, what: String, happens: impl AsyncFn(&Crew<File>, &mut Kept)) {
-    over(test, works, async |crew: Crew<File>| goes_on_after(crew, &what, happens).await);
+    over::<File>(test, works, async |crew: Crew<File>| goes_on_after(crew, &what, happens).await);
 }
 
 happening!(a_worker_over_postgres_has_crashed, postgres, crashes::<Database>);
