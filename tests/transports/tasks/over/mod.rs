@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use convoke::prelude::*;
 use convoke::transport::{DeadLetterRecord, Memory, Packet, Publisher, RabbitMq, Redis, Source, Sqs};
 use convoke::{Envelope, EnvelopeLimits, codec};
 use tokio::time::{Instant, timeout};
