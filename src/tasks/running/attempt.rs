@@ -18,7 +18,7 @@ use super::ending::{again, done, over};
 use super::held::{Teller, cancel};
 use super::removing::{Begun, Undone, deletes, end, kept, put_off};
 use crate::__private::guarded;
-use crate::tasks::function::{Call, Cancelling, Does, Done, Slot};
+use crate::tasks::function::{Call, Cancelling, Does, Done, Kit, Slot};
 use crate::tasks::queue::Cause;
 use crate::tasks::{Ending, How, Loan, State};
 use crate::tasks::{Fault, TaskDatabase, TaskProgress};
@@ -94,10 +94,8 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
     let call = Call {
         bus: Cause::read(loan.cause.as_deref()).bus(&shared.bus),
         loan,
-        queue: shared.queue.clone(),
         cancel: teller.subscribe(),
-        progress: progress.clone(),
-        slot: slot.clone(),
+        kit: Kit { queue: shared.queue.clone(), progress: progress.clone(), slot: slot.clone() },
         instance: Cell::default(),
     };
     let came = perform(shared, does, &call, teller, &progress).await;
