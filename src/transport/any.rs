@@ -145,6 +145,10 @@ impl Source for AnyQueue {
         self.source().attempts(most);
     }
 
+    fn fewest_attempts(&mut self, least: u32) {
+        self.source().fewest_attempts(least);
+    }
+
     fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>> {
         self.source().open(prefetch)
     }

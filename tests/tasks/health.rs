@@ -45,7 +45,7 @@ async fn a_worker_that_cannot_settle_what_has_ended_is_unhealthy_after_25_s() {
 #[convoke::test]
 async fn a_worker_whose_events_are_not_heard_in_time_says_so() {
     let lab = Lab::new();
-    // A listener is waited for, for a minute.
+    // A listener is waited for, for not quite a minute.
     let _slow = lab.bus.on(async |_: Arc<Registered>| sleep(5 * MINUTE).await).unwrap();
     let tasks = lab.tasks().on(register).unwrap().await.unwrap();
     let probe = tasks.probe();
@@ -64,6 +64,7 @@ async fn a_worker_whose_events_are_not_heard_in_time_says_so() {
     assert_eq!(health.settled, 3, "it has done them");
     sleep(5 * MINUTE).await;
     assert!(probe.health().healthy, "{}", probe.health());
+    assert_eq!(lab.heard.names().len(), 3, "each is heard once");
     sleep(5 * MINUTE).await;
     tasks.stop().await;
 }

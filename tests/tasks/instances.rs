@@ -1,11 +1,15 @@
-//! What a task is about: what does not fit is an error before anything is done.
+//! What a task is about: what does not fit is an error before anything is done, and what goes wrong is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use convoke::prelude::*;
 use convoke::transport::{Memory, MemoryConnection, MemoryDatabase};
-use convoke::{Fault, Instance, Repository, TaskError, Tasks};
+use convoke::{Fault, Instance, JobState, Repository, TaskError, Tasks};
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+
+use super::lab::{MINUTE, Registered, ended};
 
 #[derive(Debug)]
 struct User;
@@ -114,4 +118,88 @@ async fn a_function_is_called_by_hand_with_an_instance() {
     user.push_str(" Lovelace");
     assert_eq!((format!("{user:?}"), user.len()), ("Instance(\"Ada Lovelace\")".to_owned(), 12));
     assert_eq!(user.into_inner(), "Ada Lovelace");
+}
+
+#[convoke::test(allow_failures)]
+async fn a_repository_that_panics_or_hangs_is_an_attempt_that_has_failed() {
+    let find = async |id: i64| match id {
+        1 => panic!("the table is on fire"),
+        2 => std::future::pending().await,
+        _ => Ok::<_, Fault>(Some(User)),
+    };
+    let delete = async |id: i64, _: &mut MemoryConnection| match id {
+        3 => panic!("the table is on fire"),
+        4 => std::future::pending().await,
+        _ => Ok::<_, Fault>(()),
+    };
+    let greets = tasks(Some(Repository::new(find))).on(greet).unwrap().await.unwrap();
+    for (user, reason) in [(1, "it panicked: the table is on fire"), (2, "it was not done in time")] {
+        let status = ended(&greets.enqueue(Greet { user }).await.unwrap()).await;
+        assert_eq!((status.state(), status.attempt()), (JobState::Failed, 15), "{status}");
+        assert!(status.reason().unwrap().starts_with(reason), "{:?}", status.reason());
+    }
+    greets.stop().await;
+    let deletes = tasks(Some(Repository::new(find_on).deletes(delete)));
+    let deletes = deletes.on(async |_: Arc<Dismiss>| {}).unwrap().await.unwrap();
+    let undeleted = "its `User` could not be deleted: it";
+    for (user, reason) in [(3, "panicked: the table is on fire"), (4, "has taken longer than 30s")] {
+        let status = ended(&deletes.enqueue(Dismiss { user }).await.unwrap()).await;
+        assert_eq!((status.state(), status.reason()), (JobState::Failed, Some(&*format!("{undeleted} {reason}"))));
+    }
+    deletes.stop().await;
+}
+
+/// As `Admit` was in an earlier release.
+#[derive(Task, Serialize, Deserialize)]
+#[task(name = "Admit")]
+struct AdmitBefore {
+    name: String,
+}
+
+#[derive(Task, Serialize, Deserialize)]
+#[task(instance(user: User), delete_on_failure)]
+struct Admit {
+    user: i64,
+}
+
+#[convoke::test]
+async fn a_job_that_cannot_be_read_ends_and_deletes_nothing() {
+    let delete = async |_: i64| -> Result<(), Fault> { panic!("nobody knows whom") };
+    let admits = tasks(Some(Repository::new(find).deletes(delete)));
+    let admits = admits.on(async |_: Arc<Admit>| {}).unwrap().await.unwrap();
+    let status = ended(&admits.enqueue(AdmitBefore { name: "Ada".into() }).await.unwrap()).await;
+    assert_eq!(status.state(), JobState::Failed);
+    assert!(status.reason().unwrap().contains("its payload is none of `Admit`"), "{:?}", status.reason());
+    admits.stop().await;
+}
+
+#[convoke::test]
+async fn what_was_done_ends_when_the_database_lets_it_and_the_worker_says_what_keeps_it() {
+    let db = Memory::database();
+    let outbox = db.outbox("Shop").ordered_by(|_| Some("one".to_owned())).await.unwrap();
+    let repository = Repository::new(find_on).deletes(async |_: i64, _: &mut MemoryConnection| Ok::<_, Fault>(()));
+    let bus = EventBus::builder().provide(repository).build();
+    let dismiss = async |task: Arc<Dismiss>| Ok::<_, Fault>(Registered { id: task.user.unsigned_abs() });
+    let tasks = Tasks::new(&db, &bus).outbox(&outbox).on(dismiss).unwrap().await.unwrap();
+    let probe = tasks.probe();
+    // Somebody's transaction, which stays open, has the key of what tells how jobs have ended.
+    let mut transaction = db.begin().await.unwrap();
+    outbox.publish(&mut transaction, Registered { id: 0 }).await.unwrap();
+    let job = tasks.enqueue(Dismiss { user: 7 }).await.unwrap();
+    let start = Instant::now();
+    while probe.health().healthy {
+        assert!(start.elapsed() < MINUTE, "{}", probe.health());
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert!(start.elapsed() >= Duration::from_secs(25), "{:?}", start.elapsed());
+    let health = probe.health();
+    assert!(!health.connected && health.trouble.is_some(), "{health:?}");
+    transaction.rollback().await.unwrap();
+    let status = ended(&job).await;
+    assert_eq!((status.state(), status.attempt()), (JobState::Done, 1), "it was done once");
+    sleep(Duration::from_secs(5)).await;
+    let health = probe.health();
+    assert!(health.healthy && health.connected, "{health}");
+    assert_eq!(outbox.figures().await.unwrap().ready, 1);
+    tasks.stop().await;
 }

@@ -76,8 +76,11 @@ async fn sign_up(user: User, db: &SqliteDatabase, tasks: &TaskQueue<SqliteDataba
     Ok(id)
 }
 
+/// What the handlers share.
+type Users = (SqliteDatabase, TaskQueue<SqliteDatabase>);
+
 #[post("/users")]
-async fn users(user: Json<User>, app: Data<(SqliteDatabase, TaskQueue<SqliteDatabase>)>) -> HttpResponse {
+async fn accept(user: Json<User>, app: Data<Users>) -> HttpResponse {
     match sign_up(user.into_inner(), &app.0, &app.1).await {
         Ok(id) => HttpResponse::Accepted().json(id),
         Err(error) => HttpResponse::ServiceUnavailable().body(error.to_string()),
@@ -127,7 +130,7 @@ async fn regret(user: Arc<UserRegistrationFailed>, event: Metadata, letters: Inj
 
 /// What has come out: the letters, and how often each user is registered.
 #[get("/letters")]
-async fn letters(app: Data<(SqliteDatabase, TaskQueue<SqliteDatabase>)>) -> HttpResponse {
+async fn came_out(app: Data<Users>) -> HttpResponse {
     let all = "SELECT user, text, (SELECT registered FROM users WHERE id = user) FROM letters ORDER BY user";
     match sqlx::query_as::<_, (i64, String, Option<i64>)>(all).fetch_all(app.0.pool()).await {
         Ok(letters) => HttpResponse::Ok().json(letters),
@@ -150,7 +153,6 @@ async fn over_aws(at: &str, outbox: &Outbox<SqliteDatabase>, bus: &EventBus) -> 
 }
 
 #[cfg(not(feature = "aws"))]
-#[expect(clippy::unused_async, reason = "as it is with the feature")]
 async fn over_aws(_: &str, _: &Outbox<SqliteDatabase>, _: &EventBus) -> Result<Services, Box<dyn Error>> {
     Err("EVENTS is for SNS and SQS: build it with `--features aws`".into())
 }
@@ -185,7 +187,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let services = services.add(tasks).await?;
 
     let app = Data::new((db.clone(), db.tasks().await?));
-    let server = HttpServer::new(move || App::new().app_data(app.clone()).service((users, letters)));
+    let server = HttpServer::new(move || App::new().app_data(app.clone()).service((accept, came_out)));
     let port = env::var("PORT").map_or(Ok(8080), |port| port.parse())?;
     let server = server.bind(("127.0.0.1", port))?.disable_signals().shutdown_timeout(5);
     println!("listening on http://{}", server.addrs()[0]);

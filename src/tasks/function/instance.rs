@@ -16,8 +16,9 @@ use crate::tasks::{Fault, State, Task, TaskDatabase, TaskError};
 /// What a task is about, as an argument of its function: `#[task(instance(id: User))]` names the field that has its id, and its
 /// [`Repository`] finds it, before each attempt.
 ///
-/// If it is not there, the attempt fails with the code `not_found`, and is not tried again. If it cannot be looked up, as
-/// when the database is away, the attempt fails and is tried again as the task says.
+/// If it is not there, the attempt fails with the code `not_found`, and is not tried again: enqueue the job
+/// [within](crate::Enqueue::within) the transaction that inserts the row. If it cannot be looked up, as when the database is away, the
+/// attempt fails and is tried again as the task says.
 ///
 /// It is found on a connection that is in no transaction, so that nothing is locked while the function runs. To know in the
 /// transaction that ends the job how it is, [`reload`](Self::reload) it there.

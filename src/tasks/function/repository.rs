@@ -73,13 +73,13 @@ pub struct Repository<T> {
 
 impl<T: 'static> Repository<T> {
     /// Creates a repository of what this function finds: `None` if there is no such instance.
-    pub fn new<Kind>(find: impl Find<T, Kind>) -> Self {
+    pub fn new<Kind>(find: impl FindFunction<T, Kind>) -> Self {
         let (find, place) = find.finds().0;
         Self { find, place, delete: None }
     }
 
     /// Sets what deletes an instance, for tasks that say `delete_on_success` or `delete_on_failure`.
-    pub fn deletes<Kind>(mut self, delete: impl Delete<Kind>) -> Self {
+    pub fn deletes<Kind>(mut self, delete: impl DeleteFunction<Kind>) -> Self {
         self.delete = Some(delete.deletes().0);
         self
     }
@@ -176,7 +176,7 @@ pub(super) trait Deletes: Send + Sync {
     label = "not a function that finds an instance",
     note = "it is `async fn(id: Id, on: &mut C) -> Result<Option<{T}>, E>`, or without the connection"
 )]
-pub trait Find<T, Kind> {
+pub trait FindFunction<T, Kind> {
     #[doc(hidden)]
     fn finds(self) -> Finder<T>;
 }
@@ -188,7 +188,7 @@ pub trait Find<T, Kind> {
     label = "not a function that deletes an instance",
     note = "it is `async fn(id: Id, on: &mut C) -> Result<(), E>`, or without the connection"
 )]
-pub trait Delete<Kind> {
+pub trait DeleteFunction<Kind> {
     #[doc(hidden)]
     fn deletes(self) -> Deleter;
 }
@@ -226,7 +226,7 @@ pub struct Alone;
 /// A function, and of what it is one.
 struct Function<F, Kind>(F, PhantomData<fn() -> Kind>);
 
-impl<T, Id, C, X, F> Find<T, (On, Id, C, X)> for F
+impl<T, Id, C, X, F> FindFunction<T, (On, Id, C, X)> for F
 where
     T: 'static,
     Id: DeserializeOwned + 'static,
@@ -240,7 +240,7 @@ where
     }
 }
 
-impl<T, Id, X, F> Find<T, (Alone, Id, X)> for F
+impl<T, Id, X, F> FindFunction<T, (Alone, Id, X)> for F
 where
     T: 'static,
     Id: DeserializeOwned + 'static,
@@ -253,7 +253,7 @@ where
     }
 }
 
-impl<Id, C, X, F> Delete<(On, Id, C, X)> for F
+impl<Id, C, X, F> DeleteFunction<(On, Id, C, X)> for F
 where
     Id: DeserializeOwned + 'static,
     C: 'static,
@@ -266,7 +266,7 @@ where
     }
 }
 
-impl<Id, X, F> Delete<(Alone, Id, X)> for F
+impl<Id, X, F> DeleteFunction<(Alone, Id, X)> for F
 where
     Id: DeserializeOwned + 'static,
     X: IntoFault + 'static,

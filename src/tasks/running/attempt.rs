@@ -11,20 +11,24 @@ use std::time::Duration;
 use futures_util::future::{Fuse, FusedFuture, FutureExt};
 use tokio::select;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Shared;
 use super::ending::{again, done, over};
 use super::held::{Teller, cancel};
-use super::removing::{Begun, deletes, end, kept, put_off};
+use super::removing::{Begun, Undone, deletes, end, kept, put_off};
 use crate::__private::guarded;
-use crate::tasks::function::{Call, Cancelling, Does, Done, Slot};
+use crate::tasks::function::{Call, Cancelling, Does, Done, Kit, Slot};
 use crate::tasks::queue::Cause;
 use crate::tasks::{Ending, How, Loan, State};
 use crate::tasks::{Fault, TaskDatabase, TaskProgress};
 
 /// How often progress is kept, at most.
 const PROGRESS: Duration = Duration::from_secs(1);
+
+/// How long it waits before a job that ends by itself is ended again, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// An attempt that has ended.
 pub(super) struct Finish {
@@ -67,33 +71,31 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
     let spent = loan.attempt > loan.attempts;
     match kept(shared, does, &loan).await {
         Ok(None) => {}
-        Ok(Some((state, fault))) => return fail(shared, does, &loan, state, &fault).await,
+        Ok(Some((state, fault))) => return fail(shared, does, &loan, (state, teller), &fault).await,
         // Whoever can look it up goes on from there.
         Err(_) => return settle(release(&loan)),
     }
     if loan.is_cancelled {
         let fault = Fault::coded("cancelled", "it was cancelled");
-        return fail(shared, does, &loan, State::Cancelled, &fault).await;
+        return fail(shared, does, &loan, (State::Cancelled, teller), &fault).await;
     }
     if spent {
         let last = loan.reason.as_deref().map(|reason| format!("; before that: {reason}")).unwrap_or_default();
         let text =
             format!("its process has ended, or was not heard of, in the last of {} attempts{last}", loan.attempts);
-        return fail(shared, does, &loan, State::Failed, &Fault::coded("crashed", text)).await;
+        return fail(shared, does, &loan, (State::Failed, teller), &Fault::coded("crashed", text)).await;
     }
     if loan.is_expired {
         let text = format!("it has waited for {:?}, and was to begin before", loan.waited);
-        return fail(shared, does, &loan, State::Failed, &Fault::coded("expired", text)).await;
+        return fail(shared, does, &loan, (State::Failed, teller), &Fault::coded("expired", text)).await;
     }
     let slot = Slot::<D>::default();
     let progress = TaskProgress::new();
     let call = Call {
         bus: Cause::read(loan.cause.as_deref()).bus(&shared.bus),
         loan,
-        queue: shared.queue.clone(),
         cancel: teller.subscribe(),
-        progress: progress.clone(),
-        slot: slot.clone(),
+        kit: Kit { queue: shared.queue.clone(), progress: progress.clone(), slot: slot.clone() },
         instance: Cell::default(),
     };
     let came = perform(shared, does, &call, teller, &progress).await;
@@ -104,7 +106,7 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
     }
     let fault = match came {
         Ok(told) => match done(shared, &loan, told) {
-            Ok(ending) => match succeed(shared, does, &loan, slot.take(), ending).await {
+            Ok(ending) => match succeed(shared, does, &loan, (slot.take(), teller), ending).await {
                 Ok(what) => return what,
                 Err(fault) => fault,
             },
@@ -117,12 +119,12 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
     match reason {
         Some(Cancelling::Cancelled) => {
             let fault = fault.code("cancelled");
-            fail(shared, does, &loan, State::Cancelled, &fault).await
+            fail(shared, does, &loan, (State::Cancelled, teller), &fault).await
         }
         Some(Cancelling::Stopping) => settle(release(&loan)),
         _ => match again(does, &loan, &fault) {
             Some(ending) => settle(ending),
-            None => fail(shared, does, &loan, State::Failed, &fault).await,
+            None => fail(shared, does, &loan, (State::Failed, teller), &fault).await,
         },
     }
 }
@@ -133,13 +135,18 @@ async fn succeed<D: TaskDatabase>(
     shared: &Shared<D>,
     does: &dyn Does<D>,
     loan: &Loan,
-    begun: Begun<D>,
+    (begun, teller): (Begun<D>, &Teller),
     ending: Ending,
 ) -> Result<What, Fault> {
-    if begun.is_none() && !deletes(does, State::Done) {
-        return Ok(settle(ending));
+    match begun {
+        // What it has written is lost with its transaction, so it is not tried to end again.
+        Some(begun) => match end(shared, does, loan, Some(begun), ending).await? {
+            true => Ok(What::Settled),
+            false => Ok(What::Lost),
+        },
+        None if deletes(does, State::Done) => end_alone(shared, does, loan, ending, teller).await,
+        None => Ok(settle(ending)),
     }
-    Ok(if end(shared, does, loan, begun, ending).await? { What::Settled } else { What::Lost })
 }
 
 /// A job that has failed for good, or was cancelled.
@@ -147,17 +154,49 @@ async fn fail<D: TaskDatabase>(
     shared: &Shared<D>,
     does: &dyn Does<D>,
     loan: &Loan,
-    state: State,
+    (state, teller): (State, &Teller),
     fault: &Fault,
 ) -> What {
     let ending = over(shared, does, loan, state, fault);
     if !deletes(does, state) {
         return settle(ending);
     }
-    match end(shared, does, loan, None, ending).await {
-        Ok(true) => What::Settled,
-        Ok(false) => What::Lost,
+    match end_alone(shared, does, loan, ending, teller).await {
+        Ok(what) => what,
         Err(why) => settle(put_off(shared, does, loan, (state, fault), &why).await),
+    }
+}
+
+/// Ends a job by itself: again and again while the database is away, as what ends with others.
+async fn end_alone<D: TaskDatabase>(
+    shared: &Shared<D>,
+    does: &dyn Does<D>,
+    loan: &Loan,
+    ending: Ending,
+    teller: &Teller,
+) -> Result<What, Fault> {
+    let mut told = teller.subscribe();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let error = match end(shared, does, loan, None, ending.clone()).await {
+            Ok(is_ended) => {
+                shared.stats.has_ended();
+                break Ok(if is_ended { What::Settled } else { What::Lost });
+            }
+            Err(Undone::Wrong(fault)) => break Err(fault),
+            Err(Undone::Away(error)) => error,
+        };
+        shared.stats.unended(&error);
+        select! {
+            biased;
+            reason = told.wait_for(|reason| matches!(reason, Some(Cancelling::Lost | Cancelling::Stopping))) => {
+                break Ok(match reason.ok().and_then(|reason| *reason) {
+                    Some(Cancelling::Stopping) => settle(release(loan)),
+                    _ => What::Lost,
+                });
+            }
+            () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::__private::{Shown, guarded};
 use crate::OutboxDatabase;
 use crate::tasks::function::{Does, owed};
 use crate::tasks::{Ending, Fault, How, Loan, State, TaskDatabase, Work};
+use crate::transport::TransportError;
 
 /// How long the transaction that ends a job is held open for what deletes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,6 +25,28 @@ const LEAST: Duration = Duration::from_secs(1);
 
 /// Under which name it is kept, among the steps of a job, that it has failed for good and cannot end yet.
 const KEPT: &str = "convoke: failed for good";
+
+/// Why a job has not ended.
+pub(super) enum Undone {
+    /// The database is away, or busy.
+    Away(TransportError),
+    Wrong(Fault),
+}
+
+impl From<TransportError> for Undone {
+    fn from(error: TransportError) -> Self {
+        if error.is_temporary() { Self::Away(error) } else { Self::Wrong(error.into()) }
+    }
+}
+
+impl From<Undone> for Fault {
+    fn from(undone: Undone) -> Self {
+        match undone {
+            Undone::Away(error) => error.into(),
+            Undone::Wrong(fault) => fault,
+        }
+    }
+}
 
 /// What a function has begun.
 pub(super) type Begun<D> = Option<Box<dyn Work<<D as OutboxDatabase>::Connection>>>;
@@ -45,7 +68,7 @@ pub(super) async fn end<D: TaskDatabase>(
     loan: &Loan,
     begun: Begun<D>,
     ending: Ending,
-) -> Result<bool, Fault> {
+) -> Result<bool, Undone> {
     let jobs = shared.queue.jobs();
     let deletes = matches!(ending.how, How::Over { state, .. } if deletes(does, state));
     let mut work = match begun {
@@ -69,7 +92,7 @@ async fn delete<D: TaskDatabase>(
     does: &dyn Does<D>,
     loan: &Loan,
     work: &mut dyn Work<D::Connection>,
-) -> Result<(), Fault> {
+) -> Result<(), Undone> {
     let Some(found) = does.found() else { return Ok(()) };
     let id = match crate::__private::catch(|| does.instance_id(&loan.payload)) {
         Ok(Ok(id)) => id,
@@ -81,19 +104,19 @@ async fn delete<D: TaskDatabase>(
         shared.queue.jobs().add_within(vec![owed], work.connection()).await?;
         return Ok(());
     }
-    let undeleted =
-        |why: String| Fault::coded("undeleted", format!("its {} could not be deleted: {why}", found.model()));
-    match timeout(PATIENCE, guarded(found.delete(&id, work.connection()))).await {
-        Ok(Ok(deleted)) => {
-            deleted.map_err(|fault| fault.within(&format!("its {} could not be deleted", found.model()), "undeleted"))
-        }
-        Ok(Err(panic)) => Err(undeleted(format!("it panicked: {panic}"))),
-        Err(_) => Err(undeleted(format!("it has taken longer than {PATIENCE:?}"))),
-    }
+    let undeleted = format!("its {} could not be deleted", found.model());
+    let wrong = |why: String| Fault::coded("undeleted", format!("{undeleted}: {why}"));
+    let fault = match timeout(PATIENCE, guarded(found.delete(&id, work.connection()))).await {
+        Ok(Ok(Ok(()))) => return Ok(()),
+        Ok(Ok(Err(fault))) => fault.within(&undeleted, "undeleted"),
+        Ok(Err(panic)) => wrong(format!("it panicked: {panic}")),
+        Err(_) => wrong(format!("it has taken longer than {PATIENCE:?}")),
+    };
+    Err(Undone::Wrong(fault))
 }
 
 /// A payload that cannot be read names nothing: the job has failed for that, and ends.
-fn unknown(loan: &Loan, why: &str) -> Result<(), Fault> {
+fn unknown(loan: &Loan, why: &str) -> Result<(), Undone> {
     log::warn!(
         target: "convoke::tasks",
         "{} {}: what it was about is not deleted, for nobody knows what that is: {}",

@@ -4,14 +4,15 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::codec;
 use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, TransportError};
 use crate::{EnvelopeLimits, EventBus};
 
-/// How long the listeners of an event are waited for. Those that go on then are not stopped.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the listeners of events that came together are waited for: less than the relay waits, which would have all of them told
+/// again. Those that go on then are not stopped.
+const PATIENCE: Duration = Duration::from_secs(50);
 
 /// Where a relay ends if nobody else takes the events of tasks.
 pub(in crate::tasks) struct ToBus(pub(in crate::tasks) EventBus);
@@ -28,9 +29,15 @@ impl Publisher for ToBus {
     /// What a listener does not do is a dead letter of the bus.
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
         Box::pin(async move {
-            let mut results = Vec::with_capacity(packets.len());
+            let (end, mut results) = (Instant::now() + PATIENCE, Vec::with_capacity(packets.len()));
             for packet in packets {
-                results.push(self.tell(packet).await);
+                results.push(match Instant::now() < end {
+                    true => self.tell(packet, end).await,
+                    false => {
+                        let text = "its listeners are not done with the events before";
+                        Err(TransportError::new(ErrorKind::Unreachable, self.name(), text))
+                    }
+                });
             }
             results
         })
@@ -38,11 +45,11 @@ impl Publisher for ToBus {
 }
 
 impl ToBus {
-    async fn tell(&self, packet: &Packet) -> Result<(), TransportError> {
+    async fn tell(&self, packet: &Packet, end: Instant) -> Result<(), TransportError> {
         let refused = |text: String| TransportError::new(ErrorKind::Refused, self.name(), text);
         let envelope = codec::read(packet, EnvelopeLimits::default()).map_err(|error| refused(error.to_string()))?;
         let emitting = self.0.emit_envelope(envelope).map_err(|error| refused(error.to_string()))?;
-        if timeout(PATIENCE, emitting).await.is_err() {
+        if timeout_at(end, emitting).await.is_err() {
             log::warn!(target: "convoke::tasks", "a listener of how a job has ended is not done after {PATIENCE:?}, and is left to itself");
         }
         Ok(())

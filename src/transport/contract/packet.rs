@@ -192,7 +192,7 @@ impl Attributes {
 
     /// Sets an attribute whose name was read: one that each of ours has takes no memory.
     pub(crate) fn insert_read(&mut self, name: &str, value: Attribute) {
-        const OURS: [&str; 3] = ["entityName", "eventName", "publisherName"];
+        const OURS: [&str; 5] = ["entityName", "eventName", "publisherName", "convoke-job", "convoke-task"];
         let constant = OURS.into_iter().find(|ours| *ours == name);
         self.set(constant.map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed), value);
     }

@@ -1,14 +1,18 @@
 //! Tasks in a file of SQLite.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use convoke::prelude::*;
 use convoke::transport::Sqlite;
+use convoke::{Fault, JobState, Tasks};
 
 use super::all_over;
-use super::children::Place;
 use super::doing::a_function_goes_on_meanwhile;
-use super::shop::{Register, Shop, ended, register};
-use super::who_cannot_settle_is_unhealthy;
+use super::failing::who_cannot_settle_is_unhealthy;
+use super::processes::children::Place;
+use super::shop::{Register, Registered, Shop, ended, register};
+use super::users::{Dismiss, Users};
 use crate::transports::outbox::sqlite::File;
 use crate::transports::outbox::until;
 
@@ -87,4 +91,29 @@ async fn a_file_without_tables_says_so() {
     sqlx::raw_sql("UPDATE convoke_schema SET version = 5").execute(shop.base.db.pool()).await.unwrap();
     let error = shop.base.db.tasks().await.unwrap_err();
     assert!(error.to_string().contains("migrate()"), "{error}");
+}
+
+#[actix_rt::test]
+async fn what_was_done_while_the_file_is_locked_ends_when_it_is_free() {
+    let shop = Shop::<File>::with_user(7, "Ada").await;
+    let file = shop.base.folder.file("shop.db");
+    let locks = shop.base.db.clone();
+    let hasty = Sqlite::open(&file).deadline(Duration::from_millis(100)).await.unwrap();
+    let lock = Arc::new(Mutex::new(None));
+    let holds = lock.clone();
+    let dismiss = async move |task: Arc<Dismiss>| {
+        *holds.lock().unwrap() = Some(locks.begin().await?);
+        Ok::<_, Fault>(Registered { id: task.user.unsigned_abs() })
+    };
+    let bus = EventBus::builder().provide(shop.base.users(&Default::default())).build();
+    let outbox = hasty.outbox("Shop").await.unwrap();
+    let tasks = Tasks::new(&hasty, &bus).outbox(&outbox).on(dismiss).unwrap().await.unwrap();
+    let job = tasks.enqueue(Dismiss { user: 7 }).await.unwrap();
+    until("it is noticed that the file is locked", async || tasks.probe().health().trouble.is_some()).await;
+    assert_eq!(shop.base.names().await, ["Ada"]);
+    drop(lock.lock().unwrap().take());
+    let status = ended(&job).await;
+    assert_eq!((status.state(), status.attempt()), (JobState::Done, 1));
+    assert_eq!(shop.base.names().await, [""; 0]);
+    tasks.stop().await;
 }

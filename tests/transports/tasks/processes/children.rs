@@ -12,9 +12,9 @@ use convoke::transport::{Postgres, PostgresDatabase, Sqlite, SqliteDatabase};
 use convoke::{Envelope, Outbox, TaskDatabase, TaskQueue, Tasks};
 use sqlx::AssertSqlSafe;
 
+use crate::transports::outbox::Taker;
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::sqlite::File;
-use crate::transports::outbox::{Taker, until};
 use crate::transports::tasks::Base;
 
 /// Tells a child where its database is, and what it is to do.
@@ -150,7 +150,11 @@ impl<B: Place> Crew<B> {
     pub(crate) async fn told(&self) -> Vec<Envelope> {
         let taker = Taker::new();
         let relay = self.outbox.relay(Route::new("**", taker.clone())).start().await.unwrap();
-        until("all have left", async || self.outbox.figures().await.unwrap().ready == 0).await;
+        let start = std::time::Instant::now();
+        while self.outbox.figures().await.unwrap().ready > 0 {
+            assert!(start.elapsed() < Duration::from_secs(300), "they do not leave");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         relay.stop().await;
         taker.envelopes()
     }

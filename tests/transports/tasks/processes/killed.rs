@@ -260,6 +260,15 @@ fn child(test: &str, place: &str, step: &str) -> Child {
     command.spawn().unwrap()
 }
 
+/// Of thousands of jobs that takes its time on a busy machine.
+async fn at_last(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !is_so().await {
+        assert!(start.elapsed() < Duration::from_secs(300), "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn play<B: Rows>(test: &str, base: B, place: &str) {
     let queue = base.tasks().await.unwrap();
     let outbox = B::outbox_of(base.database()).await;
@@ -290,7 +299,7 @@ async fn play<B: Rows>(test: &str, base: B, place: &str) {
     let tasks = Tasks::new(base.database(), &bus).outbox(&outbox).concurrency(16);
     let tasks = tasks.poll_every(Duration::from_millis(10)).on(work).unwrap().on(work_away).unwrap().await.unwrap();
     let traces = (0..jobs()).filter(|id| leaves_a_trace(*id)).count() as u64;
-    until("all have ended", async || {
+    at_last("all have ended", async || {
         let figures = tasks.figures().await.unwrap();
         figures.waiting == traces && figures.running + figures.scheduled == 0
     })
@@ -303,7 +312,7 @@ async fn play<B: Rows>(test: &str, base: B, place: &str) {
     // Each has one event, and what it wrote is there once.
     let taker = Taker::new();
     let relay = outbox.relay(Route::new("**", taker.clone())).supervised(&bus).await.unwrap();
-    until("all have left", async || outbox.figures().await.unwrap().ready == 0).await;
+    at_last("all have left", async || outbox.figures().await.unwrap().ready == 0).await;
     drop(relay);
     let mut ended = BTreeMap::<(i64, String), u32>::new();
     for envelope in taker.envelopes() {

@@ -31,10 +31,11 @@ struct Ticked {
     job: i64,
 }
 
-/// One in ten fails for good.
+/// One in four takes a while, and one in ten fails for good.
 async fn moody(work: Arc<Work>) -> Result<Worked, Fault> {
     if work.id.is_multiple_of(4) {
-        tokio::time::sleep(Duration::from_millis(fastrand::u64(0..20))).await;
+        let most = if is_full() { 400 } else { 20 };
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(0..most))).await;
     }
     if work.id % 10 == 3 { Err(Fault::new("no").permanent()) } else { Ok(Worked { id: work.id }) }
 }
