@@ -37,7 +37,6 @@ const PATHS: &[(&str, Path)] = &[
     ("encode", |times| Box::pin(encode(times))),
     ("decode", |times| Box::pin(decode(times))),
     ("worker", |times| Box::pin(worker(times))),
-    ("through-memory", |times| Box::pin(through_memory(times))),
 ];
 
 type Path = fn(u64) -> std::pin::Pin<Box<dyn Future<Output = Result<(), Failure>>>>;
@@ -228,26 +227,6 @@ async fn worker(times: u64) -> Result<(), Failure> {
     let worker = Worker::new(queue, &bus).start().await?;
     for _ in 0..times {
         heard.recv().await;
-    }
-    worker.drain().await?;
-    Ok(())
-}
-
-/// From one bus to another, by a route, a queue in memory and a worker: typed on both sides, ten at a time.
-async fn through_memory(times: u64) -> Result<(), Failure> {
-    let (here, there) = (EventBus::builder().publisher("Counts").build(), EventBus::new());
-    let queue = Memory::queue("counts");
-    let _route = Route::new("Counts/*", queue.clone()).open(&here)?;
-    let (told, mut heard) = mpsc::unbounded_channel();
-    let _listener = there.on(move |tick: &Tick| _ = told.send(black_box(tick.number)))?;
-    let worker = Worker::new(queue, &there).concurrency(10).start().await?;
-    for number in 0..times {
-        here.publish(tick(number))?;
-        if number % 10 == 9 {
-            for _ in 0..10 {
-                heard.recv().await;
-            }
-        }
     }
     worker.drain().await?;
     Ok(())
