@@ -1,6 +1,6 @@
 //! What the expansions of our macros name, and the crate `convoke`. Nothing here is for users, and any of it may change.
 //!
-//! `#[derive(Event)] → to_json, from_json, no_json`; `#[derive(BaseService)] → awaited, handled, begun, stopping, handles`; `#[listener] → discover! → Discovered → a bus`
+//! `#[derive(Event)] → json_of, from_json, no_json`; `#[derive(BaseService)] → awaited, handled, begun, stopping, handles`; `#[listener] → discover! → Discovered → a bus`
 
 use std::fmt::Display;
 
@@ -20,12 +20,16 @@ pub use crate::base::{Living, Shown};
 pub use crate::debug_is_display;
 #[cfg(feature = "discover")]
 pub use crate::events::bus::Discovered;
+use crate::events::envelope;
 pub use crate::events::envelope::Case;
 use crate::events::event::Event;
+use crate::events::event::Metadata;
 pub use crate::events::event::Subject;
 pub use crate::events::event::{Carrier, PublishDate, derived};
 use crate::events::listener::Heard;
+pub use crate::events::listener::Sending;
 pub use crate::events::parcel::{Stamp, Unstamped};
+pub use crate::events::seats::Sender;
 pub use crate::events::topics::check_topic;
 pub use crate::services::supervision::Kept;
 
@@ -161,8 +165,38 @@ pub fn show<T: Show>(id: &T) -> String {
     id.to_string()
 }
 
-pub fn to_json<E: ToJson>(event: &E) -> Result<Value, JsonError> {
-    crate::events::event::to_value(event)
+/// An event that becomes JSON, and how it does.
+#[derive(Debug)]
+pub struct Json<'a, E> {
+    event: &'a E,
+    to_value: fn(&E) -> Result<Value, JsonError>,
+    write: fn(&E, &mut Vec<u8>) -> Result<(), JsonError>,
+}
+
+/// The only one that asks for something, so that the compiler says once what a type lacks.
+pub fn json_of<E: ToJson>(event: &E) -> Json<'_, E> {
+    Json { event, to_value: crate::events::event::to_value, write: crate::events::event::write_value }
+}
+
+impl<E> Json<'_, E> {
+    pub fn to_value(&self) -> Result<Value, JsonError> {
+        (self.to_value)(self.event)
+    }
+
+    /// Writes it behind what is there, if what is written is the same value; `false` if it has to become that first.
+    pub fn write(&self, to: &mut Vec<u8>) -> bool {
+        (self.write)(self.event, to).is_ok()
+    }
+}
+
+/// Writes an envelope of these, whose keys are in this case.
+pub fn write_envelope(metadata: &Metadata, payload: &Value, case: Case) -> Vec<u8> {
+    envelope::to_vec(metadata, payload, case)
+}
+
+/// The same of a payload that is written already.
+pub fn write_envelope_around(metadata: &Metadata, payload: &[u8], case: Case) -> Vec<u8> {
+    envelope::to_vec_around(metadata, payload, case)
 }
 
 /// Reads the payload where it is, without a copy of it.

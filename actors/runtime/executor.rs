@@ -256,7 +256,10 @@ impl Executor {
     pub(super) fn end_turn(&self) {
         self.turns.set(self.turns.get() + 1);
         if !self.behind.borrow().is_empty() {
-            self.behind.take().iter().for_each(|id| self.wake(*id));
+            let mut behind = self.behind.take();
+            behind.drain(..).for_each(|id| self.wake(id));
+            // Its place is used again.
+            self.behind.replace(behind);
         }
     }
 

@@ -10,6 +10,8 @@
 //! cargo run --release -p convoke-bench -- scale               what one thing costs among many others
 //! cargo run --release -p convoke-bench -- outbox              a relay from a database to a server, and SQL by hand
 //! cargo run --release -p convoke-bench -- store               events that are kept and read again, and SQL by hand
+//! cargo run --release -p convoke-bench -- tasks               jobs in a database, SQL by hand, and others who keep some
+//! cargo run --release -p convoke-bench -- tasks-drain         one table of that
 //! ```
 //!
 //! What is done is a [work](harness::Work), who does it is a contestant. To add a contestant to a
@@ -57,6 +59,22 @@ mod store {
         Err("the store needs the features `postgres` and `sqlite`".into())
     }
 }
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod tasks;
+#[cfg(not(all(feature = "postgres", feature = "redis", feature = "sqlite")))]
+mod tasks {
+    use crate::harness::{Failure, Plan};
+
+    pub(crate) const PARTS: [&str; 0] = [];
+
+    pub(crate) fn run(_: Option<&str>, _: &Plan, _: bool) -> Result<(), Failure> {
+        Err("tasks need the features `postgres`, `redis` and `sqlite`".into())
+    }
+
+    pub(crate) fn memory_here(_: &Plan) -> Result<(), Failure> {
+        Err("tasks need the features `postgres`, `redis` and `sqlite`".into())
+    }
+}
 mod transports;
 
 use std::process::ExitCode;
@@ -78,6 +96,8 @@ fn main() -> ExitCode {
         Ok(Request::Scale { plan, json }) => return ended(scale::run(&plan, json)),
         Ok(Request::Outbox { plan, json }) => return ended(outbox::run(&plan, json)),
         Ok(Request::Store { plan, json }) => return ended(store::run(&plan, json)),
+        Ok(Request::Tasks { part, plan, json }) => return ended(tasks::run(part, &plan, json)),
+        Ok(Request::TasksMemory { plan }) => return ended(tasks::memory_here(&plan)),
         Ok(Request::Help) => {
             println!("{}", options::usage());
             return ExitCode::SUCCESS;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::slice;
 use std::str::FromStr;
 
-use crate::SUBJECTS;
 use crate::harness::{Plan, Work};
+use crate::{SUBJECTS, tasks};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -32,6 +32,16 @@ pub(crate) enum Request {
         plan: Plan,
         json: bool,
     },
+    /// The subject "tasks", likewise: one part of it, or all.
+    Tasks {
+        part: Option<&'static str>,
+        plan: Plan,
+        json: bool,
+    },
+    /// What a process of its own weighs for it.
+    TasksMemory {
+        plan: Plan,
+    },
     Help,
 }
 
@@ -47,6 +57,9 @@ pub(crate) struct Options {
     pub(crate) svg: Option<PathBuf>,
 }
 
+/// Samples of which the median is taken, if nothing else is asked for.
+pub(crate) const SAMPLES: usize = 11;
+
 /// The text for `--help`, and for whoever mistyped.
 pub(crate) fn usage() -> String {
     let subjects: Vec<_> = SUBJECTS.iter().map(|(name, _)| *name).collect();
@@ -54,8 +67,8 @@ pub(crate) fn usage() -> String {
     let parts: Vec<_> = several.flat_map(|(_, works)| *works).map(|work| work.name).collect();
     format!(
         "\
-usage: convoke-bench {}|transports|scale|outbox|store [OPTION]...
-   or for one table alone: {}
+usage: convoke-bench {}|transports|scale|outbox|store|tasks [OPTION]...
+   or for one table alone: {}, {}
 
   --json         one line of JSON per row instead of the table
   --svg FILE     also draw the ratios, of one table
@@ -66,9 +79,11 @@ usage: convoke-bench {}|transports|scale|outbox|store [OPTION]...
 
 of transports, --only names a server, and --n is how many messages a sample has;
 of scale, --only names a row, and --n is one of its sizes;
-of outbox and store, --only names a database, and --n is how many events a sample has",
+of outbox and store, --only names a database, and --n is how many events a sample has;
+of tasks likewise, and --n is how many jobs; of three samples it takes the median by default",
         subjects.join("|"),
-        parts.join(", ")
+        parts.join(", "),
+        tasks::PARTS.map(|part| format!("tasks-{part}")).join(", ")
     )
 }
 
@@ -80,10 +95,11 @@ of outbox and store, --only names a database, and --n is how many events a sampl
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
     let mut args = args.into_iter();
     let mut works = None;
-    let mut plan = Plan { only: None, n: None, rounds: None, samples: 11 };
+    let mut plan = Plan { only: None, n: None, rounds: None, samples: SAMPLES };
     let mut json = false;
     let mut svg = None;
     let (mut transports, mut scale, mut outbox, mut store) = (false, false, false, false);
+    let (mut tasks, mut weighs) = (None, false);
 
     while let Some(arg) = args.next() {
         let Some(name) = arg.to_str() else {
@@ -102,6 +118,9 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
             "scale" if works.is_none() => scale = true,
             "outbox" if works.is_none() => outbox = true,
             "store" if works.is_none() => store = true,
+            "tasks" if works.is_none() => tasks = Some(None),
+            "tasks-memory-here" if works.is_none() => weighs = true,
+            _ if part_of_tasks(name).is_some() && works.is_none() => tasks = Some(part_of_tasks(name)),
             _ => match find(name) {
                 Some(found) if works.is_none() => works = Some(found),
                 Some(_) => return Err(format!("one work at a time: {name} is the second")),
@@ -133,6 +152,15 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
             _ => Err("store goes by itself, without --svg and --rounds".into()),
         };
     }
+    if weighs {
+        return Ok(Request::TasksMemory { plan });
+    }
+    if let Some(part) = tasks {
+        return match (works, svg, plan.rounds) {
+            (None, None, None) => Ok(Request::Tasks { part, plan, json }),
+            _ => Err("tasks go by themselves, without --svg and --rounds".into()),
+        };
+    }
     let works = works.ok_or("which work?")?;
     if svg.is_some() {
         let [work] = works else {
@@ -144,6 +172,12 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
         }
     }
     Ok(Request::Run(Options { works, plan, json, svg }))
+}
+
+/// The part of the subject "tasks" that this name stands for.
+fn part_of_tasks(name: &str) -> Option<&'static str> {
+    let part = name.strip_prefix("tasks-")?;
+    tasks::PARTS.into_iter().find(|there| *there == part)
 }
 
 /// The works that this name stands for.
@@ -194,6 +228,17 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_tasks_may_stand_alone() {
+        let part = |line| match parse_line(line) {
+            Ok(Request::Tasks { part, .. }) => part,
+            _ => Some("none"),
+        };
+        assert_eq!(part("tasks"), None);
+        assert_eq!(part("tasks-idle --n 5"), Some("idle"));
+        assert_eq!(part("rounds"), Some("none"));
+    }
+
+    #[test]
     fn no_name_is_given_twice() {
         let mut names: Vec<_> =
             SUBJECTS.iter().flat_map(|(_, works)| works.iter().map(|work| work.name)).chain(["events"]).collect();
@@ -211,6 +256,8 @@ mod tests {
             ("transports --svg a", "transports go by themselves, without --svg and --rounds"),
             ("outbox --rounds 2", "outbox goes by itself, without --svg and --rounds"),
             ("store --svg a", "store goes by itself, without --svg and --rounds"),
+            ("tasks-drain --rounds 2", "tasks go by themselves, without --svg and --rounds"),
+            ("tasks-nothing", "unknown argument tasks-nothing"),
             ("rounds --fast", "unknown argument --fast"),
             ("rounds --n", "--n needs a value"),
             ("rounds --n 0", "--n needs a whole number from 1 on, not 0"),

@@ -18,20 +18,20 @@
 //! A server that is missing is a line that says so, and no failure.
 
 #[cfg(feature = "redis")]
-mod apalis;
+pub(crate) mod apalis;
 pub(crate) mod contestant;
 #[cfg(feature = "postgres")]
 pub(crate) mod counted;
 pub(crate) mod drain;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod idle;
+pub(crate) mod idle;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
 #[cfg(feature = "redis")]
-mod redis;
+pub(crate) mod redis;
 pub(crate) mod servers;
 #[cfg(feature = "sqlite")]
 mod sqlite;

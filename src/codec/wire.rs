@@ -2,7 +2,11 @@
 //!
 //! `Envelope → {"metadata": …, "payload": …} and three names → Packet`
 
-use convoke_actors::__private::Case;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use convoke_actors::__private::{Case, write_envelope, write_envelope_around};
+use serde_json::Value;
 
 use super::write::Codec;
 use crate::transport::{Attributes, Packet};
@@ -61,19 +65,33 @@ impl Wire {
     pub const fn pascal() -> Self {
         Self { case: Case::Pascal }
     }
+
+    /// Writes an event whose payload is kept elsewhere.
+    pub(crate) fn write_parts(self, metadata: &Metadata, payload: &Value) -> Packet {
+        packet(metadata, write_envelope(metadata, payload, self.case))
+    }
+
+    /// Writes an event whose payload was written before, as JSON.
+    pub(crate) fn write_around(self, metadata: &Metadata, payload: &[u8]) -> Packet {
+        packet(metadata, write_envelope_around(metadata, payload, self.case))
+    }
 }
 
 impl Codec for Wire {
     fn write(&self, envelope: &Envelope) -> Packet {
-        let mut packet = Packet::new(envelope.metadata.id.to_string(), envelope.to_vec_in(self.case));
-        packet.topic = envelope.metadata.topic.as_str().to_owned();
-        packet.attributes = names(&envelope.metadata);
-        packet
+        self.write_parts(&envelope.metadata, &envelope.payload)
     }
 
     fn max_attributes(&self) -> usize {
         NAMES
     }
+}
+
+fn packet(metadata: &Metadata, body: Vec<u8>) -> Packet {
+    let mut packet = Packet::new(metadata.id.to_string(), body);
+    packet.topic = metadata.topic.as_str().to_owned();
+    packet.attributes = names(metadata);
+    packet
 }
 
 /// What servers filter by.
@@ -83,10 +101,35 @@ pub(super) fn names(metadata: &Metadata) -> Attributes {
         ("eventName", metadata.event.as_str()),
         ("publisherName", &*metadata.publisher),
     ];
-    let mut attributes = Attributes::default();
     // SQS refuses a text that is empty.
-    for (name, value) in names.into_iter().filter(|(_, value)| !value.is_empty()) {
-        attributes.insert_constant(name, value);
-    }
-    attributes
+    let named = || names.into_iter().filter(|(_, value)| !value.is_empty());
+    let make = || {
+        let mut attributes = Attributes::default();
+        for (name, value) in named() {
+            attributes.insert_constant(name, value);
+        }
+        attributes.shared()
+    };
+    let is_it = |there: &Attributes| {
+        there.len() == named().count() && named().all(|(name, value)| there.text(name) == Some(value))
+    };
+    let last = LAST.try_with(|last| {
+        let mut last = last.borrow_mut();
+        if let Some(again) = last.iter().find(|there| is_it(there)) {
+            return again.clone();
+        }
+        last.truncate(KEPT - 1);
+        let made = make();
+        last.push_front(made.clone());
+        made
+    });
+    last.unwrap_or_else(|_| make())
+}
+
+/// Of how many kinds of events a thread keeps the names.
+const KEPT: usize = 16;
+
+thread_local! {
+    /// The names of the events that were written last, which those of their kind share.
+    static LAST: RefCell<VecDeque<Attributes>> = const { RefCell::new(VecDeque::new()) };
 }

@@ -16,7 +16,7 @@ use crate::__private::{Shown, Stamp, catch, check_topic};
 use crate::codec::{Codec, Leaves, Wire};
 use crate::route::check_kept;
 use crate::transport::{Packet, TransportError};
-use crate::{EnvelopeLimits, JsonEvent, Metadata, Patterns, Route, Secret, TraceContext, Uuid};
+use crate::{Envelope, EnvelopeLimits, JsonEvent, Metadata, Patterns, Route, Secret, TraceContext, Uuid};
 
 /// Whose limits those of an event are.
 const WHOSE: &str = "of the outbox, of its routes and of their workers";
@@ -233,18 +233,33 @@ impl<D: OutboxDatabase> Outbox<D> {
         self.pack(event).map(|(_, packet)| packet)
     }
 
+    /// The same of an event that has this id.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub(crate) fn packet_as(&self, id: Uuid, event: impl Leaves) -> Result<Packet, OutboxError> {
+        let mut envelope = event.press(&self.stamp)?;
+        envelope.metadata.id = id;
+        self.write(&envelope)
+    }
+
     fn pack(&self, event: impl Leaves) -> Result<(Uuid, Packet), OutboxError> {
         let envelope = event.press(&self.stamp)?;
+        Ok((envelope.metadata.id, self.write(&envelope)?))
+    }
+
+    fn write(&self, envelope: &Envelope) -> Result<Packet, OutboxError> {
         check_topic(&envelope.metadata.topic)?;
-        let mut packet = Wire.write(&envelope);
+        let mut packet = Wire.write(envelope);
         check_kept(&self.at, &packet, &envelope.payload, self.limits, WHOSE)?;
         if let Some(rule) = self.rows.rules().get() {
-            packet.key = catch(|| rule.key(&envelope)).map_err(|why| OutboxError::NotJson {
+            packet.key = catch(|| rule.key(envelope)).map_err(|why| OutboxError::NotJson {
                 event: envelope.metadata.event.to_string(),
                 reason: format!("`ordered_by` panicked: {}", Shown::text(&why)),
             })?;
         }
-        Ok((envelope.metadata.id, packet))
+        Ok(packet)
     }
 }
 

@@ -1,78 +1,130 @@
 //! What leaves by a route, many at a time: tried again for as long as somebody waits for it, and of a key one after the other.
 //!
-//! `Route → Waiting → Leaving (a Batcher) → lines (by key) → Publisher, again while the server is away → each its own result`
+//! `Route → Slip → Leaving → leave (a task) → Batch → lines (by key) → Publisher, again while the server is away → each its own result`
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Sleep;
 
 use super::lines::Lines;
+use super::slip::{Leaver, Slipped, Slips, Taken};
 use crate::Retry;
-use crate::transport::{Batcher, BoxFuture, ErrorKind, Packet, Publisher, TransportError, caught};
+use crate::transport::{ErrorKind, Packet, Publisher, TransportError, caught};
 use crate::{Failure, Handled, Permanent};
 
 /// How many packets go to a publisher at a time, at the most.
 pub(crate) const MAX_BATCH: usize = 256;
 
-type Taken = Result<(), TransportError>;
-
 /// What leaves next, in the order in which it came.
 pub(crate) struct Leaving {
     way: Arc<Way>,
-    batcher: Batcher<Leaver, ()>,
+    /// To the task by which they leave, once there is one.
+    door: RefCell<Option<UnboundedSender<Leaver>>>,
 }
 
 /// By what all leave.
 struct Way {
     publisher: Arc<dyn Publisher>,
     limit: Duration,
+    retry: Retry,
     /// What is wrong with the server now, for those whose turn does not come.
     trouble: Mutex<Option<TransportError>>,
+    slips: Slips,
 }
 
 impl Leaving {
     /// Has packets leave by this publisher, each for as long as `limit` at the most, and as often as `retry` says.
     pub(crate) fn by(publisher: Arc<dyn Publisher>, limit: Duration, retry: Retry) -> Self {
-        let most = MAX_BATCH.min(publisher.abilities().max_batch.saturating_mul(16));
-        let way = Arc::new(Way { publisher, limit, trouble: Mutex::default() });
-        let by = way.clone();
-        let batcher = Batcher::new(most, move |leavers: Vec<Leaver>| {
-            let way = by.clone();
-            let all: BoxFuture<'static, _> = Box::pin(async move {
-                Batch::new(&way, leavers, retry).leave().await;
-                Vec::new()
-            });
-            all
-        });
-        Self { way, batcher }
+        let way = Way { publisher, limit, retry, trouble: Mutex::default(), slips: Slips::default() };
+        Self { way: Arc::new(way), door: RefCell::default() }
     }
 
     /// Has a packet leave; ready when the server has it, or when that has taken too long. It takes its place at once, and
-    /// not when it is polled, so that events leave in their order.
-    pub(crate) fn push(&self, packet: Packet) -> impl Future<Output = Handled> + use<> {
-        let (answer, taken) = oneshot::channel();
-        let waiting = Arc::new(Waiting::new(packet));
-        let (waits, way) = (Waits(waiting.clone()), self.way.clone());
-        self.batcher.send(Leaver { waiting, answer: Some(answer) });
-        async move {
-            match tokio::time::timeout(way.limit, taken).await {
-                Ok(Ok(Ok(()))) => Ok(()),
-                Ok(Ok(Err(error))) if error.is_temporary() => Err(error.into()),
-                Ok(Ok(Err(error))) => Err(Permanent::new(error).into()),
-                Ok(Err(_)) => Err(Failure::new("its runtime is gone")),
-                Err(_) => Err(Failure::new(waits.why(&way))),
-            }
+    /// not when it is polled, so that events leave in their order. Call it on the arbiter of the route.
+    pub(crate) fn push(&self, packet: Packet) -> Pushed {
+        let (slip, leaver) = self.way.slips.tear(packet);
+        self.send(leaver);
+        Pushed { waits: Ok(Waits { slip: Some(slip), way: self.way.clone() }), late: None }
+    }
+
+    /// No packet waits for a batch to fill: the first goes at once, and those that come before its answer go together then.
+    fn send(&self, leaver: Leaver) {
+        let mut door = self.door.borrow_mut();
+        let leaver = match &*door {
+            None => leaver,
+            Some(open) => match open.send(leaver) {
+                Ok(()) => return,
+                // It has panicked, or its runtime is gone.
+                Err(refused) => refused.0,
+            },
+        };
+        let (send, receive) = unbounded_channel();
+        // On this arbiter: what takes a packet at once has it before whoever waits looks.
+        actix::spawn(leave(receive, self.way.clone()));
+        // It cannot be refused: the other end is there.
+        let _ = send.send(leaver);
+        *door = Some(send);
+    }
+}
+
+/// Has packets leave, as many at a time as there are.
+async fn leave(mut leavers: UnboundedReceiver<Leaver>, way: Arc<Way>) {
+    let most = MAX_BATCH.min(way.publisher.abilities().max_batch.saturating_mul(16)).max(1);
+    let mut batch = Batch::new(&way);
+    while leavers.recv_many(&mut batch.leavers, most).await > 0 {
+        batch.leave().await;
+        batch.packets.clear();
+        // Who was told nothing hears that nobody says any more.
+        batch.leavers.clear();
+    }
+}
+
+/// A packet that leaves, as whoever waits for it sees it.
+pub(crate) struct Pushed {
+    /// Or why it cannot leave at all.
+    waits: Result<Waits, Option<TransportError>>,
+    /// Most have left before anybody asks how long it takes.
+    late: Option<Pin<Box<Sleep>>>,
+}
+
+impl Pushed {
+    pub(crate) fn failed(error: TransportError) -> Self {
+        Self { waits: Err(Some(error)), late: None }
+    }
+}
+
+impl Future for Pushed {
+    type Output = Handled;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Handled> {
+        let Self { waits, late } = &mut *self;
+        let waits = match waits {
+            Ok(waits) => waits,
+            Err(error) => return Poll::Ready(error.take().map_or(Ok(()), |error| Err(Permanent::new(error).into()))),
+        };
+        if let Poll::Ready(taken) = waits.poll_taken(cx) {
+            return Poll::Ready(match taken {
+                Some(Ok(())) => Ok(()),
+                Some(Err(error)) if error.is_temporary() => Err(error.into()),
+                Some(Err(error)) => Err(Permanent::new(error).into()),
+                None => Err(Failure::new("its runtime is gone")),
+            });
         }
+        let late = late.get_or_insert_with(|| Box::pin(tokio::time::sleep(waits.way.limit)));
+        late.as_mut().poll(cx).map(|()| Err(Failure::new(waits.why())))
     }
 }
 
 impl Way {
     fn lock(&self) -> MutexGuard<'_, Option<TransportError>> {
-        lock(&self.trouble)
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn error(&self, text: &str) -> TransportError {
@@ -80,59 +132,23 @@ impl Way {
     }
 }
 
-/// A packet that is to leave, and whom to tell what came of it.
-struct Leaver {
-    waiting: Arc<Waiting>,
-    /// Until it was told.
-    answer: Option<oneshot::Sender<Taken>>,
-}
-
-impl Leaver {
-    fn tell(&mut self, taken: Taken) {
-        // Whoever waited may have gone.
-        let _ = self.answer.take().map(|answer| answer.send(taken));
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.answer.as_ref().is_some_and(|answer| !answer.is_closed())
-    }
-}
-
-/// A packet that waits to leave, until somebody takes it.
-struct Waiting(Mutex<State>);
-
-struct State {
-    packet: Option<Packet>,
-    /// Why it has not left yet.
-    error: Option<TransportError>,
-}
-
-impl Waiting {
-    fn new(packet: Packet) -> Self {
-        Self(Mutex::new(State { packet: Some(packet), error: None }))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.0)
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Whoever waits for a packet to leave. When that takes too long, it does not leave any more: the emitter has been told so,
 /// and what nobody waits for would pile up for as long as the server is away.
-struct Waits(Arc<Waiting>);
+struct Waits {
+    /// Until it is dropped.
+    slip: Option<Slipped>,
+    way: Arc<Way>,
+}
 
 impl Waits {
+    fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<Option<Taken>> {
+        self.slip.as_ref().map_or(Poll::Ready(None), |slip| slip.poll_taken(cx))
+    }
+
     /// Returns why it has not left in time.
-    fn why(&self, way: &Way) -> String {
-        let limit = way.limit;
-        let (error, was_taken) = {
-            let mut state = self.0.lock();
-            (state.error.take(), state.packet.is_none())
-        };
+    fn why(&self) -> String {
+        let (limit, way) = (self.way.limit, &self.way);
+        let (error, was_taken) = self.slip.as_ref().map_or((None, true), Slipped::why);
         if let Some(error) = error {
             return format!("{error}; it was tried for {limit:?}");
         }
@@ -149,45 +165,54 @@ impl Waits {
 
 impl Drop for Waits {
     fn drop(&mut self) {
-        let packet = self.0.lock().packet.take();
-        drop(packet);
+        if let Some(slip) = self.slip.take() {
+            slip.go();
+            self.way.slips.keep(slip);
+        }
     }
 }
 
-/// What leaves together.
+/// What leaves together. The places are used again by the next batch.
 struct Batch<'a> {
     way: &'a Way,
-    retry: Retry,
     packets: Vec<Packet>,
     /// Who waits for which of them.
     leavers: Vec<Leaver>,
     lines: Lines,
+    /// Which are published next.
+    round: Vec<usize>,
 }
 
 impl<'a> Batch<'a> {
-    /// Takes those that somebody still waits for.
-    fn new(way: &'a Way, mut leavers: Vec<Leaver>, retry: Retry) -> Self {
-        let mut packets = Vec::with_capacity(leavers.len());
+    fn new(way: &'a Way) -> Self {
+        Self { way, packets: Vec::new(), leavers: Vec::new(), lines: Lines::default(), round: Vec::new() }
+    }
+
+    /// Takes the packets of those that somebody still waits for.
+    fn begin(&mut self) {
+        let Self { way, packets, leavers, lines, round } = self;
         leavers.retain(|leaver| {
-            let packet = leaver.waiting.lock().packet.take();
+            let packet = leaver.take();
             packet.map(|packet| packets.push(packet)).is_some()
         });
+        *lines = Lines::default();
         let has_keys = packets.iter().filter(|packet| packet.key.is_some()).nth(1).is_some();
-        let mut lines = Lines::default();
         // Who tries once never sends one behind what it has sent after it.
-        if has_keys && retry.max_attempts() > 1 && !way.publisher.abilities().takes_in_order {
-            let both = packets.into_iter().zip(leavers).collect();
+        if has_keys && way.retry.max_attempts() > 1 && !way.publisher.abilities().takes_in_order {
+            let both = packets.drain(..).zip(leavers.drain(..)).collect();
             let (all, there) = Lines::of(both, |(packet, _): &(Packet, _)| packet.key.as_deref());
-            (packets, leavers) = all.into_iter().unzip();
-            lines = there;
+            (*packets, *leavers) = all.into_iter().unzip();
+            *lines = there;
         }
-        Self { way, retry, packets, leavers, lines }
+        round.clear();
+        round.extend(0..lines.first(packets.len()));
     }
 
     /// Publishes them; those that could not be reached the server with again, in their order, until nobody waits for them.
     /// Of a line the next goes when the one before is taken, or has failed for good.
-    async fn leave(mut self) {
-        let mut round: Vec<usize> = (0..self.lines.first(self.packets.len())).collect();
+    async fn leave(&mut self) {
+        self.begin();
+        let mut round = std::mem::take(&mut self.round);
         let (mut left, mut error, mut attempt) = (Vec::new(), None, 1);
         while !round.is_empty() {
             let Some(results) = self.publish(&round).await else {
@@ -197,31 +222,31 @@ impl<'a> Batch<'a> {
                     "{name}: it has not said in time whether it took {count} events: nobody waits for that any more, and others go on"
                 );
             };
-            let is_last = attempt >= self.retry.max_attempts();
+            let is_last = attempt >= self.way.retry.max_attempts();
             let (results, silent) = match results {
-                Ok(results) => (results, "it did not say whether it took a packet".to_owned()),
-                Err(panic) => (Vec::new(), format!("panicked: {panic}")),
+                Ok(results) => (results, Cow::Borrowed("it did not say whether it took a packet")),
+                Err(panic) => (Vec::new(), Cow::Owned(format!("panicked: {panic}"))),
             };
             let mut results = results.into_iter();
             let mut next = Vec::new();
-            for place in round {
+            for place in round.drain(..) {
                 let Some(leaver) = self.leavers.get_mut(place) else { continue };
                 match results.next() {
                     Some(Err(why)) if !is_last && why.is_temporary() => {
-                        leaver.waiting.lock().error = Some(why.clone());
+                        leaver.note(why.clone());
                         error.get_or_insert(why);
                         left.push(place);
                     }
                     Some(taken) => leaver.tell(taken),
                     None => leaver.tell(Err(self.way.error(&silent))),
                 }
-                if leaver.answer.is_none() {
+                if leaver.is_told() {
                     next.extend(self.wanted(self.lines.next(place)));
                 }
             }
             next.sort_unstable();
             self.way.lock().clone_from(&error);
-            round = next;
+            round.append(&mut next);
             if round.is_empty()
                 && let Some(error) = error.take()
             {
@@ -229,32 +254,31 @@ impl<'a> Batch<'a> {
                     return;
                 }
                 attempt += 1;
-                round = self.again(std::mem::take(&mut left), attempt >= self.retry.max_attempts());
+                round = self.again(std::mem::take(&mut left), attempt >= self.way.retry.max_attempts());
             }
         }
+        self.round = round;
     }
 
     /// Publishes some; `None` when nobody has waited for any of them for long, and a panic is its text.
     async fn publish(&mut self, round: &[usize]) -> Option<Result<Vec<Taken>, String>> {
         let first = round.first().copied().unwrap_or_default();
         let all = first..first + round.len();
-        let together = self.packets.get(all.clone()).filter(|_| all.eq(round.iter().copied()));
-        let few: Vec<_>;
-        let sent = match together {
-            Some(sent) => sent,
-            None => {
-                few = round.iter().filter_map(|place| self.packets.get(*place).cloned()).collect();
-                &few
-            }
+        let mut few: Vec<_>;
+        let sent = if all.clone().eq(round.iter().copied()) {
+            self.packets.get_mut(all).unwrap_or_default()
+        } else {
+            few = round.iter().filter_map(|place| self.packets.get(*place).cloned()).collect();
+            few.as_mut_slice()
         };
         // One that is only slow has the same time once more, or what comes next would be handed over when its time is over.
-        let least = self.way.limit.saturating_mul(2);
-        while_wanted(&mut self.leavers, least, caught(|| self.way.publisher.publish(sent))).await
+        let (way, least) = (self.way, self.way.limit.saturating_mul(2));
+        while_wanted(&self.leavers, least, caught(move || way.publisher.publish_in_hand(sent))).await
     }
 
     /// Waits until the server is tried again; `false` if nobody waits for that any more.
     async fn wait(&mut self, attempt: u32, failed: usize, error: &TransportError) -> bool {
-        let wait = self.retry.wait(attempt, crate::__private::random());
+        let wait = self.way.retry.wait(attempt, crate::__private::random());
         // Once is enough: a server may be away for long.
         let level = if attempt == 1 { log::Level::Warn } else { log::Level::Debug };
         log::log!(
@@ -262,7 +286,7 @@ impl<'a> Batch<'a> {
             level,
             "{error}; {failed} of {} events are tried again after {wait:?}", self.packets.len()
         );
-        while_wanted(&mut self.leavers, Duration::ZERO, tokio::time::sleep(wait)).await.is_some()
+        while_wanted(&self.leavers, Duration::ZERO, tokio::time::sleep(wait)).await.is_some()
     }
 
     /// Which are tried again, of those that failed. The last time with all that wait behind them: whichever fails has failed
@@ -296,16 +320,16 @@ impl<'a> Batch<'a> {
 
 /// Awaits something for as long as somebody waits for a packet, and so long at least: what hangs longer would hold up all that
 /// come later.
-async fn while_wanted<T>(leavers: &mut [Leaver], least: Duration, what: impl Future<Output = T>) -> Option<T> {
+async fn while_wanted<T>(leavers: &[Leaver], least: Duration, what: impl Future<Output = T>) -> Option<T> {
     let (mut what, mut least) = (pin!(what), pin!(tokio::time::sleep(least)));
-    let mut leavers = leavers.iter_mut().filter_map(|leaver| leaver.answer.as_mut());
+    let mut leavers = leavers.iter().filter(|leaver| !leaver.is_told());
     let mut somebody = leavers.next();
     poll_fn(|cx| {
         if let Poll::Ready(done) = what.as_mut().poll(cx) {
             return Poll::Ready(Some(done));
         }
-        while let Some(answer) = &mut somebody {
-            if answer.poll_closed(cx).is_pending() {
+        while let Some(leaver) = somebody {
+            if leaver.poll_unwanted(cx).is_pending() {
                 return Poll::Pending;
             }
             somebody = leavers.next();

@@ -5,11 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::fit;
 use super::route::RouteError;
 use crate::codec::{Codec, Wire};
 use crate::transport::{Attribute, Demand, ErrorKind, Packet, Publisher, TransportError};
-use crate::{Envelope, EnvelopeLimits, ListenError, Pattern};
+use crate::{Envelope, EnvelopeLimits, ListenError, Metadata, Pattern};
 
 pub(super) type AttributeOf = Box<dyn Fn(&Envelope) -> Option<Attribute>>;
 pub(super) type KeyOf = Box<dyn Fn(&Envelope) -> Option<String>>;
@@ -79,6 +81,30 @@ impl Outward {
         packet.delay = self.delay;
         fit::check_written(self.publisher.name(), &packet, self.limits)?;
         Ok(packet)
+    }
+
+    /// Makes a packet of an event that others hear too: it is copied only for those who look at the whole of it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pack`](Self::pack).
+    pub(super) fn pack_shared(&self, metadata: &Metadata, payload: &Value) -> Result<Packet, TransportError> {
+        if !self.passes_on() {
+            return self.pack(Envelope::new(metadata.clone(), payload.clone()));
+        }
+        let mut packet = Wire.write_parts(metadata, payload);
+        packet.delay = self.delay;
+        fit::check(self.publisher.name(), &packet, payload, self.limits)?;
+        Ok(packet)
+    }
+
+    /// Makes a packet of one that [passes](Self::passes_on), and whose payload was written before, as JSON.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pack`](Self::pack).
+    pub(super) fn pack_written(&self, metadata: &Metadata, payload: &[u8]) -> Result<Packet, TransportError> {
+        self.pass_on(Wire.write_around(metadata, payload))
     }
 
     /// Makes a packet of an event that leaves by this route.

@@ -6,14 +6,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::leaving::{Leaving, MAX_BATCH};
+use serde_json::Value;
+
+use super::leaving::{Leaving, MAX_BATCH, Pushed};
 use super::outward::{AttributeOf, KeyOf, Outward, PriorityOf};
-use crate::__private::debug_is_display;
+use crate::__private::{Sender, Sending, debug_is_display};
 use crate::codec::Codec;
-use crate::transport::{Attribute, Publisher, TransportError};
+use crate::transport::{Attribute, Packet, Publisher, TransportError};
 use crate::{
-    Envelope, EnvelopeLimits, EventBus, Handled, JsonEvent, Listen, ListenError, Metadata, Overflow, Pattern, Patterns,
-    Permanent, Retry, Subscription, TopicError,
+    Envelope, EnvelopeLimits, EventBus, Listen, ListenError, Metadata, Overflow, Pattern, Patterns, Retry,
+    Subscription, TopicError,
 };
 
 /// How much longer than its time a call may take, so that it ends with what the server said, and not without a reason.
@@ -214,17 +216,9 @@ impl<P: Patterns> Route<P> {
         outward.check(bus.publisher())?;
         let (name, patterns) = (outward.publisher.name().to_owned(), outward.patterns.clone());
         let leaving = Leaving::by(outward.publisher.clone(), terms.timeout, terms.retry);
-        let both = std::rc::Rc::new((outward, leaving));
-        let leave = async move |event: Arc<JsonEvent>, metadata: Metadata| -> Handled {
-            let (outward, leaving) = &*both;
-            let packet = outward.pack(Envelope::new(metadata, event.payload().clone())).map_err(Permanent::new)?;
-            // It takes its place before anything is awaited, so that events leave in their order.
-            leaving.push(packet).await
-        };
         // Zero is refused as for every listener.
         let limit = if terms.timeout.is_zero() { terms.timeout } else { terms.timeout.saturating_add(GRACE) };
-        let mut listening = leave
-            .when(|event: &JsonEvent| !event.is_foreign())
+        let mut listening = Sending(Out { outward, leaving })
             .named(format!("route to {name}"))
             .concurrency(MAX_BATCH)
             .timeout(limit)
@@ -251,6 +245,38 @@ impl<P: Patterns> Route<P> {
             delay: self.delay,
         };
         Ok((outward, self.terms))
+    }
+}
+
+/// What leaves by a route.
+struct Out {
+    outward: Outward,
+    leaving: Leaving,
+}
+
+impl Out {
+    /// It takes its place before anything is awaited, so that events leave in their order.
+    fn push(&self, packet: Result<Packet, TransportError>) -> Pushed {
+        match packet {
+            Ok(packet) => self.leaving.push(packet),
+            Err(error) => Pushed::failed(error),
+        }
+    }
+}
+
+impl Sender for Out {
+    type Sent = Pushed;
+
+    fn send(&self, payload: &Value, metadata: &Metadata) -> Pushed {
+        self.push(self.outward.pack_shared(metadata, payload))
+    }
+
+    fn takes_written(&self) -> bool {
+        self.outward.passes_on()
+    }
+
+    fn send_written(&self, payload: &[u8], metadata: &Metadata) -> Pushed {
+        self.push(self.outward.pack_written(metadata, payload))
     }
 }
 

@@ -11,6 +11,7 @@
 //! | what shall be done, and its rules | [`Task`], [`TaskTerms`] |
 //! | who does it | [`Tasks`], [`TasksHandle`] |
 //! | asking for it: later, with a transaction, many at once | [`TaskQueue`], [`Enqueue`] |
+//! | the same over a queue of a server, without a database | [`QueueTasks`], [`TaskSender`] |
 //! | what a function may ask for, and return | [`TaskArgument`], [`Ends`], [`Tx`], [`Steps`], [`TaskProgress`], [`CancelToken`] |
 //! | what a task is about: found before, deleted behind | [`Instance`], [`Repository`], [`TaskInstance`] |
 //! | how a job is, and asking it to end | [`Job`], [`JobStatus`] |
@@ -22,7 +23,8 @@
 //! In reading order: `task` is a type of jobs, and `terms` its rules; `tasks` is set up by users, and does what `queue/` enqueues.
 //! `function/` is what does a task, and what it may ask for; `fault` is why it has failed, and `error` what goes wrong before.
 //! `cron/` is when a task is due again and again. `running/` is the worker. `rows` is what tasks need of a database, of which
-//! `sqlite/` and `postgres/` are two, and `memory/` is one for tests.
+//! `sqlite/` and `postgres/` are two, and `memory/` is one for tests. `over/` is the same over a queue of a server, without a
+//! database.
 //!
 //! A job that was enqueued ends once, as done, failed or cancelled, and the event that says how is in the outbox by the transaction
 //! that ends it. Who has a job is known by the number of its attempt: whoever comes with an earlier one changes nothing.
@@ -38,6 +40,7 @@ mod error;
 mod cron;
 mod running;
 mod rows;
+mod over;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -53,9 +56,10 @@ pub use error::TaskError;
 pub(crate) use fault::IntoFault;
 pub use fault::{Explain, Fault, TaskFailed};
 pub use function::{
-    Attempt, CancelToken, Cancelling, DeleteFunction, Ends, FindFunction, Instance, Repository, Steps, TaskArgument,
-    TaskFunction, TaskInstance, TaskProgress, Tx,
+    Attempt, CancelToken, Cancelling, DeleteFunction, Ends, FindFunction, Instance, Queued, Repository, Steps,
+    TaskArgument, TaskFunction, TaskInstance, TaskPlace, TaskProgress, Tx,
 };
+pub use over::{QueueTasks, QueueTasksHandle, Sending, SendingAll, TaskSender};
 pub use queue::{Enqueue, EnqueueAll, Enqueued, FailedJob, Job, JobId, JobStatus, OpenTasks, TaskQueue};
 pub(crate) use rows::sealed::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
 pub(crate) use rows::{Added, Due, Ending, Held, Hold, How, Limit, Loan, Loans, NewJob, Noted, Row, State, Wanted};

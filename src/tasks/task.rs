@@ -75,6 +75,10 @@ pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// By which rules it is done.
     const TERMS: TaskTerms = TaskTerms::new();
 
+    /// Whether some of its jobs have a [unique key](Self::unique_key). A queue without a database refuses such a task when it is
+    /// set up.
+    const UNIQUE: bool = false;
+
     /// Returns what it is about.
     fn id(&self) -> Option<Value> {
         None

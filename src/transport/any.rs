@@ -126,6 +126,10 @@ impl Publisher for AnyQueue {
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
         self.publisher.publish(packets)
     }
+
+    fn publish_in_hand<'a>(&'a self, packets: &'a mut [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
+        self.publisher.publish_in_hand(packets)
+    }
 }
 
 impl Source for AnyQueue {
@@ -139,6 +143,10 @@ impl Source for AnyQueue {
 
     fn attempts(&mut self, most: u32) {
         self.source().attempts(most);
+    }
+
+    fn fewest_attempts(&mut self, least: u32) {
+        self.source().fewest_attempts(least);
     }
 
     fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>> {

@@ -22,7 +22,7 @@ use super::reading::Look;
 use super::turns::{Ahead, Gate, Keys, Lanes, Load, Pace};
 use crate::__private::{Living, Shown};
 use crate::EventBus;
-use crate::transport::{Parking, Source};
+use crate::transport::{Packet, Parking, Source};
 
 /// How long it may take in the end to give back what is here and to say goodbye to the server; less, if a fifth of the time
 /// to drain is.
@@ -68,6 +68,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// How often a packet may be tried.
+    pub(crate) fn attempts(&self, packet: &Packet) -> u32 {
+        let own = self.options.handles.as_ref().and_then(|handles| handles.attempts(packet));
+        own.unwrap_or_else(|| self.options.retry.max_attempts())
+    }
+
     /// By when the last words are spoken that begin now.
     fn last_words(&self) -> Instant {
         let end = Instant::now() + LAST_WORDS;

@@ -3,21 +3,25 @@
 //! `wait for the turn and a slot → reading.rs → the bus (emit_held) → Verdict → settle`, and all the while its lease is extended
 
 use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::pending;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::select;
 use tokio::sync::SemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::engine::Shared;
 use super::fetch::Room;
+use super::handles::{Begun, Ended, Given, Handles, Stop, Then};
 use super::held::{Held, Through};
 use super::kept::{Final, What};
 use super::options::OnUnknown;
 use super::reading::Look;
-use super::storing::{keep, store};
+use super::storing::{keep, store, tell};
 use super::turns::{Alone, Before, Turn};
 use super::{suspects, turns};
 use crate::__private::Shown;
@@ -37,6 +41,8 @@ pub(crate) enum Verdict {
     /// Nobody listens, and that is fine.
     Ignored,
     Retry(Vec<String>),
+    /// It comes again after this time, and not when the worker says.
+    Again(Duration, String),
     Dead(DeadReason, Vec<String>),
     /// It is given back, and nobody has heard of it.
     Release,
@@ -44,6 +50,8 @@ pub(crate) enum Verdict {
     Lost,
     /// It was found before, and the server could not be told.
     Kept(Final),
+    /// Somebody else is to be told before the server.
+    Ended(Box<Ended>),
 }
 
 impl Verdict {
@@ -53,9 +61,9 @@ impl Verdict {
             Self::Done => "done",
             Self::Duplicate | Self::Kept(Final { what: What::Done, .. }) => "duplicate",
             Self::Ignored => "ignored",
-            Self::Retry(_) => "retried",
+            Self::Retry(_) | Self::Again(..) => "retried",
             Self::Dead(..) | Self::Kept(_) => "dead",
-            Self::Release => "released",
+            Self::Release | Self::Ended(_) => "released",
             Self::Lost => "lost",
         }
     }
@@ -83,9 +91,10 @@ pub(crate) async fn handle(shared: Rc<Shared>, arrived: Arrived) {
     let mut held = Held::new(delivery, look.parks);
     let verdict = judge(&shared, &mut held, look, (&mut turn, &mut copy), (alone.as_ref(), waits), &mut about).await;
     let verdict = match verdict {
-        Verdict::Retry(errors) if held.delivery.attempt() >= shared.options.retry.max_attempts() => {
+        Verdict::Retry(errors) if held.delivery.attempt() >= shared.attempts(held.delivery.packet()) => {
             Verdict::Dead(DeadReason::Exhausted, errors)
         }
+        Verdict::Ended(ended) => Box::pin(tell(&shared, &mut held, *ended, &about)).await,
         verdict => verdict,
     };
     // The inbox knows by now whether it was done: its copies need not wait until the server knows it too.
@@ -95,7 +104,9 @@ pub(crate) async fn handle(shared: Rc<Shared>, arrived: Arrived) {
     let _alone = alone.filter(|_| !may_take_long);
     let end = match verdict {
         Verdict::Done | Verdict::Duplicate | Verdict::Ignored | Verdict::Dead(..) | Verdict::Kept(_) => Before::Settled,
-        Verdict::Retry(_) | Verdict::Release | Verdict::Lost => Before::HeldBack,
+        Verdict::Retry(_) | Verdict::Again(..) | Verdict::Release | Verdict::Lost | Verdict::Ended(_) => {
+            Before::HeldBack
+        }
     };
     match (&verdict, about.attempt) {
         (Verdict::Done, 1) => shared.copies.done(),
@@ -253,6 +264,9 @@ async fn judge(
             Err(verdict) => return verdict,
         },
     };
+    if let Some(handles) = &shared.options.handles {
+        return handled_by(shared, held, handles, doom).await;
+    }
     let envelope = match look.open(held.delivery.packet(), shared) {
         // In a place of its own: each future that it is given to has room for it.
         Ok(envelope) => Box::new(envelope),
@@ -281,6 +295,48 @@ async fn judge(
             }
             Verdict::Lost
         }
+    }
+}
+
+/// Has it handled, and says how it has ended; the verdict may have something to tell first.
+async fn handled_by(shared: &Shared, held: &mut Held, handles: &Rc<dyn Handles>, doom: Option<String>) -> Verdict {
+    let given = Given { packet: held.delivery.packet(), attempt: held.delivery.attempt(), doom };
+    let Begun { work, stops } = handles.clone().begin(given);
+    let _heard = Heard::begin(shared);
+    let mut work = pin!(async {
+        let draining = async {
+            shared.gate.drains().await;
+            sleep(handles.patience()).await;
+            stops.stop(Stop::Drains);
+            pending::<Infallible>().await
+        };
+        select! {
+            biased;
+            ended = work => ended,
+            never = draining => match never {},
+        }
+    });
+    match held.through(shared, work.as_mut()).await {
+        Through::Done(Ended { tell: None, then }) => ended(shared, then),
+        Through::Done(ended) => Verdict::Ended(Box::new(ended)),
+        Through::Hurried => Verdict::Release,
+        Through::Lost => {
+            stops.stop(Stop::Lost);
+            // Not dropped: what it has begun is not begun twice here.
+            drop(work.await);
+            Verdict::Lost
+        }
+    }
+}
+
+/// What the server is told of it.
+pub(super) fn ended(shared: &Shared, then: Then) -> Verdict {
+    match then {
+        Then::Done => Verdict::Done,
+        Then::Again(after, reason) => Verdict::Again(after, reason),
+        Then::Dead(reason, text) => Verdict::Dead(reason, vec![text]),
+        Then::Unknown(text) => unknown(shared, text),
+        Then::Release => Verdict::Release,
     }
 }
 
@@ -374,20 +430,24 @@ async fn settle(shared: &Shared, held: Held, verdict: Verdict, about: &About) ->
             log::debug!(target: "convoke::worker", "{about}: {}; it comes again after {wait:?}", errors.join("; "));
             held.delivery.retry_after(wait).await
         }
+        Verdict::Again(wait, reason) => {
+            log::debug!(target: "convoke::worker", "{about}: {reason}; it comes again after {wait:?}");
+            held.delivery.retry_after(wait).await
+        }
         Verdict::Dead(reason, errors) => {
             log::warn!(target: "convoke::worker", "{about}: {reason}: {}; it is a dead letter", errors.join("; "));
             let what = dead(shared, &held, reason, errors);
             store(shared, held, Final::new(what), about).await
         }
         Verdict::Kept(verdict) => store(shared, held, verdict, about).await,
-        Verdict::Release | Verdict::Lost => held.delivery.release().await,
+        Verdict::Release | Verdict::Lost | Verdict::Ended(_) => held.delivery.release().await,
     }
 }
 
 /// It has had no more attempts than it may, however often it was lent.
 fn dead(shared: &Shared, held: &Held, reason: DeadReason, errors: Vec<String>) -> What {
     let mut record = held.delivery.record(reason, errors);
-    record.attempts = record.attempts.min(shared.options.retry.max_attempts());
+    record.attempts = record.attempts.min(shared.attempts(held.delivery.packet()));
     if held.parks { What::Parked(Box::new(record)) } else { What::Dead(Box::new(record)) }
 }
 

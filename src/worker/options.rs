@@ -2,10 +2,12 @@
 //!
 //! `Worker::concurrency, retry, codec, … → Options → engine.rs, handling.rs`
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::reader::Codec;
+use super::handles::Handles;
+use super::reading::Codec;
 use crate::transport::Publisher;
 use crate::{Envelope, EnvelopeLimits, Inbox, Retry};
 
@@ -48,6 +50,8 @@ pub(crate) struct Options {
     pub(super) rate: Option<(u32, Duration)>,
     pub(super) dead_letters: Option<Arc<dyn Publisher>>,
     pub(super) inbox: Option<Arc<dyn Inbox>>,
+    /// What handles deliveries instead of the bus.
+    pub(super) handles: Option<Rc<dyn Handles>>,
 }
 
 impl Options {

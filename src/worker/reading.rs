@@ -1,11 +1,16 @@
-//! When a packet becomes an event: as late as that can be, for an event takes up to a hundred times the memory.
+//! By what a packet is read, and when it becomes an event: as late as that can be, for an event takes up to a hundred times the
+//! memory.
 //!
-//! `a packet is here → Look: its key and its id → it waits → a slot is free → open → Envelope`
+//! `a packet is here → Look: its key and its id → it waits → a slot is free → open → Codec → Envelope, or what a dead letter says`
+
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use super::engine::Shared;
 use super::turns;
-use crate::Envelope;
 use crate::transport::Packet;
+use crate::{Envelope, EnvelopeLimits, codec};
 
 /// An event that takes no more is kept while it waits, if it had to be read for its key or its id.
 const SMALL: usize = 16 * 1024;
@@ -51,4 +56,26 @@ impl Look {
             None => (shared.options.codec)(packet, shared.options.limits),
         }
     }
+}
+
+/// How a worker reads; an error says what it is for who looks at the dead letter.
+pub(crate) type Codec = Arc<dyn Fn(&Packet, EnvelopeLimits) -> Result<Envelope, String>>;
+
+/// Reads whatever form of ours it is.
+pub(crate) fn any() -> Codec {
+    Arc::new(|packet, limits| codec::read(packet, limits).map_err(|error| error.to_string()))
+}
+
+/// Reads by a codec of the user's own: what is too large it does not see, and if it panics, that is an error.
+pub(crate) fn of<E: Display>(read: impl Fn(&Packet, EnvelopeLimits) -> Result<Envelope, E> + 'static) -> Codec {
+    Arc::new(move |packet, limits| {
+        let (bytes, limit) = (packet.bytes(), limits.max_bytes());
+        if bytes > limit {
+            return Err(codec::CodecError::TooLarge { bytes, limit }.to_string());
+        }
+        match catch_unwind(AssertUnwindSafe(|| read(packet, limits))) {
+            Ok(read) => read.map_err(|error| error.to_string()),
+            Err(_) => Err("the codec panicked at it".to_owned()),
+        }
+    })
 }

@@ -7,18 +7,26 @@ use std::time::Duration;
 
 use tokio::select;
 use tokio::sync::SemaphorePermit;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::engine::Shared;
-use super::handling::{About, guarded};
+use super::handles::Ended;
+use super::handling::{About, Verdict, ended, guarded};
 use super::held::{Held, Through};
 use super::kept::{Final, Fingerprint, MOST_KEPT, What};
-use crate::transport::{DeadLetterRecord, Delivery, ErrorKind, Packet, Publisher, Settlement, TransportError};
+use crate::Retry;
+use crate::transport::{
+    DeadLetterRecord, DeadReason, Delivery, ErrorKind, Packet, Publisher, Settlement, TransportError,
+};
 
-/// How long a delivery is held at most: a server that lends for a time does not let that be made longer for ever (SQS: 12 h),
-/// and one that lends for as long as the connection lives ends that some time (RabbitMQ: 30 min).
+/// How long a delivery is held at most, with a lease and without: a server that lends for a time does not let that be made longer
+/// for ever (SQS: 12 h), and one that lends for as long as the connection lives ends that some time (RabbitMQ: 30 min).
 const HELD_WITH_LEASE: Duration = Duration::from_secs(6 * 60 * 60);
 const HELD_WITHOUT: Duration = Duration::from_secs(20 * 60);
+
+/// The first wait before it is tried again to tell how one has ended, and the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// What is given back because its verdict was not taken is held back for as long as this at least.
 const HELD_BACK: Duration = Duration::from_secs(1);
@@ -141,6 +149,51 @@ async fn store_at_length(
     }
 }
 
+/// Tells how it has ended, for as long as nobody has taken it: it is not handled again meanwhile. If the worker ends before, it
+/// is given back, and so handled once more.
+pub(super) async fn tell(shared: &Shared, held: &mut Held, what: Ended, about: &About) -> Verdict {
+    let Ended { tell, then } = what;
+    let Some(tell) = tell else { return ended(shared, then) };
+    let mut failures = 0_u32;
+    loop {
+        let mut telling = pin!(guarded(&shared.name, async { tell().await }));
+        let error = match held.through(shared, telling.as_mut()).await {
+            Through::Done(Ok(())) => return ended(shared, then),
+            Through::Done(Err(error)) => error,
+            Through::Hurried => return Verdict::Release,
+            Through::Lost => return Verdict::Lost,
+        };
+        if matches!(error.kind(), ErrorKind::Refused | ErrorKind::TooLarge | ErrorKind::Unsupported) {
+            let text = format!("what tells how it has ended was refused: {error}");
+            return Verdict::Dead(DeadReason::Permanent, vec![text]);
+        }
+        failures = failures.saturating_add(1);
+        if failures == 1 {
+            shared.stats.kept();
+            log::warn!(target: "convoke::worker", "{about}: nobody takes what tells how it has ended, which is tried until somebody does: {error}");
+        }
+        if shared.gate.is_draining() || held.delivery.age() >= held_for(&held.delivery) {
+            log::warn!(target: "convoke::worker", "{about}: it comes again, for nobody has taken what tells how it has ended: {error}");
+            return Verdict::Release;
+        }
+        let retry = Retry::exponential(FIRST_WAIT).max_delay(LONGEST_WAIT);
+        // Never less than half of it, so that a server that refuses at once is not asked in a loop.
+        let wait = (retry.wait(failures, crate::__private::random()) + retry.limit(failures)) / 2;
+        let waits = pin!(async {
+            select! {
+                biased;
+                () = shared.gate.drains() => {}
+                () = sleep(wait) => {}
+            }
+        });
+        match held.through(shared, waits).await {
+            Through::Done(()) => {}
+            Through::Hurried => return Verdict::Release,
+            Through::Lost => return Verdict::Lost,
+        }
+    }
+}
+
 /// How the server is told.
 enum How {
     Settled(Settlement),
@@ -174,7 +227,7 @@ async fn wait<'a>(
     if due <= Instant::now() {
         return Through::Done(true);
     }
-    let held_for = if held.delivery.lease().is_some() { HELD_WITH_LEASE } else { HELD_WITHOUT };
+    let held_for = held_for(&held.delivery);
     if place.is_none() && held.delivery.age() < held_for {
         *place = shared.graves.try_acquire().ok();
     }
@@ -191,6 +244,11 @@ async fn wait<'a>(
         }
     });
     held.through(shared, due).await
+}
+
+/// How long this one is held at most.
+fn held_for(delivery: &Delivery) -> Duration {
+    if delivery.lease().is_some() { HELD_WITH_LEASE } else { HELD_WITHOUT }
 }
 
 fn letter(publisher: &dyn Publisher, record: &DeadLetterRecord, packet: Packet) -> Packet {

@@ -13,12 +13,12 @@ pub(crate) const CAREFUL: u32 = 16;
 /// Whether it is to be heard alone: more of its lendings ended without a word than it has attempts, for its process died of
 /// it, or of another one that was there at the same time.
 pub(crate) fn is_suspect(shared: &Shared, delivery: &Delivery) -> bool {
-    delivery.attempt() > shared.options.retry.max_attempts() && !delivery.is_marked()
+    delivery.attempt() > shared.attempts(delivery.packet()) && !delivery.is_marked()
 }
 
 /// Why one is dead before anybody hears it, if it is.
 pub(crate) fn doom(shared: &Shared, delivery: &Delivery) -> Option<String> {
-    let (attempt, limit) = (delivery.attempt(), shared.options.retry.max_attempts());
+    let (attempt, limit) = (delivery.attempt(), shared.attempts(delivery.packet()));
     (attempt > limit && delivery.is_marked()).then(|| {
         format!(
             "{limit} attempts began and none came to an end, nor did one more, at which nothing else was heard: its \
@@ -34,7 +34,7 @@ pub(crate) async fn mark(shared: &Shared, delivery: &mut Delivery) -> Result<Opt
         () = shared.hurried.raised() => return Err(Verdict::Release),
         marked = delivery.mark() => marked,
     };
-    let (attempt, limit) = (delivery.attempt(), shared.options.retry.max_attempts());
+    let (attempt, limit) = (delivery.attempt(), shared.attempts(delivery.packet()));
     match marked {
         Ok(true) => Ok(None),
         Ok(false) if attempt <= limit.saturating_add(UNHEARD_ATTEMPTS) => Ok(None),

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use tokio::select;
 use super::account::{WorkerError, WorkerReport};
 use super::actor::{WorkerHandle, start};
 use super::engine::Engine;
+use super::handles::Handles;
 use super::options::{OnUnknown, Options};
-use super::reader;
+use super::reading;
 use crate::transport::{Demand, ErrorKind, Packet, Publisher, Source, TransportError};
 use crate::{Envelope, EnvelopeLimits, EventBus, Inbox, Retry, Shutdown};
 
@@ -98,7 +100,7 @@ impl<S: Source> Worker<S> {
             progress_within: Duration::from_secs(60),
             on_unknown: OnUnknown::default(),
             limits: EnvelopeLimits::default(),
-            codec: reader::any(),
+            codec: reading::any(),
             check: None,
             max_bytes_here: 64 * 1024 * 1024,
             key: None,
@@ -106,8 +108,15 @@ impl<S: Source> Worker<S> {
             rate: None,
             dead_letters: None,
             inbox: None,
+            handles: None,
         };
         Self { source, bus: bus.clone(), options }
+    }
+
+    /// Has this handle deliveries instead of the listeners of the bus.
+    pub(crate) fn handled_by(mut self, handles: Rc<dyn Handles>) -> Self {
+        self.options.handles = Some(handles);
+        self
     }
 
     /// Sets the name of the worker among the [`Services`](crate::Services) of an application. The default is the name
@@ -262,7 +271,7 @@ impl<S: Source> Worker<S> {
         mut self,
         read: impl Fn(&Packet, EnvelopeLimits) -> Result<Envelope, E> + 'static,
     ) -> Self {
-        self.options.codec = reader::of(read);
+        self.options.codec = reading::of(read);
         self
     }
 
@@ -345,6 +354,9 @@ impl<S: Source> Worker<S> {
     pub(crate) async fn open(&mut self) -> Result<(), WorkerError> {
         self.check()?;
         self.source.attempts(self.options.retry.max_attempts());
+        if let Some(handles) = &self.options.handles {
+            self.source.fewest_attempts(handles.fewest_attempts());
+        }
         self.source.open(self.options.total()).await?;
         log::debug!(target: "convoke::worker", "{}: a worker starts", self.source.name());
         Ok(())
@@ -384,6 +396,9 @@ impl<S: Source> Worker<S> {
             return Err(WorkerError::NoArbiter);
         }
         let (name, abilities) = (self.source.name(), self.source.abilities());
+        if let Some(handles) = &self.options.handles {
+            handles.check(name, &abilities)?;
+        }
         if self.options.parks {
             let unable = |text| TransportError::new(ErrorKind::Unsupported, name, text);
             // First: where nothing can park, a key would not help.

@@ -1,13 +1,15 @@
 //! What a task is about: what does not fit is an error before anything is done, and what goes wrong is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use convoke::prelude::*;
 use convoke::transport::{Memory, MemoryConnection, MemoryDatabase};
 use convoke::{Fault, Instance, JobState, Repository, TaskError, Tasks};
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
 
-use super::lab::ended;
+use super::lab::{MINUTE, Registered, ended};
 
 #[derive(Debug)]
 struct User;
@@ -169,4 +171,35 @@ async fn a_job_that_cannot_be_read_ends_and_deletes_nothing() {
     assert_eq!(status.state(), JobState::Failed);
     assert!(status.reason().unwrap().contains("its payload is none of `Admit`"), "{:?}", status.reason());
     admits.stop().await;
+}
+
+#[convoke::test]
+async fn what_was_done_ends_when_the_database_lets_it_and_the_worker_says_what_keeps_it() {
+    let db = Memory::database();
+    let outbox = db.outbox("Shop").ordered_by(|_| Some("one".to_owned())).await.unwrap();
+    let repository = Repository::new(find_on).deletes(async |_: i64, _: &mut MemoryConnection| Ok::<_, Fault>(()));
+    let bus = EventBus::builder().provide(repository).build();
+    let dismiss = async |task: Arc<Dismiss>| Ok::<_, Fault>(Registered { id: task.user.unsigned_abs() });
+    let tasks = Tasks::new(&db, &bus).outbox(&outbox).on(dismiss).unwrap().await.unwrap();
+    let probe = tasks.probe();
+    // Somebody's transaction, which stays open, has the key of what tells how jobs have ended.
+    let mut transaction = db.begin().await.unwrap();
+    outbox.publish(&mut transaction, Registered { id: 0 }).await.unwrap();
+    let job = tasks.enqueue(Dismiss { user: 7 }).await.unwrap();
+    let start = Instant::now();
+    while probe.health().healthy {
+        assert!(start.elapsed() < MINUTE, "{}", probe.health());
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert!(start.elapsed() >= Duration::from_secs(25), "{:?}", start.elapsed());
+    let health = probe.health();
+    assert!(!health.connected && health.trouble.is_some(), "{health:?}");
+    transaction.rollback().await.unwrap();
+    let status = ended(&job).await;
+    assert_eq!((status.state(), status.attempt()), (JobState::Done, 1), "it was done once");
+    sleep(Duration::from_secs(5)).await;
+    let health = probe.health();
+    assert!(health.healthy && health.connected, "{health}");
+    assert_eq!(outbox.figures().await.unwrap().ready, 1);
+    tasks.stop().await;
 }

@@ -1,4 +1,5 @@
-//! Tasks over a database in memory, in virtual time; the suite over each database is in `tests/transports/tasks`.
+//! Tasks over a database in memory, in virtual time; the suite over each database, and over each queue, is in
+//! `tests/transports/tasks`.
 
 /// What the tests of this folder do: no test.
 mod lab;
@@ -22,3 +23,5 @@ mod instances;
 mod derived;
 /// When something is due again and again, also in the nights in which clocks are changed.
 mod schedule;
+/// Tasks over a queue, without a database.
+mod over;

@@ -105,7 +105,7 @@ fn rewrite(keys: Keys, item: &DeriveInput) -> Result<TokenStream> {
     let entity_id = keys.entity_id.map(|field| fields::method(&field, &item.data, &root)).transpose()?;
     let generics = bounded(item.generics.clone(), &root, keys.local.is_some());
     let (parameters, arguments, bounds) = generics.split_for_impl();
-    let (to_json, from_json) = json(&root, keys.local.is_some(), span_at(ident.span()));
+    let (to_json, write_json, from_json) = json(&root, keys.local.is_some(), span_at(ident.span()));
     let payload = if keys.local.is_some() { quote!(_) } else { quote!(payload) };
     Ok(quote! {
         #[automatically_derived]
@@ -121,6 +121,8 @@ fn rewrite(keys: Keys, item: &DeriveInput) -> Result<TokenStream> {
             fn to_json(&self) -> ::core::result::Result<#root::__private::Value, #root::__private::JsonError> {
                 #to_json
             }
+
+            #write_json
 
             fn from_json(
                 #payload: &#root::__private::Value
@@ -148,15 +150,21 @@ fn bounded(mut generics: Generics, root: &Path, local: bool) -> Generics {
     generics
 }
 
-/// The bodies of `to_json` and `from_json`. What the type lacks for them is told where its name stands.
-fn json(root: &Path, local: bool, at: Span) -> (TokenStream, TokenStream) {
+/// The body of `to_json`, all of `write_json`, and the body of `from_json`. What the type lacks for them is told where its name
+/// stands.
+fn json(root: &Path, local: bool, at: Span) -> (TokenStream, TokenStream, TokenStream) {
     if local {
         let none = quote!(#root::__private::no_json::<Self, _>());
-        return (none.clone(), none);
+        return (none.clone(), TokenStream::new(), none);
     }
     let root = spanned(quote!(#root), at);
     (
-        quote_spanned!(at=> #root::__private::to_json::<Self>(self)),
+        quote_spanned!(at=> #root::__private::json_of::<Self>(self).to_value()),
+        quote_spanned! {at=>
+            fn write_json(&self, to: &mut ::std::vec::Vec<u8>) -> bool {
+                #root::__private::json_of::<Self>(self).write(to)
+            }
+        },
         quote_spanned!(at=> #root::__private::from_json::<Self>(payload)),
     )
 }
@@ -197,7 +205,11 @@ mod tests {
                 const ENTITY: &'static str = "Order";
 
                 fn to_json(&self) -> ::core::result::Result<::convoke::__private::Value, ::convoke::__private::JsonError> {
-                    ::convoke::__private::to_json::<Self>(self)
+                    ::convoke::__private::json_of::<Self>(self).to_value()
+                }
+
+                fn write_json(&self, to: &mut ::std::vec::Vec<u8>) -> bool {
+                    ::convoke::__private::json_of::<Self>(self).write(to)
                 }
 
                 fn from_json(

@@ -271,6 +271,8 @@ mod tests {
                     framework::convoke::__tasks::id(&self.user)
                 }
 
+                const UNIQUE: bool = true;
+
                 fn unique_key(
                     &self
                 ) -> ::core::result::Result<

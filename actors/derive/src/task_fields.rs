@@ -104,6 +104,8 @@ pub(crate) fn unique_key(of: &[Member], data: &Data, root: &Path) -> Result<Toke
         quote!(#root::__tasks::together([#(#parts),*]))
     };
     Ok(quote! {
+        const UNIQUE: bool = true;
+
         fn unique_key(
             &self
         ) -> ::core::result::Result<::core::option::Option<::std::string::String>, #root::__private::JsonError> {

@@ -88,12 +88,11 @@ pub(crate) fn pack<S: Subject>(
     }
     // What was said by hand is not lost, even if nobody sees it yet.
     let seen = route.route.sees || !Arc::ptr_eq(given, &hub.given);
-    let parcel = if seen || cause.is_some() {
-        Arc::new(Parcel::new(Arc::new(event), cause, seen.then_some(given)))
-    } else if reserved == Reserved::Nobody {
-        route.pack(event)
-    } else {
-        route.pack_for_queues(event)
+    let parcel = match reserved {
+        _ if cause.is_some() => Arc::new(Parcel::new(Arc::new(event), cause, seen.then_some(given))),
+        Reserved::Nobody if seen => Arc::new(Parcel::new(Arc::new(event), None, Some(given))),
+        Reserved::Nobody => route.pack(event),
+        _ => route.pack_for_queues(event, seen.then_some(given)),
     };
     if let Some(taps) = &route.route.taps {
         return Ok(note(hub, &taps.clone(), Packed { route, parcel }, reserved)?);

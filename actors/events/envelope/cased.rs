@@ -7,7 +7,6 @@ use serde_json::{Result, Value, to_writer};
 
 use super::bytes::{EACH, marks};
 use super::case::{Case, Keys};
-use super::envelope::Envelope;
 use super::wire;
 use crate::events::event::Metadata;
 
@@ -17,8 +16,33 @@ const ROOM: usize = 512;
 /// Room for what comes behind a text, so that it is not moved once more for a bracket.
 const BEHIND: usize = 16;
 
-/// Writes an envelope whose keys are in this case; its payload stays as it is.
-pub(crate) fn to_vec(envelope: &Envelope, case: Case) -> Result<Vec<u8>> {
+/// Writes an envelope of these whose keys are in this case; its payload stays as it is.
+pub(crate) fn to_vec(metadata: &Metadata, payload: &Value, case: Case) -> Vec<u8> {
+    written(to_vec_by(metadata, case, 0, |to| write(payload, to)))
+}
+
+/// The same of a payload that is written already.
+pub(crate) fn to_vec_around(metadata: &Metadata, payload: &[u8], case: Case) -> Vec<u8> {
+    let put = |to: &mut Vec<u8>| {
+        to.extend_from_slice(payload);
+        Ok(())
+    };
+    written(to_vec_by(metadata, case, payload.len(), put))
+}
+
+fn written(envelope: Result<Vec<u8>>) -> Vec<u8> {
+    match envelope {
+        Ok(bytes) => bytes,
+        Err(_) => unreachable!("a `Value` has only text as keys, metadata always have a form, and a `Vec` takes it"),
+    }
+}
+
+fn to_vec_by(
+    metadata: &Metadata,
+    case: Case,
+    room: usize,
+    payload: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+) -> Result<Vec<u8>> {
     struct Written<'a>(&'a Metadata, &'static Keys);
 
     impl Serialize for Written<'_> {
@@ -28,15 +52,15 @@ pub(crate) fn to_vec(envelope: &Envelope, case: Case) -> Result<Vec<u8>> {
     }
 
     let keys = case.keys();
-    let mut to = Vec::with_capacity(ROOM);
+    let mut to = Vec::with_capacity(ROOM + room);
     to.push(b'{');
     write_text(keys.metadata, &mut to)?;
     to.push(b':');
-    to_writer(&mut to, &Written(&envelope.metadata, keys))?;
+    to_writer(&mut to, &Written(metadata, keys))?;
     to.push(b',');
     write_text(keys.payload, &mut to)?;
     to.push(b':');
-    write(&envelope.payload, &mut to)?;
+    payload(&mut to)?;
     to.push(b'}');
     Ok(to)
 }

@@ -108,12 +108,7 @@ impl Envelope {
     /// Returns it as JSON whose keys are in this case; the payload is as it is.
     #[doc(hidden)]
     pub fn to_vec_in(&self, case: Case) -> Vec<u8> {
-        match cased::to_vec(self, case) {
-            Ok(bytes) => bytes,
-            Err(_) => {
-                unreachable!("a `Value` has only text as keys, metadata always have a form, and a `Vec` takes it")
-            }
-        }
+        cased::to_vec(&self.metadata, &self.payload, case)
     }
 }
 

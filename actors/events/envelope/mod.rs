@@ -18,5 +18,6 @@ mod quick;
 mod bytes;
 
 pub use case::Case;
+pub(crate) use cased::{to_vec, to_vec_around};
 pub use envelope::{Envelope, EnvelopeError};
 pub use envelope_limits::EnvelopeLimits;

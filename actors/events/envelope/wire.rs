@@ -13,7 +13,9 @@ use serde_json::{Map, Number, Value};
 use uuid::Uuid;
 
 use super::case::{self, Case, Keys as Names};
-use crate::events::event::{Carrier, Metadata, Name, PublishDate, Replay, Secret, TraceContext, derived, whole_micros};
+use crate::events::event::{
+    Carrier, Metadata, Name, PublishDate, Replay, Secret, TraceContext, derived, shared, whole_micros,
+};
 use crate::runtime;
 
 /// A key of the metadata does not hold what it should. Its value may be secret, so nobody is told.
@@ -77,7 +79,7 @@ pub(crate) fn read<'a>(keys: impl Keys<'a>, carrier: Carrier<'_>) -> Result<Meta
         event: name(keys.text("eventName")?),
         entity: name(keys.text("entityName")?),
         entity_id: keys.entity_id()?,
-        publisher: publisher.into(),
+        publisher: shared(&publisher),
         time: keys.date("publishDate")?,
         trace: keys.trace(),
         authorization: Secret::from(keys.text("authorization")?.into_owned()),
@@ -121,9 +123,8 @@ impl<'a> Keys<'a> for Map<String, Value> {
 /// A name that came from outside: one that is empty takes no memory.
 fn name(text: Cow<'_, str>) -> Name {
     match text {
-        Cow::Borrowed("") => Name::default(),
-        Cow::Borrowed(text) => Arc::<str>::from(text).into(),
-        Cow::Owned(text) => text.into(),
+        text if text.is_empty() => Name::default(),
+        text => shared(&text).into(),
     }
 }
 
@@ -151,7 +152,8 @@ impl<'a, K: Keys<'a>> Taken<K> {
             Some(Found::Number(id)) => id.to_string().into(),
             Some(_) => return Err(WrongKey { key, wants: "text or a number" }),
         };
-        Ok((!id.is_empty()).then(|| name(id)))
+        // They are many, and may say who somebody is: none is remembered.
+        Ok((!id.is_empty()).then(|| Arc::<str>::from(&*id).into()))
     }
 
     fn date(&mut self, key: &'static str) -> Result<SystemTime, WrongKey> {

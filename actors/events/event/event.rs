@@ -68,6 +68,13 @@ pub trait Event: Send + Sync + Sized + 'static {
     /// float that is NaN or infinite is an error too: JSON has no such number, and `null` would be another value.
     fn to_json(&self) -> Result<Value, serde_json::Error>;
 
+    /// Writes the event as JSON behind what is there; `false` if it has to become a `Value` first, as by default.
+    #[doc(hidden)]
+    fn write_json(&self, to: &mut Vec<u8>) -> bool {
+        let _ = to;
+        false
+    }
+
     /// Makes an event from JSON.
     ///
     /// # Errors

@@ -14,19 +14,33 @@ use serde_json::Value;
 /// If it has a form that JSON has not. A float that is no number is one, wherever it stands: as `null` it would be another
 /// value, or none that its type can read.
 pub(crate) fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, serde_json::Error> {
-    value.serialize(Finite(serde_json::value::Serializer))
+    value.serialize(Finite::<_, true>(serde_json::value::Serializer))
 }
 
-/// A serializer, or a part of one, that refuses what is not finite and hands on all else.
-struct Finite<S>(S);
+/// Writes a value as JSON behind what is there: the same value as [`to_value`] makes, though its keys may come in another order.
+///
+/// # Errors
+///
+/// Those of [`to_value`], and for a map, which may have a key twice, and for a number of 128 bits.
+pub(crate) fn write_value<T: Serialize + ?Sized>(value: &T, to: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    value.serialize(Finite::<_, false>(&mut serde_json::Serializer::new(to)))
+}
+
+/// A serializer, or a part of one, that refuses what is not finite and hands on all else: maps and numbers of 128 bits only if it
+/// takes `ALL`.
+struct Finite<S, const ALL: bool>(S);
 
 /// What stands within another.
-struct Within<'a, T: ?Sized>(&'a T);
+struct Within<'a, T: ?Sized, const ALL: bool>(&'a T);
 
-impl<T: Serialize + ?Sized> Serialize for Within<'_, T> {
+impl<T: Serialize + ?Sized, const ALL: bool> Serialize for Within<'_, T, ALL> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(Finite(serializer))
+        self.0.serialize(Finite::<_, ALL>(serializer))
     }
+}
+
+fn not_all<E: ser::Error>() -> E {
+    E::custom("it has to become a `Value` first")
 }
 
 fn not_finite<E: ser::Error>() -> E {
@@ -41,30 +55,39 @@ macro_rules! hand_on {
     };
 }
 
-impl<S: Serializer> Serializer for Finite<S> {
+impl<S: Serializer, const ALL: bool> Serializer for Finite<S, ALL> {
     type Ok = S::Ok;
     type Error = S::Error;
-    type SerializeSeq = Finite<S::SerializeSeq>;
-    type SerializeTuple = Finite<S::SerializeTuple>;
-    type SerializeTupleStruct = Finite<S::SerializeTupleStruct>;
-    type SerializeTupleVariant = Finite<S::SerializeTupleVariant>;
-    type SerializeMap = Finite<S::SerializeMap>;
-    type SerializeStruct = Finite<S::SerializeStruct>;
-    type SerializeStructVariant = Finite<S::SerializeStructVariant>;
+    type SerializeSeq = Finite<S::SerializeSeq, ALL>;
+    type SerializeTuple = Finite<S::SerializeTuple, ALL>;
+    type SerializeTupleStruct = Finite<S::SerializeTupleStruct, ALL>;
+    type SerializeTupleVariant = Finite<S::SerializeTupleVariant, ALL>;
+    type SerializeMap = Finite<S::SerializeMap, ALL>;
+    type SerializeStruct = Finite<S::SerializeStruct, ALL>;
+    type SerializeStructVariant = Finite<S::SerializeStructVariant, ALL>;
 
     hand_on! {
         serialize_bool: bool, serialize_char: char, serialize_str: &str, serialize_bytes: &[u8],
-        serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64, serialize_i128: i128,
-        serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64, serialize_u128: u128,
+        serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
+        serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64,
         serialize_unit_struct: &'static str,
     }
 
     fn serialize_f32(self, value: f32) -> Result<S::Ok, S::Error> {
-        if value.is_finite() { self.0.serialize_f32(value) } else { Err(not_finite()) }
+        // As a `Value` has it.
+        self.serialize_f64(value.into())
     }
 
     fn serialize_f64(self, value: f64) -> Result<S::Ok, S::Error> {
         if value.is_finite() { self.0.serialize_f64(value) } else { Err(not_finite()) }
+    }
+
+    fn serialize_i128(self, value: i128) -> Result<S::Ok, S::Error> {
+        if ALL { self.0.serialize_i128(value) } else { Err(not_all()) }
+    }
+
+    fn serialize_u128(self, value: u128) -> Result<S::Ok, S::Error> {
+        if ALL { self.0.serialize_u128(value) } else { Err(not_all()) }
     }
 
     fn serialize_none(self) -> Result<S::Ok, S::Error> {
@@ -72,7 +95,7 @@ impl<S: Serializer> Serializer for Finite<S> {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.0.serialize_some(&Within(value))
+        self.0.serialize_some(&Within::<_, ALL>(value))
     }
 
     fn serialize_unit(self) -> Result<S::Ok, S::Error> {
@@ -84,7 +107,7 @@ impl<S: Serializer> Serializer for Finite<S> {
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<S::Ok, S::Error> {
-        self.0.serialize_newtype_struct(name, &Within(value))
+        self.0.serialize_newtype_struct(name, &Within::<_, ALL>(value))
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -94,7 +117,7 @@ impl<S: Serializer> Serializer for Finite<S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.0.serialize_newtype_variant(name, at, variant, &Within(value))
+        self.0.serialize_newtype_variant(name, at, variant, &Within::<_, ALL>(value))
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
@@ -120,7 +143,7 @@ impl<S: Serializer> Serializer for Finite<S> {
     }
 
     fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
-        self.0.serialize_map(len).map(Finite)
+        if ALL { self.0.serialize_map(len).map(Finite) } else { Err(not_all()) }
     }
 
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeStruct, S::Error> {
@@ -149,12 +172,12 @@ impl<S: Serializer> Serializer for Finite<S> {
 /// The parts of a sequence have no names, and all are handed on in the same way.
 macro_rules! hand_on_each {
     ($($part:ident: $method:ident),* $(,)?) => {
-        $(impl<S: ser::$part> ser::$part for Finite<S> {
+        $(impl<S: ser::$part, const ALL: bool> ser::$part for Finite<S, ALL> {
             type Ok = S::Ok;
             type Error = S::Error;
 
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-                self.0.$method(&Within(value))
+                self.0.$method(&Within::<_, ALL>(value))
             }
 
             fn end(self) -> Result<S::Ok, S::Error> {
@@ -171,16 +194,16 @@ hand_on_each! {
     SerializeTupleVariant: serialize_field,
 }
 
-impl<S: ser::SerializeMap> ser::SerializeMap for Finite<S> {
+impl<S: ser::SerializeMap, const ALL: bool> ser::SerializeMap for Finite<S, ALL> {
     type Ok = S::Ok;
     type Error = S::Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), S::Error> {
-        self.0.serialize_key(&Within(key))
+        self.0.serialize_key(&Within::<_, ALL>(key))
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-        self.0.serialize_value(&Within(value))
+        self.0.serialize_value(&Within::<_, ALL>(value))
     }
 
     fn end(self) -> Result<S::Ok, S::Error> {
@@ -191,12 +214,12 @@ impl<S: ser::SerializeMap> ser::SerializeMap for Finite<S> {
 /// The fields of a struct have names, and some may be left out.
 macro_rules! hand_on_fields {
     ($($part:ident),*) => {
-        $(impl<S: ser::$part> ser::$part for Finite<S> {
+        $(impl<S: ser::$part, const ALL: bool> ser::$part for Finite<S, ALL> {
             type Ok = S::Ok;
             type Error = S::Error;
 
             fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), S::Error> {
-                self.0.serialize_field(key, &Within(value))
+                self.0.serialize_field(key, &Within::<_, ALL>(value))
             }
 
             fn skip_field(&mut self, key: &'static str) -> Result<(), S::Error> {
@@ -285,5 +308,46 @@ mod tests {
         assert_eq!(to_value(&forms).unwrap(), serde_json::to_value(&forms).unwrap());
         assert_eq!(to_value(&f64::MAX).unwrap(), json!(f64::MAX));
         assert_eq!(to_value(&BTreeMap::from([(7, "a"), (8, "b")])).unwrap(), json!({"7": "a", "8": "b"}));
+    }
+    /// All forms but maps.
+    #[derive(Serialize)]
+    struct Straight {
+        zone: &'static str,
+        unit: (),
+        form: [Form; 4],
+        newtype: Newtype,
+        tuple: Tuple,
+        text: char,
+        large: (u64, i64),
+        none: Option<u8>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        skipped: Option<u8>,
+        apart: Vec<Form>,
+    }
+
+    fn straight(number: f64) -> Straight {
+        let Forms { unit, form, newtype, tuple, text, large, .. } = forms(0, number);
+        let apart = vec![Form::Struct { part: 1e300, other: None }, Form::Tuple(0.1, 0)];
+        Straight { zone: "a \"z\"\n", unit, form, newtype, tuple, text, large, none: None, skipped: None, apart }
+    }
+
+    #[test]
+    fn what_is_written_is_the_same_value() {
+        let event = straight(0.25);
+        let mut written = b"[".to_vec();
+        write_value(&event, &mut written).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&written[1..]).unwrap(), to_value(&event).unwrap());
+        // A number of 32 bits is the same in both.
+        written.clear();
+        write_value(&[0.1_f32, f32::MIN_POSITIVE], &mut written).unwrap();
+        assert_eq!(String::from_utf8(written).unwrap(), to_value(&[0.1_f32, f32::MIN_POSITIVE]).unwrap().to_string());
+    }
+
+    #[test]
+    fn what_could_be_another_value_is_not_written() {
+        let mut to = Vec::new();
+        assert!(write_value(&straight(f64::NAN), &mut to).is_err());
+        assert!(write_value(&forms(8, 0.0), &mut to).is_err(), "a map may have a key twice");
+        assert!(write_value(&[u128::MAX], &mut to).is_err() && write_value(&i128::MIN, &mut to).is_err());
     }
 }

@@ -24,11 +24,12 @@ mod identity;
 
 pub use bad_payload::BadPayload;
 pub use event::Event;
-pub(crate) use finite::to_value;
+pub(crate) use finite::{to_value, write_value};
 pub use identity::{Carrier, derived};
 pub use json_event::JsonEvent;
 pub use metadata::Metadata;
 pub use name::Name;
+pub(crate) use name::shared;
 #[cfg(test)]
 pub(crate) use publish_date::FIRST;
 pub use publish_date::PublishDate;

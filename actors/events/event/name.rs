@@ -3,6 +3,7 @@
 //! `"UserRegistered" → Name → every copy of the metadata`
 
 use std::borrow::Borrow;
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -47,6 +48,38 @@ impl Name {
             Text::Shared(name) => name,
         }
     }
+}
+
+/// How many names a thread remembers of those that it has read, and how long they are at most.
+const SLOTS: usize = 64;
+const LONGEST: usize = 128;
+
+thread_local! {
+    /// Those that were read last: each in the slot of its hash, where the next pushes it out. So what comes from outside fills no
+    /// memory, and the few names of most events are there once.
+    static READ: RefCell<[Option<Arc<str>>; SLOTS]> = const { RefCell::new([const { None }; SLOTS]) };
+}
+
+/// A text that was read and that many others may be alike, as the names of events are: it shares the memory of the last.
+pub(crate) fn shared(text: &str) -> Arc<str> {
+    if text.len() > LONGEST {
+        return text.into();
+    }
+    // FNV-1a: they are short, and a slot more or less is no matter.
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let slot = (hash >> 32) as usize % SLOTS;
+    let known = READ.try_with(|read| {
+        let mut read = read.borrow_mut();
+        let slot = read.get_mut(slot)?;
+        match slot {
+            Some(known) if **known == *text => Some(known.clone()),
+            _ => Some(slot.insert(text.into()).clone()),
+        }
+    });
+    // The thread ends.
+    known.ok().flatten().unwrap_or_else(|| text.into())
 }
 
 impl Default for Name {
@@ -175,6 +208,20 @@ mod tests {
         assert!(names.contains("constant") && names.contains("made"));
         assert!(names.contains(&Name::from(Arc::<str>::from("constant"))));
         assert!(!names.contains("other"));
+    }
+
+    #[test]
+    fn what_was_read_shares_its_memory_and_what_is_read_later_pushes_it_out() {
+        let first = shared("OrderPlaced");
+        assert!(Arc::ptr_eq(&first, &shared("OrderPlaced")));
+        for number in 0..10_000 {
+            let text = format!("name {number}");
+            assert_eq!((&*shared(&text), &*shared(&text)), (text.as_str(), text.as_str()));
+        }
+        assert_eq!((&*shared("OrderPlaced"), &*shared("")), ("OrderPlaced", ""));
+        assert_eq!(Arc::strong_count(&first), 1, "it was pushed out");
+        let long = "x".repeat(LONGEST + 1);
+        assert!(!Arc::ptr_eq(&shared(&long), &shared(&long)), "what is long is not kept");
     }
 
     #[test]

@@ -66,6 +66,12 @@ pub trait Subject: Send + Sync + Sized + 'static {
     /// Returns the payload as JSON, if it has such a form.
     fn to_json(&self) -> Option<Result<Value, serde_json::Error>>;
 
+    /// Writes the payload as JSON behind what is there; `false` if it has to become a `Value` first.
+    fn write_json(&self, to: &mut Vec<u8>) -> bool {
+        let _ = to;
+        false
+    }
+
     /// Makes one from an event as JSON, unless this kind is never told so.
     fn from_json(json: Cow<'_, JsonEvent>) -> Option<Result<Self, BadPayload>>;
 }
@@ -118,6 +124,10 @@ impl<E: Event> Subject for E {
 
     fn to_json(&self) -> Option<Result<Value, serde_json::Error>> {
         (!E::LOCAL).then(|| Event::to_json(self))
+    }
+
+    fn write_json(&self, to: &mut Vec<u8>) -> bool {
+        !E::LOCAL && Event::write_json(self, to)
     }
 
     fn from_json(json: Cow<'_, JsonEvent>) -> Option<Result<Self, BadPayload>> {

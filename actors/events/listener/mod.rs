@@ -3,7 +3,7 @@
 //! `function, struct, recipient → Listen → Listening (options) → a seat → Report`
 //!
 //! In reading order: `listener`, what can listen; `function`, a function by its arguments; `by_message`, an
-//! actor by its mailbox; `argument`, what it may ask for;
+//! actor by its mailbox; `sending`, who sends events on; `argument`, what it may ask for;
 //! `heard`, an event with its metadata; `listening`, a listener with its options; `listen_error`, why it is not registered;
 //! `report`, what became of one emission.
 //!
@@ -15,6 +15,7 @@
 mod listener;
 mod function;
 mod by_message;
+mod sending;
 mod argument;
 mod heard;
 mod listening;
@@ -29,3 +30,4 @@ pub use listen_error::ListenError;
 pub use listener::{Listen, Listener};
 pub use listening::Listening;
 pub use report::{ListenerResult, Report};
+pub use sending::Sending;

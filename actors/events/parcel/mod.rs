@@ -27,4 +27,4 @@ pub use stamp::{Stamp, Unstamped};
 pub(crate) use tap::Tap;
 pub(crate) use tap::Taps;
 pub(crate) use ticket::{Tally, Ticket};
-pub(crate) use within::{Held, Waiting, Within, current};
+pub(crate) use within::{Held, Packed, Waiting, Within, current};

@@ -70,6 +70,32 @@ impl<E: Subject> Parcel<E> {
         Ok(())
     }
 
+    /// Whether it is of no other emission: then another event may be put into it.
+    pub(crate) fn is_of_its_own(&self) -> bool {
+        self.cause.is_none() && self.origin.is_none()
+    }
+
+    /// Puts another event into a parcel [of its own](Self::is_of_its_own) that nobody else has, emitted now and by this one if
+    /// somebody can see that; hands it back if somebody has.
+    pub(crate) fn renew(spare: &mut Arc<Self>, event: E, given: Option<&Arc<Given>>) -> Result<(), E> {
+        let Some(parcel) = Arc::get_mut(spare) else { return Err(event) };
+        let Some(place) = Arc::get_mut(&mut parcel.event) else { return Err(event) };
+        *place = event;
+        parcel.stamp = given.map(|given| (runtime::wall_clock(), given.clone()));
+        if let Some(forms) = parcel.forms.get_mut() {
+            forms.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        if let Some(mut metadata) = parcel.metadata.take()
+            && parcel.stamp.is_some()
+            && let Some(place) = Arc::get_mut(&mut metadata)
+        {
+            // Who has looked at those of the last event looks at these as well.
+            *place = parcel.make_metadata();
+            let _ = parcel.metadata.set(metadata);
+        }
+        Ok(())
+    }
+
     /// Packs an event that came with its metadata.
     pub(crate) fn with_metadata(event: Arc<E>, metadata: Arc<Metadata>) -> Self {
         let cell = OnceLock::new();
@@ -225,12 +251,16 @@ pub(crate) trait AnyParcel: Any + Send + Sync + std::fmt::Debug {
     fn replay(&self) -> Option<&Replay>;
     /// The payload as JSON, if it has that form.
     fn json(self: Arc<Self>) -> Result<Arc<Parcel<JsonEvent>>, ListenerError>;
+    /// Writes the payload as JSON behind what is there; `false` if it has to become a `Value` first, or has no such form.
+    fn write_json(&self, to: &mut Vec<u8>) -> bool;
     /// The type of its subject.
     fn subject(&self) -> TypeId;
     /// Has its metadata say who emitted it, if nothing is said yet.
     fn complete(&self, given: &Arc<Given>) -> &Arc<Metadata>;
     /// Whether somebody outside has it still, and settles it.
     fn is_held(&self) -> bool;
+    /// Whether it came from outside.
+    fn is_foreign(&self) -> bool;
     fn event(&self) -> Arc<dyn Any + Send + Sync>;
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     /// The same event once more, caused by this.
@@ -291,6 +321,20 @@ impl<E: Subject> AnyParcel for Parcel<E> {
             Ok(json) => Ok(json),
             Err(_) => self.form(),
         }
+    }
+
+    fn write_json(&self, to: &mut Vec<u8>) -> bool {
+        let before = to.len();
+        // What it panics with is told when it is made a value.
+        let written = catch_unwind(AssertUnwindSafe(|| self.event.write_json(to))).unwrap_or(false);
+        if !written {
+            to.truncate(before);
+        }
+        written
+    }
+
+    fn is_foreign(&self) -> bool {
+        self.event.came_with().is_some()
     }
 
     fn is_held(&self) -> bool {

@@ -34,6 +34,33 @@ impl<S: Subject> Caused for Waiting<S> {
     }
 }
 
+/// A parcel that waits, whatever it is a parcel of.
+pub(crate) trait Packed: Caused {
+    fn any(&self) -> &dyn AnyParcel;
+
+    fn shared(&self) -> Arc<dyn AnyParcel>;
+}
+
+impl<S: Subject> Packed for Waiting<S> {
+    fn any(&self) -> &dyn AnyParcel {
+        &*self.0
+    }
+
+    fn shared(&self) -> Arc<dyn AnyParcel> {
+        self.0.clone()
+    }
+}
+
+impl Packed for Arc<dyn AnyParcel> {
+    fn any(&self) -> &dyn AnyParcel {
+        &**self
+    }
+
+    fn shared(&self) -> Arc<dyn AnyParcel> {
+        self.clone()
+    }
+}
+
 /// A parcel of a call that began before.
 impl Caused for Arc<dyn AnyParcel> {
     fn cause(&self) -> Option<Arc<dyn AnyParcel>> {

@@ -13,7 +13,7 @@ use super::seat::Seat;
 use super::station::Station;
 use crate::events::event::{JsonEvent, Subject};
 use crate::events::hub::{Hub, Post};
-use crate::events::parcel::{Board, Parcel, Tally, Ticket, Waiting};
+use crate::events::parcel::{AnyParcel, Board, Packed, Parcel, Tally, Ticket, Waiting};
 use crate::events::verdict::{Queued, Room, Verdict};
 
 /// A seat as it hears events of one subject.
@@ -31,12 +31,47 @@ pub(crate) trait Hears<S> {
     }
 }
 
+/// A seat that hears events of any subject, as they are.
+pub(crate) trait HearsAny {
+    /// Calls the listener now, as [`Hears::call`].
+    fn call(&self, parcel: Rc<dyn Packed>, place: u32, tickets: &mut Tickets<'_>) -> bool;
+
+    /// Puts a published event into the listener's queue, as [`Hears::queue`].
+    fn queue(&self, parcel: &Rc<dyn Packed>, station: &Station, room: Room) -> Queued;
+
+    /// Whether this event would take no place in the queue.
+    fn declines(&self, parcel: &dyn AnyParcel) -> bool;
+}
+
+/// Such a seat, as it hears events of one subject.
+pub(crate) struct Whole(pub(crate) Rc<dyn HearsAny>);
+
+impl<S: Subject> Hears<S> for Whole {
+    fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
+        self.0.call(tickets.waiting(parcel), place, tickets)
+    }
+
+    fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, room: Room) -> Queued {
+        let parcel: Rc<dyn Packed> = parcel.clone();
+        self.0.queue(&parcel, station, room)
+    }
+
+    fn declines(&self, parcel: &Arc<Parcel<S>>) -> bool {
+        self.0.declines(&**parcel)
+    }
+}
+
 /// A seat as its station knows it.
 pub(crate) trait AnySeat {
     fn post(&self) -> &Arc<Post>;
 
     /// Puts itself into the slot, an `Option<Hearer<S>>`, if it is a seat for this subject.
     fn offer(self: Rc<Self>, slot: &mut dyn Any);
+
+    /// Itself, if it hears whatever there is, as it is.
+    fn whole(self: Rc<Self>) -> Option<Rc<dyn HearsAny>> {
+        None
+    }
 
     /// Takes up to so many events from the queue and calls the listener with them; says how many.
     fn run(&self, station: &Rc<Station>, budget: usize) -> usize;

@@ -16,7 +16,7 @@ use super::hearer::Hearer;
 use super::station::Station;
 use crate::events::event::Subject;
 use crate::events::hub::{Change, Group, Place, Post, Rank, Route, by_arbiter};
-use crate::events::parcel::{Held, Parcel, Waiting};
+use crate::events::parcel::{Given, Held, Parcel, Waiting};
 use crate::runtime::drop_quietly;
 
 /// Who hears an event, as this thread reaches them.
@@ -169,21 +169,21 @@ impl<S: Subject> LocalRoute<S> {
             },
             None => event,
         };
-        pack_anew(event)
+        pack_anew(event, None)
     }
 
-    /// Packs an event for queues; as with [`pack`](Self::pack), nobody sees more of it than itself.
+    /// Packs an event for queues; without `given`, nobody sees more of it than itself.
     // Or the packing of what is emitted becomes slower.
     #[inline(never)]
-    pub(crate) fn pack_for_queues(&self, event: S) -> Arc<Parcel<S>> {
+    pub(crate) fn pack_for_queues(&self, event: S, given: Option<&Arc<Given>>) -> Arc<Parcel<S>> {
         let free = {
             let mut queued = self.queued.borrow_mut();
             let is_free = queued.front().is_some_and(|waiting| Rc::strong_count(waiting) == 1);
             if is_free { queued.pop_front() } else { None }
         };
-        let Some(mut waiting) = free else { return pack_anew(event) };
+        let Some(mut waiting) = free else { return pack_anew(event, given) };
         let renewed = match Rc::get_mut(&mut waiting) {
-            Some(Waiting(parcel)) => Parcel::reuse(parcel, event),
+            Some(Waiting(parcel)) => Parcel::renew(parcel, event, given),
             None => Err(event),
         };
         match renewed {
@@ -192,7 +192,7 @@ impl<S: Subject> LocalRoute<S> {
                 self.laid.set(Some(waiting));
                 parcel
             }
-            Err(event) => pack_anew(event),
+            Err(event) => pack_anew(event, given),
         }
     }
 
@@ -208,7 +208,7 @@ impl<S: Subject> LocalRoute<S> {
     /// Keeps a parcel that has been queued for a later event, if there is nothing in it to drop.
     #[inline]
     pub(crate) fn keep(&self, waiting: Rc<Waiting<S>>) {
-        if S::OWNS_NOTHING && waiting.is_bare() {
+        if S::OWNS_NOTHING && waiting.is_of_its_own() {
             let mut queued = self.queued.borrow_mut();
             if queued.len() < KEPT {
                 queued.push_back(waiting);
@@ -259,8 +259,8 @@ pub(crate) fn let_go<S: Subject>(route: Rc<LocalRoute<S>>) {
     }
 }
 
-fn pack_anew<S: Subject>(event: S) -> Arc<Parcel<S>> {
-    Arc::new(Parcel::new(Arc::new(event), None, None))
+fn pack_anew<S: Subject>(event: S, given: Option<&Arc<Given>>) -> Arc<Parcel<S>> {
+    Arc::new(Parcel::new(Arc::new(event), None, given))
 }
 
 impl<S> fmt::Debug for LocalRoute<S> {

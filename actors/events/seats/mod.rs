@@ -5,7 +5,7 @@
 //! In reading order: `desk`, what a thread keeps of a bus; `local_route`, who hears an event from here; `station`, what comes
 //! from other threads, and whose turn it is; `arrival`, how it comes to its listeners; `hearer`, a seat as others know it;
 //! `seat`, a listener with its queue; `options`, what was said of it; `call`, how it is called; `sent`, a
-//! call by a message to an actor; `unheeded`, one that nobody heeds; `work`, a call that goes on;
+//! call by a message to an actor; `unheeded`, one that nobody heeds; `exit`, who sends events on; `work`, a call that goes on;
 //! `ringed`, a call with middleware around it; `seating`, how it takes its seat; `subscription`, the guard of whoever put it there.
 //!
 //! All of it stays on its thread, without locks. A listener takes what is published in its order, and no more at once than its
@@ -21,6 +21,7 @@ mod options;
 mod call;
 mod sent;
 mod unheeded;
+mod exit;
 mod work;
 mod ringed;
 mod seating;
@@ -31,6 +32,7 @@ pub(crate) use call::{AsyncCall, Scope, SyncCall};
 pub(crate) use desk::{Desk, rest, settle, station_here};
 #[cfg(feature = "testing")]
 pub(crate) use desk::{forget_routes, hubs_here};
+pub use exit::Sender;
 pub(crate) use hearer::{AnySeat, Hearer, Hears, Seated, Tickets};
 pub(crate) use local_route::{LocalRoute, Near, let_go};
 pub(crate) use options::Options;

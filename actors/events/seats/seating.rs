@@ -6,14 +6,16 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::call::Call;
+use super::call::{Call, Scope};
+use super::exit::{Exit, Sender};
 use super::hearer::Seated;
 use super::options::Options;
 use super::ringed::Ringed;
 use super::seat::Seat;
+use super::sent::SentCall;
 use super::unheeded::{Mailbox, Straight, UnheededCall};
 use crate::events::container::Container;
-use crate::events::event::Subject;
+use crate::events::event::{JsonEvent, Subject};
 use crate::events::hub::{Hub, Post};
 
 /// A listener that is on its way to its seat.
@@ -57,5 +59,19 @@ impl<S: Subject> Seating<S> {
             call = Box::new(Ringed::new(middleware, call));
         }
         Seated::new(Rc::new(Seat::new(self.options, self.hub, self.post, call)))
+    }
+}
+
+impl Seating<JsonEvent> {
+    /// Seats one that sends on whatever does not come from outside. What stands around it sees all of that as JSON.
+    pub(crate) fn seat_exit(self, sender: impl Sender) -> Seated<JsonEvent> {
+        let ringed = !self.options.middleware.is_empty() || !self.hub.middleware().is_empty();
+        if ringed {
+            return self.seat(SentCall::new(move |scope: &Scope<'_, JsonEvent>| {
+                scope.begins();
+                sender.send(scope.parcel.event.payload(), scope.parcel.metadata())
+            }));
+        }
+        Seated::new(Rc::new(Exit::new(self.hub, self.post, sender, self.options.concurrency)))
     }
 }

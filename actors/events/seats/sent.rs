@@ -1,4 +1,4 @@
-//! A call by a message to an actor, whose answer is looked at once the actor has had its turn.
+//! A call by a message to an actor, or to who sends an event on: its answer is looked at once others have had their turn.
 //!
 //! `Seat → SentCall (sends) → Kept → Station (after the actors' turn) → done, or a Work`
 //!
@@ -23,10 +23,24 @@ const PLACES: usize = 16;
 /// The place of an answer, which is used again for the next.
 type Place<Fut> = Pin<Box<Option<Fut>>>;
 
-/// An answer as it came through the mailbox.
-type Answer = Result<Handled, MailboxError>;
+/// An answer, as it came through the mailbox of an actor or from who has sent the event on.
+pub(crate) trait Answered {
+    fn into_result(self) -> Result<(), ListenerError>;
+}
 
-/// A call that sends a message to an actor: `make` sends it, and its future is the answer.
+impl Answered for Result<Handled, MailboxError> {
+    fn into_result(self) -> Result<(), ListenerError> {
+        self.map_err(|_| ListenerError::Gone)?.map_err(ListenerError::from)
+    }
+}
+
+impl Answered for Handled {
+    fn into_result(self) -> Result<(), ListenerError> {
+        self.map_err(ListenerError::from)
+    }
+}
+
+/// A call that sends a message: `make` sends it, and its future is the answer.
 pub(crate) struct SentCall<S, M, Fut> {
     make: M,
     /// In which the last answers were.
@@ -44,18 +58,18 @@ where
     }
 }
 
-fn poll_answer<Fut: Future<Output = Answer>>(
+fn poll_answer<Fut: Future<Output: Answered>>(
     place: &mut Place<Fut>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), ListenerError>> {
     let Some(answer) = place.as_mut().as_pin_mut() else { return Poll::Ready(Ok(())) };
-    answer.poll(cx).map(|answer| answer.map_err(|_| ListenerError::Gone)?.map_err(ListenerError::from))
+    answer.poll(cx).map(Answered::into_result)
 }
 
 /// An answer that is awaited.
 struct Awaited<Fut>(Place<Fut>);
 
-impl<Fut: Future<Output = Answer>> Step for Awaited<Fut> {
+impl<Fut: Future<Output: Answered>> Step for Awaited<Fut> {
     fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ListenerError>> {
         poll_answer(&mut self.get_mut().0, cx)
     }
@@ -64,7 +78,7 @@ impl<Fut: Future<Output = Answer>> Step for Awaited<Fut> {
 impl<S: 'static, M, Fut> Call<S> for SentCall<S, M, Fut>
 where
     M: Fn(&Scope<'_, S>) -> Fut + 'static,
-    Fut: Future<Output = Answer> + 'static,
+    Fut: Future<Output: Answered> + 'static,
 {
     fn call(&self, scope: &Scope<'_, S>) -> Ran {
         let place = self.places.borrow_mut().pop();
@@ -87,7 +101,7 @@ where
 impl<S: 'static, M, Fut> Sends<S> for SentCall<S, M, Fut>
 where
     M: Fn(&Scope<'_, S>) -> Fut + 'static,
-    Fut: Future<Output = Answer> + 'static,
+    Fut: Future<Output: Answered> + 'static,
 {
     fn take(&self) -> Option<Pin<Box<dyn Step>>> {
         Some(Box::pin(Awaited(self.last.take()?)))

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::arrival::arrive;
 use super::desk::{leave, let_go};
-use super::hearer::{AnySeat, Hearer, Reader, Seated, Viewer};
+use super::hearer::{AnySeat, Hearer, Reader, Seated, Viewer, Whole};
 use crate::events::event::{JsonEvent, Subject};
 use crate::events::hub::{Door, Hub, Post, ToStation};
 use crate::events::verdict::panicked;
@@ -114,6 +114,9 @@ impl Station {
         let seat = rows.get(post.row as usize)?.as_ref().filter(|seat| Arc::ptr_eq(seat.post(), post))?;
         if post.is_abandoned() {
             return None;
+        }
+        if let Some(whole) = seat.clone().whole() {
+            return Some(Hearer::Other(Rc::new(Whole(whole))));
         }
         if let Some(own) = Hearer::of(seat) {
             return Some(own);

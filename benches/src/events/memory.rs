@@ -124,7 +124,7 @@ fn weigh_apart(contestant: &str, n: usize) -> Result<Cost, Failure> {
 ///
 /// If the system does not tell; Linux does.
 #[cfg(target_os = "linux")]
-fn written_memory() -> Result<u64, Failure> {
+pub(crate) fn written_memory() -> Result<u64, Failure> {
     // In a huge page, memory that was never written to would count.
     rustix::thread::disable_transparent_huge_pages(true)?;
     // Unlike the counters in `statm`, which lag behind, this walks through the pages.
@@ -136,7 +136,7 @@ fn written_memory() -> Result<u64, Failure> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn written_memory() -> Result<u64, Failure> {
+pub(crate) fn written_memory() -> Result<u64, Failure> {
     Err("only Linux tells how much memory a process has written to".into())
 }
 

@@ -34,7 +34,7 @@ async fn hear(_: Task, heard: Data<Heard>) -> Result<(), BoxDynError> {
 }
 
 /// Fills a list and has its worker drain it.
-pub(super) async fn drain(url: &str, name: &str, concurrency: usize) -> Result<Drained, Failure> {
+pub(crate) async fn drain(url: &str, name: &str, concurrency: usize) -> Result<Drained, Failure> {
     let connection = apalis_redis::connect(url).await?;
     let mut storage = RedisStorage::new(connection).with_config(Config::default().queue(name));
     for _ in 0..WAITING {

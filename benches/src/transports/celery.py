@@ -1,4 +1,4 @@
-# Publishes so many tasks of 1 KiB, and then drains them in this process: one after the other, in the pool `solo`.
+# Publishes so many tasks of 1 KiB, and then drains them in this process: one after the other in the pool `solo`, or by threads.
 # Prints the seconds on the wall and of CPU time from the first to the last.
 import os
 import sys
@@ -7,7 +7,7 @@ import uuid
 
 from celery import Celery
 
-url, count = sys.argv[1], int(sys.argv[2])
+url, count, concurrency = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 app = Celery("bench", broker=url)
 queue = "bench-" + uuid.uuid4().hex
 app.conf.update(
@@ -38,4 +38,4 @@ with app.producer_pool.acquire(block=True) as producer:
     for _ in range(count):
         noop.apply_async((text,), producer=producer)
 quiet = ["--loglevel=ERROR", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-app.worker_main(["worker", "--pool=solo", "--concurrency=1", "-Q", queue, *quiet])
+app.worker_main(["worker", "--pool=" + ("solo" if concurrency == "1" else "threads"), "--concurrency=" + concurrency, "-Q", queue, *quiet])

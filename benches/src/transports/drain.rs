@@ -6,6 +6,7 @@
 //! bullmq.js: add 5,000 ── Worker ──> a function                      wall clock from its start to the last job
 //! ```
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +23,7 @@ use crate::figure::process_cpu_time;
 use crate::harness::Failure;
 
 /// How many wait.
-pub(super) const WAITING: usize = 5_000;
+pub(crate) const WAITING: usize = 5_000;
 
 const BATCH: usize = 100;
 
@@ -94,8 +95,13 @@ fn memory() -> Option<u64> {
 pub(super) async fn celery(url: &str) -> Result<Drained, Failure> {
     let python = std::env::var("CONVOKE_CELERY")
         .map_err(|_| "set CONVOKE_CELERY to a Python that has it: pip install 'celery[redis]' in a venv")?;
+    celery_of(Path::new(&python), url, 1).await
+}
+
+/// The same by this Python, so many at a time.
+pub(crate) async fn celery_of(python: &Path, url: &str, concurrency: usize) -> Result<Drained, Failure> {
     let mut command = tokio::process::Command::from(Command::new(python));
-    command.arg("-c").arg(include_str!("celery.py")).arg(url).arg(WAITING.to_string());
+    command.arg("-c").arg(include_str!("celery.py")).args([url, &WAITING.to_string(), &concurrency.to_string()]);
     figure(command, "Celery").await
 }
 
@@ -103,6 +109,11 @@ pub(super) async fn celery(url: &str) -> Result<Drained, Failure> {
 pub(super) async fn bullmq(url: &str, concurrency: usize) -> Result<Drained, Failure> {
     let folder = std::env::var("CONVOKE_BULLMQ")
         .map_err(|_| "set CONVOKE_BULLMQ to a folder that has it: npm install bullmq@6.7.0 ioredis@6.0.0")?;
+    bullmq_of(Path::new(&folder), url, concurrency).await
+}
+
+/// The same from this folder.
+pub(crate) async fn bullmq_of(folder: &Path, url: &str, concurrency: usize) -> Result<Drained, Failure> {
     let mut command = tokio::process::Command::from(Command::new("node"));
     command.current_dir(folder).arg("-e").arg(include_str!("bullmq.js"));
     command.args([url, &WAITING.to_string(), &concurrency.to_string()]);

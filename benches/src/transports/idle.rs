@@ -71,7 +71,7 @@ pub(super) async fn ours(publisher: impl Publisher, mut source: impl Source) -> 
 }
 
 #[cfg(feature = "sqlite")]
-pub(super) async fn sqlite(file: &str) -> Result<Vec<f64>, Failure> {
+pub(crate) async fn sqlite(file: &str) -> Result<Vec<f64>, Failure> {
     let options = SqliteConnectOptions::new().filename(format!("{file}-idle")).create_if_missing(true);
     let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal);
     let mut writer = SqliteConnection::connect_with(&options).await?;
@@ -113,7 +113,7 @@ pub(super) async fn sqlite(file: &str) -> Result<Vec<f64>, Failure> {
 }
 
 #[cfg(feature = "postgres")]
-pub(super) async fn postgres(url: &str) -> Result<Vec<f64>, Failure> {
+pub(crate) async fn postgres(url: &str) -> Result<Vec<f64>, Failure> {
     let mut writer = PgConnection::connect(url).await?;
     let name = format!("idle_{}", std::process::id());
     let table = format!(

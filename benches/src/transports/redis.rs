@@ -12,7 +12,7 @@ pub(super) async fn ours(url: &str, name: &str, batch: usize) -> Result<Box<dyn 
     Ok(Box::new(Ours::open(stream.clone(), stream, batch).await?))
 }
 
-pub(super) async fn bare(url: &str, name: &str, batch: usize) -> Result<Box<dyn Contestant>, Failure> {
+pub(crate) async fn bare(url: &str, name: &str, batch: usize) -> Result<Box<dyn Contestant>, Failure> {
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
     let mut connection = Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await?;
     let mut group = cmd("XGROUP");

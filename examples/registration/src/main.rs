@@ -153,7 +153,6 @@ async fn over_aws(at: &str, outbox: &Outbox<SqliteDatabase>, bus: &EventBus) -> 
 }
 
 #[cfg(not(feature = "aws"))]
-#[expect(clippy::unused_async, reason = "as it is with the feature")]
 async fn over_aws(_: &str, _: &Outbox<SqliteDatabase>, _: &EventBus) -> Result<Services, Box<dyn Error>> {
     Err("EVENTS is for SNS and SQS: build it with `--features aws`".into())
 }

@@ -3,6 +3,7 @@
 use super::call::TaskCall;
 use super::cancel_token::CancelToken;
 use super::instance::{Asked, Instance};
+use super::place::{Queued, TaskPlace};
 use super::progress::TaskProgress;
 use super::repository::Loaded;
 use super::steps::Steps;
@@ -12,18 +13,28 @@ use crate::{Container, ContainerError, EventBus, Inject};
 
 /// An argument that the function of a task can take beside the task, in a database `D`: [`Inject<T>`](Inject), [`EventBus`],
 /// [`Tx<D>`](Tx), [`TaskQueue<D>`](TaskQueue), [`Instance<T>`](Instance), [`CancelToken`], [`TaskProgress`], [`Steps`] and [`Attempt`].
+///
+/// [Over a queue](crate::Tasks::over) these are `Inject<T>`, `EventBus`, `Instance<T>` of a repository that brings its
+/// own connection, `CancelToken`, `Attempt` and [`TaskSender`](crate::TaskSender). A function
+/// that asks for one of the others is an error when it starts, by name.
 #[diagnostic::on_unimplemented(
     message = "the function of a task cannot be given `{Self}`",
     label = "not something that the function of a task can ask for",
     note = "behind the `Arc` of its task it asks for `Inject<T>`, `EventBus`, `Tx<D>`, `TaskQueue<D>`, `Instance<T>`, \
             `CancelToken`, `TaskProgress`, `Steps` or `Attempt`, up to 8 of them"
 )]
-pub trait TaskArgument<D: TaskDatabase>: Sized + 'static {
+pub trait TaskArgument<D: TaskPlace>: Sized + 'static {
     /// Looks whether it can be had, when the function is registered.
     #[doc(hidden)]
     fn check(container: &Container) -> Result<(), ContainerError> {
         let _ = container;
         Ok(())
+    }
+
+    /// What it is called, if there is none where the jobs are.
+    #[doc(hidden)]
+    fn lacks() -> Option<&'static str> {
+        None
     }
 
     /// The instance that it is.
@@ -37,7 +48,7 @@ pub trait TaskArgument<D: TaskDatabase>: Sized + 'static {
     fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault>;
 }
 
-impl<D: TaskDatabase, T: ?Sized + Send + Sync + 'static> TaskArgument<D> for Inject<T> {
+impl<D: TaskPlace, T: ?Sized + Send + Sync + 'static> TaskArgument<D> for Inject<T> {
     fn check(container: &Container) -> Result<(), ContainerError> {
         container.get::<T>().map(drop)
     }
@@ -48,7 +59,7 @@ impl<D: TaskDatabase, T: ?Sized + Send + Sync + 'static> TaskArgument<D> for Inj
 }
 
 /// What is emitted by it continues the trace of the job.
-impl<D: TaskDatabase> TaskArgument<D> for EventBus {
+impl<D: TaskPlace> TaskArgument<D> for EventBus {
     fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault> {
         Ok(call.0.bus.clone())
     }
@@ -56,11 +67,11 @@ impl<D: TaskDatabase> TaskArgument<D> for EventBus {
 
 impl<D: TaskDatabase> TaskArgument<D> for TaskQueue<D> {
     fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault> {
-        Ok(call.0.queue.clone())
+        Ok(call.0.kit.queue.clone())
     }
 }
 
-impl<D: TaskDatabase> TaskArgument<D> for CancelToken {
+impl<D: TaskPlace> TaskArgument<D> for CancelToken {
     fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault> {
         Ok(call.0.token())
     }
@@ -68,31 +79,51 @@ impl<D: TaskDatabase> TaskArgument<D> for CancelToken {
 
 impl<D: TaskDatabase> TaskArgument<D> for TaskProgress {
     fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault> {
-        Ok(call.0.progress.clone())
+        Ok(call.0.kit.progress.clone())
     }
 }
 
 impl<D: TaskDatabase> TaskArgument<D> for Steps {
     fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault> {
-        let jobs: std::sync::Arc<dyn crate::tasks::Jobs> = call.0.queue.jobs().clone();
+        let jobs: std::sync::Arc<dyn crate::tasks::Jobs> = call.0.kit.queue.jobs().clone();
         Ok(Self::new(jobs, (call.0.loan.id, call.0.loan.attempt)))
     }
 }
 
 impl<D: TaskDatabase> TaskArgument<D> for Tx<D> {
     fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault> {
-        Ok(Self::new(call.0.queue.jobs().clone(), call.0.slot.clone()))
+        Ok(Self::new(call.0.kit.queue.jobs().clone(), call.0.kit.slot.clone()))
     }
 }
 
-impl<D: TaskDatabase> TaskArgument<D> for Attempt {
+/// What needs rows: it says so when it is set up, and is never taken.
+macro_rules! lacking {
+    ([$($generics:tt)*] $argument:ty, $name:literal) => {
+        impl<$($generics)*> TaskArgument<Queued> for $argument {
+            fn lacks() -> Option<&'static str> {
+                Some($name)
+            }
+
+            fn take(_: &TaskCall<'_, Queued>) -> Result<Self, Fault> {
+                Err(Fault::coded("unprovided", concat!("a queue has no `", $name, "`")).permanent())
+            }
+        }
+    };
+}
+
+lacking!([D: TaskDatabase] TaskQueue<D>, "TaskQueue");
+lacking!([D: TaskDatabase] Tx<D>, "Tx");
+lacking!([] TaskProgress, "TaskProgress");
+lacking!([] Steps, "Steps");
+
+impl<D: TaskPlace> TaskArgument<D> for Attempt {
     fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault> {
         let loan = &call.0.loan;
         Ok(Self { job: JobId::new(loan.id), number: loan.attempt, of: loan.attempts })
     }
 }
 
-impl<D: TaskDatabase, T: 'static> TaskArgument<D> for Instance<T> {
+impl<D: TaskPlace, T: 'static> TaskArgument<D> for Instance<T> {
     fn asks() -> Option<Asked> {
         Some(Asked::of::<T>())
     }

@@ -13,8 +13,9 @@ use serde_json::Value;
 use super::call::Call;
 use super::function::{Attempting, Does, does_not_read};
 use super::instance::Found;
+use super::place::TaskPlace;
 use super::returned::Told;
-use crate::tasks::{Due, NewJob, TaskDatabase, TaskFailed, TaskTerms};
+use crate::tasks::{Due, NewJob, TaskFailed, TaskTerms};
 use crate::{Event, Outgoing};
 
 /// How often it is tried. With the waits of a task, which are half an hour on average, it takes about a week.
@@ -47,7 +48,7 @@ impl Deleting {
     }
 }
 
-impl<D: TaskDatabase> Does<D> for Deleting {
+impl<D: TaskPlace> Does<D> for Deleting {
     fn task(&self) -> &'static str {
         self.name
     }

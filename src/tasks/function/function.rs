@@ -13,8 +13,9 @@ use super::argument::TaskArgument;
 use super::call::{Call, TaskCall};
 use super::deletion::Deleting;
 use super::instance::{Found, wire};
+use super::place::TaskPlace;
 use super::returned::{Ends, Told};
-use crate::tasks::{Fault, Task, TaskDatabase, TaskError, TaskTerms};
+use crate::tasks::{Fault, Task, TaskError, TaskTerms};
 use crate::{Container, Event, Outgoing};
 
 /// What comes of an attempt.
@@ -23,10 +24,20 @@ pub(in crate::tasks) type Done = Result<Told, Fault>;
 pub(super) type Attempting = Pin<Box<dyn Future<Output = Done>>>;
 
 /// What does the jobs of one task.
-pub(in crate::tasks) trait Does<D: TaskDatabase> {
+pub(in crate::tasks) trait Does<D: TaskPlace> {
     fn task(&self) -> &'static str;
 
     fn terms(&self) -> TaskTerms;
+
+    /// Whether there is one of some of its jobs.
+    fn is_unique(&self) -> bool {
+        false
+    }
+
+    /// What it asks for that is not there.
+    fn lacks(&self) -> &[&'static str] {
+        &[]
+    }
 
     /// Begins an attempt. It has taken all it needs of the call when this returns.
     fn attempt(&self, call: &Call<D>, keeps: bool) -> Attempting;
@@ -71,7 +82,7 @@ pub(in crate::tasks) trait Does<D: TaskDatabase> {
     label = "not a function of a task",
     note = "it is `async fn(task: Arc<T>, …)` of a type with `#[derive(Task)]`, behind which stands what it asks for"
 )]
-pub trait TaskFunction<D: TaskDatabase, T, Kind>: 'static {
+pub trait TaskFunction<D: TaskPlace, T, Kind>: 'static {
     /// Looks whether there is what it needs, and makes of it what does the task.
     #[doc(hidden)]
     fn register(self, container: &Container) -> Result<Registered<D>, TaskError>;
@@ -79,9 +90,9 @@ pub trait TaskFunction<D: TaskDatabase, T, Kind>: 'static {
 
 /// A function that is registered.
 #[doc(hidden)]
-pub struct Registered<D: TaskDatabase>(pub(in crate::tasks) Rc<dyn Does<D>>);
+pub struct Registered<D: TaskPlace>(pub(in crate::tasks) Rc<dyn Does<D>>);
 
-impl<D: TaskDatabase> std::fmt::Debug for Registered<D> {
+impl<D: TaskPlace> std::fmt::Debug for Registered<D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Registered").field(&self.0.task()).finish()
     }
@@ -89,17 +100,26 @@ impl<D: TaskDatabase> std::fmt::Debug for Registered<D> {
 
 struct Doing<T, F> {
     attempt: F,
+    lacks: Vec<&'static str>,
     found: Option<Rc<Found>>,
     task: PhantomData<T>,
 }
 
-impl<D: TaskDatabase, T: Task, F: Fn(Arc<T>, &Call<D>, bool) -> Attempting> Does<D> for Doing<T, F> {
+impl<D: TaskPlace, T: Task, F: Fn(Arc<T>, &Call<D>, bool) -> Attempting> Does<D> for Doing<T, F> {
     fn task(&self) -> &'static str {
         T::NAME
     }
 
     fn terms(&self) -> TaskTerms {
         T::TERMS
+    }
+
+    fn is_unique(&self) -> bool {
+        T::UNIQUE
+    }
+
+    fn lacks(&self) -> &[&'static str] {
+        &self.lacks
     }
 
     fn attempt(&self, call: &Call<D>, keeps: bool) -> Attempting {
@@ -184,11 +204,12 @@ pub struct ByArc;
 #[derive(Debug)]
 pub struct Later;
 
-fn registered<D: TaskDatabase, T: Task>(
-    found: Option<Found>,
+fn registered<D: TaskPlace, T: Task>(
+    (found, lacks): (Option<Found>, Vec<Option<&'static str>>),
     attempt: impl Fn(Arc<T>, &Call<D>, bool) -> Attempting + 'static,
 ) -> Registered<D> {
-    Registered(Rc::new(Doing { attempt, found: found.map(Rc::new), task: PhantomData }))
+    let (found, lacks) = (found.map(Rc::new), lacks.into_iter().flatten().collect());
+    Registered(Rc::new(Doing { attempt, lacks, found, task: PhantomData }))
 }
 
 macro_rules! functions {
@@ -196,7 +217,7 @@ macro_rules! functions {
         #[allow(non_snake_case, unused_variables, reason = "the arguments are called as their types are")]
         impl<D, T, Out, Kind, F, $($argument),*> TaskFunction<D, T, (ByRef, Kind, Out, $($argument,)*)> for F
         where
-            D: TaskDatabase,
+            D: TaskPlace,
             T: Task,
             Kind: 'static,
             Out: Ends<T, Kind> + 'static,
@@ -207,7 +228,7 @@ macro_rules! functions {
                 check::<T>(Out::local(), &[$($argument::check(container)),*])?;
                 let found = wire::<T>(container, &[$($argument::asks()),*])?;
                 let function = Rc::new(self);
-                Ok(registered(found, move |task: Arc<T>, call: &Call<D>, keeps| {
+                Ok(registered((found, vec![$($argument::lacks()),*]), move |task: Arc<T>, call: &Call<D>, keeps| {
                     let call = TaskCall(call);
                     $(let $argument = match $argument::take(&call) {
                         Ok(argument) => argument,
@@ -223,7 +244,7 @@ macro_rules! functions {
         #[allow(non_snake_case, unused_variables, reason = "the arguments are called as their types are")]
         impl<D, T, Out, Kind, F, $($argument),*> TaskFunction<D, T, (ByArc, Kind, Out, $($argument,)*)> for F
         where
-            D: TaskDatabase,
+            D: TaskPlace,
             T: Task,
             Kind: 'static,
             Out: Ends<T, Kind> + 'static,
@@ -234,7 +255,7 @@ macro_rules! functions {
                 check::<T>(Out::local(), &[$($argument::check(container)),*])?;
                 let found = wire::<T>(container, &[$($argument::asks()),*])?;
                 let function = Rc::new(self);
-                Ok(registered(found, move |task: Arc<T>, call: &Call<D>, keeps| {
+                Ok(registered((found, vec![$($argument::lacks()),*]), move |task: Arc<T>, call: &Call<D>, keeps| {
                     let call = TaskCall(call);
                     $(let $argument = match $argument::take(&call) {
                         Ok(argument) => argument,
@@ -249,7 +270,7 @@ macro_rules! functions {
         #[allow(non_snake_case, unused_variables, reason = "the arguments are called as their types are")]
         impl<D, T, Out, Kind, F, $($argument),*> TaskFunction<D, T, (Later, Kind, Out, $($argument,)*)> for F
         where
-            D: TaskDatabase,
+            D: TaskPlace,
             T: Task,
             Kind: 'static,
             Out: Ends<T, Kind> + 'static,
@@ -260,7 +281,7 @@ macro_rules! functions {
                 check::<T>(Out::local(), &[$($argument::check(container)),*])?;
                 let found = wire::<T>(container, &[$($argument::asks()),*])?;
                 let function = Rc::new(self);
-                Ok(registered(found, move |task: Arc<T>, call: &Call<D>, keeps| {
+                Ok(registered((found, vec![$($argument::lacks()),*]), move |task: Arc<T>, call: &Call<D>, keeps| {
                     let call = TaskCall(call);
                     $(let $argument = match $argument::take(&call) {
                         Ok(argument) => argument,

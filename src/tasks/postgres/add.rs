@@ -1,18 +1,18 @@
 //! How jobs get into the table: one statement, however many they are.
 //!
-//! `NewJob → Columns → convoke_job_add_1 → convoke_job`, `one without a unique key → INSERT`
+//! `NewJob → insert.rs, if they are alike and not unique`, `→ Columns → convoke_job_add_1 → convoke_job`
 
 use std::time::Duration;
 
-use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row as _};
 use tokio::time::timeout;
 
+use super::insert::Alike;
 use super::jobs::PostgresJobs;
 use crate::sql::postgres::{WITHIN, array, is_within, late, quoted};
-use crate::tasks::queue::{key_of, lane_of, micros};
-use crate::tasks::{Added, Due, NewJob};
-use crate::transport::TransportError;
+use crate::tasks::queue::{key_of, lane_of, micros, wait_of};
+use crate::tasks::{Added, NewJob};
+use crate::transport::{ErrorKind, TransportError};
 
 /// How long the server waits for a unique key, unless `lock_timeout` is set: `convoke_job_add_1` says it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,11 +45,7 @@ impl Columns {
             columns.tasks.push(job.task.to_string());
             columns.payloads.push(job.payload);
             columns.attempts.push(job.attempts.try_into().unwrap_or(i32::MAX));
-            columns.dues.push(match job.due {
-                Due::After(wait) => -1 - micros(wait),
-                // One that is over is now, by the clock of the server; the latest that there is stays one.
-                due @ Due::At(_) => due.from(0),
-            });
+            columns.dues.push(wait_of(job.due));
             columns.heads.push(micros(job.head_start));
             columns.expires.push(job.expires.map(micros));
             let (key, hold, time) = match job.unique {
@@ -111,12 +107,18 @@ pub(super) async fn add(jobs: &PostgresJobs, new: Vec<NewJob>) -> Result<Vec<Add
         return Ok(Vec::new());
     }
     let count = new.len();
-    let columns = Columns::of(new);
-    let mut rows = jobs.rows(&columns.call(jobs.database.schema(), &jobs.id())).await;
-    if rows.as_ref().is_err_and(|error| error.kind() == crate::transport::ErrorKind::Missing) {
+    let call = || {
+        let (schema, id) = (jobs.database.schema(), jobs.id());
+        match Alike::of(&new) {
+            Some(alike) => alike.call(schema, &id),
+            None => Columns::of(new.clone()).call(schema, &id),
+        }
+    };
+    let mut rows = jobs.rows(&call()).await;
+    if rows.as_ref().is_err_and(|error| error.kind() == ErrorKind::Missing) {
         // The database was replaced: what is added now is in the one that is there.
         jobs.learn_id().await?;
-        rows = jobs.rows(&columns.call(jobs.database.schema(), &jobs.id())).await;
+        rows = jobs.rows(&call()).await;
     }
     let numbers = jobs.value::<Option<Vec<i64>>>(&rows?)?.unwrap_or_default();
     jobs.ring(count);
@@ -134,24 +136,29 @@ pub(super) async fn add_within(
     if new.is_empty() {
         return Ok(Vec::new());
     }
-    let columns = Columns::of(new);
     // Longer than the server waits for a key: what it still does when nobody listens any more may be committed.
     let deadline = jobs.database.deadline().saturating_add(PATIENCE);
     let inserted = timeout(deadline, async {
+        if let Some(alike) = Alike::of(&new) {
+            return match alike.insert(jobs, WITHIN, connection).await? {
+                None if is_within(connection).await? => alike.insert(jobs, "true", connection).await,
+                numbers => Ok(numbers),
+            };
+        }
+        let columns = Columns::of(new);
         match insert(jobs, &columns, WITHIN, connection).await? {
             None if is_within(connection).await? => insert(jobs, &columns, "true", connection).await,
-            row => Ok(row),
+            numbers => Ok(numbers),
         }
     });
-    let row = match inserted.await {
-        Ok(Ok(Some(row))) => row,
+    let numbers = match inserted.await {
+        Ok(Ok(Some(numbers))) => numbers,
         Ok(Ok(None)) => return Err(jobs.no_transaction()),
         Ok(Err(error)) => return Err(jobs.error_within(&error)),
         Err(_) => return Err(late(&jobs.at, deadline)),
     };
-    let numbers = row.try_get::<Option<Vec<i64>>, _>(0).map_err(|error| jobs.error(&error))?;
     jobs.hint();
-    Ok(added(numbers.unwrap_or_default()))
+    Ok(added(numbers))
 }
 
 /// Inserts them if this holds; nothing comes back if it does not.
@@ -160,7 +167,7 @@ async fn insert(
     columns: &Columns,
     holds: &str,
     connection: &mut PgConnection,
-) -> Result<Option<PgRow>, sqlx::Error> {
+) -> Result<Option<Vec<i64>>, sqlx::Error> {
     let schema = jobs.database.schema();
     let sql = format!(
         "SELECT {schema}.convoke_job_add_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) WHERE {holds}"
@@ -170,5 +177,6 @@ async fn insert(
     let query = query.bind(jobs.id().to_string()).bind(&columns.lanes).bind(&columns.queues).bind(&columns.tasks);
     let query = query.bind(&columns.payloads).bind(&columns.attempts).bind(&columns.dues).bind(&columns.heads);
     let query = query.bind(&columns.expires).bind(&columns.keys).bind(&columns.uniques).bind(&columns.holds);
-    query.bind(&columns.times).bind(&columns.causes).fetch_optional(connection).await
+    let row = query.bind(&columns.times).bind(&columns.causes).fetch_optional(connection).await?;
+    row.map(|row| row.try_get(0)).transpose()
 }

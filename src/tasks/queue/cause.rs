@@ -65,6 +65,21 @@ impl Cause {
         outbox
     }
 
+    /// The same without an outbox.
+    pub(in crate::tasks) fn stamp(&self, stamp: &Stamp) -> Stamp {
+        let mut stamp = stamp.clone();
+        if let Some(trace) = self.trace() {
+            stamp = stamp.with_trace(trace);
+        }
+        if let Some(id) = self.correlation_id {
+            stamp = stamp.with_correlation(id);
+        }
+        if let Some(id) = self.causation_id {
+            stamp = stamp.with_causation(id);
+        }
+        stamp
+    }
+
     /// Has what a function emits continue it, too.
     pub(in crate::tasks) fn bus(&self, bus: &EventBus) -> EventBus {
         let mut bus = bus.clone();

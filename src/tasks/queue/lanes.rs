@@ -86,6 +86,16 @@ pub(in crate::tasks) fn time_of(micros: i64) -> Duration {
     Duration::from_micros(micros.try_into().unwrap_or_default())
 }
 
+/// As statements of PostgreSQL have it: a time in µs since 1970; or less than 0, of which -1 is now, and -1 - n in n µs.
+#[cfg(feature = "postgres")]
+pub(in crate::tasks) fn wait_of(due: Due) -> i64 {
+    match due {
+        Due::After(wait) => -1 - micros(wait),
+        // One that is over is now, by the clock of the server; the latest that there is stays one.
+        due @ Due::At(_) => due.from(0),
+    }
+}
+
 impl Due {
     /// When it is due, in µs since 1970, if it is `now`.
     pub(in crate::tasks) fn from(self, now: i64) -> i64 {

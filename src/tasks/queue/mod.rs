@@ -16,9 +16,9 @@ mod lanes;
 pub(super) use cause::Cause;
 pub use enqueue::{Enqueue, EnqueueAll, Enqueued};
 pub use job::{FailedJob, Job, JobId, JobStatus};
-#[cfg(feature = "postgres")]
-pub(super) use lanes::time_of;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) use lanes::{Lane, key_of, lane_of, micros, wakes};
+#[cfg(feature = "postgres")]
+pub(super) use lanes::{time_of, wait_of};
 pub(super) use packing::pack;
 pub use queue::{OpenTasks, TaskQueue};

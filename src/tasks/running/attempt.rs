@@ -18,7 +18,7 @@ use super::ending::{again, done, over};
 use super::held::{Teller, cancel};
 use super::removing::{Begun, Undone, deletes, end, kept, put_off};
 use crate::__private::guarded;
-use crate::tasks::function::{Call, Cancelling, Does, Done, Slot};
+use crate::tasks::function::{Call, Cancelling, Does, Done, Kit, Slot};
 use crate::tasks::queue::Cause;
 use crate::tasks::{Ending, How, Loan, State};
 use crate::tasks::{Fault, TaskDatabase, TaskProgress};
@@ -94,10 +94,8 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
     let call = Call {
         bus: Cause::read(loan.cause.as_deref()).bus(&shared.bus),
         loan,
-        queue: shared.queue.clone(),
         cancel: teller.subscribe(),
-        progress: progress.clone(),
-        slot: slot.clone(),
+        kit: Kit { queue: shared.queue.clone(), progress: progress.clone(), slot: slot.clone() },
         instance: Cell::default(),
     };
     let came = perform(shared, does, &call, teller, &progress).await;
@@ -181,12 +179,14 @@ async fn end_alone<D: TaskDatabase>(
     let mut pause = FIRST_PAUSE;
     loop {
         let error = match end(shared, does, loan, None, ending.clone()).await {
-            Ok(true) => break Ok(What::Settled),
-            Ok(false) => break Ok(What::Lost),
+            Ok(is_ended) => {
+                shared.stats.has_ended();
+                break Ok(if is_ended { What::Settled } else { What::Lost });
+            }
             Err(Undone::Wrong(fault)) => break Err(fault),
             Err(Undone::Away(error)) => error,
         };
-        shared.stats.lost(&error);
+        shared.stats.unended(&error);
         select! {
             biased;
             reason = told.wait_for(|reason| matches!(reason, Some(Cancelling::Lost | Cancelling::Stopping))) => {

@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::Shared;
 use crate::__private::Shown;
-use crate::tasks::function::{Does, Told};
+use crate::Outgoing;
+use crate::tasks::function::{Does, TaskPlace, Told};
 use crate::tasks::queue::Cause;
 use crate::tasks::{Ending, How, Loan, State};
 use crate::tasks::{Fault, TaskDatabase, TaskFailed, TaskTerms};
 use crate::transport::Packet;
-use crate::{Outbox, Outgoing};
 
 /// An attempt that was done.
 ///
@@ -69,20 +69,28 @@ pub(super) fn over<D: TaskDatabase>(
         Shown::text(&fault.parts().detail)
     );
     let how = How::Over { state, text: Some(fault.parts().detail.clone()), keep: shared.options.keep_failed };
-    let event = tell(shared, does, loan, fault);
+    let outbox = Cause::read(loan.cause.as_deref()).outbox(&shared.outbox);
+    let event = tell(does, loan, fault, &|event| outbox.packet(event).map_err(|error| error.to_string()));
     Ending { job: loan.id, attempt: loan.attempt, how, event }
 }
 
+/// Makes what leaves of an event.
+pub(in crate::tasks) type Packs<'a> = &'a dyn Fn(Outgoing) -> Result<Packet, String>;
+
 /// The event of a failure. If the one of the task cannot be made or cannot leave, ours tells of it.
-fn tell<D: TaskDatabase>(shared: &Shared<D>, does: &dyn Does<D>, loan: &Loan, fault: &Fault) -> Option<Packet> {
-    let outbox = Cause::read(loan.cause.as_deref()).outbox(&shared.outbox);
+pub(in crate::tasks) fn tell<P: TaskPlace>(
+    does: &dyn Does<P>,
+    loan: &Loan,
+    fault: &Fault,
+    packs: Packs<'_>,
+) -> Option<Packet> {
     let id = crate::__private::catch(|| does.about(&loan.payload)).ok().flatten();
     let told = fault.told(id.unwrap_or_else(|| loan.id.into()), &loan.task, loan.id);
     let made = crate::__private::catch(|| does.fails(&told));
     let wrong = match made {
-        Ok(Ok(event)) => match outbox.packet(event) {
+        Ok(Ok(event)) => match packs(event) {
             Ok(packet) => return Some(packet),
-            Err(error) => error.to_string(),
+            Err(error) => error,
         },
         Ok(Err(error)) => error.to_string(),
         Err(panic) => format!("it panicked: {panic}"),
@@ -94,10 +102,10 @@ fn tell<D: TaskDatabase>(shared: &Shared<D>, does: &dyn Does<D>, loan: &Loan, fa
         loan.id,
         Shown::text(&wrong)
     );
-    plain(&outbox, loan, fault)
+    plain(loan, fault, packs)
 }
 
-fn plain<D: TaskDatabase>(outbox: &Outbox<D>, loan: &Loan, fault: &Fault) -> Option<Packet> {
+fn plain(loan: &Loan, fault: &Fault, packs: Packs<'_>) -> Option<Packet> {
     let event = TaskFailed {
         id: loan.id.into(),
         task: loan.task.clone(),
@@ -107,7 +115,7 @@ fn plain<D: TaskDatabase>(outbox: &Outbox<D>, loan: &Loan, fault: &Fault) -> Opt
         origin: fault.parts().origin.clone(),
         data: Value::Null,
     };
-    match outbox.packet(Outgoing::new(event)) {
+    match packs(Outgoing::new(event)) {
         Ok(packet) => Some(packet),
         Err(error) => {
             log::error!(target: "convoke::tasks", "{} {}: nobody is told of its failure: {error}", Shown::name(&loan.task), loan.id);
@@ -117,7 +125,7 @@ fn plain<D: TaskDatabase>(outbox: &Outbox<D>, loan: &Loan, fault: &Fault) -> Opt
 }
 
 /// A random time up to the first wait, which is doubled after each failure: those that failed together do not come again together.
-pub(super) fn wait(terms: &TaskTerms, attempt: u32) -> Duration {
+pub(in crate::tasks) fn wait(terms: &TaskTerms, attempt: u32) -> Duration {
     let doubled = terms.first_wait.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
     let most = doubled.min(terms.longest_wait);
     let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);

@@ -115,6 +115,8 @@ struct Seen {
     settling: Option<Instant>,
     /// Whether the last of that has failed.
     unsettled: bool,
+    /// Since when a job that ends by itself cannot.
+    unended: Option<Instant>,
     trouble: Option<String>,
     figures: TaskFigures,
 }
@@ -160,7 +162,7 @@ impl Stats {
         self.lent.fetch_add(jobs as u64, Ordering::Relaxed);
         let mut seen = self.seen();
         seen.missed = Some(next);
-        if !seen.unsettled && seen.trouble.take().is_some() {
+        if !seen.unsettled && seen.unended.is_none() && seen.trouble.take().is_some() {
             log::warn!(target: "convoke::tasks", "the database is back");
         }
     }
@@ -198,6 +200,16 @@ impl Stats {
         (seen.settling, seen.unsettled) = (None, false);
     }
 
+    /// A job that ends by itself could not.
+    pub(super) fn unended(&self, error: &TransportError) {
+        self.lost(error);
+        self.seen().unended.get_or_insert_with(Instant::now);
+    }
+
+    pub(super) fn has_ended(&self) {
+        self.seen().unended = None;
+    }
+
     pub(super) fn counted(&self, figures: TaskFigures) {
         self.seen().figures = figures;
     }
@@ -212,8 +224,9 @@ impl Stats {
         let tells = relay.as_ref().is_none_or(|relay| relay.healthy);
         let seen = self.seen();
         let running = self.running.load(Ordering::Relaxed);
-        let silent = seen.missed.is_none_or(|missed| missed.elapsed() >= SILENCE)
-            || seen.settling.is_some_and(|since| since.elapsed() >= SILENCE);
+        let hangs = |since: Option<Instant>| since.is_some_and(|since| since.elapsed() >= SILENCE);
+        let silent =
+            seen.missed.is_none_or(|missed| missed.elapsed() >= SILENCE) || hangs(seen.settling) || hangs(seen.unended);
         TasksHealth {
             healthy: running && !silent && tells && stuck.is_none(),
             connected: running && seen.trouble.is_none(),

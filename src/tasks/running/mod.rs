@@ -23,12 +23,14 @@ mod service;
 mod ticker;
 mod to_bus;
 
+pub(super) use ending::{tell, wait};
 pub(super) use health::Stats;
 pub use health::{TasksHealth, TasksProbe};
 pub(super) use options::Options;
 pub(super) use service::Parts;
 pub use service::TasksService;
 pub(super) use ticker::Every;
+pub(super) use to_bus::ToBus;
 
 use std::collections::HashMap;
 use std::rc::Rc;

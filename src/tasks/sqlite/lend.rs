@@ -94,6 +94,8 @@ pub(super) async fn lend(jobs: &SqliteJobs, wanted: &Wanted) -> Result<Loans, Tr
     let is_limited = lanes.iter().any(Lane::is_limited);
     let is_fresh = jobs.lending().looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY);
     let mut turning = Vec::new();
+    // When there is more than was ready, if that is known.
+    let mut seen = None;
     // Who only looks waits for nobody who writes.
     if is_limited || !is_fresh {
         let look = look(jobs, &numbers).await?;
@@ -107,6 +109,8 @@ pub(super) async fn lend(jobs: &SqliteJobs, wanted: &Wanted) -> Result<Loans, Tr
             turning = lanes.iter().filter(|lane| lane.is_limited()).copied().collect();
         }
         jobs.lending().looked = Some(Instant::now());
+        // Of what is due already there may be more than is made ready at a time.
+        seen = Some(if is_due { Some(now()) } else { look.next });
     }
     let (mut lent, room) = match turning.is_empty() {
         true => (lend_first(jobs, &numbers, wanted).await?, None),
@@ -119,9 +123,18 @@ pub(super) async fn lend(jobs: &SqliteJobs, wanted: &Wanted) -> Result<Loans, Tr
     let mut loans = Loans { jobs: lent.into_iter().map(|(_, loan)| loan).collect(), next: None };
     if loans.jobs.len() < wanted.most {
         jobs.lending().looked = None;
-        let look = look(jobs, &numbers).await?;
-        let next = if look.is_ready { Some(0) } else { look.next.into_iter().chain(room).min() };
-        loans.next = wait(next);
+        let next = match seen {
+            // All that was ready is lent: whoever waits for these does not wait for another look.
+            Some(next) if numbers.len() <= MERGED => {
+                let lease = (!loans.jobs.is_empty()).then(|| after(now(), wanted.lease));
+                next.into_iter().chain(lease).min()
+            }
+            _ => {
+                let look = look(jobs, &numbers).await?;
+                if look.is_ready { Some(0) } else { look.next }
+            }
+        };
+        loans.next = wait(next.into_iter().chain(room).min());
     }
     Ok(loans)
 }

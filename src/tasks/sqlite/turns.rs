@@ -1,6 +1,6 @@
 //! Whose turn it is: of keys with a limit each has one job after the other, from where the last lending ended.
 //!
-//! `cursor → the keys behind it that have room → a job of each, then a second of each → lend.rs`
+//! `cursor → the keys behind it that have room, each with its first job → a second of each, if that is not enough → lend.rs`
 
 use sqlx::SqliteConnection;
 
@@ -12,36 +12,37 @@ use crate::tasks::queue::Lane;
 /// So many keys are looked at beyond those that are wanted: that is how many may have no room without being in the way.
 const BEYOND: usize = 256;
 
-/// Walks over the keys of lane ?1 behind ?2, up to ?3, and at most ?4 of them: each is found by the index, however many jobs it
-/// has. Of each it says how many may be lent: no more than ?5, than ?6 less those that run or are in ?10, and than its rate has left, of
-/// which ?7 are free at once and ?8 is the time of one in µs; ?9 is the time.
+/// Walks over the keys of lane ?1 behind ?2, up to ?3, and at most ?4 of them: each is found by the index with its first job, however
+/// many it has. Of each it says how many may be lent: no more than ?5, than ?6 less those that run or are in ?10, and than its rate has
+/// left, of which ?7 are free at once and ?8 is the time of one in µs; ?9 is the time. What it lists is the key, that, and the id and
+/// the rank of the first.
 pub(super) const WALK: &str = "WITH RECURSIVE \
-    walk (key, place) AS ( \
-        SELECT (SELECT key FROM convoke_job WHERE lane = ?1 AND state = 1 AND key > ?2 AND key <= ?3 ORDER BY key LIMIT 1), 1 \
+    walk (id, key, rank) AS ( \
+        SELECT id, key, rank FROM convoke_job WHERE id = ( \
+            SELECT id FROM convoke_job WHERE lane = ?1 AND state = 1 AND key > ?2 AND key <= ?3 ORDER BY key, rank, id LIMIT 1 \
+        ) \
         UNION ALL \
-        SELECT (SELECT key FROM convoke_job WHERE lane = ?1 AND state = 1 AND key > walk.key AND key <= ?3 ORDER BY key LIMIT 1), \
-            place + 1 \
-        FROM walk WHERE key IS NOT NULL LIMIT ?4 \
+        SELECT j.id, j.key, j.rank FROM walk CROSS JOIN convoke_job AS j ON j.id = ( \
+            SELECT id FROM convoke_job WHERE lane = ?1 AND state = 1 AND key > walk.key AND key <= ?3 ORDER BY key, rank, id LIMIT 1 \
+        ) LIMIT ?4 \
     ), \
-    rates (key, running, until) AS MATERIALIZED ( \
-        SELECT key, \
+    rates (id, key, rank, running, until) AS MATERIALIZED ( \
+        SELECT id, key, rank, \
             iif(?6 IS NULL, 0, (SELECT count(*) FROM convoke_job WHERE state = 3 AND convoke_job.key = walk.key AND key IS NOT NULL) \
-                + (SELECT count(*) FROM json_each(?10) AS taken WHERE taken.value = walk.key)), \
+                + iif(?10 = '[]', 0, (SELECT count(*) FROM json_each(?10) AS taken WHERE taken.value = walk.key))), \
             iif(?8 IS NULL, 0, max(?9, coalesce((SELECT until FROM convoke_job_rate AS r WHERE r.key = walk.key), 0))) \
-        FROM walk WHERE key IS NOT NULL \
+        FROM walk \
     ), \
-    rooms (key, room) AS MATERIALIZED ( \
-        SELECT key, min(?5, coalesce(?6 - running, ?5), iif(?8 IS NULL, ?5, (?9 + ?7 * ?8 - until) / ?8)) FROM rates \
+    rooms (id, key, rank, room) AS ( \
+        SELECT id, key, rank, min(?5, coalesce(?6 - running, ?5), iif(?8 IS NULL, ?5, (?9 + ?7 * ?8 - until) / ?8)) FROM rates \
     ) \
-    SELECT coalesce((SELECT json_group_array(json_array(key, room)) FROM rooms WHERE room > 0), '[]'), \
+    SELECT coalesce((SELECT json_group_array(json_array(key, room, id, rank)) FROM rooms WHERE room > 0), '[]'), \
         (SELECT count(*) FROM rates), (SELECT max(key) FROM rates), \
         (SELECT min(until - (?7 - 1) * ?8) FROM rates WHERE until - (?7 - 1) * ?8 > ?9)";
 
-/// Takes a first job of each of these keys of lane ?1, which are listed with their rooms, then a second, and so on; ?3 in all.
+/// Takes the first job of each of these keys of lane ?1, which are listed as [`WALK`] lists them, then a second, and so on; ?3 in all.
 pub(super) const TAKE: &str = "WITH RECURSIVE turns (id, key, rank, turn, room) AS ( \
-        SELECT j.id, j.key, j.rank, 1, asked.value ->> 1 FROM json_each(?2) AS asked CROSS JOIN convoke_job AS j ON j.id = ( \
-            SELECT id FROM convoke_job WHERE lane = ?1 AND state = 1 AND key = asked.value ->> 0 ORDER BY rank, id LIMIT 1 \
-        ) \
+        SELECT value ->> 2, value ->> 0, value ->> 3, 1, value ->> 1 FROM json_each(?2) \
         UNION ALL \
         SELECT j.id, j.key, j.rank, turn + 1, turns.room FROM turns CROSS JOIN convoke_job AS j ON j.id = ( \
             SELECT id FROM convoke_job WHERE lane = ?1 AND state = 1 AND key = turns.key AND (rank, id) > (turns.rank, turns.id) \
@@ -55,6 +56,9 @@ pub(super) const TAKE: &str = "WITH RECURSIVE turns (id, key, rank, turn, room) 
 pub(super) const COUNT: &str = "INSERT INTO convoke_job_rate (key, until) \
     SELECT value, ?2 + count(*) * ?3 FROM json_each(?1) WHERE true GROUP BY value \
     ON CONFLICT (key) DO UPDATE SET until = max(until, ?2) + excluded.until - ?2";
+
+/// A key, how many of it may be lent, and the id and the rank of its first job.
+type Roomy = (i64, i64, i64, i64);
 
 /// The jobs that were taken.
 #[derive(Debug, Default)]
@@ -75,7 +79,7 @@ pub(super) async fn take(
     beside: &[i64],
 ) -> Result<Taken, sqlx::Error> {
     let cursor = jobs.lending().cursors.get(&lane.number).copied().unwrap_or(i64::MAX);
-    let (mut taken, mut rooms, mut seen) = (Taken::default(), Vec::<(i64, i64)>::new(), 0);
+    let (mut taken, mut rooms, mut seen) = (Taken::default(), Vec::<Roomy>::new(), 0);
     let (mut from, mut to, mut is_second) = (cursor, i64::MAX, false);
     let mut reached = None;
     let now = now().saturating_mul(1000);
@@ -88,7 +92,7 @@ pub(super) async fn take(
         let query = query.bind(lane.at_once()).bind(burst).bind(each).bind(now).bind(written(beside));
         let (found, walked, last, room) = query.fetch_one(&mut *connection).await?;
         // What SQLite has written can be read.
-        rooms.extend(serde_json::from_str::<Vec<(i64, i64)>>(&found).unwrap_or_default());
+        rooms.extend(serde_json::from_str::<Vec<Roomy>>(&found).unwrap_or_default());
         taken.room = taken.room.into_iter().chain(room.map(millis)).min();
         seen = seen.saturating_add(usize::try_from(walked).unwrap_or_default());
         reached = last.or(reached);
@@ -101,7 +105,11 @@ pub(super) async fn take(
             (from, to, is_second) = (i64::MIN, cursor, true);
         }
     }
-    if !rooms.is_empty() {
+    if rooms.len() >= most && most > 0 {
+        // Each has a first job, and that is enough.
+        (taken.ids, taken.keys) = rooms.iter().take(most).map(|(key, _, id, _)| (*id, *key)).unzip();
+        reached = taken.keys.last().copied().or(reached);
+    } else if !rooms.is_empty() {
         let rooms = serde_json::to_string(&rooms).unwrap_or_default();
         let query = sqlx::query_scalar::<_, String>(TAKE).bind(lane.number).bind(rooms).bind(rest);
         let found = query.fetch_one(&mut *connection).await?;

@@ -13,7 +13,7 @@ use super::publisher::BoxFuture;
 use crate::__private::{Shown, catch};
 
 type Run<T, R> = Arc<dyn Fn(Vec<T>) -> BoxFuture<'static, Vec<R>> + Send + Sync>;
-type Item<T, R> = (T, Option<oneshot::Sender<R>>);
+type Item<T, R> = (T, oneshot::Sender<R>);
 
 /// Gathers single requests into batches. No request waits for a batch to fill: the first one goes at once, and the
 /// requests that come before its answer go together in the next batch.
@@ -40,13 +40,8 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     /// it within a tokio runtime in which an actix system runs too.
     pub fn push(&self, item: T) -> impl Future<Output = Option<R>> + Send + use<T, R> {
         let (answer, result) = oneshot::channel();
-        self.add((item, Some(answer)));
+        self.add((item, answer));
         async move { result.await.ok() }
-    }
-
-    /// The same for an item that says itself what came of it.
-    pub(crate) fn send(&self, item: T) {
-        self.add((item, None));
     }
 
     fn add(&self, item: Item<T, R>) {
@@ -75,7 +70,7 @@ async fn work<T, R>(mut items: mpsc::UnboundedReceiver<Item<T, R>>, most: usize,
             Ok(results) => {
                 for (answer, result) in answers.into_iter().zip(results) {
                     // Whoever asked may have gone.
-                    let _ = answer.map(|answer| answer.send(result));
+                    let _ = answer.send(result);
                 }
             }
             Err(text) => log::error!(

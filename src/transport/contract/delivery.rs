@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -117,13 +118,48 @@ pub trait Receipt: Send + 'static {
     }
 }
 
+/// What was lent.
+enum InHand {
+    Own(Packet),
+    /// Whoever lends it has it still, in this process.
+    Shared(Arc<Packet>),
+}
+
+impl InHand {
+    fn packet(&self) -> &Packet {
+        match self {
+            Self::Own(packet) => packet,
+            Self::Shared(packet) => packet,
+        }
+    }
+
+    /// Settles it; whoever has the packet still is not given it once more.
+    fn settle(self, receipt: Box<dyn Receipt>, how: Settlement) -> BoxFuture<'static, Result<(), TransportError>> {
+        match self {
+            Self::Own(packet) => receipt.settle_in_hand(how, packet),
+            Self::Shared(_) => receipt.settle(how),
+        }
+    }
+
+    fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Own(Packet::default()))
+    }
+
+    fn into_packet(self) -> Packet {
+        match self {
+            Self::Own(packet) => packet,
+            Self::Shared(packet) => Arc::unwrap_or_clone(packet),
+        }
+    }
+}
+
 /// A packet that a server has lent to this process. You settle it once, by a method that consumes it. A delivery that
 /// is dropped is released.
 #[must_use = "a delivery that is not settled comes again"]
 pub struct Delivery {
-    packet: Packet,
+    packet: InHand,
     attempt: u32,
-    source: std::sync::Arc<str>,
+    source: Arc<str>,
     received: Instant,
     lease: Option<Duration>,
     marked: bool,
@@ -133,17 +169,18 @@ pub struct Delivery {
 impl Delivery {
     /// Creates a delivery of the source of this name, received now. `attempt` counts from 1. It has to be counted by
     /// the server or in the packet, so that a restart of the process does not reset it.
-    pub fn new(source: impl Into<std::sync::Arc<str>>, packet: Packet, attempt: u32, receipt: impl Receipt) -> Self {
+    pub fn new(source: impl Into<Arc<str>>, packet: Packet, attempt: u32, receipt: impl Receipt) -> Self {
+        Self::of(source.into(), InHand::Own(packet), attempt, receipt)
+    }
+
+    /// The same of a packet that whoever lends it keeps meanwhile: its receipt is told how it ended, and not given it.
+    pub(crate) fn shared(source: Arc<str>, packet: Arc<Packet>, attempt: u32, receipt: impl Receipt) -> Self {
+        Self::of(source, InHand::Shared(packet), attempt, receipt)
+    }
+
+    fn of(source: Arc<str>, packet: InHand, attempt: u32, receipt: impl Receipt) -> Self {
         let receipt: Option<Box<dyn Receipt>> = Some(Box::new(receipt));
-        Self {
-            packet,
-            attempt: attempt.max(1),
-            source: source.into(),
-            received: Instant::now(),
-            lease: None,
-            marked: false,
-            receipt,
-        }
+        Self { packet, attempt: attempt.max(1), source, received: Instant::now(), lease: None, marked: false, receipt }
     }
 
     /// Sets how long the delivery is lent, from now on.
@@ -160,7 +197,7 @@ impl Delivery {
 
     /// Returns the packet.
     pub fn packet(&self) -> &Packet {
-        &self.packet
+        self.packet.packet()
     }
 
     /// Returns the number of this attempt; the first is 1.
@@ -173,7 +210,7 @@ impl Delivery {
         &self.source
     }
 
-    pub(crate) fn source_in_common(&self) -> std::sync::Arc<str> {
+    pub(crate) fn source_in_common(&self) -> Arc<str> {
         self.source.clone()
     }
 
@@ -201,7 +238,7 @@ impl Delivery {
     /// `Lost` if the delivery is no longer lent to this process; `Unreachable`.
     pub async fn mark(&mut self) -> Result<bool, TransportError> {
         match &mut self.receipt {
-            Some(receipt) => receipt.mark_in_hand(&self.packet).await,
+            Some(receipt) => receipt.mark_in_hand(self.packet.packet()).await,
             None => Ok(false),
         }
     }
@@ -262,11 +299,11 @@ impl Delivery {
 
     /// The same with a record that was made before.
     pub(crate) async fn park_with(mut self, record: DeadLetterRecord) -> Result<u64, TransportError> {
-        if self.packet.key.is_none() {
+        if self.packet().key.is_none() {
             return self.settle(Settlement::DeadLetter(record)).await.map(|()| 0);
         }
         match self.receipt.take() {
-            Some(receipt) => receipt.park(record, std::mem::take(&mut self.packet)).await,
+            Some(receipt) => receipt.park(record, self.packet.take().into_packet()).await,
             None => Ok(0),
         }
     }
@@ -282,7 +319,7 @@ impl Delivery {
 
     /// Creates the record of this delivery as a dead letter, for code that puts the letter into a queue itself.
     pub fn record(&self, reason: DeadReason, errors: Vec<String>) -> DeadLetterRecord {
-        DeadLetterRecord::new(&self.source, &self.packet, self.attempt, reason, errors)
+        DeadLetterRecord::new(&self.source, self.packet(), self.attempt, reason, errors)
     }
 
     /// Settles the delivery in this way.
@@ -292,7 +329,7 @@ impl Delivery {
     /// The same as [`ack`](Self::ack).
     pub async fn settle(mut self, how: Settlement) -> Result<(), TransportError> {
         match self.receipt.take() {
-            Some(receipt) => receipt.settle_in_hand(how, std::mem::take(&mut self.packet)).await,
+            Some(receipt) => self.packet.take().settle(receipt, how).await,
             None => Ok(()),
         }
     }
@@ -303,9 +340,9 @@ impl Drop for Delivery {
     fn drop(&mut self) {
         let Some(receipt) = self.receipt.take() else { return };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let packet = std::mem::take(&mut self.packet);
+            let packet = self.packet.take();
             // A receipt may be anybody's. If this is a panic that unwinds, another one would end the process.
-            let settle = AssertUnwindSafe(|| receipt.settle_in_hand(Settlement::Release, packet));
+            let settle = AssertUnwindSafe(|| packet.settle(receipt, Settlement::Release));
             match catch_unwind(settle) {
                 Ok(settling) => drop(runtime.spawn(settling)),
                 Err(panic) => {
@@ -324,7 +361,7 @@ impl fmt::Debug for Delivery {
         f.debug_struct("Delivery")
             .field("source", &self.source)
             .field("attempt", &self.attempt)
-            .field("packet", &self.packet)
+            .field("packet", self.packet())
             .field("lease", &self.lease)
             .finish_non_exhaustive()
     }

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Number, Value};
@@ -165,11 +166,18 @@ impl From<Vec<String>> for Attribute {
 }
 
 /// The attributes of a packet, by name. `Debug` shows only the names.
-#[derive(Clone, Default, PartialEq)]
-pub struct Attributes(Vec<(Name, Attribute)>);
+#[derive(Clone)]
+pub struct Attributes(Table);
 
 /// Most names are constants.
 type Name = Cow<'static, str>;
+
+/// Those of an event are the same for many events, which share them.
+#[derive(Clone)]
+enum Table {
+    Own(Vec<(Name, Attribute)>),
+    Shared(Arc<[(Name, Attribute)]>),
+}
 
 impl Attributes {
     /// Sets an attribute and returns the one that had this name before.
@@ -184,30 +192,60 @@ impl Attributes {
 
     /// Sets an attribute whose name was read: one that each of ours has takes no memory.
     pub(crate) fn insert_read(&mut self, name: &str, value: Attribute) {
-        const OURS: [&str; 3] = ["entityName", "eventName", "publisherName"];
+        const OURS: [&str; 5] = ["entityName", "eventName", "publisherName", "convoke-job", "convoke-task"];
         let constant = OURS.into_iter().find(|ours| *ours == name);
         self.set(constant.map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed), value);
     }
 
+    /// Has its clones share what is in it, until one of them is changed.
+    pub(crate) fn shared(self) -> Self {
+        match self.0 {
+            Table::Own(all) => Self(Table::Shared(all.into())),
+            Table::Shared(_) => self,
+        }
+    }
+
+    fn all(&self) -> &[(Name, Attribute)] {
+        match &self.0 {
+            Table::Own(all) => all,
+            Table::Shared(all) => all,
+        }
+    }
+
+    /// All of them, to be changed.
+    fn own(&mut self) -> &mut Vec<(Name, Attribute)> {
+        if let Table::Shared(all) = &self.0 {
+            // It is about to have one more.
+            let mut own = Vec::with_capacity(all.len() + 1);
+            own.extend_from_slice(all);
+            self.0 = Table::Own(own);
+        }
+        match &mut self.0 {
+            Table::Own(all) => all,
+            Table::Shared(_) => unreachable!("they have become its own above"),
+        }
+    }
+
     /// They are in the order of their names, in which most of them come.
     fn set(&mut self, name: Name, value: Attribute) -> Option<Attribute> {
-        if self.0.last().is_none_or(|(last, _)| *last < name) {
-            self.0.push((name, value));
+        let all = self.own();
+        if all.last().is_none_or(|(last, _)| *last < name) {
+            all.push((name, value));
             return None;
         }
-        match self.find(&name) {
-            Ok(at) => self.0.get_mut(at).map(|(_, there)| std::mem::replace(there, value)),
+        match find(all, &name) {
+            Ok(at) => all.get_mut(at).map(|(_, there)| std::mem::replace(there, value)),
             Err(at) => {
-                self.0.insert(at, (name, value));
+                all.insert(at, (name, value));
                 None
             }
         }
     }
 
     /// Sets all of these.
-    pub(crate) fn extend(&mut self, others: Self) {
-        let mut all = std::mem::take(&mut self.0);
-        all.extend(others.0);
+    pub(crate) fn extend(&mut self, mut others: Self) {
+        let mut all = std::mem::take(self.own());
+        all.append(others.own());
         *self = Self::of(all);
     }
 
@@ -221,16 +259,12 @@ impl Attributes {
             }
             is_again
         });
-        Self(all)
-    }
-
-    fn find(&self, name: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(there, _)| (**there).cmp(name))
+        Self(Table::Own(all))
     }
 
     /// Returns the attribute of this name.
     pub fn get(&self, name: &str) -> Option<&Attribute> {
-        let (_, value) = self.0.get(self.find(name).ok()?)?;
+        let (_, value) = self.all().get(find(self.all(), name).ok()?)?;
         Some(value)
     }
 
@@ -244,23 +278,40 @@ impl Attributes {
 
     /// Removes the attribute of this name and returns it.
     pub fn remove(&mut self, name: &str) -> Option<Attribute> {
-        let (_, value) = self.0.remove(self.find(name).ok()?);
+        let at = find(self.all(), name).ok()?;
+        let (_, value) = self.own().remove(at);
         Some(value)
     }
 
     /// Iterates over all attributes, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Attribute)> {
-        self.0.iter().map(|(name, value)| (&**name, value))
+        self.all().iter().map(|(name, value)| (&**name, value))
     }
 
     /// Returns the number of attributes.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.all().len()
     }
 
     /// Returns whether there are no attributes.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all().is_empty()
+    }
+}
+
+fn find(all: &[(Name, Attribute)], name: &str) -> Result<usize, usize> {
+    all.binary_search_by(|(there, _)| (**there).cmp(name))
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self(Table::Own(Vec::new()))
+    }
+}
+
+impl PartialEq for Attributes {
+    fn eq(&self, other: &Self) -> bool {
+        self.all() == other.all()
     }
 }
 
@@ -310,6 +361,19 @@ mod tests {
                 assert_eq!(ours, map.iter().rev().map(|(name, value)| (name.as_str(), *value)).collect());
             }
         }
+    }
+
+    #[test]
+    fn what_is_shared_is_changed_for_whoever_changes_it_alone() {
+        let shared = Attributes::from_iter([("a", "1"), ("b", "2")]).shared();
+        let (mut one, mut other, mut both) = (shared.clone(), shared.clone(), shared.clone());
+        assert_eq!(one.insert("c", "3"), None);
+        assert_eq!(other.remove("a"), Some("1".into()));
+        assert_eq!((other.remove("a"), other.remove("none")), (None, None));
+        both.extend(one.clone().shared());
+        assert_eq!(shared, Attributes::from_iter([("b", "2"), ("a", "1")]));
+        assert_eq!(one, Attributes::from_iter([("a", "1"), ("b", "2"), ("c", "3")]));
+        assert_eq!((&both, other), (&one, Attributes::from_iter([("b", "2")])));
     }
 
     #[test]

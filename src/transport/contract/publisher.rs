@@ -40,6 +40,16 @@ pub trait Publisher: Send + Sync + 'static {
     ///
     /// If the future is dropped before it is ready, the server may have taken any of the packets, or none.
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>>;
+
+    /// Hands packets to the server as [`publish`](Self::publish) does, for a caller that needs none of them once the
+    /// server has it: a packet whose result is `Ok` may be empty afterwards. A packet whose result is an error is
+    /// unchanged, so that it can be tried again.
+    ///
+    /// A [`Route`](crate::Route) always publishes by this method. Implement it if your transport would otherwise copy
+    /// what it takes. The default calls `publish`.
+    fn publish_in_hand<'a>(&'a self, packets: &'a mut [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
+        self.publish(packets)
+    }
 }
 
 impl<P: Publisher + ?Sized> Publisher for Arc<P> {
@@ -53,5 +63,9 @@ impl<P: Publisher + ?Sized> Publisher for Arc<P> {
 
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
         (**self).publish(packets)
+    }
+
+    fn publish_in_hand<'a>(&'a self, packets: &'a mut [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
+        (**self).publish_in_hand(packets)
     }
 }

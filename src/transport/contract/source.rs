@@ -41,6 +41,14 @@ pub trait Source: Send + 'static {
         let _ = most;
     }
 
+    /// Sets how many attempts those deliveries have that have the fewest, where that is not the same for all. A worker calls
+    /// this before [`open`](Self::open), and may [mark](super::Delivery::mark) a delivery that was lent more often. Without this
+    /// call it is as many as [`attempts`](Self::attempts) says. The default does nothing: implement it if you look for marks of
+    /// those deliveries alone that may have one.
+    fn fewest_attempts(&mut self, least: u32) {
+        let _ = least;
+    }
+
     /// Connects, and checks that the queue is there. `prefetch` is how many deliveries may be lent at once.
     ///
     /// It is called before the first [`receive`](Self::receive), and again after an error that has ended the
@@ -132,6 +140,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn attempts(&mut self, most: u32) {
         (**self).attempts(most);
+    }
+
+    fn fewest_attempts(&mut self, least: u32) {
+        (**self).fewest_attempts(least);
     }
 
     fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::wake::Few;
 use crate::transport::{DeadLetterRecord, Packet};
 
 /// Waits beyond this are waits for ever: a century, which no clock here overflows on.
@@ -76,7 +77,7 @@ pub(super) struct Calls {
     /// How many of those who wait at the line.
     pub(super) waiting: usize,
     /// Who has room again.
-    pub(super) desks: Vec<Arc<Desk>>,
+    pub(super) desks: Few<Arc<Desk>>,
 }
 
 impl Calls {
@@ -247,7 +248,7 @@ impl Line {
             self.later.insert((*until, number));
         }
         // It may end sooner than anybody has looked for.
-        Calls { waiting: 1, desks: Vec::new() }
+        Calls { waiting: 1, desks: Few::default() }
     }
 
     /// Notes of one that it is about to be heard alone, or that somebody has said how that ended.
@@ -350,7 +351,7 @@ impl Line {
                 }
                 self.loans.remove(&number);
                 desk.lent.fetch_sub(1, Ordering::Relaxed);
-                Calls { waiting: 0, desks: vec![desk] }
+                Calls { waiting: 0, desks: Few::one(desk) }
             }
             Place::Held(until) => {
                 self.later.remove(&(until, number));
@@ -381,7 +382,7 @@ impl Line {
                 self.ready.insert((Reverse(item.packet.priority), item.turn, number));
             }
         }
-        Calls { waiting: 1, desks: Vec::new() }
+        Calls { waiting: 1, desks: Few::default() }
     }
 
     fn remove(&mut self, number: u64, now: Instant) -> Calls {

@@ -180,7 +180,7 @@ impl MemoryQueue {
         let Lent { number, ticket, attempt, is_marked, packet } = lent;
         let loan = Loan { name: self.name.clone(), group: self.group, number, ticket, was_marked: is_marked };
         let receipt = MemoryReceipt { store: self.store.clone(), loan };
-        let delivery = Delivery::new(self.name.clone(), Packet::clone(&packet), attempt, receipt).with_mark(is_marked);
+        let delivery = Delivery::shared(self.name.clone(), packet, attempt, receipt).with_mark(is_marked);
         match lease {
             Some(lease) => delivery.with_lease(lease),
             None => delivery,
@@ -249,7 +249,11 @@ impl Publisher for MemoryQueue {
     }
 
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
-        Box::pin(async { self.store.publish(&self.name, packets) })
+        Box::pin(async move { self.store.publish(&self.name, packets) })
+    }
+
+    fn publish_in_hand<'a>(&'a self, packets: &'a mut [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
+        Box::pin(async move { self.store.publish(&self.name, packets) })
     }
 }
 

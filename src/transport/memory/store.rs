@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::database::{Home, store_of_letters};
 use super::line::{Back, Calls, Desk, Lent, Line, after};
+use super::wake::Wake;
 use crate::transport::{Abilities, DeadLetterRecord, Demand, ErrorKind, Packet, Settlement, TransportError};
 
 /// How long a receive waits, at the most.
@@ -62,21 +63,31 @@ impl Group {
     }
 }
 
-/// Whom to wake, for when no lock is held.
-#[derive(Debug, Default)]
-#[must_use]
-pub(super) struct Wake(Vec<(Arc<Notify>, Calls)>);
+/// A packet that is published: one that whoever publishes it keeps, or one that is in hand.
+pub(super) trait Offered {
+    fn packet(&self) -> &Packet;
 
-impl Wake {
-    pub(super) fn now(self) {
-        for (bell, calls) in self.0 {
-            for _ in 0..calls.waiting {
-                bell.notify_one();
-            }
-            for desk in calls.desks {
-                desk.freed.notify_one();
-            }
-        }
+    /// Takes it, once nothing stands against that.
+    fn take(self) -> Packet;
+}
+
+impl Offered for &Packet {
+    fn packet(&self) -> &Packet {
+        self
+    }
+
+    fn take(self) -> Packet {
+        self.clone()
+    }
+}
+
+impl Offered for &mut Packet {
+    fn packet(&self) -> &Packet {
+        self
+    }
+
+    fn take(self) -> Packet {
+        std::mem::take(self)
     }
 }
 
@@ -109,29 +120,33 @@ impl Store {
     }
 
     /// Takes packets, or says of each why not.
-    pub(super) fn publish(&self, name: &Arc<str>, packets: &[Packet]) -> Vec<Result<(), TransportError>> {
+    pub(super) fn publish<P: Offered>(
+        &self,
+        name: &Arc<str>,
+        packets: impl IntoIterator<Item = P>,
+    ) -> Vec<Result<(), TransportError>> {
         let now = Instant::now();
-        let mut wakes = Vec::new();
+        let mut wake = Wake::default();
         let mut state = self.lock();
         let (in_order, mut failed) = (state.abilities.takes_in_order, HashSet::new());
-        let mut take = |packet: &Packet| state.take(name, packet, now).map(|wake| wakes.push(wake));
-        let results = packets
-            .iter()
-            .map(|packet| {
-                let Some(key) = packet.key.as_deref().filter(|_| in_order) else { return take(packet) };
-                if failed.contains(key) {
-                    let text = "an earlier packet of its key was not taken, and it must not overtake it";
-                    return Err(TransportError::new(ErrorKind::Unreachable, name.clone(), text));
-                }
-                let taken = take(packet);
-                if taken.as_ref().is_err_and(TransportError::is_temporary) {
-                    failed.insert(key);
-                }
-                taken
-            })
-            .collect();
+        let take = |offered: P| {
+            let key = offered.packet().key.as_deref().filter(|_| in_order);
+            if key.is_some_and(|key| failed.contains(key)) {
+                let text = "an earlier packet of its key was not taken, and it must not overtake it";
+                return Err(TransportError::new(ErrorKind::Unreachable, name.clone(), text));
+            }
+            let checked = state.check_packet(name, offered.packet(), now);
+            match &checked {
+                Ok(true) => state.push(Arc::new(offered.take()), now, &mut wake),
+                Err(error) if error.is_temporary() => failed.extend(key.map(str::to_owned)),
+                // It is there already, or will never be.
+                Ok(false) | Err(_) => {}
+            }
+            checked.map(drop)
+        };
+        let results = packets.into_iter().map(take).collect();
         drop(state);
-        wakes.into_iter().for_each(Wake::now);
+        wake.now();
         results
     }
 
@@ -175,7 +190,7 @@ impl Store {
         let checked = state.check(at, now, &mut wake);
         if checked.is_ok() {
             let group = &mut state.groups[at.group];
-            wake.0.push((group.bell.clone(), what(&mut group.line, now)));
+            wake.add(&group.bell, what(&mut group.line, now));
         }
         drop(state);
         wake.now();
@@ -187,7 +202,7 @@ impl Store {
         let mut state = self.lock();
         let group = &mut state.groups[group];
         let calls = group.line.settle_all(Some(desk), Back::Retry(None), Instant::now());
-        let wake = Wake(vec![(group.bell.clone(), calls)]);
+        let wake = Wake::of(&group.bell, calls);
         drop(state);
         wake.now();
     }
@@ -195,7 +210,7 @@ impl Store {
     /// Lets publishers and subscribers reach it, or not, and so for its dead letters.
     pub(super) fn set_reachable(&self, reachable: bool, killed: bool) {
         let now = Instant::now();
-        let mut wakes = Vec::new();
+        let mut wake = Wake::default();
         let mut dead = Vec::new();
         let mut state = self.lock();
         state.reachable = reachable;
@@ -204,7 +219,7 @@ impl Store {
         let ends_loans = killed || (!reachable && state.abilities.lease.is_none());
         for group in &mut state.groups {
             if ends_loans {
-                wakes.push(Wake(vec![(group.bell.clone(), group.line.settle_all(None, Back::Retry(None), now))]));
+                wake.add(&group.bell, group.line.settle_all(None, Back::Retry(None), now));
             }
             if killed && !keeps {
                 group.line.clear();
@@ -217,7 +232,7 @@ impl Store {
         }
         let bells: Vec<_> = state.groups.iter().map(|group| group.bell.clone()).collect();
         drop(state);
-        wakes.into_iter().for_each(Wake::now);
+        wake.now();
         // Who waits hears of it at once.
         bells.iter().for_each(|bell| bell.notify_waiters());
         dead.iter().for_each(|dead| dead.set_reachable(reachable, killed));
@@ -272,7 +287,7 @@ impl State {
     pub(super) fn change<T>(&mut self, group: usize, change: impl FnOnce(&mut Line) -> (T, Calls)) -> (T, Wake) {
         let group = &mut self.groups[group];
         let (changed, calls) = change(&mut group.line);
-        (changed, Wake(vec![(group.bell.clone(), calls)]))
+        (changed, Wake::of(&group.bell, calls))
     }
 
     pub(super) fn bell(&self, group: usize) -> Arc<Notify> {
@@ -303,7 +318,7 @@ impl State {
         let group = &mut self.groups[group];
         let calls = group.line.advance(now);
         let lent = group.line.lend(most, desk, self.abilities.lease, now);
-        (lent, Wake(vec![(group.bell.clone(), calls)]))
+        (lent, Wake::of(&group.bell, calls))
     }
 
     pub(super) fn reach(&self, name: &Arc<str>) -> Result<(), TransportError> {
@@ -317,7 +332,8 @@ impl State {
         ))
     }
 
-    fn take(&mut self, name: &Arc<str>, packet: &Packet, now: Instant) -> Result<Wake, TransportError> {
+    /// Looks whether a packet may come in, and makes room for it; `false` if it is there already.
+    fn check_packet(&mut self, name: &Arc<str>, packet: &Packet, now: Instant) -> Result<bool, TransportError> {
         self.reach(name)?;
         if self.failing > 0 {
             self.failing -= 1;
@@ -326,7 +342,7 @@ impl State {
         }
         self.abilities.check(name, packet)?;
         if self.is_known(packet, now) {
-            return Ok(Wake::default());
+            return Ok(false);
         }
         self.make_room(name, now)?;
         if self.abilities.deduplicates && !packet.id.is_empty() {
@@ -335,13 +351,14 @@ impl State {
             self.forgets.push_back((forget, packet.id.clone()));
         }
         self.published += 1;
-        Ok(self.push(Arc::new(packet.clone()), now))
+        Ok(true)
     }
 
-    fn push(&mut self, packet: Arc<Packet>, now: Instant) -> Wake {
+    fn push(&mut self, packet: Arc<Packet>, now: Instant, wake: &mut Wake) {
         let ordered = self.abilities.order;
-        let each = self.groups.iter_mut();
-        Wake(each.map(|group| (group.bell.clone(), group.line.push(packet.clone(), ordered, now))).collect())
+        for group in &mut self.groups {
+            wake.add(&group.bell, group.line.push(packet.clone(), ordered, now));
+        }
     }
 
     /// Whether this was there within the window.
@@ -376,7 +393,7 @@ impl State {
     fn check(&mut self, at: &Loan, now: Instant, wake: &mut Wake) -> Result<(), TransportError> {
         self.reach(&at.name)?;
         let group = &mut self.groups[at.group];
-        wake.0.push((group.bell.clone(), group.line.advance(now)));
+        wake.add(&group.bell, group.line.advance(now));
         if group.line.holds(at.number, at.ticket) {
             return Ok(());
         }
@@ -403,7 +420,7 @@ impl State {
         let group = &mut self.groups[at.group];
         // Somebody has said how it ended; who has not heard it says nothing of the one before.
         group.line.set_marked(at.number, back == Back::Untouched && at.was_marked);
-        wake.0.push((group.bell.clone(), group.line.settle(at.number, back, now)));
+        wake.add(&group.bell, group.line.settle(at.number, back, now));
         result
     }
 
@@ -415,7 +432,7 @@ impl State {
             return Err(TransportError::new(ErrorKind::Unsupported, at.name.clone(), text));
         };
         group.line.set_marked(at.number, false);
-        wake.0.push((group.bell.clone(), calls));
+        wake.add(&group.bell, calls);
         Ok(behind)
     }
 
@@ -436,9 +453,7 @@ impl State {
         // Always in this order: a queue, then its dead letters.
         let mut dead = dead.lock();
         dead.make_room(&at.name, now)?;
-        let woken = dead.push(Arc::new(letter), now);
-        drop(dead);
-        wake.0.extend(woken.0);
+        dead.push(Arc::new(letter), now, wake);
         Ok(())
     }
 }

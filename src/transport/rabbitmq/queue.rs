@@ -107,6 +107,8 @@ pub struct RabbitMq {
     pub(super) prefetch: Option<usize>,
     /// How often a delivery is to be heard.
     pub(super) attempts: Option<u32>,
+    /// How often one is that is to be heard the least often, if that is not the same for all.
+    pub(super) fewest_attempts: Option<u32>,
     /// Whether the limit of the server was compared with that.
     pub(super) is_checked: bool,
     pub(super) pulse: Pulse,
@@ -127,6 +129,7 @@ impl RabbitMq {
             subscriber: None,
             prefetch: None,
             attempts: None,
+            fewest_attempts: None,
             is_checked: false,
             pulse,
             closed: false,
@@ -190,7 +193,7 @@ impl RabbitMq {
         }
         self.prefetch = Some(prefetch);
         self.closed = false;
-        let (line, attempts) = (self.server.consuming(), self.attempts.unwrap_or(u32::MAX));
+        let (line, attempts) = (self.server.consuming(), self.fewest_attempts.or(self.attempts).unwrap_or(u32::MAX));
         let subscriber = Subscriber::open(self.desk.clone(), line, (prefetch, attempts), self.pulse.clone()).await?;
         self.subscriber = Some(subscriber);
         self.check_limit().await;
@@ -239,6 +242,10 @@ impl Source for RabbitMq {
     fn attempts(&mut self, most: u32) {
         self.attempts = Some(most);
         self.is_checked = false;
+    }
+
+    fn fewest_attempts(&mut self, least: u32) {
+        self.fewest_attempts = Some(least);
     }
 
     fn open(&mut self, prefetch: usize) -> BoxFuture<'_, Result<(), TransportError>> {

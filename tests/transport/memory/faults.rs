@@ -188,3 +188,36 @@ async fn ten_thousand_of_many_keys_over_many_subscribers_come_once_and_in_order(
     }
     assert_eq!(count, 10_000);
 }
+
+#[convoke::test]
+async fn what_is_taken_out_of_hand_arrives_and_what_is_not_taken_stays_as_it_was() {
+    let queue = Memory::queue("orders").capacity(1);
+    let mut packets = ["1", "2"].map(packet);
+    packets[1].attributes.insert("color", "red");
+    let whole = packets.clone();
+    queue.fail_next(1);
+    let taken = queue.publish_in_hand(&mut packets).await;
+    assert_eq!((taken[0].is_ok(), taken[1].is_ok()), (false, true));
+    assert_eq!((&packets[0], queue.packets()), (&whole[0], whole[1..].to_vec()));
+    let mut subscriber = subscriber(&queue).await;
+    next(&mut subscriber).await.ack().await.unwrap();
+    // By way of whoever only passes it on.
+    let shared = std::sync::Arc::new(queue.clone());
+    assert!(shared.publish_in_hand(&mut packets[..1]).await.iter().all(Result::is_ok));
+    assert_eq!(queue.packets(), whole[..1]);
+}
+
+#[convoke::test]
+async fn what_was_lent_and_is_dead_or_comes_again_is_whole() {
+    let queue = Memory::queue("orders");
+    let mut one = packet("1");
+    one.attributes.insert("color", "red");
+    publish(&queue, [one.clone()]).await;
+    let mut subscriber = subscriber(&queue).await;
+    next(&mut subscriber).await.retry_after(Duration::ZERO).await.unwrap();
+    let again = next(&mut subscriber).await;
+    assert_eq!((again.packet(), again.attempt()), (&one, 2));
+    again.dead_letter(convoke::transport::DeadReason::Permanent, vec!["no".into()]).await.unwrap();
+    let dead = queue.dead_letters().packets();
+    assert_eq!((dead.len(), &dead[0].body, dead[0].attributes.text("color")), (1, &one.body, Some("red")));
+}

@@ -332,3 +332,86 @@ async fn a_key_function_that_panics_is_the_failure_of_that_event_alone() {
 fn names_come_from_the_type() {
     assert_eq!((OrderPlaced::NAME, OrderPlaced::ENTITY), ("OrderPlaced", "Order"));
 }
+
+/// Not in the order of their names, and one of its forms is a map.
+#[derive(Event, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[event(name = "Stocked")]
+struct Stocked {
+    warehouse: String,
+    amount: f32,
+    parts: Vec<Part>,
+    by_color: std::collections::BTreeMap<String, u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Part {
+    Screw,
+    Bolt { size: u8, name: Option<String> },
+}
+
+#[derive(Event, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[event(name = "Straight")]
+struct Straight {
+    parts: Vec<Part>,
+    amount: f32,
+}
+
+#[convoke::test]
+async fn what_leaves_is_the_same_value_whether_or_not_anybody_here_sees_it_as_json() {
+    let bus = shop();
+    let queue = Memory::queue("out");
+    let _out = Route::new("Shop/*", queue.clone()).open(&bus).unwrap();
+    let parts =
+        vec![Part::Screw, Part::Bolt { size: 7, name: Some("a \"b\"\n".into()) }, Part::Bolt { size: 8, name: None }];
+    let straight = Straight { parts: parts.clone(), amount: 0.1 };
+    let stocked = Stocked { warehouse: "é".into(), amount: 0.1, parts, by_color: [("red".into(), 1)].into() };
+    let wanted = [Event::to_json(&straight).unwrap(), Event::to_json(&stocked).unwrap()];
+    for seen in [false, true] {
+        let _sees = seen.then(|| bus.on_topic("**", |_: &JsonEvent| {}).unwrap());
+        bus.emit(straight.clone()).await.ok().unwrap();
+        bus.publish(stocked.clone()).unwrap();
+        bus.drain().await;
+    }
+    let left: Vec<_> = queue.packets().iter().map(|packet| Envelope::from_slice(&packet.body).unwrap()).collect();
+    let payloads: Vec<_> = left.iter().map(|envelope| envelope.payload.clone()).collect();
+    assert_eq!(payloads, [&wanted[..], &wanted[..]].concat());
+    for (packet, envelope) in queue.packets().iter().zip(&left) {
+        assert_eq!(packet.id, envelope.metadata.id.to_string());
+        assert_eq!(packet.attributes.text("eventName"), Some(&*envelope.metadata.event));
+    }
+}
+
+#[convoke::test]
+async fn each_of_many_published_events_leaves_with_metadata_of_its_own() {
+    let bus = shop();
+    let queue = Memory::queue("out");
+    let _out = Route::new("Shop/*", queue.clone()).open(&bus).unwrap();
+    // More than are under way at once, so that what one has left is used again.
+    for id in 0..600 {
+        bus.publish(Counted { id }).unwrap();
+        if id % 7 == 0 {
+            sleep(ms(1)).await;
+        }
+    }
+    bus.drain().await;
+    let left: Vec<_> = queue.packets().iter().map(|packet| Envelope::from_slice(&packet.body).unwrap()).collect();
+    assert!(
+        left.iter().map(|envelope| &envelope.payload["id"]).eq((0..600).map(|id| json!(id)).collect::<Vec<_>>().iter())
+    );
+    let mut ids: Vec<_> = left.iter().map(|envelope| envelope.metadata.id).collect();
+    let mut traces: Vec<_> = left.iter().map(|envelope| envelope.metadata.trace.trace_id()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    traces.sort_unstable();
+    traces.dedup();
+    assert_eq!((ids.len(), traces.len()), (600, 600));
+    assert!(left.iter().all(|envelope| envelope.metadata.correlation == envelope.metadata.id));
+    assert!(left.is_sorted_by_key(|envelope| envelope.metadata.time));
+}
+
+/// It owns nothing.
+#[derive(Event, Clone, Copy, Debug, Serialize, Deserialize)]
+#[event(topic = "counted", entity = "Count")]
+struct Counted {
+    id: u64,
+}

@@ -1,4 +1,4 @@
-//! Tasks: one suite over each database, and what only one of them does.
+//! Tasks: one suite over each database, one over each queue without one, and what only one of them does.
 //!
 //! `Base (a database) → Shop: a bus, what was heard → suite! → enqueuing, doing, failing, instances, limits, many`, `processes, under_load: more
 //! of them than one, and many jobs`
@@ -23,6 +23,8 @@ mod many;
 mod processes;
 /// What only shows with many jobs, or after a while.
 mod under_load;
+/// Queues without a database.
+mod over;
 /// A database in memory.
 mod memory;
 /// SQLite.

@@ -263,3 +263,50 @@ async fn a_database_that_was_replaced_is_found_again() {
     shop.hears(2).await;
     tasks.stop().await;
 }
+
+/// Jobs that are alike are inserted without a function of the server, whether the pool keeps statements or not, and also by a
+/// transaction that has written nothing before.
+#[actix_rt::test]
+async fn jobs_that_are_alike_are_inserted_in_their_order_by_every_pool() {
+    let shop = Shop::<Database>::new().await;
+    let queue = shop.base.db.tasks().await.unwrap();
+    let another = PgPool::connect(&shop.base.url).await.unwrap();
+    let mut numbers = Vec::new();
+    for (pool, count) in [(shop.base.db.pool(), 1), (shop.base.db.pool(), 40), (&another, 1), (&another, 40)] {
+        let mut transaction = pool.begin().await.unwrap();
+        let jobs = (0..count).map(|id| Register { id });
+        let enqueued = queue.enqueue_all(jobs).after(Duration::from_secs(60)).within(&mut transaction).await.unwrap();
+        assert_eq!(enqueued.len(), usize::try_from(count).unwrap());
+        transaction.commit().await.unwrap();
+        numbers.extend(enqueued.iter().map(|job| job.id()));
+        for (id, job) in enqueued.iter().enumerate() {
+            let payload: String = sqlx::query_scalar("SELECT payload FROM convoke_job WHERE id = $1")
+                .bind(job.id().number())
+                .fetch_one(&another)
+                .await
+                .unwrap();
+            assert_eq!(payload, format!("{{\"id\":{id}}}"));
+        }
+    }
+    assert_eq!(queue.figures().await.unwrap().scheduled, 82);
+    assert!(numbers.is_sorted(), "{numbers:?}");
+}
+
+/// However many jobs wait for their turn: who lends ten of them reads what is of these.
+#[actix_rt::test]
+async fn of_many_that_wait_for_their_turn_few_are_read() {
+    let shop = Shop::<Database>::new().await;
+    let queue = shop.base.db.tasks().await.unwrap();
+    queue.enqueue_all((0..20_000).map(|place| Sweep { tenant: place % 1_000, place })).await.unwrap();
+    let mut transaction = shop.base.db.begin().await.unwrap();
+    let read = "SELECT sum(pg_stat_get_xact_blocks_fetched(indexrelid))::bigint FROM pg_index \
+        WHERE indrelid = 'convoke_job'::regclass";
+    let before: i64 = sqlx::query_scalar(read).fetch_one(&mut *transaction).await.unwrap();
+    let lend = "SELECT count(l.id) FROM (SELECT lane, id FROM convoke_job LIMIT 1) AS j, convoke_job_lend_1( \
+        (SELECT id FROM convoke_database), ARRAY[j.lane], 10, 30000000, 32, false, ARRAY[j.lane], ARRAY[1::bigint], ARRAY[1::bigint], \
+        ARRAY[NULL::bigint], ARRAY[NULL::bigint], ARRAY[9223372036854775807]) AS l";
+    let lent: i64 = sqlx::query_scalar(lend).fetch_one(&mut *transaction).await.unwrap();
+    let after: i64 = sqlx::query_scalar(read).fetch_one(&mut *transaction).await.unwrap();
+    assert_eq!(lent, 10);
+    assert!(after - before < 600, "{} pages of indexes are read", after - before);
+}

@@ -26,10 +26,10 @@ BEGIN
 END $$;
 
 -- Locks up to `p_most` jobs of a lane whose keys have a limit, which are to be lent in this transaction beside others that have the
--- keys `p_beside`. Keys take turns: the walk begins behind the cursor, and finds each key by the index however many jobs it has;
--- then it takes a first job of each that has room, then a second, and so on. A key has room for no more than `p_at_once` less those
--- that run, and than its rate has left: `p_burst` at once, and one more in each `p_each` µs. Whoever else lends of this task waits
--- meanwhile. `p_beyond` keys may be without room.
+-- keys `p_beside`. Keys take turns: the walk begins behind the cursor, and finds each key and its first job by the index however many
+-- jobs it has; then it takes the first of each that has room, then a second, and so on. A key has room for no more than `p_at_once`
+-- less those that run, and than its rate has left: `p_burst` at once, and one more in each `p_each` µs. Whoever else lends of this
+-- task waits meanwhile. `p_beyond` keys may be without room.
 CREATE FUNCTION {schema}.convoke_job_turns_1(
     p_lane bigint, p_task bigint, p_most integer, p_at_once bigint, p_burst bigint, p_each bigint, p_cursor bigint, p_beyond integer,
     p_beside bigint[], OUT ids bigint[], OUT keys bigint[], OUT cursor bigint, OUT room bigint
@@ -46,8 +46,12 @@ DECLARE
     reached bigint;
     found bigint[];
     found_rooms bigint[];
+    found_firsts bigint[];
+    found_ranks bigint[];
     with_room bigint[] := '{}';
     rooms bigint[] := '{}';
+    firsts bigint[] := '{}';
+    ranks bigint[] := '{}';
     free_at bigint;
 BEGIN
     ids := '{}';
@@ -58,39 +62,42 @@ BEGIN
     LOOP
         EXIT WHEN cardinality(with_room) >= p_most OR seen > p_most + p_beyond;
         width := greatest(p_most - cardinality(with_room), 16);
-        WITH RECURSIVE walk (key, place) AS (
-            SELECT (
-                SELECT j.key FROM {schema}.convoke_job AS j WHERE j.lane = p_lane AND j.state = 1 AND j.key > from_key AND j.key <= to_key
-                ORDER BY j.key LIMIT 1
-            ), 1
+        WITH RECURSIVE walk (key, rank, id, place) AS (
+            (
+                SELECT j.key, j.rank, j.id, 1 FROM {schema}.convoke_job AS j
+                WHERE j.lane = p_lane AND j.state = 1 AND j.key > from_key AND j.key <= to_key ORDER BY j.key, j.rank, j.id LIMIT 1
+            )
             UNION ALL
-            SELECT (
-                SELECT j.key FROM {schema}.convoke_job AS j WHERE j.lane = p_lane AND j.state = 1 AND j.key > walk.key AND j.key <= to_key
-                ORDER BY j.key LIMIT 1
-            ), walk.place + 1
-            FROM walk WHERE walk.key IS NOT NULL AND walk.place < width
-        ), rates (key, place, running, until) AS MATERIALIZED (
-            SELECT walk.key, walk.place,
+            SELECT next.key, next.rank, next.id, walk.place + 1 FROM walk CROSS JOIN LATERAL (
+                SELECT j.key, j.rank, j.id FROM {schema}.convoke_job AS j
+                WHERE j.lane = p_lane AND j.state = 1 AND j.key > walk.key AND j.key <= to_key ORDER BY j.key, j.rank, j.id LIMIT 1
+            ) AS next WHERE walk.place < width
+        ), rates (key, rank, id, place, running, until) AS MATERIALIZED (
+            SELECT walk.key, walk.rank, walk.id, walk.place,
                 CASE WHEN p_at_once IS NULL THEN 0 ELSE (
                     SELECT count(*) FROM {schema}.convoke_job AS r WHERE r.state = 3 AND r.key = walk.key
                 ) + cardinality(array_positions(p_beside, walk.key)) END,
                 CASE WHEN p_each IS NULL THEN 0 ELSE greatest(
                     moment, (SELECT r.until FROM {schema}.convoke_job_rate AS r WHERE r.key = walk.key)
                 ) END
-            FROM walk WHERE walk.key IS NOT NULL
-        ), roomy (key, place, room) AS (
-            SELECT rates.key, rates.place, least(
+            FROM walk
+        ), roomy (key, rank, id, place, room) AS (
+            SELECT rates.key, rates.rank, rates.id, rates.place, least(
                 p_most, coalesce(p_at_once - rates.running, p_most),
                 CASE WHEN p_each IS NULL THEN p_most ELSE (moment + p_burst * p_each - rates.until) / p_each END
             ) FROM rates
         )
         SELECT (SELECT array_agg(roomy.key ORDER BY roomy.place) FROM roomy WHERE roomy.room > 0),
-            (SELECT array_agg(roomy.room ORDER BY roomy.place) FROM roomy WHERE roomy.room > 0), count(*), max(rates.key),
+            (SELECT array_agg(roomy.room ORDER BY roomy.place) FROM roomy WHERE roomy.room > 0),
+            (SELECT array_agg(roomy.id ORDER BY roomy.place) FROM roomy WHERE roomy.room > 0),
+            (SELECT array_agg(roomy.rank ORDER BY roomy.place) FROM roomy WHERE roomy.room > 0), count(*), max(rates.key),
             min(rates.until - (p_burst - 1) * p_each) FILTER (WHERE rates.until - (p_burst - 1) * p_each > moment)
-            INTO found, found_rooms, walked, reached, free_at FROM rates;
+            INTO found, found_rooms, found_firsts, found_ranks, walked, reached, free_at FROM rates;
         room := least(room, free_at);
         with_room := with_room || coalesce(found, '{}');
         rooms := rooms || coalesce(found_rooms, '{}');
+        firsts := firsts || coalesce(found_firsts, '{}');
+        ranks := ranks || coalesce(found_ranks, '{}');
         seen := seen + walked;
         from_key := coalesce(reached, from_key);
         cursor := coalesce(reached, cursor);
@@ -109,19 +116,22 @@ BEGIN
         END IF;
         RETURN;
     END IF;
-    WITH RECURSIVE turns (id, key, rank, turn, room) AS (
-        SELECT first.id, asked.key, first.rank, 1, asked.room FROM unnest(with_room, rooms) AS asked (key, room) CROSS JOIN LATERAL (
-            SELECT j.id, j.rank FROM {schema}.convoke_job AS j WHERE j.lane = p_lane AND j.state = 1 AND j.key = asked.key
-            ORDER BY j.rank, j.id LIMIT 1
-        ) AS first
-        UNION ALL
-        SELECT next.id, turns.key, next.rank, turns.turn + 1, turns.room FROM turns CROSS JOIN LATERAL (
-            SELECT j.id, j.rank FROM {schema}.convoke_job AS j WHERE j.lane = p_lane AND j.state = 1 AND j.key = turns.key
-                AND (j.rank, j.id) > (turns.rank, turns.id)
-            ORDER BY j.rank, j.id LIMIT 1
-        ) AS next WHERE turns.turn < turns.room
-    ), taken AS MATERIALIZED (SELECT turns.id, turns.key FROM turns LIMIT p_most)
-    SELECT array_agg(taken.id), array_agg(taken.key) INTO ids, keys FROM taken;
+    IF cardinality(firsts) >= p_most THEN
+        ids := firsts[1 : p_most];
+        keys := with_room[1 : p_most];
+    ELSE
+        WITH RECURSIVE turns (id, key, rank, turn, room) AS (
+            SELECT asked.id, asked.key, asked.rank, 1, asked.room
+            FROM unnest(firsts, with_room, ranks, rooms) AS asked (id, key, rank, room)
+            UNION ALL
+            SELECT next.id, turns.key, next.rank, turns.turn + 1, turns.room FROM turns CROSS JOIN LATERAL (
+                SELECT j.id, j.rank FROM {schema}.convoke_job AS j WHERE j.lane = p_lane AND j.state = 1 AND j.key = turns.key
+                    AND (j.rank, j.id) > (turns.rank, turns.id)
+                ORDER BY j.rank, j.id LIMIT 1
+            ) AS next WHERE turns.turn < turns.room
+        ), taken AS MATERIALIZED (SELECT turns.id, turns.key FROM turns LIMIT p_most)
+        SELECT array_agg(taken.id), array_agg(taken.key) INTO ids, keys FROM taken;
+    END IF;
     -- Whoever is behind the last has the next turn.
     cursor := keys[cardinality(keys)];
     IF p_each IS NOT NULL THEN
@@ -129,9 +139,10 @@ BEGIN
             SELECT key, moment + count(*) * p_each FROM unnest(keys) AS key GROUP BY key ORDER BY key
             ON CONFLICT (key) DO UPDATE SET until = greatest(r.until, moment) + excluded.until - moment;
     END IF;
-    -- Somebody may be cancelling one just now.
+    -- Somebody may be cancelling one just now. They are found by their numbers: as it is written, no index of a state can be read
+    -- from its beginning to its end for that.
     SELECT coalesce(array_agg(held.id), '{}') INTO ids FROM (
-        SELECT j.id FROM {schema}.convoke_job AS j WHERE j.id = ANY (ids) AND j.state = 1 FOR NO KEY UPDATE SKIP LOCKED
+        SELECT j.id FROM {schema}.convoke_job AS j WHERE j.id = ANY (ids) AND j.state + 0 = 1 FOR NO KEY UPDATE SKIP LOCKED
     ) AS held;
 END $$;
 

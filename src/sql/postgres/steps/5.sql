@@ -169,6 +169,43 @@ BEGIN
     RETURN numbers;
 END $$;
 
+-- Adds jobs without a unique key that differ in nothing but payload and key, in their order, within the transaction of whoever calls
+-- it. Returns their numbers. `p_due` is as above. One job is inserted by itself: that is what an application does most.
+CREATE FUNCTION {schema}.convoke_job_alike_1(
+    p_database text, p_lane bigint, p_queue text, p_task text, p_attempts integer, p_due bigint, p_head bigint, p_expires bigint,
+    p_cause text, p_payloads text[], p_keys bigint[]
+) RETURNS bigint[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    moment bigint;
+    due bigint;
+    ready smallint;
+    numbers bigint[];
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM {schema}.convoke_database WHERE id = p_database) THEN
+        RAISE EXCEPTION 'the tasks are of another database than the transaction' USING ERRCODE = 'ZC001';
+    END IF;
+    moment := {schema}.convoke_micros_1();
+    due := CASE WHEN p_due < 0 THEN moment - 1 - p_due ELSE greatest(p_due, moment) END;
+    ready := CASE WHEN due > moment THEN 2 END;
+    IF cardinality(p_payloads) = 1 THEN
+        INSERT INTO {schema}.convoke_job (lane, rank, due, at, key, expires, attempts, state, hold, queue, task, cause, payload)
+            VALUES (p_lane, due - p_head, due, due, p_keys[1], p_expires, p_attempts,
+                coalesce(ready, CASE WHEN p_keys[1] IS NULL THEN 0 ELSE 1 END), 0, p_queue, p_task, p_cause, p_payloads[1])
+            RETURNING ARRAY[id] INTO numbers;
+        RETURN numbers;
+    END IF;
+    WITH added AS (
+        INSERT INTO {schema}.convoke_job (lane, rank, due, at, key, expires, attempts, state, hold, queue, task, cause, payload)
+        SELECT p_lane, due - p_head, due, due, new.key, p_expires, p_attempts,
+            coalesce(ready, CASE WHEN new.key IS NULL THEN 0 ELSE 1 END), 0, p_queue, p_task, p_cause, new.payload
+        FROM unnest(p_payloads, p_keys) WITH ORDINALITY AS new (payload, key, place) ORDER BY new.place
+        RETURNING id
+    )
+    SELECT array_agg(id ORDER BY id) INTO numbers FROM added;
+    RETURN numbers;
+END $$;
+
 -- Asks a job to end. One that waits is due now, in no turn, so that a worker ends it. Returns how it was.
 CREATE FUNCTION {schema}.convoke_job_cancel_1(p_id bigint) RETURNS smallint
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$

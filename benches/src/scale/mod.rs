@@ -1,10 +1,10 @@
 //! The subject "scale": what one thing costs among many that do not concern it.
 //!
 //! ```text
-//! scale/events.rs     listeners that come and go, buses, retained topics
-//! scale/rounds.rs     consumers that join, open rounds that are looked at
-//! scale/services.rs   services that start one after the other, and one that restarts among many
-//! scale/queues.rs     what is taken from a queue in a database, while many wait or were done
+//! events.rs     listeners that come and go, buses, retained topics
+//! rounds.rs     consumers that join, open rounds that are looked at
+//! services.rs   services that start one after the other, and one that restarts among many
+//! queues.rs     what is taken from a queue in a database, while many wait or were done
 //! ```
 //!
 //! Nobody else stands beside them: each row is compared with itself at its smallest size. What grows with the size is
