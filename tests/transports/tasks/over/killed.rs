@@ -147,8 +147,8 @@ impl Body for Poisoned {
             self.server,
             done.len()
         );
-        events.close().await;
-        dead.close().await;
+        events.close().await.unwrap();
+        dead.close().await.unwrap();
     }
 }
 
@@ -203,7 +203,7 @@ impl Body for Killed {
             "figure: tasks over {}: {kills} workers killed, {enqueued} jobs, none lost, {twice} told more than once by the same id",
             self.server
         );
-        events.close().await;
-        dead.close().await;
+        events.close().await.unwrap();
+        dead.close().await.unwrap();
     }
 }

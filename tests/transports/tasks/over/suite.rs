@@ -67,7 +67,7 @@ impl Body for Done {
         assert!(told.iter().all(|(id, attempt)| *attempt >= if id % 3 == 0 { 2 } else { 1 }), "{told:?}");
         let report = tasks.stop().await.unwrap();
         assert!(report.drained && report.dead == 0, "{report}");
-        events.close().await;
+        events.close().await.unwrap();
     }
 }
 
@@ -100,8 +100,8 @@ impl Body for Failed {
         assert_eq!((*first, *second), (DeadReason::Permanent, DeadReason::Exhausted));
         assert_eq!((one.join("; "), three.join("; ")), ("attempt 1".to_owned(), "attempt 3".to_owned()));
         tasks.stop().await.unwrap();
-        events.close().await;
-        dead.close().await;
+        events.close().await.unwrap();
+        dead.close().await.unwrap();
     }
 }
 
@@ -126,7 +126,7 @@ impl Body for Later {
         // Servers count by whole seconds.
         assert!(start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed());
         tasks.stop().await.unwrap();
-        events.close().await;
+        events.close().await.unwrap();
     }
 }
 
@@ -151,7 +151,7 @@ impl Body for TimedOut {
         let told = come_until(&mut events, "it is told", |told| !told.is_empty()).await;
         assert_eq!((event(&told[0]).payload["id"].clone(), told.len()), (1.into(), 1));
         tasks.stop().await.unwrap();
-        events.close().await;
+        events.close().await.unwrap();
     }
 }
 
@@ -182,7 +182,7 @@ impl Body for Stopped {
         let told = come_until(&mut events, "it is told", |told| !told.is_empty()).await;
         assert_eq!(event(&told[0]).payload["id"], 7);
         tasks.stop().await.unwrap();
-        events.close().await;
+        events.close().await.unwrap();
     }
 }
 
