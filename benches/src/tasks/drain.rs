@@ -13,8 +13,6 @@ enum Who {
     Ours(How),
     ByHand,
     Peer(&'static peers::Setting),
-    #[cfg(feature = "apalis-sql")]
-    Apalis(usize, usize),
 }
 
 /// Somebody, and which row of ours it stands beside.
@@ -43,14 +41,6 @@ fn contestants(database: &str) -> Vec<Contestant> {
     let ours = |(name, how, beside)| Contestant { name, who: Who::Ours(how), beside, most: usize::MAX };
     let mut all: Vec<_> = OURS.into_iter().map(ours).collect();
     all.push(Contestant { name: "by hand, 100 at a time", who: Who::ByHand, beside: 1, most: usize::MAX });
-    #[cfg(feature = "apalis-sql")]
-    for (name, concurrency, batch, beside) in [
-        ("apalis, 1 at a time, batches of 100", 1, 100, 0),
-        ("apalis, 16 at a time, batches of 100", 16, 100, 1),
-        ("apalis, by default", 1, 0, 2),
-    ] {
-        all.push(Contestant { name, who: Who::Apalis(concurrency, batch), beside, most: usize::MAX });
-    }
     for setting in peers::SETTINGS.iter().filter(|setting| setting.database == database) {
         all.push(Contestant {
             name: setting.name,
@@ -113,8 +103,6 @@ pub(super) async fn run(work: &Work<'_>, database: &'static str, server: &Server
             asked,
         });
     }
-    #[cfg(not(feature = "apalis-sql"))]
-    work.missing("apalis", "build with --features apalis-sql");
     Ok(())
 }
 
@@ -130,8 +118,6 @@ impl Contestant {
             Who::Ours(how) => ours::fill(place, how, count).await,
             Who::ByHand => by_hand::fill(place, count).await,
             Who::Peer(setting) => setting.fill(place, count).await,
-            #[cfg(feature = "apalis-sql")]
-            Who::Apalis(..) => super::apalis::fill(place, count).await,
         }
     }
 
@@ -141,8 +127,6 @@ impl Contestant {
                 Who::Ours(how) => ours::drain(place, url, how, count).await,
                 Who::ByHand => by_hand::drain(place, url, count).await,
                 Who::Peer(setting) => setting.drain(place, count).await,
-                #[cfg(feature = "apalis-sql")]
-                Who::Apalis(concurrency, batch) => super::apalis::drain(place, concurrency, batch, count).await,
             }
         };
         tokio::time::timeout(DEADLINE, drained).await.map_err(|_| "it hangs")?

@@ -9,7 +9,7 @@
 //! memory.rs    what a worker weighs where a million wait                                    tasks-memory
 //! redis.rs     a drain over Redis, where there are no transactions                          tasks-redis
 //!
-//! ours.rs, by_hand.rs, peers.rs, apalis.rs     who does it
+//! ours.rs, by_hand.rs, peers.rs                who does it
 //! place.rs                                     a database for each sample
 //! ```
 //!
@@ -17,8 +17,6 @@
 //! is taken. CPU time is that of the process that works, and beside it that of the server. A server or a peer that is missing is a
 //! line that says so, and no failure.
 
-#[cfg(feature = "apalis-sql")]
-mod apalis;
 mod by_hand;
 mod drain;
 mod enqueue;
