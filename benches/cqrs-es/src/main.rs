@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, DomainEvent};
-use postgres_es::{default_postgress_pool, postgres_cqrs};
+use postgres_es::postgres_cqrs;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -68,7 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("a URL and three numbers are wanted".into());
     };
     let (single, many, commands): (usize, usize, usize) = (single.parse()?, many.parse()?, commands.parse()?);
-    let pool = default_postgress_pool(url).await;
+    let pool = sqlx::PgPool::connect(url).await?;
     let table = "CREATE TABLE IF NOT EXISTS events (aggregate_type text NOT NULL, aggregate_id text NOT NULL, \
                  sequence bigint NOT NULL, event_type text NOT NULL, event_version text NOT NULL, payload json NOT NULL, \
                  metadata json NOT NULL, PRIMARY KEY (aggregate_type, aggregate_id, sequence))";
