@@ -130,13 +130,11 @@ async fn sampled<D: ByHand>(place: &Place<'_>) -> Result<[[Drained; 2]; 2], Fail
     let mut sums = [[none; 2]; 2];
     for turn in 0..TURNS {
         for who in [turn % 2, 1 - turn % 2] {
-            for at in 0..2 {
+            for (sum, (times, count)) in sums[who].iter_mut().zip([(SINGLE, 1), (1, MANY)]) {
                 let (start, cpu, server) = (Instant::now(), process_cpu_time(), place.server_cpu());
-                let (times, count) = if at == 0 { (SINGLE, 1) } else { (1, MANY) };
                 for _ in 0..times {
                     if who == 0 { ours(&database, &queue, count).await? } else { database.insert(count).await? }
                 }
-                let sum = &mut sums[who][at];
                 sum.wall += start.elapsed();
                 sum.cpu += process_cpu_time() - cpu;
                 let took = place.server_cpu().zip(server).map(|(now, before)| now.saturating_sub(before));

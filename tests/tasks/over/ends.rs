@@ -226,7 +226,7 @@ async fn what_a_job_tells_continues_what_it_was_asked_for_in() {
     let tasks = over.tasks().on(function).unwrap().await.unwrap();
     over.lab.bus.emit(Asked {}).await;
     over.ended().await;
-    let seen = seen.borrow();
+    let seen = seen.take();
     assert_eq!(seen.len(), 2);
     assert_eq!((seen[1].correlation, seen[1].causation), (seen[0].correlation, Some(seen[0].id)));
     assert_eq!(seen[1].trace.trace_id(), seen[0].trace.trace_id());

@@ -64,8 +64,11 @@ impl Over {
     }
 }
 
+/// How a call of such a function ends.
+type Told = Result<super::lab::Registered, String>;
+
 /// A function that counts how often it was called, and fails before it was called so often.
-fn done_at(call: u32) -> (Rc<Cell<u32>>, impl AsyncFn(Arc<Register>) -> Result<super::lab::Registered, String>) {
+fn done_at(call: u32) -> (Rc<Cell<u32>>, impl AsyncFn(Arc<Register>) -> Told) {
     let calls = Rc::new(Cell::new(0));
     let count = calls.clone();
     let function = async move |user: Arc<Register>| {
