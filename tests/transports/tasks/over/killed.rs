@@ -128,7 +128,7 @@ impl Body for Poisoned {
                     _ => failed.push(envelope.payload),
                 }
             }
-            letters.extend(come(&mut dead).await.iter().map(|packet| letter(packet)));
+            letters.extend(come(&mut dead).await.iter().map(letter));
             if let Some(status) = inner.0.try_wait().unwrap() {
                 assert!(!status.success());
                 deaths += 1;
