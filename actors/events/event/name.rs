@@ -69,7 +69,8 @@ pub(crate) fn shared(text: &str) -> Arc<str> {
     let hash = text
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    let slot = (hash >> 32) as usize % SLOTS;
+    // The last letters, by which such names often differ, have not come far up in it.
+    let slot = (hash ^ hash >> 32) as usize % SLOTS;
     let known = READ.try_with(|read| {
         let mut read = read.borrow_mut();
         let slot = read.get_mut(slot)?;
