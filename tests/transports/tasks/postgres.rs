@@ -253,6 +253,8 @@ async fn a_database_that_was_replaced_is_found_again() {
     let shop = Shop::<Database>::new().await;
     let tasks = shop.tasks().on(register).unwrap().await.unwrap();
     ended(&tasks.enqueue(Register { id: 1 }).await.unwrap()).await;
+    // Its event would go with the database.
+    shop.hears(1).await;
     let (schema, pool) = ("public", shop.base.db.pool());
     sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE; CREATE SCHEMA {schema}")))
         .execute(pool)

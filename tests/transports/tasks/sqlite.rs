@@ -24,6 +24,8 @@ async fn a_file_that_is_replaced_is_found_again() {
     let tasks = shop.tasks().on(register).unwrap().await.unwrap();
     let first = tasks.enqueue(Register { id: 1 }).await.unwrap();
     ended(&first).await;
+    // Its event would go with the file.
+    shop.hears(1).await;
     for name in ["shop.db", "shop.db-wal", "shop.db-shm"] {
         let _ = std::fs::remove_file(shop.base.folder.file(name));
     }
