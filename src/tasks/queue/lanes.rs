@@ -34,6 +34,7 @@ fn number_of(task: &str) -> u64 {
 pub(in crate::tasks) struct Lane {
     pub(in crate::tasks) number: i64,
     /// The number of its task.
+    #[cfg(feature = "postgres")]
     pub(in crate::tasks) task: i64,
     pub(in crate::tasks) limit: Limit,
 }
@@ -44,6 +45,7 @@ impl Lane {
         let limits: HashMap<&Arc<str>, Limit> = wanted.limits.iter().map(|(task, limit)| (task, *limit)).collect();
         let lane = |queue: &Arc<str>, task: &Arc<str>| Self {
             number: lane_of(queue, task),
+            #[cfg(feature = "postgres")]
             task: number_of(task).cast_signed(),
             limit: limits.get(task).copied().unwrap_or_default(),
         };
@@ -82,6 +84,7 @@ pub(in crate::tasks) fn micros(time: Duration) -> i64 {
 }
 
 /// A time of a database, in µs; one before it is none.
+#[cfg(feature = "postgres")]
 pub(in crate::tasks) fn time_of(micros: i64) -> Duration {
     Duration::from_micros(micros.try_into().unwrap_or_default())
 }
@@ -127,6 +130,7 @@ mod tests {
         assert_eq!(Due::At(i64::MIN).from(1_000), 1_000);
         assert_eq!(Due::At(2_000).from(1_000), 2_000);
         assert_eq!(micros(Duration::from_nanos(1)), 1);
+        #[cfg(feature = "postgres")]
         assert_eq!(time_of(-1), Duration::ZERO);
     }
 }
