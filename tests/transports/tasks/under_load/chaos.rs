@@ -102,8 +102,7 @@ async fn goes_on_after<B: Place>(crew: Crew<B>, what: &str, happens: impl AsyncF
         "figure: after {what} {ratio:.2} of the rate before ({}), {id} jobs, none lost, none twice",
         shown.join(", ")
     );
-    // What is asked for is 0.9, on a quiet machine; a machine that is not says little.
-    assert!(ratio > 0.3, "{ratio}");
+    assert!(ratio > 0.5, "{ratio}");
 }
 
 async fn crashes<B: Place>(crew: &Crew<B>, _: &mut Kept) {

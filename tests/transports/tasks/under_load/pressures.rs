@@ -67,8 +67,7 @@ impl Plant {
             left.waiting
         );
         assert!(took < Duration::from_secs(30), "{took:?}");
-        // What is asked for is 0.85, on a quiet machine; a machine that is not says little.
-        assert!(ratio > 0.1, "{ratio}");
+        assert!(ratio > 0.3, "{ratio}");
         assert_eq!(left.running, 0, "what it had is given back");
         for one in goes_on {
             one.abort();
