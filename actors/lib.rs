@@ -62,6 +62,7 @@ pub use events::topics::{Pattern, TopicError};
 pub use events::verdict::{ListenerError, Overflow, Permanent, Reason, SubscriptionId, TooDeep};
 pub use events::{Answer, AskError, IntoAnswer, Request, RequestAll, Requesting, RequestingAll};
 pub use rounds::broker::{Abort, Broker, EmitterSpec, Inspect, SetTimeout, Stop};
+pub use rounds::durable::Early;
 pub use rounds::emitter::{Answering, Emit, Emitter, EmitterExt, EmitterHandle, Join, Kept, Leave, Veto};
 pub use rounds::messages::{Emission, Membership, Pledge, Summons};
 pub use rounds::outcome::{

@@ -5,6 +5,7 @@
 //! - `broker` — the actor: the builder that makes it, and what it does in its turn.
 //! - `registration` — who joins.
 //! - `routing` — to which session an input goes; it opens rounds, and takes back what they leave.
+//! - `desk` — of a durable broker: where an input goes in place of a session.
 //! - `open_rounds` — the table of open rounds. `debts` — who still owed when a round closed.
 //! - `requests` — what one may ask: its state, an end, another timeout.
 //!
@@ -16,6 +17,7 @@
 mod broker;
 mod registration;
 mod routing;
+mod desk;
 mod open_rounds;
 mod debts;
 mod requests;

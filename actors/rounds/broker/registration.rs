@@ -5,16 +5,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Handler, Message};
+use actix::dev::{MessageResponse, OneshotSender};
+use actix::fut::wrap_future;
+use actix::{AsyncContext, Handler, Message};
 
 use super::broker::Broker;
 use crate::base::{Payload, Shown};
+use crate::rounds::durable::Attending;
 use crate::rounds::messages::{Ask, ConsumerSeat, Keeper, Membership, Route, Seat, ToEmitter, Wants};
 use crate::rounds::outcome::EmitterRef;
 use crate::rounds::room::{Listed, Member, ToSession};
 use crate::rounds::round::{LateJoin, Needed, OnLost, Place, Slot, Terms};
 use crate::rounds::{ConfigError, EmitterId, EmitterStats, JoinError};
-use crate::runtime::Inbox;
+use crate::runtime::{Inbox, LocalContext};
 
 /// The name of an emitter that is an actor of your own, and optionally its id and its deadline.
 ///
@@ -92,6 +95,13 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
         if enlist.deadline.is_some_and(|deadline| deadline.is_zero()) {
             return Err(ConfigError::ZeroTimeout.into());
         }
+        let is_durable = self.desk.is_some();
+        if is_durable && !matches!(enlist.ask, Ask::Never) {
+            return Err(JoinError::CannotBeAsked);
+        }
+        if is_durable && enlist.deadline.is_some() {
+            return Err(JoinError::OwnDeadline);
+        }
         let room = self.room().clone();
         let mut roster = room.roster.borrow_mut();
         if roster.len() >= self.limits.members {
@@ -123,7 +133,9 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
             terms,
             || self.open.oldest(),
             |slot, generation| Member {
-                seat: Arc::new(Seat::new(self.door.clone(), self.id.clone(), who.clone(), slot, generation)),
+                seat: Arc::new(
+                    Seat::new(self.door.clone(), self.id.clone(), who.clone(), slot, generation).durable(is_durable),
+                ),
                 ask: enlist.ask,
                 wants: enlist.wants,
                 stats: EmitterStats::new(&who),
@@ -154,11 +166,55 @@ impl<P: Payload> Message for Attend<P> {
 }
 
 impl<P: Payload> Handler<Attend<P>> for Broker<P> {
-    type Result = Result<ConsumerSeat<P>, JoinError>;
+    type Result = Attended<P>;
 
     fn handle(&mut self, attend: Attend<P>, _: &mut Self::Context) -> Self::Result {
+        if self.desk.is_some() && attend.name.is_none() {
+            return Attended(Err(JoinError::NamelessConsumer), None);
+        }
+        let seat = self.attend(attend);
+        let written = match (&mut self.desk, &seat) {
+            (Some(desk), Ok(seat)) => Some(desk.attend(seat.name().into())),
+            _ => None,
+        };
+        Attended(seat, written)
+    }
+}
+
+/// The seat of a consumer; at a durable broker it is one once that is written down.
+pub(crate) struct Attended<P: Payload>(Result<ConsumerSeat<P>, JoinError>, Option<Attending>);
+
+impl<P: Payload> MessageResponse<Broker<P>, Attend<P>> for Attended<P> {
+    fn handle(
+        self,
+        ctx: &mut LocalContext<Broker<P>>,
+        answer: Option<OneshotSender<Result<ConsumerSeat<P>, JoinError>>>,
+    ) {
+        let Self(seat, written) = self;
+        let Some(answer) = answer else { return };
+        match written {
+            None => drop(answer.send(seat)),
+            // Whoever does not wait any more gives the seat up.
+            Some(written) => {
+                ctx.spawn(wrap_future(async move {
+                    let seat = written.await.and(seat);
+                    drop(answer.send(seat));
+                }));
+            }
+        }
+    }
+}
+
+impl<P: Payload> Broker<P> {
+    fn attend(&mut self, attend: Attend<P>) -> Result<ConsumerSeat<P>, JoinError> {
         if let Some(error) = self.misconfigured {
             return Err(error.into());
+        }
+        if self.desk.is_some()
+            && let Some(name) = &attend.name
+            && self.room().consumers.borrow().iter().any(|listed| listed.name == *name)
+        {
+            return Err(JoinError::DuplicateName { name: name.clone() });
         }
         let room = self.room();
         if room.consumers.borrow().len() >= self.limits.members {

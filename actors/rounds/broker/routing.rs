@@ -10,7 +10,8 @@ use actix::AsyncContext;
 
 use super::broker::Broker;
 use crate::base::{Payload, Shown};
-use crate::rounds::messages::{Reply, Seated, ToBroker, answer};
+use crate::rounds::durable::What;
+use crate::rounds::messages::{Durable, Reply, Seated, ToBroker, answer};
 use crate::rounds::outcome::{Account, Outcome};
 use crate::rounds::room::{FromSession, Link, Member, Roster, ToSession};
 use crate::rounds::round::{Needed, Slot, Standing};
@@ -34,6 +35,14 @@ impl<P: Payload> Broker<P> {
             ToBroker::Emit { slot, generation, key, payload, reply } => {
                 self.emit(slot, generation, key, payload, reply, ctx);
             }
+            ToBroker::Durable(asked) => {
+                let Durable { by, key, what, written, reply } = *asked;
+                let what = what.map_or_else(What::Veto, What::Signal);
+                self.hand_on(by, key, what, Some(written), Some(reply));
+            }
+            ToBroker::Veto { slot, generation, key, reason, reply } if self.desk.is_some() => {
+                self.hand_on(Seated { slot, generation }, key, What::Veto(reason), None, reply);
+            }
             ToBroker::Veto { slot, generation, key, reason, reply } => match self.open.by_key(key.as_ref()) {
                 Some(link) if self.room().roster.borrow().holds(slot, generation) => {
                     link.push(&self.room().executor, ToSession::Veto { slot, reason, reply });
@@ -51,6 +60,7 @@ impl<P: Payload> Broker<P> {
             }
             ToBroker::GiveUp { slot, generation, lost } => self.give_up(slot, generation, lost),
             ToBroker::ConsumerLeft { ticket } => {
+                self.leave_desk(ticket);
                 self.room().consumers.borrow_mut().retain(|consumer| consumer.ticket != ticket);
                 self.room().name_consumers();
             }
@@ -73,6 +83,8 @@ impl<P: Payload> Broker<P> {
             answer(reply, Err(refusal));
         } else if let Some(link) = self.open.by_key(key.as_ref()) {
             link.push(&room.executor, ToSession::Signal { slot, payload, reply });
+        } else if self.desk.is_some() {
+            self.hand_on(Seated { slot, generation }, key, What::Signal(payload), None, reply);
         } else {
             self.open_round(slot, key, payload, reply, ctx);
         }
@@ -164,7 +176,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Who is, or was, in this slot.
-    fn name(&self, slot: Slot) -> Arc<str> {
+    pub(super) fn name(&self, slot: Slot) -> Arc<str> {
         self.room().roster.borrow().directory().emitters[slot as usize].name.clone()
     }
 

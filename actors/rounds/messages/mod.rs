@@ -28,6 +28,6 @@ pub(crate) use membership::{Farewell, Seat};
 pub use pledge::{Pledge, Summons};
 pub use reply::Emission;
 pub(crate) use reply::{Reply, answer};
-pub(crate) use to_broker::{Seated, ToBroker};
+pub(crate) use to_broker::{Durable, Seated, ToBroker};
 pub(crate) use to_consumer::{ConsumerSeat, Keeper, Route, ToConsumer};
 pub(crate) use to_emitter::{Ask, ToEmitter, Wants};

@@ -20,7 +20,7 @@ mod round;
 mod tests;
 
 pub use policy::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit};
-pub(crate) use policy::{Needed, Rules};
+pub(crate) use policy::{Needed, Rules, When};
 pub(crate) use round::Round;
 pub(crate) use standing::{Place, Slot, Standing, Terms};
 pub(crate) use verdict::{Abort, Decision, Input, Kept, Refusal, Verdict};

@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 #[cfg(feature = "testing")]
 use crate::base::{Of, note};
 use crate::rounds::ConfigError;
@@ -31,7 +33,18 @@ pub(crate) enum Needed<P> {
 }
 
 /// The predicate of [`Release::when`].
-pub(crate) struct When<P>(Arc<Predicate<P>>);
+pub(crate) struct When<P> {
+    predicate: Arc<Predicate<P>>,
+    title: Option<Arc<Title<P>>>,
+}
+
+/// By what other processes know a predicate.
+struct Title<P> {
+    name: Arc<str>,
+    version: u32,
+    /// Which are kept for rounds that were opened by them.
+    older: Vec<(u32, When<P>)>,
+}
 
 type Predicate<P> = dyn Fn(&Gathered<'_, P>) -> bool + Send + Sync;
 
@@ -39,7 +52,7 @@ impl<P> When<P> {
     pub(super) fn call(&self, gathered: &Gathered<'_, P>) -> bool {
         #[cfg(feature = "testing")]
         let _noted = NotedIfPanicking;
-        (self.0)(gathered)
+        (self.predicate)(gathered)
     }
 }
 
@@ -55,6 +68,27 @@ impl Drop for NotedIfPanicking {
                 "the predicate of `Release::when` panicked".to_owned()
             });
         }
+    }
+}
+
+impl<P> When<P> {
+    /// Its name and its version, if it has them.
+    pub(crate) fn title(&self) -> Option<(&Arc<str>, u32)> {
+        self.title.as_ref().map(|title| (&title.name, title.version))
+    }
+
+    /// All that there are of its name, by their versions.
+    pub(crate) fn versions(&self) -> Vec<(Arc<str>, u32, Self)> {
+        let Some(title) = &self.title else { return Vec::new() };
+        let mut versions = vec![(title.name.clone(), title.version, self.clone())];
+        versions.extend(title.older.iter().map(|(version, when)| (title.name.clone(), *version, when.clone())));
+        versions
+    }
+}
+
+impl<P> Clone for When<P> {
+    fn clone(&self) -> Self {
+        Self { predicate: self.predicate.clone(), title: self.title.clone() }
     }
 }
 
@@ -96,7 +130,50 @@ impl<P> Release<P> {
     ///     .release(Release::when(|gathered| gathered.payloads().iter().sum::<u32>() >= 100));
     /// ```
     pub fn when(predicate: impl Fn(&Gathered<'_, P>) -> bool + Send + Sync + 'static) -> Self {
-        Self(Needed::When(When(Arc::new(predicate))))
+        Self(Needed::When(When { predicate: Arc::new(predicate), title: None }))
+    }
+
+    /// Requires that this predicate returns `true`, as [`when`](Self::when) does, and gives it a name and a version by which
+    /// the processes of a durable broker know it: each of them that decides a round has the predicate of that name.
+    ///
+    /// Give another version to a predicate that decides otherwise, and keep the old one with [`also`](Self::also) for the rounds
+    /// that are open.
+    ///
+    /// ```
+    /// # extern crate convoke_actors as convoke;
+    /// use convoke::{Broker, Release};
+    /// use std::time::Duration;
+    ///
+    /// let _approvals = Broker::<u32>::new(Duration::from_secs(3600)).release(
+    ///     Release::when_named("quorum", 2, |gathered| gathered.payloads().len() >= 3)
+    ///         .also(1, |gathered| gathered.payloads().len() >= 2),
+    /// );
+    /// ```
+    pub fn when_named(
+        name: impl Into<Arc<str>>,
+        version: u32,
+        predicate: impl Fn(&Gathered<'_, P>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let title = Title { name: name.into(), version, older: Vec::new() };
+        Self(Needed::When(When { predicate: Arc::new(predicate), title: Some(Arc::new(title)) }))
+    }
+
+    /// Keeps another version of a predicate that has a name, for the rounds that were opened by it. Behind another release than
+    /// [`when_named`](Self::when_named) it is a [`ConfigError`].
+    pub fn also(
+        self,
+        version: u32,
+        predicate: impl Fn(&Gathered<'_, P>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let older = (version, When { predicate: Arc::new(predicate), title: None });
+        let Needed::When(When { predicate, title: Some(title) }) = self.0 else {
+            let title = Title { name: "".into(), version, older: Vec::new() };
+            return Self(Needed::When(When { predicate: older.1.predicate, title: Some(Arc::new(title)) }));
+        };
+        let mut versions = title.older.clone();
+        versions.push(older);
+        let title = Title { name: title.name.clone(), version: title.version, older: versions };
+        Self(Needed::When(When { predicate, title: Some(Arc::new(title)) }))
     }
 }
 
@@ -105,6 +182,7 @@ impl<P> Needed<P> {
         match self {
             Self::AtLeast(0) => Err(ConfigError::ZeroQuorum),
             Self::Names(names) if names.is_empty() => Err(ConfigError::NothingRequired),
+            Self::When(When { title: Some(title), .. }) if title.name.is_empty() => Err(ConfigError::NamelessVersion),
             _ => Ok(()),
         }
     }
@@ -128,7 +206,7 @@ impl<P> Clone for Needed<P> {
             Self::All => Self::All,
             Self::AtLeast(quorum) => Self::AtLeast(*quorum),
             Self::Names(names) => Self::Names(names.clone()),
-            Self::When(When(predicate)) => Self::When(When(predicate.clone())),
+            Self::When(when) => Self::When(when.clone()),
         }
     }
 }
@@ -140,6 +218,7 @@ impl<P> fmt::Debug for Release<P> {
             Needed::All => f.write_str("all()"),
             Needed::AtLeast(quorum) => write!(f, "at_least({quorum})"),
             Needed::Names(names) => write!(f, "required({names:?})"),
+            Needed::When(When { title: Some(title), .. }) => write!(f, "when_named({:?}, {}, …)", title.name, title.version),
             Needed::When(_) => f.write_str("when(…)"),
         }
     }
@@ -182,7 +261,8 @@ impl<P> fmt::Debug for Gathered<'_, P> {
 }
 
 /// The time at which a released round closes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Close {
     /// The round closes as soon as it is released. The default.
     #[default]
@@ -204,7 +284,8 @@ pub enum LateJoin {
 }
 
 /// The treatment of an emitter's second signal in one round.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RepeatEmit {
     /// The second signal is refused with an error; the first one stays. The default.
     #[default]
@@ -216,7 +297,8 @@ pub enum RepeatEmit {
 }
 
 /// The treatment of a round whose time is over before it is released.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnTimeout {
     /// The round is cancelled. The cause names the missing emitters. The default.
     #[default]

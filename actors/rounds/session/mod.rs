@@ -11,4 +11,5 @@
 mod session;
 mod closing;
 
+pub(crate) use closing::deliver;
 pub use session::Session;
