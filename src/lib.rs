@@ -152,6 +152,8 @@ mod shutdown;
 // An event outside of the process: route → codec → transport → worker; or in a transaction outbox → route → codec; or kept,
 // store → codec.
 pub mod codec;
+#[path = "rounds/mod.rs"]
+mod durable;
 mod outbox;
 mod route;
 #[cfg(feature = "schema")]

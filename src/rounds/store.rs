@@ -67,11 +67,7 @@ pub trait RoundStore: Send + Sync + 'static {
     /// - `Unreachable` if there is no answer within the deadline. What was ruled may have been written then: a [`Row`] has a
     ///   token by which it is known.
     /// - `Missing` if there are no tables any more.
-    fn work<'a>(
-        &'a self,
-        places: &'a [Place],
-        judge: &'a dyn Judge,
-    ) -> BoxFuture<'a, Result<(), TransportError>>;
+    fn work<'a>(&'a self, places: &'a [Place], judge: &'a dyn Judge) -> BoxFuture<'a, Result<(), TransportError>>;
 
     /// Returns the numbers of rounds that somebody has to look at by now, the longest due first, at most so many: those whose
     /// `look_at` is reached. Of rounds by one of these rules, which the caller cannot decide, only those whose `due_at` is over

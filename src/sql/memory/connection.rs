@@ -81,6 +81,20 @@ impl MemoryConnection {
         Err(TransportError::new(ErrorKind::Unreachable, at.clone(), failed))
     }
 
+    /// Takes a lock that nobody else has, and says whether it has it now.
+    ///
+    /// # Errors
+    ///
+    /// `Refused` as by [`lock`](Self::lock).
+    pub(crate) fn try_lock(&mut self, at: &Arc<str>, name: &str) -> Result<bool, TransportError> {
+        let work = self.work(at)?;
+        let mut locks = self.core.locks();
+        let is_free = matches!(locks.ask(work, name), Asked::Yours);
+        // Nobody waits here.
+        locks.forget(work);
+        Ok(is_free)
+    }
+
     /// Looks whether there is a transaction, and whether it is well.
     ///
     /// # Errors

@@ -1,0 +1,240 @@
+//! What becomes of the rounds of one work, as it is written: the same for every database.
+//!
+//! `Found → Case → Judge → Ruling → Plan::take: lines, rows, packets → one statement of a database for each`
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::store::{Case, Judge, Kept, Next, Past, Place, Round, Row, Ruling, Stage};
+use crate::transport::{ErrorKind, Packet, TransportError};
+
+// States of a round. Below RESOLVED it holds its key.
+pub(super) const OPEN: i16 = 0;
+pub(super) const AWAITED: i16 = 1;
+pub(super) const ASIDE: i16 = 2;
+pub(super) const RESOLVED: i16 = 3;
+pub(super) const CANCELLED: i16 = 4;
+
+/// When somebody looks at what nobody looks at again by itself.
+pub(super) const NEVER: i64 = i64::MAX;
+
+/// A round as it stands in a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) id: i64,
+    pub(super) key: String,
+    pub(super) state: i16,
+    pub(super) rules: i64,
+    pub(super) opened_at: i64,
+    pub(super) look_at: i64,
+    pub(super) due_at: i64,
+    pub(super) closed_at: Option<i64>,
+    pub(super) generation: i64,
+    /// The outcome of one that is over, the reason of one that is aside.
+    pub(super) text: Option<String>,
+}
+
+impl Line {
+    pub(super) fn is_over(&self) -> bool {
+        self.state >= RESOLVED
+    }
+
+    /// As somebody looks at it.
+    pub(super) fn kept(self, rules: Arc<str>, rows: Vec<Row>) -> Kept {
+        match self.is_over() {
+            true => Kept::Over(self.past()),
+            false => Kept::Open(self.round(), rules, rows),
+        }
+    }
+
+    pub(super) fn past(self) -> Past {
+        Past {
+            id: self.id,
+            key: self.key,
+            resolved: self.state == RESOLVED,
+            closed_at: self.closed_at.unwrap_or_default(),
+            outcome: self.text.unwrap_or_default().into(),
+        }
+    }
+
+    fn round(self) -> Round {
+        let stage = match self.state {
+            AWAITED => Stage::Awaited,
+            ASIDE => Stage::Aside,
+            _ => Stage::Open,
+        };
+        Round {
+            id: self.id,
+            key: self.key,
+            stage,
+            rules: self.rules,
+            opened_at: self.opened_at,
+            due_at: self.due_at,
+            generation: self.generation,
+            reason: self.text,
+        }
+    }
+}
+
+fn state_of(stage: Stage) -> i16 {
+    match stage {
+        Stage::Awaited => AWAITED,
+        Stage::Open => OPEN,
+        Stage::Aside => ASIDE,
+    }
+}
+
+/// What there is at a place that is locked.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) key: String,
+    /// The round that is not over.
+    pub(super) line: Option<Line>,
+    pub(super) rules: Option<Arc<str>>,
+    pub(super) rows: Vec<Row>,
+    /// The number that a new one would have.
+    pub(super) number: i64,
+    pub(super) last: Option<Past>,
+}
+
+/// What is to be written. Of a round there is one line at most.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) made: Vec<Line>,
+    pub(super) changed: Vec<Line>,
+    /// Behind those that there are, in the order of rounds and numbers.
+    pub(super) rows: Vec<(i64, Row)>,
+    /// Rounds whose rows are deleted, for they are over or deleted.
+    pub(super) emptied: Vec<i64>,
+    /// Rounds that are deleted.
+    pub(super) lapsed: Vec<i64>,
+    /// What the outcome of one that is over is from now on.
+    pub(super) amended: Vec<(i64, String)>,
+    /// What goes to the outbox of a consumer.
+    pub(super) heard: BTreeMap<Arc<str>, Vec<Packet>>,
+    seen: HashSet<i64>,
+}
+
+impl Plan {
+    pub(super) fn is_empty(&self) -> bool {
+        self.made.is_empty()
+            && self.changed.is_empty()
+            && self.lapsed.is_empty()
+            && self.amended.is_empty()
+            && self.heard.is_empty()
+    }
+
+    /// Whether something may have become different for who waits: more than a signal that is noted.
+    pub(super) fn rings(&self) -> bool {
+        !(self.made.is_empty() && self.emptied.is_empty() && self.changed.is_empty())
+    }
+
+    /// Has a place judged, and takes what was ruled. Two places that are the same round: the second is passed over.
+    pub(super) fn judge(&mut self, place: usize, found: Found, judge: &dyn Judge, consumers: &[Arc<str>], now: i64) {
+        let Found { key, line, rules, rows, number, last } = found;
+        if line.as_ref().is_some_and(|line| !self.seen.insert(line.id)) {
+            return;
+        }
+        let (last_id, count) = (last.as_ref().map(|last| last.id), rows.len());
+        let round = line.clone().map(Line::round);
+        let case = Case { round, rules, rows, number, last, consumers, now };
+        let Some(ruling) = judge.judge(place, &case) else { return };
+        if let (Some(outcome), Some(last)) = (&ruling.amends, last_id) {
+            self.amended.push((last, outcome.clone()));
+        }
+        self.take(key, line, number, count, ruling, consumers, now);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what there was, and what was ruled")]
+    fn take(
+        &mut self,
+        key: String,
+        line: Option<Line>,
+        number: i64,
+        count: usize,
+        ruling: Ruling,
+        consumers: &[Arc<str>],
+        now: i64,
+    ) {
+        let Ruling { opens, adds, next, .. } = ruling;
+        let is_new = line.is_none();
+        let mut line = match (line, &opens) {
+            (Some(line), _) => line,
+            // Nobody looks at it again by itself unless that is said: so it is looked at next.
+            (None, Some(opening)) => Line {
+                id: number,
+                key,
+                state: state_of(opening.stage),
+                rules: opening.rules,
+                opened_at: opening.at,
+                look_at: now,
+                due_at: now,
+                closed_at: None,
+                generation: 0,
+                text: None,
+            },
+            (None, None) => return,
+        };
+        if let Some(opening) = opens {
+            (line.state, line.rules, line.opened_at) = (state_of(opening.stage), opening.rules, opening.at);
+            line.text = None;
+        } else if matches!(next, Next::Stays) && adds.is_empty() {
+            return;
+        }
+        line.generation += 1;
+        let mut keeps_rows = true;
+        match next {
+            Next::Stays => {}
+            Next::Waits { look_at, due_at } => (line.look_at, line.due_at) = (look_at, due_at),
+            Next::Aside { reason } => (line.state, line.text) = (ASIDE, Some(reason)),
+            Next::Closes { resolved, outcome, heard } => {
+                line.state = if resolved { RESOLVED } else { CANCELLED };
+                (line.closed_at, line.text) = (Some(now), Some(outcome));
+                keeps_rows = false;
+                for (consumer, packet) in heard {
+                    // One that was removed hears of nothing more, whatever the judge says.
+                    if consumers.contains(&consumer) {
+                        self.heard.entry(consumer).or_default().push(packet);
+                    }
+                }
+            }
+            Next::Lapses => {
+                if !is_new {
+                    self.lapsed.push(line.id);
+                    if count > 0 {
+                        self.emptied.push(line.id);
+                    }
+                }
+                return;
+            }
+        }
+        if line.state == ASIDE {
+            line.look_at = NEVER;
+        }
+        match keeps_rows {
+            true => self.rows.extend(adds.into_iter().map(|row| (line.id, row))),
+            false if count > 0 => self.emptied.push(line.id),
+            false => {}
+        }
+        if is_new { self.made.push(line) } else { self.changed.push(line) }
+    }
+}
+
+/// Looks whether each place is there once: of two that are the same the second would not see what was ruled on the first.
+///
+/// # Errors
+///
+/// `Refused`.
+pub(super) fn check_places(places: &[Place], at: &Arc<str>) -> Result<(), TransportError> {
+    let mut seen = HashSet::with_capacity(places.len());
+    if places.iter().all(|place| seen.insert(place)) {
+        return Ok(());
+    }
+    let text = "a place is there twice: what becomes of it is one ruling, which has all that is to be said";
+    Err(TransportError::new(ErrorKind::Refused, at.clone(), text))
+}
+
+/// The name of the outbox with what a consumer is to hear of.
+pub(super) fn outbox_of(broker: &str, consumer: &str) -> String {
+    format!("rounds:{broker}:{consumer}")
+}
