@@ -178,6 +178,11 @@ impl Charter {
         }
     }
 
+    /// Whether a second signal of a party replaces the first.
+    pub fn replaces(&self) -> bool {
+        self.repeat == RepeatEmit::Replaces
+    }
+
     /// Whether this name may take part.
     pub fn knows(&self, name: &str) -> bool {
         self.expects.is_empty() || self.parties().any(|party| **party == *name)

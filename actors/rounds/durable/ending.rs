@@ -96,6 +96,11 @@ impl Ending {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// Says why it was cancelled.
+    pub fn cause(&self, broker: &BrokerId) -> String {
+        self.account::<()>(broker, RoundId(0), None, Vec::new(), Vec::new(), None).cause().to_string()
+    }
+
     /// Whether the round was resolved.
     pub fn is_resolved(&self) -> bool {
         matches!(self.end, End::Resolved | End::Partial)
