@@ -3,6 +3,7 @@
 //! `Membership, Pledge → inbox → Broker → Link → session; FromSession → table, debts, statistics, history`
 //!
 //! - `broker` — the actor: the builder that makes it, and what it does in its turn.
+//! - `leniency` — its builder too: the rules for vetoes and heartbeats.
 //! - `registration` — who joins.
 //! - `routing` — to which session an input goes; it opens rounds, and takes back what they leave.
 //! - `open_rounds` — the table of open rounds. `debts` — who still owed when a round closed.
@@ -14,6 +15,7 @@
 //! What must hold: what sessions say is heard before anything that looks at the table; one round for each key at a time.
 
 mod broker;
+mod leniency;
 mod registration;
 mod routing;
 mod open_rounds;
