@@ -168,7 +168,7 @@ mod worker;
 ///
 /// | for | see |
 /// |---|---|
-/// | the rules of a round | [`Broker`], and the policies [`Release`], [`Close`], [`LateJoin`], [`RepeatEmit`], [`OnTimeout`], [`OnLost`] |
+/// | the rules of a round | [`Broker`], and the policies [`Release`], [`Close`], [`LateJoin`], [`RepeatEmit`], [`OnTimeout`], [`OnLost`], [`OnVeto`] |
 /// | one round for each order, user or file | [`Membership::emit_for`], [`RoundKey`] |
 /// | being asked for a signal | [`Emitter::on_summons`], [`Pledge`] |
 /// | an actor of your own as emitter | [`BrokerExt::add_emitter`], [`EmitterSpec`], [`Summons`], [`Membership`] |
@@ -179,6 +179,14 @@ mod worker;
 ///
 /// The manual: [rounds](crate::guide::rounds).
 pub mod rounds {
+    // Rounds that are kept in a database.
+    #[doc(inline)]
+    pub use crate::durable::{
+        Durable, DurableBroker, DurableBuilder, DurableError, DurableRound, DurableState, RoundDatabase, RoundFigures,
+    };
+    #[doc(inline)]
+    pub use convoke_actors::Early;
+
     // Who takes part in a round.
     #[doc(inline)]
     pub use convoke_actors::{
@@ -188,11 +196,11 @@ pub mod rounds {
 
     // What a round goes by.
     #[doc(inline)]
-    pub use convoke_actors::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, RoundKey};
+    pub use convoke_actors::{Close, Gathered, LateJoin, OnLost, OnTimeout, OnVeto, Release, RepeatEmit, RoundKey};
 
     // What becomes of it.
     #[doc(inline)]
-    pub use convoke_actors::{Cancelled, Cause, Consumed, FailedConsumer, Kept, Outcome, Resolved, Signal};
+    pub use convoke_actors::{Cancelled, Cause, Consumed, FailedConsumer, Kept, Outcome, Resolved, Signal, Vetoed};
 
     // What may be said to an emitter or a broker, as messages.
     #[doc(inline)]
@@ -361,8 +369,8 @@ pub mod prelude {
     #[doc(no_inline)]
     pub use crate::rounds::{
         Broker, BrokerError, BrokerExt, Brokers, Cancelled, Cause, Close, Consumer, ConsumerHandle, EmitError, Emitter,
-        EmitterExt, EmitterHandle, JoinError, LateJoin, Membership, OnLost, OnTimeout, Outcome, Pledge, Release,
-        RepeatEmit, Resolved, RoundKey, Summons,
+        EmitterExt, EmitterHandle, JoinError, LateJoin, Membership, OnLost, OnTimeout, OnVeto, Outcome, Pledge,
+        Release, RepeatEmit, Resolved, RoundKey, Summons,
     };
     #[doc(no_inline)]
     pub use crate::services::{

@@ -29,6 +29,8 @@ pub enum ConfigError {
     DoubledName,
     /// `Release::also` stands behind a release that is no [`Release::when_named`](crate::Release::when_named).
     NamelessVersion,
+    /// `OnVeto::TolerateShare` was given more than 100 percent.
+    ShareTooLarge,
     /// A limit is zero: of open rounds, of waiting signals, of members, or of remembered late rounds.
     ZeroLimit,
 }
@@ -45,6 +47,7 @@ impl fmt::Display for ConfigError {
             Self::NamelessVersion => {
                 "`also` keeps an older version of a predicate that has a name: write `Release::when_named(…).also(…)`"
             }
+            Self::ShareTooLarge => "more than 100 percent of the parties cannot veto: tolerate a share of at most 100",
             Self::ZeroLimit => "a limit of zero lets nothing through: allow at least 1",
         })
     }
@@ -174,6 +177,12 @@ pub enum EmitError {
         /// The round that already has the emitter's signal.
         round: RoundId,
     },
+    /// The emitter has vetoed this round, or another emitter with its [expected](crate::Broker::expects) name has, and the
+    /// round goes on without them. See [`Broker::on_veto`](crate::Broker::on_veto).
+    Vetoed {
+        /// The round that goes on after the veto.
+        round: RoundId,
+    },
     /// The round was over, or the emitter's own deadline had passed.
     Late {
         /// The round that the signal missed. If [`max_late`](crate::Broker::max_late) was exceeded, it is the last
@@ -233,6 +242,12 @@ impl fmt::Display for EmitError {
                 write!(
                     f,
                     "the emitter has emitted in round {round}: wait for its outcome, or choose a RepeatEmit policy"
+                )
+            }
+            Self::Vetoed { round } => {
+                write!(
+                    f,
+                    "round {round} has the veto of this emitter, or of its name: wait for its outcome, then emit in the next"
                 )
             }
             Self::Late { round, key } => {

@@ -21,7 +21,7 @@ const AWAITED: usize = 1_000;
 #[derive(Clone, Debug)]
 pub(super) enum Ask {
     /// A signal, with its payload as JSON.
-    Signal { name: Arc<str>, payload: String, token: Uuid },
+    Signal { name: Arc<str>, payload: String, weight: u32, token: Uuid },
     Veto { name: Arc<str>, reason: Arc<str>, token: Uuid },
     /// Opens it, if there is none.
     Open,
@@ -228,7 +228,9 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
     fn known_before(&self, ask: &Ask) -> Option<Answer> {
         let (Ask::Signal { token, .. } | Ask::Veto { token, .. }) = ask else { return None };
         let (last, ending) = self.last()?;
-        let is_it = ending.signals.iter().any(|sign| sign.token == *token);
+        let is_it = ending.signals.iter().any(|sign| sign.token == *token)
+            || ending.vetoes.iter().any(|no| no.token == *token)
+            || ending.by == Some(*token);
         is_it.then(|| Answer::Over(id(last.id), Arc::new(ending)))
     }
 
@@ -407,10 +409,10 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             if course.next_deadline().is_none() {
                 break;
             }
-            let (name, token, word) = match ask {
-                Ask::Signal { name, payload, token } => (&**name, *token, Word::Signal(payload)),
-                Ask::Veto { name, reason, token } => (&**name, *token, Word::Veto(reason)),
-                Ask::Abort(reason) => ("", Uuid::nil(), Word::Abort(reason)),
+            let (name, token, weight, word) = match ask {
+                Ask::Signal { name, payload, weight, token } => (&**name, *token, *weight, Word::Signal(payload)),
+                Ask::Veto { name, reason, token } => (&**name, *token, 1, Word::Veto(reason)),
+                Ask::Abort(reason) => ("", Uuid::nil(), 1, Word::Abort(reason)),
                 Ask::Open | Ask::Retry => {
                     self.tell(Answer::Written(id(number)));
                     hear.next();
@@ -422,7 +424,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                 hear.next();
                 continue;
             }
-            let told = match course.say(Said { name, at, token, word }) {
+            let told = match course.say(Said { name, at, weight, token, word }) {
                 Ok(told) => told,
                 Err(why) => {
                     self.add(ask);
@@ -438,6 +440,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                 // It is for the next round.
                 Told::Over => break,
                 Told::AlreadyKept => Answer::Refused(EmitError::AlreadyKept { round: id(number) }),
+                Told::Vetoed => Answer::Refused(EmitError::Vetoed { round: id(number) }),
                 Told::Late => Answer::Refused(EmitError::Late { round: id(number), key: super::key::read(&self.key) }),
                 Told::Stranger => Answer::Refused(EmitError::Stranger { name: name.into() }),
             };
@@ -463,9 +466,9 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
     fn add(&mut self, ask: &Ask) {
         let last = self.ruling.adds.last().or(self.case.rows.last());
         let number = last.map_or(1, |row| row.number + 1);
-        let (kind, name, token, body) = match ask {
-            Ask::Signal { name, payload, token } => (Kind::Signal, name, token, payload.as_bytes()),
-            Ask::Veto { name, reason, token } => (Kind::Veto, name, token, reason.as_bytes()),
+        let (kind, name, token, weight, body) = match ask {
+            Ask::Signal { name, payload, weight, token } => (Kind::Signal, name, token, *weight, payload.as_bytes()),
+            Ask::Veto { name, reason, token } => (Kind::Veto, name, token, 1, reason.as_bytes()),
             Ask::Open | Ask::Abort(_) | Ask::Retry => return,
         };
         self.ruling.adds.push(Row {
@@ -474,7 +477,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             name: name.clone(),
             at: self.case.now,
             token: *token,
-            terms: None,
+            terms: (weight != 1).then(|| weight.to_string()),
             body: body.to_vec(),
         });
     }
@@ -499,6 +502,8 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             elapsed: since(round.opened_at, self.case.now).as_micros().try_into().unwrap_or_default(),
             quorum: None,
             signals: signals.collect(),
+            vetoes: Vec::new(),
+            by: None,
             missing: Vec::new(),
             late: Vec::new(),
         }
@@ -526,7 +531,11 @@ pub(super) fn replay(course: &mut dyn Course, row: &Row, opened: i64) -> Result<
         Some(Kind::Veto) => Word::Veto(text),
         None => return Err(format!("row {} is of a kind that a later program knows", row.number)),
     };
-    course.say(Said { name: &row.name, at: since(opened, row.at), token: row.token, word }).map(drop)
+    let weight = match row.terms.as_deref() {
+        None => 1,
+        Some(terms) => terms.parse().map_err(|_| format!("row {} has a weight that is no number", row.number))?,
+    };
+    course.say(Said { name: &row.name, at: since(opened, row.at), weight, token: row.token, word }).map(drop)
 }
 
 /// What a consumer is to hear, as it stands in an outbox.

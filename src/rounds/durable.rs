@@ -210,13 +210,13 @@ impl<P: Payload + Serialize + DeserializeOwned> Desk<P> for Clerk<P> {
         if self.core.queue.is_full() {
             return Err((asked, bound));
         }
-        let (name, token) = (asked.name.clone(), Uuid::now_v7());
+        let (name, weight, token) = (asked.name.clone(), asked.weight, Uuid::now_v7());
         let key = key::write(asked.key.as_ref());
         let (what, answers) = asked.divide();
         // The payload is the user's, and so is how it becomes JSON.
         let ask = key.and_then(|key| {
             let ask = match what {
-                What::Signal(payload) => Ask::Signal { name, payload: write(payload)?, token },
+                What::Signal(payload) => Ask::Signal { name, payload: write(payload)?, weight, token },
                 What::Veto(reason) => Ask::Veto { name, reason, token },
             };
             Ok((key, ask))

@@ -141,7 +141,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    fn rule(mut self, set: impl FnOnce(&mut Rules<P>)) -> Self {
+    pub(super) fn rule(mut self, set: impl FnOnce(&mut Rules<P>)) -> Self {
         set(Rc::make_mut(&mut self.rules));
         self
     }

@@ -20,7 +20,8 @@ impl<P: Payload> Broker<P> {
         reply: Option<Reply<P>>,
     ) {
         let holds = self.room().roster.borrow().holds(by.slot, by.generation);
-        let asked = Asked { name: self.name(by.slot), key, what, written, reply };
+        let weight = self.room().roster.borrow().people().get(by.slot as usize).map_or(1, |who| who.weight);
+        let asked = Asked { name: self.name(by.slot), key, what, weight, written, reply };
         let refused = match &mut self.desk {
             Some(desk) if holds => match desk.take(asked) {
                 Ok(()) => return,

@@ -3,6 +3,7 @@
 //! `Membership, Pledge → inbox → Broker → Link → session; FromSession → table, debts, statistics, history`
 //!
 //! - `broker` — the actor: the builder that makes it, and what it does in its turn.
+//! - `leniency` — its builder too: the rules for vetoes and heartbeats.
 //! - `registration` — who joins.
 //! - `routing` — to which session an input goes; it opens rounds, and takes back what they leave.
 //! - `desk` — of a durable broker: where an input goes in place of a session.
@@ -15,6 +16,7 @@
 //! What must hold: what sessions say is heard before anything that looks at the table; one round for each key at a time.
 
 mod broker;
+mod leniency;
 mod registration;
 mod routing;
 mod desk;

@@ -2,6 +2,7 @@
 //!
 //! `Emitter::join, add_emitter, Consumer::join, add_consumer → Enlist, Attend → roster.rs → the guard`
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +15,12 @@ use crate::base::{Payload, Shown};
 use crate::rounds::durable::Attending;
 use crate::rounds::messages::{Ask, ConsumerSeat, Keeper, Membership, Route, Seat, ToEmitter, Wants};
 use crate::rounds::outcome::EmitterRef;
-use crate::rounds::room::{Listed, Member, ToSession};
-use crate::rounds::round::{LateJoin, Needed, OnLost, Place, Slot, Terms};
+use crate::rounds::room::{Joining, Listed, Member, ToSession};
+use crate::rounds::round::{LateJoin, Needed, OnLost, Place, Slot, Terms, Who};
 use crate::rounds::{ConfigError, EmitterId, EmitterStats, JoinError};
 use crate::runtime::{Inbox, LocalContext};
 
-/// The name of an emitter that is an actor of your own, and optionally its id and its deadline.
+/// The name of an emitter that is an actor of your own, and optionally its id, its deadline and its weight.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -34,12 +35,13 @@ pub struct EmitterSpec {
     pub(crate) id: Option<EmitterId>,
     pub(crate) name: Arc<str>,
     pub(crate) deadline: Option<Duration>,
+    pub(crate) weight: u32,
 }
 
 impl EmitterSpec {
     /// Creates a specification with this name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self { id: None, name: name.into(), deadline: None }
+        Self { id: None, name: name.into(), deadline: None, weight: 1 }
     }
 
     /// Sets the id of the emitter. With this id the emitter can come back after it was lost. The default is a new UUID
@@ -55,6 +57,12 @@ impl EmitterSpec {
         self.deadline = Some(deadline);
         self
     }
+
+    /// Sets how much the emitter's voice weighs, as [`Emitter::weight`](crate::Emitter::weight) does. The default is 1.
+    pub fn weight(mut self, weight: u32) -> Self {
+        self.weight = weight;
+        self
+    }
 }
 
 impl<S: Into<Arc<str>>> From<S> for EmitterSpec {
@@ -68,6 +76,7 @@ pub(crate) struct Enlist<P: Payload> {
     pub(crate) id: Option<EmitterId>,
     pub(crate) name: Arc<str>,
     pub(crate) deadline: Option<Duration>,
+    pub(crate) weight: u32,
     pub(crate) ask: Ask<P>,
     pub(crate) wants: Option<(Wants, Arc<Inbox<ToEmitter<P>>>)>,
 }
@@ -130,6 +139,7 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
         let terms = Terms { deadline: enlist.deadline, required, expected };
         let slot = roster.add(
             who.clone(),
+            enlist.weight,
             terms,
             || self.open.oldest(),
             |slot, generation| Member {
@@ -147,8 +157,9 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
         let seat = roster.slot(slot).map(|member| member.seat.clone()).ok_or(JoinError::BrokerGone)?;
         drop(roster);
         if self.rules.late_join == LateJoin::ThisRound || back {
+            let joining = Rc::new(Joining { slot, terms, who: Who { name: who.name, weight: enlist.weight } });
             for link in self.open.all() {
-                link.push(&room.executor, ToSession::Join(slot, terms));
+                link.push(&room.executor, ToSession::Join(joining.clone()));
             }
         }
         Ok(Membership::new(seat))

@@ -14,7 +14,7 @@ use crate::rounds::durable::What;
 use crate::rounds::messages::{Durable, Reply, Seated, ToBroker, answer};
 use crate::rounds::outcome::{Account, Outcome};
 use crate::rounds::room::{FromSession, Link, Member, Roster, ToSession};
-use crate::rounds::round::{Needed, Slot, Standing};
+use crate::rounds::round::{Needed, Slot, Standing, Verdict};
 use crate::rounds::session::Session;
 use crate::rounds::{EmitError, PastRound, RoundId, RoundKey, Title};
 use crate::runtime::{self, LocalContext};
@@ -234,11 +234,18 @@ impl<P: Payload> Broker<P> {
                 Standing::Kept => false,
                 Standing::Missed | Standing::ToldLate => true,
                 Standing::Owing | Standing::Awaited if account.verdict.is_timeout() => true,
+                Standing::Vetoed => {
+                    count_veto(&mut roster, slot);
+                    continue;
+                }
                 _ => continue,
             };
             if let Some(member) = roster.slot_mut(slot) {
                 *(if missed { &mut member.stats.missed } else { &mut member.stats.kept }) += 1;
             }
+        }
+        if let Verdict::Vetoed(slot, _) = account.verdict {
+            count_veto(&mut roster, slot);
         }
         if resolved
             && let [_, .., last] = &account.kept[..]
@@ -277,5 +284,12 @@ impl<P: Payload> Broker<P> {
             standing.clear();
             self.spare.push(standing);
         }
+    }
+}
+
+#[cold]
+fn count_veto<P: Payload>(roster: &mut Roster<P>, slot: Slot) {
+    if let Some(member) = roster.slot_mut(slot) {
+        member.stats.vetoed += 1;
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::{Payload, Shown};
 use crate::rounds::ConfigError;
 use crate::rounds::broker::Broker;
-use crate::rounds::round::{Close, LateJoin, Needed, OnLost, OnTimeout, RepeatEmit, Rules, When};
+use crate::rounds::round::{Close, LateJoin, Needed, OnLost, OnTimeout, OnVeto, RepeatEmit, Rules, When};
 
 /// What becomes of a signal of a durable broker for whose key no round is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,8 @@ pub struct Charter {
     repeat: RepeatEmit,
     #[serde(default, skip_serializing_if = "is_default")]
     on_timeout: OnTimeout,
+    #[serde(default, skip_serializing_if = "is_default")]
+    on_veto: OnVeto,
     #[serde(default, skip_serializing_if = "is_default")]
     early: Early,
     /// Microseconds.
@@ -103,7 +105,7 @@ impl Charter {
     /// Says why they are none of a durable one.
     pub fn of<P: Payload>(broker: &Broker<P>, early: Early) -> Result<Self, CharterError> {
         broker.check().map_err(CharterError::Config)?;
-        let Rules { timeout, idle, release, expected, close, late_join, repeat, on_timeout, on_lost, .. } = &*broker.rules;
+        let Rules { timeout, idle, release, expected, close, late_join, repeat, on_timeout, on_lost, on_veto, .. } = &*broker.rules;
         let release = match release {
             Needed::All if expected.is_empty() => return Err(CharterError::NobodyExpected),
             Needed::All => Needs::All,
@@ -140,6 +142,7 @@ impl Charter {
             close: *close,
             repeat: *repeat,
             on_timeout: *on_timeout,
+            on_veto: *on_veto,
             early,
             late_window: micros(window),
         })
@@ -228,6 +231,7 @@ impl Charter {
         rules.late_join = if self.expects.is_empty() { LateJoin::ThisRound } else { LateJoin::NextRound };
         rules.repeat = self.repeat;
         rules.on_timeout = self.on_timeout;
+        rules.on_veto = self.on_veto;
         rules.on_lost = OnLost::Wait;
         Rc::new(rules)
     }

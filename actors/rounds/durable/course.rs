@@ -2,6 +2,7 @@
 //!
 //! `charter + rows in their order → round.rs → what each is told, the ending, the next deadline`
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::charter::Charter;
-use super::ending::{End, Ending, Sign};
+use super::ending::{End, Ending, No, Sign};
 use crate::base::Payload;
-use crate::rounds::round::{Abort, Decision, Input, Refusal, Round, Slot, Standing, Terms, Verdict, When};
+use crate::rounds::round::{Abort, Decision, Input, Refusal, Round, Slot, Standing, Terms, Verdict, Veto, When, Who};
 use crate::runtime::catch;
 
 /// What a party, or who may end the round, says to it.
@@ -32,6 +33,8 @@ pub struct Said<'a> {
     pub name: &'a str,
     /// When, since the round opened.
     pub at: Duration,
+    /// How much a signal of it weighs.
+    pub weight: u32,
     /// By which whoever said it knows it again.
     pub token: Uuid,
     /// What is said.
@@ -47,6 +50,8 @@ pub enum Told {
     AlreadyKept,
     /// The deadline of its party is past.
     Late,
+    /// Its party has vetoed before, which was tolerated.
+    Vetoed,
     /// Its party is none of this round.
     Stranger,
     /// The round was over before.
@@ -91,6 +96,8 @@ pub(super) struct Worked<P> {
     names: Vec<Arc<str>>,
     /// What each has said last.
     signs: Vec<Option<(Uuid, String)>>,
+    /// Who has vetoed, in the order of that.
+    vetoed: Vec<(Slot, Uuid)>,
 }
 
 impl dyn Course {
@@ -143,9 +150,12 @@ impl<P> Worked<P> {
             Some((slot, Terms { required: Some(required), ..Terms::default() }))
         };
         let terms = (0..).zip(&names).filter_map(term).collect();
-        let round = Round::open(charter.rules(predicate), vec![Standing::Owing; names.len()], terms);
+        let rules = charter.rules(predicate);
+        let person = |name: &Arc<str>| Who { name: name.clone(), weight: 1 };
+        let people = rules.release.asks_who().then(|| Rc::new(names.iter().map(person).collect()));
+        let round = Round::open(rules, vec![Standing::Owing; names.len()], terms, people);
         let signs = vec![None; names.len()];
-        Self { charter: charter.clone(), round, read, names, signs }
+        Self { charter: charter.clone(), round, read, names, signs, vetoed: Vec::new() }
     }
 
     fn slot(&self, name: &str) -> Option<Slot> {
@@ -153,17 +163,21 @@ impl<P> Worked<P> {
     }
 
     /// The slot of a party, which joins by what it says where nobody said who takes part.
-    fn enter(&mut self, name: &str, at: Duration) -> Option<Slot> {
+    fn enter(&mut self, Said { name, at, weight, .. }: Said<'_>) -> Option<Slot> {
         if let Some(slot) = self.slot(name) {
+            if let Some(name) = self.names.get(slot as usize).cloned() {
+                self.round.meet(slot, Who { name, weight });
+            }
             return Some(slot);
         }
         if !self.charter.knows(name) {
             return None;
         }
         let slot = Slot::try_from(self.names.len()).ok()?;
-        self.names.push(name.into());
+        let name: Arc<str> = name.into();
+        self.names.push(name.clone());
         self.signs.push(None);
-        self.round.handle(at, Input::Join(slot, Terms::default()));
+        self.round.handle(at, Input::Join(slot, Terms::default(), Who { name, weight }));
         Some(slot)
     }
 
@@ -173,7 +187,7 @@ impl<P> Worked<P> {
         if self.round.verdict().is_some() {
             return Ok(Told::Over);
         }
-        let Some(slot) = self.enter(said.name, said.at) else { return Ok(Told::Stranger) };
+        let Some(slot) = self.enter(said) else { return Ok(Told::Stranger) };
         let read = (self.read)(payload).map_err(|why| format!("the payload of `{}` cannot be read: {why}", said.name))?;
         Ok(match self.round.emit(said.at, slot, read) {
             Decision::Taken { .. } => {
@@ -181,6 +195,7 @@ impl<P> Worked<P> {
                 Told::Taken
             }
             Decision::Refused(_, Refusal::AlreadyKept) | Decision::Deferred(_) => Told::AlreadyKept,
+            Decision::Refused(_, Refusal::Vetoed) => Told::Vetoed,
             Decision::Refused(..) => Told::Late,
             Decision::Over(_) => Told::Over,
         })
@@ -209,12 +224,17 @@ impl<P> Course for Worked<P> {
         catch(|| match said.word {
             Word::Signal(payload) => self.signal(said, payload),
             Word::Veto(reason) => {
-                if !self.charter.knows(said.name) {
-                    return Ok(Told::Stranger);
+                self.round.handle(said.at, Input::Leave(Slot::MAX));
+                if self.round.verdict().is_some() {
+                    return Ok(Told::Over);
                 }
-                let Some(slot) = self.enter(said.name, said.at) else { return Ok(Told::Stranger) };
-                let is_open = self.round.handle(said.at, Input::Veto(slot, reason.into()));
-                Ok(if is_open { Told::Taken } else { Told::Over })
+                let Some(slot) = self.enter(said) else { return Ok(Told::Stranger) };
+                if self.vetoed.iter().any(|(by, _)| *by == slot) {
+                    return Ok(Told::Vetoed);
+                }
+                self.round.handle(said.at, Input::Veto(slot, reason.into()));
+                self.vetoed.push((slot, said.token));
+                Ok(Told::Taken)
             }
             Word::Abort(reason) => {
                 let is_open = self.round.handle(said.at, Input::Abort(Abort::Asked(reason.into())));
@@ -245,12 +265,19 @@ impl<P> Course for Worked<P> {
             let name = self.names.get(kept.slot as usize)?.clone();
             Some(Sign { name, at: micros(kept.at), token, payload })
         };
+        let no = |veto: &Veto| {
+            let token = self.vetoed.iter().find(|(slot, _)| *slot == veto.slot).map(|(_, token)| *token)?;
+            let name = self.names.get(veto.slot as usize)?.clone();
+            Some(No { name, reason: veto.reason.clone(), token })
+        };
         Some(Ending {
             end: self.end(verdict),
             opened,
             elapsed: micros(at),
             quorum: self.charter.quorum(),
             signals: self.round.kept().iter().filter_map(sign).collect(),
+            vetoes: self.round.vetoes().iter().filter_map(no).collect(),
+            by: refused.and_then(|by| self.vetoed.iter().find(|(slot, _)| *slot == by).map(|(_, token)| *token)),
             missing: missing.collect(),
             late: Vec::new(),
         })

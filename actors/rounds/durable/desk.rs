@@ -40,6 +40,8 @@ pub struct Asked<P> {
     pub key: Option<RoundKey>,
     /// What.
     pub what: What<P>,
+    /// How much a signal of it weighs.
+    pub weight: u32,
     pub(crate) written: Option<Written>,
     pub(crate) reply: Option<Reply<P>>,
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::base::Payload;
-use crate::rounds::outcome::{Account, Deliveries, Directory, EmitterRef, Outcome};
+use crate::rounds::outcome::{Account, Deliveries, Directory, EmitterRef, Outcome, Vetoed};
 use crate::rounds::round::{self, Slot, Verdict};
 use crate::rounds::{BrokerId, EmitterId, RoundId, RoundKey};
 
@@ -60,6 +60,14 @@ pub struct Sign {
     pub payload: String,
 }
 
+/// A veto that was tolerated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct No {
+    pub name: Arc<str>,
+    pub reason: Arc<str>,
+    pub token: Uuid,
+}
+
 /// What became of a round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
@@ -73,6 +81,12 @@ pub struct Ending {
     /// In their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<Sign>,
+    /// Those that were tolerated, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vetoes: Vec<No>,
+    /// The token of the veto that has ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Uuid>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Arc<str>>,
     /// Those of them that were told that they are late.
@@ -157,6 +171,11 @@ impl Ending {
             End::Aborted(reason) => Verdict::Aborted(round::Abort::Asked(reason.clone())),
             End::NoRule(rule) => Verdict::Aborted(round::Abort::Asked(format!("no process has rule {rule}").into())),
         };
+        let no = |no: &No| Vetoed {
+            by: EmitterRef { id: id_of(broker, &no.name), name: no.name.clone() },
+            reason: no.reason.clone(),
+        };
+        let vetoes = self.vetoes.iter().map(no).collect();
         let emitters = names.iter().map(|name| EmitterRef { id: id_of(broker, name), name: name.clone() }).collect();
         Account {
             round,
@@ -167,6 +186,7 @@ impl Ending {
             payloads,
             missing,
             unfilled: Vec::new(),
+            vetoes,
             quorum: self.quorum,
             directory: Arc::new(Directory { broker: broker.clone(), emitters, consumers }),
             deliveries,

@@ -20,4 +20,4 @@ pub use charter::{Charter, CharterError, Early};
 pub use course::{Course, Predicates, Said, Told, Word};
 pub(crate) use desk::Written;
 pub use desk::{Answers, Asked, Attending, Deliver, Delivered, Desk, DeskBroker, What};
-pub use ending::{End, Ending, Kind, Sign};
+pub use ending::{End, Ending, Kind, No, Sign};

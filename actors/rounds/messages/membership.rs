@@ -215,8 +215,8 @@ impl<P: 'static> Membership<P> {
         self.seat.emit(Some(key.into()), payload, None)
     }
 
-    /// Vetoes the open round without a key: the round is cancelled for everyone. The returned future resolves to the
-    /// outcome of the round.
+    /// Vetoes the open round without a key: the round is cancelled for everyone, unless the broker's
+    /// [`on_veto`](crate::Broker::on_veto) tolerates the veto. The returned future resolves to the outcome of the round.
     ///
     /// # Errors
     ///

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::gathered::Gathered;
 #[cfg(feature = "testing")]
 use crate::base::{Of, note};
 use crate::rounds::ConfigError;
@@ -115,8 +116,12 @@ impl<P> Release<P> {
         Self(Needed::Names(names.filter(|name| seen.insert(name.clone())).collect()))
     }
 
-    /// Requires that this predicate returns `true`. It runs in the session after each signal. If it panics, the session
-    /// is lost and the round is cancelled. It must not wait for the round itself.
+    /// Requires that this predicate returns `true`. It runs in the session after each signal and each tolerated veto, when
+    /// an emitter has left or is lost, and when time is over. If it panics, the session is lost and the round is
+    /// cancelled. It must not wait for the round itself.
+    ///
+    /// The predicate sees who has answered, by name, and how much those weigh who have kept their promise: see
+    /// [`Gathered`].
     ///
     /// It sees what the pledges of the round see. [`Pledge::subject`](crate::Pledge::subject) and
     /// [`so_far`](crate::Pledge::so_far) of such a pledge panic in it.
@@ -128,6 +133,9 @@ impl<P> Release<P> {
     ///
     /// let _weighs_enough = Broker::<u32>::new(Duration::from_secs(1))
     ///     .release(Release::when(|gathered| gathered.payloads().iter().sum::<u32>() >= 100));
+    /// let _the_chair_or_both_deputies = Broker::<u32>::new(Duration::from_secs(1)).release(Release::when(|gathered| {
+    ///     gathered.kept("chair") || gathered.kept("first deputy") && gathered.kept("second deputy")
+    /// }));
     /// ```
     pub fn when(predicate: impl Fn(&Gathered<'_, P>) -> bool + Send + Sync + 'static) -> Self {
         Self(Needed::When(When { predicate: Arc::new(predicate), title: None }))
@@ -178,6 +186,11 @@ impl<P> Release<P> {
 }
 
 impl<P> Needed<P> {
+    /// Whether it asks who the emitters of a round are.
+    pub(crate) fn asks_who(&self) -> bool {
+        matches!(self, Self::When(_))
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         match self {
             Self::AtLeast(0) => Err(ConfigError::ZeroQuorum),
@@ -221,42 +234,6 @@ impl<P> fmt::Debug for Release<P> {
             Needed::When(When { title: Some(title), .. }) => write!(f, "when_named({:?}, {}, …)", title.name, title.version),
             Needed::When(_) => f.write_str("when(…)"),
         }
-    }
-}
-
-/// A round in progress, as the predicate of [`Release::when`] sees it.
-pub struct Gathered<'a, P> {
-    payloads: &'a [P],
-    owing: usize,
-    elapsed: Duration,
-}
-
-impl<'a, P> Gathered<'a, P> {
-    pub(crate) fn new(payloads: &'a [P], owing: usize, elapsed: Duration) -> Self {
-        Self { payloads, owing, elapsed }
-    }
-
-    /// Returns the payloads emitted so far, in the order of emission.
-    pub fn payloads(&self) -> &'a [P] {
-        self.payloads
-    }
-
-    /// Returns the number of promises that are not kept yet: those of emitters and those of
-    /// [expected](crate::Broker::expects) names, each of which counts once.
-    pub fn owing(&self) -> usize {
-        self.owing
-    }
-
-    /// Returns the time since the round opened.
-    pub fn elapsed(&self) -> Duration {
-        self.elapsed
-    }
-}
-
-/// Omits the payloads, which may be personal, and shows only their number.
-impl<P> fmt::Debug for Gathered<'_, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gathered").field("payloads", &self.payloads.len()).field("owing", &self.owing).finish()
     }
 }
 
@@ -319,6 +296,35 @@ pub enum OnLost {
     Wait,
 }
 
+/// The treatment of an emitter's veto.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnVeto {
+    /// The round is cancelled at once. The default.
+    #[default]
+    Cancel,
+    /// The round goes on with up to this number of vetoes; one more cancels it. Zero is the same as `Cancel`.
+    Tolerate(usize),
+    /// The round goes on as long as its vetoes are at most this percentage of its parties; one more cancels it. Zero is
+    /// the same as `Cancel`, and more than 100 is [`ConfigError::ShareTooLarge`].
+    ///
+    /// The parties of a round are its emitters, without those that have left or were lost, and the
+    /// [expected](crate::Broker::expects) names, each of which counts once, whether nobody, one or several have it. A
+    /// veto is measured by the parties that there are when it comes: who joins or leaves later does not change that.
+    TolerateShare(u8),
+}
+
+impl OnVeto {
+    /// Whether a round goes on that has so many vetoes.
+    pub(super) fn tolerates(self, vetoes: usize, parties: impl FnOnce() -> usize) -> bool {
+        match self {
+            Self::Cancel => false,
+            Self::Tolerate(most) => vetoes <= most,
+            Self::TolerateShare(percent) => vetoes.saturating_mul(100) <= parties().saturating_mul(percent.into()),
+        }
+    }
+}
+
 /// Everything a round goes by.
 pub(crate) struct Rules<P> {
     pub(crate) timeout: Duration,
@@ -331,6 +337,9 @@ pub(crate) struct Rules<P> {
     pub(crate) repeat: RepeatEmit,
     pub(crate) on_timeout: OnTimeout,
     pub(crate) on_lost: OnLost,
+    pub(crate) on_veto: OnVeto,
+    /// How far beyond its first deadline heartbeats may carry an emitter.
+    pub(crate) max_heartbeat: Duration,
 }
 
 impl<P> Clone for Rules<P> {
@@ -351,12 +360,17 @@ impl<P> Rules<P> {
             repeat: RepeatEmit::default(),
             on_timeout: OnTimeout::default(),
             on_lost: OnLost::default(),
+            on_veto: OnVeto::default(),
+            max_heartbeat: Duration::MAX,
         }
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if self.timeout.is_zero() || self.idle.is_some_and(|idle| idle.is_zero()) {
             return Err(ConfigError::ZeroTimeout);
+        }
+        if matches!(self.on_veto, OnVeto::TolerateShare(101..)) {
+            return Err(ConfigError::ShareTooLarge);
         }
         self.release.check()?;
         let mut seen = HashSet::new();

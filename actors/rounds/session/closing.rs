@@ -75,6 +75,7 @@ impl<P: Payload> Session<P> {
             return;
         }
         let unfilled = self.unfilled();
+        let vetoes = self.vetoed();
         let is_complete = self.round.is_complete();
         let (kept, mut payloads, standing) = self.round.take_parts();
         if let Some(call) = &self.call {
@@ -117,6 +118,7 @@ impl<P: Payload> Session<P> {
             payloads,
             missing,
             unfilled,
+            vetoes,
             quorum,
             directory,
             deliveries,
