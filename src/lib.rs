@@ -187,6 +187,10 @@ pub mod rounds {
     #[doc(inline)]
     pub use convoke_actors::Early;
 
+    /// What durable rounds need of a database.
+    #[doc(inline)]
+    pub use crate::durable::store as round_store;
+
     // Who takes part in a round.
     #[doc(inline)]
     pub use convoke_actors::{

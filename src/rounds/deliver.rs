@@ -15,8 +15,8 @@ use super::bench::id;
 use crate::__private::random;
 use crate::__private::rounds::{Deliver, Delivered, Ending};
 use crate::codec;
-use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, Retry, TransportError};
-use crate::{Broker, EnvelopeLimits, Payload};
+use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, TransportError};
+use crate::{Broker, EnvelopeLimits, Payload, Retry};
 
 /// How many rounds a consumer is handed at once.
 const AT_ONCE: usize = 16;

@@ -23,9 +23,9 @@ use super::queue::{Reply, Waiter};
 use super::store::{Enrolled, Kept, Place, RoundDatabase, RoundFigures, Stage};
 use crate::__private::rounds::{Asked, Attending, Charter, Course, Desk, DeskBroker, Ending, What};
 use crate::__private::{catch, is_arbiter};
-use crate::transport::{Retry, TransportError};
+use crate::transport::TransportError;
 use crate::{
-    Broker, Early, EmitError, JoinError, OutboxDatabase, Outcome, Payload, Relay, RelayService, Route, RoundId,
+    Broker, Early, EmitError, JoinError, OutboxDatabase, Outcome, Payload, Relay, RelayService, Retry, Route, RoundId,
     RoundKey, ServiceHandle, Uuid,
 };
 
@@ -297,7 +297,7 @@ impl<P: Payload + DeserializeOwned, D: RoundDatabase> Relays<P, D> {
         store.add_consumer(&consumer).await.map_err(|error| database(&error))?;
         let broker = self.address.borrow().clone().ok_or(JoinError::BrokerGone)?;
         let name = format!("{} for consumer {consumer}", store.name());
-        let publisher = ToConsumer { name: name.clone(), consumer, broker, retry: self.retry.clone() };
+        let publisher = ToConsumer { name: name.clone(), consumer, broker, retry: self.retry };
         let limits = crate::EnvelopeLimits::default().bytes(usize::MAX).depth(usize::MAX).keys(usize::MAX);
         let route = Route::new("**", publisher).limits(limits).timeout(patience(self.limit, &self.retry));
         let rows: Arc<dyn crate::outbox::Rows> = rows;

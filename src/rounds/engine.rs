@@ -93,7 +93,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
     /// Has an ask written in its turn.
     pub(super) fn ask(&self, place: Place, ask: Ask, reply: Reply<P>) -> Result<(), Reply<P>> {
         let waiting = Waiting { place, ask, reply, until: Instant::now() + PATIENCE, again: 0 };
-        self.queue.push(waiting).map_err(|waiting| waiting.reply)
+        self.queue.push(waiting)
     }
 
     /// Writes a batch.

@@ -21,14 +21,12 @@ mod queue;
 mod engine;
 mod bench;
 mod deliver;
-mod store;
+pub mod store;
 mod plan;
 mod memory;
 
 pub use durable::{Durable, DurableBroker, DurableBuilder, DurableRound, DurableState};
 pub use error::DurableError;
 pub(crate) use store::sealed::{KeepsRounds, OpenedRounds};
-pub use store::{
-    Case, Due, Enrolled, Judge, Kept, Next, Opening, Past, Place, Round, RoundDatabase, RoundFigures, RoundStore, Row,
-    Ruling, Stage,
-};
+pub(crate) use store::{Due, Enrolled, Judge, Kept, Past, Place, RoundStore, Row};
+pub use store::{RoundDatabase, RoundFigures};

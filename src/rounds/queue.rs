@@ -53,11 +53,11 @@ impl<P> Queue<P> {
         Self { waiting: Mutex::default(), bound, rings: Arc::new(Notify::new()) }
     }
 
-    /// Adds one behind all others; hands it back if there is no room.
-    pub(super) fn push(&self, waiting: Waiting<P>) -> Result<(), Waiting<P>> {
+    /// Adds one behind all others; hands back where it is answered if there is no room.
+    pub(super) fn push(&self, waiting: Waiting<P>) -> Result<(), Reply<P>> {
         let mut all = lock(&self.waiting);
         if all.len() >= self.bound {
-            return Err(waiting);
+            return Err(waiting.reply);
         }
         all.push_back(waiting);
         drop(all);

@@ -18,13 +18,21 @@ use crate::rounds::{BrokerId, EmitterId, RoundId, RoundKey};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
+    /// What it needed was there.
     Resolved,
+    /// The time was over, and what there was is delivered.
     Partial,
+    /// The time was over.
     TimedOut,
+    /// No signal came for too long.
     Idle,
+    /// This party was lost.
     Lost(Arc<str>),
+    /// This party has vetoed, for this reason.
     Vetoed(Arc<str>, Arc<str>),
+    /// Whoever is left cannot release it.
     OutOfReach,
+    /// Somebody has ended it, for this reason.
     Aborted(Arc<str>),
     /// No process that lives has its predicate.
     NoRule(Arc<str>),
@@ -34,7 +42,9 @@ pub enum End {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i16)]
 pub enum Kind {
+    /// A signal.
     Signal = 1,
+    /// A veto.
     Veto = 2,
 }
 
@@ -52,9 +62,11 @@ impl Kind {
 /// A signal of a round that is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sign {
+    /// Whose it is.
     pub name: Arc<str>,
     /// Microseconds since the round opened.
     pub at: u64,
+    /// By which whoever said it knows it again.
     pub token: Uuid,
     /// As JSON.
     pub payload: String,
@@ -63,19 +75,24 @@ pub struct Sign {
 /// A veto that was tolerated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct No {
+    /// Whose it is.
     pub name: Arc<str>,
+    /// Why.
     pub reason: Arc<str>,
+    /// By which whoever said it knows it again.
     pub token: Uuid,
 }
 
 /// What became of a round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
+    /// How it ended.
     pub end: End,
     /// Microseconds since 1970.
     pub opened: i64,
     /// Microseconds.
     pub elapsed: u64,
+    /// How many signals it took, if that is a number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quorum: Option<usize>,
     /// In their order.
@@ -87,6 +104,7 @@ pub struct Ending {
     /// The token of the veto that has ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Uuid>,
+    /// Who has not kept the promise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Arc<str>>,
     /// Those of them that were told that they are late.
