@@ -372,7 +372,7 @@ pub mod prelude {
     };
     #[doc(no_inline)]
     pub use crate::rounds::{
-        Broker, BrokerError, BrokerExt, Brokers, Cancelled, Cause, Close, Consumer, ConsumerHandle, EmitError, Emitter,
+        Broker, BrokerError, BrokerExt, Brokers, Cancelled, Cause, Close, Consumer, ConsumerHandle, DurableBroker, EmitError, Emitter,
         EmitterExt, EmitterHandle, JoinError, LateJoin, Membership, OnLost, OnTimeout, OnVeto, Outcome, Pledge,
         Release, RepeatEmit, Resolved, RoundKey, Summons,
     };
