@@ -332,8 +332,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                         continue;
                     };
                     self.ruling.opens = Some(Opening { rules: round.rules, stage: Stage::Open, at: round.opened_at });
-                    self.tell(Answer::Written(id(round.id)));
-                    return self.run(round.id, round.opened_at, &charter, asks, place + 1);
+                    return self.run(round.id, round.opened_at, &charter, asks, place);
                 }
                 _ => self.tell(Answer::Refused(EmitError::Aside { round: id(round.id), reason: reason.clone() })),
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use convoke::prelude::*;
+use convoke::testing::expect_failure;
 use convoke::transport::Memory;
 use convoke::{Durable, DurableError, DurableState};
 use serde::{Deserialize, Serialize};
@@ -105,6 +106,7 @@ async fn a_payload_that_cannot_be_read_sets_its_round_aside_and_no_other() {
 #[convoke::test]
 async fn a_predicate_that_panics_sets_its_round_aside_until_it_is_mended() {
     let db = Memory::database();
+    expect_failure("a predicate");
     let round = {
         let release = Release::when_named("odd", 1, |gathered: &convoke::Gathered<'_, u32>| {
             assert!(gathered.payloads() != [13], "unlucky");
