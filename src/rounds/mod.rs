@@ -6,6 +6,12 @@
 mod store;
 mod plan;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(test)]
+mod contract;
 
 pub(crate) use store::sealed::{KeepsRounds, OpenedRounds};
 pub use store::{
