@@ -24,6 +24,12 @@ mod deliver;
 pub mod store;
 mod plan;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(test)]
+mod contract;
 
 pub use durable::{Durable, DurableBroker, DurableBuilder, DurableRound, DurableState};
 pub use error::DurableError;

@@ -102,6 +102,8 @@ pub(super) struct Found {
 pub(super) struct Plan {
     pub(super) made: Vec<Line>,
     pub(super) changed: Vec<Line>,
+    /// Of which only `due_at` and `generation` are others: they stand in no index.
+    pub(super) noted: Vec<Line>,
     /// Behind those that there are, in the order of rounds and numbers.
     pub(super) rows: Vec<(i64, Row)>,
     /// Rounds whose rows are deleted, for they are over or deleted.
@@ -119,6 +121,7 @@ impl Plan {
     pub(super) fn is_empty(&self) -> bool {
         self.made.is_empty()
             && self.changed.is_empty()
+            && self.noted.is_empty()
             && self.lapsed.is_empty()
             && self.amended.is_empty()
             && self.heard.is_empty()
@@ -126,7 +129,7 @@ impl Plan {
 
     /// Whether something may have become different for who waits: more than a signal that is noted.
     pub(super) fn rings(&self) -> bool {
-        !(self.made.is_empty() && self.emptied.is_empty() && self.changed.is_empty())
+        !(self.made.is_empty() && self.changed.is_empty())
     }
 
     /// Has a place judged, and takes what was ruled. Two places that are the same round: the second is passed over.
@@ -157,7 +160,7 @@ impl Plan {
         now: i64,
     ) {
         let Ruling { opens, adds, next, .. } = ruling;
-        let is_new = line.is_none();
+        let (is_new, before) = (line.is_none(), line.clone());
         let mut line = match (line, &opens) {
             (Some(line), _) => line,
             // Nobody looks at it again by itself unless that is said: so it is looked at next.
@@ -216,7 +219,15 @@ impl Plan {
             false if count > 0 => self.emptied.push(line.id),
             false => {}
         }
-        if is_new { self.made.push(line) } else { self.changed.push(line) }
+        let is_noted = before.is_some_and(|before| {
+            let Line { due_at, generation, .. } = line;
+            Line { due_at, generation, ..before } == line
+        });
+        match is_new {
+            true => self.made.push(line),
+            false if is_noted => self.noted.push(line),
+            false => self.changed.push(line),
+        }
     }
 }
 
@@ -232,6 +243,17 @@ pub(super) fn check_places(places: &[Place], at: &Arc<str>) -> Result<(), Transp
     }
     let text = "a place is there twice: what becomes of it is one ruling, which has all that is to be said";
     Err(TransportError::new(ErrorKind::Refused, at.clone(), text))
+}
+
+/// The number of rules: the same in every process and every database, so that a database which was replaced has it too.
+pub(super) fn number_of(rules: &str) -> i64 {
+    // FNV-1a: what the standard library hashes by may change.
+    let hash = rules
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    // The last bytes have reached few of its bits.
+    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    (mixed >> 17).cast_signed()
 }
 
 /// The name of the outbox with what a consumer is to hear of.

@@ -99,7 +99,7 @@ impl Table {
         for round in &plan.lapsed {
             self.remove(*round);
         }
-        for line in plan.made.into_iter().chain(plan.changed) {
+        for line in plan.made.into_iter().chain(plan.changed).chain(plan.noted) {
             self.forget(line.id);
             self.note(line);
         }

@@ -20,6 +20,7 @@ const STEPS: Steps = Steps(&[
     Step { sql: include_str!("steps/3.sql"), older_go_on: true },
     Step { sql: include_str!("steps/4.sql"), older_go_on: true },
     Step { sql: concat!(include_str!("steps/5.sql"), include_str!("steps/5-lend.sql")), older_go_on: true },
+    Step { sql: include_str!("steps/6.sql"), older_go_on: true },
 ]);
 
 /// Makes what is missing. Two that start at once wait for each other: the second finds it done.

@@ -8,13 +8,14 @@ use crate::sql::{Step, Steps, Unfit, Version};
 
 /// One step for each version.
 const STEPS: Steps = Steps(&[
-    Step { sql: include_str!("schema.sql"), older_go_on: false },
-    Step { sql: include_str!("schema-2.sql"), older_go_on: false },
-    Step { sql: include_str!("schema-3.sql"), older_go_on: true },
+    Step { sql: include_str!("steps/1.sql"), older_go_on: false },
+    Step { sql: include_str!("steps/2.sql"), older_go_on: false },
+    Step { sql: include_str!("steps/3.sql"), older_go_on: true },
     // An older program lends no row of a state that it does not know, nor one behind it.
-    Step { sql: include_str!("schema-4.sql"), older_go_on: true },
-    Step { sql: include_str!("schema-5.sql"), older_go_on: true },
-    Step { sql: include_str!("schema-6.sql"), older_go_on: true },
+    Step { sql: include_str!("steps/4.sql"), older_go_on: true },
+    Step { sql: include_str!("steps/5.sql"), older_go_on: true },
+    Step { sql: include_str!("steps/6.sql"), older_go_on: true },
+    Step { sql: include_str!("steps/7.sql"), older_go_on: true },
 ]);
 
 /// What is wrong with the tables of a file.
@@ -110,7 +111,7 @@ mod tests {
     #[actix_rt::test]
     async fn a_file_of_an_older_release_takes_the_steps_that_it_has_not_had() {
         let mut file = file().await;
-        written(&mut file, include_str!("schema.sql")).await;
+        written(&mut file, include_str!("steps/1.sql")).await;
         written(
             &mut file,
             "CREATE TABLE convoke_schema (version INTEGER NOT NULL); INSERT INTO convoke_schema VALUES (1)",

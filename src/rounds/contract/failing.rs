@@ -1,0 +1,148 @@
+//! What is left of what fails.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use super::room::{Hurts, Room, by_key, closing, judge, signalled};
+use crate::durable::{Next, Place, RoundDatabase, Ruling};
+
+pub(super) async fn a_judge_that_panics_leaves_nothing<D: RoundDatabase>(room: &Room<D>) {
+    room.rounds.add_consumer("audit").await.unwrap();
+    let b = room.signal("b").await;
+    let panics = judge(|place, case| match place {
+        0 => Some(signalled(case, room.rules)),
+        1 => Some(closing(case, true)),
+        _ => panic!("a predicate has failed"),
+    });
+    let places = [by_key("a"), by_key("b"), by_key("c")];
+    let worked = AssertUnwindSafe(room.rounds.work(&places, &panics)).catch_unwind().await;
+    assert!(worked.is_err(), "it has panicked");
+    assert!(room.seen("a").await.is_none());
+    assert_eq!((room.at("b").await.id, room.rows("b").await.len(), room.heard("audit").await), (b, 1, 0));
+    // And nothing is held.
+    room.signal("a").await;
+    room.close("b", true).await;
+    assert_eq!(room.heard("audit").await, 1);
+}
+
+pub(super) async fn a_work_that_is_dropped_leaves_nothing<D: RoundDatabase>(room: &Room<D>) {
+    room.rounds.add_consumer("audit").await.unwrap();
+    let (mut dropped, mut done) = (0, 0);
+    for turn in 0..60 {
+        let (new, old) = (format!("new {turn}"), format!("old {turn}"));
+        let id = room.signal(&old).await;
+        let heard = room.heard("audit").await;
+        let both = judge(|place, case| match place {
+            0 => Some(signalled(case, room.rules)),
+            _ => Some(closing(case, true)),
+        });
+        let places = [by_key(&new), by_key(&old)];
+        {
+            // It is polled so many times, and then dropped: between any two of its statements.
+            let mut work = room.rounds.work(&places, &both);
+            let mut polls = 0;
+            let some = std::future::poll_fn(|cx| {
+                polls += 1;
+                match work.poll_unpin(cx) {
+                    _ if polls > turn => std::task::Poll::Ready(None),
+                    std::task::Poll::Ready(worked) => std::task::Poll::Ready(Some(worked)),
+                    std::task::Poll::Pending => std::task::Poll::Pending,
+                }
+            });
+            if some.await.is_some_and(|worked| worked.is_ok()) {
+                done += 1;
+            } else {
+                dropped += 1;
+            }
+        }
+        // All of it is there, or nothing. What was given up may be under way for a moment: whoever comes behind it waits for that.
+        room.rounds.work(&places, &judge(|_, _| None)).await.unwrap();
+        let is_done = room.seen(&new).await.is_some();
+        if !is_done {
+            assert_eq!((room.at(&old).await.id, room.rows(&old).await.len()), (id, 1));
+        } else {
+            assert_eq!((room.past(&old).await.id, room.rows(&new).await.len()), (id, 1));
+        }
+        assert_eq!(room.heard("audit").await, heard + u64::from(is_done));
+        // And nobody holds it any more.
+        room.signal(&old).await;
+        room.signal(&new).await;
+    }
+    assert!(dropped > 0, "{dropped} were dropped, {done} done");
+}
+
+pub(super) async fn a_statement_that_fails_leaves_nothing<D: RoundDatabase + Hurts>(room: &Room<D>) {
+    room.rounds.add_consumer("audit").await.unwrap();
+    for key in ["changed", "noted", "closed", "lapsed", "amended"] {
+        room.signal(key).await;
+    }
+    room.close("amended", true).await;
+    let places = ["made", "changed", "noted", "closed", "lapsed", "amended"].map(by_key);
+    let outcome = room.past("amended").await.outcome;
+    let all = judge(|place, case| {
+        Some(match place {
+            0 | 2 => signalled(case, room.rules),
+            1 => Ruling { next: Next::Waits { look_at: 1, due_at: 1 }, ..Ruling::default() },
+            3 => closing(case, true),
+            4 => Ruling { next: Next::Lapses, ..Ruling::default() },
+            _ => Ruling { amends: Some("{}".into()), ..Ruling::default() },
+        })
+    });
+    let mut before = room.rounds.open(0, 10).await.unwrap();
+    let steps = [
+        ("INSERT", "convoke_round"),
+        ("UPDATE", "convoke_round"),
+        ("DELETE", "convoke_round"),
+        ("INSERT", "convoke_round_row"),
+        ("DELETE", "convoke_round_row"),
+        ("INSERT", "convoke_outbox"),
+    ];
+    for (what, table) in steps {
+        let Some(how) = room.database.break_table(what, table).await else { return };
+        let failed = room.rounds.work(&places, &all).await;
+        assert!(failed.is_err(), "{what} {table}");
+        room.database.mend(&how).await;
+        assert_eq!(room.rounds.open(0, 10).await.unwrap(), before, "{what} {table}");
+        assert_eq!((room.past("amended").await.outcome, room.heard("audit").await), (outcome.clone(), 0));
+    }
+    // All of them are statements of this one.
+    room.rounds.work(&places, &all).await.unwrap();
+    let after = room.rounds.open(0, 10).await.unwrap();
+    assert_ne!(after, before);
+    before.clear();
+    assert_eq!((after.len(), &*room.past("amended").await.outcome, room.heard("audit").await), (3, "{}", 1));
+}
+
+pub(super) async fn what_somebody_works_on_is_passed_over_by_its_number<D: RoundDatabase + Hurts>(room: &Room<D>) {
+    room.rounds.add_consumer("audit").await.unwrap();
+    let (held, free) = (room.signal("held").await, room.signal("free").await);
+    // The key of the packet is held, so who closes waits with the round in hand.
+    let Some(transaction) = room.database.hold_key(&room.rounds.outbox_of("audit"), "held").await else { return };
+    let (another, asked, looks) = (room.another().await, AtomicUsize::new(0), AtomicUsize::new(0));
+    let close = judge(|_, case| {
+        asked.fetch_add(1, Ordering::Relaxed);
+        Some(closing(case, true))
+    });
+    let places = [by_key("held")];
+    let work = room.rounds.work(&places, &close);
+    let beside = async {
+        room.until(async || asked.load(Ordering::Relaxed) > 0).await;
+        // What the judge has said is on its way to where it waits.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let look = judge(|place, _| {
+            looks.fetch_add(place, Ordering::Relaxed);
+            None
+        });
+        another.work(&[Place::Round(held), Place::Round(free)], &look).await.unwrap();
+        assert_eq!(looks.load(Ordering::Relaxed), 1, "one is passed over, and the other is not");
+        let noted = judge(|_, case| Some(signalled(case, room.rules)));
+        another.work(&[by_key("free")], &noted).await.unwrap();
+        drop(transaction);
+    };
+    let (worked, ()) = tokio::join!(work, beside);
+    worked.unwrap();
+    assert_eq!((room.past("held").await.id, room.heard("audit").await), (held, 1));
+}

@@ -1,0 +1,148 @@
+//! What a broker has in a database: its name, its rules, its consumers.
+//!
+//! `open_rounds → convoke_round_register_1`, `enroll → convoke_round_enroll_1`, `add_consumer → convoke_round_consumer_1`
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sqlx::postgres::PgRow;
+use sqlx::{Postgres, Row as _};
+
+use super::rounds::PostgresRounds;
+use crate::durable::Enrolled;
+use crate::durable::plan::number_of;
+use crate::sql::postgres::{array, quoted};
+use crate::transport::TransportError;
+
+/// What a handle knows of its broker.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    /// Which broker of this name it was: in a database that was replaced it is another one, or there is none.
+    pub(super) tag: Option<i64>,
+    /// By their number, which is the same in every database.
+    rules: BTreeMap<i64, Arc<str>>,
+    /// By which it opens rounds.
+    enrolled: Option<i64>,
+    /// Those that were added by it.
+    consumers: BTreeSet<Arc<str>>,
+}
+
+impl Names {
+    pub(super) fn rules(&self, number: i64) -> Option<Arc<str>> {
+        self.rules.get(&number).cloned()
+    }
+}
+
+/// Makes the broker, if there is none. A database that was replaced gets what this handle knows of it.
+pub(super) async fn register(rounds: &PostgresRounds) -> Result<(), TransportError> {
+    let names = rounds.names().clone();
+    let null = |number: Option<i64>| number.map_or("NULL".to_owned(), |number| number.to_string());
+    let sql = format!(
+        "SELECT {}.convoke_round_register_1({}, {}, '{}', {}, {}, {})",
+        rounds.database.schema(),
+        quoted(&rounds.broker),
+        null(names.tag),
+        array(names.rules.keys()),
+        texts(names.rules.values()),
+        null(names.enrolled),
+        texts(names.consumers.iter()),
+    );
+    let tag = value(rounds, &rounds.rows(&sql).await?)?;
+    rounds.names().tag = Some(tag);
+    Ok(())
+}
+
+/// Texts as an array.
+fn texts<'a>(texts: impl Iterator<Item = &'a Arc<str>>) -> String {
+    format!("ARRAY[{}]::text[]", texts.map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
+}
+
+/// The first value of the first row.
+fn value<'r, T>(rounds: &PostgresRounds, rows: &'r [PgRow]) -> Result<T, TransportError>
+where
+    T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
+{
+    let value = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| row.try_get(0));
+    value.map_err(|error| rounds.error(&error))
+}
+
+pub(super) async fn enroll(rounds: &PostgresRounds, rules: &str, replaces: bool) -> Result<Enrolled, TransportError> {
+    let number = number_of(rules);
+    let (schema, broker, text) = (rounds.database.schema(), quoted(&rounds.broker), quoted(rules));
+    let sql = format!("SELECT {schema}.convoke_round_enroll_1({broker}, {number}, {text}, {replaces})");
+    if let Some(other) = value(rounds, &rounds.rows(&sql).await?)? {
+        return Ok(Enrolled::Other(other));
+    }
+    let mut names = rounds.names();
+    names.rules.insert(number, rules.into());
+    names.enrolled = Some(number);
+    Ok(Enrolled::As(number))
+}
+
+pub(super) async fn add_consumer(rounds: &PostgresRounds, name: &str) -> Result<(), TransportError> {
+    let consumer: Arc<str> = name.into();
+    rounds.open_outbox(&consumer).await?;
+    set_consumer(rounds, name, true).await?;
+    rounds.names().consumers.insert(consumer);
+    Ok(())
+}
+
+pub(super) async fn remove_consumer(rounds: &PostgresRounds, name: &str) -> Result<bool, TransportError> {
+    rounds.names().consumers.remove(name);
+    set_consumer(rounds, name, false).await
+}
+
+async fn set_consumer(rounds: &PostgresRounds, name: &str, is_there: bool) -> Result<bool, TransportError> {
+    let (schema, broker, name) = (rounds.database.schema(), quoted(&rounds.broker), quoted(name));
+    let sql = format!("SELECT {schema}.convoke_round_consumer_1({broker}, {name}, {is_there})");
+    value(rounds, &rounds.rows(&sql).await?)
+}
+
+pub(super) async fn consumers(rounds: &PostgresRounds) -> Result<Vec<Arc<str>>, TransportError> {
+    let sql = format!(
+        "SELECT c.name FROM {schema}.convoke_round_broker AS b JOIN {schema}.convoke_round_consumer AS c ON c.broker = b.id \
+         WHERE b.name = {} ORDER BY c.name",
+        quoted(&rounds.broker),
+        schema = rounds.database.schema(),
+    );
+    let rows = rounds.rows(&sql).await?;
+    let name = |row: &PgRow| Ok(row.try_get::<String, _>(0)?.into());
+    rows.iter().map(name).collect::<Result<_, _>>().map_err(|error| rounds.error(&error))
+}
+
+/// The texts of rules by their numbers: they never change, so what is not known yet is read once.
+pub(super) async fn learn_rules(
+    rounds: &PostgresRounds,
+    numbers: impl Iterator<Item = i64>,
+) -> Result<(), TransportError> {
+    let unknown = unknown(rounds, numbers);
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let rows = rounds.rows(&rules_sql(rounds, &unknown)).await?;
+    note_rules(rounds, &rows).map_err(|error| rounds.error(&error))
+}
+
+/// Those that are not known here.
+pub(super) fn unknown(rounds: &PostgresRounds, numbers: impl Iterator<Item = i64>) -> BTreeSet<i64> {
+    let names = rounds.names();
+    numbers.filter(|number| !names.rules.contains_key(number)).collect()
+}
+
+pub(super) fn rules_sql(rounds: &PostgresRounds, numbers: &BTreeSet<i64>) -> String {
+    format!(
+        "SELECT r.id, r.text FROM {schema}.convoke_round_broker AS b JOIN {schema}.convoke_round_rules AS r ON r.broker = b.id \
+         WHERE b.name = {} AND r.id = ANY ('{}')",
+        quoted(&rounds.broker),
+        array(numbers.iter()),
+        schema = rounds.database.schema(),
+    )
+}
+
+pub(super) fn note_rules(rounds: &PostgresRounds, rows: &[PgRow]) -> Result<(), sqlx::Error> {
+    let mut names = rounds.names();
+    for row in rows {
+        names.rules.insert(row.try_get(0)?, row.try_get::<String, _>(1)?.into());
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! The rounds of a broker in a database, as they are open.
+//!
+//! `open_rounds → PostgresRounds → work.rs, look.rs, names.rs → a function of the schema`
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
+use tokio::sync::watch;
+
+use super::names::Names;
+use super::{look, names, work};
+use crate::durable::plan::outbox_of;
+use crate::durable::{Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Past, Place, RoundFigures, RoundStore};
+use crate::outbox::{Keeping, Keeps};
+use crate::sql::postgres::{PostgresDatabase, describe};
+use crate::transport::{BoxFuture, TransportError};
+
+impl KeepsRounds for PostgresDatabase {
+    fn open_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, OpenedRounds> {
+        Box::pin(async move {
+            let at: Arc<str> = format!("postgres rounds {broker}").into();
+            self.check(&at).await?;
+            // A name by which no queue can ring.
+            let bell_name = format!("rounds {broker}");
+            let rounds = PostgresRounds {
+                bell: self.bells().watch(&bell_name),
+                at,
+                broker,
+                bell_name,
+                database: self.clone(),
+                names: Mutex::default(),
+                outboxes: Mutex::default(),
+            };
+            names::register(&rounds).await?;
+            Ok(Arc::new(rounds) as Arc<dyn RoundStore>)
+        })
+    }
+}
+
+pub(super) struct PostgresRounds {
+    pub(super) at: Arc<str>,
+    pub(super) broker: Arc<str>,
+    bell_name: String,
+    pub(super) database: PostgresDatabase,
+    names: Mutex<Names>,
+    outboxes: Mutex<HashMap<Arc<str>, Outbox>>,
+    bell: watch::Receiver<()>,
+}
+
+/// What a consumer is to hear of.
+pub(super) type Outbox = Arc<dyn Keeping<PgConnection>>;
+
+impl PostgresRounds {
+    pub(super) fn error(&self, error: &sqlx::Error) -> TransportError {
+        describe(&self.at, error)
+    }
+
+    pub(super) async fn rows(&self, sql: &str) -> Result<Vec<PgRow>, TransportError> {
+        self.database.rows(&self.at, self.database.deadline(), sql).await
+    }
+
+    /// What this handle knows of the broker, for a database that does not.
+    pub(super) fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn outboxes(&self) -> MutexGuard<'_, HashMap<Arc<str>, Outbox>> {
+        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The outbox of a consumer, if it is open.
+    pub(super) fn outbox(&self, consumer: &str) -> Option<Outbox> {
+        self.outboxes().get(consumer).cloned()
+    }
+
+    /// Opens the outbox of a consumer: never within a transaction, for it needs a connection.
+    pub(super) async fn open_outbox(&self, consumer: &Arc<str>) -> Result<(), TransportError> {
+        let outbox = Keeps::open(&self.database, outbox_of(&self.broker, consumer).into()).await?;
+        self.outboxes().insert(consumer.clone(), outbox);
+        Ok(())
+    }
+
+    /// Those of a database that was replaced are of no use.
+    pub(super) fn forget_outboxes(&self) {
+        self.outboxes().clear();
+    }
+
+    pub(super) fn ring(&self) {
+        self.database.bells().ring(&self.bell_name, 1);
+    }
+}
+
+pub(super) fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX / 4)
+}
+
+impl RoundStore for PostgresRounds {
+    fn name(&self) -> &Arc<str> {
+        &self.at
+    }
+
+    fn enroll<'a>(&'a self, rules: &'a str, replaces: bool) -> BoxFuture<'a, Result<Enrolled, TransportError>> {
+        Box::pin(names::enroll(self, rules, replaces))
+    }
+
+    fn work<'a>(&'a self, places: &'a [Place], judge: &'a dyn Judge) -> BoxFuture<'a, Result<(), TransportError>> {
+        Box::pin(work::work(self, places, judge))
+    }
+
+    fn due<'a>(
+        &'a self,
+        foreign: &'a [i64],
+        grace: Duration,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Due, TransportError>> {
+        Box::pin(look::due(self, foreign, grace, most))
+    }
+
+    fn ended<'a>(&'a self, rounds: &'a [i64]) -> BoxFuture<'a, Result<Vec<Past>, TransportError>> {
+        Box::pin(look::ended(self, rounds))
+    }
+
+    fn round(&self, round: i64) -> BoxFuture<'_, Result<Option<Kept>, TransportError>> {
+        Box::pin(look::round(self, round))
+    }
+
+    fn history<'a>(
+        &'a self,
+        key: &'a str,
+        before: i64,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<Kept>, TransportError>> {
+        Box::pin(look::history(self, key, before, most))
+    }
+
+    fn open(&self, after: i64, most: usize) -> BoxFuture<'_, Result<Vec<Kept>, TransportError>> {
+        Box::pin(look::open(self, after, most))
+    }
+
+    fn add_consumer<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), TransportError>> {
+        Box::pin(names::add_consumer(self, name))
+    }
+
+    fn remove_consumer<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, TransportError>> {
+        Box::pin(names::remove_consumer(self, name))
+    }
+
+    fn consumers(&self) -> BoxFuture<'_, Result<Vec<Arc<str>>, TransportError>> {
+        Box::pin(names::consumers(self))
+    }
+
+    fn purge(&self, older: Duration, most: usize) -> BoxFuture<'_, Result<u64, TransportError>> {
+        Box::pin(look::purge(self, older, most))
+    }
+
+    fn figures(&self, most: u64) -> BoxFuture<'_, Result<RoundFigures, TransportError>> {
+        Box::pin(look::figures(self, most))
+    }
+
+    fn bell(&self) -> watch::Receiver<()> {
+        self.database.bells().listen();
+        self.bell.clone()
+    }
+
+    fn outbox_of(&self, consumer: &str) -> String {
+        outbox_of(&self.broker, consumer)
+    }
+}

@@ -1,0 +1,183 @@
+//! What a broker has in a file: its name, its rules, its consumers.
+//!
+//! `open_rounds → register`, `enroll → convoke_round_rules`, `add_consumer → convoke_round_consumer`
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sqlx::SqliteConnection;
+
+use super::rounds::SqliteRounds;
+use crate::durable::Enrolled;
+use crate::durable::plan::number_of;
+use crate::transport::{ErrorKind, TransportError};
+
+/// What a handle knows of its broker.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    /// Which broker of this name it was: in a file that was replaced it is another one, or there is none.
+    tag: Option<i64>,
+    /// The same, if the transaction in hand commits.
+    made: Option<i64>,
+    /// By their number, which is the same in every file.
+    rules: BTreeMap<i64, Arc<str>>,
+    /// By which it opens rounds.
+    enrolled: Option<i64>,
+    /// Those that were added by it.
+    consumers: BTreeSet<Arc<str>>,
+}
+
+impl Names {
+    /// Whether the broker of this tag has all that is known here.
+    pub(super) fn are_of(&self, tag: Option<i64>) -> bool {
+        tag.is_some() && (tag == self.tag || tag == self.made)
+    }
+
+    /// A transaction has ended.
+    pub(super) fn ended(&mut self, is_committed: bool) {
+        if let Some(made) = self.made.take()
+            && is_committed
+        {
+            self.tag = Some(made);
+        }
+    }
+
+    pub(super) fn rules(&self, number: i64) -> Option<Arc<str>> {
+        self.rules.get(&number).cloned()
+    }
+
+    pub(super) fn note_rules(&mut self, number: i64, text: Arc<str>) {
+        self.rules.insert(number, text);
+    }
+}
+
+const FIND: &str = "SELECT id, tag FROM convoke_round_broker WHERE name = ?1";
+const MAKE: &str = "INSERT INTO convoke_round_broker (name, tag) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
+const MAKE_RULES: &str =
+    "INSERT INTO convoke_round_rules (broker, id, text) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+const MAKE_CONSUMER: &str = "INSERT INTO convoke_round_consumer (broker, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+
+async fn find(rounds: &SqliteRounds, connection: &mut SqliteConnection) -> Result<Option<(i64, i64)>, sqlx::Error> {
+    sqlx::query_as(FIND).bind(rounds.broker.to_string()).fetch_optional(connection).await
+}
+
+/// Makes the broker, if there is none.
+pub(super) async fn register(rounds: &SqliteRounds) -> Result<(), TransportError> {
+    match rounds.read(async |connection| find(rounds, connection).await).await? {
+        Some((_, tag)) => rounds.names().tag = Some(tag),
+        None => drop(rounds.transact(async |connection| there_is(rounds, connection).await).await?),
+    }
+    Ok(())
+}
+
+/// Returns the number of the broker in the file, in a transaction that writes. A file that was replaced gets what this handle knows
+/// of the broker.
+pub(super) async fn there_is(rounds: &SqliteRounds, connection: &mut SqliteConnection) -> Result<i64, TransportError> {
+    let made = async {
+        let there = match find(rounds, connection).await? {
+            Some(there) => there,
+            None => {
+                let tag = i64::try_from(crate::__private::random() >> 1).unwrap_or_default();
+                sqlx::query(MAKE).bind(rounds.broker.to_string()).bind(tag).execute(&mut *connection).await?;
+                find(rounds, connection).await?.ok_or(sqlx::Error::RowNotFound)?
+            }
+        };
+        let ((id, tag), names) = (there, rounds.names().clone());
+        if names.are_of(Some(tag)) {
+            return Ok(id);
+        }
+        for (number, text) in names.rules {
+            sqlx::query(MAKE_RULES).bind(id).bind(number).bind(text.to_string()).execute(&mut *connection).await?;
+        }
+        if let Some(rules) = names.enrolled {
+            let take = "UPDATE convoke_round_broker SET rules = ?2 WHERE id = ?1 AND rules IS NULL";
+            sqlx::query(take).bind(id).bind(rules).execute(&mut *connection).await?;
+        }
+        for name in names.consumers {
+            sqlx::query(MAKE_CONSUMER).bind(id).bind(name.to_string()).execute(&mut *connection).await?;
+        }
+        rounds.names().made = Some(tag);
+        Ok(id)
+    };
+    made.await.map_err(|error| rounds.error(&error))
+}
+
+async fn set_rules(connection: &mut SqliteConnection, id: i64, rules: i64) -> Result<(), sqlx::Error> {
+    let set = sqlx::query("UPDATE convoke_round_broker SET rules = ?2 WHERE id = ?1").bind(id).bind(rules);
+    set.execute(connection).await.map(drop)
+}
+
+async fn text_of(connection: &mut SqliteConnection, id: i64, rules: i64) -> Result<Option<String>, sqlx::Error> {
+    let text = sqlx::query_scalar("SELECT text FROM convoke_round_rules WHERE broker = ?1 AND id = ?2");
+    text.bind(id).bind(rules).fetch_optional(connection).await
+}
+
+pub(super) async fn enroll(rounds: &SqliteRounds, rules: &str, replaces: bool) -> Result<Enrolled, TransportError> {
+    let number = number_of(rules);
+    let enrolled = rounds.transact(async |connection| {
+        let id = there_is(rounds, connection).await?;
+        let enrolled = async {
+            let there = sqlx::query_scalar("SELECT rules FROM convoke_round_broker WHERE id = ?1").bind(id);
+            let there: Option<i64> = there.fetch_one(&mut *connection).await?;
+            if let Some(there) = there.filter(|there| *there != number && !replaces) {
+                let other = text_of(connection, id, there).await?;
+                return Ok(Enrolled::Other(other.unwrap_or_default()));
+            }
+            let make = sqlx::query(MAKE_RULES).bind(id).bind(number).bind(rules.to_owned());
+            make.execute(&mut *connection).await?;
+            if there != Some(number) {
+                set_rules(connection, id, number).await?;
+            }
+            Ok(Enrolled::As(number))
+        };
+        let enrolled = enrolled.await.map_err(|error: sqlx::Error| rounds.error(&error))?;
+        if let Enrolled::As(number) = enrolled {
+            let there = text_of(connection, id, number).await.map_err(|error| rounds.error(&error))?;
+            if there.as_deref() != Some(rules) {
+                let text = "other rules of this broker have the same digest: change something in these";
+                return Err(TransportError::new(ErrorKind::Refused, rounds.at.clone(), text));
+            }
+        }
+        Ok(enrolled)
+    });
+    let enrolled = enrolled.await?;
+    if let Enrolled::As(number) = enrolled {
+        let mut names = rounds.names();
+        names.note_rules(number, rules.into());
+        names.enrolled = Some(number);
+    }
+    Ok(enrolled)
+}
+
+pub(super) async fn add_consumer(rounds: &SqliteRounds, name: &str) -> Result<(), TransportError> {
+    let consumer: Arc<str> = name.into();
+    rounds.open_outbox(&consumer).await?;
+    let added = rounds.transact(async |connection| {
+        let id = there_is(rounds, connection).await?;
+        let make = sqlx::query(MAKE_CONSUMER).bind(id).bind(name.to_owned());
+        make.execute(connection).await.map_err(|error| rounds.error(&error))
+    });
+    added.await?;
+    rounds.names().consumers.insert(consumer);
+    Ok(())
+}
+
+pub(super) async fn remove_consumer(rounds: &SqliteRounds, name: &str) -> Result<bool, TransportError> {
+    rounds.names().consumers.remove(name);
+    let removed = rounds.transact(async |connection| {
+        let id = there_is(rounds, connection).await?;
+        let delete = sqlx::query("DELETE FROM convoke_round_consumer WHERE broker = ?1 AND name = ?2");
+        let deleted = delete.bind(id).bind(name.to_owned()).execute(connection).await;
+        deleted.map_err(|error| rounds.error(&error))
+    });
+    Ok(removed.await?.rows_affected() > 0)
+}
+
+pub(super) async fn consumers(rounds: &SqliteRounds) -> Result<Vec<Arc<str>>, TransportError> {
+    let sql = "SELECT c.name FROM convoke_round_broker AS b JOIN convoke_round_consumer AS c ON c.broker = b.id \
+        WHERE b.name = ?1 ORDER BY c.name";
+    let names: Vec<String> = rounds
+        .read(async |connection| sqlx::query_scalar(sql).bind(rounds.broker.to_string()).fetch_all(connection).await)
+        .await?;
+    Ok(names.into_iter().map(Into::into).collect())
+}
