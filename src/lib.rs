@@ -3,6 +3,7 @@
 //! | subject | what it is | manual | types |
 //! |---|---|---|---|
 //! | rounds | several parties owe a signal; the application acts when all have kept their promise in time | [`guide::rounds`] | [`rounds`] |
+//! | durable rounds | the same over processes and restarts: each signal is a row | [`guide::durable`] | [`Durable`] |
 //! | events | listeners hear what has happened, and are given what they need; topics with wildcards and JSON | [`guide::events`], [`guide::topics`] | [`events`] |
 //! | services | actors that subscribe when they start, clean up when they stop, and come back when they fail | [`guide::services`], [`guide::application`] | [`services`] |
 //! | delivery | routes and workers: the road of an event to other processes and back | [`guide::leaving`] | [`delivery`] |
@@ -134,6 +135,9 @@
 //! | `convoke::tasks` | debug | a job is tried again |
 //! | | warn | a job has failed for good, or was cancelled; another worker has it; the database was lost, or is back |
 //! | | error | the event that tells of a failure cannot be made |
+//! | `convoke::rounds` | debug | a durable round is written once more |
+//! | | warn | the database is lost, or is back; a consumer is handed a round again |
+//! | | error | a durable round is set aside, for it cannot be decided |
 //! | `convoke::transport` | debug, warn | what a transport does beneath: a connection is lost or there again |
 //! | `convoke::sql` | debug, warn | who keeps vacuum of a PostgreSQL back; notifications that are not heard |
 //! | `convoke::runtime` | error | an actor of this crate panicked and is gone |
@@ -173,6 +177,7 @@ mod worker;
 /// | being asked for a signal | [`Emitter::on_summons`], [`Pledge`] |
 /// | an actor of your own as emitter | [`BrokerExt::add_emitter`], [`EmitterSpec`], [`Summons`], [`Membership`] |
 /// | an actor of your own as consumer | [`BrokerExt::add_consumer`], [`Handled`] |
+/// | rounds over processes and restarts | [`DurableBroker::durable`], [`Durable`] |
 /// | brokers by name, from any thread | [`Brokers`] |
 /// | what is open, and who is late | [`BrokerExt::inspect`], [`BrokerSnapshot`] |
 /// | how the consumers fared | [`Outcome::consumed`] |
@@ -372,9 +377,9 @@ pub mod prelude {
     };
     #[doc(no_inline)]
     pub use crate::rounds::{
-        Broker, BrokerError, BrokerExt, Brokers, Cancelled, Cause, Close, Consumer, ConsumerHandle, DurableBroker, EmitError, Emitter,
-        EmitterExt, EmitterHandle, JoinError, LateJoin, Membership, OnLost, OnTimeout, OnVeto, Outcome, Pledge,
-        Release, RepeatEmit, Resolved, RoundKey, Summons,
+        Broker, BrokerError, BrokerExt, Brokers, Cancelled, Cause, Close, Consumer, ConsumerHandle, DurableBroker,
+        EmitError, Emitter, EmitterExt, EmitterHandle, JoinError, LateJoin, Membership, OnLost, OnTimeout, OnVeto,
+        Outcome, Pledge, Release, RepeatEmit, Resolved, RoundKey, Summons,
     };
     #[doc(no_inline)]
     pub use crate::services::{

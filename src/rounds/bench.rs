@@ -21,8 +21,17 @@ const AWAITED: usize = 1_000;
 #[derive(Clone, Debug)]
 pub(super) enum Ask {
     /// A signal, with its payload as JSON.
-    Signal { name: Arc<str>, payload: String, weight: u32, token: Uuid },
-    Veto { name: Arc<str>, reason: Arc<str>, token: Uuid },
+    Signal {
+        name: Arc<str>,
+        payload: String,
+        weight: u32,
+        token: Uuid,
+    },
+    Veto {
+        name: Arc<str>,
+        reason: Arc<str>,
+        token: Uuid,
+    },
     /// Opens it, if there is none.
     Open,
     Abort(Arc<str>),
@@ -494,7 +503,8 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         let text = |row: &Row| String::from_utf8_lossy(&row.body).into_owned();
         let at = |row: &Row| since(round.opened_at, row.at).as_micros().try_into().unwrap_or_default();
         let signals = self.case.rows.iter().filter(|row| row.kind == Kind::Signal as i16);
-        let signals = signals.map(|row| Sign { name: row.name.clone(), at: at(row), token: row.token, payload: text(row) });
+        let signals =
+            signals.map(|row| Sign { name: row.name.clone(), at: at(row), token: row.token, payload: text(row) });
         Ending {
             end,
             opened: round.opened_at,

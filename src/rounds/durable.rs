@@ -25,8 +25,8 @@ use crate::__private::rounds::{Asked, Attending, Charter, Course, Desk, DeskBrok
 use crate::__private::{catch, is_arbiter};
 use crate::transport::TransportError;
 use crate::{
-    Broker, Early, EmitError, JoinError, OutboxDatabase, Outcome, Payload, Relay, RelayService, Retry, Route, RoundId,
-    RoundKey, ServiceHandle, Uuid,
+    Broker, Early, EmitError, JoinError, OutboxDatabase, Outcome, Payload, Relay, RelayService, Retry, RoundId,
+    RoundKey, Route, ServiceHandle, Uuid,
 };
 
 /// How long names may be: they stand in the name of an outbox.
@@ -156,7 +156,8 @@ async fn enroll<P: Payload>(
     let knows_other = Charter::read(other).is_ok_and(|other| {
         let predicates = DeskBroker::predicates(broker);
         other.predicate().is_some_and(|(name, version)| {
-            predicates.knows(name, version) && charter.predicate().is_some_and(|(ours, newer)| ours == name && newer > version)
+            predicates.knows(name, version)
+                && charter.predicate().is_some_and(|(ours, newer)| ours == name && newer > version)
         })
     });
     match knows_other {
@@ -257,7 +258,9 @@ fn write<P: Serialize>(payload: P) -> Result<String, EmitError> {
     };
     if text.len() > MOST_BYTES {
         let bytes = text.len();
-        let why = format!("a payload has at most {MOST_BYTES} bytes as JSON, and this one has {bytes}: keep it elsewhere, and emit where");
+        let why = format!(
+            "a payload has at most {MOST_BYTES} bytes as JSON, and this one has {bytes}: keep it elsewhere, and emit where"
+        );
         return Err(EmitError::Unreadable(why.into()));
     }
     Ok(text)
@@ -292,7 +295,8 @@ impl<P: Payload + DeserializeOwned, D: RoundDatabase> Relays<P, D> {
         check_name("a consumer of a durable broker", &consumer, MOST_CONSUMER).map_err(|error| database(&error))?;
         let store = &self.core.store;
         let outbox = store.outbox_of(&consumer);
-        let rows = <D as crate::outbox::Keeps<<D as OutboxDatabase>::Connection>>::open(&self.db, outbox.as_str().into());
+        let rows =
+            <D as crate::outbox::Keeps<<D as OutboxDatabase>::Connection>>::open(&self.db, outbox.as_str().into());
         let rows = rows.await.map_err(|error| database(&error))?;
         store.add_consumer(&consumer).await.map_err(|error| database(&error))?;
         let broker = self.address.borrow().clone().ok_or(JoinError::BrokerGone)?;

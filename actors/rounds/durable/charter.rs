@@ -105,7 +105,8 @@ impl Charter {
     /// Says why they are none of a durable one.
     pub fn of<P: Payload>(broker: &Broker<P>, early: Early) -> Result<Self, CharterError> {
         broker.check().map_err(CharterError::Config)?;
-        let Rules { timeout, idle, release, expected, close, late_join, repeat, on_timeout, on_lost, on_veto, .. } = &*broker.rules;
+        let Rules { timeout, idle, release, expected, close, late_join, repeat, on_timeout, on_lost, on_veto, .. } =
+            &*broker.rules;
         let release = match release {
             Needed::All if expected.is_empty() => return Err(CharterError::NobodyExpected),
             Needed::All => Needs::All,

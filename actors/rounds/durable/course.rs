@@ -188,7 +188,8 @@ impl<P> Worked<P> {
             return Ok(Told::Over);
         }
         let Some(slot) = self.enter(said) else { return Ok(Told::Stranger) };
-        let read = (self.read)(payload).map_err(|why| format!("the payload of `{}` cannot be read: {why}", said.name))?;
+        let read =
+            (self.read)(payload).map_err(|why| format!("the payload of `{}` cannot be read: {why}", said.name))?;
         Ok(match self.round.emit(said.at, slot, read) {
             Decision::Taken { .. } => {
                 self.signs[slot as usize] = Some((said.token, payload.to_owned()));

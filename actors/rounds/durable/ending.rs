@@ -175,7 +175,8 @@ impl Ending {
             });
             Slot::try_from(place).unwrap_or(Slot::MAX)
         };
-        let kept = self.signals.iter().map(|sign| round::Kept { slot: slot(&sign.name), at: Duration::from_micros(sign.at) });
+        let kept =
+            self.signals.iter().map(|sign| round::Kept { slot: slot(&sign.name), at: Duration::from_micros(sign.at) });
         let kept: Vec<_> = kept.collect();
         let missing = self.missing.iter().map(&mut slot).collect();
         let verdict = match &self.end {
@@ -219,9 +220,12 @@ impl Ending {
 /// The id of a party of a durable broker: its name is who it is, so the id is made of that, the same in every process.
 pub(super) fn id_of(broker: &BrokerId, name: &str) -> EmitterId {
     let hash = |seed: u64| {
-        broker.as_str().bytes().chain([0]).chain(name.bytes()).fold(seed, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23)
-        })
+        broker
+            .as_str()
+            .bytes()
+            .chain([0])
+            .chain(name.bytes())
+            .fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23))
     };
     let bits = (u128::from(hash(0xcbf2_9ce4_8422_2325)) << 64) | u128::from(hash(0x9e37_79b9_7f4a_7c15));
     // Version 8: an id of our own making.

@@ -168,11 +168,7 @@ impl<P> Release<P> {
 
     /// Keeps another version of a predicate that has a name, for the rounds that were opened by it. Behind another release than
     /// [`when_named`](Self::when_named) it is a [`ConfigError`].
-    pub fn also(
-        self,
-        version: u32,
-        predicate: impl Fn(&Gathered<'_, P>) -> bool + Send + Sync + 'static,
-    ) -> Self {
+    pub fn also(self, version: u32, predicate: impl Fn(&Gathered<'_, P>) -> bool + Send + Sync + 'static) -> Self {
         let older = (version, When { predicate: Arc::new(predicate), title: None });
         let Needed::When(When { predicate, title: Some(title) }) = self.0 else {
             let title = Title { name: "".into(), version, older: Vec::new() };
@@ -231,7 +227,9 @@ impl<P> fmt::Debug for Release<P> {
             Needed::All => f.write_str("all()"),
             Needed::AtLeast(quorum) => write!(f, "at_least({quorum})"),
             Needed::Names(names) => write!(f, "required({names:?})"),
-            Needed::When(When { title: Some(title), .. }) => write!(f, "when_named({:?}, {}, …)", title.name, title.version),
+            Needed::When(When { title: Some(title), .. }) => {
+                write!(f, "when_named({:?}, {}, …)", title.name, title.version)
+            }
             Needed::When(_) => f.write_str("when(…)"),
         }
     }
