@@ -29,8 +29,5 @@ mod worker;
 
 // Work that is kept.
 
-/// Rounds whose signals are rows.
-mod durable;
-
 /// What is done later by a function, and how it ended.
 mod tasks;

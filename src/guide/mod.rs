@@ -24,10 +24,10 @@
 
 // A chapter links what is behind features. Without those its links are not checked: `.ci/run` documents with all.
 
-#[doc = include_str!("rounds.md")]
+#[doc = include_str!("rounds/rounds.md")]
 pub mod rounds {}
 
-#[doc = include_str!("durable.md")]
+#[doc = include_str!("rounds/durable.md")]
 pub mod durable {}
 
 #[cfg_attr(not(feature = "discover"), allow(rustdoc::broken_intra_doc_links))]

@@ -9,12 +9,12 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::bench::{Ask, lock};
-use super::store::Place;
 use crate::__private::rounds::Answers;
+use crate::durable::store::Place;
 use crate::{EmitError, Outcome, RoundId};
 
 /// Where an ask is answered.
-pub(super) enum Reply<P> {
+pub(in crate::durable) enum Reply<P> {
     /// A member of the broker has emitted or vetoed.
     Member(Answers<P>),
     /// Somebody has asked something of a round.
@@ -22,7 +22,7 @@ pub(super) enum Reply<P> {
 }
 
 impl<P> Reply<P> {
-    pub(super) fn refused(self, error: EmitError) {
+    pub(in crate::durable) fn refused(self, error: EmitError) {
         match self {
             Self::Member(answers) => answers.refused(error),
             Self::Round(answer) => drop(answer.send(Err(error))),
@@ -31,30 +31,30 @@ impl<P> Reply<P> {
 }
 
 /// An ask that waits for its turn.
-pub(super) struct Waiting<P> {
-    pub(super) place: Place,
-    pub(super) ask: Ask,
-    pub(super) reply: Reply<P>,
+pub(in crate::durable) struct Waiting<P> {
+    pub(in crate::durable) place: Place,
+    pub(in crate::durable) ask: Ask,
+    pub(in crate::durable) reply: Reply<P>,
     /// Nobody writes it after this.
-    pub(super) until: Instant,
+    pub(in crate::durable) until: Instant,
     /// How often it came too early.
-    pub(super) again: u32,
+    pub(in crate::durable) again: u32,
 }
 
 /// What waits to be written.
-pub(super) struct Queue<P> {
+pub(in crate::durable) struct Queue<P> {
     waiting: Mutex<VecDeque<Waiting<P>>>,
-    pub(super) bound: usize,
-    pub(super) rings: Arc<Notify>,
+    pub(in crate::durable) bound: usize,
+    pub(in crate::durable) rings: Arc<Notify>,
 }
 
 impl<P> Queue<P> {
-    pub(super) fn new(bound: usize) -> Self {
+    pub(in crate::durable) fn new(bound: usize) -> Self {
         Self { waiting: Mutex::default(), bound, rings: Arc::new(Notify::new()) }
     }
 
     /// Adds one behind all others; hands back where it is answered if there is no room.
-    pub(super) fn push(&self, waiting: Waiting<P>) -> Result<(), Reply<P>> {
+    pub(in crate::durable) fn push(&self, waiting: Waiting<P>) -> Result<(), Reply<P>> {
         let mut all = lock(&self.waiting);
         if all.len() >= self.bound {
             return Err(waiting.reply);
@@ -65,12 +65,12 @@ impl<P> Queue<P> {
         Ok(())
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(in crate::durable) fn is_full(&self) -> bool {
         lock(&self.waiting).len() >= self.bound
     }
 
     /// Puts some back before all others.
-    pub(super) fn put_back(&self, back: Vec<Waiting<P>>) {
+    pub(in crate::durable) fn put_back(&self, back: Vec<Waiting<P>>) {
         if back.is_empty() {
             return;
         }
@@ -81,7 +81,7 @@ impl<P> Queue<P> {
     }
 
     /// Takes the first, at most so many.
-    pub(super) fn take(&self, most: usize) -> Vec<Waiting<P>> {
+    pub(in crate::durable) fn take(&self, most: usize) -> Vec<Waiting<P>> {
         let mut all = lock(&self.waiting);
         let count = all.len().min(most);
         all.drain(..count).collect()
@@ -89,15 +89,15 @@ impl<P> Queue<P> {
 }
 
 /// What waits of a batch, by place: a place once, with its asks in their order.
-pub(super) struct Gathered<P> {
-    pub(super) places: Vec<Place>,
-    pub(super) asks: Vec<Vec<Ask>>,
+pub(in crate::durable) struct Gathered<P> {
+    pub(in crate::durable) places: Vec<Place>,
+    pub(in crate::durable) asks: Vec<Vec<Ask>>,
     /// Beside the asks.
-    pub(super) replies: Vec<Vec<(Reply<P>, Instant, u32)>>,
+    pub(in crate::durable) replies: Vec<Vec<(Reply<P>, Instant, u32)>>,
 }
 
 impl<P> Gathered<P> {
-    pub(super) fn of(batch: Vec<Waiting<P>>) -> Self {
+    pub(in crate::durable) fn of(batch: Vec<Waiting<P>>) -> Self {
         let mut gathered = Self { places: Vec::new(), asks: Vec::new(), replies: Vec::new() };
         let mut known: HashMap<Place, usize> = HashMap::with_capacity(batch.len());
         for Waiting { place, ask, reply, until, again } in batch {
@@ -117,10 +117,10 @@ impl<P> Gathered<P> {
 }
 
 /// Who waits for the ends of rounds.
-pub(super) struct Waiters<P>(Mutex<HashMap<RoundId, Vec<Waiter<P>>>>);
+pub(in crate::durable) struct Waiters<P>(Mutex<HashMap<RoundId, Vec<Waiter<P>>>>);
 
 /// One that waits for the end of a round.
-pub(super) enum Waiter<P> {
+pub(in crate::durable) enum Waiter<P> {
     Member(Answers<P>),
     Outcome(oneshot::Sender<Result<Outcome<P>, Arc<str>>>),
 }
@@ -135,21 +135,21 @@ impl<P> Waiter<P> {
 }
 
 impl<P> Waiters<P> {
-    pub(super) fn new() -> Self {
+    pub(in crate::durable) fn new() -> Self {
         Self(Mutex::default())
     }
 
-    pub(super) fn add(&self, round: RoundId, waiter: Waiter<P>) {
+    pub(in crate::durable) fn add(&self, round: RoundId, waiter: Waiter<P>) {
         lock(&self.0).entry(round).or_default().push(waiter);
     }
 
     /// Takes those of a round.
-    pub(super) fn take(&self, round: RoundId) -> Vec<Waiter<P>> {
+    pub(in crate::durable) fn take(&self, round: RoundId) -> Vec<Waiter<P>> {
         lock(&self.0).remove(&round).unwrap_or_default()
     }
 
     /// The rounds for which somebody still waits.
-    pub(super) fn rounds(&self) -> Vec<RoundId> {
+    pub(in crate::durable) fn rounds(&self) -> Vec<RoundId> {
         let mut all = lock(&self.0);
         all.retain(|_, waiters| {
             waiters.retain(Waiter::waits);

@@ -22,11 +22,11 @@ use crate::{Broker, EnvelopeLimits, Payload, Retry};
 const AT_ONCE: usize = 16;
 
 /// Hands rounds to one consumer of this process, as if it were a server.
-pub(super) struct ToConsumer<P: Payload> {
-    pub(super) name: String,
-    pub(super) consumer: Arc<str>,
-    pub(super) broker: WeakAddr<Broker<P>>,
-    pub(super) retry: Retry,
+pub(in crate::durable) struct ToConsumer<P: Payload> {
+    pub(in crate::durable) name: String,
+    pub(in crate::durable) consumer: Arc<str>,
+    pub(in crate::durable) broker: WeakAddr<Broker<P>>,
+    pub(in crate::durable) retry: Retry,
 }
 
 /// What stands in the outbox.
@@ -63,7 +63,7 @@ impl<P: Payload + DeserializeOwned> ToConsumer<P> {
 
     async fn hand_over(&self, round: i64, key: &str, ending: &Ending) -> Option<Delivered> {
         let broker = self.broker.upgrade()?;
-        let (consumer, key) = (self.consumer.clone(), super::key::read(key));
+        let (consumer, key) = (self.consumer.clone(), crate::durable::key::read(key));
         broker.send(Deliver { consumer, round: id(round), key, ending: ending.clone() }).await.ok()
     }
 
@@ -98,6 +98,6 @@ impl<P: Payload + DeserializeOwned> Publisher for ToConsumer<P> {
 }
 
 /// For how long the consumers of a batch may take, with all their attempts.
-pub(super) fn patience(limit: Duration, retry: &Retry) -> Duration {
+pub(in crate::durable) fn patience(limit: Duration, retry: &Retry) -> Duration {
     limit.saturating_mul(retry.max_attempts()).saturating_mul(u32::try_from(AT_ONCE).unwrap_or(u32::MAX))
 }

@@ -16,9 +16,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::bench::{Answer, Ask, Bench, Done, Law, id, lock};
 use super::queue::{Gathered, Queue, Reply, Waiter, Waiters, Waiting};
-use super::store::{Place, RoundStore};
 use crate::__private::rounds::Ending;
 use crate::__private::{Shown, random};
+use crate::durable::store::{Place, RoundStore};
 use crate::transport::TransportError;
 use crate::{BrokerId, EmitError, Payload, RoundId};
 
@@ -48,12 +48,12 @@ const PURGE_EVERY: Duration = Duration::from_secs(60);
 const AGAIN: u32 = 100;
 
 /// What the parts of one durable broker share in this process.
-pub(super) struct Core<P> {
-    pub(super) broker: BrokerId,
-    pub(super) store: Arc<dyn RoundStore>,
-    pub(super) law: Law<P>,
-    pub(super) queue: Queue<P>,
-    pub(super) waiters: Waiters<P>,
+pub(in crate::durable) struct Core<P> {
+    pub(in crate::durable) broker: BrokerId,
+    pub(in crate::durable) store: Arc<dyn RoundStore>,
+    pub(in crate::durable) law: Law<P>,
+    pub(in crate::durable) queue: Queue<P>,
+    pub(in crate::durable) waiters: Waiters<P>,
     /// The numbers of rules by which this process cannot decide.
     foreign: Mutex<BTreeSet<i64>>,
     poll_every: Duration,
@@ -63,7 +63,7 @@ pub(super) struct Core<P> {
 }
 
 impl<P: Payload + DeserializeOwned> Core<P> {
-    pub(super) fn new(
+    pub(in crate::durable) fn new(
         broker: BrokerId,
         store: Arc<dyn RoundStore>,
         law: Law<P>,
@@ -85,13 +85,13 @@ impl<P: Payload + DeserializeOwned> Core<P> {
     }
 
     /// Begins to work, until nobody has it any more.
-    pub(super) fn run(self: &Arc<Self>) {
+    pub(in crate::durable) fn run(self: &Arc<Self>) {
         tokio::spawn(write(Arc::downgrade(self)));
         tokio::spawn(look(Arc::downgrade(self)));
     }
 
     /// Has an ask written in its turn.
-    pub(super) fn ask(&self, place: Place, ask: Ask, reply: Reply<P>) -> Result<(), Reply<P>> {
+    pub(in crate::durable) fn ask(&self, place: Place, ask: Ask, reply: Reply<P>) -> Result<(), Reply<P>> {
         let waiting = Waiting { place, ask, reply, until: Instant::now() + PATIENCE, again: 0 };
         self.queue.push(waiting)
     }
@@ -185,12 +185,12 @@ impl<P: Payload + DeserializeOwned> Core<P> {
         }
     }
 
-    pub(super) fn tell(&self, round: RoundId, key: Option<&str>, ending: &Ending) {
+    pub(in crate::durable) fn tell(&self, round: RoundId, key: Option<&str>, ending: &Ending) {
         let waiters = self.waiters.take(round);
         if waiters.is_empty() {
             return;
         }
-        let outcome = ending.outcome::<P>(&self.broker, round, key.and_then(super::key::read));
+        let outcome = ending.outcome::<P>(&self.broker, round, key.and_then(crate::durable::key::read));
         for waiter in waiters {
             match (waiter, &outcome) {
                 (Waiter::Member(answers), Ok(outcome)) => answers.ended(outcome.clone()),
