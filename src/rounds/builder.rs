@@ -17,8 +17,8 @@ use super::durable::Durable;
 use super::error::DurableError;
 use super::running::{Clerk, Core, Law, Relays};
 use super::store::{Enrolled, RoundDatabase, RoundStore};
-use crate::__private::is_arbiter;
-use crate::__private::rounds::{Charter, DeskBroker};
+use crate::__private::rounds::Charter;
+use crate::__private::{DeskBroker, is_arbiter};
 use crate::transport::TransportError;
 use crate::{Broker, Early, Payload, Retry};
 
@@ -112,7 +112,8 @@ impl<P: Payload + Serialize + DeserializeOwned, D: RoundDatabase> DurableBuilder
             return Err(DurableError::NoArbiter);
         }
         check_name("a durable broker", &name, MOST_NAME)?;
-        let charter = Arc::new(Charter::of(&broker, early).map_err(|error| DurableError::Rules(error.to_string()))?);
+        let charter =
+            Arc::new(DeskBroker::charter(&broker, early).map_err(|error| DurableError::Rules(error.to_string()))?);
         let name: Arc<str> = name.into();
         let broker = broker.named(&*name);
         let store = db.open_rounds(name.clone()).await?;

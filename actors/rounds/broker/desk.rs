@@ -1,12 +1,23 @@
-//! What a durable broker does with what its members say: it hands it on, and decides nothing.
+//! What a durable broker does with what its members say: it hands it on, and decides nothing. And how its consumers hear.
 //!
-//! `ToBroker → hand_on → Desk`
+//! `ToBroker → hand_on → Desk`, `Deliver → a consumer`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Addr, Handler, ResponseFuture};
+use serde::de::DeserializeOwned;
 
 use super::broker::Broker;
 use crate::base::Payload;
-use crate::rounds::durable::{Asked, What, Written};
+use crate::rounds::durable::{
+    Asked, Charter, CharterError, Deliver, Delivered, Desk, Early, Predicates, Sign, What, Written,
+};
 use crate::rounds::messages::{Reply, Seated, answer};
-use crate::rounds::{EmitError, RoundKey};
+use crate::rounds::outcome::{Deliveries, Delivery, Outcome};
+use crate::rounds::session::deliver;
+use crate::rounds::{BrokerId, ConsumerError, EmitError, RoundKey};
+use crate::runtime;
 
 impl<P: Payload> Broker<P> {
     /// Hands on what a member says, if it is one.
@@ -47,5 +58,82 @@ impl<P: Payload> Broker<P> {
         if let Some(name) = name {
             desk.leave(&name);
         }
+    }
+}
+
+/// A broker of this process that has a desk.
+#[derive(Debug)]
+pub struct DeskBroker;
+
+impl DeskBroker {
+    /// Starts a broker that decides nothing, and hands on what its members say.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside an actix system.
+    #[track_caller]
+    pub fn start<P: Payload>(broker: Broker<P>, desk: Box<dyn Desk<P>>) -> Addr<Broker<P>> {
+        broker.at_desk(desk).start()
+    }
+
+    /// The predicates that this broker knows by their names.
+    pub fn predicates<P: Payload>(broker: &Broker<P>) -> Predicates<P> {
+        Predicates::of(&broker.rules.release)
+    }
+
+    /// How many signals may wait, and for how long a consumer may work.
+    pub fn limits<P: Payload>(broker: &Broker<P>) -> (usize, Duration) {
+        (broker.limits.waiting, broker.limits.consumer_timeout)
+    }
+
+    /// The id of the broker.
+    pub fn id<P: Payload>(broker: &Broker<P>) -> &BrokerId {
+        &broker.id
+    }
+
+    /// Writes the rules of a broker as data.
+    ///
+    /// # Errors
+    ///
+    /// Says why they are none of a durable one.
+    pub fn charter<P: Payload>(broker: &Broker<P>, early: Early) -> Result<Charter, CharterError> {
+        broker.check().map_err(CharterError::Config)?;
+        Charter::of(&broker.rules, broker.limits.late_window, early)
+    }
+}
+
+impl<P: Payload + DeserializeOwned> Handler<Deliver> for Broker<P> {
+    type Result = ResponseFuture<Delivered>;
+
+    fn handle(&mut self, message: Deliver, ctx: &mut Self::Context) -> Self::Result {
+        let Deliver { consumer, round, key, ending } = message;
+        let read = |sign: &Sign| {
+            let why = |error: serde_json::Error| format!("the payload of `{}` cannot be read: {error}", sign.name);
+            serde_json::from_str(&sign.payload).map_err(why)
+        };
+        let payloads = match ending.signals.iter().map(read).collect::<Result<Vec<P>, _>>() {
+            Ok(payloads) => payloads,
+            Err(why) => return Box::pin(async { Delivered::Unreadable(why) }),
+        };
+        let room = self.room().clone();
+        let consumers = room.consumers.borrow();
+        let Some(listed) = consumers.iter().find(|listed| listed.name == consumer) else {
+            return Box::pin(async { Delivered::Nobody });
+        };
+        let deliveries = Deliveries::new(1, ctx.home());
+        let account = ending.account(&room.id, round, key, payloads, vec![consumer], Some(deliveries));
+        let outcome = Outcome::new(Arc::new(account));
+        let limit = room.consumer_timeout;
+        deliver(&listed.route, &outcome, Delivery::new(outcome.clone(), 0), limit, Some(ctx));
+        drop(consumers);
+        Box::pin(async move {
+            // An actor of the user's own is under no limit but this one.
+            let consumed = runtime::within(limit, outcome.consumed()).await;
+            match consumed.map(|consumed| consumed.failed.into_iter().next()) {
+                Some(None) => Delivered::Done,
+                Some(Some(failed)) => Delivered::Failed(failed.error),
+                None => Delivered::Failed(ConsumerError::TimedOut(limit)),
+            }
+        })
     }
 }

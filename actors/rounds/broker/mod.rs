@@ -25,6 +25,7 @@ mod debts;
 mod requests;
 
 pub use broker::Broker;
+pub use desk::DeskBroker;
 pub use registration::EmitterSpec;
 pub(crate) use registration::{Attend, Enlist, Keep};
 pub use requests::{Abort, Inspect, SetTimeout, Stop};

@@ -1,6 +1,6 @@
 //! The rules of a broker as they stand in a row: whoever reads them can decide, but for a predicate, which is code.
 //!
-//! `Broker → Charter → JSON → any process → Charter → Rules`
+//! `Rules → Charter → JSON → any process → Charter → Rules`
 
 use std::fmt;
 use std::rc::Rc;
@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Payload, Shown};
+use crate::base::Shown;
 use crate::rounds::ConfigError;
-use crate::rounds::broker::Broker;
 use crate::rounds::round::{Close, LateJoin, Needed, OnLost, OnTimeout, OnVeto, RepeatEmit, Rules, When};
 
 /// What becomes of a signal of a durable broker for whose key no round is open.
@@ -103,10 +102,9 @@ impl Charter {
     /// # Errors
     ///
     /// Says why they are none of a durable one.
-    pub fn of<P: Payload>(broker: &Broker<P>, early: Early) -> Result<Self, CharterError> {
-        broker.check().map_err(CharterError::Config)?;
+    pub(crate) fn of<P>(rules: &Rules<P>, late_window: Option<Duration>, early: Early) -> Result<Self, CharterError> {
         let Rules { timeout, idle, release, expected, close, late_join, repeat, on_timeout, on_lost, on_veto, .. } =
-            &*broker.rules;
+            rules;
         let release = match release {
             Needed::All if expected.is_empty() => return Err(CharterError::NobodyExpected),
             Needed::All => Needs::All,
@@ -134,7 +132,7 @@ impl Charter {
                  without some",
             ));
         }
-        let window = broker.limits.late_window.unwrap_or(*timeout);
+        let window = late_window.unwrap_or(*timeout);
         Ok(Self {
             timeout: micros(*timeout),
             idle: idle.map(micros),

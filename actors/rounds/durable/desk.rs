@@ -7,18 +7,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use actix::{Addr, Handler, Message, ResponseFuture};
-use serde::de::DeserializeOwned;
+use actix::Message;
 use tokio::sync::oneshot;
 
 use super::ending::Ending;
 use crate::base::Payload;
-use crate::rounds::broker::Broker;
 use crate::rounds::messages::{Reply, answer};
-use crate::rounds::outcome::{Deliveries, Delivery, Outcome};
-use crate::rounds::session::deliver;
+use crate::rounds::outcome::Outcome;
 use crate::rounds::{ConsumerError, EmitError, JoinError, RoundId, RoundKey};
-use crate::runtime;
 
 /// Where it is told that a signal is written down.
 pub(crate) type Written = oneshot::Sender<Result<RoundId, EmitError>>;
@@ -118,42 +114,6 @@ pub trait Desk<P: Payload>: 'static {
     fn leave(&mut self, name: &str);
 }
 
-/// A broker of this process that has a desk.
-#[derive(Debug)]
-pub struct DeskBroker;
-
-impl DeskBroker {
-    /// Starts a broker that decides nothing, and hands on what its members say.
-    ///
-    /// # Panics
-    ///
-    /// Panics outside an actix system.
-    #[track_caller]
-    pub fn start<P: Payload>(broker: Broker<P>, desk: Box<dyn Desk<P>>) -> Addr<Broker<P>> {
-        broker.at_desk(desk).start()
-    }
-
-    /// The predicates that this broker knows by their names.
-    pub fn predicates<P: Payload>(broker: &Broker<P>) -> super::course::Predicates<P> {
-        super::course::Predicates::of(&broker.rules.release)
-    }
-
-    /// How many signals may wait, and for how long a consumer may work.
-    pub fn limits<P: Payload>(broker: &Broker<P>) -> (usize, std::time::Duration) {
-        (broker.limits.waiting, broker.limits.consumer_timeout)
-    }
-
-    /// The id of the broker.
-    pub fn id<P: Payload>(broker: &Broker<P>) -> &crate::rounds::BrokerId {
-        &broker.id
-    }
-
-    /// Makes the number of a round.
-    pub fn round(id: i64) -> RoundId {
-        RoundId(id.unsigned_abs())
-    }
-}
-
 /// Has a consumer of this broker hear of a round.
 pub struct Deliver {
     /// Which consumer.
@@ -187,40 +147,4 @@ pub enum Delivered {
 
 impl Message for Deliver {
     type Result = Delivered;
-}
-
-impl<P: Payload + DeserializeOwned> Handler<Deliver> for Broker<P> {
-    type Result = ResponseFuture<Delivered>;
-
-    fn handle(&mut self, message: Deliver, ctx: &mut Self::Context) -> Self::Result {
-        let Deliver { consumer, round, key, ending } = message;
-        let read = |sign: &super::ending::Sign| {
-            let why = |error: serde_json::Error| format!("the payload of `{}` cannot be read: {error}", sign.name);
-            serde_json::from_str(&sign.payload).map_err(why)
-        };
-        let payloads = match ending.signals.iter().map(read).collect::<Result<Vec<P>, _>>() {
-            Ok(payloads) => payloads,
-            Err(why) => return Box::pin(async { Delivered::Unreadable(why) }),
-        };
-        let room = self.room().clone();
-        let consumers = room.consumers.borrow();
-        let Some(listed) = consumers.iter().find(|listed| listed.name == consumer) else {
-            return Box::pin(async { Delivered::Nobody });
-        };
-        let deliveries = Deliveries::new(1, ctx.home());
-        let account = ending.account(&room.id, round, key, payloads, vec![consumer], Some(deliveries));
-        let outcome = Outcome::new(Arc::new(account));
-        let limit = room.consumer_timeout;
-        deliver(&listed.route, &outcome, Delivery::new(outcome.clone(), 0), limit, Some(ctx));
-        drop(consumers);
-        Box::pin(async move {
-            // An actor of the user's own is under no limit but this one.
-            let consumed = runtime::within(limit, outcome.consumed()).await;
-            match consumed.map(|consumed| consumed.failed.into_iter().next()) {
-                Some(None) => Delivered::Done,
-                Some(Some(failed)) => Delivered::Failed(failed.error),
-                None => Delivered::Failed(ConsumerError::TimedOut(limit)),
-            }
-        })
-    }
 }

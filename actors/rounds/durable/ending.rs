@@ -158,7 +158,7 @@ impl Ending {
     }
 
     /// Everything that is known of it, for consumers of these names.
-    pub(super) fn account<P>(
+    pub(crate) fn account<P>(
         &self,
         broker: &BrokerId,
         round: RoundId,
@@ -230,4 +230,9 @@ pub(super) fn id_of(broker: &BrokerId, name: &str) -> EmitterId {
     let bits = (u128::from(hash(0xcbf2_9ce4_8422_2325)) << 64) | u128::from(hash(0x9e37_79b9_7f4a_7c15));
     // Version 8: an id of our own making.
     uuid::Builder::from_custom_bytes(bits.to_be_bytes()).into_uuid().into()
+}
+
+/// Makes the number of a round, as a row has it.
+pub fn round_id(id: i64) -> RoundId {
+    RoundId(id.unsigned_abs())
 }

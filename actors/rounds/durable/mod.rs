@@ -19,5 +19,5 @@ mod ending;
 pub use charter::{Charter, CharterError, Early};
 pub use course::{Course, Predicates, Said, Told, Word};
 pub(crate) use desk::Written;
-pub use desk::{Answers, Asked, Attending, Deliver, Delivered, Desk, DeskBroker, What};
-pub use ending::{End, Ending, Kind, No, Sign};
+pub use desk::{Answers, Asked, Attending, Deliver, Delivered, Desk, What};
+pub use ending::{End, Ending, Kind, No, Sign, round_id};

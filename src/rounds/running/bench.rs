@@ -180,7 +180,7 @@ pub(in crate::durable) fn since(opened: i64, at: i64) -> Duration {
 }
 
 pub(in crate::durable) fn id(round: i64) -> RoundId {
-    crate::__private::rounds::DeskBroker::round(round)
+    crate::__private::rounds::round_id(round)
 }
 
 pub(in crate::durable) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
