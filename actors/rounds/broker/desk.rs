@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::broker::Broker;
 use crate::base::Payload;
 use crate::rounds::durable::{
-    Asked, Charter, CharterError, Deliver, Delivered, Desk, Early, Predicates, Sign, What, Written,
+    Asked, Charter, CharterError, Deliver, Delivered, Desk, Early, Predicates, What, Written,
 };
 use crate::rounds::messages::{Reply, Seated, answer};
 use crate::rounds::outcome::{Deliveries, Delivery, Outcome};
@@ -107,11 +107,7 @@ impl<P: Payload + DeserializeOwned> Handler<Deliver> for Broker<P> {
 
     fn handle(&mut self, message: Deliver, ctx: &mut Self::Context) -> Self::Result {
         let Deliver { consumer, round, key, ending } = message;
-        let read = |sign: &Sign| {
-            let why = |error: serde_json::Error| format!("the payload of `{}` cannot be read: {error}", sign.name);
-            serde_json::from_str(&sign.payload).map_err(why)
-        };
-        let payloads = match ending.signals.iter().map(read).collect::<Result<Vec<P>, _>>() {
+        let payloads = match ending.payloads::<P>() {
             Ok(payloads) => payloads,
             Err(why) => return Box::pin(async { Delivered::Unreadable(why) }),
         };

@@ -13,6 +13,7 @@ use crate::base::Payload;
 use crate::rounds::outcome::{Account, Deliveries, Directory, EmitterRef, Outcome, Vetoed};
 use crate::rounds::round::{self, Slot, Verdict};
 use crate::rounds::{BrokerId, EmitterId, RoundId, RoundKey};
+use crate::runtime::catch;
 
 /// How a round ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,12 +150,25 @@ impl Ending {
         round: RoundId,
         key: Option<RoundKey>,
     ) -> Result<Outcome<P>, String> {
-        let read = |sign: &Sign| {
-            let why = |error: serde_json::Error| format!("the payload of `{}` cannot be read: {error}", sign.name);
-            serde_json::from_str(&sign.payload).map_err(why)
-        };
-        let payloads = self.signals.iter().map(read).collect::<Result<Vec<P>, _>>()?;
+        let payloads = self.payloads()?;
         Ok(Outcome::new(Arc::new(self.account(broker, round, key, payloads, Vec::new(), None))))
+    }
+
+    /// Reads the payloads, whose `Deserialize` is the user's.
+    ///
+    /// # Errors
+    ///
+    /// Says whose cannot be read.
+    pub(crate) fn payloads<P: DeserializeOwned>(&self) -> Result<Vec<P>, String> {
+        let read = |sign: &Sign| {
+            let why = match catch(|| serde_json::from_str(&sign.payload)) {
+                Ok(Ok(payload)) => return Ok(payload),
+                Ok(Err(error)) => error.to_string(),
+                Err(panic) => format!("it has panicked: {panic}"),
+            };
+            Err(format!("the payload of `{}` cannot be read: {why}", sign.name))
+        };
+        self.signals.iter().map(read).collect()
     }
 
     /// Everything that is known of it, for consumers of these names.

@@ -94,6 +94,16 @@ impl<P: Payload + Serialize + DeserializeOwned> Desk<P> for Clerk<P> {
     }
 }
 
+impl<P: Payload> Drop for Clerk<P> {
+    fn drop(&mut self) {
+        if !self.core.queue.is_empty()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(self.core.clone().drain());
+        }
+    }
+}
+
 fn write<P: Serialize>(payload: P) -> Result<String, EmitError> {
     let written = catch(|| serde_json::to_string(&payload));
     let text = match written {

@@ -135,7 +135,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
                     Answer::Again if again < AGAIN && Instant::now() < until => {
                         back.push(Waiting { place: place.clone(), ask, reply, until, again: again + 1 });
                     }
-                    answer => self.answer(reply, answer),
+                    answer => self.answer(&place, reply, answer),
                 }
             }
             if let Some(done) = done {
@@ -145,7 +145,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
         self.queue.put_back(back);
     }
 
-    fn answer(&self, reply: Reply<P>, answer: Answer) {
+    fn answer(&self, place: &Place, reply: Reply<P>, answer: Answer) {
         match (reply, answer) {
             (reply, Answer::Refused(error)) => reply.refused(error),
             (reply, Answer::Again) => reply.refused(EmitError::NoRound),
@@ -159,7 +159,11 @@ impl<P: Payload + DeserializeOwned> Core<P> {
             (Reply::Member(mut answers), Answer::Over(round, ending)) => {
                 answers.committed(round);
                 self.waiters.add(round, Waiter::Member(answers));
-                self.tell(round, None, &ending);
+                let key = match place {
+                    Place::Key(key) => Some(key.as_str()),
+                    Place::Round(_) => None,
+                };
+                self.tell(round, key, &ending);
             }
         }
     }
@@ -178,8 +182,9 @@ impl<P: Payload + DeserializeOwned> Core<P> {
                 "{}: round {round} is set aside until it is retried or aborted: {}", self.store.name(), Shown::text(&reason)
             );
             for waiter in self.waiters.take(round) {
-                if let Waiter::Member(answers) = waiter {
-                    answers.refused(EmitError::Aside { round, reason: reason.clone() });
+                match waiter {
+                    Waiter::Member(answers) => answers.refused(EmitError::Aside { round, reason: reason.clone() }),
+                    Waiter::Outcome(answer) => drop(answer.send(Err(reason.clone()))),
                 }
             }
         }
@@ -315,6 +320,14 @@ async fn look<P: Payload + DeserializeOwned>(core: Weak<Core<P>>) {
 }
 
 impl<P> Core<P> {
+    /// Writes what waits, though nobody has the broker any more: whoever has emitted need not have waited.
+    pub(in crate::durable) async fn drain(self: Arc<Self>) {
+        let until = Instant::now() + PATIENCE;
+        while !self.queue.is_empty() && Instant::now() < until {
+            sleep(FIRST_PAUSE).await;
+        }
+    }
+
     /// How long to wait before the next look.
     fn pause(&self, next: Option<Duration>, purge_at: Instant) -> Duration {
         let next = next.unwrap_or(Duration::MAX);

@@ -65,6 +65,10 @@ impl<P> Queue<P> {
         Ok(())
     }
 
+    pub(in crate::durable) fn is_empty(&self) -> bool {
+        lock(&self.waiting).is_empty()
+    }
+
     pub(in crate::durable) fn is_full(&self) -> bool {
         lock(&self.waiting).len() >= self.bound
     }

@@ -77,3 +77,19 @@ async fn the_end_of_a_guard_takes_nobody_from_a_round() {
     assert!(b.emit_for(7, 2).await.unwrap().is_resolved());
     assert!(waits.await.unwrap().is_resolved());
 }
+
+#[convoke::test]
+async fn what_was_emitted_is_written_though_nobody_waits_for_that() {
+    let db = Memory::database();
+    {
+        let pairs = pairs(&db).await;
+        let a = Emitter::join(&pairs, "a").await.unwrap();
+        a.do_emit_for(7, 1).unwrap();
+        drop(a.emit_for(8, 1));
+        // They are at the broker; it is gone before they are rows.
+        sleep(Duration::ZERO).await;
+    }
+    sleep(Duration::from_secs(20)).await;
+    let pairs = pairs(&db).await;
+    assert_eq!(pairs.figures().await.unwrap().open, 2);
+}
