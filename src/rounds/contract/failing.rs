@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::room::{Hurts, Room, by_key, closing, judge, signalled};
-use crate::durable::{Next, Place, RoundDatabase, Ruling};
+use crate::durable::{Enrolled, Kept, Next, Place, RoundDatabase, Ruling};
 
 pub(super) async fn a_judge_that_panics_leaves_nothing<D: RoundDatabase>(room: &Room<D>) {
     room.rounds.add_consumer("audit").await.unwrap();
@@ -145,4 +145,30 @@ pub(super) async fn what_somebody_works_on_is_passed_over_by_its_number<D: Round
     let (worked, ()) = tokio::join!(work, beside);
     worked.unwrap();
     assert_eq!((room.past("held").await.id, room.heard("audit").await), (held, 1));
+}
+
+pub(super) async fn what_was_replaced_has_its_broker_again<D: RoundDatabase + Hurts>(room: &Room<D>) {
+    room.rounds.add_consumer("audit").await.unwrap();
+    let first = room.signal("a").await;
+    room.signal("b").await;
+    room.close("b", true).await;
+    if !room.database.replace().await {
+        return;
+    }
+    let add = judge(|_, case| Some(signalled(case, room.rules)));
+    let places = [by_key("a")];
+    // It is opened anew by what comes next.
+    room.until(async || room.rounds.work(&places, &add).await.is_ok()).await;
+    assert_ne!(room.at("a").await.id, first, "the round is another one");
+    assert_eq!(room.rounds.enroll("others", false).await.unwrap(), Enrolled::Other("{\"release\":\"all\"}".into()));
+    assert!(room.rounds.round(first).await.unwrap().is_none());
+    // Who has not opened it before sees the same.
+    let another = room.another().await;
+    let Some(Kept::Open(_, rules, _)) = another.history("a", i64::MAX, 1).await.unwrap().pop() else {
+        panic!("it is not there")
+    };
+    assert_eq!(&*rules, "{\"release\":\"all\"}");
+    assert!(another.consumers().await.unwrap().iter().map(|name| &**name).eq(["audit"]));
+    room.close("a", true).await;
+    assert_eq!(room.heard("audit").await, 1);
 }

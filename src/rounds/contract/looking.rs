@@ -98,7 +98,7 @@ pub(super) async fn a_key_has_a_history<D: RoundDatabase>(room: &Room<D>) {
     all.reverse();
     let history = room.rounds.history("a", i64::MAX, 10).await.unwrap();
     assert_eq!(ids(&history), all);
-    let resolved: Vec<_> = history.iter().filter_map(|kept| match kept {
+    let resolved = history.iter().filter_map(|kept| match kept {
         Kept::Over(past) => Some(past.resolved),
         Kept::Open(..) => None,
     });

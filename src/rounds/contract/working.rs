@@ -54,7 +54,7 @@ pub(super) async fn the_judge_is_asked_where_there_is_no_round<D: RoundDatabase>
         (place == 1).then(Ruling::default)
     });
     room.rounds.work(&[by_key("a"), by_key("b"), Place::Round(7)], &look).await.unwrap();
-    let asked = asked.into_inner().unwrap();
+    let asked = asked.lock().unwrap().clone();
     assert_eq!(asked.iter().map(|(place, ..)| *place).collect::<Vec<_>>(), [0, 1], "there is no round 7");
     assert!(
         asked[0].1 != asked[1].1 && asked.iter().all(|(_, number, now)| *number > 0 && *now > 1_600_000_000_000_000)

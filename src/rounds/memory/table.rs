@@ -144,20 +144,16 @@ impl Table {
         let now = now();
         let patience = now.saturating_sub(micros(grace));
         let mut due = Due::default();
-        // How long it is until somebody has to look at one that is behind these.
         let mut next = None;
         for (look_at, id) in &self.looks {
             let Some(line) = self.lines.get(id) else { continue };
             let is_foreign = foreign.contains(&line.rules);
-            let at = if is_foreign { (*look_at).max(line.due_at.saturating_add(micros(grace))) } else { *look_at };
             let is_due = *look_at <= now && (!is_foreign || line.due_at <= patience);
             if is_due && due.rounds.len() < most {
                 due.rounds.push(*id);
-            } else {
-                next = Some(next.map_or(at, |next: i64| next.min(at)));
-                if !is_foreign {
-                    break;
-                }
+            } else if is_due || *look_at > now && !is_foreign {
+                next = Some(*look_at);
+                break;
             }
         }
         due.next = next.map(|at| since(now, at));
