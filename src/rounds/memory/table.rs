@@ -27,8 +27,6 @@ pub(super) struct Table {
     rules: Vec<Arc<str>>,
     enrolled: Option<i64>,
     consumers: BTreeMap<Arc<str>, Arc<dyn Keeping<MemoryConnection>>>,
-    /// The last number that was drawn, whatever became of it.
-    last: i64,
 }
 
 impl Table {
@@ -60,7 +58,7 @@ impl Table {
     }
 
     /// What there is at a place; `None` for a round that is over.
-    pub(super) fn found(&mut self, place: &Place) -> Option<Found> {
+    pub(super) fn found(&self, place: &Place, draw: impl FnOnce() -> i64) -> Option<Found> {
         let key = match place {
             Place::Key(key) => key.clone(),
             Place::Round(round) => self.key_of(*round)?,
@@ -70,10 +68,7 @@ impl Table {
         let last = of_key().find(|id| !self.living.contains(*id)).and_then(|id| self.lines.get(id)).cloned();
         let number = match line {
             Some(_) => 0,
-            None => {
-                self.last += 1;
-                self.last
-            }
+            None => draw(),
         };
         Some(Found {
             key,
