@@ -62,12 +62,13 @@ pub use events::topics::{Pattern, TopicError};
 pub use events::verdict::{ListenerError, Overflow, Permanent, Reason, SubscriptionId, TooDeep};
 pub use events::{Answer, AskError, IntoAnswer, Request, RequestAll, Requesting, RequestingAll};
 pub use rounds::broker::{Abort, Broker, EmitterSpec, Inspect, SetTimeout, Stop};
+pub use rounds::durable::Early;
 pub use rounds::emitter::{Answering, Emit, Emitter, EmitterExt, EmitterHandle, Join, Kept, Leave, Veto};
 pub use rounds::messages::{Emission, Membership, Pledge, Summons};
 pub use rounds::outcome::{
-    Cancelled, Cause, Consumed, EmitterRef, FailedConsumer, FromOutcome, Outcome, Resolved, Signal,
+    Cancelled, Cause, Consumed, EmitterRef, FailedConsumer, FromOutcome, Outcome, Resolved, Signal, Vetoed,
 };
-pub use rounds::round::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit};
+pub use rounds::round::{Close, Gathered, LateJoin, OnLost, OnTimeout, OnVeto, Release, RepeatEmit};
 pub use rounds::session::Session;
 pub use rounds::{
     BrokerError, BrokerExt, BrokerId, BrokerSnapshot, Brokers, ConfigError, Consume, Consumer, ConsumerError,
@@ -107,9 +108,9 @@ pub mod prelude {
         Answer, Backoff, BaseService, Broker, BrokerError, BrokerExt, Brokers, Call, Cancelled, Cause, Close, Consumer,
         ConsumerHandle, DeadLetter, DispatchError, EmitError, Emitter, EmitterExt, EmitterHandle, Event, EventBus,
         Failure, Handled, Health, Heard, Inject, JoinError, JsonEvent, LateJoin, Listen, ListenError, Listener,
-        Membership, Metadata, Next, OnError, OnFailed, OnLost, OnTimeout, Outcome, Overflow, Pledge, PublishError,
-        Release, RepeatEmit, Report, Resolved, Restart, RoundKey, ServiceAddr, ServiceContext, ServiceError,
-        ServiceHandle, ServiceState, ServiceStatus, Services, ServicesError, ServicesHandle, StartError, Subscription,
-        Summons,
+        Membership, Metadata, Next, OnError, OnFailed, OnLost, OnTimeout, OnVeto, Outcome, Overflow, Pledge,
+        PublishError, Release, RepeatEmit, Report, Resolved, Restart, RoundKey, ServiceAddr, ServiceContext,
+        ServiceError, ServiceHandle, ServiceState, ServiceStatus, Services, ServicesError, ServicesHandle, StartError,
+        Subscription, Summons,
     };
 }

@@ -31,6 +31,7 @@ pub use crate::events::listener::Sending;
 pub use crate::events::parcel::{Stamp, Unstamped};
 pub use crate::events::seats::Sender;
 pub use crate::events::topics::check_topic;
+pub use crate::rounds::durable as rounds;
 pub use crate::services::supervision::Kept;
 
 /// Whether an actor may be started here.

@@ -3,6 +3,7 @@
 //! | subject | what it is | manual | types |
 //! |---|---|---|---|
 //! | rounds | several parties owe a signal; the application acts when all have kept their promise in time | [`guide::rounds`] | [`rounds`] |
+//! | durable rounds | the same over processes and restarts: each signal is a row | [`guide::durable`] | [`Durable`] |
 //! | events | listeners hear what has happened, and are given what they need; topics with wildcards and JSON | [`guide::events`], [`guide::topics`] | [`events`] |
 //! | services | actors that subscribe when they start, clean up when they stop, and come back when they fail | [`guide::services`], [`guide::application`] | [`services`] |
 //! | delivery | routes and workers: the road of an event to other processes and back | [`guide::leaving`] | [`delivery`] |
@@ -134,6 +135,9 @@
 //! | `convoke::tasks` | debug | a job is tried again |
 //! | | warn | a job has failed for good, or was cancelled; another worker has it; the database was lost, or is back |
 //! | | error | the event that tells of a failure cannot be made |
+//! | `convoke::rounds` | debug | a durable round is written once more |
+//! | | warn | the database is lost, or is back; a consumer is handed a round again |
+//! | | error | a durable round is set aside, for it cannot be decided |
 //! | `convoke::transport` | debug, warn | what a transport does beneath: a connection is lost or there again |
 //! | `convoke::sql` | debug, warn | who keeps vacuum of a PostgreSQL back; notifications that are not heard |
 //! | `convoke::runtime` | error | an actor of this crate panicked and is gone |
@@ -168,17 +172,30 @@ mod worker;
 ///
 /// | for | see |
 /// |---|---|
-/// | the rules of a round | [`Broker`], and the policies [`Release`], [`Close`], [`LateJoin`], [`RepeatEmit`], [`OnTimeout`], [`OnLost`] |
+/// | the rules of a round | [`Broker`], and the policies [`Release`], [`Close`], [`LateJoin`], [`RepeatEmit`], [`OnTimeout`], [`OnLost`], [`OnVeto`] |
 /// | one round for each order, user or file | [`Membership::emit_for`], [`RoundKey`] |
 /// | being asked for a signal | [`Emitter::on_summons`], [`Pledge`] |
 /// | an actor of your own as emitter | [`BrokerExt::add_emitter`], [`EmitterSpec`], [`Summons`], [`Membership`] |
 /// | an actor of your own as consumer | [`BrokerExt::add_consumer`], [`Handled`] |
+/// | rounds over processes and restarts | [`DurableBroker::durable`], [`Durable`] |
 /// | brokers by name, from any thread | [`Brokers`] |
 /// | what is open, and who is late | [`BrokerExt::inspect`], [`BrokerSnapshot`] |
 /// | how the consumers fared | [`Outcome::consumed`] |
 ///
 /// The manual: [rounds](crate::guide::rounds).
 pub mod rounds {
+    // Rounds that are kept in a database.
+    #[doc(inline)]
+    pub use crate::durable::{
+        Durable, DurableBroker, DurableBuilder, DurableError, DurableRound, DurableState, RoundDatabase, RoundFigures,
+    };
+    #[doc(inline)]
+    pub use convoke_actors::Early;
+
+    /// What durable rounds need of a database.
+    #[doc(inline)]
+    pub use crate::durable::store as round_store;
+
     // Who takes part in a round.
     #[doc(inline)]
     pub use convoke_actors::{
@@ -188,11 +205,11 @@ pub mod rounds {
 
     // What a round goes by.
     #[doc(inline)]
-    pub use convoke_actors::{Close, Gathered, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, RoundKey};
+    pub use convoke_actors::{Close, Gathered, LateJoin, OnLost, OnTimeout, OnVeto, Release, RepeatEmit, RoundKey};
 
     // What becomes of it.
     #[doc(inline)]
-    pub use convoke_actors::{Cancelled, Cause, Consumed, FailedConsumer, Kept, Outcome, Resolved, Signal};
+    pub use convoke_actors::{Cancelled, Cause, Consumed, FailedConsumer, Kept, Outcome, Resolved, Signal, Vetoed};
 
     // What may be said to an emitter or a broker, as messages.
     #[doc(inline)]
@@ -360,9 +377,9 @@ pub mod prelude {
     };
     #[doc(no_inline)]
     pub use crate::rounds::{
-        Broker, BrokerError, BrokerExt, Brokers, Cancelled, Cause, Close, Consumer, ConsumerHandle, EmitError, Emitter,
-        EmitterExt, EmitterHandle, JoinError, LateJoin, Membership, OnLost, OnTimeout, Outcome, Pledge, Release,
-        RepeatEmit, Resolved, RoundKey, Summons,
+        Broker, BrokerError, BrokerExt, Brokers, Cancelled, Cause, Close, Consumer, ConsumerHandle, DurableBroker,
+        EmitError, Emitter, EmitterExt, EmitterHandle, JoinError, LateJoin, Membership, OnLost, OnTimeout, OnVeto,
+        Outcome, Pledge, Release, RepeatEmit, Resolved, RoundKey, Summons,
     };
     #[doc(no_inline)]
     pub use crate::services::{

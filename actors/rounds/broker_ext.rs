@@ -163,8 +163,8 @@ fn join<P: Payload>(
     emitter: EmitterSpec,
     ask: Ask<P>,
 ) -> impl Future<Output = Result<Membership<P>, JoinError>> + use<P> {
-    let EmitterSpec { id, name, deadline } = emitter;
-    let request = broker.send(Enlist { id, name, deadline, ask, wants: None });
+    let EmitterSpec { id, name, deadline, weight } = emitter;
+    let request = broker.send(Enlist { id, name, deadline, weight, ask, wants: None });
     async move { request.await.map_err(|_| JoinError::BrokerGone)? }
 }
 

@@ -27,6 +27,10 @@ pub enum ConfigError {
     EmptyName,
     /// The same name is expected twice.
     DoubledName,
+    /// `Release::also` stands behind a release that is no [`Release::when_named`](crate::Release::when_named).
+    NamelessVersion,
+    /// `OnVeto::TolerateShare` was given more than 100 percent.
+    ShareTooLarge,
     /// A limit is zero: of open rounds, of waiting signals, of members, or of remembered late rounds.
     ZeroLimit,
 }
@@ -40,6 +44,10 @@ impl fmt::Display for ConfigError {
             Self::NothingExpected => "no name is expected: name at least one party, or leave `expects` out",
             Self::EmptyName => "an expected name is empty: nobody can be told by it, so give one",
             Self::DoubledName => "a name is expected twice: name each party once, since several may bear one name",
+            Self::NamelessVersion => {
+                "`also` keeps an older version of a predicate that has a name: write `Release::when_named(…).also(…)`"
+            }
+            Self::ShareTooLarge => "more than 100 percent of the parties cannot veto: tolerate a share of at most 100",
             Self::ZeroLimit => "a limit of zero lets nothing through: allow at least 1",
         })
     }
@@ -83,6 +91,14 @@ pub enum JoinError {
     },
     /// The broker's rules contain an error, or the emitter's own deadline is zero.
     Config(ConfigError),
+    /// The broker is a durable one, which asks nobody for a signal: leave `on_summons` out.
+    CannotBeAsked,
+    /// The broker is a durable one, which knows no deadlines of emitters.
+    OwnDeadline,
+    /// The broker is a durable one, and the consumer has no name by which other processes know it.
+    NamelessConsumer,
+    /// The database of a durable broker has not taken it. The text says why.
+    Database(Arc<str>),
     /// The broker has stopped or panicked.
     BrokerGone,
     /// The emitter has stopped or panicked.
@@ -113,6 +129,18 @@ impl fmt::Display for JoinError {
             }
             Self::Full { limit } => write!(f, "the broker has its {limit} members: raise `max_members`"),
             Self::Config(error) => error.fmt(f),
+            Self::CannotBeAsked => f.write_str(
+                "a durable broker asks nobody for a signal, for its parties may be in other processes: leave `on_summons` out, and \
+                 emit where the signal comes about",
+            ),
+            Self::OwnDeadline => f.write_str(
+                "a durable broker keeps no deadline of an emitter: leave `deadline` out, and set the timeout of the broker",
+            ),
+            Self::NamelessConsumer => f.write_str(
+                "a consumer of a durable broker is known by its name in every process: write `closure.named(\"sign\")` or \
+                 `Consumer::new(…).named(\"sign\")`",
+            ),
+            Self::Database(why) => write!(f, "it is not written down: {}", Shown::text(why)),
             Self::BrokerGone => f.write_str("the broker is gone: hold its address as long as it is needed"),
             Self::EmitterGone => f.write_str("the emitter is gone: it was stopped or has panicked"),
             Self::NoArbiter => f.write_str(
@@ -149,6 +177,12 @@ pub enum EmitError {
         /// The round that already has the emitter's signal.
         round: RoundId,
     },
+    /// The emitter has vetoed this round, or another emitter with its [expected](crate::Broker::expects) name has, and the
+    /// round goes on without them. See [`Broker::on_veto`](crate::Broker::on_veto).
+    Vetoed {
+        /// The round that goes on after the veto.
+        round: RoundId,
+    },
     /// The round was over, or the emitter's own deadline had passed.
     Late {
         /// The round that the signal missed. If [`max_late`](crate::Broker::max_late) was exceeded, it is the last
@@ -168,8 +202,27 @@ pub enum EmitError {
         /// The limit of waiting signals.
         limit: usize,
     },
-    /// There is no open round to veto.
+    /// There is no open round to veto, or none that a signal could wait for.
     NoRound,
+    /// The broker knows who takes part, and nobody of this name does. Of durable brokers.
+    Stranger {
+        /// The name.
+        name: Arc<str>,
+    },
+    /// The round cannot be decided until somebody has repaired it. Of durable brokers.
+    Aside {
+        /// The round.
+        round: RoundId,
+        /// Why it cannot be decided.
+        reason: Arc<str>,
+    },
+    /// The payload cannot be written as JSON, or what others have emitted cannot be read. Of durable brokers.
+    Unreadable(Arc<str>),
+    /// The database does not take the signal: it is away, or says why. Unless it could not be reached at all, the signal may
+    /// be there. Of durable brokers.
+    Database(Arc<str>),
+    /// The broker is not a durable one, so its signals are not rows.
+    NotDurable,
     /// The broker's rules contain an error.
     Config(ConfigError),
     /// The broker has stopped or panicked.
@@ -191,6 +244,12 @@ impl fmt::Display for EmitError {
                     "the emitter has emitted in round {round}: wait for its outcome, or choose a RepeatEmit policy"
                 )
             }
+            Self::Vetoed { round } => {
+                write!(
+                    f,
+                    "round {round} has the veto of this emitter, or of its name: wait for its outcome, then emit in the next"
+                )
+            }
             Self::Late { round, key } => {
                 write!(f, "{} went on without this signal: it came too late", Title(*round, key.as_ref()))
             }
@@ -204,6 +263,15 @@ impl fmt::Display for EmitError {
                 write!(f, "{limit} signals wait for this broker, the most it holds: wait, or raise `max_waiting`")
             }
             Self::NoRound => f.write_str("no round is open that could be vetoed: a round opens with the first signal"),
+            Self::Stranger { name } => {
+                write!(f, "nobody named `{}` is expected: emit by one of the names of `expects`", Shown::name(name))
+            }
+            Self::Aside { round, reason } => {
+                write!(f, "round {round} is set aside until it is repaired or aborted: {}", Shown::text(reason))
+            }
+            Self::Unreadable(why) => f.write_str(why),
+            Self::Database(why) => write!(f, "the signal is not known to be written: {}", Shown::text(why)),
+            Self::NotDurable => f.write_str("the broker is not a durable one: make it one with `.durable(&db, \"…\")`"),
             Self::Config(error) => error.fmt(f),
             Self::BrokerGone => f.write_str("the broker is gone: hold its address as long as it is needed"),
             Self::EmitterGone { name: None } => f.write_str("the emitter is gone: it was stopped or has panicked"),
@@ -244,6 +312,8 @@ pub enum BrokerError {
         /// The requested key; `None` for the round without a key.
         key: Option<RoundKey>,
     },
+    /// The rounds of the broker are in a database: ask what `durable` has returned.
+    Durable,
     /// The rules of the broker contain an error, or the new timeout is zero.
     Config(ConfigError),
     /// An emitter or a consumer could not join the broker.
@@ -270,6 +340,9 @@ impl fmt::Display for BrokerError {
             Self::Taken { id } => write!(f, "the id `{id}` is taken by another broker: remove that one, or choose another id"),
             Self::NoRound { key: None } => f.write_str("no round without a key is open"),
             Self::NoRound { key: Some(key) } => write!(f, "no round of `{key}` is open"),
+            Self::Durable => f.write_str(
+                "the rounds of this broker are in a database, and their rules with them: use the methods of what `durable` has returned",
+            ),
             Self::Config(error) => error.fmt(f),
             Self::Join(error) => error.fmt(f),
             Self::Gone => f.write_str("the broker is gone: hold its address as long as it is needed"),

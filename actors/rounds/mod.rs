@@ -7,6 +7,7 @@
 //! - `outcome` — what became of a round. `snapshot` — what a broker tells of itself.
 //! - `messages` — what passes between the actors. `room` — what a broker and its sessions share.
 //! - `session` — the actor of one round. `broker` — coordinates them.
+//! - `durable` — a round as others write it down: for brokers whose rounds are rows.
 //! - `emitter`, `consumer` — the ready-made parties. `broker_ext` — parties that are the user's own. `brokers` — by id.
 //! - `model` — what a round and a broker must do, a second time, for the tests.
 //!
@@ -22,6 +23,7 @@ pub(crate) mod messages;
 pub(crate) mod room;
 pub(crate) mod session;
 pub(crate) mod broker;
+pub mod durable;
 pub(crate) mod emitter;
 mod consumer;
 mod broker_ext;

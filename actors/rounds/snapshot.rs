@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::id::{BrokerId, EmitterId, RoundId, RoundKey};
-use crate::rounds::outcome::{Cause, EmitterRef, FailedConsumer, Outcome};
+use crate::rounds::outcome::{Cause, EmitterRef, FailedConsumer, Outcome, Vetoed};
 
 /// The largest number of open rounds that a snapshot describes. Its `open_count` counts all of them.
 pub const DESCRIBED_ROUNDS: usize = 100;
@@ -51,6 +51,8 @@ pub struct EmitterStats {
     pub kept: u64,
     /// The number of rounds whose time was over before its signal came.
     pub missed: u64,
+    /// The number of closed rounds that it has vetoed, whether its veto was tolerated or not.
+    pub vetoed: u64,
     /// The number of its signals that came after the round was over, whatever ended the round.
     pub late: u64,
     /// The number of resolved rounds of at least two signals in which its signal was the last.
@@ -59,7 +61,7 @@ pub struct EmitterStats {
 
 impl EmitterStats {
     pub(crate) fn new(who: &EmitterRef) -> Self {
-        Self { id: who.id, name: who.name.clone(), kept: 0, missed: 0, late: 0, last: 0 }
+        Self { id: who.id, name: who.name.clone(), kept: 0, missed: 0, vetoed: 0, late: 0, last: 0 }
     }
 }
 
@@ -78,6 +80,8 @@ pub struct OpenRound {
     pub kept: Vec<EmitterRef>,
     /// The emitters that have not kept their promise yet.
     pub waits_for: Vec<EmitterRef>,
+    /// The vetoes that were tolerated so far, in the order in which they came.
+    pub vetoed: Vec<Vetoed>,
     /// The expected and required names that no member has.
     pub unfilled: Vec<Arc<str>>,
 }
@@ -101,6 +105,8 @@ pub struct PastRound {
     pub missing: Vec<EmitterRef>,
     /// The expected and required names that no member had.
     pub unfilled: Vec<Arc<str>>,
+    /// The vetoes that were tolerated, in the order in which they came.
+    pub vetoed: Vec<Vetoed>,
     /// The consumers that failed to handle the round.
     pub failed_consumers: Vec<FailedConsumer>,
 }
@@ -120,6 +126,7 @@ impl PastRound {
             signals: outcome.payloads().len(),
             missing,
             unfilled: outcome.account().unfilled.clone(),
+            vetoed: outcome.vetoes().to_vec(),
             failed_consumers: Vec::new(),
         }
     }

@@ -7,14 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{Noted, Payload};
-use crate::rounds::messages::{Board, Call, End, Pledge, Pledged, Seated, Summons};
-use crate::rounds::outcome::{Account, Cancelled, Cause, Directory, EmitterRef, Resolved};
+use crate::rounds::messages::{Board, Call, End, Heartbeats, Pledge, Pledged, Seated, Summons};
+use crate::rounds::outcome::{Account, Cancelled, Cause, Directory, EmitterRef, Resolved, Vetoed};
 use crate::rounds::round::{Abort, Kept, Slot, Verdict};
 use crate::rounds::{BrokerId, EmitterId, RoundId, RoundKey};
 use crate::runtime::{self, Inbox, Intake};
 
 /// How much time a round made by hand has left.
 const LEFT: Duration = Duration::from_secs(60);
+
+/// Whose pledge it is.
+const BY_HAND: Seated = Seated { slot: 0, generation: 0 };
 
 /// The end of a pledge that was made by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +38,21 @@ impl<P: Payload> Promise<P> {
     pub fn take(&self) -> Option<Promised<P>> {
         let mut answers = Intake::new();
         answers.refill(&self.0.inbox);
-        Some(match answers.pop()? {
-            Pledged::Kept { payload, .. } => Promised::Kept(payload),
-            Pledged::Vetoed { reason, .. } => Promised::Vetoed(reason),
-            Pledged::Lost { .. } => Promised::Lost,
-        })
+        loop {
+            return Some(match answers.pop()? {
+                Pledged::Kept { payload, .. } => Promised::Kept(payload),
+                Pledged::Vetoed { reason, .. } => Promised::Vetoed(reason),
+                Pledged::Lost { .. } => Promised::Lost,
+                // It is among the heartbeats.
+                Pledged::Heartbeat { .. } => continue,
+            });
+        }
+    }
+
+    /// Returns how much time from now the pledge has asked for by a [`heartbeat`](Pledge::heartbeat), once; `None` if it has
+    /// not asked since.
+    pub fn heartbeat(&self) -> Option<Duration> {
+        Some(self.0.heartbeats.take(BY_HAND)?.saturating_duration_since(runtime::now()))
     }
 }
 
@@ -76,15 +89,16 @@ impl<P: Payload> Summons<P> {
 
     fn made(key: Option<RoundKey>) -> (Self, Promise<P>) {
         let call = Arc::new(Call {
-            inbox: Inbox::new(1),
+            inbox: Inbox::new(usize::MAX),
             broker: Arc::new(Inbox::new(1)),
             round: RoundId(1),
             key,
             deadline: runtime::after(runtime::now(), LEFT),
             board: Board::default(),
+            heartbeats: Heartbeats::default(),
             end: End::default(),
         });
-        let pledge = Pledge::new(call.clone(), Seated { slot: 0, generation: 0 });
+        let pledge = Pledge::new(call.clone(), BY_HAND);
         (Self { pledge }, Promise(call))
     }
 }
@@ -117,6 +131,7 @@ impl Cast {
         signals: impl IntoIterator<Item = (&'a str, P)>,
         missing: Vec<Slot>,
         unfilled: Vec<Arc<str>>,
+        vetoes: Vec<Vetoed>,
     ) -> Arc<Account<P>> {
         let (kept, payloads) = signals
             .into_iter()
@@ -131,6 +146,7 @@ impl Cast {
             payloads,
             missing,
             unfilled,
+            vetoes,
             quorum: None,
             directory: Arc::new(Directory {
                 broker: BrokerId::from("by hand"),
@@ -156,7 +172,7 @@ impl<P: Payload> Resolved<P> {
     /// assert_eq!(round.payloads(), [3, 1]);
     /// ```
     pub fn by_hand<'a>(signals: impl IntoIterator<Item = (&'a str, P)>) -> Self {
-        Self(Cast::default().account(Verdict::Resolved { partial: false }, signals, Vec::new(), Vec::new()))
+        Self(Cast::default().account(Verdict::Resolved { partial: false }, signals, Vec::new(), Vec::new(), Vec::new()))
     }
 }
 
@@ -166,16 +182,19 @@ impl<P: Payload> Cancelled<P> {
     pub fn by_hand<'a>(cause: Cause, missing: impl IntoIterator<Item = &'a str>) -> Self {
         let mut cast = Cast::default();
         let mut missing: Vec<_> = missing.into_iter().map(|name| cast.slot(name)).collect();
-        let mut unfilled = Vec::new();
-        let verdict = match cause {
+        let (mut unfilled, mut tolerated) = (Vec::new(), Vec::new());
+        let verdict = match &cause {
             Cause::Idle { .. } => Verdict::Idle,
-            Cause::OutOfReach { .. } => Verdict::OutOfReach,
+            Cause::OutOfReach { vetoes, .. } => {
+                tolerated.clone_from(vetoes);
+                Verdict::OutOfReach
+            }
             _ => Verdict::TimedOut,
         };
         let verdict = match cause {
             Cause::TimedOut { missing: named }
             | Cause::Idle { missing: named }
-            | Cause::OutOfReach { missing: named } => {
+            | Cause::OutOfReach { missing: named, .. } => {
                 for slot in named.iter().map(|name| cast.slot(name)) {
                     if !missing.contains(&slot) {
                         missing.push(slot);
@@ -193,6 +212,6 @@ impl<P: Payload> Cancelled<P> {
             Cause::BrokerStopped => Verdict::Aborted(Abort::BrokerStopped),
             Cause::SessionLost => Verdict::Aborted(Abort::SessionLost),
         };
-        Self(cast.account(verdict, [], missing, unfilled))
+        Self(cast.account(verdict, [], missing, unfilled, tolerated))
     }
 }

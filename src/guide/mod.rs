@@ -4,6 +4,7 @@
 //! | chapter | answers |
 //! |---|---|
 //! | [`rounds`] | who has to be there, policies and limits, keys, vetoes, actors as parties |
+//! | [`durable`] | rounds over processes and restarts: signals as rows, rules, consumers, what is set aside |
 //! | [`events`] | emit or publish, listeners and their arguments, middleware, dead letters, questions |
 //! | [`topics`] | wildcards, JSON, retained events |
 //! | [`services`] | lifecycle, restarts, budgets, supervision |
@@ -23,8 +24,11 @@
 
 // A chapter links what is behind features. Without those its links are not checked: `.ci/run` documents with all.
 
-#[doc = include_str!("rounds.md")]
+#[doc = include_str!("rounds/rounds.md")]
 pub mod rounds {}
+
+#[doc = include_str!("rounds/durable.md")]
+pub mod durable {}
 
 #[cfg_attr(not(feature = "discover"), allow(rustdoc::broken_intra_doc_links))]
 #[doc = include_str!("events.md")]

@@ -1,9 +1,24 @@
 //! Durable rounds: rounds whose signals are rows, so that they outlive the processes in which their parties are.
 //!
-//! In reading order: `store` is what durable rounds need of a database, of which `sqlite/` and `postgres/` are two, and `memory/` is
-//! one for tests; `plan` is what they have in common: what was ruled, as it is written.
+//! ```text
+//! Broker ─▶ running/ ─▶ RoundStore::work ─▶ running/ (round.rs decides) ─▶ rows, outboxes ─▶ running/ ─▶ a consumer
+//! ```
+//!
+//! In reading order: `builder` describes a broker, `durable` is what users hold, `standing` a round as they look at it, and `error` what
+//! goes wrong. `key` is the key of a round in a row. `running/` is what a process does for its rounds. `store` is what that needs of a
+//! database, of which `sqlite/` and `postgres/` are two, and `memory/` is one for tests; `plan` is what they have in common: what was
+//! ruled, as it is written; and `contract/` tries what each promises.
+//!
+//! A signal counts once it is a row. What becomes of a round follows from its committed rows alone, in the transaction that has
+//! them locked; and by the same transaction the round is over, and its outcome in the outbox of each consumer.
 
-mod store;
+mod builder;
+mod durable;
+mod standing;
+mod error;
+mod key;
+mod running;
+pub mod store;
 mod plan;
 mod memory;
 #[cfg(feature = "postgres")]
@@ -13,8 +28,10 @@ mod sqlite;
 #[cfg(test)]
 mod contract;
 
+pub use builder::{DurableBroker, DurableBuilder};
+pub use durable::Durable;
+pub use error::DurableError;
+pub use standing::{DurableRound, DurableState};
 pub(crate) use store::sealed::{KeepsRounds, OpenedRounds};
-pub use store::{
-    Case, Due, Enrolled, Judge, Kept, Next, Opening, Past, Place, Round, RoundDatabase, RoundFigures, RoundStore, Row,
-    Ruling, Stage,
-};
+pub(crate) use store::{Due, Enrolled, Judge, Kept, Past, Place, RoundStore, Row};
+pub use store::{RoundDatabase, RoundFigures};

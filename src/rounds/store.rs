@@ -115,6 +115,11 @@ pub trait RoundStore: Send + Sync + 'static {
     /// What changes when something may have become different. It is only a hint.
     fn bell(&self) -> watch::Receiver<()>;
 
+    /// Whether other processes may write too, of which the bell does not tell for certain.
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// Which outbox has the rounds that a consumer of this name is to hear of.
     fn outbox_of(&self, consumer: &str) -> String;
 }

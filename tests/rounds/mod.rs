@@ -18,10 +18,8 @@ mod consumers;
 mod summons;
 /// What work that was summoned can learn: that it is not wanted any more, what it is for, what others have said.
 mod wanted;
-/// `Brokers`, the registry.
-mod registry;
-/// `Inspect`, and its JSON.
-mod snapshot;
+/// What may be asked of brokers.
+mod watched;
 /// Errors by name, with their exact text.
 mod bad_input;
 /// What is stopped, lost or crashes: nobody is left waiting.
@@ -30,3 +28,5 @@ mod losses;
 mod hostile;
 /// What must hold whatever the order, the load and the clock.
 mod pressure;
+/// Rounds whose signals are rows.
+mod durable;

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::debts::Debts;
 use super::open_rounds::OpenRounds;
 use crate::base::Payload;
+use crate::rounds::durable::Desk;
 use crate::rounds::messages::{Keeper, ToBroker};
 use crate::rounds::room::{FromSession, Room, Roster, ToSession};
 use crate::rounds::round::{Abort, Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules, Standing};
@@ -45,6 +46,8 @@ pub struct Broker<P: Payload> {
     pub(crate) rules: Rc<Rules<P>>,
     pub(crate) limits: Limits,
     pub(crate) misconfigured: Option<ConfigError>,
+    /// Whoever writes down what the members say, if the broker is a durable one: it decides nothing then.
+    pub(crate) desk: Option<Box<dyn Desk<P>>>,
     pub(crate) unique_names: bool,
     /// `expects` was called.
     names_expected: bool,
@@ -116,6 +119,7 @@ impl<P: Payload> Broker<P> {
             rules: Rc::new(Rules::new(timeout)),
             limits,
             misconfigured: None,
+            desk: None,
             unique_names: false,
             names_expected: false,
             door: Arc::new(Inbox::new(limits.waiting)),
@@ -137,7 +141,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    fn rule(mut self, set: impl FnOnce(&mut Rules<P>)) -> Self {
+    pub(super) fn rule(mut self, set: impl FnOnce(&mut Rules<P>)) -> Self {
         set(Rc::make_mut(&mut self.rules));
         self
     }
@@ -347,6 +351,12 @@ impl<P: Payload> Broker<P> {
             let _ = started.send(make().start());
         });
         address.await.map_err(|_| BrokerError::Gone)
+    }
+
+    /// Has this desk take what the members say.
+    pub(crate) fn at_desk(mut self, desk: Box<dyn Desk<P>>) -> Self {
+        self.desk = Some(desk);
+        self
     }
 
     pub(crate) fn room(&self) -> &Rc<Room<P>> {

@@ -3,8 +3,10 @@
 //! `Membership, Pledge → inbox → Broker → Link → session; FromSession → table, debts, statistics, history`
 //!
 //! - `broker` — the actor: the builder that makes it, and what it does in its turn.
+//! - `leniency` — its builder too: the rules for vetoes and heartbeats.
 //! - `registration` — who joins.
 //! - `routing` — to which session an input goes; it opens rounds, and takes back what they leave.
+//! - `desk` — of a durable broker: where an input goes in place of a session.
 //! - `open_rounds` — the table of open rounds. `debts` — who still owed when a round closed.
 //! - `requests` — what one may ask: its state, an end, another timeout.
 //!
@@ -14,8 +16,10 @@
 //! What must hold: what sessions say is heard before anything that looks at the table; one round for each key at a time.
 
 mod broker;
+mod leniency;
 mod registration;
 mod routing;
+mod desk;
 mod open_rounds;
 mod debts;
 mod requests;

@@ -2,21 +2,25 @@
 //!
 //! `Emitter::join, add_emitter, Consumer::join, add_consumer → Enlist, Attend → roster.rs → the guard`
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Handler, Message};
+use actix::dev::{MessageResponse, OneshotSender};
+use actix::fut::wrap_future;
+use actix::{AsyncContext, Handler, Message};
 
 use super::broker::Broker;
 use crate::base::{Payload, Shown};
+use crate::rounds::durable::Attending;
 use crate::rounds::messages::{Ask, ConsumerSeat, Keeper, Membership, Route, Seat, ToEmitter, Wants};
 use crate::rounds::outcome::EmitterRef;
-use crate::rounds::room::{Listed, Member, ToSession};
-use crate::rounds::round::{LateJoin, Needed, OnLost, Place, Slot, Terms};
+use crate::rounds::room::{Joining, Listed, Member, ToSession};
+use crate::rounds::round::{LateJoin, Needed, OnLost, Place, Slot, Terms, Who};
 use crate::rounds::{ConfigError, EmitterId, EmitterStats, JoinError};
-use crate::runtime::Inbox;
+use crate::runtime::{Inbox, LocalContext};
 
-/// The name of an emitter that is an actor of your own, and optionally its id and its deadline.
+/// The name of an emitter that is an actor of your own, and optionally its id, its deadline and its weight.
 ///
 /// ```
 /// # extern crate convoke_actors as convoke;
@@ -31,12 +35,13 @@ pub struct EmitterSpec {
     pub(crate) id: Option<EmitterId>,
     pub(crate) name: Arc<str>,
     pub(crate) deadline: Option<Duration>,
+    pub(crate) weight: u32,
 }
 
 impl EmitterSpec {
     /// Creates a specification with this name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self { id: None, name: name.into(), deadline: None }
+        Self { id: None, name: name.into(), deadline: None, weight: 1 }
     }
 
     /// Sets the id of the emitter. With this id the emitter can come back after it was lost. The default is a new UUID
@@ -52,6 +57,12 @@ impl EmitterSpec {
         self.deadline = Some(deadline);
         self
     }
+
+    /// Sets how much the emitter's voice weighs, as [`Emitter::weight`](crate::Emitter::weight) does. The default is 1.
+    pub fn weight(mut self, weight: u32) -> Self {
+        self.weight = weight;
+        self
+    }
 }
 
 impl<S: Into<Arc<str>>> From<S> for EmitterSpec {
@@ -65,6 +76,7 @@ pub(crate) struct Enlist<P: Payload> {
     pub(crate) id: Option<EmitterId>,
     pub(crate) name: Arc<str>,
     pub(crate) deadline: Option<Duration>,
+    pub(crate) weight: u32,
     pub(crate) ask: Ask<P>,
     pub(crate) wants: Option<(Wants, Arc<Inbox<ToEmitter<P>>>)>,
 }
@@ -91,6 +103,13 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
         }
         if enlist.deadline.is_some_and(|deadline| deadline.is_zero()) {
             return Err(ConfigError::ZeroTimeout.into());
+        }
+        let is_durable = self.desk.is_some();
+        if is_durable && !matches!(enlist.ask, Ask::Never) {
+            return Err(JoinError::CannotBeAsked);
+        }
+        if is_durable && enlist.deadline.is_some() {
+            return Err(JoinError::OwnDeadline);
         }
         let room = self.room().clone();
         let mut roster = room.roster.borrow_mut();
@@ -120,10 +139,13 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
         let terms = Terms { deadline: enlist.deadline, required, expected };
         let slot = roster.add(
             who.clone(),
+            enlist.weight,
             terms,
             || self.open.oldest(),
             |slot, generation| Member {
-                seat: Arc::new(Seat::new(self.door.clone(), self.id.clone(), who.clone(), slot, generation)),
+                seat: Arc::new(
+                    Seat::new(self.door.clone(), self.id.clone(), who.clone(), slot, generation).durable(is_durable),
+                ),
                 ask: enlist.ask,
                 wants: enlist.wants,
                 stats: EmitterStats::new(&who),
@@ -135,8 +157,9 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
         let seat = roster.slot(slot).map(|member| member.seat.clone()).ok_or(JoinError::BrokerGone)?;
         drop(roster);
         if self.rules.late_join == LateJoin::ThisRound || back {
+            let joining = Rc::new(Joining { slot, terms, who: Who { name: who.name, weight: enlist.weight } });
             for link in self.open.all() {
-                link.push(&room.executor, ToSession::Join(slot, terms));
+                link.push(&room.executor, ToSession::Join(joining.clone()));
             }
         }
         Ok(Membership::new(seat))
@@ -154,11 +177,55 @@ impl<P: Payload> Message for Attend<P> {
 }
 
 impl<P: Payload> Handler<Attend<P>> for Broker<P> {
-    type Result = Result<ConsumerSeat<P>, JoinError>;
+    type Result = Attended<P>;
 
     fn handle(&mut self, attend: Attend<P>, _: &mut Self::Context) -> Self::Result {
+        if self.desk.is_some() && attend.name.is_none() {
+            return Attended(Err(JoinError::NamelessConsumer), None);
+        }
+        let seat = self.attend(attend);
+        let written = match (&mut self.desk, &seat) {
+            (Some(desk), Ok(seat)) => Some(desk.attend(seat.name().into())),
+            _ => None,
+        };
+        Attended(seat, written)
+    }
+}
+
+/// The seat of a consumer; at a durable broker it is one once that is written down.
+pub(crate) struct Attended<P: Payload>(Result<ConsumerSeat<P>, JoinError>, Option<Attending>);
+
+impl<P: Payload> MessageResponse<Broker<P>, Attend<P>> for Attended<P> {
+    fn handle(
+        self,
+        ctx: &mut LocalContext<Broker<P>>,
+        answer: Option<OneshotSender<Result<ConsumerSeat<P>, JoinError>>>,
+    ) {
+        let Self(seat, written) = self;
+        let Some(answer) = answer else { return };
+        match written {
+            None => drop(answer.send(seat)),
+            // Whoever does not wait any more gives the seat up.
+            Some(written) => {
+                ctx.spawn(wrap_future(async move {
+                    let seat = written.await.and(seat);
+                    drop(answer.send(seat));
+                }));
+            }
+        }
+    }
+}
+
+impl<P: Payload> Broker<P> {
+    fn attend(&mut self, attend: Attend<P>) -> Result<ConsumerSeat<P>, JoinError> {
         if let Some(error) = self.misconfigured {
             return Err(error.into());
+        }
+        if self.desk.is_some()
+            && let Some(name) = &attend.name
+            && self.room().consumers.borrow().iter().any(|listed| listed.name == *name)
+        {
+            return Err(JoinError::DuplicateName { name: name.clone() });
         }
         let room = self.room();
         if room.consumers.borrow().len() >= self.limits.members {

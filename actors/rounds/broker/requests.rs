@@ -96,6 +96,9 @@ impl<P: Payload> Handler<Abort> for Broker<P> {
     type Result = Result<(), BrokerError>;
 
     fn handle(&mut self, abort: Abort, _: &mut Self::Context) -> Self::Result {
+        if self.desk.is_some() {
+            return Err(BrokerError::Durable);
+        }
         self.hear_sessions();
         let Some(link) = self.open.by_key(abort.key.as_ref()) else {
             return Err(BrokerError::NoRound { key: abort.key });
@@ -120,6 +123,9 @@ impl<P: Payload> Handler<SetTimeout> for Broker<P> {
     fn handle(&mut self, SetTimeout(timeout): SetTimeout, _: &mut Self::Context) -> Self::Result {
         if timeout.is_zero() {
             return Err(ConfigError::ZeroTimeout.into());
+        }
+        if self.desk.is_some() {
+            return Err(BrokerError::Durable);
         }
         Rc::make_mut(&mut self.rules).timeout = timeout;
         self.misconfigured = self.check().err();

@@ -10,10 +10,11 @@ use actix::AsyncContext;
 
 use super::broker::Broker;
 use crate::base::{Payload, Shown};
-use crate::rounds::messages::{Reply, Seated, ToBroker, answer};
+use crate::rounds::durable::What;
+use crate::rounds::messages::{Durable, Reply, Seated, ToBroker, answer};
 use crate::rounds::outcome::{Account, Outcome};
 use crate::rounds::room::{FromSession, Link, Member, Roster, ToSession};
-use crate::rounds::round::{Needed, Slot, Standing};
+use crate::rounds::round::{Needed, Slot, Standing, Verdict};
 use crate::rounds::session::Session;
 use crate::rounds::{EmitError, PastRound, RoundId, RoundKey, Title};
 use crate::runtime::{self, LocalContext};
@@ -34,6 +35,14 @@ impl<P: Payload> Broker<P> {
             ToBroker::Emit { slot, generation, key, payload, reply } => {
                 self.emit(slot, generation, key, payload, reply, ctx);
             }
+            ToBroker::Durable(asked) => {
+                let Durable { by, key, what, written, reply } = *asked;
+                let what = what.map_or_else(What::Veto, What::Signal);
+                self.hand_on(by, key, what, Some(written), Some(reply));
+            }
+            ToBroker::Veto { slot, generation, key, reason, reply } if self.desk.is_some() => {
+                self.hand_on(Seated { slot, generation }, key, What::Veto(reason), None, reply);
+            }
             ToBroker::Veto { slot, generation, key, reason, reply } => match self.open.by_key(key.as_ref()) {
                 Some(link) if self.room().roster.borrow().holds(slot, generation) => {
                     link.push(&self.room().executor, ToSession::Veto { slot, reason, reply });
@@ -51,6 +60,7 @@ impl<P: Payload> Broker<P> {
             }
             ToBroker::GiveUp { slot, generation, lost } => self.give_up(slot, generation, lost),
             ToBroker::ConsumerLeft { ticket } => {
+                self.leave_desk(ticket);
                 self.room().consumers.borrow_mut().retain(|consumer| consumer.ticket != ticket);
                 self.room().name_consumers();
             }
@@ -73,6 +83,8 @@ impl<P: Payload> Broker<P> {
             answer(reply, Err(refusal));
         } else if let Some(link) = self.open.by_key(key.as_ref()) {
             link.push(&room.executor, ToSession::Signal { slot, payload, reply });
+        } else if self.desk.is_some() {
+            self.hand_on(Seated { slot, generation }, key, What::Signal(payload), None, reply);
         } else {
             self.open_round(slot, key, payload, reply, ctx);
         }
@@ -164,7 +176,7 @@ impl<P: Payload> Broker<P> {
     }
 
     /// Who is, or was, in this slot.
-    fn name(&self, slot: Slot) -> Arc<str> {
+    pub(super) fn name(&self, slot: Slot) -> Arc<str> {
         self.room().roster.borrow().directory().emitters[slot as usize].name.clone()
     }
 
@@ -222,11 +234,18 @@ impl<P: Payload> Broker<P> {
                 Standing::Kept => false,
                 Standing::Missed | Standing::ToldLate => true,
                 Standing::Owing | Standing::Awaited if account.verdict.is_timeout() => true,
+                Standing::Vetoed => {
+                    count_veto(&mut roster, slot);
+                    continue;
+                }
                 _ => continue,
             };
             if let Some(member) = roster.slot_mut(slot) {
                 *(if missed { &mut member.stats.missed } else { &mut member.stats.kept }) += 1;
             }
+        }
+        if let Verdict::Vetoed(slot, _) = account.verdict {
+            count_veto(&mut roster, slot);
         }
         if resolved
             && let [_, .., last] = &account.kept[..]
@@ -265,5 +284,12 @@ impl<P: Payload> Broker<P> {
             standing.clear();
             self.spare.push(standing);
         }
+    }
+}
+
+#[cold]
+fn count_veto<P: Payload>(roster: &mut Roster<P>, slot: Slot) {
+    if let Some(member) = roster.slot_mut(slot) {
+        member.stats.vetoed += 1;
     }
 }

@@ -122,6 +122,7 @@ pub struct Emitter<P: Payload> {
     id: Option<EmitterId>,
     name: Arc<str>,
     deadline: Option<Duration>,
+    weight: u32,
     on_summons: Option<Box<dyn FnMut(Pledge<P>) -> Work>>,
     /// The rounds for which a future of `on_summons` has not ended.
     working: Vec<RoundId>,
@@ -140,6 +141,7 @@ impl<P: Payload> Emitter<P> {
             id: None,
             name: name.into(),
             deadline: None,
+            weight: 1,
             on_summons: None,
             working: Vec::new(),
             on_kept: None,
@@ -164,8 +166,37 @@ impl<P: Payload> Emitter<P> {
     /// After this deadline, a round that can do without the emitter goes on. Under
     /// [`LateJoin::ThisRound`](crate::LateJoin::ThisRound) every round goes on unless its release is `Release::all`,
     /// because another emitter may still join.
+    ///
+    /// An emitter that works on its answer can ask for more time with [`Pledge::heartbeat`].
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets how much the emitter's voice weighs in a [`Release::when`](crate::Release::when) that looks at
+    /// [`Gathered::weight`](crate::Gathered::weight). Nothing else looks at it. The default is 1.
+    ///
+    /// Zero is a voice without a weight: the emitter owes its signal and is waited for like any other, and its signal adds
+    /// nothing.
+    ///
+    /// ```
+    /// # extern crate convoke_actors as convoke;
+    /// use convoke::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # actix::System::new().block_on(async {
+    /// let broker = Broker::new(Duration::from_secs(1)).release(Release::when(|gathered| gathered.weight() >= 3)).start();
+    /// let chair = Emitter::join(&broker, Emitter::new("chair").weight(2)).await?;
+    /// let member = Emitter::join(&broker, "member").await?;
+    /// let _observer = Emitter::join(&broker, Emitter::new("observer").weight(0)).await?;
+    ///
+    /// let (chair, _member) = tokio::join!(chair.emit("yes"), member.emit("yes"));
+    /// assert!(chair?.is_resolved());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn weight(mut self, weight: u32) -> Self {
+        self.weight = weight;
         self
     }
 
@@ -280,6 +311,7 @@ impl<P: Payload> Emitter<P> {
             id: self.id,
             name: self.name.clone(),
             deadline: self.deadline,
+            weight: self.weight,
             ask: if self.on_summons.is_some() { Ask::Own(self.inbox.clone()) } else { Ask::Never },
             wants: (wants != Wants::default()).then(|| (wants, self.inbox.clone())),
         };

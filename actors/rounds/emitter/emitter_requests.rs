@@ -64,7 +64,8 @@ impl<P: Payload> Message for Emit<P> {
     type Result = Result<Outcome<P>, EmitError>;
 }
 
-/// A message that tells an emitter to veto an open round. The answer is the outcome of the round, which is cancelled.
+/// A message that tells an emitter to veto an open round. The answer is the outcome of the round, which is cancelled
+/// unless the broker's [`on_veto`](crate::Broker::on_veto) tolerates the veto.
 ///
 /// # Errors
 ///

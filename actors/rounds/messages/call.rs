@@ -10,19 +10,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::heartbeats::Heartbeats;
 use super::reply::Reply;
 use super::to_broker::{Seated, ToBroker};
 use crate::rounds::{RoundId, RoundKey};
 use crate::runtime::Inbox;
 
 pub(crate) struct Call<P> {
-    /// The session's, closed with the round. It holds one answer for each emitter of the round.
+    /// The session's, closed with the round. It holds one answer and one heartbeat for each emitter of the round.
     pub(crate) inbox: Inbox<Pledged<P>>,
     pub(crate) broker: Arc<Inbox<ToBroker<P>>>,
     pub(crate) round: RoundId,
     pub(crate) key: Option<RoundKey>,
     pub(crate) deadline: Instant,
     pub(crate) board: Board<P>,
+    pub(crate) heartbeats: Heartbeats,
     pub(crate) end: End,
 }
 
@@ -37,9 +39,22 @@ impl<P> Call<P> {
 
 /// What became of a pledge.
 pub(crate) enum Pledged<P> {
-    Kept { by: Seated, payload: P, reply: Option<Reply<P>> },
-    Vetoed { by: Seated, reason: Arc<str> },
-    Lost { by: Seated },
+    Kept {
+        by: Seated,
+        payload: P,
+        reply: Option<Reply<P>>,
+    },
+    Vetoed {
+        by: Seated,
+        reason: Arc<str>,
+    },
+    Lost {
+        by: Seated,
+    },
+    /// It asks for more time: what for is among the heartbeats.
+    Heartbeat {
+        by: Seated,
+    },
 }
 
 /// The payloads of a round, in the order of emission, as its pledges see them; empty once it is over.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::reply::{Emission, Reply, answer};
-use super::to_broker::ToBroker;
+use super::to_broker::{Durable, Seated, ToBroker};
 use crate::rounds::outcome::EmitterRef;
 use crate::rounds::round::Slot;
 use crate::rounds::{BrokerId, EmitError, EmitterId, RoundKey};
@@ -23,6 +23,8 @@ pub(crate) struct Seat<P> {
     pub(crate) generation: u32,
     /// `HELD`, or the farewell by which it was given up.
     given_up: AtomicU8,
+    /// The broker is a durable one.
+    durable: bool,
 }
 
 /// How a seat is given up.
@@ -47,7 +49,26 @@ impl<P: 'static> Seat<P> {
         slot: Slot,
         generation: u32,
     ) -> Self {
-        Self { door, broker, who, slot, generation, given_up: AtomicU8::new(HELD) }
+        Self { door, broker, who, slot, generation, given_up: AtomicU8::new(HELD), durable: false }
+    }
+
+    /// The same at a durable broker.
+    pub(crate) fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    fn emission(&self, key: Option<RoundKey>, what: Result<P, Arc<str>>) -> Emission<P> {
+        if self.durable {
+            let by = Seated { slot: self.slot, generation: self.generation };
+            return Emission::kept(|reply, written| {
+                self.push(ToBroker::Durable(Box::new(Durable { by, key, what, written, reply })))
+            });
+        }
+        Emission::of(|reply| match what {
+            Ok(payload) => self.emit(key, payload, Some(reply)),
+            Err(reason) => self.veto(key, reason, Some(reply)),
+        })
     }
 
     /// Whether it is still somebody's, and the broker is there.
@@ -163,7 +184,7 @@ impl<P: 'static> Membership<P> {
     /// The future returns any [`EmitError`] except `NoRound`. It is `EmitterGone` if the membership is that of an
     /// [`EmitterHandle`](crate::EmitterHandle) whose emitter was stopped or has panicked.
     pub fn emit(&self, payload: P) -> Emission<P> {
-        Emission::of(|reply| self.seat.emit(None, payload, Some(reply)))
+        self.seat.emission(None, Ok(payload))
     }
 
     /// Emits a signal into the round of this key. See [`emit`](Self::emit).
@@ -172,7 +193,7 @@ impl<P: 'static> Membership<P> {
     ///
     /// Returns the same errors as [`emit`](Self::emit).
     pub fn emit_for(&self, key: impl Into<RoundKey>, payload: P) -> Emission<P> {
-        Emission::of(|reply| self.seat.emit(Some(key.into()), payload, Some(reply)))
+        self.seat.emission(Some(key.into()), Ok(payload))
     }
 
     /// Emits a signal and does not wait for the outcome, as `do_send` does for a message.
@@ -194,15 +215,15 @@ impl<P: 'static> Membership<P> {
         self.seat.emit(Some(key.into()), payload, None)
     }
 
-    /// Vetoes the open round without a key: the round is cancelled for everyone. The returned future resolves to the
-    /// outcome of the round.
+    /// Vetoes the open round without a key: the round is cancelled for everyone, unless the broker's
+    /// [`on_veto`](crate::Broker::on_veto) tolerates the veto. The returned future resolves to the outcome of the round.
     ///
     /// # Errors
     ///
     /// The future returns [`EmitError::NoRound`] if no such round is open; otherwise `NotJoined`, `EmitterGone`,
     /// `BrokerGone` or `Busy`.
     pub fn veto(&self, reason: impl Into<Arc<str>>) -> Emission<P> {
-        Emission::of(|reply| self.seat.veto(None, reason.into(), Some(reply)))
+        self.seat.emission(None, Err(reason.into()))
     }
 
     /// Vetoes the open round of this key. See [`veto`](Self::veto).
@@ -211,7 +232,7 @@ impl<P: 'static> Membership<P> {
     ///
     /// Returns the same errors as [`veto`](Self::veto).
     pub fn veto_for(&self, key: impl Into<RoundKey>, reason: impl Into<Arc<str>>) -> Emission<P> {
-        Emission::of(|reply| self.seat.veto(Some(key.into()), reason.into(), Some(reply)))
+        self.seat.emission(Some(key.into()), Err(reason.into()))
     }
 
     /// Leaves the broker in an orderly way: open rounds no longer wait for this emitter, and its earlier signals still

@@ -8,6 +8,7 @@
 //! - `to_broker` — what members say to their broker.
 //! - `membership` — an emitter's seat, and the guard that gives it up.
 //! - `call` — what the pledges of a round share: the way back, what was emitted so far, and the end.
+//! - `heartbeats` — the emitters that ask for more time.
 //! - `pledge` — what a session asks of an emitter, and what becomes of it.
 //! - `to_emitter`, `to_consumer` — what reaches each of them, and by which way.
 //!
@@ -17,17 +18,19 @@
 mod reply;
 mod to_broker;
 mod membership;
+mod heartbeats;
 mod call;
 mod pledge;
 mod to_emitter;
 mod to_consumer;
 
 pub(crate) use call::{Board, Call, End, Pledged};
+pub(crate) use heartbeats::Heartbeats;
 pub use membership::Membership;
 pub(crate) use membership::{Farewell, Seat};
 pub use pledge::{Pledge, Summons};
 pub use reply::Emission;
 pub(crate) use reply::{Reply, answer};
-pub(crate) use to_broker::{Seated, ToBroker};
+pub(crate) use to_broker::{Durable, Seated, ToBroker};
 pub(crate) use to_consumer::{ConsumerSeat, Keeper, Route, ToConsumer};
 pub(crate) use to_emitter::{Ask, ToEmitter, Wants};

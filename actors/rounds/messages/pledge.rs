@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix::Message;
 
 use super::call::{Call, Pledged};
+use super::heartbeats::Heard;
 use super::reply::{Emission, Reply};
 use super::to_broker::{Seated, ToBroker};
 use crate::rounds::{RoundId, RoundKey};
@@ -149,6 +150,56 @@ impl<P: 'static> Pledge<P> {
         self.call.board.look("so_far").to_vec()
     }
 
+    /// Asks for more time: the emitter's own deadline ([`Emitter::deadline`](crate::Emitter::deadline)) becomes this much
+    /// from now, if that is later than it was. So a short deadline finds an emitter that hangs, and one that works and says
+    /// so has its time.
+    ///
+    /// Heartbeats carry an emitter no further than the timeout of the round, nor than
+    /// [`Broker::max_heartbeat`](crate::Broker::max_heartbeat) beyond its first deadline. They do not move the timeout and the
+    /// idle timeout of the round. For an emitter without a deadline of its own they change nothing.
+    ///
+    /// A heartbeat is late if the session handles it after the emitter's own deadline; it revives nothing. Sent while the
+    /// broker's thread is blocked, it may be. So send it well before the deadline.
+    ///
+    /// Any thread may call this method as often as it likes: no more than one heartbeat of a pledge waits for the session.
+    ///
+    /// Returns whether work for the round still makes sense, as far as is known here: `false` once the round is over, or
+    /// once an earlier heartbeat was late. The signal would be refused with [`EmitError::Late`](crate::EmitError::Late)
+    /// then.
+    ///
+    /// ```
+    /// # extern crate convoke_actors as convoke;
+    /// use convoke::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # actix::System::new().block_on(async {
+    /// let broker = Broker::new(Duration::from_secs(5)).expects(["stock", "count"]).start();
+    /// let count = Emitter::new("count").deadline(Duration::from_millis(50)).on_summons(async |pledge| {
+    ///     for _shelf in 0..4 {
+    ///         tokio::time::sleep(Duration::from_millis(20)).await; // four of these are more than 50 ms
+    ///         if !pledge.heartbeat(Duration::from_millis(500)) {
+    ///             return; // nobody waits for the rest
+    ///         }
+    ///     }
+    ///     pledge.keep(12);
+    /// });
+    /// let _count = Emitter::join(&broker, count).await?;
+    /// let stock = Emitter::join(&broker, "stock").await?;
+    /// assert!(stock.emit(3).await?.is_resolved());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn heartbeat(&self, more: Duration) -> bool {
+        if !self.is_open() {
+            return false;
+        }
+        match self.call.heartbeats.ask(self.by, runtime::after(runtime::now(), more)) {
+            Heard::New => self.call.inbox.push(Pledged::Heartbeat { by: self.by }).is_ok(),
+            Heard::Waiting => true,
+            Heard::Late => false,
+        }
+    }
+
     /// Keeps the promise and does not wait for the outcome. A signal that comes too late is counted as late.
     pub fn keep(mut self, payload: P) {
         self.send_kept(payload, None);
@@ -158,8 +209,8 @@ impl<P: 'static> Pledge<P> {
     ///
     /// # Errors
     ///
-    /// The future returns [`EmitError::Late`](crate::EmitError::Late) if the round was over, `AlreadyKept` if the
-    /// emitter has emitted in the round in another way, `NotJoined` or `EmitterGone` if the emitter is no member any more,
+    /// The future returns [`EmitError::Late`](crate::EmitError::Late) if the round was over, `AlreadyKept` or
+    /// `Vetoed` if the emitter has emitted in the round or vetoed it in another way, `NotJoined` or `EmitterGone` if the emitter is no member any more,
     /// and `BrokerGone` if the broker has stopped.
     pub fn keep_and_wait(mut self, payload: P) -> Emission<P> {
         Emission::of(|reply| {
@@ -168,7 +219,8 @@ impl<P: 'static> Pledge<P> {
         })
     }
 
-    /// Vetoes the round: it is cancelled for everyone, with this reason.
+    /// Vetoes the round, with this reason: the round is cancelled for everyone, unless the broker's
+    /// [`on_veto`](crate::Broker::on_veto) tolerates the veto.
     pub fn veto(mut self, reason: impl Into<Arc<str>>) {
         self.open = false;
         // A round that is over needs no veto.

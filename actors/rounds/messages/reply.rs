@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use crate::rounds::EmitError;
 use crate::rounds::outcome::Outcome;
+use crate::rounds::{EmitError, RoundId};
 
 /// Where the outcome of a round goes that somebody waits for.
 pub(crate) type Reply<P> = oneshot::Sender<Result<Outcome<P>, EmitError>>;
@@ -29,12 +29,36 @@ pub(crate) fn answer<P>(reply: Option<Reply<P>>, answer: Result<Outcome<P>, Emit
 #[must_use = "the signal is under way; await its outcome, or say `do_emit` if nobody waits for it"]
 pub struct Emission<P> {
     answer: Result<oneshot::Receiver<Result<Outcome<P>, EmitError>>, Option<EmitError>>,
+    /// Of a durable broker.
+    written: Option<oneshot::Receiver<Result<RoundId, EmitError>>>,
 }
 
 impl<P> Emission<P> {
     pub(crate) fn of(emit: impl FnOnce(Reply<P>) -> Result<(), EmitError>) -> Self {
         let (reply, answer) = oneshot::channel();
-        Self { answer: emit(reply).map(|()| answer).map_err(Some) }
+        Self { answer: emit(reply).map(|()| answer).map_err(Some), written: None }
+    }
+
+    /// The same of a signal that is written down.
+    pub(crate) fn kept(
+        emit: impl FnOnce(Reply<P>, oneshot::Sender<Result<RoundId, EmitError>>) -> Result<(), EmitError>,
+    ) -> Self {
+        let (told, written) = oneshot::channel();
+        Self { written: Some(written), ..Self::of(|reply| emit(reply, told)) }
+    }
+
+    /// Waits until the signal is a row, and not for the outcome: from then on it counts, whatever becomes of this process.
+    /// Returns the number of the round. For rounds of a durable broker.
+    ///
+    /// # Errors
+    ///
+    /// Those of the emission, as far as they are known by then, and [`EmitError::NotDurable`] if the broker is none.
+    pub async fn committed(self) -> Result<RoundId, EmitError> {
+        match (self.answer, self.written) {
+            (Err(error), _) => Err(error.unwrap_or(EmitError::BrokerGone)),
+            (Ok(_answer), Some(written)) => written.await.unwrap_or(Err(EmitError::BrokerGone)),
+            (Ok(_), None) => Err(EmitError::NotDurable),
+        }
     }
 }
 

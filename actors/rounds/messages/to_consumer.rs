@@ -32,8 +32,7 @@ pub(crate) enum Route<P: Payload> {
 pub(crate) type Keeper = Box<dyn Any + Send>;
 
 /// A consumer's place at a broker; dropping it gives the place up.
-#[doc(hidden)]
-pub struct ConsumerSeat<P: 'static> {
+pub(crate) struct ConsumerSeat<P: 'static> {
     door: Arc<Inbox<ToBroker<P>>>,
     name: Arc<str>,
     ticket: u64,

@@ -15,11 +15,12 @@ use proptest::sample::select;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use uuid::Uuid;
 
+use super::course::Course;
 use super::ledger::{Answer, Deed, Key, Ledger, Name, OneRound, Person, Promise};
 use super::spec::{End, Spec, ms};
 use crate::prelude::*;
 use crate::rounds::messages::Emission;
-use crate::rounds::outcome::EmitterRef;
+use crate::rounds::outcome::{EmitterRef, Vetoed};
 use crate::rounds::round::Slot;
 use crate::rounds::{BrokerSnapshot, EmitterId, RoundId};
 use crate::testing;
@@ -40,8 +41,8 @@ impl ReferenceStateMachine for Model {
     }
 
     fn transitions(ledger: &Ledger) -> BoxedStrategy<Deed> {
-        let join = (0..NAMES.len(), proptest::option::weighted(0.2, 1..8_u64), any::<bool>())
-            .prop_map(|(person, deadline, asked)| Deed::Join { person, deadline, asked });
+        let join = (0..NAMES.len(), proptest::option::weighted(0.2, 1..8_u64), 0..4_u32, any::<bool>())
+            .prop_map(|(person, deadline, weight, asked)| Deed::Join { person, deadline, weight, asked });
         let mut deeds = vec![
             (4, join.boxed()),
             (3, prop_oneof![4 => 1..3_u64, 1 => 3..12_u64].prop_map(Deed::Advance).boxed()),
@@ -53,7 +54,7 @@ impl ReferenceStateMachine for Model {
             let (person, key) = (select(present.clone()), select(KEYS.to_vec()));
             let emit = (person.clone(), key.clone(), 1..10_u32);
             deeds.push((14, emit.prop_map(|(person, key, payload)| Deed::Emit(person, key, payload)).boxed()));
-            deeds.push((1, (person.clone(), key).prop_map(|(person, key)| Deed::Veto(person, key)).boxed()));
+            deeds.push((2, (person.clone(), key).prop_map(|(person, key)| Deed::Veto(person, key)).boxed()));
             deeds.push((1, person.clone().prop_map(Deed::Leave).boxed()));
             deeds.push((1, person.prop_map(Deed::Lose).boxed()));
         }
@@ -61,7 +62,9 @@ impl ReferenceStateMachine for Model {
             let promise = select(ledger.promises.iter().copied().collect::<Vec<_>>());
             let keep = (promise.clone(), 1..10_u32);
             deeds.push((6, keep.prop_map(|(promise, payload)| Deed::Keep(promise, payload)).boxed()));
-            deeds.push((1, promise.clone().prop_map(Deed::Refuse).boxed()));
+            deeds.push((2, promise.clone().prop_map(Deed::Refuse).boxed()));
+            let beat = (promise.clone(), 1..12_u64);
+            deeds.push((3, beat.prop_map(|(promise, more)| Deed::Beat(promise, more)).boxed()));
             deeds.push((2, promise.prop_map(Deed::Drop).boxed()));
         }
         proptest::strategy::Union::new_weighted(deeds).boxed()
@@ -77,7 +80,9 @@ impl ReferenceStateMachine for Model {
             Deed::Leave(person) | Deed::Lose(person) | Deed::Emit(person, ..) | Deed::Veto(person, _) => {
                 ledger.is_present(*person)
             }
-            Deed::Keep(promise, _) | Deed::Refuse(promise) | Deed::Drop(promise) => ledger.promises.contains(promise),
+            Deed::Keep(promise, _) | Deed::Refuse(promise) | Deed::Drop(promise) | Deed::Beat(promise, _) => {
+                ledger.promises.contains(promise)
+            }
             _ => true,
         }
     }
@@ -108,7 +113,8 @@ fn id(person: Person) -> EmitterId {
 
 impl Actors {
     async fn start(ledger: &Ledger) -> Self {
-        let Spec { timeout, idle, close, late_join, repeat, on_timeout, on_lost, .. } = ledger.spec;
+        let Spec { timeout, idle, close, late_join, repeat, on_timeout, on_lost, on_veto, max_heartbeat, .. } =
+            ledger.spec;
         let mut broker = Broker::new(ms(timeout))
             .release(ledger.spec.release())
             .close(close)
@@ -116,12 +122,16 @@ impl Actors {
             .repeat_emit(repeat)
             .on_timeout(on_timeout)
             .on_lost(on_lost)
+            .on_veto(on_veto)
             .history(usize::MAX);
         if !ledger.spec.expected.is_empty() {
             broker = broker.expects(ledger.spec.expected.iter().copied());
         }
         if let Some(idle) = idle {
             broker = broker.idle_timeout(ms(idle));
+        }
+        if let Some(limit) = max_heartbeat {
+            broker = broker.max_heartbeat(ms(limit));
         }
         if let Some(window) = ledger.late_window {
             broker = broker.late_window(ms(window));
@@ -143,10 +153,10 @@ impl Actors {
         }
     }
 
-    async fn perform(&mut self, deed: Deed, joined: bool) {
+    async fn perform(&mut self, deed: Deed, ledger: &Ledger) {
         match deed {
-            Deed::Join { person, deadline, asked } => {
-                let mut emitter = Emitter::new(NAMES[person]).with_id(id(person).as_uuid());
+            Deed::Join { person, deadline, weight, asked } => {
+                let mut emitter = Emitter::new(NAMES[person]).with_id(id(person).as_uuid()).weight(weight);
                 if let Some(deadline) = deadline {
                     emitter = emitter.deadline(ms(deadline));
                 }
@@ -155,7 +165,7 @@ impl Actors {
                     emitter = emitter.on_summons(move |pledge| pledges.borrow_mut().push((person, membership, pledge)));
                 }
                 let handle = Emitter::join(&self.broker, emitter).await;
-                assert_eq!(handle.is_ok(), joined, "{handle:?}");
+                assert_eq!(handle.is_ok(), ledger.joined, "{handle:?}");
                 if let Ok(handle) = handle {
                     self.handles[person] = Some(handle);
                     self.memberships[person] += 1;
@@ -185,6 +195,11 @@ impl Actors {
             }
             Deed::Refuse(promise) => self.pledge(promise).veto("not I"),
             Deed::Drop(promise) => drop(self.pledge(promise)),
+            Deed::Beat(promise, more) => {
+                let pledge = self.pledge(promise);
+                assert_eq!(pledge.heartbeat(ms(more)), ledger.beat);
+                self.pledges.borrow_mut().push((promise.0, promise.1, pledge));
+            }
             Deed::Abort(key) => {
                 let _ = match key {
                     None => self.broker.abort("enough").await,
@@ -248,7 +263,7 @@ impl Actors {
         );
         assert_eq!(pledges.len(), promises.len(), "nobody is asked twice");
         let records: Vec<_> =
-            snapshot.emitters.iter().map(|it| (it.id, [it.kept, it.missed, it.late, it.last])).collect();
+            snapshot.emitters.iter().map(|it| (it.id, [it.kept, it.missed, it.late, it.last, it.vetoed])).collect();
         let present = ledger.members.iter().filter(|member| member.present);
         assert_eq!(records, present.map(|member| (id(member.person), member.record)).collect::<Vec<_>>());
     }
@@ -265,6 +280,7 @@ impl Actors {
                 assert_eq!(open.kept.iter().map(|it| it.id).collect::<Vec<_>>(), kept);
                 let owing: Vec<_> = course.owing().map(|slot| who(ledger, slot)).collect();
                 assert_eq!(open.waits_for.iter().map(|it| it.id).collect::<Vec<_>>(), owing);
+                assert_vetoes(&open.vetoed, &course, ledger);
                 assert_eq!(open.open_for, ms(ledger.now - round.opened));
                 assert_eq!(open.open_for + open.left, ms(course.next_deadline().unwrap()));
             }
@@ -291,6 +307,7 @@ impl Actors {
             (Some(Err(EmitError::AlreadyKept { round })), Answer::AlreadyKept(name)) => {
                 assert_eq!(*round, number(name))
             }
+            (Some(Err(EmitError::Vetoed { round })), Answer::Vetoed(name)) => assert_eq!(*round, number(name)),
             (Some(Err(EmitError::Late { round, key })), Answer::Late(name)) => {
                 assert_eq!((*round, key), (number(name), &name.0.map(RoundKey::from)));
             }
@@ -301,6 +318,12 @@ impl Actors {
 
 fn who(ledger: &Ledger, slot: Slot) -> EmitterId {
     id(ledger.members[slot as usize].person)
+}
+
+fn assert_vetoes(vetoes: &[Vetoed], course: &Course<'_>, ledger: &Ledger) {
+    let vetoes: Vec<_> = vetoes.iter().map(|veto| (veto.by.id, &*veto.reason)).collect();
+    let expected = course.vetoes.iter().map(|(slot, reason)| (who(ledger, *slot), *reason));
+    assert_eq!(vetoes, expected.collect::<Vec<_>>());
 }
 
 fn assert_outcome(outcome: &Outcome<u32>, round: &OneRound, ledger: &Ledger) {
@@ -335,6 +358,7 @@ fn assert_outcome(outcome: &Outcome<u32>, round: &OneRound, ledger: &Ledger) {
     let expected = course.signals.iter().map(|(slot, at, payload)| (who(ledger, *slot), ms(*at), *payload));
     assert_eq!(signals, expected.collect::<Vec<_>>());
     assert_eq!(missing, course.missing().into_iter().map(|slot| who(ledger, slot)).collect::<Vec<_>>());
+    assert_vetoes(outcome.vetoes(), &course, ledger);
     assert_eq!(outcome.key(), round.name.0.map(RoundKey::from).as_ref());
     assert_eq!(outcome.elapsed(), ms(round.closed.unwrap() - round.opened));
 }
@@ -360,7 +384,7 @@ impl StateMachineTest for Stage {
     fn apply(mut stage: Self, ledger: &Ledger, deed: Deed) -> Self {
         let actors = &mut stage.actors;
         stage.system.block_on(async {
-            actors.perform(deed, ledger.joined).await;
+            actors.perform(deed, ledger).await;
             let snapshot = actors.broker.inspect().await.unwrap();
             actors.assert_is(ledger, &snapshot);
         });

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::spec::{End, History, Ms, Party, Said, Spec, Stands, Told};
+use super::course::History;
+use super::spec::{End, Ms, Party, Said, Spec, Stands, Told};
 use crate::rounds::round::{LateJoin, OnLost, Slot};
 
 pub(super) type Key = Option<&'static str>;
@@ -20,7 +21,12 @@ pub(super) type Promise = (Person, u32, Name);
 /// What was done.
 #[derive(Clone, Debug)]
 pub(super) enum Deed {
-    Join { person: Person, deadline: Option<Ms>, asked: bool },
+    Join {
+        person: Person,
+        deadline: Option<Ms>,
+        weight: u32,
+        asked: bool,
+    },
     Leave(Person),
     Lose(Person),
     Emit(Person, Key, u32),
@@ -28,6 +34,8 @@ pub(super) enum Deed {
     Keep(Promise, u32),
     Refuse(Promise),
     Drop(Promise),
+    /// Asks for so much more time.
+    Beat(Promise, Ms),
     Abort(Key),
     SetTimeout(Ms),
     Advance(Ms),
@@ -39,6 +47,7 @@ pub(super) enum Answer {
     Nothing,
     Outcome(Name),
     AlreadyKept(Name),
+    Vetoed(Name),
     Late(Name),
     NotJoined,
     NoRound,
@@ -51,8 +60,8 @@ pub(super) struct Member {
     asked: bool,
     pub(super) present: bool,
     memberships: u32,
-    /// Kept, missed, late, last.
-    pub(super) record: [u64; 4],
+    /// Kept, missed, late, last, vetoed.
+    pub(super) record: [u64; 5],
 }
 
 #[derive(Clone, Debug)]
@@ -96,6 +105,10 @@ pub(super) struct Ledger {
     pub(super) promises: BTreeSet<Promise>,
     /// What the last joining said.
     pub(super) joined: bool,
+    /// What the last heartbeat said.
+    pub(super) beat: bool,
+    /// Those that have asked for more time when theirs was over.
+    beat_late: BTreeSet<Promise>,
     given_back: VecDeque<Signal>,
 }
 
@@ -111,6 +124,8 @@ impl Ledger {
             answers: Vec::new(),
             promises: BTreeSet::new(),
             joined: false,
+            beat: false,
+            beat_late: BTreeSet::new(),
             given_back: VecDeque::new(),
         }
     }
@@ -133,7 +148,7 @@ impl Ledger {
 
     pub(super) fn perform(&mut self, deed: &Deed) {
         match *deed {
-            Deed::Join { person, deadline, asked } => self.join(person, deadline, asked),
+            Deed::Join { person, deadline, weight, asked } => self.join(person, deadline, weight, asked),
             Deed::Leave(person) => self.give_up(person, Said::Leaves),
             Deed::Lose(person) => self.give_up(person, Said::IsLost),
             Deed::Emit(person, key, payload) => {
@@ -155,6 +170,7 @@ impl Ledger {
                 self.keep(ticket, promise, payload);
             }
             Deed::Refuse(promise) => self.answer_for(promise, |slot| Said::Vetoes(slot, "not I")),
+            Deed::Beat(promise, more) => self.beat(promise, more),
             Deed::Drop(promise) => self.answer_for(promise, Said::IsLost),
             Deed::Abort(key) => {
                 let now = self.now;
@@ -183,16 +199,16 @@ impl Ledger {
         self.answers.len() - 1
     }
 
-    fn join(&mut self, person: Person, deadline: Option<Ms>, asked: bool) {
+    fn join(&mut self, person: Person, deadline: Option<Ms>, weight: u32, asked: bool) {
         let comes_back = self.slot(person).is_some() && self.spec.on_lost == OnLost::Wait;
         let too_late = self.open().next().is_some() && self.spec.late_join == LateJoin::Rejected && !comes_back;
         self.joined = !self.is_present(person) && !too_late;
         if !self.joined {
             return;
         }
-        let party = Party { name: super::brokers::NAMES[person], deadline };
+        let party = Party { name: super::brokers::NAMES[person], deadline, weight };
         let slot = self.slot(person).unwrap_or_else(|| {
-            let record = [0; 4];
+            let record = [0; 5];
             self.members.push(Member { person, party, asked, present: true, memberships: 0, record });
             self.members.len() as Slot - 1
         });
@@ -237,6 +253,7 @@ impl Ledger {
             }
             self.answers[ticket] = match told {
                 Told::AlreadyKept => Answer::AlreadyKept(name),
+                Told::Vetoed => Answer::Vetoed(name),
                 Told::Late => {
                     self.members[slot as usize].record[2] += 1;
                     Answer::Late(name)
@@ -308,6 +325,26 @@ impl Ledger {
         }
     }
 
+    fn beat(&mut self, promise: Promise, more: Ms) {
+        let (person, membership, name) = promise;
+        let slot = self.slot(person).unwrap();
+        let member = &self.members[slot as usize];
+        let holds = member.present && member.memberships == membership;
+        let now = self.now;
+        let open = self.rounds.iter_mut().find(|round| round.name == name && round.closed.is_none());
+        self.beat = open.is_some() && !self.beat_late.contains(&promise);
+        if let (true, Some(round)) = (self.beat, open) {
+            if holds {
+                let until = now + more - round.opened;
+                round.say(now, Said::Beats(slot, until));
+            }
+            let missed = matches!(round.history.course().stands(slot), Some(Stands::Missed | Stands::ToldLate));
+            if !holds || missed {
+                self.beat_late.insert(promise);
+            }
+        }
+    }
+
     fn settle(&mut self) {
         self.close_what_has_ended();
         while let Some(signal) = self.given_back.pop_front() {
@@ -340,6 +377,7 @@ impl Ledger {
                 let record = &mut self.members[*slot as usize].record;
                 match stands {
                     Stands::Kept => record[0] += 1,
+                    Stands::Vetoed => record[4] += 1,
                     Stands::Missed | Stands::ToldLate => record[1] += 1,
                     Stands::Owes | Stands::Awaited if time_was_over => record[1] += 1,
                     _ => {}
@@ -347,6 +385,9 @@ impl Ledger {
                 if course.owes(*slot) || *stands == Stands::Missed {
                     debtors.insert(*slot);
                 }
+            }
+            if let End::Vetoed(slot, _) = end {
+                self.members[*slot as usize].record[4] += 1;
             }
             if matches!(end, End::Resolved | End::Partial)
                 && let [_, .., (last, ..)] = course.signals[..]

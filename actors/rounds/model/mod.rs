@@ -1,15 +1,16 @@
 //! What a round and a broker must do, written down a second time and as simply as possible, and checked against the real
 //! ones: `cargo test -p convoke-actors model`.
 //!
-//! `spec.rs (one round) → rounds.rs: round.rs does the same`
-//! `spec.rs → ledger.rs (a broker of many rounds) → brokers.rs: the real actors do the same`
+//! `spec.rs → course.rs (one round) → rounds.rs: round.rs does the same`
+//! `course.rs → ledger.rs (a broker of many rounds) → brokers.rs: the real actors do the same`
 //!
-//! In reading order: `spec`, `rounds`, `ledger`, `brokers`.
+//! In reading order: `spec`, `course`, `rounds`, `ledger`, `brokers`.
 //!
-//! What must hold: `spec` and `ledger` say what the documentation says, and call nothing that decides in the real ones:
+//! What must hold: `spec`, `course` and `ledger` say what the documentation says, and call nothing that decides in the real ones:
 //! they share the policies and the slots alone. A rule that changes is changed in both places, each by itself.
 
 mod brokers;
+mod course;
 mod ledger;
 mod rounds;
 mod spec;

@@ -29,6 +29,21 @@ impl fmt::Display for EmitterRef {
     }
 }
 
+/// An emitter that has vetoed a round, and why. Its `Display` is `stock: sold out`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Vetoed {
+    /// The emitter that vetoed.
+    pub by: EmitterRef,
+    /// The reason that the emitter gave.
+    pub reason: Arc<str>,
+}
+
+impl fmt::Display for Vetoed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.by, Shown::text(&self.reason))
+    }
+}
+
 /// Who belonged to a broker when a round closed: made anew when that changes, and shared by all rounds between.
 #[derive(Clone)]
 pub(crate) struct Directory {
@@ -57,7 +72,7 @@ pub enum Cause {
     },
     /// This emitter was lost while it still owed its signal.
     Lost(EmitterRef),
-    /// An emitter vetoed the round.
+    /// An emitter vetoed the round, and the broker's [`on_veto`](crate::Broker::on_veto) did not tolerate it.
     Vetoed {
         /// The emitter that vetoed.
         by: EmitterRef,
@@ -68,10 +83,12 @@ pub enum Cause {
     /// round was over, or when nobody could join the round any more.
     NoMember(Vec<Arc<str>>),
     /// The remaining emitters could not release the round any more, for example because the quorum is larger than the
-    /// roster.
+    /// roster, or because too many have vetoed.
     OutOfReach {
         /// The same names as in `TimedOut`.
         missing: Vec<Arc<str>>,
+        /// The vetoes that were tolerated, in the order in which they came.
+        vetoes: Vec<Vetoed>,
     },
     /// The round was aborted by a request to the broker, for this reason.
     Aborted(Arc<str>),
@@ -85,11 +102,15 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.why(f)?;
         match self {
-            Self::TimedOut { missing } | Self::Idle { missing } | Self::OutOfReach { missing }
+            Self::TimedOut { missing } | Self::Idle { missing } | Self::OutOfReach { missing, .. }
                 if !missing.is_empty() =>
             {
-                write!(f, "; missing {}", joined(missing.iter().map(|name| &**name), ", "))
+                write!(f, "; missing {}", joined(missing.iter().map(|name| &**name), ", "))?;
             }
+            _ => {}
+        }
+        match self {
+            Self::OutOfReach { vetoes, .. } => vetoes.iter().try_for_each(|veto| write!(f, "; vetoed by {veto}")),
             _ => Ok(()),
         }
     }
@@ -122,6 +143,8 @@ pub(crate) struct Account<P> {
     pub(crate) payloads: Vec<P>,
     pub(crate) missing: Vec<Slot>,
     pub(crate) unfilled: Vec<Arc<str>>,
+    /// Those that were tolerated, in their order.
+    pub(crate) vetoes: Vec<Vetoed>,
     /// How many signals the broker's rules ask for, if they ask for a number.
     pub(crate) quorum: Option<usize>,
     pub(crate) directory: Arc<Directory>,
@@ -185,7 +208,7 @@ impl<P> Account<P> {
             Verdict::Lost(slot) => Cause::Lost(self.emitter(*slot).clone()),
             Verdict::Vetoed(slot, reason) => Cause::Vetoed { by: self.emitter(*slot).clone(), reason: reason.clone() },
             Verdict::NoMember { .. } => Cause::NoMember(self.unfilled.clone()),
-            Verdict::OutOfReach => Cause::OutOfReach { missing: self.missing_names() },
+            Verdict::OutOfReach => Cause::OutOfReach { missing: self.missing_names(), vetoes: self.vetoes.clone() },
             Verdict::Aborted(Abort::Asked(reason)) => Cause::Aborted(reason.clone()),
             Verdict::Aborted(Abort::BrokerStopped) => Cause::BrokerStopped,
             Verdict::Aborted(Abort::SessionLost) => Cause::SessionLost,

@@ -15,7 +15,7 @@ mod consumed;
 #[cfg(feature = "testing")]
 pub(crate) use account::Brief;
 pub(crate) use account::{Account, Directory};
-pub use account::{Cause, EmitterRef};
+pub use account::{Cause, EmitterRef, Vetoed};
 pub use consumed::{Consumed, FailedConsumer};
 pub(crate) use consumed::{Deliveries, Delivery};
 pub(crate) use outcome::Logged;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix::Message;
 
-use super::account::{Account, Brief, Cause, EmitterRef, Names};
+use super::account::{Account, Brief, Cause, EmitterRef, Names, Vetoed};
 use super::consumed::Consumed;
 use crate::base::{Handled, joined};
 use crate::rounds::round::Verdict;
@@ -99,6 +99,12 @@ macro_rules! accounts {
             pub fn unfilled(&self) -> &[Arc<str>] {
                 self.0.look();
                 &self.0.unfilled
+            }
+
+            /// Returns the vetoes that the broker's [`on_veto`](crate::Broker::on_veto) tolerated, in the order in which
+            /// they came. The veto that cancelled a round is not among them: it is the round's cause.
+            pub fn vetoes(&self) -> &[Vetoed] {
+                &self.0.vetoes
             }
 
             /// Waits until every consumer has finished with the round or run out of time, and returns how the consumers
@@ -212,6 +218,12 @@ impl<P> Outcome<P> {
         &self.account().unfilled
     }
 
+    /// Returns the vetoes that the broker's [`on_veto`](crate::Broker::on_veto) tolerated, in the order in which they
+    /// came. The veto that cancelled a round is not among them: it is the round's cause.
+    pub fn vetoes(&self) -> &[Vetoed] {
+        &self.account().vetoes
+    }
+
     /// Returns why the round was cancelled; `None` if it was not.
     pub fn cause(&self) -> Option<Cause> {
         self.is_cancelled().then(|| self.account().cause())
@@ -283,6 +295,9 @@ impl<P> fmt::Debug for Resolved<P> {
         if self.is_partial() {
             text.field("missing", &Names(&self.0));
         }
+        if !self.0.vetoes.is_empty() {
+            text.field("vetoes", &self.0.vetoes);
+        }
         text.finish()
     }
 }
@@ -314,16 +329,16 @@ impl<P> Resolved<P> {
         write!(f, "{title} resolved after {} with {count} signal{s}", Brief(*elapsed))?;
         if self.is_partial() {
             let Account { missing, unfilled, .. } = &*self.0;
-            f.write_str(", partial: ")?;
-            if !missing.is_empty() || unfilled.is_empty() {
-                write!(f, "missing {}", Names(&self.0))?;
+            f.write_str(", partial")?;
+            if !missing.is_empty() {
+                write!(f, ": missing {}", Names(&self.0))?;
             }
             if !unfilled.is_empty() {
-                let then = if missing.is_empty() { "" } else { "; " };
+                let then = if missing.is_empty() { ": " } else { "; " };
                 write!(f, "{then}no member named {}", joined(unfilled.iter().map(|name| &**name), ", "))?;
             }
         }
-        Ok(())
+        self.0.vetoes.iter().try_for_each(|veto| write!(f, "; vetoed by {veto}"))
     }
 }
 
@@ -359,7 +374,8 @@ impl<P> Cancelled<P> {
         if !unfilled.is_empty() {
             write!(f, "; no member named {}", joined(unfilled, ", "))?;
         }
-        Ok(())
+        let before = if matches!(cause, Cause::Vetoed { .. }) { "before that " } else { "" };
+        self.0.vetoes.iter().try_for_each(|veto| write!(f, "; {before}vetoed by {veto}"))
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::base::Payload;
 use crate::rounds::messages::Reply;
 use crate::rounds::outcome::{Account, FailedConsumer};
-use crate::rounds::round::{Abort, Slot, Standing, Terms};
+use crate::rounds::round::{Abort, Slot, Standing, Terms, Who};
 use crate::rounds::{Collector, RoundId, RoundKey, Title};
 use crate::runtime::{Executor, TaskId};
 
@@ -20,11 +20,18 @@ use crate::runtime::{Executor, TaskId};
 pub(crate) enum ToSession<P: Payload> {
     Signal { slot: Slot, payload: P, reply: Option<Reply<P>> },
     Veto { slot: Slot, reason: Arc<str>, reply: Option<Reply<P>> },
-    Join(Slot, Terms),
+    Join(Rc<Joining>),
     Leave(Slot),
     Lost(Slot),
     Abort(Abort),
     Inspect(Rc<Collector>),
+}
+
+/// An emitter that has joined while rounds are open.
+pub(crate) struct Joining {
+    pub(crate) slot: Slot,
+    pub(crate) terms: Terms,
+    pub(crate) who: Who,
 }
 
 /// What a session sends to its broker.

@@ -12,6 +12,6 @@ mod room;
 mod roster;
 mod link;
 
-pub(crate) use link::{FromSession, Link, ToSession};
+pub(crate) use link::{FromSession, Joining, Link, ToSession};
 pub(crate) use room::{Listed, Room};
 pub(crate) use roster::{Member, Roster};

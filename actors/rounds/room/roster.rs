@@ -1,12 +1,13 @@
 //! Who is registered at a broker: its emitters by slot.
 
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::base::Payload;
 use crate::rounds::messages::{Ask, Keeper, Seat, ToEmitter, Wants};
 use crate::rounds::outcome::{Directory, EmitterRef};
-use crate::rounds::round::{Slot, Standing, Terms};
+use crate::rounds::round::{Slot, Standing, Terms, Who};
 use crate::rounds::{BrokerId, EmitError, EmitterId, EmitterStats, RoundId};
 use crate::runtime::Inbox;
 
@@ -35,6 +36,8 @@ pub(crate) struct Roster<P: Payload> {
     template: Vec<Standing>,
     terms: Vec<(Slot, Terms)>,
     directory: Arc<Directory>,
+    /// Who everyone is, by slot, for rounds whose release asks for that.
+    people: Rc<Vec<Who>>,
     /// Slots nobody holds, with the last round that may know them, oldest first.
     vacated: VecDeque<(Slot, RoundId)>,
     /// Those that want to hear every outcome.
@@ -55,6 +58,7 @@ impl<P: Payload> Roster<P> {
             template: Vec::new(),
             terms: Vec::new(),
             directory: Arc::new(Directory { broker, emitters: Vec::new(), consumers: Vec::new() }),
+            people: Rc::default(),
             vacated: VecDeque::new(),
             hearers: Vec::new(),
             anyone_wants_kept: false,
@@ -76,6 +80,10 @@ impl<P: Payload> Roster<P> {
 
     pub(crate) fn directory(&self) -> &Arc<Directory> {
         &self.directory
+    }
+
+    pub(crate) fn people(&self) -> &Rc<Vec<Who>> {
+        &self.people
     }
 
     /// Sets the names of the consumers, for the rounds that close from now on.
@@ -136,6 +144,7 @@ impl<P: Payload> Roster<P> {
     pub(crate) fn add(
         &mut self,
         who: EmitterRef,
+        weight: u32,
         terms: Terms,
         oldest: impl FnOnce() -> Option<RoundId>,
         member: impl FnOnce(Slot, u32) -> Member<P>,
@@ -167,6 +176,12 @@ impl<P: Payload> Roster<P> {
         match emitters.get_mut(slot as usize) {
             Some(entry) => *entry = who.clone(),
             None => emitters.push(who.clone()),
+        }
+        let people = Rc::make_mut(&mut self.people);
+        let person = Who { name: who.name.clone(), weight };
+        match people.get_mut(slot as usize) {
+            Some(entry) => *entry = person,
+            None => people.push(person),
         }
         self.by_id.insert(who.id, slot);
         self.template[slot as usize] = Standing::Owing;

@@ -14,9 +14,12 @@ struct Name {
     settled: Option<Settled>,
 }
 
+/// How the promise of a name was settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Settled {
+pub(super) enum Settled {
     Kept,
+    /// One of its bearers has vetoed.
+    Vetoed,
     /// Whoever bore it last was lost, and the policy is to go on without it.
     Excused,
 }
@@ -68,8 +71,8 @@ impl Names {
         });
     }
 
-    pub(super) fn keep(&mut self, name: Place) {
-        self.change(name, |name| name.settled = Some(Settled::Kept));
+    pub(super) fn settle(&mut self, name: Place, settled: Settled) {
+        self.change(name, |name| name.settled = Some(settled));
     }
 
     /// Its last bearer is lost, and the round goes on without it; who has missed a deadline stays missing.
@@ -81,8 +84,18 @@ impl Names {
         });
     }
 
-    pub(super) fn is_kept(&self, name: Place) -> bool {
-        self.names[name as usize].settled == Some(Settled::Kept)
+    /// Whether a bearer has answered for it.
+    pub(super) fn is_answered(&self, name: Place) -> bool {
+        matches!(self.names[name as usize].settled, Some(Settled::Kept | Settled::Vetoed))
+    }
+
+    pub(super) fn is_vetoed(&self, name: Place) -> bool {
+        self.names[name as usize].settled == Some(Settled::Vetoed)
+    }
+
+    /// How many of them the round counts among its parties: all but those without which it goes on.
+    pub(super) fn parties(&self) -> usize {
+        self.names.iter().filter(|name| name.settled != Some(Settled::Excused)).count()
     }
 
     pub(super) fn is_owed(&self, name: Place) -> bool {

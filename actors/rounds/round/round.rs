@@ -9,43 +9,50 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::names::Names;
-use super::policy::{Close, Gathered, LateJoin, Needed, OnLost, OnTimeout, RepeatEmit, Rules};
+use super::gathered::Gathered;
+use super::names::{Names, Settled};
+use super::people::{People, Who};
+use super::policy::{Close, LateJoin, Needed, OnLost, RepeatEmit, Rules};
 use super::standing::{Place, Slot, Standing, Terms};
-use super::verdict::{Abort, Decision, Input, Kept, Refusal, Verdict};
+use super::verdict::{Abort, Decision, Input, Kept, Refusal, Verdict, Veto};
 
 pub(crate) struct Round<P> {
-    rules: Rc<Rules<P>>,
+    pub(super) rules: Rc<Rules<P>>,
     /// By slot.
-    standing: Vec<Standing>,
-    owing: usize,
-    missed: usize,
+    pub(super) standing: Vec<Standing>,
+    pub(super) owing: usize,
+    pub(super) missed: usize,
     /// In the order of emission, and beside it, at the same places, the payloads.
-    kept: Vec<Kept>,
-    payloads: Vec<P>,
+    pub(super) kept: Vec<Kept>,
+    pub(super) payloads: Vec<P>,
     /// For the names of `Release::required`: whether somebody has kept it.
-    required: Vec<bool>,
+    pub(super) required: Vec<bool>,
     /// The expected names, if there are any: each is one promise.
-    names: Option<Box<Names>>,
+    pub(super) names: Option<Box<Names>>,
     /// The emitters that bear a required or an expected name or have a deadline of their own, by slot.
-    terms: Vec<(Slot, Terms)>,
+    pub(super) terms: Vec<(Slot, Terms)>,
     /// The earliest deadline of an emitter that still owes.
-    own: Option<(Duration, Slot)>,
-    last: Duration,
-    verdict: Option<Verdict>,
-}
-
-/// A deadline and what it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Deadline {
-    Emitter(Slot),
-    Idle,
-    Total,
+    pub(super) own: Option<(Duration, Slot)>,
+    /// The first deadlines of those that have gained time by a heartbeat, by slot.
+    pub(super) carried: Vec<(Slot, Duration)>,
+    /// Those that were tolerated, in their order.
+    pub(super) vetoes: Vec<Veto>,
+    /// Who the emitters are, if the release asks for that.
+    people: Option<People>,
+    /// When the last signal came.
+    pub(super) last: Duration,
+    pub(super) verdict: Option<Verdict>,
 }
 
 impl<P> Round<P> {
-    /// Opens a round of the emitters that stand as owing; `terms`, by slot, says what is particular to some of them.
-    pub(crate) fn open(rules: Rc<Rules<P>>, standing: Vec<Standing>, terms: Vec<(Slot, Terms)>) -> Self {
+    /// Opens a round of the emitters that stand as owing; `terms`, by slot, says what is particular to some of them, and
+    /// `people`, by slot, who they are, if the release [asks](Needed::asks_who).
+    pub(crate) fn open(
+        rules: Rc<Rules<P>>,
+        standing: Vec<Standing>,
+        terms: Vec<(Slot, Terms)>,
+        people: Option<Rc<Vec<Who>>>,
+    ) -> Self {
         let owing = standing.iter().filter(|standing| standing.owes()).count();
         let mut names = Names::new(rules.expected.len());
         if let Some(names) = &mut names {
@@ -71,6 +78,9 @@ impl<P> Round<P> {
             names,
             terms,
             own: None,
+            carried: Vec::new(),
+            vetoes: Vec::new(),
+            people: people.map(People::new),
             last: Duration::ZERO,
             verdict: None,
         };
@@ -88,14 +98,11 @@ impl<P> Round<P> {
             return false;
         }
         match input {
-            Input::Join(slot, terms) => self.join(t, slot, terms),
+            Input::Join(slot, terms, who) => self.join(t, slot, terms, who),
             Input::Leave(slot) => self.leave(t, slot),
             Input::Lost(slot) => self.lose(t, slot),
-            Input::Veto(slot, reason) => {
-                if self.standing_of(slot).takes_part() {
-                    self.verdict = Some(Verdict::Vetoed(slot, reason));
-                }
-            }
+            Input::Veto(slot, reason) => self.veto(t, slot, reason),
+            Input::Heartbeat(slot, until) => self.carry(slot, until),
             Input::Abort(abort) => self.verdict = Some(Verdict::Aborted(abort)),
             Input::Tick => {}
         }
@@ -117,13 +124,14 @@ impl<P> Round<P> {
                         self.required[name as usize] = true;
                     }
                     if let Some(name) = expected {
-                        self.keep_name(name, slot);
+                        self.answer_name(name, slot, Settled::Kept);
                     }
                 }
             }
-            Standing::Kept | Standing::Covered => match self.rules.repeat {
-                RepeatEmit::Rejected => return Decision::Refused(payload, Refusal::AlreadyKept),
+            Standing::Kept | Standing::Covered | Standing::Vetoed => match self.rules.repeat {
                 RepeatEmit::NextRound => return Decision::Deferred(payload),
+                _ if self.has_vetoed(slot) => return Decision::Refused(payload, Refusal::Vetoed),
+                RepeatEmit::Rejected => return Decision::Refused(payload, Refusal::AlreadyKept),
                 RepeatEmit::Replaces => {
                     if let Some(place) = self.signal_of(slot) {
                         let before = self.kept.remove(place);
@@ -147,8 +155,8 @@ impl<P> Round<P> {
         Decision::Taken { replaced }
     }
 
-    /// The place of the signal that one of this emitter would replace: its own, or that of another of its name.
-    fn signal_of(&self, slot: Slot) -> Option<usize> {
+    /// The place of the signal of this emitter's promise: its own, or that of another of its expected name.
+    pub(super) fn signal_of(&self, slot: Slot) -> Option<usize> {
         let own = self.kept.iter().position(|kept| kept.slot == slot);
         own.or_else(|| {
             let name = self.expected_of(slot)?;
@@ -156,7 +164,7 @@ impl<P> Round<P> {
         })
     }
 
-    fn join(&mut self, t: Duration, slot: Slot, terms: Terms) {
+    fn join(&mut self, t: Duration, slot: Slot, terms: Terms, who: Who) {
         if self.standing.len() <= slot as usize {
             self.standing.resize(slot as usize + 1, Standing::Absent);
         }
@@ -171,19 +179,30 @@ impl<P> Round<P> {
         if let (Some(name), Some(names)) = (self.expected_of(slot), &mut self.names) {
             names.remove_bearer(name);
         }
+        if let Some(people) = &mut self.people {
+            people.meet(slot, who);
+        }
+        self.carried.retain(|(other, _)| *other != slot);
         let terms = Terms { deadline: terms.deadline.map(|wait| t.saturating_add(wait)), ..terms };
         match self.terms.binary_search_by_key(&slot, |(slot, _)| *slot) {
             Ok(place) => self.terms[place].1 = terms,
             Err(_) if terms == Terms::default() => {}
             Err(place) => self.terms.insert(place, (slot, terms)),
         }
-        let mut is_kept = false;
+        let mut is_answered = false;
         if let (Some(name), Some(names)) = (terms.expected, &mut self.names) {
             names.add_bearer(name);
-            is_kept = names.is_kept(name);
+            is_answered = names.is_answered(name);
         }
-        self.set(slot, if is_kept { Standing::Covered } else { Standing::Owing });
+        self.set(slot, if is_answered { Standing::Covered } else { Standing::Owing });
         self.find_own();
+    }
+
+    /// Says who an emitter is, of whom that was not known for certain.
+    pub(crate) fn meet(&mut self, slot: Slot, who: Who) {
+        if let Some(people) = &mut self.people {
+            people.meet(slot, who);
+        }
     }
 
     fn leave(&mut self, t: Duration, slot: Slot) {
@@ -219,7 +238,7 @@ impl<P> Round<P> {
     }
 
     /// The emitter owes nothing any more.
-    fn release_from(&mut self, slot: Slot, standing: Standing) {
+    pub(super) fn release_from(&mut self, slot: Slot, standing: Standing) {
         self.set(slot, standing);
         if self.own.is_some_and(|(_, soonest)| soonest == slot) {
             self.find_own();
@@ -228,7 +247,7 @@ impl<P> Round<P> {
 
     /// Every change of how an emitter stands, with all that is counted of it.
     #[inline]
-    fn set(&mut self, slot: Slot, to: Standing) {
+    pub(super) fn set(&mut self, slot: Slot, to: Standing) {
         let from = std::mem::replace(&mut self.standing[slot as usize], to);
         self.owing = self.owing + usize::from(to.owes()) - usize::from(from.owes());
         self.missed = self.missed + usize::from(to.has_missed()) - usize::from(from.has_missed());
@@ -244,13 +263,13 @@ impl<P> Round<P> {
         }
     }
 
-    fn is_owed(&self, name: Place) -> bool {
+    pub(super) fn is_owed(&self, name: Place) -> bool {
         self.names.as_ref().is_some_and(|names| names.is_owed(name))
     }
 
     /// How many names nobody bears.
     #[inline]
-    fn unborne(&self) -> usize {
+    pub(super) fn unborne(&self) -> usize {
         self.names.as_ref().map_or(0, |names| names.unfilled())
     }
 
@@ -258,10 +277,10 @@ impl<P> Round<P> {
         self.names.as_ref().map_or(0, |names| names.surplus())
     }
 
-    /// The promise of this name is kept, and nobody else that bears it owes anything.
-    fn keep_name(&mut self, name: Place, by: Slot) {
+    /// The promise of this name is answered, and nobody else that bears it owes anything.
+    pub(super) fn answer_name(&mut self, name: Place, by: Slot, settled: Settled) {
         let Some(names) = &mut self.names else { return };
-        names.keep(name);
+        names.settle(name, settled);
         if !names.is_shared(name) {
             return;
         }
@@ -274,31 +293,22 @@ impl<P> Round<P> {
         self.find_own();
     }
 
-    fn find_own(&mut self) {
-        self.own = self
-            .terms
-            .iter()
-            .filter(|(slot, _)| self.standing_of(*slot).owes())
-            .filter_map(|(slot, terms)| Some((terms.deadline?, *slot)))
-            .min();
-    }
-
     /// Closes the round if it has what it needs, or if it never will.
-    fn settle(&mut self, t: Duration) {
+    pub(super) fn settle(&mut self, t: Duration) {
         if self.rules.close == Close::Released && self.is_released(t) {
             self.verdict = Some(Verdict::Resolved { partial: false });
-        } else if self.rules.late_join != LateJoin::ThisRound && !self.is_in_reach() {
+        } else if !self.is_in_reach() {
             self.verdict = Some(match self.rules.release {
-                Needed::All => Verdict::NoMember { timed_out: false },
+                Needed::All if self.unborne() > 0 => Verdict::NoMember { timed_out: false },
                 _ => Verdict::OutOfReach,
             });
         }
     }
 
     #[inline]
-    fn is_released(&self, t: Duration) -> bool {
+    pub(super) fn is_released(&self, t: Duration) -> bool {
         match &self.rules.release {
-            Needed::All => self.owing == 0 && self.missed == 0 && self.unborne() == 0,
+            Needed::All => self.owing == 0 && self.missed == 0 && self.unborne() == 0 && !self.is_refused(),
             _ => self.is_released_early(t),
         }
     }
@@ -312,18 +322,28 @@ impl<P> Round<P> {
             Needed::Names(_) => self.required.iter().all(|kept| *kept),
             Needed::When(predicate) => {
                 let owing = self.owing - self.surplus() + self.unborne();
-                predicate.call(&Gathered::new(&self.payloads, owing, t))
+                predicate.call(&Gathered {
+                    kept: &self.kept,
+                    payloads: &self.payloads,
+                    vetoes: &self.vetoes,
+                    standing: &self.standing,
+                    people: self.people.as_ref(),
+                    expected: &self.rules.expected,
+                    names: self.names.as_deref(),
+                    owing,
+                    elapsed: t,
+                })
             }
         }
     }
 
     /// Whether the round can still be released. Who may join this round may bring what is lacking.
-    fn is_in_reach(&self) -> bool {
+    pub(super) fn is_in_reach(&self) -> bool {
         if self.rules.late_join == LateJoin::ThisRound {
-            return true;
+            return self.vetoes.is_empty() || !self.is_vetoed_for_good();
         }
         match &self.rules.release {
-            Needed::All => self.unborne() == 0,
+            Needed::All => self.unborne() == 0 && !self.is_refused(),
             Needed::AtLeast(quorum) => self.kept.len() + self.owing - self.surplus() >= *quorum,
             Needed::Names(_) => (0..).zip(&self.required).all(|(name, kept)| {
                 *kept
@@ -336,70 +356,12 @@ impl<P> Round<P> {
         }
     }
 
-    /// Lets every deadline pass that lies before `t`, and with a tick the one at `t`, in the order of time.
-    #[inline]
-    fn pass_deadlines(&mut self, t: Duration, tick: bool) {
-        // Most rounds have no other deadline but their timeout.
-        if t < self.rules.timeout && self.own.is_none() && self.rules.idle.is_none() {
-            return;
-        }
-        self.pass_each_deadline(t, tick);
-    }
-
-    fn pass_each_deadline(&mut self, t: Duration, tick: bool) {
-        while self.verdict.is_none() {
-            let (when, deadline) = self.next();
-            if when > t || when == t && !tick {
-                break;
-            }
-            match deadline {
-                Deadline::Emitter(slot) => {
-                    self.release_from(slot, Standing::Missed);
-                    let is_owed = |name| self.is_owed(name);
-                    match &self.rules.release {
-                        Needed::All if self.expected_of(slot).is_some_and(is_owed) => {}
-                        // Its promise is broken, and with it the round.
-                        Needed::All => self.expire(when, Verdict::TimedOut),
-                        _ if !self.is_in_reach() => self.expire(when, Verdict::TimedOut),
-                        _ => {}
-                    }
-                }
-                Deadline::Idle => self.expire(when, Verdict::Idle),
-                Deadline::Total if self.unborne() > 0 && matches!(self.rules.release, Needed::All) => {
-                    self.expire(when, Verdict::NoMember { timed_out: true });
-                }
-                Deadline::Total => self.expire(when, Verdict::TimedOut),
-            }
-        }
-    }
-
-    fn expire(&mut self, t: Duration, verdict: Verdict) {
-        self.verdict = Some(if self.is_released(t) {
-            Verdict::Resolved { partial: false }
-        } else if self.rules.on_timeout == OnTimeout::DeliverPartial {
-            Verdict::Resolved { partial: true }
-        } else {
-            verdict
-        });
-    }
-
-    fn next(&self) -> (Duration, Deadline) {
-        let mut next = (self.rules.timeout, Deadline::Total);
-        if let Some(idle) = self.rules.idle {
-            next = next.min((self.last.saturating_add(idle), Deadline::Idle));
-        }
-        if let Some((when, slot)) = self.own {
-            next = next.min((when, Deadline::Emitter(slot)));
-        }
-        next
-    }
-
-    fn terms_of(&self, slot: Slot) -> Option<&Terms> {
+    pub(super) fn terms_of(&self, slot: Slot) -> Option<&Terms> {
         let place = self.terms.binary_search_by_key(&slot, |(slot, _)| *slot).ok()?;
         Some(&self.terms[place].1)
     }
 
-    fn expected_of(&self, slot: Slot) -> Option<Place> {
+    pub(super) fn expected_of(&self, slot: Slot) -> Option<Place> {
         self.terms_of(slot).and_then(|terms| terms.expected)
     }
 
@@ -417,14 +379,6 @@ impl<P> Round<P> {
         self.standing.get(slot as usize).copied().unwrap_or_default()
     }
 
-    /// When the next deadline is, unless the round is over.
-    pub(crate) fn next_deadline(&self) -> Option<Duration> {
-        match self.verdict {
-            Some(_) => None,
-            None => Some(self.next().0),
-        }
-    }
-
     /// How the round ended; `None` while it is open.
     pub(crate) fn verdict(&self) -> Option<&Verdict> {
         self.verdict.as_ref()
@@ -438,7 +392,9 @@ impl<P> Round<P> {
     /// The required names, by their places, of which nobody has kept a promise and nobody owes one.
     pub(crate) fn unknown(&self) -> impl Iterator<Item = Place> + '_ {
         let owed = |name: Place| {
-            self.terms.iter().any(|(slot, terms)| terms.required == Some(name) && self.standing_of(*slot).is_missing())
+            // Who has vetoed has answered.
+            let has_to_do = |standing: Standing| standing.is_missing() || standing == Standing::Vetoed;
+            self.terms.iter().any(|(slot, terms)| terms.required == Some(name) && has_to_do(self.standing_of(*slot)))
         };
         (0..).zip(&self.required).filter(move |(name, kept)| !**kept && !owed(*name)).map(|(name, _)| name)
     }
@@ -450,6 +406,11 @@ impl<P> Round<P> {
 
     pub(crate) fn kept(&self) -> &[Kept] {
         &self.kept
+    }
+
+    /// Those that were tolerated, in the order in which they came.
+    pub(crate) fn vetoes(&self) -> &[Veto] {
+        &self.vetoes
     }
 
     /// Swaps what was emitted for this: it is with the round for as long as that takes inputs, and between them where others

@@ -16,8 +16,10 @@ pub(crate) enum Standing {
     /// Was lost while it owed, and the policy is to wait for somebody with its id.
     Awaited,
     Kept,
-    /// Another that bears its expected name has kept the promise for it.
+    /// Another that bears its expected name has answered for it: has kept the promise, or has vetoed.
     Covered,
+    /// Has vetoed, and the round goes on.
+    Vetoed,
     /// Let its own deadline pass.
     Missed,
     /// The same, and a signal of it has been refused for it.
@@ -34,7 +36,7 @@ impl Standing {
 
     /// Whether it has a say in the round.
     pub(crate) fn takes_part(self) -> bool {
-        matches!(self, Self::Owing | Self::Awaited | Self::Kept | Self::Covered | Self::Missed | Self::ToldLate)
+        !matches!(self, Self::Absent | Self::Lost | Self::Left)
     }
 
     /// Whether its own deadline is past.

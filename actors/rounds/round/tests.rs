@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::people::Who;
 use super::policy::{LateJoin, OnLost, Release, Rules};
 use super::round::Round;
 use super::standing::{Place, Standing, Terms};
@@ -18,7 +19,12 @@ fn round(change: impl FnOnce(&mut Rules<u32>), emitters: &[Option<Place>]) -> Ro
     change(&mut rules);
     let terms = |required: &Option<Place>| Terms { required: *required, ..Terms::default() };
     let terms = (0..).zip(emitters.iter().map(terms)).filter(|(_, terms)| terms.required.is_some()).collect();
-    Round::open(Rc::new(rules), vec![Standing::Owing; emitters.len()], terms)
+    Round::open(Rc::new(rules), vec![Standing::Owing; emitters.len()], terms, None)
+}
+
+/// Somebody, where nobody asks who.
+fn who() -> Who {
+    Who { name: "somebody".into(), weight: 1 }
 }
 
 fn unknown(round: &Round<u32>) -> Vec<Place> {
@@ -43,10 +49,13 @@ fn a_required_name_is_unknown_as_long_as_nobody_has_kept_it_or_can_be_named_as_m
     assert!(round.handle(ms(2), Input::Leave(1)));
     assert_eq!(unknown(&round), [1, 2]);
     assert!(
-        round.handle(ms(3), Input::Join(4, Terms { deadline: Some(ms(5)), required: Some(1), ..Terms::default() }))
+        round.handle(
+            ms(3),
+            Input::Join(4, Terms { deadline: Some(ms(5)), required: Some(1), ..Terms::default() }, who())
+        )
     );
     assert_eq!((unknown(&round), round.slots()), (vec![2], 5));
-    assert!(round.handle(ms(3), Input::Join(3, Terms { required: Some(2), ..Terms::default() })));
+    assert!(round.handle(ms(3), Input::Join(3, Terms { required: Some(2), ..Terms::default() }, who())));
     assert!(unknown(&round).is_empty());
     assert!(round.handle(ms(4), Input::Lost(3)));
     assert!(unknown(&round).is_empty());
@@ -75,10 +84,10 @@ fn who_waits_for_an_emitter_to_come_back_can_name_him() {
 #[test]
 fn an_emitter_of_which_nothing_is_particular_takes_no_room_among_the_terms() {
     let mut round = round(|rules| rules.late_join = LateJoin::ThisRound, &[None]);
-    assert!(round.handle(ms(1), Input::Join(1, Terms::default())));
+    assert!(round.handle(ms(1), Input::Join(1, Terms::default(), who())));
     assert_eq!((round.standing_of(1), round.terms()), (Standing::Owing, &[][..]));
     let own = Terms { deadline: Some(ms(5)), ..Terms::default() };
-    assert!(round.handle(ms(2), Input::Join(2, own)));
+    assert!(round.handle(ms(2), Input::Join(2, own, who())));
     assert_eq!(round.terms(), [(2, Terms { deadline: Some(ms(7)), ..own })]);
 }
 

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::people::Who;
 use super::standing::{Slot, Terms};
 
 /// Everything that may reach a round but a signal, which [`Round::emit`] takes.
 #[derive(Debug)]
 pub(crate) enum Input {
-    Join(Slot, Terms),
+    Join(Slot, Terms, Who),
     Leave(Slot),
     Lost(Slot),
     Veto(Slot, Arc<str>),
+    /// It asks to have time until then, counted from the opening.
+    Heartbeat(Slot, Duration),
     Abort(Abort),
     Tick,
 }
@@ -44,6 +47,8 @@ pub(crate) enum Refusal {
     Late,
     /// It has left or was lost.
     Gone,
+    /// It has vetoed, or another that bears its expected name has.
+    Vetoed,
 }
 
 /// How a round ended.
@@ -85,4 +90,11 @@ impl Verdict {
 pub(crate) struct Kept {
     pub(crate) slot: Slot,
     pub(crate) at: Duration,
+}
+
+/// A veto that was tolerated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Veto {
+    pub(crate) slot: Slot,
+    pub(crate) reason: Arc<str>,
 }

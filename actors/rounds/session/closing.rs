@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::fut::wrap_future;
-use actix::{ActorContext, AsyncContext, Message, WeakRecipient};
+use actix::{Actor, ActorContext, AsyncContext, Message, WeakRecipient};
 
 use super::session::Session;
 use crate::base::{Handled, Payload, Shown};
@@ -19,7 +19,7 @@ use crate::rounds::room::FromSession;
 #[cfg(feature = "testing")]
 use crate::rounds::round::Abort;
 use crate::rounds::round::{Needed, Slot, Standing, Verdict};
-use crate::runtime::{self, Inbox, LocalContext, Refused};
+use crate::runtime::{self, Inbox, LocalContext, Player, Refused};
 
 impl<P: Payload> Session<P> {
     /// Tells everyone, once, and lives on only for the consumers.
@@ -75,6 +75,7 @@ impl<P: Payload> Session<P> {
             return;
         }
         let unfilled = self.unfilled();
+        let vetoes = self.vetoed();
         let is_complete = self.round.is_complete();
         let (kept, mut payloads, standing) = self.round.take_parts();
         if let Some(call) = &self.call {
@@ -117,6 +118,7 @@ impl<P: Payload> Session<P> {
             payloads,
             missing,
             unfilled,
+            vetoes,
             quorum,
             directory,
             deliveries,
@@ -170,23 +172,30 @@ impl<P: Payload> Session<P> {
         }
         for (place, consumer) in self.room.consumers.borrow().iter().enumerate() {
             let delivery = Delivery::new(outcome.clone(), place);
-            match (&consumer.route, outcome) {
-                (Route::Own(inbox), _) => {
-                    if let Err(refused) = inbox.push(ToConsumer { delivery, limit: self.room.consumer_timeout }) {
-                        refuse(refused);
-                    }
-                }
-                (Route::All(actor), outcome) => hand_over(actor, outcome.clone(), delivery, ctx.as_deref_mut()),
-                (Route::Resolved(actor), Outcome::Resolved(round)) => {
-                    hand_over(actor, round.clone(), delivery, ctx.as_deref_mut());
-                }
-                (Route::Cancelled(actor), Outcome::Cancelled(round)) => {
-                    hand_over(actor, round.clone(), delivery, ctx.as_deref_mut());
-                }
-                // Not of the kind this consumer asked for.
-                _ => delivery.finish(Ok(())),
+            deliver(&consumer.route, outcome, delivery, self.room.consumer_timeout, ctx.as_deref_mut());
+        }
+    }
+}
+
+/// Hands a round to one consumer.
+pub(crate) fn deliver<P: Payload, A: Actor<Context = LocalContext<A>> + Player>(
+    route: &Route<P>,
+    outcome: &Outcome<P>,
+    delivery: Delivery<P>,
+    limit: Duration,
+    ctx: Option<&mut LocalContext<A>>,
+) {
+    match (route, outcome) {
+        (Route::Own(inbox), _) => {
+            if let Err(refused) = inbox.push(ToConsumer { delivery, limit }) {
+                refuse(refused);
             }
         }
+        (Route::All(actor), outcome) => hand_over(actor, outcome.clone(), delivery, ctx),
+        (Route::Resolved(actor), Outcome::Resolved(round)) => hand_over(actor, round.clone(), delivery, ctx),
+        (Route::Cancelled(actor), Outcome::Cancelled(round)) => hand_over(actor, round.clone(), delivery, ctx),
+        // Not of the kind this consumer asked for.
+        _ => delivery.finish(Ok(())),
     }
 }
 
@@ -199,11 +208,11 @@ fn refuse<P: Payload>(refused: Refused<ToConsumer<P>>) {
 
 /// Sends a round to an actor of the user's own and waits for what it says; without a context, when the session is
 /// being dropped, nobody can wait.
-fn hand_over<P: Payload, M>(
+fn hand_over<P: Payload, M, A: Actor<Context = LocalContext<A>> + Player>(
     actor: &WeakRecipient<M>,
     message: M,
     delivery: Delivery<P>,
-    ctx: Option<&mut LocalContext<Session<P>>>,
+    ctx: Option<&mut LocalContext<A>>,
 ) where
     M: Message<Result = Handled> + Send + 'static,
 {

@@ -11,11 +11,13 @@ use actix::Actor;
 use tokio::time::Instant;
 
 use crate::base::{Payload, Shown};
-use crate::rounds::messages::{Ask, Board, Call, End, Pledge, Pledged, Reply, Seated, Summons, ToEmitter, answer};
+use crate::rounds::EmitError;
+use crate::rounds::messages::{
+    Ask, Board, Call, End, Heartbeats, Pledge, Pledged, Reply, Seated, Summons, ToEmitter, answer,
+};
 use crate::rounds::outcome::Outcome;
-use crate::rounds::room::{Link, Room, ToSession};
+use crate::rounds::room::{Joining, Link, Room, ToSession};
 use crate::rounds::round::{Abort, Decision, Input, Needed, Refusal, Round, Rules, Slot, Standing};
-use crate::rounds::{EmitError, OpenRound};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
 
 /// So close to a deadline a session looks at the clock for each input.
@@ -62,8 +64,10 @@ impl<P: Payload> Session<P> {
         rules: Rc<Rules<P>>,
         standing: Vec<Standing>,
     ) {
-        let terms = room.roster.borrow().terms().to_vec();
-        let round = Round::open(rules.clone(), standing, terms);
+        let roster = room.roster.borrow();
+        let people = rules.release.asks_who().then(|| roster.people().clone());
+        let round = Round::open(rules.clone(), standing, roster.terms().to_vec(), people);
+        drop(roster);
         room.sessions.update(|sessions| sessions + 1);
         runtime::start_unaddressed(&room.executor, |task| {
             link.task.set(Some(task));
@@ -121,16 +125,18 @@ impl<P: Payload> Session<P> {
         match input {
             ToSession::Signal { slot, payload, reply } => self.signal(t, slot, payload, reply),
             ToSession::Veto { slot, reason, reply } if self.round.standing_of(slot).takes_part() => {
-                self.round.handle(t, Input::Veto(slot, reason));
+                // Waits before it is decided, as a signal does.
                 self.waiters.extend(reply);
+                self.round.handle(t, Input::Veto(slot, reason));
             }
             // It belongs to the next round, and this one is none of its business.
             ToSession::Veto { reply, .. } => answer(reply, Err(EmitError::NoRound)),
-            ToSession::Join(slot, terms) => {
-                self.round.handle(t, Input::Join(slot, terms));
+            ToSession::Join(joining) => {
+                let Joining { slot, terms, who } = &*joining;
+                self.round.handle(t, Input::Join(*slot, *terms, who.clone()));
                 self.rearm = true;
                 if self.asked {
-                    self.joined.push(slot);
+                    self.joined.push(*slot);
                 }
             }
             ToSession::Leave(slot) => {
@@ -173,6 +179,7 @@ impl<P: Payload> Session<P> {
                 return;
             }
             Decision::Refused(_, Refusal::AlreadyKept) => EmitError::AlreadyKept { round: self.link.round },
+            Decision::Refused(_, Refusal::Vetoed) => EmitError::Vetoed { round: self.link.round },
             Decision::Refused(_, Refusal::Late) => {
                 if let Some(member) = self.room.roster.borrow_mut().slot_mut(slot) {
                     member.stats.late += 1;
@@ -203,7 +210,21 @@ impl<P: Payload> Session<P> {
             Pledged::Lost { by } if present(by) => {
                 self.round.handle(t, Input::Lost(by.slot));
             }
+            Pledged::Heartbeat { by } => self.heartbeat(t, by, present(by)),
             Pledged::Vetoed { .. } | Pledged::Lost { .. } => {}
+        }
+    }
+
+    #[cold]
+    fn heartbeat(&mut self, t: Duration, by: Seated, is_present: bool) {
+        let Some(call) = &self.call else { return };
+        let Some(until) = call.heartbeats.take(by) else { return };
+        let until = until.saturating_duration_since(self.link.opened);
+        if is_present {
+            self.round.handle(t, Input::Heartbeat(by.slot, until));
+        }
+        if !is_present || self.round.standing_of(by.slot).has_missed() {
+            call.heartbeats.is_late(by);
         }
     }
 
@@ -337,6 +358,7 @@ impl<P: Payload> Session<P> {
                 key: self.link.key.clone(),
                 deadline: runtime::after(self.link.opened, self.rules.timeout),
                 board: Board::default(),
+                heartbeats: Heartbeats::default(),
                 end: End::default(),
             })
         })
@@ -364,37 +386,6 @@ impl<P: Payload> Session<P> {
         } else {
             // The deadline has moved: a signal came, or the emitter whose own it was has kept its promise.
             self.arm(ctx);
-        }
-    }
-
-    /// The expected and the required names that no member bears.
-    pub(crate) fn unfilled(&self) -> Vec<Arc<str>> {
-        if self.rules.expected.is_empty() && !matches!(self.rules.release, Needed::Names(_)) {
-            return Vec::new();
-        }
-        let expected = self.round.unfilled().filter_map(|name| self.rules.expected.get(name).cloned());
-        let mut unfilled: Vec<_> = expected.collect();
-        if let Needed::Names(names) = &self.rules.release {
-            for name in self.round.unknown().filter_map(|name| names.get(name as usize)) {
-                if !unfilled.contains(name) {
-                    unfilled.push(name.clone());
-                }
-            }
-        }
-        unfilled
-    }
-
-    fn describe(&self, t: Duration) -> OpenRound {
-        let roster = self.room.roster.borrow();
-        let name = |slot: Slot| roster.directory().emitters[slot as usize].clone();
-        OpenRound {
-            round: self.link.round,
-            key: self.link.key.clone(),
-            open_for: t,
-            left: self.round.next_deadline().unwrap_or_default().saturating_sub(t),
-            kept: self.round.kept().iter().map(|kept| name(kept.slot)).collect(),
-            waits_for: self.round.owing().map(name).collect(),
-            unfilled: self.unfilled(),
         }
     }
 }

@@ -87,7 +87,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    pub(in crate::outbox) fn new<P: Patterns>(rows: Arc<dyn Rows>, publisher: Arc<str>, route: Route<P>) -> Self {
+    pub(crate) fn new<P: Patterns>(rows: Arc<dyn Rows>, publisher: Arc<str>, route: Route<P>) -> Self {
         let relay = Self {
             rows,
             publisher,

@@ -194,6 +194,10 @@ impl RoundStore for MemoryRounds {
         self.bell.listen()
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn outbox_of(&self, consumer: &str) -> String {
         outbox_of(&self.broker, consumer)
     }

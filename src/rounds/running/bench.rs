@@ -1,0 +1,188 @@
+//! Where rounds are judged: what this process has to say to them, in the transaction that has their rows.
+//!
+//! `asks of a place + Case → Course (round.rs decides) → Ruling, and what each ask is told`
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::sitting::Sitting;
+use crate::__private::rounds::{Charter, Course, Ending, Kind, Predicates, Said, Word};
+use crate::codec::{Codec, Wire};
+use crate::durable::store::{Case, Judge, Place, Row, Ruling};
+use crate::transport::Packet;
+use crate::{EmitError, Envelope, Metadata, Payload, RoundId, Uuid};
+
+/// What is said to a round.
+#[derive(Clone, Debug)]
+pub(in crate::durable) enum Ask {
+    /// A signal, with its payload as JSON.
+    Signal {
+        name: Arc<str>,
+        payload: String,
+        weight: u32,
+        token: Uuid,
+    },
+    Veto {
+        name: Arc<str>,
+        reason: Arc<str>,
+        token: Uuid,
+    },
+    /// Opens it, if there is none.
+    Open,
+    Abort(Arc<str>),
+    /// Brings back one that is aside.
+    Retry,
+}
+
+/// What an ask is told.
+#[derive(Clone, Debug)]
+pub(in crate::durable) enum Answer {
+    /// It is a row of this round, or was done.
+    Written(RoundId),
+    /// The round is over, which has it.
+    Over(RoundId, Arc<Ending>),
+    Refused(EmitError),
+    /// It is for the round behind the one that has just closed.
+    Again,
+}
+
+/// What became of a place.
+#[derive(Clone, Debug, Default)]
+pub(in crate::durable) struct Done {
+    /// One for each ask.
+    pub(in crate::durable) answers: Vec<Answer>,
+    /// The round that has closed.
+    pub(in crate::durable) closed: Option<(RoundId, String, Arc<Ending>)>,
+    /// The round that nobody can decide.
+    pub(in crate::durable) aside: Option<(RoundId, Arc<str>)>,
+    /// The rules by which this process cannot decide.
+    pub(in crate::durable) foreign: Option<i64>,
+}
+
+/// By what a process judges.
+pub(in crate::durable) struct Law<P> {
+    /// Of the rounds that it opens.
+    pub(in crate::durable) rules: i64,
+    pub(in crate::durable) charter: Arc<Charter>,
+    pub(in crate::durable) predicates: Predicates<P>,
+    /// After this long beyond its deadline a round is cancelled whose predicate nobody has.
+    pub(in crate::durable) grace: Duration,
+    /// The name of the broker.
+    pub(in crate::durable) broker: Arc<str>,
+    /// Of rules that were read before.
+    charters: Mutex<HashMap<Arc<str>, Option<Arc<Charter>>>>,
+}
+
+/// So many rules are remembered.
+const REMEMBERED: usize = 256;
+
+impl<P> Law<P> {
+    pub(in crate::durable) fn new(
+        broker: Arc<str>,
+        rules: i64,
+        charter: Arc<Charter>,
+        predicates: Predicates<P>,
+        grace: Duration,
+    ) -> Self {
+        Self { rules, charter, predicates, grace, broker, charters: Mutex::default() }
+    }
+
+    /// The rules of a round; `None` if a later program has written them.
+    pub(in crate::durable) fn charter(&self, text: Option<&Arc<str>>) -> Option<Arc<Charter>> {
+        let text = text?;
+        let mut charters = lock(&self.charters);
+        if let Some(known) = charters.get(text) {
+            return known.clone();
+        }
+        if charters.len() >= REMEMBERED {
+            charters.clear();
+        }
+        let read = Charter::read(text).ok().map(Arc::new);
+        charters.insert(text.clone(), read.clone());
+        read
+    }
+}
+
+/// Where the rounds of one work are judged.
+pub(in crate::durable) struct Bench<'a, P> {
+    law: &'a Law<P>,
+    places: &'a [Place],
+    /// Of each place.
+    asks: &'a [Vec<Ask>],
+    done: Mutex<Vec<Option<Done>>>,
+}
+
+impl<'a, P: Payload + DeserializeOwned> Bench<'a, P> {
+    pub(in crate::durable) fn new(law: &'a Law<P>, places: &'a [Place], asks: &'a [Vec<Ask>]) -> Self {
+        Self { law, places, asks, done: Mutex::new(vec![None; asks.len()]) }
+    }
+
+    /// What became of each place; `None` of one that was passed over.
+    pub(in crate::durable) fn done(self) -> Vec<Option<Done>> {
+        self.done.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<P: Payload + DeserializeOwned> Judge for Bench<'_, P> {
+    fn judge(&self, place: usize, case: &Case<'_>) -> Option<Ruling> {
+        let asks = self.asks.get(place)?;
+        let key = match (&case.round, self.places.get(place)?) {
+            (Some(round), _) => round.key.clone(),
+            (None, Place::Key(key)) => key.clone(),
+            // There is nothing to say to a round that is over.
+            (None, Place::Round(_)) => return None,
+        };
+        let mut sitting = Sitting::new(self.law, case, key);
+        sitting.hear(asks);
+        let Sitting { ruling, done, .. } = sitting;
+        if let Some(slot) = lock(&self.done).get_mut(place) {
+            *slot = Some(done);
+        }
+        Some(ruling)
+    }
+}
+
+/// Says to a course what stands in a row.
+///
+/// # Errors
+///
+/// Says why the round cannot be decided.
+pub(in crate::durable) fn replay(course: &mut dyn Course, row: &Row, opened: i64) -> Result<(), String> {
+    let text = std::str::from_utf8(&row.body).map_err(|_| format!("row {} is no text", row.number))?;
+    let word = match Kind::read(row.kind) {
+        Some(Kind::Signal) => Word::Signal(text),
+        Some(Kind::Veto) => Word::Veto(text),
+        None => return Err(format!("row {} is of a kind that a later program knows", row.number)),
+    };
+    let weight = match row.terms.as_deref() {
+        None => 1,
+        Some(terms) => terms.parse().map_err(|_| format!("row {} has a weight that is no number", row.number))?,
+    };
+    course.say(Said { name: &row.name, at: since(opened, row.at), weight, token: row.token, word }).map(drop)
+}
+
+/// What a consumer is to hear, as it stands in an outbox.
+pub(super) fn packet(broker: &str, consumer: &str, round: i64, key: &str, outcome: &str) -> Packet {
+    let mut metadata = Metadata::new("RoundClosed");
+    metadata.publisher = format!("rounds:{broker}:{consumer}").into();
+    metadata.topic = "rounds/closed".into();
+    // Payloads may be anything.
+    metadata.contains_personal_data = true;
+    let payload = serde_json::json!({ "round": round, "key": key, "outcome": outcome });
+    Wire.write(&Envelope::new(metadata, payload))
+}
+
+pub(in crate::durable) fn since(opened: i64, at: i64) -> Duration {
+    Duration::from_micros(u64::try_from(at.saturating_sub(opened)).unwrap_or(0))
+}
+
+pub(in crate::durable) fn id(round: i64) -> RoundId {
+    crate::__private::rounds::DeskBroker::round(round)
+}
+
+pub(in crate::durable) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,178 @@
+//! Who takes what the members of a broker say, and has its consumers hear of rounds, on the arbiter of the broker.
+//!
+//! `Broker → Clerk::take → queue.rs`, `Consumer::join → Clerk::attend → a row, an outbox, a relay (deliver.rs)`
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::WeakAddr;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+
+use super::bench::Ask;
+use super::deliver::{ToConsumer, patience};
+use super::engine::Core;
+use super::queue::Reply;
+use crate::__private::catch;
+use crate::__private::rounds::{Asked, Attending, Desk, What};
+use crate::durable::builder::check_name;
+use crate::durable::key;
+use crate::durable::store::{Place, RoundDatabase};
+use crate::outbox::{Keeps, Rows};
+use crate::{
+    Broker, EmitError, EnvelopeLimits, JoinError, OutboxDatabase, Payload, Relay, RelayService, Retry, Route,
+    ServiceHandle, Uuid,
+};
+
+/// How long the name of a consumer may be: it stands in the name of its outbox.
+const MOST_CONSUMER: usize = 38;
+
+/// How large the payload of a signal may be.
+const MOST_BYTES: usize = 256 * 1024;
+
+/// Takes what the members of the broker say.
+pub(in crate::durable) struct Clerk<P: Payload> {
+    core: Arc<Core<P>>,
+    relays: Rc<dyn Delivering<P>>,
+    here: oneshot::Receiver<WeakAddr<Broker<P>>>,
+}
+
+impl<P: Payload> Clerk<P> {
+    pub(in crate::durable) fn new(
+        core: Arc<Core<P>>,
+        relays: Rc<dyn Delivering<P>>,
+        here: oneshot::Receiver<WeakAddr<Broker<P>>>,
+    ) -> Self {
+        Self { core, relays, here }
+    }
+}
+
+impl<P: Payload + Serialize + DeserializeOwned> Desk<P> for Clerk<P> {
+    fn take(&mut self, asked: Asked<P>) -> Result<(), (Asked<P>, usize)> {
+        let bound = self.core.queue.bound;
+        if self.core.queue.is_full() {
+            return Err((asked, bound));
+        }
+        let (name, weight, token) = (asked.name.clone(), asked.weight, Uuid::now_v7());
+        let key = key::write(asked.key.as_ref());
+        let (what, answers) = asked.divide();
+        // The payload is the user's, and so is how it becomes JSON.
+        let ask = key.and_then(|key| {
+            let ask = match what {
+                What::Signal(payload) => Ask::Signal { name, payload: write(payload)?, weight, token },
+                What::Veto(reason) => Ask::Veto { name, reason, token },
+            };
+            Ok((key, ask))
+        });
+        match ask {
+            Ok((key, ask)) => {
+                if let Err(reply) = self.core.ask(Place::Key(key), ask, Reply::Member(answers)) {
+                    reply.refused(EmitError::Busy { limit: bound });
+                }
+            }
+            Err(error) => answers.refused(error),
+        }
+        Ok(())
+    }
+
+    fn attend(&mut self, name: Arc<str>) -> Attending {
+        if let Ok(address) = self.here.try_recv() {
+            self.relays.clone().know(address);
+        }
+        let relays = self.relays.clone();
+        Box::pin(async move { relays.attend(name).await })
+    }
+
+    fn leave(&mut self, name: &str) {
+        self.relays.leave(name);
+    }
+}
+
+fn write<P: Serialize>(payload: P) -> Result<String, EmitError> {
+    let written = catch(|| serde_json::to_string(&payload));
+    let text = match written {
+        Ok(Ok(text)) => text,
+        Ok(Err(error)) => {
+            let why = format!("the payload cannot be written as JSON: {error}");
+            return Err(EmitError::Unreadable(why.into()));
+        }
+        Err(why) => return Err(EmitError::Unreadable(format!("the payload has panicked: {why}").into())),
+    };
+    if text.len() > MOST_BYTES {
+        let bytes = text.len();
+        let why = format!(
+            "a payload has at most {MOST_BYTES} bytes as JSON, and this one has {bytes}: keep it elsewhere, and emit where"
+        );
+        return Err(EmitError::Unreadable(why.into()));
+    }
+    Ok(text)
+}
+
+/// The relays of the consumers of this process, whatever their database is.
+pub(in crate::durable) trait Delivering<P: Payload> {
+    fn know(&self, address: WeakAddr<Broker<P>>);
+
+    fn attend(&self, name: Arc<str>) -> Pin<Box<dyn Future<Output = Result<(), JoinError>> + '_>>;
+
+    fn leave(&self, name: &str);
+}
+
+pub(in crate::durable) struct Relays<P: Payload, D> {
+    db: D,
+    core: Arc<Core<P>>,
+    limit: Duration,
+    retry: Retry,
+    address: RefCell<Option<WeakAddr<Broker<P>>>>,
+    /// By consumer.
+    running: RefCell<HashMap<Arc<str>, ServiceHandle<RelayService>>>,
+}
+
+impl<P: Payload + DeserializeOwned, D: RoundDatabase> Relays<P, D> {
+    pub(in crate::durable) fn new(db: D, core: Arc<Core<P>>, limit: Duration, retry: Retry) -> Self {
+        Self { db, core, limit, retry, address: None.into(), running: HashMap::new().into() }
+    }
+
+    async fn relay(&self, consumer: Arc<str>) -> Result<Relay, JoinError> {
+        let database = |error: &dyn fmt::Display| JoinError::Database(error.to_string().into());
+        check_name("a consumer of a durable broker", &consumer, MOST_CONSUMER).map_err(|error| database(&error))?;
+        let store = &self.core.store;
+        let outbox = store.outbox_of(&consumer);
+        let rows = <D as Keeps<<D as OutboxDatabase>::Connection>>::open(&self.db, outbox.as_str().into());
+        let rows = rows.await.map_err(|error| database(&error))?;
+        store.add_consumer(&consumer).await.map_err(|error| database(&error))?;
+        let broker = self.address.borrow().clone().ok_or(JoinError::BrokerGone)?;
+        let name = format!("{} for consumer {consumer}", store.name());
+        let publisher = ToConsumer { name: name.clone(), consumer, broker, retry: self.retry };
+        let limits = EnvelopeLimits::default().bytes(usize::MAX).depth(usize::MAX).keys(usize::MAX);
+        let route = Route::new("**", publisher).limits(limits).timeout(patience(self.limit, &self.retry));
+        let rows: Arc<dyn Rows> = rows;
+        Ok(Relay::new(rows, outbox.into(), route).named(name))
+    }
+}
+
+impl<P: Payload + DeserializeOwned, D: RoundDatabase> Delivering<P> for Relays<P, D> {
+    fn know(&self, address: WeakAddr<Broker<P>>) {
+        *self.address.borrow_mut() = Some(address);
+    }
+
+    fn attend(&self, name: Arc<str>) -> Pin<Box<dyn Future<Output = Result<(), JoinError>> + '_>> {
+        Box::pin(async move {
+            let relay = self.relay(name.clone()).await?;
+            let running = relay.start().await.map_err(|error| JoinError::Database(error.to_string().into()))?;
+            self.running.borrow_mut().insert(name, running);
+            Ok(())
+        })
+    }
+
+    fn leave(&self, name: &str) {
+        // Dropped, it is stopped: what it has not handed over is for another process, or for later.
+        let stopped = self.running.borrow_mut().remove(name);
+        drop(stopped);
+    }
+}

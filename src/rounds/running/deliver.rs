@@ -1,0 +1,103 @@
+//! How the consumers of this process hear of rounds: each has an outbox, and a relay that hands on what is in it.
+//!
+//! `a round closes → the outbox of each consumer, in the same transaction → Relay → ToConsumer → the broker → the consumer`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::WeakAddr;
+use futures_util::future::join_all;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::time::sleep;
+
+use super::bench::id;
+use crate::__private::random;
+use crate::__private::rounds::{Deliver, Delivered, Ending};
+use crate::codec;
+use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, TransportError};
+use crate::{Broker, EnvelopeLimits, Payload, Retry};
+
+/// How many rounds a consumer is handed at once.
+const AT_ONCE: usize = 16;
+
+/// Hands rounds to one consumer of this process, as if it were a server.
+pub(in crate::durable) struct ToConsumer<P: Payload> {
+    pub(in crate::durable) name: String,
+    pub(in crate::durable) consumer: Arc<str>,
+    pub(in crate::durable) broker: WeakAddr<Broker<P>>,
+    pub(in crate::durable) retry: Retry,
+}
+
+/// What stands in the outbox.
+#[derive(Deserialize)]
+struct Heard {
+    round: i64,
+    key: String,
+    outcome: String,
+}
+
+impl<P: Payload + DeserializeOwned> ToConsumer<P> {
+    async fn deliver(&self, packet: &Packet) -> Result<(), TransportError> {
+        let (round, key, ending) = self.read(packet).map_err(|why| self.error(ErrorKind::Refused, &why))?;
+        let mut attempt = 1;
+        loop {
+            let failed = match self.hand_over(round, &key, &ending).await {
+                Some(Delivered::Done) => return Ok(()),
+                // Another process may have such a consumer.
+                Some(Delivered::Nobody) | None => {
+                    return Err(self.error(ErrorKind::Unreachable, "the consumer has left this process"));
+                }
+                Some(Delivered::Unreadable(why)) => return Err(self.error(ErrorKind::Refused, &why)),
+                Some(Delivered::Failed(error)) => error,
+            };
+            if attempt >= self.retry.max_attempts() {
+                let why = format!("the consumer {failed}, at attempt {attempt}, which was the last");
+                return Err(self.error(ErrorKind::Refused, &why));
+            }
+            log::warn!(target: "convoke::rounds", "{}: round {round}: the consumer {failed}: it is tried again", self.name);
+            sleep(self.retry.wait(attempt, random())).await;
+            attempt += 1;
+        }
+    }
+
+    async fn hand_over(&self, round: i64, key: &str, ending: &Ending) -> Option<Delivered> {
+        let broker = self.broker.upgrade()?;
+        let (consumer, key) = (self.consumer.clone(), crate::durable::key::read(key));
+        broker.send(Deliver { consumer, round: id(round), key, ending: ending.clone() }).await.ok()
+    }
+
+    fn read(&self, packet: &Packet) -> Result<(i64, String, Ending), String> {
+        // What is in the outbox was made by us.
+        let limits = EnvelopeLimits::default().bytes(usize::MAX).depth(usize::MAX).keys(usize::MAX);
+        let envelope = codec::read(packet, limits).map_err(|error| error.to_string())?;
+        let heard = Heard::deserialize(&envelope.payload).map_err(|error| error.to_string())?;
+        let ending = Ending::read(&heard.outcome).map_err(|error| error.to_string())?;
+        Ok((heard.round, heard.key, ending))
+    }
+
+    fn error(&self, kind: ErrorKind, text: &str) -> TransportError {
+        TransportError::new(kind, self.name.clone(), text)
+    }
+}
+
+impl<P: Payload + DeserializeOwned> Publisher for ToConsumer<P> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn abilities(&self) -> Abilities {
+        let mut abilities = Abilities::default();
+        (abilities.max_bytes, abilities.max_batch, abilities.durable) = (usize::MAX, AT_ONCE / 16, true);
+        abilities
+    }
+
+    fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
+        Box::pin(join_all(packets.iter().map(|packet| self.deliver(packet))))
+    }
+}
+
+/// For how long the consumers of a batch may take, with all their attempts.
+pub(in crate::durable) fn patience(limit: Duration, retry: &Retry) -> Duration {
+    limit.saturating_mul(retry.max_attempts()).saturating_mul(u32::try_from(AT_ONCE).unwrap_or(u32::MAX))
+}

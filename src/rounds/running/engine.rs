@@ -1,0 +1,337 @@
+//! What a process does for the rounds of a durable broker: it writes what its members say, and looks at what is due.
+//!
+//! ```text
+//! Queue ──▶ write ──▶ RoundStore::work (bench.rs judges) ──▶ answers, waiters
+//! a bell, the next deadline ──▶ look ──▶ RoundStore::{due ─▶ work, ended ─▶ waiters, purge}
+//! ```
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tokio::select;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::bench::{Answer, Ask, Bench, Done, Law, id, lock};
+use super::queue::{Gathered, Queue, Reply, Waiter, Waiters, Waiting};
+use crate::__private::rounds::Ending;
+use crate::__private::{Shown, random};
+use crate::durable::store::{Place, RoundStore};
+use crate::transport::TransportError;
+use crate::{BrokerId, EmitError, Payload, RoundId};
+
+/// How many asks are written by one transaction.
+const BATCH: usize = 512;
+
+/// How many rounds are looked at by one transaction.
+const LOOKED_AT: usize = 200;
+
+/// For how many rounds it is asked at a time whether they are over.
+const ASKED: usize = 1_000;
+
+/// How long it is tried to write something.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one waits before that is tried again, at first and at last.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How soon after a bell one looks.
+const BETWEEN: Duration = Duration::from_millis(5);
+
+/// How often outcomes are looked for that are to be deleted.
+const PURGE_EVERY: Duration = Duration::from_secs(60);
+
+/// How often an ask is put back because its place was passed over.
+const AGAIN: u32 = 100;
+
+/// What the parts of one durable broker share in this process.
+pub(in crate::durable) struct Core<P> {
+    pub(in crate::durable) broker: BrokerId,
+    pub(in crate::durable) store: Arc<dyn RoundStore>,
+    pub(in crate::durable) law: Law<P>,
+    pub(in crate::durable) queue: Queue<P>,
+    pub(in crate::durable) waiters: Waiters<P>,
+    /// The numbers of rules by which this process cannot decide.
+    foreign: Mutex<BTreeSet<i64>>,
+    poll_every: Duration,
+    keep: Duration,
+    /// Rings when nobody has it any more.
+    over: Arc<Notify>,
+}
+
+impl<P: Payload + DeserializeOwned> Core<P> {
+    pub(in crate::durable) fn new(
+        broker: BrokerId,
+        store: Arc<dyn RoundStore>,
+        law: Law<P>,
+        bound: usize,
+        poll_every: Duration,
+        keep: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            broker,
+            store,
+            law,
+            queue: Queue::new(bound),
+            waiters: Waiters::new(),
+            foreign: Mutex::default(),
+            poll_every,
+            keep,
+            over: Arc::new(Notify::new()),
+        })
+    }
+
+    /// Begins to work, until nobody has it any more.
+    pub(in crate::durable) fn run(self: &Arc<Self>) {
+        tokio::spawn(write(Arc::downgrade(self)));
+        tokio::spawn(look(Arc::downgrade(self)));
+    }
+
+    /// Has an ask written in its turn.
+    pub(in crate::durable) fn ask(&self, place: Place, ask: Ask, reply: Reply<P>) -> Result<(), Reply<P>> {
+        let waiting = Waiting { place, ask, reply, until: Instant::now() + PATIENCE, again: 0 };
+        self.queue.push(waiting)
+    }
+
+    /// Writes a batch.
+    async fn work(&self, batch: Vec<Waiting<P>>) {
+        let Gathered { places, asks, replies } = Gathered::of(batch);
+        let until = replies.iter().flatten().map(|(_, until, _)| *until).max();
+        let mut pause = FIRST_PAUSE;
+        let worked = loop {
+            let bench = Bench::new(&self.law, &places, &asks);
+            match self.store.work(&places, &bench).await {
+                Ok(()) => break Ok(bench.done()),
+                // What was written is known again by its token.
+                Err(error) if error.is_temporary() && until.is_some_and(|until| Instant::now() + pause < until) => {
+                    log::debug!(target: "convoke::rounds", "{}: tried again: {error}", self.store.name());
+                    sleep(pause).await;
+                    pause = pause.saturating_mul(2).min(LAST_PAUSE);
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        let done = match worked {
+            Ok(done) => done,
+            Err(error) => {
+                self.warn(&error);
+                let why: Arc<str> = error.to_string().into();
+                let all = replies.into_iter().flatten();
+                return all.for_each(|(reply, ..)| reply.refused(EmitError::Database(why.clone())));
+            }
+        };
+        let mut back = Vec::new();
+        for (((place, asks), replies), done) in places.into_iter().zip(asks).zip(replies).zip(done) {
+            let mut answers = match &done {
+                Some(done) => done.answers.clone(),
+                None => Vec::new(),
+            };
+            answers.resize(asks.len(), Answer::Again);
+            for ((ask, (reply, until, again)), answer) in asks.into_iter().zip(replies).zip(answers) {
+                match answer {
+                    Answer::Again if again < AGAIN && Instant::now() < until => {
+                        back.push(Waiting { place: place.clone(), ask, reply, until, again: again + 1 });
+                    }
+                    answer => self.answer(reply, answer),
+                }
+            }
+            if let Some(done) = done {
+                self.settle(done);
+            }
+        }
+        self.queue.put_back(back);
+    }
+
+    fn answer(&self, reply: Reply<P>, answer: Answer) {
+        match (reply, answer) {
+            (reply, Answer::Refused(error)) => reply.refused(error),
+            (reply, Answer::Again) => reply.refused(EmitError::NoRound),
+            (Reply::Round(answer), Answer::Written(round) | Answer::Over(round, _)) => drop(answer.send(Ok(round))),
+            (Reply::Member(mut answers), Answer::Written(round)) => {
+                answers.committed(round);
+                if answers.waits() {
+                    self.waiters.add(round, Waiter::Member(answers));
+                }
+            }
+            (Reply::Member(mut answers), Answer::Over(round, ending)) => {
+                answers.committed(round);
+                self.waiters.add(round, Waiter::Member(answers));
+                self.tell(round, None, &ending);
+            }
+        }
+    }
+
+    /// Tells who waits what became of a round.
+    fn settle(&self, done: Done) {
+        if let Some(rules) = done.foreign {
+            lock(&self.foreign).insert(rules);
+        }
+        if let Some((round, key, ending)) = done.closed {
+            self.tell(round, Some(&key), &ending);
+        }
+        if let Some((round, reason)) = done.aside {
+            log::error!(
+                target: "convoke::rounds",
+                "{}: round {round} is set aside until it is retried or aborted: {}", self.store.name(), Shown::text(&reason)
+            );
+            for waiter in self.waiters.take(round) {
+                if let Waiter::Member(answers) = waiter {
+                    answers.refused(EmitError::Aside { round, reason: reason.clone() });
+                }
+            }
+        }
+    }
+
+    pub(in crate::durable) fn tell(&self, round: RoundId, key: Option<&str>, ending: &Ending) {
+        let waiters = self.waiters.take(round);
+        if waiters.is_empty() {
+            return;
+        }
+        let outcome = ending.outcome::<P>(&self.broker, round, key.and_then(crate::durable::key::read));
+        for waiter in waiters {
+            match (waiter, &outcome) {
+                (Waiter::Member(answers), Ok(outcome)) => answers.ended(outcome.clone()),
+                (Waiter::Member(answers), Err(why)) => answers.refused(EmitError::Unreadable(why.as_str().into())),
+                (Waiter::Outcome(answer), Ok(outcome)) => drop(answer.send(Ok(outcome.clone()))),
+                (Waiter::Outcome(answer), Err(why)) => drop(answer.send(Err(why.as_str().into()))),
+            }
+        }
+    }
+
+    /// Looks at what is due; returns how long nothing is, as far as that is known.
+    async fn look_at_due(&self) -> Result<Option<Duration>, TransportError> {
+        loop {
+            let foreign: Vec<i64> = lock(&self.foreign).iter().copied().collect();
+            let due = self.store.due(&foreign, self.law.grace, LOOKED_AT).await?;
+            if due.rounds.is_empty() {
+                return Ok(due.next);
+            }
+            let places: Vec<_> = due.rounds.iter().map(|round| Place::Round(*round)).collect();
+            let asks = vec![Vec::new(); places.len()];
+            let bench = Bench::new(&self.law, &places, &asks);
+            self.store.work(&places, &bench).await?;
+            let done: Vec<_> = bench.done().into_iter().flatten().collect();
+            // Others are at them.
+            let stands = done.is_empty();
+            done.into_iter().for_each(|done| self.settle(done));
+            if stands {
+                return Ok(Some(FIRST_PAUSE));
+            }
+        }
+    }
+
+    /// Tells who waits for rounds that have closed elsewhere.
+    async fn look_at_ends(&self) -> Result<(), TransportError> {
+        let rounds = self.waiters.rounds();
+        for some in rounds.chunks(ASKED) {
+            let numbers: Vec<_> = some.iter().map(|round| i64::try_from(round.get()).unwrap_or(i64::MAX)).collect();
+            for past in self.store.ended(&numbers).await? {
+                match Ending::read(&past.outcome) {
+                    Ok(ending) => self.tell(id(past.id), Some(&past.key), &ending),
+                    Err(error) => self.tell_unreadable(id(past.id), &error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_unreadable(&self, round: RoundId, error: &serde_json::Error) {
+        let why: Arc<str> = format!("the outcome of round {round} cannot be read: {error}").into();
+        for waiter in self.waiters.take(round) {
+            match waiter {
+                Waiter::Member(answers) => answers.refused(EmitError::Unreadable(why.clone())),
+                Waiter::Outcome(answer) => drop(answer.send(Err(why.clone()))),
+            }
+        }
+    }
+
+    fn warn(&self, error: &TransportError) {
+        log::warn!(target: "convoke::rounds", "{}: {error}", self.store.name());
+    }
+}
+
+/// Writes what its members say, for as long as somebody has the broker.
+async fn write<P: Payload + DeserializeOwned>(core: Weak<Core<P>>) {
+    let Some(rings) = core.upgrade().map(|core| core.queue.rings.clone()) else { return };
+    while let Some(held) = core.upgrade() {
+        let batch = held.queue.take(BATCH);
+        if !batch.is_empty() {
+            held.work(batch).await;
+            continue;
+        }
+        drop(held);
+        rings.notified().await;
+    }
+}
+
+/// Looks at what is due, and at the ends of rounds for which somebody waits.
+async fn look<P: Payload + DeserializeOwned>(core: Weak<Core<P>>) {
+    let Some((mut bell, over)) = core.upgrade().map(|core| (core.store.bell(), core.over.clone())) else { return };
+    let mut purge_at = Instant::now() + PURGE_EVERY;
+    let mut is_lost = false;
+    while let Some(held) = core.upgrade() {
+        bell.mark_unchanged();
+        let looked = async {
+            let next = held.look_at_due().await?;
+            held.look_at_ends().await?;
+            if Instant::now() >= purge_at {
+                purge_at = Instant::now() + PURGE_EVERY;
+                while held.store.purge(held.keep, ASKED).await? == ASKED as u64 {}
+            }
+            Ok::<_, TransportError>(next)
+        };
+        let wait = match looked.await {
+            Ok(next) => {
+                if std::mem::take(&mut is_lost) {
+                    log::warn!(target: "convoke::rounds", "{}: the database is back", held.store.name());
+                }
+                held.pause(next, purge_at)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut is_lost, true) {
+                    held.warn(&error);
+                }
+                held.poll_every
+            }
+        };
+        let until = Instant::now() + wait;
+        drop(held);
+        let rung = async {
+            if bell.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            // Who writes much rings much, and looks are not for nothing.
+            sleep_until(until.min(Instant::now() + BETWEEN)).await;
+        };
+        select! {
+            () = rung => {}
+            () = sleep_until(until) => {}
+            () = over.notified() => return,
+        }
+    }
+}
+
+impl<P> Core<P> {
+    /// How long to wait before the next look.
+    fn pause(&self, next: Option<Duration>, purge_at: Instant) -> Duration {
+        let next = next.unwrap_or(Duration::MAX);
+        if !self.store.is_shared() {
+            // Whatever changes rings, so that only time can bring something.
+            return next.min(purge_at.saturating_duration_since(Instant::now()).max(FIRST_PAUSE));
+        }
+        // Others write too, and do not always tell. No two processes look at the same moment for long.
+        let jitter = 0.75 + 0.5 * (random() >> 11) as f64 / (1_u64 << 53) as f64;
+        next.max(Duration::from_millis(1)).min(self.poll_every.mul_f64(jitter))
+    }
+}
+
+/// Wakes who works for it: there is nothing more to do.
+impl<P> Drop for Core<P> {
+    fn drop(&mut self) {
+        self.queue.rings.notify_one();
+        self.over.notify_one();
+    }
+}

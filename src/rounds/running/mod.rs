@@ -1,0 +1,25 @@
+//! What a process does for the rounds of a durable broker.
+//!
+//! ```text
+//! Broker ─▶ clerk.rs ─▶ queue.rs ─▶ engine.rs: write ─▶ RoundStore::work ─▶ bench.rs ─▶ sitting.rs (round.rs decides)
+//!                                   engine.rs: look ──▶ RoundStore::due ─▶ work ─▶ …
+//! an outbox ─▶ a relay ─▶ deliver.rs ─▶ Broker ─▶ a consumer
+//! ```
+//!
+//! In reading order: `clerk` takes what members say, and lets consumers in. `queue` has what waits to be written and who waits for an
+//! end, and `engine` writes and looks. `bench` is where a work is judged, `sitting` one place of it. `deliver` hands rounds to the
+//! consumers of this process.
+//!
+//! Nothing that a process knows decides: a sitting goes by the rows that it is given, in the transaction that has them locked.
+
+mod clerk;
+mod queue;
+mod engine;
+mod bench;
+mod sitting;
+mod deliver;
+
+pub(super) use bench::{Ask, Law, id, replay, since};
+pub(super) use clerk::{Clerk, Relays};
+pub(super) use engine::Core;
+pub(super) use queue::{Reply, Waiter};

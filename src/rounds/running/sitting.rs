@@ -1,0 +1,409 @@
+//! One place, while it is judged: what stands in its rows, what each ask is told, and what becomes of it.
+//!
+//! `Case + asks → nothing | awaited | aside | foreign | run (a course) → Ruling, Done`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::bench::{Answer, Ask, Done, Law, id, packet, replay, since};
+use crate::__private::rounds::{Charter, Course, End, Ending, Kind, Said, Sign, Told, Word};
+use crate::durable::key;
+use crate::durable::store::{Case, Next, Opening, Past, Round, Row, Ruling, Stage};
+use crate::{Early, EmitError, Payload, RoundId, Uuid};
+
+/// How many signals may wait for one round to be opened.
+const AWAITED: usize = 1_000;
+
+/// One place, while it is judged.
+pub(super) struct Sitting<'a, P> {
+    law: &'a Law<P>,
+    case: &'a Case<'a>,
+    key: String,
+    pub(super) ruling: Ruling,
+    pub(super) done: Done,
+}
+
+impl<'a, P> Sitting<'a, P> {
+    pub(super) fn new(law: &'a Law<P>, case: &'a Case<'a>, key: String) -> Self {
+        Self { law, case, key, ruling: Ruling::default(), done: Done::default() }
+    }
+}
+
+impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
+    /// Judges it.
+    pub(super) fn hear(&mut self, asks: &[Ask]) {
+        match &self.case.round {
+            Some(round) if round.stage == Stage::Aside => self.aside(round, asks),
+            Some(round) => {
+                let Some(charter) = self.law.charter(self.case.rules.as_ref()) else {
+                    return self.set_aside(round.id, asks, 0, "its rules are those of a later program".to_owned());
+                };
+                match round.stage {
+                    Stage::Awaited => self.awaited(round, &charter, asks),
+                    _ => self.open(round.id, round.opened_at, Some(round), &charter, asks),
+                }
+            }
+            None => self.nothing(asks),
+        }
+    }
+
+    fn tell(&mut self, answer: Answer) {
+        self.done.answers.push(answer);
+    }
+
+    /// Tells the same to all that were told nothing.
+    fn tell_rest(&mut self, asks: &[Ask], answer: &Answer) {
+        self.done.answers.resize(asks.len(), answer.clone());
+    }
+
+    /// There is no round: an ask opens one, waits for one, or was of the last one.
+    fn nothing(&mut self, asks: &[Ask]) {
+        let charter = self.law.charter.clone();
+        for (place, ask) in asks.iter().enumerate() {
+            let known = self.known_before(ask);
+            let opens = match ask {
+                _ if known.is_some() => None,
+                Ask::Signal { name, .. } if !charter.knows(name) => {
+                    self.tell(Answer::Refused(EmitError::Stranger { name: name.clone() }));
+                    continue;
+                }
+                Ask::Signal { name, .. } => match self.late(&charter, name) {
+                    Some(round) => {
+                        let key = key::read(&self.key);
+                        self.tell(Answer::Refused(EmitError::Late { round, key }));
+                        continue;
+                    }
+                    None => match charter.early() {
+                        Early::Opens => Some(Stage::Open),
+                        Early::Waits(_) => Some(Stage::Awaited),
+                        Early::Rejected => None,
+                    },
+                },
+                Ask::Open => Some(Stage::Open),
+                Ask::Veto { .. } | Ask::Abort(_) | Ask::Retry => None,
+            };
+            match (known, opens) {
+                (Some(answer), _) => self.tell(answer),
+                (None, None) => self.tell(Answer::Refused(EmitError::NoRound)),
+                (None, Some(stage)) => {
+                    let now = self.case.now;
+                    self.ruling.opens = Some(Opening { rules: self.law.rules, stage, at: now });
+                    let round = Round {
+                        id: self.case.number,
+                        key: self.key.clone(),
+                        stage,
+                        rules: self.law.rules,
+                        opened_at: now,
+                        due_at: i64::MAX,
+                        generation: 0,
+                        reason: None,
+                    };
+                    return match stage {
+                        Stage::Awaited => self.wait(&round, &charter, asks, place),
+                        _ => self.run(round.id, now, &charter, asks, place),
+                    };
+                }
+            }
+        }
+    }
+
+    /// An ask that was written before, by a work of which nobody knew how it ended, and whose round is over.
+    fn known_before(&self, ask: &Ask) -> Option<Answer> {
+        let (Ask::Signal { token, .. } | Ask::Veto { token, .. }) = ask else { return None };
+        let (last, ending) = self.last()?;
+        let is_it = ending.signals.iter().any(|sign| sign.token == *token)
+            || ending.vetoes.iter().any(|no| no.token == *token)
+            || ending.by == Some(*token);
+        is_it.then(|| Answer::Over(id(last.id), Arc::new(ending)))
+    }
+
+    fn last(&self) -> Option<(&Past, Ending)> {
+        let last = self.case.last.as_ref()?;
+        Some((last, Ending::read(&last.outcome).ok()?))
+    }
+
+    /// The round for which a signal is late: each is late once.
+    fn late(&mut self, charter: &Charter, name: &Arc<str>) -> Option<RoundId> {
+        let (last, mut ending) = self.last()?;
+        let round = id(last.id);
+        let until = last.closed_at.saturating_add(i64::try_from(charter.late_window()).unwrap_or(i64::MAX));
+        if self.case.now > until || !ending.missing.contains(name) || ending.late.contains(name) {
+            return None;
+        }
+        if let Some(amended) = &self.ruling.amends
+            && let Ok(amended) = Ending::read(amended)
+        {
+            if amended.late.contains(name) {
+                return None;
+            }
+            ending = amended;
+        }
+        ending.late.push(name.clone());
+        self.ruling.amends = Some(ending.to_text());
+        Some(round)
+    }
+
+    /// Signals wait for the round.
+    fn awaited(&mut self, round: &Round, charter: &Arc<Charter>, asks: &[Ask]) {
+        if self.case.now >= round.due_at {
+            let ending = self.ended_without(round, End::Aborted("nobody has opened it in time".into()));
+            return self.close(round.id, ending, asks);
+        }
+        self.wait(round, charter, asks, 0);
+    }
+
+    fn wait(&mut self, round: &Round, charter: &Arc<Charter>, asks: &[Ask], from: usize) {
+        let Early::Waits(limit) = charter.early() else {
+            // It was opened by other rules: it waits no longer.
+            self.ruling.opens = Some(Opening { rules: round.rules, stage: Stage::Open, at: self.case.now });
+            return self.run(round.id, self.case.now, charter, asks, from);
+        };
+        for (place, ask) in asks.iter().enumerate().skip(from) {
+            let (name, token) = match ask {
+                Ask::Signal { name, token, .. } => (name, token),
+                Ask::Open => {
+                    self.ruling.opens = Some(Opening { rules: round.rules, stage: Stage::Open, at: self.case.now });
+                    return self.run(round.id, self.case.now, charter, asks, place);
+                }
+                Ask::Abort(reason) => {
+                    let ending = self.ended_without(round, End::Aborted(reason.clone()));
+                    self.tell(Answer::Written(id(round.id)));
+                    return self.close(round.id, ending, asks);
+                }
+                Ask::Veto { .. } | Ask::Retry => {
+                    self.tell(Answer::Refused(EmitError::NoRound));
+                    continue;
+                }
+            };
+            let mut rows = self.case.rows.iter().chain(&self.ruling.adds);
+            let answer = match rows.find(|row| row.name == *name) {
+                Some(row) if row.token == *token => Answer::Written(id(round.id)),
+                Some(_) => Answer::Refused(EmitError::AlreadyKept { round: id(round.id) }),
+                None if !charter.knows(name) => Answer::Refused(EmitError::Stranger { name: name.clone() }),
+                None if self.case.rows.len() + self.ruling.adds.len() >= AWAITED => {
+                    Answer::Refused(EmitError::Busy { limit: AWAITED })
+                }
+                None => {
+                    self.add(ask);
+                    Answer::Written(id(round.id))
+                }
+            };
+            self.tell(answer);
+        }
+        let due = match self.ruling.opens {
+            Some(_) => self.case.now.saturating_add(micros(limit)),
+            None => round.due_at,
+        };
+        if self.ruling.opens.is_some() || !self.ruling.adds.is_empty() {
+            self.ruling.next = Next::Waits { look_at: due, due_at: due };
+        }
+    }
+
+    /// Nobody can decide it: somebody ends it, or has it tried once more.
+    fn aside(&mut self, round: &Round, asks: &[Ask]) {
+        let reason: Arc<str> = round.reason.as_deref().unwrap_or_default().into();
+        for (place, ask) in asks.iter().enumerate() {
+            match ask {
+                Ask::Abort(reason) => {
+                    let ending = self.ended_without(round, End::Aborted(reason.clone()));
+                    self.tell(Answer::Written(id(round.id)));
+                    return self.close(round.id, ending, asks);
+                }
+                Ask::Retry => {
+                    let Some(charter) = self.law.charter(self.case.rules.as_ref()) else {
+                        self.tell(Answer::Refused(EmitError::Aside { round: id(round.id), reason: reason.clone() }));
+                        continue;
+                    };
+                    self.ruling.opens = Some(Opening { rules: round.rules, stage: Stage::Open, at: round.opened_at });
+                    return self.run(round.id, round.opened_at, &charter, asks, place);
+                }
+                _ => self.tell(Answer::Refused(EmitError::Aside { round: id(round.id), reason: reason.clone() })),
+            }
+        }
+    }
+
+    fn open(&mut self, number: i64, opened: i64, round: Option<&Round>, charter: &Arc<Charter>, asks: &[Ask]) {
+        if let Some((name, version)) = charter.predicate()
+            && !self.law.predicates.knows(name, version)
+            && let Some(round) = round
+        {
+            let rule: Arc<str> = format!("{name} v{version}").into();
+            return self.foreign(round, charter, asks, rule);
+        }
+        self.run(number, opened, charter, asks, 0);
+    }
+
+    /// The round is decided by a predicate that this process has not: what is said is written, and another process decides. If
+    /// none does, it is cancelled some time after its deadline.
+    fn foreign(&mut self, round: &Round, charter: &Charter, asks: &[Ask], rule: Arc<str>) {
+        self.done.foreign = Some(round.rules);
+        if self.case.now >= round.due_at.saturating_add(micros(self.law.grace)) {
+            let ending = self.ended_without(round, End::NoRule(rule));
+            return self.close(round.id, ending, asks);
+        }
+        for ask in asks {
+            let answer = match ask {
+                Ask::Signal { name, token, .. } | Ask::Veto { name, token, .. } => {
+                    let mut rows = self.case.rows.iter().chain(&self.ruling.adds);
+                    let same = rows.find(|row| row.name == *name && row.kind == Kind::Signal as i16);
+                    match same {
+                        _ if self.case.rows.iter().any(|row| row.token == *token) => Answer::Written(id(round.id)),
+                        Some(_) if matches!(ask, Ask::Signal { .. }) && !charter.replaces() => {
+                            Answer::Refused(EmitError::AlreadyKept { round: id(round.id) })
+                        }
+                        _ if !charter.knows(name) => Answer::Refused(EmitError::Stranger { name: name.clone() }),
+                        _ => {
+                            self.add(ask);
+                            Answer::Written(id(round.id))
+                        }
+                    }
+                }
+                Ask::Abort(reason) => {
+                    let ending = self.ended_without(round, End::Aborted(reason.clone()));
+                    self.tell(Answer::Written(id(round.id)));
+                    return self.close(round.id, ending, asks);
+                }
+                Ask::Open | Ask::Retry => Answer::Written(id(round.id)),
+            };
+            self.tell(answer);
+        }
+        if !self.ruling.adds.is_empty() {
+            self.ruling.next = Next::Waits { look_at: self.case.now, due_at: round.due_at };
+        }
+    }
+
+    /// Works the round out, from its rows and then from the asks, from this one on.
+    fn run(&mut self, number: i64, opened: i64, charter: &Arc<Charter>, asks: &[Ask], from: usize) {
+        let Some(mut course) = <dyn Course>::begin(charter, &self.law.predicates) else {
+            let (name, version) = charter.predicate().unwrap_or_default();
+            let reason = format!("this process has no rule {name} v{version}");
+            return self.set_aside(number, asks, from, reason);
+        };
+        for row in &self.case.rows {
+            if let Err(why) = replay(&mut *course, row, opened) {
+                return self.set_aside(number, asks, from, why);
+            }
+        }
+        let at = since(opened, self.case.now);
+        let mut changed = self.ruling.opens.is_some();
+        let mut hear = asks.iter().enumerate().skip(from).peekable();
+        while let Some((place, ask)) = hear.peek().copied() {
+            if course.next_deadline().is_none() {
+                break;
+            }
+            let (name, token, weight, word) = match ask {
+                Ask::Signal { name, payload, weight, token } => (&**name, *token, *weight, Word::Signal(payload)),
+                Ask::Veto { name, reason, token } => (&**name, *token, 1, Word::Veto(reason)),
+                Ask::Abort(reason) => ("", Uuid::nil(), 1, Word::Abort(reason)),
+                Ask::Open | Ask::Retry => {
+                    self.tell(Answer::Written(id(number)));
+                    hear.next();
+                    continue;
+                }
+            };
+            if !token.is_nil() && self.case.rows.iter().any(|row| row.token == token) {
+                self.tell(Answer::Written(id(number)));
+                hear.next();
+                continue;
+            }
+            let told = match course.say(Said { name, at, weight, token, word }) {
+                Ok(told) => told,
+                Err(why) => {
+                    self.add(ask);
+                    return self.set_aside(number, asks, place, why);
+                }
+            };
+            let answer = match told {
+                Told::Taken => {
+                    changed = true;
+                    self.add(ask);
+                    Answer::Written(id(number))
+                }
+                // It is for the next round.
+                Told::Over => break,
+                Told::AlreadyKept => Answer::Refused(EmitError::AlreadyKept { round: id(number) }),
+                Told::Vetoed => Answer::Refused(EmitError::Vetoed { round: id(number) }),
+                Told::Late => Answer::Refused(EmitError::Late { round: id(number), key: key::read(&self.key) }),
+                Told::Stranger => Answer::Refused(EmitError::Stranger { name: name.into() }),
+            };
+            self.tell(answer);
+            hear.next();
+        }
+        if let Err(why) = course.tick(at) {
+            return self.set_aside(number, asks, self.done.answers.len(), why);
+        }
+        match (course.ending(opened, at), course.next_deadline()) {
+            (Some(ending), _) => self.close(number, ending, asks),
+            (None, Some(deadline)) => {
+                let due = opened.saturating_add(micros(deadline));
+                let is_new = self.case.round.as_ref().is_none_or(|round| round.due_at != due);
+                if changed || is_new || asks.is_empty() {
+                    self.ruling.next = Next::Waits { look_at: due, due_at: due };
+                }
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn add(&mut self, ask: &Ask) {
+        let last = self.ruling.adds.last().or(self.case.rows.last());
+        let number = last.map_or(1, |row| row.number + 1);
+        let (kind, name, token, weight, body) = match ask {
+            Ask::Signal { name, payload, weight, token } => (Kind::Signal, name, token, *weight, payload.as_bytes()),
+            Ask::Veto { name, reason, token } => (Kind::Veto, name, token, 1, reason.as_bytes()),
+            Ask::Open | Ask::Abort(_) | Ask::Retry => return,
+        };
+        self.ruling.adds.push(Row {
+            number,
+            kind: kind as i16,
+            name: name.clone(),
+            at: self.case.now,
+            token: *token,
+            terms: (weight != 1).then(|| weight.to_string()),
+            body: body.to_vec(),
+        });
+    }
+
+    fn set_aside(&mut self, number: i64, asks: &[Ask], from: usize, why: String) {
+        let (round, reason): (_, Arc<str>) = (id(number), why.as_str().into());
+        self.done.answers.truncate(from);
+        self.tell_rest(asks, &Answer::Refused(EmitError::Aside { round, reason: reason.clone() }));
+        self.done.aside = Some((round, reason));
+        self.ruling.next = Next::Aside { reason: why };
+    }
+
+    /// How a round ended that was not worked out: with the signals that it has, as they stand in rows.
+    fn ended_without(&self, round: &Round, end: End) -> Ending {
+        let text = |row: &Row| String::from_utf8_lossy(&row.body).into_owned();
+        let at = |row: &Row| since(round.opened_at, row.at).as_micros().try_into().unwrap_or_default();
+        let signals = self.case.rows.iter().filter(|row| row.kind == Kind::Signal as i16);
+        let signals =
+            signals.map(|row| Sign { name: row.name.clone(), at: at(row), token: row.token, payload: text(row) });
+        Ending {
+            end,
+            opened: round.opened_at,
+            elapsed: since(round.opened_at, self.case.now).as_micros().try_into().unwrap_or_default(),
+            quorum: None,
+            signals: signals.collect(),
+            vetoes: Vec::new(),
+            by: None,
+            missing: Vec::new(),
+            late: Vec::new(),
+        }
+    }
+
+    fn close(&mut self, number: i64, ending: Ending, asks: &[Ask]) {
+        self.tell_rest(asks, &Answer::Again);
+        let outcome = ending.to_text();
+        let for_one = |consumer: &Arc<str>| packet(&self.law.broker, consumer, number, &self.key, &outcome);
+        let heard = self.case.consumers.iter().map(|consumer| (consumer.clone(), for_one(consumer))).collect();
+        self.ruling.next = Next::Closes { resolved: ending.is_resolved(), outcome, heard };
+        self.done.closed = Some((id(number), self.key.clone(), Arc::new(ending)));
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    duration.as_micros().try_into().unwrap_or(i64::MAX)
+}

@@ -1,0 +1,105 @@
+//! A round of a durable broker, as somebody looks at it.
+//!
+//! `Kept (its rows, or its outcome) → a course → DurableRound`
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::key;
+use super::running::{Core, id, replay, since};
+use super::store::{Kept, Stage};
+use crate::__private::rounds::{Course, Ending};
+use crate::{Payload, RoundId, RoundKey};
+
+/// A round of a durable broker, as somebody looks at it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct DurableRound {
+    /// The number of the round.
+    pub round: RoundId,
+    /// What it is about; `None` for a round without a key.
+    pub key: Option<RoundKey>,
+    /// How it is.
+    pub state: DurableState,
+    /// When it opened, or since when it is awaited.
+    pub opened: SystemTime,
+    /// When its next deadline is, or when it closed.
+    pub due: SystemTime,
+    /// Who has kept the promise, in the order of the signals.
+    pub kept: Vec<Arc<str>>,
+    /// Who has not, as far as that is known.
+    pub missing: Vec<Arc<str>>,
+}
+
+/// How a round of a durable broker is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DurableState {
+    /// Signals wait for it to be opened.
+    Awaited,
+    /// It is open.
+    Open,
+    /// It cannot be decided, for this reason, until somebody [retries](super::Durable::retry) or [aborts](super::Durable::abort) it.
+    Aside(String),
+    /// It was resolved.
+    Resolved,
+    /// It was cancelled, for this reason.
+    Cancelled(String),
+}
+
+pub(super) fn describe<P: Payload + DeserializeOwned>(core: &Core<P>, kept: Kept) -> DurableRound {
+    match kept {
+        Kept::Over(past) => {
+            let ending = Ending::read(&past.outcome).ok();
+            let names = |ending: &Ending| ending.signals.iter().map(|sign| sign.name.clone()).collect();
+            let opened = ending.as_ref().map_or(past.closed_at, |ending| ending.opened);
+            let cause = || {
+                let cause = ending.as_ref().map(|ending| ending.cause(&core.broker));
+                cause.unwrap_or_else(|| "its outcome cannot be read".to_owned())
+            };
+            DurableRound {
+                round: id(past.id),
+                key: key::read(&past.key),
+                state: if past.resolved { DurableState::Resolved } else { DurableState::Cancelled(cause()) },
+                opened: time(opened),
+                due: time(past.closed_at),
+                kept: ending.as_ref().map(names).unwrap_or_default(),
+                missing: ending.as_ref().map(|ending| ending.missing.clone()).unwrap_or_default(),
+            }
+        }
+        Kept::Open(round, rules, rows) => {
+            let state = match round.stage {
+                Stage::Awaited => DurableState::Awaited,
+                Stage::Open => DurableState::Open,
+                Stage::Aside => DurableState::Aside(round.reason.clone().unwrap_or_default()),
+            };
+            let charter = core.law.charter(Some(&rules));
+            let course = charter.and_then(|charter| {
+                let mut course = <dyn Course>::begin(&charter, &core.law.predicates)?;
+                rows.iter().try_for_each(|row| replay(&mut *course, row, round.opened_at)).ok()?;
+                Some(course)
+            });
+            let (kept, missing) = match course {
+                Some(course) => (course.kept(), course.missing()),
+                None => (rows.iter().map(|row| row.name.clone()).collect(), Vec::new()),
+            };
+            DurableRound {
+                round: id(round.id),
+                key: key::read(&round.key),
+                state,
+                opened: time(round.opened_at),
+                due: time(round.due_at),
+                kept,
+                missing,
+            }
+        }
+    }
+}
+
+fn time(micros: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + since(0, micros)
+}

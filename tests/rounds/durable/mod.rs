@@ -1,0 +1,10 @@
+//! Durable rounds, over a database in memory and in virtual time: what is a row outlives whoever has written it.
+//!
+//! `signals` is what a round is told and tells, `restarts` what outlives a process, `consumers` who hears, `rules` what two programs
+//! may differ in, and `wrong` what is refused when it is set up.
+
+mod consumers;
+mod restarts;
+mod rules;
+mod signals;
+mod wrong;

@@ -1,0 +1,55 @@
+//! What is refused when a durable broker is set up, by name.
+
+use std::time::Duration;
+
+use convoke::prelude::*;
+use convoke::transport::Memory;
+use convoke::{Durable, DurableError};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[convoke::test]
+async fn rules_that_are_none_of_a_durable_broker() {
+    let db = Memory::database();
+    let broker = || Broker::<u32>::new(DAY);
+    let named = |release| broker().release(release);
+    let wrong = [
+        (broker(), "name them with `expects`"),
+        (named(Release::when(|_| true)), "Release::when_named"),
+        (named(Release::at_least(1).also(1, |_| true)), "`Release::when_named(…).also(…)`"),
+        (named(Release::at_least(0)), "at least 1"),
+        (broker().expects(["a"]).repeat_emit(RepeatEmit::NextRound), "holds back no signal"),
+        (broker().expects(["a"]).late_join(LateJoin::NextRound), "leave `late_join` out"),
+        (broker().expects(["a"]).on_lost(OnLost::Shrink), "leave `on_lost` out"),
+        (Broker::new(Duration::ZERO).expects(["a"]), "timeout of zero"),
+    ];
+    for (broker, words) in wrong {
+        let error = broker.durable(&db, "wrong").await.unwrap_err();
+        assert!(matches!(error, DurableError::Rules(_)), "{error}");
+        assert!(error.to_string().contains(words), "{error} has not {words}");
+    }
+    for name in ["", "a/b", "a b", &"x".repeat(33)] {
+        let error = broker().expects(["a"]).durable(&db, name).await.unwrap_err();
+        assert!(matches!(error, DurableError::Name { .. }), "{error}");
+    }
+}
+
+#[convoke::test]
+async fn members_that_a_durable_broker_cannot_have() {
+    let db = Memory::database();
+    let ones: Durable<u32> = Broker::new(DAY).expects(["a"]).durable(&db, "ones").await.unwrap();
+    let asked = Emitter::join(&ones, Emitter::new("a").on_summons(|pledge| pledge.keep(1))).await.unwrap_err();
+    assert_eq!(asked, JoinError::CannotBeAsked);
+    let hurried = Emitter::join(&ones, Emitter::new("a").deadline(DAY)).await.unwrap_err();
+    assert_eq!(hurried, JoinError::OwnDeadline);
+    let nameless = Consumer::join(&ones, |_: Outcome<u32>| {}).await.unwrap_err();
+    assert_eq!(nameless, JoinError::NamelessConsumer);
+    let long = Consumer::new(|_: Outcome<u32>| {}).named("x".repeat(40));
+    let error = Consumer::join(&ones, long).await.unwrap_err();
+    assert!(error.to_string().contains("1 to 38 bytes"), "{error}");
+    let _one = Consumer::join(&ones, Consumer::new(|_: Outcome<u32>| {}).named("log")).await.unwrap();
+    let twice = Consumer::join(&ones, Consumer::new(|_: Outcome<u32>| {}).named("log")).await.unwrap_err();
+    assert_eq!(twice, JoinError::DuplicateName { name: "log".into() });
+    assert_eq!(BrokerExt::abort(&*ones, "no").await.unwrap_err(), BrokerError::Durable);
+    assert_eq!(ones.set_timeout(DAY).await.unwrap_err(), BrokerError::Durable);
+}

@@ -1,0 +1,6 @@
+//! What may be asked of brokers.
+
+/// `Brokers`, the registry.
+mod registry;
+/// `Inspect`, and its JSON.
+mod snapshot;
