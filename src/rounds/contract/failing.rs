@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::room::{Hurts, Room, by_key, closing, judge, signalled};
-use crate::durable::{Enrolled, Kept, Next, Place, RoundDatabase, Ruling};
+use crate::durable::store::{Enrolled, Kept, Next, Place, RoundDatabase, Ruling};
 
 pub(super) async fn a_judge_that_panics_leaves_nothing<D: RoundDatabase>(room: &Room<D>) {
     room.rounds.add_consumer("audit").await.unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::Uuid;
-use crate::durable::{
+use crate::durable::store::{
     Case, Enrolled, Judge, Kept, Next, Opening, Past, Place, Round, RoundDatabase, RoundStore, Row, Ruling, Stage,
 };
 use crate::outbox::OutboxBuilder;

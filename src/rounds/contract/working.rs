@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::room::{HOUR, Room, by_key, closing, enrolled, judge, opening, row, signal, signalled};
-use crate::durable::{Kept, Next, Opening, Place, RoundDatabase, Row, Ruling, Stage};
+use crate::durable::store::{Kept, Next, Opening, Place, RoundDatabase, Row, Ruling, Stage};
 use crate::transport::ErrorKind;
 
 pub(super) async fn what_is_made_is_read_as_it_was_written<D: RoundDatabase>(room: &Room<D>) {
@@ -108,7 +108,7 @@ pub(super) async fn each_ruling_adds_behind_what_there_is<D: RoundDatabase>(room
     let (round, rows) = (room.at("a").await, room.rows("a").await);
     assert_eq!(rows.iter().map(|row| row.number).collect::<Vec<_>>(), [1, 2, 3, 4]);
     assert_eq!(round.generation, 4);
-    assert_eq!(crate::durable::Round { generation: 1, ..round }, before);
+    assert_eq!(crate::durable::store::Round { generation: 1, ..round }, before);
     // Nothing is ruled, and nothing is written.
     room.work(&[by_key("a")], |_| Ruling::default()).await;
     assert_eq!(room.at("a").await.generation, 4);

@@ -1,7 +1,8 @@
 //! Durable rounds, over a database in memory and in virtual time: what is a row outlives whoever has written it.
 //!
 //! `signals` is what a round is told and tells, `restarts` what outlives a process, `consumers` who hears, `rules` what two programs
-//! may differ in, and `wrong` what is refused when it is set up.
+//! may differ in, and `wrong` what is refused when it is set up. `over_servers/` is the same over
+//! SQLite and PostgreSQL, in tests/over_servers.rs.
 
 mod consumers;
 mod restarts;
