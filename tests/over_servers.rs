@@ -5,5 +5,8 @@
 //! `CONVOKE_FULL=1` sends thousands where it otherwise sends hundreds. At the end stands one table of transport × case.
 #![cfg(test)]
 
+/// Durable rounds, by what users hold, over databases that outlive a process.
+#[path = "rounds/durable/over_servers/mod.rs"]
+mod durable;
 /// The transports: a fixture for the suite, and tests of what only that server has; a file for each.
 mod transports;

@@ -59,11 +59,12 @@ pub trait RoundStore: Send + Sync + 'static {
     /// transaction.
     ///
     /// The judge may be asked of a place more than once, if the transaction is begun again: its last answer counts. It is asked
-    /// of a place for which there is no round as well. A round by its number that is over, or that somebody else works on, is
-    /// passed over without a word.
+    /// of a place for which there is no round as well. A round by its number that is over, or that somebody else works on, or that is
+    /// that of a place before it, is passed over without a word.
     ///
     /// # Errors
     ///
+    /// - `Refused` if a place is there twice.
     /// - `Unreachable` if there is no answer within the deadline. What was ruled may have been written then: a [`Row`] has a
     ///   token by which it is known.
     /// - `Missing` if there are no tables any more.
@@ -71,7 +72,7 @@ pub trait RoundStore: Send + Sync + 'static {
 
     /// Returns the numbers of rounds that somebody has to look at by now, the longest due first, at most so many: those whose
     /// `look_at` is reached. Of rounds by one of these rules, which the caller cannot decide, only those whose `due_at` is over
-    /// for this long.
+    /// for this long; when the next one of those will be is not told.
     fn due<'a>(
         &'a self,
         foreign: &'a [i64],
@@ -244,7 +245,7 @@ pub enum Kept {
 /// What becomes of a place.
 #[derive(Debug, Default)]
 pub struct Ruling {
-    /// Makes a round, where there is none, by the rules of this number; or opens the one that is awaited, as of now.
+    /// Makes a round, where there is none, by the rules of this number; or opens the one that is awaited, or aside, as of then.
     pub opens: Option<Opening>,
     /// Adds these behind the rows that there are, numbered by whoever judges.
     pub adds: Vec<Row>,
@@ -268,10 +269,10 @@ pub struct Opening {
 /// What becomes of a round.
 #[derive(Debug, Default)]
 pub enum Next {
-    /// It stays as it is. A round that is made needs another one of these.
+    /// It stays as it is. One that is made is looked at next.
     #[default]
     Stays,
-    /// Somebody looks at it again at `look_at`; its deadline is `due_at`.
+    /// Somebody looks at it again at `look_at`; its deadline is `due_at`. One that is aside stays so.
     Waits {
         /// When somebody has to look at it.
         look_at: i64,
@@ -284,7 +285,7 @@ pub enum Next {
         resolved: bool,
         /// What became of it, as JSON.
         outcome: String,
-        /// What goes to the outbox of each of these consumers.
+        /// What goes to the outbox of each of these consumers, of those that there are.
         heard: Vec<(Arc<str>, Packet)>,
     },
     /// It cannot be decided: nobody looks at it again by itself.

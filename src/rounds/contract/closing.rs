@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::room::{Room, by_key, closing, judge, opening, outcome, packet, row, signalled};
-use crate::durable::{Kept, Next, Opening, Past, Place, RoundDatabase, Ruling, Stage};
+use crate::durable::store::{Kept, Next, Opening, Past, Place, RoundDatabase, Ruling, Stage};
 
 pub(super) async fn what_closes_is_kept_without_its_signals_and_is_in_the_outbox<D: RoundDatabase>(room: &Room<D>) {
     room.rounds.add_consumer("audit").await.unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::room::{Hurts, Room, by_key, closing, judge, signalled};
-use crate::durable::{Next, Place, RoundDatabase, Ruling};
+use crate::durable::store::{Enrolled, Kept, Next, Place, RoundDatabase, Ruling};
 
 pub(super) async fn a_judge_that_panics_leaves_nothing<D: RoundDatabase>(room: &Room<D>) {
     room.rounds.add_consumer("audit").await.unwrap();
@@ -81,7 +81,7 @@ pub(super) async fn a_statement_that_fails_leaves_nothing<D: RoundDatabase + Hur
     }
     room.close("amended", true).await;
     let places = ["made", "changed", "noted", "closed", "lapsed", "amended"].map(by_key);
-    let outcome = room.past("amended").await.outcome;
+    let (outcome, heard) = (room.past("amended").await.outcome, room.heard("audit").await);
     let all = judge(|place, case| {
         Some(match place {
             0 | 2 => signalled(case, room.rules),
@@ -106,14 +106,14 @@ pub(super) async fn a_statement_that_fails_leaves_nothing<D: RoundDatabase + Hur
         assert!(failed.is_err(), "{what} {table}");
         room.database.mend(&how).await;
         assert_eq!(room.rounds.open(0, 10).await.unwrap(), before, "{what} {table}");
-        assert_eq!((room.past("amended").await.outcome, room.heard("audit").await), (outcome.clone(), 0));
+        assert_eq!((room.past("amended").await.outcome, room.heard("audit").await), (outcome.clone(), heard));
     }
     // All of them are statements of this one.
     room.rounds.work(&places, &all).await.unwrap();
     let after = room.rounds.open(0, 10).await.unwrap();
     assert_ne!(after, before);
     before.clear();
-    assert_eq!((after.len(), &*room.past("amended").await.outcome, room.heard("audit").await), (3, "{}", 1));
+    assert_eq!((after.len(), &*room.past("amended").await.outcome, room.heard("audit").await), (3, "{}", heard + 1));
 }
 
 pub(super) async fn what_somebody_works_on_is_passed_over_by_its_number<D: RoundDatabase + Hurts>(room: &Room<D>) {
@@ -145,4 +145,31 @@ pub(super) async fn what_somebody_works_on_is_passed_over_by_its_number<D: Round
     let (worked, ()) = tokio::join!(work, beside);
     worked.unwrap();
     assert_eq!((room.past("held").await.id, room.heard("audit").await), (held, 1));
+}
+
+pub(super) async fn what_was_replaced_has_its_broker_again<D: RoundDatabase + Hurts>(room: &Room<D>) {
+    room.rounds.add_consumer("audit").await.unwrap();
+    for key in ["a", "a", "b"] {
+        room.signal(key).await;
+    }
+    room.close("b", true).await;
+    if !room.database.replace().await {
+        return;
+    }
+    let add = judge(|_, case| Some(signalled(case, room.rules)));
+    let places = [by_key("a")];
+    // It is opened anew by what comes next.
+    room.until(async || room.rounds.work(&places, &add).await.is_ok()).await;
+    assert_eq!(room.rows("a").await.len(), 1, "the round is another one");
+    assert_eq!(room.rounds.enroll("others", false).await.unwrap(), Enrolled::Other("{\"release\":\"all\"}".into()));
+    assert!(room.rounds.history("b", i64::MAX, 1).await.unwrap().is_empty());
+    // Who has not opened it before sees the same.
+    let another = room.another().await;
+    let Some(Kept::Open(_, rules, _)) = another.history("a", i64::MAX, 1).await.unwrap().pop() else {
+        panic!("it is not there")
+    };
+    assert_eq!(&*rules, "{\"release\":\"all\"}");
+    assert!(another.consumers().await.unwrap().iter().map(|name| &**name).eq(["audit"]));
+    room.close("a", true).await;
+    assert_eq!(room.heard("audit").await, 1);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::room::{HOUR, Room, by_key, closing, enrolled, opening, signal};
-use crate::durable::{Kept, Next, Opening, RoundDatabase, Ruling, Stage};
+use crate::durable::store::{Kept, Next, Opening, RoundDatabase, Ruling, Stage};
 
 const NONE: Duration = Duration::ZERO;
 
@@ -16,7 +16,7 @@ fn ids(kept: &[Kept]) -> Vec<i64> {
 }
 
 pub(super) async fn the_longest_due_comes_first<D: RoundDatabase>(room: &Room<D>) {
-    assert_eq!(room.rounds.due(&[], NONE, 10).await.unwrap(), crate::durable::Due::default());
+    assert_eq!(room.rounds.due(&[], NONE, 10).await.unwrap(), crate::durable::store::Due::default());
     let now = room.now().await;
     let third = room.open_until("c", now - 10).await;
     let first = room.open_until("a", now - 30).await;
@@ -98,7 +98,7 @@ pub(super) async fn a_key_has_a_history<D: RoundDatabase>(room: &Room<D>) {
     all.reverse();
     let history = room.rounds.history("a", i64::MAX, 10).await.unwrap();
     assert_eq!(ids(&history), all);
-    let resolved: Vec<_> = history.iter().filter_map(|kept| match kept {
+    let resolved = history.iter().filter_map(|kept| match kept {
         Kept::Over(past) => Some(past.resolved),
         Kept::Open(..) => None,
     });
@@ -188,7 +188,7 @@ pub(super) async fn brokers_of_one_database_know_nothing_of_each_other<D: RoundD
     assert_eq!(ids(&other.history("a", i64::MAX, 10).await.unwrap()), [theirs]);
     // Neither by its number.
     other
-        .work(&[crate::durable::Place::Round(mine)], &super::room::judge(|_, _| panic!("it is another's")))
+        .work(&[crate::durable::store::Place::Round(mine)], &super::room::judge(|_, _| panic!("it is another's")))
         .await
         .unwrap();
 }

@@ -83,5 +83,6 @@ promises! {
         a_work_that_is_dropped_leaves_nothing,
         a_statement_that_fails_leaves_nothing,
         what_somebody_works_on_is_passed_over_by_its_number,
+        what_was_replaced_has_its_broker_again,
     },
 }

@@ -1,7 +1,7 @@
 //! What a broker has.
 
 use super::room::Room;
-use crate::durable::{Enrolled, RoundDatabase};
+use crate::durable::store::{Enrolled, RoundDatabase};
 
 pub(super) async fn the_first_rules_are_taken_and_others_have_to_replace_them<D: RoundDatabase>(room: &Room<D>) {
     let rounds = room.database.open_rounds("payments".into()).await.unwrap();

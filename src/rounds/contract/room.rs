@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::Uuid;
-use crate::durable::{
+use crate::durable::store::{
     Case, Enrolled, Judge, Kept, Next, Opening, Past, Place, Round, RoundDatabase, RoundStore, Row, Ruling, Stage,
 };
 use crate::outbox::OutboxBuilder;
@@ -206,6 +206,9 @@ pub(super) trait Hurts: RoundDatabase {
 
     /// Holds a key of this outbox until the transaction that is returned is dropped; `None` where whoever writes holds everything.
     async fn hold_key(&self, outbox: &str, key: &str) -> Option<Box<dyn std::any::Any>>;
+
+    /// Puts an empty database in its place; false where there is none to be replaced.
+    async fn replace(&self) -> bool;
 }
 
 pub(super) struct Memory;
@@ -228,6 +231,10 @@ impl Hurts for MemoryDatabase {
         let mut transaction = self.begin().await.unwrap();
         outbox.keeping().insert(vec![packet(0, key)], &mut transaction).await.unwrap();
         Some(Box::new(transaction))
+    }
+
+    async fn replace(&self) -> bool {
+        false
     }
 }
 
@@ -254,14 +261,6 @@ impl File {
 }
 
 #[cfg(feature = "sqlite")]
-impl Room<crate::transport::SqliteDatabase> {
-    /// Where the file is.
-    pub(super) fn path(&self) -> std::path::PathBuf {
-        self._folder.as_ref().unwrap().0.join("rounds.db")
-    }
-}
-
-#[cfg(feature = "sqlite")]
 impl Hurts for crate::transport::SqliteDatabase {
     async fn break_table(&self, what: &str, table: &str) -> Option<String> {
         let sql = format!("CREATE TRIGGER broken BEFORE {what} ON {table} BEGIN SELECT RAISE(ABORT, 'broken'); END");
@@ -275,6 +274,15 @@ impl Hurts for crate::transport::SqliteDatabase {
 
     async fn hold_key(&self, _: &str, _: &str) -> Option<Box<dyn std::any::Any>> {
         None
+    }
+
+    async fn replace(&self) -> bool {
+        let list = "SELECT file FROM pragma_database_list WHERE name = 'main'";
+        let file: String = sqlx::query_scalar(list).fetch_one(self.pool()).await.unwrap();
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{file}{end}"));
+        }
+        true
     }
 }
 
@@ -314,5 +322,13 @@ impl Hurts for crate::transport::PostgresDatabase {
         let mut transaction = self.begin().await.unwrap();
         outbox.keeping().insert(vec![packet(0, key)], &mut transaction).await.unwrap();
         Some(Box::new(transaction))
+    }
+
+    async fn replace(&self) -> bool {
+        let schema = self.schema();
+        let sql = format!("DROP SCHEMA {schema} CASCADE");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(self.pool()).await.unwrap();
+        self.migrate().await.unwrap();
+        true
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! `work → lock each place → Table::found → Judge → stage: what was ruled, and the packets in their outboxes → commit`
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ impl KeepsRounds for MemoryDatabase {
             bell: Bell::of(&format!("memory {:p} rounds {broker}", Arc::as_ptr(self.core()))),
             table: self.shared(&broker, Mutex::<Table>::default),
             consumers: self.shared(&broker, Consumers::default),
+            numbers: self.shared("rounds", Numbers::default),
             broker,
             database: self.clone(),
         });
@@ -33,6 +35,10 @@ impl KeepsRounds for MemoryDatabase {
 #[derive(Default)]
 struct Consumers(RwLock<()>);
 
+/// The last number of a round in this database, whatever became of it.
+#[derive(Default)]
+struct Numbers(AtomicI64);
+
 struct MemoryRounds {
     at: Arc<str>,
     broker: Arc<str>,
@@ -40,6 +46,7 @@ struct MemoryRounds {
     /// Read and changed only by whoever holds the gate of the database.
     table: Arc<Mutex<Table>>,
     consumers: Arc<Consumers>,
+    numbers: Arc<Numbers>,
     bell: Arc<Bell>,
 }
 
@@ -90,7 +97,8 @@ impl MemoryRounds {
         let (consumers, now) = (self.read(|table| table.consumers()), now());
         let mut plan = Plan::default();
         for (place, _) in are_locked.iter().enumerate().filter(|(_, is_locked)| **is_locked) {
-            if let Some(found) = self.read(|table| table.found(&places[place])) {
+            let draw = || self.numbers.0.fetch_add(1, Ordering::Relaxed) + 1;
+            if let Some(found) = self.read(|table| table.found(&places[place], draw)) {
                 plan.judge(place, found, judge, &consumers, now);
             }
         }

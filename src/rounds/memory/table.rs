@@ -27,8 +27,6 @@ pub(super) struct Table {
     rules: Vec<Arc<str>>,
     enrolled: Option<i64>,
     consumers: BTreeMap<Arc<str>, Arc<dyn Keeping<MemoryConnection>>>,
-    /// The last number that was drawn, whatever became of it.
-    last: i64,
 }
 
 impl Table {
@@ -60,7 +58,7 @@ impl Table {
     }
 
     /// What there is at a place; `None` for a round that is over.
-    pub(super) fn found(&mut self, place: &Place) -> Option<Found> {
+    pub(super) fn found(&self, place: &Place, draw: impl FnOnce() -> i64) -> Option<Found> {
         let key = match place {
             Place::Key(key) => key.clone(),
             Place::Round(round) => self.key_of(*round)?,
@@ -70,10 +68,7 @@ impl Table {
         let last = of_key().find(|id| !self.living.contains(*id)).and_then(|id| self.lines.get(id)).cloned();
         let number = match line {
             Some(_) => 0,
-            None => {
-                self.last += 1;
-                self.last
-            }
+            None => draw(),
         };
         Some(Found {
             key,
@@ -144,20 +139,16 @@ impl Table {
         let now = now();
         let patience = now.saturating_sub(micros(grace));
         let mut due = Due::default();
-        // How long it is until somebody has to look at one that is behind these.
         let mut next = None;
         for (look_at, id) in &self.looks {
             let Some(line) = self.lines.get(id) else { continue };
             let is_foreign = foreign.contains(&line.rules);
-            let at = if is_foreign { (*look_at).max(line.due_at.saturating_add(micros(grace))) } else { *look_at };
             let is_due = *look_at <= now && (!is_foreign || line.due_at <= patience);
             if is_due && due.rounds.len() < most {
                 due.rounds.push(*id);
-            } else {
-                next = Some(next.map_or(at, |next: i64| next.min(at)));
-                if !is_foreign {
-                    break;
-                }
+            } else if is_due || *look_at > now && !is_foreign {
+                next = Some(*look_at);
+                break;
             }
         }
         due.next = next.map(|at| since(now, at));

@@ -13,7 +13,6 @@ use super::rounds::{SqliteRounds, now};
 use super::write::write;
 use crate::durable::plan::{Found, Line, Plan, check_places};
 use crate::durable::{Judge, Place};
-use crate::sql::sqlite::{draw_numbers, note_number};
 use crate::transport::TransportError;
 
 /// All that there is at these places: `?2` are keys and `?3` numbers, each with its place.
@@ -169,13 +168,8 @@ fn judged(rounds: &SqliteRounds, places: &[Place], there: There, judge: &dyn Jud
     let is_new = |place: usize, found: &BTreeMap<usize, Line>| {
         matches!(places[place], Place::Key(_)) && !found.contains_key(&place)
     };
-    let count = (0..places.len()).filter(|place| is_new(*place, &found)).count();
-    let mut number = 0;
-    if count > 0 {
-        let (first, beyond) = draw_numbers(count);
-        number = if given < first { first } else { given.saturating_add(beyond) };
-        note_number(number.saturating_add(i64::try_from(count).unwrap_or_default()));
-    }
+    // Nobody else draws one before this commits. What is rolled back was nobody's.
+    let mut number = given.saturating_add(1);
     let (now, mut plan) = (now(), Plan::default());
     for (place, asked) in places.iter().enumerate() {
         let drawn = number;

@@ -3,7 +3,7 @@
 //! `path or pool → builder → SqliteDatabase → Store → the hub's gate → a connection → the file`
 //!
 //! In reading order: `builder` says what is wanted, `database` is what users hold. `store` has the file open, `schema` makes
-//! its tables, by `steps/1.sql` and a file for each later version, and `numbers` gives rows of some of them numbers that come once. `hub` is what all handles of one
+//! its tables, by `steps/1.sql` and a file for each later version. `hub` is what all handles of one
 //! file share in this process: it lets one write at a time, and wakes who waits. `standing` says whether the file that is
 //! open is still the one at its path; if it is not, `hub` has all handles let go of it. `kept` is the connection that writes, and `joined` reads many
 //! packets as one row. `fault` is what SQLite says.
@@ -17,7 +17,6 @@ mod schema;
 mod hub;
 mod standing;
 mod kept;
-mod numbers;
 mod joined;
 mod fault;
 
@@ -26,7 +25,6 @@ pub use database::SqliteDatabase;
 pub(crate) use fault::{describe, late};
 pub(crate) use hub::Bell;
 pub(crate) use joined::{Joined, join, joined_columns, written};
-pub(crate) use numbers::{draw as draw_numbers, first as first_number, note as note_number};
 #[cfg(test)]
 pub(crate) use schema::prepare;
 pub(crate) use standing::Moved;

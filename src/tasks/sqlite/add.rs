@@ -9,7 +9,8 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr, SqlStr, Sqlite, SqliteConnection};
 
 use super::jobs::{AHEAD, READY, SqliteJobs, TURN};
-use crate::sql::sqlite::{draw_numbers, first_number, note_number, now};
+use super::numbers::{self, FIRST};
+use crate::sql::sqlite::now;
 use crate::tasks::queue::{key_of, lane_of, micros};
 use crate::tasks::{Added, NewJob};
 use crate::transport::TransportError;
@@ -33,9 +34,7 @@ fn insert_sql(rows: usize, end: &str) -> SqlStr {
     for row in 0..rows {
         // The next number, also if the one before it was not inserted.
         all.push_str(if row == 0 { "(" } else { ", (NULL" });
-        if row == 0 {
-            all.push_str(&first_number("convoke_job"));
-        }
+        all.push_str(if row == 0 { FIRST } else { "" });
         for _ in 0..COLUMNS {
             value += 1;
             all.push_str(&format!(", ?{value}"));
@@ -95,7 +94,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, jobs: Vec<NewJob>)
                 query = bound(query, job, now);
             }
             let last = query.execute(&mut *connection).await?.last_insert_rowid();
-            note_number(last);
+            numbers::note(last);
             let first = last - i64::try_from(*size).unwrap_or_default() + 1;
             added.extend((first..=last).map(Added::New));
         }
@@ -128,7 +127,7 @@ async fn insert_unique(
     // Numbers are in the order of the jobs, and of a key the first is the one that was inserted.
     inserted.sort_unstable();
     if let Some((last, _)) = inserted.last() {
-        note_number(*last);
+        numbers::note(*last);
     }
     let mut inserted = inserted.into_iter().peekable();
     let mut added: Vec<_> =
@@ -153,7 +152,7 @@ type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
 
 /// A statement that inserts so many.
 fn numbered(sql: &SqlStr, size: usize) -> Query {
-    let (first, beyond) = draw_numbers(size);
+    let (first, beyond) = numbers::draw(size);
     sqlx::query(sql.clone()).bind(first).bind(beyond)
 }
 

@@ -2,14 +2,16 @@
 
 use std::ops::DerefMut;
 
-use convoke::{OpenTasks, OutboxBuilder, OutboxDatabase, Statement, StoreBuilder, StoreDatabase, TaskDatabase};
+use convoke::{
+    OpenTasks, OutboxBuilder, OutboxDatabase, RoundDatabase, Statement, StoreBuilder, StoreDatabase, TaskDatabase,
+};
 
 /// What stands for a transaction of a database.
 pub(crate) type Connection<B> = <<B as Base>::Database as OutboxDatabase>::Connection;
 
 /// A database that was made for a test.
 pub(crate) trait Base: Sized + 'static {
-    type Database: TaskDatabase + StoreDatabase<Connection = Connection<Self>>;
+    type Database: TaskDatabase + RoundDatabase + StoreDatabase<Connection = Connection<Self>>;
     type Transaction: DerefMut<Target = Connection<Self>>;
     /// What is in no transaction.
     type Plain: DerefMut<Target = Connection<Self>>;

@@ -24,13 +24,8 @@ CREATE TABLE {schema}.convoke_round_consumer (
     PRIMARY KEY (broker, name)
 );
 
--- The number of a round, as that of a job: those that are drawn later are higher, and none of another database is one of this.
+-- The number of a round: those that are drawn later are higher.
 CREATE SEQUENCE {schema}.convoke_round_number;
-CREATE FUNCTION {schema}.convoke_round_number_1() RETURNS bigint
-LANGUAGE sql VOLATILE AS $$ SELECT nextval('{schema}.convoke_round_number') * 8192 + floor(random() * 8192)::bigint $$;
-DO $$ BEGIN
-    EXECUTE format('ALTER SEQUENCE {schema}.convoke_round_number RESTART WITH %s', 1 + floor(random() * 1073741823)::bigint);
-END $$;
 
 -- `state` is 0 open, 1 awaited, 2 aside, 3 resolved, 4 cancelled; below 3 it holds its key. All times are in µs since 1970. One
 -- that is over has no `look_at` and no `due_at`. `text` is its outcome then, and why it is aside before that. Whoever notes a signal
@@ -168,7 +163,7 @@ BEGIN
             ) AS o
         ) AS s;
     IF cardinality(free) > 0 THEN
-        RETURN QUERY SELECT n.place::integer, {schema}.convoke_round_number_1(), n.key, (-1)::smallint, NULL::bigint, NULL::bigint,
+        RETURN QUERY SELECT n.place::integer, nextval('{schema}.convoke_round_number'), n.key, (-1)::smallint, NULL::bigint, NULL::bigint,
                 NULL::bigint, NULL::bigint, NULL::bigint, NULL::integer, NULL::text, NULL::integer[], NULL::smallint[], NULL::text[],
                 NULL::bigint[], NULL::bytea[], NULL::text[], NULL::bytea[]
             FROM unnest(p_keys) WITH ORDINALITY AS n (key, place)

@@ -44,7 +44,7 @@ CREATE INDEX IF NOT EXISTS convoke_round_look ON convoke_round (broker, state, l
 CREATE INDEX IF NOT EXISTS convoke_round_past ON convoke_round (broker, key) WHERE state >= 3;
 CREATE INDEX IF NOT EXISTS convoke_round_over ON convoke_round (broker, closed_at) WHERE state >= 3;
 
--- The last number that was given, as it is for jobs.
+-- The last number that was given.
 INSERT INTO sqlite_sequence (name, seq) SELECT 'convoke_round', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'convoke_round');
 
 -- The signals of rounds that are not over.

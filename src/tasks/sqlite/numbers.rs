@@ -1,9 +1,9 @@
-//! The numbers of jobs and rounds: none is given twice, whatever is rolled back.
+//! The numbers of jobs: none is given twice, whatever is rolled back.
 //!
-//! `draw → a time in µs that nothing else in this process has → the first of a statement is that, or higher → note`
+//! `draw → a time in µs that no other job of this process has → the first of a statement is that, or higher → note`
 //!
-//! A file forgets what a transaction has drawn that is rolled back, and whoever has a handle from there would have one of something
-//! else. So a number is the time: whoever draws later draws a higher one. In this process that holds whatever becomes of the clock.
+//! A file forgets what a transaction has drawn that is rolled back, and whoever has a handle from there would have one of another
+//! job. So a number is the time: whoever draws later draws a higher one. In this process that holds whatever becomes of the clock.
 //! Between processes it holds unless the clock was set back behind what the file has given: then a number goes beyond that by some
 //! chance.
 
@@ -16,26 +16,24 @@ static LAST: AtomicI64 = AtomicI64::new(0);
 /// How far a number may go beyond the last one of a file that is ahead of the clock.
 const BEYOND: i64 = 1 << 10;
 
-/// The first number of a statement that inserts into this table: ?1 if the file has given none that is higher, and else one that
-/// goes beyond it by ?2. The others have the next ones.
-pub(crate) fn first(table: &str) -> String {
-    format!("(SELECT iif(seq < ?1, ?1, seq + ?2) FROM sqlite_sequence WHERE name = '{table}')")
-}
+/// The number of the first job of a statement: ?1 if the file has given none that is higher, and else one that goes beyond it by ?2.
+/// The others have the next ones.
+pub(super) const FIRST: &str = "(SELECT iif(seq < ?1, ?1, seq + ?2) FROM sqlite_sequence WHERE name = 'convoke_job')";
 
 /// Draws so many numbers, and returns the first, and by how much one goes beyond that of a file that is ahead.
-pub(crate) fn draw(count: usize) -> (i64, i64) {
+pub(super) fn draw(count: usize) -> (i64, i64) {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
     let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let next = |last: i64| last.saturating_add(1).max(now);
+    let first = |last: i64| last.saturating_add(1).max(now);
     let drawn = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
-        Some(next(last).saturating_add(count).saturating_sub(1))
+        Some(first(last).saturating_add(count).saturating_sub(1))
     });
-    (next(drawn.unwrap_or_else(|last| last)), fastrand::i64(1..=BEYOND))
+    (first(drawn.unwrap_or_else(|last| last)), fastrand::i64(1..=BEYOND))
 }
 
 /// A file has given this number.
-pub(crate) fn note(last: i64) {
+pub(super) fn note(last: i64) {
     LAST.fetch_max(last, Ordering::Relaxed);
 }
 
@@ -56,11 +54,11 @@ mod tests {
             sqlx::query(set).bind(seq).execute(&mut connection).await.unwrap();
             let mut given = std::collections::BTreeSet::new();
             for _ in 0..4 {
-                let sql = sqlx::AssertSqlSafe(format!("SELECT {}", first("convoke_job")));
-                let (from, beyond) = draw(1);
-                let drawn = sqlx::query_scalar::<_, i64>(sql).bind(from).bind(beyond).fetch_one(&mut connection).await;
+                let sql = sqlx::AssertSqlSafe(format!("SELECT {FIRST}"));
+                let (first, beyond) = draw(1);
+                let drawn = sqlx::query_scalar::<_, i64>(sql).bind(first).bind(beyond).fetch_one(&mut connection).await;
                 let drawn = drawn.unwrap();
-                assert!(drawn > seq && drawn <= from.max(seq + BEYOND), "{drawn}");
+                assert!(drawn > seq && drawn <= first.max(seq + BEYOND), "{drawn}");
                 given.insert(drawn);
             }
             assert!(given.len() > 1, "as if somebody else had drawn them: {given:?}");

@@ -1,0 +1,107 @@
+//! Two handles of a broker, each with a connection of its own, as two processes have them.
+
+use std::collections::BTreeMap;
+
+use convoke::prelude::*;
+use convoke::{DurableError, DurableState};
+
+use super::{DAY, Site, approvals, board, number, over_both, told};
+use crate::transports::outbox::until;
+
+over_both! {
+    who_signs_in_two_processes_hears_the_same,
+    a_round_goes_on_in_another_process,
+    a_broker_of_other_rules_is_refused,
+}
+
+async fn who_signs_in_two_processes_hears_the_same<B: Site>() {
+    let base = B::new().await;
+    base.prepare().await;
+    let (first, second) = (B::open(&base.place()).await, B::open(&base.place()).await);
+    let (here, there) = (approvals::<B>(&first, DAY).await.unwrap(), approvals::<B>(&second, DAY).await.unwrap());
+    let mut guards = Vec::new();
+    for (broker, db) in [(&here, &first), (&there, &second)] {
+        let db = db.clone();
+        let note = async move |round: Outcome<String>| B::note(&db, number(round.round()), &told(&round)).await;
+        guards.push(Consumer::join(broker, Consumer::new(note).named("audit")).await.unwrap());
+    }
+    let ([legal, ..], [_, finance, chair]) = (board(&here).await, board(&there).await);
+    let mut all = BTreeMap::new();
+    for key in 0..30 {
+        let signed = |who: &str| format!("{who} {key}");
+        let first = legal.emit_for(key, signed("l"));
+        let second = finance.emit_for(key, signed("f"));
+        // One of three vetoes now and then.
+        let third = if key % 5 == 0 { chair.veto_for(key, "no") } else { chair.emit_for(key, signed("c")) };
+        let (first, second, third) = tokio::join!(first, second, third);
+        let outcomes: Vec<_> = [first, second, third].into_iter().filter_map(Result::ok).collect();
+        // A veto may be the first to come, and then opens no round; or the round is over before the others sign.
+        let Some(outcome) = outcomes.first() else { continue };
+        for other in outcomes.iter().filter(|other| other.round() == outcome.round()) {
+            assert_eq!(told(other), told(outcome));
+        }
+        for outcome in &outcomes {
+            all.insert(number(outcome.round()), told(outcome));
+        }
+        if key % 5 > 0 {
+            assert_eq!(outcomes.len(), 3);
+            let mut payloads = outcome.payloads().to_vec();
+            payloads.sort();
+            assert_eq!(payloads, [signed("c"), signed("f"), signed("l")]);
+        }
+    }
+    assert!(all.len() >= 24, "{all:?}");
+    for (round, outcome) in &all {
+        let round =
+            here.rounds(None, 1000).await.unwrap().iter().map(|open| open.round).find(|open| number(*open) == *round);
+        assert_eq!(round, None, "{outcome} is open");
+    }
+    // The consumer has heard of each once, in one of the two processes.
+    until("all are heard of", async || base.noted().await.len() >= all.len()).await;
+    let heard = base.noted().await;
+    assert_eq!(heard.len(), all.len(), "{heard:?}");
+    assert_eq!(heard.into_iter().collect::<BTreeMap<_, _>>(), all);
+    drop(guards);
+}
+
+async fn a_round_goes_on_in_another_process<B: Site>() {
+    let base = B::new().await;
+    let round = {
+        let db = B::open(&base.place()).await;
+        let approvals = approvals::<B>(&db, DAY).await.unwrap();
+        let [legal, ..] = board(&approvals).await;
+        legal.emit_for("contract", "l".to_owned()).committed().await.unwrap()
+    };
+    let db = B::open(&base.place()).await;
+    let approvals = approvals::<B>(&db, DAY).await.unwrap();
+    let why = approvals.why("contract").await.unwrap().unwrap();
+    assert_eq!((why.round, &why.state, why.kept.len(), why.missing.len()), (round, &DurableState::Open, 1, 2));
+    let [legal, finance, chair] = board(&approvals).await;
+    let again = legal.emit_for("contract", "l".to_owned()).committed().await.unwrap_err();
+    assert_eq!(again, EmitError::AlreadyKept { round });
+    let (second, third) =
+        tokio::join!(finance.emit_for("contract", "f".to_owned()), chair.emit_for("contract", "c".to_owned()));
+    assert_eq!((second.unwrap().round(), told(&third.unwrap())), (round, "resolved [\"l\", \"f\", \"c\"]".to_owned()));
+    let outcome = approvals.outcome(round).await.unwrap();
+    assert_eq!(outcome.payload("finance").unwrap(), "f");
+    assert!(approvals.why("contract").await.unwrap().is_none());
+    assert_eq!(approvals.history("contract", 10).await.unwrap().len(), 1);
+}
+
+async fn a_broker_of_other_rules_is_refused<B: Site>() {
+    let base = B::new().await;
+    let first = approvals::<B>(base.database(), DAY).await.unwrap();
+    let other = approvals::<B>(base.database(), 2 * DAY).await.unwrap_err();
+    assert!(matches!(other, DurableError::OtherRules { .. }), "{other}");
+    let [legal, finance, _] = board(&first).await;
+    let round = legal.emit_for(1, "l".to_owned()).committed().await.unwrap();
+    // Rounds that are open keep their rules.
+    let replaces = approvals::<B>(base.database(), 2 * DAY).replaces_rules().await.unwrap();
+    assert_eq!(finance.emit_for(1, "f".to_owned()).committed().await.unwrap(), round);
+    let why = replaces.why(1).await.unwrap().unwrap();
+    assert_eq!(why.due.duration_since(why.opened).unwrap(), DAY);
+    let [legal, ..] = board(&replaces).await;
+    legal.emit_for(2, "l".to_owned()).committed().await.unwrap();
+    let why = first.why(2).await.unwrap().unwrap();
+    assert_eq!(why.due.duration_since(why.opened).unwrap(), 2 * DAY);
+}
