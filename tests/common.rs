@@ -104,7 +104,7 @@ pub(crate) fn timed_out<const N: usize>(missing: [&str; N]) -> Cause {
 
 /// The cause of a round that could not be released without these.
 pub(crate) fn out_of_reach<const N: usize>(missing: [&str; N]) -> Cause {
-    Cause::OutOfReach { missing: missing.map(Into::into).into() }
+    Cause::OutOfReach { missing: missing.map(Into::into).into(), vetoes: Vec::new() }
 }
 
 #[track_caller]

@@ -185,11 +185,11 @@ async fn a_snapshot_is_serialized_for_people_and_consoles() {
     one.do_emit_for("a", 1).unwrap();
     sleep(ms(250)).await;
     let (one, two) = (json!({ "id": one.id(), "name": "one" }), json!({ "id": two.id(), "name": "two" }));
-    let with = |who: &serde_json::Value, kept: u64| json!({ "id": who["id"], "name": who["name"], "kept": kept, "missed": 0, "late": 0, "last": 0 });
+    let with = |who: &serde_json::Value, kept: u64, vetoed: u64| json!({ "id": who["id"], "name": who["name"], "kept": kept, "missed": 0, "vetoed": vetoed, "late": 0, "last": 0 });
     let expected = json!({
         "broker": "orders",
         "timeout": { "secs": 1, "nanos": 0 },
-        "emitters": [with(&one, 1), with(&two, 0)],
+        "emitters": [with(&one, 1, 0), with(&two, 0, 1)],
         "consumers": ["log"],
         "open_count": 1,
         "open": [{
@@ -199,6 +199,7 @@ async fn a_snapshot_is_serialized_for_people_and_consoles() {
             "left": { "secs": 0, "nanos": 750_000_000 },
             "kept": [one],
             "waits_for": [two],
+            "vetoed": [],
             "unfilled": [],
         }],
         "resolved": 0,
@@ -212,6 +213,7 @@ async fn a_snapshot_is_serialized_for_people_and_consoles() {
             "signals": 1,
             "missing": [],
             "unfilled": [],
+            "vetoed": [],
             "failed_consumers": [{ "consumer": "log", "error": { "failed": "no ink" } }],
         }],
         "most_often_last": null,

@@ -464,6 +464,8 @@ async fn an_outcome_by_hand_reads_as_one_of_a_round() {
 
     let lost = convoke::EmitterRef { id: convoke::EmitterId::new(), name: "payment".into() };
     let vetoed = Cause::Vetoed { by: lost.clone(), reason: "no money".into() };
+    let stock = convoke::EmitterRef { id: convoke::EmitterId::new(), name: "stock".into() };
+    let tolerated = convoke::Vetoed { by: stock, reason: "sold out".into() };
     for (cause, text) in [
         (Cause::TimedOut { missing: vec!["stock".into(), "payment".into()] }, "timed out; missing stock, payment"),
         (
@@ -473,8 +475,12 @@ async fn an_outcome_by_hand_reads_as_one_of_a_round() {
         (Cause::Lost(lost), "lost payment; missing stock, payment"),
         (vetoed, "vetoed by payment: no money; missing stock, payment"),
         (
-            Cause::OutOfReach { missing: vec!["stock".into(), "payment".into()] },
+            Cause::OutOfReach { missing: vec!["stock".into(), "payment".into()], vetoes: Vec::new() },
             "whoever was left could not release it; missing stock, payment",
+        ),
+        (
+            Cause::OutOfReach { missing: vec!["stock".into(), "payment".into()], vetoes: vec![tolerated] },
+            "whoever was left could not release it; missing stock, payment; vetoed by stock: sold out",
         ),
         (Cause::Aborted("closed".into()), "aborted: closed; missing stock, payment"),
         (Cause::BrokerStopped, "the broker stopped; missing stock, payment"),
