@@ -248,7 +248,7 @@ async fn a_signal_after_a_veto_is_refused_and_a_second_veto_changes_nothing() {
         assert_eq!(error, EmitError::Vetoed { round: broker.inspect().await.unwrap().open[0].round });
         assert_eq!(
             error.to_string(),
-            "round 1 has the veto of this emitter, or of its name: wait for its outcome, then emit in the next"
+            "round #1 has the veto of this emitter, or of its name: wait for its outcome, then emit in the next"
         );
         let again = two.veto("no, I said");
         let outcome = at_once(three.emit(3)).await.unwrap();

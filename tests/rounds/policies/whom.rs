@@ -6,7 +6,7 @@ use convoke::prelude::*;
 use convoke::{EmitterSpec, Gathered};
 use uuid::Uuid;
 
-use crate::common::{Notes, SECOND, after, at_once, cause, join_all, kept_by, settled, timed_out};
+use crate::common::{Notes, SECOND, after, at_once, cause, join_all, kept_by, ms, settled, sleep, timed_out};
 
 fn released_when(predicate: impl Fn(&Gathered<'_, u32>) -> bool + Send + Sync + 'static) -> Broker<u32> {
     // Whoever was not needed for a round may open the next one.
@@ -22,6 +22,7 @@ async fn one_or_two_others_by_name() {
     settled().await;
     assert_eq!(broker.inspect().await.unwrap().open_count, 1);
     assert_eq!(kept_by(&at_once(second.emit(3)).await.unwrap()), ["other", "first", "second"]);
+    sleep(ms(1)).await;
     assert_eq!(kept_by(&at_once(chair.emit(1)).await.unwrap()), ["chair"]);
 }
 
@@ -37,7 +38,9 @@ async fn a_quorum_by_weight() {
     settled().await;
     assert_eq!(broker.inspect().await.unwrap().open_count, 1, "the observer adds nothing");
     assert_eq!(kept_by(&at_once(one.emit(1)).await.unwrap()), ["observer", "heavy", "one"]);
+    sleep(ms(1)).await;
     assert_eq!(kept_by(&at_once(huge.emit(9)).await.unwrap()), ["huge"]);
+    sleep(ms(1)).await;
     one.do_emit(1).unwrap();
     let outcome = after(SECOND, two.emit(1)).await.unwrap();
     assert_eq!(cause(&outcome), timed_out(["heavy", "observer", "huge"]), "two voices of weight 1 are not 3");
