@@ -14,13 +14,15 @@ impl<P: Payload> Broker<P> {
     /// goes on, and the outcome names the emitter and its reason in [`Outcome::vetoes`](crate::Outcome::vetoes). The
     /// future of the veto resolves to the outcome. It is no signal:
     ///
-    /// - [`Release::all`](crate::Release::all) is released when all the others have kept their promise, but not if nobody has: that is
-    ///   [`Cause::OutOfReach`](crate::Cause::OutOfReach). Every other release has to do without the emitter that vetoed.
-    ///   A round that cannot be released any more is cancelled at once with that cause, as after a loss; under
-    ///   [`LateJoin::ThisRound`](crate::LateJoin::ThisRound) it may wait for somebody else to join.
+    /// - [`Release::all`](crate::Release::all) is released when all the others have kept their promise, but not if nobody
+    ///   has: that is [`Cause::OutOfReach`](crate::Cause::OutOfReach). Every other release has to do without the emitter
+    ///   that vetoed. A round that cannot be released any more is cancelled at once with that cause, as after a loss.
+    ///   Under [`LateJoin::ThisRound`](crate::LateJoin::ThisRound) it waits for somebody else to join, unless nobody could
+    ///   bring what is lacking: a name that is both required and expected.
     /// - A veto stands. A signal that its emitter emits afterwards is refused with
-    ///   [`EmitError::Vetoed`](crate::EmitError::Vetoed), or waits for the next round under [`RepeatEmit::NextRound`](crate::RepeatEmit::NextRound). A
-    ///   second veto changes nothing, and neither does it if the emitter leaves, is lost, or comes back.
+    ///   [`EmitError::Vetoed`](crate::EmitError::Vetoed), or waits for the next round under
+    ///   [`RepeatEmit::NextRound`](crate::RepeatEmit::NextRound). A second veto changes nothing, and neither does it if
+    ///   the emitter leaves, is lost, or comes back.
     /// - A veto takes back the signal of its emitter, if it has emitted before. If that was the only signal, the round
     ///   is about nothing any more, and is cancelled.
     /// - An [expected](Self::expects) name is one promise. The veto of one member with that name is the veto of the name:

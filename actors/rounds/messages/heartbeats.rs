@@ -20,8 +20,12 @@ enum Beat {
 }
 
 /// The heartbeats of one round, by slot and generation.
+///
+/// Made by the first of them: most rounds have none.
 #[derive(Default)]
-pub(crate) struct Heartbeats(Mutex<BTreeMap<(Slot, u32), Beat>>);
+pub(crate) struct Heartbeats(Mutex<Option<Box<Beats>>>);
+
+type Beats = BTreeMap<(Slot, u32), Beat>;
 
 /// What is to be done about a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +40,7 @@ pub(super) enum Heard {
 
 impl Heartbeats {
     pub(super) fn ask(&self, by: Seated, until: Instant) -> Heard {
-        match self.lock().entry((by.slot, by.generation)) {
+        match self.lock().get_or_insert_default().entry((by.slot, by.generation)) {
             Entry::Vacant(place) => {
                 place.insert(Beat::Asked(until));
                 Heard::New
@@ -53,7 +57,7 @@ impl Heartbeats {
 
     /// Until when this emitter asks to have time.
     pub(crate) fn take(&self, by: Seated) -> Option<Instant> {
-        match self.lock().remove(&(by.slot, by.generation))? {
+        match self.lock().as_mut()?.remove(&(by.slot, by.generation))? {
             Beat::Asked(until) => Some(until),
             Beat::Late => None,
         }
@@ -61,10 +65,10 @@ impl Heartbeats {
 
     /// It need not ask again.
     pub(crate) fn is_late(&self, by: Seated) {
-        self.lock().insert((by.slot, by.generation), Beat::Late);
+        self.lock().get_or_insert_default().insert((by.slot, by.generation), Beat::Late);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Slot, u32), Beat>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Beats>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -208,7 +208,7 @@ impl<P> Round<P> {
     fn leave(&mut self, t: Duration, slot: Slot) {
         if self.standing_of(slot).owes() {
             self.release_from(slot, Standing::Left);
-            self.settle(t);
+            self.settle_without(t);
         }
     }
 
@@ -234,7 +234,7 @@ impl<P> Round<P> {
             }
             None => {}
         }
-        self.settle(t);
+        self.settle_without(t);
     }
 
     /// The emitter owes nothing any more.
@@ -297,7 +297,7 @@ impl<P> Round<P> {
     pub(super) fn settle(&mut self, t: Duration) {
         if self.rules.close == Close::Released && self.is_released(t) {
             self.verdict = Some(Verdict::Resolved { partial: false });
-        } else if !self.is_in_reach() {
+        } else if self.rules.late_join != LateJoin::ThisRound && !self.is_in_reach() {
             self.verdict = Some(match self.rules.release {
                 Needed::All if self.unborne() > 0 => Verdict::NoMember { timed_out: false },
                 _ => Verdict::OutOfReach,
@@ -340,7 +340,7 @@ impl<P> Round<P> {
     /// Whether the round can still be released. Who may join this round may bring what is lacking.
     pub(super) fn is_in_reach(&self) -> bool {
         if self.rules.late_join == LateJoin::ThisRound {
-            return self.vetoes.is_empty() || !self.is_vetoed_for_good();
+            return true;
         }
         match &self.rules.release {
             Needed::All => self.unborne() == 0 && !self.is_refused(),

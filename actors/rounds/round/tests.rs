@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::people::Who;
-use super::policy::{LateJoin, OnLost, Release, Rules};
+use super::policy::{Close, LateJoin, OnLost, OnTimeout, OnVeto, Release, Rules};
 use super::round::Round;
 use super::standing::{Place, Standing, Terms};
 use super::verdict::{Abort, Decision, Input, Kept, Refusal, Verdict};
@@ -128,4 +128,83 @@ fn what_is_gathered_is_taken_once_and_each_stands_as_he_stood() {
     let kept = vec![Kept { slot: 1, at: ms(1) }];
     assert_eq!(round.take_parts(), (kept, vec![7], vec![Standing::Owing, Standing::Kept]));
     assert_eq!(round.take_parts(), (vec![], vec![], vec![]));
+}
+
+#[test]
+fn so_many_vetoes_are_tolerated_and_a_share_of_the_parties_to_the_last_one() {
+    for (on_veto, vetoes, parties, tolerated) in [
+        (OnVeto::Cancel, 1, 9, false),
+        (OnVeto::Tolerate(0), 1, 9, false),
+        (OnVeto::Tolerate(2), 2, 2, true),
+        (OnVeto::Tolerate(2), 3, 9, false),
+        (OnVeto::TolerateShare(0), 1, 9, false),
+        (OnVeto::TolerateShare(33), 1, 3, false),
+        (OnVeto::TolerateShare(34), 1, 3, true),
+        (OnVeto::TolerateShare(50), 2, 4, true),
+        (OnVeto::TolerateShare(50), 3, 5, false),
+        (OnVeto::TolerateShare(100), 5, 5, true),
+        (OnVeto::TolerateShare(100), usize::MAX, usize::MAX, true),
+    ] {
+        assert_eq!(on_veto.tolerates(vetoes, || parties), tolerated, "{on_veto:?}: {vetoes} of {parties}");
+    }
+}
+
+#[test]
+fn a_round_to_which_everybody_says_no_is_out_of_reach_and_not_resolved() {
+    let bearing = |close, late_join| {
+        move |rules: &mut Rules<u32>| {
+            rules.on_veto = OnVeto::Tolerate(9);
+            rules.on_timeout = OnTimeout::DeliverPartial;
+            (rules.close, rules.late_join) = (close, late_join);
+        }
+    };
+    let veto = |round: &mut Round<u32>, slot| round.handle(ms(1), Input::Veto(slot, "no".into()));
+    for (close, late_join) in [
+        (Close::Released, LateJoin::ThisRound),
+        (Close::Released, LateJoin::NextRound),
+        (Close::Deadline, LateJoin::NextRound),
+    ] {
+        let mut round = round(bearing(close, late_join), &[None, None, None]);
+        assert!(veto(&mut round, 0) && round.handle(ms(1), Input::Leave(1)));
+        assert!(round.verdict().is_none());
+        assert!(veto(&mut round, 2));
+        assert_eq!(round.verdict(), Some(&Verdict::OutOfReach), "{close:?}, {late_join:?}");
+    }
+    // Somebody may still join, until the deadline.
+    let mut round = round(bearing(Close::Deadline, LateJoin::ThisRound), &[None]);
+    assert!(veto(&mut round, 0));
+    assert!(round.handle(ms(99), Input::Tick));
+    assert!(!round.handle(ms(100), Input::Tick));
+    assert_eq!(round.verdict(), Some(&Verdict::OutOfReach), "nothing is to be delivered, not even in part");
+}
+
+#[test]
+fn a_required_name_that_has_vetoed_is_not_unknown() {
+    let required = |rules: &mut Rules<u32>| {
+        rules.release = Release::required(["a", "b"]).0;
+        rules.on_veto = OnVeto::Tolerate(1);
+    };
+    let mut round = round(required, &[Some(0), None]);
+    round.emit(ms(1), 1, 7);
+    assert_eq!(unknown(&round), [1]);
+    assert!(round.handle(ms(2), Input::Veto(0, "no".into())));
+    assert_eq!((round.standing_of(0), unknown(&round)), (Standing::Vetoed, vec![1]));
+    assert_eq!(round.vetoes().len(), 1);
+}
+
+#[test]
+fn a_heartbeat_counts_from_the_first_deadline_also_when_it_comes_again() {
+    let mut round = round(|rules| rules.max_heartbeat = ms(30), &[]);
+    let own = Terms { deadline: Some(ms(10)), ..Terms::default() };
+    assert!(round.handle(ms(5), Input::Join(0, own, who())) && round.handle(ms(5), Input::Join(1, own, who())));
+    assert_eq!(round.next_deadline(), Some(ms(15)));
+    for until in [20, 40, 99] {
+        assert!(round.handle(ms(6), Input::Heartbeat(0, ms(until))));
+    }
+    assert_eq!((round.terms()[0].1.deadline, round.next_deadline()), (Some(ms(45)), Some(ms(15))));
+    // Who comes back has the deadline of who comes back, and what was gained before is gone.
+    assert!(round.handle(ms(7), Input::Leave(0)) && round.handle(ms(8), Input::Join(0, own, who())));
+    assert_eq!(round.terms()[0].1.deadline, Some(ms(18)));
+    assert!(round.handle(ms(9), Input::Heartbeat(0, ms(99))));
+    assert_eq!(round.terms()[0].1.deadline, Some(ms(48)));
 }

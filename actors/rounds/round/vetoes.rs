@@ -31,7 +31,16 @@ impl<P> Round<P> {
             self.answer_name(name, slot, Settled::Vetoed);
         }
         self.vetoes.push(Veto { slot, reason });
+        self.settle_without(t);
+    }
+
+    /// Closes the round, where one fewer has to answer, if it has what it needs, or if it never will.
+    pub(super) fn settle_without(&mut self, t: Duration) {
         self.settle(t);
+        // A signal never leaves less than there was, so it need not ask.
+        if self.verdict.is_none() && !self.vetoes.is_empty() && self.is_vetoed_for_good() {
+            self.verdict = Some(Verdict::OutOfReach);
+        }
     }
 
     /// Takes a signal out of the round again.
@@ -64,6 +73,7 @@ impl<P> Round<P> {
     }
 
     /// Whether nobody owes anything, and all that anybody has said is "no".
+    #[inline]
     pub(super) fn is_refused(&self) -> bool {
         self.kept.is_empty() && !self.vetoes.is_empty() && self.owing == 0 && self.missed == 0 && self.unborne() == 0
     }

@@ -196,11 +196,15 @@ fn whatever_the_order_a_round_has_one_outcome_and_nobody_is_left_waiting() {
 
 #[test]
 fn whatever_the_order_the_same_holds_of_other_policies() {
-    let rules: [fn() -> Broker<u32>; 4] = [
+    let rules: [fn() -> Broker<u32>; 5] = [
         || busy_rules().repeat_emit(RepeatEmit::Replaces).on_lost(OnLost::Wait).idle_timeout(ms(2)),
         || busy_rules().release(Release::at_least(3)).late_join(LateJoin::NextRound).on_lost(OnLost::Cancel),
         || busy_rules().close(Close::Deadline).on_timeout(OnTimeout::DeliverPartial).late_join(LateJoin::Rejected),
         || busy_rules().release(Release::required(["one", "late"])).repeat_emit(RepeatEmit::Rejected).max_open(1),
+        || {
+            let by_name = Release::when(|it| it.kept("late") && it.vetoed().count() == 0 || it.weight() >= 3);
+            busy_rules().on_veto(OnVeto::TolerateShare(50)).release(by_name)
+        },
     ];
     for rules in rules {
         explore("a busy broker of other rules", SEEDS / 10, rules, |broker| broker.stop());
