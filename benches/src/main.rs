@@ -10,6 +10,7 @@
 //! cargo run --release -p convoke-bench -- scale               what one thing costs among many others
 //! cargo run --release -p convoke-bench -- outbox              a relay from a database to a server, and SQL by hand
 //! cargo run --release -p convoke-bench -- store               events that are kept and read again, and SQL by hand
+//! cargo run --release -p convoke-bench -- durable             rounds whose signals are rows, and the same rows by hand
 //! cargo run --release -p convoke-bench -- tasks               jobs in a database, SQL by hand, and others who keep some
 //! cargo run --release -p convoke-bench -- tasks-drain         one table of that
 //! ```
@@ -36,6 +37,14 @@
 )]
 
 mod chart;
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod durable;
+#[cfg(not(all(feature = "postgres", feature = "redis", feature = "sqlite")))]
+mod durable {
+    pub(crate) fn run(_: &crate::harness::Plan, _: bool) -> Result<(), crate::harness::Failure> {
+        Err("durable rounds need the features `postgres`, `redis` and `sqlite`".into())
+    }
+}
 mod events;
 mod figure;
 mod harness;
@@ -96,6 +105,7 @@ fn main() -> ExitCode {
         Ok(Request::Scale { plan, json }) => return ended(scale::run(&plan, json)),
         Ok(Request::Outbox { plan, json }) => return ended(outbox::run(&plan, json)),
         Ok(Request::Store { plan, json }) => return ended(store::run(&plan, json)),
+        Ok(Request::Durable { plan, json }) => return ended(durable::run(&plan, json)),
         Ok(Request::Tasks { part, plan, json }) => return ended(tasks::run(part, &plan, json)),
         Ok(Request::TasksMemory { plan }) => return ended(tasks::memory_here(&plan)),
         Ok(Request::Help) => {

@@ -32,6 +32,11 @@ pub(crate) enum Request {
         plan: Plan,
         json: bool,
     },
+    /// The subject "durable", likewise.
+    Durable {
+        plan: Plan,
+        json: bool,
+    },
     /// The subject "tasks", likewise: one part of it, or all.
     Tasks {
         part: Option<&'static str>,
@@ -67,7 +72,7 @@ pub(crate) fn usage() -> String {
     let parts: Vec<_> = several.flat_map(|(_, works)| *works).map(|work| work.name).collect();
     format!(
         "\
-usage: convoke-bench {}|transports|scale|outbox|store|tasks [OPTION]...
+usage: convoke-bench {}|transports|scale|outbox|store|durable|tasks [OPTION]...
    or for one table alone: {}, {}
 
   --json         one line of JSON per row instead of the table
@@ -80,6 +85,7 @@ usage: convoke-bench {}|transports|scale|outbox|store|tasks [OPTION]...
 of transports, --only names a server, and --n is how many messages a sample has;
 of scale, --only names a row, and --n is one of its sizes;
 of outbox and store, --only names a database, and --n is how many events a sample has;
+of durable likewise, and --n is how many rounds;
 of tasks likewise, and --n is how many jobs; of three samples it takes the median by default",
         subjects.join("|"),
         parts.join(", "),
@@ -98,7 +104,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
     let mut plan = Plan { only: None, n: None, rounds: None, samples: SAMPLES };
     let mut json = false;
     let mut svg = None;
-    let (mut transports, mut scale, mut outbox, mut store) = (false, false, false, false);
+    let (mut transports, mut scale, mut outbox, mut store, mut durable) = (false, false, false, false, false);
     let (mut tasks, mut weighs) = (None, false);
 
     while let Some(arg) = args.next() {
@@ -118,6 +124,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
             "scale" if works.is_none() => scale = true,
             "outbox" if works.is_none() => outbox = true,
             "store" if works.is_none() => store = true,
+            "durable" if works.is_none() => durable = true,
             "tasks" if works.is_none() => tasks = Some(None),
             "tasks-memory-here" if works.is_none() => weighs = true,
             _ if part_of_tasks(name).is_some() && works.is_none() => tasks = Some(part_of_tasks(name)),
@@ -150,6 +157,12 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
         return match (works, svg, plan.rounds) {
             (None, None, None) => Ok(Request::Store { plan, json }),
             _ => Err("store goes by itself, without --svg and --rounds".into()),
+        };
+    }
+    if durable {
+        return match (works, svg, plan.rounds) {
+            (None, None, None) => Ok(Request::Durable { plan, json }),
+            _ => Err("durable goes by itself, without --svg and --rounds".into()),
         };
     }
     if weighs {

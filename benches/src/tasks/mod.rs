@@ -25,7 +25,7 @@ mod idle;
 mod memory;
 mod ours;
 mod peers;
-mod place;
+pub(crate) mod place;
 mod redis;
 
 use std::time::Duration;

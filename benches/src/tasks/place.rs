@@ -8,12 +8,12 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use crate::harness::Failure;
 use crate::transports::servers::{self, Missing, Server};
 
-pub(super) const SQLITE: &str = "sqlite";
-pub(super) const POSTGRES: &str = "postgres";
-pub(super) const DATABASES: [&str; 2] = [SQLITE, POSTGRES];
+pub(crate) const SQLITE: &str = "sqlite";
+pub(crate) const POSTGRES: &str = "postgres";
+pub(crate) const DATABASES: [&str; 2] = [SQLITE, POSTGRES];
 
 /// Finds or starts the server of this database.
-pub(super) async fn server(database: &str) -> Result<Server, Missing> {
+pub(crate) async fn server(database: &str) -> Result<Server, Missing> {
     match database {
         POSTGRES => servers::postgres().await,
         _ => servers::file(),
@@ -21,16 +21,16 @@ pub(super) async fn server(database: &str) -> Result<Server, Missing> {
 }
 
 /// A database of its own.
-pub(super) struct Place<'a> {
-    pub(super) database: &'static str,
+pub(crate) struct Place<'a> {
+    pub(crate) database: &'static str,
     /// An address of PostgreSQL, or the path of a file.
-    pub(super) url: String,
+    pub(crate) url: String,
     server: &'a Server,
     name: String,
 }
 
 impl<'a> Place<'a> {
-    pub(super) async fn new(database: &'static str, server: &'a Server, name: &str) -> Result<Self, Failure> {
+    pub(crate) async fn new(database: &'static str, server: &'a Server, name: &str) -> Result<Self, Failure> {
         let name = format!("bench_{}_{name}", std::process::id());
         if database != POSTGRES {
             return Ok(Self { database, url: format!("{}-{name}", server.url), server, name });
@@ -42,12 +42,12 @@ impl<'a> Place<'a> {
     }
 
     /// The CPU time that the server has used so far, if it is one of ours; of a file it is that of this process.
-    pub(super) fn server_cpu(&self) -> Option<Duration> {
+    pub(crate) fn server_cpu(&self) -> Option<Duration> {
         (self.database == POSTGRES).then(|| self.server.pid().map(with_children)).flatten()
     }
 
     /// Removes it: what many samples leave would be in the way of the next.
-    pub(super) async fn remove(self) -> Result<(), Failure> {
+    pub(crate) async fn remove(self) -> Result<(), Failure> {
         if self.database == POSTGRES {
             let mut connection = PgConnection::connect(&self.server.url).await?;
             let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
@@ -64,7 +64,7 @@ impl<'a> Place<'a> {
 
 /// What a process and its children have used so far. Those that live are known to the nanosecond; those that have ended, in
 /// hundredths of a second.
-pub(super) fn with_children(pid: u32) -> Duration {
+pub(crate) fn with_children(pid: u32) -> Duration {
     let mut time = Duration::ZERO;
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
