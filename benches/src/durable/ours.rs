@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use convoke::prelude::*;
 use convoke::transport::{Postgres, PostgresDatabase, Sqlite, SqliteDatabase};
 use convoke::{Durable, EmitterHandle, RoundDatabase};
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::{PARTIES, PAYLOAD, SENDERS, Took};
