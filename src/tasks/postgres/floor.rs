@@ -26,8 +26,10 @@ use crate::sql::postgres::{Settling, array};
 use crate::tasks::queue::Lane;
 use crate::transport::TransportError;
 
-/// Reading more entries than this beyond what is lent is a reason to have a floor.
+/// Reading more entries than this beyond what is lent is a reason to have a floor, if it is so several times in a row: where vacuum is
+/// not kept back, who has read a dead entry marks it, and the next does not read it.
 const MANY: i64 = 4_000;
+const TIMES: u32 = 3;
 /// Reading more above the floor is one to have it rise.
 const SOME: i64 = 500;
 /// How often it rises at most.
@@ -51,6 +53,9 @@ pub(super) struct Floor {
     until: Option<Instant>,
     /// When it may rise again.
     next: Option<Instant>,
+    /// How many that were lent last have read many entries, and how many the last of these.
+    many: u32,
+    most: i64,
     /// How often it was given up: what was found for one of these is none of the next.
     generation: u64,
 }
@@ -95,11 +100,18 @@ impl Floor {
         if !self.is_in_use() {
             // Where there are many lanes, the first of each are read.
             let first_of_each = i64::try_from(wanted.saturating_mul(lanes.len())).unwrap_or(i64::MAX);
-            if read <= first_of_each.saturating_mul(2).saturating_add(MANY) {
+            self.many = if read > first_of_each.saturating_mul(2).saturating_add(MANY) { self.many + 1 } else { 0 };
+            if self.many < TIMES {
                 return false;
             }
             self.give_up();
+            // Once it is over, one lending says whether it has to be anew.
+            (self.many, self.most) = (TIMES - 1, read);
             self.until = Some(now + (took * SHARE_WITHOUT).max(SHORTEST));
+        } else if self.held.is_some() && read > self.most.saturating_add(MANY) {
+            // Somebody who has written is open for long: what was there since is more than what was there before.
+            self.give_up();
+            return false;
         } else if read <= SOME || self.next.is_some_and(|next| now < next) {
             return false;
         }
@@ -124,8 +136,8 @@ pub(super) async fn rise(jobs: &PostgresJobs, lanes: &[Lane]) {
         Ok(risen) => {
             let mut lending = jobs.lending();
             if lending.floor.generation == generation {
-                let Floor { until, next, .. } = lending.floor;
-                lending.floor = Floor { until, next, ..risen };
+                let Floor { until, next, many, most, .. } = lending.floor;
+                lending.floor = Floor { until, next, many, most, ..risen };
             }
         }
         Err(error) => {

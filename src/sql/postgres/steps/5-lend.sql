@@ -378,7 +378,8 @@ BEGIN
         greatest(0, next_at - {schema}.convoke_micros_1()), NULL::boolean, p_id IS NOT NULL AND NOT has_floors, NULL::text, cursors;
 END $$;
 
--- Extends leases by so many µs, and returns how each is: 0 still lent, 1 and asked to end, 2 lost.
+-- Extends leases by so many µs, and returns how each is: 0 still lent, 1 and asked to end, 2 lost. Here and below jobs are found by
+-- their numbers: as it is written, the index of all that were ever lent is not read for that.
 CREATE FUNCTION {schema}.convoke_job_renew_1(p_ids bigint[], p_attempts integer[], p_lease bigint) RETURNS smallint[]
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
@@ -392,7 +393,7 @@ BEGIN
     WITH renewed AS (
         UPDATE {schema}.convoke_job AS j SET at = moment + p_lease
         FROM (SELECT * FROM unnest(p_ids, p_attempts) AS asked (id, attempt) ORDER BY asked.id) AS asked
-        WHERE j.id = asked.id AND j.attempt = asked.attempt AND j.state = 3
+        WHERE j.id = asked.id AND j.attempt = asked.attempt AND j.state + 0 = 3
         RETURNING j.id, j.attempt, j.cancelled
     )
     SELECT array_agg(renewed.id), array_agg(renewed.attempt), array_agg(renewed.id) FILTER (WHERE renewed.cancelled)
@@ -428,7 +429,7 @@ BEGIN
         WITH ended AS (
             DELETE FROM {schema}.convoke_job AS j
             USING (SELECT * FROM unnest(p_ids, p_attempts, p_hows) AS asked (id, attempt, how) WHERE asked.how = 0 ORDER BY asked.id) AS asked
-            WHERE j.id = asked.id AND j.attempt = asked.attempt AND j.state = 3 AND (j.hold <= 0 OR coalesce(j.held_until, 0) <= moment)
+            WHERE j.id = asked.id AND j.attempt = asked.attempt AND j.state + 0 = 3 AND (j.hold <= 0 OR coalesce(j.held_until, 0) <= moment)
             RETURNING j.id
         )
         SELECT array_agg(ended.id) INTO deleted FROM ended;
@@ -456,7 +457,7 @@ BEGIN
                 SELECT DISTINCT ON (asked.id) * FROM unnest(p_ids, p_attempts, p_hows, p_states, p_times, p_texts) WITH ORDINALITY
                     AS asked (id, attempt, how, state, time, text, place) ORDER BY asked.id, asked.attempt DESC, asked.place
             ) AS asked
-            WHERE j.id = asked.id AND j.attempt = asked.attempt AND j.state = 3
+            WHERE j.id = asked.id AND j.attempt = asked.attempt AND j.state + 0 = 3
             RETURNING j.id, asked.how
         )
         SELECT array_agg(ended.id), array_agg(ended.id) FILTER (WHERE ended.how NOT IN (1, 2)) INTO changed, gone FROM ended;
