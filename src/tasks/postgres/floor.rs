@@ -26,26 +26,51 @@ use crate::sql::postgres::{Settling, array};
 use crate::tasks::queue::Lane;
 use crate::transport::TransportError;
 
-/// Reading more entries than this beyond what is lent is a reason to have a floor, if it is so several times in a row: where vacuum is
-/// not kept back, who has read a dead entry marks it, and the next does not read it.
-const MANY: i64 = 4_000;
-const TIMES: u32 = 3;
-/// Reading more above the floor is one to have it rise.
-const SOME: i64 = 500;
-/// How often it rises at most.
-const PAUSE: Duration = Duration::from_millis(100);
+/// When there is one, and when it rises.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// Reading more entries than this beyond what is lent is a reason to have a floor, if it is so several times in a row: where vacuum is
+    /// not kept back, who has read a dead entry marks it, and the next does not read it.
+    many: i64,
+    times: u32,
+    /// Reading more above the floor is one to have it rise, and so often it does at most.
+    some: i64,
+    pause: Duration,
+    /// Reading so many more than without it is one to give it up.
+    too_many: i64,
+    /// A clock that is set back by less than this, in µs, does no harm.
+    slack: i64,
+}
+
+const PACE: Pace =
+    Pace { many: 4_000, times: 3, some: 500, pause: Duration::from_millis(100), too_many: 4_000, slack: 200_000 };
+
+/// From the first lending on, and after each of them as high as it can be.
+#[cfg(test)]
+const EAGER: Pace =
+    Pace { many: i64::MIN, times: 1, some: i64::MIN, pause: Duration::ZERO, too_many: i64::MAX, slack: 0 };
+
 /// For how long it is in use at least.
 const SHORTEST: Duration = Duration::from_secs(60);
 /// How much of the time may go into lending without a floor, while there is one: one part of so many.
 const SHARE_WITHOUT: u32 = 300;
 /// Numbers of jobs that have one number of the sequence.
 const NUMBERS: i64 = 8_192;
-/// A clock that is set back by less than this, in µs, does no harm.
-const SLACK: i64 = 200_000;
+#[cfg(test)]
+thread_local! {
+    static IS_EAGER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Has the jobs that are opened by this thread from now on begin at a floor whenever there can be one.
+#[cfg(test)]
+pub(in crate::tasks) fn begin_at_floors() {
+    IS_EAGER.set(true);
+}
 
 /// Floors of the lanes that were wanted last.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Floor {
+    pace: Pace,
     held: Option<Held>,
     /// Last numbers of the sequence, and the moments when they were that, in µs since 1970.
     settling: Settling<(i64, i64)>,
@@ -70,6 +95,24 @@ struct Held {
     since: i64,
 }
 
+impl Default for Floor {
+    fn default() -> Self {
+        let pace = PACE;
+        #[cfg(test)]
+        let pace = if IS_EAGER.get() { EAGER } else { pace };
+        Self {
+            pace,
+            held: None,
+            settling: Settling::default(),
+            until: None,
+            next: None,
+            many: 0,
+            most: 0,
+            generation: 0,
+        }
+    }
+}
+
 impl Floor {
     fn held(&self) -> Option<&Held> {
         self.held.as_ref().filter(|_| self.is_in_use())
@@ -91,7 +134,7 @@ impl Floor {
 
     /// It is not to be relied on.
     pub(super) fn give_up(&mut self) {
-        *self = Self { generation: self.generation + 1, ..Self::default() };
+        *self = Self { pace: self.pace, generation: self.generation + 1, ..Self::default() };
     }
 
     /// Notes how many entries lending has read beyond those of what it has lent, and how long it took. Returns whether it has to rise.
@@ -100,22 +143,23 @@ impl Floor {
         if !self.is_in_use() {
             // Where there are many lanes, the first of each are read.
             let first_of_each = i64::try_from(wanted.saturating_mul(lanes.len())).unwrap_or(i64::MAX);
-            self.many = if read > first_of_each.saturating_mul(2).saturating_add(MANY) { self.many + 1 } else { 0 };
-            if self.many < TIMES {
+            self.many =
+                if read > first_of_each.saturating_mul(2).saturating_add(self.pace.many) { self.many + 1 } else { 0 };
+            if self.many < self.pace.times {
                 return false;
             }
             self.give_up();
             // Once it is over, one lending says whether it has to be anew.
-            (self.many, self.most) = (TIMES - 1, read);
+            (self.many, self.most) = (self.pace.times - 1, read);
             self.until = Some(now + (took * SHARE_WITHOUT).max(SHORTEST));
-        } else if self.held.is_some() && read > self.most.saturating_add(MANY) {
+        } else if self.held.is_some() && read > self.most.saturating_add(self.pace.too_many) {
             // Somebody who has written is open for long: what was there since is more than what was there before.
             self.give_up();
             return false;
-        } else if read <= SOME || self.next.is_some_and(|next| now < next) {
+        } else if read <= self.pace.some || self.next.is_some_and(|next| now < next) {
             return false;
         }
-        self.next = Some(now + PAUSE);
+        self.next = Some(now + self.pace.pause);
         true
     }
 }
@@ -159,7 +203,7 @@ async fn risen(jobs: &PostgresJobs, lanes: &[Lane], mut floor: Floor) -> Result<
     let writers = jobs.database.writers(&jobs.at, "convoke_job").await?;
     floor.settling.note(seen, writers);
     let Some((drawn, moment)) = floor.settling.settled() else { return Ok(floor) };
-    let (id, since) = ((drawn + 1) * NUMBERS, moment - SLACK);
+    let (id, since) = ((drawn + 1) * NUMBERS, moment - floor.pace.slack);
     let from = match &floor.held {
         // It was given up meanwhile, or this is older than what is known.
         Some(held) if id < held.id || since < held.since => return Ok(floor),

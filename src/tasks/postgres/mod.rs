@@ -18,3 +18,6 @@ mod floor;
 mod settle;
 mod look;
 mod note;
+
+#[cfg(test)]
+pub(super) use floor::begin_at_floors;
