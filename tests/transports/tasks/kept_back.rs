@@ -37,12 +37,20 @@ async fn read_by<const N: usize>(connection: &mut PgConnection, statements: [Str
     read
 }
 
-/// Lends so many of the one lane, and these are the last arguments.
-fn lend(most: i64, floor: &str) -> String {
+/// Lends so many of a lane, and these are the last arguments.
+fn lend(lane: i64, most: i64, floor: &str) -> String {
     format!(
         "convoke_job_lend_1((SELECT id FROM convoke_database), '{{{lane}}}', {most}, 30000000, 32, true, \
-         '{{{lane}}}', '{{1}}', '{{NULL}}', '{{NULL}}', '{{NULL}}', '{{9223372036854775807}}'{floor})",
-        lane = "LANE"
+         '{{{lane}}}', '{{1}}', '{{NULL}}', '{{NULL}}', '{{NULL}}', '{{9223372036854775807}}'{floor})"
+    )
+}
+
+/// Ends what this has lent.
+fn settle(of: &str, how: i16, micros: i64) -> String {
+    format!(
+        "SELECT convoke_job_settle_1((SELECT id FROM convoke_database), array_agg(id), array_agg(attempt), \
+         array_agg({how}::smallint), array_agg(4::smallint), array_agg({micros}::bigint), array_agg(NULL::text)) \
+         FROM {of} WHERE id IS NOT NULL"
     )
 }
 
@@ -55,25 +63,18 @@ async fn what_lending_reads_above_a_floor_is_the_same_however_many_are_dead() {
     let some = |from: u64, count: u64| queue.enqueue_all((from..from + count).map(|id| Register { id: id % 1_000 }));
     let _ = some(0, 1).await.unwrap();
     let lane = base.number("SELECT lane FROM convoke_job").await;
-    let lend = |most: i64, floor: &str| lend(most, floor).replace("LANE", &lane.to_string());
-    let settle = |from: &str, how: i32, time: i32| {
-        format!(
-            "SELECT convoke_job_settle_1((SELECT id FROM convoke_database), array_agg(id), array_agg(attempt), \
-             array_agg({how}::smallint), array_agg(4::smallint), array_agg({time}::bigint), array_agg(NULL::text)) FROM {from}"
-        )
-    };
+    let lend = |most: i64, floor: &str| lend(lane, most, floor);
     let mut found = Vec::new();
     for rounds in [3, 30] {
         for _ in 0..rounds {
             let _ = some(0, 200).await.unwrap();
             // A part of them comes again, now or when they are due, a part is kept, and the others are gone.
             for (how, time) in [(1, 0), (1, 1), (2, 0), (4, 1), (0, 0)] {
-                let of = format!("{} WHERE id IS NOT NULL", lend(if how == 0 { 1_000 } else { 40 }, ""));
-                base.sql(&settle(&of, how, time)).await;
+                let most = if how == 0 { 1_000 } else { 40 };
+                base.sql(&settle(&lend(most, ""), how, time)).await;
             }
         }
-        let prune = "SELECT convoke_job_prune_1(100000)";
-        base.sql(prune).await;
+        base.sql("SELECT convoke_job_prune_1(100000)").await;
         let sql = format!(
             "SELECT now.*, floor.* FROM (SELECT (pg_sequence_last_value('convoke_job_number') + 1) * 8192 AS id, \
                  convoke_micros_1() AS since) AS now, \
@@ -101,7 +102,7 @@ async fn what_lending_reads_above_a_floor_is_the_same_however_many_are_dead() {
         )
         .await;
         found.push([without, with, renewing, settling, pruning]);
-        base.sql(&settle(&format!("{} WHERE id IS NOT NULL", lend(10, &floor)), 0, 0)).await;
+        base.sql(&settle(&lend(10, &floor), 0, 0)).await;
         assert_eq!(base.number("SELECT count(*) FROM convoke_job").await, 0, "all were lent above the floor");
     }
     println!("figure: entries read by lending, lending above a floor, renewing, settling and pruning: {found:?}");

@@ -126,7 +126,7 @@ async fn a_transaction_stays_open() {
         let _idle = idle;
         std::future::pending::<()>().await;
     });
-    plant.ends("while a transaction is held open", ratio, 0.3, vec![holds]).await;
+    plant.ends("while a transaction is held open", ratio, 0.6, vec![holds]).await;
 }
 
 #[actix_rt::test]
