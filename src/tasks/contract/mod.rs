@@ -3,15 +3,17 @@
 //! `Place (a database) → Room: its jobs, an outbox → adding, lending, ending, turns, keeping`
 //!
 //! In reading order: `room` is what a promise is tried on. `adding` is what gets in, `unique` what does not, `lending` who gets a
-//! job, `turns` whose turn it is where keys have a limit, `ending` how attempts end, and `keeping` what is known of a job and of
-//! schedules.
+//! job, and `places` that none is passed over; `turns` whose turn it is where keys have a limit, `ending` how attempts end, and
+//! `keeping` what is known of a job and of schedules.
 //!
-//! PostgreSQL is tried where `CONVOKE_TEST_POSTGRES_URL` says where one is, as `tests/run` does.
+//! PostgreSQL is tried where `CONVOKE_TEST_POSTGRES_URL` says where one is, as `tests/run` does; and once more with lending as it is
+//! while somebody keeps vacuum back.
 
 mod room;
 mod adding;
 mod unique;
 mod lending;
+mod places;
 mod turns;
 mod ending;
 mod keeping;
@@ -33,6 +35,15 @@ macro_rules! promises {
             #[actix_rt::test]
             async fn $name() {
                 if let Some(room) = super::room::Server::room().await {
+                    super::$module::$name(&room).await;
+                }
+            }
+        )*)* }
+        #[cfg(feature = "postgres")]
+        mod postgres_with_floors { $($(
+            #[actix_rt::test]
+            async fn $name() {
+                if let Some(room) = super::room::Server::room_with_floors().await {
                     super::$module::$name(&room).await;
                 }
             }
@@ -71,6 +82,11 @@ promises! {
         a_lease_is_renewed,
         what_waits_too_long_is_said_to_be_expired,
         of_many_tasks_each_has_its_place,
+    },
+    places::{
+        what_commits_late_is_lent_before_what_has_a_higher_rank,
+        whatever_becomes_ready_again_is_in_its_place,
+        whatever_is_ready_is_lent,
     },
     turns::{
         of_a_key_no_more_run_than_its_limit_says,

@@ -23,6 +23,10 @@ pub(super) struct Room<D: TaskDatabase> {
     pub(super) database: D,
     pub(super) jobs: Arc<dyn KeepingJobs<D::Connection>>,
     pub(super) outbox: Outbox<D>,
+    /// Whether others write while a transaction is open.
+    pub(super) is_shared: bool,
+    /// Whether one is to look soon, for when the next lease ends is not looked for.
+    pub(super) looks_often: bool,
     _folder: Option<Folder>,
 }
 
@@ -30,7 +34,7 @@ impl<D: TaskDatabase> Room<D> {
     async fn of(database: D, folder: Option<Folder>) -> Self {
         let jobs = database.open_jobs().await.unwrap();
         let outbox = OutboxBuilder::new(&database, "Tasks".into()).await.unwrap();
-        Self { database, jobs, outbox, _folder: folder }
+        Self { database, jobs, outbox, is_shared: false, looks_often: false, _folder: folder }
     }
 
     /// The same database, as another process has it open.
@@ -216,7 +220,13 @@ impl Server {
         let schema = format!("t{}", Uuid::now_v7().simple());
         let database = crate::transport::Postgres::connect(url).schema(schema).await.unwrap();
         database.migrate().await.unwrap();
-        Some(Room::of(database, None).await)
+        Some(Room { is_shared: true, ..Room::of(database, None).await })
+    }
+
+    /// The same, where lending begins as it does while somebody keeps vacuum back.
+    pub(super) async fn room_with_floors() -> Option<Room<crate::transport::PostgresDatabase>> {
+        crate::tasks::postgres::begin_at_floors();
+        Some(Room { looks_often: true, ..Self::room().await? })
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) async fn of_a_key_no_more_begin_than_its_rate_says<D: TaskDatabase>(r
     assert!(none.jobs.is_empty());
     // The next may begin in half an hour.
     let next = none.next.unwrap();
-    assert!(next <= HOUR / 2 && next > HOUR / 4, "{next:?}");
+    assert!(next <= HOUR / 2 && (next > HOUR / 4 || room.looks_often), "{next:?}");
     room.add(jobs("c", 3)).await;
     let soon = rate(1, Duration::from_millis(30));
     assert_eq!(by_key(&room.lend(&soon).await).get("c"), Some(&1));

@@ -13,6 +13,7 @@ use sqlx::{PgConnection, Postgres, Row as _, Transaction};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use super::floor::Floor;
 use super::{add, lend, look, note, settle};
 use crate::outbox::Keeping;
 use crate::sql::postgres::{PostgresDatabase, describe, late};
@@ -79,6 +80,8 @@ pub(super) struct Lending {
     pub(super) cursors: HashMap<i64, i64>,
     /// When it was looked last what has become due, if there was more than was wanted since.
     pub(super) looked: Option<Instant>,
+    /// Where it begins while somebody keeps vacuum back.
+    pub(super) floor: Floor,
 }
 
 impl PostgresJobs {
@@ -98,7 +101,12 @@ impl PostgresJobs {
     }
 
     pub(super) async fn rows(&self, sql: &str) -> Result<Vec<PgRow>, TransportError> {
-        self.database.rows(&self.at, self.database.deadline(), sql).await
+        let rows = self.database.rows(&self.at, self.database.deadline(), sql).await;
+        if rows.is_err() {
+            // The server may have been started again, or be another one.
+            self.lending().floor.give_up();
+        }
+        rows
     }
 
     /// The first value of the first row.

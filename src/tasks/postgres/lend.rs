@@ -1,6 +1,6 @@
 //! How jobs are lent.
 //!
-//! `Wanted → convoke_job_lend_1: what is due is ready, keys take turns, the first are locked and lent → Loan`
+//! `Wanted, floor.rs → convoke_job_lend_1: what is due is ready, keys take turns, the first are locked and lent → Loan`
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tokio::time::Instant;
 
+use super::floor::rise;
 use super::jobs::PostgresJobs;
 use crate::sql::postgres::{array, quoted};
 use crate::tasks::queue::{Lane, micros, time_of, wakes};
@@ -27,6 +28,7 @@ pub(super) async fn lend(jobs: &PostgresJobs, wanted: &Wanted) -> Result<Loans, 
     let looks = jobs.lending().looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY);
     // A key may have jobs also where this worker knows of no limit, as in a rolling deploy.
     let turning: Vec<_> = lanes.iter().filter(|lane| looks || lane.is_limited()).copied().collect();
+    let start = Instant::now();
     let rows = match jobs.rows(&call(jobs, wanted, &lanes, &turning, looks)).await {
         Err(error) if error.kind() == ErrorKind::Lost => {
             jobs.learn_id().await?;
@@ -34,19 +36,47 @@ pub(super) async fn lend(jobs: &PostgresJobs, wanted: &Wanted) -> Result<Loans, 
         }
         rows => rows?,
     };
-    read(jobs, wanted, &turning, looks, &rows).map_err(|error| jobs.error(&error))
+    let loans = read(jobs, wanted, &turning, looks, &rows).map_err(|error| jobs.error(&error))?;
+    if note(jobs, wanted, &lanes, &rows, start.elapsed()).map_err(|error| jobs.error(&error))? {
+        rise(jobs, &lanes).await;
+    }
+    Ok(loans)
+}
+
+/// Notes what it has cost to find these. Returns whether the floor has to rise.
+fn note(
+    jobs: &PostgresJobs,
+    wanted: &Wanted,
+    lanes: &[Lane],
+    rows: &[PgRow],
+    took: Duration,
+) -> Result<bool, sqlx::Error> {
+    let Some((last, lent)) = rows.split_last() else { return Ok(false) };
+    let (read, is_refused): (i64, bool) = (last.try_get(1)?, last.try_get(9)?);
+    let mut lending = jobs.lending();
+    if is_refused {
+        lending.floor.give_up();
+    }
+    let read = read.saturating_sub(lent.len().try_into().unwrap_or(i64::MAX));
+    let was_in_use = lending.floor.is_in_use();
+    let rises = lending.floor.note(lanes, wanted.most, read, took);
+    if rises && !was_in_use {
+        jobs.database.warn_of_held_snapshots(&jobs.at);
+    }
+    Ok(rises)
 }
 
 fn call(jobs: &PostgresJobs, wanted: &Wanted, lanes: &[Lane], turning: &[Lane], looks: bool) -> String {
     let numbers = |number: fn(&Lane) -> Option<i64>| {
         array(turning.iter().map(|lane| number(lane).map_or("NULL".to_owned(), |number| number.to_string())))
     };
-    let cursors = {
+    let (cursors, floor) = {
         let lending = jobs.lending();
-        array(turning.iter().map(|lane| lending.cursors.get(&lane.number).copied().unwrap_or(i64::MAX)))
+        let cursor = |lane: &Lane| lending.cursors.get(&lane.number).copied().unwrap_or(i64::MAX);
+        (array(turning.iter().map(cursor)), lending.floor.of_lanes(lanes))
     };
     format!(
-        "SELECT * FROM {}.convoke_job_lend_1({}, '{}', {}, {}, {}, {looks}, '{}', '{}', '{}', '{}', '{}', '{cursors}')",
+        "SELECT * FROM {}.convoke_job_lend_1({}, '{}', {}, {}, {}, {looks}, '{}', '{}', '{}', '{}', '{}', '{cursors}', {floor})",
         jobs.database.schema(),
         quoted(&jobs.id()),
         array(lanes.iter().map(|lane| lane.number)),

@@ -86,7 +86,8 @@ pub(super) async fn retry(jobs: &PostgresJobs, job: i64) -> Result<bool, Transpo
 
 pub(super) async fn prune(jobs: &PostgresJobs, most: usize) -> Result<u64, TransportError> {
     let most = i32::try_from(most).unwrap_or(i32::MAX);
-    let rows = jobs.rows(&format!("SELECT {}.convoke_job_prune_1({most})", jobs.database.schema())).await?;
+    let (schema, times) = (jobs.database.schema(), jobs.lending().floor.of_times());
+    let rows = jobs.rows(&format!("SELECT {schema}.convoke_job_prune_1({most}, '{times}')")).await?;
     Ok(jobs.value::<i64>(&rows)?.try_into().unwrap_or_default())
 }
 

@@ -19,7 +19,7 @@ pub(super) async fn progress(
     let fraction = fraction.map_or("NULL".to_owned(), |fraction| format!("'{fraction}'::float8"));
     let sql = format!(
         "UPDATE {}.convoke_job SET note = {note}, fraction = {fraction} \
-         WHERE id = {job} AND attempt = {attempt} AND state = 3 RETURNING id",
+         WHERE id = {job} AND attempt = {attempt} AND state + 0 = 3 RETURNING id",
         jobs.database.schema()
     );
     Ok(!jobs.rows(&sql).await?.is_empty())
@@ -42,7 +42,7 @@ pub(super) async fn step(
     let schema = jobs.database.schema();
     let sql = format!(
         "WITH lent AS MATERIALIZED ( \
-             SELECT id FROM {schema}.convoke_job WHERE id = {job} AND attempt = {attempt} AND state = 3 FOR NO KEY UPDATE \
+             SELECT id FROM {schema}.convoke_job WHERE id = {job} AND attempt = {attempt} AND state + 0 = 3 FOR NO KEY UPDATE \
          ), kept AS ( \
              INSERT INTO {schema}.convoke_job_step (job, name, result) SELECT id, {}, {} FROM lent ON CONFLICT (job, name) DO NOTHING \
          ) SELECT id FROM lent",

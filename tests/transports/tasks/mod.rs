@@ -31,6 +31,8 @@ mod memory;
 mod sqlite;
 /// PostgreSQL.
 mod postgres;
+/// PostgreSQL, while somebody keeps vacuum back.
+mod kept_back;
 
 pub(crate) use crate::transports::outbox::Base;
 

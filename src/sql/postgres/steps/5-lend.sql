@@ -1,26 +1,28 @@
 -- How jobs are lent and end, of the step that schema-5.sql begins.
 
 -- Makes ready what is due, and what was lent for a time that is over; so many of each. What was lost with its worker says nothing
--- of why it failed.
-CREATE FUNCTION {schema}.convoke_job_wake_1(p_moment bigint, p_most integer) RETURNS void
+-- of why it failed. Nothing is due before `p_due`, and no lease ends before `p_lease`.
+CREATE FUNCTION {schema}.convoke_job_wake_1(p_moment bigint, p_most integer, p_due bigint, p_lease bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     ids bigint[];
 BEGIN
     SELECT array_agg(due.id) INTO ids FROM (
-        SELECT j.id FROM {schema}.convoke_job AS j WHERE j.state = 2 AND j.at <= p_moment ORDER BY j.at LIMIT p_most
-        FOR NO KEY UPDATE SKIP LOCKED
+        SELECT j.id FROM {schema}.convoke_job AS j WHERE j.state = 2 AND j.at >= p_due AND j.at <= p_moment ORDER BY j.at
+        LIMIT p_most FOR NO KEY UPDATE SKIP LOCKED
     ) AS due;
     IF ids IS NOT NULL THEN
-        UPDATE {schema}.convoke_job AS j SET state = CASE WHEN j.key IS NULL OR j.cancelled THEN 0 ELSE 1 END
+        UPDATE {schema}.convoke_job AS j SET
+                state = CASE WHEN j.key IS NULL OR j.cancelled THEN 0 ELSE 1 END, at = greatest(p_moment, j.due + 1)
             WHERE j.id = ANY (ids);
     END IF;
     SELECT array_agg(lost.id) INTO ids FROM (
-        SELECT j.id FROM {schema}.convoke_job AS j WHERE j.state = 3 AND j.at <= p_moment ORDER BY j.at LIMIT p_most
-        FOR NO KEY UPDATE SKIP LOCKED
+        SELECT j.id FROM {schema}.convoke_job AS j WHERE j.state = 3 AND j.at >= p_lease AND j.at <= p_moment ORDER BY j.at
+        LIMIT p_most FOR NO KEY UPDATE SKIP LOCKED
     ) AS lost;
     IF ids IS NOT NULL THEN
-        UPDATE {schema}.convoke_job AS j SET state = CASE WHEN j.key IS NULL OR j.cancelled THEN 0 ELSE 1 END, text = NULL
+        UPDATE {schema}.convoke_job AS j SET
+                state = CASE WHEN j.key IS NULL OR j.cancelled THEN 0 ELSE 1 END, at = greatest(p_moment, j.due + 1), text = NULL
             WHERE j.id = ANY (ids);
     END IF;
 END $$;
@@ -146,14 +148,75 @@ BEGIN
     ) AS held;
 END $$;
 
+-- What is ready below the floors of its lane: it was added since `p_id` was the next number, or was there and became ready since
+-- `p_since`. As it is written, no index of a state can be read from its beginning to its end for that.
+CREATE FUNCTION {schema}.convoke_job_fresh_1(
+    p_lanes bigint[], p_floors bigint[], p_id bigint, p_since bigint, OUT ids bigint[], OUT lanes bigint[], OUT ranks bigint[]
+)
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    SELECT coalesce(array_agg(fresh.id), '{}'), coalesce(array_agg(fresh.lane), '{}'), coalesce(array_agg(fresh.rank), '{}')
+        INTO ids, lanes, ranks FROM (
+            SELECT j.id, j.lane, j.rank FROM {schema}.convoke_job AS j WHERE j.id >= p_id AND j.state + 0 = 0
+            UNION ALL
+            SELECT j.id, j.lane, j.rank FROM {schema}.convoke_job AS j
+            WHERE j.at >= p_since AND j.at > j.due AND j.state < 2 AND j.state + 0 = 0 AND j.id + 0 < p_id
+        ) AS fresh WHERE fresh.rank < p_floors[array_position(p_lanes, fresh.lane)];
+END $$;
+
+-- Returns for each lane a rank below which nothing in it is ready, and for each state above 1 a time before which nothing in it ends;
+-- nor ever will be, but for what is added from the next number on, or becomes ready from `p_moment` on: if all have ended who were
+-- writing when that was the number and the time. It begins at floors that held since `p_id` and `p_since`, and steps over what has died
+-- above them.
+CREATE FUNCTION {schema}.convoke_job_floor_1(
+    p_lanes bigint[], p_floors bigint[], p_times bigint[], p_id bigint, p_since bigint, p_moment bigint, OUT floors bigint[],
+    OUT times bigint[]
+)
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    fresh record;
+    first_at bigint;
+BEGIN
+    SELECT * INTO fresh FROM {schema}.convoke_job_fresh_1(p_lanes, p_floors, p_id, p_since);
+    floors := ARRAY(
+        SELECT coalesce(
+            (SELECT min(below.rank) FROM unnest(fresh.lanes, fresh.ranks) AS below (lane, rank) WHERE below.lane = l.number),
+            (
+                SELECT j.rank FROM {schema}.convoke_job AS j WHERE j.lane = l.number AND j.state = 0 AND j.rank >= l.floor
+                ORDER BY j.rank, j.id LIMIT 1
+            ),
+            9223372036854775807
+        ) FROM unnest(p_lanes, p_floors) WITH ORDINALITY AS l (number, floor, place) ORDER BY l.place
+    );
+    FOR over IN 2 .. 6 LOOP
+        SELECT j.at INTO first_at FROM {schema}.convoke_job AS j
+            WHERE j.state = over AND j.state > 1 AND j.at >= p_times[over - 1] AND j.at < p_moment ORDER BY j.at LIMIT 1;
+        times[over - 1] := greatest(p_times[over - 1], coalesce(first_at, p_moment));
+    END LOOP;
+END $$;
+
+-- How many entries of those indexes this transaction has read by which jobs are found: dead ones too, which vacuum may have to leave.
+CREATE FUNCTION {schema}.convoke_job_read_1() RETURNS bigint
+LANGUAGE sql VOLATILE AS $$
+    SELECT pg_stat_get_xact_tuples_returned('{schema}.convoke_job_ready'::regclass)
+        + pg_stat_get_xact_tuples_returned('{schema}.convoke_job_back'::regclass)
+        + pg_stat_get_xact_tuples_returned('{schema}.convoke_job_times'::regclass)
+        + pg_stat_get_xact_tuples_returned('{schema}.convoke_job_pkey'::regclass)
+$$;
+
 -- Lends the first of these lanes, for so many µs. `p_looks` says whether it is looked what has become due; where less is ready than
 -- is wanted, that is done anyway. Those in `p_turns` are walked over for jobs of keys, with the limit and the cursor of each. Of
 -- more than one lane with something it is first found out how many of each are among the first, for whoever locks more than it
 -- lends is in the way of others. The last row has no id: its `waited` is in how many µs there is more, and `cursors` where the
--- walks ended.
+-- walks ended; `rank` is how many entries of indexes were read to find these.
+--
+-- With `p_id` it begins at floors, `p_floors` of the lanes and `p_times` of the states above 1: below them is only what
+-- `convoke_job_fresh_1` finds. Where the server has forgotten numbers that it had given, or its clock was set back, they do not count,
+-- which `is_expired` of the last row says.
 CREATE FUNCTION {schema}.convoke_job_lend_1(
     p_database text, p_lanes bigint[], p_most integer, p_lease bigint, p_wakes integer, p_looks boolean,
-    p_turns bigint[], p_tasks bigint[], p_at_once bigint[], p_bursts bigint[], p_eaches bigint[], p_cursors bigint[]
+    p_turns bigint[], p_tasks bigint[], p_at_once bigint[], p_bursts bigint[], p_eaches bigint[], p_cursors bigint[],
+    p_floors bigint[] DEFAULT '{}', p_times bigint[] DEFAULT '{}', p_id bigint DEFAULT NULL, p_since bigint DEFAULT NULL
 )
 RETURNS TABLE (
     id bigint, rank bigint, attempt integer, attempts integer, task text, payload text, cause text, waited bigint,
@@ -179,13 +242,32 @@ DECLARE
     room bigint;
     next_at bigint;
     place integer;
+    floors bigint[] := p_floors;
+    due_from bigint := p_times[1];
+    lease_from bigint := p_times[2];
+    has_floors boolean;
+    fresh record;
+    read_before bigint := {schema}.convoke_job_read_1();
+    read_rows bigint := 0;
 BEGIN
     PERFORM {schema}.convoke_same_1(p_database);
+    LOCK TABLE {schema}.convoke_job IN ROW EXCLUSIVE MODE;
+    has_floors := p_id IS NOT NULL AND {schema}.convoke_micros_1() >= p_since
+        AND coalesce(pg_sequence_last_value('{schema}.convoke_job_number'::regclass), 0) >= p_id / 8192 - 1;
+    IF NOT has_floors THEN
+        floors := array_fill(-9223372036854775808, ARRAY[cardinality(p_lanes)]);
+        due_from := -9223372036854775808;
+        lease_from := -9223372036854775808;
+    END IF;
+    SELECT '{}'::bigint[] AS ids, '{}'::bigint[] AS lanes, '{}'::bigint[] AS ranks INTO fresh;
     cursors := p_cursors;
     LOOP
         moment := {schema}.convoke_micros_1();
         IF looks THEN
-            PERFORM {schema}.convoke_job_wake_1(moment, p_wakes);
+            PERFORM {schema}.convoke_job_wake_1(moment, p_wakes, due_from, lease_from);
+        END IF;
+        IF has_floors THEN
+            SELECT * INTO fresh FROM {schema}.convoke_job_fresh_1(p_lanes, floors, p_id, p_since);
         END IF;
         ids := '{}';
         beside := '{}';
@@ -196,9 +278,10 @@ BEGIN
             );
         END IF;
         IF cardinality(p_lanes) > 1 OR turning > 0 THEN
-            SELECT coalesce(array_agg(l.number), '{}') INTO lanes FROM unnest(p_lanes) AS l (number) WHERE EXISTS (
-                SELECT 1 FROM {schema}.convoke_job AS j WHERE j.lane = l.number AND j.state = 0
-            );
+            SELECT coalesce(array_agg(l.number), '{}') INTO lanes FROM unnest(p_lanes, floors) AS l (number, floor)
+                WHERE l.number = ANY (fresh.lanes) OR EXISTS (
+                    SELECT 1 FROM {schema}.convoke_job AS j WHERE j.lane = l.number AND j.state = 0 AND j.rank >= l.floor
+                );
         ELSE
             lanes := p_lanes;
         END IF;
@@ -231,24 +314,42 @@ BEGIN
             IF cardinality(lanes) > 1 THEN
                 SELECT array_agg(counted.number), array_agg(counted.quota) INTO lanes, quotas FROM (
                     SELECT firsts.number, count(*)::integer AS quota FROM (
-                        SELECT l.number FROM unnest(lanes) AS l (number) CROSS JOIN LATERAL (
-                            SELECT j.rank, j.id FROM {schema}.convoke_job AS j WHERE j.lane = l.number AND j.state = 0
-                            ORDER BY j.rank, j.id LIMIT rest
-                        ) AS first ORDER BY first.rank, first.id LIMIT rest
+                        SELECT all_firsts.number FROM (
+                            SELECT l.number, first.rank, first.id FROM unnest(lanes) AS l (number) CROSS JOIN LATERAL (
+                                SELECT j.rank, j.id FROM {schema}.convoke_job AS j WHERE j.lane = l.number AND j.state = 0
+                                    AND j.rank >= floors[array_position(p_lanes, l.number)]
+                                ORDER BY j.rank, j.id LIMIT rest
+                            ) AS first
+                            UNION ALL
+                            SELECT below.lane, below.rank, below.id FROM unnest(fresh.lanes, fresh.ranks, fresh.ids) AS below (lane, rank, id)
+                        ) AS all_firsts ORDER BY all_firsts.rank, all_firsts.id LIMIT rest
                     ) AS firsts GROUP BY firsts.number
                 ) AS counted;
             END IF;
             FOR place IN 1 .. coalesce(cardinality(lanes), 0) LOOP
                 present := lanes[place];
                 quota := quotas[place];
+                IF present = ANY (fresh.lanes) THEN
+                    SELECT array_agg(first.id) INTO picked FROM (
+                        SELECT j.id FROM {schema}.convoke_job AS j WHERE j.state + 0 = 0 AND j.id = ANY (ARRAY(
+                            SELECT below.id FROM unnest(fresh.lanes, fresh.ids) AS below (lane, id) WHERE below.lane = present
+                        )) ORDER BY j.rank, j.id LIMIT quota FOR NO KEY UPDATE SKIP LOCKED
+                    ) AS first;
+                    ids := ids || coalesce(picked, '{}');
+                    rest := rest - coalesce(cardinality(picked), 0);
+                    quota := quota - coalesce(cardinality(picked), 0);
+                END IF;
+                CONTINUE WHEN quota <= 0;
                 SELECT array_agg(first.id) INTO picked FROM (
                     SELECT j.id FROM {schema}.convoke_job AS j WHERE j.lane = present AND j.state = 0
+                        AND j.rank >= floors[array_position(p_lanes, present)]
                     ORDER BY j.rank, j.id LIMIT quota FOR NO KEY UPDATE SKIP LOCKED
                 ) AS first;
                 ids := ids || coalesce(picked, '{}');
                 rest := rest - coalesce(cardinality(picked), 0);
             END LOOP;
         END IF;
+        read_rows := read_rows + {schema}.convoke_job_read_1() - read_before;
         IF cardinality(ids) > 0 THEN
             moment := {schema}.convoke_micros_1();
             RETURN QUERY UPDATE {schema}.convoke_job AS j SET
@@ -258,6 +359,7 @@ BEGIN
                 RETURNING j.id, j.rank, j.attempt, j.attempts + j.spared, j.task, j.payload, j.cause, moment - j.due, j.cancelled,
                     j.expires IS NOT NULL AND j.attempt - j.spared = 1 AND j.due + j.expires < moment, j.text, NULL::bigint[];
         END IF;
+        read_before := {schema}.convoke_job_read_1();
         EXIT WHEN looks OR rest <= 0;
         looks := true;
     END LOOP;
@@ -265,27 +367,33 @@ BEGIN
     IF rest > 0 THEN
         next_at := least(
             room,
-            (SELECT j.at FROM {schema}.convoke_job AS j WHERE j.state = 2 ORDER BY j.at LIMIT 1),
-            (SELECT j.at FROM {schema}.convoke_job AS j WHERE j.state = 3 ORDER BY j.at LIMIT 1)
+            (SELECT j.at FROM {schema}.convoke_job AS j WHERE j.state = 2 AND j.at >= due_from ORDER BY j.at LIMIT 1),
+            -- Before the first lease that is still there stand all that have ended within the time of one: it is looked again instead.
+            CASE WHEN has_floors THEN moment + 250000
+                ELSE (SELECT j.at FROM {schema}.convoke_job AS j WHERE j.state = 3 ORDER BY j.at LIMIT 1) END
         );
     END IF;
-    RETURN QUERY SELECT NULL::bigint, NULL::bigint, NULL::integer, NULL::integer, NULL::text, NULL::text, NULL::text,
-        greatest(0, next_at - {schema}.convoke_micros_1()), NULL::boolean, NULL::boolean, NULL::text, cursors;
+    read_rows := read_rows + {schema}.convoke_job_read_1() - read_before;
+    RETURN QUERY SELECT NULL::bigint, read_rows, NULL::integer, NULL::integer, NULL::text, NULL::text, NULL::text,
+        greatest(0, next_at - {schema}.convoke_micros_1()), NULL::boolean, p_id IS NOT NULL AND NOT has_floors, NULL::text, cursors;
 END $$;
 
--- Extends leases by so many µs, and returns how each is: 0 still lent, 1 and asked to end, 2 lost.
+-- Extends leases by so many µs, and returns how each is: 0 still lent, 1 and asked to end, 2 lost. Here and below jobs are found by
+-- their numbers: as it is written, the index of all that were ever lent is not read for that.
 CREATE FUNCTION {schema}.convoke_job_renew_1(p_ids bigint[], p_attempts integer[], p_lease bigint) RETURNS smallint[]
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-    moment bigint := {schema}.convoke_micros_1();
+    moment bigint;
     held bigint[];
     numbers integer[];
     cancelled bigint[];
 BEGIN
+    LOCK TABLE {schema}.convoke_job IN ROW EXCLUSIVE MODE;
+    moment := {schema}.convoke_micros_1();
     WITH renewed AS (
         UPDATE {schema}.convoke_job AS j SET at = moment + p_lease
         FROM (SELECT * FROM unnest(p_ids, p_attempts) AS asked (id, attempt) ORDER BY asked.id) AS asked
-        WHERE j.id = asked.id AND j.attempt = asked.attempt AND j.state = 3
+        WHERE j.id = asked.id AND j.attempt = asked.attempt AND j.state + 0 = 3
         RETURNING j.id, j.attempt, j.cancelled
     )
     SELECT array_agg(renewed.id), array_agg(renewed.attempt), array_agg(renewed.id) FILTER (WHERE renewed.cancelled)
@@ -307,7 +415,7 @@ CREATE FUNCTION {schema}.convoke_job_settle_1(
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-    moment bigint := {schema}.convoke_micros_1();
+    moment bigint;
     deleted bigint[];
     changed bigint[];
     gone bigint[];
@@ -315,11 +423,13 @@ BEGIN
     IF NOT EXISTS (SELECT 1 FROM {schema}.convoke_database WHERE id = p_database) THEN
         RAISE EXCEPTION 'the tasks are of another database than the transaction' USING ERRCODE = 'ZC001';
     END IF;
+    LOCK TABLE {schema}.convoke_job IN ROW EXCLUSIVE MODE;
+    moment := {schema}.convoke_micros_1();
     IF 0 = ANY (p_hows) THEN
         WITH ended AS (
             DELETE FROM {schema}.convoke_job AS j
             USING (SELECT * FROM unnest(p_ids, p_attempts, p_hows) AS asked (id, attempt, how) WHERE asked.how = 0 ORDER BY asked.id) AS asked
-            WHERE j.id = asked.id AND j.attempt = asked.attempt AND j.state = 3 AND (j.hold <= 0 OR coalesce(j.held_until, 0) <= moment)
+            WHERE j.id = asked.id AND j.attempt = asked.attempt AND j.state + 0 = 3 AND (j.hold <= 0 OR coalesce(j.held_until, 0) <= moment)
             RETURNING j.id
         )
         SELECT array_agg(ended.id) INTO deleted FROM ended;
@@ -332,7 +442,8 @@ BEGIN
                     WHEN 1 THEN CASE WHEN asked.time > 0 THEN 2 WHEN j.key IS NULL OR j.cancelled THEN 0 ELSE 1 END
                     WHEN 2 THEN CASE WHEN j.key IS NULL OR j.cancelled THEN 0 ELSE 1 END
                     ELSE asked.state END,
-                at = CASE WHEN asked.how IN (1, 2) THEN moment + asked.time ELSE greatest(moment + asked.time, j.held_until) END,
+                at = CASE asked.how WHEN 1 THEN moment + greatest(asked.time, 1) WHEN 2 THEN greatest(moment, j.due + 1)
+                    ELSE greatest(moment + asked.time, j.held_until) END,
                 -- The head start stays what it was.
                 rank = CASE WHEN asked.how = 1 THEN moment + asked.time - (j.due - j.rank) ELSE j.rank END,
                 due = CASE WHEN asked.how = 1 THEN moment + asked.time ELSE j.due END,
@@ -346,7 +457,7 @@ BEGIN
                 SELECT DISTINCT ON (asked.id) * FROM unnest(p_ids, p_attempts, p_hows, p_states, p_times, p_texts) WITH ORDINALITY
                     AS asked (id, attempt, how, state, time, text, place) ORDER BY asked.id, asked.attempt DESC, asked.place
             ) AS asked
-            WHERE j.id = asked.id AND j.attempt = asked.attempt AND j.state = 3
+            WHERE j.id = asked.id AND j.attempt = asked.attempt AND j.state + 0 = 3
             RETURNING j.id, asked.how
         )
         SELECT array_agg(ended.id), array_agg(ended.id) FILTER (WHERE ended.how NOT IN (1, 2)) INTO changed, gone FROM ended;

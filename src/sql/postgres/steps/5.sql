@@ -6,6 +6,11 @@
 -- `at` is when the state ends: when it is due, when the lease ends, until when it is kept. What is in one state stands in no index
 -- that is read for another: so it does not matter how many are not due yet, or over.
 --
+-- Where a look begins while somebody keeps vacuum back (`src/tasks/postgres/floor.rs`) follows from three things, which whoever writes
+-- has to keep: a number is drawn, and the clock is read, by who has locked the table as one that writes to it (ROW EXCLUSIVE); `at` of
+-- a state above 1 is never before that time; and a job that was there and becomes ready has in `at` when it did, which is later than
+-- `due`: so it stands in `convoke_job_back`, whatever its rank is.
+--
 -- `attempt` only rises, for it says who has the job. Attempts that do not count are `spared`. `hold` is 0 without a unique key; 1 if
 -- that is taken until the job is over, 2 until it is lent, and each no sooner than `held_until`; negative once it is free. A unique key
 -- counts by its hash, so that a long one can be looked for.
@@ -50,6 +55,7 @@ CREATE TABLE {schema}.convoke_job (
     vacuum_truncate = off
 );
 CREATE INDEX convoke_job_ready ON {schema}.convoke_job (lane, rank, id) WHERE state = 0;
+CREATE INDEX convoke_job_back ON {schema}.convoke_job (at) WHERE state < 2 AND at > due;
 CREATE INDEX convoke_job_turns ON {schema}.convoke_job (lane, key, rank, id) WHERE state = 1;
 CREATE INDEX convoke_job_times ON {schema}.convoke_job (state, at) WHERE state > 1;
 CREATE INDEX convoke_job_running ON {schema}.convoke_job (key) WHERE state = 3 AND key IS NOT NULL;
@@ -121,6 +127,7 @@ BEGIN
     IF NOT EXISTS (SELECT 1 FROM {schema}.convoke_database WHERE id = p_database) THEN
         RAISE EXCEPTION 'the tasks are of another database than the transaction' USING ERRCODE = 'ZC001';
     END IF;
+    LOCK TABLE {schema}.convoke_job IN ROW EXCLUSIVE MODE;
     moment := {schema}.convoke_micros_1();
     IF cardinality(array_remove(p_uniques, NULL)) = 0 THEN
         WITH added AS (
@@ -185,6 +192,7 @@ BEGIN
     IF NOT EXISTS (SELECT 1 FROM {schema}.convoke_database WHERE id = p_database) THEN
         RAISE EXCEPTION 'the tasks are of another database than the transaction' USING ERRCODE = 'ZC001';
     END IF;
+    LOCK TABLE {schema}.convoke_job IN ROW EXCLUSIVE MODE;
     moment := {schema}.convoke_micros_1();
     due := CASE WHEN p_due < 0 THEN moment - 1 - p_due ELSE greatest(p_due, moment) END;
     ready := CASE WHEN due > moment THEN 2 END;
@@ -210,15 +218,18 @@ END $$;
 CREATE FUNCTION {schema}.convoke_job_cancel_1(p_id bigint) RETURNS smallint
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
-    moment bigint := {schema}.convoke_micros_1();
+    moment bigint;
     was smallint;
 BEGIN
+    LOCK TABLE {schema}.convoke_job IN ROW EXCLUSIVE MODE;
+    moment := {schema}.convoke_micros_1();
     SELECT j.state INTO was FROM {schema}.convoke_job AS j WHERE j.id = p_id FOR NO KEY UPDATE;
     IF was <= 3 THEN
         UPDATE {schema}.convoke_job AS j SET
                 cancelled = true,
                 rank = CASE WHEN was = 2 THEN least(j.due, moment) - (j.due - j.rank) ELSE j.rank END,
                 due = CASE WHEN was = 2 THEN least(j.due, moment) ELSE j.due END,
+                at = CASE WHEN was = 3 THEN j.at ELSE greatest(moment, least(j.due, moment) + 1) END,
                 state = CASE WHEN was = 3 THEN 3 ELSE 0 END
             WHERE j.id = p_id;
     END IF;
@@ -230,14 +241,16 @@ END $$;
 CREATE FUNCTION {schema}.convoke_job_retry_1(p_id bigint) RETURNS boolean
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
-    moment bigint := {schema}.convoke_micros_1();
+    moment bigint;
 BEGIN
+    LOCK TABLE {schema}.convoke_job IN ROW EXCLUSIVE MODE;
+    moment := {schema}.convoke_micros_1();
     UPDATE {schema}.convoke_job AS j SET hold = -j.hold
         FROM {schema}.convoke_job AS mine
         WHERE mine.id = p_id AND j.hold > 0 AND j.unique_hash = mine.unique_hash AND j.id <> p_id
             AND (j.state >= 4 OR j.hold = 2 AND j.state = 3) AND coalesce(j.held_until, 0) <= moment;
     UPDATE {schema}.convoke_job AS j SET
-            state = CASE WHEN j.key IS NULL THEN 0 ELSE 1 END, rank = moment - (j.due - j.rank), due = moment, at = moment,
+            state = CASE WHEN j.key IS NULL THEN 0 ELSE 1 END, rank = moment - (j.due - j.rank), due = moment, at = moment + 1,
             cancelled = false, expires = NULL, spared = j.attempt, hold = abs(j.hold), text = NULL, note = NULL, fraction = NULL
         WHERE j.id = p_id AND j.state IN (5, 6);
     RETURN FOUND;
@@ -245,8 +258,9 @@ EXCEPTION WHEN unique_violation THEN
     RETURN false;
 END $$;
 
--- Deletes jobs that have been kept for long enough, and rates that do not count any more. Returns how many jobs.
-CREATE FUNCTION {schema}.convoke_job_prune_1(p_most integer) RETURNS bigint
+-- Deletes jobs that have been kept for long enough, and rates that do not count any more. Returns how many jobs. In a state none is
+-- before its time in `p_times`, which begin with that of state 2.
+CREATE FUNCTION {schema}.convoke_job_prune_1(p_most integer, p_times bigint[] DEFAULT '{}') RETURNS bigint
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     moment bigint := {schema}.convoke_micros_1();
@@ -256,7 +270,8 @@ DECLARE
 BEGIN
     FOR over IN 4 .. 6 LOOP
         SELECT array_agg(o.id) INTO old FROM (
-            SELECT j.id FROM {schema}.convoke_job AS j WHERE j.state = over AND j.state > 1 AND j.at <= moment
+            SELECT j.id FROM {schema}.convoke_job AS j WHERE j.state = over AND j.state > 1
+                AND j.at >= coalesce(p_times[over - 1], -9223372036854775808) AND j.at <= moment
             ORDER BY j.at LIMIT p_most - pruned FOR UPDATE SKIP LOCKED
         ) AS o;
         IF old IS NOT NULL THEN

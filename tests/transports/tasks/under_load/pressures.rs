@@ -11,7 +11,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::{each_once, enqueue, is_left_out, median, nothing_waits, rate, work};
+use super::{each_once, enqueue, is_left_out, median, nothing_waits, work};
 use crate::transports::outbox::Taker;
 use crate::transports::outbox::postgres::Database;
 use crate::transports::tasks::Base;
@@ -32,30 +32,41 @@ struct Plant {
 
 impl Plant {
     async fn new() -> Self {
-        let base = Database::alone(&["fsync=off", "autovacuum_naptime=1s"]).await;
+        let base = Database::alone(&["fsync=off", "autovacuum_naptime=10s"]).await;
         let (bus, outbox, queue) =
             (EventBus::default(), base.outbox("Shop").await.unwrap(), base.tasks().await.unwrap());
         let tasks = Tasks::new(base.database(), &bus).outbox(&outbox).on(work).unwrap().await.unwrap();
-        let mut id = 0;
-        rate(&queue, &mut id, JOBS).await;
-        let mut rates = Vec::new();
-        for _ in 0..ROUNDS {
-            rates.push(rate(&queue, &mut id, JOBS).await);
+        let mut plant = Self { base, bus, queue, tasks, id: 0, before: 1.0 };
+        plant.rate().await;
+        plant.before = plant.rounds().await;
+        plant
+    }
+
+    /// Enqueues some, and returns how many were done in a second, until all are. It asks the worker: to count what is in the table, a
+    /// few hundred times a second, is a load of its own.
+    async fn rate(&mut self) -> f64 {
+        let done = || self.tasks.probe().health().settled;
+        let before = done();
+        enqueue(&self.queue, &mut self.id, JOBS).await;
+        let start = Instant::now();
+        while done() - before < JOBS {
+            assert!(start.elapsed() < Duration::from_secs(300));
+            sleep(Duration::from_millis(1)).await;
         }
-        Self { base, bus, queue, tasks, id, before: median(rates) }
+        JOBS as f64 / start.elapsed().as_secs_f64()
     }
 
     /// The median of what is done now, as a part of what was done.
     async fn rounds(&mut self) -> f64 {
         let mut rates = Vec::new();
         for _ in 0..ROUNDS {
-            rates.push(rate(&self.queue, &mut self.id, JOBS).await);
+            rates.push(self.rate().await);
         }
         median(rates) / self.before
     }
 
     /// Stops while it goes on, and has another do what is left.
-    async fn ends(self, what: &str, ratio: f64, goes_on: Vec<JoinHandle<()>>) {
+    async fn ends(self, what: &str, ratio: f64, least: f64, goes_on: Vec<JoinHandle<()>>) {
         let Self { base, bus, queue, tasks, id, .. } = self;
         let start = Instant::now();
         let status = tasks.stop().await;
@@ -67,7 +78,7 @@ impl Plant {
             left.waiting
         );
         assert!(took < Duration::from_secs(30), "{took:?}");
-        assert!(ratio > 0.3, "{ratio}");
+        assert!(ratio > least, "{ratio}");
         assert_eq!(left.running, 0, "what it had is given back");
         for one in goes_on {
             one.abort();
@@ -97,18 +108,25 @@ async fn a_transaction_stays_open() {
     if is_left_out() {
         return;
     }
-    let mut plant = Plant::new().await;
+    // Side by side, for a machine is not always as quick.
+    let (mut free, mut plant) = (Plant::new().await, Plant::new().await);
     let mut idle = PgConnection::connect(&plant.base.url).await.unwrap();
     sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT txid_current()").execute(&mut idle).await.unwrap();
     // What cannot be taken away gathers.
     enqueue(&plant.queue, &mut plant.id, 50_000).await;
     nothing_waits(&plant.queue).await;
-    let ratio = plant.rounds().await;
+    let (mut rates, mut frees) = (Vec::new(), Vec::new());
+    for _ in 0..2 * ROUNDS {
+        frees.push(free.rate().await);
+        rates.push(plant.rate().await);
+    }
+    let ratio = median(rates) / median(frees);
+    free.tasks.stop().await;
     let holds = actix_rt::spawn(async move {
         let _idle = idle;
         std::future::pending::<()>().await;
     });
-    plant.ends("while a transaction is held open", ratio, vec![holds]).await;
+    plant.ends("while a transaction is held open", ratio, 0.6, vec![holds]).await;
 }
 
 #[actix_rt::test]
@@ -134,7 +152,7 @@ async fn more_comes_than_is_done() {
     let ratio = (done().await - begun) as f64 / start.elapsed().as_secs_f64() / plant.before;
     enqueue(&queue, &mut id, 10_000).await;
     plant.id = id;
-    plant.ends("under an overload, enqueued by the same process", ratio, Vec::new()).await;
+    plant.ends("under an overload, enqueued by the same process", ratio, 0.3, Vec::new()).await;
 }
 
 #[actix_rt::test]
@@ -155,7 +173,7 @@ async fn others_read_the_table_slowly() {
         }));
     }
     let ratio = plant.rounds().await;
-    plant.ends("while four read the table slowly", ratio, readers).await;
+    plant.ends("while four read the table slowly", ratio, 0.3, readers).await;
 }
 
 #[actix_rt::test]
@@ -168,5 +186,5 @@ async fn a_hundred_thousand_come_at_once() {
     let (begun, start) = (plant.tasks.probe().health().settled, Instant::now());
     sleep(Duration::from_secs(3)).await;
     let ratio = (plant.tasks.probe().health().settled - begun) as f64 / start.elapsed().as_secs_f64() / plant.before;
-    plant.ends("of a hundred thousand that came at once", ratio, Vec::new()).await;
+    plant.ends("of a hundred thousand that came at once", ratio, 0.3, Vec::new()).await;
 }
