@@ -28,6 +28,6 @@ pub use builder::PostgresDatabaseBuilder;
 pub(crate) use bytes::{Form, body_of, is_text};
 pub use database::PostgresDatabase;
 pub(crate) use fault::{describe, late};
-pub(crate) use session::{BEGIN, Failed, array, quoted};
+pub(crate) use session::{ALONE, BEGIN, Failed, array, begin, quoted};
 pub(crate) use within::{WITHIN, is_within};
 pub(crate) use writers::Settling;
