@@ -329,7 +329,8 @@ async fn whoever_waits_for_another_process_that_applies_records_gives_up_in_time
     let slow_too = slow.clone();
     let applying = actix_rt::spawn(async move { slow_too.catch_up().await });
     let blocked = async {
-        let blocked = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%convoke_projection%'";
+        let blocked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+            AND state = 'idle in transaction' AND query LIKE '%convoke_projection%'";
         while sqlx::query_scalar::<_, i64>(AssertSqlSafe(blocked)).fetch_one(base.db.pool()).await.unwrap() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
