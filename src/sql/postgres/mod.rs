@@ -10,7 +10,9 @@
 //!
 //! What has to hold behind a pooler that gives each transaction another connection: no statement of ours has a name, no session
 //! has a state, and what has parameters is in a transaction. A statement whose values are numbers and texts of ours is one simple
-//! query. What is late is closed with its connection, which nobody else gets.
+//! query. What is late is closed with its connection, which nobody else gets; so is what is dropped while it may have begun a
+//! transaction, and what is begun for others is finished (`begin`): the client would give back a connection with a transaction open.
+//! What is one message, and must not be lost in somebody else's, looks whether it is `ALONE`.
 
 mod builder;
 mod database;
