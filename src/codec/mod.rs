@@ -13,7 +13,8 @@
 //!
 //! In reading order: `write` is the trait that `wire` and `cloud_events` implement. `read` recognizes every form by its
 //! `mode` and its `fields`. `cloud_event` reads a CloudEvent, `percent` escapes and unescapes texts for headers, and
-//! `error` says why a packet is no event. `leaves` is what leaves without a bus, with all that is known of it.
+//! `error` says why a packet is no event. `leaves` is what leaves without a bus, with all that is known of it. `upcasts` lift
+//! what was written in an old version to the present one.
 //!
 //! An event that is written is read back unchanged, and no error quotes what was read.
 
@@ -27,6 +28,7 @@ mod cloud_event;
 mod percent;
 mod error;
 mod leaves;
+mod upcasts;
 
 pub use cloud_events::{Binding, CloudEvents};
 pub use error::CodecError;
@@ -34,5 +36,6 @@ pub(crate) use leaves::Unpressed;
 pub use leaves::{Leaves, Outgoing};
 pub(crate) use read::check_attributes;
 pub use read::read;
+pub(crate) use upcasts::Upcasts;
 pub use wire::Wire;
 pub use write::Codec;

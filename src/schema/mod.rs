@@ -20,7 +20,8 @@
 //! | whom a change breaks | [`compat()`], [`Changes`], [`Breaks`] |
 //!
 //! In reading order: `event_schema` is one version of an event, `registry` has several, `document/` is what is kept of a
-//! service; `validation/` looks whether JSON fits, `compat/` compares. `walk` goes through a schema, `canonical` has it written
+//! service; `validation/` looks whether JSON fits, `compat/` compares. `walk` goes through a schema, `chain` along what one
+//! value has to fit, `canonical` has it written
 //! with the same bytes, `names` says what it is called in a document; `error` is what goes wrong.
 //!
 //! A schema says what its type reads. Of a name and a version there is one.
@@ -31,17 +32,19 @@ mod document;
 mod validation;
 mod compat;
 mod walk;
+mod chain;
 mod canonical;
 mod names;
 mod error;
 
 pub(crate) use canonical::{order_sets, written};
+pub(crate) use chain::is_too_long;
 pub use compat::{Breaks, Change, Changes, What, compat};
 pub use document::{Document, DocumentBuilder};
 pub use error::SchemaError;
 pub use event_schema::EventSchema;
 pub(crate) use event_schema::{Example, called};
-pub(crate) use names::{DEFINITIONS, SCHEMAS, segment, unsegment};
+pub(crate) use names::{DEFINITIONS, SCHEMAS, segment, unpointer, unsegment};
 pub use registry::Registry;
 pub use validation::{CheckError, Checked, Fault, Misfit, Validator, check};
 pub(crate) use walk::{each_schema, properties};

@@ -67,6 +67,17 @@ pub(crate) fn unsegment(segment: &str) -> Option<String> {
     Some(String::from_utf8(bytes).ok()?.replace("~1", "/").replace("~0", "~"))
 }
 
+/// A pointer in a URI as one that is not; none if it is neither the whole nor begins with a slash.
+pub(crate) fn unpointer(pointer: &str) -> Option<String> {
+    if pointer.is_empty() {
+        return Some(String::new());
+    }
+    let escape = |segment: String| segment.replace('~', "~0").replace('/', "~1");
+    let segments = pointer.strip_prefix('/')?.split('/').map(|segment| unsegment(segment).map(escape));
+    let segments: Option<Vec<_>> = segments.collect();
+    Some(format!("/{}", segments?.join("/")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -99,10 +99,13 @@ impl Registry {
             let (first, second) = (by(first.claimant), by(schema.claimant));
             return Err(SchemaError::Claimed { event: id.0, version: id.1, first, second });
         }
+        // What one of them hides is hidden.
+        let is_personal = first.contains_personal_data || schema.contains_personal_data;
         // A type knows more than a document does.
         if first.claimant.is_none() {
             *first = schema;
         }
+        first.contains_personal_data = is_personal;
         Ok(())
     }
 }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::reading::{Lens, Upcasts};
+use super::reading::Lens;
 use super::records::StoreDatabase;
 use super::store::Store;
 use crate::__private::Shown;
 use crate::EnvelopeLimits;
+use crate::codec::Upcasts;
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
 /// The longest name.
@@ -76,6 +77,9 @@ impl<D: StoreDatabase> StoreBuilder<D> {
     /// # }
     /// ```
     ///
+    /// The event is said by its name, or by its topic if that has a `/`: `"orders/placed"`. If there is one for both, that of the
+    /// name is taken.
+    ///
     /// One that panics makes the record [`StoreError::Unreadable`](super::StoreError::Unreadable). Two for the same event and
     /// version are an error when the store is opened.
     pub fn upcast(
@@ -84,13 +88,8 @@ impl<D: StoreDatabase> StoreBuilder<D> {
         from: u32,
         upcast: impl Fn(Value) -> Value + Send + Sync + 'static,
     ) -> Self {
-        let event = event.into();
-        let shown = Shown::name(&event).to_string();
-        if from == 0 {
-            self.wrong = Some(format!("no event has version 0: the upcaster for `{shown}` begins at 1 or later"));
-        }
-        if !self.upcasts.add(event, from, upcast) {
-            self.wrong = Some(format!("there are two upcasters for `{shown}` from version {from}: leave one out"));
+        if let Err(wrong) = self.upcasts.add(event.into(), from, upcast) {
+            self.wrong = Some(wrong);
         }
         self
     }
@@ -120,7 +119,7 @@ impl<D: StoreDatabase> StoreBuilder<D> {
 /// - `Refused` if the tables are too new for this program.
 /// - `Unreachable` if there is no answer within the deadline.
 /// - `Unsupported` for a name that is not valid: it has 1 to 80 bytes of letters, digits, `-`, `_`, `.` and `:`; and for two
-///   upcasters that say the same, or one from version 0.
+///   upcasters that say the same, or one from version 0 or from the last one.
 impl<D: StoreDatabase> IntoFuture for StoreBuilder<D> {
     type Output = Result<Store<D>, TransportError>;
     type IntoFuture = BoxFuture<'static, Self::Output>;

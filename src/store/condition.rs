@@ -6,9 +6,10 @@ use std::fmt::Display;
 
 use super::error::StoreError;
 use super::position::Position;
-use super::records::Wanted;
+use super::reading::some;
+use super::records::{Wanted, matches_any};
 use super::row::{Entry, entity_of, kind_of};
-use crate::{Pattern, Patterns, TopicError};
+use crate::{Pattern, Patterns};
 
 /// Begins a condition of an append: nothing may have happened since this position, which is that of the last record that
 /// you have read to decide. [`of`](Condition::of) and [`about`](Condition::about) say what counts; without them, everything
@@ -38,7 +39,7 @@ use crate::{Pattern, Patterns, TopicError};
 /// # }
 /// ```
 pub fn nothing_since(position: Position) -> Condition {
-    Condition { since: position, patterns: Ok(Vec::new()), entity: None, kind: None }
+    Condition { since: position, patterns: Ok(Vec::new()), is_of_own: false, entity: None, kind: None }
 }
 
 /// What must not have happened, so that an event is appended. Created by [`nothing_since`].
@@ -46,7 +47,10 @@ pub fn nothing_since(position: Position) -> Condition {
 #[must_use = "it is a condition once it is given to `when`"]
 pub struct Condition {
     since: Position,
-    patterns: Result<Vec<Pattern>, TopicError>,
+    /// One of these; none stands for every topic.
+    patterns: Result<Vec<Pattern>, StoreError>,
+    /// Whether what is appended has to be of them.
+    is_of_own: bool,
     entity: Option<String>,
     /// Of what kind it is, if what is appended has to be about it.
     kind: Option<String>,
@@ -54,8 +58,21 @@ pub struct Condition {
 
 impl Condition {
     /// Counts only events whose topic matches one of these patterns.
+    ///
+    /// One of the events that are appended has to match one of them too, and be what the condition is [about](Self::about), or else it
+    /// is [`StoreError::NotOf`]: a pattern that no event has is misspelled, and such a condition would always hold. For one that is
+    /// meant there is [`of_other`](Self::of_other). The topic of a type cannot be misspelled: `.of(SeatTaken::TOPIC)`.
     pub fn of(mut self, topics: impl Patterns) -> Self {
-        self.patterns = topics.patterns();
+        self.patterns = some(topics);
+        self.is_of_own = true;
+        self
+    }
+
+    /// The same of topics that the appended events do not have, as an order that is cancelled only if it was not shipped. Two such
+    /// appends at once do not see each other. Nobody looks whether a pattern is misspelled: take `OrderShipped::TOPIC` for its text.
+    pub fn of_other(mut self, topics: impl Patterns) -> Self {
+        self.patterns = some(topics);
+        self.is_of_own = false;
         self
     }
 
@@ -80,20 +97,37 @@ impl Condition {
         self
     }
 
-    /// Looks whether these are about what it is about.
+    /// Looks whether these would be in the way of another one like it: else it is misspelled, or holds for ever.
     pub(super) fn check(&self, entries: &[Entry]) -> Result<(), StoreError> {
-        let Some(kind) = &self.kind else { return Ok(()) };
-        if entries.is_empty() || entries.iter().any(|entry| entry.entity == self.entity) {
+        let is_about = |entry: &&Entry| self.kind.is_none() || entry.entity == self.entity;
+        let mut about = entries.iter().filter(is_about).peekable();
+        if entries.is_empty() {
             return Ok(());
         }
-        let mut found: Vec<_> = entries.iter().filter_map(|entry| kind_of(entry.entity.as_deref()?)).collect();
-        found.sort_unstable();
-        found.dedup();
-        Err(StoreError::NotAbout { entity: kind.clone(), found: found.join(", ") })
+        if let Some(kind) = &self.kind
+            && about.peek().is_none()
+        {
+            let found = entries.iter().filter_map(|entry| kind_of(entry.entity.as_deref()?));
+            return Err(StoreError::NotAbout { entity: kind.clone(), found: listed(found) });
+        }
+        let Ok(patterns) = &self.patterns else { return Ok(()) };
+        if !self.is_of_own || about.any(|entry| matches_any(patterns, &entry.topic)) {
+            return Ok(());
+        }
+        let topics = listed(patterns.iter().map(Pattern::as_str));
+        Err(StoreError::NotOf { topics, found: listed(entries.iter().filter(is_about).map(|entry| &*entry.topic)) })
     }
 
     pub(super) fn wanted(self, tag: u32, store: &str) -> Result<Wanted, StoreError> {
         let since = self.since.number_in(tag, store)?;
         Ok(Wanted { since, patterns: self.patterns?, entity: self.entity })
     }
+}
+
+/// Each once.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(", ")
 }

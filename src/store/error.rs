@@ -28,6 +28,13 @@ pub enum StoreError {
         /// The kinds of those that the events are about; nothing if they are about none.
         found: String,
     },
+    /// The condition is of topics that none of the appended events has, so that nothing might ever be in its way.
+    NotOf {
+        /// The patterns of the condition.
+        topics: String,
+        /// The topics of the events, of those that the condition is about.
+        found: String,
+    },
     /// The position is one of another store, or of a store that was deleted and made again.
     Elsewhere {
         /// The position.
@@ -98,6 +105,8 @@ pub enum StoreError {
     },
     /// A topic or a pattern is not valid.
     Topic(TopicError),
+    /// The list of patterns is empty: whoever means every topic writes `**`.
+    NoPattern,
     /// The database refused, or could not be reached; or an event is larger than the limits allow.
     Transport(TransportError),
 }
@@ -127,6 +136,13 @@ impl fmt::Display for StoreError {
                     "; write `#[event(entity = \"{entity}\", entity_id = …)]` over its type, or `about_other` if that is meant"
                 )
             }
+            Self::NotOf { topics, found } => write!(
+                f,
+                "the condition is of `{}`, and no event that is appended has such a topic, but: {}; look how it is written, or write \
+                 `of_other` if that is meant",
+                Shown::text(topics),
+                Shown::text(found)
+            ),
             Self::Elsewhere { position, store } => write!(
                 f,
                 "{position} is no position of the store `{}`: it is one of another store, or of one that was deleted and made \
@@ -174,6 +190,7 @@ impl fmt::Display for StoreError {
                 write!(f, "`{}` cannot become JSON: {}", Shown::name(event), Shown::text(reason))
             }
             Self::Topic(error) => error.fmt(f),
+            Self::NoPattern => f.write_str("the list of patterns is empty: write `**` for every topic"),
             Self::Transport(error) => error.fmt(f),
         }
     }

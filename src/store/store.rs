@@ -88,8 +88,8 @@ impl<D: StoreDatabase> Store<D> {
     ///
     /// # Errors
     ///
-    /// - [`StoreError::Conflict`], [`StoreError::Elsewhere`], [`StoreError::Ahead`] and [`StoreError::NotAbout`] by its
-    ///   condition.
+    /// - [`StoreError::Conflict`], [`StoreError::Elsewhere`], [`StoreError::Ahead`], [`StoreError::NotAbout`] and
+    ///   [`StoreError::NotOf`] by its condition.
     /// - [`StoreError::Local`], [`StoreError::Foreign`] and [`StoreError::NotJson`] for an event that cannot be stored.
     /// - [`StoreError::Transport`], with `TooLarge` if the event exceeds the limits, `Missing` if there are no tables,
     ///   `Unreachable` if the database is away, or another transaction appends for longer than the deadline. After
@@ -129,7 +129,7 @@ impl<D: StoreDatabase> Store<D> {
     /// Reads events whose topic matches one of these patterns; `**` stands for all of them. See [`Read`].
     pub fn read(&self, topics: impl Patterns) -> Read {
         let records: Arc<dyn Records> = self.records.clone();
-        Read::new(records, self.name.clone(), self.lens.clone(), topics.patterns())
+        Read::new(records, self.name.clone(), self.lens.clone(), topics)
     }
 
     /// Tells events once more whose topic matches one of these patterns: to a bus, to a listener, or to a server. See [`Replaying`].

@@ -273,11 +273,10 @@ async fn judge(
         Err(error) => return Verdict::Dead(DeadReason::Broken, vec![error]),
     };
     about.is(&envelope.metadata);
-    if let Some(check) = &shared.options.check
-        && let Err(misfit) = check(&envelope)
-    {
-        return Verdict::Dead(DeadReason::Permanent, vec![misfit]);
-    }
+    let envelope = match shared.options.admit(envelope) {
+        Ok(envelope) => envelope,
+        Err(why) => return Verdict::Dead(DeadReason::Permanent, vec![why]),
+    };
     let mut hearing = pin!(hear(shared, envelope, doom));
     match held.through(shared, hearing.as_mut()).await {
         Through::Done(verdict) => verdict,

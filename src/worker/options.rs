@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::handles::Handles;
 use super::reading::Codec;
+use crate::codec::Upcasts;
 use crate::transport::Publisher;
 use crate::{Envelope, EnvelopeLimits, Inbox, Retry};
 
@@ -43,6 +44,9 @@ pub(crate) struct Options {
     pub(super) limits: EnvelopeLimits,
     pub(super) codec: Codec,
     pub(super) check: Option<Check>,
+    pub(super) upcasts: Upcasts,
+    /// What is wrong with these.
+    pub(super) wrong: Option<String>,
     pub(super) max_bytes_here: usize,
     pub(super) key: Option<KeyOf>,
     /// What follows a dead letter with the same key is parked.
@@ -55,6 +59,21 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// An event as listeners are to hear it: it has to be allowed in the version in which it was sent, and is heard in the present one.
+    ///
+    /// # Errors
+    ///
+    /// What a dead letter says of it.
+    pub(super) fn admit(&self, envelope: Box<Envelope>) -> Result<Box<Envelope>, String> {
+        if let Some(check) = &self.check {
+            check(&envelope)?;
+        }
+        match self.upcasts.is_empty() {
+            true => Ok(envelope),
+            false => self.upcasts.lift(*envelope).map(Box::new),
+        }
+    }
+
     /// How many may be here at first.
     pub(super) fn total(&self) -> usize {
         self.concurrency.saturating_add(self.prefetch.unwrap_or(self.concurrency))

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::select;
 
 use super::account::{WorkerError, WorkerReport};
@@ -16,6 +17,7 @@ use super::engine::Engine;
 use super::handles::Handles;
 use super::options::{OnUnknown, Options};
 use super::reading;
+use crate::codec::Upcasts;
 use crate::transport::{Demand, ErrorKind, Packet, Publisher, Source, TransportError};
 use crate::{Envelope, EnvelopeLimits, EventBus, Inbox, Retry, Shutdown};
 
@@ -102,6 +104,8 @@ impl<S: Source> Worker<S> {
             limits: EnvelopeLimits::default(),
             codec: reading::any(),
             check: None,
+            upcasts: Upcasts::default(),
+            wrong: None,
             max_bytes_here: 64 * 1024 * 1024,
             key: None,
             parks: false,
@@ -311,6 +315,37 @@ impl<S: Source> Worker<S> {
         Ok(self)
     }
 
+    /// Turns the payload of an event of an old version into one of the next version, before its listeners are called. Upcasters follow
+    /// each other, so that each need only know the next version; a store has the same.
+    ///
+    /// The event is said by its name, or by its topic if that has a `/`. It is validated as it has come, by the schema of its old
+    /// version. An upcaster that panics makes it a dead letter at once. Without an upcaster, listeners hear an event of another version
+    /// as if it were theirs, if its fields fit.
+    ///
+    /// ```no_run
+    /// # use convoke::Worker;
+    /// # use convoke::prelude::*;
+    /// # use convoke::transport::Memory;
+    /// # let bus = EventBus::default();
+    /// let worker = Worker::new(Memory::queue("orders"), &bus).upcast("OrderPlaced", 1, |mut payload| {
+    ///     payload["currency"] = "EUR".into(); // version 2 has one
+    ///     payload
+    /// });
+    /// ```
+    ///
+    /// Two for the same event and version, and one from version 0, are an error when the worker starts.
+    pub fn upcast(
+        mut self,
+        event: impl Into<String>,
+        from: u32,
+        upcast: impl Fn(Value) -> Value + Send + Sync + 'static,
+    ) -> Self {
+        if let Err(wrong) = self.options.upcasts.add(event.into(), from, upcast) {
+            self.options.wrong = Some(wrong);
+        }
+        self
+    }
+
     /// Sets how many bytes of packets the worker may hold, and as many again for the events that are made of the
     /// packets being handled: JSON may take a hundred times as much in memory. The default is 64 MiB each.
     ///
@@ -396,6 +431,9 @@ impl<S: Source> Worker<S> {
             return Err(WorkerError::NoArbiter);
         }
         let (name, abilities) = (self.source.name(), self.source.abilities());
+        if let Some(wrong) = &self.options.wrong {
+            return Err(TransportError::new(ErrorKind::Unsupported, name, wrong.clone()).into());
+        }
         if let Some(handles) = &self.options.handles {
             handles.check(name, &abilities)?;
         }

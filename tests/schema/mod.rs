@@ -12,6 +12,8 @@ mod registry;
 mod examples;
 /// What comes is validated: what is refused, and what is said of it.
 mod validation;
+/// Documents that are deep, large, or in a circle.
+mod hostile;
 /// Whom a change breaks.
 mod compat;
 /// Documents that a parser of others reads, under `--full`.

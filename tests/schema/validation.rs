@@ -251,3 +251,49 @@ async fn a_worker_knows_the_versions_of_older_documents_too() {
     let report = worker.drain().await.unwrap();
     assert_eq!((report.done, report.dead), (1, 1));
 }
+
+#[convoke::test]
+async fn what_fits_in_its_old_version_is_heard_in_the_present_one() {
+    let (queue, bus) = (Memory::queue("orders"), EventBus::default());
+    let heard = Notes::new();
+    let notes = heard.clone();
+    let _listener = bus.on(move |order: &OrderPlaced| notes.add(order.id.to_string())).unwrap();
+    let first = Told { name: "OrderPlaced", topic: "orders/placed", ..Told::new(json!({"required": ["number"]})) };
+    let registry = Registry::new().with::<OrderPlaced>().unwrap().with_all(Told::document(&[first])).unwrap();
+    let mut metadata = Metadata::of::<OrderPlaced>();
+    for (version, payload) in [
+        (1, json!({"number": 7})),
+        (1, json!({"no number": 8})),
+        (1, json!({"number": "nine"})),
+        (2, order(|order| order["id"] = json!(10))),
+    ] {
+        metadata.version = version;
+        let packet = Wire.write(&Envelope::new(metadata.clone(), payload));
+        queue.publish(&[packet]).await.pop().unwrap().unwrap();
+    }
+    let lifted =
+        |payload: Value| order(|order| order["id"] = json!(payload["number"].as_u64().expect("it is no number")));
+    let worker = Worker::new(queue.clone(), &bus).validate(&registry).unwrap().upcast("orders/placed", 1, lifted);
+    let worker = worker.start().await.unwrap();
+    while queue.waiting() + queue.lent() > 0 {
+        sleep(ms(10)).await;
+    }
+    let report = worker.drain().await.unwrap();
+    assert_eq!((report.done, report.dead), (2, 2));
+    assert_eq!(heard.take(), ["7", "10"]);
+    let mut errors = Vec::new();
+    for letter in queue.dead_letters().packets() {
+        let record = DeadLetterRecord::of(&letter).unwrap();
+        assert_eq!(record.reason, DeadReason::Permanent);
+        errors.extend(record.errors);
+    }
+    assert!(errors[0].contains("has no field `number`"), "{errors:?}");
+    assert_eq!(errors[1], "the upcaster from version 1 has panicked: it is no number");
+    for wrong in [
+        Worker::new(Memory::queue("a"), &bus).upcast("OrderPlaced", 0, |payload| payload),
+        Worker::new(Memory::queue("a"), &bus).upcast("A", 1, |payload| payload).upcast("A", 1, |payload| payload),
+    ] {
+        let error = wrong.start().await.unwrap_err().to_string();
+        assert!(error.contains("no event has version 0") || error.contains("two upcasters"), "{error}");
+    }
+}

@@ -3,6 +3,7 @@
 //! `old, new → shape.rs → objects.rs, numbers.rs, variants.rs → changes`
 
 use std::cell::Cell;
+use std::collections::HashSet;
 
 use serde_json::Value;
 
@@ -25,6 +26,8 @@ pub(super) struct Comparison<'a> {
     /// What references point into.
     pub(super) old: &'a Value,
     pub(super) new: &'a Value,
+    /// Whether they point into the same on both sides.
+    is_one: bool,
     changes: Vec<Change>,
     /// References that are being compared: what is in itself is compared once.
     open: Vec<(Vec<String>, Vec<String>)>,
@@ -36,7 +39,8 @@ impl<'a> Comparison<'a> {
     pub(super) fn new(event: &'a str, version: u32, old: &'a Value, new: &'a Value) -> Self {
         // The whole is open: what is in itself by `#` is.
         let open = vec![(vec!["#".to_owned()], vec!["#".to_owned()])];
-        Self { event, version, old, new, changes: Vec::new(), open, depth: 0, left: Cell::new(SCHEMAS) }
+        let (changes, left) = (Vec::new(), Cell::new(SCHEMAS));
+        Self { event, version, old, new, is_one: old == new, changes, open, depth: 0, left }
     }
 
     /// Notes a change.
@@ -107,7 +111,7 @@ impl<'a> Comparison<'a> {
 
     /// Whether two schemas are the same, and what they name as well.
     fn is_same(&self, old: &Value, new: &Value) -> bool {
-        old == new && (self.old == self.new || !old.to_string().contains("\"$ref\""))
+        old == new && (self.is_one || !old.to_string().contains("\"$ref\""))
     }
 
     fn shapes(&mut self, path: &str, old: &Shape, new: &Shape) {
@@ -162,12 +166,7 @@ impl<'a> Comparison<'a> {
     fn values(&mut self, path: &str, old: &Shape, new: &Shape) {
         match (&old.values, &new.values) {
             (Some(old), Some(new)) => {
-                for value in new.iter().filter(|value| !old.contains(value)) {
-                    self.note(path, What::ValueAdded, Breaks::Readers, value.to_string());
-                }
-                for value in old.iter().filter(|value| !new.contains(value)) {
-                    self.note(path, What::ValueRemoved, Breaks::Writers, value.to_string());
-                }
+                self.chosen(path, old, new);
             }
             (Some(values), None) => {
                 let less = !fit(values, new, self.new);
@@ -178,6 +177,19 @@ impl<'a> Comparison<'a> {
                 self.note_types(path, more, true, format!("{} became some values", old.types.text()));
             }
             (None, None) => {}
+        }
+    }
+
+    /// Values that have come, and that are gone.
+    pub(super) fn chosen(&mut self, path: &str, old: &[Value], new: &[Value]) {
+        // There may be many.
+        let set = |values: &'_ [Value]| values.iter().cloned().collect::<HashSet<_>>();
+        let (had, has) = (set(old), set(new));
+        for value in new.iter().filter(|value| !had.contains(value)) {
+            self.note(path, What::ValueAdded, Breaks::Readers, value.to_string());
+        }
+        for value in old.iter().filter(|value| !has.contains(value)) {
+            self.note(path, What::ValueRemoved, Breaks::Writers, value.to_string());
         }
     }
 

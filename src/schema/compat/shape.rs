@@ -3,11 +3,12 @@
 //! `{"anyOf": [{"$ref": …}, {"type": "null"}]} → Shape { types, nullable, values, variants, keywords }`
 
 use std::cell::Cell;
+use std::collections::HashSet;
 
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value};
 
-use crate::schema::unsegment;
+use crate::schema::{is_too_long, unpointer};
 
 /// How many schemas that name each other are followed from one place.
 const DEPTH: usize = 64;
@@ -219,7 +220,7 @@ impl Reading<'_> {
         keywords.retain(|keyword, _| !ANNOTATIONS.contains(&keyword.as_str()) && !keyword.starts_with("x-"));
         if let Some(reference) = reference {
             let reference = reference.as_str().unwrap_or_default();
-            let target = match reference.strip_prefix('#').and_then(unsegment_all) {
+            let target = match reference.strip_prefix('#').and_then(unpointer) {
                 Some(pointer) => self.root.pointer(&pointer).cloned(),
                 None => None,
             };
@@ -374,8 +375,7 @@ impl Shape {
         let is_values = |shape: &Self| shape.values.is_some() && shape.unknown.is_empty();
         if self.values.is_none() && !shapes.is_empty() && shapes.iter().all(|(shape, _)| is_values(shape)) {
             let values: Vec<_> = shapes.into_iter().flat_map(|(shape, _)| shape.values.unwrap_or_default()).collect();
-            let is_twice = |(place, value): (usize, &Value)| values[..place].contains(value);
-            if exclusive && values.iter().enumerate().any(is_twice) {
+            if exclusive && values.iter().collect::<HashSet<_>>().len() < values.len() {
                 self.unknown.push("oneOf".to_owned());
             }
             let types = values.iter().fold(Types::NONE, |types, value| types.with(Types::of(value)));
@@ -391,6 +391,9 @@ impl Shape {
 
 /// A schema that can be asked, with the parts that it names; none if it is no schema.
 pub(super) fn compiled(schema: &Value, root: &Value) -> Option<Validator> {
+    if is_too_long(root) {
+        return None;
+    }
     let mut schema = schema.clone();
     for parts in ["definitions", "$defs"] {
         if let Some(definitions) = root.get(parts) {
@@ -426,15 +429,4 @@ fn to_type(types: Types, nullable: bool) -> Value {
     };
     names.extend(nullable.then(|| "null".into()));
     Value::Array(names)
-}
-
-/// A pointer in a URI as one that is not; none if it is neither the whole nor begins with a slash.
-fn unsegment_all(pointer: &str) -> Option<String> {
-    if pointer.is_empty() {
-        return Some(String::new());
-    }
-    let escape = |segment: String| segment.replace('~', "~0").replace('/', "~1");
-    let segments = pointer.strip_prefix('/')?.split('/').map(|segment| unsegment(segment).map(escape));
-    let segments: Option<Vec<_>> = segments.collect();
-    Some(format!("/{}", segments?.join("/")))
 }

@@ -44,12 +44,7 @@ pub(super) fn variants(to: &mut Comparison<'_>, path: &str, old: &Shape, new: &S
     }
     let (old_values, mut old) = divided(old);
     let (new_values, mut new) = divided(new);
-    for value in new_values.iter().filter(|value| !old_values.contains(value)) {
-        to.note(path, What::ValueAdded, Breaks::Readers, value.to_string());
-    }
-    for value in old_values.iter().filter(|value| !new_values.contains(value)) {
-        to.note(path, What::ValueRemoved, Breaks::Writers, value.to_string());
-    }
+    to.chosen(path, &old_values, &new_values);
     // By their keys, then those that are the same, and what is left if it is one of each.
     pair(to, path, &mut old, &mut new, |one, other| one.key != Key::Other && one.key == other.key);
     equal(to, &mut old, &mut new);

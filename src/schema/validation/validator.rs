@@ -12,6 +12,7 @@ use crate::__private::Shown;
 use crate::schema::EventSchema;
 use crate::schema::Registry;
 use crate::schema::SchemaError;
+use crate::schema::is_too_long;
 use crate::schema::properties;
 use crate::{Envelope, Uuid};
 
@@ -57,7 +58,8 @@ impl Validator {
     ///
     /// # Errors
     ///
-    /// Returns `NoSchema` for a schema that is none, that names one elsewhere, or whose pattern cannot be used.
+    /// Returns `NoSchema` for a schema that is none, that names one elsewhere, whose pattern cannot be used, or whose parts lead to
+    /// each other for the same value more than 200 times.
     pub fn new(registry: impl AsRef<Registry>) -> Result<Self, SchemaError> {
         let (mut rules, mut topics) = (BTreeMap::<_, BTreeMap<_, _>>::new(), BTreeMap::<_, Vec<_>>::new());
         for schema in registry.as_ref().iter() {
@@ -96,6 +98,11 @@ impl Validator {
 
 /// The rules of one version of an event.
 pub(super) fn compiled(schema: &EventSchema) -> Result<Rules, SchemaError> {
+    if is_too_long(&schema.schema) {
+        let why =
+            "one value has to fit more than 200 of its parts, each because another one says so: name fewer in between";
+        return Err(SchemaError::NoSchema { at: schema.called(), why: why.to_owned() });
+    }
     let compiled = jsonschema::options()
         .with_draft(Draft::Draft7)
         .offline()

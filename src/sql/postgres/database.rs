@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::bells::Bells;
 use super::fault::{describe, late};
 use super::schema;
+use super::session;
 use super::within::BEGIN_WITHIN;
 use crate::transport::TransportError;
 
@@ -88,7 +89,7 @@ impl PostgresDatabase {
     /// `Unreachable` if no connection is to be had within the deadline.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, TransportError> {
         let core = &self.core;
-        let begun = timeout(core.deadline, core.pool.begin_with(BEGIN_WITHIN))
+        let begun = timeout(core.deadline, session::begin(&core.pool, BEGIN_WITHIN))
             .await
             .map_err(|_| late(&core.at, core.deadline))?;
         begun.map_err(|error| describe(&core.at, &error))

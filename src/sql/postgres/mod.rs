@@ -10,7 +10,9 @@
 //!
 //! What has to hold behind a pooler that gives each transaction another connection: no statement of ours has a name, no session
 //! has a state, and what has parameters is in a transaction. A statement whose values are numbers and texts of ours is one simple
-//! query. What is late is closed with its connection, which nobody else gets.
+//! query. What is late is closed with its connection, which nobody else gets; so is what is dropped while it may have begun a
+//! transaction, and what is begun for others is finished (`begin`): the client would give back a connection with a transaction open.
+//! What is one message, and must not be lost in somebody else's, looks whether it is `ALONE`.
 
 mod builder;
 mod database;
@@ -28,6 +30,6 @@ pub use builder::PostgresDatabaseBuilder;
 pub(crate) use bytes::{Form, body_of, is_text};
 pub use database::PostgresDatabase;
 pub(crate) use fault::{describe, late};
-pub(crate) use session::{BEGIN, Failed, array, quoted};
+pub(crate) use session::{ALONE, BEGIN, Failed, array, begin, quoted};
 pub(crate) use within::{WITHIN, is_within};
 pub(crate) use writers::Settling;

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::database::Core;
 use super::fault::describe;
-use super::session::BEGIN;
+use super::session::{BEGIN, begin};
 use crate::sql::{Step, Steps, Unfit, Version};
 use crate::transport::{ErrorKind, TransportError};
 
@@ -26,8 +26,7 @@ const STEPS: Steps = Steps(&[
 /// Makes what is missing. Two that start at once wait for each other: the second finds it done.
 pub(super) async fn migrate(core: &Core) -> Result<(), TransportError> {
     let sql = |error: sqlx::Error| describe(&core.at, &error);
-    let mut connection = core.pool.acquire().await.map_err(sql)?;
-    let mut transaction = connection.begin_with(BEGIN).await.map_err(sql)?;
+    let mut transaction = begin(&core.pool, BEGIN).await.map_err(sql)?;
     let schema = &core.schema;
     let lock = format!("SELECT pg_advisory_xact_lock(hashtextextended('convoke migrates {schema}', 0))");
     run(&mut transaction, lock).await.map_err(sql)?;

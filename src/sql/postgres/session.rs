@@ -7,8 +7,9 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::database::PostgresDatabase;
@@ -56,7 +57,21 @@ impl PostgresDatabase {
         deadline: Duration,
         mut work: impl for<'c> FnMut(&'c mut PgConnection) -> BoxFuture<'c, Result<T, Failed>> + Send,
     ) -> Result<T, TransportError> {
-        self.in_time_with(at, deadline, |connection, _| work(connection)).await
+        self.lent(at, deadline, true, |connection, _| work(connection)).await
+    }
+
+    /// The same of what is one message, which is a transaction by itself: it ends by itself, too, if whoever waits for it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`in_time`](Self::in_time).
+    pub(crate) async fn in_a_message<T>(
+        &self,
+        at: &Arc<str>,
+        deadline: Duration,
+        mut work: impl for<'c> FnMut(&'c mut PgConnection) -> BoxFuture<'c, Result<T, Failed>> + Send,
+    ) -> Result<T, TransportError> {
+        self.lent(at, deadline, false, |connection, _| work(connection)).await
     }
 
     /// The same of what borrows for `'a`, which is longer than a connection is lent: nothing else is said by [`Longer`].
@@ -64,13 +79,24 @@ impl PostgresDatabase {
         &self,
         at: &Arc<str>,
         deadline: Duration,
+        work: impl for<'c> FnMut(&'c mut PgConnection, Longer<'c, 'a>) -> BoxFuture<'c, Result<T, Failed>> + Send,
+    ) -> Result<T, TransportError> {
+        self.lent(at, deadline, true, work).await
+    }
+
+    /// `begins` says that it may begin a transaction: its connection is closed if it is dropped before it is ready.
+    async fn lent<'a, T>(
+        &self,
+        at: &Arc<str>,
+        deadline: Duration,
+        begins: bool,
         mut work: impl for<'c> FnMut(&'c mut PgConnection, Longer<'c, 'a>) -> BoxFuture<'c, Result<T, Failed>> + Send,
     ) -> Result<T, TransportError> {
         let end = Instant::now() + deadline;
         let mut tries = 0;
         loop {
             let Ok(acquired) = timeout_at(end, self.pool().acquire()).await else { return Err(late(at, deadline)) };
-            let mut connection = match acquired {
+            let connection = match acquired {
                 Ok(connection) => connection,
                 // Nothing was sent: a server that is started again is waited for.
                 Err(error) if is_away(&error) && Instant::now() < end => {
@@ -80,7 +106,11 @@ impl PostgresDatabase {
                 Err(error) => return Err(describe(at, &error)),
             };
             tries += 1;
-            let Failed { error, is_undone } = match timeout_at(end, work(&mut connection, [])).await {
+            let mut lent = Lent { connection: Some(connection), closes: begins };
+            let Some(connection) = lent.connection.as_deref_mut() else { continue };
+            let worked = timeout_at(end, work(connection, [])).await;
+            let Some(connection) = lent.connection.take() else { continue };
+            let Failed { error, is_undone } = match worked {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(failed)) => failed,
                 Err(_) => {
@@ -113,13 +143,69 @@ impl PostgresDatabase {
         deadline: Duration,
         sql: &str,
     ) -> Result<Vec<PgRow>, TransportError> {
-        self.in_time(at, deadline, |connection| {
+        self.rows_of(at, deadline, sql, 0).await
+    }
+
+    /// The same of statements that return so many rows at least, unless they are not [`ALONE`]: then nothing was done, and they are
+    /// sent on another connection.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`in_time`](Self::in_time).
+    pub(crate) async fn rows_of(
+        &self,
+        at: &Arc<str>,
+        deadline: Duration,
+        sql: &str,
+        least: usize,
+    ) -> Result<Vec<PgRow>, TransportError> {
+        self.in_a_message(at, deadline, |connection| {
             // One message, which is a transaction: our functions look again, and must see what was committed meanwhile.
             let query = sqlx::raw_sql(AssertSqlSafe(format!("SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {sql}")));
-            Box::pin(async move { Ok(query.fetch_all(connection).await?) })
+            Box::pin(async move {
+                let rows = query.fetch_all(connection).await?;
+                if rows.len() < least {
+                    return Err(Failed::undone(sqlx::Error::WorkerCrashed));
+                }
+                Ok(rows)
+            })
         })
         .await
     }
+}
+
+/// A connection that is closed if whoever has it is dropped: its transaction may have begun just now, and the client does not know
+/// that before the answer is there. It would take what others write for a part of it.
+struct Lent {
+    connection: Option<PoolConnection<Postgres>>,
+    closes: bool,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.as_mut().filter(|_| self.closes) {
+            connection.close_on_drop();
+        }
+    }
+}
+
+/// Holds for a statement whose message is a transaction by itself. On a connection that was given back with a transaction open, as the
+/// client does if its `begin` was dropped half way, what is written would never be committed.
+pub(crate) const ALONE: &str = "now() = statement_timestamp()";
+
+/// Begins a transaction, and goes on with that if whoever waits for it is dropped: the client takes a transaction for begun once the
+/// answer is there, and would give back a connection on which what others write is never committed.
+///
+/// # Errors
+///
+/// Those of the client.
+pub(crate) async fn begin(
+    pool: &PgPool,
+    statement: &'static str,
+) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
 /// That `'a` is longer than `'c`.

@@ -60,7 +60,16 @@ impl SqliteDatabase {
     ///
     /// `Unreachable` if the file stays locked for the deadline.
     pub async fn begin(&self) -> Result<Transaction<'static, Sqlite>, TransportError> {
-        let begun = timeout(self.store.deadline, self.store.pool.begin_with("BEGIN IMMEDIATE")).await;
+        let begun = async {
+            loop {
+                match self.store.pool.begin_with("BEGIN IMMEDIATE").await {
+                    // The connection is left in one that SQLite has ended by itself.
+                    Err(sqlx::Error::InvalidSavePointStatement) => drop(self.store.sound().await?),
+                    begun => return begun,
+                }
+            }
+        };
+        let begun = timeout(self.store.deadline, begun).await;
         begun.map_err(|_| late(&self.at, self.store.deadline))?.map_err(|error| describe(&self.at, &error))
     }
 

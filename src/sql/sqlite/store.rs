@@ -278,13 +278,17 @@ impl Store {
         if !self.foreign {
             return Ok(Writer { connection: self.kept().await?, _gate: gate });
         }
+        Ok(Writer { connection: Lent::Pooled(self.sound().await?), _gate: gate })
+    }
+
+    /// Returns a connection of the pool on which a transaction can begin, and closes those on which none can: SQLite has rolled back
+    /// by itself, as it does when the disk is full, and the client does not know.
+    pub(super) async fn sound(&self) -> Result<PoolConnection<sqlx::Sqlite>, sqlx::Error> {
         loop {
             let connection = self.acquire().await?;
             if !connection.is_in_transaction() {
-                return Ok(Writer { connection: Lent::Pooled(connection), _gate: gate });
+                return Ok(connection);
             }
-            // SQLite has rolled back by itself, as it does when the disk is full, and the client does not know: it would
-            // never begin another transaction on this connection.
             self.standing.note_closed();
             if let Err(error) = connection.close().await {
                 log::debug!(target: "convoke::transport", "a connection did not close: {error}");

@@ -30,6 +30,22 @@ struct Call {
     ends: Vec<u64>,
 }
 
+impl Call {
+    /// A call for each of the appends.
+    fn apart(self) -> Vec<Self> {
+        let Self { entries, condition, ends } = self;
+        let (mut entries, mut start) = (entries.into_iter(), 0);
+        let one = |end: u64| {
+            let count = usize::try_from(end.saturating_sub(start)).unwrap_or_default();
+            start = end;
+            let mut own: Vec<_> = entries.by_ref().take(count).collect();
+            chain(&mut own);
+            Self { ends: vec![own.len() as u64], entries: own, condition: condition.clone() }
+        };
+        ends.into_iter().map(one).collect()
+    }
+}
+
 /// Adds what was asked for; each has its own result.
 pub(super) async fn add_all(records: &PostgresRecords, asked: Vec<Asked>) -> Vec<Result<Appended, TransportError>> {
     let mut results = Vec::with_capacity(asked.len());
@@ -71,11 +87,19 @@ async fn add_some(
                 text::call(schema, records.id, records.tag, &call.entries, known, call.condition.as_ref())
             };
             let texts: Vec<_> = calls.iter().map(text).collect();
-            records.database.rows(&records.at, deadline, &texts.join("; ")).await
+            records.database.rows_of(&records.at, deadline, &texts.join("; "), texts.len()).await
         }
     };
     let mut rows = match rows {
         Ok(rows) => rows.into_iter(),
+        // One of them is refused, and who has come with it is not.
+        Err(error) if !error.is_temporary() && calls.iter().map(|call| call.ends.len()).sum::<usize>() > 1 => {
+            let mut results = Vec::new();
+            for one in calls.into_iter().flat_map(Call::apart) {
+                results.extend(Box::pin(add_some(records, vec![one], until)).await);
+            }
+            return results;
+        }
         Err(error) => return calls.iter().flat_map(|call| vec![Err(error.clone()); call.ends.len()]).collect(),
     };
     let mut results = Vec::new();

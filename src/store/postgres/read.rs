@@ -50,7 +50,7 @@ pub(super) async fn time_at(records: &PostgresRecords, position: u64) -> Result<
 pub(super) async fn page(records: &PostgresRecords, span: &Span) -> Result<Page, TransportError> {
     let (database, span) = (&records.database, Arc::new(span.clone()));
     let sql: Arc<str> = sql_of(database.schema(), records.id, records.tag, &span).into();
-    let read = database.in_time(&records.at, database.deadline(), |connection| {
+    let read = database.in_a_message(&records.at, database.deadline(), |connection| {
         let (sql, span) = (sql.clone(), span.clone());
         Box::pin(async move { read(connection, &sql, &span).await.map_err(Failed::undone) })
     });

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::known::Known;
 use super::{add, read};
-use crate::sql::postgres::{PostgresDatabase, describe, late, quoted};
+use crate::sql::postgres::{ALONE, PostgresDatabase, describe, late, quoted};
 use crate::store::{
     Appended, Batch, KeepingRecords, KeepsRecords, OpenedRecords, Page, Records, Span, StoreBuilder, StoreDatabase,
 };
@@ -43,9 +43,10 @@ impl KeepsRecords<PgConnection> for PostgresDatabase {
             let mut rows = self.rows(&at, self.deadline(), &find).await?;
             if rows.is_empty() {
                 let make = format!(
-                    "INSERT INTO {schema}.convoke_store (tag, name) VALUES ({tag}, {name}) ON CONFLICT (name) DO NOTHING; {find}"
+                    "INSERT INTO {schema}.convoke_store (tag, name) SELECT {tag}, {name} WHERE {ALONE} \
+                     ON CONFLICT (name) DO NOTHING; {find}"
                 );
-                rows = self.rows(&at, self.deadline(), &make).await?;
+                rows = self.rows_of(&at, self.deadline(), &make, 1).await?;
             }
             let found = rows.first().ok_or(sqlx::Error::RowNotFound);
             let found = found.and_then(|row| Ok((row.try_get(0)?, row.try_get::<i64, _>(1)?)));

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use crate::Pattern;
-use crate::sql::postgres::{Form, array, quoted};
+use crate::sql::postgres::{ALONE, Form, array, quoted};
 use crate::store::{Entry, Wanted};
 
 /// The call that appends these to a store.
@@ -41,6 +41,7 @@ pub(super) fn call(
             let _ = write!(sql, "{since}, {topic}, {entity})");
         }
     }
+    let _ = write!(sql, " WHERE {ALONE}");
     sql
 }
 

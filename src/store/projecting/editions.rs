@@ -1,6 +1,6 @@
 //! What a projection needs of the database of its rows: how far each edition is, in the same transaction as they.
 //!
-//! `Projection → Editions::{begin, list, insert, advance, switch} → convoke_projection`
+//! `Projection → Editions::{begin, list, insert, advance, stands, switch} → convoke_projection`
 
 use std::sync::Arc;
 
@@ -49,6 +49,18 @@ pub(crate) mod sealed {
             to: u64,
         ) -> BoxFuture<'a, Result<bool, TransportError>>;
 
+        /// Whether the transaction still stands after what is not ours: it sees this edition at this position, as it has moved it.
+        /// PostgreSQL undoes a transaction in which a statement has failed, and tells it to nobody who commits.
+        fn stands<'a>(
+            &'a self,
+            tx: &'a mut C,
+            edition: i64,
+            position: u64,
+        ) -> BoxFuture<'a, Result<bool, TransportError>>;
+
+        /// How many rows were written on this connection, to compare; none where nobody counts.
+        fn written<'a>(&'a self, tx: &'a mut C) -> BoxFuture<'a, Result<Option<i64>, TransportError>>;
+
         /// Has the new edition be the present one, and forgets the old one.
         fn switch<'a>(&'a self, tx: &'a mut C, old: i64, new: i64) -> BoxFuture<'a, Result<(), TransportError>>;
     }
@@ -68,7 +80,7 @@ pub struct Built {
     pub(super) is_present: bool,
     /// The tag of the store.
     pub(super) store: u32,
-    /// Of which records its rows are, see [`Read::reads`](crate::store::Read).
+    /// Of which records and in which version its rows are, see [`Read::reads_in`](crate::store::Read).
     pub(super) reads: i64,
     pub(super) position: u64,
 }

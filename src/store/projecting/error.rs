@@ -29,9 +29,13 @@ pub enum ProjectionFault {
         /// Why.
         reason: String,
     },
-    /// Its rows were made of other records than it reads now: its topics, its thing or its time were changed. What was applied
-    /// before is not applied again, so [rebuild](super::Projection::rebuild) it.
+    /// Its rows were made of other records than it reads now, for its topics, its thing or its time were changed; or by another
+    /// [version](super::ProjectionBuilder::version) of it. What was applied before is not applied again, so
+    /// [rebuild](super::Projection::rebuild) it.
     OtherRecords,
+    /// The edition that was being built was given up by another program, which reads something else or has another
+    /// [version](super::ProjectionBuilder::version), and builds its own.
+    GivenUp,
     /// The edition that was to be built beside the present one has the rows of the present one, as neither
     /// [`prepare`](super::Project::prepare) nor [`apply`](super::Project::apply) asks which edition it is. Nothing was applied.
     SharedRows,
@@ -66,7 +70,12 @@ impl fmt::Display for ProjectionFault {
                 write!(f, "it does not get beyond the record at {position}: {}", Shown::text(reason))
             }
             Self::OtherRecords => f.write_str(
-                "its rows were made of other topics, of another thing or of another time than it reads now: call `rebuild()`",
+                "its rows were made of other topics, of another thing or of another time than it reads now, or by another version of \
+                 it: call `rebuild()`",
+            ),
+            Self::GivenUp => f.write_str(
+                "another program, which reads something else or has another version, has begun to rebuild it meanwhile: see that \
+                 only one of them does",
             ),
             Self::SharedRows => f.write_str(
                 "neither `prepare` nor `apply` asks which edition it is, so that what is built beside the present rows would be \

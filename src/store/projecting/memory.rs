@@ -113,6 +113,21 @@ impl Editions<MemoryConnection> for MemoryEditions {
         })
     }
 
+    /// Nothing of ours is seen in it before it commits, and it fails as a whole.
+    fn stands<'a>(
+        &'a self,
+        tx: &'a mut MemoryConnection,
+        _: i64,
+        _: u64,
+    ) -> BoxFuture<'a, Result<bool, TransportError>> {
+        let stands = tx.check(&self.at).is_ok();
+        Box::pin(async move { Ok(stands) })
+    }
+
+    fn written<'a>(&'a self, _: &'a mut MemoryConnection) -> BoxFuture<'a, Result<Option<i64>, TransportError>> {
+        Box::pin(async { Ok(None) })
+    }
+
     fn switch<'a>(
         &'a self,
         tx: &'a mut MemoryConnection,

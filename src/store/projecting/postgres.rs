@@ -1,13 +1,14 @@
 //! Editions of a projection in PostgreSQL.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
 use tokio::time::timeout;
 
 use super::editions::Built;
 use super::editions::sealed::{Editions, KeepsEditions, Work};
-use crate::sql::postgres::{BEGIN, PostgresDatabase, describe, late};
+use crate::sql::postgres::{BEGIN, PostgresDatabase, begin, describe, late};
 use crate::store::ProjectionBuilder;
 use crate::store::{Project, Read};
 use crate::transport::{BoxFuture, TransportError};
@@ -65,31 +66,38 @@ impl PostgresEditions {
         for value in values {
             query = query.bind(*value);
         }
-        let done = query.execute(tx).await.map_err(|error| describe(&self.at, &error))?;
+        let done = self.in_time(query.execute(tx)).await?.map_err(|error| describe(&self.at, &error))?;
         Ok(done.rows_affected())
+    }
+
+    /// Another process may have the row for as long as it applies records, or the server may be gone.
+    async fn in_time<T>(&self, what: impl Future<Output = T>) -> Result<T, TransportError> {
+        let deadline = self.database.deadline();
+        timeout(deadline, what).await.map_err(|_| late(&self.at, deadline))
     }
 }
 
 impl Editions<PgConnection> for PostgresEditions {
     fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Work<PgConnection>>, TransportError>> {
         Box::pin(async {
+            let begun = self.in_time(begin(self.database.pool(), BEGIN)).await?;
+            let transaction = begun.map_err(|error| describe(&self.at, &error))?;
             let deadline = self.database.deadline();
-            let begun = timeout(deadline, self.database.pool().begin_with(BEGIN)).await;
-            let transaction =
-                begun.map_err(|_| late(&self.at, deadline))?.map_err(|error| describe(&self.at, &error))?;
-            Ok(Box::new(PostgresWork { at: self.at.clone(), transaction }) as Box<dyn Work<PgConnection>>)
+            Ok(Box::new(PostgresWork { at: self.at.clone(), transaction, deadline }) as Box<dyn Work<PgConnection>>)
         })
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Built>, TransportError>> {
         Box::pin(async {
             let mut work = self.begin().await?;
-            self.read(work.connection(), "").await.map_err(|error| describe(&self.at, &error))
+            self.in_time(self.read(work.connection(), "")).await?.map_err(|error| describe(&self.at, &error))
         })
     }
 
     fn lock<'a>(&'a self, tx: &'a mut PgConnection) -> BoxFuture<'a, Result<Vec<Built>, TransportError>> {
-        Box::pin(async move { self.read(tx, "FOR UPDATE").await.map_err(|error| describe(&self.at, &error)) })
+        Box::pin(
+            async move { self.in_time(self.read(tx, "FOR UPDATE")).await?.map_err(|error| describe(&self.at, &error)) },
+        )
     }
 
     fn insert<'a>(&'a self, tx: &'a mut PgConnection, built: Built) -> BoxFuture<'a, Result<bool, TransportError>> {
@@ -112,6 +120,32 @@ impl Editions<PgConnection> for PostgresEditions {
         Box::pin(async move { Ok(self.changed(tx, update, &values).await? == 1) })
     }
 
+    fn stands<'a>(
+        &'a self,
+        tx: &'a mut PgConnection,
+        edition: i64,
+        position: u64,
+    ) -> BoxFuture<'a, Result<bool, TransportError>> {
+        Box::pin(async move {
+            let there = match self.in_time(self.read(tx, "")).await? {
+                Ok(there) => there,
+                Err(error) if is_undone(&error) => return Ok(false),
+                Err(error) => return Err(describe(&self.at, &error)),
+            };
+            Ok(there.iter().any(|built| built.edition == edition && built.position == position))
+        })
+    }
+
+    fn written<'a>(&'a self, tx: &'a mut PgConnection) -> BoxFuture<'a, Result<Option<i64>, TransportError>> {
+        let count = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint FROM pg_stat_xact_user_tables";
+        Box::pin(async move {
+            let count = self.in_time(sqlx::query_scalar(count).persistent(false).fetch_one(tx)).await?;
+            let count: Option<i64> = count.map_err(|error| describe(&self.at, &error))?;
+            // The position was moved: where nothing has changed, nobody counts.
+            Ok(count.filter(|count| *count > 0))
+        })
+    }
+
     fn switch<'a>(&'a self, tx: &'a mut PgConnection, old: i64, new: i64) -> BoxFuture<'a, Result<(), TransportError>> {
         Box::pin(async move {
             let delete = "DELETE FROM {table} WHERE name = $1 AND edition = $2";
@@ -125,6 +159,7 @@ impl Editions<PgConnection> for PostgresEditions {
 struct PostgresWork {
     at: Arc<str>,
     transaction: Transaction<'static, Postgres>,
+    deadline: Duration,
 }
 
 impl Work<PgConnection> for PostgresWork {
@@ -133,7 +168,16 @@ impl Work<PgConnection> for PostgresWork {
     }
 
     fn commit(self: Box<Self>) -> BoxFuture<'static, Result<(), TransportError>> {
-        let Self { at, transaction } = *self;
-        Box::pin(async move { transaction.commit().await.map_err(|error| describe(&at, &error)) })
+        let Self { at, transaction, deadline } = *self;
+        Box::pin(async move {
+            let committed = timeout(deadline, transaction.commit()).await.map_err(|_| late(&at, deadline))?;
+            committed.map_err(|error| describe(&at, &error))
+        })
     }
+}
+
+/// Whether the server has undone the transaction, or knows of none.
+fn is_undone(error: &sqlx::Error) -> bool {
+    // in_failed_sql_transaction, no_active_sql_transaction.
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "25P02" || code == "25P01")
 }

@@ -40,7 +40,7 @@ use crate::store::Recorded;
 ///     }
 ///
 ///     async fn retire(&self, tx: &mut SqliteConnection, edition: Edition) -> Handled {
-///         let drop = format!("DROP TABLE {}", edition.table("totals"));
+///         let drop = format!("DROP TABLE IF EXISTS {}", edition.table("totals"));
 ///         sqlx::query(sqlx::AssertSqlSafe(drop)).execute(tx).await?;
 ///         Ok(())
 ///     }
@@ -50,13 +50,17 @@ use crate::store::Recorded;
 ///
 /// All that it writes belongs into the transaction that it is given, which commits with the position. It may be called for a record
 /// again, if that transaction was rolled back; so it sends no mails.
+///
+/// Return the error of each statement that fails: over PostgreSQL nothing of the transaction is there after it, so that an error that is
+/// passed over is [one of the record](crate::ProjectionFault::Apply) all the same.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` makes no rows over `{C}`",
     note = "write `impl Project<…>` for the connection of the database that `projection` is called of: `SqliteConnection` or `PgConnection` \
         of sqlx, or `MemoryConnection`"
 )]
 pub trait Project<C>: 'static {
-    /// Makes the rows of a new edition, before its first record: most often its tables. The default makes nothing.
+    /// Makes the rows of a new edition, before its first record: most often its tables, without `IF NOT EXISTS`, for what is there
+    /// already are other rows. The default makes nothing.
     ///
     /// # Errors
     ///
@@ -73,7 +77,7 @@ pub trait Project<C>: 'static {
     /// Any error, and a panic: nothing of the transaction is there then, and the projection stays before this record.
     fn apply(&self, tx: &mut C, record: &Recorded, edition: Edition) -> impl Future<Output = Handled>;
 
-    /// Removes the rows of an edition that another one has replaced. The default leaves them.
+    /// Removes the rows of an edition that another one has replaced, if they are there still. The default leaves them.
     ///
     /// # Errors
     ///

@@ -3,6 +3,7 @@
 //! `supervised → started: catch_up → a ring, or a second → catch_up …`, `what fails → degraded → tried again`
 
 use std::fmt;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ const POLL: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-type CatchUp = Rc<dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = Result<(), ProjectionError>>>>>;
+type CatchUp = Rc<dyn Fn(watch::Receiver<bool>) -> Pin<Box<dyn Future<Output = Result<(), ProjectionError>>>>>;
 
 /// The actor of a [`Projection`], which [`Projection::supervised`] keeps alive.
 pub struct ProjectionService {
@@ -34,7 +35,7 @@ pub struct ProjectionService {
 
 impl<D: StoreDatabase, P: Project<D::Connection>> Projection<D, P> {
     /// Starts a service of this bus that catches up whenever something was appended, also by another process. It is degraded while
-    /// it cannot, and tries again after 0.5 s at first and 30 s at most. When it stops, what it is applying is finished.
+    /// it cannot, and tries again after 0.5 s at first and 30 s at most. When it stops, the transaction that it is at is finished.
     ///
     /// Returns once it runs, which is before it has caught up.
     ///
@@ -45,9 +46,9 @@ impl<D: StoreDatabase, P: Project<D::Connection>> Projection<D, P> {
         let this = self.clone();
         ProjectionService::supervised(bus, move |_| {
             let projection = this.clone();
-            let catch_up: CatchUp = Rc::new(move || {
+            let catch_up: CatchUp = Rc::new(move |stopped| {
                 let projection = projection.clone();
-                Box::pin(async move { projection.catch_up().await.map(drop) })
+                Box::pin(async move { projection.catch_up_while(&|_| !*stopped.borrow()).await.map(drop) })
             });
             ProjectionService { catch_up, bell: this.records().bell(), stop: None, end: None }
         })
@@ -68,7 +69,7 @@ impl Actor for ProjectionService {
                 let mut failures = 0;
                 while !*stopped.borrow() {
                     bell.mark_unchanged();
-                    let pause = match catch_up().await {
+                    let pause = match catch_up(stopped.clone()).await {
                         Ok(()) => {
                             if failures > 0 {
                                 service.do_send(Went { failed: None });

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::editions::Built;
 use super::editions::sealed::{Editions, KeepsEditions, Work};
-use crate::sql::sqlite::{SqliteDatabase, describe, late};
+use crate::sql::sqlite::{SqliteDatabase, Store, describe, late};
 use crate::store::ProjectionBuilder;
 use crate::store::{Project, Read};
 use crate::transport::{BoxFuture, TransportError};
@@ -31,8 +31,9 @@ impl KeepsEditions<SqliteConnection> for SqliteDatabase {
     fn editions(&self, name: Arc<str>) -> BoxFuture<'_, Result<Arc<dyn Editions<SqliteConnection>>, TransportError>> {
         Box::pin(async move {
             let at: Arc<str> = format!("sqlite projection {name}").into();
-            self.checked(&at).await?;
-            Ok(Arc::new(SqliteEditions { at, name, database: self.clone() }) as Arc<dyn Editions<SqliteConnection>>)
+            let file = self.checked(&at).await?.clone();
+            let editions = SqliteEditions { at, name, database: self.clone(), file };
+            Ok(Arc::new(editions) as Arc<dyn Editions<SqliteConnection>>)
         })
     }
 }
@@ -41,6 +42,7 @@ struct SqliteEditions {
     at: Arc<str>,
     name: Arc<str>,
     database: SqliteDatabase,
+    file: Store,
 }
 
 impl SqliteEditions {
@@ -80,8 +82,10 @@ impl From<(i64, bool, i64, i64, i64)> for Built {
 impl Editions<SqliteConnection> for SqliteEditions {
     fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Work<SqliteConnection>>, TransportError>> {
         Box::pin(async {
+            let (at, file) = (self.at.clone(), self.file.clone());
             let transaction = self.database.begin().await?;
-            Ok(Box::new(SqliteWork { at: self.at.clone(), transaction }) as Box<dyn Work<SqliteConnection>>)
+            file.check().map_err(|error| describe(&at, &error))?;
+            Ok(Box::new(SqliteWork { at, transaction, file }) as Box<dyn Work<SqliteConnection>>)
         })
     }
 
@@ -118,6 +122,25 @@ impl Editions<SqliteConnection> for SqliteEditions {
         Box::pin(async move { Ok(self.changed(tx, update, &values).await? == 1) })
     }
 
+    fn stands<'a>(
+        &'a self,
+        tx: &'a mut SqliteConnection,
+        edition: i64,
+        position: u64,
+    ) -> BoxFuture<'a, Result<bool, TransportError>> {
+        Box::pin(async move {
+            let there = self.read(tx).await.map_err(|error| describe(&self.at, &error))?;
+            Ok(there.iter().any(|built| built.edition == edition && built.position == position))
+        })
+    }
+
+    fn written<'a>(&'a self, tx: &'a mut SqliteConnection) -> BoxFuture<'a, Result<Option<i64>, TransportError>> {
+        Box::pin(async move {
+            let count = sqlx::query_scalar("SELECT total_changes()").fetch_one(tx).await;
+            count.map(Some).map_err(|error| describe(&self.at, &error))
+        })
+    }
+
     fn switch<'a>(
         &'a self,
         tx: &'a mut SqliteConnection,
@@ -136,6 +159,7 @@ impl Editions<SqliteConnection> for SqliteEditions {
 struct SqliteWork {
     at: Arc<str>,
     transaction: Transaction<'static, Sqlite>,
+    file: Store,
 }
 
 impl Work<SqliteConnection> for SqliteWork {
@@ -144,7 +168,10 @@ impl Work<SqliteConnection> for SqliteWork {
     }
 
     fn commit(self: Box<Self>) -> BoxFuture<'static, Result<(), TransportError>> {
-        let Self { at, transaction } = *self;
-        Box::pin(async move { transaction.commit().await.map_err(|error| describe(&at, &error)) })
+        let Self { at, transaction, file } = *self;
+        Box::pin(async move {
+            // What was written into a file that is no longer at its path is not confirmed.
+            file.verified(transaction.commit().await).map_err(|error| describe(&at, &error))
+        })
     }
 }

@@ -1,21 +1,20 @@
 //! How records are read.
 //!
 //! ```text
-//! read.rs ─▶ reading.rs ─▶ records.rs: page ─▶ row.rs: is it what was written? ─▶ recorded.rs ─▶ upcasts.rs ─▶ an event
+//! read.rs ─▶ reading.rs ─▶ records.rs: page ─▶ row.rs: is it what was written? ─▶ recorded.rs ─▶ codec/upcasts.rs ─▶ an event
 //! ```
 //!
-//! In reading order: `read` says what is read, `reading` reads it a page at a time, `recorded` is what one gets, which `upcasts`
-//! lift to the present version.
+//! In reading order: `read` says what is read, `reading` reads it a page at a time, `recorded` is what one gets, which
+//! upcasters lift to the present version.
 //!
 //! Nobody sees a record that is not what was written, nor one behind a record that is missing.
 
 mod read;
 mod reading;
 mod recorded;
-mod upcasts;
 
 pub use read::Read;
+pub(crate) use read::some;
 pub use reading::Reading;
 pub(crate) use recorded::Lens;
 pub use recorded::Recorded;
-pub(crate) use upcasts::Upcasts;

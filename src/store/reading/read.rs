@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use super::reading::Reading;
 use super::recorded::{Lens, Recorded};
 use crate::store::{LAST_POSITION, Position, Records, StoreError, digest_of, entity_of};
-use crate::{Pattern, TopicError};
+use crate::transport::{ErrorKind, TransportError};
+use crate::{Pattern, Patterns};
 
 /// Says which records are read, from the first to the last unless it is told otherwise. Created by
 /// [`Store::read`](crate::Store::read).
@@ -40,7 +41,7 @@ pub struct Read {
     pub(super) records: Arc<dyn Records>,
     pub(super) name: Arc<str>,
     pub(super) lens: Arc<Lens>,
-    pub(super) patterns: Result<Vec<Pattern>, TopicError>,
+    pub(super) patterns: Result<Vec<Pattern>, StoreError>,
     pub(super) entity: Option<String>,
     pub(super) after: Position,
     pub(super) until: Option<Position>,
@@ -52,17 +53,12 @@ pub struct Read {
 }
 
 impl Read {
-    pub(crate) fn new(
-        records: Arc<dyn Records>,
-        name: Arc<str>,
-        lens: Arc<Lens>,
-        patterns: Result<Vec<Pattern>, TopicError>,
-    ) -> Self {
+    pub(crate) fn new(records: Arc<dyn Records>, name: Arc<str>, lens: Arc<Lens>, topics: impl Patterns) -> Self {
         Self {
             records,
             name,
             lens,
-            patterns,
+            patterns: some(topics),
             entity: None,
             after: Position::START,
             until: None,
@@ -143,25 +139,43 @@ impl Read {
         Ok(all)
     }
 
-    /// The same from its first record to its last, however many these are.
-    pub(crate) fn whole(self) -> Self {
-        Self { follow: false, backward: false, limit: u64::MAX, ..self }
-    }
-
     /// What is asked beside topics, thing and time: where it begins and ends, and in which order it goes.
     pub(crate) fn is_whole(&self) -> bool {
         let Self { after, until, backward, follow, limit, .. } = self;
         *after == Position::START && until.is_none() && !backward && !follow && *limit == u64::MAX
     }
 
+    /// Looks whether it goes from a beginning to an end.
+    pub(crate) fn check_forward(&self) -> Result<(), StoreError> {
+        if !self.backward && !self.follow {
+            return Ok(());
+        }
+        let text = "a replay goes forward and has an end: leave out `backward` and `follow`; who follows reads, and tells by itself";
+        Err(TransportError::new(ErrorKind::Unsupported, self.records.name().clone(), text).into())
+    }
+
+    /// What is wrong with its patterns.
+    pub(crate) fn wrong(&self) -> Option<&StoreError> {
+        self.patterns.as_ref().err()
+    }
+
+    /// A digest of which records these are, and of the version of what is made of them. It is written.
+    pub(crate) fn reads_in(&self, version: u32) -> i64 {
+        match version {
+            1 => self.reads(),
+            version => digest_of([&self.reads().to_string(), &version.to_string()]),
+        }
+    }
+
     /// A digest of which records these are: topics, thing and time. The same in every process and every release: it is written.
-    pub(crate) fn reads(&self) -> i64 {
+    fn reads(&self) -> i64 {
         let mut topics: Vec<_> = self.patterns.iter().flatten().map(|pattern| pattern.as_str()).collect();
         topics.sort_unstable();
         topics.dedup();
         let time = |time: Option<SystemTime>| time.map_or(0, micros).to_string();
         let entity = self.entity.as_deref().unwrap_or_default();
-        digest_of([topics.join(" ").as_str(), entity, &time(self.since), &time(self.before)])
+        // A topic may have spaces in it, and no character that controls something.
+        digest_of([topics.join("\u{1f}").as_str(), entity, &time(self.since), &time(self.before)])
     }
 
     /// The same, to the end that there is now.
@@ -230,8 +244,18 @@ impl Read {
     }
 }
 
+/// The first whole microsecond that is not before this time: records have whole ones, so that what is before the one is before the
+/// other.
 fn micros(time: SystemTime) -> i64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros().try_into().unwrap_or(i64::MAX))
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos().div_ceil(1000).try_into().unwrap_or(i64::MAX))
+}
+
+/// One pattern or several. None would be every topic, which nobody means by an empty list.
+pub(crate) fn some(topics: impl Patterns) -> Result<Vec<Pattern>, StoreError> {
+    match topics.patterns()? {
+        none if none.is_empty() => Err(StoreError::NoPattern),
+        patterns => Ok(patterns),
+    }
 }
 
 impl fmt::Debug for Read {

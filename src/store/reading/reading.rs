@@ -68,8 +68,8 @@ impl Reading {
     /// - [`StoreError::Elsewhere`] and [`StoreError::Ahead`] for a position that is none of this store.
     /// - [`StoreError::Gone`] and [`StoreError::Damaged`] for a record that is not there, or not what was written. What was
     ///   returned before is right.
-    /// - [`StoreError::Topic`] for a pattern that is not valid, and [`StoreError::Transport`]: after one that
-    ///   [is temporary](StoreError::is_temporary) you may go on, and get the record that comes next.
+    /// - [`StoreError::Topic`] for a pattern that is not valid, [`StoreError::NoPattern`] for an empty list of them, and
+    ///   [`StoreError::Transport`]: after one that [is temporary](StoreError::is_temporary) you may go on, and get the record that comes next.
     ///
     /// After any other error there is no further record.
     pub async fn next(&mut self) -> Result<Option<Recorded>, StoreError> {
@@ -160,7 +160,7 @@ impl Reading {
 
     async fn begin(&mut self) -> Result<Rest, StoreError> {
         if let Err(error) = &self.read.patterns {
-            return Err(error.clone().into());
+            return Err(error.clone());
         }
         if self.goes_on() {
             // Before it looks where the end is: what is appended behind that rings.

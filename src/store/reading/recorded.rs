@@ -1,13 +1,12 @@
 //! A record as it is read: where it is, and the event that it keeps.
 //!
-//! `Row → Recorded → { topic, bytes } | envelope: upcasts.rs → Envelope → E`
+//! `Row → Recorded → { topic, bytes } | envelope: codec/upcasts.rs → Envelope → E`
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::upcasts::Upcasts;
-use crate::codec;
+use crate::codec::{self, Upcasts};
 use crate::store::{Position, Row, StoreError};
 use crate::transport::Packet;
 use crate::{Envelope, EnvelopeLimits, Event};

@@ -43,9 +43,10 @@ pub struct Replaying {
 }
 
 impl Read {
-    /// Tells what it reads once more, forward and whole. See [`Replaying`].
+    /// Tells what it reads once more. See [`Replaying`]. A replay goes forward and has an end: what goes
+    /// [backward](Self::backward) or [follows](Self::follow) is an error when it begins.
     pub fn replay(self) -> Replaying {
-        Replaying::new(self.whole())
+        Replaying::new(self)
     }
 }
 
@@ -110,6 +111,7 @@ impl Replaying {
     pub(super) async fn begin(self) -> Result<Course, ReplayError> {
         let position = self.begins_after();
         let fault = |error| ReplayError::new(position, 0, ReplayFault::Store(error));
+        self.read.check_forward().map_err(fault)?;
         let last = self.read.head().await.map_err(fault)?;
         let course = Course {
             pace: self.rate.map(|rate| Pace { rate, start: Instant::now(), told: 0 }),

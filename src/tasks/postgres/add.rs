@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::insert::Alike;
 use super::jobs::PostgresJobs;
-use crate::sql::postgres::{WITHIN, array, is_within, late, quoted};
+use crate::sql::postgres::{ALONE, WITHIN, array, is_within, late, quoted};
 use crate::tasks::queue::{key_of, lane_of, micros, wait_of};
 use crate::tasks::{Added, NewJob};
 use crate::transport::{ErrorKind, TransportError};
@@ -109,16 +109,18 @@ pub(super) async fn add(jobs: &PostgresJobs, new: Vec<NewJob>) -> Result<Vec<Add
     let count = new.len();
     let call = || {
         let (schema, id) = (jobs.database.schema(), jobs.id());
-        match Alike::of(&new) {
+        let call = match Alike::of(&new) {
             Some(alike) => alike.call(schema, &id),
             None => Columns::of(new.clone()).call(schema, &id),
-        }
+        };
+        format!("{call} WHERE {ALONE}")
     };
-    let mut rows = jobs.rows(&call()).await;
+    let sent = async || jobs.database.rows_of(&jobs.at, jobs.database.deadline(), &call(), 1).await;
+    let mut rows = sent().await;
     if rows.as_ref().is_err_and(|error| error.kind() == ErrorKind::Missing) {
         // The database was replaced: what is added now is in the one that is there.
         jobs.learn_id().await?;
-        rows = jobs.rows(&call()).await;
+        rows = sent().await;
     }
     let numbers = jobs.value::<Option<Vec<i64>>>(&rows?)?.unwrap_or_default();
     jobs.ring(count);

@@ -38,7 +38,7 @@ async fn a_transaction_that_sqlite_has_ended_by_itself_keeps_nobody_from_the_nex
     let options = SqliteConnectOptions::new().filename(folder.file("theirs.db")).create_if_missing(true);
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
     let theirs = Sqlite::queue("orders").pool(&pool).await.unwrap();
-    for queue in [own, theirs] {
+    for (queue, begins) in [(&own, false), (&theirs, false), (&own, true), (&theirs, true)] {
         let mut all = Vec::new();
         for _ in 0..queue.pool().options().get_max_connections() {
             let mut connection = queue.pool().acquire().await.unwrap();
@@ -48,9 +48,14 @@ async fn a_transaction_that_sqlite_has_ended_by_itself_keeps_nobody_from_the_nex
             all.push(connection);
         }
         drop(all);
+        if begins {
+            // A transaction of the application, or a projection.
+            let db = Sqlite::over(queue.pool()).await.unwrap();
+            db.begin().await.unwrap().rollback().await.unwrap();
+        }
         // Three are a transaction.
-        publish(&queue, &[packet(1), packet(2), packet(3)]).await;
-        ack(receive(&mut subscriber(&queue).await, 3).await).await;
+        publish(queue, &[packet(1), packet(2), packet(3)]).await;
+        ack(receive(&mut subscriber(queue).await, 3).await).await;
     }
 }
 

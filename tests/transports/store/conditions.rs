@@ -1,6 +1,6 @@
 //! What must not have happened, so that something is appended.
 
-use convoke::{Condition, Position, StoreError, nothing_since};
+use convoke::{Condition, Outgoing, Pattern, Position, StoreError, nothing_since};
 
 use super::{Base, Moved, elsewhere, filled, moved, noted, numbers, orders};
 
@@ -27,10 +27,10 @@ pub(super) async fn only_what_matches_topic_and_entity_is_in_the_way<B: Base>() 
     let free: [Condition; 6] = [
         nothing_since(head).about_other("Order", 2),
         nothing_since(head).about_other("Orders", 1),
-        nothing_since(head).of("orders/*/late"),
-        nothing_since(head).of("payments/**"),
-        nothing_since(head).of("notes/*").about_other("Order", 1),
-        nothing_since(head).of(["payments/*", "x"]).about_other("Order", 1),
+        nothing_since(head).of_other("orders/*/late"),
+        nothing_since(head).of_other("payments/**"),
+        nothing_since(head).of_other("notes/*").about_other("Order", 1),
+        nothing_since(head).of_other(["payments/*", "x"]).about_other("Order", 1),
     ];
     for (place, condition) in free.into_iter().enumerate() {
         let appended = store.append(moved(100 + place as u32, 1)).when(condition).await;
@@ -39,10 +39,10 @@ pub(super) async fn only_what_matches_topic_and_entity_is_in_the_way<B: Base>() 
     let taken: [(Condition, u64); 6] = [
         (nothing_since(head), 4),
         (nothing_since(head).about("Order", 1), 4),
-        (nothing_since(head).of("notes/*"), 5),
-        (nothing_since(head).of("**/taken"), 5),
+        (nothing_since(head).of_other("notes/*"), 5),
+        (nothing_since(head).of_other("**/taken"), 5),
         (nothing_since(head).of("orders/**").about("Order", 1), 4),
-        (nothing_since(head).of(["payments/*", "notes/taken"]), 5),
+        (nothing_since(head).of_other(["payments/*", "notes/taken"]), 5),
     ];
     let before = store.head().await.unwrap();
     for (place, (condition, expected)) in taken.into_iter().enumerate() {
@@ -57,7 +57,7 @@ pub(super) async fn only_what_matches_topic_and_entity_is_in_the_way<B: Base>() 
     // Far behind the position, where the first is not among the first that are looked at.
     store.append_all((0..700).map(|step| moved(9, step))).await.unwrap();
     store.append(noted("far")).await.unwrap();
-    let error = store.append(moved(1, 2)).when(nothing_since(before).of("notes/*")).await.unwrap_err();
+    let error = store.append(moved(1, 2)).when(nothing_since(before).of_other("notes/*")).await.unwrap_err();
     assert!(matches!(&error, StoreError::Conflict { event, .. } if event == "Noted"), "{error}");
 }
 
@@ -108,6 +108,41 @@ pub(super) async fn a_condition_about_what_no_event_is_about_is_an_error<B: Base
     assert!(matches!(other, Err(StoreError::Conflict { position, .. }) if position.number() == 2), "{other:?}");
 }
 
+pub(super) async fn a_condition_of_topics_that_no_event_has_is_an_error<B: Base>() {
+    let base = B::new().await;
+    let store = filled(&base, 2, 1).await;
+    let head = store.head().await.unwrap();
+    for (topics, found) in [(&["order/*"][..], "orders/moved"), (&["orders/move", "notes/*"][..], "orders/moved")] {
+        let error = store.append(moved(1, 1)).when(nothing_since(head).of(topics)).await.unwrap_err();
+        assert_eq!(
+            error,
+            StoreError::NotOf {
+                topics: topics.iter().rev().copied().collect::<Vec<_>>().join(", "),
+                found: found.into()
+            }
+        );
+        assert!(error.to_string().contains("of_other") && !error.is_temporary(), "{error}");
+    }
+    // Of several one is enough, but it has to be about what the condition is about.
+    let both = || store.append_all([Outgoing::new(moved(1, 1)), Outgoing::new(noted("x"))]);
+    let error = both().when(nothing_since(head).of("notes/*").about("Order", 1)).await.unwrap_err();
+    assert_eq!(error, StoreError::NotOf { topics: "notes/*".into(), found: "orders/moved".into() });
+    assert_eq!(store.head().await.unwrap(), head);
+    let last = both().when(nothing_since(head).of("notes/*")).await.unwrap();
+    let last = both().when(nothing_since(last).of(["orders/shipped", "orders/moved"]).about("Order", 1)).await.unwrap();
+    let last = both().when(nothing_since(last).of_other("orders/shipped").about("Order", 1)).await.unwrap();
+    // A transaction says the same, and is as it was.
+    let mut transaction = base.begin().await;
+    let error = store.append(moved(1, 1)).when(nothing_since(last).of("x")).within(&mut transaction).await.unwrap_err();
+    assert!(matches!(error, StoreError::NotOf { .. }), "{error}");
+    store.append(moved(1, 1)).within(&mut transaction).await.unwrap();
+    B::commit(transaction).await;
+    // Nothing at all is no topic.
+    let none = nothing_since(last).of(Vec::<Pattern>::new());
+    assert_eq!(store.append(moved(1, 1)).when(none).await.unwrap_err(), StoreError::NoPattern);
+    assert_eq!(store.verify().await.unwrap().number(), head.number() + 7);
+}
+
 /// In as many statements as it takes, alone and within a transaction.
 pub(super) async fn several_are_appended_under_a_condition_or_none<B: Base>() {
     let base = B::new().await;
@@ -132,7 +167,7 @@ pub(super) async fn several_are_appended_under_a_condition_or_none<B: Base>() {
                 "{error}"
             );
             // Of another topic: it may be in the way, and is not.
-            let free = nothing_since(stale).of("notes/*").about("Order", 1);
+            let free = nothing_since(stale).of_other("notes/*").about("Order", 1);
             last = store.append(moved(1, 0)).when(free).await.unwrap();
             // Of another order.
             store.append(moved(0, 0)).await.unwrap();

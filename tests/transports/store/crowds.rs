@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use convoke::{Position, Store, StoreDatabase};
+use convoke::prelude::*;
+use convoke::{Position, Project, Store, StoreDatabase};
 use futures_util::future::join_all;
 use tokio::time::sleep;
 
+use super::projecting::{Rows, Sums};
 use super::{Base, Moved, moved, orders};
+use crate::transports::outbox::Connection;
+use crate::transports::outbox::memory::Here;
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::sqlite::File;
 
@@ -84,4 +88,76 @@ async fn over_sqlite_no_reader_misses_a_position() {
 #[actix_rt::test]
 async fn over_postgres_no_reader_misses_a_position() {
     no_reader_misses_a_position::<Database>().await;
+}
+
+/// Polls something for a moment, and drops it.
+async fn dropped<T>(random: &mut fastrand::Rng, future: impl IntoFuture<Output = T>) -> Option<T> {
+    tokio::time::timeout(Duration::from_micros(random.u64(..3000)), future.into_future()).await.ok()
+}
+
+/// What is given up half way leaves nothing half done, and takes nobody's place.
+async fn whatever_is_dropped_half_way_leaves_nothing_half_done<B: Rows>()
+where
+    Sums: Project<Connection<B>>,
+{
+    let base = B::new().await;
+    let store = orders(&base).await;
+    let sums = Sums::default();
+    let projection = base.projection(&store, sums.clone()).await;
+    let mut random = fastrand::Rng::with_seed(4);
+    let mut reading = store.read("**").follow().start();
+    let mut read = 0;
+    let bus = EventBus::default();
+    let _heard = bus.on(|_: &Moved| ()).unwrap();
+    for step in 0..600 {
+        let _ = dropped(&mut random, store.append_all([moved(step % 5, step), moved(6, step)])).await;
+        if let Some(mut transaction) = dropped(&mut random, base.begin()).await {
+            let appended = dropped(&mut random, store.append(moved(7, step)).within(&mut transaction)).await;
+            match appended {
+                Some(Ok(_)) if random.bool() => B::commit(transaction).await,
+                Some(Ok(_)) => B::rollback(transaction).await,
+                _ => drop(transaction),
+            }
+        }
+        while let Some(next) = dropped(&mut random, reading.next()).await {
+            read += 1;
+            assert_eq!(next.unwrap().unwrap().position().number(), read, "nothing is passed over");
+        }
+        if step % 7 == 0 {
+            let _ = dropped(&mut random, projection.catch_up()).await;
+        }
+        if step % 50 == 0 {
+            let _ = dropped(&mut random, projection.rebuild()).await;
+            let _ = dropped(&mut random, store.replay("**").to(&bus)).await;
+        }
+    }
+    let last = store.verify().await.unwrap();
+    let edition = projection.rebuild().await.unwrap();
+    projection.catch_up().await.unwrap();
+    let mut all = std::collections::BTreeMap::new();
+    for record in store.read("orders/*").until(last).all().await.unwrap() {
+        let Moved { order, step } = record.event().unwrap();
+        *all.entry(order).or_insert(0) += u64::from(step);
+    }
+    assert_eq!(base.sums(&sums, edition).await, all);
+    let of_six = store.read("**").about("Order", 6).all().await.unwrap();
+    let beside = store.read("**").all().await.unwrap();
+    let others = beside.iter().filter(|record| record.event::<Moved>().unwrap().order < 6).count();
+    assert_eq!(of_six.len(), others, "both or none");
+    println!("figure: {} records of 600 appends that were dropped", last.number());
+}
+
+#[actix_rt::test]
+async fn over_sqlite_whatever_is_dropped_half_way_leaves_nothing_half_done() {
+    whatever_is_dropped_half_way_leaves_nothing_half_done::<File>().await;
+}
+
+#[actix_rt::test]
+async fn over_postgres_whatever_is_dropped_half_way_leaves_nothing_half_done() {
+    whatever_is_dropped_half_way_leaves_nothing_half_done::<Database>().await;
+}
+
+#[convoke::test]
+async fn in_memory_whatever_is_dropped_half_way_leaves_nothing_half_done() {
+    whatever_is_dropped_half_way_leaves_nothing_half_done::<Here>().await;
 }

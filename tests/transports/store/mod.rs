@@ -1,6 +1,6 @@
 //! Stores: one suite over each database, and what only one of them does.
 //!
-//! `Base (a database) → suite! → appending, reading, conditions, within, replaying, projecting, versions`, `damage, crowds, killed, lean:
+//! `Base (a database) → suite! → appending, reading, conditions, within, replaying, projecting, rebuilding, versions`, `damage, crowds, killed, lean:
 //! SQLite and PostgreSQL`
 
 /// What gets into a store, and what does not.
@@ -17,6 +17,8 @@ mod versions;
 mod replaying;
 /// Rows that follow from it.
 mod projecting;
+/// Rows that are made anew: beside others, by several, of what is no longer there.
+mod rebuilding;
 /// Projections in processes that are killed.
 mod killed;
 /// How much memory a replay takes.
@@ -138,6 +140,7 @@ macro_rules! all_over {
                 of_two_that_have_decided_by_the_same_only_one_appends,
                 a_condition_on_a_position_that_is_none_is_an_error,
                 a_condition_about_what_no_event_is_about_is_an_error,
+                a_condition_of_topics_that_no_event_has_is_an_error,
                 several_are_appended_under_a_condition_or_none,
             },
             within::{
@@ -154,6 +157,13 @@ macro_rules! all_over {
                 a_rate_is_kept_and_what_was_interrupted_is_taken_up,
                 an_old_version_without_an_upcaster_is_an_error_of_the_listener,
                 a_route_ends_in_a_store,
+                what_is_read_is_told_as_far_as_it_is_read,
+            },
+            rebuilding::{
+                one_whose_store_was_made_again_is_rebuilt_from_what_is_there,
+                one_of_another_version_has_to_be_rebuilt_and_begins_anew,
+                what_was_begun_by_another_version_leaves_its_rows_to_nobody,
+                several_who_rebuild_at_once_come_to_an_end,
             },
             projecting::{
                 it_catches_up_and_each_record_counts_once,
@@ -168,6 +178,7 @@ macro_rules! all_over {
                 an_old_version_is_lifted_when_it_is_read,
                 a_version_that_nobody_knows_is_an_error,
                 an_upcaster_that_panics_makes_the_record_unreadable,
+                an_upcaster_is_found_by_the_topic_too,
             },
         }
     };

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use convoke::transport::Postgres;
-use convoke::{StoreError, nothing_since};
+use convoke::prelude::*;
+use convoke::transport::{ErrorKind, Postgres};
+use convoke::{Outgoing, StoreError, nothing_since};
 use sqlx::Connection;
+use sqlx::postgres::PgPoolOptions;
 
-use super::{Base, all_over, filled, moved};
+use super::projecting::{Rows, Sums, expected};
+use super::{Base, LONG, all_over, filled, moved};
 use crate::transports::outbox::postgres::Database;
 use crate::transports::servers::postgres::PostgresServer;
 
@@ -157,4 +160,136 @@ async fn what_was_known_of_an_entity_is_a_hint_and_no_more() {
         assert!(read.is_sorted() && read.len() > 300, "{read:?}");
     }
     assert_eq!(store.verify().await.unwrap().number(), 1008);
+}
+
+#[actix_rt::test]
+async fn a_pool_of_one_connection_is_enough() {
+    let base = Database::new().await;
+    let store = filled(&base, 2, 300).await;
+    for connections in [1, 2] {
+        let pool = PgPoolOptions::new().max_connections(connections).connect(&base.url).await.unwrap();
+        let db = Postgres::over(&pool).deadline(Duration::from_secs(5)).await.unwrap();
+        let narrow = db.store("orders").await.unwrap();
+        let mut reading = narrow.read("orders/*").follow().start();
+        let last = narrow.head().await.unwrap();
+        while reading.next().await.unwrap().unwrap().position() != last {}
+        let next = async { tokio::time::timeout(LONG, reading.next()).await.unwrap().unwrap().unwrap() };
+        let (appended, read) = tokio::join!(narrow.append(moved(7, 0)), next);
+        assert_eq!(read.position(), appended.unwrap());
+        let sums = Sums::default();
+        let projection =
+            db.projection(format!("sums{connections}"), narrow.read("orders/*"), sums.clone()).await.unwrap();
+        if connections == 2 {
+            base.projection(&store, sums.clone()).await;
+            sqlx::raw_sql("DROP TABLE sums_2").execute(&pool).await.unwrap();
+        }
+        let service = projection.supervised(&EventBus::default()).await.unwrap();
+        let caught_up = async {
+            while projection.progress().await.unwrap().left() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(LONG, caught_up).await.unwrap();
+        let edition = projection.rebuild().await.unwrap();
+        service.stop().await;
+        let mut all = expected(2, 300, 1);
+        all.insert(7, 0);
+        assert_eq!(base.sums(&sums, edition).await, all);
+    }
+}
+
+#[actix_rt::test]
+async fn what_the_encoding_of_a_database_does_not_have_fails_alone() {
+    let base = Database::new().await;
+    let create = "CREATE DATABASE old ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0";
+    sqlx::raw_sql(create).execute(base.db.pool()).await.unwrap();
+    let url = base.url.rsplit_once('/').unwrap().0;
+    let db = Postgres::connect(format!("{url}/old")).await.unwrap();
+    db.migrate().await.unwrap();
+    let store = db.store("orders").await.unwrap();
+    // They wait for the first, and go together.
+    let topics = ["first", "a/b", "a/ü", "a/漢字", "a/c", "a/d"];
+    let appended = topics.map(|topic| store.append(Outgoing::json(topic, serde_json::json!("漢字"))));
+    let appended = futures_util::future::join_all(appended.map(IntoFuture::into_future)).await;
+    for (topic, appended) in topics.iter().zip(&appended) {
+        match appended {
+            Ok(_) => assert_ne!(*topic, "a/漢字"),
+            Err(StoreError::Transport(error)) => {
+                assert!(*topic == "a/漢字" && error.kind() == ErrorKind::Refused, "{topic}: {error}");
+            }
+            Err(error) => panic!("{topic}: {error}"),
+        }
+    }
+    let read = store.read("**").all().await.unwrap();
+    let read: Vec<_> = read.iter().map(|record| record.topic().to_owned()).collect();
+    assert_eq!(read, ["first", "a/b", "a/ü", "a/c", "a/d"]);
+    assert_eq!(store.read("a/ü").all().await.unwrap().len(), 1);
+}
+
+#[actix_rt::test]
+async fn a_projection_whose_server_is_killed_goes_on_when_it_is_back() {
+    let server = PostgresServer::own(&["fsync=off"]).await.unwrap();
+    let Some(ours) = server.ours() else { return };
+    let db = Postgres::connect(server.url()).deadline(Duration::from_secs(2)).await.unwrap();
+    db.migrate().await.unwrap();
+    let store = db.store("orders").await.unwrap();
+    store.append_all((0..1000).map(|step| moved(step % 3, step))).await.unwrap();
+    let sums = Sums::default();
+    let projection = db.projection("sums", store.read("orders/*"), sums.clone()).await.unwrap();
+    let service = projection.supervised(&EventBus::default()).await.unwrap();
+    let is = async |wanted: ServiceState| {
+        let became = async {
+            while service.status().state != wanted {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(LONG, became).await.unwrap();
+    };
+    is(ServiceState::Running).await;
+    ours.kill().await;
+    is(ServiceState::Degraded).await;
+    ours.start().await;
+    is(ServiceState::Running).await;
+    store.append(moved(3, 7)).await.unwrap();
+    let caught_up = async {
+        while !projection.progress().await.is_ok_and(|progress| progress.left() == 0) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LONG, caught_up).await.unwrap();
+    let sums: i64 = sqlx::query_scalar("SELECT sum(total)::bigint FROM sums_1").fetch_one(db.pool()).await.unwrap();
+    assert_eq!(sums, 999 * 1000 / 2 + 7);
+    service.stop().await;
+}
+
+#[actix_rt::test]
+async fn what_a_dropped_begin_leaves_behind_takes_nothing_with_it() {
+    let base = Database::new().await;
+    let store = filled(&base, 1, 1).await;
+    for connections in [1, 3] {
+        // As of a handler whose client has gone: the transaction begins, and nobody knows of it.
+        let pool = PgPoolOptions::new().max_connections(connections).connect(&base.url).await.unwrap();
+        let db = Postgres::over(&pool).await.unwrap();
+        let theirs = db.store("orders").await.unwrap();
+        for _ in 0..20 {
+            for ours in [true, false] {
+                let begin = async {
+                    let transaction = if ours { db.begin().await.unwrap() } else { pool.begin().await.unwrap() };
+                    drop(transaction);
+                };
+                let mut begin = std::pin::pin!(begin);
+                // Until it has sent something.
+                for _ in 0..3 {
+                    let poll = |cx: &mut std::task::Context<'_>| std::task::Poll::Ready(begin.as_mut().poll(cx));
+                    if std::future::poll_fn(poll).await.is_ready() {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }
+            let appended = theirs.append(moved(1, 1)).await.unwrap();
+            assert_eq!(store.head().await.unwrap(), appended, "it is not committed");
+        }
+    }
+    assert_eq!(store.verify().await.unwrap().number(), 41);
 }

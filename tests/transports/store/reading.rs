@@ -73,6 +73,7 @@ pub(super) async fn only_topics_that_match_are_read<B: Base>() {
         assert_eq!(numbers(&store.read(patterns).backward().all().await.unwrap()), backward, "{patterns:?}");
     }
     assert!(matches!(store.read("a//b").all().await.unwrap_err(), StoreError::Topic(_)));
+    assert_eq!(store.read(Vec::<&str>::new()).about("Order", 1).all().await.unwrap_err(), StoreError::NoPattern);
     // Rare among many.
     store.append_all((0..3000).map(|step| moved(1, step))).await.unwrap();
     store.append_all((0..3000).map(|step| moved(2, step))).await.unwrap();
@@ -111,6 +112,12 @@ pub(super) async fn a_time_says_from_where_to_where<B: Base>() {
         let earlier: Vec<_> = all.iter().filter(|record| record.time() < time).cloned().collect();
         assert_eq!(numbers(&store.read("**").since(time).all().await.unwrap()), numbers(&later));
         assert_eq!(numbers(&store.read("**").before(time).all().await.unwrap()), numbers(&earlier));
+        // Records have whole microseconds, and a clock may have more.
+        let behind = time + Duration::from_nanos(1);
+        let until = all.iter().filter(|record| record.time() < behind).cloned().collect::<Vec<_>>();
+        assert_eq!(numbers(&store.read("**").before(behind).all().await.unwrap()), numbers(&until));
+        let after = all.iter().filter(|record| record.time() >= behind).cloned().collect::<Vec<_>>();
+        assert_eq!(numbers(&store.read("**").since(behind).all().await.unwrap()), numbers(&after));
     }
     let (long_ago, far) = (SystemTime::UNIX_EPOCH, SystemTime::now() + Duration::from_secs(1_000_000));
     assert_eq!(store.read("**").since(long_ago).before(far).all().await.unwrap().len(), 18);

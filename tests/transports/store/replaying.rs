@@ -180,3 +180,19 @@ pub(super) async fn a_route_ends_in_a_store<B: Base>() {
     }
     assert_eq!(store.read("notes/*").all().await.unwrap().len(), 1);
 }
+
+pub(super) async fn what_is_read_is_told_as_far_as_it_is_read<B: Base>() {
+    let base = B::new().await;
+    let store = filled(&base, 1, 10).await;
+    let bus = EventBus::default();
+    let (heard, _listens) = listens(&bus);
+    let replayed = store.read("orders/*").limit(4).replay().to(&bus).await.unwrap();
+    assert_eq!((replayed.told, replayed.position.number(), heard.borrow().len()), (4, 4, 4));
+    for read in [store.read("**").backward(), store.read("**").follow()] {
+        let error = read.replay().to(&bus).await.unwrap_err();
+        assert!(error.told == 0 && error.to_string().contains("leave out `backward` and `follow`"), "{error}");
+    }
+    assert_eq!(heard.borrow().len(), 4);
+    let error = store.replay(Vec::<convoke::Pattern>::new()).to(&bus).await.unwrap_err();
+    assert_eq!(*error.fault, ReplayFault::Store(StoreError::NoPattern));
+}

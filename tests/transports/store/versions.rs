@@ -71,3 +71,32 @@ pub(super) async fn an_upcaster_that_panics_makes_the_record_unreadable<B: Base>
     assert!(matches!(error, StoreError::Unreadable { .. }) && error.to_string().contains("no idea"), "{error}");
     assert_eq!(records[1].event::<Priced>().unwrap().cents, 5);
 }
+
+pub(super) async fn an_upcaster_is_found_by_the_topic_too<B: Base>() {
+    let base = B::new().await;
+    let store = base
+        .store("prices")
+        .upcast("orders/priced", 1, |payload| json!({"cents": payload["price"].as_u64().unwrap_or_default() * 100}))
+        .upcast("orders/priced", 2, |_| json!("that of the name is taken"))
+        .upcast("Priced", 2, |mut payload| {
+            payload["currency"] = "EUR".into();
+            payload
+        })
+        .upcast("plain", 1, |_| json!("what has no slash is a name"))
+        .await
+        .unwrap();
+    store.append_envelope(of_version(1, json!({"price": 3}))).await.unwrap();
+    store.append_json("orders/priced", json!({"price": 4})).await.unwrap();
+    let mut named = of_version(1, json!({"price": 5}));
+    named.metadata.topic = "plain".into();
+    store.append_envelope(named).await.unwrap();
+    let records = store.read("**").all().await.unwrap();
+    assert_eq!(records[0].event::<Priced>().unwrap(), Priced { cents: 300, currency: "EUR".into() });
+    // Its name is its topic.
+    let lifted = records[1].envelope().unwrap();
+    assert_eq!((lifted.metadata.version, lifted.payload), (3, json!("that of the name is taken")));
+    assert_eq!(records[2].envelope().unwrap().payload, json!({"price": 5}));
+    // There is no version behind the last one.
+    let error = base.store("prices").upcast("Priced", u32::MAX, |payload| payload).await.unwrap_err();
+    assert!(error.to_string().contains("no version behind"), "{error}");
+}

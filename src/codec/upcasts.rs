@@ -18,14 +18,34 @@ type Upcast = Arc<dyn Fn(Value) -> Value + Send + Sync>;
 pub(crate) struct Upcasts(HashMap<(String, u32), Upcast>);
 
 impl Upcasts {
-    /// Adds one. Returns whether there was none for this event and version.
+    /// Adds one.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it: there is one for this event and version, or there are no versions from which and to which it leads.
     pub(crate) fn add(
         &mut self,
         event: String,
         from: u32,
         upcast: impl Fn(Value) -> Value + Send + Sync + 'static,
-    ) -> bool {
-        self.0.insert((event, from), Arc::new(upcast)).is_none()
+    ) -> Result<(), String> {
+        let shown = Shown::name(&event).to_string();
+        match from {
+            0 => return Err(format!("no event has version 0: the upcaster for `{shown}` begins at 1 or later")),
+            u32::MAX => {
+                return Err(format!("there is no version behind {from}: the upcaster for `{shown}` begins earlier"));
+            }
+            _ => {}
+        }
+        match self.0.insert((event, from), Arc::new(upcast)) {
+            None => Ok(()),
+            Some(_) => Err(format!("there are two upcasters for `{shown}` from version {from}: leave one out")),
+        }
+    }
+
+    /// Whether nothing is lifted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Lifts an event as far as it goes.
@@ -34,12 +54,12 @@ impl Upcasts {
     ///
     /// Why it does not get there: one has panicked.
     pub(crate) fn lift(&self, mut envelope: Envelope) -> Result<Envelope, String> {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return Ok(envelope);
         }
-        let event = envelope.metadata.event.to_string();
-        let mut key = (event, envelope.metadata.version);
-        while let Some(upcast) = self.0.get(&key) {
+        let mut key = (envelope.metadata.event.to_string(), envelope.metadata.version);
+        let mut by_topic = (envelope.metadata.topic.to_string(), key.1);
+        while let Some(upcast) = self.0.get(&key).or_else(|| self.of_topic(&by_topic)) {
             let payload = std::mem::take(&mut envelope.payload);
             envelope.payload =
                 catch(|| upcast(payload)).map_err(|why| match envelope.metadata.contains_personal_data {
@@ -47,9 +67,15 @@ impl Upcasts {
                     false => format!("the upcaster from version {} has panicked: {}", key.1, Shown::text(&why)),
                 })?;
             key.1 = key.1.saturating_add(1);
+            by_topic.1 = key.1;
             envelope.metadata.version = key.1;
         }
         Ok(envelope)
+    }
+
+    /// One that is for a topic. What has no slash is the name of an event, which may be that of another event's topic.
+    fn of_topic(&self, key: &(String, u32)) -> Option<&Upcast> {
+        key.0.contains('/').then(|| self.0.get(key)).flatten()
     }
 }
 
