@@ -19,6 +19,7 @@ use super::Shared;
 use super::attempt::{Finish, What, release, run};
 use super::held::Holding;
 use super::ticker::tick_all;
+use super::unclaimed;
 use crate::tasks::TaskDatabase;
 use crate::tasks::function::Cancelling;
 use crate::tasks::{Ending, Held, Limit, Loans, Wanted};
@@ -428,12 +429,13 @@ impl<D: TaskDatabase> Running<D> {
         if counts {
             self.count_from = now + COUNT_EVERY;
         }
-        let queues = self.wanted.queues.clone();
+        let wanted = self.wanted.clone();
         self.tend = async move {
             let jobs = shared.queue.jobs();
             while prunes && jobs.prune(PRUNED).await? >= PRUNED as u64 {}
             if counts {
-                shared.stats.counted(jobs.figures(&queues, COUNTED).await?);
+                shared.stats.counted(jobs.figures(&wanted.queues, COUNTED).await?);
+                shared.stats.unclaimed(jobs.unclaimed(&wanted, unclaimed::LONGER, unclaimed::MOST).await?);
             }
             Ok(())
         }
