@@ -19,7 +19,7 @@ pub(crate) fn id(
     instance: Option<&Instance>,
     data: &Data,
     root: &Path,
-) -> Result<Option<TokenStream>> {
+) -> Result<TokenStream> {
     let by = quote!(#root::__tasks::id);
     let instance = instance.filter(|_| !has_id(data)).map(|instance| &instance.field);
     let named = named.or(instance);
@@ -43,13 +43,14 @@ pub(crate) fn id(
         // An error of its own.
         (None, Data::Union(_)) => None,
     };
-    Ok(id.map(|id| {
-        quote! {
+    Ok(match id {
+        Some(id) => quote! {
             fn id(&self) -> ::core::option::Option<#root::__private::Value> {
                 #id
             }
-        }
-    }))
+        },
+        None => quote!(const ABOUT: bool = false;),
+    })
 }
 
 fn has_id(data: &Data) -> bool {

@@ -107,14 +107,15 @@ pub(in crate::tasks) fn tell<P: TaskPlace>(
         loan.id,
         Shown::text(&wrong)
     );
-    plain(loan, fault, packs)
+    plain(&loan.task, loan.id, fault, packs)
 }
 
-fn plain(loan: &Loan, fault: &Fault, packs: Packs<'_>) -> Option<Packet> {
+/// The same by our event, which says of what the job was about nothing but its number.
+pub(super) fn plain(task: &str, job: i64, fault: &Fault, packs: Packs<'_>) -> Option<Packet> {
     let event = TaskFailed {
-        id: loan.id.into(),
-        task: loan.task.clone(),
-        job: loan.id,
+        id: job.into(),
+        task: task.to_owned(),
+        job,
         detail: fault.parts().detail.clone(),
         code: fault.parts().code.clone().unwrap_or_else(|| "failed".to_owned()),
         origin: fault.parts().origin.clone(),
@@ -123,7 +124,7 @@ fn plain(loan: &Loan, fault: &Fault, packs: Packs<'_>) -> Option<Packet> {
     match packs(Outgoing::new(event)) {
         Ok(packet) => Some(packet),
         Err(error) => {
-            log::error!(target: "convoke::tasks", "{} {}: nobody is told of its failure: {error}", Shown::name(&loan.task), loan.id);
+            log::error!(target: "convoke::tasks", "{} {job}: nobody is told of its failure: {error}", Shown::name(task));
             None
         }
     }

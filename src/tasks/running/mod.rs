@@ -6,7 +6,7 @@
 //! ```
 //!
 //! In reading order: `options` is what it goes by; `engine` is its one task, and `held` what it has; `attempt` runs a function, and
-//! `ending` says what becomes of that, and `removing` ends what does not end with others; `ticker` enqueues what is due again and
+//! `ending` says what becomes of that; `settling` ends many together, and `removing` what does not end with others; `ticker` enqueues what is due again and
 //! again, and `unclaimed` is what nobody does. `health` and `service` are as with a worker; `to_bus` has the bus of this process
 //! hear how jobs have ended.
 //!
@@ -19,6 +19,7 @@ mod held;
 mod attempt;
 mod ending;
 mod removing;
+mod settling;
 mod health;
 mod unclaimed;
 mod service;

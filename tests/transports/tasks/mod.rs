@@ -67,6 +67,7 @@ macro_rules! all_over {
                 what_is_stopped_is_given_back,
                 what_has_waited_too_long_has_failed,
                 a_task_that_changed_its_type_fails_by_name,
+                whatever_a_key_says_it_holds_nobody_up,
             },
             instances::{
                 an_instance_is_found_before_each_attempt,
