@@ -48,9 +48,8 @@ const LONGEST: usize = 2_000;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say whether a task is to be tried again",
-    label = "no `Explain`",
-    note = "`?` in a function that returns a `Fault` needs `impl Explain for {Self} {{}}`, which may be empty",
-    note = "with an error of another crate write `.map_err(Fault::of)?`, or have the function return `Result<_, convoke::Failure>`"
+    label = "no `Fault` is made of it: write `.map_err(Fault::of)?`, or `impl Explain for {Self} {{}}`",
+    note = "a function that returns a `Result<_, convoke::Failure>` takes any error by `?`"
 )]
 pub trait Explain: std::error::Error + Send + Sync + 'static {
     /// Returns a word by which programs know the error. Without one it is `failed`.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use convoke::prelude::*;
-use convoke::transport::MemoryDatabase;
-use convoke::{AsReturned, Fault, JobState, Missed, Steps, Task, TaskTerms, Tx};
+use convoke::transport::{Memory, MemoryDatabase};
+use convoke::{AsReturned, Fault, JobState, Missed, Steps, Task, TaskTerms, Tasks, Tx};
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::time::{sleep, timeout};
 
@@ -130,7 +130,8 @@ impl Serialize for Fragile {
 async fn an_event_that_panics_when_it_leaves_is_a_failure_of_its_job() {
     for keep in [Duration::ZERO, 60 * MINUTE] {
         let lab = Lab::new();
-        let tasks = lab.tasks().keep(keep).on(async |_: Arc<Register>| Ok::<_, Fault>(Fragile { detail: "care".into() }));
+        let tasks =
+            lab.tasks().keep(keep).on(async |_: Arc<Register>| Ok::<_, Fault>(Fragile { detail: "care".into() }));
         let tasks = tasks.unwrap().await.unwrap();
         let job = tasks.enqueue(Register { id: 7 }).await.unwrap();
         let status = ended(&job).await;
@@ -185,7 +186,8 @@ async fn what_panics_while_it_is_dropped_takes_no_other_along() {
         sleep(50 * SECOND).await;
     };
     let tasks = lab.tasks().on(stays).unwrap().await.unwrap();
-    let (dropped, other) = (tasks.enqueue(Register { id: 7 }).await.unwrap(), tasks.enqueue(Register { id: 8 }).await.unwrap());
+    let (dropped, other) =
+        (tasks.enqueue(Register { id: 7 }).await.unwrap(), tasks.enqueue(Register { id: 8 }).await.unwrap());
     sleep(SECOND).await;
     dropped.cancel().await.unwrap();
     assert_eq!(ended(&dropped).await.state(), JobState::Cancelled);
@@ -238,4 +240,19 @@ async fn a_schedule_is_the_same_in_whatever_order_its_payload_is() {
     let tasks = lab.tasks().on(|_: &Sum| {}).unwrap().every("@daily", sum()).unwrap();
     let wrong = tasks.every("@daily", sum()).unwrap_err();
     assert_eq!(wrong.to_string(), "the schedule `@daily`: there is one for `Sum` already: leave one out");
+}
+
+#[convoke::test(allow_failures)]
+async fn over_a_queue_an_event_that_panics_is_a_failure_of_its_job() {
+    let lab = Lab::new();
+    let queue = Memory::queue("tasks");
+    let fragile = async |_: Arc<Register>| Ok::<_, Fault>(Fragile { detail: "care".into() });
+    let tasks = Tasks::over(&queue, &lab.bus).grace(Duration::MAX).drain_timeout(Duration::MAX).on(fragile);
+    let tasks = tasks.unwrap().await.unwrap();
+    tasks.enqueue(Register { id: 7 }).await.unwrap();
+    sleep(MINUTE).await;
+    assert_eq!(lab.heard.names(), ["RegistrationFailed"]);
+    assert_eq!(lab.heard.only()["code"], "untold");
+    assert!(tasks.health().healthy, "{}", tasks.health());
+    tasks.stop().await.unwrap();
 }

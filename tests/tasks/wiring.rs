@@ -120,6 +120,9 @@ async fn the_number_of_a_job_is_taken_for_no_id() {
     let wrong = lab.tasks().on(|_: &SweepAll| {}).unwrap_err().to_string();
     let text = "it has a field `id`, and the task does not say what it is about: name that by `#[task(id = …)]`, or call the field of \
         the event `job`";
-    assert!(wrong.starts_with("`SweepFailed`, which tells that `SweepAll` has failed") && wrong.ends_with(text), "{wrong}");
+    assert!(
+        wrong.starts_with("`SweepFailed`, which tells that `SweepAll` has failed") && wrong.ends_with(text),
+        "{wrong}"
+    );
     assert!(lab.tasks().on(|_: &SweepOfJob| {}).is_ok());
 }

@@ -423,7 +423,10 @@ impl Table {
         for (id, job) in self.open.keys().filter_map(|id| Some((*id, self.jobs.get(id)?))) {
             let lane = (job.job.queue.to_string(), job.job.task.to_string());
             let rate = job.task_key().and_then(|key| self.rates.get(&key).copied());
-            if job.is_wanted(but) || job.state == State::Running && job.until > now || rate.is_some_and(|from| from > now) {
+            if job.is_wanted(but)
+                || job.state == State::Running && job.until > now
+                || rate.is_some_and(|from| from > now)
+            {
                 claimed.insert(lane);
                 continue;
             }

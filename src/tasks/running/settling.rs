@@ -81,9 +81,8 @@ async fn by_ours<D: TaskDatabase>(shared: &Shared<D>, ending: &Ending, error: &T
         ending.job,
         Shown::text(&fault.parts().detail)
     );
-    let event = plain(&row.task, ending.job, &fault, &|event| {
-        shared.outbox.packet(event).map_err(|error| error.to_string())
-    });
+    let event =
+        plain(&row.task, ending.job, &fault, &|event| shared.outbox.packet(event).map_err(|error| error.to_string()));
     let how = How::Over { state, text: Some(fault.parts().detail.clone()), keep: shared.options.keep_failed };
     Some(Ending { job: ending.job, attempt: ending.attempt, how, event })
 }

@@ -41,6 +41,7 @@ macro_rules! all_over {
             $test $base:
             enqueuing::{
                 a_job_stands_in_the_transaction_or_not_at_all,
+                what_commits_later_is_seen_without_a_poll,
                 a_job_of_a_unique_key_is_there_once,
                 a_thousand_are_enqueued_at_once,
                 what_is_due_later_is_done_later,
