@@ -46,6 +46,11 @@ const LONGEST: usize = 2_000;
 ///     Ok(())
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say whether a task is to be tried again",
+    label = "no `Fault` is made of it: write `.map_err(Fault::of)?`, or `impl Explain for {Self} {{}}`",
+    note = "a function that returns a `Result<_, convoke::Failure>` takes any error by `?`"
+)]
 pub trait Explain: std::error::Error + Send + Sync + 'static {
     /// Returns a word by which programs know the error. Without one it is `failed`.
     fn code(&self) -> Option<String> {

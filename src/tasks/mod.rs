@@ -62,7 +62,9 @@ pub use function::{
 pub use over::{QueueTasks, QueueTasksHandle, Sending, SendingAll, TaskSender};
 pub use queue::{Enqueue, EnqueueAll, Enqueued, FailedJob, Job, JobId, JobStatus, OpenTasks, TaskQueue};
 pub(crate) use rows::sealed::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
-pub(crate) use rows::{Added, Due, Ending, Held, Hold, How, Limit, Loan, Loans, NewJob, Noted, Row, State, Wanted};
+pub(crate) use rows::{
+    Added, Due, Ending, Held, Hold, How, Limit, Loan, Loans, NewJob, Noted, Row, State, Unclaimed, Wanted,
+};
 pub use rows::{State as JobState, TaskDatabase, TaskFigures};
 pub use running::{TasksHealth, TasksProbe, TasksService};
 pub use task::{AsReturned, Task};

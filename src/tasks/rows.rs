@@ -163,6 +163,15 @@ pub(crate) mod sealed {
             most: u64,
         ) -> BoxFuture<'a, Result<TaskFigures, TransportError>>;
 
+        /// Returns where jobs have been due for longer than this that nobody seems to do: in other queues, or of other tasks, than
+        /// these, where none runs, and none waits for its rate. At most so many, each by its first job.
+        fn unclaimed<'a>(
+            &'a self,
+            but: &'a Wanted,
+            longer: Duration,
+            most: usize,
+        ) -> BoxFuture<'a, Result<Vec<Unclaimed>, TransportError>>;
+
         /// What changes when something may be there that was not: a job, or a wish that one ends. It is only a hint: who adds a
         /// job in a transaction rings before the commit.
         fn bell(&self) -> watch::Receiver<()>;
@@ -359,6 +368,17 @@ pub struct TaskFigures {
     pub failed: u64,
     /// For how long the oldest that waits has been due.
     pub oldest: Option<Duration>,
+}
+
+/// Jobs of a task, in a queue, that nobody seems to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unclaimed {
+    /// The first of them.
+    pub(crate) job: i64,
+    pub(crate) task: String,
+    pub(crate) queue: String,
+    /// For how long that has been due.
+    pub(crate) waited: Duration,
 }
 
 impl State {

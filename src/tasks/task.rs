@@ -27,7 +27,7 @@ use crate::Event;
 /// | `unique(id, while = "waiting")` | another may be enqueued as soon as it is running | until it is over |
 /// | `per_key(tenant, at_once = 1)` | of each value of this field so many run at the same time, and the values take turns | any number |
 /// | `per_key(tenant, rate = "10/1m")` | of each value of this field so many begin in such a time | any number |
-/// | `id = user` | which field says what it is about; it stands in the event of its failure | the field `id`, or else the one of `instance`, if there is one |
+/// | `id = user` | which field says what it is about; it stands in the event of its failure, as `id` | the field `id`, or else the one of `instance`, if there is one |
 /// | `instance(user: User)` | its function may ask for an [`Instance<User>`](crate::Instance), which is found by this field | none |
 /// | `delete_on_success`, `delete_on_failure` | the instance is deleted when the job is done; when it has failed for good, or was cancelled | it stays |
 /// | `succeeds = UserRegistered` | which event is made of what the function returns, by `From<&…>` | the event that is returned |
@@ -58,7 +58,8 @@ pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The event that tells that a job has failed for good. It is made from JSON:
     /// `{"id", "task", "job", "detail", "code", "origin", "data"}`. So its type has some of these fields:
     ///
-    /// - `id`: what the task was about, as the field `id` of the task; the number of the job if there is no such field.
+    /// - `id`: what the task was about, as the field `id` of the task. Without one it is the number of the job in `TaskFailed`, and an
+    ///   event of yours has none.
     /// - `task`: the name of the task; `job`: the number of the job.
     /// - `detail`: why the last attempt has failed.
     /// - `code`: `failed`, `panicked`, `timed_out`, `expired`, `cancelled`, `crashed`, `unreadable`, `not_found` or `undeleted`, or
@@ -78,6 +79,10 @@ pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Whether some of its jobs have a [unique key](Self::unique_key). A queue without a database refuses such a task when it is
     /// set up.
     const UNIQUE: bool = false;
+
+    /// Whether [`id`](Self::id) says what it is about. If not, its function cannot be registered with an event of a failure that
+    /// has a field `id`, but for [`TaskFailed`](super::TaskFailed).
+    const ABOUT: bool = true;
 
     /// Returns what it is about.
     fn id(&self) -> Option<Value> {

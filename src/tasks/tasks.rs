@@ -16,7 +16,7 @@ use super::error::TaskError;
 use super::function::{Does, TaskFunction};
 use super::queue::pack;
 use super::rows::TaskDatabase;
-use super::running::{Every, Options, Parts, Stats, TasksProbe, TasksService};
+use super::running::{Every, FAR, Options, Parts, Stats, TasksProbe, TasksService};
 use super::{Task, TaskQueue};
 use crate::__private::Kept;
 use crate::{
@@ -99,6 +99,8 @@ pub struct Tasks<D: TaskDatabase> {
     name: Option<String>,
     stats: Arc<Stats>,
     schedules: Vec<Every>,
+    /// What was said in vain.
+    wrong: Option<TaskError>,
 }
 
 impl<D: TaskDatabase> Tasks<D> {
@@ -113,6 +115,7 @@ impl<D: TaskDatabase> Tasks<D> {
             name: None,
             stats: Arc::default(),
             schedules: Vec::new(),
+            wrong: None,
         }
     }
 
@@ -175,7 +178,10 @@ impl<D: TaskDatabase> Tasks<D> {
         let text = schedule.to_string();
         let wrong = |reason: String| TaskError::Schedule { schedule: text.clone(), reason };
         let schedule = schedule.try_into().map_err(|error| wrong(error.into().to_string()))?;
-        let every = Every::new(schedule, pack(&task)?);
+        // By the payload as a key: a map has no order, and another one in each process.
+        let key = crate::__tasks::part(&task)
+            .map_err(|error| TaskError::NotJson { task: T::NAME.into(), reason: error.to_string() })?;
+        let every = Every::new(schedule, pack(&task)?, &key);
         if self.schedules.iter().any(|other| other.name == every.name) {
             return Err(wrong(format!("there is one for `{}` already: leave one out", T::NAME)));
         }
@@ -184,10 +190,15 @@ impl<D: TaskDatabase> Tasks<D> {
     }
 
     /// Sets what becomes of times of the last [schedule](Self::every) at which no process was there. The default is
-    /// [`Missed::Skip`].
+    /// [`Missed::Skip`]. It does not start if there is no schedule before this.
     pub fn missed(mut self, missed: Missed) -> Self {
-        if let Some(every) = self.schedules.last_mut() {
-            every.missed = missed;
+        match self.schedules.last_mut() {
+            Some(every) => every.missed = missed,
+            None => {
+                let reason = "it is said of the schedule before it, and there is none: move it behind its `.every(…)`";
+                let schedule = format!(".missed(Missed::{missed:?})");
+                self.wrong = Some(TaskError::Schedule { schedule, reason: reason.to_owned() });
+            }
         }
         self
     }
@@ -200,7 +211,7 @@ impl<D: TaskDatabase> Tasks<D> {
     }
 
     /// Sets how many jobs run at the same time, on one thread. The default is 16, and the least is 1. A function that computes
-    /// for long, and waits for nothing, keeps the thread from all others: give such work to `actix::web::block` or to threads.
+    /// for long, and waits for nothing, keeps the thread from all others: give such work to `actix_web::web::block` or to threads.
     pub fn concurrency(mut self, jobs: usize) -> Self {
         self.options.concurrency = jobs.max(1);
         self
@@ -230,28 +241,28 @@ impl<D: TaskDatabase> Tasks<D> {
     /// Sets how long a function may go on that was told to end by its [`CancelToken`](crate::CancelToken). After that it is
     /// dropped where it waits. The default is 10 s.
     pub fn grace(mut self, time: Duration) -> Self {
-        self.options.grace = time;
+        self.options.grace = time.min(FAR);
         self
     }
 
     /// Sets how long nothing may be heard of a process before others take its jobs. It is extended while a job runs. The default
     /// is 30 s, and the least is 3 s.
     pub fn lease(mut self, time: Duration) -> Self {
-        self.options.lease = time.max(LEAST);
+        self.options.lease = time.clamp(LEAST, FAR);
         self
     }
 
     /// Sets how often it is looked for jobs that other processes have enqueued. The default is 200 ms, and the least is 1 ms. Those
     /// of this process are seen at once, and of others where the database tells.
     pub fn poll_every(mut self, poll: Duration) -> Self {
-        self.options.poll_every = poll.max(Duration::from_millis(1));
+        self.options.poll_every = poll.clamp(Duration::from_millis(1), FAR);
         self
     }
 
     /// Sets how long jobs may go on when the worker shuts down. Those that go on after that are told to end, and given back after
     /// the [grace](Self::grace). The default is 20 s.
     pub fn drain_timeout(mut self, limit: Duration) -> Self {
-        self.options.drain_timeout = limit;
+        self.options.drain_timeout = limit.min(FAR);
         self
     }
 
@@ -293,6 +304,7 @@ impl<D: TaskDatabase> Tasks<D> {
             options: self.options,
             stats: self.stats,
             schedules: self.schedules.into(),
+            wrong: self.wrong,
         });
         let service = TasksService::supervised(&bus, move |_| TasksService::new(&parts));
         service.named(name).stop_timeout(stop_timeout).brings_in_work()
@@ -303,7 +315,7 @@ impl<D: TaskDatabase> Tasks<D> {
 ///
 /// # Errors
 ///
-/// `Failed` if it does not start: without tables, without a database.
+/// `Failed` if it does not start: without tables, without a database, or if no task has a function.
 impl<D: TaskDatabase> IntoFuture for Tasks<D> {
     type Output = Result<TasksHandle<D>, StartError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output>>>;
@@ -341,6 +353,7 @@ impl<D: TaskDatabase> fmt::Debug for Tasks<D> {
 
 /// Tasks that are being done, for as long as this is kept; dropped, it asks them to stop. It derefs to the [`TaskQueue`] that
 /// enqueues jobs.
+#[must_use = "dropping it ends the worker, and so does `let _ =`: give it a name"]
 pub struct TasksHandle<D: TaskDatabase> {
     service: ServiceHandle<TasksService<D>>,
     queue: TaskQueue<D>,

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use convoke::prelude::*;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use super::lab::{Lab, MINUTE, Register, Registered};
@@ -70,6 +72,51 @@ async fn a_worker_whose_events_are_not_heard_in_time_says_so() {
     assert_eq!(lab.heard.names().len() as u64, EVENTS, "each is heard once");
     sleep(5 * MINUTE).await;
     tasks.stop().await;
+}
+
+/// Has no function.
+#[derive(Task, Serialize, Deserialize)]
+struct Import {}
+
+#[convoke::test]
+async fn jobs_that_nobody_does_are_named() {
+    let lab = Lab::new();
+    let tasks = lab.tasks().on(register).unwrap().await.unwrap();
+    let probe = tasks.probe();
+    let job = tasks.enqueue(Import {}).await.unwrap();
+    let _later = tasks.enqueue(Import {}).after(60 * MINUTE).await.unwrap();
+    for _ in 0..60 {
+        sleep(SECOND).await;
+        assert!(probe.health().unclaimed.is_empty(), "whoever does them may be starting");
+    }
+    sleep(40 * SECOND).await;
+    let health = probe.health();
+    let [unclaimed] = &health.unclaimed[..] else { panic!("{health:?}") };
+    assert!(unclaimed.starts_with("`Import` in the queue `default`, due for "), "{unclaimed}");
+    assert!(health.healthy && health.to_string().contains("is working; nobody seems to do `Import`"), "{health}");
+    // Somebody does them.
+    let others = lab.tasks().named("Others").on(|_: &Import| {}).unwrap().await.unwrap();
+    super::lab::ended(&job).await;
+    sleep(20 * SECOND).await;
+    assert!(probe.health().unclaimed.is_empty());
+    assert_eq!(probe.health().to_string(), "the worker of tasks is working");
+    tasks.stop().await;
+    others.stop().await;
+}
+
+#[convoke::test]
+async fn what_somebody_else_does_is_not_named() {
+    let lab = Lab::new();
+    let tasks = lab.tasks().on(register).unwrap().await.unwrap();
+    let slow = async |_: Arc<Import>| sleep(20 * SECOND).await;
+    let others = lab.tasks().named("Others").concurrency(1).on(slow).unwrap().await.unwrap();
+    let _jobs = tasks.enqueue_all((0..10).map(|_| Import {})).await.unwrap();
+    for _ in 0..180 {
+        sleep(SECOND).await;
+        assert!(tasks.probe().health().unclaimed.is_empty(), "{}", tasks.probe().health());
+    }
+    tasks.stop().await;
+    others.stop().await;
 }
 
 #[convoke::test]

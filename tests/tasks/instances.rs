@@ -203,3 +203,31 @@ async fn what_was_done_ends_when_the_database_lets_it_and_the_worker_says_what_k
     assert_eq!(outbox.figures().await.unwrap().ready, 1);
     tasks.stop().await;
 }
+
+/// The same task in a release that has no instance.
+mod next_release {
+    use super::{Deserialize, Serialize, Task};
+
+    #[derive(Task, Serialize, Deserialize)]
+    pub(super) struct Dismiss {
+        pub(super) user: i64,
+    }
+}
+
+#[convoke::test(allow_failures)]
+async fn what_a_program_deletes_no_more_is_named() {
+    let db = Memory::database();
+    let broken = Repository::new(find).deletes(async |_: i64| Err::<(), _>(Fault::new("the directory is away")));
+    let bus = EventBus::builder().provide(broken).build();
+    let tasks = Tasks::new(&db, &bus).on(async |_: Arc<Dismiss>| {}).unwrap().await.unwrap();
+    let job = tasks.enqueue(Dismiss { user: 7 }).await.unwrap();
+    assert_eq!(ended(&job).await.state(), JobState::Done);
+    tasks.stop().await;
+    // It waits for another attempt, of which nobody knows any more.
+    let tasks = Tasks::new(&db, &EventBus::default()).on(|_: &next_release::Dismiss| {}).unwrap().await.unwrap();
+    sleep(3 * MINUTE).await;
+    let health = tasks.probe().health();
+    let [unclaimed] = &health.unclaimed[..] else { panic!("{health:?}") };
+    assert!(unclaimed.starts_with("`Dismiss/delete` in the queue `default`, due for "), "{unclaimed}");
+    tasks.stop().await;
+}

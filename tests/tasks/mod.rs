@@ -17,6 +17,8 @@ mod health;
 mod arguments;
 /// What is wrong before anything is done.
 mod wiring;
+/// What users do by mistake.
+mod misused;
 /// What a task is about, and whether it can be had.
 mod instances;
 /// What `#[derive(Task)]` makes of a type.

@@ -88,3 +88,41 @@ async fn jobs_of_a_task_without_a_function_wait() {
     assert_eq!(job.status().await.unwrap().unwrap().state(), convoke::JobState::Waiting);
     tasks.stop().await;
 }
+
+/// Says by no field what it is about.
+#[derive(Task, Serialize, Deserialize)]
+#[task(fails = SweepFailed)]
+struct SweepAll {
+    tenant: u32,
+}
+
+#[derive(Event, Serialize, Deserialize)]
+struct SweepFailed {
+    id: u64,
+}
+
+/// Neither: by the number of its job.
+#[derive(Task, Serialize, Deserialize)]
+#[task(fails = SweepOfJobFailed)]
+struct SweepOfJob {
+    tenant: u32,
+}
+
+#[derive(Event, Serialize, Deserialize)]
+struct SweepOfJobFailed {
+    job: i64,
+    id: Option<u64>,
+}
+
+#[convoke::test]
+async fn the_number_of_a_job_is_taken_for_no_id() {
+    let lab = Lab::new();
+    let wrong = lab.tasks().on(|_: &SweepAll| {}).unwrap_err().to_string();
+    let text = "it has a field `id`, and the task does not say what it is about: name that by `#[task(id = …)]`, or call the field of \
+        the event `job`";
+    assert!(
+        wrong.starts_with("`SweepFailed`, which tells that `SweepAll` has failed") && wrong.ends_with(text),
+        "{wrong}"
+    );
+    assert!(lab.tasks().on(|_: &SweepOfJob| {}).is_ok());
+}

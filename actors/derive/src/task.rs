@@ -230,6 +230,7 @@ mod tests {
                 type Succeeds = ::convoke::AsReturned;
                 type Fails = ::convoke::TaskFailed;
                 const NAME: &'static str = "CleanUp";
+                const ABOUT: bool = false;
             }
         };
         assert_eq!(

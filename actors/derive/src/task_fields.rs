@@ -14,12 +14,7 @@ use crate::task_keys::{Instance, Keys};
 const OWNER: &str = "the task";
 
 /// What it is about: the field that is named, or each field `id` there is, or else the one of its instance.
-pub(crate) fn id(
-    named: Option<&Member>,
-    instance: Option<&Instance>,
-    data: &Data,
-    root: &Path,
-) -> Result<Option<TokenStream>> {
+pub(crate) fn id(named: Option<&Member>, instance: Option<&Instance>, data: &Data, root: &Path) -> Result<TokenStream> {
     let by = quote!(#root::__tasks::id);
     let instance = instance.filter(|_| !has_id(data)).map(|instance| &instance.field);
     let named = named.or(instance);
@@ -43,13 +38,16 @@ pub(crate) fn id(
         // An error of its own.
         (None, Data::Union(_)) => None,
     };
-    Ok(id.map(|id| {
-        quote! {
+    Ok(match id {
+        Some(id) => quote! {
             fn id(&self) -> ::core::option::Option<#root::__private::Value> {
                 #id
             }
-        }
-    }))
+        },
+        None => quote!(
+            const ABOUT: bool = false;
+        ),
+    })
 }
 
 fn has_id(data: &Data) -> bool {

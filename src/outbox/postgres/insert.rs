@@ -110,7 +110,7 @@ struct Columns {
 impl Columns {
     fn of(packets: Vec<Packet>) -> Self {
         let mut columns = Self::default();
-        for packet in packets {
+        for packet in packets.into_iter().map(kept) {
             columns.lanes.push(lane(&packet));
             columns.packets.push(packet.id);
             columns.topics.push(packet.topic);
@@ -120,6 +120,15 @@ impl Columns {
             columns.bodies.push(packet.body);
         }
         columns
+    }
+}
+
+/// PostgreSQL keeps no text with a character of the code 0: in a key it is the sign for it. Before its lane is known, for what has one
+/// key is in one.
+fn kept(packet: Packet) -> Packet {
+    match packet.key {
+        Some(key) if key.contains('\0') => Packet { key: Some(key.replace('\0', "\u{2400}")), ..packet },
+        _ => packet,
     }
 }
 
@@ -137,6 +146,7 @@ pub(super) fn sql(schema: &str) -> String {
 
 /// The statement for a client that is not ours.
 pub(super) fn statement(outbox: &PostgresOutbox, packet: Packet) -> Statement {
+    let packet = kept(packet);
     let values = vec![
         SqlValue::Text(Some(outbox.id().to_string())),
         SqlValue::Text(Some(outbox.outbox.to_string())),

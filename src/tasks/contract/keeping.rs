@@ -11,7 +11,7 @@ use super::room::{
 };
 use crate::tasks::TaskDatabase;
 use crate::tasks::cron::{Missed, Schedule, due};
-use crate::tasks::{Held, NewJob, Noted, State, Wanted};
+use crate::tasks::{Held, Limit, NewJob, Noted, State, Wanted};
 
 pub(super) async fn one_that_waits_and_is_cancelled_is_due<D: TaskDatabase>(room: &Room<D>) {
     let ahead = room.add_one(later("ahead", HOUR)).await;
@@ -210,4 +210,40 @@ pub(super) async fn what_is_there_is_counted<D: TaskDatabase>(room: &Room<D>) {
     assert_eq!(none, Default::default());
     // Nobody counts further than was asked for.
     assert_eq!(room.jobs.figures(&[], 2).await.unwrap().waiting, 2);
+}
+
+pub(super) async fn what_nobody_does_is_named<D: TaskDatabase>(room: &Room<D>) {
+    let named = async |longer: Duration, most: usize| {
+        let mut found = room.jobs.unclaimed(&wanted(10), longer, most).await.unwrap();
+        found.sort_unstable_by(|one, other| (&one.queue, &one.task).cmp(&(&other.queue, &other.task)));
+        found
+    };
+    let of = |task: &str, queue: &str| NewJob { queue: queue.into(), ..of_task(task, "1") };
+    room.add([job("mine"), later("not yet", HOUR)]).await;
+    assert!(named(Duration::ZERO, 10).await.is_empty(), "it is wanted, or not due");
+    let bill = room.add_one(of("bill", "default")).await;
+    room.add([of("bill", "default"), of("a", "slow")]).await;
+    let mut keyed = of_key("c", "c");
+    keyed.task = "sweep".into();
+    room.add([keyed]).await;
+    let found = named(Duration::ZERO, 10).await;
+    let names: Vec<_> = found.iter().map(|first| (&*first.queue, &*first.task)).collect();
+    assert_eq!(names, [("default", "bill"), ("default", "sweep"), ("slow", "a")]);
+    assert!(found[0].job == bill && found[0].waited < HOUR, "{found:?}");
+    assert_eq!(named(Duration::ZERO, 2).await.len(), 2);
+    assert!(named(HOUR, 10).await.is_empty(), "whoever does them may be late");
+    // Somebody has one of them, and of another the next has to wait for its rate.
+    let limit = Limit { at_once: None, rate: Some((1, HOUR)) };
+    let mut others = wanted(1);
+    others.tasks = vec!["bill".into()];
+    assert_eq!(room.lend(&others).await.len(), 1);
+    let mut keyed = of_key("c", "d");
+    keyed.task = "sweep".into();
+    room.add([keyed]).await;
+    (others.tasks, others.limits) = (vec!["sweep".into()], vec![("sweep".into(), limit)]);
+    let loans = room.lend(&others).await;
+    room.settle([over(&loans[0], State::Done, None, Duration::ZERO)]).await;
+    let found = named(Duration::ZERO, 10).await;
+    let names: Vec<_> = found.iter().map(|first| (&*first.queue, &*first.task)).collect();
+    assert_eq!(names, [("slow", "a")]);
 }

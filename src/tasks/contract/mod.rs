@@ -121,5 +121,6 @@ promises! {
         ten_schedulers_enqueue_each_time_once,
         a_schedule_keeps_unique_keys,
         what_is_there_is_counted,
+        what_nobody_does_is_named,
     },
 }

@@ -107,6 +107,11 @@ fn name_of(task: &'static str) -> &'static str {
     names.entry(task).or_insert_with(|| Box::leak(format!("{task}/delete").into_boxed_str()))
 }
 
+/// The task whose jobs were about what jobs of this task delete, if it is one that deletes.
+pub(in crate::tasks) fn task_of_deletion(name: &str) -> Option<&str> {
+    name.strip_suffix("/delete")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +122,7 @@ mod tests {
         let job = owed("RegisterUser", TaskTerms::new().queue("mail"), "\"ada\"", 12, None);
         assert_eq!((&*job.task, &*job.queue), ("RegisterUser/delete", "mail"));
         assert_eq!(job.payload, r#"{"id":"\"ada\"","job":12}"#);
+        assert_eq!((task_of_deletion(&job.task), task_of_deletion("RegisterUser")), (Some("RegisterUser"), None));
         assert!(std::ptr::eq(name_of("RegisterUser"), name_of("RegisterUser")), "it is made once");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! `.on(function) → TaskFunction → Does, under the name of the task → Call → Told, or a Fault`
 
+use std::any::TypeId;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -15,7 +16,7 @@ use super::deletion::Deleting;
 use super::instance::{Found, wire};
 use super::place::TaskPlace;
 use super::returned::{Ends, Told};
-use crate::tasks::{Fault, Task, TaskError, TaskTerms};
+use crate::tasks::{Fault, Task, TaskError, TaskFailed, TaskTerms};
 use crate::{Container, Event, Outgoing};
 
 /// What comes of an attempt.
@@ -80,7 +81,11 @@ pub(in crate::tasks) trait Does<D: TaskPlace> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does no task",
     label = "not a function of a task",
-    note = "it is `async fn(task: Arc<T>, …)` of a type with `#[derive(Task)]`, behind which stands what it asks for"
+    note = "it is `async fn(task: Arc<T>, …)` of a type with `#[derive(Task)]`; a sync function may take `&T`",
+    note = "behind the task it asks, by value, for up to 8 of `Inject<T>`, `EventBus`, `Instance<T>`, `CancelToken`, `Attempt`, `Tx<D>`, \
+            `TaskQueue<D>`, `TaskProgress` and `Steps`, where `D` is the database of these tasks",
+    note = "it returns nothing, an event, or a `Result` of either, of an error that is `Send + Sync`; if the task says `succeeds = Event`, a \
+            `Result` of a model with `impl From<&Model> for Event`"
 )]
 pub trait TaskFunction<D: TaskPlace, T, Kind>: 'static {
     /// Looks whether there is what it needs, and makes of it what does the task.
@@ -185,8 +190,24 @@ fn check<T: Task>(local: Option<&'static str>, checks: &[Result<(), crate::Conta
         [Err(error), Err(_)] => {
             Err(TaskError::Fails { task: T::NAME.into(), event: T::Fails::NAME.into(), reason: error.to_string() })
         }
-        _ => Ok(()),
+        _ if T::ABOUT || TypeId::of::<T::Fails>() == TypeId::of::<TaskFailed>() => Ok(()),
+        _ => has_no_id::<T>(&fault),
     }
+}
+
+/// Looks whether the event of a failure does without the id of what the task is about.
+fn has_no_id<T: Task>(fault: &Fault) -> Result<(), TaskError> {
+    let mut told = fault.told(Value::Null, T::NAME, 7);
+    if let Some(told) = told.as_object_mut() {
+        told.remove("id");
+    }
+    T::Fails::from_json(&told).map(drop).map_err(|_| TaskError::Fails {
+        task: T::NAME.into(),
+        event: T::Fails::NAME.into(),
+        reason: "it has a field `id`, and the task does not say what it is about: name that by `#[task(id = …)]`, or call the field of \
+                 the event `job`"
+            .to_owned(),
+    })
 }
 
 /// Marks a sync function of `&T`.

@@ -24,7 +24,7 @@ mod deletion;
 pub use argument::{Attempt, TaskArgument};
 pub(super) use call::{Call, Kit, Slot, TaskCall};
 pub use cancel_token::{CancelToken, Cancelling};
-pub(super) use deletion::owed;
+pub(super) use deletion::{owed, task_of_deletion};
 pub use function::TaskFunction;
 pub(super) use function::{Does, Done};
 pub use instance::Instance;

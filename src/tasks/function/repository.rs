@@ -172,9 +172,9 @@ pub(super) trait Deletes: Send + Sync {
 /// A function that finds an instance of `T`. It is implemented for functions and closures; `Kind` only tells the compiler which of
 /// them it is.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` finds no `{T}`",
+    message = "`{Self}` finds no instance",
     label = "not a function that finds an instance",
-    note = "it is `async fn(id: Id, on: &mut C) -> Result<Option<{T}>, E>`, or without the connection"
+    note = "it is `async fn(id: Id, on: &mut C) -> Result<Option<T>, E>`, or without the connection, of an error that is `Send + Sync`"
 )]
 pub trait FindFunction<T, Kind> {
     #[doc(hidden)]
@@ -186,7 +186,7 @@ pub trait FindFunction<T, Kind> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` deletes no instance",
     label = "not a function that deletes an instance",
-    note = "it is `async fn(id: Id, on: &mut C) -> Result<(), E>`, or without the connection"
+    note = "it is `async fn(id: Id, on: &mut C) -> Result<(), E>`, or without the connection, of an error that is `Send + Sync`"
 )]
 pub trait DeleteFunction<Kind> {
     #[doc(hidden)]

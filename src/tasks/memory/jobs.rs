@@ -13,7 +13,7 @@ use crate::outbox::Keeping;
 use crate::sql::Bell;
 use crate::sql::memory::{MemoryConnection, MemoryDatabase, MemoryTransaction};
 use crate::tasks::OpenTasks;
-use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted};
+use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Unclaimed, Wanted};
 use crate::tasks::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
 use crate::transport::{BoxFuture, TransportError};
 
@@ -269,6 +269,15 @@ impl Jobs for MemoryJobs {
 
     fn figures<'a>(&'a self, queues: &'a [Arc<str>], most: u64) -> BoxFuture<'a, Result<TaskFigures, TransportError>> {
         self.with(|table| table.figures(queues, most))
+    }
+
+    fn unclaimed<'a>(
+        &'a self,
+        but: &'a Wanted,
+        longer: Duration,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<Unclaimed>, TransportError>> {
+        self.with(|table| table.unclaimed(but, longer, most))
     }
 
     fn bell(&self) -> watch::Receiver<()> {

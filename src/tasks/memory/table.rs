@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::tasks::{Due, Ending, Held, How, Limit, Loan, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted};
+use crate::tasks::{
+    Due, Ending, Held, How, Limit, Loan, Loans, NewJob, Noted, Row, State, TaskFigures, Unclaimed, Wanted,
+};
 
 /// A task and a key of it.
 type TaskKey = (String, String);
@@ -53,6 +55,10 @@ struct Kept {
 impl Kept {
     fn rank(&self) -> i64 {
         self.due.saturating_sub(micros(self.job.head_start))
+    }
+
+    fn is_wanted(&self, wanted: &Wanted) -> bool {
+        wanted.queues.contains(&self.job.queue) && wanted.tasks.contains(&self.job.task)
     }
 
     fn expired(&self, now: i64) -> bool {
@@ -144,7 +150,7 @@ impl Table {
             if is_lent && let Some(key) = job.task_key() {
                 *running.entry(key).or_default() += 1;
             }
-            let is_wanted = wanted.queues.contains(&job.job.queue) && wanted.tasks.contains(&job.job.task);
+            let is_wanted = job.is_wanted(wanted);
             let from = if job.state == State::Running { job.until } else { job.due };
             match is_wanted {
                 true if from <= now => ready.push((job.rank(), id)),
@@ -409,6 +415,28 @@ impl Table {
         }
         figures.oldest = oldest.map(|oldest| since(oldest, now));
         figures
+    }
+
+    pub(super) fn unclaimed(&self, but: &Wanted, longer: Duration, most: usize) -> Vec<Unclaimed> {
+        let now = self.now();
+        let (mut claimed, mut waits) = (HashSet::new(), BTreeMap::<_, Unclaimed>::new());
+        for (id, job) in self.open.keys().filter_map(|id| Some((*id, self.jobs.get(id)?))) {
+            let lane = (job.job.queue.to_string(), job.job.task.to_string());
+            let rate = job.task_key().and_then(|key| self.rates.get(&key).copied());
+            if job.is_wanted(but)
+                || job.state == State::Running && job.until > now
+                || rate.is_some_and(|from| from > now)
+            {
+                claimed.insert(lane);
+                continue;
+            }
+            let waited = since(job.due, now);
+            if waited >= longer && waits.get(&lane).is_none_or(|first| first.waited < waited) {
+                let (queue, task) = lane.clone();
+                waits.insert(lane, Unclaimed { job: id, task, queue, waited });
+            }
+        }
+        waits.into_iter().filter(|(lane, _)| !claimed.contains(lane)).map(|(_, first)| first).take(most).collect()
     }
 }
 

@@ -22,14 +22,11 @@ use super::telling::Telling;
 use crate::__private::{Shown, derived, guarded};
 use crate::tasks::function::{Call, Cancelling, Does, Done, Queued, Told};
 use crate::tasks::queue::Cause;
-use crate::tasks::running::{tell, wait};
+use crate::tasks::running::{FAR, leaving, tell, wait};
 use crate::tasks::{Fault, Loan};
 use crate::transport::{Abilities, DeadReason, ErrorKind, Packet, TransportError};
 use crate::worker::{Begun, Ended, Given, Handles, Stop, Stops, Then};
 use crate::{EventBus, Uuid};
-
-/// A wait for longer is one for ever.
-const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// The functions of this process, by the names of their tasks.
 pub(super) type Functions = HashMap<&'static str, Rc<dyn Does<Queued>>>;
@@ -145,10 +142,7 @@ impl Doer {
         let packet = match told.event {
             Some(event) => {
                 let cause = Cause::read(loan.cause.as_deref());
-                let packed = self.telling.pack(event, &cause, Some(id_of(loan)));
-                Some(packed.map_err(|why| {
-                    Fault::coded("untold", format!("what it has returned cannot leave: {why}")).permanent()
-                })?)
+                Some(leaving(event, &|event| self.telling.pack(event, &cause, Some(id_of(loan))))?)
             }
             None => None,
         };

@@ -18,7 +18,7 @@ use super::{add, lend, look, note, settle};
 use crate::outbox::Keeping;
 use crate::sql::postgres::{PostgresDatabase, describe, late};
 use crate::tasks::OpenTasks;
-use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted};
+use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Unclaimed, Wanted};
 use crate::tasks::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
@@ -293,6 +293,15 @@ impl Jobs for PostgresJobs {
 
     fn figures<'a>(&'a self, queues: &'a [Arc<str>], most: u64) -> BoxFuture<'a, Result<TaskFigures, TransportError>> {
         Box::pin(look::figures(self, queues, most))
+    }
+
+    fn unclaimed<'a>(
+        &'a self,
+        but: &'a Wanted,
+        longer: Duration,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<Unclaimed>, TransportError>> {
+        Box::pin(look::unclaimed(self, but, longer, most))
     }
 
     fn bell(&self) -> watch::Receiver<()> {

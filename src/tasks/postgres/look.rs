@@ -8,8 +8,8 @@ use sqlx::postgres::PgRow;
 
 use super::add::texts;
 use super::jobs::{AHEAD, CANCELLED, DONE, FAILED, PostgresJobs};
-use crate::tasks::queue::time_of;
-use crate::tasks::{Noted, Row, State, TaskFigures};
+use crate::tasks::queue::{Lane, micros, time_of};
+use crate::tasks::{Noted, Row, State, TaskFigures, Unclaimed, Wanted};
 use crate::transport::TransportError;
 
 /// What is read of a job; `{schema}` is the schema.
@@ -110,4 +110,54 @@ pub(super) async fn figures(
         Ok(TaskFigures { waiting: count(0)?, scheduled: count(1)?, running: count(2)?, failed: count(3)?, oldest })
     });
     figures.map_err(|error| jobs.error(&error))
+}
+
+/// The first job of each lane but some that has anything, if it has been due for long and nobody does that lane: none of it runs, and
+/// that one does not wait for its rate. `{schema}`, `{lanes}`, `{longer}` and `{most}` are filled in.
+const UNCLAIMED: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; WITH RECURSIVE \
+    plain (lane) AS ( \
+        (SELECT j.lane FROM {schema}.convoke_job AS j WHERE j.state = 0 ORDER BY j.lane LIMIT 1) \
+        UNION ALL \
+        SELECT (SELECT j.lane FROM {schema}.convoke_job AS j WHERE j.state = 0 AND j.lane > plain.lane ORDER BY j.lane LIMIT 1) \
+        FROM plain WHERE plain.lane IS NOT NULL \
+    ), \
+    keyed (lane) AS ( \
+        (SELECT j.lane FROM {schema}.convoke_job AS j WHERE j.state = 1 ORDER BY j.lane LIMIT 1) \
+        UNION ALL \
+        SELECT (SELECT j.lane FROM {schema}.convoke_job AS j WHERE j.state = 1 AND j.lane > keyed.lane ORDER BY j.lane LIMIT 1) \
+        FROM keyed WHERE keyed.lane IS NOT NULL \
+    ), \
+    firsts (id) AS MATERIALIZED ( \
+        SELECT (SELECT j.id FROM {schema}.convoke_job AS j WHERE j.state = 0 AND j.lane = plain.lane ORDER BY j.rank, j.id LIMIT 1) \
+            FROM plain WHERE plain.lane <> ALL ({lanes}) \
+        UNION ALL \
+        SELECT (SELECT j.id FROM {schema}.convoke_job AS j WHERE j.state = 1 AND j.lane = keyed.lane ORDER BY j.key, j.rank, j.id LIMIT 1) \
+            FROM keyed WHERE keyed.lane <> ALL ({lanes}) \
+    ), \
+    moment (now) AS MATERIALIZED (SELECT {schema}.convoke_micros_1()) \
+    SELECT j.id, j.task, j.queue, moment.now - j.due \
+    FROM firsts CROSS JOIN moment JOIN {schema}.convoke_job AS j ON j.id = firsts.id \
+    WHERE j.due <= moment.now - {longer} \
+        AND NOT EXISTS (SELECT 1 FROM {schema}.convoke_job_rate AS r WHERE r.key = j.key AND r.until > moment.now) \
+        AND NOT EXISTS (SELECT 1 FROM {schema}.convoke_job AS r WHERE r.state = 3 AND r.lane = j.lane) \
+    LIMIT {most}";
+
+pub(super) async fn unclaimed(
+    jobs: &PostgresJobs,
+    but: &Wanted,
+    longer: Duration,
+    most: usize,
+) -> Result<Vec<Unclaimed>, TransportError> {
+    let lanes: Vec<_> = Lane::all(but).iter().map(|lane| lane.number.to_string()).collect();
+    let sql = UNCLAIMED
+        .replace("{schema}", jobs.database.schema())
+        .replace("{lanes}", &format!("'{{{}}}'::bigint[]", lanes.join(",")))
+        .replace("{longer}", &micros(longer).to_string())
+        .replace("{most}", &most.to_string());
+    let unclaimed = |row: &PgRow| {
+        let (job, task, queue) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        Ok(Unclaimed { job, task, queue, waited: time_of(row.try_get(3)?) })
+    };
+    let rows = jobs.rows(&sql).await?;
+    rows.iter().map(unclaimed).collect::<Result<_, _>>().map_err(|error: sqlx::Error| jobs.error(&error))
 }

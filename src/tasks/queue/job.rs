@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::__private::debug_is_display;
 use crate::tasks::Jobs;
+use crate::tasks::running::FAR;
 use crate::tasks::{Row, State};
 use crate::transport::TransportError;
 
@@ -114,7 +115,7 @@ impl Job {
     ///
     /// `Unreachable` if there is no answer within the deadline.
     pub async fn wait(&self, limit: Duration) -> Result<Option<JobStatus>, TransportError> {
-        let end = Instant::now() + limit;
+        let end = Instant::now() + limit.min(FAR);
         let mut bell = self.jobs.bell();
         let mut pause = FIRST_LOOK;
         loop {

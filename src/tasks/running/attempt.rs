@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::Shared;
 use super::ending::{again, done, over};
 use super::held::{Teller, cancel};
+use super::options::FAR;
 use super::removing::{Begun, Undone, deletes, end, kept, put_off};
 use crate::__private::guarded;
 use crate::tasks::function::{Call, Cancelling, Does, Done, Kit, Slot};
@@ -281,6 +282,3 @@ async fn perform<D: TaskDatabase>(
         }
     }
 }
-
-/// A wait for longer is one for ever.
-const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);

@@ -23,13 +23,21 @@ use crate::transport::Packet;
 pub(super) fn done<D: TaskDatabase>(shared: &Shared<D>, loan: &Loan, told: Told) -> Result<Ending, Fault> {
     let outbox = Cause::read(loan.cause.as_deref()).outbox(&shared.outbox);
     let event = match told.event {
-        Some(event) => Some(outbox.packet(event).map_err(|error| {
-            Fault::coded("untold", format!("what it has returned cannot leave: {error}")).permanent()
-        })?),
+        Some(event) => Some(leaving(event, &|event| outbox.packet(event).map_err(|error| error.to_string()))?),
         None => None,
     };
     let how = How::Over { state: State::Done, text: told.text, keep: shared.options.keep };
     Ok(Ending { job: loan.id, attempt: loan.attempt, how, event })
+}
+
+/// Makes what leaves of what a function has returned. Its serde is code of the user's, which may panic.
+///
+/// # Errors
+///
+/// If it cannot leave.
+pub(in crate::tasks) fn leaving(event: Outgoing, packs: Packs<'_>) -> Result<Packet, Fault> {
+    let packed = crate::__private::catch(|| packs(event)).unwrap_or_else(|panic| Err(format!("it panicked: {panic}")));
+    packed.map_err(|why| Fault::coded("untold", format!("what it has returned cannot leave: {why}")).permanent())
 }
 
 /// An attempt that has failed, if there is another.
@@ -86,13 +94,10 @@ pub(in crate::tasks) fn tell<P: TaskPlace>(
 ) -> Option<Packet> {
     let id = crate::__private::catch(|| does.about(&loan.payload)).ok().flatten();
     let told = fault.told(id.unwrap_or_else(|| loan.id.into()), &loan.task, loan.id);
-    let made = crate::__private::catch(|| does.fails(&told));
+    let made = crate::__private::catch(|| packs(does.fails(&told).map_err(|error| error.to_string())?));
     let wrong = match made {
-        Ok(Ok(event)) => match packs(event) {
-            Ok(packet) => return Some(packet),
-            Err(error) => error,
-        },
-        Ok(Err(error)) => error.to_string(),
+        Ok(Ok(packet)) => return Some(packet),
+        Ok(Err(error)) => error,
         Err(panic) => format!("it panicked: {panic}"),
     };
     log::error!(
@@ -102,14 +107,15 @@ pub(in crate::tasks) fn tell<P: TaskPlace>(
         loan.id,
         Shown::text(&wrong)
     );
-    plain(loan, fault, packs)
+    plain(&loan.task, loan.id, fault, packs)
 }
 
-fn plain(loan: &Loan, fault: &Fault, packs: Packs<'_>) -> Option<Packet> {
+/// The same by our event, which says of what the job was about nothing but its number.
+pub(super) fn plain(task: &str, job: i64, fault: &Fault, packs: Packs<'_>) -> Option<Packet> {
     let event = TaskFailed {
-        id: loan.id.into(),
-        task: loan.task.clone(),
-        job: loan.id,
+        id: job.into(),
+        task: task.to_owned(),
+        job,
         detail: fault.parts().detail.clone(),
         code: fault.parts().code.clone().unwrap_or_else(|| "failed".to_owned()),
         origin: fault.parts().origin.clone(),
@@ -118,7 +124,7 @@ fn plain(loan: &Loan, fault: &Fault, packs: Packs<'_>) -> Option<Packet> {
     match packs(Outgoing::new(event)) {
         Ok(packet) => Some(packet),
         Err(error) => {
-            log::error!(target: "convoke::tasks", "{} {}: nobody is told of its failure: {error}", Shown::name(&loan.task), loan.id);
+            log::error!(target: "convoke::tasks", "{} {job}: nobody is told of its failure: {error}", Shown::name(task));
             None
         }
     }

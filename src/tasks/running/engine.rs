@@ -18,7 +18,9 @@ use tokio::time::{Instant, sleep_until};
 use super::Shared;
 use super::attempt::{Finish, What, release, run};
 use super::held::Holding;
+use super::settling::{Settled, settle_all};
 use super::ticker::tick_all;
+use super::unclaimed;
 use crate::tasks::TaskDatabase;
 use crate::tasks::function::Cancelling;
 use crate::tasks::{Ending, Held, Limit, Loans, Wanted};
@@ -30,6 +32,9 @@ const MOST: usize = 500;
 /// How long it waits after an error, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Who adds a job in a transaction rings before the commit: how soon it is looked again after a look in vain. Each time twice as late.
+const SOON: Duration = Duration::from_millis(5);
 
 /// How often it is looked where all is told of.
 const LONGEST_POLL: Duration = Duration::from_secs(60);
@@ -55,9 +60,6 @@ pub(super) enum Order {
     /// Nothing new is begun.
     Drain,
 }
-
-/// What was to be settled, and which of it was; nothing of that if nobody knows.
-type Settled = (Vec<Ending>, Vec<bool>);
 
 /// Whose leases were to be extended, and how each is.
 type Renewed = (Vec<(i64, u32)>, Vec<Held>);
@@ -96,6 +98,8 @@ struct Running<D: TaskDatabase> {
     count_from: Instant,
     lend_pause: Duration,
     settle_pause: Duration,
+    /// When it is looked again at the latest, since it has rung.
+    soon: Duration,
 }
 
 impl<D: TaskDatabase> Engine<D> {
@@ -157,6 +161,7 @@ impl<D: TaskDatabase> Running<D> {
             count_from: now,
             lend_pause: FIRST_PAUSE,
             settle_pause: FIRST_PAUSE,
+            soon: SOON,
         }
     }
 
@@ -218,6 +223,7 @@ impl<D: TaskDatabase> Running<D> {
 
     /// Somebody has added a job, or wants one to end.
     fn rung(&mut self) {
+        self.soon = SOON;
         // After an error a ring does not shorten the pause.
         if self.lend_pause == FIRST_PAUSE {
             self.lend_from = self.lend_from.min(Instant::now());
@@ -302,8 +308,9 @@ impl<D: TaskDatabase> Running<D> {
                 self.careful = self.careful.saturating_sub(1);
                 let poll = match self.shared.queue.jobs().tells_all() {
                     true => LONGEST_POLL,
-                    false => self.shared.options.poll_every,
+                    false => self.shared.options.poll_every.min(self.soon),
                 };
+                self.soon = self.soon.saturating_mul(2);
                 // What is due next is looked for then; what others add, when it rings or when it is polled.
                 let next = loans.next.map_or(poll, |next| next.min(poll));
                 let full = loans.jobs.len() >= self.wanted.most;
@@ -349,15 +356,8 @@ impl<D: TaskDatabase> Running<D> {
         let shared = self.shared.clone();
         shared.stats.settles();
         self.settle = async move {
-            let settled = shared.queue.jobs().settle(endings.clone(), shared.outbox.keeping()).await;
-            match settled {
-                Ok(settled) => Ok((endings, settled)),
-                Err(error) => {
-                    shared.stats.unsettled(&error);
-                    // All of them once more, in their order: what was settled is not settled again.
-                    Ok((endings, Vec::new()))
-                }
-            }
+            let settled = settle_all(&shared, endings).await;
+            Ok(settled)
         }
         .boxed_local()
         .fuse();
@@ -365,21 +365,20 @@ impl<D: TaskDatabase> Running<D> {
 
     fn settled(&mut self, settled: Result<Settled, TransportError>) {
         self.settling = 0;
-        let Ok((endings, settled)) = settled else { return };
-        if settled.is_empty() {
+        let Ok(Settled { told, left }) = settled else { return };
+        if left.is_empty() {
+            self.settle_pause = FIRST_PAUSE;
+            self.shared.stats.has_settled();
+        } else {
             self.settle_pause = (self.settle_pause * 2).min(LONGEST_PAUSE);
             self.settle_from = Instant::now() + self.settle_pause;
-            endings.into_iter().rev().for_each(|ending| self.ended.push_front(ending));
-            return;
+            left.into_iter().rev().for_each(|ending| self.ended.push_front(ending));
         }
-        self.settle_pause = FIRST_PAUSE;
-        self.shared.stats.has_settled();
-        self.shared.stats.done(settled.iter().filter(|settled| **settled).count());
-        for (ending, _) in endings.iter().zip(&settled).filter(|(_, settled)| !**settled) {
+        self.shared.stats.done(told.iter().filter(|(_, settled)| *settled).count());
+        for (job, _) in told.iter().filter(|(_, settled)| !*settled) {
             log::warn!(
                 target: "convoke::tasks",
-                "job {}: another worker has it, or it was settled before an answer was lost",
-                ending.job
+                "job {job}: another worker has it, or it was settled before an answer was lost"
             );
         }
     }
@@ -428,12 +427,13 @@ impl<D: TaskDatabase> Running<D> {
         if counts {
             self.count_from = now + COUNT_EVERY;
         }
-        let queues = self.wanted.queues.clone();
+        let wanted = self.wanted.clone();
         self.tend = async move {
             let jobs = shared.queue.jobs();
             while prunes && jobs.prune(PRUNED).await? >= PRUNED as u64 {}
             if counts {
-                shared.stats.counted(jobs.figures(&queues, COUNTED).await?);
+                shared.stats.counted(jobs.figures(&wanted.queues, COUNTED).await?);
+                shared.stats.unclaimed(jobs.unclaimed(&wanted, unclaimed::LONGER, unclaimed::MOST).await?);
             }
             Ok(())
         }

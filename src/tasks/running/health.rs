@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::tasks::TaskFigures;
+use super::unclaimed::Watch;
+use crate::tasks::{TaskFigures, Unclaimed};
 use crate::transport::TransportError;
 use crate::{RelayHealth, RelayProbe};
 
@@ -49,6 +50,9 @@ pub struct TasksHealth {
     pub settled: u64,
     /// What the database said last, if that was an error.
     pub trouble: Option<String>,
+    /// Jobs that have been due for longer than a minute, and that nobody seems to do, by their task and queue: this process has no
+    /// function for them, and none of them runs. It is looked for every 15 s. The worker is healthy all the same.
+    pub unclaimed: Vec<String>,
     /// How the relay is by which the bus hears how jobs have ended. `None` if the events go into an outbox of yours, and before the
     /// worker has begun.
     pub relay: Option<RelayHealth>,
@@ -70,9 +74,12 @@ impl fmt::Display for TasksHealth {
             _ => "is working",
         };
         write!(f, "the worker of tasks {state}")?;
-        match &self.trouble {
-            Some(trouble) => write!(f, ": {trouble}"),
-            None => Ok(()),
+        if let Some(trouble) = &self.trouble {
+            write!(f, ": {trouble}")?;
+        }
+        match &self.unclaimed[..] {
+            [] => Ok(()),
+            unclaimed => write!(f, "; nobody seems to do {}", unclaimed.join("; ")),
         }
     }
 }
@@ -119,6 +126,7 @@ struct Seen {
     unended: Option<Instant>,
     trouble: Option<String>,
     figures: TaskFigures,
+    unclaimed: Watch,
 }
 
 impl Stats {
@@ -214,6 +222,11 @@ impl Stats {
         self.seen().figures = figures;
     }
 
+    /// Jobs of others that wait were looked for.
+    pub(super) fn unclaimed(&self, found: Vec<Unclaimed>) {
+        self.seen().unclaimed.found(found);
+    }
+
     pub(in crate::tasks) fn health(&self) -> TasksHealth {
         let inside = *self.inside();
         let stuck = inside.and_then(|(task, job, since)| {
@@ -238,6 +251,7 @@ impl Stats {
             lent: self.lent.load(Ordering::Relaxed),
             settled: self.settled.load(Ordering::Relaxed),
             trouble: seen.trouble.clone(),
+            unclaimed: seen.unclaimed.shown(),
             relay,
         }
     }

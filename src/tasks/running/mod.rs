@@ -6,8 +6,9 @@
 //! ```
 //!
 //! In reading order: `options` is what it goes by; `engine` is its one task, and `held` what it has; `attempt` runs a function, and
-//! `ending` says what becomes of that, and `removing` ends what does not end with others; `ticker` enqueues what is due again and again. `health` and `service` are as with a worker; `to_bus` has the bus of this process hear how
-//! jobs have ended.
+//! `ending` says what becomes of that; `settling` ends many together, and `removing` what does not end with others; `ticker` enqueues what is due again and
+//! again, and `unclaimed` is what nobody does. `health` and `service` are as with a worker; `to_bus` has the bus of this process
+//! hear how jobs have ended.
 //!
 //! An attempt ends by one statement that is fenced by its number, in one transaction with its event. What is not settled comes
 //! again when its lease ends.
@@ -18,15 +19,17 @@ mod held;
 mod attempt;
 mod ending;
 mod removing;
+mod settling;
 mod health;
+mod unclaimed;
 mod service;
 mod ticker;
 mod to_bus;
 
-pub(super) use ending::{tell, wait};
+pub(super) use ending::{leaving, tell, wait};
 pub(super) use health::Stats;
 pub use health::{TasksHealth, TasksProbe};
-pub(super) use options::Options;
+pub(super) use options::{FAR, Options};
 pub(super) use service::Parts;
 pub use service::TasksService;
 pub(super) use ticker::Every;

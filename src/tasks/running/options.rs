@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// A time that is longer is one for ever: no clock that it is added to comes to its end.
+pub(in crate::tasks) const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// The options of [`Tasks`](crate::Tasks).
 #[derive(Clone, Copy, Debug)]
 pub(in crate::tasks) struct Options {

@@ -34,6 +34,8 @@ pub(in crate::tasks) struct Parts<D: TaskDatabase> {
     pub(in crate::tasks) options: Options,
     pub(in crate::tasks) stats: Arc<Stats>,
     pub(in crate::tasks) schedules: Rc<[Every]>,
+    /// Why it cannot start.
+    pub(in crate::tasks) wrong: Option<TaskError>,
 }
 
 /// The actor of [`Tasks`](crate::Tasks), which is kept alive.
@@ -52,9 +54,16 @@ impl<D: TaskDatabase> TasksService<D> {
 
     async fn open(&mut self) -> Result<(), Failure> {
         let parts = &self.parts;
+        if let Some(wrong) = &parts.wrong {
+            return Err(wrong.clone().into());
+        }
         let nobody = parts.schedules.iter().find(|every| !parts.functions.contains_key(&*every.job.task));
         if let Some(every) = nobody {
             return Err(TaskError::Nobody { task: every.job.task.to_string() }.into());
+        }
+        if parts.functions.is_empty() {
+            let text = "it would do nothing: register a function with `.on(…)`; who only enqueues takes `tasks()` of the database";
+            return Err(Failure::new(text));
         }
         let queue = TaskQueue::open(&parts.database).await?;
         let outbox = match &parts.outbox {

@@ -34,8 +34,9 @@ pub(in crate::tasks) struct Every {
 }
 
 impl Every {
-    pub(in crate::tasks) fn new(schedule: Schedule, job: NewJob) -> Self {
-        let payload = xxhash_rust::xxh3::xxh3_64(job.payload.as_bytes());
+    /// `key` is the payload, the same in every process.
+    pub(in crate::tasks) fn new(schedule: Schedule, job: NewJob, key: &str) -> Self {
+        let payload = xxhash_rust::xxh3::xxh3_64(key.as_bytes());
         let name = format!("{} {schedule} {payload:016x}", job.task);
         Self { schedule, missed: Missed::default(), job, name }
     }

@@ -17,7 +17,7 @@ use crate::outbox::Keeping;
 use crate::sql::Bell;
 use crate::sql::sqlite::{Reader, SqliteDatabase, Store, describe, late};
 use crate::tasks::OpenTasks;
-use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Wanted};
+use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Unclaimed, Wanted};
 use crate::tasks::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
@@ -297,6 +297,15 @@ impl Jobs for SqliteJobs {
 
     fn figures<'a>(&'a self, queues: &'a [Arc<str>], most: u64) -> BoxFuture<'a, Result<TaskFigures, TransportError>> {
         Box::pin(self.in_time(look::figures(self, queues, most)))
+    }
+
+    fn unclaimed<'a>(
+        &'a self,
+        but: &'a Wanted,
+        longer: Duration,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<Unclaimed>, TransportError>> {
+        Box::pin(self.in_time(look::unclaimed(self, but, longer, most)))
     }
 
     fn bell(&self) -> watch::Receiver<()> {

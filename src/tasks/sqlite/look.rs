@@ -6,11 +6,13 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Connection, Row as _};
 
+use super::add::millis;
 use super::jobs::{AHEAD, SqliteJobs};
 use super::lend::text_of;
 use super::settle::state_of;
-use crate::sql::sqlite::now;
-use crate::tasks::{Noted, Row, State, TaskFigures};
+use crate::sql::sqlite::{now, written};
+use crate::tasks::queue::{Lane, micros};
+use crate::tasks::{Noted, Row, State, TaskFigures, Unclaimed, Wanted};
 use crate::transport::TransportError;
 
 const COLUMNS: &str =
@@ -203,6 +205,55 @@ pub(super) async fn figures(jobs: &SqliteJobs, queues: &[Arc<str>], most: u64) -
     })
 }
 
+/// The first job of each lane but ?1 that has anything, if it has been due for longer than ?3 and nobody does that lane: none of it
+/// runs, and that one does not wait for its rate.
+pub(super) const UNCLAIMED: &str = "WITH RECURSIVE \
+    plain (lane) AS ( \
+        SELECT (SELECT lane FROM convoke_job WHERE state = 0 ORDER BY lane LIMIT 1) \
+        UNION ALL \
+        SELECT (SELECT lane FROM convoke_job WHERE state = 0 AND lane > plain.lane ORDER BY lane LIMIT 1) \
+        FROM plain WHERE lane IS NOT NULL \
+    ), \
+    keyed (lane) AS ( \
+        SELECT (SELECT lane FROM convoke_job WHERE state = 1 ORDER BY lane LIMIT 1) \
+        UNION ALL \
+        SELECT (SELECT lane FROM convoke_job WHERE state = 1 AND lane > keyed.lane ORDER BY lane LIMIT 1) \
+        FROM keyed WHERE lane IS NOT NULL \
+    ), \
+    firsts (id) AS MATERIALIZED ( \
+        SELECT (SELECT id FROM convoke_job WHERE state = 0 AND lane = plain.lane ORDER BY rank LIMIT 1) \
+            FROM plain WHERE lane IS NOT NULL AND lane NOT IN (SELECT value FROM json_each(?1)) \
+        UNION ALL \
+        SELECT (SELECT id FROM convoke_job WHERE state = 1 AND lane = keyed.lane ORDER BY key, rank LIMIT 1) \
+            FROM keyed WHERE lane IS NOT NULL AND lane NOT IN (SELECT value FROM json_each(?1)) \
+    ) \
+    SELECT j.id, j.task, j.queue, ?2 - j.due FROM firsts CROSS JOIN convoke_job AS j ON j.id = firsts.id \
+    WHERE j.due <= ?2 - ?3 \
+        AND NOT EXISTS (SELECT 1 FROM convoke_job_rate AS r WHERE r.key = j.key AND r.until > ?2 * 1000) \
+        AND NOT EXISTS (SELECT 1 FROM convoke_job AS r WHERE r.state = 3 AND r.state > 1 AND r.lane = j.lane) \
+    LIMIT ?4";
+
+pub(super) async fn unclaimed(
+    jobs: &SqliteJobs,
+    but: &Wanted,
+    longer: Duration,
+    most: usize,
+) -> Result<Vec<Unclaimed>, TransportError> {
+    let lanes: Vec<i64> = Lane::all(but).iter().map(|lane| lane.number).collect();
+    let query = sqlx::query_as::<_, (i64, String, String, i64)>(UNCLAIMED).bind(written(&lanes)).bind(now());
+    let query = query.bind(millis(micros(longer))).bind(i64::try_from(most).unwrap_or(i64::MAX));
+    let mut reader = jobs.store.read().await.map_err(|error| jobs.error(&error))?;
+    let firsts = query.fetch_all(&mut *reader).await;
+    let firsts = jobs.store.verified(firsts).map_err(|error| jobs.error(&error))?;
+    let unclaimed = |(job, task, queue, waited): (i64, String, String, i64)| Unclaimed {
+        job,
+        task,
+        queue,
+        waited: Duration::from_millis(waited.try_into().unwrap_or_default()),
+    };
+    Ok(firsts.into_iter().map(unclaimed).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use sqlx::{Connection, SqliteConnection};
@@ -215,7 +266,8 @@ mod tests {
     async fn nothing_that_is_done_for_a_job_reads_a_whole_table_or_sorts_one() {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         prepare(&mut connection).await.unwrap();
-        let of_these = [CANCEL, RETRY, PRUNE, PRUNE_RATES, FIGURES, add::FREE, add::HOLDERS, turns::WALK, turns::TAKE];
+        let of_these =
+            [CANCEL, RETRY, PRUNE, PRUNE_RATES, FIGURES, UNCLAIMED, add::FREE, add::HOLDERS, turns::WALK, turns::TAKE];
         let all = of_these.into_iter().chain(settle::ALL).map(str::to_owned).chain(lend::all());
         for sql in all.chain([failed_sql()]) {
             let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));

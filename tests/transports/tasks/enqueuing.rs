@@ -33,6 +33,20 @@ pub(super) async fn a_job_stands_in_the_transaction_or_not_at_all<B: Base>() {
     assert_eq!(queue.figures().await.unwrap().waiting, 1);
 }
 
+pub(super) async fn what_commits_later_is_seen_without_a_poll<B: Base>() {
+    let shop = Shop::<B>::new().await;
+    let tasks = shop.tasks().poll_every(Duration::from_secs(24 * 3600)).on(register).unwrap().await.unwrap();
+    for (id, wait) in [0, 10, 300].into_iter().enumerate() {
+        let mut transaction = shop.base.begin().await;
+        let job = tasks.enqueue(Register { id: id as u64 }).within(&mut transaction).await.unwrap();
+        // Whoever has heard of it meanwhile has looked in vain.
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        B::commit(transaction).await;
+        assert_eq!(ended(&job).await.state(), JobState::Done);
+    }
+    tasks.stop().await;
+}
+
 pub(super) async fn a_job_of_a_unique_key_is_there_once<B: Base>() {
     let shop = Shop::<B>::new().await;
     let queue = queue(&shop).await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use convoke::prelude::*;
 use convoke::{AsReturned, CancelToken, Cancelling, Fault, JobState, Task, TaskFailed, TaskTerms};
 use serde::{Deserialize, Serialize};
 
@@ -197,4 +198,75 @@ pub(super) async fn who_cannot_settle_is_unhealthy<B: Base>(
     assert_eq!(shop.hears(jobs).await.len(), jobs);
     tasks.stop().await;
     assert_eq!(shop.heard().len(), jobs);
+}
+
+/// Is told by an event of its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Rename {
+    pub(super) name: String,
+}
+
+impl Task for Rename {
+    type Succeeds = AsReturned;
+    type Fails = TaskFailed;
+    const NAME: &'static str = "Rename";
+    const TERMS: TaskTerms = TaskTerms::new().attempts(1);
+}
+
+/// Has what the user has said as the key of its order.
+#[derive(Event, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[event(topic = "users/renamed", entity = "User", entity_id = name)]
+pub(super) struct Renamed {
+    pub(super) name: String,
+}
+
+pub(super) async fn rename(to: Arc<Rename>) -> Result<Renamed, Fault> {
+    Ok(Renamed { name: to.name.clone() })
+}
+
+pub(super) async fn whatever_a_key_says_it_holds_nobody_up<B: Base>() {
+    let shop = Shop::<B>::new().await;
+    let outbox = shop.base.outbox("Shop").ordered_by(|event| event.payload["name"].as_str().map(str::to_owned));
+    let outbox = outbox.await.unwrap();
+    let tasks = shop.tasks().outbox(&outbox).on(rename).unwrap().on(register).unwrap().await.unwrap();
+    let names = ["a\0b".to_owned(), "\u{202e}".to_owned(), "x".repeat(20_000), "'; --".to_owned(), String::new()];
+    let mut told = 0;
+    for name in names {
+        let job = tasks.enqueue(Rename { name }).await.unwrap();
+        let other = tasks.enqueue(Register { id: told }).await.unwrap();
+        assert_eq!((ended(&job).await.state(), ended(&other).await.state()), (JobState::Done, JobState::Done));
+        told += 2;
+    }
+    assert_eq!(outbox.figures().await.unwrap().ready, told);
+    tasks.stop().await;
+}
+
+/// `breaks` has the database refuse what tells of `Renamed`.
+pub(super) async fn what_is_refused_of_one_holds_nobody_up<B: Base>(shop: &Shop<B>, breaks: impl AsyncFnOnce()) {
+    let failed = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = failed.clone();
+    let _failed = shop.bus.on(move |failed: &TaskFailed| noted.lock().unwrap().push(failed.clone())).unwrap();
+    breaks().await;
+    let queue = shop.base.tasks().await.unwrap();
+    let mut jobs = Vec::new();
+    for id in 0..40 {
+        jobs.push(queue.enqueue(Register { id }).await.unwrap());
+        if id % 13 == 0 {
+            jobs.push(queue.enqueue(Rename { name: id.to_string() }).await.unwrap());
+        }
+    }
+    let tasks = shop.tasks().on(rename).unwrap().on(register).unwrap().await.unwrap();
+    for job in &jobs {
+        let status = ended(job).await;
+        let expected = if status.task() == "Rename" { JobState::Failed } else { JobState::Done };
+        assert_eq!((status.state(), status.attempt()), (expected, 1), "{:?}", status.reason());
+    }
+    assert_eq!(shop.hears(40).await.len(), 40);
+    until("their failures are told", async || failed.lock().unwrap().len() == 4).await;
+    for failed in &*failed.lock().unwrap() {
+        assert_eq!((&*failed.task, &*failed.code), ("Rename", "untold"));
+        assert!(failed.detail.starts_with("its event is refused: "), "{}", failed.detail);
+    }
+    assert!(tasks.probe().health().healthy, "{}", tasks.probe().health());
+    tasks.stop().await;
 }

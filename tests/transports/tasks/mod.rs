@@ -43,6 +43,7 @@ macro_rules! all_over {
             $test $base:
             enqueuing::{
                 a_job_stands_in_the_transaction_or_not_at_all,
+                what_commits_later_is_seen_without_a_poll,
                 a_job_of_a_unique_key_is_there_once,
                 a_thousand_are_enqueued_at_once,
                 what_is_due_later_is_done_later,
@@ -69,6 +70,7 @@ macro_rules! all_over {
                 what_is_stopped_is_given_back,
                 what_has_waited_too_long_has_failed,
                 a_task_that_changed_its_type_fails_by_name,
+                whatever_a_key_says_it_holds_nobody_up,
             },
             instances::{
                 an_instance_is_found_before_each_attempt,

@@ -10,7 +10,7 @@ use sqlx::PgPool;
 
 use super::all_over;
 use super::doing::a_function_goes_on_meanwhile;
-use super::failing::who_cannot_settle_is_unhealthy;
+use super::failing::{what_is_refused_of_one_holds_nobody_up, who_cannot_settle_is_unhealthy};
 use super::processes::children::Place;
 use super::shop::{Register, Registered, Shop, Sweep, ended, register};
 use crate::transports::outbox::postgres::Database;
@@ -108,6 +108,15 @@ async fn a_worker_whose_outbox_takes_nothing_is_unhealthy() {
         CREATE TRIGGER no BEFORE INSERT ON convoke_outbox FOR EACH ROW EXECUTE FUNCTION no()";
     let (breaks, mends) = (shop.base.sql(breaks), shop.base.sql("DROP TRIGGER no ON convoke_outbox"));
     who_cannot_settle_is_unhealthy(&shop, async || breaks.await, async || mends.await).await;
+}
+
+#[actix_rt::test]
+async fn an_event_that_the_server_refuses_holds_nobody_up() {
+    let shop = Shop::<Database>::new().await;
+    let breaks = "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$; \
+        CREATE TRIGGER no BEFORE INSERT ON convoke_outbox FOR EACH ROW WHEN (NEW.topic = 'users/renamed') EXECUTE FUNCTION no()";
+    let breaks = shop.base.sql(breaks);
+    what_is_refused_of_one_holds_nobody_up(&shop, async || breaks.await).await;
 }
 
 /// A server that is killed forgets what a sequence has given to a transaction that has not committed.

@@ -9,7 +9,7 @@ use convoke::{Fault, JobState, Tasks};
 
 use super::all_over;
 use super::doing::a_function_goes_on_meanwhile;
-use super::failing::who_cannot_settle_is_unhealthy;
+use super::failing::{what_is_refused_of_one_holds_nobody_up, who_cannot_settle_is_unhealthy};
 use super::processes::children::Place;
 use super::shop::{Register, Registered, Shop, ended, register};
 use super::users::{Dismiss, Users};
@@ -69,6 +69,16 @@ async fn a_worker_whose_outbox_takes_nothing_is_unhealthy() {
     let breaks = "CREATE TRIGGER no BEFORE INSERT ON convoke_outbox BEGIN SELECT RAISE(ABORT, 'no'); END";
     let (breaks, mends) = (shop.base.sql(breaks), shop.base.sql("DROP TRIGGER no"));
     who_cannot_settle_is_unhealthy(&shop, async || breaks.await, async || mends.await).await;
+}
+
+#[actix_rt::test]
+async fn an_event_that_the_file_refuses_holds_nobody_up() {
+    let shop = Shop::<File>::new().await;
+    // So that there is a table.
+    drop(shop.base.db.outbox("Tasks").await.unwrap());
+    let breaks = "CREATE TRIGGER no BEFORE INSERT ON convoke_outbox WHEN NEW.topic = 'users/renamed' BEGIN SELECT RAISE(ABORT, 'no'); END";
+    let breaks = shop.base.sql(breaks);
+    what_is_refused_of_one_holds_nobody_up(&shop, async || breaks.await).await;
 }
 
 #[actix_rt::test]

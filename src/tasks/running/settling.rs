@@ -1,0 +1,88 @@
+//! What has ended is settled together. If the database refuses that, it is the fault of one of them more often than of all: the others
+//! do not wait for it.
+//!
+//! `endings → Jobs::settle → refused? each half of them → one alone: ours tells of it instead of its event → what is left comes again`
+
+use super::Shared;
+use super::ending::plain;
+use crate::__private::Shown;
+use crate::tasks::{Ending, Fault, How, State, TaskDatabase};
+use crate::transport::TransportError;
+
+/// After so many that are refused whoever tells of them, it is the fault of the database, and nobody looks for more.
+const REFUSED: usize = 2;
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Settled {
+    /// Of each whether it was, for it was still lent by the number of its attempt.
+    pub(super) told: Vec<(i64, bool)>,
+    /// What comes again, in its order: what was settled is not settled again.
+    pub(super) left: Vec<Ending>,
+}
+
+/// Settles as many as there can be.
+pub(super) async fn settle_all<D: TaskDatabase>(shared: &Shared<D>, endings: Vec<Ending>) -> Settled {
+    let (jobs, outbox) = (shared.queue.jobs(), shared.outbox.keeping());
+    let mut settled = Settled::default();
+    // The next part stands at the end.
+    let (mut parts, mut refused) = (vec![endings], 0);
+    while let Some(mut part) = parts.pop() {
+        let ids: Vec<i64> = part.iter().map(|ending| ending.job).collect();
+        let error = match jobs.settle(part.clone(), outbox).await {
+            Ok(told) => {
+                settled.told.extend(ids.into_iter().zip(told));
+                continue;
+            }
+            Err(error) => error,
+        };
+        if error.is_temporary() || refused >= REFUSED {
+            shared.stats.unsettled(&error);
+            settled.left.append(&mut part);
+            parts.into_iter().rev().for_each(|part| settled.left.extend(part));
+            break;
+        }
+        if part.len() > 1 {
+            parts.push(part.split_off(part.len() / 2));
+            parts.push(part);
+            continue;
+        }
+        let Some(one) = part.pop() else { continue };
+        let told = match by_ours(shared, &one, &error).await {
+            Some(ours) => jobs.settle(vec![ours], outbox).await.ok(),
+            None => None,
+        };
+        match told {
+            Some(told) => settled.told.extend(ids.into_iter().zip(told)),
+            None => {
+                shared.stats.unsettled(&error);
+                refused += 1;
+                settled.left.push(one);
+            }
+        }
+    }
+    settled
+}
+
+/// The same end, if the database does not take its event: then the job has failed, and our event says so.
+async fn by_ours<D: TaskDatabase>(shared: &Shared<D>, ending: &Ending, error: &TransportError) -> Option<Ending> {
+    ending.event.as_ref()?;
+    let How::Over { state, text, .. } = &ending.how else { return None };
+    let row = shared.queue.jobs().look(ending.job).await.ok()??;
+    let (state, before) = match (state, text) {
+        (State::Done, _) | (_, None) => (State::Failed, String::new()),
+        (state, Some(text)) => (*state, format!("{text}; and ")),
+    };
+    let fault = Fault::coded("untold", format!("{before}its event is refused: {error}"));
+    log::error!(
+        target: "convoke::tasks",
+        "{} {} has ended, and `TaskFailed` tells it: {}",
+        Shown::name(&row.task),
+        ending.job,
+        Shown::text(&fault.parts().detail)
+    );
+    let event =
+        plain(&row.task, ending.job, &fault, &|event| shared.outbox.packet(event).map_err(|error| error.to_string()));
+    let how = How::Over { state, text: Some(fault.parts().detail.clone()), keep: shared.options.keep_failed };
+    Some(Ending { job: ending.job, attempt: ending.attempt, how, event })
+}
