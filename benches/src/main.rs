@@ -38,6 +38,7 @@
 
 mod chart;
 #[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+#[path = "rounds/durable/mod.rs"]
 mod durable;
 #[cfg(not(all(feature = "postgres", feature = "redis", feature = "sqlite")))]
 mod durable {
