@@ -56,6 +56,7 @@ const SHORTEST: Duration = Duration::from_secs(60);
 const SHARE_WITHOUT: u32 = 300;
 /// Numbers of jobs that have one number of the sequence.
 const NUMBERS: i64 = 8_192;
+
 #[cfg(test)]
 thread_local! {
     static IS_EAGER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
