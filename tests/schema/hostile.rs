@@ -87,7 +87,7 @@ fn a_long_chain_of_fields_is_as_deep_as_what_comes() {
             check(&document).unwrap();
             drop(validator);
             let changes = compat(&document, &chain(links + 1, true));
-            assert_eq!(changes.breaks_readers(), true, "{changes}");
+            assert!(changes.breaks_readers(), "{changes}");
         });
     }
 }

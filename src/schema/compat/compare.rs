@@ -183,7 +183,7 @@ impl<'a> Comparison<'a> {
     /// Values that have come, and that are gone.
     pub(super) fn chosen(&mut self, path: &str, old: &[Value], new: &[Value]) {
         // There may be many.
-        let set = |values: &'_ [Value]| values.iter().cloned().collect::<HashSet<_>>();
+        let set = |values: &[Value]| values.iter().cloned().collect::<HashSet<_>>();
         let (had, has) = (set(old), set(new));
         for value in new.iter().filter(|value| !had.contains(value)) {
             self.note(path, What::ValueAdded, Breaks::Readers, value.to_string());

@@ -93,7 +93,7 @@ impl<D: StoreDatabase, P: Project<D::Connection>> Projection<D, P> {
         self.stands(work.connection(), beside).await?;
         self.editions.switch(work.connection(), beside.edition, present.edition).await?;
         let next = there.iter().map(|built| built.edition).max().unwrap_or_default() + 1;
-        let Some(asked) = self.add(work.connection(), self.new(next, false)).await? else { return Ok(()) };
+        let Some(asked) = self.add(work.connection(), self.unbuilt(next, false)).await? else { return Ok(()) };
         work.commit().await?;
         self.note_asked(next, asked);
         Ok(())
@@ -114,7 +114,7 @@ impl<D: StoreDatabase, P: Project<D::Connection>> Projection<D, P> {
     /// Makes an edition, unless somebody else does.
     pub(super) async fn make(&self, edition: i64, is_present: bool) -> Result<(), ProjectionFault> {
         let mut work = self.editions.begin().await?;
-        if let Some(asked) = self.add(work.connection(), self.new(edition, is_present)).await? {
+        if let Some(asked) = self.add(work.connection(), self.unbuilt(edition, is_present)).await? {
             work.commit().await?;
             self.note_asked(edition, asked);
         }
@@ -127,7 +127,7 @@ impl<D: StoreDatabase, P: Project<D::Connection>> Projection<D, P> {
         }
     }
 
-    fn new(&self, edition: i64, is_present: bool) -> Built {
+    fn unbuilt(&self, edition: i64, is_present: bool) -> Built {
         Built { edition, is_present, store: self.records.tag(), reads: self.reads, position: 0 }
     }
 
