@@ -199,7 +199,15 @@ impl<D: TaskDatabase> Publisher for IntoOutbox<D> {
     fn publish<'a>(&'a self, packets: &'a [Packet]) -> BoxFuture<'a, Vec<Result<(), TransportError>>> {
         Box::pin(async move {
             let inserted = self.insert(packets).await;
-            packets.iter().map(|_| inserted.clone()).collect()
+            if packets.len() == 1 || inserted.as_ref().err().is_none_or(TransportError::is_temporary) {
+                return packets.iter().map(|_| inserted.clone()).collect();
+            }
+            // It is the fault of one of them: the others do not wait for it.
+            let mut results = Vec::with_capacity(packets.len());
+            for packet in packets {
+                results.push(self.insert(std::slice::from_ref(packet)).await);
+            }
+            results
         })
     }
 }

@@ -33,8 +33,10 @@ const MOST: usize = 500;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Who adds a job in a transaction rings before the commit: how soon it is looked again after a look in vain. Each time twice as late.
-const SOON: Duration = Duration::from_millis(5);
+/// Who adds a job in a transaction rings before the commit: how soon it is looked again after a look in vain, each time so many times
+/// later. Idle workers look twice more for each ring, and then as often as without one.
+const SOON: Duration = Duration::from_millis(10);
+const LATER: u32 = 4;
 
 /// How often it is looked where all is told of.
 const LONGEST_POLL: Duration = Duration::from_secs(60);
@@ -310,7 +312,7 @@ impl<D: TaskDatabase> Running<D> {
                     true => LONGEST_POLL,
                     false => self.shared.options.poll_every.min(self.soon),
                 };
-                self.soon = self.soon.saturating_mul(2);
+                self.soon = self.soon.saturating_mul(LATER);
                 // What is due next is looked for then; what others add, when it rings or when it is polled.
                 let next = loans.next.map_or(poll, |next| next.min(poll));
                 let full = loans.jobs.len() >= self.wanted.most;

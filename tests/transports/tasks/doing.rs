@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use convoke::prelude::*;
-use convoke::{Fault, JobState, Steps, TaskProgress, TaskQueue, Tx};
+use convoke::{Fault, JobState, Steps, TaskDatabase, TaskProgress, TaskQueue, Tasks, Tx};
 
 use super::Base;
 use super::shop::{Register, Registered, Shop, Sweep, ended, register};
@@ -104,7 +104,7 @@ pub(super) async fn a_function_goes_on_meanwhile<B: Base, H>(
             }
         }
     };
-    let tasks = convoke::Tasks::new(db, bus).on(slow).unwrap().await.unwrap();
+    let tasks = Tasks::new(db, bus).on(slow).unwrap().await.unwrap();
     let job = tasks.enqueue(Register { id: 7 }).await.unwrap();
     until("it has begun", async || beats.load(Ordering::Relaxed) > 0).await;
     let held = holds().await;
@@ -182,4 +182,20 @@ pub(super) async fn two_workers_do_each_job_once<B: Base>() {
     done.sort_unstable();
     assert_eq!(done, (0..500).collect::<Vec<_>>());
     assert_eq!(outbox.figures().await.unwrap().ready, 500);
+}
+
+/// Each job has the only connection until it ends.
+pub(super) async fn a_pool_of_one_is_enough<D: TaskDatabase>(db: &D) {
+    let begins = async |_: Arc<Register>, mut tx: Tx<D>| -> Result<(), Fault> {
+        tx.begin().await?;
+        tokio::task::yield_now().await;
+        Ok(())
+    };
+    let tasks = Tasks::new(db, &EventBus::default()).on(begins).unwrap().await.unwrap();
+    let jobs = tasks.enqueue_all((0..40).map(|id| Register { id })).await.unwrap();
+    for job in &jobs {
+        let status = ended(job).await;
+        assert_eq!((status.state(), status.attempt()), (JobState::Done, 1), "{:?}", status.reason());
+    }
+    tasks.stop().await;
 }

@@ -9,7 +9,7 @@ use convoke::{Fault, Steps, TaskError, TaskProgress, Tasks, Tx};
 use sqlx::PgPool;
 
 use super::all_over;
-use super::doing::a_function_goes_on_meanwhile;
+use super::doing::{a_function_goes_on_meanwhile, a_pool_of_one_is_enough};
 use super::failing::{what_is_refused_of_one_holds_nobody_up, who_cannot_settle_is_unhealthy};
 use super::processes::children::Place;
 use super::shop::{Register, Registered, Shop, Sweep, ended, register};
@@ -117,6 +117,13 @@ async fn an_event_that_the_server_refuses_holds_nobody_up() {
         CREATE TRIGGER no BEFORE INSERT ON convoke_outbox FOR EACH ROW WHEN (NEW.topic = 'users/renamed') EXECUTE FUNCTION no()";
     let breaks = shop.base.sql(breaks);
     what_is_refused_of_one_holds_nobody_up(&shop, async || breaks.await).await;
+}
+
+#[actix_rt::test]
+async fn one_connection_of_a_pool_is_enough() {
+    let shop = Shop::<Database>::new().await;
+    let pool = sqlx::postgres::PgPoolOptions::new().max_connections(1).connect(&shop.base.url).await.unwrap();
+    a_pool_of_one_is_enough(&Postgres::over(&pool).await.unwrap()).await;
 }
 
 /// A server that is killed forgets what a sequence has given to a transaction that has not committed.

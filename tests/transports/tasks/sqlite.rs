@@ -4,17 +4,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use convoke::prelude::*;
-use convoke::transport::Sqlite;
+use convoke::transport::{Memory, Sqlite};
 use convoke::{Fault, JobState, Tasks};
 
 use super::all_over;
-use super::doing::a_function_goes_on_meanwhile;
-use super::failing::{what_is_refused_of_one_holds_nobody_up, who_cannot_settle_is_unhealthy};
+use super::doing::{a_function_goes_on_meanwhile, a_pool_of_one_is_enough};
+use super::failing::{Rename, rename, what_is_refused_of_one_holds_nobody_up, who_cannot_settle_is_unhealthy};
 use super::processes::children::Place;
 use super::shop::{Register, Registered, Shop, ended, register};
 use super::users::{Dismiss, Users};
 use crate::transports::outbox::sqlite::File;
 use crate::transports::outbox::until;
+
+const REFUSES_RENAMED: &str = "CREATE TRIGGER no BEFORE INSERT ON convoke_outbox WHEN NEW.topic = 'users/renamed' BEGIN SELECT RAISE(ABORT, 'no'); END";
 
 all_over! { [actix_rt::test] crate::transports::outbox::sqlite::File }
 
@@ -76,9 +78,32 @@ async fn an_event_that_the_file_refuses_holds_nobody_up() {
     let shop = Shop::<File>::new().await;
     // So that there is a table.
     drop(shop.base.db.outbox("Tasks").await.unwrap());
-    let breaks = "CREATE TRIGGER no BEFORE INSERT ON convoke_outbox WHEN NEW.topic = 'users/renamed' BEGIN SELECT RAISE(ABORT, 'no'); END";
-    let breaks = shop.base.sql(breaks);
+    let breaks = shop.base.sql(REFUSES_RENAMED);
     what_is_refused_of_one_holds_nobody_up(&shop, async || breaks.await).await;
+}
+
+#[actix_rt::test]
+async fn over_a_queue_an_event_that_the_file_refuses_holds_nobody_up() {
+    let shop = Shop::<File>::new().await;
+    let outbox = shop.base.db.outbox("Shop").await.unwrap();
+    shop.base.sql(REFUSES_RENAMED).await;
+    let tasks = Tasks::over(&Memory::queue("jobs"), &shop.bus).events_through(&shop.base.db, &outbox);
+    let tasks = tasks.grace(Duration::ZERO).drain_timeout(Duration::ZERO).on(rename).unwrap().on(register).unwrap();
+    let tasks = tasks.await.unwrap();
+    tasks.enqueue(Rename { name: "Ada".into() }).await.unwrap();
+    for enqueued in tasks.enqueue_all((0..10).map(|id| Register { id })).await {
+        enqueued.unwrap();
+    }
+    until("the others are told", async || outbox.figures().await.unwrap().ready == 10).await;
+    drop(tasks);
+}
+
+#[actix_rt::test]
+async fn one_connection_of_a_pool_is_enough() {
+    let shop = Shop::<File>::new().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(shop.base.folder.file("shop.db"));
+    let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    a_pool_of_one_is_enough(&Sqlite::over(&pool).await.unwrap()).await;
 }
 
 #[actix_rt::test]
