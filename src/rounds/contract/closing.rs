@@ -19,7 +19,7 @@ pub(super) async fn what_closes_is_kept_without_its_signals_and_is_in_the_outbox
         assert!(past.closed_at >= before && past.closed_at <= room.now().await);
         let closed_at = past.closed_at;
         assert_eq!(past, Past { id, key: key.into(), resolved, closed_at, outcome: outcome(id).into() });
-        assert_eq!(room.rounds.ended(&[id]).await.unwrap(), [past.clone()]);
+        assert_eq!(room.rounds.ended(&[id]).await.unwrap(), std::slice::from_ref(&past));
         assert_eq!(room.rounds.round(id).await.unwrap(), Some(Kept::Over(past)));
         assert_eq!(room.heard("audit").await, heard + 1);
         assert!(room.seen(key).await.is_none());

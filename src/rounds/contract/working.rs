@@ -217,11 +217,11 @@ pub(super) async fn works_in_any_order_do_not_wait_for_each_other<D: RoundDataba
         let other: Vec<_> = one.iter().rev().cloned().collect();
         let add = judge(|_, case| Some(signalled(case, room.rules)));
         let (first, second) = tokio::join!(room.rounds.work(&one, &add), another.work(&other, &add));
-        (first.unwrap(), second.unwrap());
+        first.and(second).unwrap();
         // Whoever comes second finds no round any more, and opens none.
         let close = judge(|_, case| Some(closing(case, true)));
         let (first, second) = tokio::join!(room.rounds.work(&one, &close), another.work(&other, &close));
-        (first.unwrap(), second.unwrap());
+        first.and(second).unwrap();
         assert_eq!(room.heard("audit").await, 8 * (turn + 1));
         assert_eq!(room.heard("billing").await, 8 * (turn + 1));
     }
