@@ -20,7 +20,7 @@ mod killed;
 /// The queue in this process.
 mod memory;
 /// Outboxes: one suite over each database.
-mod outbox;
+pub(crate) mod outbox;
 /// Workers in processes of their own that die of one event.
 mod poisoned;
 /// PostgreSQL.

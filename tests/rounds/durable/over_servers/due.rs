@@ -3,8 +3,6 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use convoke::prelude::*;
-
 use super::{Site, approvals, board};
 use crate::transports::outbox::Base;
 use crate::transports::outbox::postgres::Database;

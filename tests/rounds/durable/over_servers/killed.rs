@@ -124,6 +124,8 @@ async fn serve<B: Site>(place: &str) {
     let _audit = hears::<B>(&approvals, &db).await;
     let board = join(&approvals).await;
     loop {
+        // Whoever is killed hands on nothing: what is closed meanwhile waits for the one that is not.
+        tokio::time::sleep(Duration::from_millis(25)).await;
         let key = format!("{:x}", fastrand::u32(..));
         let of = if fastrand::u32(0..4) == 0 { 2 } else { 3 };
         for (emitter, name) in board.iter().zip(BOARD).take(of) {
@@ -144,6 +146,15 @@ fn child(test: &str, place: &str, step: &str, notes: &str) -> Child {
     command.args(["--exact", test.split_once("::").unwrap().1, "--nocapture"]);
     command.env(CHILD, place).env(KILL, step).env(NOTES, notes).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().unwrap()
+}
+
+/// What a process had that was killed is free once its lease is over: that takes its time.
+async fn at_last(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !is_so().await {
+        assert!(start.elapsed() < Duration::from_secs(120), "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn play<B: Site>(test: &str, base: B) {
@@ -168,7 +179,7 @@ async fn play<B: Site>(test: &str, base: B) {
     let approvals = open::<B>(base.database()).await;
     let left = approvals.figures().await.unwrap();
     let _audit = hears::<B>(&approvals, base.database()).await;
-    until("none is open", async || {
+    at_last("none is open", async || {
         let figures = approvals.figures().await.unwrap();
         assert_eq!(figures.aside, 0);
         figures.open + figures.awaited == 0
@@ -184,7 +195,7 @@ async fn play<B: Site>(test: &str, base: B) {
             .for_each(|(round, outcome)| drop(heard.entry(round).or_default().insert(outcome)));
         heard
     };
-    until("all are heard of", async || heard().await.len() as u64 >= over).await;
+    at_last("all are heard of", async || heard().await.len() as u64 >= over).await;
     let (heard, times) = (heard().await, base.noted().await.len());
     assert_eq!(heard.len() as u64, over);
     let twice: Vec<_> = heard.iter().filter(|(_, outcomes)| outcomes.len() > 1).collect();

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use convoke::prelude::*;
 use convoke::transport::{Postgres, PostgresDatabase, Sqlite, SqliteDatabase};
-use convoke::{Durable, DurableBuilder, EmitterHandle};
+use convoke::{Durable, DurableBuilder, EmitterHandle, RoundId};
 use sqlx::AssertSqlSafe;
 
 use crate::transports::outbox::Base;
