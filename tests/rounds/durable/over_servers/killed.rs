@@ -189,10 +189,9 @@ async fn play<B: Site>(test: &str, base: B) {
     // Each has been heard of, the same each time.
     let heard = async || {
         let mut heard = BTreeMap::<i64, BTreeSet<String>>::new();
-        base.noted()
-            .await
-            .into_iter()
-            .for_each(|(round, outcome)| drop(heard.entry(round).or_default().insert(outcome)));
+        for (round, outcome) in base.noted().await {
+            heard.entry(round).or_default().insert(outcome);
+        }
         heard
     };
     at_last("all are heard of", async || heard().await.len() as u64 >= over).await;
