@@ -113,7 +113,7 @@ impl<P: Payload + Serialize + DeserializeOwned> Durable<P> {
     }
 
     /// Waits for the outcome of a round, for as long as it is open, and returns it for as long as
-    /// [outcomes are kept](DurableBuilder::keep_outcomes). Any process may ask, also after a restart.
+    /// [outcomes are kept](crate::DurableBuilder::keep_outcomes). Any process may ask, also after a restart.
     ///
     /// # Errors
     ///
