@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::room::{Room, by_key, closing, judge, opening, outcome, packet, row, signalled};
+use super::room::{Room, by_key, closing, judge, opening, outcome, packet, row, signaled};
 use crate::durable::store::{Kept, Next, Opening, Past, Place, RoundDatabase, Ruling, Stage};
 
 pub(super) async fn what_closes_is_kept_without_its_signals_and_is_in_the_outbox<D: RoundDatabase>(room: &Room<D>) {
@@ -218,7 +218,7 @@ pub(super) async fn an_outcome_is_amended<D: RoundDatabase>(room: &Room<D>) {
     assert_eq!((&*of(second).outcome, of(second).resolved), ("{\"late\": [\"legal\"]}", false));
     assert_eq!(&*of(first).outcome, outcome(first), "of the last alone");
     // And that together with a round that opens.
-    room.work(&[by_key("a")], |case| Ruling { amends: Some("{}".into()), ..signalled(case, room.rules) }).await;
+    room.work(&[by_key("a")], |case| Ruling { amends: Some("{}".into()), ..signaled(case, room.rules) }).await;
     assert_eq!((&*room.rounds.ended(&[second]).await.unwrap()[0].outcome, room.rows("a").await.len()), ("{}", 1));
     // Where there is no last round, there is nothing.
     room.work(&[by_key("b")], |_| Ruling { amends: Some("{}".into()), ..Ruling::default() }).await;

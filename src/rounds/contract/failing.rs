@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use super::room::{Hurts, Room, by_key, closing, judge, signalled};
+use super::room::{Hurts, Room, by_key, closing, judge, signaled};
 use crate::durable::store::{Enrolled, Kept, Next, Place, RoundDatabase, Ruling};
 
 pub(super) async fn a_judge_that_panics_leaves_nothing<D: RoundDatabase>(room: &Room<D>) {
     room.rounds.add_consumer("audit").await.unwrap();
     let b = room.signal("b").await;
     let panics = judge(|place, case| match place {
-        0 => Some(signalled(case, room.rules)),
+        0 => Some(signaled(case, room.rules)),
         1 => Some(closing(case, true)),
         _ => panic!("a predicate has failed"),
     });
@@ -36,7 +36,7 @@ pub(super) async fn a_work_that_is_dropped_leaves_nothing<D: RoundDatabase>(room
         let id = room.signal(&old).await;
         let heard = room.heard("audit").await;
         let both = judge(|place, case| match place {
-            0 => Some(signalled(case, room.rules)),
+            0 => Some(signaled(case, room.rules)),
             _ => Some(closing(case, true)),
         });
         let places = [by_key(&new), by_key(&old)];
@@ -84,7 +84,7 @@ pub(super) async fn a_statement_that_fails_leaves_nothing<D: RoundDatabase + Hur
     let (outcome, heard) = (room.past("amended").await.outcome, room.heard("audit").await);
     let all = judge(|place, case| {
         Some(match place {
-            0 | 2 => signalled(case, room.rules),
+            0 | 2 => signaled(case, room.rules),
             1 => Ruling { next: Next::Waits { look_at: 1, due_at: 1 }, ..Ruling::default() },
             3 => closing(case, true),
             4 => Ruling { next: Next::Lapses, ..Ruling::default() },
@@ -138,7 +138,7 @@ pub(super) async fn what_somebody_works_on_is_passed_over_by_its_number<D: Round
         });
         another.work(&[Place::Round(held), Place::Round(free)], &look).await.unwrap();
         assert_eq!(looks.load(Ordering::Relaxed), 1, "one is passed over, and the other is not");
-        let noted = judge(|_, case| Some(signalled(case, room.rules)));
+        let noted = judge(|_, case| Some(signaled(case, room.rules)));
         another.work(&[by_key("free")], &noted).await.unwrap();
         drop(transaction);
     };
@@ -156,7 +156,7 @@ pub(super) async fn what_was_replaced_has_its_broker_again<D: RoundDatabase + Hu
     if !room.database.replace().await {
         return;
     }
-    let add = judge(|_, case| Some(signalled(case, room.rules)));
+    let add = judge(|_, case| Some(signaled(case, room.rules)));
     let places = [by_key("a")];
     // It is opened anew by what comes next.
     room.until(async || room.rounds.work(&places, &add).await.is_ok()).await;

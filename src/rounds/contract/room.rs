@@ -132,14 +132,14 @@ pub(super) async fn signal(rounds: &dyn RoundStore, rules: i64, key: &str) -> i6
     let signal = judge(|_, case| {
         let id = case.round.as_ref().map_or(case.number, |round| round.id);
         number.store(id, std::sync::atomic::Ordering::Relaxed);
-        Some(signalled(case, rules))
+        Some(signaled(case, rules))
     });
     rounds.work(&[by_key(key)], &signal).await.unwrap();
     number.into_inner()
 }
 
 /// One more signal, in a round that is opened if there is none.
-pub(super) fn signalled(case: &Case<'_>, rules: i64) -> Ruling {
+pub(super) fn signaled(case: &Case<'_>, rules: i64) -> Ruling {
     let number = i32::try_from(case.rows.len()).unwrap() + 1;
     let end = case.now + HOUR;
     Ruling {

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use super::room::{HOUR, Room, by_key, closing, enrolled, judge, opening, row, signal, signalled};
+use super::room::{HOUR, Room, by_key, closing, enrolled, judge, opening, row, signal, signaled};
 use crate::durable::store::{Kept, Next, Opening, Place, RoundDatabase, Row, Ruling, Stage};
 use crate::transport::ErrorKind;
 
@@ -157,7 +157,7 @@ pub(super) async fn many_places_are_judged_in_one_go<D: RoundDatabase>(room: &Ro
             seen.lock().unwrap().push(place);
             assert!(case.round.as_ref().is_none_or(|round| round.key == keys[place]));
             assert_eq!(case.rows.len(), generation - 1);
-            Some(signalled(case, room.rules))
+            Some(signaled(case, room.rules))
         });
         room.rounds.work(&places, &all).await.unwrap();
         assert!(seen.into_inner().unwrap().into_iter().eq(0..300));
@@ -167,7 +167,7 @@ pub(super) async fn many_places_are_judged_in_one_go<D: RoundDatabase>(room: &Ro
     // A third of each: one closes, one gets another signal, one is left as it is.
     let some = judge(|place, case| match place % 3 {
         0 => Some(closing(case, place % 2 == 0)),
-        1 => Some(signalled(case, room.rules)),
+        1 => Some(signaled(case, room.rules)),
         _ => None,
     });
     room.rounds.work(&places, &some).await.unwrap();
@@ -186,7 +186,7 @@ pub(super) async fn a_round_by_its_number_is_judged_if_it_is_not_over<D: RoundDa
     let asked = Mutex::new(Vec::new());
     let add = judge(|place, case| {
         asked.lock().unwrap().push((place, case.round.clone().unwrap().id));
-        Some(signalled(case, room.rules))
+        Some(signaled(case, room.rules))
     });
     room.rounds.work(&[Place::Round(b), Place::Round(a + 1_000_000), Place::Round(a)], &add).await.unwrap();
     assert_eq!((asked.into_inner().unwrap(), room.rows("a").await.len()), (vec![(2, a)], 2));
@@ -194,14 +194,14 @@ pub(super) async fn a_round_by_its_number_is_judged_if_it_is_not_over<D: RoundDa
     let count = Mutex::new(0);
     let add = judge(|_, case| {
         *count.lock().unwrap() += 1;
-        Some(signalled(case, room.rules))
+        Some(signaled(case, room.rules))
     });
     room.rounds.work(&[Place::Round(a), by_key("a")], &add).await.unwrap();
     assert_eq!((count.into_inner().unwrap(), room.rows("a").await.len()), (1, 3));
 }
 
 pub(super) async fn a_place_that_is_there_twice_is_refused<D: RoundDatabase>(room: &Room<D>) {
-    let add = judge(|_, case| Some(signalled(case, room.rules)));
+    let add = judge(|_, case| Some(signaled(case, room.rules)));
     let refused = room.rounds.work(&[by_key("a"), by_key("b"), by_key("a")], &add).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Refused);
     assert!(room.rounds.open(0, 10).await.unwrap().is_empty());
@@ -215,7 +215,7 @@ pub(super) async fn works_in_any_order_do_not_wait_for_each_other<D: RoundDataba
         let keys: Vec<String> = (0..8).map(|key| format!("{turn} {key}")).collect();
         let one: Vec<_> = keys.iter().map(|key| by_key(key)).collect();
         let other: Vec<_> = one.iter().rev().cloned().collect();
-        let add = judge(|_, case| Some(signalled(case, room.rules)));
+        let add = judge(|_, case| Some(signaled(case, room.rules)));
         let (first, second) = tokio::join!(room.rounds.work(&one, &add), another.work(&other, &add));
         first.and(second).unwrap();
         // Whoever comes second finds no round any more, and opens none.
