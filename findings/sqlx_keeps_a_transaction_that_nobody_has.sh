@@ -7,7 +7,7 @@
 # the transaction open. Whatever is executed on the pool next is done in it: the server confirms the row, and it is gone when the
 # connection is closed. Nothing is said.
 #
-# Here each begin is polled one to eight times, and then dropped; of 400 rows behind them 360 to 391 were not there.
+# Here each begin is polled one to eight times, and then dropped; of 400 rows behind them 213 to 391 were not there.
 #
 # Seen:
 #   sqlx 0.9.0, PostgreSQL 15
