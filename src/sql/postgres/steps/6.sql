@@ -50,10 +50,10 @@ CREATE TABLE {schema}.convoke_round (
     autovacuum_analyze_threshold = 20000,
     vacuum_truncate = off
 );
-CREATE UNIQUE INDEX convoke_round_holder ON {schema}.convoke_round (broker, key) WHERE state <= 2;
+CREATE UNIQUE INDEX convoke_round_holder ON {schema}.convoke_round (key, broker) WHERE state <= 2;
 CREATE INDEX convoke_round_living ON {schema}.convoke_round (broker, id) WHERE state <= 2;
 CREATE INDEX convoke_round_look ON {schema}.convoke_round (broker, state, look_at) WHERE look_at IS NOT NULL;
-CREATE INDEX convoke_round_past ON {schema}.convoke_round (broker, key, id) WHERE state >= 3;
+CREATE INDEX convoke_round_past ON {schema}.convoke_round (key, broker, id) WHERE state >= 3;
 CREATE INDEX convoke_round_over ON {schema}.convoke_round (broker, closed_at) WHERE state >= 3;
 
 -- The signals of rounds that are not over. `token` is 16 bytes.
@@ -82,6 +82,9 @@ CREATE TABLE {schema}.convoke_round_row (
 -- without a round the state is -1, and the number that of a new one; the last round of a key that is over has its place below 0. One
 -- row, of place 0, has the tag of the broker, the time, and the names of the consumers. There is none if there is no broker of this
 -- name and tag.
+--
+-- A key is looked for by its index alone, hence `broker + 0`: of a table that statistics call empty the server takes any index that
+-- begins with the broker, and reads all of its rounds for each key.
 --
 -- A key that has a round is locked by its row, any other by its hash. Rows are locked in the order of their numbers, and before
 -- hashes; whoever finds a row behind a hash begins again rather than wait for it. Nobody waits for a row that he was given by its
@@ -116,7 +119,7 @@ BEGIN
     IF asked > 0 THEN
         SELECT array_agg(h.key) INTO held FROM (
             SELECT r.key FROM {schema}.convoke_round AS r
-            WHERE r.broker = its_broker AND r.key = ANY (p_keys) AND r.state <= 2 ORDER BY r.id + 0 FOR UPDATE
+            WHERE r.broker + 0 = its_broker AND r.key = ANY (p_keys) AND r.state <= 2 ORDER BY r.id + 0 FOR UPDATE
         ) AS h;
         free := ARRAY(SELECT unnest(p_keys) EXCEPT SELECT unnest(held));
         IF cardinality(free) > 0 THEN
@@ -127,11 +130,11 @@ BEGIN
             -- Whoever had the lock may have made one.
             SELECT coalesce(array_agg(h.id), '{}') INTO more FROM (
                 SELECT r.id FROM {schema}.convoke_round AS r
-                WHERE r.broker = its_broker AND r.key = ANY (free) AND r.state <= 2 ORDER BY r.id + 0 FOR UPDATE SKIP LOCKED
+                WHERE r.broker + 0 = its_broker AND r.key = ANY (free) AND r.state <= 2 ORDER BY r.id + 0 FOR UPDATE SKIP LOCKED
             ) AS h;
             IF cardinality(more) < (
                 SELECT count(*) FROM {schema}.convoke_round AS r
-                WHERE r.broker = its_broker AND r.key = ANY (free) AND r.state <= 2
+                WHERE r.broker + 0 = its_broker AND r.key = ANY (free) AND r.state <= 2
             ) THEN
                 RAISE EXCEPTION 'somebody works on a round that was not there before' USING ERRCODE = '40001';
             END IF;
@@ -151,7 +154,7 @@ BEGIN
             s.numbers, s.kinds, s.names, s.ats, s.tokens, s.terms, s.bodies
         FROM (
             SELECT n.place::integer AS place, h.id FROM unnest(p_keys) WITH ORDINALITY AS n (key, place)
-            JOIN {schema}.convoke_round AS h ON h.broker = its_broker AND h.key = n.key AND h.state <= 2
+            JOIN {schema}.convoke_round AS h ON h.broker + 0 = its_broker AND h.key = n.key AND h.state <= 2
             UNION ALL
             SELECT asked + n.place::integer, n.id FROM unnest(p_rounds) WITH ORDINALITY AS n (id, place)
             WHERE n.id = ANY (by_number)
@@ -168,7 +171,7 @@ BEGIN
                 NULL::bigint[], NULL::bytea[], NULL::text[], NULL::bytea[]
             FROM unnest(p_keys) WITH ORDINALITY AS n (key, place)
             WHERE NOT EXISTS (
-                SELECT 1 FROM {schema}.convoke_round AS r WHERE r.broker = its_broker AND r.key = n.key AND r.state <= 2
+                SELECT 1 FROM {schema}.convoke_round AS r WHERE r.broker + 0 = its_broker AND r.key = n.key AND r.state <= 2
             );
     END IF;
     RETURN QUERY SELECT -a.place, l.id, l.key, l.state, l.rules, l.opened_at, l.look_at, l.due_at, l.closed_at, l.generation, l.text,
@@ -180,7 +183,7 @@ BEGIN
             JOIN {schema}.convoke_round AS r ON r.id = n.id WHERE n.id = ANY (by_number)
         ) AS a CROSS JOIN LATERAL (
             SELECT p.* FROM {schema}.convoke_round AS p
-            WHERE p.broker = its_broker AND p.key = a.key AND p.state >= 3 ORDER BY p.broker DESC, p.key DESC, p.id DESC LIMIT 1
+            WHERE p.broker + 0 = its_broker AND p.key = a.key AND p.state >= 3 ORDER BY p.key DESC, p.broker DESC, p.id DESC LIMIT 1
         ) AS l;
 END $$;
 
