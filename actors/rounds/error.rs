@@ -93,6 +93,8 @@ pub enum JoinError {
     Config(ConfigError),
     /// The broker is a durable one, which asks nobody for a signal: leave `on_summons` out.
     CannotBeAsked,
+    /// The broker is a durable one, which tells its emitters nothing by itself: leave `on_kept` and `on_outcome` out.
+    CannotBeTold,
     /// The broker is a durable one, which knows no deadlines of emitters.
     OwnDeadline,
     /// The broker is a durable one, and the consumer has no name by which other processes know it.
@@ -132,6 +134,10 @@ impl fmt::Display for JoinError {
             Self::CannotBeAsked => f.write_str(
                 "a durable broker asks nobody for a signal, for its parties may be in other processes: leave `on_summons` out, and \
                  emit where the signal comes about",
+            ),
+            Self::CannotBeTold => f.write_str(
+                "a durable broker tells its emitters nothing by itself: leave `on_kept` and `on_outcome` out, and await the emission or \
+                 its `committed()`, or join a consumer",
             ),
             Self::OwnDeadline => f.write_str(
                 "a durable broker keeps no deadline of an emitter: leave `deadline` out, and set the timeout of the broker",

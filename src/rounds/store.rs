@@ -200,7 +200,7 @@ pub enum Stage {
 }
 
 /// A signal, a veto, or what else a party has said, in a round.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Row {
     /// Its place in the round; the first is 1.
     pub number: i32,
@@ -218,8 +218,17 @@ pub struct Row {
     pub body: Vec<u8>,
 }
 
+/// Omits the body, which may be personal.
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Row");
+        shown.field("number", &self.number).field("kind", &self.kind).field("name", &self.name);
+        shown.field("at", &self.at).field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
 /// A round that is over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Past {
     /// Its number.
     pub id: i64,
@@ -233,6 +242,15 @@ pub struct Past {
     pub outcome: Arc<str>,
 }
 
+/// Omits the outcome, which has the payloads.
+impl fmt::Debug for Past {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Past");
+        shown.field("id", &self.id).field("key", &self.key).field("resolved", &self.resolved);
+        shown.field("closed_at", &self.closed_at).finish_non_exhaustive()
+    }
+}
+
 /// A round as somebody looks at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
@@ -243,7 +261,7 @@ pub enum Kept {
 }
 
 /// What becomes of a place.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Ruling {
     /// Makes a round, where there is none, by the rules of this number; or opens the one that is awaited, or aside, as of then.
     pub opens: Option<Opening>,
@@ -267,7 +285,7 @@ pub struct Opening {
 }
 
 /// What becomes of a round.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub enum Next {
     /// It stays as it is. One that is made is looked at next.
     #[default]
@@ -295,6 +313,27 @@ pub enum Next {
     },
     /// It is deleted, with its rows: nobody has opened it.
     Lapses,
+}
+
+/// Omits payloads and outcomes.
+impl fmt::Debug for Ruling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Ruling");
+        shown.field("opens", &self.opens).field("adds", &self.adds).field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+/// Omits the outcome and the packets.
+impl fmt::Debug for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stays => f.write_str("Stays"),
+            Self::Waits { look_at, due_at } => write!(f, "Waits {{ look_at: {look_at}, due_at: {due_at} }}"),
+            Self::Closes { resolved, .. } => write!(f, "Closes {{ resolved: {resolved}, .. }}"),
+            Self::Aside { reason } => write!(f, "Aside {{ reason: {reason:?} }}"),
+            Self::Lapses => f.write_str("Lapses"),
+        }
+    }
 }
 
 /// What somebody has to look at.

@@ -17,7 +17,7 @@ use crate::rounds::messages::{Reply, Seated, answer};
 use crate::rounds::outcome::{Deliveries, Delivery, Outcome};
 use crate::rounds::session::deliver;
 use crate::rounds::{BrokerId, ConsumerError, EmitError, RoundKey};
-use crate::runtime;
+use crate::runtime::{self, LocalContext};
 
 impl<P: Payload> Broker<P> {
     /// Hands on what a member says, if it is one.
@@ -46,6 +46,16 @@ impl<P: Payload> Broker<P> {
             let _ = written.send(Err(error.clone()));
         }
         answer(reply, Err(error));
+    }
+
+    /// While a consumer of this name is listed, handles what waits in the inbox: it may have left.
+    pub(super) fn see_off_consumer(&mut self, name: &Arc<str>, ctx: &mut LocalContext<Self>) {
+        let is_listed = |broker: &Self| broker.room().consumers.borrow().iter().any(|listed| listed.name == *name);
+        while is_listed(self) {
+            self.batch.refill(&self.door);
+            let Some(input) = self.returned.pop_front().or_else(|| self.batch.next(&self.door)) else { break };
+            self.input(input, ctx);
+        }
     }
 
     /// A consumer has left this process.

@@ -108,6 +108,9 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
         if is_durable && !matches!(enlist.ask, Ask::Never) {
             return Err(JoinError::CannotBeAsked);
         }
+        if is_durable && enlist.wants.is_some() {
+            return Err(JoinError::CannotBeTold);
+        }
         if is_durable && enlist.deadline.is_some() {
             return Err(JoinError::OwnDeadline);
         }
@@ -179,9 +182,15 @@ impl<P: Payload> Message for Attend<P> {
 impl<P: Payload> Handler<Attend<P>> for Broker<P> {
     type Result = Attended<P>;
 
-    fn handle(&mut self, attend: Attend<P>, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, attend: Attend<P>, ctx: &mut Self::Context) -> Self::Result {
         if self.desk.is_some() && attend.name.is_none() {
             return Attended(Err(JoinError::NamelessConsumer), None);
+        }
+        // Its farewell may wait in the inbox, which has no order with this message.
+        if self.desk.is_some()
+            && let Some(name) = &attend.name
+        {
+            self.see_off_consumer(name, ctx);
         }
         let seat = self.attend(attend);
         let written = match (&mut self.desk, &seat) {

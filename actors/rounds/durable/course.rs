@@ -2,6 +2,7 @@
 //!
 //! `charter + rows in their order → round.rs → what each is told, the ending, the next deadline`
 
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::rounds::round::{Abort, Decision, Input, Refusal, Round, Slot, Standin
 use crate::runtime::catch;
 
 /// What a party, or who may end the round, says to it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Word<'a> {
     /// A signal, with its payload as JSON.
     Signal(&'a str),
@@ -24,6 +25,17 @@ pub enum Word<'a> {
     Veto(&'a str),
     /// Somebody ends the round for this reason.
     Abort(&'a str),
+}
+
+/// Omits the payload, which may be personal.
+impl fmt::Debug for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Signal(_) => "Signal(…)",
+            Self::Veto(_) => "Veto(…)",
+            Self::Abort(_) => "Abort(…)",
+        })
+    }
 }
 
 /// What is said to a round.

@@ -20,12 +20,21 @@ use crate::rounds::{ConsumerError, EmitError, JoinError, RoundId, RoundKey};
 pub(crate) type Written = oneshot::Sender<Result<RoundId, EmitError>>;
 
 /// What a member of a broker says.
-#[derive(Debug)]
 pub enum What<P> {
     /// A signal.
     Signal(P),
     /// A veto, with its reason.
     Veto(Arc<str>),
+}
+
+/// Omits the payload, which may be personal.
+impl<P> fmt::Debug for What<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Signal(_) => "Signal(…)",
+            Self::Veto(_) => "Veto(…)",
+        })
+    }
 }
 
 /// What a member of a broker says, for whoever writes it down.

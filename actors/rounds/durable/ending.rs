@@ -2,6 +2,7 @@
 //!
 //! `course.rs → Ending → JSON → any process → Ending → Outcome`
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,7 +62,7 @@ impl Kind {
 }
 
 /// A signal of a round that is over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sign {
     /// Whose it is.
     pub name: Arc<str>,
@@ -71,6 +72,13 @@ pub struct Sign {
     pub token: Uuid,
     /// As JSON.
     pub payload: String,
+}
+
+/// Omits the payload, which may be personal.
+impl fmt::Debug for Sign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sign").field("name", &self.name).field("at", &self.at).finish_non_exhaustive()
+    }
 }
 
 /// A veto that was tolerated.

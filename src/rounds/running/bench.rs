@@ -16,7 +16,7 @@ use crate::transport::Packet;
 use crate::{EmitError, Envelope, Metadata, Payload, RoundId, Uuid};
 
 /// What is said to a round.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(in crate::durable) enum Ask {
     /// A signal, with its payload as JSON.
     Signal {

@@ -33,6 +33,9 @@ use crate::{
 /// How long the name of a consumer may be: it stands in the name of its outbox.
 const MOST_CONSUMER: usize = 38;
 
+/// How long the name of a party may be.
+const MOST_PARTY: usize = 256;
+
 /// How large the payload of a signal may be.
 const MOST_BYTES: usize = 256 * 1024;
 
@@ -64,6 +67,7 @@ impl<P: Payload + Serialize + DeserializeOwned> Desk<P> for Clerk<P> {
         let (what, answers) = asked.divide();
         // The payload is the user's, and so is how it becomes JSON.
         let ask = key.and_then(|key| {
+            check_party(&name)?;
             let ask = match what {
                 What::Signal(payload) => Ask::Signal { name, payload: write(payload)?, weight, token },
                 What::Veto(reason) => Ask::Veto { name, reason, token },
@@ -102,6 +106,17 @@ impl<P: Payload> Drop for Clerk<P> {
             runtime.spawn(self.core.clone().drain());
         }
     }
+}
+
+/// What every database keeps.
+fn check_party(name: &str) -> Result<(), EmitError> {
+    if name.len() <= MOST_PARTY && !name.contains('\0') {
+        return Ok(());
+    }
+    let why = format!(
+        "the name of a party of a durable round has at most {MOST_PARTY} bytes, and no character of the code 0"
+    );
+    Err(EmitError::Unreadable(why.into()))
 }
 
 fn write<P: Serialize>(payload: P) -> Result<String, EmitError> {

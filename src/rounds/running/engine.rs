@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::bench::{Answer, Ask, Bench, Done, Law, id, lock};
 use super::queue::{Gathered, Queue, Reply, Waiter, Waiters, Waiting};
 use crate::__private::rounds::Ending;
-use crate::__private::{Shown, random};
+use crate::__private::{Shown, guarded, random};
 use crate::durable::store::{Place, RoundStore};
 use crate::transport::TransportError;
 use crate::{BrokerId, EmitError, Payload, RoundId};
@@ -96,9 +96,27 @@ impl<P: Payload + DeserializeOwned> Core<P> {
         self.queue.push(waiting)
     }
 
-    /// Writes a batch.
+    /// Writes a batch. What nobody has come to in its time is refused: a database that is away holds up what waits.
     async fn work(&self, batch: Vec<Waiting<P>>) {
-        let Gathered { places, asks, replies } = Gathered::of(batch);
+        let now = Instant::now();
+        let (batch, late): (Vec<_>, Vec<_>) = batch.into_iter().partition(|waiting| waiting.until > now);
+        for waiting in late {
+            let why = format!("the database has not been there for {PATIENCE:?}");
+            waiting.reply.refused(EmitError::Database(why.into()));
+        }
+        let mut alone = self.work_together(Gathered::of(batch)).await;
+        // One that the database refuses, whatever it is, is none of the others' business.
+        while let Some(gathered) = alone.pop() {
+            alone.append(&mut self.work_together(gathered).await);
+        }
+    }
+
+    /// Writes what was gathered, in one transaction. If the database refuses that for good, hands it back place by place.
+    async fn work_together(&self, gathered: Gathered<P>) -> Vec<Gathered<P>> {
+        let Gathered { places, asks, replies } = gathered;
+        if places.is_empty() {
+            return Vec::new();
+        }
         let until = replies.iter().flatten().map(|(_, until, _)| *until).max();
         let mut pause = FIRST_PAUSE;
         let worked = loop {
@@ -116,11 +134,15 @@ impl<P: Payload + DeserializeOwned> Core<P> {
         };
         let done = match worked {
             Ok(done) => done,
+            Err(error) if !error.is_temporary() && places.len() > 1 => {
+                return Gathered { places, asks, replies }.divide();
+            }
             Err(error) => {
                 self.warn(&error);
                 let why: Arc<str> = error.to_string().into();
                 let all = replies.into_iter().flatten();
-                return all.for_each(|(reply, ..)| reply.refused(EmitError::Database(why.clone())));
+                all.for_each(|(reply, ..)| reply.refused(EmitError::Database(why.clone())));
+                return Vec::new();
             }
         };
         let mut back = Vec::new();
@@ -143,6 +165,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
             }
         }
         self.queue.put_back(back);
+        Vec::new()
     }
 
     fn answer(&self, place: &Place, reply: Reply<P>, answer: Answer) {
@@ -264,7 +287,10 @@ async fn write<P: Payload + DeserializeOwned>(core: Weak<Core<P>>) {
     while let Some(held) = core.upgrade() {
         let batch = held.queue.take(BATCH);
         if !batch.is_empty() {
-            held.work(batch).await;
+            // A payload is the user's, and so is its `Drop`.
+            if let Err(why) = guarded(held.work(batch)).await {
+                log::error!(target: "convoke::rounds", "{}: panicked: {}", held.store.name(), Shown::text(&why));
+            }
             continue;
         }
         drop(held);
@@ -288,14 +314,18 @@ async fn look<P: Payload + DeserializeOwned>(core: Weak<Core<P>>) {
             }
             Ok::<_, TransportError>(next)
         };
-        let wait = match looked.await {
-            Ok(next) => {
+        let wait = match guarded(looked).await {
+            Err(why) => {
+                log::error!(target: "convoke::rounds", "{}: panicked: {}", held.store.name(), Shown::text(&why));
+                held.poll_every
+            }
+            Ok(Ok(next)) => {
                 if std::mem::take(&mut is_lost) {
                     log::warn!(target: "convoke::rounds", "{}: the database is back", held.store.name());
                 }
                 held.pause(next, purge_at)
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 if !std::mem::replace(&mut is_lost, true) {
                     held.warn(&error);
                 }

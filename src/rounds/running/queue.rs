@@ -120,6 +120,15 @@ impl<P> Gathered<P> {
     }
 }
 
+impl<P> Gathered<P> {
+    /// Each place by itself.
+    pub(in crate::durable) fn divide(self) -> Vec<Self> {
+        let all = self.places.into_iter().zip(self.asks).zip(self.replies);
+        all.map(|((place, asks), replies)| Self { places: vec![place], asks: vec![asks], replies: vec![replies] })
+            .collect()
+    }
+}
+
 /// Who waits for the ends of rounds.
 pub(in crate::durable) struct Waiters<P>(Mutex<HashMap<RoundId, Vec<Waiter<P>>>>);
 

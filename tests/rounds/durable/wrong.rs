@@ -42,6 +42,8 @@ async fn members_that_a_durable_broker_cannot_have() {
     assert_eq!(asked, JoinError::CannotBeAsked);
     let hurried = Emitter::join(&ones, Emitter::new("a").deadline(DAY)).await.unwrap_err();
     assert_eq!(hurried, JoinError::OwnDeadline);
+    let told = Emitter::join(&ones, Emitter::new("a").on_outcome(|_| {})).await.unwrap_err();
+    assert_eq!(told, JoinError::CannotBeTold);
     let nameless = Consumer::join(&ones, |_: Outcome<u32>| {}).await.unwrap_err();
     assert_eq!(nameless, JoinError::NamelessConsumer);
     let long = Consumer::new(|_: Outcome<u32>| {}).named("x".repeat(40));
@@ -52,4 +54,46 @@ async fn members_that_a_durable_broker_cannot_have() {
     assert_eq!(twice, JoinError::DuplicateName { name: "log".into() });
     assert_eq!(BrokerExt::abort(&*ones, "no").await.unwrap_err(), BrokerError::Durable);
     assert_eq!(ones.set_timeout(DAY).await.unwrap_err(), BrokerError::Durable);
+}
+
+#[convoke::test]
+async fn a_name_that_a_database_does_not_keep_is_refused_and_holds_up_no_other() {
+    let db = Memory::database();
+    let polls: Durable<u32> = Broker::new(DAY).release(Release::at_least(2)).durable(&db, "polls").await.unwrap();
+    let good = Emitter::join(&polls, "good").await.unwrap();
+    for name in ["a\0b".to_owned(), "x".repeat(257)] {
+        let bad = Emitter::join(&polls, name).await.unwrap();
+        let (refused, kept) = tokio::join!(bad.emit(1).committed(), good.emit_for(7, 1).committed());
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("at most 256 bytes, and no character of the code 0"), "{error}");
+        assert!(
+            kept.is_ok() || kept == Err(EmitError::AlreadyKept { round: polls.why(7).await.unwrap().unwrap().round })
+        );
+    }
+}
+
+#[convoke::test]
+async fn a_consumer_comes_back_at_once_under_its_name() {
+    let db = Memory::database();
+    let ones: Durable<u32> = Broker::new(DAY).expects(["a"]).durable(&db, "ones").await.unwrap();
+    for _ in 0..3 {
+        drop(Consumer::join(&ones, Consumer::new(|_: Outcome<u32>| {}).named("log")).await.unwrap());
+    }
+}
+
+#[convoke::test]
+async fn nothing_that_was_emitted_is_shown() {
+    use convoke::rounds::round_store::{Past, Row};
+    let row = Row {
+        number: 1,
+        kind: 1,
+        name: "a".into(),
+        at: 0,
+        token: convoke::Uuid::nil(),
+        terms: None,
+        body: b"secret".to_vec(),
+    };
+    let past = Past { id: 1, key: "t7".into(), resolved: true, closed_at: 0, outcome: "secret".into() };
+    let shown = format!("{row:?} {past:?}");
+    assert!(!shown.contains("secret") && !shown.contains("115"), "{shown}");
 }
