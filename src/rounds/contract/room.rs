@@ -93,6 +93,16 @@ impl<D: RoundDatabase> Room<D> {
         }
     }
 
+    /// The numbers of the rounds of a key that are over, the latest first.
+    pub(super) async fn past_ids(&self, key: &str) -> Vec<i64> {
+        let all = self.rounds.history(key, i64::MAX, 100).await.unwrap();
+        let past = all.into_iter().filter_map(|kept| match kept {
+            Kept::Over(past) => Some(past.id),
+            Kept::Open(..) => None,
+        });
+        past.collect()
+    }
+
     /// How many packets a consumer is to hear of.
     pub(super) async fn heard(&self, consumer: &str) -> u64 {
         let outbox = OutboxBuilder::new(&self.database, self.rounds.outbox_of(consumer)).await.unwrap();
@@ -149,7 +159,7 @@ pub(super) fn signaled(case: &Case<'_>, rules: i64) -> Ruling {
             None => Next::Waits { look_at: end, due_at: end },
             Some(_) => Next::Stays,
         },
-        amends: None,
+        ..Ruling::default()
     }
 }
 
