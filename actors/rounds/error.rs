@@ -91,8 +91,6 @@ pub enum JoinError {
     },
     /// The broker's rules contain an error, or the emitter's own deadline is zero.
     Config(ConfigError),
-    /// The broker is a durable one, which asks nobody for a signal: leave `on_summons` out.
-    CannotBeAsked,
     /// The broker is a durable one, which tells its emitters nothing by itself: leave `on_kept` and `on_outcome` out.
     CannotBeTold,
     /// The broker is a durable one, and the consumer has no name by which other processes know it.
@@ -129,10 +127,6 @@ impl fmt::Display for JoinError {
             }
             Self::Full { limit } => write!(f, "the broker has its {limit} members: raise `max_members`"),
             Self::Config(error) => error.fmt(f),
-            Self::CannotBeAsked => f.write_str(
-                "a durable broker asks nobody for a signal, for its parties may be in other processes: leave `on_summons` out, and \
-                 emit where the signal comes about",
-            ),
             Self::CannotBeTold => f.write_str(
                 "a durable broker tells its emitters nothing by itself: leave `on_kept` and `on_outcome` out, and await the emission or \
                  its `committed()`, or join a consumer",

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::durable::Durable;
 use super::error::DurableError;
-use super::running::{Clerk, Core, Law, Relays};
+use super::running::{ATTEMPTS, Clerk, Core, LEASE, Law, Relays};
 use super::store::{Enrolled, RoundDatabase, RoundStore};
 use crate::__private::rounds::Charter;
 use crate::__private::{DeskBroker, is_arbiter};
@@ -51,6 +51,8 @@ impl<P: Payload> DurableBroker<P> for Broker<P> {
             keep: KEEP,
             poll_every: POLL_EVERY,
             retry: Retry::exponential(Duration::from_millis(200)).attempts(5),
+            lease: LEASE,
+            attempts: ATTEMPTS,
         }
     }
 }
@@ -66,6 +68,8 @@ pub struct DurableBuilder<P: Payload, D> {
     keep: Duration,
     poll_every: Duration,
     retry: Retry,
+    lease: Duration,
+    attempts: u32,
 }
 
 impl<P: Payload, D> DurableBuilder<P, D> {
@@ -105,9 +109,25 @@ impl<P: Payload, D> DurableBuilder<P, D> {
     }
 }
 
+impl<P: Payload, D> DurableBuilder<P, D> {
+    /// Sets how soon it is noticed that a process has died while it asked a party for its signal: another one of those that have the party
+    /// asks it then. A process that lives says so three times as often. The default is 30 s, and the least is 10 ms.
+    pub fn summons_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease.max(Duration::from_millis(10));
+        self
+    }
+
+    /// Sets how often a party is asked for its signal to a round if the processes that ask it die. Behind the last time it is lost in that
+    /// round, and [`on_lost`](crate::Broker::on_lost) says what becomes of that. The default is 5, and the least is 1.
+    pub fn summons_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+}
+
 impl<P: Payload + Serialize + DeserializeOwned, D: RoundDatabase> DurableBuilder<P, D> {
     async fn open(self) -> Result<Durable<P>, DurableError> {
-        let Self { broker, db, name, early, replaces, keep, poll_every, retry } = self;
+        let Self { broker, db, name, early, replaces, keep, poll_every, retry, lease, attempts } = self;
         if !is_arbiter() {
             return Err(DurableError::NoArbiter);
         }
@@ -125,7 +145,7 @@ impl<P: Payload + Serialize + DeserializeOwned, D: RoundDatabase> DurableBuilder
         };
         let predicates = DeskBroker::predicates(&broker);
         let (bound, limit) = DeskBroker::limits(&broker);
-        let law = Law::new(name.clone(), rules, charter, predicates, GRACE);
+        let law = Law::new(name.clone(), rules, charter, predicates, GRACE).lends(lease, attempts);
         let core = Core::new(DeskBroker::id(&broker).clone(), store, law, bound, poll_every, keep);
         let relays = Relays::new(db, core.clone(), limit, retry);
         let (known, here) = oneshot::channel();

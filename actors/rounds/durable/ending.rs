@@ -50,6 +50,12 @@ pub enum Kind {
     Veto = 2,
     /// What a party had said of itself when the round opened.
     Party = 3,
+    /// How a party is being asked for its signal.
+    Summons = 4,
+    /// A party is lost that was asked.
+    Lost = 5,
+    /// A party that was asked needs more time.
+    Beat = 6,
 }
 
 impl Kind {
@@ -59,6 +65,9 @@ impl Kind {
             1 => Some(Self::Signal),
             2 => Some(Self::Veto),
             3 => Some(Self::Party),
+            4 => Some(Self::Summons),
+            5 => Some(Self::Lost),
+            6 => Some(Self::Beat),
             _ => None,
         }
     }

@@ -19,8 +19,9 @@ use super::bench::Ask;
 use super::deliver::{ToConsumer, patience};
 use super::engine::Core;
 use super::queue::Reply;
-use crate::__private::catch;
+use super::summon::ToParty;
 use crate::__private::rounds::{Asked, Attending, Desk, PartyTerms, What};
+use crate::__private::{Shown, catch};
 use crate::durable::builder::check_name;
 use crate::durable::key;
 use crate::durable::store::{Party, Place, RoundDatabase};
@@ -38,6 +39,9 @@ const MOST_PARTY: usize = 256;
 
 /// Of how many parties something is noted.
 const MOST_PARTIES: usize = 1_000;
+
+/// For how long it is tried to have a party asked.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How large the payload of a signal may be.
 const MOST_BYTES: usize = 256 * 1024;
@@ -89,6 +93,47 @@ impl<P: Payload + Serialize + DeserializeOwned> Desk<P> for Clerk<P> {
     }
 
     fn admit(&mut self, name: Arc<str>, terms: PartyTerms) -> Attending {
+        self.meet();
+        let noted = self.note(name.clone(), terms);
+        if !terms.asked {
+            return noted;
+        }
+        // From now on, so that one that leaves meanwhile is known to have left.
+        self.relays.expect(&name);
+        let relays = self.relays.clone();
+        Box::pin(async move {
+            noted.await?;
+            relays.summon(name).await
+        })
+    }
+
+    fn retire(&mut self, name: &Arc<str>) {
+        self.relays.retire(name);
+    }
+
+    fn attend(&mut self, name: Arc<str>) -> Attending {
+        self.meet();
+        let relays = self.relays.clone();
+        Box::pin(async move { relays.attend(name).await })
+    }
+
+    fn leave(&mut self, name: &str) {
+        self.relays.leave(name);
+    }
+}
+
+impl<P: Payload> Clerk<P> {
+    /// Learns where the broker is, which is known once it has started.
+    fn meet(&mut self) {
+        if let Ok(address) = self.here.try_recv() {
+            self.relays.clone().know(address);
+        }
+    }
+}
+
+impl<P: Payload + DeserializeOwned> Clerk<P> {
+    /// Has it noted what a party says of itself.
+    fn note(&self, name: Arc<str>, terms: PartyTerms) -> Attending {
         let core = self.core.clone();
         Box::pin(async move {
             let database = |error: &dyn fmt::Display| JoinError::Database(error.to_string().into());
@@ -103,18 +148,6 @@ impl<P: Payload + Serialize + DeserializeOwned> Desk<P> for Clerk<P> {
             }
             core.store.add_party(&party).await.map_err(|error| database(&error))
         })
-    }
-
-    fn attend(&mut self, name: Arc<str>) -> Attending {
-        if let Ok(address) = self.here.try_recv() {
-            self.relays.clone().know(address);
-        }
-        let relays = self.relays.clone();
-        Box::pin(async move { relays.attend(name).await })
-    }
-
-    fn leave(&mut self, name: &str) {
-        self.relays.leave(name);
     }
 }
 
@@ -139,7 +172,7 @@ fn check_party(name: &str) -> Result<(), EmitError> {
     Err(EmitError::Unreadable(why.into()))
 }
 
-fn write<P: Serialize>(payload: P) -> Result<String, EmitError> {
+pub(super) fn write<P: Serialize>(payload: P) -> Result<String, EmitError> {
     let written = catch(|| serde_json::to_string(&payload));
     let text = match written {
         Ok(Ok(text)) => text,
@@ -166,6 +199,15 @@ pub(in crate::durable) trait Delivering<P: Payload> {
     fn attend(&self, name: Arc<str>) -> Pin<Box<dyn Future<Output = Result<(), JoinError>> + '_>>;
 
     fn leave(&self, name: &str);
+
+    /// There is one more of this name here that can be asked.
+    fn expect(&self, name: &Arc<str>);
+
+    /// Begins to ask the party of this name, for as long as one is here.
+    fn summon(&self, name: Arc<str>) -> Pin<Box<dyn Future<Output = Result<(), JoinError>> + '_>>;
+
+    /// There is one less.
+    fn retire(&self, name: &Arc<str>);
 }
 
 pub(in crate::durable) struct Relays<P: Payload, D> {
@@ -176,11 +218,14 @@ pub(in crate::durable) struct Relays<P: Payload, D> {
     address: RefCell<Option<WeakAddr<Broker<P>>>>,
     /// By consumer.
     running: RefCell<HashMap<Arc<str>, ServiceHandle<RelayService>>>,
+    /// By party: how many are here, and the relay.
+    parties: RefCell<HashMap<Arc<str>, (usize, Option<ServiceHandle<RelayService>>)>>,
 }
 
 impl<P: Payload + DeserializeOwned, D: RoundDatabase> Relays<P, D> {
     pub(in crate::durable) fn new(db: D, core: Arc<Core<P>>, limit: Duration, retry: Retry) -> Self {
-        Self { db, core, limit, retry, address: None.into(), running: HashMap::new().into() }
+        let (running, parties) = (HashMap::new().into(), HashMap::new().into());
+        Self { db, core, limit, retry, address: None.into(), running, parties }
     }
 
     async fn relay(&self, consumer: Arc<str>) -> Result<Relay, JoinError> {
@@ -201,7 +246,20 @@ impl<P: Payload + DeserializeOwned, D: RoundDatabase> Relays<P, D> {
     }
 }
 
-impl<P: Payload + DeserializeOwned, D: RoundDatabase> Delivering<P> for Relays<P, D> {
+impl<P: Payload + Serialize + DeserializeOwned, D: RoundDatabase> Relays<P, D> {
+    async fn summoning(&self, party: Arc<str>) -> Result<Relay, JoinError> {
+        let store = &self.core.store;
+        let outbox = store.summons_of(&party);
+        let rows = <D as Keeps<<D as OutboxDatabase>::Connection>>::open(&self.db, outbox.as_str().into());
+        let rows: Arc<dyn Rows> = rows.await.map_err(|error| JoinError::Database(error.to_string().into()))?;
+        let broker = self.address.borrow().clone().ok_or(JoinError::BrokerGone)?;
+        let name = format!("{} for party {}", store.name(), Shown::name(&party));
+        let publisher = ToParty { name: name.clone(), party, core: Arc::downgrade(&self.core), broker };
+        Ok(Relay::new(rows, outbox.into(), Route::new("**", publisher).timeout(PATIENCE)).named(name))
+    }
+}
+
+impl<P: Payload + Serialize + DeserializeOwned, D: RoundDatabase> Delivering<P> for Relays<P, D> {
     fn know(&self, address: WeakAddr<Broker<P>>) {
         *self.address.borrow_mut() = Some(address);
     }
@@ -218,6 +276,35 @@ impl<P: Payload + DeserializeOwned, D: RoundDatabase> Delivering<P> for Relays<P
     fn leave(&self, name: &str) {
         // Dropped, it is stopped: what it has not handed over is for another process, or for later.
         let stopped = self.running.borrow_mut().remove(name);
+        drop(stopped);
+    }
+
+    fn expect(&self, name: &Arc<str>) {
+        self.parties.borrow_mut().entry(name.clone()).or_default().0 += 1;
+    }
+
+    fn summon(&self, name: Arc<str>) -> Pin<Box<dyn Future<Output = Result<(), JoinError>> + '_>> {
+        Box::pin(async move {
+            if self.parties.borrow().get(&name).is_none_or(|(_, relay)| relay.is_some()) {
+                return Ok(());
+            }
+            let relay = self.summoning(name.clone()).await?;
+            let running = relay.start().await.map_err(|error| JoinError::Database(error.to_string().into()))?;
+            // All of them may have left meanwhile, and another one may have begun.
+            if let Some((_, relay @ None)) = self.parties.borrow_mut().get_mut(&name) {
+                *relay = Some(running);
+            }
+            Ok(())
+        })
+    }
+
+    fn retire(&self, name: &Arc<str>) {
+        let mut parties = self.parties.borrow_mut();
+        let Some((count, _)) = parties.get_mut(name) else { return };
+        *count = count.saturating_sub(1);
+        let stopped = if *count == 0 { parties.remove(name) } else { None };
+        drop(parties);
+        // What it has not handed over is for another process, or for later.
         drop(stopped);
     }
 }

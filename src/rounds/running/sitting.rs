@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::bench::{Answer, Ask, Done, Law, id, packet, replay, since};
+use super::leases::Held;
 use crate::__private::rounds::{Charter, Course, End, Ending, Kind, PartyTerms, Said, Sign, Told, Word};
 use crate::durable::key;
 use crate::durable::store::{Case, Next, Opening, Past, Round, Row, Ruling, Stage};
@@ -18,16 +19,20 @@ const AWAITED: usize = 1_000;
 
 /// One place, while it is judged.
 pub(super) struct Sitting<'a, P> {
-    law: &'a Law<P>,
-    case: &'a Case<'a>,
-    key: String,
+    pub(super) law: &'a Law<P>,
+    pub(super) case: &'a Case<'a>,
+    pub(super) key: String,
+    /// How parties are being asked, once somebody has looked.
+    pub(super) held: Option<Vec<Held>>,
+    /// The round opens now.
+    opens: bool,
     pub(super) ruling: Ruling,
     pub(super) done: Done,
 }
 
 impl<'a, P> Sitting<'a, P> {
     pub(super) fn new(law: &'a Law<P>, case: &'a Case<'a>, key: String) -> Self {
-        Self { law, case, key, ruling: Ruling::default(), done: Done::default() }
+        Self { law, case, key, held: None, opens: false, ruling: Ruling::default(), done: Done::default() }
     }
 }
 
@@ -82,7 +87,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                     },
                 },
                 Ask::Open => Some(Stage::Open),
-                Ask::Veto { .. } | Ask::Abort(_) | Ask::Retry => None,
+                Ask::Veto { .. } | Ask::Lease { .. } | Ask::Abort(_) | Ask::Retry => None,
             };
             match (known, opens) {
                 (Some(answer), _) => self.tell(answer),
@@ -168,7 +173,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                     self.tell(Answer::Written(id(round.id)));
                     return self.close(round.id, ending, asks);
                 }
-                Ask::Veto { .. } | Ask::Retry => {
+                Ask::Veto { .. } | Ask::Lease { .. } | Ask::Retry => {
                     self.tell(Answer::Refused(EmitError::NoRound));
                     continue;
                 }
@@ -266,11 +271,17 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                     self.tell(Answer::Written(id(round.id)));
                     return self.close(round.id, ending, asks);
                 }
+                // It decides nothing here.
+                Ask::Lease { .. } => match self.lease(ask, round.id, round.opened_at, charter, None) {
+                    Ok(answer) => answer,
+                    Err(why) => Answer::Refused(EmitError::Unreadable(why.into())),
+                },
                 Ask::Open | Ask::Retry => Answer::Written(id(round.id)),
             };
             self.tell(answer);
         }
-        if !self.ruling.adds.is_empty() {
+        self.note_leases();
+        if !self.ruling.adds.is_empty() || !self.ruling.notes.is_empty() {
             let due_at = match self.ruling.next {
                 Next::Waits { due_at, .. } => due_at,
                 _ => round.due_at,
@@ -283,6 +294,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
     fn begin(&mut self, number: i64, rules: i64, charter: &Arc<Charter>, asks: &[Ask], from: usize) {
         let now = self.case.now;
         self.ruling.opens = Some(Opening { rules, stage: Stage::Open, at: now });
+        self.opens = true;
         for party in self.case.parties.iter().filter(|party| charter.knows(&party.name)) {
             // What a later program says of a party is none of this one's rounds.
             let Ok(terms) = PartyTerms::read(&party.terms) else { continue };
@@ -314,6 +326,17 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                 Ask::Signal { name, payload, weight, token } => (&**name, *token, *weight, Word::Signal(payload)),
                 Ask::Veto { name, reason, token } => (&**name, *token, 1, Word::Veto(reason)),
                 Ask::Abort(reason) => ("", Uuid::nil(), 1, Word::Abort(reason)),
+                Ask::Lease { .. } => {
+                    match self.lease(ask, number, opened, charter, Some(&mut *course)) {
+                        Ok(answer) => {
+                            changed |= !matches!(answer, Answer::Refused(_));
+                            self.tell(answer);
+                        }
+                        Err(why) => return self.set_aside(number, asks, place, why),
+                    }
+                    hear.next();
+                    continue;
+                }
                 Ask::Open | Ask::Retry => {
                     self.tell(Answer::Written(id(number)));
                     hear.next();
@@ -340,6 +363,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                 }
                 // It is for the next round.
                 Told::Over => break,
+                Told::Nothing => Answer::Written(id(number)),
                 Told::AlreadyKept => Answer::Refused(EmitError::AlreadyKept { round: id(number) }),
                 Told::Vetoed => Answer::Refused(EmitError::Vetoed { round: id(number) }),
                 Told::Late => Answer::Refused(EmitError::Late { round: id(number), key: key::read(&self.key) }),
@@ -348,13 +372,22 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             self.tell(answer);
             hear.next();
         }
-        if let Err(why) = course.tick(at) {
+        let ticked = course.tick(at).and_then(|()| self.lapse(number, opened, Some(&mut *course)));
+        if let Err(why) = ticked {
             return self.set_aside(number, asks, self.done.answers.len(), why);
         }
         match (course.ending(opened, at), course.next_deadline()) {
             (Some(ending), _) => self.close(number, ending, asks),
             (None, Some(deadline)) => {
-                let due = opened.saturating_add(micros(deadline));
+                if self.opens {
+                    self.summon(&course.missing(), number);
+                } else if self.ruling.opens.is_some() {
+                    // It was aside.
+                    self.ask_again(number, Some(&mut *course));
+                }
+                let lease = self.next_lease(Some(&mut *course)).unwrap_or(i64::MAX);
+                self.note_leases();
+                let due = opened.saturating_add(micros(deadline)).min(lease);
                 let is_new = self.case.round.as_ref().is_none_or(|round| round.due_at != due);
                 if changed || is_new || asks.is_empty() {
                     self.ruling.next = Next::Waits { look_at: due, due_at: due };
@@ -368,12 +401,12 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         let (kind, name, token, weight, body) = match ask {
             Ask::Signal { name, payload, weight, token } => (Kind::Signal, name, token, *weight, payload.as_bytes()),
             Ask::Veto { name, reason, token } => (Kind::Veto, name, token, 1, reason.as_bytes()),
-            Ask::Open | Ask::Abort(_) | Ask::Retry => return,
+            Ask::Lease { .. } | Ask::Open | Ask::Abort(_) | Ask::Retry => return,
         };
         self.add_row(kind, name, *token, (weight != 1).then(|| weight.to_string()), body);
     }
 
-    fn add_row(&mut self, kind: Kind, name: &Arc<str>, token: Uuid, terms: Option<String>, body: &[u8]) {
+    pub(super) fn add_row(&mut self, kind: Kind, name: &Arc<str>, token: Uuid, terms: Option<String>, body: &[u8]) {
         let last = self.ruling.adds.last().or(self.case.rows.last());
         self.ruling.adds.push(Row {
             number: last.map_or(1, |row| row.number + 1),
@@ -416,6 +449,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
 
     fn close(&mut self, number: i64, ending: Ending, asks: &[Ask]) {
         self.tell_rest(asks, &Answer::Again);
+        self.ruling.asks.clear();
         let outcome = ending.to_text();
         let for_one = |consumer: &Arc<str>| packet(&self.law.broker, consumer, number, &self.key, &outcome);
         let heard = self.case.consumers.iter().map(|consumer| (consumer.clone(), for_one(consumer))).collect();

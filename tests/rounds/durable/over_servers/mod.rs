@@ -1,6 +1,7 @@
 //! Durable rounds over SQLite and PostgreSQL, by what users hold: two processes, servers that are killed, processes that are.
 //!
-//! `Site (a database in files) → two: two handles, away: a server, killed: children, due: deadlines`
+//! `Site (a database in files) → two: two handles, away: a server, killed: children, due: deadlines,
+//! summoned: children that ask`
 
 /// Two handles, as two processes have them.
 mod two;
@@ -10,6 +11,8 @@ mod away;
 mod due;
 /// Processes that are killed at every step.
 mod killed;
+/// One that is killed while it asks a party.
+mod summoned;
 
 use std::time::Duration;
 
