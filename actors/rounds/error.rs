@@ -199,6 +199,11 @@ pub enum EmitError {
     },
     /// There is no open round to veto, or none that a signal could wait for.
     NoRound,
+    /// The rules of the round say who may abort it, and this is nobody of those. Of durable brokers.
+    MayNotAbort {
+        /// Whoever it was; `None` if that was not said.
+        by: Option<Arc<str>>,
+    },
     /// The broker knows who takes part, and nobody of this name does. Of durable brokers.
     Stranger {
         /// The name.
@@ -258,6 +263,12 @@ impl fmt::Display for EmitError {
                 write!(f, "{limit} signals wait for this broker, the most it holds: wait, or raise `max_waiting`")
             }
             Self::NoRound => f.write_str("no round is open that could be vetoed: a round opens with the first signal"),
+            Self::MayNotAbort { by: Some(by) } => {
+                write!(f, "`{}` may not abort this round: those may who are named by `aborted_by`", Shown::name(by))
+            }
+            Self::MayNotAbort { by: None } => f.write_str(
+                "this round is aborted by those alone who are named by `aborted_by`: say who does, as in `abort(…).by(\"legal\")`",
+            ),
             Self::Stranger { name } => {
                 write!(f, "nobody named `{}` is expected: emit by one of the names of `expects`", Shown::name(name))
             }

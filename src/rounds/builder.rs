@@ -53,6 +53,7 @@ impl<P: Payload> DurableBroker<P> for Broker<P> {
             retry: Retry::exponential(Duration::from_millis(200)).attempts(5),
             lease: LEASE,
             attempts: ATTEMPTS,
+            aborted_by: None,
         }
     }
 }
@@ -70,6 +71,7 @@ pub struct DurableBuilder<P: Payload, D> {
     retry: Retry,
     lease: Duration,
     attempts: u32,
+    aborted_by: Option<Vec<Arc<str>>>,
 }
 
 impl<P: Payload, D> DurableBuilder<P, D> {
@@ -110,6 +112,15 @@ impl<P: Payload, D> DurableBuilder<P, D> {
 }
 
 impl<P: Payload, D> DurableBuilder<P, D> {
+    /// Has these alone abort rounds: whoever does says who that is, as in `approvals.abort(key, reason).by("legal")`. It is one of the rules,
+    /// and holds for a round in every process. By default anyone may who has the broker. An empty list is an error.
+    ///
+    /// A name is what a program says of itself; who is behind it the program has to know.
+    pub fn aborted_by<S: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.aborted_by = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// Sets how soon it is noticed that a process has died while it asked a party for its signal: another one of those that have the party
     /// asks it then. A process that lives says so three times as often. The default is 30 s, and the least is 10 ms.
     pub fn summons_lease(mut self, lease: Duration) -> Self {
@@ -127,13 +138,17 @@ impl<P: Payload, D> DurableBuilder<P, D> {
 
 impl<P: Payload + Serialize + DeserializeOwned, D: RoundDatabase> DurableBuilder<P, D> {
     async fn open(self) -> Result<Durable<P>, DurableError> {
-        let Self { broker, db, name, early, replaces, keep, poll_every, retry, lease, attempts } = self;
+        let Self { broker, db, name, early, replaces, keep, poll_every, retry, lease, attempts, aborted_by } = self;
         if !is_arbiter() {
             return Err(DurableError::NoArbiter);
         }
         check_name("a durable broker", &name, MOST_NAME)?;
-        let charter =
-            Arc::new(DeskBroker::charter(&broker, early).map_err(|error| DurableError::Rules(error.to_string()))?);
+        if aborted_by.as_ref().is_some_and(Vec::is_empty) {
+            let why = "`aborted_by` names nobody, and nobody could abort a round: name somebody, or leave it out";
+            return Err(DurableError::Rules(why.to_owned()));
+        }
+        let charter = DeskBroker::charter(&broker, early).map_err(|error| DurableError::Rules(error.to_string()))?;
+        let charter = Arc::new(charter.aborted_by(aborted_by.unwrap_or_default()));
         let name: Arc<str> = name.into();
         let broker = broker.named(&*name);
         let store = db.open_rounds(name.clone()).await?;

@@ -51,6 +51,9 @@ pub struct Charter {
     max_heartbeat: Option<u64>,
     #[serde(default, skip_serializing_if = "is_default")]
     early: Early,
+    /// Who may abort a round; nobody for anyone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    aborted_by: Vec<Arc<str>>,
     /// Microseconds.
     late_window: u64,
 }
@@ -155,6 +158,7 @@ impl Charter {
             on_timeout: *on_timeout,
             on_veto: *on_veto,
             on_lost,
+            aborted_by: Vec::new(),
             max_heartbeat: (rules.max_heartbeat != Duration::MAX).then(|| micros(rules.max_heartbeat)),
             early,
             late_window: micros(window),
@@ -184,6 +188,17 @@ impl Charter {
     /// Returns how long after the end of a round a signal of it is late, in microseconds.
     pub fn late_window(&self) -> u64 {
         self.late_window
+    }
+
+    /// Has these alone abort rounds, or anyone if there are none.
+    pub fn aborted_by(mut self, names: Vec<Arc<str>>) -> Self {
+        self.aborted_by = names;
+        self
+    }
+
+    /// Whether somebody of this name, or somebody without a name, may abort a round.
+    pub fn may_abort(&self, by: Option<&str>) -> bool {
+        self.aborted_by.is_empty() || by.is_some_and(|by| self.aborted_by.iter().any(|name| **name == *by))
     }
 
     /// Returns how long a round is open at most, in microseconds.

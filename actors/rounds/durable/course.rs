@@ -24,7 +24,7 @@ pub enum Word<'a> {
     Signal(&'a str),
     /// A veto, with its reason.
     Veto(&'a str),
-    /// Somebody ends the round for this reason.
+    /// Whoever says it, if that is somebody, ends the round for this reason.
     Abort(&'a str),
     /// What it has said of itself before the round opened.
     Party(PartyTerms),
@@ -271,6 +271,7 @@ impl<P> Worked<P> {
             Verdict::Vetoed(slot, reason) => End::Vetoed(name(*slot), reason.clone()),
             Verdict::OutOfReach => End::OutOfReach,
             Verdict::Aborted(Abort::Asked(reason)) => End::Aborted(reason.clone()),
+            Verdict::Aborted(Abort::AskedBy(asked)) => End::AbortedBy(asked.0.clone(), asked.1.clone()),
             // Nothing of a row ends a round so.
             Verdict::Aborted(Abort::BrokerStopped | Abort::SessionLost) => End::Aborted("".into()),
         }
@@ -299,7 +300,11 @@ impl<P> Course for Worked<P> {
             Word::Lost => Ok(self.asked(said, Input::Lost)),
             Word::Beat(until) => Ok(self.asked(said, |slot| Input::Heartbeat(slot, until))),
             Word::Abort(reason) => {
-                let is_open = self.round.handle(said.at, Input::Abort(Abort::Asked(reason.into())));
+                let abort = match said.name {
+                    "" => Abort::Asked(reason.into()),
+                    by => Abort::AskedBy(Box::new((by.into(), reason.into()))),
+                };
+                let is_open = self.round.handle(said.at, Input::Abort(abort));
                 Ok(if is_open { Told::Taken } else { Told::Over })
             }
         })

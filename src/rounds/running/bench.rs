@@ -39,7 +39,11 @@ pub(in crate::durable) enum Ask {
     },
     /// Opens it, if there is none.
     Open,
-    Abort(Arc<str>),
+    Abort {
+        reason: Arc<str>,
+        by: Option<Arc<str>>,
+        token: Uuid,
+    },
     /// Brings back one that is aside.
     Retry,
 }
@@ -137,12 +141,19 @@ pub(in crate::durable) struct Bench<'a, P> {
     places: &'a [Place],
     /// Of each place.
     asks: &'a [Vec<Ask>],
+    /// It is tried once more, and what is asked may have been done.
+    is_again: bool,
     done: Mutex<Vec<Option<Done>>>,
 }
 
 impl<'a, P: Payload + DeserializeOwned> Bench<'a, P> {
     pub(in crate::durable) fn new(law: &'a Law<P>, places: &'a [Place], asks: &'a [Vec<Ask>]) -> Self {
-        Self { law, places, asks, done: Mutex::new(vec![None; asks.len()]) }
+        Self { law, places, asks, is_again: false, done: Mutex::new(vec![None; asks.len()]) }
+    }
+
+    /// Of a work of which nobody knows how it ended before.
+    pub(in crate::durable) fn again(self, is_again: bool) -> Self {
+        Self { is_again, ..self }
     }
 
     /// What became of each place; `None` of one that was passed over.
@@ -161,8 +172,17 @@ impl<P: Payload + DeserializeOwned> Judge for Bench<'_, P> {
             (None, Place::Round(_)) => return None,
         };
         let mut sitting = Sitting::new(self.law, case, key);
-        sitting.hear(asks);
-        let Sitting { ruling, done, .. } = sitting;
+        // What is known from before is not said to the round that is there now.
+        let known: Vec<_> = asks.iter().map(|ask| self.is_again.then(|| sitting.known_before(ask)).flatten()).collect();
+        let unknown: Vec<_> = asks.iter().zip(&known).filter(|(_, known)| known.is_none()).collect();
+        match unknown.len() == asks.len() {
+            true => sitting.hear(asks),
+            false => sitting.hear(&unknown.into_iter().map(|(ask, _)| ask.clone()).collect::<Vec<_>>()),
+        }
+        let Sitting { ruling, mut done, .. } = sitting;
+        let mut answers = std::mem::take(&mut done.answers).into_iter();
+        let answers = known.into_iter().map(|known| known.or_else(|| answers.next()).unwrap_or(Answer::Again));
+        done.answers = answers.collect();
         if let Some(slot) = lock(&self.done).get_mut(place) {
             *slot = Some(done);
         }

@@ -121,16 +121,16 @@ impl<P: Payload + DeserializeOwned> Core<P> {
             return Vec::new();
         }
         let until = replies.iter().flatten().map(|(_, until, _)| *until).max();
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut is_again) = (FIRST_PAUSE, false);
         let worked = loop {
-            let bench = Bench::new(&self.law, &places, &asks);
+            let bench = Bench::new(&self.law, &places, &asks).again(is_again);
             match self.store.work(&places, &bench).await {
                 Ok(()) => break Ok(bench.done()),
                 // What was written is known again by its token.
                 Err(error) if error.is_temporary() && until.is_some_and(|until| Instant::now() + pause < until) => {
                     log::debug!(target: "convoke::rounds", "{}: tried again: {error}", self.store.name());
                     sleep(pause).await;
-                    pause = pause.saturating_mul(2).min(LAST_PAUSE);
+                    (pause, is_again) = (pause.saturating_mul(2).min(LAST_PAUSE), true);
                 }
                 Err(error) => break Err(error),
             }

@@ -87,7 +87,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                     },
                 },
                 Ask::Open => Some(Stage::Open),
-                Ask::Veto { .. } | Ask::Lease { .. } | Ask::Abort(_) | Ask::Retry => None,
+                Ask::Veto { .. } | Ask::Lease { .. } | Ask::Abort { .. } | Ask::Retry => None,
             };
             match (known, opens) {
                 (Some(answer), _) => self.tell(answer),
@@ -115,8 +115,8 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
     }
 
     /// An ask that was written before, by a work of which nobody knew how it ended, and whose round is over.
-    fn known_before(&self, ask: &Ask) -> Option<Answer> {
-        let (Ask::Signal { token, .. } | Ask::Veto { token, .. }) = ask else { return None };
+    pub(super) fn known_before(&self, ask: &Ask) -> Option<Answer> {
+        let (Ask::Signal { token, .. } | Ask::Veto { token, .. } | Ask::Abort { token, .. }) = ask else { return None };
         let (last, ending) = self.last()?;
         let is_it = ending.signals.iter().any(|sign| sign.token == *token)
             || ending.vetoes.iter().any(|no| no.token == *token)
@@ -168,10 +168,11 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             let (name, token) = match ask {
                 Ask::Signal { name, token, .. } => (name, token),
                 Ask::Open => return self.begin(round.id, round.rules, charter, asks, place),
-                Ask::Abort(reason) => {
-                    let ending = self.ended_without(round, End::Aborted(reason.clone()));
-                    self.tell(Answer::Written(id(round.id)));
-                    return self.close(round.id, ending, asks);
+                Ask::Abort { .. } => {
+                    if self.is_aborted(round, charter, ask, asks) {
+                        return;
+                    }
+                    continue;
                 }
                 Ask::Veto { .. } | Ask::Lease { .. } | Ask::Retry => {
                     self.tell(Answer::Refused(EmitError::NoRound));
@@ -207,10 +208,14 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         let reason: Arc<str> = round.reason.as_deref().unwrap_or_default().into();
         for (place, ask) in asks.iter().enumerate() {
             match ask {
-                Ask::Abort(reason) => {
-                    let ending = self.ended_without(round, End::Aborted(reason.clone()));
-                    self.tell(Answer::Written(id(round.id)));
-                    return self.close(round.id, ending, asks);
+                Ask::Abort { .. } => {
+                    let Some(charter) = self.law.charter(self.case.rules.as_ref()) else {
+                        self.tell(Answer::Refused(EmitError::Aside { round: id(round.id), reason: reason.clone() }));
+                        continue;
+                    };
+                    if self.is_aborted(round, &charter, ask, asks) {
+                        return;
+                    }
                 }
                 Ask::Retry => {
                     let Some(charter) = self.law.charter(self.case.rules.as_ref()) else {
@@ -266,10 +271,11 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                         }
                     }
                 }
-                Ask::Abort(reason) => {
-                    let ending = self.ended_without(round, End::Aborted(reason.clone()));
-                    self.tell(Answer::Written(id(round.id)));
-                    return self.close(round.id, ending, asks);
+                Ask::Abort { .. } => {
+                    if self.is_aborted(round, charter, ask, asks) {
+                        return;
+                    }
+                    continue;
                 }
                 // It decides nothing here.
                 Ask::Lease { .. } => match self.lease(ask, round.id, round.opened_at, charter, None) {
@@ -316,7 +322,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             }
         }
         let at = since(opened, self.case.now);
-        let mut changed = self.ruling.opens.is_some();
+        let (mut changed, mut aborted) = (self.ruling.opens.is_some(), None);
         let mut hear = asks.iter().enumerate().skip(from).peekable();
         while let Some((place, ask)) = hear.peek().copied() {
             if course.next_deadline().is_none() {
@@ -325,7 +331,12 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             let (name, token, weight, word) = match ask {
                 Ask::Signal { name, payload, weight, token } => (&**name, *token, *weight, Word::Signal(payload)),
                 Ask::Veto { name, reason, token } => (&**name, *token, 1, Word::Veto(reason)),
-                Ask::Abort(reason) => ("", Uuid::nil(), 1, Word::Abort(reason)),
+                Ask::Abort { by, .. } if !charter.may_abort(by.as_deref()) => {
+                    self.tell(Answer::Refused(EmitError::MayNotAbort { by: by.clone() }));
+                    hear.next();
+                    continue;
+                }
+                Ask::Abort { reason, by, token } => (by.as_deref().unwrap_or_default(), *token, 1, Word::Abort(reason)),
                 Ask::Lease { .. } => {
                     match self.lease(ask, number, opened, charter, Some(&mut *course)) {
                         Ok(answer) => {
@@ -358,6 +369,9 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             let answer = match told {
                 Told::Taken => {
                     changed = true;
+                    if let Ask::Abort { token, .. } = ask {
+                        aborted = Some(*token);
+                    }
                     self.add(ask);
                     Answer::Written(id(number))
                 }
@@ -377,7 +391,10 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             return self.set_aside(number, asks, self.done.answers.len(), why);
         }
         match (course.ending(opened, at), course.next_deadline()) {
-            (Some(ending), _) => self.close(number, ending, asks),
+            (Some(ending), _) => {
+                let by = ending.by.or(aborted);
+                self.close(number, Ending { by, ..ending }, asks);
+            }
             (None, Some(deadline)) => {
                 if self.opens {
                     self.summon(&course.missing(), number);
@@ -401,7 +418,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         let (kind, name, token, weight, body) = match ask {
             Ask::Signal { name, payload, weight, token } => (Kind::Signal, name, token, *weight, payload.as_bytes()),
             Ask::Veto { name, reason, token } => (Kind::Veto, name, token, 1, reason.as_bytes()),
-            Ask::Lease { .. } | Ask::Open | Ask::Abort(_) | Ask::Retry => return,
+            Ask::Lease { .. } | Ask::Open | Ask::Abort { .. } | Ask::Retry => return,
         };
         self.add_row(kind, name, *token, (weight != 1).then(|| weight.to_string()), body);
     }
@@ -425,6 +442,23 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         self.tell_rest(asks, &Answer::Refused(EmitError::Aside { round, reason: reason.clone() }));
         self.done.aside = Some((round, reason));
         self.ruling.next = Next::Aside { reason: why };
+    }
+
+    /// Aborts a round that is not worked out, if whoever asks for that may; says whether it did.
+    fn is_aborted(&mut self, round: &Round, charter: &Charter, ask: &Ask, asks: &[Ask]) -> bool {
+        let Ask::Abort { reason, by, token } = ask else { return false };
+        if !charter.may_abort(by.as_deref()) {
+            self.tell(Answer::Refused(EmitError::MayNotAbort { by: by.clone() }));
+            return false;
+        }
+        let end = match by {
+            Some(by) => End::AbortedBy(by.clone(), reason.clone()),
+            None => End::Aborted(reason.clone()),
+        };
+        let ending = Ending { by: Some(*token), ..self.ended_without(round, end) };
+        self.tell(Answer::Written(id(round.id)));
+        self.close(round.id, ending, asks);
+        true
     }
 
     /// How a round ended that was not worked out: with the signals that it has, as they stand in rows.
