@@ -61,11 +61,11 @@ use crate::{Broker, EmitError, Outcome, Payload, RoundId, RoundKey};
 /// - **Consumers hear at least once**, each of them in one of the processes that have it. The name of a consumer is a row too: rounds
 ///   that close while no process has it wait for it in its outbox, until [`forget`](Self::forget) removes it.
 ///
-/// - **What a party says of itself is a row**: the [deadline](crate::Emitter::deadline) of its own, by which every round goes that opens
-///   from then on, in whatever process, until another takes its place or [`forget_party`](Self::forget_party) takes it back.
-///
-/// What a process does not do: summon emitters in others (`on_summons`), or hold back a second signal for the next round. Each of these
-/// is an error when it is set up.
+/// - **What a party says of itself is a row**: the [deadline](crate::Emitter::deadline) of its own, and whether it can be asked
+///   ([`on_summons`](crate::Emitter::on_summons)). Every round goes by it that opens from then on, in whatever process, until something
+///   else takes its place or [`forget_party`](Self::forget_party) takes it back.
+/// - **A party is asked in one process** of those that have it, by a lease: if that process dies, another one asks, and after some times
+///   the party is lost.
 pub struct Durable<P: Payload> {
     pub(super) address: Addr<Broker<P>>,
     pub(super) core: Arc<Core<P>>,

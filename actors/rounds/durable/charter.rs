@@ -136,9 +136,9 @@ impl Charter {
                 Needs::Named(name.clone(), version)
             }
         };
-        if *repeat == RepeatEmit::NextRound {
+        if *repeat == RepeatEmit::NextRound && early != Early::Opens {
             return Err(CharterError::Policy(
-                "a durable round holds back no signal for the next one: choose `RepeatEmit::Rejected` or `Replaces`",
+                "`RepeatEmit::NextRound` has a signal open the next round, and `early` says that somebody else opens each: choose one of them",
             ));
         }
         if *late_join != LateJoin::ThisRound {
@@ -219,6 +219,11 @@ impl Charter {
             Needs::Named(name, version) => Some((name, *version)),
             _ => None,
         }
+    }
+
+    /// Whether a second signal of a party waits for the next round.
+    pub fn defers(&self) -> bool {
+        self.repeat == RepeatEmit::NextRound
     }
 
     /// Whether a second signal of a party replaces the first.

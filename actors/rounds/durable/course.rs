@@ -74,6 +74,8 @@ pub enum Told {
     Late,
     /// Its party has vetoed before, which was tolerated.
     Vetoed,
+    /// It is for the next round.
+    Next,
     /// It changes nothing.
     Nothing,
     /// Its party is none of this round.
@@ -222,7 +224,8 @@ impl<P> Worked<P> {
                 self.signs[slot as usize] = Some((said.token, payload.to_owned()));
                 Told::Taken
             }
-            Decision::Refused(_, Refusal::AlreadyKept) | Decision::Deferred(_) => Told::AlreadyKept,
+            Decision::Refused(_, Refusal::AlreadyKept) => Told::AlreadyKept,
+            Decision::Deferred(_) => Told::Next,
             Decision::Refused(_, Refusal::Vetoed) => Told::Vetoed,
             Decision::Refused(..) => Told::Late,
             Decision::Over(_) => Told::Over,
@@ -347,6 +350,8 @@ impl<P> Course for Worked<P> {
             by: refused.and_then(|by| self.vetoed.iter().find(|(slot, _)| *slot == by).map(|(_, token)| *token)),
             missing: missing.collect(),
             late: Vec::new(),
+            carried: Vec::new(),
+            next: None,
         })
     }
 

@@ -58,6 +58,8 @@ pub enum Kind {
     Lost = 5,
     /// A party that was asked needs more time.
     Beat = 6,
+    /// A signal that waits for the next round.
+    Next = 7,
 }
 
 impl Kind {
@@ -70,6 +72,7 @@ impl Kind {
             4 => Some(Self::Summons),
             5 => Some(Self::Lost),
             6 => Some(Self::Beat),
+            7 => Some(Self::Next),
             _ => None,
         }
     }
@@ -133,6 +136,12 @@ pub struct Ending {
     /// Those of them that were told that they are late.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<Arc<str>>,
+    /// The tokens of the signals that have waited for the next round.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carried: Vec<Uuid>,
+    /// The number of the round that they have opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<i64>,
 }
 
 impl Ending {

@@ -48,6 +48,16 @@ pub(in crate::durable) enum Ask {
     Retry,
 }
 
+impl Ask {
+    /// By which it is known again; nil if it is not.
+    pub(super) fn token(&self) -> Uuid {
+        match self {
+            Self::Signal { token, .. } | Self::Veto { token, .. } | Self::Abort { token, .. } => *token,
+            Self::Lease { .. } | Self::Open | Self::Retry => Uuid::nil(),
+        }
+    }
+}
+
 /// What an ask is told.
 #[derive(Clone, Debug)]
 pub(in crate::durable) enum Answer {
@@ -207,8 +217,8 @@ pub(in crate::durable) fn replay(course: &mut dyn Course, row: &Row, opened: i64
                 terms.map_err(|error| format!("row {} says of its party what cannot be read: {error}", row.number))?,
             )
         }
-        // How somebody is being asked decides nothing.
-        Some(Kind::Summons) => return Ok(()),
+        // How somebody is being asked decides nothing, nor what the next round begins with.
+        Some(Kind::Summons | Kind::Next) => return Ok(()),
         Some(Kind::Lost) => Word::Lost,
         Some(Kind::Beat) => {
             let until = terms.and_then(|terms| terms.parse().ok());

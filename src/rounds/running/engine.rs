@@ -20,7 +20,7 @@ use crate::__private::rounds::Ending;
 use crate::__private::{Shown, guarded, random};
 use crate::durable::store::{Kept, Place, RoundStore};
 use crate::transport::TransportError;
-use crate::{BrokerId, EmitError, Payload, RoundId};
+use crate::{BrokerId, EmitError, Payload, RoundId, Uuid};
 
 /// How many asks are written by one transaction.
 const BATCH: usize = 512;
@@ -160,7 +160,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
                     Answer::Again if again < AGAIN && Instant::now() < until => {
                         back.push(Waiting { place: place.clone(), ask, reply, until, again: again + 1 });
                     }
-                    answer => self.answer(&place, reply, answer),
+                    answer => self.answer(&place, reply, answer, ask.token()),
                 }
             }
             if let Some(done) = done {
@@ -191,7 +191,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
         asks.iter().map(tell).collect()
     }
 
-    fn answer(&self, place: &Place, reply: Reply<P>, answer: Answer) {
+    fn answer(&self, place: &Place, reply: Reply<P>, answer: Answer, token: Uuid) {
         match (reply, answer) {
             (reply, Answer::Refused(error)) => reply.refused(error),
             (Reply::Claim(answer), Answer::Claimed(claimed)) => drop(answer.send(Ok(claimed))),
@@ -203,12 +203,12 @@ impl<P: Payload + DeserializeOwned> Core<P> {
             (Reply::Member(mut answers), Answer::Written(round)) => {
                 answers.committed(round);
                 if answers.waits() {
-                    self.waiters.add(round, Waiter::Member(answers));
+                    self.waiters.add(round, Waiter::Member(answers, token));
                 }
             }
             (Reply::Member(mut answers), Answer::Over(round, ending)) => {
                 answers.committed(round);
-                self.waiters.add(round, Waiter::Member(answers));
+                self.waiters.add(round, Waiter::Member(answers, token));
                 let key = match place {
                     Place::Key(key) => Some(key.as_str()),
                     Place::Round(_) => None,
@@ -233,7 +233,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
             );
             for waiter in self.waiters.take(round) {
                 match waiter {
-                    Waiter::Member(answers) => answers.refused(EmitError::Aside { round, reason: reason.clone() }),
+                    Waiter::Member(answers, _) => answers.refused(EmitError::Aside { round, reason: reason.clone() }),
                     Waiter::Outcome(answer) => drop(answer.send(Err(reason.clone()))),
                     // It is not over.
                     Waiter::Pledge(over) => self.waiters.add(round, Waiter::Pledge(over)),
@@ -250,8 +250,13 @@ impl<P: Payload + DeserializeOwned> Core<P> {
         let outcome = ending.outcome::<P>(&self.broker, round, key.and_then(crate::durable::key::read));
         for waiter in waiters {
             match (waiter, &outcome) {
-                (Waiter::Member(answers), Ok(outcome)) => answers.ended(outcome.clone()),
-                (Waiter::Member(answers), Err(why)) => answers.refused(EmitError::Unreadable(why.as_str().into())),
+                // It is in the round behind this one, which may be over by now.
+                (Waiter::Member(answers, token), _) if ending.carried.contains(&token) => {
+                    self.waiters.add(id(ending.next.unwrap_or_default()), Waiter::Member(answers, token));
+                    self.nudge.notify_one();
+                }
+                (Waiter::Member(answers, _), Ok(outcome)) => answers.ended(outcome.clone()),
+                (Waiter::Member(answers, _), Err(why)) => answers.refused(EmitError::Unreadable(why.as_str().into())),
                 (Waiter::Outcome(answer), Ok(outcome)) => drop(answer.send(Ok(outcome.clone()))),
                 (Waiter::Outcome(answer), Err(why)) => drop(answer.send(Err(why.as_str().into()))),
                 (Waiter::Pledge(over), _) => over.tell(),
@@ -300,7 +305,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
         let why: Arc<str> = format!("the outcome of round {round} cannot be read: {error}").into();
         for waiter in self.waiters.take(round) {
             match waiter {
-                Waiter::Member(answers) => answers.refused(EmitError::Unreadable(why.clone())),
+                Waiter::Member(answers, _) => answers.refused(EmitError::Unreadable(why.clone())),
                 Waiter::Outcome(answer) => drop(answer.send(Err(why.clone()))),
                 Waiter::Pledge(over) => over.tell(),
             }

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! In reading order: `clerk` takes what members say, and lets consumers in. `queue` has what waits to be written and who waits for an
-//! end, and `engine` writes and looks. `bench` is where a work is judged, `sitting` one place of it, and `leases` how its parties are asked.
+//! end, and `engine` writes and looks. `bench` is where a work is judged, `sitting` one place of it, `leases` how its parties are asked, and
+//! `next` the round behind one that closes.
 //! `deliver` hands rounds to the consumers of this process, and `summon` asks its parties.
 //!
 //! Nothing that a process knows decides: a sitting goes by the rows that it is given, in the transaction that has them locked.
@@ -19,6 +20,7 @@ mod engine;
 mod bench;
 mod sitting;
 mod leases;
+mod next;
 mod deliver;
 mod summon;
 #[cfg(test)]

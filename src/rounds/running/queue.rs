@@ -12,7 +12,7 @@ use super::bench::{Ask, lock};
 use super::leases::Claimed;
 use crate::__private::rounds::{Answers, Over};
 use crate::durable::store::Place;
-use crate::{EmitError, Outcome, RoundId};
+use crate::{EmitError, Outcome, RoundId, Uuid};
 
 /// Where an ask is answered.
 pub(in crate::durable) enum Reply<P> {
@@ -138,7 +138,8 @@ pub(in crate::durable) struct Waiters<P: 'static>(Mutex<HashMap<RoundId, Vec<Wai
 
 /// One that waits for the end of a round.
 pub(in crate::durable) enum Waiter<P: 'static> {
-    Member(Answers<P>),
+    /// With the token of what it has said, which may be for the next round.
+    Member(Answers<P>, Uuid),
     Outcome(oneshot::Sender<Result<Outcome<P>, Arc<str>>>),
     /// A pledge, whose work is needed no longer then.
     Pledge(Over<P>),
@@ -147,7 +148,7 @@ pub(in crate::durable) enum Waiter<P: 'static> {
 impl<P: 'static> Waiter<P> {
     fn waits(&self) -> bool {
         match self {
-            Self::Member(answers) => answers.waits(),
+            Self::Member(answers, _) => answers.waits(),
             Self::Outcome(answer) => !answer.is_closed(),
             Self::Pledge(over) => over.is_awaited(),
         }

@@ -118,6 +118,9 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
     pub(super) fn known_before(&self, ask: &Ask) -> Option<Answer> {
         let (Ask::Signal { token, .. } | Ask::Veto { token, .. } | Ask::Abort { token, .. }) = ask else { return None };
         let (last, ending) = self.last()?;
+        if let Some(next) = ending.next.filter(|_| ending.carried.contains(token)) {
+            return Some(Answer::Written(id(next)));
+        }
         let is_it = ending.signals.iter().any(|sign| sign.token == *token)
             || ending.vetoes.iter().any(|no| no.token == *token)
             || ending.by == Some(*token);
@@ -261,6 +264,10 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                     let same = rows.find(|row| row.name == *name && row.kind == Kind::Signal as i16);
                     match same {
                         _ if self.case.rows.iter().any(|row| row.token == *token) => Answer::Written(id(round.id)),
+                        Some(_) if matches!(ask, Ask::Signal { .. }) && charter.defers() => {
+                            self.defer(ask);
+                            Answer::Written(id(round.id))
+                        }
                         Some(_) if matches!(ask, Ask::Signal { .. }) && !charter.replaces() => {
                             Answer::Refused(EmitError::AlreadyKept { round: id(round.id) })
                         }
@@ -322,7 +329,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             }
         }
         let at = since(opened, self.case.now);
-        let (mut changed, mut aborted) = (self.ruling.opens.is_some(), None);
+        let (mut changed, mut aborted, mut deferred) = (self.ruling.opens.is_some(), None, Vec::new());
         let mut hear = asks.iter().enumerate().skip(from).peekable();
         while let Some((place, ask)) = hear.peek().copied() {
             if course.next_deadline().is_none() {
@@ -377,6 +384,13 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                 }
                 // It is for the next round.
                 Told::Over => break,
+                Told::Next if self.waiting_for_next() >= AWAITED => Answer::Refused(EmitError::Busy { limit: AWAITED }),
+                Told::Next => {
+                    changed = true;
+                    deferred.push(self.done.answers.len());
+                    self.defer(ask);
+                    Answer::Written(id(number))
+                }
                 Told::Nothing => Answer::Written(id(number)),
                 Told::AlreadyKept => Answer::Refused(EmitError::AlreadyKept { round: id(number) }),
                 Told::Vetoed => Answer::Refused(EmitError::Vetoed { round: id(number) }),
@@ -393,6 +407,10 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         match (course.ending(opened, at), course.next_deadline()) {
             (Some(ending), _) => {
                 let by = ending.by.or(aborted);
+                // What was to wait comes at once, for the next round.
+                for answer in deferred {
+                    self.done.answers[answer] = Answer::Again;
+                }
                 self.close(number, Ending { by, ..ending }, asks);
             }
             (None, Some(deadline)) => {
@@ -421,6 +439,18 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             Ask::Lease { .. } | Ask::Open | Ask::Abort { .. } | Ask::Retry => return,
         };
         self.add_row(kind, name, *token, (weight != 1).then(|| weight.to_string()), body);
+    }
+
+    /// Adds a signal that waits for the next round.
+    fn defer(&mut self, ask: &Ask) {
+        self.add(ask);
+        if let Some(row) = self.ruling.adds.last_mut() {
+            row.kind = Kind::Next as i16;
+        }
+    }
+
+    fn waiting_for_next(&self) -> usize {
+        self.case.rows.iter().chain(&self.ruling.adds).filter(|row| row.kind == Kind::Next as i16).count()
     }
 
     pub(super) fn add_row(&mut self, kind: Kind, name: &Arc<str>, token: Uuid, terms: Option<String>, body: &[u8]) {
@@ -478,12 +508,15 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             by: None,
             missing: Vec::new(),
             late: Vec::new(),
+            carried: Vec::new(),
+            next: None,
         }
     }
 
-    fn close(&mut self, number: i64, ending: Ending, asks: &[Ask]) {
+    fn close(&mut self, number: i64, mut ending: Ending, asks: &[Ask]) {
         self.tell_rest(asks, &Answer::Again);
         self.ruling.asks.clear();
+        self.open_next(&mut ending);
         let outcome = ending.to_text();
         let for_one = |consumer: &Arc<str>| packet(&self.law.broker, consumer, number, &self.key, &outcome);
         let heard = self.case.consumers.iter().map(|consumer| (consumer.clone(), for_one(consumer))).collect();

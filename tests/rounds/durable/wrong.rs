@@ -18,7 +18,6 @@ async fn rules_that_are_none_of_a_durable_broker() {
         (named(Release::when(|_| true)), "Release::when_named"),
         (named(Release::at_least(1).also(1, |_| true)), "`Release::when_named(…).also(…)`"),
         (named(Release::at_least(0)), "at least 1"),
-        (broker().expects(["a"]).repeat_emit(RepeatEmit::NextRound), "holds back no signal"),
         (broker().expects(["a"]).late_join(LateJoin::NextRound), "leave `late_join` out"),
         (Broker::new(Duration::ZERO).expects(["a"]), "timeout of zero"),
     ];
