@@ -72,7 +72,8 @@ impl<P: 'static> Over<P> {
         call.end.close();
         let payloads = std::mem::take(&mut *call.board.lock());
         call.end.tell();
-        drop(payloads);
+        // Their `Drop` is the user's.
+        payloads.into_iter().for_each(runtime::drop_quietly);
     }
 }
 

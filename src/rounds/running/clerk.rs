@@ -174,6 +174,10 @@ fn check_party(name: &str) -> Result<(), EmitError> {
 
 pub(super) fn write<P: Serialize>(payload: P) -> Result<String, EmitError> {
     let written = catch(|| serde_json::to_string(&payload));
+    // Its `Drop` is the user's too, and what is written is written.
+    if let Err(why) = catch(move || drop(payload)) {
+        log::error!(target: "convoke::rounds", "a payload has panicked as it was dropped: {}", Shown::text(&why));
+    }
     let text = match written {
         Ok(Ok(text)) => text,
         Ok(Err(error)) => {

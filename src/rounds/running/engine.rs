@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::bench::{Answer, Ask, Bench, Done, Law, id, lock};
 use super::queue::{Gathered, Queue, Reply, Waiter, Waiters, Waiting};
 use crate::__private::rounds::Ending;
-use crate::__private::{Shown, guarded, random};
+use crate::__private::{Shown, catch, guarded, random};
 use crate::durable::store::{Kept, Place, RoundStore};
 use crate::transport::TransportError;
 use crate::{BrokerId, EmitError, Payload, RoundId, Uuid};
@@ -261,6 +261,14 @@ impl<P: Payload + DeserializeOwned> Core<P> {
                 (Waiter::Outcome(answer), Err(why)) => drop(answer.send(Err(why.as_str().into()))),
                 (Waiter::Pledge(over), _) => over.tell(),
             }
+        }
+        // The last one may have gone meanwhile, and a payload is the user's, and so is its `Drop`.
+        self.drop_quietly(outcome);
+    }
+
+    fn drop_quietly<T>(&self, theirs: T) {
+        if let Err(why) = catch(move || drop(theirs)) {
+            log::error!(target: "convoke::rounds", "{}: a payload has panicked as it was dropped: {}", self.store.name(), Shown::text(&why));
         }
     }
 

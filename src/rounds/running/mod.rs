@@ -8,7 +8,8 @@
 //! ```
 //!
 //! In reading order: `clerk` takes what members say, and lets consumers in. `queue` has what waits to be written and who waits for an
-//! end, and `engine` writes and looks. `bench` is where a work is judged, `sitting` one place of it, `leases` how its parties are asked, and
+//! end, and `engine` writes and looks. `bench` is where a work is judged, `sitting` one place of it, `unworked` one that this process does
+//! not work out, `leases` how its parties are asked, and
 //! `next` the round behind one that closes.
 //! `deliver` hands rounds to the consumers of this process, and `summon` asks its parties.
 //!
@@ -19,6 +20,7 @@ mod queue;
 mod engine;
 mod bench;
 mod sitting;
+mod unworked;
 mod leases;
 mod next;
 mod deliver;

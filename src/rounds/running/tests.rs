@@ -43,8 +43,13 @@ impl Room {
 
     /// Says all of it in one transaction.
     async fn says(&self, place: Place, asks: Vec<Ask>) -> Vec<Answer> {
+        self.says_once_more(place, asks, false).await
+    }
+
+    /// The same of what was tried before, of which nobody knows what came.
+    async fn says_once_more(&self, place: Place, asks: Vec<Ask>, is_again: bool) -> Vec<Answer> {
         let (places, asks) = ([place], [asks]);
-        let bench = Bench::new(&self.law, &places, &asks);
+        let bench = Bench::new(&self.law, &places, &asks).again(is_again);
         self.store.work(&places, &bench).await.unwrap();
         bench.done().pop().flatten().map(|done| done.answers).unwrap_or_default()
     }
@@ -206,4 +211,33 @@ async fn whoever_has_answered_is_asked_no_more() {
     assert!(room.claims(round, Uuid::now_v7()).await.is_none());
     assert!(matches!(room.leases(round, one, Leasing::Lose).await, Answer::Refused(_)));
     assert_eq!(room.rows(round, Kind::Lost).await.len(), 0);
+}
+
+#[actix_rt::test]
+async fn what_is_tried_again_knows_itself_though_the_next_round_is_open() {
+    let room = Room::new(OnLost::Wait, DAY).await;
+    let key = || Place::Key("n7".into());
+    let (abort, last) = (Uuid::now_v7(), Uuid::now_v7());
+    let ends = [
+        Ask::Abort { reason: "no".into(), by: Some("legal".into()), token: abort },
+        signal("b", last),
+        Ask::Veto { name: "b".into(), reason: "no".into(), token: Uuid::now_v7() },
+    ];
+    for end in ends {
+        let round = room.opened().await;
+        assert!(is_written(&room.says(key(), vec![end.clone()]).await[0]));
+        // Nobody is in between, and then somebody is.
+        for _ in 0..2 {
+            let answers = room.says_once_more(key(), vec![end.clone(), Ask::Open], true).await;
+            let Answer::Over(over, _) = &answers[0] else { panic!("{answers:?}") };
+            assert_eq!(i64::try_from(over.get()).unwrap(), round);
+            assert!(is_written(&answers[1]), "{answers:?}");
+        }
+        let open = room.store.history("n7", i64::MAX, 1).await.unwrap().pop().unwrap();
+        let Kept::Open(next, _, rows) = open else { panic!("it was said to the next round") };
+        assert!(next.id > round && rows.iter().all(|row| row.kind != Kind::Signal as i16), "{rows:?}");
+        let done = Ask::Abort { reason: "next".into(), by: None, token: Uuid::now_v7() };
+        room.says(key(), vec![done]).await;
+        assert_eq!(room.ending(next.id).await.end, End::Aborted("next".into()));
+    }
 }

@@ -22,7 +22,10 @@ async fn who_aborts_stands_in_the_outcome_and_the_history() {
     sleep(DAY / 2).await;
     let round = pairs.abort(7, "withdrawn").by("legal").await.unwrap();
     let outcome = waits.await.unwrap();
-    assert_eq!((outcome.round(), outcome.cause().unwrap().to_string()), (round, "aborted by legal: withdrawn".to_owned()));
+    assert_eq!(
+        (outcome.round(), outcome.cause().unwrap().to_string()),
+        (round, "aborted by legal: withdrawn".to_owned())
+    );
     assert_eq!(outcome.cause().unwrap(), Cause::AbortedBy { by: "legal".into(), reason: "withdrawn".into() });
     let history = pairs.history(7, 1).await.unwrap();
     assert_eq!(history[0].state, DurableState::Cancelled("aborted by legal: withdrawn".to_owned()));
@@ -69,13 +72,18 @@ async fn the_same_holds_for_one_that_waits_one_that_is_aside_and_one_that_is_dec
     assert_eq!(waiting.abort(7, "no").await.unwrap_err(), EmitError::MayNotAbort { by: None });
     assert_eq!(waiting.abort(7, "no").by("legal").await.unwrap(), first);
     let outcome = waiting.outcome(first).await.unwrap();
-    assert_eq!((outcome.cause().unwrap().to_string(), outcome.payloads()), ("aborted by legal: no".to_owned(), &[1][..]));
+    assert_eq!(
+        (outcome.cause().unwrap().to_string(), outcome.payloads()),
+        ("aborted by legal: no".to_owned(), &[1][..])
+    );
 
     convoke::testing::expect_failure("a predicate");
-    let panics = |name| Release::when_named(name, 1, |gathered: &Gathered<'_, u32>| match gathered.payloads() {
-        [13, ..] => panic!("unlucky"),
-        payloads => payloads.len() > 1,
-    });
+    let panics = |name| {
+        Release::when_named(name, 1, |gathered: &Gathered<'_, u32>| match gathered.payloads() {
+            [13, ..] => panic!("unlucky"),
+            payloads => payloads.len() > 1,
+        })
+    };
     let broker = Broker::new(DAY).release(panics("lucky")).durable(&db, "votes").aborted_by(["legal"]);
     let votes: Durable<u32> = broker.await.unwrap();
     let a = Emitter::join(&votes, "a").await.unwrap();

@@ -61,7 +61,10 @@ async fn whatever_ends_a_round_the_next_one_opens() {
         // It has all of its time.
         assert_eq!(why.due.duration_since(why.opened).unwrap(), DAY);
         let outcome = second.await.unwrap();
-        assert_eq!((outcome.round(), outcome.cause().unwrap().to_string()), (why.round, "timed out; missing b".to_owned()));
+        assert_eq!(
+            (outcome.round(), outcome.cause().unwrap().to_string()),
+            (why.round, "timed out; missing b".to_owned())
+        );
         assert_eq!(outcome.payloads(), [2]);
     }
 }
@@ -94,8 +97,10 @@ async fn what_is_said_at_once_is_in_its_order() {
     let a = Emitter::join(&pairs, "a").await.unwrap();
     let b = Emitter::join(&pairs, "b").await.unwrap();
     // In one transaction, as far as that goes.
-    let (one, other): (Vec<_>, Vec<_>) =
-        ((0..20).map(|number| a.emit_for(7, number)).collect(), (100..120).map(|number| b.emit_for(7, number)).collect());
+    let (one, other): (Vec<_>, Vec<_>) = (
+        (0..20).map(|number| a.emit_for(7, number)).collect(),
+        (100..120).map(|number| b.emit_for(7, number)).collect(),
+    );
     let mut last = None;
     for (number, (one, other)) in (0..).zip(one.into_iter().zip(other)) {
         let (one, other) = (one.await.unwrap(), other.await.unwrap());

@@ -13,6 +13,8 @@ mod due;
 mod killed;
 /// One that is killed while it asks a party.
 mod summoned;
+/// A database that refuses some.
+mod refused;
 
 use std::time::Duration;
 
