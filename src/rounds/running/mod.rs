@@ -4,11 +4,12 @@
 //! Broker ─▶ clerk.rs ─▶ queue.rs ─▶ engine.rs: write ─▶ RoundStore::work ─▶ bench.rs ─▶ sitting.rs (round.rs decides)
 //!                                   engine.rs: look ──▶ RoundStore::due ─▶ work ─▶ …
 //! an outbox ─▶ a relay ─▶ deliver.rs ─▶ Broker ─▶ a consumer
+//! a queue ───▶ carry.rs ─▶ deliver.rs ─▶ …
 //! ```
 //!
 //! In reading order: `clerk` takes what members say, and lets consumers in. `queue` has what waits to be written and who waits for an
 //! end, and `engine` writes and looks. `bench` is where a work is judged, `sitting` one place of it. `deliver` hands rounds to the
-//! consumers of this process.
+//! consumers of this process, and `carry` is what does that with a queue, as a relay does with an outbox.
 //!
 //! Nothing that a process knows decides: a sitting goes by the rows that it is given, in the transaction that has them locked.
 
@@ -18,6 +19,7 @@ mod engine;
 mod bench;
 mod sitting;
 mod deliver;
+mod carry;
 
 pub(super) use bench::{Ask, Law, id, replay, since};
 pub(super) use clerk::{Clerk, Relays};
