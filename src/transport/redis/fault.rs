@@ -12,7 +12,7 @@ use crate::transport::{ErrorKind, TransportError, in_vain};
 
 /// An error of the client or the server, judged.
 #[derive(Clone, Debug)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     pub(super) kind: ErrorKind,
     /// Whether the connection is of no use any more.
     pub(super) broken: bool,
@@ -115,7 +115,7 @@ impl Fault {
     }
 
     /// Whether it may be over in a moment.
-    pub(super) fn is_temporary(&self) -> bool {
+    pub(crate) fn is_temporary(&self) -> bool {
         self.kind == ErrorKind::Unreachable
     }
 
@@ -123,7 +123,7 @@ impl Fault {
         &self.text
     }
 
-    pub(super) fn at(self, name: &Arc<str>) -> TransportError {
+    pub(crate) fn at(self, name: &Arc<str>) -> TransportError {
         TransportError::new(self.kind, name.clone(), self.text)
     }
 }
