@@ -5,25 +5,36 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use convoke::prelude::*;
+use convoke::transport::conformance::Server;
 use tokio::time::sleep;
 
-use super::{BOARD, DAY, Site, approvals, board, number, told};
+use super::{BOARD, DAY, Kept, Site, approvals, board, number, told};
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::until;
 
 const KEYS: u64 = 120;
 
 #[actix_rt::test]
-async fn what_is_a_row_outlives_its_server() {
+async fn what_is_a_row_outlives_its_postgres() {
     let base = Database::alone(&["max_connections=60"]).await;
+    play(&base, base.server().ours().unwrap()).await;
+}
+
+#[actix_rt::test]
+async fn what_is_a_row_outlives_its_redis() {
+    let base = Kept::new().await;
+    play(&base, base.server.ours().unwrap()).await;
+}
+
+async fn play<B: Site>(base: &B, server: &dyn Server) {
     base.prepare().await;
-    let db = Database::open(&base.place()).await;
-    let approvals = approvals::<Database>(&db, DAY)
+    let db = B::open(&base.place()).await;
+    let approvals = approvals::<B>(&db, DAY)
         .retry(Retry::exponential(Duration::from_millis(100)).attempts(100))
         .await
         .unwrap();
     let noting = db.clone();
-    let note = async move |round: Outcome<String>| Database::note(&noting, number(round.round()), &told(&round)).await;
+    let note = async move |round: Outcome<String>| B::note(&noting, number(round.round()), &told(&round)).await;
     let _audit = Consumer::join(&approvals, Consumer::new(note).named("audit")).await.unwrap();
     let board = board(&approvals).await;
     let (committed, refused) = (Cell::new(0), Cell::new(0));
@@ -47,7 +58,6 @@ async fn what_is_a_row_outlives_its_server() {
         }
     };
     let kills = async {
-        let server = base.server().ours().unwrap();
         for part in 1..=3 {
             until("some are rows", async || committed.get() >= part * 60).await;
             server.kill().await;
