@@ -127,10 +127,10 @@ pub trait RoundStore: Send + Sync + 'static {
     fn outbox_of(&self, consumer: &str) -> String;
 
     /// Opens what has the rounds that a consumer of this name is to hear of, for a process that has such a consumer.
-    fn road<'a>(&'a self, consumer: &'a str) -> BoxFuture<'a, Result<Road, TransportError>>;
+    fn road<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Road, TransportError>>;
 }
 
-/// By which way a consumer gets what it is to hear.
+/// By which way a process gets what waits for a name.
 pub enum Road {
     /// By the rows of an outbox, which a relay takes.
     #[doc(hidden)]

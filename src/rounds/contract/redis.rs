@@ -8,8 +8,8 @@ use ::redis::{Value, cmd};
 
 use super::room::{Folder, Hurts, Room, by_key, closing, signal, signaled};
 use crate::Uuid;
-use crate::durable::{KeepsRounds as _, RedisRounds};
 use crate::durable::store::{Case, Judge, Place, Ruling};
+use crate::durable::{KeepsRounds as _, RedisRounds};
 use crate::transport::ErrorKind;
 
 pub(super) struct Redis;
@@ -20,7 +20,7 @@ impl Redis {
             Some(url) => (url, None),
             None => {
                 let server = Server::start(&["--appendonly", "yes"])?;
-                (server.url(), Some(Box::new(server) as _))
+                (server.url(), Some(Box::new(server) as Box<dyn std::any::Any>))
             }
         };
         Some(Room::of(connected(&url).await, server).await)
@@ -108,9 +108,7 @@ impl Hurts for RedisRounds {
     }
 
     async fn replace(&self) -> bool {
-        let Value::Array(keys) = self.ask(&["KEYS", &format!("{}*", self.numbers())]).await else {
-            panic!("no keys")
-        };
+        let Value::Array(keys) = self.ask(&["KEYS", &format!("{}*", self.numbers())]).await else { panic!("no keys") };
         assert!(keys.len() > 5);
         for key in keys {
             let Value::BulkString(key) = key else { panic!("no key") };
@@ -244,7 +242,10 @@ async fn a_server_that_forgets_is_an_error_that_says_what_to_set() {
         assert!(text.ends_with(is) && text.is_empty() == is.is_empty(), "{text}");
         let nothing = server.url().replace("127.", "none:secret@127.");
         let text = refused(nothing.clone()).await;
-        assert!(text.contains("does not say what maxmemory-policy is") && text.ends_with("say trusting_the_server()"), "{text}");
+        assert!(
+            text.contains("does not say what maxmemory-policy is") && text.ends_with("say trusting_the_server()"),
+            "{text}"
+        );
         let trusted = crate::transport::Redis::rounds(nothing).trusting_the_server().await.unwrap();
         assert!(trusted.open_rounds("approvals".into()).await.is_ok());
     }

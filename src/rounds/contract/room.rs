@@ -95,8 +95,8 @@ impl<D: RoundDatabase> Room<D> {
     }
 
     /// How many packets a consumer is to hear of.
-    pub(super) async fn heard(&self, consumer: &str) -> u64 {
-        match self.rounds.road(consumer).await.unwrap() {
+    pub(super) async fn heard(&self, channel: &str) -> u64 {
+        match self.rounds.road(channel).await.unwrap() {
             Road::Rows(rows) => rows.figures(100_000).await.unwrap().ready,
             Road::Queue(mut queue) => queue.backlog().await.unwrap().unwrap(),
         }

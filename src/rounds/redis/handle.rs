@@ -102,6 +102,7 @@ impl RedisRounds {
             .group(consumer)
             .dead_letter_queue(dead)
             .lease(LEASE)
+            .max_bytes(usize::MAX)
             .over(self.0.link.clone(), self.0.address.clone())
             .await
     }
@@ -113,6 +114,7 @@ impl RedisRounds {
             .group(consumer)
             .dead_letter_queue(dead)
             .lease(LEASE)
+            .max_bytes(usize::MAX)
             .create_if_missing()
             .over(self.0.link.clone(), self.0.address.clone())
             .await

@@ -22,8 +22,10 @@ impl Words {
         // What is made comes last: a key is free for it once the round that had it is over.
         let of = |what: &'static str| move |line: Line| (what, line);
         let changed = plan.changed.into_iter().map(of("changed"));
-        let lines: Vec<_> =
-            changed.chain(plan.noted.into_iter().map(of("noted"))).chain(plan.made.into_iter().map(of("made"))).collect();
+        let lines: Vec<_> = changed
+            .chain(plan.noted.into_iter().map(of("noted")))
+            .chain(plan.made.into_iter().map(of("made")))
+            .collect();
         words.count(lines.len());
         for (what, line) in lines {
             words.text(what);

@@ -2,13 +2,14 @@
 //!
 //! `open_rounds → RedisStore → work.rs, look.rs, names.rs → a script`
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ::redis::{Cmd, Value};
 use tokio::sync::watch;
 
 use super::answer::Parts;
+use super::bells::Listener;
 use super::handle::RedisRounds;
 use super::names::Names;
 use super::{look, names, settings, work};
@@ -33,6 +34,7 @@ impl KeepsRounds for RedisRounds {
                 at,
                 broker,
                 names: Mutex::default(),
+                listener: OnceLock::new(),
             };
             names::register(&rounds).await?;
             Ok(Arc::new(rounds) as Arc<dyn RoundStore>)
@@ -49,6 +51,7 @@ pub(super) struct RedisStore {
     numbers: String,
     names: Mutex<Names>,
     bell: Arc<Bell>,
+    listener: OnceLock<Listener>,
 }
 
 impl RedisStore {
@@ -150,6 +153,7 @@ impl RoundStore for RedisStore {
     }
 
     fn bell(&self) -> watch::Receiver<()> {
+        self.listener.get_or_init(|| Listener::start(self.server.clone(), self.base.clone(), self.bell.clone()));
         self.bell.listen()
     }
 
@@ -157,9 +161,9 @@ impl RoundStore for RedisStore {
         outbox_of(&self.broker, consumer)
     }
 
-    fn road<'a>(&'a self, consumer: &'a str) -> BoxFuture<'a, Result<Road, TransportError>> {
+    fn road<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Road, TransportError>> {
         Box::pin(async move {
-            let queue = self.server.queue(&self.broker, consumer).await?;
+            let queue = self.server.queue(&self.broker, channel).await?;
             Ok(Road::Queue(Box::new(queue)))
         })
     }

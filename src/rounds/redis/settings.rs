@@ -77,17 +77,16 @@ enum Said {
 }
 
 async fn said(server: &RedisRounds, at: &Arc<str>, setting: &Setting) -> Result<Said, TransportError> {
-    let Setting { name, wanted, section, field, of_field, .. } = setting;
-    if let Some(Value::Array(pair)) = asked(server, at, "CONFIG", &["GET", name]).await?
+    if let Some(Value::Array(pair)) = asked(server, at, "CONFIG", &["GET", setting.name]).await?
         && let [_, Value::BulkString(is)] = &pair[..]
     {
-        return Ok(compared(&String::from_utf8_lossy(is), wanted));
+        return Ok(compared(&String::from_utf8_lossy(is), setting.wanted));
     }
-    if let Some(Value::BulkString(text)) = asked(server, at, "INFO", &[section]).await? {
+    if let Some(Value::BulkString(text)) = asked(server, at, "INFO", &[setting.section]).await? {
         let text = String::from_utf8_lossy(&text);
-        let is = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let is = text.lines().find_map(|line| line.strip_prefix(setting.field)?.strip_prefix(':'));
         if let Some(is) = is {
-            return Ok(match compared(is.trim(), of_field) {
+            return Ok(match compared(is.trim(), setting.of_field) {
                 // In the word of the setting.
                 Said::Wrong(is) if is == "0" => Said::Wrong("no".to_owned()),
                 said => said,
@@ -101,7 +100,9 @@ fn compared(is: &str, wanted: &str) -> Said {
     match is.eq_ignore_ascii_case(wanted) {
         true => Said::Right,
         // It is one word: whatever else stands there is nobody's.
-        false => Said::Wrong(is.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').take(32).collect()),
+        false => {
+            Said::Wrong(is.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').take(32).collect())
+        }
     }
 }
 

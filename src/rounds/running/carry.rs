@@ -1,7 +1,10 @@
-//! How what waits in a queue is carried to a consumer of this process, as a relay carries what is in an outbox.
+//! How what waits for a name is carried to who bears it in this process: by a relay if it waits in an outbox, and else from a queue.
 //!
-//! `Source::receive → a delivery, whose lease is renewed meanwhile → Publisher (deliver.rs) → ack, dead letter or release`
+//! `RoundStore::road → Rows → Relay → Publisher (deliver.rs)`, `… → Source → a delivery, whose lease is renewed meanwhile → Publisher → ack, dead
+//! letter or release`
 
+use std::any::Any;
+use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +16,9 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::__private::{Shown, guarded};
+use crate::durable::store::{Road, RoundStore};
 use crate::transport::{DeadReason, Delivery, Publisher, Source, TransportError};
+use crate::{EnvelopeLimits, JoinError, Relay, Route};
 
 /// How many deliveries are carried at once.
 const AT_ONCE: usize = 16;
@@ -24,33 +29,42 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What the lease of a delivery is taken for that has none: it is renewed in vain.
 const NO_LEASE: Duration = Duration::from_secs(30);
 
-/// Carries until it is dropped. What is with the consumer then ends as it ends; the rest goes back.
-pub(in crate::durable) struct Carrier {
-    _until: oneshot::Sender<()>,
-}
+/// Carries until it is dropped. What is with the publisher then ends as it ends; the rest is for another process, or for later.
+pub(in crate::durable) type Carried = Box<dyn Any>;
 
-impl Carrier {
-    /// Opens the queue, and has what comes published. When this returns, it takes what is there.
-    ///
-    /// # Errors
-    ///
-    /// Those of opening the queue.
-    pub(in crate::durable) async fn start(
-        mut source: Box<dyn Source>,
-        to: impl Publisher,
-        patience: Duration,
-    ) -> Result<Self, TransportError> {
-        source.open(AT_ONCE).await?;
-        let (until, over) = oneshot::channel();
-        tokio::spawn(carry(source, Arc::new(to), patience, over));
-        Ok(Self { _until: until })
+/// Has what waits in a channel of the store published, which takes so long at most. When this returns, it takes what is there.
+///
+/// # Errors
+///
+/// [`JoinError::Database`].
+pub(in crate::durable) async fn carry(
+    store: &dyn RoundStore,
+    channel: &str,
+    name: String,
+    to: impl Publisher,
+    patience: Duration,
+) -> Result<Carried, JoinError> {
+    let database = |error: &dyn fmt::Display| JoinError::Database(error.to_string().into());
+    match store.road(channel).await.map_err(|error| database(&error))? {
+        Road::Rows(rows) => {
+            let limits = EnvelopeLimits::default().bytes(usize::MAX).depth(usize::MAX).keys(usize::MAX);
+            let route = Route::new("**", to).limits(limits).timeout(patience);
+            let relay = Relay::new(rows, store.outbox_of(channel).into(), route).named(name);
+            Ok(Box::new(relay.start().await.map_err(|error| database(&error))?))
+        }
+        Road::Queue(mut source) => {
+            source.open(AT_ONCE).await.map_err(|error| database(&error))?;
+            let (until, over) = oneshot::channel::<()>();
+            tokio::spawn(take(source, Arc::new(to), patience, over));
+            Ok(Box::new(until))
+        }
     }
 }
 
 /// Whether a delivery went back, because it could not be handed over here.
 type WentBack = bool;
 
-async fn carry<T: Publisher>(
+async fn take<T: Publisher>(
     mut source: Box<dyn Source>,
     to: Arc<T>,
     patience: Duration,

@@ -1,8 +1,7 @@
 //! Who takes what the members of a broker say, and has its consumers hear of rounds, on the arbiter of the broker.
 //!
-//! `Broker → Clerk::take → queue.rs`, `Consumer::join → Clerk::attend → a row, and a relay of its outbox (deliver.rs) or a carrier of its queue`
+//! `Broker → Clerk::take → queue.rs`, `Consumer::join → Clerk::attend → a row, and what carries to it (carry.rs, deliver.rs)`
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
@@ -17,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use super::bench::Ask;
-use super::carry::Carrier;
+use super::carry::{Carried, carry};
 use super::deliver::{ToConsumer, patience};
 use super::engine::Core;
 use super::queue::Reply;
@@ -25,8 +24,8 @@ use crate::__private::catch;
 use crate::__private::rounds::{Asked, Attending, Desk, What};
 use crate::durable::builder::check_name;
 use crate::durable::key;
-use crate::durable::store::{Place, Road};
-use crate::{Broker, EmitError, EnvelopeLimits, JoinError, Payload, Relay, Retry, Route, Uuid};
+use crate::durable::store::Place;
+use crate::{Broker, EmitError, JoinError, Payload, Retry, Uuid};
 
 /// How long the name of a consumer may be: it stands in the name of its outbox.
 const MOST_CONSUMER: usize = 38;
@@ -152,7 +151,7 @@ pub(in crate::durable) struct Relays<P: Payload> {
     retry: Retry,
     address: RefCell<Option<WeakAddr<Broker<P>>>>,
     /// By consumer. Each ends when it is dropped.
-    running: RefCell<HashMap<Arc<str>, Box<dyn Any>>>,
+    running: RefCell<HashMap<Arc<str>, Carried>>,
 }
 
 impl<P: Payload + DeserializeOwned> Relays<P> {
@@ -160,28 +159,15 @@ impl<P: Payload + DeserializeOwned> Relays<P> {
         Self { core, limit, retry, address: None.into(), running: HashMap::new().into() }
     }
 
-    async fn start(&self, consumer: Arc<str>) -> Result<Box<dyn Any>, JoinError> {
+    async fn start(&self, consumer: Arc<str>) -> Result<Carried, JoinError> {
         let database = |error: &dyn fmt::Display| JoinError::Database(error.to_string().into());
         check_name("a consumer of a durable broker", &consumer, MOST_CONSUMER).map_err(|error| database(&error))?;
         let store = &self.core.store;
-        let road = store.road(&consumer).await.map_err(|error| database(&error))?;
         store.add_consumer(&consumer).await.map_err(|error| database(&error))?;
         let broker = self.address.borrow().clone().ok_or(JoinError::BrokerGone)?;
         let name = format!("{} for consumer {consumer}", store.name());
         let publisher = ToConsumer { name: name.clone(), consumer: consumer.clone(), broker, retry: self.retry };
-        let patience = patience(self.limit, &self.retry);
-        match road {
-            Road::Rows(rows) => {
-                let limits = EnvelopeLimits::default().bytes(usize::MAX).depth(usize::MAX).keys(usize::MAX);
-                let route = Route::new("**", publisher).limits(limits).timeout(patience);
-                let relay = Relay::new(rows, store.outbox_of(&consumer).into(), route).named(name);
-                Ok(Box::new(relay.start().await.map_err(|error| database(&error))?))
-            }
-            Road::Queue(source) => {
-                let carrier = Carrier::start(source, publisher, patience).await;
-                Ok(Box::new(carrier.map_err(|error| database(&error))?))
-            }
-        }
+        carry(&**store, &consumer, name, publisher, patience(self.limit, &self.retry)).await
     }
 }
 

@@ -209,9 +209,9 @@ impl RoundStore for SqliteRounds {
         outbox_of(&self.broker, consumer)
     }
 
-    fn road<'a>(&'a self, consumer: &'a str) -> BoxFuture<'a, Result<Road, TransportError>> {
+    fn road<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Road, TransportError>> {
         Box::pin(async move {
-            let outbox = Keeps::open(&self.database, outbox_of(&self.broker, consumer).into()).await?;
+            let outbox = Keeps::open(&self.database, outbox_of(&self.broker, channel).into()).await?;
             Ok(Road::Rows(outbox))
         })
     }

@@ -53,7 +53,7 @@ impl Fault {
         }
     }
 
-    pub(super) fn of_client(error: &RedisError) -> Self {
+    pub(crate) fn of_client(error: &RedisError) -> Self {
         match error.kind() {
             ClientError::Io if error.is_connection_refusal() => {
                 Self::broken(ErrorKind::Unreachable, "nothing listens at its address: look whether the server runs")
@@ -119,7 +119,7 @@ impl Fault {
         self.kind == ErrorKind::Unreachable
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::redis::aio::MultiplexedConnection;
+use ::redis::aio::{MultiplexedConnection, PubSub};
 use ::redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, Value, cmd};
 use tokio::time::timeout_at;
 
@@ -97,6 +97,18 @@ impl Link {
                 self.pulse.beat();
                 Ok(connection)
             }
+            Ok(Err(error)) => Err(Fault::of_connecting(&error)),
+            Err(_) => Err(Fault::silent()),
+        }
+    }
+
+    /// Makes a connection that hears what is published to channels.
+    pub(crate) async fn listener(&self) -> Result<PubSub, Fault> {
+        if crate::__private::is_virtual() {
+            return Err(Fault::silent());
+        }
+        match timeout_at(self.limit().silent(), self.client.get_async_pubsub()).await {
+            Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(Fault::of_connecting(&error)),
             Err(_) => Err(Fault::silent()),
         }

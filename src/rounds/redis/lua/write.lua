@@ -89,7 +89,7 @@ local function unlist(id)
 end
 
 local version = any and whole(redis.call('HINCRBY', it, 'version', 1))
-local written = {}
+local written, rings = {}, false
 for number, place in ipairs(places) do
   local key = key_of(place.key)
   if place.writes then
@@ -99,6 +99,7 @@ for number, place in ipairs(places) do
         redis.call('HSET', round_of(id), 'due', due, 'generation', generation)
         if state == '0' or state == '1' then redis.call('ZADD', due_of(rules), due, id) end
       else
+        rings = true
         if what == 'changed' then unlist(id) end
         redis.call('HSET', round_of(id), 'key', place.key, 'state', state, 'rules', rules, 'opened', opened, 'look', look, 'due',
           due, 'closed', closed, 'generation', generation)
@@ -147,4 +148,6 @@ for number, place in ipairs(places) do
   end
   written[number] = place.writes and 1 or 0
 end
+-- Whoever listens looks: something was written that is more than a signal that is noted. Who may not publish is not heard.
+if rings then redis.pcall('PUBLISH', base, '') end
 return written

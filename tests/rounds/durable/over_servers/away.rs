@@ -29,10 +29,8 @@ async fn what_is_a_row_outlives_its_redis() {
 async fn play<B: Site>(base: &B, server: &dyn Server) {
     base.prepare().await;
     let db = B::open(&base.place()).await;
-    let approvals = approvals::<B>(&db, DAY)
-        .retry(Retry::exponential(Duration::from_millis(100)).attempts(100))
-        .await
-        .unwrap();
+    let approvals =
+        approvals::<B>(&db, DAY).retry(Retry::exponential(Duration::from_millis(100)).attempts(100)).await.unwrap();
     let noting = db.clone();
     let note = async move |round: Outcome<String>| B::note(&noting, number(round.round()), &told(&round)).await;
     let _audit = Consumer::join(&approvals, Consumer::new(note).named("audit")).await.unwrap();

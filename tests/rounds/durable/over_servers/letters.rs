@@ -75,7 +75,8 @@ async fn a_round_that_its_consumer_fails_is_a_dead_letter_that_can_be_redriven()
     let base = Kept::new().await;
     let retry = Retry::exponential(Duration::from_millis(10)).attempts(3);
     let approvals = approvals::<Kept>(&base.db, DAY).retry(retry).await.unwrap();
-    let (attempts, is_mended, heard) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)), Rc::new(RefCell::default()));
+    let (attempts, is_mended) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
+    let heard: Rc<RefCell<Vec<RoundId>>> = Rc::default();
     let consumer = {
         let (attempts, is_mended, heard) = (attempts.clone(), is_mended.clone(), heard.clone());
         Consumer::new(move |round: Outcome<String>| {
@@ -83,7 +84,6 @@ async fn a_round_that_its_consumer_fails_is_a_dead_letter_that_can_be_redriven()
             if !is_mended.get() {
                 return Err(std::io::Error::other("the printer is out of paper"));
             }
-            let heard: &RefCell<Vec<RoundId>> = &heard;
             heard.borrow_mut().push(round.round());
             Ok(())
         })
