@@ -20,7 +20,7 @@ impl Redis {
             Some(url) => (url, None),
             None => {
                 let server = Server::start(&["--appendonly", "yes"])?;
-                (server.url(), Some(Box::new(server) as Box<dyn std::any::Any>))
+                (server.url(), Some(Box::new(server) as Box<dyn std::any::Any + Send + Sync>))
             }
         };
         Some(Room::of(connected(&url).await, server).await)

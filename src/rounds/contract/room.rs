@@ -24,12 +24,12 @@ pub(super) struct Room<D: RoundDatabase> {
     pub(super) rounds: Arc<dyn RoundStore>,
     /// The number of its rules.
     pub(super) rules: i64,
-    _holds: Option<Box<dyn std::any::Any>>,
+    _holds: Option<Box<dyn std::any::Any + Send + Sync>>,
 }
 
 impl<D: RoundDatabase> Room<D> {
     /// What it holds goes with it.
-    pub(super) async fn of(database: D, holds: Option<Box<dyn std::any::Any>>) -> Self {
+    pub(super) async fn of(database: D, holds: Option<Box<dyn std::any::Any + Send + Sync>>) -> Self {
         let rounds = database.open_rounds("approvals".into()).await.unwrap();
         let rules = enrolled(&*rounds, "{\"release\":\"all\"}").await;
         Self { database, rounds, rules, _holds: holds }
