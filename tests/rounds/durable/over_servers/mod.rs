@@ -13,6 +13,7 @@ mod killed;
 /// What a consumer is to hear while nobody listens, and what it fails.
 mod letters;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -141,6 +142,23 @@ impl Site for Kept {
             (round.parse().unwrap(), outcome.to_owned())
         };
         lines.into_iter().map(line).collect()
+    }
+}
+
+impl Kept {
+    /// The rounds of which something waits for a consumer, as often as it does.
+    async fn heard(&self, consumer: &str) -> Vec<i64> {
+        let client = redis::Client::open(self.server.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut range = redis::cmd("XRANGE");
+        let stream = format!("{{convoke:rounds}}:approvals:to:{consumer}:heard");
+        let entries: Vec<(String, BTreeMap<String, Vec<u8>>)> =
+            range.arg(stream).arg("-").arg("+").query_async(&mut connection).await.unwrap();
+        let round = |(_, fields): (String, BTreeMap<String, Vec<u8>>)| {
+            let event: serde_json::Value = serde_json::from_slice(&fields["body"]).unwrap();
+            event["payload"]["round"].as_i64().unwrap()
+        };
+        entries.into_iter().map(round).collect()
     }
 }
 
