@@ -95,8 +95,6 @@ pub enum JoinError {
     CannotBeAsked,
     /// The broker is a durable one, which tells its emitters nothing by itself: leave `on_kept` and `on_outcome` out.
     CannotBeTold,
-    /// The broker is a durable one, which knows no deadlines of emitters.
-    OwnDeadline,
     /// The broker is a durable one, and the consumer has no name by which other processes know it.
     NamelessConsumer,
     /// The database of a durable broker has not taken it. The text says why.
@@ -138,9 +136,6 @@ impl fmt::Display for JoinError {
             Self::CannotBeTold => f.write_str(
                 "a durable broker tells its emitters nothing by itself: leave `on_kept` and `on_outcome` out, and await the emission or \
                  its `committed()`, or join a consumer",
-            ),
-            Self::OwnDeadline => f.write_str(
-                "a durable broker keeps no deadline of an emitter: leave `deadline` out, and set the timeout of the broker",
             ),
             Self::NamelessConsumer => f.write_str(
                 "a consumer of a durable broker is known by its name in every process: write `closure.named(\"sign\")` or \

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::error::DurableError;
 use super::key;
 use super::running::{Ask, Core, Reply, Waiter};
-use super::standing::{DurableRound, DurableState, describe};
+use super::standing::{DurableParty, DurableRound, DurableState, describe};
 use super::store::{Kept, Place, RoundFigures};
 use crate::__private::rounds::Ending;
 use crate::{Broker, EmitError, Outcome, Payload, RoundId, RoundKey};
@@ -60,8 +60,11 @@ use crate::{Broker, EmitError, Outcome, Payload, RoundId, RoundKey};
 /// - **Consumers hear at least once**, each of them in one of the processes that have it. The name of a consumer is a row too: rounds
 ///   that close while no process has it wait for it in its outbox, until [`forget`](Self::forget) removes it.
 ///
-/// What a process does not do: summon emitters in others (`on_summons`), hold back a second signal for the next round, or keep the
-/// own deadline of an emitter. Each of these is an error when it is set up.
+/// - **What a party says of itself is a row**: the [deadline](crate::Emitter::deadline) of its own, by which every round goes that opens
+///   from then on, in whatever process, until another takes its place or [`forget_party`](Self::forget_party) takes it back.
+///
+/// What a process does not do: summon emitters in others (`on_summons`), or hold back a second signal for the next round. Each of these
+/// is an error when it is set up.
 pub struct Durable<P: Payload> {
     pub(super) address: Addr<Broker<P>>,
     pub(super) core: Arc<Core<P>>,
@@ -203,6 +206,26 @@ impl<P: Payload + Serialize + DeserializeOwned> Durable<P> {
     /// [`DurableError::Database`].
     pub async fn consumers(&self) -> Result<Vec<Arc<str>>, DurableError> {
         Ok(self.core.store.consumers().await?)
+    }
+
+    /// Returns what parties have said of themselves when they joined, in whatever process, in the order of their names. Who joins by a
+    /// name alone says nothing, and is not among them.
+    ///
+    /// # Errors
+    ///
+    /// [`DurableError::Database`].
+    pub async fn parties(&self) -> Result<Vec<DurableParty>, DurableError> {
+        Ok(self.core.store.parties().await?.into_iter().map(DurableParty::of).collect())
+    }
+
+    /// Takes back what a party has said of itself: in rounds that open from now on it has no deadline of its own, and is a party if it is
+    /// expected or has emitted. Returns whether it had said something.
+    ///
+    /// # Errors
+    ///
+    /// [`DurableError::Database`].
+    pub async fn forget_party(&self, name: &str) -> Result<bool, DurableError> {
+        Ok(self.core.store.remove_party(name).await?)
     }
 
     /// Returns how many rounds there are. Beyond 100,000 of a kind nobody counts.

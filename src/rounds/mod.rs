@@ -36,7 +36,7 @@ pub use durable::Durable;
 pub use error::DurableError;
 #[cfg(feature = "redis")]
 pub use redis::{RedisRounds, RedisRoundsBuilder};
-pub use standing::{DurableRound, DurableState};
+pub use standing::{DurableParty, DurableRound, DurableState};
 pub(crate) use store::sealed::{KeepsRounds, OpenedRounds};
-pub(crate) use store::{Due, Enrolled, Judge, Kept, Past, Place, Road, RoundStore, Row};
+pub(crate) use store::{Due, Enrolled, Judge, Kept, Party, Past, Place, Road, RoundStore, Row};
 pub use store::{RoundDatabase, RoundFigures};

@@ -172,6 +172,13 @@ impl Charter {
         self.late_window
     }
 
+    /// Returns when a round ends by itself that opened then and has had its last signal then, in microseconds.
+    pub fn end_of(&self, opened: i64, last: i64) -> i64 {
+        let after = |from: i64, wait: u64| from.saturating_add(wait.try_into().unwrap_or(i64::MAX));
+        let idle = self.idle.map_or(i64::MAX, |idle| after(last.max(opened), idle));
+        after(opened, self.timeout).min(idle)
+    }
+
     /// Returns the name and the version of the predicate by which rounds are released, if it is one.
     pub fn predicate(&self) -> Option<(&str, u32)> {
         match &self.release {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::charter::Charter;
 use super::ending::{End, Ending, No, Sign};
+use super::party::PartyTerms;
 use crate::base::Payload;
 use crate::rounds::round::{Abort, Decision, Input, Refusal, Round, Slot, Standing, Terms, Verdict, Veto, When, Who};
 use crate::runtime::catch;
@@ -25,6 +26,8 @@ pub enum Word<'a> {
     Veto(&'a str),
     /// Somebody ends the round for this reason.
     Abort(&'a str),
+    /// What it has said of itself before the round opened.
+    Party(PartyTerms),
 }
 
 /// Omits the payload, which may be personal.
@@ -34,6 +37,7 @@ impl fmt::Debug for Word<'_> {
             Self::Signal(_) => "Signal(…)",
             Self::Veto(_) => "Veto(…)",
             Self::Abort(_) => "Abort(…)",
+            Self::Party(_) => "Party(…)",
         })
     }
 }
@@ -214,6 +218,15 @@ impl<P> Worked<P> {
         })
     }
 
+    /// A party of which something was known when the round opened: it takes part from then on.
+    fn admit(&mut self, said: Said<'_>, terms: PartyTerms) -> Told {
+        let Some(slot) = self.enter(Said { at: Duration::ZERO, ..said }) else { return Told::Stranger };
+        if let Some(time) = terms.time() {
+            self.round.oblige(slot, time);
+        }
+        Told::Taken
+    }
+
     fn end(&self, verdict: &Verdict) -> End {
         let name = |slot: Slot| self.names.get(slot as usize).cloned().unwrap_or_else(|| "".into());
         match verdict {
@@ -249,6 +262,7 @@ impl<P> Course for Worked<P> {
                 self.vetoed.push((slot, said.token));
                 Ok(Told::Taken)
             }
+            Word::Party(terms) => Ok(self.admit(said, terms)),
             Word::Abort(reason) => {
                 let is_open = self.round.handle(said.at, Input::Abort(Abort::Asked(reason.into())));
                 Ok(if is_open { Told::Taken } else { Told::Over })

@@ -48,6 +48,8 @@ pub enum Kind {
     Signal = 1,
     /// A veto.
     Veto = 2,
+    /// What a party had said of itself when the round opened.
+    Party = 3,
 }
 
 impl Kind {
@@ -56,6 +58,7 @@ impl Kind {
         match kind {
             1 => Some(Self::Signal),
             2 => Some(Self::Veto),
+            3 => Some(Self::Party),
             _ => None,
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::sitting::Sitting;
-use crate::__private::rounds::{Charter, Course, Ending, Kind, Predicates, Said, Word};
+use crate::__private::rounds::{Charter, Course, Ending, Kind, PartyTerms, Predicates, Said, Word};
 use crate::codec::{Codec, Wire};
 use crate::durable::store::{Case, Judge, Place, Row, Ruling};
 use crate::transport::Packet;
@@ -158,12 +158,20 @@ impl<P: Payload + DeserializeOwned> Judge for Bench<'_, P> {
 /// Says why the round cannot be decided.
 pub(in crate::durable) fn replay(course: &mut dyn Course, row: &Row, opened: i64) -> Result<(), String> {
     let text = std::str::from_utf8(&row.body).map_err(|_| format!("row {} is no text", row.number))?;
+    let terms = row.terms.as_deref();
     let word = match Kind::read(row.kind) {
         Some(Kind::Signal) => Word::Signal(text),
         Some(Kind::Veto) => Word::Veto(text),
+        Some(Kind::Party) => {
+            let terms = PartyTerms::read(terms.unwrap_or("{}"));
+            Word::Party(
+                terms.map_err(|error| format!("row {} says of its party what cannot be read: {error}", row.number))?,
+            )
+        }
         None => return Err(format!("row {} is of a kind that a later program knows", row.number)),
     };
-    let weight = match row.terms.as_deref() {
+    let weight = match terms {
+        Some(_) if row.kind == Kind::Party as i16 => 1,
         None => 1,
         Some(terms) => terms.parse().map_err(|_| format!("row {} has a weight that is no number", row.number))?,
     };

@@ -21,10 +21,10 @@ use super::deliver::{ToConsumer, patience};
 use super::engine::Core;
 use super::queue::Reply;
 use crate::__private::catch;
-use crate::__private::rounds::{Asked, Attending, Desk, What};
+use crate::__private::rounds::{Asked, Attending, Desk, PartyTerms, What};
 use crate::durable::builder::check_name;
 use crate::durable::key;
-use crate::durable::store::Place;
+use crate::durable::store::{Party, Place};
 use crate::{Broker, EmitError, JoinError, Payload, Retry, Uuid};
 
 /// How long the name of a consumer may be: it stands in the name of its outbox.
@@ -32,6 +32,9 @@ const MOST_CONSUMER: usize = 38;
 
 /// How long the name of a party may be.
 const MOST_PARTY: usize = 256;
+
+/// Of how many parties something is noted.
+const MOST_PARTIES: usize = 1_000;
 
 /// How large the payload of a signal may be.
 const MOST_BYTES: usize = 256 * 1024;
@@ -80,6 +83,23 @@ impl<P: Payload + Serialize + DeserializeOwned> Desk<P> for Clerk<P> {
             Err(error) => answers.refused(error),
         }
         Ok(())
+    }
+
+    fn admit(&mut self, name: Arc<str>, terms: PartyTerms) -> Attending {
+        let core = self.core.clone();
+        Box::pin(async move {
+            let database = |error: &dyn fmt::Display| JoinError::Database(error.to_string().into());
+            check_party(&name).map_err(|error| database(&error))?;
+            let known = core.store.parties().await.map_err(|error| database(&error))?;
+            let party = Party { name, terms: terms.to_text(), asked: terms.asked };
+            if known.contains(&party) {
+                return Ok(());
+            }
+            if known.len() >= MOST_PARTIES && known.iter().all(|known| known.name != party.name) {
+                return Err(JoinError::Full { limit: MOST_PARTIES });
+            }
+            core.store.add_party(&party).await.map_err(|error| database(&error))
+        })
     }
 
     fn attend(&mut self, name: Arc<str>) -> Attending {

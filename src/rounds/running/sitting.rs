@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::bench::{Answer, Ask, Done, Law, id, packet, replay, since};
-use crate::__private::rounds::{Charter, Course, End, Ending, Kind, Said, Sign, Told, Word};
+use crate::__private::rounds::{Charter, Course, End, Ending, Kind, PartyTerms, Said, Sign, Told, Word};
 use crate::durable::key;
 use crate::durable::store::{Case, Next, Opening, Past, Round, Row, Ruling, Stage};
 use crate::{Early, EmitError, Payload, RoundId, Uuid};
@@ -102,7 +102,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                     };
                     return match stage {
                         Stage::Awaited => self.wait(&round, &charter, asks, place),
-                        _ => self.run(round.id, now, &charter, asks, place),
+                        _ => self.begin(round.id, self.law.rules, &charter, asks, place),
                     };
                 }
             }
@@ -157,16 +157,12 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
     fn wait(&mut self, round: &Round, charter: &Arc<Charter>, asks: &[Ask], from: usize) {
         let Early::Waits(limit) = charter.early() else {
             // It was opened by other rules: it waits no longer.
-            self.ruling.opens = Some(Opening { rules: round.rules, stage: Stage::Open, at: self.case.now });
-            return self.run(round.id, self.case.now, charter, asks, from);
+            return self.begin(round.id, round.rules, charter, asks, from);
         };
         for (place, ask) in asks.iter().enumerate().skip(from) {
             let (name, token) = match ask {
                 Ask::Signal { name, token, .. } => (name, token),
-                Ask::Open => {
-                    self.ruling.opens = Some(Opening { rules: round.rules, stage: Stage::Open, at: self.case.now });
-                    return self.run(round.id, self.case.now, charter, asks, place);
-                }
+                Ask::Open => return self.begin(round.id, round.rules, charter, asks, place),
                 Ask::Abort(reason) => {
                     let ending = self.ended_without(round, End::Aborted(reason.clone()));
                     self.tell(Answer::Written(id(round.id)));
@@ -239,7 +235,12 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
     /// none does, it is cancelled some time after its deadline.
     fn foreign(&mut self, round: &Round, charter: &Charter, asks: &[Ask], rule: Arc<str>) {
         self.done.foreign = Some(round.rules);
-        if self.case.now >= round.due_at.saturating_add(micros(self.law.grace)) {
+        let signals = self.case.rows.iter().filter(|row| row.kind == Kind::Signal as i16);
+        let end = charter.end_of(round.opened_at, signals.map(|row| row.at).max().unwrap_or(round.opened_at));
+        if self.case.now >= round.due_at.saturating_add(micros(self.law.grace)) && round.due_at < end {
+            // It was the deadline of one party alone. Whoever decides looks at once.
+            self.ruling.next = Next::Waits { look_at: self.case.now, due_at: end };
+        } else if self.case.now >= round.due_at.saturating_add(micros(self.law.grace)) {
             let ending = self.ended_without(round, End::NoRule(rule));
             return self.close(round.id, ending, asks);
         }
@@ -270,8 +271,24 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             self.tell(answer);
         }
         if !self.ruling.adds.is_empty() {
-            self.ruling.next = Next::Waits { look_at: self.case.now, due_at: round.due_at };
+            let due_at = match self.ruling.next {
+                Next::Waits { due_at, .. } => due_at,
+                _ => round.due_at,
+            };
+            self.ruling.next = Next::Waits { look_at: self.case.now, due_at };
         }
+    }
+
+    /// Opens the round now, with what is known of its parties, and works it out.
+    fn begin(&mut self, number: i64, rules: i64, charter: &Arc<Charter>, asks: &[Ask], from: usize) {
+        let now = self.case.now;
+        self.ruling.opens = Some(Opening { rules, stage: Stage::Open, at: now });
+        for party in self.case.parties.iter().filter(|party| charter.knows(&party.name)) {
+            // What a later program says of a party is none of this one's rounds.
+            let Ok(terms) = PartyTerms::read(&party.terms) else { continue };
+            self.add_row(Kind::Party, &party.name, Uuid::nil(), Some(terms.to_text()), &[]);
+        }
+        self.run(number, now, charter, asks, from);
     }
 
     /// Works the round out, from its rows and then from the asks, from this one on.
@@ -281,7 +298,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             let reason = format!("this process has no rule {name} v{version}");
             return self.set_aside(number, asks, from, reason);
         };
-        for row in &self.case.rows {
+        for row in self.case.rows.iter().chain(&self.ruling.adds) {
             if let Err(why) = replay(&mut *course, row, opened) {
                 return self.set_aside(number, asks, from, why);
             }
@@ -348,20 +365,23 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
     }
 
     fn add(&mut self, ask: &Ask) {
-        let last = self.ruling.adds.last().or(self.case.rows.last());
-        let number = last.map_or(1, |row| row.number + 1);
         let (kind, name, token, weight, body) = match ask {
             Ask::Signal { name, payload, weight, token } => (Kind::Signal, name, token, *weight, payload.as_bytes()),
             Ask::Veto { name, reason, token } => (Kind::Veto, name, token, 1, reason.as_bytes()),
             Ask::Open | Ask::Abort(_) | Ask::Retry => return,
         };
+        self.add_row(kind, name, *token, (weight != 1).then(|| weight.to_string()), body);
+    }
+
+    fn add_row(&mut self, kind: Kind, name: &Arc<str>, token: Uuid, terms: Option<String>, body: &[u8]) {
+        let last = self.ruling.adds.last().or(self.case.rows.last());
         self.ruling.adds.push(Row {
-            number,
+            number: last.map_or(1, |row| row.number + 1),
             kind: kind as i16,
             name: name.clone(),
             at: self.case.now,
-            token: *token,
-            terms: (weight != 1).then(|| weight.to_string()),
+            token,
+            terms,
             body: body.to_vec(),
         });
     }

@@ -40,8 +40,6 @@ async fn members_that_a_durable_broker_cannot_have() {
     let ones: Durable<u32> = Broker::new(DAY).expects(["a"]).durable(&db, "ones").await.unwrap();
     let asked = Emitter::join(&ones, Emitter::new("a").on_summons(|pledge| pledge.keep(1))).await.unwrap_err();
     assert_eq!(asked, JoinError::CannotBeAsked);
-    let hurried = Emitter::join(&ones, Emitter::new("a").deadline(DAY)).await.unwrap_err();
-    assert_eq!(hurried, JoinError::OwnDeadline);
     let told = Emitter::join(&ones, Emitter::new("a").on_outcome(|_| {})).await.unwrap_err();
     assert_eq!(told, JoinError::CannotBeTold);
     let nameless = Consumer::join(&ones, |_: Outcome<u32>| {}).await.unwrap_err();

@@ -24,6 +24,15 @@ CREATE TABLE {schema}.convoke_round_consumer (
     PRIMARY KEY (broker, name)
 );
 
+-- What parties say of themselves. `asked` is true of one that has an outbox, with what it is to be asked.
+CREATE TABLE {schema}.convoke_round_party (
+    broker integer NOT NULL,
+    asked  boolean NOT NULL,
+    name   text COLLATE "C" NOT NULL,
+    terms  text NOT NULL,
+    PRIMARY KEY (broker, name)
+);
+
 -- The number of a round: those that are drawn later are higher.
 CREATE SEQUENCE {schema}.convoke_round_number;
 
@@ -79,22 +88,23 @@ CREATE TABLE {schema}.convoke_round_row (
 
 -- Locks the rounds of these keys, and waits for those that somebody works on; of these numbers it locks those that nobody works on.
 -- Returns what there is then, each with its place: places of keys begin with 1, and those of numbers come behind them. Of a key
--- without a round the state is -1, and the number that of a new one; the last round of a key that is over has its place below 0. One
--- row, of place 0, has the tag of the broker, the time, and the names of the consumers. There is none if there is no broker of this
--- name and tag.
+-- without a round the state is -1; `fresh` is the number of the next one. The last round of a key that is over has its place below 0.
+-- One row, of place 0, has the tag of the broker, the time, the names of the consumers, and as its text the parties, if there are any.
+-- There is none if there is no broker of this name and tag.
 --
 -- A key is looked for by its index alone, hence `broker + 0`: of a table that statistics call empty the server takes any index that
--- begins with the broker, and reads all of its rounds for each key.
+-- begins with the broker, and reads all of its rounds for each key. For the same reason each is looked for by a lateral subquery with a
+-- limit, which the server cannot turn into a join over all open rounds, as it does with `NOT EXISTS`.
 --
 -- A key that has a round is locked by its row, any other by its hash. Rows are locked in the order of their numbers, and before
 -- hashes; whoever finds a row behind a hash begins again rather than wait for it. Nobody waits for a row that he was given by its
--- number. So no two wait for each other. Whoever closes rounds shares a lock with all who do so, which whoever adds a consumer or
--- removes one has for himself: so that he knows from when on that holds.
+-- number. So no two wait for each other. Whoever works shares a lock with all who do so, which whoever adds a consumer or a party, or
+-- removes one, has for himself: so that he knows from when on that holds.
 CREATE FUNCTION {schema}.convoke_round_read_1(p_broker text, p_tag bigint, p_keys text[], p_rounds bigint[])
 RETURNS TABLE (
     place integer, id bigint, key text, state smallint, rules bigint, opened_at bigint, look_at bigint, due_at bigint,
     closed_at bigint, generation integer, text text, numbers integer[], kinds smallint[], names text[], ats bigint[],
-    tokens bytea[], terms text[], bodies bytea[]
+    tokens bytea[], terms text[], bodies bytea[], fresh bigint
 )
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
@@ -102,8 +112,9 @@ SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     its_broker integer;
     held text[];
-    more bigint[];
     free text[];
+    there bigint;
+    more bigint;
     by_number bigint[] := '{}';
     asked integer := cardinality(p_keys);
 BEGIN
@@ -117,26 +128,27 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock_shared(hashtextextended('convoke consumers of {schema} ' || p_broker, 0));
     IF asked > 0 THEN
-        SELECT array_agg(h.key) INTO held FROM (
+        SELECT coalesce(array_agg(h.key), '{}') INTO held FROM (
             SELECT r.key FROM {schema}.convoke_round AS r
             WHERE r.broker + 0 = its_broker AND r.key = ANY (p_keys) AND r.state <= 2 ORDER BY r.id + 0 FOR UPDATE
         ) AS h;
-        free := ARRAY(SELECT unnest(p_keys) EXCEPT SELECT unnest(held));
-        IF cardinality(free) > 0 THEN
+        IF cardinality(held) < asked THEN
+            free := ARRAY(SELECT unnest(p_keys) EXCEPT SELECT unnest(held));
             PERFORM pg_advisory_xact_lock(hashes.hash) FROM (
                 SELECT DISTINCT hashtextextended('convoke round of {schema} ' || its_broker || ' ' || f.key, 0) AS hash
                 FROM unnest(free) AS f (key) ORDER BY 1
             ) AS hashes;
             -- Whoever had the lock may have made one.
-            SELECT coalesce(array_agg(h.id), '{}') INTO more FROM (
-                SELECT r.id FROM {schema}.convoke_round AS r
-                WHERE r.broker + 0 = its_broker AND r.key = ANY (free) AND r.state <= 2 ORDER BY r.id + 0 FOR UPDATE SKIP LOCKED
-            ) AS h;
-            IF cardinality(more) < (
-                SELECT count(*) FROM {schema}.convoke_round AS r
-                WHERE r.broker + 0 = its_broker AND r.key = ANY (free) AND r.state <= 2
-            ) THEN
-                RAISE EXCEPTION 'somebody works on a round that was not there before' USING ERRCODE = '40001';
+            SELECT count(*) INTO there FROM {schema}.convoke_round AS r
+            WHERE r.broker + 0 = its_broker AND r.key = ANY (free) AND r.state <= 2;
+            IF there > 0 THEN
+                SELECT count(*) INTO more FROM (
+                    SELECT r.id FROM {schema}.convoke_round AS r
+                    WHERE r.broker + 0 = its_broker AND r.key = ANY (free) AND r.state <= 2 ORDER BY r.id + 0 FOR UPDATE SKIP LOCKED
+                ) AS h;
+                IF more < there THEN
+                    RAISE EXCEPTION 'somebody works on a round that was not there before' USING ERRCODE = '40001';
+                END IF;
             END IF;
         END IF;
     END IF;
@@ -147,40 +159,50 @@ BEGIN
         ) AS h;
     END IF;
     RETURN QUERY SELECT 0, p_tag, NULL::text, 0::smallint, 0::bigint, {schema}.convoke_micros_1(), 0::bigint, 0::bigint, 0::bigint, 0,
-        NULL::text, NULL::integer[], NULL::smallint[], ARRAY(
-            SELECT c.name FROM {schema}.convoke_round_consumer AS c WHERE c.broker = its_broker ORDER BY c.name
-        ), NULL::bigint[], NULL::bytea[], NULL::text[], NULL::bytea[];
-    RETURN QUERY SELECT a.place, r.id, r.key, r.state, r.rules, r.opened_at, r.look_at, r.due_at, r.closed_at, r.generation, r.text,
-            s.numbers, s.kinds, s.names, s.ats, s.tokens, s.terms, s.bodies
-        FROM (
-            SELECT n.place::integer AS place, h.id FROM unnest(p_keys) WITH ORDINALITY AS n (key, place)
-            JOIN {schema}.convoke_round AS h ON h.broker + 0 = its_broker AND h.key = n.key AND h.state <= 2
-            UNION ALL
-            SELECT asked + n.place::integer, n.id FROM unnest(p_rounds) WITH ORDINALITY AS n (id, place)
-            WHERE n.id = ANY (by_number)
-        ) AS a JOIN {schema}.convoke_round AS r ON r.id = a.id CROSS JOIN LATERAL (
+            (
+                SELECT json_agg(json_build_array(p.name, p.terms, p.asked) ORDER BY p.name)::text
+                FROM {schema}.convoke_round_party AS p WHERE p.broker = its_broker
+            ), NULL::integer[], NULL::smallint[], ARRAY(
+                SELECT c.name FROM {schema}.convoke_round_consumer AS c WHERE c.broker = its_broker ORDER BY c.name
+            ), NULL::bigint[], NULL::bytea[], NULL::text[], NULL::bytea[], NULL::bigint
+        UNION ALL
+        SELECT n.place::integer, r.id, n.key, coalesce(r.state, -1::smallint), r.rules, r.opened_at, r.look_at, r.due_at, r.closed_at,
+            r.generation, r.text, s.numbers, s.kinds, s.names, s.ats, s.tokens, s.terms, s.bodies,
+            nextval('{schema}.convoke_round_number')
+        FROM unnest(p_keys) WITH ORDINALITY AS n (key, place)
+        LEFT JOIN LATERAL (
+            SELECT h.* FROM {schema}.convoke_round AS h
+            WHERE h.broker + 0 = its_broker AND h.key = n.key AND h.state <= 2 LIMIT 1
+        ) AS r ON true
+        CROSS JOIN LATERAL (
             SELECT array_agg(o.number) AS numbers, array_agg(o.kind) AS kinds, array_agg(o.name) AS names, array_agg(o.at) AS ats,
                 array_agg(o.token) AS tokens, array_agg(o.terms) AS terms, array_agg(o.body) AS bodies
             FROM (
                 SELECT w.* FROM {schema}.convoke_round_row AS w WHERE w.round = r.id ORDER BY w.round, w.number
             ) AS o
-        ) AS s;
-    IF cardinality(free) > 0 THEN
-        RETURN QUERY SELECT n.place::integer, nextval('{schema}.convoke_round_number'), n.key, (-1)::smallint, NULL::bigint, NULL::bigint,
-                NULL::bigint, NULL::bigint, NULL::bigint, NULL::integer, NULL::text, NULL::integer[], NULL::smallint[], NULL::text[],
-                NULL::bigint[], NULL::bytea[], NULL::text[], NULL::bytea[]
-            FROM unnest(p_keys) WITH ORDINALITY AS n (key, place)
-            WHERE NOT EXISTS (
-                SELECT 1 FROM {schema}.convoke_round AS r WHERE r.broker + 0 = its_broker AND r.key = n.key AND r.state <= 2
-            );
-    END IF;
-    RETURN QUERY SELECT -a.place, l.id, l.key, l.state, l.rules, l.opened_at, l.look_at, l.due_at, l.closed_at, l.generation, l.text,
-            NULL::integer[], NULL::smallint[], NULL::text[], NULL::bigint[], NULL::bytea[], NULL::text[], NULL::bytea[]
+        ) AS s
+        UNION ALL
+        SELECT asked + n.place::integer, r.id, r.key, r.state, r.rules, r.opened_at, r.look_at, r.due_at, r.closed_at, r.generation,
+            r.text, s.numbers, s.kinds, s.names, s.ats, s.tokens, s.terms, s.bodies, nextval('{schema}.convoke_round_number')
+        FROM unnest(p_rounds) WITH ORDINALITY AS n (id, place)
+        CROSS JOIN LATERAL (SELECT h.* FROM {schema}.convoke_round AS h WHERE h.id = n.id LIMIT 1) AS r
+        CROSS JOIN LATERAL (
+            SELECT array_agg(o.number) AS numbers, array_agg(o.kind) AS kinds, array_agg(o.name) AS names, array_agg(o.at) AS ats,
+                array_agg(o.token) AS tokens, array_agg(o.terms) AS terms, array_agg(o.body) AS bodies
+            FROM (
+                SELECT w.* FROM {schema}.convoke_round_row AS w WHERE w.round = r.id ORDER BY w.round, w.number
+            ) AS o
+        ) AS s
+        WHERE n.id = ANY (by_number)
+        UNION ALL
+        SELECT -a.place, l.id, l.key, l.state, l.rules, l.opened_at, l.look_at, l.due_at, l.closed_at, l.generation, l.text,
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
         FROM (
             SELECT n.place::integer AS place, n.key FROM unnest(p_keys) WITH ORDINALITY AS n (key, place)
             UNION ALL
             SELECT asked + n.place::integer, r.key FROM unnest(p_rounds) WITH ORDINALITY AS n (id, place)
-            JOIN {schema}.convoke_round AS r ON r.id = n.id WHERE n.id = ANY (by_number)
+            CROSS JOIN LATERAL (SELECT h.key FROM {schema}.convoke_round AS h WHERE h.id = n.id LIMIT 1) AS r
+            WHERE n.id = ANY (by_number)
         ) AS a CROSS JOIN LATERAL (
             SELECT p.* FROM {schema}.convoke_round AS p
             WHERE p.broker + 0 = its_broker AND p.key = a.key AND p.state >= 3 ORDER BY p.key DESC, p.broker DESC, p.id DESC LIMIT 1
@@ -188,14 +210,15 @@ BEGIN
 END $$;
 
 -- Writes what was ruled on rounds that are locked. Those with a key are made, the others changed; those that are noted get another
--- deadline and generation alone. Rows of rounds that are emptied are deleted, and rounds that lapse too. The outcome is amended of
--- rounds that are over.
+-- deadline and generation alone. Rows that there are get other terms by notes. Rows of rounds that are emptied are deleted, and rounds
+-- that lapse too. The outcome is amended of rounds that are over.
 CREATE FUNCTION {schema}.convoke_round_write_1(
     p_broker text, p_ids bigint[], p_keys text[], p_states smallint[], p_rules bigint[], p_opened bigint[], p_looks bigint[],
     p_dues bigint[], p_closed bigint[], p_generations integer[], p_texts text[],
     p_noted bigint[], p_noted_dues bigint[], p_noted_generations integer[],
     p_rounds bigint[], p_numbers integer[], p_kinds smallint[], p_names text[], p_ats bigint[], p_tokens bytea[], p_terms text[],
-    p_bodies bytea[], p_emptied bigint[], p_lapsed bigint[], p_amended bigint[], p_outcomes text[]
+    p_bodies bytea[], p_note_rounds bigint[], p_note_numbers integer[], p_note_terms text[],
+    p_emptied bigint[], p_lapsed bigint[], p_amended bigint[], p_outcomes text[]
 ) RETURNS void
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
@@ -218,6 +241,11 @@ BEGIN
         UPDATE {schema}.convoke_round AS r SET due_at = n.due, generation = n.generation
             FROM unnest(p_noted, p_noted_dues, p_noted_generations) AS n (id, due, generation) WHERE r.id = n.id;
     END IF;
+    IF cardinality(p_note_rounds) > 0 THEN
+        UPDATE {schema}.convoke_round_row AS r SET terms = n.terms
+            FROM unnest(p_note_rounds, p_note_numbers, p_note_terms) AS n (round, number, terms)
+            WHERE r.round = n.round AND r.number = n.number;
+    END IF;
     IF cardinality(p_emptied) > 0 THEN
         DELETE FROM {schema}.convoke_round_row WHERE round = ANY (p_emptied);
     END IF;
@@ -235,9 +263,10 @@ BEGIN
 END $$;
 
 -- Returns the tag of the broker of this name, which is made if there is none. One that was not known yet, as in a database that was
--- replaced, gets these rules, the number of those by which it opens rounds, if it has none, and these consumers.
+-- replaced, gets these rules, the number of those by which it opens rounds, if it has none, these consumers and these parties.
 CREATE FUNCTION {schema}.convoke_round_register_1(
-    p_broker text, p_tag bigint, p_rules bigint[], p_texts text[], p_enrolled bigint, p_consumers text[]
+    p_broker text, p_tag bigint, p_rules bigint[], p_texts text[], p_enrolled bigint, p_consumers text[],
+    p_parties text[], p_terms text[], p_asked boolean[]
 ) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -256,6 +285,9 @@ BEGIN
             WHERE id = its_broker AND rules IS NULL AND p_enrolled IS NOT NULL;
         INSERT INTO {schema}.convoke_round_consumer (broker, name)
             SELECT its_broker, n.name FROM unnest(p_consumers) AS n (name) ON CONFLICT DO NOTHING;
+        INSERT INTO {schema}.convoke_round_party (broker, name, terms, asked)
+            SELECT its_broker, n.name, n.terms, n.asked FROM unnest(p_parties, p_terms, p_asked) AS n (name, terms, asked)
+            ON CONFLICT DO NOTHING;
     END IF;
     RETURN its_tag;
 END $$;
@@ -298,6 +330,28 @@ BEGIN
         INSERT INTO {schema}.convoke_round_consumer (broker, name) VALUES (its_broker, p_name) ON CONFLICT DO NOTHING;
     ELSE
         DELETE FROM {schema}.convoke_round_consumer WHERE broker = its_broker AND name = p_name;
+    END IF;
+    RETURN FOUND;
+END $$;
+
+-- Notes what a party says of itself, in place of what was noted before, or removes that if there are no terms, once all have ended who
+-- work now. Returns whether that changed anything.
+CREATE FUNCTION {schema}.convoke_round_party_1(p_broker text, p_name text, p_terms text, p_asked boolean) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    its_broker integer;
+BEGIN
+    IF current_setting('lock_timeout') = '0' THEN
+        PERFORM set_config('lock_timeout', '10s', true);
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('convoke consumers of {schema} ' || p_broker, 0));
+    INSERT INTO {schema}.convoke_round_broker (name) VALUES (p_broker) ON CONFLICT (name) DO NOTHING;
+    SELECT b.id INTO its_broker FROM {schema}.convoke_round_broker AS b WHERE b.name = p_broker;
+    IF p_terms IS NULL THEN
+        DELETE FROM {schema}.convoke_round_party WHERE broker = its_broker AND name = p_name;
+    ELSE
+        INSERT INTO {schema}.convoke_round_party (broker, name, terms, asked) VALUES (its_broker, p_name, p_terms, p_asked)
+            ON CONFLICT (broker, name) DO UPDATE SET terms = excluded.terms, asked = excluded.asked;
     END IF;
     RETURN FOUND;
 END $$;
