@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
+use super::aborting::Aborting;
 use super::error::DurableError;
 use super::key;
 use super::running::{Ask, Core, Reply, Waiter};
@@ -86,15 +87,16 @@ impl<P: Payload + Serialize + DeserializeOwned> Durable<P> {
         self.ask(place, Ask::Open).await
     }
 
-    /// Cancels the round of this key for everyone, for this reason. One that waits to be opened, and one that is aside, is
-    /// cancelled too.
+    /// Cancels the round of this key for everyone, for this reason, once it is awaited. One that waits to be opened, and one that is
+    /// aside, is cancelled too. Who does so is said by [`by`](Aborting::by), and is in the outcome.
     ///
     /// # Errors
     ///
-    /// [`EmitError::NoRound`] if there is none, and those of an emission.
-    pub async fn abort(&self, key: impl Into<RoundKey>, reason: impl Into<Arc<str>>) -> Result<RoundId, EmitError> {
-        let place = Place::Key(key::write(Some(&key.into()))?);
-        self.ask(place, Ask::Abort(reason.into())).await
+    /// [`EmitError::NoRound`] if there is none, [`EmitError::MayNotAbort`] if the rules of the round
+    /// [name others](crate::DurableBuilder::aborted_by), and those of an emission.
+    pub fn abort(&self, key: impl Into<RoundKey>, reason: impl Into<Arc<str>>) -> Aborting<P> {
+        let place = key::write(Some(&key.into())).map(Place::Key);
+        Aborting::new(self.core.clone(), place, reason.into())
     }
 
     /// Has a round decided once more that was set aside, because a payload could not be read or a predicate has panicked. Its

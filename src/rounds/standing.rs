@@ -59,12 +59,14 @@ pub struct DurableParty {
     pub name: Arc<str>,
     /// How long it has for its signal, from the opening of a round on; `None` if only the timeout of the round applies.
     pub deadline: Option<Duration>,
+    /// Whether it can be asked for its signal, in a process that has it.
+    pub is_asked: bool,
 }
 
 impl DurableParty {
     pub(super) fn of(party: Party) -> Self {
         let terms = PartyTerms::read(&party.terms).unwrap_or_default();
-        Self { name: party.name, deadline: terms.time() }
+        Self { name: party.name, deadline: terms.time(), is_asked: party.asked }
     }
 }
 

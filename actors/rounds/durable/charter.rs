@@ -44,14 +44,31 @@ pub struct Charter {
     on_timeout: OnTimeout,
     #[serde(default, skip_serializing_if = "is_default")]
     on_veto: OnVeto,
+    #[serde(default = "waits", skip_serializing_if = "is_wait")]
+    on_lost: OnLost,
+    /// Microseconds; `None` for as long as the round is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_heartbeat: Option<u64>,
     #[serde(default, skip_serializing_if = "is_default")]
     early: Early,
+    /// Who may abort a round; nobody for anyone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    aborted_by: Vec<Arc<str>>,
     /// Microseconds.
     late_window: u64,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+/// A party that is lost may come back, in this process or another.
+fn waits() -> OnLost {
+    OnLost::Wait
+}
+
+fn is_wait(on_lost: &OnLost) -> bool {
+    *on_lost == OnLost::Wait
 }
 
 /// A release, as data.
@@ -102,9 +119,13 @@ impl Charter {
     /// # Errors
     ///
     /// Says why they are none of a durable one.
-    pub(crate) fn of<P>(rules: &Rules<P>, late_window: Option<Duration>, early: Early) -> Result<Self, CharterError> {
-        let Rules { timeout, idle, release, expected, close, late_join, repeat, on_timeout, on_lost, on_veto, .. } =
-            rules;
+    pub(crate) fn of<P>(
+        rules: &Rules<P>,
+        late_window: Option<Duration>,
+        on_lost: OnLost,
+        early: Early,
+    ) -> Result<Self, CharterError> {
+        let Rules { timeout, idle, release, expected, close, late_join, repeat, on_timeout, on_veto, .. } = rules;
         let release = match release {
             Needed::All if expected.is_empty() => return Err(CharterError::NobodyExpected),
             Needed::All => Needs::All,
@@ -126,12 +147,6 @@ impl Charter {
                  take part",
             ));
         }
-        if *on_lost == OnLost::Shrink {
-            return Err(CharterError::Policy(
-                "a durable round waits for a party whose process is away: leave `on_lost` out, and choose a release that can do \
-                 without some",
-            ));
-        }
         let window = late_window.unwrap_or(*timeout);
         Ok(Self {
             timeout: micros(*timeout),
@@ -142,6 +157,9 @@ impl Charter {
             repeat: *repeat,
             on_timeout: *on_timeout,
             on_veto: *on_veto,
+            on_lost,
+            aborted_by: Vec::new(),
+            max_heartbeat: (rules.max_heartbeat != Duration::MAX).then(|| micros(rules.max_heartbeat)),
             early,
             late_window: micros(window),
         })
@@ -170,6 +188,22 @@ impl Charter {
     /// Returns how long after the end of a round a signal of it is late, in microseconds.
     pub fn late_window(&self) -> u64 {
         self.late_window
+    }
+
+    /// Has these alone abort rounds, or anyone if there are none.
+    pub fn aborted_by(mut self, names: Vec<Arc<str>>) -> Self {
+        self.aborted_by = names;
+        self
+    }
+
+    /// Whether somebody of this name, or somebody without a name, may abort a round.
+    pub fn may_abort(&self, by: Option<&str>) -> bool {
+        self.aborted_by.is_empty() || by.is_some_and(|by| self.aborted_by.iter().any(|name| **name == *by))
+    }
+
+    /// Returns how long a round is open at most, in microseconds.
+    pub fn timeout(&self) -> u64 {
+        self.timeout
     }
 
     /// Returns when a round ends by itself that opened then and has had its last signal then, in microseconds.
@@ -238,7 +272,8 @@ impl Charter {
         rules.repeat = self.repeat;
         rules.on_timeout = self.on_timeout;
         rules.on_veto = self.on_veto;
-        rules.on_lost = OnLost::Wait;
+        rules.on_lost = self.on_lost;
+        rules.max_heartbeat = self.max_heartbeat.map_or(Duration::MAX, Duration::from_micros);
         Rc::new(rules)
     }
 }

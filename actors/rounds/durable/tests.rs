@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{Charter, Course, Early, End, PartyTerms, Predicates, Said, Told, Word};
-use crate::rounds::round::{Needed, OnTimeout, Rules};
+use crate::rounds::round::{Needed, OnLost, OnTimeout, Rules};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -25,7 +25,7 @@ fn charter(change: impl FnOnce(&mut Rules<u32>)) -> Arc<Charter> {
     let mut rules = Rules::new(10 * SECOND);
     rules.expected = ["a", "b", "c"].map(Arc::from).into();
     change(&mut rules);
-    Arc::new(Charter::of(&rules, None, Early::Opens).unwrap())
+    Arc::new(Charter::of(&rules, None, OnLost::Wait, Early::Opens).unwrap())
 }
 
 fn begun(charter: &Arc<Charter>) -> Box<dyn Course> {
@@ -116,6 +116,55 @@ fn whoever_works_out_the_same_rows_comes_to_the_same_ending() {
     let ended = (watched.ending(7, 3 * SECOND), asleep.ending(7, 3 * SECOND));
     assert_eq!(ended.0, ended.1);
     assert_eq!(names(&ended.0.unwrap().missing), ["a"]);
+}
+
+#[test]
+fn whoever_was_asked_and_is_lost_is_waited_for_or_not() {
+    for (on_lost, end) in
+        [(OnLost::Wait, None), (OnLost::Cancel, Some(End::Lost("b".into()))), (OnLost::Shrink, Some(End::Resolved))]
+    {
+        let mut rules = Rules::<u32>::new(10 * SECOND);
+        rules.expected = ["a", "b"].map(Arc::from).into();
+        let charter = Arc::new(Charter::of(&rules, None, on_lost, Early::Opens).unwrap());
+        assert_eq!(Charter::read(&charter.to_text()).unwrap(), *charter);
+        let mut course = begun(&charter);
+        say(&mut *course, Line(1, "a", YES));
+        assert_eq!(say(&mut *course, Line(2, "nobody", Word::Lost)), Told::Stranger);
+        assert_eq!(say(&mut *course, Line(2, "a", Word::Lost)), Told::Nothing);
+        assert_eq!(say(&mut *course, Line(3, "b", Word::Lost)), Told::Taken);
+        assert_eq!(course.ending(0, 3 * SECOND).map(|ending| ending.end), end);
+        if end.is_none() {
+            assert_eq!((names(&course.missing()), course.payloads()), (vec!["b"], vec!["1".to_owned()]));
+            assert_eq!(say(&mut *course, Line(4, "b", YES)), Told::Taken);
+            assert!(course.ending(0, 4 * SECOND).unwrap().is_resolved());
+        } else {
+            assert_eq!(say(&mut *course, Line(4, "b", YES)), Told::Over);
+        }
+    }
+}
+
+#[test]
+fn more_time_is_that_of_one_that_has_not_missed_its_own() {
+    let charter = charter(|rules| {
+        rules.release = Needed::AtLeast(2);
+        rules.max_heartbeat = 5 * SECOND;
+    });
+    assert_eq!(Charter::read(&charter.to_text()).unwrap(), *charter);
+    let mut course = begun(&charter);
+    say(&mut *course, Line(0, "c", party(2)));
+    assert_eq!(say(&mut *course, Line(1, "a", Word::Beat(4 * SECOND))), Told::Nothing, "it has none of its own");
+    assert_eq!(say(&mut *course, Line(1, "c", Word::Beat(4 * SECOND))), Told::Taken);
+    assert_eq!(course.next_deadline(), Some(4 * SECOND));
+    // No further than heartbeats carry it.
+    assert_eq!(say(&mut *course, Line(3, "c", Word::Beat(9 * SECOND))), Told::Taken);
+    assert_eq!(course.next_deadline(), Some(7 * SECOND));
+    // As one row it is the same, at the time of the first.
+    let mut one_row = begun(&charter);
+    say(&mut *one_row, Line(0, "c", party(2)));
+    say(&mut *one_row, Line(1, "c", Word::Beat(9 * SECOND)));
+    assert_eq!(one_row.next_deadline(), course.next_deadline());
+    assert_eq!(say(&mut *course, Line(8, "c", Word::Beat(9 * SECOND))), Told::Late);
+    assert_eq!(say(&mut *course, Line(8, "c", Word::Lost)), Told::Late);
 }
 
 #[test]

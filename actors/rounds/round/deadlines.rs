@@ -117,6 +117,11 @@ impl<P> Round<P> {
         self.find_own();
     }
 
+    /// The deadline that an emitter has of its own.
+    pub(crate) fn deadline_of(&self, slot: Slot) -> Option<Duration> {
+        self.terms_of(slot).and_then(|terms| terms.deadline)
+    }
+
     pub(super) fn find_own(&mut self) {
         self.own = self
             .terms

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::bench::{Answer, Ask, Done, Law, id, packet, replay, since};
+use super::leases::Held;
 use crate::__private::rounds::{Charter, Course, End, Ending, Kind, PartyTerms, Said, Sign, Told, Word};
 use crate::durable::key;
 use crate::durable::store::{Case, Next, Opening, Past, Round, Row, Ruling, Stage};
@@ -18,16 +19,20 @@ const AWAITED: usize = 1_000;
 
 /// One place, while it is judged.
 pub(super) struct Sitting<'a, P> {
-    law: &'a Law<P>,
-    case: &'a Case<'a>,
-    key: String,
+    pub(super) law: &'a Law<P>,
+    pub(super) case: &'a Case<'a>,
+    pub(super) key: String,
+    /// How parties are being asked, once somebody has looked.
+    pub(super) held: Option<Vec<Held>>,
+    /// The round opens now.
+    opens: bool,
     pub(super) ruling: Ruling,
     pub(super) done: Done,
 }
 
 impl<'a, P> Sitting<'a, P> {
     pub(super) fn new(law: &'a Law<P>, case: &'a Case<'a>, key: String) -> Self {
-        Self { law, case, key, ruling: Ruling::default(), done: Done::default() }
+        Self { law, case, key, held: None, opens: false, ruling: Ruling::default(), done: Done::default() }
     }
 }
 
@@ -82,7 +87,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                     },
                 },
                 Ask::Open => Some(Stage::Open),
-                Ask::Veto { .. } | Ask::Abort(_) | Ask::Retry => None,
+                Ask::Veto { .. } | Ask::Lease { .. } | Ask::Abort { .. } | Ask::Retry => None,
             };
             match (known, opens) {
                 (Some(answer), _) => self.tell(answer),
@@ -110,8 +115,8 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
     }
 
     /// An ask that was written before, by a work of which nobody knew how it ended, and whose round is over.
-    fn known_before(&self, ask: &Ask) -> Option<Answer> {
-        let (Ask::Signal { token, .. } | Ask::Veto { token, .. }) = ask else { return None };
+    pub(super) fn known_before(&self, ask: &Ask) -> Option<Answer> {
+        let (Ask::Signal { token, .. } | Ask::Veto { token, .. } | Ask::Abort { token, .. }) = ask else { return None };
         let (last, ending) = self.last()?;
         let is_it = ending.signals.iter().any(|sign| sign.token == *token)
             || ending.vetoes.iter().any(|no| no.token == *token)
@@ -163,12 +168,13 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             let (name, token) = match ask {
                 Ask::Signal { name, token, .. } => (name, token),
                 Ask::Open => return self.begin(round.id, round.rules, charter, asks, place),
-                Ask::Abort(reason) => {
-                    let ending = self.ended_without(round, End::Aborted(reason.clone()));
-                    self.tell(Answer::Written(id(round.id)));
-                    return self.close(round.id, ending, asks);
+                Ask::Abort { .. } => {
+                    if self.is_aborted(round, charter, ask, asks) {
+                        return;
+                    }
+                    continue;
                 }
-                Ask::Veto { .. } | Ask::Retry => {
+                Ask::Veto { .. } | Ask::Lease { .. } | Ask::Retry => {
                     self.tell(Answer::Refused(EmitError::NoRound));
                     continue;
                 }
@@ -202,10 +208,14 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         let reason: Arc<str> = round.reason.as_deref().unwrap_or_default().into();
         for (place, ask) in asks.iter().enumerate() {
             match ask {
-                Ask::Abort(reason) => {
-                    let ending = self.ended_without(round, End::Aborted(reason.clone()));
-                    self.tell(Answer::Written(id(round.id)));
-                    return self.close(round.id, ending, asks);
+                Ask::Abort { .. } => {
+                    let Some(charter) = self.law.charter(self.case.rules.as_ref()) else {
+                        self.tell(Answer::Refused(EmitError::Aside { round: id(round.id), reason: reason.clone() }));
+                        continue;
+                    };
+                    if self.is_aborted(round, &charter, ask, asks) {
+                        return;
+                    }
                 }
                 Ask::Retry => {
                     let Some(charter) = self.law.charter(self.case.rules.as_ref()) else {
@@ -261,16 +271,23 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                         }
                     }
                 }
-                Ask::Abort(reason) => {
-                    let ending = self.ended_without(round, End::Aborted(reason.clone()));
-                    self.tell(Answer::Written(id(round.id)));
-                    return self.close(round.id, ending, asks);
+                Ask::Abort { .. } => {
+                    if self.is_aborted(round, charter, ask, asks) {
+                        return;
+                    }
+                    continue;
                 }
+                // It decides nothing here.
+                Ask::Lease { .. } => match self.lease(ask, round.id, round.opened_at, charter, None) {
+                    Ok(answer) => answer,
+                    Err(why) => Answer::Refused(EmitError::Unreadable(why.into())),
+                },
                 Ask::Open | Ask::Retry => Answer::Written(id(round.id)),
             };
             self.tell(answer);
         }
-        if !self.ruling.adds.is_empty() {
+        self.note_leases();
+        if !self.ruling.adds.is_empty() || !self.ruling.notes.is_empty() {
             let due_at = match self.ruling.next {
                 Next::Waits { due_at, .. } => due_at,
                 _ => round.due_at,
@@ -283,6 +300,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
     fn begin(&mut self, number: i64, rules: i64, charter: &Arc<Charter>, asks: &[Ask], from: usize) {
         let now = self.case.now;
         self.ruling.opens = Some(Opening { rules, stage: Stage::Open, at: now });
+        self.opens = true;
         for party in self.case.parties.iter().filter(|party| charter.knows(&party.name)) {
             // What a later program says of a party is none of this one's rounds.
             let Ok(terms) = PartyTerms::read(&party.terms) else { continue };
@@ -304,7 +322,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             }
         }
         let at = since(opened, self.case.now);
-        let mut changed = self.ruling.opens.is_some();
+        let (mut changed, mut aborted) = (self.ruling.opens.is_some(), None);
         let mut hear = asks.iter().enumerate().skip(from).peekable();
         while let Some((place, ask)) = hear.peek().copied() {
             if course.next_deadline().is_none() {
@@ -313,7 +331,23 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             let (name, token, weight, word) = match ask {
                 Ask::Signal { name, payload, weight, token } => (&**name, *token, *weight, Word::Signal(payload)),
                 Ask::Veto { name, reason, token } => (&**name, *token, 1, Word::Veto(reason)),
-                Ask::Abort(reason) => ("", Uuid::nil(), 1, Word::Abort(reason)),
+                Ask::Abort { by, .. } if !charter.may_abort(by.as_deref()) => {
+                    self.tell(Answer::Refused(EmitError::MayNotAbort { by: by.clone() }));
+                    hear.next();
+                    continue;
+                }
+                Ask::Abort { reason, by, token } => (by.as_deref().unwrap_or_default(), *token, 1, Word::Abort(reason)),
+                Ask::Lease { .. } => {
+                    match self.lease(ask, number, opened, charter, Some(&mut *course)) {
+                        Ok(answer) => {
+                            changed |= !matches!(answer, Answer::Refused(_));
+                            self.tell(answer);
+                        }
+                        Err(why) => return self.set_aside(number, asks, place, why),
+                    }
+                    hear.next();
+                    continue;
+                }
                 Ask::Open | Ask::Retry => {
                     self.tell(Answer::Written(id(number)));
                     hear.next();
@@ -335,11 +369,15 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             let answer = match told {
                 Told::Taken => {
                     changed = true;
+                    if let Ask::Abort { token, .. } = ask {
+                        aborted = Some(*token);
+                    }
                     self.add(ask);
                     Answer::Written(id(number))
                 }
                 // It is for the next round.
                 Told::Over => break,
+                Told::Nothing => Answer::Written(id(number)),
                 Told::AlreadyKept => Answer::Refused(EmitError::AlreadyKept { round: id(number) }),
                 Told::Vetoed => Answer::Refused(EmitError::Vetoed { round: id(number) }),
                 Told::Late => Answer::Refused(EmitError::Late { round: id(number), key: key::read(&self.key) }),
@@ -348,13 +386,25 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             self.tell(answer);
             hear.next();
         }
-        if let Err(why) = course.tick(at) {
+        let ticked = course.tick(at).and_then(|()| self.lapse(number, opened, Some(&mut *course)));
+        if let Err(why) = ticked {
             return self.set_aside(number, asks, self.done.answers.len(), why);
         }
         match (course.ending(opened, at), course.next_deadline()) {
-            (Some(ending), _) => self.close(number, ending, asks),
+            (Some(ending), _) => {
+                let by = ending.by.or(aborted);
+                self.close(number, Ending { by, ..ending }, asks);
+            }
             (None, Some(deadline)) => {
-                let due = opened.saturating_add(micros(deadline));
+                if self.opens {
+                    self.summon(&course.missing(), number);
+                } else if self.ruling.opens.is_some() {
+                    // It was aside.
+                    self.ask_again(number, Some(&mut *course));
+                }
+                let lease = self.next_lease(Some(&mut *course)).unwrap_or(i64::MAX);
+                self.note_leases();
+                let due = opened.saturating_add(micros(deadline)).min(lease);
                 let is_new = self.case.round.as_ref().is_none_or(|round| round.due_at != due);
                 if changed || is_new || asks.is_empty() {
                     self.ruling.next = Next::Waits { look_at: due, due_at: due };
@@ -368,12 +418,12 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         let (kind, name, token, weight, body) = match ask {
             Ask::Signal { name, payload, weight, token } => (Kind::Signal, name, token, *weight, payload.as_bytes()),
             Ask::Veto { name, reason, token } => (Kind::Veto, name, token, 1, reason.as_bytes()),
-            Ask::Open | Ask::Abort(_) | Ask::Retry => return,
+            Ask::Lease { .. } | Ask::Open | Ask::Abort { .. } | Ask::Retry => return,
         };
         self.add_row(kind, name, *token, (weight != 1).then(|| weight.to_string()), body);
     }
 
-    fn add_row(&mut self, kind: Kind, name: &Arc<str>, token: Uuid, terms: Option<String>, body: &[u8]) {
+    pub(super) fn add_row(&mut self, kind: Kind, name: &Arc<str>, token: Uuid, terms: Option<String>, body: &[u8]) {
         let last = self.ruling.adds.last().or(self.case.rows.last());
         self.ruling.adds.push(Row {
             number: last.map_or(1, |row| row.number + 1),
@@ -392,6 +442,23 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         self.tell_rest(asks, &Answer::Refused(EmitError::Aside { round, reason: reason.clone() }));
         self.done.aside = Some((round, reason));
         self.ruling.next = Next::Aside { reason: why };
+    }
+
+    /// Aborts a round that is not worked out, if whoever asks for that may; says whether it did.
+    fn is_aborted(&mut self, round: &Round, charter: &Charter, ask: &Ask, asks: &[Ask]) -> bool {
+        let Ask::Abort { reason, by, token } = ask else { return false };
+        if !charter.may_abort(by.as_deref()) {
+            self.tell(Answer::Refused(EmitError::MayNotAbort { by: by.clone() }));
+            return false;
+        }
+        let end = match by {
+            Some(by) => End::AbortedBy(by.clone(), reason.clone()),
+            None => End::Aborted(reason.clone()),
+        };
+        let ending = Ending { by: Some(*token), ..self.ended_without(round, end) };
+        self.tell(Answer::Written(id(round.id)));
+        self.close(round.id, ending, asks);
+        true
     }
 
     /// How a round ended that was not worked out: with the signals that it has, as they stand in rows.
@@ -416,6 +483,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
 
     fn close(&mut self, number: i64, ending: Ending, asks: &[Ask]) {
         self.tell_rest(asks, &Answer::Again);
+        self.ruling.asks.clear();
         let outcome = ending.to_text();
         let for_one = |consumer: &Arc<str>| packet(&self.law.broker, consumer, number, &self.key, &outcome);
         let heard = self.case.consumers.iter().map(|consumer| (consumer.clone(), for_one(consumer))).collect();

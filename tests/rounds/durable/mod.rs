@@ -1,6 +1,7 @@
 //! Durable rounds, over a database in memory and in virtual time: what is a row outlives whoever has written it.
 //!
-//! `signals` is what a round is told and tells, `parties` what these say of themselves, `restarts` what outlives a process, `consumers` who hears, `rules` what two programs
+//! `signals` is what a round is told and tells, `parties` what these say of themselves, `summons` how they are asked,
+//! `restarts` what outlives a process, `consumers` who hears, `rules` what two programs
 //! may differ in, `incidents` what went wrong elsewhere, and `wrong` what is refused when it is set up.
 //! `over_servers/` is the same over SQLite, PostgreSQL and Redis, in tests/over_servers.rs.
 
@@ -10,4 +11,5 @@ mod parties;
 mod restarts;
 mod rules;
 mod signals;
+mod summons;
 mod wrong;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use convoke::prelude::*;
 use convoke::transport::{Memory, MemoryDatabase};
-use convoke::{Durable, DurableState, Gathered};
+use convoke::{Durable, DurableState, Early, Gathered};
 use tokio::time::{Instant, sleep};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
