@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::room::{Room, by_key, closing, judge, packet, signaled};
+use crate::durable::plan::channel_of;
 use crate::durable::store::{Enrolled, Party, RoundDatabase, Ruling};
-use crate::outbox::OutboxBuilder;
 
 pub(super) async fn the_first_rules_are_taken_and_others_have_to_replace_them<D: RoundDatabase>(room: &Room<D>) {
     let rounds = room.database.open_rounds("payments".into()).await.unwrap();
@@ -95,10 +95,7 @@ pub(super) async fn a_party_is_asked_if_it_can_be<D: RoundDatabase>(room: &Room<
         // By another process: this one has to learn of it.
         another.add_party(&party(name, "{}", name != "never")).await.unwrap();
     }
-    let asked = async |name: &str| {
-        let outbox = OutboxBuilder::new(&room.database, room.rounds.summons_of(name)).await.unwrap();
-        outbox.keeping().figures(100_000).await.unwrap().ready
-    };
+    let asked = async |name: &str| room.heard(&channel_of(name)).await;
     let asks = || names.iter().chain(&["nobody"]).map(|name| (Arc::from(*name), packet(1, name))).collect();
     // With an opening, with nothing else, and with an end.
     room.work(&[by_key("a")], |case| Ruling { asks: asks(), ..signaled(case, room.rules) }).await;

@@ -11,7 +11,7 @@ use tokio::sync::{RwLock, watch};
 use super::table::{Table, now};
 use crate::durable::plan::{Plan, channel_of, check_places, outbox_of};
 use crate::durable::{
-    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, RoundFigures, RoundStore,
+    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures, RoundStore,
 };
 use crate::outbox::Keeps;
 use crate::sql::Bell;
@@ -222,6 +222,13 @@ impl RoundStore for MemoryRounds {
 
     fn outbox_of(&self, consumer: &str) -> String {
         outbox_of(&self.broker, consumer)
+    }
+
+    fn road<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Road, TransportError>> {
+        Box::pin(async move {
+            let outbox = Keeps::open(&self.database, outbox_of(&self.broker, channel).into()).await?;
+            Ok(Road::Rows(outbox))
+        })
     }
 }
 

@@ -3,15 +3,14 @@
 //! ```text
 //! Broker ─▶ clerk.rs ─▶ queue.rs ─▶ engine.rs: write ─▶ RoundStore::work ─▶ bench.rs ─▶ sitting.rs (round.rs decides)
 //!                                   engine.rs: look ──▶ RoundStore::due ─▶ work ─▶ …
-//! an outbox ─▶ a relay ─▶ deliver.rs ─▶ Broker ─▶ a consumer
-//!                         summon.rs ──▶ Broker ─▶ an emitter ─▶ a pledge ─▶ queue.rs
+//! RoundStore::road ─▶ carry.rs (a relay of an outbox, or a queue) ─▶ deliver.rs ─▶ Broker ─▶ a consumer
+//!                                                                   summon.rs ──▶ Broker ─▶ an emitter ─▶ a pledge ─▶ queue.rs
 //! ```
 //!
 //! In reading order: `clerk` takes what members say, and lets consumers in. `queue` has what waits to be written and who waits for an
 //! end, and `engine` writes and looks. `bench` is where a work is judged, `sitting` one place of it, `unworked` one that this process does
-//! not work out, `leases` how its parties are asked, and
-//! `next` the round behind one that closes.
-//! `deliver` hands rounds to the consumers of this process, and `summon` asks its parties.
+//! not work out, `leases` how its parties are asked, and `next` the round behind one that closes. `carry` has what waits for a name in the
+//! store come to this process: `deliver` hands rounds to its consumers, and `summon` asks its parties.
 //!
 //! Nothing that a process knows decides: a sitting goes by the rows that it is given, in the transaction that has them locked.
 
@@ -23,6 +22,7 @@ mod sitting;
 mod unworked;
 mod leases;
 mod next;
+mod carry;
 mod deliver;
 mod summon;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use convoke::prelude::*;
 use convoke::{Durable, Pledge};
 
-use super::{DAY, Site, number, told};
+use super::{DAY, Kept, Site, number, told};
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::sqlite::File;
 use crate::transports::outbox::until;
@@ -87,8 +87,7 @@ async fn play<B: Site>(test: &str, base: B) {
 fn a_summons_over_sqlite_outlives_its_process() {
     if !is_child::<File>() {
         let test = concat!(module_path!(), "::a_summons_over_sqlite_outlives_its_process");
-        actix_rt::System::new()
-            .block_on(async { play(test, <File as crate::transports::outbox::Base>::new().await).await });
+        actix_rt::System::new().block_on(async { play(test, <File as Site>::new().await).await });
     }
 }
 
@@ -96,7 +95,14 @@ fn a_summons_over_sqlite_outlives_its_process() {
 fn a_summons_over_postgres_outlives_its_process() {
     if !is_child::<Database>() {
         let test = concat!(module_path!(), "::a_summons_over_postgres_outlives_its_process");
-        actix_rt::System::new()
-            .block_on(async { play(test, <Database as crate::transports::outbox::Base>::new().await).await });
+        actix_rt::System::new().block_on(async { play(test, <Database as Site>::new().await).await });
+    }
+}
+
+#[test]
+fn a_summons_over_redis_outlives_its_process() {
+    if !is_child::<Kept>() {
+        let test = concat!(module_path!(), "::a_summons_over_redis_outlives_its_process");
+        actix_rt::System::new().block_on(async { play(test, Kept::new().await).await });
     }
 }
