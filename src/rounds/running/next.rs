@@ -27,9 +27,8 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         let now = self.case.now;
         let charter = self.law.charter.clone();
         let mut rows = Rows(Vec::new());
-        let course = <dyn Course>::begin(&charter, &self.law.predicates);
         // Where that fails it is seen by whoever looks, which is at once, and sets the round aside.
-        let mut course = course.map(Ok).unwrap_or_else(|| Err(String::new()));
+        let mut course = <dyn Course>::begin(&charter, &self.law.predicates).ok_or_else(String::new);
         for party in self.case.parties.iter().filter(|party| charter.knows(&party.name)) {
             let Ok(terms) = PartyTerms::read(&party.terms) else { continue };
             rows.add(Kind::Party, &party.name, now, Uuid::nil(), Some(terms.to_text()), Vec::new());

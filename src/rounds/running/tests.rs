@@ -215,7 +215,6 @@ async fn whoever_has_answered_is_asked_no_more() {
 
 #[actix_rt::test]
 async fn what_is_tried_again_knows_itself_though_the_next_round_is_open() {
-    let room = Room::new(OnLost::Wait, DAY).await;
     let key = || Place::Key("n7".into());
     let (abort, last) = (Uuid::now_v7(), Uuid::now_v7());
     let ends = [
@@ -224,6 +223,7 @@ async fn what_is_tried_again_knows_itself_though_the_next_round_is_open() {
         Ask::Veto { name: "b".into(), reason: "no".into(), token: Uuid::now_v7() },
     ];
     for end in ends {
+        let room = Room::new(OnLost::Wait, DAY).await;
         let round = room.opened().await;
         assert!(is_written(&room.says(key(), vec![end.clone()]).await[0]));
         // Nobody is in between, and then somebody is.

@@ -163,9 +163,10 @@ async fn a_payload_whose_drop_panics_leaves_nobody_waiting() {
     let polls: Durable<Unlucky> = Broker::new(DAY).release(Release::at_least(2)).durable(&db, "polls").await.unwrap();
     let a = Emitter::join(&polls, "a").await.unwrap();
     let b = Emitter::join(&polls, "b").await.unwrap();
-    // All of it may be one batch: the round of the unlucky one closes among others, and nobody waits for its outcome.
-    let first: Vec<_> = (10..17).map(|key| a.emit_for(key, Unlucky(u32::try_from(key).unwrap())).committed()).collect();
-    let second: Vec<_> = (10..17).map(|key| b.emit_for(key, Unlucky(0)).committed()).collect();
+    // All of it may be one batch: the unlucky one is among others, and nobody waits for it.
+    let first: Vec<_> = (0..4).map(|key| a.emit_for(key, Unlucky(1)).committed()).collect();
+    a.do_emit_for(13, Unlucky(13)).unwrap();
+    let second: Vec<_> = (0..4).map(|key| b.emit_for(key, Unlucky(2)).committed()).collect();
     let all = futures_util::future::join_all(first.into_iter().chain(second));
     for committed in tokio::time::timeout(HOUR, all).await.expect("somebody is left waiting") {
         committed.unwrap();
@@ -177,4 +178,6 @@ async fn a_payload_whose_drop_panics_leaves_nobody_waiting() {
         assert_eq!(outcome.unwrap().payloads().len(), 2);
     }
     assert!(began.elapsed() < HOUR);
+    // And it is written.
+    assert_eq!(polls.why(13).await.unwrap().unwrap().kept.len(), 1);
 }
