@@ -8,7 +8,7 @@
 //!
 //! In reading order: `clerk` takes what members say, and lets consumers in. `queue` has what waits to be written and who waits for an
 //! end, and `engine` writes and looks. `bench` is where a work is judged, `sitting` one place of it. `deliver` hands rounds to the
-//! consumers of this process.
+//! consumers of this process. `gathering` is for a part of Convoke that keeps rounds for itself, as batches of tasks do.
 //!
 //! Nothing that a process knows decides: a sitting goes by the rows that it is given, in the transaction that has them locked.
 
@@ -18,8 +18,10 @@ mod engine;
 mod bench;
 mod sitting;
 mod deliver;
+mod gathering;
 
 pub(super) use bench::{Ask, Law, id, replay, since};
 pub(super) use clerk::{Clerk, Relays};
 pub(super) use engine::Core;
+pub(crate) use gathering::{Gathering, Heard, Shape, Speech, Tally, Word, limits};
 pub(super) use queue::{Reply, Waiter};

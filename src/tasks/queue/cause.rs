@@ -5,11 +5,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::together::{Follows, Seat};
 use crate::__private::Stamp;
 use crate::outbox::{Outbox, OutboxDatabase};
 use crate::{EventBus, JsonEvent, TraceContext, Uuid};
 
-/// The trace, the correlation and the cause of a job.
+/// The trace, the correlation and the cause of a job; and its batch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::tasks) struct Cause {
@@ -19,6 +20,12 @@ pub(in crate::tasks) struct Cause {
     correlation_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     causation_id: Option<Uuid>,
+    /// Of which batch it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::tasks) seat: Option<Seat>,
+    /// Behind which batch it was enqueued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::tasks) follows: Option<Follows>,
 }
 
 impl Cause {
@@ -33,6 +40,7 @@ impl Cause {
             traceparent: Some(metadata.trace.to_string()),
             correlation_id: Some(metadata.correlation),
             causation_id: metadata.causation,
+            ..Self::default()
         }
     }
 
