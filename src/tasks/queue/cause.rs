@@ -5,10 +5,25 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::together::{Follows, Seat};
 use crate::__private::Stamp;
 use crate::outbox::{Outbox, OutboxDatabase};
 use crate::{EventBus, JsonEvent, TraceContext, Uuid};
+
+/// What a job knows of the batch that it is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tasks) struct Seat {
+    pub(in crate::tasks) batch: Uuid,
+    /// How many bytes of its result the outcome of the batch takes.
+    pub(in crate::tasks) room: usize,
+}
+
+/// What the job that follows a batch knows of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tasks) struct Follows {
+    pub(in crate::tasks) batch: Uuid,
+    /// The number of its round.
+    pub(in crate::tasks) round: i64,
+}
 
 /// The trace, the correlation and the cause of a job; and its batch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ mod cause;
 mod lanes;
 mod together;
 
-pub(super) use cause::Cause;
+pub(super) use cause::{Cause, Follows, Seat};
 pub use enqueue::{Enqueue, EnqueueAll, Enqueued};
 pub use job::{FailedJob, Job, JobId, JobStatus};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -25,4 +25,4 @@ pub(super) use lanes::{time_of, wait_of};
 pub(super) use packing::pack;
 pub use queue::{OpenTasks, TaskQueue};
 pub use together::{AtLeast, Batch, BatchId, BatchJob, BatchOutcome, BatchState, BatchStatus, Together};
-pub(super) use together::{Ended, Follows, Hall, OpenHall, Opening, Record, Seat, speech};
+pub(super) use together::{Ended, Hall, OpenHall, Opening, Record, speech};

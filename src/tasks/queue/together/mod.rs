@@ -22,5 +22,5 @@ mod outcome;
 pub use batch::{Batch, BatchId, BatchStatus};
 pub(in crate::tasks) use hall::{Hall, OpenHall};
 pub use outcome::{BatchJob, BatchOutcome, BatchState};
-pub(in crate::tasks) use records::{Ended, Follows, Opening, Record, Seat, speech};
+pub(in crate::tasks) use records::{Ended, Opening, Record, speech};
 pub use together::{AtLeast, Together};

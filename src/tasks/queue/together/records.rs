@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, Codec, Wire};
 use crate::durable::{Shape, Speech, Word, limits};
-use crate::tasks::queue::Cause;
+use crate::tasks::queue::{Cause, Follows};
 use crate::tasks::{Due, Hold, NewJob};
 use crate::transport::Packet;
 use crate::{Envelope, Metadata, Uuid};
@@ -22,22 +22,6 @@ pub(super) const ROOM: usize = 1 << 20;
 
 /// For how long nobody enqueues the job that follows a batch once more, though that is over.
 const ONCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
-/// What a job knows of the batch that it is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::tasks) struct Seat {
-    pub(in crate::tasks) batch: Uuid,
-    /// How many bytes of its result the outcome of the batch takes.
-    pub(in crate::tasks) room: usize,
-}
-
-/// What the job that follows a batch knows of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::tasks) struct Follows {
-    pub(in crate::tasks) batch: Uuid,
-    /// The number of its round.
-    pub(in crate::tasks) round: i64,
-}
 
 /// A job of a batch: its number, its task, and whether it was there before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::batch::{Batch, BatchId};
 use super::hall::Hall;
-use super::records::{Entry, Follower, Opening, Record, Seat, room, speech};
+use super::records::{Entry, Follower, Opening, Record, room, speech};
 use crate::Uuid;
-use crate::tasks::queue::{Cause, pack};
+use crate::tasks::queue::{Cause, Seat, pack};
 use crate::tasks::running::FAR;
 use crate::tasks::{Added, KeepingJobs, NewJob, Task, TaskDatabase, TaskError};
 use crate::transport::BoxFuture;
