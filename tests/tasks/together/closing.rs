@@ -43,7 +43,7 @@ async fn it_is_out_of_reach_as_soon_as_too_many_have_failed() {
     assert_eq!((places(outcome.succeeded()), places(outcome.failed()), places(outcome.missing())), (vec![0], vec![1, 3], vec![2]));
     let failed = &outcome.jobs()[1];
     assert_eq!((failed.code(), failed.detail()), (Some("torn"), Some("page 100 is torn")));
-    assert_eq!(outcome.to_string(), "1 of 4 jobs have succeeded, 2 have failed, 1 are missing: out of reach");
+    assert_eq!(outcome.to_string(), "out of reach: 1 of 4 succeeded, 2 failed, 1 missing");
     let (is_done, heard) = followed.only();
     assert!(!is_done && heard == outcome, "{heard}");
     tasks.stop().await;

@@ -206,7 +206,7 @@ impl BatchStatus {
     }
 }
 
-/// As in `16 of 20 jobs have succeeded, 1 has failed, 3 are missing: open`.
+/// As in `open: 12 of 20 succeeded, 1 failed, 7 missing`.
 impl fmt::Display for BatchStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -249,16 +249,16 @@ impl BatchJob {
     }
 }
 
-/// As in `16 of 20 jobs have succeeded, 1 has failed, 3 are missing: done`.
+/// As in `done: 16 of 20 succeeded, 1 failed, 3 missing`.
 impl fmt::Display for BatchOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (succeeded, failed) = (self.succeeded().count(), self.failed().count());
         let all = self.jobs.len();
         write!(
             f,
-            "{succeeded} of {all} jobs have succeeded, {failed} have failed, {} are missing: {}",
-            all - succeeded - failed,
-            self.state
+            "{}: {succeeded} of {all} succeeded, {failed} failed, {} missing",
+            self.state,
+            all - succeeded - failed
         )
     }
 }
