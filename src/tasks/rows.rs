@@ -304,7 +304,7 @@ pub struct Outboxes<'a, C> {
     pub(crate) batches: Option<&'a dyn Keeping<C>>,
 }
 
-impl<C> Outboxes<'_, C> {
+impl<C: 'static> Outboxes<'_, C> {
     /// Inserts what is told of endings, in their transaction.
     pub(crate) async fn insert(
         self,

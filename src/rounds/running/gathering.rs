@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::bench::{Ask, Bench, Law, lock};
 use super::sitting::Sitting;
 use crate::__private::DeskBroker;
-use crate::__private::rounds::{Charter, End, Ending, Kind};
+use crate::__private::rounds::{Charter, End, Ending, Kind, Predicates};
 use crate::codec;
 use crate::durable::store::{Case, Judge, Kept, Place, RoundDatabase, RoundStore, Row, Ruling, Stage};
 use crate::transport::{ErrorKind, Packet, TransportError};
@@ -207,10 +207,11 @@ impl Gathering {
         if store.consumers().await?.iter().all(|name| **name != *consumer) {
             store.add_consumer(consumer).await?;
         }
-        let broker = Broker::<()>::new(GRACE).expects([name.to_owned()]);
-        let charter = charter(&broker).map_err(|why| TransportError::new(ErrorKind::Refused, name, why))?;
-        // No round opens by these: each brings its own.
-        let law = Law::new(name.into(), 0, Arc::new(charter), DeskBroker::predicates(&broker), GRACE);
+        // No round opens by the rules of this one: each brings its own.
+        let nobody = Shape { parties: vec![name.into()], quorum: 1, deadline: GRACE };
+        let refused = |why: String| TransportError::new(ErrorKind::Refused, name, why);
+        let (charter, predicates) = rules(&nobody).map_err(refused)?;
+        let law = Law::new(name.into(), 0, Arc::new(charter), predicates, GRACE);
         Ok(Self { store, law, noted: Mutex::default() })
     }
 
@@ -221,13 +222,8 @@ impl Gathering {
 
     /// Notes the rules of a round that is to open: those of the same shape are one row.
     async fn note(&self, shape: &Shape) -> Result<Noted, TransportError> {
-        let broker = Broker::<()>::new(shape.deadline)
-            .expects(shape.parties.iter().cloned())
-            .release(Release::at_least(shape.quorum))
-            .on_veto(OnVeto::Tolerate(shape.parties.len()));
         let refused = |why: String| TransportError::new(ErrorKind::Refused, self.store.name().clone(), why);
-        let charter = charter(&broker).map_err(refused)?;
-        drop(broker);
+        let (charter, _) = rules(shape).map_err(refused)?;
         let text = charter.to_text();
         if let Some(noted) = lock(&self.noted).get(&text) {
             return Ok(noted.clone());
@@ -347,8 +343,14 @@ impl Gathering {
     }
 }
 
-fn charter(broker: &Broker<()>) -> Result<Charter, String> {
-    DeskBroker::charter(broker, Early::Rejected).map_err(|error| error.to_string())
+/// The rules of a round of this shape.
+fn rules(shape: &Shape) -> Result<(Charter, Predicates<()>), String> {
+    let broker = Broker::<()>::new(shape.deadline)
+        .expects(shape.parties.iter().cloned())
+        .release(Release::at_least(shape.quorum))
+        .on_veto(OnVeto::Tolerate(shape.parties.len()));
+    let charter = DeskBroker::charter(&broker, Early::Rejected).map_err(|error| error.to_string())?;
+    Ok((charter, DeskBroker::predicates(&broker)))
 }
 
 /// Where speeches are judged.

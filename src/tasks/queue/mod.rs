@@ -25,4 +25,4 @@ pub(super) use lanes::{time_of, wait_of};
 pub(super) use packing::pack;
 pub use queue::{OpenTasks, TaskQueue};
 pub use together::{AtLeast, Batch, BatchId, BatchJob, BatchOutcome, BatchState, BatchStatus, Together};
-pub(super) use together::{Ended, Hall, OpenHall, Opening, Record, speech};
+pub(super) use together::{Ended, OpenHall, Opening, Record, speech};
