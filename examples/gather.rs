@@ -7,28 +7,24 @@ use serde::{Deserialize, Serialize};
 use std::{env, error::Error, process, process::Command, sync::Arc, time::Duration};
 
 #[derive(Task, Serialize, Deserialize)]
-struct Crawl {
-    pages: u32,
-}
+struct Crawl(u32);
 
 #[derive(Task, Serialize, Deserialize)]
-struct Fetch {
-    page: u32,
-}
+struct Fetch(u32);
 
 #[derive(Task, Serialize, Deserialize)]
 struct Report {}
 
 /// The jobs, and what goes on behind them, commit with the end of this one: all of them, or nothing.
 async fn crawl<D: TaskDatabase>(crawl: Arc<Crawl>, mut tx: Tx<D>, tasks: TaskQueue<D>) -> Result<(), Fault> {
-    let pages = (1..=crawl.pages).map(|page| Fetch { page });
+    let pages = (1..=crawl.0).map(Fetch);
     tasks.together(pages).when(AtLeast(16)).then(Report {}).within(tx.begin().await?).await?;
     Ok(())
 }
 
 async fn fetch(fetch: Arc<Fetch>) -> Result<(), Fault> {
     actix::clock::sleep(Duration::from_millis(500)).await;
-    if fetch.page == 7 { Err(Fault::new("it is torn").permanent()) } else { Ok(()) }
+    if fetch.0 == 7 { Err(Fault::new("it is torn").permanent()) } else { Ok(()) }
 }
 
 async fn run<D: TaskDatabase>(db: D, queue: TaskQueue<D>, place: &str) -> Result<(), Box<dyn Error>> {
@@ -39,7 +35,7 @@ async fn run<D: TaskDatabase>(db: D, queue: TaskQueue<D>, place: &str) -> Result
     if env::args().nth(2).is_some() {
         return Ok(tasks.run_until(shutdown_signal()).await.map(drop)?); // until it is killed
     }
-    let _ = queue.enqueue(Crawl { pages: 20 }).await?;
+    let _ = queue.enqueue(Crawl(20)).await?;
     let mut worker = Command::new(env::current_exe()?).args([place, "works"]).spawn()?;
     actix::clock::sleep(Duration::from_millis(1200)).await;
     worker.kill().and(worker.wait())?; // as `kill -9` does

@@ -326,6 +326,12 @@ impl<C: 'static> Outboxes<'_, C> {
     }
 }
 
+impl<C> fmt::Debug for Outboxes<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outboxes").field("batches", &self.batches.is_some()).finish_non_exhaustive()
+    }
+}
+
 impl<C> Clone for Outboxes<'_, C> {
     fn clone(&self) -> Self {
         *self

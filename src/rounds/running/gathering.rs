@@ -418,3 +418,75 @@ impl Judge for Hearing<'_> {
         Some(ruling)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::Memory;
+
+    fn shape(quorum: usize) -> Shape {
+        let parties = ["head", "0", "1", "2"].map(Into::into).into();
+        Shape { parties, quorum, deadline: Duration::from_secs(60) }
+    }
+
+    fn yes(name: &str) -> Word {
+        Word::Yes { name: name.into(), token: Uuid::now_v7(), payload: format!("\"{name}\"") }
+    }
+
+    fn no(name: &str) -> Word {
+        Word::No { name: name.into(), token: Uuid::now_v7(), reason: "no".into() }
+    }
+
+    fn says(key: Uuid, words: impl IntoIterator<Item = Word>) -> Speech {
+        let words: Vec<_> = words.into_iter().collect();
+        Speech { key, opens: None, words: Box::new(move |_| words.clone()) }
+    }
+
+    fn opens(key: Uuid, quorum: usize) -> Speech {
+        Speech { opens: Some((shape(quorum), yes("head"))), ..says(key, []) }
+    }
+
+    async fn gathering() -> Gathering {
+        Gathering::open(&Memory::database(), "ours:here", "then").await.unwrap()
+    }
+
+    #[actix_rt::test]
+    async fn of_each_party_the_first_word_counts_however_often_it_is_said() {
+        let (gathering, key) = (gathering().await, Uuid::now_v7());
+        assert_eq!(gathering.hear(&[says(key, [yes("0")])]).await.unwrap(), [Heard::Nothing]);
+        assert_eq!(gathering.hear(&[opens(key, 3)]).await.unwrap(), [Heard::Open]);
+        // A no behind a yes would take that back, in one go or later.
+        assert_eq!(gathering.hear(&[says(key, [yes("0"), no("0"), yes("0")])]).await.unwrap(), [Heard::Open]);
+        assert_eq!(gathering.hear(&[says(key, [no("0"), no("1"), yes("1")])]).await.unwrap(), [Heard::Open]);
+        let tally = gathering.look(key).await.unwrap().unwrap();
+        assert_eq!((&*tally.first, tally.kept.len(), tally.refused.len()), ("\"head\"", 1, 1));
+        assert_eq!(gathering.hear(&[says(key, [yes("2")])]).await.unwrap(), [Heard::Over]);
+        let tally = gathering.look(key).await.unwrap().unwrap();
+        assert_eq!((tally.end, tally.kept.len(), tally.refused.len()), (Some(End::Resolved), 2, 1));
+    }
+
+    #[actix_rt::test]
+    async fn a_key_has_one_round_ever() {
+        let (gathering, key) = (gathering().await, Uuid::now_v7());
+        // It opens and closes in one go.
+        assert_eq!(gathering.hear(&[opens(key, 1)]).await.unwrap(), [Heard::Over]);
+        let round = gathering.look(key).await.unwrap().unwrap().round;
+        assert_eq!(gathering.hear(&[opens(key, 1), opens(Uuid::now_v7(), 2)]).await.unwrap(), [Heard::Over, Heard::Open]);
+        assert_eq!(gathering.hear(&[says(key, [no("0"), Word::End("no".into())])]).await.unwrap(), [Heard::Over]);
+        assert_eq!(gathering.look(key).await.unwrap().unwrap().round, round);
+        assert_eq!(gathering.open_behind(0).await.unwrap().len(), 1);
+    }
+
+    #[actix_rt::test]
+    async fn too_many_that_say_no_end_it_and_so_does_whoever_ends_it() {
+        let (gathering, keys) = (gathering().await, [Uuid::now_v7(), Uuid::now_v7()]);
+        gathering.hear(&keys.map(|key| opens(key, 3))).await.unwrap();
+        let speeches = [says(keys[0], [no("0"), no("2")]), says(keys[1], [yes("1"), Word::End("enough".into())])];
+        assert_eq!(gathering.hear(&speeches).await.unwrap(), [Heard::Over, Heard::Over]);
+        let first = gathering.look(keys[0]).await.unwrap().unwrap();
+        assert_eq!((first.end, first.kept.len(), first.refused.len()), (Some(End::OutOfReach), 0, 2));
+        let second = gathering.look(keys[1]).await.unwrap().unwrap();
+        assert_eq!((second.end, second.kept.len()), (Some(End::Aborted("enough".into())), 1));
+        assert_eq!(second.first, "\"head\"");
+    }
+}

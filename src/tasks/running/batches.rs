@@ -190,25 +190,23 @@ impl<D: TaskDatabase> Batches<D> {
         *has_others |= !others.is_empty();
         let turns = own.len().div_ceil(SWEPT).max(1);
         let own = own.chunks(SWEPT).nth(self.swept % turns).unwrap_or_default();
-        let (mut ends, mut gone) = (Vec::new(), Vec::new());
+        let (mut ends, mut own_ends) = (Vec::new(), Vec::new());
         for entry in others.into_iter().chain(own.iter().copied()) {
-            match self.jobs.look(entry.0).await? {
-                Some(row) if row.state == State::Done => {
-                    ends.push((entry.0, Ended::done(row.text.as_deref(), opening.room())));
-                }
+            let end = match self.jobs.look(entry.0).await? {
+                Some(row) if row.state == State::Done => Ended::done(row.text.as_deref(), opening.room()),
                 Some(row) if row.state.is_over() => {
                     let code = if row.state == State::Cancelled { "cancelled" } else { "failed" };
-                    ends.push((entry.0, Ended::failed(code, row.text.as_deref().unwrap_or_default())));
+                    Ended::failed(code, row.text.as_deref().unwrap_or_default())
                 }
-                Some(_) => {}
-                None => gone.push(entry),
-            }
+                Some(_) => continue,
+                None => Ended::failed("gone", "it is deleted, and how it has ended is kept no longer"),
+            };
+            let side = if entry.2 { &mut ends } else { &mut own_ends };
+            side.push((entry.0, end));
         }
-        // How one has ended of this batch that is deleted may be on its way still: what is told now was written before.
-        let is_told = gone.iter().all(|entry| entry.2) || !waits(&*self.hall.ends).await?;
-        for entry in gone.into_iter().filter(|entry| entry.2 || is_told) {
-            let why = "it is deleted, and how it has ended is kept no longer";
-            ends.push((entry.0, Ended::failed("gone", why)));
+        // How one of this batch has ended may be on its way, and says more. What is not there now was told before.
+        if !own_ends.is_empty() && !waits(&*self.hall.ends).await? {
+            ends.append(&mut own_ends);
         }
         Ok(ends)
     }

@@ -3,7 +3,7 @@
 //! `an outbox → relay → ToRounds: how batches open, how their jobs have ended → their rounds`
 //! `a round has closed → an outbox → relay → ToNext: what follows it is a job`
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,7 +21,8 @@ const AT_ONCE: usize = 64;
 /// Takes all that an outbox of ours may have.
 fn abilities() -> Abilities {
     let mut abilities = Abilities::default();
-    (abilities.max_bytes, abilities.max_batch, abilities.durable) = (usize::MAX, 500, true);
+    (abilities.max_bytes, abilities.max_batch) = (usize::MAX, 500);
+    (abilities.durable, abilities.takes_in_order) = (true, true);
     abilities
 }
 
@@ -45,13 +46,18 @@ impl ToRounds {
     async fn tell(&self, packets: &[Packet]) -> Vec<Result<(), TransportError>> {
         let mut results: Vec<_> = packets.iter().map(|_| Ok(())).collect();
         let (mut order, mut told) = (Vec::new(), HashMap::<Uuid, Told>::new());
-        for (place, packet) in packets.iter().enumerate() {
-            let record = match Record::read(packet) {
+        let mut stopped = HashSet::new();
+        for ((place, packet), result) in packets.iter().enumerate().zip(&mut results) {
+            let read = match stopped.contains(&packet.key) {
+                // Those of a batch are told in their order.
+                true => Err(TransportError::new(ErrorKind::Unreachable, self.name(), "one before it is refused")),
+                false => Record::read(packet).map_err(|why| refused(self.name(), &why)),
+            };
+            let record = match read {
                 Ok(record) => record,
-                Err(why) => {
-                    if let Some(result) = results.get_mut(place) {
-                        *result = Err(refused(self.name(), &why));
-                    }
+                Err(error) => {
+                    stopped.insert(packet.key.clone());
+                    *result = Err(error);
                     continue;
                 }
             };

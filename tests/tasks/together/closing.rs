@@ -6,19 +6,19 @@ use std::time::Duration;
 use convoke::{AtLeast, BatchState, JobState, prelude::*};
 use serde::{Deserialize, Serialize};
 
-use super::{Complain, Fetch, Fetched, Followed, Report, closed, pages, places};
+use super::{Complain, Fetch, Fetched, Followed, Report, closed, pages, places, stopped};
 use crate::tasks::lab::{Lab, MINUTE};
 
 #[convoke::test]
 async fn it_is_done_as_soon_as_enough_have_succeeded_and_names_the_rest() {
     let (lab, followed) = (Lab::new(), Followed::default());
     let tasks = followed.tasks(&lab).await.unwrap();
-    let all = (1..=16).chain([100]).chain(201..=203);
+    let all = [100].into_iter().chain(1..=16).chain(201..=203);
     let batch = tasks.together(pages(all)).when(AtLeast(16)).then(Report {}).otherwise(Complain {}).await.unwrap();
     let outcome = closed(&batch).await;
     assert_eq!((outcome.state(), outcome.needed(), outcome.jobs().len()), (BatchState::Done, 16, 20));
     assert!(outcome.elapsed() < MINUTE, "it waits for nobody who is slow: {:?}", outcome.elapsed());
-    assert_eq!(places(outcome.succeeded()), (0..16).collect::<Vec<_>>());
+    assert_eq!((places(outcome.failed()), places(outcome.succeeded())), (vec![0], (1..17).collect()));
     assert_eq!(places(outcome.missing()), [17, 18, 19]);
     let results: Vec<Fetched> = outcome.results().unwrap();
     assert_eq!(results.iter().map(|fetched| fetched.page).collect::<Vec<_>>(), (1..=16).collect::<Vec<_>>());
@@ -29,7 +29,7 @@ async fn it_is_done_as_soon_as_enough_have_succeeded_and_names_the_rest() {
     assert_eq!(last.state(), JobState::Done);
     assert_eq!(closed(&batch).await, outcome);
     assert_eq!(followed.0.borrow().len(), 1);
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[convoke::test]
@@ -46,7 +46,7 @@ async fn it_is_out_of_reach_as_soon_as_too_many_have_failed() {
     assert_eq!(outcome.to_string(), "out of reach: 1 of 4 succeeded, 2 failed, 1 missing");
     let (is_done, heard) = followed.only();
     assert!(!is_done && heard == outcome, "{heard}");
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[convoke::test]
@@ -58,7 +58,7 @@ async fn without_a_number_all_have_to_succeed() {
     let one_fails = tasks.together(pages([1, 2, 100])).otherwise(Complain {}).await.unwrap();
     assert_eq!(closed(&one_fails).await.state(), BatchState::OutOfReach);
     assert_eq!(followed.0.borrow().iter().map(|(is_done, _)| *is_done).collect::<Vec<_>>(), [true, false]);
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[convoke::test]
@@ -70,7 +70,7 @@ async fn at_its_deadline_it_names_who_is_missing() {
     assert_eq!((outcome.state(), places(outcome.missing())), (BatchState::TimedOut, vec![1, 2]));
     assert!(outcome.elapsed() >= 2 * MINUTE && outcome.elapsed() < 3 * MINUTE, "{:?}", outcome.elapsed());
     assert!(!followed.only().0);
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[convoke::test]
@@ -83,7 +83,7 @@ async fn a_deadline_that_passes_while_nobody_lives_is_kept_by_the_next_worker() 
     let tasks = followed.tasks(&lab).await.unwrap();
     assert_eq!(closed(&batch).await.state(), BatchState::TimedOut);
     assert!(!followed.only().0);
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[convoke::test]
@@ -97,7 +97,7 @@ async fn one_without_jobs_is_done_at_once_and_so_is_one_that_needs_none() {
     let outcome = closed(&batch).await;
     assert_eq!((outcome.is_done(), places(outcome.missing())), (true, vec![0, 1]));
     assert_eq!(followed.0.borrow().len(), 2);
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[convoke::test]
@@ -119,7 +119,7 @@ async fn one_that_is_cancelled_takes_its_jobs_along() {
     let done = tasks.together(pages([1])).await.unwrap();
     closed(&done).await;
     assert_eq!(done.cancel().await.unwrap(), Some(BatchState::Done));
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[convoke::test]
@@ -130,7 +130,7 @@ async fn the_rest_is_cancelled_where_that_is_said() {
     let outcome = closed(&batch).await;
     let rest = tasks.job(outcome.jobs()[1].id()).wait(MINUTE).await.unwrap().unwrap();
     assert_eq!((outcome.state(), rest.state()), (BatchState::Done, JobState::Cancelled));
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[derive(Task, Serialize, Deserialize)]
@@ -165,7 +165,7 @@ async fn whatever_ends_a_job_for_good_is_told_with_its_code() {
         let outcome = closed(&batch).await;
         assert_eq!((outcome.state(), outcome.jobs()[0].code()), (BatchState::OutOfReach, Some(code)), "{outcome}");
     }
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[convoke::test]
@@ -178,5 +178,5 @@ async fn a_job_that_fails_and_is_tried_again_has_not_failed() {
     let tasks = lab.tasks().on(attempt).unwrap().await.unwrap();
     let batch = tasks.together(pages([1, 2])).await.unwrap();
     assert!(closed(&batch).await.is_done());
-    tasks.stop().await;
+    stopped(tasks).await;
 }

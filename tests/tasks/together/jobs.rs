@@ -7,7 +7,7 @@ use convoke::transport::MemoryDatabase;
 use convoke::{AtLeast, BatchId, BatchJob, BatchState, Fault, JobState, TaskQueue, Uuid, prelude::*};
 use serde::{Deserialize, Serialize};
 
-use super::{Complain, Fetch, Fetched, Followed, Once, Report, closed, pages, places};
+use super::{Complain, Fetch, Fetched, Followed, Once, Report, closed, pages, places, stopped};
 use crate::tasks::lab::{Lab, MINUTE};
 
 #[convoke::test]
@@ -24,7 +24,7 @@ async fn a_job_that_was_there_already_stands_for_one_of_the_batch() {
     assert!(!outcome.jobs()[0].was_there());
     assert_eq!(outcome.results::<Fetched>().unwrap(), [Fetched { page: 1 }, Fetched { page: 201 }]);
     assert!(outcome.elapsed() < 11 * MINUTE, "{:?}", outcome.elapsed());
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[convoke::test]
@@ -38,7 +38,7 @@ async fn a_job_that_was_there_already_outlives_a_batch_that_is_cancelled() {
     let own = tasks.job(outcome.jobs()[0].id()).wait(60 * MINUTE).await.unwrap().unwrap();
     let other = before.wait(60 * MINUTE).await.unwrap().unwrap();
     assert_eq!((own.state(), other.state()), (JobState::Cancelled, JobState::Done));
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[convoke::test]
@@ -51,7 +51,7 @@ async fn two_of_a_batch_with_one_unique_key_are_one_job_in_two_places() {
     assert_eq!(outcome.jobs()[0].id(), outcome.jobs()[2].id());
     assert_eq!(places(outcome.succeeded()), [0, 1, 2]);
     assert!(outcome.jobs().iter().all(|job| !job.was_there()));
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[convoke::test]
@@ -67,7 +67,7 @@ async fn a_batch_of_one_of_several_tasks_and_of_a_thousand_jobs() {
     let outcome = closed(&many).await;
     assert_eq!((outcome.state(), outcome.succeeded().count()), (BatchState::Done, 1_000));
     assert_eq!(followed.only().1, outcome);
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[derive(Task, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ async fn a_job_of_a_batch_makes_a_batch() {
     let mut ended: Vec<_> = followed.0.borrow().iter().map(|(is_done, outcome)| (*is_done, outcome.jobs().len())).collect();
     ended.sort_unstable();
     assert_eq!(ended, [(true, 2), (true, 3), (true, 3)]);
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[convoke::test]
@@ -108,7 +108,7 @@ async fn with_a_transaction_it_is_there_or_not_at_all() {
     assert!(closed(&there).await.is_done());
     assert_eq!(followed.only().1.id(), there.id());
     assert!(gone.status().await.unwrap().is_none() && gone.cancel().await.unwrap().is_none());
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[convoke::test]
@@ -131,7 +131,7 @@ async fn one_that_was_committed_and_not_opened_is_cancelled_all_the_same() {
     assert_eq!(state, BatchState::Cancelled);
     closed(&batch).await;
     assert_eq!(followed.only().1.state(), BatchState::Cancelled);
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[convoke::test]
@@ -147,7 +147,7 @@ async fn it_is_known_by_its_id_everywhere() {
     let other = tasks.batch(Uuid::now_v7().into());
     assert!(other.status().await.unwrap().is_none() && other.outcome().await.unwrap().is_none());
     assert!(other.wait(MINUTE).await.unwrap().is_none() && other.cancel().await.unwrap().is_none());
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[derive(Task, Serialize, Deserialize)]
@@ -173,7 +173,7 @@ async fn results_are_kept_as_far_as_there_is_room_also_of_jobs_that_are_not() {
     assert_eq!((outcome.jobs()[0].left_out(), outcome.jobs()[1].left_out()), (None, Some(share + 1)));
     assert_eq!(outcome.results::<Enlarged>().unwrap().len(), 1);
     assert!(tasks.job(outcome.jobs()[0].id()).status().await.unwrap().is_none(), "it is not kept");
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[convoke::test]
@@ -193,5 +193,5 @@ async fn a_job_that_is_tried_once_more_by_hand_has_failed_for_its_batch() {
     assert!(job.retry().await.unwrap());
     assert_eq!(job.wait(MINUTE).await.unwrap().unwrap().state(), JobState::Done);
     assert_eq!(closed(&batch).await, outcome);
-    tasks.stop().await;
+    stopped(tasks).await;
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use convoke::transport::MemoryDatabase;
-use convoke::{Batch, BatchOutcome, Fault, Tasks, prelude::*};
+use convoke::{Batch, BatchOutcome, Fault, Tasks, TasksHandle, prelude::*};
 use serde::{Deserialize, Serialize};
 
 use super::lab::{Lab, MINUTE};
@@ -89,6 +89,12 @@ async fn closed(batch: &Batch) -> BatchOutcome {
         settled().await;
     }
     outcome
+}
+
+/// Stops once all that is slow has ended.
+async fn stopped(tasks: TasksHandle<MemoryDatabase>) {
+    tokio::time::sleep(20 * MINUTE).await;
+    tasks.stop().await;
 }
 
 fn places<'a>(jobs: impl Iterator<Item = &'a convoke::BatchJob>) -> Vec<usize> {

@@ -7,7 +7,7 @@ use convoke::transport::Memory;
 use convoke::{AtLeast, BatchOutcome, JobState, TaskError, Tasks, prelude::*};
 use serde::{Deserialize, Serialize};
 
-use super::{Followed, Report, pages};
+use super::{Followed, Report, pages, stopped};
 use crate::tasks::lab::{Lab, MINUTE};
 
 #[derive(Task, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ async fn a_job_that_follows_no_batch_has_no_outcome() {
     let status = job.wait(MINUTE).await.unwrap().unwrap();
     assert_eq!((status.state(), status.attempt()), (JobState::Failed, 1));
     assert!(status.reason().unwrap().contains("it follows no batch"), "{:?}", status.reason());
-    tasks.stop().await;
+    stopped(tasks).await;
 }
 
 #[convoke::test]

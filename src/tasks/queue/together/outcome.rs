@@ -231,8 +231,8 @@ impl BatchJob {
         }
     }
 
-    /// Returns the code of its failure, as in [`TaskFailed`](crate::TaskFailed); and `gone` if the job was deleted, and nobody knows
-    /// how it has ended.
+    /// Returns the code of its failure, as in [`TaskFailed`](crate::TaskFailed). Of a job that [was there](Self::was_there) it is
+    /// `failed` or `cancelled`; and `gone` if that was deleted, and nobody knows how it has ended.
     pub fn code(&self) -> Option<&str> {
         match &self.ended {
             Some(Ended::Failed { code, .. }) => Some(code),
