@@ -1,5 +1,5 @@
 //! A task fans out to twenty jobs and goes on when sixteen are done, though a worker is killed in the middle:
-//! `cargo run --features sqlite --example gather`, or with `--features sqlite,postgres` and behind it `-- postgres://…`.
+//! `cargo run --features sqlite --example gather`, or with `--features sqlite,postgres` and `DATABASE_URL` over a PostgreSQL.
 #![allow(clippy::print_stdout, reason = "an example shows what happens")]
 use convoke::transport::Sqlite;
 use convoke::{AtLeast, BatchOutcome, Fault, TaskDatabase, TaskQueue, Tasks, Tx, prelude::*};
@@ -27,16 +27,16 @@ async fn fetch(fetch: Arc<Fetch>) -> Result<(), Fault> {
     if fetch.0 == 7 { Err(Fault::new("it is torn").permanent()) } else { Ok(()) }
 }
 
-async fn run<D: TaskDatabase>(db: D, queue: TaskQueue<D>, place: &str) -> Result<(), Box<dyn Error>> {
+async fn run<D: TaskDatabase>(db: D, queue: TaskQueue<D>, file: &str) -> Result<(), Box<dyn Error>> {
     let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
     let report = async move |_: Arc<Report>, pages: BatchOutcome| drop(told.send(pages));
     let tasks = Tasks::new(&db, &EventBus::default()).concurrency(4).lease(Duration::from_secs(3));
     let tasks = tasks.on(crawl::<D>)?.on(fetch)?.on(report)?;
-    if env::args().nth(2).is_some() {
+    if env::args().nth(1).is_some() {
         return Ok(tasks.run_until(shutdown_signal()).await.map(drop)?); // until it is killed
     }
     let _ = queue.enqueue(Crawl(20)).await?;
-    let mut worker = Command::new(env::current_exe()?).args([place, "works"]).spawn()?;
+    let mut worker = Command::new(env::current_exe()?).arg(file).spawn()?;
     actix::clock::sleep(Duration::from_millis(1200)).await;
     worker.kill().and(worker.wait())?; // as `kill -9` does
     let tasks = tasks.await?;
@@ -49,13 +49,12 @@ async fn run<D: TaskDatabase>(db: D, queue: TaskQueue<D>, place: &str) -> Result
 #[actix::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let file = env::temp_dir().join(format!("convoke-gather-{}.db", process::id())).display().to_string();
-    let place = env::args().nth(1).unwrap_or(file);
+    let file = env::args().nth(1).unwrap_or(file);
     #[cfg(feature = "postgres")]
-    if place.starts_with("postgres") {
-        let db = convoke::transport::Postgres::connect(&place).await?;
-        db.migrate().await?;
-        return run(db.clone(), db.tasks().await?, &place).await;
+    if let Ok(url) = env::var("DATABASE_URL") {
+        let db = convoke::transport::Postgres::connect(&url).await?;
+        return run(db.clone(), db.tasks().await?, &file).await;
     }
-    let db = Sqlite::open(&place).await?;
-    run(db.clone(), db.tasks().await?, &place).await
+    let db = Sqlite::open(&file).await?;
+    run(db.clone(), db.tasks().await?, &file).await
 }

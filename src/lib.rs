@@ -136,7 +136,7 @@
 //! | | warn | a job has failed for good, or was cancelled; another worker has it; the database was lost, or is back |
 //! | | error | the event that tells of a failure cannot be made |
 //! | `convoke::rounds` | debug | a durable round is written once more |
-//! | | warn | the database is lost, or is back; a consumer is handed a round again |
+//! | | warn | the database is lost, or is back; a consumer is handed a round again; on Redis, a round is a dead letter of its consumer |
 //! | | error | a durable round is set aside, for it cannot be decided |
 //! | `convoke::transport` | debug, warn | what a transport does beneath: a connection is lost or there again |
 //! | `convoke::sql` | debug, warn | who keeps vacuum of a PostgreSQL back; notifications that are not heard |
@@ -189,6 +189,9 @@ pub mod rounds {
     pub use crate::durable::{
         Durable, DurableBroker, DurableBuilder, DurableError, DurableRound, DurableState, RoundDatabase, RoundFigures,
     };
+    #[cfg(feature = "redis")]
+    #[doc(inline)]
+    pub use crate::durable::{RedisRounds, RedisRoundsBuilder};
     #[doc(inline)]
     pub use convoke_actors::Early;
 

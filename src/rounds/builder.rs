@@ -127,7 +127,7 @@ impl<P: Payload + Serialize + DeserializeOwned, D: RoundDatabase> DurableBuilder
         let (bound, limit) = DeskBroker::limits(&broker);
         let law = Law::new(name.clone(), rules, charter, predicates, GRACE);
         let core = Core::new(DeskBroker::id(&broker).clone(), store, law, bound, poll_every, keep);
-        let relays = Relays::new(db, core.clone(), limit, retry);
+        let relays = Relays::new(core.clone(), limit, retry);
         let (known, here) = oneshot::channel();
         let desk = Clerk::new(core.clone(), Rc::new(relays), here);
         let address = DeskBroker::start(broker, Box::new(desk));
@@ -170,7 +170,8 @@ impl<P: Payload + Serialize + DeserializeOwned, D: RoundDatabase> IntoFuture for
     /// - [`DurableError::Rules`] if its rules are none of a durable broker, and says why.
     /// - [`DurableError::OtherRules`] if there is a broker of this name with other rules.
     /// - [`DurableError::Name`] for a name that is not valid.
-    /// - [`DurableError::Database`], with `Missing` if there are no tables: call `migrate()`.
+    /// - [`DurableError::Database`], with `Missing` if there are no tables: call `migrate()`; with `Unsupported` if a Redis has settings
+    ///   by which it loses rounds, and says what to set.
     /// - [`DurableError::NoArbiter`] outside an actix system.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.open())

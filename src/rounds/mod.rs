@@ -6,11 +6,12 @@
 //!
 //! In reading order: `builder` describes a broker, `durable` is what users hold, `standing` a round as they look at it, and `error` what
 //! goes wrong. `key` is the key of a round in a row. `running/` is what a process does for its rounds. `store` is what that needs of a
-//! database, of which `sqlite/` and `postgres/` are two, and `memory/` is one for tests; `plan` is what they have in common: what was
-//! ruled, as it is written; and `contract/` tries what each promises.
+//! database, of which `sqlite/`, `postgres/` and `redis/` are three, and `memory/` is one for tests; `plan` is what they have in common:
+//! what was ruled, as it is written; and `contract/` tries what each promises.
 //!
 //! A signal counts once it is a row. What becomes of a round follows from its committed rows alone, in the transaction that has
-//! them locked; and by the same transaction the round is over, and its outcome in the outbox of each consumer.
+//! them locked; and by the same transaction the round is over, and its outcome in the outbox of each consumer. Redis locks nothing: there
+//! one script writes what follows from rows that nobody has added to since.
 
 mod builder;
 mod durable;
@@ -23,6 +24,8 @@ mod plan;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(test)]
@@ -32,7 +35,9 @@ pub use builder::{DurableBroker, DurableBuilder};
 pub use durable::Durable;
 pub use error::DurableError;
 pub(crate) use running::{Gathering, Heard, Shape, Speech, Tally, Word, limits};
+#[cfg(feature = "redis")]
+pub use redis::{RedisRounds, RedisRoundsBuilder};
 pub use standing::{DurableRound, DurableState};
 pub(crate) use store::sealed::{KeepsRounds, OpenedRounds};
-pub(crate) use store::{Due, Enrolled, Judge, Kept, Past, Place, RoundStore, Row};
+pub(crate) use store::{Due, Enrolled, Judge, Kept, Past, Place, Road, RoundStore, Row};
 pub use store::{RoundDatabase, RoundFigures};

@@ -246,7 +246,7 @@ pub(super) fn check_places(places: &[Place], at: &Arc<str>) -> Result<(), Transp
 }
 
 /// The number of rules: the same in every process and every database, so that a database which was replaced has it too.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 pub(super) fn number_of(rules: &str) -> i64 {
     // FNV-1a: what the standard library hashes by may change.
     let hash = rules

@@ -13,14 +13,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::Uuid;
-use crate::outbox::OutboxDatabase;
-use crate::transport::{BoxFuture, Packet, TransportError};
+use crate::outbox::Rows;
+use crate::transport::{BoxFuture, Packet, Source, TransportError};
 
-/// A database that can keep durable rounds: `SqliteDatabase`, `PostgresDatabase` and
+/// What can keep durable rounds: `SqliteDatabase`, `PostgresDatabase`, `RedisRounds` and
 /// [`MemoryDatabase`](crate::transport::MemoryDatabase).
-pub trait RoundDatabase: OutboxDatabase + sealed::KeepsRounds {}
+pub trait RoundDatabase: sealed::KeepsRounds + Clone + fmt::Debug + Send + Sync + 'static {}
 
-impl<D: OutboxDatabase + sealed::KeepsRounds> RoundDatabase for D {}
+impl<D: sealed::KeepsRounds + Clone + fmt::Debug + Send + Sync + 'static> RoundDatabase for D {}
 
 pub(crate) mod sealed {
     use super::*;
@@ -57,6 +57,9 @@ pub trait RoundStore: Send + Sync + 'static {
     /// Has rounds judged, in one transaction: locks each place, in an order that is the same for all who do so; reads it; has it
     /// judged; and writes what was ruled. Events that a ruling has heard are in the outboxes of their consumers by the same
     /// transaction.
+    ///
+    /// A store that cannot lock writes what was ruled on a place only if nobody has written there since it was read, and reads and has
+    /// it judged again if somebody has. What was ruled on one place is written whole or not at all.
     ///
     /// The judge may be asked of a place more than once, if the transaction is begun again: its last answer counts. It is asked
     /// of a place for which there is no round as well. A round by its number that is over, or that somebody else works on, or that is
@@ -122,6 +125,27 @@ pub trait RoundStore: Send + Sync + 'static {
 
     /// Which outbox has the rounds that a consumer of this name is to hear of.
     fn outbox_of(&self, consumer: &str) -> String;
+
+    /// Opens what has the rounds that a consumer of this name is to hear of, for a process that has such a consumer.
+    fn road<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Road, TransportError>>;
+}
+
+/// By which way a process gets what waits for a name.
+pub enum Road {
+    /// By the rows of an outbox, which a relay takes.
+    #[doc(hidden)]
+    Rows(Arc<dyn Rows>),
+    /// By a queue, whose server lends what is in it.
+    Queue(Box<dyn Source>),
+}
+
+impl fmt::Debug for Road {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rows(rows) => f.debug_tuple("Rows").field(rows.name()).finish(),
+            Self::Queue(source) => f.debug_tuple("Queue").field(&source.name()).finish(),
+        }
+    }
 }
 
 /// What came of [`RoundStore::enroll`].
@@ -146,6 +170,12 @@ pub enum Place {
 pub trait Judge: Send + Sync {
     /// Rules on the place of this number of those that the work is about; `None` leaves it as it is.
     fn judge(&self, place: usize, case: &Case<'_>) -> Option<Ruling>;
+
+    /// Hears that what it has ruled on a place was not written, for somebody else has written there meanwhile. It is asked again,
+    /// unless the round is over by then and was named by its number. A database that locks what it shows never says so.
+    fn void(&self, place: usize) {
+        let _ = place;
+    }
 }
 
 /// What there is at a place, as it has committed, and now nobody else can change.

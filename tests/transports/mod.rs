@@ -10,7 +10,7 @@ use convoke::transport::conformance::{Fixture, Scale, Suite, Table};
 /// Routes whose server is killed and started again.
 mod away;
 /// How servers are started, killed, started again and ended: a file for each.
-mod servers;
+pub(crate) mod servers;
 /// SNS and SQS, over what stands in for them.
 mod aws;
 /// One log for all tests of the binary.

@@ -51,7 +51,7 @@ pub(super) struct NoopDone {
     pub(super) id: u64,
 }
 
-async fn noop(_: Arc<Noop>) -> io::Result<NoopDone> {
+pub(super) async fn noop(_: Arc<Noop>) -> io::Result<NoopDone> {
     Ok(NoopDone { id: 7 })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::room::{Room, by_key, closing, judge, opening, outcome, packet, row, signaled};
-use crate::durable::store::{Kept, Next, Opening, Past, Place, RoundDatabase, Ruling, Stage};
+use crate::durable::store::{Case, Judge, Kept, Next, Opening, Past, Place, RoundDatabase, Ruling, Stage};
 
 pub(super) async fn what_closes_is_kept_without_its_signals_and_is_in_the_outbox<D: RoundDatabase>(room: &Room<D>) {
     room.rounds.add_consumer("audit").await.unwrap();
@@ -231,22 +231,35 @@ pub(super) async fn many_who_close_a_round_close_it_once<D: RoundDatabase>(room:
     for turn in 0..20 {
         let key = format!("key {turn}");
         let id = room.signal(&key).await;
-        let closed = AtomicUsize::new(0);
-        let close = judge(|_, case| {
-            // Of a round that is over nobody sees anything but the outcome.
-            match &case.round {
-                Some(round) => assert_eq!(round.id, id),
-                None => assert_eq!(case.last.as_ref().map(|last| last.id), Some(id)),
-            }
-            closed.fetch_add(usize::from(case.round.is_some()), Ordering::Relaxed);
-            Some(closing(case, true))
-        });
+        let close = Closer { id, closed: AtomicUsize::new(0) };
         // By its key, and as the sweep does it.
         let places = [[by_key(&key)], [Place::Round(id)], [by_key(&key)]];
         let works = others.iter().zip(&places).map(|(rounds, places)| rounds.work(places, &close));
         for worked in futures_util::future::join_all(works).await {
             worked.unwrap();
         }
-        assert_eq!((closed.into_inner(), room.heard("audit").await), (1, turn + 1));
+        assert_eq!((close.closed.into_inner(), room.heard("audit").await), (1, turn + 1));
+    }
+}
+
+/// Closes this round, and counts how often it has.
+struct Closer {
+    id: i64,
+    closed: AtomicUsize,
+}
+
+impl Judge for Closer {
+    fn judge(&self, _: usize, case: &Case<'_>) -> Option<Ruling> {
+        // Of a round that is over nobody sees anything but the outcome.
+        match &case.round {
+            Some(round) => assert_eq!(round.id, self.id),
+            None => assert_eq!(case.last.as_ref().map(|last| last.id), Some(self.id)),
+        }
+        self.closed.fetch_add(usize::from(case.round.is_some()), Ordering::Relaxed);
+        Some(closing(case, true))
+    }
+
+    fn void(&self, _: usize) {
+        self.closed.fetch_sub(1, Ordering::Relaxed);
     }
 }

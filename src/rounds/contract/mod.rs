@@ -2,12 +2,15 @@
 //!
 //! `Place (a database) → Room: its rounds → working, closing, looking, naming, failing`
 //!
-//! In reading order: `room` is what a promise is tried on. `working` is how rounds come about and are judged, `closing` what becomes of
+//! In reading order: `room` is what a promise is tried on, and `redis` is that over a Redis. `working` is how rounds come about and are judged, `closing` what becomes of
 //! them, `looking` who is asked about what, `naming` what a broker has, and `failing` what is left of what fails.
 //!
-//! PostgreSQL is tried where `CONVOKE_TEST_POSTGRES_URL` says where one is, as `tests/run` does.
+//! PostgreSQL is tried where `CONVOKE_TEST_POSTGRES_URL` says where one is, as `tests/run` does; Redis where `CONVOKE_TEST_REDIS_URL` says so, or
+//! where there is a `redis-server`.
 
 mod room;
+#[cfg(feature = "redis")]
+mod redis;
 mod working;
 mod closing;
 mod looking;
@@ -31,6 +34,15 @@ macro_rules! promises {
             #[actix_rt::test]
             async fn $name() {
                 if let Some(room) = super::room::Server::room().await {
+                    super::$module::$name(&room).await;
+                }
+            }
+        )*)* }
+        #[cfg(feature = "redis")]
+        mod over_redis { $($(
+            #[actix_rt::test]
+            async fn $name() {
+                if let Some(room) = super::redis::Redis::room().await {
                     super::$module::$name(&room).await;
                 }
             }

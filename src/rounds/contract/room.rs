@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::Uuid;
 use crate::durable::store::{
-    Case, Enrolled, Judge, Kept, Next, Opening, Past, Place, Round, RoundDatabase, RoundStore, Row, Ruling, Stage,
+    Case, Enrolled, Judge, Kept, Next, Opening, Past, Place, Road, Round, RoundDatabase, RoundStore, Row, Ruling, Stage,
 };
 use crate::outbox::OutboxBuilder;
 use crate::sql::memory::MemoryDatabase;
@@ -24,14 +24,15 @@ pub(super) struct Room<D: RoundDatabase> {
     pub(super) rounds: Arc<dyn RoundStore>,
     /// The number of its rules.
     pub(super) rules: i64,
-    _folder: Option<Folder>,
+    _holds: Option<Box<dyn std::any::Any + Send + Sync>>,
 }
 
 impl<D: RoundDatabase> Room<D> {
-    async fn of(database: D, folder: Option<Folder>) -> Self {
+    /// What it holds goes with it.
+    pub(super) async fn of(database: D, holds: Option<Box<dyn std::any::Any + Send + Sync>>) -> Self {
         let rounds = database.open_rounds("approvals".into()).await.unwrap();
         let rules = enrolled(&*rounds, "{\"release\":\"all\"}").await;
-        Self { database, rounds, rules, _folder: folder }
+        Self { database, rounds, rules, _holds: holds }
     }
 
     /// The same rounds, as another process has them open.
@@ -94,9 +95,11 @@ impl<D: RoundDatabase> Room<D> {
     }
 
     /// How many packets a consumer is to hear of.
-    pub(super) async fn heard(&self, consumer: &str) -> u64 {
-        let outbox = OutboxBuilder::new(&self.database, self.rounds.outbox_of(consumer)).await.unwrap();
-        outbox.keeping().figures(100_000).await.unwrap().ready
+    pub(super) async fn heard(&self, channel: &str) -> u64 {
+        match self.rounds.road(channel).await.unwrap() {
+            Road::Rows(rows) => rows.figures(100_000).await.unwrap().ready,
+            Road::Queue(mut queue) => queue.backlog().await.unwrap().unwrap(),
+        }
     }
 
     /// Waits until this holds.
@@ -239,7 +242,15 @@ impl Hurts for MemoryDatabase {
 }
 
 /// A folder that goes with this value.
-pub(super) struct Folder(std::path::PathBuf);
+pub(super) struct Folder(pub(super) std::path::PathBuf);
+
+impl Folder {
+    pub(super) fn new() -> Self {
+        let folder = Self(std::env::temp_dir().join(format!("convoke-rounds-{}", Uuid::now_v7())));
+        std::fs::create_dir_all(&folder.0).unwrap();
+        folder
+    }
+}
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -253,10 +264,9 @@ pub(super) struct File;
 #[cfg(feature = "sqlite")]
 impl File {
     pub(super) async fn room() -> Room<crate::transport::SqliteDatabase> {
-        let folder = Folder(std::env::temp_dir().join(format!("convoke-rounds-{}", Uuid::now_v7())));
-        std::fs::create_dir_all(&folder.0).unwrap();
+        let folder = Folder::new();
         let database = crate::transport::Sqlite::open(folder.0.join("rounds.db")).await.unwrap();
-        Room::of(database, Some(folder)).await
+        Room::of(database, Some(Box::new(folder))).await
     }
 }
 

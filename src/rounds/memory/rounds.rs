@@ -10,7 +10,9 @@ use tokio::sync::{RwLock, watch};
 
 use super::table::{Table, now};
 use crate::durable::plan::{Plan, check_places, outbox_of};
-use crate::durable::{Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Past, Place, RoundFigures, RoundStore};
+use crate::durable::{
+    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Past, Place, Road, RoundFigures, RoundStore,
+};
 use crate::outbox::Keeps;
 use crate::sql::Bell;
 use crate::sql::memory::{MemoryConnection, MemoryDatabase};
@@ -200,6 +202,13 @@ impl RoundStore for MemoryRounds {
 
     fn outbox_of(&self, consumer: &str) -> String {
         outbox_of(&self.broker, consumer)
+    }
+
+    fn road<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Road, TransportError>> {
+        Box::pin(async move {
+            let outbox = Keeps::open(&self.database, outbox_of(&self.broker, channel).into()).await?;
+            Ok(Road::Rows(outbox))
+        })
     }
 }
 

@@ -13,7 +13,9 @@ use tokio::sync::watch;
 use super::names::Names;
 use super::{look, names, work};
 use crate::durable::plan::outbox_of;
-use crate::durable::{Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Past, Place, RoundFigures, RoundStore};
+use crate::durable::{
+    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Past, Place, Road, RoundFigures, RoundStore,
+};
 use crate::outbox::{Keeping, Keeps};
 use crate::sql::postgres::{PostgresDatabase, describe};
 use crate::transport::{BoxFuture, TransportError};
@@ -167,5 +169,12 @@ impl RoundStore for PostgresRounds {
 
     fn outbox_of(&self, consumer: &str) -> String {
         outbox_of(&self.broker, consumer)
+    }
+
+    fn road<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Road, TransportError>> {
+        Box::pin(async move {
+            let outbox = Keeps::open(&self.database, outbox_of(&self.broker, channel).into()).await?;
+            Ok(Road::Rows(outbox))
+        })
     }
 }

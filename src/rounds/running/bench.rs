@@ -143,6 +143,12 @@ impl<P: Payload + DeserializeOwned> Judge for Bench<'_, P> {
         }
         Some(ruling)
     }
+
+    fn void(&self, place: usize) {
+        if let Some(slot) = lock(&self.done).get_mut(place) {
+            *slot = None;
+        }
+    }
 }
 
 /// Says to a course what stands in a row.

@@ -1,6 +1,6 @@
 //! Who takes what the members of a broker say, and has its consumers hear of rounds, on the arbiter of the broker.
 //!
-//! `Broker → Clerk::take → queue.rs`, `Consumer::join → Clerk::attend → a row, an outbox, a relay (deliver.rs)`
+//! `Broker → Clerk::take → queue.rs`, `Consumer::join → Clerk::attend → a row, and what carries to it (carry.rs, deliver.rs)`
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use super::bench::Ask;
+use super::carry::{Carried, carry};
 use super::deliver::{ToConsumer, patience};
 use super::engine::Core;
 use super::queue::Reply;
@@ -23,12 +24,8 @@ use crate::__private::catch;
 use crate::__private::rounds::{Asked, Attending, Desk, What};
 use crate::durable::builder::check_name;
 use crate::durable::key;
-use crate::durable::store::{Place, RoundDatabase};
-use crate::outbox::{Keeps, Rows};
-use crate::{
-    Broker, EmitError, EnvelopeLimits, JoinError, OutboxDatabase, Payload, Relay, RelayService, Retry, Route,
-    ServiceHandle, Uuid,
-};
+use crate::durable::store::Place;
+use crate::{Broker, EmitError, JoinError, Payload, Retry, Uuid};
 
 /// How long the name of a consumer may be: it stands in the name of its outbox.
 const MOST_CONSUMER: usize = 38;
@@ -139,7 +136,7 @@ fn write<P: Serialize>(payload: P) -> Result<String, EmitError> {
     Ok(text)
 }
 
-/// The relays of the consumers of this process, whatever their database is.
+/// What hands rounds to the consumers of this process, whatever their database is.
 pub(in crate::durable) trait Delivering<P: Payload> {
     fn know(&self, address: WeakAddr<Broker<P>>);
 
@@ -148,48 +145,40 @@ pub(in crate::durable) trait Delivering<P: Payload> {
     fn leave(&self, name: &str);
 }
 
-pub(in crate::durable) struct Relays<P: Payload, D> {
-    db: D,
+pub(in crate::durable) struct Relays<P: Payload> {
     core: Arc<Core<P>>,
     limit: Duration,
     retry: Retry,
     address: RefCell<Option<WeakAddr<Broker<P>>>>,
-    /// By consumer.
-    running: RefCell<HashMap<Arc<str>, ServiceHandle<RelayService>>>,
+    /// By consumer. Each ends when it is dropped.
+    running: RefCell<HashMap<Arc<str>, Carried>>,
 }
 
-impl<P: Payload + DeserializeOwned, D: RoundDatabase> Relays<P, D> {
-    pub(in crate::durable) fn new(db: D, core: Arc<Core<P>>, limit: Duration, retry: Retry) -> Self {
-        Self { db, core, limit, retry, address: None.into(), running: HashMap::new().into() }
+impl<P: Payload + DeserializeOwned> Relays<P> {
+    pub(in crate::durable) fn new(core: Arc<Core<P>>, limit: Duration, retry: Retry) -> Self {
+        Self { core, limit, retry, address: None.into(), running: HashMap::new().into() }
     }
 
-    async fn relay(&self, consumer: Arc<str>) -> Result<Relay, JoinError> {
+    async fn start(&self, consumer: Arc<str>) -> Result<Carried, JoinError> {
         let database = |error: &dyn fmt::Display| JoinError::Database(error.to_string().into());
         check_name("a consumer of a durable broker", &consumer, MOST_CONSUMER).map_err(|error| database(&error))?;
         let store = &self.core.store;
-        let outbox = store.outbox_of(&consumer);
-        let rows = <D as Keeps<<D as OutboxDatabase>::Connection>>::open(&self.db, outbox.as_str().into());
-        let rows = rows.await.map_err(|error| database(&error))?;
         store.add_consumer(&consumer).await.map_err(|error| database(&error))?;
         let broker = self.address.borrow().clone().ok_or(JoinError::BrokerGone)?;
         let name = format!("{} for consumer {consumer}", store.name());
-        let publisher = ToConsumer { name: name.clone(), consumer, broker, retry: self.retry };
-        let limits = EnvelopeLimits::default().bytes(usize::MAX).depth(usize::MAX).keys(usize::MAX);
-        let route = Route::new("**", publisher).limits(limits).timeout(patience(self.limit, &self.retry));
-        let rows: Arc<dyn Rows> = rows;
-        Ok(Relay::new(rows, outbox.into(), route).named(name))
+        let publisher = ToConsumer { name: name.clone(), consumer: consumer.clone(), broker, retry: self.retry };
+        carry(&**store, &consumer, name, publisher, patience(self.limit, &self.retry)).await
     }
 }
 
-impl<P: Payload + DeserializeOwned, D: RoundDatabase> Delivering<P> for Relays<P, D> {
+impl<P: Payload + DeserializeOwned> Delivering<P> for Relays<P> {
     fn know(&self, address: WeakAddr<Broker<P>>) {
         *self.address.borrow_mut() = Some(address);
     }
 
     fn attend(&self, name: Arc<str>) -> Pin<Box<dyn Future<Output = Result<(), JoinError>> + '_>> {
         Box::pin(async move {
-            let relay = self.relay(name.clone()).await?;
-            let running = relay.start().await.map_err(|error| JoinError::Database(error.to_string().into()))?;
+            let running = self.start(name.clone()).await?;
             self.running.borrow_mut().insert(name, running);
             Ok(())
         })

@@ -3,12 +3,13 @@
 //! ```text
 //! Broker ─▶ clerk.rs ─▶ queue.rs ─▶ engine.rs: write ─▶ RoundStore::work ─▶ bench.rs ─▶ sitting.rs (round.rs decides)
 //!                                   engine.rs: look ──▶ RoundStore::due ─▶ work ─▶ …
-//! an outbox ─▶ a relay ─▶ deliver.rs ─▶ Broker ─▶ a consumer
+//! RoundStore::road ─▶ carry.rs (a relay of an outbox, or a queue) ─▶ deliver.rs ─▶ Broker ─▶ a consumer
 //! ```
 //!
 //! In reading order: `clerk` takes what members say, and lets consumers in. `queue` has what waits to be written and who waits for an
-//! end, and `engine` writes and looks. `bench` is where a work is judged, `sitting` one place of it. `deliver` hands rounds to the
-//! consumers of this process. `gathering` is for a part of Convoke that keeps rounds for itself, as batches of tasks do.
+//! end, and `engine` writes and looks. `bench` is where a work is judged, `sitting` one place of it. `carry` has what waits for
+//! a name in the store come to this process, and `deliver` hands rounds to its consumers. `gathering` is for a part of Convoke that
+//! keeps rounds for itself, as batches of tasks do.
 //!
 //! Nothing that a process knows decides: a sitting goes by the rows that it is given, in the transaction that has them locked.
 
@@ -17,6 +18,7 @@ mod queue;
 mod engine;
 mod bench;
 mod sitting;
+mod carry;
 mod deliver;
 mod gathering;
 

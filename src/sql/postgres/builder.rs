@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool, Row as _};
 
 use super::database::{Core, PostgresDatabase};
 use super::fault::{describe, late};
@@ -25,6 +25,10 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 /// A connection that has rested for longer is asked whether it is still there before it is used.
 const RESTED: Duration = Duration::from_millis(100);
+/// How many statements a connection keeps by name where no pooler stands between.
+const STATEMENTS: usize = 100;
+/// By which the process of the server is known again.
+const SESSION: &str = "convoke.session";
 
 #[derive(Clone)]
 enum Place {
@@ -100,11 +104,23 @@ impl PostgresDatabaseBuilder {
         };
         // A pooler refuses a parameter that it does not know.
         let options = options.statement_cache_capacity(0).extra_float_digits(None).disable_statement_logging();
+        // By itself, for a pool would try again until its deadline, and not say why.
+        let is_direct = is_direct(&options).await.map_err(|error| describe(at, &error))?;
+        let options = options.statement_cache_capacity(if is_direct { STATEMENTS } else { 0 });
         let deadline = self.deadline;
         let pool = PgPoolOptions::new()
             .max_connections(self.connections.max(2))
             .acquire_timeout(self.deadline)
             .test_before_acquire(false)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    // Whoever is lent it sees by this that statements are kept.
+                    if is_direct {
+                        sqlx::query("SELECT 1").execute(connection).await?;
+                    }
+                    Ok(())
+                })
+            })
             .before_acquire(|connection, about| {
                 Box::pin(async move {
                     if about.idle_for > RESTED {
@@ -124,10 +140,6 @@ impl PostgresDatabaseBuilder {
                     Ok(true)
                 })
             });
-        // By itself, for a pool would try again until its deadline, and not say why.
-        let first = options.connect().await.map_err(|error| describe(at, &error))?;
-        // That it does not close well is no fault of the address.
-        let _ = first.close().await;
         Ok(pool.connect_lazy_with(options))
     }
 }
@@ -147,6 +159,26 @@ impl IntoFuture for PostgresDatabaseBuilder {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.open())
     }
+}
+
+/// Connects once, and looks whether the process of the server knows what this connection has said when it began. A pooler refuses
+/// to hand that on, or leaves it out, and may give each transaction another process: one that does not know a statement by its name, or
+/// knows another one by it.
+async fn is_direct(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
+    let word = format!("{:x}", crate::__private::random());
+    let mut first = match options.clone().options([(SESSION, &*word)]).connect().await {
+        Ok(first) => first,
+        // protocol_violation, by which poolers refuse it.
+        Err(error) if error.as_database_error().and_then(|error| error.code()).as_deref() == Some("08P01") => {
+            options.connect().await?
+        }
+        Err(error) => return Err(error),
+    };
+    let heard = sqlx::raw_sql(AssertSqlSafe(format!("SELECT current_setting('{SESSION}', true)")));
+    let heard: Option<String> = heard.fetch_one(&mut first).await?.try_get(0)?;
+    // That it does not close well is no fault of the address.
+    let _ = first.close().await;
+    Ok(heard.is_some_and(|heard| heard == word))
 }
 
 /// Does not show the URL, which may have a password.

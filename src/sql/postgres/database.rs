@@ -95,8 +95,8 @@ impl PostgresDatabase {
         begun.map_err(|error| describe(&core.at, &error))
     }
 
-    /// Returns the pool, for the tables of the application. A pool that this handle has made keeps no prepared
-    /// statements.
+    /// Returns the pool, for the tables of the application. A pool that this handle has made keeps prepared statements unless
+    /// a pooler stands between, as was seen when it connected.
     pub fn pool(&self) -> &PgPool {
         &self.core.pool
     }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::records::{Asked, PostgresRecords};
 use super::text;
-use crate::sql::postgres::{BEGIN, Failed, WITHIN, body_of, describe, is_within, late};
+use crate::sql::postgres::{BEGIN, COMMITTED, Failed, WITHIN, body_of, describe, is_within, late};
 use crate::store::{Appended, Batch, Entry, Wanted, chain};
 use crate::transport::{ErrorKind, TransportError};
 
@@ -76,7 +76,12 @@ async fn add_some(
     until: Instant,
 ) -> Vec<Result<Appended, TransportError>> {
     let deadline = until.saturating_duration_since(Instant::now());
+    let said = match &mut *calls {
+        [one] => add_by_name(records, one, deadline).await,
+        _ => None,
+    };
     let rows = match &mut *calls {
+        _ if let Some(said) = said => said,
         [one] if one.entries.iter().map(|entry| entry.body.len()).sum::<usize>() > LARGE => {
             add_large(records, one, deadline).await.map(|row| vec![row])
         }
@@ -125,6 +130,26 @@ async fn add_some(
         records.ring(added);
     }
     results
+}
+
+/// Adds by a statement with a name, if there has been much to add: the server need not read and plan it, nor bytes as text.
+async fn add_by_name(
+    records: &PostgresRecords,
+    call: &mut Call,
+    deadline: Duration,
+) -> Option<Result<Vec<PgRow>, TransportError>> {
+    let lease = records.own.take(&records.database).await?;
+    let given = Arc::new(Given::of(records, &mut call.entries, call.condition.clone()));
+    let lent = given.clone();
+    let said = lease.say(&records.at, deadline, move |connection| {
+        Box::pin(async move { Ok(lent.call(COMMITTED, connection).await?.into_iter().collect()) })
+    });
+    let said = said.await;
+    // Whoever has to say it otherwise needs them.
+    if let Some(given) = Arc::into_inner(given) {
+        given.give_back(&mut call.entries);
+    }
+    said
 }
 
 /// Adds much: values as bytes need more than one message, so it is a transaction that is begun and ended.
@@ -266,6 +291,13 @@ impl Given {
             topics: entries.iter_mut().map(|entry| std::mem::take(&mut entry.topic)).collect(),
             bodies: entries.iter_mut().map(|entry| std::mem::take(&mut entry.body)).collect(),
             wanted,
+        }
+    }
+
+    /// Puts back what was taken out of the entries.
+    fn give_back(self, entries: &mut [Entry]) {
+        for ((entry, topic), body) in entries.iter_mut().zip(self.topics).zip(self.bodies) {
+            (entry.topic, entry.body) = (topic, body);
         }
     }
 

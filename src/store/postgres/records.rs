@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::known::Known;
 use super::{add, read};
-use crate::sql::postgres::{ALONE, PostgresDatabase, describe, late, quoted};
+use crate::sql::postgres::{ALONE, Own, PostgresDatabase, describe, late, quoted};
 use crate::store::{
     Appended, Batch, KeepingRecords, KeepsRecords, OpenedRecords, Page, Records, Span, StoreBuilder, StoreDatabase,
 };
@@ -66,6 +66,8 @@ pub(super) struct PostgresRecords {
     /// The name by which it rings, which no queue can have.
     bell: String,
     pub(super) known: Known,
+    /// By which it appends while it has much to append.
+    pub(super) own: Own,
     batcher: Batcher<Asked, Result<Appended, TransportError>>,
 }
 
@@ -90,7 +92,16 @@ impl PostgresRecords {
                     }
                 })
             });
-            Self { at, id, tag, database, bell: format!("store {store}"), known: Known::default(), batcher }
+            Self {
+                at,
+                id,
+                tag,
+                database,
+                bell: format!("store {store}"),
+                known: Known::default(),
+                own: Own::default(),
+                batcher,
+            }
         })
     }
 

@@ -92,7 +92,8 @@ impl PostgresInbox {
                 let (sql, name, id) = (sql.clone(), name.to_string(), id.to_string());
                 Box::pin(async move {
                     let mut transaction = connection.begin_with(BEGIN).await.map_err(Failed::undone)?;
-                    let query = sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false).bind(name).bind(id);
+                    let is_kept = transaction.cached_statements_size() > 0;
+                    let query = sqlx::query_scalar(AssertSqlSafe(sql)).persistent(is_kept).bind(name).bind(id);
                     let seen = query.fetch_one(&mut *transaction).await.map_err(Failed::undone)?;
                     transaction.commit().await.map_err(Failed::undone)?;
                     Ok(seen)
@@ -165,7 +166,8 @@ impl PostgresInbox {
              ) SELECT CASE WHEN holds THEN EXISTS (SELECT 1 FROM marked) END, (extract(epoch FROM \
                  coalesce((SELECT max(until) FROM old), now() - interval '1 min')) * 1000000)::bigint FROM within"
         );
-        let query = sqlx::query_as::<_, (Option<bool>, i64)>(AssertSqlSafe(mark)).persistent(false);
+        let is_kept = connection.cached_statements_size() > 0;
+        let query = sqlx::query_as::<_, (Option<bool>, i64)>(AssertSqlSafe(mark)).persistent(is_kept);
         let query = query.bind(self.name.to_string()).bind(id.to_owned()).bind(millis(self.window)).bind(pruned);
         let (marked, pruned) = query.fetch_one(connection).await?;
         let mut known = self.known();

@@ -136,7 +136,8 @@ impl Call {
 
     /// Inserts them within the transaction of this connection.
     pub(super) async fn publish(&self, connection: &mut PgConnection, columns: &Columns) -> Result<(), sqlx::Error> {
-        let query = sqlx::query(AssertSqlSafe(self.sql.clone())).persistent(false);
+        let is_kept = connection.cached_statements_size() > 0;
+        let query = sqlx::query(AssertSqlSafe(self.sql.clone())).persistent(is_kept);
         let query = query.bind(&self.queue).bind(&self.group).bind(self.window);
         let query = query.bind(&columns.packets).bind(&columns.topics).bind(&columns.keys).bind(&columns.ranks);
         let query = query.bind(&columns.delays).bind(&columns.attributes).bind(&columns.are_texts);

@@ -112,14 +112,24 @@ impl RedisBuilder {
     }
 
     async fn connect(self) -> Result<Redis, TransportError> {
-        let names = Names::new(self.stream, self.group, self.dead);
-        let name = names.name;
-        let url = self.url.or_else(|| std::env::var("REDIS_URL").ok());
+        let name = self.name();
+        let url = self.url.clone().or_else(|| std::env::var("REDIS_URL").ok());
         let (client, address) = client(url.as_deref().unwrap_or("redis://127.0.0.1:6379"))
             .ok_or_else(|| TransportError::new(ErrorKind::Refused, name.clone(), WRONG_URL))?;
         let (deadline, publish_deadline) =
             (self.deadline.unwrap_or(DEADLINE), self.deadline.unwrap_or(PUBLISH_DEADLINE));
+        self.over(Arc::new(Link::new(name, client, deadline, publish_deadline)), address).await
+    }
+
+    fn name(&self) -> Arc<str> {
+        Names::new(self.stream.clone(), self.group.clone(), None).name
+    }
+
+    /// The same over a connection that there is, to the server of this address.
+    pub(crate) async fn over(self, link: Arc<Link>, address: String) -> Result<Redis, TransportError> {
+        let names = Names::new(self.stream, self.group, self.dead);
         let mut core = Core {
+            name: names.name,
             address,
             stream: names.stream,
             group: names.group,
@@ -128,14 +138,13 @@ impl RedisBuilder {
             marks: names.marks,
             delayed: names.delayed,
             lease: self.lease.clamp(Duration::from_millis(100), Duration::from_secs(24 * 60 * 60)),
-            deadline,
+            deadline: self.deadline.unwrap_or(DEADLINE),
             create: self.create,
             keep: self.keep,
             durable: self.durable.unwrap_or_default(),
             max_bytes: self.max_bytes,
-            link: Arc::new(Link::new(name.clone(), client, deadline, publish_deadline)),
+            link,
             woken: watch::Sender::new(()),
-            name,
         };
         core.check().await?;
         if self.durable.is_none() {
@@ -146,11 +155,11 @@ impl RedisBuilder {
     }
 }
 
-const WRONG_URL: &str = "the url cannot be read: write redis://user:password@host:port/database, with what is special in \
-                         it as %40";
+pub(crate) const WRONG_URL: &str = "the url cannot be read: write redis://user:password@host:port/database, with what is \
+                                    special in it as %40";
 
 /// Reads a url. What it cannot read is not quoted: it may have a password.
-fn client(url: &str) -> Option<(Client, String)> {
+pub(crate) fn client(url: &str) -> Option<(Client, String)> {
     let info = url.into_connection_info().ok()?;
     if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
         // The client takes the one that the process has chosen, and panics if there is none. One that is there stays.

@@ -51,6 +51,13 @@ pub(super) fn write(packet: &Packet, command: &mut Cmd) {
     });
 }
 
+/// The fields of a packet and what is in them, one after the other.
+pub(crate) fn fields(packet: &Packet) -> Vec<Vec<u8>> {
+    let mut fields = Vec::with_capacity(room(packet).0);
+    each(packet, |name, value| fields.extend([name.to_vec(), value.to_vec()]));
+    fields
+}
+
 /// How much room the fields of a packet take in a command: as many arguments, and about so many bytes.
 pub(super) fn room(packet: &Packet) -> (usize, usize) {
     let texts = packet.id.len() + packet.topic.len() + packet.key.as_ref().map_or(0, String::len);

@@ -12,7 +12,7 @@ use crate::transport::{ErrorKind, TransportError, in_vain};
 
 /// An error of the client or the server, judged.
 #[derive(Clone, Debug)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     pub(super) kind: ErrorKind,
     /// Whether the connection is of no use any more.
     pub(super) broken: bool,
@@ -53,7 +53,7 @@ impl Fault {
         }
     }
 
-    pub(super) fn of_client(error: &RedisError) -> Self {
+    pub(crate) fn of_client(error: &RedisError) -> Self {
         match error.kind() {
             ClientError::Io if error.is_connection_refusal() => {
                 Self::broken(ErrorKind::Unreachable, "nothing listens at its address: look whether the server runs")
@@ -115,15 +115,15 @@ impl Fault {
     }
 
     /// Whether it may be over in a moment.
-    pub(super) fn is_temporary(&self) -> bool {
+    pub(crate) fn is_temporary(&self) -> bool {
         self.kind == ErrorKind::Unreachable
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    pub(super) fn at(self, name: &Arc<str>) -> TransportError {
+    pub(crate) fn at(self, name: &Arc<str>) -> TransportError {
         TransportError::new(self.kind, name.clone(), self.text)
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::redis::aio::MultiplexedConnection;
+use ::redis::aio::{MultiplexedConnection, PubSub};
 use ::redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, Value, cmd};
 use tokio::time::timeout_at;
 
@@ -21,8 +21,8 @@ use crate::transport::Pulse;
 const SILENCE: Duration = Duration::from_secs(15);
 
 /// What was answered, and whether an earlier attempt may have gone through without us knowing.
-pub(super) struct Answer {
-    pub(super) value: Value,
+pub(crate) struct Answer {
+    pub(crate) value: Value,
     pub(super) again: bool,
 }
 
@@ -34,7 +34,7 @@ enum Ask<'a> {
 }
 
 /// The connection of one handle and its clones.
-pub(super) struct Link {
+pub(crate) struct Link {
     name: Arc<str>,
     client: Client,
     deadline: Duration,
@@ -64,7 +64,7 @@ struct Live {
 }
 
 impl Link {
-    pub(super) fn new(name: Arc<str>, client: Client, deadline: Duration, publish_deadline: Duration) -> Self {
+    pub(crate) fn new(name: Arc<str>, client: Client, deadline: Duration, publish_deadline: Duration) -> Self {
         Self { name, client, deadline, publish_deadline, pulse: Pulse::new(SILENCE), live: Mutex::default() }
     }
 
@@ -97,6 +97,18 @@ impl Link {
                 self.pulse.beat();
                 Ok(connection)
             }
+            Ok(Err(error)) => Err(Fault::of_connecting(&error)),
+            Err(_) => Err(Fault::silent()),
+        }
+    }
+
+    /// Makes a connection that hears what is published to channels.
+    pub(crate) async fn listener(&self) -> Result<PubSub, Fault> {
+        if crate::__private::is_virtual() {
+            return Err(Fault::silent());
+        }
+        match timeout_at(self.limit().silent(), self.client.get_async_pubsub()).await {
+            Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(Fault::of_connecting(&error)),
             Err(_) => Err(Fault::silent()),
         }
@@ -209,7 +221,7 @@ impl Link {
     }
 
     /// Sends a command, over a new connection if need be, until the deadline.
-    pub(super) async fn command(&self, command: &Cmd) -> Result<Answer, Fault> {
+    pub(crate) async fn command(&self, command: &Cmd) -> Result<Answer, Fault> {
         self.ask(Ask::One(command), self.limit()).await
     }
 
@@ -219,7 +231,7 @@ impl Link {
     }
 
     /// Calls a script with these keys and what `add` gives it.
-    pub(super) async fn script(&self, script: &Script, keys: &[&str], add: impl Fn(&mut Cmd)) -> Result<Answer, Fault> {
+    pub(crate) async fn script(&self, script: &Script, keys: &[&str], add: impl Fn(&mut Cmd)) -> Result<Answer, Fault> {
         match self.command(&script.call(true, keys, &add)).await {
             // The server was started since, or its scripts were flushed.
             Err(fault) if fault.no_script => self.command(&script.call(false, keys, &add)).await,

@@ -55,6 +55,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ::redis::Value;
 
 pub use builder::RedisBuilder;
+pub(crate) use builder::{WRONG_URL, client};
+pub(crate) use entry::fields;
+pub(crate) use fault::Fault;
+pub(crate) use link::Link;
+pub(crate) use script::Script;
 
 use self::core::Core;
 use self::script::BACKLOG;

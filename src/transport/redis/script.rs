@@ -7,13 +7,13 @@ use std::sync::LazyLock;
 use ::redis::{Cmd, cmd};
 
 /// A script, which the server knows by its hash once it has seen it.
-pub(super) struct Script {
+pub(crate) struct Script {
     code: &'static str,
     hash: String,
 }
 
 impl Script {
-    fn new(code: &'static str) -> Self {
+    pub(crate) fn new(code: &'static str) -> Self {
         Self { code, hash: ::redis::Script::new(code).get_hash().to_owned() }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! `signals` is what a round is told and tells, `restarts` what outlives a process, `consumers` who hears, `rules` what two programs
 //! may differ in, `incidents` what went wrong elsewhere, and `wrong` what is refused when it is set up.
-//! `over_servers/` is the same over SQLite and PostgreSQL, in tests/over_servers.rs.
+//! `over_servers/` is the same over SQLite, PostgreSQL and Redis, in tests/over_servers.rs.
 
 mod consumers;
 mod incidents;

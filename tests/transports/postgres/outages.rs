@@ -9,7 +9,7 @@ use sqlx::Connection;
 use sqlx::PgConnection;
 use tokio::time::{Instant, sleep};
 
-use super::{SECOND, ack, count, database, ids, kind, opened, packet, publish, receive, run, server};
+use super::{SECOND, ack, count, database, ids, kind, opened, packet, publish, receive, server};
 use crate::transports::servers::proxy::{Fault, Proxy};
 use crate::transports::servers::{Process, TempDir, free_port, is_ci};
 
@@ -158,13 +158,18 @@ impl Pooler {
 }
 
 pub(crate) async fn pooler(server: &str) -> Option<Pooler> {
+    pooler_with(server, "").await
+}
+
+/// One that has these settings too.
+pub(super) async fn pooler_with(server: &str, settings: &str) -> Option<Pooler> {
     let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().find(|file| Path::new(file).is_file())?;
     let (folder, port) = (TempDir::new("pgbouncer"), free_port());
     let server_port = server.trim_end_matches("/postgres").rsplit(':').next().unwrap();
     let ini = format!(
         "[databases]\n* = host=127.0.0.1 port={server_port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
          listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 3\n\
-         server_reset_query_always = 0\n"
+         server_reset_query_always = 0\n{settings}\n"
     );
     // With `auth_type = any` the user of the server is named in the line of the database.
     let ini = ini.replace("* = host", "postgres = user=postgres dbname=postgres host");
@@ -240,6 +245,5 @@ async fn a_pooler_in_transaction_mode_may_stand_between() {
     heard.dedup();
     assert_eq!(heard.len(), 480);
     assert_eq!(count(&direct, "shop.convoke_delivery").await, 0);
-    run(&direct, "SELECT 1").await;
-    assert_eq!(count(&direct, "pg_prepared_statements").await, 0);
+    assert_eq!(count(&db, "pg_prepared_statements").await, 0);
 }

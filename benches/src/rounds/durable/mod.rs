@@ -3,13 +3,16 @@
 //! ```text
 //! ours.rs      1,000 rounds of three parties: one signal after the other, 16 at a time, a burst of last ones, whole rounds
 //! by_hand.rs   INSERT of as many rows, each in a transaction of its own, or 100 in one statement
+//! peers.rs     DBOS: a workflow that receives three messages, over PostgreSQL
 //! ```
 //!
-//! Payloads are of 32 bytes. Each sample has a database of its own. CPU time is that of this process, and beside it that of the
-//! server. Engines that replay code, as DBOS and Restate, promise something else, and are not among these rows.
+//! Payloads are of 32 bytes. Each sample has a database of its own. CPU time is that of this process, or of the other library's, and
+//! beside it that of the server. DBOS replays code, which is another promise: a message of it is kept when it was sent, and the
+//! workflow notes by itself, later, that it was received.
 
 mod by_hand;
 mod ours;
+mod peers;
 
 use std::time::Duration;
 
@@ -45,11 +48,12 @@ struct Found {
     unit: &'static str,
     ours: Vec<Took>,
     hand: Vec<Took>,
+    dbos: Vec<Took>,
 }
 
 impl Found {
     fn new(what: &'static str, unit: &'static str) -> Self {
-        Self { what, unit, ours: Vec::new(), hand: Vec::new() }
+        Self { what, unit, ours: Vec::new(), hand: Vec::new(), dbos: Vec::new() }
     }
 }
 
@@ -58,7 +62,7 @@ impl Found {
 ///
 /// # Errors
 ///
-/// If ours does not do its work. A server that is missing is none.
+/// If ours or another does not do its work. A server that is missing is none.
 pub(crate) fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
     let asked = |name: &&str| plan.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
     let samples = if plan.samples == crate::options::SAMPLES { 3 } else { plan.samples };
@@ -74,6 +78,10 @@ pub(crate) fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
                         Found::new("a burst of last signals", "round"),
                     ];
                     let (mut latencies, mut bytes) = (Vec::new(), (0.0, 0.0));
+                    let dbos = peers::program().filter(|_| database == place::POSTGRES);
+                    if database == place::POSTGRES && dbos.is_none() {
+                        println!("{:<10}skipped: {}", "dbos", peers::MISSING);
+                    }
                     for sample in 0..samples {
                         let place = Place::new(database, &server, &format!("durable_{sample}")).await?;
                         let took = ours::sample(&place, rounds, &mut latencies, &mut bytes).await?;
@@ -83,6 +91,13 @@ pub(crate) fn run(plan: &Plan, json: bool) -> Result<(), Failure> {
                         let took = by_hand::sample(&place, rounds * PARTIES.len()).await?;
                         for (found, took) in found.iter_mut().zip(took) {
                             found.hand.push(took);
+                        }
+                        if let Some(program) = &dbos {
+                            let took = peers::sample(program, &place, rounds).await;
+                            let took = took.map_err(|error| format!("dbos: {error}"))?;
+                            for (found, took) in found.iter_mut().zip(took) {
+                                found.dbos.push(took);
+                            }
                         }
                         place.remove().await?;
                     }
@@ -102,7 +117,7 @@ fn print(database: &str, found: &[Found], mut latencies: Vec<f64>, bytes: (f64, 
             PARTIES.len()
         );
     }
-    for Found { what, unit, ours, hand } in found {
+    for Found { what, unit, ours, hand, dbos } in found {
         let of = |took: &[Took]| {
             let middle = |each: &dyn Fn(&Took) -> f64| {
                 let mut all: Vec<_> = took.iter().map(|took| each(took) / took.count as f64).collect();
@@ -113,7 +128,7 @@ fn print(database: &str, found: &[Found], mut latencies: Vec<f64>, bytes: (f64, 
             let server = server.then(|| middle(&|took| took.server.unwrap_or_default().as_secs_f64()) * 1e6);
             (middle(&|took| took.wall.as_secs_f64()), middle(&|took| took.cpu.as_secs_f64()) * 1e6, server)
         };
-        for (who, took) in [("convoke", ours), ("by hand", hand)] {
+        for (who, took) in [("convoke", ours), ("by hand", hand), ("dbos", dbos)] {
             if took.is_empty() {
                 continue;
             }

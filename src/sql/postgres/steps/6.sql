@@ -84,7 +84,8 @@ CREATE TABLE {schema}.convoke_round_row (
 -- name and tag.
 --
 -- A key is looked for by its index alone, hence `broker + 0`: of a table that statistics call empty the server takes any index that
--- begins with the broker, and reads all of its rounds for each key.
+-- begins with the broker, and reads all of its rounds for each key. For the same reason each is looked for by a lateral subquery with a
+-- limit, which the server cannot turn into a join over all open rounds, as it does with `NOT EXISTS`.
 --
 -- A key that has a round is locked by its row, any other by its hash. Rows are locked in the order of their numbers, and before
 -- hashes; whoever finds a row behind a hash begins again rather than wait for it. Nobody waits for a row that he was given by its
@@ -102,8 +103,9 @@ SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     its_broker integer;
     held text[];
-    more bigint[];
     free text[];
+    there bigint;
+    more bigint;
     by_number bigint[] := '{}';
     asked integer := cardinality(p_keys);
 BEGIN
@@ -117,26 +119,27 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock_shared(hashtextextended('convoke consumers of {schema} ' || p_broker, 0));
     IF asked > 0 THEN
-        SELECT array_agg(h.key) INTO held FROM (
+        SELECT coalesce(array_agg(h.key), '{}') INTO held FROM (
             SELECT r.key FROM {schema}.convoke_round AS r
             WHERE r.broker + 0 = its_broker AND r.key = ANY (p_keys) AND r.state <= 2 ORDER BY r.id + 0 FOR UPDATE
         ) AS h;
-        free := ARRAY(SELECT unnest(p_keys) EXCEPT SELECT unnest(held));
-        IF cardinality(free) > 0 THEN
+        IF cardinality(held) < asked THEN
+            free := ARRAY(SELECT unnest(p_keys) EXCEPT SELECT unnest(held));
             PERFORM pg_advisory_xact_lock(hashes.hash) FROM (
                 SELECT DISTINCT hashtextextended('convoke round of {schema} ' || its_broker || ' ' || f.key, 0) AS hash
                 FROM unnest(free) AS f (key) ORDER BY 1
             ) AS hashes;
             -- Whoever had the lock may have made one.
-            SELECT coalesce(array_agg(h.id), '{}') INTO more FROM (
-                SELECT r.id FROM {schema}.convoke_round AS r
-                WHERE r.broker + 0 = its_broker AND r.key = ANY (free) AND r.state <= 2 ORDER BY r.id + 0 FOR UPDATE SKIP LOCKED
-            ) AS h;
-            IF cardinality(more) < (
-                SELECT count(*) FROM {schema}.convoke_round AS r
-                WHERE r.broker + 0 = its_broker AND r.key = ANY (free) AND r.state <= 2
-            ) THEN
-                RAISE EXCEPTION 'somebody works on a round that was not there before' USING ERRCODE = '40001';
+            SELECT count(*) INTO there FROM {schema}.convoke_round AS r
+            WHERE r.broker + 0 = its_broker AND r.key = ANY (free) AND r.state <= 2;
+            IF there > 0 THEN
+                SELECT count(*) INTO more FROM (
+                    SELECT r.id FROM {schema}.convoke_round AS r
+                    WHERE r.broker + 0 = its_broker AND r.key = ANY (free) AND r.state <= 2 ORDER BY r.id + 0 FOR UPDATE SKIP LOCKED
+                ) AS h;
+                IF more < there THEN
+                    RAISE EXCEPTION 'somebody works on a round that was not there before' USING ERRCODE = '40001';
+                END IF;
             END IF;
         END IF;
     END IF;
@@ -147,40 +150,47 @@ BEGIN
         ) AS h;
     END IF;
     RETURN QUERY SELECT 0, p_tag, NULL::text, 0::smallint, 0::bigint, {schema}.convoke_micros_1(), 0::bigint, 0::bigint, 0::bigint, 0,
-        NULL::text, NULL::integer[], NULL::smallint[], ARRAY(
-            SELECT c.name FROM {schema}.convoke_round_consumer AS c WHERE c.broker = its_broker ORDER BY c.name
-        ), NULL::bigint[], NULL::bytea[], NULL::text[], NULL::bytea[];
-    RETURN QUERY SELECT a.place, r.id, r.key, r.state, r.rules, r.opened_at, r.look_at, r.due_at, r.closed_at, r.generation, r.text,
-            s.numbers, s.kinds, s.names, s.ats, s.tokens, s.terms, s.bodies
-        FROM (
-            SELECT n.place::integer AS place, h.id FROM unnest(p_keys) WITH ORDINALITY AS n (key, place)
-            JOIN {schema}.convoke_round AS h ON h.broker + 0 = its_broker AND h.key = n.key AND h.state <= 2
-            UNION ALL
-            SELECT asked + n.place::integer, n.id FROM unnest(p_rounds) WITH ORDINALITY AS n (id, place)
-            WHERE n.id = ANY (by_number)
-        ) AS a JOIN {schema}.convoke_round AS r ON r.id = a.id CROSS JOIN LATERAL (
+            NULL::text, NULL::integer[], NULL::smallint[], ARRAY(
+                SELECT c.name FROM {schema}.convoke_round_consumer AS c WHERE c.broker = its_broker ORDER BY c.name
+            ), NULL::bigint[], NULL::bytea[], NULL::text[], NULL::bytea[]
+        UNION ALL
+        SELECT n.place::integer, coalesce(r.id, nextval('{schema}.convoke_round_number')), n.key, coalesce(r.state, -1::smallint), r.rules,
+            r.opened_at, r.look_at, r.due_at, r.closed_at, r.generation, r.text, s.numbers, s.kinds, s.names, s.ats, s.tokens, s.terms,
+            s.bodies
+        FROM unnest(p_keys) WITH ORDINALITY AS n (key, place)
+        LEFT JOIN LATERAL (
+            SELECT h.* FROM {schema}.convoke_round AS h
+            WHERE h.broker + 0 = its_broker AND h.key = n.key AND h.state <= 2 LIMIT 1
+        ) AS r ON true
+        CROSS JOIN LATERAL (
             SELECT array_agg(o.number) AS numbers, array_agg(o.kind) AS kinds, array_agg(o.name) AS names, array_agg(o.at) AS ats,
                 array_agg(o.token) AS tokens, array_agg(o.terms) AS terms, array_agg(o.body) AS bodies
             FROM (
                 SELECT w.* FROM {schema}.convoke_round_row AS w WHERE w.round = r.id ORDER BY w.round, w.number
             ) AS o
-        ) AS s;
-    IF cardinality(free) > 0 THEN
-        RETURN QUERY SELECT n.place::integer, nextval('{schema}.convoke_round_number'), n.key, (-1)::smallint, NULL::bigint, NULL::bigint,
-                NULL::bigint, NULL::bigint, NULL::bigint, NULL::integer, NULL::text, NULL::integer[], NULL::smallint[], NULL::text[],
-                NULL::bigint[], NULL::bytea[], NULL::text[], NULL::bytea[]
-            FROM unnest(p_keys) WITH ORDINALITY AS n (key, place)
-            WHERE NOT EXISTS (
-                SELECT 1 FROM {schema}.convoke_round AS r WHERE r.broker + 0 = its_broker AND r.key = n.key AND r.state <= 2
-            );
-    END IF;
-    RETURN QUERY SELECT -a.place, l.id, l.key, l.state, l.rules, l.opened_at, l.look_at, l.due_at, l.closed_at, l.generation, l.text,
-            NULL::integer[], NULL::smallint[], NULL::text[], NULL::bigint[], NULL::bytea[], NULL::text[], NULL::bytea[]
+        ) AS s
+        UNION ALL
+        SELECT asked + n.place::integer, r.id, r.key, r.state, r.rules, r.opened_at, r.look_at, r.due_at, r.closed_at, r.generation,
+            r.text, s.numbers, s.kinds, s.names, s.ats, s.tokens, s.terms, s.bodies
+        FROM unnest(p_rounds) WITH ORDINALITY AS n (id, place)
+        CROSS JOIN LATERAL (SELECT h.* FROM {schema}.convoke_round AS h WHERE h.id = n.id LIMIT 1) AS r
+        CROSS JOIN LATERAL (
+            SELECT array_agg(o.number) AS numbers, array_agg(o.kind) AS kinds, array_agg(o.name) AS names, array_agg(o.at) AS ats,
+                array_agg(o.token) AS tokens, array_agg(o.terms) AS terms, array_agg(o.body) AS bodies
+            FROM (
+                SELECT w.* FROM {schema}.convoke_round_row AS w WHERE w.round = r.id ORDER BY w.round, w.number
+            ) AS o
+        ) AS s
+        WHERE n.id = ANY (by_number)
+        UNION ALL
+        SELECT -a.place, l.id, l.key, l.state, l.rules, l.opened_at, l.look_at, l.due_at, l.closed_at, l.generation, l.text,
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL
         FROM (
             SELECT n.place::integer AS place, n.key FROM unnest(p_keys) WITH ORDINALITY AS n (key, place)
             UNION ALL
             SELECT asked + n.place::integer, r.key FROM unnest(p_rounds) WITH ORDINALITY AS n (id, place)
-            JOIN {schema}.convoke_round AS r ON r.id = n.id WHERE n.id = ANY (by_number)
+            CROSS JOIN LATERAL (SELECT h.key FROM {schema}.convoke_round AS h WHERE h.id = n.id LIMIT 1) AS r
+            WHERE n.id = ANY (by_number)
         ) AS a CROSS JOIN LATERAL (
             SELECT p.* FROM {schema}.convoke_round AS p
             WHERE p.broker + 0 = its_broker AND p.key = a.key AND p.state >= 3 ORDER BY p.key DESC, p.broker DESC, p.id DESC LIMIT 1

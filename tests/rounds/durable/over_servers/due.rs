@@ -3,8 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::{Site, approvals, board};
-use crate::transports::outbox::Base;
+use super::{Kept, Site, approvals, board};
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::sqlite::File;
 use crate::transports::outbox::until;
@@ -67,7 +66,7 @@ async fn play<B: Site>(test: &str, base: B) {
 fn deadlines_over_sqlite_are_kept_by_whoever_lives() {
     if !is_child::<File>() {
         let test = concat!(module_path!(), "::deadlines_over_sqlite_are_kept_by_whoever_lives");
-        actix_rt::System::new().block_on(async { play(test, <File as Base>::new().await).await });
+        actix_rt::System::new().block_on(async { play(test, <File as Site>::new().await).await });
     }
 }
 
@@ -75,6 +74,14 @@ fn deadlines_over_sqlite_are_kept_by_whoever_lives() {
 fn deadlines_over_postgres_are_kept_by_whoever_lives() {
     if !is_child::<Database>() {
         let test = concat!(module_path!(), "::deadlines_over_postgres_are_kept_by_whoever_lives");
-        actix_rt::System::new().block_on(async { play(test, <Database as Base>::new().await).await });
+        actix_rt::System::new().block_on(async { play(test, <Database as Site>::new().await).await });
+    }
+}
+
+#[test]
+fn deadlines_over_redis_are_kept_by_whoever_lives() {
+    if !is_child::<Kept>() {
+        let test = concat!(module_path!(), "::deadlines_over_redis_are_kept_by_whoever_lives");
+        actix_rt::System::new().block_on(async { play(test, Kept::new().await).await });
     }
 }

@@ -16,7 +16,7 @@ use convoke::prelude::*;
 use convoke::{Durable, EmitterHandle};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{BOARD, Site, number};
+use super::{BOARD, Kept, Site, number};
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::sqlite::File;
 use crate::transports::outbox::until;
@@ -98,7 +98,7 @@ async fn hears<B: Site>(approvals: &Durable<Signed>, db: &B::Database) -> Consum
         dies("delivering");
         B::note(&db, number(round.round()), &told(&round)).await?;
         dies_within("marking", 3_000);
-        Ok::<_, sqlx::Error>(())
+        Ok::<_, std::io::Error>(())
     };
     Consumer::join(approvals, Consumer::new(note).named("audit")).await.unwrap()
 }
@@ -228,8 +228,7 @@ fn is_child<B: Site>() -> bool {
 fn rounds_over_sqlite_survive_their_processes() {
     if !is_child::<File>() {
         let test = concat!(module_path!(), "::rounds_over_sqlite_survive_their_processes");
-        actix_rt::System::new()
-            .block_on(async { play(test, <File as crate::transports::outbox::Base>::new().await).await });
+        actix_rt::System::new().block_on(async { play(test, <File as Site>::new().await).await });
     }
 }
 
@@ -237,7 +236,14 @@ fn rounds_over_sqlite_survive_their_processes() {
 fn rounds_over_postgres_survive_their_processes() {
     if !is_child::<Database>() {
         let test = concat!(module_path!(), "::rounds_over_postgres_survive_their_processes");
-        actix_rt::System::new()
-            .block_on(async { play(test, <Database as crate::transports::outbox::Base>::new().await).await });
+        actix_rt::System::new().block_on(async { play(test, <Database as Site>::new().await).await });
+    }
+}
+
+#[test]
+fn rounds_over_redis_survive_their_processes() {
+    if !is_child::<Kept>() {
+        let test = concat!(module_path!(), "::rounds_over_redis_survive_their_processes");
+        actix_rt::System::new().block_on(async { play(test, Kept::new().await).await });
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use convoke::prelude::*;
 use convoke::{DurableError, DurableState};
 
-use super::{DAY, Site, approvals, board, number, over_both, told};
+use super::{DAY, Site, approvals, board, number, over_all, told};
 use crate::transports::outbox::until;
 
-over_both! {
+over_all! {
     who_signs_in_two_processes_hears_the_same,
     a_round_goes_on_in_another_process,
     a_broker_of_other_rules_is_refused,

@@ -1,0 +1,20 @@
+-- Makes the broker, if there is none. One that the caller does not know, as of a server that was emptied, gets what he knows. ARGV: 1 the
+-- tag that he knows, 2 the one of a new broker, 3 the rules by which it opens rounds, or nothing, 4 the format of what is kept, 5 how many
+-- rules, then the number and the text of each, and then consumers. Returns the tag, or the format if it is that of a later program.
+local format = redis.call('HGET', it, 'format')
+if format and tonumber(format) > tonumber(ARGV[4]) then return { '', format } end
+local tag = redis.call('HGET', it, 'tag')
+if not tag then
+  tag = ARGV[2]
+  redis.call('HSET', it, 'tag', tag, 'format', ARGV[4])
+end
+if tag ~= ARGV[1] then
+  local after = 5 + 2 * tonumber(ARGV[5])
+  for rules = 6, after, 2 do redis.call('HSETNX', texts, ARGV[rules], ARGV[rules + 1]) end
+  if ARGV[3] ~= '' then redis.call('HSETNX', it, 'rules', ARGV[3]) end
+  for consumer = after + 1, #ARGV do
+    redis.pcall('XGROUP', 'CREATE', heard_of(ARGV[consumer]), ARGV[consumer], '0', 'MKSTREAM')
+    if redis.call('SADD', consumers, ARGV[consumer]) == 1 then redis.call('HINCRBY', it, 'consumers', 1) end
+  end
+end
+return { tag, ARGV[4] }
