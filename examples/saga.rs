@@ -2,7 +2,7 @@
 //! dies in the middle: `cargo run --features sqlite --example saga`; with `postgres` and `DATABASE_URL`, or `redis` and `REDIS_URL`, there.
 #![allow(clippy::print_stdout, reason = "an example shows what happens")]
 use convoke::transport::Sqlite;
-use convoke::{Durable, RoundDatabase, Uuid, prelude::*};
+use convoke::{Durable, RoundDatabase, prelude::*};
 use std::{env, error::Error, process, process::Command, time::Duration};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -17,10 +17,10 @@ fn undo(booked: &Outcome<String>) {
     }
 }
 
-async fn run(db: impl RoundDatabase, file: &str, trip: Uuid) -> Result<(), Box<dyn Error>> {
+async fn run(db: impl RoundDatabase, trip: &str) -> Result<(), Box<dyn Error>> {
     let is_child = env::args().nth(1).is_some();
     if !is_child {
-        Command::new(env::current_exe()?).args([file, &trip.to_string()]).status()?;
+        Command::new(env::current_exe()?).arg(trip).status()?;
         println!("its process has died");
     }
     let booking: Durable<String> = Broker::new(DAY).expects(["flight", "hotel", "car"]).durable(&db, "booking").await?;
@@ -28,11 +28,11 @@ async fn run(db: impl RoundDatabase, file: &str, trip: Uuid) -> Result<(), Box<d
     let (pay, booked, (told, mut ended)) = (payment.clone(), booking.clone(), tokio::sync::mpsc::unbounded_channel());
     let next = Consumer::new(async move |trip: Outcome<String>| {
         match trip.key().cloned() {
-            // Told again, it finds the round that it has opened.
-            Some(key) if trip.is_resolved() && pay.history(key.clone(), 1).await?.is_empty() => {
-                pay.open(key).await?;
+            Some(key) if trip.is_resolved() => {
+                if pay.history(key.clone(), 1).await?.is_empty() {
+                    pay.open(key).await?; // told again, it finds the round that it has opened
+                }
             }
-            _ if trip.is_resolved() => {}
             _ => undo(&trip),
         }
         Ok::<_, Failure>(())
@@ -61,15 +61,14 @@ async fn run(db: impl RoundDatabase, file: &str, trip: Uuid) -> Result<(), Box<d
 #[actix::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let file = env::temp_dir().join(format!("convoke-saga-{}.db", process::id())).display().to_string();
-    let (file, trip) = (env::args().nth(1).unwrap_or(file), env::args().nth(2).map(|trip| trip.parse()));
-    let trip: Uuid = trip.transpose()?.unwrap_or_else(Uuid::now_v7);
+    let file = env::args().nth(1).unwrap_or(file);
     #[cfg(feature = "postgres")]
     if let Ok(url) = env::var("DATABASE_URL") {
-        return run(convoke::transport::Postgres::connect(&url).await?, &file, trip).await;
+        return run(convoke::transport::Postgres::connect(&url).await?, &file).await;
     }
     #[cfg(feature = "redis")]
     if let Ok(url) = env::var("REDIS_URL") {
-        return run(convoke::transport::Redis::rounds(url).await?, &file, trip).await;
+        return run(convoke::transport::Redis::rounds(url).await?, &file).await;
     }
-    run(Sqlite::open(&file).await?, &file, trip).await
+    run(Sqlite::open(&file).await?, &file).await
 }

@@ -34,9 +34,9 @@ mod contract;
 pub use builder::{DurableBroker, DurableBuilder};
 pub use durable::Durable;
 pub use error::DurableError;
-pub(crate) use running::{Gathering, Heard, Shape, Speech, Tally, Word, limits};
 #[cfg(feature = "redis")]
 pub use redis::{RedisRounds, RedisRoundsBuilder};
+pub(crate) use running::{Gathering, Heard, Shape, Speech, Tally, Word, limits};
 pub use standing::{DurableRound, DurableState};
 pub(crate) use store::sealed::{KeepsRounds, OpenedRounds};
 pub(crate) use store::{Due, Enrolled, Judge, Kept, Past, Place, Road, RoundStore, Row};

@@ -68,8 +68,7 @@ pub use queue::{
 };
 pub(crate) use rows::sealed::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
 pub(crate) use rows::{
-    Added, Due, Ending, Held, Hold, How, Limit, Loan, Loans, NewJob, Noted, Outboxes, Row, State, Unclaimed,
-    Wanted,
+    Added, Due, Ending, Held, Hold, How, Limit, Loan, Loans, NewJob, Noted, Outboxes, Row, State, Unclaimed, Wanted,
 };
 pub use rows::{State as JobState, TaskDatabase, TaskFigures};
 pub use running::{TasksHealth, TasksProbe, TasksService};

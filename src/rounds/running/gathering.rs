@@ -372,10 +372,7 @@ impl Hearing<'_> {
     fn asks(speech: &Speech, first: &str, rows: &[Row]) -> Vec<Ask> {
         let mut spoken: HashSet<Arc<str>> = rows.iter().map(|row| row.name.clone()).collect();
         let words = (speech.words)(first).into_iter();
-        words
-            .filter(|word| word.name().is_none_or(|name| spoken.insert(name.clone())))
-            .map(Word::into_ask)
-            .collect()
+        words.filter(|word| word.name().is_none_or(|name| spoken.insert(name.clone()))).map(Word::into_ask).collect()
     }
 }
 
@@ -471,7 +468,10 @@ mod tests {
         // It opens and closes in one go.
         assert_eq!(gathering.hear(&[opens(key, 1)]).await.unwrap(), [Heard::Over]);
         let round = gathering.look(key).await.unwrap().unwrap().round;
-        assert_eq!(gathering.hear(&[opens(key, 1), opens(Uuid::now_v7(), 2)]).await.unwrap(), [Heard::Over, Heard::Open]);
+        assert_eq!(
+            gathering.hear(&[opens(key, 1), opens(Uuid::now_v7(), 2)]).await.unwrap(),
+            [Heard::Over, Heard::Open]
+        );
         assert_eq!(gathering.hear(&[says(key, [no("0"), Word::End("no".into())])]).await.unwrap(), [Heard::Over]);
         assert_eq!(gathering.look(key).await.unwrap().unwrap().round, round);
         assert_eq!(gathering.open_behind(0).await.unwrap().len(), 1);

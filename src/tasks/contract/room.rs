@@ -9,8 +9,7 @@ use crate::Uuid;
 use crate::outbox::{Outbox, OutboxBuilder};
 use crate::sql::memory::MemoryDatabase;
 use crate::tasks::{
-    Added, Due, Ending, Hold, How, KeepingJobs, Limit, Loan, Loans, NewJob, Outboxes, State, TaskDatabase,
-    Wanted,
+    Added, Due, Ending, Hold, How, KeepingJobs, Limit, Loan, Loans, NewJob, Outboxes, State, TaskDatabase, Wanted,
 };
 use crate::transport::Packet;
 

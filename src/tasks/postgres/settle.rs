@@ -10,10 +10,10 @@ use tokio::time::timeout;
 
 use super::add::texts;
 use super::jobs::{CANCELLED, DONE, FAILED, PostgresJobs};
+use crate::Uuid;
 use crate::sql::postgres::{BEGIN, Failed, WITHIN, array, is_within, late, quoted};
 use crate::tasks::queue::micros;
 use crate::tasks::{Ending, How, Outboxes, State};
-use crate::Uuid;
 use crate::transport::{Packet, TransportError};
 
 /// Longer than the server waits for the key of an event.

@@ -78,8 +78,10 @@ impl ToRounds {
         }
         for batches in order.chunks(AT_ONCE) {
             let told: Vec<_> = batches.iter().filter_map(|batch| Some((*batch, told.remove(batch)?))).collect();
-            let (speeches, from): (Vec<_>, Vec<_>) =
-                told.into_iter().map(|(batch, told)| (speech(batch, told.opening.as_ref(), told.ends), told.packets)).unzip();
+            let (speeches, from): (Vec<_>, Vec<_>) = told
+                .into_iter()
+                .map(|(batch, told)| (speech(batch, told.opening.as_ref(), told.ends), told.packets))
+                .unzip();
             let heard = self.rounds.hear(&speeches).await;
             for (place, packets) in from.into_iter().enumerate() {
                 let came = match &heard {

@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::Shared;
 use crate::__private::Shown;
-use crate::{Outgoing, Uuid};
 use crate::tasks::function::{Does, TaskPlace, Told};
 use crate::tasks::queue::{Cause, Ended, Record, Seat};
 use crate::tasks::{Ending, How, Loan, State};
 use crate::tasks::{Fault, TaskDatabase, TaskFailed, TaskTerms};
 use crate::transport::Packet;
+use crate::{Outgoing, Uuid};
 
 /// An attempt that was done.
 ///

@@ -40,7 +40,10 @@ async fn it_is_out_of_reach_as_soon_as_too_many_have_failed() {
     let outcome = closed(&batch.await.unwrap()).await;
     assert_eq!(outcome.state(), BatchState::OutOfReach);
     assert!(outcome.elapsed() < MINUTE, "{:?}", outcome.elapsed());
-    assert_eq!((places(outcome.succeeded()), places(outcome.failed()), places(outcome.missing())), (vec![0], vec![1, 3], vec![2]));
+    assert_eq!(
+        (places(outcome.succeeded()), places(outcome.failed()), places(outcome.missing())),
+        (vec![0], vec![1, 3], vec![2])
+    );
     let failed = &outcome.jobs()[1];
     assert_eq!((failed.code(), failed.detail()), (Some("torn"), Some("page 100 is torn")));
     assert_eq!(outcome.to_string(), "out of reach: 1 of 4 succeeded, 2 failed, 1 missing");
@@ -108,7 +111,10 @@ async fn one_that_is_cancelled_takes_its_jobs_along() {
     tokio::time::sleep(MINUTE).await;
     assert_eq!(batch.cancel().await.unwrap(), Some(BatchState::Cancelled));
     let outcome = closed(&batch).await;
-    assert_eq!((outcome.state(), places(outcome.succeeded()), places(outcome.missing())), (BatchState::Cancelled, vec![0], vec![1, 2]));
+    assert_eq!(
+        (outcome.state(), places(outcome.succeeded()), places(outcome.missing())),
+        (BatchState::Cancelled, vec![0], vec![1, 2])
+    );
     for job in outcome.missing() {
         let job = tasks.job(job.id()).wait(MINUTE).await.unwrap().unwrap();
         assert_eq!(job.state(), JobState::Cancelled);

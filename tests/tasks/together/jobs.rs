@@ -88,7 +88,8 @@ async fn a_job_of_a_batch_makes_a_batch() {
     let batch = tasks.together([Outer { first: 1 }, Outer { first: 98 }]).then(Report {}).await.unwrap();
     assert!(closed(&batch).await.is_done());
     tokio::time::sleep(MINUTE).await;
-    let mut ended: Vec<_> = followed.0.borrow().iter().map(|(is_done, outcome)| (*is_done, outcome.jobs().len())).collect();
+    let mut ended: Vec<_> =
+        followed.0.borrow().iter().map(|(is_done, outcome)| (*is_done, outcome.jobs().len())).collect();
     ended.sort_unstable();
     assert_eq!(ended, [(true, 2), (true, 3), (true, 3)]);
     stopped(tasks).await;

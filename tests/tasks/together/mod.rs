@@ -69,7 +69,8 @@ impl Followed {
     fn tasks(&self, lab: &Lab) -> Tasks<MemoryDatabase> {
         let (done, not_done) = (self.0.clone(), self.0.clone());
         let report = async move |_: Arc<Report>, outcome: BatchOutcome| done.borrow_mut().push((true, outcome));
-        let complain = async move |_: Arc<Complain>, outcome: BatchOutcome| not_done.borrow_mut().push((false, outcome));
+        let complain =
+            async move |_: Arc<Complain>, outcome: BatchOutcome| not_done.borrow_mut().push((false, outcome));
         let fetch = async |fetch: Arc<Fetch>| fetch_page(fetch.page).await;
         let once = async |once: Arc<Once>| fetch_page(once.page).await;
         let tasks = lab.tasks().concurrency(40).on(fetch).unwrap().on(once).unwrap();

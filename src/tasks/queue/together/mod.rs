@@ -20,8 +20,8 @@ mod batch;
 mod outcome;
 
 pub use batch::{Batch, BatchId, BatchStatus};
-pub(in crate::tasks) use hall::OpenHall;
 pub(super) use hall::Hall;
+pub(in crate::tasks) use hall::OpenHall;
 pub use outcome::{BatchJob, BatchOutcome, BatchState};
 pub(in crate::tasks) use records::{Ended, Opening, Record, speech};
 pub use together::{AtLeast, Together};

@@ -233,11 +233,7 @@ pub(in crate::tasks) fn speech(batch: Uuid, opening: Option<&Opening>, ends: Vec
         };
         ends.iter().flat_map(|(job, how)| places(*job).into_iter().map(|place| how.word(place))).collect()
     };
-    Speech {
-        key: batch,
-        opens: opening.map(|opening| (opening.shape(), opening.first())),
-        words: Box::new(words),
-    }
+    Speech { key: batch, opens: opening.map(|opening| (opening.shape(), opening.first())), words: Box::new(words) }
 }
 
 #[cfg(test)]

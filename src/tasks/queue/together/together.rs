@@ -149,9 +149,7 @@ impl<D: TaskDatabase> Together<D> {
 
     fn follow<T: Task>(&mut self, task: &T, takes: impl FnOnce(&mut Self, Follower)) {
         let follower = pack(task).map(Follower::of).and_then(|follower| match follower.bytes() {
-            bytes if bytes > MOST_BYTES => {
-                Err(TaskError::TooLarge { task: T::NAME.into(), bytes, limit: MOST_BYTES })
-            }
+            bytes if bytes > MOST_BYTES => Err(TaskError::TooLarge { task: T::NAME.into(), bytes, limit: MOST_BYTES }),
             _ => Ok(follower),
         });
         match follower {

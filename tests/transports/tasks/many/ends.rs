@@ -9,9 +9,9 @@ use convoke::{AsReturned, JobState, Task, TaskFailed, TaskTerms};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
+use crate::transports::outbox::{Taker, until};
 use crate::transports::tasks::Base;
 use crate::transports::tasks::shop::{Register, Registered, Shop};
-use crate::transports::outbox::{Taker, until};
 
 const MANY: u64 = 1_000;
 const HOUR: Duration = Duration::from_secs(3600);

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use crate::transports::outbox::{LONG, until};
 use crate::transports::tasks::Base;
+use crate::transports::tasks::processes::children::Place;
 use crate::transports::tasks::shop::{Register, Registered, Shop};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -192,6 +193,27 @@ pub(in crate::transports::tasks) async fn a_batch_that_is_cancelled_ends_its_job
         assert_eq!(job.state(), JobState::Cancelled);
     }
     until("it is followed", async || followed.behind(&batch) == [outcome.clone()]).await;
+    tasks.stop().await;
+}
+
+/// As a worker of a version that knows no batches ends them, and as somebody who deletes rows.
+pub(in crate::transports::tasks) async fn what_nobody_tells_a_batch_is_seen_all_the_same<B: Place>() {
+    let (shop, followed) = (Shop::<B>::new().await, Followed::default());
+    let queue = shop.base.tasks().await.unwrap();
+    let done = queue.together(users([1, 2])).then(Report {}).await.unwrap();
+    let failed = queue.together(users([1, 102])).await.unwrap();
+    shop.base.sql("UPDATE convoke_job SET cause = NULL").await;
+    let gone = queue.together(users([1, 202])).when(AtLeast(2)).otherwise(Complain {}).await.unwrap();
+    let id = gone.status().await.unwrap().unwrap().missing().nth(1).unwrap().id();
+    shop.base.sql(&format!("DELETE FROM convoke_job WHERE id = {id}")).await;
+    let tasks = followed.tasks(&shop).await.unwrap();
+    let outcome = closed(&done).await;
+    assert_eq!(outcome.results::<Registered>().unwrap(), [1, 2].map(|id| Registered { id }));
+    let outcome = closed(&failed).await;
+    assert_eq!((outcome.state(), outcome.jobs()[1].code()), (BatchState::OutOfReach, Some("failed")));
+    let outcome = closed(&gone).await;
+    assert_eq!((outcome.state(), outcome.jobs()[1].code()), (BatchState::OutOfReach, Some("gone")));
+    until("they are followed", async || followed.0.lock().unwrap().len() == 2).await;
     tasks.stop().await;
 }
 
