@@ -42,7 +42,8 @@ async fn run(db: impl RoundDatabase, trip: &str) -> Result<(), Box<dyn Error>> {
             println!("the trip is not paid: {why}");
             undo(&booked.outcome_for(key).await?);
         }
-        Ok::<_, Failure>(told.send(())?)
+        told.send(())?;
+        Ok::<_, Failure>(())
     });
     let _next = Consumer::join(&booking, next.named("next")).await?;
     let _settle = Consumer::join(&payment, settle.named("settle")).await?;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::select;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -28,6 +29,9 @@ const LONGEST_POLL: Duration = Duration::from_secs(60);
 
 /// How soon after a bell one looks: it rings before the commit.
 const BETWEEN: Duration = Duration::from_millis(5);
+
+/// How long a relay may take to end: what it leaves is for another one.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long it waits before it is tried again what the database did not take.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -95,9 +99,7 @@ pub(super) async fn run<D: TaskDatabase>(queue: TaskQueue<D>, mut stop: oneshot:
             () = sleep_until(until) => {}
         }
     }
-    for relay in batches.relays.into_iter().flatten() {
-        relay.stop().await;
-    }
+    join_all(batches.relays.into_iter().flatten().map(ServiceHandle::stop)).await;
 }
 
 async fn rings(bell: &mut watch::Receiver<()>) {
@@ -154,7 +156,11 @@ impl<D: TaskDatabase> Batches<D> {
         let (ends, closed) = (self.hall.ends(), self.hall.closed());
         let relay = |rows: Arc<dyn Rows>, name: &str, route| {
             let publisher = rows.name().clone();
-            Relay::new(rows, publisher, route).named(format!("batches of tasks: {name}")).poll_every(POLL).start()
+            Relay::new(rows, publisher, route)
+                .named(format!("batches of tasks: {name}"))
+                .poll_every(POLL)
+                .stop_timeout(STOP_TIMEOUT)
+                .start()
         };
         Ok([relay(ends, "ends", to_rounds).await?, relay(closed, "what follows", to_next).await?])
     }

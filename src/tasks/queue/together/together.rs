@@ -159,7 +159,7 @@ impl<D: TaskDatabase> Together<D> {
         }
     }
 
-    /// Sets for how long the batch may be open, from when it is enqueued. At its deadline it closes as
+    /// Sets for how long the batch may be open. At its deadline it closes as
     /// [`TimedOut`](super::BatchState::TimedOut), and names who is missing. The default is 7 days.
     pub fn deadline(mut self, limit: Duration) -> Self {
         self.deadline = limit.min(FAR);
