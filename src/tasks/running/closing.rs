@@ -36,7 +36,7 @@ pub(super) struct ToRounds {
 /// What is to be told to one round.
 #[derive(Default)]
 struct Told {
-    opening: Option<Opening>,
+    opening: Option<Box<Opening>>,
     ends: Vec<(i64, Ended)>,
     /// From which packets that is.
     packets: Vec<usize>,
@@ -80,7 +80,7 @@ impl ToRounds {
             let told: Vec<_> = batches.iter().filter_map(|batch| Some((*batch, told.remove(batch)?))).collect();
             let (speeches, from): (Vec<_>, Vec<_>) = told
                 .into_iter()
-                .map(|(batch, told)| (speech(batch, told.opening.as_ref(), told.ends), told.packets))
+                .map(|(batch, told)| (speech(batch, told.opening.as_deref(), told.ends), told.packets))
                 .unzip();
             let heard = self.rounds.hear(&speeches).await;
             for (place, packets) in from.into_iter().enumerate() {

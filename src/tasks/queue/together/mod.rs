@@ -12,7 +12,6 @@
 //! What a batch needs is in the transaction that has its jobs, and how a job has ended in the one that ends it. All else is done
 //! from these rows, by whichever worker lives, and doing it twice changes nothing.
 
-#[expect(clippy::module_inception, reason = "the room has the name of what users ask for")]
 mod together;
 mod records;
 mod hall;

@@ -183,7 +183,7 @@ impl Ended {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::tasks) enum Record {
-    Opened(Opening),
+    Opened(Box<Opening>),
     Ended { batch: Uuid, job: i64, how: Ended },
 }
 
@@ -257,7 +257,7 @@ mod tests {
         let opening = opening();
         let how = Ended::failed("no\0t_found", "nobody");
         assert_eq!(how, Ended::failed("not_found", "nobody"));
-        for record in [Record::Opened(opening.clone()), Record::Ended { batch: opening.batch, job: 7, how }] {
+        for record in [Record::Opened(opening.clone().into()), Record::Ended { batch: opening.batch, job: 7, how }] {
             let packet = record.packet();
             assert_eq!(packet.key, Some(opening.batch.to_string()));
             assert_eq!(Record::read(&packet), Ok(record));

@@ -245,7 +245,7 @@ impl<D: TaskDatabase> Planned<D> {
                 Added::Existing(id) => Entry(id, task, !seen.contains(&id)),
             })
             .collect();
-        ends.insert(vec![Record::Opened(opening.clone()).packet()], transaction).await?;
+        ends.insert(vec![Record::Opened(opening.clone().into()).packet()], transaction).await?;
         Ok((Batch::new(hall, BatchId::new(opening.batch)), opening))
     }
 }
