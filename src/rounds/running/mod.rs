@@ -8,7 +8,8 @@
 //!
 //! In reading order: `clerk` takes what members say, and lets consumers in. `queue` has what waits to be written and who waits for an
 //! end, and `engine` writes and looks. `bench` is where a work is judged, `sitting` one place of it. `carry` has what waits for
-//! a name in the store come to this process, and `deliver` hands rounds to its consumers.
+//! a name in the store come to this process, and `deliver` hands rounds to its consumers. `gathering` is for a part of Convoke that
+//! keeps rounds for itself, as batches of tasks do, and `tally` one of these as it reads it.
 //!
 //! Nothing that a process knows decides: a sitting goes by the rows that it is given, in the transaction that has them locked.
 
@@ -19,8 +20,12 @@ mod bench;
 mod sitting;
 mod carry;
 mod deliver;
+mod tally;
+mod gathering;
 
 pub(super) use bench::{Ask, Law, id, replay, since};
 pub(super) use clerk::{Clerk, Relays};
 pub(super) use engine::Core;
+pub(crate) use gathering::{Gathering, Heard, Shape, Speech, Word};
 pub(super) use queue::{Reply, Waiter};
+pub(crate) use tally::{Tally, limits};

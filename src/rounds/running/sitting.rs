@@ -49,6 +49,13 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         }
     }
 
+    /// Opens the round, where there is none, by rules that are not those of the law.
+    pub(super) fn open_by(&mut self, rules: i64, charter: &Arc<Charter>, asks: &[Ask]) {
+        let now = self.case.now;
+        self.ruling.opens = Some(Opening { rules, stage: Stage::Open, at: now });
+        self.run(self.case.number, now, charter, asks, 0);
+    }
+
     fn tell(&mut self, answer: Answer) {
         self.done.answers.push(answer);
     }
