@@ -88,6 +88,9 @@ impl New {
         } else {
             plan.write()?;
             said.whole = Some(("Crate", shown(&self.folder.display().to_string())));
+            for (variable, example) in self.with.iter().filter_map(|with| with.wants()) {
+                said.notes.push(format!("it reads {variable}, as {example}"));
+            }
             said.notes
                 .push(format!("try it: cd {} && cargo run && cargo test", shown(&self.folder.display().to_string())));
         }

@@ -77,6 +77,15 @@ impl With {
         }
     }
 
+    /// The variable without which it does not start, and an example.
+    pub(super) fn wants(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::ActixWeb => None,
+            Self::Postgres => Some(("DATABASE_URL", "postgres://localhost/shop")),
+            Self::Redis | Self::Rabbitmq | Self::Sqs => self.queue().map(|queue| (queue.variable, queue.example)),
+        }
+    }
+
     /// The variable of the environment, and what it is.
     pub(super) fn variable(self) -> Value {
         match self {

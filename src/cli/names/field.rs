@@ -36,6 +36,6 @@ impl Field {
             return Err(Error::usage(format!("`{}` is no field", shown(text)))
                 .hint("a field is a name and a type: `--field id:u64`, `--field 'items:Vec<String>'`"));
         };
-        Ok(Self { name: Word::identifier(name.trim(), "a field")?, kind: FieldType::new(kind)? })
+        Ok(Self { name: Word::identifier(name, "a field")?, kind: FieldType::new(kind)? })
     }
 }

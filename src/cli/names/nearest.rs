@@ -12,7 +12,7 @@ pub(crate) fn near<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> 
             let lower = other.to_ascii_lowercase();
             let steps = strsim::damerau_levenshtein(&wanted, &lower);
             let within = wanted.len() >= 4 && (lower.contains(&wanted) || wanted.contains(&lower));
-            (steps <= 1 + wanted.len() / 3 || within).then_some((steps, other))
+            (steps <= 1 + wanted.len() / 4 || within).then_some((steps, other))
         })
         .collect();
     near.sort();

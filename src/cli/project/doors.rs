@@ -56,8 +56,8 @@ pub(crate) fn with_use(file: &str, text: &str, module: &str, name: &str) -> Resu
     Ok(inserted(text, &format!("pub use {module}::{name};"), place(&lines, module), mods))
 }
 
-/// A source with a line above its marker, with the marker's indent and as much more; nothing if it has no marker, or two.
-pub(crate) fn marked(text: &str, marker: &str, line: &str, more: usize) -> Option<String> {
+/// A source with a line above its marker, and with the marker's indent; nothing if it has no marker, or two.
+pub(crate) fn marked(text: &str, marker: &str, line: &str) -> Option<String> {
     let mut found = text.match_indices(marker);
     let (at, _) = found.next().filter(|_| found.next().is_none())?;
     let begin = text[..at].rfind('\n').map_or(0, |line| line + 1);
@@ -66,7 +66,7 @@ pub(crate) fn marked(text: &str, marker: &str, line: &str, more: usize) -> Optio
         return None;
     }
     let (before, after) = text.split_at(begin);
-    Some(format!("{before}{indent}{}{line}{}{after}", " ".repeat(more), ending(text)))
+    Some(format!("{before}{indent}{line}{}{after}", ending(text)))
 }
 
 /// After which line a new one goes, among lines with these names; nothing if there are none. A line is one-based.
@@ -172,11 +172,11 @@ mod tests {
     #[test]
     fn a_line_stands_above_its_marker() {
         let text = "fn f() {\n    vec![\n        a,\n        // here\n    ]\n}\n";
-        let with = marked(text, "// here", "b,", 0).unwrap();
+        let with = marked(text, "// here", "b,").unwrap();
         assert_eq!(with, "fn f() {\n    vec![\n        a,\n        b,\n        // here\n    ]\n}\n");
-        assert_eq!(marked("x // here\n", "// here", "b,", 0), None);
-        assert_eq!(marked("// here\n// here\n", "// here", "b,", 0), None);
-        assert_eq!(marked("\n", "// here", "b,", 0), None);
-        assert_eq!(marked("\t// here\r\n", "// here", "b", 4).unwrap(), "\t    b\r\n\t// here\r\n");
+        assert_eq!(marked("x // here\n", "// here", "b,"), None);
+        assert_eq!(marked("// here\n// here\n", "// here", "b,"), None);
+        assert_eq!(marked("\n", "// here", "b,"), None);
+        assert_eq!(marked("\t// here\r\n", "// here", "b").unwrap(), "\tb\r\n\t// here\r\n");
     }
 }

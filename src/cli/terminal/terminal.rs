@@ -34,6 +34,9 @@ impl Terminal {
 
     fn tell(&self, said: &Said, out: &mut impl Write) -> io::Result<()> {
         if let Some(diff) = &said.diff {
+            if diff.is_empty() {
+                return writeln!(out, "nothing would change");
+            }
             return colored(diff, out);
         }
         if let Some((what, folder)) = &said.whole {

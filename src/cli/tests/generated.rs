@@ -52,17 +52,8 @@ fn cargo(folder: &Path) -> Command {
     cargo
 }
 
-/// The profile of this checkout, so that crates which both need with the same features are built once.
-const PROFILE: &[&str] = &[
-    "--config",
-    "profile.test.opt-level=1",
-    "--config",
-    "profile.test.lto=\"off\"",
-    "--config",
-    "profile.test.debug=false",
-    "--config",
-    "profile.test.package.convoke.opt-level=0",
-];
+/// Nobody steps through it, and it runs once: what costs the least to build.
+const PROFILE: &[&str] = &["--config", "profile.test.opt-level=0", "--config", "profile.test.debug=false"];
 
 /// Runs it and returns what it has said on both streams.
 #[track_caller]
@@ -94,8 +85,8 @@ fn a_plain_application_and_all_that_is_made_in_it_builds_without_a_warning_and_p
         .filter_map(|line| line.strip_prefix("test result: ok. ")?.split(' ').next()?.parse::<usize>().ok())
         .sum();
     // Three of the whole, and what each file has.
-    assert!(passed >= 18, "{passed} passed: {out}");
-    assert!(!out.contains("ignored;") || !out.contains("1 ignored"), "{out}");
+    assert_eq!(passed, 16, "{out}");
+    assert!(!out.contains(" 1 ignored"), "{out}");
 
     let (out, _) = run(Command::new(target().join("debug/shop")).env("RUST_LOG", "info"));
     assert!(out.contains("round #1 for 7 resolved") || out.contains("resolved after"), "{out}");

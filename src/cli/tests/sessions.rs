@@ -106,7 +106,7 @@ fn a_machine_is_told_in_json() {
     let dry = json("-C shop make event OrderLost --json --dry-run", 0);
     assert!(dry["diff"].as_str().unwrap().contains("+++ b/src/events/order_lost.rs"), "{dry}");
     let listener = json("-C shop make listener SendThanks --event OrderPayd --json", 1);
-    assert_eq!(listener["help"][0], "did you mean `OrderPaid`?");
+    assert_eq!(listener["help"][0], "did you mean `OrderPaid` or `OrderPlaced`?");
     assert!(json("make evnt X --json", 2)["error"].as_str().unwrap().contains("evnt"));
 }
 

@@ -52,7 +52,7 @@ impl Checked {
         making.file("Listener", &format!("src/listeners/{module}.rs"), "listener.rs.jinja", &values)?;
         making.declare(&door, module)?;
         making.offer(&door, module, module)?;
-        let registered = making.register(&door, LISTENERS, &format!("bus.on({module})?,"), 0)?;
+        let registered = making.register(&door, LISTENERS, &format!("bus.on({module})?,"))?;
         if !registered {
             let line = format!("let _{module} = bus.on(listeners::{module})?;");
             making.remember(format!("Remember to register this listener for {}!", heard.name), Some(line));

@@ -84,12 +84,12 @@ impl Making {
     }
 
     /// Adds a line above a marker of a door, if it has that and not yet the line; returns whether it is there then.
-    pub(super) fn register(&mut self, door: &Door, marker: &str, line: &str, more: usize) -> Result<bool> {
+    pub(super) fn register(&mut self, door: &Door, marker: &str, line: &str) -> Result<bool> {
         let text = self.plan.read(&door.path)?.unwrap_or_default();
         if text.lines().any(|other| other.trim() == line) {
             return Ok(true);
         }
-        match marked(&text, marker, line, more) {
+        match marked(&text, marker, line) {
             Some(text) => self.plan.set(&door.path, text, None).map(|()| true),
             None => Ok(false),
         }

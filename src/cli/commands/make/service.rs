@@ -72,7 +72,11 @@ impl Checked {
         making.file("Service", &format!("src/services/{module}.rs"), "service.rs.jinja", &values)?;
         making.declare(&door, module)?;
         making.offer(&door, module, name)?;
-        let registered = making.register(&door, SERVICES, &format!(".add({name}::supervised(bus, |_| {name}))"), 4)?;
+        let registered = making.register(
+            &door,
+            SERVICES,
+            &format!("services = services.add({name}::supervised(bus, |_| {name}));"),
+        )?;
         if !registered {
             let line = format!("let {module} = services::{name}::supervised(&bus, |_| services::{name}).await?;");
             making.remember("Remember to start this service!", Some(line));

@@ -56,7 +56,7 @@ impl Checked {
         making.file("Task", &format!("src/tasks/{module}.rs"), "task.rs.jinja", &values)?;
         making.declare(&door, module)?;
         making.offer(&door, module, &format!("{{{name}, {module}}}"))?;
-        let registered = making.register(&door, TASKS, &format!("let tasks = tasks.on({module})?;"), 0)?;
+        let registered = making.register(&door, TASKS, &format!("let tasks = tasks.on({module})?;"))?;
         if !registered {
             let line = format!("let tasks = Tasks::new(&db, &bus).on(tasks::{module})?.await?;");
             making.remember("Remember to register what does this task!", Some(line));

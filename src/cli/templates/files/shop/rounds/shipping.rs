@@ -13,7 +13,8 @@ pub const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Starts the broker of these rounds. It lives as long as its address, or what has joined it.
 pub fn start() -> Addr<Broker<String>> {
-    Broker::new(TIMEOUT).named("shipping").expects(PARTIES).start()
+    let broker = Broker::new(TIMEOUT).expects(PARTIES);
+    broker.named("shipping").start()
 }
 
 /// Has both parties signal for an order, and returns how its round has ended. In an application each party is elsewhere.

@@ -8,7 +8,8 @@ use convoke::prelude::*;
 
 /// Returns all services. They start when this is awaited.
 pub fn all(bus: &EventBus) -> Services {
-    Services::new(bus)
-        .add(Billing::supervised(bus, Billing::new))
+    let mut services = Services::new(bus);
+    services = services.add(Billing::supervised(bus, Billing::new));
     // convoke: new services above this line
+    services
 }
