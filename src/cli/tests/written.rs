@@ -43,6 +43,39 @@ fn a_dry_run_writes_nothing_and_shows_everything() {
     }
 }
 
+/// So a first `cargo fmt` changes nothing.
+#[test]
+fn what_is_generated_is_as_rustfmt_has_it() {
+    let rustfmt = |folder: &std::path::Path, file: &std::path::Path| {
+        let mut command = std::process::Command::new("rustfmt");
+        command.args(["--check", "--edition", "2024"]).arg(file).current_dir(folder).output()
+    };
+    for with in [
+        "",
+        " --with actix-web",
+        " --with postgres",
+        " --with redis --with rabbitmq --with sqs --with postgres --with actix-web",
+    ] {
+        let shop = Shop::without_a_crate();
+        done(shop.folder(), &format!("new shop --path convoke{with}"));
+        for (line, _) in ALL {
+            done(&shop.root(), line);
+        }
+        // These take their modules along.
+        let faces = shop.tree().into_keys().filter(|path| {
+            let folder = path.parent().and_then(|folder| folder.file_name()).and_then(|name| name.to_str());
+            path.extension().is_some_and(|end| end == "rs") && matches!(folder, Some("src" | "bin" | "tests"))
+        });
+        for file in faces {
+            let Ok(output) = rustfmt(&shop.root(), &file) else {
+                return; // there is none here
+            };
+            let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() || said.contains("not installed"), "{with}: {said}");
+        }
+    }
+}
+
 /// The diff of a dry run is what the command does: `git apply` makes the same of it.
 #[test]
 fn what_a_dry_run_shows_is_what_is_done() {
