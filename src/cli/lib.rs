@@ -10,8 +10,8 @@
 //!
 //! The manual: `src/guide/command.md`. Its exit codes: 0, it is done; 1, it was refused or has failed; 2, the command line is wrong.
 //!
-//! A command is a file in `commands/`: its arguments, its help, and one function that is given the [`Terminal`](terminal) and returns
-//! an [`Error`](error). Nothing else writes to the terminal, and nothing but `plan` writes to the disk.
+//! A command is a file in `commands/`: its arguments, its help, and one function that is given the `Terminal` and returns an
+//! `Error`. Nothing else writes to the terminal, and nothing but `plan` writes to the disk.
 #![forbid(unsafe_code)]
 
 mod error;

@@ -78,7 +78,6 @@ pub mod production {}
 #[doc = include_str!("trouble.md")]
 pub mod trouble {}
 
-#[cfg_attr(not(feature = "testing"), allow(rustdoc::broken_intra_doc_links))]
 #[doc = include_str!("command.md")]
 pub mod command {}
 

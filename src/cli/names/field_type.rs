@@ -213,6 +213,19 @@ pub(crate) fn sample(kind: &Type) -> Option<String> {
     }
 }
 
+/// A value of a struct, from its fields with their values, broken into lines where rustfmt would.
+pub(crate) fn literal(name: &str, fields: &[String]) -> String {
+    /// The widest that rustfmt leaves on one line between the braces.
+    const WIDTH: usize = 18;
+
+    let inside = fields.join(", ");
+    match inside.len() {
+        0 => format!("{name} {{}}"),
+        1..=WIDTH => format!("{name} {{ {inside} }}"),
+        _ => format!("{name} {{\n    {},\n}}", fields.join(",\n    ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,7 +24,7 @@ mod words;
 
 pub(crate) use crate_name::CrateName;
 pub(crate) use field::{Field, fields};
-pub(crate) use field_type::sample;
+pub(crate) use field_type::{literal, sample};
 pub(crate) use nearest::near;
 pub(crate) use topic::Topic;
 pub(crate) use type_name::{EventName, TypeName};

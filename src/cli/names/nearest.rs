@@ -27,7 +27,7 @@ mod tests {
     #[test]
     fn what_is_meant_is_near_and_the_rest_is_not() {
         let names = ["OrderPlaced", "OrderBilled", "UserRegistered", "OrderPaid"];
-        assert_eq!(near("OrderPlacd", names)[0], "OrderPlaced");
+        assert_eq!(near("OrderPlace", names)[0], "OrderPlaced");
         assert_eq!(near("orderplaced", names)[0], "OrderPlaced");
         assert_eq!(near("Placed", names), ["OrderPlaced"]);
         assert!(near("Warehouse", names).is_empty());

@@ -7,7 +7,7 @@ use syn::{Attribute, Fields, Item, Meta, Token, Visibility};
 
 use super::modules::{Module, is_open, modules, offers};
 use crate::error::{Error, Result};
-use crate::names::{EventName, near, sample};
+use crate::names::{EventName, literal, near, sample};
 
 /// A type with `#[derive(Event)]`.
 #[derive(Clone, Debug)]
@@ -132,7 +132,7 @@ fn of_fields(name: &str, fields: &Fields, at_root: bool) -> Option<String> {
                 }
                 parts.push(format!("{}: {}", field.ident.as_ref()?, sample(&field.ty)?));
             }
-            Some(if parts.is_empty() { format!("{name} {{}}") } else { format!("{name} {{ {} }}", parts.join(", ")) })
+            Some(literal(name, &parts))
         }
     }
 }
@@ -173,14 +173,14 @@ mod tests {
         let named = |name: &str| find(&events, &EventName::new(name).unwrap());
         let placed = named("OrderPlaced").unwrap();
         assert_eq!(placed.import(), "crate::events::OrderPlaced");
-        assert_eq!(placed.sample.as_deref(), Some("OrderPlaced { id: 7, to: Some(\"a\".to_owned()) }"));
+        assert_eq!(placed.sample.as_deref(), Some("OrderPlaced {\n    id: 7,\n    to: Some(\"a\".to_owned()),\n}"));
         assert_eq!(named("Deep").unwrap().import(), "crate::a::b::Deep");
         assert_eq!(named("AtRoot").unwrap().sample.as_deref(), Some("AtRoot { id: 7 }"));
         assert_eq!(named("Either").unwrap().sample, None);
         assert!(named("Hidden").unwrap_err().to_string().contains("private"));
         assert!(named("Same").unwrap_err().to_string().contains("2 events"));
         assert!(named("inner::Same").unwrap_err().to_string().contains("private"));
-        let none = named("OrderPlacd").unwrap_err();
+        let none = named("OrderPlace").unwrap_err();
         assert_eq!(none.hints(), ["did you mean `OrderPlaced`?"]);
         assert!(named("NoEvent").unwrap_err().to_string().contains("no event"));
     }

@@ -6,10 +6,10 @@ use crate::common::{Shop, convoke, done, refused};
 
 /// All that can be made, in a crate that has what they need.
 const ALL: &[(&str, &str)] = &[
-    ("make event OrderPaid --field id:u64", "src/events/order_paid.rs"),
+    ("make event OrderPaid --field id:u64 --field note:Option<String>", "src/events/order_paid.rs"),
     ("make listener SendThanks --event OrderPlaced", "src/listeners/send_thanks.rs"),
     ("make service Ledger --event OrderPlaced", "src/services/ledger.rs"),
-    ("make task CleanUp", "src/tasks/clean_up.rs"),
+    ("make task CleanUp --field of:Uuid --field age:Duration", "src/tasks/clean_up.rs"),
     ("make round Approval --party legal --party finance", "src/rounds/approval.rs"),
     ("make worker orders --event OrderPlaced", "src/bin/orders.rs"),
     ("make templates", ".convoke/templates/event.rs.jinja"),
@@ -105,13 +105,13 @@ fn an_event_that_is_not_there_is_an_error_with_near_names() {
     let shop = Shop::new();
     let before = shop.tree();
     for line in [
-        "make listener X1 --event OrderPlacd",
-        "make service X1 --event OrderPlacd",
-        "make worker x1 --event OrderPlacd",
+        "make listener X1 --event OrderPlace",
+        "make service X1 --event OrderPlace",
+        "make worker x1 --event OrderPlace",
     ] {
         let said = refused(&shop.root(), line, 1);
         assert!(
-            said.contains("there is no event `OrderPlacd`") && said.contains("did you mean `OrderPlaced`"),
+            said.contains("there is no event `OrderPlace`") && said.contains("did you mean `OrderPlaced`"),
             "{said}"
         );
     }

@@ -6,7 +6,7 @@ use minijinja::{Value, context};
 
 use crate::commands::told;
 use crate::error::{Error, Result};
-use crate::names::{EventName, Field};
+use crate::names::{EventName, Field, literal};
 use crate::plan::{Plan, exists};
 use crate::project::{EventType, Project, events, find, marked, with_mod, with_use};
 use crate::templates::Templates;
@@ -131,9 +131,7 @@ pub(super) fn values(fields: &[Field]) -> Vec<Value> {
 pub(super) fn sample(name: &str, fields: &[Field]) -> Option<String> {
     let parts: Option<Vec<String>> =
         fields.iter().map(|field| Some(format!("{}: {}", field.name, field.kind.sample()?))).collect();
-    parts.map(
-        |parts| if parts.is_empty() { format!("{name} {{}}") } else { format!("{name} {{ {} }}", parts.join(", ")) },
-    )
+    parts.map(|parts| literal(name, &parts))
 }
 
 /// An event as a template sees it.
