@@ -3,6 +3,8 @@
 
 /// A crate in a folder of its own, and the command in it: helpers, no tests.
 mod common;
+/// A page of sessions, replayed: a helper too.
+mod session;
 
 /// What each command says, and to which code: `sessions/` has a file for each, and the manual is one more.
 mod sessions;

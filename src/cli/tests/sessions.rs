@@ -1,9 +1,9 @@
 //! Sessions with the command, word for word.
 //!
-//! `tests/sessions/*.md, src/guide/command.md → a folder for each → trycmd`
+//! `tests/sessions/*.md, src/guide/command.md → session.rs: a folder for each, line by line → the same text, or a difference`
 //!
-//! After a change of the words, `TRYCMD=overwrite cargo test -p convoke-cli --test command sessions` writes the sessions anew: read the
-//! difference as a user would. The chapter of the manual is changed by hand.
+//! After a change of the words, `SESSIONS=overwrite cargo test -p convoke-cli --test command sessions` writes the sessions anew: read
+//! the difference as a user would. The chapter of the manual is changed by hand.
 
 use std::fs;
 use std::path::Path;
@@ -11,61 +11,54 @@ use std::path::Path;
 use tempfile::tempdir;
 
 use crate::common::{checkout, convoke, done, lay_out};
+use crate::session::replay;
 
 /// Each session begins in a folder with a checkout, and one with a crate, `shop`.
 #[test]
 fn each_command_says_what_stands_in_its_session() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sessions");
-    let folder = tempdir().unwrap();
     let mut count = 0;
     for entry in fs::read_dir(&here).unwrap() {
         let file = entry.unwrap().path();
-        let copy = folder.path().join(file.file_name().unwrap());
-        fs::copy(&file, &copy).unwrap();
-        // Where a session runs: trycmd copies it, and throws that away.
-        let sandbox = copy.with_extension("in");
-        lay_out(&sandbox);
-        done(&sandbox, "new shop --path convoke");
+        let folder = tempdir().unwrap();
+        lay_out(folder.path());
+        done(folder.path(), "new shop --path convoke");
+        let text = fs::read_to_string(&file).unwrap();
+        let (said, commands) = replay(&text, folder.path());
+        assert!(commands > 2, "{}: {commands} commands", file.display());
+        if std::env::var("SESSIONS").is_ok_and(|mode| mode == "overwrite") {
+            fs::write(&file, &said).unwrap();
+        } else {
+            same(&file, &text, &said);
+        }
         count += 1;
     }
     assert!(count >= 9, "{count} sessions");
-    trycmd::TestCases::new().case(folder.path().join("*.md").to_str().unwrap()).run();
-    if std::env::var("TRYCMD").is_ok_and(|mode| mode == "overwrite") {
-        for entry in fs::read_dir(&here).unwrap() {
-            let file = entry.unwrap().path();
-            fs::copy(folder.path().join(file.file_name().unwrap()), file).unwrap();
-        }
-    }
 }
 
-/// What the manual shows is what comes out. `cd` is another folder for the lines behind it.
+/// What the manual shows is what comes out.
 #[test]
 fn the_chapter_of_the_manual_is_what_comes_out() {
-    let Ok(chapter) = fs::read_to_string(checkout().join("src/guide/command.md")) else {
+    let file = checkout().join("src/guide/command.md");
+    let Ok(text) = fs::read_to_string(&file) else {
         return; // a package by itself
     };
     let folder = tempdir().unwrap();
-    let (mut at, mut text, mut commands) = ("work".to_owned(), String::new(), 0);
-    for line in chapter.lines() {
-        if let Some(into) = line.strip_prefix("$ cd ").filter(|into| !into.contains(' ')) {
-            at = if into == ".." { at.rsplit_once('/').unwrap().0.to_owned() } else { format!("{at}/{into}") };
-            continue;
-        }
-        if let Some(words) = line.strip_prefix("$ convoke ") {
-            commands += 1;
-            text.push_str(&format!("$ convoke -C {at} {words}\n"));
-        } else {
-            text.push_str(line);
-            text.push('\n');
-        }
-    }
+    lay_out(folder.path());
+    let work = folder.path().join("work");
+    fs::create_dir(&work).unwrap();
+    let (said, commands) = replay(&text, &work);
     assert!(commands >= 8, "{commands} commands in the chapter");
-    let file = folder.path().join("command.md");
-    fs::write(&file, text).unwrap();
-    let sandbox = folder.path().join("command.in");
-    lay_out(&sandbox);
-    fs::create_dir(sandbox.join("work")).unwrap();
-    trycmd::TestCases::new().case(file.to_str().unwrap()).run();
+    same(&file, &text, &said);
+}
+
+/// Says where two texts differ first.
+#[track_caller]
+fn same(file: &Path, text: &str, said: &str) {
+    for (number, (one, other)) in text.lines().zip(said.lines()).enumerate() {
+        assert_eq!(other, one, "{}:{}: something else came out; all of it:\n{said}", file.display(), number + 1);
+    }
+    assert_eq!(said.lines().count(), text.lines().count(), "{}: more or less came out:\n{said}", file.display());
 }
 
 /// Completions and pages are long; that they are there, and which commands they know, is enough.
@@ -110,7 +103,7 @@ fn a_machine_is_told_in_json() {
     assert!(json("make evnt X --json", 2)["error"].as_str().unwrap().contains("evnt"));
 }
 
-/// What stands on a terminal in color stands in a file without, and everywhere without where `NO_COLOR` is set.
+/// What stands on a terminal in color stands in a file without, unless that is asked for.
 #[test]
 fn colors_are_for_terminals() {
     let folder = tempdir().unwrap();
