@@ -4,16 +4,16 @@
 use std::env;
 use std::fs;
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::common::{checkout, done};
+use crate::servers::{Running, Server};
 
 /// What `make` can make, as a user would one after another.
 const MAKES: &[&str] = &[
@@ -101,27 +101,41 @@ fn a_plain_application_and_all_that_is_made_in_it_builds_without_a_warning_and_p
 }
 
 /// A workspace that is this checkout, by links, and the applications in it.
+///
+/// It stays where it is: cargo notes the files of what it builds there by these links, and whatever is built of the checkout would
+/// be built anew if they were gone.
 struct Mirror {
-    folder: TempDir,
+    root: PathBuf,
 }
 
 impl Mirror {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = checkout();
-        for entry in fs::read_dir(&path).unwrap() {
-            let (entry, name) = (entry.as_ref().unwrap().path(), entry.as_ref().unwrap().file_name());
-            match name.to_str() {
-                Some("target" | ".git") => {}
-                Some("Cargo.toml" | "Cargo.lock") => drop(fs::copy(&entry, folder.path().join(&name)).unwrap()),
-                _ => symlink(&entry, folder.path().join(&name)).unwrap(),
+    fn new(name: &str) -> Self {
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&root).unwrap();
+        let (root, path) = (root.canonicalize().unwrap(), checkout());
+        let links: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect();
+        for entry in fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()) {
+            let kind = fs::symlink_metadata(&entry).unwrap().file_type();
+            if kind.is_dir() {
+                fs::remove_dir_all(&entry).unwrap(); // an application of the last run
+            } else if kind.is_symlink() && !links.iter().any(|link| fs::read_link(&entry).unwrap() == *link) {
+                fs::remove_file(&entry).unwrap();
             }
         }
-        Self { folder }
+        for entry in links {
+            let at = root.join(entry.file_name().unwrap());
+            match entry.file_name().and_then(|name| name.to_str()) {
+                Some("target" | ".git") => {}
+                Some("Cargo.toml" | "Cargo.lock") => drop(fs::copy(&entry, at).unwrap()),
+                _ if fs::symlink_metadata(&at).is_ok() => {}
+                _ => symlink(&entry, at).unwrap(),
+            }
+        }
+        Self { root }
     }
 
     fn path(&self) -> PathBuf {
-        self.folder.path().canonicalize().unwrap()
+        self.root.clone()
     }
 
     /// Begins an application, which becomes a member of this workspace.
@@ -155,7 +169,7 @@ impl Mirror {
 }
 
 /// Runs the tests in these binaries; the ones over a server if its URL is known. Returns how many have passed.
-fn test(mirror: &Mirror, built: &[(String, String, PathBuf)], urls: &[(&str, String)]) -> usize {
+fn test(mirror: &Mirror, built: &[(String, String, PathBuf)], servers: &[Server]) -> usize {
     let mut passed = 0;
     for (package, name, binary) in built {
         let mut command = Command::new(binary);
@@ -170,11 +184,15 @@ fn test(mirror: &Mirror, built: &[(String, String, PathBuf)], urls: &[(&str, Str
             let without = Command::new(binary).arg("--include-ignored").env_remove(&variable).output().unwrap();
             let said = String::from_utf8_lossy(&without.stdout).into_owned();
             assert!(!without.status.success() && said.contains(&format!("{variable} is not set")), "{said}");
-            let Some((_, url)) = urls.iter().find(|(known, _)| *known == variable) else {
+            let Some(found) = servers.iter().find(|found| found.variable == variable) else {
                 writeln!(std::io::stderr(), "not tried over {server}: no server is known").unwrap();
                 continue;
             };
-            command.arg("--include-ignored").env(variable, url);
+            command.arg("--include-ignored").env(variable, &found.url);
+            command
+                .env("AWS_REGION", "eu-central-1")
+                .env("AWS_ACCESS_KEY_ID", "000000000001")
+                .env("AWS_SECRET_ACCESS_KEY", "any");
         }
         let (out, _) = run(&mut command);
         let count = out
@@ -192,7 +210,7 @@ fn test(mirror: &Mirror, built: &[(String, String, PathBuf)], urls: &[(&str, Str
 #[test]
 fn applications_over_servers_build_without_a_warning_and_pass_their_tests() {
     let since = Instant::now();
-    let mirror = Mirror::new();
+    let mirror = Mirror::new("mirror");
     let all = ["postgres", "redis", "rabbitmq", "sqs"];
     let names = ["shop-postgres", "shop-redis", "shop-rabbitmq", "shop-sqs", "shop-all"];
     for (name, with) in names.iter().zip(&all) {
@@ -225,17 +243,8 @@ fn applications_over_servers_build_without_a_warning_and_pass_their_tests() {
     assert!(built.len() >= 5 + 4 + 4, "{built:?}");
     let took = since.elapsed();
 
-    let redis = Redis::start();
-    let mut urls = Vec::new();
-    for (variable, given) in [
-        ("DATABASE_URL", "CONVOKE_TEST_POSTGRES_URL"),
-        ("RABBITMQ_URL", "CONVOKE_TEST_RABBITMQ_URL"),
-        ("SQS_URL", "CONVOKE_TEST_AWS_URL"),
-    ] {
-        urls.extend(env::var(given).ok().filter(|url| !url.is_empty()).map(|url| (variable, url)));
-    }
-    urls.extend(redis.as_ref().map(|redis| ("REDIS_URL", redis.url())));
-    let passed = test(&mirror, &built, &urls);
+    let servers = crate::servers::all();
+    let passed = test(&mirror, &built, &servers);
     assert!(passed >= 15, "{passed}");
     println!(
         "figure: five applications over servers are built in {:.0} s, with what is built of this workspace",
@@ -246,7 +255,7 @@ fn applications_over_servers_build_without_a_warning_and_pass_their_tests() {
 #[test]
 fn an_application_with_a_web_server_builds_without_a_warning_and_passes_its_tests() {
     let since = Instant::now();
-    let mirror = Mirror::new();
+    let mirror = Mirror::new("mirror-web");
     mirror.begin("shop-web", &["actix-web"]);
     // By itself, as the example with actix-web is.
     let built = mirror.build(&["--package", "shop-web"], &["shop-web"]);
@@ -290,57 +299,6 @@ fn answers_and_ends(binary: &Path) {
     let mut log = String::new();
     running.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
     assert!(log.contains("order 7 was placed") && log.contains("thank you for order 7"), "{log}");
-}
-
-/// A process that ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A server on a free port, or one that is there.
-struct Redis {
-    url: String,
-    _process: Option<(Running, TempDir)>,
-}
-
-impl Redis {
-    fn start() -> Option<Self> {
-        if let Some(url) = env::var("CONVOKE_TEST_REDIS_URL").ok().filter(|url| !url.is_empty()) {
-            return Some(Self { url, _process: None });
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let mut command = Command::new("redis-server");
-        command.args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "yes",
-            "--dir",
-        ]);
-        let process = command.arg(folder.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
-        let mut process = Running(process);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            if process.0.try_wait().unwrap().is_some() {
-                return None;
-            }
-            std::thread::yield_now();
-        }
-        Some(Self { url: format!("redis://127.0.0.1:{port}"), _process: Some((process, folder)) })
-    }
-
-    fn url(&self) -> String {
-        self.url.clone()
-    }
 }
 
 /// From a fresh clone to a new application whose tests pass; only with `tests/run --full`, for it builds everything anew.

@@ -5,6 +5,9 @@
 mod common;
 /// A page of sessions, replayed: a helper too.
 mod session;
+/// Servers for what is generated: helpers too.
+#[cfg(unix)]
+mod servers;
 
 /// What each command says, and to which code: `sessions/` has a file for each, and the manual is one more.
 mod sessions;
