@@ -11,6 +11,7 @@
 //! | schemas | what events look like, kept as a document, and whom a change breaks | [`guide::schema`] | `schema` |
 //! | servers | SNS and SQS, RabbitMQ, Redis, PostgreSQL, SQLite, memory; and what a server of your own has to keep | [`guide::servers`] | [`transport`], [`codec`] |
 //! | tests | virtual time, a check for what is left behind, tools that wait for events | [`guide::testing`] | `testing` |
+//! | the command | `convoke new` begins an application, `convoke make …` adds to it | [`guide::command`] | |
 //!
 //! Every type also stands at the root of the crate, and what most uses need in the [`prelude`].
 //!

@@ -18,6 +18,7 @@
 //! | [`testing`] | virtual time, waiting for events, probes, fakes, seeds |
 //! | [`production`] | logs, metrics, health, limits and defaults, speed |
 //! | [`trouble`] | you see this, because of that: do this |
+//! | [`command`] | `convoke new`, `convoke make …`: an application to begin with, and one file more |
 //! | [`coming_from`] | Celery, Laravel, Akka, actix-broker, tokio's channels: how you say it here |
 //!
 //! The module exists in the documentation alone: no program compiles it.
@@ -48,10 +49,10 @@ pub mod application {}
 #[doc = include_str!("leaving.md")]
 pub mod leaving {}
 
-#[doc = include_str!("outbox.md")]
+#[doc = include_str!("kept/outbox.md")]
 pub mod outbox {}
 
-#[doc = include_str!("store.md")]
+#[doc = include_str!("kept/store.md")]
 pub mod store {}
 
 #[doc = include_str!("tasks.md")]
@@ -77,6 +78,9 @@ pub mod production {}
 
 #[doc = include_str!("trouble.md")]
 pub mod trouble {}
+
+#[doc = include_str!("command.md")]
+pub mod command {}
 
 #[doc = include_str!("coming_from.md")]
 pub mod coming_from {}

@@ -38,6 +38,7 @@ pub use durable::Durable;
 pub use error::DurableError;
 #[cfg(feature = "redis")]
 pub use redis::{RedisRounds, RedisRoundsBuilder};
+pub(crate) use running::{Gathering, Heard, Shape, Speech, Tally, Word, limits};
 pub use standing::{DurableParty, DurableRound, DurableState};
 pub(crate) use store::sealed::{KeepsRounds, OpenedRounds};
 pub(crate) use store::{Due, Enrolled, Judge, Kept, Party, Past, Place, Road, RoundStore, Row};

@@ -61,6 +61,11 @@ pub enum TaskError {
     },
     /// An event of a task cannot leave.
     Outbox(OutboxError),
+    /// A batch cannot be: it has too many jobs, fewer than have to succeed, or no time.
+    Batch {
+        /// The reason.
+        reason: String,
+    },
     /// A schedule is wrong.
     Schedule {
         /// The text of the schedule.
@@ -104,6 +109,7 @@ impl fmt::Display for TaskError {
                 Shown::text(reason)
             ),
             Self::Outbox(error) => error.fmt(f),
+            Self::Batch { reason } => write!(f, "the batch of jobs cannot be enqueued: {}", Shown::text(reason)),
             Self::Schedule { schedule, reason } => {
                 write!(f, "the schedule `{}`: {}", Shown::name(schedule), Shown::text(reason))
             }

@@ -15,6 +15,7 @@
 //! | what a function may ask for, and return | [`TaskArgument`], [`Ends`], [`Tx`], [`Steps`], [`TaskProgress`], [`CancelToken`] |
 //! | what a task is about: found before, deleted behind | [`Instance`], [`Repository`], [`TaskInstance`] |
 //! | how a job is, and asking it to end | [`Job`], [`JobStatus`] |
+//! | many jobs as one, and what follows them | [`Together`], [`Batch`], [`BatchOutcome`] |
 //! | failures | [`Fault`], [`Explain`], [`TaskFailed`] |
 //! | again and again | [`Schedule`], [`Missed`] |
 //!
@@ -27,7 +28,8 @@
 //! database.
 //!
 //! A job that was enqueued ends once, as done, failed or cancelled, and the event that says how is in the outbox by the transaction
-//! that ends it. Who has a job is known by the number of its attempt: whoever comes with an earlier one changes nothing.
+//! that ends it; so is what the batch
+//! is to know that it is of. Who has a job is known by the number of its attempt: whoever comes with an earlier one changes nothing.
 
 mod task;
 mod terms;
@@ -60,10 +62,13 @@ pub use function::{
     TaskArgument, TaskFunction, TaskInstance, TaskPlace, TaskProgress, Tx,
 };
 pub use over::{QueueTasks, QueueTasksHandle, Sending, SendingAll, TaskSender};
-pub use queue::{Enqueue, EnqueueAll, Enqueued, FailedJob, Job, JobId, JobStatus, OpenTasks, TaskQueue};
+pub use queue::{
+    AtLeast, Batch, BatchId, BatchJob, BatchOutcome, BatchState, BatchStatus, Enqueue, EnqueueAll, Enqueued, FailedJob,
+    Job, JobId, JobStatus, OpenTasks, TaskQueue, Together,
+};
 pub(crate) use rows::sealed::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
 pub(crate) use rows::{
-    Added, Due, Ending, Held, Hold, How, Limit, Loan, Loans, NewJob, Noted, Row, State, Unclaimed, Wanted,
+    Added, Due, Ending, Held, Hold, How, Limit, Loan, Loans, NewJob, Noted, Outboxes, Row, State, Unclaimed, Wanted,
 };
 pub use rows::{State as JobState, TaskDatabase, TaskFigures};
 pub use running::{TasksHealth, TasksProbe, TasksService};

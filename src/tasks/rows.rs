@@ -9,14 +9,19 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::Uuid;
+use crate::durable::RoundDatabase;
 use crate::outbox::{Keeping, OutboxDatabase};
 use crate::transport::{BoxFuture, Packet, TransportError};
 
 /// A database that can keep tasks: `SqliteDatabase`, `PostgresDatabase` and
 /// [`MemoryDatabase`](crate::transport::MemoryDatabase).
-pub trait TaskDatabase: OutboxDatabase + sealed::KeepsJobs<<Self as OutboxDatabase>::Connection> {}
+pub trait TaskDatabase:
+    OutboxDatabase + RoundDatabase + sealed::KeepsJobs<<Self as OutboxDatabase>::Connection>
+{
+}
 
-impl<D: OutboxDatabase + sealed::KeepsJobs<<Self as OutboxDatabase>::Connection>> TaskDatabase for D {}
+impl<D: OutboxDatabase + RoundDatabase + sealed::KeepsJobs<<Self as OutboxDatabase>::Connection>> TaskDatabase for D {}
 
 pub(crate) mod sealed {
     use super::*;
@@ -58,14 +63,14 @@ pub(crate) mod sealed {
         fn settle<'a>(
             &'a self,
             endings: Vec<Ending>,
-            outbox: &'a dyn Keeping<C>,
+            outboxes: Outboxes<'a, C>,
         ) -> BoxFuture<'a, Result<Vec<bool>, TransportError>>;
 
         /// The same for one, in a transaction that commits behind it. If it was not, the transaction has to be rolled back.
         fn settle_within<'a>(
             &'a self,
             ending: Ending,
-            outbox: &'a dyn Keeping<C>,
+            outboxes: Outboxes<'a, C>,
             transaction: &'a mut C,
         ) -> BoxFuture<'a, Result<bool, TransportError>>;
 
@@ -292,6 +297,49 @@ pub enum Held {
     Lost,
 }
 
+/// Where it is told how attempts have ended.
+pub struct Outboxes<'a, C> {
+    pub(crate) events: &'a dyn Keeping<C>,
+    /// Needed only for jobs of a batch.
+    pub(crate) batches: Option<&'a dyn Keeping<C>>,
+}
+
+impl<C: 'static> Outboxes<'_, C> {
+    /// Inserts what is told of endings, in their transaction.
+    pub(crate) async fn insert(
+        self,
+        events: Vec<Packet>,
+        told: Vec<Packet>,
+        transaction: &mut C,
+    ) -> Result<(), TransportError> {
+        if !events.is_empty() {
+            self.events.insert(events, transaction).await?;
+        }
+        match self.batches {
+            _ if told.is_empty() => Ok(()),
+            Some(batches) => batches.insert(told, transaction).await,
+            None => {
+                let text = "a job of a batch ends, and nobody has opened the outbox of batches";
+                Err(TransportError::new(crate::transport::ErrorKind::Unreachable, self.events.name().clone(), text))
+            }
+        }
+    }
+}
+
+impl<C> fmt::Debug for Outboxes<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outboxes").field("batches", &self.batches.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl<C> Clone for Outboxes<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Outboxes<'_, C> {}
+
 /// How an attempt has ended.
 #[derive(Clone, Debug)]
 pub struct Ending {
@@ -300,6 +348,8 @@ pub struct Ending {
     pub(crate) how: How,
     /// What the outbox gets with it.
     pub(crate) event: Option<Packet>,
+    /// What the batch that it is of is to know, in the outbox of batches.
+    pub(crate) told: Option<(Uuid, Packet)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -25,5 +25,7 @@ mod instances;
 mod derived;
 /// When something is due again and again, also in the nights in which clocks are changed.
 mod schedule;
+/// Many jobs as one.
+mod together;
 /// Tasks over a queue, without a database.
 mod over;

@@ -54,6 +54,11 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         }
     }
 
+    /// Opens the round, where there is none, by rules that are not those of the law.
+    pub(super) fn open_by(&mut self, rules: i64, charter: &Arc<Charter>, asks: &[Ask]) {
+        self.begin(self.case.number, rules, charter, asks, 0);
+    }
+
     pub(super) fn tell(&mut self, answer: Answer) {
         self.done.answers.push(answer);
     }

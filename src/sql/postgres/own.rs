@@ -5,6 +5,7 @@
 //!
 //! Nobody else gets it meanwhile, so nobody else can have begun a transaction on it: it is enough to look once.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,12 @@ struct State {
     last: Option<Instant>,
     /// That it does not work here was seen.
     is_off: bool,
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Own").field("held", &self.state().held.is_some()).finish_non_exhaustive()
+    }
 }
 
 impl Own {

@@ -126,22 +126,22 @@ pub(super) async fn some_end_and_others_do_not<D: TaskDatabase>(room: &Room<D>) 
 pub(super) async fn a_transaction_ends_a_job_with_what_else_it_writes<D: TaskDatabase>(room: &Room<D>) {
     let first = room.add_one(job("a")).await;
     let loans = room.lend(&wanted(1)).await;
-    let keeping = room.outbox.keeping();
+    let outboxes = room.outboxes();
     // What is rolled back has not ended.
     let mut work = room.jobs.begin().await.unwrap();
     room.jobs.add_within(vec![job("x")], work.connection()).await.unwrap();
-    assert!(room.jobs.settle_within(done(&loans[0], Duration::ZERO), keeping, work.connection()).await.unwrap());
+    assert!(room.jobs.settle_within(done(&loans[0], Duration::ZERO), outboxes, work.connection()).await.unwrap());
     work.rollback().await.unwrap();
     assert_eq!((room.state(first).await, room.events().await), (Some(State::Running), 0));
     let mut work = room.jobs.begin().await.unwrap();
     room.jobs.add_within(vec![job("b")], work.connection()).await.unwrap();
-    assert!(room.jobs.settle_within(done(&loans[0], Duration::ZERO), keeping, work.connection()).await.unwrap());
+    assert!(room.jobs.settle_within(done(&loans[0], Duration::ZERO), outboxes, work.connection()).await.unwrap());
     work.commit().await.unwrap();
     assert_eq!((room.state(first).await, room.events().await), (None, 1));
     assert_eq!(payloads(&room.lend(&wanted(10)).await), ["b"]);
     // Who has lost it is told so.
     let mut work = room.jobs.begin().await.unwrap();
-    assert!(!room.jobs.settle_within(done(&loans[0], Duration::ZERO), keeping, work.connection()).await.unwrap());
+    assert!(!room.jobs.settle_within(done(&loans[0], Duration::ZERO), outboxes, work.connection()).await.unwrap());
     work.rollback().await.unwrap();
     assert_eq!(room.events().await, 1);
 }

@@ -9,7 +9,7 @@ use crate::Uuid;
 use crate::outbox::{Outbox, OutboxBuilder};
 use crate::sql::memory::MemoryDatabase;
 use crate::tasks::{
-    Added, Due, Ending, Hold, How, KeepingJobs, Limit, Loan, Loans, NewJob, State, TaskDatabase, Wanted,
+    Added, Due, Ending, Hold, How, KeepingJobs, Limit, Loan, Loans, NewJob, Outboxes, State, TaskDatabase, Wanted,
 };
 use crate::transport::Packet;
 
@@ -75,8 +75,12 @@ impl<D: TaskDatabase> Room<D> {
         }
     }
 
+    pub(super) fn outboxes(&self) -> Outboxes<'_, D::Connection> {
+        Outboxes { events: self.outbox.keeping(), batches: None }
+    }
+
     pub(super) async fn settle(&self, endings: impl IntoIterator<Item = Ending>) -> Vec<bool> {
-        self.jobs.settle(endings.into_iter().collect(), self.outbox.keeping()).await.unwrap()
+        self.jobs.settle(endings.into_iter().collect(), self.outboxes()).await.unwrap()
     }
 
     /// How many events are in the outbox.
@@ -161,16 +165,16 @@ pub(super) fn done(loan: &Loan, keep: Duration) -> Ending {
 
 pub(super) fn over(loan: &Loan, state: State, text: Option<&str>, keep: Duration) -> Ending {
     let how = How::Over { state, text: text.map(str::to_owned), keep };
-    Ending { job: loan.id, attempt: loan.attempt, how, event: Some(event(loan)) }
+    Ending { job: loan.id, attempt: loan.attempt, how, event: Some(event(loan)), told: None }
 }
 
 pub(super) fn again(loan: &Loan, after: Duration, reason: &str) -> Ending {
     let how = How::Again { after, reason: reason.into() };
-    Ending { job: loan.id, attempt: loan.attempt, how, event: None }
+    Ending { job: loan.id, attempt: loan.attempt, how, event: None, told: None }
 }
 
 pub(super) fn released(loan: &Loan) -> Ending {
-    Ending { job: loan.id, attempt: loan.attempt, how: How::Released, event: None }
+    Ending { job: loan.id, attempt: loan.attempt, how: How::Released, event: None, told: None }
 }
 
 fn event(loan: &Loan) -> Packet {

@@ -8,11 +8,12 @@ use super::progress::TaskProgress;
 use super::repository::Loaded;
 use super::steps::Steps;
 use super::tx::Tx;
-use crate::tasks::{Fault, JobId, TaskDatabase, TaskQueue};
+use crate::tasks::{BatchOutcome, Fault, JobId, TaskDatabase, TaskQueue};
 use crate::{Container, ContainerError, EventBus, Inject};
 
 /// An argument that the function of a task can take beside the task, in a database `D`: [`Inject<T>`](Inject), [`EventBus`],
-/// [`Tx<D>`](Tx), [`TaskQueue<D>`](TaskQueue), [`Instance<T>`](Instance), [`CancelToken`], [`TaskProgress`], [`Steps`] and [`Attempt`].
+/// [`Tx<D>`](Tx), [`TaskQueue<D>`](TaskQueue), [`Instance<T>`](Instance), [`CancelToken`], [`TaskProgress`], [`Steps`], [`Attempt`] and
+/// [`BatchOutcome`].
 ///
 /// [Over a queue](crate::Tasks::over) these are `Inject<T>`, `EventBus`, `Instance<T>` of a repository that brings its
 /// own connection, `CancelToken`, `Attempt` and [`TaskSender`](crate::TaskSender). A function
@@ -21,7 +22,7 @@ use crate::{Container, ContainerError, EventBus, Inject};
     message = "the function of a task cannot be given `{Self}`",
     label = "not something that the function of a task can ask for",
     note = "behind the `Arc` of its task it asks for `Inject<T>`, `EventBus`, `Tx<D>`, `TaskQueue<D>`, `Instance<T>`, \
-            `CancelToken`, `TaskProgress`, `Steps` or `Attempt`, up to 8 of them"
+            `CancelToken`, `TaskProgress`, `Steps`, `Attempt` or `BatchOutcome`, up to 8 of them"
 )]
 pub trait TaskArgument<D: TaskPlace>: Sized + 'static {
     /// Looks whether it can be had, when the function is registered.
@@ -96,6 +97,14 @@ impl<D: TaskDatabase> TaskArgument<D> for Tx<D> {
     }
 }
 
+/// What became of the batch that the job follows.
+impl<D: TaskDatabase> TaskArgument<D> for BatchOutcome {
+    fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault> {
+        let text = "it follows no batch, or what became of that is kept no longer: enqueue it by `together(…).then(…)`";
+        call.0.outcome.take().ok_or_else(|| Fault::coded("unprovided", text).permanent())
+    }
+}
+
 /// What needs rows: it says so when it is set up, and is never taken.
 macro_rules! lacking {
     ([$($generics:tt)*] $argument:ty, $name:literal) => {
@@ -115,6 +124,7 @@ lacking!([D: TaskDatabase] TaskQueue<D>, "TaskQueue");
 lacking!([D: TaskDatabase] Tx<D>, "Tx");
 lacking!([] TaskProgress, "TaskProgress");
 lacking!([] Steps, "Steps");
+lacking!([] BatchOutcome, "BatchOutcome");
 
 impl<D: TaskPlace> TaskArgument<D> for Attempt {
     fn take(call: &TaskCall<'_, D>) -> Result<Self, Fault> {

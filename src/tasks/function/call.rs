@@ -11,6 +11,7 @@ use super::cancel_token::{CancelToken, Cancelling};
 use super::place::TaskPlace;
 use super::progress::TaskProgress;
 use crate::EventBus;
+use crate::tasks::BatchOutcome;
 use crate::tasks::Loan;
 use crate::tasks::Work;
 use crate::tasks::{TaskDatabase, TaskQueue};
@@ -28,6 +29,8 @@ pub(in crate::tasks) struct Call<D: TaskPlace> {
     pub(in crate::tasks) kit: D::Kit,
     /// The one that was loaded, if the function asks for it.
     pub(in crate::tasks) instance: Cell<Option<Box<dyn Any>>>,
+    /// Of the batch behind which the job was enqueued.
+    pub(in crate::tasks) outcome: Cell<Option<BatchOutcome>>,
 }
 
 /// What an attempt has of a database.

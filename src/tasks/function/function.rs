@@ -83,7 +83,7 @@ pub(in crate::tasks) trait Does<D: TaskPlace> {
     label = "not a function of a task",
     note = "it is `async fn(task: Arc<T>, …)` of a type with `#[derive(Task)]`; a sync function may take `&T`",
     note = "behind the task it asks, by value, for up to 8 of `Inject<T>`, `EventBus`, `Instance<T>`, `CancelToken`, `Attempt`, `Tx<D>`, \
-            `TaskQueue<D>`, `TaskProgress` and `Steps`, where `D` is the database of these tasks",
+            `TaskQueue<D>`, `TaskProgress`, `Steps` and `BatchOutcome`, where `D` is the database of these tasks",
     note = "it returns nothing, an event, or a `Result` of either, of an error that is `Send + Sync`; if the task says `succeeds = Event`, a \
             `Result` of a model with `impl From<&Model> for Event`"
 )]

@@ -9,12 +9,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::table::{Table, wall_now};
-use crate::outbox::Keeping;
 use crate::sql::Bell;
 use crate::sql::memory::{MemoryConnection, MemoryDatabase, MemoryTransaction};
 use crate::tasks::OpenTasks;
 use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Unclaimed, Wanted};
-use crate::tasks::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
+use crate::tasks::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Outboxes, Work};
 use crate::transport::{BoxFuture, TransportError};
 
 impl MemoryDatabase {
@@ -103,13 +102,13 @@ impl MemoryJobs {
     async fn end(
         &self,
         endings: Vec<Ending>,
-        outbox: &dyn Keeping<MemoryConnection>,
+        outboxes: Outboxes<'_, MemoryConnection>,
         tx: &mut MemoryConnection,
     ) -> Result<Vec<bool>, TransportError> {
         self.database.check(&self.at, tx)?;
         tx.check(&self.at)?;
         let mut ended = Vec::with_capacity(endings.len());
-        let mut packets = Vec::new();
+        let (mut events, mut told) = (Vec::new(), Vec::new());
         for mut ending in endings {
             // Two that end the same attempt: the second finds it ended.
             tx.lock(&self.at, &format!("job {} ends", ending.job)).await?;
@@ -117,14 +116,13 @@ impl MemoryJobs {
                 lock(&self.table).is_lent(ending.job, ending.attempt) && tx.note(&format!("job {} ends", ending.job));
             ended.push(is_lent);
             if is_lent {
-                packets.extend(ending.event.take());
+                events.extend(ending.event.take());
+                told.extend(ending.told.take().map(|(_, packet)| packet));
                 let table = self.table.clone();
                 tx.stage(move || lock(&table).settle(&ending));
             }
         }
-        if !packets.is_empty() {
-            outbox.insert(packets, tx).await?;
-        }
+        outboxes.insert(events, told, tx).await?;
         let bell = self.bell.clone();
         tx.afterwards(move || bell.ring());
         Ok(ended)
@@ -143,11 +141,11 @@ impl KeepingJobs<MemoryConnection> for MemoryJobs {
     fn settle<'a>(
         &'a self,
         endings: Vec<Ending>,
-        outbox: &'a dyn Keeping<MemoryConnection>,
+        outboxes: Outboxes<'a, MemoryConnection>,
     ) -> BoxFuture<'a, Result<Vec<bool>, TransportError>> {
         Box::pin(async move {
             let mut transaction = self.database.begin().await?;
-            let ended = self.end(endings, outbox, &mut transaction).await?;
+            let ended = self.end(endings, outboxes, &mut transaction).await?;
             transaction.commit().await?;
             Ok(ended)
         })
@@ -156,10 +154,10 @@ impl KeepingJobs<MemoryConnection> for MemoryJobs {
     fn settle_within<'a>(
         &'a self,
         ending: Ending,
-        outbox: &'a dyn Keeping<MemoryConnection>,
+        outboxes: Outboxes<'a, MemoryConnection>,
         transaction: &'a mut MemoryConnection,
     ) -> BoxFuture<'a, Result<bool, TransportError>> {
-        Box::pin(async move { Ok(self.end(vec![ending], outbox, transaction).await? == [true]) })
+        Box::pin(async move { Ok(self.end(vec![ending], outboxes, transaction).await? == [true]) })
     }
 
     fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Work<MemoryConnection>>, TransportError>> {

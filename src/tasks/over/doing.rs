@@ -204,6 +204,7 @@ async fn attempt(
         cancel: teller.0.subscribe(),
         kit: doer.sender.clone(),
         instance: Cell::default(),
+        outcome: Cell::default(),
     };
     let came = perform(&*does, &call, &teller, doer.grace).await;
     let loan = call.loan;

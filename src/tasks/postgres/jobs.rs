@@ -15,11 +15,10 @@ use tokio::time::{Instant, timeout};
 
 use super::floor::Floor;
 use super::{add, lend, look, note, settle};
-use crate::outbox::Keeping;
 use crate::sql::postgres::{PostgresDatabase, describe, late};
 use crate::tasks::OpenTasks;
 use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Unclaimed, Wanted};
-use crate::tasks::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
+use crate::tasks::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Outboxes, Work};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
 // States of a job.
@@ -188,18 +187,18 @@ impl KeepingJobs<PgConnection> for PostgresJobs {
     fn settle<'a>(
         &'a self,
         endings: Vec<Ending>,
-        outbox: &'a dyn Keeping<PgConnection>,
+        outboxes: Outboxes<'a, PgConnection>,
     ) -> BoxFuture<'a, Result<Vec<bool>, TransportError>> {
-        Box::pin(settle::settle(self, endings, outbox))
+        Box::pin(settle::settle(self, endings, outboxes))
     }
 
     fn settle_within<'a>(
         &'a self,
         ending: Ending,
-        outbox: &'a dyn Keeping<PgConnection>,
+        outboxes: Outboxes<'a, PgConnection>,
         transaction: &'a mut PgConnection,
     ) -> BoxFuture<'a, Result<bool, TransportError>> {
-        Box::pin(settle::settle_within(self, ending, outbox, transaction))
+        Box::pin(settle::settle_within(self, ending, outboxes, transaction))
     }
 
     fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Work<PgConnection>>, TransportError>> {

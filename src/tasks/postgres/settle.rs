@@ -10,10 +10,10 @@ use tokio::time::timeout;
 
 use super::add::texts;
 use super::jobs::{CANCELLED, DONE, FAILED, PostgresJobs};
-use crate::outbox::Keeping;
+use crate::Uuid;
 use crate::sql::postgres::{BEGIN, Failed, WITHIN, array, is_within, late, quoted};
 use crate::tasks::queue::micros;
-use crate::tasks::{Ending, How, State};
+use crate::tasks::{Ending, How, Outboxes, State};
 use crate::transport::{Packet, TransportError};
 
 /// Longer than the server waits for the key of an event.
@@ -108,7 +108,7 @@ fn told(asked: &[(i64, u32)], ended: &HashSet<i64>) -> Vec<bool> {
 pub(super) async fn settle(
     jobs: &PostgresJobs,
     endings: Vec<Ending>,
-    outbox: &dyn Keeping<PgConnection>,
+    outboxes: Outboxes<'_, PgConnection>,
 ) -> Result<Vec<bool>, TransportError> {
     if endings.is_empty() {
         return Ok(Vec::new());
@@ -116,12 +116,12 @@ pub(super) async fn settle(
     let is_some_again = endings.iter().any(|ending| !matches!(ending.how, How::Over { .. }));
     let columns = Columns::of(&endings);
     let (asked, events): (Vec<_>, Vec<_>) =
-        endings.into_iter().map(|ending| ((ending.job, ending.attempt), ending.event)).unzip();
+        endings.into_iter().map(|ending| ((ending.job, ending.attempt), (ending.event, ending.told))).unzip();
     let deadline = jobs.database.deadline().saturating_add(PATIENCE);
     let (columns, asked) = (&columns, &asked);
     let settled = jobs.database.in_time_with(&jobs.at, deadline, |connection, _| {
         let events = events.clone();
-        Box::pin(async move { end(jobs, connection, columns, asked, events, outbox).await })
+        Box::pin(async move { end(jobs, connection, columns, asked, events, outboxes).await })
     });
     let ended = settled.await??;
     match is_some_again {
@@ -136,17 +136,18 @@ async fn end(
     connection: &mut PgConnection,
     columns: &Columns,
     asked: &[(i64, u32)],
-    events: Vec<Option<Packet>>,
-    outbox: &dyn Keeping<PgConnection>,
+    events: Vec<(Option<Packet>, Option<(Uuid, Packet)>)>,
+    outboxes: Outboxes<'_, PgConnection>,
 ) -> Result<Result<Vec<bool>, TransportError>, Failed> {
     let mut transaction = connection.begin_with(BEGIN).await.map_err(Failed::undone)?;
     let ended = columns.end(jobs, "true", &mut transaction).await.map_err(Failed::undone)?;
     let ended = told(asked, &ended.unwrap_or_default());
-    let events: Vec<_> =
-        events.into_iter().zip(&ended).filter(|(_, ended)| **ended).filter_map(|(event, _)| event).collect();
-    if !events.is_empty()
-        && let Err(error) = outbox.insert(events, &mut transaction).await
-    {
+    let (mut told_bus, mut told_batches) = (Vec::new(), Vec::new());
+    for ((event, told), _) in events.into_iter().zip(&ended).filter(|(_, ended)| **ended) {
+        told_bus.extend(event);
+        told_batches.extend(told.map(|(_, packet)| packet));
+    }
+    if let Err(error) = outboxes.insert(told_bus, told_batches, &mut transaction).await {
         transaction.rollback().await?;
         return Ok(Err(error));
     }
@@ -157,7 +158,7 @@ async fn end(
 pub(super) async fn settle_within(
     jobs: &PostgresJobs,
     ending: Ending,
-    outbox: &dyn Keeping<PgConnection>,
+    outboxes: Outboxes<'_, PgConnection>,
     connection: &mut PgConnection,
 ) -> Result<bool, TransportError> {
     if !connection.is_in_transaction() {
@@ -178,8 +179,9 @@ pub(super) async fn settle_within(
         Ok(Err(error)) => return Err(jobs.error_within(&error)),
         Err(_) => return Err(late(&jobs.at, deadline)),
     };
-    if is_ended && let Some(event) = ending.event {
-        outbox.insert(vec![event], connection).await?;
+    if is_ended {
+        let told = ending.told.map(|(_, packet)| packet).into_iter().collect();
+        outboxes.insert(ending.event.into_iter().collect(), told, connection).await?;
     }
     jobs.hint_of_room();
     Ok(is_ended)

@@ -9,7 +9,23 @@ use crate::__private::Stamp;
 use crate::outbox::{Outbox, OutboxDatabase};
 use crate::{EventBus, JsonEvent, TraceContext, Uuid};
 
-/// The trace, the correlation and the cause of a job.
+/// What a job knows of the batch that it is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tasks) struct Seat {
+    pub(in crate::tasks) batch: Uuid,
+    /// How many bytes of its result the outcome of the batch takes.
+    pub(in crate::tasks) room: usize,
+}
+
+/// What the job that follows a batch knows of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tasks) struct Follows {
+    pub(in crate::tasks) batch: Uuid,
+    /// The number of its round.
+    pub(in crate::tasks) round: i64,
+}
+
+/// The trace, the correlation and the cause of a job; and its batch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::tasks) struct Cause {
@@ -19,6 +35,12 @@ pub(in crate::tasks) struct Cause {
     correlation_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     causation_id: Option<Uuid>,
+    /// Of which batch it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::tasks) seat: Option<Seat>,
+    /// Behind which batch it was enqueued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::tasks) follows: Option<Follows>,
 }
 
 impl Cause {
@@ -33,6 +55,7 @@ impl Cause {
             traceparent: Some(metadata.trace.to_string()),
             correlation_id: Some(metadata.correlation),
             causation_id: metadata.causation,
+            ..Self::default()
         }
     }
 

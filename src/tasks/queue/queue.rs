@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::enqueue::{Enqueue, EnqueueAll};
 use super::job::{FailedJob, Job, JobId};
 use super::packing::pack;
+use super::together::{Batch, BatchId, Hall, Together};
 use crate::tasks::{Jobs, KeepingJobs};
 use crate::tasks::{Task, TaskDatabase, TaskFigures};
 use crate::transport::{BoxFuture, TransportError};
@@ -42,11 +43,17 @@ const COUNTED: u64 = 100_000;
 /// Clones share the database.
 pub struct TaskQueue<D: TaskDatabase> {
     jobs: Arc<dyn KeepingJobs<D::Connection>>,
+    hall: Arc<Hall<D>>,
 }
 
 impl<D: TaskDatabase> TaskQueue<D> {
     pub(crate) async fn open(database: &D) -> Result<Self, TransportError> {
-        Ok(Self { jobs: database.open_jobs().await? })
+        let (jobs, hall) = (database.open_jobs().await?, Arc::new(Hall::new(database)));
+        // Whoever needs it within a transaction may be the only one that can write: so it is there before. If not, it is tried again.
+        if let Err(error) = hall.open().await {
+            log::debug!(target: "convoke::tasks", "{}: there are no batches yet: {error}", jobs.name());
+        }
+        Ok(Self { jobs, hall })
     }
 
     /// Enqueues a job of this task. Awaiting the result does it; before that it may get a [time](Enqueue::after), or stand
@@ -69,6 +76,23 @@ impl<D: TaskDatabase> TaskQueue<D> {
     /// Those of [`enqueue`](Self::enqueue).
     pub fn enqueue_all<T: Task>(&self, tasks: impl IntoIterator<Item = T>) -> EnqueueAll<D> {
         EnqueueAll::new(self.jobs.clone(), tasks.into_iter().map(|task| pack(&task)).collect())
+    }
+
+    /// Enqueues these jobs as one batch: it is done when as many of them have succeeded as [it takes](Together::when), and then
+    /// [a task](Together::then) follows that is told which have succeeded, which have failed and which are missing. Awaiting the
+    /// result does it.
+    ///
+    /// # Errors
+    ///
+    /// - Those of [`enqueue`](Self::enqueue), also for the tasks that follow, whose payload may have 64 KiB.
+    /// - [`TaskError::Batch`](crate::TaskError::Batch) if it has more than 1,000 jobs, fewer than have to succeed, or no time.
+    pub fn together<T: Task>(&self, tasks: impl IntoIterator<Item = T>) -> Together<D> {
+        Together::new(self.jobs.clone(), self.hall.clone(), tasks)
+    }
+
+    /// Returns the handle of a batch, whoever has enqueued it. Whether there is such a batch is not looked up.
+    pub fn batch(&self, id: BatchId) -> Batch {
+        Batch::new(self.hall.clone(), id)
     }
 
     /// Returns the handle of a job, whoever has enqueued it. Whether there is such a job is not looked up.
@@ -97,6 +121,10 @@ impl<D: TaskDatabase> TaskQueue<D> {
         self.jobs.figures(&[], COUNTED).await
     }
 
+    pub(in crate::tasks) fn hall(&self) -> &Hall<D> {
+        &self.hall
+    }
+
     pub(in crate::tasks) fn jobs(&self) -> &Arc<dyn KeepingJobs<D::Connection>> {
         &self.jobs
     }
@@ -104,7 +132,7 @@ impl<D: TaskDatabase> TaskQueue<D> {
 
 impl<D: TaskDatabase> Clone for TaskQueue<D> {
     fn clone(&self) -> Self {
-        Self { jobs: self.jobs.clone() }
+        Self { jobs: self.jobs.clone(), hall: self.hall.clone() }
     }
 }
 

@@ -20,7 +20,7 @@ use super::options::FAR;
 use super::removing::{Begun, Undone, deletes, end, kept, put_off};
 use crate::__private::guarded;
 use crate::tasks::function::{Call, Cancelling, Does, Done, Kit, Slot};
-use crate::tasks::queue::Cause;
+use crate::tasks::queue::{BatchOutcome, Cause, Follows};
 use crate::tasks::{Ending, How, Loan, State};
 use crate::tasks::{Fault, TaskDatabase, TaskProgress};
 
@@ -65,10 +65,15 @@ pub(super) async fn run<D: TaskDatabase>(shared: Rc<Shared<D>>, loan: Loan, tell
 }
 
 pub(super) fn release(loan: &Loan) -> Ending {
-    Ending { job: loan.id, attempt: loan.attempt, how: How::Released, event: None }
+    Ending { job: loan.id, attempt: loan.attempt, how: How::Released, event: None, told: None }
 }
 
 async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan: Loan, teller: &Teller) -> What {
+    let cause = Cause::read(loan.cause.as_deref());
+    // A function may hold the only transaction that writes: so this is there before.
+    if cause.seat.is_some() && shared.queue.hall().open().await.is_err() {
+        return settle(release(&loan));
+    }
     let spent = loan.attempt > loan.attempts;
     match kept(shared, does, &loan).await {
         Ok(None) => {}
@@ -93,11 +98,12 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
     let slot = Slot::<D>::default();
     let progress = TaskProgress::new();
     let call = Call {
-        bus: Cause::read(loan.cause.as_deref()).bus(&shared.bus),
+        bus: cause.bus(&shared.bus),
         loan,
         cancel: teller.subscribe(),
         kit: Kit { queue: shared.queue.clone(), progress: progress.clone(), slot: slot.clone() },
         instance: Cell::default(),
+        outcome: Cell::default(),
     };
     let came = perform(shared, does, &call, teller, &progress).await;
     let loan = call.loan;
@@ -214,6 +220,12 @@ async fn load<D: TaskDatabase>(shared: &Shared<D>, does: &dyn Does<D>, call: &Ca
     Ok(())
 }
 
+/// What became of the batch behind which a job was enqueued; `None` if that is kept no longer.
+async fn gathered<D: TaskDatabase>(shared: &Shared<D>, follows: Follows) -> Result<Option<BatchOutcome>, Fault> {
+    let Some(tally) = shared.queue.hall().open().await?.rounds.round(follows.round).await? else { return Ok(None) };
+    BatchOutcome::of(&tally).map(Some).map_err(|why| Fault::coded("unreadable", why))
+}
+
 /// Runs the function until it has ended, or was told to and has not.
 async fn perform<D: TaskDatabase>(
     shared: &Rc<Shared<D>>,
@@ -222,11 +234,15 @@ async fn perform<D: TaskDatabase>(
     teller: &Teller,
     progress: &TaskProgress,
 ) -> Done {
-    let keeps = !shared.options.keep.is_zero();
+    let cause = Cause::read(call.loan.cause.as_deref());
+    let keeps = !shared.options.keep.is_zero() || cause.seat.is_some();
     let stats = &shared.stats;
     let (id, attempt, name) = (call.loan.id, call.loan.attempt, does.task());
     let mut function = pin!(guarded(async {
         load(shared, does, call).await?;
+        if let Some(follows) = cause.follows {
+            call.outcome.set(gathered(shared, follows).await?);
+        }
         does.attempt(call, keeps).await
     }));
     // Who asks from another thread sees what keeps this one.

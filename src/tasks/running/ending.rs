@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::Shared;
 use crate::__private::Shown;
-use crate::Outgoing;
 use crate::tasks::function::{Does, TaskPlace, Told};
-use crate::tasks::queue::Cause;
+use crate::tasks::queue::{Cause, Ended, Record, Seat};
 use crate::tasks::{Ending, How, Loan, State};
 use crate::tasks::{Fault, TaskDatabase, TaskFailed, TaskTerms};
 use crate::transport::Packet;
+use crate::{Outgoing, Uuid};
 
 /// An attempt that was done.
 ///
@@ -21,13 +21,15 @@ use crate::transport::Packet;
 ///
 /// If its event cannot leave.
 pub(super) fn done<D: TaskDatabase>(shared: &Shared<D>, loan: &Loan, told: Told) -> Result<Ending, Fault> {
-    let outbox = Cause::read(loan.cause.as_deref()).outbox(&shared.outbox);
+    let cause = Cause::read(loan.cause.as_deref());
+    let outbox = cause.outbox(&shared.outbox);
+    let of_batch = cause.seat.map(|seat| tell_batch(seat, loan.id, Ended::done(told.text.as_deref(), seat.room)));
     let event = match told.event {
         Some(event) => Some(leaving(event, &|event| outbox.packet(event).map_err(|error| error.to_string()))?),
         None => None,
     };
     let how = How::Over { state: State::Done, text: told.text, keep: shared.options.keep };
-    Ok(Ending { job: loan.id, attempt: loan.attempt, how, event })
+    Ok(Ending { job: loan.id, attempt: loan.attempt, how, event, told: of_batch })
 }
 
 /// Makes what leaves of what a function has returned. Its serde is code of the user's, which may panic.
@@ -56,7 +58,7 @@ pub(super) fn again<D: TaskDatabase>(does: &dyn Does<D>, loan: &Loan, fault: &Fa
         Shown::text(&fault.parts().detail)
     );
     let how = How::Again { after, reason: fault.parts().detail.clone() };
-    Some(Ending { job: loan.id, attempt: loan.attempt, how, event: None })
+    Some(Ending { job: loan.id, attempt: loan.attempt, how, event: None, told: None })
 }
 
 /// A job that has failed for good, or was cancelled.
@@ -77,9 +79,17 @@ pub(super) fn over<D: TaskDatabase>(
         Shown::text(&fault.parts().detail)
     );
     let how = How::Over { state, text: Some(fault.parts().detail.clone()), keep: shared.options.keep_failed };
-    let outbox = Cause::read(loan.cause.as_deref()).outbox(&shared.outbox);
+    let cause = Cause::read(loan.cause.as_deref());
+    let outbox = cause.outbox(&shared.outbox);
+    let code = fault.parts().code.as_deref().unwrap_or("failed");
+    let told = cause.seat.map(|seat| tell_batch(seat, loan.id, Ended::failed(code, &fault.parts().detail)));
     let event = tell(does, loan, fault, &|event| outbox.packet(event).map_err(|error| error.to_string()));
-    Ending { job: loan.id, attempt: loan.attempt, how, event }
+    Ending { job: loan.id, attempt: loan.attempt, how, event, told }
+}
+
+/// What the batch of a job is to know.
+pub(super) fn tell_batch(seat: Seat, job: i64, how: Ended) -> (Uuid, Packet) {
+    (seat.batch, Record::Ended { batch: seat.batch, job, how }.packet())
 }
 
 /// Makes what leaves of an event.

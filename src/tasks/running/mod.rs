@@ -8,7 +8,7 @@
 //! In reading order: `options` is what it goes by; `engine` is its one task, and `held` what it has; `attempt` runs a function, and
 //! `ending` says what becomes of that; `settling` ends many together, and `removing` what does not end with others; `ticker` enqueues what is due again and
 //! again, and `unclaimed` is what nobody does. `health` and `service` are as with a worker; `to_bus` has the bus of this process
-//! hear how jobs have ended.
+//! hear how jobs have ended. `batches` looks after those of the database, and `closing` is where what waits for them goes.
 //!
 //! An attempt ends by one statement that is fenced by its number, in one transaction with its event. What is not settled comes
 //! again when its lease ends.
@@ -25,6 +25,8 @@ mod unclaimed;
 mod service;
 mod ticker;
 mod to_bus;
+mod closing;
+mod batches;
 
 pub(super) use ending::{leaving, tell, wait};
 pub(super) use health::Stats;

@@ -14,7 +14,7 @@ use super::ending::wait;
 use crate::__private::{Shown, guarded};
 use crate::OutboxDatabase;
 use crate::tasks::function::{Does, owed};
-use crate::tasks::{Ending, Fault, How, Loan, State, TaskDatabase, Work};
+use crate::tasks::{Ending, Fault, How, Loan, Outboxes, State, TaskDatabase, Work};
 use crate::transport::TransportError;
 
 /// How long the transaction that ends a job is held open for what deletes.
@@ -71,12 +71,18 @@ pub(super) async fn end<D: TaskDatabase>(
 ) -> Result<bool, Undone> {
     let jobs = shared.queue.jobs();
     let deletes = matches!(ending.how, How::Over { state, .. } if deletes(does, state));
+    // Before there is a transaction, for it may be the only one that writes; where a job of a batch was done, this is open.
+    let hall = match ending.told {
+        Some(_) => Some(shared.queue.hall().open().await?),
+        None => None,
+    };
     let mut work = match begun {
         Some(work) => work,
         None => jobs.begin().await?,
     };
+    let outboxes = Outboxes { events: shared.outbox.keeping(), batches: hall.map(|hall| &*hall.ends) };
     // First it is looked at whose job it is: if it is another's, that one deletes.
-    if !jobs.settle_within(ending, shared.outbox.keeping(), work.connection()).await? {
+    if !jobs.settle_within(ending, outboxes, work.connection()).await? {
         work.rollback().await?;
         return Ok(false);
     }
@@ -169,7 +175,7 @@ pub(super) async fn put_off<D: TaskDatabase>(
         Shown::text(&why.parts().detail)
     );
     let reason = format!("{}; and {}", fault.parts().detail, why.parts().detail);
-    Ending { job: loan.id, attempt: loan.attempt, how: How::Again { after, reason }, event: None }
+    Ending { job: loan.id, attempt: loan.attempt, how: How::Again { after, reason }, event: None, told: None }
 }
 
 /// How a job has failed for good that could not end in an attempt before this.

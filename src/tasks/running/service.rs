@@ -45,11 +45,14 @@ pub struct TasksService<D: TaskDatabase> {
     relay: Option<ServiceHandle<RelayService>>,
     orders: Option<watch::Sender<Order>>,
     end: Option<oneshot::Receiver<usize>>,
+    /// Looks after batches, until this is dropped and the other is ready.
+    batches: Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>,
+    queue: Option<TaskQueue<D>>,
 }
 
 impl<D: TaskDatabase> TasksService<D> {
     pub(in crate::tasks) fn new(parts: &Rc<Parts<D>>) -> Self {
-        Self { parts: parts.clone(), engine: None, relay: None, orders: None, end: None }
+        Self { parts: parts.clone(), engine: None, relay: None, orders: None, end: None, batches: None, queue: None }
     }
 
     async fn open(&mut self) -> Result<(), Failure> {
@@ -78,6 +81,7 @@ impl<D: TaskDatabase> TasksService<D> {
                 outbox
             }
         };
+        self.queue = Some(queue.clone());
         let shared = Shared {
             queue,
             outbox,
@@ -104,6 +108,11 @@ impl<D: TaskDatabase> Actor for TasksService<D> {
             // Whoever has ordered the end may wait no longer.
             let _ = ended.send(given_back);
         }));
+        if let Some(queue) = self.queue.take() {
+            let ((go_on, stop), (ended, end)) = (oneshot::channel(), oneshot::channel());
+            self.batches = Some((go_on, end));
+            ctx.spawn(super::batches::run(queue, stop).into_actor(self).map(|(), _, _| drop(ended)));
+        }
         let stats = self.parts.stats.clone();
         let mut was_healthy = true;
         ctx.run_interval(LOOK, move |_, ctx| {
@@ -128,6 +137,7 @@ impl<D: TaskDatabase> BaseService for TasksService<D> {
 
     fn stop(&mut self, _: &mut Context<Self>) -> ResponseFuture<Handled> {
         let (orders, end, relay) = (self.orders.take(), self.end.take(), self.relay.take());
+        let batches = self.batches.take();
         Box::pin(async move {
             let mut given_back = 0;
             if let (Some(orders), Some(end)) = (orders, end) {
@@ -138,6 +148,10 @@ impl<D: TaskDatabase> BaseService for TasksService<D> {
             // What has just ended may still be told.
             if let Some(relay) = relay {
                 relay.stop().await;
+            }
+            if let Some((go_on, ended)) = batches {
+                drop(go_on);
+                let _ = ended.await;
             }
             match given_back {
                 0 => Ok(()),

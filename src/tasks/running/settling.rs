@@ -4,9 +4,10 @@
 //! `endings → Jobs::settle → refused? each half of them → one alone: ours tells of it instead of its event → what is left comes again`
 
 use super::Shared;
-use super::ending::plain;
+use super::ending::{plain, tell_batch};
 use crate::__private::Shown;
-use crate::tasks::{Ending, Fault, How, State, TaskDatabase};
+use crate::tasks::queue::{Ended, Seat};
+use crate::tasks::{Ending, Fault, How, Outboxes, State, TaskDatabase};
 use crate::transport::TransportError;
 
 /// After so many that are refused whoever tells of them, it is the fault of the database, and nobody looks for more.
@@ -23,13 +24,26 @@ pub(super) struct Settled {
 
 /// Settles as many as there can be.
 pub(super) async fn settle_all<D: TaskDatabase>(shared: &Shared<D>, endings: Vec<Ending>) -> Settled {
-    let (jobs, outbox) = (shared.queue.jobs(), shared.outbox.keeping());
+    let jobs = shared.queue.jobs();
     let mut settled = Settled::default();
+    // Where a job of a batch was done, this is open.
+    let hall = match endings.iter().any(|ending| ending.told.is_some()) {
+        true => match shared.queue.hall().open().await {
+            Ok(hall) => Some(hall),
+            Err(error) => {
+                shared.stats.unsettled(&error);
+                settled.left = endings;
+                return settled;
+            }
+        },
+        false => None,
+    };
+    let outboxes = Outboxes { events: shared.outbox.keeping(), batches: hall.map(|hall| &*hall.ends) };
     // The next part stands at the end.
     let (mut parts, mut refused) = (vec![endings], 0);
     while let Some(mut part) = parts.pop() {
         let ids: Vec<i64> = part.iter().map(|ending| ending.job).collect();
-        let error = match jobs.settle(part.clone(), outbox).await {
+        let error = match jobs.settle(part.clone(), outboxes).await {
             Ok(told) => {
                 settled.told.extend(ids.into_iter().zip(told));
                 continue;
@@ -49,7 +63,7 @@ pub(super) async fn settle_all<D: TaskDatabase>(shared: &Shared<D>, endings: Vec
         }
         let Some(one) = part.pop() else { continue };
         let told = match by_ours(shared, &one, &error).await {
-            Some(ours) => jobs.settle(vec![ours], outbox).await.ok(),
+            Some(ours) => jobs.settle(vec![ours], outboxes).await.ok(),
             None => None,
         };
         match told {
@@ -84,5 +98,10 @@ async fn by_ours<D: TaskDatabase>(shared: &Shared<D>, ending: &Ending, error: &T
     let event =
         plain(&row.task, ending.job, &fault, &|event| shared.outbox.packet(event).map_err(|error| error.to_string()));
     let how = How::Over { state, text: Some(fault.parts().detail.clone()), keep: shared.options.keep_failed };
-    Some(Ending { job: ending.job, attempt: ending.attempt, how, event })
+    let told = ending.told.as_ref().map(|(batch, packet)| match state {
+        // What it has said of that holds still, but for what it has returned.
+        State::Cancelled => (*batch, packet.clone()),
+        _ => tell_batch(Seat { batch: *batch, room: 0 }, ending.job, Ended::failed("untold", &fault.parts().detail)),
+    });
+    Some(Ending { job: ending.job, attempt: ending.attempt, how, event, told })
 }

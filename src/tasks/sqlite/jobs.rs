@@ -13,12 +13,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::{add, lend, look, note, settle};
-use crate::outbox::Keeping;
 use crate::sql::Bell;
 use crate::sql::sqlite::{Reader, SqliteDatabase, Store, describe, late};
 use crate::tasks::OpenTasks;
 use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Unclaimed, Wanted};
-use crate::tasks::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
+use crate::tasks::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Outboxes, Work};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
 // States of a job.
@@ -193,18 +192,18 @@ impl KeepingJobs<SqliteConnection> for SqliteJobs {
     fn settle<'a>(
         &'a self,
         endings: Vec<Ending>,
-        outbox: &'a dyn Keeping<SqliteConnection>,
+        outboxes: Outboxes<'a, SqliteConnection>,
     ) -> BoxFuture<'a, Result<Vec<bool>, TransportError>> {
-        Box::pin(self.in_time(settle::settle(self, endings, outbox)))
+        Box::pin(self.in_time(settle::settle(self, endings, outboxes)))
     }
 
     fn settle_within<'a>(
         &'a self,
         ending: Ending,
-        outbox: &'a dyn Keeping<SqliteConnection>,
+        outboxes: Outboxes<'a, SqliteConnection>,
         transaction: &'a mut SqliteConnection,
     ) -> BoxFuture<'a, Result<bool, TransportError>> {
-        Box::pin(self.in_time(settle::settle_within(self, ending, outbox, transaction)))
+        Box::pin(self.in_time(settle::settle_within(self, ending, outboxes, transaction)))
     }
 
     fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Work<SqliteConnection>>, TransportError>> {

@@ -10,9 +10,8 @@ use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
 use super::jobs::{AHEAD, CANCELLED, DONE, FAILED, READY, SqliteJobs};
-use crate::outbox::Keeping;
 use crate::sql::sqlite::{after, now, written};
-use crate::tasks::{Ending, How, State};
+use crate::tasks::{Ending, How, Outboxes, State};
 use crate::transport::TransportError;
 
 /// All of them, or none if one is not lent by this number or has its key for longer: what most of the time is true takes no
@@ -43,7 +42,7 @@ const HAS_STEPS: &str = "SELECT EXISTS (SELECT 1 FROM convoke_job_step)";
 pub(super) async fn settle(
     jobs: &SqliteJobs,
     endings: Vec<Ending>,
-    outbox: &dyn Keeping<SqliteConnection>,
+    outboxes: Outboxes<'_, SqliteConnection>,
 ) -> Result<Vec<bool>, TransportError> {
     if endings.is_empty() {
         return Ok(Vec::new());
@@ -51,7 +50,7 @@ pub(super) async fn settle(
     // What is over makes room for others of its key.
     let rings =
         jobs.turns.load(Ordering::Relaxed) || endings.iter().any(|ending| !matches!(ending.how, How::Over { .. }));
-    let settled = jobs.transact(async |connection| end(jobs, connection, endings, outbox).await.map(Some)).await?;
+    let settled = jobs.transact(async |connection| end(jobs, connection, endings, outboxes).await.map(Some)).await?;
     if rings {
         jobs.ring();
     }
@@ -61,11 +60,11 @@ pub(super) async fn settle(
 pub(super) async fn settle_within(
     jobs: &SqliteJobs,
     ending: Ending,
-    outbox: &dyn Keeping<SqliteConnection>,
+    outboxes: Outboxes<'_, SqliteConnection>,
     connection: &mut SqliteConnection,
 ) -> Result<bool, TransportError> {
     jobs.within(connection).await?;
-    let settled = end(jobs, connection, vec![ending], outbox).await?;
+    let settled = end(jobs, connection, vec![ending], outboxes).await?;
     if jobs.turns.load(Ordering::Relaxed) {
         jobs.ring();
     }
@@ -77,15 +76,16 @@ async fn end(
     jobs: &SqliteJobs,
     connection: &mut SqliteConnection,
     endings: Vec<Ending>,
-    outbox: &dyn Keeping<SqliteConnection>,
+    outboxes: Outboxes<'_, SqliteConnection>,
 ) -> Result<Vec<bool>, TransportError> {
     let ended = change(connection, &endings).await;
     let ended = jobs.store.verified(ended).map_err(|error| jobs.error(&error))?;
-    let events: Vec<_> =
-        endings.into_iter().zip(&ended).filter(|(_, ended)| **ended).filter_map(|(ending, _)| ending.event).collect();
-    if !events.is_empty() {
-        outbox.insert(events, connection).await?;
+    let (mut events, mut told) = (Vec::new(), Vec::new());
+    for (ending, _) in endings.into_iter().zip(&ended).filter(|(_, ended)| **ended) {
+        events.extend(ending.event);
+        told.extend(ending.told.map(|(_, packet)| packet));
     }
+    outboxes.insert(events, told, connection).await?;
     Ok(ended)
 }
 

@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use super::postgres::Postgres;
 use super::queue::{Core, Queue};
 use super::subscriber::create_group;
-use crate::sql::postgres::{PostgresDatabase, PostgresDatabaseBuilder};
+use crate::sql::postgres::{Own, PostgresDatabase, PostgresDatabaseBuilder};
 use crate::transport::{BoxFuture, ErrorKind, TransportError, check_name, check_name_if_any};
 
 /// Whose value names the server, if nothing else does, and what is taken without it.
@@ -202,6 +202,7 @@ impl PostgresBuilder {
             wait: self.wait,
             deduplicate: self.deduplicate,
             max_bytes: self.max_bytes,
+            own: Own::default(),
         });
         if named {
             create_group(&queue).await?;

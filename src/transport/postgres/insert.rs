@@ -5,12 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres};
 use tokio::time::Instant;
 
 use super::builder::FOREVER;
 use super::queue::Core;
-use crate::sql::postgres::{BEGIN, Failed, is_text, late};
+use crate::sql::postgres::{BEGIN, COMMITTED, Failed, is_text, late};
 use crate::sql::write_attributes;
 use crate::transport::{Packet, TransportError};
 
@@ -100,6 +102,17 @@ async fn insert(core: &Core, parcels: Vec<Parcel>) -> Result<(), TransportError>
     let group = alone.then_some(core.group.as_str());
     let call = Call::new(core.database.schema(), &core.queue, group, core.deduplicate.filter(|_| !alone));
     let columns = Arc::new(Columns::of(parcels.into_iter().flat_map(|parcel| parcel.rows)));
+    if let Some(lease) = core.own.take(&core.database).await {
+        let (call, columns) = (call.clone(), columns.clone());
+        let said = lease.say(&core.at, deadline, move |connection| {
+            Box::pin(async move { call.query(COMMITTED, &columns).fetch_all(connection).await })
+        });
+        if let Some(said) = said.await {
+            said?;
+            core.database.bells().ring(&core.queue, count);
+            return Ok(());
+        }
+    }
     core.database
         .in_time(&core.at, deadline, |connection| {
             let (call, columns) = (call.clone(), columns.clone());
@@ -127,7 +140,7 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn new(schema: &str, queue: &str, group: Option<&str>, window: Option<Duration>) -> Self {
         Self {
-            sql: format!("SELECT {schema}.convoke_publish_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"),
+            sql: format!("SELECT {schema}.convoke_publish_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) WHERE "),
             queue: queue.to_owned(),
             group: group.map(str::to_owned),
             window: window.map(millis),
@@ -137,12 +150,17 @@ impl Call {
     /// Inserts them within the transaction of this connection.
     pub(super) async fn publish(&self, connection: &mut PgConnection, columns: &Columns) -> Result<(), sqlx::Error> {
         let is_kept = connection.cached_statements_size() > 0;
-        let query = sqlx::query(AssertSqlSafe(self.sql.clone())).persistent(is_kept);
+        let query = self.query("true", columns).persistent(is_kept);
+        query.execute(connection).await.map(drop)
+    }
+
+    /// Inserts them if this holds, and returns a row then.
+    fn query<'q>(&'q self, holds: &str, columns: &'q Columns) -> Query<'q, Postgres, PgArguments> {
+        let query = sqlx::query(AssertSqlSafe(format!("{}{holds}", self.sql)));
         let query = query.bind(&self.queue).bind(&self.group).bind(self.window);
         let query = query.bind(&columns.packets).bind(&columns.topics).bind(&columns.keys).bind(&columns.ranks);
         let query = query.bind(&columns.delays).bind(&columns.attributes).bind(&columns.are_texts);
-        let query = query.bind(&columns.bodies);
-        query.execute(connection).await.map(drop)
+        query.bind(&columns.bodies)
     }
 }
 

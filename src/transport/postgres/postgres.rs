@@ -12,7 +12,7 @@ use super::lend;
 use super::parking::PostgresParking;
 use super::queue::{Core, Queue};
 use super::subscriber::Subscriber;
-use crate::sql::postgres::{PostgresDatabase, PostgresDatabaseBuilder};
+use crate::sql::postgres::{Own, PostgresDatabase, PostgresDatabaseBuilder};
 use crate::transport::{
     Abilities, BoxFuture, Delivery, ErrorKind, Packet, Parking, Publisher, Pulse, Source, TransportError,
 };
@@ -119,6 +119,7 @@ impl Postgres {
             group: core.group.clone(),
             dead: format!("{}-dead", core.dead),
             deduplicate: None,
+            own: Own::default(),
             ..*core
         }))
     }

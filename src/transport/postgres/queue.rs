@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::builder::FOREVER;
 use super::insert::{self, MAX_BYTES, MAX_PACKETS, Parcel, Row};
 use super::settle::{self, Ask};
-use crate::sql::postgres::{PostgresDatabase, late};
+use crate::sql::postgres::{Own, PostgresDatabase, late};
 use crate::transport::{Abilities, Batcher, ErrorKind, Packet, Pulse, TransportError};
 
 /// How many publishers, or receipts, are served by one batch.
@@ -40,6 +40,8 @@ pub(super) struct Core {
     pub(super) wait: Duration,
     pub(super) deduplicate: Option<Duration>,
     pub(super) max_bytes: usize,
+    /// By which it publishes while there is much to publish.
+    pub(super) own: Own,
 }
 
 impl Core {

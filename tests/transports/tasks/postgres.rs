@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use super::all_over;
 use super::doing::{a_function_goes_on_meanwhile, a_pool_of_one_is_enough};
 use super::failing::{what_is_refused_of_one_holds_nobody_up, who_cannot_settle_is_unhealthy};
+use super::many::what_nobody_tells_a_batch_is_seen_all_the_same;
 use super::processes::children::Place;
 use super::shop::{Register, Registered, Shop, Sweep, ended, register};
 use crate::transports::outbox::postgres::Database;
@@ -327,4 +328,9 @@ async fn of_many_that_wait_for_their_turn_few_are_read() {
     let after: i64 = sqlx::query_scalar(read).fetch_one(&mut *transaction).await.unwrap();
     assert_eq!(lent, 10);
     assert!(after - before < 600, "{} pages of indexes are read", after - before);
+}
+
+#[actix_rt::test]
+async fn what_nobody_tells_a_batch_is_seen() {
+    what_nobody_tells_a_batch_is_seen_all_the_same::<Database>().await;
 }

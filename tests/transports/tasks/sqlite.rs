@@ -10,6 +10,7 @@ use convoke::{Fault, JobState, Tasks};
 use super::all_over;
 use super::doing::{a_function_goes_on_meanwhile, a_pool_of_one_is_enough};
 use super::failing::{Rename, rename, what_is_refused_of_one_holds_nobody_up, who_cannot_settle_is_unhealthy};
+use super::many::what_nobody_tells_a_batch_is_seen_all_the_same;
 use super::processes::children::Place;
 use super::shop::{Register, Registered, Shop, ended, register};
 use super::users::{Dismiss, Users};
@@ -153,4 +154,9 @@ async fn what_was_done_while_the_file_is_locked_ends_when_it_is_free() {
     assert_eq!((status.state(), status.attempt()), (JobState::Done, 1));
     assert_eq!(shop.base.names().await, [""; 0]);
     tasks.stop().await;
+}
+
+#[actix_rt::test]
+async fn what_nobody_tells_a_batch_is_seen() {
+    what_nobody_tells_a_batch_is_seen_all_the_same::<File>().await;
 }

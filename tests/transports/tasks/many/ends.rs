@@ -9,9 +9,9 @@ use convoke::{AsReturned, JobState, Task, TaskFailed, TaskTerms};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use super::Base;
-use super::shop::{Register, Registered, Shop};
 use crate::transports::outbox::{Taker, until};
+use crate::transports::tasks::Base;
+use crate::transports::tasks::shop::{Register, Registered, Shop};
 
 const MANY: u64 = 1_000;
 const HOUR: Duration = Duration::from_secs(3600);
@@ -33,7 +33,7 @@ impl Task for Hurried {
     }
 }
 
-pub(super) async fn a_thousand_that_are_cancelled_all_end_and_are_told<B: Base>() {
+pub(in crate::transports::tasks) async fn a_thousand_that_are_cancelled_all_end_and_are_told<B: Base>() {
     let shop = Shop::<B>::new().await;
     let outbox = shop.base.outbox("Shop").await.unwrap();
     // Some wait for room, and some run: those end after the grace.
@@ -56,7 +56,7 @@ pub(super) async fn a_thousand_that_are_cancelled_all_end_and_are_told<B: Base>(
     each_is_told_once(&outbox, "cancelled").await;
 }
 
-pub(super) async fn a_thousand_that_take_too_long_all_end_and_are_told<B: Base>() {
+pub(in crate::transports::tasks) async fn a_thousand_that_take_too_long_all_end_and_are_told<B: Base>() {
     let shop = Shop::<B>::new().await;
     let outbox = shop.base.outbox("Shop").await.unwrap();
     let hangs = async |_: Arc<Hurried>| sleep(HOUR).await;

@@ -1,0 +1,3 @@
+//! What several parties owe each other: a file for each round.
+
+pub mod shipping;
