@@ -63,7 +63,7 @@ impl Word {
         match self {
             Self::Yes { name, token, payload } => Ask::Signal { name, payload, weight: 1, token },
             Self::No { name, token, reason } => Ask::Veto { name, reason: reason.into(), token },
-            Self::End(reason) => Ask::Abort(reason),
+            Self::End(reason) => Ask::Abort { reason, by: None, token: Uuid::now_v7() },
         }
     }
 }

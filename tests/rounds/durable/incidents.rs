@@ -145,3 +145,39 @@ async fn a_party_that_never_comes_strands_nobody() {
         assert_eq!(outcome.cause().unwrap().to_string(), "timed out; missing part 13");
     }
 }
+
+/// What panics when it is dropped, if it is unlucky.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Unlucky(u32);
+
+impl Drop for Unlucky {
+    fn drop(&mut self) {
+        assert!(self.0 != 13 || std::thread::panicking(), "unlucky");
+    }
+}
+
+/// What one of them had emitted panicked as it was dropped, and all others of the batch waited for ever.
+#[convoke::test(allow_failures)]
+async fn a_payload_whose_drop_panics_leaves_nobody_waiting() {
+    let db = Memory::database();
+    let polls: Durable<Unlucky> = Broker::new(DAY).release(Release::at_least(2)).durable(&db, "polls").await.unwrap();
+    let a = Emitter::join(&polls, "a").await.unwrap();
+    let b = Emitter::join(&polls, "b").await.unwrap();
+    // All of it may be one batch: the unlucky one is among others, and nobody waits for it.
+    let first: Vec<_> = (0..4).map(|key| a.emit_for(key, Unlucky(1)).committed()).collect();
+    a.do_emit_for(13, Unlucky(13)).unwrap();
+    let second: Vec<_> = (0..4).map(|key| b.emit_for(key, Unlucky(2)).committed()).collect();
+    let all = futures_util::future::join_all(first.into_iter().chain(second));
+    for committed in tokio::time::timeout(HOUR, all).await.expect("somebody is left waiting") {
+        committed.unwrap();
+    }
+    let began = Instant::now();
+    let third: Vec<_> = (20..24).map(|key| a.emit_for(key, Unlucky(1))).collect();
+    let fourth: Vec<_> = (20..24).map(|key| b.emit_for(key, Unlucky(2))).collect();
+    for outcome in futures_util::future::join_all(third.into_iter().chain(fourth)).await {
+        assert_eq!(outcome.unwrap().payloads().len(), 2);
+    }
+    assert!(began.elapsed() < HOUR);
+    // And it is written.
+    assert_eq!(polls.why(13).await.unwrap().unwrap().kept.len(), 1);
+}

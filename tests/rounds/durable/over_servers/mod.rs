@@ -1,6 +1,7 @@
 //! Durable rounds over SQLite, PostgreSQL and Redis, by what users hold: two processes, servers that are killed, processes that are.
 //!
-//! `Site (a database in files) → two: two handles, away: a server, killed: children, due: deadlines, letters: consumers`
+//! `Site (a database in files) → two: two handles, away: a server, killed: children, due: deadlines, letters: consumers,
+//! summoned: children that ask`
 
 /// Two handles, as two processes have them.
 mod two;
@@ -12,6 +13,10 @@ mod due;
 mod killed;
 /// What a consumer is to hear while nobody listens, and what it fails.
 mod letters;
+/// One that is killed while it asks a party.
+mod summoned;
+/// A database that refuses some.
+mod refused;
 
 use std::collections::BTreeMap;
 use std::io;
