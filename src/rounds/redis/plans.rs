@@ -40,8 +40,10 @@ impl Words {
             words.text(&round.to_string());
             words.push(outcome.into_bytes());
         }
-        words.count(plan.notes.len());
-        for (round, number, terms) in plan.notes {
+        // A place below 0 would be counted from the end.
+        let notes: Vec<_> = plan.notes.into_iter().filter(|(_, number, _)| *number > 0).collect();
+        words.count(notes.len());
+        for (round, number, terms) in notes {
             words.text(&round.to_string());
             words.text(&(number - 1).to_string());
             words.push(row::write_terms(terms.as_deref()));
