@@ -37,7 +37,7 @@ impl BatchState {
             None => Self::Open,
             Some(End::Resolved | End::Partial) => Self::Done,
             Some(End::TimedOut | End::Idle) => Self::TimedOut,
-            Some(End::Aborted(_)) => Self::Cancelled,
+            Some(End::Aborted(_) | End::AbortedBy(..)) => Self::Cancelled,
             Some(End::OutOfReach | End::Lost(_) | End::Vetoed(..) | End::NoRule(_)) => Self::OutOfReach,
         }
     }
