@@ -136,7 +136,9 @@ impl New {
 
     fn files(&self, name: &CrateName, source: &str) -> Result<Vec<(String, String)>> {
         let with: BTreeSet<With> = self.with.iter().copied().collect();
-        let queues: Vec<_> = with.iter().filter_map(|with| with.queue()).collect();
+        let mut queues: Vec<_> = with.iter().filter_map(|with| with.queue()).collect();
+        // As rustfmt sorts their modules.
+        queues.sort_by_key(|queue| queue.module);
         let all: Vec<Value> = queues.iter().map(|queue| queue.value()).collect();
         let (web, postgres) = (with.contains(&With::ActixWeb), with.contains(&With::Postgres));
         let values = |queue: Value| {
