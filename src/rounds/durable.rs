@@ -17,7 +17,7 @@ use super::running::{Ask, Core, Reply, Waiter};
 use super::standing::{DurableRound, DurableState, describe};
 use super::store::{Kept, Place, RoundFigures};
 use crate::__private::rounds::Ending;
-use crate::{Broker, EmitError, Outcome, Payload, RoundId, RoundKey};
+use crate::{Broker, EmitError, Outcome, Payload, RoundId, RoundKey, Uuid};
 
 /// A broker whose rounds are rows of a database. It is the same [`Broker`], with the same emitters, consumers and rules; but a
 /// signal counts once it is a row, and the outcome follows from the rows alone. So a round outlives this process, other
@@ -80,7 +80,7 @@ impl<P: Payload + Serialize + DeserializeOwned> Durable<P> {
     /// Those of an emission.
     pub async fn open(&self, key: impl Into<RoundKey>) -> Result<RoundId, EmitError> {
         let place = Place::Key(key::write(Some(&key.into()))?);
-        self.ask(place, Ask::Open).await
+        self.ask(place, Ask::Open { token: Uuid::now_v7() }).await
     }
 
     /// Cancels the round of this key for everyone, for this reason. One that waits to be opened, and one that is aside, is
@@ -91,7 +91,7 @@ impl<P: Payload + Serialize + DeserializeOwned> Durable<P> {
     /// [`EmitError::NoRound`] if there is none, and those of an emission.
     pub async fn abort(&self, key: impl Into<RoundKey>, reason: impl Into<Arc<str>>) -> Result<RoundId, EmitError> {
         let place = Place::Key(key::write(Some(&key.into()))?);
-        self.ask(place, Ask::Abort(reason.into())).await
+        self.ask(place, Ask::Abort { reason: reason.into(), token: Uuid::now_v7() }).await
     }
 
     /// Has a round decided once more that was set aside, because a payload could not be read or a predicate has panicked. Its

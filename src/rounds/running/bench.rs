@@ -31,8 +31,13 @@ pub(in crate::durable) enum Ask {
         token: Uuid,
     },
     /// Opens it, if there is none.
-    Open,
-    Abort(Arc<str>),
+    Open {
+        token: Uuid,
+    },
+    Abort {
+        reason: Arc<str>,
+        token: Uuid,
+    },
     /// Brings back one that is aside.
     Retry,
 }

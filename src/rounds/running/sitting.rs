@@ -81,8 +81,8 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                         Early::Rejected => None,
                     },
                 },
-                Ask::Open => Some(Stage::Open),
-                Ask::Veto { .. } | Ask::Abort(_) | Ask::Retry => None,
+                Ask::Open { .. } => Some(Stage::Open),
+                Ask::Veto { .. } | Ask::Abort { .. } | Ask::Retry => None,
             };
             match (known, opens) {
                 (Some(answer), _) => self.tell(answer),
@@ -111,11 +111,13 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
 
     /// An ask that was written before, by a work of which nobody knew how it ended, and whose round is over.
     fn known_before(&self, ask: &Ask) -> Option<Answer> {
-        let (Ask::Signal { token, .. } | Ask::Veto { token, .. }) = ask else { return None };
+        let (Ask::Signal { token, .. } | Ask::Veto { token, .. } | Ask::Open { token } | Ask::Abort { token, .. }) =
+            ask
+        else {
+            return None;
+        };
         let (last, ending) = self.last()?;
-        let is_it = ending.signals.iter().any(|sign| sign.token == *token)
-            || ending.vetoes.iter().any(|no| no.token == *token)
-            || ending.by == Some(*token);
+        let is_it = ending.knows(*token);
         is_it.then(|| Answer::Over(id(last.id), Arc::new(ending)))
     }
 
@@ -163,14 +165,14 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         for (place, ask) in asks.iter().enumerate().skip(from) {
             let (name, token) = match ask {
                 Ask::Signal { name, token, .. } => (name, token),
-                Ask::Open => {
+                Ask::Open { .. } => {
                     self.ruling.opens = Some(Opening { rules: round.rules, stage: Stage::Open, at: self.case.now });
                     return self.run(round.id, self.case.now, charter, asks, place);
                 }
-                Ask::Abort(reason) => {
+                Ask::Abort { reason, token } => {
                     let ending = self.ended_without(round, End::Aborted(reason.clone()));
                     self.tell(Answer::Written(id(round.id)));
-                    return self.close(round.id, ending, asks);
+                    return self.close(round.id, Ending { by: Some(*token), ..ending }, asks);
                 }
                 Ask::Veto { .. } | Ask::Retry => {
                     self.tell(Answer::Refused(EmitError::NoRound));
@@ -206,10 +208,10 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         let reason: Arc<str> = round.reason.as_deref().unwrap_or_default().into();
         for (place, ask) in asks.iter().enumerate() {
             match ask {
-                Ask::Abort(reason) => {
+                Ask::Abort { reason, token } => {
                     let ending = self.ended_without(round, End::Aborted(reason.clone()));
                     self.tell(Answer::Written(id(round.id)));
-                    return self.close(round.id, ending, asks);
+                    return self.close(round.id, Ending { by: Some(*token), ..ending }, asks);
                 }
                 Ask::Retry => {
                     let Some(charter) = self.law.charter(self.case.rules.as_ref()) else {
@@ -260,12 +262,12 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                         }
                     }
                 }
-                Ask::Abort(reason) => {
+                Ask::Abort { reason, token } => {
                     let ending = self.ended_without(round, End::Aborted(reason.clone()));
                     self.tell(Answer::Written(id(round.id)));
-                    return self.close(round.id, ending, asks);
+                    return self.close(round.id, Ending { by: Some(*token), ..ending }, asks);
                 }
-                Ask::Open | Ask::Retry => Answer::Written(id(round.id)),
+                Ask::Open { .. } | Ask::Retry => Answer::Written(id(round.id)),
             };
             self.tell(answer);
         }
@@ -286,8 +288,18 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                 return self.set_aside(number, asks, from, why);
             }
         }
-        let at = since(opened, self.case.now);
+        let (at, mut from) = (since(opened, self.case.now), from);
         let mut changed = self.ruling.opens.is_some();
+        // By which somebody knows again that it was he who has ended it, though he has no row.
+        let mut by = None;
+        // Who opens it has done so, though it may be over by what has waited for that.
+        if changed && let Some(Ask::Open { .. } | Ask::Retry) = asks.get(from) {
+            if let (None, Some(Ask::Open { token })) = (course.next_deadline(), asks.get(from)) {
+                by = Some(*token);
+            }
+            self.tell(Answer::Written(id(number)));
+            from += 1;
+        }
         let mut hear = asks.iter().enumerate().skip(from).peekable();
         while let Some((place, ask)) = hear.peek().copied() {
             if course.next_deadline().is_none() {
@@ -296,14 +308,14 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             let (name, token, weight, word) = match ask {
                 Ask::Signal { name, payload, weight, token } => (&**name, *token, *weight, Word::Signal(payload)),
                 Ask::Veto { name, reason, token } => (&**name, *token, 1, Word::Veto(reason)),
-                Ask::Abort(reason) => ("", Uuid::nil(), 1, Word::Abort(reason)),
-                Ask::Open | Ask::Retry => {
+                Ask::Abort { reason, token } => ("", *token, 1, Word::Abort(reason)),
+                Ask::Open { .. } | Ask::Retry => {
                     self.tell(Answer::Written(id(number)));
                     hear.next();
                     continue;
                 }
             };
-            if !token.is_nil() && self.case.rows.iter().any(|row| row.token == token) {
+            if self.case.rows.iter().any(|row| row.token == token) {
                 self.tell(Answer::Written(id(number)));
                 hear.next();
                 continue;
@@ -318,6 +330,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             let answer = match told {
                 Told::Taken => {
                     changed = true;
+                    by = matches!(ask, Ask::Abort { .. }).then_some(token);
                     self.add(ask);
                     Answer::Written(id(number))
                 }
@@ -335,7 +348,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             return self.set_aside(number, asks, self.done.answers.len(), why);
         }
         match (course.ending(opened, at), course.next_deadline()) {
-            (Some(ending), _) => self.close(number, ending, asks),
+            (Some(ending), _) => self.close(number, Ending { by: ending.by.or(by), ..ending }, asks),
             (None, Some(deadline)) => {
                 let due = opened.saturating_add(micros(deadline));
                 let is_new = self.case.round.as_ref().is_none_or(|round| round.due_at != due);
@@ -353,7 +366,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         let (kind, name, token, weight, body) = match ask {
             Ask::Signal { name, payload, weight, token } => (Kind::Signal, name, token, *weight, payload.as_bytes()),
             Ask::Veto { name, reason, token } => (Kind::Veto, name, token, 1, reason.as_bytes()),
-            Ask::Open | Ask::Abort(_) | Ask::Retry => return,
+            Ask::Open { .. } | Ask::Abort { .. } | Ask::Retry => return,
         };
         self.ruling.adds.push(Row {
             number,
@@ -389,6 +402,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             signals: signals.collect(),
             vetoes: Vec::new(),
             by: None,
+            withdrawn: Vec::new(),
             missing: Vec::new(),
             late: Vec::new(),
         }
