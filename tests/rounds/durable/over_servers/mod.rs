@@ -1,6 +1,6 @@
 //! Durable rounds over SQLite, PostgreSQL and Redis, by what users hold: two processes, servers that are killed, processes that are.
 //!
-//! `Site (a database in files) → two: two handles, away: a server, killed: children, due: deadlines, letters: consumers`
+//! `Site (a database in files) → two: two handles, away: a server, killed: children, due: deadlines, letters: consumers, crowds: many`
 
 /// Two handles, as two processes have them.
 mod two;
@@ -10,6 +10,8 @@ mod away;
 mod due;
 /// Processes that are killed at every step.
 mod killed;
+/// What many rounds cost that are open.
+mod crowds;
 /// What a consumer is to hear while nobody listens, and what it fails.
 mod letters;
 
