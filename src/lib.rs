@@ -187,7 +187,8 @@ pub mod rounds {
     // Rounds that are kept in a database.
     #[doc(inline)]
     pub use crate::durable::{
-        Durable, DurableBroker, DurableBuilder, DurableError, DurableRound, DurableState, RoundDatabase, RoundFigures,
+        Aborting, Durable, DurableBroker, DurableBuilder, DurableError, DurableParty, DurableRound, DurableState,
+        RoundDatabase, RoundFigures,
     };
     #[cfg(feature = "redis")]
     #[doc(inline)]

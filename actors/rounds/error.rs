@@ -91,12 +91,8 @@ pub enum JoinError {
     },
     /// The broker's rules contain an error, or the emitter's own deadline is zero.
     Config(ConfigError),
-    /// The broker is a durable one, which asks nobody for a signal: leave `on_summons` out.
-    CannotBeAsked,
     /// The broker is a durable one, which tells its emitters nothing by itself: leave `on_kept` and `on_outcome` out.
     CannotBeTold,
-    /// The broker is a durable one, which knows no deadlines of emitters.
-    OwnDeadline,
     /// The broker is a durable one, and the consumer has no name by which other processes know it.
     NamelessConsumer,
     /// The database of a durable broker has not taken it. The text says why.
@@ -131,16 +127,9 @@ impl fmt::Display for JoinError {
             }
             Self::Full { limit } => write!(f, "the broker has its {limit} members: raise `max_members`"),
             Self::Config(error) => error.fmt(f),
-            Self::CannotBeAsked => f.write_str(
-                "a durable broker asks nobody for a signal, for its parties may be in other processes: leave `on_summons` out, and \
-                 emit where the signal comes about",
-            ),
             Self::CannotBeTold => f.write_str(
                 "a durable broker tells its emitters nothing by itself: leave `on_kept` and `on_outcome` out, and await the emission or \
                  its `committed()`, or join a consumer",
-            ),
-            Self::OwnDeadline => f.write_str(
-                "a durable broker keeps no deadline of an emitter: leave `deadline` out, and set the timeout of the broker",
             ),
             Self::NamelessConsumer => f.write_str(
                 "a consumer of a durable broker is known by its name in every process: write `closure.named(\"sign\")` or \
@@ -210,6 +199,11 @@ pub enum EmitError {
     },
     /// There is no open round to veto, or none that a signal could wait for.
     NoRound,
+    /// The rules of the round say who may abort it, and this is nobody of those. Of durable brokers.
+    MayNotAbort {
+        /// Whoever it was; `None` if that was not said.
+        by: Option<Arc<str>>,
+    },
     /// The broker knows who takes part, and nobody of this name does. Of durable brokers.
     Stranger {
         /// The name.
@@ -269,6 +263,12 @@ impl fmt::Display for EmitError {
                 write!(f, "{limit} signals wait for this broker, the most it holds: wait, or raise `max_waiting`")
             }
             Self::NoRound => f.write_str("no round is open that could be vetoed: a round opens with the first signal"),
+            Self::MayNotAbort { by: Some(by) } => {
+                write!(f, "`{}` may not abort this round: those may who are named by `aborted_by`", Shown::name(by))
+            }
+            Self::MayNotAbort { by: None } => f.write_str(
+                "this round is aborted by those alone who are named by `aborted_by`: say who does, as in `abort(…).by(\"legal\")`",
+            ),
             Self::Stranger { name } => {
                 write!(f, "nobody named `{}` is expected: emit by one of the names of `expects`", Shown::name(name))
             }

@@ -209,6 +209,7 @@ impl<P: Payload> Cancelled<P> {
                 Verdict::NoMember { timed_out: true }
             }
             Cause::Aborted(reason) => Verdict::Aborted(Abort::Asked(reason)),
+            Cause::AbortedBy { by, reason } => Verdict::Aborted(Abort::AskedBy(Box::new((by, reason)))),
             Cause::BrokerStopped => Verdict::Aborted(Abort::BrokerStopped),
             Cause::SessionLost => Verdict::Aborted(Abort::SessionLost),
         };

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::durable::Durable;
 use super::error::DurableError;
-use super::running::{Clerk, Core, Law, Relays};
+use super::running::{ATTEMPTS, Clerk, Core, LEASE, Law, Relays};
 use super::store::{Enrolled, RoundDatabase, RoundStore};
 use crate::__private::rounds::Charter;
 use crate::__private::{DeskBroker, is_arbiter};
@@ -51,6 +51,9 @@ impl<P: Payload> DurableBroker<P> for Broker<P> {
             keep: KEEP,
             poll_every: POLL_EVERY,
             retry: Retry::exponential(Duration::from_millis(200)).attempts(5),
+            lease: LEASE,
+            attempts: ATTEMPTS,
+            aborted_by: None,
         }
     }
 }
@@ -66,6 +69,9 @@ pub struct DurableBuilder<P: Payload, D> {
     keep: Duration,
     poll_every: Duration,
     retry: Retry,
+    lease: Duration,
+    attempts: u32,
+    aborted_by: Option<Vec<Arc<str>>>,
 }
 
 impl<P: Payload, D> DurableBuilder<P, D> {
@@ -105,15 +111,44 @@ impl<P: Payload, D> DurableBuilder<P, D> {
     }
 }
 
+impl<P: Payload, D> DurableBuilder<P, D> {
+    /// Has these alone abort rounds: whoever does says who that is, as in `approvals.abort(key, reason).by("legal")`. It is one of the rules,
+    /// and holds for a round in every process. By default anyone may who has the broker. An empty list is an error.
+    ///
+    /// A name is what a program says of itself; who is behind it the program has to know.
+    pub fn aborted_by<S: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.aborted_by = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sets how soon it is noticed that a process has died while it asked a party for its signal: another one of those that have the party
+    /// asks it then. A process that lives says so three times as often. The default is 30 s, and the least is 10 ms.
+    pub fn summons_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease.max(Duration::from_millis(10));
+        self
+    }
+
+    /// Sets how often a party is asked for its signal to a round if the processes that ask it die. Behind the last time it is lost in that
+    /// round, and [`on_lost`](crate::Broker::on_lost) says what becomes of that. The default is 5, and the least is 1.
+    pub fn summons_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+}
+
 impl<P: Payload + Serialize + DeserializeOwned, D: RoundDatabase> DurableBuilder<P, D> {
     async fn open(self) -> Result<Durable<P>, DurableError> {
-        let Self { broker, db, name, early, replaces, keep, poll_every, retry } = self;
+        let Self { broker, db, name, early, replaces, keep, poll_every, retry, lease, attempts, aborted_by } = self;
         if !is_arbiter() {
             return Err(DurableError::NoArbiter);
         }
         check_name("a durable broker", &name, MOST_NAME)?;
-        let charter =
-            Arc::new(DeskBroker::charter(&broker, early).map_err(|error| DurableError::Rules(error.to_string()))?);
+        if aborted_by.as_ref().is_some_and(Vec::is_empty) {
+            let why = "`aborted_by` names nobody, and nobody could abort a round: name somebody, or leave it out";
+            return Err(DurableError::Rules(why.to_owned()));
+        }
+        let charter = DeskBroker::charter(&broker, early).map_err(|error| DurableError::Rules(error.to_string()))?;
+        let charter = Arc::new(charter.aborted_by(aborted_by.unwrap_or_default()));
         let name: Arc<str> = name.into();
         let broker = broker.named(&*name);
         let store = db.open_rounds(name.clone()).await?;
@@ -125,7 +160,7 @@ impl<P: Payload + Serialize + DeserializeOwned, D: RoundDatabase> DurableBuilder
         };
         let predicates = DeskBroker::predicates(&broker);
         let (bound, limit) = DeskBroker::limits(&broker);
-        let law = Law::new(name.clone(), rules, charter, predicates, GRACE);
+        let law = Law::new(name.clone(), rules, charter, predicates, GRACE).lends(lease, attempts);
         let core = Core::new(DeskBroker::id(&broker).clone(), store, law, bound, poll_every, keep);
         let relays = Relays::new(core.clone(), limit, retry);
         let (known, here) = oneshot::channel();

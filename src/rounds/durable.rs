@@ -11,10 +11,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
+use super::aborting::Aborting;
 use super::error::DurableError;
 use super::key;
 use super::running::{Ask, Core, Reply, Waiter};
-use super::standing::{DurableRound, DurableState, describe};
+use super::standing::{DurableParty, DurableRound, DurableState, describe};
 use super::store::{Kept, Place, RoundFigures};
 use crate::__private::rounds::Ending;
 use crate::{Broker, EmitError, Outcome, Payload, RoundId, RoundKey, Uuid};
@@ -60,8 +61,11 @@ use crate::{Broker, EmitError, Outcome, Payload, RoundId, RoundKey, Uuid};
 /// - **Consumers hear at least once**, each of them in one of the processes that have it. The name of a consumer is a row too: rounds
 ///   that close while no process has it wait for it in its outbox, until [`forget`](Self::forget) removes it.
 ///
-/// What a process does not do: summon emitters in others (`on_summons`), hold back a second signal for the next round, or keep the
-/// own deadline of an emitter. Each of these is an error when it is set up.
+/// - **What a party says of itself is a row**: the [deadline](crate::Emitter::deadline) of its own, and whether it can be asked
+///   ([`on_summons`](crate::Emitter::on_summons)). Every round goes by it that opens from then on, in whatever process, until something
+///   else takes its place or [`forget_party`](Self::forget_party) takes it back.
+/// - **A party is asked in one process** of those that have it, by a lease: if that process dies, another one asks, and after some times
+///   the party is lost.
 pub struct Durable<P: Payload> {
     pub(super) address: Addr<Broker<P>>,
     pub(super) core: Arc<Core<P>>,
@@ -83,15 +87,16 @@ impl<P: Payload + Serialize + DeserializeOwned> Durable<P> {
         self.ask(place, Ask::Open { token: Uuid::now_v7() }).await
     }
 
-    /// Cancels the round of this key for everyone, for this reason. One that waits to be opened, and one that is aside, is
-    /// cancelled too.
+    /// Cancels the round of this key for everyone, for this reason, once it is awaited. One that waits to be opened, and one that is
+    /// aside, is cancelled too. Who does so is said by [`by`](Aborting::by), and is in the outcome.
     ///
     /// # Errors
     ///
-    /// [`EmitError::NoRound`] if there is none, and those of an emission.
-    pub async fn abort(&self, key: impl Into<RoundKey>, reason: impl Into<Arc<str>>) -> Result<RoundId, EmitError> {
-        let place = Place::Key(key::write(Some(&key.into()))?);
-        self.ask(place, Ask::Abort { reason: reason.into(), token: Uuid::now_v7() }).await
+    /// [`EmitError::NoRound`] if there is none, [`EmitError::MayNotAbort`] if the rules of the round
+    /// [name others](crate::DurableBuilder::aborted_by), and those of an emission.
+    pub fn abort(&self, key: impl Into<RoundKey>, reason: impl Into<Arc<str>>) -> Aborting<P> {
+        let place = key::write(Some(&key.into())).map(Place::Key);
+        Aborting::new(self.core.clone(), place, reason.into())
     }
 
     /// Has a round decided once more that was set aside, because a payload could not be read or a predicate has panicked. Its
@@ -203,6 +208,26 @@ impl<P: Payload + Serialize + DeserializeOwned> Durable<P> {
     /// [`DurableError::Database`].
     pub async fn consumers(&self) -> Result<Vec<Arc<str>>, DurableError> {
         Ok(self.core.store.consumers().await?)
+    }
+
+    /// Returns what parties have said of themselves when they joined, in whatever process, in the order of their names. Who joins by a
+    /// name alone says nothing, and is not among them.
+    ///
+    /// # Errors
+    ///
+    /// [`DurableError::Database`].
+    pub async fn parties(&self) -> Result<Vec<DurableParty>, DurableError> {
+        Ok(self.core.store.parties().await?.into_iter().map(DurableParty::of).collect())
+    }
+
+    /// Takes back what a party has said of itself: in rounds that open from now on it has no deadline of its own, and is a party if it is
+    /// expected or has emitted. Returns whether it had said something.
+    ///
+    /// # Errors
+    ///
+    /// [`DurableError::Database`].
+    pub async fn forget_party(&self, name: &str) -> Result<bool, DurableError> {
+        Ok(self.core.store.remove_party(name).await?)
     }
 
     /// Returns how many rounds there are. Beyond 100,000 of a kind nobody counts.

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::store::{Case, Judge, Kept, Next, Past, Place, Round, Row, Ruling, Stage};
+use super::store::{Case, Judge, Kept, Next, Party, Past, Place, Round, Row, Ruling, Stage, Then};
 use crate::transport::{ErrorKind, Packet, TransportError};
 
 // States of a round. Below RESOLVED it holds its key.
@@ -97,6 +97,21 @@ pub(super) struct Found {
     pub(super) last: Option<Past>,
 }
 
+/// Who hears of rounds, and of whom something is noted.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    pub(super) consumers: Vec<Arc<str>>,
+    pub(super) parties: Vec<Party>,
+}
+
+impl Listed {
+    /// Whose outboxes have to be open.
+    pub(super) fn channels(&self) -> impl Iterator<Item = Arc<str>> + '_ {
+        let asked = self.parties.iter().filter(|party| party.asked).map(|party| channel_of(&party.name));
+        self.consumers.iter().cloned().chain(asked)
+    }
+}
+
 /// What is to be written. Of a round there is one line at most.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
@@ -106,13 +121,15 @@ pub(super) struct Plan {
     pub(super) noted: Vec<Line>,
     /// Behind those that there are, in the order of rounds and numbers.
     pub(super) rows: Vec<(i64, Row)>,
+    /// Rows whose terms are others from now on: the round, and the number.
+    pub(super) notes: Vec<(i64, i32, Option<String>)>,
     /// Rounds whose rows are deleted, for they are over or deleted.
     pub(super) emptied: Vec<i64>,
     /// Rounds that are deleted.
     pub(super) lapsed: Vec<i64>,
     /// What the outcome of one that is over is from now on.
     pub(super) amended: Vec<(i64, String)>,
-    /// What goes to the outbox of a consumer.
+    /// What goes to the outbox of a consumer, or of a party, by its channel.
     pub(super) heard: BTreeMap<Arc<str>, Vec<Packet>>,
     seen: HashSet<i64>,
 }
@@ -133,19 +150,20 @@ impl Plan {
     }
 
     /// Has a place judged, and takes what was ruled. Two places that are the same round: the second is passed over.
-    pub(super) fn judge(&mut self, place: usize, found: Found, judge: &dyn Judge, consumers: &[Arc<str>], now: i64) {
+    pub(super) fn judge(&mut self, place: usize, found: Found, judge: &dyn Judge, listed: &Listed, now: i64) {
         let Found { key, line, rules, rows, number, last } = found;
         if line.as_ref().is_some_and(|line| !self.seen.insert(line.id)) {
             return;
         }
         let (last_id, count) = (last.as_ref().map(|last| last.id), rows.len());
         let round = line.clone().map(Line::round);
-        let case = Case { round, rules, rows, number, last, consumers, now };
+        let Listed { consumers, parties } = listed;
+        let case = Case { round, rules, rows, number, last, consumers, parties, now };
         let Some(ruling) = judge.judge(place, &case) else { return };
         if let (Some(outcome), Some(last)) = (&ruling.amends, last_id) {
             self.amended.push((last, outcome.clone()));
         }
-        self.take(key, line, number, count, ruling, consumers, now);
+        self.take(key, line, number, count, ruling, listed, now);
     }
 
     #[expect(clippy::too_many_arguments, reason = "what there was, and what was ruled")]
@@ -156,10 +174,10 @@ impl Plan {
         number: i64,
         count: usize,
         ruling: Ruling,
-        consumers: &[Arc<str>],
+        listed: &Listed,
         now: i64,
     ) {
-        let Ruling { opens, adds, next, .. } = ruling;
+        let Ruling { opens, adds, notes, next, asks, then, .. } = ruling;
         let (is_new, before) = (line.is_none(), line.clone());
         let mut line = match (line, &opens) {
             (Some(line), _) => line,
@@ -181,10 +199,16 @@ impl Plan {
         if let Some(opening) = opens {
             (line.state, line.rules, line.opened_at) = (state_of(opening.stage), opening.rules, opening.at);
             line.text = None;
-        } else if matches!(next, Next::Stays) && adds.is_empty() {
+        } else if matches!(next, Next::Stays) && adds.is_empty() && notes.is_empty() && asks.is_empty() {
             return;
         }
         line.generation += 1;
+        for (party, packet) in asks {
+            // One that cannot be asked any more is not, whatever the judge says.
+            if listed.parties.iter().any(|known| known.asked && known.name == party) {
+                self.heard.entry(channel_of(&party)).or_default().push(packet);
+            }
+        }
         let mut keeps_rows = true;
         match next {
             Next::Stays => {}
@@ -196,9 +220,12 @@ impl Plan {
                 keeps_rows = false;
                 for (consumer, packet) in heard {
                     // One that was removed hears of nothing more, whatever the judge says.
-                    if consumers.contains(&consumer) {
+                    if listed.consumers.contains(&consumer) {
                         self.heard.entry(consumer).or_default().push(packet);
                     }
+                }
+                if let Some(then) = then.filter(|_| !is_new) {
+                    self.open_next(line.key.clone(), number, then);
                 }
             }
             Next::Lapses => {
@@ -215,7 +242,10 @@ impl Plan {
             line.look_at = NEVER;
         }
         match keeps_rows {
-            true => self.rows.extend(adds.into_iter().map(|row| (line.id, row))),
+            true => {
+                self.rows.extend(adds.into_iter().map(|row| (line.id, row)));
+                self.notes.extend(notes.into_iter().map(|(number, terms)| (line.id, number, terms)));
+            }
             false if count > 0 => self.emptied.push(line.id),
             false => {}
         }
@@ -228,6 +258,24 @@ impl Plan {
             false if is_noted => self.noted.push(line),
             false => self.changed.push(line),
         }
+    }
+
+    /// The round behind one that closes.
+    fn open_next(&mut self, key: String, id: i64, then: Then) {
+        let Then { rules, at, rows, look_at, due_at } = then;
+        self.rows.extend(rows.into_iter().map(|row| (id, row)));
+        self.made.push(Line {
+            id,
+            key,
+            state: OPEN,
+            rules,
+            opened_at: at,
+            look_at,
+            due_at,
+            closed_at: None,
+            generation: 1,
+            text: None,
+        });
     }
 }
 
@@ -255,6 +303,26 @@ pub(super) fn number_of(rules: &str) -> i64 {
     // The last bytes have reached few of its bits.
     let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     (mixed >> 17).cast_signed()
+}
+
+/// Behind `rounds:broker:` the name of the outbox of a party: no consumer has a colon in its name, and no party whose name stands there
+/// as it is.
+pub(super) fn channel_of(party: &str) -> Arc<str> {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    match party.len() <= MOST_PLAIN && party.chars().all(is_plain) {
+        true => format!(":{party}").into(),
+        false => format!("::{:032x}", digest_of(party)).into(),
+    }
+}
+
+/// So long a name stands in that of its outbox, which has 80 bytes at most.
+const MOST_PLAIN: usize = 36;
+
+/// FNV-1a of 128 bits: the same in every process and for ever, for rows go by it.
+fn digest_of(text: &str) -> u128 {
+    let prime = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    let from = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    text.bytes().fold(from, |hash: u128, byte| (hash ^ u128::from(byte)).wrapping_mul(prime))
 }
 
 /// The name of the outbox with what a consumer is to hear of.

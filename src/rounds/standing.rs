@@ -3,15 +3,15 @@
 //! `Kept (its rows, or its outcome) → a course → DurableRound`
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::key;
 use super::running::{Core, id, replay, since};
-use super::store::{Kept, Stage};
-use crate::__private::rounds::{Course, Ending};
+use super::store::{Kept, Party, Stage};
+use crate::__private::rounds::{Course, Ending, Kind, PartyTerms};
 use crate::{Payload, RoundId, RoundKey};
 
 /// A round of a durable broker, as somebody looks at it.
@@ -51,6 +51,25 @@ pub enum DurableState {
     Cancelled(String),
 }
 
+/// What a party has said of itself, in whatever process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct DurableParty {
+    /// The name of the party.
+    pub name: Arc<str>,
+    /// How long it has for its signal, from the opening of a round on; `None` if only the timeout of the round applies.
+    pub deadline: Option<Duration>,
+    /// Whether it can be asked for its signal, in a process that has it.
+    pub is_asked: bool,
+}
+
+impl DurableParty {
+    pub(super) fn of(party: Party) -> Self {
+        let terms = PartyTerms::read(&party.terms).unwrap_or_default();
+        Self { name: party.name, deadline: terms.time(), is_asked: party.asked }
+    }
+}
+
 pub(super) fn describe<P: Payload + DeserializeOwned>(core: &Core<P>, kept: Kept) -> DurableRound {
     match kept {
         Kept::Over(past) => {
@@ -85,7 +104,10 @@ pub(super) fn describe<P: Payload + DeserializeOwned>(core: &Core<P>, kept: Kept
             });
             let (kept, missing) = match course {
                 Some(course) => (course.kept(), course.missing()),
-                None => (rows.iter().map(|row| row.name.clone()).collect(), Vec::new()),
+                None => {
+                    let signals = rows.iter().filter(|row| row.kind == Kind::Signal as i16);
+                    (signals.map(|row| row.name.clone()).collect(), Vec::new())
+                }
             };
             DurableRound {
                 round: id(round.id),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::Uuid;
+use crate::durable::plan::channel_of;
 use crate::outbox::Rows;
 use crate::transport::{BoxFuture, Packet, Source, TransportError};
 
@@ -109,6 +110,15 @@ pub trait RoundStore: Send + Sync + 'static {
     /// Returns the names of the consumers, in their order.
     fn consumers(&self) -> BoxFuture<'_, Result<Vec<Arc<str>>, TransportError>>;
 
+    /// Notes what a party says of itself, in place of what was noted of that name: whoever begins to work from now on sees it.
+    fn add_party<'a>(&'a self, party: &'a Party) -> BoxFuture<'a, Result<(), TransportError>>;
+
+    /// Removes what was noted of a party. Returns whether there was something.
+    fn remove_party<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, TransportError>>;
+
+    /// Returns the parties of whom something is noted, in the order of their names.
+    fn parties(&self) -> BoxFuture<'_, Result<Vec<Party>, TransportError>>;
+
     /// Deletes rounds that have been over for this long, the oldest first, at most so many. Returns how many it were.
     fn purge(&self, older: Duration, most: usize) -> BoxFuture<'_, Result<u64, TransportError>>;
 
@@ -125,6 +135,11 @@ pub trait RoundStore: Send + Sync + 'static {
 
     /// Which outbox has the rounds that a consumer of this name is to hear of.
     fn outbox_of(&self, consumer: &str) -> String;
+
+    /// Which outbox has what a party of this name is to be asked.
+    fn summons_of(&self, party: &str) -> String {
+        self.outbox_of(&channel_of(party))
+    }
 
     /// Opens what has the rounds that a consumer of this name is to hear of, for a process that has such a consumer.
     fn road<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Road, TransportError>>;
@@ -146,6 +161,17 @@ impl fmt::Debug for Road {
             Self::Queue(source) => f.debug_tuple("Queue").field(&source.name()).finish(),
         }
     }
+}
+
+/// What a party says of itself when it joins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Party {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What goes with it, as whoever judges reads it.
+    pub terms: String,
+    /// Whether it has an outbox, with what it is to be asked.
+    pub asked: bool,
 }
 
 /// What came of [`RoundStore::enroll`].
@@ -187,12 +213,15 @@ pub struct Case<'a> {
     pub rules: Option<Arc<str>>,
     /// Its signals, in the order of their numbers.
     pub rows: Vec<Row>,
-    /// Where there is no round: the number that one would have.
+    /// The number that the next round of this key would have. A store may leave it 0 where there is a round, and have the place judged
+    /// again with one if a ruling opens the next.
     pub number: i64,
     /// The last round of the key that is over.
     pub last: Option<Past>,
     /// The names of the consumers, in their order.
     pub consumers: &'a [Arc<str>],
+    /// The parties of whom something is noted, in the order of their names.
+    pub parties: &'a [Party],
     /// What time it is.
     pub now: i64,
 }
@@ -297,10 +326,31 @@ pub struct Ruling {
     pub opens: Option<Opening>,
     /// Adds these behind the rows that there are, numbered by whoever judges.
     pub adds: Vec<Row>,
+    /// What goes from now on with the names in rows that there are, by their numbers; nothing else of them changes.
+    pub notes: Vec<(i32, Option<String>)>,
     /// What becomes of the round.
     pub next: Next,
+    /// What goes to the outbox of each of these parties, of those that have one.
+    pub asks: Vec<(Arc<str>, Packet)>,
+    /// The round of this key that opens as this one closes.
+    pub then: Option<Then>,
     /// What the outcome of the last round is to be.
     pub amends: Option<String>,
+}
+
+/// A round that opens as the one before it of its key closes, with the number that the case has for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Then {
+    /// The number of its rules.
+    pub rules: i64,
+    /// When it opens.
+    pub at: i64,
+    /// Its rows, the first of number 1.
+    pub rows: Vec<Row>,
+    /// When somebody has to look at it.
+    pub look_at: i64,
+    /// When its next deadline is.
+    pub due_at: i64,
 }
 
 /// How a round comes about.
@@ -349,7 +399,8 @@ pub enum Next {
 impl fmt::Debug for Ruling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Ruling");
-        shown.field("opens", &self.opens).field("adds", &self.adds).field("next", &self.next).finish_non_exhaustive()
+        shown.field("opens", &self.opens).field("adds", &self.adds).field("next", &self.next).field("then", &self.then);
+        shown.finish_non_exhaustive()
     }
 }
 

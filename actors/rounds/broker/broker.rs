@@ -51,6 +51,8 @@ pub struct Broker<P: Payload> {
     pub(crate) unique_names: bool,
     /// `expects` was called.
     names_expected: bool,
+    /// `on_lost` was called: for a durable broker the default is another one.
+    pub(super) lost_said: bool,
     pub(crate) door: Arc<Inbox<ToBroker<P>>>,
     /// Taken from the inbox and not handled yet.
     pub(crate) batch: Intake<ToBroker<P>>,
@@ -122,6 +124,7 @@ impl<P: Payload> Broker<P> {
             desk: None,
             unique_names: false,
             names_expected: false,
+            lost_said: false,
             door: Arc::new(Inbox::new(limits.waiting)),
             batch: Intake::new(),
             returned: VecDeque::new(),
@@ -226,8 +229,10 @@ impl<P: Payload> Broker<P> {
         self.rule(|rules| rules.on_timeout = on_timeout)
     }
 
-    /// Sets what happens to a round when an emitter that owes it a signal is lost. The default is [`OnLost::Cancel`].
-    pub fn on_lost(self, on_lost: OnLost) -> Self {
+    /// Sets what happens to a round when an emitter that owes it a signal is lost. The default is [`OnLost::Cancel`]; of a durable
+    /// broker it is [`OnLost::Wait`].
+    pub fn on_lost(mut self, on_lost: OnLost) -> Self {
+        self.lost_said = true;
         self.rule(|rules| rules.on_lost = on_lost)
     }
 

@@ -11,10 +11,11 @@ use serde::de::DeserializeOwned;
 use super::broker::Broker;
 use crate::base::Payload;
 use crate::rounds::durable::{
-    Asked, Charter, CharterError, Deliver, Delivered, Desk, Early, Predicates, What, Written,
+    Asked, Asking, Charter, CharterError, Deliver, Delivered, Desk, Early, Over, Predicates, Summoning, What, Written,
 };
-use crate::rounds::messages::{Reply, Seated, answer};
+use crate::rounds::messages::{Ask, Reply, Seated, Summons, ToEmitter, answer};
 use crate::rounds::outcome::{Deliveries, Delivery, Outcome};
+use crate::rounds::round::OnLost;
 use crate::rounds::session::deliver;
 use crate::rounds::{BrokerId, ConsumerError, EmitError, RoundKey};
 use crate::runtime::{self, LocalContext};
@@ -108,7 +109,32 @@ impl DeskBroker {
     /// Says why they are none of a durable one.
     pub fn charter<P: Payload>(broker: &Broker<P>, early: Early) -> Result<Charter, CharterError> {
         broker.check().map_err(CharterError::Config)?;
-        Charter::of(&broker.rules, broker.limits.late_window, early)
+        let on_lost = if broker.lost_said { broker.rules.on_lost } else { OnLost::Wait };
+        Charter::of(&broker.rules, broker.limits.late_window, on_lost, early)
+    }
+}
+
+impl<P: Payload> Handler<Summoning<P>> for Broker<P> {
+    type Result = Option<Over<P>>;
+
+    fn handle(&mut self, summoning: Summoning<P>, _: &mut Self::Context) -> Self::Result {
+        let room = self.room().clone();
+        let roster = room.roster.borrow();
+        let mut asked = roster.present().filter(|member| *member.seat.who.name == *summoning.name);
+        let member = asked.find(|member| !member.seat.is_given_up() && !matches!(member.ask, Ask::Never))?;
+        let weight = roster.people().get(member.seat.slot as usize).map_or(1, |who| who.weight);
+        let (pledge, over) = Asking::begin(&room.executor, &member.seat, weight, summoning);
+        // One that is not reached is dropped, which is told as well.
+        match &member.ask {
+            Ask::Never => {}
+            Ask::Own(inbox) => drop(inbox.push(ToEmitter::Summons(pledge))),
+            Ask::Any { weak, .. } => {
+                if let Some(actor) = weak.upgrade().filter(actix::Recipient::connected) {
+                    runtime::post(&actor, Summons { pledge });
+                }
+            }
+        }
+        Some(over)
     }
 }
 

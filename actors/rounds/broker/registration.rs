@@ -12,7 +12,7 @@ use actix::{AsyncContext, Handler, Message};
 
 use super::broker::Broker;
 use crate::base::{Payload, Shown};
-use crate::rounds::durable::Attending;
+use crate::rounds::durable::{Attending, PartyTerms};
 use crate::rounds::messages::{Ask, ConsumerSeat, Keeper, Membership, Route, Seat, ToEmitter, Wants};
 use crate::rounds::outcome::EmitterRef;
 use crate::rounds::room::{Joining, Listed, Member, ToSession};
@@ -87,9 +87,25 @@ impl<P: Payload> Message for Enlist<P> {
 }
 
 impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
-    type Result = Result<Membership<P>, JoinError>;
+    type Result = Enlisted<P>;
 
     fn handle(&mut self, enlist: Enlist<P>, ctx: &mut Self::Context) -> Self::Result {
+        let terms = PartyTerms::new(enlist.deadline, !matches!(enlist.ask, Ask::Never));
+        let member = self.enlist(enlist, ctx);
+        let written = match (&mut self.desk, &member) {
+            // Who says nothing of itself changes nothing of what was said before.
+            (Some(desk), Ok(member)) if terms != PartyTerms::default() => Some(desk.admit(member.name().into(), terms)),
+            _ => None,
+        };
+        Registered(member, written)
+    }
+}
+
+/// What a member gets; at a durable broker it is one once that is written down.
+type Enlisted<P> = Registered<Membership<P>>;
+
+impl<P: Payload> Broker<P> {
+    fn enlist(&mut self, enlist: Enlist<P>, ctx: &mut LocalContext<Self>) -> Result<Membership<P>, JoinError> {
         self.hear_sessions();
         // Its farewell may wait in the inbox, which has no order with this message.
         if let Some(id) = enlist.id {
@@ -105,14 +121,8 @@ impl<P: Payload> Handler<Enlist<P>> for Broker<P> {
             return Err(ConfigError::ZeroTimeout.into());
         }
         let is_durable = self.desk.is_some();
-        if is_durable && !matches!(enlist.ask, Ask::Never) {
-            return Err(JoinError::CannotBeAsked);
-        }
         if is_durable && enlist.wants.is_some() {
             return Err(JoinError::CannotBeTold);
-        }
-        if is_durable && enlist.deadline.is_some() {
-            return Err(JoinError::OwnDeadline);
         }
         let room = self.room().clone();
         let mut roster = room.roster.borrow_mut();
@@ -184,7 +194,7 @@ impl<P: Payload> Handler<Attend<P>> for Broker<P> {
 
     fn handle(&mut self, attend: Attend<P>, ctx: &mut Self::Context) -> Self::Result {
         if self.desk.is_some() && attend.name.is_none() {
-            return Attended(Err(JoinError::NamelessConsumer), None);
+            return Registered(Err(JoinError::NamelessConsumer), None);
         }
         // Its farewell may wait in the inbox, which has no order with this message.
         if self.desk.is_some()
@@ -197,19 +207,21 @@ impl<P: Payload> Handler<Attend<P>> for Broker<P> {
             (Some(desk), Ok(seat)) => Some(desk.attend(seat.name().into())),
             _ => None,
         };
-        Attended(seat, written)
+        Registered(seat, written)
     }
 }
 
-/// The seat of a consumer; at a durable broker it is one once that is written down.
-pub(crate) struct Attended<P: Payload>(Result<ConsumerSeat<P>, JoinError>, Option<Attending>);
+/// The seat of a consumer, in the same way.
+type Attended<P> = Registered<ConsumerSeat<P>>;
 
-impl<P: Payload> MessageResponse<Broker<P>, Attend<P>> for Attended<P> {
-    fn handle(
-        self,
-        ctx: &mut LocalContext<Broker<P>>,
-        answer: Option<OneshotSender<Result<ConsumerSeat<P>, JoinError>>>,
-    ) {
+/// What somebody gets who registers, once that is written down where it has to be.
+pub(crate) struct Registered<T>(Result<T, JoinError>, Option<Attending>);
+
+impl<P: Payload, M, T: Send + 'static> MessageResponse<Broker<P>, M> for Registered<T>
+where
+    M: Message<Result = Result<T, JoinError>>,
+{
+    fn handle(self, ctx: &mut LocalContext<Broker<P>>, answer: Option<OneshotSender<Result<T, JoinError>>>) {
         let Self(seat, written) = self;
         let Some(answer) = answer else { return };
         match written {

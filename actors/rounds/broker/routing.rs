@@ -11,7 +11,7 @@ use actix::AsyncContext;
 use super::broker::Broker;
 use crate::base::{Payload, Shown};
 use crate::rounds::durable::What;
-use crate::rounds::messages::{Durable, Reply, Seated, ToBroker, answer};
+use crate::rounds::messages::{Ask, Durable, Reply, Seated, ToBroker, answer};
 use crate::rounds::outcome::{Account, Outcome};
 use crate::rounds::room::{FromSession, Link, Member, Roster, ToSession};
 use crate::rounds::round::{Needed, Slot, Standing, Verdict};
@@ -139,6 +139,12 @@ impl<P: Payload> Broker<P> {
     fn give_up(&mut self, slot: Slot, generation: u32, lost: bool) {
         if !self.room().roster.borrow().holds(slot, generation) {
             return;
+        }
+        if let Some(desk) = &mut self.desk
+            && let Some(room) = &self.room
+            && let Some(member) = room.roster.borrow().slot(slot).filter(|member| !matches!(member.ask, Ask::Never))
+        {
+            desk.retire(&member.seat.who.name);
         }
         self.room().roster.borrow_mut().remove(slot, RoundId(self.next_round));
         self.debts.drop_slot(slot);

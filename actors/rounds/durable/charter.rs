@@ -44,14 +44,31 @@ pub struct Charter {
     on_timeout: OnTimeout,
     #[serde(default, skip_serializing_if = "is_default")]
     on_veto: OnVeto,
+    #[serde(default = "waits", skip_serializing_if = "is_wait")]
+    on_lost: OnLost,
+    /// Microseconds; `None` for as long as the round is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_heartbeat: Option<u64>,
     #[serde(default, skip_serializing_if = "is_default")]
     early: Early,
+    /// Who may abort a round; nobody for anyone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    aborted_by: Vec<Arc<str>>,
     /// Microseconds.
     late_window: u64,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+/// A party that is lost may come back, in this process or another.
+fn waits() -> OnLost {
+    OnLost::Wait
+}
+
+fn is_wait(on_lost: &OnLost) -> bool {
+    *on_lost == OnLost::Wait
 }
 
 /// A release, as data.
@@ -102,9 +119,13 @@ impl Charter {
     /// # Errors
     ///
     /// Says why they are none of a durable one.
-    pub(crate) fn of<P>(rules: &Rules<P>, late_window: Option<Duration>, early: Early) -> Result<Self, CharterError> {
-        let Rules { timeout, idle, release, expected, close, late_join, repeat, on_timeout, on_lost, on_veto, .. } =
-            rules;
+    pub(crate) fn of<P>(
+        rules: &Rules<P>,
+        late_window: Option<Duration>,
+        on_lost: OnLost,
+        early: Early,
+    ) -> Result<Self, CharterError> {
+        let Rules { timeout, idle, release, expected, close, late_join, repeat, on_timeout, on_veto, .. } = rules;
         let release = match release {
             Needed::All if expected.is_empty() => return Err(CharterError::NobodyExpected),
             Needed::All => Needs::All,
@@ -115,21 +136,15 @@ impl Charter {
                 Needs::Named(name.clone(), version)
             }
         };
-        if *repeat == RepeatEmit::NextRound {
+        if *repeat == RepeatEmit::NextRound && early != Early::Opens {
             return Err(CharterError::Policy(
-                "a durable round holds back no signal for the next one: choose `RepeatEmit::Rejected` or `Replaces`",
+                "`RepeatEmit::NextRound` has a signal open the next round, and `early` says that somebody else opens each: choose one of them",
             ));
         }
         if *late_join != LateJoin::ThisRound {
             return Err(CharterError::Policy(
                 "the parties of a durable round are names, and join none: leave `late_join` out, and name those with `expects` who \
                  take part",
-            ));
-        }
-        if *on_lost == OnLost::Shrink {
-            return Err(CharterError::Policy(
-                "a durable round waits for a party whose process is away: leave `on_lost` out, and choose a release that can do \
-                 without some",
             ));
         }
         let window = late_window.unwrap_or(*timeout);
@@ -142,6 +157,9 @@ impl Charter {
             repeat: *repeat,
             on_timeout: *on_timeout,
             on_veto: *on_veto,
+            on_lost,
+            aborted_by: Vec::new(),
+            max_heartbeat: (rules.max_heartbeat != Duration::MAX).then(|| micros(rules.max_heartbeat)),
             early,
             late_window: micros(window),
         })
@@ -172,12 +190,40 @@ impl Charter {
         self.late_window
     }
 
+    /// Has these alone abort rounds, or anyone if there are none.
+    pub fn aborted_by(mut self, names: Vec<Arc<str>>) -> Self {
+        self.aborted_by = names;
+        self
+    }
+
+    /// Whether somebody of this name, or somebody without a name, may abort a round.
+    pub fn may_abort(&self, by: Option<&str>) -> bool {
+        self.aborted_by.is_empty() || by.is_some_and(|by| self.aborted_by.iter().any(|name| **name == *by))
+    }
+
+    /// Returns how long a round is open at most, in microseconds.
+    pub fn timeout(&self) -> u64 {
+        self.timeout
+    }
+
+    /// Returns when a round ends by itself that opened then and has had its last signal then, in microseconds.
+    pub fn end_of(&self, opened: i64, last: i64) -> i64 {
+        let after = |from: i64, wait: u64| from.saturating_add(wait.try_into().unwrap_or(i64::MAX));
+        let idle = self.idle.map_or(i64::MAX, |idle| after(last.max(opened), idle));
+        after(opened, self.timeout).min(idle)
+    }
+
     /// Returns the name and the version of the predicate by which rounds are released, if it is one.
     pub fn predicate(&self) -> Option<(&str, u32)> {
         match &self.release {
             Needs::Named(name, version) => Some((name, *version)),
             _ => None,
         }
+    }
+
+    /// Whether a second signal of a party waits for the next round.
+    pub fn defers(&self) -> bool {
+        self.repeat == RepeatEmit::NextRound
     }
 
     /// Whether a second signal of a party replaces the first.
@@ -231,7 +277,8 @@ impl Charter {
         rules.repeat = self.repeat;
         rules.on_timeout = self.on_timeout;
         rules.on_veto = self.on_veto;
-        rules.on_lost = OnLost::Wait;
+        rules.on_lost = self.on_lost;
+        rules.max_heartbeat = self.max_heartbeat.map_or(Duration::MAX, Duration::from_micros);
         Rc::new(rules)
     }
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::charter::Charter;
 use super::ending::{End, Ending, No, Sign};
+use super::party::PartyTerms;
 use crate::base::Payload;
 use crate::rounds::round::{Abort, Decision, Input, Refusal, Round, Slot, Standing, Terms, Verdict, Veto, When, Who};
 use crate::runtime::catch;
@@ -23,8 +24,14 @@ pub enum Word<'a> {
     Signal(&'a str),
     /// A veto, with its reason.
     Veto(&'a str),
-    /// Somebody ends the round for this reason.
+    /// Whoever says it, if that is somebody, ends the round for this reason.
     Abort(&'a str),
+    /// What it has said of itself before the round opened.
+    Party(PartyTerms),
+    /// It was asked, and is lost.
+    Lost,
+    /// It was asked, and needs time until then, counted from the opening.
+    Beat(Duration),
 }
 
 /// Omits the payload, which may be personal.
@@ -34,6 +41,9 @@ impl fmt::Debug for Word<'_> {
             Self::Signal(_) => "Signal(…)",
             Self::Veto(_) => "Veto(…)",
             Self::Abort(_) => "Abort(…)",
+            Self::Party(_) => "Party(…)",
+            Self::Lost => "Lost",
+            Self::Beat(_) => "Beat(…)",
         })
     }
 }
@@ -64,6 +74,10 @@ pub enum Told {
     Late,
     /// Its party has vetoed before, which was tolerated.
     Vetoed,
+    /// It is for the next round.
+    Next,
+    /// It changes nothing.
+    Nothing,
     /// Its party is none of this round.
     Stranger,
     /// The round was over before.
@@ -97,6 +111,9 @@ pub trait Course {
 
     /// Returns the names of those that it waits for.
     fn missing(&self) -> Vec<Arc<str>>;
+
+    /// Returns what was emitted so far, in its order, as JSON.
+    fn payloads(&self) -> Vec<String>;
 }
 
 /// A round whose payloads are of this type, or of none where nobody looks at them.
@@ -223,11 +240,43 @@ impl<P> Worked<P> {
                 self.weights[place] = said.weight;
                 Told::Taken
             }
-            Decision::Refused(_, Refusal::AlreadyKept) | Decision::Deferred(_) => Told::AlreadyKept,
+            Decision::Refused(_, Refusal::AlreadyKept) => Told::AlreadyKept,
+            Decision::Deferred(_) => Told::Next,
             Decision::Refused(_, Refusal::Vetoed) => Told::Vetoed,
             Decision::Refused(..) => Told::Late,
             Decision::Over(_) => Told::Over,
         })
+    }
+
+    /// A party of which something was known when the round opened: it takes part from then on.
+    fn admit(&mut self, said: Said<'_>, terms: PartyTerms) -> Told {
+        let Some(slot) = self.enter(Said { at: Duration::ZERO, ..said }) else { return Told::Stranger };
+        if let Some(time) = terms.time() {
+            self.round.oblige(slot, time);
+        }
+        Told::Taken
+    }
+
+    /// What becomes of somebody who was asked and has not answered yet.
+    fn asked(&mut self, said: Said<'_>, input: impl FnOnce(Slot) -> Input) -> Told {
+        self.round.handle(said.at, Input::Leave(Slot::MAX));
+        if self.round.verdict().is_some() {
+            return Told::Over;
+        }
+        let Some(slot) = self.slot(said.name) else { return Told::Stranger };
+        if self.round.standing_of(slot).has_missed() {
+            return Told::Late;
+        }
+        let input = input(slot);
+        let is_vain = match input {
+            Input::Heartbeat(..) => self.round.deadline_of(slot).is_none(),
+            _ => false,
+        };
+        if is_vain || !self.round.standing_of(slot).owes() {
+            return Told::Nothing;
+        }
+        self.round.handle(said.at, input);
+        Told::Taken
     }
 
     fn end(&self, verdict: &Verdict) -> End {
@@ -241,6 +290,7 @@ impl<P> Worked<P> {
             Verdict::Vetoed(slot, reason) => End::Vetoed(name(*slot), reason.clone()),
             Verdict::OutOfReach => End::OutOfReach,
             Verdict::Aborted(Abort::Asked(reason)) => End::Aborted(reason.clone()),
+            Verdict::Aborted(Abort::AskedBy(asked)) => End::AbortedBy(asked.0.clone(), asked.1.clone()),
             // Nothing of a row ends a round so.
             Verdict::Aborted(Abort::BrokerStopped | Abort::SessionLost) => End::Aborted("".into()),
         }
@@ -268,8 +318,15 @@ impl<P> Course for Worked<P> {
                 }
                 Ok(Told::Taken)
             }
+            Word::Party(terms) => Ok(self.admit(said, terms)),
+            Word::Lost => Ok(self.asked(said, Input::Lost)),
+            Word::Beat(until) => Ok(self.asked(said, |slot| Input::Heartbeat(slot, until))),
             Word::Abort(reason) => {
-                let is_open = self.round.handle(said.at, Input::Abort(Abort::Asked(reason.into())));
+                let abort = match said.name {
+                    "" => Abort::Asked(reason.into()),
+                    by => Abort::AskedBy(Box::new((by.into(), reason.into()))),
+                };
+                let is_open = self.round.handle(said.at, Input::Abort(abort));
                 Ok(if is_open { Told::Taken } else { Told::Over })
             }
         })
@@ -313,6 +370,8 @@ impl<P> Course for Worked<P> {
             withdrawn: self.withdrawn.clone(),
             missing: missing.collect(),
             late: Vec::new(),
+            carried: Vec::new(),
+            next: None,
         })
     }
 
@@ -322,6 +381,13 @@ impl<P> Course for Worked<P> {
 
     fn missing(&self) -> Vec<Arc<str>> {
         self.round.owing().filter_map(|slot| self.names.get(slot as usize).cloned()).collect()
+    }
+
+    fn payloads(&self) -> Vec<String> {
+        let sign = |kept: &crate::rounds::round::Kept| {
+            self.signs.get(kept.slot as usize)?.as_ref().map(|(_, payload)| payload.clone())
+        };
+        self.round.kept().iter().filter_map(sign).collect()
     }
 }
 

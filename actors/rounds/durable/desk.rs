@@ -11,6 +11,7 @@ use actix::Message;
 use tokio::sync::oneshot;
 
 use super::ending::Ending;
+use super::party::PartyTerms;
 use crate::base::Payload;
 use crate::rounds::messages::{Reply, answer};
 use crate::rounds::outcome::Outcome;
@@ -71,6 +72,11 @@ pub struct Answers<P> {
 }
 
 impl<P> Answers<P> {
+    /// Where the answer to a pledge goes.
+    pub(super) fn of(reply: Option<Reply<P>>) -> Self {
+        Self { written: None, reply }
+    }
+
     /// It is a row of this round.
     pub fn committed(&mut self, round: RoundId) {
         if let Some(written) = self.written.take() {
@@ -104,7 +110,7 @@ impl<P> fmt::Debug for Answers<P> {
     }
 }
 
-/// What comes of having a consumer written down.
+/// What comes of having a consumer, or a party, written down.
 pub type Attending = Pin<Box<dyn Future<Output = Result<(), JoinError>>>>;
 
 /// Whoever writes down what the members of a broker say, on the arbiter of the broker.
@@ -115,6 +121,12 @@ pub trait Desk<P: Payload>: 'static {
     ///
     /// What it was given, and how many may wait.
     fn take(&mut self, asked: Asked<P>) -> Result<(), (Asked<P>, usize)>;
+
+    /// Writes down what a party of this name says of itself, and begins to ask it if it can be.
+    fn admit(&mut self, name: Arc<str>, terms: PartyTerms) -> Attending;
+
+    /// There is one member less of this name here that can be asked.
+    fn retire(&mut self, name: &Arc<str>);
 
     /// Writes down that there is a consumer of this name, and begins to deliver to it.
     fn attend(&mut self, name: Arc<str>) -> Attending;

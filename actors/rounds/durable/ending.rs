@@ -36,6 +36,8 @@ pub enum End {
     OutOfReach,
     /// Somebody has ended it, for this reason.
     Aborted(Arc<str>),
+    /// Somebody of this name has ended it, for this reason.
+    AbortedBy(Arc<str>, Arc<str>),
     /// No process that lives has its predicate.
     NoRule(Arc<str>),
 }
@@ -48,6 +50,16 @@ pub enum Kind {
     Signal = 1,
     /// A veto.
     Veto = 2,
+    /// What a party had said of itself when the round opened.
+    Party = 3,
+    /// How a party is being asked for its signal.
+    Summons = 4,
+    /// A party is lost that was asked.
+    Lost = 5,
+    /// A party that was asked needs more time.
+    Beat = 6,
+    /// A signal that waits for the next round.
+    Next = 7,
 }
 
 impl Kind {
@@ -56,6 +68,11 @@ impl Kind {
         match kind {
             1 => Some(Self::Signal),
             2 => Some(Self::Veto),
+            3 => Some(Self::Party),
+            4 => Some(Self::Summons),
+            5 => Some(Self::Lost),
+            6 => Some(Self::Beat),
+            7 => Some(Self::Next),
             _ => None,
         }
     }
@@ -122,6 +139,12 @@ pub struct Ending {
     /// Those of them that were told that they are late.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<Arc<str>>,
+    /// The tokens of the signals that have waited for the next round.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carried: Vec<Uuid>,
+    /// The number of the round that they have opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<i64>,
 }
 
 impl Ending {
@@ -221,6 +244,9 @@ impl Ending {
             End::Vetoed(name, reason) => Verdict::Vetoed(slot(name), reason.clone()),
             End::OutOfReach => Verdict::OutOfReach,
             End::Aborted(reason) => Verdict::Aborted(round::Abort::Asked(reason.clone())),
+            End::AbortedBy(by, reason) => {
+                Verdict::Aborted(round::Abort::AskedBy(Box::new((by.clone(), reason.clone()))))
+            }
             End::NoRule(rule) => Verdict::Aborted(round::Abort::Asked(format!("no process has rule {rule}").into())),
         };
         let no = |no: &No| Vetoed {

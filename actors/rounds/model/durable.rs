@@ -179,7 +179,7 @@ impl Row {
 fn play(spec: Spec, lines: &[Line], varies: bool) {
     let (spec, of_round) = durable_rules(spec);
     let rules = spec.rules();
-    let charter = Charter::of(&rules, None, Early::default()).unwrap();
+    let charter = Charter::of(&rules, None, OnLost::Wait, Early::default()).unwrap();
     let charter = Arc::new(Charter::read(&charter.to_text()).unwrap());
     let predicates = Predicates::of(&rules.release);
     let begin = || <dyn Course>::begin::<u32>(&charter, &predicates).unwrap();

@@ -92,6 +92,13 @@ pub enum Cause {
     },
     /// The round was aborted by a request to the broker, for this reason.
     Aborted(Arc<str>),
+    /// The same by somebody who has said who that is, as at a durable broker.
+    AbortedBy {
+        /// The name of whoever aborted it.
+        by: Arc<str>,
+        /// The reason that was given.
+        reason: Arc<str>,
+    },
     /// The broker was stopped or panicked.
     BrokerStopped,
     /// The session was lost: a predicate panicked, or its arbiter was stopped.
@@ -127,6 +134,7 @@ impl Cause {
             Self::NoMember(names) => write!(f, "no member named {}", joined(names.iter().map(|name| &**name), ", ")),
             Self::OutOfReach { .. } => f.write_str("whoever was left could not release it"),
             Self::Aborted(reason) => write!(f, "aborted: {}", Shown::text(reason)),
+            Self::AbortedBy { by, reason } => write!(f, "aborted by {}: {}", Shown::name(by), Shown::text(reason)),
             Self::BrokerStopped => f.write_str("the broker stopped"),
             Self::SessionLost => f.write_str("the session was lost"),
         }
@@ -210,6 +218,10 @@ impl<P> Account<P> {
             Verdict::NoMember { .. } => Cause::NoMember(self.unfilled.clone()),
             Verdict::OutOfReach => Cause::OutOfReach { missing: self.missing_names(), vetoes: self.vetoes.clone() },
             Verdict::Aborted(Abort::Asked(reason)) => Cause::Aborted(reason.clone()),
+            Verdict::Aborted(Abort::AskedBy(asked)) => {
+                let (by, reason) = (**asked).clone();
+                Cause::AbortedBy { by, reason }
+            }
             Verdict::Aborted(Abort::BrokerStopped) => Cause::BrokerStopped,
             Verdict::Aborted(Abort::SessionLost) => Cause::SessionLost,
             // A resolved round has no cause, and nobody can ask it for one.

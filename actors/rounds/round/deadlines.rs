@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::policy::{Needed, OnTimeout};
 use super::round::Round;
-use super::standing::{Slot, Standing};
+use super::standing::{Slot, Standing, Terms};
 use super::verdict::Verdict;
 
 /// A deadline and what it ends.
@@ -106,6 +106,20 @@ impl<P> Round<P> {
         if self.own.is_some_and(|(_, soonest)| soonest == slot) {
             self.find_own();
         }
+    }
+
+    /// Gives an emitter a deadline of its own, counted from the opening, that takes part without one.
+    pub(crate) fn oblige(&mut self, slot: Slot, deadline: Duration) {
+        match self.terms.binary_search_by_key(&slot, |(slot, _)| *slot) {
+            Ok(place) => self.terms[place].1.deadline = Some(deadline),
+            Err(place) => self.terms.insert(place, (slot, Terms { deadline: Some(deadline), ..Terms::default() })),
+        }
+        self.find_own();
+    }
+
+    /// The deadline that an emitter has of its own.
+    pub(crate) fn deadline_of(&self, slot: Slot) -> Option<Duration> {
+        self.terms_of(slot).and_then(|terms| terms.deadline)
     }
 
     pub(super) fn find_own(&mut self) {

@@ -283,7 +283,8 @@ pub enum OnTimeout {
 }
 
 /// The treatment of a round when an emitter that still owes it a signal is lost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnLost {
     /// The round is cancelled at once. The default.
     #[default]

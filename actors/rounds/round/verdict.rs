@@ -23,6 +23,8 @@ pub(crate) enum Input {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Abort {
     Asked(Arc<str>),
+    /// By somebody of this name, for this reason. In a box, for verdicts are in every round.
+    AskedBy(Box<(Arc<str>, Arc<str>)>),
     BrokerStopped,
     SessionLost,
 }

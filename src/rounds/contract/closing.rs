@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::room::{Room, by_key, closing, judge, opening, outcome, packet, row, signaled};
-use crate::durable::store::{Case, Judge, Kept, Next, Opening, Past, Place, RoundDatabase, Ruling, Stage};
+use crate::durable::store::{Case, Judge, Kept, Next, Opening, Past, Place, RoundDatabase, Ruling, Stage, Then};
 
 pub(super) async fn what_closes_is_kept_without_its_signals_and_is_in_the_outbox<D: RoundDatabase>(room: &Room<D>) {
     room.rounds.add_consumer("audit").await.unwrap();
@@ -40,7 +40,7 @@ pub(super) async fn a_round_may_close_as_it_opens<D: RoundDatabase>(room: &Room<
             outcome: outcome(case.number),
             heard: vec![(case.consumers[0].clone(), packet(case.number, "a"))],
         },
-        amends: None,
+        ..Ruling::default()
     })
     .await;
     let past = room.past("a").await;
@@ -157,7 +157,7 @@ pub(super) async fn what_nobody_opened_lapses<D: RoundDatabase>(room: &Room<D>) 
         opens: Some(opening(room.rules, case.now)),
         adds: vec![row(1, "a", b"")],
         next: Next::Lapses,
-        amends: None,
+        ..Ruling::default()
     })
     .await;
     assert!(room.seen("b").await.is_none());
@@ -262,4 +262,50 @@ impl Judge for Closer {
     fn void(&self, _: usize) {
         self.closed.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+pub(super) async fn the_next_round_opens_as_one_closes<D: RoundDatabase>(room: &Room<D>) {
+    room.rounds.add_consumer("audit").await.unwrap();
+    let first = room.signal("a").await;
+    let end = room.now().await + 9 * super::room::HOUR;
+    let with_next = |case: &crate::durable::store::Case<'_>| {
+        // One that is drawn only when it is needed is 0 until then.
+        assert!(case.number == 0 || case.number > first);
+        let then = Then {
+            rules: room.rules,
+            at: case.now,
+            rows: vec![row(1, "legal", b"again"), row(2, "chair", b"too")],
+            look_at: end,
+            due_at: end + 1,
+        };
+        Ruling { then: Some(then), ..closing(case, true) }
+    };
+    room.work(&[by_key("other"), by_key("a")], |case| match &case.round {
+        Some(_) => with_next(case),
+        None => signaled(case, room.rules),
+    })
+    .await;
+    let [Kept::Open(next, rules, rows), Kept::Over(past)] = &room.rounds.history("a", i64::MAX, 5).await.unwrap()[..]
+    else {
+        panic!("one is over, and one is open")
+    };
+    assert_eq!((past.id, room.heard("audit").await), (first, 1));
+    assert!(next.id > first && next.id != room.at("other").await.id);
+    assert_eq!(
+        (next.stage, next.due_at, next.generation, &**rules),
+        (Stage::Open, end + 1, 1, "{\"release\":\"all\"}")
+    );
+    let said: Vec<_> = rows.iter().map(|row| (row.number, &*row.name, &row.body[..])).collect();
+    assert_eq!(said, [(1, "legal", &b"again"[..]), (2, "chair", &b"too"[..])]);
+    // By its number, and behind it another one.
+    room.work(&[Place::Round(next.id)], with_next).await;
+    assert_eq!(room.past_ids("a").await, [next.id, first]);
+    assert_eq!(room.rows("a").await.len(), 2);
+    // What is no end opens nothing.
+    room.work(&[by_key("a")], |case| Ruling { next: Next::Stays, ..with_next(case) }).await;
+    assert_eq!(room.past_ids("a").await.len(), 2);
+    let last = room.at("a").await.id;
+    room.close("a", false).await;
+    assert_eq!((room.past("a").await.id, room.seen("a").await), (last, None));
+    assert!(room.signal("a").await > last);
 }

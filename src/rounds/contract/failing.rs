@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::room::{Hurts, Room, by_key, closing, judge, signaled};
-use crate::durable::store::{Enrolled, Kept, Next, Place, RoundDatabase, Ruling};
+use crate::durable::store::{Enrolled, Kept, Next, Party, Place, RoundDatabase, Ruling};
 
 pub(super) async fn a_judge_that_panics_leaves_nothing<D: RoundDatabase>(room: &Room<D>) {
     room.rounds.add_consumer("audit").await.unwrap();
@@ -149,6 +149,10 @@ pub(super) async fn what_somebody_works_on_is_passed_over_by_its_number<D: Round
 
 pub(super) async fn what_was_replaced_has_its_broker_again<D: RoundDatabase + Hurts>(room: &Room<D>) {
     room.rounds.add_consumer("audit").await.unwrap();
+    let chair = Party { name: "the chair".into(), terms: "{\"a\":'1'}".into(), asked: true };
+    room.rounds.add_party(&chair).await.unwrap();
+    room.rounds.add_party(&Party { name: "nobody".into(), ..chair.clone() }).await.unwrap();
+    assert!(room.rounds.remove_party("nobody").await.unwrap());
     for key in ["a", "a", "b"] {
         room.signal(key).await;
     }
@@ -170,6 +174,7 @@ pub(super) async fn what_was_replaced_has_its_broker_again<D: RoundDatabase + Hu
     };
     assert_eq!(&*rules, "{\"release\":\"all\"}");
     assert!(another.consumers().await.unwrap().iter().map(|name| &**name).eq(["audit"]));
+    assert_eq!(another.parties().await.unwrap(), [chair]);
     room.close("a", true).await;
     assert_eq!(room.heard("audit").await, 1);
 }

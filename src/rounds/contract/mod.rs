@@ -62,6 +62,7 @@ promises! {
         a_round_by_its_number_is_judged_if_it_is_not_over,
         a_place_that_is_there_twice_is_refused,
         works_in_any_order_do_not_wait_for_each_other,
+        what_goes_with_a_name_may_become_something_else,
         who_writes_rings,
     },
     closing::{
@@ -74,6 +75,7 @@ promises! {
         one_that_is_aside_holds_its_key_and_is_never_due,
         an_outcome_is_amended,
         many_who_close_a_round_close_it_once,
+        the_next_round_opens_as_one_closes,
     },
     looking::{
         the_longest_due_comes_first,
@@ -89,6 +91,8 @@ promises! {
         the_first_rules_are_taken_and_others_have_to_replace_them,
         of_two_who_enroll_at_once_one_is_first,
         consumers_are_known_to_all,
+        what_a_party_says_is_known_to_all,
+        a_party_is_asked_if_it_can_be,
     },
     failing::{
         a_judge_that_panics_leaves_nothing,

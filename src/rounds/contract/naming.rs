@@ -1,7 +1,10 @@
 //! What a broker has.
 
-use super::room::Room;
-use crate::durable::store::{Enrolled, RoundDatabase};
+use std::sync::Arc;
+
+use super::room::{Room, by_key, closing, judge, packet, signaled};
+use crate::durable::plan::channel_of;
+use crate::durable::store::{Enrolled, Party, RoundDatabase, Ruling};
 
 pub(super) async fn the_first_rules_are_taken_and_others_have_to_replace_them<D: RoundDatabase>(room: &Room<D>) {
     let rounds = room.database.open_rounds("payments".into()).await.unwrap();
@@ -50,4 +53,61 @@ pub(super) async fn consumers_are_known_to_all<D: RoundDatabase>(room: &Room<D>)
     assert!(another.remove_consumer("b").await.unwrap());
     assert_eq!(room.rounds.consumers().await.unwrap().len(), 3);
     assert_eq!(room.rounds.outbox_of("a-1.x"), "rounds:approvals:a-1.x");
+}
+
+fn party(name: &str, terms: &str, asked: bool) -> Party {
+    Party { name: name.into(), terms: terms.into(), asked }
+}
+
+pub(super) async fn what_a_party_says_is_known_to_all<D: RoundDatabase>(room: &Room<D>) {
+    let another = room.another().await;
+    assert!(another.parties().await.unwrap().is_empty());
+    let odd = party("who's \"it\" ä\u{1f980} $1 ?1 {schema}", "{\"deadline\": 7, \"who\": \"'\\\\ä\\u0000\"}", true);
+    let long = party(&"k".repeat(256), &"x".repeat(1024), false);
+    for party in [&party("b", "1", false), &odd, &long, &party("B", "", true), &party("a", "2", false)] {
+        room.rounds.add_party(party).await.unwrap();
+    }
+    // Another one takes the place of what was said.
+    another.add_party(&party("b", "3", true)).await.unwrap();
+    let all = room.rounds.parties().await.unwrap();
+    let expected = [party("B", "", true), party("a", "2", false), party("b", "3", true), long, odd.clone()];
+    assert_eq!(all, expected);
+    assert_eq!(another.parties().await.unwrap(), expected);
+    let look = judge(|_, case| {
+        assert_eq!((case.parties, case.consumers.len()), (&*all, 0));
+        None
+    });
+    room.signal("old").await;
+    for rounds in [&another, &room.rounds] {
+        rounds.work(&[by_key("old"), by_key("new")], &look).await.unwrap();
+    }
+    assert!(another.remove_party(&odd.name).await.unwrap());
+    assert!(!room.rounds.remove_party(&odd.name).await.unwrap());
+    assert_eq!(room.rounds.parties().await.unwrap(), expected[..4]);
+    let other = room.database.open_rounds("payments".into()).await.unwrap();
+    assert!(other.parties().await.unwrap().is_empty(), "it is another broker");
+}
+
+pub(super) async fn a_party_is_asked_if_it_can_be<D: RoundDatabase>(room: &Room<D>) {
+    let another = room.another().await;
+    let names = ["legal", "the chair", &"k".repeat(200), "never"];
+    for name in names {
+        // By another process: this one has to learn of it.
+        another.add_party(&party(name, "{}", name != "never")).await.unwrap();
+    }
+    let asked = async |name: &str| room.heard(&channel_of(name)).await;
+    let asks = || names.iter().chain(&["nobody"]).map(|name| (Arc::from(*name), packet(1, name))).collect();
+    // With an opening, with nothing else, and with an end.
+    room.work(&[by_key("a")], |case| Ruling { asks: asks(), ..signaled(case, room.rules) }).await;
+    room.work(&[by_key("a")], |_| Ruling { asks: asks(), ..Ruling::default() }).await;
+    room.work(&[by_key("a")], |case| Ruling { asks: asks(), ..closing(case, true) }).await;
+    for name in names {
+        assert_eq!(asked(name).await, if name == "never" { 0 } else { 3 }, "{name}");
+    }
+    assert_eq!(room.rounds.summons_of("legal"), "rounds:approvals::legal");
+    assert_ne!(room.rounds.summons_of("legal"), room.rounds.outbox_of("legal"));
+    // Another one that can be asked no longer is not.
+    another.add_party(&party("legal", "{}", false)).await.unwrap();
+    room.work(&[by_key("b")], |case| Ruling { asks: asks(), ..signaled(case, room.rules) }).await;
+    assert_eq!((asked("legal").await, asked("the chair").await), (3, 4));
 }

@@ -94,11 +94,24 @@ impl<D: RoundDatabase> Room<D> {
         }
     }
 
+    /// The numbers of the rounds of a key that are over, the latest first.
+    pub(super) async fn past_ids(&self, key: &str) -> Vec<i64> {
+        let all = self.rounds.history(key, i64::MAX, 100).await.unwrap();
+        let past = all.into_iter().filter_map(|kept| match kept {
+            Kept::Over(past) => Some(past.id),
+            Kept::Open(..) => None,
+        });
+        past.collect()
+    }
+
     /// How many packets a consumer is to hear of.
     pub(super) async fn heard(&self, channel: &str) -> u64 {
         match self.rounds.road(channel).await.unwrap() {
             Road::Rows(rows) => rows.figures(100_000).await.unwrap().ready,
-            Road::Queue(mut queue) => queue.backlog().await.unwrap().unwrap(),
+            Road::Queue(mut queue) => {
+                queue.open(1).await.unwrap();
+                queue.backlog().await.unwrap().unwrap()
+            }
         }
     }
 
@@ -152,7 +165,7 @@ pub(super) fn signaled(case: &Case<'_>, rules: i64) -> Ruling {
             None => Next::Waits { look_at: end, due_at: end },
             Some(_) => Next::Stays,
         },
-        amends: None,
+        ..Ruling::default()
     }
 }
 

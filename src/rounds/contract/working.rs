@@ -21,7 +21,7 @@ pub(super) async fn what_is_made_is_read_as_it_was_written<D: RoundDatabase>(roo
             opens: Some(Opening { at: 17, ..opening(room.rules, 0) }),
             adds: written.lock().unwrap().clone(),
             next: Next::Waits { look_at: case.now + HOUR, due_at: case.now + 2 * HOUR },
-            amends: None,
+            ..Ruling::default()
         })
         .await;
     }
@@ -126,7 +126,7 @@ pub(super) async fn an_awaited_round_opens_by_the_rules_of_then<D: RoundDatabase
         opens: Some(Opening { stage: Stage::Awaited, ..opening(room.rules, case.now) }),
         adds: vec![row(1, "early", b"bird")],
         next: Next::Waits { look_at: case.now + HOUR, due_at: case.now + HOUR },
-        amends: None,
+        ..Ruling::default()
     })
     .await;
     let awaited = room.at("a").await;
@@ -138,7 +138,7 @@ pub(super) async fn an_awaited_round_opens_by_the_rules_of_then<D: RoundDatabase
             opens: Some(opening(rules, 99)),
             adds: vec![row(2, "late", b"bird")],
             next: Next::Waits { look_at: case.now + HOUR, due_at: case.now + HOUR },
-            amends: None,
+            ..Ruling::default()
         }
     })
     .await;
@@ -235,4 +235,36 @@ pub(super) async fn who_writes_rings<D: RoundDatabase>(room: &Room<D>) {
     bell.mark_unchanged();
     room.close("a", true).await;
     assert!(bell.has_changed().unwrap());
+}
+
+pub(super) async fn what_goes_with_a_name_may_become_something_else<D: RoundDatabase>(room: &Room<D>) {
+    let (a, b) = (room.signal("a").await, room.signal("b").await);
+    for _ in 0..2 {
+        room.signal("a").await;
+        room.signal("b").await;
+    }
+    let before = (room.rows("a").await, room.rows("b").await, room.at("a").await);
+    let odd = "{\"until\": 7, \"who\": \"'\\\\ä\\u0000\"}".to_owned();
+    // Of one that is not there nothing changes, and what is added is none of those that there are.
+    let notes =
+        vec![(2, Some(odd.clone())), (3, Some("x".into())), (4, Some("new".into())), (9, Some("nobody's".into()))];
+    room.work(&[Place::Round(a)], |_| Ruling {
+        notes: notes.clone(),
+        adds: vec![Row { terms: Some("its own".into()), ..row(4, "legal", b"yes") }],
+        ..Ruling::default()
+    })
+    .await;
+    room.work(&[by_key("a")], |_| Ruling { notes: vec![(3, None)], ..Ruling::default() }).await;
+    let after = room.rows("a").await;
+    assert_eq!(after[0], before.0[0]);
+    assert_eq!(after[1], Row { terms: Some(odd), ..before.0[1].clone() });
+    assert_eq!(after[2], before.0[2]);
+    assert_eq!(room.rows("b").await, before.1);
+    // It was written twice, and is otherwise as it was.
+    let round = room.at("a").await;
+    assert_eq!(round.generation, before.2.generation + 2);
+    assert_eq!(crate::durable::store::Round { generation: before.2.generation, ..round }, before.2);
+    // A round that closes has nothing to be noted.
+    room.work(&[by_key("b")], |case| Ruling { notes: notes.clone(), ..closing(case, true) }).await;
+    assert_eq!(room.past("b").await.id, b);
 }

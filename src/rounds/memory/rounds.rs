@@ -10,9 +10,9 @@ use tokio::sync::{RwLock, watch};
 
 use super::table::{Table, now};
 use crate::__private::gives_way;
-use crate::durable::plan::{Plan, check_places, outbox_of};
+use crate::durable::plan::{Plan, channel_of, check_places, outbox_of};
 use crate::durable::{
-    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Past, Place, Road, RoundFigures, RoundStore,
+    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures, RoundStore,
 };
 use crate::outbox::Keeps;
 use crate::sql::Bell;
@@ -34,7 +34,7 @@ impl KeepsRounds for MemoryDatabase {
     }
 }
 
-/// Whoever closes rounds has read who hears of them: until he has committed nobody is added or removed.
+/// Whoever works has read who hears of rounds and who the parties are: until he has committed nobody is added or removed.
 #[derive(Default)]
 struct Consumers(RwLock<()>);
 
@@ -98,20 +98,20 @@ impl MemoryRounds {
         let mut transaction = self.database.begin().await?;
         let are_locked = self.lock_places(places, &mut transaction).await?;
         gives_way().await;
-        let (consumers, now) = (self.read(|table| table.consumers()), now());
+        let (listed, now) = (self.read(|table| table.listed()), now());
         let mut plan = Plan::default();
         for (place, _) in are_locked.iter().enumerate().filter(|(_, is_locked)| **is_locked) {
             let draw = || self.numbers.0.fetch_add(1, Ordering::Relaxed) + 1;
             if let Some(found) = self.read(|table| table.found(&places[place], draw)) {
-                plan.judge(place, found, judge, &consumers, now);
+                plan.judge(place, found, judge, &listed, now);
             }
         }
         if plan.is_empty() {
             return Ok(());
         }
         gives_way().await;
-        for (consumer, packets) in std::mem::take(&mut plan.heard) {
-            if let Some(outbox) = self.read(|table| table.outbox(&consumer)) {
+        for (channel, packets) in std::mem::take(&mut plan.heard) {
+            if let Some(outbox) = self.read(|table| table.outbox(&channel)) {
                 outbox.insert(packets, &mut transaction).await?;
             }
         }
@@ -185,6 +185,26 @@ impl RoundStore for MemoryRounds {
 
     fn consumers(&self) -> BoxFuture<'_, Result<Vec<Arc<str>>, TransportError>> {
         self.with(|table| table.consumers())
+    }
+
+    fn add_party<'a>(&'a self, party: &'a Party) -> BoxFuture<'a, Result<(), TransportError>> {
+        Box::pin(async move {
+            let outbox = Keeps::open(&self.database, self.outbox_of(&channel_of(&party.name)).into()).await?;
+            let _consumers = self.consumers.0.write().await;
+            self.read(|table| table.add_party(party.clone(), outbox));
+            Ok(())
+        })
+    }
+
+    fn remove_party<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, TransportError>> {
+        Box::pin(async move {
+            let _consumers = self.consumers.0.write().await;
+            Ok(self.read(|table| table.remove_party(name)))
+        })
+    }
+
+    fn parties(&self) -> BoxFuture<'_, Result<Vec<Party>, TransportError>> {
+        self.with(|table| table.listed().parties)
     }
 
     fn purge(&self, older: Duration, most: usize) -> BoxFuture<'_, Result<u64, TransportError>> {

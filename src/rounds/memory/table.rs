@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::durable::plan::{AWAITED, Found, Line, OPEN, Plan};
-use crate::durable::{Due, Enrolled, Kept, Past, Place, RoundFigures, Row};
+use crate::durable::plan::{AWAITED, Found, Line, Listed, OPEN, Plan, channel_of};
+use crate::durable::{Due, Enrolled, Kept, Party, Past, Place, RoundFigures, Row};
 use crate::outbox::Keeping;
 use crate::sql::memory::MemoryConnection;
 
@@ -26,7 +26,10 @@ pub(super) struct Table {
     /// By their number, which begins with 1.
     rules: Vec<Arc<str>>,
     enrolled: Option<i64>,
-    consumers: BTreeMap<Arc<str>, Arc<dyn Keeping<MemoryConnection>>>,
+    consumers: BTreeSet<Arc<str>>,
+    parties: BTreeMap<Arc<str>, Party>,
+    /// Of those that were ever there, by their channels.
+    outboxes: HashMap<Arc<str>, Arc<dyn Keeping<MemoryConnection>>>,
 }
 
 impl Table {
@@ -66,16 +69,12 @@ impl Table {
         let of_key = || self.keys.get(&key).into_iter().flat_map(|ids| ids.iter().rev());
         let line = of_key().find(|id| self.living.contains(*id)).and_then(|id| self.lines.get(id)).cloned();
         let last = of_key().find(|id| !self.living.contains(*id)).and_then(|id| self.lines.get(id)).cloned();
-        let number = match line {
-            Some(_) => 0,
-            None => draw(),
-        };
         Some(Found {
             key,
             rules: line.as_ref().map(|line| self.rules_of(line.rules)),
             rows: line.as_ref().map(|line| self.rows_of(line.id)).unwrap_or_default(),
             line,
-            number,
+            number: draw(),
             last: last.map(Line::past),
         })
     }
@@ -85,6 +84,12 @@ impl Table {
     }
 
     pub(super) fn write(&mut self, plan: Plan) {
+        for (round, number, terms) in plan.notes {
+            let row = self.rows.get_mut(&round).into_iter().flatten().find(|row| row.number == number);
+            if let Some(row) = row {
+                row.terms = terms;
+            }
+        }
         for (round, row) in plan.rows {
             self.rows.entry(round).or_default().push(row);
         }
@@ -177,19 +182,33 @@ impl Table {
     }
 
     pub(super) fn add_consumer(&mut self, name: &str, outbox: Arc<dyn Keeping<MemoryConnection>>) {
-        self.consumers.entry(name.into()).or_insert(outbox);
+        self.outboxes.entry(name.into()).or_insert(outbox);
+        self.consumers.insert(name.into());
     }
 
     pub(super) fn remove_consumer(&mut self, name: &str) -> bool {
-        self.consumers.remove(name).is_some()
+        self.consumers.remove(name)
     }
 
     pub(super) fn consumers(&self) -> Vec<Arc<str>> {
-        self.consumers.keys().cloned().collect()
+        self.consumers.iter().cloned().collect()
     }
 
-    pub(super) fn outbox(&self, consumer: &str) -> Option<Arc<dyn Keeping<MemoryConnection>>> {
-        self.consumers.get(consumer).cloned()
+    pub(super) fn add_party(&mut self, party: Party, outbox: Arc<dyn Keeping<MemoryConnection>>) {
+        self.outboxes.entry(channel_of(&party.name)).or_insert(outbox);
+        self.parties.insert(party.name.clone(), party);
+    }
+
+    pub(super) fn remove_party(&mut self, name: &str) -> bool {
+        self.parties.remove(name).is_some()
+    }
+
+    pub(super) fn listed(&self) -> Listed {
+        Listed { consumers: self.consumers(), parties: self.parties.values().cloned().collect() }
+    }
+
+    pub(super) fn outbox(&self, channel: &str) -> Option<Arc<dyn Keeping<MemoryConnection>>> {
+        self.outboxes.get(channel).cloned()
     }
 
     pub(super) fn purge(&mut self, older: Duration, most: usize) -> u64 {

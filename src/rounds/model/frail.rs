@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use super::spec::Fault;
 use crate::durable::store::{
-    Case, Due, Enrolled, Judge, Kept, Next, Past, Place, RoundDatabase, RoundFigures, RoundStore, Row, Ruling,
+    Case, Due, Enrolled, Judge, Kept, Next, Party, Past, Place, RoundDatabase, RoundFigures, RoundStore, Row, Ruling,
 };
 use crate::durable::{KeepsRounds, OpenedRounds, Road};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
@@ -310,6 +310,18 @@ impl RoundStore for FrailRounds {
 
     fn consumers(&self) -> BoxFuture<'_, Result<Vec<Arc<str>>, TransportError>> {
         self.inner.consumers()
+    }
+
+    fn add_party<'a>(&'a self, party: &'a Party) -> BoxFuture<'a, Result<(), TransportError>> {
+        self.inner.add_party(party)
+    }
+
+    fn remove_party<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, TransportError>> {
+        self.inner.remove_party(name)
+    }
+
+    fn parties(&self) -> BoxFuture<'_, Result<Vec<Party>, TransportError>> {
+        self.inner.parties()
     }
 
     fn purge(&self, older: Duration, most: usize) -> BoxFuture<'_, Result<u64, TransportError>> {

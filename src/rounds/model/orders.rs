@@ -96,6 +96,7 @@ fn expected(spec: &Spec, closing: &Closing) -> String {
         let said = match Kind::read(row.kind).unwrap() {
             Kind::Signal => Said::Signal(body.parse().unwrap(), weight),
             Kind::Veto => Said::Veto(if body == "no" { "no" } else { "never" }),
+            other => panic!("nobody has said {other:?}"),
         };
         (0, name, said)
     });

@@ -97,6 +97,7 @@ pub(super) async fn seen(rounds: &dyn RoundStore, key: &str, began: Option<i64>)
                     match Kind::read(one.kind).unwrap() {
                         Kind::Signal => row(&one.name, &Said::Signal(body.parse().unwrap(), weight)),
                         Kind::Veto => format!("{} vetoes: {body}, ", one.name),
+                        other => panic!("nobody has said {other:?}"),
                     }
                 });
                 let said = said.collect::<String>();

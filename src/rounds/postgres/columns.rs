@@ -32,6 +32,9 @@ pub(super) struct Columns {
     tokens: Vec<Vec<u8>>,
     terms: Vec<Option<String>>,
     bodies: Vec<Vec<u8>>,
+    note_rounds: Vec<i64>,
+    note_numbers: Vec<i32>,
+    note_terms: Vec<Option<String>>,
     emptied: Vec<i64>,
     lapsed: Vec<i64>,
     amended: Vec<i64>,
@@ -57,6 +60,11 @@ impl Columns {
             columns.tokens.push(row.token.as_bytes().to_vec());
             columns.terms.push(row.terms);
             columns.bodies.push(row.body);
+        }
+        for (round, number, terms) in plan.notes {
+            columns.note_rounds.push(round);
+            columns.note_numbers.push(number);
+            columns.note_terms.push(terms);
         }
         for (round, outcome) in plan.amended {
             columns.amended.push(round);
@@ -84,7 +92,7 @@ impl Columns {
         rounds: &PostgresRounds,
         connection: &mut PgConnection,
     ) -> Result<(), sqlx::Error> {
-        let values: Vec<_> = (1..=26).map(|value| format!("${value}")).collect();
+        let values: Vec<_> = (1..=29).map(|value| format!("${value}")).collect();
         let sql = format!("SELECT {}.convoke_round_write_1({})", rounds.database.schema(), values.join(", "));
         // A statement with a name stays on the server for as long as its connection, so only a pool that keeps some gets another.
         let query = sqlx::query(AssertSqlSafe(sql)).persistent(connection.cached_statements_size() > 0);
@@ -94,6 +102,7 @@ impl Columns {
         let query = query.bind(&self.noted).bind(&self.noted_dues).bind(&self.noted_generations);
         let query = query.bind(&self.rounds).bind(&self.numbers).bind(&self.kinds).bind(&self.names).bind(&self.ats);
         let query = query.bind(&self.tokens).bind(&self.terms).bind(&self.bodies);
+        let query = query.bind(&self.note_rounds).bind(&self.note_numbers).bind(&self.note_terms);
         let query = query.bind(&self.emptied).bind(&self.lapsed).bind(&self.amended).bind(&self.outcomes);
         query.execute(connection).await.map(drop)
     }

@@ -1,6 +1,7 @@
-//! What a broker has in a database: its name, its rules, its consumers.
+//! What a broker has in a database: its name, its rules, its consumers, its parties.
 //!
-//! `open_rounds → convoke_round_register_1`, `enroll → convoke_round_enroll_1`, `add_consumer → convoke_round_consumer_1`
+//! `open_rounds → convoke_round_register_1`, `enroll → convoke_round_enroll_1`, `add_consumer → convoke_round_consumer_1`,
+//! `add_party → convoke_round_party_1`
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,8 +10,8 @@ use sqlx::postgres::PgRow;
 use sqlx::{Postgres, Row as _};
 
 use super::rounds::PostgresRounds;
-use crate::durable::Enrolled;
-use crate::durable::plan::number_of;
+use crate::durable::plan::{channel_of, number_of};
+use crate::durable::{Enrolled, Party};
 use crate::sql::postgres::{array, quoted};
 use crate::transport::TransportError;
 
@@ -25,6 +26,7 @@ pub(super) struct Names {
     enrolled: Option<i64>,
     /// Those that were added by it.
     consumers: BTreeSet<Arc<str>>,
+    parties: BTreeMap<Arc<str>, Party>,
 }
 
 impl Names {
@@ -38,7 +40,7 @@ pub(super) async fn register(rounds: &PostgresRounds) -> Result<(), TransportErr
     let names = rounds.names().clone();
     let null = |number: Option<i64>| number.map_or("NULL".to_owned(), |number| number.to_string());
     let sql = format!(
-        "SELECT {}.convoke_round_register_1({}, {}, '{}', {}, {}, {})",
+        "SELECT {}.convoke_round_register_1({}, {}, '{}', {}, {}, {}, {}, {}, ARRAY[{}]::boolean[])",
         rounds.database.schema(),
         quoted(&rounds.broker),
         null(names.tag),
@@ -46,6 +48,9 @@ pub(super) async fn register(rounds: &PostgresRounds) -> Result<(), TransportErr
         texts(names.rules.values()),
         null(names.enrolled),
         texts(names.consumers.iter()),
+        texts(names.parties.keys()),
+        texts(names.parties.values().map(|party| &party.terms)),
+        names.parties.values().map(|party| party.asked.to_string()).collect::<Vec<_>>().join(", "),
     );
     let tag = value(rounds, &rounds.rows(&sql).await?)?;
     rounds.names().tag = Some(tag);
@@ -53,8 +58,8 @@ pub(super) async fn register(rounds: &PostgresRounds) -> Result<(), TransportErr
 }
 
 /// Texts as an array.
-fn texts<'a>(texts: impl Iterator<Item = &'a Arc<str>>) -> String {
-    format!("ARRAY[{}]::text[]", texts.map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
+fn texts<T: AsRef<str>>(texts: impl Iterator<Item = T>) -> String {
+    format!("ARRAY[{}]::text[]", texts.map(|text| quoted(text.as_ref())).collect::<Vec<_>>().join(", "))
 }
 
 /// The first value of the first row.
@@ -96,6 +101,43 @@ async fn set_consumer(rounds: &PostgresRounds, name: &str, is_there: bool) -> Re
     let (schema, broker, name) = (rounds.database.schema(), quoted(&rounds.broker), quoted(name));
     let sql = format!("SELECT {schema}.convoke_round_consumer_1({broker}, {name}, {is_there})");
     value(rounds, &rounds.rows(&sql).await?)
+}
+
+pub(super) async fn add_party(rounds: &PostgresRounds, party: &Party) -> Result<(), TransportError> {
+    if party.asked {
+        rounds.open_outbox(&channel_of(&party.name)).await?;
+    }
+    set_party(rounds, &party.name, Some(party)).await?;
+    rounds.names().parties.insert(party.name.clone(), party.clone());
+    Ok(())
+}
+
+pub(super) async fn remove_party(rounds: &PostgresRounds, name: &str) -> Result<bool, TransportError> {
+    rounds.names().parties.remove(name);
+    set_party(rounds, name, None).await
+}
+
+async fn set_party(rounds: &PostgresRounds, name: &str, party: Option<&Party>) -> Result<bool, TransportError> {
+    let terms = party.map_or("NULL".to_owned(), |party| quoted(&party.terms));
+    let (schema, broker, name) = (rounds.database.schema(), quoted(&rounds.broker), quoted(name));
+    let asked = party.is_some_and(|party| party.asked);
+    let sql = format!("SELECT {schema}.convoke_round_party_1({broker}, {name}, {terms}, {asked})");
+    value(rounds, &rounds.rows(&sql).await?)
+}
+
+pub(super) async fn parties(rounds: &PostgresRounds) -> Result<Vec<Party>, TransportError> {
+    let sql = format!(
+        "SELECT p.name, p.terms, p.asked FROM {schema}.convoke_round_broker AS b JOIN {schema}.convoke_round_party AS p \
+         ON p.broker = b.id WHERE b.name = {} ORDER BY p.name",
+        quoted(&rounds.broker),
+        schema = rounds.database.schema(),
+    );
+    let rows = rounds.rows(&sql).await?;
+    let party = |row: &PgRow| {
+        let (name, terms, asked) = (row.try_get::<String, _>(0)?.into(), row.try_get(1)?, row.try_get(2)?);
+        Ok(Party { name, terms, asked })
+    };
+    rows.iter().map(party).collect::<Result<_, _>>().map_err(|error| rounds.error(&error))
 }
 
 pub(super) async fn consumers(rounds: &PostgresRounds) -> Result<Vec<Arc<str>>, TransportError> {

@@ -14,7 +14,7 @@ use super::names::Names;
 use super::{look, names, work};
 use crate::durable::plan::outbox_of;
 use crate::durable::{
-    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Past, Place, Road, RoundFigures, RoundStore,
+    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures, RoundStore,
 };
 use crate::outbox::{Keeping, Keeps};
 use crate::sql::postgres::{PostgresDatabase, describe};
@@ -52,7 +52,7 @@ pub(super) struct PostgresRounds {
     bell: watch::Receiver<()>,
 }
 
-/// What a consumer is to hear of.
+/// What a consumer is to hear of, or a party to be asked.
 pub(super) type Outbox = Arc<dyn Keeping<PgConnection>>;
 
 impl PostgresRounds {
@@ -73,15 +73,15 @@ impl PostgresRounds {
         self.outboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The outbox of a consumer, if it is open.
-    pub(super) fn outbox(&self, consumer: &str) -> Option<Outbox> {
-        self.outboxes().get(consumer).cloned()
+    /// The outbox of a consumer, or of a party by its channel, if it is open.
+    pub(super) fn outbox(&self, channel: &str) -> Option<Outbox> {
+        self.outboxes().get(channel).cloned()
     }
 
-    /// Opens the outbox of a consumer: never within a transaction, for it needs a connection.
-    pub(super) async fn open_outbox(&self, consumer: &Arc<str>) -> Result<(), TransportError> {
-        let outbox = Keeps::open(&self.database, outbox_of(&self.broker, consumer).into()).await?;
-        self.outboxes().insert(consumer.clone(), outbox);
+    /// Opens an outbox: never within a transaction, for it needs a connection.
+    pub(super) async fn open_outbox(&self, channel: &Arc<str>) -> Result<(), TransportError> {
+        let outbox = Keeps::open(&self.database, outbox_of(&self.broker, channel).into()).await?;
+        self.outboxes().insert(channel.clone(), outbox);
         Ok(())
     }
 
@@ -152,6 +152,18 @@ impl RoundStore for PostgresRounds {
 
     fn consumers(&self) -> BoxFuture<'_, Result<Vec<Arc<str>>, TransportError>> {
         Box::pin(names::consumers(self))
+    }
+
+    fn add_party<'a>(&'a self, party: &'a Party) -> BoxFuture<'a, Result<(), TransportError>> {
+        Box::pin(names::add_party(self, party))
+    }
+
+    fn remove_party<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, TransportError>> {
+        Box::pin(names::remove_party(self, name))
+    }
+
+    fn parties(&self) -> BoxFuture<'_, Result<Vec<Party>, TransportError>> {
+        Box::pin(names::parties(self))
     }
 
     fn purge(&self, older: Duration, most: usize) -> BoxFuture<'_, Result<u64, TransportError>> {

@@ -14,8 +14,8 @@ use super::look::line_of;
 use super::names::{note_rules, register, rules_sql, unknown};
 use super::rounds::PostgresRounds;
 use crate::Uuid;
-use crate::durable::plan::{Found, Line, Plan, check_places};
-use crate::durable::{Judge, Place, Row};
+use crate::durable::plan::{Found, Line, Listed, Plan, check_places};
+use crate::durable::{Judge, Party, Place, Row};
 use crate::sql::postgres::{BEGIN, Failed};
 use crate::transport::{ErrorKind, TransportError};
 
@@ -46,9 +46,9 @@ pub(super) async fn work(rounds: &PostgresRounds, places: &[Place], judge: &dyn 
                 rounds.forget_outboxes();
                 register(rounds).await?;
             }
-            Worked::Lacks(consumers) => {
-                for consumer in consumers {
-                    rounds.open_outbox(&consumer).await?;
+            Worked::Lacks(channels) => {
+                for channel in channels {
+                    rounds.open_outbox(&channel).await?;
                 }
             }
         }
@@ -108,7 +108,7 @@ struct There {
     last: BTreeMap<usize, Line>,
     /// The numbers of new ones.
     numbers: BTreeMap<usize, i64>,
-    consumers: Vec<Arc<str>>,
+    listed: Listed,
     now: i64,
 }
 
@@ -130,11 +130,17 @@ async fn read(
         match (row.try_get::<i32, _>(0)?, row.try_get::<i16, _>(3)?) {
             (0, _) => {
                 there.now = row.try_get(5)?;
-                there.consumers = row.try_get::<Vec<String>, _>(13)?.into_iter().map(Into::into).collect();
+                there.listed.consumers = row.try_get::<Vec<String>, _>(13)?.into_iter().map(Into::into).collect();
+                there.listed.parties = parties_of(row)?;
             }
-            (place, -1) => drop(there.numbers.insert(asked.place(place)?, row.try_get(1)?)),
             (place, _) if place < 0 => drop(there.last.insert(asked.place(place)?, line_of(row, 1)?)),
-            (place, _) => drop(there.found.insert(asked.place(place)?, (line_of(row, 1)?, rows_of(row)?))),
+            (place, state) => {
+                let place = asked.place(place)?;
+                there.numbers.insert(place, row.try_get(FRESH)?);
+                if state >= 0 {
+                    there.found.insert(place, (line_of(row, 1)?, rows_of(row)?));
+                }
+            }
         }
     }
     let unknown = unknown(rounds, there.found.values().map(|(line, _)| line.rules));
@@ -143,6 +149,17 @@ async fn read(
         note_rules(rounds, &rows)?;
     }
     Ok(Some(there))
+}
+
+/// Where the number of a new round stands.
+const FRESH: usize = 18;
+
+/// The parties; there is no text where there are none.
+fn parties_of(row: &PgRow) -> Result<Vec<Party>, sqlx::Error> {
+    let Some(text) = row.try_get::<Option<&str>, _>(10)? else { return Ok(Vec::new()) };
+    let all: Vec<(String, String, bool)> = serde_json::from_str(text)
+        .map_err(|error| sqlx::Error::ColumnDecode { index: "10".into(), source: error.into() })?;
+    Ok(all.into_iter().map(|(name, terms, asked)| Party { name: name.into(), terms, asked }).collect())
 }
 
 /// The signals of a round; there are no arrays where there is none.
@@ -174,7 +191,7 @@ async fn work_within(
         transaction.rollback().await?;
         return Ok(Ok(Worked::Unknown));
     };
-    let lacks: Vec<_> = there.consumers.iter().filter(|consumer| rounds.outbox(consumer).is_none()).cloned().collect();
+    let lacks: Vec<_> = there.listed.channels().filter(|channel| rounds.outbox(channel).is_none()).collect();
     if !lacks.is_empty() {
         transaction.rollback().await?;
         return Ok(Ok(Worked::Lacks(lacks)));
@@ -186,9 +203,9 @@ async fn work_within(
     }
     let (rings, heard) = (plan.rings(), std::mem::take(&mut plan.heard));
     Columns::of(plan).write(rounds, &mut transaction).await.map_err(Failed::undone)?;
-    for (consumer, packets) in heard {
-        // Those of all consumers are open.
-        let Some(outbox) = rounds.outbox(&consumer) else { continue };
+    for (channel, packets) in heard {
+        // All of them are open.
+        let Some(outbox) = rounds.outbox(&channel) else { continue };
         if let Err(error) = outbox.insert(packets, &mut transaction).await {
             transaction.rollback().await?;
             return Ok(Err(error));
@@ -199,7 +216,7 @@ async fn work_within(
 }
 
 fn judged(rounds: &PostgresRounds, places: &[Place], there: There, judge: &dyn Judge) -> Plan {
-    let There { mut found, mut last, numbers, consumers, now } = there;
+    let There { mut found, mut last, numbers, listed, now } = there;
     let mut plan = Plan::default();
     for (place, asked) in places.iter().enumerate() {
         let (line, rows) = found.remove(&place).unzip();
@@ -216,7 +233,7 @@ fn judged(rounds: &PostgresRounds, places: &[Place], there: There, judge: &dyn J
             number: numbers.get(&place).copied().unwrap_or_default(),
             last: last.remove(&place).map(Line::past),
         };
-        plan.judge(place, there, judge, &consumers, now);
+        plan.judge(place, there, judge, &listed, now);
     }
     plan
 }

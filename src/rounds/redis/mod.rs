@@ -5,7 +5,7 @@
 //! In reading order: `builder` describes a server before it is reached, and `handle` is what users hold of one. `settings` asks whether the
 //! server keeps what it has confirmed. `rounds` is what is open, and does what store.rs of the folder above says. `work` has rounds judged,
 //! `plans` puts what was ruled into the words of a script, and `row` is a signal as it stands in one. `look` is for who asks, and who
-//! removes what is old. `names` is what a broker has: rules and consumers, and by `bells` one hears that another process has
+//! removes what is old. `names` is what a broker has: rules, consumers and parties, and by `bells` one hears that another process has
 //! written. `answer` reads what the server says, and `script` has the scripts, whose keys `lua/common.lua` lists.
 //!
 //! Redis locks nothing while somebody judges, so a place has a version, which every write of it changes. What was ruled is written by

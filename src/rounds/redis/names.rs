@@ -1,6 +1,6 @@
-//! What a broker has on the server: its name, its rules, its consumers.
+//! What a broker has on the server: its name, its rules, its consumers, its parties.
 //!
-//! `open_rounds → register.lua`, `enroll → enroll.lua`, `add_consumer → consumer.lua`
+//! `open_rounds → register.lua`, `enroll → enroll.lua`, `add_consumer → consumer.lua`, `add_party → party.lua`
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use ::redis::{Value, cmd};
 
 use super::answer::Parts;
 use super::rounds::RedisStore;
-use super::script::{CONSUMER, ENROLL, REGISTER};
-use crate::durable::Enrolled;
-use crate::durable::plan::number_of;
+use super::script::{CONSUMER, ENROLL, PARTY, REGISTER};
+use crate::durable::plan::{Listed, channel_of, number_of};
+use crate::durable::{Enrolled, Party};
 use crate::transport::{ErrorKind, TransportError};
 
 /// Of what is kept: another one is not understood by this program.
@@ -28,18 +28,31 @@ pub(super) struct Names {
     enrolled: Option<i64>,
     /// Those that were added by it.
     consumers: BTreeSet<Arc<str>>,
+    parties: BTreeMap<Arc<str>, Party>,
+    /// Who hears of rounds, and of whom something is noted, as of this version.
+    listed: Option<(String, Arc<Listed>)>,
 }
 
 impl Names {
     pub(super) fn rules(&self, number: i64) -> Option<Arc<str>> {
         self.rules.get(&number).cloned()
     }
+
+    pub(super) fn listed(&self) -> Option<(String, Arc<Listed>)> {
+        self.listed.clone()
+    }
+
+    pub(super) fn list(&mut self, version: &str, listed: Listed) -> Arc<Listed> {
+        let listed = Arc::new(listed);
+        self.listed = Some((version.to_owned(), listed.clone()));
+        listed
+    }
 }
 
 /// Makes the broker, if there is none. A server that was emptied gets what this handle knows of it.
 pub(super) async fn register(rounds: &RedisStore) -> Result<(), TransportError> {
     let names = rounds.names().clone();
-    let new = format!("{:032x}", fastrand::u128(..));
+    let new = by_chance();
     let call = rounds.call(&REGISTER, |command| {
         command.arg(names.tag.as_deref().unwrap_or_default()).arg(&new);
         command.arg(names.enrolled.map(|number| number.to_string()).unwrap_or_default());
@@ -47,8 +60,12 @@ pub(super) async fn register(rounds: &RedisStore) -> Result<(), TransportError> 
         for (number, text) in &names.rules {
             command.arg(number).arg(&**text);
         }
+        command.arg(names.consumers.len());
         for consumer in &names.consumers {
             command.arg(&**consumer);
+        }
+        for party in names.parties.values() {
+            command.arg(&*party.name).arg(said(party)).arg(&*channel(party));
         }
     });
     let mut parts = rounds.parts(call.await?)?;
@@ -91,7 +108,7 @@ pub(super) async fn remove_consumer(rounds: &RedisStore, name: &str) -> Result<b
 
 async fn set_consumer(rounds: &RedisStore, name: &str, is_there: bool) -> Result<bool, TransportError> {
     let call = rounds.call(&CONSUMER, |command| {
-        command.arg(name).arg(u8::from(is_there));
+        command.arg(name).arg(u8::from(is_there)).arg(by_chance());
     });
     match call.await? {
         Value::Int(changed) => Ok(changed == 1),
@@ -102,13 +119,73 @@ async fn set_consumer(rounds: &RedisStore, name: &str, is_there: bool) -> Result
 pub(super) async fn consumers(rounds: &RedisStore) -> Result<Vec<Arc<str>>, TransportError> {
     let mut members = cmd("SMEMBERS");
     members.arg(rounds.key("consumers"));
-    let mut parts = rounds.parts(rounds.command(&members).await?)?;
+    Ok(read_names(rounds.parts(rounds.command(&members).await?)?))
+}
+
+/// Reads names, in their order.
+pub(super) fn read_names(mut parts: Parts) -> Vec<Arc<str>> {
     let mut names = Vec::new();
     while let Some(name) = parts.text() {
         names.push(name.into());
     }
     names.sort_unstable();
-    Ok(names)
+    names
+}
+
+pub(super) async fn add_party(rounds: &RedisStore, party: &Party) -> Result<(), TransportError> {
+    set_party(rounds, &party.name, Some(party)).await?;
+    rounds.names().parties.insert(party.name.clone(), party.clone());
+    Ok(())
+}
+
+pub(super) async fn remove_party(rounds: &RedisStore, name: &str) -> Result<bool, TransportError> {
+    rounds.names().parties.remove(name);
+    set_party(rounds, name, None).await
+}
+
+async fn set_party(rounds: &RedisStore, name: &str, party: Option<&Party>) -> Result<bool, TransportError> {
+    let (said, channel) = (party.map(said).unwrap_or_default(), party.map(channel).unwrap_or_default());
+    let call = rounds.call(&PARTY, |command| {
+        command.arg(name).arg(&said).arg(&*channel).arg(by_chance());
+    });
+    match call.await? {
+        Value::Int(changed) => Ok(changed == 1),
+        _ => Err(rounds.nonsense()),
+    }
+}
+
+/// What nothing was called before.
+pub(super) fn by_chance() -> String {
+    format!("{:032x}", fastrand::u128(..))
+}
+
+/// What a party says of itself, as it is kept.
+fn said(party: &Party) -> String {
+    format!("{}{}", u8::from(party.asked), party.terms)
+}
+
+/// The channel of one that can be asked.
+fn channel(party: &Party) -> Arc<str> {
+    if party.asked { channel_of(&party.name) } else { "".into() }
+}
+
+pub(super) async fn parties(rounds: &RedisStore) -> Result<Vec<Party>, TransportError> {
+    let mut all = cmd("HGETALL");
+    all.arg(rounds.key("parties"));
+    let parts = rounds.parts(rounds.command(&all).await?)?;
+    read_parties(parts).ok_or_else(|| rounds.nonsense())
+}
+
+/// Reads parties, in the order of their names.
+pub(super) fn read_parties(mut parts: Parts) -> Option<Vec<Party>> {
+    let mut parties = Vec::new();
+    while let Some(name) = parts.text() {
+        let said = parts.text()?;
+        let (asked, terms) = (said.get(..1)? == "1", said.get(1..)?);
+        parties.push(Party { name: name.into(), terms: terms.to_owned(), asked });
+    }
+    parties.sort_unstable_by(|one: &Party, other| one.name.cmp(&other.name));
+    Some(parties)
 }
 
 /// Notes texts of rules: they never change.

@@ -40,15 +40,21 @@ impl Words {
             words.text(&round.to_string());
             words.push(outcome.into_bytes());
         }
+        words.count(plan.notes.len());
+        for (round, number, terms) in plan.notes {
+            words.text(&round.to_string());
+            words.text(&(number - 1).to_string());
+            words.push(row::write_terms(terms.as_deref()));
+        }
         words.count(plan.rows.len());
         for (round, row) in plan.rows {
             words.text(&round.to_string());
             words.push(row::write(&row));
         }
         words.count(plan.heard.values().map(Vec::len).sum());
-        for (consumer, packets) in plan.heard {
+        for (channel, packets) in plan.heard {
             for packet in packets {
-                words.text(&consumer);
+                words.text(&channel);
                 let fields = fields(&packet);
                 words.count(fields.len());
                 fields.into_iter().for_each(|field| words.push(field));

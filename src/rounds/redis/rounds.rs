@@ -15,7 +15,7 @@ use super::names::Names;
 use super::{look, names, settings, work};
 use crate::durable::plan::outbox_of;
 use crate::durable::{
-    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Past, Place, Road, RoundFigures, RoundStore,
+    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures, RoundStore,
 };
 use crate::sql::Bell;
 use crate::transport::redis::Script;
@@ -142,6 +142,18 @@ impl RoundStore for RedisStore {
 
     fn consumers(&self) -> BoxFuture<'_, Result<Vec<Arc<str>>, TransportError>> {
         Box::pin(names::consumers(self))
+    }
+
+    fn add_party<'a>(&'a self, party: &'a Party) -> BoxFuture<'a, Result<(), TransportError>> {
+        Box::pin(names::add_party(self, party))
+    }
+
+    fn remove_party<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, TransportError>> {
+        Box::pin(names::remove_party(self, name))
+    }
+
+    fn parties(&self) -> BoxFuture<'_, Result<Vec<Party>, TransportError>> {
+        Box::pin(names::parties(self))
     }
 
     fn purge(&self, older: Duration, most: usize) -> BoxFuture<'_, Result<u64, TransportError>> {

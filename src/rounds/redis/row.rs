@@ -14,16 +14,21 @@ const FORM: u8 = 1;
 const UNKNOWN: i16 = i16::MIN;
 
 pub(super) fn write(row: &Row) -> Vec<u8> {
-    let terms = row.terms.as_deref().unwrap_or_default();
-    let mut bytes = Vec::with_capacity(40 + row.name.len() + terms.len() + row.body.len());
+    let mut bytes = Vec::with_capacity(64 + row.name.len() + row.body.len());
     bytes.push(FORM);
     bytes.extend_from_slice(&row.kind.to_be_bytes());
     bytes.extend_from_slice(&row.at.to_be_bytes());
     bytes.extend_from_slice(row.token.as_bytes());
     text(&mut bytes, &row.name);
-    bytes.push(u8::from(row.terms.is_some()));
-    text(&mut bytes, terms);
+    bytes.append(&mut write_terms(row.terms.as_deref()));
     bytes.extend_from_slice(&row.body);
+    bytes
+}
+
+/// The terms alone, as `lua/write.lua` puts them in the place of others.
+pub(super) fn write_terms(terms: Option<&str>) -> Vec<u8> {
+    let mut bytes = vec![u8::from(terms.is_some())];
+    text(&mut bytes, terms.unwrap_or_default());
     bytes
 }
 

@@ -24,4 +24,5 @@ scripts! {
     REGISTER = "lua/register.lua";
     ENROLL = "lua/enroll.lua";
     CONSUMER = "lua/consumer.lua";
+    PARTY = "lua/party.lua";
 }

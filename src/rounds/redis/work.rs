@@ -2,7 +2,7 @@
 //!
 //! `places → read.lua → Judge, place by place → write.lua → places where somebody was faster → read.lua → …`
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use ::redis::Value;
 use tokio::time::{Instant, sleep};
 
 use super::answer::Parts;
-use super::names::{note_rules, register};
+use super::names::{by_chance, note_rules, read_names, read_parties, register};
 use super::plans::Words;
 use super::rounds::RedisStore;
 use super::script::{READ, WRITE};
 use crate::__private::random;
-use crate::durable::plan::{Found, Line, Plan, check_places};
+use crate::durable::plan::{Found, Line, Listed, Plan, check_places};
 use crate::durable::{Judge, Place, Row};
 use crate::transport::{ErrorKind, TransportError};
 
@@ -41,15 +41,18 @@ pub(super) async fn work(rounds: &RedisStore, places: &[Place], judge: &dyn Judg
     // By which place a round is judged: by another one it is passed over.
     let mut by: HashMap<i64, usize> = HashMap::new();
     let mut rings = false;
+    // Those of which a number is drawn though there is a round: another one is to follow it.
+    let mut draws = HashSet::new();
     for turn in 0_u32.. {
         let mut shown = Vec::new();
         for some in left.chunks(AT_ONCE) {
-            shown.push(read(rounds, places, some).await?);
+            shown.push(read(rounds, places, some, &draws).await?);
         }
         // All is judged before anything is written: a judge may panic.
         let mut ruled = Vec::new();
+        left.clear();
         for shown in shown {
-            let Shown { found, consumers, at_consumers, now } = shown;
+            let Shown { found, listed, version: of_consumers, now } = shown;
             let mut words = Vec::new();
             for (place, found, version) in found {
                 if let Some(line) = &found.line
@@ -59,19 +62,22 @@ pub(super) async fn work(rounds: &RedisStore, places: &[Place], judge: &dyn Judg
                 }
                 let key = found.key.clone();
                 let mut plan = Plan::default();
-                plan.judge(place, found, judge, &consumers, now);
-                if !plan.is_empty() {
+                plan.judge(place, found, judge, &listed, now);
+                if plan.made.iter().any(|line| line.id == 0) {
+                    judge.void(place);
+                    draws.insert(place);
+                    left.push(place);
+                } else if !plan.is_empty() {
                     words.push((place, plan.rings(), Words::of(&key, &version, plan)));
                 }
             }
-            ruled.push((at_consumers, words));
+            ruled.push((of_consumers, words));
         }
-        left.clear();
-        for (at_consumers, words) in ruled {
+        for (of_consumers, words) in ruled {
             let mut words = words.as_slice();
             while !words.is_empty() {
                 let (some, others) = words.split_at(fitting(words));
-                let written = write(rounds, &at_consumers, some).await?;
+                let written = write(rounds, &of_consumers, some).await?;
                 for ((place, may_ring, _), is_written) in some.iter().zip(written) {
                     if is_written {
                         rings |= may_ring;
@@ -116,44 +122,55 @@ fn fitting(words: &[(usize, bool, Words)]) -> usize {
 struct Shown {
     /// With the place, and the version that it has.
     found: Vec<(usize, Found, String)>,
-    consumers: Vec<Arc<str>>,
-    /// How often consumers were written.
-    at_consumers: String,
+    listed: Arc<Listed>,
+    /// Of consumers and parties.
+    version: String,
     now: i64,
 }
 
-async fn read(rounds: &RedisStore, places: &[Place], some: &[usize]) -> Result<Shown, TransportError> {
+async fn read(
+    rounds: &RedisStore,
+    places: &[Place],
+    some: &[usize],
+    draws: &HashSet<usize>,
+) -> Result<Shown, TransportError> {
     for _ in 0..TRIES {
-        let tag = rounds.names().tag.clone();
+        let (tag, known) = {
+            let names = rounds.names();
+            (names.tag.clone(), names.listed())
+        };
+        let version = known.as_ref().map(|(version, _)| version.as_str()).unwrap_or_default();
         let call = rounds.call(&READ, |command| {
-            command.arg(tag.as_deref().unwrap_or_default());
-            for place in some.iter().filter_map(|place| places.get(*place)) {
+            command.arg(tag.as_deref().unwrap_or_default()).arg(version);
+            for (number, place) in some.iter().filter_map(|number| Some((number, places.get(*number)?))) {
                 match place {
                     Place::Key(key) => command.arg("k").arg(key),
                     Place::Round(round) => command.arg("r").arg(round),
                 };
+                command.arg(u8::from(draws.contains(number)));
             }
         });
         match call.await? {
             // It is another broker, or none: the server was emptied.
             Value::Nil => register(rounds).await?,
-            shown => return shown_in(rounds, shown, some).ok_or_else(|| rounds.nonsense()),
+            shown => return shown_in(rounds, shown, some, known).ok_or_else(|| rounds.nonsense()),
         }
     }
     let text = "the server is emptied again and again: try again";
     Err(TransportError::new(ErrorKind::Unreachable, rounds.at.clone(), text))
 }
 
-fn shown_in(rounds: &RedisStore, value: Value, some: &[usize]) -> Option<Shown> {
+fn shown_in(rounds: &RedisStore, value: Value, some: &[usize], known: Option<(String, Arc<Listed>)>) -> Option<Shown> {
     let mut parts = Parts::of(value)?;
     let now = parts.number()?;
-    let at_consumers = parts.text()?;
-    let mut consumers = Vec::new();
-    let mut names = parts.list()?;
-    while let Some(name) = names.text() {
-        consumers.push(name.into());
-    }
-    consumers.sort_unstable();
+    let version = parts.text()?;
+    let listed = match (Parts::of(parts.value()?), Parts::of(parts.value()?)) {
+        (Some(names), Some(parties)) => {
+            let listed = Listed { consumers: read_names(names), parties: read_parties(parties)? };
+            rounds.names().list(&version, listed)
+        }
+        _ => known.filter(|(known, _)| *known == version)?.1,
+    };
     note_rules(rounds, parts.list()?)?;
     let mut found = Vec::with_capacity(some.len());
     for (place, there) in some.iter().zip(parts.list()?) {
@@ -176,18 +193,18 @@ fn shown_in(rounds: &RedisStore, value: Value, some: &[usize]) -> Option<Shown> 
         let rules = line.as_ref().and_then(|line| rounds.names().rules(line.rules));
         found.push((*place, Found { key, line, rules, rows, number, last: last.map(Line::past) }, version));
     }
-    Some(Shown { found, consumers, at_consumers, now })
+    Some(Shown { found, listed, version, now })
 }
 
 /// Writes what was ruled on these places; says of each whether it was written.
 async fn write(
     rounds: &RedisStore,
-    at_consumers: &str,
+    of_consumers: &str,
     some: &[(usize, bool, Words)],
 ) -> Result<Vec<bool>, TransportError> {
-    let tag = rounds.names().tag.clone();
+    let (tag, version) = (rounds.names().tag.clone(), by_chance());
     let call = rounds.call(&WRITE, |command| {
-        command.arg(tag.as_deref().unwrap_or_default()).arg(at_consumers).arg(some.len());
+        command.arg(tag.as_deref().unwrap_or_default()).arg(of_consumers).arg(&version).arg(some.len());
         for (_, _, words) in some {
             words.all.iter().for_each(|word| {
                 command.arg(word.as_slice());

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use super::leases::{Claimed, Leasing};
 use super::sitting::Sitting;
-use crate::__private::rounds::{Charter, Course, Ending, Kind, Predicates, Said, Word};
+use crate::__private::rounds::{Charter, Course, Ending, Kind, PartyTerms, Predicates, Said, Word};
 use crate::codec::{Codec, Wire};
 use crate::durable::store::{Case, Judge, Place, Row, Ruling};
 use crate::transport::Packet;
@@ -30,16 +31,33 @@ pub(in crate::durable) enum Ask {
         reason: Arc<str>,
         token: Uuid,
     },
+    /// Of a party that is being asked, by whoever does so.
+    Lease {
+        name: Arc<str>,
+        by: Uuid,
+        what: Leasing,
+    },
     /// Opens it, if there is none.
     Open {
         token: Uuid,
     },
     Abort {
         reason: Arc<str>,
+        by: Option<Arc<str>>,
         token: Uuid,
     },
     /// Brings back one that is aside.
     Retry,
+}
+
+impl Ask {
+    /// By which it is known again; nil if it is not.
+    pub(super) fn token(&self) -> Uuid {
+        match self {
+            Self::Signal { token, .. } | Self::Veto { token, .. } | Self::Abort { token, .. } => *token,
+            Self::Lease { .. } | Self::Open | Self::Retry => Uuid::nil(),
+        }
+    }
 }
 
 /// What an ask is told.
@@ -50,6 +68,8 @@ pub(in crate::durable) enum Answer {
     /// The round is over, which has it.
     Over(RoundId, Arc<Ending>),
     Refused(EmitError),
+    /// Whoever has asked for it asks a party.
+    Claimed(Arc<Claimed>),
     /// It is for the round behind the one that has just closed.
     Again,
 }
@@ -75,11 +95,19 @@ pub(in crate::durable) struct Law<P> {
     pub(in crate::durable) predicates: Predicates<P>,
     /// After this long beyond its deadline a round is cancelled whose predicate nobody has.
     pub(in crate::durable) grace: Duration,
+    /// For how long whoever asks a party does so before another one does, unless he says that he lives; µs.
+    pub(in crate::durable) lease: i64,
+    /// How often a party is asked before it is lost.
+    pub(in crate::durable) attempts: u32,
     /// The name of the broker.
     pub(in crate::durable) broker: Arc<str>,
     /// Of rules that were read before.
     charters: Mutex<HashMap<Arc<str>, Option<Arc<Charter>>>>,
 }
+
+/// How long a lease is, and how often a party is asked, unless it is said.
+pub(in crate::durable) const LEASE: Duration = Duration::from_secs(30);
+pub(in crate::durable) const ATTEMPTS: u32 = 5;
 
 /// So many rules are remembered.
 const REMEMBERED: usize = 256;
@@ -92,7 +120,15 @@ impl<P> Law<P> {
         predicates: Predicates<P>,
         grace: Duration,
     ) -> Self {
-        Self { rules, charter, predicates, grace, broker, charters: Mutex::default() }
+        let (lease, attempts) = (LEASE.as_micros().try_into().unwrap_or(i64::MAX), ATTEMPTS);
+        Self { rules, charter, predicates, grace, lease, attempts, broker, charters: Mutex::default() }
+    }
+
+    /// Sets how long a lease is, and how often a party is asked.
+    pub(in crate::durable) fn lends(mut self, lease: Duration, attempts: u32) -> Self {
+        self.lease = lease.as_micros().try_into().unwrap_or(i64::MAX);
+        self.attempts = attempts.max(1);
+        self
     }
 
     /// The rules of a round; `None` if a later program has written them.
@@ -117,12 +153,19 @@ pub(in crate::durable) struct Bench<'a, P> {
     places: &'a [Place],
     /// Of each place.
     asks: &'a [Vec<Ask>],
+    /// It is tried once more, and what is asked may have been done.
+    is_again: bool,
     done: Mutex<Vec<Option<Done>>>,
 }
 
 impl<'a, P: Payload + DeserializeOwned> Bench<'a, P> {
     pub(in crate::durable) fn new(law: &'a Law<P>, places: &'a [Place], asks: &'a [Vec<Ask>]) -> Self {
-        Self { law, places, asks, done: Mutex::new(vec![None; asks.len()]) }
+        Self { law, places, asks, is_again: false, done: Mutex::new(vec![None; asks.len()]) }
+    }
+
+    /// Of a work of which nobody knows how it ended before.
+    pub(in crate::durable) fn again(self, is_again: bool) -> Self {
+        Self { is_again, ..self }
     }
 
     /// What became of each place; `None` of one that was passed over.
@@ -141,8 +184,17 @@ impl<P: Payload + DeserializeOwned> Judge for Bench<'_, P> {
             (None, Place::Round(_)) => return None,
         };
         let mut sitting = Sitting::new(self.law, case, key);
-        sitting.hear(asks);
-        let Sitting { ruling, done, .. } = sitting;
+        // What is known from before is not said to the round that is there now.
+        let known: Vec<_> = asks.iter().map(|ask| self.is_again.then(|| sitting.known_before(ask)).flatten()).collect();
+        let unknown: Vec<_> = asks.iter().zip(&known).filter(|(_, known)| known.is_none()).collect();
+        match unknown.len() == asks.len() {
+            true => sitting.hear(asks),
+            false => sitting.hear(&unknown.into_iter().map(|(ask, _)| ask.clone()).collect::<Vec<_>>()),
+        }
+        let Sitting { ruling, mut done, .. } = sitting;
+        let mut answers = std::mem::take(&mut done.answers).into_iter();
+        let answers = known.into_iter().map(|known| known.or_else(|| answers.next()).unwrap_or(Answer::Again));
+        done.answers = answers.collect();
         if let Some(slot) = lock(&self.done).get_mut(place) {
             *slot = Some(done);
         }
@@ -163,14 +215,31 @@ impl<P: Payload + DeserializeOwned> Judge for Bench<'_, P> {
 /// Says why the round cannot be decided.
 pub(in crate::durable) fn replay(course: &mut dyn Course, row: &Row, opened: i64) -> Result<(), String> {
     let text = std::str::from_utf8(&row.body).map_err(|_| format!("row {} is no text", row.number))?;
+    let terms = row.terms.as_deref();
     let word = match Kind::read(row.kind) {
         Some(Kind::Signal) => Word::Signal(text),
         Some(Kind::Veto) => Word::Veto(text),
+        Some(Kind::Party) => {
+            let terms = PartyTerms::read(terms.unwrap_or("{}"));
+            Word::Party(
+                terms.map_err(|error| format!("row {} says of its party what cannot be read: {error}", row.number))?,
+            )
+        }
+        // How somebody is being asked decides nothing, nor what the next round begins with.
+        Some(Kind::Summons | Kind::Next) => return Ok(()),
+        Some(Kind::Lost) => Word::Lost,
+        Some(Kind::Beat) => {
+            let until = terms.and_then(|terms| terms.parse().ok());
+            let until = until.ok_or_else(|| format!("row {} has a time that is no number", row.number))?;
+            Word::Beat(Duration::from_micros(until))
+        }
         None => return Err(format!("row {} is of a kind that a later program knows", row.number)),
     };
-    let weight = match row.terms.as_deref() {
-        None => 1,
-        Some(terms) => terms.parse().map_err(|_| format!("row {} has a weight that is no number", row.number))?,
+    let weight = match (terms, &word) {
+        (Some(terms), Word::Signal(_)) => {
+            terms.parse().map_err(|_| format!("row {} has a weight that is no number", row.number))?
+        }
+        _ => 1,
     };
     course.say(Said { name: &row.name, at: since(opened, row.at), weight, token: row.token, word }).map(drop)
 }
@@ -183,6 +252,17 @@ pub(super) fn packet(broker: &str, consumer: &str, round: i64, key: &str, outcom
     // Payloads may be anything.
     metadata.contains_personal_data = true;
     let payload = serde_json::json!({ "round": round, "key": key, "outcome": outcome });
+    Wire.write(&Envelope::new(metadata, payload))
+}
+
+/// What a party is to be asked, as it stands in its outbox.
+pub(super) fn summons(broker: &str, party: &str, round: i64, attempt: u32) -> Packet {
+    let mut metadata = Metadata::new("PartySummoned");
+    metadata.publisher = format!("rounds:{broker}").into();
+    metadata.topic = "rounds/summons".into();
+    // Names may be those of people.
+    metadata.contains_personal_data = true;
+    let payload = serde_json::json!({ "round": round, "party": party, "attempt": attempt });
     Wire.write(&Envelope::new(metadata, payload))
 }
 

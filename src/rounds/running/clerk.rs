@@ -20,11 +20,13 @@ use super::carry::{Carried, carry};
 use super::deliver::{ToConsumer, patience};
 use super::engine::Core;
 use super::queue::Reply;
-use crate::__private::catch;
-use crate::__private::rounds::{Asked, Attending, Desk, What};
+use super::summon::ToParty;
+use crate::__private::rounds::{Asked, Attending, Desk, PartyTerms, What};
+use crate::__private::{Shown, catch};
 use crate::durable::builder::check_name;
 use crate::durable::key;
-use crate::durable::store::Place;
+use crate::durable::plan::channel_of;
+use crate::durable::store::{Party, Place};
 use crate::{Broker, EmitError, JoinError, Payload, Retry, Uuid};
 
 /// How long the name of a consumer may be: it stands in the name of its outbox.
@@ -32,6 +34,12 @@ const MOST_CONSUMER: usize = 38;
 
 /// How long the name of a party may be.
 const MOST_PARTY: usize = 256;
+
+/// Of how many parties something is noted.
+const MOST_PARTIES: usize = 1_000;
+
+/// For how long it is tried to have a party asked.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How large the payload of a signal may be.
 const MOST_BYTES: usize = 256 * 1024;
@@ -82,16 +90,62 @@ impl<P: Payload + Serialize + DeserializeOwned> Desk<P> for Clerk<P> {
         Ok(())
     }
 
-    fn attend(&mut self, name: Arc<str>) -> Attending {
-        if let Ok(address) = self.here.try_recv() {
-            self.relays.clone().know(address);
+    fn admit(&mut self, name: Arc<str>, terms: PartyTerms) -> Attending {
+        self.meet();
+        let noted = self.note(name.clone(), terms);
+        if !terms.asked {
+            return noted;
         }
+        // From now on, so that one that leaves meanwhile is known to have left.
+        self.relays.expect(&name);
+        let relays = self.relays.clone();
+        Box::pin(async move {
+            noted.await?;
+            relays.summon(name).await
+        })
+    }
+
+    fn retire(&mut self, name: &Arc<str>) {
+        self.relays.retire(name);
+    }
+
+    fn attend(&mut self, name: Arc<str>) -> Attending {
+        self.meet();
         let relays = self.relays.clone();
         Box::pin(async move { relays.attend(name).await })
     }
 
     fn leave(&mut self, name: &str) {
         self.relays.leave(name);
+    }
+}
+
+impl<P: Payload> Clerk<P> {
+    /// Learns where the broker is, which is known once it has started.
+    fn meet(&mut self) {
+        if let Ok(address) = self.here.try_recv() {
+            self.relays.clone().know(address);
+        }
+    }
+}
+
+impl<P: Payload + DeserializeOwned> Clerk<P> {
+    /// Has it noted what a party says of itself.
+    fn note(&self, name: Arc<str>, terms: PartyTerms) -> Attending {
+        let core = self.core.clone();
+        Box::pin(async move {
+            let database = |error: &dyn fmt::Display| JoinError::Database(error.to_string().into());
+            check_party(&name).map_err(|error| database(&error))?;
+            let known = core.store.parties().await.map_err(|error| database(&error))?;
+            let party = Party { name, terms: terms.to_text(), asked: terms.asked };
+            if known.contains(&party) {
+                return Ok(());
+            }
+            if known.len() >= MOST_PARTIES && known.iter().all(|known| known.name != party.name) {
+                return Err(JoinError::Full { limit: MOST_PARTIES });
+            }
+            core.store.add_party(&party).await.map_err(|error| database(&error))
+        })
     }
 }
 
@@ -116,8 +170,12 @@ fn check_party(name: &str) -> Result<(), EmitError> {
     Err(EmitError::Unreadable(why.into()))
 }
 
-fn write<P: Serialize>(payload: P) -> Result<String, EmitError> {
+pub(super) fn write<P: Serialize>(payload: P) -> Result<String, EmitError> {
     let written = catch(|| serde_json::to_string(&payload));
+    // Its `Drop` is the user's too, and what is written is written.
+    if let Err(why) = catch(move || drop(payload)) {
+        log::error!(target: "convoke::rounds", "a payload has panicked as it was dropped: {}", Shown::text(&why));
+    }
     let text = match written {
         Ok(Ok(text)) => text,
         Ok(Err(error)) => {
@@ -143,6 +201,15 @@ pub(in crate::durable) trait Delivering<P: Payload> {
     fn attend(&self, name: Arc<str>) -> Pin<Box<dyn Future<Output = Result<(), JoinError>> + '_>>;
 
     fn leave(&self, name: &str);
+
+    /// There is one more of this name here that can be asked.
+    fn expect(&self, name: &Arc<str>);
+
+    /// Begins to ask the party of this name, for as long as one is here.
+    fn summon(&self, name: Arc<str>) -> Pin<Box<dyn Future<Output = Result<(), JoinError>> + '_>>;
+
+    /// There is one less.
+    fn retire(&self, name: &Arc<str>);
 }
 
 pub(in crate::durable) struct Relays<P: Payload> {
@@ -152,11 +219,14 @@ pub(in crate::durable) struct Relays<P: Payload> {
     address: RefCell<Option<WeakAddr<Broker<P>>>>,
     /// By consumer. Each ends when it is dropped.
     running: RefCell<HashMap<Arc<str>, Carried>>,
+    /// By party: how many are here, and what carries to them.
+    parties: RefCell<HashMap<Arc<str>, (usize, Option<Carried>)>>,
 }
 
 impl<P: Payload + DeserializeOwned> Relays<P> {
     pub(in crate::durable) fn new(core: Arc<Core<P>>, limit: Duration, retry: Retry) -> Self {
-        Self { core, limit, retry, address: None.into(), running: HashMap::new().into() }
+        let (running, parties) = (HashMap::new().into(), HashMap::new().into());
+        Self { core, limit, retry, address: None.into(), running, parties }
     }
 
     async fn start(&self, consumer: Arc<str>) -> Result<Carried, JoinError> {
@@ -171,7 +241,18 @@ impl<P: Payload + DeserializeOwned> Relays<P> {
     }
 }
 
-impl<P: Payload + DeserializeOwned> Delivering<P> for Relays<P> {
+impl<P: Payload + Serialize + DeserializeOwned> Relays<P> {
+    async fn summoning(&self, party: Arc<str>) -> Result<Carried, JoinError> {
+        let store = &self.core.store;
+        let broker = self.address.borrow().clone().ok_or(JoinError::BrokerGone)?;
+        let name = format!("{} for party {}", store.name(), Shown::name(&party));
+        let channel = channel_of(&party);
+        let publisher = ToParty { name: name.clone(), party, core: Arc::downgrade(&self.core), broker };
+        carry(&**store, &channel, name, publisher, PATIENCE).await
+    }
+}
+
+impl<P: Payload + Serialize + DeserializeOwned> Delivering<P> for Relays<P> {
     fn know(&self, address: WeakAddr<Broker<P>>) {
         *self.address.borrow_mut() = Some(address);
     }
@@ -187,6 +268,34 @@ impl<P: Payload + DeserializeOwned> Delivering<P> for Relays<P> {
     fn leave(&self, name: &str) {
         // Dropped, it is stopped: what it has not handed over is for another process, or for later.
         let stopped = self.running.borrow_mut().remove(name);
+        drop(stopped);
+    }
+
+    fn expect(&self, name: &Arc<str>) {
+        self.parties.borrow_mut().entry(name.clone()).or_default().0 += 1;
+    }
+
+    fn summon(&self, name: Arc<str>) -> Pin<Box<dyn Future<Output = Result<(), JoinError>> + '_>> {
+        Box::pin(async move {
+            if self.parties.borrow().get(&name).is_none_or(|(_, relay)| relay.is_some()) {
+                return Ok(());
+            }
+            let running = self.summoning(name.clone()).await?;
+            // All of them may have left meanwhile, and another one may have begun.
+            if let Some((_, relay @ None)) = self.parties.borrow_mut().get_mut(&name) {
+                *relay = Some(running);
+            }
+            Ok(())
+        })
+    }
+
+    fn retire(&self, name: &Arc<str>) {
+        let mut parties = self.parties.borrow_mut();
+        let Some((count, _)) = parties.get_mut(name) else { return };
+        *count = count.saturating_sub(1);
+        let stopped = if *count == 0 { parties.remove(name) } else { None };
+        drop(parties);
+        // What it has not handed over is for another process, or for later.
         drop(stopped);
     }
 }

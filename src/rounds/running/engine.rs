@@ -17,10 +17,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::bench::{Answer, Ask, Bench, Done, Law, id, lock};
 use super::queue::{Gathered, Queue, Reply, Waiter, Waiters, Waiting};
 use crate::__private::rounds::Ending;
-use crate::__private::{Shown, guarded, random, spawn};
-use crate::durable::store::{Place, RoundStore};
+use crate::__private::{Shown, catch, guarded, random, spawn};
+use crate::durable::store::{Kept, Place, RoundStore};
 use crate::transport::TransportError;
-use crate::{BrokerId, EmitError, Payload, RoundId};
+use crate::{BrokerId, EmitError, Payload, RoundId, Uuid};
 
 /// How many asks are written by one transaction.
 const BATCH: usize = 512;
@@ -48,12 +48,14 @@ const PURGE_EVERY: Duration = Duration::from_secs(60);
 const AGAIN: u32 = 100;
 
 /// What the parts of one durable broker share in this process.
-pub(in crate::durable) struct Core<P> {
+pub(in crate::durable) struct Core<P: 'static> {
     pub(in crate::durable) broker: BrokerId,
     pub(in crate::durable) store: Arc<dyn RoundStore>,
     pub(in crate::durable) law: Law<P>,
     pub(in crate::durable) queue: Queue<P>,
     pub(in crate::durable) waiters: Waiters<P>,
+    /// Rings when somebody waits for a round that may be over.
+    pub(in crate::durable) nudge: Arc<Notify>,
     /// The numbers of rules by which this process cannot decide.
     foreign: Mutex<BTreeSet<i64>>,
     poll_every: Duration,
@@ -77,6 +79,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
             law,
             queue: Queue::new(bound),
             waiters: Waiters::new(),
+            nudge: Arc::new(Notify::new()),
             foreign: Mutex::default(),
             poll_every,
             keep,
@@ -118,16 +121,16 @@ impl<P: Payload + DeserializeOwned> Core<P> {
             return Vec::new();
         }
         let until = replies.iter().flatten().map(|(_, until, _)| *until).max();
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut is_again) = (FIRST_PAUSE, false);
         let worked = loop {
-            let bench = Bench::new(&self.law, &places, &asks);
+            let bench = Bench::new(&self.law, &places, &asks).again(is_again);
             match self.store.work(&places, &bench).await {
                 Ok(()) => break Ok(bench.done()),
                 // What was written is known again by its token.
                 Err(error) if error.is_temporary() && until.is_some_and(|until| Instant::now() + pause < until) => {
                     log::debug!(target: "convoke::rounds", "{}: tried again: {error}", self.store.name());
                     sleep(pause).await;
-                    pause = pause.saturating_mul(2).min(LAST_PAUSE);
+                    (pause, is_again) = (pause.saturating_mul(2).min(LAST_PAUSE), true);
                 }
                 Err(error) => break Err(error),
             }
@@ -149,7 +152,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
         for (((place, asks), replies), done) in places.into_iter().zip(asks).zip(replies).zip(done) {
             let mut answers = match &done {
                 Some(done) => done.answers.clone(),
-                None => Vec::new(),
+                None => self.passed_over(&place, &asks).await,
             };
             answers.resize(asks.len(), Answer::Again);
             for ((ask, (reply, until, again)), answer) in asks.into_iter().zip(replies).zip(answers) {
@@ -157,7 +160,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
                     Answer::Again if again < AGAIN && Instant::now() < until => {
                         back.push(Waiting { place: place.clone(), ask, reply, until, again: again + 1 });
                     }
-                    answer => self.answer(&place, reply, answer),
+                    answer => self.answer(&place, reply, answer, ask.token()),
                 }
             }
             if let Some(done) = done {
@@ -168,20 +171,44 @@ impl<P: Payload + DeserializeOwned> Core<P> {
         Vec::new()
     }
 
-    fn answer(&self, place: &Place, reply: Reply<P>, answer: Answer) {
+    /// What those are told whose place was passed over: nothing if somebody works on it, and else that the round is over.
+    async fn passed_over(&self, place: &Place, asks: &[Ask]) -> Vec<Answer> {
+        let Place::Round(number) = place else { return Vec::new() };
+        let past = match self.store.round(*number).await {
+            Ok(Some(Kept::Over(past))) => Some(past),
+            Ok(None) => None,
+            Ok(Some(Kept::Open(..))) | Err(_) => return Vec::new(),
+        };
+        let (round, key) = (id(*number), past.as_ref().and_then(|past| crate::durable::key::read(&past.key)));
+        let ending = past.and_then(|past| Ending::read(&past.outcome).ok()).map(Arc::new);
+        let tell = |ask: &Ask| match (ask, &ending) {
+            (Ask::Signal { token, .. }, Some(ending)) if ending.signals.iter().any(|sign| sign.token == *token) => {
+                Answer::Over(round, ending.clone())
+            }
+            (Ask::Signal { .. }, _) => Answer::Refused(EmitError::Late { round, key: key.clone() }),
+            _ => Answer::Refused(EmitError::NoRound),
+        };
+        asks.iter().map(tell).collect()
+    }
+
+    fn answer(&self, place: &Place, reply: Reply<P>, answer: Answer, token: Uuid) {
         match (reply, answer) {
             (reply, Answer::Refused(error)) => reply.refused(error),
-            (reply, Answer::Again) => reply.refused(EmitError::NoRound),
+            (Reply::Claim(answer), Answer::Claimed(claimed)) => drop(answer.send(Ok(claimed))),
+            // Nobody asks so.
+            (reply @ Reply::Claim(_), _) | (reply, Answer::Again | Answer::Claimed(_)) => {
+                reply.refused(EmitError::NoRound);
+            }
             (Reply::Round(answer), Answer::Written(round) | Answer::Over(round, _)) => drop(answer.send(Ok(round))),
             (Reply::Member(mut answers), Answer::Written(round)) => {
                 answers.committed(round);
                 if answers.waits() {
-                    self.waiters.add(round, Waiter::Member(answers));
+                    self.waiters.add(round, Waiter::Member(answers, token));
                 }
             }
             (Reply::Member(mut answers), Answer::Over(round, ending)) => {
                 answers.committed(round);
-                self.waiters.add(round, Waiter::Member(answers));
+                self.waiters.add(round, Waiter::Member(answers, token));
                 let key = match place {
                     Place::Key(key) => Some(key.as_str()),
                     Place::Round(_) => None,
@@ -206,8 +233,10 @@ impl<P: Payload + DeserializeOwned> Core<P> {
             );
             for waiter in self.waiters.take(round) {
                 match waiter {
-                    Waiter::Member(answers) => answers.refused(EmitError::Aside { round, reason: reason.clone() }),
+                    Waiter::Member(answers, _) => answers.refused(EmitError::Aside { round, reason: reason.clone() }),
                     Waiter::Outcome(answer) => drop(answer.send(Err(reason.clone()))),
+                    // It is not over.
+                    Waiter::Pledge(over) => self.waiters.add(round, Waiter::Pledge(over)),
                 }
             }
         }
@@ -221,11 +250,25 @@ impl<P: Payload + DeserializeOwned> Core<P> {
         let outcome = ending.outcome::<P>(&self.broker, round, key.and_then(crate::durable::key::read));
         for waiter in waiters {
             match (waiter, &outcome) {
-                (Waiter::Member(answers), Ok(outcome)) => answers.ended(outcome.clone()),
-                (Waiter::Member(answers), Err(why)) => answers.refused(EmitError::Unreadable(why.as_str().into())),
+                // It is in the round behind this one, which may be over by now.
+                (Waiter::Member(answers, token), _) if ending.carried.contains(&token) => {
+                    self.waiters.add(id(ending.next.unwrap_or_default()), Waiter::Member(answers, token));
+                    self.nudge.notify_one();
+                }
+                (Waiter::Member(answers, _), Ok(outcome)) => answers.ended(outcome.clone()),
+                (Waiter::Member(answers, _), Err(why)) => answers.refused(EmitError::Unreadable(why.as_str().into())),
                 (Waiter::Outcome(answer), Ok(outcome)) => drop(answer.send(Ok(outcome.clone()))),
                 (Waiter::Outcome(answer), Err(why)) => drop(answer.send(Err(why.as_str().into()))),
+                (Waiter::Pledge(over), _) => over.tell(),
             }
+        }
+        // The last one may have gone meanwhile, and a payload is the user's, and so is its `Drop`.
+        self.drop_quietly(outcome);
+    }
+
+    fn drop_quietly<T>(&self, theirs: T) {
+        if let Err(why) = catch(move || drop(theirs)) {
+            log::error!(target: "convoke::rounds", "{}: a payload has panicked as it was dropped: {}", self.store.name(), Shown::text(&why));
         }
     }
 
@@ -270,8 +313,9 @@ impl<P: Payload + DeserializeOwned> Core<P> {
         let why: Arc<str> = format!("the outcome of round {round} cannot be read: {error}").into();
         for waiter in self.waiters.take(round) {
             match waiter {
-                Waiter::Member(answers) => answers.refused(EmitError::Unreadable(why.clone())),
+                Waiter::Member(answers, _) => answers.refused(EmitError::Unreadable(why.clone())),
                 Waiter::Outcome(answer) => drop(answer.send(Err(why.clone()))),
+                Waiter::Pledge(over) => over.tell(),
             }
         }
     }
@@ -300,7 +344,8 @@ async fn write<P: Payload + DeserializeOwned>(core: Weak<Core<P>>) {
 
 /// Looks at what is due, and at the ends of rounds for which somebody waits.
 async fn look<P: Payload + DeserializeOwned>(core: Weak<Core<P>>) {
-    let Some((mut bell, over)) = core.upgrade().map(|core| (core.store.bell(), core.over.clone())) else { return };
+    let rings = |core: Arc<Core<P>>| (core.store.bell(), core.over.clone(), core.nudge.clone());
+    let Some((mut bell, over, nudge)) = core.upgrade().map(rings) else { return };
     let mut purge_at = Instant::now() + PURGE_EVERY;
     let mut is_lost = false;
     while let Some(held) = core.upgrade() {
@@ -345,13 +390,14 @@ async fn look<P: Payload + DeserializeOwned>(core: Weak<Core<P>>) {
             // Nothing depends on chance, so that a seed replays what it did.
             biased;
             () = over.notified() => return,
+            () = nudge.notified() => {}
             () = sleep_until(until) => {}
             () = rung => {}
         }
     }
 }
 
-impl<P> Core<P> {
+impl<P: 'static> Core<P> {
     /// Writes what waits, though nobody has the broker any more: whoever has emitted need not have waited.
     pub(in crate::durable) async fn drain(self: Arc<Self>) {
         let until = Instant::now() + PATIENCE;
@@ -374,7 +420,7 @@ impl<P> Core<P> {
 }
 
 /// Wakes who works for it: there is nothing more to do.
-impl<P> Drop for Core<P> {
+impl<P: 'static> Drop for Core<P> {
     fn drop(&mut self) {
         self.queue.rings.notify_one();
         self.over.notify_one();

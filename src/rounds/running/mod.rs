@@ -4,11 +4,13 @@
 //! Broker ─▶ clerk.rs ─▶ queue.rs ─▶ engine.rs: write ─▶ RoundStore::work ─▶ bench.rs ─▶ sitting.rs (round.rs decides)
 //!                                   engine.rs: look ──▶ RoundStore::due ─▶ work ─▶ …
 //! RoundStore::road ─▶ carry.rs (a relay of an outbox, or a queue) ─▶ deliver.rs ─▶ Broker ─▶ a consumer
+//!                                                                   summon.rs ──▶ Broker ─▶ an emitter ─▶ a pledge ─▶ queue.rs
 //! ```
 //!
 //! In reading order: `clerk` takes what members say, and lets consumers in. `queue` has what waits to be written and who waits for an
-//! end, and `engine` writes and looks. `bench` is where a work is judged, `sitting` one place of it. `carry` has what waits for
-//! a name in the store come to this process, and `deliver` hands rounds to its consumers.
+//! end, and `engine` writes and looks. `bench` is where a work is judged, `sitting` one place of it, `unworked` one that this process does
+//! not work out, `leases` how its parties are asked, and `next` the round behind one that closes. `carry` has what waits for a name in the
+//! store come to this process: `deliver` hands rounds to its consumers, and `summon` asks its parties.
 //!
 //! Nothing that a process knows decides: a sitting goes by the rows that it is given, in the transaction that has them locked.
 
@@ -17,10 +19,16 @@ mod queue;
 mod engine;
 mod bench;
 mod sitting;
+mod unworked;
+mod leases;
+mod next;
 mod carry;
 mod deliver;
+mod summon;
+#[cfg(test)]
+mod tests;
 
-pub(super) use bench::{Ask, Law, id, replay, since};
+pub(super) use bench::{ATTEMPTS, Ask, LEASE, Law, id, replay, since};
 pub(super) use clerk::{Clerk, Relays};
 pub(super) use engine::Core;
 pub(super) use queue::{Reply, Waiter};

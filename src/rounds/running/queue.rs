@@ -9,9 +9,10 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::bench::{Ask, lock};
-use crate::__private::rounds::Answers;
+use super::leases::Claimed;
+use crate::__private::rounds::{Answers, Over};
 use crate::durable::store::Place;
-use crate::{EmitError, Outcome, RoundId};
+use crate::{EmitError, Outcome, RoundId, Uuid};
 
 /// Where an ask is answered.
 pub(in crate::durable) enum Reply<P> {
@@ -19,6 +20,8 @@ pub(in crate::durable) enum Reply<P> {
     Member(Answers<P>),
     /// Somebody has asked something of a round.
     Round(oneshot::Sender<Result<RoundId, EmitError>>),
+    /// Somebody is about to ask a party.
+    Claim(oneshot::Sender<Result<Arc<Claimed>, EmitError>>),
 }
 
 impl<P> Reply<P> {
@@ -26,6 +29,7 @@ impl<P> Reply<P> {
         match self {
             Self::Member(answers) => answers.refused(error),
             Self::Round(answer) => drop(answer.send(Err(error))),
+            Self::Claim(answer) => drop(answer.send(Err(error))),
         }
     }
 }
@@ -130,24 +134,28 @@ impl<P> Gathered<P> {
 }
 
 /// Who waits for the ends of rounds.
-pub(in crate::durable) struct Waiters<P>(Mutex<HashMap<RoundId, Vec<Waiter<P>>>>);
+pub(in crate::durable) struct Waiters<P: 'static>(Mutex<HashMap<RoundId, Vec<Waiter<P>>>>);
 
 /// One that waits for the end of a round.
-pub(in crate::durable) enum Waiter<P> {
-    Member(Answers<P>),
+pub(in crate::durable) enum Waiter<P: 'static> {
+    /// With the token of what it has said, which may be for the next round.
+    Member(Answers<P>, Uuid),
     Outcome(oneshot::Sender<Result<Outcome<P>, Arc<str>>>),
+    /// A pledge, whose work is needed no longer then.
+    Pledge(Over<P>),
 }
 
-impl<P> Waiter<P> {
+impl<P: 'static> Waiter<P> {
     fn waits(&self) -> bool {
         match self {
-            Self::Member(answers) => answers.waits(),
+            Self::Member(answers, _) => answers.waits(),
             Self::Outcome(answer) => !answer.is_closed(),
+            Self::Pledge(over) => over.is_awaited(),
         }
     }
 }
 
-impl<P> Waiters<P> {
+impl<P: 'static> Waiters<P> {
     pub(in crate::durable) fn new() -> Self {
         Self(Mutex::default())
     }

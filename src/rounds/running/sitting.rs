@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::bench::{Answer, Ask, Done, Law, id, packet, replay, since};
-use crate::__private::rounds::{Charter, Course, End, Ending, Kind, Said, Sign, Told, Word};
+use super::leases::Held;
+use crate::__private::rounds::{Charter, Course, End, Ending, Kind, PartyTerms, Said, Told, Word};
 use crate::durable::key;
 use crate::durable::store::{Case, Next, Opening, Past, Round, Row, Ruling, Stage};
 use crate::{Early, EmitError, Payload, RoundId, Uuid};
@@ -18,16 +19,20 @@ const AWAITED: usize = 1_000;
 
 /// One place, while it is judged.
 pub(super) struct Sitting<'a, P> {
-    law: &'a Law<P>,
-    case: &'a Case<'a>,
-    key: String,
+    pub(super) law: &'a Law<P>,
+    pub(super) case: &'a Case<'a>,
+    pub(super) key: String,
+    /// How parties are being asked, once somebody has looked.
+    pub(super) held: Option<Vec<Held>>,
+    /// The round opens now.
+    opens: bool,
     pub(super) ruling: Ruling,
     pub(super) done: Done,
 }
 
 impl<'a, P> Sitting<'a, P> {
     pub(super) fn new(law: &'a Law<P>, case: &'a Case<'a>, key: String) -> Self {
-        Self { law, case, key, ruling: Ruling::default(), done: Done::default() }
+        Self { law, case, key, held: None, opens: false, ruling: Ruling::default(), done: Done::default() }
     }
 }
 
@@ -49,12 +54,12 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         }
     }
 
-    fn tell(&mut self, answer: Answer) {
+    pub(super) fn tell(&mut self, answer: Answer) {
         self.done.answers.push(answer);
     }
 
     /// Tells the same to all that were told nothing.
-    fn tell_rest(&mut self, asks: &[Ask], answer: &Answer) {
+    pub(super) fn tell_rest(&mut self, asks: &[Ask], answer: &Answer) {
         self.done.answers.resize(asks.len(), answer.clone());
     }
 
@@ -82,7 +87,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                     },
                 },
                 Ask::Open { .. } => Some(Stage::Open),
-                Ask::Veto { .. } | Ask::Abort { .. } | Ask::Retry => None,
+                Ask::Veto { .. } | Ask::Lease { .. } | Ask::Abort { .. } | Ask::Retry => None,
             };
             match (known, opens) {
                 (Some(answer), _) => self.tell(answer),
@@ -102,7 +107,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                     };
                     return match stage {
                         Stage::Awaited => self.wait(&round, &charter, asks, place),
-                        _ => self.run(round.id, now, &charter, asks, place),
+                        _ => self.begin(round.id, self.law.rules, &charter, asks, place),
                     };
                 }
             }
@@ -110,15 +115,17 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
     }
 
     /// An ask that was written before, by a work of which nobody knew how it ended, and whose round is over.
-    fn known_before(&self, ask: &Ask) -> Option<Answer> {
+    pub(super) fn known_before(&self, ask: &Ask) -> Option<Answer> {
         let (Ask::Signal { token, .. } | Ask::Veto { token, .. } | Ask::Open { token } | Ask::Abort { token, .. }) =
             ask
         else {
             return None;
         };
         let (last, ending) = self.last()?;
-        let is_it = ending.knows(*token);
-        is_it.then(|| Answer::Over(id(last.id), Arc::new(ending)))
+        if let Some(next) = ending.next.filter(|_| ending.carried.contains(token)) {
+            return Some(Answer::Written(id(next)));
+        }
+        ending.knows(*token).then(|| Answer::Over(id(last.id), Arc::new(ending)))
     }
 
     fn last(&self) -> Option<(&Past, Ending)> {
@@ -159,22 +166,19 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
     fn wait(&mut self, round: &Round, charter: &Arc<Charter>, asks: &[Ask], from: usize) {
         let Early::Waits(limit) = charter.early() else {
             // It was opened by other rules: it waits no longer.
-            self.ruling.opens = Some(Opening { rules: round.rules, stage: Stage::Open, at: self.case.now });
-            return self.run(round.id, self.case.now, charter, asks, from);
+            return self.begin(round.id, round.rules, charter, asks, from);
         };
         for (place, ask) in asks.iter().enumerate().skip(from) {
             let (name, token) = match ask {
                 Ask::Signal { name, token, .. } => (name, token),
-                Ask::Open { .. } => {
-                    self.ruling.opens = Some(Opening { rules: round.rules, stage: Stage::Open, at: self.case.now });
-                    return self.run(round.id, self.case.now, charter, asks, place);
+                Ask::Open { .. } => return self.begin(round.id, round.rules, charter, asks, place),
+                Ask::Abort { .. } => {
+                    if self.is_aborted(round, charter, ask, asks) {
+                        return;
+                    }
+                    continue;
                 }
-                Ask::Abort { reason, token } => {
-                    let ending = self.ended_without(round, End::Aborted(reason.clone()));
-                    self.tell(Answer::Written(id(round.id)));
-                    return self.close(round.id, Ending { by: Some(*token), ..ending }, asks);
-                }
-                Ask::Veto { .. } | Ask::Retry => {
+                Ask::Veto { .. } | Ask::Lease { .. } | Ask::Retry => {
                     self.tell(Answer::Refused(EmitError::NoRound));
                     continue;
                 }
@@ -208,10 +212,14 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         let reason: Arc<str> = round.reason.as_deref().unwrap_or_default().into();
         for (place, ask) in asks.iter().enumerate() {
             match ask {
-                Ask::Abort { reason, token } => {
-                    let ending = self.ended_without(round, End::Aborted(reason.clone()));
-                    self.tell(Answer::Written(id(round.id)));
-                    return self.close(round.id, Ending { by: Some(*token), ..ending }, asks);
+                Ask::Abort { .. } => {
+                    let Some(charter) = self.law.charter(self.case.rules.as_ref()) else {
+                        self.tell(Answer::Refused(EmitError::Aside { round: id(round.id), reason: reason.clone() }));
+                        continue;
+                    };
+                    if self.is_aborted(round, &charter, ask, asks) {
+                        return;
+                    }
                 }
                 Ask::Retry => {
                     let Some(charter) = self.law.charter(self.case.rules.as_ref()) else {
@@ -237,43 +245,17 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         self.run(number, opened, charter, asks, 0);
     }
 
-    /// The round is decided by a predicate that this process has not: what is said is written, and another process decides. If
-    /// none does, it is cancelled some time after its deadline.
-    fn foreign(&mut self, round: &Round, charter: &Charter, asks: &[Ask], rule: Arc<str>) {
-        self.done.foreign = Some(round.rules);
-        if self.case.now >= round.due_at.saturating_add(micros(self.law.grace)) {
-            let ending = self.ended_without(round, End::NoRule(rule));
-            return self.close(round.id, ending, asks);
+    /// Opens the round now, with what is known of its parties, and works it out.
+    fn begin(&mut self, number: i64, rules: i64, charter: &Arc<Charter>, asks: &[Ask], from: usize) {
+        let now = self.case.now;
+        self.ruling.opens = Some(Opening { rules, stage: Stage::Open, at: now });
+        self.opens = true;
+        for party in self.case.parties.iter().filter(|party| charter.knows(&party.name)) {
+            // What a later program says of a party is none of this one's rounds.
+            let Ok(terms) = PartyTerms::read(&party.terms) else { continue };
+            self.add_row(Kind::Party, &party.name, Uuid::nil(), Some(terms.to_text()), &[]);
         }
-        for ask in asks {
-            let answer = match ask {
-                Ask::Signal { name, token, .. } | Ask::Veto { name, token, .. } => {
-                    let mut rows = self.case.rows.iter().chain(&self.ruling.adds);
-                    let same = rows.find(|row| row.name == *name && row.kind == Kind::Signal as i16);
-                    match same {
-                        _ if self.case.rows.iter().any(|row| row.token == *token) => Answer::Written(id(round.id)),
-                        Some(_) if matches!(ask, Ask::Signal { .. }) && !charter.replaces() => {
-                            Answer::Refused(EmitError::AlreadyKept { round: id(round.id) })
-                        }
-                        _ if !charter.knows(name) => Answer::Refused(EmitError::Stranger { name: name.clone() }),
-                        _ => {
-                            self.add(ask);
-                            Answer::Written(id(round.id))
-                        }
-                    }
-                }
-                Ask::Abort { reason, token } => {
-                    let ending = self.ended_without(round, End::Aborted(reason.clone()));
-                    self.tell(Answer::Written(id(round.id)));
-                    return self.close(round.id, Ending { by: Some(*token), ..ending }, asks);
-                }
-                Ask::Open { .. } | Ask::Retry => Answer::Written(id(round.id)),
-            };
-            self.tell(answer);
-        }
-        if !self.ruling.adds.is_empty() {
-            self.ruling.next = Next::Waits { look_at: self.case.now, due_at: round.due_at };
-        }
+        self.run(number, now, charter, asks, from);
     }
 
     /// Works the round out, from its rows and then from the asks, from this one on.
@@ -283,19 +265,17 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             let reason = format!("this process has no rule {name} v{version}");
             return self.set_aside(number, asks, from, reason);
         };
-        for row in &self.case.rows {
+        for row in self.case.rows.iter().chain(&self.ruling.adds) {
             if let Err(why) = replay(&mut *course, row, opened) {
                 return self.set_aside(number, asks, from, why);
             }
         }
         let (at, mut from) = (since(opened, self.case.now), from);
-        let mut changed = self.ruling.opens.is_some();
-        // By which somebody knows again that it was he who has ended it, though he has no row.
-        let mut by = None;
+        let (mut changed, mut ended_by, mut deferred) = (self.ruling.opens.is_some(), None, Vec::new());
         // Who opens it has done so, though it may be over by what has waited for that.
-        if changed && let Some(Ask::Open { .. } | Ask::Retry) = asks.get(from) {
-            if let (None, Some(Ask::Open { token })) = (course.next_deadline(), asks.get(from)) {
-                by = Some(*token);
+        if changed && let Some(ask @ (Ask::Open { .. } | Ask::Retry)) = asks.get(from) {
+            if let (None, Ask::Open { token }) = (course.next_deadline(), ask) {
+                ended_by = Some(*token);
             }
             self.tell(Answer::Written(id(number)));
             from += 1;
@@ -308,14 +288,30 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             let (name, token, weight, word) = match ask {
                 Ask::Signal { name, payload, weight, token } => (&**name, *token, *weight, Word::Signal(payload)),
                 Ask::Veto { name, reason, token } => (&**name, *token, 1, Word::Veto(reason)),
-                Ask::Abort { reason, token } => ("", *token, 1, Word::Abort(reason)),
+                Ask::Abort { by, .. } if !charter.may_abort(by.as_deref()) => {
+                    self.tell(Answer::Refused(EmitError::MayNotAbort { by: by.clone() }));
+                    hear.next();
+                    continue;
+                }
+                Ask::Abort { reason, by, token } => (by.as_deref().unwrap_or_default(), *token, 1, Word::Abort(reason)),
+                Ask::Lease { .. } => {
+                    match self.lease(ask, number, opened, charter, Some(&mut *course)) {
+                        Ok(answer) => {
+                            changed |= !matches!(answer, Answer::Refused(_));
+                            self.tell(answer);
+                        }
+                        Err(why) => return self.set_aside(number, asks, place, why),
+                    }
+                    hear.next();
+                    continue;
+                }
                 Ask::Open { .. } | Ask::Retry => {
                     self.tell(Answer::Written(id(number)));
                     hear.next();
                     continue;
                 }
             };
-            if self.case.rows.iter().any(|row| row.token == token) {
+            if !token.is_nil() && self.case.rows.iter().any(|row| row.token == token) {
                 self.tell(Answer::Written(id(number)));
                 hear.next();
                 continue;
@@ -330,12 +326,22 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             let answer = match told {
                 Told::Taken => {
                     changed = true;
-                    by = matches!(ask, Ask::Abort { .. }).then_some(token);
+                    if let Ask::Abort { token, .. } = ask {
+                        ended_by = Some(*token);
+                    }
                     self.add(ask);
                     Answer::Written(id(number))
                 }
                 // It is for the next round.
                 Told::Over => break,
+                Told::Next if self.waiting_for_next() >= AWAITED => Answer::Refused(EmitError::Busy { limit: AWAITED }),
+                Told::Next => {
+                    changed = true;
+                    deferred.push(self.done.answers.len());
+                    self.defer(ask);
+                    Answer::Written(id(number))
+                }
+                Told::Nothing => Answer::Written(id(number)),
                 Told::AlreadyKept => Answer::Refused(EmitError::AlreadyKept { round: id(number) }),
                 Told::Vetoed => Answer::Refused(EmitError::Vetoed { round: id(number) }),
                 Told::Late => Answer::Refused(EmitError::Late { round: id(number), key: key::read(&self.key) }),
@@ -344,13 +350,29 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             self.tell(answer);
             hear.next();
         }
-        if let Err(why) = course.tick(at) {
+        let ticked = course.tick(at).and_then(|()| self.lapse(number, opened, Some(&mut *course)));
+        if let Err(why) = ticked {
             return self.set_aside(number, asks, self.done.answers.len(), why);
         }
         match (course.ending(opened, at), course.next_deadline()) {
-            (Some(ending), _) => self.close(number, Ending { by: ending.by.or(by), ..ending }, asks),
+            (Some(ending), _) => {
+                let by = ending.by.or(ended_by);
+                // What was to wait comes at once, for the next round.
+                for answer in deferred {
+                    self.done.answers[answer] = Answer::Again;
+                }
+                self.close(number, Ending { by, ..ending }, asks);
+            }
             (None, Some(deadline)) => {
-                let due = opened.saturating_add(micros(deadline));
+                if self.opens {
+                    self.summon(&course.missing(), number);
+                } else if self.ruling.opens.is_some() {
+                    // It was aside.
+                    self.ask_again(number, Some(&mut *course));
+                }
+                let lease = self.next_lease(Some(&mut *course)).unwrap_or(i64::MAX);
+                self.note_leases();
+                let due = opened.saturating_add(micros(deadline)).min(lease);
                 let is_new = self.case.round.as_ref().is_none_or(|round| round.due_at != due);
                 if changed || is_new || asks.is_empty() {
                     self.ruling.next = Next::Waits { look_at: due, due_at: due };
@@ -360,21 +382,36 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         }
     }
 
-    fn add(&mut self, ask: &Ask) {
-        let last = self.ruling.adds.last().or(self.case.rows.last());
-        let number = last.map_or(1, |row| row.number + 1);
+    pub(super) fn add(&mut self, ask: &Ask) {
         let (kind, name, token, weight, body) = match ask {
             Ask::Signal { name, payload, weight, token } => (Kind::Signal, name, token, *weight, payload.as_bytes()),
             Ask::Veto { name, reason, token } => (Kind::Veto, name, token, 1, reason.as_bytes()),
-            Ask::Open { .. } | Ask::Abort { .. } | Ask::Retry => return,
+            Ask::Lease { .. } | Ask::Open { .. } | Ask::Abort { .. } | Ask::Retry => return,
         };
+        self.add_row(kind, name, *token, (weight != 1).then(|| weight.to_string()), body);
+    }
+
+    /// Adds a signal that waits for the next round.
+    pub(super) fn defer(&mut self, ask: &Ask) {
+        self.add(ask);
+        if let Some(row) = self.ruling.adds.last_mut() {
+            row.kind = Kind::Next as i16;
+        }
+    }
+
+    fn waiting_for_next(&self) -> usize {
+        self.case.rows.iter().chain(&self.ruling.adds).filter(|row| row.kind == Kind::Next as i16).count()
+    }
+
+    pub(super) fn add_row(&mut self, kind: Kind, name: &Arc<str>, token: Uuid, terms: Option<String>, body: &[u8]) {
+        let last = self.ruling.adds.last().or(self.case.rows.last());
         self.ruling.adds.push(Row {
-            number,
+            number: last.map_or(1, |row| row.number + 1),
             kind: kind as i16,
             name: name.clone(),
             at: self.case.now,
-            token: *token,
-            terms: (weight != 1).then(|| weight.to_string()),
+            token,
+            terms,
             body: body.to_vec(),
         });
     }
@@ -387,29 +424,10 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         self.ruling.next = Next::Aside { reason: why };
     }
 
-    /// How a round ended that was not worked out: with the signals that it has, as they stand in rows.
-    fn ended_without(&self, round: &Round, end: End) -> Ending {
-        let text = |row: &Row| String::from_utf8_lossy(&row.body).into_owned();
-        let at = |row: &Row| since(round.opened_at, row.at).as_micros().try_into().unwrap_or_default();
-        let signals = self.case.rows.iter().filter(|row| row.kind == Kind::Signal as i16);
-        let signals =
-            signals.map(|row| Sign { name: row.name.clone(), at: at(row), token: row.token, payload: text(row) });
-        Ending {
-            end,
-            opened: round.opened_at,
-            elapsed: since(round.opened_at, self.case.now).as_micros().try_into().unwrap_or_default(),
-            quorum: None,
-            signals: signals.collect(),
-            vetoes: Vec::new(),
-            by: None,
-            withdrawn: Vec::new(),
-            missing: Vec::new(),
-            late: Vec::new(),
-        }
-    }
-
-    fn close(&mut self, number: i64, ending: Ending, asks: &[Ask]) {
+    pub(super) fn close(&mut self, number: i64, mut ending: Ending, asks: &[Ask]) {
         self.tell_rest(asks, &Answer::Again);
+        self.ruling.asks.clear();
+        self.open_next(&mut ending);
         let outcome = ending.to_text();
         let for_one = |consumer: &Arc<str>| packet(&self.law.broker, consumer, number, &self.key, &outcome);
         let heard = self.case.consumers.iter().map(|consumer| (consumer.clone(), for_one(consumer))).collect();
@@ -418,6 +436,6 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
     }
 }
 
-fn micros(duration: Duration) -> i64 {
+pub(super) fn micros(duration: Duration) -> i64 {
     duration.as_micros().try_into().unwrap_or(i64::MAX)
 }

@@ -1,6 +1,6 @@
-//! What a broker has in a file: its name, its rules, its consumers.
+//! What a broker has in a file: its name, its rules, its consumers, its parties.
 //!
-//! `open_rounds → register`, `enroll → convoke_round_rules`, `add_consumer → convoke_round_consumer`
+//! `open_rounds → register`, `enroll → convoke_round_rules`, `add_consumer → convoke_round_consumer`, `add_party → convoke_round_party`
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use std::sync::Arc;
 use sqlx::SqliteConnection;
 
 use super::rounds::SqliteRounds;
-use crate::durable::Enrolled;
-use crate::durable::plan::number_of;
+use crate::durable::plan::{channel_of, number_of};
+use crate::durable::{Enrolled, Party};
 use crate::transport::{ErrorKind, TransportError};
 
 /// What a handle knows of its broker.
@@ -25,6 +25,7 @@ pub(super) struct Names {
     enrolled: Option<i64>,
     /// Those that were added by it.
     consumers: BTreeSet<Arc<str>>,
+    parties: BTreeMap<Arc<str>, Party>,
 }
 
 impl Names {
@@ -56,6 +57,15 @@ const MAKE: &str = "INSERT INTO convoke_round_broker (name, tag) VALUES (?1, ?2)
 const MAKE_RULES: &str =
     "INSERT INTO convoke_round_rules (broker, id, text) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
 const MAKE_CONSUMER: &str = "INSERT INTO convoke_round_consumer (broker, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+
+const MAKE_PARTY: &str = "INSERT INTO convoke_round_party (broker, name, terms, asked) VALUES (?1, ?2, ?3, ?4) \
+    ON CONFLICT (broker, name) DO UPDATE SET terms = excluded.terms, asked = excluded.asked";
+
+async fn make_party(connection: &mut SqliteConnection, id: i64, party: &Party) -> Result<(), sqlx::Error> {
+    let make =
+        sqlx::query(MAKE_PARTY).bind(id).bind(party.name.to_string()).bind(party.terms.clone()).bind(party.asked);
+    make.execute(connection).await.map(drop)
+}
 
 async fn find(rounds: &SqliteRounds, connection: &mut SqliteConnection) -> Result<Option<(i64, i64)>, sqlx::Error> {
     sqlx::query_as(FIND).bind(rounds.broker.to_string()).fetch_optional(connection).await
@@ -95,6 +105,9 @@ pub(super) async fn there_is(rounds: &SqliteRounds, connection: &mut SqliteConne
         }
         for name in names.consumers {
             sqlx::query(MAKE_CONSUMER).bind(id).bind(name.to_string()).execute(&mut *connection).await?;
+        }
+        for party in names.parties.values() {
+            make_party(connection, id, party).await?;
         }
         rounds.names().made = Some(tag);
         Ok(id)
@@ -171,6 +184,39 @@ pub(super) async fn remove_consumer(rounds: &SqliteRounds, name: &str) -> Result
         deleted.map_err(|error| rounds.error(&error))
     });
     Ok(removed.await?.rows_affected() > 0)
+}
+
+pub(super) async fn add_party(rounds: &SqliteRounds, party: &Party) -> Result<(), TransportError> {
+    if party.asked {
+        rounds.open_outbox(&channel_of(&party.name)).await?;
+    }
+    let added = rounds.transact(async |connection| {
+        let id = there_is(rounds, connection).await?;
+        make_party(connection, id, party).await.map_err(|error| rounds.error(&error))
+    });
+    added.await?;
+    rounds.names().parties.insert(party.name.clone(), party.clone());
+    Ok(())
+}
+
+pub(super) async fn remove_party(rounds: &SqliteRounds, name: &str) -> Result<bool, TransportError> {
+    rounds.names().parties.remove(name);
+    let removed = rounds.transact(async |connection| {
+        let id = there_is(rounds, connection).await?;
+        let delete = sqlx::query("DELETE FROM convoke_round_party WHERE broker = ?1 AND name = ?2");
+        let deleted = delete.bind(id).bind(name.to_owned()).execute(connection).await;
+        deleted.map_err(|error| rounds.error(&error))
+    });
+    Ok(removed.await?.rows_affected() > 0)
+}
+
+pub(super) async fn parties(rounds: &SqliteRounds) -> Result<Vec<Party>, TransportError> {
+    let sql = "SELECT p.name, p.terms, p.asked FROM convoke_round_broker AS b JOIN convoke_round_party AS p ON p.broker = b.id \
+        WHERE b.name = ?1 ORDER BY p.name";
+    let all: Vec<(String, String, bool)> = rounds
+        .read(async |connection| sqlx::query_as(sql).bind(rounds.broker.to_string()).fetch_all(connection).await)
+        .await?;
+    Ok(all.into_iter().map(|(name, terms, asked)| Party { name: name.into(), terms, asked }).collect())
 }
 
 pub(super) async fn consumers(rounds: &SqliteRounds) -> Result<Vec<Arc<str>>, TransportError> {

@@ -14,7 +14,7 @@ use super::names::Names;
 use super::{look, names, work};
 use crate::durable::plan::outbox_of;
 use crate::durable::{
-    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Past, Place, Road, RoundFigures, RoundStore,
+    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures, RoundStore,
 };
 use crate::outbox::{Keeping, Keeps};
 use crate::sql::Bell;
@@ -51,7 +51,7 @@ pub(super) struct SqliteRounds {
     bell: Arc<Bell>,
 }
 
-/// What a consumer is to hear of.
+/// What a consumer is to hear of, or a party to be asked.
 pub(super) type Outbox = Arc<dyn Keeping<SqliteConnection>>;
 
 impl SqliteRounds {
@@ -64,15 +64,15 @@ impl SqliteRounds {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The outbox of a consumer, if it is open.
-    pub(super) fn outbox(&self, consumer: &str) -> Option<Outbox> {
-        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).get(consumer).cloned()
+    /// The outbox of a consumer, or of a party by its channel, if it is open.
+    pub(super) fn outbox(&self, channel: &str) -> Option<Outbox> {
+        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).get(channel).cloned()
     }
 
-    /// Opens the outbox of a consumer: never within a transaction, for it may have to write.
-    pub(super) async fn open_outbox(&self, consumer: &Arc<str>) -> Result<(), TransportError> {
-        let outbox = Keeps::open(&self.database, outbox_of(&self.broker, consumer).into()).await?;
-        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).insert(consumer.clone(), outbox);
+    /// Opens an outbox: never within a transaction, for it may have to write.
+    pub(super) async fn open_outbox(&self, channel: &Arc<str>) -> Result<(), TransportError> {
+        let outbox = Keeps::open(&self.database, outbox_of(&self.broker, channel).into()).await?;
+        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).insert(channel.clone(), outbox);
         Ok(())
     }
 
@@ -191,6 +191,18 @@ impl RoundStore for SqliteRounds {
 
     fn consumers(&self) -> BoxFuture<'_, Result<Vec<Arc<str>>, TransportError>> {
         Box::pin(names::consumers(self))
+    }
+
+    fn add_party<'a>(&'a self, party: &'a Party) -> BoxFuture<'a, Result<(), TransportError>> {
+        Box::pin(self.in_time(names::add_party(self, party)))
+    }
+
+    fn remove_party<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, TransportError>> {
+        Box::pin(self.in_time(names::remove_party(self, name)))
+    }
+
+    fn parties(&self) -> BoxFuture<'_, Result<Vec<Party>, TransportError>> {
+        Box::pin(names::parties(self))
     }
 
     fn purge(&self, older: Duration, most: usize) -> BoxFuture<'_, Result<u64, TransportError>> {

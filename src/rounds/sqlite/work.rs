@@ -11,8 +11,8 @@ use super::names::there_is;
 use super::read::{BROKER, LINE, Listed, Rows, learn_rules, listed, rows_sql};
 use super::rounds::{SqliteRounds, now};
 use super::write::write;
-use crate::durable::plan::{Found, Line, Plan, check_places};
-use crate::durable::{Judge, Place};
+use crate::durable::plan::{self, Found, Line, Plan, check_places};
+use crate::durable::{Judge, Party, Place};
 use crate::transport::TransportError;
 
 /// All that there is at these places: `?2` are keys and `?3` numbers, each with its place.
@@ -39,7 +39,9 @@ static READ: LazyLock<SqlStr> = LazyLock::new(|| {
              (SELECT json_group_array({LINE}) FROM last), \
              (SELECT json_group_array(name) FROM ( \
                  SELECT name FROM convoke_round_consumer WHERE broker = (SELECT id FROM broker) ORDER BY name)), \
-             (SELECT seq FROM sqlite_sequence WHERE name = 'convoke_round') \
+             (SELECT seq FROM sqlite_sequence WHERE name = 'convoke_round'), \
+             (SELECT json_group_array(json_array(name, terms, asked)) FROM ( \
+                 SELECT name, terms, asked FROM convoke_round_party WHERE broker = (SELECT id FROM broker) ORDER BY name)) \
          FROM {}",
         rows_sql()
     );
@@ -61,9 +63,9 @@ pub(super) async fn work(rounds: &SqliteRounds, places: &[Place], judge: &dyn Ju
                 }
                 return Ok(());
             }
-            Worked::Lacks(consumers) => {
-                for consumer in consumers {
-                    rounds.open_outbox(&consumer).await?;
+            Worked::Lacks(channels) => {
+                for channel in channels {
+                    rounds.open_outbox(&channel).await?;
                 }
             }
         }
@@ -105,7 +107,7 @@ struct There {
     found: BTreeMap<usize, Line>,
     last: BTreeMap<usize, Line>,
     rows: Rows,
-    consumers: Vec<Arc<str>>,
+    listed: plan::Listed,
     /// The last number that the file has given.
     given: i64,
 }
@@ -125,7 +127,10 @@ async fn read(
         found: by_place(listed(&row, 3)?),
         last: by_place(listed(&row, 4)?),
         rows: Rows::read(&row)?,
-        consumers: listed::<Vec<String>>(&row, 5)?.into_iter().map(Into::into).collect(),
+        listed: plan::Listed {
+            consumers: listed::<Vec<String>>(&row, 5)?.into_iter().map(Into::into).collect(),
+            parties: listed::<Vec<(String, String, u8)>>(&row, 7)?.into_iter().map(party).collect(),
+        },
         given: row.try_get::<Option<i64>, _>(6)?.unwrap_or_default(),
     };
     if !there.rows.is_complete() {
@@ -133,6 +138,10 @@ async fn read(
     }
     learn_rules(rounds, connection, there.found.values().map(|line| line.rules)).await?;
     Ok(Some(there))
+}
+
+fn party((name, terms, asked): (String, String, u8)) -> Party {
+    Party { name: name.into(), terms, asked: asked != 0 }
 }
 
 async fn work_within(
@@ -150,7 +159,7 @@ async fn work_within(
             read(rounds, connection, asked).await.map_err(sql)?.ok_or_else(|| sql(sqlx::Error::RowNotFound))?
         }
     };
-    let lacks: Vec<_> = there.consumers.iter().filter(|consumer| rounds.outbox(consumer).is_none()).cloned().collect();
+    let lacks: Vec<_> = there.listed.channels().filter(|channel| rounds.outbox(channel).is_none()).collect();
     if !lacks.is_empty() {
         return Ok(Worked::Lacks(lacks));
     }
@@ -164,18 +173,11 @@ async fn work_within(
 }
 
 fn judged(rounds: &SqliteRounds, places: &[Place], there: There, judge: &dyn Judge) -> Plan {
-    let There { mut found, mut last, mut rows, consumers, given } = there;
-    let is_new = |place: usize, found: &BTreeMap<usize, Line>| {
-        matches!(places[place], Place::Key(_)) && !found.contains_key(&place)
-    };
+    let There { mut found, mut last, mut rows, listed, given } = there;
     // Nobody else draws one before this commits. What is rolled back was nobody's.
     let mut number = given.saturating_add(1);
     let (now, mut plan) = (now(), Plan::default());
     for (place, asked) in places.iter().enumerate() {
-        let drawn = number;
-        if is_new(place, &found) {
-            number += 1;
-        }
         let line = found.remove(&place);
         let key = match (asked, &line) {
             (Place::Key(key), _) => key.clone(),
@@ -187,10 +189,11 @@ fn judged(rounds: &SqliteRounds, places: &[Place], there: There, judge: &dyn Jud
             rules: line.as_ref().and_then(|line| rounds.names().rules(line.rules)),
             rows: line.as_ref().map(|line| rows.take(line.id)).unwrap_or_default(),
             line,
-            number: drawn,
+            number,
             last: last.remove(&place).map(Line::past),
         };
-        plan.judge(place, there, judge, &consumers, now);
+        number += 1;
+        plan.judge(place, there, judge, &listed, now);
     }
     plan
 }

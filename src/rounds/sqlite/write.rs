@@ -27,6 +27,8 @@ const ROWS: &str = "INSERT INTO convoke_round_row (round, number, kind, at, name
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
         substr(?2, value ->> 6, 16), substr(?2, (value ->> 6) + 16, value ->> 7) \
     FROM json_each(?1)";
+const NOTES: &str = "UPDATE convoke_round_row AS r SET terms = new.value ->> 2 \
+    FROM json_each(?1) AS new WHERE r.round = new.value ->> 0 AND r.number = new.value ->> 1";
 const EMPTIED: &str = "DELETE FROM convoke_round_row WHERE round IN (SELECT value FROM json_each(?1))";
 const LAPSED: &str = "DELETE FROM convoke_round WHERE id IN (SELECT value FROM json_each(?1))";
 const AMENDED: &str = "UPDATE convoke_round AS r SET text = new.value ->> 1 \
@@ -41,9 +43,9 @@ pub(super) async fn write(
     let heard = std::mem::take(&mut plan.heard);
     let changed = change(rounds, connection, plan).await;
     rounds.store.verified(changed).map_err(|error| rounds.error(&error))?;
-    for (consumer, packets) in heard {
-        // Those of all consumers are open.
-        if let Some(outbox) = rounds.outbox(&consumer) {
+    for (channel, packets) in heard {
+        // All of them are open.
+        if let Some(outbox) = rounds.outbox(&channel) {
             outbox.insert(packets, connection).await?;
         }
     }
@@ -57,6 +59,10 @@ async fn change(rounds: &SqliteRounds, connection: &mut SqliteConnection, plan: 
     if !plan.noted.is_empty() {
         let noted = plan.noted.iter().map(|line| json!([line.id, line.generation, line.due_at]));
         sqlx::query(NOTED).bind(list(noted)).execute(&mut *connection).await?;
+    }
+    if !plan.notes.is_empty() {
+        let notes = list(plan.notes.iter().map(|(round, number, terms)| json!([round, number, terms])));
+        sqlx::query(NOTES).bind(notes).execute(&mut *connection).await?;
     }
     if !plan.emptied.is_empty() {
         sqlx::query(EMPTIED).bind(written(&plan.emptied)).execute(&mut *connection).await?;

@@ -18,9 +18,7 @@ async fn rules_that_are_none_of_a_durable_broker() {
         (named(Release::when(|_| true)), "Release::when_named"),
         (named(Release::at_least(1).also(1, |_| true)), "`Release::when_named(…).also(…)`"),
         (named(Release::at_least(0)), "at least 1"),
-        (broker().expects(["a"]).repeat_emit(RepeatEmit::NextRound), "holds back no signal"),
         (broker().expects(["a"]).late_join(LateJoin::NextRound), "leave `late_join` out"),
-        (broker().expects(["a"]).on_lost(OnLost::Shrink), "leave `on_lost` out"),
         (Broker::new(Duration::ZERO).expects(["a"]), "timeout of zero"),
     ];
     for (broker, words) in wrong {
@@ -38,10 +36,6 @@ async fn rules_that_are_none_of_a_durable_broker() {
 async fn members_that_a_durable_broker_cannot_have() {
     let db = Memory::database();
     let ones: Durable<u32> = Broker::new(DAY).expects(["a"]).durable(&db, "ones").await.unwrap();
-    let asked = Emitter::join(&ones, Emitter::new("a").on_summons(|pledge| pledge.keep(1))).await.unwrap_err();
-    assert_eq!(asked, JoinError::CannotBeAsked);
-    let hurried = Emitter::join(&ones, Emitter::new("a").deadline(DAY)).await.unwrap_err();
-    assert_eq!(hurried, JoinError::OwnDeadline);
     let told = Emitter::join(&ones, Emitter::new("a").on_outcome(|_| {})).await.unwrap_err();
     assert_eq!(told, JoinError::CannotBeTold);
     let nameless = Consumer::join(&ones, |_: Outcome<u32>| {}).await.unwrap_err();

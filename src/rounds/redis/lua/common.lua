@@ -2,12 +2,14 @@
 -- KEYS: 1 what all keys of the broker begin with, 2 the number of the last round of all brokers beside it.
 --
 -- base:it            hash: `tag`, by which a broker is told from one that was there before it; `format`, of what is kept; `rules`, by
---                    which rounds open; `consumers` and `version`, how often consumers, and rounds, were written
+--                    which rounds open; `version`, by chance another one after each change of consumers or parties
 -- base:rules         hash: the text of rules, by their number
 -- base:consumers     set: who hears of rounds. What each of them is to hear is the stream base:to:<name>:heard
+-- base:parties       hash: what parties say of themselves: `1` before it if they can be asked, by a stream of their channel, else `0`
 -- base:round:<id>    hash: a round. `text` is its outcome, or why it is aside
 -- base:rows:<id>     list: its signals, each as bytes of which no script knows anything
--- base:key:<key>     hash: `version`, at which something of this key was written last, `living` and `last`, the numbers of its rounds
+-- base:key:<key>     hash: `version`, by chance another one after each change of its rounds, `living` and `last`, the numbers of these. A
+--                    number that is counted could come again after a failover, and stand for something else
 -- base:of:<key>      sorted set: the numbers of all of its rounds
 -- base:is:<state>    sorted set: the numbers of rounds that are open (0), awaited (1) or aside (2)
 -- base:look:<rules>  sorted set: when rounds by these rules are looked at that are open or awaited; base:due:<rules>: their deadlines
@@ -17,6 +19,7 @@
 -- Numbers and times are compared as numbers here, and else are texts: a time of this century in microseconds has 51 bits.
 local base, last_number = KEYS[1], KEYS[2]
 local it, texts, consumers = base .. ':it', base .. ':rules', base .. ':consumers'
+local parties = base .. ':parties'
 local active, over = base .. ':active', base .. ':over'
 
 local function round_of(id) return base .. ':round:' .. id end

@@ -1,4 +1,4 @@
--- Adds a consumer, with the stream of what it is to hear, or removes it. ARGV: 1 its name, 2 whether it is added. Returns whether that
+-- Adds a consumer, with the stream of what it is to hear, or removes it. ARGV: 1 its name, 2 whether it is added, 3 the version of consumers then. Returns whether that
 -- changed anything.
 local changed
 if ARGV[2] == '1' then
@@ -8,5 +8,5 @@ if ARGV[2] == '1' then
 else
   changed = redis.call('SREM', consumers, ARGV[1])
 end
-if changed == 1 then redis.call('HINCRBY', it, 'consumers', 1) end
+if changed == 1 then redis.call('HSET', it, 'version', ARGV[3]) end
 return changed

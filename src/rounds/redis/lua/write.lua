@@ -1,13 +1,14 @@
--- Writes what was ruled, place by place, where nobody has written since it was read. ARGV: 1 the tag of the broker, 2 how often
--- consumers were written, 3 how many places, then for each: its key and version; how many rounds, and of each what it is (`made`,
+-- Writes what was ruled, place by place, where nobody has written since it was read. ARGV: 1 the tag of the broker, 2 the
+-- version of its consumers, 3 the version that places have from now on, 4 how many places, then for each: its key and version; how many rounds, and of each what it is (`made`,
 -- `changed`, or `noted` if nothing but its deadline is another), number, state, rules, opened, look, due, closed, generation, whether
--- there is a text, text; and then four lists, each by how many there are: numbers of rounds whose rows are deleted; numbers of rounds that
--- lapse; rounds and outcomes that are amended; rounds and rows; and consumers, each with how many fields, and these. Returns 1 for each
--- place that was written and 0 for others, nothing at all if consumers are others, and false if the broker is.
+-- there is a text, text; and then lists, each by how many there are: numbers of rounds whose rows are deleted; numbers of rounds that
+-- lapse; rounds and outcomes that are amended; rounds, rows of them by their place from 0, and terms that they have from now on; rounds
+-- and rows; and channels, each with how many fields, and these. Returns 1 for each place that was written and 0 for others, nothing at
+-- all if consumers or parties are others, and false if the broker is.
 if redis.call('HGET', it, 'tag') ~= ARGV[1] then return false end
-if (redis.call('HGET', it, 'consumers') or '0') ~= ARGV[2] then return {} end
+if (redis.call('HGET', it, 'version') or '') ~= ARGV[2] then return {} end
 
-local position = 3
+local position = 4
 local function take()
   position = position + 1
   return ARGV[position]
@@ -41,11 +42,11 @@ local function must_lists(state, rules)
   if tonumber(state) <= 2 then must(is_of(state), 'zset') else must(over, 'zset') end
 end
 
-local places, any = {}, false
-for number = 1, tonumber(ARGV[3]) do
+local places = {}
+for number = 1, tonumber(ARGV[4]) do
   local place = { key = take(), version = take() }
   place.lines = takes(11)
-  place.emptied, place.lapsed, place.amended, place.rows = takes(1), takes(1), takes(2), takes(2)
+  place.emptied, place.lapsed, place.amended, place.notes, place.rows = takes(1), takes(1), takes(2), takes(3), takes(2)
   place.heard = {}
   for packet = 1, tonumber(take()) do
     local consumer, fields = take(), tonumber(take())
@@ -54,7 +55,6 @@ for number = 1, tonumber(ARGV[3]) do
   end
   place.writes = (redis.call('HGET', key_of(place.key), 'version') or '') == place.version
   if place.writes then
-    any = true
     must(key_of(place.key), 'hash')
     must(numbers_of(place.key), 'zset')
     for _, line in ipairs(place.lines) do
@@ -68,6 +68,7 @@ for number = 1, tonumber(ARGV[3]) do
       must_lists(old[1], old[2])
     end
     for _, round in ipairs(place.amended) do must(round_of(round[1]), 'hash') end
+    for _, note in ipairs(place.notes) do must(rows_of(note[1]), 'list') end
     for _, row in ipairs(place.rows) do must(rows_of(row[1]), 'list') end
     for _, packet in ipairs(place.heard) do must(heard_of(packet[1]), 'stream') end
   end
@@ -88,7 +89,17 @@ local function unlist(id)
   end
 end
 
-local version = any and whole(redis.call('HINCRBY', it, 'version', 1))
+-- A row as `row.rs` writes it, with other terms: 27 bytes, how long the name is, the name, then whether it has terms, how long, and they.
+local function with_terms(row, terms)
+  local function length_at(at)
+    local a, b, c, d = string.byte(row, at, at + 3)
+    return ((a * 256 + b) * 256 + c) * 256 + d
+  end
+  local behind_name = 31 + length_at(28)
+  local behind_terms = behind_name + 5 + length_at(behind_name + 2)
+  return string.sub(row, 1, behind_name) .. terms .. string.sub(row, behind_terms + 1)
+end
+
 local written, rings = {}, false
 for number, place in ipairs(places) do
   local key = key_of(place.key)
@@ -136,12 +147,16 @@ for number, place in ipairs(places) do
         redis.call('HSET', round_of(round[1]), 'text', round[2])
       end
     end
+    for _, note in ipairs(place.notes) do
+      local row = redis.call('LINDEX', rows_of(note[1]), note[2])
+      if row and #row >= 36 then redis.call('LSET', rows_of(note[1]), note[2], with_terms(row, note[3])) end
+    end
     for _, row in ipairs(place.rows) do redis.call('RPUSH', rows_of(row[1]), row[2]) end
     for _, packet in ipairs(place.heard) do
       redis.call('XADD', heard_of(packet[1]), '*', unpack(ARGV, packet[2], packet[3]))
     end
     if redis.call('EXISTS', numbers_of(place.key)) == 1 then
-      redis.call('HSET', key, 'version', version)
+      redis.call('HSET', key, 'version', ARGV[3])
     else
       redis.call('DEL', key)
     end

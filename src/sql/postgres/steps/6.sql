@@ -24,6 +24,15 @@ CREATE TABLE {schema}.convoke_round_consumer (
     PRIMARY KEY (broker, name)
 );
 
+-- What parties say of themselves. `asked` is true of one that has an outbox, with what it is to be asked.
+CREATE TABLE {schema}.convoke_round_party (
+    broker integer NOT NULL,
+    asked  boolean NOT NULL,
+    name   text COLLATE "C" NOT NULL,
+    terms  text NOT NULL,
+    PRIMARY KEY (broker, name)
+);
+
 -- The number of a round: those that are drawn later are higher.
 CREATE SEQUENCE {schema}.convoke_round_number;
 
@@ -79,9 +88,9 @@ CREATE TABLE {schema}.convoke_round_row (
 
 -- Locks the rounds of these keys, and waits for those that somebody works on; of these numbers it locks those that nobody works on.
 -- Returns what there is then, each with its place: places of keys begin with 1, and those of numbers come behind them. Of a key
--- without a round the state is -1, and the number that of a new one; the last round of a key that is over has its place below 0. One
--- row, of place 0, has the tag of the broker, the time, and the names of the consumers. There is none if there is no broker of this
--- name and tag.
+-- without a round the state is -1; `fresh` is the number of the next one. The last round of a key that is over has its place below 0.
+-- One row, of place 0, has the tag of the broker, the time, the names of the consumers, and as its text the parties, if there are any.
+-- There is none if there is no broker of this name and tag.
 --
 -- A key is looked for by its index alone, hence `broker + 0`: of a table that statistics call empty the server takes any index that
 -- begins with the broker, and reads all of its rounds for each key. For the same reason each is looked for by a lateral subquery with a
@@ -89,13 +98,13 @@ CREATE TABLE {schema}.convoke_round_row (
 --
 -- A key that has a round is locked by its row, any other by its hash. Rows are locked in the order of their numbers, and before
 -- hashes; whoever finds a row behind a hash begins again rather than wait for it. Nobody waits for a row that he was given by its
--- number. So no two wait for each other. Whoever closes rounds shares a lock with all who do so, which whoever adds a consumer or
--- removes one has for himself: so that he knows from when on that holds.
+-- number. So no two wait for each other. Whoever works shares a lock with all who do so, which whoever adds a consumer or a party, or
+-- removes one, has for himself: so that he knows from when on that holds.
 CREATE FUNCTION {schema}.convoke_round_read_1(p_broker text, p_tag bigint, p_keys text[], p_rounds bigint[])
 RETURNS TABLE (
     place integer, id bigint, key text, state smallint, rules bigint, opened_at bigint, look_at bigint, due_at bigint,
     closed_at bigint, generation integer, text text, numbers integer[], kinds smallint[], names text[], ats bigint[],
-    tokens bytea[], terms text[], bodies bytea[]
+    tokens bytea[], terms text[], bodies bytea[], fresh bigint
 )
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
@@ -150,13 +159,16 @@ BEGIN
         ) AS h;
     END IF;
     RETURN QUERY SELECT 0, p_tag, NULL::text, 0::smallint, 0::bigint, {schema}.convoke_micros_1(), 0::bigint, 0::bigint, 0::bigint, 0,
-            NULL::text, NULL::integer[], NULL::smallint[], ARRAY(
+            (
+                SELECT json_agg(json_build_array(p.name, p.terms, p.asked) ORDER BY p.name)::text
+                FROM {schema}.convoke_round_party AS p WHERE p.broker = its_broker
+            ), NULL::integer[], NULL::smallint[], ARRAY(
                 SELECT c.name FROM {schema}.convoke_round_consumer AS c WHERE c.broker = its_broker ORDER BY c.name
-            ), NULL::bigint[], NULL::bytea[], NULL::text[], NULL::bytea[]
+            ), NULL::bigint[], NULL::bytea[], NULL::text[], NULL::bytea[], NULL::bigint
         UNION ALL
-        SELECT n.place::integer, coalesce(r.id, nextval('{schema}.convoke_round_number')), n.key, coalesce(r.state, -1::smallint), r.rules,
-            r.opened_at, r.look_at, r.due_at, r.closed_at, r.generation, r.text, s.numbers, s.kinds, s.names, s.ats, s.tokens, s.terms,
-            s.bodies
+        SELECT n.place::integer, r.id, n.key, coalesce(r.state, -1::smallint), r.rules, r.opened_at, r.look_at, r.due_at, r.closed_at,
+            r.generation, r.text, s.numbers, s.kinds, s.names, s.ats, s.tokens, s.terms, s.bodies,
+            nextval('{schema}.convoke_round_number')
         FROM unnest(p_keys) WITH ORDINALITY AS n (key, place)
         LEFT JOIN LATERAL (
             SELECT h.* FROM {schema}.convoke_round AS h
@@ -171,7 +183,7 @@ BEGIN
         ) AS s
         UNION ALL
         SELECT asked + n.place::integer, r.id, r.key, r.state, r.rules, r.opened_at, r.look_at, r.due_at, r.closed_at, r.generation,
-            r.text, s.numbers, s.kinds, s.names, s.ats, s.tokens, s.terms, s.bodies
+            r.text, s.numbers, s.kinds, s.names, s.ats, s.tokens, s.terms, s.bodies, nextval('{schema}.convoke_round_number')
         FROM unnest(p_rounds) WITH ORDINALITY AS n (id, place)
         CROSS JOIN LATERAL (SELECT h.* FROM {schema}.convoke_round AS h WHERE h.id = n.id LIMIT 1) AS r
         CROSS JOIN LATERAL (
@@ -184,7 +196,7 @@ BEGIN
         WHERE n.id = ANY (by_number)
         UNION ALL
         SELECT -a.place, l.id, l.key, l.state, l.rules, l.opened_at, l.look_at, l.due_at, l.closed_at, l.generation, l.text,
-            NULL, NULL, NULL, NULL, NULL, NULL, NULL
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
         FROM (
             SELECT n.place::integer AS place, n.key FROM unnest(p_keys) WITH ORDINALITY AS n (key, place)
             UNION ALL
@@ -198,14 +210,15 @@ BEGIN
 END $$;
 
 -- Writes what was ruled on rounds that are locked. Those with a key are made, the others changed; those that are noted get another
--- deadline and generation alone. Rows of rounds that are emptied are deleted, and rounds that lapse too. The outcome is amended of
--- rounds that are over.
+-- deadline and generation alone. Rows that there are get other terms by notes. Rows of rounds that are emptied are deleted, and rounds
+-- that lapse too. The outcome is amended of rounds that are over.
 CREATE FUNCTION {schema}.convoke_round_write_1(
     p_broker text, p_ids bigint[], p_keys text[], p_states smallint[], p_rules bigint[], p_opened bigint[], p_looks bigint[],
     p_dues bigint[], p_closed bigint[], p_generations integer[], p_texts text[],
     p_noted bigint[], p_noted_dues bigint[], p_noted_generations integer[],
     p_rounds bigint[], p_numbers integer[], p_kinds smallint[], p_names text[], p_ats bigint[], p_tokens bytea[], p_terms text[],
-    p_bodies bytea[], p_emptied bigint[], p_lapsed bigint[], p_amended bigint[], p_outcomes text[]
+    p_bodies bytea[], p_note_rounds bigint[], p_note_numbers integer[], p_note_terms text[],
+    p_emptied bigint[], p_lapsed bigint[], p_amended bigint[], p_outcomes text[]
 ) RETURNS void
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
@@ -228,6 +241,11 @@ BEGIN
         UPDATE {schema}.convoke_round AS r SET due_at = n.due, generation = n.generation
             FROM unnest(p_noted, p_noted_dues, p_noted_generations) AS n (id, due, generation) WHERE r.id = n.id;
     END IF;
+    IF cardinality(p_note_rounds) > 0 THEN
+        UPDATE {schema}.convoke_round_row AS r SET terms = n.terms
+            FROM unnest(p_note_rounds, p_note_numbers, p_note_terms) AS n (round, number, terms)
+            WHERE r.round = n.round AND r.number = n.number;
+    END IF;
     IF cardinality(p_emptied) > 0 THEN
         DELETE FROM {schema}.convoke_round_row WHERE round = ANY (p_emptied);
     END IF;
@@ -245,9 +263,10 @@ BEGIN
 END $$;
 
 -- Returns the tag of the broker of this name, which is made if there is none. One that was not known yet, as in a database that was
--- replaced, gets these rules, the number of those by which it opens rounds, if it has none, and these consumers.
+-- replaced, gets these rules, the number of those by which it opens rounds, if it has none, these consumers and these parties.
 CREATE FUNCTION {schema}.convoke_round_register_1(
-    p_broker text, p_tag bigint, p_rules bigint[], p_texts text[], p_enrolled bigint, p_consumers text[]
+    p_broker text, p_tag bigint, p_rules bigint[], p_texts text[], p_enrolled bigint, p_consumers text[],
+    p_parties text[], p_terms text[], p_asked boolean[]
 ) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -266,6 +285,9 @@ BEGIN
             WHERE id = its_broker AND rules IS NULL AND p_enrolled IS NOT NULL;
         INSERT INTO {schema}.convoke_round_consumer (broker, name)
             SELECT its_broker, n.name FROM unnest(p_consumers) AS n (name) ON CONFLICT DO NOTHING;
+        INSERT INTO {schema}.convoke_round_party (broker, name, terms, asked)
+            SELECT its_broker, n.name, n.terms, n.asked FROM unnest(p_parties, p_terms, p_asked) AS n (name, terms, asked)
+            ON CONFLICT DO NOTHING;
     END IF;
     RETURN its_tag;
 END $$;
@@ -308,6 +330,28 @@ BEGIN
         INSERT INTO {schema}.convoke_round_consumer (broker, name) VALUES (its_broker, p_name) ON CONFLICT DO NOTHING;
     ELSE
         DELETE FROM {schema}.convoke_round_consumer WHERE broker = its_broker AND name = p_name;
+    END IF;
+    RETURN FOUND;
+END $$;
+
+-- Notes what a party says of itself, in place of what was noted before, or removes that if there are no terms, once all have ended who
+-- work now. Returns whether that changed anything.
+CREATE FUNCTION {schema}.convoke_round_party_1(p_broker text, p_name text, p_terms text, p_asked boolean) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    its_broker integer;
+BEGIN
+    IF current_setting('lock_timeout') = '0' THEN
+        PERFORM set_config('lock_timeout', '10s', true);
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('convoke consumers of {schema} ' || p_broker, 0));
+    INSERT INTO {schema}.convoke_round_broker (name) VALUES (p_broker) ON CONFLICT (name) DO NOTHING;
+    SELECT b.id INTO its_broker FROM {schema}.convoke_round_broker AS b WHERE b.name = p_broker;
+    IF p_terms IS NULL THEN
+        DELETE FROM {schema}.convoke_round_party WHERE broker = its_broker AND name = p_name;
+    ELSE
+        INSERT INTO {schema}.convoke_round_party (broker, name, terms, asked) VALUES (its_broker, p_name, p_terms, p_asked)
+            ON CONFLICT (broker, name) DO UPDATE SET terms = excluded.terms, asked = excluded.asked;
     END IF;
     RETURN FOUND;
 END $$;

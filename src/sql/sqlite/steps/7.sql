@@ -23,6 +23,15 @@ CREATE TABLE IF NOT EXISTS convoke_round_consumer (
     PRIMARY KEY (broker, name)
 ) STRICT, WITHOUT ROWID;
 
+-- What parties say of themselves. `asked` is 1 of one that has an outbox, with what it is to be asked.
+CREATE TABLE IF NOT EXISTS convoke_round_party (
+    broker INTEGER NOT NULL,
+    asked  INTEGER NOT NULL,
+    name   TEXT NOT NULL,
+    terms  TEXT NOT NULL,
+    PRIMARY KEY (broker, name)
+) STRICT, WITHOUT ROWID;
+
 -- `state` is 0 open, 1 awaited, 2 aside, 3 resolved, 4 cancelled; below 3 it holds its key. All times are in µs since 1970. One
 -- that is over has no `look_at` and no `due_at`. `text` is its outcome then, and why it is aside before that.
 CREATE TABLE IF NOT EXISTS convoke_round (

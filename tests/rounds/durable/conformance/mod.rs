@@ -18,7 +18,7 @@
 //! - 8-12 and 9-12, by which branches leave no records of their own: there is no history of operations.
 //! - 9-19 and 9-20, a serializer of the whole result: an outcome is written by us alone, and what is the user's in it are its payloads
 //!   (8-15, 9-14).
-//! - 4-4, 4-5, 7-12 and 7-13, heartbeats: a durable round has none of a party's own.
+//! - 4-4, 4-5, 7-12 and 7-13, heartbeats: those are of a party that is asked, and are tried in `summons`.
 
 mod case;
 mod table;

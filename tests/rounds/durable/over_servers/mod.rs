@@ -1,6 +1,7 @@
 //! Durable rounds over SQLite, PostgreSQL and Redis, by what users hold: two processes, servers that are killed, processes that are.
 //!
-//! `Site (a database in files) → two: two handles, away: a server, killed: children, due: deadlines, letters: consumers, crowds: many`
+//! `Site (a database in files) → two: two handles, away: a server, killed: children, due: deadlines, letters: consumers,
+//! summoned: children that ask, crowds: many that are open`
 
 /// Two handles, as two processes have them.
 mod two;
@@ -10,10 +11,14 @@ mod away;
 mod due;
 /// Processes that are killed at every step.
 mod killed;
-/// What many rounds cost that are open.
-mod crowds;
 /// What a consumer is to hear while nobody listens, and what it fails.
 mod letters;
+/// One that is killed while it asks a party.
+mod summoned;
+/// A database that refuses some.
+mod refused;
+/// What many rounds cost that are open.
+mod crowds;
 
 use std::collections::BTreeMap;
 use std::io;

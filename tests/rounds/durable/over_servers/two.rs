@@ -1,6 +1,7 @@
 //! Two handles of a broker, each with a connection of its own, as two processes have them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use convoke::prelude::*;
 use convoke::{DurableError, DurableState};
@@ -12,6 +13,7 @@ over_all! {
     who_signs_in_two_processes_hears_the_same,
     a_round_goes_on_in_another_process,
     a_broker_of_other_rules_is_refused,
+    a_party_has_its_own_deadline_in_every_process,
 }
 
 async fn who_signs_in_two_processes_hears_the_same<B: Site>() {
@@ -96,4 +98,22 @@ async fn a_broker_of_other_rules_is_refused<B: Site>() {
     legal.emit_for(2, "l".to_owned()).committed().await.unwrap();
     let why = first.why(2).await.unwrap().unwrap();
     assert_eq!(why.due.duration_since(why.opened).unwrap(), 2 * DAY);
+}
+
+async fn a_party_has_its_own_deadline_in_every_process<B: Site>() {
+    let base = B::new().await;
+    let (first, second) = (B::open(&base.place()).await, B::open(&base.place()).await);
+    let (here, there) = (approvals::<B>(&first, DAY).await.unwrap(), approvals::<B>(&second, DAY).await.unwrap());
+    let slow = Duration::from_millis(300);
+    let gone = Emitter::join(&here, Emitter::new("finance").deadline(slow)).await.unwrap();
+    let [legal, ..] = board(&there).await;
+    let round = legal.emit_for("contract", "l".to_owned()).committed().await.unwrap();
+    let why = there.why("contract").await.unwrap().unwrap();
+    assert_eq!(why.due.duration_since(why.opened).unwrap(), slow);
+    // Whoever has said so need not live.
+    drop((gone, here));
+    let outcome = there.outcome(round).await.unwrap();
+    assert_eq!(told(&outcome), "cancelled timed out; missing finance, chair [\"l\"]");
+    assert!(outcome.elapsed() >= slow, "{:?}", outcome.elapsed());
+    assert_eq!(there.parties().await.unwrap()[0].deadline, Some(slow));
 }
