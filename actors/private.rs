@@ -123,6 +123,20 @@ pub fn wall_clock() -> std::time::SystemTime {
     crate::runtime::wall_clock()
 }
 
+/// Runs a future on this arbiter, beside whoever asks for it. Under a seed it takes its turns among the actors, in the order of the seed.
+///
+/// # Panics
+///
+/// Outside a runtime.
+pub fn spawn(what: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+    crate::runtime::spawn_beside(what, future);
+}
+
+/// Under a seed lets others take a turn, as a database would that is asked something; otherwise does nothing.
+pub async fn gives_way() {
+    crate::runtime::give_way().await;
+}
+
 /// A random number, for jitter: under a seed one that the seed determines.
 pub fn random() -> u64 {
     crate::runtime::random()

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::clock::is_virtual;
 use super::clock::{after, now};
 use super::counted::step;
-use super::executor::{Task, Turn};
+use super::executor::{Executor, Task, Turn};
 use super::starting::executor_here;
 
 /// The message of a panic, as `panic!` leaves it.
@@ -208,6 +208,31 @@ pub(crate) async fn sleep(wait: Duration) {
 #[track_caller]
 pub(crate) fn spawn_named(label: impl Fn() -> String + 'static, future: impl Future<Output = ()> + 'static) {
     executor_here().spawn(|_| Box::new(Named { label: Box::new(label), future: Box::pin(future) }));
+}
+
+/// Has a future polled by the runtime of this arbiter; under a seed by its executor, so that the seed says when.
+#[track_caller]
+pub(crate) fn spawn_beside(label: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+    match Executor::here().is_some_and(|executor| executor.is_seeded()) {
+        true => spawn_named(move || label.to_owned(), future),
+        false => drop(tokio::spawn(future)),
+    }
+}
+
+/// Under a seed lets whoever else is awake take a turn, if the seed has it so.
+pub(crate) async fn give_way() {
+    if !Executor::here().is_some_and(|executor| executor.is_seeded()) {
+        return;
+    }
+    let mut has_waited = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 struct Named {

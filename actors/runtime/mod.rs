@@ -46,7 +46,8 @@ pub(crate) use counted::steps;
 pub(crate) use counted::{Counted, step};
 pub(crate) use executor::{Executor, TURN, Task, TaskId, Turn, is_arbiter};
 pub(crate) use guarded::{
-    Either, Guarded, all, catch, drop_quietly, dropped_badly, either, panic_text, quietly, sleep, spawn_named,
+    Either, Guarded, all, catch, drop_quietly, dropped_badly, either, give_way, panic_text, quietly, sleep,
+    spawn_beside, spawn_named,
 };
 #[cfg(feature = "testing")]
 pub(crate) use guarded::{SPAWNED, spawn_future, take_dropped_badly};

@@ -18,7 +18,7 @@ use super::running::{Ask, Core, Reply, Waiter};
 use super::standing::{DurableParty, DurableRound, DurableState, describe};
 use super::store::{Kept, Place, RoundFigures};
 use crate::__private::rounds::Ending;
-use crate::{Broker, EmitError, Outcome, Payload, RoundId, RoundKey};
+use crate::{Broker, EmitError, Outcome, Payload, RoundId, RoundKey, Uuid};
 
 /// A broker whose rounds are rows of a database. It is the same [`Broker`], with the same emitters, consumers and rules; but a
 /// signal counts once it is a row, and the outcome follows from the rows alone. So a round outlives this process, other
@@ -84,7 +84,7 @@ impl<P: Payload + Serialize + DeserializeOwned> Durable<P> {
     /// Those of an emission.
     pub async fn open(&self, key: impl Into<RoundKey>) -> Result<RoundId, EmitError> {
         let place = Place::Key(key::write(Some(&key.into()))?);
-        self.ask(place, Ask::Open).await
+        self.ask(place, Ask::Open { token: Uuid::now_v7() }).await
     }
 
     /// Cancels the round of this key for everyone, for this reason, once it is awaited. One that waits to be opened, and one that is

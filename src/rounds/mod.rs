@@ -7,7 +7,7 @@
 //! In reading order: `builder` describes a broker, `durable` is what users hold, `aborting` a round that is about to be aborted, `standing` a round as they look at it, and `error` what
 //! goes wrong. `key` is the key of a round in a row. `running/` is what a process does for its rounds. `store` is what that needs of a
 //! database, of which `sqlite/`, `postgres/` and `redis/` are three, and `memory/` is one for tests; `plan` is what they have in common:
-//! what was ruled, as it is written; and `contract/` tries what each promises.
+//! what was ruled, as it is written. `contract/` tries what each promises, and `model/` says once more what the whole must do.
 //!
 //! A signal counts once it is a row. What becomes of a round follows from its committed rows alone, in the transaction that has
 //! them locked; and by the same transaction the round is over, and its outcome in the outbox of each consumer. Redis locks nothing: there
@@ -31,6 +31,8 @@ mod redis;
 mod sqlite;
 #[cfg(test)]
 mod contract;
+#[cfg(all(test, feature = "testing"))]
+mod model;
 
 pub use aborting::Aborting;
 pub use builder::{DurableBroker, DurableBuilder};

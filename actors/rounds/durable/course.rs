@@ -125,8 +125,12 @@ pub(super) struct Worked<P> {
     names: Vec<Arc<str>>,
     /// What each has said last.
     signs: Vec<Option<(Uuid, String)>>,
+    /// How much that weighs: what was refused since weighs nothing.
+    weights: Vec<u32>,
     /// Who has vetoed, in the order of that.
     vetoed: Vec<(Slot, Uuid)>,
+    /// Signals that count no longer.
+    withdrawn: Vec<Uuid>,
 }
 
 impl dyn Course {
@@ -183,8 +187,8 @@ impl<P> Worked<P> {
         let person = |name: &Arc<str>| Who { name: name.clone(), weight: 1 };
         let people = rules.release.asks_who().then(|| Rc::new(names.iter().map(person).collect()));
         let round = Round::open(rules, vec![Standing::Owing; names.len()], terms, people);
-        let signs = vec![None; names.len()];
-        Self { charter: charter.clone(), round, read, names, signs, vetoed: Vec::new() }
+        let (signs, weights) = (vec![None; names.len()], vec![1; names.len()]);
+        Self { charter: charter.clone(), round, read, names, signs, weights, vetoed: Vec::new(), withdrawn: Vec::new() }
     }
 
     fn slot(&self, name: &str) -> Option<Slot> {
@@ -194,9 +198,6 @@ impl<P> Worked<P> {
     /// The slot of a party, which joins by what it says where nobody said who takes part.
     fn enter(&mut self, Said { name, at, weight, .. }: Said<'_>) -> Option<Slot> {
         if let Some(slot) = self.slot(name) {
-            if let Some(name) = self.names.get(slot as usize).cloned() {
-                self.round.meet(slot, Who { name, weight });
-            }
             return Some(slot);
         }
         if !self.charter.knows(name) {
@@ -206,8 +207,15 @@ impl<P> Worked<P> {
         let name: Arc<str> = name.into();
         self.names.push(name.clone());
         self.signs.push(None);
+        self.weights.push(weight);
         self.round.handle(at, Input::Join(slot, Terms::default(), Who { name, weight }));
         Some(slot)
+    }
+
+    fn weighs(&mut self, slot: Slot, weight: u32) {
+        if let Some(name) = self.names.get(slot as usize).cloned() {
+            self.round.meet(slot, Who { name, weight });
+        }
     }
 
     fn signal(&mut self, said: Said<'_>, payload: &str) -> Result<Told, String> {
@@ -219,9 +227,17 @@ impl<P> Worked<P> {
         let Some(slot) = self.enter(said) else { return Ok(Told::Stranger) };
         let read =
             (self.read)(payload).map_err(|why| format!("the payload of `{}` cannot be read: {why}", said.name))?;
-        Ok(match self.round.emit(said.at, slot, read) {
+        let place = slot as usize;
+        self.weighs(slot, said.weight);
+        let decision = self.round.emit(said.at, slot, read);
+        if !matches!(decision, Decision::Taken { .. }) {
+            self.weighs(slot, self.weights[place]);
+        }
+        Ok(match decision {
             Decision::Taken { .. } => {
-                self.signs[slot as usize] = Some((said.token, payload.to_owned()));
+                self.withdrawn.extend(self.signs[place].take().map(|(token, _)| token));
+                self.signs[place] = Some((said.token, payload.to_owned()));
+                self.weights[place] = said.weight;
                 Told::Taken
             }
             Decision::Refused(_, Refusal::AlreadyKept) => Told::AlreadyKept,
@@ -297,6 +313,9 @@ impl<P> Course for Worked<P> {
                 }
                 self.round.handle(said.at, Input::Veto(slot, reason.into()));
                 self.vetoed.push((slot, said.token));
+                if self.round.standing_of(slot) == Standing::Vetoed {
+                    self.withdrawn.extend(self.signs[slot as usize].take().map(|(token, _)| token));
+                }
                 Ok(Told::Taken)
             }
             Word::Party(terms) => Ok(self.admit(said, terms)),
@@ -348,6 +367,7 @@ impl<P> Course for Worked<P> {
             signals: self.round.kept().iter().filter_map(sign).collect(),
             vetoes: self.round.vetoes().iter().filter_map(no).collect(),
             by: refused.and_then(|by| self.vetoed.iter().find(|(slot, _)| *slot == by).map(|(_, token)| *token)),
+            withdrawn: self.withdrawn.clone(),
             missing: missing.collect(),
             late: Vec::new(),
             carried: Vec::new(),

@@ -127,9 +127,12 @@ pub struct Ending {
     /// Those that were tolerated, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vetoes: Vec<No>,
-    /// The token of the veto that has ended it, or of whoever has aborted it.
+    /// The token of the veto that has ended it, or of whoever has ended it otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Uuid>,
+    /// The tokens of signals that were replaced, or taken back by a veto.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withdrawn: Vec<Uuid>,
     /// Who has not kept the promise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Arc<str>>,
@@ -158,6 +161,14 @@ impl Ending {
     pub fn to_text(&self) -> String {
         // It has nothing that cannot be written.
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Whether what has this token was said to the round, and counted.
+    pub fn knows(&self, token: Uuid) -> bool {
+        self.signals.iter().any(|sign| sign.token == token)
+            || self.vetoes.iter().any(|no| no.token == token)
+            || self.by == Some(token)
+            || self.withdrawn.contains(&token)
     }
 
     /// Says why it was cancelled.

@@ -102,19 +102,19 @@ impl Spec {
             Need::All => Release::all(),
             Need::AtLeast(quorum) => Release::at_least(*quorum),
             Need::Names(names) => Release::required(names.iter().copied()),
-            Need::NobodyOwes => Release::when(|gathered| gathered.owing() == 0),
+            Need::NobodyOwes => Release::when_named("p", 1, |gathered| gathered.owing() == 0),
             Need::Sum(least) => {
                 let least = *least;
-                Release::when(move |gathered| gathered.payloads().iter().sum::<u32>() >= least)
+                Release::when_named("p", 1, move |gathered| gathered.payloads().iter().sum::<u32>() >= least)
             }
-            Need::OneOrTwo => Release::when(|it| it.kept("a") || it.kept("b") && it.kept("c")),
+            Need::OneOrTwo => Release::when_named("p", 1, |it| it.kept("a") || it.kept("b") && it.kept("c")),
             Need::Weight(least) => {
                 let least = *least;
-                Release::when(move |gathered| gathered.weight() >= least)
+                Release::when_named("p", 1, move |gathered| gathered.weight() >= least)
             }
             Need::Says(least) => {
                 let least = *least;
-                Release::when(move |gathered| {
+                Release::when_named("p", 1, move |gathered| {
                     let has_vetoed = gathered.vetoed().any(|(name, _)| name == "b");
                     assert_eq!(gathered.missing().is_empty(), gathered.owing() == 0);
                     gathered.payload("a").is_some_and(|payload| *payload >= least)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{RwLock, watch};
 
 use super::table::{Table, now};
+use crate::__private::gives_way;
 use crate::durable::plan::{Plan, channel_of, check_places, outbox_of};
 use crate::durable::{
     Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures, RoundStore,
@@ -96,6 +97,7 @@ impl MemoryRounds {
         let _consumers = self.consumers.0.read().await;
         let mut transaction = self.database.begin().await?;
         let are_locked = self.lock_places(places, &mut transaction).await?;
+        gives_way().await;
         let (listed, now) = (self.read(|table| table.listed()), now());
         let mut plan = Plan::default();
         for (place, _) in are_locked.iter().enumerate().filter(|(_, is_locked)| **is_locked) {
@@ -107,6 +109,7 @@ impl MemoryRounds {
         if plan.is_empty() {
             return Ok(());
         }
+        gives_way().await;
         for (channel, packets) in std::mem::take(&mut plan.heard) {
             if let Some(outbox) = self.read(|table| table.outbox(&channel)) {
                 outbox.insert(packets, &mut transaction).await?;

@@ -38,7 +38,9 @@ pub(in crate::durable) enum Ask {
         what: Leasing,
     },
     /// Opens it, if there is none.
-    Open,
+    Open {
+        token: Uuid,
+    },
     Abort {
         reason: Arc<str>,
         by: Option<Arc<str>>,

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::bench::{Answer, Ask, Bench, Done, Law, id, lock};
 use super::queue::{Gathered, Queue, Reply, Waiter, Waiters, Waiting};
 use crate::__private::rounds::Ending;
-use crate::__private::{Shown, catch, guarded, random};
+use crate::__private::{Shown, catch, guarded, random, spawn};
 use crate::durable::store::{Kept, Place, RoundStore};
 use crate::transport::TransportError;
 use crate::{BrokerId, EmitError, Payload, RoundId, Uuid};
@@ -89,8 +89,8 @@ impl<P: Payload + DeserializeOwned> Core<P> {
 
     /// Begins to work, until nobody has it any more.
     pub(in crate::durable) fn run(self: &Arc<Self>) {
-        tokio::spawn(write(Arc::downgrade(self)));
-        tokio::spawn(look(Arc::downgrade(self)));
+        spawn("who writes the rounds of a durable broker", write(Arc::downgrade(self)));
+        spawn("who looks at the rounds of a durable broker", look(Arc::downgrade(self)));
     }
 
     /// Has an ask written in its turn.
@@ -387,10 +387,12 @@ async fn look<P: Payload + DeserializeOwned>(core: Weak<Core<P>>) {
             sleep_until(until.min(Instant::now() + BETWEEN)).await;
         };
         select! {
-            () = rung => {}
+            // Nothing depends on chance, so that a seed replays what it did.
+            biased;
+            () = over.notified() => return,
             () = nudge.notified() => {}
             () = sleep_until(until) => {}
-            () = over.notified() => return,
+            () = rung => {}
         }
     }
 }

@@ -91,7 +91,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                         Early::Rejected => None,
                     },
                 },
-                Ask::Open => Some(Stage::Open),
+                Ask::Open { .. } => Some(Stage::Open),
                 Ask::Veto { .. } | Ask::Lease { .. } | Ask::Abort { .. } | Ask::Retry => None,
             };
             match (known, opens) {
@@ -121,15 +121,16 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
 
     /// An ask that was written before, by a work of which nobody knew how it ended, and whose round is over.
     pub(super) fn known_before(&self, ask: &Ask) -> Option<Answer> {
-        let (Ask::Signal { token, .. } | Ask::Veto { token, .. } | Ask::Abort { token, .. }) = ask else { return None };
+        let (Ask::Signal { token, .. } | Ask::Veto { token, .. } | Ask::Open { token } | Ask::Abort { token, .. }) =
+            ask
+        else {
+            return None;
+        };
         let (last, ending) = self.last()?;
         if let Some(next) = ending.next.filter(|_| ending.carried.contains(token)) {
             return Some(Answer::Written(id(next)));
         }
-        let is_it = ending.signals.iter().any(|sign| sign.token == *token)
-            || ending.vetoes.iter().any(|no| no.token == *token)
-            || ending.by == Some(*token);
-        is_it.then(|| Answer::Over(id(last.id), Arc::new(ending)))
+        ending.knows(*token).then(|| Answer::Over(id(last.id), Arc::new(ending)))
     }
 
     fn last(&self) -> Option<(&Past, Ending)> {
@@ -175,7 +176,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         for (place, ask) in asks.iter().enumerate().skip(from) {
             let (name, token) = match ask {
                 Ask::Signal { name, token, .. } => (name, token),
-                Ask::Open => return self.begin(round.id, round.rules, charter, asks, place),
+                Ask::Open { .. } => return self.begin(round.id, round.rules, charter, asks, place),
                 Ask::Abort { .. } => {
                     if self.is_aborted(round, charter, ask, asks) {
                         return;
@@ -274,8 +275,16 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                 return self.set_aside(number, asks, from, why);
             }
         }
-        let at = since(opened, self.case.now);
-        let (mut changed, mut aborted, mut deferred) = (self.ruling.opens.is_some(), None, Vec::new());
+        let (at, mut from) = (since(opened, self.case.now), from);
+        let (mut changed, mut ended_by, mut deferred) = (self.ruling.opens.is_some(), None, Vec::new());
+        // Who opens it has done so, though it may be over by what has waited for that.
+        if changed && let Some(ask @ (Ask::Open { .. } | Ask::Retry)) = asks.get(from) {
+            if let (None, Ask::Open { token }) = (course.next_deadline(), ask) {
+                ended_by = Some(*token);
+            }
+            self.tell(Answer::Written(id(number)));
+            from += 1;
+        }
         let mut hear = asks.iter().enumerate().skip(from).peekable();
         while let Some((place, ask)) = hear.peek().copied() {
             if course.next_deadline().is_none() {
@@ -301,7 +310,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                     hear.next();
                     continue;
                 }
-                Ask::Open | Ask::Retry => {
+                Ask::Open { .. } | Ask::Retry => {
                     self.tell(Answer::Written(id(number)));
                     hear.next();
                     continue;
@@ -323,7 +332,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                 Told::Taken => {
                     changed = true;
                     if let Ask::Abort { token, .. } = ask {
-                        aborted = Some(*token);
+                        ended_by = Some(*token);
                     }
                     self.add(ask);
                     Answer::Written(id(number))
@@ -352,7 +361,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         }
         match (course.ending(opened, at), course.next_deadline()) {
             (Some(ending), _) => {
-                let by = ending.by.or(aborted);
+                let by = ending.by.or(ended_by);
                 // What was to wait comes at once, for the next round.
                 for answer in deferred {
                     self.done.answers[answer] = Answer::Again;
@@ -382,7 +391,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         let (kind, name, token, weight, body) = match ask {
             Ask::Signal { name, payload, weight, token } => (Kind::Signal, name, token, *weight, payload.as_bytes()),
             Ask::Veto { name, reason, token } => (Kind::Veto, name, token, 1, reason.as_bytes()),
-            Ask::Lease { .. } | Ask::Open | Ask::Abort { .. } | Ask::Retry => return,
+            Ask::Lease { .. } | Ask::Open { .. } | Ask::Abort { .. } | Ask::Retry => return,
         };
         self.add_row(kind, name, *token, (weight != 1).then(|| weight.to_string()), body);
     }

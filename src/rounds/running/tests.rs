@@ -228,7 +228,8 @@ async fn what_is_tried_again_knows_itself_though_the_next_round_is_open() {
         assert!(is_written(&room.says(key(), vec![end.clone()]).await[0]));
         // Nobody is in between, and then somebody is.
         for _ in 0..2 {
-            let answers = room.says_once_more(key(), vec![end.clone(), Ask::Open], true).await;
+            let answers =
+                room.says_once_more(key(), vec![end.clone(), Ask::Open { token: Uuid::now_v7() }], true).await;
             let Answer::Over(over, _) = &answers[0] else { panic!("{answers:?}") };
             assert_eq!(i64::try_from(over.get()).unwrap(), round);
             assert!(is_written(&answers[1]), "{answers:?}");

@@ -58,7 +58,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                     Ok(answer) => answer,
                     Err(why) => Answer::Refused(EmitError::Unreadable(why.into())),
                 },
-                Ask::Open | Ask::Retry => Answer::Written(id(round.id)),
+                Ask::Open { .. } | Ask::Retry => Answer::Written(id(round.id)),
             };
             self.tell(answer);
         }
@@ -104,6 +104,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             signals: signals.collect(),
             vetoes: Vec::new(),
             by: None,
+            withdrawn: Vec::new(),
             missing: Vec::new(),
             late: Vec::new(),
             carried: Vec::new(),

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::database::Core;
 use super::locks::Asked;
+use crate::__private::gives_way;
 use crate::transport::{ErrorKind, TransportError};
 
 type Step = Box<dyn FnOnce() + Send>;
@@ -57,6 +58,8 @@ impl MemoryConnection {
     /// `Unreachable` for a deadlock, at once, and after the deadline. The transaction can only be rolled back then. `Refused`
     /// if it has failed before, or there is none.
     pub(crate) async fn lock(&mut self, at: &Arc<str>, name: &str) -> Result<(), TransportError> {
+        // Another database would be asked here: in a test whoever else is awake may come between.
+        gives_way().await;
         let work = self.work(at)?;
         let asked = self.core.locks().ask(work, name);
         let failed = match asked {
@@ -196,6 +199,7 @@ impl MemoryTransaction {
     ///
     /// `Refused` if something within it has failed, and it can only be rolled back. Then it is.
     pub async fn commit(mut self) -> Result<(), TransportError> {
+        gives_way().await;
         let core = self.connection.core.clone();
         self.connection.work(core.at())?;
         let gate = core.gate();

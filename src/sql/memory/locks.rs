@@ -2,7 +2,7 @@
 //!
 //! `ask → Yours | Wait (until it is released) | Deadlock`
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 /// All locks of a database that somebody has.
 #[derive(Debug, Default)]
 pub(super) struct Locks {
-    held: HashMap<Arc<str>, Held>,
+    /// In the order of their names: who waits is told in the same order each time.
+    held: BTreeMap<Arc<str>, Held>,
     /// For what a transaction waits.
     waits: HashMap<u64, Arc<str>>,
 }

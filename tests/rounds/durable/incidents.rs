@@ -128,21 +128,27 @@ async fn nothing_is_gone_before_who_is_to_hear_has_it() {
 
 /// One key of many was lost with the process that had it, and what waited for all of them waited for ever.
 #[convoke::test]
-async fn a_party_that_never_comes_strands_nobody() {
+async fn a_party_that_is_lost_with_its_process_strands_nobody() {
     let db = Memory::database();
     let names: Vec<Arc<str>> = (0..20).map(|part| format!("part {part}").into()).collect();
-    let broker = Broker::new(DAY).expects(names.clone());
-    let parts: Durable<u32> = broker.durable(&db, "parts").await.unwrap();
-    let mut waits = Vec::new();
-    let mut parties = Vec::new();
+    let broker = || Broker::new(DAY).expects(names.clone()).durable(&db, "parts");
+    let parts: Durable<u32> = broker().await.unwrap();
+    // The process of this one has opened the wave, and so knows of its deadline.
+    let there: Durable<u32> = broker().await.unwrap();
+    let lost = Emitter::join(&there, "part 13").await.unwrap();
+    there.open("wave").await.unwrap();
+    let (mut waits, mut parties) = (Vec::new(), Vec::new());
     for name in names.iter().filter(|name| &***name != "part 13") {
         let party = Emitter::join(&parts, name.clone()).await.unwrap();
         waits.push(party.emit_for("wave", 1));
         parties.push(party);
     }
+    sleep(HOUR).await;
+    drop((lost, there));
     for emission in waits {
         let outcome = emission.await.unwrap();
         assert_eq!(outcome.cause().unwrap().to_string(), "timed out; missing part 13");
+        assert_eq!(outcome.elapsed().as_secs(), DAY.as_secs());
     }
 }
 

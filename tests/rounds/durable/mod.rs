@@ -2,10 +2,12 @@
 //!
 //! `signals` is what a round is told and tells, `parties` what these say of themselves, `summons` how they are asked,
 //! `next` is what waits for the next round, `aborting` who ends one, `restarts` what outlives a process, `consumers` who hears, `rules` what two programs
-//! may differ in, `incidents` what went wrong elsewhere, and `wrong` what is refused when it is set up.
+//! may differ in, `incidents` what went wrong elsewhere, `wrong` what is refused when it is set up, and `conformance/` what
+//! others require, as a table.
 //! `over_servers/` is the same over SQLite, PostgreSQL and Redis, in tests/over_servers.rs.
 
 mod aborting;
+mod conformance;
 mod consumers;
 mod incidents;
 mod next;

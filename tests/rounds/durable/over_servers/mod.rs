@@ -1,7 +1,7 @@
 //! Durable rounds over SQLite, PostgreSQL and Redis, by what users hold: two processes, servers that are killed, processes that are.
 //!
 //! `Site (a database in files) → two: two handles, away: a server, killed: children, due: deadlines, letters: consumers,
-//! summoned: children that ask`
+//! summoned: children that ask, crowds: many that are open`
 
 /// Two handles, as two processes have them.
 mod two;
@@ -17,6 +17,8 @@ mod letters;
 mod summoned;
 /// A database that refuses some.
 mod refused;
+/// What many rounds cost that are open.
+mod crowds;
 
 use std::collections::BTreeMap;
 use std::io;
