@@ -55,7 +55,8 @@ impl Ask {
     pub(super) fn token(&self) -> Uuid {
         match self {
             Self::Signal { token, .. } | Self::Veto { token, .. } | Self::Abort { token, .. } => *token,
-            Self::Lease { .. } | Self::Open | Self::Retry => Uuid::nil(),
+            Self::Open { token } => *token,
+            Self::Lease { .. } | Self::Retry => Uuid::nil(),
         }
     }
 }
