@@ -122,7 +122,8 @@ impl<P: Payload, D> DurableBuilder<P, D> {
     }
 
     /// Sets how soon it is noticed that a process has died while it asked a party for its signal: another one of those that have the party
-    /// asks it then. A process that lives says so three times as often. The default is 30 s, and the least is 10 ms.
+    /// asks it then, within 10 s, and has 20 s to do so. A process that lives says so three times as often. The default is 30 s, and the
+    /// least is 10 ms.
     pub fn summons_lease(mut self, lease: Duration) -> Self {
         self.lease = lease.max(Duration::from_millis(10));
         self

@@ -196,7 +196,9 @@ struct Rings<'a>(Option<&'a Bells>);
 impl Drop for Rings<'_> {
     fn drop(&mut self) {
         if let Some(bells) = self.0 {
-            bells.all().iter().for_each(|bell| drop(bell.send(())));
+            bells.all().iter().for_each(|bell| {
+                let _ = bell.send(());
+            });
         }
     }
 }

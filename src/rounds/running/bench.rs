@@ -54,8 +54,10 @@ impl Ask {
     /// By which it is known again; nil if it is not.
     pub(super) fn token(&self) -> Uuid {
         match self {
-            Self::Signal { token, .. } | Self::Veto { token, .. } | Self::Abort { token, .. } => *token,
-            Self::Open { token } => *token,
+            Self::Signal { token, .. }
+            | Self::Veto { token, .. }
+            | Self::Open { token }
+            | Self::Abort { token, .. } => *token,
             Self::Lease { .. } | Self::Retry => Uuid::nil(),
         }
     }

@@ -14,6 +14,9 @@ use crate::__private::rounds::{Charter, Course, Kind, PartyTerms, Said, Told, Wo
 use crate::durable::store::Row;
 use crate::{EmitError, Payload, Uuid};
 
+/// How long a process has to take up what another one has left, in µs: whatever carries it is missed after 10 s, as that is.
+const TAKEN_UP: i64 = 20_000_000;
+
 /// How a party is being asked, as it stands with its name in a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Lease {
@@ -245,7 +248,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                 continue;
             }
             held.lease.attempt = attempt + 1;
-            held.lease.until = Some(now.saturating_add(length));
+            held.lease.until = Some(now.saturating_add(length.max(TAKEN_UP)));
             // What nobody has taken is there still.
             if before.is_some() {
                 self.ask(&name, number, attempt + 1);

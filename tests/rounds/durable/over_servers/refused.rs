@@ -25,7 +25,7 @@ async fn what_is_refused_holds_up_no_other() {
     for (key, signed) in (0..).zip(join_all(signed).await) {
         let is_refused = match &signed {
             Ok(_) => false,
-            Err(EmitError::Database(why)) => why.contains("not by finance"),
+            Err(EmitError::Database(why)) => why.contains("SQLite refused it"),
             Err(error) => panic!("{error}"),
         };
         assert_eq!(is_refused, key % 4 == 1, "{key}: {signed:?}");
