@@ -178,7 +178,8 @@ impl New {
             wanted.push(("src/outside/mod.rs".to_owned(), "outside_mod.rs.jinja", plain.clone()));
         }
         if !queues.is_empty() {
-            wanted.push(("src/bin/worker.rs".to_owned(), "worker.rs.jinja", plain.clone()));
+            // Two crates of a workspace do not have binaries of one name.
+            wanted.push((format!("src/bin/{}_worker.rs", name.identifier()), "worker.rs.jinja", plain.clone()));
         }
         for queue in &queues {
             let (module, values) = (queue.module, values(queue.value()));

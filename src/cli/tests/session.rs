@@ -8,7 +8,7 @@
 //!
 //! `cd` goes into a folder for the lines behind it. A line of three dots stands for any number of lines.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::common::convoke;
 
@@ -41,7 +41,7 @@ pub(crate) fn replay(page: &str, folder: &Path) -> (String, usize) {
 }
 
 /// What a command says, in the form of a page; with dots where the page has them, and what stands there fits.
-fn said(command: &str, at: &PathBuf, shown: &[&str]) -> String {
+fn said(command: &str, at: &Path, shown: &[&str]) -> String {
     let words = words(command);
     assert_eq!(words.first().map(String::as_str), Some("convoke"), "{command}: only `convoke` and `cd` are run here");
     let output = convoke(at, &words[1..]);
