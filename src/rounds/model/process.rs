@@ -30,7 +30,7 @@ pub(super) struct Process {
     /// By name.
     pub(super) members: Vec<EmitterHandle<u32>>,
     pub(super) fate: Arc<Fate>,
-    consumer: Option<ConsumerHandle<u32>>,
+    _consumer: Option<ConsumerHandle<u32>>,
 }
 
 impl Process {
@@ -42,14 +42,14 @@ impl Process {
         for (name, weight) in NAMES.iter().zip(WEIGHTS[number]) {
             members.push(Emitter::join(&broker, Emitter::new(*name).weight(weight)).await.unwrap());
         }
-        Self { broker, members, fate, consumer: None }
+        Self { broker, members, fate, _consumer: None }
     }
 
     /// Has it tell what it hears of rounds.
     pub(super) async fn hears(mut self, heard: &Heard) -> Self {
         let heard = heard.clone();
         let hears = move |round: Outcome<u32>| heard.borrow_mut().push((round.round(), told(&round)));
-        self.consumer = Some(Consumer::join(&self.broker, Consumer::new(hears).named(LOG)).await.unwrap());
+        self._consumer = Some(Consumer::join(&self.broker, Consumer::new(hears).named(LOG)).await.unwrap());
         self
     }
 }
