@@ -184,7 +184,7 @@ fn what_open_rounds_cost_over_postgres() {
 async fn pages(base: &Database, what: impl AsyncFnOnce()) -> i64 {
     let read = async || {
         // What is not yet told is with the connections, of which each tells its own.
-        let mut all = Vec::new();
+        let mut all = vec![base.db.pool().acquire().await.unwrap()];
         while let Some(connection) = base.db.pool().try_acquire() {
             all.push(connection);
         }
@@ -230,8 +230,13 @@ async fn beside_many_that_are_open_few_pages_are_read() {
     another(1_000_000).await;
     why(1_000_000).await;
     let (opened, asked) = (another(2_000_000).await, why(2_000_000).await);
-    sign(&here, 2_000).await;
-    let (opened_then, asked_then) = (another(3_000_000).await, why(3_000_000).await);
+    sign(&here, 20_000).await;
+    let (mut opened_then, mut asked_then) = (i64::MAX, i64::MAX);
+    // What others have read before may be told only now, once.
+    for from in [3_000_000, 4_000_000, 5_000_000, 6_000_000] {
+        opened_then = opened_then.min(another(from).await);
+        asked_then = asked_then.min(why(from).await);
+    }
     let found = pages(&base, async || {
         for key in 0..20 {
             base.find(&format!("n{key}")).await;
@@ -239,15 +244,16 @@ async fn beside_many_that_are_open_few_pages_are_read() {
     });
     let found = found.await;
     println!(
-        "figure: of 20 keys, pages that are read beside 40 and beside 2,000 open rounds: a new round {opened} and {opened_then}, why \
+        "figure: of 20 keys, pages that are read beside 40 and beside 20,000 open rounds: a new round {opened} and {opened_then}, why \
          {asked} and {asked_then}, a SELECT by key {found}: {:.1} times that",
         asked_then as f64 / found as f64
     );
-    // An index has a level more, and a page may be split.
+    // To read them all would be some 300 pages for each of 20. An index has a level more, a page may be split, and who looks for what is
+    // due is counted too.
     assert!(
-        opened_then <= 2 * opened + 100,
-        "a new round reads {opened_then} pages beside 2,000, and {opened} beside none"
+        opened_then <= 2 * opened + 1_000,
+        "a new round reads {opened_then} pages beside 20,000, and {opened} beside none"
     );
-    assert!(asked_then <= 2 * asked + 100, "why reads {asked_then} pages beside 2,000, and {asked} beside none");
-    assert!(asked_then <= 3 * found + 100, "why reads {asked_then} pages, and a SELECT by key {found}");
+    assert!(asked_then <= 2 * asked + 500, "why reads {asked_then} pages beside 20,000, and {asked} beside none");
+    assert!(asked_then <= 3 * found + 1_000, "why reads {asked_then} pages, and a SELECT by key {found}");
 }
