@@ -9,6 +9,7 @@
 //! What must hold: `spec`, `course` and `ledger` say what the documentation says, and call nothing that decides in the real ones: they
 //! share the policies alone. A rule that changes is changed in both places, each by itself. `actors/rounds/model/` does the same for a
 //! round and for a broker in the process, and has the course of a durable round as its rows have it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "only tests call it, and each ends by that")]
 
 mod spec;
 mod course;

@@ -129,8 +129,8 @@ impl Spec {
     }
 
     fn release(&self) -> Release<u32> {
-        let named =
-            |predicate: Box<dyn Fn(&Gathered<'_, u32>) -> bool + Send + Sync>| Release::when_named("p", 1, predicate);
+        type Decides = Box<dyn Fn(&Gathered<'_, u32>) -> bool + Send + Sync>;
+        let named = |predicate: Decides| Release::when_named("p", 1, predicate);
         match &self.need {
             Need::All => Release::all(),
             Need::AtLeast(quorum) => Release::at_least(*quorum),

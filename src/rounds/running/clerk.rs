@@ -212,6 +212,9 @@ pub(in crate::durable) trait Delivering<P: Payload> {
     fn retire(&self, name: &Arc<str>);
 }
 
+/// How many of a party are here, and what carries to them.
+type Summoned = (usize, Option<Carried>);
+
 pub(in crate::durable) struct Relays<P: Payload> {
     core: Arc<Core<P>>,
     limit: Duration,
@@ -219,8 +222,8 @@ pub(in crate::durable) struct Relays<P: Payload> {
     address: RefCell<Option<WeakAddr<Broker<P>>>>,
     /// By consumer. Each ends when it is dropped.
     running: RefCell<HashMap<Arc<str>, Carried>>,
-    /// By party: how many are here, and what carries to them.
-    parties: RefCell<HashMap<Arc<str>, (usize, Option<Carried>)>>,
+    /// By party.
+    parties: RefCell<HashMap<Arc<str>, Summoned>>,
 }
 
 impl<P: Payload + DeserializeOwned> Relays<P> {

@@ -68,13 +68,16 @@ impl Word {
     }
 }
 
+/// What is said, made of what was said first.
+pub(crate) type Words = Box<dyn Fn(&str) -> Vec<Word> + Send + Sync>;
+
 /// All that is said to the round of a key, in one go.
 pub(crate) struct Speech {
     pub(crate) key: Uuid,
     /// By which rules it opens, and what is said first, if it is to open: a key has one round, ever.
     pub(crate) opens: Option<(Shape, Word)>,
     /// What is said then, made of what was said first in this round.
-    pub(crate) words: Box<dyn Fn(&str) -> Vec<Word> + Send + Sync>,
+    pub(crate) words: Words,
 }
 
 /// What became of it.

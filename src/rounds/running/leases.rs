@@ -130,7 +130,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
         number: i64,
         opened: i64,
         charter: &Charter,
-        mut course: Decides<'_>,
+        course: Decides<'_>,
     ) -> Result<Answer, String> {
         let Ask::Lease { name, by, what } = ask else { return Ok(Answer::Refused(EmitError::NoRound)) };
         let (now, length) = (self.case.now, self.law.lease);
@@ -178,7 +178,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             Leasing::More(more) => {
                 let until = now.saturating_sub(opened).saturating_add(i64::try_from(*more).unwrap_or(i64::MAX));
                 let until = u64::try_from(until).unwrap_or_default();
-                let told = match course.as_deref_mut() {
+                let told = match course {
                     Some(course) => {
                         let word = Word::Beat(Duration::from_micros(until));
                         course.say(Said { name, at: since(opened, now), weight: 1, token: Uuid::nil(), word })?

@@ -131,12 +131,15 @@ pub(super) async fn settle(
     Ok(ended)
 }
 
+/// The event of a job that has ended, and what its batch is told.
+type Told = (Option<Packet>, Option<(Uuid, Packet)>);
+
 async fn end(
     jobs: &PostgresJobs,
     connection: &mut PgConnection,
     columns: &Columns,
     asked: &[(i64, u32)],
-    events: Vec<(Option<Packet>, Option<(Uuid, Packet)>)>,
+    events: Vec<Told>,
     outboxes: Outboxes<'_, PgConnection>,
 ) -> Result<Result<Vec<bool>, TransportError>, Failed> {
     let mut transaction = connection.begin_with(BEGIN).await.map_err(Failed::undone)?;
