@@ -106,6 +106,7 @@ pub(super) struct Listed {
 
 impl Listed {
     /// Whose outboxes have to be open.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(super) fn channels(&self) -> impl Iterator<Item = Arc<str>> + '_ {
         let asked = self.parties.iter().filter(|party| party.asked).map(|party| channel_of(&party.name));
         self.consumers.iter().cloned().chain(asked)
