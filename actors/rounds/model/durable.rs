@@ -172,6 +172,8 @@ impl Row {
             Says::Veto(reason) => Word::Veto(reason),
             Says::Abort | Says::Nothing => Word::Abort("enough"),
         };
+        // Whoever ends it is not named.
+        let name = if matches!(word, Word::Abort(_)) { "" } else { name };
         course.say(durable::Said { name, at, weight, token, word }).unwrap()
     }
 }
