@@ -17,6 +17,10 @@ use crate::transport::TransportError;
 const PLAN: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; \
     SET LOCAL enable_mergejoin = off; SET LOCAL jit = off;";
 
+/// The time of `clock`, as one value: an index is read up to there, where it would be read as a whole beside a join with `clock`, or beside
+/// a function that the server calls for each row.
+const NOW: &str = "(SELECT c.now FROM clock AS c)";
+
 /// The number of the broker, as it is named.
 fn broker(rounds: &PostgresRounds) -> String {
     let (schema, name) = (rounds.database.schema(), quoted(&rounds.broker));
@@ -35,15 +39,15 @@ pub(super) async fn due(
     let (limit, grace) = (limit(most.saturating_add(1)), micros(grace));
     let due = |state: i64| {
         format!(
-            "(SELECT r.id, r.look_at FROM {schema}.convoke_round AS r, clock WHERE r.broker = {broker} AND r.state = {state} \
-                 AND r.look_at <= clock.now AND (r.rules <> ALL ('{foreign}') OR r.due_at <= clock.now - {grace}) \
+            "(SELECT r.id, r.look_at FROM {schema}.convoke_round AS r WHERE r.broker = {broker} AND r.state = {state} \
+                 AND r.look_at <= {NOW} AND (r.rules <> ALL ('{foreign}') OR r.due_at <= {NOW} - {grace}) \
              ORDER BY r.look_at LIMIT {limit})"
         )
     };
     let next = |state: i64| {
         format!(
-            "(SELECT r.look_at FROM {schema}.convoke_round AS r, clock WHERE r.broker = {broker} AND r.state = {state} \
-                 AND r.look_at > clock.now AND r.rules <> ALL ('{foreign}') ORDER BY r.look_at LIMIT 1)"
+            "(SELECT r.look_at FROM {schema}.convoke_round AS r WHERE r.broker = {broker} AND r.state = {state} \
+                 AND r.look_at > {NOW} AND r.rules <> ALL ('{foreign}') ORDER BY r.look_at LIMIT 1)"
         )
     };
     let sql = format!(
@@ -186,7 +190,7 @@ pub(super) async fn purge(rounds: &PostgresRounds, older: Duration, most: usize)
     let sql = format!(
         "{PLAN} WITH old AS MATERIALIZED ( \
              SELECT r.id FROM {schema}.convoke_round AS r WHERE r.broker = {broker} AND r.state >= 3 \
-                 AND r.closed_at <= {schema}.convoke_micros_1() - {} ORDER BY r.broker, r.closed_at LIMIT {} FOR UPDATE SKIP LOCKED \
+                 AND r.closed_at <= (SELECT {schema}.convoke_micros_1()) - {} ORDER BY r.broker, r.closed_at LIMIT {} FOR UPDATE SKIP LOCKED \
          ), deleted AS (DELETE FROM {schema}.convoke_round AS r USING old WHERE r.id = old.id RETURNING 1) \
          SELECT count(*) FROM deleted",
         micros(older),
