@@ -180,7 +180,8 @@ fn what_open_rounds_cost_over_postgres() {
     }
 }
 
-/// What a statement reads of rounds and their signals, in pages, as the server counts it.
+/// What something reads of rounds and their signals, in pages, as the server counts it: with all that comes of it, and nothing of what
+/// was before.
 async fn pages(base: &Database, what: impl AsyncFnOnce()) -> i64 {
     let read = async || {
         // What is not yet told is with the connections, of which each tells its own.
@@ -199,9 +200,21 @@ async fn pages(base: &Database, what: impl AsyncFnOnce()) -> i64 {
         let mut connection = all.pop().unwrap();
         sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut *connection).await.unwrap()
     };
-    let before = read().await;
+    // Whoever writes has somebody look, a little later.
+    let settled = async || {
+        let mut last = read().await;
+        loop {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let now = read().await;
+            if now == last {
+                return now;
+            }
+            last = now;
+        }
+    };
+    let before = settled().await;
     what().await;
-    read().await - before
+    settled().await - before
 }
 
 /// However many rounds are open: whoever asks of one, or opens another, reads what is of that one.
@@ -231,12 +244,7 @@ async fn beside_many_that_are_open_few_pages_are_read() {
     why(1_000_000).await;
     let (opened, asked) = (another(2_000_000).await, why(2_000_000).await);
     sign(&here, 20_000).await;
-    let (mut opened_then, mut asked_then) = (i64::MAX, i64::MAX);
-    // What others have read before may be told only now, once.
-    for from in [3_000_000, 4_000_000, 5_000_000, 6_000_000] {
-        opened_then = opened_then.min(another(from).await);
-        asked_then = asked_then.min(why(from).await);
-    }
+    let (opened_then, asked_then) = (another(3_000_000).await, why(3_000_000).await);
     let found = pages(&base, async || {
         for key in 0..20 {
             base.find(&format!("n{key}")).await;
@@ -248,12 +256,11 @@ async fn beside_many_that_are_open_few_pages_are_read() {
          {asked} and {asked_then}, a SELECT by key {found}: {:.1} times that",
         asked_then as f64 / found as f64
     );
-    // To read them all would be some 300 pages for each of 20. An index has a level more, a page may be split, and who looks for what is
-    // due is counted too.
+    // An index has a level more, and a page may be split. To read them all would be some 300 pages for each of 20.
     assert!(
-        opened_then <= 2 * opened + 1_000,
+        opened_then <= 2 * opened + 100,
         "a new round reads {opened_then} pages beside 20,000, and {opened} beside none"
     );
-    assert!(asked_then <= 2 * asked + 500, "why reads {asked_then} pages beside 20,000, and {asked} beside none");
-    assert!(asked_then <= 3 * found + 1_000, "why reads {asked_then} pages, and a SELECT by key {found}");
+    assert!(asked_then <= 2 * asked + 100, "why reads {asked_then} pages beside 20,000, and {asked} beside none");
+    assert!(asked_then <= 3 * found + 100, "why reads {asked_then} pages, and a SELECT by key {found}");
 }
