@@ -68,6 +68,8 @@ fn party(name: &'static str) -> Party {
 struct Expected {
     history: History,
     names: Vec<&'static str>,
+    /// Who has ended it, which the specification does not know; empty for somebody without a name.
+    ended_by: &'static str,
 }
 
 impl Expected {
@@ -93,6 +95,7 @@ impl Expected {
             return durable::Told::Over;
         }
         if matches!(says, Says::Abort) {
+            self.ended_by = name;
             self.history.said.push((now, Said::Aborts("enough")));
             return durable::Told::Taken;
         }
@@ -125,7 +128,8 @@ impl Expected {
             End::Idle => durable::End::Idle,
             End::Vetoed(slot, reason) => durable::End::Vetoed(name(slot), Arc::from(*reason)),
             End::OutOfReach => durable::End::OutOfReach,
-            End::Aborted(reason) => durable::End::Aborted(Arc::from(*reason)),
+            End::Aborted(reason) if self.ended_by.is_empty() => durable::End::Aborted(Arc::from(*reason)),
+            End::Aborted(reason) => durable::End::AbortedBy(self.ended_by.into(), Arc::from(*reason)),
             End::Lost(_) | End::Orphaned => panic!("nothing of a row ends a round by {end:?}"),
         }
     }
@@ -172,8 +176,6 @@ impl Row {
             Says::Veto(reason) => Word::Veto(reason),
             Says::Abort | Says::Nothing => Word::Abort("enough"),
         };
-        // Whoever ends it is not named.
-        let name = if matches!(word, Word::Abort(_)) { "" } else { name };
         course.say(durable::Said { name, at, weight, token, word }).unwrap()
     }
 }
@@ -191,13 +193,16 @@ fn play(spec: Spec, lines: &[Line], varies: bool) {
     }
     let weighs = matches!(spec.need, Need::Weight(_));
     let opened_with = (0..).zip(&names).map(|(slot, name)| (slot, party(name))).collect();
-    let mut expected = Expected { history: History { spec: of_round, opened_with, said: Vec::new() }, names };
+    let mut expected =
+        Expected { history: History { spec: of_round, opened_with, said: Vec::new() }, names, ended_by: "" };
     let (mut course, mut rows, mut now) = (begin(), Vec::new(), 0);
     for (number, (wait, name, says, weight)) in (1..).zip(lines) {
         now += wait;
         // The specification knows one weight of each party.
         let weight = if weighs && !varies { WEIGHTS[*name] } else { *weight };
-        let (name, token) = (NAMES[*name], Uuid::from_u128(number));
+        // Every other one who ends it does so without a name.
+        let is_nameless = matches!(says, Says::Abort) && number % 2 == 0;
+        let (name, token) = (if is_nameless { "" } else { NAMES[*name] }, Uuid::from_u128(number));
         let row = Row { name, at: ms(now), weight, token, says: *says };
         let mut is_row = false;
         if !matches!(says, Says::Nothing) {
