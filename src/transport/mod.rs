@@ -60,6 +60,8 @@ pub use crate::sql::memory::{MemoryConnection, MemoryDatabase, MemoryTransaction
 pub use crate::sql::postgres::{PostgresDatabase, PostgresDatabaseBuilder};
 #[cfg(feature = "sqlite")]
 pub use crate::sql::sqlite::{SqliteDatabase, SqliteDatabaseBuilder};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use crate::sql::{TableStep, Tables};
 pub use any::AnyQueue;
 #[cfg(any(
     feature = "postgres",
