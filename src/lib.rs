@@ -179,6 +179,7 @@ mod worker;
 /// | an actor of your own as emitter | [`BrokerExt::add_emitter`], [`EmitterSpec`], [`Summons`], [`Membership`] |
 /// | an actor of your own as consumer | [`BrokerExt::add_consumer`], [`Handled`] |
 /// | rounds over processes and restarts | [`DurableBroker::durable`], [`Durable`] |
+/// | durable rounds without their types, for a tool | [`RoundsLook`], [`BrokerLook`] |
 /// | brokers by name, from any thread | [`Brokers`] |
 /// | what is open, and who is late | [`BrokerExt::inspect`], [`BrokerSnapshot`] |
 /// | how the consumers fared | [`Outcome::consumed`] |
@@ -188,8 +189,8 @@ pub mod rounds {
     // Rounds that are kept in a database.
     #[doc(inline)]
     pub use crate::durable::{
-        Aborting, Durable, DurableBroker, DurableBuilder, DurableError, DurableParty, DurableRound, DurableState,
-        RoundDatabase, RoundFigures,
+        Aborting, BrokerLook, Durable, DurableBroker, DurableBuilder, DurableError, DurableParty, DurableRound,
+        DurableState, RoundDatabase, RoundFigures, RoundsLook,
     };
     #[cfg(feature = "redis")]
     #[doc(inline)]

@@ -12,7 +12,8 @@ use super::table::{Table, now};
 use crate::__private::gives_way;
 use crate::durable::plan::{Plan, channel_of, check_places, outbox_of};
 use crate::durable::{
-    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures, RoundStore,
+    Due, Enrolled, FoundRounds, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures,
+    RoundStore,
 };
 use crate::outbox::Keeps;
 use crate::sql::Bell;
@@ -31,6 +32,21 @@ impl KeepsRounds for MemoryDatabase {
             database: self.clone(),
         });
         Box::pin(async { Ok(rounds) })
+    }
+
+    fn find_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, FoundRounds> {
+        Box::pin(async move {
+            if !self.names::<Mutex<Table>>().contains(&broker) {
+                return Ok(None);
+            }
+            let rules = lock(&self.shared(&broker, Mutex::<Table>::default)).enrolled();
+            Ok(Some((self.open_rounds(broker).await?, rules)))
+        })
+    }
+
+    fn brokers<'a>(&'a self, behind: &'a str, most: usize) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>> {
+        let names = self.names::<Mutex<Table>>();
+        Box::pin(async move { Ok(names.into_iter().filter(|name| **name > *behind).take(most).collect()) })
     }
 }
 

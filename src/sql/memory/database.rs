@@ -118,6 +118,15 @@ impl MemoryDatabase {
         })
     }
 
+    /// Returns the names of what there is of this kind, in their order.
+    pub(crate) fn names<T: Any + Send + Sync>(&self) -> Vec<Arc<str>> {
+        let shared = lock(&self.core.shared);
+        let mut names: Vec<_> =
+            shared.keys().filter(|(kind, _)| *kind == TypeId::of::<T>()).map(|(_, name)| name.clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Whoever holds this sees a commit whole, or nothing of it. Nobody waits while he holds it.
     pub(crate) fn gate(&self) -> MutexGuard<'_, ()> {
         lock(&self.core.gate)
