@@ -10,6 +10,7 @@
 //! | store | events that are kept, in order: conditions, replay, projections | [`guide::store`] | [`delivery`] |
 //! | schemas | what events look like, kept as a document, and whom a change breaks | [`guide::schema`] | `schema` |
 //! | servers | SNS and SQS, RabbitMQ, Redis, PostgreSQL, SQLite, memory; and what a server of your own has to keep | [`guide::servers`] | [`transport`], [`codec`] |
+//! | looking and mending | queues and how full they are, dead letters, what comes: what a tool of your own needs | [`guide::servers`] | [`look`] |
 //! | tests | virtual time, a check for what is left behind, tools that wait for events | [`guide::testing`] | `testing` |
 //! | the command | `convoke new` begins an application, `convoke make …` adds to it | [`guide::command`] | |
 //!
@@ -157,6 +158,7 @@ mod shutdown;
 // An event outside of the process: route → codec → transport → worker; or in a transaction outbox → route → codec; or kept,
 // store → codec.
 pub mod codec;
+pub mod look;
 #[path = "rounds/mod.rs"]
 mod durable;
 mod outbox;

@@ -5,15 +5,20 @@
 //! - `cli.rs`: the command line as a whole, what all commands take, and how one ends
 //! - `new.rs`: `convoke new`; `with.rs`: what it can be given along
 //! - `make/`: `convoke make …`
+//! - `at.rs`: what every command takes that works with a server
+//! - `queues/`: `convoke stats`, `tail`, `publish`, and `convoke dead …`
 //! - `completions.rs`, `man.rs`: for the shell, and for `man`
 //!
 //! A new command is a file here, a variant of `Command` in `cli.rs`, and its sessions in `tests/sessions/`.
 
+mod at;
 mod cli;
 mod completions;
 mod make;
 mod man;
 mod new;
+mod queues;
 mod with;
 
+pub(crate) use at::{At, AtQueue, Consent, WHERE};
 pub(crate) use cli::{run, told};

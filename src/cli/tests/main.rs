@@ -5,6 +5,8 @@
 mod common;
 /// A page of sessions, replayed: a helper too.
 mod session;
+/// A file of SQLite with queues and dead letters: helpers too.
+mod filled;
 /// Servers for what is generated: helpers too.
 #[cfg(unix)]
 mod servers;
@@ -15,6 +17,8 @@ mod sessions;
 mod hostile;
 /// What holds of all that is written: nothing half, nothing over what is there, nothing behind a link.
 mod written;
+/// Commands that work with a server: what they ask, note, hide, and how they end.
+mod working;
 /// What is generated is built, and its tests are run.
 #[cfg(unix)]
 mod generated;

@@ -36,17 +36,16 @@ impl KeepsRounds for MemoryDatabase {
 
     fn find_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, FoundRounds> {
         Box::pin(async move {
-            if !self.names::<Mutex<Table>>().contains(&broker) {
+            let Some(rules) = self.all::<Mutex<Table>>().get(&broker).map(|table| lock(table).enrolled()) else {
                 return Ok(None);
-            }
-            let rules = lock(&self.shared(&broker, Mutex::<Table>::default)).enrolled();
+            };
             Ok(Some((self.open_rounds(broker).await?, rules)))
         })
     }
 
     fn brokers<'a>(&'a self, behind: &'a str, most: usize) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>> {
-        let names = self.names::<Mutex<Table>>();
-        Box::pin(async move { Ok(names.into_iter().filter(|name| **name > *behind).take(most).collect()) })
+        let names = self.all::<Mutex<Table>>().into_keys();
+        Box::pin(async move { Ok(names.filter(|name| **name > *behind).take(most).collect()) })
     }
 }
 

@@ -42,8 +42,8 @@ impl KeepsRecords<MemoryConnection> for MemoryDatabase {
     }
 
     fn stores<'a>(&'a self, from: &'a str, most: usize) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>> {
-        let names = self.names::<Mutex<Table>>();
-        Box::pin(async move { Ok(names.into_iter().filter(|name| **name >= *from).take(most).collect()) })
+        let names = self.all::<Mutex<Table>>().into_keys();
+        Box::pin(async move { Ok(names.filter(|name| **name >= *from).take(most).collect()) })
     }
 }
 

@@ -29,4 +29,5 @@ mod redrive;
 mod allow;
 
 pub use builder::SqsBuilder;
+pub(crate) use dead::dead_of;
 pub use sqs::Sqs;
