@@ -60,7 +60,7 @@
 //! | RabbitMQ, SQS | under a lease: the server counts that it was received | it is published, confirmed, and then deleted | may be in both |
 //!
 //! In reading order: `server` is what is looked at, `figures` and `letter` what is seen of it, `letters` reads dead letters and sends
-//! them back, and `tail` hears what comes. `looks` is what each server does for that, and `servers/` has them.
+//! them back, and `tail` hears what comes. `works` is what a database keeps beside its queues: tasks, durable rounds, stores, tables. `looks` is what each server does for that, and `servers/` has them.
 //!
 //! Nothing here is created or migrated by looking, and nothing of a secret is in what is shown.
 
@@ -69,6 +69,7 @@ mod figures;
 mod letter;
 mod letters;
 mod tail;
+mod works;
 mod looks;
 mod servers;
 
@@ -78,3 +79,4 @@ pub use letter::{InvalidLetterId, Letter, LetterId};
 pub use letters::{Letters, Reading};
 pub use server::Server;
 pub use tail::Tail;
+pub use works::Works;

@@ -45,8 +45,23 @@ pub(crate) struct Consent {
 }
 
 impl At {
+    /// Where nothing says where.
+    #[cfg(test)]
+    pub(crate) fn nowhere() -> Self {
+        Self { context: None, patience: 10 }
+    }
+
     pub(crate) fn patience(&self) -> Patience {
         Patience::seconds(self.patience)
+    }
+
+    /// Where it works, by a URL if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Place::find`].
+    pub(crate) fn place(&self, url: Option<&str>) -> Result<Place> {
+        Place::find(Wanted { url, context: self.context.as_deref(), name: None })
     }
 
     /// Where it works, and the words that say what: with a context all of them, or else those behind a URL.

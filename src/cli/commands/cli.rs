@@ -15,6 +15,10 @@ use super::make::Make;
 use super::man::Man;
 use super::new::New;
 use super::queues::{Dead, Publish, Stats, Tail};
+use super::schema::Schema;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use super::works::Migrate;
+use super::works::{Replay, Rounds, Tasks};
 use crate::error::{Error, Result, steers, told as told_of};
 use crate::terminal::Terminal;
 
@@ -35,6 +39,7 @@ Examples:
   convoke make listener SendThanks --event OrderPaid
   convoke stats sqlite:shop.db
   convoke dead list redis://localhost#orders
+  convoke tasks list sqlite:shop.db --state failed
   convoke completions bash
 
 Exit codes:
@@ -67,6 +72,12 @@ enum Command {
     Tail(Tail),
     Dead(Dead),
     Publish(Publish),
+    Tasks(Tasks),
+    Rounds(Rounds),
+    Replay(Replay),
+    Schema(Schema),
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    Migrate(Migrate),
     Completions(Completions),
     Man(Man),
 }
@@ -108,6 +119,12 @@ impl Cli {
             Command::Stats(stats) => stats.run(terminal),
             Command::Tail(tail) => tail.run(terminal),
             Command::Dead(dead) => dead.run(terminal),
+            Command::Tasks(tasks) => tasks.run(terminal),
+            Command::Rounds(rounds) => rounds.run(terminal),
+            Command::Replay(replay) => replay.run(terminal),
+            Command::Schema(schema) => schema.run(terminal),
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Command::Migrate(migrate) => migrate.run(terminal),
             Command::Publish(publish) => publish.run(terminal),
             Command::Completions(completions) => completions.run(terminal),
             Command::Man(man) => man.run(terminal),

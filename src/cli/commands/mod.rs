@@ -7,6 +7,8 @@
 //! - `make/`: `convoke make …`
 //! - `at.rs`: what every command takes that works with a server
 //! - `queues/`: `convoke stats`, `tail`, `publish`, and `convoke dead …`
+//! - `works/`: `convoke tasks …`, `convoke rounds …`, `convoke migrate`, `convoke replay`
+//! - `schema/`: `convoke schema …`
 //! - `completions.rs`, `man.rs`: for the shell, and for `man`
 //!
 //! A new command is a file here, a variant of `Command` in `cli.rs`, and its sessions in `tests/sessions/`.
@@ -18,7 +20,9 @@ mod make;
 mod man;
 mod new;
 mod queues;
+mod schema;
 mod with;
+mod works;
 
 pub(crate) use at::{At, AtQueue, Consent, WHERE};
 pub(crate) use cli::{run, told};

@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     Refused,
     /// Somebody ended it before it was done: code 130, as shells have it.
     Interrupted,
+    /// What is wrong was told as what was asked for: code 1.
+    Told,
 }
 
 impl Error {
@@ -45,6 +47,16 @@ impl Error {
     /// Somebody ended it, and this is how far it came.
     pub(crate) fn interrupted(text: impl Into<String>) -> Self {
         Self { kind: Kind::Interrupted, text: text.into(), hints: Vec::new() }
+    }
+
+    /// What is wrong was told already, as what was asked for: nothing more is said.
+    pub(crate) fn told() -> Self {
+        Self { kind: Kind::Told, text: String::new(), hints: Vec::new() }
+    }
+
+    /// Whether nothing more is to be said.
+    pub(crate) fn is_told(&self) -> bool {
+        self.kind == Kind::Told
     }
 
     /// The disk did not let it: `cannot read src/lib.rs: permission denied`.
@@ -67,7 +79,7 @@ impl Error {
     /// How it ended, in one word for the audit log.
     pub(crate) fn outcome(&self) -> &'static str {
         match self.kind {
-            Kind::Usage | Kind::Refused => "failed",
+            Kind::Usage | Kind::Refused | Kind::Told => "failed",
             Kind::Interrupted => "interrupted",
         }
     }
@@ -79,7 +91,7 @@ impl Error {
     /// The code that the command exits with.
     pub(crate) fn code(&self) -> u8 {
         match self.kind {
-            Kind::Refused => 1,
+            Kind::Refused | Kind::Told => 1,
             Kind::Usage => 2,
             Kind::Interrupted => 130,
         }

@@ -158,6 +158,9 @@ impl Terminal {
 
     /// Says why nothing was done. There is nobody to be told when this fails.
     pub(crate) fn fail(&self, error: &Error) {
+        if error.is_told() {
+            return;
+        }
         if self.json {
             let said = json!({ "error": error.to_string(), "help": error.hints() });
             let _ = writeln!(anstream::stdout(), "{}", safe(&said, !self.lines.get()));

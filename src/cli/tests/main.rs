@@ -7,6 +7,8 @@ mod common;
 mod session;
 /// A file of SQLite with queues and dead letters: helpers too.
 mod filled;
+/// A file of SQLite with what is no queue: a helper too.
+mod kept;
 /// Servers for what is generated: helpers too.
 #[cfg(unix)]
 mod servers;

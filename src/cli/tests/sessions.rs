@@ -12,6 +12,7 @@ use tempfile::tempdir;
 
 use crate::common::{checkout, convoke, done, lay_out};
 use crate::filled::fill;
+use crate::kept::keep;
 use crate::session::replay;
 
 /// Each session begins in a folder with a checkout, one with a crate, `shop`, and what `filled.rs` puts there.
@@ -25,6 +26,7 @@ fn each_command_says_what_stands_in_its_session() {
         lay_out(folder.path());
         done(folder.path(), "new shop --path convoke");
         fill(folder.path());
+        keep(folder.path());
         let text = fs::read_to_string(&file).unwrap();
         let (said, commands) = replay(&text, folder.path());
         assert!(commands > 2, "{}: {commands} commands", file.display());
@@ -50,6 +52,7 @@ fn the_chapter_of_the_manual_is_what_comes_out() {
     let work = folder.path().join("work");
     fs::create_dir(&work).unwrap();
     fill(&work);
+    keep(&work);
     let (said, commands) = replay(&text, &work);
     assert!(commands >= 18, "{commands} commands in the chapter");
     same(&file, &text, &said);

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::figures::figure;
 use crate::error::cut;
 
 /// As many fields are named.
@@ -23,6 +24,18 @@ fn name_of(name: &str) -> String {
     let is_word = name.starts_with(|first: char| first.is_alphabetic() || matches!(first, '_' | '$'))
         && name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '$'));
     if is_word { cut(name, SIGNS) } else { "(a name)".to_owned() }
+}
+
+/// What is told of JSON that is hidden: how large it is, and the names of its fields.
+pub(crate) fn hidden(text: &str) -> String {
+    let bytes = figure(Some(text.len() as u64));
+    let of = match serde_json::from_str(text).ok().as_ref().and_then(fields) {
+        Some((names, 0)) if names.is_empty() => " of JSON without fields".to_owned(),
+        Some((names, 0)) => format!(" of JSON with {}", names.join(", ")),
+        Some((names, more)) => format!(" of JSON with {} and {more} more", names.join(", ")),
+        None => " of JSON".to_owned(),
+    };
+    format!("(hidden: {bytes} bytes{of})")
 }
 
 #[cfg(test)]

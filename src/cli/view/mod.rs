@@ -15,5 +15,6 @@ mod figures;
 mod personal;
 mod seen;
 
+pub(crate) use fields::hidden;
 pub(crate) use figures::{UNKNOWN, age, figure, instant, since};
 pub(crate) use seen::Seen;
