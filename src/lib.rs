@@ -10,6 +10,7 @@
 //! | store | events that are kept, in order: conditions, replay, projections | [`guide::store`] | [`delivery`] |
 //! | schemas | what events look like, kept as a document, and whom a change breaks | [`guide::schema`] | `schema` |
 //! | servers | SNS and SQS, RabbitMQ, Redis, PostgreSQL, SQLite, memory; and what a server of your own has to keep | [`guide::servers`] | [`transport`], [`codec`] |
+//! | looking and mending | queues and how full they are, dead letters, what comes: what a tool of your own needs | [`guide::servers`] | [`look`] |
 //! | tests | virtual time, a check for what is left behind, tools that wait for events | [`guide::testing`] | `testing` |
 //! | the command | `convoke new` begins an application, `convoke make …` adds to it | [`guide::command`] | |
 //!
@@ -157,6 +158,7 @@ mod shutdown;
 // An event outside of the process: route → codec → transport → worker; or in a transaction outbox → route → codec; or kept,
 // store → codec.
 pub mod codec;
+pub mod look;
 #[path = "rounds/mod.rs"]
 mod durable;
 mod outbox;
@@ -179,6 +181,7 @@ mod worker;
 /// | an actor of your own as emitter | [`BrokerExt::add_emitter`], [`EmitterSpec`], [`Summons`], [`Membership`] |
 /// | an actor of your own as consumer | [`BrokerExt::add_consumer`], [`Handled`] |
 /// | rounds over processes and restarts | [`DurableBroker::durable`], [`Durable`] |
+/// | durable rounds without their types, for a tool | [`RoundsLook`], [`BrokerLook`] |
 /// | brokers by name, from any thread | [`Brokers`] |
 /// | what is open, and who is late | [`BrokerExt::inspect`], [`BrokerSnapshot`] |
 /// | how the consumers fared | [`Outcome::consumed`] |
@@ -188,8 +191,8 @@ pub mod rounds {
     // Rounds that are kept in a database.
     #[doc(inline)]
     pub use crate::durable::{
-        Aborting, Durable, DurableBroker, DurableBuilder, DurableError, DurableParty, DurableRound, DurableState,
-        RoundDatabase, RoundFigures,
+        Aborting, BrokerLook, Durable, DurableBroker, DurableBuilder, DurableError, DurableParty, DurableRound,
+        DurableState, RoundDatabase, RoundFigures, RoundsLook,
     };
     #[cfg(feature = "redis")]
     #[doc(inline)]

@@ -15,7 +15,7 @@ use super::aborting::Aborting;
 use super::error::DurableError;
 use super::key;
 use super::running::{Ask, Core, Reply, Waiter};
-use super::standing::{DurableParty, DurableRound, DurableState, describe};
+use super::look::{DurableParty, DurableRound, DurableState, Seeing};
 use super::store::{Kept, Place, RoundFigures};
 use crate::__private::rounds::Ending;
 use crate::{Broker, EmitError, Outcome, Payload, RoundId, RoundKey, Uuid};
@@ -178,7 +178,7 @@ impl<P: Payload + Serialize + DeserializeOwned> Durable<P> {
     pub async fn history(&self, key: impl Into<RoundKey>, most: usize) -> Result<Vec<DurableRound>, DurableError> {
         let key = key::write(Some(&key.into())).map_err(|error| DurableError::Rules(error.to_string()))?;
         let kept = self.core.store.history(&key, i64::MAX, most).await?;
-        Ok(kept.into_iter().map(|kept| describe(&self.core, kept)).collect())
+        Ok(kept.into_iter().map(|kept| self.describe(kept)).collect())
     }
 
     /// Returns the rounds that are not over behind this number, in the order of their numbers, at most so many.
@@ -188,7 +188,11 @@ impl<P: Payload + Serialize + DeserializeOwned> Durable<P> {
     /// [`DurableError::Database`].
     pub async fn rounds(&self, after: Option<RoundId>, most: usize) -> Result<Vec<DurableRound>, DurableError> {
         let kept = self.core.store.open(after.map_or(0, number), most).await?;
-        Ok(kept.into_iter().map(|kept| describe(&self.core, kept)).collect())
+        Ok(kept.into_iter().map(|kept| self.describe(kept)).collect())
+    }
+
+    fn describe(&self, kept: Kept) -> DurableRound {
+        Seeing { broker: &self.core.broker, law: &self.core.law }.describe(kept)
     }
 
     /// Removes a consumer for good: rounds that close from now on do not wait for it. Those that wait for it already stay in its
@@ -260,6 +264,6 @@ impl<P: Payload> fmt::Debug for Durable<P> {
     }
 }
 
-fn number(round: RoundId) -> i64 {
+pub(super) fn number(round: RoundId) -> i64 {
     i64::try_from(round.get()).unwrap_or(i64::MAX)
 }

@@ -31,6 +31,20 @@ pub enum DurableError {
         /// How many bytes it may have.
         most: usize,
     },
+    /// There is no broker of this name. Of who looks: whoever opens a broker makes it.
+    NoBroker {
+        /// The name.
+        broker: String,
+        /// Some that there are.
+        known: Vec<Arc<str>>,
+    },
+    /// The rules of the round say who may abort it, and this is nobody of those.
+    MayNotAbort {
+        /// Whoever it was; `None` if that was not said.
+        by: Option<Arc<str>>,
+        /// Who may.
+        who: Vec<Arc<str>>,
+    },
     /// There is no such round, or its outcome is kept no longer.
     NoRound,
     /// The round cannot be read.
@@ -63,6 +77,18 @@ impl fmt::Display for DurableError {
                 "{of} is named by 1 to {most} bytes of letters, digits, `-`, `_` and `.`, and not by `{}`",
                 Shown::name(name)
             ),
+            Self::NoBroker { broker, known } if known.is_empty() => {
+                write!(f, "there is no broker `{}`, nor any other: look whether it is another database", Shown::name(broker))
+            }
+            Self::NoBroker { broker, known } => {
+                write!(f, "there is no broker `{}`; there is {}", Shown::name(broker), Names(known))
+            }
+            Self::MayNotAbort { by: Some(by), who } => {
+                write!(f, "`{}` may not abort this round: it is aborted by {} alone", Shown::name(by), Names(who))
+            }
+            Self::MayNotAbort { by: None, who } => {
+                write!(f, "this round is aborted by {} alone: say who does", Names(who))
+            }
             Self::NoRound => f.write_str("there is no such round, or its outcome is kept no longer"),
             Self::Unreadable { round, why } => write!(f, "round {round}: {}", Shown::text(why)),
             Self::Database(error) => error.fmt(f),
@@ -71,6 +97,18 @@ impl fmt::Display for DurableError {
                  System::new().block_on(…)",
             ),
         }
+    }
+}
+
+/// As in `legal`, `finance`.
+struct Names<'a>(&'a [Arc<str>]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, name) in self.0.iter().enumerate() {
+            write!(f, "{}`{}`", if place == 0 { "" } else { ", " }, Shown::name(name))?;
+        }
+        Ok(())
     }
 }
 

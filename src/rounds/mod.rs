@@ -4,8 +4,8 @@
 //! Broker ─▶ running/ ─▶ RoundStore::work ─▶ running/ (round.rs decides) ─▶ rows, outboxes ─▶ running/ ─▶ a consumer
 //! ```
 //!
-//! In reading order: `builder` describes a broker, `durable` is what users hold, `aborting` a round that is about to be aborted, `standing` a round as they look at it, and `error` what
-//! goes wrong. `key` is the key of a round in a row. `running/` is what a process does for its rounds. `store` is what that needs of a
+//! In reading order: `builder` describes a broker, `durable` is what users hold, `aborting` a round that is about to be aborted, and `error` what
+//! goes wrong. `look/` is a round as they look at it, also without its type. `key` is the key of a round in a row. `running/` is what a process does for its rounds. `store` is what that needs of a
 //! database, of which `sqlite/`, `postgres/` and `redis/` are three, and `memory/` is one for tests; `plan` is what they have in common:
 //! what was ruled, as it is written. `contract/` tries what each promises, and `model/` says once more what the whole must do.
 //!
@@ -16,9 +16,9 @@
 mod builder;
 mod durable;
 mod aborting;
-mod standing;
 mod error;
 mod key;
+mod look;
 mod running;
 pub mod store;
 mod plan;
@@ -38,10 +38,10 @@ pub use aborting::Aborting;
 pub use builder::{DurableBroker, DurableBuilder};
 pub use durable::Durable;
 pub use error::DurableError;
+pub use look::{BrokerLook, DurableParty, DurableRound, DurableState, RoundsLook};
 #[cfg(feature = "redis")]
 pub use redis::{RedisRounds, RedisRoundsBuilder};
 pub(crate) use running::{Gathering, Heard, Shape, Speech, Tally, Word, limits};
-pub use standing::{DurableParty, DurableRound, DurableState};
-pub(crate) use store::sealed::{KeepsRounds, OpenedRounds};
+pub(crate) use store::sealed::{FoundRounds, KeepsRounds, OpenedRounds};
 pub(crate) use store::{Due, Enrolled, Judge, Kept, Party, Past, Place, Road, RoundStore, Row};
 pub use store::{RoundDatabase, RoundFigures};

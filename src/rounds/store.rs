@@ -34,10 +34,28 @@ pub(crate) mod sealed {
         ///
         /// Those of a queue of this database.
         fn open_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, OpenedRounds>;
+
+        /// Opens the rounds of the broker of this name if there is one, and makes nothing. With the number and the text of the rules
+        /// by which it opens rounds, if it has some.
+        ///
+        /// # Errors
+        ///
+        /// Those of a queue of this database.
+        fn find_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, FoundRounds>;
+
+        /// Returns the names of the brokers behind this one, in their order, at most so many.
+        fn brokers<'a>(
+            &'a self,
+            behind: &'a str,
+            most: usize,
+        ) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>>;
     }
 
     /// What comes of opening the rounds of a broker.
     pub(crate) type OpenedRounds = Result<Arc<dyn RoundStore>, TransportError>;
+
+    /// What comes of looking for them.
+    pub(crate) type FoundRounds = Result<Option<(Arc<dyn RoundStore>, Option<(i64, Arc<str>)>)>, TransportError>;
 }
 
 /// The rounds of one broker.

@@ -19,6 +19,9 @@ use crate::transport::{BoxFuture, ErrorKind, TransportError};
 /// The longest name.
 const MAX_NAME: usize = 80;
 
+/// How many names stand in an error.
+const NAMED: usize = 8;
+
 /// Describes a [`Store`] before it is opened. Created by `store` of a database; awaiting it opens the store, and makes it if
 /// there is none of this name.
 #[must_use = "it is opened when it is awaited"]
@@ -28,6 +31,7 @@ pub struct StoreBuilder<D> {
     publisher: Option<String>,
     limits: EnvelopeLimits,
     upcasts: Upcasts,
+    makes: bool,
     /// What is wrong with it.
     wrong: Option<String>,
 }
@@ -41,6 +45,7 @@ impl<D: StoreDatabase> StoreBuilder<D> {
             publisher: None,
             limits: EnvelopeLimits::default(),
             upcasts,
+            makes: true,
             wrong: None,
         }
     }
@@ -49,6 +54,12 @@ impl<D: StoreDatabase> StoreBuilder<D> {
     /// store.
     pub fn publisher(mut self, name: impl Into<String>) -> Self {
         self.publisher = Some(name.into());
+        self
+    }
+
+    /// Opens the store only if there is one of this name, and makes none: for who looks.
+    pub fn existing(mut self) -> Self {
+        self.makes = false;
         self
     }
 
@@ -105,6 +116,15 @@ impl<D: StoreDatabase> StoreBuilder<D> {
             return Err(TransportError::new(ErrorKind::Unsupported, at(), text));
         }
         let name: Arc<str> = self.name.as_str().into();
+        if !self.makes && self.database.stores(&name, 1).await?.first() != Some(&name) {
+            let known = self.database.stores("", NAMED).await?;
+            let known: Vec<_> = known.iter().map(|name| format!("`{}`", Shown::name(name))).collect();
+            let text = match &known[..] {
+                [] => "there is no such store, nor any other: look whether it is another database".to_owned(),
+                known => format!("there is no such store; there is {}", known.join(", ")),
+            };
+            return Err(TransportError::new(ErrorKind::Missing, at(), text));
+        }
         let records = self.database.open_records(name.clone()).await?;
         let lens = Lens { tag: records.tag(), limits: self.limits, upcasts: self.upcasts };
         Ok(Store::new(records, name.clone(), self.publisher.as_deref().unwrap_or(&name), Arc::new(lens)))
@@ -115,7 +135,8 @@ impl<D: StoreDatabase> StoreBuilder<D> {
 ///
 /// # Errors
 ///
-/// - `Missing` if the tables are not there, or older than this program needs: call `migrate()` of the database.
+/// - `Missing` if the tables are not there, or older than this program needs: call `migrate()` of the database; and if the store has
+///   to be an [existing](StoreBuilder::existing) one, and is not there.
 /// - `Refused` if the tables are too new for this program.
 /// - `Unreachable` if there is no answer within the deadline.
 /// - `Unsupported` for a name that is not valid: it has 1 to 80 bytes of letters, digits, `-`, `_`, `.` and `:`; and for two

@@ -34,6 +34,13 @@ pub(crate) mod sealed {
         ///
         /// Those of a queue of this database.
         fn open_records(&self, store: Arc<str>) -> BoxFuture<'_, OpenedRecords<C>>;
+
+        /// Returns the names of the stores from this one on, in their order, at most so many. None is made.
+        ///
+        /// # Errors
+        ///
+        /// Those of a queue of this database.
+        fn stores<'a>(&'a self, from: &'a str, most: usize) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>>;
     }
 
     /// What comes of opening a store.

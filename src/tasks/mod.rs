@@ -15,6 +15,7 @@
 //! | what a function may ask for, and return | [`TaskArgument`], [`Ends`], [`Tx`], [`Steps`], [`TaskProgress`], [`CancelToken`] |
 //! | what a task is about: found before, deleted behind | [`Instance`], [`Repository`], [`TaskInstance`] |
 //! | how a job is, and asking it to end | [`Job`], [`JobStatus`] |
+//! | which jobs there are, page by page, without the types of their tasks | [`TasksLook`], [`ListedJobs`] |
 //! | many jobs as one, and what follows them | [`Together`], [`Batch`], [`BatchOutcome`] |
 //! | failures | [`Fault`], [`Explain`], [`TaskFailed`] |
 //! | again and again | [`Schedule`], [`Missed`] |
@@ -64,11 +65,12 @@ pub use function::{
 pub use over::{QueueTasks, QueueTasksHandle, Sending, SendingAll, TaskSender};
 pub use queue::{
     AtLeast, Batch, BatchId, BatchJob, BatchOutcome, BatchState, BatchStatus, Enqueue, EnqueueAll, Enqueued, FailedJob,
-    Job, JobId, JobStatus, OpenTasks, TaskQueue, Together,
+    Job, JobId, JobSpot, JobStatus, JobStep, ListedJob, ListedJobs, NoJobSpot, OpenTasks, TaskQueue, TasksLook, Together,
 };
 pub(crate) use rows::sealed::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
 pub(crate) use rows::{
-    Added, Due, Ending, Held, Hold, How, Limit, Loan, Loans, NewJob, Noted, Outboxes, Row, State, Unclaimed, Wanted,
+    Added, Due, Ending, Held, Hold, How, Limit, Loan, Loans, NewJob, Noted, Outboxes, Row, Section, Spot, State,
+    Unclaimed, Wanted,
 };
 pub use rows::{State as JobState, TaskDatabase, TaskFigures};
 pub use running::{TasksHealth, TasksProbe, TasksService};

@@ -130,6 +130,16 @@ pub(crate) mod sealed {
         /// Returns jobs that have failed or were cancelled, behind this one, in their order, at most so many.
         fn failed(&self, after: i64, most: usize) -> BoxFuture<'_, Result<Vec<Row>, TransportError>>;
 
+        /// Returns the jobs of a section behind this place, in their order, each with its place there: at most so many, and of one task
+        /// alone if it is named. What has been kept for long enough is not among them.
+        fn section<'a>(
+            &'a self,
+            of: Section,
+            task: Option<&'a str>,
+            behind: Option<Spot>,
+            most: usize,
+        ) -> BoxFuture<'a, Result<Vec<(Spot, Row)>, TransportError>>;
+
         /// Notes how far a job is, if it is still lent by this number of its attempt. Says whether it was.
         fn progress<'a>(&'a self, job: (i64, u32), progress: &'a Noted) -> BoxFuture<'a, Result<bool, TransportError>>;
 
@@ -378,6 +388,26 @@ pub enum State {
     Cancelled,
 }
 
+/// Jobs that stand in an index by themselves, in an order in which one goes on where one was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Section {
+    /// In the order of their numbers.
+    Running,
+    /// Due, in the order in which they are lent, task by task.
+    Ready,
+    /// The same of those with a key.
+    Turn,
+    /// By when they are due: not yet, or since a moment ago.
+    Ahead,
+    /// By until when they are kept.
+    Failed,
+    Cancelled,
+    Done,
+}
+
+/// A place in a section: lane, key, rank or time, and the number of the job. Where the order of a section needs less, it is 0.
+pub(crate) type Spot = [i64; 4];
+
 /// How far a job is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Noted {
@@ -399,6 +429,8 @@ pub struct Row {
     pub(crate) payload: String,
     /// Of one that waits: in how long it is due, if it is not.
     pub(crate) due_in: Option<Duration>,
+    /// Of one that waits and is due: for how long.
+    pub(crate) waited: Option<Duration>,
     /// What was returned, as JSON, of one that is done; else why the last attempt has failed.
     pub(crate) text: Option<String>,
     pub(crate) progress: Noted,

@@ -1,11 +1,19 @@
-//! A queue of whichever server a URL names: for a program that is told at its start, such as an example or a tool.
+//! A queue of whichever server a URL or an address names: for a program that is told at its start, such as an example or a tool.
 //!
-//! `URL → Sqlite, Postgres, Redis, RabbitMq, Sqs → AnyQueue`
+//! `Address → Memory, Sqlite, Postgres, Redis, RabbitMq, Sqs → AnyQueue`
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Parking, Publisher, Pulse, Source, TransportError};
+#[cfg(feature = "postgres")]
+use super::postgres;
+#[cfg(feature = "sqlite")]
+use super::sqlite;
+use super::{
+    Abilities, Address, BoxFuture, Delivery, ErrorKind, Packet, Parking, Publisher, Pulse, ServerKind, Source,
+    TransportError,
+};
+use crate::sql::memory::MemoryDatabase;
 
 /// A queue of the server that a URL names, for a program that learns its server when it starts.
 ///
@@ -16,9 +24,11 @@ use super::{Abilities, BoxFuture, Delivery, ErrorKind, Packet, Parking, Publishe
 /// | `redis://localhost`, `rediss://…` | Redis, a stream with the group of its name | `redis` |
 /// | `amqp://localhost`, `amqps://…` | RabbitMQ | `rabbitmq` |
 /// | `sqs:` | Amazon SQS, found by the standard chain of the AWS SDK | `sqs` |
+/// | `sqs://key:secret@region` | Amazon SQS with this key, in this region | `sqs` |
 /// | `http://localhost:4566`, `https://…` | a server at this address that speaks the protocol of SQS | `sqs` |
+/// | `memory:shop` | [`Memory::database_named`](super::Memory::database_named), for tests | |
 ///
-/// Each clone is another subscriber to the same queue.
+/// With the name of the queue behind `#`, it is an [`Address`]. Each clone is another subscriber to the same queue.
 pub struct AnyQueue {
     publisher: Arc<dyn Publisher>,
     subscribe: Arc<dyn Fn() -> Box<dyn Source> + Send + Sync>,
@@ -32,36 +42,136 @@ impl AnyQueue {
     ///
     /// # Errors
     ///
-    /// `Unsupported` if no feature of this build knows such a URL, and the errors of the server's own type.
+    /// `Unsupported` for a URL that is not valid, or if no feature of this build knows such a server, and the errors of the server's own
+    /// type.
     pub async fn open(url: &str, name: &str) -> Result<Self, TransportError> {
-        let scheme = url.split(':').next().unwrap_or_default();
-        match scheme {
+        let address = Address::of_url(url, name);
+        Self::opened(&address.map_err(|error| unsupported(name, error.to_string()))?, true).await
+    }
+
+    /// Opens the queue that an address names, as [`open`](Self::open) does. A group of subscribers stands behind the queue, as in
+    /// `sqlite:shop.db#orders/billing`; RabbitMQ and SQS have none.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if the address names no queue, or if no feature of this build knows such a server, and the errors of the server's
+    /// own type.
+    pub async fn at(address: &Address) -> Result<Self, TransportError> {
+        Self::opened(address, true).await
+    }
+
+    /// Opens the queue that an address names, and creates and migrates nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Missing` if there is no such queue or group, file or database, or no tables in it; otherwise those of [`at`](Self::at).
+    pub async fn existing(address: &Address) -> Result<Self, TransportError> {
+        Self::opened(address, false).await
+    }
+
+    async fn opened(address: &Address, creates: bool) -> Result<Self, TransportError> {
+        let Some(name) = address.name() else {
+            let text = "it names no queue: write it behind `#`, as in `sqlite:shop.db#orders`";
+            return Err(unsupported(&address.to_string(), text));
+        };
+        match address.server() {
+            ServerKind::Memory => Self::in_memory(address, name, creates),
             #[cfg(feature = "sqlite")]
-            "sqlite" => Ok(Self::of(super::Sqlite::queue(name).at(url).await?)),
+            ServerKind::Sqlite => {
+                let (queue, group) = in_group(name);
+                let queue = super::Sqlite::queue(queue).group(group.unwrap_or_default());
+                if creates {
+                    return Ok(Self::of(queue.at(address.path()).await?));
+                }
+                // A group that is not there would be made.
+                let database = super::Sqlite::open(address.path()).existing().await?;
+                sqlite::look_for(&database, name, in_group(name)).await?;
+                Ok(Self::of(queue.on(&database).await?))
+            }
             #[cfg(feature = "postgres")]
-            "postgres" | "postgresql" => Ok(Self::of(super::Postgres::queue(name).at(url).create_if_missing().await?)),
+            ServerKind::Postgres => {
+                let (queue, group) = in_group(name);
+                let queue = super::Postgres::queue(queue).group(group.unwrap_or_default());
+                if creates && address.schema().is_none() {
+                    return Ok(Self::of(queue.at(address.url()).create_if_missing().await?));
+                }
+                let mut database = super::Postgres::connect(address.url());
+                if let Some(schema) = address.schema() {
+                    database = database.schema(schema);
+                }
+                let database = database.await?;
+                if creates {
+                    database.migrate().await?;
+                    return Ok(Self::of(queue.on(&database).await?));
+                }
+                postgres::look_for(&database, name, in_group(name)).await?;
+                Ok(Self::of(queue.on(&database).await?))
+            }
             #[cfg(feature = "redis")]
-            "redis" | "rediss" => Ok(Self::of(super::Redis::stream(name).at(url).create_if_missing().await?)),
+            ServerKind::Redis => {
+                let (stream, group) = in_group(name);
+                let mut stream = super::Redis::stream(stream).at(address.url());
+                if let Some(group) = group {
+                    stream = stream.group(group);
+                }
+                if creates {
+                    return Ok(Self::of(stream.create_if_missing().await?));
+                }
+                let mut stream = stream.await?;
+                // It looks whether the group is there.
+                stream.open(1).await?;
+                stream.close().await?;
+                Ok(Self::of(stream))
+            }
             #[cfg(feature = "rabbitmq")]
-            "amqp" | "amqps" => Ok(Self::of(super::RabbitMq::queue(name).at(url).create_if_missing().await?)),
+            ServerKind::RabbitMq => {
+                let queue = super::RabbitMq::queue(name).at(address.url());
+                Ok(Self::of(if creates { queue.create_if_missing().await? } else { queue.await? }))
+            }
             #[cfg(feature = "sqs")]
-            "sqs" | "http" | "https" => {
-                let queue = |name: &str| {
-                    let queue = super::Sqs::queue(name).create_if_missing();
-                    if scheme == "sqs" { queue } else { queue.endpoint(url) }
-                };
-                if name.ends_with(DEAD) {
+            ServerKind::Sqs => {
+                let queue = |name: &str| super::Sqs::queue(name).at(address);
+                if !creates {
                     return Ok(Self::of(queue(name).await?));
                 }
-                let dead = format!("{name}{DEAD}");
+                let queue = |name: &str| queue(name).create_if_missing();
+                let Some(dead) = super::sqs::dead_of(name) else { return Ok(Self::of(queue(name).await?)) };
                 queue(&dead).await?;
                 Ok(Self::of(queue(name).dead_letter_queue(dead).await?))
             }
-            _ => Err(TransportError::new(ErrorKind::Unsupported, name, unknown(scheme))),
+            ServerKind::Sns => {
+                let text = "a topic is published to, and has no queue: name the queue that subscribes to it, or take `Sns`";
+                Err(unsupported(&address.to_string(), text))
+            }
+            #[allow(unreachable_patterns, reason = "with all features there is none")]
+            server => Err(unsupported(name, not_built(server))),
         }
     }
 
-    #[allow(dead_code, reason = "without any feature there is no server")]
+    fn in_memory(address: &Address, name: &str, creates: bool) -> Result<Self, TransportError> {
+        let missing = || {
+            let text = "there is no such database or queue in this process: make it by `Memory::database_named`";
+            TransportError::new(ErrorKind::Missing, address.to_string(), text)
+        };
+        let database = match creates {
+            true => MemoryDatabase::named(address.path()),
+            false => MemoryDatabase::find(address.path()).ok_or_else(missing)?,
+        };
+        let queue = match (creates, in_group(name)) {
+            (false, _) => database.queue_named(name).ok_or_else(missing)?,
+            (true, (queue, None)) => database.queue(queue),
+            (true, (queue, Some(group))) => database.queue(queue).group(group),
+        };
+        let opened = Self::of(queue);
+        // The database is there for as long as the queue is.
+        let subscribe = opened.subscribe;
+        let kept = move || {
+            let _ = &database;
+            subscribe()
+        };
+        Ok(Self { subscribe: Arc::new(kept), ..opened })
+    }
+
     fn of<Q: Publisher + Source + Clone + Sync>(queue: Q) -> Self {
         let publisher = Arc::new(queue.clone());
         let another = queue.clone();
@@ -84,28 +194,22 @@ impl AnyQueue {
     }
 }
 
-/// What is said of a URL that leads nowhere. Nothing of it is quoted: it may have a password.
-fn unknown(scheme: &str) -> String {
-    let of_another = match scheme {
-        "sqlite" => Some("sqlite"),
-        "postgres" | "postgresql" => Some("postgres"),
-        "redis" | "rediss" => Some("redis"),
-        "amqp" | "amqps" => Some("rabbitmq"),
-        "sqs" | "http" | "https" => Some("sqs"),
-        _ => None,
-    };
-    match of_another {
-        Some(feature) => format!("this build cannot reach such a server: enable the feature `{feature}` of convoke"),
-        None => {
-            "there is no such URL: it begins with `sqlite:`, `postgres://`, `redis://`, `amqp://`, `sqs:` or `http://`"
-                .to_owned()
-        }
-    }
+fn unsupported(at: &str, text: impl Into<String>) -> TransportError {
+    TransportError::new(ErrorKind::Unsupported, at, text)
 }
 
-/// What stands behind the name of a queue of dead letters.
-#[cfg(feature = "sqs")]
-const DEAD: &str = "-dead";
+/// A queue, and the group behind it if it names one.
+fn in_group(name: &str) -> (&str, Option<&str>) {
+    name.rsplit_once('/').map_or((name, None), |(queue, group)| (queue, Some(group)))
+}
+
+/// What is said of a server that this build does not reach.
+pub(crate) fn not_built(server: ServerKind) -> String {
+    match server.feature() {
+        Some(feature) => format!("this build cannot reach such a server: enable the feature `{feature}` of convoke"),
+        None => format!("{server} has none of this"),
+    }
+}
 
 impl Clone for AnyQueue {
     fn clone(&self) -> Self {

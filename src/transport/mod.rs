@@ -16,38 +16,39 @@
 //! | `rabbitmq` | `RabbitMq` | a queue of RabbitMQ, quorum or classic |
 //! | `sqs` | `Sqs` | a queue of Amazon SQS, standard or FIFO |
 //! | `sns` | `Sns` | a topic of Amazon SNS, to which queues of SQS subscribe |
-//! | any | [`AnyQueue`] | whichever of these a URL names |
+//! | any | [`AnyQueue`] | whichever of these an [`Address`] names |
 //!
 //! Delivery is *at least once* with every server. If you must not handle an event twice, recognize it by its id, or
 //! have the worker do so with an [`Inbox`](crate::Inbox).
 //!
 //! In reading order: `contract/` is what all transports keep, and `memory/` is the simplest one that does. Then comes
-//! one folder for each server. `any` opens a queue of the server that a URL names, and `conformance/` is the suite that
-//! each transport has to pass.
+//! one folder for each server. `address/` is where a queue is, as one text, `any` opens what an address names, and `conformance/` is the
+//! suite that each transport has to pass.
 //!
 //! What all transports share is in the contract. No transport knows another, with one exception: `sns` subscribes
 //! queues of `sqs`, and what these two share is in `aws/`.
 //!
 //! A new server is a folder here with a file for each of its parts: how a queue is described, what users hold, what its
 //! clones share, how it publishes, receives and settles, and what its errors mean. It has a feature, a row above, and a
-//! scheme in `any`. Its fixture and its tests are in `tests/transports/<name>/`, its server is started in
+//! scheme in `address/` and `any`. Its fixture and its tests are in `tests/transports/<name>/`, its server is started in
 //! `tests/transports/servers/<name>.rs`, and its benchmark is in `benches/src/transports/`.
 
 pub(crate) mod contract;
 
+mod address;
 mod memory;
 #[cfg(feature = "sqlite")]
-mod sqlite;
+pub(crate) mod sqlite;
 #[cfg(feature = "postgres")]
-mod postgres;
+pub(crate) mod postgres;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 #[cfg(feature = "rabbitmq")]
-mod rabbitmq;
+pub(crate) mod rabbitmq;
 #[cfg(any(feature = "sns", feature = "sqs"))]
 mod aws;
 #[cfg(feature = "sqs")]
-mod sqs;
+pub(crate) mod sqs;
 #[cfg(feature = "sns")]
 mod sns;
 mod any;
@@ -60,7 +61,13 @@ pub use crate::sql::memory::{MemoryConnection, MemoryDatabase, MemoryTransaction
 pub use crate::sql::postgres::{PostgresDatabase, PostgresDatabaseBuilder};
 #[cfg(feature = "sqlite")]
 pub use crate::sql::sqlite::{SqliteDatabase, SqliteDatabaseBuilder};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use crate::sql::{TableStep, Tables};
+#[cfg(feature = "sqs")]
+pub(crate) use address::Aws;
+pub use address::{Address, AddressError, ServerKind};
 pub use any::AnyQueue;
+pub(crate) use any::not_built;
 #[cfg(any(
     feature = "postgres",
     feature = "rabbitmq",
@@ -78,6 +85,7 @@ pub use contract::{
     Source, TransportError, UNHEARD_ATTEMPTS, redrive,
 };
 pub(crate) use contract::{BINDING, MOST_COUNTED, caught, check_name, check_name_if_any, no_transaction};
+pub(crate) use memory::Tap;
 pub use memory::{Memory, MemoryDatabaseInbox, MemoryQueue};
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresBuilder, PostgresInbox, PostgresInboxBuilder};

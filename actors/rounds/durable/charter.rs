@@ -196,6 +196,25 @@ impl Charter {
         self
     }
 
+    /// Returns who alone may abort a round; nobody if anyone may.
+    pub fn who_aborts(&self) -> &[Arc<str>] {
+        &self.aborted_by
+    }
+
+    /// Says what releases a round, for a person.
+    pub fn released_by(&self) -> String {
+        let names = |names: &[Arc<str>]| {
+            names.iter().map(|name| format!("`{}`", Shown::name(name))).collect::<Vec<_>>().join(", ")
+        };
+        match &self.release {
+            Needs::All => format!("all of {}", names(&self.expects)),
+            Needs::AtLeast(1) => "one signal".to_owned(),
+            Needs::AtLeast(quorum) => format!("{quorum} signals"),
+            Needs::Required(required) => format!("the signals of {}", names(required)),
+            Needs::Named(name, version) => format!("the rule `{}` of version {version}", Shown::name(name)),
+        }
+    }
+
     /// Whether somebody of this name, or somebody without a name, may abort a round.
     pub fn may_abort(&self, by: Option<&str>) -> bool {
         self.aborted_by.is_empty() || by.is_some_and(|by| self.aborted_by.iter().any(|name| **name == *by))

@@ -8,13 +8,21 @@ use std::process::ExitCode;
 use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::completions::Completions;
+use super::demo::Demo;
+use super::doctor::Doctor;
 use super::make::Make;
 use super::man::Man;
 use super::new::New;
-use crate::error::{Error, Result};
+use super::queues::{Dead, Publish, Stats, Tail};
+use super::schema::Schema;
+use super::top::Top;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use super::works::Migrate;
+use super::works::{Replay, Rounds, Tasks};
+use crate::error::{Error, Result, steers, told as told_of};
 use crate::terminal::Terminal;
 
 /// As cargo's help looks.
@@ -32,23 +40,23 @@ Examples:
   convoke new shop --path ../convoke
   convoke make event OrderPaid --field id:u64
   convoke make listener SendThanks --event OrderPaid
+  convoke stats sqlite:shop.db
+  convoke dead list redis://localhost#orders
+  convoke tasks list sqlite:shop.db --state failed
   convoke completions bash
 
 Exit codes:
-  0  it is done
-  1  it was refused, or has failed; nothing was changed
-  2  the command line is wrong; nothing was changed";
+  0    it is done
+  1    it was refused, or has failed; no file was changed
+  2    the command line is wrong; nothing was changed
+  130  it was interrupted; what was done until then stays";
 
-/// The command of Convoke: begins an application, and adds events, listeners, services, tasks and rounds to it
+/// The command of Convoke: begins an application and adds to it, looks at what runs, and repairs what failed
 #[derive(Debug, Parser)]
 #[command(name = "convoke", version, styles = STYLES, after_help = EXAMPLES, max_term_width = 100)]
 pub(super) struct Cli {
     #[command(subcommand)]
     command: Command,
-
-    /// Says what was done as one document of JSON
-    #[arg(long, global = true, display_order = 100)]
-    json: bool,
 
     /// When to use colors
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", display_order = 101)]
@@ -63,6 +71,19 @@ pub(super) struct Cli {
 enum Command {
     New(New),
     Make(Make),
+    Demo(Demo),
+    Top(Top),
+    Stats(Stats),
+    Doctor(Doctor),
+    Tail(Tail),
+    Dead(Dead),
+    Publish(Publish),
+    Tasks(Tasks),
+    Rounds(Rounds),
+    Replay(Replay),
+    Schema(Schema),
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    Migrate(Migrate),
     Completions(Completions),
     Man(Man),
 }
@@ -77,7 +98,23 @@ enum When {
     Never,
 }
 
+/// The id of `--json`.
+const JSON: &str = "json";
+
 impl Cli {
+    /// The command line, on which `--json` may stand behind every command. It is no global option of clap, for one command has another
+    /// by this name: `convoke publish … --json '{"id":7}'`.
+    pub(super) fn whole() -> clap::Command {
+        with_json(Self::command())
+    }
+
+    /// What a command line asks for, and whether a machine reads the answer.
+    fn parse_from_words(words: &[OsString]) -> std::result::Result<(Self, bool), clap::Error> {
+        let matches = Self::whole().try_get_matches_from(words)?;
+        let is_json = is_json(&matches);
+        Ok((Self::from_arg_matches(&matches)?, is_json))
+    }
+
     fn run(&self, terminal: &Terminal) -> Result<()> {
         if let Some(folder) = &self.directory {
             env::set_current_dir(folder).map_err(|error| Error::disk("go into", folder, &error))?;
@@ -85,6 +122,19 @@ impl Cli {
         match &self.command {
             Command::New(new) => new.run(terminal),
             Command::Make(make) => make.run(terminal),
+            Command::Demo(demo) => demo.run(terminal),
+            Command::Top(top) => top.run(terminal),
+            Command::Doctor(doctor) => doctor.run(terminal),
+            Command::Stats(stats) => stats.run(terminal),
+            Command::Tail(tail) => tail.run(terminal),
+            Command::Dead(dead) => dead.run(terminal),
+            Command::Tasks(tasks) => tasks.run(terminal),
+            Command::Rounds(rounds) => rounds.run(terminal),
+            Command::Replay(replay) => replay.run(terminal),
+            Command::Schema(schema) => schema.run(terminal),
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            Command::Migrate(migrate) => migrate.run(terminal),
+            Command::Publish(publish) => publish.run(terminal),
             Command::Completions(completions) => completions.run(terminal),
             Command::Man(man) => man.run(terminal),
         }
@@ -93,16 +143,22 @@ impl Cli {
 
 pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let cli = match Cli::try_parse_from(&arguments) {
-        Ok(cli) => cli,
-        Err(error) => return wrong(&error, arguments.iter().any(|argument| argument == "--json")),
+    let (cli, is_json) = match Cli::parse_from_words(&arguments) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            // Behind `publish` it is something else.
+            let mut before = arguments.iter().take_while(|argument| *argument != "publish");
+            let is_json = before.any(|argument| argument == "--json");
+            let steers = arguments.iter().any(|argument| argument.to_string_lossy().chars().any(steers));
+            return wrong(&error, is_json, steers);
+        }
     };
     match cli.color {
         When::Auto => {}
         When::Always => anstream::ColorChoice::Always.write_global(),
         When::Never => anstream::ColorChoice::Never.write_global(),
     }
-    let terminal = Terminal::new(cli.json);
+    let terminal = Terminal::new(is_json);
     match cli.run(&terminal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -112,8 +168,25 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// Adds `--json` to a command and to those below, where nothing else has that name.
+fn with_json(command: clap::Command) -> clap::Command {
+    let is_taken = command.get_arguments().any(|argument| argument.get_long() == Some(JSON));
+    let command = command.mut_subcommands(with_json);
+    if is_taken {
+        return command;
+    }
+    let help = "Says what was done as JSON: one document, or a line for each of many";
+    command.arg(Arg::new(JSON).long(JSON).action(ArgAction::SetTrue).display_order(100).help(help))
+}
+
+/// Whether it stands anywhere on the command line.
+fn is_json(matches: &ArgMatches) -> bool {
+    matches!(matches.try_get_one::<bool>(JSON), Ok(Some(true)))
+        || matches.subcommand().is_some_and(|(_, matches)| is_json(matches))
+}
+
 /// The end of a command line that is wrong, or asks for help.
-fn wrong(error: &clap::Error, json: bool) -> ExitCode {
+fn wrong(error: &clap::Error, json: bool, steers: bool) -> ExitCode {
     let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if json && !asked {
         let text = error.to_string();
@@ -121,6 +194,10 @@ fn wrong(error: &clap::Error, json: bool) -> ExitCode {
         let first = lines.next().unwrap_or_default();
         let told = Error::usage(first.strip_prefix("error: ").unwrap_or(first));
         Terminal::new(true).fail(&lines.fold(told, Error::hint));
+    } else if steers {
+        // It quotes what was given, which is to steer no terminal; so it goes without colors.
+        let lines: String = error.to_string().lines().map(|line| told_of(line) + "\n").collect();
+        let _ = std::io::Write::write_all(&mut anstream::stderr(), lines.as_bytes());
     } else {
         // Nobody is left to be told when this fails.
         let _ = error.print();
@@ -135,13 +212,11 @@ pub(crate) fn told(result: std::io::Result<()>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        Cli::whole().debug_assert();
     }
 
     /// Every example of a help text is a command line, and every command has one.
@@ -153,7 +228,8 @@ mod tests {
             for line in help.lines().map(str::trim).filter(|line| line.starts_with("convoke ")) {
                 let line = line.split("  #").next().unwrap_or(line).trim();
                 let words = line.split(' ').map(|word| word.trim_matches('\''));
-                Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+                let words: Vec<OsString> = words.map(OsString::from).collect();
+                Cli::parse_from_words(&words).unwrap_or_else(|error| panic!("{line}: {error}"));
                 own += 1;
             }
             assert!(own > 0, "`{}` has no example", command.get_name());
@@ -161,7 +237,7 @@ mod tests {
             command.get_subcommands().for_each(|command| look(command, count));
         }
         let mut count = 0;
-        look(&Cli::command(), &mut count);
-        assert!(count > 15, "{count}");
+        look(&Cli::whole(), &mut count);
+        assert!(count > 30, "{count}");
     }
 }

@@ -1,6 +1,6 @@
 //! `convoke completions`
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::{Shell, generate};
 
 use super::cli::{Cli, told};
@@ -24,7 +24,7 @@ pub(super) struct Completions {
 impl Completions {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<()> {
         let mut script = Vec::new();
-        generate(self.shell, &mut Cli::command(), "convoke", &mut script);
+        generate(self.shell, &mut Cli::whole(), "convoke", &mut script);
         told(terminal.plain(&script))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anstyle::AnsiColor;
 use clap::Args;
 use convoke::look::{Checkup, Finding, Gravity};
 use serde_json::{Value, json};
@@ -49,7 +50,7 @@ impl Doctor {
             let findings: Vec<Value> = findings.iter().map(json_of).collect();
             terminal.document(&json!({ "findings": findings, "server": place.to_string() }))?;
         } else {
-            terminal.findings(&findings)?;
+            terminal.print(&lines(&findings))?;
         }
         if serious == 0 {
             return Ok(());
@@ -65,6 +66,25 @@ impl Doctor {
         }
         Ok(checkup.of(place.address()).await?)
     }
+}
+
+/// Each finding as a line, and what to do below it.
+fn lines(findings: &[Finding]) -> String {
+    let mut lines = String::new();
+    for finding in findings {
+        let style = match finding.gravity() {
+            Gravity::Right => AnsiColor::Green.on_default(),
+            Gravity::Risk => AnsiColor::Yellow.on_default().bold(),
+            Gravity::Broken => AnsiColor::Red.on_default().bold(),
+            _ => AnsiColor::Cyan.on_default(),
+        };
+        let (gravity, about) = (finding.gravity(), finding.about());
+        lines += &format!("{style}{gravity:<6}{style:#}  {about:<12}  {}\n", told(finding.says()));
+        if let Some(todo) = finding.todo() {
+            lines += &format!("{:22}{}\n", "", told(todo));
+        }
+    }
+    lines
 }
 
 fn json_of(finding: &Finding) -> Value {

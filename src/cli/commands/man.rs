@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_mangen::Man as Page;
 
 use super::cli::{Cli, told};
@@ -32,7 +32,7 @@ pub(super) struct Man {
 
 impl Man {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<()> {
-        let mut all = Cli::command();
+        let mut all = Cli::whole();
         all.build();
         let Some(folder) = &self.out else {
             return told(terminal.plain(&page(self.find(&all)?.clone())?));

@@ -9,4 +9,4 @@ mod error;
 mod text;
 
 pub(crate) use error::{Error, Result};
-pub(crate) use text::shown;
+pub(crate) use text::{cut, shown, steers, told};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -22,6 +22,10 @@ pub(crate) fn convoke<S: AsRef<OsStr>>(folder: &Path, words: impl IntoIterator<I
         .args(words)
         .current_dir(folder)
         .env_remove("CLICOLOR_FORCE")
+        .env_remove("COLUMNS")
+        .env_remove("CONVOKE_URL")
+        .env_remove("CONVOKE_TEST_NOT_SET")
+        .stdin(Stdio::null())
         .output()
         .unwrap()
 }

@@ -11,9 +11,11 @@ use std::path::Path;
 use tempfile::tempdir;
 
 use crate::common::{checkout, convoke, done, lay_out};
+use crate::filled::fill;
+use crate::kept::keep;
 use crate::session::replay;
 
-/// Each session begins in a folder with a checkout, and one with a crate, `shop`.
+/// Each session begins in a folder with a checkout, one with a crate, `shop`, and what `filled.rs` puts there.
 #[test]
 fn each_command_says_what_stands_in_its_session() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sessions");
@@ -23,6 +25,8 @@ fn each_command_says_what_stands_in_its_session() {
         let folder = tempdir().unwrap();
         lay_out(folder.path());
         done(folder.path(), "new shop --path convoke");
+        fill(folder.path());
+        keep(folder.path());
         let text = fs::read_to_string(&file).unwrap();
         let (said, commands) = replay(&text, folder.path());
         assert!(commands > 2, "{}: {commands} commands", file.display());
@@ -33,7 +37,7 @@ fn each_command_says_what_stands_in_its_session() {
         }
         count += 1;
     }
-    assert!(count >= 9, "{count} sessions");
+    assert!(count >= 17, "{count} sessions");
 }
 
 /// What the manual shows is what comes out.
@@ -47,8 +51,10 @@ fn the_chapter_of_the_manual_is_what_comes_out() {
     lay_out(folder.path());
     let work = folder.path().join("work");
     fs::create_dir(&work).unwrap();
+    fill(&work);
+    keep(&work);
     let (said, commands) = replay(&text, &work);
-    assert!(commands >= 8, "{commands} commands in the chapter");
+    assert!(commands >= 18, "{commands} commands in the chapter");
     same(&file, &text, &said);
 }
 

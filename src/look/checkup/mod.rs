@@ -29,7 +29,7 @@ use std::time::Duration;
 
 pub use finding::{Finding, Gravity};
 
-use super::address::{Address, ServerKind};
+use super::{Address, ServerKind};
 use crate::transport::{ErrorKind, TransportError};
 
 /// Looks at a server or database: whether it can be reached, who one is there, and whether it keeps what it confirms. It writes

@@ -7,7 +7,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 
 use super::clock::Asked;
 use super::finding::Finding;
-use crate::look::address::Address;
+use crate::look::Address;
 use crate::sql::postgres::{describe, indexes_of_steps, is_direct};
 use crate::transport::{ErrorKind, TransportError};
 

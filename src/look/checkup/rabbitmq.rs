@@ -6,7 +6,7 @@ use std::time::Duration;
 use lapin::types::ShortString;
 
 use super::finding::Finding;
-use crate::look::address::Address;
+use crate::look::Address;
 use crate::transport::TransportError;
 use crate::transport::rabbitmq::{RabbitMqServer, declare};
 

@@ -7,7 +7,7 @@ use ::redis::{Value, cmd};
 
 use super::clock::Asked;
 use super::finding::Finding;
-use crate::look::address::Address;
+use crate::look::Address;
 use crate::transport::redis::{Link, WRONG_URL, client};
 use crate::transport::{ErrorKind, TransportError};
 

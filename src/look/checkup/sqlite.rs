@@ -1,12 +1,10 @@
 //! A file of SQLite.
 
-use std::str::FromStr;
-
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
 use super::finding::Finding;
-use crate::look::address::Address;
+use crate::look::Address;
 use crate::sql::sqlite::describe;
 use crate::transport::TransportError;
 
@@ -24,7 +22,7 @@ pub(super) async fn look(address: &Address) -> Result<Vec<Finding>, TransportErr
     let at = address.to_string().into();
     let asked = async {
         // Read only: it neither makes the file, nor the log beside it.
-        let options = SqliteConnectOptions::from_str(address.url())?.read_only(true).create_if_missing(false);
+        let options = SqliteConnectOptions::new().filename(address.path()).read_only(true).create_if_missing(false);
         let mut file = options.disable_statement_logging().connect().await?;
         let facts = facts(&mut file).await?;
         file.close().await?;

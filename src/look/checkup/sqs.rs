@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::finding::Finding;
-use crate::look::address::Address;
+use crate::look::Address;
 use crate::transport::sqs::Redrive;
 use crate::transport::{Sqs, TransportError};
 
@@ -18,7 +18,7 @@ pub(super) async fn look(address: &Address, longest_handler: Option<Duration>) -
     let Some(name) = address.name() else {
         return Ok(vec![Finding::known("queue", "no queue is named: put it behind the URL, as in sqs:#orders")]);
     };
-    let queue: Sqs = address.sqs(name).await?;
+    let queue: Sqs = Sqs::queue(name).at(address).await?;
     let dead = queue.dead_letters().settings().await.ok();
     Ok(judge(&queue.settings().await?, dead.as_ref(), longest_handler))
 }

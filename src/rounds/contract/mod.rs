@@ -3,7 +3,7 @@
 //! `Place (a database) → Room: its rounds → working, closing, looking, naming, failing`
 //!
 //! In reading order: `room` is what a promise is tried on, and `redis` is that over a Redis. `working` is how rounds come about and are judged, `closing` what becomes of
-//! them, `looking` who is asked about what, `naming` what a broker has, and `failing` what is left of what fails.
+//! them, `looking` who is asked about what, `naming` what a broker has, `seeing` what a tool sees that has not its type, and `failing` what is left of what fails.
 //!
 //! PostgreSQL is tried where `CONVOKE_TEST_POSTGRES_URL` says where one is, as `tests/run` does; Redis where `CONVOKE_TEST_REDIS_URL` says so, or
 //! where there is a `redis-server`.
@@ -15,6 +15,7 @@ mod working;
 mod closing;
 mod looking;
 mod naming;
+mod seeing;
 mod failing;
 
 /// Runs functions over each database.
@@ -93,6 +94,15 @@ promises! {
         consumers_are_known_to_all,
         what_a_party_says_is_known_to_all,
         a_party_is_asked_if_it_can_be,
+    },
+    seeing::{
+        who_looks_makes_nothing,
+        brokers_are_listed_page_by_page,
+        what_is_open_is_seen_without_its_type,
+        who_may_not_abort_is_told_who_may,
+        a_round_of_a_predicate_is_seen_and_aborted,
+        what_waits_for_the_next_round_opens_it_as_a_tool_aborts,
+        of_two_who_abort_a_round_at_once_one_does,
     },
     failing::{
         a_judge_that_panics_leaves_nothing,

@@ -12,7 +12,8 @@ use super::table::{Table, now};
 use crate::__private::gives_way;
 use crate::durable::plan::{Plan, channel_of, check_places, outbox_of};
 use crate::durable::{
-    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures, RoundStore,
+    Due, Enrolled, FoundRounds, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures,
+    RoundStore,
 };
 use crate::outbox::Keeps;
 use crate::sql::Bell;
@@ -31,6 +32,20 @@ impl KeepsRounds for MemoryDatabase {
             database: self.clone(),
         });
         Box::pin(async { Ok(rounds) })
+    }
+
+    fn find_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, FoundRounds> {
+        Box::pin(async move {
+            let Some(rules) = self.all::<Mutex<Table>>().get(&broker).map(|table| lock(table).enrolled()) else {
+                return Ok(None);
+            };
+            Ok(Some((self.open_rounds(broker).await?, rules)))
+        })
+    }
+
+    fn brokers<'a>(&'a self, behind: &'a str, most: usize) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>> {
+        let names = self.all::<Mutex<Table>>().into_keys();
+        Box::pin(async move { Ok(names.filter(|name| **name > *behind).take(most).collect()) })
     }
 }
 

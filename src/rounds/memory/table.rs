@@ -50,6 +50,11 @@ impl Table {
         Enrolled::As(number)
     }
 
+    /// By which rules rounds open, and their number.
+    pub(super) fn enrolled(&self) -> Option<(i64, Arc<str>)> {
+        self.enrolled.map(|number| (number, self.rules_of(number)))
+    }
+
     fn rules_of(&self, number: i64) -> Arc<str> {
         let place = usize::try_from(number).unwrap_or_default().saturating_sub(1);
         self.rules.get(place).cloned().unwrap_or_default()

@@ -57,6 +57,38 @@ pub(super) async fn register(rounds: &PostgresRounds) -> Result<(), TransportErr
     Ok(())
 }
 
+/// Looks whether there is the broker; by which rules it opens rounds, if it has some.
+pub(super) async fn find_broker(rounds: &PostgresRounds) -> Result<Option<Option<(i64, Arc<str>)>>, TransportError> {
+    let sql = format!(
+        "SELECT b.tag, r.id, r.text FROM {schema}.convoke_round_broker AS b \
+         LEFT JOIN {schema}.convoke_round_rules AS r ON r.broker = b.id AND r.id = b.rules WHERE b.name = {}",
+        quoted(&rounds.broker),
+        schema = rounds.database.schema(),
+    );
+    let rows = rounds.rows(&sql).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let read = || Ok((row.try_get(0)?, row.try_get(1)?, row.try_get::<Option<String>, _>(2)?));
+    let (tag, rules, text) = read().map_err(|error: sqlx::Error| rounds.error(&error))?;
+    rounds.names().tag = Some(tag);
+    Ok(Some(rules.zip(text.map(Into::into))))
+}
+
+pub(super) async fn brokers(
+    rounds: &PostgresRounds,
+    behind: &str,
+    most: usize,
+) -> Result<Vec<Arc<str>>, TransportError> {
+    let sql = format!(
+        "SELECT b.name FROM {}.convoke_round_broker AS b WHERE b.name > {} ORDER BY b.name LIMIT {}",
+        rounds.database.schema(),
+        quoted(behind),
+        i64::try_from(most).unwrap_or(i64::MAX),
+    );
+    let rows = rounds.rows(&sql).await?;
+    let name = |row: &PgRow| Ok(row.try_get::<String, _>(0)?.into());
+    rows.iter().map(name).collect::<Result<_, _>>().map_err(|error| rounds.error(&error))
+}
+
 /// Texts as an array.
 fn texts<T: AsRef<str>>(texts: impl Iterator<Item = T>) -> String {
     format!("ARRAY[{}]::text[]", texts.map(|text| quoted(text.as_ref())).collect::<Vec<_>>().join(", "))

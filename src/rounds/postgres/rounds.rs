@@ -14,7 +14,8 @@ use super::names::Names;
 use super::{look, names, work};
 use crate::durable::plan::outbox_of;
 use crate::durable::{
-    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures, RoundStore,
+    Due, Enrolled, FoundRounds, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures,
+    RoundStore,
 };
 use crate::outbox::{Keeping, Keeps};
 use crate::sql::postgres::{PostgresDatabase, describe};
@@ -23,21 +24,25 @@ use crate::transport::{BoxFuture, TransportError};
 impl KeepsRounds for PostgresDatabase {
     fn open_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, OpenedRounds> {
         Box::pin(async move {
-            let at: Arc<str> = format!("postgres rounds {broker}").into();
-            self.check(&at).await?;
-            // A name by which no queue can ring.
-            let bell_name = format!("rounds {broker}");
-            let rounds = PostgresRounds {
-                bell: self.bells().watch(&bell_name),
-                at,
-                broker,
-                bell_name,
-                database: self.clone(),
-                names: Mutex::default(),
-                outboxes: Mutex::default(),
-            };
+            let rounds = PostgresRounds::of(self, broker).await?;
             names::register(&rounds).await?;
             Ok(Arc::new(rounds) as Arc<dyn RoundStore>)
+        })
+    }
+
+    fn find_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, FoundRounds> {
+        Box::pin(async move {
+            let rounds = PostgresRounds::of(self, broker).await?;
+            let found = names::find_broker(&rounds).await?;
+            Ok(found.map(|rules| (Arc::new(rounds) as Arc<dyn RoundStore>, rules)))
+        })
+    }
+
+    fn brokers<'a>(&'a self, behind: &'a str, most: usize) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>> {
+        Box::pin(async move {
+            // None has such a name.
+            let rounds = PostgresRounds::of(self, "".into()).await?;
+            names::brokers(&rounds, behind, most).await
         })
     }
 }
@@ -56,6 +61,23 @@ pub(super) struct PostgresRounds {
 pub(super) type Outbox = Arc<dyn Keeping<PgConnection>>;
 
 impl PostgresRounds {
+    /// A handle that knows nothing yet.
+    async fn of(database: &PostgresDatabase, broker: Arc<str>) -> Result<Self, TransportError> {
+        let at: Arc<str> = format!("postgres rounds {broker}").trim_end().into();
+        database.check(&at).await?;
+        // A name by which no queue can ring.
+        let bell_name = format!("rounds {broker}");
+        Ok(Self {
+            bell: database.bells().watch(&bell_name),
+            at,
+            broker,
+            bell_name,
+            database: database.clone(),
+            names: Mutex::default(),
+            outboxes: Mutex::default(),
+        })
+    }
+
     pub(super) fn error(&self, error: &sqlx::Error) -> TransportError {
         describe(&self.at, error)
     }

@@ -40,7 +40,7 @@ impl Parts {
     }
 
     /// A text that may not be there.
-    fn text_if_any(&mut self) -> Option<Option<String>> {
+    pub(super) fn text_if_any(&mut self) -> Option<Option<String>> {
         match self.0.next()? {
             Value::Nil => Some(None),
             Value::BulkString(bytes) => String::from_utf8(bytes).ok().map(Some),

@@ -71,11 +71,69 @@ pub(super) async fn register(rounds: &RedisStore) -> Result<(), TransportError> 
     let mut parts = rounds.parts(call.await?)?;
     let tag = parts.text().ok_or_else(|| rounds.nonsense())?;
     if tag.is_empty() {
-        let text = "a later release of this program keeps these rounds: run that one, or take another name";
-        return Err(TransportError::new(ErrorKind::Unsupported, rounds.at.clone(), text));
+        return Err(later(rounds));
     }
     rounds.names().tag = Some(tag);
     Ok(())
+}
+
+/// Looks whether there is the broker; by which rules it opens rounds, if it has some.
+pub(super) async fn find_broker(rounds: &RedisStore) -> Result<Option<Option<(i64, Arc<str>)>>, TransportError> {
+    let mut it = cmd("HMGET");
+    it.arg(rounds.key("it")).arg("tag").arg("format").arg("rules");
+    let mut parts = rounds.parts(rounds.command(&it).await?)?;
+    let (Some(tag), Some(format)) = (parts.text_if_any().flatten(), parts.text_if_any().flatten()) else {
+        return Ok(None);
+    };
+    if format.parse().map_or(true, |format: i64| format > FORMAT) {
+        return Err(later(rounds));
+    }
+    rounds.names().tag = Some(tag);
+    let Some(rules) = parts.text_if_any().flatten() else { return Ok(Some(None)) };
+    let mut text = cmd("HGET");
+    text.arg(rounds.key("rules")).arg(&rules);
+    let number = rules.parse().map_err(|_| rounds.nonsense())?;
+    Ok(Some(match rounds.command(&text).await? {
+        Value::BulkString(text) => Some((number, String::from_utf8_lossy(&text).into())),
+        _ => None,
+    }))
+}
+
+/// How many keys the server looks at in one go.
+const LOOKED_AT: usize = 1_000;
+
+/// No key has all brokers: so the server is asked for all that are called as theirs are, some of its keys at a time.
+pub(super) async fn brokers(rounds: &RedisStore, behind: &str, most: usize) -> Result<Vec<Arc<str>>, TransportError> {
+    let before = format!("{}:", rounds.numbers());
+    let pattern = format!("{}*:it", before.replace(['\\', '*', '?', '[', ']'], "?"));
+    let (mut names, mut cursor) = (BTreeSet::new(), "0".to_owned());
+    loop {
+        let mut scan = cmd("SCAN");
+        scan.arg(&cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(LOOKED_AT).arg("TYPE").arg("hash");
+        let mut parts = rounds.parts(rounds.command(&scan).await?)?;
+        cursor = parts.text().ok_or_else(|| rounds.nonsense())?;
+        let mut keys = parts.list().ok_or_else(|| rounds.nonsense())?;
+        while let Some(key) = keys.bytes() {
+            // Whoever else writes to the server calls keys what they like.
+            let Ok(key) = String::from_utf8(key) else { continue };
+            let name = key.strip_prefix(&before).and_then(|name| name.strip_suffix(":it"));
+            let Some(name) = name.filter(|name| !name.is_empty() && *name > behind) else { continue };
+            // The key of a round may end alike.
+            let mut format = cmd("HGET");
+            format.arg(&key).arg("format");
+            if matches!(rounds.command(&format).await?, Value::BulkString(_)) {
+                names.insert(Arc::from(name));
+            }
+        }
+        if cursor == "0" {
+            return Ok(names.into_iter().take(most).collect());
+        }
+    }
+}
+
+fn later(rounds: &RedisStore) -> TransportError {
+    let text = "a later release of this program keeps these rounds: run that one, or take another name";
+    TransportError::new(ErrorKind::Unsupported, rounds.at.clone(), text)
 }
 
 pub(super) async fn enroll(rounds: &RedisStore, rules: &str, replaces: bool) -> Result<Enrolled, TransportError> {

@@ -15,7 +15,8 @@ use super::names::Names;
 use super::{look, names, settings, work};
 use crate::durable::plan::outbox_of;
 use crate::durable::{
-    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures, RoundStore,
+    Due, Enrolled, FoundRounds, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures,
+    RoundStore,
 };
 use crate::sql::Bell;
 use crate::transport::redis::Script;
@@ -26,18 +27,26 @@ impl KeepsRounds for RedisRounds {
         Box::pin(async move {
             let at: Arc<str> = format!("redis rounds {broker}").into();
             settings::check(self, &at).await?;
-            let rounds = RedisStore {
-                bell: Bell::of(&format!("redis {} rounds {} {broker}", self.address(), self.prefix())),
-                base: self.base(&broker),
-                numbers: self.numbers(),
-                server: self.clone(),
-                at,
-                broker,
-                names: Mutex::default(),
-                listener: OnceLock::new(),
-            };
+            let rounds = RedisStore::of(self, broker, at);
             names::register(&rounds).await?;
             Ok(Arc::new(rounds) as Arc<dyn RoundStore>)
+        })
+    }
+
+    fn find_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, FoundRounds> {
+        Box::pin(async move {
+            // Whether the server has the settings that it should is for whoever opens a broker: what is there can be looked at.
+            let at: Arc<str> = format!("redis rounds {broker}").into();
+            let rounds = RedisStore::of(self, broker, at);
+            let found = names::find_broker(&rounds).await?;
+            Ok(found.map(|rules| (Arc::new(rounds) as Arc<dyn RoundStore>, rules)))
+        })
+    }
+
+    fn brokers<'a>(&'a self, behind: &'a str, most: usize) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>> {
+        Box::pin(async move {
+            let rounds = RedisStore::of(self, "".into(), "redis rounds".into());
+            names::brokers(&rounds, behind, most).await
         })
     }
 }
@@ -55,6 +64,25 @@ pub(super) struct RedisStore {
 }
 
 impl RedisStore {
+    /// A handle that knows nothing yet.
+    fn of(server: &RedisRounds, broker: Arc<str>, at: Arc<str>) -> Self {
+        Self {
+            bell: Bell::of(&format!("redis {} rounds {} {broker}", server.address(), server.prefix())),
+            base: server.base(&broker),
+            numbers: server.numbers(),
+            server: server.clone(),
+            at,
+            broker,
+            names: Mutex::default(),
+            listener: OnceLock::new(),
+        }
+    }
+
+    /// What the keys of all brokers begin with.
+    pub(super) fn numbers(&self) -> &str {
+        &self.numbers
+    }
+
     /// What this handle knows of the broker, for a server that does not.
     pub(super) fn names(&self) -> MutexGuard<'_, Names> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)

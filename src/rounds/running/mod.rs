@@ -31,7 +31,7 @@ mod gathering;
 #[cfg(test)]
 mod tests;
 
-pub(super) use bench::{ATTEMPTS, Ask, LEASE, Law, id, replay, since};
+pub(super) use bench::{ATTEMPTS, Answer, Ask, Bench, LEASE, Law, id, replay, since};
 pub(super) use clerk::{Clerk, Relays};
 pub(super) use engine::Core;
 pub(crate) use gathering::{Gathering, Heard, Shape, Speech, Word};

@@ -80,6 +80,30 @@ pub(super) async fn register(rounds: &SqliteRounds) -> Result<(), TransportError
     Ok(())
 }
 
+/// Looks whether there is the broker; by which rules it opens rounds, if it has some.
+pub(super) async fn find_broker(rounds: &SqliteRounds) -> Result<Option<Option<(i64, Arc<str>)>>, TransportError> {
+    let find = "SELECT b.tag, r.id, r.text FROM convoke_round_broker AS b \
+        LEFT JOIN convoke_round_rules AS r ON r.broker = b.id AND r.id = b.rules WHERE b.name = ?1";
+    let find = sqlx::query_as::<_, (i64, Option<i64>, Option<String>)>(find).bind(rounds.broker.to_string());
+    let found = rounds.read(async |connection| find.fetch_optional(connection).await).await?;
+    Ok(found.map(|(tag, rules, text)| {
+        rounds.names().tag = Some(tag);
+        Some((rules?, text?.into()))
+    }))
+}
+
+pub(super) async fn brokers(
+    rounds: &SqliteRounds,
+    behind: &str,
+    most: usize,
+) -> Result<Vec<Arc<str>>, TransportError> {
+    let list = "SELECT name FROM convoke_round_broker WHERE name > ?1 ORDER BY name LIMIT ?2";
+    let list = sqlx::query_scalar::<_, String>(list).bind(behind.to_owned());
+    let list = list.bind(i64::try_from(most).unwrap_or(i64::MAX));
+    let names = rounds.read(async |connection| list.fetch_all(connection).await).await?;
+    Ok(names.into_iter().map(Into::into).collect())
+}
+
 /// Returns the number of the broker in the file, in a transaction that writes. A file that was replaced gets what this handle knows
 /// of the broker.
 pub(super) async fn there_is(rounds: &SqliteRounds, connection: &mut SqliteConnection) -> Result<i64, TransportError> {

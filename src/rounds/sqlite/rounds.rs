@@ -14,7 +14,8 @@ use super::names::Names;
 use super::{look, names, work};
 use crate::durable::plan::outbox_of;
 use crate::durable::{
-    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures, RoundStore,
+    Due, Enrolled, FoundRounds, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures,
+    RoundStore,
 };
 use crate::outbox::{Keeping, Keeps};
 use crate::sql::Bell;
@@ -24,19 +25,25 @@ use crate::transport::{BoxFuture, TransportError};
 impl KeepsRounds for SqliteDatabase {
     fn open_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, OpenedRounds> {
         Box::pin(async move {
-            let at: Arc<str> = format!("sqlite rounds {broker}").into();
-            let store = self.checked(&at).await?.clone();
-            let rounds = SqliteRounds {
-                bell: Bell::of(&format!("sqlite {:p} rounds {broker}", Arc::as_ptr(&store.hub))),
-                at,
-                broker,
-                database: self.clone(),
-                store,
-                names: Mutex::default(),
-                outboxes: Mutex::default(),
-            };
+            let rounds = SqliteRounds::of(self, broker).await?;
             rounds.in_time(names::register(&rounds)).await?;
             Ok(Arc::new(rounds) as Arc<dyn RoundStore>)
+        })
+    }
+
+    fn find_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, FoundRounds> {
+        Box::pin(async move {
+            let rounds = SqliteRounds::of(self, broker).await?;
+            let found = names::find_broker(&rounds).await?;
+            Ok(found.map(|rules| (Arc::new(rounds) as Arc<dyn RoundStore>, rules)))
+        })
+    }
+
+    fn brokers<'a>(&'a self, behind: &'a str, most: usize) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>> {
+        Box::pin(async move {
+            // None has such a name.
+            let rounds = SqliteRounds::of(self, "".into()).await?;
+            names::brokers(&rounds, behind, most).await
         })
     }
 }
@@ -55,6 +62,21 @@ pub(super) struct SqliteRounds {
 pub(super) type Outbox = Arc<dyn Keeping<SqliteConnection>>;
 
 impl SqliteRounds {
+    /// A handle that knows nothing yet.
+    async fn of(database: &SqliteDatabase, broker: Arc<str>) -> Result<Self, TransportError> {
+        let at: Arc<str> = format!("sqlite rounds {broker}").trim_end().into();
+        let store = database.checked(&at).await?.clone();
+        Ok(Self {
+            bell: Bell::of(&format!("sqlite {:p} rounds {broker}", Arc::as_ptr(&store.hub))),
+            at,
+            broker,
+            database: database.clone(),
+            store,
+            names: Mutex::default(),
+            outboxes: Mutex::default(),
+        })
+    }
+
     pub(super) fn error(&self, error: &sqlx::Error) -> TransportError {
         describe(&self.at, error)
     }

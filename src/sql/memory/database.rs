@@ -3,10 +3,10 @@
 //! `Memory::database() → MemoryDatabase → queue, inbox, outbox`
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::connection::{MemoryConnection, MemoryTransaction};
@@ -53,6 +53,9 @@ pub(crate) struct Core {
     shared: Mutex<HashMap<Place, Arc<dyn Any + Send + Sync>>>,
 }
 
+/// Those that have a name. None is kept alive by that.
+static NAMED: Mutex<BTreeMap<String, Weak<Core>>> = Mutex::new(BTreeMap::new());
+
 /// Of what kind something is, and of which name.
 type Place = (TypeId, Arc<str>);
 
@@ -67,6 +70,23 @@ impl MemoryDatabase {
             shared: Mutex::default(),
         };
         Self { core: Arc::new(core) }
+    }
+
+    /// The one of this name, which is made if there is none.
+    pub(crate) fn named(name: &str) -> Self {
+        let mut named = lock(&NAMED);
+        named.retain(|_, core| core.strong_count() > 0);
+        if let Some(core) = named.get(name).and_then(Weak::upgrade) {
+            return Self { core };
+        }
+        let made = Self::new();
+        named.insert(name.to_owned(), Arc::downgrade(&made.core));
+        made
+    }
+
+    /// The one of this name, if there is one.
+    pub(crate) fn find(name: &str) -> Option<Self> {
+        Some(Self { core: lock(&NAMED).get(name)?.upgrade()? })
     }
 
     pub(crate) fn of(core: Arc<Core>) -> Self {
@@ -116,6 +136,14 @@ impl MemoryDatabase {
             shared.insert(place, made.clone());
             made
         })
+    }
+
+    /// Returns all things of this kind that there are, by their names.
+    pub(crate) fn all<T: Any + Send + Sync>(&self) -> BTreeMap<Arc<str>, Arc<T>> {
+        let shared = lock(&self.core.shared);
+        let of_kind = shared.iter().filter(|((kind, _), _)| *kind == TypeId::of::<T>());
+        let of_kind = of_kind.map(|((_, name), thing)| Some((name.clone(), thing.clone().downcast::<T>().ok()?)));
+        of_kind.flatten().collect()
     }
 
     /// Whoever holds this sees a commit whole, or nothing of it. Nobody waits while he holds it.

@@ -40,6 +40,11 @@ impl KeepsRecords<MemoryConnection> for MemoryDatabase {
         });
         Box::pin(async { Ok(records) })
     }
+
+    fn stores<'a>(&'a self, from: &'a str, most: usize) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>> {
+        let names = self.all::<Mutex<Table>>().into_keys();
+        Box::pin(async move { Ok(names.filter(|name| **name >= *from).take(most).collect()) })
+    }
 }
 
 #[derive(Debug)]

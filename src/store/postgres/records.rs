@@ -55,6 +55,22 @@ impl KeepsRecords<PgConnection> for PostgresDatabase {
             Ok(PostgresRecords::new(at, &store, id, tag, self.clone()) as Arc<dyn KeepingRecords<PgConnection>>)
         })
     }
+
+    fn stores<'a>(&'a self, from: &'a str, most: usize) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>> {
+        Box::pin(async move {
+            let at: Arc<str> = "postgres stores".into();
+            self.check(&at).await?;
+            let sql = format!(
+                "SELECT s.name FROM {}.convoke_store AS s WHERE s.name >= {} ORDER BY s.name LIMIT {}",
+                self.schema(),
+                quoted(from),
+                i64::try_from(most).unwrap_or(i64::MAX),
+            );
+            let rows = self.rows(&at, self.deadline(), &sql).await?;
+            let name = |row: &sqlx::postgres::PgRow| Ok(row.try_get::<String, _>(0)?.into());
+            rows.iter().map(name).collect::<Result<_, _>>().map_err(|error| describe(&at, &error))
+        })
+    }
 }
 
 pub(super) struct PostgresRecords {

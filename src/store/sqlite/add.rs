@@ -4,7 +4,7 @@
 
 use sqlx::sqlite::{SqliteArguments, SqliteQueryResult, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection, Row as _, SqlSafeStr, SqlStr, Sqlite, SqliteConnection};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, timeout_at};
 
@@ -345,6 +345,18 @@ pub(super) async fn head(connection: &mut SqliteConnection, id: i64) -> Result<u
 pub(super) async fn find(connection: &mut SqliteConnection, name: &str) -> Result<Option<(i64, u32)>, sqlx::Error> {
     let find = sqlx::query_as("SELECT id, tag FROM convoke_store WHERE name = ?1").bind(name.to_owned());
     find.fetch_optional(connection).await
+}
+
+/// Returns the names of the stores in this file from this one on.
+pub(super) async fn names(
+    connection: &mut SqliteConnection,
+    from: &str,
+    most: usize,
+) -> Result<Vec<Arc<str>>, sqlx::Error> {
+    let list = "SELECT name FROM convoke_store WHERE name >= ?1 ORDER BY name LIMIT ?2";
+    let list = sqlx::query_scalar::<_, String>(list).bind(from.to_owned());
+    let names = list.bind(i64::try_from(most).unwrap_or(i64::MAX)).fetch_all(connection).await?;
+    Ok(names.into_iter().map(Into::into).collect())
 }
 
 /// Makes a store in this file. One that is there stays as it is.

@@ -51,6 +51,19 @@ impl KeepsRecords<SqliteConnection> for SqliteDatabase {
             Ok(SqliteRecords::new(at, id, tag, generation, file, bell) as Arc<dyn KeepingRecords<SqliteConnection>>)
         })
     }
+
+    fn stores<'a>(&'a self, from: &'a str, most: usize) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>> {
+        Box::pin(async move {
+            let at: Arc<str> = "sqlite stores".into();
+            let file = self.checked(&at).await?;
+            let listed = async {
+                let names = add::names(&mut *file.read().await?, from, most).await;
+                file.verified(names)
+            };
+            let listed = timeout(file.deadline, listed).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+            listed.map_err(|error| describe(&at, &error))
+        })
+    }
 }
 
 pub(super) struct SqliteRecords {

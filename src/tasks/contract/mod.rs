@@ -4,7 +4,7 @@
 //!
 //! In reading order: `room` is what a promise is tried on. `adding` is what gets in, `unique` what does not, `lending` who gets a
 //! job, and `places` that none is passed over; `turns` whose turn it is where keys have a limit, `ending` how attempts end, and
-//! `keeping` what is known of a job and of schedules.
+//! `keeping` what is known of a job and of schedules, and `listing` which jobs somebody is shown.
 //!
 //! PostgreSQL is tried where `CONVOKE_TEST_POSTGRES_URL` says where one is, as `tests/run` does; and once more with lending as it is
 //! while somebody keeps vacuum back.
@@ -17,6 +17,7 @@ mod places;
 mod turns;
 mod ending;
 mod keeping;
+mod listing;
 
 /// Runs functions over each database.
 macro_rules! promises {
@@ -122,5 +123,13 @@ promises! {
         a_schedule_keeps_unique_keys,
         what_is_there_is_counted,
         what_nobody_does_is_named,
+    },
+    listing::{
+        each_job_is_on_one_page_however_short_pages_are,
+        each_state_has_its_jobs,
+        of_one_task_alone_others_are_passed_over,
+        what_runs_is_listed_by_its_number_whatever_becomes_of_its_lease,
+        what_is_kept_no_longer_is_not_listed,
+        two_who_cancel_a_job_at_once_end_it_once,
     },
 }

@@ -12,7 +12,9 @@ use super::table::{Table, wall_now};
 use crate::sql::Bell;
 use crate::sql::memory::{MemoryConnection, MemoryDatabase, MemoryTransaction};
 use crate::tasks::OpenTasks;
-use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Unclaimed, Wanted};
+use crate::tasks::{
+    Added, Ending, Held, Loans, NewJob, Noted, Row, Section, Spot, State, TaskFigures, Unclaimed, Wanted,
+};
 use crate::tasks::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Outboxes, Work};
 use crate::transport::{BoxFuture, TransportError};
 
@@ -217,6 +219,16 @@ impl Jobs for MemoryJobs {
 
     fn failed(&self, after: i64, most: usize) -> BoxFuture<'_, Result<Vec<Row>, TransportError>> {
         self.with(|table| table.failed(after, most))
+    }
+
+    fn section<'a>(
+        &'a self,
+        of: Section,
+        task: Option<&'a str>,
+        behind: Option<Spot>,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<(Spot, Row)>, TransportError>> {
+        self.with(|table| table.section(of, task, behind, most))
     }
 
     fn progress<'a>(&'a self, job: (i64, u32), progress: &'a Noted) -> BoxFuture<'a, Result<bool, TransportError>> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::tasks::{
-    Due, Ending, Held, How, Limit, Loan, Loans, NewJob, Noted, Row, State, TaskFigures, Unclaimed, Wanted,
+    Due, Ending, Held, How, Limit, Loan, Loans, NewJob, Noted, Row, Section, Spot, State, TaskFigures, Unclaimed, Wanted,
 };
 
 /// A task and a key of it.
@@ -65,6 +65,20 @@ impl Kept {
         self.job
             .expires
             .is_some_and(|limit| self.attempt == self.spared && now > self.due.saturating_add(micros(limit)))
+    }
+
+    /// Where it stands among others.
+    fn place(&self, id: i64, now: i64) -> (Section, Spot) {
+        let by = |time: i64| [0, 0, time, id];
+        match self.state {
+            State::Running => (Section::Running, by(0)),
+            State::Waiting if self.due > now => (Section::Ahead, by(self.due)),
+            State::Waiting if self.job.key.is_none() => (Section::Ready, by(self.rank())),
+            State::Waiting => (Section::Turn, by(self.rank())),
+            State::Failed => (Section::Failed, by(self.until.max(self.held_until))),
+            State::Cancelled => (Section::Cancelled, by(self.until.max(self.held_until))),
+            State::Done => (Section::Done, by(self.until.max(self.held_until))),
+        }
     }
 
     fn task_key(&self) -> Option<TaskKey> {
@@ -351,6 +365,7 @@ impl Table {
             attempts: job.job.attempts,
             payload: job.job.payload.clone(),
             due_in: (job.state == State::Waiting && job.due > now).then(|| since(now, job.due)),
+            waited: (job.state == State::Waiting && job.due <= now).then(|| since(job.due, now)),
             text: job.text.clone(),
             progress: job.progress.clone(),
         })
@@ -360,6 +375,18 @@ impl Table {
         let behind = self.jobs.range(after.saturating_add(1)..);
         let failed = behind.filter(|(_, job)| matches!(job.state, State::Failed | State::Cancelled));
         failed.filter_map(|(id, _)| self.look(*id)).take(most).collect()
+    }
+
+    pub(super) fn section(&self, of: Section, task: Option<&str>, behind: Option<Spot>, most: usize) -> Vec<(Spot, Row)> {
+        let now = self.now();
+        let wanted = self.jobs.iter().filter(|(_, job)| task.is_none_or(|task| *job.job.task == *task));
+        let mut spots: Vec<Spot> = wanted
+            .map(|(id, job)| job.place(*id, now))
+            .filter(|(section, spot)| *section == of && behind.is_none_or(|behind| *spot > behind))
+            .map(|(_, spot)| spot)
+            .collect();
+        spots.sort_unstable();
+        spots.into_iter().filter_map(|spot| Some((spot, self.look(spot[3])?))).take(most).collect()
     }
 
     pub(super) fn progress(&mut self, (id, attempt): (i64, u32), progress: &Noted) -> bool {

@@ -14,10 +14,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::floor::Floor;
-use super::{add, lend, look, note, settle};
+use super::{add, lend, list, look, note, settle};
 use crate::sql::postgres::{PostgresDatabase, describe, late};
 use crate::tasks::OpenTasks;
-use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Unclaimed, Wanted};
+use crate::tasks::{
+    Added, Ending, Held, Loans, NewJob, Noted, Row, Section, Spot, State, TaskFigures, Unclaimed, Wanted,
+};
 use crate::tasks::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Outboxes, Work};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
@@ -253,6 +255,16 @@ impl Jobs for PostgresJobs {
 
     fn failed(&self, after: i64, most: usize) -> BoxFuture<'_, Result<Vec<Row>, TransportError>> {
         Box::pin(look::failed(self, after, most))
+    }
+
+    fn section<'a>(
+        &'a self,
+        of: Section,
+        task: Option<&'a str>,
+        behind: Option<Spot>,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<(Spot, Row)>, TransportError>> {
+        Box::pin(list::section(self, of, task, behind, most))
     }
 
     fn progress<'a>(&'a self, job: (i64, u32), progress: &'a Noted) -> BoxFuture<'a, Result<bool, TransportError>> {

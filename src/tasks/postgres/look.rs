@@ -14,9 +14,9 @@ use crate::transport::TransportError;
 
 /// What is read of a job; `{schema}` is the schema.
 const COLUMNS: &str = "id, task, queue, state, cancelled, attempt - spared, attempts, payload, at - {schema}.convoke_micros_1(), text, note, \
-    fraction";
+    fraction, {schema}.convoke_micros_1() - due";
 
-fn columns(jobs: &PostgresJobs) -> String {
+pub(super) fn columns(jobs: &PostgresJobs) -> String {
     COLUMNS.replace("{schema}", jobs.database.schema())
 }
 
@@ -40,8 +40,10 @@ pub(super) async fn failed(jobs: &PostgresJobs, after: i64, most: usize) -> Resu
     jobs.rows(&sql).await?.iter().map(read).collect::<Result<_, _>>().map_err(|error| jobs.error(&error))
 }
 
-fn read(row: &PgRow) -> Result<Row, sqlx::Error> {
+pub(super) fn read(row: &PgRow) -> Result<Row, sqlx::Error> {
     let (number, wait): (i16, i64) = (row.try_get(3)?, row.try_get(8)?);
+    let is_ahead = number == AHEAD && wait > 0;
+    let waited: i64 = row.try_get(12)?;
     Ok(Row {
         id: row.try_get(0)?,
         task: row.try_get(1)?,
@@ -51,7 +53,8 @@ fn read(row: &PgRow) -> Result<Row, sqlx::Error> {
         attempt: row.try_get::<i32, _>(5)?.try_into().unwrap_or_default(),
         attempts: row.try_get::<i32, _>(6)?.try_into().unwrap_or_default(),
         payload: row.try_get(7)?,
-        due_in: (number == AHEAD && wait > 0).then(|| time_of(wait)),
+        due_in: is_ahead.then(|| time_of(wait)),
+        waited: (number <= AHEAD && !is_ahead).then(|| time_of(waited)),
         text: row.try_get(9)?,
         progress: Noted { text: row.try_get(10)?, fraction: row.try_get(11)? },
     })

@@ -109,6 +109,17 @@ impl Job {
         self.jobs.retry(self.id).await
     }
 
+    /// Returns the steps of the job that are finished, in the order of their names. They are kept until it is over.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` if there is no answer within the deadline.
+    pub async fn steps(&self) -> Result<Vec<JobStep>, TransportError> {
+        let mut steps = self.jobs.steps(self.id).await?;
+        steps.sort_unstable();
+        Ok(steps.into_iter().map(|(name, result)| JobStep { name, result }).collect())
+    }
+
     /// Waits until the job has ended, for at most so long, and returns how it is then. `None` if there is no such job any more.
     ///
     /// # Errors
@@ -139,6 +150,23 @@ impl fmt::Debug for Job {
     }
 }
 
+/// A [step](crate::Steps) of a job that is finished.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JobStep {
+    /// Its name.
+    pub name: String,
+    /// What it has come to, as JSON.
+    pub result: String,
+}
+
+/// Omits the result: nobody has said that it may be seen.
+impl fmt::Debug for JobStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobStep").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 /// How a job is, at a moment.
 #[derive(Clone, PartialEq)]
 pub struct JobStatus {
@@ -146,6 +174,10 @@ pub struct JobStatus {
 }
 
 impl JobStatus {
+    pub(super) fn new(row: Row) -> Self {
+        Self { row }
+    }
+
     /// Returns whether it waits, runs or has ended.
     pub fn state(&self) -> State {
         self.row.state
@@ -181,6 +213,11 @@ impl JobStatus {
         self.row.due_in
     }
 
+    /// Returns for how long it has been due, if it waits for a worker.
+    pub fn waited(&self) -> Option<Duration> {
+        self.row.waited
+    }
+
     /// Returns why its last attempt has failed, if one has.
     pub fn reason(&self) -> Option<&str> {
         self.row.text.as_deref().filter(|_| self.row.state != State::Done)
@@ -189,6 +226,15 @@ impl JobStatus {
     /// Returns what its function has last said of its [progress](crate::TaskProgress): a text, and a number from 0 to 1.
     pub fn progress(&self) -> (Option<&str>, Option<f64>) {
         (self.row.progress.text.as_deref(), self.row.progress.fraction)
+    }
+
+    /// Reads its payload.
+    ///
+    /// # Errors
+    ///
+    /// If it is not of this form.
+    pub fn payload<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(&self.row.payload)
     }
 
     /// Reads the event by which it has ended well. `None` if it has not, or if there was none.
@@ -250,6 +296,6 @@ impl FailedJob {
     ///
     /// If it is not of this form.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(&self.status.row.payload)
+        self.status.payload()
     }
 }

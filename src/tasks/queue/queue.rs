@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::enqueue::{Enqueue, EnqueueAll};
 use super::job::{FailedJob, Job, JobId};
+use super::listing::ListedJobs;
 use super::packing::pack;
 use super::together::{Batch, BatchId, Hall, Together};
 use crate::tasks::{Jobs, KeepingJobs};
@@ -110,6 +111,11 @@ impl<D: TaskDatabase> TaskQueue<D> {
     pub async fn failed(&self, after: JobId, most: usize) -> Result<Vec<FailedJob>, TransportError> {
         let rows = self.jobs.failed(after.number(), most).await?;
         Ok(rows.into_iter().map(FailedJob::new).collect())
+    }
+
+    /// Returns the jobs that there are, to be read page by page. See [`ListedJobs`].
+    pub fn jobs(&self) -> ListedJobs {
+        ListedJobs::new(self.jobs.clone())
     }
 
     /// Returns how many jobs wait, run and have failed. Beyond 100,000 of a kind nobody counts.

@@ -15,8 +15,8 @@ use crate::tasks::queue::{Lane, micros};
 use crate::tasks::{Noted, Row, State, TaskFigures, Unclaimed, Wanted};
 use crate::transport::TransportError;
 
-const COLUMNS: &str =
-    "id, task, queue, state, cancelled, attempt - spared, attempts, payload, at, text, note, fraction";
+pub(super) const COLUMNS: &str =
+    "id, task, queue, state, cancelled, attempt - spared, attempts, payload, at, text, note, fraction, due";
 
 pub(super) async fn look(jobs: &SqliteJobs, job: i64) -> Result<Option<Row>, TransportError> {
     // What has been kept for long enough is gone, whether or not it was deleted yet.
@@ -40,10 +40,12 @@ pub(super) async fn failed(jobs: &SqliteJobs, after: i64, most: usize) -> Result
     jobs.store.verified(rows).map_err(|error| jobs.error(&error))
 }
 
-fn read(row: &SqliteRow) -> Result<Row, sqlx::Error> {
-    let (number, at): (i64, i64) = (row.try_get(3)?, row.try_get(8)?);
-    let wait = at.saturating_sub(now());
-    let is_ahead = number == AHEAD && wait > 0;
+pub(super) fn read(row: &SqliteRow) -> Result<Row, sqlx::Error> {
+    let (number, at, due): (i64, i64, i64) = (row.try_get(3)?, row.try_get(8)?, row.try_get(12)?);
+    let now = now();
+    let wait = at.saturating_sub(now);
+    let (waits, is_ahead) = (number <= AHEAD, number == AHEAD && wait > 0);
+    let waited = now.saturating_sub(due).try_into().unwrap_or_default();
     Ok(Row {
         id: row.try_get(0)?,
         task: row.try_get(1)?,
@@ -54,6 +56,7 @@ fn read(row: &SqliteRow) -> Result<Row, sqlx::Error> {
         attempts: row.try_get(6)?,
         payload: text_of(row.try_get(7)?)?,
         due_in: is_ahead.then(|| Duration::from_millis(wait.try_into().unwrap_or_default())),
+        waited: (waits && !is_ahead).then(|| Duration::from_millis(waited)),
         text: row.try_get(9)?,
         progress: Noted { text: row.try_get(10)?, fraction: row.try_get(11)? },
     })

@@ -10,9 +10,9 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 #[cfg(feature = "sns")]
-use aws_sdk_sns::config::SharedHttpClient;
+use aws_sdk_sns::config::{Credentials, SharedHttpClient};
 #[cfg(not(feature = "sns"))]
-use aws_sdk_sqs::config::SharedHttpClient;
+use aws_sdk_sqs::config::{Credentials, SharedHttpClient};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
@@ -24,6 +24,9 @@ pub(in crate::transport) struct Connection {
     pub(in crate::transport) endpoint: Option<String>,
     pub(in crate::transport) region: Option<String>,
     pub(in crate::transport) profile: Option<String>,
+    /// Id and secret.
+    pub(in crate::transport) key: Option<(String, String)>,
+    pub(in crate::transport) token: Option<String>,
     pub(in crate::transport) config: Option<SdkConfig>,
 }
 
@@ -91,6 +94,9 @@ impl Connection {
         }
         if let Some(profile) = &self.profile {
             chain = chain.profile_name(profile);
+        }
+        if let Some((id, secret)) = &self.key {
+            chain = chain.credentials_provider(Credentials::new(id, secret, self.token.clone(), None, "convoke"));
         }
         tokio::time::timeout(deadline, chain.load()).await.map_err(|_| {
             let text =

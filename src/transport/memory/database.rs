@@ -26,7 +26,7 @@ impl MemoryDatabase {
 }
 
 /// What the database keeps of a queue.
-struct Keeps(Arc<Store>);
+pub(super) struct Keeps(pub(super) Arc<Store>);
 
 /// Returns the store of the dead letters of a queue: of one in a database, that of their name.
 pub(super) fn store_of_letters(home: &Home, name: &str, abilities: Abilities) -> Arc<Store> {

@@ -151,6 +151,36 @@ impl Line {
             .map(|item| &*item.packet)
     }
 
+    /// How many are held back at this moment.
+    pub(super) fn held(&self, now: Instant) -> usize {
+        self.later.range((now, u64::MAX)..).filter(|(_, number)| !self.loans.contains(number)).count()
+    }
+
+    /// What is neither lent nor dead, behind this one.
+    pub(super) fn unlent(&self, after: u64) -> impl Iterator<Item = (u64, &Packet)> {
+        let items = self.items.range(after.saturating_add(1)..);
+        let unlent = items.filter(|(_, item)| !matches!(item.place, Place::Lent { .. } | Place::Dead(_)));
+        unlent.map(|(number, item)| (*number, &*item.packet))
+    }
+
+    /// Takes one away that is neither lent nor dead, wherever it stands in its key. `None` if there is no such one.
+    pub(super) fn take(&mut self, number: u64, now: Instant) -> Option<Calls> {
+        self.items.get(&number).filter(|item| !matches!(item.place, Place::Lent { .. } | Place::Dead(_)))?;
+        let mut calls = self.take_back(number);
+        let Some(key) = self.items.remove(&number).and_then(|item| item.key) else { return Some(calls) };
+        let Some(line) = self.keys.get_mut(&key) else { return Some(calls) };
+        let was_first = line.front() == Some(&number);
+        if let Ok(at) = line.binary_search(&number) {
+            line.remove(at);
+        }
+        match line.front().copied() {
+            None => drop(self.keys.remove(&key)),
+            Some(next) if was_first => calls.merge(self.admit(next, now)),
+            Some(_) => {}
+        }
+        Some(calls)
+    }
+
     /// When something changes by itself.
     pub(super) fn due(&self) -> Option<Instant> {
         self.later.first().map(|(at, _)| *at)

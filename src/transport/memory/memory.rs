@@ -63,4 +63,10 @@ impl Memory {
     pub fn database() -> MemoryDatabase {
         MemoryDatabase::new()
     }
+
+    /// Returns the database of this name in this process, which the [address](crate::look::Address) `memory:name` reaches too. It is
+    /// made if there is none, and ends with its last handle.
+    pub fn database_named(name: impl AsRef<str>) -> MemoryDatabase {
+        MemoryDatabase::named(name.as_ref())
+    }
 }

@@ -4,7 +4,8 @@
 //!
 //! In reading order: `memory` makes queues, `queue` is what users hold, `store` what all its clones share, `line` what waits
 //! for one group, and `parking` what is dead there and stays in its place. `wake` is whom to wake then. `database` has
-//! queues by name, and `inbox` says which events were done: both are of a database in this process, `crate::sql::memory`.
+//! queues by name, and `inbox` says which events were done: both are of a database in this process, `crate::sql::memory`. `look` is what
+//! whoever looks at a queue sees.
 //!
 //! It keeps the whole contract, so it is the place to look at before another transport is written.
 
@@ -16,7 +17,9 @@ mod parking;
 mod wake;
 mod database;
 mod inbox;
+mod look;
 
 pub use inbox::MemoryDatabaseInbox;
+pub(crate) use look::Tap;
 pub use memory::Memory;
 pub use queue::MemoryQueue;

@@ -3,7 +3,7 @@
 //! `publish → Store`, `Store → receive → Delivery → Loan → Store`
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -48,6 +48,21 @@ impl MemoryQueue {
             park: true,
             ..Abilities::default()
         }
+    }
+
+    pub(super) fn group_number(&self) -> usize {
+        self.group
+    }
+
+    pub(super) fn full_name(&self) -> Arc<str> {
+        self.name.clone()
+    }
+
+    /// What its handles share, if it can be reached.
+    pub(super) fn reached(&self) -> Result<MutexGuard<'_, State>, TransportError> {
+        let state = self.store.lock();
+        state.reach(&self.name)?;
+        Ok(state)
     }
 
     /// The names of the queue and of the group.

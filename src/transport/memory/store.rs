@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::database::{Home, store_of_letters};
 use super::line::{Back, Calls, Desk, Lent, Line, after};
+use super::look::Taps;
 use super::wake::Wake;
 use crate::transport::{Abilities, DeadLetterRecord, Demand, ErrorKind, Packet, Settlement, TransportError};
 
@@ -42,6 +43,8 @@ pub(super) struct State {
     pub(super) failing: usize,
     /// How many packets were taken.
     pub(super) published: u64,
+    /// Who listens.
+    pub(super) taps: Taps,
     groups: Vec<Group>,
     /// When which id is forgotten, and in which order.
     known: HashMap<String, Instant>,
@@ -108,6 +111,7 @@ impl Store {
             reachable: true,
             failing: 0,
             published: 0,
+            taps: Taps::default(),
             groups: vec![Group::new("", Line::default())],
             known: HashMap::new(),
             forgets: VecDeque::new(),
@@ -276,6 +280,31 @@ impl State {
         format!("memory:{}", name_of(&self.name, &self.groups[group].name)).into()
     }
 
+    pub(super) fn group_names(&self) -> Vec<Arc<str>> {
+        self.groups.iter().map(|group| group.name.clone()).collect()
+    }
+
+    /// Where the dead letters of a group are, if one has died.
+    pub(super) fn dead_if_any(&self, group: usize) -> Option<Arc<Store>> {
+        self.groups[group].dead.clone()
+    }
+
+    /// Puts a packet at the end of one group.
+    pub(super) fn put_back(
+        &mut self,
+        group: usize,
+        name: &Arc<str>,
+        packet: Packet,
+        now: Instant,
+        wake: &mut Wake,
+    ) -> Result<(), TransportError> {
+        self.make_room(name, now)?;
+        self.taps.tell(&packet);
+        let (ordered, group) = (self.abilities.order, &mut self.groups[group]);
+        wake.add(&group.bell, group.line.push(Arc::new(packet), ordered, now));
+        Ok(())
+    }
+
     pub(super) fn group_name(&self, group: usize) -> Arc<str> {
         self.groups[group].name.clone()
     }
@@ -356,6 +385,7 @@ impl State {
 
     fn push(&mut self, packet: Arc<Packet>, now: Instant, wake: &mut Wake) {
         let ordered = self.abilities.order;
+        self.taps.tell(&packet);
         for group in &mut self.groups {
             wake.add(&group.bell, group.line.push(packet.clone(), ordered, now));
         }

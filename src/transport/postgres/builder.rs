@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use super::postgres::Postgres;
 use super::queue::{Core, Queue};
 use super::subscriber::create_group;
-use crate::sql::postgres::{Own, PostgresDatabase, PostgresDatabaseBuilder};
+use crate::sql::postgres::{Own, PostgresDatabase, PostgresDatabaseBuilder, quoted};
 use crate::transport::{BoxFuture, ErrorKind, TransportError, check_name, check_name_if_any};
 
 /// Whose value names the server, if nothing else does, and what is taken without it.
@@ -217,6 +217,30 @@ impl PostgresDatabase {
         PostgresBuilder::new(name.into()).on(self)
     }
 }
+
+/// Looks whether there is a queue of this name, and the group; neither is made.
+///
+/// # Errors
+///
+/// `Missing` if there is not; those of a database.
+pub(crate) async fn look_for(
+    database: &PostgresDatabase,
+    name: &str,
+    (queue, group): (&str, Option<&str>),
+) -> Result<(), TransportError> {
+    let at: Arc<str> = format!("postgres:{name}").into();
+    check_name(&at, "a queue", queue)?;
+    check_name_if_any(&at, "a group", group.unwrap_or_default())?;
+    database.check(&at).await?;
+    let (schema, queue, group) = (database.schema(), quoted(queue), quoted(group.unwrap_or_default()));
+    let sql = format!("SELECT id FROM {schema}.convoke_lane WHERE queue = {queue} AND grp = {group}");
+    match database.rows(&at, database.deadline(), &sql).await?.is_empty() {
+        false => Ok(()),
+        true => Err(TransportError::new(ErrorKind::Missing, at, NO_QUEUE)),
+    }
+}
+
+const NO_QUEUE: &str = "there is no such queue or group: look at its name, and whether somebody has opened it before";
 
 /// Opens the queue.
 ///

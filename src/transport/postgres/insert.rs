@@ -22,7 +22,7 @@ pub(super) const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// A packet as a row.
 #[derive(Clone, Debug)]
-pub(super) struct Row {
+pub(crate) struct Row {
     packet: String,
     topic: String,
     key: Option<String>,
@@ -35,7 +35,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn of(packet: &Packet) -> Self {
+    pub(crate) fn of(packet: &Packet) -> Self {
         Self {
             packet: packet.id.clone(),
             topic: packet.topic.clone(),
@@ -130,7 +130,7 @@ async fn insert(core: &Core, parcels: Vec<Parcel>) -> Result<(), TransportError>
 
 /// Into which queue, and for whom.
 #[derive(Clone, Debug)]
-pub(super) struct Call {
+pub(crate) struct Call {
     sql: String,
     queue: String,
     group: Option<String>,
@@ -138,7 +138,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(schema: &str, queue: &str, group: Option<&str>, window: Option<Duration>) -> Self {
+    pub(crate) fn new(schema: &str, queue: &str, group: Option<&str>, window: Option<Duration>) -> Self {
         Self {
             sql: format!("SELECT {schema}.convoke_publish_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) WHERE "),
             queue: queue.to_owned(),
@@ -148,7 +148,7 @@ impl Call {
     }
 
     /// Inserts them within the transaction of this connection.
-    pub(super) async fn publish(&self, connection: &mut PgConnection, columns: &Columns) -> Result<(), sqlx::Error> {
+    pub(crate) async fn publish(&self, connection: &mut PgConnection, columns: &Columns) -> Result<(), sqlx::Error> {
         let is_kept = connection.cached_statements_size() > 0;
         let query = self.query("true", columns).persistent(is_kept);
         query.execute(connection).await.map(drop)
@@ -166,7 +166,7 @@ impl Call {
 
 /// Rows as columns: one array is one value of a statement.
 #[derive(Debug, Default)]
-pub(super) struct Columns {
+pub(crate) struct Columns {
     packets: Vec<String>,
     topics: Vec<String>,
     keys: Vec<Option<String>>,
@@ -178,7 +178,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn of(rows: impl Iterator<Item = Row>) -> Self {
+    pub(crate) fn of(rows: impl Iterator<Item = Row>) -> Self {
         let mut columns = Self::default();
         for row in rows {
             columns.packets.push(row.packet);

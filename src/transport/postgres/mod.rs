@@ -24,5 +24,7 @@ mod parking;
 mod inbox;
 
 pub use builder::PostgresBuilder;
+pub(crate) use builder::look_for;
+pub(crate) use insert::{Call, Columns, Row};
 pub use inbox::{PostgresInbox, PostgresInboxBuilder};
 pub use postgres::Postgres;

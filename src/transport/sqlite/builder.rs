@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteSynchronous;
+use tokio::time::timeout;
 
+use super::insert::lane_of;
 use super::queue::{Core, Queue};
 use super::sqlite::Sqlite;
 use super::subscriber::create_group;
-use crate::sql::sqlite::{FOREVER, Place, SqliteDatabase, Store};
+use crate::sql::sqlite::{FOREVER, Place, SqliteDatabase, Store, describe, late};
 use crate::transport::{BoxFuture, ErrorKind, TransportError, check_name, check_name_if_any};
 
 const FILE: &str = "convoke.db";
@@ -209,6 +211,31 @@ impl SqliteDatabase {
         SqliteBuilder::new(name.into()).on(self)
     }
 }
+
+/// Looks whether there is a queue of this name, and the group; neither is made.
+///
+/// # Errors
+///
+/// `Missing` if there is not; those of a database.
+pub(crate) async fn look_for(
+    database: &SqliteDatabase,
+    name: &str,
+    (queue, group): (&str, Option<&str>),
+) -> Result<(), TransportError> {
+    let at: Arc<str> = format!("sqlite:{name}").into();
+    let store = database.checked(&at).await?;
+    let found = async {
+        let mut connection = store.read().await?;
+        lane_of(&mut connection, queue, group.unwrap_or_default(), true).await
+    };
+    let found = timeout(store.deadline, found).await.map_err(|_| late(&at, store.deadline))?;
+    match found.map_err(|error| describe(&at, &error))? {
+        Some(_) => Ok(()),
+        None => Err(TransportError::new(ErrorKind::Missing, at, NO_QUEUE)),
+    }
+}
+
+const NO_QUEUE: &str = "there is no such queue or group: look at its name, and whether somebody has opened it before";
 
 /// Opens the queue.
 ///

@@ -34,7 +34,7 @@ fn insert_sql(rows: usize) -> SqlStr {
 
 /// A packet as a row.
 #[derive(Clone, Debug)]
-pub(super) struct Row {
+pub(crate) struct Row {
     packet: String,
     topic: String,
     key: Option<String>,
@@ -45,7 +45,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn of(packet: &Packet, now: i64) -> Self {
+    pub(crate) fn of(packet: &Packet, now: i64) -> Self {
         Self {
             due: if packet.delay.is_zero() { 0 } else { after(now, packet.delay) },
             attributes: write_attributes(&packet.attributes),
@@ -137,7 +137,7 @@ async fn insert(core: &Core, connection: &mut SqliteConnection, parcels: Vec<Par
 }
 
 /// Inserts into all lanes of a queue, or into one alone.
-pub(super) async fn insert_rows(
+pub(crate) async fn insert_rows(
     connection: &mut SqliteConnection,
     queue: &str,
     lane: Option<i64>,
@@ -212,7 +212,7 @@ pub(super) async fn register(connection: &mut SqliteConnection, queue: &str, gro
 }
 
 /// Returns the lane of a group; an implicit one only if those count.
-pub(super) async fn lane_of(
+pub(crate) async fn lane_of(
     connection: &mut SqliteConnection,
     queue: &str,
     group: &str,

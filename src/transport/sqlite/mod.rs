@@ -20,5 +20,7 @@ mod parking;
 mod inbox;
 
 pub use builder::SqliteBuilder;
+pub(crate) use builder::look_for;
+pub(crate) use insert::{Row, insert_rows, lane_of};
 pub use inbox::{SqliteInbox, SqliteInboxBuilder};
 pub use sqlite::Sqlite;

@@ -20,7 +20,7 @@ use super::redrive::{MAX_RECEIVES, Redrive};
 use super::sqs::Sqs;
 use super::unseen::Unseen;
 use crate::transport::aws::{Connection, Fresh, Timeouts};
-use crate::transport::{BoxFuture, ErrorKind, TransportError};
+use crate::transport::{Address, Aws, BoxFuture, ErrorKind, TransportError};
 
 /// The environment variable that names the endpoint of SQS alone.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_SQS";
@@ -157,6 +157,25 @@ impl SqsBuilder {
     /// Sets the profile in `~/.aws`, instead of the one in `AWS_PROFILE`.
     pub fn profile(mut self, profile: impl Into<String>) -> Self {
         self.connection.profile = Some(profile.into());
+        self
+    }
+
+    /// Signs with this key instead of one that the standard chain finds.
+    pub fn key(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.connection.key = Some((id.into(), secret.into()));
+        self
+    }
+
+    /// Sets the session token that belongs to the [key](Self::key), as for a role for a while. It has no effect without one.
+    pub fn session_token(mut self, token: impl Into<String>) -> Self {
+        self.connection.token = Some(token.into());
+        self
+    }
+
+    /// The account, region and endpoint of an address.
+    pub(crate) fn at(mut self, address: &Address) -> Self {
+        let Aws { key, token, region, endpoint } = address.aws();
+        self.connection = Connection { endpoint, region, key, token, ..Connection::default() };
         self
     }
 

@@ -25,6 +25,11 @@ pub(super) struct Dead {
     pub(super) create: Option<Attributes>,
 }
 
+/// Returns what the queue of the dead letters of this one is called, if it has one.
+pub(crate) fn dead_of(queue: &str) -> Option<String> {
+    Dead::name_for(queue)
+}
+
 impl Dead {
     pub(super) fn new(label: &str, url: String, create: Option<Attributes>) -> Self {
         Self { label: label.to_owned(), url, fifo: label.ends_with(".fifo"), create }

@@ -29,5 +29,6 @@ mod redrive;
 mod allow;
 
 pub use builder::SqsBuilder;
+pub(crate) use dead::dead_of;
 pub(crate) use redrive::Redrive;
 pub use sqs::Sqs;

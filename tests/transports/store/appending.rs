@@ -113,3 +113,17 @@ pub(super) async fn a_name_that_is_wrong_is_an_error<B: Base>() {
     let twice = base.store("orders").upcast("Moved", 1, |payload| payload).upcast("Moved", 1, |payload| payload);
     assert!(twice.await.unwrap_err().to_string().contains("two upcasters for `Moved` from version 1"));
 }
+
+pub(super) async fn who_looks_at_a_store_makes_none<B: Base>() {
+    let base = B::new().await;
+    let none = base.store("orders").existing().await.unwrap_err();
+    assert_eq!(none.kind(), ErrorKind::Missing);
+    assert!(none.to_string().contains("nor any other"), "{none}");
+    let one = filled(&base, 1, 2).await;
+    assert_eq!(base.store("orders").existing().await.unwrap().head().await.unwrap(), one.head().await.unwrap());
+    for name in ["order", "orders2", "a"] {
+        let missing = base.store(name).existing().await.unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::Missing, "{missing}");
+        assert!(missing.to_string().ends_with("there is `orders`"), "{missing}");
+    }
+}

@@ -122,6 +122,7 @@ macro_rules! all_over {
                 what_came_from_elsewhere_is_stored_as_it_came,
                 stores_of_a_database_know_nothing_of_each_other,
                 a_name_that_is_wrong_is_an_error,
+                who_looks_at_a_store_makes_none,
             },
             reading::{
                 everything_is_read_in_order_forward_and_backward,

@@ -1,0 +1,132 @@
+//! Ctrl-C in the middle of many letters: what was done until then is counted, and the same command goes on.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use convoke::look::{Address, Server};
+use convoke::transport::{DeadReason, Packet};
+use tempfile::tempdir;
+
+use crate::common::done;
+use crate::filled::{dead, order, publish, waiting, with};
+
+const LETTERS: u64 = 4_000;
+
+fn begun(folder: &Path, line: &str) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_convoke"))
+        .args(line.split(' '))
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn interrupt(process: &Child) {
+    let id = rustix::process::Pid::from_child(process);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+}
+
+/// How many wait, and how many are dead.
+fn figures(folder: &Path) -> (u64, u64) {
+    with(async || {
+        let address: Address = format!("sqlite:{}#orders", folder.join("shop.db").display()).parse().unwrap();
+        let figures = Server::connect(&address).await.unwrap().queue("orders").await.unwrap();
+        (figures.waiting.unwrap(), figures.dead.unwrap())
+    })
+}
+
+/// Looks until this holds.
+fn until(mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(120);
+    while !holds() {
+        assert!(Instant::now() < end, "it has not come to that");
+        std::thread::yield_now();
+    }
+}
+
+fn many(folder: &Path) {
+    let letters: Vec<Packet> = (0..LETTERS)
+        .map(|number| dead(&order(number, &format!("key-{}", number % 7)), 1, 3, DeadReason::Exhausted, &["no"]))
+        .collect();
+    with(async || {
+        let file = folder.join("shop.db");
+        publish(&file, "orders", &[]).await;
+        publish(&file, "orders-dead", &letters).await;
+    });
+}
+
+#[test]
+fn a_redrive_that_is_interrupted_and_gone_on_with_loses_nothing_and_doubles_nothing() {
+    let folder = tempdir().unwrap();
+    many(folder.path());
+    let mut left = LETTERS;
+    for _ in 0..3 {
+        let process = begun(folder.path(), "dead redrive sqlite:shop.db#orders --all");
+        until(|| figures(folder.path()).1 < left);
+        interrupt(&process);
+        let ended = process.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        let (waits, dead) = figures(folder.path());
+        if ended.status.success() {
+            break; // it was faster
+        }
+        assert_eq!(ended.status.code(), Some(130), "{said}");
+        assert!(said.contains("letters redriven: it was interrupted"), "{said}");
+        assert_eq!(waits + dead, LETTERS);
+        // What it has said is what it has done.
+        let told: String =
+            said.chars().skip_while(|sign| !sign.is_ascii_digit()).take_while(|sign| *sign != ' ').collect();
+        assert_eq!(told.replace(',', "").parse::<u64>().unwrap(), left - dead, "{said}");
+        left = dead;
+    }
+    assert!(left < LETTERS);
+    done(folder.path(), "dead redrive sqlite:shop.db#orders --all");
+    assert_eq!(figures(folder.path()), (LETTERS, 0));
+    // Each is there once, and those of a key are in their order.
+    let all = waiting(&folder.path().join("shop.db"), "orders");
+    let ids: Vec<&str> = all.iter().map(|packet| packet.id.as_str()).collect();
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len() as u64, LETTERS);
+    for key in 0..7 {
+        let of_key: Vec<&str> = all
+            .iter()
+            .filter(|packet| packet.key.as_deref() == Some(&format!("key-{key}")))
+            .map(|packet| packet.id.as_str())
+            .collect();
+        assert!(of_key.is_sorted(), "key-{key}");
+    }
+}
+
+#[test]
+fn a_rate_is_a_limit_and_an_interruption_does_not_wait_for_it() {
+    let folder = tempdir().unwrap();
+    many(folder.path());
+    let process = begun(folder.path(), "dead redrive sqlite:shop.db#orders --all --rate 1");
+    until(|| figures(folder.path()).1 < LETTERS);
+    interrupt(&process);
+    let ended = process.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130));
+    let (waits, dead) = figures(folder.path());
+    assert_eq!(waits + dead, LETTERS);
+    // Without the limit a machine that is as slow as this one would have to be would be done by now.
+    assert!(dead > LETTERS / 2, "{dead}");
+}
+
+#[test]
+fn who_only_looks_ends_at_once() {
+    let folder = tempdir().unwrap();
+    many(folder.path());
+    for (line, code) in [("tail sqlite:shop.db#orders", 0), ("stats sqlite:shop.db --watch", 0)] {
+        let process = begun(folder.path(), line);
+        // It hears signals once it has a thread for them.
+        let tasks = format!("/proc/{}/task", process.id());
+        until(|| std::fs::read_dir(&tasks).is_ok_and(|threads| threads.count() > 1));
+        std::thread::yield_now();
+        interrupt(&process);
+        let ended = process.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{line}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+}

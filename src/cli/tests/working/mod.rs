@@ -1,0 +1,12 @@
+//! Commands that work with a server, as their users run them; over files of SQLite, and over what only pretends to be a server.
+
+/// Contexts, production, and the audit log.
+#[cfg(unix)]
+mod asked;
+/// Servers and readers that go away, hang, or are no servers.
+mod away;
+/// Ctrl-C in the middle.
+#[cfg(unix)]
+mod interrupted;
+/// What is hidden, and what must not reach a terminal; tables that fit.
+mod shown;

@@ -1,0 +1,50 @@
+//! What each server does, so that it can be looked at.
+
+use std::sync::Arc;
+
+use super::figures::QueueFigures;
+use super::letter::{Letter, LetterId};
+use super::letters::Reading;
+use crate::transport::{BoxFuture, Packet, TransportError};
+
+/// A server that is looked at.
+pub(super) trait Looks: Send + Sync + 'static {
+    /// As it is named in errors.
+    fn at(&self) -> &Arc<str>;
+
+    /// The queues that it can list, by their names.
+    fn queues(&self) -> BoxFuture<'_, Result<Vec<QueueFigures>, TransportError>>;
+
+    /// `Missing` if there is no such queue.
+    fn queue<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<QueueFigures, TransportError>>;
+
+    /// The dead letters of a queue, of which those that are not in their places are in the queue `dead`, if that is not where they
+    /// are by default. What is wrong with a name is said when they are read.
+    fn pile(&self, queue: &str, dead: Option<&str>) -> Box<dyn Pile>;
+
+    fn tail<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<Box<dyn Hears>, TransportError>>;
+}
+
+/// The dead letters of one queue.
+pub(super) trait Pile: Send + Sync + 'static {
+    fn reading(&self) -> Reading {
+        Reading::Plain
+    }
+
+    fn page<'a>(
+        &'a self,
+        after: Option<&'a LetterId>,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<Letter>, TransportError>>;
+
+    fn get<'a>(&'a self, id: &'a LetterId) -> BoxFuture<'a, Result<Option<Letter>, TransportError>>;
+
+    fn redrive<'a>(&'a self, id: &'a LetterId) -> BoxFuture<'a, Result<bool, TransportError>>;
+
+    fn discard<'a>(&'a self, id: &'a LetterId) -> BoxFuture<'a, Result<bool, TransportError>>;
+}
+
+/// Who hears what comes.
+pub(super) trait Hears: Send + 'static {
+    fn next(&mut self) -> BoxFuture<'_, Result<Vec<Packet>, TransportError>>;
+}
