@@ -4,7 +4,7 @@
 //! `path, URL or pool → SqliteDatabase | PostgresDatabase → { queue, inbox } → convoke_… (tables)`,
 //! `Memory::database() → MemoryDatabase → { queue, inbox }`
 //!
-//! In reading order: `steps` says which steps of a schema are missing, and who may go on without them; `attributes` writes
+//! In reading order: `steps` says which steps of a schema are missing, and who may go on without them, and `tables` tells that who asks; `attributes` writes
 //! what stands beside a body as one text; `bell` wakes who waits in this process; `room` says how many a subscriber may have
 //! been lent. `sqlite/` and `postgres/` are the handles of the databases, each alike: a builder, the database, how it is
 //! reached, its schema, and what it says of a fault; `memory/` is a database for tests, without tables.
@@ -23,6 +23,8 @@ pub(crate) mod sqlite;
 mod room;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod steps;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod tables;
 
 pub(crate) use attributes::{read_attributes, write_attributes};
 pub(crate) use bell::Bell;
@@ -30,3 +32,5 @@ pub(crate) use bell::Bell;
 pub(crate) use room::Room;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use steps::{Step, Steps, Unfit, Version};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use tables::{TableStep, Tables};

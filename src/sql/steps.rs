@@ -10,6 +10,8 @@ pub(crate) struct Step {
     pub(crate) sql: &'static str,
     /// Whether a process that knows only the steps before may go on beside it, as it does in a rolling deploy.
     pub(crate) older_go_on: bool,
+    /// What is there with it, for who asks.
+    pub(crate) brings: &'static str,
 }
 
 /// What is written down in a database.
@@ -84,7 +86,7 @@ mod tests {
     use super::*;
 
     const fn step(older_go_on: bool) -> Step {
-        Step { sql: "", older_go_on }
+        Step { sql: "", older_go_on, brings: "" }
     }
 
     const STEPS: Steps = Steps(&[step(false), step(true), step(false), step(true)]);

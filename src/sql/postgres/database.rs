@@ -14,6 +14,7 @@ use super::fault::{describe, late};
 use super::schema;
 use super::session;
 use super::within::BEGIN_WITHIN;
+use crate::sql::Tables;
 use crate::transport::TransportError;
 
 /// A handle of a PostgreSQL, from which queues and inboxes come. Its clones share one pool.
@@ -74,6 +75,16 @@ impl PostgresDatabase {
     pub async fn migrate(&self) -> Result<(), TransportError> {
         let core = &self.core;
         timeout(core.deadline, schema::migrate(core)).await.unwrap_or_else(|_| Err(late(&core.at, core.deadline)))
+    }
+
+    /// Says how the tables stand: which steps they have had, and which are missing. Nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// `Denied` if the user may not read them; `Unreachable`.
+    pub async fn tables(&self) -> Result<Tables, TransportError> {
+        let core = &self.core;
+        timeout(core.deadline, schema::tables(core)).await.unwrap_or_else(|_| Err(late(&core.at, core.deadline)))
     }
 
     /// Looks whether the tables are there, and of a version with which this program works.

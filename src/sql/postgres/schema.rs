@@ -9,18 +9,22 @@ use sqlx::{AssertSqlSafe, PgConnection, Row};
 use super::database::Core;
 use super::fault::describe;
 use super::session::{BEGIN, begin};
-use crate::sql::{Step, Steps, Unfit, Version};
+use crate::sql::{Step, Steps, Tables, Unfit, Version};
 use crate::transport::{ErrorKind, TransportError};
 
 /// `{schema}` stands for the schema in all of them.
 const STEPS: Steps = Steps(&[
-    Step { sql: include_str!("steps/1.sql"), older_go_on: false },
-    Step { sql: include_str!("steps/2.sql"), older_go_on: true },
+    Step { sql: include_str!("steps/1.sql"), older_go_on: false, brings: "queues and inboxes" },
+    Step { sql: include_str!("steps/2.sql"), older_go_on: true, brings: "outboxes" },
     // An older program lends no row of a state that it does not know, nor one behind it.
-    Step { sql: include_str!("steps/3.sql"), older_go_on: true },
-    Step { sql: include_str!("steps/4.sql"), older_go_on: true },
-    Step { sql: concat!(include_str!("steps/5.sql"), include_str!("steps/5-lend.sql")), older_go_on: true },
-    Step { sql: include_str!("steps/6.sql"), older_go_on: true },
+    Step { sql: include_str!("steps/3.sql"), older_go_on: true, brings: "dead letters that stay in their places" },
+    Step { sql: include_str!("steps/4.sql"), older_go_on: true, brings: "stores" },
+    Step {
+        sql: concat!(include_str!("steps/5.sql"), include_str!("steps/5-lend.sql")),
+        older_go_on: true,
+        brings: "tasks",
+    },
+    Step { sql: include_str!("steps/6.sql"), older_go_on: true, brings: "durable rounds" },
 ]);
 
 /// Makes what is missing. Two that start at once wait for each other: the second finds it done.
@@ -66,6 +70,17 @@ pub(super) async fn check(core: &Core, at: &Arc<str>) -> Result<(), TransportErr
         Some(there) => STEPS.check(there).map_err(|unfit| unfit_error(at, unfit)),
         None => Err(TransportError::new(ErrorKind::Missing, at.clone(), "its tables are half made: call `migrate()`")),
     }
+}
+
+/// Says how the tables stand, and changes nothing.
+pub(super) async fn tables(core: &Core) -> Result<Tables, TransportError> {
+    let sql = |error: sqlx::Error| describe(&core.at, &error);
+    let mut connection = core.pool.acquire().await.map_err(sql)?;
+    let there = match has_table(&mut connection, &core.schema).await.map_err(sql)? {
+        true => version(&mut connection, &core.schema).await.map_err(sql)?,
+        false => None,
+    };
+    Ok(Tables::of(STEPS, there))
 }
 
 fn unfit_error(at: &Arc<str>, unfit: Unfit) -> TransportError {

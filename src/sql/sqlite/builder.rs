@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteSynchronous;
 
 use super::database::SqliteDatabase;
 use super::store::{Place, Store};
-use crate::transport::{BoxFuture, TransportError};
+use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 /// SQLite counts its busy timeout in milliseconds, in 32 bits.
@@ -27,6 +27,7 @@ pub struct SqliteDatabaseBuilder {
     place: Place,
     deadline: Duration,
     synchronous: SqliteSynchronous,
+    makes: bool,
 }
 
 impl SqliteDatabaseBuilder {
@@ -39,7 +40,8 @@ impl SqliteDatabaseBuilder {
     }
 
     fn of(place: Place) -> Self {
-        Self { place, deadline: DEADLINE, synchronous: SqliteSynchronous::Normal }
+        let makes = matches!(place, Place::File(_));
+        Self { place, deadline: DEADLINE, synchronous: SqliteSynchronous::Normal, makes }
     }
 
     /// Sets how long a call may take while another connection keeps the file locked, before it fails with
@@ -57,13 +59,27 @@ impl SqliteDatabaseBuilder {
         self
     }
 
+    /// Opens a file only if it is there, and makes neither it nor tables in it: for who looks. Without this, both are made if they
+    /// are missing. A database whose tables are older has to be [migrated](SqliteDatabase::migrate) then before it is used. This
+    /// setting has no effect on a pool of the application, of which nothing is made in any case.
+    pub fn existing(mut self) -> Self {
+        self.makes = false;
+        self
+    }
+
     async fn opened(self) -> Result<SqliteDatabase, TransportError> {
         let at: Arc<str> = "sqlite".into();
         self.place.check(&at)?;
-        let of_ours = matches!(self.place, Place::File(_));
+        if let Place::File(file) = &self.place
+            && !self.makes
+            && !file.try_exists().unwrap_or(true)
+        {
+            let text = "there is no such file: look at its path, which begins in the folder of this process";
+            return Err(TransportError::new(ErrorKind::Missing, at, text));
+        }
         // What writes waits in SQLite for as long as a publish may take.
         let longest = self.deadline.max(Duration::from_secs(30));
-        let store = Store::open(self.place, self.deadline, longest, self.synchronous, of_ours, &at).await?;
+        let store = Store::open(self.place, self.deadline, longest, self.synchronous, self.makes, &at).await?;
         Ok(SqliteDatabase::new(store, at))
     }
 }
@@ -76,6 +92,7 @@ impl SqliteDatabaseBuilder {
 /// - `Refused` if it is damaged, is no database of SQLite, or was written by a
 ///   newer version of this crate that lets no older one use it.
 /// - `Unreachable` if the file stays locked.
+/// - `Missing` if it has to be an [existing](SqliteDatabaseBuilder::existing) one, and is not there.
 /// - `Unsupported` for a path that names no file, or for a database in memory.
 impl IntoFuture for SqliteDatabaseBuilder {
     type Output = Result<SqliteDatabase, TransportError>;

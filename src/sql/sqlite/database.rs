@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::fault::{describe, late, of_schema};
 use super::schema;
 use super::store::Store;
+use crate::sql::Tables;
 use crate::transport::TransportError;
 
 /// A handle of a database in a file of SQLite, from which queues and inboxes come. Its clones share one pool.
@@ -51,6 +52,20 @@ impl SqliteDatabase {
             schema::prepare(&mut writer.connection).await.map_err(|error| of_schema(&self.at, &error))
         };
         timeout(self.store.deadline, prepared).await.unwrap_or_else(|_| Err(late(&self.at, self.store.deadline)))
+    }
+
+    /// Says how the tables stand: which steps they have had, and which are missing. Nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` if there is no answer within the deadline, `Refused` if the file is damaged or no database of SQLite.
+    pub async fn tables(&self) -> Result<Tables, TransportError> {
+        let read = async {
+            let mut connection = self.store.read().await?;
+            schema::tables(&mut connection).await
+        };
+        let read = timeout(self.store.deadline, read).await.map_err(|_| late(&self.at, self.store.deadline))?;
+        read.map_err(|error| describe(&self.at, &error))
     }
 
     /// Begins a transaction with `BEGIN IMMEDIATE`. What `pool.begin()` begins is deferred: after it has read, it may

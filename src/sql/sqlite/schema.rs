@@ -4,18 +4,18 @@
 
 use sqlx::{Connection, SqliteConnection};
 
-use crate::sql::{Step, Steps, Unfit, Version};
+use crate::sql::{Step, Steps, Tables, Unfit, Version};
 
 /// One step for each version.
 const STEPS: Steps = Steps(&[
-    Step { sql: include_str!("steps/1.sql"), older_go_on: false },
-    Step { sql: include_str!("steps/2.sql"), older_go_on: false },
-    Step { sql: include_str!("steps/3.sql"), older_go_on: true },
+    Step { sql: include_str!("steps/1.sql"), older_go_on: false, brings: "queues and inboxes" },
+    Step { sql: include_str!("steps/2.sql"), older_go_on: false, brings: "deliveries that nobody has settled" },
+    Step { sql: include_str!("steps/3.sql"), older_go_on: true, brings: "outboxes" },
     // An older program lends no row of a state that it does not know, nor one behind it.
-    Step { sql: include_str!("steps/4.sql"), older_go_on: true },
-    Step { sql: include_str!("steps/5.sql"), older_go_on: true },
-    Step { sql: include_str!("steps/6.sql"), older_go_on: true },
-    Step { sql: include_str!("steps/7.sql"), older_go_on: true },
+    Step { sql: include_str!("steps/4.sql"), older_go_on: true, brings: "dead letters that stay in their places" },
+    Step { sql: include_str!("steps/5.sql"), older_go_on: true, brings: "stores" },
+    Step { sql: include_str!("steps/6.sql"), older_go_on: true, brings: "tasks" },
+    Step { sql: include_str!("steps/7.sql"), older_go_on: true, brings: "durable rounds" },
 ]);
 
 /// What is wrong with the tables of a file.
@@ -70,6 +70,11 @@ pub(crate) async fn prepare(connection: &mut SqliteConnection) -> Result<(), Sch
 pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), SchemaError> {
     let there = version(connection).await?.ok_or(SchemaError::Missing)?;
     Ok(STEPS.check(there)?)
+}
+
+/// Says how the tables stand, and changes nothing.
+pub(super) async fn tables(connection: &mut SqliteConnection) -> Result<Tables, sqlx::Error> {
+    Ok(Tables::of(STEPS, version(connection).await?))
 }
 
 async fn version(connection: &mut SqliteConnection) -> Result<Option<Version>, sqlx::Error> {

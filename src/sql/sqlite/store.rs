@@ -72,6 +72,8 @@ pub(crate) struct Store {
     standing: Arc<Standing>,
     /// Whether the pool is the application's.
     foreign: bool,
+    /// Whether the file of another database that comes to its path is given what it has not.
+    makes: bool,
 }
 
 /// A connection, while nobody else in this process writes to the file.
@@ -87,7 +89,7 @@ pub(crate) struct Reader<'a> {
 }
 
 impl Store {
-    /// Opens the file, and makes it if it is not there, and its tables if that is wanted.
+    /// Opens the file. If that is wanted, makes it if it is not there, turns its write-ahead log on, and makes its tables.
     pub(crate) async fn open(
         place: Place,
         deadline: Duration,
@@ -117,7 +119,7 @@ impl Store {
             }
             let pool = match place {
                 Place::Pool(pool) => pool,
-                Place::File(path) => connect(&path, longest, synchronous, closed.clone(), at).await?,
+                Place::File(path) => connect(&path, longest, synchronous, make, closed.clone(), at).await?,
             };
             let mut connection = pool.acquire().await.map_err(|error| describe(at, &error))?;
             let file = file_of(&mut connection, at).await?;
@@ -130,7 +132,7 @@ impl Store {
             if !foreign {
                 Standing::close_with_pool(&standing);
             }
-            Ok(Self { pool, hub, deadline, standing, foreign })
+            Ok(Self { pool, hub, deadline, standing, foreign, makes: make || foreign })
         };
         tokio::time::timeout(deadline, open).await.unwrap_or_else(|_| Err(late(at, deadline)))
     }
@@ -244,13 +246,15 @@ impl Store {
         self.pool.acquire().await?.close().await?;
         let file = self.standing.file_at_path();
         let mut connection = self.pool.acquire().await?;
-        if !self.foreign {
+        if !self.foreign && self.makes {
             write_ahead(&mut connection).await?;
         }
-        schema::prepare(&mut connection).await.map_err(|error| match error {
-            SchemaError::Sql(error) => error,
-            SchemaError::Unfit(_) | SchemaError::Missing => Moved::Gone.into(),
-        })?;
+        if self.makes {
+            schema::prepare(&mut connection).await.map_err(|error| match error {
+                SchemaError::Sql(error) => error,
+                SchemaError::Unfit(_) | SchemaError::Missing => Moved::Gone.into(),
+            })?;
+        }
         let mut opened = vec![&self.standing];
         for other in all.iter().filter(|other| !Arc::ptr_eq(other, &self.standing)) {
             match open_log(other).await {
@@ -309,12 +313,13 @@ async fn connect(
     path: &Path,
     deadline: Duration,
     synchronous: SqliteSynchronous,
+    make: bool,
     closed: Arc<Closed>,
     at: &Arc<str>,
 ) -> Result<SqlitePool, TransportError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
+        .create_if_missing(make)
         .busy_timeout(deadline)
         .row_buffer_size(ROWS)
         .synchronous(synchronous)
@@ -333,6 +338,9 @@ async fn connect(
         .connect_with(options)
         .await
         .map_err(|error| describe(at, &error))?;
+    if !make {
+        return Ok(pool);
+    }
     let mut connection = pool.acquire().await.map_err(|error| describe(at, &error))?;
     let wal = write_ahead(&mut connection).await.map_err(|error| describe(at, &error))?;
     drop(connection);

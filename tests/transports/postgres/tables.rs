@@ -16,6 +16,8 @@ async fn tables_are_made_when_they_are_asked_for_and_never_else() {
     let db = Postgres::connect(server.url()).schema("shop").await.unwrap();
     assert_eq!(kind(db.inbox("billing").await), ErrorKind::Missing);
     assert_eq!(kind(db.queue("orders").await), ErrorKind::Missing);
+    let none = db.tables().await.unwrap();
+    assert!(none.there.is_none() && !none.fit(), "{none:?}");
     // Ten at once, over connections of their own.
     let all = join_all((0..10).map(|_| async {
         let db = Postgres::connect(server.url()).schema("shop").await.unwrap();
@@ -41,7 +43,11 @@ async fn in_a_rolling_deploy_an_older_program_goes_on_until_a_step_forbids_it() 
     db.migrate().await.unwrap();
     assert_eq!(count(&db, "shop.convoke_schema WHERE version = 99").await, 1);
 
+    let newer = db.tables().await.unwrap();
+    assert!(newer.fit() && newer.there == Some(99) && newer.missing.is_empty(), "{newer:?}");
+
     run(&db, "UPDATE shop.convoke_schema SET version = 99, oldest = 98").await;
+    assert!(db.tables().await.unwrap().are_too_new());
     for refused in [db.migrate().await.unwrap_err(), db.queue("orders").await.unwrap_err()] {
         assert_eq!(refused.kind(), ErrorKind::Refused);
         assert!(refused.to_string().contains("update this one"), "{refused}");
@@ -49,6 +55,8 @@ async fn in_a_rolling_deploy_an_older_program_goes_on_until_a_step_forbids_it() 
     run(&db, "UPDATE shop.convoke_schema SET version = 0, oldest = 0").await;
     let older = db.queue("orders").await.unwrap_err();
     assert_eq!(older.kind(), ErrorKind::Missing);
+    let tables = db.tables().await.unwrap();
+    assert!(!tables.fit() && tables.missing.len() == usize::try_from(tables.known).unwrap(), "{tables:?}");
     let text = older.to_string();
     assert!(text.contains("this program needs version ") && text.contains(": call `migrate()`"), "{older}");
 }

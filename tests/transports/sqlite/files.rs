@@ -281,3 +281,34 @@ async fn handles_get_over_a_file_that_is_deleted_again_while_it_is_opened_anew()
         assert_eq!(there.iter().filter(|id| *id == "there").count(), 3, "{there:?}");
     }
 }
+
+#[actix_rt::test]
+async fn who_looks_makes_neither_a_file_nor_tables() {
+    let folder = folder();
+    let file = folder.file("orders.db");
+    assert_eq!(kind(Sqlite::open(&file).existing().await), ErrorKind::Missing);
+    assert!(!file.exists());
+    // A file of somebody else's, with another journal.
+    let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+    let pool = SqlitePoolOptions::new().connect_with(options).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE theirs (id INTEGER)").execute(&pool).await.unwrap();
+    pool.close().await;
+    let before = std::fs::read(&file).unwrap();
+    let db = Sqlite::open(&file).existing().await.unwrap();
+    let tables = db.tables().await.unwrap();
+    assert_eq!((tables.there, tables.fit()), (None, false));
+    assert_eq!(kind(db.queue("orders").await), ErrorKind::Missing);
+    db.pool().close().await;
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    // What is gone meanwhile is not made either.
+    queue(&folder).await;
+    let db = Sqlite::open(&file).existing().await.unwrap();
+    db.queue("orders").await.unwrap();
+    for name in ALL {
+        std::fs::remove_file(folder.file(name)).unwrap();
+    }
+    for _ in 0..3 {
+        assert!(db.tables().await.is_err());
+        assert!(!file.exists());
+    }
+}

@@ -100,3 +100,24 @@ async fn a_file_of_an_older_release_opens_and_goes_on() {
         assert!(!db.inbox("billing").await.unwrap().mark("done").await.unwrap(), "{release}");
     }
 }
+
+#[actix_rt::test]
+async fn who_looks_at_a_file_of_an_older_release_changes_nothing() {
+    for release in RELEASES {
+        let folder = folder();
+        let file = folder.file("shop.db");
+        std::fs::copy(file_of(release), &file).unwrap();
+        let before = std::fs::read(&file).unwrap();
+        let db = Sqlite::open(&file).existing().await.unwrap();
+        let tables = db.tables().await.unwrap();
+        assert!(!tables.fit() && tables.there.is_some_and(|there| there < tables.known), "{release}: {tables:?}");
+        assert!(tables.to_string().contains("durable rounds; who runs now may go on"), "{release}: {tables}");
+        // Whoever needs them is told.
+        assert_eq!(kind(db.queue("orders").await), ErrorKind::Missing);
+        assert_eq!(std::fs::read(&file).unwrap(), before, "{release}");
+        db.migrate().await.unwrap();
+        let tables = db.tables().await.unwrap();
+        assert!(tables.fit() && tables.missing.is_empty() && tables.there == Some(tables.known), "{release}: {tables:?}");
+        db.queue("orders").await.unwrap();
+    }
+}
