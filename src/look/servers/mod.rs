@@ -8,6 +8,8 @@ mod placed;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -27,6 +29,8 @@ pub(super) async fn connect(address: &Address) -> Result<Arc<dyn Looks>, Transpo
         ServerKind::Sqlite => Ok(Arc::new(sqlite::SqliteLook::open(address).await?)),
         #[cfg(feature = "postgres")]
         ServerKind::Postgres => Ok(Arc::new(postgres::PostgresLook::connect(address).await?)),
+        #[cfg(feature = "redis")]
+        ServerKind::Redis => Ok(Arc::new(redis::RedisLook::connect(address).await?)),
         ServerKind::Sns => {
             Err(unsupported(address, "a topic has no queue to look at: name the queue that subscribes to it, as in `sqs:#orders`"))
         }
