@@ -66,8 +66,6 @@ pub use crate::sql::{TableStep, Tables};
 #[cfg(feature = "sqs")]
 pub(crate) use address::Aws;
 pub use address::{Address, AddressError, ServerKind};
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub use crate::sql::{TableStep, Tables};
 pub use any::AnyQueue;
 pub(crate) use any::not_built;
 #[cfg(any(

@@ -6,3 +6,5 @@
 pub(crate) mod binary;
 /// Queues and their dead letters: one table of what has to hold, for each server.
 mod queues;
+/// Jobs, durable rounds, stores and tables.
+mod works;

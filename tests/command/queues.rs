@@ -195,7 +195,7 @@ async fn hears(url: &str, queue: &mut AnyQueue) {
     assert_eq!(take(queue, sent).await.len(), sent, "what was heard was taken from others");
 }
 
-fn over<S, E: std::fmt::Display>(server: Result<S, E>) -> Option<S> {
+pub(super) fn over<S, E: std::fmt::Display>(server: Result<S, E>) -> Option<S> {
     match server {
         Ok(server) => Some(server),
         Err(error) => {

@@ -16,7 +16,8 @@ const PLAN: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan 
 /// the end of a lease moves.
 pub(super) fn sql(jobs: &PostgresJobs, of: Section, task: Option<&str>, behind: Option<Spot>, most: usize) -> String {
     let schema = jobs.database.schema();
-    let [lane, key, time, id] = behind.unwrap_or([i64::MIN; 4]);
+    // What is lower is no literal of bigint.
+    let [lane, key, time, id] = behind.unwrap_or([-i64::MAX; 4]);
     let times = |state: u8| (format!("state = {state} AND (at, id) > ({time}, {id})"), "0::bigint, at", "at, id");
     // What has been kept for long enough is gone, whether or not it was deleted yet.
     let over = |state: u8| {

@@ -52,7 +52,11 @@ impl Migrate {
         if self.check || before.missing.is_empty() {
             let document = json_of(&before, &before);
             let text = format!("{who}: {}\n", told(&before.to_string()));
-            if terminal.is_json() { terminal.document(&document)? } else { terminal.print(&text)? };
+            if terminal.is_json() {
+                terminal.document(&document)?
+            } else {
+                terminal.print(&text)?
+            };
             return match before.missing.is_empty() {
                 true => Ok(()),
                 // What is to be said was said.
@@ -100,9 +104,7 @@ impl Migrate {
 }
 
 fn json_of(before: &Tables, now: &Tables) -> Value {
-    let step = |step: &convoke::transport::TableStep| {
-        json!({ "brings": step.brings, "number": step.number, "olderGoOn": step.older_go_on })
-    };
+    let step = |step: &convoke::transport::TableStep| json!({ "brings": step.brings, "number": step.number, "olderGoOn": step.older_go_on });
     let steps = |tables: &Tables| tables.missing.iter().map(step).collect::<Vec<_>>();
     let taken: Vec<Value> = if now.missing.is_empty() { steps(before) } else { Vec::new() };
     json!({

@@ -119,9 +119,14 @@ fn nothing_of_a_job_or_a_round_steers_a_terminal() {
         let db = Sqlite::open(folder.path().join("kept.db")).await.unwrap();
         let all = "UPDATE convoke_job SET task = ?1, queue = ?1, text = ?1, note = ?1";
         sqlx::query(all).bind(STEERING).execute(db.pool()).await.unwrap();
-        sqlx::query("UPDATE convoke_job_step SET name = ?1, result = ?1").bind(STEERING).execute(db.pool()).await.unwrap();
+        sqlx::query("UPDATE convoke_job_step SET name = ?1, result = ?1")
+            .bind(STEERING)
+            .execute(db.pool())
+            .await
+            .unwrap();
         let parties = [STEERING, "other"];
-        let broker = Broker::<String>::new(std::time::Duration::from_secs(3600)).expects(parties).durable(&db, "hostile");
+        let broker =
+            Broker::<String>::new(std::time::Duration::from_secs(3600)).expects(parties).durable(&db, "hostile");
         let broker = broker.aborted_by([STEERING]).await.unwrap();
         let steering = Emitter::join(&broker, STEERING).await.unwrap();
         let _ = steering.emit_for(STEERING, "yes".into()).committed().await.unwrap();
@@ -208,7 +213,8 @@ fn a_replay_that_is_interrupted_goes_on_where_it_says() {
     with(async || {
         let db = Sqlite::open(&file).await.unwrap();
         let orders = db.store("orders").await.unwrap();
-        let all = (1..=EVENTS).map(|number| convoke::JsonEvent::new("orders/placed", serde_json::json!({"id": number})));
+        let all =
+            (1..=EVENTS).map(|number| convoke::JsonEvent::new("orders/placed", serde_json::json!({"id": number})));
         orders.append_all(all).await.unwrap();
         db.queue("audit").await.unwrap();
     });
@@ -238,7 +244,8 @@ fn a_replay_that_is_interrupted_goes_on_where_it_says() {
     process.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(process.wait().unwrap().code(), Some(130), "{said}");
     let position = said.split_once("go on with --from ").unwrap().1.trim();
-    let rest = done(folder.path(), &format!("replay sqlite:shop.db orders --into sqlite:shop.db#audit --from {position}"));
+    let rest =
+        done(folder.path(), &format!("replay sqlite:shop.db orders --into sqlite:shop.db#audit --from {position}"));
     assert!(rest.contains(" replayed to audit, the last at 3000@"), "{rest}");
     let told = numbers(&waiting(&file, "audit"));
     let twice = told.len() as u64 - EVENTS;

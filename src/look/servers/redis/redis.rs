@@ -242,7 +242,9 @@ impl RedisPile {
             return Ok(false);
         }
         let (stream, dead) = self.names().await?;
-        let Some(letter) = self.range(&dead, id.as_str(), id.as_str(), 1).await?.into_iter().next() else { return Ok(false) };
+        let Some(letter) = self.range(&dead, id.as_str(), id.as_str(), 1).await?.into_iter().next() else {
+            return Ok(false);
+        };
         let fields = if back { fields(&DeadLetterRecord::revive(letter.packet)) } else { Vec::new() };
         let keys = [dead.as_str(), &stream];
         let lent = u64::try_from(LENT.as_millis()).unwrap_or(u64::MAX);
