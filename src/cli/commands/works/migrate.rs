@@ -4,7 +4,7 @@ use clap::Args;
 use convoke::transport::Tables;
 use serde_json::{Value, json};
 
-use super::opened::{Opened, opened};
+use super::opened::{Opened, open};
 use crate::commands::{At, Consent, WHERE};
 use crate::error::{Error, Result, told};
 use crate::places::Place;
@@ -89,13 +89,13 @@ impl Migrate {
     }
 
     async fn tables(&self, place: &Place) -> Result<Tables> {
-        let at = opened(place, self.at.patience()).await?;
+        let at = open(place, self.at.patience()).await?;
         at.patience.of(&at.who, at.works.tables()).await
     }
 
     /// It is not interrupted: the server would go on with it, and nobody would be told how it ended.
     async fn migrate(&self, place: &Place, count: &Count) -> Result<Tables> {
-        let at: Opened = opened(place, self.at.patience()).await?;
+        let at: Opened = open(place, self.at.patience()).await?;
         let before = at.patience.of(&at.who, at.works.tables()).await?;
         at.works.migrate().await?;
         count.add(before.missing.len() as u64);

@@ -5,7 +5,7 @@ use convoke::{JobId, JobState, TasksLook};
 use serde_json::{Value, json};
 
 use super::{job_id, no_job, tasks};
-use crate::commands::works::opened::Opened;
+use crate::commands::works::Opened;
 use crate::commands::{At, Consent, WHERE};
 use crate::error::{Error, Result};
 use crate::places::Place;
