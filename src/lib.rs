@@ -12,7 +12,7 @@
 //! | servers | SNS and SQS, RabbitMQ, Redis, PostgreSQL, SQLite, memory; and what a server of your own has to keep | [`guide::servers`] | [`transport`], [`codec`] |
 //! | looking and mending | queues and how full they are, dead letters, what comes: what a tool of your own needs | [`guide::servers`] | [`look`] |
 //! | tests | virtual time, a check for what is left behind, tools that wait for events | [`guide::testing`] | `testing` |
-//! | the command | `convoke new` begins an application, `convoke make …` adds to it | [`guide::command`] | |
+//! | the command | `convoke new` begins an application, `convoke make …` adds to it; `convoke stats`, `tail` and `dead …` look and repair | [`guide::command`] | |
 //!
 //! Every type also stands at the root of the crate, and what most uses need in the [`prelude`].
 //!

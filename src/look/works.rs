@@ -192,7 +192,8 @@ impl Works {
 }
 
 /// What is said of a server that has nothing of this.
-const KEEPS: &str = "tasks, durable rounds and stores are kept in SQLite and PostgreSQL, and durable rounds in Redis too";
+const KEEPS: &str =
+    "tasks, durable rounds and stores are kept in SQLite and PostgreSQL, and durable rounds in Redis too";
 
 async fn read<D: StoreDatabase>(store: crate::StoreBuilder<D>, topics: impl Patterns) -> Result<Read, TransportError> {
     Ok(store.existing().await?.read(topics))

@@ -78,7 +78,11 @@ impl fmt::Display for DurableError {
                 Shown::name(name)
             ),
             Self::NoBroker { broker, known } if known.is_empty() => {
-                write!(f, "there is no broker `{}`, nor any other: look whether it is another database", Shown::name(broker))
+                write!(
+                    f,
+                    "there is no broker `{}`, nor any other: look whether it is another database",
+                    Shown::name(broker)
+                )
             }
             Self::NoBroker { broker, known } => {
                 write!(f, "there is no broker `{}`; there is {}", Shown::name(broker), Names(known))

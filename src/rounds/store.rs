@@ -44,11 +44,7 @@ pub(crate) mod sealed {
         fn find_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, FoundRounds>;
 
         /// Returns the names of the brokers behind this one, in their order, at most so many.
-        fn brokers<'a>(
-            &'a self,
-            behind: &'a str,
-            most: usize,
-        ) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>>;
+        fn brokers<'a>(&'a self, behind: &'a str, most: usize) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>>;
     }
 
     /// What comes of opening the rounds of a broker.

@@ -88,7 +88,9 @@ impl fmt::Display for Tables {
         }
         if missing.is_empty() {
             return match there > known {
-                true => write!(f, "version {there}, which is newer than this program's {known}, and it may work with them"),
+                true => {
+                    write!(f, "version {there}, which is newer than this program's {known}, and it may work with them")
+                }
                 false => write!(f, "version {there}, which is the one of this program"),
             };
         }
@@ -103,7 +105,9 @@ impl fmt::Display for Tables {
         }
         match self.older_go_on() {
             true => f.write_str("; who runs now may go on beside them"),
-            false => f.write_str("; who runs now has to be stopped before, for an older program may not go on beside them"),
+            false => {
+                f.write_str("; who runs now has to be stopped before, for an older program may not go on beside them")
+            }
         }
     }
 }
@@ -128,7 +132,10 @@ mod tests {
     fn what_is_missing_is_named_and_who_may_go_on_is_said() {
         let some = at(2, 2);
         assert_eq!((some.there, some.known, some.oldest, some.oldest_then), (Some(2), 4, Some(2), 2));
-        assert_eq!(some.missing.iter().map(|step| (step.number, step.brings)).collect::<Vec<_>>(), [(3, "stores"), (4, "tasks")]);
+        assert_eq!(
+            some.missing.iter().map(|step| (step.number, step.brings)).collect::<Vec<_>>(),
+            [(3, "stores"), (4, "tasks")]
+        );
         assert!(!some.fit() && some.older_go_on());
         assert_eq!(some.to_string(), "version 2 of 4, without stores and tasks; who runs now may go on beside them");
         let old = at(1, 1);

@@ -50,10 +50,12 @@ impl Context {
     /// A file of SQLite is found from the folder of `convoke.toml`, wherever a command is called.
     fn from_here(&self, url: String) -> String {
         let Some(file) = url.strip_prefix("sqlite:") else { return url };
-        let end = file.find(['#', '?']).unwrap_or(file.len());
+        // As an address reads it: a path may have a `#`.
+        let end = file.rfind('#').unwrap_or(file.len());
         let (path, rest) = file.split_at(end);
+        let path = path.strip_prefix("//").unwrap_or(path);
         let is_here = std::env::current_dir().is_ok_and(|here| here == self.folder);
-        if is_here || path.is_empty() || path.starts_with(':') || Path::new(path).is_absolute() {
+        if is_here || path.is_empty() || Path::new(path).is_absolute() {
             return url;
         }
         format!("sqlite:{}{rest}", self.folder.join(path).display())

@@ -2,14 +2,15 @@
 //!
 //! `a URL of the command line, that of a context → Likeness → is it the same?`
 
+use super::template::user;
+
 /// What is the same of two URLs that lead to the same place.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Likeness(String);
 
 impl Likeness {
+    /// That of a URL without a name behind `#`, as an address has it.
     pub(super) fn of(url: &str) -> Self {
-        let url = url.split('#').next().unwrap_or_default();
-        let url = url.split('?').next().unwrap_or_default();
         let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
         let scheme = scheme.to_ascii_lowercase();
         let (scheme, port) = match scheme.as_str() {
@@ -24,9 +25,16 @@ impl Likeness {
         if scheme == "sqlite" {
             return Self(format!("sqlite:{}", file(rest)));
         }
-        let Some(rest) = rest.strip_prefix("//") else { return Self(format!("{scheme}:{rest}")) };
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_ascii_lowercase();
+        // Who one is may have any sign in it.
+        let rest = user(url).map_or(rest, |user| url[user.end..].trim_start_matches('@'));
+        let rest = rest.split('?').next().unwrap_or_default();
+        let rest = match rest.strip_prefix("//") {
+            Some(rest) => rest,
+            None if user(url).is_some() => rest,
+            None => return Self(format!("{scheme}:{rest}")),
+        };
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let host = host.to_ascii_lowercase();
         let (host, port) = match host.rsplit_once(':') {
             Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => (host, port),
             _ => (host.as_str(), port),
@@ -62,13 +70,15 @@ mod tests {
     #[test]
     fn who_one_is_and_what_one_asks_for_is_no_other_place() {
         for (one, other) in [
-            ("postgres://db/shop", "postgresql://ada:secret@DB:5432/shop?sslmode=require#orders"),
-            ("redis://localhost", "rediss://:secret@127.0.0.1:6379/0#x"),
+            ("postgres://db/shop", "postgresql://ada:secret@DB:5432/shop?sslmode=require&a=b@c"),
+            ("postgres://db/shop", "postgres://ada:se/c#r?e@t@db/shop"),
+            ("redis://localhost", "rediss://:secret@127.0.0.1:6379/0"),
             ("amqp://rabbit", "amqp://guest:guest@rabbit./%2f"),
             ("amqps://rabbit:5671/", "amqps://rabbit"),
-            ("http://localhost:4566", "http://127.0.0.1:4566/#orders"),
-            ("sqlite:shop.db#orders", "sqlite:./shop.db#payments"),
-            ("sqs:#orders", "sqs:#payments"),
+            ("http://localhost:4566", "http://127.0.0.1:4566/"),
+            ("sqlite:shop.db", "sqlite:./shop.db"),
+            ("sqlite:shop.db", "sqlite://shop.db"),
+            ("sqs://eu-central-1", "sqs://key:secret@eu-central-1?token=x"),
         ] {
             assert_eq!(Likeness::of(one), Likeness::of(other), "{one} {other}");
         }
@@ -77,6 +87,8 @@ mod tests {
             ("postgres://db/shop", "postgres://db:5433/shop"),
             ("redis://cache/1", "redis://cache"),
             ("sqlite:shop.db", "sqlite:test.db"),
+            ("sqs:", "sqs://eu-central-1"),
+            ("redis+unix:///a", "redis+unix:///b"),
             ("sqs:", "http://localhost:4566"),
         ] {
             assert_ne!(Likeness::of(one), Likeness::of(other), "{one} {other}");

@@ -13,7 +13,7 @@ use crate::error::{Error, Result, told};
 /// The variable with a URL, where nothing else says where.
 const VARIABLE: &str = "CONVOKE_URL";
 
-/// What a URL begins with.
+/// What a URL begins with that has no `//` behind it.
 const SCHEMES: [&str; 12] =
     ["sqlite", "postgres", "postgresql", "redis", "rediss", "amqp", "amqps", "sqs", "sns", "http", "https", "memory"];
 
@@ -67,7 +67,7 @@ impl Place {
         };
         let address: Address = url.parse().map_err(|error| Error::usage(told(&format!("{error}"))))?;
         // What is production is so by its URL, too.
-        let context = context.or_else(|| of_this(&url, &file, variable));
+        let context = context.or_else(|| of_this(&address, &file, variable));
         let address = match wanted.name {
             Some(name) => address.named(name),
             None => address,
@@ -115,11 +115,12 @@ impl fmt::Display for Place {
 }
 
 /// The context of a URL that somebody has written out; one that is production first.
-fn of_this(url: &str, file: &File, variable: impl Fn(&str) -> Option<String>) -> Option<Context> {
-    let likeness = Likeness::of(url);
+fn of_this(address: &Address, file: &File, variable: impl Fn(&str) -> Option<String>) -> Option<Context> {
+    let likeness = Likeness::of(address.url());
     // A password that is not set here makes no other place of it.
     let filled = |name: &str| Some(variable(name).unwrap_or_default());
-    let is_it = |context: &&Context| context.url(filled).is_ok_and(|url| Likeness::of(&url) == likeness);
+    let address = |context: &Context| context.url(filled).ok()?.parse::<Address>().ok();
+    let is_it = |context: &&Context| address(context).is_some_and(|it| Likeness::of(it.url()) == likeness);
     let mut all: Vec<&Context> = file.contexts.iter().filter(is_it).collect();
     all.sort_by_key(|context| (!context.is_production, context.audit.is_none()));
     all.first().map(|context| (*context).clone())

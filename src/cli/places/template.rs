@@ -3,6 +3,7 @@
 //! `convoke.toml → Template: is a password in it? → the environment → a URL`
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 /// A text with names of variables in it.
 #[derive(Clone, Debug)]
@@ -87,7 +88,7 @@ fn is_plain(mut text: &str) -> bool {
 }
 
 /// Where user and password stand in a URL.
-fn user(text: &str) -> Option<std::ops::Range<usize>> {
+pub(super) fn user(text: &str) -> Option<Range<usize>> {
     let begin = text.find("://")? + 3;
     let authority = outside(&text[begin..], &['/', '?', '#']).0;
     if let Some(at) = authority.rfind('@') {

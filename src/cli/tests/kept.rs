@@ -90,7 +90,8 @@ async fn jobs(db: &SqliteDatabase) {
     }
     let _ = tasks.enqueue(SumUp { month: 8 }).await.unwrap();
     let (ago, later) = ((now() - 3 * HOUR) * 1000 - 60_000, (now() + 47 * HOUR) * 1000 + 60_000);
-    let all: Vec<i64> = sqlx::query_scalar("SELECT id FROM convoke_job ORDER BY id").fetch_all(db.pool()).await.unwrap();
+    let all: Vec<i64> =
+        sqlx::query_scalar("SELECT id FROM convoke_job ORDER BY id").fetch_all(db.pool()).await.unwrap();
     let changes = [
         format!("state = 3, attempt = 1, at = {later}, note = 'page 3 of 4', fraction = 0.75"),
         format!("due = {ago}, rank = {ago}"),
@@ -105,13 +106,15 @@ async fn jobs(db: &SqliteDatabase) {
         let number = FIRST + i64::try_from(place).unwrap();
         run(db, &format!("UPDATE convoke_job SET id = {number}, {change} WHERE id = {id}")).await;
     }
-    run(db, &format!("INSERT INTO convoke_job_step (job, name, result) VALUES ({FIRST}, 'read', '{{\"rows\":1200}}')")).await;
+    run(db, &format!("INSERT INTO convoke_job_step (job, name, result) VALUES ({FIRST}, 'read', '{{\"rows\":1200}}')"))
+        .await;
 }
 
 /// Of `approvals` one waits for two, one for one, and one is over; `payments` may be aborted by the chair alone.
 async fn rounds(db: &SqliteDatabase) {
     let days = |days: u64| Duration::from_secs(days * 24 * 3600);
-    let approvals = Broker::<String>::new(days(2)).expects(["legal", "finance", "chair"]).durable(db, "approvals").await.unwrap();
+    let approvals =
+        Broker::<String>::new(days(2)).expects(["legal", "finance", "chair"]).durable(db, "approvals").await.unwrap();
     let payments = Broker::<String>::new(days(2)).expects(["bank", "buyer"]).durable(db, "payments");
     let payments = payments.aborted_by(["chair"]).await.unwrap();
     let legal = Emitter::join(&approvals, "legal").await.unwrap();
@@ -127,7 +130,8 @@ async fn rounds(db: &SqliteDatabase) {
     let bank = Emitter::join(&payments, "bank").await.unwrap();
     bank.emit_for(7, yes()).committed().await.unwrap();
     let (opened, due) = ((now() - 3 * HOUR - 60) * 1_000_000, (now() + 45 * HOUR + 60) * 1_000_000);
-    run(db, &format!("UPDATE convoke_round SET opened_at = {opened}, due_at = {due}, look_at = {due} WHERE state = 0")).await;
+    run(db, &format!("UPDATE convoke_round SET opened_at = {opened}, due_at = {due}, look_at = {due} WHERE state = 0"))
+        .await;
     run(db, &format!("UPDATE convoke_round_row SET at = {opened} + 1000000")).await;
 }
 

@@ -8,6 +8,8 @@ mod placed;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -27,9 +29,12 @@ pub(super) async fn connect(address: &Address) -> Result<Arc<dyn Looks>, Transpo
         ServerKind::Sqlite => Ok(Arc::new(sqlite::SqliteLook::open(address).await?)),
         #[cfg(feature = "postgres")]
         ServerKind::Postgres => Ok(Arc::new(postgres::PostgresLook::connect(address).await?)),
-        ServerKind::Sns => {
-            Err(unsupported(address, "a topic has no queue to look at: name the queue that subscribes to it, as in `sqs:#orders`"))
-        }
+        #[cfg(feature = "redis")]
+        ServerKind::Redis => Ok(Arc::new(redis::RedisLook::connect(address).await?)),
+        ServerKind::Sns => Err(unsupported(
+            address,
+            "a topic has no queue to look at: name the queue that subscribes to it, as in `sqs:#orders`",
+        )),
         #[allow(unreachable_patterns, reason = "with all features there is none")]
         server => Err(unsupported(address, crate::transport::not_built(server))),
     }
@@ -45,7 +50,8 @@ fn missing(at: &str, name: &str) -> TransportError {
 fn without_letters(mut all: Vec<super::QueueFigures>) -> Vec<super::QueueFigures> {
     let names: std::collections::HashSet<String> = all.iter().map(|queue| queue.name.clone()).collect();
     all.retain(|queue| {
-        let (name, group) = queue.name.split_once('/').map_or((&*queue.name, None), |(name, group)| (name, Some(group)));
+        let (name, group) =
+            queue.name.split_once('/').map_or((&*queue.name, None), |(name, group)| (name, Some(group)));
         let (name, end) = name.strip_suffix(".fifo").map_or((name, ""), |name| (name, ".fifo"));
         // In memory the group stands before the end.
         let in_group = group.and_then(|group| group.strip_suffix("-dead")).map(|group| format!("{name}{end}/{group}"));
@@ -65,7 +71,17 @@ mod tests {
 
     #[test]
     fn a_queue_of_dead_letters_is_left_out_where_its_queue_counts_it() {
-        let all = ["mails-dead", "orders", "orders-dead", "orders-dead/billing", "orders.fifo", "orders-dead.fifo", "orders/billing", "a/b", "a/b-dead"];
+        let all = [
+            "mails-dead",
+            "orders",
+            "orders-dead",
+            "orders-dead/billing",
+            "orders.fifo",
+            "orders-dead.fifo",
+            "orders/billing",
+            "a/b",
+            "a/b-dead",
+        ];
         let left = without_letters(all.map(QueueFigures::new).into());
         let left: Vec<_> = left.iter().map(|queue| queue.name.as_str()).collect();
         assert_eq!(left, ["mails-dead", "orders", "orders.fifo", "orders/billing", "a/b"]);

@@ -12,9 +12,9 @@ use super::rounds_look::Brokers;
 use super::standing::{DurableParty, DurableRound, DurableState, Seeing};
 use crate::__private::DeskBroker;
 use crate::__private::rounds::Charter;
+use crate::durable::durable::number;
 use crate::durable::running::{Answer, Ask, Bench, Law};
 use crate::durable::store::{Kept, Place};
-use crate::durable::durable::number;
 use crate::durable::{DurableError, RoundFigures, RoundStore, key};
 use crate::transport::{ErrorKind, TransportError};
 use crate::{Broker, BrokerId, Early, EmitError, Release, RoundId, RoundKey, Uuid};
@@ -172,7 +172,9 @@ impl BrokerLook {
         // Without rules no round has ever opened.
         let (rules, text) = found.and_then(|(_, rules)| rules).ok_or(DurableError::NoRound)?;
         let charter = Charter::read(&text).map_err(|_| {
-            DurableError::Rules("the rules of this broker are those of a later program: abort its rounds with that one".to_owned())
+            DurableError::Rules(
+                "the rules of this broker are those of a later program: abort its rounds with that one".to_owned(),
+            )
         })?;
         Ok(law(&self.name, rules, Arc::new(charter)))
     }

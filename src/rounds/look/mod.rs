@@ -12,6 +12,6 @@ mod rounds_look;
 mod broker_look;
 
 pub use broker_look::BrokerLook;
-pub(super) use standing::Seeing;
 pub use rounds_look::RoundsLook;
+pub(super) use standing::Seeing;
 pub use standing::{DurableParty, DurableRound, DurableState};

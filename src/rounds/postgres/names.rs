@@ -67,7 +67,7 @@ pub(super) async fn find_broker(rounds: &PostgresRounds) -> Result<Option<Option
     );
     let rows = rounds.rows(&sql).await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let read = || Ok((row.try_get(0)?, row.try_get(1)?, row.try_get::<Option<String>, _>(2)?));
+    let read = || Ok((row.try_get(0)?, row.try_get::<Option<i64>, _>(1)?, row.try_get::<Option<String>, _>(2)?));
     let (tag, rules, text) = read().map_err(|error: sqlx::Error| rounds.error(&error))?;
     rounds.names().tag = Some(tag);
     Ok(Some(rules.zip(text.map(Into::into))))

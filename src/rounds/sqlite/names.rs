@@ -92,11 +92,7 @@ pub(super) async fn find_broker(rounds: &SqliteRounds) -> Result<Option<Option<(
     }))
 }
 
-pub(super) async fn brokers(
-    rounds: &SqliteRounds,
-    behind: &str,
-    most: usize,
-) -> Result<Vec<Arc<str>>, TransportError> {
+pub(super) async fn brokers(rounds: &SqliteRounds, behind: &str, most: usize) -> Result<Vec<Arc<str>>, TransportError> {
     let list = "SELECT name FROM convoke_round_broker WHERE name > ?1 ORDER BY name LIMIT ?2";
     let list = sqlx::query_scalar::<_, String>(list).bind(behind.to_owned());
     let list = list.bind(i64::try_from(most).unwrap_or(i64::MAX));

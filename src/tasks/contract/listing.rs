@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::room::{HOUR, Room, done, job, later, numbers, of_key, of_task, over, wanted};
-use crate::tasks::{JobId, JobSpot, ListedJob, ListedJobs, NewJob, State, TaskDatabase, TasksLook, Wanted};
+use crate::tasks::{JobId, JobSpot, ListedJob, ListedJobs, NewJob, State, TaskDatabase, TasksLook};
 
 async fn look<D: TaskDatabase>(room: &Room<D>) -> TasksLook {
     TasksLook::over(&room.database).await.unwrap()
@@ -106,7 +106,12 @@ pub(super) async fn what_runs_is_listed_by_its_number_whatever_becomes_of_its_le
     room.jobs.renew(&held, HOUR * 2).await.unwrap();
     let rest = jobs.page(first.last().map(ListedJob::spot), 10).await.unwrap();
     assert_eq!([ids(&first), ids(&rest)].concat(), running);
-    assert!(room.jobs.progress((running[0], 1), &crate::tasks::Noted { text: Some("half".into()), fraction: Some(0.5) }).await.unwrap());
+    assert!(
+        room.jobs
+            .progress((running[0], 1), &crate::tasks::Noted { text: Some("half".into()), fraction: Some(0.5) })
+            .await
+            .unwrap()
+    );
     assert!(room.jobs.step((running[0], 1), "b", "2").await.unwrap());
     assert!(room.jobs.step((running[0], 1), "a", "1").await.unwrap());
     let first = jobs.page(None, 1).await.unwrap();
@@ -128,15 +133,16 @@ pub(super) async fn what_is_kept_no_longer_is_not_listed<D: TaskDatabase>(room: 
 pub(super) async fn two_who_cancel_a_job_at_once_end_it_once<D: TaskDatabase>(room: &Room<D>) {
     let (one, other) = (look(room).await, look(room).await);
     let id = room.add_one(job("a")).await;
-    let asked = join_all([&one, &other].map(|look| async move { look.job(JobId::new(id)).cancel().await.unwrap() })).await;
+    let asked =
+        join_all([&one, &other].map(|look| async move { look.job(JobId::new(id)).cancel().await.unwrap() })).await;
     assert_eq!(asked, [Some(State::Waiting), Some(State::Waiting)], "it was asked to end, and has not yet");
     assert!(one.job(JobId::new(id)).status().await.unwrap().unwrap().is_cancelled());
-    let (first, second) =
-        tokio::join!(room.lend(&wanted(5)), room.lend(&Wanted { lease: HOUR, ..wanted(5) }));
-    let loans: Vec<_> = first.into_iter().chain(second).collect();
+    let wanted = wanted(5);
+    let loans = join_all([room.lend(&wanted), room.lend(&wanted)]).await.concat();
     assert_eq!(loans.len(), 1, "a worker ends it");
     room.settle([over(&loans[0], State::Cancelled, Some("cancelled"), HOUR)]).await;
     assert_eq!(one.job(JobId::new(id)).cancel().await.unwrap(), Some(State::Cancelled));
-    let retried = join_all([&one, &other].map(|look| async move { look.job(JobId::new(id)).retry().await.unwrap() })).await;
+    let retried =
+        join_all([&one, &other].map(|look| async move { look.job(JobId::new(id)).retry().await.unwrap() })).await;
     assert_eq!(retried.iter().filter(|retried| **retried).count(), 1, "it waits once more, once");
 }

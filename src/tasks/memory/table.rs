@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::tasks::{
-    Due, Ending, Held, How, Limit, Loan, Loans, NewJob, Noted, Row, Section, Spot, State, TaskFigures, Unclaimed, Wanted,
+    Due, Ending, Held, How, Limit, Loan, Loans, NewJob, Noted, Row, Section, Spot, State, TaskFigures, Unclaimed,
+    Wanted,
 };
 
 /// A task and a key of it.
@@ -377,7 +378,13 @@ impl Table {
         failed.filter_map(|(id, _)| self.look(*id)).take(most).collect()
     }
 
-    pub(super) fn section(&self, of: Section, task: Option<&str>, behind: Option<Spot>, most: usize) -> Vec<(Spot, Row)> {
+    pub(super) fn section(
+        &self,
+        of: Section,
+        task: Option<&str>,
+        behind: Option<Spot>,
+        most: usize,
+    ) -> Vec<(Spot, Row)> {
         let now = self.now();
         let wanted = self.jobs.iter().filter(|(_, job)| task.is_none_or(|task| *job.job.task == *task));
         let mut spots: Vec<Spot> = wanted

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::floor::Floor;
-use super::{add, lend, list, look, note, settle};
+use super::{add, lend, look, note, settle};
 use crate::sql::postgres::{PostgresDatabase, describe, late};
 use crate::tasks::OpenTasks;
 use crate::tasks::{
@@ -264,7 +264,7 @@ impl Jobs for PostgresJobs {
         behind: Option<Spot>,
         most: usize,
     ) -> BoxFuture<'a, Result<Vec<(Spot, Row)>, TransportError>> {
-        Box::pin(list::section(self, of, task, behind, most))
+        Box::pin(look::section(self, of, task, behind, most))
     }
 
     fn progress<'a>(&'a self, job: (i64, u32), progress: &'a Noted) -> BoxFuture<'a, Result<bool, TransportError>> {

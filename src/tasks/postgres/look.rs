@@ -8,15 +8,16 @@ use sqlx::postgres::PgRow;
 
 use super::add::texts;
 use super::jobs::{AHEAD, CANCELLED, DONE, FAILED, PostgresJobs};
+use crate::sql::postgres::quoted;
 use crate::tasks::queue::{Lane, micros, time_of};
-use crate::tasks::{Noted, Row, State, TaskFigures, Unclaimed, Wanted};
+use crate::tasks::{Noted, Row, Section, Spot, State, TaskFigures, Unclaimed, Wanted};
 use crate::transport::TransportError;
 
 /// What is read of a job; `{schema}` is the schema.
 const COLUMNS: &str = "id, task, queue, state, cancelled, attempt - spared, attempts, payload, at - {schema}.convoke_micros_1(), text, note, \
     fraction, {schema}.convoke_micros_1() - due";
 
-pub(super) fn columns(jobs: &PostgresJobs) -> String {
+fn columns(jobs: &PostgresJobs) -> String {
     COLUMNS.replace("{schema}", jobs.database.schema())
 }
 
@@ -40,7 +41,7 @@ pub(super) async fn failed(jobs: &PostgresJobs, after: i64, most: usize) -> Resu
     jobs.rows(&sql).await?.iter().map(read).collect::<Result<_, _>>().map_err(|error| jobs.error(&error))
 }
 
-pub(super) fn read(row: &PgRow) -> Result<Row, sqlx::Error> {
+fn read(row: &PgRow) -> Result<Row, sqlx::Error> {
     let (number, wait): (i16, i64) = (row.try_get(3)?, row.try_get(8)?);
     let is_ahead = number == AHEAD && wait > 0;
     let waited: i64 = row.try_get(12)?;
@@ -163,4 +164,58 @@ pub(super) async fn unclaimed(
     };
     let rows = jobs.rows(&sql).await?;
     rows.iter().map(unclaimed).collect::<Result<_, _>>().map_err(|error: sqlx::Error| jobs.error(&error))
+}
+
+/// The plans of these are the same with a million rows as with none.
+const PLAN: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off;";
+
+/// The statement for the jobs behind a place. Of those that run there are as many as workers have hands: they are read as a whole, for
+/// the end of a lease moves.
+fn section_sql(jobs: &PostgresJobs, of: Section, task: Option<&str>, behind: Option<Spot>, most: usize) -> String {
+    let schema = jobs.database.schema();
+    // What is lower is no literal of bigint.
+    let [lane, key, time, id] = behind.unwrap_or([-i64::MAX; 4]);
+    let times = |state: u8| (format!("state = {state} AND (at, id) > ({time}, {id})"), "0::bigint, at", "at, id");
+    // What has been kept for long enough is gone, whether or not it was deleted yet.
+    let over = |state: u8| {
+        let (holds, spot, order) = times(state);
+        (format!("{holds} AND at > (SELECT {schema}.convoke_micros_1())"), spot, order)
+    };
+    let (holds, spot, order) = match of {
+        Section::Running => (format!("state = 3 AND id + 0 > {id}"), "0::bigint, 0::bigint", "id + 0"),
+        Section::Ready => {
+            (format!("state = 0 AND (lane, rank, id) > ({lane}, {time}, {id})"), "0::bigint, rank", "lane, rank, id")
+        }
+        Section::Turn => (
+            format!("state = 1 AND (lane, key, rank, id) > ({lane}, {key}, {time}, {id})"),
+            "key, rank",
+            "lane, key, rank, id",
+        ),
+        Section::Ahead => times(2),
+        Section::Done => over(4),
+        Section::Failed => over(5),
+        Section::Cancelled => over(6),
+    };
+    let lane = if matches!(of, Section::Ready | Section::Turn) { "lane" } else { "0::bigint" };
+    let of_task = task.map(|task| format!(" AND task = {}", quoted(task))).unwrap_or_default();
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    format!(
+        "{PLAN} SELECT {}, {lane}, {spot} FROM {schema}.convoke_job WHERE {holds}{of_task} ORDER BY {order} LIMIT {most}",
+        columns(jobs)
+    )
+}
+
+pub(super) async fn section(
+    jobs: &PostgresJobs,
+    of: Section,
+    task: Option<&str>,
+    behind: Option<Spot>,
+    most: usize,
+) -> Result<Vec<(Spot, Row)>, TransportError> {
+    let one = |row: &PgRow| {
+        let job = read(row)?;
+        Ok(([row.try_get(13)?, row.try_get(14)?, row.try_get(15)?, job.id], job))
+    };
+    let rows = jobs.rows(&section_sql(jobs, of, task, behind, most)).await?;
+    rows.iter().map(one).collect::<Result<_, _>>().map_err(|error: sqlx::Error| jobs.error(&error))
 }

@@ -1,6 +1,6 @@
 //! Jobs for who looks at them: page by page, whatever their tasks are.
 //!
-//! `TasksLook | TaskQueue::jobs → ListedJobs: state, of → page → Jobs::section, one after the other → ListedJob`
+//! `TasksLook::over(&db) | TaskQueue::look → TasksLook → jobs → ListedJobs: state, of → page → Jobs::section, one after the other → ListedJob`
 
 use std::fmt;
 use std::str::FromStr;
@@ -50,6 +50,10 @@ pub struct TasksLook {
 }
 
 impl TasksLook {
+    pub(super) fn new(jobs: Arc<dyn Jobs>) -> Self {
+        Self { jobs }
+    }
+
     /// Opens the tasks of a database for who looks.
     ///
     /// # Errors
@@ -87,8 +91,7 @@ impl fmt::Debug for TasksLook {
     }
 }
 
-/// Says which jobs are listed: all, unless it is told otherwise. Created by [`TaskQueue::jobs`](crate::TaskQueue::jobs) and
-/// [`TasksLook::jobs`].
+/// Says which jobs are listed: all, unless it is told otherwise. Created by [`TasksLook::jobs`].
 ///
 /// Those that run come first, in the order of their numbers; then those that wait and are due, each task in its order; those that are
 /// due later, by that time; and then what has failed, was cancelled and is done, of each that first which is kept the shortest.
@@ -140,7 +143,8 @@ impl ListedJobs {
             }
             let behind = behind.filter(|spot| spot.section == section).map(|spot| spot.spot);
             let found = self.jobs.section(section, self.task.as_deref(), behind, left).await?;
-            let listed = |(spot, row): (Spot, _)| ListedJob { spot: JobSpot { section, spot }, status: JobStatus::new(row) };
+            let listed =
+                |(spot, row): (Spot, _)| ListedJob { spot: JobSpot { section, spot }, status: JobStatus::new(row) };
             page.extend(found.into_iter().map(listed));
         }
         Ok(page)
@@ -249,7 +253,9 @@ mod tests {
             assert_eq!(spot.to_string().parse(), Ok(spot));
         }
         assert!(SECTIONS.is_sorted());
-        for wrong in ["", "failed", "failed.0.0.0", "failed.0.0.0.1.2", "lost.0.0.0.1", "failed.0.0.0.x", "failed.0.0.0.9e3"] {
+        for wrong in
+            ["", "failed", "failed.0.0.0", "failed.0.0.0.1.2", "lost.0.0.0.1", "failed.0.0.0.x", "failed.0.0.0.9e3"]
+        {
             assert_eq!(wrong.parse::<JobSpot>(), Err(NoJobSpot), "{wrong}");
         }
     }

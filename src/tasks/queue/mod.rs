@@ -19,11 +19,11 @@ mod together;
 pub(super) use cause::{Cause, Follows, Seat};
 pub use enqueue::{Enqueue, EnqueueAll, Enqueued};
 pub use job::{FailedJob, Job, JobId, JobStatus, JobStep};
-pub use listing::{JobSpot, ListedJob, ListedJobs, NoJobSpot, TasksLook};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) use lanes::{Lane, key_of, lane_of, micros, wakes};
 #[cfg(feature = "postgres")]
 pub(super) use lanes::{time_of, wait_of};
+pub use listing::{JobSpot, ListedJob, ListedJobs, NoJobSpot, TasksLook};
 pub(super) use packing::pack;
 pub use queue::{OpenTasks, TaskQueue};
 pub use together::{AtLeast, Batch, BatchId, BatchJob, BatchOutcome, BatchState, BatchStatus, Together};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::enqueue::{Enqueue, EnqueueAll};
 use super::job::{FailedJob, Job, JobId};
-use super::listing::ListedJobs;
+use super::listing::TasksLook;
 use super::packing::pack;
 use super::together::{Batch, BatchId, Hall, Together};
 use crate::tasks::{Jobs, KeepingJobs};
@@ -113,9 +113,9 @@ impl<D: TaskDatabase> TaskQueue<D> {
         Ok(rows.into_iter().map(FailedJob::new).collect())
     }
 
-    /// Returns the jobs that there are, to be read page by page. See [`ListedJobs`].
-    pub fn jobs(&self) -> ListedJobs {
-        ListedJobs::new(self.jobs.clone())
+    /// Returns what lists the jobs of this database, whatever their tasks are, page by page.
+    pub fn look(&self) -> TasksLook {
+        TasksLook::new(self.jobs.clone())
     }
 
     /// Returns how many jobs wait, run and have failed. Beyond 100,000 of a kind nobody counts.

@@ -14,7 +14,9 @@ fn sql(of: Section) -> String {
     let times = |state: u8| (format!("state = {state} AND state > 1 AND (at, id) > (?3, ?4)"), "0, 0, at", "at, id");
     let (holds, spot, order) = match of {
         Section::Running => ("state = 3 AND state > 1 AND +id > ?4".to_owned(), "0, 0, 0", "+id"),
-        Section::Ready => ("state = 0 AND (lane, rank, id) > (?1, ?3, ?4)".to_owned(), "lane, 0, rank", "lane, rank, id"),
+        Section::Ready => {
+            ("state = 0 AND (lane, rank, id) > (?1, ?3, ?4)".to_owned(), "lane, 0, rank", "lane, rank, id")
+        }
         Section::Turn => (
             "state = 1 AND (lane, key, rank, id) > (?1, ?2, ?3, ?4)".to_owned(),
             "lane, key, rank",

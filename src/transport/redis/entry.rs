@@ -65,7 +65,7 @@ pub(super) fn room(packet: &Packet) -> (usize, usize) {
 }
 
 /// Reads the packet of an entry. Whatever its fields are, it is one; whether its body is an event is for others to say.
-pub(super) fn read(entry: &str, fields: Vec<Value>) -> Packet {
+pub(crate) fn read(entry: &str, fields: Vec<Value>) -> Packet {
     let mut packet = Packet::default();
     let (mut body, mut other_body) = (None, None);
     let mut fields = fields.into_iter();
@@ -115,7 +115,7 @@ fn attribute(entry: &str, packet: &mut Packet, name: Vec<u8>, value: Vec<u8>) {
     packet.attributes.insert(name, value);
 }
 
-pub(super) fn bytes(value: Value) -> Option<Vec<u8>> {
+pub(crate) fn bytes(value: Value) -> Option<Vec<u8>> {
     match value {
         Value::BulkString(bytes) => Some(bytes),
         Value::SimpleString(text) => Some(text.into_bytes()),
@@ -124,7 +124,7 @@ pub(super) fn bytes(value: Value) -> Option<Vec<u8>> {
 }
 
 /// What is no UTF-8 was written by others, and is shown as well as it can be.
-pub(super) fn text(bytes: Vec<u8>) -> String {
+pub(crate) fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 

@@ -38,7 +38,7 @@ impl Fault {
     }
 
     /// The server has not answered in time.
-    pub(super) fn silent() -> Self {
+    pub(crate) fn silent() -> Self {
         let (kind, text) = in_vain(ErrorKind::Unreachable, "the server does not answer: look whether it is overloaded");
         Self::broken(kind, text)
     }
@@ -72,7 +72,7 @@ impl Fault {
         }
     }
 
-    pub(super) fn of_server(error: &ServerError) -> Self {
+    pub(crate) fn of_server(error: &ServerError) -> Self {
         Self::of_code(error.code())
     }
 

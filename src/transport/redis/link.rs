@@ -23,7 +23,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// What was answered, and whether an earlier attempt may have gone through without us knowing.
 pub(crate) struct Answer {
     pub(crate) value: Value,
-    pub(super) again: bool,
+    pub(crate) again: bool,
 }
 
 /// One command or several.
@@ -100,6 +100,11 @@ impl Link {
             Ok(Err(error)) => Err(Fault::of_connecting(&error)),
             Err(_) => Err(Fault::silent()),
         }
+    }
+
+    /// Makes another connection, for whoever has the server wait.
+    pub(crate) async fn another(&self) -> Result<MultiplexedConnection, Fault> {
+        self.connect(self.limit()).await
     }
 
     /// Makes a connection that hears what is published to channels.

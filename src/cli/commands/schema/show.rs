@@ -37,7 +37,8 @@ impl Show {
         let document = document(&self.file)?;
         if terminal.is_json() {
             let events: Vec<Value> = document.registry().iter().map(|event| json_of(&document, event)).collect();
-            terminal.document(&json!({ "events": events, "title": document.title(), "version": document.version() }))?;
+            terminal
+                .document(&json!({ "events": events, "title": document.title(), "version": document.version() }))?;
             return Ok(());
         }
         let rows: Vec<Vec<String>> = document.registry().iter().map(|event| row(&document, event)).collect();

@@ -4,7 +4,7 @@ use clap::Args;
 use convoke::transport::Tables;
 use serde_json::{Value, json};
 
-use super::opened::{Opened, opened};
+use super::opened::{Opened, open};
 use crate::commands::{At, Consent, WHERE};
 use crate::error::{Error, Result, told};
 use crate::places::Place;
@@ -52,7 +52,11 @@ impl Migrate {
         if self.check || before.missing.is_empty() {
             let document = json_of(&before, &before);
             let text = format!("{who}: {}\n", told(&before.to_string()));
-            if terminal.is_json() { terminal.document(&document)? } else { terminal.print(&text)? };
+            if terminal.is_json() {
+                terminal.document(&document)?
+            } else {
+                terminal.print(&text)?
+            };
             return match before.missing.is_empty() {
                 true => Ok(()),
                 // What is to be said was said.
@@ -85,13 +89,13 @@ impl Migrate {
     }
 
     async fn tables(&self, place: &Place) -> Result<Tables> {
-        let at = opened(place, self.at.patience()).await?;
+        let at = open(place, self.at.patience()).await?;
         at.patience.of(&at.who, at.works.tables()).await
     }
 
     /// It is not interrupted: the server would go on with it, and nobody would be told how it ended.
     async fn migrate(&self, place: &Place, count: &Count) -> Result<Tables> {
-        let at: Opened = opened(place, self.at.patience()).await?;
+        let at: Opened = open(place, self.at.patience()).await?;
         let before = at.patience.of(&at.who, at.works.tables()).await?;
         at.works.migrate().await?;
         count.add(before.missing.len() as u64);
@@ -100,9 +104,7 @@ impl Migrate {
 }
 
 fn json_of(before: &Tables, now: &Tables) -> Value {
-    let step = |step: &convoke::transport::TableStep| {
-        json!({ "brings": step.brings, "number": step.number, "olderGoOn": step.older_go_on })
-    };
+    let step = |step: &convoke::transport::TableStep| json!({ "brings": step.brings, "number": step.number, "olderGoOn": step.older_go_on });
     let steps = |tables: &Tables| tables.missing.iter().map(step).collect::<Vec<_>>();
     let taken: Vec<Value> = if now.missing.is_empty() { steps(before) } else { Vec::new() };
     json!({

@@ -19,7 +19,7 @@ pub(super) struct Opened {
 /// # Errors
 ///
 /// If it is not there, does not answer, knows nobody of this name, or keeps nothing but queues.
-pub(super) async fn opened(place: &Place, patience: Patience) -> Result<Opened> {
+pub(super) async fn open(place: &Place, patience: Patience) -> Result<Opened> {
     let who = place.to_string();
     let works = patience.of(&who, Works::at(place.address())).await?;
     Ok(Opened { works, who, patience })

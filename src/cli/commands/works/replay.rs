@@ -10,7 +10,7 @@ use convoke::{Pattern, Position, Progress, Read, Replayed, Replaying};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::opened::opened;
+use super::opened::open;
 use crate::commands::{At, Consent, WHERE};
 use crate::error::{Error, Result, shown, told};
 use crate::places::{Place, Wanted, is_url};
@@ -91,10 +91,11 @@ type Reached = Rc<Cell<Option<Progress>>>;
 
 impl Replay {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result<()> {
-        let (from, to) = (self.from.as_deref().map(Edge::read).transpose()?, self.to.as_deref().map(Edge::read).transpose()?);
+        let (from, to) =
+            (self.from.as_deref().map(Edge::read).transpose()?, self.to.as_deref().map(Edge::read).transpose()?);
         Pattern::new(&self.topic).map_err(|error| Error::usage(told(&error.to_string())))?;
         let (place, store) = self.store()?;
-        let into = self.into()?;
+        let into = self.target()?;
         let queue = into.queue()?;
         let what = json!({
             "from": self.from, "queue": queue, "source": place.to_string(), "store": store, "to": self.to, "topic": self.topic,
@@ -115,7 +116,11 @@ impl Replay {
         if terminal.is_json() {
             terminal.document(&json!({ "position": position, "queue": queue, "told": replayed.told }))?;
         } else {
-            terminal.print(&format!("{} replayed to {}, the last at {position}\n", events(replayed.told), shown(queue)))?;
+            terminal.print(&format!(
+                "{} replayed to {}, the last at {position}\n",
+                events(replayed.told),
+                shown(queue)
+            ))?;
         }
         Ok(())
     }
@@ -127,14 +132,16 @@ impl Replay {
             ([name], _) => name.clone(),
             ([], Some(name)) => name.to_owned(),
             ([], None) => {
-                return Err(Error::usage("no store is named").hint(format!("name it behind the URL, as {place}#orders")));
+                return Err(
+                    Error::usage("no store is named").hint(format!("name it behind the URL, as {place}#orders"))
+                );
             }
             _ => return Err(Error::usage("one store is named at a time, behind a URL if there is one")),
         };
         Ok((place, name))
     }
 
-    fn into(&self) -> Result<Place> {
+    fn target(&self) -> Result<Place> {
         Place::find(match is_url(&self.into) {
             true => Wanted { url: Some(&self.into), ..Wanted::default() },
             false => Wanted { context: Some(&self.into), ..Wanted::default() },
@@ -142,7 +149,7 @@ impl Replay {
     }
 
     async fn read(&self, place: &Place, store: &str) -> Result<Read> {
-        let at = opened(place, self.at.patience()).await?;
+        let at = open(place, self.at.patience()).await?;
         at.patience.of(&at.who, at.works.read(store, self.topic.as_str())).await
     }
 

@@ -10,3 +10,6 @@ mod away;
 mod interrupted;
 /// What is hidden, and what must not reach a terminal; tables that fit.
 mod shown;
+/// Jobs, durable rounds, stores.
+#[cfg(unix)]
+mod works;

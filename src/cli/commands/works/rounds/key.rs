@@ -7,8 +7,8 @@ use std::sync::Arc;
 use clap::Args;
 use convoke::{BrokerLook, DurableRound, RoundKey, RoundsLook, Uuid};
 
-use super::super::opened::Opened;
 use crate::commands::At;
+use crate::commands::works::Opened;
 use crate::error::{Error, Result, shown};
 use crate::places::Place;
 

@@ -18,7 +18,7 @@ mod why;
 use clap::{Args, Subcommand};
 use convoke::{DurableError, RoundsLook};
 
-use super::opened::{Opened, opened};
+use crate::commands::works::{Opened, open};
 use crate::error::{Error, Result, told};
 use crate::places::Place;
 use crate::running::Patience;
@@ -60,7 +60,7 @@ impl Rounds {
 
 /// The durable rounds of a database.
 async fn rounds(place: &Place, patience: Patience) -> Result<(Opened, RoundsLook)> {
-    let at = opened(place, patience).await?;
+    let at = open(place, patience).await?;
     let rounds = at.works.rounds();
     Ok((at, rounds))
 }

@@ -132,7 +132,8 @@ pub(super) fn lines(broker: &str, round: &DurableRound) -> String {
     if let Some(release) = &round.release {
         add("needs", &told(release));
     }
-    add("kept by", if round.kept.is_empty() { "nobody".to_owned() } else { names(&round.kept) }.as_str());
+    let kept = if round.kept.is_empty() { "nobody".to_owned() } else { names(&round.kept) };
+    add("kept by", &kept);
     let missing = match &round.state {
         DurableState::Awaited => "whoever opens it".to_owned(),
         _ if round.missing.is_empty() => "not known here: the programs that have its rule know".to_owned(),

@@ -5,8 +5,8 @@ use convoke::{JobId, JobState, TasksLook};
 use serde_json::{Value, json};
 
 use super::{job_id, no_job, tasks};
+use crate::commands::works::Opened;
 use crate::commands::{At, Consent, WHERE};
-use crate::commands::works::opened::Opened;
 use crate::error::{Error, Result};
 use crate::places::Place;
 use crate::running::{Stop, run};
@@ -173,8 +173,7 @@ impl Change {
 
 fn say(done: &[(JobId, JobState)], verb: &str, terminal: &Terminal) -> Result<()> {
     if terminal.is_json() {
-        let all: Vec<Value> =
-            done.iter().map(|(id, was)| json!({ "id": id, "was": was.to_string() })).collect();
+        let all: Vec<Value> = done.iter().map(|(id, was)| json!({ "id": id, "was": was.to_string() })).collect();
         terminal.document(&json!({ "jobs": all }))?;
     } else {
         let lines: String = done.iter().map(|(id, was)| format!("Job {id} {verb}: it was {was}\n")).collect();

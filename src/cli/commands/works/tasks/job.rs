@@ -9,13 +9,8 @@ use crate::error::{cut, shown, told};
 use crate::terminal::Column;
 use crate::view::{age, hidden};
 
-pub(super) const COLUMNS: [Column; 5] = [
-    Column::whole("ID"),
-    Column::text("TASK"),
-    Column::whole("STATE"),
-    Column::number("TRIES"),
-    Column::text("HOW"),
-];
+pub(super) const COLUMNS: [Column; 5] =
+    [Column::whole("ID"), Column::text("TASK"), Column::whole("STATE"), Column::number("TRIES"), Column::text("HOW")];
 
 /// The longest reason of a row: as much as any line has room for.
 const ROW: usize = 300;

@@ -14,7 +14,7 @@ mod show;
 use clap::{Args, Subcommand};
 use convoke::{JobId, TasksLook};
 
-use super::opened::{Opened, opened};
+use crate::commands::works::{Opened, open};
 use crate::error::{Error, Result, shown};
 use crate::places::Place;
 use crate::running::Patience;
@@ -56,7 +56,7 @@ impl Tasks {
 
 /// The tasks of a database.
 async fn tasks(place: &Place, patience: Patience) -> Result<(Opened, TasksLook)> {
-    let at = opened(place, patience).await?;
+    let at = open(place, patience).await?;
     let tasks = patience.of(&at.who, at.works.tasks()).await?;
     Ok((at, tasks))
 }
