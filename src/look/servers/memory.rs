@@ -40,8 +40,7 @@ impl MemoryLook {
 fn figures(name: &str, queue: &MemoryQueue) -> Result<QueueFigures, TransportError> {
     let there = queue.figures()?;
     let mut figures = QueueFigures::new(name);
-    (figures.waiting, figures.delayed, figures.in_flight) =
-        (Some(there.waiting), Some(there.delayed), Some(there.in_flight));
+    (figures.waiting, figures.delayed, figures.in_flight) = (Some(there.waiting), Some(there.delayed), Some(there.in_flight));
     (figures.dead, figures.parked) = (Some(there.dead), Some(there.parked));
     Ok(figures)
 }

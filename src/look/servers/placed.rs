@@ -64,11 +64,9 @@ impl<B: Buried> Placed<B> {
             && let Some(parking) = self.0.parking().await?
         {
             let rest = parking.dead_letters_after(behind, most - letters.len()).await?;
-            letters.extend(
-                rest.into_iter().map(|letter| {
-                    Letter::in_place(LetterId::new(format_args!("{IN_PLACE}{}", letter.position)), letter)
-                }),
-            );
+            letters.extend(rest.into_iter().map(|letter| {
+                Letter::in_place(LetterId::new(format_args!("{IN_PLACE}{}", letter.position)), letter)
+            }));
         }
         Ok(letters)
     }
