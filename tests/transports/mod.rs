@@ -17,6 +17,8 @@ mod aws;
 mod logged;
 /// Workers in processes of their own, killed with `kill -9`.
 mod killed;
+/// Whoever looks at them.
+mod look;
 /// The queue in this process.
 mod memory;
 /// Outboxes: one suite over each database.

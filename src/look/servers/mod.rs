@@ -1,4 +1,5 @@
-//! How each server is looked at: a file for each, and what those have in common whose letters are in numbered places.
+//! How each server is looked at: a file for each, and what those have in common whose letters are in numbered places (`placed`, and
+//! `lane` in a database), or are read under a lease (`leased`).
 //!
 //! `Address → connect → Arc<dyn Looks>`
 
@@ -10,6 +11,12 @@ mod memory;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "rabbitmq", feature = "sqs"))]
+mod leased;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
+#[cfg(feature = "sqs")]
+mod sqs;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -31,6 +38,10 @@ pub(super) async fn connect(address: &Address) -> Result<Arc<dyn Looks>, Transpo
         ServerKind::Postgres => Ok(Arc::new(postgres::PostgresLook::connect(address).await?)),
         #[cfg(feature = "redis")]
         ServerKind::Redis => Ok(Arc::new(redis::RedisLook::connect(address).await?)),
+        #[cfg(feature = "rabbitmq")]
+        ServerKind::RabbitMq => Ok(Arc::new(rabbitmq::RabbitMqLook::connect(address).await?)),
+        #[cfg(feature = "sqs")]
+        ServerKind::Sqs => Ok(Arc::new(sqs::SqsLook::connect(address).await?)),
         ServerKind::Sns => {
             Err(unsupported(address, "a topic has no queue to look at: name the queue that subscribes to it, as in `sqs:#orders`"))
         }
