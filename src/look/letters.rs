@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::letter::{Letter, LetterId};
+use super::letter::{Letter, LetterId, Reading};
 use super::looks::{Looks, Pile};
 use crate::transport::{ErrorKind, TransportError};
 
@@ -24,17 +24,6 @@ pub struct Letters {
     looks: Arc<dyn Looks>,
     queue: String,
     pile: Box<dyn Pile>,
-}
-
-/// How dead letters are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reading {
-    /// Reading changes nothing.
-    Plain,
-    /// Letters are received and given back: the server counts that, and others do not see a letter while it is read. What is read is given
-    /// back when the [`Letters`] are dropped, on SQS at the latest after a minute.
-    UnderALease,
 }
 
 impl Letters {

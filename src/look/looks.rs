@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::figures::QueueFigures;
-use super::letter::{Letter, LetterId};
-use super::letters::Reading;
-use crate::transport::{BoxFuture, Packet, TransportError};
+use super::letter::{Letter, LetterId, Reading};
+use crate::transport::{Address, BoxFuture, ErrorKind, Packet, TransportError};
 
 /// A server that is looked at.
 pub(super) trait Looks: Send + Sync + 'static {
@@ -47,4 +46,9 @@ pub(super) trait Pile: Send + Sync + 'static {
 /// Who hears what comes.
 pub(super) trait Hears: Send + 'static {
     fn next(&mut self) -> BoxFuture<'_, Result<Vec<Packet>, TransportError>>;
+}
+
+/// What is said of an address that has none of what is asked for.
+pub(super) fn unsupported(address: &Address, text: impl Into<String>) -> TransportError {
+    TransportError::new(ErrorKind::Unsupported, address.to_string(), text)
 }

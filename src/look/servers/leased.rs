@@ -5,9 +5,7 @@
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 
-use crate::look::letter::{Letter, LetterId};
-use crate::look::letters::Reading;
-use crate::look::looks::Pile;
+use crate::look::{Letter, LetterId, Pile, Reading};
 use crate::transport::{BoxFuture, DeadLetterRecord, Packet, Publisher, TransportError};
 
 /// How much is received in one go.
@@ -137,8 +135,14 @@ impl<S: Holds> Leased<S> {
                 }
             }
         };
-        let unsettled = |held: &Held<S>| held.letters.get(start..).into_iter().flatten().filter(|(_, got)| got.is_some()).count();
-        while unsettled(&held) < most && self.more(&mut held, most - unsettled(&held)).await? {}
+        let unsettled =
+            |held: &Held<S>| held.letters.get(start..).into_iter().flatten().filter(|(_, got)| got.is_some()).count();
+        loop {
+            let there = unsettled(&held);
+            if there >= most || !self.more(&mut held, most - there).await? {
+                break;
+            }
+        }
         let letters = held.letters.get(start..).into_iter().flatten().filter_map(|(_, got)| got.as_ref());
         Ok(letters.take(most).map(|got| Letter::of(got.id.clone(), got.packet.clone())).collect())
     }

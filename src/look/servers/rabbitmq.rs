@@ -18,10 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::leased::{Got, Holds, Leased, hashed};
 use super::missing;
-use crate::look::QueueFigures;
-use crate::look::letter::LetterId;
-use crate::look::looks::{Hears, Looks, Pile};
-use crate::look::server::unsupported;
+use crate::look::{Hears, LetterId, Looks, Pile, QueueFigures, unsupported};
 use crate::transport::rabbitmq::link::{self, Lane, Press, within};
 use crate::transport::rabbitmq::{checked, declare, message};
 use crate::transport::{
@@ -111,14 +108,15 @@ impl Looks for RabbitMqLook {
 
     fn tail<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<Box<dyn Hears>, TransportError>> {
         Box::pin(async move {
-            let heard = self.listen(queue).await;
-            match &heard {
-                Err(error) if error.kind() == ErrorKind::Missing && self.count(&checked(&self.at, queue)?).await?.is_some() => {
-                    let text = "it is a queue, and what is published to a queue nobody else hears: name the exchange that it is bound to";
-                    Err(unsupported(&self.address, text))
-                }
-                _ => heard,
+            let error = match self.listen(queue).await {
+                Err(error) if error.kind() == ErrorKind::Missing => error,
+                heard => return heard,
+            };
+            if self.count(&checked(&self.at, queue)?).await?.is_none() {
+                return Err(error);
             }
+            let text = "it is a queue, and what is published to a queue nobody else hears: name the exchange that it is bound to";
+            Err(unsupported(&self.address, text))
         })
     }
 }
@@ -249,7 +247,11 @@ struct News {
     last: Option<u64>,
 }
 
-async fn consume(at: &Arc<str>, server: &RabbitMqServer, exchange: &ShortString) -> Result<(Lane, Consumer), TransportError> {
+async fn consume(
+    at: &Arc<str>,
+    server: &RabbitMqServer,
+    exchange: &ShortString,
+) -> Result<(Lane, Consumer), TransportError> {
     let line = server.consuming();
     declare::exchange(at, line, exchange, false, DEADLINE).await?;
     check_kind(at, server, exchange).await?;
@@ -272,10 +274,12 @@ async fn consume(at: &Arc<str>, server: &RabbitMqServer, exchange: &ShortString)
 async fn check_kind(at: &Arc<str>, server: &RabbitMqServer, exchange: &ShortString) -> Result<(), TransportError> {
     let lane = server.consuming().lane(at, DEADLINE).await?;
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    let declare = lane.channel().exchange_declare(exchange.clone(), ExchangeKind::Topic, options, FieldTable::default());
+    let declare =
+        lane.channel().exchange_declare(exchange.clone(), ExchangeKind::Topic, options, FieldTable::default());
     match within(at, "look what kind of exchange it is", DEADLINE, declare).await {
         Err(error) if error.kind() == ErrorKind::Refused && error.to_string().contains("'direct'") => {
-            let text = "it is a direct exchange, which gives a queue only what has its key: name a topic or a fanout exchange";
+            let text =
+                "it is a direct exchange, which gives a queue only what has its key: name a topic or a fanout exchange";
             Err(TransportError::new(ErrorKind::Unsupported, format!("{at}:{exchange}"), text))
         }
         _ => Ok(()),

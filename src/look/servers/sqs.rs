@@ -10,10 +10,7 @@ use aws_config::SdkConfig;
 
 use super::leased::{Got, Holds, Leased, hashed};
 use super::without_letters;
-use crate::look::QueueFigures;
-use crate::look::letter::LetterId;
-use crate::look::looks::{Hears, Looks, Pile};
-use crate::look::server::unsupported;
+use crate::look::{Hears, LetterId, Looks, Pile, QueueFigures, unsupported};
 use crate::transport::sqs::{SqsBuilder, SqsFigures, queue_names};
 use crate::transport::{Address, BoxFuture, ErrorKind, Publisher, Sqs, TransportError};
 

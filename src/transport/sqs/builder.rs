@@ -12,11 +12,10 @@ use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 
-use super::clients::Clients;
 use super::finder::{Attributes, Finder, is_url, label_of};
-use super::lanes::{Lanes, changes, deletes};
 use super::queue::{MAX_LEASE, Queue};
-use super::dead::{MAX_RECEIVES, Redrive};
+use super::redrive::{MAX_RECEIVES, Redrive};
+use super::requests::{Clients, Lanes, changes, deletes};
 use super::sqs::Sqs;
 use super::unseen::Unseen;
 use crate::transport::aws::{Connection, Fresh, Timeouts};

@@ -101,7 +101,8 @@ impl Sqs {
 
     /// Gives these back; what is not is visible again once its lease has ended.
     pub(crate) async fn give_back(&self, handles: Vec<String>) {
-        let asked: Vec<_> = handles.into_iter().map(|handle| self.queue.changes.push(&self.queue.name, (handle, 0))).collect();
+        let asked: Vec<_> =
+            handles.into_iter().map(|handle| self.queue.changes.push(&self.queue.name, (handle, 0))).collect();
         for given in join_all(asked).await {
             if let Err(error) = given {
                 log::debug!(target: "convoke::transport", "{error}");

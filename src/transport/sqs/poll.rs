@@ -12,8 +12,8 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::clients::Clients;
 use super::queue::Queue;
+use super::requests::Clients;
 use crate::transport::aws::{Received, failure, identifier_text};
 use crate::transport::{ErrorKind, Packet, Pulse, TransportError};
 

@@ -18,7 +18,7 @@ use super::groups::{Groups, Turn};
 use super::poll::{Door, Lent, Polled, give_back, give_back_soon, start};
 use super::queue::Queue;
 use super::receipt::SqsReceipt;
-use super::dead::Redrive;
+use super::redrive::Redrive;
 use super::sqs::Sqs;
 use crate::transport::aws::{MAX_BATCH, seconds};
 use crate::transport::{Abilities, BoxFuture, Delivery, ErrorKind, Pulse, Source, TransportError};

@@ -1,7 +1,5 @@
 //! Dead letters: read, deleted, paged.
 
-
-
 use convoke::look::{LetterId, Reading};
 use convoke::prelude::*;
 use convoke::transport::{AnyQueue, DeadReason, ErrorKind, Source};

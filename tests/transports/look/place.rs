@@ -43,10 +43,7 @@ pub(super) fn had<E: Display>(name: &str, place: Result<Place, E>) -> Option<Pla
 }
 
 /// One for all tests that run at the same time; it ends with the last who has it.
-async fn shared<S, E>(
-    there: &Mutex<Weak<S>>,
-    start: impl AsyncFnOnce() -> Result<S, E>,
-) -> Result<Arc<S>, E> {
+async fn shared<S, E>(there: &Mutex<Weak<S>>, start: impl AsyncFnOnce() -> Result<S, E>) -> Result<Arc<S>, E> {
     let mut there = there.lock().await;
     if let Some(server) = there.upgrade() {
         return Ok(server);
@@ -131,7 +128,8 @@ impl Place {
         static ACCOUNTS: AtomicUsize = AtomicUsize::new(0);
         let server = shared(&SERVER, AwsServer::start).await?;
         // The key of a stand-in is its account: one for each test.
-        let account = (std::process::id() as usize % 100_000) * 10_000 + ACCOUNTS.fetch_add(1, Ordering::Relaxed) + 77_000;
+        let account =
+            (std::process::id() as usize % 100_000) * 10_000 + ACCOUNTS.fetch_add(1, Ordering::Relaxed) + 77_000;
         let url = format!("sqs://{account:012}:geheim@eu-central-1?endpoint={}", server.endpoint());
         Ok(Self { is_leased: true, ..Self::of(url, server) })
     }

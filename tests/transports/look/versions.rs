@@ -64,7 +64,8 @@ async fn a_postgresql_of_another_version_is_an_error_and_stays_as_it_is() {
     let nowhere: Address = format!("{}?schema=nobody_{schema}#orders", address.url()).parse().unwrap();
     refused(&nowhere, ErrorKind::Missing, "tables").await;
     let pool = sqlx::PgPool::connect(address.url()).await.unwrap();
-    let there = pool.fetch_one(AssertSqlSafe(format!("SELECT to_regnamespace('nobody_{schema}') IS NULL"))).await.unwrap();
+    let there =
+        pool.fetch_one(AssertSqlSafe(format!("SELECT to_regnamespace('nobody_{schema}') IS NULL"))).await.unwrap();
     assert!(there.get::<bool, _>(0), "a schema was made by looking");
     for (version, kind, text) in VERSIONS {
         pool.execute(AssertSqlSafe(format!("UPDATE {schema}.convoke_schema SET {version}"))).await.unwrap();

@@ -4,7 +4,7 @@
 
 use aws_sdk_sqs::types::QueueAttributeName::{FifoQueue, MessageRetentionPeriod};
 
-use crate::transport::sqs::finder::{Attributes, is_url};
+use super::finder::{Attributes, is_url};
 
 /// For how long AWS keeps what is in a dead-letter queue that we make: as long as it can, 14 days.
 const RETENTION: &str = "1209600";
@@ -17,12 +17,12 @@ const MAX_NAME: usize = 80;
 
 /// The queue of the dead letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::transport::sqs) struct Dead {
-    pub(in crate::transport::sqs) label: String,
-    pub(in crate::transport::sqs) url: String,
-    pub(in crate::transport::sqs) fifo: bool,
+pub(super) struct Dead {
+    pub(super) label: String,
+    pub(super) url: String,
+    pub(super) fifo: bool,
     /// With what it is created, and created again.
-    pub(in crate::transport::sqs) create: Option<Attributes>,
+    pub(super) create: Option<Attributes>,
 }
 
 /// Returns what the queue of the dead letters of this one is called, if it has one.
@@ -31,12 +31,12 @@ pub(crate) fn dead_of(queue: &str) -> Option<String> {
 }
 
 impl Dead {
-    pub(in crate::transport::sqs) fn new(label: &str, url: String, create: Option<Attributes>) -> Self {
+    pub(super) fn new(label: &str, url: String, create: Option<Attributes>) -> Self {
         Self { label: label.to_owned(), url, fifo: label.ends_with(".fifo"), create }
     }
 
     /// Makes the one that would stand beside a queue that has none.
-    pub(in crate::transport::sqs) fn beside(queue: &str, url: &str, create: bool) -> Self {
+    pub(super) fn beside(queue: &str, url: &str, create: bool) -> Self {
         let (name, end) = split(queue);
         let label = format!("{name}{DEAD}{end}");
         let url = url.rsplit_once('/').map_or_else(|| label.clone(), |(before, _)| format!("{before}/{label}"));
@@ -45,7 +45,7 @@ impl Dead {
     }
 
     /// With what one of this name is created.
-    pub(in crate::transport::sqs) fn attributes(queue: &str) -> Attributes {
+    pub(super) fn attributes(queue: &str) -> Attributes {
         let mut attributes = Attributes::from([(MessageRetentionPeriod, RETENTION.to_owned())]);
         if queue.ends_with(".fifo") {
             attributes.insert(FifoQueue, "true".to_owned());
@@ -54,7 +54,7 @@ impl Dead {
     }
 
     /// Returns what it is called, if nobody says: `None` for what is one itself, for a URL, and for a name that is too long.
-    pub(in crate::transport::sqs) fn name_for(queue: &str) -> Option<String> {
+    pub(super) fn name_for(queue: &str) -> Option<String> {
         let (name, end) = split(queue);
         if is_url(queue) || name.ends_with(DEAD) {
             return None;

@@ -7,28 +7,28 @@ use std::sync::atomic::Ordering;
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::{Value, json};
 
-use crate::transport::sqs::queue::Queue;
+use super::queue::Queue;
 use crate::transport::aws::failure;
 use crate::transport::{ErrorKind, TransportError, UNHEARD_ATTEMPTS};
 
 /// The most receipts that SQS allows.
-pub(in crate::transport::sqs) const MAX_RECEIVES: u32 = 1_000;
+pub(super) const MAX_RECEIVES: u32 = 1_000;
 
 /// A redrive policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::transport::sqs) struct Redrive {
+pub(super) struct Redrive {
     target: String,
     receives: u32,
 }
 
 impl Redrive {
     /// Makes one that moves to the queue of this ARN.
-    pub(in crate::transport::sqs) fn new(target: String, receives: u32) -> Self {
+    pub(super) fn new(target: String, receives: u32) -> Self {
         Self { target, receives }
     }
 
     /// Reads one. AWS writes the number as one, and others as a text.
-    pub(in crate::transport::sqs) fn read(policy: &str) -> Option<Self> {
+    pub(super) fn read(policy: &str) -> Option<Self> {
         let policy: Value = serde_json::from_str(policy).ok()?;
         let target = policy.get("deadLetterTargetArn")?.as_str()?.to_owned();
         let receives = policy.get("maxReceiveCount")?;
@@ -36,12 +36,12 @@ impl Redrive {
         Some(Self { target, receives: receives.try_into().unwrap_or(u32::MAX) })
     }
 
-    pub(in crate::transport::sqs) fn written(&self) -> String {
+    pub(super) fn written(&self) -> String {
         json!({ "deadLetterTargetArn": self.target, "maxReceiveCount": self.receives }).to_string()
     }
 
     /// Returns account and name of the queue to which it moves.
-    pub(in crate::transport::sqs) fn target(&self) -> Option<(&str, &str)> {
+    pub(super) fn target(&self) -> Option<(&str, &str)> {
         let mut arn = self.target.split(':').skip(4);
         Some((arn.next()?, arn.next()?))
     }
@@ -56,7 +56,7 @@ impl Redrive {
 impl Queue {
     /// Sees to it that SQS does not take out what a worker would still hear: what a process that died had fetched ahead counts
     /// as received. A policy that we have set is set anew; of any other the log tells what to set.
-    pub(in crate::transport::sqs) async fn allow_attempts(&self, there: Redrive, attempts: u32) -> Result<(), TransportError> {
+    pub(super) async fn allow_attempts(&self, there: Redrive, attempts: u32) -> Result<(), TransportError> {
         let wanted = there.for_attempts(attempts);
         if wanted == there {
             return Ok(());
