@@ -33,7 +33,7 @@ pub enum Reading {
     /// Reading changes nothing.
     Plain,
     /// Letters are received and given back: the server counts that, and others do not see a letter while it is read. What is read is given
-    /// back when the [`Letters`](super::Letters) are dropped, on SQS at the latest after a minute.
+    /// back when there are no more, or when the [`Letters`](super::Letters) are [closed](super::Letters::close) or dropped; on SQS at the latest after 30 s.
     UnderALease,
 }
 

@@ -97,6 +97,12 @@ impl Letters {
         self.pile.discard(id).await
     }
 
+    /// Gives back what was read under a lease, and waits until that is done, so that whoever reads next finds it at once. The same is
+    /// done in the background when the value is dropped, unless the process ends before. Where reading is plain this does nothing.
+    pub async fn close(self) {
+        self.pile.close().await;
+    }
+
     /// Who names the queue of dead letters means the queue that they are of, and would be told that it has none.
     fn check(&self) -> Result<(), TransportError> {
         let queue = self.queue.split('/').next().unwrap_or_default();

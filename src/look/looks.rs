@@ -41,6 +41,11 @@ pub(super) trait Pile: Send + Sync + 'static {
     fn redrive<'a>(&'a self, id: &'a LetterId) -> BoxFuture<'a, Result<bool, TransportError>>;
 
     fn discard<'a>(&'a self, id: &'a LetterId) -> BoxFuture<'a, Result<bool, TransportError>>;
+
+    /// Gives back what was read under a lease.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// Who hears what comes.

@@ -97,12 +97,16 @@ impl<S: Holds> Leased<S> {
     }
 
     async fn restart(&self, held: &mut Held<S>) -> Result<bool, TransportError> {
+        self.finish(held).await;
+        held.hold = self.server.begin().await?;
+        Ok(held.hold.is_some())
+    }
+
+    async fn finish(&self, held: &mut Held<S>) {
         let handles = held.handles();
         if let Some(hold) = held.hold.take() {
             self.server.end(hold, handles).await;
         }
-        held.hold = self.server.begin().await?;
-        Ok(held.hold.is_some())
     }
 
     /// Receives more; says whether there was any.
@@ -144,7 +148,12 @@ impl<S: Holds> Leased<S> {
             }
         }
         let letters = held.letters.get(start..).into_iter().flatten().filter_map(|(_, got)| got.as_ref());
-        Ok(letters.take(most).map(|got| Letter::of(got.id.clone(), got.packet.clone())).collect())
+        let page: Vec<_> = letters.take(most).map(|got| Letter::of(got.id.clone(), got.packet.clone())).collect();
+        if page.is_empty() {
+            // Whoever has read all of them needs them no longer.
+            self.finish(&mut held).await;
+        }
+        Ok(page)
     }
 
     /// Finds one that is held, or receives until it is there.
@@ -228,6 +237,13 @@ impl<S: Holds> Pile for Leased<S> {
 
     fn discard<'a>(&'a self, id: &'a LetterId) -> BoxFuture<'a, Result<bool, TransportError>> {
         Box::pin(self.take(id, false))
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let mut held = self.held.lock().await;
+            self.finish(&mut held).await;
+        })
     }
 }
 

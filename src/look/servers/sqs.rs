@@ -15,13 +15,13 @@ use crate::transport::sqs::{SqsBuilder, SqsFigures, queue_names};
 use crate::transport::{Address, BoxFuture, ErrorKind, Publisher, Sqs, TransportError};
 
 /// For how long a letter is held that is read.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_secs(30);
 
 /// How long the server waits before it says that there is no letter more.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// Before a lease ends there has to be time to send a letter back.
-const MARGIN: Duration = Duration::from_secs(15);
+const MARGIN: Duration = Duration::from_secs(10);
 
 pub(super) struct SqsLook {
     at: Arc<str>,

@@ -59,7 +59,7 @@ pub(super) async fn a_letter_says_why_it_died_and_is_done_when_it_is_redriven(pl
     assert!(letters.redrive(&typed).await.unwrap());
     assert!(!letters.redrive(&typed).await.unwrap(), "it is there no more");
     assert_eq!(letters.get(&typed).await.unwrap(), None);
-    drop(letters);
+    letters.close().await;
     until("it is back", async || {
         let figures = server.queue(&name).await.unwrap();
         (figures.waiting, figures.dead) == (Some(1), Some(0))
@@ -88,9 +88,9 @@ pub(super) async fn letters_are_read_page_by_page_and_each_once(place: &Place) {
             expected.sort_unstable();
         }
         assert_eq!(read, expected, "by {most}");
-        drop(letters);
         // What was read under a lease is given back.
-        until("all are there", async || server.queue(&name).await.unwrap().dead == Some(25)).await;
+        letters.close().await;
+        assert_eq!(server.queue(&name).await.unwrap().dead, Some(25));
     }
     assert!(server.letters(&name).page(None, 0).await.unwrap().is_empty());
     // Nothing was taken: whoever works on them gets each.

@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep};
 use place::Place;
 
 /// Whoever waits for longer has failed.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(120);
 
 /// One test for each function and server. A server that cannot be had is named, and a failure under CI.
 macro_rules! over {
