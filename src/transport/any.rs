@@ -140,7 +140,8 @@ impl AnyQueue {
                 Ok(Self::of(queue(name).dead_letter_queue(dead).await?))
             }
             ServerKind::Sns => {
-                let text = "a topic is published to, and has no queue: name the queue that subscribes to it, or take `Sns`";
+                let text =
+                    "a topic is published to, and has no queue: name the queue that subscribes to it, or take `Sns`";
                 Err(unsupported(&address.to_string(), text))
             }
             #[allow(unreachable_patterns, reason = "with all features there is none")]

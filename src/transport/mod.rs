@@ -44,7 +44,7 @@ pub(crate) mod postgres;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 #[cfg(feature = "rabbitmq")]
-mod rabbitmq;
+pub(crate) mod rabbitmq;
 #[cfg(any(feature = "sns", feature = "sqs"))]
 mod aws;
 #[cfg(feature = "sqs")]
@@ -61,11 +61,11 @@ pub use crate::sql::memory::{MemoryConnection, MemoryDatabase, MemoryTransaction
 pub use crate::sql::postgres::{PostgresDatabase, PostgresDatabaseBuilder};
 #[cfg(feature = "sqlite")]
 pub use crate::sql::sqlite::{SqliteDatabase, SqliteDatabaseBuilder};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use crate::sql::{TableStep, Tables};
 #[cfg(feature = "sqs")]
 pub(crate) use address::Aws;
 pub use address::{Address, AddressError, ServerKind};
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub use crate::sql::{TableStep, Tables};
 pub use any::AnyQueue;
 pub(crate) use any::not_built;
 #[cfg(any(

@@ -9,8 +9,7 @@ use tokio::time::timeout;
 
 use super::placed::{Buried, Placed};
 use super::{missing, without_letters};
-use crate::look::QueueFigures;
-use crate::look::looks::{Hears, Looks, Pile};
+use crate::look::{Hears, Looks, Pile, QueueFigures};
 use crate::sql::memory::MemoryDatabase;
 use crate::transport::{Address, BoxFuture, ErrorKind, MemoryQueue, Packet, Parking, Tap, TransportError};
 
@@ -40,7 +39,8 @@ impl MemoryLook {
 fn figures(name: &str, queue: &MemoryQueue) -> Result<QueueFigures, TransportError> {
     let there = queue.figures()?;
     let mut figures = QueueFigures::new(name);
-    (figures.waiting, figures.delayed, figures.in_flight) = (Some(there.waiting), Some(there.delayed), Some(there.in_flight));
+    (figures.waiting, figures.delayed, figures.in_flight) =
+        (Some(there.waiting), Some(there.delayed), Some(there.in_flight));
     (figures.dead, figures.parked) = (Some(there.dead), Some(there.parked));
     Ok(figures)
 }

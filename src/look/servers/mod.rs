@@ -1,4 +1,5 @@
-//! How each server is looked at: a file for each, and what those have in common whose letters are in numbered places.
+//! How each server is looked at: a file for each, and what those have in common whose letters are in numbered places (`placed`, and
+//! `lane` in a database), or are read under a lease (`leased`).
 //!
 //! `Address → connect → Arc<dyn Looks>`
 
@@ -10,6 +11,12 @@ mod memory;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "rabbitmq", feature = "sqs"))]
+mod leased;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
+#[cfg(feature = "sqs")]
+mod sqs;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -17,8 +24,7 @@ use std::sync::Arc;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use self::lane::{LaneName, waiting};
-use super::looks::Looks;
-use super::server::unsupported;
+use super::{Looks, unsupported};
 use crate::transport::{Address, ServerKind, TransportError};
 
 /// Connects to the server that the address names.
@@ -31,9 +37,14 @@ pub(super) async fn connect(address: &Address) -> Result<Arc<dyn Looks>, Transpo
         ServerKind::Postgres => Ok(Arc::new(postgres::PostgresLook::connect(address).await?)),
         #[cfg(feature = "redis")]
         ServerKind::Redis => Ok(Arc::new(redis::RedisLook::connect(address).await?)),
-        ServerKind::Sns => {
-            Err(unsupported(address, "a topic has no queue to look at: name the queue that subscribes to it, as in `sqs:#orders`"))
-        }
+        #[cfg(feature = "rabbitmq")]
+        ServerKind::RabbitMq => Ok(Arc::new(rabbitmq::RabbitMqLook::connect(address).await?)),
+        #[cfg(feature = "sqs")]
+        ServerKind::Sqs => Ok(Arc::new(sqs::SqsLook::connect(address).await?)),
+        ServerKind::Sns => Err(unsupported(
+            address,
+            "a topic has no queue to look at: name the queue that subscribes to it, as in `sqs:#orders`",
+        )),
         #[allow(unreachable_patterns, reason = "with all features there is none")]
         server => Err(unsupported(address, crate::transport::not_built(server))),
     }
@@ -49,7 +60,8 @@ fn missing(at: &str, name: &str) -> TransportError {
 fn without_letters(mut all: Vec<super::QueueFigures>) -> Vec<super::QueueFigures> {
     let names: std::collections::HashSet<String> = all.iter().map(|queue| queue.name.clone()).collect();
     all.retain(|queue| {
-        let (name, group) = queue.name.split_once('/').map_or((&*queue.name, None), |(name, group)| (name, Some(group)));
+        let (name, group) =
+            queue.name.split_once('/').map_or((&*queue.name, None), |(name, group)| (name, Some(group)));
         let (name, end) = name.strip_suffix(".fifo").map_or((name, ""), |name| (name, ".fifo"));
         // In memory the group stands before the end.
         let in_group = group.and_then(|group| group.strip_suffix("-dead")).map(|group| format!("{name}{end}/{group}"));
@@ -69,7 +81,17 @@ mod tests {
 
     #[test]
     fn a_queue_of_dead_letters_is_left_out_where_its_queue_counts_it() {
-        let all = ["mails-dead", "orders", "orders-dead", "orders-dead/billing", "orders.fifo", "orders-dead.fifo", "orders/billing", "a/b", "a/b-dead"];
+        let all = [
+            "mails-dead",
+            "orders",
+            "orders-dead",
+            "orders-dead/billing",
+            "orders.fifo",
+            "orders-dead.fifo",
+            "orders/billing",
+            "a/b",
+            "a/b-dead",
+        ];
         let left = without_letters(all.map(QueueFigures::new).into());
         let left: Vec<_> = left.iter().map(|queue| queue.name.as_str()).collect();
         assert_eq!(left, ["mails-dead", "orders", "orders.fifo", "orders/billing", "a/b"]);

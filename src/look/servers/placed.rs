@@ -2,8 +2,7 @@
 //!
 //! `Placed → page: Buried (12, 13, …), then Parking (p7, p9, …) → Letter`
 
-use crate::look::letter::{Letter, LetterId};
-use crate::look::looks::Pile;
+use crate::look::{Letter, LetterId, Pile};
 use crate::transport::{BoxFuture, Packet, Parking, TransportError};
 
 /// What stands before the number of one in its place.
@@ -64,9 +63,11 @@ impl<B: Buried> Placed<B> {
             && let Some(parking) = self.0.parking().await?
         {
             let rest = parking.dead_letters_after(behind, most - letters.len()).await?;
-            letters.extend(rest.into_iter().map(|letter| {
-                Letter::in_place(LetterId::new(format_args!("{IN_PLACE}{}", letter.position)), letter)
-            }));
+            letters.extend(
+                rest.into_iter().map(|letter| {
+                    Letter::in_place(LetterId::new(format_args!("{IN_PLACE}{}", letter.position)), letter)
+                }),
+            );
         }
         Ok(letters)
     }

@@ -12,14 +12,11 @@ use tokio::time::{Instant, sleep};
 
 use super::placed::{Buried, Placed};
 use super::{LaneName, missing, waiting, without_letters};
-use crate::look::QueueFigures;
-use crate::look::looks::{Hears, Looks, Pile};
+use crate::look::{Hears, Looks, Pile, QueueFigures};
 use crate::sql::postgres::{BEGIN, Failed, PostgresDatabase, Settling, array, body_of, describe, quoted};
 use crate::sql::read_attributes;
 use crate::transport::postgres::{Call, Columns, Row};
-use crate::transport::{
-    Address, BoxFuture, DeadLetterRecord, MOST_COUNTED, Packet, Parking, Postgres, TransportError,
-};
+use crate::transport::{Address, BoxFuture, DeadLetterRecord, MOST_COUNTED, Packet, Parking, Postgres, TransportError};
 
 /// How often is looked for what is new, and how long before it is said that nothing is.
 const POLL: Duration = Duration::from_millis(20);
@@ -70,7 +67,9 @@ impl PostgresLook {
 /// parked, in its queue of dead letters, and for how long the first in line has been ready.
 fn figures_sql(schema: &str, name: Option<LaneName<'_>>) -> String {
     let delivery = format!("{schema}.convoke_delivery");
-    let count = |of: &str, most: u64| format!("(SELECT count(*) FROM (SELECT 1 FROM {delivery} AS d WHERE {of} LIMIT {most}) AS some)");
+    let count = |of: &str, most: u64| {
+        format!("(SELECT count(*) FROM (SELECT 1 FROM {delivery} AS d WHERE {of} LIMIT {most}) AS some)")
+    };
     let in_lane = |of: &str, most: u64| count(&format!("d.lane = l.id AND {of}"), most);
     let most = MOST_COUNTED;
     let ready = in_lane("d.state = 0", 2 * most);
@@ -109,7 +108,8 @@ fn figures_of(row: &PgRow) -> Result<QueueFigures, sqlx::Error> {
     figures.dead = Some((count(5)? + count(7)?).min(MOST_COUNTED));
     figures.parked = Some(parked);
     // The clock of the server may have been set back.
-    figures.oldest = row.try_get::<Option<f64>, _>(8)?.map(|age| Duration::try_from_secs_f64(age.max(0.0)).unwrap_or_default());
+    figures.oldest =
+        row.try_get::<Option<f64>, _>(8)?.map(|age| Duration::try_from_secs_f64(age.max(0.0)).unwrap_or_default());
     Ok(figures)
 }
 
@@ -160,7 +160,11 @@ impl Looks for PostgresLook {
 }
 
 /// The lane of a group, if there is one.
-async fn lane_of(database: &PostgresDatabase, at: &Arc<str>, name: LaneName<'_>) -> Result<Option<i64>, TransportError> {
+async fn lane_of(
+    database: &PostgresDatabase,
+    at: &Arc<str>,
+    name: LaneName<'_>,
+) -> Result<Option<i64>, TransportError> {
     let (schema, queue, group) = (database.schema(), quoted(name.queue), quoted(name.group));
     let sql = format!("SELECT id FROM {schema}.convoke_lane WHERE queue = {queue} AND grp = {group}");
     let rows = database.rows(at, database.deadline(), &sql).await?;
@@ -229,7 +233,9 @@ impl PostgresPile {
     async fn ranks(&self, lane: i64) -> Result<Vec<i16>, TransportError> {
         let delivery = format!("{}.convoke_delivery", self.database.schema());
         let next = |than: &str| {
-            format!("(SELECT d.rank FROM {delivery} AS d WHERE d.lane = {lane} AND d.state = 0{than} ORDER BY d.rank, d.id LIMIT 1)")
+            format!(
+                "(SELECT d.rank FROM {delivery} AS d WHERE d.lane = {lane} AND d.state = 0{than} ORDER BY d.rank, d.id LIMIT 1)"
+            )
         };
         let (first, next) = (next(""), next(" AND d.rank > ranks.rank"));
         let sql = format!(
@@ -245,7 +251,8 @@ impl PostgresPile {
         let (Ok(id), Some(lane)) = (i64::try_from(number), self.dead_lane().await?) else { return Ok(false) };
         let target = lane_of(&self.database, &self.at, to).await?;
         let call = Arc::new(Call::new(self.database.schema(), to.queue, Some(to.group), None));
-        let sql = Arc::new([one_sql(self.database.schema(), lane, id), format!("{}.convoke_done_1", self.database.schema())]);
+        let sql =
+            Arc::new([one_sql(self.database.schema(), lane, id), format!("{}.convoke_done_1", self.database.schema())]);
         let moved = self.database.in_time(&self.at, self.database.deadline(), |connection| {
             let (call, sql) = (call.clone(), sql.clone());
             Box::pin(async move { back(connection, &sql, target.is_some(), &call).await })
@@ -306,7 +313,8 @@ async fn back(
     call: &Call,
 ) -> Result<Moved, Failed> {
     let mut transaction = connection.begin_with(BEGIN).await.map_err(Failed::undone)?;
-    let found = sqlx::raw_sql(AssertSqlSafe(one.as_str())).fetch_optional(&mut *transaction).await.map_err(Failed::undone)?;
+    let found =
+        sqlx::raw_sql(AssertSqlSafe(one.as_str())).fetch_optional(&mut *transaction).await.map_err(Failed::undone)?;
     let letter = found.as_ref().map(packet_of).transpose().map_err(Failed::undone)?;
     let Some((id, packet, lent)) = letter.filter(|_| is_there) else {
         transaction.rollback().await.map_err(Failed::undone)?;
@@ -380,7 +388,8 @@ impl News {
              AND d.id <> ALL ('{seen}'::bigint[]) ORDER BY d.id LIMIT {MOST}"
         );
         let rows = self.database.rows(&self.at, self.database.deadline(), &sql).await?;
-        let rows = rows.iter().map(packet_of).collect::<Result<Vec<_>, _>>().map_err(|error| describe(&self.at, &error))?;
+        let rows =
+            rows.iter().map(packet_of).collect::<Result<Vec<_>, _>>().map_err(|error| describe(&self.at, &error))?;
         let ids = rows.iter().filter_map(|(id, ..)| i64::try_from(*id).ok());
         self.seen.extend(ids);
         // Behind one that is left for the next look nothing is settled.

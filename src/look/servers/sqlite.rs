@@ -11,14 +11,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::placed::{Buried, Placed};
 use super::{LaneName, missing, waiting, without_letters};
-use crate::look::QueueFigures;
-use crate::look::looks::{Hears, Looks, Pile};
+use crate::look::{Hears, Looks, Pile, QueueFigures};
 use crate::sql::read_attributes;
 use crate::sql::sqlite::{SqliteDatabase, Store, describe, late, now};
 use crate::transport::sqlite::{Row, insert_rows, lane_of};
-use crate::transport::{
-    Address, BoxFuture, DeadLetterRecord, MOST_COUNTED, Packet, Parking, Sqlite, TransportError,
-};
+use crate::transport::{Address, BoxFuture, DeadLetterRecord, MOST_COUNTED, Packet, Parking, Sqlite, TransportError};
 
 /// How often is looked for what is new, and how long before it is said that nothing is.
 const POLL: Duration = Duration::from_millis(20);
@@ -160,7 +157,13 @@ impl Looks for SqliteLook {
     fn pile(&self, queue: &str, dead: Option<&str>) -> Box<dyn Pile> {
         let dead = LaneName::of(queue).dead(dead);
         let (store, database) = (self.store.clone(), self.database.clone());
-        Box::new(Placed(SqlitePile { at: format!("{}:{queue}", self.at).into(), store, database, queue: queue.to_owned(), dead }))
+        Box::new(Placed(SqlitePile {
+            at: format!("{}:{queue}", self.at).into(),
+            store,
+            database,
+            queue: queue.to_owned(),
+            dead,
+        }))
     }
 
     fn tail<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<Box<dyn Hears>, TransportError>> {
@@ -198,7 +201,9 @@ impl SqlitePile {
         let (after, most) = (i64::try_from(after).unwrap_or(i64::MAX), i64::try_from(most).unwrap_or(i64::MAX));
         in_time(&self.store, &self.at, async {
             let mut connection = self.store.read().await?;
-            let Some(lane) = lane_of(&mut connection, dead.queue, dead.group, true).await? else { return Ok(Vec::new()) };
+            let Some(lane) = lane_of(&mut connection, dead.queue, dead.group, true).await? else {
+                return Ok(Vec::new());
+            };
             page(&mut connection, lane, after, most).await
         })
         .await
@@ -236,9 +241,8 @@ impl SqlitePile {
 
     async fn parking(&self) -> Result<Option<Parking>, TransportError> {
         let (LaneName { queue, group }, _) = self.names()?;
-        let lane = in_time(&self.store, &self.at, async {
-            lane_of(&mut *self.store.read().await?, queue, group, true).await
-        });
+        let lane =
+            in_time(&self.store, &self.at, async { lane_of(&mut *self.store.read().await?, queue, group, true).await });
         // To open a group that is not there would make it.
         if lane.await?.is_none() {
             return Ok(None);
@@ -247,7 +251,12 @@ impl SqlitePile {
     }
 }
 
-async fn page(connection: &mut SqliteConnection, lane: i64, after: i64, most: i64) -> Result<Vec<(u64, Packet)>, sqlx::Error> {
+async fn page(
+    connection: &mut SqliteConnection,
+    lane: i64,
+    after: i64,
+    most: i64,
+) -> Result<Vec<(u64, Packet)>, sqlx::Error> {
     let ranks: Vec<i64> = sqlx::query_scalar(RANKS).bind(lane).fetch_all(&mut *connection).await?;
     // What is behind another of its key.
     let parts = ranks.into_iter().map(|rank| (0, rank)).chain([(3, 0)]);
@@ -326,7 +335,8 @@ impl News {
             if newest == last {
                 return Ok((newest, Vec::new()));
             }
-            let rows = sqlx::query(NEW).bind(last).bind(newest).bind(lane).bind(MOST).fetch_all(&mut *connection).await?;
+            let rows =
+                sqlx::query(NEW).bind(last).bind(newest).bind(lane).bind(MOST).fetch_all(&mut *connection).await?;
             Ok((newest, rows.iter().map(packet_of).collect::<Result<Vec<_>, _>>()?))
         });
         let (newest, rows) = rows.await?;
@@ -361,7 +371,8 @@ mod tests {
     use crate::sql::sqlite::prepare;
 
     async fn plan(connection: &mut SqliteConnection, sql: &'static str) -> String {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(connection).await.unwrap();
+        let rows =
+            sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(connection).await.unwrap();
         rows.iter().map(|row| row.get::<String, _>(3) + "\n").collect()
     }
 
@@ -369,12 +380,18 @@ mod tests {
     async fn nothing_that_is_looked_at_reads_a_whole_table_or_sorts_a_page() {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         prepare(&mut connection).await.unwrap();
-        for (sql, sorts) in [(FIGURES, false), (RANKS, false), (PAGE, false), (OTHERS, true), (ONE, false), (NEW, false)] {
+        for (sql, sorts) in
+            [(FIGURES, false), (RANKS, false), (PAGE, false), (OTHERS, true), (ONE, false), (NEW, false)]
+        {
             let plan = plan(&mut connection, sql).await;
             assert!(sorts || !plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
             let scans: Vec<_> = plan.lines().filter(|line| line.contains("SCAN")).collect();
             // There are few lanes, and what a subquery or a recursion has found is no table.
-            let is_none = |line: &&str| ["SCAN l", "SCAN ranks", "SCAN (subquery", "SCAN d", "SCAN CONSTANT"].iter().any(|none| line.contains(none));
+            let is_none = |line: &&str| {
+                ["SCAN l", "SCAN ranks", "SCAN (subquery", "SCAN d", "SCAN CONSTANT"]
+                    .iter()
+                    .any(|none| line.contains(none))
+            };
             assert!(scans.iter().all(is_none), "{sql}\n{plan}");
             assert!(!plan.contains("SCAN d\n") || sql == OTHERS, "{sql}\n{plan}");
         }

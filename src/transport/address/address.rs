@@ -213,7 +213,9 @@ fn check_aws(rest: &str) -> Result<(), &'static str> {
     let (user, region) = place.rsplit_once('@').map_or((None, place), |(user, region)| (Some(user), region));
     let has_key = |user: &str| user.split_once(':').is_some_and(|(key, secret)| !key.is_empty() && !secret.is_empty());
     if !user.is_none_or(has_key) {
-        return Err("a key has two parts, as in `sqs://key:secret@region#orders`; what is special in them is written as `%XX`");
+        return Err(
+            "a key has two parts, as in `sqs://key:secret@region#orders`; what is special in them is written as `%XX`",
+        );
     }
     let region = region.trim_end_matches('/');
     if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
@@ -238,7 +240,9 @@ fn check_options(query: &str) -> Result<(), &'static str> {
 fn named(name: &str, server: ServerKind) -> Result<String, AddressError> {
     // Else the rest of a password would be a name, and be shown.
     if name.contains('@') && !matches!(server, ServerKind::Sqlite | ServerKind::Memory) {
-        return Err(AddressError::Name("the name behind `#` has no `@`: write it as `%40`, and `#` in a password as `%23`"));
+        return Err(AddressError::Name(
+            "the name behind `#` has no `@`: write it as `%40`, and `#` in a password as `%23`",
+        ));
     }
     let name = percent_decode_str(name).decode_utf8().map_err(|_| {
         AddressError::Name("the name behind `#` is no text of UTF-8: look at what stands behind each `%`")

@@ -70,7 +70,9 @@ fn place(f: &mut fmt::Formatter<'_>, rest: &str) -> fmt::Result {
             Some((name, value)) if PLAIN.contains(&name) && !value.contains('%') => {
                 write!(f, "{name}={}", Printed::name(value))?;
             }
-            Some((name, _)) if name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') => write!(f, "{name}=…")?,
+            Some((name, _)) if name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') => {
+                write!(f, "{name}=…")?
+            }
             _ => f.write_str("…")?,
         }
     }
@@ -93,8 +95,14 @@ mod tests {
         for (text, as_shown) in [
             ("sqlite:shop.db#orders", "sqlite:shop.db#orders"),
             ("sqlite:///var/a b/shop#1.db#orders/billing", "sqlite:///var/a b/shop#1.db#orders/billing"),
-            ("postgres://shop:geheim@db:5432/shop?sslmode=require#orders", "postgres://shop@db:5432/shop?sslmode=require#orders"),
-            ("postgres://shop:geheim@db/shop?schema=a&sslmode=require#orders", "postgres://shop@db/shop?sslmode=require&schema=a#orders"),
+            (
+                "postgres://shop:geheim@db:5432/shop?sslmode=require#orders",
+                "postgres://shop@db:5432/shop?sslmode=require#orders",
+            ),
+            (
+                "postgres://shop:geheim@db/shop?schema=a&sslmode=require#orders",
+                "postgres://shop@db/shop?sslmode=require&schema=a#orders",
+            ),
             ("postgres://db/shop?schema=a", "postgres://db/shop?schema=a"),
             ("postgres://db/shop?password=geheim&user=shop", "postgres://db/shop?password=…&user=…"),
             ("redis://:geheim@localhost/1#orders", "redis://…@localhost/1#orders"),
@@ -102,12 +110,17 @@ mod tests {
             ("rediss://shop:geheim@r", "rediss://shop@r"),
             ("redis://:geheim@r/1?prefix=sh%23op#orders", "redis://…@r/1?prefix=sh%23op#orders"),
             ("redis+unix:///run/redis.sock?pass=geheim", "redis+unix:///run/redis.sock?pass=…"),
-            ("amqp://shop:geheim@rabbit/vhost?heartbeat=5#orders%2Femails", "amqp://shop@rabbit/vhost?heartbeat=5#orders/emails"),
+            (
+                "amqp://shop:geheim@rabbit/vhost?heartbeat=5#orders%2Femails",
+                "amqp://shop@rabbit/vhost?heartbeat=5#orders/emails",
+            ),
             ("sqs:#orders", "sqs:#orders"),
             ("sqs:", "sqs:"),
             ("sqs://AKIAKEY:geheim@eu-central-1#orders.fifo", "sqs://…@eu-central-1#orders.fifo"),
-            ("sqs://AKIAKEY:geheim@eu-central-1?token=geheim&endpoint=http://localhost:4566#orders",
-             "sqs://…@eu-central-1?token=…&endpoint=http://localhost:4566#orders"),
+            (
+                "sqs://AKIAKEY:geheim@eu-central-1?token=geheim&endpoint=http://localhost:4566#orders",
+                "sqs://…@eu-central-1?token=…&endpoint=http://localhost:4566#orders",
+            ),
             ("sqs://eu-central-1#orders", "sqs://eu-central-1#orders"),
             ("http://AKIAKEY:geheim@localhost:4566#orders", "http://…@localhost:4566#orders"),
             ("sns://AKIAKEY:geheim@eu-central-1#placed", "sns://…@eu-central-1#placed"),
@@ -125,7 +138,16 @@ mod tests {
 
     #[test]
     fn a_name_comes_back_as_it_was_whatever_it_is() {
-        for name in ["orders", "orders/billing", "ü 100 %", "a#b", "a@b:c?d", "\u{1b}[31m", "\u{202e}sredro", "https://h/1/orders"] {
+        for name in [
+            "orders",
+            "orders/billing",
+            "ü 100 %",
+            "a#b",
+            "a@b:c?d",
+            "\u{1b}[31m",
+            "\u{202e}sredro",
+            "https://h/1/orders",
+        ] {
             let address = "redis://localhost".parse::<Address>().unwrap().named(name);
             assert_eq!(address.name(), Some(name));
             if !name.contains('\u{202e}') {
@@ -147,15 +169,34 @@ mod tests {
             assert_eq!(text.parse::<Address>(), Err(error));
         }
         for text in [
-            "sqlite:", "sqlite://", "sqlite:#geheim", "postgres:geheim", "redis:geheim", "amqp://", "http:", "sqs:geheim", "sqs://geheim@eu-1",
-            "sqs://:geheim@eu-1", "sqs://key:@eu-1", "sqs://key:geheim@", "sqs://key:geheim@eu-1/geheim", "sqs:?geheim",
-            "sqs:?endpoint=geheim", "sqs:?token=", "sns:geheim", "sqlite:a\u{7}geheim", "redis://geheim\n", long.as_str(),
+            "sqlite:",
+            "sqlite://",
+            "sqlite:#geheim",
+            "postgres:geheim",
+            "redis:geheim",
+            "amqp://",
+            "http:",
+            "sqs:geheim",
+            "sqs://geheim@eu-1",
+            "sqs://:geheim@eu-1",
+            "sqs://key:@eu-1",
+            "sqs://key:geheim@",
+            "sqs://key:geheim@eu-1/geheim",
+            "sqs:?geheim",
+            "sqs:?endpoint=geheim",
+            "sqs:?token=",
+            "sns:geheim",
+            "sqlite:a\u{7}geheim",
+            "redis://geheim\n",
+            long.as_str(),
         ] {
             let error = text.parse::<Address>().unwrap_err();
             assert!(matches!(error, AddressError::Form(_)), "{text}: {error}");
             assert!(!format!("{error} {error:?}").contains("geheim"), "{error}");
         }
-        for text in ["redis://:ge#heim@localhost", "sqs:#", "redis://h#%ff", "amqp://u:p#geheim:1@h", "redis://:p#geheim?@h"] {
+        for text in
+            ["redis://:ge#heim@localhost", "sqs:#", "redis://h#%ff", "amqp://u:p#geheim:1@h", "redis://:p#geheim?@h"]
+        {
             let error = text.parse::<Address>().unwrap_err();
             assert!(matches!(error, AddressError::Name(_)), "{text}: {error}");
             assert!(!format!("{error} {error:?}").contains("heim"), "{error}");

@@ -25,6 +25,6 @@ mod inbox;
 
 pub use builder::PostgresBuilder;
 pub(crate) use builder::look_for;
-pub(crate) use insert::{Call, Columns, Row};
 pub use inbox::{PostgresInbox, PostgresInboxBuilder};
+pub(crate) use insert::{Call, Columns, Row};
 pub use postgres::Postgres;

@@ -21,6 +21,6 @@ mod inbox;
 
 pub use builder::SqliteBuilder;
 pub(crate) use builder::look_for;
-pub(crate) use insert::{Row, insert_rows, lane_of};
 pub use inbox::{SqliteInbox, SqliteInboxBuilder};
+pub(crate) use insert::{Row, insert_rows, lane_of};
 pub use sqlite::Sqlite;

@@ -117,7 +117,10 @@ async fn who_looks_at_a_file_of_an_older_release_changes_nothing() {
         assert_eq!(std::fs::read(&file).unwrap(), before, "{release}");
         db.migrate().await.unwrap();
         let tables = db.tables().await.unwrap();
-        assert!(tables.fit() && tables.missing.is_empty() && tables.there == Some(tables.known), "{release}: {tables:?}");
+        assert!(
+            tables.fit() && tables.missing.is_empty() && tables.there == Some(tables.known),
+            "{release}: {tables:?}"
+        );
         db.queue("orders").await.unwrap();
     }
 }
