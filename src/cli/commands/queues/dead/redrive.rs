@@ -96,6 +96,7 @@ impl Swept<'_> {
             Sweep { deed: self.deed, at: &at, letters: &letters, rate: self.rate, stop, count, progress: &progress };
         let left = sweep.over(chosen).await;
         drop(progress);
+        at.give_back(letters).await;
         self.say(&left?, queue, count.get(), terminal)
     }
 
