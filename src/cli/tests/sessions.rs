@@ -1,6 +1,6 @@
 //! Sessions with the command, word for word.
 //!
-//! `tests/sessions/*.md, src/guide/command.md → session.rs: a folder for each, line by line → the same text, or a difference`
+//! `tests/sessions/**/*.md, src/guide/command.md → session.rs: a folder for each, line by line → the same text, or a difference`
 //!
 //! After a change of the words, `SESSIONS=overwrite cargo test -p convoke-cli --test command sessions` writes the sessions anew: read
 //! the difference as a user would. The chapter of the manual is changed by hand.
@@ -19,8 +19,9 @@ use crate::session::replay;
 fn each_command_says_what_stands_in_its_session() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sessions");
     let mut count = 0;
-    for entry in fs::read_dir(&here).unwrap() {
-        let file = entry.unwrap().path();
+    let entries = |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let (folders, files): (Vec<_>, Vec<_>) = entries(&here).into_iter().partition(|path| path.is_dir());
+    for file in files.into_iter().chain(folders.iter().flat_map(|folder| entries(folder))) {
         let folder = tempdir().unwrap();
         lay_out(folder.path());
         done(folder.path(), "new shop --path convoke");

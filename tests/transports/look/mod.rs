@@ -17,6 +17,8 @@ mod tailing;
 mod naming;
 /// Databases of another version.
 mod versions;
+/// The command `convoke`, as users run it.
+mod command;
 
 use std::time::Duration;
 
