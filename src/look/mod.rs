@@ -75,8 +75,9 @@ mod servers;
 
 pub use crate::transport::{Address, AddressError, ServerKind};
 pub use figures::QueueFigures;
-pub use letter::{InvalidLetterId, Letter, LetterId};
-pub use letters::{Letters, Reading};
+pub use letter::{InvalidLetterId, Letter, LetterId, Reading};
+pub use letters::Letters;
+use looks::{Hears, Looks, Pile, unsupported};
 pub use server::Server;
 pub use tail::Tail;
 pub use works::Works;

@@ -44,7 +44,7 @@ pub(crate) mod postgres;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 #[cfg(feature = "rabbitmq")]
-mod rabbitmq;
+pub(crate) mod rabbitmq;
 #[cfg(any(feature = "sns", feature = "sqs"))]
 mod aws;
 #[cfg(feature = "sqs")]

@@ -11,8 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::placed::{Buried, Placed};
 use super::{LaneName, missing, waiting, without_letters};
-use crate::look::QueueFigures;
-use crate::look::looks::{Hears, Looks, Pile};
+use crate::look::{Hears, Looks, Pile, QueueFigures};
 use crate::sql::read_attributes;
 use crate::sql::sqlite::{SqliteDatabase, Store, describe, late, now};
 use crate::transport::sqlite::{Row, insert_rows, lane_of};
@@ -51,6 +50,7 @@ const RANKS: &str = "WITH RECURSIVE ranks (sort) AS ( \
         FROM ranks WHERE ranks.sort IS NOT NULL \
     ) SELECT sort FROM ranks WHERE sort IS NOT NULL";
 
+#[cfg(test)]
 const COLUMNS: &str = "d.id, m.packet, m.topic, m.key, m.priority, m.attributes, m.body";
 
 /// The next of one state and sort: a part of an index, in the order of the ids.
@@ -74,10 +74,10 @@ const ONE: &str = "SELECT d.id, m.packet, m.topic, m.key, m.priority, m.attribut
 const DISCARD: &str = "DELETE FROM convoke_delivery WHERE id = ?1 AND lane = ?2 \
     AND (state IN (0, 1, 3) OR (state = 2 AND sort <= ?3))";
 
-/// What has come into a lane behind this one.
+/// What has come into a lane behind this one: by the ids, for of a lane there may be many others.
 const NEW: &str = "SELECT d.id, m.packet, m.topic, m.key, m.priority, m.attributes, m.body \
     FROM convoke_delivery AS d CROSS JOIN convoke_message AS m ON m.id = d.message \
-    WHERE d.id > ?1 AND d.id <= ?2 AND d.lane = ?3 ORDER BY d.id LIMIT ?4";
+    WHERE d.id > ?1 AND d.id <= ?2 AND +d.lane = ?3 ORDER BY d.id LIMIT ?4";
 
 /// The last id that was ever given.
 const LAST: &str = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'convoke_delivery'), 0)";
