@@ -17,6 +17,8 @@ mod tailing;
 mod naming;
 /// Databases of another version.
 mod versions;
+/// A hundred thousand letters.
+mod many;
 
 use std::time::Duration;
 
