@@ -5,8 +5,6 @@
 //! `CONVOKE_FULL=1` sends thousands where it otherwise sends hundreds. At the end stands one table of transport × case.
 #![cfg(test)]
 
-/// The command `convoke`, as users run it.
-mod command;
 /// Durable rounds, by what users hold, over databases that outlive a process.
 #[path = "rounds/durable/over_servers/mod.rs"]
 mod durable;

@@ -26,6 +26,17 @@ pub struct Letter {
     pub parked: u64,
 }
 
+/// How dead letters are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reading {
+    /// Reading changes nothing.
+    Plain,
+    /// Letters are received and given back: the server counts that, and others do not see a letter while it is read. What is read is given
+    /// back when there are no more, or when the [`Letters`](super::Letters) are [closed](super::Letters::close) or dropped; on SQS at the latest after 30 s.
+    UnderALease,
+}
+
 impl Letter {
     /// Makes the letter that a packet in a queue of dead letters is.
     pub(super) fn of(id: LetterId, packet: Packet) -> Self {

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::letter::{Letter, LetterId};
+use super::letter::{Letter, LetterId, Reading};
 use super::looks::{Looks, Pile};
 use crate::transport::{ErrorKind, TransportError};
 
@@ -24,17 +24,6 @@ pub struct Letters {
     looks: Arc<dyn Looks>,
     queue: String,
     pile: Box<dyn Pile>,
-}
-
-/// How dead letters are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reading {
-    /// Reading changes nothing.
-    Plain,
-    /// Letters are received and given back: the server counts that, and others do not see a letter while it is read. What is read is given
-    /// back when the [`Letters`] are dropped, on SQS at the latest after a minute.
-    UnderALease,
 }
 
 impl Letters {
@@ -106,6 +95,12 @@ impl Letters {
     pub async fn discard(&self, id: &LetterId) -> Result<bool, TransportError> {
         self.check()?;
         self.pile.discard(id).await
+    }
+
+    /// Gives back what was read under a lease, and waits until that is done, so that whoever reads next finds it at once. The same is
+    /// done in the background when the value is dropped, unless the process ends before. Where reading is plain this does nothing.
+    pub async fn close(self) {
+        self.pile.close().await;
     }
 
     /// Who names the queue of dead letters means the queue that they are of, and would be told that it has none.

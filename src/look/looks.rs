@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::figures::QueueFigures;
-use super::letter::{Letter, LetterId};
-use super::letters::Reading;
-use crate::transport::{BoxFuture, Packet, TransportError};
+use super::letter::{Letter, LetterId, Reading};
+use crate::transport::{Address, BoxFuture, ErrorKind, Packet, TransportError};
 
 /// A server that is looked at.
 pub(super) trait Looks: Send + Sync + 'static {
@@ -42,9 +41,19 @@ pub(super) trait Pile: Send + Sync + 'static {
     fn redrive<'a>(&'a self, id: &'a LetterId) -> BoxFuture<'a, Result<bool, TransportError>>;
 
     fn discard<'a>(&'a self, id: &'a LetterId) -> BoxFuture<'a, Result<bool, TransportError>>;
+
+    /// Gives back what was read under a lease.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// Who hears what comes.
 pub(super) trait Hears: Send + 'static {
     fn next(&mut self) -> BoxFuture<'_, Result<Vec<Packet>, TransportError>>;
+}
+
+/// What is said of an address that has none of what is asked for.
+pub(super) fn unsupported(address: &Address, text: impl Into<String>) -> TransportError {
+    TransportError::new(ErrorKind::Unsupported, address.to_string(), text)
 }

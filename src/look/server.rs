@@ -10,7 +10,7 @@ use super::letters::Letters;
 use super::looks::Looks;
 use super::servers;
 use super::tail::Tail;
-use crate::transport::{Address, ErrorKind, TransportError};
+use crate::transport::{Address, TransportError};
 
 /// A server or a database that is looked at. It creates nothing and migrates nothing, and needs no more rights than to read, until a letter
 /// is redriven or discarded. Its clones share the connection.
@@ -77,11 +77,6 @@ impl Server {
     pub async fn tail(&self, queue: &str) -> Result<Tail, TransportError> {
         self.looks.tail(queue).await.map(Tail::new)
     }
-}
-
-/// What is said of an address that has no queues.
-pub(super) fn unsupported(address: &Address, text: impl Into<String>) -> TransportError {
-    TransportError::new(ErrorKind::Unsupported, address.to_string(), text)
 }
 
 impl fmt::Debug for Server {

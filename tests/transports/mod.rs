@@ -7,8 +7,6 @@ use std::sync::{Mutex, PoisonError};
 
 use convoke::transport::conformance::{Fixture, Scale, Suite, Table};
 
-/// Routes whose server is killed and started again.
-mod away;
 /// How servers are started, killed, started again and ended: a file for each.
 pub(crate) mod servers;
 /// SNS and SQS, over what stands in for them.
@@ -19,6 +17,8 @@ mod checkup;
 mod logged;
 /// Workers in processes of their own, killed with `kill -9`.
 mod killed;
+/// Whoever looks at them.
+mod look;
 /// The queue in this process.
 mod memory;
 /// Outboxes: one suite over each database.
@@ -37,8 +37,8 @@ mod sqlite;
 mod store;
 /// Tasks: one suite over each database.
 mod tasks;
-/// What is said of a server or a file under virtual time.
-mod virtual_time;
+/// Servers that cannot be reached.
+mod unreached;
 
 /// What all suites of this process have found out.
 static JOINT: Mutex<Option<Table>> = Mutex::new(None);

@@ -66,8 +66,8 @@ impl Context {
 #[derive(Debug, Default)]
 pub(super) struct File {
     pub(super) contexts: Vec<Context>,
-    /// None if there is no such file.
-    pub(super) path: Option<PathBuf>,
+    /// The way to it from here. None if there is no such file.
+    path: Option<String>,
 }
 
 impl File {
@@ -77,7 +77,7 @@ impl File {
     ///
     /// If it cannot be read, says what nobody knows, or has a password in it.
     pub(super) fn find(folder: &Path) -> Result<Self> {
-        for folder in folder.ancestors() {
+        for (above, folder) in folder.ancestors().enumerate() {
             let path = folder.join(NAME);
             match Disk::open(&path) {
                 Ok(file) => {
@@ -87,7 +87,8 @@ impl File {
                     if text.len() as u64 > MAX_BYTES {
                         return Err(Error::refused(format!("{NAME} has more than {MAX_BYTES} bytes")));
                     }
-                    return Ok(Self { contexts: read_all(&text, folder)?, path: Some(path) });
+                    let way = format!("{}{NAME}", "../".repeat(above));
+                    return Ok(Self { contexts: read_all(&text, folder)?, path: Some(way) });
                 }
                 Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
                 Err(error) => return Err(Error::disk("read", &path, &error)),
@@ -100,14 +101,13 @@ impl File {
         if let Some(context) = self.contexts.iter().find(|context| context.name == name) {
             return Ok(context);
         }
-        let Some(path) = &self.path else {
+        let Some(file) = &self.path else {
             return Err(Error::usage(format!(
                 "there is no context `{}`: no {NAME} is here or in a folder above",
                 shown(name)
             ))
             .hint("write one: [context.shop], and under it url = \"postgres://localhost/shop#orders\""));
         };
-        let file = shown(&path.display().to_string());
         let error = Error::usage(format!("there is no context `{}` in {file}", shown(name)));
         Err(match (near(name, self.names()).as_slice(), self.listed()) {
             ([], Some(names)) => error.hint(format!("it has {names}")),

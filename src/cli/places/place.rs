@@ -65,7 +65,7 @@ impl Place {
                 None => return Err(nowhere(&file)),
             },
         };
-        let address: Address = url.parse().map_err(|error| Error::usage(told(&format!("{error}"))))?;
+        let address = url.parse::<Address>().map_err(|error| Error::usage(told(&format!("{error}"))))?;
         // What is production is so by its URL, too.
         let context = context.or_else(|| of_this(&address, &file, variable));
         let address = match wanted.name {

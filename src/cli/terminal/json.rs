@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::error::steers;
 
 /// A value on one line, or over several.
-pub(crate) fn written(value: &Value, is_pretty: bool) -> String {
+pub(super) fn written(value: &Value, is_pretty: bool) -> String {
     let text = if is_pretty { format!("{value:#}") } else { value.to_string() };
     if !text.chars().any(|letter| steers(letter) && letter != '\n') {
         return text;

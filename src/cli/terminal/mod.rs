@@ -18,7 +18,6 @@ mod table;
 mod terminal;
 mod width;
 
-pub(crate) use json::written;
 pub(crate) use progress::Progress;
 pub(crate) use said::{Made, Said};
 pub(crate) use table::{Column, Table};

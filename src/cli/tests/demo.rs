@@ -1,6 +1,8 @@
 //! The demonstration: as lines, on a terminal, and left early.
 
-use crate::common::{done, folder, refused};
+use std::env;
+
+use crate::common::{convoke, done};
 use crate::pty::Pty;
 
 /// What it says, but for the ids of processes.
@@ -47,7 +49,7 @@ A service: it fails, and comes back
 
 #[test]
 fn every_act_is_a_few_lines() {
-    let said = masked(&done(&folder(), "demo --plain --fast"));
+    let said = masked(&done(&env::temp_dir(), "demo --plain --fast"));
     assert!(said.starts_with(PLAIN), "{said}");
 }
 
@@ -80,6 +82,7 @@ fn it_can_be_left_in_the_middle_and_shown_again() {
 
 #[test]
 fn it_has_no_json() {
-    let said = refused(&folder(), "demo --json", 2);
-    assert!(said.is_empty() || said.contains("no JSON"), "{said}");
+    let output = convoke(&env::temp_dir(), ["demo", "--json"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("has no JSON"), "{output:?}");
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use convoke::prelude::*;
 use convoke::schema::Document;
-use convoke::transport::{Sqlite, SqliteDatabase};
+use convoke::transport::{Source, Sqlite, SqliteDatabase};
 use convoke::{Task, TaskFailed, TaskTerms};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,9 @@ use crate::filled::with;
 pub(crate) const FIRST: i64 = 1_767_323_045_000_001;
 
 const HOUR: i64 = 3600;
+
+/// Until when what has ended is kept, in milliseconds since 1970: longer than anybody tries this.
+const KEPT: i64 = 4_102_444_800_000;
 
 #[derive(Serialize, Deserialize)]
 struct SendReceipt {
@@ -97,10 +100,10 @@ async fn jobs(db: &SqliteDatabase) {
         format!("due = {ago}, rank = {ago}"),
         format!("due = {ago}, rank = {ago} + 1, attempt = 2, cancelled = 1, text = 'the server of mail is away'"),
         format!("state = 2, due = {later}, at = {later}"),
-        format!("state = 5, attempt = 5, at = {later}, text = 'the address is none: ada@example'"),
-        format!("state = 5, attempt = 5, at = {later} + 1, text = 'the server of mail is away'"),
-        format!("state = 6, attempt = 1, at = {later}, text = 'cancelled'"),
-        format!("state = 4, attempt = 1, at = {later}, text = '{{\"total\":40}}'"),
+        format!("state = 5, attempt = 5, at = {KEPT}, text = 'the address is none: ada@example'"),
+        format!("state = 5, attempt = 5, at = {KEPT} + 1, text = 'the server of mail is away'"),
+        format!("state = 6, attempt = 1, at = {KEPT}, text = 'cancelled'"),
+        format!("state = 4, attempt = 1, at = {KEPT}, text = '{{\"total\":40}}'"),
     ];
     for (place, (id, change)) in all.iter().zip(changes).enumerate() {
         let number = FIRST + i64::try_from(place).unwrap();
@@ -144,5 +147,8 @@ async fn records(db: &SqliteDatabase) {
         let topic = if number % 3 == 0 { "notes/taken" } else { "orders/placed" };
         orders.append_json(topic, json!({"id": number})).await.unwrap();
     }
-    db.queue("audit").await.unwrap();
+    // A queue is there once somebody has heard it.
+    let mut audit = db.queue("audit").await.unwrap();
+    audit.open(1).await.unwrap();
+    audit.close().await.unwrap();
 }

@@ -6,7 +6,8 @@
 //! error: `order-lost` cannot be the name of an event: …
 //! ```
 //!
-//! `cd` goes into a folder for the lines behind it. A line of three dots stands for any number of lines.
+//! `cd` goes into a folder for the lines behind it. A line of three dots stands for any number of lines, and three
+//! dots in a line for any text.
 
 use std::path::Path;
 
@@ -61,8 +62,18 @@ fn fits(shown: &[&str], lines: &[String]) -> bool {
     match (shown, lines) {
         ([], []) => true,
         (["...", rest @ ..], _) => (0..=lines.len()).any(|skipped| fits(rest, &lines[skipped..])),
-        ([one, shown @ ..], [other, lines @ ..]) => *one == other.as_str() && fits(shown, lines),
+        ([one, shown @ ..], [other, lines @ ..]) => is_like(one, other) && fits(shown, lines),
         _ => false,
+    }
+}
+
+/// Whether a line is the one that is shown, where three dots are any text.
+fn is_like(shown: &str, line: &str) -> bool {
+    match shown.split_once("...") {
+        None => shown == line,
+        Some((before, behind)) => line
+            .strip_prefix(before)
+            .is_some_and(|rest| (0..=rest.len()).filter_map(|at| rest.get(at..)).any(|rest| is_like(behind, rest))),
     }
 }
 

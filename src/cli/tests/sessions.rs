@@ -1,6 +1,6 @@
 //! Sessions with the command, word for word.
 //!
-//! `tests/sessions/*.md, src/guide/command.md → session.rs: a folder for each, line by line → the same text, or a difference`
+//! `tests/sessions/**/*.md, src/guide/command.md → session.rs: a folder for each, line by line → the same text, or a difference`
 //!
 //! After a change of the words, `SESSIONS=overwrite cargo test -p convoke-cli --test command sessions` writes the sessions anew: read
 //! the difference as a user would. The chapter of the manual is changed by hand.

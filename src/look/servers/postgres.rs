@@ -12,8 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::placed::{Buried, Placed};
 use super::{LaneName, missing, waiting, without_letters};
-use crate::look::QueueFigures;
-use crate::look::looks::{Hears, Looks, Pile};
+use crate::look::{Hears, Looks, Pile, QueueFigures};
 use crate::sql::postgres::{BEGIN, Failed, PostgresDatabase, Settling, array, body_of, describe, quoted};
 use crate::sql::read_attributes;
 use crate::transport::postgres::{Call, Columns, Row};

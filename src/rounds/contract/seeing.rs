@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::room::Room;
 use crate::durable::{DurableBroker, DurableError, DurableState, RoundDatabase, RoundsLook};
-use crate::{Broker, Emitter, EmitterExt, Release, RepeatEmit, RoundKey};
+use crate::{Broker, Emitter, Release, RepeatEmit, RoundKey};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

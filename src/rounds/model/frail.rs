@@ -12,7 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use super::spec::Fault;
 use crate::durable::store::{Due, Enrolled, Judge, Kept, Party, Past, Place, RoundDatabase, RoundFigures, RoundStore};
-use crate::durable::{KeepsRounds, OpenedRounds, Road};
+use crate::durable::{FoundRounds, KeepsRounds, OpenedRounds, Road};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
 /// What is to become of a process.
@@ -120,6 +120,14 @@ impl<D: RoundDatabase> KeepsRounds for Frail<D> {
             let rounds = FrailRounds { inner, fate: self.fate.clone() };
             Ok(Arc::new(rounds) as Arc<dyn RoundStore>)
         })
+    }
+
+    fn find_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, FoundRounds> {
+        self.inner.find_rounds(broker)
+    }
+
+    fn brokers<'a>(&'a self, behind: &'a str, most: usize) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>> {
+        self.inner.brokers(behind, most)
     }
 }
 

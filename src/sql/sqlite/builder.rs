@@ -75,6 +75,11 @@ impl SqliteDatabaseBuilder {
             && !file.try_exists().unwrap_or(true)
         {
             let text = "there is no such file: look at its path, which begins in the folder of this process";
+            // What looks like a password is none of an error's business.
+            let at = match file.to_string_lossy() {
+                path if path.contains('@') => at,
+                path => format!("{at}:{path}").into(),
+            };
             return Err(TransportError::new(ErrorKind::Missing, at, text));
         }
         // What writes waits in SQLite for as long as a publish may take.

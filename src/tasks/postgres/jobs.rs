@@ -46,20 +46,7 @@ impl PostgresDatabase {
 
 impl KeepsJobs<PgConnection> for PostgresDatabase {
     fn open_jobs(&self) -> BoxFuture<'_, OpenedJobs<PgConnection>> {
-        Box::pin(async move {
-            let at: Arc<str> = "postgres tasks".into();
-            self.check(&at).await?;
-            let jobs = PostgresJobs {
-                at,
-                database: self.clone(),
-                id: Mutex::new("".into()),
-                turns: AtomicBool::new(false),
-                lending: Mutex::default(),
-                bell: self.bells().watch(BELL),
-            };
-            jobs.learn_id().await?;
-            Ok(Arc::new(jobs) as Arc<dyn KeepingJobs<PgConnection>>)
-        })
+        Box::pin(async move { Ok(Arc::new(PostgresJobs::open(self).await?) as Arc<dyn KeepingJobs<PgConnection>>) })
     }
 }
 
@@ -86,6 +73,21 @@ pub(super) struct Lending {
 }
 
 impl PostgresJobs {
+    pub(super) async fn open(database: &PostgresDatabase) -> Result<Self, TransportError> {
+        let at: Arc<str> = "postgres tasks".into();
+        database.check(&at).await?;
+        let jobs = Self {
+            at,
+            database: database.clone(),
+            id: Mutex::new("".into()),
+            turns: AtomicBool::new(false),
+            lending: Mutex::default(),
+            bell: database.bells().watch(BELL),
+        };
+        jobs.learn_id().await?;
+        Ok(jobs)
+    }
+
     pub(super) fn id(&self) -> Arc<str> {
         self.id.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

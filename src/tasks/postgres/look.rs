@@ -219,3 +219,47 @@ pub(super) async fn section(
     let rows = jobs.rows(&section_sql(jobs, of, task, behind, most)).await?;
     rows.iter().map(one).collect::<Result<_, _>>().map_err(|error: sqlx::Error| jobs.error(&error))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sqlx::Row as _;
+
+    use super::*;
+    use crate::Uuid;
+    use crate::transport::Postgres;
+
+    /// A page of a million is read as one of ten: by the index of its section, from where the last one ended.
+    #[actix_rt::test]
+    async fn a_page_begins_in_an_index_where_the_last_one_ended() {
+        let Some(url) = std::env::var("CONVOKE_TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty()) else { return };
+        let database = Postgres::connect(url).schema(format!("t{}", Uuid::now_v7().simple())).await.unwrap();
+        database.migrate().await.unwrap();
+        let (jobs, at): (_, Arc<str>) = (PostgresJobs::open(&database).await.unwrap(), "postgres".into());
+        let spot = Some([1, 2, 3, 4]);
+        let plans = [
+            (Section::Running, "convoke_job_times", "state = 3"),
+            (Section::Ready, "convoke_job_ready", "ROW(lane, rank, id) > ROW("),
+            (Section::Turn, "convoke_job_turns", "ROW(lane, key, rank, id) > ROW("),
+            (Section::Ahead, "convoke_job_times", "(state = 2)"),
+            (Section::Done, "convoke_job_times", "(state = 4)"),
+            (Section::Failed, "convoke_job_times", "(state = 5)"),
+            (Section::Cancelled, "convoke_job_times", "(state = 6)"),
+        ];
+        for (of, index, condition) in plans {
+            let sql = section_sql(&jobs, of, None, spot, 10).replace("SELECT id,", "EXPLAIN SELECT id,");
+            let rows = database.rows(&at, database.deadline(), &sql).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.try_get(0).unwrap()).collect();
+            let plan = plan.join("\n");
+            let holds = plan.lines().skip_while(|line| !line.contains(&format!("using {index}"))).nth(1);
+            assert!(
+                holds.is_some_and(|line| line.contains("Index Cond") && line.contains(condition)),
+                "{of:?}: {plan}"
+            );
+            // Those of one time are sorted among themselves.
+            let whole = plan.lines().any(|line| line.trim_start_matches(['-', '>', ' ']).starts_with("Sort  ("));
+            assert_eq!(whole, of == Section::Running, "{of:?}: {plan}");
+        }
+    }
+}

@@ -273,7 +273,7 @@ impl RabbitMqBuilder {
 }
 
 /// Makes sure that a name is one.
-pub(super) fn checked(at: &Arc<str>, name: &str) -> Result<ShortString, TransportError> {
+pub(crate) fn checked(at: &Arc<str>, name: &str) -> Result<ShortString, TransportError> {
     match ShortString::try_new(name) {
         Ok(short) if !name.is_empty() && name.len() <= MAX_NAME => Ok(short),
         _ => {

@@ -22,6 +22,7 @@ pub(crate) mod lending;
 pub(crate) mod link;
 
 pub use builder::RabbitMqBuilder;
+pub(crate) use builder::checked;
 use desk::Desk;
 pub use exchange::{RabbitMqExchange, RabbitMqExchangeBuilder};
 pub use link::RabbitMqServer;

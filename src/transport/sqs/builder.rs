@@ -12,11 +12,10 @@ use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 
-use super::clients::Clients;
 use super::finder::{Attributes, Finder, is_url, label_of};
-use super::lanes::{Lanes, changes, deletes};
 use super::queue::{MAX_LEASE, Queue};
 use super::redrive::{MAX_RECEIVES, Redrive};
+use super::requests::{Clients, Lanes, changes, deletes};
 use super::sqs::Sqs;
 use super::unseen::Unseen;
 use crate::transport::aws::{Connection, Fresh, Timeouts};
@@ -191,6 +190,11 @@ impl SqsBuilder {
     pub fn assume_durable(mut self, durable: bool) -> Self {
         self.durable = durable;
         self
+    }
+
+    /// Reads the configuration, so that several queues share it.
+    pub(crate) async fn sdk_config(&self, at: &str) -> Result<SdkConfig, TransportError> {
+        self.connection.load(at, ENDPOINT, self.deadline.unwrap_or(DEFAULT_DEADLINE)).await
     }
 
     async fn connect(self) -> Result<Sqs, TransportError> {

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 
 use aws_sdk_sqs::types::QueueAttributeName;
 
-use super::clients::Clients;
 use super::dead::Dead;
 use super::redrive::Redrive;
+use super::requests::Clients;
 use crate::transport::aws::{Fresh, failure};
 use crate::transport::{ErrorKind, TransportError};
 

@@ -12,8 +12,8 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::clients::Clients;
 use super::queue::Queue;
+use super::requests::Clients;
 use crate::transport::aws::{Received, failure, identifier_text};
 use crate::transport::{ErrorKind, Packet, Pulse, TransportError};
 
@@ -87,7 +87,7 @@ pub(super) fn start(queue: Arc<Queue>, pulse: Pulse, door: Arc<Door>, most: usiz
     receive
 }
 
-async fn poll(queue: &Queue, pulse: &Pulse, most: usize) -> Polled {
+pub(super) async fn poll(queue: &Queue, pulse: &Pulse, most: usize) -> Polled {
     let asked = queue.clients.ask(|clients| request(queue, &clients, most).send());
     let answer = asked.await;
     if matches!(answer, Ok(_) | Err(SdkError::ServiceError(_))) {

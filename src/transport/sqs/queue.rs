@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
 
-use super::clients::Clients;
 use super::dead::Dead;
 use super::finder::Attributes;
-use super::lanes::Lanes;
 use super::redrive::Redrive;
+use super::requests::{Clients, Lanes};
 use super::unseen::Unseen;
 use crate::transport::aws::{Fresh, MAX_ATTRIBUTES, MAX_BATCH, MAX_BYTES, Rules, failure};
 use crate::transport::{Abilities, TransportError};

@@ -12,8 +12,8 @@ use aws_sdk_sqs::types::QueueAttributeName;
 
 use super::builder::SqsBuilder;
 use super::dead::Dead;
-use super::lanes::{Lanes, changes, deletes};
 use super::queue::Queue;
+use super::requests::{Lanes, changes, deletes};
 use super::source::Subscriber;
 use super::unseen::Unseen;
 use crate::transport::{ErrorKind, Pulse, TransportError};

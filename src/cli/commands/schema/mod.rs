@@ -45,7 +45,8 @@ impl Schema {
 /// Reads a document of AsyncAPI.
 fn document(path: &Path) -> Result<Document> {
     Document::load(path).map_err(|error| {
-        Error::refused(format!("{}: {}", shown(&path.display().to_string()), told(&error.to_string())))
-            .hint("a document is what `Document::save` writes, in AsyncAPI 3")
+        let (path, text) = (shown(&path.display().to_string()), told(&error.to_string()));
+        let text = text.strip_prefix(&format!("{path}: ")).unwrap_or(&text);
+        Error::refused(format!("{path}: {text}")).hint("a document is what `Document::save` writes, in AsyncAPI 3")
     })
 }

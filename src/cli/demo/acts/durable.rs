@@ -47,9 +47,20 @@ fn say(who: &str) -> std::io::Result<()> {
     out.flush()
 }
 
+/// Joins who acts on the contract once all have signed, in this process, until what is returned is dropped.
+async fn filed(folder: &Path, act: impl Fn(usize) + 'static) -> Result<impl Sized, Failure> {
+    let db = Sqlite::open(folder.join("contracts.db")).await?;
+    let approvals = approvals(&db).await?;
+    let act = Consumer::new(move |round: Resolved<String>| act(round.payloads().len()));
+    let guard = Consumer::join(&approvals, act.named("file")).await?;
+    Ok((guard, approvals))
+}
+
 pub(super) async fn play(stage: &Stage, folder: &Path) -> Result<(), Failure> {
     let title = "A durable round: every process of it is killed";
     let act = stage.begin(title, BOARD.map(|who| (who, "owes a signature within two days")));
+    // Who acts on it is known by name from here on, and need not be there when it closes.
+    drop(filed(folder, |_| {}).await?);
     for who in BOARD {
         act.pause(400).await;
         let mut process = Command::new(env::current_exe()?);
@@ -65,12 +76,13 @@ pub(super) async fn play(stage: &Stage, folder: &Path) -> Result<(), Failure> {
         act.row(who, Tone::Good, 100, format!("has signed; process {pid} was killed"));
     }
     act.pause(500).await;
-    // Nobody of the round is left. It is in the file, and who opens that closes it and hears of it.
-    let db = Sqlite::open(folder.join("contracts.db")).await?;
-    let approvals = approvals(&db).await?;
+    // Nobody of the round is left. It is in the file, and who acts on it hears of it.
     let (heard, mut hears) = mpsc::unbounded_channel();
-    let act_on = Consumer::new(move |round: Resolved<String>| drop(heard.send(round.payloads().len())));
-    let _file = Consumer::join(&approvals, act_on.named("file")).await?;
+    let filed = filed(folder, move |signatures| {
+        // Nobody hears any more once the act is over.
+        let _ = heard.send(signatures);
+    });
+    let _filed = filed.await?;
     let signed = timeout(LIMIT, hears.recv()).await?.ok_or("nobody hears")?;
     act.verdict(Tone::Good, format!("{CONTRACT} is approved by {signed}, after three deaths"));
     Ok(())

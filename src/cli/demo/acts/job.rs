@@ -65,7 +65,7 @@ pub(super) async fn play(stage: &Stage, folder: &Path) -> Result<(), Failure> {
     let done = job.wait(limit).await?;
     bus.drain().await;
     tasks.stop().await;
-    if done.is_some_and(|status| status.state() == convoke::State::Done) {
+    if done.is_some_and(|status| status.state() == convoke::JobState::Done) {
         act.verdict(Tone::Good, "it failed three times, was kept, and is done");
     }
     act.pause(1_200).await;

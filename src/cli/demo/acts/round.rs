@@ -27,8 +27,7 @@ pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
     act.pause(500).await;
     let mut answers = Vec::new();
     for (emitter, (who, says)) in parties.iter().zip(PARTIES) {
-        let emitter = emitter.clone();
-        answers.push(actix::spawn(async move { emitter.emit_for("order 7", says).await }));
+        answers.push(actix::spawn(emitter.emit_for("order 7", says)));
         act.row(who, Tone::Good, 100, says);
         // Well within the patience of the round, together.
         act.pause(250).await;
@@ -50,7 +49,7 @@ pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
     let both = async { tokio::join!(stock, payment) };
     let (outcome, _) = timeout(Duration::from_secs(10), both).await?;
     if let Some(cancelled) = outcome?.cancelled() {
-        let missing: Vec<String> = cancelled.missing().map(|emitter| emitter.name().to_owned()).collect();
+        let missing: Vec<String> = cancelled.missing().map(|emitter| emitter.name.to_string()).collect();
         for who in &missing {
             act.row(who, Tone::Bad, 0, "said nothing");
         }

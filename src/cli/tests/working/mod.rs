@@ -6,7 +6,7 @@ mod asked;
 /// Servers and readers that go away, hang, or are no servers.
 mod away;
 /// Ctrl-C in the middle.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod interrupted;
 /// What is hidden, and what must not reach a terminal; tables that fit.
 mod shown;

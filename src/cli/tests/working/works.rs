@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use convoke::prelude::*;
-use convoke::transport::{Packet, Sqlite};
+use convoke::transport::{Packet, Source, Sqlite};
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 
@@ -47,7 +47,7 @@ fn two_who_cancel_a_job_at_once_both_have_it_end() {
     for output in twice(folder.path(), &format!("tasks cancel sqlite:kept.db {}", FIRST + 1)) {
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{said}");
-        assert_eq!(said, format!("Job {} asked to end: it was waiting\n", FIRST + 1));
+        assert_eq!(said, format!("Job {} is asked to end: it was waiting\n", FIRST + 1));
     }
     let job = job(folder.path(), FIRST + 1);
     assert_eq!((&job["state"], &job["isCancelled"]), (&"waiting".into(), &true.into()));
@@ -216,7 +216,9 @@ fn a_replay_that_is_interrupted_goes_on_where_it_says() {
         let all =
             (1..=EVENTS).map(|number| convoke::JsonEvent::new("orders/placed", serde_json::json!({"id": number})));
         orders.append_all(all).await.unwrap();
-        db.queue("audit").await.unwrap();
+        let mut audit = db.queue("audit").await.unwrap();
+        audit.open(1).await.unwrap();
+        audit.close().await.unwrap();
     });
     let line = "replay sqlite:shop.db orders --into sqlite:shop.db#audit --rate 1000";
     let mut process = Command::new(env!("CARGO_BIN_EXE_convoke"))

@@ -8,7 +8,7 @@ use ::redis::{Value, cmd};
 use tokio::time::timeout;
 
 use super::reply::news;
-use crate::look::looks::Hears;
+use crate::look::Hears;
 use crate::transport::redis::{Fault, Link};
 use crate::transport::{BoxFuture, Packet, TransportError};
 

@@ -9,9 +9,7 @@ use ::redis::{Cmd, Value, cmd};
 use super::super::{missing, without_letters};
 use super::news::News;
 use super::reply::{Stream, array, entries, word};
-use crate::look::QueueFigures;
-use crate::look::letter::{Letter, LetterId};
-use crate::look::looks::{Hears, Looks, Pile};
+use crate::look::{Hears, Letter, LetterId, Looks, Pile, QueueFigures};
 use crate::transport::redis::{Fault, Link, Script, WRONG_URL, client, fields};
 use crate::transport::{Address, BoxFuture, DeadLetterRecord, ErrorKind, TransportError};
 
@@ -250,7 +248,9 @@ impl RedisPile {
         let lent = u64::try_from(LENT.as_millis()).unwrap_or(u64::MAX);
         let add = |call: &mut Cmd| {
             call.arg(id.as_str()).arg(lent);
-            fields.iter().for_each(|field| drop(call.arg(field)));
+            for field in &fields {
+                call.arg(field);
+            }
         };
         let answer = self.link.script(&BACK, &keys, add).await.map_err(|fault| fault.at(&self.at))?;
         match answer.value {

@@ -14,6 +14,11 @@ pub(crate) const COUNT: &str = "x-delivery-count";
 /// How often it has lent one before, from RabbitMQ 4.3 on, however that ended.
 pub(crate) const ACQUIRED: &str = "x-acquired-count";
 
+/// How often a quorum queue has had a message come back, as it counts towards its limit.
+pub(crate) fn came_back(properties: &BasicProperties) -> u32 {
+    properties.headers().as_ref().and_then(|headers| headers.inner().get(COUNT)).map_or(0, count)
+}
+
 /// Which attempt a delivery is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Attempt {

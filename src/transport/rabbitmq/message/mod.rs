@@ -9,5 +9,5 @@ mod headers;
 mod values;
 mod attempt;
 
-pub(crate) use attempt::which_attempt;
+pub(crate) use attempt::{came_back, which_attempt};
 pub(crate) use headers::{again, read, write};

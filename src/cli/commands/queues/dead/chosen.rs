@@ -99,5 +99,5 @@ impl Chosen {
 ///
 /// If it can be none.
 pub(super) fn letter_id(text: &str) -> Result<LetterId> {
-    text.parse().map_err(|error| Error::usage(format!("`{}` is no id: {error}", shown(text))))
+    text.parse::<LetterId>().map_err(|error| Error::usage(format!("`{}` is no id: {error}", shown(text))))
 }

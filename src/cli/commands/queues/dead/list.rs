@@ -1,12 +1,12 @@
 //! `convoke dead list`
 
 use clap::Args;
-use convoke::look::Letter;
+use convoke::look::{Letter, Letters};
 use serde_json::Value;
 
 use super::chosen::Which;
 use super::letter::{COLUMNS, json_of, row};
-use super::{AtLetters, remark};
+use super::{AtLetters, Connected, remark};
 use crate::commands::WHERE;
 use crate::error::{Result, shown};
 use crate::places::Place;
@@ -53,12 +53,16 @@ impl List {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<()> {
         let place = self.at.at.place(self.url.as_deref())?;
         terminal.speaks_in_lines();
-        run(async |stop| stop.or(self.list(&place, terminal)).await)
+        run(async |stop| {
+            let (at, letters) = stop.or(self.at.letters(&place)).await?;
+            remark(&letters, terminal);
+            let done = stop.or(self.list(&place, &at, &letters, terminal)).await;
+            at.give_back(letters).await;
+            done
+        })
     }
 
-    async fn list(&self, place: &Place, terminal: &Terminal) -> Result<()> {
-        let (at, letters) = self.at.letters(place).await?;
-        remark(&letters, terminal);
+    async fn list(&self, place: &Place, at: &Connected, letters: &Letters, terminal: &Terminal) -> Result<()> {
         let mut table = Table::new(&COLUMNS);
         let (mut left, mut after, mut listed) = (self.limit.unwrap_or(u64::MAX), None, 0_u64);
         while left > 0 {

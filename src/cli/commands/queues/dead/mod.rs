@@ -20,7 +20,7 @@ use convoke::look::{Letters, Reading};
 
 use super::{Connected, reach};
 use crate::commands::AtQueue;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::places::Place;
 use crate::terminal::Terminal;
 
@@ -79,6 +79,18 @@ impl AtLetters {
             None => letters,
         };
         Ok((at, letters))
+    }
+}
+
+impl Connected {
+    /// Has letters given back that were read under a lease, or the next command would not see them.
+    async fn give_back(&self, letters: Letters) {
+        let closed = async {
+            letters.close().await;
+            Ok::<(), Error>(())
+        };
+        // What is not given back in time comes back by itself, later.
+        let _ = self.patience.of(&self.who, closed).await;
     }
 }
 

@@ -96,6 +96,7 @@ impl Swept<'_> {
             Sweep { deed: self.deed, at: &at, letters: &letters, rate: self.rate, stop, count, progress: &progress };
         let left = sweep.over(chosen).await;
         drop(progress);
+        at.give_back(letters).await;
         self.say(&left?, queue, count.get(), terminal)
     }
 
@@ -110,9 +111,9 @@ impl Swept<'_> {
             terminal.document(&json!({ "diedSince": left.died_since, "queue": queue, verb: count }))?;
             return Ok(());
         }
-        let mut lines = format!("{} {verb} of {}\n", many(count), shown(queue));
+        let mut lines = format!("{} {verb} {} {}\n", many(count), self.deed.way(), shown(queue));
         if left.died_since > 0 {
-            lines.push_str(&format!("{} more died since this began, and stay\n", many(left.died_since)));
+            lines.push_str(&format!("{} died since this began, and stay\n", many(left.died_since)));
         }
         terminal.print(&lines)?;
         Ok(())

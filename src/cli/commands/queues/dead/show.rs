@@ -1,6 +1,7 @@
 //! `convoke dead show`
 
 use clap::Args;
+use convoke::look::Letter;
 
 use super::chosen::letter_id;
 use super::letter::{json_of, lines};
@@ -41,14 +42,18 @@ impl Show {
         let [id] = words else {
             return Err(Error::usage("one letter is shown at a time: name its id, behind a URL if there is one"));
         };
-        run(async |stop| stop.or(self.show(&place, id, terminal)).await)
+        let wanted = letter_id(id)?;
+        run(async |stop| {
+            let (at, letters) = stop.or(self.at.letters(&place)).await?;
+            remark(&letters, terminal);
+            let letter = stop.or(at.patience.of(&at.who, letters.get(&wanted))).await;
+            at.give_back(letters).await;
+            self.say(letter?, &place, id, terminal)
+        })
     }
 
-    async fn show(&self, place: &Place, id: &str, terminal: &Terminal) -> Result<()> {
-        let wanted = letter_id(id)?;
-        let (at, letters) = self.at.letters(place).await?;
-        remark(&letters, terminal);
-        let Some(letter) = at.patience.of(&at.who, letters.get(&wanted)).await? else {
+    fn say(&self, letter: Option<Letter>, place: &Place, id: &str, terminal: &Terminal) -> Result<()> {
+        let Some(letter) = letter else {
             return Err(Error::refused(format!("{} has no dead letter {}", shown(place.queue()?), shown(id)))
                 .hint("those that it has: `convoke dead list`"));
         };

@@ -36,6 +36,14 @@ impl Deed {
         }
     }
 
+    /// The word between that and the queue.
+    pub(super) fn way(self) -> &'static str {
+        match self {
+            Self::Redrive => "to",
+            Self::Discard => "from",
+        }
+    }
+
     async fn to(
         self,
         letters: &Letters,
@@ -145,9 +153,10 @@ fn to_go_on(error: Error) -> Error {
     error.hint("the rest is as it was: the same command goes on with it")
 }
 
-/// `1 letter`, `12 letters`.
+/// `no letter`, `1 letter`, `12 letters`.
 pub(super) fn many(count: u64) -> String {
     match count {
+        0 => "no letter".to_owned(),
         1 => "1 letter".to_owned(),
         count => format!("{} letters", crate::view::figure(Some(count))),
     }

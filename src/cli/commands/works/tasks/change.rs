@@ -61,7 +61,7 @@ struct Change {
 
 impl Cancel {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<()> {
-        self.change.run("tasks cancel", "asked to end", cancel, terminal)
+        self.change.run("tasks cancel", "is asked to end", cancel, terminal)
     }
 }
 
@@ -154,20 +154,16 @@ impl Change {
                 }
             }
         }
-        let wrong = failed.or_else(|| match (&missing[..], &not[..]) {
-            ([], []) => None,
-            (missing, []) => Some(no_job(&at.who, missing)),
-            ([], not) => Some(Error::refused(not.join("; "))),
-            (missing, not) => Some(no_job(&at.who, missing).after(&not.join("; "))),
-        });
-        match wrong {
-            None => say(&done, verb, terminal),
-            Some(error) if done.is_empty() => Err(error),
-            Some(error) => {
-                let ids: Vec<_> = done.iter().map(|(id, _)| id.to_string()).collect();
-                Err(error.after(&format!("{} {verb}", ids.join(", "))))
-            }
+        if failed.is_none() && missing.is_empty() && not.is_empty() {
+            return say(&done, verb, terminal);
         }
+        let said: Vec<String> = done.iter().map(|(id, _)| format!("job {id} {verb}")).chain(not).collect();
+        let error = match failed {
+            Some(error) => error,
+            None if missing.is_empty() => return Err(Error::refused(said.join("; "))),
+            None => no_job(&at.who, &missing),
+        };
+        Err(if said.is_empty() { error } else { error.after(&said.join("; ")) })
     }
 }
 

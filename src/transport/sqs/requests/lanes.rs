@@ -19,12 +19,12 @@ const LANES: usize = 8;
 type Answer = Result<(), TransportError>;
 
 /// Takes the first lane in which less than a batch waits: few things go together, and many do not wait for each other.
-pub(super) struct Lanes<T> {
+pub(in crate::transport::sqs) struct Lanes<T> {
     lanes: Vec<(Arc<AtomicUsize>, Batcher<T, Answer>)>,
 }
 
 impl<T: Send + 'static> Lanes<T> {
-    pub(super) fn new<F>(run: F) -> Self
+    pub(in crate::transport::sqs) fn new<F>(run: F) -> Self
     where
         F: Fn(Vec<T>) -> BoxFuture<'static, Vec<Answer>> + Send + Sync + 'static,
     {
@@ -41,7 +41,11 @@ impl<T: Send + 'static> Lanes<T> {
     /// # Errors
     ///
     /// Those of the request; `Closed` if the runtime in which it ran is gone.
-    pub(super) fn push(&self, name: &Arc<str>, item: T) -> impl Future<Output = Answer> + Send + use<T> {
+    pub(in crate::transport::sqs) fn push(
+        &self,
+        name: &Arc<str>,
+        item: T,
+    ) -> impl Future<Output = Answer> + Send + use<T> {
         let waits = |lane: &&(Arc<AtomicUsize>, _)| lane.0.load(Ordering::Relaxed);
         let room =
             self.lanes.iter().find(|lane| waits(lane) < MAX_BATCH).or_else(|| self.lanes.iter().min_by_key(waits));
@@ -77,7 +81,7 @@ impl Drop for Waiting {
 }
 
 /// Returns what deletes the messages of these receipt handles.
-pub(super) fn deletes(
+pub(in crate::transport::sqs) fn deletes(
     clients: Arc<Fresh<Clients>>,
     url: String,
     name: Arc<str>,
@@ -108,7 +112,7 @@ pub(super) fn deletes(
 }
 
 /// Returns what sets for how many seconds from now the messages of these receipt handles stay invisible.
-pub(super) fn changes(
+pub(in crate::transport::sqs) fn changes(
     clients: Arc<Fresh<Clients>>,
     url: String,
     name: Arc<str>,

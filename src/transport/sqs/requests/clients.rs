@@ -4,8 +4,8 @@ use aws_sdk_sqs::Client;
 
 /// Those of one generation.
 #[derive(Clone)]
-pub(super) struct Clients {
-    pub(super) plain: Client,
+pub(in crate::transport::sqs) struct Clients {
+    pub(in crate::transport::sqs) plain: Client,
     /// The one whose requests may take as long as a server waits.
-    pub(super) polling: Client,
+    pub(in crate::transport::sqs) polling: Client,
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use convoke::prelude::*;
-use convoke::transport::{Postgres, Redis};
+use convoke::transport::{Postgres, Redis, Source};
 use convoke::{AsReturned, JobState, RoundDatabase, Task, TaskFailed, TaskTerms};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -131,7 +131,8 @@ fn what_postgres_keeps_beside_queues_is_looked_at_and_repaired() {
         for number in 0..3 {
             orders.append_json("orders/placed", json!({"id": number})).await.unwrap();
         }
-        let audit = db.queue("audit").await.unwrap();
+        let mut audit = db.queue("audit").await.unwrap();
+        audit.open(1).await.unwrap();
         let into = &*format!("{url}#audit");
         let told = document(&["replay", url, "orders", "--into", into, "--json"]).await;
         assert_eq!(told["told"], 3, "{told}");
@@ -139,7 +140,7 @@ fn what_postgres_keeps_beside_queues_is_looked_at_and_repaired() {
         let none = document(&["replay", url, "orders", "--from", rest, "--into", into, "--json"]).await;
         assert_eq!(none["told"], 0);
         assert!(refused(&["replay", url, "order", "--into", into]).await.contains("there is `orders`"));
-        drop(audit);
+        assert_eq!(audit.backlog().await.unwrap(), Some(3));
     });
 }
 
