@@ -30,9 +30,6 @@ mod allow;
 
 pub use builder::SqsBuilder;
 pub(crate) use dead::dead_of;
-<<<<<<< HEAD
-pub(crate) use redrive::Redrive;
-=======
 pub(crate) use look::{SqsFigures, queue_names};
->>>>>>> works
+pub(crate) use redrive::Redrive;
 pub use sqs::Sqs;
