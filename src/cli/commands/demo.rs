@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IsTerminal};
-use std::panic;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -12,6 +11,7 @@ use convoke::Failure;
 use super::cli::told;
 use crate::demo::{self, Ended, Pace, Stage};
 use crate::error::{Error, Result};
+use crate::screen::{hush_panic, restore_on_panic};
 use crate::terminal::Terminal;
 
 const EXAMPLES: &str = "\
@@ -47,7 +47,8 @@ impl Demo {
         if terminal.is_json() {
             return Err(Error::usage("`convoke demo` is for people, and has no JSON").hint("leave `--json` away"));
         }
-        quiet();
+        // One of the services panics, which is what an act shows.
+        hush_panic(demo::PANIC);
         let system = actix::System::new();
         if let (Some(who), Some(folder)) = (&self.sign, &self.folder) {
             return system.block_on(demo::sign(who, folder)).map_err(failed);
@@ -56,6 +57,8 @@ impl Demo {
         if self.plain || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
             return system.block_on(async { demo::whole(&demo::plain(pace)).await }).map_err(failed);
         }
+        restore_on_panic();
+        hush_panic(demo::PANIC);
         system.block_on(shown(pace))
     }
 }
@@ -87,16 +90,6 @@ async fn shown(pace: Pace) -> Result<()> {
             Err(error) => return told(Err(error)),
         }
     }
-}
-
-/// One of the services panics, which is what the act shows; on the terminal it would stand across the picture.
-fn quiet() {
-    let before = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        if info.payload_as_str() != Some(demo::PANIC) {
-            before(info);
-        }
-    }));
 }
 
 fn failed(error: Failure) -> Error {

@@ -10,6 +10,7 @@ use super::cli::told;
 use crate::error::{Error, Result};
 use crate::places::is_url;
 use crate::running::run;
+use crate::screen::restore_on_panic;
 use crate::terminal::Terminal;
 use crate::top::{Source, top};
 
@@ -61,6 +62,7 @@ impl Top {
             }
             sources.push(Source::new(self.at.split(std::slice::from_ref(url))?.0.address().clone(), time));
         }
+        restore_on_panic();
         let every = Duration::from_secs(self.every);
         run(async |stop| stop.or(async { told(top(&sources, every).await) }).await)
     }

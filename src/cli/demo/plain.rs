@@ -26,7 +26,7 @@ fn line(panel: &Panel, change: &Change<'_>, out: &mut impl Write) -> io::Result<
     match change {
         Change::Begins => {
             let bold = Style::new().bold();
-            writeln!(out, "\n{bold}{}{bold:#}", panel.title)?;
+            writeln!(out, "\n{bold}{}{bold:#}: {}", panel.title, panel.about)?;
         }
         Change::Row(row) => {
             let style = style(row.tone);
@@ -48,12 +48,12 @@ mod tests {
     #[test]
     fn a_change_is_a_line() {
         let row = Row { who: "stock".to_owned(), tone: Tone::Waits, full: 0, says: "3 left".to_owned() };
-        let panel = Panel { title: "A round", rows: vec![row.clone()], verdict: None };
+        let panel = Panel { title: "A round", about: "three answer", rows: vec![row.clone()], verdict: None };
         let mut out = Vec::new();
         for change in [Change::Begins, Change::Row(&row), Change::Verdict(Tone::Good, "resolved")] {
             line(&panel, &change, &mut out).unwrap();
         }
         let text = anstream::adapter::strip_str(std::str::from_utf8(&out).unwrap()).to_string();
-        assert_eq!(text, "\nA round\n  stock      3 left\n  resolved\n");
+        assert_eq!(text, "\nA round: three answer\n  stock      3 left\n  resolved\n");
     }
 }

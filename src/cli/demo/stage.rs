@@ -36,6 +36,7 @@ pub(crate) struct Row {
 #[derive(Clone, Debug)]
 pub(crate) struct Panel {
     pub(crate) title: &'static str,
+    pub(crate) about: &'static str,
     pub(crate) rows: Vec<Row>,
     pub(crate) verdict: Option<(Tone, String)>,
 }
@@ -75,14 +76,19 @@ impl Stage {
     }
 
     /// Begins an act, whose rows stand from the beginning on, so that nothing moves while it plays.
-    pub(crate) fn begin<const N: usize>(&self, title: &'static str, rows: [(&str, &str); N]) -> Act {
+    pub(crate) fn begin<const N: usize>(
+        &self,
+        title: &'static str,
+        about: &'static str,
+        rows: [(&str, &str); N],
+    ) -> Act {
         let row = |(who, says): (&str, &str)| Row {
             who: who.to_owned(),
             tone: Tone::Waits,
             full: 0,
             says: says.to_owned(),
         };
-        let panel = Panel { title, rows: rows.into_iter().map(row).collect(), verdict: None };
+        let panel = Panel { title, about, rows: rows.into_iter().map(row).collect(), verdict: None };
         self.changed();
         (self.hears)(&panel, Change::Begins);
         panel.rows.iter().for_each(|row| (self.hears)(&panel, Change::Row(row)));

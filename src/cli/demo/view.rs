@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
@@ -89,15 +89,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, panels: &[Panel], over: bool) {
 
     let lines: Vec<Line<'_>> = panels.iter().flat_map(lines).collect();
     let hidden = lines.len().saturating_sub(usize::from(body.height));
-    frame.render_widget(Paragraph::new(lines[hidden..].to_vec()), Rect { ..body });
+    frame.render_widget(Paragraph::new(lines[hidden..].to_vec()), body);
 }
 
 fn lines(panel: &Panel) -> impl Iterator<Item = Line<'_>> {
     let bold = Style::new().add_modifier(Modifier::BOLD);
     let mut title = vec![Span::styled(panel.title, bold)];
-    if let Some((tone, text)) = &panel.verdict {
-        title.push(Span::styled(format!("  {} {text}", sign(*tone)), color(*tone)));
-    }
+    title.push(match &panel.verdict {
+        Some((tone, text)) => Span::styled(format!("  {} {text}", sign(*tone)), color(*tone)),
+        None => Span::styled(format!(": {}", panel.about), color(Tone::Waits)),
+    });
     let rows = panel.rows.iter().map(|row| {
         let full = usize::from(row.full) * BAR / 100;
         Line::from(vec![
@@ -119,7 +120,7 @@ mod tests {
 
     fn panels() -> Vec<Panel> {
         let stage = Stage::new(Pace::Fast, |_, _| {});
-        let act = stage.begin("A round", [("stock", "waits"), ("payment", "waits")]);
+        let act = stage.begin("A round", "three answer", [("stock", "waits"), ("payment", "waits")]);
         act.row("stock", Tone::Good, 100, "3 left");
         act.verdict(Tone::Bad, "cancelled: payment is missing");
         stage.panels()
@@ -158,8 +159,8 @@ q leave   r again
     #[test]
     fn no_size_is_too_small() {
         let row = |number: usize| Row { who: format!("{number}"), tone: Tone::Back, full: 50, says: "x".repeat(200) };
-        let panel = Panel { title: "many", rows: (0..100).map(row).collect(), verdict: None };
-        for (width, height) in [(1, 1), (2, 2), (0, 0), (200, 1), (1, 200)] {
+        let panel = Panel { title: "many", about: "", rows: (0..100).map(row).collect(), verdict: None };
+        for (width, height) in [(1, 1), (2, 2), (200, 1), (1, 200)] {
             screen(width, height, std::slice::from_ref(&panel));
         }
     }

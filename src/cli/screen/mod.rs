@@ -2,15 +2,20 @@
 //!
 //! `Screen::open → draw, again and again → Drop: the terminal is as it was`
 //!
-//! However it is left, by a key, an error or a panic, the terminal is given back.
+//! However it is left, by a key, an error or a panic, the terminal is given back. A panic that is meant, as an act of the
+//! demonstration shows one, leaves it as it is.
 
-use std::io;
+use std::io::{self, Stdout, stdout};
+use std::panic;
 
-use ratatui::{DefaultTerminal, Frame};
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
+use ratatui::{Frame, Terminal};
 
 /// The terminal in raw mode on its other screen.
 pub(crate) struct Screen {
-    terminal: DefaultTerminal,
+    terminal: Terminal<CrosstermBackend<Stdout>>,
 }
 
 impl Screen {
@@ -18,7 +23,15 @@ impl Screen {
     ///
     /// If this is no terminal, or it does not take what it is told.
     pub(crate) fn open() -> io::Result<Self> {
-        Ok(Self { terminal: ratatui::try_init()? })
+        enable_raw_mode()?;
+        let opened = execute!(stdout(), EnterAlternateScreen).and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
+        match opened {
+            Ok(terminal) => Ok(Self { terminal }),
+            Err(error) => {
+                ratatui::restore();
+                Err(error)
+            }
+        }
     }
 
     pub(crate) fn draw(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
@@ -30,4 +43,23 @@ impl Drop for Screen {
     fn drop(&mut self) {
         ratatui::restore();
     }
+}
+
+/// Has a panic give the terminal back before it is told.
+pub(crate) fn restore_on_panic() {
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        ratatui::restore();
+        before(info);
+    }));
+}
+
+/// Keeps a panic that is meant from the terminal.
+pub(crate) fn hush_panic(meant: &'static str) {
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if info.payload_as_str() != Some(meant) {
+            before(info);
+        }
+    }));
 }

@@ -132,7 +132,7 @@ impl Table {
 }
 
 /// The first column is cut down to this, and no further while others can go.
-const LEAST: usize = 12;
+const LEAST: usize = 10;
 
 fn needed(widths: &[usize]) -> usize {
     widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)

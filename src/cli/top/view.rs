@@ -163,7 +163,7 @@ ROUND  OPEN
 
 q F10 quit   > F6 sort   \\ F4 filter
 ";
-        assert_eq!(screen(&mut View::default(), 36, 10), expected);
+        assert_eq!(screen(&mut View::default(), 36, 11), expected);
     }
 
     #[test]

@@ -57,8 +57,8 @@ async fn filed(folder: &Path, act: impl Fn(usize) + 'static) -> Result<impl Size
 }
 
 pub(super) async fn play(stage: &Stage, folder: &Path) -> Result<(), Failure> {
-    let title = "A durable round: every process of it is killed";
-    let act = stage.begin(title, BOARD.map(|who| (who, "owes a signature within two days")));
+    let about = "every process of it is killed";
+    let act = stage.begin("A durable round", about, BOARD.map(|who| (who, "owes a signature within two days")));
     // Who acts on it is known by name from here on, and need not be there when it closes.
     drop(filed(folder, |_| {}).await?);
     for who in BOARD {

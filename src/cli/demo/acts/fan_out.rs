@@ -26,7 +26,7 @@ fn write_log(order: &JsonEvent) -> Result<(), &'static str> {
 
 pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
     let rows = [("receipt", "listens to OrderPlaced"), ("cache", "listens to OrderPlaced"), ("log", "listens to orders/*")];
-    let act = stage.begin("An event: all who listen hear it", rows);
+    let act = stage.begin("An event", "all who listen hear it", rows);
     let bus = EventBus::default();
     let _guards = [bus.on(send_receipt)?, bus.on(warm_cache)?, bus.on_topic("orders/*", write_log)?];
     act.pause(700).await;

@@ -33,10 +33,10 @@ impl Handler<Heard<OrderPaid>> for Billing {
 }
 
 pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
-    let act = stage.begin("A service: it fails, and comes back", [("billing", "is not there"), ("orders", "none yet")]);
+    let act = stage.begin("A service", "it fails, and comes back", [("billing", "is not there"), ("orders", "none yet")]);
     let bus = EventBus::default();
     let seen = act.clone();
-    let _status = bus.on(move |status: &ServiceStatus| {
+    let status = bus.on(move |status: &ServiceStatus| {
         let (tone, full) = match status.state {
             ServiceState::Running => (Tone::Good, 100),
             ServiceState::Restarting => (Tone::Back, 50),
@@ -54,6 +54,8 @@ pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
     bus.drain().await;
     act.verdict(Tone::Good, "order 13 has killed it; 8 and 9 have waited until it was back");
     act.pause(1_200).await;
+    // What is shown is how it runs.
+    drop(status);
     drop(billing.stop().await);
     Ok(())
 }
