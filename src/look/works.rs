@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::server::unsupported;
+use super::looks::unsupported;
 use crate::store::StoreDatabase;
 use crate::transport::{Address, ErrorKind, MemoryDatabase, ServerKind, TransportError};
 use crate::{Patterns, Read, RoundsLook, TasksLook};
