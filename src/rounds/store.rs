@@ -13,32 +13,28 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::Uuid;
-use crate::durable::plan::channel_of;
+pub use crate::durable::plan::channel_of;
 use crate::outbox::Rows;
 use crate::transport::{BoxFuture, Packet, Source, TransportError};
 
-/// What can keep durable rounds: `SqliteDatabase`, `PostgresDatabase`, `RedisRounds` and
-/// [`MemoryDatabase`](crate::transport::MemoryDatabase).
-pub trait RoundDatabase: sealed::KeepsRounds + Clone + fmt::Debug + Send + Sync + 'static {}
-
-impl<D: sealed::KeepsRounds + Clone + fmt::Debug + Send + Sync + 'static> RoundDatabase for D {}
-
-pub(crate) mod sealed {
-    use super::*;
-
-    /// What the database does for rounds, which nobody outside may implement or call.
-    pub trait KeepsRounds: Sized {
-        /// Opens the rounds of the broker of this name: looks whether the tables are there, and makes the broker if there is none.
-        ///
-        /// # Errors
-        ///
-        /// Those of a queue of this database.
-        fn open_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, OpenedRounds>;
-    }
-
-    /// What comes of opening the rounds of a broker.
-    pub(crate) type OpenedRounds = Result<Arc<dyn RoundStore>, TransportError>;
+/// What can keep durable rounds: `SqliteDatabase`, `PostgresDatabase`, `RedisRounds`, [`MemoryDatabase`](crate::transport::MemoryDatabase), and
+/// [a store of your own](crate::guide::durable#a-store-of-your-own).
+///
+/// A clone is the same database.
+pub trait RoundDatabase: Clone + fmt::Debug + Send + Sync + 'static {
+    /// Opens the rounds of the broker of this name: looks whether the tables are there, and makes the broker if there is none. Opened
+    /// twice, they are the same rounds, as two processes have them.
+    ///
+    /// # Errors
+    ///
+    /// - `Missing` if there are no tables.
+    /// - `Unsupported` if the database would lose rounds as it is set.
+    /// - `Unreachable` after the deadline, `Denied` for credentials and rights.
+    fn open_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, OpenedRounds>;
 }
+
+/// What comes of opening the rounds of a broker.
+pub type OpenedRounds = Result<Arc<dyn RoundStore>, TransportError>;
 
 /// The rounds of one broker.
 ///
@@ -54,6 +50,11 @@ pub trait RoundStore: Send + Sync + 'static {
     /// Notes by which rules this broker opens rounds from now on. Rules that are those of the broker already, and the first that
     /// it gets, are taken; others only if it `replaces` those that there are. Two that do this at once wait for each other.
     fn enroll<'a>(&'a self, rules: &'a str, replaces: bool) -> BoxFuture<'a, Result<Enrolled, TransportError>>;
+
+    /// Deletes rules that nobody needs: by which the broker does not open rounds now, by which no round goes that is not over, and that nobody
+    /// has enrolled for this long. Returns how many it were. Whoever opens rounds by others than those that were enrolled last enrolls
+    /// them again before that.
+    fn forget_rules(&self, older: Duration) -> BoxFuture<'_, Result<u64, TransportError>>;
 
     /// Has rounds judged, in one transaction: locks each place, in an order that is the same for all who do so; reads it; has it
     /// judged; and writes what was ruled. Events that a ruling has heard are in the outboxes of their consumers by the same
@@ -141,8 +142,9 @@ pub trait RoundStore: Send + Sync + 'static {
         self.outbox_of(&channel_of(party))
     }
 
-    /// Opens what has the rounds that a consumer of this name is to hear of, for a process that has such a consumer.
-    fn road<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Road, TransportError>>;
+    /// Opens what has the rounds that a consumer of this name is to hear of, for a process that has such a consumer. What a queue has lent to
+    /// one that dies it lends to another one after this lease.
+    fn road<'a>(&'a self, channel: &'a str, lease: Duration) -> BoxFuture<'a, Result<Road, TransportError>>;
 }
 
 /// By which way a process gets what waits for a name.

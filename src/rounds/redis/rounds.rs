@@ -15,13 +15,13 @@ use super::names::Names;
 use super::{look, names, settings, work};
 use crate::durable::plan::outbox_of;
 use crate::durable::{
-    Due, Enrolled, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures, RoundStore,
+    Due, Enrolled, Judge, Kept, OpenedRounds, Party, Past, Place, Road, RoundDatabase, RoundFigures, RoundStore,
 };
 use crate::sql::Bell;
 use crate::transport::redis::Script;
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
-impl KeepsRounds for RedisRounds {
+impl RoundDatabase for RedisRounds {
     fn open_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, OpenedRounds> {
         Box::pin(async move {
             let at: Arc<str> = format!("redis rounds {broker}").into();
@@ -96,6 +96,10 @@ impl RoundStore for RedisStore {
 
     fn enroll<'a>(&'a self, rules: &'a str, replaces: bool) -> BoxFuture<'a, Result<Enrolled, TransportError>> {
         Box::pin(names::enroll(self, rules, replaces))
+    }
+
+    fn forget_rules(&self, older: Duration) -> BoxFuture<'_, Result<u64, TransportError>> {
+        Box::pin(names::forget_rules(self, older))
     }
 
     fn work<'a>(&'a self, places: &'a [Place], judge: &'a dyn Judge) -> BoxFuture<'a, Result<(), TransportError>> {
@@ -173,9 +177,9 @@ impl RoundStore for RedisStore {
         outbox_of(&self.broker, consumer)
     }
 
-    fn road<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Road, TransportError>> {
+    fn road<'a>(&'a self, channel: &'a str, lease: Duration) -> BoxFuture<'a, Result<Road, TransportError>> {
         Box::pin(async move {
-            let queue = self.server.queue(&self.broker, channel).await?;
+            let queue = self.server.queue(&self.broker, channel, lease).await?;
             Ok(Road::Queue(Box::new(queue)))
         })
     }

@@ -10,11 +10,12 @@ CREATE TABLE {schema}.convoke_round_broker (
     name  text COLLATE "C" NOT NULL UNIQUE
 );
 
--- `id` is a digest of the text. They stay, for rounds go by them.
+-- `id` is a digest of the text. They stay for as long as rounds go by them. `noted_at` is when they were enrolled last, in µs since 1970.
 CREATE TABLE {schema}.convoke_round_rules (
-    id     bigint NOT NULL,
-    broker integer NOT NULL,
-    text   text NOT NULL,
+    id       bigint NOT NULL,
+    noted_at bigint NOT NULL,
+    broker   integer NOT NULL,
+    text     text NOT NULL,
     PRIMARY KEY (broker, id)
 );
 
@@ -304,8 +305,9 @@ BEGIN
         SELECT b.id, b.tag INTO its_broker, its_tag FROM {schema}.convoke_round_broker AS b WHERE b.name = p_broker;
     END IF;
     IF its_tag IS DISTINCT FROM p_tag THEN
-        INSERT INTO {schema}.convoke_round_rules (id, broker, text)
-            SELECT n.id, its_broker, n.text FROM unnest(p_rules, p_texts) AS n (id, text) ON CONFLICT DO NOTHING;
+        INSERT INTO {schema}.convoke_round_rules (id, noted_at, broker, text)
+            SELECT n.id, {schema}.convoke_micros_1(), its_broker, n.text FROM unnest(p_rules, p_texts) AS n (id, text)
+            ON CONFLICT DO NOTHING;
         UPDATE {schema}.convoke_round_broker SET rules = p_enrolled
             WHERE id = its_broker AND rules IS NULL AND p_enrolled IS NOT NULL;
         INSERT INTO {schema}.convoke_round_consumer (broker, name)
@@ -330,7 +332,8 @@ BEGIN
     IF its_rules <> p_id AND NOT p_replaces THEN
         RETURN (SELECT coalesce(max(r.text), '') FROM {schema}.convoke_round_rules AS r WHERE r.broker = its_broker AND r.id = its_rules);
     END IF;
-    INSERT INTO {schema}.convoke_round_rules (id, broker, text) VALUES (p_id, its_broker, p_text) ON CONFLICT DO NOTHING;
+    INSERT INTO {schema}.convoke_round_rules (id, noted_at, broker, text) VALUES (p_id, {schema}.convoke_micros_1(), its_broker, p_text)
+        ON CONFLICT (broker, id) DO UPDATE SET noted_at = excluded.noted_at;
     SELECT r.text INTO there FROM {schema}.convoke_round_rules AS r WHERE r.broker = its_broker AND r.id = p_id;
     IF there IS DISTINCT FROM p_text THEN
         RAISE EXCEPTION 'other rules have the same digest' USING ERRCODE = 'ZC003';
