@@ -60,7 +60,8 @@ impl AnyQueue {
         Self::opened(address, true).await
     }
 
-    /// Opens the queue that an address names, and creates and migrates nothing.
+    /// Opens the queue that an address names, and creates and migrates nothing. A queue of a database or of Redis is there once somebody
+    /// has published to it, or received from it.
     ///
     /// # Errors
     ///

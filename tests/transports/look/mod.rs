@@ -19,6 +19,8 @@ mod naming;
 mod versions;
 /// The command `convoke`, as users run it.
 mod command;
+/// A hundred thousand letters.
+mod many;
 
 use std::time::Duration;
 
@@ -66,9 +68,13 @@ over! { memory sqlite postgres redis rabbitmq sqs: {
     naming::a_queue_is_opened_by_its_address_and_not_made_by_looking,
 } }
 
-/// Opens a queue, and makes it.
+/// Opens a queue, and has it made: in a database and on Redis it is there once somebody has been there.
 async fn open(place: &Place, name: &str) -> AnyQueue {
-    AnyQueue::at(&place.address(name)).await.unwrap()
+    let queue = AnyQueue::at(&place.address(name)).await.unwrap();
+    let mut once = queue.clone();
+    once.open(1).await.unwrap();
+    once.close().await.unwrap();
+    queue
 }
 
 async fn look(place: &Place, name: &str) -> Server {
