@@ -33,6 +33,8 @@ pub(super) struct Loan {
     pub(super) lent: i32,
     rank: i16,
     pub(super) attempt: u32,
+    /// How often it was dead in its place, and given another chance.
+    pub(super) redriven: u64,
     /// Whether it was heard alone, and nobody has said how that ended.
     pub(super) marked: bool,
     is_text: bool,
@@ -140,6 +142,7 @@ fn loan_of(row: &PgRow) -> Result<Loan, sqlx::Error> {
         lent: row.try_get(1)?,
         rank,
         attempt: row.try_get::<i32, _>(2)?.try_into().unwrap_or(u32::MAX),
+        redriven: row.try_get::<i32, _>(12)?.try_into().unwrap_or_default(),
         marked: row.try_get(4)?,
         is_text,
         packet,

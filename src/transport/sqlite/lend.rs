@@ -35,7 +35,7 @@ static WAKE_AND_LEND: LazyLock<SqlStr> =
     LazyLock::new(|| AssertSqlSafe(format!("{WAKE}; {}", lend_sql())).into_sql_str());
 
 fn lend_sql() -> String {
-    let columns = "d.lent, d.attempt, d.marked, d.rank, m.packet, m.topic, m.key, m.priority, m.attributes";
+    let columns = "d.lent, d.attempt, d.redriven, d.marked, d.rank, m.packet, m.topic, m.key, m.priority, m.attributes";
     format!(
         "UPDATE convoke_delivery SET state = 2, sort = ?3, ticket = ?5, attempt = attempt + 1, lent = lent + 1 WHERE id IN ( \
             SELECT id FROM convoke_delivery WHERE lane = ?1 AND state = 0 ORDER BY sort, id LIMIT ?4 \
@@ -48,7 +48,7 @@ fn lend_sql() -> String {
 
 /// Those that are large, one by one.
 pub(super) const LARGE: &str = "SELECT d.id, d.lent, d.attempt, m.packet, m.topic, m.key, m.priority, m.attributes, m.body, \
-        d.marked, d.rank \
+        d.marked, d.rank, d.redriven \
     FROM json_each(?1) AS large CROSS JOIN convoke_delivery AS d ON d.id = large.value \
     CROSS JOIN convoke_message AS m ON m.id = d.message";
 
@@ -67,6 +67,7 @@ pub(super) struct Loan {
     pub(super) id: i64,
     pub(super) lent: i64,
     pub(super) attempt: u32,
+    pub(super) redriven: u64,
     rank: i64,
     /// Whether it was heard alone, and nobody has said how that ended.
     pub(super) marked: bool,
@@ -105,11 +106,11 @@ pub(super) async fn lend(
 }
 
 /// What stands beside an id and a body.
-type Columns = (i64, i64, u8, i64, String, String, Option<String>, u8, Option<String>);
+type Columns = (i64, i64, i64, u8, i64, String, String, Option<String>, u8, Option<String>);
 
 fn loan(
     id: i64,
-    (lent, attempt, marked, rank, name, topic, key, priority, attributes): Columns,
+    (lent, attempt, redriven, marked, rank, name, topic, key, priority, attributes): Columns,
     body: Vec<u8>,
 ) -> Loan {
     let mut packet = Packet::new(name, body);
@@ -117,7 +118,8 @@ fn loan(
     packet.key = key;
     packet.priority = priority;
     packet.attributes = read_attributes(attributes.as_deref());
-    Loan { id, lent, attempt: attempt.try_into().unwrap_or(u32::MAX), rank, marked: marked > 0, packet }
+    let attempt = attempt.try_into().unwrap_or(u32::MAX);
+    Loan { id, lent, attempt, redriven: redriven.try_into().unwrap_or_default(), rank, marked: marked > 0, packet }
 }
 
 /// Returns when there will be something, in ms since 1970: 0 if there is, `None` if nobody knows.
@@ -163,7 +165,8 @@ pub(super) async fn packet(
     id: i64,
     lent: i64,
 ) -> Result<Option<Packet>, sqlx::Error> {
-    let read = "SELECT d.id, d.lent, d.attempt, m.packet, m.topic, m.key, m.priority, m.attributes, m.body, d.marked, d.rank \
+    let read = "SELECT d.id, d.lent, d.attempt, m.packet, m.topic, m.key, m.priority, m.attributes, m.body, \
+        d.marked, d.rank, d.redriven \
         FROM convoke_delivery AS d JOIN convoke_message AS m ON m.id = d.message WHERE d.id = ?1 AND d.lent = ?2";
     let row = sqlx::query(read).bind(id).bind(lent).fetch_optional(connection).await?;
     row.map(|row| Ok(loan_of(&row)?.packet)).transpose()
@@ -181,6 +184,7 @@ fn loan_of(row: &SqliteRow) -> Result<Loan, sqlx::Error> {
         attempt: row.try_get::<i64, _>(2)?.try_into().unwrap_or(u32::MAX),
         marked: row.try_get(9)?,
         rank: row.try_get(10)?,
+        redriven: row.try_get::<i64, _>(11)?.try_into().unwrap_or_default(),
         packet,
     })
 }

@@ -40,12 +40,14 @@ pub(super) const FIGURES: &str = "SELECT \
         WHERE d.lane = ?1 AND d.state = 4 LIMIT ?2 \
     ))";
 
-pub(super) const REDRIVE: &str = "UPDATE convoke_delivery SET state = 0, sort = rank, attempt = 0, lent = lent + 1, record = NULL \
-    WHERE id = ?2 AND lane = ?1 AND state = 4";
+pub(super) const REDRIVE: &str = "UPDATE convoke_delivery SET state = 0, sort = rank, attempt = 0, lent = lent + 1, \
+    redriven = redriven + 1, record = NULL WHERE id = ?2 AND lane = ?1 AND state = 4";
 
 /// So many at a time that others can write between.
-pub(super) const REDRIVE_SOME: &str = "UPDATE convoke_delivery SET state = 0, sort = rank, attempt = 0, lent = lent + 1, record = NULL \
-    WHERE id IN (SELECT id FROM convoke_delivery WHERE lane = ?1 AND state = 4 AND sort > ?2 ORDER BY sort LIMIT 500) \
+pub(super) const REDRIVE_SOME: &str = "UPDATE convoke_delivery SET state = 0, sort = rank, attempt = 0, lent = lent + 1, \
+    redriven = redriven + 1, record = NULL WHERE id IN ( \
+        SELECT id FROM convoke_delivery WHERE lane = ?1 AND state = 4 AND sort > ?2 ORDER BY sort LIMIT 500 \
+    ) \
     RETURNING id";
 
 pub(super) const DISCARD: &str = "DELETE FROM convoke_delivery WHERE id = ?2 AND lane = ?1 AND state = 4";

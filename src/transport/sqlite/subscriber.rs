@@ -221,7 +221,9 @@ async fn find(
             bell: bell.clone(),
             _room: room.split(1),
         };
-        Delivery::new(core.at.clone(), loan.packet, loan.attempt, receipt).with_lease(core.lease).with_mark(loan.marked)
+        let delivery = Delivery::new(core.at.clone(), loan.packet, loan.attempt, receipt);
+        let place = loan.id.try_into().unwrap_or_default();
+        delivery.with_lease(core.lease).with_mark(loan.marked).with_place(place, loan.redriven)
     });
     Ok(Found { deliveries: lent.collect(), next: None, view })
 }

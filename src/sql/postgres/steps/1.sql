@@ -13,9 +13,10 @@ CREATE TABLE {schema}.convoke_lane (
 
 -- What a lane still owes: one row for each packet and lane, which is inserted, lent by one update, and deleted. `state` is 0
 -- ready, 1 held back, 2 lent, 3 behind another of its key. `due` is when it is ready, where it is held back or lent. `lent`
--- counts how often it was lent: together with the id it says whose it is. A key counts by its hash, so that a long one can
--- be looked for: two of one hash go one after the other too. `is_text` is set where the body is a text of the database's
--- encoding, which is UTF-8: to write that into an answer takes a tenth of the time that bytes take.
+-- counts how often it was lent: together with the id it says whose it is. `redriven` counts how often it was dead in its place and
+-- given another chance. A key counts by its hash, so that a long one can be looked for: two of one hash go one after the other too.
+-- `is_text` is set where the body is a text of the database's encoding, which is UTF-8: to write that into an answer takes a tenth of
+-- the time that bytes take.
 CREATE TABLE {schema}.convoke_delivery (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     due        timestamptz NOT NULL,
@@ -23,6 +24,7 @@ CREATE TABLE {schema}.convoke_delivery (
     key_hash   bigint,
     lent       integer NOT NULL DEFAULT 0,
     attempt    integer NOT NULL DEFAULT 0,
+    redriven   integer NOT NULL DEFAULT 0,
     rank       smallint NOT NULL,
     state      smallint NOT NULL,
     marked     boolean NOT NULL DEFAULT false,
@@ -172,7 +174,7 @@ CREATE FUNCTION {schema}.convoke_lend_1(
 )
 RETURNS TABLE (
     id bigint, lent integer, attempt integer, rank smallint, marked boolean, packet text, topic text, key text,
-    attributes text, body bytea, took float8, body_text text
+    attributes text, body bytea, took float8, body_text text, redriven integer
 )
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 SET enable_memoize = off SET plan_cache_mode = force_generic_plan AS $$
@@ -266,7 +268,8 @@ BEGIN
                 state = 2, due = clock_timestamp() + p_lease * interval '1 ms', attempt = d.attempt + 1, lent = d.lent + 1
             WHERE d.id = ANY (ids)
             RETURNING d.id, d.lent, d.attempt, d.rank, d.marked, d.packet, d.topic, d.key, d.attributes,
-                CASE WHEN NOT d.is_text THEN d.body END, scan, CASE WHEN d.is_text THEN convert_from(d.body, 'UTF8') END;
+                CASE WHEN NOT d.is_text THEN d.body END, scan, CASE WHEN d.is_text THEN convert_from(d.body, 'UTF8') END,
+                d.redriven;
         GET DIAGNOSTICS taken = ROW_COUNT;
         rest := rest - taken;
         passes := passes + 1;

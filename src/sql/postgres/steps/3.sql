@@ -70,7 +70,8 @@ BEGIN
         SELECT id FROM {schema}.convoke_delivery WHERE lane = p_lane AND state = 4 AND id BETWEEN p_from AND p_to
         ORDER BY id LIMIT p_limit FOR NO KEY UPDATE
     ), there AS (
-        UPDATE {schema}.convoke_delivery AS d SET state = 0, attempt = 0, lent = d.lent + 1, record = NULL
+        UPDATE {schema}.convoke_delivery AS d SET
+            state = 0, attempt = 0, lent = d.lent + 1, redriven = d.redriven + 1, record = NULL
         FROM dead WHERE d.id = dead.id AND d.state + 0 = 4 RETURNING d.id
     )
     SELECT array_agg(id ORDER BY id) INTO redriven FROM there;
