@@ -35,9 +35,10 @@ pub(super) const LETTERS: &str = "SELECT d.id, d.record, m.packet, m.topic, m.ke
 pub(super) const FIGURES: &str = "SELECT \
     (SELECT count(*) FROM (SELECT 1 FROM convoke_delivery WHERE lane = ?1 AND state = 4 LIMIT ?2)), \
     (SELECT count(*) FROM ( \
-        SELECT 1 FROM convoke_delivery AS d \
-        CROSS JOIN convoke_delivery AS f ON f.lane = d.lane AND f.key = d.key AND f.id > d.id \
-        WHERE d.lane = ?1 AND d.state = 4 LIMIT ?2 \
+        SELECT 1 FROM ( \
+            SELECT lane, key, id FROM convoke_delivery WHERE lane = ?1 AND state = 4 ORDER BY sort LIMIT ?2 \
+        ) AS letter CROSS JOIN convoke_delivery AS f ON f.lane = letter.lane AND f.key = letter.key AND f.id > letter.id \
+        LIMIT ?2 \
     ))";
 
 pub(super) const REDRIVE: &str = "UPDATE convoke_delivery SET state = 0, sort = rank, attempt = 0, lent = lent + 1, \
@@ -84,7 +85,7 @@ async fn in_time<T>(core: &Core, work: impl Future<Output = Result<T, sqlx::Erro
     done.map_err(|error| describe(&core.at, &error))
 }
 
-fn most_counted() -> i64 {
+pub(super) fn most_counted() -> i64 {
     MOST_COUNTED.try_into().unwrap_or(i64::MAX)
 }
 
