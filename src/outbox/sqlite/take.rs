@@ -190,9 +190,12 @@ mod tests {
         let mut found = Vec::new();
         for more in [2, 4] {
             sqlx::query(fill).bind(more * MOST).execute(&mut *connection).await.unwrap();
-            for (state, figures) in
-                [(0, (MOST, 0, 0, Some(1))), (1, (0, MOST, 0, None)), (2, (0, 0, MOST, None)), (0, (MOST, 0, 0, Some(1)))]
-            {
+            for (state, figures) in [
+                (0, (MOST, 0, 0, Some(1))),
+                (1, (0, MOST, 0, None)),
+                (2, (0, 0, MOST, None)),
+                (0, (MOST, 0, 0, Some(1))),
+            ] {
                 let all = sqlx::query("UPDATE convoke_outbox SET state = ?1").bind(state);
                 all.execute(&mut *connection).await.unwrap();
                 let ask = sqlx::query_as::<_, (i64, i64, i64, Option<i64>)>(FIGURES).bind(1).bind(MOST);

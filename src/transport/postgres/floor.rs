@@ -106,7 +106,8 @@ impl Floor {
         self.settling.note((drawn, moment), writers);
         if let Some((drawn, moment)) = self.settling.settled() {
             let (id, since, low) = (self.id, self.since, array(self.low.iter()));
-            let sql = format!("SELECT * FROM {schema}.convoke_floor_1({lane}, {id}, {since}, {drawn}, {moment}, '{low}')");
+            let sql =
+                format!("SELECT * FROM {schema}.convoke_floor_1({lane}, {id}, {since}, {drawn}, {moment}, '{low}')");
             let found = row(database, at, &sql).await?;
             let low = found.try_get(2).map_err(|error| describe(at, &error))?;
             (self.id, self.since) = pair(at, &found)?;

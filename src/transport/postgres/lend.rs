@@ -13,10 +13,10 @@ use sqlx::postgres::PgRow;
 use tokio::time::Instant;
 
 use super::floor::{Floor, SHARE, SLOW};
-use super::insert::{MAX_BYTES, millis};
+use super::insert::millis;
 use super::queue::Core;
 use crate::sql::postgres::{Form, body_of, describe, quoted};
-use crate::sql::read_attributes;
+use crate::sql::{MAX_BYTES, read_attributes};
 use crate::transport::{ErrorKind, MOST_COUNTED, Packet, TransportError};
 
 // States of a delivery.

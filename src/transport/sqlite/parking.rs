@@ -184,14 +184,8 @@ fn letter_of(core: &Core, row: &SqliteRow) -> Result<LetterInPlace, sqlx::Error>
     packet.key = row.try_get(4)?;
     packet.priority = row.try_get(5)?;
     packet.attributes = read_attributes(row.try_get(6)?);
-    let record = DeadLetterRecord::read(row.try_get(1)?).unwrap_or_else(|| DeadLetterRecord::unread(&core.at, &packet));
-    let (position, parked) = (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(8)?);
-    Ok(LetterInPlace::new(
-        position.try_into().unwrap_or_default(),
-        packet,
-        record,
-        parked.try_into().unwrap_or_default(),
-    ))
+    let (position, parked) = (row.try_get(0)?, row.try_get(8)?);
+    Ok(LetterInPlace::of_row(&core.at, position, packet, row.try_get(1)?, parked))
 }
 
 #[cfg(test)]
