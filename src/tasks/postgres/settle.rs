@@ -47,7 +47,9 @@ impl Columns {
                     (0, number_of(*state), 0, text.as_deref().map(kept))
                 }
                 How::Over { state, text, keep } => {
-                    (number_of(*state), number_of(*state), micros(*keep), text.as_deref().map(kept))
+                    let number = number_of(*state);
+                    let how = if ending.counts { number } else { -number };
+                    (how, number, micros(*keep), text.as_deref().map(kept))
                 }
                 How::Again { after, reason } => (1, 0, micros(*after), Some(kept(reason))),
                 How::Released => (2, 0, 0, None),
