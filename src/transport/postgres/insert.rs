@@ -73,7 +73,7 @@ async fn insert(core: &Core, parcels: Vec<Parcel<Row>>) -> Result<(), TransportE
     let group = alone.then_some(core.group.as_str());
     let call = Call::new(core.database.schema(), &core.queue, group, core.deduplicate.filter(|_| !alone));
     let columns = Arc::new(Columns::of(parcels.into_iter().flat_map(|parcel| parcel.rows)));
-    if let Some(lease) = core.own.take(&core.database).await {
+    if let Some(lease) = core.own.take(&core.database, &core.at).await {
         let (call, columns) = (call.clone(), columns.clone());
         let said = lease.say(&core.at, deadline, move |connection| {
             Box::pin(async move { call.query(COMMITTED, &columns).fetch_all(connection).await })
