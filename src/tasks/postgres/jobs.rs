@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::floor::Floor;
 use super::{add, lend, look, note, settle};
-use crate::sql::postgres::{PostgresDatabase, describe, late};
+use crate::sql::postgres::{Own, PostgresDatabase, describe, late};
 use crate::tasks::OpenTasks;
 use crate::tasks::{Added, Ending, Held, Loans, NewJob, Noted, Row, State, TaskFigures, Unclaimed, Wanted};
 use crate::tasks::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Outboxes, Work};
@@ -53,6 +53,7 @@ impl KeepsJobs<PgConnection> for PostgresDatabase {
                 id: Mutex::new("".into()),
                 turns: AtomicBool::new(false),
                 lending: Mutex::default(),
+                own: Own::default(),
                 bell: self.bells().watch(BELL),
             };
             jobs.learn_id().await?;
@@ -69,6 +70,8 @@ pub(super) struct PostgresJobs {
     /// Whether keys with a limit were seen: then what ends makes room for others.
     pub(super) turns: AtomicBool,
     lending: Mutex<Lending>,
+    /// By which it settles while there is much to settle.
+    pub(super) own: Own,
     bell: watch::Receiver<()>,
 }
 
