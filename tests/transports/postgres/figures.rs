@@ -67,16 +67,21 @@ async fn the_backlog_and_what_is_parked_are_counted_by_so_many_pages_however_muc
             assert_eq!(queue.backlog().await.unwrap(), Some(waiting.unsigned_abs()), "{name}");
             let figures = queue.parking().figures().await.unwrap();
             assert_eq!((figures.dead, figures.parked), (if name == "dead" { MOST.unsigned_abs() } else { 0 }, 0));
-            for count in ["backlog", "parked"] {
-                let sql = format!(
-                    "SELECT shop.convoke_{count}_1(id, {MOST}) FROM shop.convoke_lane WHERE queue = '{name}' AND grp = ''"
-                );
+            // Letters are listed and redriven by the same index; none stands so far behind.
+            let last = i64::MAX;
+            for count in [
+                format!("shop.convoke_backlog_1(id, {MOST})"),
+                format!("shop.convoke_parked_1(id, {MOST})"),
+                "(SELECT count(*) FROM shop.convoke_letters_1(id, 0, 10, 100))".to_owned(),
+                format!("shop.convoke_redrive_1(id, {last}, {last}, 10)"),
+            ] {
+                let sql = format!("SELECT {count} FROM shop.convoke_lane WHERE queue = '{name}' AND grp = ''");
                 of_all.push(pages(&db, &sql).await);
             }
         }
         found.push(of_all);
     }
-    are_as_many("a backlog and what is parked: ready, held back, lent, behind another, dead", &found);
+    are_as_many("a backlog, what is parked, and letters: ready, held back, lent, behind another, dead", &found);
 }
 
 #[actix_rt::test]

@@ -23,7 +23,8 @@ BEGIN
     ) AS behind);
 END $$;
 
--- Returns the dead letters of a lane behind this id, and how many are behind each, counted up to so many.
+-- Returns the dead letters of a lane behind this id, and how many are behind each, counted up to so many. Here and below letters are looked
+-- for in the order of lane and id: by that of the ids alone, the primary key would do as well, and all rows are read where there are few.
 CREATE FUNCTION {schema}.convoke_letters_1(p_lane bigint, p_after bigint, p_limit bigint, p_most bigint)
 RETURNS TABLE (
     id bigint, rank smallint, packet text, topic text, key text, attributes text, body bytea, record text, behind bigint
@@ -38,22 +39,23 @@ BEGIN
                 WHERE f.lane = d.lane AND f.key_hash <= d.key_hash AND (f.key_hash, f.id) > (d.key_hash, d.id)
                 ORDER BY f.key_hash, f.id LIMIT p_most
             ) AS behind
-        ) FROM {schema}.convoke_delivery AS d WHERE d.lane = p_lane AND d.state = 4 AND d.id > p_after
-        ORDER BY d.id LIMIT p_limit;
+        ) FROM {schema}.convoke_delivery AS d WHERE d.lane <= p_lane AND (d.lane, d.id) > (p_lane, p_after) AND d.state = 4
+        ORDER BY d.lane, d.id LIMIT p_limit;
 END $$;
 
 -- Counts the dead letters of a lane, and what is parked behind them, each up to so many.
 CREATE FUNCTION {schema}.convoke_parked_1(p_lane bigint, p_most bigint, OUT letters bigint, OUT parked bigint)
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
-SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_mergejoin = off SET enable_sort = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     SELECT count(*) INTO letters FROM (
-        SELECT 1 FROM {schema}.convoke_delivery WHERE lane = p_lane AND state = 4 LIMIT p_most
+        SELECT 1 FROM {schema}.convoke_delivery
+        WHERE lane <= p_lane AND (lane, id) > (p_lane, 0) AND state = 4 ORDER BY lane, id LIMIT p_most
     ) AS dead;
     SELECT count(*) INTO parked FROM (
         SELECT 1 FROM (
-            SELECT d.lane, d.key_hash, d.id FROM {schema}.convoke_delivery AS d WHERE d.lane = p_lane AND d.state = 4
-            ORDER BY d.id LIMIT p_most
+            SELECT d.lane, d.key_hash, d.id FROM {schema}.convoke_delivery AS d
+            WHERE d.lane <= p_lane AND (d.lane, d.id) > (p_lane, 0) AND d.state = 4 ORDER BY d.lane, d.id LIMIT p_most
         ) AS letter CROSS JOIN LATERAL (
             SELECT 1 FROM {schema}.convoke_delivery AS f
             WHERE f.lane = letter.lane AND f.key_hash <= letter.key_hash AND (f.key_hash, f.id) > (letter.key_hash, letter.id)
@@ -97,8 +99,9 @@ DECLARE
     redriven bigint[];
 BEGIN
     WITH dead AS MATERIALIZED (
-        SELECT id FROM {schema}.convoke_delivery WHERE lane = p_lane AND state = 4 AND id BETWEEN p_from AND p_to
-        ORDER BY id LIMIT p_limit FOR NO KEY UPDATE
+        SELECT id FROM {schema}.convoke_delivery
+        WHERE lane <= p_lane AND (lane, id) >= (p_lane, p_from) AND id <= p_to AND state = 4
+        ORDER BY lane, id LIMIT p_limit FOR NO KEY UPDATE
     ), there AS (
         UPDATE {schema}.convoke_delivery AS d SET
             state = 0, attempt = 0, lent = d.lent + 1, redriven = d.redriven + 1, record = NULL
