@@ -204,6 +204,10 @@ pub mod rounds {
     #[doc(inline)]
     pub use crate::durable::store as round_store;
 
+    #[cfg(feature = "testing")]
+    #[doc(inline)]
+    pub use crate::durable::conformance;
+
     // Who takes part in a round.
     #[doc(inline)]
     pub use convoke_actors::{

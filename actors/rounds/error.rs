@@ -91,8 +91,6 @@ pub enum JoinError {
     },
     /// The broker's rules contain an error, or the emitter's own deadline is zero.
     Config(ConfigError),
-    /// The broker is a durable one, which tells its emitters nothing by itself: leave `on_kept` and `on_outcome` out.
-    CannotBeTold,
     /// The broker is a durable one, and the consumer has no name by which other processes know it.
     NamelessConsumer,
     /// The database of a durable broker has not taken it. The text says why.
@@ -127,10 +125,6 @@ impl fmt::Display for JoinError {
             }
             Self::Full { limit } => write!(f, "the broker has its {limit} members: raise `max_members`"),
             Self::Config(error) => error.fmt(f),
-            Self::CannotBeTold => f.write_str(
-                "a durable broker tells its emitters nothing by itself: leave `on_kept` and `on_outcome` out, and await the emission or \
-                 its `committed()`, or join a consumer",
-            ),
             Self::NamelessConsumer => f.write_str(
                 "a consumer of a durable broker is known by its name in every process: write `closure.named(\"sign\")` or \
                  `Consumer::new(…).named(\"sign\")`",

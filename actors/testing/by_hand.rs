@@ -41,6 +41,7 @@ impl<P: Payload> Promise<P> {
         loop {
             return Some(match answers.pop()? {
                 Pledged::Kept { payload, .. } => Promised::Kept(payload),
+                Pledged::Awaited(awaited) => Promised::Kept(awaited.payload),
                 Pledged::Vetoed { reason, .. } => Promised::Vetoed(reason),
                 Pledged::Lost { .. } => Promised::Lost,
                 // It is among the heartbeats.
@@ -97,6 +98,7 @@ impl<P: Payload> Summons<P> {
             board: Board::default(),
             heartbeats: Heartbeats::default(),
             end: End::default(),
+            is_durable: false,
         });
         let pledge = Pledge::new(call.clone(), BY_HAND);
         (Self { pledge }, Promise(call))

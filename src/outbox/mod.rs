@@ -32,6 +32,8 @@ pub use builder::OutboxBuilder;
 pub use error::OutboxError;
 pub use letters::OutboxLetter;
 pub use outbox::Outbox;
+#[cfg(feature = "postgres")]
+pub(crate) use postgres::Insertion;
 pub use relay::{Relay, RelayHealth, RelayProbe, RelayService};
 pub(crate) use rows::sealed::{Keeping, Keeps, Opened, Rows};
 pub(crate) use rows::{Dead, FirstDead, LANES, Lanes, Taken, lane_of};

@@ -22,7 +22,7 @@ use crate::{Envelope, EnvelopeLimits, JsonEvent, Metadata, Patterns, Route, Secr
 const WHOSE: &str = "of the outbox, of its routes and of their workers";
 
 /// Beyond so many rows of a kind nobody counts.
-const COUNTED: u64 = 100_000;
+const COUNTED: u64 = 10_000;
 
 /// Publishes events in the transactions of the application: an event and the rows of its transaction are both there, or
 /// neither. A [relay](Self::relay) hands events to a server after their commit.
@@ -167,7 +167,7 @@ impl<D: OutboxDatabase> Outbox<D> {
         Relay::new(rows, self.stamp.publisher().clone(), route)
     }
 
-    /// Returns how many events wait, are dead and are parked. Beyond 100,000 of a kind nobody counts.
+    /// Returns how many events wait, are dead and are parked. Beyond 10,000 of a kind nobody counts.
     ///
     /// # Errors
     ///

@@ -40,6 +40,7 @@ pub trait OutboxDatabase:
 }
 
 pub(crate) mod sealed {
+    use std::any::Any;
     use std::sync::Arc;
 
     use super::*;
@@ -82,6 +83,11 @@ pub(crate) mod sealed {
 
         /// Returns the statement that inserts this packet, for a client that is not ours.
         fn statement(&self, packet: Packet) -> Statement;
+
+        /// Returns itself, for who inserts by a statement that does something else too, where there is one.
+        fn known(&self) -> Option<&dyn Any> {
+            None
+        }
     }
 
     /// The rows of one outbox, as the relay and who repairs see them. All is done on connections of its own.

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::durable::Durable;
 use super::error::DurableError;
-use super::running::{ATTEMPTS, Clerk, Core, LEASE, Law, Relays};
+use super::running::{ATTEMPTS, Carries, Clerk, Core, LEASE, Law, Relays};
 use super::store::{Enrolled, RoundDatabase, RoundStore};
 use crate::__private::rounds::Charter;
 use crate::__private::{DeskBroker, is_arbiter};
@@ -54,6 +54,7 @@ impl<P: Payload> DurableBroker<P> for Broker<P> {
             lease: LEASE,
             attempts: ATTEMPTS,
             aborted_by: None,
+            carries: Carries::default(),
         }
     }
 }
@@ -72,6 +73,7 @@ pub struct DurableBuilder<P: Payload, D> {
     lease: Duration,
     attempts: u32,
     aborted_by: Option<Vec<Arc<str>>>,
+    carries: Carries,
 }
 
 impl<P: Payload, D> DurableBuilder<P, D> {
@@ -109,6 +111,21 @@ impl<P: Payload, D> DurableBuilder<P, D> {
         self.retry = retry;
         self
     }
+
+    /// Sets how many rounds each consumer of this process is handed at the same time, those among them that it is handed again. The
+    /// default is 16, and the least is 1: then it is handed one after the other.
+    pub fn consumers_at_once(mut self, rounds: usize) -> Self {
+        self.carries.at_once = rounds.max(1);
+        self
+    }
+
+    /// Sets how soon it is noticed that a process has died which was to hand rounds to a consumer or to ask a party: another one of those
+    /// that have it goes on then. A process that lives says so three times as often, for each of its consumers and of its parties that
+    /// can be asked. Have all processes take the same. The default is 10 s, and the least is 1 s.
+    pub fn noticed_within(mut self, lease: Duration) -> Self {
+        self.carries.lease = lease.max(Duration::from_secs(1));
+        self
+    }
 }
 
 impl<P: Payload, D> DurableBuilder<P, D> {
@@ -122,7 +139,7 @@ impl<P: Payload, D> DurableBuilder<P, D> {
     }
 
     /// Sets how soon it is noticed that a process has died while it asked a party for its signal: another one of those that have the party
-    /// asks it then, within 10 s, and has 20 s to do so. A process that lives says so three times as often. The default is 30 s, and the
+    /// asks it then, [within 10 s](Self::noticed_within), and has 20 s to do so. A process that lives says so three times as often. The default is 30 s, and the
     /// least is 10 ms.
     pub fn summons_lease(mut self, lease: Duration) -> Self {
         self.lease = lease.max(Duration::from_millis(10));
@@ -139,7 +156,8 @@ impl<P: Payload, D> DurableBuilder<P, D> {
 
 impl<P: Payload + Serialize + DeserializeOwned, D: RoundDatabase> DurableBuilder<P, D> {
     async fn open(self) -> Result<Durable<P>, DurableError> {
-        let Self { broker, db, name, early, replaces, keep, poll_every, retry, lease, attempts, aborted_by } = self;
+        let Self { broker, db, name, early, replaces, keep, poll_every, retry, lease, attempts, aborted_by, carries } =
+            self;
         if !is_arbiter() {
             return Err(DurableError::NoArbiter);
         }
@@ -163,7 +181,7 @@ impl<P: Payload + Serialize + DeserializeOwned, D: RoundDatabase> DurableBuilder
         let (bound, limit) = DeskBroker::limits(&broker);
         let law = Law::new(name.clone(), rules, charter, predicates, GRACE).lends(lease, attempts);
         let core = Core::new(DeskBroker::id(&broker).clone(), store, law, bound, poll_every, keep);
-        let relays = Relays::new(core.clone(), limit, retry);
+        let relays = Relays::new(core.clone(), limit, retry, carries);
         let (known, here) = oneshot::channel();
         let desk = Clerk::new(core.clone(), Rc::new(relays), here);
         let address = DeskBroker::start(broker, Box::new(desk));

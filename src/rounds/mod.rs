@@ -7,7 +7,7 @@
 //! In reading order: `builder` describes a broker, `durable` is what users hold, `aborting` a round that is about to be aborted, and `error` what
 //! goes wrong. `look/` is a round as they look at it, also without its type. `key` is the key of a round in a row. `running/` is what a process does for its rounds. `store` is what that needs of a
 //! database, of which `sqlite/`, `postgres/` and `redis/` are three, and `memory/` is one for tests; `plan` is what they have in common:
-//! what was ruled, as it is written. `contract/` tries what each promises, and `model/` says once more what the whole must do.
+//! what was ruled, as it is written. `conformance/` tries what each promises, and `model/` says once more what the whole must do.
 //!
 //! A signal counts once it is a row. What becomes of a round follows from its committed rows alone, in the transaction that has
 //! them locked; and by the same transaction the round is over, and its outcome in the outbox of each consumer. Redis locks nothing: there
@@ -29,8 +29,8 @@ mod postgres;
 mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-#[cfg(test)]
-mod contract;
+#[cfg(feature = "testing")]
+pub mod conformance;
 #[cfg(all(test, feature = "testing"))]
 mod model;
 
@@ -42,6 +42,7 @@ pub use look::{BrokerLook, DurableParty, DurableRound, DurableState, RoundsLook}
 #[cfg(feature = "redis")]
 pub use redis::{RedisRounds, RedisRoundsBuilder};
 pub(crate) use running::{Gathering, Heard, Shape, Speech, Tally, Word, limits};
-pub(crate) use store::sealed::{FoundRounds, KeepsRounds, OpenedRounds};
-pub(crate) use store::{Due, Enrolled, Judge, Kept, Party, Past, Place, Road, RoundStore, Row};
+pub(crate) use store::{
+    Due, Enrolled, FoundRounds, Judge, Kept, OpenedRounds, Party, Past, Place, Road, RoundStore, Row,
+};
 pub use store::{RoundDatabase, RoundFigures};

@@ -306,9 +306,9 @@ pub(super) fn number_of(rules: &str) -> i64 {
     (mixed >> 17).cast_signed()
 }
 
-/// Behind `rounds:broker:` the name of the outbox of a party: no consumer has a colon in its name, and no party whose name stands there
-/// as it is.
-pub(super) fn channel_of(party: &str) -> Arc<str> {
+/// Returns the channel of what a party of this name is to be asked, behind `rounds:broker:`. No consumer has it: none has a colon in its name, and no
+/// party whose name stands there as it is.
+pub fn channel_of(party: &str) -> Arc<str> {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     match party.len() <= MOST_PLAIN && party.chars().all(is_plain) {
         true => format!(":{party}").into(),

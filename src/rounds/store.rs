@@ -13,45 +13,57 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::Uuid;
-use crate::durable::plan::channel_of;
+pub use crate::durable::plan::channel_of;
 use crate::outbox::Rows;
 use crate::transport::{BoxFuture, Packet, Source, TransportError};
 
-/// What can keep durable rounds: `SqliteDatabase`, `PostgresDatabase`, `RedisRounds` and
-/// [`MemoryDatabase`](crate::transport::MemoryDatabase).
-pub trait RoundDatabase: sealed::KeepsRounds + Clone + fmt::Debug + Send + Sync + 'static {}
+/// What can keep durable rounds: `SqliteDatabase`, `PostgresDatabase`, `RedisRounds`, [`MemoryDatabase`](crate::transport::MemoryDatabase), and
+/// [a store of your own](crate::guide::durable#a-store-of-your-own).
+///
+/// A clone is the same database.
+pub trait RoundDatabase: Clone + fmt::Debug + Send + Sync + 'static {
+    /// Opens the rounds of the broker of this name: looks whether the tables are there, and makes the broker if there is none. Opened
+    /// twice, they are the same rounds, as two processes have them.
+    ///
+    /// # Errors
+    ///
+    /// - `Missing` if there are no tables.
+    /// - `Unsupported` if the database would lose rounds as it is set.
+    /// - `Unreachable` after the deadline, `Denied` for credentials and rights.
+    fn open_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, OpenedRounds>;
 
-impl<D: sealed::KeepsRounds + Clone + fmt::Debug + Send + Sync + 'static> RoundDatabase for D {}
-
-pub(crate) mod sealed {
-    use super::*;
-
-    /// What the database does for rounds, which nobody outside may implement or call.
-    pub trait KeepsRounds: Sized {
-        /// Opens the rounds of the broker of this name: looks whether the tables are there, and makes the broker if there is none.
-        ///
-        /// # Errors
-        ///
-        /// Those of a queue of this database.
-        fn open_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, OpenedRounds>;
-
-        /// Opens the rounds of the broker of this name if there is one, and makes nothing. With the number and the text of the rules
-        /// by which it opens rounds, if it has some.
-        ///
-        /// # Errors
-        ///
-        /// Those of a queue of this database.
-        fn find_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, FoundRounds>;
-
-        /// Returns the names of the brokers behind this one, in their order, at most so many.
-        fn brokers<'a>(&'a self, behind: &'a str, most: usize) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>>;
+    /// Opens the rounds of the broker of this name if there is one, and makes nothing: for [who looks](crate::RoundsLook). With the number
+    /// and the text of the rules by which it opens rounds, if it has some. The default says that such a database cannot be looked at.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_rounds`](Self::open_rounds).
+    fn find_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, FoundRounds> {
+        Box::pin(async move { Err(unseen(format!("rounds {broker}"))) })
     }
 
-    /// What comes of opening the rounds of a broker.
-    pub(crate) type OpenedRounds = Result<Arc<dyn RoundStore>, TransportError>;
+    /// Returns the names of the brokers behind this one, in their order, at most so many. The default says that such a database cannot be
+    /// looked at.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_rounds`](Self::open_rounds).
+    fn brokers<'a>(&'a self, behind: &'a str, most: usize) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>> {
+        let _ = (behind, most);
+        Box::pin(async { Err(unseen("rounds".to_owned())) })
+    }
+}
 
-    /// What comes of looking for them.
-    pub(crate) type FoundRounds = Result<Option<(Arc<dyn RoundStore>, Option<(i64, Arc<str>)>)>, TransportError>;
+/// What comes of opening the rounds of a broker.
+pub type OpenedRounds = Result<Arc<dyn RoundStore>, TransportError>;
+
+/// What comes of looking for them: the rounds, and the number and the text of the rules by which the broker opens others.
+pub type FoundRounds = Result<Option<(Arc<dyn RoundStore>, Option<(i64, Arc<str>)>)>, TransportError>;
+
+fn unseen(at: String) -> TransportError {
+    let text =
+        "this database does not say which rounds it has: it has to have `find_rounds` and `brokers` to be looked at";
+    TransportError::new(crate::transport::ErrorKind::Unsupported, at, text)
 }
 
 /// The rounds of one broker.
@@ -68,6 +80,11 @@ pub trait RoundStore: Send + Sync + 'static {
     /// Notes by which rules this broker opens rounds from now on. Rules that are those of the broker already, and the first that
     /// it gets, are taken; others only if it `replaces` those that there are. Two that do this at once wait for each other.
     fn enroll<'a>(&'a self, rules: &'a str, replaces: bool) -> BoxFuture<'a, Result<Enrolled, TransportError>>;
+
+    /// Deletes rules that nobody needs: by which the broker does not open rounds now, by which no round goes that is not over, and that nobody
+    /// has enrolled for this long. Returns how many it were. Whoever opens rounds by others than those that were enrolled last enrolls
+    /// them again before that.
+    fn forget_rules(&self, older: Duration) -> BoxFuture<'_, Result<u64, TransportError>>;
 
     /// Has rounds judged, in one transaction: locks each place, in an order that is the same for all who do so; reads it; has it
     /// judged; and writes what was ruled. Events that a ruling has heard are in the outboxes of their consumers by the same
@@ -155,8 +172,9 @@ pub trait RoundStore: Send + Sync + 'static {
         self.outbox_of(&channel_of(party))
     }
 
-    /// Opens what has the rounds that a consumer of this name is to hear of, for a process that has such a consumer.
-    fn road<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Road, TransportError>>;
+    /// Opens what has the rounds that a consumer of this name is to hear of, for a process that has such a consumer. What a queue has lent to
+    /// one that dies it lends to another one after this lease.
+    fn road<'a>(&'a self, channel: &'a str, lease: Duration) -> BoxFuture<'a, Result<Road, TransportError>>;
 }
 
 /// By which way a process gets what waits for a name.

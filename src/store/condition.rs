@@ -7,7 +7,7 @@ use std::fmt::Display;
 use super::error::StoreError;
 use super::position::Position;
 use super::reading::some;
-use super::records::{Wanted, matches_any};
+use super::records::Wanted;
 use super::row::{Entry, entity_of, kind_of};
 use crate::{Pattern, Patterns};
 
@@ -39,7 +39,7 @@ use crate::{Pattern, Patterns};
 /// # }
 /// ```
 pub fn nothing_since(position: Position) -> Condition {
-    Condition { since: position, patterns: Ok(Vec::new()), is_of_own: false, entity: None, kind: None }
+    Condition { since: position, own: Ok(Vec::new()), others: Ok(Vec::new()), entity: None, kind: None }
 }
 
 /// What must not have happened, so that an event is appended. Created by [`nothing_since`].
@@ -47,10 +47,9 @@ pub fn nothing_since(position: Position) -> Condition {
 #[must_use = "it is a condition once it is given to `when`"]
 pub struct Condition {
     since: Position,
-    /// One of these; none stands for every topic.
-    patterns: Result<Vec<Pattern>, StoreError>,
-    /// Whether what is appended has to be of them.
-    is_of_own: bool,
+    /// One of these or of the next; none at all stands for every topic. What is appended has to be of each of these.
+    own: Result<Vec<Pattern>, StoreError>,
+    others: Result<Vec<Pattern>, StoreError>,
     entity: Option<String>,
     /// Of what kind it is, if what is appended has to be about it.
     kind: Option<String>,
@@ -59,20 +58,20 @@ pub struct Condition {
 impl Condition {
     /// Counts only events whose topic matches one of these patterns.
     ///
-    /// One of the events that are appended has to match one of them too, and be what the condition is [about](Self::about), or else it
-    /// is [`StoreError::NotOf`]: a pattern that no event has is misspelled, and such a condition would always hold. For one that is
-    /// meant there is [`of_other`](Self::of_other). The topic of a type cannot be misspelled: `.of(SeatTaken::TOPIC)`.
+    /// Of the events that are appended one has to match each of them too, and be what the condition is [about](Self::about), or else it
+    /// is [`StoreError::NotOf`]: a pattern that no event has is misspelled, and as far as it goes such a condition would always hold.
+    /// For those that are meant there is [`of_other`](Self::of_other), which counts beside this. The topic of a type cannot be
+    /// misspelled: `.of(SeatTaken::TOPIC)`.
     pub fn of(mut self, topics: impl Patterns) -> Self {
-        self.patterns = some(topics);
-        self.is_of_own = true;
+        self.own = some(topics);
         self
     }
 
-    /// The same of topics that the appended events do not have, as an order that is cancelled only if it was not shipped. Two such
-    /// appends at once do not see each other. Nobody looks whether a pattern is misspelled: take `OrderShipped::TOPIC` for its text.
+    /// Counts events of topics, too, that the appended events need not have, as an order that is cancelled only if it was not shipped.
+    /// Two such appends at once do not see each other. Nobody looks whether a pattern is misspelled: take `OrderShipped::TOPIC` for
+    /// its text.
     pub fn of_other(mut self, topics: impl Patterns) -> Self {
-        self.patterns = some(topics);
-        self.is_of_own = false;
+        self.others = some(topics);
         self
     }
 
@@ -110,23 +109,29 @@ impl Condition {
             let found = entries.iter().filter_map(|entry| kind_of(entry.entity.as_deref()?));
             return Err(StoreError::NotAbout { entity: kind.clone(), found: listed(found) });
         }
-        let Ok(patterns) = &self.patterns else { return Ok(()) };
-        if !self.is_of_own || about.any(|entry| matches_any(patterns, &entry.topic)) {
-            return Ok(());
+        let Ok(own) = &self.own else { return Ok(()) };
+        let found: Vec<&str> = about.map(|entry| &*entry.topic).collect();
+        let wrong: Vec<&str> = own
+            .iter()
+            .filter(|pattern| !found.iter().any(|topic| pattern.matches(topic)))
+            .map(Pattern::as_str)
+            .collect();
+        match wrong.is_empty() {
+            true => Ok(()),
+            false => Err(StoreError::NotOf { topics: listed(wrong), found: listed(found) }),
         }
-        let topics = listed(patterns.iter().map(Pattern::as_str));
-        Err(StoreError::NotOf { topics, found: listed(entries.iter().filter(is_about).map(|entry| &*entry.topic)) })
     }
 
     pub(super) fn wanted(self, tag: u32, store: &str) -> Result<Wanted, StoreError> {
         let since = self.since.number_in(tag, store)?;
-        Ok(Wanted { since, patterns: self.patterns?, entity: self.entity })
+        let patterns = [self.own?, self.others?].concat();
+        Ok(Wanted { since, patterns, entity: self.entity })
     }
 }
 
 /// Each once.
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let mut names: Vec<_> = names.collect();
+fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names: Vec<_> = names.into_iter().collect();
     names.sort_unstable();
     names.dedup();
     names.join(", ")

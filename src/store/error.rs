@@ -28,9 +28,9 @@ pub enum StoreError {
         /// The kinds of those that the events are about; nothing if they are about none.
         found: String,
     },
-    /// The condition is of topics that none of the appended events has, so that nothing might ever be in its way.
+    /// The condition is of a topic that none of the appended events has, so that nothing of it might ever be in its way.
     NotOf {
-        /// The patterns of the condition.
+        /// Those of its patterns that no event matches.
         topics: String,
         /// The topics of the events, of those that the condition is about.
         found: String,

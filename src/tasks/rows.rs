@@ -7,6 +7,7 @@ use std::ops::DerefMut;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::Uuid;
@@ -356,6 +357,8 @@ pub struct Ending {
     pub(crate) job: i64,
     pub(crate) attempt: u32,
     pub(crate) how: How,
+    /// Of one that is over: whether this attempt counts, for its function was called.
+    pub(crate) counts: bool,
     /// What the outbox gets with it.
     pub(crate) event: Option<Packet>,
     /// What the batch that it is of is to know, in the outbox of batches.
@@ -373,7 +376,8 @@ pub(crate) enum How {
 }
 
 /// How a job is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum State {
     /// It waits until it is due, or for a worker.

@@ -84,7 +84,7 @@ pub use contract::{
     ErrorKind, LetterInPlace, Packet, Parking, ParkingFigures, Parks, Publisher, Pulse, Receipt, Redriven, Settlement,
     Source, TransportError, UNHEARD_ATTEMPTS, redrive,
 };
-pub(crate) use contract::{BINDING, MOST_COUNTED, caught, check_name, check_name_if_any, no_transaction};
+pub(crate) use contract::{BINDING, MOST_COUNTED, Place, caught, check_name, check_name_if_any, no_transaction};
 pub(crate) use memory::Tap;
 pub use memory::{Memory, MemoryDatabaseInbox, MemoryQueue};
 #[cfg(feature = "postgres")]

@@ -248,7 +248,8 @@ async fn judge(
         return verdict;
     }
     // Whatever was found before stands, and takes no slot.
-    if let Some(kept) = shared.kept.take(held.delivery.packet(), held.delivery.attempt()) {
+    let delivery = &held.delivery;
+    if let Some(kept) = shared.kept.take(delivery.packet(), delivery.place(), delivery.attempt()) {
         return Verdict::Kept(kept);
     }
     let bytes = turns::parsed(held.delivery.packet());

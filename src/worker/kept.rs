@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::Retry;
-use crate::transport::{Attribute, DeadLetterRecord, Packet};
+use crate::transport::{Attribute, DeadLetterRecord, Packet, Place};
 
 /// How many verdicts are kept; of more, the oldest are forgotten, and their deliveries are heard again.
 pub(crate) const MOST_KEPT: usize = 1_000;
@@ -69,8 +69,8 @@ impl Final {
     }
 }
 
-/// What tells a packet from all others: everything that its server carries of it, but for how it travels. Nobody outside can
-/// make two that are alike.
+/// What tells a delivery from all others: its place, where that is known, and everything that its server carries of its packet,
+/// but for how it travels. Nobody outside can make two that are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint(u64);
 
@@ -101,8 +101,9 @@ struct Entry {
 }
 
 impl Kept {
-    pub(crate) fn fingerprint(&self, packet: &Packet) -> Fingerprint {
+    pub(crate) fn fingerprint(&self, packet: &Packet, place: Option<Place>) -> Fingerprint {
         let mut hasher = self.hashes.build_hasher();
+        place.hash(&mut hasher);
         let Packet { id, body, attributes, topic, key, delay: _, priority: _ } = packet;
         // Each is hashed with its length or its end, and so is how many there are.
         (id, topic, key, attributes.len()).hash(&mut hasher);
@@ -159,39 +160,40 @@ impl Kept {
         self.all.borrow_mut().remove(&of);
     }
 
-    /// Takes out the verdict on this packet. A copy that counts its attempts for itself, as one that was redriven does, has
-    /// none. Where dead letters stay in their places each loan is another attempt: one that has as many as when it was judged
-    /// was redriven, for somebody else has parked it.
-    pub(crate) fn take(&self, packet: &Packet, attempt: u32) -> Option<Final> {
+    /// Takes out the verdict on this packet. One that was redriven has none: it stands in another place. Where nobody knows the
+    /// places, a copy that counts its attempts for itself has none, as one that was redriven does; and where dead letters stay
+    /// where they are each loan is another attempt: one that has as many as when it was judged was redriven, for somebody else
+    /// has parked it.
+    pub(crate) fn take(&self, packet: &Packet, place: Option<Place>, attempt: u32) -> Option<Final> {
         if self.all.borrow().is_empty() {
             return None;
         }
-        let entry = self.all.borrow_mut().remove(&self.fingerprint(packet))?;
+        let entry = self.all.borrow_mut().remove(&self.fingerprint(packet, place))?;
         let first = entry.attempt.saturating_add(u32::from(matches!(entry.verdict.what, What::Parked(_))));
-        (attempt >= first && entry.since.elapsed() < KEPT_FOR).then_some(entry.verdict)
+        ((place.is_some() || attempt >= first) && entry.since.elapsed() < KEPT_FOR).then_some(entry.verdict)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::DeadReason;
+    use crate::transport::{BoxFuture, DeadReason, Delivery, Receipt, Settlement, TransportError};
 
     #[actix::test]
     async fn the_oldest_is_forgotten_and_only_when_there_are_too_many() {
         let kept = Kept::default();
         let packet = |number: usize| Packet::new(number.to_string(), "body");
         for number in 0..MOST_KEPT {
-            assert!(!kept.keep(kept.fingerprint(&packet(number)), 1, Final::new(What::Done)));
+            assert!(!kept.keep(kept.fingerprint(&packet(number), None), 1, Final::new(What::Done)));
         }
         assert!(
-            !kept.keep(kept.fingerprint(&packet(0)), 1, Final::new(What::Done)),
+            !kept.keep(kept.fingerprint(&packet(0), None), 1, Final::new(What::Done)),
             "one that is there takes no other's place"
         );
-        assert!(kept.keep(kept.fingerprint(&packet(MOST_KEPT)), 1, Final::new(What::Done)));
-        assert!(kept.take(&packet(1), 1).is_none(), "the oldest is gone");
-        assert!(kept.take(&packet(0), 1).is_some() && kept.take(&packet(2), 1).is_some());
-        assert!(kept.take(&packet(2), 1).is_none(), "once");
+        assert!(kept.keep(kept.fingerprint(&packet(MOST_KEPT), None), 1, Final::new(What::Done)));
+        assert!(kept.take(&packet(1), None, 1).is_none(), "the oldest is gone");
+        assert!(kept.take(&packet(0), None, 1).is_some() && kept.take(&packet(2), None, 1).is_some());
+        assert!(kept.take(&packet(2), None, 1).is_none(), "once");
     }
 
     #[actix::test]
@@ -199,8 +201,37 @@ mod tests {
         let (kept, packet) = (Kept::default(), Packet::new("1", "body"));
         let record = DeadLetterRecord::new("orders", &packet, 1, DeadReason::Permanent, Vec::new());
         for (judged, lent, has) in [(1, 1, false), (1, 2, true), (3, 1, false), (3, 3, false), (3, 4, true)] {
-            kept.keep(kept.fingerprint(&packet), judged, Final::new(What::Parked(Box::new(record.clone()))));
-            assert_eq!(kept.take(&packet, lent).is_some(), has, "{judged}, {lent}");
+            kept.keep(kept.fingerprint(&packet, None), judged, Final::new(What::Parked(Box::new(record.clone()))));
+            assert_eq!(kept.take(&packet, None, lent).is_some(), has, "{judged}, {lent}");
+        }
+    }
+
+    #[actix::test]
+    async fn what_stands_elsewhere_or_was_redriven_has_no_verdict_however_often_it_was_lent() {
+        let (kept, packet) = (Kept::default(), Packet::new("1", "body"));
+        let place = |position, redriven| {
+            Delivery::new("orders", packet.clone(), 1, Deaf).with_place(position, redriven).place()
+        };
+        let record = DeadLetterRecord::new("orders", &packet, 1, DeadReason::Permanent, Vec::new());
+        for what in [What::Parked(Box::new(record.clone())), What::Dead(Box::new(record)), What::Buried, What::Done] {
+            let judged = place(7, 0);
+            kept.keep(kept.fingerprint(&packet, judged), 2, Final::new(what));
+            for other in [None, place(7, 1), place(8, 0), place(0, 7)] {
+                for attempt in 1..5 {
+                    assert!(kept.take(&packet, other, attempt).is_none(), "{other:?}, {attempt}");
+                }
+            }
+            // As often as it was given back, its attempts are as many as before.
+            assert!(kept.take(&packet, judged, 2).is_some(), "the same one");
+            assert!(kept.take(&packet, judged, 2).is_none(), "once");
+        }
+    }
+
+    struct Deaf;
+
+    impl Receipt for Deaf {
+        fn settle(self: Box<Self>, _: Settlement) -> BoxFuture<'static, Result<(), TransportError>> {
+            Box::pin(async { Ok(()) })
         }
     }
 
@@ -225,8 +256,8 @@ mod tests {
             with(|other| drop(other.attributes.insert("ce-id", "1"))),
             with(|other| drop(other.attributes.insert("ce-id", 1_u64))),
         ] {
-            kept.keep(kept.fingerprint(&packet), 3, Final::new(What::Buried));
-            assert_eq!(kept.take(&other, attempt).is_some(), has, "{other:?}, {attempt}");
+            kept.keep(kept.fingerprint(&packet, None), 3, Final::new(What::Buried));
+            assert_eq!(kept.take(&other, None, attempt).is_some(), has, "{other:?}, {attempt}");
         }
     }
 }

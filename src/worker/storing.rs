@@ -16,7 +16,7 @@ use super::held::{Held, Through};
 use super::kept::{Final, Fingerprint, MOST_KEPT, What};
 use crate::Retry;
 use crate::transport::{
-    DeadLetterRecord, DeadReason, Delivery, ErrorKind, Packet, Publisher, Settlement, TransportError,
+    DeadLetterRecord, DeadReason, Delivery, ErrorKind, Packet, Place, Publisher, Settlement, TransportError,
 };
 
 /// How long a delivery is held at most, with a lease and without: a server that lends for a time does not let that be made longer
@@ -38,13 +38,13 @@ pub(crate) async fn store(shared: &Shared, held: Held, verdict: Final, about: &A
     }
     let packet = held.delivery.packet();
     // What the server refuses is gone from here: of what has no id there is a copy, should the verdict have to be kept.
-    let known = if packet.id.is_empty() { Err(Box::new(packet.clone())) } else { Ok(known_by(shared, packet)) };
-    let attempt = held.delivery.attempt();
+    let (place, attempt) = (held.delivery.place(), held.delivery.attempt());
+    let known = if packet.id.is_empty() { Err(Box::new(packet.clone())) } else { Ok(known_by(shared, packet, place)) };
     let settled = held.delivery.settle(Settlement::Ack).await;
     if let Err(error) = &settled {
         let mut verdict = verdict;
         note(shared, &mut verdict, error, about);
-        keep_by(shared, known.unwrap_or_else(|nameless| known_by(shared, &nameless)), attempt, verdict);
+        keep_by(shared, known.unwrap_or_else(|nameless| known_by(shared, &nameless, place)), attempt, verdict);
     }
     settled
 }
@@ -61,20 +61,20 @@ async fn store_at_length(
     mut verdict: Final,
     about: &About,
 ) -> Result<(), TransportError> {
-    let mut place = None;
+    let mut waits = None;
     let is_letter = match verdict.what {
         What::Dead(_) => shared.options.dead_letters.is_none(),
         What::Parked(_) => true,
         What::Done | What::Buried => false,
     };
     // What the server refuses is gone from here: of what has no id there is a copy, should the verdict have to be kept.
-    let packet = held.delivery.packet();
+    let (packet, place) = (held.delivery.packet(), held.delivery.place());
     let (id, nameless) = match is_letter || !packet.id.is_empty() {
-        true => (known_by(shared, packet), None),
+        true => (known_by(shared, packet, place), None),
         false => (None, Some(packet.clone())),
     };
     // A letter whose verdict cannot be kept.
-    let like = (is_letter && id.is_none()).then(|| shared.kept.fingerprint(packet));
+    let like = (is_letter && id.is_none()).then(|| shared.kept.fingerprint(packet, None));
     if let Some(like) = like {
         verdict.waits_as(shared.kept.refused(like));
     }
@@ -82,7 +82,7 @@ async fn store_at_length(
         if let Some(due) = verdict.due
             && !shared.gate.is_draining()
         {
-            match wait(shared, &mut held, due, &mut place).await {
+            match wait(shared, &mut held, due, &mut waits).await {
                 Through::Done(true) => {}
                 Through::Done(false) | Through::Hurried => return give_back(shared, held, verdict).await,
                 Through::Lost => return lost(shared, &held.delivery, verdict),
@@ -140,7 +140,7 @@ async fn store_at_length(
                     shared.kept.set_refused(like, Some(verdict.refused()));
                 }
                 if !is_letter {
-                    let id = id.or_else(|| known_by(shared, nameless.as_ref()?));
+                    let id = id.or_else(|| known_by(shared, nameless.as_ref()?, place));
                     keep_by(shared, id, attempt, verdict);
                 }
             }
@@ -307,19 +307,19 @@ fn lost(shared: &Shared, delivery: &Delivery, verdict: Final) -> Result<(), Tran
 
 /// By what a packet is known when it comes again. `None` if it has no id, nor its event: two that are alike may be two events
 /// then, and a verdict on the one must not end the other, which nobody has heard.
-fn known_by(shared: &Shared, packet: &Packet) -> Option<Fingerprint> {
+fn known_by(shared: &Shared, packet: &Packet, place: Option<Place>) -> Option<Fingerprint> {
     let identity = || {
         // One that has none gets another one each time that it is read.
         let read = (shared.options.codec)(packet, shared.options.limits);
         read.ok().map(|envelope| envelope.metadata.identity())
     };
     let is_known = !packet.id.is_empty() || identity().is_some_and(|id| identity() == Some(id));
-    is_known.then(|| shared.kept.fingerprint(packet))
+    is_known.then(|| shared.kept.fingerprint(packet, place))
 }
 
 /// Keeps a verdict for when its delivery comes again, if that can be told from others.
 pub(crate) fn keep(shared: &Shared, delivery: &Delivery, verdict: Final) {
-    keep_by(shared, known_by(shared, delivery.packet()), delivery.attempt(), verdict);
+    keep_by(shared, known_by(shared, delivery.packet(), delivery.place()), delivery.attempt(), verdict);
 }
 
 fn keep_by(shared: &Shared, id: Option<Fingerprint>, attempt: u32, verdict: Final) {

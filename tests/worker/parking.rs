@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use convoke::prelude::*;
 use convoke::transport::{
@@ -202,7 +203,7 @@ async fn a_key_is_parked_for_a_worker_too_that_does_not_park() {
     worker.drain().await.unwrap();
 }
 
-/// One worker cannot park what it has judged, another one parks it, and it is redriven: nobody has judged that.
+/// One worker cannot park what it has judged, another one parks it, it is redriven and tried: nobody has judged that.
 #[convoke::test]
 async fn what_is_redriven_is_heard_by_whoever_remembers_how_it_ended_before() {
     let (queue, bus) = (Memory::queue("orders"), EventBus::default());
@@ -229,9 +230,15 @@ async fn what_is_redriven_is_heard_by_whoever_remembers_how_it_ended_before() {
         }
     };
     lent.park(DeadReason::Permanent, Vec::new()).await.unwrap();
-    other.close().await.unwrap();
     fails.borrow_mut().clear();
     queue.parking().redrive_all().await.unwrap();
+    // Its attempts are soon as many as when it was judged, and more.
+    for attempt in 1..=3 {
+        let lent = other.receive(1).await.unwrap().remove(0);
+        assert_eq!(lent.attempt(), attempt);
+        lent.retry_after(Duration::ZERO).await.unwrap();
+    }
+    other.close().await.unwrap();
     remembers.resume().await.unwrap();
     sleep(120 * SECOND).await;
     assert_eq!(*heard.borrow(), [1, 1, 2]);

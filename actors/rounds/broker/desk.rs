@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 use super::broker::Broker;
 use crate::base::Payload;
 use crate::rounds::durable::{
-    Asked, Asking, Charter, CharterError, Deliver, Delivered, Desk, Early, Over, Predicates, Summoning, What, Written,
+    Asked, Asking, Charter, CharterError, Deliver, Delivered, Desk, Early, Notices, Over, Predicates, Summoning, What,
 };
-use crate::rounds::messages::{Ask, Reply, Seated, Summons, ToEmitter, answer};
+use crate::rounds::messages::{Ask, Reply, Seated, Summons, ToEmitter, Written, answer};
 use crate::rounds::outcome::{Deliveries, Delivery, Outcome};
 use crate::rounds::round::OnLost;
 use crate::rounds::session::deliver;
@@ -33,7 +33,15 @@ impl<P: Payload> Broker<P> {
     ) {
         let holds = self.room().roster.borrow().holds(by.slot, by.generation);
         let weight = self.room().roster.borrow().people().get(by.slot as usize).map_or(1, |who| who.weight);
-        let asked = Asked { name: self.name(by.slot), key, what, weight, written, reply };
+        let notices = match holds {
+            true => {
+                let roster = self.room().roster.borrow();
+                let member = roster.slot(by.slot);
+                member.and_then(|member| Notices::of(member.wants.as_ref(), &member.seat, key.clone()))
+            }
+            false => None,
+        };
+        let asked = Asked { name: self.name(by.slot), key, what, weight, written, reply, notices };
         let refused = match &mut self.desk {
             Some(desk) if holds => match desk.take(asked) {
                 Ok(()) => return,
@@ -123,7 +131,8 @@ impl<P: Payload> Handler<Summoning<P>> for Broker<P> {
         let mut asked = roster.present().filter(|member| *member.seat.who.name == *summoning.name);
         let member = asked.find(|member| !member.seat.is_given_up() && !matches!(member.ask, Ask::Never))?;
         let weight = roster.people().get(member.seat.slot as usize).map_or(1, |who| who.weight);
-        let (pledge, over) = Asking::begin(&room.executor, &member.seat, weight, summoning);
+        let notices = Notices::of(member.wants.as_ref(), &member.seat, summoning.key.clone());
+        let (pledge, over) = Asking::begin(&room.executor, &member.seat, weight, notices, summoning);
         // One that is not reached is dropped, which is told as well.
         match &member.ask {
             Ask::Never => {}

@@ -121,9 +121,6 @@ impl<P: Payload> Broker<P> {
             return Err(ConfigError::ZeroTimeout.into());
         }
         let is_durable = self.desk.is_some();
-        if is_durable && enlist.wants.is_some() {
-            return Err(JoinError::CannotBeTold);
-        }
         let room = self.room().clone();
         let mut roster = room.roster.borrow_mut();
         if roster.len() >= self.limits.members {

@@ -10,8 +10,9 @@ use actix::{Actor, Message};
 use tokio::time::Instant;
 
 use super::desk::Answers;
+use super::notices::Notices;
 use crate::base::Payload;
-use crate::rounds::messages::{Board, Call, End, Heartbeats, Pledge, Pledged, Seat, Seated};
+use crate::rounds::messages::{Board, Call, End, Heartbeats, Pledge, Pledged, Reply, Seat, Seated, Written};
 use crate::rounds::{RoundId, RoundKey};
 use crate::runtime::{self, Executor, Inbox, Intake, LocalContext, Player};
 
@@ -42,7 +43,7 @@ impl<P: Payload> Message for Summoning<P> {
 }
 
 /// Whoever writes down what becomes of a pledge.
-pub trait Promised<P>: Send + 'static {
+pub trait Promised<P: 'static>: Send + 'static {
     /// It was kept.
     fn kept(&mut self, payload: P, weight: u32, answers: Answers<P>);
 
@@ -52,22 +53,48 @@ pub trait Promised<P>: Send + 'static {
     /// It was dropped; `with_emitter` if that is because its emitter is no member here any more.
     fn dropped(&mut self, with_emitter: bool);
 
-    /// It asks for so much time from now on.
-    fn heartbeat(&mut self, more: Duration);
+    /// It asks for so much time from now on, and `beat` is to be told if that comes too late.
+    fn heartbeat(&mut self, more: Duration, beat: Beat<P>);
+}
+
+/// Where it is told what a heartbeat was good for.
+pub struct Beat<P: 'static>(Weak<Call<P>>, Seated);
+
+impl<P: 'static> Beat<P> {
+    /// It was late: the pledge need not ask again, and is told so when it does.
+    pub fn is_late(&self) {
+        if let Some(call) = self.0.upgrade() {
+            call.heartbeats.is_late(self.1);
+        }
+    }
+}
+
+impl<P: 'static> fmt::Debug for Beat<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Beat")
+    }
 }
 
 /// Where it is told that the round of a pledge is over.
-pub struct Over<P: 'static>(Weak<Call<P>>);
+pub struct Over<P: 'static> {
+    call: Weak<Call<P>>,
+    notices: Option<Notices<P>>,
+}
 
 impl<P: 'static> Over<P> {
     /// Whether there is a pledge still.
     pub fn is_awaited(&self) -> bool {
-        self.0.strong_count() > 0
+        self.call.strong_count() > 0
+    }
+
+    /// Where the emitter hears of the round, if it asked to be told.
+    pub fn notices(&self) -> Option<&Notices<P>> {
+        self.notices.as_ref()
     }
 
     /// The round is over.
     pub fn tell(&self) {
-        let Some(call) = self.0.upgrade() else { return };
+        let Some(call) = self.call.upgrade() else { return };
         // Before the board is empty: a pledge in another thread finds no round that is open and about nothing.
         call.end.close();
         let payloads = std::mem::take(&mut *call.board.lock());
@@ -79,7 +106,7 @@ impl<P: 'static> Over<P> {
 
 impl<P: 'static> Clone for Over<P> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { call: self.call.clone(), notices: self.notices.clone() }
     }
 }
 
@@ -95,6 +122,7 @@ pub(crate) struct Asking<P: Payload> {
     answers: Intake<Pledged<P>>,
     seat: Arc<Seat<P>>,
     weight: u32,
+    notices: Option<Notices<P>>,
     promised: Box<dyn Promised<P>>,
     is_done: bool,
 }
@@ -105,6 +133,7 @@ impl<P: Payload> Asking<P> {
         executor: &std::rc::Rc<Executor>,
         seat: &Arc<Seat<P>>,
         weight: u32,
+        notices: Option<Notices<P>>,
         summoning: Summoning<P>,
     ) -> (Pledge<P>, Over<P>) {
         let Summoning { round, key, left, payloads, promised, .. } = summoning;
@@ -119,14 +148,15 @@ impl<P: Payload> Asking<P> {
             board,
             heartbeats: Heartbeats::default(),
             end: End::default(),
+            is_durable: true,
         });
+        let over = Over { call: Arc::downgrade(&call), notices: notices.clone() };
         runtime::start_unaddressed(executor, |task| {
             call.inbox.attach(executor.home(task));
             let (call, seat) = (call.clone(), seat.clone());
-            Self { call, answers: Intake::new(), seat, weight, promised, is_done: false }
+            Self { call, answers: Intake::new(), seat, weight, notices, promised, is_done: false }
         });
         let by = Seated { slot: seat.slot, generation: seat.generation };
-        let over = Over(Arc::downgrade(&call));
         (Pledge::new(call, by), over)
     }
 
@@ -136,22 +166,26 @@ impl<P: Payload> Asking<P> {
                 let until: Option<Instant> = self.call.heartbeats.take(by);
                 let more = until.map(|until| until.saturating_duration_since(runtime::now()));
                 if let Some(more) = more.filter(|_| !self.seat.is_given_up()) {
-                    self.promised.heartbeat(more);
+                    self.promised.heartbeat(more, Beat(Arc::downgrade(&self.call), by));
                 }
                 return;
             }
-            Pledged::Kept { payload, reply, .. } if !self.seat.is_given_up() => {
-                self.promised.kept(payload, self.weight, Answers::of(reply));
-            }
-            Pledged::Kept { reply, .. } => {
-                Answers::of(reply).refused(self.seat.refusal());
-                self.promised.dropped(true);
-            }
+            Pledged::Kept { payload, reply, .. } => self.kept(payload, reply, None),
+            Pledged::Awaited(awaited) => self.kept(awaited.payload, Some(awaited.reply), Some(awaited.written)),
             Pledged::Vetoed { reason, .. } if !self.seat.is_given_up() => self.promised.vetoed(reason),
             Pledged::Vetoed { .. } => self.promised.dropped(true),
             Pledged::Lost { .. } => self.promised.dropped(self.seat.is_given_up()),
         }
         self.is_done = true;
+    }
+
+    fn kept(&mut self, payload: P, reply: Option<Reply<P>>, written: Option<Written>) {
+        let answers = Answers::of(reply, written, self.notices.take());
+        if self.seat.is_given_up() {
+            answers.refused(self.seat.refusal());
+            return self.promised.dropped(true);
+        }
+        self.promised.kept(payload, self.weight, answers);
     }
 }
 

@@ -370,6 +370,7 @@ impl<P> Course for Worked<P> {
             withdrawn: self.withdrawn.clone(),
             missing: missing.collect(),
             late: Vec::new(),
+            refused: Vec::new(),
             carried: Vec::new(),
             next: None,
         })

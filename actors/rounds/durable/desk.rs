@@ -8,17 +8,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use actix::Message;
-use tokio::sync::oneshot;
 
 use super::ending::Ending;
+use super::notices::Notices;
 use super::party::PartyTerms;
 use crate::base::Payload;
-use crate::rounds::messages::{Reply, answer};
+use crate::rounds::messages::{Reply, Written, answer};
 use crate::rounds::outcome::Outcome;
 use crate::rounds::{ConsumerError, EmitError, JoinError, RoundId, RoundKey};
-
-/// Where it is told that a signal is written down.
-pub(crate) type Written = oneshot::Sender<Result<RoundId, EmitError>>;
 
 /// What a member of a broker says.
 pub enum What<P> {
@@ -39,7 +36,7 @@ impl<P> fmt::Debug for What<P> {
 }
 
 /// What a member of a broker says, for whoever writes it down.
-pub struct Asked<P> {
+pub struct Asked<P: 'static> {
     /// Who says it.
     pub name: Arc<str>,
     /// To which round.
@@ -50,31 +47,38 @@ pub struct Asked<P> {
     pub weight: u32,
     pub(crate) written: Option<Written>,
     pub(crate) reply: Option<Reply<P>>,
+    pub(crate) notices: Option<Notices<P>>,
 }
 
-impl<P> Asked<P> {
+impl<P: 'static> Asked<P> {
     /// Takes what is said, leaving where it is answered.
     pub fn divide(self) -> (What<P>, Answers<P>) {
-        (self.what, Answers { written: self.written, reply: self.reply })
+        (self.what, Answers { written: self.written, reply: self.reply, notices: self.notices })
     }
 }
 
-impl<P> fmt::Debug for Asked<P> {
+impl<P: 'static> fmt::Debug for Asked<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Asked").field("key", &self.key).finish_non_exhaustive()
     }
 }
 
 /// Where what a member has said is answered.
-pub struct Answers<P> {
+pub struct Answers<P: 'static> {
     written: Option<Written>,
     reply: Option<Reply<P>>,
+    notices: Option<Notices<P>>,
 }
 
-impl<P> Answers<P> {
+impl<P: 'static> Answers<P> {
     /// Where the answer to a pledge goes.
-    pub(super) fn of(reply: Option<Reply<P>>) -> Self {
-        Self { written: None, reply }
+    pub(super) fn of(reply: Option<Reply<P>>, written: Option<Written>, notices: Option<Notices<P>>) -> Self {
+        Self { written, reply, notices }
+    }
+
+    /// Where the emitter hears of it, if it asked to be told.
+    pub fn notices(&mut self) -> Option<Notices<P>> {
+        self.notices.take()
     }
 
     /// It is a row of this round.
@@ -104,7 +108,7 @@ impl<P> Answers<P> {
     }
 }
 
-impl<P> fmt::Debug for Answers<P> {
+impl<P: 'static> fmt::Debug for Answers<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answers").finish_non_exhaustive()
     }

@@ -139,6 +139,9 @@ pub struct Ending {
     /// Those of them that were told that they are late.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<Arc<str>>,
+    /// The tokens of the signals by which they were late.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Uuid>,
     /// The tokens of the signals that have waited for the next round.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carried: Vec<Uuid>,

@@ -233,12 +233,19 @@ impl<P: Payload> Emitter<P> {
     }
 
     /// Sets a callback that is called when the emitter has kept a promise: a round has taken its signal in time.
+    ///
+    /// At a durable broker it is called once the signal is a row. A signal that waits for its round, and one that another process
+    /// has to decide about, is told of when that round is over. What another emitter of the same name has emitted is none of this one's.
     pub fn on_kept(mut self, callback: impl FnMut(Kept) + 'static) -> Self {
         self.on_kept = Some(Box::new(callback));
         self
     }
 
     /// Sets a callback that is called with the outcome of every round of the emitter's broker.
+    ///
+    /// At a durable broker it is called with the outcome of the rounds to which this emitter has emitted, that it has vetoed, or for which it
+    /// was asked, once each, wherever they close, for as long as it is a member in this process. What closes after that it does not hear: a
+    /// process that comes after this one awaits the outcome by the key of the round, and a [`Consumer`](crate::Consumer) hears of every round.
     pub fn on_outcome(mut self, callback: impl FnMut(Outcome<P>) + 'static) -> Self {
         self.on_outcome = Some(Box::new(callback));
         self

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::heartbeats::Heartbeats;
-use super::reply::Reply;
+use super::reply::{Reply, Written};
 use super::to_broker::{Seated, ToBroker};
 use crate::rounds::{RoundId, RoundKey};
 use crate::runtime::Inbox;
@@ -26,6 +26,8 @@ pub(crate) struct Call<P> {
     pub(crate) board: Board<P>,
     pub(crate) heartbeats: Heartbeats,
     pub(crate) end: End,
+    /// Its round is one of a durable broker.
+    pub(crate) is_durable: bool,
 }
 
 impl<P> Call<P> {
@@ -44,6 +46,8 @@ pub(crate) enum Pledged<P> {
         payload: P,
         reply: Option<Reply<P>>,
     },
+    /// The same in a durable round, of which somebody waits until it is a row, or for the outcome.
+    Awaited(Box<Awaited<P>>),
     Vetoed {
         by: Seated,
         reason: Arc<str>,
@@ -55,6 +59,14 @@ pub(crate) enum Pledged<P> {
     Heartbeat {
         by: Seated,
     },
+}
+
+/// A pledge to a durable round that was kept.
+pub(crate) struct Awaited<P> {
+    pub(crate) by: Seated,
+    pub(crate) payload: P,
+    pub(crate) reply: Reply<P>,
+    pub(crate) written: Written,
 }
 
 /// The payloads of a round, in the order of emission, as its pledges see them; empty once it is over.

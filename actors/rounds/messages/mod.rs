@@ -30,7 +30,7 @@ pub use membership::Membership;
 pub(crate) use membership::{Farewell, Seat};
 pub use pledge::{Pledge, Summons};
 pub use reply::Emission;
-pub(crate) use reply::{Reply, answer};
+pub(crate) use reply::{Reply, Written, answer};
 pub(crate) use to_broker::{Durable, Seated, ToBroker};
 pub(crate) use to_consumer::{ConsumerSeat, Keeper, Route, ToConsumer};
 pub(crate) use to_emitter::{Ask, ToEmitter, Wants};

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use actix::Message;
 
-use super::call::{Call, Pledged};
+use super::call::{Awaited, Call, Pledged};
 use super::heartbeats::Heard;
 use super::reply::{Emission, Reply};
 use super::to_broker::{Seated, ToBroker};
-use crate::rounds::{RoundId, RoundKey};
+use crate::rounds::{EmitError, RoundId, RoundKey};
 use crate::runtime::{self, Refused};
 
 /// A message that asks an emitter for its signal. Any actor that handles it can be an emitter.
@@ -213,6 +213,16 @@ impl<P: 'static> Pledge<P> {
     /// `Vetoed` if the emitter has emitted in the round or vetoed it in another way, `NotJoined` or `EmitterGone` if the emitter is no member any more,
     /// and `BrokerGone` if the broker has stopped.
     pub fn keep_and_wait(mut self, payload: P) -> Emission<P> {
+        if self.call.is_durable {
+            return Emission::kept(|reply, written| {
+                self.open = false;
+                let awaited = Awaited { by: self.by, payload, reply, written };
+                if let Err(refused) = self.call.inbox.push(Pledged::Awaited(Box::new(awaited))) {
+                    self.too_late(refused);
+                }
+                Ok(())
+            });
+        }
         Emission::of(|reply| {
             self.send_kept(payload, Some(reply));
             Ok(())
@@ -238,11 +248,19 @@ impl<P: 'static> Pledge<P> {
     #[cold]
     fn too_late(&self, refused: Refused<Pledged<P>>) {
         let (Refused::Closed(pledged) | Refused::Full(pledged)) = refused;
-        if let Pledged::Kept { by, reply, .. } = pledged {
-            // Past the bound: there is one pledge for each emitter and round.
-            let (round, key) = (self.call.round, self.call.key.clone());
-            self.call.broker.push_always(ToBroker::PledgeLate { by, round, key, reply });
-        }
+        let (by, reply) = match pledged {
+            Pledged::Kept { by, reply, .. } => (by, reply),
+            Pledged::Awaited(awaited) => {
+                let Awaited { by, reply, written, .. } = *awaited;
+                let (round, key) = (self.call.round, self.call.key.clone());
+                let _ = written.send(Err(EmitError::Late { round, key }));
+                (by, Some(reply))
+            }
+            Pledged::Vetoed { .. } | Pledged::Lost { .. } | Pledged::Heartbeat { .. } => return,
+        };
+        // Past the bound: there is one pledge for each emitter and round.
+        let (round, key) = (self.call.round, self.call.key.clone());
+        self.call.broker.push_always(ToBroker::PledgeLate { by, round, key, reply });
     }
 }
 

@@ -15,6 +15,9 @@ use crate::rounds::{EmitError, RoundId};
 /// Where the outcome of a round goes that somebody waits for.
 pub(crate) type Reply<P> = oneshot::Sender<Result<Outcome<P>, EmitError>>;
 
+/// Where it is told that a signal is written down.
+pub(crate) type Written = oneshot::Sender<Result<RoundId, EmitError>>;
+
 /// Answers whoever waits, if somebody does.
 pub(crate) fn answer<P>(reply: Option<Reply<P>>, answer: Result<Outcome<P>, EmitError>) {
     if let Some(reply) = reply {
@@ -40,9 +43,7 @@ impl<P> Emission<P> {
     }
 
     /// The same of a signal that is written down.
-    pub(crate) fn kept(
-        emit: impl FnOnce(Reply<P>, oneshot::Sender<Result<RoundId, EmitError>>) -> Result<(), EmitError>,
-    ) -> Self {
+    pub(crate) fn kept(emit: impl FnOnce(Reply<P>, Written) -> Result<(), EmitError>) -> Self {
         let (told, written) = oneshot::channel();
         Self { written: Some(written), ..Self::of(|reply| emit(reply, told)) }
     }

@@ -211,7 +211,8 @@ impl<P: Payload> Session<P> {
                 self.round.handle(t, Input::Lost(by.slot));
             }
             Pledged::Heartbeat { by } => self.heartbeat(t, by, present(by)),
-            Pledged::Vetoed { .. } | Pledged::Lost { .. } => {}
+            // A session is of no durable round, so nobody waits for a row of it.
+            Pledged::Awaited(_) | Pledged::Vetoed { .. } | Pledged::Lost { .. } => {}
         }
     }
 
@@ -360,6 +361,7 @@ impl<P: Payload> Session<P> {
                 board: Board::default(),
                 heartbeats: Heartbeats::default(),
                 end: End::default(),
+                is_durable: false,
             })
         })
     }

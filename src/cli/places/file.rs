@@ -246,7 +246,7 @@ mod tests {
             ("[context.shop]\nurl = \"postgres://a:geheim@db/shop\"", "the `url` of context.shop has a password in it"),
             ("[context.shop]\nproduction = true", "context.shop has no `url`"),
             ("[context.shop]\nurl = 7", "`url` of context.shop is not a text in quotes"),
-            ("[context.shop]\nurl = \"memory:\"\nprodution = true", "did you mean `production`?"),
+            ("[context.shop]\nurl = \"memory:\"\nproductions = true", "did you mean `production`?"),
             ("[context.shop]\nurl = \"memory:\"\nproduction = \"true\"", "is not true or false"),
             ("[contexts.shop]\nurl = \"memory:\"", "did you mean `context`?"),
             ("[context]\nshop = \"memory:\"", "context.shop is not a table"),

@@ -93,7 +93,7 @@ url = \"sqlite:shop.db#orders\"
 /// Files of contexts in which something is wrong, by the folders in which they stand.
 const WRONG: [(&str, &str); 4] = [
     ("password", "[context.shop]\nurl = \"postgres://ada:geheim@db/shop\"\n"),
-    ("typo", "[context.shop]\nurl = \"memory:\"\nprodution = true\n"),
+    ("typo", "[context.shop]\nurl = \"memory:\"\nproductions = true\n"),
     ("toml", "[context.shop]\nurl = \"postgres://ada:geheim@db/shop\n"),
     ("variable", "[context.shop]\nurl = \"postgres://ada:${CONVOKE_TEST_NOT_SET}@db/shop\"\n"),
 ];

@@ -1,5 +1,6 @@
 //! A packet as it is shown.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -47,8 +48,13 @@ impl<'a> Seen<'a> {
     /// The name of the event, as it is: of one that cannot be read, what stands beside it.
     pub(crate) fn name(&self) -> Option<&str> {
         let read = self.event.as_ref().map(|event| event.metadata.event.as_str());
-        let beside = || ["eventName", "convoke-task"].iter().find_map(|name| self.packet.attributes.text(name));
-        read.filter(|name| !name.is_empty()).or_else(beside)
+        read.filter(|name| !name.is_empty()).or_else(|| beside(self.packet))
+    }
+
+    /// The same for one of many: what stands beside a packet, by which servers filter too, is known before it is read.
+    pub(crate) fn name_of(packet: &Packet) -> Option<Cow<'_, str>> {
+        let read = || Seen::new(packet, false).name().map(|name| Cow::Owned(name.to_owned()));
+        beside(packet).map(Cow::Borrowed).or_else(read)
     }
 
     /// The topic, as it is: an event without one travels on its name.
@@ -148,6 +154,11 @@ impl<'a> Seen<'a> {
         let value = |name: &str, text: String| if is_authorization(name) { HIDDEN.to_owned() } else { text };
         shown.map(|(name, attribute)| (name.to_owned(), Value::from(value(name, attribute.text())))).collect()
     }
+}
+
+/// The name of the event, or of the task, as the attributes have it.
+fn beside(packet: &Packet) -> Option<&str> {
+    ["eventName", "convoke-task"].iter().find_map(|name| packet.attributes.text(name))
 }
 
 /// Whether a name is that of what lets somebody act for another.

@@ -6,10 +6,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres};
 
 use super::outbox::PostgresOutbox;
-use crate::outbox::{SqlValue, Statement, lane_of};
+use crate::outbox::{Keeping, SqlValue, Statement, lane_of};
 use crate::sql::postgres::{WITHIN, describe, is_text, is_within, late};
 use crate::sql::write_attributes;
 use crate::transport::{ErrorKind, Packet, TransportError};
@@ -63,10 +65,36 @@ async fn write(
     let sql = format!("SELECT {schema}.convoke_outbox_1($1, $2, $3, $4, $5, $6, $7, $8, $9) WHERE {holds}");
     // A statement with a name stays on the server for as long as its connection, so only a pool that keeps some gets another.
     let query = sqlx::query(AssertSqlSafe(sql)).persistent(connection.cached_statements_size() > 0);
-    let query = query.bind(outbox.id().to_string()).bind(outbox.outbox.to_string());
-    let query = query.bind(&columns.lanes).bind(&columns.packets).bind(&columns.topics).bind(&columns.keys);
-    let query = query.bind(&columns.attributes).bind(&columns.bodies).bind(&columns.are_texts);
+    let query = columns.bind(query.bind(outbox.id().to_string()).bind(outbox.outbox.to_string()));
     Ok(query.execute(connection).await?.rows_affected() > 0)
+}
+
+/// Events on their way into an outbox by a statement that does something else too.
+pub(crate) struct Insertion {
+    database: String,
+    outbox: String,
+    columns: Columns,
+}
+
+impl Insertion {
+    /// `None` where the outbox is not in a PostgreSQL.
+    pub(crate) fn of(outbox: &dyn Keeping<PgConnection>, packets: Vec<Packet>) -> Option<Self> {
+        let outbox = outbox.known()?.downcast_ref::<PostgresOutbox>()?;
+        let (database, outbox) = (outbox.id().to_string(), outbox.outbox.to_string());
+        Some(Self { database, outbox, columns: Columns::of(packets) })
+    }
+
+    /// Binds what `convoke_outbox_1` takes.
+    pub(crate) fn bind<'q>(&'q self, query: Query<'q, Postgres, PgArguments>) -> Query<'q, Postgres, PgArguments> {
+        self.columns.bind(query.bind(&self.database).bind(&self.outbox))
+    }
+
+    /// Says that they are there.
+    pub(crate) fn ring(outbox: &dyn Keeping<PgConnection>) {
+        if let Some(outbox) = outbox.known().and_then(|known| known.downcast_ref::<PostgresOutbox>()) {
+            outbox.ring();
+        }
+    }
 }
 
 /// What went wrong in a transaction that is not ours, which only its owner can begin again.
@@ -120,6 +148,11 @@ impl Columns {
             columns.bodies.push(packet.body);
         }
         columns
+    }
+
+    fn bind<'q>(&'q self, query: Query<'q, Postgres, PgArguments>) -> Query<'q, Postgres, PgArguments> {
+        let query = query.bind(&self.lanes).bind(&self.packets).bind(&self.topics).bind(&self.keys);
+        query.bind(&self.attributes).bind(&self.bodies).bind(&self.are_texts)
     }
 }
 

@@ -14,3 +14,5 @@ mod outbox;
 mod insert;
 mod take;
 mod starts;
+
+pub(crate) use insert::Insertion;

@@ -2,6 +2,7 @@
 //!
 //! `PostgresDatabase::outbox → open → PostgresOutbox → { insert, take, lanes, bury, park, redrive } → a function of the schema`
 
+use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -127,7 +128,7 @@ impl PostgresOutbox {
         Ok(())
     }
 
-    fn ring(&self) {
+    pub(super) fn ring(&self) {
         self.database.bells().hint(&bell(&self.outbox));
     }
 
@@ -256,6 +257,10 @@ impl Keeping<PgConnection> for PostgresOutbox {
     fn statement(&self, packet: Packet) -> Statement {
         self.ring();
         insert::statement(self, packet)
+    }
+
+    fn known(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 }
 

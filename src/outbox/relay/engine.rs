@@ -37,6 +37,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub(super) struct Options {
     pub(super) poll_every: Duration,
     pub(super) batch: usize,
+    /// For how long lanes are lent.
+    pub(super) lease: Duration,
 }
 
 /// What the parts of a relay have in common, on its one thread.

@@ -23,6 +23,10 @@ use crate::{
 const BATCH: usize = 1_000;
 
 const POLL_EVERY: Duration = Duration::from_millis(200);
+/// For how long lanes are lent, unless it is said, and at least.
+const LEASE: Duration = Duration::from_secs(10);
+const LEAST_LEASE: Duration = Duration::from_secs(1);
+
 const LAG_WITHIN: Duration = Duration::from_secs(60);
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -67,7 +71,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// # Several relays
 ///
 /// Relays of one outbox, in one or in many processes, share its events: each has some of 16 lanes, which it holds by a
-/// lease of 10 s. All events of a key are in one lane. A relay that is gone without a word is missed when its lease ends.
+/// [lease](Self::lease) of 10 s. All events of a key are in one lane. A relay that is gone without a word is missed when its lease ends.
 /// All relays of an outbox should have the same routes.
 ///
 /// A relay remembers up to 10,000 keys that have a dead letter. If there are more, it asks the database for each batch.
@@ -83,6 +87,7 @@ pub struct Relay {
     poll_every: Duration,
     stop_timeout: Duration,
     lag_within: Duration,
+    lease: Duration,
     stats: Option<Arc<Stats>>,
 }
 
@@ -96,6 +101,7 @@ impl Relay {
             poll_every: POLL_EVERY,
             stop_timeout: STOP_TIMEOUT,
             lag_within: LAG_WITHIN,
+            lease: LEASE,
             stats: None,
         };
         relay.and(route)
@@ -122,6 +128,14 @@ impl Relay {
     /// sees events of this process at once, and looks more often while events come.
     pub fn poll_every(mut self, poll: Duration) -> Self {
         self.poll_every = poll.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Sets for how long the relay has its lanes unless it says that it lives, which it does three times as often. So soon another relay
+    /// goes on with what this one has left if its process is killed, and so long the database may not answer before it stops. The
+    /// default is 10 s, and the least is 1 s. Each relay may have another one.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease.max(LEAST_LEASE);
         self
     }
 
@@ -189,7 +203,7 @@ impl Relay {
             ways: self.ways.map(|ways| Rc::new(Ways::new(ways, publisher.clone()))),
             publisher,
             stats,
-            options: Options { poll_every: self.poll_every, batch: BATCH },
+            options: Options { poll_every: self.poll_every, batch: BATCH, lease: self.lease },
         });
         let service = RelayService::supervised(bus, move |_| RelayService::new(&parts));
         service.named(name).stop_timeout(self.stop_timeout)

@@ -1,6 +1,6 @@
 //! How a relay keeps its lanes, and gives others their share.
 //!
-//! `every 3 s, or when a lane can be given back → Rows::lanes → dead keys of new lanes → Holding::renewed`
+//! `three times in a lease, or when a lane can be given back → Rows::lanes → dead keys of new lanes → Holding::renewed`
 
 use std::time::Duration;
 
@@ -12,14 +12,11 @@ use super::dead::DeadKeys;
 use super::engine::Shared;
 use crate::transport::TransportError;
 
-/// For how long lanes are lent.
-const LEASE: Duration = Duration::from_secs(10);
+/// How often the lease is renewed: after so many tenths of it.
+const RENEWED: u32 = 3;
 
-/// How often the lease is renewed.
-const RENEWED: Duration = Duration::from_secs(3);
-
-/// So long before its lease ends a relay stops: what it has sent is under way for some time.
-const MARGIN: Duration = Duration::from_secs(1);
+/// So many tenths before its lease ends a relay stops: what it has sent is under way for some time.
+const MARGIN: u32 = 1;
 
 /// How soon it tries again when that has failed.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -28,10 +25,11 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// given back would take them again.
 pub(super) async fn renew(shared: &Shared, mut ended: watch::Receiver<bool>) {
     let mut back = shared.holding.back();
+    let renewed = shared.options.lease / 10 * RENEWED;
     while !*ended.borrow_and_update() {
         back.mark_unchanged();
         let pause = match renew_once(shared).await {
-            Ok(()) => RENEWED,
+            Ok(()) => renewed,
             Err(error) => {
                 shared.stats.lost_database(&error);
                 AGAIN
@@ -43,17 +41,17 @@ pub(super) async fn renew(shared: &Shared, mut ended: watch::Receiver<bool>) {
         select! {
             () = sleep(pause) => {}
             _ = ended.changed() => {}
-            _ = back.changed(), if pause == RENEWED => {}
+            _ = back.changed(), if pause == renewed => {}
         }
     }
 }
 
 async fn renew_once(shared: &Shared) -> Result<(), TransportError> {
-    let (rows, holding) = (&shared.rows, &shared.holding);
+    let (rows, holding, lease) = (&shared.rows, &shared.holding, shared.options.lease);
     let kept = holding.kept();
     // From before it was sent: the database may have got it at once, and counts from then.
     let asked = Instant::now();
-    let lanes = rows.lanes(LEASE, kept).await?;
+    let lanes = rows.lanes(lease, kept).await?;
     if holding.is_over() {
         // Others may have had them meanwhile: what was taken from them is not this relay's any more.
         holding.lose();
@@ -64,7 +62,7 @@ async fn renew_once(shared: &Shared) -> Result<(), TransportError> {
         let dead = rows.dead_keys(new, DeadKeys::TO_READ).await?;
         holding.dead().add(dead);
     }
-    holding.renewed(&lanes.held, lanes.share, asked + LEASE.saturating_sub(MARGIN));
+    holding.renewed(&lanes.held, lanes.share, asked + lease.saturating_sub(lease / 10 * MARGIN));
     shared.stats.lanes(holding.len());
     shared.stats.has_database();
     if holding.dead().may_return(shared.stats.health().dead) {

@@ -169,6 +169,47 @@ pub(super) async fn figures(rows: &SqliteRows, most: u64) -> Result<OutboxFigure
     })
 }
 
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection;
+
+    use super::*;
+    use crate::sql::sqlite::{hundreds_of_steps, prepare};
+
+    #[actix_rt::test]
+    async fn what_is_counted_takes_no_more_with_more_rows() {
+        const MOST: i64 = 10_000;
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let connection = &mut connection;
+        prepare(connection).await.unwrap();
+        sqlx::query("INSERT INTO convoke_outbox_name VALUES (1, 'Shop')").execute(&mut *connection).await.unwrap();
+        let fill = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?1) \
+            INSERT INTO convoke_outbox (outbox, lane, published, packet, topic, key, body) \
+            SELECT 1, n % 16, n, n, '', 'key ' || n, x'' FROM number";
+        let lanes: Vec<i64> = (0..i64::from(LANES)).collect();
+        let mut found = Vec::new();
+        for more in [2, 4] {
+            sqlx::query(fill).bind(more * MOST).execute(&mut *connection).await.unwrap();
+            for (state, figures) in [
+                (0, (MOST, 0, 0, Some(1))),
+                (1, (0, MOST, 0, None)),
+                (2, (0, 0, MOST, None)),
+                (0, (MOST, 0, 0, Some(1))),
+            ] {
+                let all = sqlx::query("UPDATE convoke_outbox SET state = ?1").bind(state);
+                all.execute(&mut *connection).await.unwrap();
+                let ask = sqlx::query_as::<_, (i64, i64, i64, Option<i64>)>(FIGURES).bind(1).bind(MOST);
+                let ask = ask.bind(written(&lanes));
+                let (said, steps) = hundreds_of_steps(connection, async |c| ask.fetch_one(c).await.unwrap()).await;
+                assert_eq!(said, figures, "{state}");
+                found.push(steps);
+            }
+        }
+        let (few, many) = found.split_at(found.len() / 2);
+        assert!(few.iter().zip(many).all(|(few, many)| *few > 0 && many <= &(few + 2)), "{found:?}");
+    }
+}
+
 /// Every statement of this file.
 #[cfg(test)]
 pub(super) fn all() -> Vec<String> {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::broker_look::BrokerLook;
-use crate::durable::{DurableError, FoundRounds, KeepsRounds, RoundDatabase};
+use crate::durable::{DurableError, FoundRounds, RoundDatabase};
 use crate::transport::{BoxFuture, TransportError};
 
 /// How many names stand in an error.
@@ -52,7 +52,7 @@ struct Over<D>(D);
 
 impl<D: RoundDatabase> Brokers for Over<D> {
     fn brokers<'a>(&'a self, behind: &'a str, most: usize) -> BoxFuture<'a, Result<Vec<Arc<str>>, TransportError>> {
-        KeepsRounds::brokers(&self.0, behind, most)
+        RoundDatabase::brokers(&self.0, behind, most)
     }
 
     fn find(&self, broker: Arc<str>) -> BoxFuture<'_, FoundRounds> {

@@ -12,7 +12,7 @@ use super::table::{Table, now};
 use crate::__private::gives_way;
 use crate::durable::plan::{Plan, channel_of, check_places, outbox_of};
 use crate::durable::{
-    Due, Enrolled, FoundRounds, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures,
+    Due, Enrolled, FoundRounds, Judge, Kept, OpenedRounds, Party, Past, Place, Road, RoundDatabase, RoundFigures,
     RoundStore,
 };
 use crate::outbox::Keeps;
@@ -20,7 +20,7 @@ use crate::sql::Bell;
 use crate::sql::memory::{MemoryConnection, MemoryDatabase};
 use crate::transport::{BoxFuture, TransportError};
 
-impl KeepsRounds for MemoryDatabase {
+impl RoundDatabase for MemoryDatabase {
     fn open_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, OpenedRounds> {
         let rounds: Arc<dyn RoundStore> = Arc::new(MemoryRounds {
             at: format!("memory rounds {broker}").into(),
@@ -148,6 +148,10 @@ impl RoundStore for MemoryRounds {
         self.with(|table| table.enroll(rules, replaces))
     }
 
+    fn forget_rules(&self, older: Duration) -> BoxFuture<'_, Result<u64, TransportError>> {
+        self.with(|table| table.forget_rules(older))
+    }
+
     fn work<'a>(&'a self, places: &'a [Place], judge: &'a dyn Judge) -> BoxFuture<'a, Result<(), TransportError>> {
         Box::pin(self.judge(places, judge))
     }
@@ -242,7 +246,7 @@ impl RoundStore for MemoryRounds {
         outbox_of(&self.broker, consumer)
     }
 
-    fn road<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Road, TransportError>> {
+    fn road<'a>(&'a self, channel: &'a str, _: Duration) -> BoxFuture<'a, Result<Road, TransportError>> {
         Box::pin(async move {
             let outbox = Keeps::open(&self.database, outbox_of(&self.broker, channel).into()).await?;
             Ok(Road::Rows(outbox))

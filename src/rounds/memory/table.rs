@@ -23,8 +23,10 @@ pub(super) struct Table {
     looks: BTreeSet<(i64, i64)>,
     /// Of those that are over: since when, and which.
     over: BTreeSet<(i64, i64)>,
-    /// By their number, which begins with 1.
-    rules: Vec<Arc<str>>,
+    /// By their number, with when they were enrolled last.
+    rules: BTreeMap<i64, (Arc<str>, i64)>,
+    /// The number of the last new ones.
+    last_rules: i64,
     enrolled: Option<i64>,
     consumers: BTreeSet<Arc<str>>,
     parties: BTreeMap<Arc<str>, Party>,
@@ -34,18 +36,18 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn enroll(&mut self, rules: &str, replaces: bool) -> Enrolled {
-        let there = self.rules.iter().position(|there| &**there == rules).map(|place| place + 1);
+        let there = self.rules.iter().find(|(_, (there, _))| **there == *rules).map(|(number, _)| *number);
         if let Some(other) = self.enrolled
-            && there.and_then(|there| i64::try_from(there).ok()) != Some(other)
+            && there != Some(other)
             && !replaces
         {
             return Enrolled::Other(self.rules_of(other).to_string());
         }
         let number = there.unwrap_or_else(|| {
-            self.rules.push(rules.into());
-            self.rules.len()
+            self.last_rules += 1;
+            self.last_rules
         });
-        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        self.rules.insert(number, (rules.into(), now()));
         self.enrolled = Some(number);
         Enrolled::As(number)
     }
@@ -55,9 +57,16 @@ impl Table {
         self.enrolled.map(|number| (number, self.rules_of(number)))
     }
 
+    pub(super) fn forget_rules(&mut self, older: Duration) -> u64 {
+        let (until, before) = (now().saturating_sub(micros(older)), self.rules.len());
+        let needed: BTreeSet<_> = self.living.iter().filter_map(|id| Some(self.lines.get(id)?.rules)).collect();
+        let enrolled = self.enrolled;
+        self.rules.retain(|number, (_, at)| *at > until || Some(*number) == enrolled || needed.contains(number));
+        (before - self.rules.len()) as u64
+    }
+
     fn rules_of(&self, number: i64) -> Arc<str> {
-        let place = usize::try_from(number).unwrap_or_default().saturating_sub(1);
-        self.rules.get(place).cloned().unwrap_or_default()
+        self.rules.get(&number).map(|(text, _)| text.clone()).unwrap_or_default()
     }
 
     /// The key of a round that is not over.

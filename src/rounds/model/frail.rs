@@ -2,6 +2,7 @@
 //!
 //! `Frail (any database, with a Fate) → RoundStore::work: before it, between two of its statements, behind its commit → Fault`
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -11,8 +12,10 @@ use futures_util::FutureExt;
 use tokio::sync::{Notify, watch};
 
 use super::spec::Fault;
-use crate::durable::store::{Due, Enrolled, Judge, Kept, Party, Past, Place, RoundDatabase, RoundFigures, RoundStore};
-use crate::durable::{FoundRounds, KeepsRounds, OpenedRounds, Road};
+use crate::durable::store::{
+    Case, Due, Enrolled, Judge, Kept, Next, Party, Past, Place, RoundDatabase, RoundFigures, RoundStore, Row, Ruling,
+};
+use crate::durable::{FoundRounds, OpenedRounds, Road};
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
 /// What is to become of a process.
@@ -29,6 +32,47 @@ struct State {
     is_buried: bool,
     /// How often a transaction was ended so.
     met: u32,
+    closings: Vec<Closing>,
+}
+
+/// What a round had when it was closed, and what was said of it.
+pub(super) struct Closing {
+    pub(super) round: i64,
+    pub(super) opened: i64,
+    pub(super) closed: i64,
+    /// With what has closed it.
+    pub(super) rows: Vec<Row>,
+    pub(super) outcome: String,
+}
+
+/// Notes what is ruled.
+struct Noting<'a> {
+    judge: &'a dyn Judge,
+    /// By place.
+    closings: Mutex<BTreeMap<usize, Closing>>,
+}
+
+impl Judge for Noting<'_> {
+    fn judge(&self, place: usize, case: &Case<'_>) -> Option<Ruling> {
+        let ruling = self.judge.judge(place, case)?;
+        let mut closings = self.closings.lock().unwrap_or_else(PoisonError::into_inner);
+        closings.remove(&place);
+        if let Next::Closes { outcome, .. } = &ruling.next {
+            let (round, opened) = match (&case.round, &ruling.opens) {
+                (Some(round), None) => (round.id, round.opened_at),
+                (Some(round), Some(opening)) => (round.id, opening.at),
+                (None, opening) => (case.number, opening.map_or(case.now, |opening| opening.at)),
+            };
+            let rows = case.rows.iter().chain(&ruling.adds).cloned().collect();
+            closings.insert(place, Closing { round, opened, closed: case.now, rows, outcome: outcome.clone() });
+        }
+        Some(ruling)
+    }
+
+    fn void(&self, place: usize) {
+        self.judge.void(place);
+        self.closings.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+    }
 }
 
 impl Fate {
@@ -42,6 +86,11 @@ impl Fate {
         self.state().met
     }
 
+    /// The rounds that this process has closed.
+    pub(super) fn closings(&self) -> Vec<Closing> {
+        std::mem::take(&mut self.state().closings)
+    }
+
     pub(super) fn is_dead(&self) -> bool {
         self.state().is_dead
     }
@@ -52,6 +101,14 @@ impl Fate {
         (state.is_dead, state.is_buried) = (true, true);
         drop(state);
         self.buried.notify_waiters();
+    }
+
+    /// Waits until nothing is left of the process.
+    pub(super) async fn ends(&self) {
+        let buried = self.buried.notified();
+        if !self.state().is_buried {
+            buried.await;
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -99,11 +156,23 @@ fn error(kind: ErrorKind) -> TransportError {
 pub(super) struct Frail<D> {
     pub(super) inner: D,
     pub(super) fate: Arc<Fate>,
+    /// In place of the one of the database.
+    pub(super) bells: Option<Arc<Bells>>,
 }
 
 impl<D> Frail<D> {
     pub(super) fn of(inner: D) -> Self {
-        Self { inner, fate: Arc::default() }
+        Self { inner, fate: Arc::default(), bells: None }
+    }
+}
+
+/// One for each process, rung in their order: a bell that several listen to wakes them in an order of its own, which no seed replays.
+#[derive(Default)]
+pub(super) struct Bells(Mutex<Vec<watch::Sender<()>>>);
+
+impl Bells {
+    fn all(&self) -> MutexGuard<'_, Vec<watch::Sender<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -113,11 +182,11 @@ impl<D> fmt::Debug for Frail<D> {
     }
 }
 
-impl<D: RoundDatabase> KeepsRounds for Frail<D> {
+impl<D: RoundDatabase> RoundDatabase for Frail<D> {
     fn open_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, OpenedRounds> {
         Box::pin(async move {
             let inner = self.inner.open_rounds(broker).await?;
-            let rounds = FrailRounds { inner, fate: self.fate.clone() };
+            let rounds = FrailRounds { inner, fate: self.fate.clone(), bells: self.bells.clone() };
             Ok(Arc::new(rounds) as Arc<dyn RoundStore>)
         })
     }
@@ -134,15 +203,37 @@ impl<D: RoundDatabase> KeepsRounds for Frail<D> {
 struct FrailRounds {
     inner: Arc<dyn RoundStore>,
     fate: Arc<Fate>,
+    bells: Option<Arc<Bells>>,
+}
+
+/// Rings when it is dropped.
+struct Rings<'a>(Option<&'a Bells>);
+
+impl Drop for Rings<'_> {
+    fn drop(&mut self) {
+        if let Some(bells) = self.0 {
+            bells.all().iter().for_each(|bell| {
+                let _ = bell.send(());
+            });
+        }
+    }
 }
 
 impl FrailRounds {
+    async fn inner_work(&self, places: &[Place], judge: &dyn Judge) -> Result<(), TransportError> {
+        let noting = Noting { judge, closings: Mutex::default() };
+        self.inner.work(places, &noting).await?;
+        let closings = noting.closings.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.fate.state().closings.extend(closings.into_values());
+        Ok(())
+    }
+
     async fn fail(&self, fault: Fault, places: &[Place], judge: &dyn Judge) -> Result<(), TransportError> {
         match fault {
             Fault::DiesBefore => self.fate.die().await,
             Fault::DiesWithin(polls) => {
                 {
-                    let (mut work, mut polled) = (self.inner.work(places, judge), 0);
+                    let (mut work, mut polled) = (Box::pin(self.inner_work(places, judge)), 0);
                     std::future::poll_fn(|cx| {
                         polled += 1;
                         match work.poll_unpin(cx) {
@@ -152,15 +243,17 @@ impl FrailRounds {
                     })
                     .await;
                 }
+                drop(Rings(self.bells.as_deref()));
                 self.fate.die().await
             }
             Fault::DiesAfter => {
-                let _ = self.inner.work(places, judge).await;
+                let _ = self.inner_work(places, judge).await;
+                drop(Rings(self.bells.as_deref()));
                 self.fate.die().await
             }
             Fault::FailsBefore(_) => Err(error(ErrorKind::Unreachable)),
             Fault::FailsAfter(_) => {
-                self.inner.work(places, judge).await?;
+                self.inner_work(places, judge).await?;
                 Err(error(ErrorKind::Unreachable))
             }
             Fault::IsRefused => Err(error(ErrorKind::Refused)),
@@ -177,12 +270,18 @@ impl RoundStore for FrailRounds {
         self.inner.enroll(rules, replaces)
     }
 
+    fn forget_rules(&self, older: Duration) -> BoxFuture<'_, Result<u64, TransportError>> {
+        self.inner.forget_rules(older)
+    }
+
     fn work<'a>(&'a self, places: &'a [Place], judge: &'a dyn Judge) -> BoxFuture<'a, Result<(), TransportError>> {
         Box::pin(async move {
             self.fate.gate().await?;
+            // Whatever becomes of it.
+            let _rings = Rings(self.bells.as_deref());
             match self.fate.take() {
                 Some(fault) => self.fail(fault, places, judge).await,
-                None => self.inner.work(places, judge).await,
+                None => self.inner_work(places, judge).await,
             }
         })
     }
@@ -256,7 +355,10 @@ impl RoundStore for FrailRounds {
     }
 
     fn bell(&self) -> watch::Receiver<()> {
-        self.inner.bell()
+        let Some(bells) = &self.bells else { return self.inner.bell() };
+        let (rings, bell) = watch::channel(());
+        bells.all().push(rings);
+        bell
     }
 
     fn is_shared(&self) -> bool {
@@ -267,7 +369,7 @@ impl RoundStore for FrailRounds {
         self.inner.outbox_of(consumer)
     }
 
-    fn road<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Road, TransportError>> {
-        self.inner.road(channel)
+    fn road<'a>(&'a self, channel: &'a str, lease: Duration) -> BoxFuture<'a, Result<Road, TransportError>> {
+        self.inner.road(channel, lease)
     }
 }

@@ -395,20 +395,21 @@ fn said(process: usize, line: &Line) -> Said {
     }
 }
 
-/// Whether what is tried again, for nobody knows how it ended, is the same as before: what was refused, or was late, may be said to the
-/// round behind the one that has closed meanwhile, which is as good.
+/// Whether what is tried again, for nobody knows how it ended, is the same as before: what was refused may be said to the round behind the
+/// one that has closed meanwhile, which is as good.
 fn is_known_again(ledger: &Ledger, process: usize, deed: &Deed) -> bool {
     let Deed::Say(lines) = deed else { return true };
     let mut ledger = ledger.clone();
     let answers: Vec<_> = lines.iter().map(|line| ledger.say(line.key, line.name, said(process, line))).collect();
     match &answers[..] {
-        [one] => !matches!(one, Answer::Late(_)),
+        [_] => true,
         all => {
             let rounds: BTreeMap<_, _> =
                 all.iter().filter_map(|one| if let Answer::Written(name) = one { Some(*name) } else { None }).collect();
             let count =
                 all.iter().filter(|one| matches!(one, Answer::Written((key, nth)) if rounds[key] == *nth)).count();
-            count == all.len()
+            let late = all.iter().filter(|one| matches!(one, Answer::Late(_))).count();
+            count + late == all.len()
         }
     }
 }

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, Row as _};
 
-use super::rounds::PostgresRounds;
+use super::rounds::{PostgresRounds, micros};
 use crate::durable::plan::{channel_of, number_of};
 use crate::durable::{Enrolled, Party};
 use crate::sql::postgres::{array, quoted};
@@ -114,6 +115,25 @@ pub(super) async fn enroll(rounds: &PostgresRounds, rules: &str, replaces: bool)
     names.rules.insert(number, rules.into());
     names.enrolled = Some(number);
     Ok(Enrolled::As(number))
+}
+
+/// Whoever enrolls some of them meanwhile is waited for, and keeps them.
+pub(super) async fn forget_rules(rounds: &PostgresRounds, older: Duration) -> Result<u64, TransportError> {
+    let sql = format!(
+        "DELETE FROM {schema}.convoke_round_rules AS r USING {schema}.convoke_round_broker AS b \
+         WHERE b.name = {} AND r.broker = b.id AND r.id IS DISTINCT FROM b.rules AND r.noted_at <= {schema}.convoke_micros_1() - {} \
+             AND NOT EXISTS (SELECT 1 FROM {schema}.convoke_round AS l WHERE l.broker = b.id AND l.state <= 2 AND l.rules = r.id) \
+         RETURNING r.id",
+        quoted(&rounds.broker),
+        micros(older),
+        schema = rounds.database.schema(),
+    );
+    let rows = rounds.rows(&sql).await?;
+    let forgotten = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>();
+    let forgotten = forgotten.map_err(|error| rounds.error(&error))?;
+    let mut names = rounds.names();
+    forgotten.iter().for_each(|number| drop(names.rules.remove(number)));
+    Ok(forgotten.len() as u64)
 }
 
 pub(super) async fn add_consumer(rounds: &PostgresRounds, name: &str) -> Result<(), TransportError> {

@@ -14,14 +14,14 @@ use super::names::Names;
 use super::{look, names, work};
 use crate::durable::plan::outbox_of;
 use crate::durable::{
-    Due, Enrolled, FoundRounds, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures,
+    Due, Enrolled, FoundRounds, Judge, Kept, OpenedRounds, Party, Past, Place, Road, RoundDatabase, RoundFigures,
     RoundStore,
 };
 use crate::outbox::{Keeping, Keeps};
 use crate::sql::postgres::{PostgresDatabase, describe};
 use crate::transport::{BoxFuture, TransportError};
 
-impl KeepsRounds for PostgresDatabase {
+impl RoundDatabase for PostgresDatabase {
     fn open_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, OpenedRounds> {
         Box::pin(async move {
             let rounds = PostgresRounds::of(self, broker).await?;
@@ -130,6 +130,10 @@ impl RoundStore for PostgresRounds {
         Box::pin(names::enroll(self, rules, replaces))
     }
 
+    fn forget_rules(&self, older: Duration) -> BoxFuture<'_, Result<u64, TransportError>> {
+        Box::pin(names::forget_rules(self, older))
+    }
+
     fn work<'a>(&'a self, places: &'a [Place], judge: &'a dyn Judge) -> BoxFuture<'a, Result<(), TransportError>> {
         Box::pin(work::work(self, places, judge))
     }
@@ -205,7 +209,7 @@ impl RoundStore for PostgresRounds {
         outbox_of(&self.broker, consumer)
     }
 
-    fn road<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Road, TransportError>> {
+    fn road<'a>(&'a self, channel: &'a str, _: Duration) -> BoxFuture<'a, Result<Road, TransportError>> {
         Box::pin(async move {
             let outbox = Keeps::open(&self.database, outbox_of(&self.broker, channel).into()).await?;
             Ok(Road::Rows(outbox))

@@ -13,6 +13,9 @@ use crate::transport::{Redis, TransportError};
 /// After this time what a process had in hand that was killed goes to another one, as it does with an outbox.
 const LEASE: Duration = Duration::from_secs(10);
 
+/// A server lends nothing for longer.
+const LONGEST_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A Redis server that keeps [durable rounds](crate::Durable). Returned by [`Redis::rounds`].
 ///
 /// Each clone is another handle over the same connection.
@@ -108,12 +111,12 @@ impl RedisRounds {
     }
 
     /// The same for who hears of it, who creates it.
-    pub(super) async fn queue(&self, broker: &str, consumer: &str) -> Result<Redis, TransportError> {
+    pub(super) async fn queue(&self, broker: &str, consumer: &str, lease: Duration) -> Result<Redis, TransportError> {
         let (stream, dead) = self.streams(broker, consumer);
         Redis::stream(stream)
             .group(consumer)
             .dead_letter_queue(dead)
-            .lease(LEASE)
+            .lease(lease.min(LONGEST_LEASE))
             .max_bytes(usize::MAX)
             .create_if_missing()
             .over(self.0.link.clone(), self.0.address.clone())

@@ -134,7 +134,7 @@ pub(super) async fn figures(rounds: &RedisStore, most: u64) -> Result<RoundFigur
     read().ok_or_else(|| rounds.nonsense())
 }
 
-fn micros(time: Duration) -> i64 {
+pub(super) fn micros(time: Duration) -> i64 {
     // Scripts count up to 2^53.
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX).min(1 << 53)
 }

@@ -4,12 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::redis::{Value, cmd};
 
 use super::answer::Parts;
+use super::look::micros;
 use super::rounds::RedisStore;
-use super::script::{CONSUMER, ENROLL, PARTY, REGISTER};
+use super::script::{CONSUMER, ENROLL, FORGET, PARTY, REGISTER};
 use crate::durable::plan::{Listed, channel_of, number_of};
 use crate::durable::{Enrolled, Party};
 use crate::transport::{ErrorKind, TransportError};
@@ -151,6 +153,19 @@ pub(super) async fn enroll(rounds: &RedisStore, rules: &str, replaces: bool) -> 
         Value::BulkString(other) => Ok(Enrolled::Other(String::from_utf8_lossy(&other).into_owned())),
         _ => Err(rounds.nonsense()),
     }
+}
+
+pub(super) async fn forget_rules(rounds: &RedisStore, older: Duration) -> Result<u64, TransportError> {
+    let call = rounds.call(&FORGET, |command| {
+        command.arg(micros(older));
+    });
+    let mut parts = rounds.parts(call.await?)?;
+    let (mut names, mut count) = (rounds.names(), 0);
+    while let Some(number) = parts.number() {
+        names.rules.remove(&number);
+        count += 1;
+    }
+    Ok(count)
 }
 
 pub(super) async fn add_consumer(rounds: &RedisStore, name: &str) -> Result<(), TransportError> {

@@ -15,14 +15,14 @@ use super::names::Names;
 use super::{look, names, settings, work};
 use crate::durable::plan::outbox_of;
 use crate::durable::{
-    Due, Enrolled, FoundRounds, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures,
+    Due, Enrolled, FoundRounds, Judge, Kept, OpenedRounds, Party, Past, Place, Road, RoundDatabase, RoundFigures,
     RoundStore,
 };
 use crate::sql::Bell;
 use crate::transport::redis::Script;
 use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
-impl KeepsRounds for RedisRounds {
+impl RoundDatabase for RedisRounds {
     fn open_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, OpenedRounds> {
         Box::pin(async move {
             let at: Arc<str> = format!("redis rounds {broker}").into();
@@ -126,6 +126,10 @@ impl RoundStore for RedisStore {
         Box::pin(names::enroll(self, rules, replaces))
     }
 
+    fn forget_rules(&self, older: Duration) -> BoxFuture<'_, Result<u64, TransportError>> {
+        Box::pin(names::forget_rules(self, older))
+    }
+
     fn work<'a>(&'a self, places: &'a [Place], judge: &'a dyn Judge) -> BoxFuture<'a, Result<(), TransportError>> {
         Box::pin(work::work(self, places, judge))
     }
@@ -201,9 +205,9 @@ impl RoundStore for RedisStore {
         outbox_of(&self.broker, consumer)
     }
 
-    fn road<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Road, TransportError>> {
+    fn road<'a>(&'a self, channel: &'a str, lease: Duration) -> BoxFuture<'a, Result<Road, TransportError>> {
         Box::pin(async move {
-            let queue = self.server.queue(&self.broker, channel).await?;
+            let queue = self.server.queue(&self.broker, channel, lease).await?;
             Ok(Road::Queue(Box::new(queue)))
         })
     }

@@ -23,6 +23,7 @@ scripts! {
     PURGE = "lua/purge.lua";
     REGISTER = "lua/register.lua";
     ENROLL = "lua/enroll.lua";
+    FORGET = "lua/forget.lua";
     CONSUMER = "lua/consumer.lua";
     PARTY = "lua/party.lua";
 }

@@ -2,12 +2,13 @@
 //!
 //! `asks of a place + Case → Course (round.rs decides) → Ruling, and what each ask is told`
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use super::known::Before;
 use super::leases::{Claimed, Leasing};
 use super::sitting::Sitting;
 use crate::__private::rounds::{Charter, Course, Ending, Kind, PartyTerms, Predicates, Said, Word};
@@ -84,6 +85,8 @@ pub(in crate::durable) struct Done {
     pub(in crate::durable) answers: Vec<Answer>,
     /// The round that has closed.
     pub(in crate::durable) closed: Option<(RoundId, String, Arc<Ending>)>,
+    /// The tokens of signals that count, and how long after the opening they were said.
+    pub(in crate::durable) kept: Vec<(Uuid, Duration)>,
     /// The round that nobody can decide.
     pub(in crate::durable) aside: Option<(RoundId, Arc<str>)>,
     /// The rules by which this process cannot decide.
@@ -157,18 +160,26 @@ pub(in crate::durable) struct Bench<'a, P> {
     /// Of each place.
     asks: &'a [Vec<Ask>],
     /// It is tried once more, and what is asked may have been done.
-    is_again: bool,
+    before: Option<&'a Before>,
     done: Mutex<Vec<Option<Done>>>,
+    /// The keys of places of which nobody knows yet what was done before.
+    unsure: Mutex<BTreeMap<usize, String>>,
 }
 
 impl<'a, P: Payload + DeserializeOwned> Bench<'a, P> {
     pub(in crate::durable) fn new(law: &'a Law<P>, places: &'a [Place], asks: &'a [Vec<Ask>]) -> Self {
-        Self { law, places, asks, is_again: false, done: Mutex::new(vec![None; asks.len()]) }
+        let (done, unsure) = (Mutex::new(vec![None; asks.len()]), Mutex::default());
+        Self { law, places, asks, before: None, done, unsure }
     }
 
     /// Of a work of which nobody knows how it ended before.
-    pub(in crate::durable) fn again(self, is_again: bool) -> Self {
-        Self { is_again, ..self }
+    pub(super) fn again(self, before: Option<&'a Before>) -> Self {
+        Self { before, ..self }
+    }
+
+    /// The keys of places that were left as they are, for nobody knows what was done there before.
+    pub(super) fn unsure(&self) -> BTreeMap<usize, String> {
+        lock(&self.unsure).clone()
     }
 
     /// What became of each place; `None` of one that was passed over.
@@ -188,7 +199,15 @@ impl<P: Payload + DeserializeOwned> Judge for Bench<'_, P> {
         };
         let mut sitting = Sitting::new(self.law, case, key);
         // What is known from before is not said to the round that is there now.
-        let known: Vec<_> = asks.iter().map(|ask| self.is_again.then(|| sitting.known_before(ask)).flatten()).collect();
+        let known = match self.before {
+            Some(before) => before.known(&sitting, asks),
+            None => Some(vec![None; asks.len()]),
+        };
+        let Some(known) = known else {
+            lock(&self.unsure).insert(place, sitting.key);
+            return None;
+        };
+        lock(&self.unsure).remove(&place);
         let unknown: Vec<_> = asks.iter().zip(&known).filter(|(_, known)| known.is_none()).collect();
         match unknown.len() == asks.len() {
             true => sitting.hear(asks),

@@ -16,11 +16,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use super::bench::Ask;
-use super::carry::{Carried, carry};
-use super::deliver::{ToConsumer, patience};
+use super::carrying::{AT_ONCE, Carried, Carries, ToConsumer, ToParty, carry, patience};
 use super::engine::Core;
 use super::queue::Reply;
-use super::summon::ToParty;
 use crate::__private::rounds::{Asked, Attending, Desk, PartyTerms, What};
 use crate::__private::{Shown, catch};
 use crate::durable::builder::check_name;
@@ -219,6 +217,7 @@ pub(in crate::durable) struct Relays<P: Payload> {
     core: Arc<Core<P>>,
     limit: Duration,
     retry: Retry,
+    carries: Carries,
     address: RefCell<Option<WeakAddr<Broker<P>>>>,
     /// By consumer. Each ends when it is dropped.
     running: RefCell<HashMap<Arc<str>, Carried>>,
@@ -227,9 +226,9 @@ pub(in crate::durable) struct Relays<P: Payload> {
 }
 
 impl<P: Payload + DeserializeOwned> Relays<P> {
-    pub(in crate::durable) fn new(core: Arc<Core<P>>, limit: Duration, retry: Retry) -> Self {
+    pub(in crate::durable) fn new(core: Arc<Core<P>>, limit: Duration, retry: Retry, carries: Carries) -> Self {
         let (running, parties) = (HashMap::new().into(), HashMap::new().into());
-        Self { core, limit, retry, address: None.into(), running, parties }
+        Self { core, limit, retry, carries, address: None.into(), running, parties }
     }
 
     async fn start(&self, consumer: Arc<str>) -> Result<Carried, JoinError> {
@@ -239,8 +238,9 @@ impl<P: Payload + DeserializeOwned> Relays<P> {
         store.add_consumer(&consumer).await.map_err(|error| database(&error))?;
         let broker = self.address.borrow().clone().ok_or(JoinError::BrokerGone)?;
         let name = format!("{} for consumer {consumer}", store.name());
-        let publisher = ToConsumer { name: name.clone(), consumer: consumer.clone(), broker, retry: self.retry };
-        carry(&**store, &consumer, name, publisher, patience(self.limit, &self.retry)).await
+        let (consumer, carries) = (consumer.clone(), self.carries);
+        let publisher = ToConsumer::new(name.clone(), consumer.clone(), broker, self.retry, carries.at_once);
+        carry(&**store, &consumer, name, publisher, patience(self.limit, &self.retry), carries).await
     }
 }
 
@@ -251,7 +251,7 @@ impl<P: Payload + Serialize + DeserializeOwned> Relays<P> {
         let name = format!("{} for party {}", store.name(), Shown::name(&party));
         let channel = channel_of(&party);
         let publisher = ToParty { name: name.clone(), party, core: Arc::downgrade(&self.core), broker };
-        carry(&**store, &channel, name, publisher, PATIENCE).await
+        carry(&**store, &channel, name, publisher, PATIENCE, Carries { at_once: AT_ONCE, ..self.carries }).await
     }
 }
 

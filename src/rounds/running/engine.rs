@@ -14,13 +14,13 @@ use tokio::select;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::bench::{Answer, Ask, Bench, Done, Law, id, lock};
-use super::queue::{Gathered, Queue, Reply, Waiter, Waiters, Waiting};
-use crate::__private::rounds::Ending;
-use crate::__private::{Shown, catch, guarded, random, spawn};
-use crate::durable::store::{Kept, Place, RoundStore};
+use super::bench::{Answer, Ask, Bench, Law, lock};
+use super::known::Before;
+use super::queue::{Gathered, Queue, Reply, Waiters, Waiting};
+use crate::__private::{Shown, guarded, random, spawn};
+use crate::durable::store::{Place, RoundStore};
 use crate::transport::TransportError;
-use crate::{BrokerId, EmitError, Payload, RoundId, Uuid};
+use crate::{BrokerId, EmitError, Payload};
 
 /// How many asks are written by one transaction.
 const BATCH: usize = 512;
@@ -28,8 +28,8 @@ const BATCH: usize = 512;
 /// How many rounds are looked at by one transaction.
 const LOOKED_AT: usize = 200;
 
-/// For how many rounds it is asked at a time whether they are over.
-const ASKED: usize = 1_000;
+/// How many outcomes are deleted at a time.
+const PURGED: usize = 1_000;
 
 /// How long it is tried to write something.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,7 +57,7 @@ pub(in crate::durable) struct Core<P: 'static> {
     /// Rings when somebody waits for a round that may be over.
     pub(in crate::durable) nudge: Arc<Notify>,
     /// The numbers of rules by which this process cannot decide.
-    foreign: Mutex<BTreeSet<i64>>,
+    pub(super) foreign: Mutex<BTreeSet<i64>>,
     poll_every: Duration,
     keep: Duration,
     /// Rings when nobody has it any more.
@@ -116,29 +116,30 @@ impl<P: Payload + DeserializeOwned> Core<P> {
 
     /// Writes what was gathered, in one transaction. If the database refuses that for good, hands it back place by place.
     async fn work_together(&self, gathered: Gathered<P>) -> Vec<Gathered<P>> {
-        let Gathered { places, asks, replies } = gathered;
+        let Gathered { places, asks, replies, mut before } = gathered;
         if places.is_empty() {
             return Vec::new();
         }
         let until = replies.iter().flatten().map(|(_, until, _)| *until).max();
-        let (mut pause, mut is_again) = (FIRST_PAUSE, false);
+        let (mut pause, began) = (FIRST_PAUSE, Instant::now());
         let worked = loop {
-            let bench = Bench::new(&self.law, &places, &asks).again(is_again);
+            let bench = Bench::new(&self.law, &places, &asks).again(before.as_ref());
             match self.store.work(&places, &bench).await {
-                Ok(()) => break Ok(bench.done()),
+                Ok(()) => break Ok((bench.unsure(), bench.done())),
                 // What was written is known again by its token.
                 Err(error) if error.is_temporary() && until.is_some_and(|until| Instant::now() + pause < until) => {
                     log::debug!(target: "convoke::rounds", "{}: tried again: {error}", self.store.name());
                     sleep(pause).await;
-                    (pause, is_again) = (pause.saturating_mul(2).min(LAST_PAUSE), true);
+                    pause = pause.saturating_mul(2).min(LAST_PAUSE);
+                    before.get_or_insert_with(|| Before::since(began));
                 }
                 Err(error) => break Err(error),
             }
         };
-        let done = match worked {
+        let (mut unsure, done) = match worked {
             Ok(done) => done,
             Err(error) if !error.is_temporary() && places.len() > 1 => {
-                return Gathered { places, asks, replies }.divide();
+                return Gathered { places, asks, replies, before }.divide();
             }
             Err(error) => {
                 self.warn(&error);
@@ -148,8 +149,15 @@ impl<P: Payload + DeserializeOwned> Core<P> {
                 return Vec::new();
             }
         };
-        let mut back = Vec::new();
-        for (((place, asks), replies), done) in places.into_iter().zip(asks).zip(replies).zip(done) {
+        let (mut back, mut alone) = (Vec::new(), Vec::new());
+        for (at, (((place, asks), replies), mut done)) in
+            places.into_iter().zip(asks).zip(replies).zip(done).enumerate()
+        {
+            if let Some(key) = unsure.remove(&at) {
+                alone.extend(self.look_behind(&key, place, asks, replies, before.clone()).await);
+                continue;
+            }
+            let kept = done.as_mut().map(|done| std::mem::take(&mut done.kept)).unwrap_or_default();
             let mut answers = match &done {
                 Some(done) => done.answers.clone(),
                 None => self.passed_over(&place, &asks).await,
@@ -160,7 +168,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
                     Answer::Again if again < AGAIN && Instant::now() < until => {
                         back.push(Waiting { place: place.clone(), ask, reply, until, again: again + 1 });
                     }
-                    answer => self.answer(&place, reply, answer, ask.token()),
+                    answer => self.answer(&place, reply, answer, &ask, &kept),
                 }
             }
             if let Some(done) = done {
@@ -168,108 +176,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
             }
         }
         self.queue.put_back(back);
-        Vec::new()
-    }
-
-    /// What those are told whose place was passed over: nothing if somebody works on it, and else that the round is over.
-    async fn passed_over(&self, place: &Place, asks: &[Ask]) -> Vec<Answer> {
-        let Place::Round(number) = place else { return Vec::new() };
-        let past = match self.store.round(*number).await {
-            Ok(Some(Kept::Over(past))) => Some(past),
-            Ok(None) => None,
-            Ok(Some(Kept::Open(..))) | Err(_) => return Vec::new(),
-        };
-        let (round, key) = (id(*number), past.as_ref().and_then(|past| crate::durable::key::read(&past.key)));
-        let ending = past.and_then(|past| Ending::read(&past.outcome).ok()).map(Arc::new);
-        let tell = |ask: &Ask| match (ask, &ending) {
-            (Ask::Signal { token, .. }, Some(ending)) if ending.signals.iter().any(|sign| sign.token == *token) => {
-                Answer::Over(round, ending.clone())
-            }
-            (Ask::Signal { .. }, _) => Answer::Refused(EmitError::Late { round, key: key.clone() }),
-            _ => Answer::Refused(EmitError::NoRound),
-        };
-        asks.iter().map(tell).collect()
-    }
-
-    fn answer(&self, place: &Place, reply: Reply<P>, answer: Answer, token: Uuid) {
-        match (reply, answer) {
-            (reply, Answer::Refused(error)) => reply.refused(error),
-            (Reply::Claim(answer), Answer::Claimed(claimed)) => drop(answer.send(Ok(claimed))),
-            // Nobody asks so.
-            (reply @ Reply::Claim(_), _) | (reply, Answer::Again | Answer::Claimed(_)) => {
-                reply.refused(EmitError::NoRound);
-            }
-            (Reply::Round(answer), Answer::Written(round) | Answer::Over(round, _)) => drop(answer.send(Ok(round))),
-            (Reply::Member(mut answers), Answer::Written(round)) => {
-                answers.committed(round);
-                if answers.waits() {
-                    self.waiters.add(round, Waiter::Member(answers, token));
-                }
-            }
-            (Reply::Member(mut answers), Answer::Over(round, ending)) => {
-                answers.committed(round);
-                self.waiters.add(round, Waiter::Member(answers, token));
-                let key = match place {
-                    Place::Key(key) => Some(key.as_str()),
-                    Place::Round(_) => None,
-                };
-                self.tell(round, key, &ending);
-            }
-        }
-    }
-
-    /// Tells who waits what became of a round.
-    fn settle(&self, done: Done) {
-        if let Some(rules) = done.foreign {
-            lock(&self.foreign).insert(rules);
-        }
-        if let Some((round, key, ending)) = done.closed {
-            self.tell(round, Some(&key), &ending);
-        }
-        if let Some((round, reason)) = done.aside {
-            log::error!(
-                target: "convoke::rounds",
-                "{}: round {round} is set aside until it is retried or aborted: {}", self.store.name(), Shown::text(&reason)
-            );
-            for waiter in self.waiters.take(round) {
-                match waiter {
-                    Waiter::Member(answers, _) => answers.refused(EmitError::Aside { round, reason: reason.clone() }),
-                    Waiter::Outcome(answer) => drop(answer.send(Err(reason.clone()))),
-                    // It is not over.
-                    Waiter::Pledge(over) => self.waiters.add(round, Waiter::Pledge(over)),
-                }
-            }
-        }
-    }
-
-    pub(in crate::durable) fn tell(&self, round: RoundId, key: Option<&str>, ending: &Ending) {
-        let waiters = self.waiters.take(round);
-        if waiters.is_empty() {
-            return;
-        }
-        let outcome = ending.outcome::<P>(&self.broker, round, key.and_then(crate::durable::key::read));
-        for waiter in waiters {
-            match (waiter, &outcome) {
-                // It is in the round behind this one, which may be over by now.
-                (Waiter::Member(answers, token), _) if ending.carried.contains(&token) => {
-                    self.waiters.add(id(ending.next.unwrap_or_default()), Waiter::Member(answers, token));
-                    self.nudge.notify_one();
-                }
-                (Waiter::Member(answers, _), Ok(outcome)) => answers.ended(outcome.clone()),
-                (Waiter::Member(answers, _), Err(why)) => answers.refused(EmitError::Unreadable(why.as_str().into())),
-                (Waiter::Outcome(answer), Ok(outcome)) => drop(answer.send(Ok(outcome.clone()))),
-                (Waiter::Outcome(answer), Err(why)) => drop(answer.send(Err(why.as_str().into()))),
-                (Waiter::Pledge(over), _) => over.tell(),
-            }
-        }
-        // The last one may have gone meanwhile, and a payload is the user's, and so is its `Drop`.
-        self.drop_quietly(outcome);
-    }
-
-    fn drop_quietly<T>(&self, theirs: T) {
-        if let Err(why) = catch(move || drop(theirs)) {
-            log::error!(target: "convoke::rounds", "{}: a payload has panicked as it was dropped: {}", self.store.name(), Shown::text(&why));
-        }
+        alone
     }
 
     /// Looks at what is due; returns how long nothing is, as far as that is known.
@@ -294,33 +201,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
         }
     }
 
-    /// Tells who waits for rounds that have closed elsewhere.
-    async fn look_at_ends(&self) -> Result<(), TransportError> {
-        let rounds = self.waiters.rounds();
-        for some in rounds.chunks(ASKED) {
-            let numbers: Vec<_> = some.iter().map(|round| i64::try_from(round.get()).unwrap_or(i64::MAX)).collect();
-            for past in self.store.ended(&numbers).await? {
-                match Ending::read(&past.outcome) {
-                    Ok(ending) => self.tell(id(past.id), Some(&past.key), &ending),
-                    Err(error) => self.tell_unreadable(id(past.id), &error),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn tell_unreadable(&self, round: RoundId, error: &serde_json::Error) {
-        let why: Arc<str> = format!("the outcome of round {round} cannot be read: {error}").into();
-        for waiter in self.waiters.take(round) {
-            match waiter {
-                Waiter::Member(answers, _) => answers.refused(EmitError::Unreadable(why.clone())),
-                Waiter::Outcome(answer) => drop(answer.send(Err(why.clone()))),
-                Waiter::Pledge(over) => over.tell(),
-            }
-        }
-    }
-
-    fn warn(&self, error: &TransportError) {
+    pub(super) fn warn(&self, error: &TransportError) {
         log::warn!(target: "convoke::rounds", "{}: {error}", self.store.name());
     }
 }
@@ -355,7 +236,7 @@ async fn look<P: Payload + DeserializeOwned>(core: Weak<Core<P>>) {
             held.look_at_ends().await?;
             if Instant::now() >= purge_at {
                 purge_at = Instant::now() + PURGE_EVERY;
-                while held.store.purge(held.keep, ASKED).await? == ASKED as u64 {}
+                while held.store.purge(held.keep, PURGED).await? == PURGED as u64 {}
             }
             Ok::<_, TransportError>(next)
         };

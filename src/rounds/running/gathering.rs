@@ -6,6 +6,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::bench::{Ask, Bench, Law, lock};
 use super::sitting::Sitting;
 use super::tally::{Tally, body, text_of};
@@ -93,6 +95,10 @@ pub(crate) enum Heard {
     Nothing,
 }
 
+/// For how long rules are opened by that were noted, before they are noted again; and after how long those may go by which nobody opens rounds.
+const NOTED: Duration = Duration::from_secs(60 * 60);
+const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Rules that were noted, and their number.
 type Noted = (i64, Arc<Charter>);
 
@@ -100,7 +106,8 @@ type Noted = (i64, Arc<Charter>);
 pub(crate) struct Gathering {
     store: Arc<dyn RoundStore>,
     law: Law<()>,
-    noted: Mutex<HashMap<String, Noted>>,
+    /// With when that was.
+    noted: Mutex<HashMap<String, (Noted, Instant)>>,
 }
 
 impl Gathering {
@@ -133,9 +140,12 @@ impl Gathering {
         let refused = |why: String| TransportError::new(ErrorKind::Refused, self.store.name().clone(), why);
         let (charter, _) = rules(shape).map_err(refused)?;
         let text = charter.to_text();
-        if let Some(noted) = lock(&self.noted).get(&text) {
+        if let Some((noted, at)) = lock(&self.noted).get(&text)
+            && at.elapsed() < NOTED
+        {
             return Ok(noted.clone());
         }
+        let at = Instant::now();
         let crate::durable::Enrolled::As(number) = self.store.enroll(&text, true).await? else {
             return Err(refused("its rules were not taken".to_owned()));
         };
@@ -144,7 +154,7 @@ impl Gathering {
         if all.len() >= REMEMBERED {
             all.clear();
         }
-        all.insert(text, noted.clone());
+        all.insert(text, (noted.clone(), at));
         Ok(noted)
     }
 
@@ -192,14 +202,14 @@ impl Gathering {
         }
     }
 
-    /// Deletes rounds that have been over for this long.
+    /// Deletes rounds that have been over for this long, and rules by which no round goes any more.
     ///
     /// # Errors
     ///
     /// Those of the database.
     pub(crate) async fn purge(&self, older: Duration) -> Result<(), TransportError> {
         while self.store.purge(older, PURGED).await? == PURGED as u64 {}
-        Ok(())
+        self.store.forget_rules(FORGOTTEN).await.map(drop)
     }
 
     /// Returns how the round of a key is, if there is one.

@@ -9,33 +9,39 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::bench::{Ask, lock};
+use super::known::Before;
 use super::leases::Claimed;
-use crate::__private::rounds::{Answers, Over};
+use crate::__private::rounds::{Answers, Beat, Notices, Over};
 use crate::durable::store::Place;
 use crate::{EmitError, Outcome, RoundId, Uuid};
 
 /// Where an ask is answered.
-pub(in crate::durable) enum Reply<P> {
+pub(in crate::durable) enum Reply<P: 'static> {
     /// A member of the broker has emitted or vetoed.
     Member(Answers<P>),
     /// Somebody has asked something of a round.
     Round(oneshot::Sender<Result<RoundId, EmitError>>),
     /// Somebody is about to ask a party.
     Claim(oneshot::Sender<Result<Arc<Claimed>, EmitError>>),
+    /// A pledge has asked for more time.
+    Beat(Beat<P>),
 }
 
-impl<P> Reply<P> {
+impl<P: 'static> Reply<P> {
     pub(in crate::durable) fn refused(self, error: EmitError) {
         match self {
             Self::Member(answers) => answers.refused(error),
             Self::Round(answer) => drop(answer.send(Err(error))),
             Self::Claim(answer) => drop(answer.send(Err(error))),
+            // Another one asks the party by now, or it has answered, or its deadline is past.
+            Self::Beat(beat) if matches!(error, EmitError::Late { .. } | EmitError::NoRound) => beat.is_late(),
+            Self::Beat(_) => {}
         }
     }
 }
 
 /// An ask that waits for its turn.
-pub(in crate::durable) struct Waiting<P> {
+pub(in crate::durable) struct Waiting<P: 'static> {
     pub(in crate::durable) place: Place,
     pub(in crate::durable) ask: Ask,
     pub(in crate::durable) reply: Reply<P>,
@@ -46,13 +52,13 @@ pub(in crate::durable) struct Waiting<P> {
 }
 
 /// What waits to be written.
-pub(in crate::durable) struct Queue<P> {
+pub(in crate::durable) struct Queue<P: 'static> {
     waiting: Mutex<VecDeque<Waiting<P>>>,
     pub(in crate::durable) bound: usize,
     pub(in crate::durable) rings: Arc<Notify>,
 }
 
-impl<P> Queue<P> {
+impl<P: 'static> Queue<P> {
     pub(in crate::durable) fn new(bound: usize) -> Self {
         Self { waiting: Mutex::default(), bound, rings: Arc::new(Notify::new()) }
     }
@@ -97,16 +103,18 @@ impl<P> Queue<P> {
 }
 
 /// What waits of a batch, by place: a place once, with its asks in their order.
-pub(in crate::durable) struct Gathered<P> {
+pub(in crate::durable) struct Gathered<P: 'static> {
     pub(in crate::durable) places: Vec<Place>,
     pub(in crate::durable) asks: Vec<Vec<Ask>>,
     /// Beside the asks.
     pub(in crate::durable) replies: Vec<Vec<(Reply<P>, Instant, u32)>>,
+    /// It was tried before, and nobody knows what came of that.
+    pub(super) before: Option<Before>,
 }
 
-impl<P> Gathered<P> {
+impl<P: 'static> Gathered<P> {
     pub(in crate::durable) fn of(batch: Vec<Waiting<P>>) -> Self {
-        let mut gathered = Self { places: Vec::new(), asks: Vec::new(), replies: Vec::new() };
+        let mut gathered = Self { places: Vec::new(), asks: Vec::new(), replies: Vec::new(), before: None };
         let mut known: HashMap<Place, usize> = HashMap::with_capacity(batch.len());
         for Waiting { place, ask, reply, until, again } in batch {
             let at = *known.entry(place).or_insert_with_key(|place| {
@@ -124,12 +132,17 @@ impl<P> Gathered<P> {
     }
 }
 
-impl<P> Gathered<P> {
+impl<P: 'static> Gathered<P> {
     /// Each place by itself.
     pub(in crate::durable) fn divide(self) -> Vec<Self> {
-        let all = self.places.into_iter().zip(self.asks).zip(self.replies);
-        all.map(|((place, asks), replies)| Self { places: vec![place], asks: vec![asks], replies: vec![replies] })
-            .collect()
+        let (all, before) = (self.places.into_iter().zip(self.asks).zip(self.replies), self.before);
+        let one = |((place, asks), replies)| Self {
+            places: vec![place],
+            asks: vec![asks],
+            replies: vec![replies],
+            before: before.clone(),
+        };
+        all.map(one).collect()
     }
 }
 
@@ -143,6 +156,8 @@ pub(in crate::durable) enum Waiter<P: 'static> {
     Outcome(oneshot::Sender<Result<Outcome<P>, Arc<str>>>),
     /// A pledge, whose work is needed no longer then.
     Pledge(Over<P>),
+    /// An emitter that asked to be told what becomes of its signal, with the token of that.
+    Emitter(Notices<P>, Uuid),
 }
 
 impl<P: 'static> Waiter<P> {
@@ -151,6 +166,7 @@ impl<P: 'static> Waiter<P> {
             Self::Member(answers, _) => answers.waits(),
             Self::Outcome(answer) => !answer.is_closed(),
             Self::Pledge(over) => over.is_awaited(),
+            Self::Emitter(notices, _) => notices.is_heard(),
         }
     }
 }

@@ -11,8 +11,8 @@ use super::bench::{Answer, Ask, Done, Law, id, packet, replay, since};
 use super::leases::Held;
 use crate::__private::rounds::{Charter, Course, End, Ending, Kind, PartyTerms, Said, Told, Word};
 use crate::durable::key;
-use crate::durable::store::{Case, Next, Opening, Past, Round, Row, Ruling, Stage};
-use crate::{Early, EmitError, Payload, RoundId, Uuid};
+use crate::durable::store::{Case, Next, Opening, Round, Row, Ruling, Stage};
+use crate::{Early, EmitError, Payload, Uuid};
 
 /// How many signals may wait for one round to be opened.
 const AWAITED: usize = 1_000;
@@ -79,7 +79,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                     self.tell(Answer::Refused(EmitError::Stranger { name: name.clone() }));
                     continue;
                 }
-                Ask::Signal { name, .. } => match self.late(&charter, name) {
+                Ask::Signal { name, token, .. } => match self.late(&charter, name, *token) {
                     Some(round) => {
                         let key = key::read(&self.key);
                         self.tell(Answer::Refused(EmitError::Late { round, key }));
@@ -117,46 +117,6 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                 }
             }
         }
-    }
-
-    /// An ask that was written before, by a work of which nobody knew how it ended, and whose round is over.
-    pub(super) fn known_before(&self, ask: &Ask) -> Option<Answer> {
-        let (Ask::Signal { token, .. } | Ask::Veto { token, .. } | Ask::Open { token } | Ask::Abort { token, .. }) =
-            ask
-        else {
-            return None;
-        };
-        let (last, ending) = self.last()?;
-        if let Some(next) = ending.next.filter(|_| ending.carried.contains(token)) {
-            return Some(Answer::Written(id(next)));
-        }
-        ending.knows(*token).then(|| Answer::Over(id(last.id), Arc::new(ending)))
-    }
-
-    fn last(&self) -> Option<(&Past, Ending)> {
-        let last = self.case.last.as_ref()?;
-        Some((last, Ending::read(&last.outcome).ok()?))
-    }
-
-    /// The round for which a signal is late: each is late once.
-    fn late(&mut self, charter: &Charter, name: &Arc<str>) -> Option<RoundId> {
-        let (last, mut ending) = self.last()?;
-        let round = id(last.id);
-        let until = last.closed_at.saturating_add(i64::try_from(charter.late_window()).unwrap_or(i64::MAX));
-        if self.case.now > until || !ending.missing.contains(name) || ending.late.contains(name) {
-            return None;
-        }
-        if let Some(amended) = &self.ruling.amends
-            && let Ok(amended) = Ending::read(amended)
-        {
-            if amended.late.contains(name) {
-                return None;
-            }
-            ending = amended;
-        }
-        ending.late.push(name.clone());
-        self.ruling.amends = Some(ending.to_text());
-        Some(round)
     }
 
     /// Signals wait for the round.
@@ -316,7 +276,10 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
                     continue;
                 }
             };
-            if !token.is_nil() && self.case.rows.iter().any(|row| row.token == token) {
+            if let Some(row) = self.case.rows.iter().find(|row| !token.is_nil() && row.token == token) {
+                if row.kind == Kind::Signal as i16 {
+                    self.done.kept.push((token, since(opened, row.at)));
+                }
                 self.tell(Answer::Written(id(number)));
                 hear.next();
                 continue;
@@ -331,8 +294,10 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             let answer = match told {
                 Told::Taken => {
                     changed = true;
-                    if let Ask::Abort { token, .. } = ask {
-                        ended_by = Some(*token);
+                    match ask {
+                        Ask::Abort { token, .. } => ended_by = Some(*token),
+                        Ask::Signal { token, .. } => self.done.kept.push((*token, at)),
+                        _ => {}
                     }
                     self.add(ask);
                     Answer::Written(id(number))

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::bench::{Answer, Ask, Bench, Law};
+use super::known::{Before, RECENT};
 use super::leases::{Claimed, Leasing};
 use crate::__private::DeskBroker;
 use crate::__private::rounds::{End, Ending, Kind};
-use crate::durable::KeepsRounds;
+use crate::durable::RoundDatabase as _;
 use crate::durable::store::{Enrolled, Kept, Party, Place, RoundStore, Row};
 use crate::outbox::OutboxBuilder;
 use crate::sql::memory::MemoryDatabase;
@@ -49,9 +50,18 @@ impl Room {
     /// The same of what was tried before, of which nobody knows what came.
     async fn says_once_more(&self, place: Place, asks: Vec<Ask>, is_again: bool) -> Vec<Answer> {
         let (places, asks) = ([place], [asks]);
-        let bench = Bench::new(&self.law, &places, &asks).again(is_again);
-        self.store.work(&places, &bench).await.unwrap();
-        bench.done().pop().flatten().map(|done| done.answers).unwrap_or_default()
+        let mut before = is_again.then(|| Before::since(Instant::now()));
+        loop {
+            let bench = Bench::new(&self.law, &places, &asks).again(before.as_ref());
+            self.store.work(&places, &bench).await.unwrap();
+            let (unsure, mut done) = (bench.unsure(), bench.done());
+            match (unsure.into_values().next(), &mut before) {
+                (Some(key), Some(before)) => {
+                    before.look(&key, self.store.history(&key, i64::MAX, RECENT).await.unwrap());
+                }
+                _ => return done.pop().flatten().map(|done| done.answers).unwrap_or_default(),
+            }
+        }
     }
 
     /// A round that `a` has opened.

@@ -107,6 +107,7 @@ impl<P: Payload + DeserializeOwned> Sitting<'_, P> {
             withdrawn: Vec::new(),
             missing: Vec::new(),
             late: Vec::new(),
+            refused: Vec::new(),
             carried: Vec::new(),
             next: None,
         }

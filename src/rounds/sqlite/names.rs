@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::SqliteConnection;
 
-use super::rounds::SqliteRounds;
+use super::rounds::{SqliteRounds, micros, now};
 use crate::durable::plan::{channel_of, number_of};
 use crate::durable::{Enrolled, Party};
 use crate::transport::{ErrorKind, TransportError};
@@ -54,8 +55,11 @@ impl Names {
 
 const FIND: &str = "SELECT id, tag FROM convoke_round_broker WHERE name = ?1";
 const MAKE: &str = "INSERT INTO convoke_round_broker (name, tag) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
-const MAKE_RULES: &str =
-    "INSERT INTO convoke_round_rules (broker, id, text) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+const MAKE_RULES: &str = "INSERT INTO convoke_round_rules (broker, id, text, noted_at) VALUES (?1, ?2, ?3, ?4) \
+    ON CONFLICT (broker, id) DO UPDATE SET noted_at = excluded.noted_at";
+const FORGET_RULES: &str = "DELETE FROM convoke_round_rules AS r WHERE r.noted_at <= ?2 \
+    AND r.broker = (SELECT b.id FROM convoke_round_broker AS b WHERE b.name = ?1 AND b.rules IS NOT r.id) \
+    AND NOT EXISTS (SELECT 1 FROM convoke_round AS l WHERE l.broker = r.broker AND l.state <= 2 AND l.rules = r.id) RETURNING id";
 const MAKE_CONSUMER: &str = "INSERT INTO convoke_round_consumer (broker, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 
 const MAKE_PARTY: &str = "INSERT INTO convoke_round_party (broker, name, terms, asked) VALUES (?1, ?2, ?3, ?4) \
@@ -117,7 +121,13 @@ pub(super) async fn there_is(rounds: &SqliteRounds, connection: &mut SqliteConne
             return Ok(id);
         }
         for (number, text) in names.rules {
-            sqlx::query(MAKE_RULES).bind(id).bind(number).bind(text.to_string()).execute(&mut *connection).await?;
+            sqlx::query(MAKE_RULES)
+                .bind(id)
+                .bind(number)
+                .bind(text.to_string())
+                .bind(now())
+                .execute(&mut *connection)
+                .await?;
         }
         if let Some(rules) = names.enrolled {
             let take = "UPDATE convoke_round_broker SET rules = ?2 WHERE id = ?1 AND rules IS NULL";
@@ -156,7 +166,7 @@ pub(super) async fn enroll(rounds: &SqliteRounds, rules: &str, replaces: bool) -
                 let other = text_of(connection, id, there).await?;
                 return Ok(Enrolled::Other(other.unwrap_or_default()));
             }
-            let make = sqlx::query(MAKE_RULES).bind(id).bind(number).bind(rules.to_owned());
+            let make = sqlx::query(MAKE_RULES).bind(id).bind(number).bind(rules.to_owned()).bind(now());
             make.execute(&mut *connection).await?;
             if there != Some(number) {
                 set_rules(connection, id, number).await?;
@@ -180,6 +190,18 @@ pub(super) async fn enroll(rounds: &SqliteRounds, rules: &str, replaces: bool) -
         names.enrolled = Some(number);
     }
     Ok(enrolled)
+}
+
+pub(super) async fn forget_rules(rounds: &SqliteRounds, older: Duration) -> Result<u64, TransportError> {
+    let until = now().saturating_sub(micros(older));
+    let forgotten = rounds.transact(async |connection| {
+        let forget = sqlx::query_scalar(FORGET_RULES).bind(rounds.broker.to_string()).bind(until);
+        forget.fetch_all(connection).await.map_err(|error| rounds.error(&error))
+    });
+    let forgotten: Vec<i64> = forgotten.await?;
+    let mut names = rounds.names();
+    forgotten.iter().for_each(|number| drop(names.rules.remove(number)));
+    Ok(forgotten.len() as u64)
 }
 
 pub(super) async fn add_consumer(rounds: &SqliteRounds, name: &str) -> Result<(), TransportError> {

@@ -14,7 +14,7 @@ use super::names::Names;
 use super::{look, names, work};
 use crate::durable::plan::outbox_of;
 use crate::durable::{
-    Due, Enrolled, FoundRounds, Judge, KeepsRounds, Kept, OpenedRounds, Party, Past, Place, Road, RoundFigures,
+    Due, Enrolled, FoundRounds, Judge, Kept, OpenedRounds, Party, Past, Place, Road, RoundDatabase, RoundFigures,
     RoundStore,
 };
 use crate::outbox::{Keeping, Keeps};
@@ -22,7 +22,7 @@ use crate::sql::Bell;
 use crate::sql::sqlite::{SqliteDatabase, Store, describe, late};
 use crate::transport::{BoxFuture, TransportError};
 
-impl KeepsRounds for SqliteDatabase {
+impl RoundDatabase for SqliteDatabase {
     fn open_rounds(&self, broker: Arc<str>) -> BoxFuture<'_, OpenedRounds> {
         Box::pin(async move {
             let rounds = SqliteRounds::of(self, broker).await?;
@@ -169,6 +169,10 @@ impl RoundStore for SqliteRounds {
         Box::pin(self.in_time(names::enroll(self, rules, replaces)))
     }
 
+    fn forget_rules(&self, older: Duration) -> BoxFuture<'_, Result<u64, TransportError>> {
+        Box::pin(names::forget_rules(self, older))
+    }
+
     fn work<'a>(&'a self, places: &'a [Place], judge: &'a dyn Judge) -> BoxFuture<'a, Result<(), TransportError>> {
         Box::pin(self.in_time(work::work(self, places, judge)))
     }
@@ -243,7 +247,7 @@ impl RoundStore for SqliteRounds {
         outbox_of(&self.broker, consumer)
     }
 
-    fn road<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Road, TransportError>> {
+    fn road<'a>(&'a self, channel: &'a str, _: Duration) -> BoxFuture<'a, Result<Road, TransportError>> {
         Box::pin(async move {
             let outbox = Keeps::open(&self.database, outbox_of(&self.broker, channel).into()).await?;
             Ok(Road::Rows(outbox))

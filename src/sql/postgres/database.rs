@@ -49,12 +49,14 @@ pub(super) struct Core {
     bells: Bells,
     /// When it was last asked who keeps vacuum back.
     asked: Mutex<Option<Instant>>,
+    /// When it was last said that somebody leaves transactions open.
+    told: Mutex<Option<Instant>>,
 }
 
 impl Core {
     pub(super) fn new(at: Arc<str>, pool: PgPool, schema: String, deadline: Duration) -> Self {
         let bells = Bells::new(pool.clone(), &schema);
-        Self { at, pool, schema, deadline, bells, asked: Mutex::default() }
+        Self { at, pool, schema, deadline, bells, asked: Mutex::default(), told: Mutex::default() }
     }
 }
 
@@ -123,6 +125,10 @@ impl PostgresDatabase {
 
     pub(super) fn last_asked(&self) -> MutexGuard<'_, Option<Instant>> {
         self.core.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn last_told(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.core.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn bells(&self) -> &Bells {

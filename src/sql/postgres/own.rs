@@ -48,7 +48,7 @@ impl fmt::Debug for Own {
 impl Own {
     /// The one that is held; or another one, if the pool has one to spare and this is not the first time for long. Without one it is
     /// to be said otherwise.
-    pub(crate) async fn take(&self, database: &PostgresDatabase) -> Option<Lease> {
+    pub(crate) async fn take(&self, database: &PostgresDatabase, at: &Arc<str>) -> Option<Lease> {
         let pool = database.pool();
         let lease = |connection| Lease { own: self.clone(), pool: pool.clone(), connection };
         {
@@ -68,7 +68,10 @@ impl Own {
         let look = AssertSqlSafe(format!("SELECT true WHERE {ALONE}"));
         match timeout(REST, sqlx::raw_sql(look).fetch_optional(&mut *connection)).await {
             Ok(Ok(Some(_))) => Some(lease(connection)),
-            _ => {
+            looked => {
+                if let Ok(Ok(None)) = looked {
+                    database.warn_of_open_transactions(at);
+                }
                 drop(connection.detach());
                 None
             }

@@ -20,6 +20,8 @@ use crate::transport::{BoxFuture, TransportError};
 const TRIES: u32 = 5;
 /// The longest wait before the first of these; each is twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(5);
+/// How often it is said at most that somebody leaves transactions open.
+const TOLD: Duration = Duration::from_secs(60);
 /// How long it waits, more or less, before it looks again whether the server is there.
 const AWAY: Duration = Duration::from_millis(100);
 
@@ -29,18 +31,24 @@ pub(crate) struct Failed {
     error: sqlx::Error,
     /// Whether nothing of it is in the database, also if nobody knows how the connection has ended.
     is_undone: bool,
+    is_not_alone: bool,
 }
 
 impl Failed {
     /// In a transaction whose commit was not sent.
     pub(crate) fn undone(error: sqlx::Error) -> Self {
-        Self { error, is_undone: true }
+        Self { error, is_undone: true, is_not_alone: false }
+    }
+
+    /// On a connection that was not [`ALONE`]: nothing was done, and nobody is to get it any more.
+    fn not_alone() -> Self {
+        Self { is_not_alone: true, ..Self::undone(sqlx::Error::WorkerCrashed) }
     }
 }
 
 impl From<sqlx::Error> for Failed {
     fn from(error: sqlx::Error) -> Self {
-        Self { error, is_undone: false }
+        Self { error, is_undone: false, is_not_alone: false }
     }
 }
 
@@ -110,7 +118,7 @@ impl PostgresDatabase {
             let Some(connection) = lent.connection.as_deref_mut() else { continue };
             let worked = timeout_at(end, work(connection, [])).await;
             let Some(connection) = lent.connection.take() else { continue };
-            let Failed { error, is_undone } = match worked {
+            let Failed { error, is_undone, is_not_alone } = match worked {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(failed)) => failed,
                 Err(_) => {
@@ -119,6 +127,9 @@ impl PostgresDatabase {
                     return Err(late(at, deadline));
                 }
             };
+            if is_not_alone {
+                self.warn_of_open_transactions(at);
+            }
             let broken = is_broken(&error);
             if broken {
                 drop(connection.detach());
@@ -165,12 +176,27 @@ impl PostgresDatabase {
             Box::pin(async move {
                 let rows = query.fetch_all(connection).await?;
                 if rows.len() < least {
-                    return Err(Failed::undone(sqlx::Error::WorkerCrashed));
+                    return Err(Failed::not_alone());
                 }
                 Ok(rows)
             })
         })
         .await
+    }
+
+    /// Says in the log that a connection was not [`ALONE`], at most once a minute: nothing of ours is lost by that, and what others write
+    /// on it is.
+    pub(super) fn warn_of_open_transactions(&self, at: &Arc<str>) {
+        let mut last = self.last_told();
+        if last.is_none_or(|last| last.elapsed() >= TOLD) {
+            *last = Some(Instant::now());
+            log::warn!(
+                target: "convoke::sql",
+                "{at}: the pool has given a connection on which a transaction of somebody is open, as a `pool.begin()` that is dropped \
+                 half way leaves it: it is closed, but what was written on it before is not committed; begin by `begin` of the \
+                 database, which is finished whoever gives up, or spawn your own"
+            );
+        }
     }
 }
 

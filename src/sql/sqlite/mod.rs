@@ -19,8 +19,12 @@ mod standing;
 mod kept;
 mod joined;
 mod fault;
+#[cfg(test)]
+mod counted;
 
 pub use builder::SqliteDatabaseBuilder;
+#[cfg(test)]
+pub(crate) use counted::hundreds_of_steps;
 pub use database::SqliteDatabase;
 pub(crate) use fault::{describe, late};
 pub(crate) use hub::Bell;

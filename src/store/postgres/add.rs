@@ -138,7 +138,7 @@ async fn add_by_name(
     call: &mut Call,
     deadline: Duration,
 ) -> Option<Result<Vec<PgRow>, TransportError>> {
-    let lease = records.own.take(&records.database).await?;
+    let lease = records.own.take(&records.database, &records.at).await?;
     let given = Arc::new(Given::of(records, &mut call.entries, call.condition.clone()));
     let lent = given.clone();
     let said = lease.say(&records.at, deadline, move |connection| {

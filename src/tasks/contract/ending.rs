@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::room::{HOUR, Room, again, done, job, numbers, over, payloads, released, wanted};
 use crate::tasks::TaskDatabase;
-use crate::tasks::{State, Wanted};
+use crate::tasks::{Ending, State, Wanted};
 
 pub(super) async fn what_is_done_is_gone_and_its_event_is_there<D: TaskDatabase>(room: &Room<D>) {
     assert!(room.settle([]).await.is_empty());
@@ -82,6 +82,28 @@ pub(super) async fn what_has_failed_comes_again_with_its_reason<D: TaskDatabase>
     room.settle([again(&loans[0], Duration::from_millis(10), "no")]).await;
     assert_eq!(room.lend_some(&wanted(1)).await[0].attempt, 3);
     assert_eq!(room.events().await, 0);
+}
+
+pub(super) async fn an_attempt_whose_function_was_not_called_does_not_count<D: TaskDatabase>(room: &Room<D>) {
+    for (state, begun) in [(State::Cancelled, 0), (State::Failed, 0), (State::Failed, 1)] {
+        let id = room.add_one(job("x")).await;
+        for attempt in 0..=begun {
+            let loan = room.lend_some(&wanted(1)).await.remove(0);
+            assert_eq!((loan.id, loan.attempt), (id, attempt + 1));
+            let ending = match attempt < begun {
+                true => again(&loan, Duration::ZERO, "the server is away"),
+                false => Ending { counts: false, ..over(&loan, state, Some("no"), HOUR) },
+            };
+            assert_eq!(room.settle([ending]).await, [true]);
+        }
+        let row = room.jobs.look(id).await.unwrap().unwrap();
+        assert_eq!((row.state, row.attempt, row.attempts), (state, begun, 3));
+        // Tried once more, it has all of them.
+        assert!(room.jobs.retry(id).await.unwrap());
+        let loan = room.lend_some(&wanted(1)).await.remove(0);
+        assert_eq!((loan.id, loan.attempts - loan.attempt), (id, 2));
+        room.settle([over(&loan, State::Done, None, Duration::ZERO)]).await;
+    }
 }
 
 pub(super) async fn what_is_given_back_does_not_count<D: TaskDatabase>(room: &Room<D>) {

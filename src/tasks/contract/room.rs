@@ -165,16 +165,16 @@ pub(super) fn done(loan: &Loan, keep: Duration) -> Ending {
 
 pub(super) fn over(loan: &Loan, state: State, text: Option<&str>, keep: Duration) -> Ending {
     let how = How::Over { state, text: text.map(str::to_owned), keep };
-    Ending { job: loan.id, attempt: loan.attempt, how, event: Some(event(loan)), told: None }
+    Ending { job: loan.id, attempt: loan.attempt, how, counts: true, event: Some(event(loan)), told: None }
 }
 
 pub(super) fn again(loan: &Loan, after: Duration, reason: &str) -> Ending {
     let how = How::Again { after, reason: reason.into() };
-    Ending { job: loan.id, attempt: loan.attempt, how, event: None, told: None }
+    Ending { job: loan.id, attempt: loan.attempt, how, counts: true, event: None, told: None }
 }
 
 pub(super) fn released(loan: &Loan) -> Ending {
-    Ending { job: loan.id, attempt: loan.attempt, how: How::Released, event: None, told: None }
+    Ending { job: loan.id, attempt: loan.attempt, how: How::Released, counts: false, event: None, told: None }
 }
 
 fn event(loan: &Loan) -> Packet {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::sleep;
 
 use super::room::{HOUR, Room, at_once, done, limited, of_key, of_task, payloads, wanted};
 use crate::tasks::TaskDatabase;
@@ -81,6 +82,29 @@ pub(super) async fn of_a_key_no_more_begin_than_its_rate_says<D: TaskDatabase>(r
     let soon = rate(1, Duration::from_millis(30));
     assert_eq!(by_key(&room.lend(&soon).await).get("c"), Some(&1));
     room.until(async || room.lend(&soon).await.iter().any(|loan| loan.payload.contains('c'))).await;
+}
+
+/// It has waited too long, or has had all its attempts: it is lent to be ended.
+pub(super) async fn what_does_not_begin_takes_no_place_of_its_rate<D: TaskDatabase>(room: &Room<D>) {
+    let rate = limited(1, Limit { at_once: None, rate: Some((1, HOUR)) });
+    // It has its only attempt by a worker that is gone.
+    room.add([NewJob { attempts: 1, ..of_key("b", "b spent") }]).await;
+    let short = Wanted { lease: Duration::from_millis(20), ..limited(1, at_once(1)) };
+    assert_eq!(room.lend(&short).await.len(), 1);
+    let spent = room.lend_some(&rate).await.remove(0);
+    assert!(spent.attempt > spent.attempts);
+    let soon = Duration::from_millis(1);
+    room.add((0..2).map(|place| NewJob { expires: Some(soon), ..of_key("a", &format!("a expired {place}")) })).await;
+    sleep(10 * soon).await;
+    for _ in 0..2 {
+        assert!(room.lend_some(&rate).await[0].is_expired);
+    }
+    room.add([of_key("a", "a good"), of_key("b", "b good")]).await;
+    let mut begun: Vec<_> = [room.lend_some(&rate).await, room.lend_some(&rate).await].concat();
+    begun.sort_unstable_by_key(|loan| loan.id);
+    assert_eq!(payloads(&begun), ["a good", "b good"]);
+    room.add([of_key("a", "a late"), of_key("b", "b late")]).await;
+    assert!(room.lend(&rate).await.is_empty());
 }
 
 pub(super) async fn with_limits_and_without_nobody_starves<D: TaskDatabase>(room: &Room<D>) {

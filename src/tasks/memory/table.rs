@@ -82,6 +82,11 @@ impl Kept {
         }
     }
 
+    /// Whether it has had all its attempts.
+    fn is_spent(&self) -> bool {
+        self.attempt.saturating_sub(self.spared) >= self.job.attempts
+    }
+
     fn task_key(&self) -> Option<TaskKey> {
         Some((self.job.task.to_string(), self.job.key.clone()?))
     }
@@ -220,7 +225,9 @@ impl Table {
                 *running.entry(key.clone()).or_default() += 1;
                 self.turn += 1;
                 self.turns.insert(key.clone(), self.turn);
-                if let Some((most, time)) = limit.rate {
+                // One that is lent to be ended does not begin.
+                let begins = self.jobs.get(&id).is_some_and(|job| !job.expired(now) && !job.is_spent());
+                if let Some((most, time)) = limit.rate.filter(|_| begins) {
                     let step = micros(time) / i64::from(most);
                     // A burst of all that the time allows, and then one by one.
                     let earliest = now - micros(time) + step;
@@ -287,6 +294,7 @@ impl Table {
         match &ending.how {
             How::Over { state, text, keep } => {
                 (job.state, job.text) = (*state, text.clone());
+                job.spared += u32::from(!ending.counts);
                 job.steps.clear();
                 let keep = now.saturating_add(micros(*keep));
                 job.until = keep;

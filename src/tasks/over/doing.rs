@@ -22,7 +22,7 @@ use super::telling::Telling;
 use crate::__private::{Shown, derived, guarded};
 use crate::tasks::function::{Call, Cancelling, Does, Done, Queued, Told};
 use crate::tasks::queue::Cause;
-use crate::tasks::running::{FAR, leaving, tell, wait};
+use crate::tasks::running::{FAR, after, leaving, tell, wait};
 use crate::tasks::{Fault, Loan};
 use crate::transport::{Abilities, DeadReason, ErrorKind, Packet, TransportError};
 use crate::worker::{Begun, Ended, Given, Handles, Stop, Stops, Then};
@@ -158,18 +158,18 @@ impl Doer {
             return Ended { tell: None, then };
         }
         let reason = if parts.permanent { DeadReason::Permanent } else { DeadReason::Exhausted };
-        self.over(does, loan, fault, reason)
+        self.over(does, loan, loan.attempt, (fault, reason))
     }
 
-    /// A job that has failed for good.
-    fn over(&self, does: &dyn Does<Queued>, loan: &Loan, fault: &Fault, reason: DeadReason) -> Ended {
+    /// A job that has failed for good after so many attempts.
+    fn over(&self, does: &dyn Does<Queued>, loan: &Loan, begun: u32, (fault, reason): (&Fault, DeadReason)) -> Ended {
         let detail = fault.parts().detail.clone();
         log::warn!(
             target: "convoke::tasks",
-            "{} {} has failed for good after {} attempts: {}",
+            "{} {} has failed for good {}: {}",
             Shown::name(&loan.task),
             loan.id,
-            loan.attempt,
+            after(begun),
             Shown::text(&detail)
         );
         let cause = Cause::read(loan.cause.as_deref());
@@ -192,11 +192,11 @@ async fn attempt(
     teller: Rc<Teller>,
 ) -> Ended {
     if let Some(text) = doom {
-        return doer.over(&*does, &loan, &Fault::coded("crashed", text), DeadReason::Exhausted);
+        return doer.over(&*does, &loan, loan.attempt, (&Fault::coded("crashed", text), DeadReason::Exhausted));
     }
     if loan.is_expired {
         let text = format!("it has waited for {:?}, and was to begin before", loan.waited);
-        return doer.over(&*does, &loan, &Fault::coded("expired", text), DeadReason::Permanent);
+        return doer.over(&*does, &loan, 0, (&Fault::coded("expired", text), DeadReason::Permanent));
     }
     let call = Call {
         bus: Cause::read(loan.cause.as_deref()).bus(&doer.bus),

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::floor::Floor;
 use super::{add, lend, look, note, settle};
-use crate::sql::postgres::{PostgresDatabase, describe, late};
+use crate::sql::postgres::{Own, PostgresDatabase, describe, late};
 use crate::tasks::OpenTasks;
 use crate::tasks::{
     Added, Ending, Held, Loans, NewJob, Noted, Row, Section, Spot, State, TaskFigures, Unclaimed, Wanted,
@@ -58,6 +58,8 @@ pub(super) struct PostgresJobs {
     /// Whether keys with a limit were seen: then what ends makes room for others.
     pub(super) turns: AtomicBool,
     lending: Mutex<Lending>,
+    /// By which it settles while there is much to settle.
+    pub(super) own: Own,
     bell: watch::Receiver<()>,
 }
 
@@ -82,6 +84,7 @@ impl PostgresJobs {
             id: Mutex::new("".into()),
             turns: AtomicBool::new(false),
             lending: Mutex::default(),
+            own: Own::default(),
             bell: database.bells().watch(BELL),
         };
         jobs.learn_id().await?;

@@ -1,17 +1,21 @@
 //! How attempts end: each only if it still has its job, and with the event that says how.
 //!
-//! `Ending → convoke_job_settle_1 → the events of those that were → the outbox, in the same transaction`
+//! `Ending → convoke_job_settle_1 → the events of those that were → the outbox, in the same transaction`,
+//! `Ending, soon after others → convoke_job_end_1: both, in one message`
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row as _};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Row as _};
 use tokio::time::timeout;
 
 use super::add::texts;
 use super::jobs::{CANCELLED, DONE, FAILED, PostgresJobs};
 use crate::Uuid;
-use crate::sql::postgres::{BEGIN, Failed, WITHIN, array, is_within, late, quoted};
+use crate::outbox::Insertion;
+use crate::sql::postgres::{BEGIN, COMMITTED, Failed, WITHIN, array, is_within, late, quoted};
 use crate::tasks::queue::micros;
 use crate::tasks::{Ending, How, Outboxes, State};
 use crate::transport::{Packet, TransportError};
@@ -47,7 +51,9 @@ impl Columns {
                     (0, number_of(*state), 0, text.as_deref().map(kept))
                 }
                 How::Over { state, text, keep } => {
-                    (number_of(*state), number_of(*state), micros(*keep), text.as_deref().map(kept))
+                    let number = number_of(*state);
+                    let how = if ending.counts { number } else { -number };
+                    (how, number, micros(*keep), text.as_deref().map(kept))
                 }
                 How::Again { after, reason } => (1, 0, micros(*after), Some(kept(reason))),
                 How::Released => (2, 0, 0, None),
@@ -83,12 +89,15 @@ impl Columns {
             sqlx::raw_sql(AssertSqlSafe(sql)).fetch_optional(connection).await?
         } else {
             let sql = format!("SELECT {schema}.convoke_job_settle_1($1, $2, $3, $4, $5, $6, $7) WHERE {holds}");
-            let query = sqlx::query(AssertSqlSafe(sql)).bind(jobs.id().to_string());
-            let query = query.bind(&self.ids).bind(&self.attempts).bind(&self.hows);
-            let query = query.bind(&self.states).bind(&self.times).bind(&self.texts);
+            let query = self.bind(sqlx::query(AssertSqlSafe(sql)).bind(jobs.id().to_string()));
             query.fetch_optional(connection).await?
         };
         row.map(|row| Ok(row.try_get::<Vec<i64>, _>(0)?.into_iter().collect())).transpose()
+    }
+
+    fn bind<'q>(&'q self, query: Query<'q, Postgres, PgArguments>) -> Query<'q, Postgres, PgArguments> {
+        let query = query.bind(&self.ids).bind(&self.attempts).bind(&self.hows);
+        query.bind(&self.states).bind(&self.times).bind(&self.texts)
     }
 }
 
@@ -114,6 +123,68 @@ pub(super) async fn settle(
         return Ok(Vec::new());
     }
     let is_some_again = endings.iter().any(|ending| !matches!(ending.how, How::Over { .. }));
+    let ended = match by_name(jobs, &endings, outboxes).await {
+        Some(ended) => ended?,
+        None => by_transaction(jobs, endings, outboxes).await?,
+    };
+    match is_some_again {
+        true => jobs.ring(1),
+        false => jobs.hint_of_room(),
+    }
+    Ok(ended)
+}
+
+/// Settles by one statement with a name, which is a message and a transaction by itself. `None` where that cannot be, or the server has
+/// not done it: then it is to be said otherwise.
+async fn by_name(
+    jobs: &PostgresJobs,
+    endings: &[Ending],
+    outboxes: Outboxes<'_, PgConnection>,
+) -> Option<Result<Vec<bool>, TransportError>> {
+    // What batches are told stands in another outbox, and of a job that ends twice in one go the last attempt counts.
+    let all: HashSet<i64> = endings.iter().map(|ending| ending.job).collect();
+    if all.len() < endings.len() || endings.iter().any(|ending| ending.told.is_some()) {
+        return None;
+    }
+    let lease = jobs.own.take(&jobs.database, &jobs.at).await?;
+    let (of, events): (Vec<i64>, Vec<_>) =
+        endings.iter().filter_map(|ending| Some((ending.job, ending.event.clone()?))).unzip();
+    let (tells, insertion) = (!events.is_empty(), Insertion::of(outboxes.events, events)?);
+    let (columns, id) = (Columns::of(endings), jobs.id().to_string());
+    let places: Vec<_> = (1..=17).map(|place| format!("${place}")).collect();
+    let (schema, places) = (jobs.database.schema(), places.join(", "));
+    let sql = format!("SELECT {schema}.convoke_job_end_1({places}) WHERE {COMMITTED}");
+    let deadline = jobs.database.deadline().saturating_add(PATIENCE);
+    let said = lease.say(&jobs.at, deadline, move |connection| {
+        Box::pin(async move {
+            let query = columns.bind(sqlx::query(AssertSqlSafe(sql)).bind(id));
+            insertion.bind(query.bind(&of)).fetch_all(connection).await
+        })
+    });
+    let rows = match said.await? {
+        Ok(rows) => rows,
+        Err(error) if error.is_temporary() => return Some(Err(error)),
+        // Nothing of it is there. Whoever says it in a transaction learns what is wrong with which of them.
+        Err(_) => return None,
+    };
+    let ended = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| row.try_get::<Vec<i64>, _>(0));
+    Some(match ended {
+        Ok(ended) => {
+            let ended: HashSet<i64> = ended.into_iter().collect();
+            if tells {
+                Insertion::ring(outboxes.events);
+            }
+            Ok(endings.iter().map(|ending| ended.contains(&ending.job)).collect())
+        }
+        Err(error) => Err(jobs.error(&error)),
+    })
+}
+
+async fn by_transaction(
+    jobs: &PostgresJobs,
+    endings: Vec<Ending>,
+    outboxes: Outboxes<'_, PgConnection>,
+) -> Result<Vec<bool>, TransportError> {
     let columns = Columns::of(&endings);
     let (asked, events): (Vec<_>, Vec<_>) =
         endings.into_iter().map(|ending| ((ending.job, ending.attempt), (ending.event, ending.told))).unzip();
@@ -123,12 +194,7 @@ pub(super) async fn settle(
         let events = events.clone();
         Box::pin(async move { end(jobs, connection, columns, asked, events, outboxes).await })
     });
-    let ended = settled.await??;
-    match is_some_again {
-        true => jobs.ring(1),
-        false => jobs.hint_of_room(),
-    }
-    Ok(ended)
+    settled.await?
 }
 
 /// The event of a job that has ended, and what its batch is told.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::__private::debug_is_display;
@@ -250,6 +251,34 @@ impl JobStatus {
     }
 }
 
+/// As in `{"job": 7, "task": "RegisterUser", "queue": "default", "state": "running", "is_cancelled": false, "attempt": 2, "attempts": 15,
+/// "due_in_ms": null, "reason": null, "progress": {"text": "half", "fraction": 0.5}}`. Payload and result are left out: nobody has
+/// said that they may be seen.
+impl Serialize for JobStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Progress<'a> {
+            text: Option<&'a str>,
+            fraction: Option<f64>,
+        }
+
+        let (text, fraction) = self.progress();
+        let mut status = serializer.serialize_struct("JobStatus", 10)?;
+        status.serialize_field("job", &self.row.id)?;
+        status.serialize_field("task", self.task())?;
+        status.serialize_field("queue", self.queue())?;
+        status.serialize_field("state", &self.state())?;
+        status.serialize_field("is_cancelled", &self.is_cancelled())?;
+        status.serialize_field("attempt", &self.attempt())?;
+        status.serialize_field("attempts", &self.attempts())?;
+        let due_in = self.due_in().map(|due_in| u64::try_from(due_in.as_millis()).unwrap_or(u64::MAX));
+        status.serialize_field("due_in_ms", &due_in)?;
+        status.serialize_field("reason", &self.reason())?;
+        status.serialize_field("progress", &Progress { text, fraction })?;
+        status.end()
+    }
+}
+
 /// As in `RegisterUser is running, attempt 2 of 15`.
 impl fmt::Display for JobStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -268,7 +297,7 @@ impl fmt::Debug for JobStatus {
     }
 }
 
-/// A job that has failed for good, or was cancelled.
+/// A job that has failed for good, or was cancelled. As JSON it is its [status](JobStatus).
 #[derive(Clone, Debug, PartialEq)]
 pub struct FailedJob {
     id: i64,
@@ -297,5 +326,46 @@ impl FailedJob {
     /// If it is not of this form.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         self.status.payload()
+    }
+}
+
+impl Serialize for FailedJob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.status.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::tasks::Noted;
+
+    #[test]
+    fn a_status_as_json_says_all_but_what_it_is_about_and_what_has_come_of_it() {
+        let row = |state, text: Option<&str>| Row {
+            id: 7,
+            task: "RegisterUser".to_owned(),
+            queue: "default".to_owned(),
+            state,
+            is_cancelled: false,
+            attempt: 2,
+            attempts: 15,
+            payload: "{\"name\": \"ann\"}".to_owned(),
+            due_in: Some(Duration::from_millis(1_500)),
+            text: text.map(str::to_owned),
+            progress: Noted { text: Some("half".to_owned()), fraction: Some(0.5) },
+        };
+        let mut wanted = json!({
+            "job": 7, "task": "RegisterUser", "queue": "default", "state": "waiting", "is_cancelled": false, "attempt": 2,
+            "attempts": 15, "due_in_ms": 1500, "reason": "no", "progress": { "text": "half", "fraction": 0.5 },
+        });
+        let waits = FailedJob::new(row(State::Waiting, Some("no")));
+        assert_eq!(serde_json::to_value(&waits).unwrap(), wanted);
+        assert_eq!(serde_json::to_value(waits.status()).unwrap(), wanted);
+        (wanted["state"], wanted["reason"]) = ("done".into(), json!(null));
+        let done = FailedJob::new(row(State::Done, Some("{\"mail\": \"ann@example.org\"}")));
+        assert_eq!(serde_json::to_value(done.status()).unwrap(), wanted);
     }
 }

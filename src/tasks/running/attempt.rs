@@ -65,7 +65,7 @@ pub(super) async fn run<D: TaskDatabase>(shared: Rc<Shared<D>>, loan: Loan, tell
 }
 
 pub(super) fn release(loan: &Loan) -> Ending {
-    Ending { job: loan.id, attempt: loan.attempt, how: How::Released, event: None, told: None }
+    Ending { job: loan.id, attempt: loan.attempt, how: How::Released, counts: false, event: None, told: None }
 }
 
 async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan: Loan, teller: &Teller) -> What {
@@ -77,23 +77,23 @@ async fn judge<D: TaskDatabase>(shared: &Rc<Shared<D>>, does: &dyn Does<D>, loan
     let spent = loan.attempt > loan.attempts;
     match kept(shared, does, &loan).await {
         Ok(None) => {}
-        Ok(Some((state, fault))) => return fail(shared, does, &loan, (state, teller), &fault).await,
+        Ok(Some((state, fault))) => return end_unbegun(shared, does, &loan, (state, teller), &fault).await,
         // Whoever can look it up goes on from there.
         Err(_) => return settle(release(&loan)),
     }
     if loan.is_cancelled {
         let fault = Fault::coded("cancelled", "it was cancelled");
-        return fail(shared, does, &loan, (State::Cancelled, teller), &fault).await;
+        return end_unbegun(shared, does, &loan, (State::Cancelled, teller), &fault).await;
     }
     if spent {
         let last = loan.reason.as_deref().map(|reason| format!("; before that: {reason}")).unwrap_or_default();
         let text =
             format!("its process has ended, or was not heard of, in the last of {} attempts{last}", loan.attempts);
-        return fail(shared, does, &loan, (State::Failed, teller), &Fault::coded("crashed", text)).await;
+        return end_unbegun(shared, does, &loan, (State::Failed, teller), &Fault::coded("crashed", text)).await;
     }
     if loan.is_expired {
         let text = format!("it has waited for {:?}, and was to begin before", loan.waited);
-        return fail(shared, does, &loan, (State::Failed, teller), &Fault::coded("expired", text)).await;
+        return end_unbegun(shared, does, &loan, (State::Failed, teller), &Fault::coded("expired", text)).await;
     }
     let slot = Slot::<D>::default();
     let progress = TaskProgress::new();
@@ -164,7 +164,28 @@ async fn fail<D: TaskDatabase>(
     (state, teller): (State, &Teller),
     fault: &Fault,
 ) -> What {
-    let ending = over(shared, does, loan, state, fault);
+    fail_with(shared, does, loan, (state, teller, true), fault).await
+}
+
+/// The same of one whose function was not called in this attempt, which does not count.
+async fn end_unbegun<D: TaskDatabase>(
+    shared: &Shared<D>,
+    does: &dyn Does<D>,
+    loan: &Loan,
+    (state, teller): (State, &Teller),
+    fault: &Fault,
+) -> What {
+    fail_with(shared, does, loan, (state, teller, false), fault).await
+}
+
+async fn fail_with<D: TaskDatabase>(
+    shared: &Shared<D>,
+    does: &dyn Does<D>,
+    loan: &Loan,
+    (state, teller, counts): (State, &Teller, bool),
+    fault: &Fault,
+) -> What {
+    let ending = over(shared, does, loan, (state, counts), fault);
     if !deletes(does, state) {
         return settle(ending);
     }

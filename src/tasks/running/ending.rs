@@ -29,7 +29,7 @@ pub(super) fn done<D: TaskDatabase>(shared: &Shared<D>, loan: &Loan, told: Told)
         None => None,
     };
     let how = How::Over { state: State::Done, text: told.text, keep: shared.options.keep };
-    Ok(Ending { job: loan.id, attempt: loan.attempt, how, event, told: of_batch })
+    Ok(Ending { job: loan.id, attempt: loan.attempt, how, counts: true, event, told: of_batch })
 }
 
 /// Makes what leaves of what a function has returned. Its serde is code of the user's, which may panic.
@@ -58,7 +58,7 @@ pub(super) fn again<D: TaskDatabase>(does: &dyn Does<D>, loan: &Loan, fault: &Fa
         Shown::text(&fault.parts().detail)
     );
     let how = How::Again { after, reason: fault.parts().detail.clone() };
-    Some(Ending { job: loan.id, attempt: loan.attempt, how, event: None, told: None })
+    Some(Ending { job: loan.id, attempt: loan.attempt, how, counts: true, event: None, told: None })
 }
 
 /// A job that has failed for good, or was cancelled.
@@ -66,16 +66,16 @@ pub(super) fn over<D: TaskDatabase>(
     shared: &Shared<D>,
     does: &dyn Does<D>,
     loan: &Loan,
-    state: State,
+    (state, counts): (State, bool),
     fault: &Fault,
 ) -> Ending {
     log::warn!(
         target: "convoke::tasks",
-        "{} {} {} after {} attempts: {}",
+        "{} {} {} {}: {}",
         Shown::name(&loan.task),
         loan.id,
         if state == State::Cancelled { "was cancelled" } else { "has failed for good" },
-        loan.attempt.min(loan.attempts),
+        after(loan.attempt - u32::from(!counts && loan.attempt > 0)),
         Shown::text(&fault.parts().detail)
     );
     let how = How::Over { state, text: Some(fault.parts().detail.clone()), keep: shared.options.keep_failed };
@@ -84,7 +84,16 @@ pub(super) fn over<D: TaskDatabase>(
     let code = fault.parts().code.as_deref().unwrap_or("failed");
     let told = cause.seat.map(|seat| tell_batch(seat, loan.id, Ended::failed(code, &fault.parts().detail)));
     let event = tell(does, loan, fault, &|event| outbox.packet(event).map_err(|error| error.to_string()));
-    Ending { job: loan.id, attempt: loan.attempt, how, event, told }
+    Ending { job: loan.id, attempt: loan.attempt, how, counts, event, told }
+}
+
+/// After how many attempts a job has ended, as the log says it.
+pub(in crate::tasks) fn after(attempts: u32) -> String {
+    match attempts {
+        0 => "before it began".to_owned(),
+        1 => "after 1 attempt".to_owned(),
+        attempts => format!("after {attempts} attempts"),
+    }
 }
 
 /// What the batch of a job is to know.
@@ -154,6 +163,11 @@ pub(in crate::tasks) fn wait(terms: &TaskTerms, attempt: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn attempts_are_counted_as_one_says_it() {
+        assert_eq!([0, 1, 2].map(after), ["before it began", "after 1 attempt", "after 2 attempts"]);
+    }
 
     #[test]
     fn waits_grow_up_to_the_longest_and_are_random() {

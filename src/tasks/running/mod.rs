@@ -28,7 +28,7 @@ mod to_bus;
 mod closing;
 mod batches;
 
-pub(super) use ending::{leaving, tell, wait};
+pub(super) use ending::{after, leaving, tell, wait};
 pub(super) use health::Stats;
 pub use health::{TasksHealth, TasksProbe};
 pub(super) use options::{FAR, Options};

@@ -175,7 +175,8 @@ pub(super) async fn put_off<D: TaskDatabase>(
         Shown::text(&why.parts().detail)
     );
     let reason = format!("{}; and {}", fault.parts().detail, why.parts().detail);
-    Ending { job: loan.id, attempt: loan.attempt, how: How::Again { after, reason }, event: None, told: None }
+    let how = How::Again { after, reason };
+    Ending { job: loan.id, attempt: loan.attempt, how, counts: true, event: None, told: None }
 }
 
 /// How a job has failed for good that could not end in an attempt before this.

@@ -103,5 +103,5 @@ async fn by_ours<D: TaskDatabase>(shared: &Shared<D>, ending: &Ending, error: &T
         State::Cancelled => (*batch, packet.clone()),
         _ => tell_batch(Seat { batch: *batch, room: 0 }, ending.job, Ended::failed("untold", &fault.parts().detail)),
     });
-    Some(Ending { job: ending.job, attempt: ending.attempt, how, event, told })
+    Some(Ending { job: ending.job, attempt: ending.attempt, how, counts: ending.counts, event, told })
 }

@@ -25,9 +25,11 @@ pub(super) const HELD: &str = "SELECT json_group_array(json_array(j.id, j.attemp
     FROM json_each(?1) AS ask CROSS JOIN convoke_job AS j ON j.id = ask.value ->> 0 \
     WHERE j.attempt = ask.value ->> 1 AND j.state = 3";
 pub(super) const DELETE: &str = "DELETE FROM convoke_job WHERE id IN (SELECT value FROM json_each(?1))";
-/// The id, the state, until when it is kept, and the text; a key stays taken if that is for a time that is not over.
+/// The id, the state, until when it is kept, the text, and how many attempts more do not count; a key stays taken if that is for a time
+/// that is not over.
 pub(super) const KEEP: &str = "UPDATE convoke_job AS j SET state = ask.value ->> 1, at = max(ask.value ->> 2, coalesce(held_until, 0)), \
-        text = ask.value ->> 3, note = NULL, fraction = NULL, hold = iif(hold > 0 AND coalesce(held_until, 0) <= ?2, -hold, hold) \
+        text = ask.value ->> 3, spared = spared + (ask.value ->> 4), note = NULL, fraction = NULL, \
+        hold = iif(hold > 0 AND coalesce(held_until, 0) <= ?2, -hold, hold) \
     FROM json_each(?1) AS ask WHERE j.id = ask.value ->> 0";
 /// The id, when it is due, whether that is now, and why it has failed. The head start stays what it was.
 pub(super) const AGAIN: &str = "UPDATE convoke_job AS j SET state = iif(ask.value ->> 2, iif(j.key IS NULL OR j.cancelled, 0, 1), 2), \
@@ -148,7 +150,10 @@ impl Changes {
                 self.over.push(job);
                 match keep.is_zero() && held_until <= now {
                     true => self.deleted.push(job),
-                    false => self.kept.push(json!([job, number_of(*state), after(now, *keep), text])),
+                    false => {
+                        let spared = i64::from(!ending.counts);
+                        self.kept.push(json!([job, number_of(*state), after(now, *keep), text, spared]));
+                    }
                 }
             }
             How::Again { after: wait, reason } => {

@@ -52,9 +52,11 @@ pub(super) const TAKE: &str = "WITH RECURSIVE turns (id, key, rank, turn, room) 
     ) \
     SELECT coalesce((SELECT json_group_array(json_array(id, key)) FROM turns), '[]')";
 
-/// What has begun of a key counts for its rate.
+/// What begins of a key counts for its rate: not what is lent to be ended, for it has waited too long, or has had all its attempts.
 pub(super) const COUNT: &str = "INSERT INTO convoke_job_rate (key, until) \
-    SELECT value, ?2 + count(*) * ?3 FROM json_each(?1) WHERE true GROUP BY value \
+    SELECT j.key, ?2 + count(*) * ?3 FROM json_each(?1) AS taken CROSS JOIN convoke_job AS j ON j.id = taken.value \
+    WHERE j.attempt - j.spared < j.attempts \
+        AND NOT (j.expires IS NOT NULL AND j.attempt = j.spared AND j.due + j.expires < ?4) GROUP BY j.key \
     ON CONFLICT (key) DO UPDATE SET until = max(until, ?2) + excluded.until - ?2";
 
 /// A key, how many of it may be lent, and the id and the rank of its first job.
@@ -82,7 +84,8 @@ pub(super) async fn take(
     let (mut taken, mut rooms, mut seen) = (Taken::default(), Vec::<Roomy>::new(), 0);
     let (mut from, mut to, mut is_second) = (cursor, i64::MAX, false);
     let mut reached = None;
-    let now = now().saturating_mul(1000);
+    let moment = now();
+    let now = moment.saturating_mul(1000);
     let (burst, each) = lane.rate().unzip();
     let rest = i64::try_from(most).unwrap_or(i64::MAX);
     while rooms.len() < most && seen <= most.saturating_add(BEYOND) {
@@ -127,7 +130,8 @@ pub(super) async fn take(
     if let Some(each) = each
         && !taken.keys.is_empty()
     {
-        sqlx::query(COUNT).bind(written(&taken.keys)).bind(now).bind(each).execute(connection).await?;
+        let count = sqlx::query(COUNT).bind(written(&taken.ids)).bind(now).bind(each).bind(moment);
+        count.execute(connection).await?;
     }
     Ok(taken)
 }

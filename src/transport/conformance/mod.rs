@@ -70,4 +70,4 @@ pub(crate) use lab::{
 pub use scale::Scale;
 pub use suite::Suite;
 pub use table::{Outcome, Row, Table};
-pub(crate) use verdict::{Fault, Verdict, ensure, ensure_eq_attempt, ensure_kind, failed, need};
+pub(crate) use verdict::{Fault, Verdict, ensure, ensure_eq_attempt, ensure_kind, failed, need, text};

@@ -1,4 +1,4 @@
-//! What came of a suite: a row for each case, a column for each transport.
+//! What came of a suite: a row for each case, a column for each transport, or each store.
 //!
 //! `Suite::run → Table → merge → Display`
 
@@ -98,7 +98,7 @@ impl Table {
     #[expect(clippy::panic, reason = "it is what makes a test fail")]
     pub fn assert_passed(&self) {
         if !self.is_passed() {
-            panic!("the transport does not keep the contract:\n{self}");
+            panic!("the contract is not kept:\n{self}");
         }
     }
 

@@ -163,7 +163,15 @@ pub struct Delivery {
     received: Instant,
     lease: Option<Duration>,
     marked: bool,
+    place: Option<Place>,
     receipt: Option<Box<dyn Receipt>>,
+}
+
+/// Where a delivery stands in its queue, and how often it was redriven there: what is redriven anywhere else stands elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    position: u64,
+    redriven: u64,
 }
 
 impl Delivery {
@@ -180,7 +188,8 @@ impl Delivery {
 
     fn of(source: Arc<str>, packet: InHand, attempt: u32, receipt: impl Receipt) -> Self {
         let receipt: Option<Box<dyn Receipt>> = Some(Box::new(receipt));
-        Self { packet, attempt: attempt.max(1), source, received: Instant::now(), lease: None, marked: false, receipt }
+        let (received, attempt) = (Instant::now(), attempt.max(1));
+        Self { packet, attempt, source, received, lease: None, marked: false, place: None, receipt }
     }
 
     /// Sets how long the delivery is lent, from now on.
@@ -192,6 +201,28 @@ impl Delivery {
     /// Sets whether an earlier lending of the packet was [marked](Receipt::mark) and never settled.
     pub fn with_mark(mut self, marked: bool) -> Self {
         self.marked = marked;
+        self
+    }
+
+    /// Sets where the delivery stands in its queue, as [`Parking`](super::Parking) knows it, and how often it was redriven
+    /// there. No other delivery of the queue ever stands at this position, whatever its packet.
+    ///
+    /// Set it if your transport can tell. A worker that could not store how a delivery ended does so when the delivery
+    /// comes again, and has nobody hear it a second time. By its place, it does not take one for it that was redriven
+    /// meanwhile. Without a place, it tells the two apart by their attempts, as long as the redriven one had fewer.
+    pub fn with_place(mut self, position: u64, redriven: u64) -> Self {
+        self.place = Some(Place { position, redriven });
+        self
+    }
+
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.place
+    }
+
+    /// It stands where another one does, which is in its receipt.
+    #[cfg(feature = "testing")]
+    pub(crate) fn placed_as(mut self, other: Option<Place>) -> Self {
+        self.place = other;
         self
     }
 

@@ -36,6 +36,7 @@ pub use abilities::{Abilities, Demand};
 pub use batcher::Batcher;
 pub(crate) use batcher::caught;
 pub use dead_letter::{DEAD_LETTER, DeadLetterRecord, DeadReason, Redriven, redrive};
+pub(crate) use delivery::Place;
 pub use delivery::{Delivery, Receipt, Settlement};
 pub use error::{ErrorKind, TransportError};
 pub(crate) use inbox::no_transaction;

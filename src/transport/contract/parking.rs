@@ -32,6 +32,14 @@ impl LetterInPlace {
     pub fn new(position: u64, packet: Packet, record: DeadLetterRecord, parked: u64) -> Self {
         Self { position, packet, record, parked }
     }
+
+    /// The same of what a row has; one whose record cannot be read says so.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn of_row(source: &str, position: i64, packet: Packet, record: Option<&str>, parked: i64) -> Self {
+        let record = DeadLetterRecord::read(record).unwrap_or_else(|| DeadLetterRecord::unread(source, &packet));
+        let (position, parked) = (position.try_into().unwrap_or_default(), parked.try_into().unwrap_or_default());
+        Self { position, packet, record, parked }
+    }
 }
 
 /// How many dead letters are in their places, and how many packets are parked behind them. Each is counted up to 10,000.

@@ -109,7 +109,8 @@ pub trait Source: Send + 'static {
         None
     }
 
-    /// Returns how many deliveries wait on the server, or `None` if the server cannot tell.
+    /// Returns how many deliveries wait on the server, or `None` if the server cannot tell. A database counts them up to
+    /// 10,000.
     fn backlog(&mut self) -> BoxFuture<'_, Result<Option<u64>, TransportError>> {
         Box::pin(async { Ok(None) })
     }

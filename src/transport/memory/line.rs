@@ -62,6 +62,8 @@ struct Item {
     packet: Arc<Packet>,
     key: Option<Arc<str>>,
     attempts: u32,
+    /// How often it was given another chance as a dead letter.
+    redriven: u64,
     /// It was about to be heard alone, and nobody has settled it since.
     is_marked: bool,
     not_before: Option<Instant>,
@@ -93,6 +95,7 @@ pub(super) struct Lent {
     pub(super) number: u64,
     pub(super) ticket: u64,
     pub(super) attempt: u32,
+    pub(super) redriven: u64,
     pub(super) is_marked: bool,
     pub(super) packet: Arc<Packet>,
 }
@@ -209,7 +212,8 @@ impl Line {
             line.push_back(number);
         }
         let is_behind = matches!(place, Place::Behind);
-        self.items.insert(number, Item { packet, key, attempts: 0, is_marked: false, not_before, turn: number, place });
+        let (attempts, redriven, is_marked, turn) = (0, 0, false, number);
+        self.items.insert(number, Item { packet, key, attempts, redriven, is_marked, not_before, turn, place });
         if is_behind { Calls::default() } else { self.admit(number, now) }
     }
 
@@ -258,8 +262,8 @@ impl Line {
             self.later.extend(until.map(|until| (until, number)));
             self.loans.insert(number);
             desk.lent.fetch_add(1, Ordering::Relaxed);
-            let (attempt, is_marked) = (item.attempts, item.is_marked);
-            lent.push(Lent { number, ticket, attempt, is_marked, packet: item.packet.clone() });
+            let (attempt, redriven, is_marked) = (item.attempts, item.redriven, item.is_marked);
+            lent.push(Lent { number, ticket, attempt, redriven, is_marked, packet: item.packet.clone() });
         }
         lent
     }
@@ -354,6 +358,7 @@ impl Line {
         }
         let item = self.items.get_mut(&number)?;
         (item.attempts, item.is_marked, item.not_before, item.turn) = (0, false, None, number);
+        item.redriven += 1;
         Some(self.admit(number, now))
     }
 

@@ -192,10 +192,11 @@ impl MemoryQueue {
     }
 
     fn delivery(&self, lent: Lent, lease: Option<Duration>) -> Delivery {
-        let Lent { number, ticket, attempt, is_marked, packet } = lent;
+        let Lent { number, ticket, attempt, redriven, is_marked, packet } = lent;
         let loan = Loan { name: self.name.clone(), group: self.group, number, ticket, was_marked: is_marked };
         let receipt = MemoryReceipt { store: self.store.clone(), loan };
-        let delivery = Delivery::shared(self.name.clone(), packet, attempt, receipt).with_mark(is_marked);
+        let delivery = Delivery::shared(self.name.clone(), packet, attempt, receipt);
+        let delivery = delivery.with_mark(is_marked).with_place(number, redriven);
         match lease {
             Some(lease) => delivery.with_lease(lease),
             None => delivery,

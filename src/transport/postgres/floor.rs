@@ -6,14 +6,19 @@
 //! Below its id nothing is in the lane, nor ever will be: whoever had drawn a lower one has ended, and is seen. In the same way
 //! nothing is due before its moment. Both can be wrong after the database was restored, or its clock was set back. So it is in use
 //! only for a while, and then a look without it says whether it still has to be.
+//!
+//! What may stay for long would hold it down: dead letters in their places and what is behind them, and what is held back far ahead.
+//! Up to a thousand of these are known by their ids and are looked at one by one, and the floor rises over them. With more, it
+//! stands at the next one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 use tokio::time::Instant;
 
-use crate::sql::postgres::{PostgresDatabase, Settling, describe};
+use crate::sql::postgres::{PostgresDatabase, Settling, array, describe};
 use crate::transport::TransportError;
 
 /// A look takes longer only if there are many dead rows before what is there.
@@ -32,6 +37,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Floor {
     id: i64,
+    /// All that there is of the lane below that.
+    low: Vec<i64>,
     /// In µs since 1970, by the clock of the server.
     since: i64,
     /// Last ids, and the moments when they were that.
@@ -50,7 +57,7 @@ impl Floor {
     /// The last arguments of a look for what is ready.
     pub(super) fn of_ids(&self) -> String {
         match self.is_in_use() {
-            true => format!("{}, true", self.id),
+            true => format!("{}, true, '{}'", self.id, array(self.low.iter())),
             false => "0, false".to_owned(),
         }
     }
@@ -58,7 +65,7 @@ impl Floor {
     /// The same for one that also looks for what becomes due.
     pub(super) fn of_all(&self) -> String {
         match self.is_in_use() {
-            true => format!("{}, {}, true", self.id, self.since),
+            true => format!("{}, {}, true, '{}'", self.id, self.since, array(self.low.iter())),
             false => "0, 0, false".to_owned(),
         }
     }
@@ -90,24 +97,34 @@ impl Floor {
     async fn find(&mut self, database: &PostgresDatabase, at: &Arc<str>, lane: i64) -> Result<(), TransportError> {
         let schema = database.schema();
         // First what is there, and only then who writes.
-        let (drawn, moment) = pair(database, at, &format!("SELECT * FROM {schema}.convoke_drawn_1()")).await?;
+        let drawn = row(database, at, &format!("SELECT * FROM {schema}.convoke_drawn_1()")).await?;
+        let (drawn, moment) = pair(at, &drawn)?;
         let writers = database.writers(at, "convoke_delivery").await?;
         if drawn < self.id || moment < self.since {
             *self = Self { until: self.until, ..Self::default() };
         }
         self.settling.note((drawn, moment), writers);
         if let Some((drawn, moment)) = self.settling.settled() {
-            let (id, since) = (self.id, self.since);
-            let sql = format!("SELECT * FROM {schema}.convoke_floor_1({lane}, {id}, {since}, {drawn}, {moment})");
-            (self.id, self.since) = pair(database, at, &sql).await?;
+            let (id, since, low) = (self.id, self.since, array(self.low.iter()));
+            let sql =
+                format!("SELECT * FROM {schema}.convoke_floor_1({lane}, {id}, {since}, {drawn}, {moment}, '{low}')");
+            let found = row(database, at, &sql).await?;
+            let low = found.try_get(2).map_err(|error| describe(at, &error))?;
+            (self.id, self.since) = pair(at, &found)?;
+            self.low = low;
         }
         Ok(())
     }
 }
 
-/// The two numbers that a statement returns.
-async fn pair(database: &PostgresDatabase, at: &Arc<str>, sql: &str) -> Result<(i64, i64), TransportError> {
-    let rows = database.rows(at, database.deadline(), sql).await?;
-    let numbers = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+/// The row that a statement returns.
+async fn row(database: &PostgresDatabase, at: &Arc<str>, sql: &str) -> Result<PgRow, TransportError> {
+    let row = database.rows(at, database.deadline(), sql).await?.into_iter().next();
+    row.ok_or_else(|| describe(at, &sqlx::Error::RowNotFound))
+}
+
+/// The two numbers that it begins with.
+fn pair(at: &Arc<str>, row: &PgRow) -> Result<(i64, i64), TransportError> {
+    let numbers = row.try_get(0).and_then(|first| Ok((first, row.try_get(1)?)));
     numbers.map_err(|error| describe(at, &error))
 }

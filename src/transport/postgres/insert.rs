@@ -13,12 +13,8 @@ use tokio::time::Instant;
 use super::builder::FOREVER;
 use super::queue::Core;
 use crate::sql::postgres::{BEGIN, COMMITTED, Failed, is_text, late};
-use crate::sql::write_attributes;
+use crate::sql::{Parcel, first_together, wanted, write_attributes};
 use crate::transport::{Packet, TransportError};
-
-/// So many packets, or bytes, are one transaction.
-pub(super) const MAX_PACKETS: usize = 256;
-pub(super) const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// A packet as a row.
 #[derive(Clone, Debug)]
@@ -54,45 +50,20 @@ pub(super) fn millis(time: Duration) -> f64 {
     time.min(FOREVER).as_secs_f64() * 1000.0
 }
 
-/// What one publish hands over, or a part of it; it is taken whole or not at all.
-#[derive(Debug)]
-pub(super) struct Parcel {
-    pub(super) rows: Vec<Row>,
-    pub(super) bytes: usize,
-    /// Whether it is for one group alone.
-    pub(super) alone: bool,
-    /// Nobody waits for it after this.
-    pub(super) until: Instant,
-}
-
 /// Publishes parcels, in their order, and returns a result for each.
-pub(super) async fn insert_all(core: Arc<Core>, mut parcels: Vec<Parcel>) -> Vec<Result<(), TransportError>> {
+pub(super) async fn insert_all(core: Arc<Core>, mut parcels: Vec<Parcel<Row>>) -> Vec<Result<(), TransportError>> {
     let mut results = Vec::with_capacity(parcels.len());
-    while let Some(first) = parcels.first() {
-        let (alone, mut packets, mut bytes) = (first.alone, 0, 0);
-        let together = parcels.iter().take_while(|parcel| {
-            packets += parcel.rows.len();
-            bytes += parcel.bytes;
-            packets <= MAX_PACKETS && bytes <= MAX_BYTES && parcel.alone == alone
-        });
-        // One parcel goes, however large it is.
-        let rest = parcels.split_off(together.count().max(1));
-        results.extend(insert_some(&core, std::mem::replace(&mut parcels, rest)).await);
+    while !parcels.is_empty() {
+        let mut together = first_together(&mut parcels);
+        let wanted = wanted(&mut together);
+        let result = insert(&core, together).await;
+        let late = || Err(late(&core.at, core.publish_deadline));
+        results.extend(wanted.into_iter().map(|wanted| if wanted { result.clone() } else { late() }));
     }
     results
 }
 
-async fn insert_some(core: &Core, mut parcels: Vec<Parcel>) -> Vec<Result<(), TransportError>> {
-    // It may have taken long to get here: who was told that it failed does not want it any more.
-    let start = Instant::now();
-    let in_time: Vec<bool> = parcels.iter().map(|parcel| parcel.until > start).collect();
-    parcels.retain(|parcel| parcel.until > start);
-    let result = insert(core, parcels).await;
-    let late = || Err(late(&core.at, core.publish_deadline));
-    in_time.into_iter().map(|in_time| if in_time { result.clone() } else { late() }).collect()
-}
-
-async fn insert(core: &Core, parcels: Vec<Parcel>) -> Result<(), TransportError> {
+async fn insert(core: &Core, parcels: Vec<Parcel<Row>>) -> Result<(), TransportError> {
     let (Some(last), alone) = (parcels.iter().map(|parcel| parcel.until).max(), parcels.iter().any(|it| it.alone))
     else {
         return Ok(());
@@ -102,7 +73,7 @@ async fn insert(core: &Core, parcels: Vec<Parcel>) -> Result<(), TransportError>
     let group = alone.then_some(core.group.as_str());
     let call = Call::new(core.database.schema(), &core.queue, group, core.deduplicate.filter(|_| !alone));
     let columns = Arc::new(Columns::of(parcels.into_iter().flat_map(|parcel| parcel.rows)));
-    if let Some(lease) = core.own.take(&core.database).await {
+    if let Some(lease) = core.own.take(&core.database, &core.at).await {
         let (call, columns) = (call.clone(), columns.clone());
         let said = lease.say(&core.at, deadline, move |connection| {
             Box::pin(async move { call.query(COMMITTED, &columns).fetch_all(connection).await })

@@ -13,18 +13,17 @@ use sqlx::postgres::PgRow;
 use tokio::time::Instant;
 
 use super::floor::{Floor, SHARE, SLOW};
-use super::insert::{MAX_BYTES, millis};
+use super::insert::millis;
 use super::queue::Core;
 use crate::sql::postgres::{Form, body_of, describe, quoted};
-use crate::sql::read_attributes;
-use crate::transport::{ErrorKind, Packet, TransportError};
+use crate::sql::{MAX_BYTES, read_attributes};
+use crate::transport::{ErrorKind, MOST_COUNTED, Packet, TransportError};
 
 // States of a delivery.
 pub(super) const READY: i16 = 0;
 pub(super) const HELD: i16 = 1;
 pub(super) const LENT: i16 = 2;
-// 3 is set aside behind another of its key.
-pub(super) const DEAD: i16 = 4;
+// 3 is set aside behind another of its key, and 4 dead in its place.
 
 /// A packet that is lent.
 #[derive(Debug)]
@@ -33,6 +32,8 @@ pub(super) struct Loan {
     pub(super) lent: i32,
     rank: i16,
     pub(super) attempt: u32,
+    /// How often it was dead in its place, and given another chance.
+    pub(super) redriven: u64,
     /// Whether it was heard alone, and nobody has said how that ended.
     pub(super) marked: bool,
     is_text: bool,
@@ -140,6 +141,7 @@ fn loan_of(row: &PgRow) -> Result<Loan, sqlx::Error> {
         lent: row.try_get(1)?,
         rank,
         attempt: row.try_get::<i32, _>(2)?.try_into().unwrap_or(u32::MAX),
+        redriven: row.try_get::<i32, _>(12)?.try_into().unwrap_or_default(),
         marked: row.try_get(4)?,
         is_text,
         packet,
@@ -184,15 +186,15 @@ pub(super) async fn lane(core: &Core) -> Result<i64, TransportError> {
     lane.map_err(|error| describe(&core.at, &error))
 }
 
-/// Returns how many wait; for a group that is not there yet, none.
+/// Returns how many wait, counted up to 10,000; for a group that is not there yet, none.
 pub(super) async fn count(core: &Core) -> Result<u64, TransportError> {
     let (schema, queue, group) = (core.database.schema(), quoted(&core.queue), quoted(&core.group));
     let sql = format!(
-        "SELECT count(*) FROM {schema}.convoke_delivery WHERE state NOT IN ({LENT}, {DEAD}) AND lane = \
-         (SELECT id FROM {schema}.convoke_lane WHERE queue = {queue} AND grp = {group})"
+        "SELECT {schema}.convoke_backlog_1(id, {MOST_COUNTED}) FROM {schema}.convoke_lane \
+         WHERE queue = {queue} AND grp = {group}"
     );
     let rows = core.database.rows(&core.at, core.deadline, &sql).await?;
-    let count = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| row.try_get::<i64, _>(0));
+    let count = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0));
     count.map(|count| count.try_into().unwrap_or(0)).map_err(|error| describe(&core.at, &error))
 }
 

@@ -137,12 +137,6 @@ fn letter_of(core: &Core, row: &PgRow) -> Result<LetterInPlace, sqlx::Error> {
     packet.topic = row.try_get(3)?;
     packet.key = row.try_get(4)?;
     packet.attributes = read_attributes(row.try_get(5)?);
-    let record = DeadLetterRecord::read(row.try_get(7)?).unwrap_or_else(|| DeadLetterRecord::unread(&core.at, &packet));
-    let (position, parked) = (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(8)?);
-    Ok(LetterInPlace::new(
-        position.try_into().unwrap_or_default(),
-        packet,
-        record,
-        parked.try_into().unwrap_or_default(),
-    ))
+    let (position, parked) = (row.try_get(0)?, row.try_get(8)?);
+    Ok(LetterInPlace::of_row(&core.at, position, packet, row.try_get(7)?, parked))
 }

@@ -2,20 +2,19 @@
 //!
 //! `Postgres::receive → Subscriber → (a task) lend → Delivery with its PostgresReceipt`
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until};
 
 use super::floor::{Floor, SHARE, SLOW};
 use super::lend::{self, Prospect, Start};
 use super::queue::{Core, Queue};
 use super::settle::PostgresReceipt;
-use crate::sql::Room;
 use crate::sql::postgres::{Bell, Form, late};
-use crate::transport::{Delivery, ErrorKind, TransportError};
+use crate::sql::{Ahead, Room};
+use crate::transport::{Delivery, TransportError};
 
 /// So many are lent in one go; more are several.
 const MAX_LENT: usize = 512;
@@ -52,14 +51,16 @@ impl View {
     }
 }
 
-/// What came of a look into the table.
+/// What a look into the table has taught.
 #[derive(Debug)]
-struct Found {
-    deliveries: Vec<Delivery>,
+struct Learned {
     /// When there will be something, if that is known.
     next: Option<Duration>,
     view: View,
 }
+
+/// What came of it.
+type Found = Result<(Vec<Delivery>, Learned), TransportError>;
 
 /// One subscriber. What it has asked for goes on in a task, so that a receive that is dropped takes nothing with it.
 #[derive(Debug)]
@@ -67,9 +68,7 @@ pub(super) struct Subscriber {
     view: View,
     bell: Bell,
     room: Room,
-    asked: Option<oneshot::Receiver<Result<Found, TransportError>>>,
-    /// Behind a lock that nobody shares: a handle is `Sync`, a delivery is not.
-    found: Mutex<VecDeque<Delivery>>,
+    ahead: Ahead<Learned>,
 }
 
 impl Subscriber {
@@ -87,7 +86,7 @@ impl Subscriber {
         };
         let room = Room::new(prefetch);
         let bell = core.database.bells().bell(&core.queue, &core.group);
-        Ok(Self { view, bell, room, asked: None, found: Mutex::default() })
+        Ok(Self { view, bell, room, ahead: Ahead::default() })
     }
 
     /// Changes how many may be lent from now on.
@@ -101,27 +100,20 @@ impl Subscriber {
         let over = Instant::now() + core.wait;
         let most = most.clamp(1, MAX_LENT);
         loop {
-            let found = self.found();
-            // What has lain here for so long that its lease may end is given back: nobody has worked on it.
-            found.retain(|delivery| delivery.age() < core.lease / 2);
-            if !found.is_empty() {
-                return Ok(found.drain(..most.min(found.len())).collect());
+            let ready = self.ahead.ready(most, core.lease);
+            if !ready.is_empty() {
+                return Ok(ready);
             }
-            if self.asked.is_none() {
+            if !self.ahead.is_asked() {
                 // What is lent may be worked on for long.
                 let Some(room) = self.room.take(most, over).await else { return Ok(Vec::new()) };
                 self.ask(queue, room);
             }
-            let Some(asked) = &mut self.asked else { continue };
-            // Who is late is asked again by the next receive.
-            let Ok(answer) = timeout(core.deadline, asked).await else { return Err(late(&core.at, core.deadline)) };
-            self.asked = None;
-            // The runtime in which it ran may be gone.
-            let found = answer.unwrap_or_else(|_| Err(late(&core.at, core.deadline)))?;
+            let answer = self.ahead.answer(core.deadline, || late(&core.at, core.deadline)).await?;
+            let Some((has_come, learned)) = answer else { continue };
             queue.pulse.beat();
-            self.view = found.view;
-            if !found.deliveries.is_empty() {
-                self.found().extend(found.deliveries);
+            self.view = learned.view;
+            if has_come {
                 continue;
             }
             if Instant::now() >= over {
@@ -130,7 +122,7 @@ impl Subscriber {
             core.database.bells().listen();
             // Many that wait do not all look at the same moment.
             let poll = self.view.pause.mul_f64(0.75 + fastrand::f64() / 2.0);
-            let until = over.min(Instant::now() + found.next.map_or(poll, |next| next.min(poll)));
+            let until = over.min(Instant::now() + learned.next.map_or(poll, |next| next.min(poll)));
             tokio::select! {
                 biased;
                 () = self.bell.notified() => self.view.busy = true,
@@ -140,34 +132,14 @@ impl Subscriber {
     }
 
     fn ask(&mut self, queue: &Arc<Queue>, room: OwnedSemaphorePermit) {
-        let (answer, asked) = oneshot::channel();
         let (queue, view, bell) = (queue.clone(), self.view.clone(), self.bell.clone());
-        // If nobody is there any more, the deliveries are dropped, and given back.
-        tokio::spawn(async move { answer.send(find(&queue, view, &bell, room).await) });
-        self.asked = Some(asked);
+        self.ahead.ask(async move { find(&queue, view, &bell, room).await });
     }
 
     /// Gives back what was asked for and what nobody has received.
     pub(super) async fn stop_lending(&mut self, queue: &Queue) -> Result<(), TransportError> {
         let core = &queue.core;
-        if let Some(asked) = &mut self.asked {
-            let answer = timeout(core.deadline, asked).await.map_err(|_| late(&core.at, core.deadline))?;
-            self.asked = None;
-            // One that has failed has brought nothing, and one whose runtime is gone has given it back.
-            if let Ok(Ok(found)) = answer {
-                self.found().extend(found.deliveries);
-            }
-        }
-        let back: Vec<_> = self.found().drain(..).map(Delivery::release).collect();
-        for released in futures_util::future::join_all(back).await {
-            // What others have got meanwhile is where it belongs.
-            released.or_else(|error| if error.kind() == ErrorKind::Lost { Ok(()) } else { Err(error) })?;
-        }
-        Ok(())
-    }
-
-    fn found(&mut self) -> &mut VecDeque<Delivery> {
-        self.found.get_mut().unwrap_or_else(PoisonError::into_inner)
+        self.ahead.give_back(core.deadline, || late(&core.at, core.deadline)).await
     }
 }
 
@@ -177,18 +149,13 @@ pub(super) async fn create_group(queue: &Queue) -> Result<(), TransportError> {
 }
 
 /// Lends as many as there is room for. Who found nothing before looks first: to look takes no lock.
-async fn find(
-    queue: &Arc<Queue>,
-    mut view: View,
-    bell: &Bell,
-    mut room: OwnedSemaphorePermit,
-) -> Result<Found, TransportError> {
+async fn find(queue: &Arc<Queue>, mut view: View, bell: &Bell, mut room: OwnedSemaphorePermit) -> Found {
     let core = &queue.core;
     if !view.busy || Instant::now() >= view.wake {
         let prospect = view.wake(core).await?;
         if !prospect.is_ready {
             view.busy = false;
-            return Ok(Found { deliveries: Vec::new(), next: prospect.next, view });
+            return Ok((Vec::new(), Learned { next: prospect.next, view }));
         }
     }
     let most = room.num_permits();
@@ -198,7 +165,7 @@ async fn find(
         let prospect = view.wake(core).await?;
         // What is ready all the same stands behind one that is just being taken away, or others are at it.
         let next = if prospect.is_ready { Some(MOMENT) } else { prospect.next };
-        return Ok(Found { deliveries: Vec::new(), next, view });
+        return Ok((Vec::new(), Learned { next, view }));
     }
     if loans.len() == most {
         // There may be more, for somebody else.
@@ -212,7 +179,9 @@ async fn find(
             bell: bell.clone(),
             _room: room.split(1),
         };
-        Delivery::new(core.at.clone(), loan.packet, loan.attempt, receipt).with_lease(core.lease).with_mark(loan.marked)
+        let delivery = Delivery::new(core.at.clone(), loan.packet, loan.attempt, receipt);
+        let place = loan.id.try_into().unwrap_or_default();
+        delivery.with_lease(core.lease).with_mark(loan.marked).with_place(place, loan.redriven)
     });
-    Ok(Found { deliveries: lent.collect(), next: None, view })
+    Ok((lent.collect(), Learned { next: None, view }))
 }

@@ -5,16 +5,11 @@
 use std::sync::{Arc, LazyLock};
 
 use sqlx::{AssertSqlSafe, Connection, SqlSafeStr, SqlStr, SqliteConnection};
-use tokio::time::Instant;
 
 use super::queue::Core;
 use crate::sql::sqlite::{after, describe, late, now};
-use crate::sql::write_attributes;
+use crate::sql::{Parcel, first_together, wanted, write_attributes};
 use crate::transport::{Packet, TransportError};
-
-/// So many packets, or bytes, are one transaction; whoever else writes waits for as long as it takes.
-pub(super) const MAX_PACKETS: usize = 256;
-pub(super) const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// How many rows one statement inserts: few sizes, so that each is prepared once.
 const SIZES: [usize; 4] = [64, 16, 4, 1];
@@ -58,44 +53,22 @@ impl Row {
     }
 }
 
-/// What one publish hands over, or a part of it; it is taken whole or not at all.
-#[derive(Debug)]
-pub(super) struct Parcel {
-    pub(super) rows: Vec<Row>,
-    pub(super) bytes: usize,
-    /// Whether it is for one group alone.
-    pub(super) alone: bool,
-    /// Nobody waits for it after this.
-    pub(super) until: Instant,
-}
-
 /// Publishes parcels, in their order, and returns a result for each.
-pub(super) async fn insert_all(core: Arc<Core>, mut parcels: Vec<Parcel>) -> Vec<Result<(), TransportError>> {
+pub(super) async fn insert_all(core: Arc<Core>, mut parcels: Vec<Parcel<Row>>) -> Vec<Result<(), TransportError>> {
     let mut results = Vec::with_capacity(parcels.len());
     while !parcels.is_empty() {
-        let (mut packets, mut bytes) = (0, 0);
-        let together = parcels.iter().take_while(|parcel| {
-            packets += parcel.rows.len();
-            bytes += parcel.bytes;
-            packets <= MAX_PACKETS && bytes <= MAX_BYTES
-        });
-        // One parcel goes, however large it is.
-        let rest = parcels.split_off(together.count().max(1));
-        results.extend(insert_some(&core, std::mem::replace(&mut parcels, rest)).await);
+        results.extend(insert_some(&core, first_together(&mut parcels)).await);
     }
     results
 }
 
-async fn insert_some(core: &Core, mut parcels: Vec<Parcel>) -> Vec<Result<(), TransportError>> {
+async fn insert_some(core: &Core, mut parcels: Vec<Parcel<Row>>) -> Vec<Result<(), TransportError>> {
     let count = parcels.len();
     let mut writer = match core.store.write().await {
         Ok(writer) => writer,
         Err(error) => return vec![Err(describe(&core.at, &error)); count],
     };
-    // It may have taken long to get here: who was told that it failed does not want it any more.
-    let start = Instant::now();
-    let in_time: Vec<bool> = parcels.iter().map(|parcel| parcel.until > start).collect();
-    parcels.retain(|parcel| parcel.until > start);
+    let wanted = wanted(&mut parcels);
     // What was written into a file that is no longer at its path is not confirmed.
     let inserted = core.store.verified(insert(core, &mut writer.connection, parcels).await);
     drop(writer);
@@ -107,10 +80,14 @@ async fn insert_some(core: &Core, mut parcels: Vec<Parcel>) -> Vec<Result<(), Tr
         Err(error) => Err(describe(&core.at, &error)),
     };
     let late = || Err(late(&core.at, core.publish_deadline));
-    in_time.into_iter().map(|in_time| if in_time { result.clone() } else { late() }).collect()
+    wanted.into_iter().map(|wanted| if wanted { result.clone() } else { late() }).collect()
 }
 
-async fn insert(core: &Core, connection: &mut SqliteConnection, parcels: Vec<Parcel>) -> Result<usize, sqlx::Error> {
+async fn insert(
+    core: &Core,
+    connection: &mut SqliteConnection,
+    parcels: Vec<Parcel<Row>>,
+) -> Result<usize, sqlx::Error> {
     let rows: usize = parcels.iter().map(|parcel| parcel.rows.len()).sum();
     let alone = parcels.iter().any(|parcel| parcel.alone);
     // One statement is a transaction by itself.

@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Connection, Row as _, SqlSafeStr, SqlStr, SqliteConnection};
 
 use super::insert::lane_of;
+use super::parking::most_counted;
 use super::queue::Core;
 use crate::sql::read_attributes;
 use crate::sql::sqlite::{Joined, Moved, after, joined_columns, now, written};
@@ -35,7 +36,7 @@ static WAKE_AND_LEND: LazyLock<SqlStr> =
     LazyLock::new(|| AssertSqlSafe(format!("{WAKE}; {}", lend_sql())).into_sql_str());
 
 fn lend_sql() -> String {
-    let columns = "d.lent, d.attempt, d.marked, d.rank, m.packet, m.topic, m.key, m.priority, m.attributes";
+    let columns = "d.lent, d.attempt, d.redriven, d.marked, d.rank, m.packet, m.topic, m.key, m.priority, m.attributes";
     format!(
         "UPDATE convoke_delivery SET state = 2, sort = ?3, ticket = ?5, attempt = attempt + 1, lent = lent + 1 WHERE id IN ( \
             SELECT id FROM convoke_delivery WHERE lane = ?1 AND state = 0 ORDER BY sort, id LIMIT ?4 \
@@ -48,7 +49,7 @@ fn lend_sql() -> String {
 
 /// Those that are large, one by one.
 pub(super) const LARGE: &str = "SELECT d.id, d.lent, d.attempt, m.packet, m.topic, m.key, m.priority, m.attributes, m.body, \
-        d.marked, d.rank \
+        d.marked, d.rank, d.redriven \
     FROM json_each(?1) AS large CROSS JOIN convoke_delivery AS d ON d.id = large.value \
     CROSS JOIN convoke_message AS m ON m.id = d.message";
 
@@ -58,8 +59,10 @@ pub(super) const LOOK: &str = "SELECT \
     (SELECT sort FROM convoke_delivery WHERE lane = ?1 AND state = 1 ORDER BY sort LIMIT 1), \
     (SELECT sort FROM convoke_delivery WHERE lane = ?1 AND state = 2 ORDER BY sort LIMIT 1)";
 
-/// How many wait: all but those that are lent.
-pub(super) const COUNT: &str = "SELECT count(*) FROM convoke_delivery WHERE lane = ?1 AND state IN (0, 1, 3)";
+/// How many wait, up to so many: all but those that are lent or dead.
+pub(super) const COUNT: &str = "SELECT count(*) FROM ( \
+        SELECT 1 FROM convoke_delivery WHERE lane = ?1 AND state IN (0, 1, 3) LIMIT ?2 \
+    )";
 
 /// A packet that is lent.
 #[derive(Debug)]
@@ -67,6 +70,7 @@ pub(super) struct Loan {
     pub(super) id: i64,
     pub(super) lent: i64,
     pub(super) attempt: u32,
+    pub(super) redriven: u64,
     rank: i64,
     /// Whether it was heard alone, and nobody has said how that ended.
     pub(super) marked: bool,
@@ -105,11 +109,11 @@ pub(super) async fn lend(
 }
 
 /// What stands beside an id and a body.
-type Columns = (i64, i64, u8, i64, String, String, Option<String>, u8, Option<String>);
+type Columns = (i64, i64, i64, u8, i64, String, String, Option<String>, u8, Option<String>);
 
 fn loan(
     id: i64,
-    (lent, attempt, marked, rank, name, topic, key, priority, attributes): Columns,
+    (lent, attempt, redriven, marked, rank, name, topic, key, priority, attributes): Columns,
     body: Vec<u8>,
 ) -> Loan {
     let mut packet = Packet::new(name, body);
@@ -117,7 +121,8 @@ fn loan(
     packet.key = key;
     packet.priority = priority;
     packet.attributes = read_attributes(attributes.as_deref());
-    Loan { id, lent, attempt: attempt.try_into().unwrap_or(u32::MAX), rank, marked: marked > 0, packet }
+    let attempt = attempt.try_into().unwrap_or(u32::MAX);
+    Loan { id, lent, attempt, redriven: redriven.try_into().unwrap_or_default(), rank, marked: marked > 0, packet }
 }
 
 /// Returns when there will be something, in ms since 1970: 0 if there is, `None` if nobody knows.
@@ -128,11 +133,12 @@ pub(super) async fn look(core: &Core, lane: i64) -> Result<Option<i64>, sqlx::Er
     Ok(if ready { Some(0) } else { held.into_iter().chain(lent).min() })
 }
 
-/// Returns how many wait; for a group that is not there yet, none.
+/// Returns how many wait, counted up to 10,000; for a group that is not there yet, none.
 pub(super) async fn count(core: &Core) -> Result<u64, sqlx::Error> {
     let mut connection = core.store.read().await?;
     let Some(lane) = lane_of(&mut connection, &core.queue, &core.group, true).await? else { return Ok(0) };
-    let count: i64 = sqlx::query_scalar(COUNT).bind(lane).fetch_one(&mut *connection).await?;
+    let count = sqlx::query_scalar::<_, i64>(COUNT).bind(lane).bind(most_counted());
+    let count = count.fetch_one(&mut *connection).await?;
     Ok(count.try_into().unwrap_or(0))
 }
 
@@ -163,7 +169,8 @@ pub(super) async fn packet(
     id: i64,
     lent: i64,
 ) -> Result<Option<Packet>, sqlx::Error> {
-    let read = "SELECT d.id, d.lent, d.attempt, m.packet, m.topic, m.key, m.priority, m.attributes, m.body, d.marked, d.rank \
+    let read = "SELECT d.id, d.lent, d.attempt, m.packet, m.topic, m.key, m.priority, m.attributes, m.body, \
+        d.marked, d.rank, d.redriven \
         FROM convoke_delivery AS d JOIN convoke_message AS m ON m.id = d.message WHERE d.id = ?1 AND d.lent = ?2";
     let row = sqlx::query(read).bind(id).bind(lent).fetch_optional(connection).await?;
     row.map(|row| Ok(loan_of(&row)?.packet)).transpose()
@@ -181,6 +188,7 @@ fn loan_of(row: &SqliteRow) -> Result<Loan, sqlx::Error> {
         attempt: row.try_get::<i64, _>(2)?.try_into().unwrap_or(u32::MAX),
         marked: row.try_get(9)?,
         rank: row.try_get(10)?,
+        redriven: row.try_get::<i64, _>(11)?.try_into().unwrap_or_default(),
         packet,
     })
 }
@@ -190,7 +198,7 @@ mod tests {
     use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
     use super::{COUNT, LARGE, LEND, LOOK, WAKE};
-    use crate::sql::sqlite::prepare;
+    use crate::sql::sqlite::{hundreds_of_steps, prepare};
     use crate::transport::sqlite::parking;
     use crate::transport::sqlite::settle::{DELETE, DELETE_ALL, MARK, UPDATE};
 
@@ -225,5 +233,36 @@ mod tests {
                 assert!(!sorts, "it sorts: {line}\n{sql}\n{plan}");
             }
         }
+    }
+
+    #[actix_rt::test]
+    async fn what_is_counted_takes_no_more_with_more_rows() {
+        let most = parking::most_counted();
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let connection = &mut connection;
+        prepare(connection).await.unwrap();
+        let fill = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?1) \
+            INSERT INTO convoke_message (queue, packet, topic, key, priority, due, body) \
+            SELECT 'orders', n, '', 'key ' || ?2 || n, 0, 0, x'' FROM number";
+        let mut found = Vec::new();
+        for more in [2, 4] {
+            sqlx::query(fill).bind(more * most).bind(more).execute(&mut *connection).await.unwrap();
+            // Ready, held back, lent, behind another, dead.
+            for (state, waiting, dead) in [(0, most, 0), (1, most, 0), (2, 0, 0), (3, most, 0), (4, 0, most)] {
+                let all = sqlx::query("UPDATE convoke_delivery SET state = ?1").bind(state);
+                all.execute(&mut *connection).await.unwrap();
+                let count = sqlx::query_scalar::<_, i64>(COUNT).bind(1).bind(most);
+                let (count, steps) = hundreds_of_steps(connection, async |c| count.fetch_one(c).await.unwrap()).await;
+                assert_eq!(count, waiting, "{state}");
+                found.push(steps);
+                let figures = sqlx::query_as::<_, (i64, i64)>(parking::FIGURES).bind(1).bind(most);
+                let (figures, steps) =
+                    hundreds_of_steps(connection, async |c| figures.fetch_one(c).await.unwrap()).await;
+                assert_eq!(figures, (dead, 0), "{state}");
+                found.push(steps);
+            }
+        }
+        let (few, many) = found.split_at(found.len() / 2);
+        assert!(few.iter().sum::<u64>() > 0 && few.iter().zip(many).all(|(few, many)| many <= &(few + 2)), "{found:?}");
     }
 }

@@ -35,17 +35,20 @@ pub(super) const LETTERS: &str = "SELECT d.id, d.record, m.packet, m.topic, m.ke
 pub(super) const FIGURES: &str = "SELECT \
     (SELECT count(*) FROM (SELECT 1 FROM convoke_delivery WHERE lane = ?1 AND state = 4 LIMIT ?2)), \
     (SELECT count(*) FROM ( \
-        SELECT 1 FROM convoke_delivery AS d \
-        CROSS JOIN convoke_delivery AS f ON f.lane = d.lane AND f.key = d.key AND f.id > d.id \
-        WHERE d.lane = ?1 AND d.state = 4 LIMIT ?2 \
+        SELECT 1 FROM ( \
+            SELECT lane, key, id FROM convoke_delivery WHERE lane = ?1 AND state = 4 ORDER BY sort LIMIT ?2 \
+        ) AS letter CROSS JOIN convoke_delivery AS f ON f.lane = letter.lane AND f.key = letter.key AND f.id > letter.id \
+        LIMIT ?2 \
     ))";
 
-pub(super) const REDRIVE: &str = "UPDATE convoke_delivery SET state = 0, sort = rank, attempt = 0, lent = lent + 1, record = NULL \
-    WHERE id = ?2 AND lane = ?1 AND state = 4";
+pub(super) const REDRIVE: &str = "UPDATE convoke_delivery SET state = 0, sort = rank, attempt = 0, lent = lent + 1, \
+    redriven = redriven + 1, record = NULL WHERE id = ?2 AND lane = ?1 AND state = 4";
 
 /// So many at a time that others can write between.
-pub(super) const REDRIVE_SOME: &str = "UPDATE convoke_delivery SET state = 0, sort = rank, attempt = 0, lent = lent + 1, record = NULL \
-    WHERE id IN (SELECT id FROM convoke_delivery WHERE lane = ?1 AND state = 4 AND sort > ?2 ORDER BY sort LIMIT 500) \
+pub(super) const REDRIVE_SOME: &str = "UPDATE convoke_delivery SET state = 0, sort = rank, attempt = 0, lent = lent + 1, \
+    redriven = redriven + 1, record = NULL WHERE id IN ( \
+        SELECT id FROM convoke_delivery WHERE lane = ?1 AND state = 4 AND sort > ?2 ORDER BY sort LIMIT 500 \
+    ) \
     RETURNING id";
 
 pub(super) const DISCARD: &str = "DELETE FROM convoke_delivery WHERE id = ?2 AND lane = ?1 AND state = 4";
@@ -82,7 +85,7 @@ async fn in_time<T>(core: &Core, work: impl Future<Output = Result<T, sqlx::Erro
     done.map_err(|error| describe(&core.at, &error))
 }
 
-fn most_counted() -> i64 {
+pub(super) fn most_counted() -> i64 {
     MOST_COUNTED.try_into().unwrap_or(i64::MAX)
 }
 
@@ -181,14 +184,8 @@ fn letter_of(core: &Core, row: &SqliteRow) -> Result<LetterInPlace, sqlx::Error>
     packet.key = row.try_get(4)?;
     packet.priority = row.try_get(5)?;
     packet.attributes = read_attributes(row.try_get(6)?);
-    let record = DeadLetterRecord::read(row.try_get(1)?).unwrap_or_else(|| DeadLetterRecord::unread(&core.at, &packet));
-    let (position, parked) = (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(8)?);
-    Ok(LetterInPlace::new(
-        position.try_into().unwrap_or_default(),
-        packet,
-        record,
-        parked.try_into().unwrap_or_default(),
-    ))
+    let (position, parked) = (row.try_get(0)?, row.try_get(8)?);
+    Ok(LetterInPlace::of_row(&core.at, position, packet, row.try_get(1)?, parked))
 }
 
 #[cfg(test)]

@@ -5,15 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::insert::{self, MAX_BYTES, MAX_PACKETS, Parcel, Row};
+use super::insert::{self, Row};
 use super::settle::{self, Ask};
 use crate::sql::sqlite::{FOREVER, Store, late, now};
+use crate::sql::{MAX_PACKETS, Parcels};
 use crate::transport::{Abilities, Batcher, Packet, Pulse, TransportError};
 
-/// How many publishers, or receipts, are served by one batch.
-const MAX_PARCELS: usize = 64;
+/// How many receipts are served by one batch.
 const MAX_ASKS: usize = 512;
 
 /// How long the file may be silent while a subscriber waits: it is looked into every 100 ms unless told.
@@ -67,7 +67,7 @@ pub(super) struct Queue {
     pub(super) core: Arc<Core>,
     /// When the file was last read from or written to.
     pub(super) pulse: Pulse,
-    parcels: Batcher<Parcel, Result<(), TransportError>>,
+    parcels: Parcels<Row>,
     asks: Batcher<Ask, Result<(), TransportError>>,
 }
 
@@ -78,7 +78,7 @@ impl Queue {
         Self {
             core,
             pulse: Pulse::new(SILENCE),
-            parcels: Batcher::new(MAX_PARCELS, move |parcels| Box::pin(insert::insert_all(inserting.clone(), parcels))),
+            parcels: Parcels::new(move |parcels| Box::pin(insert::insert_all(inserting.clone(), parcels))),
             asks: Batcher::new(MAX_ASKS, move |asks| Box::pin(settle::settle_all(settling.clone(), asks))),
         }
     }
@@ -87,70 +87,20 @@ impl Queue {
     pub(super) async fn publish(&self, packets: &[Packet], alone: bool) -> Vec<Result<(), TransportError>> {
         let core = &self.core;
         let (abilities, until, now) = (core.abilities(), Instant::now() + core.publish_deadline, now());
-        let mut results: Vec<_> = packets.iter().map(|packet| abilities.check(&core.at, packet)).collect();
-        let (mut parcels, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0);
-        for packet in packets.iter().zip(&results).filter(|(_, checked)| checked.is_ok()).map(|(packet, _)| packet) {
-            let size = packet.bytes();
-            if rows.len() == MAX_PACKETS || (bytes + size > MAX_BYTES && !rows.is_empty()) {
-                parcels.push((std::mem::take(&mut rows), std::mem::take(&mut bytes)));
-            }
-            rows.push(Row::of(packet, now));
-            bytes += size;
-        }
-        if !rows.is_empty() {
-            parcels.push((rows, bytes));
-        }
-        // Each is taken whole or not at all: of a key nothing follows before what came first is taken.
-        let in_order = parcels.len() > 1 && packets.iter().any(|packet| packet.key.is_some());
-        let mut sent = results.iter_mut().filter(|checked| checked.is_ok());
-        let mut on_their_way = Vec::with_capacity(parcels.len());
-        let mut taken = Ok(());
-        for (rows, bytes) in parcels {
-            let count = rows.len();
-            if !in_order {
-                on_their_way.push(self.send(rows, bytes, alone, until));
-                continue;
-            }
-            if taken.is_ok() {
-                taken = self.send(rows, bytes, alone, until).1.await;
-            }
-            sent.by_ref().take(count).for_each(|result| result.clone_from(&taken));
-        }
-        for (count, answer) in on_their_way {
-            let answer = answer.await;
-            sent.by_ref().take(count).for_each(|result| result.clone_from(&answer));
-        }
-        results
-    }
-
-    fn send(
-        &self,
-        rows: Vec<Row>,
-        bytes: usize,
-        alone: bool,
-        until: Instant,
-    ) -> (usize, impl Future<Output = Result<(), TransportError>> + Send + use<>) {
-        let (count, core) = (rows.len(), self.core.clone());
-        let answer = self.parcels.push(Parcel { rows, bytes, alone, until });
-        (count, async move { answered(tokio::time::timeout_at(until, answer).await, &core, core.publish_deadline) })
+        let checked = packets.iter().map(|packet| abilities.check(&core.at, packet)).collect();
+        let late = || late(&core.at, core.publish_deadline);
+        self.parcels.publish(packets, checked, |packet| Row::of(packet, now), (alone, until), late).await
     }
 
     /// Hands a settlement over; ready when it is in the file.
     pub(super) async fn settle(&self, ask: Ask) -> Result<(), TransportError> {
         let (core, answer) = (&self.core, self.asks.push(ask));
-        let settled = answered(tokio::time::timeout(core.store.deadline, answer).await, core, core.store.deadline);
+        let settled = timeout(core.store.deadline, answer).await.ok().flatten();
+        // Nobody knows what came of it if the deadline has passed, or the runtime in which it was done is gone.
+        let settled = settled.unwrap_or_else(|| Err(late(&core.at, core.store.deadline)));
         if settled.is_ok() {
             self.pulse.beat();
         }
         settled
     }
-}
-
-/// What came of it; nobody knows if the deadline has passed, or the runtime in which it was done is gone.
-fn answered(
-    answer: Result<Option<Result<(), TransportError>>, tokio::time::error::Elapsed>,
-    core: &Core,
-    deadline: Duration,
-) -> Result<(), TransportError> {
-    answer.ok().flatten().unwrap_or_else(|| Err(late(&core.at, deadline)))
 }

@@ -2,21 +2,20 @@
 //!
 //! `Sqlite::receive → Subscriber → (a task) lend → Delivery with its SqliteReceipt`
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Connection;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::insert::{lane_of, register};
 use super::lend::{lend, look};
 use super::queue::{Core, Queue};
 use super::settle::SqliteReceipt;
-use crate::sql::Room;
 use crate::sql::sqlite::{Bell, Moved, describe, late, now};
-use crate::transport::{Delivery, ErrorKind, TransportError};
+use crate::sql::{Ahead, Room};
+use crate::transport::{Delivery, TransportError};
 
 /// So many are lent in one go; more are several.
 const MAX_LENT: usize = 512;
@@ -46,14 +45,16 @@ impl View {
     }
 }
 
-/// What came of a look into the file.
+/// What a look into the file has taught.
 #[derive(Debug)]
-struct Found {
-    deliveries: Vec<Delivery>,
+struct Learned {
     /// When there will be something, in ms since 1970, if that is known.
     next: Option<i64>,
     view: View,
 }
+
+/// What came of it.
+type Found = Result<(Vec<Delivery>, Learned), TransportError>;
 
 /// One subscriber. What it has asked for goes on in a task, so that a receive that is dropped takes nothing with it.
 #[derive(Debug)]
@@ -61,9 +62,7 @@ pub(super) struct Subscriber {
     view: View,
     bell: Bell,
     room: Room,
-    asked: Option<oneshot::Receiver<Result<Found, TransportError>>>,
-    /// Behind a lock that nobody shares: a handle is `Sync`, a delivery is not.
-    found: Mutex<VecDeque<Delivery>>,
+    ahead: Ahead<Learned>,
 }
 
 impl Subscriber {
@@ -75,7 +74,7 @@ impl Subscriber {
         let room = Room::new(prefetch);
         let view = View { lane, generation: core.store.generation(), busy: true, wake: Instant::now() };
         let bell = core.store.hub.bell(&core.queue, &core.group);
-        Ok(Self { view, bell, room, asked: None, found: Mutex::default() })
+        Ok(Self { view, bell, room, ahead: Ahead::default() })
     }
 
     /// Changes how many may be lent from now on.
@@ -89,35 +88,26 @@ impl Subscriber {
         let over = Instant::now() + core.wait;
         let most = most.clamp(1, MAX_LENT);
         loop {
-            let found = self.found();
-            // What has lain here for so long that its lease may end is given back: nobody has worked on it.
-            found.retain(|delivery| delivery.age() < core.lease / 2);
-            if !found.is_empty() {
-                return Ok(found.drain(..most.min(found.len())).collect());
+            let ready = self.ahead.ready(most, core.lease);
+            if !ready.is_empty() {
+                return Ok(ready);
             }
-            if self.asked.is_none() {
+            if !self.ahead.is_asked() {
                 // What is lent may be worked on for long.
                 let Some(room) = self.room.take(most, over).await else { return Ok(Vec::new()) };
                 self.ask(queue, room);
             }
-            let Some(asked) = &mut self.asked else { continue };
-            // Who is late is asked again by the next receive.
-            let Ok(answer) = timeout(core.store.deadline, asked).await else {
-                return Err(late(&core.at, core.store.deadline));
-            };
-            self.asked = None;
-            // The runtime in which it ran may be gone.
-            let found = answer.unwrap_or_else(|_| Err(late(&core.at, core.store.deadline)))?;
+            let answer = self.ahead.answer(core.store.deadline, || late(&core.at, core.store.deadline)).await?;
+            let Some((has_come, learned)) = answer else { continue };
             queue.pulse.beat();
-            self.view = found.view;
-            if !found.deliveries.is_empty() {
-                self.found().extend(found.deliveries);
+            self.view = learned.view;
+            if has_come {
                 continue;
             }
             if Instant::now() >= over {
                 return Ok(Vec::new());
             }
-            let wait = found.next.map(|next| Duration::from_millis((next - now()).try_into().unwrap_or(0)));
+            let wait = learned.next.map(|next| Duration::from_millis((next - now()).try_into().unwrap_or(0)));
             let until = over.min(Instant::now() + wait.map_or(core.poll, |wait| wait.min(core.poll)));
             tokio::select! {
                 biased;
@@ -128,34 +118,14 @@ impl Subscriber {
     }
 
     fn ask(&mut self, queue: &Arc<Queue>, room: OwnedSemaphorePermit) {
-        let (answer, asked) = oneshot::channel();
         let (queue, view, bell) = (queue.clone(), self.view, self.bell.clone());
-        // If nobody is there any more, the deliveries are dropped, and given back.
-        tokio::spawn(async move { answer.send(find(&queue, view, &bell, room).await) });
-        self.asked = Some(asked);
+        self.ahead.ask(async move { find(&queue, view, &bell, room).await });
     }
 
     /// Gives back what was asked for and what nobody has received.
     pub(super) async fn stop_lending(&mut self, queue: &Queue) -> Result<(), TransportError> {
         let core = &queue.core;
-        if let Some(asked) = &mut self.asked {
-            let answer = timeout(core.store.deadline, asked).await.map_err(|_| late(&core.at, core.store.deadline))?;
-            self.asked = None;
-            // One that has failed has brought nothing, and one whose runtime is gone has given it back.
-            if let Ok(Ok(found)) = answer {
-                self.found().extend(found.deliveries);
-            }
-        }
-        let back: Vec<_> = self.found().drain(..).map(Delivery::release).collect();
-        for released in futures_util::future::join_all(back).await {
-            // What others have got meanwhile is where it belongs.
-            released.or_else(|error| if error.kind() == ErrorKind::Lost { Ok(()) } else { Err(error) })?;
-        }
-        Ok(())
-    }
-
-    fn found(&mut self) -> &mut VecDeque<Delivery> {
-        self.found.get_mut().unwrap_or_else(PoisonError::into_inner)
+        self.ahead.give_back(core.store.deadline, || late(&core.at, core.store.deadline)).await
     }
 }
 
@@ -180,12 +150,7 @@ pub(super) async fn create_group(queue: &Queue) -> Result<(), TransportError> {
 }
 
 /// Lends as many as there is room for. One that found nothing before looks first: who only looks waits for nobody.
-async fn find(
-    queue: &Arc<Queue>,
-    mut view: View,
-    bell: &Bell,
-    mut room: OwnedSemaphorePermit,
-) -> Result<Found, TransportError> {
+async fn find(queue: &Arc<Queue>, mut view: View, bell: &Bell, mut room: OwnedSemaphorePermit) -> Found {
     let (core, generation) = (&queue.core, view.generation);
     let sql = |error| describe(&core.at, &error);
     // There may be another lane of this number in another file.
@@ -195,7 +160,7 @@ async fn find(
     if !view.busy {
         let next = view.look(core).await.map_err(sql)?;
         if next.is_none_or(|next| next > now()) {
-            return Ok(Found { deliveries: Vec::new(), next, view });
+            return Ok((Vec::new(), Learned { next, view }));
         }
     }
     let (most, wakes) = (room.num_permits(), Instant::now() >= view.wake);
@@ -206,7 +171,7 @@ async fn find(
     }
     if loans.is_empty() {
         let next = view.look(core).await.map_err(sql)?;
-        return Ok(Found { deliveries: Vec::new(), next, view });
+        return Ok((Vec::new(), Learned { next, view }));
     }
     if loans.len() == most {
         // There may be more, for somebody else.
@@ -221,7 +186,9 @@ async fn find(
             bell: bell.clone(),
             _room: room.split(1),
         };
-        Delivery::new(core.at.clone(), loan.packet, loan.attempt, receipt).with_lease(core.lease).with_mark(loan.marked)
+        let delivery = Delivery::new(core.at.clone(), loan.packet, loan.attempt, receipt);
+        let place = loan.id.try_into().unwrap_or_default();
+        delivery.with_lease(core.lease).with_mark(loan.marked).with_place(place, loan.redriven)
     });
-    Ok(Found { deliveries: lent.collect(), next: None, view })
+    Ok((lent.collect(), Learned { next: None, view }))
 }

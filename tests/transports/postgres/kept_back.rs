@@ -1,5 +1,6 @@
 //! Somebody keeps vacuum back: what a look costs, and that it finds the same, when it begins at a floor.
 
+use convoke::transport::DeadReason;
 use sqlx::{Connection, PgConnection, Row};
 
 use super::*;
@@ -78,13 +79,15 @@ async fn keep_vacuum_back(server: &PostgresServer) -> PgConnection {
     idle
 }
 
-/// The arguments of a look above the floor of the one lane that there is.
+/// The last arguments of looks above the floor of the one lane that there is.
 async fn floor(connection: &mut PgConnection) -> (String, String) {
     let sql = "SELECT floor.* FROM shop.convoke_drawn_1() AS now, shop.convoke_lane AS lane, \
         shop.convoke_floor_1(lane.id, 0, 0, now.drawn, now.moment) AS floor";
     let row = sqlx::raw_sql(sql).fetch_one(connection).await.unwrap();
-    let (id, since): (i64, i64) = (row.get(0), row.get(1));
-    (format!("{id}, true"), format!("{id}, {since}, true"))
+    let (id, since, low): (i64, i64, Vec<i64>) = (row.get(0), row.get(1), row.get(2));
+    let low: Vec<_> = low.iter().map(i64::to_string).collect();
+    let low = format!("true, '{{{}}}'", low.join(","));
+    (format!("{id}, {low}"), format!("{id}, {since}, {low}"))
 }
 
 #[actix_rt::test]
@@ -95,6 +98,12 @@ async fn a_look_above_the_floor_costs_the_same_however_many_rows_are_dead() {
     let mut subscriber = opened(&queue).await;
     let idle = keep_vacuum_back(&server).await;
     let mut connection = PgConnection::connect(server.url()).await.unwrap();
+    costs_the_same(&queue, &mut subscriber, &mut connection).await;
+    drop(idle);
+}
+
+/// What looks read after 200 packets and after 2200: above the floor that is the same.
+async fn costs_the_same(queue: &Postgres, subscriber: &mut Postgres, connection: &mut PgConnection) {
     let mut found = Vec::new();
     for round in [2, 20] {
         for batch in 0..round {
@@ -104,19 +113,19 @@ async fn a_look_above_the_floor_costs_the_same_however_many_rows_are_dead() {
                     _ => keyed(format!("{round}.{batch}.{number}"), &format!("k{number}")),
                 })
                 .collect();
-            publish(&queue, &packets).await;
-            let lent = receive(&mut subscriber, packets.len()).await;
+            publish(queue, &packets).await;
+            let lent = receive(subscriber, packets.len()).await;
             futures_util::future::join_all(lent.into_iter().map(Delivery::ack)).await;
         }
-        let lane: i64 = one(&mut connection, "SELECT id FROM shop.convoke_lane".to_owned()).await;
-        let (of_ids, of_all) = floor(&mut connection).await;
+        let lane: i64 = one(connection, "SELECT id FROM shop.convoke_lane".to_owned()).await;
+        let (of_ids, of_all) = floor(connection).await;
         let lend = |rest: &str| format!("SELECT * FROM shop.convoke_lend_1({lane}, 10, 9999, 30000, NULL, NULL{rest})");
         found.push([
             // The dead rows of what was lent are due when their leases would have ended.
-            read_by(&mut connection, &format!("SELECT * FROM shop.convoke_wake_1({lane}, 3600000)")).await,
-            read_by(&mut connection, &lend("")).await,
-            read_by(&mut connection, &format!("SELECT * FROM shop.convoke_wake_1({lane}, 1000, {of_all})")).await,
-            read_by(&mut connection, &lend(&format!(", {of_ids}"))).await,
+            read_by(connection, &format!("SELECT * FROM shop.convoke_wake_1({lane}, 3600000)")).await,
+            read_by(connection, &lend("")).await,
+            read_by(connection, &format!("SELECT * FROM shop.convoke_wake_1({lane}, 1000, {of_all})")).await,
+            read_by(connection, &lend(&format!(", {of_ids}"))).await,
         ]);
     }
     println!(
@@ -125,6 +134,63 @@ async fn a_look_above_the_floor_costs_the_same_however_many_rows_are_dead() {
     let (first, last) = (&found[0], &found[1]);
     assert!(last[0] >= 2200 && last[1] >= 2200, "vacuum was not kept back: {found:?}");
     assert_eq!((first[2], first[3]), (last[2], last[3]), "{found:?}");
+}
+
+/// A letter in its place with what is behind it, and what is held back for long, are below all else.
+#[actix_rt::test]
+async fn what_stays_for_long_does_not_hold_the_floor_down() {
+    const BEHIND: usize = 100;
+    let server = server().await;
+    let db = database(&server, "shop").await;
+    let queue = db.queue("orders").lease(LONG * 60).await.unwrap();
+    let mut subscriber = opened(&queue).await;
+    let idle = keep_vacuum_back(&server).await;
+    let mut connection = PgConnection::connect(server.url()).await.unwrap();
+    let connection = &mut connection;
+    let mut lasting = vec![keyed("dead", "hot")];
+    lasting.extend((0..BEHIND).map(|number| keyed(format!("behind {number}"), "hot")));
+    lasting.extend((0..BEHIND).map(|number| packet(format!("far {number}"))));
+    lasting.iter_mut().skip(1 + BEHIND).for_each(|packet| packet.delay = LONG * 600);
+    publish(&queue, &lasting).await;
+    receive(&mut subscriber, 1).await.remove(0).park(DeadReason::Permanent, Vec::new()).await.unwrap();
+    nothing(&mut subscriber).await;
+    costs_the_same(&queue, &mut subscriber, connection).await;
+
+    // All that comes of these is found, in its order, by who looks above the floor as it was before.
+    let (of_ids, of_all) = floor(connection).await;
+    subscriber.close().await.unwrap();
+    publish(&queue, &[packet("free"), keyed("last", "hot")]).await;
+    let lane: i64 = one(connection, "SELECT id FROM shop.convoke_lane".to_owned()).await;
+    let wake = format!("SELECT is_ready FROM shop.convoke_wake_1({lane}, 1000, {of_all})");
+    let lend = format!(
+        "SELECT array_agg(packet ORDER BY id), array_agg(id ORDER BY id), array_agg(lent ORDER BY id) \
+         FROM shop.convoke_lend_1({lane}, 2, 9999, 30000, NULL, NULL, {of_ids})"
+    );
+    let come = async |connection: &mut PgConnection| {
+        let lent = sqlx::raw_sql(sqlx::AssertSqlSafe(lend.clone())).fetch_one(&mut *connection).await.unwrap();
+        let packets = lent.get::<Option<Vec<String>>, _>(0).unwrap_or_default();
+        let (ids, lents): (Option<Vec<i64>>, Option<Vec<i32>>) = (lent.get(1), lent.get(2));
+        if let (Some(ids), Some(lents)) = (ids, lents) {
+            let done = format!("SELECT shop.convoke_done_1(ARRAY{ids:?}::bigint[], ARRAY{lents:?})");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(done)).execute(&mut *connection).await.unwrap();
+        }
+        packets
+    };
+    assert_eq!(come(connection).await, ["free"], "all else of the key is behind the letter");
+    assert!(!one::<bool>(connection, wake.clone()).await);
+    assert_eq!(queue.parking().redrive_all().await.unwrap(), 1);
+    assert!(one::<bool>(connection, wake.clone()).await);
+    publish(&queue, &[packet("more")]).await;
+    assert_eq!(come(connection).await, ["dead", "more"]);
+    for number in 0..BEHIND {
+        assert_eq!(come(connection).await, [format!("behind {number}")]);
+    }
+    assert_eq!(come(connection).await, ["last"]);
+    assert_eq!(come(connection).await, [""; 0]);
+    // Somebody else finds that it is due now.
+    run(&db, "UPDATE shop.convoke_delivery SET due = clock_timestamp() WHERE packet = 'far 7'").await;
+    assert!(one::<bool>(connection, wake).await);
+    assert_eq!(come(connection).await, ["far 7"]);
     drop(idle);
 }
 
@@ -158,17 +224,31 @@ async fn a_look_above_the_floor_lends_the_same() {
                 1 => delivery.retry_after(Duration::from_millis(1)).await.unwrap(),
                 2 => delivery.retry_after(LONG * 60).await.unwrap(),
                 3 => delivery.release().await.unwrap(),
+                4 if delivery.packet().key.is_some() => {
+                    delivery.park(DeadReason::Permanent, Vec::new()).await.unwrap();
+                }
                 _ => delivery.ack().await.unwrap(),
+            }
+        }
+        // As it was when others settle what stays below it: the floor of before is good for longer.
+        let before = floor(&mut connection).await;
+        for letter in queue.parking().dead_letters(100).await.unwrap() {
+            match chance.u8(0..6) {
+                0 => assert!(queue.parking().redrive(letter.position).await.unwrap()),
+                1 => assert!(queue.parking().discard(letter.position).await.unwrap()),
+                _ => {}
             }
         }
         // What is held back for a moment is due by the time of the first of two looks.
         let soon = "SELECT count(*) FROM shop.convoke_delivery WHERE state = 1 \
             AND due BETWEEN clock_timestamp() AND clock_timestamp() + interval '1 min'";
         while one::<i64>(&mut connection, soon.to_owned()).await > 0 {}
-        let (of_ids, of_all) = floor(&mut connection).await;
         let lane: i64 = one(&mut connection, "SELECT id FROM shop.convoke_lane".to_owned()).await;
-        let mut found = Vec::new();
-        for (rest, rest_of_wake) in [(String::new(), String::new()), (format!(", {of_ids}"), format!(", {of_all}"))] {
+        let (mut found, mut floors) = (Vec::new(), vec![(String::new(), String::new())]);
+        for (of_ids, of_all) in [before, floor(&mut connection).await] {
+            floors.push((format!(", {of_ids}"), format!(", {of_all}")));
+        }
+        for (rest, rest_of_wake) in floors {
             let mut transaction = connection.begin().await.unwrap();
             let is_ready: bool =
                 one(&mut transaction, format!("SELECT is_ready FROM shop.convoke_wake_1({lane}, 1000{rest_of_wake})"))
@@ -181,7 +261,8 @@ async fn a_look_above_the_floor_lends_the_same() {
             ids.sort_unstable();
             found.push((is_ready, ids));
         }
-        assert_eq!(found[0], found[1], "in round {round}");
+        assert_eq!(found[0], found[1], "in round {round}, above the floor of before");
+        assert_eq!(found[0], found[2], "in round {round}");
     }
     drop(idle);
 }

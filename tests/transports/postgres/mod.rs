@@ -11,6 +11,8 @@ mod parking;
 mod outages;
 /// A transaction that stays open, and what a look costs then.
 mod kept_back;
+/// What is counted, however much there is.
+mod figures;
 /// Statements with a name, where no pooler stands between.
 mod names;
 /// Half an hour of that.

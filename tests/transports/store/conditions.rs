@@ -129,7 +129,19 @@ pub(super) async fn a_condition_of_topics_that_no_event_has_is_an_error<B: Base>
     assert_eq!(error, StoreError::NotOf { topics: "notes/*".into(), found: "orders/moved".into() });
     assert_eq!(store.head().await.unwrap(), head);
     let last = both().when(nothing_since(head).of("notes/*")).await.unwrap();
-    let last = both().when(nothing_since(last).of(["orders/shipped", "orders/moved"]).about("Order", 1)).await.unwrap();
+    // Each of several patterns has to be right, and those that are meant are named beside.
+    let several = nothing_since(last).of(["orders/shiped", "orders/moved", "order/*"]).about("Order", 1);
+    let error = both().when(several).await.unwrap_err();
+    assert_eq!(error, StoreError::NotOf { topics: "order/*, orders/shiped".into(), found: "orders/moved".into() });
+    let error = store.append(moved(1, 1)).when(nothing_since(last).of(["orders/moved", "notes/*"])).await.unwrap_err();
+    assert_eq!(error, StoreError::NotOf { topics: "notes/*".into(), found: "orders/moved".into() });
+    let beside = nothing_since(last).of("orders/moved").of_other("orders/shipped").about("Order", 1);
+    let last = both().when(beside.clone()).await.unwrap();
+    let again = both().when(beside).await;
+    assert!(matches!(&again, Err(StoreError::Conflict { event, .. }) if event == "Moved"), "{again:?}");
+    let both_count = nothing_since(head).of("notes/*").of_other("orders/moved");
+    let in_the_way = store.append(noted("x")).when(both_count).await;
+    assert!(matches!(&in_the_way, Err(StoreError::Conflict { event, .. }) if event == "Moved"), "{in_the_way:?}");
     let last = both().when(nothing_since(last).of_other("orders/shipped").about("Order", 1)).await.unwrap();
     // A transaction says the same, and is as it was.
     let mut transaction = base.begin().await;

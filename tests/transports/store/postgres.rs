@@ -5,11 +5,12 @@ use std::time::Duration;
 use convoke::prelude::*;
 use convoke::transport::{ErrorKind, Postgres};
 use convoke::{Outgoing, StoreError, nothing_since};
-use sqlx::Connection;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection, PgPool};
 
 use super::projecting::{Rows, Sums, expected};
 use super::{Base, LONG, all_over, filled, moved};
+use crate::transports::logged::{listen, logged};
 use crate::transports::outbox::postgres::Database;
 use crate::transports::servers::postgres::PostgresServer;
 
@@ -292,4 +293,30 @@ async fn what_a_dropped_begin_leaves_behind_takes_nothing_with_it() {
         }
     }
     assert_eq!(store.verify().await.unwrap().number(), 41);
+}
+
+#[actix_rt::test]
+async fn the_log_says_that_somebody_leaves_transactions_open() {
+    listen();
+    let base = Database::new().await;
+    filled(&base, 1, 1).await;
+    let pool = PgPoolOptions::new().max_connections(1).connect(&base.url).await.unwrap();
+    let db = Postgres::over(&pool).await.unwrap();
+    let name = "orders-beside-open-transactions";
+    let store = db.store(name).await.unwrap();
+    let said = format!("{name}: the pool has given a connection on which a transaction of somebody is open");
+    // What it leaves is the same as of a `begin` that was dropped when the server had it.
+    let leaves = async || drop(sqlx::raw_sql("BEGIN").execute(&pool).await.unwrap());
+    store.append(moved(1, 1)).await.unwrap();
+    assert!(!logged().contains(&said), "nobody has left one");
+    leaves().await;
+    let appended = store.append(moved(1, 1)).await.unwrap();
+    assert!(logged().contains(&said), "{}", logged());
+    leaves().await;
+    store.append(moved(1, 1)).await.unwrap();
+    assert_eq!(logged().matches(&said).count(), 1, "once a minute");
+    // Somebody else sees them.
+    let direct = PgPool::connect(&base.url).await.unwrap();
+    let seen = Postgres::over(&direct).await.unwrap().store(name).await.unwrap();
+    assert_eq!(seen.head().await.unwrap().number(), appended.number() + 1);
 }

@@ -7,18 +7,20 @@ use convoke::prelude::*;
 use convoke::transport::{ErrorKind, Postgres, PostgresDatabase};
 use convoke::{Fault, Steps, TaskError, TaskProgress, Tasks, Tx};
 use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use super::all_over;
 use super::doing::{a_function_goes_on_meanwhile, a_pool_of_one_is_enough};
 use super::failing::{what_is_refused_of_one_holds_nobody_up, who_cannot_settle_is_unhealthy};
 use super::many::what_nobody_tells_a_batch_is_seen_all_the_same;
 use super::processes::children::Place;
 use super::shop::{Register, Registered, Shop, Sweep, ended, register};
+use super::{Base, all_over};
 use crate::transports::outbox::postgres::Database;
 use crate::transports::outbox::until;
 use crate::transports::postgres::pooler;
 use crate::transports::servers::is_ci;
 use crate::transports::servers::postgres::PostgresServer;
+use crate::transports::servers::proxy::Proxy;
 use crate::transports::servers::sqlite::Folder;
 
 all_over! { [actix_rt::test] crate::transports::outbox::postgres::Database }
@@ -191,6 +193,55 @@ async fn a_pooler_in_transaction_mode_may_stand_between() {
     let named: i64 =
         sqlx::query_scalar("SELECT count(*) FROM pg_prepared_statements").fetch_one(&direct).await.unwrap();
     assert!(named <= 1, "{named} statements have names");
+}
+
+/// Jobs end one after the other, and many soon after each other. Where statements have names the end of one and its event are a message;
+/// and elsewhere a transaction.
+#[actix_rt::test]
+async fn a_job_and_its_event_end_by_one_message() {
+    const JOBS: usize = 300;
+    const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+    let base = Database::new().await;
+    let outbox = base.db.outbox("Shop").await.unwrap();
+    let queue = base.db.tasks().await.unwrap();
+    let (user, server) = base.url.split_once('@').unwrap();
+    let (server, name) = server.split_once('/').unwrap();
+    let mut asked = Vec::new();
+    for has_names in [true, false] {
+        let proxy = Proxy::start(server).await.unwrap();
+        let url = format!("{user}@{}/{name}", proxy.endpoint().trim_start_matches("http://"));
+        let db = match has_names {
+            true => Postgres::connect(&url).await.unwrap(),
+            false => {
+                let options: PgConnectOptions = url.parse().unwrap();
+                Postgres::over(&PgPoolOptions::new().connect_lazy_with(options.statement_cache_capacity(0)))
+                    .await
+                    .unwrap()
+            }
+        };
+        let told = db.outbox("Shop").await.unwrap();
+        // On a machine that is slow just now they do not follow each other soon.
+        for round in 1..=20 {
+            let before = outbox.figures().await.unwrap().ready;
+            queue.enqueue_all((0..JOBS as u64).map(|id| Register { id })).await.unwrap();
+            let (requests, begun) = (proxy.seen(""), proxy.seen(BEGIN));
+            let tasks = Tasks::new(&db, &EventBus::default()).outbox(&told).concurrency(1).gather(1);
+            let tasks = tasks.on(register).unwrap().await.unwrap();
+            until("all have ended", async || outbox.figures().await.unwrap().ready == before + JOBS as u64).await;
+            let (requests, begun) = (proxy.seen("") - requests, proxy.seen(BEGIN) - begun);
+            tasks.stop().await;
+            assert_eq!(queue.figures().await.unwrap().waiting, 0);
+            if !has_names || 2 * begun < JOBS || round == 20 {
+                asked.push((requests, begun));
+                break;
+            }
+        }
+    }
+    println!(
+        "figure: requests, and transactions of several, for {JOBS} jobs that end one by one (with names, without): {asked:?}"
+    );
+    let [(requests, begun), (without, begun_without)] = asked[..] else { panic!("{asked:?}") };
+    assert!(2 * begun < JOBS && begun_without >= JOBS && requests < without, "{asked:?}");
 }
 
 /// Each statement that jobs take is found in the log of a server that explains it, within functions too.

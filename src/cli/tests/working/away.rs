@@ -138,9 +138,9 @@ fn to_look_makes_nothing() {
     std::fs::write(folder.path().join("text.db"), "no database at all, but text").unwrap();
     refused(folder.path(), "stats sqlite:text.db", 1);
     fill(folder.path());
-    refused(folder.path(), "publish sqlite:shop.db#oders OrderPlaced --json 7", 1);
+    refused(folder.path(), "publish sqlite:shop.db#order OrderPlaced --json 7", 1);
     let said = done(folder.path(), "stats sqlite:shop.db");
-    assert!(!said.contains("oders"), "{said}");
-    let output = convoke(folder.path(), ["stats", "sqlite:shop.db#oders"]);
+    assert!(!said.contains("order "), "{said}");
+    let output = convoke(folder.path(), ["stats", "sqlite:shop.db#order"]);
     assert_eq!(output.status.code(), Some(1));
 }

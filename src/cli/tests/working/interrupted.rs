@@ -30,11 +30,10 @@ fn interrupt(process: &Child) {
     rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
 }
 
-/// Whether a process has something to do when it is interrupted.
-fn hears_interrupts(process: &Child) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap_or_default();
-    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).map(str::trim).unwrap_or_default();
-    u64::from_str_radix(caught, 16).is_ok_and(|caught| caught & 0b10 != 0)
+/// Whether a process has opened the database, which it does after it has begun to hear signals.
+fn is_at_work(process: &Child) -> bool {
+    let files = std::fs::read_dir(format!("/proc/{}/fd", process.id())).into_iter().flatten().filter_map(Result::ok);
+    files.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|path| path.ends_with("shop.db"))
 }
 
 /// How many of the letters wait, beside the one that was there, and how many are dead.
@@ -128,7 +127,7 @@ fn who_only_looks_ends_at_once() {
     many(folder.path());
     for (line, code) in [("tail sqlite:shop.db#orders", 0), ("stats sqlite:shop.db --watch", 0)] {
         let process = begun(folder.path(), line);
-        until(|| hears_interrupts(&process));
+        until(|| is_at_work(&process));
         interrupt(&process);
         let ended = process.wait_with_output().unwrap();
         assert_eq!(ended.status.code(), Some(code), "{line}: {}", String::from_utf8_lossy(&ended.stderr));

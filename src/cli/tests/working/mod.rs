@@ -5,9 +5,14 @@
 mod asked;
 /// Servers and readers that go away, hang, or are no servers.
 mod away;
+/// What comes while somebody listens.
+mod heard;
 /// Ctrl-C in the middle.
 #[cfg(target_os = "linux")]
 mod interrupted;
+/// Many letters, and as little memory as for few.
+#[cfg(target_os = "linux")]
+mod paged;
 /// What is hidden, and what must not reach a terminal; tables that fit.
 mod shown;
 /// Jobs, durable rounds, stores.

@@ -4,6 +4,7 @@
 -- base:it            hash: `tag`, by which a broker is told from one that was there before it; `format`, of what is kept; `rules`, by
 --                    which rounds open; `version`, by chance another one after each change of consumers or parties
 -- base:rules         hash: the text of rules, by their number
+-- base:noted         sorted set: when rules were enrolled last, by their number
 -- base:consumers     set: who hears of rounds. What each of them is to hear is the stream base:to:<name>:heard
 -- base:parties       hash: what parties say of themselves: `1` before it if they can be asked, by a stream of their channel, else `0`
 -- base:round:<id>    hash: a round. `text` is its outcome, or why it is aside
@@ -19,7 +20,7 @@
 -- Numbers and times are compared as numbers here, and else are texts: a time of this century in microseconds has 51 bits.
 local base, last_number = KEYS[1], KEYS[2]
 local it, texts, consumers = base .. ':it', base .. ':rules', base .. ':consumers'
-local parties = base .. ':parties'
+local parties, noted = base .. ':parties', base .. ':noted'
 local active, over = base .. ':active', base .. ':over'
 
 local function round_of(id) return base .. ':round:' .. id end

@@ -11,7 +11,10 @@ if not tag then
 end
 if tag ~= ARGV[1] then
   local after = 5 + 2 * tonumber(ARGV[5])
-  for rules = 6, after, 2 do redis.call('HSETNX', texts, ARGV[rules], ARGV[rules + 1]) end
+  for rules = 6, after, 2 do
+    redis.call('HSETNX', texts, ARGV[rules], ARGV[rules + 1])
+    redis.call('ZADD', noted, 'NX', whole(now()), ARGV[rules])
+  end
   if ARGV[3] ~= '' then redis.call('HSETNX', it, 'rules', ARGV[3]) end
   local behind = after + 1 + tonumber(ARGV[after + 1])
   for consumer = after + 2, behind do

@@ -13,9 +13,10 @@ CREATE TABLE {schema}.convoke_lane (
 
 -- What a lane still owes: one row for each packet and lane, which is inserted, lent by one update, and deleted. `state` is 0
 -- ready, 1 held back, 2 lent, 3 behind another of its key. `due` is when it is ready, where it is held back or lent. `lent`
--- counts how often it was lent: together with the id it says whose it is. A key counts by its hash, so that a long one can
--- be looked for: two of one hash go one after the other too. `is_text` is set where the body is a text of the database's
--- encoding, which is UTF-8: to write that into an answer takes a tenth of the time that bytes take.
+-- counts how often it was lent: together with the id it says whose it is. `redriven` counts how often it was dead in its place and
+-- given another chance. A key counts by its hash, so that a long one can be looked for: two of one hash go one after the other too.
+-- `is_text` is set where the body is a text of the database's encoding, which is UTF-8: to write that into an answer takes a tenth of
+-- the time that bytes take.
 CREATE TABLE {schema}.convoke_delivery (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     due        timestamptz NOT NULL,
@@ -23,6 +24,7 @@ CREATE TABLE {schema}.convoke_delivery (
     key_hash   bigint,
     lent       integer NOT NULL DEFAULT 0,
     attempt    integer NOT NULL DEFAULT 0,
+    redriven   integer NOT NULL DEFAULT 0,
     rank       smallint NOT NULL,
     state      smallint NOT NULL,
     marked     boolean NOT NULL DEFAULT false,
@@ -163,16 +165,16 @@ END $$;
 -- is behind another of its key is set aside: only if the first of the key is locked, so that whoever takes that one away waits
 -- for this, and then finds what was set aside and sets it free. If the first is just being taken away, what is behind it is
 -- left as it is. It begins behind (p_rank, p_id), if these are given. `took` is how many ms it took to find the first: dead
--- rows that vacuum may not take away make it long. Below `p_floor` there is nothing in the lane. Where vacuum is kept back,
--- `p_is_kept_back`, it looks from there on in each rank by itself: to step over the dead rows of a rank costs more than to ask
--- for each of the ranks. Of `body` and `body_text` one has what is in a row.
+-- rows that vacuum may not take away make it long. Below `p_floor` there is nothing in the lane but `p_low`. Where vacuum is kept
+-- back, `p_is_kept_back`, it looks at these by themselves, and from the floor on in each rank by itself: to step over the dead rows of
+-- a rank costs more than to ask for each of the ranks. Of `body` and `body_text` one has what is in a row.
 CREATE FUNCTION {schema}.convoke_lend_1(
     p_lane bigint, p_most integer, p_bytes bigint, p_lease float8, p_rank smallint, p_id bigint, p_floor bigint DEFAULT 0,
-    p_is_kept_back boolean DEFAULT false
+    p_is_kept_back boolean DEFAULT false, p_low bigint[] DEFAULT '{}'
 )
 RETURNS TABLE (
     id bigint, lent integer, attempt integer, rank smallint, marked boolean, packet text, topic text, key text,
-    attributes text, body bytea, took float8, body_text text
+    attributes text, body bytea, took float8, body_text text, redriven integer
 )
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 SET enable_memoize = off SET plan_cache_mode = force_generic_plan AS $$
@@ -196,20 +198,38 @@ DECLARE
     scan float8;
     after_rank smallint := coalesce(p_rank, (-1)::smallint);
     after_id bigint := coalesce(p_id, 0);
+    low_ids bigint[];
+    low_hashes bigint[];
 BEGIN
+    IF p_is_kept_back THEN
+        -- Which of them have keys: none comes to them, and one that goes meanwhile cannot be locked below.
+        SELECT array_agg(d.id), array_agg(d.key_hash) INTO low_ids, low_hashes FROM {schema}.convoke_delivery AS d
+            WHERE d.id = ANY (p_low) AND d.lane + 0 = p_lane AND (d.key_hash IS NULL) IS FALSE;
+    END IF;
     LOOP
         IF p_is_kept_back THEN
             SELECT array_agg(picked.id), array_agg(picked.size), array_agg(picked.rank), array_agg(picked.key_hash),
                 coalesce(bool_or(picked.key_hash IS NOT NULL), false), sum(picked.size)
                 INTO ids, sizes, ranks, key_hashes, has_keys, picked_bytes FROM (
-                SELECT of_rank.* FROM generate_series(greatest(after_rank, 0), 255) AS ranks (rank) CROSS JOIN LATERAL (
-                    SELECT d.id, d.rank, d.key_hash, octet_length(d.body) AS size FROM {schema}.convoke_delivery AS d
-                    WHERE d.lane = p_lane AND d.state = 0 AND d.rank <= ranks.rank::smallint AND (d.rank, d.id) > (
-                            ranks.rank::smallint,
-                            greatest(p_floor - 1, CASE WHEN ranks.rank = after_rank THEN after_id END)
-                        )
-                    ORDER BY d.rank, d.id FOR NO KEY UPDATE SKIP LOCKED
-                ) AS of_rank LIMIT width
+                SELECT parts.* FROM (
+                    SELECT low.* FROM (
+                        SELECT d.id, d.rank, d.key_hash, octet_length(d.body) AS size FROM {schema}.convoke_delivery AS d
+                        WHERE d.id = ANY (p_low) AND d.lane + 0 = p_lane AND d.state + 0 = 0
+                            AND (d.rank, d.id) > (after_rank, after_id)
+                        ORDER BY d.rank, d.id LIMIT width FOR NO KEY UPDATE SKIP LOCKED
+                    ) AS low
+                    UNION ALL
+                    SELECT above.* FROM (
+                        SELECT of_rank.* FROM generate_series(greatest(after_rank, 0), 255) AS ranks (rank) CROSS JOIN LATERAL (
+                            SELECT d.id, d.rank, d.key_hash, octet_length(d.body) AS size FROM {schema}.convoke_delivery AS d
+                            WHERE d.lane = p_lane AND d.state = 0 AND d.rank <= ranks.rank::smallint AND (d.rank, d.id) > (
+                                    ranks.rank::smallint,
+                                    greatest(p_floor - 1, CASE WHEN ranks.rank = after_rank THEN after_id END)
+                                )
+                            ORDER BY d.rank, d.id FOR NO KEY UPDATE SKIP LOCKED
+                        ) AS of_rank LIMIT width
+                    ) AS above
+                ) AS parts ORDER BY parts.rank, parts.id LIMIT width
             ) AS picked;
         ELSE
             SELECT array_agg(picked.id), array_agg(picked.size), array_agg(picked.rank), array_agg(picked.key_hash),
@@ -229,14 +249,17 @@ BEGIN
         IF has_keys THEN
             SELECT array_agg(held.id), array_agg(held.key_hash) INTO heads, hashes FROM (
                 SELECT d.id, d.key_hash FROM (
-                    SELECT (
+                    SELECT coalesce(low.id, (
                         SELECT first.id FROM {schema}.convoke_delivery AS first
                         WHERE first.lane = p_lane AND first.key_hash <= keys.hash
                             AND (first.key_hash, first.id) >= (keys.hash, p_floor)
                         ORDER BY first.key_hash, first.id LIMIT 1
-                    ) AS id FROM (
+                    )) AS id FROM (
                         SELECT DISTINCT hash FROM unnest(key_hashes) AS all_hashes (hash) WHERE hash IS NOT NULL
-                    ) AS keys
+                    ) AS keys LEFT JOIN (
+                        SELECT all_low.hash, min(all_low.id) AS id FROM unnest(low_ids, low_hashes) AS all_low (id, hash)
+                        GROUP BY all_low.hash
+                    ) AS low ON low.hash = keys.hash
                 ) AS firsts JOIN {schema}.convoke_delivery AS d ON d.id = firsts.id
                 FOR KEY SHARE OF d SKIP LOCKED
             ) AS held;
@@ -266,7 +289,8 @@ BEGIN
                 state = 2, due = clock_timestamp() + p_lease * interval '1 ms', attempt = d.attempt + 1, lent = d.lent + 1
             WHERE d.id = ANY (ids)
             RETURNING d.id, d.lent, d.attempt, d.rank, d.marked, d.packet, d.topic, d.key, d.attributes,
-                CASE WHEN NOT d.is_text THEN d.body END, scan, CASE WHEN d.is_text THEN convert_from(d.body, 'UTF8') END;
+                CASE WHEN NOT d.is_text THEN d.body END, scan, CASE WHEN d.is_text THEN convert_from(d.body, 'UTF8') END,
+                d.redriven;
         GET DIAGNOSTICS taken = ROW_COUNT;
         rest := rest - taken;
         passes := passes + 1;
@@ -284,32 +308,40 @@ BEGIN
     moment := extract(epoch FROM clock_timestamp()) * 1000000;
 END $$;
 
--- Returns an id below which nothing is in a lane, and a moment (in µs since 1970) before which nothing in it is due that is held
--- back or lent; nor ever will be, if all have ended who were writing when `p_drawn` was the last id that was drawn and
+-- Returns an id below which nothing is in a lane but `low`, and a moment (in µs since 1970) before which nothing in it is due that is
+-- held back or lent; nor ever will be, if all have ended who were writing when `p_drawn` was the last id that was drawn and
 -- `p_moment` was now. Both rise: who looks from there on steps over no more than the dead rows that are above. This itself steps
--- over each once, and over so many rows of other lanes at a time.
+-- over each once, and over so many rows of other lanes at a time. What is dead in its place, held back, or behind another, may stay
+-- for long: of that up to a thousand are `low`, and do not hold the floor down.
 CREATE FUNCTION {schema}.convoke_floor_1(
-    p_lane bigint, p_floor bigint, p_since bigint, p_drawn bigint, p_moment bigint, OUT floor bigint, OUT since bigint
+    p_lane bigint, p_floor bigint, p_since bigint, p_drawn bigint, p_moment bigint, p_low bigint[] DEFAULT '{}',
+    OUT floor bigint, OUT since bigint, OUT low bigint[]
 )
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
+    there record;
     first_id bigint;
     last_seen bigint;
-    seen bigint;
+    seen integer := 0;
 BEGIN
-    SELECT id INTO first_id FROM (
-        SELECT id, lane FROM {schema}.convoke_delivery WHERE id >= p_floor ORDER BY id LIMIT 20000
-    ) AS firsts WHERE lane = p_lane LIMIT 1;
-    IF first_id IS NULL THEN
-        SELECT max(id), count(*) INTO last_seen, seen FROM (
-            SELECT id FROM {schema}.convoke_delivery WHERE id >= p_floor ORDER BY id LIMIT 20000
-        ) AS firsts;
-        IF seen < 20000 THEN
-            last_seen := p_drawn;
+    low := ARRAY(SELECT d.id FROM {schema}.convoke_delivery AS d WHERE d.id = ANY (p_low) AND d.lane + 0 = p_lane ORDER BY d.id);
+    FOR there IN SELECT d.id, d.lane, d.state FROM {schema}.convoke_delivery AS d WHERE d.id >= p_floor ORDER BY d.id LIMIT 20000 LOOP
+        IF there.lane = p_lane THEN
+            IF there.state IN (0, 2) OR cardinality(low) >= 1000 THEN
+                first_id := there.id;
+                EXIT;
+            END IF;
+            low := low || there.id;
         END IF;
+        last_seen := there.id;
+        seen := seen + 1;
+    END LOOP;
+    IF first_id IS NULL AND seen = 20000 THEN
+        first_id := last_seen;
     END IF;
-    floor := greatest(p_floor, least(p_drawn, coalesce(first_id, last_seen)));
+    floor := greatest(p_floor, least(p_drawn, coalesce(first_id, p_drawn)));
+    low := ARRAY(SELECT id FROM unnest(low) AS all_low (id) WHERE id < floor);
     SELECT (extract(epoch FROM due) * 1000000)::bigint INTO since FROM {schema}.convoke_delivery
         WHERE lane = p_lane AND state IN (1, 2) AND due >= 'epoch'::timestamptz + p_since * interval '1 us'
             AND due < 'epoch'::timestamptz + p_moment * interval '1 us'
@@ -319,10 +351,10 @@ END $$;
 
 -- Makes ready what was held back or lent until now, so many at a time, and returns whether anything is ready, and otherwise
 -- in how many ms something will be, if that is within so many ms; whether there is such a lane at all; and how many ms it took.
--- Nothing is there below the floor, and nothing is due before `p_since`.
+-- Nothing is there below the floor but `p_low`, and nothing is due before `p_since`.
 CREATE FUNCTION {schema}.convoke_wake_1(
     p_lane bigint, p_within float8, p_floor bigint DEFAULT 0, p_since bigint DEFAULT 0, p_is_kept_back boolean DEFAULT false,
-    OUT is_ready boolean, OUT next float8, OUT is_there boolean, OUT took float8
+    p_low bigint[] DEFAULT '{}', OUT is_ready boolean, OUT next float8, OUT is_there boolean, OUT took float8
 )
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 SET enable_memoize = off SET plan_cache_mode = force_generic_plan AS $$
@@ -344,6 +376,8 @@ BEGIN
     END IF;
     IF p_is_kept_back THEN
         is_ready := EXISTS (
+            SELECT 1 FROM {schema}.convoke_delivery AS d WHERE d.id = ANY (p_low) AND d.lane + 0 = p_lane AND d.state + 0 = 0
+        ) OR EXISTS (
             SELECT 1 FROM generate_series(0, 255) AS ranks (rank) CROSS JOIN LATERAL (
                 SELECT 1 FROM {schema}.convoke_delivery AS d
                 WHERE d.lane = p_lane AND d.state = 0 AND d.rank <= ranks.rank::smallint

@@ -323,7 +323,8 @@ BEGIN
 END $$;
 
 -- Counts what is ready, dead and parked, each up to so many, and for how many ms the oldest that is ready has been there: the
--- first of one of the lanes. Of each lane, from 0 on, nothing is ready up to its start.
+-- first of one of the lanes. Of each lane, from 0 on, nothing is ready up to its start. What is parked stands in the index between
+-- what is dead: of both together no more than four times as many are looked at.
 CREATE FUNCTION {schema}.convoke_outbox_figures_1(
     p_outbox text, p_most bigint, p_starts bigint[], OUT ready bigint, OUT dead bigint, OUT parked bigint, OUT oldest float8
 )
@@ -343,8 +344,10 @@ BEGIN
         WHERE outbox <= p_outbox AND (outbox, position) > (p_outbox, 0) AND state = 1 ORDER BY outbox, position LIMIT p_most
     ) AS first_ones;
     SELECT count(*) INTO parked FROM (
-        SELECT 1 FROM {schema}.convoke_outbox WHERE outbox = p_outbox AND state = 2
-        ORDER BY outbox, key_hash, position LIMIT p_most
+        SELECT 1 FROM (
+            SELECT state FROM {schema}.convoke_outbox WHERE outbox = p_outbox AND state > 0
+            ORDER BY outbox, key_hash, position LIMIT p_most * 4
+        ) AS seen WHERE seen.state = 2 LIMIT p_most
     ) AS first_ones;
     SELECT extract(epoch FROM clock_timestamp() - min(first.created)) * 1000 INTO oldest
         FROM generate_series(0, 15) AS lanes (number) CROSS JOIN LATERAL (

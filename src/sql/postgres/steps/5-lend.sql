@@ -138,7 +138,12 @@ BEGIN
     cursor := keys[cardinality(keys)];
     IF p_each IS NOT NULL THEN
         INSERT INTO {schema}.convoke_job_rate AS r (key, until)
-            SELECT key, moment + count(*) * p_each FROM unnest(keys) AS key GROUP BY key ORDER BY key
+            -- Not what is lent to be ended, for it has waited too long, or has had all its attempts.
+            SELECT asked.key, moment + count(*) * p_each
+            FROM unnest(ids, keys) AS asked (id, key) JOIN {schema}.convoke_job AS j ON j.id = asked.id
+            WHERE j.attempt - j.spared < j.attempts
+                AND NOT (j.expires IS NOT NULL AND j.attempt = j.spared AND j.due + j.expires < moment)
+            GROUP BY asked.key ORDER BY asked.key
             ON CONFLICT (key) DO UPDATE SET until = greatest(r.until, moment) + excluded.until - moment;
     END IF;
     -- Somebody may be cancelling one just now. They are found by their numbers: as it is written, no index of a state can be read
@@ -406,7 +411,7 @@ BEGIN
 END $$;
 
 -- Ends attempts, each only if its job is still lent by this number, and returns which these were. `p_hows` is 0 to delete; 4, 5 or 6
--- for a state in which it is kept for so many µs; 1 to wait for so many µs; and 2 if it was given back: then it is in its old place,
+-- for a state in which it is kept for so many µs, and less than 0 if this attempt does not count; 1 to wait for so many µs; and 2 if it was given back: then it is in its old place,
 -- and the attempt does not count. Its number stays, for it says who has the job. One that is to be deleted, and whose unique key is
 -- taken for longer, is kept until then by `p_states`.
 CREATE FUNCTION {schema}.convoke_job_settle_1(
@@ -447,7 +452,7 @@ BEGIN
                 -- The head start stays what it was.
                 rank = CASE WHEN asked.how = 1 THEN moment + asked.time - (j.due - j.rank) ELSE j.rank END,
                 due = CASE WHEN asked.how = 1 THEN moment + asked.time ELSE j.due END,
-                spared = CASE WHEN asked.how = 2 THEN j.spared + 1 ELSE j.spared END,
+                spared = CASE WHEN asked.how = 2 OR asked.how < 0 THEN j.spared + 1 ELSE j.spared END,
                 text = CASE WHEN asked.how = 2 THEN j.text ELSE asked.text END,
                 note = NULL,
                 fraction = NULL,

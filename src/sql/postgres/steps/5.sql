@@ -359,3 +359,41 @@ BEGIN
     waiting := least(waiting, p_most);
     oldest := moment - least(first, due);
 END $$;
+
+-- Ends attempts, as `convoke_job_settle_1` does, and inserts into an outbox the events of those that were, in their order: `p_of` has of
+-- each event the job. No job is asked for twice. All that is one call, so it may be one message, which is a transaction by itself.
+CREATE FUNCTION {schema}.convoke_job_end_1(
+    p_database text, p_ids bigint[], p_attempts integer[], p_hows smallint[], p_states smallint[], p_times bigint[], p_texts text[],
+    p_of bigint[], p_outbox_database text, p_outbox text, p_lanes smallint[], p_packets text[], p_topics text[], p_keys text[],
+    p_attributes text[], p_bodies bytea[], p_are_texts boolean[]
+) RETURNS bigint[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    ended bigint[];
+    told record;
+BEGIN
+    ended := {schema}.convoke_job_settle_1(p_database, p_ids, p_attempts, p_hows, p_states, p_times, p_texts);
+    IF cardinality(p_of) = 0 THEN
+        RETURN ended;
+    END IF;
+    IF cardinality(ended) = cardinality(p_ids) THEN
+        PERFORM {schema}.convoke_outbox_1(
+            p_outbox_database, p_outbox, p_lanes, p_packets, p_topics, p_keys, p_attributes, p_bodies, p_are_texts
+        );
+        RETURN ended;
+    END IF;
+    SELECT array_agg(e.lane ORDER BY e.place) AS lanes, array_agg(e.packet ORDER BY e.place) AS packets,
+            array_agg(e.topic ORDER BY e.place) AS topics, array_agg(e.key ORDER BY e.place) AS keys,
+            array_agg(e.attributes ORDER BY e.place) AS attributes, array_agg(e.body ORDER BY e.place) AS bodies,
+            array_agg(e.is_text ORDER BY e.place) AS are_texts
+        INTO told
+        FROM unnest(p_of, p_lanes, p_packets, p_topics, p_keys, p_attributes, p_bodies, p_are_texts) WITH ORDINALITY
+            AS e (job, lane, packet, topic, key, attributes, body, is_text, place)
+        WHERE e.job = ANY (ended);
+    IF told.lanes IS NOT NULL THEN
+        PERFORM {schema}.convoke_outbox_1(
+            p_outbox_database, p_outbox, told.lanes, told.packets, told.topics, told.keys, told.attributes, told.bodies, told.are_texts
+        );
+    END IF;
+    RETURN ended;
+END $$;

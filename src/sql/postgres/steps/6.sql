@@ -10,11 +10,12 @@ CREATE TABLE {schema}.convoke_round_broker (
     name  text COLLATE "C" NOT NULL UNIQUE
 );
 
--- `id` is a digest of the text. They stay, for rounds go by them.
+-- `id` is a digest of the text. They stay for as long as rounds go by them. `noted_at` is when they were enrolled last, in µs since 1970.
 CREATE TABLE {schema}.convoke_round_rules (
-    id     bigint NOT NULL,
-    broker integer NOT NULL,
-    text   text NOT NULL,
+    id       bigint NOT NULL,
+    noted_at bigint NOT NULL,
+    broker   integer NOT NULL,
+    text     text NOT NULL,
     PRIMARY KEY (broker, id)
 );
 
@@ -96,8 +97,8 @@ CREATE TABLE {schema}.convoke_round_row (
 -- begins with the broker, and reads all of its rounds for each key. For the same reason each is looked for by a lateral subquery with a
 -- limit, which the server cannot turn into a join over all open rounds, as it does with `NOT EXISTS`.
 --
--- A key that has a round is locked by its row, any other by its hash. Rows are locked in the order of their numbers, and before
--- hashes; whoever finds a row behind a hash begins again rather than wait for it. Nobody waits for a row that he was given by its
+-- A key that has a round is locked by its row, any other by its hash, or by one lock for all if they are many. Rows are locked in the order
+-- of their numbers, and before hashes; whoever finds a row behind a hash begins again rather than wait for it. Nobody waits for a row that he was given by its
 -- number. So no two wait for each other. Whoever works shares a lock with all who do so, which whoever adds a consumer or a party, or
 -- removes one, has for himself: so that he knows from when on that holds.
 CREATE FUNCTION {schema}.convoke_round_read_1(p_broker text, p_tag bigint, p_keys text[], p_rounds bigint[])
@@ -111,9 +112,9 @@ SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     its_broker integer;
-    held text[];
+    held text[] := '{}';
     free text[];
-    there bigint;
+    there bigint := 0;
     more bigint;
     by_number bigint[] := '{}';
     asked integer := cardinality(p_keys);
@@ -134,10 +135,17 @@ BEGIN
         ) AS h;
         IF cardinality(held) < asked THEN
             free := ARRAY(SELECT unnest(p_keys) EXCEPT SELECT unnest(held));
-            PERFORM pg_advisory_xact_lock(hashes.hash) FROM (
-                SELECT DISTINCT hashtextextended('convoke round of {schema} ' || its_broker || ' ' || f.key, 0) AS hash
-                FROM unnest(free) AS f (key) ORDER BY 1
-            ) AS hashes;
+            -- Few are locked each by itself, beside all who have few; many by one lock, in which nobody else has any. A server has room
+            -- for 64 locks of each connection, unless it is told otherwise, and refuses everybody when that is full.
+            IF cardinality(free) <= 32 THEN
+                PERFORM pg_advisory_xact_lock_shared(hashtextextended('convoke new rounds of {schema} ' || its_broker, 0));
+                PERFORM pg_advisory_xact_lock(hashes.hash) FROM (
+                    SELECT DISTINCT hashtextextended('convoke round of {schema} ' || its_broker || ' ' || f.key, 0) AS hash
+                    FROM unnest(free) AS f (key) ORDER BY 1
+                ) AS hashes;
+            ELSE
+                PERFORM pg_advisory_xact_lock(hashtextextended('convoke new rounds of {schema} ' || its_broker, 0));
+            END IF;
             -- Whoever had the lock may have made one.
             SELECT count(*) INTO there FROM {schema}.convoke_round AS r
             WHERE r.broker + 0 = its_broker AND r.key = ANY (free) AND r.state <= 2;
@@ -158,16 +166,23 @@ BEGIN
             WHERE r.id = ANY (p_rounds) AND r.broker = its_broker AND r.state <= 2 ORDER BY r.id + 0 FOR UPDATE SKIP LOCKED
         ) AS h;
     END IF;
-    RETURN QUERY SELECT 0, p_tag, NULL::text, 0::smallint, 0::bigint, {schema}.convoke_micros_1(), 0::bigint, 0::bigint, 0::bigint, 0,
-            (
-                SELECT json_agg(json_build_array(p.name, p.terms, p.asked) ORDER BY p.name)::text
-                FROM {schema}.convoke_round_party AS p WHERE p.broker = its_broker
-            ), NULL::integer[], NULL::smallint[], ARRAY(
-                SELECT c.name FROM {schema}.convoke_round_consumer AS c WHERE c.broker = its_broker ORDER BY c.name
-            ), NULL::bigint[], NULL::bytea[], NULL::text[], NULL::bytea[], NULL::bigint
-        UNION ALL
-        SELECT n.place::integer, r.id, n.key, coalesce(r.state, -1::smallint), r.rules, r.opened_at, r.look_at, r.due_at, r.closed_at,
-            r.generation, r.text, s.numbers, s.kinds, s.names, s.ats, s.tokens, s.terms, s.bodies,
+    -- Each of these runs only where it has something to show: of one statement for all the server begins every part each time.
+    place := 0;
+    id := p_tag;
+    state := 0;
+    opened_at := {schema}.convoke_micros_1();
+    names := ARRAY(SELECT c.name FROM {schema}.convoke_round_consumer AS c WHERE c.broker = its_broker ORDER BY c.name);
+    SELECT json_agg(json_build_array(p.name, p.terms, p.asked) ORDER BY p.name)::text INTO text
+        FROM {schema}.convoke_round_party AS p WHERE p.broker = its_broker;
+    RETURN NEXT;
+    IF asked > 0 AND cardinality(held) = 0 AND there = 0 THEN
+        RETURN QUERY SELECT n.place::integer, NULL::bigint, n.key, -1::smallint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint,
+            NULL::bigint, NULL::integer, NULL::text, NULL::integer[], NULL::smallint[], NULL::text[], NULL::bigint[], NULL::bytea[],
+            NULL::text[], NULL::bytea[], nextval('{schema}.convoke_round_number')
+        FROM unnest(p_keys) WITH ORDINALITY AS n (key, place);
+    ELSIF asked > 0 THEN
+        RETURN QUERY SELECT n.place::integer, r.id, n.key, coalesce(r.state, -1::smallint), r.rules, r.opened_at, r.look_at, r.due_at,
+            r.closed_at, r.generation, r.text, s.numbers, s.kinds, s.names, s.ats, s.tokens, s.terms, s.bodies,
             nextval('{schema}.convoke_round_number')
         FROM unnest(p_keys) WITH ORDINALITY AS n (key, place)
         LEFT JOIN LATERAL (
@@ -180,10 +195,21 @@ BEGIN
             FROM (
                 SELECT w.* FROM {schema}.convoke_round_row AS w WHERE w.round = r.id ORDER BY w.round, w.number
             ) AS o
-        ) AS s
-        UNION ALL
-        SELECT asked + n.place::integer, r.id, r.key, r.state, r.rules, r.opened_at, r.look_at, r.due_at, r.closed_at, r.generation,
-            r.text, s.numbers, s.kinds, s.names, s.ats, s.tokens, s.terms, s.bodies, nextval('{schema}.convoke_round_number')
+        ) AS s;
+    END IF;
+    IF asked > 0 THEN
+        RETURN QUERY SELECT -n.place::integer, l.id, l.key, l.state, l.rules, l.opened_at, l.look_at, l.due_at, l.closed_at,
+            l.generation, l.text, NULL::integer[], NULL::smallint[], NULL::text[], NULL::bigint[], NULL::bytea[], NULL::text[],
+            NULL::bytea[], NULL::bigint
+        FROM unnest(p_keys) WITH ORDINALITY AS n (key, place) CROSS JOIN LATERAL (
+            SELECT p.* FROM {schema}.convoke_round AS p
+            WHERE p.broker + 0 = its_broker AND p.key = n.key AND p.state >= 3 ORDER BY p.key DESC, p.broker DESC, p.id DESC LIMIT 1
+        ) AS l;
+    END IF;
+    IF cardinality(by_number) > 0 THEN
+        RETURN QUERY SELECT asked + n.place::integer, r.id, r.key, r.state, r.rules, r.opened_at, r.look_at, r.due_at, r.closed_at,
+            r.generation, r.text, s.numbers, s.kinds, s.names, s.ats, s.tokens, s.terms, s.bodies,
+            nextval('{schema}.convoke_round_number')
         FROM unnest(p_rounds) WITH ORDINALITY AS n (id, place)
         CROSS JOIN LATERAL (SELECT h.* FROM {schema}.convoke_round AS h WHERE h.id = n.id LIMIT 1) AS r
         CROSS JOIN LATERAL (
@@ -193,20 +219,18 @@ BEGIN
                 SELECT w.* FROM {schema}.convoke_round_row AS w WHERE w.round = r.id ORDER BY w.round, w.number
             ) AS o
         ) AS s
-        WHERE n.id = ANY (by_number)
-        UNION ALL
-        SELECT -a.place, l.id, l.key, l.state, l.rules, l.opened_at, l.look_at, l.due_at, l.closed_at, l.generation, l.text,
-            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-        FROM (
-            SELECT n.place::integer AS place, n.key FROM unnest(p_keys) WITH ORDINALITY AS n (key, place)
-            UNION ALL
-            SELECT asked + n.place::integer, r.key FROM unnest(p_rounds) WITH ORDINALITY AS n (id, place)
-            CROSS JOIN LATERAL (SELECT h.key FROM {schema}.convoke_round AS h WHERE h.id = n.id LIMIT 1) AS r
-            WHERE n.id = ANY (by_number)
-        ) AS a CROSS JOIN LATERAL (
+        WHERE n.id = ANY (by_number);
+        RETURN QUERY SELECT -(asked + a.place::integer), l.id, l.key, l.state, l.rules, l.opened_at, l.look_at, l.due_at, l.closed_at,
+            l.generation, l.text, NULL::integer[], NULL::smallint[], NULL::text[], NULL::bigint[], NULL::bytea[], NULL::text[],
+            NULL::bytea[], NULL::bigint
+        FROM unnest(p_rounds) WITH ORDINALITY AS a (id, place)
+        CROSS JOIN LATERAL (SELECT h.key FROM {schema}.convoke_round AS h WHERE h.id = a.id LIMIT 1) AS r
+        CROSS JOIN LATERAL (
             SELECT p.* FROM {schema}.convoke_round AS p
-            WHERE p.broker + 0 = its_broker AND p.key = a.key AND p.state >= 3 ORDER BY p.key DESC, p.broker DESC, p.id DESC LIMIT 1
-        ) AS l;
+            WHERE p.broker + 0 = its_broker AND p.key = r.key AND p.state >= 3 ORDER BY p.key DESC, p.broker DESC, p.id DESC LIMIT 1
+        ) AS l
+        WHERE a.id = ANY (by_number);
+    END IF;
 END $$;
 
 -- Writes what was ruled on rounds that are locked. Those with a key are made, the others changed; those that are noted get another
@@ -223,12 +247,14 @@ CREATE FUNCTION {schema}.convoke_round_write_1(
 LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
-    IF cardinality(p_ids) > 0 THEN
+    IF array_position(p_keys, NULL) IS NOT NULL THEN
         UPDATE {schema}.convoke_round AS r SET state = n.state, rules = n.rules, opened_at = n.opened, look_at = n.look,
                 due_at = n.due, closed_at = n.closed, generation = n.generation, text = n.text
             FROM unnest(p_ids, p_keys, p_states, p_rules, p_opened, p_looks, p_dues, p_closed, p_generations, p_texts)
                 AS n (id, key, state, rules, opened, look, due, closed, generation, text)
             WHERE r.id = n.id AND n.key IS NULL;
+    END IF;
+    IF cardinality(array_remove(p_keys, NULL)) > 0 THEN
         INSERT INTO {schema}.convoke_round
                 (id, rules, opened_at, look_at, due_at, closed_at, broker, generation, state, key, text)
             SELECT n.id, n.rules, n.opened, n.look, n.due, n.closed, b.id, n.generation, n.state, n.key, n.text
@@ -279,8 +305,9 @@ BEGIN
         SELECT b.id, b.tag INTO its_broker, its_tag FROM {schema}.convoke_round_broker AS b WHERE b.name = p_broker;
     END IF;
     IF its_tag IS DISTINCT FROM p_tag THEN
-        INSERT INTO {schema}.convoke_round_rules (id, broker, text)
-            SELECT n.id, its_broker, n.text FROM unnest(p_rules, p_texts) AS n (id, text) ON CONFLICT DO NOTHING;
+        INSERT INTO {schema}.convoke_round_rules (id, noted_at, broker, text)
+            SELECT n.id, {schema}.convoke_micros_1(), its_broker, n.text FROM unnest(p_rules, p_texts) AS n (id, text)
+            ON CONFLICT DO NOTHING;
         UPDATE {schema}.convoke_round_broker SET rules = p_enrolled
             WHERE id = its_broker AND rules IS NULL AND p_enrolled IS NOT NULL;
         INSERT INTO {schema}.convoke_round_consumer (broker, name)
@@ -305,7 +332,8 @@ BEGIN
     IF its_rules <> p_id AND NOT p_replaces THEN
         RETURN (SELECT coalesce(max(r.text), '') FROM {schema}.convoke_round_rules AS r WHERE r.broker = its_broker AND r.id = its_rules);
     END IF;
-    INSERT INTO {schema}.convoke_round_rules (id, broker, text) VALUES (p_id, its_broker, p_text) ON CONFLICT DO NOTHING;
+    INSERT INTO {schema}.convoke_round_rules (id, noted_at, broker, text) VALUES (p_id, {schema}.convoke_micros_1(), its_broker, p_text)
+        ON CONFLICT (broker, id) DO UPDATE SET noted_at = excluded.noted_at;
     SELECT r.text INTO there FROM {schema}.convoke_round_rules AS r WHERE r.broker = its_broker AND r.id = p_id;
     IF there IS DISTINCT FROM p_text THEN
         RAISE EXCEPTION 'other rules have the same digest' USING ERRCODE = 'ZC003';

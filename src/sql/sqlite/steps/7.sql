@@ -9,11 +9,12 @@ CREATE TABLE IF NOT EXISTS convoke_round_broker (
     rules INTEGER
 ) STRICT;
 
--- `id` is a digest of the text. They stay, for rounds go by them.
+-- `id` is a digest of the text. They stay for as long as rounds go by them. `noted_at` is when they were enrolled last, in µs since 1970.
 CREATE TABLE IF NOT EXISTS convoke_round_rules (
-    broker INTEGER NOT NULL,
-    id     INTEGER NOT NULL,
-    text   TEXT NOT NULL,
+    broker   INTEGER NOT NULL,
+    id       INTEGER NOT NULL,
+    noted_at INTEGER NOT NULL,
+    text     TEXT NOT NULL,
     PRIMARY KEY (broker, id)
 ) STRICT, WITHOUT ROWID;
 

@@ -341,9 +341,9 @@ struct Grip {
 impl Grip {
     fn on(lent: Delivery, life: &Arc<Life>) -> Delivery {
         let (source, packet) = (lent.source().to_owned(), lent.packet().clone());
-        let (attempt, lease, is_marked) = (lent.attempt(), lent.lease(), lent.is_marked());
+        let (attempt, lease, is_marked, place) = (lent.attempt(), lent.lease(), lent.is_marked(), lent.place());
         let grip = Self { lent: Some(lent), life: life.clone() };
-        let delivery = Delivery::new(source, packet, attempt, grip).with_mark(is_marked);
+        let delivery = Delivery::new(source, packet, attempt, grip).with_mark(is_marked).placed_as(place);
         match lease {
             Some(lease) => delivery.with_lease(lease),
             None => delivery,

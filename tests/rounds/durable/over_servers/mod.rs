@@ -17,6 +17,8 @@ mod letters;
 mod summoned;
 /// A database that refuses some.
 mod refused;
+/// A server with room for few locks.
+mod locks;
 /// What many rounds cost that are open.
 mod crowds;
 

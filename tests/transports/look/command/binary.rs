@@ -33,8 +33,9 @@ pub(crate) async fn run(words: &[&str]) -> Output {
 /// The same, which is to go well; returns what it has said.
 pub(crate) async fn done(words: &[&str]) -> String {
     let output = run(words).await;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{words:?}: {said}");
+    // To a machine it says on the one why, and to a person on the other.
+    let said = [output.stdout.as_slice(), &output.stderr].concat();
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&said));
     String::from_utf8(output.stdout).unwrap()
 }
 

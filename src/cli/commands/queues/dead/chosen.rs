@@ -22,7 +22,7 @@ pub(super) struct Which {
 impl Which {
     pub(super) fn is_of(&self, letter: &Letter) -> bool {
         self.key.as_ref().is_none_or(|key| letter.packet.key.as_ref() == Some(key))
-            && self.event.as_deref().is_none_or(|event| Seen::new(&letter.packet, false).name() == Some(event))
+            && self.event.as_deref().is_none_or(|event| Seen::name_of(&letter.packet).is_some_and(|name| name == event))
     }
 
     /// Whether it leaves none out.

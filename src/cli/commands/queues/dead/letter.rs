@@ -3,7 +3,7 @@
 use convoke::look::Letter;
 use serde_json::{Value, json};
 
-use crate::error::{cut, told};
+use crate::error::{cut, shown, told};
 use crate::terminal::Column;
 use crate::view::{Seen, UNKNOWN, age, figure, instant, since};
 
@@ -34,7 +34,7 @@ pub(super) fn row(letter: &Letter) -> Vec<String> {
     let error = record.and_then(|record| record.errors.first());
     vec![
         letter.id.to_string(),
-        Seen::new(&letter.packet, false).called(),
+        Seen::name_of(&letter.packet).map_or_else(|| UNKNOWN.to_owned(), |name| shown(&name)),
         record.map_or_else(|| UNKNOWN.to_owned(), |record| record.reason.to_string()),
         figure(record.map(|record| u64::from(record.attempts))),
         age(record.and_then(|record| since(record.time))),

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use super::room::{Hurts, Room, by_key, closing, judge, signaled};
-use crate::durable::store::{Enrolled, Kept, Next, Party, Place, RoundDatabase, Ruling};
+use super::fixture::Fixture;
+use super::room::{Room, by_key, closing, judge, signaled};
+use crate::durable::store::{Enrolled, Kept, Next, Party, Place, Ruling};
 
-pub(super) async fn a_judge_that_panics_leaves_nothing<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn a_judge_that_panics_leaves_nothing<F: Fixture>(room: &Room<'_, F>) {
     room.rounds.add_consumer("audit").await.unwrap();
     let b = room.signal("b").await;
     let panics = judge(|place, case| match place {
@@ -28,7 +29,7 @@ pub(super) async fn a_judge_that_panics_leaves_nothing<D: RoundDatabase>(room: &
     assert_eq!(room.heard("audit").await, 1);
 }
 
-pub(super) async fn a_work_that_is_dropped_leaves_nothing<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn a_work_that_is_dropped_leaves_nothing<F: Fixture>(room: &Room<'_, F>) {
     room.rounds.add_consumer("audit").await.unwrap();
     let (mut dropped, mut done) = (0, 0);
     for turn in 0..60 {
@@ -74,7 +75,7 @@ pub(super) async fn a_work_that_is_dropped_leaves_nothing<D: RoundDatabase>(room
     assert!(dropped > 0, "{dropped} were dropped, {done} done");
 }
 
-pub(super) async fn a_statement_that_fails_leaves_nothing<D: RoundDatabase + Hurts>(room: &Room<D>) {
+pub(super) async fn a_statement_that_fails_leaves_nothing<F: Fixture>(room: &Room<'_, F>) {
     room.rounds.add_consumer("audit").await.unwrap();
     for key in ["changed", "noted", "closed", "lapsed", "amended"] {
         room.signal(key).await;
@@ -92,20 +93,12 @@ pub(super) async fn a_statement_that_fails_leaves_nothing<D: RoundDatabase + Hur
         })
     });
     let mut before = room.rounds.open(0, 10).await.unwrap();
-    let steps = [
-        ("INSERT", "convoke_round"),
-        ("UPDATE", "convoke_round"),
-        ("DELETE", "convoke_round"),
-        ("INSERT", "convoke_round_row"),
-        ("DELETE", "convoke_round_row"),
-        ("INSERT", "convoke_outbox"),
-    ];
-    for (what, table) in steps {
-        let Some(how) = room.database.break_table(what, table).await else { return };
+    for write in 0.. {
+        let Some(mend) = room.break_write(write).await else { break };
         let failed = room.rounds.work(&places, &all).await;
-        assert!(failed.is_err(), "{what} {table}");
-        room.database.mend(&how).await;
-        assert_eq!(room.rounds.open(0, 10).await.unwrap(), before, "{what} {table}");
+        assert!(failed.is_err(), "write {write} was broken, and nobody has noticed");
+        mend().await;
+        assert_eq!(room.rounds.open(0, 10).await.unwrap(), before, "write {write}");
         assert_eq!((room.past("amended").await.outcome, room.heard("audit").await), (outcome.clone(), heard));
     }
     // All of them are statements of this one.
@@ -116,11 +109,11 @@ pub(super) async fn a_statement_that_fails_leaves_nothing<D: RoundDatabase + Hur
     assert_eq!((after.len(), &*room.past("amended").await.outcome, room.heard("audit").await), (3, "{}", heard + 1));
 }
 
-pub(super) async fn what_somebody_works_on_is_passed_over_by_its_number<D: RoundDatabase + Hurts>(room: &Room<D>) {
+pub(super) async fn what_somebody_works_on_is_passed_over_by_its_number<F: Fixture>(room: &Room<'_, F>) {
     room.rounds.add_consumer("audit").await.unwrap();
     let (held, free) = (room.signal("held").await, room.signal("free").await);
     // The key of the packet is held, so who closes waits with the round in hand.
-    let Some(transaction) = room.database.hold_key(&room.rounds.outbox_of("audit"), "held").await else { return };
+    let Some(transaction) = room.hold(&room.rounds.outbox_of("audit"), "held").await else { return };
     let (another, asked, looks) = (room.another().await, AtomicUsize::new(0), AtomicUsize::new(0));
     let close = judge(|_, case| {
         asked.fetch_add(1, Ordering::Relaxed);
@@ -147,7 +140,7 @@ pub(super) async fn what_somebody_works_on_is_passed_over_by_its_number<D: Round
     assert_eq!((room.past("held").await.id, room.heard("audit").await), (held, 1));
 }
 
-pub(super) async fn what_was_replaced_has_its_broker_again<D: RoundDatabase + Hurts>(room: &Room<D>) {
+pub(super) async fn what_was_replaced_has_its_broker_again<F: Fixture>(room: &Room<'_, F>) {
     room.rounds.add_consumer("audit").await.unwrap();
     let chair = Party { name: "the chair".into(), terms: "{\"a\":'1'}".into(), asked: true };
     room.rounds.add_party(&chair).await.unwrap();
@@ -157,7 +150,7 @@ pub(super) async fn what_was_replaced_has_its_broker_again<D: RoundDatabase + Hu
         room.signal(key).await;
     }
     room.close("b", true).await;
-    if !room.database.replace().await {
+    if !room.replace().await {
         return;
     }
     let add = judge(|_, case| Some(signaled(case, room.rules)));

@@ -3,10 +3,11 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::fixture::Fixture;
 use super::room::{Room, by_key, closing, judge, opening, outcome, packet, row, signaled};
-use crate::durable::store::{Case, Judge, Kept, Next, Opening, Past, Place, RoundDatabase, Ruling, Stage, Then};
+use crate::durable::store::{Case, Judge, Kept, Next, Opening, Past, Place, Ruling, Stage, Then};
 
-pub(super) async fn what_closes_is_kept_without_its_signals_and_is_in_the_outbox<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn what_closes_is_kept_without_its_signals_and_is_in_the_outbox<F: Fixture>(room: &Room<'_, F>) {
     room.rounds.add_consumer("audit").await.unwrap();
     for (key, resolved) in [("a", true), ("b", false)] {
         let id = room.signal(key).await;
@@ -30,7 +31,7 @@ pub(super) async fn what_closes_is_kept_without_its_signals_and_is_in_the_outbox
     assert_eq!(room.heard("audit").await, 2);
 }
 
-pub(super) async fn a_round_may_close_as_it_opens<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn a_round_may_close_as_it_opens<F: Fixture>(room: &Room<'_, F>) {
     room.rounds.add_consumer("audit").await.unwrap();
     room.work(&[by_key("a")], |case| Ruling {
         opens: Some(opening(room.rules, case.now)),
@@ -52,7 +53,7 @@ pub(super) async fn a_round_may_close_as_it_opens<D: RoundDatabase>(room: &Room<
 
 const LATER: std::time::Duration = std::time::Duration::ZERO;
 
-pub(super) async fn the_next_round_of_a_key_knows_the_last<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn the_next_round_of_a_key_knows_the_last<F: Fixture>(room: &Room<'_, F>) {
     for turn in 0..3 {
         let id = room.signal("a").await;
         room.signal("other").await;
@@ -80,7 +81,7 @@ pub(super) async fn the_next_round_of_a_key_knows_the_last<D: RoundDatabase>(roo
     }
 }
 
-pub(super) async fn a_consumer_hears_from_when_it_was_added_until_it_is_removed<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn a_consumer_hears_from_when_it_was_added_until_it_is_removed<F: Fixture>(room: &Room<'_, F>) {
     let another = room.another().await;
     let close = async |key: &str| {
         room.signal(key).await;
@@ -115,7 +116,7 @@ pub(super) async fn a_consumer_hears_from_when_it_was_added_until_it_is_removed<
     assert_eq!((room.heard("audit").await, room.heard("billing").await), (3, 3));
 }
 
-pub(super) async fn who_is_added_while_rounds_close_misses_none_that_closes_later<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn who_is_added_while_rounds_close_misses_none_that_closes_later<F: Fixture>(room: &Room<'_, F>) {
     let another = room.another().await;
     for turn in 0..10 {
         let name = format!("consumer-{turn}");
@@ -144,7 +145,7 @@ pub(super) async fn who_is_added_while_rounds_close_misses_none_that_closes_late
     }
 }
 
-pub(super) async fn what_nobody_opened_lapses<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn what_nobody_opened_lapses<F: Fixture>(room: &Room<'_, F>) {
     let id = room.signal("a").await;
     room.work(&[by_key("a")], |_| Ruling { next: Next::Lapses, ..Ruling::default() }).await;
     assert_eq!(room.rounds.round(id).await.unwrap(), None);
@@ -163,7 +164,7 @@ pub(super) async fn what_nobody_opened_lapses<D: RoundDatabase>(room: &Room<D>) 
     assert!(room.seen("b").await.is_none());
 }
 
-pub(super) async fn one_that_is_aside_holds_its_key_and_is_never_due<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn one_that_is_aside_holds_its_key_and_is_never_due<F: Fixture>(room: &Room<'_, F>) {
     let id = room.open_until("a", 5).await;
     room.signal("a").await;
     assert_eq!(room.rounds.due(&[], LATER, 10).await.unwrap().rounds, [id]);
@@ -203,7 +204,7 @@ pub(super) async fn one_that_is_aside_holds_its_key_and_is_never_due<D: RoundDat
     assert!(!room.past("a").await.resolved);
 }
 
-pub(super) async fn an_outcome_is_amended<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn an_outcome_is_amended<F: Fixture>(room: &Room<'_, F>) {
     let first = room.signal("a").await;
     room.close("a", true).await;
     let second = room.signal("a").await;
@@ -225,7 +226,7 @@ pub(super) async fn an_outcome_is_amended<D: RoundDatabase>(room: &Room<D>) {
     assert!(room.rounds.history("b", i64::MAX, 10).await.unwrap().is_empty());
 }
 
-pub(super) async fn many_who_close_a_round_close_it_once<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn many_who_close_a_round_close_it_once<F: Fixture>(room: &Room<'_, F>) {
     let others = [room.another().await, room.another().await, room.another().await];
     room.rounds.add_consumer("audit").await.unwrap();
     for turn in 0..20 {
@@ -264,7 +265,7 @@ impl Judge for Closer {
     }
 }
 
-pub(super) async fn the_next_round_opens_as_one_closes<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn the_next_round_opens_as_one_closes<F: Fixture>(room: &Room<'_, F>) {
     room.rounds.add_consumer("audit").await.unwrap();
     let first = room.signal("a").await;
     let end = room.now().await + 9 * super::room::HOUR;

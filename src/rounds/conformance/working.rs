@@ -2,11 +2,12 @@
 
 use std::sync::Mutex;
 
+use super::fixture::Fixture;
 use super::room::{HOUR, Room, by_key, closing, enrolled, judge, opening, row, signal, signaled};
-use crate::durable::store::{Kept, Next, Opening, Place, RoundDatabase, Row, Ruling, Stage};
+use crate::durable::store::{Kept, Next, Opening, Place, Row, Ruling, Stage};
 use crate::transport::ErrorKind;
 
-pub(super) async fn what_is_made_is_read_as_it_was_written<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn what_is_made_is_read_as_it_was_written<F: Fixture>(room: &Room<'_, F>) {
     let bodies: [&[u8]; 6] =
         [b"", b"\0\xff'\"\\", "ä\u{1f980}".as_bytes(), &[7; 15_990], &[b'x'; 20_000], &[0; 300_000]];
     let keys = ["order 7", "'\"\\ ä\u{1f980} $1 ?1 {schema}", &"k".repeat(256)];
@@ -46,7 +47,7 @@ pub(super) async fn what_is_made_is_read_as_it_was_written<D: RoundDatabase>(roo
     }
 }
 
-pub(super) async fn the_judge_is_asked_where_there_is_no_round<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn the_judge_is_asked_where_there_is_no_round<F: Fixture>(room: &Room<'_, F>) {
     let asked = Mutex::new(Vec::new());
     let look = judge(|place, case| {
         assert!(case.round.is_none() && case.rules.is_none() && case.rows.is_empty() && case.last.is_none());
@@ -63,7 +64,7 @@ pub(super) async fn the_judge_is_asked_where_there_is_no_round<D: RoundDatabase>
     room.rounds.work(&[], &look).await.unwrap();
 }
 
-pub(super) async fn of_a_key_there_is_one_round_however_many_open_it<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn of_a_key_there_is_one_round_however_many_open_it<F: Fixture>(room: &Room<'_, F>) {
     let others = [room.another().await, room.another().await, room.another().await];
     for round in 0..20 {
         let key = format!("key {round}");
@@ -77,7 +78,7 @@ pub(super) async fn of_a_key_there_is_one_round_however_many_open_it<D: RoundDat
     }
 }
 
-pub(super) async fn numbers_rise_and_are_not_given_again<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn numbers_rise_and_are_not_given_again<F: Fixture>(room: &Room<'_, F>) {
     let (another, mut last) = (room.another().await, 0);
     for round in 0..20 {
         let key = if round % 3 == 0 { "a" } else { "b" };
@@ -99,7 +100,7 @@ pub(super) async fn numbers_rise_and_are_not_given_again<D: RoundDatabase>(room:
     }
 }
 
-pub(super) async fn each_ruling_adds_behind_what_there_is<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn each_ruling_adds_behind_what_there_is<F: Fixture>(room: &Room<'_, F>) {
     let id = room.signal("a").await;
     let before = room.at("a").await;
     for _ in 0..3 {
@@ -121,7 +122,7 @@ pub(super) async fn each_ruling_adds_behind_what_there_is<D: RoundDatabase>(room
     assert_eq!((round.generation, round.due_at, round.stage), (5, 8, Stage::Open));
 }
 
-pub(super) async fn an_awaited_round_opens_by_the_rules_of_then<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn an_awaited_round_opens_by_the_rules_of_then<F: Fixture>(room: &Room<'_, F>) {
     room.work(&[by_key("a")], |case| Ruling {
         opens: Some(Opening { stage: Stage::Awaited, ..opening(room.rules, case.now) }),
         adds: vec![row(1, "early", b"bird")],
@@ -147,7 +148,7 @@ pub(super) async fn an_awaited_round_opens_by_the_rules_of_then<D: RoundDatabase
     assert_eq!((&*text, rows.len()), ("{\"release\":\"any\"}", 2));
 }
 
-pub(super) async fn many_places_are_judged_in_one_go<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn many_places_are_judged_in_one_go<F: Fixture>(room: &Room<'_, F>) {
     let keys: Vec<String> = (0..300).map(|key| format!("key {}", (key * 7) % 300)).collect();
     let places: Vec<_> = keys.iter().map(|key| by_key(key)).collect();
     room.rounds.add_consumer("audit").await.unwrap();
@@ -180,7 +181,7 @@ pub(super) async fn many_places_are_judged_in_one_go<D: RoundDatabase>(room: &Ro
     }
 }
 
-pub(super) async fn a_round_by_its_number_is_judged_if_it_is_not_over<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn a_round_by_its_number_is_judged_if_it_is_not_over<F: Fixture>(room: &Room<'_, F>) {
     let (a, b) = (room.signal("a").await, room.signal("b").await);
     room.close("b", true).await;
     let asked = Mutex::new(Vec::new());
@@ -200,14 +201,14 @@ pub(super) async fn a_round_by_its_number_is_judged_if_it_is_not_over<D: RoundDa
     assert_eq!((count.into_inner().unwrap(), room.rows("a").await.len()), (1, 3));
 }
 
-pub(super) async fn a_place_that_is_there_twice_is_refused<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn a_place_that_is_there_twice_is_refused<F: Fixture>(room: &Room<'_, F>) {
     let add = judge(|_, case| Some(signaled(case, room.rules)));
     let refused = room.rounds.work(&[by_key("a"), by_key("b"), by_key("a")], &add).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Refused);
     assert!(room.rounds.open(0, 10).await.unwrap().is_empty());
 }
 
-pub(super) async fn works_in_any_order_do_not_wait_for_each_other<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn works_in_any_order_do_not_wait_for_each_other<F: Fixture>(room: &Room<'_, F>) {
     let another = room.another().await;
     room.rounds.add_consumer("audit").await.unwrap();
     room.rounds.add_consumer("billing").await.unwrap();
@@ -227,7 +228,7 @@ pub(super) async fn works_in_any_order_do_not_wait_for_each_other<D: RoundDataba
     }
 }
 
-pub(super) async fn who_writes_rings<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn who_writes_rings<F: Fixture>(room: &Room<'_, F>) {
     let mut bell = room.another().await.bell();
     bell.mark_unchanged();
     room.signal("a").await;
@@ -237,7 +238,7 @@ pub(super) async fn who_writes_rings<D: RoundDatabase>(room: &Room<D>) {
     assert!(bell.has_changed().unwrap());
 }
 
-pub(super) async fn what_goes_with_a_name_may_become_something_else<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn what_goes_with_a_name_may_become_something_else<F: Fixture>(room: &Room<'_, F>) {
     let (a, b) = (room.signal("a").await, room.signal("b").await);
     for _ in 0..2 {
         room.signal("a").await;
@@ -267,4 +268,28 @@ pub(super) async fn what_goes_with_a_name_may_become_something_else<D: RoundData
     // A round that closes has nothing to be noted.
     room.work(&[by_key("b")], |case| Ruling { notes: notes.clone(), ..closing(case, true) }).await;
     assert_eq!(room.past("b").await.id, b);
+}
+
+/// Many new keys may be locked in another way than few, and both by several at once.
+pub(super) async fn many_who_open_many_open_each_once<F: Fixture>(room: &Room<'_, F>) {
+    let others = [room.another().await, room.another().await, room.another().await, room.another().await];
+    for turn in 0..3 {
+        let keys: Vec<String> = (0..200).map(|key| format!("{turn} {key}")).collect();
+        let some = |keys: &[String]| keys.iter().map(|key| by_key(key)).collect::<Vec<_>>();
+        let (mut up, few) = (some(&keys), some(&keys[90..110]));
+        let (most, one) = (some(&keys[..150]), some(&keys[100..101]));
+        up.reverse();
+        let add = judge(|_, case| Some(signaled(case, room.rules)));
+        let works = others.iter().zip([&up, &most, &few, &one]).map(|(rounds, places)| rounds.work(places, &add));
+        for worked in futures_util::future::join_all(works).await {
+            worked.unwrap();
+        }
+        let open = room.rounds.open(0, 1_000).await.unwrap();
+        assert_eq!(open.len(), 200 * (turn + 1));
+        let rows = open.iter().map(|kept| match kept {
+            Kept::Open(_, _, rows) => rows.len(),
+            Kept::Over(past) => panic!("{past:?}"),
+        });
+        assert_eq!(rows.sum::<usize>(), (200 + 150 + 20 + 1) * (turn + 1));
+    }
 }

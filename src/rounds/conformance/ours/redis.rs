@@ -6,32 +6,80 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ::redis::{Value, cmd};
 
-use super::room::{Folder, Hurts, Room, by_key, closing, signal, signaled};
+use super::super::fixture::{Fixture, Mend};
+use super::super::room::{Room, by_key, closing, judge, signal, signaled};
+use super::Folder;
 use crate::Uuid;
-use crate::durable::store::{Case, Judge, Place, Ruling};
-use crate::durable::{KeepsRounds as _, RedisRounds};
-use crate::transport::ErrorKind;
+use crate::durable::RedisRounds;
+use crate::durable::store::{Case, Judge, Place, RoundDatabase as _, Ruling};
+use crate::transport::{BoxFuture, ErrorKind, TransportError};
 
-pub(super) struct Redis;
+/// A server, and one of ours if nobody named one.
+pub(in crate::durable) struct Redis {
+    url: String,
+    _server: Option<Server>,
+}
 
 impl Redis {
-    pub(super) async fn room() -> Option<Room<RedisRounds>> {
-        let (url, server) = match std::env::var("CONVOKE_TEST_REDIS_URL").ok().filter(|url| !url.is_empty()) {
-            Some(url) => (url, None),
+    pub(in crate::durable) fn find() -> Option<Self> {
+        match std::env::var("CONVOKE_TEST_REDIS_URL").ok().filter(|url| !url.is_empty()) {
+            Some(url) => Some(Self { url, _server: None }),
             None => {
                 let server = Server::start(&["--appendonly", "yes"])?;
-                (server.url(), Some(Box::new(server) as Box<dyn std::any::Any + Send + Sync>))
+                Some(Self { url: server.url(), _server: Some(server) })
             }
-        };
-        Some(Room::of(connected(&url).await, server).await)
+        }
     }
 }
 
-/// By a prefix that nobody else has.
-async fn connected(url: &str) -> RedisRounds {
-    let prefix = format!("test-{}", Uuid::now_v7().simple());
-    crate::transport::Redis::rounds(url).prefix(prefix).trusting_the_server().await.unwrap()
+impl Fixture for Redis {
+    type Database = RedisRounds;
+
+    fn name(&self) -> &str {
+        "redis"
+    }
+
+    /// By a prefix that nobody else has.
+    fn database(&self) -> BoxFuture<'_, Result<RedisRounds, TransportError>> {
+        let prefix = format!("test-{}", Uuid::now_v7().simple());
+        Box::pin(async move {
+            crate::transport::Redis::rounds(self.url.as_str()).prefix(prefix).trusting_the_server().await
+        })
+    }
+
+    fn break_write<'a>(&'a self, db: &'a RedisRounds, number: usize) -> Option<BoxFuture<'a, Mend>> {
+        let key = format!("{}:{}", db.base("approvals"), BROKEN.get(number)?);
+        Some(Box::pin(async move {
+            let aside = format!("{key}:aside");
+            if db.ask(&["EXISTS", &key]).await == Value::Int(1) {
+                db.ask(&["RENAME", &key, &aside]).await;
+            }
+            db.ask(&["SET", &key, "of another kind"]).await;
+            let db = db.clone();
+            let mend = async move {
+                db.ask(&["DEL", &key]).await;
+                if db.ask(&["EXISTS", &aside]).await == Value::Int(1) {
+                    db.ask(&["RENAME", &aside, &key]).await;
+                }
+            };
+            Box::new(move || Box::pin(mend) as BoxFuture<'static, ()>) as Mend
+        }))
+    }
+
+    fn replace<'a>(&'a self, db: &'a RedisRounds) -> Option<BoxFuture<'a, ()>> {
+        Some(Box::pin(async move {
+            let Value::Array(keys) = db.ask(&["KEYS", &format!("{}*", db.numbers())]).await else { panic!("no keys") };
+            assert!(keys.len() > 5);
+            for key in keys {
+                let Value::BulkString(key) = key else { panic!("no key") };
+                db.ask(&["DEL", &String::from_utf8(key).unwrap()]).await;
+            }
+        }))
+    }
 }
+
+/// What breaks a write: a key of another kind where it writes.
+const BROKEN: [&str; 6] = ["of:made", "active", "is:0", "key:noted", "over", "to:audit:heard"];
 
 /// A server that ends with this value.
 struct Server {
@@ -73,54 +121,9 @@ impl RedisRounds {
     }
 }
 
-/// What breaks a step, by what it is called elsewhere: a key of another kind where it writes.
-fn key_of_step(what: &str, table: &str) -> &'static str {
-    match (what, table) {
-        ("INSERT", "convoke_round") => "of:made",
-        ("UPDATE", "convoke_round") => "active",
-        ("DELETE", "convoke_round") => "is:0",
-        ("INSERT", "convoke_round_row") => "key:noted",
-        ("DELETE", "convoke_round_row") => "over",
-        _ => "to:audit:heard",
-    }
-}
-
-impl Hurts for RedisRounds {
-    async fn break_table(&self, what: &str, table: &str) -> Option<String> {
-        let key = format!("{}:{}", self.base("approvals"), key_of_step(what, table));
-        if self.ask(&["EXISTS", &key]).await == Value::Int(1) {
-            self.ask(&["RENAME", &key, &format!("{key}:aside")]).await;
-        }
-        self.ask(&["SET", &key, "of another kind"]).await;
-        Some(key)
-    }
-
-    async fn mend(&self, key: &str) {
-        self.ask(&["DEL", key]).await;
-        let aside = format!("{key}:aside");
-        if self.ask(&["EXISTS", &aside]).await == Value::Int(1) {
-            self.ask(&["RENAME", &aside, key]).await;
-        }
-    }
-
-    async fn hold_key(&self, _: &str, _: &str) -> Option<Box<dyn std::any::Any>> {
-        None
-    }
-
-    async fn replace(&self) -> bool {
-        let Value::Array(keys) = self.ask(&["KEYS", &format!("{}*", self.numbers())]).await else { panic!("no keys") };
-        assert!(keys.len() > 5);
-        for key in keys {
-            let Value::BulkString(key) = key else { panic!("no key") };
-            self.ask(&["DEL", &String::from_utf8(key).unwrap()]).await;
-        }
-        true
-    }
-}
-
 /// Of a place that somebody else has written to while it was judged. It stands for a process that is faster.
 struct Slow<'a> {
-    room: &'a Room<RedisRounds>,
+    room: &'a Room<'a, Redis>,
     faster: fn(&RedisRounds, i64),
     closes: bool,
     asked: AtomicUsize,
@@ -144,7 +147,7 @@ impl Judge for Slow<'_> {
 }
 
 impl<'a> Slow<'a> {
-    fn new(room: &'a Room<RedisRounds>, closes: bool, faster: fn(&RedisRounds, i64)) -> Self {
+    fn new(room: &'a Room<'a, Redis>, closes: bool, faster: fn(&RedisRounds, i64)) -> Self {
         Self { room, faster, closes, asked: AtomicUsize::new(0), voids: AtomicUsize::new(0) }
     }
 
@@ -161,7 +164,8 @@ fn elsewhere<T>(database: &RedisRounds, what: impl AsyncFnOnce(RedisRounds) -> T
 
 #[actix_rt::test]
 async fn what_somebody_has_written_to_meanwhile_is_judged_again() {
-    let Some(room) = Redis::room().await else { return };
+    let Some(server) = Redis::find() else { return };
+    let room = Room::of(&server).await;
     let signals = |database: &RedisRounds, rules: i64| {
         elsewhere(database, async |database| {
             let rounds = database.open_rounds("approvals".into()).await.unwrap();
@@ -184,13 +188,14 @@ async fn what_somebody_has_written_to_meanwhile_is_judged_again() {
 
 #[actix_rt::test]
 async fn who_comes_to_a_round_that_was_closed_meanwhile_is_not_asked_again() {
-    let Some(room) = Redis::room().await else { return };
+    let Some(server) = Redis::find() else { return };
+    let room = Room::of(&server).await;
     room.rounds.add_consumer("audit").await.unwrap();
     let id = room.signal("a").await;
     let closes = |database: &RedisRounds, _: i64| {
         elsewhere(database, async |database| {
             let rounds = database.open_rounds("approvals".into()).await.unwrap();
-            let close = super::room::judge(|_, case| Some(closing(case, false)));
+            let close = judge(|_, case| Some(closing(case, false)));
             rounds.work(&[by_key("a")], &close).await.unwrap();
         });
     };
@@ -202,7 +207,8 @@ async fn who_comes_to_a_round_that_was_closed_meanwhile_is_not_asked_again() {
 
 #[actix_rt::test]
 async fn a_consumer_that_was_added_meanwhile_hears() {
-    let Some(room) = Redis::room().await else { return };
+    let Some(server) = Redis::find() else { return };
+    let room = Room::of(&server).await;
     let id = room.signal("a").await;
     let adds = |database: &RedisRounds, _: i64| {
         elsewhere(database, async |database| {

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::fixture::{Fixture, Held, Mend};
 use crate::Uuid;
 use crate::durable::store::{
     Case, Enrolled, Judge, Kept, Next, Opening, Past, Place, Road, Round, RoundDatabase, RoundStore, Row, Ruling, Stage,
 };
-use crate::outbox::OutboxBuilder;
-use crate::sql::memory::MemoryDatabase;
 use crate::transport::Packet;
 
 /// Whoever waits for longer has failed.
@@ -19,20 +18,41 @@ pub(super) const LONG: Duration = Duration::from_secs(60);
 pub(super) const HOUR: i64 = 3_600_000_000;
 
 /// A database, and the rounds of a broker in it, which has rules.
-pub(super) struct Room<D: RoundDatabase> {
-    pub(super) database: D,
+pub(super) struct Room<'a, F: Fixture> {
+    fixture: &'a F,
+    pub(super) database: F::Database,
     pub(super) rounds: Arc<dyn RoundStore>,
     /// The number of its rules.
     pub(super) rules: i64,
-    _holds: Option<Box<dyn std::any::Any + Send + Sync>>,
 }
 
-impl<D: RoundDatabase> Room<D> {
-    /// What it holds goes with it.
-    pub(super) async fn of(database: D, holds: Option<Box<dyn std::any::Any + Send + Sync>>) -> Self {
+impl<'a, F: Fixture> Room<'a, F> {
+    pub(super) async fn of(fixture: &'a F) -> Self {
+        let database = fixture.database().await.unwrap();
         let rounds = database.open_rounds("approvals".into()).await.unwrap();
         let rules = enrolled(&*rounds, "{\"release\":\"all\"}").await;
-        Self { database, rounds, rules, _holds: holds }
+        Self { fixture, database, rounds, rules }
+    }
+
+    /// Has the write of this number fail, until what is returned was called; `None` if there is none.
+    pub(super) async fn break_write(&self, number: usize) -> Option<Mend> {
+        Some(self.fixture.break_write(&self.database, number)?.await)
+    }
+
+    /// Holds up what goes to this outbox by this key, until what is returned is dropped.
+    pub(super) async fn hold(&self, outbox: &str, key: &str) -> Option<Held> {
+        Some(self.fixture.hold(&self.database, outbox, key)?.await)
+    }
+
+    /// Puts an empty database in the place of this one; says whether that is possible.
+    pub(super) async fn replace(&self) -> bool {
+        match self.fixture.replace(&self.database) {
+            Some(replacing) => {
+                replacing.await;
+                true
+            }
+            None => false,
+        }
     }
 
     /// The same rounds, as another process has them open.
@@ -106,7 +126,7 @@ impl<D: RoundDatabase> Room<D> {
 
     /// How many packets a consumer is to hear of.
     pub(super) async fn heard(&self, channel: &str) -> u64 {
-        match self.rounds.road(channel).await.unwrap() {
+        match self.rounds.road(channel, LONG).await.unwrap() {
             Road::Rows(rows) => rows.figures(100_000).await.unwrap().ready,
             Road::Queue(mut queue) => {
                 queue.open(1).await.unwrap();
@@ -210,148 +230,4 @@ impl<F: Fn(usize, &Case<'_>) -> Option<Ruling> + Send + Sync> Judge for Judging<
 
 pub(super) fn judge<F: Fn(usize, &Case<'_>) -> Option<Ruling> + Send + Sync>(judge: F) -> Judging<F> {
     Judging(judge)
-}
-
-/// What else a test does with a database.
-pub(super) trait Hurts: RoundDatabase {
-    /// Has this fail from now on: an insert, update or delete of one of the tables. Returns how to have it succeed again; `None`
-    /// where there are no statements.
-    async fn break_table(&self, what: &str, table: &str) -> Option<String>;
-
-    async fn mend(&self, how: &str);
-
-    /// Holds a key of this outbox until the transaction that is returned is dropped; `None` where whoever writes holds everything.
-    async fn hold_key(&self, outbox: &str, key: &str) -> Option<Box<dyn std::any::Any>>;
-
-    /// Puts an empty database in its place; false where there is none to be replaced.
-    async fn replace(&self) -> bool;
-}
-
-pub(super) struct Memory;
-
-impl Memory {
-    pub(super) async fn room() -> Room<MemoryDatabase> {
-        Room::of(crate::transport::Memory::database(), None).await
-    }
-}
-
-impl Hurts for MemoryDatabase {
-    async fn break_table(&self, _: &str, _: &str) -> Option<String> {
-        None
-    }
-
-    async fn mend(&self, _: &str) {}
-
-    async fn hold_key(&self, outbox: &str, key: &str) -> Option<Box<dyn std::any::Any>> {
-        let outbox = OutboxBuilder::new(self, outbox.to_owned()).await.unwrap();
-        let mut transaction = self.begin().await.unwrap();
-        outbox.keeping().insert(vec![packet(0, key)], &mut transaction).await.unwrap();
-        Some(Box::new(transaction))
-    }
-
-    async fn replace(&self) -> bool {
-        false
-    }
-}
-
-/// A folder that goes with this value.
-pub(super) struct Folder(pub(super) std::path::PathBuf);
-
-impl Folder {
-    pub(super) fn new() -> Self {
-        let folder = Self(std::env::temp_dir().join(format!("convoke-rounds-{}", Uuid::now_v7())));
-        std::fs::create_dir_all(&folder.0).unwrap();
-        folder
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-#[cfg(feature = "sqlite")]
-pub(super) struct File;
-
-#[cfg(feature = "sqlite")]
-impl File {
-    pub(super) async fn room() -> Room<crate::transport::SqliteDatabase> {
-        let folder = Folder::new();
-        let database = crate::transport::Sqlite::open(folder.0.join("rounds.db")).await.unwrap();
-        Room::of(database, Some(Box::new(folder))).await
-    }
-}
-
-#[cfg(feature = "sqlite")]
-impl Hurts for crate::transport::SqliteDatabase {
-    async fn break_table(&self, what: &str, table: &str) -> Option<String> {
-        let sql = format!("CREATE TRIGGER broken BEFORE {what} ON {table} BEGIN SELECT RAISE(ABORT, 'broken'); END");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(self.pool()).await.unwrap();
-        Some("DROP TRIGGER broken".into())
-    }
-
-    async fn mend(&self, how: &str) {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(how.to_owned())).execute(self.pool()).await.unwrap();
-    }
-
-    async fn hold_key(&self, _: &str, _: &str) -> Option<Box<dyn std::any::Any>> {
-        None
-    }
-
-    async fn replace(&self) -> bool {
-        let list = "SELECT file FROM pragma_database_list WHERE name = 'main'";
-        let file: String = sqlx::query_scalar(list).fetch_one(self.pool()).await.unwrap();
-        for end in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{file}{end}"));
-        }
-        true
-    }
-}
-
-#[cfg(feature = "postgres")]
-pub(super) struct Server;
-
-#[cfg(feature = "postgres")]
-impl Server {
-    /// A schema of its own.
-    pub(super) async fn room() -> Option<Room<crate::transport::PostgresDatabase>> {
-        let url = std::env::var("CONVOKE_TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty())?;
-        let schema = format!("t{}", Uuid::now_v7().simple());
-        let database = crate::transport::Postgres::connect(url).schema(schema).await.unwrap();
-        database.migrate().await.unwrap();
-        Some(Room::of(database, None).await)
-    }
-}
-
-#[cfg(feature = "postgres")]
-impl Hurts for crate::transport::PostgresDatabase {
-    async fn break_table(&self, what: &str, table: &str) -> Option<String> {
-        let schema = self.schema();
-        let sql = format!(
-            "CREATE OR REPLACE FUNCTION {schema}.broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'broken'; END $$; \
-             CREATE TRIGGER broken BEFORE {what} ON {schema}.{table} FOR EACH ROW EXECUTE FUNCTION {schema}.broken()"
-        );
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(self.pool()).await.unwrap();
-        Some(format!("DROP TRIGGER broken ON {schema}.{table}"))
-    }
-
-    async fn mend(&self, how: &str) {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(how.to_owned())).execute(self.pool()).await.unwrap();
-    }
-
-    async fn hold_key(&self, outbox: &str, key: &str) -> Option<Box<dyn std::any::Any>> {
-        let outbox = OutboxBuilder::new(self, outbox.to_owned()).await.unwrap();
-        let mut transaction = self.begin().await.unwrap();
-        outbox.keeping().insert(vec![packet(0, key)], &mut transaction).await.unwrap();
-        Some(Box::new(transaction))
-    }
-
-    async fn replace(&self) -> bool {
-        let schema = self.schema();
-        let sql = format!("DROP SCHEMA {schema} CASCADE");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(self.pool()).await.unwrap();
-        self.migrate().await.unwrap();
-        true
-    }
 }

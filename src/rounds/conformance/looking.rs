@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::fixture::Fixture;
 use super::room::{HOUR, Room, by_key, closing, enrolled, opening, signal};
-use crate::durable::store::{Kept, Next, Opening, RoundDatabase, Ruling, Stage};
+use crate::durable::store::{Kept, Next, Opening, RoundDatabase as _, Ruling, Stage};
 
 const NONE: Duration = Duration::ZERO;
 
@@ -15,7 +16,7 @@ fn ids(kept: &[Kept]) -> Vec<i64> {
     kept.iter().map(id).collect()
 }
 
-pub(super) async fn the_longest_due_comes_first<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn the_longest_due_comes_first<F: Fixture>(room: &Room<'_, F>) {
     assert_eq!(room.rounds.due(&[], NONE, 10).await.unwrap(), crate::durable::store::Due::default());
     let now = room.now().await;
     let third = room.open_until("c", now - 10).await;
@@ -44,7 +45,7 @@ pub(super) async fn the_longest_due_comes_first<D: RoundDatabase>(room: &Room<D>
     assert!(overdue >= Duration::from_micros(40) && overdue < Duration::from_secs(3000), "{overdue:?}");
 }
 
-pub(super) async fn what_cannot_be_decided_hides_nothing<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn what_cannot_be_decided_hides_nothing<F: Fixture>(room: &Room<'_, F>) {
     let now = room.now().await;
     let own = enrolled(&*room.rounds, "{\"own\":true}").await;
     let foreign = room.rules;
@@ -75,7 +76,7 @@ pub(super) async fn what_cannot_be_decided_hides_nothing<D: RoundDatabase>(room:
     assert!(next.next.is_some_and(|next| next <= Duration::from_secs(3600)));
 }
 
-pub(super) async fn what_has_ended_is_told_of_those_that_were_asked_about<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn what_has_ended_is_told_of_those_that_were_asked_about<F: Fixture>(room: &Room<'_, F>) {
     let (a, b, c) = (room.signal("a").await, room.signal("b").await, room.signal("c").await);
     room.close("a", true).await;
     room.close("b", false).await;
@@ -86,7 +87,7 @@ pub(super) async fn what_has_ended_is_told_of_those_that_were_asked_about<D: Rou
     assert_eq!(room.rounds.round(7).await.unwrap(), None);
 }
 
-pub(super) async fn a_key_has_a_history<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn a_key_has_a_history<F: Fixture>(room: &Room<'_, F>) {
     let mut all = Vec::new();
     for turn in 0..5 {
         all.push(room.signal("a").await);
@@ -109,7 +110,7 @@ pub(super) async fn a_key_has_a_history<D: RoundDatabase>(room: &Room<D>) {
     assert!(room.rounds.history("b", i64::MAX, 10).await.unwrap().is_empty());
 }
 
-pub(super) async fn what_is_open_is_listed_page_by_page<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn what_is_open_is_listed_page_by_page<F: Fixture>(room: &Room<'_, F>) {
     let mut all = Vec::new();
     for key in 0..25 {
         all.push(room.signal(&format!("key {key}")).await);
@@ -131,7 +132,7 @@ pub(super) async fn what_is_open_is_listed_page_by_page<D: RoundDatabase>(room: 
     assert_eq!(listed, open);
 }
 
-pub(super) async fn what_is_there_is_counted<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn what_is_there_is_counted<F: Fixture>(room: &Room<'_, F>) {
     for key in 0..9 {
         room.signal(&format!("key {key}")).await;
     }
@@ -152,7 +153,7 @@ pub(super) async fn what_is_there_is_counted<D: RoundDatabase>(room: &Room<D>) {
     assert_eq!((some.open, some.awaited, some.aside, some.over), (3, 2, 1, 3), "not counted beyond that");
 }
 
-pub(super) async fn what_is_old_is_deleted_in_batches<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn what_is_old_is_deleted_in_batches<F: Fixture>(room: &Room<'_, F>) {
     let mut all = Vec::new();
     for key in 0..7 {
         let key = format!("key {key}");
@@ -170,7 +171,7 @@ pub(super) async fn what_is_old_is_deleted_in_batches<D: RoundDatabase>(room: &R
     assert!(matches!(room.rounds.round(open).await.unwrap(), Some(Kept::Open(..))));
 }
 
-pub(super) async fn brokers_of_one_database_know_nothing_of_each_other<D: RoundDatabase>(room: &Room<D>) {
+pub(super) async fn brokers_of_one_database_know_nothing_of_each_other<F: Fixture>(room: &Room<'_, F>) {
     let other = room.database.open_rounds("approvals-2".into()).await.unwrap();
     let rules = enrolled(&*other, "{\"of\":\"the other\"}").await;
     let mine = room.open_until("a", 5).await;

@@ -9,24 +9,28 @@ use actix::WeakAddr;
 use futures_util::future::join_all;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-use super::bench::id;
+use super::super::bench::id;
 use crate::__private::random;
 use crate::__private::rounds::{Deliver, Delivered, Ending};
 use crate::codec;
 use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, TransportError};
 use crate::{Broker, EnvelopeLimits, Payload, Retry};
 
-/// How many rounds a consumer is handed at once.
-const AT_ONCE: usize = 16;
+/// How many rounds a relay hands over at a time for each packet of a batch, by both of its ways: more than one consumer may be handed at once
+/// wait for their turn.
+const TAKEN: usize = 32;
 
 /// Hands rounds to one consumer of this process, as if it were a server.
 pub(in crate::durable) struct ToConsumer<P: Payload> {
-    pub(in crate::durable) name: String,
-    pub(in crate::durable) consumer: Arc<str>,
-    pub(in crate::durable) broker: WeakAddr<Broker<P>>,
-    pub(in crate::durable) retry: Retry,
+    name: String,
+    consumer: Arc<str>,
+    broker: WeakAddr<Broker<P>>,
+    retry: Retry,
+    at_once: usize,
+    turns: Semaphore,
 }
 
 /// What stands in the outbox.
@@ -37,9 +41,25 @@ struct Heard {
     outcome: String,
 }
 
+impl<P: Payload> ToConsumer<P> {
+    pub(in crate::durable::running) fn new(
+        name: String,
+        consumer: Arc<str>,
+        broker: WeakAddr<Broker<P>>,
+        retry: Retry,
+        at_once: usize,
+    ) -> Self {
+        // More than that nobody can wait for.
+        let turns = Semaphore::new(at_once.min(Semaphore::MAX_PERMITS));
+        Self { name, consumer, broker, retry, at_once, turns }
+    }
+}
+
 impl<P: Payload + DeserializeOwned> ToConsumer<P> {
     async fn deliver(&self, packet: &Packet) -> Result<(), TransportError> {
         let (round, key, ending) = self.read(packet).map_err(|why| self.error(ErrorKind::Refused, &why))?;
+        // It is never closed.
+        let _turn = self.turns.acquire().await;
         let mut attempt = 1;
         loop {
             let failed = match self.hand_over(round, &key, &ending).await {
@@ -88,7 +108,8 @@ impl<P: Payload + DeserializeOwned> Publisher for ToConsumer<P> {
 
     fn abilities(&self) -> Abilities {
         let mut abilities = Abilities::default();
-        (abilities.max_bytes, abilities.max_batch, abilities.durable) = (usize::MAX, AT_ONCE / 16, true);
+        (abilities.max_bytes, abilities.max_batch, abilities.durable) =
+            (usize::MAX, self.at_once.div_ceil(TAKEN), true);
         abilities
     }
 
@@ -99,5 +120,5 @@ impl<P: Payload + DeserializeOwned> Publisher for ToConsumer<P> {
 
 /// For how long the consumers of a batch may take, with all their attempts.
 pub(in crate::durable) fn patience(limit: Duration, retry: &Retry) -> Duration {
-    limit.saturating_mul(retry.max_attempts()).saturating_mul(u32::try_from(AT_ONCE).unwrap_or(u32::MAX))
+    limit.saturating_mul(retry.max_attempts()).saturating_mul(u32::try_from(TAKEN).unwrap_or(u32::MAX))
 }

@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::bench::{Ask, id};
-use super::clerk::write;
-use super::engine::Core;
-use super::leases::{Claimed, Leasing};
-use super::queue::{Reply, Waiter};
+use super::super::bench::{Ask, id};
+use super::super::clerk::write;
+use super::super::engine::Core;
+use super::super::leases::{Claimed, Leasing};
+use super::super::queue::{Reply, Waiter};
 use crate::__private::catch;
-use crate::__private::rounds::{Answers, Over, Promised, Summoning};
+use crate::__private::rounds::{Answers, Beat, Over, Promised, Summoning};
 use crate::codec;
 use crate::durable::store::Place;
 use crate::transport::{Abilities, BoxFuture, ErrorKind, Packet, Publisher, TransportError};
@@ -89,6 +89,9 @@ impl<P: Payload + Serialize + DeserializeOwned> ToParty<P> {
             promise.tell(promise.lease(Leasing::Release));
             return Ok(());
         };
+        if let Some(notices) = over.notices() {
+            core.waiters.add(id(round), Waiter::Emitter(notices.clone(), claimed.signal));
+        }
         core.waiters.add(id(round), Waiter::Pledge(over.clone()));
         core.nudge.notify_one();
         tokio::spawn(renew(promise, over, every(core.law.lease)));
@@ -206,8 +209,9 @@ impl<P: Payload + Serialize + DeserializeOwned> Promised<P> for Promise<P> {
         self.tell(self.lease(if with_emitter { Leasing::Release } else { Leasing::Lose }));
     }
 
-    fn heartbeat(&mut self, more: Duration) {
-        self.tell(self.lease(Leasing::More(more.as_micros().try_into().unwrap_or(u64::MAX))));
+    fn heartbeat(&mut self, more: Duration, beat: Beat<P>) {
+        let more = Leasing::More(more.as_micros().try_into().unwrap_or(u64::MAX));
+        self.ask(self.lease(more), Reply::Beat(beat));
     }
 }
 

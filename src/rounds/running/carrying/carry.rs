@@ -20,8 +20,23 @@ use crate::durable::store::{Road, RoundStore};
 use crate::transport::{DeadReason, Delivery, Publisher, Source, TransportError};
 use crate::{EnvelopeLimits, JoinError, Relay, Route};
 
-/// How many deliveries are carried at once.
-const AT_ONCE: usize = 16;
+/// How many deliveries are carried at once, unless it is said.
+pub(in crate::durable::running) const AT_ONCE: usize = 16;
+
+/// How a process carries what waits for its consumers and its parties.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::durable) struct Carries {
+    /// How many are carried at once.
+    pub(in crate::durable) at_once: usize,
+    /// After so long another process goes on with what this one has left.
+    pub(in crate::durable) lease: Duration,
+}
+
+impl Default for Carries {
+    fn default() -> Self {
+        Self { at_once: AT_ONCE, lease: Duration::from_secs(10) }
+    }
+}
 
 /// How long nothing is taken after something went back, so that another process has it first, and after the server was away.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -43,19 +58,20 @@ pub(in crate::durable) async fn carry(
     name: String,
     to: impl Publisher,
     patience: Duration,
+    Carries { at_once, lease }: Carries,
 ) -> Result<Carried, JoinError> {
     let database = |error: &dyn fmt::Display| JoinError::Database(error.to_string().into());
-    match store.road(channel).await.map_err(|error| database(&error))? {
+    match store.road(channel, lease).await.map_err(|error| database(&error))? {
         Road::Rows(rows) => {
             let limits = EnvelopeLimits::default().bytes(usize::MAX).depth(usize::MAX).keys(usize::MAX);
             let route = Route::new("**", to).limits(limits).timeout(patience);
-            let relay = Relay::new(rows, store.outbox_of(channel).into(), route).named(name);
+            let relay = Relay::new(rows, store.outbox_of(channel).into(), route).named(name).lease(lease);
             Ok(Box::new(relay.start().await.map_err(|error| database(&error))?))
         }
         Road::Queue(mut source) => {
-            source.open(AT_ONCE).await.map_err(|error| database(&error))?;
+            source.open(at_once).await.map_err(|error| database(&error))?;
             let (until, over) = oneshot::channel::<()>();
-            tokio::spawn(take(source, Arc::new(to), patience, over));
+            tokio::spawn(take(source, Arc::new(to), patience, at_once, over));
             Ok(Box::new(until))
         }
     }
@@ -68,12 +84,13 @@ async fn take<T: Publisher>(
     mut source: Box<dyn Source>,
     to: Arc<T>,
     patience: Duration,
+    at_once: usize,
     mut over: oneshot::Receiver<()>,
 ) {
     let mut under_way = FuturesUnordered::new();
     let mut is_lost = false;
     loop {
-        let room = AT_ONCE - under_way.len();
+        let room = at_once.saturating_sub(under_way.len());
         let received = select! {
             biased;
             _ = &mut over => break,
@@ -103,7 +120,7 @@ async fn take<T: Publisher>(
                 if is_over_within(&mut over, PAUSE).await {
                     break;
                 }
-                if let Err(error) = source.open(AT_ONCE).await {
+                if let Err(error) = source.open(at_once).await {
                     log::debug!(target: "convoke::rounds", "{error}; it is tried again");
                 }
             }
