@@ -68,7 +68,7 @@ impl PostgresLook {
 fn figures_sql(schema: &str, name: Option<LaneName<'_>>) -> String {
     let delivery = format!("{schema}.convoke_delivery");
     let count = |of: &str, most: u64| {
-        format!("(SELECT count(*) FROM (SELECT 1 FROM {delivery} AS d WHERE {of} LIMIT {most}) AS some)")
+        format!("(SELECT count(*) FROM (SELECT 1 FROM {delivery} AS d WHERE {of} LIMIT {most}) AS counted)")
     };
     let in_lane = |of: &str, most: u64| count(&format!("d.lane = l.id AND {of}"), most);
     let most = MOST_COUNTED;
