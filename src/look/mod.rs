@@ -74,8 +74,8 @@ mod works;
 mod looks;
 mod servers;
 
-pub use checkup::{Checkup, Finding, Gravity};
 pub use crate::transport::{Address, AddressError, ServerKind};
+pub use checkup::{Checkup, Finding, Gravity};
 pub use figures::QueueFigures;
 pub use letter::{InvalidLetterId, Letter, LetterId, Reading};
 pub use letters::Letters;

@@ -49,7 +49,8 @@ pub(super) struct Top {
 impl Top {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<()> {
         if terminal.is_json() || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-            return Err(Error::usage("`convoke top` needs a terminal").hint("look once by `convoke stats`, or again and again by `convoke stats --watch`"));
+            return Err(Error::usage("`convoke top` needs a terminal")
+                .hint("look once by `convoke stats`, or again and again by `convoke stats --watch`"));
         }
         let mut sources = Vec::new();
         let time = self.at.patience().time();
@@ -58,7 +59,8 @@ impl Top {
         }
         for url in &self.urls {
             if !is_url(url) {
-                return Err(Error::usage(format!("`{}` is no URL", crate::error::shown(url))).hint("write it as redis://localhost, or name a context by `--context`"));
+                return Err(Error::usage(format!("`{}` is no URL", crate::error::shown(url)))
+                    .hint("write it as redis://localhost, or name a context by `--context`"));
             }
             sources.push(Source::new(self.at.split(std::slice::from_ref(url))?.0.address().clone(), time));
         }

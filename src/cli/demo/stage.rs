@@ -82,12 +82,8 @@ impl Stage {
         about: &'static str,
         rows: [(&str, &str); N],
     ) -> Act {
-        let row = |(who, says): (&str, &str)| Row {
-            who: who.to_owned(),
-            tone: Tone::Waits,
-            full: 0,
-            says: says.to_owned(),
-        };
+        let row =
+            |(who, says): (&str, &str)| Row { who: who.to_owned(), tone: Tone::Waits, full: 0, says: says.to_owned() };
         let panel = Panel { title, about, rows: rows.into_iter().map(row).collect(), verdict: None };
         self.changed();
         (self.hears)(&panel, Change::Begins);

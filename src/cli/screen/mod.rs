@@ -24,7 +24,8 @@ impl Screen {
     /// If this is no terminal, or it does not take what it is told.
     pub(crate) fn open() -> io::Result<Self> {
         enable_raw_mode()?;
-        let opened = execute!(stdout(), EnterAlternateScreen).and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
+        let opened =
+            execute!(stdout(), EnterAlternateScreen).and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
         match opened {
             Ok(terminal) => Ok(Self { terminal }),
             Err(error) => {

@@ -31,3 +31,6 @@ mod pty;
 /// The demonstration, as lines and on a terminal.
 #[cfg(all(unix, feature = "sqlite"))]
 mod demo;
+/// The live view, in a terminal.
+#[cfg(unix)]
+mod top;

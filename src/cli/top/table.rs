@@ -83,9 +83,8 @@ impl Table {
     /// Leaves the rows in whose texts this stands.
     pub(super) fn filter(&mut self, text: &str) {
         let text = text.to_lowercase();
-        self.rows.retain(|row| {
-            row.iter().any(|cell| matches!(cell, Cell::Text(is) if is.to_lowercase().contains(&text)))
-        });
+        self.rows
+            .retain(|row| row.iter().any(|cell| matches!(cell, Cell::Text(is) if is.to_lowercase().contains(&text))));
     }
 
     /// The lines of the table in so many columns of a terminal: its head first. What does not fit is cut from the first column, whose
@@ -154,7 +153,8 @@ mod tests {
         let row = |name: &str, waiting, oldest: Option<u64>| {
             vec![Cell::Text(name.to_owned()), Cell::Count(waiting), Cell::Age(oldest.map(Duration::from_secs))]
         };
-        let rows = vec![row("orders", Some(1_204), Some(75)), row("mails", None, None), row("a\u{1b}[31m", Some(7), Some(0))];
+        let rows =
+            vec![row("orders", Some(1_204), Some(75)), row("mails", None, None), row("a\u{1b}[31m", Some(7), Some(0))];
         Table { title: "queues".to_owned(), columns: vec!["QUEUE", "WAITING", "OLDEST"], rows, fault: None }
     }
 

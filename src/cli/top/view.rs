@@ -86,7 +86,9 @@ impl View {
             if tables.len() > 1 {
                 lines.push((false, cut(&table.title, width)));
             }
-            lines.extend(table.lines(width, self.column).into_iter().enumerate().map(|(number, line)| (number == 0, line)));
+            lines.extend(
+                table.lines(width, self.column).into_iter().enumerate().map(|(number, line)| (number == 0, line)),
+            );
             lines.extend(table.fault.iter().map(|fault| (false, cut(&format!("  {fault}"), width))));
         }
         lines
@@ -103,7 +105,11 @@ impl View {
         let shown: Vec<Line<'_>> = lines
             .into_iter()
             .skip(self.away)
-            .map(|(is_head, line)| if is_head { Line::styled(line, Style::new().fg(Color::Cyan)) } else { Line::raw(line) })
+            .map(
+                |(is_head, line)| {
+                    if is_head { Line::styled(line, Style::new().fg(Color::Cyan)) } else { Line::raw(line) }
+                },
+            )
             .collect();
         frame.render_widget(Paragraph::new(shown), body);
         let keys = match (self.typing, self.filter.is_empty()) {
@@ -128,7 +134,12 @@ mod tests {
         let row = |name: &str, waiting| vec![Cell::Text(name.to_owned()), Cell::Count(waiting)];
         let rows = vec![row("mails", Some(7)), row("orders", Some(1_204))];
         let queues = Table { title: "queues".to_owned(), columns: vec!["QUEUE", "WAITING"], rows, fault: None };
-        let rounds = Table { title: "rounds".to_owned(), columns: vec!["ROUND", "OPEN"], fault: Some("it is away".to_owned()), ..Table::default() };
+        let rounds = Table {
+            title: "rounds".to_owned(),
+            columns: vec!["ROUND", "OPEN"],
+            fault: Some("it is away".to_owned()),
+            ..Table::default()
+        };
         vec![queues, rounds]
     }
 

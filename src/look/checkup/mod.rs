@@ -101,7 +101,8 @@ impl Checkup {
                 #[cfg(feature = "sqs")]
                 ServerKind::Sqs => sqs::look(address, self.longest_handler).await,
                 _ => {
-                    let text = "there are no settings to look at: it is in this process, or this build has not its feature";
+                    let text =
+                        "there are no settings to look at: it is in this process, or this build has not its feature";
                     Err(TransportError::new(ErrorKind::Unsupported, address.to_string(), text))
                 }
             }

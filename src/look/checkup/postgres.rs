@@ -139,7 +139,10 @@ fn judge(facts: &Facts) -> Vec<Finding> {
     let user = &facts.user;
     findings.push(match facts.superuser {
         false => Finding::right("user", format!("this is {user}, which is no superuser")),
-        true => Finding::known("user", format!("this is {user}, a superuser: an application needs to own its schema, and no more")),
+        true => Finding::known(
+            "user",
+            format!("this is {user}, a superuser: an application needs to own its schema, and no more"),
+        ),
     });
     let keeps = facts.fsync && facts.full_page_writes;
     findings.push(Finding::held(
@@ -154,8 +157,16 @@ fn judge(facts: &Facts) -> Vec<Finding> {
         findings.push(Finding::risk("durability", says, "set synchronous_commit = on for the user of the application"));
     }
     if facts.replica || facts.read_only {
-        let says = if facts.replica { "it is a replica, which takes no writes" } else { "its transactions are read only by default" };
-        findings.push(Finding::broken("writes", says, "name the primary server, or set default_transaction_read_only = off"));
+        let says = if facts.replica {
+            "it is a replica, which takes no writes"
+        } else {
+            "its transactions are read only by default"
+        };
+        findings.push(Finding::broken(
+            "writes",
+            says,
+            "name the primary server, or set default_transaction_read_only = off",
+        ));
     }
     findings.push(Finding::held(
         facts.autovacuum,
@@ -179,10 +190,15 @@ fn judge(facts: &Facts) -> Vec<Finding> {
     }
     for name in &facts.missing {
         let says = format!("the index {name} is missing: each look reads the whole table");
-        findings.push(Finding::risk("index", says, "make it as the migration does, or restore the schema from a database that has it"));
+        findings.push(Finding::risk(
+            "index",
+            says,
+            "make it as the migration does, or restore the schema from a database that has it",
+        ));
     }
     if facts.pooled {
-        let says = "a pooler stands between that gives each transaction another process: queues are polled, and not woken";
+        let says =
+            "a pooler stands between that gives each transaction another process: queues are polled, and not woken";
         findings.push(Finding::known("pooler", says));
     }
     let (open, most) = (facts.connections, i64::from(facts.most_connections));
@@ -194,7 +210,10 @@ fn judge(facts: &Facts) -> Vec<Finding> {
         "give each process a smaller pool, or put a pooler before the server",
     ));
     if !facts.encrypted {
-        findings.push(Finding::known("tls", "the connection is not encrypted: add `?sslmode=verify-full` unless the server is on this machine"));
+        findings.push(Finding::known(
+            "tls",
+            "the connection is not encrypted: add `?sslmode=verify-full` unless the server is on this machine",
+        ));
     }
     findings
 }

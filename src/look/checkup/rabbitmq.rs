@@ -52,29 +52,46 @@ pub(super) async fn look(
 fn judge(standing: &Standing, queue: Option<&str>, longest_handler: Option<Duration>) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.push(match standing.release {
-        Some((major, minor)) => Finding::right("server", format!("RabbitMQ {major}.{minor} answers, and takes the user and the virtual host")),
+        Some((major, minor)) => Finding::right(
+            "server",
+            format!("RabbitMQ {major}.{minor} answers, and takes the user and the virtual host"),
+        ),
         None => Finding::known("server", "it answers, and does not tell its release"),
     });
-    findings.push(Finding::right("confirms", "what is published is confirmed: a transport of Convoke never goes without"));
+    findings
+        .push(Finding::right("confirms", "what is published is confirmed: a transport of Convoke never goes without"));
     if standing.blocked {
         let says = "it takes nothing from those who publish: its memory or its disk is full";
         findings.push(Finding::broken("alarm", says, "free memory or disk on the server"));
     }
     let most = longest_handler.unwrap_or_default();
     if most >= CONSUMER_TIMEOUT {
-        let says = format!("a handler takes {most:?}, and a delivery is taken back after 30 min unless consumer_timeout says otherwise");
-        findings.push(Finding::risk("lease", says, "set consumer_timeout of the server or x-consumer-timeout of the queue above it"));
+        let says = format!(
+            "a handler takes {most:?}, and a delivery is taken back after 30 min unless consumer_timeout says otherwise"
+        );
+        findings.push(Finding::risk(
+            "lease",
+            says,
+            "set consumer_timeout of the server or x-consumer-timeout of the queue above it",
+        ));
     } else if standing.release.is_none_or(|release| release >= TAKES_BACK) {
         let says = "a delivery that is not settled within consumer_timeout, 30 min by default, is taken back in silence from 4.3 on";
         findings.push(Finding::known("lease", says));
     }
     match (queue, standing.queue) {
         (None, _) => {
-            findings.push(Finding::known("queue", "no queue is named: put it behind the URL, as in amqp://localhost#orders"));
+            findings.push(Finding::known(
+                "queue",
+                "no queue is named: put it behind the URL, as in amqp://localhost#orders",
+            ));
         }
         (Some(name), false) => {
             let says = format!("there is no queue {name} that is durable");
-            findings.push(Finding::broken("queue", says, "make it by `create_if_missing()`, or name one that is there"));
+            findings.push(Finding::broken(
+                "queue",
+                says,
+                "make it by `create_if_missing()`, or name one that is there",
+            ));
         }
         (Some(name), true) => {
             findings.push(Finding::right("queue", format!("the queue {name} is there")));
@@ -82,7 +99,9 @@ fn judge(standing: &Standing, queue: Option<&str>, longest_handler: Option<Durat
                 standing.dead,
                 "dead letters",
                 format!("the queue {name}-dead takes its dead letters"),
-                format!("there is no queue {name}-dead: unless another one is named, what fails for good has nowhere to go"),
+                format!(
+                    "there is no queue {name}-dead: unless another one is named, what fails for good has nowhere to go"
+                ),
                 "make it by `create_if_missing()`, or name it by `dead_letter_queue`",
             ));
         }

@@ -121,7 +121,9 @@ fn judge(facts: &Facts) -> Vec<Finding> {
         findings.push(Finding::right("user", format!("this is {user}")));
     }
     findings.push(match facts.eviction.as_deref() {
-        Some("noeviction") => Finding::right("eviction", "maxmemory-policy is noeviction: a full server refuses, and deletes nothing"),
+        Some("noeviction") => {
+            Finding::right("eviction", "maxmemory-policy is noeviction: a full server refuses, and deletes nothing")
+        }
         Some(policy) => {
             let says = format!("maxmemory-policy is {policy}: a full server deletes keys, and whole queues with them");
             Finding::risk("eviction", says, "set maxmemory-policy noeviction")
@@ -131,7 +133,8 @@ fn judge(facts: &Facts) -> Vec<Finding> {
     findings.push(match (facts.appendonly, facts.snapshots) {
         (Some(true), _) => Finding::right("appendonly", "what is written goes to a log"),
         (Some(false), Some(true)) => {
-            let says = "appendonly is no: a restart goes back to the last snapshot, and what was confirmed since is lost";
+            let says =
+                "appendonly is no: a restart goes back to the last snapshot, and what was confirmed since is lost";
             Finding::risk("appendonly", says, "set appendonly yes")
         }
         (Some(false), _) => {
@@ -142,11 +145,13 @@ fn judge(facts: &Facts) -> Vec<Finding> {
     if facts.appendonly == Some(true) {
         findings.push(match facts.appendfsync.as_deref() {
             Some("always") => Finding::right("appendfsync", "each write is on the disk before it is confirmed"),
-            Some("everysec") => {
-                Finding::known("appendfsync", "appendfsync is everysec: a crash of the machine takes up to two seconds of what was confirmed")
-            }
+            Some("everysec") => Finding::known(
+                "appendfsync",
+                "appendfsync is everysec: a crash of the machine takes up to two seconds of what was confirmed",
+            ),
             Some(other) => {
-                let says = format!("appendfsync is {other}: the system writes when it likes, as late as after half a minute");
+                let says =
+                    format!("appendfsync is {other}: the system writes when it likes, as late as after half a minute");
                 Finding::risk("appendfsync", says, "set appendfsync everysec, or always where nothing may be lost")
             }
             None => Finding::known("appendfsync", "it does not tell its appendfsync"),
@@ -160,7 +165,11 @@ fn judge(facts: &Facts) -> Vec<Finding> {
         findings.push(Finding::broken("writes", "it is a replica, which takes no writes", "name the primary server"));
     }
     if facts.loading == Some(true) {
-        findings.push(Finding::broken("writes", "it loads its data, and answers nothing else yet", "wait until it has"));
+        findings.push(Finding::broken(
+            "writes",
+            "it loads its data, and answers nothing else yet",
+            "wait until it has",
+        ));
     }
     if let (Some(used), Some(most @ 1..)) = (facts.used, facts.most) {
         let percent = used.saturating_mul(100) / most;
@@ -210,7 +219,10 @@ mod tests {
         assert_eq!(set(|facts| facts.replica = Some(true)), ("writes", Broken));
         assert_eq!(set(|facts| facts.loading = Some(true)), ("writes", Broken));
         assert_eq!(set(|facts| facts.used = Some(900)), ("memory", Risk));
-        assert_eq!(worst(&of_info(&INFO.replace("aof_last_write_status:ok", "aof_last_write_status:err"))), ("disk", Broken));
+        assert_eq!(
+            worst(&of_info(&INFO.replace("aof_last_write_status:ok", "aof_last_write_status:err"))),
+            ("disk", Broken)
+        );
     }
 
     #[test]

@@ -28,12 +28,22 @@ fn judge(queue: &Attributes, dead: Option<&Attributes>, longest_handler: Option<
     let mut findings = vec![Finding::right("queue", "the queue is there, and this user may ask about it")];
     match queue.get("RedrivePolicy").and_then(|policy| Redrive::read(policy)) {
         None => {
-            let says = "it has no redrive policy: a message that kills whoever receives it comes again until it is too old";
-            findings.push(Finding::risk("redrive", says, "name a queue for dead letters: `.dead_letter_queue(…).redrive_policy(10)`"));
+            let says =
+                "it has no redrive policy: a message that kills whoever receives it comes again until it is too old";
+            findings.push(Finding::risk(
+                "redrive",
+                says,
+                "name a queue for dead letters: `.dead_letter_queue(…).redrive_policy(10)`",
+            ));
         }
         Some(policy) if policy.receives() < FEW_RECEIVES => {
-            let says = format!("its redrive policy takes a message away after {} receipts, heard or not", policy.receives());
-            findings.push(Finding::risk("redrive", says, "raise maxReceiveCount above the attempts of the worker and 10 more"));
+            let says =
+                format!("its redrive policy takes a message away after {} receipts, heard or not", policy.receives());
+            findings.push(Finding::risk(
+                "redrive",
+                says,
+                "raise maxReceiveCount above the attempts of the worker and 10 more",
+            ));
         }
         Some(policy) => {
             let says = format!("after {} receipts a message is a dead letter", policy.receives());
@@ -67,10 +77,15 @@ fn judge(queue: &Attributes, dead: Option<&Attributes>, longest_handler: Option<
             && dead <= kept
         {
             let says = "dead letters are kept no longer than messages, and their age counts from the publishing: some are deleted as they arrive";
-            findings.push(Finding::risk("retention", says, "raise MessageRetentionPeriod of the queue of dead letters to 14 days"));
+            findings.push(Finding::risk(
+                "retention",
+                says,
+                "raise MessageRetentionPeriod of the queue of dead letters to 14 days",
+            ));
         }
     }
-    let encrypted = queue.contains_key("KmsMasterKeyId") || queue.get("SqsManagedSseEnabled").is_some_and(|is| is == "true");
+    let encrypted =
+        queue.contains_key("KmsMasterKeyId") || queue.get("SqsManagedSseEnabled").is_some_and(|is| is == "true");
     if !encrypted {
         findings.push(Finding::known("encryption", "what is kept is not encrypted by the server"));
     }

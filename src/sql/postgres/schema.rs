@@ -31,7 +31,8 @@ const STEPS: Steps = Steps(&[
 pub(crate) fn indexes_of_steps() -> impl Iterator<Item = (&'static str, &'static str)> {
     STEPS.0.iter().flat_map(|step| step.sql.lines()).filter_map(|line| {
         let made = line.trim_start().strip_prefix("CREATE ")?;
-        let (name, on) = made.strip_prefix("UNIQUE ").unwrap_or(made).strip_prefix("INDEX ")?.split_once(" ON {schema}.")?;
+        let (name, on) =
+            made.strip_prefix("UNIQUE ").unwrap_or(made).strip_prefix("INDEX ")?.split_once(" ON {schema}.")?;
         Some((name, on.split_once(' ')?.0))
     })
 }

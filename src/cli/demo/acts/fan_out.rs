@@ -25,7 +25,8 @@ fn write_log(order: &JsonEvent) -> Result<(), &'static str> {
 }
 
 pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
-    let rows = [("receipt", "listens to OrderPlaced"), ("cache", "listens to OrderPlaced"), ("log", "listens to orders/*")];
+    let rows =
+        [("receipt", "listens to OrderPlaced"), ("cache", "listens to OrderPlaced"), ("log", "listens to orders/*")];
     let act = stage.begin("An event", "all who listen hear it", rows);
     let bus = EventBus::default();
     let _guards = [bus.on(send_receipt)?, bus.on(warm_cache)?, bus.on_topic("orders/*", write_log)?];
@@ -43,7 +44,10 @@ pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
         }
         act.pause(250).await;
     }
-    act.verdict(Tone::Good, format!("{} of {} are done, and the report names the other", report.len() - failed, report.len()));
+    act.verdict(
+        Tone::Good,
+        format!("{} of {} are done, and the report names the other", report.len() - failed, report.len()),
+    );
     act.pause(1_200).await;
     Ok(())
 }

@@ -29,7 +29,8 @@ struct MailServer {
 }
 
 pub(super) async fn play(stage: &Stage, folder: &Path) -> Result<(), Failure> {
-    let act = stage.begin("A task", "kept until it is done", [("invoice", "waits in a database"), ("event", "none yet")]);
+    let act =
+        stage.begin("A task", "kept until it is done", [("invoice", "waits in a database"), ("event", "none yet")]);
     let db = Sqlite::open(folder.join("jobs.db")).await?;
     let server = Arc::new(MailServer { is_there: AtomicBool::new(false) });
     let bus = EventBus::builder().provide_as::<MailServer>(server.clone()).build();

@@ -33,7 +33,8 @@ impl Handler<Heard<OrderPaid>> for Billing {
 }
 
 pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
-    let act = stage.begin("A service", "it fails, and comes back", [("billing", "is not there"), ("orders", "none yet")]);
+    let act =
+        stage.begin("A service", "it fails, and comes back", [("billing", "is not there"), ("orders", "none yet")]);
     let bus = EventBus::default();
     let seen = act.clone();
     let status = bus.on(move |status: &ServiceStatus| {

@@ -12,7 +12,8 @@ const PARTIES: [(&str, &str); 3] = [("stock", "3 left"), ("payment", "paid"), ("
 const PATIENCE: Duration = Duration::from_millis(900);
 
 pub(super) async fn play(stage: &Stage) -> Result<(), Failure> {
-    let act = stage.begin("A round", "ship when all three have answered", PARTIES.map(|(who, _)| (who, "owes a signal")));
+    let act =
+        stage.begin("A round", "ship when all three have answered", PARTIES.map(|(who, _)| (who, "owes a signal")));
     let broker = Broker::new(PATIENCE).expects(PARTIES.map(|(who, _)| who)).start();
     let shipped = act.clone();
     let ship = move |round: Resolved<&'static str>| {
