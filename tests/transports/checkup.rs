@@ -11,7 +11,7 @@ use super::servers::sqlite::Folder;
 
 async fn look(url: &str) -> Vec<Finding> {
     let address: Address = url.parse().unwrap();
-    Checkup::new().of(&address).await.unwrap()
+    Checkup::new().of(&address).await.unwrap();
 }
 
 /// How serious the worst finding about this is.
@@ -23,7 +23,7 @@ fn about(findings: &[Finding], about: &str) -> Gravity {
 
 #[actix_rt::test]
 async fn a_postgres_whose_settings_lose_nothing_is_right() {
-    let server = PostgresServer::own(&["fsync=on", "full_page_writes=on", "synchronous_commit=on"]).await.unwrap()
+    let server = PostgresServer::own(&["fsync=on", "full_page_writes=on", "synchronous_commit=on"]).await.unwrap();
     let db = Postgres::connect(server.url()).await.unwrap();
     let before = look(server.url()).await;
     assert_eq!(about(&before, "durability"), Gravity::Right);
@@ -43,7 +43,7 @@ async fn a_postgres_whose_settings_lose_nothing_is_right() {
 #[actix_rt::test]
 async fn a_postgres_that_may_lose_or_takes_no_writes_is_told_so() {
     let settings = ["fsync=off", "autovacuum=off", "default_transaction_read_only=on"];
-    let server = PostgresServer::own(&settings).await.unwrap()
+    let server = PostgresServer::own(&settings).await.unwrap();
     let findings = look(server.url()).await;
     assert_eq!(findings.first().map(Finding::about), Some("writes"), "the most serious comes first");
     assert_eq!(about(&findings, "writes"), Gravity::Broken);
@@ -53,20 +53,23 @@ async fn a_postgres_that_may_lose_or_takes_no_writes_is_told_so() {
 
 #[actix_rt::test]
 async fn a_redis_says_whether_it_keeps_what_it_confirms() {
-    let careless = RedisServer::own(&["--appendonly", "no", "--maxmemory-policy", "allkeys-lru", "--maxmemory", "100mb"]).await.unwrap()
+    let careless =
+        RedisServer::own(&["--appendonly", "no", "--maxmemory-policy", "allkeys-lru", "--maxmemory", "100mb"])
+            .await
+            .unwrap();
     let findings = look(careless.url()).await;
     assert_eq!(about(&findings, "appendonly"), Gravity::Risk);
     assert_eq!(about(&findings, "eviction"), Gravity::Risk);
     assert_eq!(about(&findings, "memory"), Gravity::Right);
     assert_eq!(about(&findings, "clock"), Gravity::Right);
-    let careful = RedisServer::own(DURABLE).await.unwrap()
+    let careful = RedisServer::own(DURABLE).await.unwrap();
     let findings = look(careful.url()).await;
     assert!(findings.iter().all(|finding| finding.gravity() < Gravity::Risk), "{findings:#?}");
 }
 
 #[actix_rt::test]
 async fn a_rabbitmq_says_whether_the_queue_is_there() {
-    let server = RabbitMqServer::start().await.unwrap()
+    let server = RabbitMqServer::start().await.unwrap();
     let url = format!("{}#checked", server.url());
     assert_eq!(about(&look(&url).await, "queue"), Gravity::Broken);
     let at = convoke::transport::RabbitMqServer::at(server.url()).unwrap();
@@ -78,7 +81,7 @@ async fn a_rabbitmq_says_whether_the_queue_is_there() {
 
 #[actix_rt::test]
 async fn an_sqs_says_what_becomes_of_what_fails() {
-    let server = AwsServer::start().await.unwrap()
+    let server = AwsServer::start().await.unwrap();
     // The key of the stand-in is its account.
     let config = config_of(server.endpoint(), 77);
     let _dead = Sqs::queue("checked-dead").config(&config).create_if_missing().await.unwrap();
