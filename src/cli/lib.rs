@@ -35,6 +35,9 @@ mod places;
 mod running;
 mod view;
 mod writing;
+mod screen;
+mod demo;
+mod top;
 mod commands;
 
 use std::ffi::OsString;

@@ -40,8 +40,8 @@ pub enum Reading {
 impl Letter {
     /// Makes the letter that a packet in a queue of dead letters is.
     pub(super) fn of(id: LetterId, packet: Packet) -> Self {
-        let record = DeadLetterRecord::of(&packet);
-        Self { id, packet: DeadLetterRecord::revive(packet), record, in_place: false, parked: 0 }
+        let (packet, record) = DeadLetterRecord::apart(packet);
+        Self { id, packet, record, in_place: false, parked: 0 }
     }
 
     /// Makes the letter that one in its place is.

@@ -6,8 +6,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::letter::{Letter, LetterId, Reading};
-use super::looks::{Looks, Pile};
-use crate::transport::{ErrorKind, TransportError};
+use super::looks::{Looks, Pile, check_name};
+use crate::__private::Shown;
+use crate::transport::{ErrorKind, TransportError, is_secret};
 
 /// How many letters one page has at most: more are several.
 const MOST: usize = 1_000;
@@ -105,6 +106,7 @@ impl Letters {
 
     /// Who names the queue of dead letters means the queue that they are of, and would be told that it has none.
     fn check(&self) -> Result<(), TransportError> {
+        check_name(self.looks.at(), &self.queue)?;
         let queue = self.queue.split('/').next().unwrap_or_default();
         if !queue.trim_end_matches(".fifo").ends_with(DEAD) {
             return Ok(());
@@ -116,6 +118,11 @@ impl Letters {
 
 impl fmt::Debug for Letters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Letters").field("at", self.looks.at()).field("queue", &self.queue).finish_non_exhaustive()
+        let mut shown = f.debug_struct("Letters");
+        shown.field("at", self.looks.at());
+        if !is_secret(&self.queue) {
+            shown.field("queue", &Shown::name(&self.queue));
+        }
+        shown.finish_non_exhaustive()
     }
 }

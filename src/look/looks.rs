@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::figures::QueueFigures;
 use super::letter::{Letter, LetterId, Reading};
-use crate::transport::{Address, BoxFuture, ErrorKind, Packet, TransportError};
+use crate::transport::{Address, BoxFuture, ErrorKind, Packet, TransportError, is_secret};
 
 /// A server that is looked at.
 pub(super) trait Looks: Send + Sync + 'static {
@@ -51,6 +51,19 @@ pub(super) trait Pile: Send + Sync + 'static {
 /// Who hears what comes.
 pub(super) trait Hears: Send + 'static {
     fn next(&mut self) -> BoxFuture<'_, Result<Vec<Packet>, TransportError>>;
+}
+
+/// Looks whether a name can be one that may be said.
+///
+/// # Errors
+///
+/// `Unsupported` for a URL with a user, which may have a password.
+pub(super) fn check_name(at: &Arc<str>, name: &str) -> Result<(), TransportError> {
+    if !is_secret(name) {
+        return Ok(());
+    }
+    let text = "a name is no URL with a user: write the URL before `#`, and the name alone behind it";
+    Err(TransportError::new(ErrorKind::Unsupported, at.clone(), text))
 }
 
 /// What is said of an address that has none of what is asked for.

@@ -64,6 +64,7 @@
 //!
 //! Nothing here is created or migrated by looking, and nothing of a secret is in what is shown.
 
+mod checkup;
 mod server;
 mod figures;
 mod letter;
@@ -74,6 +75,7 @@ mod looks;
 mod servers;
 
 pub use crate::transport::{Address, AddressError, ServerKind};
+pub use checkup::{Checkup, Finding, Gravity};
 pub use figures::QueueFigures;
 pub use letter::{InvalidLetterId, Letter, LetterId, Reading};
 pub use letters::Letters;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::figures::QueueFigures;
 use super::letters::Letters;
-use super::looks::Looks;
+use super::looks::{Looks, check_name};
 use super::servers;
 use super::tail::Tail;
 use crate::transport::{Address, TransportError};
@@ -59,6 +59,7 @@ impl Server {
     /// - `Unsupported` for a name that no queue can have.
     /// - `Unreachable` and others of the server.
     pub async fn queue(&self, name: &str) -> Result<QueueFigures, TransportError> {
+        check_name(self.looks.at(), name)?;
         self.looks.queue(name).await
     }
 
@@ -75,6 +76,7 @@ impl Server {
     /// - `Unsupported` with SQS, where whoever receives a message takes it from others for a while.
     /// - `Unreachable` and others of the server.
     pub async fn tail(&self, queue: &str) -> Result<Tail, TransportError> {
+        check_name(self.looks.at(), queue)?;
         self.looks.tail(queue).await.map(Tail::new)
     }
 }

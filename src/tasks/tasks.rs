@@ -246,7 +246,8 @@ impl<D: TaskDatabase> Tasks<D> {
     }
 
     /// Sets how long nothing may be heard of a process before others take its jobs. It is extended while a job runs. The default
-    /// is 30 s, and the least is 3 s.
+    /// is 30 s, and the least is 3 s. What it was about to say of [batches](crate::TaskQueue::together) others take over in a third of that, and
+    /// within 10 s.
     pub fn lease(mut self, time: Duration) -> Self {
         self.options.lease = time.clamp(LEAST, FAR);
         self

@@ -11,7 +11,7 @@ use super::postgres;
 use super::sqlite;
 use super::{
     Abilities, Address, BoxFuture, Delivery, ErrorKind, Packet, Parking, Publisher, Pulse, ServerKind, Source,
-    TransportError,
+    TransportError, is_secret,
 };
 use crate::sql::memory::MemoryDatabase;
 
@@ -75,6 +75,10 @@ impl AnyQueue {
             let text = "it names no queue: write it behind `#`, as in `sqlite:shop.db#orders`";
             return Err(unsupported(&address.to_string(), text));
         };
+        if is_secret(name) {
+            let text = "a name is no URL with a user: write the URL before `#`, and the name alone behind it";
+            return Err(unsupported(&address.to_string(), text));
+        }
         match address.server() {
             ServerKind::Memory => Self::in_memory(address, name, creates),
             #[cfg(feature = "sqlite")]

@@ -65,6 +65,7 @@ pub use crate::sql::sqlite::{SqliteDatabase, SqliteDatabaseBuilder};
 pub use crate::sql::{TableStep, Tables};
 #[cfg(feature = "sqs")]
 pub(crate) use address::Aws;
+pub(crate) use address::is_secret;
 pub use address::{Address, AddressError, ServerKind};
 pub use any::AnyQueue;
 pub(crate) use any::not_built;

@@ -11,11 +11,14 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::completions::Completions;
+use super::demo::Demo;
+use super::doctor::Doctor;
 use super::make::Make;
 use super::man::Man;
 use super::new::New;
 use super::queues::{Dead, Publish, Stats, Tail};
 use super::schema::Schema;
+use super::top::Top;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::works::Migrate;
 use super::works::{Replay, Rounds, Tasks};
@@ -68,7 +71,10 @@ pub(super) struct Cli {
 enum Command {
     New(New),
     Make(Make),
+    Demo(Demo),
+    Top(Top),
     Stats(Stats),
+    Doctor(Doctor),
     Tail(Tail),
     Dead(Dead),
     Publish(Publish),
@@ -116,6 +122,9 @@ impl Cli {
         match &self.command {
             Command::New(new) => new.run(terminal),
             Command::Make(make) => make.run(terminal),
+            Command::Demo(demo) => demo.run(terminal),
+            Command::Top(top) => top.run(terminal),
+            Command::Doctor(doctor) => doctor.run(terminal),
             Command::Stats(stats) => stats.run(terminal),
             Command::Tail(tail) => tail.run(terminal),
             Command::Dead(dead) => dead.run(terminal),

@@ -5,6 +5,7 @@
 //! - `cli.rs`: the command line as a whole, what all commands take, and how one ends
 //! - `new.rs`: `convoke new`; `with.rs`: what it can be given along
 //! - `make/`: `convoke make …`
+//! - `demo.rs`: `convoke demo`; `top.rs`: `convoke top`; `doctor.rs`: `convoke doctor`
 //! - `at.rs`: what every command takes that works with a server
 //! - `queues/`: `convoke stats`, `tail`, `publish`, and `convoke dead …`
 //! - `works/`: `convoke tasks …`, `convoke rounds …`, `convoke migrate`, `convoke replay`
@@ -16,11 +17,14 @@
 mod at;
 mod cli;
 mod completions;
+mod demo;
+mod doctor;
 mod make;
 mod man;
 mod new;
 mod queues;
 mod schema;
+mod top;
 mod with;
 mod works;
 

@@ -15,6 +15,10 @@ impl Patience {
         Self(Duration::from_secs(seconds))
     }
 
+    pub(crate) fn time(self) -> Duration {
+        self.0
+    }
+
     /// The same, beyond a time that the server takes on purpose, as where it waits for something to come.
     pub(crate) fn beyond(self, time: Duration) -> Self {
         Self(self.0.saturating_add(time))

@@ -24,3 +24,13 @@ mod working;
 /// What is generated is built, and its tests are run.
 #[cfg(unix)]
 mod generated;
+
+/// The command in a terminal: a helper.
+#[cfg(unix)]
+mod pty;
+/// The demonstration, as lines and on a terminal.
+#[cfg(all(unix, feature = "sqlite"))]
+mod demo;
+/// The live view, in a terminal.
+#[cfg(unix)]
+mod top;

@@ -6,14 +6,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::rounds_look::Brokers;
 use super::standing::{DurableParty, DurableRound, DurableState, Seeing};
 use crate::__private::DeskBroker;
 use crate::__private::rounds::Charter;
 use crate::durable::durable::number;
-use crate::durable::running::{Answer, Ask, Bench, Law};
+use crate::durable::running::{Answer, Ask, Before, Bench, Law, RECENT};
 use crate::durable::store::{Kept, Place};
 use crate::durable::{DurableError, RoundFigures, RoundStore, key};
 use crate::transport::{ErrorKind, TransportError};
@@ -145,15 +145,24 @@ impl BrokerLook {
         let by: Option<Arc<str>> = by.filter(|by| !by.is_empty()).map(Into::into);
         let asks = [vec![Ask::Abort { reason: reason.into(), by: by.clone(), token: Uuid::now_v7() }]];
         let law = self.present_law().await?;
+        let (began, mut before) = (Instant::now(), None::<Before>);
         for turn in 0..TRIES {
             if turn > 0 {
                 sleep(PAUSE).await;
             }
-            let bench = Bench::new(&law, &places, &asks).again(turn > 0);
+            let bench = Bench::new(&law, &places, &asks).again(before.as_ref());
             match self.store.work(&places, &bench).await {
                 // It is known again by its token, if it was written.
-                Err(error) if error.kind() == ErrorKind::Unreachable && turn + 1 < TRIES => continue,
+                Err(error) if error.kind() == ErrorKind::Unreachable && turn + 1 < TRIES => {
+                    before.get_or_insert_with(|| Before::since(began));
+                    continue;
+                }
                 worked => worked?,
+            }
+            let unsure = bench.unsure().into_values().next();
+            if let (Some(key), Some(before)) = (unsure, &mut before) {
+                before.look(&key, self.store.history(&key, i64::MAX, RECENT).await?);
+                continue;
             }
             let answer = bench.done().into_iter().flatten().next().and_then(|done| done.answers.into_iter().next());
             match answer {

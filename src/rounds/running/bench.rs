@@ -173,12 +173,12 @@ impl<'a, P: Payload + DeserializeOwned> Bench<'a, P> {
     }
 
     /// Of a work of which nobody knows how it ended before.
-    pub(super) fn again(self, before: Option<&'a Before>) -> Self {
+    pub(in crate::durable) fn again(self, before: Option<&'a Before>) -> Self {
         Self { before, ..self }
     }
 
     /// The keys of places that were left as they are, for nobody knows what was done there before.
-    pub(super) fn unsure(&self) -> BTreeMap<usize, String> {
+    pub(in crate::durable) fn unsure(&self) -> BTreeMap<usize, String> {
         lock(&self.unsure).clone()
     }
 

@@ -17,14 +17,14 @@ use crate::durable::store::{Kept, Past};
 use crate::{EmitError, Payload, RoundId, Uuid};
 
 /// How many rounds of a key are looked at that came and went meanwhile.
-pub(super) const RECENT: usize = 100;
+pub(in crate::durable) const RECENT: usize = 100;
 
 /// By how much the clock of a database may be behind while a work is under way.
 const SLACK: Duration = Duration::from_secs(1);
 
 /// A work that was tried before.
 #[derive(Clone)]
-pub(super) struct Before {
+pub(in crate::durable) struct Before {
     since: Instant,
     /// By the key of the rounds.
     looked: HashMap<String, Looked>,
@@ -40,12 +40,12 @@ struct Looked {
 
 impl Before {
     /// Of a work that was tried then for the first time.
-    pub(super) fn since(since: Instant) -> Self {
+    pub(in crate::durable) fn since(since: Instant) -> Self {
         Self { since, looked: HashMap::new() }
     }
 
     /// Notes which rounds of a key are over.
-    pub(super) fn look(&mut self, key: &str, kept: Vec<Kept>) {
+    pub(in crate::durable) fn look(&mut self, key: &str, kept: Vec<Kept>) {
         let past = kept.into_iter().filter_map(|kept| match kept {
             Kept::Over(past) => Some(past),
             Kept::Open(..) => None,

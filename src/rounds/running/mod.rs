@@ -37,5 +37,6 @@ pub(super) use carrying::Carries;
 pub(super) use clerk::{Clerk, Relays};
 pub(super) use engine::Core;
 pub(crate) use gathering::{Gathering, Heard, Shape, Speech, Word};
+pub(super) use known::{Before, RECENT};
 pub(super) use queue::{Reply, Waiter};
 pub(crate) use tally::{Tally, limits};

@@ -164,7 +164,7 @@ impl IntoFuture for PostgresDatabaseBuilder {
 /// Connects once, and looks whether the process of the server knows what this connection has said when it began. A pooler refuses
 /// to hand that on, or leaves it out, and may give each transaction another process: one that does not know a statement by its name, or
 /// knows another one by it.
-async fn is_direct(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
+pub(crate) async fn is_direct(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
     let word = format!("{:x}", crate::__private::random());
     let mut first = match options.clone().options([(SESSION, &*word)]).connect().await {
         Ok(first) => first,

@@ -29,10 +29,12 @@ mod writers;
 
 pub(crate) use bells::Bell;
 pub use builder::PostgresDatabaseBuilder;
+pub(crate) use builder::is_direct;
 pub(crate) use bytes::{Form, body_of, is_text};
 pub use database::PostgresDatabase;
 pub(crate) use fault::{describe, late};
 pub(crate) use own::{COMMITTED, Own};
+pub(crate) use schema::indexes_of_steps;
 pub(crate) use session::{ALONE, BEGIN, Failed, array, begin, quoted};
 pub(crate) use within::{WITHIN, is_within};
 pub(crate) use writers::Settling;

@@ -27,6 +27,16 @@ const STEPS: Steps = Steps(&[
     Step { sql: include_str!("steps/6.sql"), older_go_on: true, brings: "durable rounds" },
 ]);
 
+/// Returns each index that the steps make, with its table.
+pub(crate) fn indexes_of_steps() -> impl Iterator<Item = (&'static str, &'static str)> {
+    STEPS.0.iter().flat_map(|step| step.sql.lines()).filter_map(|line| {
+        let made = line.trim_start().strip_prefix("CREATE ")?;
+        let (name, on) =
+            made.strip_prefix("UNIQUE ").unwrap_or(made).strip_prefix("INDEX ")?.split_once(" ON {schema}.")?;
+        Some((name, on.split_once(' ')?.0))
+    })
+}
+
 /// Makes what is missing. Two that start at once wait for each other: the second finds it done.
 pub(super) async fn migrate(core: &Core) -> Result<(), TransportError> {
     let sql = |error: sqlx::Error| describe(&core.at, &error);

@@ -43,12 +43,15 @@ const SWEEP_OTHERS: Duration = Duration::from_secs(1);
 /// How many jobs of a batch are looked at in one sweep, beside those that were there before it.
 const SWEPT: usize = 100;
 
+/// How long relays have what they are at, at the most.
+const LONGEST_LEASE: Duration = Duration::from_secs(10);
+
 /// How often outcomes are looked for that are to be deleted, and how long they are kept.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 const KEEP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Looks after batches until it is told to stop.
-pub(super) async fn run<D: TaskDatabase>(queue: TaskQueue<D>, mut stop: oneshot::Receiver<()>) {
+/// Looks after batches until it is told to stop. What it has left in its outboxes goes on elsewhere sooner than jobs do that it has left.
+pub(super) async fn run<D: TaskDatabase>(queue: TaskQueue<D>, lease: Duration, mut stop: oneshot::Receiver<()>) {
     let mut is_lost = false;
     let hall = loop {
         match queue.hall().open().await {
@@ -66,6 +69,7 @@ pub(super) async fn run<D: TaskDatabase>(queue: TaskQueue<D>, mut stop: oneshot:
         hall,
         jobs,
         relays: None,
+        lease: (lease / 3).min(LONGEST_LEASE),
         has_others: Arc::default(),
         sweep_from: now + PAUSE,
         purge_from: now + PURGE_EVERY,
@@ -120,6 +124,8 @@ struct Batches<D: TaskDatabase> {
     jobs: Arc<dyn Jobs>,
     /// Started when there is something for them.
     relays: Option<[ServiceHandle<RelayService>; 2]>,
+    /// For how long they have what they are at, unless they say that they live.
+    lease: Duration,
     has_others: Arc<AtomicBool>,
     sweep_from: Instant,
     purge_from: Instant,
@@ -160,6 +166,7 @@ impl<D: TaskDatabase> Batches<D> {
                 .named(format!("batches of tasks: {name}"))
                 .poll_every(POLL)
                 .stop_timeout(STOP_TIMEOUT)
+                .lease(self.lease)
                 .start()
         };
         Ok([relay(ends, "ends", to_rounds).await?, relay(closed, "what follows", to_next).await?])

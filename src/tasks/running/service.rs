@@ -111,7 +111,8 @@ impl<D: TaskDatabase> Actor for TasksService<D> {
         if let Some(queue) = self.queue.take() {
             let ((go_on, stop), (ended, end)) = (oneshot::channel(), oneshot::channel());
             self.batches = Some((go_on, end));
-            ctx.spawn(super::batches::run(queue, stop).into_actor(self).map(|(), _, _| drop(ended)));
+            let lease = self.parts.options.lease;
+            ctx.spawn(super::batches::run(queue, lease, stop).into_actor(self).map(|(), _, _| drop(ended)));
         }
         let stats = self.parts.stats.clone();
         let mut was_healthy = true;

@@ -18,3 +18,4 @@ pub use address::Address;
 pub(crate) use address::Aws;
 pub use error::AddressError;
 pub use kind::ServerKind;
+pub(crate) use shown::is_secret;

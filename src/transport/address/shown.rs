@@ -46,8 +46,16 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// Whether a name is a URL with a user and perhaps a password, as nothing is called: it is refused, and not shown.
+pub(crate) fn is_secret(name: &str) -> bool {
+    name.contains("://") && name.contains('@')
+}
+
 /// The name as an address has it, so that it can be typed again.
 fn written(name: &str) -> String {
+    if is_secret(name) {
+        return "…".to_owned();
+    }
     utf8_percent_encode(name, IN_NAME).collect()
 }
 

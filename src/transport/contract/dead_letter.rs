@@ -154,8 +154,14 @@ impl DeadLetterRecord {
     }
 
     /// Turns a dead letter back into the packet that it was. Any other packet stays as it is.
-    pub fn revive(mut packet: Packet) -> Packet {
-        if let Some(record) = Self::of(&packet) {
+    pub fn revive(packet: Packet) -> Packet {
+        Self::apart(packet).0
+    }
+
+    /// The packet that a dead letter was, and its record, which is read once.
+    pub(crate) fn apart(mut packet: Packet) -> (Packet, Option<Self>) {
+        let read = Self::of(&packet);
+        if let Some(record) = read.clone() {
             packet.attributes.remove(DEAD_LETTER);
             let there = std::mem::take(&mut packet.attributes);
             // Of several of one name the first counts, and before it what is there.
@@ -168,7 +174,7 @@ impl DeadLetterRecord {
                 packet.topic = record.topic;
             }
         }
-        packet
+        (packet, read)
     }
 }
 

@@ -31,4 +31,5 @@ mod allow;
 pub use builder::SqsBuilder;
 pub(crate) use dead::dead_of;
 pub(crate) use look::{SqsFigures, queue_names};
+pub(crate) use redrive::Redrive;
 pub use sqs::Sqs;

@@ -16,7 +16,7 @@ pub(super) const MAX_RECEIVES: u32 = 1_000;
 
 /// A redrive policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Redrive {
+pub(crate) struct Redrive {
     target: String,
     receives: u32,
 }
@@ -28,12 +28,17 @@ impl Redrive {
     }
 
     /// Reads one. AWS writes the number as one, and others as a text.
-    pub(super) fn read(policy: &str) -> Option<Self> {
+    pub(crate) fn read(policy: &str) -> Option<Self> {
         let policy: Value = serde_json::from_str(policy).ok()?;
         let target = policy.get("deadLetterTargetArn")?.as_str()?.to_owned();
         let receives = policy.get("maxReceiveCount")?;
         let receives = receives.as_u64().or_else(|| receives.as_str()?.parse().ok())?;
         Some(Self { target, receives: receives.try_into().unwrap_or(u32::MAX) })
+    }
+
+    /// After how many receipts it moves a message.
+    pub(crate) fn receives(&self) -> u32 {
+        self.receives
     }
 
     pub(super) fn written(&self) -> String {

@@ -2,6 +2,7 @@
 //!
 //! `Sqs::queue(name) → builder.rs → Sqs → publish.rs, source.rs`
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -131,6 +132,12 @@ impl Sqs {
         };
         *self.queue.arn.lock().unwrap_or_else(PoisonError::into_inner) = Some(arn.clone());
         Ok(arn)
+    }
+
+    /// Returns all attributes of the queue, by the names that AWS gives them.
+    pub(crate) async fn settings(&self) -> Result<HashMap<String, String>, TransportError> {
+        let there = self.queue.attributes(&[QueueAttributeName::All]).await?;
+        Ok(there.into_iter().map(|(name, value)| (name.as_str().to_owned(), value)).collect())
     }
 
     /// Returns the queue of the dead letters, with the settings of this queue. If there is none, calls on the returned

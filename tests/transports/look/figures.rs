@@ -37,9 +37,8 @@ pub(super) async fn what_waits_is_lent_and_dead_is_counted_as_far_as_the_server_
 
     lent.dead_letter(DeadReason::Permanent, vec!["no such book".to_owned()]).await.unwrap();
     until("one is dead", async || server.queue(&name).await.unwrap().dead == Some(1)).await;
-    let figures = server.queue(&name).await.unwrap();
-    assert_eq!((figures.waiting, figures.in_flight), (Some(2), place.tells_in_flight.then_some(0)));
     worker.close().await.unwrap();
+    until("what it had is back", async || server.queue(&name).await.unwrap().waiting == Some(2)).await;
 
     // All that there are: the queue of dead letters is counted, and not listed.
     let all: Vec<QueueFigures> = server.queues().await.unwrap();
@@ -91,8 +90,8 @@ pub(super) async fn a_group_has_figures_of_its_own(place: &Place) {
     let mut billing = open(place, &group).await;
     // The group without a name is there once somebody has opened it.
     let mut plain = queue.clone();
-    plain.open(1).await.unwrap();
-    billing.open(1).await.unwrap();
+    plain.open(10).await.unwrap();
+    billing.open(10).await.unwrap();
     publish(&queue, &[packet(1), packet(2)]).await;
     for delivery in receive(&mut billing, 2).await {
         delivery.ack().await.unwrap();

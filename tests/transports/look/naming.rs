@@ -40,6 +40,8 @@ pub(super) async fn hostile_names_are_errors_and_do_nothing(place: &Place) {
             assert!(!text.contains(['\u{1b}', '\n', '\0', '\u{202e}']) && text.len() < 20_000, "{hostile:?}: {text}");
             assert!(!text.contains("geheim"), "{text}");
         };
+        let shown = format!("{} {:?}", place.address(hostile), server.letters(hostile));
+        assert!(!shown.contains("geheim") && !shown.contains(['\u{1b}', '\n', '\0', '\u{202e}']), "{shown}");
         let error = server.queue(hostile).await.unwrap_err();
         plain(&error);
         assert!(!error.is_temporary(), "{hostile:?}: {error}");

@@ -87,7 +87,9 @@ pub(super) async fn a_redrive_that_is_interrupted_loses_nothing(place: &Place) {
             break;
         }
     }
-    assert!(given_up > 0, "none was interrupted");
+    // In memory it is one step, between whose beginning and end nobody comes.
+    let is_one_step = place.server().server() == convoke::look::ServerKind::Memory;
+    assert!(given_up > 0 || is_one_step, "none was interrupted");
     // And then it goes on.
     until("all are back", async || {
         let letters = server.letters(&name);

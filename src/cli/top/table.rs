@@ -1,0 +1,199 @@
+//! What is shown: tables whose cells know how they are written and compared.
+
+use std::cmp::Ordering;
+use std::time::Duration;
+
+use crate::error::shown;
+use crate::view::{UNKNOWN, age, figure};
+
+/// A cell. `None` is what the server does not tell; it comes last in every order.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Cell {
+    Text(String),
+    Count(Option<u64>),
+    /// A count that goes no further than this one: there are that many, or more.
+    AtLeast(u64),
+    Age(Option<Duration>),
+    /// By how much a count has changed, each second.
+    Change(Option<f64>),
+}
+
+impl Cell {
+    /// The cell as it may be shown: nothing of it steers a terminal.
+    pub(super) fn written(&self) -> String {
+        match self {
+            Self::Text(text) => shown(text),
+            Self::Count(count) => figure(*count),
+            Self::AtLeast(count) => figure(Some(*count)) + "+",
+            Self::Age(time) => age(*time),
+            Self::Change(Some(change)) if change.abs() < 0.05 => "0".to_owned(),
+            Self::Change(Some(change)) => format!("{change:+.1}"),
+            Self::Change(None) => UNKNOWN.to_owned(),
+        }
+    }
+
+    /// Whether it stands at the right of its column.
+    fn is_number(&self) -> bool {
+        !matches!(self, Self::Text(_))
+    }
+
+    fn value(&self) -> Option<f64> {
+        match self {
+            Self::Text(_) => None,
+            #[expect(clippy::cast_precision_loss, reason = "it is compared, and no more")]
+            Self::Count(count) => count.map(|count| count as f64),
+            #[expect(clippy::cast_precision_loss, reason = "it is compared, and no more")]
+            Self::AtLeast(count) => Some(*count as f64),
+            Self::Age(age) => age.map(|age| age.as_secs_f64()),
+            Self::Change(value) => *value,
+        }
+    }
+
+    fn compared(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Text(one), Self::Text(other)) => one.cmp(other),
+            _ => match (self.value(), other.value()) {
+                // The largest first.
+                (Some(one), Some(other)) => other.total_cmp(&one),
+                (one, other) => one.is_none().cmp(&other.is_none()),
+            },
+        }
+    }
+}
+
+/// A table: a title, the names of its columns, and rows with as many cells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Table {
+    pub(super) title: String,
+    pub(super) columns: Vec<&'static str>,
+    pub(super) rows: Vec<Vec<Cell>>,
+    /// What is wrong with it, in place of what it would show.
+    pub(super) fault: Option<String>,
+}
+
+impl Table {
+    /// Puts the rows in the order of this column; those that are equal there stay as they are.
+    pub(super) fn sort(&mut self, column: usize) {
+        self.rows.sort_by(|one, other| match (one.get(column), other.get(column)) {
+            (Some(one), Some(other)) => one.compared(other),
+            _ => Ordering::Equal,
+        });
+    }
+
+    /// Leaves the rows in whose texts this stands.
+    pub(super) fn filter(&mut self, text: &str) {
+        let text = text.to_lowercase();
+        self.rows
+            .retain(|row| row.iter().any(|cell| matches!(cell, Cell::Text(is) if is.to_lowercase().contains(&text))));
+    }
+
+    /// The lines of the table in so many columns of a terminal: its head first. What does not fit is cut from the first column, whose
+    /// texts are the longest, and then columns from the right. A sign marks the column by which it is sorted.
+    pub(super) fn lines(&self, width: usize, sorted: Option<usize>) -> Vec<String> {
+        let name = |(column, name): (usize, &&str)| format!("{name}{}", if sorted == Some(column) { "▾" } else { "" });
+        let mut cells: Vec<Vec<String>> = vec![self.columns.iter().enumerate().map(name).collect()];
+        cells.extend(self.rows.iter().map(|row| row.iter().map(Cell::written).collect()));
+        let mut widths: Vec<usize> = (0..self.columns.len())
+            .map(|column| cells.iter().filter_map(|row| row.get(column)).map(|text| text.chars().count()).max())
+            .map(Option::unwrap_or_default)
+            .collect();
+        while widths.len() > 1 && needed(&widths) > width {
+            let spare = needed(&widths) - width;
+            let first = widths.first().copied().unwrap_or_default();
+            if first >= spare + LEAST {
+                if let Some(first) = widths.first_mut() {
+                    *first -= spare;
+                }
+            } else {
+                widths.pop();
+            }
+        }
+        let numbers: Vec<bool> = (0..widths.len())
+            .map(|column| self.rows.first().and_then(|row| row.get(column)).is_some_and(Cell::is_number))
+            .collect();
+        let line = |row: &Vec<String>| {
+            let mut line = String::new();
+            for (column, (text, width)) in row.iter().zip(&widths).enumerate() {
+                if column > 0 {
+                    line.push_str("  ");
+                }
+                let text = cut(text, *width);
+                if numbers.get(column) == Some(&true) {
+                    line.push_str(&format!("{text:>width$}"));
+                } else {
+                    line.push_str(&format!("{text:<width$}"));
+                }
+            }
+            line.trim_end().chars().take(width).collect()
+        };
+        cells.iter().map(line).collect()
+    }
+}
+
+/// The first column is cut down to this, and no further while others can go.
+const LEAST: usize = 10;
+
+fn needed(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)
+}
+
+/// A text in so many columns, with a sign that there was more.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(std::iter::once('…')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let row = |name: &str, waiting, oldest: Option<u64>| {
+            vec![Cell::Text(name.to_owned()), Cell::Count(waiting), Cell::Age(oldest.map(Duration::from_secs))]
+        };
+        let rows =
+            vec![row("orders", Some(1_204), Some(75)), row("mails", None, None), row("a\u{1b}[31m", Some(7), Some(0))];
+        Table { title: "queues".to_owned(), columns: vec!["QUEUE", "WAITING", "OLDEST"], rows, fault: None }
+    }
+
+    #[test]
+    fn names_stand_left_and_counts_right() {
+        let lines = table().lines(80, None);
+        assert_eq!(lines[0], "QUEUE        WAITING  OLDEST");
+        assert_eq!(lines[1], "orders         1,204     75s");
+        assert_eq!(lines[2], "mails              –       –");
+        assert_eq!(lines[3], r"a\u{1b}[31m        7      0s");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut() {
+        let mut long = table();
+        long.rows[0][0] = Cell::Text("a-queue-with-a-very-long-name".to_owned());
+        assert_eq!(long.lines(29, None)[1], "a-queue-wit…    1,204     75s");
+        assert_eq!(long.lines(20, None)[1], "a-queue-wi…    1,204");
+        for width in 0..40 {
+            assert!(long.lines(width, None).iter().all(|line| line.chars().count() <= width), "{width}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_comes_last() {
+        let mut table = table();
+        table.sort(1);
+        let names: Vec<String> = table.rows.iter().map(|row| row[0].written()).collect();
+        assert_eq!(names, ["orders", r"a\u{1b}[31m", "mails"]);
+        table.sort(0);
+        assert_eq!(table.rows[1][0].written(), "mails");
+        table.filter("ORD");
+        assert_eq!(table.rows.len(), 1);
+    }
+
+    #[test]
+    fn what_changes_has_one_digit() {
+        assert_eq!(Cell::Change(Some(-3.25)).written(), "-3.2");
+        assert_eq!(Cell::Change(Some(0.01)).written(), "0");
+        assert_eq!(Cell::AtLeast(10_000).written(), "10,000+");
+    }
+}
