@@ -159,12 +159,12 @@ impl BrokerLook {
                 }
                 worked => worked?,
             }
-            let unsure = bench.unsure().into_values().next();
+            let (unsure, done) = (bench.unsure().into_values().next(), bench.done());
             if let (Some(key), Some(before)) = (unsure, &mut before) {
                 before.look(&key, self.store.history(&key, i64::MAX, RECENT).await?);
                 continue;
             }
-            let answer = bench.done().into_iter().flatten().next().and_then(|done| done.answers.into_iter().next());
+            let answer = done.into_iter().flatten().next().and_then(|done| done.answers.into_iter().next());
             match answer {
                 Some(Answer::Written(round) | Answer::Over(round, _)) => return Ok(round),
                 Some(Answer::Refused(error)) => return Err(self.refused(error, key, by).await),

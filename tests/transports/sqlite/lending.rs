@@ -97,6 +97,7 @@ async fn a_file_of_the_first_version_gets_what_is_missing() {
     for step in [
         "ALTER TABLE convoke_delivery DROP COLUMN marked",
         "ALTER TABLE convoke_delivery DROP COLUMN record",
+        "ALTER TABLE convoke_delivery DROP COLUMN redriven",
         "UPDATE convoke_schema SET version = 1",
     ] {
         sqlx::query(step).execute(old.pool()).await.unwrap();

@@ -18,9 +18,9 @@ use crate::view::{age, figure};
 
 const EXAMPLES: &str = "\
 Examples:
-  convoke stats sqlite:shop.db           # all queues of a file
-  convoke stats redis://localhost#orders # one queue
-  convoke stats --context shop --watch   # every 2 seconds
+  convoke stats sqlite:shop.db            # all queues of a file
+  convoke stats redis://localhost#orders  # one queue
+  convoke stats --context shop --watch    # every 2 seconds
 
 A – stands for what the server does not tell. 10,000+ is as far as a database is counted.";
 
