@@ -167,7 +167,7 @@ pub(super) async fn unclaimed(
 }
 
 /// The plans of these are the same with a million rows as with none.
-const PLAN: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off;";
+const PLAN: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off; SET LOCAL jit = off;";
 
 /// The statement for the jobs behind a place. Of those that run there are as many as workers have hands: they are read as a whole, for
 /// the end of a lease moves.

@@ -73,8 +73,8 @@ mod tests {
         prepare(&mut connection).await.unwrap();
         let plans = [
             (Section::Running, "convoke_job_times (state=?)"),
-            (Section::Ready, "convoke_job_ready (lane>?)"),
-            (Section::Turn, "convoke_job_turns (lane>?)"),
+            (Section::Ready, "convoke_job_ready ((lane,rank)>(?,?))"),
+            (Section::Turn, "convoke_job_turns ((lane,key,rank)>(?,?,?))"),
             (Section::Ahead, "convoke_job_times (state=? AND at>?)"),
             (Section::Done, "convoke_job_times (state=? AND at>?)"),
             (Section::Failed, "convoke_job_times (state=? AND at>?)"),

@@ -115,6 +115,12 @@ impl Replay {
         let position = replayed.position.to_string();
         if terminal.is_json() {
             terminal.document(&json!({ "position": position, "queue": queue, "told": replayed.told }))?;
+        } else if replayed.told == 0 {
+            terminal.print(&format!(
+                "Nothing was replayed to {}: no event of {} fits\n",
+                shown(queue),
+                shown(&store)
+            ))?;
         } else {
             terminal.print(&format!(
                 "{} replayed to {}, the last at {position}\n",
@@ -214,8 +220,10 @@ fn edges(mut replaying: Replaying, from: Option<Edge>, to: Option<Edge>) -> Repl
 
 /// Says how far it came, and how the next one goes on.
 fn go_on(error: Error, told: u64, position: Position) -> Error {
-    let error = error.after(&format!("{} replayed", events(told)));
-    if told == 0 { error } else { error.hint(format!("go on with --from {position}")) }
+    match told {
+        0 => error,
+        _ => error.after(&format!("{} replayed", events(told))).hint(format!("go on with --from {position}")),
+    }
 }
 
 fn events(count: u64) -> String {
