@@ -7,10 +7,11 @@
 //! ```
 //!
 //! In reading order: `clerk` takes what members say, and lets consumers in. `queue` has what waits to be written and who waits for an
-//! end, `engine` writes and looks, and `telling` is who is told what came of that. `bench` is where a work is judged, `sitting` one place of it, `unworked` one that this process does
-//! not work out, `known` what was said before, `leases` how its parties are asked, and `next` the round behind one that closes. `carrying/` has what waits for a name in the
-//! store come to this process: rounds to its consumers, and questions to its parties. `gathering` is for a part of
-//! Convoke that keeps rounds for itself, as batches of tasks do, and `tally` one of these as it reads it.
+//! end, `engine` writes and looks, and `telling` is who is told what came of that. `bench` is where a work is judged, `sitting` one place
+//! of it, `unworked` one that this process does not work out, `known` what was said before, `leases` how its parties are asked, and `next`
+//! the round behind one that closes. `carrying/` has what waits for a name in the store come to this process: rounds to its consumers, and
+//! questions to its parties. `gathering` is for a part of Convoke that keeps rounds for itself, as batches of tasks do, and `tally` one of
+//! these as it reads it.
 //!
 //! Nothing that a process knows decides: a sitting goes by the rows that it is given, in the transaction that has them locked.
 
