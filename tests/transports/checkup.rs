@@ -11,7 +11,7 @@ use super::servers::sqlite::Folder;
 
 async fn look(url: &str) -> Vec<Finding> {
     let address: Address = url.parse().unwrap();
-    Checkup::new().of(&address).await.unwrap();
+    Checkup::new().of(&address).await.unwrap()
 }
 
 /// How serious the worst finding about this is.
@@ -72,8 +72,7 @@ async fn a_rabbitmq_says_whether_the_queue_is_there() {
     let server = RabbitMqServer::start().await.unwrap();
     let url = format!("{}#checked", server.url());
     assert_eq!(about(&look(&url).await, "queue"), Gravity::Broken);
-    let at = convoke::transport::RabbitMqServer::at(server.url()).unwrap();
-    let _queue = RabbitMq::queue("checked").server(&at).create_if_missing().await.unwrap();
+    let _queue = RabbitMq::queue("checked").at(server.url()).create_if_missing().await.unwrap();
     let findings = look(&url).await;
     assert!(findings.iter().all(|finding| finding.gravity() < Gravity::Risk), "{findings:#?}");
     assert_eq!(about(&findings, "dead letters"), Gravity::Right);

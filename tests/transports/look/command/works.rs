@@ -101,7 +101,8 @@ fn what_postgres_keeps_beside_queues_is_looked_at_and_repaired() {
         let listed = lines(&["tasks", "list", url, "--task", "SendReceipt", "--json"]).await;
         assert_eq!(listed.len(), 5);
         assert!(listed.iter().all(|job| job["state"] == "waiting"), "{listed:?}");
-        let hands = tokio::join!(run(&["tasks", "cancel", url, &first]), run(&["tasks", "cancel", url, &first]));
+        let cancel = ["tasks", "cancel", url, &first];
+        let hands = tokio::join!(run(&cancel), run(&cancel));
         assert!(hands.0.status.success() && hands.1.status.success(), "both have it end");
         assert!(jobs[0].status().await.unwrap().unwrap().is_cancelled());
         let bus = EventBus::default();
