@@ -1,12 +1,14 @@
 //! A file of SQLite.
 
+use std::path::Path;
+
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
 use super::finding::Finding;
 use crate::look::Address;
 use crate::sql::sqlite::describe;
-use crate::transport::TransportError;
+use crate::transport::{ErrorKind, TransportError};
 
 /// What a file says of itself.
 struct Facts {
@@ -20,6 +22,10 @@ struct Facts {
 
 pub(super) async fn look(address: &Address) -> Result<Vec<Finding>, TransportError> {
     let at = address.to_string().into();
+    // SQLite says the same of a file that is not there and of one that it may not read.
+    if !Path::new(address.path()).exists() {
+        return Err(TransportError::new(ErrorKind::Missing, address.to_string(), "there is no such file"));
+    }
     let asked = async {
         // Read only: it neither makes the file, nor the log beside it.
         let options = SqliteConnectOptions::new().filename(address.path()).read_only(true).create_if_missing(false);

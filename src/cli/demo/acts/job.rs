@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use actix::clock::timeout;
 use convoke::prelude::*;
 use convoke::transport::Sqlite;
 use convoke::{Attempt, Fault, Tasks};
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 
 use crate::demo::stage::{Stage, Tone};
 
@@ -34,13 +36,18 @@ pub(super) async fn play(stage: &Stage, folder: &Path) -> Result<(), Failure> {
     let db = Sqlite::open(folder.join("jobs.db")).await?;
     let server = Arc::new(MailServer { is_there: AtomicBool::new(false) });
     let bus = EventBus::builder().provide_as::<MailServer>(server.clone()).build();
-    let heard = act.clone();
-    let _sent = bus.on(move |sent: &InvoiceSent| {
-        heard.row("event", Tone::Good, 100, format!("InvoiceSent for order {}", sent.order));
+    // An end is known to the database before its event is heard.
+    let (heard, mut hears) = mpsc::unbounded_channel();
+    let (hears_sent, hears_failed) = (heard.clone(), heard);
+    let sent = act.clone();
+    let _sent = bus.on(move |event: &InvoiceSent| {
+        sent.row("event", Tone::Good, 100, format!("InvoiceSent for order {}", event.order));
+        let _ = hears_sent.send(());
     })?;
     let failed = act.clone();
     let _failed = bus.on(move |failure: &convoke::TaskFailed| {
         failed.row("event", Tone::Bad, 100, format!("TaskFailed: {}", failure.detail));
+        let _ = hears_failed.send(());
     })?;
     let tried = act.clone();
     let send = async move |task: Arc<SendInvoice>, attempt: Attempt, server: Inject<MailServer>| {
@@ -56,6 +63,7 @@ pub(super) async fn play(stage: &Stage, folder: &Path) -> Result<(), Failure> {
     let job = tasks.enqueue(SendInvoice { order: 7 }).await?;
     let limit = Duration::from_secs(30);
     if let Some(status) = job.wait(limit).await? {
+        timeout(limit, hears.recv()).await?;
         act.row("invoice", Tone::Bad, 100, format!("a dead letter after {} attempts", status.attempt()));
     }
     act.pause(1_200).await;
@@ -64,7 +72,7 @@ pub(super) async fn play(stage: &Stage, folder: &Path) -> Result<(), Failure> {
     act.pause(700).await;
     job.retry().await?;
     let done = job.wait(limit).await?;
-    bus.drain().await;
+    timeout(limit, hears.recv()).await?;
     tasks.stop().await;
     if done.is_some_and(|status| status.state() == convoke::JobState::Done) {
         act.verdict(Tone::Good, "it failed three times, was kept, and is done");
