@@ -44,11 +44,11 @@ impl Context {
             let text = format!("context `{}` names ${{{variable}}}, which is not set", shown(&self.name));
             Error::refused(text).hint(format!("set it in the environment: {variable}=…"))
         })?;
-        Ok(self.from_here(url))
+        Ok(self.beginning_here(url))
     }
 
     /// A file of SQLite is found from the folder of `convoke.toml`, wherever a command is called.
-    fn from_here(&self, url: String) -> String {
+    fn beginning_here(&self, url: String) -> String {
         let Some(file) = url.strip_prefix("sqlite:") else { return url };
         // As an address reads it: a path may have a `#`.
         let end = file.rfind('#').unwrap_or(file.len());
