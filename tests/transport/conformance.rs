@@ -137,8 +137,9 @@ impl Source for End {
             let warp = |delivery: Delivery| {
                 let attempt = if wrong == Wrong::Forgets { 1 } else { delivery.attempt() };
                 let (packet, lease) = (delivery.packet().clone(), delivery.lease());
-                let source = delivery.source().to_owned();
+                let (source, place) = (delivery.source().to_owned(), delivery.place());
                 let warped = Delivery::new(source, packet, attempt, Warped(Some(delivery), wrong));
+                let warped = place.into_iter().fold(warped, |warped, (at, redriven)| warped.with_place(at, redriven));
                 lease.into_iter().fold(warped, Delivery::with_lease)
             };
             Ok(deliveries.into_iter().map(warp).collect())

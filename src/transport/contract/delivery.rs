@@ -66,7 +66,8 @@ pub trait Receipt: Send + 'static {
     /// somebody [redrives or discards](super::Parking) the letter. Returns how many packets are behind it by now. The
     /// packet has a key; without one, a [`Delivery`] is a dead letter as any other.
     ///
-    /// Implement it if the [`Abilities`](super::Abilities) of your transport have `park`. The default settles nothing.
+    /// Implement it if the [`Abilities`](super::Abilities) of your transport have `park`, and say where each delivery
+    /// [stands](Delivery::with_place). The default settles nothing.
     ///
     /// # Errors
     ///
@@ -167,12 +168,8 @@ pub struct Delivery {
     receipt: Option<Box<dyn Receipt>>,
 }
 
-/// Where a delivery stands in its queue, and how often it was redriven there: what is redriven anywhere else stands elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
-    position: u64,
-    redriven: u64,
-}
+/// The position of a delivery in its queue, and how often it was redriven there: what is redriven anywhere else stands elsewhere.
+pub(crate) type Place = (u64, u64);
 
 impl Delivery {
     /// Creates a delivery of the source of this name, received now. `attempt` counts from 1. It has to be counted by
@@ -211,19 +208,14 @@ impl Delivery {
     /// comes again, and has nobody hear it a second time. By its place, it does not take one for it that was redriven
     /// meanwhile. Without a place, it tells the two apart by their attempts, as long as the redriven one had fewer.
     pub fn with_place(mut self, position: u64, redriven: u64) -> Self {
-        self.place = Some(Place { position, redriven });
+        self.place = Some((position, redriven));
         self
     }
 
-    pub(crate) fn place(&self) -> Option<Place> {
+    /// Returns the position of the delivery in its queue, and how often it was redriven there, if its transport [tells
+    /// that](Self::with_place).
+    pub fn place(&self) -> Option<(u64, u64)> {
         self.place
-    }
-
-    /// It stands where another one does, which is in its receipt.
-    #[cfg(feature = "testing")]
-    pub(crate) fn placed_as(mut self, other: Option<Place>) -> Self {
-        self.place = other;
-        self
     }
 
     /// Returns the packet.

@@ -355,7 +355,8 @@ impl Reluctant {
         let (source, packet) = (lent.source().to_owned(), lent.packet().clone());
         let (attempt, lease, is_marked, place) = (lent.attempt(), lent.lease(), lent.is_marked(), lent.place());
         let receipt = Self { lent, mood: mood.clone() };
-        let delivery = Delivery::new(source, packet, attempt, receipt).with_mark(is_marked).placed_as(place);
+        let delivery = Delivery::new(source, packet, attempt, receipt).with_mark(is_marked);
+        let delivery = place.into_iter().fold(delivery, |delivery, (at, redriven)| delivery.with_place(at, redriven));
         match lease {
             Some(lease) => delivery.with_lease(lease),
             None => delivery,

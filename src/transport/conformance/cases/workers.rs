@@ -343,7 +343,8 @@ impl Grip {
         let (source, packet) = (lent.source().to_owned(), lent.packet().clone());
         let (attempt, lease, is_marked, place) = (lent.attempt(), lent.lease(), lent.is_marked(), lent.place());
         let grip = Self { lent: Some(lent), life: life.clone() };
-        let delivery = Delivery::new(source, packet, attempt, grip).with_mark(is_marked).placed_as(place);
+        let delivery = Delivery::new(source, packet, attempt, grip).with_mark(is_marked);
+        let delivery = place.into_iter().fold(delivery, |delivery, (at, redriven)| delivery.with_place(at, redriven));
         match lease {
             Some(lease) => delivery.with_lease(lease),
             None => delivery,
