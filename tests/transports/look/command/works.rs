@@ -42,7 +42,8 @@ async fn document(words: &[&str]) -> Value {
 /// Rounds of a broker that the chair alone may abort: looked at, asked why, and aborted by their key.
 async fn rounds_are_looked_at_and_aborted<D: RoundDatabase>(db: &D, url: &str) {
     let none = ends(&["rounds", "list", url], 0).await;
-    assert!(none.contains("has no durable broker"), "{none}");
+    // Where jobs are enqueued there is one that has their batches.
+    assert!(none.contains("has no durable broker") || none.contains("no round is open, of one broker"), "{none}");
     let board = Broker::<String>::new(DAY).expects(["legal", "finance"]).durable(db, "board");
     let board = board.aborted_by(["chair"]).await.unwrap();
     let legal = Emitter::join(&board, "legal").await.unwrap();
