@@ -121,6 +121,7 @@ impl Fate {
         match fault {
             Some(Fault::FailsBefore(times)) if times > 1 => state.next = Some(Fault::FailsBefore(times - 1)),
             Some(Fault::FailsAfter(times)) if times > 1 => state.next = Some(Fault::FailsAfter(times - 1)),
+            Some(Fault::IsRefusedAfter) => state.next = Some(Fault::IsRefused),
             _ => {}
         }
         state.met += u32::from(fault.is_some());
@@ -252,7 +253,7 @@ impl FrailRounds {
                 self.fate.die().await
             }
             Fault::FailsBefore(_) => Err(error(ErrorKind::Unreachable)),
-            Fault::FailsAfter(_) => {
+            Fault::FailsAfter(_) | Fault::IsRefusedAfter => {
                 self.inner_work(places, judge).await?;
                 Err(error(ErrorKind::Unreachable))
             }

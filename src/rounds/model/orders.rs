@@ -59,6 +59,8 @@ fn spec(need: Need, expected: &[&'static str]) -> Spec {
 #[derive(Clone, Default)]
 struct Witness {
     outcomes: Rc<RefCell<BTreeMap<RoundId, BTreeSet<String>>>>,
+    /// How often each has said this.
+    said: Rc<RefCell<BTreeMap<(&'static str, u32), usize>>>,
     /// Who was told that a signal is a row, and of which round.
     committed: Rc<RefCell<Vec<(RoundId, &'static str, u32)>>>,
     parties: Rc<RefCell<Vec<oneshot::Receiver<()>>>>,
@@ -70,6 +72,11 @@ impl Witness {
         let (done, ended) = oneshot::channel();
         self.parties.borrow_mut().push(ended);
         let (witness, says, broker) = (self.clone(), says.to_vec(), process.broker.clone());
+        for (_, word, _) in &says {
+            if let Word::Signal(payload) = word {
+                *self.said.borrow_mut().entry((NAMES[name], *payload)).or_default() += 1;
+            }
+        }
         let fate = process.fate.clone();
         let speaks = async move {
             let member = Emitter::new(NAMES[name]).weight(WEIGHTS[number][name]);
@@ -130,10 +137,12 @@ async fn two_processes(spec: &Spec, stories: &RefCell<BTreeSet<String>>) {
         Process::start(db, number, spec).await
     };
     let (first, second) = (start(0).await, start(1).await);
-    // In every other order the second one dies within one of its transactions.
-    let fault = (random() % 2 == 0).then(|| match random() % 5 {
+    // In every other order the second one dies within one of its transactions, or is not told that it has committed and tries it again.
+    let fault = (random() % 2 == 0).then(|| match random() % 8 {
         0 => Fault::DiesBefore,
         1 => Fault::DiesAfter,
+        2 | 3 => Fault::FailsAfter(1 + u32::try_from(random() % 3).unwrap()),
+        4 => Fault::IsRefusedAfter,
         _ => Fault::DiesWithin(1 + usize::try_from(random() % 8).unwrap()),
     });
     let signal = |key, payload, awaits_end| (key, Word::Signal(payload), awaits_end);
@@ -143,7 +152,7 @@ async fn two_processes(spec: &Spec, stories: &RefCell<BTreeSet<String>>) {
     witness.party(&second, 1, 0, &[signal(1, 9, true), signal(0, 1, false)]);
     witness.party(&second, 1, 2, &[signal(0, 2, true), (1, Word::Veto("never"), false)]);
     let fate = second.fate.clone();
-    let dies = fault.is_some();
+    let dies = fault.is_some_and(Fault::kills);
     testing::spawn(async move {
         for _ in 0..random() % 8 {
             crate::__private::gives_way().await;
@@ -200,6 +209,12 @@ async fn two_processes(spec: &Spec, stories: &RefCell<BTreeSet<String>>) {
         let counts = outcome.contains(&format!("\"{name} {payload}\"")) || outcome.contains(&format!("\"{name} no\""));
         let counts = counts || outcome.contains(&format!("\"{name} never\"")) || spec.repeat == RepeatEmit::Replaces;
         assert!(counts, "{name} said {payload} to {round}, of which there is: {outcome}");
+    }
+    // And it counts once, however often it was tried.
+    for ((name, payload), said) in &*witness.said.borrow() {
+        let word = format!("\"{name} {payload}\"");
+        let counts = all.values().filter(|outcome| outcome.contains(&word)).count();
+        assert!(counts <= *said, "{name} has said {payload} {said} times, and it counts in {counts} rounds: {all:#?}");
     }
     stories.borrow_mut().insert(story);
     drop((first, second));

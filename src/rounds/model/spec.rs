@@ -198,6 +198,8 @@ pub(super) enum Fault {
     FailsBefore(u32),
     /// It has committed, and says so often that nobody knows.
     FailsAfter(u32),
+    /// It has committed, and says that nobody knows; and of what is tried then, that it will not have it.
+    IsRefusedAfter,
     /// The database will not have it.
     IsRefused,
 }

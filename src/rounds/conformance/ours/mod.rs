@@ -5,6 +5,8 @@
 
 #[cfg(feature = "postgres")]
 mod locks;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod left;
 mod names;
 mod seeing;
 #[cfg(feature = "redis")]
