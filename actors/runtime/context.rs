@@ -65,12 +65,24 @@ pub struct LocalContext<A: Player> {
     mailbox: RefCell<Option<AddressReceiver<A>>>,
     /// One is what a session has, and a table for it would be one allocation more for each round.
     timer: Option<Timer<A>>,
-    more_timers: Vec<Timer<A>>,
+    /// What most actors have nothing of, and a session, which is made and dropped for each round, almost never.
+    more: Option<Box<More<A>>>,
+    last_handle: SpawnHandle,
+}
+
+/// What few actors have.
+struct More<A: Player> {
+    timers: Vec<Timer<A>>,
     /// Futures spawned since the last merge, beside those that [`Stage`] polls.
     spawned: Vec<Spawned<A>>,
     waits: VecDeque<Spawned<A>>,
     cancelled: Vec<SpawnHandle>,
-    last_handle: SpawnHandle,
+}
+
+impl<A: Player> Default for More<A> {
+    fn default() -> Self {
+        Self { timers: Vec::new(), spawned: Vec::new(), waits: VecDeque::new(), cancelled: Vec::new() }
+    }
 }
 
 impl<A: Player> LocalContext<A> {
@@ -97,7 +109,7 @@ impl<A: Player> LocalContext<A> {
         let timer = Timer { handle, when, run: Box::new(run) };
         match self.timer {
             None => self.timer = Some(timer),
-            Some(_) => self.more_timers.push(timer),
+            Some(_) => self.more().timers.push(timer),
         }
         self.executor.wake_at(when, self.id);
         handle
@@ -112,8 +124,33 @@ impl<A: Player> LocalContext<A> {
         if self.timer.as_ref().is_some_and(&wanted) {
             return self.timer.take();
         }
-        let place = self.more_timers.iter().position(wanted)?;
-        Some(self.more_timers.remove(place))
+        let timers = &mut self.more.as_mut()?.timers;
+        let place = timers.iter().position(wanted)?;
+        Some(timers.remove(place))
+    }
+
+    fn more(&mut self) -> &mut More<A> {
+        self.more.get_or_insert_default()
+    }
+
+    fn has_timers(&self) -> bool {
+        self.timer.is_some() || self.more.as_ref().is_some_and(|more| !more.timers.is_empty())
+    }
+
+    fn count_timers(&self) -> usize {
+        usize::from(self.timer.is_some()) + self.more.as_ref().map_or(0, |more| more.timers.len())
+    }
+
+    /// Whether it waits for a future.
+    #[inline]
+    fn has_waits(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| !more.waits.is_empty())
+    }
+
+    /// Whether futures were spawned or cancelled since the last merge.
+    #[inline]
+    fn has_changes(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| !more.spawned.is_empty() || !more.cancelled.is_empty())
     }
 
     fn next_handle(&mut self) -> SpawnHandle {
@@ -162,7 +199,7 @@ impl<A: Player> AsyncContext<A> for LocalContext<A> {
         F: ActorFuture<A, Output = ()> + 'static,
     {
         let handle = self.next_handle();
-        self.spawned.push((handle, Box::pin(future)));
+        self.more().spawned.push((handle, Box::pin(future)));
         self.executor.wake_all_of(self.id);
         handle
     }
@@ -173,18 +210,18 @@ impl<A: Player> AsyncContext<A> for LocalContext<A> {
     {
         let handle = self.next_handle();
         // The latest first, as in actix.
-        self.waits.push_front((handle, Box::pin(future)));
+        self.more().waits.push_front((handle, Box::pin(future)));
         self.executor.wake_all_of(self.id);
     }
 
     fn waiting(&self) -> bool {
-        !self.waits.is_empty() || !self.state.alive()
+        self.has_waits() || !self.state.alive()
     }
 
     fn cancel_future(&mut self, handle: SpawnHandle) -> bool {
         match self.take_timer(|timer| timer.handle == handle) {
             Some(_) => self.executor.forget_timers(1),
-            None => self.cancelled.push(handle),
+            None => self.more().cancelled.push(handle),
         }
         true
     }
@@ -225,10 +262,7 @@ impl<A: Player> Stage<A> {
             state: ActorState::Started,
             mailbox: RefCell::new(None),
             timer: None,
-            more_timers: Vec::new(),
-            spawned: Vec::new(),
-            waits: VecDeque::new(),
-            cancelled: Vec::new(),
+            more: None,
             last_handle: SpawnHandle::default(),
         };
         let actor = make(&mut ctx);
@@ -273,7 +307,7 @@ impl<A: Player> Stage<A> {
         if std::mem::take(&mut self.fired) {
             self.run_timers(usize::MAX);
         }
-        if turn.woken || !self.ctx.spawned.is_empty() || !self.ctx.cancelled.is_empty() {
+        if turn.woken || self.ctx.has_changes() {
             self.poll_futures(turn);
         }
         left
@@ -281,16 +315,16 @@ impl<A: Player> Stage<A> {
 
     #[inline]
     fn poll_waits(&mut self, turn: &Turn<'_>) -> bool {
-        !self.ctx.waits.is_empty() && self.poll_each_wait(turn)
+        self.ctx.has_waits() && self.poll_each_wait(turn)
     }
 
     fn poll_each_wait(&mut self, turn: &Turn<'_>) -> bool {
         while self.ctx.state.alive()
-            && let Some((handle, mut future)) = self.ctx.waits.pop_front()
+            && let Some((handle, mut future)) = self.ctx.more.as_mut().and_then(|more| more.waits.pop_front())
         {
             let waker = turn.waker();
             if future.as_mut().poll(&mut self.actor, &mut self.ctx, &mut Context::from_waker(&waker)).is_pending() {
-                self.ctx.waits.push_front((handle, future));
+                self.ctx.more().waits.push_front((handle, future));
                 return true;
             }
         }
@@ -318,7 +352,7 @@ impl<A: Player> Stage<A> {
     }
 
     fn run_timers(&mut self, budget: usize) -> usize {
-        if self.ctx.timer.is_none() && self.ctx.more_timers.is_empty() {
+        if !self.ctx.has_timers() {
             return 0;
         }
         let now = now();
@@ -335,9 +369,11 @@ impl<A: Player> Stage<A> {
 
     fn poll_futures(&mut self, turn: &Turn<'_>) {
         loop {
-            self.futures.append(&mut self.ctx.spawned);
-            for handle in std::mem::take(&mut self.ctx.cancelled) {
-                self.futures.retain(|(other, _)| *other != handle);
+            if let Some(more) = &mut self.ctx.more {
+                self.futures.append(&mut more.spawned);
+                for handle in std::mem::take(&mut more.cancelled) {
+                    self.futures.retain(|(other, _)| *other != handle);
+                }
             }
             if self.futures.is_empty() {
                 return;
@@ -353,7 +389,7 @@ impl<A: Player> Stage<A> {
                     next += 1;
                 }
             }
-            if self.ctx.spawned.is_empty() && self.ctx.cancelled.is_empty() || !self.ctx.state.alive() {
+            if !self.ctx.has_changes() || !self.ctx.state.alive() {
                 return;
             }
         }
@@ -369,7 +405,7 @@ impl<A: Player> Task for Stage<A> {
         let left = if turn.executor.is_seeded() { self.play_one(turn) } else { self.play(turn) };
         if self.ctx.state == ActorState::Running && !left {
             let connected = self.ctx.connected();
-            let idle = self.futures.is_empty() && self.ctx.spawned.is_empty() && self.ctx.waits.is_empty();
+            let idle = self.futures.is_empty() && !self.ctx.has_changes() && !self.ctx.has_waits();
             if !self.actor.is_needed(connected) && (idle || !self.actor.lives_for_its_futures()) {
                 self.ctx.state = ActorState::Stopping;
             }
@@ -400,6 +436,6 @@ impl<A: Player> Task for Stage<A> {
 
 impl<A: Player> Drop for Stage<A> {
     fn drop(&mut self) {
-        self.ctx.executor.forget_timers(usize::from(self.ctx.timer.is_some()) + self.ctx.more_timers.len());
+        self.ctx.executor.forget_timers(self.ctx.count_timers());
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::time::{Instant, Sleep};
 
-use super::executor::{Executor, TaskId};
+use super::executor::{ALL, Executor, HERE, TaskId};
 use super::gap::gap;
 use super::wake::Alarm;
 
@@ -112,6 +112,23 @@ impl Driver {
         {
             self.alarm.wake_by_ref();
         }
+    }
+}
+
+impl Executor {
+    /// Makes this the executor of its thread, while its actors run.
+    pub(super) fn settle_in(self: &Rc<Self>) {
+        HERE.with_borrow_mut(|here| {
+            if !here.as_ref().is_some_and(|here| Rc::ptr_eq(here, self)) {
+                *here = Some(self.clone());
+            }
+        });
+    }
+
+    /// Is no more.
+    fn move_out(self: &Rc<Self>) {
+        HERE.set(None);
+        ALL.with_borrow_mut(|all| all.retain(|other| !Rc::ptr_eq(other, self)));
     }
 }
 

@@ -160,21 +160,6 @@ impl Executor {
         here.unwrap_or(false)
     }
 
-    /// Makes this the executor of its thread, while its actors run.
-    pub(super) fn settle_in(self: &Rc<Self>) {
-        HERE.with_borrow_mut(|here| {
-            if !here.as_ref().is_some_and(|here| Rc::ptr_eq(here, self)) {
-                *here = Some(self.clone());
-            }
-        });
-    }
-
-    /// Is no more.
-    pub(super) fn move_out(self: &Rc<Self>) {
-        HERE.set(None);
-        ALL.with_borrow_mut(|all| all.retain(|other| !Rc::ptr_eq(other, self)));
-    }
-
     /// Adds a task, which `make` builds with its own id in hand, and polls it soon.
     pub(crate) fn spawn(self: &Rc<Self>, make: impl FnOnce(TaskId) -> Box<dyn Task>) -> TaskId {
         let id = {
@@ -264,21 +249,38 @@ impl Executor {
     }
 
     /// Pushes an input to the task's inbox and wakes the task.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push<T: 'static>(&self, id: TaskId, bound: usize, input: T) -> Result<(), Refused<T>> {
         let mut state = self.state.borrow_mut();
         let State { table, ready, .. } = &mut *state;
-        let Some(row) = find(table, id) else { return Err(Refused::Closed(input)) };
-        let lane = row.lane.get_or_insert_with(|| Box::new(VecDeque::<T>::new()));
-        match lane.downcast_mut::<VecDeque<T>>() {
-            Some(lane) if lane.len() < bound => lane.push_back(input),
-            _ => return Err(Refused::Full(input)),
+        if let Some(row) = find(table, id)
+            && let Some(lane) = row.lane.as_mut().and_then(|lane| lane.downcast_mut::<VecDeque<T>>())
+            && lane.len() < bound
+        {
+            lane.push_back(input);
+            if !std::mem::replace(&mut row.queued, true) {
+                ready.push_back(id);
+                drop(state);
+                self.rouse();
+            }
+            return Ok(());
         }
-        if !std::mem::replace(&mut row.queued, true) {
-            ready.push_back(id);
-            drop(state);
-            self.rouse();
+        drop(state);
+        self.push_first(id, bound, input)
+    }
+
+    /// The same where nothing has been pushed to it yet, or it does not take one more.
+    #[cold]
+    #[inline(never)]
+    fn push_first<T: 'static>(&self, id: TaskId, bound: usize, input: T) -> Result<(), Refused<T>> {
+        let mut state = self.state.borrow_mut();
+        let Some(row) = find(&mut state.table, id) else { return Err(Refused::Closed(input)) };
+        if row.lane.is_some() || bound == 0 {
+            return Err(Refused::Full(input));
         }
+        row.lane = Some(Box::new(VecDeque::from([input])));
+        drop(state);
+        self.wake(id);
         Ok(())
     }
 
@@ -437,7 +439,12 @@ impl Executor {
         // nothing is dropped under the borrow.
         drop_quietly(task);
         let row = self.state.borrow_mut().table.try_remove(id.row as usize);
-        drop_quietly(row);
+        // A session has neither, and there is one for each round.
+        if let Some(row) = row
+            && (row.lane.is_some() || row.wake.is_some())
+        {
+            drop_quietly(row);
+        }
     }
 
     pub(super) fn poll_due(&self) {

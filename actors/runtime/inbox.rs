@@ -42,7 +42,7 @@ impl<T: 'static> Intake<T> {
 
     /// Looks into the inbox: what is pushed later wakes the actor again. A part of it from which something is left here is
     /// looked into by [`next`](Self::next), when that has been handled.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn refill(&mut self, inbox: &Inbox<T>) {
         self.behind = !self.is_empty();
         if self.near.is_empty() {
@@ -55,22 +55,25 @@ impl<T: 'static> Intake<T> {
     }
 
     /// The next input; none only if nothing waits in the inbox either, since the look with which the turn began.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self, inbox: &Inbox<T>) -> Option<T> {
-        let next = self.pop();
-        if next.is_some() || !self.is_behind() {
-            return next;
+        if self.is_empty() {
+            if !self.is_behind() {
+                return None;
+            }
+            self.refill(inbox);
         }
-        self.refill(inbox);
         self.pop()
     }
 
     /// The next of what has been taken out, which says nothing of the inbox.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<T> {
-        if self.far.is_empty() {
-            return self.near.pop_front();
-        }
+        if self.far.is_empty() { self.near.pop_front() } else { self.pop_by_turns() }
+    }
+
+    #[inline(never)]
+    fn pop_by_turns(&mut self) -> Option<T> {
         self.from_far = !self.from_far;
         if self.from_far || self.near.is_empty() { self.far.pop_front() } else { self.near.pop_front() }
     }
@@ -115,7 +118,9 @@ impl<T: 'static> Inbox<T> {
         let _ = self.home.set(home);
     }
 
-    #[inline]
+    // Inlined up to the queue, here and below: a signal that is moved from stack to stack on its way costs more than all
+    // the rest of it.
+    #[inline(always)]
     pub(crate) fn push(&self, input: T) -> Result<(), Refused<T>> {
         self.push_bounded(input, self.bound)
     }
@@ -131,9 +136,7 @@ impl<T: 'static> Inbox<T> {
         let _ = self.push_from_afar(input, usize::MAX);
     }
 
-    // Inlined up to the queue, here and below: a signal that is moved from stack to stack on its way costs more than all
-    // the rest of it.
-    #[inline]
+    #[inline(always)]
     fn push_bounded(&self, input: T, bound: usize) -> Result<(), Refused<T>> {
         match self.home.get().and_then(|home| Some((home.executor()?, home.id()))) {
             Some((executor, id)) => executor.push(id, bound, input),
@@ -141,6 +144,7 @@ impl<T: 'static> Inbox<T> {
         }
     }
 
+    #[inline(never)]
     fn push_from_afar(&self, input: T, bound: usize) -> Result<(), Refused<T>> {
         let mut queue = self.lock();
         if queue.closed {

@@ -1,11 +1,12 @@
 //! How an actor of ours is started, and how one is told something past the bound of its mailbox.
 
+use std::mem::MaybeUninit;
 use std::rc::Rc;
 
 use actix::{Addr, AsyncContext, Handler, Message, Recipient};
 
 use super::context::{LocalContext, Player, Stage};
-use super::executor::{Executor, TaskId};
+use super::executor::{Executor, Task, TaskId};
 
 /// Starts an actor on this arbiter and answers with its address.
 ///
@@ -31,7 +32,11 @@ pub(crate) fn start<A: Player>(make: impl FnOnce(&mut LocalContext<A>) -> A) -> 
 
 /// Starts an actor on this arbiter whose address nobody has asked for yet.
 pub(crate) fn start_unaddressed<A: Player>(executor: &Rc<Executor>, make: impl FnOnce(TaskId) -> A) -> TaskId {
-    executor.spawn(|id| Box::new(Stage::new(executor.clone(), id, |_| make(id))))
+    // Made where it stays: for a session, which lives for one round, to be moved there costs as much as to be made.
+    executor.spawn(|id| {
+        let place: Box<MaybeUninit<Stage<A>>> = Box::new_uninit();
+        Box::write(place, Stage::new(executor.clone(), id, |_| make(id))) as Box<dyn Task>
+    })
 }
 
 #[track_caller]

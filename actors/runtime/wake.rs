@@ -93,7 +93,7 @@ impl Home {
     }
 
     /// The executor of the task, if this is its thread.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn executor(&self) -> Option<Rc<Executor>> {
         let here = HERE.try_with(|here| {
             let here = here.try_borrow().ok()?;

@@ -68,6 +68,9 @@ impl Retained {
     }
 
     pub(crate) fn of(&self, topic: &str) -> Option<Arc<dyn AnyParcel>> {
+        if self.order.is_empty() {
+            return None;
+        }
         self.by_topic.get(topic).map(|kept| kept.parcel.clone())
     }
 

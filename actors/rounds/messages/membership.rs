@@ -90,6 +90,7 @@ impl<P: 'static> Seat<P> {
         }
     }
 
+    #[inline]
     pub(crate) fn emit(&self, key: Option<RoundKey>, payload: P, reply: Option<Reply<P>>) -> Result<(), EmitError> {
         let Self { slot, generation, .. } = *self;
         self.push(ToBroker::Emit { slot, generation, key, payload, reply })
@@ -105,16 +106,30 @@ impl<P: 'static> Seat<P> {
         self.push(ToBroker::Veto { slot, generation, key, reason, reply })
     }
 
+    // Inlined up to the queue, as all on its way: see `Inbox::push`.
+    #[inline(always)]
     fn push(&self, input: ToBroker<P>) -> Result<(), EmitError> {
-        let (error, input) = if self.is_given_up() {
-            (self.refusal(), input)
-        } else {
-            match self.door.push(input) {
-                Ok(()) => return Ok(()),
-                Err(Refused::Closed(input)) => (EmitError::BrokerGone, input),
-                Err(Refused::Full(input)) => (EmitError::Busy { limit: self.door.bound() }, input),
-            }
-        };
+        if self.is_given_up() {
+            return self.refuse(input, self.refusal());
+        }
+        match self.door.push(input) {
+            Ok(()) => Ok(()),
+            Err(refused) => self.not_pushed(refused),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn not_pushed(&self, refused: Refused<ToBroker<P>>) -> Result<(), EmitError> {
+        match refused {
+            Refused::Closed(input) => self.refuse(input, EmitError::BrokerGone),
+            Refused::Full(input) => self.refuse(input, EmitError::Busy { limit: self.door.bound() }),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self, input: ToBroker<P>, error: EmitError) -> Result<(), EmitError> {
         if let ToBroker::Emit { reply, .. } | ToBroker::Veto { reply, .. } = input {
             answer(reply, Err(error.clone()));
         }
