@@ -37,5 +37,5 @@ pub use consumer::{Consume, Consumer, ConsumerHandle, IntoConsumer};
 pub use error::{BrokerError, ConfigError, ConsumerError, EmitError, JoinError};
 pub(crate) use id::Title;
 pub use id::{BrokerId, EmitterId, RoundId, RoundKey};
-pub(crate) use snapshot::Collector;
 pub use snapshot::{BrokerSnapshot, DESCRIBED_ROUNDS, EmitterStats, OpenRound, PastRound};
+pub(crate) use snapshot::{Collector, Past};

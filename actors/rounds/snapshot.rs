@@ -10,7 +10,8 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::id::{BrokerId, EmitterId, RoundId, RoundKey};
-use crate::rounds::outcome::{Cause, EmitterRef, FailedConsumer, Outcome, Vetoed};
+use crate::rounds::outcome::{Account, Cause, EmitterRef, FailedConsumer, Vetoed};
+use crate::rounds::round::Verdict;
 
 /// The largest number of open rounds that a snapshot describes. Its `open_count` counts all of them.
 pub const DESCRIBED_ROUNDS: usize = 100;
@@ -112,21 +113,18 @@ pub struct PastRound {
 }
 
 impl PastRound {
-    pub(crate) fn new<P>(outcome: &Outcome<P>) -> Self {
-        let (cause, partial, missing) = match outcome {
-            Outcome::Resolved(round) => (None, round.is_partial(), round.0.missing().cloned().collect()),
-            Outcome::Cancelled(round) => (Some(round.0.cause()), false, round.0.missing().cloned().collect()),
-        };
+    fn new<P>(account: &Account<P>) -> Self {
+        let resolved = account.verdict.is_resolved();
         Self {
-            round: outcome.round(),
-            key: outcome.key().cloned(),
-            cause,
-            partial,
-            elapsed: outcome.elapsed(),
-            signals: outcome.payloads().len(),
-            missing,
-            unfilled: outcome.account().unfilled.clone(),
-            vetoed: outcome.vetoes().to_vec(),
+            round: account.round,
+            key: account.key.clone(),
+            cause: (!resolved).then(|| account.cause()),
+            partial: account.verdict == (Verdict::Resolved { partial: true }),
+            elapsed: account.elapsed,
+            signals: account.payloads.len(),
+            missing: account.missing().cloned().collect(),
+            unfilled: account.unfilled.clone(),
+            vetoed: account.vetoes.clone(),
             failed_consumers: Vec::new(),
         }
     }
@@ -134,6 +132,60 @@ impl PastRound {
     /// Returns whether the round was resolved.
     pub fn is_resolved(&self) -> bool {
         self.cause.is_none()
+    }
+}
+
+/// A closed round as its broker keeps it: of most there is little to say, and to say the rest of each would cost more.
+pub(crate) enum Past {
+    /// It was resolved, and nobody was missing or has vetoed.
+    Plain {
+        round: RoundId,
+        key: Option<RoundKey>,
+        elapsed: Duration,
+        signals: usize,
+    },
+    Other(Box<PastRound>),
+}
+
+impl Past {
+    pub(crate) fn new<P>(account: &Account<P>) -> Self {
+        let is_plain = account.missing.is_empty() && account.unfilled.is_empty() && account.vetoes.is_empty();
+        if is_plain && account.verdict == (Verdict::Resolved { partial: false }) {
+            let (round, key, elapsed) = (account.round, account.key.clone(), account.elapsed);
+            return Self::Plain { round, key, elapsed, signals: account.payloads.len() };
+        }
+        Self::Other(Box::new(PastRound::new(account)))
+    }
+
+    pub(crate) fn is_of(&self, number: RoundId) -> bool {
+        match self {
+            Self::Plain { round, .. } => *round == number,
+            Self::Other(past) => past.round == number,
+        }
+    }
+
+    /// Some consumers did not do their work.
+    pub(crate) fn add_failed(&mut self, failed: Vec<FailedConsumer>) {
+        *self = Self::Other(Box::new(PastRound { failed_consumers: failed, ..self.told() }));
+    }
+
+    /// The same for whoever asks.
+    pub(crate) fn told(&self) -> PastRound {
+        match self {
+            Self::Other(past) => (**past).clone(),
+            Self::Plain { round, key, elapsed, signals } => PastRound {
+                round: *round,
+                key: key.clone(),
+                cause: None,
+                partial: false,
+                elapsed: *elapsed,
+                signals: *signals,
+                missing: Vec::new(),
+                unfilled: Vec::new(),
+                vetoed: Vec::new(),
+                failed_consumers: Vec::new(),
+            },
+        }
     }
 }
 

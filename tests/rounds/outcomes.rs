@@ -351,6 +351,35 @@ async fn rounds_follow_one_another() {
 }
 
 #[convoke::test]
+async fn what_was_emitted_goes_with_the_round_though_its_broker_has_nothing_more_to_do() {
+    let broker = Broker::new(SECOND).start();
+    let [one, two] = join_all(&broker, ["one", "two"]).await;
+    let payload = std::sync::Arc::new(7);
+    one.do_emit(payload.clone()).unwrap();
+    assert!(at_once(two.emit(payload.clone())).await.unwrap().is_resolved());
+    settled().await;
+    assert_eq!(std::sync::Arc::strong_count(&payload), 1);
+    let snapshot = broker.inspect().await.unwrap();
+    assert_eq!((snapshot.resolved, snapshot.open_count, snapshot.recent[0].signals), (1, 0, 2));
+}
+
+#[convoke::test]
+async fn rounds_that_close_together_are_all_counted() {
+    let broker = Broker::new(SECOND).history(1_000).start();
+    let [one, two] = join_all(&broker, ["one", "two"]).await;
+    (0..300).for_each(|key| one.do_emit_for(key, 1).unwrap());
+    settled().await;
+    (0..300).for_each(|key| two.do_emit_for(key, 2).unwrap());
+    settled().await;
+    // The next round of a key finds none.
+    one.do_emit_for(7, 1).unwrap();
+    assert_eq!(at_once(two.emit_for(7, 2)).await.unwrap().round().get(), 301);
+    let snapshot = broker.inspect().await.unwrap();
+    assert_eq!((snapshot.resolved, snapshot.open_count, snapshot.recent.len()), (301, 0, 301));
+    assert!(snapshot.emitters.iter().all(|emitter| emitter.kept == 301), "{:?}", snapshot.emitters);
+}
+
+#[convoke::test]
 async fn an_outcome_reads_like_a_sentence() {
     let broker = Broker::new(ms(1_500)).release(Release::at_least(2)).start();
     let [one, two] = join_all(&broker, ["one", "two"]).await;

@@ -2,10 +2,12 @@
 //!
 //! `emit → LocalRoute → seats (here), Door (elsewhere, giving_up.rs) → Board → Report`
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -17,7 +19,7 @@ use crate::events::event::{Name, Subject};
 use crate::events::hub::{Errand, Freight, Hub, Reserved};
 use crate::events::listener::Report;
 use crate::events::parcel::{Away, Board, Parcel, Within};
-use crate::events::seats::{Near, Tickets, let_go};
+use crate::events::seats::{Near, Station, Tickets, let_go};
 use crate::events::verdict::{Verdict, panicked};
 use crate::runtime::{self, drop_quietly};
 
@@ -68,16 +70,16 @@ fn call<S: Subject>(hub: &Arc<Hub>, name: Name, packed: Packed<S>, timed: bool) 
     let Packed { route, parcel } = packed;
     let mut report = Report::new(name, route.route.posts.clone());
     let mut board = None;
-    let (_, near, far) = route.reach();
+    let (station, near, far) = route.reach();
     for group in far {
         let board = board.get_or_insert_with(|| Arc::new(Board::with_away(Away::new(parcel.clone()))));
         let errand = Errand::Call { board: board.clone(), timed };
         // If that is refused, the board is told.
         let _ = group.door.push_freight(Freight::new(hub, parcel.clone(), group, errand));
     }
-    if near.is_empty() {
-        return (report, board);
-    }
+    let Some(station) = station.filter(|_| !near.is_empty()) else { return (report, board) };
+    // As it waits in queues: the one of an event before, or made by the first who needs it.
+    let mut waiting = if route.route.sees { route.take_laid(&parcel) } else { None };
     let held = route.hold(parcel);
     {
         let _within = Within::call_of(held.clone());
@@ -88,9 +90,9 @@ fn call<S: Subject>(hub: &Arc<Hub>, name: Name, packed: Packed<S>, timed: bool) 
             // One guard for all: after a panic it goes on with the one behind.
             let run = catch_unwind(AssertUnwindSafe(|| {
                 if timed {
-                    call_timed(near, &mut next, parcel, &mut report, &mut board);
+                    call_timed(station, near, &mut next, parcel, &mut report, &mut board, &mut waiting);
                 } else {
-                    call_each(near, &mut next, parcel, &mut report, &mut board);
+                    call_each(station, near, &mut next, parcel, &mut report, &mut board, &mut waiting);
                 }
             }));
             if let (Err(panic), Some(listener)) = (run, near.get(next - 1))
@@ -103,6 +105,9 @@ fn call<S: Subject>(hub: &Arc<Hub>, name: Name, packed: Packed<S>, timed: bool) 
     // The last of an event, or of a listener that has ended itself: both are the user's code.
     if let Some(last) = route.let_go(held) {
         drop_quietly(last);
+        if let Some(waiting) = waiting {
+            route.keep_emitted(waiting);
+        }
     }
     let_go(route);
     (report, board)
@@ -110,13 +115,15 @@ fn call<S: Subject>(hub: &Arc<Hub>, name: Name, packed: Packed<S>, timed: bool) 
 
 #[inline]
 fn call_each<S: Subject>(
+    station: &Rc<Station>,
     near: &[Near<S>],
     next: &mut usize,
     parcel: &Arc<Parcel<S>>,
     report: &mut Report,
     board: &mut Option<Arc<Board>>,
+    waiting: &mut Option<Rc<dyn Any>>,
 ) {
-    let mut tickets = Tickets::new(board, false, near.len() == 1);
+    let mut tickets = Tickets::new(board, waiting, station, (false, near.len() == 1));
     while let Some(listener) = near.get(*next) {
         *next += 1;
         if !listener.seat.call(parcel, listener.place, &mut tickets)
@@ -128,15 +135,17 @@ fn call_each<S: Subject>(
 }
 
 fn call_timed<S: Subject>(
+    station: &Rc<Station>,
     near: &[Near<S>],
     next: &mut usize,
     parcel: &Arc<Parcel<S>>,
     report: &mut Report,
     board: &mut Option<Arc<Board>>,
+    waiting: &mut Option<Rc<dyn Any>>,
 ) {
     while let Some(listener) = near.get(*next) {
         *next += 1;
-        let mut tickets = Tickets::new(board, true, true);
+        let mut tickets = Tickets::new(board, waiting, station, (true, true));
         let began = runtime::now();
         listener.seat.call(parcel, listener.place, &mut tickets);
         if !tickets.taken && tickets.verdict != Some(Verdict::Skipped) {

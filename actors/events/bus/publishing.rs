@@ -90,8 +90,7 @@ pub(crate) fn pack<S: Subject>(
     let seen = route.route.sees || !Arc::ptr_eq(given, &hub.given);
     let parcel = match reserved {
         _ if cause.is_some() => Arc::new(Parcel::new(Arc::new(event), cause, seen.then_some(given))),
-        Reserved::Nobody if seen => Arc::new(Parcel::new(Arc::new(event), None, Some(given))),
-        Reserved::Nobody => route.pack(event),
+        Reserved::Nobody if !seen => route.pack(event),
         _ => route.pack_for_queues(event, seen.then_some(given)),
     };
     if let Some(taps) = &route.route.taps {

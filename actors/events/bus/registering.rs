@@ -132,16 +132,14 @@ impl EventBus {
         drop(kept);
         // Logged where nothing is locked: a log may be an event.
         runtime::quietly(|| log::debug!(target: "convoke::bus", "`{}` listens to {}", post.name(), post.hearing));
-        if !retained.is_empty() {
-            let group = Arc::new(Group::of_one(post.clone()));
-            for parcel in retained {
-                // There are no more of them than topics that the bus keeps, and nobody who published them could be told of one.
-                let reserved = if post.refuses() { Reserved::Everybody } else { Reserved::Refusing };
-                if reserved.by(&post) {
-                    post.reserve_beyond();
-                }
-                arrive(Freight::new(hub, parcel, &group, Errand::Queue { reserved }), &station);
+        let group = Arc::new(Group::of_one(post.clone()));
+        for parcel in retained {
+            // There are no more of them than topics that the bus keeps, and nobody who published them could be told of one.
+            let reserved = if post.refuses() { Reserved::Everybody } else { Reserved::Refusing };
+            if reserved.by(&post) {
+                post.reserve_beyond();
             }
+            arrive(Freight::new(hub, parcel, &group, Errand::Queue { reserved }), &station);
         }
         Ok(Subscription::new(hub.clone(), post))
     }

@@ -3,7 +3,7 @@
 //! `bus.on → Post → Registry → Route (one for each type or topic) → Group (one for each arbiter) → Freight → Door`
 //!
 //! In reading order: `hub`, all of it; `limits`, its bounds; `hearing`, what a listener hears of; `post`, what every thread
-//! knows of a listener; `registry`, who is registered, found by `spread`; `watched`, the routes that threads use, and `changes`, who has come and
+//! knows of a listener; `registry`, who is registered; `watched`, the routes that threads use, and `changes`, who has come and
 //! gone for each of them; `route`, who hears an event; `door`, the way to the listeners of one arbiter; `freight`, what goes
 //! through it; `dead_letter`, one event that was not delivered, with its reason; `letters`, the ring in which the bus keeps them
 //! (`bus/dead_letters` shows it to users); `retained`, the last event of a topic; `waiters`, who waits for room.
@@ -19,7 +19,6 @@ mod hub;
 mod limits;
 mod hearing;
 mod post;
-mod spread;
 mod registry;
 mod watched;
 mod changes;
@@ -42,5 +41,4 @@ pub(crate) use limits::Limits;
 pub use post::SubscriptionInfo;
 pub(crate) use post::{Post, Vacancy};
 pub(crate) use route::{Group, Place, Route, by_arbiter};
-pub(crate) use spread::{Itself, Spread};
 pub(crate) use waiters::Waiter;

@@ -3,8 +3,7 @@
 //! `bus.on → Post → Registry → Route`
 
 use std::any::TypeId;
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasher, BuildHasherDefault, Hash};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::changes::Change;
@@ -12,28 +11,24 @@ use super::door::Door;
 use super::hearing::{Hearing, subject};
 use super::post::Post;
 use super::route::Route;
-use super::spread::{Itself, Spread};
 use super::watched::Watched;
 use crate::events::parcel::Taps;
 use crate::events::topics::PatternIndex;
 use crate::runtime::Counted;
 
-/// The id of a registration, among many that are in order.
+/// The id of a registration, among many.
 type Id = Counted<u64>;
-
-/// Registrations in no order: who comes or goes among a hundred thousand touches one place, and not a path to it.
-type Ids = HashSet<u64, BuildHasherDefault<Spread>>;
 
 #[derive(Default)]
 struct Table {
     last: u64,
-    posts: HashMap<u64, Arc<Post>, BuildHasherDefault<Spread>>,
-    types: HashMap<TypeId, Ids, BuildHasherDefault<Itself>>,
+    posts: BTreeMap<Id, Arc<Post>>,
+    types: HashMap<TypeId, BTreeSet<Id>>,
     topics: PatternIndex<Id>,
     /// Those of names: few, as there are few ways out of a process.
     names: BTreeSet<Id>,
     /// Those of typed events that also come as JSON, by topic.
-    typed_topics: HashMap<&'static str, Ids>,
+    typed_topics: HashMap<&'static str, BTreeSet<Id>>,
     /// The same by the names of their events.
     typed_names: HashMap<&'static str, BTreeSet<Id>>,
     doors: Vec<Arc<Door>>,
@@ -70,23 +65,23 @@ impl Registry {
 
     /// Registers a listener: from now on every emission, on any thread, finds it.
     pub(crate) fn register(&self, post: &Arc<Post>) {
-        let (mut table, id) = (self.table(), post.id);
+        let (mut table, id) = (self.table(), Counted(post.id));
         table.posts.insert(id, post.clone());
         match &post.hearing {
             Hearing::Type { of, event } => {
                 table.types.entry(*of).or_default().insert(id);
                 if event.json {
-                    table.typed_names.entry(event.name).or_default().insert(Counted(id));
+                    table.typed_names.entry(event.name).or_default().insert(id);
                     table.typed_topics.entry(event.topic).or_default().insert(id);
                 }
             }
             Hearing::Topics(patterns) => {
                 for pattern in patterns.iter() {
-                    table.topics.insert(pattern, Counted(id));
+                    table.topics.insert(pattern, id);
                 }
             }
             Hearing::Names(_) => {
-                table.names.insert(Counted(id));
+                table.names.insert(id);
             }
         }
         table.watched.note(&post.hearing, &self.publisher, &Change::Came(Arc::downgrade(post)));
@@ -94,53 +89,43 @@ impl Registry {
 
     /// Lets no emission find a listener any more, which still hears what is on its way.
     pub(crate) fn retire(&self, post: &Arc<Post>) -> Option<Arc<Post>> {
-        let (mut table, id) = (self.table(), post.id);
+        let (mut table, id) = (self.table(), Counted(post.id));
         let struck = table.posts.remove(&id)?;
         match &post.hearing {
             Hearing::Type { of, event } => {
                 forget(&mut table.types, of, id);
                 if event.json {
-                    if let Some(named) = table.typed_names.get_mut(event.name) {
-                        named.remove(&Counted(id));
-                        if named.is_empty() {
-                            table.typed_names.remove(event.name);
-                        }
-                    }
+                    forget(&mut table.typed_names, &event.name, id);
                     forget(&mut table.typed_topics, &event.topic, id);
                 }
             }
             Hearing::Topics(patterns) => {
                 for pattern in patterns.iter() {
-                    table.topics.remove(pattern, &Counted(id));
+                    table.topics.remove(pattern, &id);
                 }
             }
             Hearing::Names(_) => {
-                table.names.remove(&Counted(id));
+                table.names.remove(&id);
             }
         }
         table.watched.note(&post.hearing, &self.publisher, &Change::Went(post.rank()));
         Some(struck)
     }
 
-    /// All who are registered, in the order in which they came.
     pub(crate) fn posts(&self) -> Vec<Arc<Post>> {
-        let mut posts: Vec<_> = self.table().posts.values().cloned().collect();
-        posts.sort_unstable_by_key(|post| post.id);
-        posts
+        self.table().posts.values().cloned().collect()
     }
 
     /// The listener of this id.
     pub(crate) fn find(&self, id: u64) -> Option<Arc<Post>> {
-        self.table().posts.get(&id).cloned()
+        self.table().posts.get(&Counted(id)).cloned()
     }
 
     /// This listener if it is still registered, or else one of its name that hears the same.
     pub(crate) fn find_like(&self, post: &Arc<Post>) -> Option<Arc<Post>> {
         let table = self.table();
         let alike = |other: &&Arc<Post>| other.name() == post.name() && other.hearing == post.hearing;
-        let known = table.posts.get(&post.id);
-        // The first of them that came.
-        known.or_else(|| table.posts.values().filter(alike).min_by_key(|other| other.id)).cloned()
+        table.posts.get(&Counted(post.id)).or_else(|| table.posts.values().find(alike)).cloned()
     }
 
     /// Who hears events of this type, which travel on this topic.
@@ -148,7 +133,7 @@ impl Registry {
         let mut table = self.table();
         let mut ids: Vec<_> = table.types.get(&of).into_iter().flatten().copied().collect();
         if let Some((topic, name)) = public {
-            table.topics.for_each_match(topic, |Counted(id)| ids.push(*id));
+            table.topics.for_each_match(topic, |id| ids.push(*id));
             ids.extend(table.of_name(&self.publisher, name));
         }
         let changes = table.watched.of_type(of, public);
@@ -159,7 +144,7 @@ impl Registry {
     pub(crate) fn route_of_topic(&self, topic: &str) -> Route {
         let mut table = self.table();
         let mut ids: Vec<_> = table.typed_topics.get(topic).into_iter().flatten().copied().collect();
-        table.topics.for_each_match(topic, |Counted(id)| ids.push(*id));
+        table.topics.for_each_match(topic, |id| ids.push(*id));
         // It has no other name; what came from outside has, and does not leave again.
         ids.extend(table.of_name(&self.publisher, topic));
         let changes = table.watched.of_topic(topic);
@@ -169,7 +154,7 @@ impl Registry {
     /// Where events of this name travel, as the first says that listens to them.
     pub(crate) fn topic_of_name(&self, name: &str) -> Option<&'static str> {
         let table = self.table();
-        let Counted(first) = table.typed_names.get(name)?.first()?;
+        let first = table.typed_names.get(name)?.first()?;
         match &table.posts.get(first)?.hearing {
             Hearing::Type { event, .. } => Some(event.topic),
             Hearing::Topics(_) | Hearing::Names(_) => None,
@@ -217,7 +202,7 @@ impl Registry {
 }
 
 impl Table {
-    fn of_name(&self, publisher: &str, event: &str) -> Vec<u64> {
+    fn of_name(&self, publisher: &str, event: &str) -> Vec<Id> {
         if self.names.is_empty() {
             return Vec::new();
         }
@@ -226,18 +211,16 @@ impl Table {
             Hearing::Names(patterns) => patterns.iter().any(|pattern| pattern.matches(&subject)),
             _ => false,
         };
-        self.names.iter().map(|Counted(id)| *id).filter(|id| self.posts.get(id).is_some_and(hears)).collect()
+        self.names.iter().filter(|id| self.posts.get(id).is_some_and(hears)).copied().collect()
     }
 
-    /// Those of these ids, as they came: a route that sorts them by priority finds them in order.
-    fn those(&self, mut ids: Vec<u64>) -> Vec<Arc<Post>> {
-        ids.sort_unstable();
+    fn those(&self, ids: Vec<Id>) -> Vec<Arc<Post>> {
         ids.iter().filter_map(|id| self.posts.get(id).cloned()).collect()
     }
 }
 
-/// Removes an id from a set, and the set with its last.
-fn forget<K: Hash + Eq, S: BuildHasher>(lists: &mut HashMap<K, Ids, S>, key: &K, id: u64) {
+/// Removes an id from a list, and the list with its last.
+fn forget<K: std::hash::Hash + Eq>(lists: &mut HashMap<K, BTreeSet<Id>>, key: &K, id: Id) {
     if let Some(list) = lists.get_mut(key) {
         list.remove(&id);
         if list.is_empty() {

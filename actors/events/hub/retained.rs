@@ -68,9 +68,6 @@ impl Retained {
     }
 
     pub(crate) fn of(&self, topic: &str) -> Option<Arc<dyn AnyParcel>> {
-        if self.order.is_empty() {
-            return None;
-        }
         self.by_topic.get(topic).map(|kept| kept.parcel.clone())
     }
 

@@ -4,12 +4,10 @@
 
 use std::any::TypeId;
 use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Weak};
 
 use super::changes::{Change, Changes};
 use super::hearing::{Hearing, subject};
-use super::spread::Itself;
 use crate::events::topics::{Pattern, TopicTree};
 use crate::runtime::step;
 
@@ -18,7 +16,7 @@ const FEW: usize = 64;
 
 /// The routes that threads use.
 pub(crate) struct Watched<T> {
-    types: HashMap<TypeId, Typed<T>, BuildHasherDefault<Itself>>,
+    types: HashMap<TypeId, Typed<T>>,
     topics: TopicTree<Weak<Changes<T>>>,
     /// How many topics there are.
     topic_count: usize,
@@ -120,7 +118,7 @@ impl<T> Watched<T> {
 
 impl<T> Default for Watched<T> {
     fn default() -> Self {
-        Self { types: HashMap::default(), topics: TopicTree::default(), topic_count: 0, full: 0 }
+        Self { types: HashMap::new(), topics: TopicTree::default(), topic_count: 0, full: 0 }
     }
 }
 

@@ -87,8 +87,8 @@ fn call(brought: &Brought, group: &Group, station: &Rc<Station>, board: &Arc<Boa
             continue;
         };
         let began = timed.then(runtime::now);
-        let mut later = Some(board.clone());
-        let mut tickets = Tickets::new(&mut later, timed, true);
+        let (mut later, mut waiting) = (Some(board.clone()), None);
+        let mut tickets = Tickets::new(&mut later, &mut waiting, station, (timed, true));
         let called = catch_unwind(AssertUnwindSafe(|| seat.call_brought(brought, place.place, &mut tickets)));
         let verdict = match called {
             Ok(_) => tickets.verdict.take(),

@@ -9,14 +9,14 @@ use std::any::{Any, TypeId};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::BuildHasherDefault;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::local_route::{AnyRoute, LocalRoute};
 use super::station::Station;
 use crate::events::event::{Address, Subject};
-use crate::events::hub::{Door, Hearing, Hub, Itself, Spread};
+use crate::events::hub::{Door, Hearing, Hub};
 use crate::runtime::{Executor, drop_quietly};
 
 /// How many topics of JSON a thread knows the routes of; beyond them it forgets all, so that topics which come from
@@ -76,6 +76,45 @@ pub(crate) struct Desk {
     topics: RefCell<HashMap<Box<str>, Rc<dyn AnyRoute>>>,
     /// One for each arbiter of this thread; there is rarely more than one.
     stations: RefCell<Vec<Rc<Station>>>,
+}
+
+/// A `TypeId` is a hash already.
+#[derive(Default)]
+pub(crate) struct Itself(u64);
+
+impl Hasher for Itself {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 ^= hash;
+    }
+}
+
+/// The numbers of buses follow each other, and a table wants its hashes far apart.
+#[derive(Default)]
+pub(crate) struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 divided by the golden ratio.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
 }
 
 impl Desk {

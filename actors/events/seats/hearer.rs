@@ -8,6 +8,8 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::arrival::Brought;
 use super::seat::Seat;
 use super::station::Station;
@@ -15,6 +17,7 @@ use crate::events::event::{JsonEvent, Subject};
 use crate::events::hub::{Hub, Post};
 use crate::events::parcel::{AnyParcel, Board, Packed, Parcel, Tally, Ticket, Waiting};
 use crate::events::verdict::{Queued, Room, Verdict};
+use crate::runtime;
 
 /// A seat as it hears events of one subject.
 pub(crate) trait Hears<S> {
@@ -118,12 +121,38 @@ pub(crate) struct Tickets<'a> {
     /// Of those on this arbiter, unless others on another write on the board as well.
     tally: Option<Rc<Tally>>,
     /// The parcel as it waits in queues: made for the first, and shared by the others.
-    waiting: Option<Rc<dyn Any>>,
+    waiting: &'a mut Option<Rc<dyn Any>>,
+    /// Where those sit who are called.
+    pub(crate) station: &'a Rc<Station>,
+    /// Who was sent a message last, by its place, and at what time.
+    sent: Option<(u32, Instant)>,
 }
 
+/// So many messages in a row are sent at one time. That is a few microseconds, and the clock costs more than the rest.
+const AT_ONE_TIME: u32 = 32;
+
 impl<'a> Tickets<'a> {
-    pub(crate) fn new(board: &'a mut Option<Arc<Board>>, timed: bool, alone: bool) -> Self {
-        Self { board, timed, alone, taken: false, verdict: None, tally: None, waiting: None }
+    #[inline]
+    pub(crate) fn new(
+        board: &'a mut Option<Arc<Board>>,
+        waiting: &'a mut Option<Rc<dyn Any>>,
+        station: &'a Rc<Station>,
+        (timed, alone): (bool, bool),
+    ) -> Self {
+        Self { board, timed, alone, taken: false, verdict: None, tally: None, waiting, station, sent: None }
+    }
+
+    /// The time at which a message is sent to the one at this place. Of those who are sent one after the other, with no call of
+    /// another listener in between, it is that of the first.
+    pub(crate) fn sent_at(&mut self, place: u32) -> Instant {
+        let known = self.sent.filter(|(last, _)| *last + 1 == place && !place.is_multiple_of(AT_ONE_TIME));
+        let (_, time) = *self.sent.insert((place, known.map_or_else(runtime::now, |(_, time)| time)));
+        time
+    }
+
+    /// Something of the user's has run since the last message.
+    pub(crate) fn time_has_passed(&mut self) {
+        self.sent = None;
     }
 
     pub(crate) fn take(&mut self, place: u32) -> Ticket {
@@ -142,14 +171,14 @@ impl<'a> Tickets<'a> {
 
     /// The parcel of this emission, for those who are not done with it at once.
     pub(crate) fn waiting<S: Subject>(&mut self, parcel: &Arc<Parcel<S>>) -> Rc<Waiting<S>> {
-        if let Some(waiting) = &self.waiting
+        if let Some(waiting) = &*self.waiting
             && let Ok(waiting) = waiting.clone().downcast::<Waiting<S>>()
             && Arc::ptr_eq(&waiting, parcel)
         {
             return waiting;
         }
         let waiting = Rc::new(Waiting(parcel.clone()));
-        self.waiting = Some(waiting.clone());
+        *self.waiting = Some(waiting.clone());
         waiting
     }
 

@@ -205,6 +205,23 @@ impl<S: Subject> LocalRoute<S> {
         }
     }
 
+    /// The place in queues of the last parcel that was [packed for them](Self::pack_for_queues), if that is of an event before.
+    #[inline]
+    pub(crate) fn take_laid(&self, parcel: &Arc<Parcel<S>>) -> Option<Rc<dyn Any>> {
+        let laid = self.laid.take()?;
+        if Arc::ptr_eq(&laid, parcel) { Some(laid) } else { None }
+    }
+
+    /// Keeps a parcel that was emitted, and that waits for actors or has: as [`keep`](Self::keep) does one that was published.
+    #[inline(never)]
+    pub(crate) fn keep_emitted(&self, waiting: Rc<dyn Any>) {
+        match waiting.downcast::<Waiting<S>>() {
+            Ok(waiting) if S::OWNS_NOTHING => self.keep(waiting),
+            // It may be the last of the event.
+            other => drop_quietly(other),
+        }
+    }
+
     /// Keeps a parcel that has been queued for a later event, if there is nothing in it to drop.
     #[inline]
     pub(crate) fn keep(&self, waiting: Rc<Waiting<S>>) {

@@ -10,6 +10,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::arrival::Brought;
 use super::call::{Call, Kept, Looked, Ran, Scope, Step};
 use super::desk::station_here;
@@ -214,7 +216,9 @@ impl<S: Subject> Seat<S> {
         if self.ended.get() {
             return tickets.give(Verdict::Skipped);
         }
-        match self.wants(parcel) {
+        let wants = self.wants(parcel);
+        tickets.time_has_passed();
+        match wants {
             // Its condition may have ended it.
             Ok(true) if !self.ended.get() => self.count_one(),
             Ok(_) => return tickets.give(Verdict::Skipped),
@@ -238,6 +242,12 @@ impl<S: Subject> Seat<S> {
             }
             ran => self.otherwise(ran, parcel, place, tickets),
         }
+    }
+
+    /// Whether nothing is asked of the listener before it is called.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.plain.get()
     }
 
     /// Whether what is published may be called with at once: nothing waits, and nothing is asked of the listener first.
@@ -275,11 +285,12 @@ impl<S: Subject> Seat<S> {
     /// One that had waited was sent to an actor.
     pub(crate) fn await_queued(&self, parcel: Rc<Waiting<S>>, station: &Rc<Station>) {
         self.running.set(self.running.get() + 1);
-        self.await_answer(parcel, None, station);
+        // What is published is called with in a turn of the station, which knows the time.
+        self.await_answer(parcel, None, station.now(), station);
     }
 
     /// Has the answer looked at to what was just sent to an actor.
-    fn await_answer(&self, parcel: Rc<Waiting<S>>, ticket: Option<Ticket>, station: &Rc<Station>) {
+    fn await_answer(&self, parcel: Rc<Waiting<S>>, ticket: Option<Ticket>, began: Instant, station: &Rc<Station>) {
         let Some(sends) = self.call.sends() else { return };
         // The seed chooses when it is answered, and a time that is measured ends with the answer.
         if station.door().is_seeded() || ticket.as_ref().is_some_and(|ticket| ticket.timed) {
@@ -290,8 +301,6 @@ impl<S: Subject> Seat<S> {
         }
         station.began();
         self.post.began_work();
-        // What is published is called with in a turn of the station, which knows the time.
-        let began = if ticket.is_none() { station.now() } else { runtime::now() };
         sends.keep(Kept { parcel, ticket, began });
         station.list_answer(&self.post);
     }
@@ -367,9 +376,8 @@ impl<S: Subject> Seat<S> {
             }
             Ran::Sent => {
                 let (ticket, parcel) = (tickets.take(place), tickets.waiting(parcel));
-                if let Some(station) = station_here(&self.hub, self.post.door()) {
-                    self.await_answer(parcel, Some(ticket), &station);
-                }
+                let began = tickets.sent_at(place);
+                self.await_answer(parcel, Some(ticket), began, tickets.station);
                 true
             }
         }

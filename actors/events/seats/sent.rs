@@ -7,8 +7,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use actix::MailboxError;
@@ -17,8 +17,8 @@ use super::call::{Call, Kept, Looked, Ran, Scope, Sends, Step, Taken};
 use crate::base::Handled;
 use crate::events::verdict::ListenerError;
 
-/// How many places are kept for later answers.
-const PLACES: usize = 16;
+/// How many places are kept for later answers, beside the one.
+const PLACES: usize = 15;
 
 /// The place of an answer, which is used again for the next.
 type Place<Fut> = Pin<Box<Option<Fut>>>;
@@ -41,11 +41,17 @@ impl Answered for Handled {
 }
 
 /// A call that sends a message: `make` sends it, and its future is the answer.
+///
+/// Most have one message under way, for which there is a place here: among many actors, each list beside it would be one more
+/// place in memory that nobody has touched since the last event.
 pub(crate) struct SentCall<S, M, Fut> {
     make: M,
-    /// In which the last answers were.
+    /// In which the last answer was, and those before it.
+    place: Cell<Option<Place<Fut>>>,
     places: RefCell<Vec<Place<Fut>>>,
     last: Cell<Option<Place<Fut>>>,
+    /// The message whose answer is looked at next, and those behind it.
+    first: RefCell<Option<(Kept<S>, Place<Fut>)>>,
     kept: RefCell<VecDeque<(Kept<S>, Place<Fut>)>>,
 }
 
@@ -54,7 +60,43 @@ where
     M: Fn(&Scope<'_, S>) -> Fut + 'static,
 {
     pub(crate) fn new(make: M) -> Self {
-        Self { make, places: RefCell::default(), last: Cell::new(None), kept: RefCell::default() }
+        Self {
+            make,
+            place: Cell::new(None),
+            places: RefCell::default(),
+            last: Cell::new(None),
+            first: RefCell::default(),
+            kept: RefCell::default(),
+        }
+    }
+}
+
+impl<S, M, Fut> SentCall<S, M, Fut> {
+    fn free_place(&self) -> Option<Place<Fut>> {
+        self.place.take().or_else(|| self.places.borrow_mut().pop())
+    }
+
+    fn give_back(&self, mut place: Place<Fut>) {
+        place.set(None);
+        if let Some(other) = self.place.replace(Some(place)) {
+            let mut places = self.places.borrow_mut();
+            if places.len() < PLACES {
+                places.push(other);
+            }
+        }
+    }
+
+    fn take_first(&self) -> Option<(Kept<S>, Place<Fut>)> {
+        self.first.take().or_else(|| self.kept.borrow_mut().pop_front())
+    }
+
+    fn put_last(&self, kept: Kept<S>, place: Place<Fut>) {
+        let (mut first, mut behind) = (self.first.borrow_mut(), self.kept.borrow_mut());
+        if first.is_none() && behind.is_empty() {
+            *first = Some((kept, place));
+        } else {
+            behind.push_back((kept, place));
+        }
     }
 }
 
@@ -81,8 +123,7 @@ where
     Fut: Future<Output: Answered> + 'static,
 {
     fn call(&self, scope: &Scope<'_, S>) -> Ran {
-        let place = self.places.borrow_mut().pop();
-        let place = match place {
+        let place = match self.free_place() {
             Some(mut place) => {
                 place.set(Some((self.make)(scope)));
                 place
@@ -109,20 +150,21 @@ where
 
     fn keep(&self, kept: Kept<S>) {
         if let Some(place) = self.last.take() {
-            self.kept.borrow_mut().push_back((kept, place));
+            self.put_last(kept, place);
         }
     }
 
     fn look(&self) -> Option<(Kept<S>, Looked)> {
-        let (kept, mut place) = self.kept.borrow_mut().pop_front()?;
-        // If it is not there, it is polled again with a waker of its own, which is then the one that counts.
-        let looked = match poll_answer(&mut place, &mut Context::from_waker(Waker::noop())) {
+        let (kept, mut place) = self.take_first()?;
+        // If it is not there, it is polled again with a waker of its own, which is then the one that counts. tokio would say of
+        // all but the first 128 that they are not, to have this task give way: those of a turn are bounded as it is.
+        let polled = {
+            let answer = poll_fn(|cx| poll_answer(&mut place, cx));
+            pin!(tokio::task::unconstrained(answer)).poll(&mut Context::from_waker(Waker::noop()))
+        };
+        let looked = match polled {
             Poll::Ready(result) => {
-                place.set(None);
-                let mut places = self.places.borrow_mut();
-                if places.len() < PLACES {
-                    places.push(place);
-                }
+                self.give_back(place);
                 Looked::Done(result)
             }
             Poll::Pending => Looked::Later(Box::pin(Awaited(place))),
@@ -131,7 +173,7 @@ where
     }
 
     fn take_kept(&self) -> Option<Taken<S>> {
-        let (kept, place) = self.kept.borrow_mut().pop_front()?;
+        let (kept, place) = self.take_first()?;
         Some((kept, Box::pin(Awaited(place))))
     }
 }

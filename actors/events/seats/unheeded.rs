@@ -108,24 +108,36 @@ pub(crate) struct Straight<S, M> {
     pub(crate) call: Rc<UnheededCall<S, M>>,
 }
 
+impl<S: Subject, M: Mailbox<S>> Straight<S, M> {
+    /// Posts an event without asking how it is called, if as many are posted without a look and the actor is there.
+    #[inline]
+    fn post(&self, parcel: &Arc<Parcel<S>>) -> bool {
+        if !self.call.is_at_ease() {
+            return false;
+        }
+        self.seat.scope(parcel).begins();
+        let is_posted = self.call.to.post(parcel.clone());
+        if is_posted {
+            self.call.posted.set(self.call.posted.get() + 1);
+            self.seat.done();
+        }
+        is_posted
+    }
+}
+
 impl<S: Subject, M: Mailbox<S>> Hears<S> for Straight<S, M> {
+    #[inline]
     fn call(&self, parcel: &Arc<Parcel<S>>, place: u32, tickets: &mut Tickets<'_>) -> bool {
-        self.seat.call(parcel, place, tickets)
+        self.seat.is_plain() && self.post(parcel) || self.seat.call(parcel, place, tickets)
     }
 
     fn queue(&self, parcel: &Rc<Waiting<S>>, station: &Station, room: Room) -> Queued {
         if !self.seat.is_at_rest() {
             return self.seat.queue(parcel, station, room);
         }
-        if self.call.is_at_ease() {
-            self.seat.scope(parcel).begins();
-            if self.call.to.post((**parcel).clone()) {
-                self.call.posted.set(self.call.posted.get() + 1);
-                self.seat.done();
-                return Queued::Taken;
-            }
+        if !self.post(parcel) {
+            self.seat.call_queued(parcel);
         }
-        self.seat.call_queued(parcel);
         Queued::Taken
     }
 

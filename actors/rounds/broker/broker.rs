@@ -16,9 +16,9 @@ use super::open_rounds::OpenRounds;
 use crate::base::Payload;
 use crate::rounds::durable::Desk;
 use crate::rounds::messages::{Keeper, ToBroker};
-use crate::rounds::room::{FromSession, Room, Roster, ToSession};
-use crate::rounds::round::{Abort, Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules, Standing};
-use crate::rounds::{BrokerError, BrokerId, ConfigError, PastRound};
+use crate::rounds::room::{FromSession, Room, Roster, Spare, ToSession};
+use crate::rounds::round::{Abort, Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules};
+use crate::rounds::{BrokerError, BrokerId, ConfigError, Past};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
 
 /// The actor that coordinates rounds. You set its rules, start it, and let emitters and consumers join its address.
@@ -65,9 +65,7 @@ pub struct Broker<P: Payload> {
     pub(crate) next_ticket: u64,
     pub(crate) resolved: u64,
     pub(crate) cancelled: u64,
-    pub(crate) history: VecDeque<PastRound>,
-    pub(crate) spare: Vec<Vec<Standing>>,
-    pub(crate) spare_inboxes: Vec<VecDeque<ToSession<P>>>,
+    pub(crate) history: VecDeque<Past>,
     pub(crate) warm: bool,
     pub(crate) opened_since: bool,
     /// Consumers that were handed over for ever.
@@ -136,8 +134,6 @@ impl<P: Payload> Broker<P> {
             resolved: 0,
             cancelled: 0,
             history: VecDeque::new(),
-            spare: Vec::new(),
-            spare_inboxes: Vec::new(),
             warm: false,
             opened_since: false,
             kept_consumers: Vec::new(),
@@ -394,6 +390,7 @@ impl<P: Payload> Broker<P> {
             consumers: Vec::new().into(),
             door: self.door.clone(),
             back: VecDeque::new().into(),
+            spare: Spare::new().into(),
             consumer_timeout: self.limits.consumer_timeout,
             max_deferred: self.limits.waiting,
             sessions: 0.into(),
@@ -462,8 +459,10 @@ impl<P: Payload> Drop for Broker<P> {
         for link in self.open.all() {
             link.push(&room.executor, ToSession::Abort(Abort::BrokerStopped));
         }
-        log::debug!(target: "convoke::broker", "broker {} is gone, {} rounds were open", self.id, self.open.len());
         let back = room.back.take();
+        let over = back.iter().filter(|message| !matches!(message, FromSession::ConsumersFailed { .. })).count();
+        let open = self.open.len().saturating_sub(over);
+        log::debug!(target: "convoke::broker", "broker {} is gone, {open} rounds were open", self.id);
         self.door.close();
         drop(back);
     }

@@ -18,7 +18,8 @@ pub(crate) struct OpenRounds<P: Payload> {
     /// In the order of opening, with their places. The first is open; of the others no more than half have closed.
     order: VecDeque<(RoundId, u32)>,
     keyed: HashMap<RoundKey, u32>,
-    unkeyed: Option<u32>,
+    /// The one without a key: most brokers have no other, and each signal looks for it.
+    unkeyed: Option<Rc<Link<P>>>,
 }
 
 impl<P: Payload> OpenRounds<P> {
@@ -32,6 +33,7 @@ impl<P: Payload> OpenRounds<P> {
 
     pub(crate) fn insert(&mut self, link: Rc<Link<P>>) -> u32 {
         let (key, round) = (link.key.clone(), link.round);
+        let unkeyed = key.is_none().then(|| link.clone());
         let place = self.places.insert(link) as u32;
         if self.order.len() > FEW + 2 * self.places.len() {
             let places = &self.places;
@@ -40,7 +42,7 @@ impl<P: Payload> OpenRounds<P> {
         self.order.push_back((round, place));
         match key {
             Some(key) => drop(self.keyed.insert(key, place)),
-            None => self.unkeyed = Some(place),
+            None => self.unkeyed = unkeyed,
         }
         place
     }
@@ -57,12 +59,12 @@ impl<P: Payload> OpenRounds<P> {
         Some(link)
     }
 
+    #[inline(always)]
     pub(crate) fn by_key(&self, key: Option<&RoundKey>) -> Option<&Rc<Link<P>>> {
-        let place = match key {
-            Some(key) => self.keyed.get(key).copied(),
-            None => self.unkeyed,
-        };
-        self.by_place(place?)
+        match key {
+            Some(key) => self.by_place(*self.keyed.get(key)?),
+            None => self.unkeyed.as_ref(),
+        }
     }
 
     pub(crate) fn by_place(&self, place: u32) -> Option<&Rc<Link<P>>> {

@@ -13,7 +13,7 @@ use actix::{ActorContext, Handler, Message};
 use super::broker::Broker;
 use crate::base::Payload;
 use crate::rounds::room::{Link, ToSession};
-use crate::rounds::{BrokerError, BrokerSnapshot, Collector, ConfigError, DESCRIBED_ROUNDS, RoundKey, round};
+use crate::rounds::{BrokerError, BrokerSnapshot, Collector, ConfigError, DESCRIBED_ROUNDS, Past, RoundKey, round};
 use crate::runtime::{Executor, LocalContext};
 
 /// A message that asks a broker for a [`BrokerSnapshot`]: the open rounds and the emitters that each waits for, the
@@ -66,13 +66,13 @@ impl<P: Payload> Broker<P> {
         BrokerSnapshot {
             broker: self.id.clone(),
             timeout: self.rules.timeout,
-            emitters: roster.stats().cloned().collect(),
+            emitters: roster.stats().collect(),
             consumers: roster.directory().consumers.clone(),
             open_count: self.open.len(),
             open: Vec::new(),
             resolved: self.resolved,
             cancelled: self.cancelled,
-            recent: self.history.iter().cloned().collect(),
+            recent: self.history.iter().map(Past::told).collect(),
             most_often_last: most.map(|member| member.seat.who.clone()),
         }
     }

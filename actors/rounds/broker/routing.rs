@@ -12,22 +12,16 @@ use super::broker::Broker;
 use crate::base::{Payload, Shown};
 use crate::rounds::durable::What;
 use crate::rounds::messages::{Ask, Durable, Reply, Seated, ToBroker, answer};
-use crate::rounds::outcome::{Account, Outcome};
+use crate::rounds::outcome::Account;
 use crate::rounds::room::{FromSession, Link, Member, Roster, ToSession};
 use crate::rounds::round::{Needed, Slot, Standing, Verdict};
 use crate::rounds::session::Session;
-use crate::rounds::{EmitError, PastRound, RoundId, RoundKey, Title};
+use crate::rounds::{EmitError, Past, RoundId, RoundKey, Title};
 use crate::runtime::{self, LocalContext};
 
 /// How long the actors of a broker are held after its last round, so that a busy broker need not find them anew for
 /// each one.
 const WARM: Duration = Duration::from_secs(1);
-
-/// How many emptied tables and queues of closed rounds are kept for the next ones.
-const SPARE: usize = 32;
-
-/// A queue that has grown beyond this is not kept.
-const SPARE_CAPACITY: usize = 4096;
 
 impl<P: Payload> Broker<P> {
     pub(crate) fn input(&mut self, input: ToBroker<P>, ctx: &mut LocalContext<Self>) {
@@ -67,7 +61,7 @@ impl<P: Payload> Broker<P> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn emit(
         &mut self,
         slot: Slot,
@@ -79,8 +73,7 @@ impl<P: Payload> Broker<P> {
     ) {
         let room = self.room();
         if !room.roster.borrow().holds(slot, generation) {
-            let refusal = room.roster.borrow().refusal(slot, Some(generation));
-            answer(reply, Err(refusal));
+            self.refuse(slot, generation, reply);
         } else if let Some(link) = self.open.by_key(key.as_ref()) {
             link.push(&room.executor, ToSession::Signal { slot, payload, reply });
         } else if self.desk.is_some() {
@@ -90,6 +83,13 @@ impl<P: Payload> Broker<P> {
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self, slot: Slot, generation: u32, reply: Option<Reply<P>>) {
+        answer(reply, Err(self.room().roster.borrow().refusal(slot, Some(generation))));
+    }
+
+    #[inline(never)]
     fn open_round(
         &mut self,
         slot: Slot,
@@ -112,10 +112,13 @@ impl<P: Payload> Broker<P> {
         self.debts.forget(key.as_ref());
         let round = RoundId(self.next_round);
         self.next_round += 1;
-        let link = Link::new(round, key, now, self.spare_inboxes.pop().unwrap_or_default());
-        let mut standing = self.spare.pop().unwrap_or_default();
-        standing.extend_from_slice(self.room().roster.borrow().template());
         let room = self.room().clone();
+        let (queue, mut standing) = {
+            let mut spare = room.spare.borrow_mut();
+            (spare.queue(), spare.standing())
+        };
+        let link = Link::new(round, key, now, queue);
+        standing.extend_from_slice(room.roster.borrow().template());
         link.push(&room.executor, ToSession::Signal { slot, payload, reply });
         let place = self.open.insert(link.clone());
         Session::start(&room, link, place, self.rules.clone(), standing);
@@ -128,6 +131,7 @@ impl<P: Payload> Broker<P> {
 
     /// Lets go of actors that are held for rounds, when there have been none for a while.
     fn cool(&mut self, ctx: &mut LocalContext<Self>) {
+        self.hear_sessions();
         if std::mem::take(&mut self.opened_since) || self.open.len() > 0 {
             ctx.run_later(WARM, Self::cool);
         } else {
@@ -205,19 +209,28 @@ impl<P: Payload> Broker<P> {
                     }
                 }
                 self.take_back(&account.key, returned);
-                if self.limits.history > 0 {
-                    if self.history.len() == self.limits.history {
-                        self.history.pop_front();
-                    }
-                    self.history.push_back(PastRound::new(&Outcome::new(account)));
-                }
-                self.recycle(standing);
+                self.remember(Past::new(&account));
+                self.room().spare.borrow_mut().keep_standing(standing);
+            }
+            FromSession::Complete { place, past } => {
+                self.open.remove(place);
+                self.resolved += 1;
+                self.remember(past);
             }
             FromSession::ConsumersFailed { round, failed } => {
-                if let Some(past) = self.history.iter_mut().rev().find(|past| past.round == round) {
-                    past.failed_consumers = failed;
+                if let Some(past) = self.history.iter_mut().rev().find(|past| past.is_of(round)) {
+                    past.add_failed(failed);
                 }
             }
+        }
+    }
+
+    fn remember(&mut self, past: Past) {
+        if self.limits.history > 0 {
+            if self.history.len() == self.limits.history {
+                self.history.pop_front();
+            }
+            self.history.push_back(past);
         }
     }
 
@@ -235,29 +248,12 @@ impl<P: Payload> Broker<P> {
         let resolved = account.verdict.is_resolved();
         *(if resolved { &mut self.resolved } else { &mut self.cancelled }) += 1;
         let mut roster = self.room().roster.borrow_mut();
-        for (slot, standing) in (0..).zip(standing) {
-            let missed = match standing {
-                Standing::Kept => false,
-                Standing::Missed | Standing::ToldLate => true,
-                Standing::Owing | Standing::Awaited if account.verdict.is_timeout() => true,
-                Standing::Vetoed => {
-                    count_veto(&mut roster, slot);
-                    continue;
-                }
-                _ => continue,
-            };
-            if let Some(member) = roster.slot_mut(slot) {
-                *(if missed { &mut member.stats.missed } else { &mut member.stats.kept }) += 1;
-            }
-        }
+        (0..).zip(standing).for_each(|(slot, standing)| count_one(&mut roster, slot, *standing, &account.verdict));
         if let Verdict::Vetoed(slot, _) = account.verdict {
             count_veto(&mut roster, slot);
         }
-        if resolved
-            && let [_, .., last] = &account.kept[..]
-            && let Some(member) = roster.slot_mut(last.slot)
-        {
-            member.stats.last += 1;
+        if resolved {
+            roster.count_last(&account.kept);
         }
     }
 
@@ -280,16 +276,21 @@ impl<P: Payload> Broker<P> {
                 | ToSession::Inspect(_) => {}
             }
         }
-        if self.spare_inboxes.len() < SPARE && inputs.capacity() <= SPARE_CAPACITY {
-            self.spare_inboxes.push(inputs);
-        }
+        self.room().spare.borrow_mut().keep_queue(inputs);
     }
+}
 
-    fn recycle(&mut self, mut standing: Vec<Standing>) {
-        if self.spare.len() < SPARE && standing.capacity() <= SPARE_CAPACITY {
-            standing.clear();
-            self.spare.push(standing);
-        }
+/// Counts for an emitter how it stood when a round closed.
+fn count_one<P: Payload>(roster: &mut Roster<P>, slot: Slot, standing: Standing, verdict: &Verdict) {
+    match standing {
+        Standing::Kept => return roster.count_kept(slot),
+        Standing::Missed | Standing::ToldLate => {}
+        Standing::Owing | Standing::Awaited if verdict.is_timeout() => {}
+        Standing::Vetoed => return count_veto(roster, slot),
+        _ => return,
+    }
+    if let Some(member) = roster.slot_mut(slot) {
+        member.stats.missed += 1;
     }
 }
 

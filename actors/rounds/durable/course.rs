@@ -186,7 +186,7 @@ impl<P> Worked<P> {
         let rules = charter.rules(predicate);
         let person = |name: &Arc<str>| Who { name: name.clone(), weight: 1 };
         let people = rules.release.asks_who().then(|| Rc::new(names.iter().map(person).collect()));
-        let round = Round::open(rules, vec![Standing::Owing; names.len()], terms, people);
+        let round = Round::open(rules, vec![Standing::Owing; names.len()], Rc::new(terms), people);
         let (signs, weights) = (vec![None; names.len()], vec![1; names.len()]);
         Self { charter: charter.clone(), round, read, names, signs, weights, vetoed: Vec::new(), withdrawn: Vec::new() }
     }

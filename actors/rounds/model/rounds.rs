@@ -147,7 +147,7 @@ impl StateMachineTest for RealRound {
         let somebody = |slot| present.get(&slot).map_or(Who { name: "nobody".into(), weight: 9 }, |party| who(**party));
         let rules = history.spec.rules();
         let people = rules.release.asks_who().then(|| Rc::new((0..end).map(somebody).collect()));
-        Round::open(rules, (0..end).map(owes).collect(), particular.collect(), people)
+        Round::open(rules, (0..end).map(owes).collect(), Rc::new(particular.collect()), people)
     }
 
     fn apply(mut round: Round<u32>, history: &History, (at, said): (Ms, Said)) -> Round<u32> {

@@ -13,7 +13,7 @@ use crate::base::Payload;
 use crate::rounds::messages::Reply;
 use crate::rounds::outcome::{Account, FailedConsumer};
 use crate::rounds::round::{Abort, Slot, Standing, Terms, Who};
-use crate::rounds::{Collector, RoundId, RoundKey, Title};
+use crate::rounds::{Collector, Past, RoundId, RoundKey, Title};
 use crate::runtime::{Executor, TaskId};
 
 /// What a broker sends to the session of an open round.
@@ -45,6 +45,9 @@ pub(crate) enum FromSession<P: Payload> {
         /// What the round did not take any more, in its order.
         returned: VecDeque<ToSession<P>>,
     },
+    /// The round is over, and everybody has kept the promise. Nothing of it waits for the broker, which hears of it in its next
+    /// turn, before it looks for a round; what was emitted is not kept until then.
+    Complete { place: u32, past: Past },
     /// Some consumers did not do their work.
     ConsumersFailed { round: RoundId, failed: Vec<FailedConsumer> },
 }
@@ -75,7 +78,7 @@ impl<P: Payload> Link<P> {
         Title(self.round, self.key.as_ref())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&self, executor: &Executor, input: ToSession<P>) {
         let mut inbox = self.inbox.borrow_mut();
         inbox.push_back(input);

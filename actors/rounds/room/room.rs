@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use super::link::FromSession;
 use super::roster::Roster;
+use super::spare::Spare;
 use crate::base::Payload;
 use crate::rounds::BrokerId;
 use crate::rounds::messages::{Route, ToBroker};
+use crate::rounds::round::Kept;
 use crate::runtime::{Executor, Inbox, TaskId};
 
 /// What a broker and its sessions share; all of them are on one arbiter.
@@ -23,6 +25,7 @@ pub(crate) struct Room<P: Payload> {
     /// In the order in which they joined; their names stand in the directory, at the same places.
     pub(crate) consumers: RefCell<Vec<Listed<P>>>,
     pub(crate) back: RefCell<VecDeque<FromSession<P>>>,
+    pub(crate) spare: RefCell<Spare<P>>,
     pub(crate) consumer_timeout: Duration,
     /// How many signals one round may hold back for the next.
     pub(crate) max_deferred: usize,
@@ -46,7 +49,32 @@ impl<P: Payload> Room<P> {
         self.back.borrow_mut().push_back(message);
         self.executor.wake(self.broker);
     }
+
+    /// A round was resolved to which everybody has given a signal: these.
+    pub(crate) fn count_complete(&self, kept: &[Kept]) {
+        let mut roster = self.roster.borrow_mut();
+        roster.count_all_kept(kept.len());
+        roster.count_last(kept);
+    }
+
+    /// Leaves the broker word for its next turn, whenever that comes: there it hears this first.
+    pub(crate) fn leave_word(&self, message: FromSession<P>) {
+        if self.deserted.get() {
+            return;
+        }
+        let waiting = {
+            let mut back = self.back.borrow_mut();
+            back.push_back(message);
+            back.len()
+        };
+        if waiting >= LEFT {
+            self.executor.wake(self.broker);
+        }
+    }
 }
+
+/// So many closed rounds wait for a broker that has nothing else to do.
+const LEFT: usize = 64;
 
 /// A consumer of a broker.
 pub(crate) struct Listed<P: Payload> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::base::Payload;
 use crate::rounds::messages::{Ask, Keeper, Seat, ToEmitter, Wants};
 use crate::rounds::outcome::{Directory, EmitterRef};
-use crate::rounds::round::{Slot, Standing, Terms, Who};
+use crate::rounds::round::{Kept, Slot, Standing, Terms, Who};
 use crate::rounds::{BrokerId, EmitError, EmitterId, EmitterStats, RoundId};
 use crate::runtime::Inbox;
 
@@ -30,11 +30,14 @@ pub(crate) struct Roster<P: Payload> {
     present: usize,
     /// Who is present, by slot: its generation, or zero. Close together, because every signal looks here.
     generations: Vec<u32>,
+    /// How many signals of each have counted, by slot, which its `stats` do not say: close together, because every round that
+    /// closes counts them.
+    kept: Vec<u64>,
     /// How many of those present are asked.
     asked: usize,
     /// How everyone stands when a round opens.
     template: Vec<Standing>,
-    terms: Vec<(Slot, Terms)>,
+    terms: Rc<Vec<(Slot, Terms)>>,
     directory: Arc<Directory>,
     /// Who everyone is, by slot, for rounds whose release asks for that.
     people: Rc<Vec<Who>>,
@@ -54,9 +57,10 @@ impl<P: Payload> Roster<P> {
             by_id: HashMap::new(),
             present: 0,
             generations: Vec::new(),
+            kept: Vec::new(),
             asked: 0,
             template: Vec::new(),
-            terms: Vec::new(),
+            terms: Rc::default(),
             directory: Arc::new(Directory { broker, emitters: Vec::new(), consumers: Vec::new() }),
             people: Rc::default(),
             vacated: VecDeque::new(),
@@ -74,7 +78,7 @@ impl<P: Payload> Roster<P> {
         &self.template
     }
 
-    pub(crate) fn terms(&self) -> &[(Slot, Terms)] {
+    pub(crate) fn terms(&self) -> &Rc<Vec<(Slot, Terms)>> {
         &self.terms
     }
 
@@ -162,15 +166,17 @@ impl<P: Payload> Roster<P> {
             if before.seat.who.id == who.id {
                 member.stats = before.stats.clone();
             } else {
+                self.kept[slot as usize] = 0;
                 self.by_id.remove(&before.seat.who.id);
             }
             *before = member;
             self.vacated.retain(|(vacated, _)| *vacated != slot);
-            self.terms.retain(|(other, _)| *other != slot);
+            Rc::make_mut(&mut self.terms).retain(|(other, _)| *other != slot);
         } else {
             self.members.push(member);
             self.template.push(Standing::Absent);
             self.generations.push(0);
+            self.kept.push(0);
         }
         let emitters = &mut Arc::make_mut(&mut self.directory).emitters;
         match emitters.get_mut(slot as usize) {
@@ -189,7 +195,7 @@ impl<P: Payload> Roster<P> {
         self.present += 1;
         if terms != Terms::default() {
             let place = self.terms.partition_point(|(other, _)| *other < slot);
-            self.terms.insert(place, (slot, terms));
+            Rc::make_mut(&mut self.terms).insert(place, (slot, terms));
         }
         if wants {
             self.note_wants();
@@ -223,7 +229,7 @@ impl<P: Payload> Roster<P> {
         self.template[slot as usize] = Standing::Absent;
         self.vacated.push_back((slot, last));
         if let Ok(place) = self.terms.binary_search_by_key(&slot, |(slot, _)| *slot) {
-            self.terms.remove(place);
+            Rc::make_mut(&mut self.terms).remove(place);
         }
         if wants {
             self.note_wants();
@@ -254,7 +260,30 @@ impl<P: Payload> Roster<P> {
         }
     }
 
-    pub(crate) fn stats(&self) -> impl Iterator<Item = &EmitterStats> {
-        self.present().map(|member| &member.stats)
+    /// The signal of this one has counted.
+    pub(crate) fn count_kept(&mut self, slot: Slot) {
+        if let Some(kept) = self.kept.get_mut(slot as usize) {
+            *kept += 1;
+        }
+    }
+
+    /// Those of so many have, from the first slot on.
+    pub(crate) fn count_all_kept(&mut self, slots: usize) {
+        self.kept.iter_mut().take(slots).for_each(|kept| *kept += 1);
+    }
+
+    /// Of several signals of a resolved round, the last has come.
+    pub(crate) fn count_last(&mut self, kept: &[Kept]) {
+        if let [_, .., last] = kept
+            && let Some(member) = self.slot_mut(last.slot)
+        {
+            member.stats.last += 1;
+        }
+    }
+
+    pub(crate) fn stats(&self) -> impl Iterator<Item = EmitterStats> {
+        let all = self.members.iter().zip(&self.kept);
+        all.filter(|(member, _)| member.present)
+            .map(|(member, kept)| EmitterStats { kept: *kept, ..member.stats.clone() })
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! `t → every deadline before it, in the order of time → missed, expired`; `heartbeat → a later deadline of its own`
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::policy::{Needed, OnTimeout};
@@ -19,7 +20,7 @@ enum Deadline {
 
 impl<P> Round<P> {
     /// Lets every deadline pass that lies before `t`, and with a tick the one at `t`, in the order of time.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pass_deadlines(&mut self, t: Duration, tick: bool) {
         // Most rounds have no other deadline but their timeout.
         if t < self.rules.timeout && self.own.is_none() && self.rules.idle.is_none() {
@@ -28,6 +29,7 @@ impl<P> Round<P> {
         self.pass_each_deadline(t, tick);
     }
 
+    #[inline(never)]
     fn pass_each_deadline(&mut self, t: Duration, tick: bool) {
         while self.verdict.is_none() {
             let (when, deadline) = self.next();
@@ -93,16 +95,18 @@ impl<P> Round<P> {
         }
         let Ok(place) = self.terms.binary_search_by_key(&slot, |(slot, _)| *slot) else { return };
         let Some(deadline) = self.terms[place].1.deadline else { return };
-        let known = self.carried.binary_search_by_key(&slot, |(slot, _)| *slot);
-        let first = known.map_or(deadline, |place| self.carried[place].1);
-        let until = until.min(first.saturating_add(self.rules.max_heartbeat)).min(self.rules.timeout);
+        let limits = (self.rules.max_heartbeat, self.rules.timeout);
+        let carried = &mut self.aside().carried;
+        let known = carried.binary_search_by_key(&slot, |(slot, _)| *slot);
+        let first = known.map_or(deadline, |place| carried[place].1);
+        let until = until.min(first.saturating_add(limits.0)).min(limits.1);
         if until <= deadline {
             return;
         }
         if let Err(place) = known {
-            self.carried.insert(place, (slot, first));
+            carried.insert(place, (slot, first));
         }
-        self.terms[place].1.deadline = Some(until);
+        Rc::make_mut(&mut self.terms)[place].1.deadline = Some(until);
         if self.own.is_some_and(|(_, soonest)| soonest == slot) {
             self.find_own();
         }
@@ -111,8 +115,11 @@ impl<P> Round<P> {
     /// Gives an emitter a deadline of its own, counted from the opening, that takes part without one.
     pub(crate) fn oblige(&mut self, slot: Slot, deadline: Duration) {
         match self.terms.binary_search_by_key(&slot, |(slot, _)| *slot) {
-            Ok(place) => self.terms[place].1.deadline = Some(deadline),
-            Err(place) => self.terms.insert(place, (slot, Terms { deadline: Some(deadline), ..Terms::default() })),
+            Ok(place) => Rc::make_mut(&mut self.terms)[place].1.deadline = Some(deadline),
+            Err(place) => {
+                let terms = Terms { deadline: Some(deadline), ..Terms::default() };
+                Rc::make_mut(&mut self.terms).insert(place, (slot, terms));
+            }
         }
         self.find_own();
     }

@@ -29,34 +29,43 @@ pub(crate) struct Round<P> {
     pub(super) required: Vec<bool>,
     /// The expected names, if there are any: each is one promise.
     pub(super) names: Option<Box<Names>>,
-    /// The emitters that bear a required or an expected name or have a deadline of their own, by slot.
-    pub(super) terms: Vec<(Slot, Terms)>,
+    /// The emitters that bear a required or an expected name or have a deadline of their own, by slot: those of the broker until
+    /// that changes here.
+    pub(super) terms: Rc<Vec<(Slot, Terms)>>,
     /// The earliest deadline of an emitter that still owes.
     pub(super) own: Option<(Duration, Slot)>,
+    /// What most rounds have nothing of.
+    aside: Option<Box<Aside>>,
+    /// When the last signal came.
+    pub(super) last: Duration,
+    pub(super) verdict: Option<Verdict>,
+}
+
+/// What few rounds have. It is in a place of its own, for a round is moved and dropped as a whole.
+#[derive(Default)]
+pub(super) struct Aside {
     /// The first deadlines of those that have gained time by a heartbeat, by slot.
     pub(super) carried: Vec<(Slot, Duration)>,
     /// Those that were tolerated, in their order.
     pub(super) vetoes: Vec<Veto>,
     /// Who the emitters are, if the release asks for that.
     people: Option<People>,
-    /// When the last signal came.
-    pub(super) last: Duration,
-    pub(super) verdict: Option<Verdict>,
 }
 
 impl<P> Round<P> {
     /// Opens a round of the emitters that stand as owing; `terms`, by slot, says what is particular to some of them, and
     /// `people`, by slot, who they are, if the release [asks](Needed::asks_who).
+    #[inline]
     pub(crate) fn open(
         rules: Rc<Rules<P>>,
         standing: Vec<Standing>,
-        terms: Vec<(Slot, Terms)>,
+        terms: Rc<Vec<(Slot, Terms)>>,
         people: Option<Rc<Vec<Who>>>,
     ) -> Self {
         let owing = standing.iter().filter(|standing| standing.owes()).count();
         let mut names = Names::new(rules.expected.len());
         if let Some(names) = &mut names {
-            for (slot, Terms { expected, .. }) in &terms {
+            for (slot, Terms { expected, .. }) in &*terms {
                 if let (Some(name), Some(standing)) = (*expected, standing.get(*slot as usize)) {
                     names.add_bearer(name);
                     names.moves(name, Standing::Absent, *standing);
@@ -78,9 +87,7 @@ impl<P> Round<P> {
             names,
             terms,
             own: None,
-            carried: Vec::new(),
-            vetoes: Vec::new(),
-            people: people.map(People::new),
+            aside: people.map(|first| Box::new(Aside { people: Some(People::new(first)), ..Aside::default() })),
             last: Duration::ZERO,
             verdict: None,
         };
@@ -110,6 +117,7 @@ impl<P> Round<P> {
     }
 
     /// Takes a signal that is handled at `t`.
+    #[inline]
     pub(crate) fn emit(&mut self, t: Duration, slot: Slot, payload: P) -> Decision<P> {
         self.pass_deadlines(t, false);
         if self.verdict.is_some() {
@@ -179,15 +187,15 @@ impl<P> Round<P> {
         if let (Some(name), Some(names)) = (self.expected_of(slot), &mut self.names) {
             names.remove_bearer(name);
         }
-        if let Some(people) = &mut self.people {
-            people.meet(slot, who);
+        self.meet(slot, who);
+        if let Some(aside) = &mut self.aside {
+            aside.carried.retain(|(other, _)| *other != slot);
         }
-        self.carried.retain(|(other, _)| *other != slot);
         let terms = Terms { deadline: terms.deadline.map(|wait| t.saturating_add(wait)), ..terms };
         match self.terms.binary_search_by_key(&slot, |(slot, _)| *slot) {
-            Ok(place) => self.terms[place].1 = terms,
+            Ok(place) => Rc::make_mut(&mut self.terms)[place].1 = terms,
             Err(_) if terms == Terms::default() => {}
-            Err(place) => self.terms.insert(place, (slot, terms)),
+            Err(place) => Rc::make_mut(&mut self.terms).insert(place, (slot, terms)),
         }
         let mut is_answered = false;
         if let (Some(name), Some(names)) = (terms.expected, &mut self.names) {
@@ -200,7 +208,7 @@ impl<P> Round<P> {
 
     /// Says who an emitter is, of whom that was not known for certain.
     pub(crate) fn meet(&mut self, slot: Slot, who: Who) {
-        if let Some(people) = &mut self.people {
+        if let Some(people) = self.aside.as_mut().and_then(|aside| aside.people.as_mut()) {
             people.meet(slot, who);
         }
     }
@@ -294,6 +302,7 @@ impl<P> Round<P> {
     }
 
     /// Closes the round if it has what it needs, or if it never will.
+    #[inline]
     pub(super) fn settle(&mut self, t: Duration) {
         if self.rules.close == Close::Released && self.is_released(t) {
             self.verdict = Some(Verdict::Resolved { partial: false });
@@ -325,9 +334,9 @@ impl<P> Round<P> {
                 predicate.call(&Gathered {
                     kept: &self.kept,
                     payloads: &self.payloads,
-                    vetoes: &self.vetoes,
+                    vetoes: self.vetoes(),
                     standing: &self.standing,
-                    people: self.people.as_ref(),
+                    people: self.aside.as_ref().and_then(|aside| aside.people.as_ref()),
                     expected: &self.rules.expected,
                     names: self.names.as_deref(),
                     owing,
@@ -370,6 +379,12 @@ impl<P> Round<P> {
         &self.terms
     }
 
+    /// What it goes by.
+    #[inline]
+    pub(crate) fn rules(&self) -> &Rules<P> {
+        &self.rules
+    }
+
     /// One more than the highest slot that it knows.
     pub(crate) fn slots(&self) -> Slot {
         self.standing.len() as Slot
@@ -409,8 +424,14 @@ impl<P> Round<P> {
     }
 
     /// Those that were tolerated, in the order in which they came.
+    #[inline]
     pub(crate) fn vetoes(&self) -> &[Veto] {
-        &self.vetoes
+        self.aside.as_ref().map_or(&[], |aside| &aside.vetoes)
+    }
+
+    /// For what this round has and few others do.
+    pub(super) fn aside(&mut self) -> &mut Aside {
+        self.aside.get_or_insert_default()
     }
 
     /// Swaps what was emitted for this: it is with the round for as long as that takes inputs, and between them where others

@@ -19,7 +19,7 @@ fn round(change: impl FnOnce(&mut Rules<u32>), emitters: &[Option<Place>]) -> Ro
     change(&mut rules);
     let terms = |required: &Option<Place>| Terms { required: *required, ..Terms::default() };
     let terms = (0..).zip(emitters.iter().map(terms)).filter(|(_, terms)| terms.required.is_some()).collect();
-    Round::open(Rc::new(rules), vec![Standing::Owing; emitters.len()], terms, None)
+    Round::open(Rc::new(rules), vec![Standing::Owing; emitters.len()], Rc::new(terms), None)
 }
 
 /// Somebody, where nobody asks who.

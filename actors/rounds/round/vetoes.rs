@@ -20,7 +20,7 @@ impl<P> Round<P> {
         let signal = self.signal_of(slot);
         // A round of which nothing would be left is about nothing any more.
         let takes_all = signal.is_some() && self.kept.len() == 1;
-        if takes_all || !self.rules.on_veto.tolerates(self.vetoes.len() + 1, || self.parties()) {
+        if takes_all || !self.rules.on_veto.tolerates(self.vetoes().len() + 1, || self.parties()) {
             self.verdict = Some(Verdict::Vetoed(slot, reason));
             return;
         }
@@ -30,7 +30,7 @@ impl<P> Round<P> {
         if let Some(name) = self.expected_of(slot) {
             self.answer_name(name, slot, Settled::Vetoed);
         }
-        self.vetoes.push(Veto { slot, reason });
+        self.aside().vetoes.push(Veto { slot, reason });
         self.settle_without(t);
     }
 
@@ -38,7 +38,7 @@ impl<P> Round<P> {
     pub(super) fn settle_without(&mut self, t: Duration) {
         self.settle(t);
         // A signal never leaves less than there was, so it need not ask.
-        if self.verdict.is_none() && !self.vetoes.is_empty() && self.is_vetoed_for_good() {
+        if self.verdict.is_none() && !self.vetoes().is_empty() && self.is_vetoed_for_good() {
             self.verdict = Some(Verdict::OutOfReach);
         }
     }
@@ -57,7 +57,7 @@ impl<P> Round<P> {
     /// Whether this emitter has vetoed, or another that bears its expected name.
     pub(super) fn has_vetoed(&self, slot: Slot) -> bool {
         // Most rounds have none.
-        !self.vetoes.is_empty()
+        !self.vetoes().is_empty()
             && (self.standing_of(slot) == Standing::Vetoed
                 || self
                     .expected_of(slot)
@@ -75,7 +75,7 @@ impl<P> Round<P> {
     /// Whether nobody owes anything, and all that anybody has said is "no".
     #[inline]
     pub(super) fn is_refused(&self) -> bool {
-        self.kept.is_empty() && !self.vetoes.is_empty() && self.owing == 0 && self.missed == 0 && self.unborne() == 0
+        self.kept.is_empty() && !self.vetoes().is_empty() && self.owing == 0 && self.missed == 0 && self.unborne() == 0
     }
 
     /// Whether vetoes have left the round nothing that whoever may still join could bring.
@@ -83,7 +83,7 @@ impl<P> Round<P> {
         match &self.rules.release {
             Needed::All => self.rules.close == Close::Released && self.is_refused(),
             // Nobody else can give the promise of an expected name.
-            Needed::Names(_) => self.vetoes.iter().any(|veto| {
+            Needed::Names(_) => self.vetoes().iter().any(|veto| {
                 self.terms_of(veto.slot).is_some_and(|terms| terms.required.is_some() && terms.expected.is_some())
             }),
             _ => false,

@@ -12,13 +12,13 @@ use super::session::Session;
 use crate::base::{Handled, Payload, Shown};
 #[cfg(feature = "testing")]
 use crate::base::{Noted, Of, last_noted, last_of};
-use crate::rounds::ConsumerError;
 use crate::rounds::messages::{Pledged, Route, ToBroker, ToConsumer, ToEmitter};
 use crate::rounds::outcome::{Account, Deliveries, Delivery, Logged, Outcome};
 use crate::rounds::room::FromSession;
 #[cfg(feature = "testing")]
 use crate::rounds::round::Abort;
 use crate::rounds::round::{Needed, Slot, Standing, Verdict};
+use crate::rounds::{ConsumerError, Past};
 use crate::runtime::{self, Inbox, LocalContext, Player, Refused};
 
 impl<P: Payload> Session<P> {
@@ -33,6 +33,7 @@ impl<P: Payload> Session<P> {
     pub(crate) fn attend(&mut self, ctx: &mut LocalContext<Self>) {
         let Some((account, deliveries)) = self.deliveries() else { return ctx.stop() };
         if let Some(failed) = deliveries.if_done(&account.directory.consumers) {
+            self.consumed = true;
             if !failed.is_empty() {
                 self.room.tell_broker(FromSession::ConsumersFailed { round: self.link.round, failed });
             }
@@ -96,7 +97,7 @@ impl<P: Payload> Session<P> {
             true => Vec::new(),
             false => (0..).zip(&standing).filter(missing).map(|(slot, _)| slot).collect(),
         };
-        let quorum = match self.rules.release {
+        let quorum = match self.round.rules().release {
             Needed::AtLeast(quorum) => Some(quorum),
             _ => None,
         };
@@ -109,7 +110,7 @@ impl<P: Payload> Session<P> {
             Verdict::Aborted(Abort::SessionLost) => last_of(Of::Predicate),
             _ => Noted::default(),
         };
-        let account = Arc::new(Account {
+        let outcome = self.outcome.insert(Outcome::new(Arc::new(Account {
             round: self.link.round,
             key: self.link.key.clone(),
             verdict,
@@ -126,21 +127,34 @@ impl<P: Payload> Session<P> {
             noted: last_noted(),
             #[cfg(feature = "testing")]
             predicate,
-        });
-        let outcome = Outcome::new(account.clone());
-        self.outcome = Some(outcome.clone());
+        })));
         let mut returned = std::mem::take(&mut self.batch);
-        for input in self.deferred.drain(..).rev() {
+        while let Some(input) = self.deferred.pop() {
             returned.push_front(input);
         }
-        returned.append(&mut self.link.inbox.borrow_mut());
-        self.room.tell_broker(FromSession::Closed { place: self.place, account, standing, returned });
-        log::debug!(target: "convoke::round", "broker {}: {}", self.room.id, Logged(&outcome));
+        let mut inbox = self.link.inbox.take();
+        if !inbox.is_empty() {
+            returned.append(&mut inbox);
+        }
+        self.room.spare.borrow_mut().keep_queue(inbox);
+        let account = outcome.account();
+        if is_complete && account.verdict.is_resolved() && returned.is_empty() {
+            self.room.count_complete(&account.kept);
+            let mut spare = self.room.spare.borrow_mut();
+            spare.keep_standing(standing);
+            spare.keep_queue(returned);
+            drop(spare);
+            self.room.leave_word(FromSession::Complete { place: self.place, past: Past::new(account) });
+        } else {
+            let (place, account) = (self.place, account.clone());
+            self.room.tell_broker(FromSession::Closed { place, account, standing, returned });
+        }
+        log::debug!(target: "convoke::round", "broker {}: {}", self.room.id, Logged(outcome));
         self.tell_waiters();
         if let Some(call) = &self.call {
             call.end.tell();
         }
-        self.deliver(&outcome, ctx);
+        self.deliver(ctx);
     }
 
     pub(crate) fn tell_waiters(&mut self) {
@@ -161,7 +175,8 @@ impl<P: Payload> Session<P> {
         }
     }
 
-    pub(crate) fn deliver(&self, outcome: &Outcome<P>, mut ctx: Option<&mut LocalContext<Self>>) {
+    fn deliver(&self, mut ctx: Option<&mut LocalContext<Self>>) {
+        let Some(outcome) = &self.outcome else { return };
         {
             let roster = self.room.roster.borrow();
             for slot in &roster.hearers {

@@ -12,12 +12,12 @@ use crate::rounds::round::{Needed, Slot};
 impl<P: Payload> Session<P> {
     /// The expected and the required names that no member bears.
     pub(super) fn unfilled(&self) -> Vec<Arc<str>> {
-        if self.rules.expected.is_empty() && !matches!(self.rules.release, Needed::Names(_)) {
+        if self.round.rules().expected.is_empty() && !matches!(self.round.rules().release, Needed::Names(_)) {
             return Vec::new();
         }
-        let expected = self.round.unfilled().filter_map(|name| self.rules.expected.get(name).cloned());
+        let expected = self.round.unfilled().filter_map(|name| self.round.rules().expected.get(name).cloned());
         let mut unfilled: Vec<_> = expected.collect();
-        if let Needed::Names(names) = &self.rules.release {
+        if let Needed::Names(names) = &self.round.rules().release {
             for name in self.round.unknown().filter_map(|name| names.get(name as usize)) {
                 if !unfilled.contains(name) {
                     unfilled.push(name.clone());

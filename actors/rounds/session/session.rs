@@ -31,14 +31,13 @@ pub struct Session<P: Payload> {
     /// Taken from the link and not handled yet.
     pub(crate) batch: VecDeque<ToSession<P>>,
     pub(crate) place: u32,
-    pub(crate) rules: Rc<Rules<P>>,
     pub(crate) round: Round<P>,
     pub(crate) waiters: Vec<Reply<P>>,
     pub(crate) deferred: Vec<ToSession<P>>,
     /// Made when somebody is asked.
     pub(crate) call: Option<Arc<Call<P>>>,
-    /// Taken from the inbox of the call and not handled yet.
-    pub(crate) answers: Intake<Pledged<P>>,
+    /// Taken from the inbox of the call and not handled yet; absent as that is.
+    pub(crate) answers: Option<Intake<Pledged<P>>>,
     pub(crate) asked: bool,
     /// The point in time of the next timer.
     pub(crate) armed: Option<Instant>,
@@ -51,6 +50,8 @@ pub struct Session<P: Payload> {
     pub(crate) closed: bool,
     /// The timer for the consumers is set.
     pub(crate) patient: bool,
+    /// They are done.
+    pub(crate) consumed: bool,
     /// What has become of the round, once it is closed.
     pub(crate) outcome: Option<Outcome<P>>,
 }
@@ -64,24 +65,25 @@ impl<P: Payload> Session<P> {
         rules: Rc<Rules<P>>,
         standing: Vec<Standing>,
     ) {
-        let roster = room.roster.borrow();
-        let people = rules.release.asks_who().then(|| roster.people().clone());
-        let round = Round::open(rules.clone(), standing, roster.terms().to_vec(), people);
-        drop(roster);
+        let batch = room.spare.borrow_mut().queue();
         room.sessions.update(|sessions| sessions + 1);
+        // The round is made where it stays.
         runtime::start_unaddressed(&room.executor, |task| {
             link.task.set(Some(task));
+            let (terms, people) = {
+                let roster = room.roster.borrow();
+                (roster.terms().clone(), rules.release.asks_who().then(|| roster.people().clone()))
+            };
             Self {
                 room: room.clone(),
                 link,
-                batch: VecDeque::new(),
+                batch,
                 place,
-                rules,
-                round,
+                round: Round::open(rules, standing, terms, people),
                 waiters: Vec::new(),
                 deferred: Vec::new(),
                 call: None,
-                answers: Intake::new(),
+                answers: None,
                 asked: false,
                 armed: None,
                 answers_first: false,
@@ -89,6 +91,7 @@ impl<P: Payload> Session<P> {
                 joined: Vec::new(),
                 closed: false,
                 patient: false,
+                consumed: false,
                 outcome: None,
             }
         });
@@ -106,10 +109,18 @@ impl<P: Payload> Session<P> {
     #[inline]
     pub(crate) fn next_answer(&mut self) -> Option<Pledged<P>> {
         let inbox = &self.call.as_ref()?.inbox;
-        if self.answers.is_empty() {
-            self.answers.refill(inbox);
+        let answers = self.answers.get_or_insert_with(Intake::new);
+        if answers.is_empty() {
+            answers.refill(inbox);
         }
-        self.answers.pop()
+        answers.pop()
+    }
+
+    /// The next answer, if it is the turn of the answers, or if nothing else waits.
+    fn answer_in_turn(&mut self) -> Option<Pledged<P>> {
+        self.answers_first = !self.answers_first;
+        let is_theirs = self.answers_first || self.batch.is_empty() && self.link.inbox.borrow().is_empty();
+        if is_theirs { self.next_answer() } else { None }
     }
 
     #[inline]
@@ -157,11 +168,13 @@ impl<P: Payload> Session<P> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn signal(&mut self, t: Duration, slot: Slot, payload: P, reply: Option<Reply<P>>) {
         // Waits before it is decided: when a predicate panics, it hears of that like all the others.
         let waits = reply.is_some();
-        self.waiters.extend(reply);
+        if let Some(reply) = reply {
+            self.waiters.push(reply);
+        }
         match self.round.emit(t, slot, payload) {
             Decision::Taken { .. } => self.tell_kept(t, slot),
             decision => {
@@ -229,10 +242,17 @@ impl<P: Payload> Session<P> {
         }
     }
 
+    #[inline]
     fn tell_kept(&self, t: Duration, slot: Slot) {
+        if self.room.roster.borrow().anyone_wants_kept {
+            self.tell_who_wants(t, slot);
+        }
+    }
+
+    #[inline(never)]
+    fn tell_who_wants(&self, t: Duration, slot: Slot) {
         let roster = self.room.roster.borrow();
-        if roster.anyone_wants_kept
-            && let Some((wants, inbox)) = roster.slot(slot).and_then(|member| member.wants.as_ref())
+        if let Some((wants, inbox)) = roster.slot(slot).and_then(|member| member.wants.as_ref())
             && wants.kept
         {
             let kept = ToEmitter::Kept { round: self.link.round, key: self.link.key.clone(), at: t };
@@ -258,16 +278,16 @@ impl<P: Payload> Session<P> {
     fn take_inputs(&mut self, t: &mut Duration, budget: usize) -> usize {
         // One look at the clock for a turn of bounded length, far shorter than NEAR; close to a deadline one for each
         // input. A predicate is the user's and may take its time.
-        let mut each = matches!(self.rules.release, Needed::When(_)) || self.is_near_deadline(*t);
+        let mut each = matches!(self.round.rules().release, Needed::When(_)) || self.is_near_deadline(*t);
         let mut handled = 0;
         while handled < budget && self.round.verdict().is_none() {
             if handled > 0 && (each || handled == 1 && !self.asked) {
                 *t = self.since_opening();
                 each |= self.is_near_deadline(*t);
             }
-            self.answers_first = !self.answers_first;
-            if self.answers_first
-                && let Some(answer) = self.next_answer()
+            // Whoever was not asked has not answered.
+            if self.call.is_some()
+                && let Some(answer) = self.answer_in_turn()
             {
                 self.pledged(*t, answer);
             } else if let Some(input) = self.next_input() {
@@ -279,8 +299,6 @@ impl<P: Payload> Session<P> {
                         each |= self.is_near_deadline(*t);
                     }
                 }
-            } else if let Some(answer) = self.next_answer() {
-                self.pledged(*t, answer);
             } else {
                 break;
             }
@@ -357,7 +375,7 @@ impl<P: Payload> Session<P> {
                 inbox,
                 round: self.link.round,
                 key: self.link.key.clone(),
-                deadline: runtime::after(self.link.opened, self.rules.timeout),
+                deadline: runtime::after(self.link.opened, self.round.rules().timeout),
                 board: Board::default(),
                 heartbeats: Heartbeats::default(),
                 end: End::default(),
@@ -443,7 +461,9 @@ impl<P: Payload> Drop for Session<P> {
         }
         // Nothing to do but where a waker or the log panicked while the outcome was told.
         self.tell_waiters();
-        if let Some((account, deliveries)) = self.deliveries() {
+        if !self.consumed
+            && let Some((account, deliveries)) = self.deliveries()
+        {
             deliveries.give_up(self.room.consumer_timeout, &account.directory.consumers);
         }
         self.refuse_answers();

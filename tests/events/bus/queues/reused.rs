@@ -1,6 +1,10 @@
-//! The memory of a published event is used again for a later one, and nobody can tell.
+//! The memory of a published event, and of one that is emitted to actors, is used again for a later one, and nobody can tell.
 
 use std::cell::Cell;
+use std::collections::HashSet;
+
+use actix::prelude::{Actor, Context, Handler};
+use uuid::Uuid;
 
 use super::*;
 
@@ -64,4 +68,60 @@ async fn a_dead_letter_keeps_its_event_though_others_follow() {
     }
     let letters = bus.dead_letters().take_all();
     assert_eq!(letters.iter().map(|letter| letter.downcast::<Count>()).collect::<Vec<_>>(), [Some(Arc::new(Count(7)))]);
+}
+
+/// An actor that keeps some of the events that it hears, and writes down the id of each.
+struct Keeper {
+    _counts: Subscription,
+    ids: Rc<RefCell<Vec<Uuid>>>,
+    kept: Rc<RefCell<Vec<Heard<Count>>>>,
+}
+
+impl Actor for Keeper {
+    type Context = Context<Self>;
+}
+
+impl Handler<Heard<Count>> for Keeper {
+    type Result = Handled;
+
+    fn handle(&mut self, count: Heard<Count>, _: &mut Context<Self>) -> Handled {
+        self.ids.borrow_mut().push(count.metadata().id);
+        if count.0.is_multiple_of(3) {
+            self.kept.borrow_mut().push(count);
+        }
+        Ok(())
+    }
+}
+
+#[convoke::test]
+async fn what_an_actor_keeps_of_an_emission_is_not_overwritten_by_a_later_one() {
+    let bus = EventBus::new();
+    let (ids, kept) = (Rc::default(), Rc::<RefCell<Vec<Heard<Count>>>>::default());
+    let _keeper = Keeper::create(|ctx| Keeper {
+        _counts: bus.subscribe::<Count, Keeper>(ctx).unwrap(),
+        ids: Rc::clone(&ids),
+        kept: kept.clone(),
+    });
+    let heard = Rc::new(Cell::new(0));
+    let sum = heard.clone();
+    let _sums = bus.on(move |count: &Count| sum.set(sum.get() + count.0)).unwrap();
+    for count in 0..300 {
+        match count % 4 {
+            // Several are under way.
+            0 => {
+                let more = bus.emit(Count(1_000));
+                let (one, other) = tokio::join!(bus.emit(Count(count)), more);
+                assert!(one.is_ok() && other.is_ok());
+            }
+            1 => _ = bus.publish(Count(count)).unwrap(),
+            _ => assert!(bus.emit(Count(count)).await.is_ok()),
+        }
+    }
+    bus.drain().await;
+    assert_eq!(ids.borrow().len(), 375);
+    assert_eq!(ids.borrow().iter().collect::<HashSet<_>>().len(), 375, "two events had one id");
+    assert_eq!(kept.borrow().iter().map(|count| count.0).collect::<Vec<_>>(), (0..300).step_by(3).collect::<Vec<_>>());
+    let of_kept = kept.borrow().iter().map(|count| count.metadata().id).collect::<HashSet<_>>();
+    assert!(of_kept.iter().all(|id| ids.borrow().contains(id)), "an event has got the id of another");
+    assert_eq!(heard.get(), (0..300).sum::<u64>() + 75 * 1_000);
 }
