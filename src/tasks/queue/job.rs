@@ -354,6 +354,7 @@ mod tests {
             attempts: 15,
             payload: "{\"name\": \"ann\"}".to_owned(),
             due_in: Some(Duration::from_millis(1_500)),
+            waited: None,
             text: text.map(str::to_owned),
             progress: Noted { text: Some("half".to_owned()), fraction: Some(0.5) },
         };
