@@ -35,9 +35,7 @@ mod places;
 mod running;
 mod view;
 mod writing;
-mod screen;
-mod demo;
-mod top;
+mod live;
 mod commands;
 
 use std::ffi::OsString;

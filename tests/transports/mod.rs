@@ -11,8 +11,6 @@ use convoke::transport::conformance::{Fixture, Scale, Suite, Table};
 pub(crate) mod servers;
 /// SNS and SQS, over what stands in for them.
 mod aws;
-/// What is found of each server when it is looked at.
-mod checkup;
 /// One log for all tests of the binary.
 mod logged;
 /// Workers in processes of their own, killed with `kill -9`.

@@ -9,9 +9,8 @@ use clap::Args;
 use convoke::Failure;
 
 use super::cli::told;
-use crate::demo::{self, Ended, Pace, Stage};
 use crate::error::{Error, Result};
-use crate::screen::{hush_panic, restore_on_panic};
+use crate::live::{self, Ended, Pace, Stage, hush_panic, restore_on_panic};
 use crate::terminal::Terminal;
 
 const EXAMPLES: &str = "\
@@ -48,17 +47,17 @@ impl Demo {
             return Err(Error::usage("`convoke demo` is for people, and has no JSON").hint("leave `--json` away"));
         }
         // One of the services panics, which is what an act shows.
-        hush_panic(demo::PANIC);
+        hush_panic(live::PANIC);
         let system = actix::System::new();
         if let (Some(who), Some(folder)) = (&self.sign, &self.folder) {
-            return system.block_on(demo::sign(who, folder)).map_err(failed);
+            return system.block_on(live::sign(who, folder)).map_err(failed);
         }
         let pace = if self.fast { Pace::Fast } else { Pace::Shown };
         if self.plain || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-            return system.block_on(async { demo::whole(&demo::plain(pace)).await }).map_err(failed);
+            return system.block_on(async { live::whole(&live::plain(pace)).await }).map_err(failed);
         }
         restore_on_panic();
-        hush_panic(demo::PANIC);
+        hush_panic(live::PANIC);
         system.block_on(shown(pace))
     }
 }
@@ -71,13 +70,13 @@ async fn shown(pace: Pace) -> Result<()> {
         let acts = actix::spawn({
             let (stage, over, fault) = (stage.clone(), over.clone(), fault.clone());
             async move {
-                if let Err(error) = demo::whole(&stage).await {
+                if let Err(error) = live::whole(&stage).await {
                     *fault.borrow_mut() = Some(error);
                 }
                 over.set(true);
             }
         });
-        let ended = demo::view(&stage, || over.get()).await;
+        let ended = live::view(&stage, || over.get()).await;
         acts.abort();
         // The folder and the processes of the acts go with them.
         let _ = acts.await;

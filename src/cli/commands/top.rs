@@ -8,11 +8,10 @@ use clap::Args;
 use super::at::At;
 use super::cli::told;
 use crate::error::{Error, Result};
+use crate::live::{Source, restore_on_panic, top};
 use crate::places::is_url;
 use crate::running::run;
-use crate::screen::restore_on_panic;
 use crate::terminal::Terminal;
-use crate::top::{Source, top};
 
 const EXAMPLES: &str = "\
 Examples:

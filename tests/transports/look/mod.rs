@@ -17,6 +17,8 @@ mod tailing;
 mod naming;
 /// Databases of another version.
 mod versions;
+/// What is found of a server whose settings are right, and of one whose are not.
+mod checkup;
 /// The command `convoke`, as users run it.
 mod command;
 /// A hundred thousand letters.

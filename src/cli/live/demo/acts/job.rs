@@ -12,7 +12,7 @@ use convoke::{Attempt, Fault, Tasks};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::demo::stage::{Stage, Tone};
+use super::{Stage, Tone};
 
 #[derive(Task, Serialize, Deserialize)]
 #[task(attempts = 3, first_wait = "10ms")]

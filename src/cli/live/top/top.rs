@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::sample::Source;
 use super::view::{Asked, View};
-use crate::screen::Screen;
+use crate::live::Screen;
 
 /// How often the keyboard is asked.
 const TICK: Duration = Duration::from_millis(50);

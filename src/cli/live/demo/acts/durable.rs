@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
-use crate::demo::stage::{Stage, Tone};
+use super::{Stage, Tone};
 
 const BOARD: [&str; 3] = ["legal", "finance", "chair"];
 const CONTRACT: &str = "contract 7";

@@ -43,7 +43,7 @@ fn line(panel: &Panel, change: &Change<'_>, out: &mut impl Write) -> io::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::stage::Row;
+    use crate::live::demo::stage::Row;
 
     #[test]
     fn a_change_is_a_line() {

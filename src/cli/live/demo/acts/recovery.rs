@@ -4,7 +4,7 @@ use actix::prelude::*;
 use convoke::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::demo::stage::{Act, Stage, Tone};
+use super::{Act, Stage, Tone};
 
 #[derive(Event, Serialize, Deserialize)]
 struct OrderPaid {

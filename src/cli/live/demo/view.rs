@@ -11,7 +11,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::stage::{Panel, Stage, Tone};
-use crate::screen::Screen;
+use crate::live::Screen;
 
 /// How often the keyboard is asked.
 const TICK: Duration = Duration::from_millis(40);
@@ -116,7 +116,7 @@ mod tests {
     use ratatui::backend::TestBackend;
 
     use super::*;
-    use crate::demo::stage::{Pace, Row};
+    use crate::live::demo::stage::{Pace, Row};
 
     fn panels() -> Vec<Panel> {
         let stage = Stage::new(Pace::Fast, |_, _| {});

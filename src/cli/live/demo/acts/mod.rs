@@ -19,7 +19,7 @@ mod job;
 
 use convoke::Failure;
 
-use super::stage::Stage;
+use super::{Act, Stage, Tone};
 
 #[cfg(feature = "sqlite")]
 pub(crate) use durable::sign;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use convoke::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::demo::stage::{Stage, Tone};
+use super::{Stage, Tone};
 
 #[derive(Event, Serialize, Deserialize)]
 #[event(topic = "orders/placed")]

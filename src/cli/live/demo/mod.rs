@@ -18,5 +18,6 @@ mod view;
 
 pub(crate) use acts::{PANIC, sign, whole};
 pub(crate) use plain::plain;
+use stage::{Act, Tone};
 pub(crate) use stage::{Pace, Stage};
 pub(crate) use view::{Ended, view};

@@ -3,11 +3,11 @@
 use convoke::look::{Address, Checkup, Finding, Gravity};
 use convoke::transport::{ErrorKind, Postgres, RabbitMq, Sqlite, Sqs};
 
-use super::servers::aws::{AwsServer, config_of};
-use super::servers::postgres::PostgresServer;
-use super::servers::rabbitmq::RabbitMqServer;
-use super::servers::redis::{DURABLE, RedisServer};
-use super::servers::sqlite::Folder;
+use crate::transports::servers::aws::{AwsServer, config_of};
+use crate::transports::servers::postgres::PostgresServer;
+use crate::transports::servers::rabbitmq::RabbitMqServer;
+use crate::transports::servers::redis::{DURABLE, RedisServer};
+use crate::transports::servers::sqlite::Folder;
 
 async fn look(url: &str) -> Vec<Finding> {
     let address: Address = url.parse().unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::clock::timeout;
 use convoke::prelude::*;
 
-use crate::demo::stage::{Stage, Tone};
+use super::{Stage, Tone};
 
 const PARTIES: [(&str, &str); 3] = [("stock", "3 left"), ("payment", "paid"), ("fraud", "no fraud")];
 /// How long a round waits for those who do not answer.

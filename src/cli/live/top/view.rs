@@ -128,7 +128,7 @@ mod tests {
     use ratatui::crossterm::event::KeyEventKind;
 
     use super::*;
-    use crate::top::table::Cell;
+    use crate::live::top::table::Cell;
 
     fn tables() -> Vec<Table> {
         let row = |name: &str, waiting| vec![Cell::Text(name.to_owned()), Cell::Count(waiting)];
