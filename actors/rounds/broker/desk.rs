@@ -45,7 +45,7 @@ impl<P: Payload> Broker<P> {
         let refused = match &mut self.desk {
             Some(desk) if holds => match desk.take(asked) {
                 Ok(()) => return,
-                Err((asked, limit)) => (asked, EmitError::Busy { limit }),
+                Err((asked, limit)) => (*asked, EmitError::Busy { limit }),
             },
             Some(_) => (asked, self.room().roster.borrow().refusal(by.slot, Some(by.generation))),
             None => (asked, EmitError::NotDurable),

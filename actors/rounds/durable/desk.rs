@@ -124,7 +124,7 @@ pub trait Desk<P: Payload>: 'static {
     /// # Errors
     ///
     /// What it was given, and how many may wait.
-    fn take(&mut self, asked: Asked<P>) -> Result<(), (Asked<P>, usize)>;
+    fn take(&mut self, asked: Asked<P>) -> Result<(), (Box<Asked<P>>, usize)>;
 
     /// Writes down what a party of this name says of itself, and begins to ask it if it can be.
     fn admit(&mut self, name: Arc<str>, terms: PartyTerms) -> Attending;

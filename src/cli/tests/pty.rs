@@ -80,7 +80,7 @@ impl Pty {
                 panic!("it has ended with {status} before it showed {wanted:?}:\n{}", self.text());
             }
             assert!(began.elapsed() < LIMIT, "it does not show {wanted:?}:\n{text}");
-            thread::sleep(Duration::from_millis(20));
+            thread::park_timeout(Duration::from_millis(20));
         }
     }
 
@@ -97,7 +97,7 @@ impl Pty {
                 return status;
             }
             assert!(began.elapsed() < LIMIT, "it does not end:\n{}", self.text());
-            thread::sleep(Duration::from_millis(20));
+            thread::park_timeout(Duration::from_millis(20));
         }
     }
 }

@@ -29,7 +29,9 @@ use std::time::Duration;
 
 pub use finding::{Finding, Gravity};
 
-use super::{Address, ServerKind};
+use super::Address;
+#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis", feature = "sqlite", feature = "sqs"))]
+use super::ServerKind;
 use crate::transport::{ErrorKind, TransportError};
 
 /// Looks at a server or database: whether it can be reached, who one is there, and whether it keeps what it confirms. It writes
@@ -107,7 +109,7 @@ impl Checkup {
                 }
             }
         };
-        let looked = tokio::time::timeout(self.patience, looked).await;
+        let looked: Result<Result<Vec<Finding>, TransportError>, _> = tokio::time::timeout(self.patience, looked).await;
         let mut findings = looked.unwrap_or_else(|_| {
             let text = format!("it has not answered within {:?}", self.patience);
             Err(TransportError::new(ErrorKind::Unreachable, address.to_string(), text))

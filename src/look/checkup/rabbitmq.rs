@@ -10,6 +10,9 @@ use crate::look::Address;
 use crate::transport::TransportError;
 use crate::transport::rabbitmq::{RabbitMqServer, declare};
 
+/// How long a name may be, in bytes.
+const LONGEST: usize = 255;
+
 /// What the server says of itself.
 struct Standing {
     release: Option<(u32, u32)>,
@@ -35,10 +38,10 @@ pub(super) async fn look(
     let line = server.publishing();
     // The first that connects, so that who is refused hears why.
     let blocked = line.lane(&at, patience).await?.is_blocked();
-    let find = async |name: String| match ShortString::try_from(name) {
-        Ok(name) => Ok(declare::find(&at, line, &name, patience).await?.is_some()),
-        // A name that is too long is that of no queue.
-        Err(_) => Ok::<_, TransportError>(false),
+    // A name that is too long is that of no queue.
+    let find = async |name: String| match name.len() <= LONGEST {
+        true => Ok(declare::find(&at, line, &ShortString::from(name), patience).await?.is_some()),
+        false => Ok::<_, TransportError>(false),
     };
     let (mut queue, mut dead) = (false, false);
     if let Some(name) = address.name() {

@@ -60,10 +60,10 @@ impl<P: Payload> Clerk<P> {
 }
 
 impl<P: Payload + Serialize + DeserializeOwned> Desk<P> for Clerk<P> {
-    fn take(&mut self, asked: Asked<P>) -> Result<(), (Asked<P>, usize)> {
+    fn take(&mut self, asked: Asked<P>) -> Result<(), (Box<Asked<P>>, usize)> {
         let bound = self.core.queue.bound;
         if self.core.queue.is_full() {
-            return Err((asked, bound));
+            return Err((Box::new(asked), bound));
         }
         let (name, weight, token) = (asked.name.clone(), asked.weight, Uuid::now_v7());
         let key = key::write(asked.key.as_ref());
