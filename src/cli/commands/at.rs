@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::places::{Place, Wanted, is_url};
 use crate::running::Patience;
 
@@ -77,6 +77,10 @@ impl At {
         let context = self.context.as_deref();
         let (url, rest) = match words.split_first() {
             Some((url, rest)) if context.is_none() && is_url(url) => (Some(url.as_str()), rest),
+            Some((_, rest)) if context.is_none() && rest.iter().any(|word| is_url(word)) => {
+                let error = Error::usage("the URL stands behind what it is about");
+                return Err(error.hint("write it first, right behind the command"));
+            }
             _ => (None, words),
         };
         Ok((Place::find(Wanted { url, context, name })?, rest))

@@ -1,9 +1,9 @@
 //! `convoke demo`
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::convert::Infallible;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
-use std::rc::Rc;
 
 use clap::Args;
 use convoke::Failure;
@@ -11,6 +11,7 @@ use convoke::Failure;
 use super::cli::told;
 use crate::error::{Error, Result};
 use crate::live::{self, Ended, Pace, Stage, hush_panic, restore_on_panic};
+use crate::running::run;
 use crate::terminal::Terminal;
 
 const EXAMPLES: &str = "\
@@ -48,17 +49,18 @@ impl Demo {
         }
         // One of the services panics, which is what an act shows.
         hush_panic(live::PANIC);
-        let system = actix::System::new();
         if let (Some(who), Some(folder)) = (&self.sign, &self.folder) {
-            return system.block_on(live::sign(who, folder)).map_err(failed);
+            return actix::System::new().block_on(live::sign(who, folder)).map_err(failed);
         }
         let pace = if self.fast { Pace::Fast } else { Pace::Shown };
         if self.plain || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-            return system.block_on(async { live::whole(&live::plain(pace)).await }).map_err(failed);
+            let stage = live::plain(pace);
+            // Whoever ends it early leaves nothing behind either.
+            return run(async |stop| stop.or(async { live::whole(&stage).await.map_err(failed) }).await);
         }
         restore_on_panic();
         hush_panic(live::PANIC);
-        system.block_on(shown(pace))
+        run(async |stop| stop.or(shown(pace)).await)
     }
 }
 
@@ -66,23 +68,17 @@ impl Demo {
 async fn shown(pace: Pace) -> Result<()> {
     loop {
         let stage = Stage::new(pace, |_, _| {});
-        let (over, fault) = (Rc::new(Cell::new(false)), Rc::new(RefCell::new(None::<Failure>)));
-        let acts = actix::spawn({
-            let (stage, over, fault) = (stage.clone(), over.clone(), fault.clone());
-            async move {
-                if let Err(error) = live::whole(&stage).await {
-                    *fault.borrow_mut() = Some(error);
-                }
-                over.set(true);
-            }
-        });
-        let ended = live::view(&stage, || over.get()).await;
-        acts.abort();
-        // The folder and the processes of the acts go with them.
-        let _ = acts.await;
-        if let Some(error) = fault.borrow_mut().take() {
-            return Err(failed(error));
-        }
+        let over = Cell::new(false);
+        let acts = async {
+            live::whole(&stage).await?;
+            over.set(true);
+            std::future::pending::<std::result::Result<Infallible, Failure>>().await
+        };
+        // The folder and the processes of the acts go with them, however it is left.
+        let ended = tokio::select! {
+            ended = live::view(&stage, || over.get()) => ended,
+            failure = acts => return failure.map(|never| match never {}).map_err(failed),
+        };
         match ended {
             Ok(Ended::Left) => return Ok(()),
             Ok(Ended::Again) => {}

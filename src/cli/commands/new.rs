@@ -87,6 +87,10 @@ impl New {
             said.diff = Some(plan.diff());
         } else {
             plan.write()?;
+            if let Some((root, _)) = &workspace {
+                // It may be far above.
+                said.notes.push(format!("it is a member of the workspace in {}", shown(&root.display().to_string())));
+            }
             said.whole = Some(("Crate", shown(&self.folder.display().to_string())));
             for (variable, example) in self.with.iter().filter_map(|with| with.wants()) {
                 said.notes.push(format!("it reads {variable}, as {example}"));

@@ -107,6 +107,13 @@ impl fmt::Display for Error {
 /// What a server says may quote names that others have given.
 impl From<TransportError> for Error {
     fn from(error: TransportError) -> Self {
-        Self::refused(told(&error.to_string()))
+        let text = error.to_string();
+        let refused = Self::refused(told(&text));
+        // What is called in a program is a command here.
+        if text.contains("`migrate()`") {
+            refused.hint("`convoke migrate` makes the tables; `--check` says what is missing")
+        } else {
+            refused
+        }
     }
 }

@@ -8,7 +8,7 @@ use convoke::look::Address;
 
 use super::file::{Context, File};
 use super::likeness::Likeness;
-use crate::error::{Error, Result, told};
+use crate::error::{Error, Result, shown, told};
 
 /// The variable with a URL, where nothing else says where.
 const VARIABLE: &str = "CONVOKE_URL";
@@ -65,10 +65,14 @@ impl Place {
                 None => return Err(nowhere(&file)),
             },
         };
-        let address = url.parse::<Address>().map_err(|error| Error::usage(told(&format!("{error}"))))?;
+        let address = url.parse::<Address>().map_err(|error| unread(&url, &format!("{error}"), wanted))?;
         // What is production is so by its URL, too.
         let context = context.or_else(|| of_this(&address, &file, variable));
         let address = match wanted.name {
+            // Which of two is meant nobody knows.
+            Some(name) if wanted.url.is_some() && address.name().is_some_and(|there| there != name) => {
+                return Err(Error::usage("the URL and `--queue` name two queues: leave one of them out"));
+            }
             Some(name) => address.named(name),
             None => address,
         };
@@ -124,6 +128,21 @@ fn of_this(address: &Address, file: &File, variable: impl Fn(&str) -> Option<Str
     let mut all: Vec<&Context> = file.contexts.iter().filter(is_it).collect();
     all.sort_by_key(|context| (!context.is_production, context.audit.is_none()));
     all.first().map(|context| (*context).clone())
+}
+
+/// What is wrong with a URL, and what was meant by it.
+fn unread(url: &str, error: &str, wanted: Wanted<'_>) -> Error {
+    let error = Error::usage(told(error));
+    if wanted.url.is_none() && wanted.context.is_none() {
+        return error.hint(format!("it is what {VARIABLE} says"));
+    }
+    let path = Path::new(url.split('#').next().unwrap_or_default());
+    match path.extension() {
+        Some(end) if !url.contains(':') && (end == "db" || end == "sqlite" || end == "sqlite3") => {
+            error.hint(format!("a file of SQLite is written as `sqlite:{}`", shown(url)))
+        }
+        _ => error,
+    }
 }
 
 fn nowhere(file: &File) -> Error {

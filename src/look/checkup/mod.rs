@@ -29,9 +29,7 @@ use std::time::Duration;
 
 pub use finding::{Finding, Gravity};
 
-use super::Address;
-#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis", feature = "sqlite", feature = "sqs"))]
-use super::ServerKind;
+use super::{Address, Server, ServerKind};
 use crate::transport::{ErrorKind, TransportError};
 
 /// Looks at a server or database: whether it can be reached, who one is there, and whether it keeps what it confirms. It writes
@@ -114,8 +112,36 @@ impl Checkup {
             let text = format!("it has not answered within {:?}", self.patience);
             Err(TransportError::new(ErrorKind::Unreachable, address.to_string(), text))
         })?;
+        findings.extend(self.found(address).await);
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.gravity()));
         Ok(findings)
+    }
+
+    /// Looks whether the tables are there, and the queue that the address names. RabbitMQ and SQS have told of that already.
+    async fn found(&self, address: &Address) -> Option<Finding> {
+        if !matches!(address.server(), ServerKind::Sqlite | ServerKind::Postgres | ServerKind::Redis) {
+            return None;
+        }
+        let looked = async {
+            let server = Server::connect(address).await.map_err(|error| ("tables", error))?;
+            let Some(name) = address.name() else { return Ok(None) };
+            server.queue(name).await.map_err(|error| ("queue", error))?;
+            Ok::<_, (&'static str, TransportError)>(Some(Finding::right("queue", "the queue is there")))
+        };
+        match tokio::time::timeout(self.patience, looked).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(("tables", error))) if matches!(address.server(), ServerKind::Sqlite | ServerKind::Postgres) => {
+                Some(Finding::broken(
+                    "tables",
+                    error.to_string(),
+                    "make them by `migrate()`, or by `convoke migrate` on the command line",
+                ))
+            }
+            Ok(Err((about, error))) => {
+                Some(Finding::broken(about, error.to_string(), "look at the name, and whether somebody has made it"))
+            }
+            Err(_) => Some(Finding::known("queue", "it has not told in time whether the queue is there")),
+        }
     }
 }
 

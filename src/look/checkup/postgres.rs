@@ -138,10 +138,10 @@ fn judge(facts: &Facts) -> Vec<Finding> {
     )];
     let user = &facts.user;
     findings.push(match facts.superuser {
-        false => Finding::right("user", format!("this is {user}, which is no superuser")),
+        false => Finding::right("user", format!("the user is {user}, which is no superuser")),
         true => Finding::known(
             "user",
-            format!("this is {user}, a superuser: an application needs to own its schema, and no more"),
+            format!("the user is {user}, a superuser: an application needs to own its schema, and no more"),
         ),
     });
     let keeps = facts.fsync && facts.full_page_writes;

@@ -118,7 +118,7 @@ fn judge(facts: &Facts) -> Vec<Finding> {
         None => Finding::known("server", "it answers, and does not tell its version: this user may not call INFO"),
     });
     if let Some(user) = &facts.user {
-        findings.push(Finding::right("user", format!("this is {user}")));
+        findings.push(Finding::right("user", format!("the user is {user}")));
     }
     findings.push(match facts.eviction.as_deref() {
         Some("noeviction") => {
@@ -135,7 +135,7 @@ fn judge(facts: &Facts) -> Vec<Finding> {
         (Some(false), Some(true)) => {
             let says =
                 "appendonly is no: a restart goes back to the last snapshot, and what was confirmed since is lost";
-            Finding::risk("appendonly", says, "set appendonly yes")
+            Finding::risk("appendonly", says, "say CONFIG SET appendonly yes, and set it in redis.conf")
         }
         (Some(false), _) => {
             Finding::risk("appendonly", "appendonly is no: a restart may lose what was confirmed", "set appendonly yes")

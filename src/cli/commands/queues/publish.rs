@@ -24,8 +24,8 @@ Examples:
   convoke publish redis://localhost#orders OrderPlaced --json '{\"id\":7}' --topic orders/placed --key 7
   convoke publish --context shop OrderPlaced --json - --schema shop.asyncapi.json
 
-The queue has to be there. --json - reads the payload from the standard input. For a machine:
-`convoke --json publish …`.";
+The queue has to be there, or `--create` makes it, and a file of SQLite with it. --json - reads the
+payload from the standard input. For a machine: `convoke --json publish …`.";
 
 /// The longest payload that is read from the standard input: no server takes as much.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -61,6 +61,10 @@ pub(crate) struct Publish {
     /// Says that it contains personal data, as a schema may do too
     #[arg(long)]
     personal: bool,
+
+    /// Makes the queue if it is missing
+    #[arg(long)]
+    create: bool,
 
     #[command(flatten)]
     at: AtQueue,
@@ -142,7 +146,13 @@ impl Publish {
 
     async fn publish(&self, place: &Place, envelope: &Envelope, count: &Count) -> Result<()> {
         let (who, patience) = (place.to_string(), self.at.patience());
-        let queue = patience.of(&who, AnyQueue::existing(place.address())).await?;
+        let queue = match self.create {
+            true => patience.of(&who, AnyQueue::at(place.address())).await?,
+            false => {
+                let found = patience.of(&who, AnyQueue::existing(place.address())).await;
+                found.map_err(|error| error.hint("`--create` makes a queue that is missing"))?
+            }
+        };
         let mut packet = Wire::camel().write(envelope);
         packet.key.clone_from(&self.key);
         let published =

@@ -17,7 +17,7 @@ mod tasks;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) use migrate::Migrate;
-use opened::{Opened, migrating, open};
+use opened::{Opened, open};
 pub(super) use replay::Replay;
 pub(super) use rounds::Rounds;
 pub(super) use tasks::Tasks;

@@ -2,7 +2,7 @@
 
 use convoke::look::Works;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::places::Place;
 use crate::running::Patience;
 
@@ -12,14 +12,6 @@ pub(super) struct Opened {
     /// The address without a password.
     pub(super) who: String,
     pub(super) patience: Patience,
-}
-
-/// Says by what a command does what a program does by a call.
-pub(super) fn migrating(error: Error) -> Error {
-    match error.to_string().contains("`migrate()`") {
-        true => error.hint("`convoke migrate` does so; `--check` says what is missing"),
-        false => error,
-    }
 }
 
 /// Opens a database, which has to be there.

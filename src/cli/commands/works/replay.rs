@@ -10,7 +10,7 @@ use convoke::{Pattern, Position, Progress, Read, Replayed, Replaying};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::opened::{migrating, open};
+use super::opened::open;
 use crate::commands::{At, Consent, WHERE};
 use crate::error::{Error, Result, shown, told};
 use crate::places::{Place, Wanted, is_url};
@@ -156,7 +156,7 @@ impl Replay {
 
     async fn read(&self, place: &Place, store: &str) -> Result<Read> {
         let at = open(place, self.at.patience()).await?;
-        at.patience.of(&at.who, at.works.read(store, self.topic.as_str())).await.map_err(migrating)
+        at.patience.of(&at.who, at.works.read(store, self.topic.as_str())).await
     }
 
     async fn replay(

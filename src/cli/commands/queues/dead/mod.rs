@@ -74,11 +74,20 @@ impl AtLetters {
         let queue = place.queue()?;
         let at = reach(place, self.at.patience()).await?;
         let letters = at.server.letters(queue);
-        let letters = match &self.dead_letter_queue {
-            Some(name) => letters.dead_letter_queue(name),
-            None => letters,
-        };
-        Ok((at, letters))
+        // A slip in a name would look as if nothing had failed.
+        let there = at.patience.of(&at.who, at.server.queue(queue)).await;
+        match (&self.dead_letter_queue, there) {
+            (Some(name), _) => {
+                at.patience.of(&at.who, at.server.queue(name)).await?;
+                Ok((at, letters.dead_letter_queue(name)))
+            }
+            (None, Ok(_)) => Ok((at, letters)),
+            // What has died may be left of a queue that is gone.
+            (None, Err(error)) => match at.patience.of(&at.who, letters.page(None, 1)).await {
+                Ok(page) if !page.is_empty() => Ok((at, letters)),
+                _ => Err(error),
+            },
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use convoke::{BrokerLook, DurableRound, RoundKey, RoundsLook, Uuid};
 
 use crate::commands::At;
-use crate::commands::works::{Opened, migrating};
+use crate::commands::works::Opened;
 use crate::error::{Error, Result, shown};
 use crate::places::Place;
 
@@ -139,7 +139,7 @@ pub(super) async fn brokers(at: &Opened, rounds: &RoundsLook) -> Result<Vec<Arc<
     let mut names: Vec<Arc<str>> = Vec::new();
     loop {
         let behind = names.last().map(|name| &**name);
-        let page = at.patience.of(&at.who, rounds.brokers(behind, PAGE)).await.map_err(migrating)?;
+        let page = at.patience.of(&at.who, rounds.brokers(behind, PAGE)).await?;
         let is_last = page.len() < PAGE;
         names.extend(page);
         if is_last {

@@ -14,7 +14,7 @@ mod show;
 use clap::{Args, Subcommand};
 use convoke::{JobId, TasksLook};
 
-use crate::commands::works::{Opened, migrating, open};
+use crate::commands::works::{Opened, open};
 use crate::error::{Error, Result, shown};
 use crate::places::Place;
 use crate::running::Patience;
@@ -57,7 +57,7 @@ impl Tasks {
 /// The tasks of a database.
 async fn tasks(place: &Place, patience: Patience) -> Result<(Opened, TasksLook)> {
     let at = open(place, patience).await?;
-    let tasks = patience.of(&at.who, at.works.tasks()).await.map_err(migrating)?;
+    let tasks = patience.of(&at.who, at.works.tasks()).await?;
     Ok((at, tasks))
 }
 
