@@ -101,6 +101,11 @@ impl File {
         if let Some(context) = self.contexts.iter().find(|context| context.name == name) {
             return Ok(context);
         }
+        // It may have a password.
+        if name.contains([':', '@', '/']) {
+            return Err(Error::usage("what stands where a context is meant is no name of one, and no URL of a server either")
+                .hint("a URL stands behind the command, and a context behind `--context`; it is not quoted, for it may have a password"));
+        }
         let Some(file) = &self.path else {
             return Err(Error::usage(format!(
                 "there is no context `{}`: no {NAME} is here or in a folder above",

@@ -27,7 +27,7 @@ impl Likeness {
         }
         // Who one is may have any sign in it.
         let rest = user(url).map_or(rest, |user| url[user.end..].trim_start_matches('@'));
-        let rest = rest.split('?').next().unwrap_or_default();
+        let (rest, options) = rest.split_once('?').unwrap_or((rest, ""));
         let rest = match rest.strip_prefix("//") {
             Some(rest) => rest,
             None if user(url).is_some() => rest,
@@ -39,13 +39,22 @@ impl Likeness {
             Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => (host, port),
             _ => (host.as_str(), port),
         };
+        // PostgreSQL takes any part of it from the options, too.
+        let option = |name: &str| {
+            let all = options.split('&').filter_map(|option| option.split_once('='));
+            all.filter(|(is, _)| scheme == "postgres" && *is == name).map(|(_, value)| value).next_back()
+        };
+        let (host, port) = (option("host").unwrap_or(host), option("port").unwrap_or(port));
+        let path = option("dbname").unwrap_or(path);
         let host = match host {
             "" | "localhost" | "[::1]" => "127.0.0.1",
             host => host.strip_suffix('.').unwrap_or(host),
         };
+        let port = port.trim_start_matches('0');
         // The first database of Redis, and the first virtual host of RabbitMQ.
-        let path = match (scheme, path.trim_end_matches('/')) {
-            ("redis", "0") | ("amqp", "%2f" | "%2F") => "",
+        let path = match (scheme, path.trim_matches('/')) {
+            ("redis", path) => path.trim_start_matches('0'),
+            ("amqp", "%2f" | "%2F") => "",
             (_, path) => path,
         };
         Self(format!("{scheme}://{host}:{port}/{path}"))
@@ -72,6 +81,9 @@ mod tests {
         for (one, other) in [
             ("postgres://db/shop", "postgresql://ada:secret@DB:5432/shop?sslmode=require&a=b@c"),
             ("postgres://db/shop", "postgres://ada:se/c#r?e@t@db/shop"),
+            ("postgres://db/shop", "postgres://ada@nowhere:1/other?host=db&port=5432&dbname=shop"),
+            ("postgres://db/shop", "postgres://db//shop"),
+            ("redis://cache/0", "redis://cache:06379/00"),
             ("redis://localhost", "rediss://:secret@127.0.0.1:6379/0"),
             ("amqp://rabbit", "amqp://guest:guest@rabbit./%2f"),
             ("amqps://rabbit:5671/", "amqps://rabbit"),

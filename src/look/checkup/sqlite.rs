@@ -10,6 +10,9 @@ use crate::look::Address;
 use crate::sql::sqlite::describe;
 use crate::transport::{ErrorKind, TransportError};
 
+/// The code of a file that is damaged.
+const CORRUPT: &str = "11";
+
 /// What a file says of itself.
 struct Facts {
     version: String,
@@ -46,8 +49,14 @@ async fn facts(file: &mut SqliteConnection) -> Result<Facts, sqlx::Error> {
         sqlx::query(sql).fetch_one(file).await?.try_get::<i64, _>(0)
     };
     // Without the contents of indexes it reads each page once.
-    let damage = sqlx::query("PRAGMA quick_check(5)").fetch_all(&mut *file).await?;
-    let damage = damage.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
+    let damage = match sqlx::query("PRAGMA quick_check(5)").fetch_all(&mut *file).await {
+        Ok(rows) => rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?,
+        // So damaged that it cannot even be looked at.
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(CORRUPT) => {
+            vec![error.message().to_owned()]
+        }
+        Err(error) => return Err(error),
+    };
     Ok(Facts {
         version: text(&mut *file, "SELECT sqlite_version()").await?,
         journal: text(&mut *file, "PRAGMA journal_mode").await?,

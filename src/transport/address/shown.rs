@@ -26,6 +26,8 @@ impl fmt::Display for Shown<'_> {
         write!(f, "{scheme}:")?;
         // A password that is not escaped may have anything in it: it ends at the last of these, wherever that is.
         match rest.rsplit_once('@') {
+            // Of a password that is no value of ours, or one whose host was forgotten, nobody knows where it ends.
+            _ if is_unclear(rest) => f.write_str("//…")?,
             None => place(f, rest)?,
             Some((secret, rest)) => {
                 match user(secret, self.address.server()) {
@@ -44,6 +46,17 @@ impl fmt::Display for Shown<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// Whether what stands where the host is meant, or among the options, may be a password: `redis://user:secret`, `…?password=a@b`.
+fn is_unclear(rest: &str) -> bool {
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let Some(host) = place.strip_prefix("//") else { return false };
+    let host = host.split('/').next().unwrap_or_default();
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let has_no_port = !host.contains(['@', '[']) && host.split_once(':').is_some_and(|(_, port)| !is_port(port));
+    has_no_port && !rest.contains('@')
+        || !place.contains('@') && query.split_once('@').is_some_and(|(option, _)| option.contains('='))
 }
 
 /// Whether a name is a URL with a user and perhaps a password, as nothing is called: it is refused, and not shown.
@@ -96,6 +109,21 @@ mod tests {
         let address: Address = text.parse().unwrap();
         assert_eq!(format!("{address:?}"), format!("Address({address})"));
         address.to_string()
+    }
+
+    #[test]
+    fn what_may_be_a_password_is_not_shown_though_its_host_is_missing() {
+        for text in [
+            "redis://ada:geheim#q",
+            "postgres://ada:geheim/shop",
+            "http://ada:geheim",
+            "postgres://db/x?password=a@geheim",
+        ] {
+            let Ok(address) = text.parse::<Address>() else { continue };
+            assert!(!address.to_string().contains("geheim"), "{text}: {address}");
+        }
+        assert_eq!(shown("redis://db:6379#q"), "redis://db:6379#q");
+        assert_eq!(shown("redis://[::1]:6379#q"), "redis://[::1]:6379#q");
     }
 
     #[test]

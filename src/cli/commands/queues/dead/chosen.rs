@@ -99,5 +99,9 @@ impl Chosen {
 ///
 /// If it can be none.
 pub(super) fn letter_id(text: &str) -> Result<LetterId> {
-    text.parse::<LetterId>().map_err(|error| Error::usage(format!("`{}` is no id: {error}", shown(text))))
+    text.parse::<LetterId>().map_err(|error| match text.contains("://") {
+        // It may have a password.
+        true => Error::usage("a URL stands where an id is meant"),
+        false => Error::usage(format!("`{}` is no id: {error}", shown(text))),
+    })
 }

@@ -5,6 +5,7 @@
 //!                                                   └─ asked to stop: the one that has begun is done, and the rest stays
 //! ```
 
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use convoke::look::{Letter, LetterId, Letters};
@@ -65,6 +66,12 @@ pub(super) struct Left {
     pub(super) died_since: u64,
 }
 
+/// Now, in milliseconds since 1970.
+fn millis() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// One pass over letters.
 pub(super) struct Sweep<'a> {
     pub(super) deed: Deed,
@@ -103,18 +110,20 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// A letter that dies while this goes on is behind all others, and would be met again and again.
+    /// A letter that dies while this goes on is behind all others, and would be met again and again. One that has died in the future
+    /// was written by a machine whose clock is ahead: it is taken, or the letters of its key would lose their order; and once.
     async fn which(&self, which: &Which, left: &mut Left) -> Result<()> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let began = millis();
         let (begun, mut after) = (Instant::now(), None);
+        let mut ahead = HashSet::new();
         loop {
             let page = self.at.patience.of(&self.at.who, self.letters.page(after.as_ref(), PAGE));
             let page: Vec<Letter> = self.stop.or(page).await.map_err(to_go_on)?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.id.clone());
             for letter in page.iter().filter(|letter| which.is_of(letter)) {
-                if letter.record.as_ref().is_some_and(|record| record.time > now) {
+                let died = letter.record.as_ref().map_or(0, |record| record.time);
+                if died > began && (died <= millis() || !ahead.insert(letter.packet.id.clone())) {
                     left.died_since += 1;
                 } else {
                     // One that is gone meanwhile was done by somebody else.

@@ -1,6 +1,7 @@
 //! A durable round: each who signs runs in a process of its own that is killed, and the round goes on.
 
 use std::env;
+use std::io::Read;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -35,8 +36,11 @@ pub(crate) async fn sign(who: &str, folder: &Path) -> Result<(), Failure> {
     let approvals = approvals(&db).await?;
     let member = Emitter::join(&approvals, who).await?;
     member.emit_for(CONTRACT, format!("signed by {who}")).committed().await?;
-    say(who)?;
-    std::future::pending().await
+    // It ends with the process that has started it, which holds the other end.
+    if say(who).is_ok() {
+        let _ = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0])).await;
+    }
+    Ok(())
 }
 
 /// Tells the process that has started this one. It reads a line, which is no output of the command.
@@ -65,7 +69,7 @@ pub(super) async fn play(stage: &Stage, folder: &Path) -> Result<(), Failure> {
         act.pause(400).await;
         let mut process = Command::new(env::current_exe()?);
         process.args(["demo", "--sign", who, "--folder"]).arg(folder);
-        let mut process = process.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        let mut process = process.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         let pid = process.id().unwrap_or_default();
         act.row(who, Tone::Back, 50, format!("process {pid} signs"));
         let mut said = BufReader::new(process.stdout.take().ok_or("it has no output")?).lines();
