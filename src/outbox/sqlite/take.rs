@@ -169,6 +169,12 @@ pub(super) async fn figures(rows: &SqliteRows, most: u64) -> Result<OutboxFigure
     })
 }
 
+/// Every statement of this file.
+#[cfg(test)]
+pub(super) fn all() -> Vec<String> {
+    [DELETE, LARGE, FIGURES].into_iter().map(str::to_owned).chain((1..=usize::from(LANES)).map(take_sql)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use sqlx::Connection;
@@ -208,10 +214,4 @@ mod tests {
         let (few, many) = found.split_at(found.len() / 2);
         assert!(few.iter().zip(many).all(|(few, many)| *few > 0 && many <= &(few + 2)), "{found:?}");
     }
-}
-
-/// Every statement of this file.
-#[cfg(test)]
-pub(super) fn all() -> Vec<String> {
-    [DELETE, LARGE, FIGURES].into_iter().map(str::to_owned).chain((1..=usize::from(LANES)).map(take_sql)).collect()
 }

@@ -7,6 +7,8 @@
 //! before is a row or is none, whole; and whoever lives, and whoever comes in its place, hears of each round as if nobody had died. So
 //! of a process that has died nobody is left waiting, and of one that lives everybody was told.
 
+#![allow(clippy::print_stdout, reason = "tests say what they have tried")]
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -55,6 +57,9 @@ fn spec(need: Need, expected: &[&'static str]) -> Spec {
     }
 }
 
+/// A signal that was said to be a row: its round, whose it is, and what it says.
+type Committed = (RoundId, &'static str, u32);
+
 /// What was heard of all rounds, by whoever has heard.
 #[derive(Clone, Default)]
 struct Witness {
@@ -62,7 +67,7 @@ struct Witness {
     /// How often each has said this.
     said: Rc<RefCell<BTreeMap<(&'static str, u32), usize>>>,
     /// Who was told that a signal is a row, and of which round.
-    committed: Rc<RefCell<Vec<(RoundId, &'static str, u32)>>>,
+    committed: Rc<RefCell<Vec<Committed>>>,
     parties: Rc<RefCell<Vec<oneshot::Receiver<()>>>>,
 }
 
@@ -138,7 +143,7 @@ async fn two_processes(spec: &Spec, stories: &RefCell<BTreeSet<String>>) {
     };
     let (first, second) = (start(0).await, start(1).await);
     // In every other order the second one dies within one of its transactions, or is not told that it has committed and tries it again.
-    let fault = (random() % 2 == 0).then(|| match random() % 8 {
+    let fault = (random().is_multiple_of(2)).then(|| match random() % 8 {
         0 => Fault::DiesBefore,
         1 => Fault::DiesAfter,
         2 | 3 => Fault::FailsAfter(1 + u32::try_from(random() % 3).unwrap()),

@@ -1,5 +1,7 @@
 //! What is tried once more because nobody knows how it has ended, over each of our stores: it counts once.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "only tests call it, and each ends by that")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

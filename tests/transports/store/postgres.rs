@@ -306,7 +306,9 @@ async fn the_log_says_that_somebody_leaves_transactions_open() {
     let store = db.store(name).await.unwrap();
     let said = format!("{name}: the pool has given a connection on which a transaction of somebody is open");
     // What it leaves is the same as of a `begin` that was dropped when the server had it.
-    let leaves = async || drop(sqlx::raw_sql("BEGIN").execute(&pool).await.unwrap());
+    let leaves = async || {
+        sqlx::raw_sql("BEGIN").execute(&pool).await.unwrap();
+    };
     store.append(moved(1, 1)).await.unwrap();
     assert!(!logged().contains(&said), "nobody has left one");
     leaves().await;

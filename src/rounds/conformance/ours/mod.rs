@@ -137,7 +137,9 @@ impl Fixture for File {
                 format!("CREATE TRIGGER broken BEFORE {what} ON {table} BEGIN SELECT RAISE(ABORT, 'broken'); END");
             sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(db.pool()).await.unwrap();
             let pool = db.pool().clone();
-            let mend = async move { drop(sqlx::raw_sql("DROP TRIGGER broken").execute(&pool).await.unwrap()) };
+            let mend = async move {
+                sqlx::raw_sql("DROP TRIGGER broken").execute(&pool).await.unwrap();
+            };
             Box::new(move || Box::pin(mend) as BoxFuture<'static, ()>) as Mend
         }))
     }
@@ -195,7 +197,9 @@ impl Fixture for Server {
             );
             sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(db.pool()).await.unwrap();
             let (pool, drops) = (db.pool().clone(), format!("DROP TRIGGER broken ON {schema}.{table}"));
-            let mend = async move { drop(sqlx::raw_sql(sqlx::AssertSqlSafe(drops)).execute(&pool).await.unwrap()) };
+            let mend = async move {
+                sqlx::raw_sql(sqlx::AssertSqlSafe(drops)).execute(&pool).await.unwrap();
+            };
             Box::new(move || Box::pin(mend) as BoxFuture<'static, ()>) as Mend
         }))
     }

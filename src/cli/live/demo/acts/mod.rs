@@ -27,7 +27,6 @@ pub(crate) use recovery::PANIC;
 
 /// Without a file there is no other process.
 #[cfg(not(feature = "sqlite"))]
-#[expect(clippy::unused_async, reason = "it is as the one that signs")]
 pub(crate) async fn sign(_: &str, _: &std::path::Path) -> Result<(), Failure> {
     Err("this build has no SQLite".into())
 }
