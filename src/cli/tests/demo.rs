@@ -148,3 +148,17 @@ fn it_has_no_json() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stdout).contains("has no JSON"), "{output:?}");
 }
+
+/// A signal is none of the keys.
+#[test]
+fn a_signal_gives_the_terminal_back_and_leaves_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pty = Pty::run_in(folder.path(), &["demo"], 24, 80);
+    pty.shows("A task");
+    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_some(), "its databases are files");
+    pty.terminate();
+    assert_eq!(pty.ends().code(), Some(130));
+    assert!(!pty.is_filled(), "{}", pty.text());
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}

@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
@@ -24,6 +26,11 @@ pub(crate) struct Pty {
 impl Pty {
     /// Runs the command with these words in a terminal of this size.
     pub(crate) fn run(words: &[&str], rows: u16, columns: u16) -> Self {
+        Self::run_in(&std::env::temp_dir(), words, rows, columns)
+    }
+
+    /// The same, with this folder for what is temporary.
+    pub(crate) fn run_in(folder: &Path, words: &[&str], rows: u16, columns: u16) -> Self {
         let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&ours).unwrap();
         unlockpt(&ours).unwrap();
@@ -36,6 +43,7 @@ impl Pty {
         let child = Command::new(env!("CARGO_BIN_EXE_convoke"))
             .args(words)
             .env("TERM", "xterm-256color")
+            .env("TMPDIR", folder)
             .env_remove("NO_COLOR")
             .stdin(end())
             .stdout(end())
@@ -82,6 +90,12 @@ impl Pty {
             assert!(began.elapsed() < LIMIT, "it does not show {wanted:?}:\n{text}");
             thread::park_timeout(Duration::from_millis(20));
         }
+    }
+
+    /// Ends it as a system ends processes.
+    pub(crate) fn terminate(&self) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
     }
 
     pub(crate) fn press(&mut self, keys: &str) {

@@ -144,3 +144,21 @@ fn to_look_makes_nothing() {
     let output = convoke(folder.path(), ["stats", "sqlite:shop.db#order"]);
     assert_eq!(output.status.code(), Some(1));
 }
+
+#[test]
+fn a_url_in_the_place_of_something_else_is_not_quoted() {
+    let folder = tempdir().unwrap();
+    for line in [
+        "stats -c postgres://u:geheim@h/x",
+        "stats --json -c redis://:geheim@h",
+        "dead show sqlite:shop.db#orders redis://u:geheim@h",
+        "replay sqlite:shop.db orders --into jdbc:postgresql://u:geheim@h/x",
+        "replay sqlite:shop.db orders --into u:geheim@h",
+        "doctor --patience 1 redis://u:geheim",
+        "doctor --patience 1 postgres://u:geheim/x",
+    ] {
+        let output = convoke(folder.path(), line.split(' '));
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!output.status.success() && !said.is_empty() && !said.contains("geheim"), "{line}: {said}");
+    }
+}

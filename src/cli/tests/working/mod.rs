@@ -5,6 +5,8 @@
 mod asked;
 /// Servers and readers that go away, hang, or are no servers.
 mod away;
+/// Clocks that do not agree.
+mod clocks;
 /// What comes while somebody listens.
 mod heard;
 /// Ctrl-C in the middle.

@@ -17,6 +17,7 @@ mod sweep;
 
 use clap::{Args, Subcommand};
 use convoke::look::{Letters, Reading};
+use convoke::transport::ErrorKind;
 
 use super::{Connected, reach};
 use crate::commands::AtQueue;
@@ -75,19 +76,22 @@ impl AtLetters {
         let at = reach(place, self.at.patience()).await?;
         let letters = at.server.letters(queue);
         // A slip in a name would look as if nothing had failed.
-        let there = at.patience.of(&at.who, at.server.queue(queue)).await;
-        match (&self.dead_letter_queue, there) {
-            (Some(name), _) => {
-                at.patience.of(&at.who, at.server.queue(name)).await?;
-                Ok((at, letters.dead_letter_queue(name)))
-            }
-            (None, Ok(_)) => Ok((at, letters)),
-            // What has died may be left of a queue that is gone.
-            (None, Err(error)) => match at.patience.of(&at.who, letters.page(None, 1)).await {
-                Ok(page) if !page.is_empty() => Ok((at, letters)),
-                _ => Err(error),
-            },
+        if let Some(name) = &self.dead_letter_queue {
+            at.patience.of(&at.who, at.server.queue(name)).await?;
+            return Ok((at, letters.dead_letter_queue(name)));
         }
+        let found = async {
+            match at.server.queue(queue).await {
+                // What has died may be left of a queue that is gone.
+                Err(error) if error.kind() == ErrorKind::Missing => match letters.page(None, 1).await?[..] {
+                    [] => Err(error),
+                    _ => Ok(()),
+                },
+                found => found.map(drop),
+            }
+        };
+        at.patience.of(&at.who, found).await?;
+        Ok((at, letters))
     }
 }
 

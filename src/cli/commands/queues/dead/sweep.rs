@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use convoke::look::{Letter, LetterId, Letters};
+use convoke::transport::ErrorKind;
 use tokio::time::{Instant, sleep_until};
 
 use super::chosen::{Chosen, Which};
@@ -62,7 +63,7 @@ impl Deed {
 pub(super) struct Left {
     /// There are no such letters, or somebody else has them.
     pub(super) missing: Vec<LetterId>,
-    /// They were dead again, or for the first time, before this was done.
+    /// They were dead again, or for the first time, before this was done; or are behind such a one of their key.
     pub(super) died_since: u64,
 }
 
@@ -111,11 +112,11 @@ impl Sweep<'_> {
     }
 
     /// A letter that dies while this goes on is behind all others, and would be met again and again. One that has died in the future
-    /// was written by a machine whose clock is ahead: it is taken, or the letters of its key would lose their order; and once.
+    /// was written by a machine whose clock is ahead: it is taken, and once. Of a key of which one stays, all behind it stay.
     async fn which(&self, which: &Which, left: &mut Left) -> Result<()> {
         let began = millis();
         let (begun, mut after) = (Instant::now(), None);
-        let mut ahead = HashSet::new();
+        let (mut ahead, mut held) = (HashSet::new(), HashSet::new());
         loop {
             let page = self.at.patience.of(&self.at.who, self.letters.page(after.as_ref(), PAGE));
             let page: Vec<Letter> = self.stop.or(page).await.map_err(to_go_on)?;
@@ -123,8 +124,11 @@ impl Sweep<'_> {
             after = Some(last.id.clone());
             for letter in page.iter().filter(|letter| which.is_of(letter)) {
                 let died = letter.record.as_ref().map_or(0, |record| record.time);
-                if died > began && (died <= millis() || !ahead.insert(letter.packet.id.clone())) {
+                let key = letter.packet.key.as_ref();
+                let is_new = died > began && (died <= millis() || !ahead.insert(letter.packet.id.clone()));
+                if is_new || key.is_some_and(|key| held.contains(key)) {
                     left.died_since += 1;
+                    held.extend(key.cloned());
                 } else {
                     // One that is gone meanwhile was done by somebody else.
                     self.one(&letter.id, begun).await?;
@@ -147,9 +151,17 @@ impl Sweep<'_> {
             return Err(to_go_on(Error::interrupted("it was interrupted")));
         }
         // What has begun is not dropped: whether it was done would be known to nobody.
-        let done = self.at.patience.of(&self.at.who, self.deed.to(self.letters, id)).await;
-        let done =
-            done.map_err(|error| error.hint(format!("letter {} may be in either place", shown(&id.to_string()))))?;
+        let mut is_refused = false;
+        let deed = async {
+            let done = self.deed.to(self.letters, id).await;
+            is_refused = done.as_ref().is_err_and(|error| error.kind() != ErrorKind::Unreachable);
+            done
+        };
+        let done = self.at.patience.of(&self.at.who, deed).await;
+        let done = done.map_err(|error| match is_refused {
+            true => to_go_on(error),
+            false => error.hint(format!("letter {} may be in either place", shown(&id.to_string()))),
+        })?;
         if done {
             self.count.add(1);
             self.progress.is_at(self.count.get());
