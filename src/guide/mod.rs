@@ -28,7 +28,7 @@
 #[doc = include_str!("rounds/rounds.md")]
 pub mod rounds {}
 
-#[cfg_attr(not(feature = "redis"), allow(rustdoc::broken_intra_doc_links))]
+#[cfg_attr(not(all(feature = "redis", feature = "testing")), allow(rustdoc::broken_intra_doc_links))]
 #[doc = include_str!("rounds/durable.md")]
 pub mod durable {}
 
