@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr, SqlStr};
 
-use super::read::{BROKER, LINE, Listed, Value, kept, learn_rules, listed, row_of};
+use super::read::{BROKER, LINE, Listed, kept, learn_rules, listed, row_of};
 use super::rounds::{SqliteRounds, micros, now};
 use crate::durable::plan::{ASIDE, Line};
 use crate::durable::{Due, Kept, Past, RoundFigures, Row};
@@ -84,7 +84,7 @@ pub(super) async fn ended(rounds: &SqliteRounds, asked: &[i64]) -> Result<Vec<Pa
 
 pub(super) async fn round(rounds: &SqliteRounds, round: i64) -> Result<Option<Kept>, TransportError> {
     let found = "SELECT 0 AS place, * FROM convoke_round WHERE id = ?2 AND broker = (SELECT id FROM broker)";
-    let values = [Value::Number(round), Value::Number(0), Value::Number(0)];
+    let values = [round, 0, 0];
     let found = rounds.read(async |connection| kept(rounds, connection, found, values).await);
     Ok(found.await?.pop())
 }
@@ -158,7 +158,7 @@ fn line_of(row: &SqliteRow) -> Result<Line, sqlx::Error> {
 pub(super) async fn open(rounds: &SqliteRounds, after: i64, most: usize) -> Result<Vec<Kept>, TransportError> {
     let found = "SELECT 0 AS place, * FROM convoke_round \
         WHERE broker = (SELECT id FROM broker) AND state <= 2 AND id > ?2 ORDER BY id LIMIT ?3";
-    let values = [Value::Number(after), Value::Number(limit(most)), Value::Number(0)];
+    let values = [after, limit(most), 0];
     rounds.read(async |connection| kept(rounds, connection, found, values).await).await
 }
 

@@ -184,14 +184,11 @@ pub(super) async fn kept(
     rounds: &SqliteRounds,
     connection: &mut SqliteConnection,
     found: &str,
-    values: [Value; 3],
+    values: [i64; 3],
 ) -> Result<Vec<Kept>, sqlx::Error> {
     let mut query = sqlx::query(sql(found)).bind(rounds.broker.to_string());
     for value in values {
-        query = match value {
-            Value::Number(number) => query.bind(number),
-            Value::Text(text) => query.bind(text),
-        };
+        query = query.bind(value);
     }
     let row = query.fetch_one(&mut *connection).await?;
     let mut rows = Rows::read(&row)?;
@@ -205,10 +202,4 @@ pub(super) async fn kept(
         line.kept(rules, rows)
     };
     Ok(lines.into_iter().map(kept).collect())
-}
-
-/// What a statement is given.
-pub(super) enum Value {
-    Number(i64),
-    Text(String),
 }
