@@ -120,8 +120,9 @@ impl<P: Payload, D> DurableBuilder<P, D> {
     }
 
     /// Sets how soon it is noticed that a process has died which was to hand rounds to a consumer or to ask a party: another one of those
-    /// that have it goes on then. A process that lives says so three times as often, for each of its consumers and of its parties that
-    /// can be asked. Have all processes take the same. The default is 10 s, and the least is 1 s.
+    /// that have it goes on then, or a second later. A process that lives says so three times as often, and every 3 s at the least, for each
+    /// of its consumers and of its parties that can be asked. Have all processes take the same. The default is 10 s, and the least is 1 s. Over
+    /// SQLite the system says who has died, and nobody waits for this. A process that [ends in order](Durable::close) leaves nothing behind.
     pub fn noticed_within(mut self, lease: Duration) -> Self {
         self.carries.lease = lease.max(Duration::from_secs(1));
         self

@@ -5,11 +5,13 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Addr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::aborting::Aborting;
 use super::error::DurableError;
@@ -18,7 +20,10 @@ use super::look::{DurableParty, DurableRound, DurableState, Seeing};
 use super::running::{Ask, Core, Reply, Waiter};
 use super::store::{Kept, Place, RoundFigures};
 use crate::__private::rounds::Ending;
-use crate::{Broker, EmitError, Outcome, Payload, RoundId, RoundKey, Uuid};
+use crate::{Broker, BrokerExt, EmitError, Outcome, Payload, RoundId, RoundKey, Uuid};
+
+/// How long what is under way is waited for in the end.
+const CLOSING: Duration = Duration::from_secs(20);
 
 /// A broker whose rounds are rows of a database. It is the same [`Broker`], with the same emitters, consumers and rules; but a
 /// signal counts once it is a row, and the outcome follows from the rows alone. So a round outlives this process, other
@@ -152,6 +157,25 @@ impl<P: Payload + Serialize + DeserializeOwned> Durable<P> {
     pub async fn outcome_for(&self, key: impl Into<RoundKey>) -> Result<Outcome<P>, DurableError> {
         let latest = self.history(key, 1).await?.pop().ok_or(DurableError::NoRound)?;
         self.outcome(latest.round).await
+    }
+
+    /// Stops the broker in this process, and returns once what it had is free for other processes: what it had taken up is written, and what
+    /// waits for consumers and parties of this process is carried to those of others at once, not after
+    /// [`noticed_within`](crate::DurableBuilder::noticed_within). Await it before `main` returns. Rounds stay as they are.
+    ///
+    /// A consumer that is at work goes on, and what it was handed is handed to another one as well. Returns after 20 s at the latest, whatever
+    /// is under way.
+    pub async fn close(self) {
+        self.address.stop();
+        let ended = async {
+            // Those that were told before it have been handled.
+            let _ = self.address.inspect().await;
+            self.core.clone().drain().await;
+            self.core.carrying.ended().await;
+        };
+        if timeout(CLOSING, ended).await.is_err() {
+            log::warn!(target: "convoke::rounds", "{}: something of it is under way still: others have it when its lease ends", self.core.store.name());
+        }
     }
 
     fn made(&self, round: RoundId, key: &str, ending: &Ending) -> Result<Outcome<P>, DurableError> {

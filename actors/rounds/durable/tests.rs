@@ -96,6 +96,26 @@ fn where_nobody_is_expected_a_known_party_takes_part_from_the_opening() {
 }
 
 #[test]
+fn what_is_said_at_a_deadline_counts_and_what_is_said_behind_it_does_not() {
+    let charter = charter(|rules| rules.release = Needed::AtLeast(2));
+    let (moment, no) = (Duration::from_micros(1), Word::Veto("no"));
+    let said = |at: Duration, word| {
+        let mut course = begun(&charter);
+        say(&mut *course, Line(0, "c", party(3)));
+        say(&mut *course, Line(1, "a", YES));
+        course
+            .say(Said { name: if at > 4 * SECOND { "b" } else { "c" }, at, weight: 1, token: Uuid::nil(), word })
+            .unwrap()
+    };
+    for (at, behind) in [(10 * SECOND, Told::Over), (3 * SECOND, Told::Late)] {
+        assert_eq!(said(at - moment, YES), Told::Taken);
+        assert_eq!(said(at, YES), Told::Taken, "in a tie the order decides");
+        assert_eq!(said(at + moment, YES), behind);
+    }
+    assert_eq!((said(10 * SECOND, no), said(10 * SECOND + moment, no)), (Told::Taken, Told::Over));
+}
+
+#[test]
 fn whoever_works_out_the_same_rows_comes_to_the_same_ending() {
     let charter = charter(|rules| rules.release = Needed::AtLeast(2));
     let rows = [

@@ -9,7 +9,7 @@ use std::error::Error;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use dbos::{Config, DBOS, StartOptions};
+use dbos::{Config, DBOS, EngineOnly, StartOptions};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -23,7 +23,7 @@ fn cpu() -> f64 {
 }
 
 /// Whoever reads these lines looks at what the server has used.
-async fn timed(what: impl Future<Output = Result<(), dbos::Error>>) -> Result<(), dbos::Error> {
+async fn timed(what: impl Future<Output = dbos::Result<()>>) -> dbos::Result<()> {
     println!("begins");
     let (start, used) = (Instant::now(), cpu());
     pin!(what).await?;
@@ -32,10 +32,10 @@ async fn timed(what: impl Future<Output = Result<(), dbos::Error>>) -> Result<()
 }
 
 /// What a round does in the words of DBOS: it waits for each of its parties, and is done.
-async fn round(_: ()) -> Result<usize, dbos::Error> {
+async fn round(_: ()) -> dbos::Result<usize> {
     let mut heard = 0;
     for _ in 0..PARTIES {
-        heard += usize::from(dbos::recv::<String, dbos::Error>(None, PATIENCE).await?.is_some());
+        heard += usize::from(dbos::recv::<String, EngineOnly>(None, PATIENCE).await?.is_some());
     }
     Ok(heard)
 }

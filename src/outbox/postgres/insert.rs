@@ -84,6 +84,9 @@ impl Insertion {
         Some(Self { database, outbox, columns: Columns::of(packets) })
     }
 
+    /// How many values `convoke_outbox_1` takes.
+    pub(crate) const VALUES: usize = 9;
+
     /// Binds what `convoke_outbox_1` takes.
     pub(crate) fn bind<'q>(&'q self, query: Query<'q, Postgres, PgArguments>) -> Query<'q, Postgres, PgArguments> {
         self.columns.bind(query.bind(&self.database).bind(&self.outbox))

@@ -1,6 +1,7 @@
 //! How a relay keeps its lanes, and gives others their share.
 //!
-//! `three times in a lease, or when a lane can be given back → Rows::lanes → dead keys of new lanes → Holding::renewed`
+//! `three times in a lease or every 3 s, once a second where others have lanes too, or when a lane can be given back → Rows::lanes → dead
+//! keys of new lanes → Holding::renewed`
 
 use std::time::Duration;
 
@@ -10,10 +11,17 @@ use tokio::time::{Instant, sleep};
 
 use super::dead::DeadKeys;
 use super::engine::Shared;
+use crate::outbox::LANES;
 use crate::transport::TransportError;
 
 /// How often the lease is renewed: after so many tenths of it.
 const RENEWED: u32 = 3;
+
+/// So often it renews at the least, however long its lease is: another one that comes waits for its share until then.
+const ALONE: Duration = Duration::from_secs(3);
+
+/// How soon a relay looks again for lanes that have come free, while it has not all of them.
+const SHARED: Duration = Duration::from_secs(1);
 
 /// So many tenths before its lease ends a relay stops: what it has sent is under way for some time.
 const MARGIN: u32 = 1;
@@ -25,14 +33,14 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// given back would take them again.
 pub(super) async fn renew(shared: &Shared, mut ended: watch::Receiver<bool>) {
     let mut back = shared.holding.back();
-    let renewed = shared.options.lease / 10 * RENEWED;
+    let renewed = (shared.options.lease / 10 * RENEWED).min(ALONE);
     while !*ended.borrow_and_update() {
         back.mark_unchanged();
-        let pause = match renew_once(shared).await {
-            Ok(()) => renewed,
+        let (pause, is_well) = match renew_once(shared).await {
+            Ok(has_all) => (if has_all { renewed } else { renewed.min(SHARED) }, true),
             Err(error) => {
                 shared.stats.lost_database(&error);
-                AGAIN
+                (AGAIN, false)
             }
         };
         if shared.holding.is_over() {
@@ -41,12 +49,13 @@ pub(super) async fn renew(shared: &Shared, mut ended: watch::Receiver<bool>) {
         select! {
             () = sleep(pause) => {}
             _ = ended.changed() => {}
-            _ = back.changed(), if pause == renewed => {}
+            _ = back.changed(), if is_well => {}
         }
     }
 }
 
-async fn renew_once(shared: &Shared) -> Result<(), TransportError> {
+/// Returns whether the relay has all lanes of its outbox.
+async fn renew_once(shared: &Shared) -> Result<bool, TransportError> {
     let (rows, holding, lease) = (&shared.rows, &shared.holding, shared.options.lease);
     let kept = holding.kept();
     // From before it was sent: the database may have got it at once, and counts from then.
@@ -76,5 +85,5 @@ async fn renew_once(shared: &Shared) -> Result<(), TransportError> {
             }
         }
     }
-    Ok(())
+    Ok(lanes.held.len() >= usize::from(LANES))
 }

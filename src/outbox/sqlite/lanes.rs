@@ -1,18 +1,21 @@
 //! Which relay has which lanes: those that are alive share them.
 //!
-//! `Rows::lanes → convoke_outbox_relay (who is alive?) → convoke_outbox_lane`
+//! `Rows::lanes → convoke_outbox_relay (who is alive? alive.rs) → convoke_outbox_lane`
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
 
+use super::alive::{Sign, is_dead, sweep};
 use super::rows::SqliteRows;
 use crate::Uuid;
 use crate::outbox::{LANES, Lanes};
 use crate::sql::sqlite::{after, now, written};
 use crate::transport::TransportError;
 
+const OTHERS: &str = "SELECT relay FROM convoke_outbox_relay WHERE outbox = ?1 AND relay <> ?2";
+const REMOVE: &str = "DELETE FROM convoke_outbox_relay WHERE outbox = ?1 AND relay = ?2";
 const BURY: &str = "DELETE FROM convoke_outbox_relay WHERE outbox = ?1 AND until <= ?2 AND relay <> ?3";
 const STAY: &str = "INSERT INTO convoke_outbox_relay (outbox, relay, until) VALUES (?1, ?2, ?3) \
     ON CONFLICT (outbox, relay) DO UPDATE SET until = excluded.until";
@@ -30,10 +33,20 @@ pub(super) async fn renew(
     lease: Duration,
     busy: &[u16],
 ) -> Result<Lanes, TransportError> {
-    let id = rows.id();
+    let (id, known, database) = (rows.id(), rows.known_as(relay), rows.store.file());
     rows.write(async |connection| {
+        if rows.sign().is_some_and(Sign::is_new) {
+            let relays: Vec<String> =
+                sqlx::query_scalar("SELECT relay FROM convoke_outbox_relay").fetch_all(&mut *connection).await?;
+            sweep(&database, &relays);
+        }
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let lanes = share(&mut transaction, id, &relay.to_string(), lease, busy).await?;
+        let others: Vec<String> =
+            sqlx::query_scalar(OTHERS).bind(id).bind(known.clone()).fetch_all(&mut *transaction).await?;
+        for dead in others.into_iter().filter(|other| is_dead(&database, other)) {
+            sqlx::query(REMOVE).bind(id).bind(dead).execute(&mut *transaction).await?;
+        }
+        let lanes = share(&mut transaction, id, &known, lease, busy).await?;
         transaction.commit().await?;
         Ok(lanes)
     })
@@ -90,11 +103,11 @@ async fn change(
 pub(super) async fn leave(rows: &SqliteRows, relay: Uuid) -> Result<(), TransportError> {
     const LEAVE: &str = "DELETE FROM convoke_outbox_lane WHERE outbox = ?1 AND relay = ?2; \
         DELETE FROM convoke_outbox_relay WHERE outbox = ?1 AND relay = ?2";
-    let query = sqlx::query(LEAVE).bind(rows.id()).bind(relay.to_string());
+    let query = sqlx::query(LEAVE).bind(rows.id()).bind(rows.known_as(relay));
     rows.write(async |connection| query.execute(connection).await).await?;
     Ok(())
 }
 
 /// Every statement of this file that looks for rows.
 #[cfg(test)]
-pub(super) const ALL_OF_THEM: [&str; 5] = [BURY, COUNT, FREE, ALL, GIVE_BACK];
+pub(super) const ALL_OF_THEM: [&str; 7] = [OTHERS, REMOVE, BURY, COUNT, FREE, ALL, GIVE_BACK];

@@ -3,7 +3,8 @@
 //! `insert.rs (within the user's transaction) → convoke_outbox → take.rs → the relay → take.rs (done), settle.rs`
 //!
 //! In reading order: `rows` is an outbox that is open, and does what rows.rs of the folder above says. `insert` writes,
-//! `take` reads and deletes, `lanes` shares the lanes among relays, and `settle` is for what is dead or parked.
+//! `take` reads and deletes, `lanes` shares the lanes among relays, `alive` says which of their processes live, and `settle` is for what is
+//! dead or parked.
 //!
 //! Positions are in the order of commits: one writes at a time. What was taken from a file that was replaced is `Lost`.
 
@@ -11,4 +12,5 @@ mod rows;
 mod insert;
 mod take;
 mod lanes;
+mod alive;
 mod settle;

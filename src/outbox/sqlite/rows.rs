@@ -2,8 +2,8 @@
 //!
 //! `db.outbox("Shop") → SqliteRows::open → insert.rs, take.rs, lanes.rs, settle.rs`
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -11,6 +11,7 @@ use sqlx::{Sqlite, SqliteConnection};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::alive::Sign;
 use super::{insert, lanes, settle, take};
 use crate::Uuid;
 use crate::outbox::OutboxBuilder;
@@ -44,7 +45,7 @@ impl Keeps<SqliteConnection> for SqliteDatabase {
             let name = format!("sqlite {:p} {outbox}", Arc::as_ptr(&store.hub));
             let (bell, rules) = (Bell::of(&name), Rules::of(name));
             let (id, generation) = (AtomicI64::new(0), AtomicU64::new(0));
-            let rows = SqliteRows { at, outbox, id, generation, store, bell, rules };
+            let rows = SqliteRows { at, outbox, id, generation, store, bell, rules, sign: OnceLock::new() };
             rows.in_time(rows.register()).await?;
             let rows: Arc<dyn Keeping<SqliteConnection>> = Arc::new(rows);
             Ok(rows)
@@ -63,9 +64,20 @@ pub(super) struct SqliteRows {
     pub(super) store: Store,
     bell: Arc<Bell>,
     rules: Arc<Rules>,
+    /// That this process lives, from the first renewal of a relay on.
+    sign: OnceLock<Option<Arc<Sign>>>,
 }
 
 impl SqliteRows {
+    pub(super) fn sign(&self) -> Option<&Sign> {
+        self.sign.get_or_init(|| Sign::of(&self.store.file())).as_deref()
+    }
+
+    /// As a relay of this process stands in its row.
+    pub(super) fn known_as(&self, relay: Uuid) -> String {
+        Sign::behind(self.sign(), relay)
+    }
+
     pub(super) fn id(&self) -> i64 {
         self.id.load(Ordering::Relaxed)
     }

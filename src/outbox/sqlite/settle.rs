@@ -73,7 +73,7 @@ fn limit(most: usize) -> i64 {
 pub(super) async fn bury(rows: &SqliteRows, relay: Uuid, dead: &[(i64, String)]) -> Result<(), TransportError> {
     // Positions and texts can always be written.
     let dead = serde_json::to_string(dead).unwrap_or_default();
-    let query = sqlx::query(BURY).bind(dead).bind(relay.to_string());
+    let query = sqlx::query(BURY).bind(dead).bind(rows.known_as(relay));
     rows.write(async |connection| query.execute(connection).await).await?;
     Ok(())
 }
@@ -82,7 +82,7 @@ pub(super) async fn park(rows: &SqliteRows, relay: Uuid, positions: &[i64]) -> R
     let positions = written(positions);
     rows.write(async |connection| {
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query(PARK).bind(positions.clone()).bind(relay.to_string()).execute(&mut *transaction).await?;
+        sqlx::query(PARK).bind(positions.clone()).bind(rows.known_as(relay)).execute(&mut *transaction).await?;
         let not_parked = sqlx::query_scalar(NOT_PARKED).bind(positions).fetch_all(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(not_parked)

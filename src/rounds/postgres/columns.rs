@@ -1,11 +1,12 @@
 //! What was ruled, as the arrays of one statement.
 //!
-//! `Plan → Columns → convoke_round_write_1`
+//! `Plan → Columns, Insertion → convoke_round_write_1, convoke_outbox_1`
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::rounds::PostgresRounds;
 use crate::durable::plan::{Line, Plan};
+use crate::outbox::Insertion;
 
 /// What is written beside the packets.
 #[derive(Debug, Default)]
@@ -87,13 +88,22 @@ impl Columns {
         self.keys.push(is_new.then_some(line.key));
     }
 
+    /// Writes all of it, and what goes to outboxes, by one statement.
     pub(super) async fn write(
         &self,
+        heard: &[Insertion],
         rounds: &PostgresRounds,
         connection: &mut PgConnection,
     ) -> Result<(), sqlx::Error> {
-        let values: Vec<_> = (1..=29).map(|value| format!("${value}")).collect();
-        let sql = format!("SELECT {}.convoke_round_write_1({})", rounds.database.schema(), values.join(", "));
+        let schema = rounds.database.schema();
+        let values = |from: usize, count: usize| {
+            (from..from + count).map(|value| format!("${value}")).collect::<Vec<_>>().join(", ")
+        };
+        let mut sql = format!("SELECT {schema}.convoke_round_write_1({})", values(1, VALUES));
+        for place in 0..heard.len() {
+            let values = values(VALUES + 1 + place * Insertion::VALUES, Insertion::VALUES);
+            sql += &format!(", {schema}.convoke_outbox_1({values})");
+        }
         // A statement with a name stays on the server for as long as its connection, so only a pool that keeps some gets another.
         let query = sqlx::query(AssertSqlSafe(sql)).persistent(connection.cached_statements_size() > 0);
         let query = query.bind(&*rounds.broker).bind(&self.ids).bind(&self.keys).bind(&self.states).bind(&self.rules);
@@ -104,9 +114,13 @@ impl Columns {
         let query = query.bind(&self.tokens).bind(&self.terms).bind(&self.bodies);
         let query = query.bind(&self.note_rounds).bind(&self.note_numbers).bind(&self.note_terms);
         let query = query.bind(&self.emptied).bind(&self.lapsed).bind(&self.amended).bind(&self.outcomes);
+        let query = heard.iter().fold(query, |query, insertion| insertion.bind(query));
         query.execute(connection).await.map(drop)
     }
 }
+
+/// How many values `convoke_round_write_1` takes.
+const VALUES: usize = 29;
 
 fn generation(line: &Line) -> i32 {
     line.generation.try_into().unwrap_or(i32::MAX)

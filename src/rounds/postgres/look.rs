@@ -7,19 +7,16 @@ use sqlx::postgres::PgRow;
 
 use super::names::learn_rules;
 use super::rounds::{PostgresRounds, micros};
+use super::work::rows_of;
 use crate::Uuid;
 use crate::durable::plan::{ASIDE, Line};
 use crate::durable::{Due, Kept, Past, RoundFigures, Row};
-use crate::sql::postgres::{array, body_of, quoted};
+use crate::sql::postgres::{body_of, quoted};
 use crate::transport::TransportError;
 
 /// The plans of these are the same with a million rows as with none.
 const PLAN: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; \
     SET LOCAL enable_mergejoin = off; SET LOCAL jit = off;";
-
-/// The time of `clock`, as one value: an index is read up to there, where it would be read as a whole beside a join with `clock`, or beside
-/// a function that the server calls for each row.
-const NOW: &str = "(SELECT c.now FROM clock AS c)";
 
 /// The number of the broker, as it is named.
 fn broker(rounds: &PostgresRounds) -> String {
@@ -27,39 +24,18 @@ fn broker(rounds: &PostgresRounds) -> String {
     format!("(SELECT b.id FROM {schema}.convoke_round_broker AS b WHERE b.name = {name})")
 }
 
-/// The rounds of each state stand in the index by themselves, so what cannot be decided hides nothing.
 pub(super) async fn due(
     rounds: &PostgresRounds,
     foreign: &[i64],
     grace: Duration,
     most: usize,
 ) -> Result<Due, TransportError> {
-    let (schema, broker, foreign) = (rounds.database.schema(), broker(rounds), array(foreign.iter()));
+    let sql = format!("SELECT * FROM {}.convoke_round_due_1($1, $2, $3, $4)", rounds.database.schema());
     // One more says whether there are others.
-    let (limit, grace) = (limit(most.saturating_add(1)), micros(grace));
-    let due = |state: i64| {
-        format!(
-            "(SELECT r.id, r.look_at FROM {schema}.convoke_round AS r WHERE r.broker = {broker} AND r.state = {state} \
-                 AND r.look_at <= {NOW} AND (r.rules <> ALL ('{foreign}') OR r.due_at <= {NOW} - {grace}) \
-             ORDER BY r.look_at LIMIT {limit})"
-        )
-    };
-    let next = |state: i64| {
-        format!(
-            "(SELECT r.look_at FROM {schema}.convoke_round AS r WHERE r.broker = {broker} AND r.state = {state} \
-                 AND r.look_at > {NOW} AND r.rules <> ALL ('{foreign}') ORDER BY r.look_at LIMIT 1)"
-        )
-    };
-    let sql = format!(
-        "{PLAN} WITH clock (now) AS MATERIALIZED (SELECT {schema}.convoke_micros_1()) \
-         SELECT ARRAY(SELECT d.id FROM ({} UNION ALL {}) AS d ORDER BY d.look_at, d.id LIMIT {limit}), \
-             (SELECT min(n.look_at) FROM ({} UNION ALL {}) AS n) - clock.now FROM clock",
-        due(0),
-        due(1),
-        next(0),
-        next(1),
-    );
-    let rows = rounds.rows(&sql).await?;
+    let (grace, limit) = (micros(grace), limit(most.saturating_add(1)));
+    let rows = rounds
+        .asked(&sql, |query| query.bind(rounds.broker.to_string()).bind(foreign.to_vec()).bind(grace).bind(limit));
+    let rows = rows.await?;
     let row = rows.first().ok_or(sqlx::Error::RowNotFound);
     let read = row.and_then(|row| Ok((row.try_get::<Vec<i64>, _>(0)?, row.try_get::<Option<i64>, _>(1)?)));
     let (mut ids, next) = read.map_err(|error| rounds.error(&error))?;
@@ -75,13 +51,8 @@ pub(super) async fn ended(rounds: &PostgresRounds, asked: &[i64]) -> Result<Vec<
     if asked.is_empty() {
         return Ok(Vec::new());
     }
-    let (schema, asked) = (rounds.database.schema(), array(asked.iter()));
-    let sql = format!(
-        "{PLAN} SELECT {LINE} FROM {schema}.convoke_round AS f \
-         WHERE f.id = ANY ('{asked}'::bigint[]) AND f.broker = {} AND f.state >= 3",
-        broker(rounds)
-    );
-    let rows = rounds.rows(&sql).await?;
+    let sql = format!("SELECT {LINE} FROM {}.convoke_round_ended_1($1, $2) AS f", rounds.database.schema());
+    let rows = rounds.asked(&sql, |query| query.bind(rounds.broker.to_string()).bind(asked.to_vec())).await?;
     let past = |row: &PgRow| Ok(line_of(row, 0)?.past());
     rows.iter().map(past).collect::<Result<_, _>>().map_err(|error: sqlx::Error| rounds.error(&error))
 }
@@ -112,6 +83,11 @@ async fn kept(rounds: &PostgresRounds, found: &str, order: &str) -> Result<Vec<K
     );
     let rows = rounds.rows(&sql).await?;
     let found = read(&rows).map_err(|error| rounds.error(&error))?;
+    with_rules(rounds, found).await
+}
+
+/// These, each with the text of its rules.
+async fn with_rules(rounds: &PostgresRounds, found: Vec<(Line, Vec<Row>)>) -> Result<Vec<Kept>, TransportError> {
     let living = found.iter().map(|(line, _)| line).filter(|line| !line.is_over());
     learn_rules(rounds, living.map(|line| line.rules)).await?;
     let names = rounds.names();
@@ -162,17 +138,11 @@ pub(super) async fn history(
     before: i64,
     most: usize,
 ) -> Result<Vec<Kept>, TransportError> {
-    let (schema, broker, key, most) = (rounds.database.schema(), broker(rounds), quoted(key), limit(most));
-    // By the index that begins with the key, whatever statistics say: any other has all rounds of the broker.
-    let all =
-        format!("{schema}.convoke_round AS r WHERE r.broker + 0 = {broker} AND r.key = {key} AND r.id < {before}");
-    let found = format!(
-        "SELECT h.* FROM ( \
-             (SELECT r.* FROM {all} AND r.state <= 2) \
-             UNION ALL (SELECT r.* FROM {all} AND r.state >= 3 ORDER BY r.key DESC, r.broker DESC, r.id DESC LIMIT {most}) \
-         ) AS h ORDER BY h.id DESC LIMIT {most}"
-    );
-    kept(rounds, &found, "f.id DESC").await
+    let sql = format!("SELECT * FROM {}.convoke_round_history_1($1, $2, $3, $4)", rounds.database.schema());
+    let rows = rounds
+        .asked(&sql, |query| query.bind(rounds.broker.to_string()).bind(key.to_owned()).bind(before).bind(limit(most)));
+    let found = rows.await?.iter().map(|row| Ok((line_of(row, 0)?, rows_of(row, 10)?))).collect::<Result<_, _>>();
+    with_rules(rounds, found.map_err(|error: sqlx::Error| rounds.error(&error))?).await
 }
 
 pub(super) async fn open(rounds: &PostgresRounds, after: i64, most: usize) -> Result<Vec<Kept>, TransportError> {

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::PgConnection;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres};
 use tokio::sync::watch;
 
 use super::names::Names;
@@ -57,6 +58,9 @@ pub(super) struct PostgresRounds {
     bell: watch::Receiver<()>,
 }
 
+/// A statement that gets its values.
+pub(super) type Asking = Query<'static, Postgres, PgArguments>;
+
 /// What a consumer is to hear of, or a party to be asked.
 pub(super) type Outbox = Arc<dyn Keeping<PgConnection>>;
 
@@ -84,6 +88,20 @@ impl PostgresRounds {
 
     pub(super) async fn rows(&self, sql: &str) -> Result<Vec<PgRow>, TransportError> {
         self.database.rows(&self.at, self.database.deadline(), sql).await
+    }
+
+    /// Asks by a statement with values, which has a name on the server where the pool keeps such: it is asked again and again.
+    pub(super) async fn asked(
+        &self,
+        sql: &str,
+        bind: impl Fn(Asking) -> Asking + Send,
+    ) -> Result<Vec<PgRow>, TransportError> {
+        let asked = self.database.in_a_message(&self.at, self.database.deadline(), move |connection| {
+            let query = sqlx::query(AssertSqlSafe(sql.to_owned())).persistent(connection.cached_statements_size() > 0);
+            let query = bind(query);
+            Box::pin(async move { Ok(query.fetch_all(connection).await?) })
+        });
+        asked.await
     }
 
     /// What this handle knows of the broker, for a database that does not.

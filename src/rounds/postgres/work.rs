@@ -1,6 +1,7 @@
-//! How rounds are judged: what there is and what is written is one statement each, however many places there are.
+//! How rounds are judged: what there is and what is written is one statement each, however many places there are, and what a few
+//! consumers are to hear with it.
 //!
-//! `places → BEGIN → convoke_round_read_1: lock, read → Judge, place by place → convoke_round_write_1, the outboxes → COMMIT`
+//! `places → BEGIN → convoke_round_read_1: lock, read → Judge, place by place → convoke_round_write_1 with convoke_outbox_1 → COMMIT`
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,11 +17,14 @@ use super::rounds::PostgresRounds;
 use crate::Uuid;
 use crate::durable::plan::{Found, Line, Listed, Plan, check_places};
 use crate::durable::{Judge, Party, Place, Row};
+use crate::outbox::Insertion;
 use crate::sql::postgres::{BEGIN, Failed};
 use crate::transport::{ErrorKind, TransportError};
 
 /// Longer than the server waits for a round, or for the key of an event.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// To so many outboxes it is written by the statement that writes the rounds.
+const TOGETHER: usize = 4;
 /// How often it begins again because something has to be there that is not.
 const TRIES: u32 = 5;
 
@@ -138,7 +142,7 @@ async fn read(
                 let place = asked.place(place)?;
                 there.numbers.insert(place, row.try_get(FRESH)?);
                 if state >= 0 {
-                    there.found.insert(place, (line_of(row, 1)?, rows_of(row)?));
+                    there.found.insert(place, (line_of(row, 1)?, rows_of(row, 11)?));
                 }
             }
         }
@@ -162,19 +166,19 @@ fn parties_of(row: &PgRow) -> Result<Vec<Party>, sqlx::Error> {
     Ok(all.into_iter().map(|(name, terms, asked)| Party { name: name.into(), terms, asked }).collect())
 }
 
-/// The signals of a round; there are no arrays where there is none.
-fn rows_of(row: &PgRow) -> Result<Vec<Row>, sqlx::Error> {
-    let Some(numbers) = row.try_get::<Option<Vec<i32>>, _>(11)? else { return Ok(Vec::new()) };
-    let kinds: Vec<i16> = row.try_get(12)?;
-    let names: Vec<String> = row.try_get(13)?;
-    let ats: Vec<i64> = row.try_get(14)?;
-    let tokens: Vec<Vec<u8>> = row.try_get(15)?;
-    let terms: Vec<Option<String>> = row.try_get(16)?;
-    let bodies: Vec<Vec<u8>> = row.try_get(17)?;
+/// The signals of a round, as arrays from this column on; there are none where there is no signal.
+pub(super) fn rows_of(row: &PgRow, from: usize) -> Result<Vec<Row>, sqlx::Error> {
+    let Some(numbers) = row.try_get::<Option<Vec<i32>>, _>(from)? else { return Ok(Vec::new()) };
+    let kinds: Vec<i16> = row.try_get(from + 1)?;
+    let names: Vec<String> = row.try_get(from + 2)?;
+    let ats: Vec<i64> = row.try_get(from + 3)?;
+    let tokens: Vec<Vec<u8>> = row.try_get(from + 4)?;
+    let terms: Vec<Option<String>> = row.try_get(from + 5)?;
+    let bodies: Vec<Vec<u8>> = row.try_get(from + 6)?;
     let all = numbers.into_iter().zip(kinds).zip(names).zip(ats).zip(tokens).zip(terms).zip(bodies);
     all.map(|((((((number, kind), name), at), token), terms), body)| {
         let token = Uuid::from_slice(&token)
-            .map_err(|error| sqlx::Error::ColumnDecode { index: "15".into(), source: error.into() })?;
+            .map_err(|error| sqlx::Error::ColumnDecode { index: "tokens".into(), source: error.into() })?;
         Ok(Row { number, kind, name: name.into(), at, token, terms, body })
     })
     .collect()
@@ -202,16 +206,25 @@ async fn work_within(
         return Ok(Ok(Worked::Done(false)));
     }
     let (rings, heard) = (plan.rings(), std::mem::take(&mut plan.heard));
-    Columns::of(plan).write(rounds, &mut transaction).await.map_err(Failed::undone)?;
-    for (channel, packets) in heard {
-        // All of them are open.
-        let Some(outbox) = rounds.outbox(&channel) else { continue };
+    // All of them are open.
+    let open = |(channel, packets): (Arc<str>, _)| Some((rounds.outbox(&channel)?, packets));
+    let mut heard: Vec<_> = heard.into_iter().filter_map(open).collect();
+    let rest = heard.split_off(heard.len().min(TOGETHER));
+    let (mut insertions, mut told) = (Vec::new(), Vec::new());
+    for (outbox, packets) in heard {
+        let insertion = Insertion::of(&*outbox, packets).ok_or(sqlx::Error::WorkerCrashed);
+        insertions.push(insertion.map_err(Failed::undone)?);
+        told.push(outbox);
+    }
+    Columns::of(plan).write(&insertions, rounds, &mut transaction).await.map_err(Failed::undone)?;
+    for (outbox, packets) in rest {
         if let Err(error) = outbox.insert(packets, &mut transaction).await {
             transaction.rollback().await?;
             return Ok(Err(error));
         }
     }
     transaction.commit().await?;
+    told.iter().for_each(|outbox| Insertion::ring(&**outbox));
     Ok(Ok(Worked::Done(rings)))
 }
 

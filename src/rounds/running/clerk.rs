@@ -239,7 +239,14 @@ impl<P: Payload + DeserializeOwned> Relays<P> {
         let broker = self.address.borrow().clone().ok_or(JoinError::BrokerGone)?;
         let name = format!("{} for consumer {consumer}", store.name());
         let (consumer, carries) = (consumer.clone(), self.carries);
-        let publisher = ToConsumer::new(name.clone(), consumer.clone(), broker, self.retry, carries.at_once);
+        let publisher = ToConsumer::new(
+            name.clone(),
+            consumer.clone(),
+            broker,
+            self.retry,
+            carries.at_once,
+            self.core.carrying.here(),
+        );
         carry(&**store, &consumer, name, publisher, patience(self.limit, &self.retry), carries).await
     }
 }
@@ -250,7 +257,8 @@ impl<P: Payload + Serialize + DeserializeOwned> Relays<P> {
         let broker = self.address.borrow().clone().ok_or(JoinError::BrokerGone)?;
         let name = format!("{} for party {}", store.name(), Shown::name(&party));
         let channel = channel_of(&party);
-        let publisher = ToParty { name: name.clone(), party, core: Arc::downgrade(&self.core), broker };
+        let here = self.core.carrying.here();
+        let publisher = ToParty { name: name.clone(), party, core: Arc::downgrade(&self.core), broker, _here: here };
         carry(&**store, &channel, name, publisher, PATIENCE, Carries { at_once: AT_ONCE, ..self.carries }).await
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::bench::{Answer, Ask, Bench, Law, lock};
+use super::carrying::Carrying;
 use super::known::Before;
 use super::queue::{Gathered, Queue, Reply, Waiters, Waiting};
 use crate::__private::{Shown, guarded, random, spawn};
@@ -54,6 +55,8 @@ pub(in crate::durable) struct Core<P: 'static> {
     pub(in crate::durable) law: Law<P>,
     pub(in crate::durable) queue: Queue<P>,
     pub(in crate::durable) waiters: Waiters<P>,
+    /// Who carries what waits for names here.
+    pub(in crate::durable) carrying: Carrying,
     /// Rings when somebody waits for a round that may be over.
     pub(in crate::durable) nudge: Arc<Notify>,
     /// The numbers of rules by which this process cannot decide.
@@ -79,6 +82,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
             law,
             queue: Queue::new(bound),
             waiters: Waiters::new(),
+            carrying: Carrying::new(),
             nudge: Arc::new(Notify::new()),
             foreign: Mutex::default(),
             poll_every,

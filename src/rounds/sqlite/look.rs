@@ -6,9 +6,10 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr, SqlStr};
 
-use super::read::{BROKER, LINE, Listed, Value, kept, listed};
+use super::read::{BROKER, LINE, Listed, kept, learn_rules, listed, row_of};
 use super::rounds::{SqliteRounds, micros, now};
-use crate::durable::{Due, Kept, Past, RoundFigures};
+use crate::durable::plan::{ASIDE, Line};
+use crate::durable::{Due, Kept, Past, RoundFigures, Row};
 use crate::sql::sqlite::written;
 use crate::transport::TransportError;
 
@@ -83,10 +84,23 @@ pub(super) async fn ended(rounds: &SqliteRounds, asked: &[i64]) -> Result<Vec<Pa
 
 pub(super) async fn round(rounds: &SqliteRounds, round: i64) -> Result<Option<Kept>, TransportError> {
     let found = "SELECT 0 AS place, * FROM convoke_round WHERE id = ?2 AND broker = (SELECT id FROM broker)";
-    let values = [Value::Number(round), Value::Number(0), Value::Number(0)];
+    let values = [round, 0, 0];
     let found = rounds.read(async |connection| kept(rounds, connection, found, values).await);
     Ok(found.await?.pop())
 }
+
+/// The rounds of a key, each row of the one that is not over beside it. There are few: so it is no list that is written and read.
+static HISTORY: LazyLock<SqlStr> = LazyLock::new(|| {
+    let all = "SELECT r.id, r.key, r.state, r.rules, r.opened_at, r.look_at, r.due_at, r.closed_at, r.generation, r.text \
+        FROM convoke_round AS r WHERE r.broker = (SELECT id FROM convoke_round_broker WHERE name = ?1) AND r.key = ?2 AND r.id < ?3";
+    let sql = format!(
+        "SELECT f.*, s.number, s.kind, s.name, s.at, s.token, s.terms, s.body FROM ( \
+             SELECT * FROM ({all} AND r.state <= 2) \
+             UNION ALL SELECT * FROM ({all} AND r.state >= 3 ORDER BY r.id DESC LIMIT ?4) \
+         ) AS f LEFT JOIN convoke_round_row AS s ON s.round = f.id AND f.state <= {ASIDE} ORDER BY f.id DESC, s.number"
+    );
+    AssertSqlSafe(sql).into_sql_str()
+});
 
 pub(super) async fn history(
     rounds: &SqliteRounds,
@@ -94,21 +108,57 @@ pub(super) async fn history(
     before: i64,
     most: usize,
 ) -> Result<Vec<Kept>, TransportError> {
-    let all = "FROM convoke_round WHERE broker = (SELECT id FROM broker) AND key = ?2 AND id < ?3";
-    let found = format!(
-        "SELECT * FROM ( \
-             SELECT 0 AS place, * {all} AND state <= 2 \
-             UNION ALL SELECT * FROM (SELECT 0 AS place, * {all} AND state >= 3 ORDER BY id DESC LIMIT ?4) \
-         ) ORDER BY id DESC LIMIT ?4"
-    );
-    let values = [Value::Text(key.to_owned()), Value::Number(before), Value::Number(limit(most))];
-    rounds.read(async |connection| kept(rounds, connection, &found, values).await).await
+    let query = sqlx::query(HISTORY.clone()).bind(rounds.broker.to_string()).bind(key.to_owned());
+    let query = query.bind(before).bind(limit(most));
+    let found = rounds.read(async |connection| {
+        let mut found: Vec<(Line, Vec<Row>)> = Vec::new();
+        for row in &query.fetch_all(&mut *connection).await? {
+            let id: i64 = row.try_get(0)?;
+            if found.last().is_none_or(|(line, _)| line.id != id) {
+                found.push((line_of(row)?, Vec::new()));
+            }
+            if let (Some(number), Some((_, rows))) = (row.try_get(LINE_COLUMNS)?, found.last_mut()) {
+                rows.push(row_of(row, number, LINE_COLUMNS + 1)?);
+            }
+        }
+        // The one that is not over is one more.
+        found.truncate(most);
+        let living = found.iter().map(|(line, _)| line).filter(|line| !line.is_over()).map(|line| line.rules);
+        learn_rules(rounds, connection, living).await?;
+        Ok(found)
+    });
+    let found = found.await?;
+    let names = rounds.names();
+    let kept = |(line, rows): (Line, Vec<Row>)| {
+        let rules = names.rules(line.rules).unwrap_or_default();
+        line.kept(rules, rows)
+    };
+    Ok(found.into_iter().map(kept).collect())
+}
+
+/// How many columns are those of a round.
+const LINE_COLUMNS: usize = 10;
+
+/// What a row has of a round, as its first columns.
+fn line_of(row: &SqliteRow) -> Result<Line, sqlx::Error> {
+    Ok(Line {
+        id: row.try_get(0)?,
+        key: row.try_get(1)?,
+        state: row.try_get(2)?,
+        rules: row.try_get(3)?,
+        opened_at: row.try_get(4)?,
+        look_at: row.try_get::<Option<i64>, _>(5)?.unwrap_or_default(),
+        due_at: row.try_get::<Option<i64>, _>(6)?.unwrap_or_default(),
+        closed_at: row.try_get(7)?,
+        generation: row.try_get(8)?,
+        text: row.try_get(9)?,
+    })
 }
 
 pub(super) async fn open(rounds: &SqliteRounds, after: i64, most: usize) -> Result<Vec<Kept>, TransportError> {
     let found = "SELECT 0 AS place, * FROM convoke_round \
         WHERE broker = (SELECT id FROM broker) AND state <= 2 AND id > ?2 ORDER BY id LIMIT ?3";
-    let values = [Value::Number(after), Value::Number(limit(most)), Value::Number(0)];
+    let values = [after, limit(most), 0];
     rounds.read(async |connection| kept(rounds, connection, found, values).await).await
 }
 

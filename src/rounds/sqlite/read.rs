@@ -87,7 +87,7 @@ impl Rows {
             if rows.large.contains(&round) {
                 continue;
             }
-            let row = row_of(number, kind, at, name, terms, &body)?;
+            let row = row_with(number, kind, at, name, terms, &body)?;
             rows.rows.entry(round).or_default().push(row);
         }
         Ok(rows)
@@ -96,19 +96,10 @@ impl Rows {
     /// Reads those of rounds of which one is large.
     pub(super) async fn complete(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
         for round in std::mem::take(&mut self.large) {
-            let sql = "SELECT number, kind, at, name, terms, token, body FROM convoke_round_row WHERE round = ?1";
+            let sql = "SELECT number, kind, name, at, token, terms, body FROM convoke_round_row WHERE round = ?1";
             let mut rows = Vec::new();
             for row in sqlx::query(sql).bind(round).fetch_all(&mut *connection).await? {
-                let name: String = row.try_get(3)?;
-                rows.push(Row {
-                    number: row.try_get(0)?,
-                    kind: row.try_get(1)?,
-                    name: name.into(),
-                    at: row.try_get(2)?,
-                    token: token_of(row.try_get(5)?)?,
-                    terms: row.try_get(4)?,
-                    body: row.try_get(6)?,
-                });
+                rows.push(row_of(&row, row.try_get(0)?, 1)?);
             }
             self.rows.insert(round, rows);
         }
@@ -127,7 +118,7 @@ impl Rows {
     }
 }
 
-fn row_of(
+fn row_with(
     number: i32,
     kind: i16,
     at: i64,
@@ -137,6 +128,19 @@ fn row_of(
 ) -> Result<Row, sqlx::Error> {
     let (token, body) = body.split_at_checked(TOKEN).ok_or_else(|| bad("a token is missing"))?;
     Ok(Row { number, kind, name: name.into(), at, token: token_of(token)?, terms, body: body.to_vec() })
+}
+
+/// A signal, whose other columns begin at this one.
+pub(super) fn row_of(row: &SqliteRow, number: i32, from: usize) -> Result<Row, sqlx::Error> {
+    Ok(Row {
+        number,
+        kind: row.try_get(from)?,
+        name: row.try_get::<String, _>(from + 1)?.into(),
+        at: row.try_get(from + 2)?,
+        token: token_of(row.try_get(from + 3)?)?,
+        terms: row.try_get(from + 4)?,
+        body: row.try_get(from + 5)?,
+    })
 }
 
 fn token_of(token: &[u8]) -> Result<Uuid, sqlx::Error> {
@@ -180,14 +184,11 @@ pub(super) async fn kept(
     rounds: &SqliteRounds,
     connection: &mut SqliteConnection,
     found: &str,
-    values: [Value; 3],
+    values: [i64; 3],
 ) -> Result<Vec<Kept>, sqlx::Error> {
     let mut query = sqlx::query(sql(found)).bind(rounds.broker.to_string());
     for value in values {
-        query = match value {
-            Value::Number(number) => query.bind(number),
-            Value::Text(text) => query.bind(text),
-        };
+        query = query.bind(value);
     }
     let row = query.fetch_one(&mut *connection).await?;
     let mut rows = Rows::read(&row)?;
@@ -201,10 +202,4 @@ pub(super) async fn kept(
         line.kept(rules, rows)
     };
     Ok(lines.into_iter().map(kept).collect())
-}
-
-/// What a statement is given.
-pub(super) enum Value {
-    Number(i64),
-    Text(String),
 }

@@ -220,6 +220,11 @@ impl Store {
         Ok(file.is_some_and(|file| followed(Path::new(&file)) == followed(self.standing.path())))
     }
 
+    /// Returns the path of the file, the same for all who have it open.
+    pub(crate) fn file(&self) -> PathBuf {
+        followed(self.standing.path())
+    }
+
     /// Returns which file this is, of those that there were at its path.
     pub(crate) fn generation(&self) -> u64 {
         self.standing.generation()

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::super::bench::id;
+use super::here::Here;
 use crate::__private::random;
 use crate::__private::rounds::{Deliver, Delivered, Ending};
 use crate::codec;
@@ -31,6 +32,7 @@ pub(in crate::durable) struct ToConsumer<P: Payload> {
     retry: Retry,
     at_once: usize,
     turns: Semaphore,
+    _here: Here,
 }
 
 /// What stands in the outbox.
@@ -48,10 +50,11 @@ impl<P: Payload> ToConsumer<P> {
         broker: WeakAddr<Broker<P>>,
         retry: Retry,
         at_once: usize,
+        here: Here,
     ) -> Self {
         // More than that nobody can wait for.
         let turns = Semaphore::new(at_once.min(Semaphore::MAX_PERMITS));
-        Self { name, consumer, broker, retry, at_once, turns }
+        Self { name, consumer, broker, retry, at_once, turns, _here: here }
     }
 }
 

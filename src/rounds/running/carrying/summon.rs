@@ -19,6 +19,7 @@ use super::super::clerk::write;
 use super::super::engine::Core;
 use super::super::leases::{Claimed, Leasing};
 use super::super::queue::{Reply, Waiter};
+use super::here::Here;
 use crate::__private::catch;
 use crate::__private::rounds::{Answers, Beat, Over, Promised, Summoning};
 use crate::codec;
@@ -35,6 +36,7 @@ pub(in crate::durable) struct ToParty<P: Payload> {
     pub(in crate::durable) party: Arc<str>,
     pub(in crate::durable) core: Weak<Core<P>>,
     pub(in crate::durable) broker: WeakAddr<Broker<P>>,
+    pub(in crate::durable) _here: Here,
 }
 
 /// What stands in the outbox.

@@ -128,6 +128,59 @@ BEGIN
         PERFORM set_config('lock_timeout', '10s', true);
     END IF;
     PERFORM pg_advisory_xact_lock_shared(hashtextextended('convoke consumers of {schema} ' || p_broker, 0));
+    -- Most often it is one key: to look for that alone takes half as long.
+    IF asked = 1 AND cardinality(p_rounds) = 0 THEN
+        SELECT r.id, r.state, r.rules, r.opened_at, r.look_at, r.due_at, r.closed_at, r.generation, r.text
+            INTO id, state, rules, opened_at, look_at, due_at, closed_at, generation, text
+            FROM {schema}.convoke_round AS r
+            WHERE r.broker + 0 = its_broker AND r.key = p_keys[1] AND r.state <= 2 FOR UPDATE;
+        IF id IS NULL THEN
+            PERFORM pg_advisory_xact_lock_shared(hashtextextended('convoke new rounds of {schema} ' || its_broker, 0));
+            PERFORM pg_advisory_xact_lock(hashtextextended('convoke round of {schema} ' || its_broker || ' ' || p_keys[1], 0));
+            -- Whoever had the lock may have made one.
+            SELECT r.id, r.state, r.rules, r.opened_at, r.look_at, r.due_at, r.closed_at, r.generation, r.text
+                INTO id, state, rules, opened_at, look_at, due_at, closed_at, generation, text
+                FROM {schema}.convoke_round AS r
+                WHERE r.broker + 0 = its_broker AND r.key = p_keys[1] AND r.state <= 2 FOR UPDATE SKIP LOCKED;
+            IF id IS NULL AND EXISTS (
+                SELECT 1 FROM {schema}.convoke_round AS r WHERE r.broker + 0 = its_broker AND r.key = p_keys[1] AND r.state <= 2
+            ) THEN
+                RAISE EXCEPTION 'somebody works on a round that was not there before' USING ERRCODE = '40001';
+            END IF;
+        END IF;
+        place := 1;
+        key := p_keys[1];
+        fresh := nextval('{schema}.convoke_round_number');
+        IF id IS NULL THEN
+            state := -1;
+        ELSE
+            SELECT array_agg(o.number), array_agg(o.kind), array_agg(o.name), array_agg(o.at), array_agg(o.token), array_agg(o.terms),
+                    array_agg(o.body)
+                INTO numbers, kinds, names, ats, tokens, terms, bodies
+                FROM (SELECT w.* FROM {schema}.convoke_round_row AS w WHERE w.round = id ORDER BY w.round, w.number) AS o;
+        END IF;
+        RETURN NEXT;
+        numbers := NULL; kinds := NULL; names := NULL; ats := NULL; tokens := NULL; terms := NULL; bodies := NULL; fresh := NULL;
+        SELECT p.id, p.state, p.rules, p.opened_at, p.look_at, p.due_at, p.closed_at, p.generation, p.text
+            INTO id, state, rules, opened_at, look_at, due_at, closed_at, generation, text
+            FROM {schema}.convoke_round AS p
+            WHERE p.broker + 0 = its_broker AND p.key = p_keys[1] AND p.state >= 3
+            ORDER BY p.key DESC, p.broker DESC, p.id DESC LIMIT 1;
+        IF id IS NOT NULL THEN
+            place := -1;
+            RETURN NEXT;
+        END IF;
+        place := 0;
+        key := NULL;
+        id := p_tag;
+        state := 0;
+        opened_at := {schema}.convoke_micros_1();
+        names := ARRAY(SELECT c.name FROM {schema}.convoke_round_consumer AS c WHERE c.broker = its_broker ORDER BY c.name);
+        SELECT json_agg(json_build_array(p.name, p.terms, p.asked) ORDER BY p.name)::text INTO text
+            FROM {schema}.convoke_round_party AS p WHERE p.broker = its_broker;
+        RETURN NEXT;
+        RETURN;
+    END IF;
     IF asked > 0 THEN
         SELECT coalesce(array_agg(h.key), '{}') INTO held FROM (
             SELECT r.key FROM {schema}.convoke_round AS r
@@ -286,6 +339,88 @@ BEGIN
         UPDATE {schema}.convoke_round AS r SET text = n.outcome
             FROM unnest(p_amended, p_outcomes) AS n (id, outcome) WHERE r.id = n.id AND r.state >= 3;
     END IF;
+END $$;
+
+-- Which rounds of a broker somebody has to look at by now, the longest due first, at most so many, and how many µs it is until the next one
+-- behind these. Rounds by foreign rules are told once they are due for longer than the grace. The rounds of each state stand in the index by
+-- themselves, so what cannot be decided hides nothing. It is asked again and again: as a function it is planned once for each connection.
+CREATE FUNCTION {schema}.convoke_round_due_1(
+    p_broker text, p_foreign bigint[], p_grace bigint, p_most bigint, OUT ids bigint[], OUT behind bigint
+)
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    its_broker integer;
+    moment bigint := {schema}.convoke_micros_1();
+BEGIN
+    SELECT b.id INTO its_broker FROM {schema}.convoke_round_broker AS b WHERE b.name = p_broker;
+    ids := ARRAY(
+        SELECT d.id FROM (
+            (SELECT r.id, r.look_at FROM {schema}.convoke_round AS r WHERE r.broker = its_broker AND r.state = 0
+                 AND r.look_at <= moment AND (r.rules <> ALL (p_foreign) OR r.due_at <= moment - p_grace)
+             ORDER BY r.broker, r.state, r.look_at LIMIT p_most)
+            UNION ALL
+            (SELECT r.id, r.look_at FROM {schema}.convoke_round AS r WHERE r.broker = its_broker AND r.state = 1
+                 AND r.look_at <= moment AND (r.rules <> ALL (p_foreign) OR r.due_at <= moment - p_grace)
+             ORDER BY r.broker, r.state, r.look_at LIMIT p_most)
+        ) AS d ORDER BY d.look_at, d.id LIMIT p_most
+    );
+    SELECT min(n.look_at) - moment INTO behind FROM (
+        (SELECT r.look_at FROM {schema}.convoke_round AS r WHERE r.broker = its_broker AND r.state = 0
+             AND r.look_at > moment AND r.rules <> ALL (p_foreign) ORDER BY r.broker, r.state, r.look_at LIMIT 1)
+        UNION ALL
+        (SELECT r.look_at FROM {schema}.convoke_round AS r WHERE r.broker = its_broker AND r.state = 1
+             AND r.look_at > moment AND r.rules <> ALL (p_foreign) ORDER BY r.broker, r.state, r.look_at LIMIT 1)
+    ) AS n;
+END $$;
+
+-- The rounds of a key before this number, the latest first, at most so many, with the signals of the one that is not over: of one moment. By
+-- the indexes that begin with the key, whatever statistics say.
+CREATE FUNCTION {schema}.convoke_round_history_1(p_broker text, p_key text, p_before bigint, p_most bigint)
+RETURNS TABLE (
+    id bigint, key text, state smallint, rules bigint, opened_at bigint, look_at bigint, due_at bigint, closed_at bigint,
+    generation integer, text text, numbers integer[], kinds smallint[], names text[], ats bigint[], tokens bytea[],
+    terms text[], bodies bytea[]
+)
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+    its_broker integer;
+BEGIN
+    SELECT b.id INTO its_broker FROM {schema}.convoke_round_broker AS b WHERE b.name = p_broker;
+    RETURN QUERY SELECT f.id, f.key, f.state, f.rules, f.opened_at, f.look_at, f.due_at, f.closed_at, f.generation, f.text, s.numbers,
+        s.kinds, s.names, s.ats, s.tokens, s.terms, s.bodies
+    FROM (
+        SELECT h.* FROM (
+            (SELECT r.* FROM {schema}.convoke_round AS r
+             WHERE r.broker + 0 = its_broker AND r.key = p_key AND r.id < p_before AND r.state <= 2)
+            UNION ALL
+            (SELECT r.* FROM {schema}.convoke_round AS r
+             WHERE r.broker + 0 = its_broker AND r.key = p_key AND r.id < p_before AND r.state >= 3
+             ORDER BY r.key DESC, r.broker DESC, r.id DESC LIMIT p_most)
+        ) AS h ORDER BY h.id DESC LIMIT p_most
+    ) AS f
+    CROSS JOIN LATERAL (
+        SELECT array_agg(o.number) AS numbers, array_agg(o.kind) AS kinds, array_agg(o.name) AS names, array_agg(o.at) AS ats,
+            array_agg(o.token) AS tokens, array_agg(o.terms) AS terms, array_agg(o.body) AS bodies
+        FROM (
+            SELECT w.* FROM {schema}.convoke_round_row AS w WHERE w.round = f.id AND f.state <= 2 ORDER BY w.round, w.number
+        ) AS o
+    ) AS s
+    ORDER BY f.id DESC;
+END $$;
+
+-- Those of these rounds that are over.
+CREATE FUNCTION {schema}.convoke_round_ended_1(p_broker text, p_rounds bigint[]) RETURNS SETOF {schema}.convoke_round
+LANGUAGE plpgsql SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    its_broker integer;
+BEGIN
+    SELECT b.id INTO its_broker FROM {schema}.convoke_round_broker AS b WHERE b.name = p_broker;
+    RETURN QUERY SELECT r.* FROM {schema}.convoke_round AS r
+        WHERE r.id = ANY (p_rounds) AND r.broker + 0 = its_broker AND r.state >= 3;
 END $$;
 
 -- Returns the tag of the broker of this name, which is made if there is none. One that was not known yet, as in a database that was

@@ -1,7 +1,7 @@
 //! Durable rounds over SQLite, PostgreSQL and Redis, by what users hold: two processes, servers that are killed, processes that are.
 //!
 //! `Site (a database in files) → two: two handles, away: a server, killed: children, due: deadlines, letters: consumers,
-//! summoned: children that ask, crowds: many that are open`
+//! summoned: children that ask, taken_over: children that hand on, crowds: many that are open`
 
 /// Two handles, as two processes have them.
 mod two;
@@ -15,6 +15,8 @@ mod killed;
 mod letters;
 /// One that is killed while it asks a party.
 mod summoned;
+/// What a process has left that has ended, or was killed.
+mod taken_over;
 /// A database that refuses some.
 mod refused;
 /// A server with room for few locks.
