@@ -20,7 +20,8 @@ Examples:
   convoke demo --plain
   convoke demo --plain --fast
 
-Nothing is left behind: databases are files in a temporary folder, and no server is needed.";
+Nothing is left behind: databases are files in a temporary folder, and no server
+is needed.";
 
 /// Shows rounds, events, services, tasks and durable rounds at work
 #[derive(Args, Debug)]

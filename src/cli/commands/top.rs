@@ -26,10 +26,12 @@ Keys, as in htop:
   p          pause
   ↑ ↓        scroll
 
-Each server is asked at most once a second. A – stands for what it does not tell. For one look, without
-a terminal: convoke stats.";
+Of each server it shows the queues, the first dead letters of each, jobs that run
+and have failed, rounds that are open and who is missing, and who works, as far
+as the server tells. Each is asked at most once a second. A – stands for what it
+does not tell. For one look, without a terminal: convoke stats.";
 
-/// Shows queues as they fill and empty
+/// Shows what runs: queues, dead letters, tasks, rounds, and who works
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Top {
