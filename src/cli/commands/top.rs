@@ -8,9 +8,9 @@ use clap::Args;
 use super::at::At;
 use super::cli::told;
 use crate::error::{Error, Result};
-use crate::live::{Source, restore_on_panic, top};
+use crate::live::{Source, give_back, restore_on_panic, top};
 use crate::places::is_url;
-use crate::running::run;
+use crate::running::{before_the_end, run};
 use crate::terminal::Terminal;
 
 const EXAMPLES: &str = "\
@@ -66,6 +66,7 @@ impl Top {
             sources.push(Source::new(self.at.split(std::slice::from_ref(url))?.0.address().clone(), time));
         }
         restore_on_panic();
+        before_the_end(give_back);
         let every = Duration::from_secs(self.every);
         run(async |stop| stop.or(async { told(top(&sources, every).await) }).await)
     }

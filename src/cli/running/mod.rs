@@ -14,4 +14,4 @@ mod patience;
 mod running;
 
 pub(crate) use patience::Patience;
-pub(crate) use running::{Stop, run};
+pub(crate) use running::{Stop, before_the_end, run};

@@ -4,16 +4,25 @@ use std::cell::Cell;
 use std::io::{self, Write};
 use std::process;
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::thread;
 
 use convoke::ShutdownSignal;
 use tokio::sync::{Notify, oneshot};
 
 use crate::error::{Error, Result};
-use crate::live::give_back;
 
 /// The code of what was interrupted, as shells have it.
 const INTERRUPTED: i32 = 130;
+
+/// What has to be undone before the process ends wherever it is.
+static UNDOES: OnceLock<fn()> = OnceLock::new();
+
+/// Has this be done before the process ends wherever it is: as a terminal that is filled has to be given back.
+pub(crate) fn before_the_end(undo: fn()) {
+    // Each command says so once.
+    let _ = UNDOES.set(undo);
+}
 
 /// Whether somebody wants the command to end: by Ctrl-C, or as a system ends processes. Who asks again ends it at once.
 #[derive(Clone, Debug, Default)]
@@ -112,8 +121,11 @@ fn listen(mut signal: ShutdownSignal, first: oneshot::Sender<()>, is_done: onesh
 }
 
 fn end() -> ! {
-    give_back();
+    if let Some(undo) = UNDOES.get() {
+        undo();
+    }
     // There is nobody to be told when this fails.
-    let _ = writeln!(io::stderr(), "error: it was interrupted twice, and ends at once: what had begun may be done or not");
+    let _ =
+        writeln!(io::stderr(), "error: it was interrupted twice, and ends at once: what had begun may be done or not");
     process::exit(INTERRUPTED)
 }

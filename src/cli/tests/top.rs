@@ -93,9 +93,14 @@ fn the_head_stays_in_view() {
     keep(folder.path());
     let url = format!("sqlite:{}", folder.path().join("kept.db").display());
     let mut pty = Pty::run(&["top", &url], 12, 80);
-    pty.shows("approvals");
-    pty.press(&"\u{1b}[B".repeat(60));
-    let screen = trimmed(&pty.shows("payments"));
+    pty.shows("tasks: ");
+    // They come one after the other: until the rounds are there, there is less to scroll.
+    let screen = (0..6_000).find_map(|_| {
+        pty.press(&"\u{1b}[B".repeat(60));
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+        Some(trimmed(&pty.text())).filter(|screen| screen.contains("payments") && screen.contains("approvals"))
+    });
+    let screen = screen.expect("the rounds are not shown");
     let lines: Vec<&str> = screen.lines().collect();
     let head = lines.iter().position(|line| line.starts_with("BROKER"));
     let first = lines.iter().position(|line| line.starts_with("approvals"));

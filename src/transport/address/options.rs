@@ -107,7 +107,9 @@ pub(super) fn check(server: ServerKind, scheme: &str, query: &str) -> Result<(),
             "it has an option that is not known: RabbitMQ takes `heartbeat`, `connection_timeout`, `frame_max`, `channel_max` and \
              `auth_mechanism`",
         ),
-        ServerKind::Sqs => (&[], "the address of a server like SQS has no options: leave out the `?` and what is behind it"),
+        ServerKind::Sqs => {
+            (&[], "the address of a server like SQS has no options: leave out the `?` and what is behind it")
+        }
         _ => return Ok(()),
     };
     let mut names = Vec::new();

@@ -281,7 +281,8 @@ mod tests {
         for number in 0..4_u64 {
             packet.attributes.insert(format!("a{number}"), number);
         }
-        let record = crate::transport::DeadLetterRecord::new("x", &packet, 1, crate::transport::DeadReason::Broken, Vec::new());
+        let record =
+            crate::transport::DeadLetterRecord::new("x", &packet, 1, crate::transport::DeadReason::Broken, Vec::new());
         let letter = record.bury(packet.clone(), 3, usize::MAX);
         let entry: Vec<Value> = fields(&letter).into_iter().map(Value::BulkString).collect();
         let revived = crate::transport::DeadLetterRecord::revive(read("1-0", entry.clone()));

@@ -48,7 +48,9 @@ async fn what_is_no_text_dies_and_comes_back_byte_by_byte() {
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let mut add = cmd("XADD");
     add.arg("orders").arg("*");
-    pairs.iter().for_each(|(name, value)| drop(add.arg(*name).arg(*value)));
+    for (name, value) in pairs {
+        add.arg(name).arg(value);
+    }
     let _: Value = add.query_async(&mut connection).await.unwrap();
     let was: BTreeMap<Vec<u8>, Vec<u8>> = pairs.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
 

@@ -93,8 +93,9 @@ impl Table {
     /// Leaves the rows in whose texts this stands.
     pub(super) fn filter(&mut self, text: &str) {
         let text = text.to_lowercase();
-        self.rows
-            .retain(|row| row.iter().any(|cell| matches!(cell, Cell::Text(is) | Cell::Name(is) if is.to_lowercase().contains(&text))));
+        self.rows.retain(|row| {
+            row.iter().any(|cell| matches!(cell, Cell::Text(is) | Cell::Name(is) if is.to_lowercase().contains(&text)))
+        });
     }
 
     /// The lines of the table in so many columns of a terminal: its head first, if it has one. What does not fit is cut from the longest
@@ -110,7 +111,9 @@ impl Table {
             .map(|column| cells.iter().filter_map(|row| row.get(column)).map(|text| text.chars().count()).max())
             .map(Option::unwrap_or_default)
             .collect();
-        let is = |column: usize, what: fn(&Cell) -> bool| self.rows.first().and_then(|row| row.get(column)).is_some_and(what);
+        let is = |column: usize, what: fn(&Cell) -> bool| {
+            self.rows.first().and_then(|row| row.get(column)).is_some_and(what)
+        };
         let is_text = |column: usize| is(column, |cell| matches!(cell, Cell::Text(_)));
         let least = |widths: &[usize]| -> Vec<usize> {
             let widths = widths.iter().enumerate();

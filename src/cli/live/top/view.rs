@@ -231,13 +231,14 @@ q F10 quit   > F6 sort   \\ F4 filter
         let short = Table { title: "tasks".to_owned(), ..tables().remove(0) };
         let tables = vec![queues, short];
         let mut view = View::default();
-        let mut drawn = |view: &mut View| -> Vec<String> {
+        let drawn = |view: &mut View| -> Vec<String> {
             let mut terminal = Terminal::new(TestBackend::new(30, 9)).unwrap();
             terminal.draw(|frame| view.draw(frame, "convoke top", &tables)).unwrap();
             let text = terminal.backend().to_string();
             text.lines().map(|line| line.trim_matches('"').trim_end().to_owned()).collect()
         };
-        let rows = |first: usize, last: usize| (first..=last).map(|n| format!("queue-{n:02}{n:>9}")).collect::<Vec<_>>();
+        let rows =
+            |first: usize, last: usize| (first..=last).map(|n| format!("queue-{n:02}{n:>9}")).collect::<Vec<_>>();
         let head = ["a server".to_owned(), "QUEUE     WAITING".to_owned()];
         for (down, first) in [(0, 0), (1, 1), (1, 2), (5, 7)] {
             press(&mut view, vec![KeyCode::Down; down]);

@@ -30,7 +30,9 @@ impl Workers {
         let rows = all.iter().map(|worker| {
             vec![
                 Cell::Text(worker.queue.clone()),
-                Cell::Name(worker.process.map_or_else(|| crate::view::UNKNOWN.to_owned(), |process| process.to_string())),
+                Cell::Name(
+                    worker.process.map_or_else(|| crate::view::UNKNOWN.to_owned(), |process| process.to_string()),
+                ),
                 Cell::Text(worker.name.clone().unwrap_or_else(|| crate::view::UNKNOWN.to_owned())),
                 Cell::Count(Some(worker.count)),
                 Cell::Count(worker.in_flight),
@@ -42,6 +44,11 @@ impl Workers {
             count => format!("workers: {count}"),
         };
         let columns = vec!["QUEUE", "PROCESS", "NAME", "WORKERS", "IN FLIGHT", "IDLE"];
-        Some(Table { title, columns: if all.is_empty() { Vec::new() } else { columns }, rows: rows.collect(), fault: None })
+        Some(Table {
+            title,
+            columns: if all.is_empty() { Vec::new() } else { columns },
+            rows: rows.collect(),
+            fault: None,
+        })
     }
 }

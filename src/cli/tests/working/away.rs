@@ -195,7 +195,10 @@ fn a_topic_is_not_published_to_and_it_says_what_to_do() {
     fill(folder.path());
     for line in ["publish sns:#orders OrderPlaced --json 7", "replay sqlite:shop.db orders --into sns:#orders"] {
         let said = refused(folder.path(), line, 1);
-        assert!(said.contains("a topic of SNS") && said.contains("sqs:#orders") && said.contains("Sns::topic"), "{said}");
+        assert!(
+            said.contains("a topic of SNS") && said.contains("sqs:#orders") && said.contains("Sns::topic"),
+            "{said}"
+        );
         assert!(!said.contains("--create"), "{said}");
     }
 }

@@ -161,7 +161,10 @@ mod tests {
         let [one, other] = &workers[..] else { panic!("{workers:?}") };
         assert_eq!((one.queue.as_str(), one.process, one.in_flight), ("orders", Some(4711), Some(3)));
         assert_eq!((one.idle, one.count), (Some(Duration::from_millis(1500)), 1));
-        assert_eq!((other.queue.as_str(), other.process, other.name.as_deref()), ("orders/billing", None, Some("other")));
+        assert_eq!(
+            (other.queue.as_str(), other.process, other.name.as_deref()),
+            ("orders/billing", None, Some("other"))
+        );
     }
 
     #[test]

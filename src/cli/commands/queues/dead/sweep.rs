@@ -46,11 +46,7 @@ impl Deed {
         }
     }
 
-    async fn to(
-        self,
-        letters: &Letters,
-        id: &LetterId,
-    ) -> std::result::Result<bool, TransportError> {
+    async fn to(self, letters: &Letters, id: &LetterId) -> std::result::Result<bool, TransportError> {
         match self {
             Self::Redrive => letters.redrive(id).await,
             Self::Discard => letters.discard(id).await,
