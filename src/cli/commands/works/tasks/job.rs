@@ -38,7 +38,7 @@ fn how(status: &JobStatus) -> String {
         how.push(format!("due for {}", age(Some(waited))));
     }
     if let Some(due) = status.last_due().filter(|_| status.state().is_over()) {
-        how.push(format!("due {} ago", age(Some(due))));
+        how.push(format!("{} ago", age(Some(due))));
     }
     let (text, fraction) = progress(status);
     let said: Vec<String> = fraction.into_iter().chain(text.map(|text| cut(text, ROW))).collect();

@@ -21,7 +21,7 @@ Examples:
 
 Jobs that run come first, then those that wait, those that are due later, and
 what has ended. HOW tells how far one that runs is, since when one has been due,
-and why the last attempt has failed.
+how long ago the last attempt was due of one that has ended, and why it failed.
 ";
 
 /// How many jobs are asked for at a time.
